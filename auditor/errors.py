@@ -1,0 +1,29 @@
+"""The few kinds of failure that the auditor itself raises."""
+
+
+class AuditorError(Exception):
+    """What failed, on what and what follows; `hint` says what to do about it."""
+
+    exit_code = 70
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(AuditorError):
+    """The command line or the config cannot be used as it stands."""
+
+    exit_code = 2
+
+
+class CollectError(AuditorError):
+    """No call could be made at all, so nothing is known of what was asked for."""
+
+
+class ReadOnlyError(AuditorError):
+    """A request outside the table of allowed requests was about to be sent, and was not."""
+
+
+class LedgerError(AuditorError):
+    """The ledger cannot be read or written, or its chain of hashes does not hold."""

@@ -1,0 +1,395 @@
+"""What the clouds told us, as immutable values: objects, keys, dependencies, gaps."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, Self
+
+# Anchored, one expression for keys and versions (domain-scoped project ids contain a colon). Cloud KMS resource names.
+_GCP_KEY: Final = re.compile(
+    r"projects/([^/\s]+)/locations/([^/\s]+)/keyRings/([A-Za-z0-9_-]{1,63})/cryptoKeys/([A-Za-z0-9_-]{1,63})"
+    r"(?:/cryptoKeyVersions/([0-9]+))?"
+)
+_AWS_KEY: Final = re.compile(r"arn:(aws[a-z-]*):kms:([a-z0-9-]+):([0-9]{12}):key/([A-Za-z0-9-]{1,128})")
+
+
+class Cloud(StrEnum):
+    """Whose KMS or bucket it is."""
+
+    AWS = "aws"
+    GCP = "gcp"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class KeyName:
+    """The full canonical name of a key, never an alias, a bare id or a version."""
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Check that the text is a key's full name.
+
+        Raises:
+            ValueError: it is an alias, a bare id, a version's name or something else.
+        """
+        if _AWS_KEY.fullmatch(text) or ((hit := _GCP_KEY.fullmatch(text)) and hit[5] is None):
+            return cls(text)
+        raise ValueError(f"{text!r} is not the full name of a key")
+
+    @property
+    def cloud(self) -> Cloud:
+        """The cloud that the shape of the name tells."""
+        return Cloud.AWS if self.text.startswith("arn:") else Cloud.GCP
+
+    @property
+    def location(self) -> str:
+        """AWS Region or Cloud KMS location."""
+        return self.text.split(":")[3] if self.cloud is Cloud.AWS else self.text.split("/")[3]
+
+    @property
+    def owner(self) -> str:
+        """AWS account id or Google project (id or number, as the name has it)."""
+        return self.text.split(":")[4] if self.cloud is Cloud.AWS else self.text.split("/")[1]
+
+    @property
+    def ring(self) -> str:
+        """The key ring's full name; only Google Cloud has rings."""
+        return self.text.rpartition("/cryptoKeys/")[0]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def split_version(text: str) -> tuple[KeyName, str | None]:
+    """Split what an object or a rule calls its key into the key and the version number, where there is one.
+
+    Raises:
+        ValueError: the text names neither a key nor a key version.
+    """
+    if (hit := _GCP_KEY.fullmatch(text)) and hit[5] is not None:
+        return KeyName(text.rpartition("/cryptoKeyVersions/")[0]), hit[5]
+    return KeyName.parse(text), None
+
+
+class Population(StrEnum):
+    """Where a stored version stands; all three pin the key version that they were written under."""
+
+    LIVE = "live"
+    NONCURRENT = "noncurrent"
+    SOFT_DELETED = "soft_deleted"
+
+
+class Encryption(StrEnum):
+    """Who holds the key of an object."""
+
+    CMEK = "cmek"
+    """Under a named KMS key. On S3 the judge turns it into `provider_kms` once the key says that AWS manages it."""
+    PROVIDER_KMS = "provider_kms"
+    PROVIDER = "provider"
+    CUSTOMER_SUPPLIED = "customer_supplied"
+    NONE = "none"
+    UNKNOWN = "unknown"
+
+
+class Reason(StrEnum):
+    """Why something could not be read; a metric label, so the set is closed."""
+
+    ACCESS_DENIED = "access_denied"
+    THROTTLED = "throttled"
+    NOT_FOUND = "not_found"
+    TIMEOUT = "timeout"
+    UNSUPPORTED = "unsupported"
+    MALFORMED = "malformed"
+    EXPIRED_CREDENTIALS = "expired_credentials"
+    NOT_VISIBLE = "not_visible"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that could not be read: it travels with the facts and shows in every output."""
+
+    what: str
+    """The bucket, key or other resource, by its full name."""
+    reason: Reason
+    effect: str
+    """What the answer lacks because of it."""
+    hint: str
+    objects: int | None = None
+    """How many listed objects it leaves unresolved; None where it is not about objects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Which call said so, and when."""
+
+    call: str
+    resource: str
+    at: datetime
+    """Aware, UTC."""
+    request_id: str | None
+    answer_digest: str
+    """SHA-256 of the answer's facts in canonical JSON, hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One stored version or generation of an object, as a sweep saw it."""
+
+    name: str
+    """As the service decodes it: any Unicode text; hostile."""
+    version: str | None
+    """Generation on GCS, version id on S3; None in a bucket that never had versioning."""
+    population: Population
+    size: int
+    """Bytes."""
+    modified: datetime
+    """Aware, UTC: when this version was written."""
+    etag: str | None
+    storage_class: str
+    archived: bool
+    """A read needs a restore first."""
+    encryption: Encryption
+    key: str | None
+    """Full key name without a version; None without a KMS key."""
+    key_version: str | None
+    verified: datetime | None
+    """Aware, UTC: when the key was last read for this very version; None if never."""
+    problem: Reason | None = None
+    """Why the encryption could not be learnt; set exactly when `encryption` is unknown."""
+
+
+class KeyManager(StrEnum):
+    """Who manages a KMS key."""
+
+    CUSTOMER = "customer"
+    PROVIDER = "provider"
+
+
+@dataclass(frozen=True, slots=True)
+class CustomKeyStore:
+    """The AWS custom key store behind a key (CloudHSM cluster or external key store)."""
+
+    id: str
+    connection_state: str | None
+    """`CONNECTED`, `CONNECTING`, `FAILED`, `DISCONNECTED`, `DISCONNECTING`; None when it could not be read."""
+    error_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AwsKey:
+    """What DescribeKey and DescribeCustomKeyStores say of one key; AWS keys are usable or not as a whole."""
+
+    name: KeyName
+    state: str
+    """`KeyState` as answered, known to us or not."""
+    manager: KeyManager
+    origin: str
+    created: datetime | None = None
+    deletion_date: datetime | None = None
+    """Aware, UTC; only in PendingDeletion."""
+    pending_window_days: int | None = None
+    """Only in PendingReplicaDeletion: the wait that starts when the last replica is gone."""
+    valid_to: datetime | None = None
+    """Aware, UTC: the earliest expiry of any imported material tied to the key."""
+    store: CustomKeyStore | None = None
+    multi_region: bool = False
+    material: str | None = None
+    """`CurrentKeyMaterialId`, where the key has one."""
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GcpKeyVersion:
+    """One version as ListCryptoKeyVersions shows it."""
+
+    number: str
+    state: str
+    """The enum's name; a value that the client does not know is kept as its number in text."""
+    protection_level: str = "SOFTWARE"
+    algorithm: str = "GOOGLE_SYMMETRIC_ENCRYPTION"
+    created: datetime | None = None
+    destroy_time: datetime | None = None
+    """Aware, UTC: when a scheduled destruction becomes final."""
+    destroyed_time: datetime | None = None
+    reimport_eligible: bool = False
+    failure: str | None = None
+    """Generation, import or external destruction failure as the service words it."""
+    ekm_connection: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HsmInstance:
+    """The single-tenant HSM instance behind a key."""
+
+    name: str
+    state: str | None
+    """None when it could not be read."""
+    disable_time: datetime | None = None
+    """Aware, UTC: when it disables itself unless it is refreshed."""
+
+
+class Grant(StrEnum):
+    """What the IAM policies that were read say of one principal's right to decrypt."""
+
+    DIRECT = "direct"
+    """A binding on key, ring or project names the principal with a role that decrypts, without a condition."""
+    POSSIBLE = "possible"
+    """Something may grant it: a group, a condition, a custom role, or a policy that could not be read."""
+    ABSENT = "absent"
+    """Key, ring and project policies were read, and nothing in them can grant it."""
+    WITHDRAWN = "withdrawn"
+    """Key and ring were read and can not grant it; the project's policy could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class GcpKey:
+    """What Cloud KMS says of one key and all its versions."""
+
+    name: KeyName
+    versions: tuple[GcpKeyVersion, ...]
+    """All that the service lists, by number; a number that data names and that is not here was deleted."""
+    primary: str | None = None
+    purpose: str = "ENCRYPT_DECRYPT"
+    access_reasons: tuple[str, ...] | None = None
+    """Key Access Justifications: the allowed reasons; None without a policy (all allowed), empty = nothing allowed."""
+    hsm_instance: HsmInstance | None = None
+    grants: tuple[tuple[str, Grant], ...] = ()
+    """(principal, what the policies say of it), for each storage service agent that must decrypt."""
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyGone:
+    """The service says that the key does not exist, to a caller that could have seen it."""
+
+    name: KeyName
+    proven: bool
+    """True when one answer settles it (a retired resource of this name); else it must be heard twice, minutes apart."""
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUnread:
+    """The key's state could not be read; nothing follows about the key itself."""
+
+    name: KeyName
+    reason: Reason
+    detail: str
+    """The service's own code, never its free text."""
+    hint: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+KeyReading = AwsKey | GcpKey | KeyGone | KeyUnread
+"""One answer about one key."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMemory:
+    """What is remembered of a key from earlier polls."""
+
+    last: AwsKey | GcpKey
+    """The last reading that gave a state."""
+    last_at: datetime
+    """Aware, UTC: when that state was last confirmed."""
+    missing_since: datetime | None = None
+    """Aware, UTC: the first of an unbroken row of "does not exist" answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """All data of one bucket under one key version: what the judge sees of a sweep."""
+
+    bucket: str
+    encryption: Encryption
+    key: str | None
+    key_version: str | None
+    objects: int
+    size: int
+    """Bytes."""
+    archived: int
+    namespaces: int
+    """Distinct namespaces; names outside the layout are not among them."""
+    oldest: datetime
+    newest: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much data a set of holdings is, each namespace counted once."""
+
+    objects: int = 0
+    size: int = 0
+    """Bytes."""
+    namespaces: int = 0
+    tenants: tuple[str, ...] = ()
+    """The first 20 by name."""
+    sample_namespaces: tuple[str, ...] = ()
+    """`bucket/namespace` of the ten with most objects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """One row of the design's dependency table."""
+
+    bucket: str
+    namespace: str | None
+    """The layout's fields joined by `/`; None outside the layout."""
+    tenant: str | None
+    population: Population
+    encryption: Encryption
+    key: str | None
+    key_version: str | None
+    objects: int
+    size: int
+    """Bytes."""
+    archived: int
+    oldest: datetime
+    newest: datetime
+    samples: tuple[str, ...]
+    """A few object names; hostile."""
+
+
+@dataclass(frozen=True, slots=True)
+class BucketFacts:
+    """What the bucket itself says, read once a sweep."""
+
+    url: str
+    cloud: Cloud
+    location: str | None = None
+    versioned: bool | None = None
+    default_key: str | None = None
+    service_agent: str | None = None
+    """Google: the e-mail of the storage service agent of the bucket's project, which must be able to decrypt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One listing of one bucket, finished or not."""
+
+    id: str
+    bucket: str
+    started: datetime
+    ended: datetime
+    complete: bool
+    """Every page of every population was listed; unresolved objects do not make it incomplete, they lower coverage."""
+    listed: int
+    resolved: int
+    outside: int
+    uploads_in_progress: int | None
+    """None where it could not be counted."""
+    oldest_verified: datetime | None
+    facts: BucketFacts
+    gaps: tuple[Gap, ...] = ()
+    files: Mapping[str, str] | None = None
+    """File name below the inventory -> SHA-256; None for a sweep that died."""
+    requests: int = 0
+    skew: timedelta = timedelta(0)
+
+    @property
+    def unresolved(self) -> int:
+        """Objects that were listed and whose encryption could not be learnt."""
+        return self.listed - self.resolved
