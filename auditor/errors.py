@@ -1,5 +1,7 @@
 """The few kinds of failure that the auditor itself raises."""
 
+from auditor.model import Reason
+
 
 class AuditorError(Exception):
     """What failed, on what and what follows; `hint` says what to do about it."""
@@ -18,7 +20,11 @@ class UsageError(AuditorError):
 
 
 class CollectError(AuditorError):
-    """No call could be made at all, so nothing is known of what was asked for."""
+    """A bucket or a service could not be read to the end; `reason` is the gap that it leaves."""
+
+    def __init__(self, message: str, hint: str | None = None, *, reason: Reason) -> None:
+        super().__init__(message, hint)
+        self.reason = reason
 
 
 class ReadOnlyError(AuditorError):

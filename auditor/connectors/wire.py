@@ -1,0 +1,71 @@
+"""What every request passes through on its way to a cloud: the read-only table, the count, the clock."""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from statistics import median
+from typing import Any
+
+from auditor import readonly
+
+_SAMPLES = 1024
+
+
+class Wire:
+    """One per process; safe to use from many threads.
+
+    Connectors call `allow` before a request leaves and `answered` after it came back.
+    """
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+        self._skews: deque[timedelta] = deque(maxlen=_SAMPLES)
+
+    def allow(self, service: str, operation: str, params: Mapping[str, Any]) -> None:
+        """Let a read-only request pass.
+
+        Raises:
+            ReadOnlyError: it is not in the table; nothing may be sent.
+        """
+        readonly.check(service, operation, params)
+
+    def answered(self, service: str, operation: str, outcome: str, date: str | None = None) -> None:
+        """Count one answer; `outcome` is `ok` or the service's error code, `date` the answer's Date header."""
+        skew = self._skew_of(date)
+        with self._lock:
+            self._counts[service, operation, outcome] += 1
+            if skew is not None:
+                self._skews.append(skew)
+
+    def _skew_of(self, date: str | None) -> timedelta | None:
+        if date is None:
+            return None
+        try:
+            theirs = parsedate_to_datetime(date)
+        except ValueError:
+            return None
+        return theirs.astimezone(UTC) - self._clock()
+
+    def counts(self) -> Mapping[tuple[str, str, str], int]:
+        """(service, operation, outcome) -> answers so far."""
+        with self._lock:
+            return dict(self._counts)
+
+    def requests(self, service: str) -> int:
+        """How many requests one service has answered so far."""
+        with self._lock:
+            return sum(count for (name, _, _), count in self._counts.items() if name == service)
+
+    def skew(self) -> timedelta:
+        """Median of the clouds' clocks minus ours; zero while no answer carried a date, and below two seconds.
+
+        A Date header has whole seconds, so a smaller difference says nothing.
+        """
+        with self._lock:
+            seconds = [skew.total_seconds() for skew in self._skews]
+        middle = median(seconds) if seconds else 0.0
+        return timedelta(seconds=round(middle)) if abs(middle) >= 2 else timedelta(0)  # noqa: PLR2004 - as said above

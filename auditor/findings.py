@@ -1,0 +1,271 @@
+"""What the judge says: readability, outcomes of rules, findings, the whole judgement."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from auditor.model import Encryption, Evidence, Extent, Gap, Holding
+
+
+class Readability(StrEnum):
+    """Would encryption stop a read of this data? In the order of the design's table."""
+
+    READABLE = "readable"
+    EXPIRING = "expiring"
+    UNREADABLE = "unreadable"
+    DOOMED = "doomed"
+    UNREACHABLE = "unreachable"
+    REVOKED = "revoked"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+
+
+class Basis(StrEnum):
+    """On what a readability stands; each proves more than the one before."""
+
+    STATE = "state"
+    POLICY = "policy"
+    PROBE = "probe"
+
+
+class Confidence(StrEnum):
+    """Whether an answer says it, or several answers together leave no other reading."""
+
+    PROVEN = "proven"
+    INFERRED = "inferred"
+
+
+class Severity(StrEnum):
+    """What is lost: data now, data soon, a control, tidiness."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for low to 3 for critical."""
+        return tuple(Severity).index(self)
+
+
+class Verdict(StrEnum):
+    """The four outcomes of a rule."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_APPLICABLE = "not_applicable"
+    UNKNOWN = "unknown"
+
+
+class Status(StrEnum):
+    """Where a finding stands; `resolved` since the previous judgement."""
+
+    OPEN = "open"
+    WAIVED = "waived"
+    RESOLVED = "resolved"
+
+
+class SubjectKind(StrEnum):
+    """What a finding is about."""
+
+    KEY_VERSION = "key_version"
+    KEY = "key"
+    KEY_STORE = "key_store"
+    HSM_INSTANCE = "hsm_instance"
+    PRINCIPAL = "principal"
+    BUCKET = "bucket"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Subject:
+    """One thing that a finding is about, by its canonical name."""
+
+    kind: SubjectKind
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """How to bring the data back: the exact call, who can make it, the state that it lands in."""
+
+    call: str
+    who: str
+    lands_in: str
+    until: datetime | None = None
+    """Aware, UTC: after this moment the call no longer helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The readability of the data of one bucket under one key version, with its grounds."""
+
+    readability: Readability
+    basis: Basis
+    cause: str
+    """One sentence: the state and what follows from it."""
+    subject: Subject
+    """Whose fault it is; data with the same cause shares it."""
+    confidence: Confidence = Confidence.PROVEN
+    final_at: datetime | None = None
+    """Aware, UTC: when the loss becomes final, or for `expiring` begins."""
+    undo: tuple[Undo, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+
+Member = tuple[str, Encryption, str | None, str | None]
+"""(bucket, encryption as swept, key, key version): names one holding."""
+
+
+def member_of(holding: Holding) -> Member:
+    """Name the holding."""
+    return holding.bucket, holding.encryption, holding.key, holding.key_version
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """One holding and its assessment."""
+
+    holding: Holding
+    encryption: Encryption
+    """The holding's encryption, corrected by what the key says of itself (`provider_kms`)."""
+    assessment: Assessment
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one rule says of one subject."""
+
+    verdict: Verdict
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One cause with its whole blast radius."""
+
+    id: str
+    """Hexadecimal hash of rule and subject: the same for ever."""
+    rule: str
+    severity: Severity
+    status: Status
+    subject: Subject
+    readability: Readability | None
+    """None where the finding is not about reading."""
+    cause: str
+    confidence: Confidence
+    extent: Extent
+    members: tuple[Member, ...]
+    """The holdings it is made of, sorted; empty where no data hangs on it."""
+    final_at: datetime | None
+    since: datetime
+    """Aware, UTC: when it became so, as far as `since_source` can tell."""
+    since_source: str
+    """`between_polls` (seen changing), `first_read` (it was so when first looked at) or `sweep`."""
+    evidence: tuple[Evidence, ...]
+    undo: tuple[Undo, ...]
+    first_seen: datetime
+    last_seen: datetime
+    succeeds: str | None = None
+    """Id of the finding about the same subject that this one took over from."""
+    waived_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BucketCoverage:
+    """How much of one bucket the judgement knows, and from when."""
+
+    bucket: str
+    complete: bool
+    """A complete sweep is in force."""
+    listed: int
+    resolved: int
+    unresolved: int
+    outside: int
+    uploads_in_progress: int | None
+    sweep_started: datetime | None
+    sweep_ended: datetime | None
+    oldest_verified: datetime | None
+    last_attempt_failed: str | None = None
+    """Why the newest attempt did not finish, while an older sweep stays in force."""
+    cloud_count: int | None = None
+    """The cloud's own object count, where one was read."""
+
+    @property
+    def ratio(self) -> float:
+        """Resolved share of the listed objects, 0 to 1; 0 without a complete sweep, 1 for an empty bucket."""
+        if not self.complete:
+            return 0.0
+        return self.resolved / self.listed if self.listed else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How complete the answer is."""
+
+    buckets: tuple[BucketCoverage, ...]
+    keys_needed: int
+    keys_read: int
+    """Keys whose state the judgement knows, gone ones included."""
+    buckets_not_configured: int | None
+    """Buckets of the accounts in use that no config names; None where listing them was not allowed."""
+
+    @property
+    def keys_unknown(self) -> int:
+        """Needed keys without a known state."""
+        return self.keys_needed - self.keys_read
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Who judged, when and with what."""
+
+    id: str
+    started: datetime
+    ended: datetime
+    version: str
+    identity: tuple[str, ...]
+    """The principals that the answers were given to."""
+    config_digest: str
+    rules_version: str
+    skew: timedelta
+    """Median of the clouds' clocks minus ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How often one rule gave each outcome."""
+
+    rule: str
+    counts: Mapping[Verdict, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Newest complete sweep of each bucket and the key states at one moment, judged."""
+
+    run: Run
+    now: datetime
+    """Aware, UTC: the moment that was judged, by the clouds' clocks."""
+    coverage: Coverage
+    assessed: tuple[Assessed, ...]
+    findings: tuple[Finding, ...]
+    """Open, waived and resolved ones, worst first."""
+    gaps: tuple[Gap, ...]
+    tallies: tuple[Tally, ...]
+    sweeps: tuple[str, ...]
+    """Ids of the sweeps that it stands on."""
+    poll_interval: timedelta | None = None
+    """The effective time between two key polls; None outside the daemon."""
+    oldest_key_read: datetime | None = None
+    """Aware, UTC: the oldest of the newest successful readings of the needed keys; None before the first."""
+
+    @property
+    def next_loss(self) -> datetime | None:
+        """When the next data is lost, or taken away, at a date; None when no date is known."""
+        dates = [one.assessment.final_at for one in self.assessed if one.assessment.final_at and one.holding.objects]
+        return min((date for date in dates if date > self.now), default=None)

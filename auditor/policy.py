@@ -1,0 +1,17 @@
+"""What the customer demands: thresholds, named as in the config's `[policy]` table."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The thresholds that rules read."""
+
+    horizon: timedelta = timedelta(days=30)
+    """How far ahead a date counts as `expiring`."""
+    sweep_max_age: timedelta = timedelta(hours=24)
+    min_coverage: float = 1.0
+    poll_max_age: timedelta = timedelta(minutes=15)
+    confirm_missing: timedelta = timedelta(minutes=5)
+    """An AWS key that is not found counts as gone when it is still not found this long after the first time."""

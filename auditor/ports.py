@@ -1,0 +1,127 @@
+"""The Protocols that `scan.py` speaks, so that it knows no cloud and no database."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from auditor.findings import Finding, Judgement, Member
+from auditor.model import (
+    BucketFacts,
+    Cloud,
+    Extent,
+    Gap,
+    Holding,
+    KeyMemory,
+    KeyName,
+    KeyReading,
+    StoredObject,
+    Sweep,
+)
+
+
+class ObjectSource(Protocol):
+    """One bucket, read-only."""
+
+    @property
+    def url(self) -> str:
+        """`s3://NAME` or `gs://NAME`, as configured."""
+
+    def facts(self) -> BucketFacts | Gap:
+        """Read what the bucket says of itself; a Gap when it is not readable, which does not stop a listing."""
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Yield every stored version of every configured population once, to the end of the last page.
+
+        An object whose encryption cannot be learnt is yielded with encryption `unknown` and its `problem`.
+
+        Raises:
+            CollectError: a page could not be read, so the listing is not complete.
+        """
+
+    def uploads_in_progress(self) -> int | Gap:
+        """Count unfinished multipart uploads; their key is not knowable."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyNeed:
+    """One key whose state matters, and who must be able to decrypt with it."""
+
+    name: KeyName
+    principals: tuple[str, ...] = ()
+    """Google: service agents' e-mail addresses, sorted; empty where they are not known."""
+
+
+class KeySource(Protocol):
+    """The keys of one cloud, read-only."""
+
+    @property
+    def cloud(self) -> Cloud:
+        """Whose keys it reads."""
+
+    def read(self, needs: Iterable[KeyNeed]) -> Iterator[KeyReading]:
+        """Yield one reading for each need, in any order; what could not be read is a `KeyUnread`, not an exception."""
+
+
+class BucketLister(Protocol):
+    """Lists the buckets of the accounts in use, to tell how many nobody configured."""
+
+    def buckets(self) -> frozenset[str] | Gap:
+        """URLs of all buckets, or the Gap when listing is not allowed."""
+
+
+class Holdings(Protocol):
+    """What the newest complete sweeps say is stored: immutable, so the judge stays pure."""
+
+    def holdings(self) -> tuple[Holding, ...]:
+        """All holdings, sorted by (bucket, encryption, key, key version)."""
+
+    def extent(self, members: Iterable[Member]) -> Extent:
+        """How much data these holdings are together, each namespace counted once."""
+
+
+class Inventory(Protocol):
+    """Snapshots and their dependencies on disk."""
+
+    def write(self, bucket: str, objects: Iterable[StoredObject], sweep_id: str) -> Mapping[str, str]:
+        """Write one bucket's snapshot and dependencies atomically: file name -> SHA-256. An error leaves nothing."""
+
+    def open(self, sweeps: Iterable[Sweep]) -> Holdings:
+        """Open the dependencies of these sweeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class PollRecord:
+    """One key poll: what was read, by whom, when."""
+
+    id: str
+    started: datetime
+    ended: datetime
+    readings: tuple[KeyReading, ...]
+    skew: timedelta
+    config_digest: str
+
+
+class Ledger(Protocol):
+    """Append-only, hash-chained memory; its views are what every output shows."""
+
+    def publish(self, sweep: Sweep) -> None:
+        """Keep one sweep attempt, complete or not."""
+
+    def sweeps(self) -> tuple[Sweep, ...]:
+        """The newest complete sweep of each bucket, by bucket."""
+
+    def failed_attempts(self) -> tuple[Sweep, ...]:
+        """For each bucket whose newest attempt is not complete: that attempt."""
+
+    def memory(self) -> Mapping[KeyName, KeyMemory]:
+        """What is remembered of every key ever read."""
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Findings of the newest judgement that are not resolved."""
+
+    def keep(self, poll: PollRecord, judgement: Judgement) -> None:
+        """Keep a poll and the judgement made from it: what changed, and one small record."""
+
+    def judgement(self) -> Judgement | None:
+        """The newest judgement, whole; None before the first."""

@@ -1,0 +1,70 @@
+"""The one table of requests that the auditor may send; whatever is not in it is refused before it is sent."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from auditor.errors import ReadOnlyError
+
+
+def _always(_params: Mapping[str, Any]) -> bool:
+    return True
+
+
+def _dry_run(params: Mapping[str, Any]) -> bool:
+    return params.get("DryRun") is True
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """One operation of one service and the condition under which it changes nothing."""
+
+    service: str
+    operation: str
+    when: Callable[[Mapping[str, Any]], bool] = _always
+
+
+_TABLE: Final = (
+    Allowed("s3", "ListBuckets"),
+    Allowed("s3", "HeadBucket"),
+    Allowed("s3", "GetBucketLocation"),
+    Allowed("s3", "GetBucketVersioning"),
+    Allowed("s3", "GetBucketEncryption"),
+    Allowed("s3", "ListObjectsV2"),
+    Allowed("s3", "ListObjectVersions"),
+    Allowed("s3", "ListMultipartUploads"),
+    Allowed("s3", "HeadObject"),
+    Allowed("sts", "GetCallerIdentity"),
+    Allowed("sts", "AssumeRole"),
+    Allowed("kms", "DescribeKey"),
+    Allowed("kms", "DescribeCustomKeyStores"),
+    Allowed("kms", "Decrypt", _dry_run),
+    Allowed("kms", "GenerateDataKey", _dry_run),
+    Allowed("kms", "GenerateDataKeyWithoutPlaintext", _dry_run),
+    Allowed("storage", "buckets.get"),
+    Allowed("storage", "buckets.list"),
+    Allowed("storage", "objects.list"),
+    Allowed("storage", "projects.serviceAccount.get"),
+    Allowed("cloudkms", "GetCryptoKey"),
+    Allowed("cloudkms", "ListCryptoKeyVersions"),
+    Allowed("cloudkms", "ListRetiredResources"),
+    Allowed("cloudkms", "GetIamPolicy"),
+    Allowed("cloudkms", "GetSingleTenantHsmInstance"),
+    Allowed("cloudresourcemanager", "projects.getIamPolicy"),
+    Allowed("oauth2", "token"),
+)
+TABLE: Final[Mapping[tuple[str, str], Allowed]] = {(row.service, row.operation): row for row in _TABLE}
+
+
+def check(service: str, operation: str, params: Mapping[str, Any]) -> None:
+    """Refuse a request that is not in the table.
+
+    Raises:
+        ReadOnlyError: the operation is not in the table, or not under this condition.
+    """
+    row = TABLE.get((service, operation))
+    if row is None or not row.when(params):
+        raise ReadOnlyError(
+            f"refused to send {service} {operation}: it is not in the table of read-only requests",
+            "this is a defect of the auditor; nothing was sent",
+        )
