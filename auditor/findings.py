@@ -113,6 +113,8 @@ class Assessment:
     confidence: Confidence = Confidence.PROVEN
     final_at: datetime | None = None
     """Aware, UTC: when the loss becomes final, or for `expiring` begins."""
+    since: datetime | None = None
+    """Aware, UTC: since when, where the service itself says so."""
     undo: tuple[Undo, ...] = ()
     evidence: tuple[Evidence, ...] = ()
 
@@ -165,7 +167,7 @@ class Finding:
     since: datetime
     """Aware, UTC: when it became so, as far as `since_source` can tell."""
     since_source: str
-    """`between_polls` (seen changing), `first_read` (it was so when first looked at) or `sweep`."""
+    """`key_state` (the service dates it), `between_polls` (seen changing) or `first_read` (so when first looked at)."""
     evidence: tuple[Evidence, ...]
     undo: tuple[Undo, ...]
     first_seen: datetime

@@ -291,12 +291,14 @@ KeyReading = AwsKey | GcpKey | KeyGone | KeyUnread
 class KeyMemory:
     """What is remembered of a key from earlier polls."""
 
-    last: AwsKey | GcpKey
-    """The last reading that gave a state."""
-    last_at: datetime
-    """Aware, UTC: when that state was last confirmed."""
+    last: AwsKey | GcpKey | None
+    """The last reading that gave a state; None when none ever did."""
+    last_at: datetime | None
+    """Aware, UTC: when that state was last confirmed; None with `last`."""
     missing_since: datetime | None = None
     """Aware, UTC: the first of an unbroken row of "does not exist" answers."""
+    granted: tuple[str, ...] = ()
+    """Principals that were ever seen with a direct grant, sorted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,172 @@
+"""One holding and what is known of its key -> its assessment."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from auditor.findings import Assessed, Assessment, Basis, Confidence, Readability, Subject, SubjectKind
+from auditor.model import (
+    AwsKey,
+    Encryption,
+    Evidence,
+    GcpKey,
+    Holding,
+    KeyGone,
+    KeyManager,
+    KeyMemory,
+    KeyName,
+    KeyReading,
+    KeyUnread,
+    Reason,
+)
+from auditor.policy import Policy
+from auditor.readability import aws, gcp
+from auditor.readability.table import Standpoint
+
+_SAYS_NOTHING_OF_THE_KEY = frozenset({Reason.THROTTLED, Reason.TIMEOUT, Reason.EXPIRED_CREDENTIALS})
+"""Faults on the way to the service: the last proven state stays, with its age."""
+
+_WITHOUT_KMS = {
+    Encryption.PROVIDER: (Readability.READABLE, "encrypted by the provider, under no KMS key"),
+    Encryption.PROVIDER_KMS: (Readability.READABLE, "encrypted under a KMS key that the provider manages"),
+    Encryption.NONE: (Readability.READABLE, "stored without encryption"),
+    Encryption.CUSTOMER_SUPPLIED: (Readability.UNKNOWN, "encrypted with a key that only the writer holds"),
+    Encryption.UNKNOWN: (Readability.UNKNOWN, "the objects' encryption could not be learnt"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyView:
+    """One key as the judge sees it: the newest answer and what is remembered from before."""
+
+    name: KeyName
+    reading: KeyReading | None
+    """None when it was not asked for in this poll."""
+    memory: KeyMemory | None
+
+
+def assess(holding: Holding, view: KeyView | None, agent: str | None, policy: Policy, now: datetime) -> Assessed:
+    """Assess one holding; `agent` is the principal that decrypts for its bucket, where one is known.
+
+    Raises:
+        ValueError: the holding names a key and there is no view of it.
+    """
+    if holding.encryption is not Encryption.CMEK:
+        return Assessed(holding, holding.encryption, _without_kms(holding))
+    if view is None:
+        raise ValueError(f"holding of {holding.bucket} names {holding.key}, and nothing is known of that key")
+    encryption: Encryption = holding.encryption
+    known = view.reading if isinstance(view.reading, AwsKey) else view.memory.last if view.memory else None
+    if isinstance(known, AwsKey) and known.manager is KeyManager.PROVIDER:
+        encryption = Encryption.PROVIDER_KMS
+    return Assessed(holding, encryption, _by_key(holding, view, Standpoint(agent, view.memory, policy, now)))
+
+
+def _without_kms(holding: Holding) -> Assessment:
+    readability, cause = _WITHOUT_KMS[holding.encryption]
+    return Assessment(readability, Basis.STATE, cause, Subject(SubjectKind.BUCKET, holding.bucket))
+
+
+def _by_key(holding: Holding, view: KeyView, at: Standpoint) -> Assessment:
+    match view.reading:
+        case AwsKey() | GcpKey() as key:
+            return _by_state(holding, key, at)
+        case KeyGone() as gone:
+            return _gone(holding, view, gone, at)
+        case KeyUnread(reason=reason) as unread if reason in _SAYS_NOTHING_OF_THE_KEY:
+            return _remembered(holding, view, at) or _unknown(
+                view.name, f"key {view.name} could not be read ({unread.detail}) and never was", unread.evidence
+            )
+        case KeyUnread() as unread:
+            return _denied(holding, view, unread, at)
+        case None:
+            return _remembered(holding, view, at) or _unknown(view.name, f"key {view.name} was not read yet", ())
+
+
+def _by_state(holding: Holding, key: AwsKey | GcpKey, at: Standpoint) -> Assessment:
+    if isinstance(key, AwsKey):
+        return aws.assess_key(key, at.policy, at.now)
+    return gcp.assess_version(key, holding.key_version, at)
+
+
+def _gone(holding: Holding, view: KeyView, gone: KeyGone, at: Standpoint) -> Assessment:
+    missing_since = view.memory.missing_since if view.memory else None
+    confirmed = missing_since is not None and at.now - missing_since >= at.policy.confirm_missing
+    if gone.proven or confirmed:
+        return Assessment(
+            readability=Readability.LOST,
+            basis=Basis.STATE,
+            cause=f"key {view.name} does not exist any more: nothing under it can ever be read again",
+            subject=Subject(SubjectKind.KEY, view.name.text),
+            evidence=gone.evidence,
+        )
+    cause = f"key {view.name} was not found; it counts as gone when it is still not found some minutes later"
+    return _past_deletion(holding, view, gone.evidence, at.now) or _unknown(view.name, cause, gone.evidence)
+
+
+def _denied(holding: Holding, view: KeyView, unread: KeyUnread, at: Standpoint) -> Assessment:
+    past = _past_deletion(holding, view, unread.evidence, at.now)
+    if past is not None:
+        return past
+    memory = view.memory
+    if memory is None or memory.last is None or memory.last_at is None:
+        cause = f"the state of key {view.name} was never read: {unread.detail}"
+    else:
+        cause = (
+            f"key {view.name} answered until {memory.last_at:%Y-%m-%dT%H:%M:%SZ} and is denied now ({unread.detail}); "
+            f"its last known state was {_last_state(memory.last, holding.key_version)}"
+        )
+    return _unknown(view.name, cause, unread.evidence)
+
+
+def _last_state(key: AwsKey | GcpKey, number: str | None) -> str:
+    if isinstance(key, AwsKey):
+        return key.state
+    states = {version.number: version.state for version in key.versions}
+    if number is not None:
+        return f"{states.get(number, 'deleted')} for version {number}"
+    return ", ".join(f"{state} for version {one}" for one, state in states.items())
+
+
+def _past_deletion(holding: Holding, view: KeyView, evidence: tuple[Evidence, ...], now: datetime) -> Assessment | None:
+    """Infer a loss: no answer any more, and a proven deletion date has passed without a cancellation seen."""
+    last = view.memory.last if view.memory else None
+    date: datetime | None = None
+    subject = Subject(SubjectKind.KEY, view.name.text)
+    if isinstance(last, AwsKey) and last.state == "PendingDeletion":
+        date = last.deletion_date
+    elif isinstance(last, GcpKey) and holding.key_version is not None:
+        subject = Subject(SubjectKind.KEY_VERSION, gcp.version_name(last, holding.key_version))
+        for version in last.versions:
+            if version.number == holding.key_version and version.state == "DESTROY_SCHEDULED":
+                date = version.destroy_time
+    if last is None or date is None or date > now:
+        return None
+    return Assessment(
+        readability=Readability.LOST,
+        basis=Basis.STATE,
+        cause=f"{subject.id} was to be destroyed at {date:%Y-%m-%dT%H:%M:%SZ}, no cancellation was seen, "
+        "and it gives no answer any more",
+        subject=subject,
+        confidence=Confidence.INFERRED,
+        since=date,
+        evidence=(*last.evidence, *evidence),
+    )
+
+
+def _remembered(holding: Holding, view: KeyView, at: Standpoint) -> Assessment | None:
+    """Judge by the last proven state; an old `readable` proves nothing any more, a proven obstacle stays."""
+    memory = view.memory
+    if memory is None or memory.last is None or memory.last_at is None:
+        return None
+    found = _by_state(holding, memory.last, at)
+    age = at.now - memory.last_at
+    if found.readability is Readability.READABLE and age > at.policy.poll_max_age:
+        cause = (
+            f"key {view.name} was last read at {memory.last_at:%Y-%m-%dT%H:%M:%SZ}, too long ago to call it readable"
+        )
+        return _unknown(view.name, cause, found.evidence)
+    return found
+
+
+def _unknown(name: KeyName, cause: str, evidence: tuple[Evidence, ...]) -> Assessment:
+    return Assessment(Readability.UNKNOWN, Basis.STATE, cause, Subject(SubjectKind.KEY, name.text), evidence=evidence)

@@ -1,0 +1,141 @@
+"""AWS KMS: one row for each KeyState; a key is usable or not as a whole.
+
+Source: AWS KMS Developer Guide, "Key states of AWS KMS keys"; botocore's kms model.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from auditor.findings import Assessment, Basis, Readability, Subject, SubjectKind, Undo
+from auditor.model import AwsKey, KeyName
+from auditor.policy import Policy
+from auditor.readability.table import StateRow, Step, worst
+
+_ADMIN: Final = "an administrator of the key, in its account"
+_ENABLE: Final = Step("kms:EnableKey KeyId={name}", _ADMIN, "Enabled")
+_CANCEL: Final = Step("kms:CancelKeyDeletion KeyId={name}", _ADMIN, "Disabled")
+_IMPORT: Final = Step(
+    "kms:ImportKeyMaterial KeyId={name}, once for every missing material, each with the very same bytes",
+    "whoever holds the original key material",
+    "Enabled",
+)
+_CONNECT: Final = Step(
+    "kms:ConnectCustomKeyStore CustomKeyStoreId={name}", "an administrator of the store", "CONNECTED"
+)
+
+STATES: Final[Mapping[str, StateRow]] = {
+    "Enabled": StateRow(Readability.READABLE, "is Enabled"),
+    "Updating": StateRow(Readability.READABLE, "is Updating, which does not stop reads"),
+    "Disabled": StateRow(
+        Readability.UNREADABLE, "is Disabled: nothing under it can be read until it is enabled", (_ENABLE,)
+    ),
+    "PendingDeletion": StateRow(
+        Readability.DOOMED,
+        "is PendingDeletion: nothing under it can be read now, and at the date it is gone for good",
+        (_CANCEL, _ENABLE),
+    ),
+    "PendingReplicaDeletion": StateRow(
+        Readability.UNREADABLE,
+        "is PendingReplicaDeletion: nothing under it can be read; its own deletion starts after the last replica's",
+        (_CANCEL, _ENABLE),
+    ),
+    "PendingImport": StateRow(
+        Readability.UNREADABLE,
+        "is PendingImport: key material is missing or has expired, so nothing under it can be read",
+        (_IMPORT,),
+    ),
+    "Unavailable": StateRow(
+        Readability.UNREACHABLE,
+        "is Unavailable: its custom key store is not connected",
+    ),
+    "Creating": StateRow(Readability.UNKNOWN, "is still Creating although data names it"),
+}
+"""KeyState -> its meaning for existing data. `Unavailable` is undone on the store, not on the key."""
+
+STORE_CONNECTED: Final = "CONNECTED"
+STORE_STATES: Final[Mapping[str, str]] = {
+    "CONNECTED": "is connected",
+    "CONNECTING": "is still connecting",
+    "FAILED": "failed to connect",
+    "DISCONNECTED": "is disconnected",
+    "DISCONNECTING": "is disconnecting",
+}
+"""ConnectionState -> how the cause words it. Source: botocore's kms model, ConnectionStateType."""
+
+
+def assess_key(key: AwsKey, policy: Policy, now: datetime) -> Assessment:
+    """Assess all data under one key from its state, its store and the expiry of its material."""
+    candidates = [_by_state(key)]
+    if (by_store := _by_store(key)) is not None:
+        candidates.append(by_store)
+    if (by_expiry := _by_expiry(key, policy, now)) is not None:
+        candidates.append(by_expiry)
+    return worst(candidates)
+
+
+def store_name(key: KeyName, store: str) -> str:
+    """Name a custom key store so that equal ids of two accounts or Regions stay apart."""
+    return f"{key.owner}/{key.location}/{store}"
+
+
+def _by_state(key: AwsKey) -> Assessment:
+    if key.state == "Unavailable" and key.store is not None:
+        return _store_down(key, "is not connected (its keys are Unavailable)")
+    row = STATES.get(key.state)
+    if row is None:
+        row = StateRow(Readability.UNKNOWN, f"is in the state {key.state!r}, whose meaning is not known")
+    what = f"key {key.name}"
+    if key.state == "PendingReplicaDeletion" and key.pending_window_days is not None:
+        what = f"{what} (waiting period {key.pending_window_days} days)"
+    final_at = key.deletion_date if key.state == "PendingDeletion" else None
+    subject = Subject(SubjectKind.KEY, key.name.text)
+    return row.assessment(subject, key.name.text, what=what, final_at=final_at, evidence=key.evidence)
+
+
+def _by_store(key: AwsKey) -> Assessment | None:
+    if key.store is None or key.store.connection_state in {None, STORE_CONNECTED}:
+        return None
+    state = key.store.connection_state or ""
+    return _store_down(key, STORE_STATES.get(state, f"is in the state {state!r}, whose meaning is not known"))
+
+
+def _store_down(key: AwsKey, told: str) -> Assessment:
+    store = key.store
+    if store is None:
+        raise ValueError(f"{key.name} has no custom key store")
+    name = store_name(key.name, store.id)
+    code = f" ({store.error_code})" if store.error_code else ""
+    return Assessment(
+        readability=Readability.UNREACHABLE,
+        basis=Basis.STATE,
+        # Worded without the key: the store is the subject, and all its keys share one finding.
+        cause=f"nothing under the keys of custom key store {name} can be read: the store {told}{code}",
+        subject=Subject(SubjectKind.KEY_STORE, name),
+        undo=(Undo(_CONNECT.call.format(name=store.id), _CONNECT.who, _CONNECT.lands_in),),
+        evidence=key.evidence,
+    )
+
+
+def _by_expiry(key: AwsKey, policy: Policy, now: datetime) -> Assessment | None:
+    if key.valid_to is None or key.state not in {"Enabled", "Updating"}:
+        return None
+    if key.valid_to - now > policy.horizon:
+        return None
+    return Assessment(
+        readability=Readability.EXPIRING,
+        basis=Basis.STATE,
+        cause=f"imported material of key {key.name} expires at {key.valid_to:%Y-%m-%dT%H:%M:%SZ}; then the whole key "
+        "is PendingImport and nothing under it can be read",
+        subject=Subject(SubjectKind.KEY, key.name.text),
+        final_at=key.valid_to,
+        undo=(
+            Undo(
+                f"kms:ImportKeyMaterial KeyId={key.name}, the very same bytes with a later ValidTo or none",
+                _IMPORT.who,
+                "Enabled",
+                until=None,
+            ),
+        ),
+        evidence=key.evidence,
+    )

@@ -1,0 +1,135 @@
+"""What a rule is, and all that it may read."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from auditor.findings import (
+    Basis,
+    BucketCoverage,
+    Confidence,
+    Member,
+    Outcome,
+    Readability,
+    Severity,
+    Subject,
+    SubjectKind,
+    Undo,
+    Verdict,
+)
+from auditor.model import Evidence, KeyName
+from auditor.policy import Policy
+from auditor.readability import KeyView
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """All data that one thing makes readable or not: the subject of the reading rules."""
+
+    subject: Subject
+    readability: Readability
+    basis: Basis
+    text: str
+    confidence: Confidence
+    keys: tuple[KeyName, ...]
+    """The keys of the data, sorted; empty for data under no KMS key."""
+    members: tuple[Member, ...]
+    final_at: datetime | None = None
+    since: datetime | None = None
+    undo: tuple[Undo, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFreshness:
+    """When one needed key last gave a state: the subject of `poll-stale`."""
+
+    name: KeyName
+    last_read: datetime | None
+    """Aware, UTC; None when it never did."""
+    members: tuple[Member, ...]
+
+    @property
+    def subject(self) -> Subject:
+        """The key."""
+        return Subject(SubjectKind.KEY, self.name.text)
+
+
+@dataclass(frozen=True, slots=True)
+class SweptBucket:
+    """One configured bucket and how well it is known: the subject of the sweep rules."""
+
+    coverage: BucketCoverage
+    members: tuple[Member, ...]
+
+    @property
+    def subject(self) -> Subject:
+        """The bucket."""
+        return Subject(SubjectKind.BUCKET, self.coverage.bucket)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """All that a rule may read besides its subject."""
+
+    now: datetime
+    policy: Policy
+    keys: Mapping[KeyName, KeyView]
+
+
+RuleSubject = Cause | KeyFreshness | SweptBucket
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One demand: what it is about, how bad its failure is, where it comes from, what to do."""
+
+    id: str
+    """Public for ever: a metric label and a report anchor; never reused."""
+    title: str
+    subject: type[RuleSubject]
+    severity: Severity
+    source: str
+    remedy: str
+    check: Callable[[Any, Context], Outcome]
+
+    def finding_id(self, subject: Subject) -> str:
+        """Same rule and subject, same id, for ever."""
+        return hashlib.sha256(f"{self.id}\n{subject}".encode()).hexdigest()[:16]
+
+
+def passed(text: str) -> Outcome:
+    """The demand is met."""
+    return Outcome(Verdict.PASSED, text)
+
+
+def failed(text: str) -> Outcome:
+    """The demand is not met."""
+    return Outcome(Verdict.FAILED, text)
+
+
+def not_applicable(text: str) -> Outcome:
+    """The demand does not concern this subject; the text says why."""
+    return Outcome(Verdict.NOT_APPLICABLE, text)
+
+
+def unknown(text: str) -> Outcome:
+    """The facts to judge by are missing; the text says which."""
+    return Outcome(Verdict.UNKNOWN, text)
+
+
+def fails_when(readability: Readability) -> Callable[[Cause, Context], Outcome]:
+    """Make the check of a reading rule: it fails for data of exactly this readability."""
+
+    def check(cause: Cause, _at: Context) -> Outcome:
+        if not cause.keys:
+            return not_applicable(cause.text)
+        if cause.readability is readability:
+            return failed(cause.text)
+        if cause.readability is Readability.UNKNOWN:
+            return unknown(cause.text)
+        return passed(cause.text)
+
+    return check

@@ -1,0 +1,37 @@
+"""key-access-withdrawn: a key that answered the auditor before still answers.
+
+Source: AWS KMS Developer Guide, Key policies (deleting the statement withdraws DescribeKey with it); design.md, 3.
+"""
+
+from auditor.findings import Readability, Severity, SubjectKind
+from auditor.model import KeyGone, KeyUnread, Reason
+from auditor.rule import Cause, Context, Outcome, Rule, failed, not_applicable, passed
+
+_WITHDRAWN = frozenset({Reason.ACCESS_DENIED, Reason.NOT_VISIBLE})
+
+
+def check(cause: Cause, at: Context) -> Outcome:
+    """Fail when the newest answer is a denial and an older one gave a state."""
+    if cause.subject.kind is not SubjectKind.KEY or not cause.keys:
+        return not_applicable("judged for each key as a whole")
+    view = at.keys[cause.keys[0]]
+    if not isinstance(view.reading, KeyUnread | KeyGone):
+        return passed("the key answers")
+    if isinstance(view.reading, KeyGone) or view.reading.reason not in _WITHDRAWN:
+        return not_applicable("the key is not denied")
+    if view.memory is None or view.memory.last is None:
+        return not_applicable("the key never answered before")
+    if cause.readability is not Readability.UNKNOWN:
+        return not_applicable("the denial follows a proven deletion")
+    return failed(cause.text)
+
+
+RULE = Rule(
+    id="key-access-withdrawn",
+    title="Keys that answered before still answer",
+    subject=Cause,
+    severity=Severity.CRITICAL,
+    source="AWS KMS Developer Guide, Key policies in AWS KMS; Cloud KMS docs, Permissions and roles",
+    remedy="Ask the key's owner whether access was withdrawn on purpose; if not, restore the key policy's statement.",
+    check=check,
+)

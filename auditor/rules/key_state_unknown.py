@@ -1,0 +1,36 @@
+"""key-state-unknown: the state of every key that data depends on is known.
+
+Source: design.md, 1 (what was not seen is unknown, never fine).
+"""
+
+from auditor.findings import Readability, Severity
+from auditor.model import KeyUnread, Reason
+from auditor.rule import Cause, Context, Outcome, Rule, failed, not_applicable, passed
+
+_WITHDRAWN = frozenset({Reason.ACCESS_DENIED, Reason.NOT_VISIBLE})
+
+
+def check(cause: Cause, at: Context) -> Outcome:
+    """Fail when data names a key and nothing proves its state, unless the access to it was withdrawn."""
+    if not cause.keys:
+        return not_applicable(cause.text)
+    if cause.readability is not Readability.UNKNOWN:
+        return passed("the state is known")
+    for name in cause.keys:
+        view = at.keys[name]
+        answered_before = view.memory is not None and view.memory.last is not None
+        denied = isinstance(view.reading, KeyUnread) and view.reading.reason in _WITHDRAWN
+        if answered_before and denied:
+            return not_applicable("the key answered before: key-access-withdrawn speaks of it")
+    return failed(cause.text)
+
+
+RULE = Rule(
+    id="key-state-unknown",
+    title="The state of every key that data depends on is known",
+    subject=Cause,
+    severity=Severity.MEDIUM,
+    source="NIST SP 800-53 Rev. 5, SC-12 and CM-8",
+    remedy="Give the auditor the right to read the key's state; the gap of the same name says which right is missing.",
+    check=check,
+)

@@ -1,0 +1,26 @@
+"""poll-stale: every needed key gave its state within `poll_max_age_minutes`.
+
+Source: FINOS Common Cloud Controls, CCC.KeyMgmt.CN01.AR01; NIST SP 800-53 Rev. 5, CA-7.
+"""
+
+from auditor.findings import Severity
+from auditor.rule import Context, KeyFreshness, Outcome, Rule, failed, not_applicable, passed
+
+
+def check(key: KeyFreshness, at: Context) -> Outcome:
+    """Judge the age of the last answer that gave a state."""
+    if key.last_read is None:
+        return not_applicable("it never gave a state: key-state-unknown speaks of it")
+    text = f"key {key.name} last gave its state at {key.last_read:%Y-%m-%dT%H:%M:%SZ}"
+    return passed(text) if at.now - key.last_read <= at.policy.poll_max_age else failed(text)
+
+
+RULE = Rule(
+    id="poll-stale",
+    title="Every needed key was read lately",
+    subject=KeyFreshness,
+    severity=Severity.HIGH,
+    source="FINOS CCC.KeyMgmt.CN01.AR01; NIST SP 800-53 Rev. 5, CA-7",
+    remedy="Look at the gap that names this key; a state change since then would not have been seen.",
+    check=check,
+)

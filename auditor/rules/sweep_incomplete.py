@@ -1,0 +1,30 @@
+"""sweep-incomplete: the key of at least `min_coverage` of each bucket's objects is known.
+
+Source: NIST SP 800-53 Rev. 5, CM-8.
+"""
+
+from auditor.findings import Severity
+from auditor.rule import Context, Outcome, Rule, SweptBucket, failed, passed
+
+
+def check(bucket: SweptBucket, at: Context) -> Outcome:
+    """Judge the share of listed objects whose encryption was learnt."""
+    coverage = bucket.coverage
+    if not coverage.complete:
+        why = f": {coverage.last_attempt_failed}" if coverage.last_attempt_failed else ""
+        return failed(f"{coverage.bucket} was never swept to its end{why}")
+    text = f"{coverage.resolved} of {coverage.listed} objects of {coverage.bucket} are known"
+    if coverage.last_attempt_failed:
+        return failed(f"{text}, by an older sweep; the newest attempt failed: {coverage.last_attempt_failed}")
+    return passed(text) if coverage.ratio >= at.policy.min_coverage else failed(text)
+
+
+RULE = Rule(
+    id="sweep-incomplete",
+    title="Every object of every bucket is known",
+    subject=SweptBucket,
+    severity=Severity.MEDIUM,
+    source="NIST SP 800-53 Rev. 5, CM-8",
+    remedy="Close the gaps that name this bucket; until then their objects count as unknown.",
+    check=check,
+)
