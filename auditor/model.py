@@ -107,6 +107,10 @@ class Reason(StrEnum):
     NOT_VISIBLE = "not_visible"
 
 
+DENIALS: Final = frozenset({Reason.ACCESS_DENIED, Reason.NOT_VISIBLE})
+"""The service answered, and would not tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
     """Something that could not be read: it travels with the facts and shows in every output."""

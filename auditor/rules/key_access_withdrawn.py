@@ -3,11 +3,9 @@
 Source: AWS KMS Developer Guide, Key policies (deleting the statement withdraws DescribeKey with it); design.md, 3.
 """
 
-from auditor.findings import Readability, Severity, SubjectKind
-from auditor.model import KeyGone, KeyUnread, Reason
-from auditor.rule import Cause, Context, Outcome, Rule, failed, not_applicable, passed
-
-_WITHDRAWN = frozenset({Reason.ACCESS_DENIED, Reason.NOT_VISIBLE})
+from auditor.findings import Outcome, Readability, Severity, SubjectKind
+from auditor.model import DENIALS, KeyGone, KeyUnread
+from auditor.rule import Cause, Context, Rule, failed, not_applicable, passed
 
 
 def check(cause: Cause, at: Context) -> Outcome:
@@ -17,7 +15,7 @@ def check(cause: Cause, at: Context) -> Outcome:
     view = at.keys[cause.keys[0]]
     if not isinstance(view.reading, KeyUnread | KeyGone):
         return passed("the key answers")
-    if isinstance(view.reading, KeyGone) or view.reading.reason not in _WITHDRAWN:
+    if isinstance(view.reading, KeyGone) or view.reading.reason not in DENIALS:
         return not_applicable("the key is not denied")
     if view.memory is None or view.memory.last is None:
         return not_applicable("the key never answered before")

@@ -3,12 +3,16 @@
 Source: FINOS Common Cloud Controls, CCC.KeyMgmt.CN01.AR01; NIST SP 800-53 Rev. 5, CA-7.
 """
 
-from auditor.findings import Severity
-from auditor.rule import Context, KeyFreshness, Outcome, Rule, failed, not_applicable, passed
+from auditor.findings import Outcome, Severity
+from auditor.model import DENIALS, KeyGone, KeyUnread
+from auditor.rule import Context, KeyFreshness, Rule, failed, not_applicable, passed
 
 
 def check(key: KeyFreshness, at: Context) -> Outcome:
     """Judge the age of the last answer that gave a state."""
+    reading = at.keys[key.name].reading
+    if isinstance(reading, KeyGone) or (isinstance(reading, KeyUnread) and reading.reason in DENIALS):
+        return not_applicable("the service answered: the key is gone or denied, which other rules speak of")
     if key.last_read is None:
         return not_applicable("it never gave a state: key-state-unknown speaks of it")
     text = f"key {key.name} last gave its state at {key.last_read:%Y-%m-%dT%H:%M:%SZ}"

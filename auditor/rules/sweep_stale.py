@@ -3,8 +3,8 @@
 Source: NIST SP 800-53 Rev. 5, CA-7.
 """
 
-from auditor.findings import Severity
-from auditor.rule import Context, Outcome, Rule, SweptBucket, failed, not_applicable, passed
+from auditor.findings import Outcome, Severity
+from auditor.rule import Context, Rule, SweptBucket, failed, not_applicable, passed
 
 
 def check(bucket: SweptBucket, at: Context) -> Outcome:

@@ -1,0 +1,174 @@
+"""The judge: holdings, key states and their memory, policy and the moment in; assessments and findings out."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from auditor.findings import (
+    Assessed,
+    BucketCoverage,
+    Confidence,
+    Finding,
+    Member,
+    Outcome,
+    Readability,
+    Severity,
+    Status,
+    Subject,
+    Tally,
+    Verdict,
+    member_of,
+)
+from auditor.model import AwsKey, GcpKey, KeyGone, KeyName, KeyUnread
+from auditor.policy import Policy
+from auditor.ports import Holdings
+from auditor.readability import KeyView, assess
+from auditor.rule import Cause, Context, KeyFreshness, Rule, RuleSubject, SweptBucket, unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that is judged; the same facts give the same answer on any machine."""
+
+    holdings: Holdings
+    keys: Mapping[KeyName, KeyView]
+    """One view for every key that a holding names, and for any other that is watched."""
+    agents: Mapping[str, str]
+    """Bucket -> the principal that decrypts for it, where it is known."""
+    buckets: tuple[BucketCoverage, ...]
+    policy: Policy
+    now: datetime
+    """Aware, UTC, by the clouds' clocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the rules made of the facts."""
+
+    assessed: tuple[Assessed, ...]
+    findings: tuple[Finding, ...]
+    """Fresh: their past is not known here."""
+    tallies: tuple[Tally, ...]
+
+
+def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
+    """Assess every holding, put every rule to every subject, and measure what hangs on each failure."""
+    assessed = tuple(_assess(facts))
+    subjects: tuple[RuleSubject, ...] = (*_causes(assessed), *_freshness(facts, assessed), *_buckets(facts, assessed))
+    context = Context(facts.now, facts.policy, facts.keys)
+    findings: list[Finding] = []
+    tallies: list[Tally] = []
+    for rule in rules:
+        counts = dict.fromkeys(Verdict, 0)
+        for subject in subjects:
+            if not isinstance(subject, rule.subject):
+                continue
+            outcome = _put(rule, subject, context)
+            counts[outcome.verdict] += 1
+            if outcome.verdict is Verdict.FAILED:
+                findings.append(_finding(rule, subject, outcome, facts))
+        tallies.append(Tally(rule.id, counts))
+    return Judged(assessed, tuple(findings), tuple(tallies))
+
+
+def _put(rule: Rule, subject: RuleSubject, context: Context) -> Outcome:
+    try:
+        return rule.check(subject, context)
+    except Exception as error:  # noqa: BLE001 - a rule that crashes judges nothing; the others still must
+        return unknown(f"the rule itself failed: {type(error).__name__}")
+
+
+def _assess(facts: Facts) -> Iterable[Assessed]:
+    for holding in facts.holdings.holdings():
+        view = facts.keys.get(KeyName(holding.key)) if holding.key else None
+        yield assess(holding, view, facts.agents.get(holding.bucket), facts.policy, facts.now)
+
+
+def _causes(assessed: tuple[Assessed, ...]) -> Iterable[Cause]:
+    groups: dict[tuple[Subject, Readability], list[Assessed]] = defaultdict(list)
+    for one in assessed:
+        groups[one.assessment.subject, one.assessment.readability].append(one)
+    for (subject, readability), group in sorted(groups.items()):
+        first = group[0].assessment
+        yield Cause(
+            subject=subject,
+            readability=readability,
+            basis=first.basis,
+            text=first.cause,
+            confidence=(
+                Confidence.PROVEN
+                if all(one.assessment.confidence is Confidence.PROVEN for one in group)
+                else Confidence.INFERRED
+            ),
+            keys=tuple(sorted({KeyName(one.holding.key) for one in group if one.holding.key})),
+            members=_members(group),
+            final_at=min((one.assessment.final_at for one in group if one.assessment.final_at), default=None),
+            since=first.since,
+            undo=first.undo,
+            evidence=tuple(dict.fromkeys(evidence for one in group for evidence in one.assessment.evidence)),
+        )
+
+
+def _freshness(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[KeyFreshness]:
+    by_key: dict[KeyName, list[Assessed]] = defaultdict(list)
+    for one in assessed:
+        if one.holding.key:
+            by_key[KeyName(one.holding.key)].append(one)
+    for name, group in sorted(by_key.items()):
+        yield KeyFreshness(name, last_read(facts.keys[name], facts.now), _members(group))
+
+
+def last_read(view: KeyView, now: datetime) -> datetime | None:
+    """When the key last gave a state: now, or what is remembered."""
+    match view.reading:
+        case AwsKey() | GcpKey() | KeyGone():
+            return now
+        case KeyUnread() | None:
+            return view.memory.last_at if view.memory else None
+
+
+def _buckets(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[SweptBucket]:
+    for coverage in facts.buckets:
+        yield SweptBucket(coverage, _members([one for one in assessed if one.holding.bucket == coverage.bucket]))
+
+
+def _members(group: Iterable[Assessed]) -> tuple[Member, ...]:
+    return tuple(sorted((member_of(one.holding) for one in group), key=_order))
+
+
+def _order(member: Member) -> tuple[str, str, str, str]:
+    bucket, encryption, key, version = member
+    return bucket, encryption, key or "", version or ""
+
+
+def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, facts: Facts) -> Finding:
+    cause = subject if isinstance(subject, Cause) else None
+    return Finding(
+        id=rule.finding_id(subject.subject),
+        rule=rule.id,
+        severity=rule.severity if subject.members else Severity.LOW,
+        status=Status.OPEN,
+        subject=subject.subject,
+        readability=cause.readability if cause else None,
+        cause=outcome.text,
+        confidence=cause.confidence if cause else Confidence.PROVEN,
+        extent=facts.holdings.extent(subject.members),
+        members=subject.members,
+        final_at=cause.final_at if cause else None,
+        since=cause.since if cause and cause.since else facts.now,
+        since_source=_since_source(cause, facts),
+        evidence=cause.evidence if cause else (),
+        undo=cause.undo if cause else (),
+        first_seen=facts.now,
+        last_seen=facts.now,
+    )
+
+
+def _since_source(cause: Cause | None, facts: Facts) -> str:
+    if cause is not None and cause.since is not None:
+        return "key_state"
+    seen_before = cause is not None and any(
+        (memory := facts.keys[name].memory) is not None and memory.last is not None for name in cause.keys
+    )
+    return "between_polls" if seen_before else "first_read"
