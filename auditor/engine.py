@@ -34,8 +34,8 @@ class Facts:
     holdings: Holdings
     keys: Mapping[KeyName, KeyView]
     """One view for every key that a holding names, and for any other that is watched."""
-    agents: Mapping[str, str]
-    """Bucket -> the principal that decrypts for it, where it is known."""
+    agents: Mapping[str, tuple[str, ...]]
+    """Bucket -> the principals that decrypt for it, where they are known."""
     buckets: tuple[BucketCoverage, ...]
     policy: Policy
     now: datetime
@@ -82,7 +82,7 @@ def _put(rule: Rule, subject: RuleSubject, context: Context) -> Outcome:
 def _assess(facts: Facts) -> Iterable[Assessed]:
     for holding in facts.holdings.holdings():
         view = facts.keys.get(KeyName(holding.key)) if holding.key else None
-        yield assess(holding, view, facts.agents.get(holding.bucket), facts.policy, facts.now)
+        yield assess(holding, view, facts.agents.get(holding.bucket, ()), facts.policy, facts.now)
 
 
 def _causes(assessed: tuple[Assessed, ...]) -> Iterable[Cause]:

@@ -44,8 +44,8 @@ class KeyView:
     memory: KeyMemory | None
 
 
-def assess(holding: Holding, view: KeyView | None, agent: str | None, policy: Policy, now: datetime) -> Assessed:
-    """Assess one holding; `agent` is the principal that decrypts for its bucket, where one is known.
+def assess(holding: Holding, view: KeyView | None, agents: tuple[str, ...], policy: Policy, now: datetime) -> Assessed:
+    """Assess one holding; `agents` are the principals that decrypt for its bucket, where they are known.
 
     Raises:
         ValueError: the holding names a key and there is no view of it.
@@ -58,7 +58,7 @@ def assess(holding: Holding, view: KeyView | None, agent: str | None, policy: Po
     known = view.reading if isinstance(view.reading, AwsKey) else view.memory.last if view.memory else None
     if isinstance(known, AwsKey) and known.manager is KeyManager.PROVIDER:
         encryption = Encryption.PROVIDER_KMS
-    return Assessed(holding, encryption, _by_key(holding, view, Standpoint(agent, view.memory, policy, now)))
+    return Assessed(holding, encryption, _by_key(holding, view, Standpoint(agents, view.memory, policy, now)))
 
 
 def _without_kms(holding: Holding) -> Assessment:

@@ -85,14 +85,14 @@ def assess_version(key: GcpKey, number: str | None, at: Standpoint) -> Assessmen
         one
         for one in (
             _by_hsm_instance(key, at),
-            _by_access_reasons(key, at.agent),
-            _by_grant(key, at),
+            _by_access_reasons(key),
+            *(_by_grant(key, agent, at) for agent in at.agents),
         )
         if one is not None
     )
     found = worst(candidates)
     # A direct grant changes nothing about the state; it raises the basis on which `readable` stands.
-    granted = any(one.readability is Readability.READABLE and one.basis is Basis.POLICY for one in candidates)
+    granted = bool(at.agents) and all(dict(key.grants).get(agent) is Grant.DIRECT for agent in at.agents)
     return replace(found, basis=Basis.POLICY) if granted and found.readability is Readability.READABLE else found
 
 
@@ -187,7 +187,7 @@ def _by_hsm_instance(key: GcpKey, at: Standpoint) -> Assessment | None:
     )
 
 
-def _by_access_reasons(key: GcpKey, agent: str | None) -> Assessment | None:
+def _by_access_reasons(key: GcpKey) -> Assessment | None:
     reasons = key.access_reasons
     if reasons is None or CUSTOMER_INITIATED in reasons:
         return None
@@ -196,7 +196,7 @@ def _by_access_reasons(key: GcpKey, agent: str | None) -> Assessment | None:
         readability=Readability.REVOKED,
         basis=Basis.POLICY,
         cause=f"the Key Access Justifications policy of key {key.name} {told}: every ordinary read is refused",
-        subject=_principal(agent, key),
+        subject=_principal("any principal", key),
         undo=(
             Undo(
                 f"cloudkms UpdateCryptoKey {key.name} keyAccessJustificationsPolicy.allowedAccessReasons "
@@ -209,21 +209,10 @@ def _by_access_reasons(key: GcpKey, agent: str | None) -> Assessment | None:
     )
 
 
-def _by_grant(key: GcpKey, at: Standpoint) -> Assessment | None:
+def _by_grant(key: GcpKey, agent: str, at: Standpoint) -> Assessment | None:
     """Judge the platform's right; without a proof of its lack there is no verdict (ADR 0003)."""
-    agent = at.agent
-    if agent is None:
-        return None
     grant = dict(key.grants).get(agent)
     subject = _principal(agent, key)
-    if grant is Grant.DIRECT:
-        return Assessment(
-            readability=Readability.READABLE,
-            basis=Basis.POLICY,
-            cause=f"{agent} may decrypt with key {key.name}",
-            subject=subject,
-            evidence=key.evidence,
-        )
     had_it = at.memory is not None and agent in at.memory.granted
     if grant is Grant.ABSENT:
         how = (
@@ -253,5 +242,5 @@ def _by_grant(key: GcpKey, at: Standpoint) -> Assessment | None:
     )
 
 
-def _principal(agent: str | None, key: GcpKey) -> Subject:
-    return Subject(SubjectKind.PRINCIPAL, f"{agent or 'any principal'} -> {key.name}")
+def _principal(agent: str, key: GcpKey) -> Subject:
+    return Subject(SubjectKind.PRINCIPAL, f"{agent} -> {key.name}")

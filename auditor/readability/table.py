@@ -26,8 +26,8 @@ _RANK: Final = {
 class Standpoint:
     """From where a key is judged, apart from the key itself."""
 
-    agent: str | None
-    """The principal that decrypts for the bucket in question; None where it is not known."""
+    agents: tuple[str, ...]
+    """The principals that decrypt for the bucket in question; empty where they are not known."""
     memory: KeyMemory | None
     policy: Policy
     now: datetime

@@ -1,0 +1,331 @@
+"""The config file: read once, checked whole, refused with file, setting and hint."""
+
+import difflib
+import hashlib
+import json
+import re
+import tomllib
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self, get_args
+
+from apscheduler.triggers.cron import CronTrigger
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from auditor.errors import UsageError
+from auditor.inventory.layout import Layout
+from auditor.model import KeyName, Population
+from auditor.policy import Policy
+
+_S3_NAME: Final = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"  # Amazon S3 User Guide, Bucket naming rules
+_GCS_NAME: Final = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"  # Cloud Storage docs, Bucket naming
+_BUCKET_URL: Final = re.compile(rf"s3://{_S3_NAME}|gs://{_GCS_NAME}")
+_ENDPOINT: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?")
+
+
+def _bucket_url(text: str) -> str:
+    if not _BUCKET_URL.fullmatch(text):
+        raise ValueError(f"{text!r} is not a bucket URL; write s3://NAME or gs://NAME, without a path")
+    return text
+
+
+def _endpoint(text: str) -> str:
+    if not _ENDPOINT.fullmatch(text):
+        raise ValueError(f"{text!r} is not an endpoint; write http://HOST:PORT or https://HOST")
+    return text.rstrip("/")
+
+
+def _cron(text: str) -> str:
+    try:
+        CronTrigger.from_crontab(text, timezone="UTC")
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a cron line of five fields ({error})") from None
+    return text
+
+
+def _key_name(text: str) -> str:
+    try:
+        return KeyName.parse(text).text
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is not the full name of a key; write arn:aws:kms:REGION:ACCOUNT:key/ID or "
+            "projects/P/locations/L/keyRings/R/cryptoKeys/K, without an alias and without a version"
+        ) from None
+
+
+def _listen(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the largest TCP port
+        raise ValueError(f"{text!r} is not HOST:PORT")
+    if host not in {"127.0.0.1", "localhost", "[::1]"}:
+        raise ValueError(
+            f"{text!r} is not a loopback address; the web side has no authentication yet, so it stays local"
+        )
+    return text
+
+
+BucketUrl = Annotated[str, AfterValidator(_bucket_url)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+Cron = Annotated[str, AfterValidator(_cron)]
+FullKeyName = Annotated[str, AfterValidator(_key_name)]
+
+
+class _Table(BaseModel):
+    """One table of the file: frozen, and no setting that we do not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class Schedule(_Table):
+    """When the daemon works."""
+
+    sweep: Cron = "0 */6 * * *"
+    """Cron line, UTC: when every bucket is listed."""
+    key_poll: int = Field(default=60, ge=5, le=86_400)
+    """Seconds between two readings of all key states."""
+
+
+class Account(_Table):
+    """How to reach the keys and logs of one AWS account or Google project."""
+
+    id: str | None = Field(default=None, pattern=r"^[0-9]{12}$")
+    """AWS account id; give this or `project`."""
+    project: str | None = None
+    """Google project id."""
+    role_arn: str | None = Field(default=None, pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$")
+    """AWS role to assume for this account."""
+    external_id: str | None = None
+    """External id for that role."""
+    profile: str | None = None
+    """AWS profile to start from."""
+    impersonate: str | None = None
+    """Google service account to act as."""
+    quota_project: str | None = None
+    """Google project that the requests count against."""
+
+    @model_validator(mode="after")
+    def _one_cloud(self) -> Self:
+        if (self.id is None) == (self.project is None):
+            raise ValueError("give either id (AWS) or project (Google Cloud)")
+        if self.id is None and (self.role_arn or self.external_id or self.profile):
+            raise ValueError("role_arn, external_id and profile belong to an AWS account; this one has a project")
+        if self.project is None and (self.impersonate or self.quota_project):
+            raise ValueError("impersonate and quota_project belong to a Google project; this one has an AWS id")
+        return self
+
+
+class Platform(_Table):
+    """Who must be able to decrypt."""
+
+    gcp_service_agents: Literal["bucket"] | tuple[str, ...] = "bucket"
+    """`bucket`: the storage service agent of each bucket's project; or a list of e-mail addresses."""
+
+
+class Bucket(_Table):
+    """One bucket that is swept."""
+
+    url: BucketUrl
+    """s3://NAME or gs://NAME."""
+    layout: str
+    """What an object name begins with, for example `{org}/{namespace}/`; the fields are the namespace."""
+    tenant_field: str | None = None
+    """The layout's field that names the tenant; `tenant`, else `org`, if the layout has it."""
+    region: str | None = Field(default=None, pattern=r"^[a-z0-9-]+$")
+    """AWS Region of the bucket (S3 only)."""
+    account: str | None = None
+    """Account id or project that the bucket is read with; else the default identity."""
+    populations: tuple[Population, ...] = ()
+    """live, noncurrent, soft_deleted; default: all that the bucket has."""
+
+    @model_validator(mode="after")
+    def _fits_the_cloud(self) -> Self:
+        try:
+            Layout.parse(self.layout, self.tenant_field)
+        except UsageError as error:
+            raise ValueError(f"{error}{'; ' + error.hint if error.hint else ''}") from None
+        if self.url.startswith("gs://") and self.region is not None:
+            raise ValueError("region is for S3 buckets only")
+        if self.url.startswith("s3://") and Population.SOFT_DELETED in self.populations:
+            raise ValueError("S3 has no soft_deleted objects; take it out of populations")
+        return self
+
+
+class Key(_Table):
+    """What is known about a key beyond the clouds."""
+
+    name: FullKeyName
+    """The key's full name: it is watched even when no data names it yet."""
+    tenant: str | None = None
+    """Whose key it is."""
+
+
+class Gcp(_Table):
+    """Other endpoints than Google's own; http:// means plain and without credentials."""
+
+    storage_endpoint: Endpoint | None = None
+    kms_endpoint: Endpoint | None = None
+    iam_endpoint: Endpoint | None = None
+
+
+class Limits(_Table):
+    """How hard the clouds are asked."""
+
+    requests_per_second: float = Field(default=500, gt=0, le=10_000)
+    """Requests a second and bucket."""
+    kms_quota_share: float = Field(default=0.1, gt=0, le=1)
+    """Share of the AWS KMS request quota that polls may use."""
+    gcp_kms_quota_share: float = Field(default=0.5, gt=0, le=1)
+    """Share of the Cloud KMS read quota that polls may use."""
+
+
+class Thresholds(_Table):
+    """`[policy]`: the thresholds of the rules."""
+
+    horizon_days: float = Field(default=30, ge=0)
+    """data-expiring: how far ahead a date counts."""
+    sweep_max_age_hours: float = Field(default=24, gt=0)
+    """sweep-stale."""
+    min_coverage: float = Field(default=1.0, ge=0, le=1)
+    """sweep-incomplete: the share of objects whose key must be known."""
+    poll_max_age_minutes: float = Field(default=15, gt=0)
+    """poll-stale."""
+    confirm_missing_minutes: float = Field(default=5, ge=0)
+    """How long an AWS key must stay unfound until it counts as gone."""
+
+    def policy(self) -> Policy:
+        """The same as the rules read it."""
+        return Policy(
+            horizon=timedelta(days=self.horizon_days),
+            sweep_max_age=timedelta(hours=self.sweep_max_age_hours),
+            min_coverage=self.min_coverage,
+            poll_max_age=timedelta(minutes=self.poll_max_age_minutes),
+            confirm_missing=timedelta(minutes=self.confirm_missing_minutes),
+        )
+
+
+class Web(_Table):
+    """Where the daemon answers."""
+
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:9464"
+    """Loopback address and port; port 0 takes a free one."""
+
+
+class Log(_Table):
+    """How the daemon logs."""
+
+    json_lines: bool = Field(default=False, alias="json")
+    """One JSON object a line instead of plain text."""
+
+
+class Config(_Table):
+    """The whole file."""
+
+    state: Path = Path("var")
+    """Folder of the ledger and the inventory, relative to the config file."""
+    ledger: str | None = Field(default=None, pattern=r"^[a-z]+(\+[a-z0-9]+)?://")
+    """Database URL of the ledger; default: SQLite below `state`."""
+    schedule: Schedule = Schedule()
+    account: tuple[Account, ...] = ()
+    platform: Platform = Platform()
+    bucket: tuple[Bucket, ...] = Field(min_length=1)
+    key: tuple[Key, ...] = ()
+    gcp: Gcp = Gcp()
+    limits: Limits = Limits()
+    policy: Thresholds = Thresholds()
+    web: Web = Web()
+    log: Log = Log()
+
+    @model_validator(mode="after")
+    def _names_are_told_apart(self) -> Self:
+        for what, names in (
+            ("bucket url", [one.url for one in self.bucket]),
+            ("key name", [one.name for one in self.key]),
+            ("account", [one.id or one.project or "" for one in self.account]),
+        ):
+            twice = [name for name, count in Counter(names).items() if count > 1]
+            if twice:
+                raise ValueError(f"{what} {twice[0]!r} is given twice")
+        known = {one.id or one.project for one in self.account}
+        for one in self.bucket:
+            if one.account is not None and one.account not in known:
+                raise ValueError(
+                    f"bucket {one.url} names account {one.account!r}, and no [[account]] has that id or project"
+                )
+        return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the settings in force, hexadecimal; the same settings give the same digest."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+
+def load(path: Path) -> Config:
+    """Read and check a config file; relative paths in it start at its folder.
+
+    Raises:
+        UsageError: the file is missing, unreadable, no TOML, or says something that cannot be.
+    """
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        raise UsageError(
+            f"config file {path} does not exist", "write one after docs/auditor.example.toml, or name it with --config"
+        ) from None
+    except UnicodeDecodeError:
+        raise UsageError(f"config file {path} is not UTF-8 text", "save it as UTF-8") from None
+    except OSError as error:
+        raise UsageError(f"config file {path} cannot be read: {error.strerror}", "check its permissions") from None
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"config file {path} is not TOML: {_one_line(str(error))}", "mend that line") from None
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        raise _refusal(path, error) from None
+    return config.model_copy(update={"state": (path.parent / config.state).absolute()})
+
+
+def _refusal(path: Path, error: ValidationError) -> UsageError:
+    first = error.errors(include_url=False)[0]
+    setting = _setting(first["loc"])
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    match first["type"]:
+        case "extra_forbidden":
+            close = difflib.get_close_matches(str(first["loc"][-1]), _names_beside(first["loc"]), n=1)
+            hint = f"did you mean {close[0]}?" if close else "docs/auditor.example.toml shows every setting"
+            return UsageError(f"{path}: {setting}: there is no such setting{more}", hint)
+        case "missing":
+            return UsageError(f"{path}: {setting}: is missing{more}", "docs/auditor.example.toml shows every setting")
+        case "value_error":
+            told = _one_line(str(first["ctx"]["error"]))
+            return UsageError(f"{path}: {setting}: {told}{more}", "docs/auditor.example.toml shows every setting")
+        case _:
+            given = _one_line(repr(first["input"]))
+            return UsageError(f"{path}: {setting}: {first['msg'].lower()}, not {given}{more}", "mend the value")
+
+
+def _setting(where: tuple[int | str, ...]) -> str:
+    told = ""
+    for step in where:
+        told += f"[{step + 1}]" if isinstance(step, int) else f".{step}" if told else str(step)
+    return _one_line(told) or "file"
+
+
+def _names_beside(where: tuple[int | str, ...]) -> list[str]:
+    """Names of the settings that the table at this place has."""
+    table: type[BaseModel] = Config
+    for step in where[:-1]:
+        if isinstance(step, int):
+            continue
+        field = table.model_fields.get(step)
+        inner = [field.annotation, *get_args(field.annotation)] if field else []
+        table = next((one for one in inner if isinstance(one, type) and issubclass(one, BaseModel)), table)
+    return [field.alias or name for name, field in table.model_fields.items()]
+
+
+def _one_line(text: str) -> str:
+    """Keep hostile text on one line and short."""
+    shown = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+    return shown if len(shown) <= 200 else f"{shown[:200]}..."  # noqa: PLR2004 - one terminal line or two

@@ -1,0 +1,104 @@
+"""The words of every gap: what is missing, what the answer lacks for it, what would close it."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from auditor.errors import CollectError
+from auditor.model import (
+    DENIALS,
+    AwsKey,
+    Gap,
+    GcpKey,
+    Grant,
+    KeyGone,
+    KeyName,
+    KeyUnread,
+    Reason,
+)
+from auditor.readability import KeyView
+
+BUCKET_LISTS: Final = "list of all buckets"
+
+_OBJECT_HINTS: Final = {
+    Reason.ACCESS_DENIED: "grant s3:GetObject and s3:GetObjectVersion on them; HEAD needs no right on the key",
+    Reason.EXPIRED_CREDENTIALS: "renew the credentials and sweep again",
+    Reason.THROTTLED: "lower requests_per_second, or sweep when the bucket is less busy",
+    Reason.TIMEOUT: "sweep again; if it stays so, look at the network between the auditor and the bucket",
+    Reason.UNSUPPORTED: "look at one of them in the console: its encryption is of a kind not known here",
+    Reason.MALFORMED: "look at one of them in the console: what it says of its key is no key name",
+    Reason.NOT_FOUND: "sweep again: they went away while they were listed",
+    Reason.NOT_VISIBLE: "sweep with an identity that sees them",
+}
+
+
+def listing_stopped(bucket: str, error: CollectError) -> Gap:
+    """The listing of a bucket did not reach its end."""
+    return Gap(bucket, error.reason, str(error), error.hint or "sweep again")
+
+
+def unresolved(bucket: str, reason: Reason, objects: int) -> Gap:
+    """Objects were listed, and what they are encrypted with could not be learnt."""
+    return Gap(bucket, reason, f"the encryption of {objects} objects is not known", _OBJECT_HINTS[reason], objects)
+
+
+def buckets_not_listed(gap: Gap) -> Gap:
+    """Nobody knows how many buckets are not configured."""
+    return Gap(BUCKET_LISTS, gap.reason, "how many buckets are not configured is not known", gap.hint)
+
+
+def no_answer(name: KeyName) -> KeyUnread:
+    """The source left the key out."""
+    return KeyUnread(name, Reason.TIMEOUT, "no answer", "poll again")
+
+
+def of_key(view: KeyView) -> Iterator[Gap]:
+    """Everything about one key that could not be read."""
+    name = view.name.text
+    match view.reading:
+        case KeyUnread() as unread:
+            seen = view.memory.last_at if view.memory else None
+            if seen is None:
+                effect = f"its state is not known ({unread.detail}); what depends on it counts as unknown"
+            elif unread.reason in DENIALS:
+                effect = (
+                    f"its state is not known any more ({unread.detail}); it was last read {seen:%Y-%m-%dT%H:%M:%SZ}"
+                )
+            else:
+                effect = f"no new answer ({unread.detail}); it is judged by its state of {seen:%Y-%m-%dT%H:%M:%SZ}"
+            yield Gap(name, unread.reason, effect, unread.hint)
+        case KeyGone(proven=False):
+            yield Gap(
+                name,
+                Reason.NOT_FOUND,
+                "it was not found; that counts as gone when it is still so some minutes later",
+                "look whether the key was deleted",
+            )
+        case AwsKey(store=store) if store is not None and store.connection_state is None:
+            yield Gap(
+                name,
+                Reason.NOT_VISIBLE,
+                "whether its custom key store is connected is not known",
+                "grant kms:DescribeCustomKeyStores in the key's account",
+            )
+        case GcpKey() as key:
+            yield from _of_gcp_key(key)
+        case _:
+            return
+
+
+def _of_gcp_key(key: GcpKey) -> Iterator[Gap]:
+    if key.hsm_instance is not None and key.hsm_instance.state is None:
+        yield Gap(
+            key.hsm_instance.name,
+            Reason.ACCESS_DENIED,
+            "whether this single-tenant HSM instance is active is not known",
+            "grant cloudkms.singleTenantHsmInstances.get",
+        )
+    unproven = [agent for agent, grant in key.grants if grant is Grant.WITHDRAWN]
+    for agent in unproven:
+        yield Gap(
+            key.name.text,
+            Reason.ACCESS_DENIED,
+            f"whether {agent} may decrypt is not known: key and ring do not grant it, the project's policy is denied",
+            f"grant resourcemanager.projects.getIamPolicy on project {key.name.owner}",
+        )

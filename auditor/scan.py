@@ -1,0 +1,286 @@
+"""One run told on one page: sweep the buckets, poll the keys, judge, keep."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from auditor import gaps, lifecycle
+from auditor.engine import Facts, judge, last_read
+from auditor.errors import CollectError
+from auditor.findings import BucketCoverage, Coverage, Judgement, Run
+from auditor.model import BucketFacts, Cloud, Gap, Holding, KeyName, KeyReading, StoredObject, Sweep
+from auditor.policy import Policy
+from auditor.ports import BucketLister, Inventory, KeyNeed, KeySource, Ledger, ObjectSource, PollRecord
+from auditor.readability import KeyView
+from auditor.rule import Rule
+
+_BUCKETS_AT_ONCE = 4
+_PROGRESS_EVERY = 1000
+
+
+class Progress(Protocol):
+    """Is told how a run gets on."""
+
+    def sweeping(self, bucket: str, listed: int, expected: int | None) -> None:
+        """So many objects are listed; `expected` is what the last complete sweep had."""
+
+    def swept(self, sweep: Sweep) -> None:
+        """One bucket is done, well or not."""
+
+    def polled(self, read: int, needed: int) -> None:
+        """The keys were asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that a run works with; `wiring.py` makes it."""
+
+    sources: tuple[ObjectSource, ...]
+    listers: tuple[BucketLister, ...]
+    keys: Mapping[Cloud, KeySource]
+    inventory: Inventory
+    ledger: Ledger
+    rules: tuple[Rule, ...]
+    policy: Policy
+    watched: tuple[KeyName, ...]
+    """Keys that the config names, whether data depends on them or not."""
+    agents: tuple[str, ...] | None
+    """Who must be able to decrypt on Google Cloud; None = the storage service agent of each bucket's project."""
+    clock: Callable[[], datetime]
+    skew: Callable[[], timedelta]
+    identity: Callable[[], tuple[str, ...]]
+    version: str
+    rules_version: str
+    config_digest: str
+    poll_interval: timedelta | None = None
+
+
+def scan(parts: Parts, progress: Progress, only: frozenset[str] = frozenset()) -> Judgement:
+    """Sweep every bucket (or those named), then poll every needed key and judge.
+
+    Raises:
+        LedgerError: the ledger can be neither read nor written.
+    """
+    expected = {sweep.bucket: sweep.listed for sweep in parts.ledger.sweeps()}
+    chosen = [source for source in parts.sources if not only or source.url in only]
+    with ThreadPoolExecutor(_BUCKETS_AT_ONCE) as pool:
+        for done in pool.map(lambda source: sweep(parts, source, progress, expected.get(source.url)), chosen):
+            parts.ledger.publish(done)
+            progress.swept(done)
+    return poll(parts, progress, unconfigured=_unconfigured(parts))
+
+
+def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int | None) -> Sweep:
+    """List one bucket into a new snapshot; a listing that breaks off leaves the last whole one in force."""
+    started = parts.clock()
+    sweep_id = _new_id(started)
+    told = source.facts()
+    uploads = source.uploads_in_progress()
+    found = tuple(one for one in (told, uploads) if isinstance(one, Gap))
+    cloud = Cloud.AWS if source.url.startswith("s3://") else Cloud.GCP
+    facts = told if isinstance(told, BucketFacts) else BucketFacts(source.url, cloud)
+    try:
+        written = parts.inventory.write(source.url, _told(source, progress, expected), sweep_id)
+    except CollectError as error:
+        return Sweep(
+            id=sweep_id,
+            bucket=source.url,
+            started=started,
+            ended=parts.clock(),
+            complete=False,
+            listed=0,
+            resolved=0,
+            outside=0,
+            uploads_in_progress=None,
+            oldest_verified=None,
+            facts=facts,
+            gaps=(*found, gaps.listing_stopped(source.url, error)),
+        )
+    return Sweep(
+        id=sweep_id,
+        bucket=source.url,
+        started=started,
+        ended=parts.clock(),
+        complete=True,
+        listed=written.listed,
+        resolved=written.resolved,
+        outside=written.outside,
+        uploads_in_progress=None if isinstance(uploads, Gap) else uploads,
+        oldest_verified=written.oldest_verified,
+        facts=facts,
+        gaps=(*found, *(gaps.unresolved(source.url, reason, count) for reason, count in written.unresolved)),
+        files=written.files,
+    )
+
+
+def poll(
+    parts: Parts,
+    progress: Progress,
+    only: frozenset[KeyName] = frozenset(),
+    unconfigured: int | Gap | None = None,
+) -> Judgement:
+    """Read the state of every needed key (or of those named), judge, and keep both.
+
+    Raises:
+        LedgerError: the ledger can be neither read nor written.
+    """
+    started = parts.clock()
+    sweeps = parts.ledger.sweeps()
+    before = parts.ledger.judgement()
+    holdings = parts.inventory.open(sweeps)
+    memory = parts.ledger.memory()
+    agents = {one.bucket: _agents(parts, one.facts) for one in sweeps}
+    needs = tuple(_needs(parts, holdings.holdings(), agents))
+    readings = _read(parts, [need for need in needs if not only or need.name in only])
+    progress.polled(len(readings), len(needs))
+
+    now = parts.clock() + parts.skew()
+    keys = {need.name: KeyView(need.name, readings.get(need.name), memory.get(need.name)) for need in needs}
+    buckets = _coverage(parts, sweeps)
+    judged = judge(Facts(holdings, keys, agents, buckets, parts.policy, now), parts.rules)
+    if unconfigured is None and before is not None:
+        unconfigured = before.coverage.buckets_not_configured
+    last_reads = {name: last_read(view, now) for name, view in keys.items()}
+    poll_id = _new_id(started)
+    judgement = Judgement(
+        run=Run(
+            id=poll_id,
+            started=started,
+            ended=parts.clock(),
+            version=parts.version,
+            identity=parts.identity(),
+            config_digest=parts.config_digest,
+            rules_version=parts.rules_version,
+            skew=parts.skew(),
+        ),
+        now=now,
+        coverage=Coverage(
+            buckets=buckets,
+            keys_needed=len(needs),
+            keys_read=sum(date is not None for date in last_reads.values()),
+            buckets_not_configured=unconfigured if isinstance(unconfigured, int) else None,
+        ),
+        assessed=judged.assessed,
+        findings=lifecycle.carry_on(judged.findings, before.findings if before else (), now),
+        gaps=_all_gaps(parts, sweeps, keys, unconfigured, before),
+        tallies=judged.tallies,
+        sweeps=tuple(one.id for one in sweeps),
+        poll_interval=parts.poll_interval,
+        oldest_key_read=min((date for date in last_reads.values() if date is not None), default=None),
+    )
+    record = PollRecord(
+        id=poll_id,
+        started=started,
+        ended=judgement.run.ended,
+        readings=tuple(readings[name] for name in sorted(readings)),
+        skew=judgement.run.skew,
+        config_digest=parts.config_digest,
+    )
+    parts.ledger.keep(record, judgement)
+    return parts.ledger.judgement() or judgement
+
+
+def _told(source: ObjectSource, progress: Progress, expected: int | None) -> Iterator[StoredObject]:
+    listed = 0
+    for listed, one in enumerate(source.objects(), start=1):
+        if listed % _PROGRESS_EVERY == 0:
+            progress.sweeping(source.url, listed, expected)
+        yield one
+    progress.sweeping(source.url, listed, listed)
+
+
+def _needs(parts: Parts, holdings: Iterable[Holding], agents: Mapping[str, tuple[str, ...]]) -> Iterator[KeyNeed]:
+    """Every key that data names or the config watches, with everybody who must decrypt with it."""
+    principals: dict[KeyName, set[str]] = defaultdict(set)
+    for name in parts.watched:
+        principals[name].update(())
+    for holding in holdings:
+        if holding.key is not None:
+            principals[KeyName(holding.key)].update(agents.get(holding.bucket, ()))
+    for name in sorted(principals):
+        yield KeyNeed(name, tuple(sorted(principals[name])) if name.cloud is Cloud.GCP else ())
+
+
+def _agents(parts: Parts, facts: BucketFacts) -> tuple[str, ...]:
+    if facts.cloud is not Cloud.GCP:
+        return ()
+    if parts.agents is not None:
+        return parts.agents
+    return (facts.service_agent,) if facts.service_agent else ()
+
+
+def _read(parts: Parts, needs: Iterable[KeyNeed]) -> Mapping[KeyName, KeyReading]:
+    """One reading for each need: what a source leaves out is unread, never absent."""
+    by_cloud: dict[Cloud, list[KeyNeed]] = defaultdict(list)
+    for need in needs:
+        by_cloud[need.name.cloud].append(need)
+    readings: dict[KeyName, KeyReading] = {}
+    with ThreadPoolExecutor(max(1, len(by_cloud))) as pool:
+        for found in pool.map(lambda item: list(parts.keys[item[0]].read(item[1])), by_cloud.items()):
+            readings.update({reading.name: reading for reading in found})
+    for group in by_cloud.values():
+        for need in group:
+            readings.setdefault(need.name, gaps.no_answer(need.name))
+    return readings
+
+
+def _coverage(parts: Parts, sweeps: tuple[Sweep, ...]) -> tuple[BucketCoverage, ...]:
+    complete = {one.bucket: one for one in sweeps}
+    failed = {one.bucket: one for one in parts.ledger.failed_attempts()}
+    return tuple(
+        _bucket_coverage(source.url, complete.get(source.url), failed.get(source.url)) for source in parts.sources
+    )
+
+
+def _bucket_coverage(url: str, done: Sweep | None, attempt: Sweep | None) -> BucketCoverage:
+    why = attempt.gaps[-1].effect if attempt and attempt.gaps else None
+    return BucketCoverage(
+        bucket=url,
+        complete=done is not None,
+        listed=done.listed if done else 0,
+        resolved=done.resolved if done else 0,
+        unresolved=done.unresolved if done else 0,
+        outside=done.outside if done else 0,
+        uploads_in_progress=done.uploads_in_progress if done else None,
+        sweep_started=done.started if done else None,
+        sweep_ended=done.ended if done else None,
+        oldest_verified=done.oldest_verified if done else None,
+        last_attempt_failed=why,
+    )
+
+
+def _all_gaps(
+    parts: Parts,
+    sweeps: tuple[Sweep, ...],
+    keys: Mapping[KeyName, KeyView],
+    unconfigured: int | Gap | None,
+    before: Judgement | None,
+) -> tuple[Gap, ...]:
+    found = [gap for one in (*sweeps, *parts.ledger.failed_attempts()) for gap in one.gaps]
+    for view in keys.values():
+        found.extend(gaps.of_key(view))
+    if isinstance(unconfigured, Gap):
+        found.append(unconfigured)
+    elif unconfigured is None and before is not None:
+        found.extend(gap for gap in before.gaps if gap.what == gaps.BUCKET_LISTS)
+    return tuple(sorted(dict.fromkeys(found), key=lambda gap: (gap.what, gap.reason, gap.effect)))
+
+
+def _unconfigured(parts: Parts) -> int | Gap:
+    configured = {source.url for source in parts.sources}
+    seen: set[str] = set()
+    for lister in parts.listers:
+        listed = lister.buckets()
+        if isinstance(listed, Gap):
+            return gaps.buckets_not_listed(listed)
+        seen |= listed
+    return len(seen - configured)
+
+
+def _new_id(moment: datetime) -> str:
+    """Sortable by time, unique without one."""
+    return f"{moment:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
