@@ -56,11 +56,20 @@ class Parts:
     version: str
     rules_version: str
     config_digest: str
-    poll_interval: timedelta | None = None
 
 
 def scan(parts: Parts, progress: Progress, only: frozenset[str] = frozenset()) -> Judgement:
     """Sweep every bucket (or those named), then poll every needed key and judge.
+
+    Raises:
+        LedgerError: the ledger can be neither read nor written.
+    """
+    unconfigured = sweep_all(parts, progress, only)
+    return poll(parts, progress, unconfigured=unconfigured)
+
+
+def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset()) -> int | Gap:
+    """Sweep the buckets and publish each when it is done; return how many buckets nobody configured.
 
     Raises:
         LedgerError: the ledger can be neither read nor written.
@@ -71,7 +80,7 @@ def scan(parts: Parts, progress: Progress, only: frozenset[str] = frozenset()) -
         for done in pool.map(lambda source: sweep(parts, source, progress, expected.get(source.url)), chosen):
             parts.ledger.publish(done)
             progress.swept(done)
-    return poll(parts, progress, unconfigured=_unconfigured(parts))
+    return _unconfigured(parts)
 
 
 def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int | None) -> Sweep:
@@ -122,8 +131,12 @@ def poll(
     progress: Progress,
     only: frozenset[KeyName] = frozenset(),
     unconfigured: int | Gap | None = None,
+    interval: timedelta | None = None,
 ) -> Judgement:
     """Read the state of every needed key (or of those named), judge, and keep both.
+
+    `unconfigured` is what a sweep of the bucket lists just found (None: as before), `interval` the effective time
+    between two polls (None: no daemon).
 
     Raises:
         LedgerError: the ledger can be neither read nor written.
@@ -169,7 +182,7 @@ def poll(
         gaps=_all_gaps(parts, sweeps, keys, unconfigured, before),
         tallies=judged.tallies,
         sweeps=tuple(one.id for one in sweeps),
-        poll_interval=parts.poll_interval,
+        poll_interval=interval,
         oldest_key_read=min((date for date in last_reads.values() if date is not None), default=None),
     )
     record = PollRecord(

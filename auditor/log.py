@@ -1,0 +1,39 @@
+"""How the auditor logs about itself: plain lines or JSON lines on standard error."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+
+def visible(text: str) -> str:
+    """Show control characters and line breaks as escapes, so that a hostile name cannot forge a line."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+class _Plain(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        told = f"{_time(record)} {record.levelname.lower()} {visible(record.getMessage())}"
+        if record.exc_info and record.exc_info[0]:
+            told += f" ({record.exc_info[0].__name__})"
+        return told
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        told = {"time": _time(record), "severity": record.levelname, "message": record.getMessage()}
+        if record.exc_info and record.exc_info[0]:
+            told["error"] = record.exc_info[0].__name__
+        return json.dumps(told)
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def start(*, json_lines: bool, verbose: bool) -> None:
+    """Send the log of this process to standard error; the SDKs' own lines only from warning on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json() if json_lines else _Plain())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("auditor").setLevel(logging.DEBUG if verbose else logging.INFO)
