@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from auditor.findings import Finding, Judgement, Member
+from auditor.findings import Assessed, Finding, Judgement, Member, Readability
 from auditor.model import (
     BucketFacts,
     Cloud,
+    Dependency,
     Extent,
     Gap,
     Holding,
     KeyMemory,
     KeyName,
     KeyReading,
+    Reason,
     StoredObject,
     Sweep,
 )
@@ -80,14 +82,73 @@ class Holdings(Protocol):
         """How much data these holdings are together, each namespace counted once."""
 
 
+@dataclass(frozen=True, slots=True)
+class NamespaceRow:
+    """One namespace and how much of its data is meant."""
+
+    bucket: str
+    namespace: str
+    tenant: str | None
+    objects: int
+    size: int
+    """Bytes."""
+    readability: Readability | None = None
+    """The worst of its data, where the rows are about that."""
+
+
+class DependencyRows(Protocol):
+    """The dependencies one by one, for outputs: what `Holdings` sums up for the judge."""
+
+    def rows(
+        self, assessed: Iterable[Assessed], offset: int = 0, limit: int | None = None
+    ) -> Iterator[tuple[Dependency, Assessed]]:
+        """Yield every dependency with its assessment, in an order that only the data decides."""
+
+    def namespaces(
+        self, members: Iterable[Member], offset: int = 0, limit: int | None = None
+    ) -> Iterator[NamespaceRow]:
+        """Yield the namespaces of these holdings, most objects first."""
+
+    def worst_namespaces(self, assessed: Iterable[Assessed], limit: int) -> tuple[NamespaceRow, ...]:
+        """Rank all namespaces by the worst of their data, then by how much is so."""
+
+    def namespaces_by_readability(self, assessed: Iterable[Assessed]) -> Mapping[tuple[str, Readability], int]:
+        """Count namespaces for each (bucket, readability); one namespace may stand under several."""
+
+
+class OpenInventory(Holdings, DependencyRows, Protocol):
+    """The dependencies of some sweeps, for the judge and for outputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What one sweep put into the inventory."""
+
+    files: Mapping[str, str]
+    """File name below the inventory -> SHA-256, hexadecimal."""
+    listed: int
+    resolved: int
+    outside: int
+    oldest_verified: datetime | None
+    unresolved: tuple[tuple[Reason, int], ...]
+    """(why, how many objects), by reason."""
+
+
 class Inventory(Protocol):
     """Snapshots and their dependencies on disk."""
 
-    def write(self, bucket: str, objects: Iterable[StoredObject], sweep_id: str) -> Mapping[str, str]:
-        """Write one bucket's snapshot and dependencies atomically: file name -> SHA-256. An error leaves nothing."""
+    def write(self, bucket: str, objects: Iterable[StoredObject], sweep_id: str) -> Written:
+        """Write one bucket's snapshot and dependencies atomically; an error leaves nothing."""
 
-    def open(self, sweeps: Iterable[Sweep]) -> Holdings:
-        """Open the dependencies of these sweeps."""
+    def open(self, sweeps: Iterable[Sweep]) -> OpenInventory:
+        """Open the dependencies of these sweeps.
+
+        Raises:
+            LedgerError: a file that a sweep names is not there.
+        """
+
+    def prune(self, bucket: str) -> None:
+        """Remove what killed sweeps left and what newer sweeps of the bucket replaced."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset
     with ThreadPoolExecutor(_BUCKETS_AT_ONCE) as pool:
         for done in pool.map(lambda source: sweep(parts, source, progress, expected.get(source.url)), chosen):
             parts.ledger.publish(done)
+            parts.inventory.prune(done.bucket)
             progress.swept(done)
     return _unconfigured(parts)
 

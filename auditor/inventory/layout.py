@@ -1,0 +1,74 @@
+"""A bucket's layout: what an object name begins with, and which part of it is the namespace."""
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from auditor.errors import UsageError
+
+_PART = re.compile(r"\{([^{}]*)\}|([^{}]+)|([{}])")
+_FIELD = re.compile(r"[a-z][a-z0-9_]*")
+_HINT = "write a layout such as {org}/{namespace}/"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A compiled layout; `read` is called once for every object."""
+
+    text: str
+    fields: tuple[str, ...]
+    _pattern: re.Pattern[str]
+    _tenant: int | None
+
+    @classmethod
+    def parse(cls, text: str, tenant_field: str | None = None) -> Self:
+        """Compile a layout such as `{org}/{namespace}/`.
+
+        Raises:
+            UsageError: no object name could be read by it, or it could be read in two ways.
+        """
+        fields: list[str] = []
+        pattern = ""
+        pending: str | None = None
+        for found in _PART.finditer(text):
+            field, literal, _brace = found.groups()
+            if field is not None:
+                if pending is not None:
+                    raise UsageError(f"layout {text!r} has nothing between {{{pending}}} and {{{field}}}", _HINT)
+                if not _FIELD.fullmatch(field):
+                    raise UsageError(f"layout {text!r} has a field named {field!r}", "use lower-case letters and _")
+                if field in fields:
+                    raise UsageError(f"layout {text!r} has the field {{{field}}} twice", _HINT)
+                fields.append(field)
+                pending = field
+            elif literal is not None:
+                if not literal.isprintable():
+                    raise UsageError(f"layout {text!r} holds a control character", _HINT)
+                # Atomic: a field ends at the first place where the literal stands, never at a later one.
+                pattern += f"(?>([^/]+?){re.escape(literal)})" if pending is not None else re.escape(literal)
+                pending = None
+            else:
+                raise UsageError(f"layout {text!r} has a brace without its other half", _HINT)
+        if not fields:
+            raise UsageError(f"layout {text!r} has no field", _HINT)
+        if pending is not None:
+            raise UsageError(f"layout {text!r} ends in a field, so where the namespace ends is not told", _HINT)
+        return cls(text, tuple(fields), re.compile(pattern), _tenant_index(text, fields, tenant_field))
+
+    def read(self, name: str) -> tuple[str | None, str | None]:
+        """Cut (namespace, tenant) out of an object's name; (None, None) when the name is outside the layout."""
+        hit = self._pattern.match(name)
+        if hit is None:
+            return None, None
+        values = hit.groups()
+        return "/".join(values), None if self._tenant is None else values[self._tenant]
+
+
+def _tenant_index(text: str, fields: list[str], asked: str | None) -> int | None:
+    if asked is not None:
+        if asked not in fields:
+            raise UsageError(
+                f"layout {text!r} has no field {{{asked}}} to name the tenant", f"fields: {', '.join(fields)}"
+            )
+        return fields.index(asked)
+    return next((fields.index(name) for name in ("tenant", "org") if name in fields), None)

@@ -1,0 +1,110 @@
+"""The inventory's folder: one folder a sweep, put in place whole or not at all."""
+
+import hashlib
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from auditor.errors import LedgerError
+from auditor.inventory import snapshot
+from auditor.inventory.dependencies import Dependencies
+from auditor.inventory.layout import Layout
+from auditor.model import StoredObject, Sweep
+from auditor.ports import Written
+
+_UNFINISHED: Final = ".unfinished-"
+_KEPT_SWEEPS: Final = 2
+"""Sweeps of a bucket that stay on disk: the one in force, and the one before for whoever is reading it."""
+
+
+class FileInventory:
+    """Snapshots below one folder; one process writes a bucket at a time."""
+
+    def __init__(self, root: Path, layouts: Mapping[str, Layout]) -> None:
+        self._root = root
+        self._layouts = layouts
+        self._lock = threading.Lock()
+        self._open: tuple[tuple[str, ...], Dependencies] | None = None
+
+    def write(self, bucket: str, objects: Iterable[StoredObject], sweep_id: str) -> Written:
+        """Write one bucket's snapshot and dependencies atomically; an error leaves nothing.
+
+        Raises:
+            CollectError: the listing broke off.
+            LedgerError: the disk cannot be written.
+        """
+        home = self._root / folder_name(bucket)
+        unfinished = home / f"{_UNFINISHED}{sweep_id}"
+        try:
+            unfinished.mkdir(parents=True, mode=0o700)
+            written = snapshot.write(unfinished, bucket, self._layouts[bucket], objects)
+            shutil.rmtree(unfinished / "spill", ignore_errors=True)
+            digests = {
+                f"{home.name}/{sweep_id}/{name}": _digest(unfinished / name)
+                for name in (snapshot.SNAPSHOT, snapshot.DEPENDENCIES)
+            }
+            os.replace(unfinished, home / sweep_id)  # noqa: PTH105 - the atomic call by its own name
+        except OSError as error:
+            raise LedgerError(
+                f"cannot write the inventory of {bucket}: {error.strerror}", f"look at disk and rights of {self._root}"
+            ) from None
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return replace(written, files=digests)
+
+    def open(self, sweeps: Iterable[Sweep]) -> Dependencies:
+        """Open the dependencies of these sweeps; the same sweeps again cost nothing.
+
+        Raises:
+            LedgerError: a file that a sweep names is not there.
+        """
+        names = tuple(
+            name for one in sweeps for name in (one.files or {}) if name.endswith(f"/{snapshot.DEPENDENCIES}")
+        )
+        with self._lock:
+            if self._open is not None and self._open[0] == names:
+                return self._open[1]
+            for name in names:
+                if not (self._root / name).is_file():
+                    raise LedgerError(
+                        f"the inventory lacks {name}, which a sweep in the ledger names",
+                        "sweep again; the ledger and the inventory belong together",
+                    )
+            self._open = names, Dependencies(self._root / name for name in names)
+            return self._open[1]
+
+    def verify(self, sweep: Sweep) -> None:
+        """Compare the files of a sweep with the digests that the ledger keeps.
+
+        Raises:
+            LedgerError: one is missing or was changed.
+        """
+        for name, digest in (sweep.files or {}).items():
+            path = self._root / name
+            if not path.is_file() or _digest(path) != digest:
+                raise LedgerError(f"inventory file {name} is not what the sweep wrote", "sweep again")
+
+    def prune(self, bucket: str) -> None:
+        """Remove what a killed sweep left, and all sweeps of a bucket but the newest two."""
+        home = self._root / folder_name(bucket)
+        if not home.is_dir():
+            return
+        done = sorted(path for path in home.iterdir() if not path.name.startswith(_UNFINISHED))
+        for path in [*home.glob(f"{_UNFINISHED}*"), *done[:-_KEPT_SWEEPS]]:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def folder_name(bucket: str) -> str:
+    """Name a bucket's folder: readable, and different for any two buckets."""
+    readable = re.sub(r"[^a-z0-9-]", "-", bucket.replace("://", "-"))[:60]
+    return f"{readable}-{hashlib.sha256(bucket.encode()).hexdigest()[:8]}"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,235 @@
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from auditor.errors import CollectError, LedgerError
+from auditor.findings import Assessed, Assessment, Basis, Readability, Subject, SubjectKind, member_of
+from auditor.inventory.layout import Layout
+from auditor.inventory.store import FileInventory, folder_name
+from auditor.model import BucketFacts, Cloud, Encryption, Extent, Population, Reason, StoredObject, Sweep
+from auditor.ports import Written
+from tests.core_builders import GCP_KEY, NOW
+
+BUCKET = "gs://data"
+
+
+def an_object(name: str = "acme/prod/1", **more: Any) -> StoredObject:
+    facts: dict[str, Any] = {
+        "version": "1",
+        "population": Population.LIVE,
+        "size": 10,
+        "modified": NOW,
+        "etag": None,
+        "storage_class": "STANDARD",
+        "archived": False,
+        "encryption": Encryption.CMEK,
+        "key": GCP_KEY.text,
+        "key_version": "3",
+        "verified": NOW,
+        **more,
+    }
+    return StoredObject(name=name, **facts)
+
+
+def unknown_object(name: str, reason: Reason = Reason.ACCESS_DENIED) -> StoredObject:
+    return an_object(name, encryption=Encryption.UNKNOWN, key=None, key_version=None, verified=None, problem=reason)
+
+
+def a_sweep(written: Written, sweep_id: str = "s1", bucket: str = BUCKET) -> Sweep:
+    return Sweep(
+        id=sweep_id,
+        bucket=bucket,
+        started=NOW,
+        ended=NOW,
+        complete=True,
+        listed=written.listed,
+        resolved=written.resolved,
+        outside=written.outside,
+        uploads_in_progress=0,
+        oldest_verified=written.oldest_verified,
+        facts=BucketFacts(bucket, Cloud.GCP),
+        files=written.files,
+    )
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> FileInventory:
+    return FileInventory(tmp_path / "inventory", {BUCKET: Layout.parse("{org}/{namespace}/")})
+
+
+def test_counts_add_up_to_what_was_listed(inventory: FileInventory) -> None:
+    told = [
+        an_object(),
+        unknown_object("acme/prod/2"),
+        an_object("outside"),
+        unknown_object("acme/x/3", Reason.TIMEOUT),
+    ]
+    written = inventory.write(BUCKET, told, "s1")
+    assert (written.listed, written.resolved, written.outside) == (4, 2, 1)
+    assert written.unresolved == ((Reason.ACCESS_DENIED, 1), (Reason.TIMEOUT, 1))
+    holdings = inventory.open([a_sweep(written)]).holdings()
+    assert sum(one.objects for one in holdings) == 4
+    assert {one.encryption for one in holdings} == {Encryption.CMEK, Encryption.UNKNOWN}
+
+
+def test_the_snapshot_is_sorted_by_the_names_bytes(inventory: FileInventory, tmp_path: Path) -> None:
+    names = ["z", "a/b", "a", "a/", "Z", "é", "￿", "😀", "a b", "\n", "a//b", "\uff41", "\ue000"]
+    inventory.write(BUCKET, [an_object(name) for name in names], "s1")
+    file = next((tmp_path / "inventory").rglob("snapshot.parquet"))
+    assert pq.read_table(file).column("name").to_pylist() == sorted(names, key=str.encode)
+
+
+def test_an_object_told_twice_counts_once_and_the_later_word_counts(inventory: FileInventory) -> None:
+    told = [an_object(), an_object(population=Population.SOFT_DELETED), an_object("b", version=None)]
+    written = inventory.write(BUCKET, [*told, an_object("b", version=None)], "s1")
+    assert written.listed == 2
+    rows = inventory.open([a_sweep(written)]).rows(assessed_of(inventory, written))
+    assert sorted(row.population for row, _ in rows) == [Population.LIVE, Population.SOFT_DELETED]
+
+
+def assessed_of(inventory: FileInventory, written: Written, *worse: str | None) -> tuple[Assessed, ...]:
+    def judged(version: str | None) -> Assessment:
+        readability = Readability.DOOMED if version in worse else Readability.READABLE
+        return Assessment(readability, Basis.STATE, "a cause", Subject(SubjectKind.KEY, "k"))
+
+    holdings = inventory.open([a_sweep(written)]).holdings()
+    return tuple(Assessed(one, one.encryption, judged(one.key_version)) for one in holdings)
+
+
+def test_extents_count_each_namespace_once(inventory: FileInventory) -> None:
+    told = [
+        an_object("acme/a/1"),
+        an_object("acme/a/2", key_version="4"),
+        an_object("acme/b/1", key_version="4"),
+        an_object("else", key_version="4"),
+        an_object("other/c/1", key_version="5"),
+    ]
+    opened = inventory.open([a_sweep(inventory.write(BUCKET, told, "s1"))])
+    members = [member_of(one) for one in opened.holdings() if one.key_version in {"3", "4"}]
+    extent = opened.extent(members)
+    assert (extent.objects, extent.size, extent.namespaces, extent.tenants) == (4, 40, 2, ("acme",))
+    assert extent.sample_namespaces == ("gs://data/acme/a", "gs://data/acme/b")
+    assert opened.extent(members) == extent
+    assert opened.extent([]) == Extent()
+
+
+def test_namespaces_are_ranked_by_the_worst_of_their_data(inventory: FileInventory) -> None:
+    told = [
+        *(an_object(f"acme/good/{n}") for n in range(9)),
+        an_object("acme/bad/1", key_version="4"),
+        *(an_object(f"acme/bad/{n}") for n in range(2, 9)),
+    ]
+    written = inventory.write(BUCKET, told, "s1")
+    assessed = assessed_of(inventory, written, "4")
+    opened = inventory.open([a_sweep(written)])
+    worst = opened.worst_namespaces(assessed, 5)
+    assert [(one.namespace, one.readability, one.objects) for one in worst] == [
+        ("acme/bad", Readability.DOOMED, 1),
+        ("acme/good", Readability.READABLE, 9),
+    ]
+    assert opened.namespaces_by_readability(assessed) == {
+        (BUCKET, Readability.DOOMED): 1,
+        (BUCKET, Readability.READABLE): 2,
+    }
+
+
+def test_rows_come_in_pages_that_add_up(inventory: FileInventory) -> None:
+    written = inventory.write(BUCKET, [an_object(f"acme/{n:03}/x") for n in range(250)], "s1")
+    assessed = assessed_of(inventory, written)
+    opened = inventory.open([a_sweep(written)])
+    paged = [row for start in range(0, 250, 100) for row, _ in opened.rows(assessed, start, 100)]
+    assert paged == [row for row, _ in opened.rows(assessed)]
+    assert len({row.namespace for row in paged}) == 250
+
+
+def test_an_empty_bucket_and_no_sweep_at_all_are_nothing(inventory: FileInventory) -> None:
+    assert inventory.open([]).holdings() == ()
+    written = inventory.write(BUCKET, [], "s1")
+    assert (written.listed, written.oldest_verified) == (0, None)
+    assert inventory.open([a_sweep(written)]).holdings() == ()
+
+
+def test_a_listing_that_breaks_off_leaves_nothing(inventory: FileInventory, tmp_path: Path) -> None:
+    def breaking() -> Iterator[StoredObject]:
+        yield an_object()
+        raise CollectError("the page was cut", reason=Reason.TIMEOUT)
+
+    with pytest.raises(CollectError):
+        inventory.write(BUCKET, breaking(), "s1")
+    assert list((tmp_path / "inventory" / folder_name(BUCKET)).iterdir()) == []
+
+
+def test_a_name_that_is_no_text_is_refused_as_malformed(inventory: FileInventory) -> None:
+    with pytest.raises(CollectError) as refused:
+        inventory.write(BUCKET, [an_object("\ud800")], "s1")
+    assert refused.value.reason is Reason.MALFORMED
+
+
+def test_a_missing_or_changed_file_is_told(inventory: FileInventory, tmp_path: Path) -> None:
+    written = inventory.write(BUCKET, [an_object()], "s1")
+    inventory.verify(a_sweep(written))
+    file = next((tmp_path / "inventory").rglob("dependencies.parquet"))
+    file.write_bytes(b"else")
+    with pytest.raises(LedgerError, match="not what the sweep wrote"):
+        inventory.verify(a_sweep(written))
+    file.unlink()
+    with pytest.raises(LedgerError, match="lacks"):
+        inventory.open([a_sweep(written)])
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from auditor.inventory.layout import Layout
+from auditor.inventory.store import FileInventory
+from tests.inventory.test_store import BUCKET, an_object
+def objects():
+    for number in range(10**9):
+        if number == 60_000:
+            print("ready", flush=True)
+        yield an_object(f"acme/prod/{number}")
+FileInventory(Path(sys.argv[1]), {BUCKET: Layout.parse("{org}/{namespace}/")}).write(BUCKET, objects(), "s2")
+"""
+
+
+def test_a_killed_sweep_leaves_the_last_whole_one_and_the_next_prune_cleans_up(
+    inventory: FileInventory, tmp_path: Path
+) -> None:
+    written = inventory.write(BUCKET, [an_object()], "s1")
+    root = tmp_path / "inventory"
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(root)], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        os.kill(child.pid, signal.SIGKILL)
+    home = root / folder_name(BUCKET)
+    assert len(list(home.iterdir())) == 2
+    assert inventory.open([a_sweep(written)]).holdings()[0].objects == 1
+    inventory.prune(BUCKET)
+    assert [path.name for path in home.iterdir()] == ["s1"]
+
+
+def test_only_the_newest_two_sweeps_stay(inventory: FileInventory, tmp_path: Path) -> None:
+    for number in range(4):
+        inventory.write(BUCKET, [an_object()], f"s{number}")
+    inventory.prune(BUCKET)
+    assert sorted(path.name for path in (tmp_path / "inventory" / folder_name(BUCKET)).iterdir()) == ["s2", "s3"]
+
+
+def test_buckets_with_alike_names_get_folders_of_their_own() -> None:
+    names = {folder_name(url) for url in ("gs://a.b", "gs://a-b", "s3://a-b", "gs://a_b")}
+    assert len(names) == 4
+    assert all("/" not in name and ".." not in name for name in names)
+
+
+def test_times_keep_their_microseconds(inventory: FileInventory) -> None:
+    exact = NOW + timedelta(microseconds=123457)
+    written = inventory.write(BUCKET, [an_object(modified=exact)], "s1")
+    assert inventory.open([a_sweep(written)]).holdings()[0].oldest == exact
