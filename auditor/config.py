@@ -223,8 +223,6 @@ class Config(_Table):
 
     state: Path = Path("var")
     """Folder of the ledger and the inventory, relative to the config file."""
-    ledger: str | None = Field(default=None, pattern=r"^[a-z]+(\+[a-z0-9]+)?://")
-    """Database URL of the ledger; default: SQLite below `state`."""
     schedule: Schedule = Schedule()
     account: tuple[Account, ...] = ()
     platform: Platform = Platform()

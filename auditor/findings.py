@@ -177,6 +177,11 @@ class Finding:
     waived_until: datetime | None = None
 
 
+def worst_first(one: Finding) -> tuple[bool, int, int, str]:
+    """Sort key of every list of findings: open before resolved, then severity, then how much hangs on it."""
+    return one.status is Status.RESOLVED, -one.severity.rank, -one.extent.objects, one.id
+
+
 @dataclass(frozen=True, slots=True)
 class BucketCoverage:
     """How much of one bucket the judgement knows, and from when."""

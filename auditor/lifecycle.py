@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from auditor.findings import Finding, Status, Subject
+from auditor.findings import Finding, Status, Subject, worst_first
 
 
 def carry_on(fresh: Iterable[Finding], before: Iterable[Finding], now: datetime) -> tuple[Finding, ...]:
@@ -19,7 +19,7 @@ def carry_on(fresh: Iterable[Finding], before: Iterable[Finding], now: datetime)
     }
     carried = [_with_past(one, old.get(one.id), ended) for one in current.values()]
     resolved = [replace(one, status=Status.RESOLVED, last_seen=now) for one in old.values() if one.id not in current]
-    return tuple(sorted([*carried, *resolved], key=_worst_first))
+    return tuple(sorted([*carried, *resolved], key=worst_first))
 
 
 def _with_past(one: Finding, same: Finding | None, ended: Mapping[Subject, Finding]) -> Finding:
@@ -31,7 +31,3 @@ def _with_past(one: Finding, same: Finding | None, ended: Mapping[Subject, Findi
     if heir_of is None:
         return one
     return replace(one, since=heir_of.since, since_source=heir_of.since_source, succeeds=heir_of.id)
-
-
-def _worst_first(one: Finding) -> tuple[bool, int, int, str]:
-    return one.status is Status.RESOLVED, -one.severity.rank, -one.extent.objects, one.id

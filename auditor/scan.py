@@ -143,7 +143,9 @@ def poll(
         LedgerError: the ledger can be neither read nor written.
     """
     started = parts.clock()
-    sweeps = parts.ledger.sweeps()
+    configured = {source.url for source in parts.sources}
+    sweeps = tuple(one for one in parts.ledger.sweeps() if one.bucket in configured)
+    failed = tuple(one for one in parts.ledger.failed_attempts() if one.bucket in configured)
     before = parts.ledger.judgement()
     holdings = parts.inventory.open(sweeps)
     memory = parts.ledger.memory()
@@ -154,7 +156,7 @@ def poll(
 
     now = parts.clock() + parts.skew()
     keys = {need.name: KeyView(need.name, readings.get(need.name), memory.get(need.name)) for need in needs}
-    buckets = _coverage(parts, sweeps)
+    buckets = _coverage(parts, sweeps, failed)
     judged = judge(Facts(holdings, keys, agents, buckets, parts.policy, now), parts.rules)
     if unconfigured is None and before is not None:
         unconfigured = before.coverage.buckets_not_configured
@@ -180,7 +182,7 @@ def poll(
         ),
         assessed=judged.assessed,
         findings=lifecycle.carry_on(judged.findings, before.findings if before else (), now),
-        gaps=_all_gaps(parts, sweeps, keys, unconfigured, before),
+        gaps=_all_gaps((*sweeps, *failed), keys, unconfigured, before),
         tallies=judged.tallies,
         sweeps=tuple(one.id for one in sweeps),
         poll_interval=interval,
@@ -242,11 +244,11 @@ def _read(parts: Parts, needs: Iterable[KeyNeed]) -> Mapping[KeyName, KeyReading
     return readings
 
 
-def _coverage(parts: Parts, sweeps: tuple[Sweep, ...]) -> tuple[BucketCoverage, ...]:
-    complete = {one.bucket: one for one in sweeps}
-    failed = {one.bucket: one for one in parts.ledger.failed_attempts()}
+def _coverage(parts: Parts, sweeps: tuple[Sweep, ...], failed: tuple[Sweep, ...]) -> tuple[BucketCoverage, ...]:
+    done = {one.bucket: one for one in sweeps}
+    attempts = {one.bucket: one for one in failed}
     return tuple(
-        _bucket_coverage(source.url, complete.get(source.url), failed.get(source.url)) for source in parts.sources
+        _bucket_coverage(source.url, done.get(source.url), attempts.get(source.url)) for source in parts.sources
     )
 
 
@@ -268,13 +270,12 @@ def _bucket_coverage(url: str, done: Sweep | None, attempt: Sweep | None) -> Buc
 
 
 def _all_gaps(
-    parts: Parts,
     sweeps: tuple[Sweep, ...],
     keys: Mapping[KeyName, KeyView],
     unconfigured: int | Gap | None,
     before: Judgement | None,
 ) -> tuple[Gap, ...]:
-    found = [gap for one in (*sweeps, *parts.ledger.failed_attempts()) for gap in one.gaps]
+    found = [gap for one in sweeps for gap in one.gaps]
     for view in keys.values():
         found.extend(gaps.of_key(view))
     if isinstance(unconfigured, Gap):

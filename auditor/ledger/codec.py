@@ -1,0 +1,131 @@
+"""Values to canonical JSON and back, strictly; and the digest of what counts as a change."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from auditor.errors import LedgerError
+from auditor.findings import Coverage, Tally
+from auditor.model import AwsKey, GcpKey, KeyMemory, KeyReading
+
+T = TypeVar("T")
+
+_PASSING: Final = frozenset({"at", "request_id"})
+"""Fields of an evidence that differ from call to call although nothing has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptKey:
+    """What the ledger keeps of one key."""
+
+    answered: bool
+    """The newest poll got its state: then `last_at` is that poll's moment."""
+    aws: AwsKey | None = None
+    gcp: GcpKey | None = None
+    last_at: datetime | None = None
+    """Frozen when the key stopped to answer."""
+    missing_since: datetime | None = None
+    granted: tuple[str, ...] = ()
+
+    def memory(self, newest_poll: datetime) -> KeyMemory:
+        """Tell the judge."""
+        last = self.aws or self.gcp
+        last_at = newest_poll if self.answered else self.last_at
+        return KeyMemory(last, last_at if last else None, self.missing_since, self.granted)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPoll:
+    """The small record of one poll."""
+
+    id: str
+    started: datetime
+    ended: datetime
+    now: datetime
+    skew: timedelta
+    interval: timedelta | None
+    oldest_key_read: datetime | None
+    keys: int
+    root: str
+    """Merkle root of all readings' facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptContext:
+    """What a judgement says besides assessments, findings and gaps, and that seldom changes."""
+
+    version: str
+    identity: tuple[str, ...]
+    config_digest: str
+    rules_version: str
+    coverage: Coverage
+    tallies: tuple[Tally, ...]
+    sweeps: tuple[str, ...]
+
+
+_ADAPTERS: Final[dict[type[Any], TypeAdapter[Any]]] = {}
+
+
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+def plain(value: object) -> Any:
+    """Turn a value into what JSON knows."""
+    return _adapter(type(value)).dump_python(value, mode="json")
+
+
+def dump(value: object) -> str:
+    """Write a value as canonical JSON."""
+    return canonical(plain(value))
+
+
+def load(kind: type[T], text: str) -> T:
+    """Read a value back.
+
+    Raises:
+        LedgerError: the text is not such a value.
+    """
+    try:
+        value: T = _adapter(kind).validate_json(text)
+    except ValidationError as error:
+        raise LedgerError(
+            f"a {kind.__name__} in the ledger cannot be read ({error.error_count()} faults)",
+            "the ledger was changed or belongs to another version; restore it from a copy",
+        ) from None
+    return value
+
+
+def canonical(value: object) -> str:
+    """One text for equal values: sorted keys, no spaces, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def facts(value: object) -> str:
+    """Digest of a value without what differs from call to call."""
+    return hashlib.sha256(canonical(_lasting(plain(value))).encode()).hexdigest()
+
+
+def merkle_root(readings: tuple[KeyReading, ...]) -> str:
+    """Root over the facts of all readings, in their order."""
+    level = [bytes.fromhex(facts(one)) for one in readings] or [hashlib.sha256(b"").digest()]
+    while len(level) > 1:
+        if len(level) % 2:
+            level.append(level[-1])
+        level = [hashlib.sha256(left + right).digest() for left, right in zip(level[::2], level[1::2], strict=True)]
+    return level[0].hex()
+
+
+def _lasting(value: Any) -> Any:
+    if isinstance(value, dict):
+        passing = _PASSING if "answer_digest" in value else frozenset()
+        return {name: _lasting(one) for name, one in value.items() if name not in passing}
+    if isinstance(value, list):
+        return [_lasting(one) for one in value]
+    return value

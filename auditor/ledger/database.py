@@ -1,0 +1,115 @@
+"""The ledger's database: opened, migrated, locked for writing, its errors told in words."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
+
+from auditor.errors import LedgerError
+
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_WRITING: Final = "cmek_writing"
+_WAIT_MILLISECONDS: Final = 15_000
+
+
+class Database:
+    """One SQLite file; safe to use from many threads and processes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+            # Made with its mode before the first byte; SQLite gives its side files the same.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise LedgerError(
+                f"cannot open the ledger {path}: {error.strerror}", "look at `state` in the config and its rights"
+            ) from None
+        self._engine = _engine(path)
+        with self.writing() as connection:
+            self._migrate(connection)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent view of the ledger.
+
+        Raises:
+            LedgerError: it cannot be read.
+        """
+        with self._told(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction that excludes all other writers; an exception undoes it.
+
+        Raises:
+            LedgerError: it cannot be written.
+        """
+        with self._told(), self._engine.execution_options(**{_WRITING: True}).begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            cause = getattr(error, "orig", None) or error
+            raise LedgerError(f"ledger {self._path}: {cause}", _hint(str(cause))) from None
+
+    def _migrate(self, connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        script = ScriptDirectory.from_config(config)
+        have = MigrationContext.configure(connection).get_current_revision()
+        if have == script.get_current_head():
+            return
+        if have is not None and have not in {one.revision for one in script.walk_revisions()}:
+            raise LedgerError(
+                f"ledger {self._path} was written by a newer version (its schema is {have})", "use that version"
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{path}")
+
+    @event.listens_for(engine, "connect")
+    def _settle(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # transactions begin where we say so, below
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {_WAIT_MILLISECONDS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # IMMEDIATE: two writers queue at the start instead of failing at the end.
+        writing = connection.get_execution_options().get(_WRITING)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+def _hint(told: str) -> str:
+    if "locked" in told:
+        return "another process writes to it; try again, or stop the other one"
+    if "full" in told:
+        return "make room on the disk"
+    if "readonly" in told or "unable to open" in told:
+        return "look at the rights of the file and its folder"
+    return "the file is damaged or no ledger; restore it from a copy, or move it away and scan anew"

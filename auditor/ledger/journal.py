@@ -1,0 +1,118 @@
+"""The chain of events and the state that they add up to."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from auditor.errors import LedgerError
+from auditor.ledger.codec import canonical
+from auditor.ledger.tables import CURRENT, EVENT
+
+_FIRST: Final = "0" * 64
+
+# What an event does to the current state: (which kind of thing, whether it stands afterwards).
+EFFECTS: Final = {
+    "sweep_published": ("sweep", True),
+    "sweep_failed": ("attempt", True),
+    "attempt_replaced": ("attempt", False),
+    "poll_made": ("poll", True),
+    "context_changed": ("context", True),
+    "key_changed": ("key", True),
+    "assessment_changed": ("assessment", True),
+    "assessment_gone": ("assessment", False),
+    "finding_opened": ("finding", True),
+    "finding_changed": ("finding", True),
+    "finding_closed": ("closed", True),
+    "finding_ended": ("finding", False),
+    "closed_passed": ("closed", False),
+    "gap_opened": ("gap", True),
+    "gap_closed": ("gap", False),
+}
+_NEWEST: Final = "newest"
+_ALONE: Final = frozenset({"poll", "context"})
+"""Kinds of which only the newest stands, whatever its subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One link of the chain."""
+
+    seq: int
+    at: str
+    kind: str
+    subject: str
+    body: str
+    previous: str
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over everything in the link, the hash of the one before included."""
+        told = canonical([self.previous, self.seq, self.at, self.kind, self.subject, self.body])
+        return hashlib.sha256(told.encode()).hexdigest()
+
+
+class Journal:
+    """Adds events inside one write transaction and keeps the current state in step."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._seq, self._head = head(connection)
+
+    def add(self, at: datetime, kind: str, subject: str, body: str, facts: str = "") -> None:
+        """Append one event and apply it."""
+        one = Event(self._seq + 1, at.isoformat(), kind, subject, body, self._head)
+        self._connection.execute(
+            insert(EVENT).values(
+                seq=one.seq, at=one.at, kind=kind, subject=subject, body=body, previous=one.previous, hash=one.hash
+            )
+        )
+        self._seq, self._head = one.seq, one.hash
+        apply(self._connection, kind, subject, body, facts)
+
+
+def apply(connection: Connection, kind: str, subject: str, body: str, facts: str) -> None:
+    """Bring the current state to where it is after one event."""
+    thing, stands = EFFECTS[kind]
+    name = _NEWEST if thing in _ALONE else subject
+    if not stands:
+        connection.execute(delete(CURRENT).where(CURRENT.c.kind == thing, CURRENT.c.id == name))
+        return
+    values = {"kind": thing, "id": name, "facts": facts, "body": body}
+    connection.execute(
+        upsert(CURRENT).values(values).on_conflict_do_update(["kind", "id"], set_={"facts": facts, "body": body})
+    )
+
+
+def current(connection: Connection, thing: str) -> dict[str, Row[Any, Any, Any]]:
+    """Everything of one kind that stands: id -> (id, facts, body)."""
+    found = connection.execute(select(CURRENT.c.id, CURRENT.c.facts, CURRENT.c.body).where(CURRENT.c.kind == thing))
+    return {row.id: row for row in found}
+
+
+def head(connection: Connection) -> tuple[int, str]:
+    """Number and hash of the newest event; (0, zeros) before the first."""
+    found = connection.execute(select(EVENT.c.seq, EVENT.c.hash).order_by(EVENT.c.seq.desc()).limit(1)).first()
+    return (found.seq, found.hash) if found else (0, _FIRST)
+
+
+def events(connection: Connection) -> Iterator[Event]:
+    """Walk the chain from its first link and check each.
+
+    Raises:
+        LedgerError: a link is missing or was changed.
+    """
+    seq, previous = 0, _FIRST
+    for row in connection.execution_options(yield_per=1000).execute(select(EVENT).order_by(EVENT.c.seq)):
+        one = Event(row.seq, row.at, row.kind, row.subject, row.body, row.previous)
+        if row.seq != seq + 1 or row.previous != previous or row.hash != one.hash:
+            raise LedgerError(
+                f"the ledger's chain breaks at event {seq + 1} of {row.at}",
+                "somebody changed it; nothing after that event is proven; restore it from a copy",
+            )
+        seq, previous = row.seq, row.hash
+        yield one

@@ -1,0 +1,295 @@
+"""Judgements in, what changed kept; the newest judgement out, whole."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, delete
+
+from auditor.findings import Assessed, Finding, Judgement, Member, Run, Status, member_of, worst_first
+from auditor.ledger import codec, journal
+from auditor.ledger.codec import KeptContext, KeptKey, KeptPoll
+from auditor.ledger.database import Database
+from auditor.ledger.journal import Journal
+from auditor.ledger.tables import CURRENT
+from auditor.model import AwsKey, Gap, GcpKey, Grant, KeyGone, KeyMemory, KeyName, KeyReading, Sweep
+from auditor.ports import PollRecord
+
+
+class LedgerStore:
+    """`ports.Ledger` on a SQLite file; safe to use from many threads and processes."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path)
+        self._read: tuple[int, Judgement | None] | None = None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    def publish(self, sweep: Sweep) -> None:
+        """Keep one sweep attempt, complete or not.
+
+        Raises:
+            LedgerError: the ledger cannot be written.
+        """
+        with self._database.writing() as connection:
+            log = Journal(connection)
+            kind = "sweep_published" if sweep.complete else "sweep_failed"
+            log.add(sweep.ended, kind, sweep.bucket, codec.dump(sweep))
+            if sweep.complete and sweep.bucket in journal.current(connection, "attempt"):
+                log.add(sweep.ended, "attempt_replaced", sweep.bucket, "{}")
+
+    def sweeps(self) -> tuple[Sweep, ...]:
+        """The newest complete sweep of each bucket, by bucket."""
+        return self._sweeps("sweep")
+
+    def failed_attempts(self) -> tuple[Sweep, ...]:
+        """For each bucket whose newest attempt is not complete: that attempt."""
+        return self._sweeps("attempt")
+
+    def memory(self) -> Mapping[KeyName, KeyMemory]:
+        """What is remembered of every key ever read."""
+        with self._database.reading() as connection:
+            poll = _newest_poll(connection)
+            kept = journal.current(connection, "key")
+        if poll is None:
+            return {}
+        return {KeyName(name): codec.load(KeptKey, row.body).memory(poll.now) for name, row in kept.items()}
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Findings of the newest judgement that are not resolved."""
+        judgement = self.judgement()
+        return tuple(one for one in judgement.findings if one.status is not Status.RESOLVED) if judgement else ()
+
+    def keep(self, poll: PollRecord, judgement: Judgement) -> None:
+        """Keep a poll and the judgement made from it: what changed, and one small record.
+
+        Raises:
+            LedgerError: the ledger cannot be written.
+        """
+        with self._database.writing() as connection:
+            log = Journal(connection)
+            before = _newest_poll(connection)
+            now = judgement.now
+            log.add(now, "poll_made", poll.id, codec.dump(_kept_poll(poll, judgement)))
+            _keep_context(connection, log, judgement)
+            _keep_keys(connection, log, poll.readings, now, before.now if before else None)
+            _keep_assessed(connection, log, judgement)
+            _keep_findings(connection, log, judgement)
+            _keep_gaps(connection, log, judgement)
+
+    def judgement(self) -> Judgement | None:
+        """The newest judgement, whole; None before the first.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        with self._database.reading() as connection:
+            seq, _ = journal.head(connection)
+            known = self._read
+            if known is not None and known[0] == seq:
+                return known[1]
+            found = _judgement(connection)
+        self._read = seq, found
+        return found
+
+    def head(self) -> tuple[int, str]:
+        """Number and hash of the newest event: they stand for the whole ledger."""
+        with self._database.reading() as connection:
+            return journal.head(connection)
+
+    def verify(self) -> int:
+        """Walk the whole chain and count its links.
+
+        Raises:
+            LedgerError: a link is missing or was changed.
+        """
+        with self._database.reading() as connection:
+            return sum(1 for _ in journal.events(connection))
+
+    def rebuild(self) -> None:
+        """Make the current state anew from the events.
+
+        Raises:
+            LedgerError: the chain does not hold.
+        """
+        with self._database.writing() as connection:
+            connection.execute(delete(CURRENT))
+            for one in list(journal.events(connection)):
+                journal.apply(connection, one.kind, one.subject, one.body, _facts_of(one.kind, one.body))
+
+    def _sweeps(self, kind: str) -> tuple[Sweep, ...]:
+        with self._database.reading() as connection:
+            kept = journal.current(connection, kind)
+        return tuple(codec.load(Sweep, kept[bucket].body) for bucket in sorted(kept))
+
+
+def _newest_poll(connection: Connection) -> KeptPoll | None:
+    kept = journal.current(connection, "poll")
+    return next((codec.load(KeptPoll, row.body) for row in kept.values()), None)
+
+
+def _kept_poll(poll: PollRecord, judgement: Judgement) -> KeptPoll:
+    return KeptPoll(
+        id=poll.id,
+        started=judgement.run.started,
+        ended=judgement.run.ended,
+        now=judgement.now,
+        skew=judgement.run.skew,
+        interval=judgement.poll_interval,
+        oldest_key_read=judgement.oldest_key_read,
+        keys=len(poll.readings),
+        root=codec.merkle_root(poll.readings),
+    )
+
+
+def _keep_context(connection: Connection, log: Journal, judgement: Judgement) -> None:
+    run = judgement.run
+    context = KeptContext(
+        version=run.version,
+        identity=run.identity,
+        config_digest=run.config_digest,
+        rules_version=run.rules_version,
+        coverage=judgement.coverage,
+        tallies=judgement.tallies,
+        sweeps=judgement.sweeps,
+    )
+    body = codec.dump(context)
+    kept = journal.current(connection, "context")
+    if not any(row.body == body for row in kept.values()):
+        log.add(judgement.now, "context_changed", run.id, body)
+
+
+def _keep_keys(
+    connection: Connection, log: Journal, readings: Iterable[KeyReading], now: datetime, before: datetime | None
+) -> None:
+    """Keep keys whose facts changed, that began or ceased to answer, or that were not asked this time."""
+    kept = {name: codec.load(KeptKey, row.body) for name, row in journal.current(connection, "key").items()}
+    asked = {one.name.text: one for one in readings}
+    for name in sorted(kept.keys() | asked.keys()):
+        old = kept.get(name)
+        new = _kept_key(asked.get(name), old, now, before)
+        if old is None or codec.facts(new) != codec.facts(old):
+            log.add(now, "key_changed", name, codec.dump(new), codec.facts(new))
+
+
+def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, before: datetime | None) -> KeptKey:
+    was = old or KeptKey(answered=False)
+    # What has just ceased to answer was last confirmed by the poll before this one.
+    ceased = replace(was, answered=False, last_at=before) if was.answered else was
+    match reading:
+        case AwsKey() as key:
+            return replace(was, answered=True, aws=key, gcp=None, last_at=None, missing_since=None)
+        case GcpKey() as key:
+            direct = {agent for agent, grant in key.grants if grant is Grant.DIRECT}
+            granted = tuple(sorted(direct.union(was.granted)))
+            return replace(was, answered=True, aws=None, gcp=key, last_at=None, missing_since=None, granted=granted)
+        case KeyGone():
+            return replace(ceased, missing_since=was.missing_since or now)
+        case _:
+            return ceased
+
+
+def _keep_assessed(connection: Connection, log: Journal, judgement: Judgement) -> None:
+    kept = journal.current(connection, "assessment")
+    for one in judgement.assessed:
+        name = _member_id(member_of(one.holding))
+        facts = codec.facts(one)
+        if name not in kept or kept[name].facts != facts:
+            log.add(judgement.now, "assessment_changed", name, codec.dump(one), facts)
+        kept.pop(name, None)
+    for name in sorted(kept):
+        log.add(judgement.now, "assessment_gone", name, "{}")
+
+
+def _keep_findings(connection: Connection, log: Journal, judgement: Judgement) -> None:
+    for name in sorted(journal.current(connection, "closed")):
+        log.add(judgement.now, "closed_passed", name, "{}")
+    kept = journal.current(connection, "finding")
+    for one in sorted(judgement.findings, key=lambda finding: finding.id):
+        if one.status is Status.RESOLVED:
+            log.add(judgement.now, "finding_closed", one.id, codec.dump(one), _finding_facts(one))
+        else:
+            facts = _finding_facts(one)
+            if one.id not in kept:
+                log.add(judgement.now, "finding_opened", one.id, codec.dump(one), facts)
+            elif kept[one.id].facts != facts:
+                log.add(judgement.now, "finding_changed", one.id, codec.dump(one), facts)
+            kept.pop(one.id, None)
+    for name in sorted(kept):
+        log.add(judgement.now, "finding_ended", name, "{}")
+
+
+def _finding_facts(one: Finding) -> str:
+    """Digest without `last_seen`, which every judgement moves."""
+    return codec.facts(replace(one, last_seen=one.first_seen))
+
+
+def _keep_gaps(connection: Connection, log: Journal, judgement: Judgement) -> None:
+    kept = journal.current(connection, "gap")
+    for gap in judgement.gaps:
+        name = codec.facts(gap)
+        if name not in kept:
+            log.add(judgement.now, "gap_opened", name, codec.dump(gap), name)
+        kept.pop(name, None)
+    for name in sorted(kept):
+        log.add(judgement.now, "gap_closed", name, "{}")
+
+
+def _member_id(member: Member) -> str:
+    return codec.canonical(member)
+
+
+def _facts_of(kind: str, body: str) -> str:
+    """Compute again what `facts` was when the event was added."""
+    match kind:
+        case "key_changed":
+            return codec.facts(codec.load(KeptKey, body))
+        case "assessment_changed":
+            return codec.facts(codec.load(Assessed, body))
+        case "finding_opened" | "finding_changed" | "finding_closed":
+            return _finding_facts(codec.load(Finding, body))
+        case "gap_opened":
+            return codec.facts(codec.load(Gap, body))
+        case _:
+            return ""
+
+
+def _judgement(connection: Connection) -> Judgement | None:
+    poll = _newest_poll(connection)
+    contexts = journal.current(connection, "context")
+    if poll is None or not contexts:
+        return None
+    context = codec.load(KeptContext, next(iter(contexts.values())).body)
+    assessed = [codec.load(Assessed, row.body) for row in journal.current(connection, "assessment").values()]
+    standing = [codec.load(Finding, row.body) for row in journal.current(connection, "finding").values()]
+    closed = [codec.load(Finding, row.body) for row in journal.current(connection, "closed").values()]
+    gaps = [codec.load(Gap, row.body) for row in journal.current(connection, "gap").values()]
+    return Judgement(
+        run=Run(
+            id=poll.id,
+            started=poll.started,
+            ended=poll.ended,
+            version=context.version,
+            identity=context.identity,
+            config_digest=context.config_digest,
+            rules_version=context.rules_version,
+            skew=poll.skew,
+        ),
+        now=poll.now,
+        coverage=context.coverage,
+        assessed=tuple(sorted(assessed, key=lambda one: _order(member_of(one.holding)))),
+        findings=tuple(sorted([*(replace(one, last_seen=poll.now) for one in standing), *closed], key=worst_first)),
+        gaps=tuple(sorted(gaps, key=lambda gap: (gap.what, gap.reason, gap.effect))),
+        tallies=context.tallies,
+        sweeps=context.sweeps,
+        poll_interval=poll.interval,
+        oldest_key_read=poll.oldest_key_read,
+    )
+
+
+def _order(member: Member) -> tuple[bytes, str, bytes, str]:
+    bucket, encryption, key, version = member
+    return bucket.encode(), encryption, (key or "").encode(), version or ""

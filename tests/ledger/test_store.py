@@ -1,0 +1,318 @@
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auditor import gaps, lifecycle
+from auditor.engine import Facts, judge
+from auditor.errors import LedgerError
+from auditor.findings import BucketCoverage, Coverage, Judgement, Run, Status
+from auditor.ledger import codec
+from auditor.ledger.store import LedgerStore
+from auditor.model import (
+    AwsKey,
+    BucketFacts,
+    Cloud,
+    Evidence,
+    Gap,
+    GcpKey,
+    Grant,
+    Holding,
+    KeyGone,
+    KeyMemory,
+    KeyName,
+    KeyReading,
+    Reason,
+    Sweep,
+)
+from auditor.policy import Policy
+from auditor.ports import PollRecord
+from auditor.readability import KeyView
+from auditor.rules import load
+from tests.core_builders import (
+    AGENT,
+    AWS_KEY,
+    GCP_KEY,
+    NOW,
+    FixedHoldings,
+    a_gcp_key,
+    a_holding,
+    a_version,
+    an_aws_key,
+    days,
+    denied,
+)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[LedgerStore]:
+    store = LedgerStore(tmp_path / "ledger.db")
+    yield store
+    store.close()
+
+
+def evidence(at: datetime) -> tuple[Evidence, ...]:
+    return (Evidence("kms:DescribeKey", AWS_KEY.text, at, f"request at {at}", "0" * 64),)
+
+
+def poll(
+    ledger: LedgerStore,
+    *readings: KeyReading,
+    now: datetime = NOW,
+    holdings: tuple[Holding, ...] = (a_holding(),),
+    number: int = 0,
+) -> Judgement:
+    """Judge as `scan.poll` does, with holdings from memory."""
+    before = ledger.judgement()
+    memory = ledger.memory()
+    names = {KeyName(one.key) for one in holdings if one.key}
+    views = {
+        name: KeyView(name, next((one for one in readings if one.name == name), None), memory.get(name))
+        for name in names
+    }
+    buckets = (BucketCoverage("s3://data", True, 10, 10, 0, 0, 0, NOW, NOW, NOW),)
+    judged = judge(Facts(FixedHoldings(*holdings), views, {}, buckets, Policy(), now), load())
+    judgement = Judgement(
+        run=Run(f"poll-{number}", now, now, "0", ("me",), "c" * 64, "r", timedelta(0)),
+        now=now,
+        coverage=Coverage(buckets, len(names), len(names), None),
+        assessed=judged.assessed,
+        findings=lifecycle.carry_on(judged.findings, before.findings if before else (), now),
+        gaps=tuple(gap for view in views.values() for gap in gaps.of_key(view)),
+        tallies=judged.tallies,
+        sweeps=("s1",),
+        poll_interval=None,
+        oldest_key_read=now,
+    )
+    ledger.keep(PollRecord(judgement.run.id, now, now, readings, timedelta(0), "c" * 64), judgement)
+    return judgement
+
+
+def minutes(number: float) -> timedelta:
+    return timedelta(minutes=number)
+
+
+def a_sweep(bucket: str = "s3://data", sweep_id: str = "s1", *, complete: bool = True) -> Sweep:
+    return Sweep(
+        id=sweep_id,
+        bucket=bucket,
+        started=NOW,
+        ended=NOW,
+        complete=complete,
+        listed=10,
+        resolved=9,
+        outside=1,
+        uploads_in_progress=None,
+        oldest_verified=NOW,
+        facts=BucketFacts(bucket, Cloud.AWS, "us-east-1"),
+        gaps=(Gap(bucket, Reason.TIMEOUT, "one object", "sweep again", 1),),
+        files={"a/b": "0" * 64} if complete else None,
+        skew=timedelta(seconds=-3),
+    )
+
+
+def test_gives_back_the_very_judgement_that_was_kept(ledger: LedgerStore) -> None:
+    kept = poll(ledger, an_aws_key("PendingDeletion", deletion_date=NOW + days(3), evidence=evidence(NOW)))
+    assert kept.findings
+    assert ledger.judgement() == kept
+
+
+def test_before_the_first_judgement_there_is_none(ledger: LedgerStore) -> None:
+    assert ledger.judgement() is None
+    assert ledger.memory() == {}
+    assert ledger.findings() == ()
+    assert ledger.sweeps() == ()
+
+
+def test_the_newest_complete_sweep_stays_in_force_beside_a_failed_attempt(ledger: LedgerStore) -> None:
+    ledger.publish(a_sweep())
+    ledger.publish(a_sweep(sweep_id="s2", complete=False))
+    assert ledger.sweeps() == (a_sweep(),)
+    assert ledger.failed_attempts() == (a_sweep(sweep_id="s2", complete=False),)
+    ledger.publish(a_sweep(sweep_id="s3"))
+    assert [one.id for one in ledger.sweeps()] == ["s3"]
+    assert ledger.failed_attempts() == ()
+
+
+def test_a_key_that_stops_to_answer_keeps_the_moment_of_its_last_answer(ledger: LedgerStore) -> None:
+    poll(ledger, an_aws_key())
+    poll(ledger, an_aws_key(), now=NOW + minutes(1))
+    for minute in (2, 3):
+        poll(ledger, denied(), now=NOW + minutes(minute))
+    assert ledger.memory()[AWS_KEY] == KeyMemory(an_aws_key(), NOW + minutes(1))
+    poll(ledger, an_aws_key(), now=NOW + minutes(4))
+    assert ledger.memory()[AWS_KEY].last_at == NOW + minutes(4)
+
+
+def test_the_first_of_an_unbroken_row_of_not_found_answers_is_kept(ledger: LedgerStore) -> None:
+    poll(ledger, an_aws_key())
+    for minute in (1, 2):
+        poll(ledger, KeyGone(AWS_KEY, proven=False), now=NOW + minutes(minute))
+    assert ledger.memory()[AWS_KEY].missing_since == NOW + minutes(1)
+    poll(ledger, an_aws_key(), now=NOW + minutes(3))
+    assert ledger.memory()[AWS_KEY].missing_since is None
+
+
+def test_a_principal_that_ever_had_a_direct_grant_is_remembered(ledger: LedgerStore) -> None:
+    holdings = (a_holding(GCP_KEY, "1"),)
+    poll(ledger, a_gcp_key(grants=((AGENT, Grant.DIRECT),)), holdings=holdings)
+    poll(ledger, a_gcp_key(grants=((AGENT, Grant.WITHDRAWN),)), holdings=holdings, now=NOW + minutes(1))
+    assert ledger.memory()[GCP_KEY].granted == (AGENT,)
+
+
+def test_a_finding_keeps_its_past_and_the_evidence_of_when_it_was_found(ledger: LedgerStore) -> None:
+    poll(ledger, an_aws_key("Disabled", evidence=evidence(NOW)))
+    later = NOW + minutes(5)
+    poll(ledger, an_aws_key("Disabled", evidence=evidence(later)), now=later)
+    finding = next(one for one in ledger.findings() if one.rule == "data-unreadable")
+    assert (finding.first_seen, finding.last_seen, finding.evidence) == (NOW, later, evidence(NOW))
+
+
+def test_a_resolved_finding_stays_until_the_next_judgement(ledger: LedgerStore) -> None:
+    poll(ledger, an_aws_key("Disabled"))
+    kept = poll(ledger, an_aws_key(), now=NOW + minutes(1))
+    assert [one.status for one in kept.findings] == [Status.RESOLVED]
+    assert ledger.judgement() == kept
+    poll(ledger, an_aws_key(), now=NOW + minutes(2))
+    again = ledger.judgement()
+    assert again is not None
+    assert again.findings == ()
+
+
+def test_an_unchanged_poll_adds_one_event_below_a_kilobyte(ledger: LedgerStore, tmp_path: Path) -> None:
+    keys = [KeyName(f"arn:aws:kms:us-east-1:111122223333:key/{number:08}") for number in range(100)]
+    holdings = tuple(a_holding(name, bucket="s3://data") for name in keys)
+
+    def once(number: int) -> None:
+        now = NOW + minutes(number)
+        readings = [an_aws_key("Disabled", name=name, evidence=evidence(now)) for name in keys]
+        poll(ledger, *readings, now=now, holdings=holdings, number=number)
+
+    once(0)
+    first, _ = ledger.head()
+    for number in range(1, 6):
+        once(number)
+    assert ledger.head()[0] == first + 5
+    with sqlite3.connect(tmp_path / "ledger.db") as database:
+        sizes = database.execute(
+            "SELECT length(body) + length(hash) + length(previous) + length(subject) FROM event WHERE seq > ?", (first,)
+        ).fetchall()
+    assert max(size for (size,) in sizes) < 1024
+
+
+def test_the_current_state_can_be_made_anew_from_the_events_alone(ledger: LedgerStore, tmp_path: Path) -> None:
+    ledger.publish(a_sweep())
+    ledger.publish(a_sweep(sweep_id="s2", complete=False))
+    readings: list[KeyReading] = [an_aws_key(), an_aws_key("Disabled"), denied(), an_aws_key(), denied()]
+    for number, reading in enumerate(readings):
+        poll(ledger, reading, now=NOW + minutes(number), number=number)
+
+    def state() -> list[Any]:
+        with sqlite3.connect(tmp_path / "ledger.db") as database:
+            return database.execute("SELECT * FROM current ORDER BY kind, id").fetchall()
+
+    before = state()
+    assert len(before) > 5
+    ledger.rebuild()
+    assert state() == before
+
+
+TAMPERED = {
+    "a body": "UPDATE event SET body = replace(body, 'Disabled', 'Enabled') WHERE kind = 'key_changed'",
+    "a date": "UPDATE event SET at = '2020-01-01T00:00:00+00:00' WHERE seq = 3",
+    "a removed link": "DELETE FROM event WHERE seq = 2",
+    "a hash": "UPDATE event SET hash = replace(hash, substr(hash, 1, 4), 'beef') WHERE seq = 2",
+}
+
+
+@pytest.mark.parametrize("change", TAMPERED.values(), ids=TAMPERED)
+def test_a_changed_ledger_is_found_out(ledger: LedgerStore, tmp_path: Path, change: str) -> None:
+    poll(ledger, an_aws_key("Disabled"))
+    assert ledger.verify() == ledger.head()[0]
+    with sqlite3.connect(tmp_path / "ledger.db") as database:
+        assert database.execute(change).rowcount
+    with pytest.raises(LedgerError, match="chain breaks at event"):
+        ledger.verify()
+
+
+def test_writers_at_the_same_time_queue_and_the_chain_stays_whole(ledger: LedgerStore, tmp_path: Path) -> None:
+    stores = [ledger, LedgerStore(tmp_path / "ledger.db")]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: stores[number % 2].publish(a_sweep(f"s3://b{number}")), range(40)))
+    assert len(ledger.sweeps()) == 40
+    assert ledger.verify() == 40
+    stores[1].close()
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from auditor.ledger import store
+from tests.ledger.test_store import a_sweep, an_aws_key, poll
+ledger = store.LedgerStore(Path(sys.argv[1]))
+def stop(*_):
+    print("ready", flush=True)
+    while True: pass
+store._keep_gaps = stop
+poll(ledger, an_aws_key("Disabled"), number=1)
+"""
+
+
+def test_a_process_killed_while_it_keeps_leaves_what_was_before(ledger: LedgerStore, tmp_path: Path) -> None:
+    before = poll(ledger, an_aws_key())
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "ledger.db")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        os.kill(child.pid, signal.SIGKILL)
+    assert ledger.judgement() == before
+    poll(ledger, an_aws_key("Disabled"), now=NOW + minutes(1))
+    assert ledger.verify() == ledger.head()[0]
+
+
+def test_only_the_owner_may_read_the_ledger(ledger: LedgerStore, tmp_path: Path) -> None:
+    poll(ledger, an_aws_key())
+    for file in tmp_path.glob("ledger.db*"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_file_that_is_no_ledger_is_refused_with_a_hint(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").write_bytes(b"this is no database at all, by far" * 100)
+    with pytest.raises(LedgerError) as refused:
+        LedgerStore(tmp_path / "ledger.db")
+    assert refused.value.hint
+
+
+def test_a_ledger_of_a_newer_version_is_refused(ledger: LedgerStore, tmp_path: Path) -> None:
+    ledger.close()
+    with sqlite3.connect(tmp_path / "ledger.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(LedgerError, match="newer version"):
+        LedgerStore(tmp_path / "ledger.db")
+
+
+def test_a_place_that_cannot_be_written_is_refused_with_a_hint(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LedgerError) as refused:
+        LedgerStore(tmp_path / "file" / "ledger.db")
+    assert refused.value.hint
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.datetimes(timezones=st.just(NOW.tzinfo)))
+def test_any_text_and_time_come_back_as_they_were(text: str, at: datetime) -> None:
+    key = replace(an_aws_key(text, evidence=evidence(at)), deletion_date=at)
+    assert codec.load(AwsKey, codec.dump(key)) == key
+    other = a_gcp_key(a_version(text, text), access_reasons=(text,))
+    assert codec.load(GcpKey, codec.dump(other)) == other
