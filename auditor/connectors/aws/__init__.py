@@ -1,0 +1,1 @@
+"""Amazon S3 and AWS KMS through boto3."""

@@ -1,0 +1,68 @@
+"""AWS error codes -> reasons.
+
+Source: Amazon S3 API Reference, Error responses; botocore's kms model; AWS General Reference, common errors.
+"""
+
+from typing import Final
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    TokenRetrievalError,
+)
+
+from auditor.model import Reason
+
+_CODES: Final = {
+    "AccessDenied": Reason.ACCESS_DENIED,
+    "AccessDeniedException": Reason.ACCESS_DENIED,
+    "AllAccessDisabled": Reason.ACCESS_DENIED,
+    "UnauthorizedOperation": Reason.ACCESS_DENIED,
+    "403": Reason.ACCESS_DENIED,
+    "NoSuchBucket": Reason.NOT_FOUND,
+    "NoSuchKey": Reason.NOT_FOUND,
+    "NoSuchVersion": Reason.NOT_FOUND,
+    "NotFoundException": Reason.NOT_FOUND,
+    "404": Reason.NOT_FOUND,
+    "405": Reason.NOT_FOUND,
+    "ExpiredToken": Reason.EXPIRED_CREDENTIALS,
+    "ExpiredTokenException": Reason.EXPIRED_CREDENTIALS,
+    "InvalidToken": Reason.EXPIRED_CREDENTIALS,
+    "InvalidAccessKeyId": Reason.EXPIRED_CREDENTIALS,
+    "InvalidClientTokenId": Reason.EXPIRED_CREDENTIALS,
+    "UnrecognizedClientException": Reason.EXPIRED_CREDENTIALS,
+    "SignatureDoesNotMatch": Reason.EXPIRED_CREDENTIALS,
+    "RequestTimeTooSkewed": Reason.EXPIRED_CREDENTIALS,
+    "SlowDown": Reason.THROTTLED,
+    "503": Reason.THROTTLED,
+    "429": Reason.THROTTLED,
+    "Throttling": Reason.THROTTLED,
+    "ThrottlingException": Reason.THROTTLED,
+    "TooManyRequestsException": Reason.THROTTLED,
+    "RequestLimitExceeded": Reason.THROTTLED,
+    "InvalidArnException": Reason.MALFORMED,
+    "ValidationException": Reason.MALFORMED,
+    "UnknownOperationException": Reason.UNSUPPORTED,
+    "UnsupportedOperationException": Reason.UNSUPPORTED,
+    "NotImplemented": Reason.UNSUPPORTED,
+    "PermanentRedirect": Reason.MALFORMED,
+    "301": Reason.MALFORMED,
+}
+
+
+def reason_of(error: ClientError | BotoCoreError) -> Reason:
+    """Why a call gave no answer; faults on the way, and codes that nobody knows, count as `timeout`."""
+    if isinstance(error, ClientError):
+        return _CODES.get(code_of(error), Reason.TIMEOUT)
+    if isinstance(error, NoCredentialsError | PartialCredentialsError | TokenRetrievalError):
+        return Reason.EXPIRED_CREDENTIALS
+    return Reason.TIMEOUT
+
+
+def code_of(error: ClientError | BotoCoreError) -> str:
+    """The service's own code, or the kind of the fault; never its free text."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", "unknown"))
+    return type(error).__name__

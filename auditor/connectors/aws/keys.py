@@ -1,0 +1,146 @@
+"""KMS keys through boto3: DescribeKey for each, DescribeCustomKeyStores where a key stands on one."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from auditor.connectors.aws.errors import code_of, reason_of
+from auditor.connectors.aws.session import AwsClients
+from auditor.connectors.digest import digest
+from auditor.connectors.pace import Pace
+from auditor.model import (
+    AwsKey,
+    Cloud,
+    CustomKeyStore,
+    Evidence,
+    KeyGone,
+    KeyManager,
+    KeyName,
+    KeyReading,
+    KeyUnread,
+    Reason,
+)
+from auditor.ports import KeyNeed
+
+_CALLS_AT_ONCE: Final = 8
+_STILL_CREATING: Final = 3
+"""How often a key that is still Creating is asked again: it takes a few seconds."""
+
+_HINTS: Final = {
+    Reason.ACCESS_DENIED: "the key's owner grants kms:DescribeKey to the auditor in the key policy",
+    Reason.NOT_VISIBLE: "only the key's own account can tell; give [[account]] a role there",
+    Reason.THROTTLED: "lower kms_quota_share, or poll less often",
+    Reason.EXPIRED_CREDENTIALS: "renew the credentials",
+    Reason.MALFORMED: "look at the key's name",
+}
+
+
+class AwsKeys:
+    """Known keys of any account and Region; needs `kms:DescribeKey` on each and nothing that decrypts or changes."""
+
+    def __init__(self, clients: AwsClients, pace: Pace, clock: Callable[[], datetime]) -> None:
+        self._clients = clients
+        self._pace = pace
+        self._clock = clock
+
+    @property
+    def cloud(self) -> Cloud:
+        """AWS."""
+        return Cloud.AWS
+
+    def read(self, needs: Iterable[KeyNeed]) -> Iterator[KeyReading]:
+        """Yield one reading for each need, in their order; what could not be read is a `KeyUnread`."""
+        stores = _Stores(self._clients)
+        with ThreadPoolExecutor(_CALLS_AT_ONCE) as pool:
+            yield from pool.map(lambda need: self._read(need.name, stores), needs)
+
+    def _read(self, name: KeyName, stores: "_Stores") -> KeyReading:
+        try:
+            told, request_id = self._describe(name)
+        except (ClientError, BotoCoreError) as error:
+            return self._not_read(name, error)
+        key = parse_key(name, told)
+        store = stores.find(name, told["CustomKeyStoreId"]) if told.get("CustomKeyStoreId") else None
+        facts = {**key, "name": name.text, "store": [store.id, store.connection_state] if store else None}
+        evidence = Evidence("kms:DescribeKey", name.text, self._clock(), request_id, digest(facts))
+        return AwsKey(**key, store=store, evidence=(evidence,))
+
+    def _describe(self, name: KeyName) -> tuple[Mapping[str, Any], str | None]:
+        client = self._clients.kms(name.location, name.owner)
+        for attempt in range(_STILL_CREATING):
+            self._pace.wait()
+            told = client.describe_key(KeyId=name.text)
+            if told["KeyMetadata"].get("KeyState") != "Creating" or attempt == _STILL_CREATING - 1:
+                break
+            threading.Event().wait(0.5)
+        return told["KeyMetadata"], told["ResponseMetadata"].get("RequestId")
+
+    def _not_read(self, name: KeyName, error: ClientError | BotoCoreError) -> KeyReading:
+        reason, code = reason_of(error), code_of(error)
+        request_id = None
+        if isinstance(error, ClientError):
+            request_id = error.response.get("ResponseMetadata", {}).get("RequestId")
+        evidence = (Evidence("kms:DescribeKey", name.text, self._clock(), request_id, digest({"error": code})),)
+        if reason is Reason.NOT_FOUND:
+            # Only the key's own account is told the truth about a key that is not there.
+            caller = self._clients.caller(name.owner)
+            if not isinstance(caller, Reason) and caller[0] == name.owner:
+                return KeyGone(name, proven=False, evidence=evidence)
+            reason = Reason.NOT_VISIBLE
+        hint = _HINTS.get(reason, "look at the network between the auditor and KMS")
+        return KeyUnread(name, reason, code, hint, evidence)
+
+
+class _Stores:
+    """Custom key stores, read once a poll for each account and Region that has a key on one."""
+
+    def __init__(self, clients: AwsClients) -> None:
+        self._clients = clients
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, str], Mapping[str, CustomKeyStore]] = {}
+
+    def find(self, name: KeyName, store_id: str) -> CustomKeyStore:
+        """One store; without a connection state when it could not be read."""
+        with self._lock:
+            place = name.owner, name.location
+            if place not in self._known:
+                self._known[place] = self._read(name)
+            return self._known[place].get(store_id, CustomKeyStore(store_id, None))
+
+    def _read(self, name: KeyName) -> Mapping[str, CustomKeyStore]:
+        client = self._clients.kms(name.location, name.owner)
+        found: dict[str, CustomKeyStore] = {}
+        try:
+            # Listing works in the caller's own account only.
+            for page in client.get_paginator("describe_custom_key_stores").paginate():
+                for one in page["CustomKeyStores"]:
+                    found[one["CustomKeyStoreId"]] = CustomKeyStore(
+                        one["CustomKeyStoreId"], one.get("ConnectionState"), one.get("ConnectionErrorCode")
+                    )
+        except (ClientError, BotoCoreError):
+            return {}  # each key's store then has no state, which is told as a gap
+        return found
+
+
+def parse_key(name: KeyName, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Read DescribeKey's KeyMetadata into the fields of an AwsKey; a state is kept as it was told."""
+    return {
+        "name": name,
+        "state": str(told.get("KeyState", "")),
+        "manager": KeyManager.PROVIDER if told.get("KeyManager") == "AWS" else KeyManager.CUSTOMER,
+        "origin": str(told.get("Origin", "")),
+        "created": _utc(told.get("CreationDate")),
+        "deletion_date": _utc(told.get("DeletionDate")),
+        "pending_window_days": told.get("PendingDeletionWindowInDays"),
+        "valid_to": _utc(told.get("ValidTo")),
+        "multi_region": bool(told.get("MultiRegion")),
+        "material": told.get("CurrentKeyMaterialId"),
+    }
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.astimezone(UTC) if moment else None

@@ -1,0 +1,344 @@
+"""S3 buckets through boto3: list every version, then HEAD each, because no listing tells the key."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from auditor.connectors.aws.errors import code_of, reason_of
+from auditor.connectors.pace import Pace
+from auditor.errors import CollectError
+from auditor.model import (
+    BucketFacts,
+    Cloud,
+    Encryption,
+    Gap,
+    KeyName,
+    Population,
+    Reason,
+    StoredObject,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+T = TypeVar("T")
+
+_HEADS_AT_ONCE: Final = 16
+_PAGES_AHEAD: Final = 2
+_MOST_UNDECIDED: Final = 10_000
+_ARCHIVED: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+_RESTORED: Final = 'ongoing-request="false"'
+# Source: Amazon S3 API Reference, HeadObject, x-amz-server-side-encryption.
+_KMS: Final = frozenset({"aws:kms", "aws:kms:dsse"})
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One version as a listing shows it."""
+
+    name: str
+    version: str | None
+    newest: bool
+    size: int
+    modified: datetime
+    etag: str | None
+    storage_class: str
+
+
+class S3Bucket:
+    """One bucket; needs `s3:ListBucketVersions`, or `s3:ListBucket` for live objects alone, and `s3:GetObject*`.
+
+    A HEAD needs no right on any key and says nothing about whether the data can be read.
+    """
+
+    def __init__(
+        self,
+        client: "S3Client",
+        url: str,
+        populations: tuple[Population, ...],
+        pace: Pace,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._client = client
+        self._url = url
+        self._bucket = url.removeprefix("s3://")
+        self._populations = populations or (Population.LIVE, Population.NONCURRENT)
+        self._pace = pace
+        self._clock = clock
+
+    @property
+    def url(self) -> str:
+        """`s3://NAME`, as configured."""
+        return self._url
+
+    def facts(self) -> BucketFacts | Gap:
+        """Read Region, versioning and default key; a Gap when one of them is not readable."""
+        permission = "s3:ListBucket"
+        try:
+            head = self._client.head_bucket(Bucket=self._bucket)
+            region = head.get("BucketRegion") or head["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
+            permission = "s3:GetBucketVersioning"
+            versioning = self._client.get_bucket_versioning(Bucket=self._bucket)
+            permission = "s3:GetEncryptionConfiguration"
+            default_key = self._default_key()
+        except (ClientError, BotoCoreError) as error:
+            return Gap(
+                self._url,
+                reason_of(error),
+                f"the bucket's settings are not known ({code_of(error)})",
+                f"grant {permission} on the bucket",
+            )
+        return BucketFacts(
+            url=self._url,
+            cloud=Cloud.AWS,
+            location=region,
+            versioned=versioning.get("Status") in {"Enabled", "Suspended"},
+            default_key=default_key,
+        )
+
+    def _default_key(self) -> str | None:
+        """The default key where it is set by its full name; an alias or a bare id names no key for certain."""
+        try:
+            told = self._client.get_bucket_encryption(Bucket=self._bucket)
+        except ClientError as error:
+            if code_of(error) == "ServerSideEncryptionConfigurationNotFoundError":
+                return None
+            raise
+        for rule in told["ServerSideEncryptionConfiguration"]["Rules"]:
+            name = rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID")
+            try:
+                return KeyName.parse(name).text if name else None
+            except ValueError:
+                return None
+        return None
+
+    def uploads_in_progress(self) -> int | Gap:
+        """Count unfinished multipart uploads; their key is not knowable."""
+        count = 0
+        asked: dict[str, Any] = {}
+        try:
+            while True:
+                self._pace.wait()
+                page = self._client.list_multipart_uploads(Bucket=self._bucket, **asked)
+                count += len(page.get("Uploads", []))
+                following = {"KeyMarker": page.get("NextKeyMarker"), "UploadIdMarker": page.get("NextUploadIdMarker")}
+                if not page.get("IsTruncated") or following == asked:
+                    return count
+                asked = following
+        except (ClientError, BotoCoreError) as error:
+            return Gap(
+                self._url,
+                reason_of(error),
+                f"unfinished multipart uploads are not counted ({code_of(error)})",
+                "grant s3:ListBucketMultipartUploads on the bucket",
+            )
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Yield every stored version of every configured population once, to the end of the last page.
+
+        Raises:
+            CollectError: a page could not be read, so the listing is not complete.
+        """
+        heads = _Heads(self._client, self._bucket, self._pace, self._clock)
+        with ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
+            ahead: deque[list[Future[StoredObject | _Undecided]]] = deque()
+            try:
+                for page in self._pages():
+                    ahead.append([pool.submit(heads.learn, one) for one in page])
+                    if len(ahead) > _PAGES_AHEAD:
+                        yield from heads.settle(ahead.popleft())
+                while ahead:
+                    yield from heads.settle(ahead.popleft())
+                yield from heads.undecided_rest()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _pages(self) -> Iterator[list[Listed]]:
+        try:
+            if self._populations == (Population.LIVE,):
+                yield from self._live_pages()
+            else:
+                yield from self._version_pages()
+        except (ClientError, BotoCoreError) as error:
+            raise self._broken_off(error) from None
+
+    def _live_pages(self) -> Iterator[list[Listed]]:
+        token: str | None = None
+        while True:
+            self._pace.wait()
+            more = {"ContinuationToken": token} if token else {}
+            page = self._client.list_objects_v2(Bucket=self._bucket, **more)  # type: ignore[arg-type]  # one optional text
+            yield [parse_listed(one, newest=True, versioned=False) for one in page.get("Contents", [])]
+            if not page.get("IsTruncated"):
+                return
+            token = self._next(token, page.get("NextContinuationToken"))
+
+    def _version_pages(self) -> Iterator[list[Listed]]:
+        marker: tuple[str, str] | None = None
+        while True:
+            self._pace.wait()
+            more = {"KeyMarker": marker[0], "VersionIdMarker": marker[1]} if marker else {}
+            page = self._client.list_object_versions(Bucket=self._bucket, **more)  # type: ignore[arg-type]  # as above
+            versions = (parse_listed(one, newest=one["IsLatest"], versioned=True) for one in page.get("Versions", []))
+            yield [one for one in versions if _population(one) in self._populations]
+            if not page.get("IsTruncated"):
+                return
+            name: str | None = page.get("NextKeyMarker")
+            marker = self._next(marker, (name, page.get("NextVersionIdMarker", "")) if name else None)
+
+    def _next(self, before: T | None, after: T | None) -> T:
+        """Refuse a marker that is missing or does not move: the listing would end early, or never."""
+        if after is None or after == before:
+            raise CollectError(
+                f"cannot list {self._url}: a page says that there is more and does not say where",
+                "sweep again; if it stays so, report it to the storage's operator",
+                reason=Reason.MALFORMED,
+            )
+        return after
+
+    def _broken_off(self, error: ClientError | BotoCoreError) -> CollectError:
+        live_only = self._populations == (Population.LIVE,)
+        permission = "s3:ListBucket" if live_only else "s3:ListBucketVersions"
+        reason = reason_of(error)
+        hints = {
+            Reason.ACCESS_DENIED: f"grant {permission} on the bucket",
+            Reason.NOT_FOUND: "look at the bucket's name and account in the config",
+            Reason.EXPIRED_CREDENTIALS: "renew the credentials",
+            Reason.THROTTLED: "lower requests_per_second",
+            Reason.MALFORMED: "look at `region` of this bucket in the config",
+        }
+        return CollectError(
+            f"cannot list {self._url}: {code_of(error)}; the last whole sweep stays in force",
+            hints.get(reason, "look at the network between the auditor and S3, and sweep again"),
+            reason=reason,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Undecided:
+    """A bare 400: a customer's own key, expired credentials or a wrong Region; only a control HEAD can tell."""
+
+    listed: Listed
+    unresolved: StoredObject
+
+
+class _Heads:
+    """HEADs of one sweep and the control object that tells a customer's key from bad credentials."""
+
+    def __init__(self, client: "S3Client", bucket: str, pace: Pace, clock: Callable[[], datetime]) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._pace = pace
+        self._clock = clock
+        self._control: Listed | None = None
+        self._waiting: list[_Undecided] = []
+
+    def learn(self, listed: Listed) -> "StoredObject | _Undecided":
+        """HEAD one version; a failure leaves it unresolved, never lost."""
+        plain = _unresolved(listed, Reason.TIMEOUT)
+        try:
+            told = self._head(listed)
+        except (ClientError, BotoCoreError) as error:
+            if code_of(error) == "400":
+                return _Undecided(listed, replace(plain, problem=Reason.UNSUPPORTED))
+            return replace(plain, problem=reason_of(error))
+        if self._control is None:
+            self._control = listed
+        return parse_head(listed, told, self._clock())
+
+    def settle(self, page: "list[Future[StoredObject | _Undecided]]") -> Iterator[StoredObject]:
+        """Yield the objects of one page; undecided ones wait until a control is known."""
+        for future in page:
+            found = future.result()
+            if isinstance(found, StoredObject):
+                yield found
+            elif self._control is not None:
+                yield self._decide(found, self._control)
+            elif len(self._waiting) < _MOST_UNDECIDED:
+                self._waiting.append(found)
+            else:
+                yield found.unresolved
+
+    def undecided_rest(self) -> Iterator[StoredObject]:
+        """Decide those that waited; without any control object they stay unresolved."""
+        for found in self._waiting:
+            yield self._decide(found, self._control) if self._control else found.unresolved
+
+    def _decide(self, found: _Undecided, control: Listed) -> StoredObject:
+        """Ask for an object that is known to answer, right after: the same credentials, the same Region."""
+        try:
+            self._head(control)
+        except (ClientError, BotoCoreError) as error:
+            bad = code_of(error) == "400"
+            return replace(found.unresolved, problem=Reason.EXPIRED_CREDENTIALS if bad else reason_of(error))
+        return replace(found.unresolved, encryption=Encryption.CUSTOMER_SUPPLIED, problem=None, verified=self._clock())
+
+    def _head(self, listed: Listed) -> Mapping[str, Any]:
+        self._pace.wait()
+        if listed.version is None:
+            return self._client.head_object(Bucket=self._bucket, Key=listed.name)
+        return self._client.head_object(Bucket=self._bucket, Key=listed.name, VersionId=listed.version)
+
+
+def parse_listed(told: Mapping[str, Any], *, newest: bool, versioned: bool) -> Listed:
+    """Read one entry of a listing."""
+    return Listed(
+        name=told["Key"],
+        version=told.get("VersionId") if versioned else None,
+        newest=newest,
+        size=told["Size"],
+        modified=told["LastModified"].astimezone(UTC),
+        etag=str(told["ETag"]).strip('"') if told.get("ETag") else None,
+        storage_class=told.get("StorageClass") or "STANDARD",
+    )
+
+
+def parse_head(listed: Listed, told: Mapping[str, Any], at: datetime) -> StoredObject:
+    """Read what HEAD says of one version's encryption."""
+    encryption, key, problem = _encryption(told)
+    one = _unresolved(listed, problem)
+    archived = (listed.storage_class in _ARCHIVED and _RESTORED not in told.get("Restore", "")) or bool(
+        told.get("ArchiveStatus")
+    )
+    return replace(one, archived=archived, encryption=encryption, key=key, verified=at if problem is None else None)
+
+
+def _encryption(told: Mapping[str, Any]) -> tuple[Encryption, str | None, Reason | None]:
+    kind = told.get("ServerSideEncryption")
+    if kind is None:
+        return Encryption.NONE, None, None
+    if kind == "AES256":
+        return Encryption.PROVIDER, None, None
+    if kind not in _KMS:
+        return Encryption.UNKNOWN, None, Reason.UNSUPPORTED
+    try:
+        return Encryption.CMEK, KeyName.parse(told.get("SSEKMSKeyId") or "").text, None
+    except ValueError:
+        return Encryption.UNKNOWN, None, Reason.MALFORMED
+
+
+def _population(listed: Listed) -> Population:
+    return Population.LIVE if listed.newest else Population.NONCURRENT
+
+
+def _unresolved(listed: Listed, problem: Reason | None) -> StoredObject:
+    return StoredObject(
+        name=listed.name,
+        version=listed.version,
+        population=_population(listed),
+        size=listed.size,
+        modified=listed.modified,
+        etag=listed.etag,
+        storage_class=listed.storage_class,
+        archived=listed.storage_class in _ARCHIVED,
+        encryption=Encryption.UNKNOWN,
+        key=None,
+        key_version=None,
+        verified=None,
+        problem=problem,
+    )

@@ -1,0 +1,189 @@
+"""boto3 clients: one for each service, Region and identity, each with the read-only hook."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import AssumeRoleCredentialFetcher, CredentialProvider, DeferredRefreshableCredentials
+from botocore.credentials import CredentialResolver as Resolver
+from botocore.exceptions import BotoCoreError, ClientError
+
+from auditor.connectors.aws.errors import reason_of
+from auditor.connectors.wire import Wire
+from auditor.errors import UsageError
+from auditor.model import Reason
+
+if TYPE_CHECKING:
+    from mypy_boto3_kms.client import KMSClient
+    from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_sts.client import STSClient
+
+_ATTEMPTS: Final = 5
+_DEFAULT_REGION: Final = "us-east-1"
+_OF_SERVICE: Final = {"s3": "s3", "kms": "kms", "sts": "sts"}
+
+
+@dataclass(frozen=True, slots=True)
+class AwsIdentity:
+    """How to become somebody who may read an account."""
+
+    role_arn: str | None = None
+    external_id: str | None = None
+    profile: str | None = None
+
+
+class AwsClients:
+    """Makes clients and keeps them; safe to use from many threads.
+
+    Endpoints come from the SDK's own `AWS_ENDPOINT_URL_<SERVICE>` variables.
+    """
+
+    def __init__(
+        self,
+        identities: Mapping[str, AwsIdentity],
+        wire: Wire,
+        user_agent: str,
+        connections: int,
+        attempts: int = _ATTEMPTS,
+    ) -> None:
+        self._identities = identities
+        self._wire = wire
+        self._config = Config(
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            connect_timeout=10,
+            read_timeout=30,
+            max_pool_connections=connections,
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            user_agent_extra=user_agent,
+        )
+        self._lock = threading.RLock()
+        self._sessions: dict[str | None, boto3.session.Session] = {}
+        self._clients: dict[tuple[str, str, str | None], Any] = {}
+        self._callers: dict[str | None, tuple[str, str] | Reason] = {}
+
+    def s3(self, region: str | None, account: str | None) -> "S3Client":
+        """A client for one bucket's Region; without one, that of the environment."""
+        client: S3Client = self._client("s3", region, account)
+        return client
+
+    def kms(self, region: str, account: str | None) -> "KMSClient":
+        """A client for the Region in a key's ARN."""
+        client: KMSClient = self._client("kms", region, self._known(account))
+        return client
+
+    def caller(self, account: str | None) -> tuple[str, str] | Reason:
+        """(account id, ARN) of the identity that is used for an account; or why it could not be learnt."""
+        known = self._known(account)
+        with self._lock:
+            if known in self._callers and not isinstance(self._callers[known], Reason):
+                return self._callers[known]
+        found: tuple[str, str] | Reason
+        try:
+            client: STSClient = self._client("sts", None, known)
+            told = client.get_caller_identity()
+            found = told["Account"], told["Arn"]
+        except (ClientError, BotoCoreError) as error:
+            found = reason_of(error)
+        with self._lock:
+            self._callers[known] = found
+        return found
+
+    def identity(self) -> tuple[str, ...]:
+        """ARNs of all identities that were used, sorted."""
+        with self._lock:
+            used = {account for _, _, account in self._clients}
+        told = (self.caller(account) for account in used)
+        return tuple(sorted({one[1] for one in told if not isinstance(one, Reason)}))
+
+    def _known(self, account: str | None) -> str | None:
+        return account if account in self._identities else None
+
+    def _client(self, service: str, region: str | None, account: str | None) -> Any:
+        with self._lock:
+            session = self._session(account)
+            where = region or session.region_name or _DEFAULT_REGION
+            client = self._clients.get((service, where, account))
+            if client is None:
+                make: Any = session.client  # the stubs want the service's name literally
+                client = make(service, region_name=where, config=self._config)
+                self._hook(client)
+                self._clients[service, where, account] = client
+            return client
+
+    def _session(self, account: str | None) -> boto3.session.Session:
+        if account not in self._sessions:
+            self._sessions[account] = self._new_session(self._identities.get(account or "", AwsIdentity()))
+        return self._sessions[account]
+
+    def _new_session(self, identity: AwsIdentity) -> boto3.session.Session:
+        try:
+            base = boto3.session.Session(profile_name=identity.profile)
+        except BotoCoreError as error:
+            raise UsageError(f"AWS profile {identity.profile}: {error}", "look at ~/.aws/config") from None
+        if identity.role_arn is None:
+            return base
+        role_arn = identity.role_arn
+        more = {"ExternalId": identity.external_id} if identity.external_id else {}
+
+        def client_creator(service: str, **settings: Any) -> Any:
+            make: Any = base.client
+            settings["region_name"] = settings.get("region_name") or base.region_name or _DEFAULT_REGION
+            client = make(service, config=self._config, **settings)
+            self._hook(client)
+            return client
+
+        inner = botocore.session.Session()
+        fetcher = AssumeRoleCredentialFetcher(
+            client_creator,
+            base.get_credentials(),
+            role_arn,
+            extra_args={"RoleSessionName": "cmek-auditor", **more},
+        )
+        inner.register_component("credential_provider", Resolver([_Assumed(fetcher)]))
+        return boto3.session.Session(botocore_session=inner, region_name=base.region_name)
+
+    def _hook(self, client: Any) -> None:
+        """Let every request pass the table before it is built, and count every answer, retried ones too."""
+        wire = self._wire
+
+        def allow(params: Mapping[str, Any], model: Any, **_: Any) -> None:
+            wire.allow(_OF_SERVICE[model.service_model.service_name], model.name, params)
+
+        def answered(
+            response_dict: Mapping[str, Any] | None,
+            parsed_response: Mapping[str, Any] | None,
+            context: Mapping[str, Any],
+            exception: Exception | None = None,
+            **_: Any,
+        ) -> None:
+            outcome = "ok"
+            if exception is not None or parsed_response is None:
+                outcome = type(exception).__name__
+            elif int(response_dict["status_code"] if response_dict else 0) >= 300:  # noqa: PLR2004 - HTTP's successes
+                outcome = str(parsed_response.get("Error", {}).get("Code") or "unknown")
+            date = response_dict["headers"].get("date") if response_dict else None
+            wire.answered(context["cmek_service"], context["cmek_operation"], outcome[:64], date)
+
+        def name(model: Any, context: dict[str, Any], **_: Any) -> None:
+            context["cmek_service"] = _OF_SERVICE[model.service_model.service_name]
+            context["cmek_operation"] = model.name
+
+        client.meta.events.register_first("before-parameter-build", allow)
+        client.meta.events.register_first("before-call", name)
+        client.meta.events.register("response-received", answered)
+
+
+class _Assumed(CredentialProvider):
+    METHOD = "cmek-auditor-assume-role"
+
+    def __init__(self, fetcher: AssumeRoleCredentialFetcher) -> None:
+        super().__init__()
+        self._fetcher = fetcher
+
+    def load(self) -> Any:
+        return DeferredRefreshableCredentials(method="assume-role", refresh_using=self._fetcher.fetch_credentials)

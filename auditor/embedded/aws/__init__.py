@@ -1,0 +1,6 @@
+"""AWS in small: S3 listings and reads, KMS key states and custom key stores, the caller's identity."""
+
+from auditor.embedded.aws.server import AwsCloud
+from auditor.embedded.aws.store import Key, Store
+
+__all__ = ["AwsCloud", "Key", "Store"]

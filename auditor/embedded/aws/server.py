@@ -1,0 +1,111 @@
+"""The embedded AWS on the wire: S3, KMS and STS on one loopback port, told apart as the SDKs sign them."""
+
+import json
+import re
+import uuid
+from typing import Any, Final, Self
+from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape
+
+from auditor.embedded.aws.kms import Caller, KeyService
+from auditor.embedded.aws.s3 import ObjectService
+from auditor.embedded.aws.store import ACCOUNT, RefusedError, Store
+from auditor.embedded.http import Answer, Asked, HttpServer
+from auditor.embedded.traffic import Fault, Request, Traffic
+
+_SCOPE: Final = re.compile(r"Credential=([^/,]+)/[0-9]{8}/([a-z0-9-]+)/([a-z0-9]+)/aws4_request")
+
+
+class AwsCloud:
+    """A running cloud; leaving the context stops it.
+
+    An access key such as `ASIA444455556666...` belongs to the account in its digits; any other to account 111122223333.
+    """
+
+    def __init__(self, store: Store, port: int = 0) -> None:
+        self.store = store
+        self.traffic = Traffic()
+        self._keys = KeyService(store)
+        self._objects = ObjectService(store)
+        self._http = HttpServer(port, self._serve)
+        self.endpoint = self._http.endpoint
+
+    def __enter__(self) -> Self:
+        self._http.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.stop()
+
+    def _serve(self, asked: Asked) -> Answer | None:
+        signed = _SCOPE.search(asked.headers.get("authorization", ""))
+        access_key, region, service = signed.groups() if signed else ("", "us-east-1", "s3")
+        operation = asked.headers.get("x-amz-target", "").removeprefix("TrentService.")
+        if operation:
+            service = "kms"
+        verb = operation or (dict(parse_qsl(asked.body.decode(errors="replace"))).get("Action", "") or asked.verb)
+        body = asked.body[:2000].decode(errors="replace")
+        fault = self.traffic.arrived(Request(service, verb, asked.target, body))
+        try:
+            if fault is not None:
+                return _faulty(fault, service, asked.verb)
+            if access_key in self.store.expired:
+                code = "ExpiredToken" if service in {"s3", "sts"} else "ExpiredTokenException"
+                raise RefusedError(400, code, "The provided token has expired.")  # noqa: TRY301 - one place answers
+            caller = Caller(_account(access_key), region)
+            if service == "kms":
+                return _json(200, self._keys.answer(operation, json.loads(asked.body or b"{}"), caller))
+            if service == "sts":
+                return _sts(dict(parse_qsl(asked.body.decode())), caller)
+            return self._objects.answer(asked.verb, asked.target, asked.headers, region)
+        except RefusedError as refusal:
+            return _refused(refusal, service, asked.verb)
+
+
+def _account(access_key: str) -> str:
+    return access_key[4:16] if access_key[4:16].isdigit() else ACCOUNT
+
+
+def _sts(asked: dict[str, str], caller: Caller) -> Answer:
+    match asked.get("Action"):
+        case "GetCallerIdentity":
+            arn = f"arn:aws:sts::{caller.account}:assumed-role/auditor/session"
+            told = f"<Arn>{arn}</Arn><UserId>AROAEXAMPLE:session</UserId><Account>{caller.account}</Account>"
+        case "AssumeRole":
+            account = asked["RoleArn"].split(":")[4]
+            told = (
+                f"<Credentials><AccessKeyId>ASIA{account}EXAMPLE0</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>"
+                "<SessionToken>token</SessionToken><Expiration>2100-01-01T00:00:00Z</Expiration></Credentials>"
+                f"<AssumedRoleUser><AssumedRoleId>AROAEXAMPLE:session</AssumedRoleId><Arn>{escape(asked['RoleArn'])}</Arn>"
+                "</AssumedRoleUser>"
+            )
+        case action:
+            raise RefusedError(400, "InvalidAction", f"{action} is not part of this embedded cloud")
+    name = asked["Action"]
+    namespace = 'xmlns="https://sts.amazonaws.com/doc/2011-06-15/"'
+    text = f"<{name}Response {namespace}><{name}Result>{told}</{name}Result></{name}Response>"
+    return Answer(200, text.encode(), {"Content-Type": "text/xml"})
+
+
+def _json(status: int, told: dict[str, Any]) -> Answer:
+    headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-RequestId": str(uuid.uuid4())}
+    return Answer(status, json.dumps(told).encode(), headers)
+
+
+def _refused(refusal: RefusedError, service: str, verb: str) -> Answer:
+    if service == "kms":
+        return _json(refusal.status, {"__type": refusal.code, "message": refusal.message})
+    headers = {"x-amz-request-id": uuid.uuid4().hex[:16].upper(), **refusal.headers}
+    if verb == "HEAD":
+        return Answer(refusal.status, b"", headers)
+    inner = f"<Code>{refusal.code}</Code><Message>{escape(refusal.message)}</Message><RequestId>1</RequestId>"
+    text = f"<Error>{inner}</Error>" if service == "s3" else f"<ErrorResponse><Error>{inner}</Error></ErrorResponse>"
+    return Answer(refusal.status, text.encode(), {"Content-Type": "application/xml", **headers})
+
+
+def _faulty(fault: Fault, service: str, verb: str) -> Answer | None:
+    if fault.drop:
+        return None
+    if fault.body is not None:
+        return Answer(fault.status, fault.body, {"Content-Type": "application/xml"})
+    return _refused(RefusedError(fault.status, fault.code, fault.message), service, "HEAD" if fault.bare else verb)

@@ -1,0 +1,256 @@
+"""Everything that the embedded AWS holds, and whether an object can be read."""
+
+import base64
+import hashlib
+import threading
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+ACCOUNT: Final = "111122223333"
+"""The account of callers whose access key names no other."""
+
+
+@dataclass
+class KeyStore:
+    """A custom key store: a CloudHSM cluster or an external key manager."""
+
+    id: str
+    account: str
+    region: str
+    state: str = "CONNECTED"
+    error: str | None = None
+    kind: str = "EXTERNAL_KEY_STORE"
+
+
+@dataclass
+class Key:
+    """One KMS key."""
+
+    arn: str
+    created: datetime
+    state: str = "Enabled"
+    origin: str = "AWS_KMS"
+    manager: str = "CUSTOMER"
+    deletion_date: datetime | None = None
+    pending_window_days: int | None = None
+    valid_to: datetime | None = None
+    store: str | None = None
+    multi_region: bool = False
+    describe_denied: bool = False
+    """Its policy does not let the auditor describe it."""
+    decrypt_denied: bool = False
+    """Its policy does not let readers decrypt."""
+
+    @property
+    def region(self) -> str:
+        """The Region in the ARN."""
+        return self.arn.split(":")[3]
+
+    @property
+    def account(self) -> str:
+        """The account in the ARN."""
+        return self.arn.split(":")[4]
+
+
+@dataclass
+class StoredVersion:
+    """One object version or delete marker; its bytes are computed from its name, never kept."""
+
+    bucket: str
+    name: str
+    size: int
+    modified: datetime
+    version_id: str | None
+    """None in a bucket that never had versioning."""
+    storage_class: str = "STANDARD"
+    restored: bool = False
+    sse: str | None = "AES256"
+    """The header's value; None for an object stored plain before 2023, or under a customer's key."""
+    key: str | None = None
+    customer_key: bytes | None = None
+    delete_marker: bool = False
+    head_denied: bool = False
+
+    @property
+    def etag(self) -> str:
+        """Entity tag without quotes."""
+        return hashlib.md5(f"{self.name}\n{self.version_id}".encode(), usedforsecurity=False).hexdigest()
+
+    def content(self) -> bytes:
+        """Bytes that only this version has."""
+        seed = hashlib.sha256(f"{self.bucket}\n{self.name}\n{self.version_id}".encode()).digest()
+        return (seed * (self.size // len(seed) + 1))[: self.size]
+
+
+@dataclass
+class Bucket:
+    """A bucket; versions of one name are kept newest first."""
+
+    name: str
+    region: str
+    versioned: bool = False
+    default_key: str | None = None
+    objects: dict[str, list[StoredVersion]] = field(default_factory=dict)
+    uploads: list[tuple[str, str]] = field(default_factory=list)
+    """(name, upload id) of unfinished multipart uploads."""
+    _sorted: list[tuple[bytes, str]] | None = None
+
+    def names_from(self, start: bytes) -> list[str]:
+        """All names at or behind a place, by their UTF-8 bytes."""
+        if self._sorted is None:
+            self._sorted = sorted((name.encode(), name) for name in self.objects)
+        return [name for _, name in self._sorted[bisect_left(self._sorted, (start, "")) :]]
+
+
+class RefusedError(Exception):
+    """A request that AWS refuses: HTTP status, error code, message."""
+
+    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = headers or {}
+
+
+class Store:
+    """All state; safe to use from many threads. Time comes from `clock`: aware, UTC."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self.clock = clock
+        self.lock = threading.RLock()
+        self.buckets: dict[str, Bucket] = {}
+        self.key_stores: dict[tuple[str, str, str], KeyStore] = {}
+        self.expired: set[str] = set()
+        """Access keys whose session has expired."""
+        self.denied: set[tuple[str, str]] = set()
+        """(operation, bucket or account) that the auditor may not call."""
+        self._keys: dict[str, Key] = {}
+        self._count = 0
+
+    def add_bucket(self, name: str, region: str = "us-east-1", **more: Any) -> Bucket:
+        """Make a bucket."""
+        self.buckets[name] = Bucket(name, region, **more)
+        return self.buckets[name]
+
+    def add_key(self, arn: str, **more: Any) -> Key:
+        """Make a key."""
+        self._keys[arn] = Key(arn, more.pop("created", self.clock()), **more)
+        return self._keys[arn]
+
+    def add_key_store(self, store_id: str, region: str, account: str = ACCOUNT, **more: Any) -> KeyStore:
+        """Make a custom key store."""
+        made = KeyStore(store_id, account, region, **more)
+        self.key_stores[account, region, store_id] = made
+        return made
+
+    def remove_key(self, arn: str) -> None:
+        """Let a key be gone, as after its deletion date."""
+        del self._keys[arn]
+
+    def keys(self, account: str, region: str) -> list[Key]:
+        """All keys of an account and Region, by ARN."""
+        return [key for arn, key in sorted(self._keys.items()) if (key.account, key.region) == (account, region)]
+
+    def key(self, arn: str) -> Key | None:
+        """A key as it stands now: deletion dates and expiries that have passed have had their effect."""
+        with self.lock:
+            key = self._keys.get(arn)
+            now = self.clock()
+            if key is None:
+                return None
+            if key.state == "PendingDeletion" and key.deletion_date is not None and key.deletion_date <= now:
+                del self._keys[arn]
+                return None
+            if key.state == "Enabled" and key.valid_to is not None and key.valid_to <= now:
+                key.state, key.valid_to = "PendingImport", None
+            return key
+
+    def state(self, key: Key) -> str:
+        """What DescribeKey says: a disconnected store shows as Unavailable."""
+        store = self.key_stores.get((key.account, key.region, key.store or ""))
+        disconnected = store is not None and store.state == "DISCONNECTED"
+        return "Unavailable" if disconnected and key.state == "Enabled" else key.state
+
+    def put(self, bucket: str, name: str, size: int = 10, **more: Any) -> StoredVersion:
+        """Put one version; in a bucket without versioning it replaces what was there."""
+        home = self.buckets[bucket]
+        with self.lock:
+            self._count += 1
+            version_id = more.pop("version_id", f"v{self._count:08}" if home.versioned else None)
+            modified = more.pop("modified", None) or self.clock()
+            if home.default_key and "sse" not in more and "customer_key" not in more:
+                more = {"sse": "aws:kms", "key": home.default_key, **more}
+            one = StoredVersion(bucket, name, size, modified, version_id, **more)
+            before = home.objects.get(name)
+            if before is None:
+                home._sorted = None  # noqa: SLF001 - the bucket's own store
+            home.objects[name] = [one, *(before or [])] if home.versioned else [one]
+        return one
+
+    def find(self, bucket: str, name: str, version_id: str | None) -> StoredVersion | None:
+        """One version, or the newest."""
+        home = self.buckets.get(bucket)
+        for one in home.objects.get(name, []) if home else []:
+            if version_id is None or (one.version_id or "null") == version_id:
+                return one
+        return None
+
+    def refuse_use(self, key: Key | None, arn: str, prefix: str = "") -> None:
+        """Do nothing when a key can decrypt; `prefix` is what S3 puts before KMS's error codes.
+
+        Raises:
+            RefusedError: the key's state, store or policy stops it.
+        """
+        if key is None:
+            if prefix:
+                text = "The ciphertext refers to a customer master key that does not exist, does not exist in this "
+                raise RefusedError(403, "AccessDenied", f"{text}region, or you are not allowed to access.")
+            raise RefusedError(400, "NotFoundException", f"Key '{arn}' does not exist")
+        state = self.state(key)
+        if state == "Disabled":
+            raise RefusedError(400, f"{prefix}DisabledException", f"{arn} is disabled.")
+        if state not in {"Enabled", "Updating"}:
+            told = {
+                "PendingDeletion": "pending deletion",
+                "PendingImport": "pending import",
+                "PendingReplicaDeletion": "pending replica deletion",
+                "Unavailable": "unavailable",
+            }.get(state, state)
+            raise RefusedError(400, f"{prefix}KMSInvalidStateException", f"{arn} is {told}.")
+        store = self.key_stores.get((key.account, key.region, key.store or ""))
+        if store is not None and store.state != "CONNECTED":
+            raise RefusedError(400, f"{prefix}KMSInvalidStateException", "The custom key store is not connected.")
+        if key.decrypt_denied:
+            text = f"User is not authorized to perform: kms:Decrypt on resource: {arn}"
+            raise RefusedError(403, "AccessDenied" if prefix else "AccessDeniedException", text)
+
+    def refuse_read(self, one: StoredVersion, customer_key: str | None) -> None:
+        """Do nothing when the version's bytes can be read; `customer_key` is base64, as the header has it.
+
+        Raises:
+            RefusedError: encryption or archive stops the read, in the words of S3.
+        """
+        if one.storage_class in {"GLACIER", "DEEP_ARCHIVE"} and not one.restored:
+            text = "The operation is not valid for the object's storage class"
+            raise RefusedError(403, "InvalidObjectState", text)
+        self.refuse_customer_key(one, customer_key)
+        if one.key is not None:
+            self.refuse_use(self.key(one.key), one.key, prefix="KMS.")
+
+    def refuse_customer_key(self, one: StoredVersion, customer_key: str | None) -> None:
+        """Do nothing when a customer-supplied key is the right one, or none is needed.
+
+        Raises:
+            RefusedError: as S3 does, for GET and HEAD alike.
+        """
+        if one.customer_key is None:
+            return
+        if customer_key is None:
+            text = "The object was stored using a form of Server Side Encryption."
+            raise RefusedError(400, "InvalidRequest", text)
+        if base64.b64decode(customer_key) != one.customer_key:
+            raise RefusedError(403, "AccessDenied", "Access Denied")

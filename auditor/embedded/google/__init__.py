@@ -1,0 +1,6 @@
+"""Google Cloud in small: Cloud Storage listings and reads, Cloud KMS, IAM policies, log entries."""
+
+from auditor.embedded.google.server import GoogleCloud
+from auditor.embedded.google.store import Store, Version
+
+__all__ = ["GoogleCloud", "Store", "Version"]

@@ -1,0 +1,310 @@
+"""Everything that the embedded Google Cloud holds, and whether an object can be read."""
+
+import base64
+import hashlib
+import threading
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+DECRYPTERS: Final = frozenset({"roles/cloudkms.cryptoKeyEncrypterDecrypter", "roles/cloudkms.cryptoKeyDecrypter"})
+CUSTOMER_INITIATED: Final = "CUSTOMER_INITIATED_ACCESS"
+
+
+@dataclass
+class Version:
+    """One key version; `state` is an enum's name, or a number that no client knows yet."""
+
+    number: int
+    created: datetime
+    state: str | int = "ENABLED"
+    protection: str = "SOFTWARE"
+    destroy_time: datetime | None = None
+    destroyed_time: datetime | None = None
+    reimport_eligible: bool = False
+    failure: str | None = None
+    ekm_connection: str | None = None
+
+
+@dataclass
+class Key:
+    """One key with its versions by number."""
+
+    name: str
+    created: datetime
+    versions: dict[int, Version] = field(default_factory=dict)
+    primary: int = 1
+    destroy_after: timedelta = timedelta(days=30)
+    access_reasons: list[str] | None = None
+    """Key Access Justifications: allowed reasons; None for no policy."""
+    backend: str | None = None
+    """The single-tenant HSM instance or EKM connection behind it."""
+    purpose: str = "ENCRYPT_DECRYPT"
+
+
+@dataclass
+class HsmInstance:
+    """A single-tenant HSM instance."""
+
+    name: str
+    state: str = "ACTIVE"
+    disable_time: datetime | None = None
+
+
+@dataclass
+class StoredObject:
+    """One generation; its bytes are computed from its name, never kept."""
+
+    bucket: str
+    name: str
+    generation: int
+    size: int
+    created: datetime
+    storage_class: str = "STANDARD"
+    key: str | None = None
+    version: int | None = None
+    customer_key_hash: str | None = None
+    """Base64 of the SHA-256 of a customer-supplied key."""
+    noncurrent_since: datetime | None = None
+    soft_deleted_since: datetime | None = None
+
+    @property
+    def order(self) -> tuple[bytes, int]:
+        """Listings go by the UTF-8 bytes of the name, then by generation."""
+        return self.name.encode(), self.generation
+
+    def content(self) -> bytes:
+        """Bytes that only this generation has."""
+        seed = hashlib.sha256(f"{self.bucket}\n{self.name}\n{self.generation}".encode()).digest()
+        return (seed * (self.size // len(seed) + 1))[: self.size]
+
+
+@dataclass
+class Bucket:
+    """A bucket and all that was ever put into it and not purged."""
+
+    name: str
+    project: str
+    location: str
+    versioned: bool = False
+    soft_delete: timedelta = timedelta(days=7)
+    default_key: str | None = None
+    objects: list[StoredObject] = field(default_factory=list)
+    unsorted: bool = False
+
+
+class RefusedError(Exception):
+    """A request that the cloud refuses: HTTP status, the reason in its error list, the text."""
+
+    def __init__(self, status: int, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.reason = reason
+        self.text = text
+
+
+class Store:
+    """All state; safe to use from many threads. Time comes from `clock`: aware, UTC."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self.clock = clock
+        self.lock = threading.RLock()
+        self.projects: dict[str, int] = {}
+        self.buckets: dict[str, Bucket] = {}
+        self.rings: set[str] = set()
+        self.retired: dict[str, datetime] = {}
+        """Deleted keys: name -> when."""
+        self.instances: dict[str, HsmInstance] = {}
+        self.log: list[dict[str, Any]] = []
+        self._keys: dict[str, Key] = {}
+        self._policies: dict[str, list[dict[str, Any]]] = {}
+        self._denied: set[tuple[str, str]] = set()
+        self._generation = 1_700_000_000_000_000
+
+    # What exists
+
+    def add_project(self, project: str, number: int) -> str:
+        """Make a project and return the e-mail of its storage service agent."""
+        self.projects[project] = number
+        return self.agent(project)
+
+    def agent(self, project: str) -> str:
+        """The e-mail of a project's storage service agent."""
+        return f"service-{self.projects[project]}@gs-project-accounts.iam.gserviceaccount.com"
+
+    def add_bucket(self, name: str, project: str, location: str, **more: Any) -> Bucket:
+        """Make a bucket."""
+        self.buckets[name] = Bucket(name, project, location, **more)
+        return self.buckets[name]
+
+    def add_key(self, name: str, versions: int = 1, **more: Any) -> Key:
+        """Make a key with enabled versions 1 to N, the last one primary; its ring comes with it."""
+        now = self.clock()
+        self.rings.add(name.rpartition("/cryptoKeys/")[0])
+        numbered = {number: Version(number, now) for number in range(1, versions + 1)}
+        self._keys[name] = Key(name, more.pop("created", now), numbered, versions, **more)
+        return self._keys[name]
+
+    def add_instance(self, name: str, state: str = "ACTIVE", disable_time: datetime | None = None) -> None:
+        """Make a single-tenant HSM instance."""
+        self.instances[name] = HsmInstance(name, state, disable_time)
+
+    def put(self, bucket: str, name: str, size: int = 10, **more: Any) -> StoredObject:
+        """Put one generation; without `generation` it becomes the live one and the one before is kept or deleted.
+
+        `key` alone takes the key's primary version; `version` names an older one, as an old write would have left it.
+        """
+        home = self.buckets[bucket]
+        with self.lock:
+            self._generation += 1
+            key = more.pop("key", home.default_key)
+            version = more.pop("version", self._keys[key].primary if key in self._keys else None)
+            created = more.pop("created", None) or self.clock()
+            one = StoredObject(
+                bucket, name, self._generation, size, created, key=key, version=version if key else None, **more
+            )
+            home.objects.append(one)
+            home.unsorted = True
+        return one
+
+    def delete_key(self, name: str) -> None:
+        """Delete a key: its name is retired for ever."""
+        del self._keys[name]
+        self.retired[name] = self.clock()
+
+    def keys(self, ring: str) -> list[Key]:
+        """All keys of a ring, by name."""
+        return [key for name, key in sorted(self._keys.items()) if name.rpartition("/cryptoKeys/")[0] == ring]
+
+    def key(self, name: str) -> Key | None:
+        """A key whose scheduled destructions have been carried out up to now; None when there is none."""
+        with self.lock:
+            key = self._keys.get(name)
+            now = self.clock()
+            for one in key.versions.values() if key else ():
+                if one.state == "DESTROY_SCHEDULED" and one.destroy_time is not None and one.destroy_time <= now:
+                    one.state, one.destroyed_time, one.destroy_time = "DESTROYED", one.destroy_time, None
+            return key
+
+    # Who may
+
+    def policy(self, resource: str) -> list[dict[str, Any]]:
+        """The bindings set on a key, a ring or a project (`projects/ID`)."""
+        return self._policies.setdefault(resource, [])
+
+    def grant(self, resource: str, role: str, member: str, condition: str | None = None) -> None:
+        """Bind a role on a key, a ring or a project."""
+        binding: dict[str, Any] = {"role": role, "members": [member]}
+        if condition:
+            binding["condition"] = {"title": "a condition", "expression": condition}
+        self.policy(resource).append(binding)
+
+    def revoke(self, resource: str, member: str) -> None:
+        """Take all bindings of a member on a resource away."""
+        self._policies[resource] = [one for one in self.policy(resource) if member not in one["members"]]
+
+    def set_policy(self, resource: str, bindings: list[dict[str, Any]]) -> None:
+        """Replace all bindings of a resource."""
+        self._policies[resource] = bindings
+
+    def deny(self, permission: str, resource: str) -> None:
+        """Refuse the auditor one permission on one resource."""
+        self._denied.add((permission, resource))
+
+    def allow(self, permission: str, resource: str) -> None:
+        """Take a denial back."""
+        self._denied.discard((permission, resource))
+
+    def denied(self, permission: str, resource: str) -> bool:
+        """Whether the auditor lacks a permission on a resource."""
+        return (permission, resource) in self._denied
+
+    def may_decrypt(self, agent: str, key: str) -> bool:
+        """Whether key, ring or project let an agent decrypt."""
+        ring = key.rpartition("/cryptoKeys/")[0]
+        member = f"serviceAccount:{agent}"
+        return any(
+            binding["role"] in DECRYPTERS and member in binding["members"] and "condition" not in binding
+            for resource in (key, ring, "/".join(key.split("/")[:2]))
+            for binding in self.policy(resource)
+        )
+
+    # Objects
+
+    def objects(
+        self, bucket: str, *, versions: bool, soft_deleted: bool, after: tuple[bytes, int] | None = None
+    ) -> Iterator[StoredObject]:
+        """Walk a bucket's generations in listing order, from behind a place on."""
+        home = self.buckets[bucket]
+        with self.lock:
+            if home.unsorted:
+                home.objects.sort(key=lambda one: one.order)
+                home.unsorted = False
+            start = bisect_right(home.objects, after, key=lambda one: one.order) if after else 0
+            chosen = home.objects[start:]
+        for one in chosen:
+            if soft_deleted == (one.soft_deleted_since is not None) and (versions or one.noncurrent_since is None):
+                yield one
+
+    def find(self, bucket: str, name: str, generation: int | None) -> StoredObject | None:
+        """One generation, or the live one."""
+        home = self.buckets.get(bucket)
+        for one in home.objects if home else ():
+            if one.name == name and (
+                one.generation == generation
+                if generation is not None
+                else one.noncurrent_since is None and one.soft_deleted_since is None
+            ):
+                return one
+        return None
+
+    def refuse_read(self, one: StoredObject, customer_key: bytes | None) -> None:
+        """Do nothing when the object's bytes can be read.
+
+        Raises:
+            RefusedError: encryption stops the read, in the words of Cloud Storage.
+        """
+        if one.customer_key_hash is not None:
+            given = base64.b64encode(hashlib.sha256(customer_key or b"").digest()).decode()
+            if given != one.customer_key_hash:
+                raise RefusedError(400, "customerEncryptionKeyIsIncorrect", "The provided encryption key is incorrect.")
+        if one.key is None or one.version is None:
+            return
+        key = self.key(one.key)
+        version = key.versions.get(one.version) if key else None
+        if key is None or version is None:
+            raise RefusedError(400, "cloudKmsDecryptionKeyNotFound", "The Cloud KMS key of this object was not found.")
+        if version.state != "ENABLED":
+            text = "Cloud KMS key is disabled, destroyed, or scheduled to be destroyed."
+            raise RefusedError(400, "cloudKmsDisabledKey", text)
+        instance = self.instances.get(key.backend or "")
+        if instance is not None and instance.state != "ACTIVE":
+            raise RefusedError(400, "cloudKmsDisabledKey", "The single-tenant HSM instance of this key is not active.")
+        agent = self.agent(self.buckets[one.bucket].project)
+        allowed = key.access_reasons is None or CUSTOMER_INITIATED in key.access_reasons
+        if not allowed or not self.may_decrypt(agent, one.key):
+            text = (
+                "Permission denied on Cloud KMS key. Please ensure that your Cloud Storage service account has been "
+                "authorized to use this key."
+            )
+            raise RefusedError(403, "forbidden", text)
+
+    def note(self, method: str, resource: str) -> None:
+        """Write an Admin Activity entry."""
+        with self.lock:
+            self.log.append(
+                {
+                    "logName": f"{'/'.join(resource.split('/')[:2])}/logs/cloudaudit.googleapis.com%2Factivity",
+                    "insertId": f"{len(self.log) + 1:08}",
+                    "timestamp": self.clock().isoformat().replace("+00:00", "Z"),
+                    "protoPayload": {
+                        "@type": "type.googleapis.com/google.cloud.audit.AuditLog",
+                        "serviceName": "cloudkms.googleapis.com",
+                        "methodName": method,
+                        "resourceName": resource,
+                        "authenticationInfo": {"principalEmail": "key-admin@customer.example"},
+                    },
+                }
+            )

@@ -1,0 +1,84 @@
+"""A small HTTP/1.1 server on loopback for the embedded clouds: raw paths in, whole answers out."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request, nothing decoded: object names may hold anything."""
+
+    verb: str
+    target: str
+    """Path and query as sent."""
+    headers: Mapping[str, str]
+    """By lower-case name."""
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer; `length` overrides the body's for answers to HEAD."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    length: int | None = None
+
+
+class HttpServer:
+    """Answers each request by one function, which returns None to hang up without a word."""
+
+    def __init__(self, port: int, answer: Callable[[Asked], Answer | None]) -> None:
+        self._server = _Server(("127.0.0.1", port), _handler(answer))
+        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def start(self) -> None:
+        """Serve in a thread of its own."""
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True, name="embedded-cloud").start()
+
+    def stop(self) -> None:
+        """Stop serving and let go of the port."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Stay silent when a client hangs up."""
+
+
+def _handler(answer: Callable[[Asked], Answer | None]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # a small answer must not wait for an acknowledgement
+
+        def serve(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            target = self.requestline.split(" ")[1]  # `self.path` has its leading slashes folded
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            told = answer(Asked(self.command, target, headers, body))
+            if told is None:
+                self.close_connection = True
+                return
+            self.send_response_only(told.status)
+            self.send_header("Date", self.date_time_string())
+            for name, value in told.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(told.body) if told.length is None else told.length))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(told.body)
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = serve
+
+        def log_message(self, *_: object) -> None:
+            """Write no log: the traffic keeps one."""
+
+    return Handler

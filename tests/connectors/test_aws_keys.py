@@ -1,0 +1,144 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from auditor.connectors.aws.keys import AwsKeys
+from auditor.connectors.aws.session import AwsIdentity
+from auditor.connectors.pace import Pace
+from auditor.embedded.aws import AwsCloud
+from auditor.model import AwsKey, CustomKeyStore, KeyGone, KeyManager, KeyName, KeyReading, KeyUnread, Reason
+from auditor.ports import KeyNeed
+from auditor.readability.aws import STATES, STORE_STATES
+from tests.clouds import Clock, an_aws_cloud, aws_clients
+
+MINE = KeyName("arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001")
+WEST = KeyName("arn:aws:kms:eu-west-1:111122223333:key/mrk-00000000000000000000000000000001")
+THEIRS = KeyName("arn:aws:kms:us-east-1:444455556666:key/1f3c0f5e-0000-4000-8000-000000000002")
+WHEN = datetime(2027, 1, 31, 6, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsCloud]:
+    with an_aws_cloud(monkeypatch) as running:
+        yield running
+
+
+def read(*names: KeyName, attempts: int = 1, **identities: AwsIdentity) -> list[KeyReading]:
+    keys = AwsKeys(aws_clients(None, attempts, **identities), Pace(1000), Clock())
+    return list(keys.read([KeyNeed(name) for name in names]))
+
+
+def the_key(name: KeyName = MINE) -> AwsKey:
+    (found,) = read(name)
+    assert isinstance(found, AwsKey)
+    return found
+
+
+@pytest.mark.parametrize("state", [*STATES, "AStateOfTheFuture"])
+def test_tells_every_state_as_the_service_does(cloud: AwsCloud, state: str) -> None:
+    cloud.store.add_key(MINE.text, state=state)
+    assert the_key().state == state
+
+
+def test_reads_dates_in_utc_and_everything_that_a_key_says(cloud: AwsCloud) -> None:
+    cloud.store.add_key(MINE.text, state="PendingDeletion", deletion_date=WHEN)
+    assert the_key().deletion_date == WHEN
+    cloud.store.add_key(MINE.text, origin="EXTERNAL", valid_to=WHEN)
+    assert (the_key().origin, the_key().valid_to) == ("EXTERNAL", WHEN)
+    cloud.store.add_key(MINE.text, manager="AWS")
+    assert the_key().manager is KeyManager.PROVIDER
+    cloud.store.add_key(MINE.text, state="PendingReplicaDeletion", pending_window_days=7, multi_region=True)
+    assert (the_key().pending_window_days, the_key().multi_region) == (7, True)
+
+
+def test_a_key_is_asked_for_in_its_own_region(cloud: AwsCloud) -> None:
+    cloud.store.add_key(WEST.text)
+    assert the_key(WEST).state == "Enabled"
+
+
+@pytest.mark.parametrize("state", STORE_STATES)
+def test_the_store_behind_a_key_is_read(cloud: AwsCloud, state: str) -> None:
+    error = "NETWORK_ERRORS" if state == "FAILED" else None
+    cloud.store.add_key_store("cks-1", "us-east-1", state=state, error=error)
+    cloud.store.add_key(MINE.text, origin="EXTERNAL_KEY_STORE", store="cks-1")
+    assert the_key().store == CustomKeyStore("cks-1", state, error)
+
+
+def test_a_store_that_may_not_be_read_has_no_state(cloud: AwsCloud) -> None:
+    cloud.store.add_key_store("cks-1", "us-east-1", state="FAILED")
+    cloud.store.add_key(MINE.text, origin="EXTERNAL_KEY_STORE", store="cks-1")
+    cloud.store.denied.add(("DescribeCustomKeyStores", "111122223333"))
+    assert the_key().store == CustomKeyStore("cks-1", None)
+
+
+def test_stores_are_read_once_for_many_keys(cloud: AwsCloud) -> None:
+    cloud.store.add_key_store("cks-1", "us-east-1")
+    names = [KeyName(f"arn:aws:kms:us-east-1:111122223333:key/{number}") for number in range(9)]
+    for name in names:
+        cloud.store.add_key(name.text, store="cks-1")
+    assert len(read(*names)) == 9
+    assert sum(one.verb == "DescribeCustomKeyStores" for one in cloud.traffic.requests) == 1
+
+
+def test_a_key_that_is_not_there_is_gone_only_when_its_own_account_asks(cloud: AwsCloud) -> None:
+    (mine,) = read(MINE)
+    assert isinstance(mine, KeyGone)
+    assert not mine.proven
+    cloud.traffic.fail("DescribeKey", status=400, code="NotFoundException")
+    (theirs,) = read(THEIRS)
+    assert isinstance(theirs, KeyUnread)
+    assert theirs.reason is Reason.NOT_VISIBLE
+    role = AwsIdentity("arn:aws:iam::444455556666:role/auditor")
+    (as_owner,) = read(THEIRS, a444455556666=role)
+    assert isinstance(as_owner, KeyGone)
+
+
+FAULTS: dict[str, tuple[dict[str, Any], Reason]] = {
+    "denied": ({"status": 400, "code": "AccessDeniedException"}, Reason.ACCESS_DENIED),
+    "throttled": ({"status": 400, "code": "ThrottlingException"}, Reason.THROTTLED),
+    "expired": ({"status": 400, "code": "ExpiredTokenException"}, Reason.EXPIRED_CREDENTIALS),
+    "bad name": ({"status": 400, "code": "InvalidArnException"}, Reason.MALFORMED),
+    "internal": ({"status": 500, "code": "KMSInternalException"}, Reason.TIMEOUT),
+    "dependency": ({"status": 503, "code": "DependencyTimeoutException"}, Reason.TIMEOUT),
+    "dropped": ({"drop": True}, Reason.TIMEOUT),
+    "a code of the future": ({"status": 400, "code": "NewException"}, Reason.TIMEOUT),
+}
+
+
+@pytest.mark.parametrize(("fault", "reason"), FAULTS.values(), ids=FAULTS)
+def test_what_could_not_be_read_is_told_with_its_reason_and_a_hint(
+    cloud: AwsCloud, fault: dict[str, Any], reason: Reason
+) -> None:
+    cloud.store.add_key(MINE.text)
+    cloud.traffic.fail("DescribeKey", **fault)
+    (found,) = read(MINE)
+    assert isinstance(found, KeyUnread)
+    assert (found.reason, bool(found.hint)) == (reason, True)
+
+
+def test_a_key_policy_that_shuts_the_auditor_out_hides_only_that_key(cloud: AwsCloud) -> None:
+    cloud.store.add_key(MINE.text, describe_denied=True)
+    cloud.store.add_key(WEST.text)
+    first, second = read(MINE, WEST)
+    assert isinstance(first, KeyUnread)
+    assert first.reason is Reason.ACCESS_DENIED
+    assert isinstance(second, AwsKey)
+
+
+def test_throttling_is_retried(cloud: AwsCloud) -> None:
+    cloud.store.add_key(MINE.text)
+    cloud.traffic.fail("DescribeKey", status=400, code="ThrottlingException", times=1)
+    (found,) = read(MINE, attempts=3)
+    assert isinstance(found, AwsKey)
+
+
+def test_equal_answers_have_equal_digests_and_others_do_not(cloud: AwsCloud) -> None:
+    cloud.store.add_key(MINE.text, created=WHEN - timedelta(days=900))
+    first, second = the_key().evidence[0], the_key().evidence[0]
+    assert (first.call, first.resource) == ("kms:DescribeKey", MINE.text)
+    assert first.answer_digest == second.answer_digest
+    assert first.request_id != second.request_id
+    cloud.store.add_key(MINE.text, state="Disabled", created=WHEN - timedelta(days=900))
+    assert the_key().evidence[0].answer_digest != first.answer_digest

@@ -1,0 +1,260 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from auditor.connectors.aws.buckets import AwsBuckets
+from auditor.connectors.aws.objects import S3Bucket
+from auditor.connectors.aws.session import AwsClients, AwsIdentity
+from auditor.connectors.pace import Pace
+from auditor.connectors.wire import Wire
+from auditor.embedded.aws import AwsCloud
+from auditor.errors import CollectError, ReadOnlyError
+from auditor.model import BucketFacts, Cloud, Encryption, Gap, Population, Reason, StoredObject
+from tests.clouds import Clock, an_aws_cloud, aws_clients
+from tests.hostile import NAMES
+
+KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsCloud]:
+    with an_aws_cloud(monkeypatch) as running:
+        running.store.add_bucket("data")
+        running.store.add_key(KEY)
+        yield running
+
+
+def a_bucket(
+    clients: AwsClients | None = None, url: str = "s3://data", populations: tuple[Population, ...] = (), **where: Any
+) -> S3Bucket:
+    found = clients or aws_clients()
+    client = found.s3(where.get("region", "us-east-1"), where.get("account"))
+    return S3Bucket(client, url, populations, Pace(100_000), Clock())
+
+
+def sweep(**how: Any) -> list[StoredObject]:
+    return list(a_bucket(**how).objects())
+
+
+def by_name(objects: list[StoredObject]) -> dict[str, StoredObject]:
+    return {one.name: one for one in objects}
+
+
+ENCRYPTIONS: dict[str, tuple[dict[str, Any], tuple[Encryption, str | None, Reason | None]]] = {
+    "SSE-S3": ({"sse": "AES256"}, (Encryption.PROVIDER, None, None)),
+    "SSE-KMS": ({"sse": "aws:kms", "key": KEY}, (Encryption.CMEK, KEY, None)),
+    "DSSE-KMS": ({"sse": "aws:kms:dsse", "key": KEY}, (Encryption.CMEK, KEY, None)),
+    "stored plain": ({"sse": None}, (Encryption.NONE, None, None)),
+    "customer's key": ({"sse": None, "customer_key": b"k" * 32}, (Encryption.CUSTOMER_SUPPLIED, None, None)),
+    "FSx": ({"sse": "aws:fsx"}, (Encryption.UNKNOWN, None, Reason.UNSUPPORTED)),
+    "a kind of the future": ({"sse": "aws:new"}, (Encryption.UNKNOWN, None, Reason.UNSUPPORTED)),
+    "a key that is no key": ({"sse": "aws:kms", "key": "alias/x"}, (Encryption.UNKNOWN, None, Reason.MALFORMED)),
+    "HEAD denied": ({"head_denied": True}, (Encryption.UNKNOWN, None, Reason.ACCESS_DENIED)),
+}
+
+
+@pytest.mark.parametrize(("how", "expected"), ENCRYPTIONS.values(), ids=ENCRYPTIONS)
+def test_reads_every_kind_of_encryption(
+    cloud: AwsCloud, how: dict[str, Any], expected: tuple[Encryption, str | None, Reason | None]
+) -> None:
+    cloud.store.put("data", "acme/a", **how)
+    cloud.store.put("data", "acme/control")
+    one = by_name(sweep())["acme/a"]
+    assert (one.encryption, one.key, one.problem) == expected
+    assert (one.verified is not None) == (one.problem is None)
+
+
+def test_hostile_names_come_back_as_they_were_written(cloud: AwsCloud) -> None:
+    for name in NAMES.values():
+        cloud.store.put("data", name, sse="aws:kms", key=KEY)
+    for populations in ((), (Population.LIVE,)):
+        found = sweep(populations=populations)
+        assert sorted(one.name for one in found) == sorted(NAMES.values())
+        assert {one.encryption for one in found} == {Encryption.CMEK}
+
+
+@pytest.mark.parametrize("populations", [(), (Population.LIVE,)], ids=["versions", "live"])
+def test_pages_to_the_end(cloud: AwsCloud, populations: tuple[Population, ...]) -> None:
+    names = [f"acme/{number:05}" for number in range(2_100)]
+    for name in names:
+        cloud.store.put("data", name)
+    found = sweep(populations=populations)
+    assert [one.name for one in found] == names
+
+
+def test_each_version_has_a_key_of_its_own_and_delete_markers_are_no_objects(cloud: AwsCloud) -> None:
+    cloud.store.add_bucket("versioned", versioned=True)
+    cloud.store.put("versioned", "a", sse="aws:kms", key=KEY, version_id="old")
+    cloud.store.put("versioned", "a", version_id="new")
+    cloud.store.put("versioned", "b", version_id="null")
+    cloud.store.put("versioned", "b", delete_marker=True, version_id="gone")
+    found = {(one.name, one.version): one for one in sweep(url="s3://versioned")}
+    assert {place: (one.population, one.encryption) for place, one in found.items()} == {
+        ("a", "new"): (Population.LIVE, Encryption.PROVIDER),
+        ("a", "old"): (Population.NONCURRENT, Encryption.CMEK),
+        ("b", "null"): (Population.NONCURRENT, Encryption.PROVIDER),
+    }
+    live = sweep(url="s3://versioned", populations=(Population.LIVE,))
+    assert [one.name for one in live] == ["a"]
+    old = sweep(url="s3://versioned", populations=(Population.NONCURRENT,))
+    assert {one.name for one in old} == {"a", "b"}
+
+
+def test_versions_of_one_name_page_to_the_end(cloud: AwsCloud) -> None:
+    cloud.store.add_bucket("versioned", versioned=True)
+    for number in range(1_500):
+        cloud.store.put("versioned", "acme/a" if number % 3 else "acme/b")
+    assert len({(one.name, one.version) for one in sweep(url="s3://versioned")}) == 1_500
+
+
+ARCHIVED: dict[str, tuple[dict[str, Any], bool]] = {
+    "standard": ({}, False),
+    "glacier": ({"storage_class": "GLACIER"}, True),
+    "deep archive": ({"storage_class": "DEEP_ARCHIVE"}, True),
+    "restored": ({"storage_class": "GLACIER", "restored": True}, False),
+    "instant retrieval": ({"storage_class": "GLACIER_IR"}, False),
+}
+
+
+@pytest.mark.parametrize(("how", "archived"), ARCHIVED.values(), ids=ARCHIVED)
+def test_tells_what_needs_a_restore_first(cloud: AwsCloud, how: dict[str, Any], archived: bool) -> None:  # noqa: FBT001 - a table's column
+    cloud.store.put("data", "a", **how)
+    assert sweep()[0].archived is archived
+
+
+def test_a_bare_400_without_any_object_that_answers_stays_unresolved(cloud: AwsCloud) -> None:
+    cloud.store.put("data", "a", sse=None, customer_key=b"k" * 32)
+    assert [(one.encryption, one.problem) for one in sweep()] == [(Encryption.UNKNOWN, Reason.UNSUPPORTED)]
+
+
+def test_a_bare_400_for_everybody_is_bad_credentials_and_never_a_customers_key(cloud: AwsCloud) -> None:
+    for number in range(30):
+        cloud.store.put("data", f"a{number:02}")
+    # One object answers; from then on every HEAD is refused, as when a session ends in the middle of a sweep.
+    cloud.traffic.fail("HEAD", status=400, bare=True, skip=1)
+    told = [(one.encryption, one.problem) for one in sweep()]
+    assert told.count((Encryption.PROVIDER, None)) == 1
+    assert told.count((Encryption.UNKNOWN, Reason.EXPIRED_CREDENTIALS)) == 29
+
+
+def test_a_control_that_fails_too_means_expired_credentials(cloud: AwsCloud) -> None:
+    cloud.store.put("data", "a")
+    cloud.store.put("data", "b", sse=None, customer_key=b"k" * 32)
+    cloud.traffic.fail("HEAD /data/a", status=400, bare=True, skip=1)
+    told = by_name(sweep())
+    assert told["a"].encryption is Encryption.PROVIDER
+    assert (told["b"].encryption, told["b"].problem) == (Encryption.UNKNOWN, Reason.EXPIRED_CREDENTIALS)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ({"status": 503, "code": "SlowDown"}, Reason.THROTTLED),
+        ({"status": 403, "code": "AccessDenied"}, Reason.ACCESS_DENIED),
+        ({"status": 404, "code": "NoSuchKey"}, Reason.NOT_FOUND),
+        ({"drop": True}, Reason.TIMEOUT),
+    ],
+    ids=["throttled", "denied", "gone meanwhile", "connection dropped"],
+)
+def test_an_object_whose_head_fails_is_unresolved_and_never_lost(
+    cloud: AwsCloud, fault: dict[str, Any], reason: Reason
+) -> None:
+    for number in range(5):
+        cloud.store.put("data", f"a{number}")
+    cloud.traffic.fail("HEAD /data/a3", **fault)
+    found = by_name(sweep())
+    assert len(found) == 5
+    assert (found["a3"].encryption, found["a3"].problem) == (Encryption.UNKNOWN, reason)
+    assert found["a4"].problem is None
+
+
+def test_a_short_storm_of_503_is_survived(cloud: AwsCloud) -> None:
+    for number in range(20):
+        cloud.store.put("data", f"a{number:02}")
+    cloud.traffic.fail("s3", status=503, times=3)
+    assert {one.problem for one in sweep(clients=aws_clients(attempts=5))} == {None}
+
+
+BROKEN: dict[str, tuple[dict[str, Any], Reason]] = {
+    "denied": ({"status": 403, "code": "AccessDenied"}, Reason.ACCESS_DENIED),
+    "no such bucket": ({"status": 404, "code": "NoSuchBucket"}, Reason.NOT_FOUND),
+    "expired token": ({"status": 400, "code": "ExpiredToken"}, Reason.EXPIRED_CREDENTIALS),
+    "no XML": ({"status": 200, "body": b"this is no XML"}, Reason.TIMEOUT),
+    "more without a place": (
+        {"status": 200, "body": b"<ListVersionsResult><IsTruncated>true</IsTruncated></ListVersionsResult>"},
+        Reason.MALFORMED,
+    ),
+}
+
+
+@pytest.mark.parametrize(("fault", "reason"), BROKEN.values(), ids=BROKEN)
+def test_a_listing_that_cannot_be_finished_is_an_error_with_a_hint(
+    cloud: AwsCloud, fault: dict[str, Any], reason: Reason
+) -> None:
+    cloud.store.put("data", "a")
+    cloud.traffic.fail("versions", **fault)
+    with pytest.raises(CollectError) as broken:
+        sweep()
+    assert broken.value.reason is reason
+    assert broken.value.hint
+    assert "s3://data" in str(broken.value)
+
+
+def test_reads_what_the_bucket_says_of_itself(cloud: AwsCloud) -> None:
+    cloud.store.add_bucket("west", "eu-west-1", versioned=True, default_key=KEY)
+    cloud.store.buckets["west"].uploads = [("a", "1"), ("b", "2")]
+    bucket = a_bucket(url="s3://west", region="eu-west-1")
+    assert bucket.facts() == BucketFacts("s3://west", Cloud.AWS, "eu-west-1", versioned=True, default_key=KEY)
+    assert bucket.uploads_in_progress() == 2
+
+
+def test_settings_that_are_denied_are_a_gap_and_the_listing_goes_on(cloud: AwsCloud) -> None:
+    cloud.store.put("data", "a")
+    cloud.store.denied |= {("GetBucketVersioning", "data"), ("ListMultipartUploads", "data")}
+    bucket = a_bucket()
+    for gap in (bucket.facts(), bucket.uploads_in_progress()):
+        assert isinstance(gap, Gap)
+        assert gap.reason is Reason.ACCESS_DENIED
+    assert len(list(bucket.objects())) == 1
+
+
+def test_a_bucket_in_another_region_is_followed(cloud: AwsCloud) -> None:
+    cloud.store.add_bucket("west", "eu-west-1")
+    cloud.store.put("west", "a")
+    assert [one.name for one in sweep(url="s3://west")] == ["a"]
+
+
+def test_another_account_is_read_by_its_role(cloud: AwsCloud) -> None:
+    clients = aws_clients(a444455556666=AwsIdentity("arn:aws:iam::444455556666:role/auditor", "external"))
+    cloud.store.put("data", "a")
+    assert len(sweep(clients=clients, account="444455556666")) == 1
+    assert clients.caller("444455556666") == (
+        "444455556666",
+        "arn:aws:sts::444455556666:assumed-role/auditor/session",
+    )
+    assumed = next(one for one in cloud.traffic.requests if one.verb == "AssumeRole")
+    assert "ExternalId=external" in assumed.body
+
+
+def test_lists_the_buckets_of_the_account_or_says_why_not(cloud: AwsCloud) -> None:
+    cloud.store.add_bucket("other")
+    assert AwsBuckets(aws_clients(), [None]).buckets() == frozenset({"s3://data", "s3://other"})
+    cloud.store.denied.add(("ListBuckets", ""))
+    told = AwsBuckets(aws_clients(), [None]).buckets()
+    assert isinstance(told, Gap)
+    assert told.reason is Reason.ACCESS_DENIED
+
+
+def test_every_answer_is_counted_and_nothing_that_changes_is_sent(cloud: AwsCloud) -> None:
+    wire = Wire(Clock())
+    cloud.store.put("data", "a")
+    clients = aws_clients(wire)
+    sweep(clients=clients)
+    assert wire.counts()["s3", "HeadObject", "ok"] == 1
+    before = len(cloud.traffic.requests)
+    with pytest.raises(ReadOnlyError):
+        clients.s3("us-east-1", None).delete_object(Bucket="data", Key="a")
+    with pytest.raises(ReadOnlyError):
+        clients.kms("us-east-1", None).disable_key(KeyId=KEY)
+    assert len(cloud.traffic.requests) == before
