@@ -4,12 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+import grpc
 import pytest
 
 from auditor.connectors.aws.session import AwsClients, AwsIdentity
+from auditor.connectors.gcp.session import Endpoints, GcpClients
 from auditor.connectors.wire import Wire
 from auditor.embedded.aws import AwsCloud
 from auditor.embedded.aws import Store as AwsStore
+from auditor.embedded.google import GoogleCloud
+from auditor.embedded.google import Store as GoogleStore
 
 ACCESS_KEY = "AKIA111122223333TEST"
 
@@ -42,3 +46,21 @@ def an_aws_cloud(monkeypatch: pytest.MonkeyPatch, access_key: str = ACCESS_KEY) 
 def aws_clients(wire: Wire | None = None, attempts: int = 1, **identities: AwsIdentity) -> AwsClients:
     named = {name.removeprefix("a"): one for name, one in identities.items()}
     return AwsClients(named, wire or Wire(Clock()), "cmek-auditor/test", connections=16, attempts=attempts)
+
+
+def a_google_store() -> GoogleStore:
+    """A store with one project, `acme`, whose service agent may decrypt with every key of its ring."""
+    store = GoogleStore(Clock())
+    agent = store.add_project("acme", 123456)
+    store.grant(RING, "roles/cloudkms.cryptoKeyEncrypterDecrypter", f"serviceAccount:{agent}")
+    return store
+
+
+RING = "projects/acme/locations/us-east1/keyRings/tpuf"
+GOOGLE_KEY = f"{RING}/cryptoKeys/main"
+
+
+def google_clients(cloud: GoogleCloud, wire: Wire | None = None, *, over_grpc: bool = False) -> GcpClients:
+    channel = grpc.insecure_channel(cloud.grpc_address) if over_grpc else None
+    endpoints = Endpoints(cloud.endpoint, cloud.endpoint, cloud.endpoint)
+    return GcpClients({}, endpoints, wire or Wire(Clock()), channel)

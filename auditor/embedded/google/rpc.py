@@ -6,16 +6,17 @@ What bears an underscore here is private to google-cloud-kms 3.18, which is why 
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from google.cloud.kms_v1.services.hsm_management import transports as hsm
 from google.cloud.kms_v1.services.hsm_management.transports import rest_base as hsm_rest
 from google.cloud.kms_v1.services.key_management_service import transports as kms
 from google.cloud.kms_v1.services.key_management_service.transports import rest_base as kms_rest
+from google.iam.v1 import iam_policy_pb2
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 
@@ -65,7 +66,7 @@ class Route:
 
 @cache
 def table() -> tuple[Rpc, ...]:
-    """Every RPC of both services and their IAM, location and operation methods."""
+    """Every RPC of both services and of their IAM policies."""
     found: dict[tuple[str, str], Rpc] = {}
     for transport_class in (kms.KeyManagementServiceGrpcTransport, hsm.HsmManagementGrpcTransport):
         transport: Any = transport_class(channel=grpc.insecure_channel("127.0.0.1:1"))  # never connects
@@ -78,26 +79,30 @@ def table() -> tuple[Rpc, ...]:
 
 @cache
 def routes() -> tuple[Route, ...]:
-    """Every REST route of those RPCs."""
-    return tuple(_routes())
+    """Every REST route of those RPCs, those with a verb behind a colon first: `*` would swallow it."""
+    return tuple(sorted(_routes(), key=lambda one: ":" not in one.pattern.pattern))
+
+
+# Raw protobuf methods are inherited, so that they do not tell their class: the IAM requests by name.
+_IAM_REQUESTS: Final[dict[str, Any]] = {
+    "GetIamPolicy": iam_policy_pb2.GetIamPolicyRequest,
+    "SetIamPolicy": iam_policy_pb2.SetIamPolicyRequest,
+    "TestIamPermissions": iam_policy_pb2.TestIamPermissionsRequest,
+}
 
 
 class _Recorder:
-    """Stands in for a channel and notes what a transport wants to call."""
+    """Stands in for a channel and notes what a transport wants to call; locations and operations are left out."""
 
     def __init__(self, found: dict[tuple[str, str], Rpc]) -> None:
         self._found = found
 
-    def unary_unary(
-        self, path: str, request_serializer: Callable[..., Any], response_deserializer: Callable[..., Any], **_more: Any
-    ) -> None:
+    def unary_unary(self, path: str, request_serializer: Any, response_deserializer: Any, **_more: Any) -> None:
         _, service, name = path.split("/")
-        self._found[service, name] = Rpc(service, name, _owner(request_serializer), _owner(response_deserializer))
-
-
-def _owner(function: Any) -> Any:
-    """proto-plus gives bound methods, raw protobuf gives descriptors: the class behind either."""
-    return getattr(function, "__self__", None) or function.__objclass__
+        bound = getattr(request_serializer, "__self__", None)
+        request = bound if inspect.isclass(bound) else _IAM_REQUESTS.get(name)
+        if request is not None:
+            self._found[service, name] = Rpc(service, name, request, response_deserializer.__self__)
 
 
 def _routes() -> Iterator[Route]:

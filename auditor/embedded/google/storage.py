@@ -82,7 +82,7 @@ class StorageService:
 
     def _list(self, name: str, asked: Mapping[str, str]) -> Answer:
         home = self._need_bucket("storage.objects.list", name)
-        versions, soft = asked.get("versions") == "true", asked.get("softDeleted") == "true"
+        versions, soft = (asked.get(name, "").lower() == "true" for name in ("versions", "softDeleted"))
         if versions and soft:
             raise RefusedError(400, "invalid", "softDeleted and versions cannot both be true.")
         if soft and not home.soft_delete:

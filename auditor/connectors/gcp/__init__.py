@@ -1,0 +1,1 @@
+"""Cloud Storage and Cloud KMS through Google's own clients."""

@@ -1,0 +1,37 @@
+"""All buckets of the projects in use, to tell how many nobody configured."""
+
+from collections.abc import Iterable
+
+from auditor.connectors.gcp.errors import FAULTS, code_of, reason_of
+from auditor.connectors.gcp.session import GcpClients
+from auditor.model import Gap, Reason
+
+
+class GcsBuckets:
+    """Lists by `storage.buckets.list` in each project that the config names."""
+
+    def __init__(self, clients: GcpClients, projects: Iterable[str]) -> None:
+        self._clients = clients
+        self._projects = tuple(projects)
+
+    def buckets(self) -> frozenset[str] | Gap:
+        """URLs of all buckets, or the Gap when listing is not allowed or no project is known."""
+        if not self._projects:
+            return Gap(
+                "Cloud Storage buckets",
+                Reason.UNSUPPORTED,
+                "not listed: the config names no Google project",
+                "add an [[account]] with the project of the buckets",
+            )
+        found: set[str] = set()
+        for project in self._projects:
+            try:
+                found.update(f"gs://{one.name}" for one in self._clients.storage(project).list_buckets(project=project))
+            except FAULTS as error:
+                return Gap(
+                    f"buckets of project {project}",
+                    reason_of(error),
+                    f"not listed ({code_of(error)})",
+                    "grant storage.buckets.list on the project",
+                )
+        return frozenset(found)

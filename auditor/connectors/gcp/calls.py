@@ -1,0 +1,74 @@
+"""One way to call Cloud KMS: past the table, at its pace, counted, retried, with a timeout."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from google.api_core import exceptions as api
+
+from auditor.connectors.gcp.errors import FAULTS, code_of
+from auditor.connectors.pace import Pace
+from auditor.connectors.wire import Wire
+
+T = TypeVar("T")
+
+_ATTEMPTS: Final = 4
+_TIMEOUT: Final = 20.0
+_FIRST_WAIT: Final = 0.25
+
+# The client itself never retries RESOURCE_EXHAUSTED, and IAM calls not at all.
+_RETRIED: Final = (
+    api.ResourceExhausted,
+    api.TooManyRequests,
+    api.ServiceUnavailable,
+    api.DeadlineExceeded,
+    api.GatewayTimeout,
+    api.InternalServerError,
+)
+
+
+class KmsCalls:
+    """Safe to use from many threads."""
+
+    def __init__(self, wire: Wire, pace: Pace, sleep: Callable[[float], object] = time.sleep) -> None:
+        self._wire = wire
+        self._pace = pace
+        self._sleep = sleep
+
+    def call(self, operation: str, method: Callable[..., T], request: Any) -> T:
+        """Call one method of a client.
+
+        Raises:
+            FAULTS: after the last attempt.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            self._wire.allow("cloudkms", operation, {})
+            self._pace.wait()
+            try:
+                answer = method(request=request, retry=None, timeout=_TIMEOUT)
+            except FAULTS as error:
+                self._wire.answered("cloudkms", operation, code_of(error))
+                if attempt == _ATTEMPTS or not isinstance(error, _RETRIED):
+                    raise
+                self._sleep(_FIRST_WAIT * 2**attempt * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
+            else:
+                self._wire.answered("cloudkms", operation, "ok")
+                return answer
+        raise AssertionError("the last attempt returns or raises")
+
+    def pages(self, operation: str, method: Callable[..., Any], request: dict[str, Any]) -> list[Any]:
+        """Call a listing method page by page, to the end.
+
+        Raises:
+            FAULTS: a page could not be read.
+        """
+        found: list[Any] = []
+        token = ""
+        while True:
+            pager = self.call(operation, method, {**request, "page_token": token})
+            page = next(iter(pager.pages))
+            found.append(page)
+            token = page.next_page_token
+            if not token:
+                return found

@@ -1,0 +1,224 @@
+"""Cloud KMS keys: each key with all its versions, the HSM behind it, and who may decrypt with it."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from google.protobuf.json_format import MessageToDict
+
+from auditor.connectors.digest import digest
+from auditor.connectors.gcp.calls import KmsCalls
+from auditor.connectors.gcp.errors import FAULTS, code_of, reason_of
+from auditor.connectors.gcp.policy import Binding, Policies, grant_of, parse_policy
+from auditor.connectors.gcp.session import GcpClients
+from auditor.connectors.pace import Pace
+from auditor.model import (
+    Cloud,
+    Evidence,
+    GcpKey,
+    GcpKeyVersion,
+    Grant,
+    HsmInstance,
+    KeyGone,
+    KeyName,
+    KeyReading,
+    KeyUnread,
+    Reason,
+)
+from auditor.ports import KeyNeed
+
+_CALLS_AT_ONCE: Final = 8
+_PAGE: Final = 1000
+_HINTS: Final = {
+    Reason.ACCESS_DENIED: "the key's owner grants the auditor's role (deploy/gcp-auditor-role.yaml) on key or project",
+    Reason.THROTTLED: "lower gcp_kms_quota_share, or poll less often",
+    Reason.EXPIRED_CREDENTIALS: "renew the credentials",
+    Reason.MALFORMED: "look at the key's name",
+}
+
+
+class GcpKeys:
+    """Keys by name; needs get and list on keys and versions, and better also IAM policies, nothing that decrypts."""
+
+    def __init__(self, clients: GcpClients, pace: Pace, clock: Callable[[], datetime]) -> None:
+        self._clients = clients
+        self._calls = KmsCalls(clients.wire, pace)
+        self._clock = clock
+
+    @property
+    def cloud(self) -> Cloud:
+        """Google Cloud."""
+        return Cloud.GCP
+
+    def read(self, needs: Iterable[KeyNeed]) -> Iterator[KeyReading]:
+        """Yield one reading for each need, in their order; what could not be read is a `KeyUnread`."""
+        shared = _Shared(self._clients, self._calls)
+        with ThreadPoolExecutor(_CALLS_AT_ONCE) as pool:
+            yield from pool.map(lambda need: self._read(need, shared), needs)
+
+    def _read(self, need: KeyNeed, shared: "_Shared") -> KeyReading:
+        name = need.name
+        client = self._clients.keys(name.owner)
+        operation = "GetCryptoKey"
+        try:
+            key = self._calls.call(operation, client.get_crypto_key, {"name": name.text})
+            operation = "ListCryptoKeyVersions"
+            request = {"parent": name.text, "page_size": _PAGE}
+            pages = self._calls.pages(operation, client.list_crypto_key_versions, request)
+        except FAULTS as error:
+            return self._not_read(name, operation, error)
+        versions = tuple(
+            sorted((parse_version(one) for page in pages for one in page.crypto_key_versions), key=_by_number)
+        )
+        instance = shared.instance(name, key.crypto_key_backend) if _is_single_tenant(versions) else None
+        grants = tuple((agent, shared.grant(name, agent)) for agent in need.principals)
+        at = self._clock()
+        reasons = _access_reasons(key)
+        facts = [versions, instance, reasons, grants]
+        calls = ["cloudkms:ListCryptoKeyVersions", *(["cloudkms:GetIamPolicy"] if grants else [])]
+        return GcpKey(
+            name=name,
+            versions=versions,
+            primary=key.primary.name.rpartition("/")[2] or None if "primary" in key else None,
+            purpose=_enum_name(key, "purpose"),
+            access_reasons=reasons,
+            hsm_instance=instance,
+            grants=grants,
+            evidence=tuple(Evidence(call, name.text, at, None, digest(repr(facts))) for call in calls),
+        )
+
+    def _not_read(self, name: KeyName, operation: str, error: Exception) -> KeyReading:
+        reason, code = reason_of(error), code_of(error)
+        evidence = (Evidence(f"cloudkms:{operation}", name.text, self._clock(), None, digest({"error": code})),)
+        if reason is Reason.NOT_FOUND:
+            return KeyGone(name, proven=self._is_retired(name), evidence=evidence)
+        hint = _HINTS.get(reason, "look at the network between the auditor and Cloud KMS")
+        return KeyUnread(name, reason, f"{operation}: {code}", hint, evidence)
+
+    def _is_retired(self, name: KeyName) -> bool:
+        """Whether the service lists the name among deleted keys; names are never used again, so that settles it."""
+        client = self._clients.keys(name.owner)
+        parent = f"projects/{name.owner}/locations/{name.location}"
+        try:
+            pages = self._calls.pages(
+                "ListRetiredResources", client.list_retired_resources, {"parent": parent, "page_size": _PAGE}
+            )
+        except FAULTS:
+            return False  # not proven: it must be heard again, minutes later
+        return any(one.original_resource == name.text for page in pages for one in page.retired_resources)
+
+
+class _Shared:
+    """What many keys have in common, read once a poll: rings' and projects' policies, HSM instances."""
+
+    def __init__(self, clients: GcpClients, calls: KmsCalls) -> None:
+        self._clients = clients
+        self._calls = calls
+        self._lock = threading.Lock()
+        self._policies: dict[str, tuple[Binding, ...] | None] = {}
+        self._instances: dict[str, HsmInstance] = {}
+
+    def grant(self, name: KeyName, agent: str) -> Grant:
+        """What key, ring and project say of one service account's right to decrypt."""
+        project = name.owner
+        return grant_of(
+            agent,
+            Policies(
+                key=self._policy(name.text, lambda: self._resource_policy(project, name.text)),
+                ring=self._policy(name.ring, lambda: self._resource_policy(project, name.ring)),
+                project=self._policy(project, lambda: parse_policy(self._clients.project_policy(project))),
+            ),
+        )
+
+    def instance(self, name: KeyName, backend: str) -> HsmInstance | None:
+        """The single-tenant HSM instance behind a key; without a state when it could not be read."""
+        if not backend:
+            return None
+        with self._lock:
+            if backend not in self._instances:
+                self._instances[backend] = self._read_instance(name.owner, backend)
+            return self._instances[backend]
+
+    def _policy(self, resource: str, read: Callable[[], tuple[Binding, ...]]) -> tuple[Binding, ...] | None:
+        with self._lock:
+            if resource in self._policies:
+                return self._policies[resource]
+        try:
+            found: tuple[Binding, ...] | None = read()
+        except FAULTS:
+            found = None  # `grant_of` tells what that leaves open
+        with self._lock:
+            self._policies[resource] = found
+        return found
+
+    def _resource_policy(self, project: str, resource: str) -> tuple[Binding, ...]:
+        client = self._clients.keys(project)
+
+        def ask(request: Any, retry: None, timeout: float) -> Any:
+            return client.get_iam_policy(request=request, retry=retry, timeout=timeout)
+
+        request = {"resource": resource, "options": {"requested_policy_version": 3}}
+        policy = self._calls.call("GetIamPolicy", ask, request)
+        return parse_policy(MessageToDict(policy, preserving_proto_field_name=True))
+
+    def _read_instance(self, project: str, backend: str) -> HsmInstance:
+        client = self._clients.hsm(project)
+        try:
+            told = self._calls.call(
+                "GetSingleTenantHsmInstance", client.get_single_tenant_hsm_instance, {"name": backend}
+            )
+        except FAULTS:
+            return HsmInstance(backend, None)
+        disable_time = _utc(told.disable_time) if "disable_time" in told else None
+        return HsmInstance(backend, _enum_name(told, "state"), disable_time)
+
+
+def parse_version(told: Any) -> GcpKeyVersion:
+    """Read one CryptoKeyVersion; an enum value that this client does not know is kept as its number."""
+    external = told.external_protection_level_options
+    failure = (
+        told.generation_failure_reason or told.import_failure_reason or told.external_destruction_failure_reason or None
+    )
+    return GcpKeyVersion(
+        number=told.name.rpartition("/")[2],
+        state=_enum_name(told, "state"),
+        protection_level=_enum_name(told, "protection_level"),
+        algorithm=_enum_name(told, "algorithm"),
+        created=_utc(told.create_time) if "create_time" in told else None,
+        destroy_time=_utc(told.destroy_time) if "destroy_time" in told else None,
+        destroyed_time=_utc(told.destroy_event_time) if "destroy_event_time" in told else None,
+        reimport_eligible=bool(told.reimport_eligible),
+        failure=failure,
+        ekm_connection=external.ekm_connection_key_path or None,
+    )
+
+
+def _enum_name(message: Any, field: str) -> str:
+    """The enum's name, or the bare number of a value that is newer than the client; never a guess."""
+    raw = type(message).pb(message)
+    number = getattr(raw, field)
+    known = raw.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number.get(number)
+    return str(known.name) if known is not None else str(number)
+
+
+def _access_reasons(key: Any) -> tuple[str, ...] | None:
+    if "key_access_justifications_policy" not in key:
+        return None
+    raw = type(key).pb(key).key_access_justifications_policy
+    known = raw.DESCRIPTOR.fields_by_name["allowed_access_reasons"].enum_type.values_by_number
+    return tuple(str(known[one].name) if one in known else str(one) for one in raw.allowed_access_reasons)
+
+
+def _is_single_tenant(versions: Iterable[GcpKeyVersion]) -> bool:
+    return any(one.protection_level == "HSM_SINGLE_TENANT" for one in versions)
+
+
+def _by_number(version: GcpKeyVersion) -> int:
+    return int(version.number)
+
+
+def _utc(moment: datetime) -> datetime:
+    """A plain datetime in UTC instead of the client's own class with nanoseconds."""
+    return datetime.fromtimestamp(moment.timestamp(), UTC)

@@ -1,0 +1,190 @@
+"""Cloud Storage buckets: one listing page carries the key version of a thousand objects."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from google.cloud.storage import Client
+
+from auditor.connectors.gcp.errors import FAULTS, code_of, reason_of
+from auditor.connectors.pace import Pace
+from auditor.errors import CollectError
+from auditor.model import (
+    BucketFacts,
+    Cloud,
+    Encryption,
+    Gap,
+    KeyName,
+    Population,
+    Reason,
+    StoredObject,
+    split_version,
+)
+
+_TIMEOUT: Final = 60
+_FIELDS: Final = (
+    "items(name,generation,size,storageClass,timeCreated,timeDeleted,etag,kmsKeyName,customerEncryption(keySha256)),"
+    "nextPageToken"
+)
+"""Without `nextPageToken` the client's iterator would end silently after the first page."""
+
+_HINTS: Final = {
+    Reason.ACCESS_DENIED: "grant storage.objects.list on the bucket",
+    Reason.NOT_FOUND: "look at the bucket's name in the config",
+    Reason.EXPIRED_CREDENTIALS: "renew the credentials",
+    Reason.THROTTLED: "lower requests_per_second",
+}
+
+
+class GcsBucket:
+    """One bucket; needs `storage.objects.list`, and no right on any key, to see which key version each object names."""
+
+    def __init__(
+        self,
+        client: Client,
+        url: str,
+        populations: tuple[Population, ...],
+        pace: Pace,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._client = client
+        self._url = url
+        self._bucket = client.bucket(url.removeprefix("gs://"))
+        self._populations = populations or tuple(Population)
+        self._pace = pace
+        self._clock = clock
+
+    @property
+    def url(self) -> str:
+        """`gs://NAME`, as configured."""
+        return self._url
+
+    def facts(self) -> BucketFacts | Gap:
+        """Read location, versioning, default key and who decrypts; a Gap when one of them is not readable."""
+        permission = "storage.buckets.get"
+        try:
+            bucket = self._client.get_bucket(self._bucket.name, timeout=_TIMEOUT)
+            permission = "resourcemanager.projects.get"
+            agent = self._client.get_service_account_email(project=str(bucket.project_number), timeout=_TIMEOUT)
+        except FAULTS as error:
+            return Gap(
+                self._url,
+                reason_of(error),
+                f"the bucket's settings and who must be able to decrypt are not known ({code_of(error)})",
+                f"grant {permission} on the bucket's project",
+            )
+        default_key = bucket.default_kms_key_name
+        return BucketFacts(
+            url=self._url,
+            cloud=Cloud.GCP,
+            location=bucket.location.lower() if bucket.location else None,
+            versioned=bool(bucket.versioning_enabled),
+            default_key=_key_name(default_key) if default_key else None,
+            service_agent=agent,
+        )
+
+    def uploads_in_progress(self) -> int | Gap:
+        """Say that they are not counted: the JSON API has no list of them, and the XML API's is not read yet."""
+        return Gap(
+            self._url,
+            Reason.UNSUPPORTED,
+            "unfinished multipart uploads are not counted on Cloud Storage",
+            "nothing is needed: they hold no readable data until they are finished",
+        )
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Yield every stored generation of every configured population, to the end of the last page.
+
+        A generation that is deleted between the two passes comes twice; the inventory counts it once.
+
+        Raises:
+            CollectError: a page could not be read, so the listing is not complete.
+        """
+        if self._populations != (Population.SOFT_DELETED,):
+            yield from self._pass(versions=self._populations != (Population.LIVE,), soft_deleted=False)
+        if Population.SOFT_DELETED in self._populations:
+            yield from self._pass(versions=False, soft_deleted=True)
+
+    def _pass(self, *, versions: bool, soft_deleted: bool) -> Iterator[StoredObject]:
+        # What is false is not sent: the two may not be combined.
+        more: dict[str, Any] = {"versions": True} if versions else {"soft_deleted": True} if soft_deleted else {}
+        try:
+            self._pace.wait()
+            blobs = self._client.list_blobs(self._bucket, fields=_FIELDS, page_size=1000, timeout=_TIMEOUT, **more)
+            for page in blobs.pages:
+                at = self._clock()
+                # The raw page: a Blob has no public name for a customer's own key, and costs more than the page.
+                for told in page.raw_page.get("items", []):
+                    one = self._parsed(told, at, soft_deleted=soft_deleted)
+                    if one.population in self._populations:
+                        yield one
+                self._pace.wait()
+        except FAULTS as error:
+            if soft_deleted and reason_of(error) is Reason.MALFORMED:
+                return  # a bucket without a soft-delete policy refuses the question, and has no such objects
+            raise self._broken_off(error) from None
+
+    def _parsed(self, told: Mapping[str, Any], at: datetime, *, soft_deleted: bool) -> StoredObject:
+        try:
+            return parse_object(told, at, soft_deleted=soft_deleted)
+        except (KeyError, ValueError, TypeError):
+            raise CollectError(
+                f"cannot list {self._url}: an entry of a page is no object; the last whole sweep stays in force",
+                "look at the endpoint in the config: is it Cloud Storage?",
+                reason=Reason.MALFORMED,
+            ) from None
+
+    def _broken_off(self, error: Exception) -> CollectError:
+        reason = reason_of(error)
+        return CollectError(
+            f"cannot list {self._url}: {code_of(error)}; the last whole sweep stays in force",
+            _HINTS.get(reason, "look at the network between the auditor and Cloud Storage, and sweep again"),
+            reason=reason,
+        )
+
+
+def parse_object(told: Mapping[str, Any], at: datetime, *, soft_deleted: bool) -> StoredObject:
+    """Read one entry of a listing page.
+
+    Raises:
+        KeyError, ValueError, TypeError: it is not an object as the JSON API tells them.
+    """
+    encryption, key, version, problem = _encryption(told)
+    population = Population.NONCURRENT if told.get("timeDeleted") else Population.LIVE
+    return StoredObject(
+        name=told["name"],
+        version=str(told["generation"]),
+        population=Population.SOFT_DELETED if soft_deleted else population,
+        size=int(told["size"]),
+        modified=datetime.fromisoformat(told["timeCreated"]).astimezone(UTC),
+        etag=told.get("etag"),
+        storage_class=told.get("storageClass", "STANDARD"),
+        archived=False,  # every class of Cloud Storage can be read at once
+        encryption=encryption,
+        key=key,
+        key_version=version,
+        verified=at if problem is None else None,
+        problem=problem,
+    )
+
+
+def _encryption(told: Mapping[str, Any]) -> tuple[Encryption, str | None, str | None, Reason | None]:
+    name = told.get("kmsKeyName")
+    if name:
+        try:
+            key, version = split_version(name)
+        except ValueError:
+            return Encryption.UNKNOWN, None, None, Reason.MALFORMED
+        if key.cloud is not Cloud.GCP:
+            return Encryption.UNKNOWN, None, None, Reason.MALFORMED
+        return Encryption.CMEK, key.text, version, None
+    if told.get("customerEncryption"):
+        return Encryption.CUSTOMER_SUPPLIED, None, None, None
+    return Encryption.PROVIDER, None, None, None
+
+
+def _key_name(text: str) -> str | None:
+    try:
+        return KeyName.parse(text).text
+    except ValueError:
+        return None

@@ -1,0 +1,223 @@
+"""Google clients: Cloud Storage, Cloud KMS, IAM policies of projects, each with the read-only hook."""
+
+import os
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import google.auth
+import google.auth.exceptions
+import google.auth.impersonated_credentials
+import grpc
+import requests
+from google.auth.credentials import AnonymousCredentials, with_scopes_if_required
+from google.auth.transport.requests import AuthorizedSession
+from google.cloud import kms_v1 as kms
+from google.cloud.kms_v1.services.hsm_management import transports as hsm_transports
+from google.cloud.kms_v1.services.key_management_service import transports as key_transports
+from google.cloud.storage import Client
+from requests.adapters import HTTPAdapter
+
+from auditor.connectors.wire import Wire
+from auditor.errors import ReadOnlyError, UsageError
+
+_SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
+_IAM: Final = "https://cloudresourcemanager.googleapis.com"
+_TIMEOUT: Final = 30
+
+# (service, operation) of each HTTP request that may leave. Source: Cloud Storage JSON API and Resource Manager v3
+# reference.
+_OPERATIONS: Final = (
+    (re.compile(r"GET /storage/v1/b"), ("storage", "buckets.list")),
+    (re.compile(r"GET /storage/v1/b/[^/]+"), ("storage", "buckets.get")),
+    (re.compile(r"GET /storage/v1/b/[^/]+/o"), ("storage", "objects.list")),
+    (re.compile(r"GET /storage/v1/projects/[^/]+/serviceAccount"), ("storage", "projects.serviceAccount.get")),
+    (re.compile(r"POST /v3/projects/[^/]+:getIamPolicy"), ("cloudresourcemanager", "projects.getIamPolicy")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GcpIdentity:
+    """How to become somebody who may read a project."""
+
+    impersonate: str | None = None
+    quota_project: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Other addresses than Google's own; plain http:// means without credentials."""
+
+    storage: str | None = None
+    kms: str | None = None
+    iam: str | None = None
+
+
+class GcpClients:
+    """Makes clients and keeps them; safe to use from many threads."""
+
+    def __init__(
+        self,
+        identities: Mapping[str, GcpIdentity],
+        endpoints: Endpoints,
+        wire: Wire,
+        grpc_channel: grpc.Channel | None = None,
+    ) -> None:
+        self._identities = identities
+        self._endpoints = endpoints
+        self.wire = wire
+        self._channel = grpc_channel
+        self._lock = threading.RLock()
+        self._made: dict[tuple[str, str | None], Any] = {}
+
+    def storage(self, project: str | None) -> Client:
+        """The client for the buckets of a project."""
+        return self._once("storage", project, self._new_storage)
+
+    def keys(self, project: str) -> kms.KeyManagementServiceClient:
+        """The client for the keys of a project: gRPC, or REST where the endpoint is plain http."""
+        client: kms.KeyManagementServiceClient = self._once("kms", project, self._new_keys)
+        return client
+
+    def hsm(self, project: str) -> kms.HsmManagementClient:
+        """The client for the single-tenant HSM instances of a project."""
+        client: kms.HsmManagementClient = self._once("hsm", project, self._new_hsm)
+        return client
+
+    def project_policy(self, project: str) -> Mapping[str, Any]:
+        """Read a project's IAM policy.
+
+        Raises:
+            requests.RequestException: no answer, or one that is an error.
+            google.auth.exceptions.GoogleAuthError: no credentials.
+        """
+        session: requests.Session = self._once("iam", project, lambda one: self._session(self._endpoints.iam, one))
+        url = f"{self._endpoints.iam or _IAM}/v3/projects/{project}:getIamPolicy"
+        answer = session.post(url, json={"options": {"requestedPolicyVersion": 3}}, timeout=_TIMEOUT)
+        answer.raise_for_status()
+        told: Mapping[str, Any] = answer.json()
+        return told
+
+    def identity(self) -> tuple[str, ...]:
+        """E-mail addresses of the identities in use, as far as the credentials tell them, sorted."""
+        with self._lock:
+            projects = {project for _, project in self._made}
+        found = {self._email(project) for project in projects}
+        return tuple(sorted(one for one in found if one))
+
+    def _once(self, kind: str, project: str | None, make: Any) -> Any:
+        known = project if project in self._identities else None
+        with self._lock:
+            if (kind, known) not in self._made:
+                self._made[kind, known] = make(known)
+            return self._made[kind, known]
+
+    def _new_storage(self, project: str | None) -> Client:
+        endpoint = self._endpoints.storage
+        # The client would read bucket settings in the background for traces that nobody asked for.
+        os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
+        options = {"api_endpoint": endpoint} if endpoint else None
+        # `_http` is how the client takes a session of one's own; only a session can refuse before anything is sent.
+        return Client(
+            project=project or "none",
+            credentials=self._credentials(endpoint, project),
+            client_options=options,
+            _http=self._session(endpoint, project),
+        )
+
+    def _new_keys(self, project: str | None) -> kms.KeyManagementServiceClient:
+        endpoint = self._endpoints.kms
+        if self._channel is not None:
+            transport = key_transports.KeyManagementServiceGrpcTransport(channel=self._channel)
+            return kms.KeyManagementServiceClient(transport=transport)
+        if endpoint is not None:
+            return kms.KeyManagementServiceClient(
+                transport=key_transports.KeyManagementServiceRestTransport(**self._rest(endpoint, project))
+            )
+        return kms.KeyManagementServiceClient(credentials=self._credentials(None, project))
+
+    def _new_hsm(self, project: str | None) -> kms.HsmManagementClient:
+        endpoint = self._endpoints.kms
+        if self._channel is not None:
+            return kms.HsmManagementClient(transport=hsm_transports.HsmManagementGrpcTransport(channel=self._channel))
+        if endpoint is not None:
+            return kms.HsmManagementClient(
+                transport=hsm_transports.HsmManagementRestTransport(**self._rest(endpoint, project))
+            )
+        return kms.HsmManagementClient(credentials=self._credentials(None, project))
+
+    def _rest(self, endpoint: str, project: str | None) -> dict[str, Any]:
+        url = urlsplit(endpoint)
+        return {
+            "host": url.netloc,
+            "url_scheme": url.scheme,
+            "credentials": self._credentials(endpoint, project),
+        }
+
+    def _session(self, endpoint: str | None, project: str | None) -> requests.Session:
+        session = AuthorizedSession(self._credentials(endpoint, project))
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, _Guarded(self.wire))
+        return session
+
+    def _credentials(self, endpoint: str | None, project: str | None) -> Any:
+        if endpoint is not None and endpoint.startswith("http://"):
+            return AnonymousCredentials()
+        identity = self._identities.get(project or "", GcpIdentity())
+        try:
+            found, _ = google.auth.default(scopes=[_SCOPE], quota_project_id=identity.quota_project)
+        except google.auth.exceptions.DefaultCredentialsError as error:
+            first = str(error).partition(".")[0]
+            raise UsageError(
+                f"no Google credentials: {first}",
+                "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS",
+            ) from None
+        if identity.impersonate:
+            found = google.auth.impersonated_credentials.Credentials(
+                source_credentials=found, target_principal=identity.impersonate, target_scopes=[_SCOPE]
+            )
+        return with_scopes_if_required(found, [_SCOPE])
+
+    def _email(self, project: str | None) -> str | None:
+        identity = self._identities.get(project or "")
+        if identity is not None and identity.impersonate:
+            return identity.impersonate
+        with self._lock:
+            made = [one for (kind, known), one in self._made.items() if kind in {"storage", "iam"} and known == project]
+        for one in made:
+            credentials = getattr(one, "credentials", None) or getattr(one, "_credentials", None)
+            email = getattr(credentials, "service_account_email", None)
+            if isinstance(email, str) and "@" in email:
+                return email
+        return None
+
+
+class _Guarded(HTTPAdapter):
+    """Refuses what is not in the table, and counts every answer, retried ones too."""
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(pool_maxsize=32)
+        self._wire = wire
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **more: Any) -> requests.Response:
+        told = f"{request.method} {urlsplit(request.url or '').path}"
+        service, operation = _operation(told)
+        self._wire.allow(service, operation, {})
+        try:
+            answer = super().send(request, *args, **more)
+        except requests.RequestException as error:
+            self._wire.answered(service, operation, type(error).__name__)
+            raise
+        outcome = "ok" if answer.ok else str(answer.status_code)
+        self._wire.answered(service, operation, outcome, answer.headers.get("Date"))
+        return answer
+
+
+def _operation(told: str) -> tuple[str, str]:
+    for pattern, operation in _OPERATIONS:
+        if pattern.fullmatch(told):
+            return operation
+    raise ReadOnlyError(f"refused to send {told}: it is not in the table of read-only requests", "nothing was sent")

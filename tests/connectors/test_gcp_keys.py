@@ -1,0 +1,206 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from auditor.connectors.gcp.keys import GcpKeys
+from auditor.connectors.gcp.policy import Binding, Policies, grant_of
+from auditor.connectors.pace import Pace
+from auditor.connectors.wire import Wire
+from auditor.embedded.google import GoogleCloud, Version
+from auditor.model import GcpKey, Grant, HsmInstance, KeyGone, KeyName, KeyReading, KeyUnread, Reason
+from auditor.ports import KeyNeed
+from auditor.readability.gcp import HSM_STATES, STATES
+from tests.clouds import GOOGLE_KEY, RING, Clock, a_google_store, google_clients
+
+NAME = KeyName(GOOGLE_KEY)
+AGENT = "service-123456@gs-project-accounts.iam.gserviceaccount.com"
+ROLE = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
+WHEN = datetime(2027, 1, 31, 6, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def cloud() -> Iterator[GoogleCloud]:
+    with GoogleCloud(a_google_store()) as running:
+        yield running
+
+
+@pytest.fixture(params=[False, True], ids=["REST", "gRPC"])
+def over_grpc(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+def read(cloud: GoogleCloud, *names: KeyName, over_grpc: bool = False, wire: Wire | None = None) -> list[KeyReading]:
+    keys = GcpKeys(google_clients(cloud, wire, over_grpc=over_grpc), Pace(1000), Clock())
+    return list(keys.read([KeyNeed(name, (AGENT,)) for name in names or (NAME,)]))
+
+
+def the_key(cloud: GoogleCloud, *, over_grpc: bool = False) -> GcpKey:
+    (found,) = read(cloud, over_grpc=over_grpc)
+    assert isinstance(found, GcpKey)
+    return found
+
+
+def test_tells_every_version_state_as_the_service_does(cloud: GoogleCloud, *, over_grpc: bool) -> None:
+    key = cloud.store.add_key(GOOGLE_KEY)
+    key.versions = {number: Version(number, WHEN, state) for number, state in enumerate(STATES, 1)}
+    key.versions[99] = Version(99, WHEN, 77)
+    found = the_key(cloud, over_grpc=over_grpc)
+    assert [one.state for one in found.versions] == [*STATES, "77"]
+
+
+def test_reads_dates_in_utc_and_everything_that_a_version_says(cloud: GoogleCloud, *, over_grpc: bool) -> None:
+    key = cloud.store.add_key(GOOGLE_KEY, versions=2)
+    key.versions[1] = Version(1, WHEN, "DESTROY_SCHEDULED", destroy_time=WHEN + timedelta(days=9))
+    key.versions[2] = Version(2, WHEN, "DESTROYED", destroyed_time=WHEN, reimport_eligible=True)
+    key.versions[3] = Version(3, WHEN, "GENERATION_FAILED", failure="no entropy", protection="EXTERNAL_VPC")
+    first, second, third = the_key(cloud, over_grpc=over_grpc).versions
+    assert (first.created, first.destroy_time) == (WHEN, WHEN + timedelta(days=9))
+    assert (second.destroyed_time, second.reimport_eligible) == (WHEN, True)
+    assert (third.failure, third.protection_level) == ("no entropy", "EXTERNAL_VPC")
+
+
+def test_versions_page_to_the_end(cloud: GoogleCloud, *, over_grpc: bool) -> None:
+    cloud.store.add_key(GOOGLE_KEY, versions=350)
+    found = the_key(cloud, over_grpc=over_grpc)
+    assert [one.number for one in found.versions] == [str(number) for number in range(1, 351)]
+    assert found.primary == "350"
+
+
+@pytest.mark.parametrize("state", HSM_STATES)
+def test_the_single_tenant_hsm_behind_a_key_is_read(cloud: GoogleCloud, state: str) -> None:
+    instance = "projects/acme/locations/us-east1/singleTenantHsmInstances/one"
+    cloud.store.add_instance(instance, state, disable_time=WHEN)
+    key = cloud.store.add_key(GOOGLE_KEY, backend=instance)
+    key.versions[1].protection = "HSM_SINGLE_TENANT"
+    assert the_key(cloud).hsm_instance == HsmInstance(instance, state, WHEN)
+    cloud.store.deny("cloudkms.singleTenantHsmInstances.get", instance)
+    assert the_key(cloud).hsm_instance == HsmInstance(instance, None)
+
+
+@pytest.mark.parametrize("reasons", [None, [], ["CUSTOMER_INITIATED_ACCESS"], ["GOOGLE_INITIATED_REVIEW"]], ids=str)
+def test_access_justifications_keep_none_and_nothing_apart(
+    cloud: GoogleCloud, reasons: list[str] | None, *, over_grpc: bool
+) -> None:
+    cloud.store.add_key(GOOGLE_KEY, access_reasons=reasons)
+    expected = None if reasons is None else tuple(reasons)
+    assert the_key(cloud, over_grpc=over_grpc).access_reasons == expected
+
+
+def test_a_deleted_key_is_proven_gone_by_the_list_of_retired_names(cloud: GoogleCloud, *, over_grpc: bool) -> None:
+    cloud.store.add_key(GOOGLE_KEY)
+    cloud.store.delete_key(GOOGLE_KEY)
+    (found,) = read(cloud, over_grpc=over_grpc)
+    assert isinstance(found, KeyGone)
+    assert found.proven
+
+
+def test_a_key_that_never_was_is_not_proven_gone(cloud: GoogleCloud) -> None:
+    (found,) = read(cloud)
+    assert isinstance(found, KeyGone)
+    assert not found.proven
+    cloud.store.add_key(GOOGLE_KEY)
+    cloud.store.delete_key(GOOGLE_KEY)
+    cloud.store.deny("cloudkms.retiredResources.list", "projects/acme/locations/us-east1")
+    (found,) = read(cloud)
+    assert isinstance(found, KeyGone)
+    assert not found.proven
+
+
+@pytest.mark.parametrize("permission", ["cloudkms.cryptoKeys.get", "cloudkms.cryptoKeyVersions.list"])
+def test_a_denial_is_never_taken_for_a_missing_key(cloud: GoogleCloud, permission: str, *, over_grpc: bool) -> None:
+    cloud.store.add_key(GOOGLE_KEY)
+    cloud.store.deny(permission, GOOGLE_KEY)
+    (found,) = read(cloud, over_grpc=over_grpc)
+    assert isinstance(found, KeyUnread)
+    assert (found.reason, bool(found.hint)) == (Reason.ACCESS_DENIED, True)
+
+
+FAULTS: dict[str, tuple[dict[str, Any], Reason]] = {
+    "quota": ({"status": 429}, Reason.THROTTLED),
+    "unavailable": ({"status": 503}, Reason.TIMEOUT),
+    "no credentials": ({"status": 401}, Reason.EXPIRED_CREDENTIALS),
+    "bad request": ({"status": 400}, Reason.MALFORMED),
+}
+
+
+@pytest.mark.parametrize(("fault", "reason"), FAULTS.values(), ids=FAULTS)
+def test_what_could_not_be_read_is_told_with_its_reason_and_a_hint(
+    cloud: GoogleCloud, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any], reason: Reason, *, over_grpc: bool
+) -> None:
+    monkeypatch.setattr("auditor.connectors.gcp.calls._FIRST_WAIT", 0.001)
+    cloud.store.add_key(GOOGLE_KEY)
+    cloud.traffic.fail("ListCryptoKeyVersions", **fault)
+    (found,) = read(cloud, over_grpc=over_grpc)
+    assert isinstance(found, KeyUnread)
+    assert (found.reason, bool(found.hint)) == (reason, True)
+
+
+def test_an_exhausted_quota_is_waited_out(cloud: GoogleCloud, *, over_grpc: bool) -> None:
+    cloud.store.add_key(GOOGLE_KEY)
+    wire = Wire(Clock())
+    cloud.traffic.fail("GetCryptoKey", status=429, times=1)
+    (found,) = read(cloud, over_grpc=over_grpc, wire=wire)
+    assert isinstance(found, GcpKey)
+    assert wire.counts()["cloudkms", "GetCryptoKey", "ok"] == 1
+    assert sum(count for (_, name, _), count in wire.counts().items() if name == "GetCryptoKey") == 2
+
+
+def test_who_may_decrypt_is_read_from_key_ring_and_project(cloud: GoogleCloud, *, over_grpc: bool) -> None:
+    def grant() -> Grant:
+        return dict(the_key(cloud, over_grpc=over_grpc).grants)[AGENT]
+
+    cloud.store.add_key(GOOGLE_KEY)
+    assert grant() is Grant.DIRECT
+    cloud.store.revoke(RING, f"serviceAccount:{AGENT}")
+    assert grant() is Grant.ABSENT
+    cloud.store.deny("resourcemanager.projects.getIamPolicy", "projects/acme")
+    assert grant() is Grant.WITHDRAWN
+    cloud.store.deny("cloudkms.keyRings.getIamPolicy", RING)
+    assert grant() is Grant.POSSIBLE
+    cloud.store.grant(GOOGLE_KEY, ROLE, f"serviceAccount:{AGENT}")
+    assert grant() is Grant.DIRECT
+
+
+def test_policies_of_ring_and_project_are_read_once_for_many_keys(cloud: GoogleCloud) -> None:
+    names = [KeyName(f"{RING}/cryptoKeys/k{number}") for number in range(12)]
+    for name in names:
+        cloud.store.add_key(name.text)
+    read(cloud, *names)
+    asked = [one.target for one in cloud.traffic.requests if one.service == "iam"]
+    assert len(asked) <= 8  # eight keys at once may ask before the first answer is there
+
+
+DIRECT = Binding(ROLE, (f"serviceAccount:{AGENT}",))
+OTHER = Binding(ROLE, ("serviceAccount:other@x.iam.gserviceaccount.com", "user:a@x.example"))
+GRANTS: dict[str, tuple[Policies, Grant]] = {
+    "on the key": (Policies((DIRECT,), (), ()), Grant.DIRECT),
+    "on the ring": (Policies((), (DIRECT,), None), Grant.DIRECT),
+    "on the project": (Policies(None, None, (DIRECT,)), Grant.DIRECT),
+    "decrypt only": (
+        Policies((Binding("roles/cloudkms.cryptoKeyDecrypter", DIRECT.members),), (), ()),
+        Grant.DIRECT,
+    ),
+    "with a condition": (Policies((Binding(ROLE, DIRECT.members, conditional=True),), (), ()), Grant.POSSIBLE),
+    "custom role": (Policies((Binding("projects/acme/roles/crypto", DIRECT.members),), (), ()), Grant.POSSIBLE),
+    "owner": (Policies((), (), (Binding("roles/owner", DIRECT.members),)), Grant.POSSIBLE),
+    "a group": (Policies((Binding(ROLE, ("group:storage@acme.example",)),), (), ()), Grant.POSSIBLE),
+    "everybody": (Policies((Binding(ROLE, ("allAuthenticatedUsers",)),), (), ()), Grant.POSSIBLE),
+    "a domain": (Policies((), (), (Binding(ROLE, ("domain:acme.example",)),)), Grant.POSSIBLE),
+    "a group that only looks": (Policies((Binding("roles/cloudkms.viewer", ("group:a@b",)),), (), ()), Grant.ABSENT),
+    "somebody else": (Policies((OTHER,), (OTHER,), (OTHER,)), Grant.ABSENT),
+    "encrypt only": (
+        Policies((Binding("roles/cloudkms.cryptoKeyEncrypter", DIRECT.members),), (), ()),
+        Grant.ABSENT,
+    ),
+    "nothing": (Policies((), (), ()), Grant.ABSENT),
+    "project not readable": (Policies((OTHER,), (), None), Grant.WITHDRAWN),
+    "ring not readable": (Policies((), None, ()), Grant.POSSIBLE),
+    "key not readable": (Policies(None, (), ()), Grant.POSSIBLE),
+}
+
+
+@pytest.mark.parametrize(("policies", "grant"), GRANTS.values(), ids=GRANTS)
+def test_only_what_the_policies_settle_is_called_settled(policies: Policies, grant: Grant) -> None:
+    assert grant_of(AGENT, policies) is grant

@@ -1,0 +1,175 @@
+import base64
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from auditor.connectors.gcp.buckets import GcsBuckets
+from auditor.connectors.gcp.objects import GcsBucket
+from auditor.connectors.pace import Pace
+from auditor.connectors.wire import Wire
+from auditor.embedded.google import GoogleCloud
+from auditor.errors import CollectError, ReadOnlyError
+from auditor.model import BucketFacts, Cloud, Encryption, Gap, Population, Reason, StoredObject
+from tests.clouds import GOOGLE_KEY, Clock, a_google_store, google_clients
+from tests.hostile import NAMES
+
+WHEN = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC)
+
+
+@pytest.fixture
+def cloud() -> Iterator[GoogleCloud]:
+    store = a_google_store()
+    store.add_bucket("data", "acme", "us-east1")
+    store.add_key(GOOGLE_KEY, versions=3)
+    with GoogleCloud(store) as running:
+        yield running
+
+
+def a_bucket(
+    cloud: GoogleCloud, url: str = "gs://data", populations: tuple[Population, ...] = (), wire: Wire | None = None
+) -> GcsBucket:
+    return GcsBucket(google_clients(cloud, wire).storage(None), url, populations, Pace(10_000), Clock())
+
+
+def sweep(cloud: GoogleCloud, **how: Any) -> list[StoredObject]:
+    return list(a_bucket(cloud, **how).objects())
+
+
+def test_a_listing_tells_the_key_version_of_each_object(cloud: GoogleCloud) -> None:
+    cloud.store.put("data", "a", key=GOOGLE_KEY, version=2, size=17, created=WHEN)
+    cloud.store.put("data", "b", key=GOOGLE_KEY, version=None)
+    cloud.store.put("data", "c")
+    a, b, c = sweep(cloud)
+    assert (a.encryption, a.key, a.key_version, a.size, a.modified) == (Encryption.CMEK, GOOGLE_KEY, "2", 17, WHEN)
+    assert (b.encryption, b.key, b.key_version) == (Encryption.CMEK, GOOGLE_KEY, None)
+    assert (c.encryption, c.key, c.key_version) == (Encryption.PROVIDER, None, None)
+    assert not any("/o/" in one.target for one in cloud.traffic.requests)
+
+
+def test_a_customers_own_key_is_told_and_no_gap(cloud: GoogleCloud) -> None:
+    digest = base64.b64encode(hashlib.sha256(b"k" * 32).digest()).decode()
+    cloud.store.put("data", "a", customer_key_hash=digest)
+    assert [(one.encryption, one.problem) for one in sweep(cloud)] == [(Encryption.CUSTOMER_SUPPLIED, None)]
+
+
+def test_a_key_that_is_no_key_is_unresolved(cloud: GoogleCloud) -> None:
+    cloud.store.put("data", "a", key="projects/acme/else", version=1)
+    assert [(one.encryption, one.problem) for one in sweep(cloud)] == [(Encryption.UNKNOWN, Reason.MALFORMED)]
+
+
+def test_hostile_names_come_back_as_they_were_written(cloud: GoogleCloud) -> None:
+    for name in NAMES.values():
+        cloud.store.put("data", name, key=GOOGLE_KEY)
+    assert [one.name for one in sweep(cloud)] == sorted(NAMES.values(), key=str.encode)
+
+
+def test_all_three_populations_pin_key_versions(cloud: GoogleCloud) -> None:
+    cloud.store.put("data", "a", key=GOOGLE_KEY, version=1, noncurrent_since=WHEN)
+    cloud.store.put("data", "a", key=GOOGLE_KEY, version=2)
+    cloud.store.put("data", "a", key=GOOGLE_KEY, version=3, soft_deleted_since=WHEN)
+    found = {one.population: one.key_version for one in sweep(cloud)}
+    assert found == {Population.NONCURRENT: "1", Population.LIVE: "2", Population.SOFT_DELETED: "3"}
+    for population in Population:
+        assert {one.population for one in sweep(cloud, populations=(population,))} == {population}
+
+
+def test_a_bucket_without_soft_delete_has_no_such_objects(cloud: GoogleCloud) -> None:
+    cloud.store.buckets["data"].soft_delete *= 0
+    cloud.store.put("data", "a")
+    assert len(sweep(cloud)) == 1
+
+
+@pytest.mark.parametrize("empty_pages", [False, True], ids=["full pages", "empty pages between"])
+def test_pages_to_the_end(cloud: GoogleCloud, *, empty_pages: bool) -> None:
+    cloud.storage.empty_pages = empty_pages
+    for number in range(2_500):
+        cloud.store.put("data", f"acme/{number:05}", key=GOOGLE_KEY)
+    assert [one.name for one in sweep(cloud)] == [f"acme/{number:05}" for number in range(2_500)]
+
+
+def test_reads_what_the_bucket_says_of_itself(cloud: GoogleCloud) -> None:
+    cloud.store.add_bucket("other", "acme", "europe-west1", versioned=True, default_key=GOOGLE_KEY)
+    assert a_bucket(cloud, "gs://other").facts() == BucketFacts(
+        url="gs://other",
+        cloud=Cloud.GCP,
+        location="europe-west1",
+        versioned=True,
+        default_key=GOOGLE_KEY,
+        service_agent="service-123456@gs-project-accounts.iam.gserviceaccount.com",
+    )
+
+
+@pytest.mark.parametrize(
+    ("permission", "on"), [("storage.buckets.get", "data"), ("resourcemanager.projects.get", "acme")]
+)
+def test_settings_that_are_denied_are_a_gap_and_the_listing_goes_on(
+    cloud: GoogleCloud, permission: str, on: str
+) -> None:
+    cloud.store.put("data", "a")
+    cloud.store.deny(permission, on)
+    bucket = a_bucket(cloud)
+    gap = bucket.facts()
+    assert isinstance(gap, Gap)
+    assert (gap.reason, permission in gap.hint) == (Reason.ACCESS_DENIED, True)
+    assert len(list(bucket.objects())) == 1
+
+
+def test_uploads_are_said_not_to_be_counted(cloud: GoogleCloud) -> None:
+    assert isinstance(a_bucket(cloud).uploads_in_progress(), Gap)
+
+
+BROKEN: dict[str, tuple[dict[str, Any], Reason]] = {
+    "denied": ({"status": 403}, Reason.ACCESS_DENIED),
+    "no such bucket": ({"status": 404}, Reason.NOT_FOUND),
+    "no credentials": ({"status": 401}, Reason.EXPIRED_CREDENTIALS),
+    "bad request": ({"status": 400}, Reason.MALFORMED),
+    "no JSON": ({"status": 200, "body": b"<html>"}, Reason.MALFORMED),
+    "no object": ({"status": 200, "body": b'{"items": [{"name": "a"}]}'}, Reason.MALFORMED),
+}
+
+
+@pytest.mark.parametrize(("fault", "reason"), BROKEN.values(), ids=BROKEN)
+def test_a_listing_that_cannot_be_finished_is_an_error_with_a_hint(
+    cloud: GoogleCloud, fault: dict[str, Any], reason: Reason
+) -> None:
+    for number in range(1_500):
+        cloud.store.put("data", f"{number:05}")
+    cloud.traffic.fail("/o?", skip=1, **fault)
+    with pytest.raises(CollectError) as broken:
+        sweep(cloud)
+    assert (broken.value.reason, bool(broken.value.hint)) == (reason, True)
+    assert "gs://data" in str(broken.value)
+
+
+def test_a_short_storm_of_503_and_429_is_survived(cloud: GoogleCloud) -> None:
+    cloud.store.put("data", "a")
+    cloud.traffic.fail("/o?", status=503, times=1)
+    cloud.traffic.fail("/o?", status=429, times=1)
+    assert len(sweep(cloud)) == 1
+
+
+def test_lists_the_buckets_of_a_project_or_says_why_not(cloud: GoogleCloud) -> None:
+    cloud.store.add_bucket("other", "acme", "us-east1")
+    clients = google_clients(cloud)
+    assert GcsBuckets(clients, ["acme"]).buckets() == frozenset({"gs://data", "gs://other"})
+    assert isinstance(GcsBuckets(clients, []).buckets(), Gap)
+    cloud.store.deny("storage.buckets.list", "acme")
+    told = GcsBuckets(clients, ["acme"]).buckets()
+    assert isinstance(told, Gap)
+    assert told.reason is Reason.ACCESS_DENIED
+
+
+def test_every_answer_is_counted_and_nothing_that_changes_is_sent(cloud: GoogleCloud) -> None:
+    wire = Wire(Clock())
+    cloud.store.put("data", "a")
+    sweep(cloud, wire=wire)
+    assert wire.counts()["storage", "objects.list", "ok"] == 2
+    before = len(cloud.traffic.requests)
+    with pytest.raises(ReadOnlyError):
+        google_clients(cloud).storage(None).bucket("data").blob("a").delete()
+    with pytest.raises(ReadOnlyError):
+        google_clients(cloud).storage(None).bucket("data").blob("a").download_as_bytes()
+    assert len(cloud.traffic.requests) == before
