@@ -152,12 +152,10 @@ class Bucket(_Table):
 
 
 class Key(_Table):
-    """What is known about a key beyond the clouds."""
+    """A key that is watched in any case."""
 
     name: FullKeyName
     """The key's full name: it is watched even when no data names it yet."""
-    tenant: str | None = None
-    """Whose key it is."""
 
 
 class Gcp(_Table):

@@ -45,13 +45,13 @@ _TABLE: Final = (
     Allowed("storage", "buckets.list"),
     Allowed("storage", "objects.list"),
     Allowed("storage", "projects.serviceAccount.get"),
+    Allowed("storage", "multipartUploads.list"),
     Allowed("cloudkms", "GetCryptoKey"),
     Allowed("cloudkms", "ListCryptoKeyVersions"),
     Allowed("cloudkms", "ListRetiredResources"),
     Allowed("cloudkms", "GetIamPolicy"),
     Allowed("cloudkms", "GetSingleTenantHsmInstance"),
     Allowed("cloudresourcemanager", "projects.getIamPolicy"),
-    Allowed("oauth2", "token"),
 )
 TABLE: Final[Mapping[tuple[str, str], Allowed]] = {(row.service, row.operation): row for row in _TABLE}
 

@@ -2,6 +2,7 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -31,7 +32,9 @@ def cloud() -> Iterator[GoogleCloud]:
 def a_bucket(
     cloud: GoogleCloud, url: str = "gs://data", populations: tuple[Population, ...] = (), wire: Wire | None = None
 ) -> GcsBucket:
-    return GcsBucket(google_clients(cloud, wire).storage(None), url, populations, Pace(10_000), Clock())
+    clients = google_clients(cloud, wire)
+    uploads = partial(clients.count_uploads, None)
+    return GcsBucket(clients.storage(None), url, populations, Pace(10_000), clock=Clock(), uploads=uploads)
 
 
 def sweep(cloud: GoogleCloud, **how: Any) -> list[StoredObject]:
@@ -117,8 +120,17 @@ def test_settings_that_are_denied_are_a_gap_and_the_listing_goes_on(
     assert len(list(bucket.objects())) == 1
 
 
-def test_uploads_are_said_not_to_be_counted(cloud: GoogleCloud) -> None:
-    assert isinstance(a_bucket(cloud).uploads_in_progress(), Gap)
+def test_unfinished_uploads_are_counted_or_it_is_said_why_not(cloud: GoogleCloud) -> None:
+    cloud.store.buckets["data"].uploads = [f"a<{number}" for number in range(2_300)]
+    assert a_bucket(cloud).uploads_in_progress() == 2_300
+    cloud.traffic.fail("uploads=", body=b"no XML", status=200, times=1)
+    gap = a_bucket(cloud).uploads_in_progress()
+    assert isinstance(gap, Gap)
+    assert gap.reason is Reason.MALFORMED
+    cloud.store.deny("storage.multipartUploads.list", "data")
+    gap = a_bucket(cloud).uploads_in_progress()
+    assert isinstance(gap, Gap)
+    assert gap.reason is Reason.ACCESS_DENIED
 
 
 BROKEN: dict[str, tuple[dict[str, Any], Reason]] = {

@@ -45,9 +45,12 @@ class GcsBucket:
         url: str,
         populations: tuple[Population, ...],
         pace: Pace,
+        *,
         clock: Callable[[], datetime],
+        uploads: Callable[[str, Pace], int],
     ) -> None:
         self._client = client
+        self._uploads = uploads
         self._url = url
         self._bucket = client.bucket(url.removeprefix("gs://"))
         self._populations = populations or tuple(Population)
@@ -84,13 +87,16 @@ class GcsBucket:
         )
 
     def uploads_in_progress(self) -> int | Gap:
-        """Say that they are not counted: the JSON API has no list of them, and the XML API's is not read yet."""
-        return Gap(
-            self._url,
-            Reason.UNSUPPORTED,
-            "unfinished multipart uploads are not counted on Cloud Storage",
-            "nothing is needed: they hold no readable data until they are finished",
-        )
+        """Count unfinished multipart uploads of the XML API, the only ones that can be listed."""
+        try:
+            return self._uploads(self._bucket.name, self._pace)
+        except FAULTS as error:
+            return Gap(
+                self._url,
+                reason_of(error),
+                f"unfinished multipart uploads are not counted ({code_of(error)})",
+                "grant storage.multipartUploads.list on the bucket",
+            )
 
     def objects(self) -> Iterator[StoredObject]:
         """Yield every stored generation of every configured population, to the end of the last page.

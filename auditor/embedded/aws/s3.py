@@ -175,16 +175,15 @@ def _headers(one: StoredVersion) -> dict[str, str]:
 
 
 def _media(one: StoredVersion, asked: str | None) -> Answer:
-    content = one.content()
     span = re.fullmatch(r"bytes=([0-9]+)-([0-9]*)", asked or "")
     if not span:
-        return Answer(200, content, _headers(one))
+        return Answer(200, one.content(0, one.size), _headers(one))
     start = int(span[1])
-    if start >= len(content):
+    if start >= one.size:
         raise RefusedError(416, "InvalidRange", "The requested range is not satisfiable")
-    end = min(int(span[2] or len(content) - 1), len(content) - 1)
-    told = {**_headers(one), "Content-Range": f"bytes {start}-{end}/{len(content)}"}
-    return Answer(206, content[start : end + 1], told)
+    end = min(int(span[2] or one.size - 1), one.size - 1)
+    told = {**_headers(one), "Content-Range": f"bytes {start}-{end}/{one.size}"}
+    return Answer(206, one.content(start, end + 1), told)
 
 
 def _head(home: Bucket, asked: Mapping[str, str], *, more: bool) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from auditor.embedded.content import content
+
 ACCOUNT: Final = "111122223333"
 """The account of callers whose access key names no other."""
 
@@ -79,10 +81,9 @@ class StoredVersion:
         """Entity tag without quotes."""
         return hashlib.md5(f"{self.name}\n{self.version_id}".encode(), usedforsecurity=False).hexdigest()
 
-    def content(self) -> bytes:
-        """Bytes that only this version has."""
-        seed = hashlib.sha256(f"{self.bucket}\n{self.name}\n{self.version_id}".encode()).digest()
-        return (seed * (self.size // len(seed) + 1))[: self.size]
+    def content(self, start: int, end: int) -> bytes:
+        """Bytes from start to before end, which only this version has."""
+        return content(f"{self.bucket}\n{self.name}\n{self.version_id}", start, end)
 
 
 @dataclass

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
+from xml.sax.saxutils import escape
 
 from auditor.embedded.google.store import Bucket, RefusedError, Store, StoredObject
 from auditor.embedded.http import Answer
@@ -31,6 +32,8 @@ class StorageService:
         """
         asked = dict(parse_qsl(query, keep_blank_values=True))
         path = raw_path.removeprefix("/download")
+        if "uploads" in asked and path.count("/") == 1:
+            return self._uploads(unquote(path[1:]), asked)
         parts = path.removeprefix("/storage/v1/").split("/")
         match parts:
             case ["projects", project, "serviceAccount"]:
@@ -114,6 +117,16 @@ class StorageService:
             told["nextPageToken"] = _token(last.order, empty=False)
         return _json(masked(told, asked.get("fields")))
 
+    def _uploads(self, bucket: str, asked: Mapping[str, str]) -> Answer:
+        home = self._need_bucket("storage.multipartUploads.list", bucket)
+        start = int(asked.get("upload-id-marker") or 0)
+        end = start + _PAGE
+        more = end < len(home.uploads)
+        rows = "".join(f"<Upload><Key>{escape(name)}</Key></Upload>" for name in home.uploads[start:end])
+        told = f"<IsTruncated>{str(more).lower()}</IsTruncated><NextUploadIdMarker>{end}</NextUploadIdMarker>{rows}"
+        text = f'<?xml version="1.0"?><ListMultipartUploadsResult xmlns="urn:s3">{told}</ListMultipartUploadsResult>'
+        return Answer(200, text.encode(), {"Content-Type": "application/xml"})
+
     def _object(self, bucket: str, name: str, asked: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
         home = self._need_bucket("storage.objects.get", bucket)
         generation = int(asked["generation"]) if asked.get("generation", "").isdigit() else None
@@ -124,7 +137,7 @@ class StorageService:
             return _json(masked(self._item(home, one, listed=False), asked.get("fields")))
         given = headers.get("x-goog-encryption-key")
         self._store.refuse_read(one, base64.b64decode(given) if given else None)
-        return _media(one.content(), headers.get("range"))
+        return _media(one, headers.get("range"))
 
     def _item(self, home: Bucket, one: StoredObject, *, listed: bool) -> dict[str, Any]:
         told: dict[str, Any] = {
@@ -205,16 +218,16 @@ def _cut(told: Mapping[str, Any], tree: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _media(content: bytes, asked: str | None) -> Answer:
+def _media(one: StoredObject, asked: str | None) -> Answer:
     span = re.fullmatch(r"bytes=([0-9]+)-([0-9]*)", asked or "")
     if not span:
-        return Answer(200, content, {"Content-Type": "application/octet-stream"})
+        return Answer(200, one.content(0, one.size), {"Content-Type": "application/octet-stream"})
     start = int(span[1])
-    if start >= len(content):
+    if start >= one.size:
         raise RefusedError(416, "requestedRangeNotSatisfiable", "Request range not satisfiable")
-    end = min(int(span[2] or len(content) - 1), len(content) - 1)
-    told = {"Content-Type": "application/octet-stream", "Content-Range": f"bytes {start}-{end}/{len(content)}"}
-    return Answer(206, content[start : end + 1], told)
+    end = min(int(span[2] or one.size - 1), one.size - 1)
+    told = {"Content-Type": "application/octet-stream", "Content-Range": f"bytes {start}-{end}/{one.size}"}
+    return Answer(206, one.content(start, end + 1), told)
 
 
 def _token(after: tuple[bytes, int] | None, *, empty: bool) -> str:

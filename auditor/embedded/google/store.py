@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from auditor.embedded.content import content
+
 DECRYPTERS: Final = frozenset({"roles/cloudkms.cryptoKeyEncrypterDecrypter", "roles/cloudkms.cryptoKeyDecrypter"})
 CUSTOMER_INITIATED: Final = "CUSTOMER_INITIATED_ACCESS"
 
@@ -75,10 +77,9 @@ class StoredObject:
         """Listings go by the UTF-8 bytes of the name, then by generation."""
         return self.name.encode(), self.generation
 
-    def content(self) -> bytes:
-        """Bytes that only this generation has."""
-        seed = hashlib.sha256(f"{self.bucket}\n{self.name}\n{self.generation}".encode()).digest()
-        return (seed * (self.size // len(seed) + 1))[: self.size]
+    def content(self, start: int, end: int) -> bytes:
+        """Bytes from start to before end, which only this generation has."""
+        return content(f"{self.bucket}\n{self.name}\n{self.generation}", start, end)
 
 
 @dataclass
@@ -92,6 +93,8 @@ class Bucket:
     soft_delete: timedelta = timedelta(days=7)
     default_key: str | None = None
     objects: list[StoredObject] = field(default_factory=list)
+    uploads: list[str] = field(default_factory=list)
+    """Names of unfinished multipart uploads."""
     unsorted: bool = False
 
 

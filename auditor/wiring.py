@@ -1,0 +1,128 @@
+"""Config -> everything that a run works with; the one place that knows the concrete parts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+from auditor import __version__, rules
+from auditor.config import Account, Bucket, Config
+from auditor.connectors.aws.buckets import AwsBuckets
+from auditor.connectors.aws.keys import AwsKeys
+from auditor.connectors.aws.objects import S3Bucket
+from auditor.connectors.aws.session import AwsClients, AwsIdentity
+from auditor.connectors.gcp.buckets import GcsBuckets
+from auditor.connectors.gcp.keys import GcpKeys
+from auditor.connectors.gcp.objects import GcsBucket
+from auditor.connectors.gcp.session import Endpoints, GcpClients, GcpIdentity
+from auditor.connectors.pace import Pace
+from auditor.connectors.wire import Wire
+from auditor.inventory.layout import Layout
+from auditor.inventory.store import FileInventory
+from auditor.ledger.store import LedgerStore
+from auditor.model import Cloud, KeyName
+from auditor.ports import BucketLister, KeySource, ObjectSource
+from auditor.scan import Parts
+
+_AWS_KMS_QUOTA: Final = 2_000
+"""DescribeKey requests a second, account and Region. Source: AWS KMS Developer Guide, Request quotas."""
+_GCP_KMS_QUOTA: Final = 600 / 60
+"""Read tokens a second, project and region. Source: Cloud KMS docs, Quotas (600 a minute by default)."""
+_CONNECTIONS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The parts of one process and the handles that outputs need."""
+
+    parts: Parts
+    ledger: LedgerStore
+    inventory: FileInventory
+    wire: Wire
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        self.ledger.close()
+
+
+def assemble(config: Config, clock: Callable[[], datetime] | None = None) -> Assembly:
+    """Make all parts; nothing is asked of a cloud yet.
+
+    Raises:
+        LedgerError: the ledger cannot be opened.
+        UsageError: there are no credentials where the config needs them.
+    """
+    now = clock or (lambda: datetime.now(UTC))
+    wire = Wire(now)
+    agent = f"cmek-auditor/{__version__}"
+    aws = AwsClients({one.id: _aws_identity(one) for one in config.account if one.id}, wire, agent, _CONNECTIONS)
+    endpoints = Endpoints(config.gcp.storage_endpoint, config.gcp.kms_endpoint, config.gcp.iam_endpoint)
+    gcp = GcpClients({one.project: _gcp_identity(one) for one in config.account if one.project}, endpoints, wire)
+    ledger = LedgerStore(config.state / "ledger.db")
+    layouts = {one.url: Layout.parse(one.layout, one.tenant_field) for one in config.bucket}
+    inventory = FileInventory(config.state / "inventory", layouts)
+    agents = config.platform.gcp_service_agents
+    limits = config.limits
+    keys: dict[Cloud, KeySource] = {
+        Cloud.AWS: AwsKeys(aws, Pace(_AWS_KMS_QUOTA * limits.kms_quota_share), now),
+        Cloud.GCP: GcpKeys(gcp, _gcp_pace(limits.gcp_kms_quota_share), now),
+    }
+
+    def identity() -> tuple[str, ...]:
+        return tuple(sorted({*aws.identity(), *gcp.identity()}))
+
+    parts = Parts(
+        sources=tuple(_source(one, config, aws, gcp, now) for one in config.bucket),
+        listers=_listers(config, aws, gcp),
+        keys=keys,
+        inventory=inventory,
+        ledger=ledger,
+        rules=rules.load(),
+        policy=config.policy.policy(),
+        watched=tuple(KeyName(one.name) for one in config.key),
+        agents=None if agents == "bucket" else tuple(agents),
+        clock=now,
+        skew=wire.skew,
+        identity=identity,
+        version=__version__,
+        rules_version=rules.version(),
+        config_digest=config.digest,
+    )
+    return Assembly(parts, ledger, inventory, wire)
+
+
+def _gcp_pace(share: float) -> Pace:
+    """A minute's budget may go at once, as the quota itself counts by the minute."""
+    return Pace(_GCP_KMS_QUOTA * share, burst=_GCP_KMS_QUOTA * share * 60)
+
+
+def _source(
+    bucket: Bucket, config: Config, aws: AwsClients, gcp: GcpClients, clock: Callable[[], datetime]
+) -> ObjectSource:
+    pace = Pace(config.limits.requests_per_second)
+    if bucket.url.startswith("s3://"):
+        return S3Bucket(aws.s3(bucket.region, bucket.account), bucket.url, bucket.populations, pace, clock)
+    client = gcp.storage(bucket.account)
+    uploads = partial(gcp.count_uploads, bucket.account)
+    return GcsBucket(client, bucket.url, bucket.populations, pace, clock=clock, uploads=uploads)
+
+
+def _listers(config: Config, aws: AwsClients, gcp: GcpClients) -> tuple[BucketLister, ...]:
+    """One for each cloud that has a configured bucket, over the accounts that those buckets are read with."""
+    found: list[BucketLister] = []
+    aws_accounts = {one.account for one in config.bucket if one.url.startswith("s3://")}
+    if aws_accounts:
+        found.append(AwsBuckets(aws, sorted(aws_accounts, key=lambda one: one or "")))
+    if any(one.url.startswith("gs://") for one in config.bucket):
+        projects = {one.account for one in config.bucket if one.url.startswith("gs://") and one.account}
+        found.append(GcsBuckets(gcp, sorted(projects or {one.project for one in config.account if one.project})))
+    return tuple(found)
+
+
+def _aws_identity(account: Account) -> AwsIdentity:
+    return AwsIdentity(account.role_arn, account.external_id, account.profile)
+
+
+def _gcp_identity(account: Account) -> GcpIdentity:
+    return GcpIdentity(account.impersonate, account.quota_project)
