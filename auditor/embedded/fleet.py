@@ -280,3 +280,15 @@ def _size(random: Random) -> int:
 def _odd_names() -> Iterator[str]:
     yield from ("manifest.json", "acme/loose-file", "/acme/ns-1/leading", "acme//double", "acme/ns odd/a b+c%20.seg")
     yield from ("acme/ns-<b>/x.seg", "acme/ns-\u202etxt/x.seg", "=1+1/ns/x.seg", "acme/ns-ünï/日本.seg", "acme/ns/../x")
+
+
+def config(google_endpoint: str) -> str:
+    """The auditor's config for this fleet; AWS endpoints come from the environment."""
+    buckets = [f'[[bucket]]\nurl = "gs://{name}"\naccount = "{PROJECT}"\n' for name in GOOGLE_BUCKETS]
+    buckets += [f'[[bucket]]\nurl = "s3://{name}"\nregion = "{region}"\n' for name, region in AWS_BUCKETS.items()]
+    endpoints = "\n".join(f'{name}_endpoint = "{google_endpoint}"' for name in ("storage", "kms", "iam"))
+    head = 'state = "state"\n\n[schedule]\nkey_poll = 60\n\n[web]\nlisten = "127.0.0.1:0"\n'
+    account = f'[[account]]\nproject = "{PROJECT}"\n'
+    limits = "[limits]\n# The clouds are our own: no neighbour to be good to.\ngcp_kms_quota_share = 1.0\n"
+    layout = 'layout = "{org}/{namespace}/"\n'
+    return "\n".join([head, account, f"[gcp]\n{endpoints}\n", limits, *(one + layout for one in buckets)])

@@ -1,0 +1,204 @@
+"""`cmek-auditor/scan/1`: a judgement as JSON, dependency by dependency; its JSON Schema is in the package."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from importlib.resources import files
+from typing import Any, Final, TextIO
+
+from auditor.findings import Assessed, BucketCoverage, Finding, Judgement
+from auditor.model import Dependency, Evidence, Gap
+from auditor.outputs import summary
+from auditor.ports import DependencyRows, NamespaceRow
+
+SCHEMA: Final = "cmek-auditor/scan/1"
+
+
+def write(judgement: Judgement, rows: DependencyRows, out: TextIO) -> None:
+    """Write the whole document; memory stays flat however many dependencies there are."""
+    told = head(judgement)
+    out.write("{")
+    out.writelines(
+        f"{json.dumps(name)}: {json.dumps(told[name])},\n " for name in ("schema", "scan", "coverage", "totals")
+    )
+    out.write('"dependencies": [')
+    out.writelines(
+        ("" if place == 0 else ",") + "\n  " + json.dumps(dependency(row, assessed))
+        for place, (row, assessed) in enumerate(rows.rows(judgement.assessed))
+    )
+    out.write('],\n "findings": [')
+    out.writelines(
+        ("" if place == 0 else ",") + "\n  " + json.dumps(finding(one)) for place, one in enumerate(judgement.findings)
+    )
+    out.write('],\n "gaps": ')
+    out.write(json.dumps([gap(one) for one in judgement.gaps]))
+    out.write("}\n")
+
+
+def head(judgement: Judgement) -> dict[str, Any]:
+    """Everything but the long lists."""
+    run, coverage = judgement.run, judgement.coverage
+    sums = summary.by_readability(judgement.assessed)
+    total = sum(sums.values(), summary.Amount())
+    return {
+        "schema": SCHEMA,
+        "scan": {
+            "id": run.id,
+            "started": _time(run.started),
+            "ended": _time(run.ended),
+            "version": run.version,
+            "identity": list(run.identity),
+            "config_digest": run.config_digest,
+            "rules_version": run.rules_version,
+            "clock_skew_seconds": run.skew.total_seconds(),
+        },
+        "coverage": {
+            "buckets": [bucket(one) for one in coverage.buckets],
+            "keys": {"needed": coverage.keys_needed, "read": coverage.keys_read, "unknown": coverage.keys_unknown},
+            "buckets_not_configured": coverage.buckets_not_configured,
+        },
+        "totals": {
+            "objects": total.objects,
+            "bytes": total.size,
+            "by_readability": {
+                readability.value: {"objects": amount.objects, "bytes": amount.size}
+                for readability, amount in sums.items()
+            },
+        },
+    }
+
+
+def bucket(one: BucketCoverage) -> dict[str, Any]:
+    """One bucket's coverage."""
+    return {
+        "bucket": one.bucket,
+        "complete": one.complete,
+        "listed": one.listed,
+        "resolved": one.resolved,
+        "unresolved": one.unresolved,
+        "outside": one.outside,
+        "uploads_in_progress": one.uploads_in_progress,
+        "sweep_started": _time(one.sweep_started),
+        "sweep_ended": _time(one.sweep_ended),
+        "oldest_verified": _time(one.oldest_verified),
+        "cloud_count": one.cloud_count,
+    }
+
+
+def dependency(row: Dependency, assessed: Assessed) -> dict[str, Any]:
+    """One dependency with its readability."""
+    found = assessed.assessment
+    return {
+        "bucket": row.bucket,
+        "namespace": row.namespace,
+        "tenant": row.tenant,
+        "population": row.population.value,
+        "encryption": assessed.encryption.value,
+        "key": row.key,
+        "key_version": row.key_version,
+        "readability": found.readability.value,
+        "basis": found.basis.value,
+        "cause": found.cause,
+        "final_at": _time(found.final_at),
+        "objects": row.objects,
+        "bytes": row.size,
+        "archived": row.archived,
+        "oldest": _time(row.oldest),
+        "newest": _time(row.newest),
+    }
+
+
+def finding(one: Finding) -> dict[str, Any]:
+    """One finding; who did it is not known while no audit log is read."""
+    return {
+        "id": one.id,
+        "rule": one.rule,
+        "severity": one.severity.value,
+        "status": one.status.value,
+        "subject": {"kind": one.subject.kind.value, "id": one.subject.id},
+        "readability": one.readability.value if one.readability else None,
+        "cause": one.cause,
+        "confidence": one.confidence.value,
+        "namespaces": one.extent.namespaces,
+        "objects": one.extent.objects,
+        "bytes": one.extent.size,
+        "tenants": list(one.extent.tenants),
+        "sample_namespaces": list(one.extent.sample_namespaces),
+        "final_at": _time(one.final_at),
+        "since": _time(one.since),
+        "since_source": one.since_source,
+        "actor": None,
+        "evidence": [evidence(each) for each in one.evidence],
+        "undo": [
+            {"call": step.call, "who": step.who, "lands_in": step.lands_in, "until": _time(step.until)}
+            for step in one.undo
+        ],
+        "succeeds": one.succeeds,
+        "waived_until": _time(one.waived_until),
+        "first_seen": _time(one.first_seen),
+        "last_seen": _time(one.last_seen),
+    }
+
+
+def evidence(one: Evidence) -> dict[str, Any]:
+    """One evidence."""
+    return {
+        "call": one.call,
+        "resource": one.resource,
+        "at": _time(one.at),
+        "request_id": one.request_id,
+        "answer_digest": one.answer_digest,
+    }
+
+
+def gap(one: Gap) -> dict[str, Any]:
+    """One gap."""
+    return {
+        "what": one.what,
+        "reason": one.reason.value,
+        "effect": one.effect,
+        "hint": one.hint,
+        "objects": one.objects,
+    }
+
+
+def keys(judgement: Judgement) -> Iterator[dict[str, Any]]:
+    """Each key version that data depends on, with what depends on it."""
+    sums: dict[tuple[str, str | None], list[Assessed]] = {}
+    for one in judgement.assessed:
+        if one.holding.key is not None:
+            sums.setdefault((one.holding.key, one.holding.key_version), []).append(one)
+    for (key, version), group in sorted(sums.items(), key=lambda item: (item[0][0], item[0][1] or "")):
+        worst = min(group, key=lambda one: summary.WORST_FIRST.index(one.assessment.readability)).assessment
+        yield {
+            "key": key,
+            "key_version": version,
+            "readability": worst.readability.value,
+            "cause": worst.cause,
+            "final_at": _time(worst.final_at),
+            "objects": sum(one.holding.objects for one in group),
+            "bytes": sum(one.holding.size for one in group),
+            "buckets": sorted({one.holding.bucket for one in group}),
+        }
+
+
+def namespace(row: NamespaceRow) -> dict[str, Any]:
+    """One namespace of a finding."""
+    return {
+        "bucket": row.bucket,
+        "namespace": row.namespace,
+        "tenant": row.tenant,
+        "objects": row.objects,
+        "bytes": row.size,
+    }
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the document."""
+    text = files("auditor.schemas").joinpath("scan-1.schema.json").read_text(encoding="utf-8")
+    told: dict[str, Any] = json.loads(text)
+    return told
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.isoformat().replace("+00:00", "Z") if moment else None

@@ -1,0 +1,92 @@
+"""What a judgement comes to: sums by readability, and the verdict in one sentence."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from auditor.findings import Assessed, Basis, Judgement, Readability
+from auditor.outputs import words
+
+STOPPED: Final = (
+    Readability.LOST,
+    Readability.DOOMED,
+    Readability.UNREADABLE,
+    Readability.REVOKED,
+    Readability.UNREACHABLE,
+)
+"""Encryption stops a read now; the worst first."""
+
+WORST_FIRST: Final = (*STOPPED, Readability.UNKNOWN, Readability.EXPIRING, Readability.READABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Objects and their bytes."""
+
+    objects: int = 0
+    size: int = 0
+
+    def __add__(self, other: "Amount") -> "Amount":
+        return Amount(self.objects + other.objects, self.size + other.size)
+
+
+def by_readability(assessed: Iterable[Assessed]) -> Mapping[Readability, Amount]:
+    """Sum everything by readability; each of the eight is there."""
+    sums = dict.fromkeys(Readability, Amount())
+    for one in assessed:
+        sums[one.assessment.readability] += Amount(one.holding.objects, one.holding.size)
+    return sums
+
+
+def by_bucket(assessed: Iterable[Assessed]) -> Mapping[tuple[str, Readability, Basis], Amount]:
+    """Sum by (bucket, readability, basis)."""
+    sums: dict[tuple[str, Readability, Basis], Amount] = defaultdict(Amount)
+    for one in assessed:
+        place = one.holding.bucket, one.assessment.readability, one.assessment.basis
+        sums[place] += Amount(one.holding.objects, one.holding.size)
+    return sums
+
+
+def stopped(assessed: Iterable[Assessed]) -> Amount:
+    """Everything that encryption keeps from being read now."""
+    sums = by_readability(assessed)
+    return sum((sums[one] for one in STOPPED), Amount())
+
+
+def verdict(judgement: Judgement) -> str:
+    """Say in one sentence what cannot be read, what will be lost and what is not known."""
+    sums = by_readability(judgement.assessed)
+    total = sum(sums.values(), Amount())
+    if not total.objects:
+        return "No object is known yet: no bucket has a complete sweep with objects in it."
+    now = stopped(judgement.assessed)
+    lost, doomed = sums[Readability.LOST].objects, sums[Readability.DOOMED].objects
+    if now.objects:
+        told = f"{words.number(now.objects)} of {words.number(total.objects)} objects cannot be read now"
+        parts = [f"{words.number(lost)} are lost for good"] if lost else []
+        if doomed:
+            parts.append(f"{words.number(doomed)} will be lost for good at a known date")
+        told += f" ({', '.join(parts)})" if parts else ""
+    else:
+        told = f"No proven obstacle stops a read of any of the {words.number(total.objects)} objects"
+    expiring, unknown = sums[Readability.EXPIRING].objects, sums[Readability.UNKNOWN].objects
+    if expiring:
+        told += f"; {words.number(expiring)} more will stop being readable at a known date"
+    if unknown:
+        told += f"; of {words.number(unknown)} it is not known"
+    return f"{told}."
+
+
+def complete(judgement: Judgement) -> str:
+    """Say how complete and how fresh the answer is."""
+    coverage = judgement.coverage
+    swept = sum(one.complete for one in coverage.buckets)
+    listed = sum(one.listed for one in coverage.buckets)
+    resolved = sum(one.resolved for one in coverage.buckets)
+    return (
+        f"{swept} of {words.counted(len(coverage.buckets), 'bucket')} swept, "
+        f"{words.number(resolved)} of {words.counted(listed, 'object')} resolved, "
+        f"{coverage.keys_read} of {words.counted(coverage.keys_needed, 'key')} read, "
+        f"{words.counted(len(judgement.gaps), 'gap')}"
+    )

@@ -1,0 +1,90 @@
+"""Findings, dependencies and namespaces as CSV; no cell can become a formula."""
+
+import csv
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TextIO
+
+from auditor.findings import Judgement
+from auditor.outputs import scan_json
+from auditor.ports import DependencyRows, NamespaceRow
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def write_findings(judgement: Judgement, out: TextIO) -> None:
+    """One line a finding; lists are joined by a space."""
+    names = [
+        "id",
+        "rule",
+        "severity",
+        "status",
+        "subject_kind",
+        "subject",
+        "readability",
+        "cause",
+        "confidence",
+        "namespaces",
+        "objects",
+        "bytes",
+        "tenants",
+        "final_at",
+        "since",
+        "since_source",
+        "first_seen",
+        "last_seen",
+        "undo",
+    ]
+    _write(out, names, (_finding(scan_json.finding(one)) for one in judgement.findings))
+
+
+def write_dependencies(judgement: Judgement, rows: DependencyRows, out: TextIO) -> None:
+    """One line a dependency, the same fields as in the JSON."""
+    names = [
+        "bucket",
+        "namespace",
+        "tenant",
+        "population",
+        "encryption",
+        "key",
+        "key_version",
+        "readability",
+        "basis",
+        "cause",
+        "final_at",
+        "objects",
+        "bytes",
+        "archived",
+        "oldest",
+        "newest",
+    ]
+    _write(out, names, (scan_json.dependency(row, assessed) for row, assessed in rows.rows(judgement.assessed)))
+
+
+def write_namespaces(rows: Iterable[NamespaceRow], out: TextIO) -> None:
+    """One line a namespace of one finding."""
+    _write(out, ["bucket", "namespace", "tenant", "objects", "bytes"], map(scan_json.namespace, rows))
+
+
+def safe(value: object) -> str:
+    """Keep a spreadsheet from running a cell: an apostrophe before what it would take for a formula."""
+    if value is None:
+        return ""
+    text = str(value)
+    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
+
+
+def _finding(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **told,
+        "subject_kind": told["subject"]["kind"],
+        "subject": told["subject"]["id"],
+        "tenants": " ".join(told["tenants"]),
+        "undo": " ; then ".join(step["call"] for step in told["undo"]),
+    }
+
+
+def _write(out: TextIO, names: list[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow([safe(row[name]) for name in names])

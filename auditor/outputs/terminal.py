@@ -1,0 +1,138 @@
+"""The judgement on a terminal: the verdict, the findings worst first, what is missing; hostile names made harmless."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from auditor.findings import Finding, Judgement, Severity, Status
+from auditor.log import visible
+from auditor.outputs import summary, words
+from auditor.rule import Rule
+
+_STYLES: Final = {
+    Severity.CRITICAL: "bold red",
+    Severity.HIGH: "bold yellow",
+    Severity.MEDIUM: "cyan",
+    Severity.LOW: "dim",
+}
+_NARROW: Final = 100
+
+
+def show(judgement: Judgement, console: Console, *, most: int = 30) -> None:
+    """Print the whole answer; of more than `most` findings, the worst."""
+    console.print(_plain(summary.verdict(judgement), "bold"))
+    console.print(_clock(judgement))
+    current = [one for one in judgement.findings if one.status is not Status.RESOLVED]
+    if current:
+        console.print()
+        console.print(_findings(current[:most], judgement.now, console.width))
+    if len(current) > most:
+        console.print(_plain(f"and {len(current) - most} more; --format json has all of them", "dim"))
+    ended = [one for one in judgement.findings if one.status is Status.RESOLVED]
+    for one in ended:
+        console.print(_plain(f"resolved: {one.rule} {words.short(one.subject.id)}", "green"))
+    console.print()
+    console.print(_plain(summary.complete(judgement)))
+    for gap in judgement.gaps[:10]:
+        count = f" ({words.counted(gap.objects, 'object')})" if gap.objects else ""
+        console.print(_plain(f"gap: {words.short(gap.what)}: {gap.effect}{count} [{gap.reason}]; {gap.hint}", "yellow"))
+    if len(judgement.gaps) > 10:  # noqa: PLR2004 - as many as were shown
+        console.print(_plain(f"and {len(judgement.gaps) - 10} more gaps", "yellow"))
+
+
+def explain(one: Finding, rule: Rule | None, now: datetime) -> RenderableType:
+    """Tell all about one finding."""
+    extent = one.extent
+    lines = [
+        _plain(f"{one.severity} · {one.rule} · {one.status} · finding {one.id}", _STYLES[one.severity]),
+        _plain(f"{words.KINDS[one.subject.kind]} {one.subject.id}"),
+        Text(),
+        _plain(f"cause       {one.cause}"),
+        _plain(f"confidence  {one.confidence}"),
+        _plain(f"since       {words.instant(one.since)} ({one.since_source.replace('_', ' ')})"),
+    ]
+    if one.final_at:
+        lines.append(_plain(f"deadline    {words.instant(one.final_at)} ({words.until(one.final_at, now)})", "bold"))
+    lines.append(
+        _plain(
+            f"hangs on it {words.counted(extent.objects, 'object')}, {words.size(extent.size)}, "
+            f"{words.counted(extent.namespaces, 'namespace')}"
+        )
+    )
+    if extent.tenants:
+        lines.append(_plain(f"tenants     {', '.join(extent.tenants)}"))
+    lines.extend(_plain(f"            {name}", "dim") for name in extent.sample_namespaces)
+    for place, step in enumerate(one.undo, 1):
+        until = f", until {words.instant(step.until)}" if step.until else ""
+        lines.append(_plain(f"undo {place}      {step.call}", "green"))
+        lines.append(_plain(f"            by {step.who}; lands in {step.lands_in}{until}"))
+    if rule is not None:
+        lines.append(_plain(f"remedy      {rule.remedy}"))
+    lines.extend(
+        _plain(f"evidence    {each.call} {each.resource} at {words.stamp(each.at)}", "dim") for each in one.evidence
+    )
+    return Group(*lines)
+
+
+def explain_rule(rule: Rule) -> RenderableType:
+    """Tell all about one rule."""
+    return Group(
+        _plain(f"{rule.id} · {rule.severity}", _STYLES[rule.severity]),
+        _plain(rule.title),
+        _plain(f"source  {rule.source}", "dim"),
+        _plain(f"remedy  {rule.remedy}"),
+    )
+
+
+def rules(found: Iterable[Rule]) -> RenderableType:
+    """Tell all rules in a table."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("rule", "severity", "demand"):
+        table.add_column(name)
+    for rule in found:
+        table.add_row(_plain(rule.id), _plain(rule.severity, _STYLES[rule.severity]), _plain(rule.title))
+    return table
+
+
+def _clock(judgement: Judgement) -> Text:
+    if judgement.next_loss is None:
+        return _plain("No date of a next loss is known.")
+    when = f"{words.instant(judgement.next_loss)}, {words.until(judgement.next_loss, judgement.now)}"
+    return _plain(f"Next loss: {when}.", "bold red")
+
+
+def _findings(found: list[Finding], now: datetime, width: int) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False, expand=width < _NARROW)
+    table.add_column("severity", no_wrap=True)
+    table.add_column("rule", no_wrap=True)
+    table.add_column("subject", overflow="fold", ratio=1 if width < _NARROW else None)
+    table.add_column("objects", justify="right", no_wrap=True)
+    if width >= _NARROW:
+        table.add_column("namespaces", justify="right", no_wrap=True)
+        table.add_column("bytes", justify="right", no_wrap=True)
+    table.add_column("deadline", no_wrap=True)
+    for one in found:
+        row = [
+            _plain(one.severity, _STYLES[one.severity]),
+            _plain(one.rule),
+            _plain(words.short(_without_arrow(one.subject.id))),
+            _plain(words.number(one.extent.objects)),
+        ]
+        if width >= _NARROW:
+            row += [_plain(words.number(one.extent.namespaces)), _plain(words.size(one.extent.size))]
+        row.append(_plain(words.until(one.final_at, now) if one.final_at else "", "bold"))
+        table.add_row(*row)
+    return table
+
+
+def _without_arrow(subject: str) -> str:
+    """A principal's subject names the key behind the arrow: the table has room for the key alone."""
+    return subject.rpartition(" -> ")[2]
+
+
+def _plain(text: str, style: str = "") -> Text:
+    return Text(visible(text), style=style)

@@ -1,0 +1,84 @@
+"""How numbers, dates and hostile names are written for people: the same in terminal and report."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from auditor.findings import SubjectKind
+from auditor.log import visible
+from auditor.model import Cloud, KeyName, split_version
+
+_UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+_STEP: Final = 1000
+_TEN: Final = 10
+
+KINDS: Final = {
+    SubjectKind.KEY_VERSION: "key version",
+    SubjectKind.KEY: "key",
+    SubjectKind.KEY_STORE: "custom key store",
+    SubjectKind.HSM_INSTANCE: "single-tenant HSM instance",
+    SubjectKind.PRINCIPAL: "principal",
+    SubjectKind.BUCKET: "bucket",
+}
+
+
+def number(count: int) -> str:
+    """Thousands in groups."""
+    return f"{count:,}"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun, in the plural where it belongs."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def size(count: int) -> str:
+    """Bytes in decimal units, two digits at least."""
+    amount = float(count)
+    for unit in _UNITS:
+        if amount < _STEP or unit == _UNITS[-1]:
+            break
+        amount /= _STEP
+    return f"{amount:.0f} {unit}" if unit == "B" or amount >= _TEN else f"{amount:.1f} {unit}"
+
+
+def instant(moment: datetime) -> str:
+    """A time to the minute, UTC."""
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def stamp(moment: datetime) -> str:
+    """A time to the second in RFC 3339, UTC."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}Z"
+
+
+def span(length: timedelta) -> str:
+    """A length of time in its two largest units."""
+    minutes = int(length.total_seconds()) // 60
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{max(0, int(length.total_seconds()))} s"
+
+
+def until(moment: datetime, now: datetime) -> str:
+    """How far a moment is: `in 2 d 21 h`, or `3 h 5 min ago`."""
+    return f"in {span(moment - now)}" if moment > now else f"{span(now - moment)} ago"
+
+
+def short(name: str) -> str:
+    """A key, version or other resource without the words that every such name has; still tells any two apart."""
+    try:
+        key, version = split_version(name)
+    except ValueError:
+        return visible(name)
+    return f"{short_key(key)} version {version}" if version else short_key(key)
+
+
+def short_key(key: KeyName) -> str:
+    """A key without the words that every key's name has."""
+    if key.cloud is Cloud.AWS:
+        return f"{key.owner}/{key.location}/{key.text.rpartition('/')[2]}"
+    _, project, _, location, _, ring, _, name = key.text.split("/")
+    return f"{project}/{location}/{ring}/{name}"

@@ -1,0 +1,34 @@
+"""Both embedded clouds with the demo's fleet, and the config that points the product at them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from auditor.embedded import fleet
+from auditor.embedded.aws import AwsCloud
+from auditor.embedded.google import GoogleCloud
+from auditor.embedded.google import Store as GoogleStore
+from tests.clouds import Clock, an_aws_cloud
+
+SEED = 7
+
+
+@dataclass(frozen=True)
+class Clouds:
+    google: GoogleCloud
+    aws: AwsCloud
+    config: Path
+
+
+@contextmanager
+def the_fleet(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Clouds]:
+    store = GoogleStore(Clock())
+    fleet.fill_google(store, SEED)
+    with GoogleCloud(store) as google, an_aws_cloud(monkeypatch) as aws:
+        fleet.fill_aws(aws.store, SEED)
+        config = folder / "auditor.toml"
+        config.write_text(fleet.config(google.endpoint))
+        yield Clouds(google, aws, config)
