@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -65,6 +66,8 @@ class Daemon:
         self._stopping = threading.Event()
         self._judging = threading.Lock()
         self._watch = _Watch(parts.clock)
+        self._counting = threading.Lock()
+        self._swept: Counter[tuple[str, str]] = Counter()
         self._last_poll: datetime | None = None
         self._unconfigured: int | Gap | None = None
         self._scheduler = BackgroundScheduler(timezone=UTC)
@@ -112,11 +115,19 @@ class Daemon:
             raise StoppedError(f"sweep of {bucket} broken off: the daemon is ending")
 
     def swept(self, sweep: Sweep) -> None:
-        """Log one bucket's end."""
+        """Log one bucket's end, and count its objects."""
         if sweep.complete:
+            with self._counting:
+                self._swept[sweep.bucket, "resolved"] += sweep.resolved
+                self._swept[sweep.bucket, "unresolved"] += sweep.unresolved
             _log.info("swept %s: %d objects, %d unresolved", sweep.bucket, sweep.listed, sweep.unresolved)
         else:
             _log.warning("sweep of %s did not finish: %s", sweep.bucket, sweep.gaps[-1].effect)
+
+    def swept_objects(self) -> Mapping[tuple[str, str], int]:
+        """(bucket, `resolved` or `unresolved`) -> objects that complete sweeps of this process have listed."""
+        with self._counting:
+            return dict(self._swept)
 
     def polled(self, read: int, needed: int) -> None:
         """Log one poll."""

@@ -244,6 +244,17 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Demand:
+    """A rule as people read it: what it demands, how bad its failure is, where it comes from, what to do."""
+
+    id: str
+    title: str
+    severity: Severity
+    source: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """How often one rule gave each outcome."""
 

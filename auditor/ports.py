@@ -99,6 +99,9 @@ class NamespaceRow:
 class DependencyRows(Protocol):
     """The dependencies one by one, for outputs: what `Holdings` sums up for the judge."""
 
+    def extent(self, members: Iterable[Member]) -> Extent:
+        """How much data these holdings are together, each namespace counted once."""
+
     def rows(
         self, assessed: Iterable[Assessed], offset: int = 0, limit: int | None = None
     ) -> Iterator[tuple[Dependency, Assessed]]:

@@ -10,6 +10,7 @@ from auditor.findings import (
     Basis,
     BucketCoverage,
     Confidence,
+    Demand,
     Member,
     Outcome,
     Readability,
@@ -94,6 +95,11 @@ class Rule:
     source: str
     remedy: str
     check: Callable[[Any, Context], Outcome]
+
+    @property
+    def demand(self) -> Demand:
+        """The same without the check, for people."""
+        return Demand(self.id, self.title, self.severity, self.source, self.remedy)
 
     def finding_id(self, subject: Subject) -> str:
         """Same rule and subject, same id, for ever."""

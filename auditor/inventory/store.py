@@ -29,7 +29,7 @@ class FileInventory:
         self._root = root
         self._layouts = layouts
         self._lock = threading.Lock()
-        self._open: tuple[tuple[str, ...], Dependencies] | None = None
+        self._open: dict[tuple[str, ...], Dependencies] = {}
 
     def write(self, bucket: str, objects: Iterable[StoredObject], sweep_id: str) -> Written:
         """Write one bucket's snapshot and dependencies atomically; an error leaves nothing.
@@ -63,20 +63,38 @@ class FileInventory:
         Raises:
             LedgerError: a file that a sweep names is not there.
         """
-        names = tuple(
-            name for one in sweeps for name in (one.files or {}) if name.endswith(f"/{snapshot.DEPENDENCIES}")
+        return self._opened(
+            tuple(name for one in sweeps for name in (one.files or {}) if name.endswith(f"/{snapshot.DEPENDENCIES}"))
         )
+
+    def open_by_id(self, sweeps: Iterable[str]) -> Dependencies:
+        """Open the dependencies that a judgement stands on, by the ids of its sweeps.
+
+        Raises:
+            LedgerError: a sweep is not there any more.
+        """
+        names = []
+        for one in sweeps:
+            found = next(self._root.glob(f"*/{one}/{snapshot.DEPENDENCIES}"), None)
+            if found is None:
+                raise LedgerError(f"the inventory lacks sweep {one}", "sweep again; newer sweeps have replaced it")
+            names.append(str(found.relative_to(self._root)))
+        return self._opened(tuple(names))
+
+    def _opened(self, names: tuple[str, ...]) -> Dependencies:
         with self._lock:
-            if self._open is not None and self._open[0] == names:
-                return self._open[1]
-            for name in names:
-                if not (self._root / name).is_file():
-                    raise LedgerError(
-                        f"the inventory lacks {name}, which a sweep in the ledger names",
-                        "sweep again; the ledger and the inventory belong together",
-                    )
-            self._open = names, Dependencies(self._root / name for name in names)
-            return self._open[1]
+            if names not in self._open:
+                for name in names:
+                    if not (self._root / name).is_file():
+                        raise LedgerError(
+                            f"the inventory lacks {name}, which a sweep in the ledger names",
+                            "sweep again; the ledger and the inventory belong together",
+                        )
+                # Two at most: the newest judgement's, and that of sweeps which are published and not judged yet.
+                for old in tuple(self._open)[:-1]:
+                    del self._open[old]
+                self._open[names] = Dependencies(self._root / name for name in names)
+            return self._open[names]
 
     def verify(self, sweep: Sweep) -> None:
         """Compare the files of a sweep with the digests that the ledger keeps.

@@ -8,10 +8,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from auditor.findings import Finding, Judgement, Severity, Status
+from auditor.findings import Demand, Finding, Judgement, Severity, Status
 from auditor.log import visible
 from auditor.outputs import summary, words
-from auditor.rule import Rule
 
 _STYLES: Final = {
     Severity.CRITICAL: "bold red",
@@ -44,7 +43,7 @@ def show(judgement: Judgement, console: Console, *, most: int = 30) -> None:
         console.print(_plain(f"and {len(judgement.gaps) - 10} more gaps", "yellow"))
 
 
-def explain(one: Finding, rule: Rule | None, now: datetime) -> RenderableType:
+def explain(one: Finding, rule: Demand | None, now: datetime) -> RenderableType:
     """Tell all about one finding."""
     extent = one.extent
     lines = [
@@ -69,7 +68,7 @@ def explain(one: Finding, rule: Rule | None, now: datetime) -> RenderableType:
     for place, step in enumerate(one.undo, 1):
         until = f", until {words.instant(step.until)}" if step.until else ""
         lines.append(_plain(f"undo {place}      {step.call}", "green"))
-        lines.append(_plain(f"            by {step.who}; lands in {step.lands_in}{until}"))
+        lines.append(_plain(f"            by {step.who}; afterwards {step.lands_in}{until}"))
     if rule is not None:
         lines.append(_plain(f"remedy      {rule.remedy}"))
     lines.extend(
@@ -78,7 +77,7 @@ def explain(one: Finding, rule: Rule | None, now: datetime) -> RenderableType:
     return Group(*lines)
 
 
-def explain_rule(rule: Rule) -> RenderableType:
+def explain_rule(rule: Demand) -> RenderableType:
     """Tell all about one rule."""
     return Group(
         _plain(f"{rule.id} · {rule.severity}", _STYLES[rule.severity]),
@@ -88,7 +87,7 @@ def explain_rule(rule: Rule) -> RenderableType:
     )
 
 
-def rules(found: Iterable[Rule]) -> RenderableType:
+def rules(found: Iterable[Demand]) -> RenderableType:
     """Tell all rules in a table."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("rule", "severity", "demand"):

@@ -16,7 +16,7 @@ KINDS: Final = {
     SubjectKind.KEY: "key",
     SubjectKind.KEY_STORE: "custom key store",
     SubjectKind.HSM_INSTANCE: "single-tenant HSM instance",
-    SubjectKind.PRINCIPAL: "principal",
+    SubjectKind.PRINCIPAL: "access to",
     SubjectKind.BUCKET: "bucket",
 }
 

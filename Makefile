@@ -1,0 +1,39 @@
+# Python 3.11 or newer and make are all that is needed. PYTHON=… names another interpreter.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo demo-keep test test-system lint clean
+
+demo: $(VENV)/.demo
+	$(BIN)/cmek-auditor demo
+
+demo-keep: $(VENV)/.demo
+	$(BIN)/cmek-auditor demo --keep
+
+test: $(VENV)/.dev lint
+	$(BIN)/pytest -n auto --dist loadgroup -m "not system"
+
+test-system: $(VENV)/.dev
+	$(BIN)/pytest -m system
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) demo build dist

@@ -1,0 +1,216 @@
+"""The command line: argv in, exit code out."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import typer
+import typer.exceptions
+
+from auditor import __version__
+from auditor.errors import AuditorError, UsageError
+from auditor.findings import Severity
+
+# Everything else is imported inside the commands: `--help` must not wait for two cloud SDKs.
+
+_EPILOG: Final = (
+    "Exit codes: 0 nothing at or above --fail-on; 1 findings, with or without gaps; 2 wrong usage or config; "
+    "3 gaps and no finding; 70 the auditor itself failed."
+)
+
+app = typer.Typer(
+    name="cmek-auditor",
+    help="Tell which stored data hangs on which KMS key version, and what becomes unreadable when one goes away.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Format(StrEnum):
+    """How an answer is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class ReportKind(StrEnum):
+    """What a report is rendered as."""
+
+    HTML = "html"
+    JSON = "json"
+    CSV = "csv"
+
+
+class Client(StrEnum):
+    """Which client lists S3 buckets."""
+
+    BOTO3 = "boto3"
+
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="Config file.", envvar="CMEK_AUDITOR_CONFIG")]
+FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to print the answer.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write to this file instead of the terminal.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Log more; show the trace of a defect.")]
+FailOnOption = Annotated[Severity, typer.Option("--fail-on", help="Lowest severity that makes the exit code 1.")]
+AllowGapsOption = Annotated[
+    str, typer.Option("--allow-gaps", help="Gap reasons, separated by commas, that do not make the exit code 3.")
+]
+
+_CONFIG: Final = Path("auditor.toml")
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"cmek-auditor {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def scan(
+    config: ConfigOption = _CONFIG,
+    bucket: Annotated[list[str] | None, typer.Option("--bucket", help="Only this bucket URL; may be repeated.")] = None,
+    client: Annotated[Client, typer.Option("--client", help="Client that lists S3 buckets.")] = Client.BOTO3,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+    fail_on: FailOnOption = Severity.HIGH,
+    allow_gaps: AllowGapsOption = "",
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> int:
+    """Sweep the buckets, poll the keys, judge once."""
+    from auditor.commands import Answering, judge_once
+
+    del client  # one client so far; the option is here so that scripts can name it
+    return judge_once(config, Answering(form.value, output, fail_on, allow_gaps, quiet, verbose), buckets=bucket or [])
+
+
+@app.command()
+def poll(
+    key: Annotated[list[str] | None, typer.Argument(help="Only these keys, by full name.")] = None,
+    config: ConfigOption = _CONFIG,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+    fail_on: FailOnOption = Severity.HIGH,
+    allow_gaps: AllowGapsOption = "",
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> int:
+    """Poll the keys and judge from the stored dependencies."""
+    from auditor.commands import Answering, judge_once
+
+    return judge_once(config, Answering(form.value, output, fail_on, allow_gaps, quiet, verbose), keys=key or [])
+
+
+@app.command()
+def serve(config: ConfigOption = _CONFIG, verbose: VerboseOption = False) -> int:
+    """Run the daemon: sweep and poll on the schedule, answer on the web address."""
+    from auditor.commands import run_daemon
+
+    return run_daemon(config, verbose=verbose)
+
+
+@app.command()
+def report(
+    kinds: Annotated[str, typer.Option("--as", help="html, json, csv, or several separated by commas.")] = "html",
+    config: ConfigOption = _CONFIG,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File, or for several kinds the name without its ending.")
+    ] = Path("cmek-report"),
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> int:
+    """Render the newest judgement."""
+    from auditor.commands import render_report
+
+    asked = [one.strip() for one in kinds.split(",") if one.strip()]
+    wrong = [one for one in asked if one not in set(ReportKind)]
+    if wrong or not asked:
+        raise UsageError(f"--as {kinds!r} names no kind of report", f"kinds are {', '.join(ReportKind)}")
+    return render_report(config, asked, output, quiet=quiet, verbose=verbose)
+
+
+@app.command()
+def explain(
+    what: Annotated[str, typer.Argument(help="Id of a finding, or of a rule.")],
+    config: ConfigOption = _CONFIG,
+    namespaces: Annotated[bool, typer.Option("--namespaces", help="All namespaces of the finding, as CSV.")] = False,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+    verbose: VerboseOption = False,
+) -> int:
+    """Tell all about one finding or one rule."""
+    from auditor.commands import explain_one
+
+    return explain_one(config, what, form.value, output, namespaces=namespaces, verbose=verbose)
+
+
+@app.command()
+def rules(form: FormatOption = Format.TABLE, output: OutputOption = None) -> int:
+    """List all rules."""
+    from auditor.commands import list_rules
+
+    return list_rules(form.value, output)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--folder", help="Where the demo writes.")] = Path("demo"),
+    keep: Annotated[bool, typer.Option("--keep", help="Leave clouds and daemon running until Ctrl-C.")] = False,
+    seed: Annotated[int, typer.Option("--seed", help="Which fleet.")] = 7,
+) -> int:
+    """Show it all on two embedded clouds; nothing leaves this machine."""
+    from auditor.demo import run
+
+    return run(folder, seed, keep=keep)
+
+
+def main() -> NoReturn:
+    """Run the command line and end the process with its exit code."""
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(argv: list[str]) -> int:
+    try:
+        code = app(argv, standalone_mode=False, prog_name="cmek-auditor")
+    except typer.exceptions.TyperException as error:
+        return _told(UsageError(_sentence(error.format_message()), "cmek-auditor --help lists commands and options"))
+    except typer.exceptions.Abort:
+        return _told(AuditorError("interrupted", "nothing half-done is kept; run it again"))
+    except AuditorError as error:
+        return _told(error)
+    except KeyboardInterrupt:
+        return _told(AuditorError("interrupted", "nothing half-done is kept; run it again"))
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        if {"--verbose", "-v"}.intersection(argv):
+            raise
+        return _told(
+            AuditorError(f"the auditor itself failed: {type(error).__name__}", "run it with --verbose to see where")
+        )
+    return int(code or 0)
+
+
+def _told(error: AuditorError) -> int:
+    from auditor.log import visible
+
+    sys.stderr.write(f"error: {visible(str(error))}\n")
+    if error.hint:
+        sys.stderr.write(f"hint: {visible(error.hint)}\n")
+    return error.exit_code
+
+
+def _sentence(text: str) -> str:
+    """In the form of this house's messages: lower case, no full stop."""
+    return (text[:1].lower() + text[1:]).rstrip(".")

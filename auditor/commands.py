@@ -1,0 +1,274 @@
+"""What the commands do: one function each, from a config file to an exit code."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+
+from auditor import daemon, log, scan, web
+from auditor import rules as all_rules
+from auditor.config import Config, load
+from auditor.errors import AuditorError, UsageError
+from auditor.findings import Demand, Finding, Judgement, Severity, Status
+from auditor.model import KeyName, Reason
+from auditor.outputs import html, metrics, scan_json, tabular, terminal
+from auditor.outputs.page import Manifest
+from auditor.ports import OpenInventory
+from auditor.progress import progress_on
+from auditor.wiring import Assembly, assemble
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """How a judging command answers."""
+
+    form: str
+    """`table` or `json`."""
+    output: Path | None
+    fail_on: Severity
+    allow_gaps: str
+    quiet: bool
+    verbose: bool
+
+
+def judge_once(path: Path, how: Answering, buckets: list[str] | None = None, keys: list[str] | None = None) -> int:
+    """Scan (with `buckets`, an empty list for all) or poll (with `keys`, likewise) and print the judgement."""
+    allowed = _reasons(how.allow_gaps)
+    with _assembled(path, verbose=how.verbose) as (config, assembly):
+        parts = assembly.parts
+        with progress_on(sys.stderr, quiet=how.quiet) as progress:
+            if buckets is not None:
+                judgement = scan.scan(parts, progress, only=_configured(config, buckets))
+            else:
+                judgement = scan.poll(parts, progress, only=_key_names(keys or []))
+        with _writing(how.output) as out:
+            _print(judgement, assembly.inventory.open_by_id(judgement.sweeps), how.form, out)
+    return exit_code(judgement, how.fail_on, allowed)
+
+
+def exit_code(judgement: Judgement, fail_on: Severity, allowed: frozenset[Reason]) -> int:
+    """1 for an open finding at or above the level, else 3 for a gap that is not allowed, else 0."""
+    if any(one.status is Status.OPEN and one.severity.rank >= fail_on.rank for one in judgement.findings):
+        return 1
+    return 3 if any(gap.reason not in allowed for gap in judgement.gaps) else 0
+
+
+def run_daemon(path: Path, *, verbose: bool) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    config = load(path)
+    log.start(json_lines=config.log.json_lines, verbose=verbose)
+    assembly = assemble(config)
+    assembly.ledger.verify()
+    loops = daemon.Daemon(assembly.parts, config.schedule)
+    app = web.make_app(readings(assembly, loops))
+
+    def started(address: str) -> None:
+        sys.stdout.write(f"serving on {address} (metrics: {address}/metrics, report: {address}/)\n")
+        sys.stdout.flush()
+
+    done = daemon.serve(loops, app, config.web.listen, started)
+    if done:
+        assembly.close()
+    daemon.leave(at_once=not done)
+    return 0
+
+
+def readings(assembly: Assembly, loops: daemon.Daemon) -> web.Readings:
+    """Everything that the web side shows, from the ledger and the inventory of one process."""
+    ledger, parts = assembly.ledger, assembly.parts
+
+    def rows(judgement: Judgement) -> OpenInventory:
+        return assembly.inventory.open_by_id(judgement.sweeps)
+
+    return web.Readings(
+        judgement=ledger.judgement,
+        rows=rows,
+        report=lambda judgement: html.render(
+            judgement, rows(judgement), _demands(assembly), _manifest(assembly), datetime.now(UTC)
+        ),
+        metrics=metrics.registry(
+            metrics.JudgementCollector(
+                ledger.judgement,
+                rows,
+                assembly.wire.counts,
+                loops.swept_objects,
+                rules=tuple((rule.id, rule.severity) for rule in parts.rules),
+                version=(parts.version, parts.rules_version),
+            )
+        ),
+        loops_alive=loops.loops_alive,
+    )
+
+
+def render_report(path: Path, kinds: list[str], output: Path, *, quiet: bool, verbose: bool) -> int:
+    """Render the newest judgement as files of each kind."""
+    with _assembled(path, verbose=verbose) as (_, assembly):
+        assembly.ledger.verify()
+        written = write_report(assembly, _judged(assembly), kinds, output)
+    if not quiet:
+        sys.stdout.writelines(f"wrote {one}\n" for one in written)
+    return 0
+
+
+def write_report(assembly: Assembly, judgement: Judgement, kinds: list[str], output: Path) -> list[Path]:
+    """Write a judgement as files; for several kinds `output` is their name without the ending."""
+    rows = assembly.inventory.open_by_id(judgement.sweeps)
+    written: list[Path] = []
+    for kind in kinds:
+        target = output if len(kinds) == 1 and output.suffix else output.with_name(f"{output.name}.{kind}")
+        with _writing(target) as out:
+            match kind:
+                case "html":
+                    out.write(html.render(judgement, rows, _demands(assembly), _manifest(assembly), datetime.now(UTC)))
+                case "json":
+                    scan_json.write(judgement, rows, out)
+                case _:
+                    tabular.write_findings(judgement, out)
+        written.append(target)
+        if kind == "csv":
+            beside = target.with_name(f"{target.stem}-dependencies{target.suffix}")
+            with _writing(beside) as out:
+                tabular.write_dependencies(judgement, rows, out)
+            written.append(beside)
+    return written
+
+
+def explain_one(path: Path, what: str, form: str, output: Path | None, *, namespaces: bool, verbose: bool) -> int:
+    """Print all about one rule, or one finding of the newest judgement."""
+    rules = {rule.id: rule.demand for rule in all_rules.load()}
+    if what in rules:
+        if namespaces:
+            raise UsageError(f"{what} is a rule, and only a finding has namespaces", "name a finding")
+        with _writing(output) as out:
+            if form == "json":
+                out.write(json.dumps(_rule(what)) + "\n")
+            else:
+                _console(out).print(terminal.explain_rule(rules[what]))
+        return 0
+    with _assembled(path, verbose=verbose) as (_, assembly):
+        judgement = _judged(assembly)
+        one = _finding(judgement, what)
+        with _writing(output) as out:
+            if namespaces:
+                tabular.write_namespaces(assembly.inventory.open_by_id(judgement.sweeps).namespaces(one.members), out)
+            elif form == "json":
+                out.write(json.dumps(scan_json.finding(one)) + "\n")
+            else:
+                _console(out).print(terminal.explain(one, rules.get(one.rule), judgement.now))
+    return 0
+
+
+def list_rules(form: str, output: Path | None) -> int:
+    """Print all rules."""
+    with _writing(output) as out:
+        if form == "json":
+            out.write(json.dumps([_rule(rule.id) for rule in all_rules.load()], indent=1) + "\n")
+        else:
+            _console(out).print(terminal.rules(rule.demand for rule in all_rules.load()))
+    return 0
+
+
+@contextmanager
+def _assembled(path: Path, *, verbose: bool) -> Iterator[tuple[Config, Assembly]]:
+    config = load(path)
+    log.start(json_lines=config.log.json_lines, verbose=verbose)
+    assembly = assemble(config)
+    try:
+        yield config, assembly
+    finally:
+        assembly.close()
+
+
+@contextmanager
+def _writing(output: Path | None) -> Iterator[TextIO]:
+    if output is None:
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with output.open("w", encoding="utf-8", newline="") as out:
+            yield out
+    except OSError as error:
+        raise AuditorError(f"cannot write {output}: {error.strerror}", "choose another --output") from None
+
+
+def _print(judgement: Judgement, rows: OpenInventory, form: str, out: TextIO) -> None:
+    if form == "json":
+        scan_json.write(judgement, rows, out)
+    else:
+        terminal.show(judgement, _console(out))
+
+
+def _console(out: TextIO) -> Console:
+    # A file or a pipe has no width: wide enough that no table needs to fold.
+    return Console(file=out, width=None if out.isatty() else 140, highlight=False, markup=False, emoji=False)
+
+
+def _manifest(assembly: Assembly) -> Manifest:
+    files = tuple(sorted(item for one in assembly.ledger.sweeps() for item in (one.files or {}).items()))
+    events, head = assembly.ledger.head()
+    return Manifest(files, events, head)
+
+
+def _demands(assembly: Assembly) -> tuple[Demand, ...]:
+    return tuple(rule.demand for rule in assembly.parts.rules)
+
+
+def _judged(assembly: Assembly) -> Judgement:
+    judgement = assembly.ledger.judgement()
+    if judgement is None:
+        raise UsageError("there is no judgement yet", "run `cmek-auditor scan` first")
+    return judgement
+
+
+def _finding(judgement: Judgement, what: str) -> Finding:
+    found = [one for one in judgement.findings if one.id.startswith(what)] if what else []
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"{what!r} begins the ids of {len(found)} findings", "give more of the id")
+    raise UsageError(
+        f"{what!r} is neither a rule nor a finding of the newest judgement",
+        "`cmek-auditor rules` lists the rules, `poll --format json` the findings",
+    )
+
+
+def _rule(name: str) -> dict[str, str]:
+    rule = next(one for one in all_rules.load() if one.id == name)
+    return {
+        "id": rule.id,
+        "title": rule.title,
+        "severity": rule.severity.value,
+        "source": rule.source,
+        "remedy": rule.remedy,
+    }
+
+
+def _reasons(text: str) -> frozenset[Reason]:
+    asked = {one.strip() for one in text.split(",") if one.strip()}
+    wrong = sorted(asked - set(Reason))
+    if wrong:
+        raise UsageError(f"--allow-gaps: {wrong[0]!r} is no reason of a gap", f"reasons are {', '.join(Reason)}")
+    return frozenset(map(Reason, asked))
+
+
+def _configured(config: Config, buckets: list[str]) -> frozenset[str]:
+    known = {one.url for one in config.bucket}
+    wrong = [one for one in buckets if one not in known]
+    if wrong:
+        raise UsageError(f"--bucket {wrong[0]!r} is not in the config", "name it by its `url`")
+    return frozenset(buckets)
+
+
+def _key_names(keys: list[str]) -> frozenset[KeyName]:
+    try:
+        return frozenset(map(KeyName.parse, keys))
+    except ValueError as error:
+        raise UsageError(str(error), "write the name as `scan --format json` shows it") from None

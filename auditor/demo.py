@@ -1,0 +1,186 @@
+"""The demo told on one page: two embedded clouds, one scan, one change, one poll."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import kms_v1 as kms
+from google.cloud.kms_v1.services.key_management_service.transports import KeyManagementServiceRestTransport
+from rich.console import Console
+
+from auditor import commands, scan
+from auditor import daemon as daemons
+from auditor.config import load
+from auditor.embedded import fleet
+from auditor.errors import AuditorError, UsageError
+from auditor.findings import Finding, Judgement, Readability, Status
+from auditor.model import Cloud, Encryption, KeyName
+from auditor.outputs import terminal
+from auditor.progress import progress_on
+from auditor.web import make_app
+from auditor.wiring import Assembly, assemble
+
+_MARK: Final = "# Written by `cmek-auditor demo`, which replaces this folder's contents.\n"
+_READY_WITHIN: Final = 60.0
+
+
+def run(folder: Path, seed: int, *, keep: bool) -> int:
+    """Run the demo in a folder of its own; 0 when it showed what it promises."""
+    began = time.monotonic()
+    _prepare(folder)
+    with _cloud("google", seed) as google, _cloud("aws", seed) as aws:
+        _point_at(aws)
+        config = folder / "auditor.toml"
+        config.write_text(_MARK + fleet.config(google), encoding="utf-8")
+        _say(f"Two embedded clouds are running: Google Cloud on {google}, AWS on {aws}.")
+        _say("Sweeping them with the real clients, polling the keys, judging:")
+        assembly = assemble(load(config))
+        try:
+            _show(assembly, folder, google)
+            _say(f"\nAll of it took {time.monotonic() - began:.0f} s.")
+            if keep:
+                return _keep(assembly, config, google, aws)
+        finally:
+            assembly.close()
+    _say(
+        f"\nNext: open {folder / 'report.html'}, look into {folder / 'scan.json'}, or run `cmek-auditor demo --keep`\n"
+        "to leave clouds and daemon running. README.md tells how to point it at real clouds."
+    )
+    return 0
+
+
+def _show(assembly: Assembly, folder: Path, google: str) -> None:
+    with progress_on(sys.stderr, quiet=False) as progress:
+        before = scan.scan(assembly.parts, progress)
+        _say("")
+        terminal.show(before, _console(), most=12)
+        for written in commands.write_report(assembly, before, ["html"], folder / "report.html"):
+            _say(f"wrote {written}")
+        for written in commands.write_report(assembly, before, ["json"], folder / "scan.json"):
+            _say(f"wrote {written}")
+
+        chosen = _busiest_version(before)
+        _say(f"\nNow somebody disables {chosen}")
+        changed = time.monotonic()
+        _disable(google, chosen)
+        after = scan.poll(assembly.parts, progress)
+        seconds = time.monotonic() - changed
+    found = _new(before, after)
+    _say(f"Found {seconds:.1f} s after the change, without listing a single object:\n")
+    _console().print(terminal.explain(found, None, after.now))
+
+
+def _keep(assembly: Assembly, config: Path, google: str, aws: str) -> int:
+    settings = load(config)
+    loops = daemons.Daemon(assembly.parts, settings.schedule)
+
+    def started(address: str) -> None:
+        _say(f"\nThe daemon is running, and so are both clouds, until Ctrl-C:\n  report   {address}/")
+        _say(f"  metrics  {address}/metrics\n  API      {address}/api/v1/status\n  config   {config.absolute()}")
+        _say(f"  Google   {google}\n  AWS      {aws}")
+        _say("For commands in another terminal:")
+        _say("  " + " ".join(f"{name}={os.environ[name]}" for name in _environment(aws)))
+
+    done = daemons.serve(loops, make_app(commands.readings(assembly, loops)), settings.web.listen, started)
+    daemons.leave(at_once=not done)
+    return 0
+
+
+def _prepare(folder: Path) -> None:
+    """Empty the folder if an earlier demo made it; touch no other."""
+    config = folder / "auditor.toml"
+    try:
+        if folder.is_dir() and any(folder.iterdir()):
+            if not config.is_file() or not config.read_text(encoding="utf-8").startswith(_MARK):
+                raise UsageError(f"{folder} holds something that no demo wrote", "name another --folder")
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AuditorError(f"cannot use {folder}: {error.strerror}", "name another --folder") from None
+
+
+@contextmanager
+def _cloud(name: str, seed: int) -> Iterator[str]:
+    """Run one embedded cloud in a process of its own and yield its address."""
+    command = [sys.executable, "-m", "auditor.embedded", name, "--fleet", str(seed), "--with-parent"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own module
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        if not line:
+            raise AuditorError(
+                f"the embedded {name} cloud did not start", "install the extra: pip install 'cmek-auditor[demo]'"
+            )
+        yield json.loads(line)["endpoint"]
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=5)
+        process.kill()
+
+
+def _environment(aws: str) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL_S3": aws,
+        "AWS_ENDPOINT_URL_KMS": aws,
+        "AWS_ENDPOINT_URL_STS": aws,
+        "AWS_ACCESS_KEY_ID": "AKIA111122223333DEMO",
+        "AWS_SECRET_ACCESS_KEY": "demo",
+    }
+
+
+def _point_at(aws: str) -> None:
+    """Let nothing of the user's own AWS settings into the demo."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
+        os.environ.pop(name, None)
+    os.environ |= {**_environment(aws), "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+
+
+def _busiest_version(judgement: Judgement) -> str:
+    """The readable Google key version with most objects."""
+    readable = [
+        one.holding
+        for one in judgement.assessed
+        if one.assessment.readability is Readability.READABLE
+        and one.encryption is Encryption.CMEK
+        and one.holding.key is not None
+        and one.holding.key_version is not None
+        and KeyName(one.holding.key).cloud is Cloud.GCP
+    ]
+    most = max(readable, key=lambda holding: holding.objects)
+    return f"{most.key}/cryptoKeyVersions/{most.key_version}"
+
+
+def _disable(google: str, version: str) -> None:
+    """Do what a customer does in the console; the auditor itself never changes a key."""
+    transport = KeyManagementServiceRestTransport(
+        host=google.removeprefix("http://"), url_scheme="http", credentials=AnonymousCredentials()
+    )
+    client = kms.KeyManagementServiceClient(transport=transport)
+    wanted = kms.CryptoKeyVersion(name=version, state=kms.CryptoKeyVersion.CryptoKeyVersionState.DISABLED)
+    client.update_crypto_key_version(request={"crypto_key_version": wanted, "update_mask": {"paths": ["state"]}})
+
+
+def _new(before: Judgement, after: Judgement) -> Finding:
+    known = {one.id for one in before.findings}
+    fresh = [one for one in after.findings if one.id not in known and one.status is Status.OPEN]
+    if not fresh:
+        raise AuditorError("the poll after the change brought no new finding", "this is a defect of the demo")
+    return fresh[0]
+
+
+def _console() -> Console:
+    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 140)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

@@ -1,0 +1,268 @@
+"""The newest judgement as Prometheus metrics: no global registry, bounded labels, every rule and reason at zero."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from auditor.findings import Assessed, Finding, Judgement, Severity, Status, SubjectKind
+from auditor.model import Reason, split_version
+from auditor.outputs import summary
+from auditor.outputs.summary import Amount
+from auditor.ports import DependencyRows
+
+_WORST: Final = 50
+"""Key versions and findings with series of their own; the rest goes together under `other`."""
+_OTHER: Final = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One metric for people: name, labels, meaning."""
+
+    name: str
+    labels: tuple[str, ...]
+    meaning: str
+    counter: bool = False
+
+
+TABLE: Final = (
+    Described(
+        "cmek_dependent_objects",
+        ("bucket", "readability", "basis"),
+        "Stored objects, by what encryption lets be read and on what that judgement stands.",
+    ),
+    Described("cmek_dependent_bytes", ("bucket", "readability", "basis"), "Bytes of those objects."),
+    Described("cmek_dependent_namespaces", ("bucket", "readability"), "Namespaces with at least one such object."),
+    Described(
+        "cmek_key_version_dependent_objects",
+        ("key", "version", "readability"),
+        "Objects under one key version; the worst 50, the rest under key other. AWS keys have no version label.",
+    ),
+    Described("cmek_key_version_dependent_bytes", ("key", "version", "readability"), "Bytes of those objects."),
+    Described(
+        "cmek_key_version_dependent_namespaces", ("key", "version", "readability"), "Namespaces of those objects."
+    ),
+    Described(
+        "cmek_key_version_final_timestamp_seconds",
+        ("key", "version"),
+        "When data under a key version is lost for good or stops being readable; the worst 50 that have a date.",
+    ),
+    Described("cmek_next_loss_timestamp_seconds", (), "The nearest of all those dates; +Inf when none is known."),
+    Described("cmek_findings", ("rule", "severity", "status"), "Findings of the newest judgement."),
+    Described(
+        "cmek_finding_info",
+        ("id", "rule", "severity", "key", "version", "tenant", "actor"),
+        "1 for each open critical or high finding, the worst 50.",
+    ),
+    Described("cmek_gaps", ("reason",), "What could not be read."),
+    Described("cmek_coverage_ratio", ("bucket",), "Share of a bucket's objects whose encryption is known, 0 to 1."),
+    Described(
+        "cmek_oldest_verification_timestamp_seconds",
+        ("bucket",),
+        "When the key of the longest unverified object was last read.",
+    ),
+    Described(
+        "cmek_key_state_oldest_read_timestamp_seconds", (), "The oldest of the newest readings of all needed keys."
+    ),
+    Described("cmek_key_poll_last_success_timestamp_seconds", (), "When the keys were last polled and judged."),
+    Described(
+        "cmek_key_poll_effective_interval_seconds", (), "Time between the last two polls, at least as configured."
+    ),
+    Described("cmek_sweep_last_success_timestamp_seconds", ("bucket",), "When the newest complete sweep ended."),
+    Described(
+        "cmek_sweep_objects",
+        ("bucket", "outcome"),
+        "Objects that complete sweeps of this process have listed; outcome is resolved or unresolved.",
+        counter=True,
+    ),
+    Described("cmek_sweep_duration_seconds", ("bucket",), "How long the newest complete sweep took."),
+    Described(
+        "cmek_api_requests",
+        ("service", "operation", "outcome"),
+        "Answers of the clouds since this process started; outcome is ok or the service's error code.",
+        counter=True,
+    ),
+    Described("cmek_clock_skew_seconds", (), "Median of the clouds' clocks minus ours."),
+    Described("cmek_build_info", ("version", "rules_version"), "1, with the version of the auditor and of its rules."),
+)
+"""Every metric, in the order in which a scrape shows them."""
+
+Samples = Iterable[tuple[tuple[str, ...], float]]
+
+
+class JudgementCollector(Collector):
+    """Reads the newest judgement when it is scraped; it never calls a cloud."""
+
+    def __init__(
+        self,
+        read: Callable[[], Judgement | None],
+        rows: Callable[[Judgement], DependencyRows],
+        counts: Callable[[], Mapping[tuple[str, str, str], int]],
+        swept: Callable[[], Mapping[tuple[str, str], int]],
+        *,
+        rules: tuple[tuple[str, Severity], ...],
+        version: tuple[str, str],
+    ) -> None:
+        self._read = read
+        self._rows = rows
+        self._counts = counts
+        self._swept = swept
+        self._rules = rules
+        self._version = version
+        self._kept: tuple[str, dict[str, Samples]] | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all families; those of the judgement are missing before the first one."""
+        judgement = self._read()
+        samples: dict[str, Samples] = dict(self._of(judgement)) if judgement is not None else {}
+        samples["cmek_api_requests"] = [(place, count) for place, count in sorted(self._counts().items())]
+        samples["cmek_sweep_objects"] = [(place, count) for place, count in sorted(self._swept().items())]
+        samples["cmek_build_info"] = [(self._version, 1)]
+        for one in TABLE:
+            if one.name in samples:
+                yield _family(one, samples[one.name])
+
+    def _of(self, judgement: Judgement) -> dict[str, Samples]:
+        """Count namespaces once a judgement: the same judgement gives the same samples."""
+        if self._kept is None or self._kept[0] != judgement.run.id:
+            self._kept = judgement.run.id, self._measure(judgement, self._rows(judgement))
+        return self._kept[1]
+
+    def _measure(self, judgement: Judgement, rows: DependencyRows) -> dict[str, Samples]:
+        by_bucket = summary.by_bucket(judgement.assessed)
+        namespaces = rows.namespaces_by_readability(judgement.assessed)
+        swept = [one for one in judgement.coverage.buckets if one.sweep_started and one.sweep_ended]
+        return {
+            "cmek_dependent_objects": [(_labels(place), amount.objects) for place, amount in sorted(by_bucket.items())],
+            "cmek_dependent_bytes": [(_labels(place), amount.size) for place, amount in sorted(by_bucket.items())],
+            "cmek_dependent_namespaces": [
+                ((bucket, readability.value), count) for (bucket, readability), count in sorted(namespaces.items())
+            ],
+            **_by_key_version(judgement, rows),
+            "cmek_next_loss_timestamp_seconds": [
+                ((), judgement.next_loss.timestamp() if judgement.next_loss else float("inf"))
+            ],
+            "cmek_findings": self._findings(judgement),
+            "cmek_finding_info": list(_infos(judgement)),
+            "cmek_gaps": [((reason.value,), sum(gap.reason is reason for gap in judgement.gaps)) for reason in Reason],
+            "cmek_coverage_ratio": [((one.bucket,), one.ratio) for one in judgement.coverage.buckets],
+            "cmek_oldest_verification_timestamp_seconds": [
+                ((one.bucket,), one.oldest_verified.timestamp())
+                for one in judgement.coverage.buckets
+                if one.oldest_verified
+            ],
+            "cmek_key_state_oldest_read_timestamp_seconds": [
+                ((), moment.timestamp()) for moment in [judgement.oldest_key_read] if moment
+            ],
+            "cmek_key_poll_last_success_timestamp_seconds": [((), judgement.run.ended.timestamp())],
+            "cmek_key_poll_effective_interval_seconds": [
+                ((), interval.total_seconds()) for interval in [judgement.poll_interval] if interval
+            ],
+            "cmek_sweep_last_success_timestamp_seconds": [
+                ((one.bucket,), one.sweep_ended.timestamp()) for one in swept if one.sweep_ended
+            ],
+            "cmek_sweep_duration_seconds": [
+                ((one.bucket,), (one.sweep_ended - one.sweep_started).total_seconds())
+                for one in swept
+                if one.sweep_started and one.sweep_ended
+            ],
+            "cmek_clock_skew_seconds": [((), judgement.run.skew.total_seconds())],
+        }
+
+    def _findings(self, judgement: Judgement) -> Samples:
+        counts = {(rule, severity.value, status.value): 0 for rule, severity in self._rules for status in Status}
+        for one in judgement.findings:
+            place = one.rule, one.severity.value, one.status.value
+            counts[place] = counts.get(place, 0) + 1
+        return sorted(counts.items())
+
+
+def _family(one: Described, samples: Samples) -> Metric:
+    kind = CounterMetricFamily if one.counter else GaugeMetricFamily
+    family = kind(one.name, one.meaning, labels=one.labels)
+    for labels, value in samples:
+        family.add_metric(labels, value)
+    return family
+
+
+def _labels(place: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(str(one) for one in place)
+
+
+def _by_key_version(judgement: Judgement, rows: DependencyRows) -> dict[str, Samples]:
+    groups: dict[tuple[str, str, str], list[Assessed]] = {}
+    for one in judgement.assessed:
+        if one.holding.key is not None:
+            place = one.holding.key, one.holding.key_version or "", one.assessment.readability.value
+            groups.setdefault(place, []).append(one)
+    ranked = sorted(groups.items(), key=lambda item: (_badness(item[1][0]), -_amount(item[1]).objects, item[0]))
+    objects: dict[tuple[str, ...], float] = {}
+    sizes: dict[tuple[str, ...], float] = {}
+    spaces: dict[tuple[str, ...], float] = {}
+    final: dict[tuple[str, ...], float] = {}
+    for rank, (name, group) in enumerate(ranked):
+        labels = name if rank < _WORST else (_OTHER, "", name[2])
+        amount = _amount(group)
+        objects[labels] = objects.get(labels, 0) + amount.objects
+        sizes[labels] = sizes.get(labels, 0) + amount.size
+        if rank < _WORST:
+            spaces[labels] = rows.extent(
+                (one.holding.bucket, one.holding.encryption, one.holding.key, one.holding.key_version) for one in group
+            ).namespaces
+            dates = [one.assessment.final_at.timestamp() for one in group if one.assessment.final_at]
+            if dates:
+                final[name[:2]] = min(dates)
+    return {
+        "cmek_key_version_dependent_objects": list(objects.items()),
+        "cmek_key_version_dependent_bytes": list(sizes.items()),
+        "cmek_key_version_dependent_namespaces": list(spaces.items()),
+        "cmek_key_version_final_timestamp_seconds": list(final.items()),
+    }
+
+
+def _badness(one: Assessed) -> int:
+    return summary.WORST_FIRST.index(one.assessment.readability)
+
+
+def _amount(group: list[Assessed]) -> Amount:
+    return sum((Amount(one.holding.objects, one.holding.size) for one in group), Amount())
+
+
+def _infos(judgement: Judgement) -> Iterator[tuple[tuple[str, ...], float]]:
+    shown = [
+        one
+        for one in judgement.findings
+        if one.status is Status.OPEN and one.severity in {Severity.CRITICAL, Severity.HIGH}
+    ]
+    for one in shown[:_WORST]:
+        key, version = _key_of(one)
+        tenant = one.extent.tenants[0] if len(one.extent.tenants) == 1 else ""
+        yield (one.id, one.rule, one.severity.value, key, version, tenant, ""), 1
+
+
+def _key_of(one: Finding) -> tuple[str, str]:
+    name = one.subject.id.rpartition(" -> ")[2]
+    if one.subject.kind in {SubjectKind.KEY_VERSION, SubjectKind.KEY, SubjectKind.PRINCIPAL}:
+        key, version = split_version(name)
+        return key.text, version or ""
+    return "", ""
+
+
+def document() -> str:
+    """The table of all metrics in Markdown, as docs/metrics.md has it."""
+    lines = ["| metric | labels | meaning |", "| --- | --- | --- |"]
+    for one in TABLE:
+        name = f"{one.name}_total" if one.counter else one.name
+        lines.append(f"| `{name}` | {', '.join(f'`{label}`' for label in one.labels) or '-'} | {one.meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def registry(collector: JudgementCollector) -> CollectorRegistry:
+    """A registry of its own with this collector, nothing else in it."""
+    made = CollectorRegistry()
+    made.register(collector)
+    return made

@@ -1,0 +1,451 @@
+"""What the report shows: one frozen page, every number and word of it made from a judgement."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from auditor.findings import (
+    Assessed,
+    BucketCoverage,
+    Demand,
+    Finding,
+    Judgement,
+    Readability,
+    Severity,
+    Status,
+    Verdict,
+    member_of,
+)
+from auditor.model import Gap
+from auditor.outputs import summary, words
+from auditor.outputs.summary import Amount
+from auditor.ports import DependencyRows
+
+_FINDINGS: Final = 200
+_VERSIONS: Final = 300
+_NAMESPACES: Final = 100
+_GAPS: Final = 200
+_BUCKETS: Final = 500
+_FILES: Final = 500
+
+MEANINGS: Final = {
+    Readability.LOST: "gone for good",
+    Readability.DOOMED: "no read now, gone for good at a date",
+    Readability.UNREADABLE: "no read now, can be undone",
+    Readability.REVOKED: "no read now, until access is granted again",
+    Readability.UNREACHABLE: "no read now, until the key store is repaired",
+    Readability.UNKNOWN: "not provable either way",
+    Readability.EXPIRING: "readable, stops at a date",
+    Readability.READABLE: "no proven obstacle",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the report stands on besides the judgement itself."""
+
+    files: tuple[tuple[str, str], ...]
+    """(inventory file, SHA-256)."""
+    ledger_events: int
+    ledger_head: str
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One segment of the bar and its line in the legend; x and width in percent."""
+
+    readability: str
+    meaning: str
+    objects: str
+    size: str
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """One call of an undo."""
+
+    call: str
+    who: str
+    lands_in: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindingView:
+    """One finding as the page shows it."""
+
+    id: str
+    rule: str
+    severity: str
+    title: str
+    kind: str
+    subject: str
+    name: str
+    readability: str
+    cause: str
+    confidence: str
+    amount: str
+    deadline: str
+    left: str
+    since: str
+    seen: str
+    tenants: str
+    samples: tuple[str, ...]
+    undo: tuple[StepView, ...]
+    evidence: tuple[tuple[str, str, str, str], ...]
+    """(call, resource, time, digest)."""
+    remedy: str
+    source: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """One point of the timeline; x in percent."""
+
+    x: float
+    when: str
+    left: str
+    name: str
+    what: str
+    objects: str
+    readability: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """One key version and what hangs on it."""
+
+    key: str
+    name: str
+    version: str
+    readability: str
+    cause: str
+    objects: str
+    size: str
+    namespaces: str
+    buckets: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class BucketRow:
+    """One bucket's coverage in words."""
+
+    bucket: str
+    state: str
+    listed: str
+    resolved: str
+    outside: str
+    uploads: str
+    swept: str
+    verified: str
+    share: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything that the template may show; nothing is computed there."""
+
+    verdict: str
+    tone: str
+    """`stopped`, `unknown` or `fine`."""
+    complete: str
+    made: str
+    judged: str
+    next_loss: str
+    next_loss_left: str
+    next_loss_what: str
+    shares: tuple[Share, ...]
+    total: str
+    stopped: str
+    stopped_size: str
+    counts: tuple[tuple[str, str], ...]
+    """(how many, which severity) of the current findings."""
+    findings: tuple[FindingView, ...]
+    findings_left_out: int
+    resolved: tuple[FindingView, ...]
+    deadlines: tuple[Deadline, ...]
+    axis: tuple[tuple[float, str], ...]
+    versions: tuple[VersionRow, ...]
+    versions_left_out: int
+    namespaces: tuple[tuple[str, str, str, str, str, str], ...]
+    namespaces_left_out: bool
+    rules: tuple[tuple[str, str, str, str, str, str, str], ...]
+    """(id, title, outcome, exceptions, met, not known, source)."""
+    buckets: tuple[BucketRow, ...]
+    gaps: tuple[Gap, ...]
+    gaps_left_out: int
+    method: tuple[tuple[str, str], ...]
+    files: tuple[tuple[str, str], ...]
+
+
+def view(
+    judgement: Judgement, rows: DependencyRows, rules: tuple[Demand, ...], manifest: Manifest, made: datetime
+) -> Page:
+    """Build the page's view."""
+    now = judgement.now
+    by_id = {rule.id: rule for rule in rules}
+    current = [one for one in judgement.findings if one.status is not Status.RESOLVED]
+    sums = summary.by_readability(judgement.assessed)
+    stopped = summary.stopped(judgement.assessed)
+    total = sum(sums.values(), Amount())
+    versions = _versions(judgement, rows)
+    worst = rows.worst_namespaces(judgement.assessed, _NAMESPACES + 1)
+    next_loss = judgement.next_loss
+    return Page(
+        verdict=summary.verdict(judgement),
+        tone="stopped" if stopped.objects else "unknown" if judgement.gaps or not total.objects else "fine",
+        complete=summary.complete(judgement),
+        made=words.instant(made),
+        judged=words.stamp(now),
+        next_loss=words.instant(next_loss) if next_loss else "no date known",
+        next_loss_left=words.until(next_loss, now) if next_loss else "",
+        next_loss_what=_what_is_lost(judgement),
+        shares=_shares(sums, total),
+        total=words.counted(total.objects, "object"),
+        stopped=words.number(stopped.objects),
+        stopped_size=words.size(stopped.size),
+        counts=tuple(
+            (words.number(sum(one.severity is severity for one in current)), severity.value)
+            for severity in reversed(Severity)
+        ),
+        findings=tuple(_finding(one, by_id, now) for one in current[:_FINDINGS]),
+        findings_left_out=max(0, len(current) - _FINDINGS),
+        resolved=tuple(_finding(one, by_id, now) for one in judgement.findings if one.status is Status.RESOLVED),
+        deadlines=_deadlines(current, now),
+        axis=_axis(current, now),
+        versions=versions[:_VERSIONS],
+        versions_left_out=max(0, len(versions) - _VERSIONS),
+        namespaces=tuple(
+            (
+                row.namespace,
+                row.bucket,
+                row.tenant or "",
+                row.readability.value if row.readability else "",
+                words.number(row.objects),
+                words.size(row.size),
+            )
+            for row in worst[:_NAMESPACES]
+        ),
+        namespaces_left_out=len(worst) > _NAMESPACES,
+        rules=_rules(judgement, by_id),
+        buckets=tuple(_bucket(one) for one in judgement.coverage.buckets[:_BUCKETS]),
+        gaps=judgement.gaps[:_GAPS],
+        gaps_left_out=max(0, len(judgement.gaps) - _GAPS),
+        method=_method(judgement, manifest),
+        files=manifest.files[:_FILES],
+    )
+
+
+def _what_is_lost(judgement: Judgement) -> str:
+    for one in sorted(judgement.findings, key=lambda each: each.final_at or datetime.max.replace(tzinfo=UTC)):
+        if one.final_at is not None and one.final_at == judgement.next_loss:
+            verb = "stop being readable" if one.readability is Readability.EXPIRING else "are lost for good"
+            return f"{words.counted(one.extent.objects, 'object')} under {words.short(one.subject.id)} {verb}"
+    return ""
+
+
+def _shares(amounts: Mapping[Readability, Amount], total: Amount) -> tuple[Share, ...]:
+    found: list[Share] = []
+    x = 0.0
+    for readability in summary.WORST_FIRST:
+        amount = amounts[readability]
+        width = 100 * amount.objects / total.objects if total.objects else 0.0
+        found.append(
+            Share(
+                readability.value,
+                MEANINGS[readability],
+                words.number(amount.objects),
+                words.size(amount.size),
+                round(x, 3),
+                round(width, 3),
+            )
+        )
+        x += width
+    return tuple(found)
+
+
+def _finding(one: Finding, rules: dict[str, Demand], now: datetime) -> FindingView:
+    rule = rules.get(one.rule)
+    extent = one.extent
+    return FindingView(
+        id=one.id,
+        rule=one.rule,
+        severity=one.severity.value,
+        title=rule.title if rule else one.rule,
+        kind=words.KINDS[one.subject.kind],
+        subject=one.subject.id,
+        name=words.short(one.subject.id.rpartition(" -> ")[2]),
+        readability=one.readability.value if one.readability else "",
+        cause=one.cause,
+        confidence=one.confidence.value,
+        amount=(
+            f"{words.counted(extent.objects, 'object')}, {words.size(extent.size)}, "
+            f"{words.counted(extent.namespaces, 'namespace')}"
+        ),
+        deadline=words.instant(one.final_at) if one.final_at else "",
+        left=words.until(one.final_at, now) if one.final_at else "",
+        since=f"{words.instant(one.since)}, {_SINCE[one.since_source]}",
+        seen=f"{words.instant(one.first_seen)} to {words.instant(one.last_seen)}",
+        tenants=", ".join(extent.tenants),
+        samples=extent.sample_namespaces,
+        undo=tuple(
+            StepView(step.call, step.who, step.lands_in, words.instant(step.until) if step.until else "")
+            for step in one.undo
+        ),
+        evidence=tuple((each.call, each.resource, words.stamp(each.at), each.answer_digest) for each in one.evidence),
+        remedy=rule.remedy if rule else "",
+        source=rule.source if rule else "",
+        status=one.status.value,
+    )
+
+
+_SINCE: Final = {
+    "key_state": "as the key service says",
+    "between_polls": "seen changing between two polls",
+    "first_read": "so when it was first read; it may be older",
+}
+
+
+def _dated(current: list[Finding], now: datetime) -> list[Finding]:
+    dated = [one for one in current if one.final_at is not None and one.final_at > now]
+    return sorted(dated, key=lambda one: one.final_at or now)[:40]
+
+
+def _deadlines(current: list[Finding], now: datetime) -> tuple[Deadline, ...]:
+    dated = _dated(current, now)
+    end = _end(dated, now)
+    return tuple(
+        Deadline(
+            x=round(100 * (one.final_at - now) / (end - now), 2),
+            when=words.instant(one.final_at),
+            left=words.until(one.final_at, now),
+            name=words.short(one.subject.id),
+            what="stops being readable" if one.readability is Readability.EXPIRING else "lost for good",
+            objects=words.number(one.extent.objects),
+            readability=one.readability.value if one.readability else "",
+            anchor=one.id,
+        )
+        for one in dated
+        if one.final_at is not None
+    )
+
+
+def _end(dated: list[Finding], now: datetime) -> datetime:
+    """The timeline ends a little behind the last date, and is at least a week long."""
+    last = max((one.final_at for one in dated if one.final_at), default=now)
+    return now + max(timedelta(days=7), (last - now) * 1.08)
+
+
+def _axis(current: list[Finding], now: datetime) -> tuple[tuple[float, str], ...]:
+    end = _end(_dated(current, now), now)
+    days = (end - now).days
+    step = next(one for one in (1, 2, 7, 14, 30, 90, 365, 10_000) if days / one <= 8)  # noqa: PLR2004 - labels in a row
+    marks = range(0, days + 1, step)
+    return tuple(
+        (round(100 * timedelta(days=mark) / (end - now), 2), "now" if mark == 0 else f"{mark} d") for mark in marks
+    )
+
+
+def _versions(judgement: Judgement, rows: DependencyRows) -> tuple[VersionRow, ...]:
+    groups: dict[tuple[str, str], list[Assessed]] = {}
+    for one in judgement.assessed:
+        if one.holding.key is not None:
+            groups.setdefault((one.holding.key, one.holding.key_version or ""), []).append(one)
+    of_key: dict[str, int] = {}
+    for (key, _), group in groups.items():
+        of_key[key] = of_key.get(key, 0) + sum(one.holding.objects for one in group)
+    found: list[tuple[tuple[int, str, int], VersionRow]] = []
+    for (key, version), group in groups.items():
+        worst = min(group, key=lambda one: summary.WORST_FIRST.index(one.assessment.readability))
+        objects = sum(one.holding.objects for one in group)
+        row = VersionRow(
+            key=key,
+            name=words.short(key),
+            version=version,
+            readability=worst.assessment.readability.value,
+            cause=worst.assessment.cause,
+            objects=words.number(objects),
+            size=words.size(sum(one.holding.size for one in group)),
+            namespaces=words.number(rows.extent(member_of(one.holding) for one in group).namespaces),
+            buckets=", ".join(sorted({one.holding.bucket for one in group})),
+            share=round(100 * objects / of_key[key], 1) if of_key[key] else 0.0,
+        )
+        found.append(((0, key, int(version) if version.isdigit() else 0), row))
+    # Keys with the worst version first, and the versions of one key together.
+    rank = {
+        key: min(
+            summary.WORST_FIRST.index(one.assessment.readability)
+            for (name, _), group in groups.items()
+            if name == key
+            for one in group
+        )
+        for key in of_key
+    }
+    return tuple(row for _, row in sorted(found, key=lambda item: (rank[item[0][1]], item[0][1], item[0][2])))
+
+
+def _rules(judgement: Judgement, rules: dict[str, Demand]) -> tuple[tuple[str, str, str, str, str, str, str], ...]:
+    found = []
+    for tally in judgement.tallies:
+        rule = rules.get(tally.rule)
+        failed, passed = tally.counts.get(Verdict.FAILED, 0), tally.counts.get(Verdict.PASSED, 0)
+        unknown = tally.counts.get(Verdict.UNKNOWN, 0)
+        outcome = "exception found" if failed else "not evaluated" if unknown or not passed else "no exception found"
+        title, source = (rule.title, rule.source) if rule else (tally.rule, "")
+        found.append((tally.rule, title, outcome, str(failed), str(passed), str(unknown), source))
+    return tuple(found)
+
+
+def _bucket(one: BucketCoverage) -> BucketRow:
+    if one.last_attempt_failed:
+        state = f"last attempt failed: {one.last_attempt_failed}"
+    else:
+        state = "complete" if one.complete else "never swept"
+    window = "never"
+    if one.sweep_started and one.sweep_ended:
+        window = f"{words.stamp(one.sweep_started)} to {words.stamp(one.sweep_ended)}"
+    return BucketRow(
+        bucket=one.bucket,
+        state=state,
+        listed=words.number(one.listed),
+        resolved=words.number(one.resolved),
+        outside=words.number(one.outside),
+        uploads="not counted" if one.uploads_in_progress is None else words.number(one.uploads_in_progress),
+        swept=window,
+        verified=words.stamp(one.oldest_verified) if one.oldest_verified else "never",
+        share=f"{100 * one.ratio:.1f} %" if one.ratio in {0.0, 1.0} else f"{min(99.9, 100 * one.ratio):.1f} %",
+    )
+
+
+def _method(judgement: Judgement, manifest: Manifest) -> tuple[tuple[str, str], ...]:
+    run, coverage = judgement.run, judgement.coverage
+    not_configured = coverage.buckets_not_configured
+    return (
+        ("judgement", run.id),
+        ("judged at", f"{words.stamp(judgement.now)} by the clouds' clocks"),
+        ("clock skew", f"{run.skew.total_seconds():.0f} s (clouds minus ours)"),
+        ("read as", ", ".join(run.identity) or "an identity that the credentials do not tell"),
+        (
+            "buckets not configured",
+            "not known: listing is not allowed" if not_configured is None else str(not_configured),
+        ),
+        ("keys", f"{coverage.keys_needed} needed, {coverage.keys_read} read, {coverage.keys_unknown} unknown"),
+        (
+            "oldest key reading",
+            words.stamp(judgement.oldest_key_read) if judgement.oldest_key_read else "none yet",
+        ),
+        ("cmek-auditor", f"version {run.version}, rules {run.rules_version}"),
+        ("config", f"SHA-256 {run.config_digest}"),
+        ("ledger", f"{manifest.ledger_events} events, chain head {manifest.ledger_head}"),
+        ("actors", "not attributed: no audit log is read yet"),
+        (
+            "readability",
+            "by key state, Key Access Justifications, IAM policies of key, ring and project; no other policy is read",
+        ),
+    )

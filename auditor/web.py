@@ -1,0 +1,219 @@
+"""The web side: metrics, health, the latest report, the API. It reads the ledger and nothing else."""
+
+import base64
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from auditor.errors import AuditorError
+from auditor.findings import Finding, Judgement
+from auditor.outputs import scan_json
+from auditor.ports import OpenInventory
+
+_log = logging.getLogger(__name__)
+
+_MOST: Final = 1000
+_USUAL: Final = 100
+_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Where the pages get what they show."""
+
+    judgement: Callable[[], Judgement | None]
+    rows: Callable[[Judgement], OpenInventory]
+    """The dependencies that the judgement stands on."""
+    report: Callable[[Judgement], str]
+    metrics: CollectorRegistry
+    loops_alive: Callable[[], Mapping[str, bool]]
+
+
+def make_app(readings: Readings) -> Starlette:
+    """Make the application; every page is read-only."""
+    pages = _Pages(readings)
+    routes = [
+        Route("/", pages.report),
+        Route("/metrics", pages.metrics),
+        Route("/healthz", pages.healthz),
+        Route("/readyz", pages.readyz),
+        Route("/api/v1/status", pages.status),
+        Route("/api/v1/judgement", pages.judgement),
+        Route("/api/v1/findings", pages.findings),
+        Route("/api/v1/findings/{id}", pages.finding),
+        Route("/api/v1/findings/{id}/namespaces", pages.namespaces),
+        Route("/api/v1/dependencies", pages.dependencies),
+        Route("/api/v1/keys", pages.keys),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(_Headers)],
+        exception_handlers={HTTPException: _refused, AuditorError: _broken},
+    )
+
+
+class _Headers:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                told = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
+                message["headers"] = [*message.get("headers", []), *told]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+class _Pages:
+    """One method a page; they are plain functions, so that Starlette runs them beside its loop."""
+
+    def __init__(self, readings: Readings) -> None:
+        self._read = readings
+        self._kept: tuple[str, str] | None = None
+
+    def report(self, _request: Request) -> Response:
+        judgement = self._read.judgement()
+        if judgement is None:
+            return HTMLResponse(
+                "<!doctype html><html lang=en><title>cmek-auditor</title><p>The first judgement is not made yet.",
+                status_code=503,
+            )
+        if self._kept is None or self._kept[0] != judgement.run.id:
+            self._kept = judgement.run.id, self._read.report(judgement)
+        return HTMLResponse(self._kept[1])
+
+    def metrics(self, request: Request) -> Response:
+        encoder, kind = choose_encoder(request.headers.get("accept", ""))
+        return Response(encoder(self._read.metrics), headers={"Content-Type": kind})
+
+    def healthz(self, _request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    def readyz(self, _request: Request) -> Response:
+        self._read.judgement()
+        alive = self._read.loops_alive()
+        hung = sorted(loop for loop, lives in alive.items() if not lives)
+        if hung:
+            return PlainTextResponse(f"not ready: {', '.join(hung)} not alive\n", status_code=503)
+        return PlainTextResponse("ok\n")
+
+    def status(self, _request: Request) -> Response:
+        judgement = self._read.judgement()
+        loops = dict(self._read.loops_alive())
+        if judgement is None:
+            return JSONResponse({"judged": None, "loops": loops})
+        head = scan_json.head(judgement)
+        next_loss = judgement.next_loss
+        return JSONResponse(
+            {
+                "judged": judgement.now.isoformat().replace("+00:00", "Z"),
+                "loops": loops,
+                "scan": head["scan"],
+                "coverage": head["coverage"],
+                "gaps": len(judgement.gaps),
+                "findings": sum(one.status.value == "open" for one in judgement.findings),
+                "next_loss": next_loss.isoformat().replace("+00:00", "Z") if next_loss else None,
+            }
+        )
+
+    def judgement(self, _request: Request) -> Response:
+        judgement = self._needed()
+        gaps = [scan_json.gap(one) for one in judgement.gaps[:_MOST]]
+        return JSONResponse({**scan_json.head(judgement), "gaps": gaps, "gaps_total": len(judgement.gaps)})
+
+    def findings(self, request: Request) -> Response:
+        return _page(request, (scan_json.finding(one) for one in self._needed().findings))
+
+    def finding(self, request: Request) -> Response:
+        return JSONResponse(scan_json.finding(self._one(request)))
+
+    def namespaces(self, request: Request) -> Response:
+        one = self._one(request)
+        start, limit = _place(request)
+        rows = self._read.rows(self._needed()).namespaces(one.members, start, limit + 1)
+        return _page(request, map(scan_json.namespace, rows), skipped=True)
+
+    def dependencies(self, request: Request) -> Response:
+        judgement = self._needed()
+        start, limit = _place(request)
+        rows = self._read.rows(judgement).rows(judgement.assessed, start, limit + 1)
+        return _page(request, (scan_json.dependency(row, assessed) for row, assessed in rows), skipped=True)
+
+    def keys(self, request: Request) -> Response:
+        return _page(request, scan_json.keys(self._needed()))
+
+    def _needed(self) -> Judgement:
+        judgement = self._read.judgement()
+        if judgement is None:
+            raise HTTPException(503, "the first judgement is not made yet")
+        return judgement
+
+    def _one(self, request: Request) -> Finding:
+        asked = request.path_params["id"]
+        for one in self._needed().findings:
+            if one.id == asked:
+                return one
+        raise HTTPException(404, "no such finding in the newest judgement")
+
+
+def _page(request: Request, items: Iterable[Mapping[str, Any]], *, skipped: bool = False) -> Response:
+    """One page and the cursor of the next; `skipped` says that the items begin at the page already."""
+    start, limit = _place(request)
+    found = list(islice(items, 0 if skipped else start, limit + 1 if skipped else start + limit + 1))
+    more = len(found) > limit
+    following = base64.urlsafe_b64encode(str(start + limit).encode()).decode() if more else None
+    return JSONResponse({"items": found[:limit], "next": following})
+
+
+def _place(request: Request) -> tuple[int, int]:
+    asked = request.query_params
+    unknown = sorted(set(asked) - {"limit", "cursor"})
+    if unknown:
+        raise HTTPException(400, f"there is no parameter {unknown[0]!r}; limit and cursor are")
+    limit = asked.get("limit", str(_USUAL))
+    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:5]) <= _MOST):
+        raise HTTPException(400, f"limit is a number from 1 to {_MOST}")
+    cursor = asked.get("cursor")
+    if cursor is None:
+        return 0, int(limit)
+    try:
+        start = int(base64.urlsafe_b64decode(cursor.encode("ascii")))
+    except ValueError:
+        raise HTTPException(400, "cursor is not one that a page before gave") from None
+    if not 0 <= start < 2**53:
+        raise HTTPException(400, "cursor is not one that a page before gave")
+    return start, int(limit)
+
+
+def _refused(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise TypeError(type(error).__name__)
+    return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=error.headers)
+
+
+def _broken(_request: Request, error: Exception) -> Response:
+    _log.error("%s", error)
+    # The text names files of ours, not of the clouds; the page is on loopback alone.
+    return Response(json.dumps({"error": str(error)}), status_code=503, media_type="application/json")
