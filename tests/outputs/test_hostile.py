@@ -1,0 +1,213 @@
+"""Names that customers, or their enemies, choose must be harmless in every output."""
+
+import csv
+import io
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from html.parser import HTMLParser
+from typing import TextIO
+
+import jsonschema
+import pytest
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
+
+from auditor.findings import (
+    Assessed,
+    Assessment,
+    Basis,
+    BucketCoverage,
+    Coverage,
+    Finding,
+    Judgement,
+    Member,
+    Readability,
+    Run,
+    Subject,
+    SubjectKind,
+    Undo,
+    member_of,
+)
+from auditor.log import _Plain
+from auditor.model import Dependency, Encryption, Evidence, Extent, Gap, Holding, Population, Reason
+from auditor.outputs import html, metrics, scan_json, tabular, terminal
+from auditor.outputs.page import Manifest
+from auditor.ports import NamespaceRow
+from auditor.rules import load
+from tests.core_builders import GCP_KEY, NOW, a_gcp_key, a_holding, a_version
+from tests.hostile import NAMES
+from tests.test_engine import found, judged
+
+
+class Rows:
+    """One namespace with a hostile name."""
+
+    def __init__(self, name: str, holding: Holding) -> None:
+        self._name = name
+        self._holding = holding
+
+    def extent(self, members: Iterable[Member]) -> Extent:
+        del members
+        return Extent(1, 1, 1)
+
+    def rows(
+        self, assessed: Iterable[Assessed], offset: int = 0, limit: int | None = None
+    ) -> Iterator[tuple[Dependency, Assessed]]:
+        del offset, limit
+        one = self._holding
+        yield (
+            Dependency(
+                bucket=one.bucket,
+                namespace=self._name,
+                tenant=self._name,
+                population=Population.LIVE,
+                encryption=Encryption.CMEK,
+                key=one.key,
+                key_version=one.key_version,
+                objects=one.objects,
+                size=one.size,
+                archived=0,
+                oldest=one.oldest,
+                newest=one.newest,
+                samples=(self._name,),
+            ),
+            next(iter(assessed)),
+        )
+
+    def namespaces(
+        self, members: Iterable[Member], offset: int = 0, limit: int | None = None
+    ) -> Iterator[NamespaceRow]:
+        del members, offset, limit
+        yield NamespaceRow("gs://data", self._name, self._name, 1, 1)
+
+    def worst_namespaces(self, assessed: Iterable[Assessed], limit: int) -> tuple[NamespaceRow, ...]:
+        del assessed, limit
+        return (NamespaceRow("gs://data", self._name, self._name, 1, 1, Readability.LOST),)
+
+    def namespaces_by_readability(self, assessed: Iterable[Assessed]) -> Mapping[tuple[str, Readability], int]:
+        del assessed
+        return {("gs://data", Readability.LOST): 1}
+
+
+def a_judgement(name: str) -> tuple[Judgement, Rows]:
+    """Every free text of a judgement is the hostile name."""
+    holding = a_holding(GCP_KEY, "1")
+    assessment = Assessment(
+        Readability.LOST,
+        Basis.STATE,
+        f"cause {name}",
+        Subject(SubjectKind.HSM_INSTANCE, name),
+        final_at=NOW + timedelta(days=1),
+        undo=(Undo(f"call {name}", "somebody", "ENABLED"),),
+        evidence=(Evidence("a call", name, NOW, name, "0" * 64),),
+    )
+    key = a_gcp_key(a_version("1", "DISABLED"))
+    finding: Finding = replace(
+        found(judged(holding, keys={GCP_KEY: (key, None)}))["data-unreadable"],
+        subject=assessment.subject,
+        cause=assessment.cause,
+        undo=assessment.undo,
+        evidence=assessment.evidence,
+        final_at=assessment.final_at,
+        extent=Extent(1, 1, 1, (name,), (name,)),
+        members=(member_of(holding),),
+    )
+    coverage = Coverage((BucketCoverage("gs://data", True, 10, 10, 0, 0, 0, NOW, NOW, NOW, name),), 1, 1, None)
+    judgement = Judgement(
+        run=Run("id", NOW, NOW, "0", (name,), "c" * 64, "r", timedelta(0)),
+        now=NOW,
+        coverage=coverage,
+        assessed=(Assessed(holding, Encryption.CMEK, assessment),),
+        findings=(finding,),
+        gaps=(Gap(name, Reason.TIMEOUT, name, name),),
+        tallies=(),
+        sweeps=("s1",),
+    )
+    return judgement, Rows(name, holding)
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+def page_of(name: str) -> str:
+    judgement, rows = a_judgement(name)
+    demands = tuple(rule.demand for rule in load())
+    return html.render(judgement, rows, demands, Manifest(((name, "0" * 64),), 1, "0" * 64), NOW)
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_html_has_the_same_tags_whatever_the_names(name: str) -> None:
+    plain, hostile = Tags(), Tags()
+    plain.feed(page_of("harmless"))
+    text = page_of(name)
+    hostile.feed(text)
+    assert (hostile.tags, hostile.attributes) == (plain.tags, plain.attributes)
+    assert "script" not in hostile.tags
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "http" not in text.partition("</style>")[0]
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_json_gives_names_back_as_they_are_and_stays_valid(name: str) -> None:
+    judgement, rows = a_judgement(name)
+    out = io.StringIO()
+    scan_json.write(judgement, rows, out)
+    told = json.loads(out.getvalue())
+    jsonschema.Draft202012Validator(scan_json.schema()).validate(told)
+    assert told["dependencies"][0]["namespace"] == name
+    assert told["gaps"][0]["what"] == name
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_no_cell_of_a_csv_is_a_formula(name: str) -> None:
+    judgement, rows = a_judgement(name)
+    writers: list[Callable[[TextIO], None]] = [
+        lambda out: tabular.write_findings(judgement, out),
+        lambda out: tabular.write_dependencies(judgement, rows, out),
+        lambda out: tabular.write_namespaces(rows.namespaces(()), out),
+    ]
+    for write in writers:
+        out = io.StringIO(newline="")
+        write(out)
+        cells = [cell for row in csv.reader(io.StringIO(out.getvalue(), newline="")) for cell in row]
+        assert any(name in cell for cell in cells)
+        assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) for cell in cells)
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_the_terminal_shows_no_control_character(name: str) -> None:
+    judgement, _ = a_judgement(name)
+    out = io.StringIO()
+    console = Console(file=out, width=300, highlight=False, markup=False, emoji=False)
+    terminal.show(judgement, console)
+    console.print(terminal.explain(judgement.findings[0], None, NOW))
+    assert all(char == "\n" or char.isprintable() for char in out.getvalue())
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_a_log_line_stays_one_line(name: str) -> None:
+    record = logging.LogRecord("auditor", logging.INFO, "", 0, "swept %s", (name,), None)
+    assert _Plain().format(record).isprintable()
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_metrics_stay_one_line_a_sample(name: str) -> None:
+    judgement, rows = a_judgement(name)
+    collector = metrics.JudgementCollector(lambda: judgement, lambda _: rows, dict, dict, rules=(), version=("0", "r"))
+
+    text = generate_latest(metrics.registry(collector)).decode()
+    families = {one.name: one for one in text_string_to_metric_families(text)}
+    assert families["cmek_finding_info"].samples[0].labels["tenant"] == name

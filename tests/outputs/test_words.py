@@ -1,0 +1,40 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from auditor.outputs import metrics, words
+from tests.core_builders import AWS_KEY, GCP_KEY, NOW
+
+SIZES = {0: "0 B", 999: "999 B", 1000: "1.0 kB", 9_999: "10.0 kB", 12_345: "12 kB", 2_500_000_000: "2.5 GB"}
+SPANS = {
+    timedelta(seconds=12): "12 s",
+    timedelta(minutes=5, seconds=59): "5 min",
+    timedelta(hours=3, minutes=5): "3 h 5 min",
+    timedelta(days=2, hours=21, minutes=59): "2 d 21 h",
+}
+
+
+@pytest.mark.parametrize(("count", "told"), SIZES.items())
+def test_bytes_keep_two_digits(count: int, told: str) -> None:
+    assert words.size(count) == told
+
+
+@pytest.mark.parametrize(("length", "told"), SPANS.items())
+def test_spans_keep_their_two_largest_units(length: timedelta, told: str) -> None:
+    assert words.span(length) == told
+    assert words.until(NOW + length, NOW) == f"in {told}"
+    assert words.until(NOW - length, NOW) == f"{told} ago"
+
+
+def test_short_names_still_tell_any_two_apart() -> None:
+    assert words.short(GCP_KEY.text) == "acme-keys/us-east1/tpuf/main"
+    assert words.short(f"{GCP_KEY}/cryptoKeyVersions/3") == "acme-keys/us-east1/tpuf/main version 3"
+    assert words.short(AWS_KEY.text) == "111122223333/us-east-1/1f3c0f5e-0000-4000-8000-000000000001"
+    assert words.short("gs://bucket\n") == "gs://bucket\\n"
+
+
+def test_the_metrics_page_is_the_table_in_the_code() -> None:
+
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    assert metrics.document() in page

@@ -1,0 +1,188 @@
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from auditor import cli
+from auditor.rules import load as load_rules
+from tests.clouds import GOOGLE_KEY
+from tests.small import Small, a_small_cloud
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Small]:
+    with a_small_cloud(tmp_path) as running:
+        yield running
+
+
+def run(capsys: pytest.CaptureFixture[str], argv: list[str]) -> tuple[int, str, str]:
+    code = cli._run(argv)  # noqa: SLF001 - the command without the end of the process
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def findings(text: str) -> list[dict[str, str]]:
+    told: list[dict[str, str]] = json.loads(text)["findings"]
+    return told
+
+
+def test_a_healthy_fleet_ends_with_0(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, small.argv("scan"))
+    assert (code, "No proven obstacle stops a read of any of the 20 objects." in out) == (0, True)
+    assert "swept gs://data: 20 objects" in err
+    assert "polled 1 of 1 keys" in err
+
+
+def test_a_finding_ends_with_1_and_the_table_names_it(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    small.set_state(1, "DISABLED")
+    code, out, _ = run(capsys, small.argv("scan", "--quiet"))
+    assert code == 1
+    assert "10 of 20 objects cannot be read now" in out
+    assert "data-unreadable" in out
+    assert "acme/us-east1/tpuf/main version 1" in out
+
+
+def test_a_gap_alone_ends_with_3_unless_it_is_allowed_and_1_at_a_lower_level(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small.cloud.store.deny("cloudkms.cryptoKeyVersions.list", GOOGLE_KEY)
+    assert run(capsys, small.argv("scan"))[0] == 3
+    assert run(capsys, small.argv("poll", "--allow-gaps", "access_denied,throttled"))[0] == 0
+    assert run(capsys, small.argv("poll", "--allow-gaps", "throttled"))[0] == 3
+    assert run(capsys, small.argv("poll", "--fail-on", "medium"))[0] == 1
+
+
+def test_a_poll_finds_a_change_without_listing(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, small.argv("scan"))
+    small.set_state(2, "DISABLED")
+    listed = sum(one.service == "storage" for one in small.cloud.traffic.requests)
+    code, out, _ = run(capsys, [*small.argv("poll", "--format", "json"), GOOGLE_KEY])
+    assert (code, [one["rule"] for one in findings(out)]) == (1, ["data-unreadable"])
+    assert sum(one.service == "storage" for one in small.cloud.traffic.requests) == listed
+    small.set_state(2, "ENABLED")
+    code, out, _ = run(capsys, small.argv("poll"))
+    assert (code, "resolved: data-unreadable" in out) == (0, True)
+
+
+def test_json_goes_to_a_file_and_nothing_else_is_printed(
+    small: Small, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    target = tmp_path / "deep" / "scan.json"
+    code, out, err = run(capsys, small.argv("scan", "-q", "--format", "json", "--output", str(target)))
+    assert (code, out, err) == (0, "", "")
+    assert json.loads(target.read_text())["totals"]["objects"] == 20
+
+
+def test_one_bucket_can_be_swept_alone(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, small.argv("scan", "--bucket", "gs://data"))[0] == 0
+    code, _, err = run(capsys, small.argv("scan", "--bucket", "gs://else"))
+    assert (code, err.startswith("error: --bucket 'gs://else' is not in the config")) == (2, True)
+
+
+def test_report_writes_every_kind(small: Small, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    small.set_state(1, "DISABLED")
+    run(capsys, small.argv("scan"))
+    code, out, _ = run(capsys, small.argv("report", "--as", "html,json,csv", "--output", str(tmp_path / "r")))
+    assert (code, out.count("wrote")) == (0, 4)
+    assert "10 of 20 objects cannot be read now" in (tmp_path / "r.html").read_text()
+    assert len(findings((tmp_path / "r.json").read_text())) == 1
+    rows = list(csv.DictReader((tmp_path / "r.csv").open(newline="")))
+    assert [row["rule"] for row in rows] == ["data-unreadable"]
+    dependencies = list(csv.DictReader((tmp_path / "r-dependencies.csv").open(newline="")))
+    assert sum(int(row["objects"]) for row in dependencies) == 20
+
+
+def test_explain_tells_all_about_a_finding_by_the_start_of_its_id(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small.set_state(1, "DISABLED")
+    told = findings(run(capsys, small.argv("scan", "--format", "json"))[1])
+    name = told[0]["id"]
+    code, out, _ = run(capsys, [*small.argv("explain"), name[:6]])
+    assert (code, "UpdateCryptoKeyVersion" in out, "acme/old" in out) == (0, True, True)
+    code, out, _ = run(capsys, [*small.argv("explain", "--namespaces"), name])
+    assert list(csv.reader(out.splitlines()))[1] == ["gs://data", "acme/old", "acme", "10", "1000"]
+    code, out, _ = run(capsys, [*small.argv("explain", "--format", "json"), name])
+    assert json.loads(out) == told[0]
+
+
+def test_explain_and_rules_tell_every_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, ["rules", "--format", "json"])
+    assert (code, [one["id"] for one in json.loads(out)]) == (0, [rule.id for rule in load_rules()])
+    _, table, _ = run(capsys, ["rules"])
+    for rule in load_rules():
+        assert rule.id in table
+        code, out, _ = run(capsys, ["explain", rule.id])
+        assert (code, rule.title in out) == (0, True)
+
+
+REFUSED_ARGUMENTS = {
+    "no such command": ["frobnicate"],
+    "no such option": ["scan", "--frobnicate"],
+    "no such level": ["scan", "--fail-on", "bad"],
+    "no such reason": ["scan", "--allow-gaps", "bad"],
+    "no such kind": ["report", "--as", "pdf"],
+    "a key that is none": ["poll", "alias/mine"],
+    "missing argument": ["explain"],
+    "namespaces of a rule": ["explain", "data-lost", "--namespaces"],
+}
+
+
+@pytest.mark.parametrize("argv", REFUSED_ARGUMENTS.values(), ids=REFUSED_ARGUMENTS)
+def test_wrong_usage_ends_with_2_one_error_and_one_hint(
+    small: Small, capsys: pytest.CaptureFixture[str], argv: list[str]
+) -> None:
+    if argv[0] in {"scan", "report", "poll"} and "--config" not in argv:
+        argv = [argv[0], "--config", str(small.config), *argv[1:]]
+    code, out, err = run(capsys, argv)
+    assert (code, out) == (2, "")
+    error, hint = err.splitlines()
+    assert error.startswith("error: ")
+    assert hint.startswith("hint: ")
+
+
+def test_asking_for_a_finding_that_is_not_there_ends_with_2(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, [*small.argv("explain"), "abcdef"])
+    assert (code, "there is no judgement yet" in err) == (2, True)
+    run(capsys, small.argv("scan"))
+    code, _, err = run(capsys, [*small.argv("explain"), "abcdef"])
+    assert (code, "neither a rule nor a finding" in err) == (2, True)
+
+
+def test_a_state_folder_that_cannot_be_used_ends_with_70(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    (small.config.parent / "state").write_text("in the way")
+    code, _, err = run(capsys, small.argv("scan"))
+    assert (code, err.count("\n"), "cannot open the ledger" in err) == (70, 2, True)
+
+
+def test_a_defect_ends_with_70_without_a_trace(
+    small: Small, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.scan.judge", lambda *_: 1 / 0)
+    code, _, err = run(capsys, small.argv("scan", "-q"))
+    assert (code, "ZeroDivisionError" in err, "Traceback" in err) == (70, True, False)
+
+
+def test_help_waits_for_no_cloud_sdk() -> None:
+    heavy = [
+        "boto3",
+        "google.cloud.kms_v1",
+        "google.cloud.storage",
+        "duckdb",
+        "pyarrow",
+        "sqlalchemy",
+        "pydantic",
+        "starlette",
+    ]
+    code = f"import auditor.cli, sys; sys.exit(any(one in sys.modules for one in {heavy!r}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_installed_command_runs() -> None:
+    command = Path(sys.executable).with_name("cmek-auditor")
+    told = subprocess.run([command, "--version"], check=True, capture_output=True, text=True)
+    assert told.stdout.startswith("cmek-auditor ")

@@ -1,0 +1,107 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from auditor.config import load
+from auditor.errors import UsageError
+
+BUCKET = '[[bucket]]\nurl = "gs://data"\nlayout = "{org}/{namespace}/"\n'
+
+REFUSED = {
+    "no TOML": ("[[bucket", "not TOML"),
+    "no bucket": ("state = 'x'\n", "bucket"),
+    "unknown table": (BUCKET + "[shedule]\nsweep = '0 * * * *'\n", "shedule: there is no such setting"),
+    "unknown setting": ("[schedule]\nswep = '0 * * * *'\n" + BUCKET, "schedule.swep: there is no such setting"),
+    "unknown in a list": (BUCKET + "laiout = 'x'\n", "bucket[1].laiout"),
+    "bad URL": ('[[bucket]]\nurl = "http://data"\nlayout = "{a}/"\n', "is not a bucket URL"),
+    "URL with a path": ('[[bucket]]\nurl = "gs://data/x"\nlayout = "{a}/"\n', "is not a bucket URL"),
+    "upper case URL": ('[[bucket]]\nurl = "s3://Data"\nlayout = "{a}/"\n', "is not a bucket URL"),
+    "the same URL twice": (BUCKET + BUCKET, "'gs://data' is given twice"),
+    "impossible layout": ('[[bucket]]\nurl = "gs://data"\nlayout = "{a}"\n', "ends in a field"),
+    "layout missing": ('[[bucket]]\nurl = "gs://data"\n', "bucket[1].layout: is missing"),
+    "tenant field missing": (BUCKET + 'tenant_field = "x"\n', "no field {x}"),
+    "region on GCS": (BUCKET + 'region = "us-east-1"\n', "region is for S3"),
+    "soft-deleted on S3": (
+        '[[bucket]]\nurl = "s3://data"\nlayout = "{a}/"\npopulations = ["soft_deleted"]\n',
+        "S3 has no soft_deleted",
+    ),
+    "no such account": (BUCKET + 'account = "x"\n', "no [[account]] has that id"),
+    "account of both clouds": (BUCKET + '[[account]]\nid = "111122223333"\nproject = "x"\n', "give either id"),
+    "bad account id": (BUCKET + '[[account]]\nid = "12"\n', "account[1].id"),
+    "bad cron line": (BUCKET + '[schedule]\nsweep = "often"\n', "not a cron line"),
+    "poll too often": (BUCKET + "[schedule]\nkey_poll = 1\n", "schedule.key_poll"),
+    "key by alias": (BUCKET + '[[key]]\nname = "alias/mine"\n', "not the full name of a key"),
+    "wide listen address": (BUCKET + '[web]\nlisten = "0.0.0.0:9464"\n', "not a loopback address"),
+    "no port": (BUCKET + '[web]\nlisten = "127.0.0.1"\n', "not HOST:PORT"),
+    "bad endpoint": (BUCKET + '[gcp]\nkms_endpoint = "ftp://x"\n', "not an endpoint"),
+    "share above one": (BUCKET + "[limits]\nkms_quota_share = 2\n", "limits.kms_quota_share"),
+    "text for a number": (BUCKET + '[policy]\nhorizon_days = "soon"\n', "policy.horizon_days"),
+    "hostile value": (BUCKET + '[log]\njson = "\\u001b[31m\\nforged"\n', "log.json"),
+}
+
+
+@pytest.mark.parametrize(("text", "told"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_is_refused_with_file_setting_and_hint(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "auditor.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as refused:
+        load(path)
+    message = str(refused.value)
+    assert str(path) in message
+    assert told in message
+    assert refused.value.hint
+    assert message.isprintable()
+
+
+def test_a_near_miss_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "auditor.toml"
+    path.write_text(BUCKET + "[schedule]\nkey_pol = 60\n")
+    with pytest.raises(UsageError) as refused:
+        load(path)
+    assert refused.value.hint == "did you mean key_poll?"
+
+
+def test_a_file_that_is_not_there_or_not_readable_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist"):
+        load(tmp_path / "none.toml")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load(tmp_path)
+    (tmp_path / "latin.toml").write_bytes(b"state = '\xe9'")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        load(tmp_path / "latin.toml")
+    locked = tmp_path / "locked.toml"
+    locked.write_text(BUCKET)
+    locked.chmod(0)
+    if os.geteuid() != 0:  # root reads everything
+        with pytest.raises(UsageError, match="cannot be read"):
+            load(locked)
+
+
+def test_the_example_is_valid_and_shows_every_setting() -> None:
+    path = Path(__file__).parents[1] / "docs" / "auditor.example.toml"
+    config = load(path)
+    text = path.read_text()
+
+    def names(model: object) -> set[str]:
+        fields = type(model).model_fields  # type: ignore[attr-defined]  # a pydantic model
+        found = {field.alias or name for name, field in fields.items()}
+        for name in fields:
+            value = getattr(model, name)
+            for one in value if isinstance(value, tuple) else [value]:
+                if hasattr(type(one), "model_fields"):
+                    found |= names(one)
+        return found
+
+    missing = {name for name in names(config) if name not in text}
+    assert missing == set()
+
+
+def test_paths_start_at_the_files_folder_and_equal_settings_have_equal_digests(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "auditor.toml").write_text(BUCKET)
+    first, second = (load(tmp_path / folder / "auditor.toml") for folder in ("a", "b"))
+    assert first.state == tmp_path / "a" / "var"
+    assert first.digest != second.digest
+    assert first.digest == load(tmp_path / "a" / "auditor.toml").digest
