@@ -1,0 +1,21 @@
+# The base image is an argument: any Debian with Python 3.11 or newer, python3-venv and CA certificates.
+ARG BASE=python:3.11-slim-bookworm
+
+FROM ${BASE} AS build
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE constraints.txt ./
+COPY auditor auditor
+COPY reports reports
+RUN python3 -m venv /opt/cmek-auditor \
+ && /opt/cmek-auditor/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt .
+
+FROM ${BASE}
+COPY --from=build /opt/cmek-auditor /opt/cmek-auditor
+# The root file system may be read-only: all state is in this one folder.
+RUN install -d -o 10001 -g 10001 -m 0700 /var/lib/cmek-auditor
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/var/lib/cmek-auditor
+USER 10001:10001
+VOLUME /var/lib/cmek-auditor
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD ["/opt/cmek-auditor/bin/python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9464/healthz', timeout=4)"]
+ENTRYPOINT ["/opt/cmek-auditor/bin/cmek-auditor"]
+CMD ["serve", "--config", "/config/auditor.toml"]

@@ -1,0 +1,45 @@
+from auditor.connectors.pace import Pace
+
+
+class Time:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_a_burst_passes_at_once_and_the_rest_at_the_rate() -> None:
+    time = Time()
+    pace = Pace(10, burst=5, clock=time, sleep=time.sleep)
+    for _ in range(5):
+        pace.wait()
+    assert time.now == 0
+    for _ in range(20):
+        pace.wait()
+    assert abs(time.now - 2.0) < 1e-9
+
+
+def test_a_rest_refills_the_burst_and_no_more() -> None:
+    time = Time()
+    pace = Pace(10, burst=5, clock=time, sleep=time.sleep)
+    for _ in range(5):
+        pace.wait()
+    time.now = 1_000.0
+    for _ in range(6):
+        pace.wait()
+    assert abs(time.now - 1_000.1) < 1e-9
+
+
+def test_a_rate_below_one_a_second_still_lets_the_first_pass() -> None:
+    time = Time()
+    pace = Pace(0.5, clock=time, sleep=time.sleep)
+    pace.wait()
+    assert time.now == 0
+    pace.wait()
+    assert time.now == 2.0

@@ -1,0 +1,7 @@
+#!/bin/sh
+# Installs what `make test-system` needs from Debian's own packages. Run it as root.
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends \
+  prometheus prometheus-alertmanager chromium fonts-dejavu-core buildah debootstrap ca-certificates

@@ -1,0 +1,143 @@
+"""The metrics, alerts and dashboard with a real Prometheus and a real Alertmanager."""
+
+import json
+import socket
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.clouds import GOOGLE_KEY
+from tests.small import a_small_cloud
+from tests.system.conftest import ROOT, tool
+from tests.test_daemon import Running, eventually, serving
+
+ALERTS = ROOT / "grafana" / "alerts.yaml"
+DASHBOARD = ROOT / "grafana" / "dashboards" / "cmek-auditor.json"
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.loads(answer.read())
+
+
+@contextmanager
+def running(*command: str, ready: str) -> Iterator[None]:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            deadline = time.monotonic() + 30
+            while True:
+                try:
+                    urllib.request.urlopen(ready, timeout=2).close()
+                    break
+                except OSError:
+                    assert time.monotonic() < deadline, f"{command[0]} does not get ready"
+                    time.sleep(0.1)
+            yield
+        finally:
+            process.terminate()
+
+
+@dataclass(frozen=True)
+class Watched:
+    daemon: Running
+    prometheus: str
+    alertmanager: str
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        told = get(f"{self.prometheus}/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
+        assert told["status"] == "success", expression
+        found: list[dict[str, Any]] = told["data"]["result"]
+        return found
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    folder = tmp_path_factory.mktemp("watched")
+    with a_small_cloud(folder) as small:
+        small.set_state(1, "DESTROY_SCHEDULED")
+        key = small.cloud.store.key(GOOGLE_KEY)
+        assert key is not None
+        key.versions[1].destroy_time = small.cloud.store.clock() + timedelta(days=2)
+        manager, server = free_port(), free_port()
+        with serving(small.config) as daemon:
+            config = folder / "prometheus.yml"
+            text = (ROOT / "grafana" / "prometheus.yaml").read_text()
+            text = text.replace("30s", "1s").replace("alerts.yaml", str(ALERTS))
+            text = text.replace("127.0.0.1:9464", daemon.address.removeprefix("http://"))
+            text += f"alerting:\n  alertmanagers:\n    - static_configs: [{{targets: ['127.0.0.1:{manager}']}}]\n"
+            config.write_text(text)
+            routes = folder / "alertmanager.yml"
+            routes.write_text("route: {receiver: none}\nreceivers: [{name: none}]\n")
+            with (
+                running(
+                    tool("prometheus-alertmanager"),
+                    f"--config.file={routes}",
+                    f"--storage.path={folder / 'alertmanager'}",
+                    f"--web.listen-address=127.0.0.1:{manager}",
+                    "--cluster.listen-address=",
+                    ready=f"http://127.0.0.1:{manager}/-/ready",
+                ),
+                running(
+                    tool("prometheus"),
+                    f"--config.file={config}",
+                    f"--storage.tsdb.path={folder / 'tsdb'}",
+                    f"--web.listen-address=127.0.0.1:{server}",
+                    ready=f"http://127.0.0.1:{server}/-/ready",
+                ),
+            ):
+                yield Watched(daemon, f"http://127.0.0.1:{server}", f"http://127.0.0.1:{manager}")
+
+
+def test_promtool_finds_nothing_to_mend_in_the_metrics(watched: Watched) -> None:
+    eventually(lambda: watched.daemon.metric("cmek_findings", rule="data-doomed", status="open") == 1)
+    _, text, _ = watched.daemon.get("/metrics")
+    command = [tool("promtool"), "check", "metrics"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", "rules", "grafana/alerts.yaml"],
+        ["test", "rules", "grafana/alerts_test.yaml"],
+        ["check", "config", "grafana/prometheus.yaml"],
+    ],
+    ids=["alert rules", "alert tests", "config"],
+)
+def test_promtool_accepts(arguments: list[str]) -> None:
+    done = subprocess.run([tool("promtool"), *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_doomed_data_reaches_the_alertmanager(watched: Watched) -> None:
+    def alerts() -> set[str]:
+        return {one["labels"]["alertname"] for one in get(f"{watched.alertmanager}/api/v2/alerts")}
+
+    eventually(lambda: {"CmekDataCannotBeRead", "CmekNextLossNear"} <= alerts())
+
+
+def test_every_panel_of_the_dashboard_asks_what_prometheus_can_answer(watched: Watched) -> None:
+    eventually(lambda: watched.query("cmek_finding_info"))
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    assert len(panels) >= 10
+    for panel in panels:
+        for target in panel["targets"]:
+            result = watched.query(target["expr"])
+            # This small fleet has no unresolved objects.
+            assert result or panel["title"] == "Unresolved objects by bucket", panel["title"]

@@ -1,0 +1,98 @@
+"""Names that cross a border exist on both sides: dashboards, alerts, policies, the table of requests."""
+
+import json
+import re
+from pathlib import Path
+
+from auditor import readonly
+from auditor.model import Reason
+from auditor.outputs import metrics
+from auditor.rules import load
+
+ROOT = Path(__file__).parents[1]
+METRIC = re.compile(r"\bcmek_[a-z_]+\b")
+EXPOSED = {f"{one.name}_total" if one.counter else one.name for one in metrics.TABLE}
+
+# One S3 permission may serve several operations. Source: Service Authorization Reference, Amazon S3.
+S3_PERMISSIONS = {
+    "ListBuckets": "s3:ListAllMyBuckets",
+    "HeadBucket": "s3:ListBucket",
+    "GetBucketLocation": "s3:GetBucketLocation",
+    "GetBucketVersioning": "s3:GetBucketVersioning",
+    "GetBucketEncryption": "s3:GetEncryptionConfiguration",
+    "ListObjectsV2": "s3:ListBucket",
+    "ListObjectVersions": "s3:ListBucketVersions",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "HeadObject": "s3:GetObject",
+}
+NEEDS_NO_PERMISSION = {("sts", "GetCallerIdentity")}
+# Source: the IAM reference of Cloud Storage, Cloud KMS and Resource Manager.
+GOOGLE_PERMISSIONS = {
+    ("storage", "buckets.get"): "storage.buckets.get",
+    ("storage", "buckets.list"): "storage.buckets.list",
+    ("storage", "objects.list"): "storage.objects.list",
+    ("storage", "projects.serviceAccount.get"): "resourcemanager.projects.get",
+    ("storage", "multipartUploads.list"): "storage.multipartUploads.list",
+    ("cloudkms", "GetCryptoKey"): "cloudkms.cryptoKeys.get",
+    ("cloudkms", "ListCryptoKeyVersions"): "cloudkms.cryptoKeyVersions.list",
+    ("cloudkms", "ListRetiredResources"): "cloudkms.retiredResources.list",
+    ("cloudkms", "GetIamPolicy"): "cloudkms.cryptoKeys.getIamPolicy",
+    ("cloudkms", "GetSingleTenantHsmInstance"): "cloudkms.singleTenantHsmInstances.get",
+    ("cloudresourcemanager", "projects.getIamPolicy"): "resourcemanager.projects.getIamPolicy",
+}
+
+
+def test_dashboard_and_alerts_use_metrics_rules_and_reasons_that_exist() -> None:
+    for name in ("dashboards/cmek-auditor.json", "alerts.yaml", "alerts_test.yaml"):
+        text = (ROOT / "grafana" / name).read_text()
+        used = set(METRIC.findall(text))
+        assert used - EXPOSED == set(), name
+        rules = {rule.id for rule in load()}
+        for asked in re.findall(r'rule="([a-z-]+)"', text):
+            assert asked in rules
+        for asked in re.findall(r'reason="([a-z_]+)"', text):
+            assert asked in set(Reason)
+        for group in re.findall(r'rule=~"data-\(([a-z|-]+)\)"', text):
+            assert {f"data-{one}" for one in group.split("|")} <= rules
+
+
+def test_every_alert_has_a_test() -> None:
+    alerts = set(re.findall(r"alert: (\w+)", (ROOT / "grafana/alerts.yaml").read_text()))
+    tested = set(re.findall(r"alertname: (\w+)", (ROOT / "grafana/alerts_test.yaml").read_text()))
+    assert alerts == tested
+
+
+def test_the_aws_policy_allows_what_is_sent_and_nothing_else() -> None:
+    policy = json.loads((ROOT / "deploy/aws-auditor-policy.json").read_text())
+    allowed: set[str] = set()
+    denied: set[str] = set()
+    for one in policy["Statement"]:
+        actions = one["Action"] if isinstance(one["Action"], list) else [one["Action"]]
+        (allowed if one["Effect"] == "Allow" else denied).update(actions)
+    sent = {place for place, row in readonly.TABLE.items() if place[0] in {"s3", "kms", "sts"} and not _dry(row)}
+    needed = {
+        S3_PERMISSIONS[operation] if service == "s3" else f"{service}:{operation}"
+        for service, operation in sent - NEEDS_NO_PERMISSION
+    }
+    # With a version id HEAD needs GetObjectVersion.
+    assert allowed == needed | {"s3:GetObjectVersion"}
+    assert "kms:Decrypt" in denied
+
+
+def _dry(row: readonly.Allowed) -> bool:
+    return not row.when({})
+
+
+def test_the_google_role_allows_what_is_sent_and_nothing_else() -> None:
+    text = (ROOT / "deploy/gcp-auditor-role.yaml").read_text()
+    allowed = set(re.findall(r"^  - (\S+)$", text, re.MULTILINE))
+    sent = {place for place in readonly.TABLE if place[0] in {"storage", "cloudkms", "cloudresourcemanager"}}
+    assert set(GOOGLE_PERMISSIONS) == sent
+    # GetIamPolicy is asked of keys and of rings.
+    assert allowed == set(GOOGLE_PERMISSIONS.values()) | {"cloudkms.keyRings.getIamPolicy"}
+
+
+def test_the_permissions_page_tells_each_of_them() -> None:
+    page = (ROOT / "docs/permissions.md").read_text()
+    for permission in {*S3_PERMISSIONS.values(), *GOOGLE_PERMISSIONS.values(), "kms:DescribeKey", "sts:AssumeRole"}:
+        assert f"`{permission}`" in page

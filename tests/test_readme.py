@@ -1,0 +1,87 @@
+"""The README's commands run, and what it shows is what they print."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from auditor import cli
+from auditor.config import load
+from tests.small import a_small_cloud
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.replace("\n   ", "\n"), re.DOTALL)
+
+
+def commands() -> list[str]:
+    return [line.strip() for kind, text in BLOCKS if kind == "console" for line in text.splitlines() if line.strip()]
+
+
+def test_every_make_target_exists() -> None:
+    targets = [line.split() for line in commands() if line.startswith("make ")]
+    assert ["make", "demo"] in targets
+    assert ["make", "test"] in targets
+    for command in targets:
+        subprocess.run([command[0], "--dry-run", *command[1:]], check=True, cwd=ROOT, capture_output=True)
+
+
+def test_every_command_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ours = [line.split()[1:] for line in commands() if line.startswith("cmek-auditor ")]
+    assert [one[0] for one in ours] == ["scan", "report", "serve"]
+    with a_small_cloud(tmp_path):
+        for argv in ours:
+            if argv[0] == "serve":
+                continue  # tests/test_daemon.py runs it
+            assert cli._run(argv) == 0, capsys.readouterr()  # noqa: SLF001 - the command without the end of the process
+    assert (tmp_path / "report.html").is_file()
+
+
+def test_every_command_in_the_table_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    named = set(re.findall(r"`cmek-auditor (\w+)", README))
+    assert named == {"scan", "poll", "serve", "report", "explain", "rules", "demo"}
+    for name in named:
+        assert cli._run([name, "--help"]) == 0  # noqa: SLF001 - as above
+        assert name in capsys.readouterr().out
+
+
+def test_the_config_in_it_is_valid(tmp_path: Path) -> None:
+    (text,) = [text for kind, text in BLOCKS if kind == "toml"]
+    path = tmp_path / "auditor.toml"
+    path.write_text(text)
+    assert len(load(path).bucket) == 2
+
+
+def test_every_file_that_it_links_to_is_there() -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / link).exists(), link
+
+
+def test_the_demo_prints_what_it_shows(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    command = [str(Path(sys.executable).with_name("cmek-auditor")), "demo", "--folder", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    printed = " ".join(done.stdout.split())
+    (shown,) = [text for kind, text in BLOCKS if kind == "text"]
+    verdict, _, rows = shown.partition("\n")
+    assert verdict in printed
+    for row in rows.splitlines():
+        if row.startswith("critical"):
+            # A row without its deadline, which moves.
+            assert " ".join(row.split()[:6]) in printed
+    assert re.search(r"Found [0-9.]+ s after the change", printed)
+    assert {path.name for path in folder.iterdir()} >= {"report.html", "scan.json", "auditor.toml"}
+    again = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert again.returncode == 0, "a folder that a demo wrote is used again"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    refused = subprocess.run(
+        [*command[:-1], str(tmp_path / "mine")], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (refused.returncode, (tmp_path / "mine" / "thesis.txt").is_file()) == (2, True)
