@@ -1,0 +1,142 @@
+"""The embedded AWS refuses what the real one refuses, with its codes."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from auditor.embedded.aws import AwsCloud
+from tests.clouds import Clock, an_aws_cloud
+from tests.hostile import NAMES
+
+ARN = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsCloud]:
+    with an_aws_cloud(monkeypatch) as running:
+        running.store.add_bucket("data")
+        running.store.add_key(ARN)
+        yield running
+
+
+def s3() -> Any:
+    return boto3.client("s3", region_name="us-east-1")
+
+
+def kms(region: str = "us-east-1") -> Any:
+    return boto3.client("kms", region_name=region)
+
+
+def code(call: Any, **arguments: Any) -> tuple[int, str]:
+    try:
+        call(**arguments)
+    except ClientError as error:
+        return error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
+    return 200, ""
+
+
+GETS: dict[str, tuple[dict[str, Any], tuple[int, str]]] = {
+    "Enabled": ({"state": "Enabled"}, (200, "")),
+    "Updating": ({"state": "Updating"}, (200, "")),
+    "Disabled": ({"state": "Disabled"}, (400, "KMS.DisabledException")),
+    "PendingDeletion": ({"state": "PendingDeletion"}, (400, "KMS.KMSInvalidStateException")),
+    "PendingReplicaDeletion": ({"state": "PendingReplicaDeletion"}, (400, "KMS.KMSInvalidStateException")),
+    "PendingImport": ({"state": "PendingImport"}, (400, "KMS.KMSInvalidStateException")),
+    "Creating": ({"state": "Creating"}, (400, "KMS.KMSInvalidStateException")),
+    "no right to decrypt": ({"decrypt_denied": True}, (403, "AccessDenied")),
+}
+
+
+@pytest.mark.parametrize(("how", "expected"), GETS.values(), ids=GETS)
+def test_a_get_goes_by_the_keys_state_and_a_head_never_does(
+    cloud: AwsCloud, how: dict[str, Any], expected: tuple[int, str]
+) -> None:
+    cloud.store.add_key(ARN, **how)
+    cloud.store.put("data", "a", sse="aws:kms", key=ARN)
+    assert code(s3().get_object, Bucket="data", Key="a") == expected
+    assert s3().head_object(Bucket="data", Key="a")["SSEKMSKeyId"] == ARN
+
+
+def test_a_deleted_key_and_a_store_that_is_down_stop_a_get(cloud: AwsCloud) -> None:
+    cloud.store.put("data", "a", sse="aws:kms", key=ARN)
+    cloud.store.add_key_store("cks-1", "us-east-1", state="FAILED")
+    cloud.store.add_key(ARN, store="cks-1")
+    assert code(s3().get_object, Bucket="data", Key="a") == (400, "KMS.KMSInvalidStateException")
+    cloud.store.remove_key(ARN)
+    assert code(s3().get_object, Bucket="data", Key="a") == (403, "AccessDenied")
+
+
+def test_a_customers_own_key_is_needed_for_get_and_head(cloud: AwsCloud) -> None:
+    cloud.store.put("data", "a", sse=None, customer_key=b"k" * 32)
+    assert code(s3().head_object, Bucket="data", Key="a") == (400, "400")
+    assert code(s3().get_object, Bucket="data", Key="a") == (400, "InvalidRequest")
+    right = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
+    assert code(s3().get_object, Bucket="data", Key="a", **right) == (200, "")
+    wrong = {**right, "SSECustomerKey": "w" * 32}
+    assert code(s3().get_object, Bucket="data", Key="a", **wrong) == (403, "AccessDenied")
+
+
+def test_archived_objects_need_a_restore(cloud: AwsCloud) -> None:
+    one = cloud.store.put("data", "a", storage_class="GLACIER")
+    assert code(s3().get_object, Bucket="data", Key="a") == (403, "InvalidObjectState")
+    one.restored = True
+    assert code(s3().get_object, Bucket="data", Key="a") == (200, "")
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_any_name_reads_back_its_own_bytes(cloud: AwsCloud, name: str) -> None:
+    one = cloud.store.put("data", name, size=40)
+    assert s3().get_object(Bucket="data", Key=name)["Body"].read() == one.content(0, 40)
+    assert s3().get_object(Bucket="data", Key=name, Range="bytes=33-34")["Body"].read() == one.content(33, 35)
+
+
+def test_keys_take_the_ways_that_the_guide_draws(cloud: AwsCloud) -> None:
+    calls = kms()
+    calls.disable_key(KeyId=ARN)
+    assert code(calls.decrypt, CiphertextBlob=b"x", KeyId=ARN, DryRun=True) == (400, "DisabledException")
+    calls.enable_key(KeyId=ARN)
+    assert code(calls.decrypt, CiphertextBlob=b"x", KeyId=ARN, DryRun=True) == (412, "DryRunOperationException")
+    calls.schedule_key_deletion(KeyId=ARN, PendingWindowInDays=7)
+    assert code(calls.enable_key, KeyId=ARN) == (400, "KMSInvalidStateException")
+    calls.cancel_key_deletion(KeyId=ARN)
+    assert calls.describe_key(KeyId=ARN)["KeyMetadata"]["KeyState"] == "Disabled"
+    calls.schedule_key_deletion(KeyId=ARN, PendingWindowInDays=7)
+    assert isinstance(cloud.store.clock, Clock)
+    cloud.store.clock.ahead = timedelta(days=8)
+    assert code(calls.describe_key, KeyId=ARN) == (400, "NotFoundException")
+
+
+def test_imported_material_expires_and_can_be_deleted(cloud: AwsCloud) -> None:
+    cloud.store.add_key(ARN, origin="EXTERNAL", valid_to=cloud.store.clock() + timedelta(days=1))
+    assert isinstance(cloud.store.clock, Clock)
+    cloud.store.clock.ahead = timedelta(days=2)
+    assert kms().describe_key(KeyId=ARN)["KeyMetadata"]["KeyState"] == "PendingImport"
+    cloud.store.add_key(ARN, origin="EXTERNAL")
+    kms().delete_imported_key_material(KeyId=ARN)
+    assert kms().describe_key(KeyId=ARN)["KeyMetadata"]["KeyState"] == "PendingImport"
+
+
+def test_regions_and_accounts_are_kept_apart(cloud: AwsCloud) -> None:
+    assert code(kms("eu-west-1").describe_key, KeyId=ARN) == (400, "InvalidArnException")
+    other = ARN.replace("111122223333", "444455556666")
+    assert code(kms().describe_key, KeyId=other) == (400, "AccessDeniedException")
+    cloud.store.add_key(other)
+    assert [one["KeyArn"] for one in kms().list_keys()["Keys"]] == [ARN]
+    assert code(kms().create_key) == (400, "UnknownOperationException")
+
+
+def test_an_expired_session_is_a_bare_400_on_head_and_told_elsewhere(cloud: AwsCloud) -> None:
+    cloud.store.put("data", "a")
+    cloud.store.expired.add("AKIA111122223333TEST")
+    assert code(s3().head_object, Bucket="data", Key="a") == (400, "400")
+    assert code(s3().list_objects_v2, Bucket="data") == (400, "ExpiredToken")
+    assert code(kms().describe_key, KeyId=ARN) == (400, "ExpiredTokenException")
+
+
+def test_it_listens_on_loopback_only(cloud: AwsCloud) -> None:
+    assert urlsplit(cloud.endpoint).hostname == "127.0.0.1"

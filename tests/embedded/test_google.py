@@ -1,0 +1,151 @@
+"""The embedded Google Cloud refuses what the real one refuses, and only then."""
+
+import http.client
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+from google.api_core import exceptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import kms_v1 as kms
+from google.cloud import logging as cloud_logging
+from google.cloud.kms_v1.services.key_management_service import transports
+
+from auditor.embedded.google import GoogleCloud, rpc
+from tests.clouds import GOOGLE_KEY, RING, Clock, a_google_store
+
+VERSION = f"{GOOGLE_KEY}/cryptoKeyVersions/1"
+
+
+@pytest.fixture
+def cloud() -> Iterator[GoogleCloud]:
+    store = a_google_store()
+    store.add_bucket("data", "acme", "us-east1")
+    store.add_key(GOOGLE_KEY)
+    store.put("data", "a/b ü", size=100, key=GOOGLE_KEY)
+    with GoogleCloud(store) as running:
+        yield running
+
+
+def client(cloud: GoogleCloud) -> kms.KeyManagementServiceClient:
+    transport = transports.KeyManagementServiceRestTransport(
+        host=cloud.endpoint.removeprefix("http://"), url_scheme="http", credentials=AnonymousCredentials()
+    )
+    return kms.KeyManagementServiceClient(transport=transport)
+
+
+def read(cloud: GoogleCloud, name: str = "a/b ü", **headers: str) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection(urlsplit(cloud.endpoint).netloc)
+    connection.request("GET", f"/storage/v1/b/data/o/{quote(name, safe='')}?alt=media", headers=headers)
+    answer = connection.getresponse()
+    body = answer.read()
+    return answer.status, json.loads(body)["error"]["errors"][0]["reason"] if answer.status >= 400 else body
+
+
+def key_of(cloud: GoogleCloud) -> Any:
+    return cloud.store.key(GOOGLE_KEY)
+
+
+def test_the_client_librarys_methods_are_those_that_this_was_written_for() -> None:
+    """An update of the library that changes its private tables fails here, and only here."""
+    services = [one.service for one in rpc.table()]
+    assert services.count("google.cloud.kms.v1.KeyManagementService") == 35
+    assert services.count("google.cloud.kms.v1.HsmManagement") == 9
+    assert services.count("google.iam.v1.IAMPolicy") == 3
+    assert len(rpc.routes()) == 59
+
+
+_ALL: Any = kms.CryptoKeyVersion.CryptoKeyVersionState
+STATES = [one.name for one in _ALL if one.value]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_only_an_enabled_version_reads(cloud: GoogleCloud, state: str) -> None:
+    key_of(cloud).versions[1].state = state
+    expected = (200, None) if state == "ENABLED" else (400, "cloudKmsDisabledKey")
+    status, told = read(cloud)
+    assert (status, told if status >= 400 else None) == expected
+
+
+def test_bytes_are_the_same_each_time_and_ranges_are_parts_of_them(cloud: GoogleCloud) -> None:
+    status, whole = read(cloud)
+    assert (status, len(whole)) == (200, 100)
+    assert read(cloud) == (200, whole)
+    assert read(cloud, Range="bytes=37-59") == (206, whole[37:60])
+    assert read(cloud, Range="bytes=100-")[0] == 416
+
+
+def test_a_deleted_version_a_lost_grant_and_a_policy_each_stop_a_read(cloud: GoogleCloud) -> None:
+    key_of(cloud).access_reasons = []
+    assert read(cloud) == (403, "forbidden")
+    key_of(cloud).access_reasons = ["CUSTOMER_INITIATED_ACCESS"]
+    assert read(cloud)[0] == 200
+    cloud.store.revoke(RING, f"serviceAccount:{cloud.store.agent('acme')}")
+    assert read(cloud) == (403, "forbidden")
+    del key_of(cloud).versions[1]
+    assert read(cloud) == (400, "cloudKmsDecryptionKeyNotFound")
+
+
+@pytest.mark.parametrize("state", ["DISABLING", "DISABLED", "DELETING", "DELETED", "FAILED"])
+def test_a_single_tenant_hsm_that_is_not_active_stops_a_read(cloud: GoogleCloud, state: str) -> None:
+    cloud.store.add_instance("projects/acme/locations/us-east1/singleTenantHsmInstances/one", state)
+    key_of(cloud).backend = "projects/acme/locations/us-east1/singleTenantHsmInstances/one"
+    assert read(cloud)[0] == 400
+
+
+def test_a_destruction_takes_its_way_through_the_clock_and_a_restore_lands_in_disabled(cloud: GoogleCloud) -> None:
+    calls = client(cloud)
+    scheduled = calls.destroy_crypto_key_version(name=VERSION)
+    assert scheduled.state.name == "DESTROY_SCHEDULED"
+    assert scheduled.destroy_time
+    assert read(cloud)[0] == 400
+    assert calls.restore_crypto_key_version(name=VERSION).state.name == "DISABLED"
+    off = kms.CryptoKeyVersion(name=VERSION, state=kms.CryptoKeyVersion.CryptoKeyVersionState.ENABLED)
+    update = {"crypto_key_version": off, "update_mask": {"paths": ["state"]}}
+    assert calls.update_crypto_key_version(request=update).state.name == "ENABLED"
+    calls.destroy_crypto_key_version(name=VERSION)
+    assert isinstance(cloud.store.clock, Clock)
+    cloud.store.clock.ahead = timedelta(days=31)
+    assert calls.get_crypto_key_version(name=VERSION).state.name == "DESTROYED"
+    with pytest.raises(exceptions.BadRequest):
+        calls.restore_crypto_key_version(name=VERSION)
+
+
+def test_encrypt_and_decrypt_go_by_the_versions_state(cloud: GoogleCloud) -> None:
+    calls = client(cloud)
+    hidden = calls.encrypt(name=GOOGLE_KEY, plaintext=b"secret").ciphertext
+    assert calls.decrypt(name=GOOGLE_KEY, ciphertext=hidden).plaintext == b"secret"
+    key_of(cloud).versions[1].state = "DISABLED"
+    with pytest.raises(exceptions.BadRequest, match="is not enabled, current state is: DISABLED"):
+        calls.decrypt(name=GOOGLE_KEY, ciphertext=hidden)
+
+
+def test_lists_page_and_what_is_not_built_says_so(cloud: GoogleCloud) -> None:
+    for number in range(130):
+        cloud.store.add_key(f"{RING}/cryptoKeys/k{number:03}")
+    calls = client(cloud)
+    assert len(list(calls.list_crypto_keys(parent=RING))) == 131
+    assert [one.name for one in calls.list_key_rings(parent="projects/acme/locations/us-east1")] == [RING]
+    with pytest.raises(exceptions.MethodNotImplemented):
+        calls.create_key_ring(parent="projects/acme/locations/us-east1", key_ring_id="x", key_ring=kms.KeyRing())
+
+
+def test_admin_activity_is_logged_as_the_logging_client_reads_it(cloud: GoogleCloud) -> None:
+    client(cloud).destroy_crypto_key_version(name=VERSION)
+    logs = cloud_logging.Client(
+        project="acme",
+        credentials=AnonymousCredentials(),
+        _use_grpc=False,
+        client_options={"api_endpoint": cloud.endpoint},
+    )
+    (entry,) = logs.list_entries()
+    assert entry.payload["methodName"] == "DestroyCryptoKeyVersion"
+    assert entry.payload["resourceName"] == VERSION
+
+
+def test_it_listens_on_loopback_only(cloud: GoogleCloud) -> None:
+    assert urlsplit(cloud.endpoint).hostname == "127.0.0.1"
+    assert cloud.grpc_address.startswith("127.0.0.1:")
