@@ -1,5 +1,6 @@
 """The command line: argv in, exit code out."""
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -64,6 +65,8 @@ AllowGapsOption = Annotated[
 ]
 
 _CONFIG: Final = Path("auditor.toml")
+_INTERRUPTED: Final = 130
+"""What shells expect of a command that Ctrl-C ended."""
 
 
 @app.callback(invoke_without_command=True)
@@ -176,7 +179,12 @@ def demo(
 
 def main() -> NoReturn:
     """Run the command line and end the process with its exit code."""
-    sys.exit(_run(sys.argv[1:]))
+    code = _run(sys.argv[1:])
+    sys.stdout.flush()
+    if code == _INTERRUPTED:
+        # Threads that wait for a cloud must not keep the process; what they wrote is only temporary.
+        os._exit(code)
+    sys.exit(code)
 
 
 def _run(argv: list[str]) -> int:
@@ -185,11 +193,11 @@ def _run(argv: list[str]) -> int:
     except typer.exceptions.TyperException as error:
         return _told(UsageError(_sentence(error.format_message()), "cmek-auditor --help lists commands and options"))
     except typer.exceptions.Abort:
-        return _told(AuditorError("interrupted", "nothing half-done is kept; run it again"))
+        return _interrupted()
     except AuditorError as error:
         return _told(error)
     except KeyboardInterrupt:
-        return _told(AuditorError("interrupted", "nothing half-done is kept; run it again"))
+        return _interrupted()
     except BrokenPipeError:
         sys.stderr.close()
         return 0
@@ -199,7 +207,13 @@ def _run(argv: list[str]) -> int:
         return _told(
             AuditorError(f"the auditor itself failed: {type(error).__name__}", "run it with --verbose to see where")
         )
-    return int(code or 0)
+    # typer itself turns Ctrl-C into this code.
+    return _interrupted() if code == _INTERRUPTED else int(code or 0)
+
+
+def _interrupted() -> int:
+    _told(AuditorError("interrupted", "nothing half-done is kept; run it again"))
+    return _INTERRUPTED
 
 
 def _told(error: AuditorError) -> int:

@@ -13,7 +13,6 @@ from auditor.findings import (
     Member,
     Outcome,
     Readability,
-    Severity,
     Status,
     Subject,
     Tally,
@@ -147,7 +146,7 @@ def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, facts: Facts) -
     return Finding(
         id=rule.finding_id(subject.subject),
         rule=rule.id,
-        severity=rule.severity if subject.members else Severity.LOW,
+        severity=rule.severity,
         status=Status.OPEN,
         subject=subject.subject,
         readability=cause.readability if cause else None,

@@ -36,6 +36,20 @@ def listing_stopped(bucket: str, error: CollectError) -> Gap:
     return Gap(bucket, error.reason, str(error), error.hint or "sweep again")
 
 
+def never_swept(bucket: str) -> Gap:
+    """No sweep of a bucket was ever tried, or it still runs: nothing at all is known of its objects."""
+    return Gap(bucket, Reason.NOT_VISIBLE, "nothing is known of its objects: it was never swept", "scan it")
+
+
+def defect(bucket: str, error: Exception) -> CollectError:
+    """A sweep failed by a defect of ours; the other buckets must not suffer from it."""
+    return CollectError(
+        f"the sweep of {bucket} failed by a defect: {type(error).__name__}; the last whole sweep stays in force",
+        "run `scan --verbose` for this bucket and report what it shows",
+        reason=Reason.UNSUPPORTED,
+    )
+
+
 def unresolved(bucket: str, reason: Reason, objects: int) -> Gap:
     """Objects were listed, and what they are encrypted with could not be learnt."""
     return Gap(bucket, reason, f"the encryption of {objects} objects is not known", _OBJECT_HINTS[reason], objects)

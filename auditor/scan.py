@@ -1,22 +1,25 @@
 """One run told on one page: sweep the buckets, poll the keys, judge, keep."""
 
+import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from auditor import gaps, lifecycle
 from auditor.engine import Facts, judge, last_read
-from auditor.errors import CollectError
+from auditor.errors import AuditorError, CollectError
 from auditor.findings import BucketCoverage, Coverage, Judgement, Run
 from auditor.model import BucketFacts, Cloud, Gap, Holding, KeyName, KeyReading, StoredObject, Sweep
 from auditor.policy import Policy
-from auditor.ports import BucketLister, Inventory, KeyNeed, KeySource, Ledger, ObjectSource, PollRecord
+from auditor.ports import BucketLister, Inventory, KeyNeed, KeySource, Ledger, ObjectSource, PollRecord, Written
 from auditor.readability import KeyView
 from auditor.rule import Rule
+
+_log = logging.getLogger(__name__)
 
 _BUCKETS_AT_ONCE = 4
 _PROGRESS_EVERY = 1000
@@ -76,11 +79,17 @@ def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset
     """
     expected = {sweep.bucket: sweep.listed for sweep in parts.ledger.sweeps()}
     chosen = [source for source in parts.sources if not only or source.url in only]
-    with ThreadPoolExecutor(_BUCKETS_AT_ONCE) as pool:
-        for done in pool.map(lambda source: sweep(parts, source, progress, expected.get(source.url)), chosen):
+    pool = ThreadPoolExecutor(_BUCKETS_AT_ONCE)
+    try:
+        running = [pool.submit(sweep, parts, source, progress, expected.get(source.url)) for source in chosen]
+        for ended in as_completed(running):
+            done = ended.result()
             parts.ledger.publish(done)
             parts.inventory.prune(done.bucket)
             progress.swept(done)
+    finally:
+        # Whoever interrupts does not wait for sweeps that may have hours to go.
+        pool.shutdown(wait=False, cancel_futures=True)
     return _unconfigured(parts)
 
 
@@ -94,7 +103,7 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
     cloud = Cloud.AWS if source.url.startswith("s3://") else Cloud.GCP
     facts = told if isinstance(told, BucketFacts) else BucketFacts(source.url, cloud)
     try:
-        written = parts.inventory.write(source.url, _told(source, progress, expected), sweep_id)
+        written = _write(parts, source, progress, expected, sweep_id)
     except CollectError as error:
         return Sweep(
             id=sweep_id,
@@ -143,7 +152,7 @@ def poll(
         LedgerError: the ledger can be neither read nor written.
     """
     started = parts.clock()
-    configured = {source.url for source in parts.sources}
+    configured = frozenset(source.url for source in parts.sources)
     sweeps = tuple(one for one in parts.ledger.sweeps() if one.bucket in configured)
     failed = tuple(one for one in parts.ledger.failed_attempts() if one.bucket in configured)
     before = parts.ledger.judgement()
@@ -182,7 +191,7 @@ def poll(
         ),
         assessed=judged.assessed,
         findings=lifecycle.carry_on(judged.findings, before.findings if before else (), now),
-        gaps=_all_gaps((*sweeps, *failed), keys, unconfigured, before),
+        gaps=_all_gaps((*sweeps, *failed), configured, keys, unconfigured, before),
         tallies=judged.tallies,
         sweeps=tuple(one.id for one in sweeps),
         poll_interval=interval,
@@ -198,6 +207,16 @@ def poll(
     )
     parts.ledger.keep(record, judgement)
     return parts.ledger.judgement() or judgement
+
+
+def _write(parts: Parts, source: ObjectSource, progress: Progress, expected: int | None, sweep_id: str) -> Written:
+    try:
+        return parts.inventory.write(source.url, _told(source, progress, expected), sweep_id)
+    except AuditorError:
+        raise
+    except Exception as error:
+        _log.debug("sweep of %s", source.url, exc_info=True)
+        raise gaps.defect(source.url, error) from error
 
 
 def _told(source: ObjectSource, progress: Progress, expected: int | None) -> Iterator[StoredObject]:
@@ -271,11 +290,13 @@ def _bucket_coverage(url: str, done: Sweep | None, attempt: Sweep | None) -> Buc
 
 def _all_gaps(
     sweeps: tuple[Sweep, ...],
+    configured: frozenset[str],
     keys: Mapping[KeyName, KeyView],
     unconfigured: int | Gap | None,
     before: Judgement | None,
 ) -> tuple[Gap, ...]:
     found = [gap for one in sweeps for gap in one.gaps]
+    found.extend(gaps.never_swept(url) for url in configured.difference(one.bucket for one in sweeps))
     for view in keys.values():
         found.extend(gaps.of_key(view))
     if isinstance(unconfigured, Gap):

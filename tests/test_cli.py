@@ -1,13 +1,18 @@
 import csv
 import json
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from auditor import cli
+from auditor.connectors.gcp import objects
+from auditor.model import StoredObject
 from auditor.rules import load as load_rules
 from tests.clouds import GOOGLE_KEY
 from tests.small import Small, a_small_cloud
@@ -186,3 +191,53 @@ def test_the_installed_command_runs() -> None:
     command = Path(sys.executable).with_name("cmek-auditor")
     told = subprocess.run([command, "--version"], check=True, capture_output=True, text=True)
     assert told.stdout.startswith("cmek-auditor ")
+
+
+def test_a_poll_before_any_sweep_is_not_fine(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, small.argv("poll"))
+    assert code == 3
+    assert "No object is known yet" in out
+    assert "it was never swept" in out
+
+
+def test_a_defect_in_one_bucket_is_a_gap_and_does_not_blind_the_others(
+    small: Small, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.cloud.store.add_bucket("broken", "acme", "us-east1")
+    small.config.write_text(
+        small.config.read_text() + '[[bucket]]\nurl = "gs://broken"\nlayout = "{org}/"\naccount = "acme"\n'
+    )
+    small.cloud.store.put("broken", "x/1")
+    real = objects.parse_object
+
+    def breaking(told: Mapping[str, Any], at: datetime, *, soft_deleted: bool) -> StoredObject:
+        if told["name"] == "x/1":
+            raise ZeroDivisionError
+        return real(told, at, soft_deleted=soft_deleted)
+
+    monkeypatch.setattr("auditor.connectors.gcp.objects.parse_object", breaking)
+    code, out, _ = run(capsys, small.argv("scan", "--format", "json", "-q"))
+    told = json.loads(out)
+    assert (code, told["totals"]["objects"]) == (3, 20)
+    assert any("defect: ZeroDivisionError" in gap["effect"] for gap in told["gaps"])
+
+
+def test_an_interrupt_ends_at_once_and_keeps_nothing_half_done(small: Small) -> None:
+    small.cloud.traffic.fail("/o?", delay=60.0)
+    command = [str(Path(sys.executable).with_name("cmek-auditor")), *small.argv("scan")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not any("/o?" in one.target for one in small.cloud.traffic.requests):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=15)
+    assert (process.returncode, "error: interrupted" in err, "Traceback" in err) == (130, True, False)
+
+
+def test_names_that_hold_a_zero_byte_are_counted_like_any_other(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small.cloud.store.put("data", "acme/zero\x00byte/x", key=GOOGLE_KEY, version=2)
+    code, out, _ = run(capsys, small.argv("scan", "--format", "json", "-q"))
+    told = json.loads(out)
+    assert (code, told["totals"]["objects"]) == (0, 21)
+    assert "acme/zero\x00byte" in {row["namespace"] for row in told["dependencies"]}
