@@ -1,8 +1,9 @@
 """What the report shows: one frozen page, every number and word of it made from a judgement."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Final
 
 from auditor.findings import (
@@ -130,6 +131,8 @@ class VersionRow:
     namespaces: str
     buckets: str
     share: float
+    rows: int = 0
+    """How many versions of this key follow, this one included; 0 behind the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,7 +376,7 @@ def _versions(judgement: Judgement, rows: DependencyRows) -> tuple[VersionRow, .
             objects=words.number(objects),
             size=words.size(sum(one.holding.size for one in group)),
             namespaces=words.number(rows.extent(member_of(one.holding) for one in group).namespaces),
-            buckets=", ".join(sorted({one.holding.bucket for one in group})),
+            buckets=_few(sorted({one.holding.bucket for one in group})),
             share=round(100 * objects / of_key[key], 1) if of_key[key] else 0.0,
         )
         found.append(((0, key, int(version) if version.isdigit() else 0), row))
@@ -387,7 +390,20 @@ def _versions(judgement: Judgement, rows: DependencyRows) -> tuple[VersionRow, .
         )
         for key in of_key
     }
-    return tuple(row for _, row in sorted(found, key=lambda item: (rank[item[0][1]], item[0][1], item[0][2])))
+    ordered = [row for _, row in sorted(found, key=lambda item: (rank[item[0][1]], item[0][1], item[0][2]))]
+    return tuple(_grouped(ordered[:_VERSIONS])) + tuple(ordered[_VERSIONS:])
+
+
+def _grouped(ordered: list[VersionRow]) -> Iterator[VersionRow]:
+    """Let the first row of each key tell how many rows the key has."""
+    for _, rows in groupby(ordered, key=lambda row: row.key):
+        first, *others = rows
+        yield replace(first, rows=1 + len(others))
+        yield from others
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 2 else words.counted(len(names), "bucket")  # noqa: PLR2004 - what fits
 
 
 def _rules(judgement: Judgement, rules: dict[str, Demand]) -> tuple[tuple[str, str, str, str, str, str, str], ...]:
