@@ -44,7 +44,7 @@ def never_swept(bucket: str) -> Gap:
 def defect(bucket: str, error: Exception) -> CollectError:
     """A sweep failed by a defect of ours; the other buckets must not suffer from it."""
     return CollectError(
-        f"the sweep of {bucket} failed by a defect: {type(error).__name__}; the last whole sweep stays in force",
+        f"the sweep of {bucket} failed by a defect: {type(error).__name__}; an older whole sweep stays in force",
         "run `scan --verbose` for this bucket and report what it shows",
         reason=Reason.UNSUPPORTED,
     )

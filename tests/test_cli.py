@@ -150,6 +150,15 @@ def test_wrong_usage_ends_with_2_one_error_and_one_hint(
     assert hint.startswith("hint: ")
 
 
+def test_a_config_that_cannot_be_is_one_error_and_one_hint(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    small.config.write_text(small.config.read_text() + "[shedule]\n")
+    code, out, err = run(capsys, small.argv("scan"))
+    error, hint = err.splitlines()
+    assert (code, out) == (2, "")
+    assert error == f"error: {small.config}: shedule: there is no such setting"
+    assert hint == "hint: did you mean schedule?"
+
+
 def test_asking_for_a_finding_that_is_not_there_ends_with_2(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, [*small.argv("explain"), "abcdef"])
     assert (code, "there is no judgement yet" in err) == (2, True)

@@ -71,6 +71,7 @@ def test_the_fleet_is_as_large_and_as_mixed_as_promised(scanned: Scanned) -> Non
     assert told["totals"]["objects"] >= 20_000
     assert sum(row["objects"] for row in google) > told["totals"]["objects"] / 2
     assert told["coverage"]["keys"]["needed"] >= 40
+    assert told["coverage"]["buckets_not_configured"] == 1
     assert {row["readability"] for row in told["dependencies"]} == set(Readability)
     assert {row["encryption"] for row in told["dependencies"]} == set(Encryption)
 

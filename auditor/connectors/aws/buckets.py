@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from auditor.connectors.aws.errors import code_of, reason_of
+from auditor.connectors.aws.errors import code_of, hint_for, reason_of
 from auditor.connectors.aws.session import AwsClients
 from auditor.model import Gap
 
@@ -28,6 +28,6 @@ class AwsBuckets:
                     f"S3 buckets of {account or 'the default identity'}",
                     reason_of(error),
                     f"not listed ({code_of(error)})",
-                    "grant s3:ListAllMyBuckets to the auditor",
+                    hint_for(reason_of(error), "s3:ListAllMyBuckets"),
                 )
         return frozenset(found)

@@ -52,6 +52,16 @@ _CODES: Final = {
 }
 
 
+HINTS: Final = {
+    Reason.NOT_FOUND: "look at the name and the account in the config",
+    Reason.EXPIRED_CREDENTIALS: "give the auditor credentials, or renew them",
+    Reason.THROTTLED: "lower requests_per_second or kms_quota_share",
+    Reason.MALFORMED: "look at the name and the `region` in the config",
+    Reason.UNSUPPORTED: "look at the endpoint: it does not know this call",
+}
+"""What would close a gap, by its reason; a missing permission is named where it is known."""
+
+
 def reason_of(error: ClientError | BotoCoreError) -> Reason:
     """Why a call gave no answer; faults on the way, and codes that nobody knows, count as `timeout`."""
     if isinstance(error, ClientError):
@@ -66,3 +76,10 @@ def code_of(error: ClientError | BotoCoreError) -> str:
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "unknown"))
     return type(error).__name__
+
+
+def hint_for(reason: Reason, permission: str) -> str:
+    """What would close a gap, where a missing permission is the likeliest cause."""
+    if reason is Reason.ACCESS_DENIED:
+        return f"grant {permission} to the auditor"
+    return HINTS.get(reason, "look at the network between the auditor and AWS, and try again")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from auditor.connectors.aws.errors import code_of, reason_of
+from auditor.connectors.aws.errors import HINTS, code_of, reason_of
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.digest import digest
 from auditor.connectors.pace import Pace
@@ -31,11 +31,9 @@ _STILL_CREATING: Final = 3
 """How often a key that is still Creating is asked again: it takes a few seconds."""
 
 _HINTS: Final = {
+    **HINTS,
     Reason.ACCESS_DENIED: "the key's owner grants kms:DescribeKey to the auditor in the key policy",
     Reason.NOT_VISIBLE: "only the key's own account can tell; give [[account]] a role there",
-    Reason.THROTTLED: "lower kms_quota_share, or poll less often",
-    Reason.EXPIRED_CREDENTIALS: "renew the credentials",
-    Reason.MALFORMED: "look at the key's name",
 }
 
 

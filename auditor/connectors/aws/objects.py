@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from auditor.connectors.aws.errors import code_of, reason_of
+from auditor.connectors.aws.errors import code_of, hint_for, reason_of
 from auditor.connectors.pace import Pace
 from auditor.errors import CollectError
 from auditor.model import (
@@ -91,7 +91,7 @@ class S3Bucket:
                 self._url,
                 reason_of(error),
                 f"the bucket's settings are not known ({code_of(error)})",
-                f"grant {permission} on the bucket",
+                hint_for(reason_of(error), permission),
             )
         return BucketFacts(
             url=self._url,
@@ -135,7 +135,7 @@ class S3Bucket:
                 self._url,
                 reason_of(error),
                 f"unfinished multipart uploads are not counted ({code_of(error)})",
-                "grant s3:ListBucketMultipartUploads on the bucket",
+                hint_for(reason_of(error), "s3:ListBucketMultipartUploads"),
             )
 
     def objects(self) -> Iterator[StoredObject]:
@@ -205,16 +205,9 @@ class S3Bucket:
         live_only = self._populations == (Population.LIVE,)
         permission = "s3:ListBucket" if live_only else "s3:ListBucketVersions"
         reason = reason_of(error)
-        hints = {
-            Reason.ACCESS_DENIED: f"grant {permission} on the bucket",
-            Reason.NOT_FOUND: "look at the bucket's name and account in the config",
-            Reason.EXPIRED_CREDENTIALS: "renew the credentials",
-            Reason.THROTTLED: "lower requests_per_second",
-            Reason.MALFORMED: "look at `region` of this bucket in the config",
-        }
         return CollectError(
-            f"cannot list {self._url}: {code_of(error)}; the last whole sweep stays in force",
-            hints.get(reason, "look at the network between the auditor and S3, and sweep again"),
+            f"cannot list {self._url}: {code_of(error)}; an older whole sweep stays in force",
+            hint_for(reason, permission),
             reason=reason,
         )
 

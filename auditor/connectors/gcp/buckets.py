@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from auditor.connectors.gcp.errors import FAULTS, code_of, reason_of
+from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.gcp.session import GcpClients
 from auditor.model import Gap, Reason
 
@@ -32,6 +32,6 @@ class GcsBuckets:
                     f"buckets of project {project}",
                     reason_of(error),
                     f"not listed ({code_of(error)})",
-                    "grant storage.buckets.list on the project",
+                    hint_for(reason_of(error), "storage.buckets.list"),
                 )
         return frozenset(found)

@@ -24,6 +24,16 @@ _STATUS: Final = {
 }
 
 
+HINTS: Final = {
+    Reason.NOT_FOUND: "look at the name in the config",
+    Reason.EXPIRED_CREDENTIALS: "give the auditor credentials, or renew them",
+    Reason.THROTTLED: "lower requests_per_second or gcp_kms_quota_share",
+    Reason.MALFORMED: "look at the name and the endpoint in the config",
+    Reason.UNSUPPORTED: "look at the endpoint: it does not know this call",
+}
+"""What would close a gap, by its reason; a missing permission is named where it is known."""
+
+
 def reason_of(error: Exception) -> Reason:
     """Why a call gave no answer; faults on the way, and errors of the service itself, count as `timeout`."""
     match error:
@@ -49,3 +59,10 @@ def code_of(error: Exception) -> str:
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"HTTP {error.response.status_code}"
     return type(error).__name__
+
+
+def hint_for(reason: Reason, permission: str) -> str:
+    """What would close a gap, where a missing permission is the likeliest cause."""
+    if reason is Reason.ACCESS_DENIED:
+        return f"grant {permission} to the auditor (deploy/gcp-auditor-role.yaml has all that it needs)"
+    return HINTS.get(reason, "look at the network between the auditor and Google Cloud, and try again")

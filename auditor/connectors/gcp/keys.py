@@ -10,7 +10,7 @@ from google.protobuf.json_format import MessageToDict
 
 from auditor.connectors.digest import digest
 from auditor.connectors.gcp.calls import KmsCalls
-from auditor.connectors.gcp.errors import FAULTS, code_of, reason_of
+from auditor.connectors.gcp.errors import FAULTS, HINTS, code_of, reason_of
 from auditor.connectors.gcp.policy import Binding, Policies, grant_of, parse_policy
 from auditor.connectors.gcp.session import GcpClients
 from auditor.connectors.pace import Pace
@@ -32,10 +32,8 @@ from auditor.ports import KeyNeed
 _CALLS_AT_ONCE: Final = 8
 _PAGE: Final = 1000
 _HINTS: Final = {
+    **HINTS,
     Reason.ACCESS_DENIED: "the key's owner grants the auditor's role (deploy/gcp-auditor-role.yaml) on key or project",
-    Reason.THROTTLED: "lower gcp_kms_quota_share, or poll less often",
-    Reason.EXPIRED_CREDENTIALS: "renew the credentials",
-    Reason.MALFORMED: "look at the key's name",
 }
 
 

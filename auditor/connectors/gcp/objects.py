@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from google.cloud.storage import Client
 
-from auditor.connectors.gcp.errors import FAULTS, code_of, reason_of
+from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.pace import Pace
 from auditor.errors import CollectError
 from auditor.model import (
@@ -27,13 +27,6 @@ _FIELDS: Final = (
     "nextPageToken"
 )
 """Without `nextPageToken` the client's iterator would end silently after the first page."""
-
-_HINTS: Final = {
-    Reason.ACCESS_DENIED: "grant storage.objects.list on the bucket",
-    Reason.NOT_FOUND: "look at the bucket's name in the config",
-    Reason.EXPIRED_CREDENTIALS: "renew the credentials",
-    Reason.THROTTLED: "lower requests_per_second",
-}
 
 
 class GcsBucket:
@@ -74,7 +67,7 @@ class GcsBucket:
                 self._url,
                 reason_of(error),
                 f"the bucket's settings and who must be able to decrypt are not known ({code_of(error)})",
-                f"grant {permission} on the bucket's project",
+                hint_for(reason_of(error), permission),
             )
         default_key = bucket.default_kms_key_name
         return BucketFacts(
@@ -95,7 +88,7 @@ class GcsBucket:
                 self._url,
                 reason_of(error),
                 f"unfinished multipart uploads are not counted ({code_of(error)})",
-                "grant storage.multipartUploads.list on the bucket",
+                hint_for(reason_of(error), "storage.multipartUploads.list"),
             )
 
     def objects(self) -> Iterator[StoredObject]:
@@ -135,7 +128,7 @@ class GcsBucket:
             return parse_object(told, at, soft_deleted=soft_deleted)
         except (KeyError, ValueError, TypeError):
             raise CollectError(
-                f"cannot list {self._url}: an entry of a page is no object; the last whole sweep stays in force",
+                f"cannot list {self._url}: an entry of a page is no object; an older whole sweep stays in force",
                 "look at the endpoint in the config: is it Cloud Storage?",
                 reason=Reason.MALFORMED,
             ) from None
@@ -143,8 +136,8 @@ class GcsBucket:
     def _broken_off(self, error: Exception) -> CollectError:
         reason = reason_of(error)
         return CollectError(
-            f"cannot list {self._url}: {code_of(error)}; the last whole sweep stays in force",
-            _HINTS.get(reason, "look at the network between the auditor and Cloud Storage, and sweep again"),
+            f"cannot list {self._url}: {code_of(error)}; an older whole sweep stays in force",
+            hint_for(reason, "storage.objects.list"),
             reason=reason,
         )
 
