@@ -41,12 +41,13 @@ def never_swept(bucket: str) -> Gap:
     return Gap(bucket, Reason.NOT_VISIBLE, "nothing is known of its objects: it was never swept", "scan it")
 
 
-def defect(bucket: str, error: Exception) -> CollectError:
-    """A sweep failed by a defect of ours; the other buckets must not suffer from it."""
-    return CollectError(
-        f"the sweep of {bucket} failed by a defect: {type(error).__name__}; an older whole sweep stays in force",
-        "run `scan --verbose` for this bucket and report what it shows",
-        reason=Reason.UNSUPPORTED,
+def defect(bucket: str, error: Exception) -> Gap:
+    """A sweep failed by a defect of ours."""
+    return Gap(
+        bucket,
+        Reason.UNSUPPORTED,
+        f"the sweep failed by a defect: {type(error).__name__}; an older whole sweep stays in force",
+        "scan this bucket with --verbose and report what it shows",
     )
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from auditor import gaps, lifecycle
 from auditor.engine import Facts, judge, last_read
-from auditor.errors import AuditorError, CollectError
+from auditor.errors import AuditorError, CollectError, UsageError
 from auditor.findings import BucketCoverage, Coverage, Judgement, Run
 from auditor.model import BucketFacts, Cloud, Gap, Holding, KeyName, KeyReading, StoredObject, Sweep
 from auditor.policy import Policy
@@ -97,42 +97,39 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
     """List one bucket into a new snapshot; a listing that breaks off leaves the last whole one in force."""
     started = parts.clock()
     sweep_id = _new_id(started)
-    told = source.facts()
-    uploads = source.uploads_in_progress()
-    found = tuple(one for one in (told, uploads) if isinstance(one, Gap))
     cloud = Cloud.AWS if source.url.startswith("s3://") else Cloud.GCP
-    facts = told if isinstance(told, BucketFacts) else BucketFacts(source.url, cloud)
+    facts: BucketFacts | Gap = BucketFacts(source.url, cloud)
+    uploads: int | Gap | None = None
+    written = Written({}, 0, 0, 0, None, ())
+    failed: Gap | None = None
     try:
-        written = _write(parts, source, progress, expected, sweep_id)
+        facts = source.facts()
+        uploads = source.uploads_in_progress()
+        written = parts.inventory.write(source.url, _told(source, progress, expected), sweep_id)
     except CollectError as error:
-        return Sweep(
-            id=sweep_id,
-            bucket=source.url,
-            started=started,
-            ended=parts.clock(),
-            complete=False,
-            listed=0,
-            resolved=0,
-            outside=0,
-            uploads_in_progress=None,
-            oldest_verified=None,
-            facts=facts,
-            gaps=(*found, gaps.listing_stopped(source.url, error)),
-        )
+        failed = gaps.listing_stopped(source.url, error)
+    except AuditorError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one bucket's defect must not blind the others
+        _log.debug("sweep of %s", source.url, exc_info=True)
+        failed = gaps.defect(source.url, error)
+    unresolved = (gaps.unresolved(source.url, reason, count) for reason, count in written.unresolved)
+    found = (*(one for one in (facts, uploads) if isinstance(one, Gap)), *unresolved)
     return Sweep(
         id=sweep_id,
         bucket=source.url,
         started=started,
         ended=parts.clock(),
-        complete=True,
+        complete=failed is None,
         listed=written.listed,
         resolved=written.resolved,
         outside=written.outside,
-        uploads_in_progress=None if isinstance(uploads, Gap) else uploads,
+        uploads_in_progress=uploads if isinstance(uploads, int) else None,
         oldest_verified=written.oldest_verified,
-        facts=facts,
-        gaps=(*found, *(gaps.unresolved(source.url, reason, count) for reason, count in written.unresolved)),
-        files=written.files,
+        facts=facts if isinstance(facts, BucketFacts) else BucketFacts(source.url, cloud),
+        # What made it fail stands last: that is what outputs show as its cause.
+        gaps=found if failed is None else (*found, failed),
+        files=written.files if failed is None else None,
     )
 
 
@@ -150,6 +147,7 @@ def poll(
 
     Raises:
         LedgerError: the ledger can be neither read nor written.
+        UsageError: `only` names a key that neither data nor the config names.
     """
     started = parts.clock()
     configured = frozenset(source.url for source in parts.sources)
@@ -160,6 +158,11 @@ def poll(
     memory = parts.ledger.memory()
     agents = {one.bucket: _agents(parts, one.facts) for one in sweeps}
     needs = tuple(_needs(parts, holdings.holdings(), agents))
+    if strangers := only.difference(need.name for need in needs):
+        raise UsageError(
+            f"no data depends on key {min(strangers)}, and the config does not watch it",
+            "name a key that `scan --format json` shows, or add it as [[key]]",
+        )
     readings = _read(parts, [need for need in needs if not only or need.name in only])
     progress.polled(len(readings), len(needs))
 
@@ -207,16 +210,6 @@ def poll(
     )
     parts.ledger.keep(record, judgement)
     return parts.ledger.judgement() or judgement
-
-
-def _write(parts: Parts, source: ObjectSource, progress: Progress, expected: int | None, sweep_id: str) -> Written:
-    try:
-        return parts.inventory.write(source.url, _told(source, progress, expected), sweep_id)
-    except AuditorError:
-        raise
-    except Exception as error:
-        _log.debug("sweep of %s", source.url, exc_info=True)
-        raise gaps.defect(source.url, error) from error
 
 
 def _told(source: ObjectSource, progress: Progress, expected: int | None) -> Iterator[StoredObject]:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from auditor import cli
-from auditor.connectors.gcp import objects
-from auditor.model import StoredObject
+from auditor.connectors.gcp import keys, objects
+from auditor.model import GcpKeyVersion, StoredObject
 from auditor.rules import load as load_rules
 from tests.clouds import GOOGLE_KEY
 from tests.small import Small, a_small_cloud
@@ -240,6 +240,33 @@ def test_an_interrupt_ends_at_once_and_keeps_nothing_half_done(small: Small) -> 
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=15)
     assert (process.returncode, "error: interrupted" in err, "Traceback" in err) == (130, True, False)
+
+
+def test_a_defect_in_one_key_is_a_gap_and_does_not_blind_the_others(
+    small: Small, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = GOOGLE_KEY.replace("main", "other")
+    small.cloud.store.add_key(other)
+    small.cloud.store.put("data", "acme/other/x", key=other)
+    real = keys.parse_version
+
+    def breaking(told: Any) -> GcpKeyVersion:
+        if "/other/" in told.name:
+            raise ZeroDivisionError
+        return real(told)
+
+    monkeypatch.setattr("auditor.connectors.gcp.keys.parse_version", breaking)
+    code, out, _ = run(capsys, small.argv("scan", "--format", "json", "-q"))
+    told = json.loads(out)
+    assert (code, told["totals"]["by_readability"]["readable"]["objects"]) == (3, 20)
+    assert [gap["reason"] for gap in told["gaps"]] == ["unsupported"]
+    assert "defect of the auditor: ZeroDivisionError" in told["gaps"][0]["effect"]
+
+
+def test_a_key_that_nobody_needs_is_not_polled_silently(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, small.argv("scan"))
+    code, _, err = run(capsys, [*small.argv("poll"), GOOGLE_KEY.replace("main", "else")])
+    assert (code, "error: no data depends on key" in err) == (2, True)
 
 
 def test_names_that_hold_a_zero_byte_are_counted_like_any_other(

@@ -3,6 +3,7 @@
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -10,6 +11,8 @@ from auditor.findings import Demand, Judgement
 from auditor.log import visible
 from auditor.outputs.page import Manifest, view
 from auditor.ports import DependencyRows
+
+_LONGEST: Final = 200
 
 
 def render(
@@ -24,9 +27,16 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["visible"] = visible
+    environment.filters["short"] = _short
     style = (_folder() / "static" / "report.css").read_text(encoding="utf-8")
     page = view(judgement, rows, rules, manifest, made)
     return environment.get_template("report.html.j2").render(page=page, style=style)
+
+
+def _short(text: str) -> str:
+    """A name as it is, or the start of one that nobody could read at a glance; the JSON has it whole."""
+    shown = visible(text)
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}... ({len(shown)} characters)"
 
 
 def _folder() -> Path:

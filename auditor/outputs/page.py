@@ -24,6 +24,7 @@ from auditor.outputs.summary import Amount
 from auditor.ports import DependencyRows
 
 _FINDINGS: Final = 200
+_EVIDENCES: Final = 20
 _VERSIONS: Final = 300
 _NAMESPACES: Final = 100
 _GAPS: Final = 200
@@ -98,6 +99,7 @@ class FindingView:
     undo: tuple[StepView, ...]
     evidence: tuple[tuple[str, str, str, str], ...]
     """(call, resource, time, digest)."""
+    evidence_left_out: int
     remedy: str
     source: str
     status: str
@@ -295,13 +297,16 @@ def _finding(one: Finding, rules: dict[str, Demand], now: datetime) -> FindingVi
         left=words.until(one.final_at, now) if one.final_at else "",
         since=f"{words.instant(one.since)}, {_SINCE[one.since_source]}",
         seen=f"{words.instant(one.first_seen)} to {words.instant(one.last_seen)}",
-        tenants=", ".join(extent.tenants),
+        tenants=", ".join(_clip(name) for name in extent.tenants),
         samples=extent.sample_namespaces,
         undo=tuple(
             StepView(step.call, step.who, step.lands_in, words.instant(step.until) if step.until else "")
             for step in one.undo
         ),
-        evidence=tuple((each.call, each.resource, words.stamp(each.at), each.answer_digest) for each in one.evidence),
+        evidence=tuple(
+            (each.call, each.resource, words.stamp(each.at), each.answer_digest) for each in one.evidence[:_EVIDENCES]
+        ),
+        evidence_left_out=max(0, len(one.evidence) - _EVIDENCES),
         remedy=rule.remedy if rule else "",
         source=rule.source if rule else "",
         status=one.status.value,
@@ -400,6 +405,10 @@ def _grouped(ordered: list[VersionRow]) -> Iterator[VersionRow]:
         first, *others = rows
         yield replace(first, rows=1 + len(others))
         yield from others
+
+
+def _clip(name: str) -> str:
+    return name if len(name) <= 100 else f"{name[:100]}..."  # noqa: PLR2004 - one line
 
 
 def _few(names: list[str]) -> str:

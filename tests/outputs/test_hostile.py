@@ -32,7 +32,7 @@ from auditor.findings import (
     Undo,
     member_of,
 )
-from auditor.log import _Plain
+from auditor.log import _Json, _Plain
 from auditor.model import Dependency, Encryption, Evidence, Extent, Gap, Holding, Population, Reason
 from auditor.outputs import html, metrics, scan_json, tabular, terminal
 from auditor.outputs.page import Manifest
@@ -201,6 +201,8 @@ def test_the_terminal_shows_no_control_character(name: str) -> None:
 def test_a_log_line_stays_one_line(name: str) -> None:
     record = logging.LogRecord("auditor", logging.INFO, "", 0, "swept %s", (name,), None)
     assert _Plain().format(record).isprintable()
+    told = _Json().format(record)
+    assert (told.isprintable(), json.loads(told)["message"]) == (True, f"swept {name}")
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
@@ -211,3 +213,20 @@ def test_metrics_stay_one_line_a_sample(name: str) -> None:
     text = generate_latest(metrics.registry(collector)).decode()
     families = {one.name: one for one in text_string_to_metric_families(text)}
     assert families["cmek_finding_info"].samples[0].labels["tenant"] == name
+
+
+def test_the_page_stays_small_whatever_the_fleet() -> None:
+    judgement, rows = a_judgement("n" * 1024)
+    (one,) = judgement.findings
+    many = tuple(
+        replace(one, id=f"{number:016x}", evidence=one.evidence * 500, extent=Extent(1, 1, 1, one.extent.tenants * 20))
+        for number in range(5_000)
+    )
+    holdings = tuple(
+        replace(judgement.assessed[0], holding=replace(judgement.assessed[0].holding, key_version=str(number)))
+        for number in range(5_000)
+    )
+    large = replace(judgement, findings=many, assessed=holdings, gaps=judgement.gaps * 5_000)
+    page = html.render(large, rows, (), Manifest((("f" * 200, "0" * 64),) * 5_000, 1, "0" * 64), NOW)
+    assert len(page.encode()) < 5_000_000
+    assert "4800 more are not shown here" in page

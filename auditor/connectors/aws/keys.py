@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from auditor.connectors.aws.errors import HINTS, code_of, reason_of
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.digest import digest
 from auditor.connectors.pace import Pace
+from auditor.connectors.reading import each
 from auditor.model import (
     AwsKey,
     Cloud,
@@ -26,7 +26,6 @@ from auditor.model import (
 )
 from auditor.ports import KeyNeed
 
-_CALLS_AT_ONCE: Final = 8
 _STILL_CREATING: Final = 3
 """How often a key that is still Creating is asked again: it takes a few seconds."""
 
@@ -53,8 +52,7 @@ class AwsKeys:
     def read(self, needs: Iterable[KeyNeed]) -> Iterator[KeyReading]:
         """Yield one reading for each need, in their order; what could not be read is a `KeyUnread`."""
         stores = _Stores(self._clients)
-        with ThreadPoolExecutor(_CALLS_AT_ONCE) as pool:
-            yield from pool.map(lambda need: self._read(need.name, stores), needs)
+        return each(needs, lambda need: self._read(need.name, stores))
 
     def _read(self, name: KeyName, stores: "_Stores") -> KeyReading:
         try:

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from auditor.connectors.gcp.errors import FAULTS, HINTS, code_of, reason_of
 from auditor.connectors.gcp.policy import Binding, Policies, grant_of, parse_policy
 from auditor.connectors.gcp.session import GcpClients
 from auditor.connectors.pace import Pace
+from auditor.connectors.reading import each
 from auditor.model import (
     Cloud,
     Evidence,
@@ -29,7 +29,6 @@ from auditor.model import (
 )
 from auditor.ports import KeyNeed
 
-_CALLS_AT_ONCE: Final = 8
 _PAGE: Final = 1000
 _HINTS: Final = {
     **HINTS,
@@ -53,8 +52,7 @@ class GcpKeys:
     def read(self, needs: Iterable[KeyNeed]) -> Iterator[KeyReading]:
         """Yield one reading for each need, in their order; what could not be read is a `KeyUnread`."""
         shared = _Shared(self._clients, self._calls)
-        with ThreadPoolExecutor(_CALLS_AT_ONCE) as pool:
-            yield from pool.map(lambda need: self._read(need, shared), needs)
+        return each(needs, lambda need: self._read(need, shared))
 
     def _read(self, need: KeyNeed, shared: "_Shared") -> KeyReading:
         name = need.name
