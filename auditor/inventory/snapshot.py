@@ -39,7 +39,7 @@ _FIELDS: Final[list["pa.Field[Any]"]] = [  # quoted: the class takes no paramete
     pa.field("problem", pa.string()),
     pa.field("told", pa.int64(), nullable=False),
 ]
-_SCHEMA: Final = pa.schema(_FIELDS)
+SCHEMA: Final = pa.schema(_FIELDS)
 _BATCH: Final = 20_000
 _AGGREGATE: Final = files("auditor.inventory").joinpath("aggregate.sql").read_text(encoding="utf-8")
 
@@ -66,8 +66,8 @@ def write(folder: Path, bucket: str, layout: Layout, objects: Iterable[StoredObj
         CollectError: an object says something that no object can say.
     """
     arrived = folder / "arrived.parquet"
-    with pq.ParquetWriter(arrived, _SCHEMA, compression="snappy") as writer:
-        for batch in _batches(bucket, layout, objects):
+    with pq.ParquetWriter(arrived, SCHEMA, compression="snappy") as writer:
+        for batch in batches(bucket, layout, objects):
             writer.write_batch(batch)
     with duckdb.connect() as database:
         _settle(database, folder)
@@ -106,7 +106,12 @@ def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
-def _batches(bucket: str, layout: Layout, objects: Iterable[StoredObject]) -> Iterator[pa.RecordBatch]:
+def batches(bucket: str, layout: Layout, objects: Iterable[StoredObject]) -> Iterator[pa.RecordBatch]:
+    """Turn objects into rows, with namespace and tenant cut out of their names.
+
+    Raises:
+        CollectError: an object says something that no object can say.
+    """
     told = 0
     arriving = iter(objects)
     while batch := list(islice(arriving, _BATCH)):
@@ -133,7 +138,7 @@ def _batches(bucket: str, layout: Layout, objects: Iterable[StoredObject]) -> It
         told += len(batch)
         try:
             yield pa.RecordBatch.from_arrays(
-                [pa.array(values, kind.type) for values, kind in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA
+                [pa.array(values, kind.type) for values, kind in zip(columns, SCHEMA, strict=True)], schema=SCHEMA
             )
         except (pa.ArrowInvalid, UnicodeEncodeError, OverflowError) as error:
             raise CollectError(

@@ -1,0 +1,102 @@
+"""What the inventory costs beside writing the same rows unsorted: python bench/inventory.py [OBJECTS].
+
+Every figure is a ratio within one run on one machine, so that it means something on another.
+"""
+
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from auditor.findings import member_of
+from auditor.inventory import snapshot
+from auditor.inventory.layout import Layout
+from auditor.inventory.store import FileInventory
+from auditor.model import BucketFacts, Cloud, Encryption, Population, StoredObject, Sweep
+
+BUCKET = "gs://bench"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def objects(count: int) -> Iterator[StoredObject]:
+    """Ten thousand namespaces, three thousand key versions, names in no order."""
+    for number in range(count):
+        place = number * 7919 % count
+        org = place % 1000
+        yield StoredObject(
+            name=f"org-{org:04}/ns-{place % 10_000:05}/{place:010}.seg",
+            version=str(number),
+            population=Population.LIVE,
+            size=number % 4_000_000,
+            modified=START + timedelta(seconds=number % 10_000_000),
+            etag=None,
+            storage_class="STANDARD",
+            archived=False,
+            encryption=Encryption.CMEK,
+            key=f"projects/keys/locations/us-east1/keyRings/r/cryptoKeys/k{org:04}",
+            key_version=str(1 + place % 3),
+            verified=START,
+        )
+
+
+def timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds and the answer."""
+    began = time.perf_counter()
+    answer = call()
+    return time.perf_counter() - began, answer
+
+
+def main() -> None:
+    """Measure and print."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    layout = Layout.parse("{org}/{namespace}/")
+    with tempfile.TemporaryDirectory() as folder:
+        making, _ = timed(lambda: sum(1 for _ in objects(count)))
+
+        def plain() -> None:
+            with pq.ParquetWriter(Path(folder) / "plain.parquet", snapshot.SCHEMA) as writer:
+                for batch in snapshot.batches(BUCKET, layout, objects(count)):
+                    writer.write_batch(batch)
+
+        unsorted, _ = timed(plain)
+        inventory = FileInventory(Path(folder) / "inventory", {BUCKET: layout})
+        whole, written = timed(lambda: inventory.write(BUCKET, objects(count), "s1"))
+        sweep = Sweep(
+            id="s1",
+            bucket=BUCKET,
+            started=START,
+            ended=START,
+            complete=True,
+            listed=written.listed,
+            resolved=written.resolved,
+            outside=written.outside,
+            uploads_in_progress=0,
+            oldest_verified=START,
+            facts=BucketFacts(BUCKET, Cloud.GCP),
+            files=written.files,
+        )
+        opened = inventory.open([sweep])
+        reading, holdings = timed(opened.holdings)
+        one_key = [member_of(one) for one in holdings if one.key == holdings[0].key]
+        asking, extent = timed(lambda: opened.extent(one_key))
+        size = sum(path.stat().st_size for path in (Path(folder) / "inventory").rglob("*.parquet"))
+    print(f"objects {written.listed:,}, key versions with data {len(holdings):,}, one key holds {extent.objects:,}")
+    print(f"making the rows               {making:6.1f} s   1.0")
+    print(f"rows to an unsorted file      {unsorted:6.1f} s   {unsorted / making:4.1f}")
+    print(
+        f"sorted snapshot, dependencies {whole:6.1f} s   {whole / making:4.1f}   ({whole / unsorted:.2f} of unsorted)"
+    )
+    print(f"all holdings for the judge    {reading:6.2f} s")
+    print(f"blast radius of one key       {asking:6.3f} s")
+    print(f"bytes an object on disk       {size / written.listed:6.1f}")
+    print(f"peak memory                   {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:6.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
