@@ -63,9 +63,9 @@ class _Bars:
                 task = self._bars.add_task(bucket, total=expected, rate="")
                 self._tasks[bucket] = task, time.monotonic()
             task, began = self._tasks[bucket]
-        rate = listed / max(0.001, time.monotonic() - began)
-        total = max(expected, listed) if expected else None
-        self._bars.update(task, completed=listed, total=total, rate=f"{rate:,.0f}/s")
+        seconds = time.monotonic() - began
+        rate = f"{listed / seconds:,.0f}/s" if listed and seconds else ""
+        self._bars.update(task, completed=listed, total=max(expected, listed) if expected else None, rate=rate)
 
     def swept(self, sweep: Sweep) -> None:
         self._bars.console.print(_end(sweep), markup=False, highlight=False)

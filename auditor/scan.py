@@ -214,6 +214,7 @@ def poll(
 
 def _told(source: ObjectSource, progress: Progress, expected: int | None) -> Iterator[StoredObject]:
     listed = 0
+    progress.sweeping(source.url, 0, expected)
     for listed, one in enumerate(source.objects(), start=1):
         if listed % _PROGRESS_EVERY == 0:
             progress.sweeping(source.url, listed, expected)
