@@ -109,11 +109,19 @@ def _of_gcp_key(key: GcpKey) -> Iterator[Gap]:
             "whether this single-tenant HSM instance is active is not known",
             "grant cloudkms.singleTenantHsmInstances.get",
         )
-    unproven = [agent for agent, grant in key.grants if grant is Grant.WITHDRAWN]
-    for agent in unproven:
-        yield Gap(
-            key.name.text,
-            Reason.ACCESS_DENIED,
-            f"whether {agent} may decrypt is not known: key and ring do not grant it, the project's policy is denied",
-            f"grant resourcemanager.projects.getIamPolicy on project {key.name.owner}",
-        )
+    for agent, grant in key.grants:
+        if grant is Grant.UNREAD:
+            yield Gap(
+                key.name.text,
+                Reason.ACCESS_DENIED,
+                f"whether {agent} may decrypt is not known: the policy of the key or its ring could not be read",
+                "grant cloudkms.cryptoKeys.getIamPolicy and cloudkms.keyRings.getIamPolicy to the auditor",
+            )
+        elif grant is Grant.WITHDRAWN:
+            yield Gap(
+                key.name.text,
+                Reason.ACCESS_DENIED,
+                f"whether {agent} may decrypt is not known: key and ring do not grant it, and the project's policy "
+                "could not be read",
+                f"grant resourcemanager.projects.getIamPolicy on project {key.name.owner} to the auditor",
+            )

@@ -27,7 +27,6 @@ class Allowed:
 _TABLE: Final = (
     Allowed("s3", "ListBuckets"),
     Allowed("s3", "HeadBucket"),
-    Allowed("s3", "GetBucketLocation"),
     Allowed("s3", "GetBucketVersioning"),
     Allowed("s3", "GetBucketEncryption"),
     Allowed("s3", "ListObjectsV2"),

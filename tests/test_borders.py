@@ -17,7 +17,6 @@ EXPOSED = {f"{one.name}_total" if one.counter else one.name for one in metrics.T
 S3_PERMISSIONS = {
     "ListBuckets": "s3:ListAllMyBuckets",
     "HeadBucket": "s3:ListBucket",
-    "GetBucketLocation": "s3:GetBucketLocation",
     "GetBucketVersioning": "s3:GetBucketVersioning",
     "GetBucketEncryption": "s3:GetEncryptionConfiguration",
     "ListObjectsV2": "s3:ListBucket",

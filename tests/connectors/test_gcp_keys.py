@@ -158,7 +158,7 @@ def test_who_may_decrypt_is_read_from_key_ring_and_project(cloud: GoogleCloud, *
     cloud.store.deny("resourcemanager.projects.getIamPolicy", "projects/acme")
     assert grant() is Grant.WITHDRAWN
     cloud.store.deny("cloudkms.keyRings.getIamPolicy", RING)
-    assert grant() is Grant.POSSIBLE
+    assert grant() is Grant.UNREAD
     cloud.store.grant(GOOGLE_KEY, ROLE, f"serviceAccount:{AGENT}")
     assert grant() is Grant.DIRECT
 
@@ -196,8 +196,8 @@ GRANTS: dict[str, tuple[Policies, Grant]] = {
     ),
     "nothing": (Policies((), (), ()), Grant.ABSENT),
     "project not readable": (Policies((OTHER,), (), None), Grant.WITHDRAWN),
-    "ring not readable": (Policies((), None, ()), Grant.POSSIBLE),
-    "key not readable": (Policies(None, (), ()), Grant.POSSIBLE),
+    "ring not readable": (Policies((), None, ()), Grant.UNREAD),
+    "key not readable": (Policies(None, (), ()), Grant.UNREAD),
 }
 
 

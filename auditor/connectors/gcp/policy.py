@@ -75,7 +75,7 @@ def grant_of(agent: str, policies: Policies) -> Grant:
     if any(_possible(agent, binding) for binding in bindings):
         return Grant.POSSIBLE
     if policies.key is None or policies.ring is None:
-        return Grant.POSSIBLE
+        return Grant.UNREAD
     return Grant.WITHDRAWN if policies.project is None else Grant.ABSENT
 
 

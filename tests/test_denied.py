@@ -1,0 +1,121 @@
+"""Whatever the auditor is refused, the answer says so, and nothing becomes readable by it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auditor import cli, readonly
+from auditor.embedded.aws import AwsCloud
+from tests.clouds import an_aws_cloud
+from tests.small import Small, a_small_cloud
+
+AWS_KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
+AWS_CONFIG = '\n[[bucket]]\nurl = "s3://objects"\nregion = "us-east-1"\nlayout = "{org}/{namespace}/"\n'
+
+# Operation -> the text that such a request holds.
+REQUESTS = {
+    ("storage", "buckets.get"): "storage GET /storage/v1/b/data?",
+    ("storage", "buckets.list"): "storage GET /storage/v1/b?",
+    ("storage", "objects.list"): "storage GET /storage/v1/b/data/o?",
+    ("storage", "projects.serviceAccount.get"): "serviceAccount",
+    ("storage", "multipartUploads.list"): "?uploads=",
+    ("cloudkms", "GetCryptoKey"): "kms GetCryptoKey ",
+    ("cloudkms", "ListCryptoKeyVersions"): "kms ListCryptoKeyVersions",
+    ("cloudkms", "GetIamPolicy"): "kms GetIamPolicy",
+    ("s3", "ListBuckets"): "s3 GET / ",
+    ("s3", "HeadBucket"): "s3 HEAD /objects ",
+    ("s3", "GetBucketVersioning"): "?versioning",
+    ("s3", "GetBucketEncryption"): "?encryption",
+    ("s3", "ListObjectVersions"): "?versions",
+    ("s3", "ListMultipartUploads"): "?uploads",
+    ("s3", "HeadObject"): "s3 HEAD /objects/",
+    ("kms", "DescribeKey"): "kms DescribeKey",
+    ("kms", "DescribeCustomKeyStores"): "kms DescribeCustomKeyStores",
+}
+# Not part of this scan: live listings, other accounts, and what is asked only after another answer.
+ELSEWHERE = {
+    ("s3", "ListObjectsV2"),
+    ("sts", "GetCallerIdentity"),
+    ("sts", "AssumeRole"),
+    ("cloudkms", "ListRetiredResources"),
+    ("cloudkms", "GetSingleTenantHsmInstance"),
+    ("cloudresourcemanager", "projects.getIamPolicy"),
+}
+
+
+@pytest.fixture
+def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Small, AwsCloud]]:
+    with a_small_cloud(tmp_path) as small, an_aws_cloud(monkeypatch) as aws:
+        aws.store.add_bucket("objects")
+        aws.store.add_key_store("cks-1", "us-east-1")
+        aws.store.add_key(AWS_KEY, store="cks-1")
+        for number in range(5):
+            aws.store.put("objects", f"acme/s3/{number}", size=100, sse="aws:kms", key=AWS_KEY)
+        small.config.write_text(small.config.read_text() + AWS_CONFIG)
+        yield small, aws
+
+
+def scan(small: Small, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
+    code = cli._run(small.argv("scan", "-q", "--format", "json", "--fail-on", "critical"))  # noqa: SLF001 - as a user would
+    out, err = capsys.readouterr()
+    assert err == ""
+    return code, json.loads(out)
+
+
+def test_the_table_of_requests_is_covered() -> None:
+    dry = {place for place, row in readonly.TABLE.items() if not row.when({})}
+    assert set(readonly.TABLE) == set(REQUESTS) | ELSEWHERE | dry
+
+
+def test_without_a_refusal_all_is_readable_and_there_is_no_gap(
+    both: tuple[Small, AwsCloud], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, told = scan(both[0], capsys)
+    assert (code, told["gaps"], told["totals"]["by_readability"]["readable"]["objects"]) == (0, [], 25)
+
+
+@pytest.mark.parametrize(("operation", "match"), REQUESTS.items(), ids=[f"{s} {o}" for s, o in REQUESTS])
+def test_every_refusal_is_told_and_makes_nothing_readable(
+    both: tuple[Small, AwsCloud], capsys: pytest.CaptureFixture[str], operation: tuple[str, str], match: str
+) -> None:
+    small, aws = both
+    small.set_state(1, "DISABLED")
+    if operation == ("cloudkms", "GetIamPolicy"):
+        small.set_state(1, "ENABLED")
+    _, before = scan(small, capsys)
+    aws.traffic.fail(match, status=403, code="AccessDenied" if operation[0] == "s3" else "AccessDeniedException")
+    small.cloud.traffic.fail(match, status=403, message="no")
+    (small.config.parent / "state").rename(small.config.parent / "before")
+    _, after = scan(small, capsys)
+    seen = sum(match in f"{one.service} {one.verb} {one.target} " for one in _requests(small, aws))
+    assert seen, "the refusal was really met"
+    assert after["gaps"], "the refusal is told"
+    assert {gap["reason"] for gap in after["gaps"]} <= {"access_denied", "not_visible"}
+    for name in ("readable", "expiring"):
+        sums = [one["totals"]["by_readability"][name]["objects"] for one in (before, after)]
+        assert sums[1] <= sums[0]
+    total = sum(one["listed"] for one in after["coverage"]["buckets"])
+    assert total == after["totals"]["objects"]
+
+
+def _requests(small: Small, aws: AwsCloud) -> list[Any]:
+    return [*small.cloud.traffic.requests, *aws.traffic.requests]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_cloud_that_only_throttles_is_a_gap_and_keeps_the_last_proven_state(
+    both: tuple[Small, AwsCloud], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr("auditor.connectors.gcp.calls._FIRST_WAIT", 0.001)
+    small, _ = both
+    small.set_state(1, "DISABLED")
+    _, before = scan(small, capsys)
+    small.cloud.traffic.fail("kms ", status=status)
+    code = cli._run(small.argv("poll", "-q", "--format", "json"))  # noqa: SLF001 - as above
+    after = json.loads(capsys.readouterr().out)
+    assert code == 1
+    assert after["totals"]["by_readability"] == before["totals"]["by_readability"]
+    assert [gap["reason"] for gap in after["gaps"]] == ["throttled" if status == 429 else "timeout"]
