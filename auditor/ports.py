@@ -150,8 +150,8 @@ class Inventory(Protocol):
             LedgerError: a file that a sweep names is not there.
         """
 
-    def prune(self, bucket: str) -> None:
-        """Remove what killed sweeps left and what newer sweeps of the bucket replaced."""
+    def prune(self, bucket: str, in_force: str) -> None:
+        """Remove what killed sweeps left and what the sweep in force has replaced."""
 
 
 @dataclass(frozen=True, slots=True)

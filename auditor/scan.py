@@ -85,7 +85,8 @@ def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset
         for ended in as_completed(running):
             done = ended.result()
             parts.ledger.publish(done)
-            parts.inventory.prune(done.bucket)
+            if done.complete:
+                parts.inventory.prune(done.bucket, done.id)
             progress.swept(done)
     finally:
         # Whoever interrupts does not wait for sweeps that may have hours to go.
@@ -313,4 +314,4 @@ def _unconfigured(parts: Parts) -> int | Gap:
 
 def _new_id(moment: datetime) -> str:
     """Sortable by time, unique without one."""
-    return f"{moment:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+    return f"{moment:%Y%m%dT%H%M%S.%fZ}-{uuid.uuid4().hex[:8]}"

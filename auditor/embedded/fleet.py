@@ -178,7 +178,12 @@ def _put_google(store: google.Store, random: Random, customer: Customer, place: 
     created = store.clock() - timedelta(days=age)
     # Rotation moves only new writes: the older an object, the older its version.
     version = min(customer.versions, 1 + int((_AGE - age) / _AGE * customer.versions))
-    more: dict[str, Any] = {"key": key, "version": None if customer.unversioned else version, "created": created}
+    more: dict[str, Any] = {
+        "key": key,
+        "version": version,
+        "named": not customer.unversioned,
+        "created": created,
+    }
     lot = random.random()
     if lot < 0.03:  # noqa: PLR2004 - three in a hundred
         more["soft_deleted_since"] = store.clock() - timedelta(days=random.uniform(0, 6))

@@ -18,8 +18,8 @@ from auditor.model import StoredObject, Sweep
 from auditor.ports import Written
 
 _UNFINISHED: Final = ".unfinished-"
-_KEPT_SWEEPS: Final = 2
-"""Sweeps of a bucket that stay on disk: the one in force, and the one before for whoever is reading it."""
+_KEPT_BESIDES: Final = 1
+"""Sweeps of a bucket that stay on disk beside the one in force, for whoever is still reading them."""
 
 
 class FileInventory:
@@ -107,13 +107,14 @@ class FileInventory:
             if not path.is_file() or _digest(path) != digest:
                 raise LedgerError(f"inventory file {name} is not what the sweep wrote", "sweep again")
 
-    def prune(self, bucket: str) -> None:
-        """Remove what a killed sweep left, and all sweeps of a bucket but the newest two."""
+    def prune(self, bucket: str, in_force: str) -> None:
+        """Remove what a killed sweep left, and all sweeps of a bucket but the one in force and the one before it."""
         home = self._root / folder_name(bucket)
         if not home.is_dir():
             return
-        done = sorted(path for path in home.iterdir() if not path.name.startswith(_UNFINISHED))
-        for path in [*home.glob(f"{_UNFINISHED}*"), *done[:-_KEPT_SWEEPS]]:
+        others = [path for path in home.iterdir() if path.name != in_force and not path.name.startswith(_UNFINISHED)]
+        others.sort(key=lambda path: path.stat().st_mtime_ns)
+        for path in [*home.glob(f"{_UNFINISHED}*"), *others[:-_KEPT_BESIDES]]:
             shutil.rmtree(path, ignore_errors=True)
 
 

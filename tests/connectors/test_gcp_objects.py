@@ -43,7 +43,7 @@ def sweep(cloud: GoogleCloud, **how: Any) -> list[StoredObject]:
 
 def test_a_listing_tells_the_key_version_of_each_object(cloud: GoogleCloud) -> None:
     cloud.store.put("data", "a", key=GOOGLE_KEY, version=2, size=17, created=WHEN)
-    cloud.store.put("data", "b", key=GOOGLE_KEY, version=None)
+    cloud.store.put("data", "b", key=GOOGLE_KEY, named=False)
     cloud.store.put("data", "c")
     a, b, c = sweep(cloud)
     assert (a.encryption, a.key, a.key_version, a.size, a.modified) == (Encryption.CMEK, GOOGLE_KEY, "2", 17, WHEN)

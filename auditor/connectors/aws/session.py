@@ -48,12 +48,12 @@ class AwsClients:
         wire: Wire,
         user_agent: str,
         connections: int,
-        attempts: int = _ATTEMPTS,
+        attempts: int | None = None,
     ) -> None:
         self._identities = identities
         self._wire = wire
         self._config = Config(
-            retries={"mode": "standard", "total_max_attempts": attempts},
+            retries={"mode": "standard", "total_max_attempts": attempts or _ATTEMPTS},
             connect_timeout=10,
             read_timeout=30,
             max_pool_connections=connections,

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from google.cloud.storage import Client
+from google.cloud.storage.retry import DEFAULT_RETRY
 
 from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.pace import Pace
@@ -22,6 +23,8 @@ from auditor.model import (
 )
 
 _TIMEOUT: Final = 60
+_RETRY: Final = DEFAULT_RETRY.with_timeout(60.0)
+"""How long, in seconds, one page is asked for again after 429, 503 and lost connections."""
 _FIELDS: Final = (
     "items(name,generation,size,storageClass,timeCreated,timeDeleted,etag,kmsKeyName,customerEncryption(keySha256)),"
     "nextPageToken"
@@ -109,7 +112,9 @@ class GcsBucket:
         more: dict[str, Any] = {"versions": True} if versions else {"soft_deleted": True} if soft_deleted else {}
         try:
             self._pace.wait()
-            blobs = self._client.list_blobs(self._bucket, fields=_FIELDS, page_size=1000, timeout=_TIMEOUT, **more)
+            blobs = self._client.list_blobs(
+                self._bucket, fields=_FIELDS, page_size=1000, timeout=_TIMEOUT, retry=_RETRY, **more
+            )
             for page in blobs.pages:
                 at = self._clock()
                 # The raw page: a Blob has no public name for a customer's own key, and costs more than the page.

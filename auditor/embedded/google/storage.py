@@ -153,7 +153,7 @@ class StorageService:
             "etag": f"C{one.generation}=",
         }
         if one.key:
-            told["kmsKeyName"] = one.key + (f"/cryptoKeyVersions/{one.version}" if one.version else "")
+            told["kmsKeyName"] = one.key + (f"/cryptoKeyVersions/{one.version}" if one.version and one.named else "")
         elif listed and not one.customer_key_hash:
             told["md5Hash"] = "1B2M2Y8AsgTpgAmY7PhCfg=="
         if one.customer_key_hash:

@@ -67,6 +67,8 @@ class StoredObject:
     storage_class: str = "STANDARD"
     key: str | None = None
     version: int | None = None
+    named: bool = True
+    """Listings tell the version; without it they tell the key alone, as an old object may."""
     customer_key_hash: str | None = None
     """Base64 of the SHA-256 of a customer-supplied key."""
     noncurrent_since: datetime | None = None

@@ -1,0 +1,172 @@
+"""The verdict on every object of generated worlds equals what a read over the wire does."""
+
+import http.client
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import boto3
+import duckdb
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from google.cloud.storage.retry import DEFAULT_RETRY
+from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import strategies as st
+
+from auditor import scan
+from auditor.config import load
+from auditor.embedded.aws import AwsCloud
+from auditor.embedded.google import GoogleCloud
+from auditor.findings import Assessed, Basis, Judgement, Readability, member_of
+from auditor.model import Encryption
+from auditor.wiring import Assembly, assemble
+from tests.clouds import ACCESS_KEY
+from tests.small import CONFIG
+from tests.test_denied import AWS_CONFIG
+from tests.test_fleet import NoProgress
+from tests.truth.worlds import CUSTOMER_KEY, World, a_step, a_world
+
+WORLDS = int(os.environ.get("TRUTH_WORLDS", "100"))
+READS = {Readability.READABLE, Readability.EXPIRING}
+
+
+@contextmanager
+def running(world: World, patch: pytest.MonkeyPatch) -> Iterator[tuple[Assembly, GoogleCloud, AwsCloud, Path]]:
+    with tempfile.TemporaryDirectory() as folder, GoogleCloud(world.google) as google, AwsCloud(world.aws) as aws:
+        for service in ("S3", "KMS", "STS"):
+            patch.setenv(f"AWS_ENDPOINT_URL_{service}", aws.endpoint)
+        config = Path(folder) / "auditor.toml"
+        config.write_text(CONFIG.format(endpoint=google.endpoint) + AWS_CONFIG)
+        assembly = assemble(load(config), world.clock)
+        yield assembly, google, aws, Path(folder)
+        assembly.close()
+
+
+@given(data=st.data())
+@settings(
+    max_examples=WORLDS,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate],
+    print_blob=True,
+)
+def test_every_verdict_is_what_a_read_does(data: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        patch.setattr("auditor.connectors.gcp.calls._FIRST_WAIT", 0.001)
+        patch.setattr("auditor.connectors.gcp.objects._RETRY", DEFAULT_RETRY.with_delay(0.001, 0.01).with_timeout(0.2))
+        patch.setattr("auditor.connectors.aws.session._ATTEMPTS", 1)
+        world = a_world(data.draw)
+        with running(world, patch) as (assembly, google, aws, folder):
+            check(scan.scan(assembly.parts, NoProgress()), world, google, folder)
+            for _ in range(data.draw(st.integers(0, 3))):
+                a_step(data.draw, world)
+                note(" | ".join(world.story))
+                for service, match, how in world.faults:
+                    cloud = google if service in {"cloudkms", "storage"} else aws
+                    cloud.traffic.fail(match, **how)
+                again = data.draw(st.booleans())
+                judgement = (scan.scan if again else scan.poll)(assembly.parts, NoProgress())
+                for cloud in (google, aws):
+                    cloud.traffic.heal()
+                check(judgement, world, google, folder, faulty=bool(world.faults))
+                world.faults.clear()
+
+
+def check(judgement: Judgement, world: World, google: GoogleCloud, folder: Path, *, faulty: bool = False) -> None:
+    """Compare each claim with a read; what is only remembered or unread must stand among the gaps."""
+    by_member = {member_of(one.holding): one for one in judgement.assessed}
+    rows = snapshot_rows(folder, judgement)
+    told = " ".join(f"{gap.what} {gap.effect}" for gap in judgement.gaps)
+    for bucket, name, version, size, population, encryption, key, key_version in rows:
+        found = by_member[bucket, Encryption(encryption), key, key_version]
+        claim = found.assessment.readability
+        can = reads(world, google, (bucket, name, version, size, population))
+        what = f"{bucket}/{name}#{version} under {key} {key_version}: called {claim}, reads: {can}; gaps: {told}"
+        if claim is Readability.UNKNOWN:
+            assert justified(found, world, key, told), what
+        elif (claim in READS) is not can:
+            # A gap about this very key says that the state is an older one, or that access could not be judged.
+            excused = key is not None and key in told
+            unswept = "who must be able to decrypt" in told
+            assert excused or unswept, what
+            assert faulty or found.assessment.basis is Basis.STATE, what
+    if judgement.coverage.buckets and not any("cannot list" in gap.effect for gap in judgement.gaps):
+        assert len(rows) == stored(world)
+
+
+def justified(found: Assessed, world: World, key: str | None, told: str) -> bool:
+    """Whether the auditor could not know: the service itself does not tell, or a gap stands for it."""
+    if found.holding.encryption in {Encryption.CUSTOMER_SUPPLIED, Encryption.UNKNOWN}:
+        return True
+    if key is None:
+        return False
+    if key in told:
+        return True
+    if key.startswith("arn:"):
+        one = world.aws.key(key)
+        return one is None or one.state in {"Creating", "AStateOfTheFuture"}
+    google_key = world.google.key(key)
+    if google_key is None:
+        return False
+    if found.holding.key_version is None:
+        kinds = {(str(version.state), version.reimport_eligible) for version in google_key.versions.values()}
+        return len(kinds) != 1 or kinds <= {(state, False) for state in ("PENDING_GENERATION", "PENDING_IMPORT", "77")}
+    version = google_key.versions.get(int(found.holding.key_version))
+    instance = world.google.instances.get(google_key.backend or "")
+    return (version is not None and version.state in {"PENDING_GENERATION", "PENDING_IMPORT", 77}) or (
+        instance is not None and instance.state in {"CREATING", "PENDING_TWO_FACTOR_AUTH_REGISTRATION"}
+    )
+
+
+def snapshot_rows(folder: Path, judgement: Judgement) -> list[tuple[Any, ...]]:
+    files = [str(path) for one in judgement.sweeps for path in folder.glob(f"state/inventory/*/{one}/snapshot.parquet")]
+    if not files:
+        return []
+    with duckdb.connect() as database:
+        return database.execute(
+            "SELECT bucket, name, version, size, population, encryption, key, key_version FROM read_parquet($files)",
+            {"files": files},
+        ).fetchall()
+
+
+def stored(world: World) -> int:
+    aws = sum(len(versions) for versions in world.aws.buckets["objects"].objects.values())
+    return aws + len(world.google.buckets["data"].objects)
+
+
+def reads(world: World, google: GoogleCloud, place: tuple[str, str, str | None, int, str]) -> bool:
+    """Read one byte over the wire; archived objects are restored first, customers' keys supplied."""
+    bucket, name, version, size, population = place
+    if bucket.startswith("gs://"):
+        connection = http.client.HTTPConnection(urlsplit(google.endpoint).netloc)
+        soft = "&softDeleted=true" if population == "soft_deleted" else ""
+        headers = {"x-goog-encryption-key": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}
+        if size:
+            headers["Range"] = "bytes=0-0"
+        target = f"/storage/v1/b/data/o/{quote(name, safe='')}?alt=media&generation={version}{soft}"
+        connection.request("GET", target, headers=headers)
+        status = connection.getresponse().status
+        connection.close()
+        return status < 300
+    one = world.aws.find("objects", name, version)
+    assert one is not None
+    one.restored, one.head_denied = True, False
+    more: dict[str, Any] = {"Range": "bytes=0-0"} if size else {}
+    if one.customer_key:
+        more |= {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": CUSTOMER_KEY.decode()}
+    if version:
+        more["VersionId"] = version
+    client: Any = boto3.client("s3", region_name="us-east-1", config=Config(retries={"total_max_attempts": 1}))
+    try:
+        client.get_object(Bucket="objects", Key=name, **more)["Body"].read()
+    except ClientError:
+        return False
+    return True

@@ -1,0 +1,242 @@
+"""Small whole worlds on both clouds, drawn by Hypothesis: keys with histories, objects, policies, faults."""
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+
+from auditor.embedded.aws import Store as AwsStore
+from auditor.embedded.google import Store as GoogleStore
+from auditor.readability.gcp import HSM_STATES, STATES
+from tests.clouds import Clock
+from tests.hostile import NAMES
+
+Draw = Any
+CUSTOMER_KEY = b"0123456789abcdef0123456789abcdef"
+CUSTOMER_KEY_HASH = base64.b64encode(hashlib.sha256(CUSTOMER_KEY).digest()).decode()
+ROLE = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
+RING = "projects/acme/locations/us-east1/keyRings/tpuf"
+INSTANCE = "projects/acme/locations/us-east1/singleTenantHsmInstances/one"
+AWS_STATES = (
+    *("Enabled", "Enabled", "Updating", "Disabled", "PendingDeletion", "PendingImport"),
+    *("PendingReplicaDeletion", "Creating", "AStateOfTheFuture"),
+)
+KEY_DENIALS = (
+    "cloudkms.cryptoKeys.get",
+    "cloudkms.cryptoKeyVersions.list",
+    "cloudkms.cryptoKeys.getIamPolicy",
+)
+FAULTS = (
+    ("cloudkms", "kms ListCryptoKeyVersions", {"status": 429}),
+    ("cloudkms", "kms GetCryptoKey ", {"status": 503}),
+    ("cloudkms", "kms GetIamPolicy", {"status": 403}),
+    ("cloudkms", "kms GetCryptoKey ", {"drop": True}),
+    ("storage", "/o?", {"status": 503}),
+    ("storage", "softDeleted", {"status": 403}),
+    ("storage", "/o?", {"status": 200, "body": b'{"items": ['}),
+    ("kms", "kms DescribeKey", {"status": 400, "code": "ThrottlingException"}),
+    ("kms", "kms DescribeKey", {"drop": True}),
+    ("kms", "kms DescribeCustomKeyStores", {"status": 400, "code": "AccessDeniedException"}),
+    ("s3", "s3 HEAD /objects/", {"status": 503}),
+    ("s3", "s3 HEAD /objects/", {"status": 400, "bare": True}),
+    ("s3", "s3 HEAD /objects/", {"drop": True}),
+    ("s3", "versions", {"status": 403, "code": "AccessDenied"}),
+    ("s3", "versions", {"status": 200, "body": b"<ListVersionsResult><IsTruncated>tr"}),
+)
+
+
+@dataclass
+class World:
+    """Both stores and what was done to them, for the reader of a failing example."""
+
+    google: GoogleStore
+    aws: AwsStore
+    clock: Clock
+    story: list[str] = field(default_factory=list)
+    faults: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+
+
+def a_world(draw: Draw) -> World:
+    """Draw keys, objects and policies; the clouds stand still until `a_step`."""
+    clock = Clock()
+    world = World(GoogleStore(clock), AwsStore(clock), clock)
+    _google(draw, world)
+    _aws(draw, world)
+    return world
+
+
+def _google(draw: Draw, world: World) -> None:
+    store = world.google
+    agent = f"serviceAccount:{store.add_project('acme', 123456)}"
+    store.add_bucket("data", "acme", "us-east1", versioned=True)
+    if draw(st.booleans()):
+        store.grant("projects/acme", "roles/cloudkms.viewer", "group:everybody@acme.example")
+    ring_grant = draw(st.sampled_from(["none", "none", "ring", "project"]))
+    if ring_grant != "none":
+        store.grant(RING if ring_grant == "ring" else "projects/acme", ROLE, agent)
+    for number in range(draw(st.integers(1, 3))):
+        name = f"{RING}/cryptoKeys/k{number}"
+        key = store.add_key(name, versions=draw(st.integers(1, 3)))
+        for version in key.versions.values():
+            version.state = draw(st.sampled_from(["ENABLED", "ENABLED", "ENABLED", *STATES, 77]))
+            if version.state == "DESTROY_SCHEDULED":
+                version.destroy_time = store.clock() + timedelta(days=draw(st.integers(1, 30)))
+            version.reimport_eligible = draw(st.booleans()) and version.state == "DESTROYED"
+        key.access_reasons = draw(
+            st.sampled_from([None, None, None, [], ["CUSTOMER_INITIATED_ACCESS"], ["GOOGLE_INITIATED_REVIEW"]])
+        )
+        if draw(st.integers(0, 4)) == 0:
+            store.add_instance(INSTANCE, draw(st.sampled_from(list(HSM_STATES))))
+            key.backend = INSTANCE
+            for version in key.versions.values():
+                version.protection = "HSM_SINGLE_TENANT"
+        if draw(st.integers(0, 3)):
+            store.grant(name, ROLE, agent)
+        if draw(st.integers(0, 5)) == 0:
+            store.deny(draw(st.sampled_from(KEY_DENIALS)), name)
+    for _ in range(draw(st.integers(0, 10))):
+        _google_object(draw, store)
+    for permission, resource in (
+        ("resourcemanager.projects.getIamPolicy", "projects/acme"),
+        ("cloudkms.keyRings.getIamPolicy", RING),
+        ("storage.buckets.get", "data"),
+    ):
+        if draw(st.integers(0, 9)) == 0:
+            store.deny(permission, resource)
+
+
+def _google_object(draw: Draw, store: GoogleStore) -> None:
+    more: dict[str, Any] = {}
+    population = draw(st.sampled_from(["live", "live", "noncurrent", "soft"]))
+    if population != "live":
+        more[{"noncurrent": "noncurrent_since", "soft": "soft_deleted_since"}[population]] = store.clock()
+    kind = draw(st.sampled_from(["key", "key", "key", "provider", "customer"]))
+    if kind == "customer":
+        more["customer_key_hash"] = CUSTOMER_KEY_HASH
+    elif kind == "key":
+        key = draw(st.sampled_from(store.keys(RING)))
+        # Now and then a version that was deleted, and one that the listing does not tell.
+        more |= {"key": key.name, "version": draw(st.sampled_from([*key.versions, *key.versions, 99]))}
+        more["named"] = draw(st.integers(0, 5)) != 0
+    store.put("data", draw(st.sampled_from(list(NAMES.values()))), size=draw(st.sampled_from([0, 1, 50])), **more)
+
+
+def _aws(draw: Draw, world: World) -> None:
+    store = world.aws
+    store.add_bucket("objects", versioned=draw(st.booleans()))
+    arns: list[str] = []
+    for number in range(draw(st.integers(1, 3))):
+        account = draw(st.sampled_from(["111122223333", "111122223333", "444455556666"]))
+        arn = f"arn:aws:kms:us-east-1:{account}:key/00000000-0000-4000-8000-00000000000{number}"
+        more: dict[str, Any] = {"state": draw(st.sampled_from(AWS_STATES))}
+        if more["state"] == "PendingDeletion":
+            more["deletion_date"] = store.clock().replace(microsecond=0) + timedelta(days=draw(st.integers(7, 30)))
+        if draw(st.integers(0, 4)) == 0:
+            state = draw(st.sampled_from(["CONNECTED", "CONNECTING", "FAILED", "DISCONNECTED", "DISCONNECTING"]))
+            store.add_key_store(f"cks-{number}", "us-east-1", account, state=state)
+            more |= {"store": f"cks-{number}", "origin": "EXTERNAL_KEY_STORE"}
+        elif draw(st.integers(0, 3)) == 0:
+            valid_to = store.clock().replace(microsecond=0) + timedelta(days=draw(st.integers(1, 60)))
+            more |= {"origin": "EXTERNAL", "valid_to": valid_to}
+        more["manager"] = draw(st.sampled_from(["CUSTOMER", "CUSTOMER", "CUSTOMER", "AWS"]))
+        more["describe_denied"] = draw(st.integers(0, 7)) == 0
+        store.add_key(arn, **more)
+        arns.append(arn)
+    for _ in range(draw(st.integers(0, 8))):
+        kind = draw(st.sampled_from(["key", "key", "key", "AES256", "plain", "customer", "fsx", "denied"]))
+        how: dict[str, Any] = {
+            "key": {"sse": draw(st.sampled_from(["aws:kms", "aws:kms:dsse"])), "key": draw(st.sampled_from(arns))},
+            "AES256": {"sse": "AES256"},
+            "plain": {"sse": None},
+            "customer": {"sse": None, "customer_key": CUSTOMER_KEY},
+            "fsx": {"sse": "aws:fsx"},
+            "denied": {"sse": "AES256", "head_denied": True},
+        }[kind]
+        how["storage_class"] = draw(st.sampled_from(["STANDARD", "STANDARD", "GLACIER"]))
+        name = draw(st.sampled_from(list(NAMES.values())))
+        store.put("objects", name, size=draw(st.sampled_from([0, 1, 50])), **how)
+    if draw(st.integers(0, 4)) == 0:
+        store.remove_key(draw(st.sampled_from(arns)))
+
+
+def a_step(draw: Draw, world: World) -> None:
+    """Let one thing happen that the clouds allow."""
+    kind = draw(st.sampled_from(["version", "version", "aws", "aws", "time", "grant", "deny", "fault"]))
+    if kind == "version":
+        _version_step(draw, world)
+    elif kind == "aws":
+        _aws_step(draw, world)
+    elif kind == "time":
+        length = draw(st.sampled_from([timedelta(minutes=6), timedelta(days=2), timedelta(days=35)]))
+        world.clock.ahead += length
+        world.story.append(f"time passes: {length}")
+    elif kind == "grant":
+        key = draw(st.sampled_from(world.google.keys(RING)))
+        world.google.revoke(key.name, f"serviceAccount:{world.google.agent('acme')}")
+        world.story.append(f"grant on {key.name} revoked")
+    elif kind == "deny":
+        key = draw(st.sampled_from(world.google.keys(RING)))
+        permission = draw(st.sampled_from(KEY_DENIALS))
+        world.google.deny(permission, key.name)
+        world.story.append(f"{permission} denied on {key.name}")
+    else:
+        service, match, how = draw(st.sampled_from(FAULTS))
+        told = dict(how) if draw(st.booleans()) else {**how, "times": draw(st.integers(1, 2))}
+        world.faults.append((service, match, told))
+        world.story.append(f"fault: {match} {told}")
+
+
+def _version_step(draw: Draw, world: World) -> None:
+    key = world.google.key(draw(st.sampled_from(world.google.keys(RING))).name)
+    if key is None or not key.versions:
+        return
+    number = draw(st.sampled_from(sorted(key.versions)))
+    version = key.versions[number]
+    moves = {
+        "ENABLED": ["DISABLED", "DESTROY_SCHEDULED"],
+        "DISABLED": ["ENABLED", "DESTROY_SCHEDULED"],
+        "DESTROY_SCHEDULED": ["DISABLED"],
+        "DESTROYED": ["deleted"],
+        "IMPORT_FAILED": ["deleted", "ENABLED"],
+        "GENERATION_FAILED": ["deleted"],
+        "PENDING_GENERATION": ["ENABLED"],
+        "PENDING_IMPORT": ["ENABLED"],
+    }.get(str(version.state), [])
+    if not moves:
+        return
+    to = draw(st.sampled_from(moves))
+    world.story.append(f"{key.name} version {number}: {version.state} -> {to}")
+    if to == "deleted":
+        del key.versions[number]
+        return
+    version.state = to
+    version.destroy_time = world.clock() + timedelta(days=30) if to == "DESTROY_SCHEDULED" else None
+
+
+def _aws_step(draw: Draw, world: World) -> None:
+    keys = [key for account in ("111122223333", "444455556666") for key in world.aws.keys(account, "us-east-1")]
+    if not keys:
+        return
+    key = world.aws.key(draw(st.sampled_from(keys)).arn)
+    if key is None:
+        return
+    moves = {
+        "Enabled": ["Disabled", "PendingDeletion", "PendingImport"],
+        "Disabled": ["Enabled", "PendingDeletion"],
+        "PendingDeletion": ["Disabled"],
+        "PendingReplicaDeletion": ["Disabled", "PendingDeletion"],
+        "PendingImport": ["Enabled"],
+        "Creating": ["Enabled"],
+        "Updating": ["Enabled"],
+    }.get(key.state, [])
+    if not moves:
+        return
+    to = draw(st.sampled_from(moves))
+    world.story.append(f"{key.arn}: {key.state} -> {to}")
+    key.state = to
+    key.valid_to = None
+    later = world.clock().replace(microsecond=0) + timedelta(days=7)
+    key.deletion_date = later if to == "PendingDeletion" else None
