@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-keep test test-system lint clean
+.PHONY: demo demo-keep test test-system truth lint clean
 
 demo: $(VENV)/.demo
 	$(BIN)/cmek-auditor demo
@@ -16,6 +16,9 @@ test: $(VENV)/.dev lint
 
 test-system: $(VENV)/.dev
 	$(BIN)/pytest -m system
+
+truth: $(VENV)/.dev
+	TRUTH_WORLDS=2000 $(BIN)/pytest tests/truth
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -41,7 +41,8 @@ def judge_once(path: Path, how: Answering, buckets: list[str] | None = None, key
     """Scan (with `buckets`, an empty list for all) or poll (with `keys`, likewise) and print the judgement."""
     allowed = _reasons(how.allow_gaps)
     with _assembled(path, verbose=how.verbose) as (config, assembly):
-        parts = assembly.parts
+        # Nobody asks again in this run: one reading must do, and says so.
+        parts = replace(assembly.parts, policy=replace(assembly.parts.policy, one_reading=True))
         with progress_on(sys.stderr, quiet=how.quiet) as progress:
             if buckets is not None:
                 judgement = scan.scan(parts, progress, only=_configured(config, buckets))

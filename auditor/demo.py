@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -59,8 +60,9 @@ def run(folder: Path, seed: int, *, keep: bool) -> int:
 
 
 def _show(assembly: Assembly, folder: Path, google: str) -> None:
+    parts = replace(assembly.parts, policy=replace(assembly.parts.policy, one_reading=True))
     with progress_on(sys.stderr, quiet=False) as progress:
-        before = scan.scan(assembly.parts, progress)
+        before = scan.scan(parts, progress)
         _say("")
         terminal.show(before, _console(), most=12)
         for written in commands.write_report(assembly, before, ["html"], folder / "report.html"):
@@ -72,7 +74,7 @@ def _show(assembly: Assembly, folder: Path, google: str) -> None:
         _say(f"\nNow somebody disables {chosen}")
         changed = time.monotonic()
         _disable(google, chosen)
-        after = scan.poll(assembly.parts, progress)
+        after = scan.poll(parts, progress)
         seconds = time.monotonic() - changed
     found = _new(before, after)
     _say(f"Found {seconds:.1f} s after the change, without listing a single object:\n")

@@ -85,7 +85,7 @@ def of_key(view: KeyView) -> Iterator[Gap]:
             yield Gap(
                 name,
                 Reason.NOT_FOUND,
-                "it was not found; that counts as gone when it is still so some minutes later",
+                "it was not found, by one reading; when it is still so some minutes later, that is settled",
                 "look whether the key was deleted",
             )
         case AwsKey(store=store) if store is not None and store.connection_state is None:

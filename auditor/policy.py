@@ -15,3 +15,5 @@ class Policy:
     poll_max_age: timedelta = timedelta(minutes=15)
     confirm_missing: timedelta = timedelta(minutes=5)
     """An AWS key that is not found counts as gone when it is still not found this long after the first time."""
+    one_reading: bool = False
+    """Nobody will ask again, so what is not found now counts as gone, inferred from one reading."""

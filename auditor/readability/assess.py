@@ -91,12 +91,15 @@ def _by_state(holding: Holding, key: AwsKey | GcpKey, at: Standpoint) -> Assessm
 def _gone(holding: Holding, view: KeyView, gone: KeyGone, at: Standpoint) -> Assessment:
     missing_since = view.memory.missing_since if view.memory else None
     confirmed = missing_since is not None and at.now - missing_since >= at.policy.confirm_missing
-    if gone.proven or confirmed:
+    if gone.proven or confirmed or at.policy.one_reading:
+        settled = gone.proven or confirmed
+        by = "" if settled else " (one reading; poll again some minutes later to confirm it)"
         return Assessment(
             readability=Readability.LOST,
             basis=Basis.STATE,
-            cause=f"key {view.name} does not exist any more: nothing under it can ever be read again",
+            cause=f"key {view.name} does not exist any more: nothing under it can ever be read again{by}",
             subject=Subject(SubjectKind.KEY, view.name.text),
+            confidence=Confidence.PROVEN if settled else Confidence.INFERRED,
             evidence=gone.evidence,
         )
     cause = f"key {view.name} was not found; it counts as gone when it is still not found some minutes later"

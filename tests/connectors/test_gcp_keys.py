@@ -137,6 +137,14 @@ def test_what_could_not_be_read_is_told_with_its_reason_and_a_hint(
     assert (found.reason, bool(found.hint)) == (reason, True)
 
 
+def test_versions_whose_pages_never_end_are_unread_and_not_read_for_ever(cloud: GoogleCloud) -> None:
+    cloud.store.add_key(GOOGLE_KEY)
+    cloud.traffic.fail("ListCryptoKeyVersions", status=200, body=b'{"nextPageToken": "x"}')
+    (found,) = read(cloud)
+    assert isinstance(found, KeyUnread)
+    assert found.reason is Reason.MALFORMED
+
+
 def test_an_exhausted_quota_is_waited_out(cloud: GoogleCloud, *, over_grpc: bool) -> None:
     cloud.store.add_key(GOOGLE_KEY)
     wire = Wire(Clock())

@@ -139,6 +139,7 @@ BROKEN: dict[str, tuple[dict[str, Any], Reason]] = {
     "no credentials": ({"status": 401}, Reason.EXPIRED_CREDENTIALS),
     "bad request": ({"status": 400}, Reason.MALFORMED),
     "no JSON": ({"status": 200, "body": b"<html>"}, Reason.MALFORMED),
+    "a page that names itself": ({"status": 200, "body": b'{"nextPageToken": "x"}'}, Reason.MALFORMED),
     "no object": ({"status": 200, "body": b'{"items": [{"name": "a"}]}'}, Reason.MALFORMED),
 }
 

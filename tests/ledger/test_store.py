@@ -282,6 +282,21 @@ def test_a_process_killed_while_it_keeps_leaves_what_was_before(ledger: LedgerSt
     assert ledger.verify() == ledger.head()[0]
 
 
+def test_a_ledger_that_stays_locked_is_told_with_a_hint(
+    ledger: LedgerStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.ledger.database._WAIT_MILLISECONDS", 50)
+    other = LedgerStore(tmp_path / "ledger.db")
+    with sqlite3.connect(tmp_path / "ledger.db", isolation_level=None) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerError, match="locked") as refused:
+            other.publish(a_sweep())
+        assert refused.value.hint == "another process writes to it; try again, or stop the other one"
+        assert ledger.sweeps() == ()  # readers are not held up
+        holder.execute("ROLLBACK")
+    other.close()
+
+
 def test_only_the_owner_may_read_the_ledger(ledger: LedgerStore, tmp_path: Path) -> None:
     poll(ledger, an_aws_key())
     for file in tmp_path.glob("ledger.db*"):

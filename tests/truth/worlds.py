@@ -97,7 +97,7 @@ def _google(draw: Draw, world: World) -> None:
             store.grant(name, ROLE, agent)
         if draw(st.integers(0, 5)) == 0:
             store.deny(draw(st.sampled_from(KEY_DENIALS)), name)
-    for _ in range(draw(st.integers(0, 10))):
+    for _ in range(draw(st.integers(2, 10))):
         _google_object(draw, store)
     for permission, resource in (
         ("resourcemanager.projects.getIamPolicy", "projects/acme"),
@@ -145,8 +145,8 @@ def _aws(draw: Draw, world: World) -> None:
         more["describe_denied"] = draw(st.integers(0, 7)) == 0
         store.add_key(arn, **more)
         arns.append(arn)
-    for _ in range(draw(st.integers(0, 8))):
-        kind = draw(st.sampled_from(["key", "key", "key", "AES256", "plain", "customer", "fsx", "denied"]))
+    for _ in range(draw(st.integers(3, 9))):
+        kind = draw(st.sampled_from(["key", "key", "key", "key", "AES256", "plain", "customer", "fsx", "denied"]))
         how: dict[str, Any] = {
             "key": {"sse": draw(st.sampled_from(["aws:kms", "aws:kms:dsse"])), "key": draw(st.sampled_from(arns))},
             "AES256": {"sse": "AES256"},

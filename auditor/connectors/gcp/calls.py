@@ -69,6 +69,8 @@ class KmsCalls:
             pager = self.call(operation, method, {**request, "page_token": token})
             page = next(iter(pager.pages))
             found.append(page)
+            if page.next_page_token == token != "":
+                raise api.InvalidArgument("a page names itself as the next")
             token = page.next_page_token
             if not token:
                 return found

@@ -115,8 +115,12 @@ class GcsBucket:
             blobs = self._client.list_blobs(
                 self._bucket, fields=_FIELDS, page_size=1000, timeout=_TIMEOUT, retry=_RETRY, **more
             )
+            seen: str | None = None
             for page in blobs.pages:
                 at = self._clock()
+                if blobs.next_page_token is not None and blobs.next_page_token == seen:
+                    raise self._endless()
+                seen = blobs.next_page_token
                 # The raw page: a Blob has no public name for a customer's own key, and costs more than the page.
                 for told in page.raw_page.get("items", []):
                     one = self._parsed(told, at, soft_deleted=soft_deleted)
@@ -137,6 +141,13 @@ class GcsBucket:
                 "look at the endpoint in the config: is it Cloud Storage?",
                 reason=Reason.MALFORMED,
             ) from None
+
+    def _endless(self) -> CollectError:
+        return CollectError(
+            f"cannot list {self._url}: a page names itself as the next; an older whole sweep stays in force",
+            "scan again; if it stays so, report it to the storage's operator",
+            reason=Reason.MALFORMED,
+        )
 
     def _broken_off(self, error: Exception) -> CollectError:
         reason = reason_of(error)
