@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 
+from auditor.errors import LedgerError
 from auditor.findings import Assessed, Member, Readability, member_of
 from auditor.inventory.snapshot import moment
 from auditor.model import Dependency, Encryption, Extent, Holding, Population
@@ -103,7 +105,8 @@ class Dependencies:
         paths = [str(file) for file in files]
         if paths:
             listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-            self._database.execute(f"CREATE VIEW dependency AS SELECT * FROM read_parquet([{listed}])")
+            with told():
+                self._database.execute(f"CREATE VIEW dependency AS SELECT * FROM read_parquet([{listed}])")
         else:
             self._database.execute(f"CREATE TABLE dependency ({_COLUMNS})")
         self._lock = threading.Lock()
@@ -194,8 +197,23 @@ class Dependencies:
             left -= len(page)
 
     def _ask(self, text: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        with self._database.cursor() as cursor:
+        with told(), self._database.cursor() as cursor:
             return cursor.execute(text, values or None).fetchall()
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Put what DuckDB says of a missing or damaged file into words.
+
+    Raises:
+        LedgerError: it says so.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        raise LedgerError(
+            f"the inventory cannot be read: {type(error).__name__}", "a file is missing or damaged; scan again"
+        ) from None
 
 
 def _ranks(assessed: Iterable[Assessed]) -> list[tuple[Member, int]]:

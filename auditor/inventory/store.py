@@ -1,11 +1,13 @@
 """The inventory's folder: one folder a sweep, put in place whole or not at all."""
 
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -18,8 +20,9 @@ from auditor.model import StoredObject, Sweep
 from auditor.ports import Written
 
 _UNFINISHED: Final = ".unfinished-"
-_KEPT_BESIDES: Final = 1
-"""Sweeps of a bucket that stay on disk beside the one in force, for whoever is still reading them."""
+_OWNER: Final = ".owner"
+_KEPT_BESIDES: Final = 2
+"""Sweeps of a bucket that stay beside the one in force, for whoever still reads them or is about to publish one."""
 
 
 class FileInventory:
@@ -42,7 +45,8 @@ class FileInventory:
         unfinished = home / f"{_UNFINISHED}{sweep_id}"
         try:
             unfinished.mkdir(parents=True, mode=0o700)
-            written = snapshot.write(unfinished, bucket, self._layouts[bucket], objects)
+            with _owned(unfinished):
+                written = snapshot.write(unfinished, bucket, self._layouts[bucket], objects)
             shutil.rmtree(unfinished / "spill", ignore_errors=True)
             digests = {
                 f"{home.name}/{sweep_id}/{name}": _digest(unfinished / name)
@@ -114,8 +118,29 @@ class FileInventory:
             return
         others = [path for path in home.iterdir() if path.name != in_force and not path.name.startswith(_UNFINISHED)]
         others.sort(key=lambda path: path.stat().st_mtime_ns)
-        for path in [*home.glob(f"{_UNFINISHED}*"), *others[:-_KEPT_BESIDES]]:
+        dead = [path for path in home.glob(f"{_UNFINISHED}*") if _is_dead(path)]
+        for path in [*dead, *others[:-_KEPT_BESIDES]]:
             shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _owned(folder: Path) -> Iterator[None]:
+    """Hold a lock that ends with the process, so that others can tell a running sweep from a killed one."""
+    owner = folder / _OWNER
+    with owner.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+        owner.unlink()
+
+
+def _is_dead(folder: Path) -> bool:
+    try:
+        with (folder / _OWNER).open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        # Locked, about to be locked, or about to be moved into place: somebody lives.
+        return False
+    return True
 
 
 def folder_name(bucket: str) -> str:

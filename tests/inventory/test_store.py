@@ -216,14 +216,26 @@ def test_a_killed_sweep_leaves_the_last_whole_one_and_the_next_prune_cleans_up(
     assert [path.name for path in home.iterdir()] == ["s1"]
 
 
-def test_the_sweep_in_force_and_the_one_before_stay_whatever_their_names(
+def test_the_sweep_in_force_and_the_ones_before_stay_whatever_their_names(
     inventory: FileInventory, tmp_path: Path
 ) -> None:
     # Names that do not sort by age: sweeps of the same second look so.
-    for sweep_id in ("s9", "s8", "s7", "s1"):
+    for sweep_id in ("s9", "s8", "s7", "s6", "s1"):
         inventory.write(BUCKET, [an_object()], sweep_id)
     inventory.prune(BUCKET, "s1")
-    assert sorted(path.name for path in (tmp_path / "inventory" / folder_name(BUCKET)).iterdir()) == ["s1", "s7"]
+    assert sorted(path.name for path in (tmp_path / "inventory" / folder_name(BUCKET)).iterdir()) == ["s1", "s6", "s7"]
+
+
+def test_a_sweep_that_still_runs_elsewhere_is_not_taken_for_a_killed_one(
+    inventory: FileInventory, tmp_path: Path
+) -> None:
+    def objects() -> Iterator[StoredObject]:
+        yield an_object()
+        FileInventory(tmp_path / "inventory", {}).prune(BUCKET, "s1")
+        yield an_object("acme/prod/2")
+
+    inventory.write(BUCKET, [an_object()], "s1")
+    assert inventory.write(BUCKET, objects(), "s2").listed == 2
 
 
 def test_buckets_with_alike_names_get_folders_of_their_own() -> None:
