@@ -140,6 +140,13 @@ BROKEN: dict[str, tuple[dict[str, Any], Reason]] = {
     "bad request": ({"status": 400}, Reason.MALFORMED),
     "no JSON": ({"status": 200, "body": b"<html>"}, Reason.MALFORMED),
     "a page that names itself": ({"status": 200, "body": b'{"nextPageToken": "x"}'}, Reason.MALFORMED),
+    "a negative size": (
+        {
+            "status": 200,
+            "body": b'{"items": [{"name": "a", "generation": "1", "size": "-1", "timeCreated": "2026-01-01"}]}',
+        },
+        Reason.MALFORMED,
+    ),
     "no object": ({"status": 200, "body": b'{"items": [{"name": "a"}]}'}, Reason.MALFORMED),
 }
 

@@ -135,7 +135,7 @@ class GcsBucket:
     def _parsed(self, told: Mapping[str, Any], at: datetime, *, soft_deleted: bool) -> StoredObject:
         try:
             return parse_object(told, at, soft_deleted=soft_deleted)
-        except (KeyError, ValueError, TypeError):
+        except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
             raise CollectError(
                 f"cannot list {self._url}: an entry of a page is no object; an older whole sweep stays in force",
                 "look at the endpoint in the config: is it Cloud Storage?",
@@ -162,15 +162,18 @@ def parse_object(told: Mapping[str, Any], at: datetime, *, soft_deleted: bool) -
     """Read one entry of a listing page.
 
     Raises:
-        KeyError, ValueError, TypeError: it is not an object as the JSON API tells them.
+        KeyError, ValueError, TypeError, AttributeError, OverflowError: it is not an object as the JSON API tells them.
     """
+    size = int(told["size"])
+    if not isinstance(told["name"], str) or size < 0:
+        raise ValueError("no object has such a name or size")
     encryption, key, version, problem = _encryption(told)
     population = Population.NONCURRENT if told.get("timeDeleted") else Population.LIVE
     return StoredObject(
         name=told["name"],
         version=str(told["generation"]),
         population=Population.SOFT_DELETED if soft_deleted else population,
-        size=int(told["size"]),
+        size=size,
         modified=datetime.fromisoformat(told["timeCreated"]).astimezone(UTC),
         etag=told.get("etag"),
         storage_class=told.get("storageClass", "STANDARD"),
