@@ -1,7 +1,9 @@
 """The command line: argv in, exit code out."""
 
 import os
+import signal
 import sys
+import threading
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
@@ -67,6 +69,8 @@ AllowGapsOption = Annotated[
 _CONFIG: Final = Path("auditor.toml")
 _INTERRUPTED: Final = 130
 """What shells expect of a command that Ctrl-C ended."""
+_INTERRUPT_PATIENCE: Final = 5.0
+"""Seconds after Ctrl-C until the process ends whatever it is doing."""
 
 
 @app.callback(invoke_without_command=True)
@@ -179,6 +183,7 @@ def demo(
 
 def main() -> NoReturn:
     """Run the command line and end the process with its exit code."""
+    signal.signal(signal.SIGINT, _interrupt)
     code = _run(sys.argv[1:])
     sys.stdout.flush()
     if code == _INTERRUPTED:
@@ -209,6 +214,14 @@ def _run(argv: list[str]) -> int:
         )
     # typer itself turns Ctrl-C into this code.
     return _interrupted() if code == _INTERRUPTED else int(code or 0)
+
+
+def _interrupt(*_: object) -> None:
+    """Raise KeyboardInterrupt; where Python drops it, inside a destructor or a callback, end all the same."""
+    timer = threading.Timer(_INTERRUPT_PATIENCE, lambda: os._exit(_interrupted()))
+    timer.daemon = True
+    timer.start()
+    raise KeyboardInterrupt
 
 
 def _interrupted() -> int:

@@ -238,8 +238,29 @@ def test_an_interrupt_ends_at_once_and_keeps_nothing_half_done(small: Small) -> 
         while not any("/o?" in one.target for one in small.cloud.traffic.requests):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=15)
+        _, err = process.communicate(timeout=60)
     assert (process.returncode, "error: interrupted" in err, "Traceback" in err) == (130, True, False)
+
+
+def test_an_interrupt_that_python_drops_ends_the_process_all_the_same() -> None:
+    deaf = (
+        "import time; from auditor import cli\n"
+        "def run(argv):\n"
+        "    print('up', flush=True)\n"
+        "    while True:\n"
+        "        try: time.sleep(60)\n"
+        "        except KeyboardInterrupt: pass\n"
+        "cli._INTERRUPT_PATIENCE, cli._run = 0.2, run\n"
+        "cli.main()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", deaf], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, "error: interrupted" in err) == (130, True)
 
 
 def test_a_defect_in_one_key_is_a_gap_and_does_not_blind_the_others(
