@@ -246,9 +246,8 @@ def test_an_interrupt_that_python_drops_ends_the_process_all_the_same() -> None:
     deaf = (
         "import time; from auditor import cli\n"
         "def run(argv):\n"
-        "    print('up', flush=True)\n"
         "    while True:\n"
-        "        try: time.sleep(60)\n"
+        "        try: print('up', flush=True); time.sleep(60)\n"
         "        except KeyboardInterrupt: pass\n"
         "cli._INTERRUPT_PATIENCE, cli._run = 0.2, run\n"
         "cli.main()"
