@@ -6,7 +6,8 @@ import json
 import re
 import tomllib
 from collections import Counter
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, get_args
 
@@ -21,6 +22,7 @@ from auditor.policy import Policy
 _S3_NAME: Final = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"  # Amazon S3 User Guide, Bucket naming rules
 _GCS_NAME: Final = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"  # Cloud Storage docs, Bucket naming
 _BUCKET_URL: Final = re.compile(rf"s3://{_S3_NAME}|gs://{_GCS_NAME}")
+_AWS_PRINCIPAL: Final = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(?:role|user)/[\w+=,.@/-]{1,576}")
 _ENDPOINT: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?")
 
 
@@ -54,6 +56,15 @@ def _key_name(text: str) -> str:
         ) from None
 
 
+def _aws_principal(text: str) -> str:
+    if not _AWS_PRINCIPAL.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is not the ARN of a role or user; write arn:aws:iam::ACCOUNT:role/NAME, "
+            "and for a session the role behind it"
+        )
+    return text
+
+
 def _listen(text: str) -> str:
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the largest TCP port
@@ -68,6 +79,7 @@ def _listen(text: str) -> str:
 BucketUrl = Annotated[str, AfterValidator(_bucket_url)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Cron = Annotated[str, AfterValidator(_cron)]
+AwsPrincipal = Annotated[str, AfterValidator(_aws_principal)]
 FullKeyName = Annotated[str, AfterValidator(_key_name)]
 
 
@@ -120,6 +132,8 @@ class Platform(_Table):
 
     gcp_service_agents: Literal["bucket"] | tuple[str, ...] = "bucket"
     """`bucket`: the storage service agent of each bucket's project; or a list of e-mail addresses."""
+    aws_principals: tuple[AwsPrincipal, ...] = ()
+    """ARNs of the roles or users that read and write on S3; without them who may decrypt is not judged on AWS."""
 
 
 class Bucket(_Table):
@@ -156,6 +170,16 @@ class Key(_Table):
 
     name: FullKeyName
     """The key's full name: it is watched even when no data names it yet."""
+    intended_state: Literal["enabled", "revoked"] = "enabled"
+    """`revoked`: the key is meant to be unusable, and that its data can still be read is the finding."""
+    since: date | None = None
+    """From which day on (UTC) it is meant to be revoked; without a day, at once."""
+
+    @model_validator(mode="after")
+    def _dated_revocation(self) -> Self:
+        if self.since is not None and self.intended_state != "revoked":
+            raise ValueError('since belongs to intended_state = "revoked"')
+        return self
 
 
 class Gcp(_Table):
@@ -249,6 +273,18 @@ class Config(_Table):
                     f"bucket {one.url} names account {one.account!r}, and no [[account]] has that id or project"
                 )
         return self
+
+    @property
+    def judging(self) -> Policy:
+        """All that the rules are to demand."""
+        return replace(
+            self.policy.policy(),
+            revoked={
+                KeyName(one.name): datetime.combine(one.since, time(), UTC) if one.since else None
+                for one in self.key
+                if one.intended_state == "revoked"
+            },
+        )
 
     @property
     def digest(self) -> str:

@@ -13,6 +13,7 @@ from auditor.findings import (
     Member,
     Outcome,
     Readability,
+    Severity,
     Status,
     Subject,
     Tally,
@@ -23,7 +24,7 @@ from auditor.model import AwsKey, GcpKey, KeyGone, KeyName, KeyUnread
 from auditor.policy import Policy
 from auditor.ports import Holdings
 from auditor.readability import KeyView, assess
-from auditor.rule import Cause, Context, KeyFreshness, Rule, RuleSubject, SweptBucket, unknown
+from auditor.rule import Cause, Context, HeldKey, Rule, RuleSubject, SweptBucket, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Judged:
 def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     """Assess every holding, put every rule to every subject, and measure what hangs on each failure."""
     assessed = tuple(_assess(facts))
-    subjects: tuple[RuleSubject, ...] = (*_causes(assessed), *_freshness(facts, assessed), *_buckets(facts, assessed))
+    subjects: tuple[RuleSubject, ...] = (*_causes(assessed), *_keys(facts, assessed), *_buckets(facts, assessed))
     context = Context(facts.now, facts.policy, facts.keys)
     findings: list[Finding] = []
     tallies: list[Tally] = []
@@ -109,18 +110,27 @@ def _causes(assessed: tuple[Assessed, ...]) -> Iterable[Cause]:
         )
 
 
-def _freshness(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[KeyFreshness]:
-    by_key: dict[KeyName, list[Assessed]] = defaultdict(list)
+def _keys(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[HeldKey]:
+    by_key: dict[KeyName, list[Assessed]] = {name: [] for name in facts.keys}
     for one in assessed:
         if one.holding.key:
             by_key[KeyName(one.holding.key)].append(one)
     for name, group in sorted(by_key.items()):
-        yield KeyFreshness(name, last_read(facts.keys[name], facts.now), _members(group))
+        agents = {agent for one in group for agent in facts.agents.get(one.holding.bucket, ())}
+        yield HeldKey(
+            view=facts.keys[name],
+            last_read=last_read(facts.keys[name], facts.now),
+            platform=tuple(sorted(agents)),
+            assessments=tuple(one.assessment for one in group),
+            members=_members(group),
+        )
 
 
 def last_read(view: KeyView, now: datetime) -> datetime | None:
     """When the key last gave a state: now, or what is remembered."""
     match view.reading:
+        case AwsKey(state="Creating") if view.memory is not None:
+            return view.memory.last_at
         case AwsKey() | GcpKey() | KeyGone():
             return now
         case KeyUnread() | None:
@@ -143,21 +153,23 @@ def _order(member: Member) -> tuple[str, str, str, str]:
 
 def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, facts: Facts) -> Finding:
     cause = subject if isinstance(subject, Cause) else None
+    # Severity follows what is lost: with no data under a key there is nothing to lose yet.
+    idle = isinstance(subject, HeldKey) and not subject.members
     return Finding(
         id=rule.finding_id(subject.subject),
         rule=rule.id,
-        severity=rule.severity,
+        severity=Severity.LOW if idle else outcome.severity or rule.severity,
         status=Status.OPEN,
         subject=subject.subject,
         readability=cause.readability if cause else None,
         cause=outcome.text,
-        confidence=cause.confidence if cause else Confidence.PROVEN,
+        confidence=cause.confidence if cause else outcome.confidence,
         extent=facts.holdings.extent(subject.members),
         members=subject.members,
-        final_at=cause.final_at if cause else None,
+        final_at=cause.final_at if cause else outcome.final_at,
         since=cause.since if cause and cause.since else facts.now,
         since_source=_since_source(cause, facts),
-        evidence=cause.evidence if cause else (),
+        evidence=cause.evidence if cause else subject.evidence if isinstance(subject, HeldKey) else (),
         undo=cause.undo if cause else (),
         first_seen=facts.now,
         last_seen=facts.now,

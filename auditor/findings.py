@@ -144,6 +144,11 @@ class Outcome:
 
     verdict: Verdict
     text: str
+    confidence: Confidence = Confidence.PROVEN
+    severity: Severity | None = None
+    """Another severity than the rule's own, where this case is worse or better."""
+    final_at: datetime | None = None
+    """Aware, UTC: when what the outcome speaks of happens."""
 
 
 @dataclass(frozen=True, slots=True)

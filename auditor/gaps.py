@@ -5,11 +5,13 @@ from typing import Final
 
 from auditor.errors import CollectError
 from auditor.model import (
+    DECRYPT,
     DENIALS,
     AwsKey,
     Gap,
     GcpKey,
     Grant,
+    KeyAccess,
     KeyGone,
     KeyName,
     KeyUnread,
@@ -88,17 +90,31 @@ def of_key(view: KeyView) -> Iterator[Gap]:
                 "it was not found, by one reading; when it is still so some minutes later, that is settled",
                 "look whether the key was deleted",
             )
-        case AwsKey(store=store) if store is not None and store.connection_state is None:
-            yield Gap(
-                name,
-                Reason.NOT_VISIBLE,
-                "whether its custom key store is connected is not known",
-                "grant kms:DescribeCustomKeyStores in the key's account",
-            )
+        case AwsKey() as key:
+            yield from _of_aws_key(key)
         case GcpKey() as key:
             yield from _of_gcp_key(key)
         case _:
             return
+
+
+def _of_aws_key(key: AwsKey) -> Iterator[Gap]:
+    if key.store is not None and key.store.connection_state is None:
+        yield Gap(
+            key.name.text,
+            Reason.NOT_VISIBLE,
+            "whether its custom key store is connected is not known",
+            "grant kms:DescribeCustomKeyStores in the key's account",
+        )
+    # In another account DescribeKey still tells the earliest expiry: there no verdict lacks the list.
+    if key.materials_unread not in {None, Reason.NOT_VISIBLE}:
+        yield Gap(
+            key.name.text,
+            key.materials_unread or Reason.TIMEOUT,
+            "which imported key materials it has, and which are missing, is not known",
+            "grant kms:ListKeyRotations on it to the auditor",
+        )
+    yield from _of_access(key, key.access)
 
 
 def _of_gcp_key(key: GcpKey) -> Iterator[Gap]:
@@ -109,19 +125,34 @@ def _of_gcp_key(key: GcpKey) -> Iterator[Gap]:
             "whether this single-tenant HSM instance is active is not known",
             "grant cloudkms.singleTenantHsmInstances.get",
         )
-    for agent, grant in key.grants:
-        if grant is Grant.UNREAD:
-            yield Gap(
-                key.name.text,
-                Reason.ACCESS_DENIED,
-                f"whether {agent} may decrypt is not known: the policy of the key or its ring could not be read",
-                "grant cloudkms.cryptoKeys.getIamPolicy and cloudkms.keyRings.getIamPolicy to the auditor",
-            )
-        elif grant is Grant.WITHDRAWN:
-            yield Gap(
-                key.name.text,
-                Reason.ACCESS_DENIED,
-                f"whether {agent} may decrypt is not known: key and ring do not grant it, and the project's policy "
-                "could not be read",
-                f"grant resourcemanager.projects.getIamPolicy on project {key.name.owner} to the auditor",
-            )
+    yield from _of_access(key, key.access)
+
+
+_OPEN: Final = frozenset({Grant.UNREAD, Grant.WITHDRAWN})
+_PROJECT_POLICY: Final = "resourcemanager.projects.getIamPolicy"
+
+
+def _of_access(key: AwsKey | GcpKey, access: KeyAccess | None) -> Iterator[Gap]:
+    """What could not be read of who may use a key, and what the answer lacks for it."""
+    if access is None:
+        return
+    decrypt = DECRYPT[key.name.cloud]
+    open_for = [one.principal for one in access.rights if one.action == decrypt and one.grant in _OPEN]
+    for call, reason in access.unread:
+        # Another account's policies cannot be read by anybody: a gap only where the config asks who may decrypt.
+        if (reason is Reason.NOT_VISIBLE and not access.rights) or (call == _PROJECT_POLICY and not open_for):
+            continue
+        if open_for and call != "cloudkms.cryptoKeys.list":
+            effect = f"whether {', '.join(open_for)} may decrypt is not known: {call} gave no answer"
+        else:
+            effect = f"who else may use it, or how far a grant reaches, is not fully known: {call} gave no answer"
+        yield Gap(key.name.text, reason, effect, _access_hint(key.name, call, reason))
+
+
+def _access_hint(name: KeyName, call: str, reason: Reason) -> str:
+    if reason is Reason.NOT_VISIBLE:
+        return "only the key's own account can tell; give [[account]] a role there"
+    if reason is not Reason.ACCESS_DENIED:
+        return "poll again"
+    where = f"project {name.owner}" if call == _PROJECT_POLICY else "the key"
+    return f"grant {call.partition(' ')[0]} on {where} to the auditor"

@@ -183,6 +183,79 @@ class CustomKeyStore:
 
 
 @dataclass(frozen=True, slots=True)
+class Material:
+    """One key material of an AWS key with imported material, as ListKeyRotations shows it."""
+
+    id: str
+    state: str
+    """`CURRENT`, `NON_CURRENT`, `PENDING_ROTATION` or `PENDING_MULTI_REGION_IMPORT_AND_ROTATION`, as answered."""
+    imported: bool
+    """False while it is missing (`PENDING_IMPORT`)."""
+    valid_to: datetime | None = None
+    """Aware, UTC: when it expires; None where it never does."""
+
+    @property
+    def permanent(self) -> bool:
+        """Tied to the key for good, so that its loss stops the whole key; pending materials encrypt nothing yet."""
+        return not self.state.startswith("PENDING_")
+
+
+class Grant(StrEnum):
+    """What the policies and grants that were read say of one principal's right."""
+
+    DIRECT = "direct"
+    """It is granted by name and without a condition, by what suffices alone."""
+    POSSIBLE = "possible"
+    """Something may grant it: a group, a condition, a custom role, an IAM policy that was not read."""
+    UNREAD = "unread"
+    """Nothing that was read grants it, and not all that could grant it was read."""
+    ABSENT = "absent"
+    """Everything that could grant it in the key's own reach was read, and nothing does."""
+    DENIED = "denied"
+    """AWS: a Deny without a condition names the principal."""
+    WITHDRAWN = "withdrawn"
+    """Google: key and ring were read and can not grant it; the project's policy could not be read."""
+
+
+DECRYPT: Final = {Cloud.AWS: "kms:Decrypt", Cloud.GCP: "cloudkms.cryptoKeyVersions.useToDecrypt"}
+"""The right that a read needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One right of one principal of the platform on a key."""
+
+    principal: str
+    """AWS: ARN of a role or user; Google: e-mail address of a service account."""
+    action: str
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAccess:
+    """Who may do what with a key, as far as the policies that were read tell."""
+
+    rights: tuple[Right, ...] = ()
+    """For each principal of the platform each right that it needs."""
+    others: tuple[str, ...] | None = None
+    """Principals beside the platform's that may decrypt, sorted, at most 20; None where it could not be read."""
+    public: bool | None = None
+    """Everybody may use the key; None where it could not be read, or hangs on a condition."""
+    administered: bool | None = None
+    """Somebody may change the key's policy; None where nothing that was read settles it."""
+    ring_keys: tuple[str, ...] = ()
+    """Google: the other keys of the ring, where the platform's grant is on the ring; sorted."""
+    conditional: bool = False
+    """Conditions in the policy look at how a request came, so that a direct call proves nothing about S3's."""
+    unread: tuple[tuple[str, Reason], ...] = ()
+    """(call, why) of each policy or list that could not be read."""
+
+    def grant(self, principal: str, action: str) -> Grant | None:
+        """What is known of one right; None where nobody asked."""
+        return next((one.grant for one in self.rights if (one.principal, one.action) == (principal, action)), None)
+
+
+@dataclass(frozen=True, slots=True)
 class AwsKey:
     """What DescribeKey and DescribeCustomKeyStores say of one key; AWS keys are usable or not as a whole."""
 
@@ -202,6 +275,12 @@ class AwsKey:
     multi_region: bool = False
     material: str | None = None
     """`CurrentKeyMaterialId`, where the key has one."""
+    materials: tuple[Material, ...] | None = None
+    """All materials of a key with imported material, by id; None for other keys, and where they could not be listed."""
+    materials_unread: Reason | None = None
+    """Why they could not be listed."""
+    access: KeyAccess | None = None
+    """None where nobody asked who may use the key, and for keys that AWS manages."""
     evidence: tuple[Evidence, ...] = ()
 
 
@@ -235,21 +314,6 @@ class HsmInstance:
     """Aware, UTC: when it disables itself unless it is refreshed."""
 
 
-class Grant(StrEnum):
-    """What the IAM policies that were read say of one principal's right to decrypt."""
-
-    DIRECT = "direct"
-    """A binding on key, ring or project names the principal with a role that decrypts, without a condition."""
-    POSSIBLE = "possible"
-    """Something may grant it: a group, a condition or a custom role."""
-    UNREAD = "unread"
-    """Nothing that was read grants it, and the policy of the key or its ring could not be read."""
-    ABSENT = "absent"
-    """Key, ring and project policies were read, and nothing in them can grant it."""
-    WITHDRAWN = "withdrawn"
-    """Key and ring were read and can not grant it; the project's policy could not be read."""
-
-
 @dataclass(frozen=True, slots=True)
 class GcpKey:
     """What Cloud KMS says of one key and all its versions."""
@@ -262,8 +326,8 @@ class GcpKey:
     access_reasons: tuple[str, ...] | None = None
     """Key Access Justifications: the allowed reasons; None without a policy (all allowed), empty = nothing allowed."""
     hsm_instance: HsmInstance | None = None
-    grants: tuple[tuple[str, Grant], ...] = ()
-    """(principal, what the policies say of it), for each storage service agent that must decrypt."""
+    access: KeyAccess | None = None
+    """None where nobody asked who may use the key."""
     evidence: tuple[Evidence, ...] = ()
 
 
@@ -304,7 +368,9 @@ class KeyMemory:
     missing_since: datetime | None = None
     """Aware, UTC: the first of an unbroken row of "does not exist" answers."""
     granted: tuple[str, ...] = ()
-    """Principals that were ever seen with a direct grant, sorted."""
+    """Principals that were ever seen with a direct grant to decrypt, sorted."""
+    since: datetime | None = None
+    """Aware, UTC: when the key was first seen as `last` shows it; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,10 @@
 """What the customer demands: thresholds, named as in the config's `[policy]` table."""
 
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from auditor.model import KeyName
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +20,5 @@ class Policy:
     """An AWS key that is not found counts as gone when it is still not found this long after the first time."""
     one_reading: bool = False
     """Nobody will ask again, so what is not found now counts as gone, inferred from one reading."""
+    revoked: Mapping[KeyName, datetime | None] = field(default_factory=dict)
+    """Keys that are meant to be unusable -> since when (aware, UTC); None for ever since."""

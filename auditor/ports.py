@@ -51,7 +51,7 @@ class KeyNeed:
 
     name: KeyName
     principals: tuple[str, ...] = ()
-    """Google: service agents' e-mail addresses, sorted; empty where they are not known."""
+    """AWS: ARNs of roles or users; Google: service agents' e-mail addresses; sorted, empty where they are not known."""
 
 
 class KeySource(Protocol):

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from auditor.findings import (
+    Assessment,
     Basis,
     BucketCoverage,
     Confidence,
@@ -20,7 +21,7 @@ from auditor.findings import (
     Undo,
     Verdict,
 )
-from auditor.model import Evidence, KeyName
+from auditor.model import AwsKey, Evidence, GcpKey, KeyName
 from auditor.policy import Policy
 from auditor.readability import KeyView
 
@@ -44,18 +45,41 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyFreshness:
-    """When one needed key last gave a state: the subject of `poll-stale`."""
+class HeldKey:
+    """One needed key as a whole, with the data under it: the subject of the rules about keys."""
 
-    name: KeyName
+    view: KeyView
     last_read: datetime | None
-    """Aware, UTC; None when it never did."""
+    """Aware, UTC: when it last gave a state; None when it never did."""
+    platform: tuple[str, ...]
+    """The principals that must be able to use it, sorted; empty where they are not known."""
+    assessments: tuple[Assessment, ...]
+    """One for each holding under it."""
     members: tuple[Member, ...]
+
+    @property
+    def name(self) -> KeyName:
+        """The key."""
+        return self.view.name
 
     @property
     def subject(self) -> Subject:
         """The key."""
         return Subject(SubjectKind.KEY, self.name.text)
+
+    @property
+    def known(self) -> AwsKey | GcpKey | None:
+        """What is known of the key: the newest answer that gave a state."""
+        match self.view.reading:
+            case AwsKey() | GcpKey() as key:
+                return key
+            case _:
+                return self.view.memory.last if self.view.memory else None
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """The calls that what is known stands on."""
+        return self.known.evidence if self.known is not None else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +104,7 @@ class Context:
     keys: Mapping[KeyName, KeyView]
 
 
-RuleSubject = Cause | KeyFreshness | SweptBucket
+RuleSubject = Cause | HeldKey | SweptBucket
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +135,9 @@ def passed(text: str) -> Outcome:
     return Outcome(Verdict.PASSED, text)
 
 
-def failed(text: str) -> Outcome:
+def failed(text: str, confidence: Confidence = Confidence.PROVEN) -> Outcome:
     """The demand is not met."""
-    return Outcome(Verdict.FAILED, text)
+    return Outcome(Verdict.FAILED, text, confidence)
 
 
 def not_applicable(text: str) -> Outcome:

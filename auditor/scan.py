@@ -51,8 +51,8 @@ class Parts:
     policy: Policy
     watched: tuple[KeyName, ...]
     """Keys that the config names, whether data depends on them or not."""
-    agents: tuple[str, ...] | None
-    """Who must be able to decrypt on Google Cloud; None = the storage service agent of each bucket's project."""
+    agents: Mapping[Cloud, tuple[str, ...] | None]
+    """Who must be able to decrypt; None on Google Cloud = the storage service agent of each bucket's project."""
     clock: Callable[[], datetime]
     skew: Callable[[], timedelta]
     identity: Callable[[], tuple[str, ...]]
@@ -232,14 +232,12 @@ def _needs(parts: Parts, holdings: Iterable[Holding], agents: Mapping[str, tuple
         if holding.key is not None:
             principals[KeyName(holding.key)].update(agents.get(holding.bucket, ()))
     for name in sorted(principals):
-        yield KeyNeed(name, tuple(sorted(principals[name])) if name.cloud is Cloud.GCP else ())
+        yield KeyNeed(name, tuple(sorted(principals[name])))
 
 
 def _agents(parts: Parts, facts: BucketFacts) -> tuple[str, ...]:
-    if facts.cloud is not Cloud.GCP:
-        return ()
-    if parts.agents is not None:
-        return parts.agents
+    if (named := parts.agents[facts.cloud]) is not None:
+        return named
     return (facts.service_agent,) if facts.service_agent else ()
 
 

@@ -27,6 +27,10 @@ from auditor.scan import Parts
 
 _AWS_KMS_QUOTA: Final = 2_000
 """DescribeKey requests a second, account and Region. Source: AWS KMS Developer Guide, Request quotas."""
+_AWS_POLICY_QUOTA: Final = 1_000
+"""GetKeyPolicy requests a second. Source: the same."""
+_AWS_LIST_QUOTA: Final = 100
+"""ListGrants and ListKeyRotations requests a second, each. Source: the same."""
 _GCP_KMS_QUOTA: Final = 600 / 60
 """Read tokens a second, project and region. Source: Cloud KMS docs, Quotas (600 a minute by default)."""
 _CONNECTIONS: Final = 64
@@ -65,7 +69,13 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None) -> Ass
     agents = config.platform.gcp_service_agents
     limits = config.limits
     keys: dict[Cloud, KeySource] = {
-        Cloud.AWS: AwsKeys(aws, Pace(_AWS_KMS_QUOTA * limits.kms_quota_share), now),
+        Cloud.AWS: AwsKeys(
+            aws,
+            Pace(_AWS_KMS_QUOTA * limits.kms_quota_share),
+            now,
+            policies=Pace(_AWS_POLICY_QUOTA * limits.kms_quota_share),
+            lists=Pace(_AWS_LIST_QUOTA * limits.kms_quota_share),
+        ),
         Cloud.GCP: GcpKeys(gcp, _gcp_pace(limits.gcp_kms_quota_share), now),
     }
 
@@ -79,9 +89,9 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None) -> Ass
         inventory=inventory,
         ledger=ledger,
         rules=rules.load(),
-        policy=config.policy.policy(),
+        policy=config.judging,
         watched=tuple(KeyName(one.name) for one in config.key),
-        agents=None if agents == "bucket" else tuple(agents),
+        agents={Cloud.AWS: config.platform.aws_principals, Cloud.GCP: None if agents == "bucket" else tuple(agents)},
         clock=now,
         skew=wire.skew,
         identity=identity,

@@ -6,22 +6,28 @@ from typing import Any
 
 from auditor.findings import Member, member_of
 from auditor.model import (
+    DECRYPT,
     AwsKey,
+    Cloud,
     Encryption,
     Extent,
     GcpKey,
     GcpKeyVersion,
+    Grant,
     Holding,
+    KeyAccess,
     KeyManager,
     KeyMemory,
     KeyName,
     KeyUnread,
     Reason,
+    Right,
 )
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 AWS_KEY = KeyName("arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001")
 GCP_KEY = KeyName("projects/acme-keys/locations/us-east1/keyRings/tpuf/cryptoKeys/main")
+ROLE = "arn:aws:iam::111122223333:role/storage"
 AGENT = "service-123456@gs-project-accounts.iam.gserviceaccount.com"
 
 
@@ -32,6 +38,14 @@ def days(number: float) -> timedelta:
 def an_aws_key(state: str = "Enabled", **more: Any) -> AwsKey:
     facts = {"name": AWS_KEY, "manager": KeyManager.CUSTOMER, "origin": "AWS_KMS", **more}
     return AwsKey(state=state, **facts)
+
+
+def access(name: KeyName, *decrypt: Grant, principal: str | None = None, **more: Any) -> KeyAccess:
+    """One grant to decrypt for each principal: the agent or role first, then `other-1` and so on."""
+    first = principal or (ROLE if name.cloud is Cloud.AWS else AGENT)
+    principals = (first, *(f"other-{number}" for number in range(1, len(decrypt))))
+    rights = (Right(one, DECRYPT[name.cloud], grant) for one, grant in zip(principals, decrypt, strict=True))
+    return KeyAccess(rights=(*rights, *more.pop("rights", ())), **more)
 
 
 def a_version(number: str = "1", state: str = "ENABLED", **more: Any) -> GcpKeyVersion:

@@ -24,6 +24,9 @@ S3_PERMISSIONS = {
     "ListMultipartUploads": "s3:ListBucketMultipartUploads",
     "HeadObject": "s3:GetObject",
 }
+KMS_PERMISSIONS = (
+    *("kms:DescribeKey", "kms:DescribeCustomKeyStores", "kms:GetKeyPolicy", "kms:ListGrants", "kms:ListKeyRotations"),
+)
 NEEDS_NO_PERMISSION = {("sts", "GetCallerIdentity")}
 # Source: the IAM reference of Cloud Storage, Cloud KMS and Resource Manager.
 GOOGLE_PERMISSIONS = {
@@ -33,6 +36,7 @@ GOOGLE_PERMISSIONS = {
     ("storage", "projects.serviceAccount.get"): "resourcemanager.projects.get",
     ("storage", "multipartUploads.list"): "storage.multipartUploads.list",
     ("cloudkms", "GetCryptoKey"): "cloudkms.cryptoKeys.get",
+    ("cloudkms", "ListCryptoKeys"): "cloudkms.cryptoKeys.list",
     ("cloudkms", "ListCryptoKeyVersions"): "cloudkms.cryptoKeyVersions.list",
     ("cloudkms", "ListRetiredResources"): "cloudkms.retiredResources.list",
     ("cloudkms", "GetIamPolicy"): "cloudkms.cryptoKeys.getIamPolicy",
@@ -93,5 +97,5 @@ def test_the_google_role_allows_what_is_sent_and_nothing_else() -> None:
 
 def test_the_permissions_page_tells_each_of_them() -> None:
     page = (ROOT / "docs/permissions.md").read_text()
-    for permission in {*S3_PERMISSIONS.values(), *GOOGLE_PERMISSIONS.values(), "kms:DescribeKey", "sts:AssumeRole"}:
+    for permission in {*S3_PERMISSIONS.values(), *GOOGLE_PERMISSIONS.values(), *KMS_PERMISSIONS, "sts:AssumeRole"}:
         assert f"`{permission}`" in page

@@ -13,6 +13,8 @@ from tests.clouds import an_aws_cloud
 from tests.small import Small, a_small_cloud
 
 AWS_KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
+IMPORTED = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000009"
+PLATFORM = '\n[platform]\naws_principals = ["arn:aws:iam::111122223333:role/storage"]\n'
 AWS_CONFIG = '\n[[bucket]]\nurl = "s3://objects"\nregion = "us-east-1"\nlayout = "{org}/{namespace}/"\n'
 
 # Operation -> the text that such a request holds.
@@ -23,6 +25,7 @@ REQUESTS = {
     ("storage", "projects.serviceAccount.get"): "serviceAccount",
     ("storage", "multipartUploads.list"): "?uploads=",
     ("cloudkms", "GetCryptoKey"): "kms GetCryptoKey ",
+    ("cloudkms", "ListCryptoKeys"): "kms ListCryptoKeys ",
     ("cloudkms", "ListCryptoKeyVersions"): "kms ListCryptoKeyVersions",
     ("cloudkms", "GetIamPolicy"): "kms GetIamPolicy",
     ("s3", "ListBuckets"): "s3 GET / ",
@@ -33,6 +36,9 @@ REQUESTS = {
     ("s3", "ListMultipartUploads"): "?uploads",
     ("s3", "HeadObject"): "s3 HEAD /objects/",
     ("kms", "DescribeKey"): "kms DescribeKey",
+    ("kms", "GetKeyPolicy"): "kms GetKeyPolicy",
+    ("kms", "ListGrants"): "kms ListGrants",
+    ("kms", "ListKeyRotations"): "kms ListKeyRotations",
     ("kms", "DescribeCustomKeyStores"): "kms DescribeCustomKeyStores",
 }
 # Not part of this scan: live listings, other accounts, and what is asked only after another answer.
@@ -52,9 +58,11 @@ def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Smal
         aws.store.add_bucket("objects")
         aws.store.add_key_store("cks-1", "us-east-1")
         aws.store.add_key(AWS_KEY, store="cks-1")
+        aws.store.add_key(IMPORTED, origin="EXTERNAL")
+        aws.store.put("objects", "acme/imported/0", size=100, sse="aws:kms", key=IMPORTED)
         for number in range(5):
             aws.store.put("objects", f"acme/s3/{number}", size=100, sse="aws:kms", key=AWS_KEY)
-        small.config.write_text(small.config.read_text() + AWS_CONFIG)
+        small.config.write_text(small.config.read_text() + AWS_CONFIG + PLATFORM)
         yield small, aws
 
 
@@ -74,7 +82,7 @@ def test_without_a_refusal_all_is_readable_and_there_is_no_gap(
     both: tuple[Small, AwsCloud], capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, told = scan(both[0], capsys)
-    assert (code, told["gaps"], told["totals"]["by_readability"]["readable"]["objects"]) == (0, [], 25)
+    assert (code, told["gaps"], told["totals"]["by_readability"]["readable"]["objects"]) == (0, [], 26)
 
 
 @pytest.mark.parametrize(("operation", "match"), REQUESTS.items(), ids=[f"{s} {o}" for s, o in REQUESTS])

@@ -214,6 +214,8 @@ def test_a_whole_scan_sends_nothing_but_reading_requests(scanned: Scanned) -> No
         ("s3", "HEAD"),
         ("kms", "DescribeKey"),
         ("kms", "DescribeCustomKeyStores"),
+        ("kms", "GetKeyPolicy"),
+        ("kms", "ListKeyRotations"),
         ("sts", "GetCallerIdentity"),
     }
     for one in scanned.clouds.google.traffic.requests:

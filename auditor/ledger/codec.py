@@ -30,12 +30,14 @@ class KeptKey:
     """Frozen when the key stopped to answer."""
     missing_since: datetime | None = None
     granted: tuple[str, ...] = ()
+    since: datetime | None = None
+    """When what decides over its use last changed."""
 
     def memory(self, newest_poll: datetime) -> KeyMemory:
         """Tell the judge."""
         last = self.aws or self.gcp
         last_at = newest_poll if self.answered else self.last_at
-        return KeyMemory(last, last_at if last else None, self.missing_since, self.granted)
+        return KeyMemory(last, last_at if last else None, self.missing_since, self.granted, self.since)
 
 
 @dataclass(frozen=True, slots=True)

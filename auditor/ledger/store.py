@@ -13,7 +13,7 @@ from auditor.ledger.codec import KeptContext, KeptKey, KeptPoll
 from auditor.ledger.database import Database
 from auditor.ledger.journal import Journal
 from auditor.ledger.tables import CURRENT
-from auditor.model import AwsKey, Gap, GcpKey, Grant, KeyGone, KeyMemory, KeyName, KeyReading, Sweep
+from auditor.model import DECRYPT, AwsKey, Gap, GcpKey, Grant, KeyGone, KeyMemory, KeyName, KeyReading, Sweep
 from auditor.ports import PollRecord
 
 
@@ -180,16 +180,41 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
     # What has just ceased to answer was last confirmed by the poll before this one.
     ceased = replace(was, answered=False, last_at=before) if was.answered else was
     match reading:
-        case AwsKey() as key:
-            return replace(was, answered=True, aws=key, gcp=None, last_at=None, missing_since=None)
-        case GcpKey() as key:
-            direct = {agent for agent, grant in key.grants if grant is Grant.DIRECT}
-            granted = tuple(sorted(direct.union(was.granted)))
-            return replace(was, answered=True, aws=None, gcp=key, last_at=None, missing_since=None, granted=granted)
+        case AwsKey(state="Creating") if was.aws is not None:
+            return ceased
+        case AwsKey() | GcpKey() as key:
+            aws, gcp = (key, None) if isinstance(key, AwsKey) else (None, key)
+            same = codec.facts(_usability(key)) == codec.facts(_usability(was.aws or was.gcp))
+            return replace(
+                was,
+                answered=True,
+                aws=aws,
+                gcp=gcp,
+                last_at=None,
+                missing_since=None,
+                granted=tuple(sorted(_granted(key).union(was.granted))),
+                since=was.since if same else now,
+            )
         case KeyGone():
             return replace(ceased, missing_since=was.missing_since or now)
         case _:
             return ceased
+
+
+def _granted(key: AwsKey | GcpKey) -> set[str]:
+    rights = key.access.rights if key.access is not None else ()
+    return {one.principal for one in rights if one.grant is Grant.DIRECT and one.action == DECRYPT[key.name.cloud]}
+
+
+def _usability(key: AwsKey | GcpKey | None) -> list[object]:
+    """What decides whether a key can be used: when this changes, a read may do otherwise for some minutes."""
+    if key is None:
+        return []
+    access = [codec.plain(one) for one in key.access.rights] if key.access is not None else []
+    if isinstance(key, AwsKey):
+        return [key.state, codec.plain(key.store) if key.store else None, access]
+    instance = codec.plain(key.hsm_instance) if key.hsm_instance else None
+    return [[[one.number, one.state] for one in key.versions], instance, key.access_reasons, access]
 
 
 def _keep_assessed(connection: Connection, log: Journal, judgement: Judgement) -> None:

@@ -68,6 +68,9 @@ def _without_kms(holding: Holding) -> Assessment:
 
 def _by_key(holding: Holding, view: KeyView, at: Standpoint) -> Assessment:
     match view.reading:
+        case AwsKey(state="Creating") as key:
+            # A few seconds of every key's life; one that was known before is judged as it was.
+            return _remembered(holding, view, at) or _by_state(holding, key, at)
         case AwsKey() | GcpKey() as key:
             return _by_state(holding, key, at)
         case KeyGone() as gone:
@@ -84,7 +87,7 @@ def _by_key(holding: Holding, view: KeyView, at: Standpoint) -> Assessment:
 
 def _by_state(holding: Holding, key: AwsKey | GcpKey, at: Standpoint) -> Assessment:
     if isinstance(key, AwsKey):
-        return aws.assess_key(key, at.policy, at.now)
+        return aws.assess_key(key, at)
     return gcp.assess_version(key, holding.key_version, at)
 
 

@@ -4,13 +4,14 @@ Source: AWS KMS Developer Guide, "Key states of AWS KMS keys"; botocore's kms mo
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from auditor.findings import Assessment, Basis, Readability, Subject, SubjectKind, Undo
 from auditor.model import AwsKey, KeyName
-from auditor.policy import Policy
-from auditor.readability.table import StateRow, Step, worst
+from auditor.readability.access import granted_to_all, revocations
+from auditor.readability.table import Standpoint, StateRow, Step, worst
 
 _ADMIN: Final = "an administrator of the key, in its account"
 _ENABLE: Final = Step("kms:EnableKey KeyId={name}", _ADMIN, "Enabled")
@@ -64,14 +65,30 @@ STORE_STATES: Final[Mapping[str, str]] = {
 """ConnectionState -> how the cause words it. Source: botocore's kms model, ConnectionStateType."""
 
 
-def assess_key(key: AwsKey, policy: Policy, now: datetime) -> Assessment:
-    """Assess all data under one key from its state, its store and the expiry of its material."""
+def assess_key(key: AwsKey, at: Standpoint) -> Assessment:
+    """Assess all data under one key from its state, its store, the expiry of its material and who may use it."""
     candidates = [_by_state(key)]
     if (by_store := _by_store(key)) is not None:
         candidates.append(by_store)
-    if (by_expiry := _by_expiry(key, policy, now)) is not None:
+    if (by_expiry := _by_expiry(key, at)) is not None:
         candidates.append(by_expiry)
-    return worst(candidates)
+    candidates.extend(revocations(key, at))
+    found = worst(candidates)
+    # A connected store does not prove that the key behind it works; no policy changes that.
+    if found.readability is Readability.READABLE and key.store is None and granted_to_all(key, at):
+        return replace(found, basis=Basis.POLICY)
+    return found
+
+
+def missing_materials(key: AwsKey) -> tuple[str, ...]:
+    """Ids of the materials without which the key stays PendingImport; empty where they are not known."""
+    return tuple(one.id for one in key.materials or () if one.permanent and not one.imported)
+
+
+def expiry(key: AwsKey) -> datetime | None:
+    """When the first of the materials that the key cannot do without expires: aware, UTC."""
+    dates = [one.valid_to for one in key.materials or () if one.permanent and one.imported]
+    return min((date for date in (*dates, key.valid_to) if date is not None), default=None)
 
 
 def store_name(key: KeyName, store: str) -> str:
@@ -88,9 +105,29 @@ def _by_state(key: AwsKey) -> Assessment:
     what = f"key {key.name}"
     if key.state == "PendingReplicaDeletion" and key.pending_window_days is not None:
         what = f"{what} (waiting period {key.pending_window_days} days)"
+    missing = missing_materials(key)
+    if key.state == "PendingImport" and missing:
+        row = _pending_import(missing)
     final_at = key.deletion_date if key.state == "PendingDeletion" else None
     subject = Subject(SubjectKind.KEY, key.name.text)
     return row.assessment(subject, key.name.text, what=what, final_at=final_at, evidence=key.evidence)
+
+
+def _pending_import(missing: tuple[str, ...]) -> StateRow:
+    """The row of PendingImport with the materials that must come back; all of them, or the key stays as it is."""
+    named = ", ".join(missing)
+    return StateRow(
+        Readability.UNREADABLE,
+        f"is PendingImport: nothing under it can be read while key material {named} is missing",
+        tuple(
+            Step(
+                f"kms:ImportKeyMaterial KeyId={{name}} KeyMaterialId={one}, with the very same bytes",
+                _IMPORT.who,
+                _IMPORT.lands_in if len(missing) == 1 else "Enabled once every missing material is back",
+            )
+            for one in missing
+        ),
+    )
 
 
 def _by_store(key: AwsKey) -> Assessment | None:
@@ -117,18 +154,19 @@ def _store_down(key: AwsKey, told: str) -> Assessment:
     )
 
 
-def _by_expiry(key: AwsKey, policy: Policy, now: datetime) -> Assessment | None:
-    if key.valid_to is None or key.state not in {"Enabled", "Updating"}:
+def _by_expiry(key: AwsKey, at: Standpoint) -> Assessment | None:
+    date = expiry(key)
+    if date is None or key.state not in {"Enabled", "Updating"} or date - at.now > at.policy.horizon:
         return None
-    if key.valid_to - now > policy.horizon:
-        return None
+    ending = [one.id for one in key.materials or () if one.permanent and one.imported and one.valid_to == date]
+    which = f" {', '.join(ending)}" if ending else ""
     return Assessment(
         readability=Readability.EXPIRING,
         basis=Basis.STATE,
-        cause=f"imported material of key {key.name} expires at {key.valid_to:%Y-%m-%dT%H:%M:%SZ}; then the whole key "
+        cause=f"imported material{which} of key {key.name} expires at {date:%Y-%m-%dT%H:%M:%SZ}; then the whole key "
         "is PendingImport and nothing under it can be read",
         subject=Subject(SubjectKind.KEY, key.name.text),
-        final_at=key.valid_to,
+        final_at=date,
         undo=(
             Undo(
                 f"kms:ImportKeyMaterial KeyId={key.name}, the very same bytes with a later ValidTo or none",

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from auditor.findings import Assessment, Basis, Confidence, Readability, Subject, SubjectKind, Undo
-from auditor.model import GcpKey, GcpKeyVersion, Grant
+from auditor.findings import Assessment, Basis, Readability, Subject, SubjectKind, Undo
+from auditor.model import GcpKey, GcpKeyVersion
+from auditor.readability.access import granted_to_all, principal_subject, revocations
 from auditor.readability.table import Standpoint, StateRow, Step, worst
 
 _ADMIN: Final = "an administrator of the key (roles/cloudkms.admin), in its project"
@@ -71,6 +72,9 @@ HSM_STATES: Final[Mapping[str, tuple[Readability, str]]] = {
 }
 """SingleTenantHsmInstance.State -> its meaning for the keys on it."""
 
+EXTERNAL: Final = frozenset({"EXTERNAL", "EXTERNAL_VPC"})
+"""Protection levels whose key material an external key manager holds. Source: google-cloud-kms, ProtectionLevel."""
+
 CUSTOMER_INITIATED: Final = "CUSTOMER_INITIATED_ACCESS"
 """The access reason of ordinary reads. Source: google-cloud-kms, AccessReason."""
 
@@ -86,14 +90,17 @@ def assess_version(key: GcpKey, number: str | None, at: Standpoint) -> Assessmen
         for one in (
             _by_hsm_instance(key, at),
             _by_access_reasons(key),
-            *(_by_grant(key, agent, at) for agent in at.agents),
+            *revocations(key, at),
         )
         if one is not None
     )
     found = worst(candidates)
-    # A direct grant changes nothing about the state; it raises the basis on which `readable` stands.
-    granted = bool(at.agents) and all(dict(key.grants).get(agent) is Grant.DIRECT for agent in at.agents)
-    return replace(found, basis=Basis.POLICY) if granted and found.readability is Readability.READABLE else found
+    # A direct grant changes nothing about the state; it raises the basis on which `readable` stands. What an external
+    # key manager does with a request, no policy of Google's tells.
+    external = version is not None and version.protection_level in EXTERNAL
+    if found.readability is Readability.READABLE and not external and granted_to_all(key, at):
+        return replace(found, basis=Basis.POLICY)
+    return found
 
 
 def version_name(key: GcpKey, number: str) -> str:
@@ -196,7 +203,7 @@ def _by_access_reasons(key: GcpKey) -> Assessment | None:
         readability=Readability.REVOKED,
         basis=Basis.POLICY,
         cause=f"the Key Access Justifications policy of key {key.name} {told}: every ordinary read is refused",
-        subject=_principal("any principal", key),
+        subject=principal_subject("any principal", key.name),
         undo=(
             Undo(
                 f"cloudkms UpdateCryptoKey {key.name} keyAccessJustificationsPolicy.allowedAccessReasons "
@@ -207,40 +214,3 @@ def _by_access_reasons(key: GcpKey) -> Assessment | None:
         ),
         evidence=key.evidence,
     )
-
-
-def _by_grant(key: GcpKey, agent: str, at: Standpoint) -> Assessment | None:
-    """Judge the platform's right; without a proof of its lack there is no verdict (ADR 0003)."""
-    grant = dict(key.grants).get(agent)
-    subject = _principal(agent, key)
-    had_it = at.memory is not None and agent in at.memory.granted
-    if grant is Grant.ABSENT:
-        how = (
-            "no policy of key, ring or project lets it decrypt any more"
-            if had_it
-            else ("no policy of key, ring or project lets it decrypt; folder and organisation policies were not read")
-        )
-    elif grant is Grant.WITHDRAWN and had_it:
-        how = "its grant on key or ring was removed; the project's policy could not be read"
-    else:
-        return None
-    return Assessment(
-        readability=Readability.REVOKED,
-        basis=Basis.POLICY,
-        cause=f"{agent} cannot decrypt with key {key.name}: {how}",
-        subject=subject,
-        confidence=Confidence.INFERRED,
-        undo=(
-            Undo(
-                f"cloudkms SetIamPolicy {key.name}: add roles/cloudkms.cryptoKeyEncrypterDecrypter "
-                f"for serviceAccount:{agent}",
-                _ADMIN,
-                "reads are allowed again within seconds; no data needs copying",
-            ),
-        ),
-        evidence=key.evidence,
-    )
-
-
-def _principal(agent: str, key: GcpKey) -> Subject:
-    return Subject(SubjectKind.PRINCIPAL, f"{agent} -> {key.name}")

@@ -5,12 +5,12 @@ Source: FINOS Common Cloud Controls, CCC.KeyMgmt.CN01.AR01; NIST SP 800-53 Rev. 
 
 from auditor.findings import Outcome, Severity
 from auditor.model import DENIALS, KeyGone, KeyUnread
-from auditor.rule import Context, KeyFreshness, Rule, failed, not_applicable, passed
+from auditor.rule import Context, HeldKey, Rule, failed, not_applicable, passed
 
 
-def check(key: KeyFreshness, at: Context) -> Outcome:
+def check(key: HeldKey, at: Context) -> Outcome:
     """Judge the age of the last answer that gave a state."""
-    reading = at.keys[key.name].reading
+    reading = key.view.reading
     if isinstance(reading, KeyGone) or (isinstance(reading, KeyUnread) and reading.reason in DENIALS):
         return not_applicable("the service answered: the key is gone or denied, which other rules speak of")
     if key.last_read is None:
@@ -22,7 +22,7 @@ def check(key: KeyFreshness, at: Context) -> Outcome:
 RULE = Rule(
     id="poll-stale",
     title="Every needed key was read lately",
-    subject=KeyFreshness,
+    subject=HeldKey,
     severity=Severity.HIGH,
     source="FINOS CCC.KeyMgmt.CN01.AR01; NIST SP 800-53 Rev. 5, CA-7",
     remedy="Look at the gap that names this key; a state change since then would not have been seen.",

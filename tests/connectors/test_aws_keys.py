@@ -26,7 +26,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsCloud]:
 
 
 def read(*names: KeyName, attempts: int = 1, **identities: AwsIdentity) -> list[KeyReading]:
-    keys = AwsKeys(aws_clients(None, attempts, **identities), Pace(1000), Clock())
+    keys = AwsKeys(aws_clients(None, attempts, **identities), Pace(1000), Clock(), Pace(1000), Pace(1000))
     return list(keys.read([KeyNeed(name) for name in names]))
 
 

@@ -42,6 +42,6 @@ def test_versions_keys_and_pages_are_read_as_moto_plays_them() -> None:
     ]
     assert sum(one.population is Population.NONCURRENT for one in found) == 2
     kms.disable_key(KeyId=arn.rpartition("/")[2])
-    (key,) = AwsKeys(aws_clients(), Pace(1000), Clock()).read([KeyNeed(KeyName(arn))])
+    (key,) = AwsKeys(aws_clients(), Pace(1000), Clock(), Pace(1000), Pace(1000)).read([KeyNeed(KeyName(arn))])
     assert isinstance(key, AwsKey)
     assert key.state == "Disabled"

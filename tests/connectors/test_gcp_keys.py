@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from auditor.connectors.gcp.keys import GcpKeys
-from auditor.connectors.gcp.policy import Binding, Policies, grant_of
+from auditor.connectors.gcp.policy import DECRYPT, ENCRYPT, Binding, Policies, access_of, grant_of
 from auditor.connectors.pace import Pace
 from auditor.connectors.wire import Wire
 from auditor.embedded.google import GoogleCloud, Version
@@ -157,7 +157,10 @@ def test_an_exhausted_quota_is_waited_out(cloud: GoogleCloud, *, over_grpc: bool
 
 def test_who_may_decrypt_is_read_from_key_ring_and_project(cloud: GoogleCloud, *, over_grpc: bool) -> None:
     def grant() -> Grant:
-        return dict(the_key(cloud, over_grpc=over_grpc).grants)[AGENT]
+        access = the_key(cloud, over_grpc=over_grpc).access
+        found = access.grant(AGENT, DECRYPT) if access else None
+        assert found is not None
+        return found
 
     cloud.store.add_key(GOOGLE_KEY)
     assert grant() is Grant.DIRECT
@@ -178,6 +181,26 @@ def test_policies_of_ring_and_project_are_read_once_for_many_keys(cloud: GoogleC
     read(cloud, *names)
     asked = [one.target for one in cloud.traffic.requests if one.service == "iam"]
     assert len(asked) <= 8  # eight keys at once may ask before the first answer is there
+
+
+def test_a_grant_on_the_ring_tells_the_rings_other_keys(cloud: GoogleCloud, *, over_grpc: bool) -> None:
+    def ring_keys() -> tuple[str, ...]:
+        access = the_key(cloud, over_grpc=over_grpc).access
+        assert access is not None
+        return access.ring_keys
+
+    cloud.store.add_key(GOOGLE_KEY)
+    more = [f"{RING}/cryptoKeys/k{number:03}" for number in range(120)]
+    for name in more:
+        cloud.store.add_key(name)
+    assert ring_keys() == tuple(more)
+    cloud.store.deny("cloudkms.cryptoKeys.list", RING)
+    access = the_key(cloud, over_grpc=over_grpc).access
+    assert access is not None
+    assert (access.ring_keys, access.unread) == ((), (("cloudkms.cryptoKeys.list", Reason.ACCESS_DENIED),))
+    cloud.store.revoke(RING, f"serviceAccount:{AGENT}")
+    cloud.store.grant(GOOGLE_KEY, ROLE, f"serviceAccount:{AGENT}")
+    assert the_key(cloud, over_grpc=over_grpc).access == access_of((AGENT,), Policies((DIRECT,), (), ()), {})
 
 
 DIRECT = Binding(ROLE, (f"serviceAccount:{AGENT}",))
@@ -212,3 +235,47 @@ GRANTS: dict[str, tuple[Policies, Grant]] = {
 @pytest.mark.parametrize(("policies", "grant"), GRANTS.values(), ids=GRANTS)
 def test_only_what_the_policies_settle_is_called_settled(policies: Policies, grant: Grant) -> None:
     assert grant_of(AGENT, policies) is grant
+
+
+WRITES: dict[str, tuple[str, Grant]] = {
+    "both": (ROLE, Grant.DIRECT),
+    "encrypt only": ("roles/cloudkms.cryptoKeyEncrypter", Grant.DIRECT),
+    "decrypt only": ("roles/cloudkms.cryptoKeyDecrypter", Grant.ABSENT),
+    "neither": ("roles/cloudkms.viewer", Grant.ABSENT),
+    "a role of one's own": ("projects/acme/roles/crypto", Grant.POSSIBLE),
+}
+
+
+@pytest.mark.parametrize(("role", "grant"), WRITES.values(), ids=WRITES)
+def test_the_right_to_write_is_judged_apart(role: str, grant: Grant) -> None:
+    assert grant_of(AGENT, Policies((Binding(role, DIRECT.members),), (), ()), ENCRYPT) is grant
+
+
+def others(policies: Policies) -> tuple[str, ...] | None:
+    return access_of((AGENT,), policies, {}).others
+
+
+def test_who_else_may_decrypt_is_told() -> None:
+    assert others(Policies((DIRECT, OTHER), (), ())) == OTHER.members
+    assert others(Policies((DIRECT, Binding(ROLE, ("deleted:serviceAccount:x",))), (), ())) == ()
+    assert others(Policies((DIRECT, Binding("roles/viewer", ("user:b@x",))), (), ())) == ()
+    assert others(Policies((DIRECT,), (), None)) is None
+    assert others(Policies((OTHER,), (), None)) == OTHER.members
+    assert access_of((), Policies((OTHER,), (), ()), {}).others is None
+
+
+EVERYBODY = Binding("roles/cloudkms.viewer", ("allUsers",))
+PUBLIC: dict[str, tuple[Policies, bool | None]] = {
+    "everybody on the key": (Policies((EVERYBODY,), (), ()), True),
+    "everybody on the ring": (Policies((), (Binding(ROLE, ("allAuthenticatedUsers",)),), None), True),
+    "under a condition": (Policies((Binding(ROLE, ("allUsers",), conditional=True),), (), ()), None),
+    "a domain": (Policies((Binding(ROLE, ("domain:acme.example",)),), (), ()), False),
+    "nobody": (Policies((), (), None), False),
+    "key not read": (Policies(None, (), ()), None),
+    "ring not read": (Policies((), None, ()), None),
+}
+
+
+@pytest.mark.parametrize(("policies", "public"), PUBLIC.values(), ids=PUBLIC)
+def test_a_key_is_public_when_everybody_is_bound(policies: Policies, public: bool | None) -> None:  # noqa: FBT001 - a case
+    assert access_of((AGENT,), policies, {}).public is public

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from auditor.embedded.aws import AwsCloud
-from tests.clouds import Clock, an_aws_cloud
+from tests.clouds import ACCESS_KEY, Clock, an_aws_cloud
 from tests.hostile import NAMES
 
 ARN = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
@@ -48,7 +48,6 @@ GETS: dict[str, tuple[dict[str, Any], tuple[int, str]]] = {
     "PendingReplicaDeletion": ({"state": "PendingReplicaDeletion"}, (400, "KMS.KMSInvalidStateException")),
     "PendingImport": ({"state": "PendingImport"}, (400, "KMS.KMSInvalidStateException")),
     "Creating": ({"state": "Creating"}, (400, "KMS.KMSInvalidStateException")),
-    "no right to decrypt": ({"decrypt_denied": True}, (403, "AccessDenied")),
 }
 
 
@@ -60,6 +59,57 @@ def test_a_get_goes_by_the_keys_state_and_a_head_never_does(
     cloud.store.put("data", "a", sse="aws:kms", key=ARN)
     assert code(s3().get_object, Bucket="data", Key="a") == expected
     assert s3().head_object(Bucket="data", Key="a")["SSEKMSKeyId"] == ARN
+
+
+ROLE = "arn:aws:iam::111122223333:role/storage"
+ALLOW = {"Effect": "Allow", "Principal": {"AWS": ROLE}, "Action": "kms:Decrypt", "Resource": "*"}
+VIA = {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}
+READERS: dict[str, tuple[dict[str, Any], bool, int]] = {
+    "by the account's IAM policies": ({}, True, 200),
+    "the account lets nobody": ({}, False, 403),
+    "named": ({"policy": {"Statement": [ALLOW]}}, False, 200),
+    "another role is named": (
+        {"policy": {"Statement": [{**ALLOW, "Principal": {"AWS": f"{ROLE}-2"}}]}},
+        True,
+        403,
+    ),
+    "through S3": ({"policy": {"Statement": [{**ALLOW, "Condition": VIA}]}}, False, 200),
+    "denied by its account": (
+        {"policy": {"Statement": [ALLOW, {**ALLOW, "Effect": "Deny", "Principal": {"AWS": "111122223333"}}]}},
+        True,
+        403,
+    ),
+    "denied everybody but it": (
+        {"policy": {"Statement": [ALLOW, {"Effect": "Deny", "NotPrincipal": {"AWS": ROLE}, "Action": "*"}]}},
+        False,
+        200,
+    ),
+    "by the policy of a share": ({"policy": {"Statement": []}, "shared": {"Statement": ALLOW}}, False, 200),
+    "by a grant": (
+        {"policy": {"Statement": []}, "grants": [{"GranteePrincipal": ROLE, "Operations": ["Decrypt"]}]},
+        False,
+        200,
+    ),
+    "by a grant to encrypt": (
+        {"policy": {"Statement": []}, "grants": [{"GranteePrincipal": ROLE, "Operations": ["Encrypt"]}]},
+        True,
+        403,
+    ),
+}
+
+
+@pytest.mark.parametrize(("how", "by_iam", "status"), READERS.values(), ids=READERS)
+def test_a_get_goes_by_the_readers_right(
+    cloud: AwsCloud,
+    how: dict[str, Any],
+    by_iam: bool,  # noqa: FBT001 - a case
+    status: int,
+) -> None:
+    cloud.store.principals[ACCESS_KEY] = ROLE
+    cloud.store.by_iam.update({ROLE} if by_iam else ())
+    cloud.store.add_key(ARN, **how)
+    cloud.store.put("data", "a", sse="aws:kms", key=ARN)
+    assert code(s3().get_object, Bucket="data", Key="a")[0] == status
 
 
 def test_a_deleted_key_and_a_store_that_is_down_stop_a_get(cloud: AwsCloud) -> None:

@@ -50,6 +50,7 @@ from tests.core_builders import (
     a_gcp_key,
     a_holding,
     a_version,
+    access,
     an_aws_key,
     days,
     denied,
@@ -151,7 +152,7 @@ def test_a_key_that_stops_to_answer_keeps_the_moment_of_its_last_answer(ledger: 
     poll(ledger, an_aws_key(), now=NOW + minutes(1))
     for minute in (2, 3):
         poll(ledger, denied(), now=NOW + minutes(minute))
-    assert ledger.memory()[AWS_KEY] == KeyMemory(an_aws_key(), NOW + minutes(1))
+    assert ledger.memory()[AWS_KEY] == KeyMemory(an_aws_key(), NOW + minutes(1), since=NOW)
     poll(ledger, an_aws_key(), now=NOW + minutes(4))
     assert ledger.memory()[AWS_KEY].last_at == NOW + minutes(4)
 
@@ -167,9 +168,24 @@ def test_the_first_of_an_unbroken_row_of_not_found_answers_is_kept(ledger: Ledge
 
 def test_a_principal_that_ever_had_a_direct_grant_is_remembered(ledger: LedgerStore) -> None:
     holdings = (a_holding(GCP_KEY, "1"),)
-    poll(ledger, a_gcp_key(grants=((AGENT, Grant.DIRECT),)), holdings=holdings)
-    poll(ledger, a_gcp_key(grants=((AGENT, Grant.WITHDRAWN),)), holdings=holdings, now=NOW + minutes(1))
+    poll(ledger, a_gcp_key(access=access(GCP_KEY, Grant.DIRECT)), holdings=holdings)
+    poll(ledger, a_gcp_key(access=access(GCP_KEY, Grant.WITHDRAWN)), holdings=holdings, now=NOW + minutes(1))
     assert ledger.memory()[GCP_KEY].granted == (AGENT,)
+
+
+def test_the_moment_of_the_last_change_of_what_decides_over_a_keys_use_is_kept(ledger: LedgerStore) -> None:
+    poll(ledger, an_aws_key())
+    poll(ledger, an_aws_key(material="other"), now=NOW + minutes(1))
+    assert ledger.memory()[AWS_KEY].since == NOW
+    poll(ledger, an_aws_key("Disabled"), now=NOW + minutes(2))
+    assert ledger.memory()[AWS_KEY].since == NOW + minutes(2)
+
+
+def test_a_key_that_is_being_created_again_keeps_what_was_proven(ledger: LedgerStore) -> None:
+    poll(ledger, an_aws_key("Disabled"))
+    poll(ledger, an_aws_key("Creating"), now=NOW + minutes(1))
+    memory = ledger.memory()[AWS_KEY]
+    assert (memory.last, memory.last_at) == (an_aws_key("Disabled"), NOW)
 
 
 def test_a_finding_keeps_its_past_and_the_evidence_of_when_it_was_found(ledger: LedgerStore) -> None:

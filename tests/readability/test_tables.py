@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -5,7 +6,7 @@ import botocore.session
 import pytest
 from google.cloud import kms_v1
 
-from auditor.findings import Basis, Confidence, Readability, SubjectKind
+from auditor.findings import Assessment, Basis, Confidence, Readability, SubjectKind
 from auditor.model import (
     AwsKey,
     CustomKeyStore,
@@ -17,6 +18,7 @@ from auditor.model import (
     KeyManager,
     KeyName,
     KeyReading,
+    Material,
     Reason,
 )
 from auditor.policy import Policy
@@ -26,9 +28,11 @@ from tests.core_builders import (
     AWS_KEY,
     GCP_KEY,
     NOW,
+    ROLE,
     a_gcp_key,
     a_holding,
     a_version,
+    access,
     an_aws_key,
     days,
     denied,
@@ -148,15 +152,89 @@ GRANTS = {
 def test_only_a_proven_lack_of_the_grant_revokes(
     grant: Grant, granted: tuple[str, ...], readability: R, basis: Basis
 ) -> None:
-    key = a_gcp_key(grants=((AGENT, grant),))
+    key = a_gcp_key(access=access(GCP_KEY, grant))
     view = KeyView(GCP_KEY, key, remembered(a_gcp_key(), granted=granted))
     found = assess(a_holding(GCP_KEY, "1"), view, (AGENT,), POLICY, NOW).assessment
     assert (found.readability, found.basis) == (readability, basis)
 
 
 def test_every_principal_that_must_decrypt_needs_its_grant() -> None:
-    key = a_gcp_key(grants=((AGENT, Grant.DIRECT), ("other@example.test", Grant.ABSENT)))
-    assert of_gcp(key, agents=(AGENT, "other@example.test")) is R.REVOKED
+    key = a_gcp_key(access=access(GCP_KEY, Grant.DIRECT, Grant.ABSENT))
+    assert of_gcp(key, agents=(AGENT, "other-1")) is R.REVOKED
+    assert of_gcp(key, agents=(AGENT,)) is R.READABLE
+
+
+@pytest.mark.parametrize("level", ["EXTERNAL", "EXTERNAL_VPC"])
+def test_no_policy_proves_that_an_external_key_manager_answers(level: str) -> None:
+    key = a_gcp_key(a_version(protection_level=level), access=access(GCP_KEY, Grant.DIRECT))
+    found = assess(a_holding(GCP_KEY, "1"), KeyView(GCP_KEY, key, None), (AGENT,), POLICY, NOW).assessment
+    assert (found.readability, found.basis) == (R.READABLE, Basis.STATE)
+
+
+AWS_GRANTS = {
+    "direct": (Grant.DIRECT, R.READABLE, Basis.POLICY),
+    "possible": (Grant.POSSIBLE, R.READABLE, Basis.STATE),
+    "unread": (Grant.UNREAD, R.READABLE, Basis.STATE),
+    "absent": (Grant.ABSENT, R.REVOKED, Basis.POLICY),
+    "denied": (Grant.DENIED, R.REVOKED, Basis.POLICY),
+}
+
+
+@pytest.mark.parametrize(("grant", "readability", "basis"), AWS_GRANTS.values(), ids=AWS_GRANTS)
+def test_on_aws_the_silence_of_policy_and_grants_is_a_proof(grant: Grant, readability: R, basis: Basis) -> None:
+    found = of_aws_as(an_aws_key(access=access(AWS_KEY, grant)))
+    assert (found.readability, found.basis, found.confidence) == (readability, basis, Confidence.PROVEN)
+    if readability is R.REVOKED:
+        assert (found.subject.kind, found.subject.id) == (SubjectKind.PRINCIPAL, f"{ROLE} -> {AWS_KEY}")
+        assert found.undo[0].call.startswith(f"kms:PutKeyPolicy KeyId={AWS_KEY}")
+
+
+def test_a_connected_store_proves_no_more_than_the_state() -> None:
+    key = an_aws_key(store=CustomKeyStore("cks-1", "CONNECTED"), access=access(AWS_KEY, Grant.DIRECT))
+    assert of_aws_as(key).basis is Basis.STATE
+
+
+def test_a_dead_key_is_not_called_revoked() -> None:
+    assert of_aws_as(an_aws_key("Disabled", access=access(AWS_KEY, Grant.ABSENT))).readability is R.UNREADABLE
+
+
+def of_aws_as(key: AwsKey) -> Assessment:
+    return assess(a_holding(), KeyView(AWS_KEY, key, None), (ROLE,), POLICY, NOW).assessment
+
+
+FIRST = Material("a" * 64, "NON_CURRENT", imported=True, valid_to=NOW + days(20))
+SECOND = Material("b" * 64, "CURRENT", imported=True, valid_to=NOW + days(10))
+THIRD = Material("c" * 64, "PENDING_ROTATION", imported=True, valid_to=NOW + days(1))
+
+
+def test_the_material_that_expires_first_is_named_and_a_pending_one_does_not_count() -> None:
+    found = of_aws_as(an_aws_key(origin="EXTERNAL", materials=(FIRST, SECOND, THIRD)))
+    assert (found.readability, found.final_at) == (R.EXPIRING, NOW + days(10))
+    assert SECOND.id in found.cause
+    assert FIRST.id not in found.cause
+
+
+def test_the_keys_own_expiry_counts_where_the_materials_say_a_later_one() -> None:
+    found = of_aws_as(an_aws_key(origin="EXTERNAL", materials=(FIRST,), valid_to=NOW + days(5)))
+    assert found.final_at == NOW + days(5)
+
+
+def test_each_missing_material_is_named_with_its_own_import() -> None:
+    gone = (replace(FIRST, imported=False), replace(SECOND, imported=False), replace(THIRD, imported=False))
+    found = of_aws_as(an_aws_key("PendingImport", origin="EXTERNAL", materials=gone))
+    assert found.readability is R.UNREADABLE
+    assert [FIRST.id in one.call or SECOND.id in one.call for one in found.undo] == [True, True]
+    assert FIRST.id in found.cause
+    assert SECOND.id in found.cause
+    assert THIRD.id not in found.cause
+
+
+def test_a_key_that_is_being_created_again_is_judged_as_it_was() -> None:
+    creating = an_aws_key("Creating")
+    known = KeyView(AWS_KEY, creating, remembered(an_aws_key("Disabled")))
+    assert assess(a_holding(), known, (), POLICY, NOW).assessment.readability is R.UNREADABLE
+    new = KeyView(AWS_KEY, creating, None)
+    assert assess(a_holding(), new, (), POLICY, NOW).assessment.readability is R.UNKNOWN
 
 
 DELETION = an_aws_key("PendingDeletion", deletion_date=NOW - days(1))

@@ -1,4 +1,4 @@
-"""KMS keys through boto3: DescribeKey for each, DescribeCustomKeyStores where a key stands on one."""
+"""KMS keys through boto3: the state of each, the store and the imported material behind it, who may use it."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from auditor.connectors.aws.access import AwsAccess
 from auditor.connectors.aws.errors import HINTS, code_of, reason_of
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.digest import digest
@@ -17,11 +18,13 @@ from auditor.model import (
     Cloud,
     CustomKeyStore,
     Evidence,
+    KeyAccess,
     KeyGone,
     KeyManager,
     KeyName,
     KeyReading,
     KeyUnread,
+    Material,
     Reason,
 )
 from auditor.ports import KeyNeed
@@ -37,12 +40,20 @@ _HINTS: Final = {
 
 
 class AwsKeys:
-    """Known keys of any account and Region; needs `kms:DescribeKey` on each and nothing that decrypts or changes."""
+    """Known keys of any account and Region; needs `kms:DescribeKey` on each and nothing that decrypts or changes.
 
-    def __init__(self, clients: AwsClients, pace: Pace, clock: Callable[[], datetime]) -> None:
+    With `kms:GetKeyPolicy`, `kms:ListGrants` and `kms:ListKeyRotations` it also tells who may use a key and which
+    imported material is missing. `lists` is the pace of the two lists, whose quota is small.
+    """
+
+    def __init__(
+        self, clients: AwsClients, pace: Pace, clock: Callable[[], datetime], policies: Pace, lists: Pace
+    ) -> None:
         self._clients = clients
         self._pace = pace
+        self._lists = lists
         self._clock = clock
+        self._access = AwsAccess(clients, policies, lists, clock)
 
     @property
     def cloud(self) -> Cloud:
@@ -52,9 +63,10 @@ class AwsKeys:
     def read(self, needs: Iterable[KeyNeed]) -> Iterator[KeyReading]:
         """Yield one reading for each need, in their order; what could not be read is a `KeyUnread`."""
         stores = _Stores(self._clients)
-        return each(needs, lambda need: self._read(need.name, stores))
+        return each(needs, lambda need: self._read(need, stores))
 
-    def _read(self, name: KeyName, stores: "_Stores") -> KeyReading:
+    def _read(self, need: KeyNeed, stores: "_Stores") -> KeyReading:
+        name = need.name
         try:
             told, request_id = self._describe(name)
         except (ClientError, BotoCoreError) as error:
@@ -62,8 +74,49 @@ class AwsKeys:
         key = parse_key(name, told)
         store = stores.find(name, told["CustomKeyStoreId"]) if told.get("CustomKeyStoreId") else None
         facts = {**key, "name": name.text, "store": [store.id, store.connection_state] if store else None}
-        evidence = Evidence("kms:DescribeKey", name.text, self._clock(), request_id, digest(facts))
-        return AwsKey(**key, store=store, evidence=(evidence,))
+        evidence = [Evidence("kms:DescribeKey", name.text, self._clock(), request_id, digest(facts))]
+        materials: tuple[Material, ...] | None = None
+        unread: Reason | None = None
+        if key["origin"] == "EXTERNAL":
+            found = self._materials(name)
+            materials, unread = (None, found) if isinstance(found, Reason) else (found, None)
+            if materials is not None:
+                told_digest = digest(repr(materials))
+                evidence.append(Evidence("kms:ListKeyRotations", name.text, self._clock(), None, told_digest))
+        access: KeyAccess | None = None
+        if key["manager"] is KeyManager.CUSTOMER:
+            access, more = self._access.read(name, need.principals)
+            evidence.extend(more)
+        return AwsKey(
+            **key,
+            store=store,
+            materials=materials,
+            materials_unread=unread,
+            access=access,
+            evidence=tuple(evidence),
+        )
+
+    def _materials(self, name: KeyName) -> tuple[Material, ...] | Reason:
+        """All materials of a key, the first and the pending ones included; only the key's own account may ask."""
+        caller = self._clients.caller(name.owner)
+        if not isinstance(caller, Reason) and caller[0] != name.owner:
+            return Reason.NOT_VISIBLE
+        client = self._clients.kms(name.location, name.owner)
+        asked: dict[str, Any] = {"KeyId": name.text, "IncludeKeyMaterial": "ALL_KEY_MATERIAL", "Limit": 1000}
+        rotations: list[Mapping[str, Any]] = []
+        try:
+            while True:
+                self._lists.wait()
+                page: Mapping[str, Any] = client.list_key_rotations(**asked)
+                rotations.extend(page.get("Rotations", ()))
+                following = page.get("NextMarker") if page.get("Truncated") else None
+                if following is None:
+                    return parse_materials(rotations)
+                if following == asked.get("Marker"):
+                    return Reason.MALFORMED
+                asked["Marker"] = following
+        except (ClientError, BotoCoreError) as error:
+            return reason_of(error)
 
     def _describe(self, name: KeyName) -> tuple[Mapping[str, Any], str | None]:
         client = self._clients.kms(name.location, name.owner)
@@ -136,6 +189,21 @@ def parse_key(name: KeyName, told: Mapping[str, Any]) -> dict[str, Any]:
         "multi_region": bool(told.get("MultiRegion")),
         "material": told.get("CurrentKeyMaterialId"),
     }
+
+
+def parse_materials(told: Iterable[Mapping[str, Any]]) -> tuple[Material, ...]:
+    """Read ListKeyRotations' entries, by id; a material told twice counts as missing if one entry says so."""
+    found: dict[str, Material] = {}
+    for one in told:
+        material = Material(
+            id=str(one.get("KeyMaterialId", "")),
+            state=str(one.get("KeyMaterialState", "")),
+            imported=one.get("ImportState") == "IMPORTED",
+            valid_to=_utc(one.get("ValidTo")) if one.get("ExpirationModel") == "KEY_MATERIAL_EXPIRES" else None,
+        )
+        before = found.get(material.id)
+        found[material.id] = min(before, material, key=lambda each: each.imported) if before else material
+    return tuple(found[material_id] for material_id in sorted(found))
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -3,14 +3,14 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from google.protobuf.json_format import MessageToDict
 
 from auditor.connectors.digest import digest
 from auditor.connectors.gcp.calls import KmsCalls
 from auditor.connectors.gcp.errors import FAULTS, HINTS, code_of, reason_of
-from auditor.connectors.gcp.policy import Binding, Policies, grant_of, parse_policy
+from auditor.connectors.gcp.policy import Binding, Policies, access_of, granted_on_ring, parse_policy
 from auditor.connectors.gcp.session import GcpClients
 from auditor.connectors.pace import Pace
 from auditor.connectors.reading import each
@@ -19,8 +19,8 @@ from auditor.model import (
     Evidence,
     GcpKey,
     GcpKeyVersion,
-    Grant,
     HsmInstance,
+    KeyAccess,
     KeyGone,
     KeyName,
     KeyReading,
@@ -28,6 +28,8 @@ from auditor.model import (
     Reason,
 )
 from auditor.ports import KeyNeed
+
+T = TypeVar("T")
 
 _PAGE: Final = 1000
 _HINTS: Final = {
@@ -69,11 +71,11 @@ class GcpKeys:
             sorted((parse_version(one) for page in pages for one in page.crypto_key_versions), key=_by_number)
         )
         instance = shared.instance(name, key.crypto_key_backend) if _is_single_tenant(versions) else None
-        grants = tuple((agent, shared.grant(name, agent)) for agent in need.principals)
+        access = shared.access(name, need.principals)
         at = self._clock()
         reasons = _access_reasons(key)
-        facts = [versions, instance, reasons, grants]
-        calls = ["cloudkms:ListCryptoKeyVersions", *(["cloudkms:GetIamPolicy"] if grants else [])]
+        facts = [versions, instance, reasons, access]
+        calls = ["cloudkms:ListCryptoKeyVersions", "cloudkms:GetIamPolicy"]
         return GcpKey(
             name=name,
             versions=versions,
@@ -81,7 +83,7 @@ class GcpKeys:
             purpose=_enum_name(key, "purpose"),
             access_reasons=reasons,
             hsm_instance=instance,
-            grants=grants,
+            access=access,
             evidence=tuple(Evidence(call, name.text, at, None, digest(repr(facts))) for call in calls),
         )
 
@@ -113,20 +115,34 @@ class _Shared:
         self._clients = clients
         self._calls = calls
         self._lock = threading.Lock()
-        self._policies: dict[str, tuple[Binding, ...] | None] = {}
+        self._policies: dict[str, tuple[Binding, ...] | Reason] = {}
+        self._rings: dict[str, tuple[str, ...] | Reason] = {}
         self._instances: dict[str, HsmInstance] = {}
 
-    def grant(self, name: KeyName, agent: str) -> Grant:
-        """What key, ring and project say of one service account's right to decrypt."""
+    def access(self, name: KeyName, agents: tuple[str, ...]) -> KeyAccess:
+        """What key, ring and project say of the right to use one key."""
         project = name.owner
-        return grant_of(
-            agent,
-            Policies(
-                key=self._policy(name.text, lambda: self._resource_policy(project, name.text)),
-                ring=self._policy(name.ring, lambda: self._resource_policy(project, name.ring)),
-                project=self._policy(project, lambda: parse_policy(self._clients.project_policy(project))),
+        told = {
+            "cloudkms.cryptoKeys.getIamPolicy": self._policy(
+                name.text, lambda: self._resource_policy(project, name.text)
             ),
-        )
+            "cloudkms.keyRings.getIamPolicy": self._policy(
+                name.ring, lambda: self._resource_policy(project, name.ring)
+            ),
+            "resourcemanager.projects.getIamPolicy": self._policy(
+                project, lambda: parse_policy(self._clients.project_policy(project))
+            ),
+        }
+        unread = {call: said for call, said in told.items() if isinstance(said, Reason)}
+        policies = Policies(*(None if isinstance(said, Reason) else said for said in told.values()))
+        others: tuple[str, ...] = ()
+        if granted_on_ring(agents, policies):
+            found = self._once(self._rings, name.ring, lambda: self._keys_of(project, name.ring))
+            if isinstance(found, Reason):
+                unread["cloudkms.cryptoKeys.list"] = found
+            else:
+                others = tuple(one for one in found if one != name.text)
+        return access_of(agents, policies, unread, others)
 
     def instance(self, name: KeyName, backend: str) -> HsmInstance | None:
         """The single-tenant HSM instance behind a key; without a state when it could not be read."""
@@ -137,17 +153,28 @@ class _Shared:
                 self._instances[backend] = self._read_instance(name.owner, backend)
             return self._instances[backend]
 
-    def _policy(self, resource: str, read: Callable[[], tuple[Binding, ...]]) -> tuple[Binding, ...] | None:
+    def _policy(self, resource: str, read: Callable[[], tuple[Binding, ...]]) -> tuple[Binding, ...] | Reason:
+        return self._once(self._policies, resource, read)
+
+    def _once(self, kept: dict[str, T | Reason], name: str, read: Callable[[], T]) -> T | Reason:
         with self._lock:
-            if resource in self._policies:
-                return self._policies[resource]
+            if name in kept:
+                return kept[name]
+        found: T | Reason
         try:
-            found: tuple[Binding, ...] | None = read()
-        except FAULTS:
-            found = None  # `grant_of` tells what that leaves open
+            found = read()
+        except FAULTS as error:
+            found = reason_of(error)
+        except (TypeError, AttributeError):
+            found = Reason.MALFORMED
         with self._lock:
-            self._policies[resource] = found
+            kept[name] = found
         return found
+
+    def _keys_of(self, project: str, ring: str) -> tuple[str, ...]:
+        client = self._clients.keys(project)
+        pages = self._calls.pages("ListCryptoKeys", client.list_crypto_keys, {"parent": ring, "page_size": _PAGE})
+        return tuple(sorted(one.name for page in pages for one in page.crypto_keys))
 
     def _resource_policy(self, project: str, resource: str) -> tuple[Binding, ...]:
         client = self._clients.keys(project)

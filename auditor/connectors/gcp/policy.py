@@ -7,21 +7,25 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from auditor.model import Grant
+from auditor import model
+from auditor.model import Cloud, Grant, KeyAccess, Reason, Right
 
-DECRYPTING: Final = frozenset(
-    {
-        "roles/cloudkms.cryptoKeyEncrypterDecrypter",
-        "roles/cloudkms.cryptoKeyDecrypter",
-    }
-)
-"""Predefined roles with cloudkms.cryptoKeyVersions.useToDecrypt and no further condition."""
+DECRYPT: Final = model.DECRYPT[Cloud.GCP]
+ENCRYPT: Final = "cloudkms.cryptoKeyVersions.useToEncrypt"
+PLATFORM_ACTIONS: Final = (DECRYPT, ENCRYPT)
+"""What storage needs of a key: read and write. Source: Cloud Storage docs, Customer-managed encryption keys."""
 
-_NEVER_DECRYPTING: Final = frozenset(
+_BOTH: Final = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
+GRANTING: Final[Mapping[str, frozenset[str]]] = {
+    DECRYPT: frozenset({_BOTH, "roles/cloudkms.cryptoKeyDecrypter"}),
+    ENCRYPT: frozenset({_BOTH, "roles/cloudkms.cryptoKeyEncrypter"}),
+}
+"""Predefined roles that hold a permission without a further condition."""
+
+_NEVER: Final = frozenset(
     {
         "roles/cloudkms.admin",
         "roles/cloudkms.viewer",
-        "roles/cloudkms.cryptoKeyEncrypter",
         "roles/cloudkms.importer",
         "roles/cloudkms.publicKeyViewer",
         "roles/cloudkms.signer",
@@ -37,7 +41,10 @@ _NEVER_DECRYPTING: Final = frozenset(
         "roles/storage.objectCreator",
     }
 )
-"""Predefined roles without that permission; any role that is in neither set counts as one that may have it."""
+"""Predefined roles with neither permission; any role that nobody named here counts as one that may have it."""
+
+_EVERYBODY: Final = frozenset({"allUsers", "allAuthenticatedUsers"})
+_OTHERS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +73,55 @@ def parse_policy(told: Mapping[str, Any]) -> tuple[Binding, ...]:
     )
 
 
-def grant_of(agent: str, policies: Policies) -> Grant:
-    """Judge what key, ring and project together say of one service account."""
-    read = [one for one in (policies.key, policies.ring, policies.project) if one is not None]
-    bindings = [binding for bindings in read for binding in bindings]
-    if any(_direct(agent, binding) for binding in bindings):
+def access_of(
+    agents: Iterable[str], policies: Policies, unread: Mapping[str, Reason], ring_keys: tuple[str, ...] = ()
+) -> KeyAccess:
+    """Judge all that the policies say of the platform's service accounts, and of everybody else."""
+    wanted = tuple(agents)
+    return KeyAccess(
+        rights=tuple(
+            Right(agent, action, grant_of(agent, policies, action)) for agent in wanted for action in PLATFORM_ACTIONS
+        ),
+        others=_others(wanted, policies),
+        public=_public(policies),
+        # Whoever owns the folder or the organisation may change every policy below, and is not seen from here.
+        administered=None,
+        ring_keys=ring_keys,
+        conditional=any(one.conditional for one in _read(policies)),
+        unread=tuple(sorted(unread.items())),
+    )
+
+
+def grant_of(agent: str, policies: Policies, action: str = DECRYPT) -> Grant:
+    """Judge what key, ring and project together say of one right of one service account."""
+    bindings = _read(policies)
+    if any(_direct(agent, action, binding) for binding in bindings):
         return Grant.DIRECT
-    if any(_possible(agent, binding) for binding in bindings):
+    if any(_possible(agent, action, binding) for binding in bindings):
         return Grant.POSSIBLE
     if policies.key is None or policies.ring is None:
         return Grant.UNREAD
     return Grant.WITHDRAWN if policies.project is None else Grant.ABSENT
 
 
-def _direct(agent: str, binding: Binding) -> bool:
-    return binding.role in DECRYPTING and not binding.conditional and f"serviceAccount:{agent}" in binding.members
+def granted_on_ring(agents: Iterable[str], policies: Policies) -> bool:
+    """Whether one of them may decrypt by a binding on the ring, and so with every key in it."""
+    wanted = tuple(agents)
+    return any(_direct(agent, DECRYPT, binding) for binding in policies.ring or () for agent in wanted)
 
 
-def _possible(agent: str, binding: Binding) -> bool:
-    if binding.role in _NEVER_DECRYPTING:
+def _read(policies: Policies) -> list[Binding]:
+    levels = (policies.key, policies.ring, policies.project)
+    return [binding for level in levels if level is not None for binding in level]
+
+
+def _direct(agent: str, action: str, binding: Binding) -> bool:
+    return binding.role in GRANTING[action] and not binding.conditional and f"serviceAccount:{agent}" in binding.members
+
+
+def _possible(agent: str, action: str, binding: Binding) -> bool:
+    other = frozenset().union(*GRANTING.values()) - GRANTING[action]
+    if binding.role in _NEVER or binding.role in other:
         return False
     return f"serviceAccount:{agent}" in binding.members or any(_may_include(binding.members))
 
@@ -92,3 +129,27 @@ def _possible(agent: str, binding: Binding) -> bool:
 def _may_include(members: Iterable[str]) -> Iterable[bool]:
     """A group, a domain, a set of principals or everybody may hold the agent; a single other account may not."""
     return (not member.startswith(("serviceAccount:", "user:", "deleted:")) for member in members)
+
+
+def _others(wanted: tuple[str, ...], policies: Policies) -> tuple[str, ...] | None:
+    if not wanted:
+        return None
+    found = {
+        member
+        for binding in _read(policies)
+        if binding.role in GRANTING[DECRYPT]
+        for member in binding.members
+        if not member.startswith("deleted:")
+    }
+    found.difference_update(f"serviceAccount:{agent}" for agent in wanted)
+    complete = None not in {policies.key, policies.ring, policies.project}
+    return tuple(sorted(found))[:_OTHERS] if found or complete else None
+
+
+def _public(policies: Policies) -> bool | None:
+    """Whether a binding on key or ring is for everybody; a condition may still narrow it."""
+    bindings = [one for level in (policies.key, policies.ring) for one in level or ()]
+    everybody = [one for one in bindings if _EVERYBODY.intersection(one.members)]
+    if any(not one.conditional for one in everybody):
+        return True
+    return None if everybody or policies.key is None or policies.ring is None else False

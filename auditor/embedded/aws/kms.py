@@ -1,13 +1,13 @@
 """AWS KMS over JSON 1.1: one function an operation."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
-from auditor.embedded.aws.store import Key, RefusedError, Store
-
-_PAGE: Final = 100
+from auditor.embedded.aws.store import Key, Material, RefusedError, Store
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class Caller:
 
     account: str
     region: str
+    access_key: str = ""
 
 
 class KeyService:
@@ -23,18 +24,23 @@ class KeyService:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._operations = {
+        self._operations: dict[str, Callable[[Mapping[str, Any], Caller], dict[str, Any]]] = {
             "DescribeKey": self._describe,
             "ListKeys": self._list,
+            "GetKeyPolicy": self._policy,
+            "PutKeyPolicy": self._put_policy,
+            "ListGrants": self._grants,
+            "ListKeyRotations": self._rotations,
             "DescribeCustomKeyStores": self._key_stores,
             "EnableKey": self._enable,
             "DisableKey": self._disable,
             "ScheduleKeyDeletion": self._schedule,
             "CancelKeyDeletion": self._cancel,
             "DeleteImportedKeyMaterial": self._delete_material,
-            "Decrypt": self._use,
-            "GenerateDataKey": self._use,
-            "GenerateDataKeyWithoutPlaintext": self._use,
+            **{
+                name: partial(self._use, f"kms:{name}")
+                for name in ("Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext")
+            },
         }
 
     def answer(self, operation: str, asked: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
@@ -86,24 +92,77 @@ class KeyService:
             "MultiRegion": key.multi_region,
         }
         if key.origin in {"AWS_KMS", "EXTERNAL"}:
-            told["CurrentKeyMaterialId"] = "0" * 64
+            current = [one.id for one in key.materials if one.state == "CURRENT"]
+            told["CurrentKeyMaterialId"] = current[0] if current else "0" * 64
         if state == "PendingDeletion" and key.deletion_date:
             told["DeletionDate"] = key.deletion_date.timestamp()
         if state == "PendingReplicaDeletion":
             told["PendingDeletionWindowInDays"] = key.pending_window_days or 30
-        if key.valid_to:
-            told |= {"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": key.valid_to.timestamp()}
+        dates = [one.valid_to for one in key.materials if one.permanent and one.valid_to]
+        if earliest := min([*dates, *([key.valid_to] if key.valid_to else [])], default=None):
+            told |= {"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": earliest.timestamp()}
         if key.store:
             told["CustomKeyStoreId"] = key.store
         return told
 
     def _list(self, asked: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
         keys = self._store.keys(caller.account, caller.region)
-        start = int(asked.get("Marker") or 0)
-        end = start + int(asked.get("Limit") or _PAGE)
-        page = [{"KeyId": key.arn.rpartition("/")[2], "KeyArn": key.arn} for key in keys[start:end]]
-        more = end < len(keys)
-        return {"Keys": page, "Truncated": more, **({"NextMarker": str(end)} if more else {})}
+        return _page("Keys", [{"KeyId": key.arn.rpartition("/")[2], "KeyArn": key.arn} for key in keys], asked, 100)
+
+    def _own_key(self, asked: Mapping[str, Any], caller: Caller, operation: str) -> Key:
+        """A key for the calls that no other account may make, whatever its policy says."""
+        key = self._key(asked, caller)
+        denied = self._store.denied
+        if key.account != caller.account or {(operation, key.arn), (operation, caller.account)} & denied:
+            text = f"User is not authorized to perform: kms:{operation} on resource: {key.arn}"
+            raise RefusedError(400, "AccessDeniedException", text)
+        return key
+
+    def _policy(self, asked: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+        key = self._own_key(asked, caller, "GetKeyPolicy")
+        name = asked.get("PolicyName") or "default"
+        document = {"default": key.policies[0], "AWS_RAM": key.shared}.get(str(name))
+        if document is None:
+            raise RefusedError(400, "NotFoundException", f"No such policy exists {name}")
+        text = key.policy_text if name == "default" and key.policy_text is not None else json.dumps(document)
+        return {"Policy": text, "PolicyName": name}
+
+    def _put_policy(self, asked: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+        self._key(asked, caller).policy = json.loads(asked["Policy"])
+        return {}
+
+    def _grants(self, asked: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+        key = self._own_key(asked, caller, "ListGrants")
+        rows = [{"KeyId": key.arn, "GrantId": f"{place:064}", **one} for place, one in enumerate(key.grants)]
+        return _page("Grants", rows, asked, 50)
+
+    def _rotations(self, asked: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+        key = self._own_key(asked, caller, "ListKeyRotations")
+        if key.store:
+            raise RefusedError(400, "UnsupportedOperationException", f"{key.arn} is in a custom key store")
+        whole = asked.get("IncludeKeyMaterial") == "ALL_KEY_MATERIAL"
+        found = _materials(key, self._store.state(key))
+        rows = [
+            {
+                "KeyId": key.arn,
+                "KeyMaterialId": one.id,
+                "KeyMaterialState": one.state,
+                **(
+                    {"ImportState": "IMPORTED" if one.imported else "PENDING_IMPORT"}
+                    if key.origin == "EXTERNAL"
+                    else {}
+                ),
+                **(
+                    {"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": one.valid_to.timestamp()}
+                    if one.valid_to
+                    else {}
+                ),
+            }
+            for place, one in enumerate(found)
+            # The first material and the pending ones came by no rotation.
+            if whole or (place and one.permanent)
+        ]
+        return _page("Rotations", rows, asked, 100)
 
     def _key_stores(self, asked: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
         if ("DescribeCustomKeyStores", caller.account) in self._store.denied:
@@ -152,9 +211,9 @@ class KeyService:
         self._move(key, {"Enabled", "Disabled"}, "PendingImport")
         return {"KeyId": key.arn}
 
-    def _use(self, asked: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+    def _use(self, action: str, asked: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
         key = self._key(asked, caller)
-        self._store.refuse_use(key, key.arn)
+        self._store.refuse_use(key, key.arn, self._store.call(caller.access_key, action))
         if not asked.get("DryRun"):
             raise RefusedError(400, "UnsupportedOperationException", "this embedded cloud only takes dry runs")
         raise RefusedError(412, "DryRunOperationException", "The request would have succeeded")
@@ -164,3 +223,15 @@ class KeyService:
             text = f"{key.arn} is {self._store.state(key)}."
             raise RefusedError(400, "KMSInvalidStateException", text)
         key.state = state
+
+
+def _page(field: str, rows: list[dict[str, Any]], asked: Mapping[str, Any], usual: int) -> dict[str, Any]:
+    start = int(asked.get("Marker") or 0)
+    end = start + int(asked.get("Limit") or usual)
+    more = end < len(rows)
+    return {field: rows[start:end], "Truncated": more, **({"NextMarker": str(end)} if more else {})}
+
+
+def _materials(key: Key, state: str) -> list[Material]:
+    """All materials; a key that names none has one, which its state and expiry are about."""
+    return key.materials or [Material("0" * 64, imported=state != "PendingImport", valid_to=key.valid_to)]

@@ -21,12 +21,13 @@ class ObjectService:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def answer(self, verb: str, target: str, headers: Mapping[str, str], region: str) -> Answer:
-        """Answer one request that is signed for a Region.
+    def answer(self, verb: str, target: str, headers: Mapping[str, str], signed: tuple[str, str]) -> Answer:
+        """Answer one request that is signed with an access key for a Region.
 
         Raises:
             RefusedError: in the words of S3.
         """
+        access_key, region = signed
         path, _, query = target.partition("?")
         asked = dict(parse_qsl(query, keep_blank_values=True))
         bucket, slash, name = path.removeprefix("/").partition("/")
@@ -41,7 +42,7 @@ class ObjectService:
         if not slash or not name:
             return self._of_bucket(verb, home, asked)
         self._check("GetObject", home)
-        return self._object(verb, home, unquote(name), asked, headers)
+        return self._object(verb, home, unquote(name), asked, {**headers, "access-key": access_key})
 
     def _check(self, operation: str, home: Bucket) -> None:
         if (operation, home.name) in self._store.denied:
@@ -148,7 +149,7 @@ class ObjectService:
         if verb == "HEAD":
             self._store.refuse_customer_key(one, customer_key)
             return Answer(200, headers=_headers(one), length=one.size)
-        self._store.refuse_read(one, customer_key)
+        self._store.refuse_read(one, customer_key, headers["access-key"])
         return _media(one, headers.get("range"))
 
 

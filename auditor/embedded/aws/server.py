@@ -52,12 +52,13 @@ class AwsCloud:
             if access_key in self.store.expired:
                 code = "ExpiredToken" if service in {"s3", "sts"} else "ExpiredTokenException"
                 raise RefusedError(400, code, "The provided token has expired.")  # noqa: TRY301 - one place answers
-            caller = Caller(_account(access_key), region)
+            caller = Caller(_account(access_key), region, access_key)
             if service == "kms":
                 return _json(200, self._keys.answer(operation, json.loads(asked.body or b"{}"), caller))
             if service == "sts":
-                return _sts(dict(parse_qsl(asked.body.decode())), caller)
-            return self._objects.answer(asked.verb, asked.target, asked.headers, region)
+                arn = self.store.principals.get(access_key)
+                return _sts(dict(parse_qsl(asked.body.decode())), caller, arn)
+            return self._objects.answer(asked.verb, asked.target, asked.headers, (access_key, region))
         except RefusedError as refusal:
             return _refused(refusal, service, asked.verb)
 
@@ -66,10 +67,11 @@ def _account(access_key: str) -> str:
     return access_key[4:16] if access_key[4:16].isdigit() else ACCOUNT
 
 
-def _sts(asked: dict[str, str], caller: Caller) -> Answer:
+def _sts(asked: dict[str, str], caller: Caller, principal: str | None) -> Answer:
     match asked.get("Action"):
         case "GetCallerIdentity":
-            arn = f"arn:aws:sts::{caller.account}:assumed-role/auditor/session"
+            role = principal.rpartition("/")[2] if principal else "auditor"
+            arn = f"arn:aws:sts::{caller.account}:assumed-role/{role}/session"
             told = f"<Arn>{arn}</Arn><UserId>AROAEXAMPLE:session</UserId><Account>{caller.account}</Account>"
         case "AssumeRole":
             account = asked["RoleArn"].split(":")[4]

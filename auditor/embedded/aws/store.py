@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from auditor.embedded.aws.policy import Call, allowed
 from auditor.embedded.content import content
 
 ACCOUNT: Final = "111122223333"
@@ -27,6 +28,28 @@ class KeyStore:
     kind: str = "EXTERNAL_KEY_STORE"
 
 
+def default_policy(account: str) -> dict[str, Any]:
+    """The policy of a new key: the account decides by its IAM policies."""
+    root = f"arn:aws:iam::{account}:root"
+    allow = {"Sid": "Enable IAM User Permissions", "Effect": "Allow", "Principal": {"AWS": root}}
+    return {"Version": "2012-10-17", "Statement": [{**allow, "Action": "kms:*", "Resource": "*"}]}
+
+
+@dataclass
+class Material:
+    """One material of a key with imported material."""
+
+    id: str
+    state: str = "CURRENT"
+    imported: bool = True
+    valid_to: datetime | None = None
+
+    @property
+    def permanent(self) -> bool:
+        """Without it the key does not work."""
+        return self.state in {"CURRENT", "NON_CURRENT"}
+
+
 @dataclass
 class Key:
     """One KMS key."""
@@ -43,8 +66,20 @@ class Key:
     multi_region: bool = False
     describe_denied: bool = False
     """Its policy does not let the auditor describe it."""
-    decrypt_denied: bool = False
-    """Its policy does not let readers decrypt."""
+    policy: dict[str, Any] | None = None
+    """Its key policy; None for the policy of a new key."""
+    policy_text: str | None = None
+    """What GetKeyPolicy answers instead of `policy`, for a policy that is none."""
+    shared: dict[str, Any] | None = None
+    """The policy of its share through RAM."""
+    grants: list[dict[str, Any]] = field(default_factory=list)
+    materials: list[Material] = field(default_factory=list)
+    """Only for origin EXTERNAL; without any, one that `valid_to` and `state` speak of."""
+
+    @property
+    def policies(self) -> list[dict[str, Any]]:
+        """All policies in force."""
+        return [self.policy or default_policy(self.account), *([self.shared] if self.shared else [])]
 
     @property
     def region(self) -> str:
@@ -129,6 +164,10 @@ class Store:
         """Access keys whose session has expired."""
         self.denied: set[tuple[str, str]] = set()
         """(operation, bucket or account) that the auditor may not call."""
+        self.principals: dict[str, str] = {}
+        """Access key -> ARN of the role or user that it belongs to; others are let use every key."""
+        self.by_iam: set[str] = set()
+        """Principals whose own IAM policies allow everything with every key."""
         self._keys: dict[str, Key] = {}
         self._count = 0
 
@@ -166,7 +205,12 @@ class Store:
             if key.state == "PendingDeletion" and key.deletion_date is not None and key.deletion_date <= now:
                 del self._keys[arn]
                 return None
-            if key.state == "Enabled" and key.valid_to is not None and key.valid_to <= now:
+            for one in key.materials:
+                if one.valid_to is not None and one.valid_to <= now:
+                    one.imported, one.valid_to = False, None
+            expired = key.valid_to is not None and key.valid_to <= now
+            missing = any(one.permanent and not one.imported for one in key.materials)
+            if key.state == "Enabled" and (expired or missing):
                 key.state, key.valid_to = "PendingImport", None
             return key
 
@@ -200,8 +244,10 @@ class Store:
                 return one
         return None
 
-    def refuse_use(self, key: Key | None, arn: str, prefix: str = "") -> None:
+    def refuse_use(self, key: Key | None, arn: str, call: Call | None, prefix: str = "") -> None:
         """Do nothing when a key can decrypt; `prefix` is what S3 puts before KMS's error codes.
+
+        `call` is who uses it; None for one whom no policy stops.
 
         Raises:
             RefusedError: the key's state, store or policy stops it.
@@ -225,11 +271,18 @@ class Store:
         store = self.key_stores.get((key.account, key.region, key.store or ""))
         if store is not None and store.state != "CONNECTED":
             raise RefusedError(400, f"{prefix}KMSInvalidStateException", "The custom key store is not connected.")
-        if key.decrypt_denied:
-            text = f"User is not authorized to perform: kms:Decrypt on resource: {arn}"
+        if call is not None and not allowed(
+            call, key.arn, key.policies, key.grants, by_iam=call.principal in self.by_iam
+        ):
+            text = f"User: {call.principal} is not authorized to perform: {call.action} on resource: {arn}"
             raise RefusedError(403, "AccessDenied" if prefix else "AccessDeniedException", text)
 
-    def refuse_read(self, one: StoredVersion, customer_key: str | None) -> None:
+    def call(self, access_key: str, action: str, via: str | None = None) -> Call | None:
+        """The use of a key by whoever an access key belongs to; None for one whom no policy stops."""
+        principal = self.principals.get(access_key)
+        return Call(principal, action, via) if principal else None
+
+    def refuse_read(self, one: StoredVersion, customer_key: str | None, access_key: str = "") -> None:
         """Do nothing when the version's bytes can be read; `customer_key` is base64, as the header has it.
 
         Raises:
@@ -240,7 +293,8 @@ class Store:
             raise RefusedError(403, "InvalidObjectState", text)
         self.refuse_customer_key(one, customer_key)
         if one.key is not None:
-            self.refuse_use(self.key(one.key), one.key, prefix="KMS.")
+            via = f"s3.{self.buckets[one.bucket].region}.amazonaws.com"
+            self.refuse_use(self.key(one.key), one.key, self.call(access_key, "kms:Decrypt", via), prefix="KMS.")
 
     def refuse_customer_key(self, one: StoredVersion, customer_key: str | None) -> None:
         """Do nothing when a customer-supplied key is the right one, or none is needed.

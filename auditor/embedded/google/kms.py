@@ -43,6 +43,7 @@ class KeyService:
         return kms.ListKeyRingsResponse(key_rings=[kms.KeyRing(name=one) for one in page], next_page_token=token)
 
     def ListCryptoKeys(self, ask: Any) -> Any:
+        self._check("cloudkms.cryptoKeys.list", ask.parent)
         self._need_ring(ask.parent)
         page, token = _page(self._store.keys(ask.parent), ask)
         return kms.ListCryptoKeysResponse(crypto_keys=[_key(one) for one in page], next_page_token=token)

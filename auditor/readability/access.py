@@ -1,0 +1,76 @@
+"""Who must be able to decrypt, and whether a policy proves that somebody cannot any more."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from auditor.findings import Assessment, Basis, Confidence, Readability, Subject, SubjectKind, Undo
+from auditor.model import DECRYPT, AwsKey, Cloud, GcpKey, Grant, KeyName
+from auditor.readability.table import Standpoint, Step
+
+_HOW: Final = {
+    # On AWS a key's own policies and grants must allow it, so that their silence is a proof.
+    (Cloud.AWS, Grant.ABSENT): "neither the key's policies nor its grants let it",
+    (Cloud.AWS, Grant.DENIED): "a Deny in the key's policy names it",
+    (Cloud.GCP, Grant.ABSENT): (
+        "no policy of key, ring or project lets it decrypt; folder and organisation policies were not read"
+    ),
+}
+_LOST_IT: Final = {
+    (Cloud.GCP, Grant.ABSENT): "no policy of key, ring or project lets it decrypt any more",
+    (Cloud.GCP, Grant.WITHDRAWN): "its grant on key or ring was removed; the project's policy could not be read",
+}
+"""How the same is told of a principal that was seen with the right before."""
+
+_REGRANT: Final = {
+    Cloud.AWS: Step(
+        "kms:PutKeyPolicy KeyId={name}: a statement that allows {principal} kms:Decrypt, and no Deny against it",
+        "an administrator of the key, in its account",
+        "reads are allowed again within minutes; no data needs copying",
+    ),
+    Cloud.GCP: Step(
+        "cloudkms SetIamPolicy {name}: add roles/cloudkms.cryptoKeyEncrypterDecrypter for serviceAccount:{principal}",
+        "an administrator of the key (roles/cloudkms.admin), in its project",
+        "reads are allowed again within seconds; no data needs copying",
+    ),
+}
+
+
+def revocations(key: AwsKey | GcpKey, at: Standpoint) -> Iterator[Assessment]:
+    """Yield one assessment for each principal that provably cannot decrypt; without a proof, none (ADR 0003)."""
+    for principal in at.agents:
+        if (one := _revocation(key, principal, at)) is not None:
+            yield one
+
+
+def granted_to_all(key: AwsKey | GcpKey, at: Standpoint) -> bool:
+    """Whether every principal that must decrypt is granted it by name: then `readable` stands on the policy."""
+    cloud = key.name.cloud
+    return bool(at.agents) and all(
+        key.access is not None and key.access.grant(one, DECRYPT[cloud]) is Grant.DIRECT for one in at.agents
+    )
+
+
+def principal_subject(principal: str, name: KeyName) -> Subject:
+    """One principal and one key: whose right it is and on what."""
+    return Subject(SubjectKind.PRINCIPAL, f"{principal} -> {name}")
+
+
+def _revocation(key: AwsKey | GcpKey, principal: str, at: Standpoint) -> Assessment | None:
+    cloud = key.name.cloud
+    grant = key.access.grant(principal, DECRYPT[cloud]) if key.access is not None else None
+    if grant is None:
+        return None
+    had_it = at.memory is not None and principal in at.memory.granted
+    how = (_LOST_IT.get((cloud, grant)) if had_it else None) or _HOW.get((cloud, grant))
+    if how is None:
+        return None
+    step = _REGRANT[cloud]
+    return Assessment(
+        readability=Readability.REVOKED,
+        basis=Basis.POLICY,
+        cause=f"{principal} cannot decrypt with key {key.name}: {how}",
+        subject=principal_subject(principal, key.name),
+        confidence=Confidence.PROVEN if cloud is Cloud.AWS else Confidence.INFERRED,
+        undo=(Undo(step.call.format(name=key.name, principal=principal), step.who, step.lands_in),),
+        evidence=key.evidence,
+    )

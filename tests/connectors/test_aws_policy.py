@@ -1,0 +1,271 @@
+"""What a key policy and its grants settle, and what they leave open."""
+
+import json
+from fnmatch import fnmatchcase
+from typing import Any
+
+import botocore.session
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auditor.connectors.aws.policy import (
+    PLATFORM_ACTIONS,
+    KeyGrant,
+    Policies,
+    _like,
+    access_of,
+    grant_of,
+    parse_grant,
+    parse_policy,
+)
+from auditor.embedded.aws.policy import Call, allowed
+from auditor.model import Grant
+from tests.core_builders import AWS_KEY, ROLE
+
+DECRYPT = "kms:Decrypt"
+OTHER = "arn:aws:iam::111122223333:role/other"
+FOREIGN = "arn:aws:iam::444455556666:role/storage"
+ROOT = "arn:aws:iam::111122223333:root"
+SESSION = "arn:aws:sts::111122223333:assumed-role/storage/i-1"
+ALLOW: dict[str, Any] = {"Effect": "Allow", "Principal": {"AWS": ROLE}, "Action": DECRYPT, "Resource": "*"}
+DENY = {**ALLOW, "Effect": "Deny"}
+VIA = {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}
+
+
+def policy(*statements: Any) -> Any:
+    return parse_policy(json.dumps({"Version": "2012-10-17", "Statement": list(statements)}))
+
+
+def by(principal: Any) -> dict[str, Any]:
+    return {**ALLOW, "Principal": principal}
+
+
+DECIDED: dict[str, tuple[tuple[Any, ...], Grant]] = {
+    "nobody": ((), Grant.ABSENT),
+    "the role": ((ALLOW,), Grant.DIRECT),
+    "among others": ((by({"AWS": [OTHER, ROLE]}),), Grant.DIRECT),
+    "everybody": ((by("*"),), Grant.DIRECT),
+    "everybody, the long way": ((by({"AWS": "*"}),), Grant.DIRECT),
+    "another role": ((by({"AWS": OTHER}),), Grant.ABSENT),
+    "the same name in another account": ((by({"AWS": FOREIGN}),), Grant.ABSENT),
+    "a service": ((by({"Service": "s3.amazonaws.com"}),), Grant.ABSENT),
+    "a deleted role's unique id": ((by({"AWS": "AROAEXAMPLEEXAMPLE"}),), Grant.ABSENT),
+    "the account, which decides by IAM": ((by({"AWS": ROOT}),), Grant.POSSIBLE),
+    "the account by its number": ((by({"AWS": "111122223333"}),), Grant.POSSIBLE),
+    "another account": ((by({"AWS": "444455556666"}),), Grant.ABSENT),
+    "one session of the role": ((by({"AWS": SESSION}),), Grant.POSSIBLE),
+    "everybody but another": (({**ALLOW, "NotPrincipal": {"AWS": OTHER}, "Principal": None},), Grant.POSSIBLE),
+    "everybody but it": (({**ALLOW, "NotPrincipal": {"AWS": ROLE}, "Principal": None},), Grant.ABSENT),
+    "under a condition": (({**ALLOW, "Condition": VIA},), Grant.POSSIBLE),
+    "under an empty condition": (({**ALLOW, "Condition": {}},), Grant.DIRECT),
+    "all of KMS": (({**ALLOW, "Action": "kms:*"},), Grant.DIRECT),
+    "all there is": (({**ALLOW, "Action": "*"},), Grant.DIRECT),
+    "in any case of letters": (({**ALLOW, "Action": ["KMS:decryp?"]},), Grant.DIRECT),
+    "something else": (({**ALLOW, "Action": ["kms:Encrypt", "kms:DescribeKey"]},), Grant.ABSENT),
+    "all but it": (({**ALLOW, "Action": None, "NotAction": "kms:Decrypt"},), Grant.ABSENT),
+    "all but something else": (({**ALLOW, "Action": None, "NotAction": "kms:Encrypt"},), Grant.DIRECT),
+    "another key": (({**ALLOW, "Resource": "arn:aws:kms:us-east-1:111122223333:key/other"},), Grant.ABSENT),
+    "this key by its name": (({**ALLOW, "Resource": [AWS_KEY.text]},), Grant.DIRECT),
+    "denied": ((ALLOW, DENY), Grant.DENIED),
+    "denied before allowed": ((DENY, ALLOW), Grant.DENIED),
+    "everybody denied": ((ALLOW, {**DENY, "Principal": "*"}), Grant.DENIED),
+    "its account denied": ((ALLOW, {**DENY, "Principal": {"AWS": ROOT}}), Grant.DENIED),
+    "another denied": ((ALLOW, {**DENY, "Principal": {"AWS": OTHER}}), Grant.DIRECT),
+    "denied under a condition": ((ALLOW, {**DENY, "Condition": VIA}), Grant.POSSIBLE),
+    "everybody but another denied": (
+        (ALLOW, {**DENY, "NotPrincipal": {"AWS": OTHER}, "Principal": None}),
+        Grant.POSSIBLE,
+    ),
+    "everybody but it denied": ((ALLOW, {**DENY, "NotPrincipal": {"AWS": ROLE}, "Principal": None}), Grant.DIRECT),
+    "something else denied": ((ALLOW, {**DENY, "Action": "kms:Encrypt"}), Grant.DIRECT),
+}
+
+
+@pytest.mark.parametrize(("statements", "grant"), DECIDED.values(), ids=DECIDED)
+def test_only_what_the_policy_settles_is_called_settled(statements: tuple[Any, ...], grant: Grant) -> None:
+    assert grant_of(AWS_KEY, ROLE, DECRYPT, Policies(policy(*statements))) is grant
+
+
+def test_another_accounts_role_also_needs_its_own_accounts_word() -> None:
+    named = Policies(policy(by({"AWS": FOREIGN})))
+    assert grant_of(AWS_KEY, FOREIGN, DECRYPT, named) is Grant.POSSIBLE
+    assert grant_of(AWS_KEY, FOREIGN, DECRYPT, Policies(policy(by({"AWS": "444455556666"})))) is Grant.POSSIBLE
+    assert grant_of(AWS_KEY, FOREIGN, DECRYPT, Policies(policy(ALLOW))) is Grant.ABSENT
+
+
+GRANTS = {
+    "to the role": (KeyGrant(ROLE, ("Decrypt",), constrained=False), Grant.DIRECT),
+    "under a constraint": (KeyGrant(ROLE, ("Decrypt",), constrained=True), Grant.POSSIBLE),
+    "for something else": (KeyGrant(ROLE, ("Encrypt",), constrained=False), Grant.ABSENT),
+    "to another": (KeyGrant(OTHER, ("Decrypt",), constrained=False), Grant.ABSENT),
+    "to the account": (KeyGrant(ROOT, ("Decrypt",), constrained=False), Grant.POSSIBLE),
+    "to a session": (KeyGrant(SESSION, ("Decrypt",), constrained=False), Grant.POSSIBLE),
+}
+
+
+@pytest.mark.parametrize(("one", "grant"), GRANTS.values(), ids=GRANTS)
+def test_a_grant_lets_what_it_names(one: KeyGrant, grant: Grant) -> None:
+    assert grant_of(AWS_KEY, ROLE, DECRYPT, Policies((), (), (one,))) is grant
+    denied = Policies(policy(DENY), (), (one,))
+    assert grant_of(AWS_KEY, ROLE, DECRYPT, denied) is Grant.DENIED
+
+
+def test_what_was_not_read_is_no_proof() -> None:
+    assert grant_of(AWS_KEY, ROLE, DECRYPT, Policies(None)) is Grant.UNREAD
+    assert grant_of(AWS_KEY, ROLE, DECRYPT, Policies((), None)) is Grant.UNREAD
+    assert grant_of(AWS_KEY, ROLE, DECRYPT, Policies((), (), None)) is Grant.UNREAD
+    assert grant_of(AWS_KEY, ROLE, DECRYPT, Policies(policy(ALLOW), None)) is Grant.POSSIBLE, "a share may deny it"
+    granted = KeyGrant(ROLE, ("Decrypt",), constrained=False)
+    assert grant_of(AWS_KEY, ROLE, DECRYPT, Policies(None, (), (granted,))) is Grant.POSSIBLE, "the policy may deny it"
+    assert grant_of(AWS_KEY, ROLE, DECRYPT, Policies(policy(ALLOW), (), None)) is Grant.DIRECT
+
+
+def test_both_policies_of_a_shared_key_count() -> None:
+    assert grant_of(AWS_KEY, ROLE, DECRYPT, Policies((), policy(ALLOW))) is Grant.DIRECT
+    assert grant_of(AWS_KEY, ROLE, DECRYPT, Policies(policy(ALLOW), policy(DENY))) is Grant.DENIED
+
+
+def test_every_right_of_every_principal_is_judged() -> None:
+    found = access_of(AWS_KEY, (ROLE, OTHER), Policies(policy(ALLOW)), {})
+    assert [(one.principal, one.action) for one in found.rights] == [
+        (principal, action) for principal in (ROLE, OTHER) for action in PLATFORM_ACTIONS
+    ]
+    assert found.grant(ROLE, DECRYPT) is Grant.DIRECT
+    assert found.grant(ROLE, "kms:Encrypt") is Grant.ABSENT
+
+
+PUBLIC: dict[str, tuple[Any, bool | None]] = {
+    "a role": (ALLOW, False),
+    "everybody": (by("*"), True),
+    "everybody by a list": (by({"AWS": [ROLE, "*"]}), True),
+    "everybody but one": ({**ALLOW, "NotPrincipal": {"AWS": ROLE}, "Principal": None}, True),
+    "everybody denied": ({**by("*"), "Effect": "Deny"}, False),
+    "everybody of one account": (
+        {**by("*"), "Condition": {"StringEquals": {"kms:CallerAccount": "111122223333"}}},
+        False,
+    ),
+    "everybody not of one account": (
+        {**by("*"), "Condition": {"StringNotEquals": {"kms:CallerAccount": "111122223333"}}},
+        None,
+    ),
+    "everybody of any account": ({**by("*"), "Condition": {"StringLike": {"aws:PrincipalAccount": "*"}}}, None),
+    "everybody through S3": ({**by("*"), "Condition": VIA}, None),
+}
+
+
+@pytest.mark.parametrize(("statement", "public"), PUBLIC.values(), ids=PUBLIC)
+def test_a_key_is_public_when_nothing_narrows_everybody(statement: Any, public: bool | None) -> None:  # noqa: FBT001 - a case
+    assert access_of(AWS_KEY, (), Policies(policy(statement)), {}).public is public
+
+
+PUT = {**ALLOW, "Action": "kms:PutKeyPolicy"}
+ADMINISTERED: dict[str, tuple[tuple[Any, ...], bool | None]] = {
+    "the account": (({**by({"AWS": ROOT}), "Action": "kms:*"},), True),
+    "a role": ((PUT,), True),
+    "a deleted role": (({**PUT, "Principal": {"AWS": "AROAEXAMPLEEXAMPLE"}},), False),
+    "nobody": ((ALLOW,), False),
+    "no statement at all": ((), False),
+    "under a condition": (({**PUT, "Condition": VIA},), None),
+    "everybody denied": ((PUT, {**PUT, "Effect": "Deny", "Principal": "*"}), False),
+    "somebody denied": ((PUT, {**PUT, "Effect": "Deny", "Principal": {"AWS": OTHER}}), None),
+}
+
+
+@pytest.mark.parametrize(("statements", "administered"), ADMINISTERED.values(), ids=ADMINISTERED)
+def test_a_key_needs_somebody_who_exists_to_change_its_policy(
+    statements: tuple[Any, ...],
+    administered: bool | None,  # noqa: FBT001 - a case
+) -> None:
+    assert access_of(AWS_KEY, (), Policies(policy(*statements)), {}).administered is administered
+
+
+def test_who_else_may_decrypt_is_told_without_the_keys_own_account() -> None:
+    statements = policy(
+        by({"AWS": [ROOT, ROLE, SESSION, OTHER, "444455556666"]}), by({"Service": "logs.amazonaws.com"})
+    )
+    grants = (KeyGrant(FOREIGN, ("Decrypt",), constrained=False), KeyGrant("x", ("Encrypt",), constrained=False))
+    found = access_of(AWS_KEY, (ROLE,), Policies(statements, (), grants), {})
+    assert found.others == ("444455556666", "Service logs.amazonaws.com", OTHER, FOREIGN)
+    assert access_of(AWS_KEY, (ROLE,), Policies(policy(ALLOW)), {}).others == ()
+    assert access_of(AWS_KEY, (ROLE,), Policies(policy(ALLOW), (), None), {}).others is None
+    assert access_of(AWS_KEY, (), Policies(statements), {}).others is None, "nobody says who the platform is"
+
+
+def test_conditions_on_the_way_of_a_request_are_told() -> None:
+    assert access_of(AWS_KEY, (), Policies(policy({**ALLOW, "Condition": VIA})), {}).conditional
+    assert not access_of(AWS_KEY, (), Policies(policy(ALLOW)), {}).conditional
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", '"x"', '{"Statement": ["x"]}', "{", "[" * 100])
+def test_what_is_no_policy_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"object|Expecting"):
+        parse_policy(text)
+
+
+def test_a_grant_to_a_service_is_to_nobody_of_the_platform() -> None:
+    told = {"GranteeServicePrincipal": "backup.amazonaws.com", "Operations": ["Decrypt"]}
+    assert parse_grant(told) == KeyGrant("Service backup.amazonaws.com", ("Decrypt",), constrained=False)
+    bound = {
+        "GranteePrincipal": ROLE,
+        "Operations": ["Decrypt"],
+        "Constraints": {"EncryptionContextSubset": {"a": "b"}},
+    }
+    assert parse_grant(bound).constrained
+
+
+def test_every_action_of_the_platform_is_one_that_grants_know() -> None:
+    shape: Any = botocore.session.get_session().get_service_model("kms").shape_for("GrantOperation")
+    assert {one.removeprefix("kms:") for one in PLATFORM_ACTIONS} <= set(shape.enum)
+
+
+def test_a_hostile_pattern_costs_no_time() -> None:
+    assert not _like("*a" * 5_000 + "b", "a" * 2_000)
+    assert _like("*a" * 1_000, "a" * 2_000)
+
+
+@given(st.text("ab*?", max_size=8), st.text("ab", max_size=8))
+def test_wildcards_mean_what_shells_mean_by_them(pattern: str, text: str) -> None:
+    assert _like(pattern, text) is fnmatchcase(text, pattern)
+
+
+PRINCIPAL = st.sampled_from([ROLE, OTHER, FOREIGN, ROOT, "*", "111122223333", "444455556666"])
+STATEMENT = st.fixed_dictionaries(
+    {
+        "Effect": st.sampled_from(["Allow", "Allow", "Allow", "Deny"]),
+        "Action": st.sampled_from(["kms:Decrypt", "kms:*", "kms:D*", "kms:Encrypt", ["kms:Encrypt", "kms:Decrypt"]]),
+        "Resource": st.just("*"),
+    },
+    optional={"Condition": st.sampled_from([{}, VIA, {"StringNotEquals": {"kms:CallerAccount": "111122223333"}}])},
+).flatmap(
+    lambda base: st.lists(PRINCIPAL, min_size=1, max_size=2).flatmap(
+        lambda who: st.sampled_from(["Principal", "Principal", "NotPrincipal"]).map(
+            lambda field: {**base, field: {"AWS": who}}
+        )
+    )
+)
+GRANT = st.fixed_dictionaries(
+    {
+        "GranteePrincipal": st.sampled_from([ROLE, OTHER, FOREIGN]),
+        "Operations": st.lists(st.sampled_from(["Decrypt", "Encrypt"]), min_size=1),
+    }
+)
+
+
+@given(st.lists(STATEMENT, max_size=4), st.lists(GRANT, max_size=2), st.sampled_from([ROLE, FOREIGN]), st.booleans())
+def test_no_verdict_differs_from_what_another_reading_of_the_policy_decides(
+    statements: list[dict[str, Any]],
+    grants: list[dict[str, Any]],
+    principal: str,
+    by_iam: bool,  # noqa: FBT001 - drawn
+) -> None:
+    read = Policies(policy(*statements), (), tuple(map(parse_grant, grants)))
+    call = Call(principal, DECRYPT, via="s3.us-east-1.amazonaws.com")
+    real = allowed(call, AWS_KEY.text, [{"Statement": statements}], grants, by_iam=by_iam)
+    match grant_of(AWS_KEY, principal, DECRYPT, read):
+        case Grant.DIRECT:
+            assert real
+        case Grant.ABSENT | Grant.DENIED:
+            assert not real
+        case other:
+            assert other is Grant.POSSIBLE
