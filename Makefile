@@ -18,7 +18,7 @@ test-system: $(VENV)/.dev
 	$(BIN)/pytest -m system
 
 truth: $(VENV)/.dev
-	TRUTH_WORLDS=2000 $(BIN)/pytest tests/truth
+	TRUTH_WORLDS=2000 $(BIN)/pytest -n auto --dist worksteal tests/truth
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

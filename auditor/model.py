@@ -280,7 +280,7 @@ class AwsKey:
     materials_unread: Reason | None = None
     """Why they could not be listed."""
     access: KeyAccess | None = None
-    """None where nobody asked who may use the key, and for keys that AWS manages."""
+    """None where nobody asked who may use the key."""
     evidence: tuple[Evidence, ...] = ()
 
 

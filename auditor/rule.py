@@ -21,7 +21,7 @@ from auditor.findings import (
     Undo,
     Verdict,
 )
-from auditor.model import AwsKey, Evidence, GcpKey, KeyName
+from auditor.model import AwsKey, Evidence, GcpKey, KeyManager, KeyName
 from auditor.policy import Policy
 from auditor.readability import KeyView
 
@@ -75,6 +75,11 @@ class HeldKey:
                 return key
             case _:
                 return self.view.memory.last if self.view.memory else None
+
+    @property
+    def provider_managed(self) -> bool:
+        """Whether the provider manages the key, so that nobody else can change its policy."""
+        return isinstance(self.known, AwsKey) and self.known.manager is KeyManager.PROVIDER
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:

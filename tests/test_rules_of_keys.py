@@ -97,6 +97,7 @@ def open_to(answer: bool | None, name: KeyName = AWS_KEY) -> AwsKey | GcpKey:  #
 PUBLIC: dict[str, tuple[AwsKey | GcpKey | None, Verdict]] = {
     "never read": (None, V.UNKNOWN),
     "of the provider": (an_aws_key(manager=KeyManager.PROVIDER), V.NOT_APPLICABLE),
+    "nobody asked": (an_aws_key(), V.UNKNOWN),
     "not settled": (open_to(None), V.UNKNOWN),
     "open": (open_to(True), V.FAILED),
     "closed": (open_to(False), V.PASSED),

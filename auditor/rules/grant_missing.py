@@ -17,9 +17,11 @@ def check(key: HeldKey, _at: Context) -> Outcome:
         return not_applicable("who must be able to use the key is not known: [platform] names nobody")
     if key.known is None:
         return unknown("the key never gave a state: key-state-unknown speaks of it")
+    if key.provider_managed:
+        return not_applicable("the provider manages the key and its policy")
     access = key.known.access
     if access is None:
-        return not_applicable("the provider manages the key and its policy")
+        return unknown("nobody asked who may use the key")
     decrypt = DECRYPT[key.name.cloud]
     readers = {one for one in key.platform if access.grant(one, decrypt) not in _LACKING}
     rights = [one for one in access.rights if one.principal in readers and one.action != decrypt]

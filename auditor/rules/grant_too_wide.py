@@ -18,9 +18,11 @@ def check(key: HeldKey, at: Context) -> Outcome:
         return not_applicable("who must be able to use the key is not known: [platform] names nobody")
     if key.known is None:
         return unknown("the key never gave a state: key-state-unknown speaks of it")
+    if key.provider_managed:
+        return not_applicable("the provider manages the key and its policy")
     access = key.known.access
     if access is None:
-        return not_applicable("the provider manages the key and its policy")
+        return unknown("nobody asked who may use the key")
     strangers = access.others or ()
     spare = tuple(one for one in access.ring_keys if KeyName(one) not in at.keys)
     told: list[str] = []

@@ -11,9 +11,11 @@ def check(key: HeldKey, _at: Context) -> Outcome:
     """Fail when a statement or binding for everybody stands without a condition."""
     if key.known is None:
         return unknown("the key never gave a state: key-state-unknown speaks of it")
+    if key.provider_managed:
+        return not_applicable("the provider manages the key and its policy")
     access = key.known.access
     if access is None:
-        return not_applicable("the provider manages the key and its policy")
+        return unknown("nobody asked who may use the key")
     if access.public is None:
         return unknown("the policy could not be read, or names everybody under a condition that settles nothing")
     if access.public:

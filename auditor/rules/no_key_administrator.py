@@ -14,9 +14,9 @@ def check(key: HeldKey, _at: Context) -> Outcome:
         return not_applicable("whoever owns the folder or the organisation can change every policy below it")
     if key.known is None:
         return unknown("the key never gave a state: key-state-unknown speaks of it")
-    if key.known.access is None:
+    if key.provider_managed:
         return not_applicable("AWS manages the key and its policy")
-    if key.known.access.administered is None:
+    if key.known.access is None or key.known.access.administered is None:
         return unknown("the key policy could not be read, or says it under conditions")
     if key.known.access.administered:
         return passed("the key policy lets somebody change it")

@@ -85,7 +85,9 @@ def test_nobody_elses_policies_are_asked_for(cloud: AwsCloud) -> None:
 
 def test_keys_that_aws_manages_have_no_policy_of_anybodys(cloud: AwsCloud) -> None:
     cloud.store.add_key(MINE.text, manager="AWS")
-    assert read().access is None
+    assert access().grant(ROLE, "kms:Decrypt") is Grant.POSSIBLE
+    foreign = ROLE.replace("111122223333", "444455556666")
+    assert access(principals=(foreign,)).grant(foreign, "kms:Decrypt") is Grant.ABSENT, "never from another account"
     assert asked(cloud, "GetKeyPolicy") == 0
 
 

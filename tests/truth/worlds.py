@@ -9,12 +9,14 @@ from typing import Any
 from hypothesis import strategies as st
 
 from auditor.embedded.aws import Store as AwsStore
+from auditor.embedded.aws.store import Material
 from auditor.embedded.google import Store as GoogleStore
 from auditor.readability.gcp import HSM_STATES, STATES
 from tests.clouds import Clock
 from tests.hostile import NAMES
 
 Draw = Any
+READER_KEY = "AKIA111122223333READ"
 CUSTOMER_KEY = b"0123456789abcdef0123456789abcdef"
 CUSTOMER_KEY_HASH = base64.b64encode(hashlib.sha256(CUSTOMER_KEY).digest()).decode()
 ROLE = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
@@ -39,6 +41,10 @@ FAULTS = (
     ("storage", "/o?", {"status": 200, "body": b'{"items": ['}),
     ("kms", "kms DescribeKey", {"status": 400, "code": "ThrottlingException"}),
     ("kms", "kms DescribeKey", {"drop": True}),
+    ("kms", "kms GetKeyPolicy", {"status": 400, "code": "AccessDeniedException"}),
+    ("kms", "AWS_RAM", {"status": 400, "code": "ThrottlingException"}),
+    ("kms", "kms ListGrants", {"drop": True}),
+    ("kms", "kms ListKeyRotations", {"status": 400, "code": "AccessDeniedException"}),
     ("kms", "kms DescribeCustomKeyStores", {"status": 400, "code": "AccessDeniedException"}),
     ("s3", "s3 HEAD /objects/", {"status": 503}),
     ("s3", "s3 HEAD /objects/", {"status": 400, "bare": True}),
@@ -126,6 +132,8 @@ def _google_object(draw: Draw, store: GoogleStore) -> None:
 
 def _aws(draw: Draw, world: World) -> None:
     store = world.aws
+    store.principals[READER_KEY] = ROLE_ARN
+    store.by_iam.update({ROLE_ARN} if draw(st.booleans()) else ())
     store.add_bucket("objects", versioned=draw(st.booleans()))
     arns: list[str] = []
     for number in range(draw(st.integers(1, 3))):
@@ -141,6 +149,9 @@ def _aws(draw: Draw, world: World) -> None:
         elif draw(st.integers(0, 3)) == 0:
             valid_to = store.clock().replace(microsecond=0) + timedelta(days=draw(st.integers(1, 60)))
             more |= {"origin": "EXTERNAL", "valid_to": valid_to}
+        if more.get("origin") == "EXTERNAL" and draw(st.booleans()):
+            more["materials"] = draw(st.lists(_materials(store), min_size=1, max_size=3, unique_by=lambda one: one.id))
+        more |= draw(_policies())
         more["manager"] = draw(st.sampled_from(["CUSTOMER", "CUSTOMER", "CUSTOMER", "AWS"]))
         more["describe_denied"] = draw(st.integers(0, 7)) == 0
         store.add_key(arn, **more)
@@ -162,13 +173,60 @@ def _aws(draw: Draw, world: World) -> None:
         store.remove_key(draw(st.sampled_from(arns)))
 
 
+ROLE_ARN = "arn:aws:iam::111122223333:role/storage"
+OTHER_ARN = "arn:aws:iam::111122223333:role/other"
+ROOT_ARN = "arn:aws:iam::111122223333:root"
+VIA = {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}
+STATEMENTS = (
+    {"Effect": "Allow", "Principal": {"AWS": ROLE_ARN}, "Action": "kms:*", "Resource": "*"},
+    {"Effect": "Allow", "Principal": {"AWS": [OTHER_ARN, ROLE_ARN]}, "Action": "kms:Decrypt", "Resource": "*"},
+    {"Effect": "Allow", "Principal": {"AWS": ROLE_ARN}, "Action": "kms:Encrypt", "Resource": "*"},
+    {"Effect": "Allow", "Principal": {"AWS": OTHER_ARN}, "Action": "kms:*", "Resource": "*"},
+    {"Effect": "Allow", "Principal": {"AWS": ROOT_ARN}, "Action": "kms:*", "Resource": "*"},
+    {"Effect": "Allow", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"},
+    {"Effect": "Allow", "Principal": {"AWS": ROLE_ARN}, "Action": "kms:Decrypt", "Resource": "*", "Condition": VIA},
+    {"Effect": "Deny", "Principal": {"AWS": ROLE_ARN}, "Action": "kms:D*", "Resource": "*"},
+    {"Effect": "Deny", "Principal": {"AWS": OTHER_ARN}, "Action": "kms:*", "Resource": "*"},
+    {"Effect": "Deny", "NotPrincipal": {"AWS": [ROLE_ARN, ROOT_ARN]}, "Action": "kms:Decrypt", "Resource": "*"},
+)
+
+
+@st.composite
+def _policies(draw: Draw) -> dict[str, Any]:
+    """Key policies as people write them, good and bad; mostly the one that names the platform's role."""
+    kind = draw(st.sampled_from(["named", "named", "named", "default", "drawn", "drawn"]))
+    if kind == "default":
+        return {}
+    chosen = [STATEMENTS[0]] if kind == "named" else draw(st.lists(st.sampled_from(STATEMENTS), max_size=3))
+    found: dict[str, Any] = {"policy": {"Statement": chosen}}
+    if draw(st.integers(0, 5)) == 0:
+        found["shared"] = {"Statement": draw(st.lists(st.sampled_from(STATEMENTS), max_size=1))}
+    if draw(st.integers(0, 3)) == 0:
+        grantee = draw(st.sampled_from([ROLE_ARN, OTHER_ARN]))
+        found["grants"] = [{"GranteePrincipal": grantee, "Operations": [draw(st.sampled_from(["Decrypt", "Encrypt"]))]}]
+    return found
+
+
+@st.composite
+def _materials(draw: Draw, store: AwsStore) -> Material:
+    valid_to = store.clock().replace(microsecond=0) + timedelta(days=draw(st.integers(1, 60)))
+    return Material(
+        id=draw(st.sampled_from(["a" * 64, "b" * 64, "c" * 64])),
+        state=draw(st.sampled_from(["CURRENT", "NON_CURRENT", "PENDING_ROTATION"])),
+        imported=draw(st.integers(0, 3)) != 0,
+        valid_to=draw(st.sampled_from([None, valid_to])),
+    )
+
+
 def a_step(draw: Draw, world: World) -> None:
     """Let one thing happen that the clouds allow."""
-    kind = draw(st.sampled_from(["version", "version", "aws", "aws", "time", "grant", "deny", "fault"]))
+    kind = draw(st.sampled_from(["version", "version", "aws", "aws", "policy", "time", "grant", "deny", "fault"]))
     if kind == "version":
         _version_step(draw, world)
     elif kind == "aws":
         _aws_step(draw, world)
+    elif kind == "policy":
+        _policy_step(draw, world)
     elif kind == "time":
         length = draw(st.sampled_from([timedelta(minutes=6), timedelta(days=2), timedelta(days=35)]))
         world.clock.ahead += length
@@ -187,6 +245,16 @@ def a_step(draw: Draw, world: World) -> None:
         told = dict(how) if draw(st.booleans()) else {**how, "times": draw(st.integers(1, 2))}
         world.faults.append((service, match, told))
         world.story.append(f"fault: {match} {told}")
+
+
+def _policy_step(draw: Draw, world: World) -> None:
+    keys = world.aws.keys("111122223333", "us-east-1")
+    if keys:
+        key = draw(st.sampled_from(keys))
+        key.policy, key.shared, key.grants = None, None, []
+        for field_name, value in draw(_policies()).items():
+            setattr(key, field_name, value)
+        world.story.append(f"{key.arn}: policy {key.policy}, shared {key.shared}, grants {key.grants}")
 
 
 def _version_step(draw: Draw, world: World) -> None:

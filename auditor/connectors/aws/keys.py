@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from auditor.connectors.aws.access import AwsAccess
 from auditor.connectors.aws.errors import HINTS, code_of, reason_of
+from auditor.connectors.aws.policy import access_of_managed
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.digest import digest
 from auditor.connectors.pace import Pace
@@ -18,7 +19,6 @@ from auditor.model import (
     Cloud,
     CustomKeyStore,
     Evidence,
-    KeyAccess,
     KeyGone,
     KeyManager,
     KeyName,
@@ -83,8 +83,9 @@ class AwsKeys:
             if materials is not None:
                 told_digest = digest(repr(materials))
                 evidence.append(Evidence("kms:ListKeyRotations", name.text, self._clock(), None, told_digest))
-        access: KeyAccess | None = None
-        if key["manager"] is KeyManager.CUSTOMER:
+        if key["manager"] is KeyManager.PROVIDER:
+            access = access_of_managed(name, need.principals)
+        else:
             access, more = self._access.read(name, need.principals)
             evidence.extend(more)
         return AwsKey(

@@ -140,6 +140,18 @@ def access_of(name: KeyName, principals: Iterable[str], policies: Policies, unre
     )
 
 
+def access_of_managed(name: KeyName, principals: Iterable[str]) -> KeyAccess:
+    """Judge a key that AWS manages: its fixed policy lets in its own account, through the service, and no other.
+
+    Source: AWS KMS Developer Guide, AWS managed keys.
+    """
+    return KeyAccess(
+        rights=tuple(
+            Right(one, DECRYPT, Grant.POSSIBLE if _account(one) == name.owner else Grant.ABSENT) for one in principals
+        )
+    )
+
+
 def grant_of(name: KeyName, principal: str, action: str, policies: Policies) -> Grant:
     """Judge one right. On AWS a key's own policies and grants must allow it: no IAM policy alone can."""
     statements = [one for one in _statements(policies) if _speaks_of(one, name, action)]

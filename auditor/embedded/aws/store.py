@@ -79,6 +79,11 @@ class Key:
     @property
     def policies(self) -> list[dict[str, Any]]:
         """All policies in force."""
+        if self.manager == "AWS":
+            # Everybody in the account, through S3; nobody changes it, and no other account gets in.
+            home = {"kms:CallerAccount": self.account, "kms:ViaService": f"s3.{self.region}.amazonaws.com"}
+            allow = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:*", "Resource": "*"}
+            return [{"Statement": [{**allow, "Condition": {"StringEquals": home}}]}]
         return [self.policy or default_policy(self.account), *([self.shared] if self.shared else [])]
 
     @property
