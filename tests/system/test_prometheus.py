@@ -1,13 +1,10 @@
 """The metrics, alerts and dashboard with a real Prometheus and a real Alertmanager."""
 
 import json
-import socket
 import subprocess
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -17,40 +14,16 @@ import pytest
 
 from tests.clouds import GOOGLE_KEY
 from tests.small import a_small_cloud
-from tests.system.conftest import ROOT, tool
+from tests.system.conftest import ROOT, free_ports, running, tool
 from tests.test_daemon import Running, eventually, serving
 
 ALERTS = ROOT / "grafana" / "alerts.yaml"
 DASHBOARD = ROOT / "grafana" / "dashboards" / "cmek-auditor.json"
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
 def get(url: str) -> Any:
     with urllib.request.urlopen(url, timeout=10) as answer:
         return json.loads(answer.read())
-
-
-@contextmanager
-def running(*command: str, ready: str) -> Iterator[None]:
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            deadline = time.monotonic() + 30
-            while True:
-                try:
-                    urllib.request.urlopen(ready, timeout=2).close()
-                    break
-                except OSError:
-                    assert time.monotonic() < deadline, f"{command[0]} does not get ready"
-                    time.sleep(0.1)
-            yield
-        finally:
-            process.terminate()
 
 
 @dataclass(frozen=True)
@@ -74,7 +47,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         key = small.cloud.store.key(GOOGLE_KEY)
         assert key is not None
         key.versions[1].destroy_time = small.cloud.store.clock() + timedelta(days=2)
-        manager, server = free_port(), free_port()
+        manager, server = free_ports(2)
         with serving(small.config) as daemon:
             config = folder / "prometheus.yml"
             text = (ROOT / "grafana" / "prometheus.yaml").read_text()
