@@ -14,7 +14,7 @@ demo-keep: $(VENV)/.demo
 test: $(VENV)/.dev lint
 	$(BIN)/pytest -n auto --dist loadgroup -m "not system"
 
-test-system: $(VENV)/.dev
+test-system: $(VENV)/.dev $(VENV)/.peers
 	$(BIN)/pytest -m system
 
 truth: $(VENV)/.dev
@@ -37,6 +37,11 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ $(VENV)/.demo
+
+$(VENV)/.peers: $(VENV)/bin/python tests/system/peers.txt
+	$(BIN)/python -m venv $(VENV)/peers
+	$(VENV)/peers/bin/python -m pip install --quiet --disable-pip-version-check -r tests/system/peers.txt
+	touch $@
 
 clean:
 	rm -rf $(VENV) demo build dist
