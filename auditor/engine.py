@@ -20,7 +20,7 @@ from auditor.findings import (
     Verdict,
     member_of,
 )
-from auditor.model import AwsKey, GcpKey, KeyGone, KeyName, KeyUnread
+from auditor.model import AwsKey, GcpKey, KeyGone, KeyName, KeyUnread, Probe
 from auditor.policy import Policy
 from auditor.ports import Holdings
 from auditor.readability import KeyView, assess
@@ -40,6 +40,8 @@ class Facts:
     policy: Policy
     now: datetime
     """Aware, UTC, by the clouds' clocks."""
+    probes: tuple[Probe, ...] = ()
+    """The newest of each kind for each bucket, key and version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +82,13 @@ def _put(rule: Rule, subject: RuleSubject, context: Context) -> Outcome:
 
 
 def _assess(facts: Facts) -> Iterable[Assessed]:
+    probes: dict[tuple[str, str | None, str | None], list[Probe]] = defaultdict(list)
+    for one in facts.probes:
+        probes[one.bucket, one.key, one.key_version].append(one)
     for holding in facts.holdings.holdings():
         view = facts.keys.get(KeyName(holding.key)) if holding.key else None
-        yield assess(holding, view, facts.agents.get(holding.bucket, ()), facts.policy, facts.now)
+        mine = tuple(probes[holding.bucket, holding.key, holding.key_version])
+        yield assess(holding, view, facts.agents.get(holding.bucket, ()), facts.policy, facts.now, probes=mine)
 
 
 def _causes(assessed: tuple[Assessed, ...]) -> Iterable[Cause]:
@@ -106,6 +112,9 @@ def _causes(assessed: tuple[Assessed, ...]) -> Iterable[Cause]:
             final_at=min((one.assessment.final_at for one in group if one.assessment.final_at), default=None),
             since=first.since,
             undo=first.undo,
+            contradictions=tuple(
+                dict.fromkeys(one.assessment.contradiction for one in group if one.assessment.contradiction)
+            ),
             evidence=tuple(dict.fromkeys(evidence for one in group for evidence in one.assessment.evidence)),
         )
 

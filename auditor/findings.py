@@ -74,6 +74,7 @@ class SubjectKind(StrEnum):
     KEY = "key"
     KEY_STORE = "key_store"
     HSM_INSTANCE = "hsm_instance"
+    EKM_CONNECTION = "ekm_connection"
     PRINCIPAL = "principal"
     BUCKET = "bucket"
 
@@ -101,6 +102,15 @@ class Undo:
 
 
 @dataclass(frozen=True, slots=True)
+class Contradiction:
+    """What a key says of itself and what a probe found part."""
+
+    text: str
+    probe_failed: bool
+    """The probe was refused though the key is said to work; else it passed though the key is said not to."""
+
+
+@dataclass(frozen=True, slots=True)
 class Assessment:
     """The readability of the data of one bucket under one key version, with its grounds."""
 
@@ -117,6 +127,7 @@ class Assessment:
     """Aware, UTC: since when, where the service itself says so."""
     undo: tuple[Undo, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    contradiction: Contradiction | None = None
 
 
 Member = tuple[str, Encryption, str | None, str | None]

@@ -283,6 +283,11 @@ class AwsKey:
     """None where nobody asked who may use the key."""
     evidence: tuple[Evidence, ...] = ()
 
+    @property
+    def use(self) -> tuple[object, ...]:
+        """What decides whether the key can be used: when it changes, a read may do otherwise for some minutes."""
+        return self.state, self.store, self.access.rights if self.access is not None else ()
+
 
 @dataclass(frozen=True, slots=True)
 class GcpKeyVersion:
@@ -301,6 +306,12 @@ class GcpKeyVersion:
     failure: str | None = None
     """Generation, import or external destruction failure as the service words it."""
     ekm_connection: str | None = None
+    """Full name of the EKM connection behind an EXTERNAL_VPC version."""
+
+    @property
+    def external(self) -> bool:
+        """An external key manager holds the material, so that no state of Google's proves that it answers."""
+        return self.protection_level in {"EXTERNAL", "EXTERNAL_VPC"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +323,17 @@ class HsmInstance:
     """None when it could not be read."""
     disable_time: datetime | None = None
     """Aware, UTC: when it disables itself unless it is refreshed."""
+
+
+@dataclass(frozen=True, slots=True)
+class EkmConnection:
+    """An EKM connection, as VerifyConnectivity found it."""
+
+    name: str
+    reachable: bool | None
+    """None when it could not be verified."""
+    detail: str = ""
+    """The service's own code where it is not reachable; why it could not be verified where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +350,16 @@ class GcpKey:
     hsm_instance: HsmInstance | None = None
     access: KeyAccess | None = None
     """None where nobody asked who may use the key."""
+    connections: tuple[EkmConnection, ...] = ()
+    """The EKM connections behind its versions, by name; empty where they are not verified."""
     evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def use(self) -> tuple[object, ...]:
+        """What decides whether the key can be used: when it changes, a read may do otherwise for some minutes."""
+        states = tuple((one.number, one.state) for one in self.versions)
+        rights = self.access.rights if self.access is not None else ()
+        return states, self.hsm_instance, self.access_reasons, rights, self.connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +401,61 @@ class KeyMemory:
     granted: tuple[str, ...] = ()
     """Principals that were ever seen with a direct grant to decrypt, sorted."""
     since: datetime | None = None
-    """Aware, UTC: when the key was first seen as `last` shows it; None where that is not known."""
+    """Aware, UTC: when what decides over its use was seen to change last; None when it never was."""
+
+
+class ProbeKind(StrEnum):
+    """How a probe tried."""
+
+    READ = "read"
+    """A ranged read of one object."""
+    DRY_RUN = "dry_run"
+    """A KMS Decrypt that checks the caller's right and decrypts nothing."""
+
+
+class ProbeOutcome(StrEnum):
+    """What a probe found."""
+
+    PASSED = "passed"
+    REFUSED = "refused"
+    """The key stopped it."""
+    INCONCLUSIVE = "inconclusive"
+    """Something else stopped it, which says nothing about the key."""
+
+
+NO_RIGHT: Final = "no right to decrypt"
+"""The code of a refusal that concerns one principal; connectors give it when only the right is left as the cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One attempt to use a key for the data of one bucket."""
+
+    bucket: str
+    key: str
+    key_version: str | None
+    kind: ProbeKind
+    at: datetime
+    """Aware, UTC, by the clouds' clocks."""
+    outcome: ProbeOutcome
+    code: str
+    """The service's own code; `ok` where it passed."""
+    principal: str | None
+    """Whose right it tried: the caller on AWS, the bucket's storage service agent for a read on Google Cloud."""
+    cached: bool = False
+    """S3 had a bucket key at hand, so that KMS may not have been asked at all."""
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One stored version that a probe may read: neither empty nor archived nor deleted."""
+
+    bucket: str
+    key: str
+    key_version: str | None
+    name: str
+    version: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,10 @@ class Policy:
     poll_max_age: timedelta = timedelta(minutes=15)
     confirm_missing: timedelta = timedelta(minutes=5)
     """An AWS key that is not found counts as gone when it is still not found this long after the first time."""
+    propagation: timedelta = timedelta(minutes=10)
+    """How long after a change reads and key states may still differ."""
+    probe_max_age: timedelta = timedelta(hours=24)
+    """How long a probe stands."""
     one_reading: bool = False
     """Nobody will ask again, so what is not found now counts as gone, inferred from one reading."""
     revoked: Mapping[KeyName, datetime | None] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from auditor.findings import (
     Basis,
     BucketCoverage,
     Confidence,
+    Contradiction,
     Demand,
     Member,
     Outcome,
@@ -42,6 +43,8 @@ class Cause:
     since: datetime | None = None
     undo: tuple[Undo, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
+    """Where a probe of the data parts from what the key says."""
 
 
 @dataclass(frozen=True, slots=True)

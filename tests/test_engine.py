@@ -173,6 +173,7 @@ def test_rule_ids_are_those_of_the_catalogue_and_speak_for_themselves() -> None:
         "material-expires",
         "no-key-administrator",
         "poll-stale",
+        "probe-disagrees",
         "revocation-incomplete",
         "sweep-incomplete",
         "sweep-stale",

@@ -184,7 +184,8 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
             return ceased
         case AwsKey() | GcpKey() as key:
             aws, gcp = (key, None) if isinstance(key, AwsKey) else (None, key)
-            same = codec.facts(_usability(key)) == codec.facts(_usability(was.aws or was.gcp))
+            before_it = was.aws or was.gcp
+            changed = before_it is not None and before_it.use != key.use
             return replace(
                 was,
                 answered=True,
@@ -193,7 +194,7 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
                 last_at=None,
                 missing_since=None,
                 granted=tuple(sorted(_granted(key).union(was.granted))),
-                since=was.since if same else now,
+                since=now if changed else was.since,
             )
         case KeyGone():
             return replace(ceased, missing_since=was.missing_since or now)
@@ -204,17 +205,6 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
 def _granted(key: AwsKey | GcpKey) -> set[str]:
     rights = key.access.rights if key.access is not None else ()
     return {one.principal for one in rights if one.grant is Grant.DIRECT and one.action == DECRYPT[key.name.cloud]}
-
-
-def _usability(key: AwsKey | GcpKey | None) -> list[object]:
-    """What decides whether a key can be used: when this changes, a read may do otherwise for some minutes."""
-    if key is None:
-        return []
-    access = [codec.plain(one) for one in key.access.rights] if key.access is not None else []
-    if isinstance(key, AwsKey):
-        return [key.state, codec.plain(key.store) if key.store else None, access]
-    instance = codec.plain(key.hsm_instance) if key.hsm_instance else None
-    return [[[one.number, one.state] for one in key.versions], instance, key.access_reasons, access]
 
 
 def _keep_assessed(connection: Connection, log: Journal, judgement: Judgement) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from auditor.findings import Assessed, Assessment, Basis, Confidence, Readability, Subject, SubjectKind
 from auditor.model import (
     AwsKey,
+    Cloud,
     Encryption,
     Evidence,
     GcpKey,
@@ -16,10 +17,12 @@ from auditor.model import (
     KeyName,
     KeyReading,
     KeyUnread,
+    Probe,
     Reason,
 )
 from auditor.policy import Policy
 from auditor.readability import aws, gcp
+from auditor.readability.probe import settle, standing
 from auditor.readability.table import Standpoint
 
 _SAYS_NOTHING_OF_THE_KEY = frozenset({Reason.THROTTLED, Reason.TIMEOUT, Reason.EXPIRED_CREDENTIALS})
@@ -44,8 +47,18 @@ class KeyView:
     memory: KeyMemory | None
 
 
-def assess(holding: Holding, view: KeyView | None, agents: tuple[str, ...], policy: Policy, now: datetime) -> Assessed:
+def assess(
+    holding: Holding,
+    view: KeyView | None,
+    agents: tuple[str, ...],
+    policy: Policy,
+    now: datetime,
+    *,
+    probes: tuple[Probe, ...] = (),
+) -> Assessed:
     """Assess one holding; `agents` are the principals that decrypt for its bucket, where they are known.
+
+    `probes` are the newest of each kind for this very data.
 
     Raises:
         ValueError: the holding names a key and there is no view of it.
@@ -58,7 +71,29 @@ def assess(holding: Holding, view: KeyView | None, agents: tuple[str, ...], poli
     known = view.reading if isinstance(view.reading, AwsKey) else view.memory.last if view.memory else None
     if isinstance(known, AwsKey) and known.manager is KeyManager.PROVIDER:
         encryption = Encryption.PROVIDER_KMS
-    return Assessed(holding, encryption, _by_key(holding, view, Standpoint(agents, view.memory, policy, now)))
+    at = Standpoint(agents, view.memory, policy, now)
+    return Assessed(holding, encryption, _with_probes(_by_key(holding, view, at), holding, view, at, probes))
+
+
+def _with_probes(
+    found: Assessment, holding: Holding, view: KeyView, at: Standpoint, probes: tuple[Probe, ...]
+) -> Assessment:
+    if view.name.cloud is Cloud.GCP and holding.key_version is None:
+        return found  # one object's version is not another's
+    key = view.reading if isinstance(view.reading, AwsKey | GcpKey) else None
+    for one in standing(probes, _changed(view, at.now), at):
+        found = settle(found, one, key, at)
+    return found
+
+
+def _changed(view: KeyView, now: datetime) -> datetime | None:
+    """When what decides over the key's use was seen to change last; None when it never was."""
+    memory = view.memory
+    if memory is None or memory.last is None:
+        return None
+    if isinstance(view.reading, AwsKey | GcpKey) and view.reading.use != memory.last.use:
+        return now
+    return memory.since
 
 
 def _without_kms(holding: Holding) -> Assessment:

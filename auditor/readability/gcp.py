@@ -72,9 +72,6 @@ HSM_STATES: Final[Mapping[str, tuple[Readability, str]]] = {
 }
 """SingleTenantHsmInstance.State -> its meaning for the keys on it."""
 
-EXTERNAL: Final = frozenset({"EXTERNAL", "EXTERNAL_VPC"})
-"""Protection levels whose key material an external key manager holds. Source: google-cloud-kms, ProtectionLevel."""
-
 CUSTOMER_INITIATED: Final = "CUSTOMER_INITIATED_ACCESS"
 """The access reason of ordinary reads. Source: google-cloud-kms, AccessReason."""
 
@@ -89,6 +86,7 @@ def assess_version(key: GcpKey, number: str | None, at: Standpoint) -> Assessmen
         one
         for one in (
             _by_hsm_instance(key, at),
+            _by_connection(key, version),
             _by_access_reasons(key),
             *revocations(key, at),
         )
@@ -97,7 +95,7 @@ def assess_version(key: GcpKey, number: str | None, at: Standpoint) -> Assessmen
     found = worst(candidates)
     # A direct grant changes nothing about the state; it raises the basis on which `readable` stands. What an external
     # key manager does with a request, no policy of Google's tells.
-    external = version is not None and version.protection_level in EXTERNAL
+    external = version is not None and version.external
     if found.readability is Readability.READABLE and not external and granted_to_all(key, at):
         return replace(found, basis=Basis.POLICY)
     return found
@@ -188,6 +186,29 @@ def _by_hsm_instance(key: GcpKey, at: Standpoint) -> Assessment | None:
                 "the quorum of the instance",
                 "ACTIVE with a later disable_time",
                 until=instance.disable_time,
+            ),
+        ),
+        evidence=key.evidence,
+    )
+
+
+def _by_connection(key: GcpKey, version: GcpKeyVersion | None) -> Assessment | None:
+    """Judge the EKM connection of one version; one that could not be verified proves nothing."""
+    name = version.ekm_connection if version is not None else None
+    connection = next((one for one in key.connections if one.name == name), None)
+    if connection is None or connection.reachable is not False:
+        return None
+    return Assessment(
+        readability=Readability.UNREACHABLE,
+        basis=Basis.PROBE,
+        cause=f"nothing under the keys of EKM connection {connection.name} can be read: Cloud KMS does not reach its "
+        f"external key manager ({connection.detail})",
+        subject=Subject(SubjectKind.EKM_CONNECTION, connection.name),
+        undo=(
+            Undo(
+                f"repair the external key manager behind {connection.name}, or its network, certificate or permission",
+                "whoever runs the external key manager",
+                "VerifyConnectivity succeeds; the version may have to be enabled again",
             ),
         ),
         evidence=key.evidence,

@@ -135,7 +135,7 @@ def access_of(name: KeyName, principals: Iterable[str], policies: Policies, unre
         others=_others(name, wanted, policies),
         public=_public(name, policies),
         administered=_administered(name, policies.default),
-        conditional=any(_ON_THE_WAY.intersection(one.conditions) for one in read),
+        conditional=any(map(_on_the_way, (key for one in read for key in one.conditions))),
         unread=tuple(sorted(unread.items())),
     )
 
@@ -305,6 +305,10 @@ def _others(name: KeyName, wanted: tuple[str, ...], policies: Policies) -> tuple
     strangers = tuple(sorted(found.difference(own, wanted, sessions)))[:_OTHERS]
     complete = None not in {policies.default, policies.shared, policies.grants}
     return strangers if strangers or complete else None
+
+
+def _on_the_way(condition: str) -> bool:
+    return condition in _ON_THE_WAY or condition.startswith("kms:encryptioncontext")
 
 
 def _public(name: KeyName, policies: Policies) -> bool | None:

@@ -1,0 +1,131 @@
+"""What a probe adds to what a key says of itself: a proof, an obstacle that the state hides, or a contradiction.
+
+Source: Amazon S3 API Reference, Error responses; Cloud Storage docs, JSON API status codes; AWS KMS Developer Guide,
+Testing your permissions.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from auditor.findings import Assessment, Basis, Confidence, Contradiction, Readability, Subject, SubjectKind
+from auditor.model import NO_RIGHT, AwsKey, Cloud, GcpKey, KeyName, Probe, ProbeKind, ProbeOutcome
+from auditor.readability.access import principal_subject, same_principal
+from auditor.readability.table import Standpoint
+
+CODES: Final[Mapping[str, Readability]] = {
+    "DisabledException": Readability.UNREADABLE,
+    "KMSInvalidStateException": Readability.UNREADABLE,
+    "NotFoundException": Readability.UNREADABLE,
+    "KeyUnavailableException": Readability.UNREACHABLE,
+    "cloudKmsDisabledKey": Readability.UNREADABLE,
+    "cloudKmsDecryptionKeyNotFound": Readability.UNREADABLE,
+    NO_RIGHT: Readability.REVOKED,
+}
+"""Code of a refusal -> what it proves; S3 writes KMS's codes with `KMS.` before them."""
+
+_READS: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
+_WORDS: Final = {ProbeKind.READ: "a read", ProbeKind.DRY_RUN: "a dry run"}
+
+
+def standing(probes: Iterable[Probe], changed: datetime | None, at: Standpoint) -> tuple[Probe, ...]:
+    """Choose the probes that still say something: young enough, and not within the propagation of a change.
+
+    `changed` is when what decides over the key's use changed last; None when it was never seen to.
+    """
+    return tuple(
+        one
+        for one in probes
+        if one.outcome is not ProbeOutcome.INCONCLUSIVE
+        and at.now - one.at <= at.policy.probe_max_age
+        and (changed is None or one.at - changed >= at.policy.propagation)
+    )
+
+
+def settle(found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: Standpoint) -> Assessment:
+    """Put one probe beside what the key says of itself; the worst that is proven stands."""
+    if found.readability in _READS:
+        return (
+            _passed(found, probe, key, at) if probe.outcome is ProbeOutcome.PASSED else _refused(found, probe, key, at)
+        )
+    if found.readability is Readability.UNKNOWN:
+        # A read that passes does not tell what becomes of the key; one that is refused is an obstacle all the same.
+        return found if probe.outcome is ProbeOutcome.PASSED else _refused(found, probe, key, at)
+    if probe.outcome is ProbeOutcome.REFUSED:
+        return replace(found, evidence=(*found.evidence, *probe.evidence))
+    return _reads_all_the_same(found, probe)
+
+
+def _passed(found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: Standpoint) -> Assessment:
+    if probe.cached or found.readability is not Readability.READABLE:
+        return found
+    for_platform = _speaks_for(probe, at)
+    if probe.kind is ProbeKind.READ:
+        # It proves the key for whoever read, and the right of nobody else.
+        if at.agents and not for_platform and found.basis is Basis.STATE:
+            return found
+        return replace(found, basis=Basis.PROBE, evidence=(*found.evidence, *probe.evidence))
+    has_store = isinstance(key, AwsKey) and key.store is not None
+    if for_platform and found.basis is Basis.STATE and not has_store:
+        return replace(found, basis=Basis.POLICY, evidence=(*found.evidence, *probe.evidence))
+    return found
+
+
+def _refused(found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: Standpoint) -> Assessment:
+    readability = CODES.get(probe.code)
+    if readability is None:
+        return found
+    subject, name = found.subject, KeyName(probe.key)
+    what = f"{_WORDS[probe.kind]} at {probe.at:%Y-%m-%dT%H:%M:%SZ} was refused ({probe.code})"
+    if readability is Readability.REVOKED:
+        if not _speaks_for(probe, at) or _inconclusive(probe, key):
+            return found
+        subject = principal_subject(probe.principal or "", name)
+        cause = f"{probe.principal} cannot decrypt with key {name}: {what}"
+    elif isinstance(key, AwsKey) and key.store is not None:
+        readability = Readability.UNREACHABLE
+        subject = Subject(SubjectKind.KEY_STORE, f"{name.owner}/{name.location}/{key.store.id}")
+        cause = f"custom key store {subject.id} does not do its work: {what}, although it says that it is connected"
+    else:
+        cause = f"nothing under {subject.id} can be read: {what}"
+    contradiction = None
+    if found.readability in _READS:
+        contradiction = Contradiction(f"{found.cause}; yet {what}", probe_failed=True)
+    return Assessment(
+        readability=readability,
+        basis=Basis.PROBE,
+        cause=cause,
+        subject=subject,
+        confidence=Confidence.PROVEN,
+        evidence=(*found.evidence, *probe.evidence),
+        contradiction=contradiction,
+    )
+
+
+def _reads_all_the_same(found: Assessment, probe: Probe) -> Assessment:
+    """Tell a read that passes though the key is said not to work; the state stands, because it is the worse."""
+    if probe.cached or probe.kind is not ProbeKind.READ:
+        return found
+    if found.readability is Readability.REVOKED and not found.subject.id.startswith(f"{probe.principal} -> "):
+        return found
+    text = f"{found.cause}; yet a read at {probe.at:%Y-%m-%dT%H:%M:%SZ} succeeded"
+    return replace(
+        found,
+        contradiction=Contradiction(text, probe_failed=False),
+        evidence=(*found.evidence, *probe.evidence),
+    )
+
+
+def _speaks_for(probe: Probe, at: Standpoint) -> bool:
+    """Whether the probe tried a right of the platform; a read on Google Cloud is always made by its storage agent."""
+    if KeyName(probe.key).cloud is Cloud.GCP:
+        return probe.kind is ProbeKind.READ
+    return probe.principal is not None and any(same_principal(probe.principal, one) for one in at.agents)
+
+
+def _inconclusive(probe: Probe, key: AwsKey | GcpKey | None) -> bool:
+    """A direct call meets other conditions than S3's does: without the policy, or with such ones, it proves nothing."""
+    if probe.kind is ProbeKind.READ:
+        return False
+    return key is None or key.access is None or key.access.conditional or bool(key.access.unread)
