@@ -1,5 +1,6 @@
 """The embedded AWS refuses what the real one refuses, with its codes."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -177,7 +178,7 @@ def test_regions_and_accounts_are_kept_apart(cloud: AwsCloud) -> None:
     assert code(kms().describe_key, KeyId=other) == (400, "AccessDeniedException")
     cloud.store.add_key(other)
     assert [one["KeyArn"] for one in kms().list_keys()["Keys"]] == [ARN]
-    assert code(kms().create_key) == (400, "UnknownOperationException")
+    assert code(kms().create_alias, AliasName="alias/a", TargetKeyId=ARN) == (400, "UnknownOperationException")
 
 
 def test_an_expired_session_is_a_bare_400_on_head_and_told_elsewhere(cloud: AwsCloud) -> None:
@@ -190,3 +191,54 @@ def test_an_expired_session_is_a_bare_400_on_head_and_told_elsewhere(cloud: AwsC
 
 def test_it_listens_on_loopback_only(cloud: AwsCloud) -> None:
     assert urlsplit(cloud.endpoint).hostname == "127.0.0.1"
+
+
+def test_a_customer_makes_and_deletes_buckets_objects_and_keys(cloud: AwsCloud) -> None:
+    s3().create_bucket(Bucket="new")
+    assert code(s3().create_bucket, Bucket="new") == (409, "BucketAlreadyOwnedByYou")
+    s3().put_bucket_tagging(Bucket="new", Tagging={"TagSet": [{"Key": "a&b", "Value": "<c>"}]})
+    assert cloud.store.buckets["new"].tags == {"a&b": "<c>"}
+    made = kms().create_key(Tags=[{"TagKey": "a", "TagValue": "b"}])["KeyMetadata"]
+    assert made["KeyState"] == "Enabled"
+    assert kms().list_resource_tags(KeyId=made["KeyId"])["Tags"] == [{"TagKey": "a", "TagValue": "b"}]
+    assert kms().create_key(Origin="EXTERNAL")["KeyMetadata"]["KeyState"] == "PendingImport"
+    with_key = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": made["Arn"]}
+    assert s3().put_object(Bucket="new", Key="a b", Body=b"hello", **with_key)["SSEKMSKeyId"] == made["Arn"]
+    assert s3().get_object(Bucket="new", Key="a b")["Body"].read() == b"hello"
+    assert code(s3().delete_bucket, Bucket="new") == (409, "BucketNotEmpty")
+    kms().disable_key(KeyId=made["KeyId"])
+    put = {"Bucket": "new", "Key": "c", "Body": b"", "ServerSideEncryption": "aws:kms"}
+    assert code(s3().put_object, SSEKMSKeyId=made["Arn"], **put) == (400, "KMS.DisabledException")
+    assert code(s3().put_object, SSEKMSKeyId=f"{made['Arn']}0", **put) == (400, "KMS.NotFoundException")
+    s3().delete_object(Bucket="new", Key="a b")
+    s3().delete_bucket(Bucket="new")
+    assert "new" not in cloud.store.buckets
+
+
+def test_a_delete_in_a_versioned_bucket_is_a_marker_until_the_version_is_named(cloud: AwsCloud) -> None:
+    cloud.store.add_bucket("kept", versioned=True)
+    version = s3().put_object(Bucket="kept", Key="a", Body=b"hello")["VersionId"]
+    s3().delete_object(Bucket="kept", Key="a")
+    assert code(s3().get_object, Bucket="kept", Key="a") == (404, "NoSuchKey")
+    assert s3().get_object(Bucket="kept", Key="a", VersionId=version)["Body"].read() == b"hello"
+    s3().delete_object(Bucket="kept", Key="a", VersionId=version)
+    assert code(s3().get_object, Bucket="kept", Key="a", VersionId=version) == (404, "NoSuchVersion")
+
+
+def test_a_writer_needs_a_right_of_its_own(cloud: AwsCloud) -> None:
+    cloud.store.principals[ACCESS_KEY] = ROLE
+    put = {"Bucket": "data", "Key": "a", "Body": b"x", "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": ARN}
+    kms().put_key_policy(KeyId=ARN, Policy=json.dumps({"Statement": [ALLOW]}))
+    assert code(s3().put_object, **put) == (403, "AccessDenied")
+    kms().put_key_policy(KeyId=ARN, Policy=json.dumps({"Statement": [{**ALLOW, "Action": "kms:GenerateDataKey*"}]}))
+    assert code(s3().put_object, **put) == (200, "")
+    assert code(s3().get_object, Bucket="data", Key="a") == (403, "AccessDenied")
+
+
+def test_what_the_documents_leave_open_is_not_answered(cloud: AwsCloud) -> None:
+    cloud.store.put("data", "a", sse="aws:kms", key=ARN)
+    assert code(s3().head_object, Bucket="data", Key="a", ChecksumMode="ENABLED") == (501, "501")
+    dry = {"KeyId": ARN, "DryRun": True, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}
+    assert code(kms().decrypt, **dry) == (412, "DryRunOperationException")
+    kms().disable_key(KeyId=ARN)
+    assert code(kms().decrypt, **dry) == (400, "UnknownOperationException")

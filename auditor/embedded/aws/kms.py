@@ -1,6 +1,7 @@
 """AWS KMS over JSON 1.1: one function an operation."""
 
 import json
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,6 +33,8 @@ class KeyService:
             "ListGrants": self._grants,
             "ListKeyRotations": self._rotations,
             "DescribeCustomKeyStores": self._key_stores,
+            "ListResourceTags": self._tags,
+            "CreateKey": self._create,
             "EnableKey": self._enable,
             "DisableKey": self._disable,
             "ScheduleKeyDeletion": self._schedule,
@@ -184,6 +187,19 @@ class KeyService:
         ]
         return {"CustomKeyStores": told, "Truncated": False}
 
+    def _tags(self, asked: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+        tags = self._own_key(asked, caller, "ListResourceTags").tags
+        return _page("Tags", [{"TagKey": name, "TagValue": value} for name, value in tags.items()], asked, 50)
+
+    def _create(self, asked: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+        origin = asked.get("Origin", "AWS_KMS")
+        if origin not in {"AWS_KMS", "EXTERNAL"} or {"KeySpec", "KeyUsage", "Policy"} & set(asked):
+            raise RefusedError(400, "UnknownOperationException", "this embedded cloud makes no such keys")
+        arn = f"arn:aws:kms:{caller.region}:{caller.account}:key/{uuid.uuid4()}"
+        tags = {one["TagKey"]: one["TagValue"] for one in asked.get("Tags", ())}
+        state = "Enabled" if origin == "AWS_KMS" else "PendingImport"
+        return {"KeyMetadata": self._metadata(self._store.add_key(arn, state=state, origin=origin, tags=tags))}
+
     def _enable(self, asked: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
         self._move(self._key(asked, caller), {"Enabled", "Disabled"}, "Enabled")
         return {}
@@ -213,6 +229,8 @@ class KeyService:
 
     def _use(self, action: str, asked: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
         key = self._key(asked, caller)
+        if asked.get("DryRunModifiers") and self._store.state(key) != "Enabled":
+            raise RefusedError(400, "UnknownOperationException", "what KMS answers here is not documented")
         self._store.refuse_use(key, key.arn, self._store.call(caller.access_key, action))
         if not asked.get("DryRun"):
             raise RefusedError(400, "UnsupportedOperationException", "this embedded cloud only takes dry runs")

@@ -1,4 +1,4 @@
-"""S3's REST API over a store: bucket settings, listings, HEAD and GET. Objects are put by the store itself."""
+"""S3's REST API over a store: bucket settings, listings, HEAD and GET."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -148,6 +148,8 @@ class ObjectService:
         customer_key = headers.get("x-amz-server-side-encryption-customer-key")
         if verb == "HEAD":
             self._store.refuse_customer_key(one, customer_key)
+            if one.key and headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
+                raise RefusedError(501, "NotImplemented", "what S3 answers here is not documented")
             return Answer(200, headers=_headers(one), length=one.size)
         self._store.refuse_read(one, customer_key, headers["access-key"])
         return _media(one, headers.get("range"))

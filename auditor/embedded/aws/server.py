@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
+from auditor.embedded.aws.changes import ChangeService
 from auditor.embedded.aws.kms import Caller, KeyService
 from auditor.embedded.aws.s3 import ObjectService
 from auditor.embedded.aws.store import ACCOUNT, RefusedError, Store
@@ -27,6 +28,7 @@ class AwsCloud:
         self.traffic = Traffic()
         self._keys = KeyService(store)
         self._objects = ObjectService(store)
+        self._changes = ChangeService(store)
         self._http = HttpServer(port, self._serve)
         self.endpoint = self._http.endpoint
 
@@ -58,6 +60,8 @@ class AwsCloud:
             if service == "sts":
                 arn = self.store.principals.get(access_key)
                 return _sts(dict(parse_qsl(asked.body.decode())), caller, arn)
+            if asked.verb in {"PUT", "DELETE"}:
+                return self._changes.answer(asked, (access_key, region))
             return self._objects.answer(asked.verb, asked.target, asked.headers, (access_key, region))
         except RefusedError as refusal:
             return _refused(refusal, service, asked.verb)

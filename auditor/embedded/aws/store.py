@@ -75,6 +75,7 @@ class Key:
     grants: list[dict[str, Any]] = field(default_factory=list)
     materials: list[Material] = field(default_factory=list)
     """Only for origin EXTERNAL; without any, one that `valid_to` and `state` speak of."""
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def policies(self) -> list[dict[str, Any]]:
@@ -99,7 +100,7 @@ class Key:
 
 @dataclass
 class StoredVersion:
-    """One object version or delete marker; its bytes are computed from its name, never kept."""
+    """One object version or delete marker; its bytes are computed from its name, unless they came over the wire."""
 
     bucket: str
     name: str
@@ -115,6 +116,7 @@ class StoredVersion:
     customer_key: bytes | None = None
     delete_marker: bool = False
     head_denied: bool = False
+    data: bytes | None = None
 
     @property
     def etag(self) -> str:
@@ -123,6 +125,8 @@ class StoredVersion:
 
     def content(self, start: int, end: int) -> bytes:
         """Bytes from start to before end, which only this version has."""
+        if self.data is not None:
+            return self.data[start:end]
         return content(f"{self.bucket}\n{self.name}\n{self.version_id}", start, end)
 
 
@@ -137,6 +141,7 @@ class Bucket:
     objects: dict[str, list[StoredVersion]] = field(default_factory=dict)
     uploads: list[tuple[str, str]] = field(default_factory=list)
     """(name, upload id) of unfinished multipart uploads."""
+    tags: dict[str, str] = field(default_factory=dict)
     _sorted: list[tuple[bytes, str]] | None = None
 
     def names_from(self, start: bytes) -> list[str]:
@@ -240,6 +245,19 @@ class Store:
                 home._sorted = None  # noqa: SLF001 - the bucket's own store
             home.objects[name] = [one, *(before or [])] if home.versioned else [one]
         return one
+
+    def delete(self, bucket: str, name: str, version_id: str | None) -> None:
+        """Delete one version; without a version id a versioned bucket keeps all and gets a delete marker."""
+        home = self.buckets[bucket]
+        if version_id is None and home.versioned:
+            self.put(bucket, name, 0, sse=None, delete_marker=True)
+            return
+        with self.lock:
+            before = home.objects.pop(name, [])
+            kept = [one for one in before if version_id is not None and (one.version_id or "null") != version_id]
+            if kept:
+                home.objects[name] = kept
+            home._sorted = None  # noqa: SLF001 - the bucket's own store
 
     def find(self, bucket: str, name: str, version_id: str | None) -> StoredVersion | None:
         """One version, or the newest."""
