@@ -12,6 +12,7 @@ from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import kms_v1 as kms
 from google.cloud import logging as cloud_logging
+from google.cloud import storage
 from google.cloud.kms_v1.services.key_management_service import transports
 
 from auditor.embedded.google import GoogleCloud, rpc
@@ -43,6 +44,10 @@ def read(cloud: GoogleCloud, name: str = "a/b ü", **headers: str) -> tuple[int,
     answer = connection.getresponse()
     body = answer.read()
     return answer.status, json.loads(body)["error"]["errors"][0]["reason"] if answer.status >= 400 else body
+
+
+def buckets(cloud: GoogleCloud) -> Any:
+    return storage.Client("acme", AnonymousCredentials(), client_options={"api_endpoint": cloud.endpoint})
 
 
 def key_of(cloud: GoogleCloud) -> Any:
@@ -130,7 +135,7 @@ def test_lists_page_and_what_is_not_built_says_so(cloud: GoogleCloud) -> None:
     assert len(list(calls.list_crypto_keys(parent=RING))) == 131
     assert [one.name for one in calls.list_key_rings(parent="projects/acme/locations/us-east1")] == [RING]
     with pytest.raises(exceptions.MethodNotImplemented):
-        calls.create_key_ring(parent="projects/acme/locations/us-east1", key_ring_id="x", key_ring=kms.KeyRing())
+        calls.create_import_job(parent=RING, import_job_id="x", import_job=kms.ImportJob())
 
 
 def test_admin_activity_is_logged_as_the_logging_client_reads_it(cloud: GoogleCloud) -> None:
@@ -149,3 +154,70 @@ def test_admin_activity_is_logged_as_the_logging_client_reads_it(cloud: GoogleCl
 def test_it_listens_on_loopback_only(cloud: GoogleCloud) -> None:
     assert urlsplit(cloud.endpoint).hostname == "127.0.0.1"
     assert cloud.grpc_address.startswith("127.0.0.1:")
+
+
+def test_a_customer_makes_rings_and_keys_once(cloud: GoogleCloud) -> None:
+    calls = client(cloud)
+    ring = calls.create_key_ring(parent="projects/acme/locations/us-east1", key_ring_id="new", key_ring=kms.KeyRing())
+    wanted = kms.CryptoKey(
+        purpose=kms.CryptoKey.CryptoKeyPurpose.ENCRYPT_DECRYPT,
+        labels={"a": "b"},
+        destroy_scheduled_duration=timedelta(days=1),
+    )
+    made = calls.create_crypto_key(parent=ring.name, crypto_key_id="one", crypto_key=wanted)
+    assert (made.primary.state.name, made.labels) == ("ENABLED", {"a": "b"})
+    assert made.destroy_scheduled_duration == timedelta(days=1)
+    for again in (
+        lambda: calls.create_key_ring(parent="projects/acme/locations/us-east1", key_ring_id="new"),
+        lambda: calls.create_crypto_key(parent=ring.name, crypto_key_id="one", crypto_key=wanted),
+    ):
+        with pytest.raises(exceptions.Conflict):
+            again()
+
+
+def test_a_customer_makes_and_deletes_buckets_and_objects(cloud: GoogleCloud) -> None:
+    new = buckets(cloud).bucket("new")
+    new.labels = {"a": "b"}
+    new.soft_delete_policy.retention_duration_seconds = 0
+    buckets(cloud).create_bucket(new, location="us-east1")
+    assert cloud.store.buckets["new"].labels == {"a": "b"}
+    assert not cloud.store.buckets["new"].soft_delete
+    blob = new.blob("a/b ü", kms_key_name=GOOGLE_KEY)
+    blob.upload_from_string(b"one\r\n\r\ntwo\r\n")
+    assert blob.kms_key_name == VERSION
+    assert new.blob("a/b ü").download_as_bytes() == b"one\r\n\r\ntwo\r\n"
+    with pytest.raises(exceptions.Conflict):
+        new.delete()
+    blob.delete()
+    new.delete()
+    assert "new" not in cloud.store.buckets
+
+
+def test_a_deleted_object_goes_by_versioning_and_soft_deletion(cloud: GoogleCloud) -> None:
+    blob = buckets(cloud).bucket("data").blob("a/b ü")
+    blob.delete()
+    (soft,) = buckets(cloud).list_blobs("data", soft_deleted=True)
+    assert soft.kms_key_name == VERSION
+    with pytest.raises(exceptions.NotFound):
+        blob.delete()
+    cloud.store.buckets["data"].versioned = True
+    blob.upload_from_string(b"one")
+    blob.upload_from_string(b"two")
+    assert [one.time_deleted is None for one in buckets(cloud).list_blobs("data", versions=True)] == [False, True]
+
+
+def test_a_write_needs_a_usable_key_its_grant_and_a_name_without_version(cloud: GoogleCloud) -> None:
+    def refusal(key: str) -> tuple[int, str]:
+        name = f"/upload/storage/v1/b/data/o?uploadType=media&name=x&kmsKeyName={key}"
+        connection = http.client.HTTPConnection(urlsplit(cloud.endpoint).netloc)
+        connection.request("POST", name, body=b"x")
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())["error"]["errors"][0]["reason"]
+
+    assert refusal(VERSION) == (400, "invalid")
+    assert refusal(f"{GOOGLE_KEY}-made-up") == (400, "cloudKmsEncryptionKeyNotFound")
+    key_of(cloud).versions[1].state = "DISABLED"
+    assert refusal(GOOGLE_KEY) == (400, "cloudKmsDisabledKey")
+    key_of(cloud).versions[1].state = "ENABLED"
+    cloud.store.revoke(RING, f"serviceAccount:{cloud.store.agent('acme')}")
+    assert refusal(GOOGLE_KEY) == (403, "forbidden")

@@ -112,6 +112,27 @@ class KeyService:
 
     # Changing: what a customer does, never the auditor
 
+    def CreateKeyRing(self, ask: Any) -> Any:
+        name = f"{ask.parent}/keyRings/{ask.key_ring_id}"
+        self._check("cloudkms.keyRings.create", ask.parent)
+        if name in self._store.rings:
+            raise FailedRpcError("ALREADY_EXISTS", f"KeyRing {name} already exists.")
+        self._store.rings.add(name)
+        self._store.note("CreateKeyRing", name)
+        return kms.KeyRing(name=name)
+
+    def CreateCryptoKey(self, ask: Any) -> Any:
+        name = f"{ask.parent}{_KEY}{ask.crypto_key_id}"
+        self._check("cloudkms.cryptoKeys.create", ask.parent)
+        self._need_ring(ask.parent)
+        if self._store.key(name) is not None or name in self._store.retired:
+            raise FailedRpcError("ALREADY_EXISTS", f"CryptoKey {name} already exists.")
+        key = self._store.add_key(name, purpose=ask.crypto_key.purpose.name, labels=dict(ask.crypto_key.labels))
+        if ask.crypto_key.destroy_scheduled_duration:
+            key.destroy_after = ask.crypto_key.destroy_scheduled_duration
+        self._store.note("CreateCryptoKey", name)
+        return _key(key)
+
     def UpdateCryptoKey(self, ask: Any) -> Any:
         key = self._need_key("cloudkms.cryptoKeys.update", ask.crypto_key.name)
         if "key_access_justifications_policy" in list(ask.update_mask.paths):
@@ -221,6 +242,7 @@ def _key(key: Key) -> Any:
     told = kms.CryptoKey(
         name=key.name,
         purpose=key.purpose,
+        labels=key.labels,
         create_time=key.created,
         destroy_scheduled_duration=timedelta(seconds=key.destroy_after.total_seconds()),
     )

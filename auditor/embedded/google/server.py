@@ -10,6 +10,7 @@ import grpc
 from google.protobuf.json_format import ParseError
 
 from auditor.embedded.google import rpc
+from auditor.embedded.google.changes import ChangeService
 from auditor.embedded.google.kms import FailedRpcError, KeyService
 from auditor.embedded.google.storage import StorageService
 from auditor.embedded.google.store import RefusedError, Store
@@ -18,6 +19,7 @@ from auditor.embedded.traffic import Fault, Request, Traffic
 
 _HTTP_STATUS: Final = {
     "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
     "PERMISSION_DENIED": 403,
     "FAILED_PRECONDITION": 400,
     "INVALID_ARGUMENT": 400,
@@ -36,6 +38,7 @@ class GoogleCloud:
         self.store = store
         self.traffic = Traffic()
         self.storage = StorageService(store)
+        self._changes = ChangeService(store, self.storage)
         self._keys = KeyService(store)
         self._http = HttpServer(port, self._serve)
         self._grpc = grpc.server(futures.ThreadPoolExecutor(8))
@@ -99,7 +102,7 @@ class GoogleCloud:
             if service == "logging":
                 return _answer(200, self._entries(path, json.loads(asked.body or b"{}")))
             if asked.verb != "GET":
-                return _refused(RefusedError(501, "notImplemented", "this embedded cloud is filled by its store"))
+                return self._changes.answer(asked.verb, asked.target, asked.headers, asked.body)
             return self.storage.answer(path, query, asked.headers)
         except RefusedError as refusal:
             return _refused(refusal)

@@ -1,4 +1,4 @@
-"""Cloud Storage's JSON API over a store: bucket settings, listings, reads. Objects are put by the store itself."""
+"""Cloud Storage's JSON API over a store: bucket settings, listings, reads."""
 
 import base64
 import json
@@ -60,14 +60,15 @@ class StorageService:
     def _buckets(self, asked: Mapping[str, str]) -> Answer:
         project = asked.get("project", "")
         self._check("storage.buckets.list", project)
-        mine = [self._bucket_of(one) for one in self._store.buckets.values() if one.project == project]
+        mine = [self.bucket_of(one) for one in self._store.buckets.values() if one.project == project]
         return _json({"kind": "storage#buckets", "items": mine})
 
     def _bucket(self, name: str, asked: Mapping[str, str]) -> Answer:
         home = self._need_bucket("storage.buckets.get", name)
-        return _json(masked(self._bucket_of(home), asked.get("fields")))
+        return _json(masked(self.bucket_of(home), asked.get("fields")))
 
-    def _bucket_of(self, home: Bucket) -> dict[str, Any]:
+    def bucket_of(self, home: Bucket) -> dict[str, Any]:
+        """Tell a bucket as the API does."""
         told: dict[str, Any] = {
             "kind": "storage#bucket",
             "id": home.name,
@@ -81,6 +82,8 @@ class StorageService:
             told["versioning"] = {"enabled": True}
         if home.default_key:
             told["encryption"] = {"defaultKmsKeyName": home.default_key}
+        if home.labels:
+            told["labels"] = home.labels
         return told
 
     def _list(self, name: str, asked: Mapping[str, str]) -> Answer:
@@ -108,7 +111,7 @@ class StorageService:
             if len(items) == most:
                 more = True
                 break
-            items.append(self._item(home, one, listed=True))
+            items.append(self.item(home, one, listed=True))
             last = one
         told: dict[str, Any] = {"kind": "storage#objects"}
         if items:
@@ -134,12 +137,13 @@ class StorageService:
         if one is None or (one.soft_deleted_since and asked.get("softDeleted") != "true"):
             raise RefusedError(404, "notFound", f"No such object: {bucket}/{name}")
         if asked.get("alt") != "media":
-            return _json(masked(self._item(home, one, listed=False), asked.get("fields")))
+            return _json(masked(self.item(home, one, listed=False), asked.get("fields")))
         given = headers.get("x-goog-encryption-key")
         self._store.refuse_read(one, base64.b64decode(given) if given else None)
         return _media(one, headers.get("range"))
 
-    def _item(self, home: Bucket, one: StoredObject, *, listed: bool) -> dict[str, Any]:
+    def item(self, home: Bucket, one: StoredObject, *, listed: bool) -> dict[str, Any]:
+        """Tell an object as the API does in a listing, or by itself."""
         told: dict[str, Any] = {
             "kind": "storage#object",
             "name": one.name,

@@ -12,7 +12,12 @@ from typing import Any, Final
 from auditor.embedded.content import content
 
 DECRYPTERS: Final = frozenset({"roles/cloudkms.cryptoKeyEncrypterDecrypter", "roles/cloudkms.cryptoKeyDecrypter"})
+ENCRYPTERS: Final = frozenset({"roles/cloudkms.cryptoKeyEncrypterDecrypter", "roles/cloudkms.cryptoKeyEncrypter"})
 CUSTOMER_INITIATED: Final = "CUSTOMER_INITIATED_ACCESS"
+_NOT_GRANTED: Final = (
+    "Permission denied on Cloud KMS key. Please ensure that your Cloud Storage service account has been "
+    "authorized to use this key."
+)
 
 
 @dataclass
@@ -44,6 +49,7 @@ class Key:
     backend: str | None = None
     """The single-tenant HSM instance or EKM connection behind it."""
     purpose: str = "ENCRYPT_DECRYPT"
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -57,7 +63,7 @@ class HsmInstance:
 
 @dataclass
 class StoredObject:
-    """One generation; its bytes are computed from its name, never kept."""
+    """One generation; its bytes are computed from its name, unless they came over the wire."""
 
     bucket: str
     name: str
@@ -73,6 +79,7 @@ class StoredObject:
     """Base64 of the SHA-256 of a customer-supplied key."""
     noncurrent_since: datetime | None = None
     soft_deleted_since: datetime | None = None
+    data: bytes | None = None
 
     @property
     def order(self) -> tuple[bytes, int]:
@@ -81,6 +88,8 @@ class StoredObject:
 
     def content(self, start: int, end: int) -> bytes:
         """Bytes from start to before end, which only this generation has."""
+        if self.data is not None:
+            return self.data[start:end]
         return content(f"{self.bucket}\n{self.name}\n{self.generation}", start, end)
 
 
@@ -97,6 +106,7 @@ class Bucket:
     objects: list[StoredObject] = field(default_factory=list)
     uploads: list[str] = field(default_factory=list)
     """Names of unfinished multipart uploads."""
+    labels: dict[str, str] = field(default_factory=dict)
     unsorted: bool = False
 
 
@@ -228,10 +238,13 @@ class Store:
 
     def may_decrypt(self, agent: str, key: str) -> bool:
         """Whether key, ring or project let an agent decrypt."""
+        return self._holds(agent, key, DECRYPTERS)
+
+    def _holds(self, agent: str, key: str, roles: frozenset[str]) -> bool:
         ring = key.rpartition("/cryptoKeys/")[0]
         member = f"serviceAccount:{agent}"
         return any(
-            binding["role"] in DECRYPTERS and member in binding["members"] and "condition" not in binding
+            binding["role"] in roles and member in binding["members"] and "condition" not in binding
             for resource in (key, ring, "/".join(key.split("/")[:2]))
             for binding in self.policy(resource)
         )
@@ -290,11 +303,25 @@ class Store:
         agent = self.agent(self.buckets[one.bucket].project)
         allowed = key.access_reasons is None or CUSTOMER_INITIATED in key.access_reasons
         if not allowed or not self.may_decrypt(agent, one.key):
-            text = (
-                "Permission denied on Cloud KMS key. Please ensure that your Cloud Storage service account has been "
-                "authorized to use this key."
-            )
-            raise RefusedError(403, "forbidden", text)
+            raise RefusedError(403, "forbidden", _NOT_GRANTED)
+
+    def refuse_write(self, home: Bucket, key_name: str) -> None:
+        """Do nothing when an object can be written under a key.
+
+        Raises:
+            RefusedError: in the words of Cloud Storage.
+        """
+        if "/cryptoKeyVersions/" in key_name:
+            raise RefusedError(400, "invalid", "Malformed Cloud KMS crypto key: " + key_name)
+        key = self.key(key_name)
+        if key is None:
+            raise RefusedError(400, "cloudKmsEncryptionKeyNotFound", "The Cloud KMS key was not found.")
+        primary = key.versions.get(key.primary)
+        if primary is None or primary.state != "ENABLED":
+            text = "Cloud KMS key is disabled, destroyed, or scheduled to be destroyed."
+            raise RefusedError(400, "cloudKmsDisabledKey", text)
+        if not self._holds(self.agent(home.project), key_name, ENCRYPTERS):
+            raise RefusedError(403, "forbidden", _NOT_GRANTED)
 
     def note(self, method: str, resource: str) -> None:
         """Write an Admin Activity entry."""
