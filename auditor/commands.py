@@ -47,6 +47,7 @@ def judge_once(path: Path, how: Answering, buckets: list[str] | None = None, key
             if buckets is not None:
                 judgement = scan.scan(parts, progress, only=_configured(config, buckets))
             else:
+                scan.probe(parts, progress)
                 judgement = scan.poll(parts, progress, only=_key_names(keys or []))
         with _writing(how.output) as out:
             _print(judgement, assembly.inventory.open_by_id(judgement.sweeps), how.form, out)

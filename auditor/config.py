@@ -201,6 +201,21 @@ class Limits(_Table):
     """Share of the Cloud KMS read quota that polls may use."""
 
 
+class Probe(_Table):
+    """Whether keys are also tried, and how often; all off unless asked for."""
+
+    reads: bool = False
+    """Read one byte of one object under each key version of each bucket."""
+    dry_runs: bool = False
+    """AWS: ask KMS whether the caller, being the platform, may decrypt."""
+    verify_connectivity: bool = False
+    """Google: let Cloud KMS try the EKM connections behind keys."""
+    per_hour: int = Field(default=3600, ge=1, le=1_000_000)
+    """Reads and dry runs together."""
+    per_second: float = Field(default=1, gt=0, le=100)
+    """The same, at most at once."""
+
+
 class Thresholds(_Table):
     """`[policy]`: the thresholds of the rules."""
 
@@ -212,6 +227,8 @@ class Thresholds(_Table):
     """sweep-incomplete: the share of objects whose key must be known."""
     poll_max_age_minutes: float = Field(default=15, gt=0)
     """poll-stale."""
+    propagation_minutes: float = Field(default=10, ge=0)
+    """probe-disagrees: how long after a change a read may still find the old state."""
     confirm_missing_minutes: float = Field(default=5, ge=0)
     """How long an AWS key must stay unfound until it counts as gone."""
 
@@ -222,6 +239,7 @@ class Thresholds(_Table):
             sweep_max_age=timedelta(hours=self.sweep_max_age_hours),
             min_coverage=self.min_coverage,
             poll_max_age=timedelta(minutes=self.poll_max_age_minutes),
+            propagation=timedelta(minutes=self.propagation_minutes),
             confirm_missing=timedelta(minutes=self.confirm_missing_minutes),
         )
 
@@ -252,6 +270,7 @@ class Config(_Table):
     key: tuple[Key, ...] = ()
     gcp: Gcp = Gcp()
     limits: Limits = Limits()
+    probe: Probe = Probe()
     policy: Thresholds = Thresholds()
     web: Web = Web()
     log: Log = Log()

@@ -26,8 +26,11 @@ _log = logging.getLogger(__name__)
 
 _LAST_WORDS: Final = timedelta(seconds=6)
 """How long a stop waits for running jobs; together with the web server's end it stays below ten seconds."""
+_PROBES_EACH: Final = 60
+"""Seconds between two rounds of probes."""
 _HUNG_AFTER_INTERVALS: Final = 10
 _SWEEP_HUNG_AFTER: Final = timedelta(hours=24)
+_PROBES_HUNG_AFTER: Final = timedelta(hours=1)
 
 
 class StoppedError(AuditorError):
@@ -76,6 +79,8 @@ class Daemon:
         self._scheduler.add_job(
             self._sweep, CronTrigger.from_crontab(schedule.sweep, timezone=UTC), id="sweep", **rules
         )
+        if parts.probing.reads or parts.probing.dry_runs:
+            self._scheduler.add_job(self._probe, IntervalTrigger(seconds=_PROBES_EACH), id="probe", **rules)
         self._scheduler.add_job(self._poll, IntervalTrigger(seconds=schedule.key_poll), id="key_poll", **rules)
 
     def start(self) -> None:
@@ -92,18 +97,26 @@ class Daemon:
         self._stopping.set()
         self._scheduler.pause()
         deadline = datetime.now(UTC) + _LAST_WORDS
-        while datetime.now(UTC) < deadline and any(self._watch.running_for(one) for one in ("sweep", "key_poll")):
+        while datetime.now(UTC) < deadline and any(self._watch.running_for(one) for one in self._loops()):
             threading.Event().wait(0.05)
-        done = not any(self._watch.running_for(one) for one in ("sweep", "key_poll"))
+        done = not any(self._watch.running_for(one) for one in self._loops())
         self._scheduler.shutdown(wait=False)
         return done
 
     def loops_alive(self) -> Mapping[str, bool]:
         """Loop -> whether its timer ticks and its present turn is not hung."""
-        limits = {"key_poll": _HUNG_AFTER_INTERVALS * self._interval + timedelta(minutes=5), "sweep": _SWEEP_HUNG_AFTER}
-        return {
-            loop: self._scheduler.running and self._watch.running_for(loop) < limit for loop, limit in limits.items()
+        limits = {
+            "key_poll": _HUNG_AFTER_INTERVALS * self._interval + timedelta(minutes=5),
+            "sweep": _SWEEP_HUNG_AFTER,
+            "probe": _PROBES_HUNG_AFTER,
         }
+        return {
+            loop: self._scheduler.running and self._watch.running_for(loop) < limits[loop] for loop in self._loops()
+        }
+
+    def _loops(self) -> tuple[str, ...]:
+        probing = self._parts.probing.reads or self._parts.probing.dry_runs
+        return ("key_poll", "sweep", "probe") if probing else ("key_poll", "sweep")
 
     def sweeping(self, bucket: str, listed: int, expected: int | None) -> None:  # noqa: ARG002 - the port's shape
         """Break a sweep off when the daemon is ending.
@@ -133,6 +146,17 @@ class Daemon:
         """Log one poll."""
         _log.debug("polled %d of %d keys", read, needed)
 
+    def probed(self, made: int, chosen: int) -> None:
+        """Log one round of probes, and break it off when the daemon is ending.
+
+        Raises:
+            StoppedError: it is.
+        """
+        if self._stopping.is_set():
+            raise StoppedError("probing broken off: the daemon is ending")
+        if made == chosen:
+            _log.debug("probed %d keys in use", made)
+
     def _sweep(self) -> None:
         with _Turn(self._watch, "sweep"):
             self._unconfigured = scan.sweep_all(self._parts, self)
@@ -141,6 +165,10 @@ class Daemon:
     def _poll(self) -> None:
         with _Turn(self._watch, "key_poll"):
             self._judge()
+
+    def _probe(self) -> None:
+        with _Turn(self._watch, "probe"):
+            scan.probe(self._parts, self)
 
     def _judge(self) -> None:
         with self._judging:

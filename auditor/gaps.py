@@ -1,13 +1,15 @@
 """The words of every gap: what is missing, what the answer lacks for it, what would close it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from auditor.errors import CollectError
 from auditor.model import (
     DECRYPT,
     DENIALS,
+    NO_RIGHT,
     AwsKey,
+    Cloud,
     Gap,
     GcpKey,
     Grant,
@@ -15,9 +17,12 @@ from auditor.model import (
     KeyGone,
     KeyName,
     KeyUnread,
+    Probe,
+    ProbeOutcome,
     Reason,
 )
 from auditor.readability import KeyView
+from auditor.readability.access import same_principal
 
 BUCKET_LISTS: Final = "list of all buckets"
 
@@ -125,9 +130,38 @@ def _of_gcp_key(key: GcpKey) -> Iterator[Gap]:
             "whether this single-tenant HSM instance is active is not known",
             "grant cloudkms.singleTenantHsmInstances.get",
         )
+    for one in key.connections:
+        if one.reachable is None:
+            yield Gap(
+                one.name,
+                Reason(one.detail),
+                "whether Cloud KMS reaches the external key manager behind it is not known",
+                "grant cloudkms.ekmConnections.verifyConnectivity to the auditor",
+            )
     yield from _of_access(key, key.access)
 
 
+def of_probes(probes: Iterable[Probe], agents: Mapping[str, tuple[str, ...]]) -> Iterator[Gap]:
+    """Probes that were asked for and told nothing of the platform's data."""
+    for one in probes:
+        for_nobody = one.code == NO_RIGHT and not any(
+            same_principal(one.principal or "", each) for each in agents.get(one.bucket, ())
+        )
+        if one.outcome is ProbeOutcome.INCONCLUSIVE:
+            effect = f"a probe of {one.bucket} told nothing ({one.code})"
+        elif for_nobody and KeyName(one.key).cloud is Cloud.AWS:
+            effect = f"a probe of {one.bucket} told nothing: {one.principal} may not decrypt, and is not the platform"
+        else:
+            continue
+        name = one.key if one.key_version is None else f"{one.key}/cryptoKeyVersions/{one.key_version}"
+        yield Gap(name, Reason.ACCESS_DENIED if _is_denial(one) else Reason.UNSUPPORTED, effect, _PROBE_HINT)
+
+
+def _is_denial(probe: Probe) -> bool:
+    return probe.code in {NO_RIGHT, "AccessDenied", "AccessDeniedException", "HTTP 403"}
+
+
+_PROBE_HINT: Final = "docs/permissions.md tells what probes need; or switch them off in [probe]"
 _OPEN: Final = frozenset({Grant.UNREAD, Grant.WITHDRAWN})
 _PROJECT_POLICY: Final = "resourcemanager.projects.getIamPolicy"
 

@@ -16,7 +16,9 @@ from auditor.model import (
     KeyMemory,
     KeyName,
     KeyReading,
+    Probe,
     Reason,
+    Sample,
     StoredObject,
     Sweep,
 )
@@ -63,6 +65,16 @@ class KeySource(Protocol):
 
     def read(self, needs: Iterable[KeyNeed]) -> Iterator[KeyReading]:
         """Yield one reading for each need, in any order; what could not be read is a `KeyUnread`, not an exception."""
+
+
+class Prober(Protocol):
+    """Tries to use the keys of one cloud, for data of its buckets; changes nothing."""
+
+    def read(self, sample: Sample, agents: tuple[str, ...]) -> Probe:
+        """Read one byte of one stored version; `agents` are the principals that must be able to."""
+
+    def dry_run(self, bucket: str, name: KeyName, agents: tuple[str, ...]) -> Probe | None:
+        """Check a right without using it; None where that would tell nothing of the platform."""
 
 
 class BucketLister(Protocol):
@@ -150,6 +162,9 @@ class Inventory(Protocol):
             LedgerError: a file that a sweep names is not there.
         """
 
+    def samples(self, sweeps: Iterable[Sweep]) -> tuple[Sample, ...]:
+        """A few stored versions under each key version of each bucket that a probe may read, the best first."""
+
     def prune(self, bucket: str, in_force: str) -> None:
         """Remove what killed sweeps left and what the sweep in force has replaced."""
 
@@ -180,6 +195,12 @@ class Ledger(Protocol):
 
     def memory(self) -> Mapping[KeyName, KeyMemory]:
         """What is remembered of every key ever read."""
+
+    def probes(self) -> tuple[Probe, ...]:
+        """The newest probe of each kind for each bucket, key and version."""
+
+    def keep_probe(self, probe: Probe) -> None:
+        """Keep one probe."""
 
     def findings(self) -> tuple[Finding, ...]:
         """Findings of the newest judgement that are not resolved."""

@@ -48,6 +48,8 @@ class _Silent:
 
     def polled(self, read: int, needed: int) -> None: ...
 
+    def probed(self, made: int, chosen: int) -> None: ...
+
 
 class _Bars:
     """One bar a bucket; the end is known from the sweep before."""
@@ -77,6 +79,10 @@ class _Bars:
     def polled(self, read: int, needed: int) -> None:
         self._bars.console.print(f"polled {read} of {needed} keys", markup=False, highlight=False)
 
+    def probed(self, made: int, chosen: int) -> None:
+        if made == chosen:
+            self._bars.console.print(f"probed {made} of {chosen} keys in use", markup=False, highlight=False)
+
 
 class _Lines:
     """A line every few seconds, and one at each bucket's end."""
@@ -104,6 +110,10 @@ class _Lines:
 
     def polled(self, read: int, needed: int) -> None:
         self._write(f"polled {read} of {needed} keys")
+
+    def probed(self, made: int, chosen: int) -> None:
+        if made == chosen:
+            self._write(f"probed {made} of {chosen} keys in use")
 
     def _write(self, line: str) -> None:
         self._out.write(f"{line}\n")

@@ -11,6 +11,10 @@ def _always(_params: Mapping[str, Any]) -> bool:
     return True
 
 
+def _one_byte(params: Mapping[str, Any]) -> bool:
+    return params.get("Range") == "bytes=0-0"
+
+
 def _dry_run(params: Mapping[str, Any]) -> bool:
     return params.get("DryRun") is True
 
@@ -33,6 +37,7 @@ _TABLE: Final = (
     Allowed("s3", "ListObjectVersions"),
     Allowed("s3", "ListMultipartUploads"),
     Allowed("s3", "HeadObject"),
+    Allowed("s3", "GetObject", _one_byte),
     Allowed("sts", "GetCallerIdentity"),
     Allowed("sts", "AssumeRole"),
     Allowed("kms", "DescribeKey"),
@@ -46,6 +51,7 @@ _TABLE: Final = (
     Allowed("storage", "buckets.get"),
     Allowed("storage", "buckets.list"),
     Allowed("storage", "objects.list"),
+    Allowed("storage", "objects.get", _one_byte),
     Allowed("storage", "projects.serviceAccount.get"),
     Allowed("storage", "multipartUploads.list"),
     Allowed("cloudkms", "GetCryptoKey"),
@@ -54,6 +60,7 @@ _TABLE: Final = (
     Allowed("cloudkms", "ListRetiredResources"),
     Allowed("cloudkms", "GetIamPolicy"),
     Allowed("cloudkms", "GetSingleTenantHsmInstance"),
+    Allowed("cloudkms", "VerifyConnectivity"),
     Allowed("cloudresourcemanager", "projects.getIamPolicy"),
 )
 TABLE: Final[Mapping[tuple[str, str], Allowed]] = {(row.service, row.operation): row for row in _TABLE}

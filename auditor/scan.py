@@ -9,13 +9,37 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from auditor import gaps, lifecycle
+from auditor import gaps, lifecycle, probing
 from auditor.engine import Facts, judge, last_read
 from auditor.errors import AuditorError, CollectError, UsageError
 from auditor.findings import BucketCoverage, Coverage, Judgement, Run
-from auditor.model import BucketFacts, Cloud, Gap, Holding, KeyName, KeyReading, StoredObject, Sweep
+from auditor.model import (
+    BucketFacts,
+    Cloud,
+    Gap,
+    Holding,
+    KeyName,
+    KeyReading,
+    Probe,
+    ProbeKind,
+    ProbeOutcome,
+    Sample,
+    StoredObject,
+    Sweep,
+)
 from auditor.policy import Policy
-from auditor.ports import BucketLister, Inventory, KeyNeed, KeySource, Ledger, ObjectSource, PollRecord, Written
+from auditor.ports import (
+    BucketLister,
+    Inventory,
+    KeyNeed,
+    KeySource,
+    Ledger,
+    ObjectSource,
+    OpenInventory,
+    PollRecord,
+    Prober,
+    Written,
+)
 from auditor.readability import KeyView
 from auditor.rule import Rule
 
@@ -37,6 +61,9 @@ class Progress(Protocol):
     def polled(self, read: int, needed: int) -> None:
         """The keys were asked."""
 
+    def probed(self, made: int, chosen: int) -> None:
+        """So many of the chosen probes are made."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -53,6 +80,8 @@ class Parts:
     """Keys that the config names, whether data depends on them or not."""
     agents: Mapping[Cloud, tuple[str, ...] | None]
     """Who must be able to decrypt; None on Google Cloud = the storage service agent of each bucket's project."""
+    probing: probing.Budget
+    probers: Mapping[Cloud, Prober]
     clock: Callable[[], datetime]
     skew: Callable[[], timedelta]
     identity: Callable[[], tuple[str, ...]]
@@ -68,6 +97,7 @@ def scan(parts: Parts, progress: Progress, only: frozenset[str] = frozenset()) -
         LedgerError: the ledger can be neither read nor written.
     """
     unconfigured = sweep_all(parts, progress, only)
+    probe(parts, progress)
     return poll(parts, progress, unconfigured=unconfigured)
 
 
@@ -134,6 +164,43 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
     )
 
 
+def probe(parts: Parts, progress: Progress) -> None:
+    """Make one round of probes, where the config asks for them: the next poll judges with them.
+
+    Raises:
+        LedgerError: the ledger can be neither read nor written.
+    """
+    if not (parts.probing.reads or parts.probing.dry_runs):
+        return
+    sweeps = _in_force(parts)
+    agents = {one.bucket: _agents(parts, one.facts) for one in sweeps}
+    samples: dict[probing.Place, list[Sample]] = defaultdict(list)
+    for one in parts.inventory.samples(sweeps):
+        samples[one.bucket, one.key, one.key_version].append(one)
+    holdings = parts.inventory.open(sweeps).holdings()
+    now = parts.clock() + parts.skew()
+    at = probing.Situation(holdings, frozenset(samples), parts.ledger.probes(), parts.ledger.memory(), now)
+    due = probing.due(at, parts.probing, parts.policy)
+    for number, target in enumerate(due):
+        progress.probed(number, len(due))
+        found = _probed(parts, target, samples[target.place], agents.get(target.bucket, ()))
+        if found is not None:
+            parts.ledger.keep_probe(found)
+    progress.probed(len(due), len(due))
+
+
+def _probed(parts: Parts, target: probing.Target, samples: Iterable[Sample], agents: tuple[str, ...]) -> Probe | None:
+    prober = parts.probers[target.key.cloud]
+    if target.kind is ProbeKind.DRY_RUN:
+        return prober.dry_run(target.bucket, target.key, agents)
+    found: Probe | None = None
+    for sample in samples:
+        found = prober.read(sample, agents)
+        if found.outcome is not ProbeOutcome.INCONCLUSIVE:
+            break
+    return found
+
+
 def poll(
     parts: Parts,
     progress: Progress,
@@ -152,7 +219,7 @@ def poll(
     """
     started = parts.clock()
     configured = frozenset(source.url for source in parts.sources)
-    sweeps = tuple(one for one in parts.ledger.sweeps() if one.bucket in configured)
+    sweeps = _in_force(parts)
     failed = tuple(one for one in parts.ledger.failed_attempts() if one.bucket in configured)
     before = parts.ledger.judgement()
     holdings = parts.inventory.open(sweeps)
@@ -170,7 +237,8 @@ def poll(
     now = parts.clock() + parts.skew()
     keys = {need.name: KeyView(need.name, readings.get(need.name), memory.get(need.name)) for need in needs}
     buckets = _coverage(parts, sweeps, failed)
-    judged = judge(Facts(holdings, keys, agents, buckets, parts.policy, now), parts.rules)
+    probes = parts.ledger.probes() if parts.probing.reads or parts.probing.dry_runs else ()
+    judged = judge(Facts(holdings, keys, agents, buckets, parts.policy, now, probes), parts.rules)
     if unconfigured is None and before is not None:
         unconfigured = before.coverage.buckets_not_configured
     last_reads = {name: last_read(view, now) for name, view in keys.items()}
@@ -195,7 +263,14 @@ def poll(
         ),
         assessed=judged.assessed,
         findings=lifecycle.carry_on(judged.findings, before.findings if before else (), now),
-        gaps=_all_gaps((*sweeps, *failed), configured, keys, unconfigured, before),
+        gaps=_all_gaps(
+            (*sweeps, *failed),
+            configured,
+            keys,
+            unconfigured,
+            before,
+            more=gaps.of_probes(_standing(probes, holdings), agents),
+        ),
         tallies=judged.tallies,
         sweeps=tuple(one.id for one in sweeps),
         poll_interval=interval,
@@ -211,6 +286,12 @@ def poll(
     )
     parts.ledger.keep(record, judgement)
     return parts.ledger.judgement() or judgement
+
+
+def _in_force(parts: Parts) -> tuple[Sweep, ...]:
+    """The newest complete sweep of each configured bucket."""
+    configured = frozenset(source.url for source in parts.sources)
+    return tuple(one for one in parts.ledger.sweeps() if one.bucket in configured)
 
 
 def _told(source: ObjectSource, progress: Progress, expected: int | None) -> Iterator[StoredObject]:
@@ -287,8 +368,10 @@ def _all_gaps(
     keys: Mapping[KeyName, KeyView],
     unconfigured: int | Gap | None,
     before: Judgement | None,
+    *,
+    more: Iterable[Gap],
 ) -> tuple[Gap, ...]:
-    found = [gap for one in sweeps for gap in one.gaps]
+    found = [*(gap for one in sweeps for gap in one.gaps), *more]
     found.extend(gaps.never_swept(url) for url in configured.difference(one.bucket for one in sweeps))
     for view in keys.values():
         found.extend(gaps.of_key(view))
@@ -308,6 +391,12 @@ def _unconfigured(parts: Parts) -> int | Gap:
             return gaps.buckets_not_listed(listed)
         seen |= listed
     return len(seen - configured)
+
+
+def _standing(probes: Iterable[Probe], holdings: OpenInventory) -> Iterator[Probe]:
+    """Probes of data that is still there."""
+    places = {(one.bucket, one.key, one.key_version) for one in holdings.holdings()}
+    return (one for one in probes if (one.bucket, one.key, one.key_version) in places)
 
 
 def _new_id(moment: datetime) -> str:

@@ -1,6 +1,6 @@
 """Config -> everything that a run works with; the one place that knows the concrete parts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -11,18 +11,22 @@ from auditor.config import Account, Bucket, Config
 from auditor.connectors.aws.buckets import AwsBuckets
 from auditor.connectors.aws.keys import AwsKeys
 from auditor.connectors.aws.objects import S3Bucket
+from auditor.connectors.aws.probes import AwsProbes
 from auditor.connectors.aws.session import AwsClients, AwsIdentity
 from auditor.connectors.gcp.buckets import GcsBuckets
 from auditor.connectors.gcp.keys import GcpKeys
 from auditor.connectors.gcp.objects import GcsBucket
+from auditor.connectors.gcp.probes import GcpProbes
 from auditor.connectors.gcp.session import Endpoints, GcpClients, GcpIdentity
 from auditor.connectors.pace import Pace
+from auditor.connectors.probes import Paced
 from auditor.connectors.wire import Wire
 from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
 from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName
-from auditor.ports import BucketLister, KeySource, ObjectSource
+from auditor.ports import BucketLister, KeySource, ObjectSource, Prober
+from auditor.probing import Budget
 from auditor.scan import Parts
 
 _AWS_KMS_QUOTA: Final = 2_000
@@ -76,7 +80,12 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None) -> Ass
             policies=Pace(_AWS_POLICY_QUOTA * limits.kms_quota_share),
             lists=Pace(_AWS_LIST_QUOTA * limits.kms_quota_share),
         ),
-        Cloud.GCP: GcpKeys(gcp, _gcp_pace(limits.gcp_kms_quota_share), now),
+        Cloud.GCP: GcpKeys(
+            gcp,
+            _gcp_pace(limits.gcp_kms_quota_share),
+            now,
+            verify_connectivity=config.probe.verify_connectivity,
+        ),
     }
 
     def identity() -> tuple[str, ...]:
@@ -92,6 +101,8 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None) -> Ass
         policy=config.judging,
         watched=tuple(KeyName(one.name) for one in config.key),
         agents={Cloud.AWS: config.platform.aws_principals, Cloud.GCP: None if agents == "bucket" else tuple(agents)},
+        probing=Budget(config.probe.reads, config.probe.dry_runs, config.probe.per_hour),
+        probers=_probers(config, aws, gcp, lambda: now() + wire.skew()),
         clock=now,
         skew=wire.skew,
         identity=identity,
@@ -100,6 +111,14 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None) -> Ass
         config_digest=config.digest,
     )
     return Assembly(parts, ledger, inventory, wire)
+
+
+def _probers(config: Config, aws: AwsClients, gcp: GcpClients, clock: Callable[[], datetime]) -> Mapping[Cloud, Prober]:
+    pace = Pace(config.probe.per_second, burst=1)
+    return {
+        Cloud.AWS: Paced(AwsProbes(aws, {one.url: (one.region, one.account) for one in config.bucket}, clock), pace),
+        Cloud.GCP: Paced(GcpProbes(gcp, {one.url: one.account for one in config.bucket}, clock), pace),
+    }
 
 
 def _gcp_pace(share: float) -> Pace:

@@ -270,10 +270,10 @@ def test_a_defect_in_one_key_is_a_gap_and_does_not_blind_the_others(
     small.cloud.store.put("data", "acme/other/x", key=other)
     real = keys.parse_version
 
-    def breaking(told: Any) -> GcpKeyVersion:
+    def breaking(told: Any, backend: str) -> GcpKeyVersion:
         if "/other/" in told.name:
             raise ZeroDivisionError
-        return real(told)
+        return real(told, backend)
 
     monkeypatch.setattr("auditor.connectors.gcp.keys.parse_version", breaking)
     code, out, _ = run(capsys, small.argv("scan", "--format", "json", "-q"))

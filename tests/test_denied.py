@@ -48,6 +48,7 @@ ELSEWHERE = {
     ("sts", "AssumeRole"),
     ("cloudkms", "ListRetiredResources"),
     ("cloudkms", "GetSingleTenantHsmInstance"),
+    ("cloudkms", "VerifyConnectivity"),
     ("cloudresourcemanager", "projects.getIamPolicy"),
 }
 

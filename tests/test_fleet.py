@@ -34,6 +34,8 @@ class NoProgress:
 
     def polled(self, read: int, needed: int) -> None: ...
 
+    def probed(self, made: int, chosen: int) -> None: ...
+
 
 @dataclass(frozen=True)
 class Scanned:

@@ -8,9 +8,12 @@ import pytest
 
 from auditor.config import Schedule
 from auditor.daemon import Daemon
+from auditor.probing import Budget
 
 if TYPE_CHECKING:
     from auditor.scan import Parts
+
+NO_PROBES = Budget(reads=False, dry_runs=False, per_hour=1)
 
 
 def test_turns_of_a_loop_never_overlap_and_missed_ones_come_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +32,11 @@ def test_turns_of_a_loop_never_overlap_and_missed_ones_come_together(monkeypatch
 
     monkeypatch.setattr("auditor.scan.poll", slow)
     parts = SimpleNamespace(
-        clock=lambda: datetime.now(UTC), sources=(), ledger=SimpleNamespace(sweeps=lambda: ()), rules=()
+        clock=lambda: datetime.now(UTC),
+        sources=(),
+        probing=NO_PROBES,
+        ledger=SimpleNamespace(sweeps=lambda: ()),
+        rules=(),
     )
     # Forty turns would be due in this time.
     schedule = Schedule.model_construct(sweep="0 0 1 1 *", key_poll=0.05)  # faster than users may
@@ -50,7 +57,9 @@ def test_a_turn_that_fails_is_not_the_end_of_its_loop(monkeypatch: pytest.Monkey
         raise OSError
 
     monkeypatch.setattr("auditor.scan.poll", failing)
-    parts = SimpleNamespace(clock=lambda: datetime.now(UTC), sources=(), ledger=SimpleNamespace(sweeps=lambda: ()))
+    parts = SimpleNamespace(
+        clock=lambda: datetime.now(UTC), sources=(), probing=NO_PROBES, ledger=SimpleNamespace(sweeps=lambda: ())
+    )
     schedule = Schedule.model_construct(sweep="0 0 1 1 *", key_poll=0.05)
     daemon = Daemon(cast("Parts", parts), schedule)
     daemon.start()

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from auditor.errors import CollectError
 from auditor.inventory.layout import Layout
-from auditor.model import Reason, StoredObject
+from auditor.model import Reason, Sample, StoredObject
 from auditor.ports import Written
 
 SNAPSHOT: Final = "snapshot.parquet"
@@ -56,6 +56,17 @@ _COUNTS: Final = """
 SELECT count(*), count(*) FILTER (encryption <> 'unknown'), count(*) FILTER (namespace IS NULL),
        epoch_us(min(verified)) FROM snapshot
 """
+# A name of dots alone is a step in a path to many a client on the way: another object will do.
+_SAMPLES_EACH: Final = 3
+_SAMPLES: Final = """
+SELECT bucket, key, key_version, name, version FROM read_parquet($snapshot)
+WHERE key IS NOT NULL AND size > 0 AND NOT archived AND population <> 'soft_deleted' AND name NOT IN ('.', '..')
+QUALIFY row_number() OVER (
+    PARTITION BY key, key_version
+    ORDER BY storage_class <> 'STANDARD', size > 1048576, modified, name, version
+) <= $most
+ORDER BY key, key_version, storage_class <> 'STANDARD', size > 1048576, modified, name, version
+"""
 _UNRESOLVED: Final = "SELECT problem, count(*) FROM snapshot WHERE encryption = 'unknown' GROUP BY 1 ORDER BY 1"
 
 
@@ -88,6 +99,14 @@ def write(folder: Path, bucket: str, layout: Layout, objects: Iterable[StoredObj
         oldest_verified=moment(verified) if verified is not None else None,
         unresolved=tuple((Reason(problem), count) for problem, count in problems),
     )
+
+
+def samples(path: Path) -> tuple[Sample, ...]:
+    """Choose a few stored versions under each key version: small, of a cheap class, the oldest first."""
+    with duckdb.connect() as database:
+        _settle(database, path.parent)
+        rows = database.execute(_SAMPLES, {"snapshot": str(path), "most": _SAMPLES_EACH}).fetchall()
+    return tuple(Sample(*row) for row in rows)
 
 
 def moment(microseconds: int) -> datetime:

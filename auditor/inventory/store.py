@@ -14,9 +14,9 @@ from typing import Final
 
 from auditor.errors import LedgerError
 from auditor.inventory import snapshot
-from auditor.inventory.dependencies import Dependencies
+from auditor.inventory.dependencies import Dependencies, told
 from auditor.inventory.layout import Layout
-from auditor.model import StoredObject, Sweep
+from auditor.model import Sample, StoredObject, Sweep
 from auditor.ports import Written
 
 _UNFINISHED: Final = ".unfinished-"
@@ -33,6 +33,7 @@ class FileInventory:
         self._layouts = layouts
         self._lock = threading.Lock()
         self._open: dict[tuple[str, ...], Dependencies] = {}
+        self._samples: dict[str, tuple[Sample, ...]] = {}
 
     def write(self, bucket: str, objects: Iterable[StoredObject], sweep_id: str) -> Written:
         """Write one bucket's snapshot and dependencies atomically; an error leaves nothing.
@@ -99,6 +100,22 @@ class FileInventory:
                     del self._open[old]
                 self._open[names] = Dependencies(self._root / name for name in names)
             return self._open[names]
+
+    def samples(self, sweeps: Iterable[Sweep]) -> tuple[Sample, ...]:
+        """A few stored versions under each key version of each bucket that a probe may read, the best first.
+
+        Raises:
+            LedgerError: a snapshot is missing or damaged.
+        """
+        found: dict[str, tuple[Sample, ...]] = {}
+        for one in sweeps:
+            for name in one.files or {}:
+                if name.endswith(f"/{snapshot.SNAPSHOT}"):
+                    with told():
+                        known = self._samples.get(name)
+                        found[name] = known if known is not None else snapshot.samples(self._root / name)
+        self._samples = found
+        return tuple(sample for name in sorted(found) for sample in found[name])
 
     def verify(self, sweep: Sweep) -> None:
         """Compare the files of a sweep with the digests that the ledger keeps.

@@ -32,6 +32,7 @@ EFFECTS: Final = {
     "closed_passed": ("closed", False),
     "gap_opened": ("gap", True),
     "gap_closed": ("gap", False),
+    "probe_made": ("probe", True),
 }
 _NEWEST: Final = "newest"
 _ALONE: Final = frozenset({"poll", "context"})

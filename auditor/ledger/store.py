@@ -13,7 +13,7 @@ from auditor.ledger.codec import KeptContext, KeptKey, KeptPoll
 from auditor.ledger.database import Database
 from auditor.ledger.journal import Journal
 from auditor.ledger.tables import CURRENT
-from auditor.model import DECRYPT, AwsKey, Gap, GcpKey, Grant, KeyGone, KeyMemory, KeyName, KeyReading, Sweep
+from auditor.model import DECRYPT, AwsKey, Gap, GcpKey, Grant, KeyGone, KeyMemory, KeyName, KeyReading, Probe, Sweep
 from auditor.ports import PollRecord
 
 
@@ -57,6 +57,22 @@ class LedgerStore:
         if poll is None:
             return {}
         return {KeyName(name): codec.load(KeptKey, row.body).memory(poll.now) for name, row in kept.items()}
+
+    def probes(self) -> tuple[Probe, ...]:
+        """The newest probe of each kind for each bucket, key and version."""
+        with self._database.reading() as connection:
+            kept = journal.current(connection, "probe")
+        return tuple(codec.load(Probe, kept[name].body) for name in sorted(kept))
+
+    def keep_probe(self, probe: Probe) -> None:
+        """Keep one probe.
+
+        Raises:
+            LedgerError: the ledger cannot be written.
+        """
+        name = codec.canonical([probe.bucket, probe.key, probe.key_version, probe.kind])
+        with self._database.writing() as connection:
+            Journal(connection).add(probe.at, "probe_made", name, codec.dump(probe))
 
     def findings(self) -> tuple[Finding, ...]:
         """Findings of the newest judgement that are not resolved."""

@@ -60,7 +60,8 @@ def test_the_client_librarys_methods_are_those_that_this_was_written_for() -> No
     assert services.count("google.cloud.kms.v1.KeyManagementService") == 35
     assert services.count("google.cloud.kms.v1.HsmManagement") == 9
     assert services.count("google.iam.v1.IAMPolicy") == 3
-    assert len(rpc.routes()) == 59
+    assert services.count("google.cloud.kms.v1.EkmService") == 7
+    assert len(rpc.routes()) == 66
 
 
 _ALL: Any = kms.CryptoKeyVersion.CryptoKeyVersionState

@@ -1,10 +1,12 @@
 """Cloud KMS keys: each key with all its versions, the HSM behind it, and who may decrypt with it."""
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
+from google.api_core import exceptions as api
 from google.protobuf.json_format import MessageToDict
 
 from auditor.connectors.digest import digest
@@ -16,6 +18,7 @@ from auditor.connectors.pace import Pace
 from auditor.connectors.reading import each
 from auditor.model import (
     Cloud,
+    EkmConnection,
     Evidence,
     GcpKey,
     GcpKeyVersion,
@@ -41,7 +44,10 @@ _HINTS: Final = {
 class GcpKeys:
     """Keys by name; needs get and list on keys and versions, and better also IAM policies, nothing that decrypts."""
 
-    def __init__(self, clients: GcpClients, pace: Pace, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, clients: GcpClients, pace: Pace, clock: Callable[[], datetime], *, verify_connectivity: bool = False
+    ) -> None:
+        self._verify = verify_connectivity
         self._clients = clients
         self._calls = KmsCalls(clients.wire, pace)
         self._clock = clock
@@ -68,14 +74,20 @@ class GcpKeys:
         except FAULTS as error:
             return self._not_read(name, operation, error)
         versions = tuple(
-            sorted((parse_version(one) for page in pages for one in page.crypto_key_versions), key=_by_number)
+            sorted(
+                (parse_version(one, key.crypto_key_backend) for page in pages for one in page.crypto_key_versions),
+                key=_by_number,
+            )
         )
+        connections = self._connections(versions, shared)
         instance = shared.instance(name, key.crypto_key_backend) if _is_single_tenant(versions) else None
         access = shared.access(name, need.principals)
         at = self._clock()
         reasons = _access_reasons(key)
-        facts = [versions, instance, reasons, access]
+        facts = [versions, instance, reasons, access, connections]
         calls = ["cloudkms:ListCryptoKeyVersions", "cloudkms:GetIamPolicy"]
+        if connections:
+            calls.append("cloudkms:VerifyConnectivity")
         return GcpKey(
             name=name,
             versions=versions,
@@ -84,8 +96,16 @@ class GcpKeys:
             access_reasons=reasons,
             hsm_instance=instance,
             access=access,
+            connections=connections,
             evidence=tuple(Evidence(call, name.text, at, None, digest(repr(facts))) for call in calls),
         )
+
+    def _connections(self, versions: Iterable[GcpKeyVersion], shared: "_Shared") -> tuple[EkmConnection, ...]:
+        """Verify the EKM connections behind versions that could be used, where that is asked for."""
+        if not self._verify:
+            return ()
+        names = {one.ekm_connection for one in versions if one.ekm_connection and one.state == "ENABLED"}
+        return tuple(shared.connection(one) for one in sorted(names))
 
     def _not_read(self, name: KeyName, operation: str, error: Exception) -> KeyReading:
         reason, code = reason_of(error), code_of(error)
@@ -118,6 +138,7 @@ class _Shared:
         self._policies: dict[str, tuple[Binding, ...] | Reason] = {}
         self._rings: dict[str, tuple[str, ...] | Reason] = {}
         self._instances: dict[str, HsmInstance] = {}
+        self._connections: dict[str, EkmConnection | Reason] = {}
 
     def access(self, name: KeyName, agents: tuple[str, ...]) -> KeyAccess:
         """What key, ring and project say of the right to use one key."""
@@ -152,6 +173,20 @@ class _Shared:
             if backend not in self._instances:
                 self._instances[backend] = self._read_instance(name.owner, backend)
             return self._instances[backend]
+
+    def connection(self, name: str) -> EkmConnection:
+        """One EKM connection, verified once a poll."""
+        found = self._once(self._connections, name, lambda: self._verified(name))
+        return EkmConnection(name, None, found.value) if isinstance(found, Reason) else found
+
+    def _verified(self, name: str) -> EkmConnection:
+        client = self._clients.ekm(name.split("/")[1])
+        try:
+            self._calls.call("VerifyConnectivity", client.verify_connectivity, {"name": name})
+        except api.BadRequest as error:
+            # FAILED_PRECONDITION over gRPC, a plain 400 over REST: Cloud KMS could not reach the manager.
+            return EkmConnection(name, reachable=False, detail=_violation(error))
+        return EkmConnection(name, reachable=True)
 
     def _policy(self, resource: str, read: Callable[[], tuple[Binding, ...]]) -> tuple[Binding, ...] | Reason:
         return self._once(self._policies, resource, read)
@@ -198,9 +233,13 @@ class _Shared:
         return HsmInstance(backend, _enum_name(told, "state"), disable_time)
 
 
-def parse_version(told: Any) -> GcpKeyVersion:
-    """Read one CryptoKeyVersion; an enum value that this client does not know is kept as its number."""
+def parse_version(told: Any, backend: str = "") -> GcpKeyVersion:
+    """Read one CryptoKeyVersion; an enum value that this client does not know is kept as its number.
+
+    `backend` is the key's own, which a version may override.
+    """
     external = told.external_protection_level_options
+    in_vpc = _enum_name(told, "protection_level") == "EXTERNAL_VPC"
     failure = (
         told.generation_failure_reason or told.import_failure_reason or told.external_destruction_failure_reason or None
     )
@@ -214,8 +253,19 @@ def parse_version(told: Any) -> GcpKeyVersion:
         destroyed_time=_utc(told.destroy_event_time) if "destroy_event_time" in told else None,
         reimport_eligible=bool(told.reimport_eligible),
         failure=failure,
-        ekm_connection=external.ekm_connection_key_path or None,
+        ekm_connection=(external.ekm_connection_backend_override or backend or None) if in_vpc else None,
     )
+
+
+def _violation(error: api.GoogleAPICallError) -> str:
+    """The kind of failure that the service names; never its free text."""
+    for detail in error.details:
+        violations = detail.get("violations", []) if isinstance(detail, dict) else getattr(detail, "violations", [])
+        for one in violations:
+            kind = one.get("type") if isinstance(one, dict) else getattr(one, "type", None)
+            if kind and re.fullmatch(r"[A-Z_]{1,64}", str(kind)):
+                return str(kind)
+    return code_of(error)
 
 
 def _enum_name(message: Any, field: str) -> str:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import google.auth
 import google.auth.exceptions
@@ -16,6 +16,7 @@ import requests
 from google.auth.credentials import AnonymousCredentials, with_scopes_if_required
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud import kms_v1 as kms
+from google.cloud.kms_v1.services.ekm_service import transports as ekm_transports
 from google.cloud.kms_v1.services.hsm_management import transports as hsm_transports
 from google.cloud.kms_v1.services.key_management_service import transports as key_transports
 from google.cloud.storage import Client
@@ -37,6 +38,7 @@ _OPERATIONS: Final = (
     (re.compile(r"GET /storage/v1/b"), ("storage", "buckets.list")),
     (re.compile(r"GET /storage/v1/b/[^/]+"), ("storage", "buckets.get")),
     (re.compile(r"GET /storage/v1/b/[^/]+/o"), ("storage", "objects.list")),
+    (re.compile(r"GET /storage/v1/b/[^/]+/o/[^/]+"), ("storage", "objects.get")),
     (re.compile(r"GET /storage/v1/projects/[^/]+/serviceAccount"), ("storage", "projects.serviceAccount.get")),
     (re.compile(r"GET /(?!storage/)[a-z0-9._-]+"), ("storage", "multipartUploads.list")),
     (re.compile(r"POST /v3/projects/[^/]+:getIamPolicy"), ("cloudresourcemanager", "projects.getIamPolicy")),
@@ -128,6 +130,28 @@ class GcpClients:
                 return count
             asked = following
 
+    def read_byte(self, project: str | None, bucket: str, name: str, generation: str) -> requests.Response:
+        """Read the first byte of one generation; the answer's body is left on the wire, unless it is an error.
+
+        Raises:
+            requests.RequestException: no answer.
+            google.auth.exceptions.GoogleAuthError: no credentials.
+        """
+        session: requests.Session = self._once(
+            "uploads", project, lambda one: self._session(self._endpoints.storage, one)
+        )
+        url = f"{self._endpoints.storage or _STORAGE}/storage/v1/b/{bucket}/o/{quote(name, safe='')}"
+        asked = {"alt": "media", "generation": generation}
+        answer = session.get(url, params=asked, headers={"Range": "bytes=0-0"}, timeout=_TIMEOUT, stream=True)
+        if answer.ok:
+            answer.close()
+        return answer
+
+    def ekm(self, project: str) -> kms.EkmServiceClient:
+        """The client for the EKM connections of a project."""
+        client: kms.EkmServiceClient = self._once("ekm", project, self._new_ekm)
+        return client
+
     def identity(self) -> tuple[str, ...]:
         """E-mail addresses of the identities in use, as far as the credentials tell them, sorted."""
         with self._lock:
@@ -175,6 +199,16 @@ class GcpClients:
                 transport=hsm_transports.HsmManagementRestTransport(**self._rest(endpoint, project))
             )
         return kms.HsmManagementClient(credentials=self._credentials(None, project))
+
+    def _new_ekm(self, project: str | None) -> kms.EkmServiceClient:
+        endpoint = self._endpoints.kms
+        if self._channel is not None:
+            return kms.EkmServiceClient(transport=ekm_transports.EkmServiceGrpcTransport(channel=self._channel))
+        if endpoint is not None:
+            return kms.EkmServiceClient(
+                transport=ekm_transports.EkmServiceRestTransport(**self._rest(endpoint, project))
+            )
+        return kms.EkmServiceClient(credentials=self._credentials(None, project))
 
     def _rest(self, endpoint: str, project: str | None) -> dict[str, Any]:
         url = urlsplit(endpoint)
@@ -232,7 +266,7 @@ class _Guarded(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **more: Any) -> requests.Response:
         url = urlsplit(request.url or "")
         service, operation = _operation(f"{request.method} {url.path}", url.query)
-        self._wire.allow(service, operation, {})
+        self._wire.allow(service, operation, {"Range": request.headers.get("Range")})
         try:
             answer = super().send(request, *args, **more)
         except requests.RequestException as error:

@@ -168,6 +168,8 @@ def _headers(one: StoredVersion) -> dict[str, str]:
         told["x-amz-server-side-encryption"] = one.sse
     if one.key:
         told["x-amz-server-side-encryption-aws-kms-key-id"] = one.key
+    if one.bucket_key:
+        told["x-amz-server-side-encryption-bucket-key-enabled"] = "true"
     if one.customer_key:
         told["x-amz-server-side-encryption-customer-algorithm"] = "AES256"
     if one.storage_class != "STANDARD":

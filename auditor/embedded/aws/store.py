@@ -6,12 +6,14 @@ import threading
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from auditor.embedded.aws.policy import Call, allowed
 from auditor.embedded.content import content
 
+BUCKET_KEY_LASTS: Final = timedelta(minutes=5)
+"""How long a bucket key goes on; AWS does not say how long its own do."""
 ACCOUNT: Final = "111122223333"
 """The account of callers whose access key names no other."""
 
@@ -26,6 +28,8 @@ class KeyStore:
     state: str = "CONNECTED"
     error: str | None = None
     kind: str = "EXTERNAL_KEY_STORE"
+    works: bool = True
+    """Connected or not, the key behind it answers."""
 
 
 def default_policy(account: str) -> dict[str, Any]:
@@ -73,6 +77,8 @@ class Key:
     shared: dict[str, Any] | None = None
     """The policy of its share through RAM."""
     grants: list[dict[str, Any]] = field(default_factory=list)
+    reads_as: str | None = None
+    """The state that uses of it meet while a change still spreads; None for the state that it says."""
     materials: list[Material] = field(default_factory=list)
     """Only for origin EXTERNAL; without any, one that `valid_to` and `state` speak of."""
     tags: dict[str, str] = field(default_factory=dict)
@@ -116,6 +122,7 @@ class StoredVersion:
     customer_key: bytes | None = None
     delete_marker: bool = False
     head_denied: bool = False
+    bucket_key: bool = False
     data: bytes | None = None
 
     @property
@@ -178,6 +185,7 @@ class Store:
         """Access key -> ARN of the role or user that it belongs to; others are let use every key."""
         self.by_iam: set[str] = set()
         """Principals whose own IAM policies allow everything with every key."""
+        self._warm: dict[tuple[str, str, str], datetime] = {}
         self._keys: dict[str, Key] = {}
         self._count = 0
 
@@ -280,7 +288,7 @@ class Store:
                 text = "The ciphertext refers to a customer master key that does not exist, does not exist in this "
                 raise RefusedError(403, "AccessDenied", f"{text}region, or you are not allowed to access.")
             raise RefusedError(400, "NotFoundException", f"Key '{arn}' does not exist")
-        state = self.state(key)
+        state = key.reads_as or self.state(key)
         if state == "Disabled":
             raise RefusedError(400, f"{prefix}DisabledException", f"{arn} is disabled.")
         if state not in {"Enabled", "Updating"}:
@@ -292,7 +300,7 @@ class Store:
             }.get(state, state)
             raise RefusedError(400, f"{prefix}KMSInvalidStateException", f"{arn} is {told}.")
         store = self.key_stores.get((key.account, key.region, key.store or ""))
-        if store is not None and store.state != "CONNECTED":
+        if store is not None and (store.state != "CONNECTED" or not store.works):
             raise RefusedError(400, f"{prefix}KMSInvalidStateException", "The custom key store is not connected.")
         if call is not None and not allowed(
             call, key.arn, key.policies, key.grants, by_iam=call.principal in self.by_iam
@@ -317,7 +325,14 @@ class Store:
         self.refuse_customer_key(one, customer_key)
         if one.key is not None:
             via = f"s3.{self.buckets[one.bucket].region}.amazonaws.com"
+            warm = one.bucket, one.key, access_key
+            if (
+                one.bucket_key
+                and self.clock() - self._warm.get(warm, datetime.min.replace(tzinfo=UTC)) < BUCKET_KEY_LASTS
+            ):
+                return  # S3 still holds a bucket key, and asks KMS nothing
             self.refuse_use(self.key(one.key), one.key, self.call(access_key, "kms:Decrypt", via), prefix="KMS.")
+            self._warm[warm] = self.clock()
 
     def refuse_customer_key(self, one: StoredVersion, customer_key: str | None) -> None:
         """Do nothing when a customer-supplied key is the right one, or none is needed.

@@ -89,6 +89,16 @@ class KeyService:
             told.disable_time = found.disable_time
         return told
 
+    def VerifyConnectivity(self, ask: Any) -> Any:
+        self._check("cloudkms.ekmConnections.verifyConnectivity", ask.name)
+        reachable = self._store.connections.get(ask.name)
+        if reachable is None:
+            raise FailedRpcError("NOT_FOUND", f"EkmConnection {ask.name} not found.")
+        if not reachable:
+            text = "The external key manager could not be reached."
+            raise FailedRpcError("FAILED_PRECONDITION", text, ("EXTERNAL_UNREACHABLE", ask.name))
+        return kms.VerifyConnectivityResponse()
+
     # Who may
 
     def GetIamPolicy(self, ask: Any) -> Any:
@@ -276,6 +286,6 @@ def _version(key: Key, version: Version) -> Any:
         told.generation_failure_reason = version.failure
     if version.ekm_connection:
         told.external_protection_level_options = kms.ExternalProtectionLevelOptions(
-            ekm_connection_key_path=f"{version.ekm_connection}/key"
+            ekm_connection_backend_override=version.ekm_connection
         )
     return told

@@ -12,6 +12,8 @@ from functools import cache
 from typing import Any, Final
 
 import grpc
+from google.cloud.kms_v1.services.ekm_service import transports as ekm
+from google.cloud.kms_v1.services.ekm_service.transports import rest_base as ekm_rest
 from google.cloud.kms_v1.services.hsm_management import transports as hsm
 from google.cloud.kms_v1.services.hsm_management.transports import rest_base as hsm_rest
 from google.cloud.kms_v1.services.key_management_service import transports as kms
@@ -68,7 +70,11 @@ class Route:
 def table() -> tuple[Rpc, ...]:
     """Every RPC of both services and of their IAM policies."""
     found: dict[tuple[str, str], Rpc] = {}
-    for transport_class in (kms.KeyManagementServiceGrpcTransport, hsm.HsmManagementGrpcTransport):
+    for transport_class in (
+        kms.KeyManagementServiceGrpcTransport,
+        hsm.HsmManagementGrpcTransport,
+        ekm.EkmServiceGrpcTransport,
+    ):
         transport: Any = transport_class(channel=grpc.insecure_channel("127.0.0.1:1"))  # never connects
         transport._logged_channel, transport._stubs = _Recorder(found), {}  # noqa: SLF001 - see the module's docstring
         for name in sorted(set(dir(transport_class)) - {"operations_client"}):
@@ -106,7 +112,11 @@ class _Recorder:
 
 
 def _routes() -> Iterator[Route]:
-    bases = (kms_rest._BaseKeyManagementServiceRestTransport, hsm_rest._BaseHsmManagementRestTransport)  # noqa: SLF001 - see the module's docstring
+    bases = (
+        kms_rest._BaseKeyManagementServiceRestTransport,  # noqa: SLF001 - see the docstring above
+        hsm_rest._BaseHsmManagementRestTransport,  # noqa: SLF001 - as above
+        ekm_rest._BaseEkmServiceRestTransport,  # noqa: SLF001 - as above
+    )
     seen: set[tuple[str, str]] = set()
     for base in bases:
         for rpc in table():

@@ -8,6 +8,8 @@ from urllib.parse import parse_qsl, unquote
 
 import grpc
 from google.protobuf.json_format import ParseError
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
 
 from auditor.embedded.google import rpc
 from auditor.embedded.google.changes import ChangeService
@@ -74,7 +76,7 @@ class GoogleCloud:
             try:
                 return self._call(one, ask)
             except FailedRpcError as error:
-                call.abort(getattr(grpc.StatusCode, error.code), str(error))
+                call.abort_with_status(rpc_status.to_status(_rich(error)))
 
         return answer
 
@@ -188,6 +190,17 @@ def _failed(error: FailedRpcError) -> Answer:
         violation = {"type": kind, "subject": subject, "description": str(error)}
         told["details"] = [{"@type": "type.googleapis.com/google.rpc.PreconditionFailure", "violations": [violation]}]
     return _answer(status, {"error": told})
+
+
+def _rich(error: FailedRpcError) -> Any:
+    """The status with its details, as they travel in gRPC's trailers."""
+    told = status_pb2.Status(code=getattr(grpc.StatusCode, error.code).value[0], message=str(error))
+    if error.violation:
+        kind, subject = error.violation
+        failure = error_details_pb2.PreconditionFailure()
+        failure.violations.add(type=kind, subject=subject, description=str(error))
+        told.details.add().Pack(failure)
+    return told
 
 
 def _faulty(fault: Fault) -> Answer | None:

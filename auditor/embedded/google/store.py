@@ -33,6 +33,9 @@ class Version:
     reimport_eligible: bool = False
     failure: str | None = None
     ekm_connection: str | None = None
+    """The connection that it uses instead of its key's."""
+    reads_as: str | None = None
+    """The state that uses of it meet while a change still spreads; None for the state that it says."""
 
 
 @dataclass
@@ -132,6 +135,8 @@ class Store:
         self.retired: dict[str, datetime] = {}
         """Deleted keys: name -> when."""
         self.instances: dict[str, HsmInstance] = {}
+        self.connections: dict[str, bool] = {}
+        """EKM connection -> whether its external key manager answers."""
         self.log: list[dict[str, Any]] = []
         self._keys: dict[str, Key] = {}
         self._policies: dict[str, list[dict[str, Any]]] = {}
@@ -294,7 +299,8 @@ class Store:
         version = key.versions.get(one.version) if key else None
         if key is None or version is None:
             raise RefusedError(400, "cloudKmsDecryptionKeyNotFound", "The Cloud KMS key of this object was not found.")
-        if version.state != "ENABLED":
+        connection = version.ekm_connection or key.backend or ""
+        if (version.reads_as or version.state) != "ENABLED" or not self.connections.get(connection, True):
             text = "Cloud KMS key is disabled, destroyed, or scheduled to be destroyed."
             raise RefusedError(400, "cloudKmsDisabledKey", text)
         instance = self.instances.get(key.backend or "")

@@ -1,0 +1,121 @@
+"""Tries to use keys on AWS: one byte of one object, or a Decrypt that only checks the right; nothing is changed."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from auditor.connectors.aws.errors import code_of
+from auditor.connectors.aws.session import AwsClients
+from auditor.connectors.digest import digest
+from auditor.model import NO_RIGHT, Evidence, KeyName, Probe, ProbeKind, ProbeOutcome, Reason, Sample
+
+ONE_BYTE: Final = "bytes=0-0"
+# Codes by which KMS itself stops a use; S3 puts `KMS.` before them. Source: Amazon S3 API Reference, Error responses.
+_BY_KEY: Final = frozenset(
+    {"DisabledException", "KMSInvalidStateException", "NotFoundException", "KeyUnavailableException"}
+)
+_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException"})
+_WORKS: Final = "DryRunOperationException"
+
+
+class AwsProbes:
+    """Needs `s3:GetObject*` and, for reads and dry runs, `kms:Decrypt`: more than the auditor needs for all else."""
+
+    def __init__(
+        self, clients: AwsClients, places: Mapping[str, tuple[str | None, str | None]], clock: Callable[[], datetime]
+    ) -> None:
+        self._clients = clients
+        self._places = places
+        self._clock = clock
+
+    def read(self, sample: Sample, agents: tuple[str, ...]) -> Probe:  # noqa: ARG002 - S3 asks in the caller's name
+        """Read one byte, and leave it on the wire."""
+        region, account = self._places[sample.bucket]
+        client = self._clients.s3(region, account)
+        asked: dict[str, Any] = {"Bucket": sample.bucket.removeprefix("s3://"), "Key": sample.name}
+        if sample.version is not None:
+            asked["VersionId"] = sample.version
+        cached = False
+        request_id: str | None = None
+        try:
+            told = client.get_object(**asked, Range=ONE_BYTE)
+            told["Body"].close()
+            cached = bool(told.get("BucketKeyEnabled"))
+            request_id = told["ResponseMetadata"].get("RequestId")
+            outcome, code = ProbeOutcome.PASSED, "ok"
+        except (ClientError, BotoCoreError) as error:
+            outcome, code = self._why(error, lambda: client.head_object(**asked))
+        place = KeyName(sample.key), sample.bucket
+        return self._probe(
+            place, (ProbeKind.READ, outcome, code), account, call="s3:GetObject", cached=cached, id_=request_id
+        )
+
+    def dry_run(self, bucket: str, name: KeyName, agents: tuple[str, ...]) -> Probe | None:
+        """Ask whether the caller may decrypt; None where the caller is nobody whose right matters."""
+        caller = self._clients.caller(name.owner)
+        if isinstance(caller, Reason) or not agents:
+            return None
+        client = self._clients.kms(name.location, name.owner)
+        try:
+            client.decrypt(
+                KeyId=name.text,
+                EncryptionContext={"aws:s3:arn": f"arn:aws:s3:::{bucket.removeprefix('s3://')}"},
+                DryRun=True,
+                DryRunModifiers=["IGNORE_CIPHERTEXT"],
+            )
+            outcome, code = ProbeOutcome.INCONCLUSIVE, "an answer without a result"  # a dry run always raises
+        except (ClientError, BotoCoreError) as error:
+            code = code_of(error)
+            if code == _WORKS:
+                outcome, code = ProbeOutcome.PASSED, "ok"
+            else:
+                outcome, code = self._why(error, None)
+        return self._probe((name, bucket), (ProbeKind.DRY_RUN, outcome, code), name.owner, call="kms:Decrypt DryRun")
+
+    def _why(
+        self, error: ClientError | BotoCoreError, control: Callable[[], object] | None
+    ) -> tuple[ProbeOutcome, str]:
+        code = code_of(error).removeprefix("KMS.")
+        if code in _BY_KEY:
+            return ProbeOutcome.REFUSED, code
+        if code in _DENIED and (control is None or _answers(control)):
+            # HEAD asks for the same right on the object and for none on the key: what is left is the key.
+            return ProbeOutcome.REFUSED, NO_RIGHT
+        return ProbeOutcome.INCONCLUSIVE, code
+
+    def _probe(
+        self,
+        place: tuple[KeyName, str],
+        found: tuple[ProbeKind, ProbeOutcome, str],
+        account: str | None,
+        *,
+        call: str,
+        cached: bool = False,
+        id_: str | None = None,
+    ) -> Probe:
+        name, bucket = place
+        kind, outcome, code = found
+        caller = self._clients.caller(account)
+        at = self._clock()
+        return Probe(
+            bucket=bucket,
+            key=name.text,
+            key_version=None,
+            kind=kind,
+            at=at,
+            outcome=outcome,
+            code=code,
+            principal=None if isinstance(caller, Reason) else caller[1],
+            cached=cached,
+            evidence=(Evidence(call, name.text, at, id_, digest([outcome, code, cached])),),
+        )
+
+
+def _answers(control: Callable[[], object]) -> bool:
+    try:
+        control()
+    except (ClientError, BotoCoreError):
+        return False
+    return True

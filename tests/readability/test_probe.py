@@ -1,0 +1,257 @@
+"""What a probe proves, hides nothing of, and contradicts."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from auditor.findings import Assessment, Basis, Readability, SubjectKind
+from auditor.model import (
+    NO_RIGHT,
+    AwsKey,
+    CustomKeyStore,
+    EkmConnection,
+    GcpKey,
+    Grant,
+    KeyReading,
+    Probe,
+    ProbeKind,
+    ProbeOutcome,
+)
+from auditor.policy import Policy
+from auditor.readability import KeyView, assess
+from tests.core_builders import (
+    AGENT,
+    AWS_KEY,
+    GCP_KEY,
+    NOW,
+    ROLE,
+    a_gcp_key,
+    a_holding,
+    a_version,
+    access,
+    an_aws_key,
+    denied,
+    remembered,
+)
+
+R = Readability
+POLICY = Policy()
+SESSION = "arn:aws:sts::111122223333:assumed-role/storage/i-1"
+STRANGER = "arn:aws:sts::111122223333:assumed-role/cmek-auditor/session"
+
+
+def a_probe(outcome: ProbeOutcome = ProbeOutcome.PASSED, code: str = "ok", **more: Any) -> Probe:
+    facts: dict[str, Any] = {
+        "bucket": "s3://data",
+        "key": AWS_KEY.text,
+        "key_version": None,
+        "kind": ProbeKind.READ,
+        "at": NOW - timedelta(minutes=1),
+        "principal": SESSION,
+        **more,
+    }
+    return Probe(outcome=outcome, code=code, **facts)
+
+
+def refused(code: str, **more: Any) -> Probe:
+    return a_probe(ProbeOutcome.REFUSED, code, **more)
+
+
+def on_google(outcome: ProbeOutcome, code: str = "ok") -> Probe:
+    return a_probe(outcome, code, bucket="gs://data", key=GCP_KEY.text, key_version="1", principal=AGENT)
+
+
+def aws(key: KeyReading, *probes: Probe, memory: Any = None, agents: tuple[str, ...] = (ROLE,)) -> Assessment:
+    view = KeyView(AWS_KEY, key, memory)
+    return assess(a_holding(), view, agents, POLICY, NOW, probes=probes).assessment
+
+
+def google(key: GcpKey, probe: Probe, version: str | None = "1", agents: tuple[str, ...] = (AGENT,)) -> Assessment:
+    view = KeyView(GCP_KEY, key, None)
+    return assess(a_holding(GCP_KEY, version), view, agents, POLICY, NOW, probes=(probe,)).assessment
+
+
+PASSED: dict[str, tuple[AwsKey, Probe, Basis]] = {
+    "by the platform": (an_aws_key(), a_probe(), Basis.PROBE),
+    "by somebody else": (an_aws_key(), a_probe(principal=STRANGER), Basis.STATE),
+    "by somebody else, where the policy names the platform": (
+        an_aws_key(access=access(AWS_KEY, Grant.DIRECT)),
+        a_probe(principal=STRANGER),
+        Basis.PROBE,
+    ),
+    "with a bucket key": (an_aws_key(), a_probe(cached=True), Basis.STATE),
+    "a dry run of the platform": (an_aws_key(), a_probe(kind=ProbeKind.DRY_RUN), Basis.POLICY),
+    "a dry run of somebody else": (an_aws_key(), a_probe(kind=ProbeKind.DRY_RUN, principal=STRANGER), Basis.STATE),
+    "a dry run on a custom store": (
+        an_aws_key(store=CustomKeyStore("cks-1", "CONNECTED")),
+        a_probe(kind=ProbeKind.DRY_RUN),
+        Basis.STATE,
+    ),
+    "a read on a custom store": (an_aws_key(store=CustomKeyStore("cks-1", "CONNECTED")), a_probe(), Basis.PROBE),
+    "a day ago": (an_aws_key(), a_probe(at=NOW - timedelta(hours=24)), Basis.PROBE),
+    "more than a day ago": (an_aws_key(), a_probe(at=NOW - timedelta(hours=24, seconds=1)), Basis.STATE),
+    "inconclusive": (an_aws_key(), a_probe(ProbeOutcome.INCONCLUSIVE, "SlowDown"), Basis.STATE),
+}
+
+
+@pytest.mark.parametrize(("key", "probe", "basis"), PASSED.values(), ids=PASSED)
+def test_a_probe_that_passes_raises_the_basis_where_it_proves_something(
+    key: AwsKey, probe: Probe, basis: Basis
+) -> None:
+    found = aws(key, probe)
+    assert (found.readability, found.basis, found.contradiction) == (R.READABLE, basis, None)
+
+
+def test_without_a_platform_a_read_by_anybody_proves_the_key() -> None:
+    assert aws(an_aws_key(), a_probe(principal=STRANGER), agents=()).basis is Basis.PROBE
+
+
+REFUSED: dict[str, tuple[AwsKey, Probe, R]] = {
+    "disabled": (an_aws_key(), refused("DisabledException"), R.UNREADABLE),
+    "invalid state": (an_aws_key(), refused("KMSInvalidStateException"), R.UNREADABLE),
+    "not found": (an_aws_key(), refused("NotFoundException"), R.UNREADABLE),
+    "unavailable": (an_aws_key(), refused("KeyUnavailableException"), R.UNREACHABLE),
+    "invalid state on a connected store": (
+        an_aws_key(store=CustomKeyStore("cks-1", "CONNECTED")),
+        refused("KMSInvalidStateException"),
+        R.UNREACHABLE,
+    ),
+    "no right of the platform": (an_aws_key(), refused(NO_RIGHT), R.REVOKED),
+    "no right of somebody else": (an_aws_key(), refused(NO_RIGHT, principal=STRANGER), R.READABLE),
+    "no right of nobody known": (an_aws_key(), refused(NO_RIGHT, principal=None), R.READABLE),
+    "a code of the future": (an_aws_key(), refused("NewException"), R.READABLE),
+    "a dry run without a policy read": (an_aws_key(), refused(NO_RIGHT, kind=ProbeKind.DRY_RUN), R.READABLE),
+    "a dry run under conditions": (
+        an_aws_key(access=access(AWS_KEY, Grant.POSSIBLE, conditional=True)),
+        refused(NO_RIGHT, kind=ProbeKind.DRY_RUN),
+        R.READABLE,
+    ),
+    "a dry run without conditions": (
+        an_aws_key(access=access(AWS_KEY, Grant.POSSIBLE)),
+        refused(NO_RIGHT, kind=ProbeKind.DRY_RUN),
+        R.REVOKED,
+    ),
+}
+
+
+@pytest.mark.parametrize(("key", "probe", "readability"), REFUSED.values(), ids=REFUSED)
+def test_a_refusal_is_an_obstacle_and_a_contradiction(key: AwsKey, probe: Probe, readability: R) -> None:
+    found = aws(key, probe)
+    assert found.readability is readability
+    if readability is R.READABLE:
+        assert (found.basis, found.contradiction) == (Basis.STATE, None)
+    else:
+        assert found.basis is Basis.PROBE
+        assert found.contradiction is not None
+        assert found.contradiction.probe_failed
+
+
+def test_a_store_that_fails_and_a_principal_that_is_refused_are_named() -> None:
+    store = aws(an_aws_key(store=CustomKeyStore("cks-1", "CONNECTED")), refused("KMSInvalidStateException"))
+    assert (store.subject.kind, store.subject.id) == (SubjectKind.KEY_STORE, "111122223333/us-east-1/cks-1")
+    person = aws(an_aws_key(), refused(NO_RIGHT))
+    assert (person.subject.kind, person.subject.id) == (SubjectKind.PRINCIPAL, f"{SESSION} -> {AWS_KEY}")
+
+
+def test_a_read_that_passes_on_a_dead_key_is_told_and_changes_nothing() -> None:
+    found = aws(an_aws_key("Disabled"), a_probe())
+    assert found.readability is R.UNREADABLE
+    assert found.contradiction is not None
+    assert not found.contradiction.probe_failed
+    assert aws(an_aws_key("Disabled"), a_probe(cached=True)).contradiction is None, "a bucket key goes on for a while"
+    assert aws(an_aws_key("Disabled"), a_probe(kind=ProbeKind.DRY_RUN)).contradiction is None, (
+        "it may not look at states"
+    )
+    assert aws(an_aws_key("Disabled"), refused("DisabledException")).contradiction is None
+
+
+def test_only_the_revoked_principals_own_read_contradicts_a_revocation() -> None:
+    revoked = an_aws_key(access=access(AWS_KEY, Grant.ABSENT))
+    assert aws(revoked, a_probe(principal=STRANGER)).contradiction is None
+    assert aws(revoked, a_probe(principal=ROLE)).contradiction is not None
+
+
+def test_around_a_change_probes_say_nothing() -> None:
+    def found(minutes_after: float) -> Assessment:
+        changed = NOW - timedelta(minutes=30)
+        memory = remembered(an_aws_key(), since=changed)
+        probe = refused("DisabledException", at=changed + timedelta(minutes=minutes_after))
+        return aws(an_aws_key(), probe, memory=memory)
+
+    assert found(-5).readability is R.READABLE
+    assert found(9.99).readability is R.READABLE
+    assert found(10).readability is R.UNREADABLE
+
+
+def test_a_change_that_this_very_poll_has_found_leaves_every_probe_behind() -> None:
+    memory = remembered(an_aws_key("Disabled"))
+    assert aws(an_aws_key(), refused("DisabledException"), memory=memory).readability is R.READABLE
+    assert aws(an_aws_key("Disabled"), a_probe(), memory=remembered(an_aws_key())).contradiction is None
+
+
+def test_an_unknown_state_stays_unknown_when_a_read_passes_and_not_when_one_is_refused() -> None:
+    assert aws(denied(), a_probe()).readability is R.UNKNOWN
+    found = aws(denied(), refused("DisabledException"))
+    assert (found.readability, found.contradiction) == (R.UNREADABLE, None)
+
+
+def test_a_probe_changes_nothing_about_a_date() -> None:
+    expiring = an_aws_key(valid_to=NOW + timedelta(days=3))
+    assert aws(expiring, a_probe()).readability is R.EXPIRING
+
+
+GOOGLE: dict[str, tuple[GcpKey, Probe, R, Basis]] = {
+    "passed": (a_gcp_key(), on_google(ProbeOutcome.PASSED), R.READABLE, Basis.PROBE),
+    "passed through an external manager": (
+        a_gcp_key(a_version(protection_level="EXTERNAL")),
+        on_google(ProbeOutcome.PASSED),
+        R.READABLE,
+        Basis.PROBE,
+    ),
+    "disabled": (a_gcp_key(), on_google(ProbeOutcome.REFUSED, "cloudKmsDisabledKey"), R.UNREADABLE, Basis.PROBE),
+    "not found": (
+        a_gcp_key(),
+        on_google(ProbeOutcome.REFUSED, "cloudKmsDecryptionKeyNotFound"),
+        R.UNREADABLE,
+        Basis.PROBE,
+    ),
+    "no right": (a_gcp_key(), on_google(ProbeOutcome.REFUSED, NO_RIGHT), R.REVOKED, Basis.PROBE),
+}
+
+
+@pytest.mark.parametrize(("key", "probe", "readability", "basis"), GOOGLE.values(), ids=GOOGLE)
+def test_a_read_on_google_cloud_speaks_for_the_storage_agent(
+    key: GcpKey, probe: Probe, readability: R, basis: Basis
+) -> None:
+    for agents in ((AGENT,), ()):
+        found = google(key, probe, agents=agents)
+        assert (found.readability, found.basis) == (readability, basis)
+
+
+def test_one_objects_version_says_nothing_of_data_whose_version_is_not_known() -> None:
+    probe = replace(on_google(ProbeOutcome.REFUSED, "cloudKmsDisabledKey"), key_version=None)
+    assert google(a_gcp_key(), probe, None).readability is R.READABLE
+
+
+CONNECTION = "projects/acme-keys/locations/us-east1/ekmConnections/one"
+CONNECTIONS: dict[str, tuple[bool | None, R]] = {
+    "reached": (True, R.READABLE),
+    "not reached": (False, R.UNREACHABLE),
+    "not verified": (None, R.READABLE),
+}
+
+
+@pytest.mark.parametrize(("reachable", "readability"), CONNECTIONS.values(), ids=CONNECTIONS)
+def test_an_external_manager_that_is_not_reached_stops_its_keys(reachable: bool | None, readability: R) -> None:  # noqa: FBT001 - a case
+    version = a_version(protection_level="EXTERNAL_VPC", ekm_connection=CONNECTION)
+    key = a_gcp_key(
+        version, a_version("2"), connections=(EkmConnection(CONNECTION, reachable, "EXTERNAL_UNREACHABLE"),)
+    )
+    found = assess(a_holding(GCP_KEY, "1"), KeyView(GCP_KEY, key, None), (), POLICY, NOW).assessment
+    assert found.readability is readability
+    if reachable is False:
+        assert (found.subject.kind, found.subject.id) == (SubjectKind.EKM_CONNECTION, CONNECTION)
+    other = assess(a_holding(GCP_KEY, "2"), KeyView(GCP_KEY, key, None), (), POLICY, NOW).assessment
+    assert other.readability is R.READABLE, "another version stands on another manager"
