@@ -20,8 +20,10 @@ class Policy:
     """An AWS key that is not found counts as gone when it is still not found this long after the first time."""
     propagation: timedelta = timedelta(minutes=10)
     """How long after a change reads and key states may still differ."""
-    probe_max_age: timedelta = timedelta(hours=24)
-    """How long a probe stands."""
+    probe_max_age: timedelta = timedelta(hours=2)
+    """How long a probe that passed stands; twice the time after which it is made again."""
+    refusal_max_age: timedelta = timedelta(hours=24)
+    """How long a refusal stands; it is tried again within minutes, so only a budget that is spent lets it grow old."""
     one_reading: bool = False
     """Nobody will ask again, so what is not found now counts as gone, inferred from one reading."""
     revoked: Mapping[KeyName, datetime | None] = field(default_factory=dict)

@@ -151,7 +151,15 @@ class Reader:
 
     def __init__(self, clouds: Clouds) -> None:
         self._google = http.client.HTTPConnection(urlsplit(clouds.google.endpoint).netloc)
-        self._s3 = {region: boto3.client("s3", region_name=region) for region in set(fleet.AWS_BUCKETS.values())}
+        self._s3 = {
+            region: boto3.client(
+                "s3",
+                region_name=region,
+                aws_access_key_id=fleet.STORAGE_KEY,
+                aws_secret_access_key="secret",
+            )
+            for region in set(fleet.AWS_BUCKETS.values())
+        }
         self._archived = [
             one
             for home in clouds.aws.store.buckets.values()
@@ -217,6 +225,7 @@ def test_a_whole_scan_sends_nothing_but_reading_requests(scanned: Scanned) -> No
         ("kms", "DescribeKey"),
         ("kms", "DescribeCustomKeyStores"),
         ("kms", "GetKeyPolicy"),
+        ("kms", "ListGrants"),
         ("kms", "ListKeyRotations"),
         ("sts", "GetCallerIdentity"),
     }

@@ -111,18 +111,38 @@ AWS_KEYS: Final[dict[str, dict[str, Any]]] = {
     "koala": {"region": "eu-west-1"},
     "lynx": {"state": "Disabled"},
     "moss": {"state": "PendingDeletion", "deletion_in": 5.2},
-    "newt": {"state": "PendingImport", "origin": "EXTERNAL"},
+    "newt": {"state": "PendingImport", "origin": "EXTERNAL", "materials": (None, "missing")},
     "otter": {"state": "PendingReplicaDeletion", "multi_region": True, "pending_window_days": 7},
     "puma": {"origin": "EXTERNAL_KEY_STORE", "store": ("cks-xks", "FAILED", "XKS_PROXY_NOT_REACHABLE")},
     "quail": {"origin": "AWS_CLOUDHSM", "store": ("cks-hsm", "DISCONNECTED", None)},
-    "robin": {"origin": "EXTERNAL", "valid_in": 12.0},
+    "robin": {"origin": "EXTERNAL", "materials": (12.0, None)},
     "stork": {"state": "Updating", "region": "eu-west-1"},
     "tapir": {"state": "Creating"},
     "viper": {"account": "444455556666", "describe_denied": True},
     "weasel": {"manager": "AWS"},
+    "wombat": {"access": "everybody"},
     "yak": {"removed": True},
+    "yapok": {"origin": "EXTERNAL", "materials": (200.0,), "region": "eu-west-1", "access": "the account"},
+    "zorilla": {"access": "nobody"},
 }
 """Organisation -> its key on AWS, and what happens to it once the data is written."""
+
+
+STORAGE_ROLE: Final = "arn:aws:iam::111122223333:role/storage"
+"""Who reads and writes on S3; the config's [platform] names it."""
+STORAGE_KEY: Final = "AKIA111122223333STORAGE"
+"""The access key of that role."""
+_ADMIN_ROLE: Final = "arn:aws:iam::111122223333:role/key-admin"
+
+
+def _policy(account: str, access: str) -> dict[str, Any]:
+    """A key's policy: an administrator, and whoever else the access names."""
+    whom = {"the platform": STORAGE_ROLE, "everybody": "*", "the account": f"arn:aws:iam::{account}:root"}.get(access)
+    manage = {"Sid": "Manage", "Effect": "Allow", "Principal": {"AWS": _ADMIN_ROLE.replace("111122223333", account)}}
+    actions = ["kms:DescribeKey", "kms:Get*", "kms:List*", "kms:PutKeyPolicy", "kms:EnableKey", "kms:DisableKey"]
+    use = {"Sid": "Use", "Effect": "Allow", "Principal": {"AWS": whom}, "Action": "kms:*", "Resource": "*"}
+    statements = [{**manage, "Action": actions, "Resource": "*"}, *([use] if whom else [])]
+    return {"Version": "2012-10-17", "Statement": statements}
 
 
 def fill_google(store: google.Store, seed: int) -> None:
@@ -218,6 +238,8 @@ def _change(store: google.Store, customer: Customer, name: str) -> None:
 def fill_aws(store: aws.Store, seed: int) -> None:
     """Write the AWS side: three buckets."""
     random = Random(seed)  # noqa: S311 - a repeatable fleet, no secret
+    store.principals[STORAGE_KEY] = STORAGE_ROLE
+    store.by_iam.add(STORAGE_ROLE)
     for name, region in AWS_BUCKETS.items():
         store.add_bucket(name, region, versioned=name.endswith("versions"))
     store.buckets["tpuf-aws-us-east-1"].uploads = [("ibex/ns-00/upload", "1"), ("ibex/ns-01/upload", "2")]
@@ -269,9 +291,20 @@ def _make_aws_key(store: aws.Store, org: str, about: dict[str, Any]) -> str:
         store_id, state, error = store_of
         store.add_key_store(store_id, region, account, state=state, error=error)
         about["store"] = store_id
-    for ours, theirs in (("deletion_in", "deletion_date"), ("valid_in", "valid_to")):
-        if (days := about.pop(ours, None)) is not None:
-            about[theirs] = (store.clock() + timedelta(days=days)).replace(microsecond=0)
+    if (days := about.pop("deletion_in", None)) is not None:
+        about["deletion_date"] = (store.clock() + timedelta(days=days)).replace(microsecond=0)
+    about["materials"] = [
+        aws.Material(
+            hashlib.sha256(f"{org} {number}".encode()).hexdigest(),
+            "CURRENT" if number == 0 else "NON_CURRENT",
+            imported=valid != "missing",
+            valid_to=(store.clock() + timedelta(days=valid)).replace(microsecond=0)
+            if isinstance(valid, float)
+            else None,
+        )
+        for number, valid in enumerate(about.pop("materials", ()))
+    ]
+    about["policy"] = _policy(account, about.pop("access", "the platform"))
     arn = f"arn:aws:kms:{region}:{account}:key/{name}"
     store.add_key(arn, created=(store.clock() - timedelta(days=_AGE)).replace(microsecond=0), **about)
     return arn
@@ -293,7 +326,7 @@ def config(google_endpoint: str) -> str:
     buckets += [f'[[bucket]]\nurl = "s3://{name}"\nregion = "{region}"\n' for name, region in AWS_BUCKETS.items()]
     endpoints = "\n".join(f'{name}_endpoint = "{google_endpoint}"' for name in ("storage", "kms", "iam"))
     head = 'state = "state"\n\n[schedule]\nkey_poll = 60\n\n[web]\nlisten = "127.0.0.1:0"\n'
-    account = f'[[account]]\nproject = "{PROJECT}"\n'
+    account = f'[[account]]\nproject = "{PROJECT}"\n\n[platform]\naws_principals = ["{STORAGE_ROLE}"]\n'
     limits = "[limits]\n# The clouds are our own: no neighbour to be good to.\ngcp_kms_quota_share = 1.0\n"
     layout = 'layout = "{org}/{namespace}/"\n'
     return "\n".join([head, account, f"[gcp]\n{endpoints}\n", limits, *(one + layout for one in buckets)])

@@ -6,7 +6,7 @@ Testing your permissions.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from auditor.findings import Assessment, Basis, Confidence, Contradiction, Readability, Subject, SubjectKind
@@ -38,9 +38,13 @@ def standing(probes: Iterable[Probe], changed: datetime | None, at: Standpoint) 
         one
         for one in probes
         if one.outcome is not ProbeOutcome.INCONCLUSIVE
-        and at.now - one.at <= at.policy.probe_max_age
+        and at.now - one.at <= _lasts(one, at)
         and (changed is None or one.at - changed >= at.policy.propagation)
     )
+
+
+def _lasts(probe: Probe, at: Standpoint) -> timedelta:
+    return at.policy.probe_max_age if probe.outcome is ProbeOutcome.PASSED else at.policy.refusal_max_age
 
 
 def settle(found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: Standpoint) -> Assessment:

@@ -90,8 +90,8 @@ PASSED: dict[str, tuple[AwsKey, Probe, Basis]] = {
         Basis.STATE,
     ),
     "a read on a custom store": (an_aws_key(store=CustomKeyStore("cks-1", "CONNECTED")), a_probe(), Basis.PROBE),
-    "a day ago": (an_aws_key(), a_probe(at=NOW - timedelta(hours=24)), Basis.PROBE),
-    "more than a day ago": (an_aws_key(), a_probe(at=NOW - timedelta(hours=24, seconds=1)), Basis.STATE),
+    "two hours ago": (an_aws_key(), a_probe(at=NOW - timedelta(hours=2)), Basis.PROBE),
+    "more than two hours ago": (an_aws_key(), a_probe(at=NOW - timedelta(hours=2, seconds=1)), Basis.STATE),
     "inconclusive": (an_aws_key(), a_probe(ProbeOutcome.INCONCLUSIVE, "SlowDown"), Basis.STATE),
 }
 
@@ -117,6 +117,12 @@ REFUSED: dict[str, tuple[AwsKey, Probe, R]] = {
         an_aws_key(store=CustomKeyStore("cks-1", "CONNECTED")),
         refused("KMSInvalidStateException"),
         R.UNREACHABLE,
+    ),
+    "a day ago": (an_aws_key(), refused("DisabledException", at=NOW - timedelta(hours=24)), R.UNREADABLE),
+    "more than a day ago": (
+        an_aws_key(),
+        refused("DisabledException", at=NOW - timedelta(hours=24, seconds=1)),
+        R.READABLE,
     ),
     "no right of the platform": (an_aws_key(), refused(NO_RIGHT), R.REVOKED),
     "no right of somebody else": (an_aws_key(), refused(NO_RIGHT, principal=STRANGER), R.READABLE),

@@ -61,6 +61,8 @@ class World:
     google: GoogleStore
     aws: AwsStore
     clock: Clock
+    probes: str = ""
+    """The config's [probe], where it asks for some."""
     story: list[str] = field(default_factory=list)
     faults: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
 
@@ -71,6 +73,8 @@ def a_world(draw: Draw) -> World:
     world = World(GoogleStore(clock), AwsStore(clock), clock)
     _google(draw, world)
     _aws(draw, world)
+    if draw(st.integers(0, 2)) == 0:
+        world.probes = "\n[probe]\nreads = true\ndry_runs = true\nper_second = 100\n"
     return world
 
 
