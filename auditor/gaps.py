@@ -117,7 +117,7 @@ def _of_aws_key(key: AwsKey) -> Iterator[Gap]:
             key.name.text,
             key.materials_unread or Reason.TIMEOUT,
             "which imported key materials it has, and which are missing, is not known",
-            "grant kms:ListKeyRotations on it to the auditor",
+            _access_hint(key.name, "kms:ListKeyRotations", key.materials_unread or Reason.TIMEOUT),
         )
     yield from _of_access(key, key.access)
 

@@ -1,21 +1,30 @@
 """Parsers take anything: they give a value or the one error that they document, and never hang."""
 
+import json
+import tempfile
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from auditor.connectors.aws.keys import parse_key
+from auditor.config import load
+from auditor.connectors.aws import policy as aws_policy
+from auditor.connectors.aws.keys import parse_key, parse_materials
 from auditor.connectors.aws.objects import Listed, parse_head
 from auditor.connectors.gcp.objects import parse_object
 from auditor.connectors.gcp.policy import Policies, grant_of, parse_policy
+from auditor.connectors.gcp.probes import why
 from auditor.connectors.gcp.uploads import parse_uploads
-from auditor.errors import UsageError
+from auditor.errors import LedgerError, UsageError
 from auditor.inventory.layout import Layout
-from auditor.model import AwsKey, Encryption, Grant, KeyName, split_version
-from tests.core_builders import AWS_KEY
+from auditor.inventory.store import FileInventory
+from auditor.ledger.store import LedgerStore
+from auditor.model import AwsKey, Encryption, Grant, KeyName, ProbeOutcome, split_version
+from tests.core_builders import AWS_KEY, ROLE
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=40) | st.floats(allow_nan=False)
@@ -67,6 +76,104 @@ def test_a_policy_of_anything_never_grants_directly_what_it_does_not_name(bindin
     grant = grant_of("nobody@nowhere.example", Policies(policy, policy, policy))
     assert grant is not Grant.DIRECT
     assert grant is not Grant.WITHDRAWN
+
+
+STATEMENT = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(
+            ("Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"), JSON
+        ),
+        "Effect": SCALARS | st.sampled_from(["Allow", "Deny"]),
+    },
+)
+
+
+@given(JSON | st.fixed_dictionaries({"Statement": JSON | STATEMENT | st.lists(STATEMENT, max_size=3)}))
+def test_a_key_policy_of_anything_never_lets_in_whom_it_does_not_name(told: Any) -> None:
+    try:
+        statements = aws_policy.parse_policy(json.dumps(told))
+    except ValueError:
+        return
+    found = aws_policy.access_of(AWS_KEY, (ROLE,), aws_policy.Policies(statements), {})
+    grant = found.grant(ROLE, "kms:Decrypt")
+    text = json.dumps(told)
+    assert grant is not Grant.UNREAD
+    if grant is Grant.DIRECT:
+        assert '"*"' in text or ROLE in text
+    if grant is Grant.DENIED:
+        assert '"Deny"' in text
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from(["KeyMaterialId", "KeyMaterialState", "ImportState", "ValidTo"]), SCALARS))
+)
+def test_a_list_of_materials(told: list[dict[str, Any]]) -> None:
+    plain = [{name: value for name, value in one.items() if name != "ValidTo"} for one in told]
+    found = parse_materials(plain)
+    assert len(found) == len({one.id for one in found})
+    assert all(
+        one.imported is False for one in found if not any(each.get("ImportState") == "IMPORTED" for each in plain)
+    )
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["GranteePrincipal", "Operations", "Constraints"]), st.none() | st.text() | st.lists(st.text())
+    )
+)
+def test_a_grant(told: dict[str, Any]) -> None:
+    try:
+        grant = aws_policy.parse_grant(told)
+    except TypeError:
+        return
+    assert grant.constrained == bool(told.get("Constraints"))
+
+
+@given(st.integers(100, 599), JSON | st.fixed_dictionaries({"error": JSON}))
+def test_an_error_answer_of_a_read_blames_the_key_only_in_so_many_words(status: int, told: Any) -> None:
+    outcome, code = why(status, told if isinstance(told, dict) else {})
+    if outcome is ProbeOutcome.REFUSED:
+        assert code in json.dumps(told) or "Cloud KMS key" in json.dumps(told)
+
+
+TOML = st.text(alphabet="[]{}\"'=.#\n ab01-_:/s3gs", max_size=80) | st.binary(max_size=60).map(
+    lambda raw: raw.decode("utf-8", "replace")
+)
+
+
+@given(st.lists(st.sampled_from(["[[bucket]]", 'url = "s3://data"', 'layout = "{org}/"', "[policy]", "x = 1"]) | TOML))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_config_of_anything_is_one_error_or_a_config(tmp_path: Path, lines: list[str]) -> None:
+    path = tmp_path / "auditor.toml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    try:
+        config = load(path)
+    except UsageError as error:
+        told = error
+    else:
+        assert config.bucket
+        return
+    assert ("\n" in str(told), bool(told.hint)) == (False, True)
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=30)
+def test_stored_files_of_anything_are_one_error(raw: bytes) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root) / "inventory" / "s3-data-1" / "sweep"
+        folder.mkdir(parents=True)
+        (folder / "dependencies.parquet").write_bytes(raw)
+        (folder / "snapshot.parquet").write_bytes(raw)
+        with pytest.raises(LedgerError):
+            FileInventory(Path(root) / "inventory", {}).open_by_id(["sweep"]).holdings()
+        ledger = Path(root) / "ledger.db"
+        ledger.write_bytes(raw)
+        if len(raw) > 1:
+            with pytest.raises(LedgerError):
+                LedgerStore(ledger).judgement()
+        else:
+            assert LedgerStore(ledger).judgement() is None, "SQLite takes a file of one byte or none for a new one"
 
 
 @given(st.binary(max_size=300) | st.text(alphabet="<>/aU&;!ELOKS ", max_size=80).map(str.encode))

@@ -32,6 +32,9 @@ from auditor.ports import KeyNeed
 _STILL_CREATING: Final = 3
 """How often a key that is still Creating is asked again: it takes a few seconds."""
 
+_WITH_MATERIAL: Final = frozenset({"Enabled", "Disabled", "PendingImport", "Updating"})
+"""States in which it matters which material is there: what waits for its deletion is lost with or without."""
+
 _HINTS: Final = {
     **HINTS,
     Reason.ACCESS_DENIED: "the key's owner grants kms:DescribeKey to the auditor in the key policy",
@@ -77,7 +80,7 @@ class AwsKeys:
         evidence = [Evidence("kms:DescribeKey", name.text, self._clock(), request_id, digest(facts))]
         materials: tuple[Material, ...] | None = None
         unread: Reason | None = None
-        if key["origin"] == "EXTERNAL":
+        if key["origin"] == "EXTERNAL" and key["state"] in _WITH_MATERIAL:
             found = self._materials(name)
             materials, unread = (None, found) if isinstance(found, Reason) else (found, None)
             if materials is not None:
