@@ -402,6 +402,8 @@ class KeyMemory:
     """Principals that were ever seen with a direct grant to decrypt, sorted."""
     since: datetime | None = None
     """Aware, UTC: when what decides over its use was seen to change last; None when it never was."""
+    highest_version: int = 0
+    """Google: the highest version number ever listed."""
 
 
 class ProbeKind(StrEnum):

@@ -32,12 +32,15 @@ class KeptKey:
     granted: tuple[str, ...] = ()
     since: datetime | None = None
     """When what decides over its use last changed."""
+    highest_version: int = 0
 
     def memory(self, newest_poll: datetime) -> KeyMemory:
         """Tell the judge."""
         last = self.aws or self.gcp
         last_at = newest_poll if self.answered else self.last_at
-        return KeyMemory(last, last_at if last else None, self.missing_since, self.granted, self.since)
+        return KeyMemory(
+            last, last_at if last else None, self.missing_since, self.granted, self.since, self.highest_version
+        )
 
 
 @dataclass(frozen=True, slots=True)

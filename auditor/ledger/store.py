@@ -211,11 +211,16 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
                 missing_since=None,
                 granted=tuple(sorted(_granted(key).union(was.granted))),
                 since=now if changed else was.since,
+                highest_version=max(was.highest_version, _highest(key)),
             )
         case KeyGone():
             return replace(ceased, missing_since=was.missing_since or now)
         case _:
             return ceased
+
+
+def _highest(key: AwsKey | GcpKey) -> int:
+    return max((int(one.number) for one in key.versions), default=0) if isinstance(key, GcpKey) else 0
 
 
 def _granted(key: AwsKey | GcpKey) -> set[str]:

@@ -134,8 +134,10 @@ def _deleted(key: GcpKey, number: str) -> Assessment:
 
 
 def _all_versions_agree(key: GcpKey, at: Standpoint) -> Assessment:
-    """Judge data that names no version by all versions: it hangs on one of them, nobody knows on which."""
+    """Judge data that names no version by all versions, deleted ones too: it hangs on one, nobody knows on which."""
     each = [assess_version(key, version.number, at) for version in key.versions]
+    if (missing := _first_missing(key, at)) is not None:
+        each.append(_deleted(key, missing))
     subject = Subject(SubjectKind.KEY, key.name.text)
     kinds = {one.readability for one in each}
     if len(kinds) == 1:
@@ -156,6 +158,18 @@ def _all_versions_agree(key: GcpKey, at: Standpoint) -> Assessment:
         subject=subject,
         evidence=key.evidence,
     )
+
+
+def _first_missing(key: GcpKey, at: Standpoint) -> str | None:
+    """The lowest number that was given out and is not listed any more; numbers go up from 1 and never come back."""
+    listed = {version.number for version in key.versions}
+    highest = max(map(int, listed), default=0)
+    if at.memory is not None:
+        highest = max(highest, at.memory.highest_version)
+    number = 1
+    while str(number) in listed:
+        number += 1
+    return str(number) if number <= highest else None
 
 
 def _by_hsm_instance(key: GcpKey, at: Standpoint) -> Assessment | None:

@@ -181,6 +181,13 @@ def test_the_moment_of_the_last_change_of_what_decides_over_a_keys_use_is_kept(l
     assert ledger.memory()[AWS_KEY].since == NOW + minutes(2)
 
 
+def test_the_highest_version_ever_listed_is_kept(ledger: LedgerStore) -> None:
+    holdings = (a_holding(GCP_KEY, "1"),)
+    poll(ledger, a_gcp_key(a_version("1"), a_version("12")), holdings=holdings)
+    poll(ledger, a_gcp_key(a_version("1")), holdings=holdings, now=NOW + minutes(1))
+    assert ledger.memory()[GCP_KEY].highest_version == 12
+
+
 def test_a_key_that_is_being_created_again_keeps_what_was_proven(ledger: LedgerStore) -> None:
     poll(ledger, an_aws_key("Disabled"))
     poll(ledger, an_aws_key("Creating"), now=NOW + minutes(1))

@@ -130,6 +130,9 @@ WITHOUT_VERSION = {
     "all enabled": (a_gcp_key(a_version("1"), a_version("2")), R.READABLE),
     "one disabled": (a_gcp_key(a_version("1"), a_version("2", "DISABLED")), R.UNKNOWN),
     "all disabled": (a_gcp_key(a_version("1", "DISABLED"), a_version("2", "DISABLED")), R.UNREADABLE),
+    "one deleted": (a_gcp_key(a_version("2"), a_version("3")), R.UNKNOWN),
+    "one deleted in between": (a_gcp_key(a_version("1"), a_version("3")), R.UNKNOWN),
+    "one deleted and the others destroyed": (a_gcp_key(a_version("2", "DESTROYED")), R.LOST),
     "no versions at all": (GcpKey(GCP_KEY, ()), R.UNKNOWN),
 }
 
@@ -137,6 +140,13 @@ WITHOUT_VERSION = {
 @pytest.mark.parametrize(("key", "readability"), WITHOUT_VERSION.values(), ids=WITHOUT_VERSION)
 def test_data_without_a_version_is_judged_only_when_all_versions_agree(key: GcpKey, readability: R) -> None:
     assert of_gcp(key, None) is readability
+
+
+def test_a_version_that_was_listed_once_and_is_not_any_more_was_deleted() -> None:
+    key = a_gcp_key(a_version("1"))
+    seen = KeyView(GCP_KEY, key, remembered(a_gcp_key(a_version("1")), highest_version=2))
+    assert assess(a_holding(GCP_KEY, None), seen, (), POLICY, NOW).assessment.readability is R.UNKNOWN
+    assert assess(a_holding(GCP_KEY, "1"), seen, (), POLICY, NOW).assessment.readability is R.READABLE
 
 
 GRANTS = {

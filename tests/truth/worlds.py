@@ -95,6 +95,8 @@ def _google(draw: Draw, world: World) -> None:
             if version.state == "DESTROY_SCHEDULED":
                 version.destroy_time = store.clock() + timedelta(days=draw(st.integers(1, 30)))
             version.reimport_eligible = draw(st.booleans()) and version.state == "DESTROYED"
+        if len(key.versions) > 1 and draw(st.integers(0, 5)) == 0:
+            del key.versions[draw(st.integers(1, max(key.versions) - 1))]
         key.access_reasons = draw(
             st.sampled_from([None, None, None, [], ["CUSTOMER_INITIATED_ACCESS"], ["GOOGLE_INITIATED_REVIEW"]])
         )
@@ -128,9 +130,12 @@ def _google_object(draw: Draw, store: GoogleStore) -> None:
         more["customer_key_hash"] = CUSTOMER_KEY_HASH
     elif kind == "key":
         key = draw(st.sampled_from(store.keys(RING)))
-        # Now and then a version that was deleted, and one that the listing does not tell.
-        more |= {"key": key.name, "version": draw(st.sampled_from([*key.versions, *key.versions, 99]))}
+        # Now and then a version that was deleted, and one that the listing does not tell. That the highest of all was
+        # deleted before anybody looked, no service tells: only data that names it can show it.
+        given_out = range(1, max(key.versions) + 1)
         more["named"] = draw(st.integers(0, 5)) != 0
+        numbers = [*key.versions, *key.versions, 99] if more["named"] else given_out
+        more |= {"key": key.name, "version": draw(st.sampled_from(numbers))}
     store.put("data", draw(st.sampled_from(list(NAMES.values()))), size=draw(st.sampled_from([0, 1, 50])), **more)
 
 
