@@ -16,6 +16,7 @@ KINDS: Final = {
     SubjectKind.KEY: "key",
     SubjectKind.KEY_STORE: "custom key store",
     SubjectKind.HSM_INSTANCE: "single-tenant HSM instance",
+    SubjectKind.EKM_CONNECTION: "EKM connection",
     SubjectKind.PRINCIPAL: "access to",
     SubjectKind.BUCKET: "bucket",
 }

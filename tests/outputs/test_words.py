@@ -1,9 +1,12 @@
+import json
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from auditor.outputs import metrics, words
+from auditor.findings import SubjectKind
+from auditor.outputs import metrics, scan_json, words
+from auditor.outputs.words import KINDS
 from tests.core_builders import AWS_KEY, GCP_KEY, NOW
 
 SIZES = {0: "0 B", 999: "999 B", 1000: "1.0 kB", 9_999: "10.0 kB", 12_345: "12 kB", 2_500_000_000: "2.5 GB"}
@@ -38,3 +41,9 @@ def test_the_metrics_page_is_the_table_in_the_code() -> None:
 
     page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
     assert metrics.document() in page
+
+
+def test_every_kind_of_subject_has_a_word_and_stands_in_the_schema() -> None:
+    assert set(KINDS) == set(SubjectKind)
+    told = json.dumps(scan_json.schema())
+    assert all(f'"{kind.value}"' in told for kind in SubjectKind)
