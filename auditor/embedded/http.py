@@ -1,10 +1,14 @@
 """A small HTTP/1.1 server on loopback for the embedded clouds: raw paths in, whole answers out."""
 
+import os
+import socket
+import struct
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Final
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,14 @@ class Asked:
     body: bytes
 
 
+class Ending(Enum):
+    """What becomes of the connection after an answer."""
+
+    KEEPS = "it stays open"
+    CLOSES = "it is closed behind the last byte"
+    RESETS = "it is reset, and no byte of the answer is sent"
+
+
 @dataclass(frozen=True)
 class Answer:
     """One answer; `length` overrides the body's for answers to HEAD."""
@@ -27,6 +39,16 @@ class Answer:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     length: int | None = None
+    ends: Ending = Ending.KEEPS
+
+
+def cut(answer: Answer) -> Answer:
+    """Promise the whole body, send half of it and hang up."""
+    half = answer.body[: len(answer.body) // 2]
+    return replace(answer, body=half, length=len(answer.body), ends=Ending.CLOSES)
+
+
+RESET: Final = Answer(0, ends=Ending.RESETS)
 
 
 class HttpServer:
@@ -67,6 +89,12 @@ def _handler(answer: Callable[[Asked], Answer | None]) -> type[BaseHTTPRequestHa
             if told is None:
                 self.close_connection = True
                 return
+            if told.ends is Ending.RESETS:
+                # Closed with data still to be sent and no time to wait for it: that sends a reset.
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                os.close(self.connection.detach())
+                self.close_connection = True
+                return
             self.send_response_only(told.status)
             self.send_header("Date", self.date_time_string())
             for name, value in told.headers.items():
@@ -75,6 +103,8 @@ def _handler(answer: Callable[[Asked], Answer | None]) -> type[BaseHTTPRequestHa
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(told.body)
+            if told.ends is Ending.CLOSES:
+                self.close_connection = True
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = serve
 

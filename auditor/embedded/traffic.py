@@ -32,6 +32,10 @@ class Fault:
     """Seconds before the answer."""
     drop: bool = False
     """Close the connection without an answer."""
+    reset: bool = False
+    """Reset the connection without an answer."""
+    cut: bool = False
+    """Send the first half of the true answer's body, then hang up."""
     bare: bool = False
     """Answer the status alone, without a body."""
     body: bytes | None = None

@@ -11,7 +11,7 @@ from auditor.embedded.aws.changes import ChangeService
 from auditor.embedded.aws.kms import Caller, KeyService
 from auditor.embedded.aws.s3 import ObjectService
 from auditor.embedded.aws.store import ACCOUNT, RefusedError, Store
-from auditor.embedded.http import Answer, Asked, HttpServer
+from auditor.embedded.http import RESET, Answer, Asked, HttpServer, cut
 from auditor.embedded.traffic import Fault, Request, Traffic
 
 _SCOPE: Final = re.compile(r"Credential=([^/,]+)/[0-9]{8}/([a-z0-9-]+)/([a-z0-9]+)/aws4_request")
@@ -48,9 +48,14 @@ class AwsCloud:
         verb = operation or (dict(parse_qsl(asked.body.decode(errors="replace"))).get("Action", "") or asked.verb)
         body = asked.body[:2000].decode(errors="replace")
         fault = self.traffic.arrived(Request(service, verb, asked.target, body))
+        if fault is not None and not fault.cut:
+            return _faulty(fault, service, asked.verb)
+        answer = self._answer(asked, operation, service, (access_key, region))
+        return cut(answer) if fault is not None else answer
+
+    def _answer(self, asked: Asked, operation: str, service: str, signed: tuple[str, str]) -> Answer:
+        access_key, region = signed
         try:
-            if fault is not None:
-                return _faulty(fault, service, asked.verb)
             if access_key in self.store.expired:
                 code = "ExpiredToken" if service in {"s3", "sts"} else "ExpiredTokenException"
                 raise RefusedError(400, code, "The provided token has expired.")  # noqa: TRY301 - one place answers
@@ -112,6 +117,8 @@ def _refused(refusal: RefusedError, service: str, verb: str) -> Answer:
 def _faulty(fault: Fault, service: str, verb: str) -> Answer | None:
     if fault.drop:
         return None
+    if fault.reset:
+        return RESET
     if fault.body is not None:
         return Answer(fault.status, fault.body, {"Content-Type": "application/xml"})
     return _refused(RefusedError(fault.status, fault.code, fault.message), service, "HEAD" if fault.bare else verb)

@@ -16,7 +16,7 @@ from auditor.embedded.google.changes import ChangeService
 from auditor.embedded.google.kms import FailedRpcError, KeyService
 from auditor.embedded.google.storage import StorageService
 from auditor.embedded.google.store import RefusedError, Store
-from auditor.embedded.http import Answer, Asked, HttpServer
+from auditor.embedded.http import RESET, Answer, Asked, HttpServer, cut
 from auditor.embedded.traffic import Fault, Request, Traffic
 
 _HTTP_STATUS: Final = {
@@ -89,12 +89,16 @@ class GoogleCloud:
     # HTTP
 
     def _serve(self, asked: Asked) -> Answer | None:
-        path, _, query = asked.target.partition("?")
-        service, route, fields = self._route(asked.verb, path)
+        service, route, fields = self._route(asked.verb, asked.target.partition("?")[0])
         verb = route.rpc.name if route else asked.verb
         fault = self.traffic.arrived(Request(service, verb, asked.target, asked.body[:2000].decode(errors="replace")))
-        if fault is not None:
+        if fault is not None and not fault.cut:
             return _faulty(fault)
+        answer = self._answer(asked, service, route, fields)
+        return cut(answer) if fault is not None else answer
+
+    def _answer(self, asked: Asked, service: str, route: rpc.Route | None, fields: tuple[str, ...]) -> Answer:
+        path, _, query = asked.target.partition("?")
         try:
             if route is not None:
                 ask = _request(route, fields, query, asked.body)
@@ -206,6 +210,8 @@ def _rich(error: FailedRpcError) -> Any:
 def _faulty(fault: Fault) -> Answer | None:
     if fault.drop:
         return None
+    if fault.reset:
+        return RESET
     if fault.body is not None:
         return Answer(fault.status, fault.body, {"Content-Type": "application/json"})
     told = {"code": fault.status, "message": fault.message, "status": _CODES.get(fault.status, "UNKNOWN")}
