@@ -180,7 +180,7 @@ BROKEN: dict[str, tuple[dict[str, Any], Reason]] = {
     "denied": ({"status": 403, "code": "AccessDenied"}, Reason.ACCESS_DENIED),
     "no such bucket": ({"status": 404, "code": "NoSuchBucket"}, Reason.NOT_FOUND),
     "expired token": ({"status": 400, "code": "ExpiredToken"}, Reason.EXPIRED_CREDENTIALS),
-    "no XML": ({"status": 200, "body": b"this is no XML"}, Reason.TIMEOUT),
+    "no XML": ({"status": 200, "body": b"this is no XML"}, Reason.MALFORMED),
     "more without a place": (
         {"status": 200, "body": b"<ListVersionsResult><IsTruncated>true</IsTruncated></ListVersionsResult>"},
         Reason.MALFORMED,

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from auditor.connectors.aws.errors import code_of, reason_of
+from auditor.connectors.aws.errors import FAULTS, code_of, reason_of
 from auditor.connectors.aws.policy import (
     DECRYPT,
     KeyGrant,
@@ -78,7 +78,7 @@ class AwsAccess:
     def _try(self, name: KeyName, call: str, read: Callable[[], T], unread: dict[str, Reason]) -> T | None:
         try:
             return read()
-        except (ClientError, BotoCoreError) as error:
+        except FAULTS as error:
             unread[call] = reason_of(error)
         except (ValueError, RecursionError):
             unread[call] = Reason.MALFORMED

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from auditor.connectors.aws.errors import code_of, hint_for, reason_of
+from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.aws.session import AwsClients
 from auditor.model import Gap
 
@@ -23,7 +21,7 @@ class AwsBuckets:
             try:
                 for page in self._clients.s3(None, account).get_paginator("list_buckets").paginate():
                     found.update(f"s3://{one['Name']}" for one in page.get("Buckets", []))
-            except (ClientError, BotoCoreError) as error:
+            except FAULTS as error:
                 return Gap(
                     f"S3 buckets of {account or 'the default identity'}",
                     reason_of(error),

@@ -12,8 +12,13 @@ from botocore.exceptions import (
     PartialCredentialsError,
     TokenRetrievalError,
 )
+from botocore.parsers import ResponseParserError
 
+from auditor.connectors.aws.answers import MALFORMED
 from auditor.model import Reason
+
+FAULTS: Final = (ClientError, BotoCoreError, ResponseParserError)
+"""Everything that a call to AWS can raise instead of an answer."""
 
 _CODES: Final = {
     "AccessDenied": Reason.ACCESS_DENIED,
@@ -42,6 +47,7 @@ _CODES: Final = {
     "ThrottlingException": Reason.THROTTLED,
     "TooManyRequestsException": Reason.THROTTLED,
     "RequestLimitExceeded": Reason.THROTTLED,
+    MALFORMED: Reason.MALFORMED,
     "InvalidArnException": Reason.MALFORMED,
     "ValidationException": Reason.MALFORMED,
     "UnknownOperationException": Reason.UNSUPPORTED,
@@ -62,16 +68,18 @@ HINTS: Final = {
 """What would close a gap, by its reason; a missing permission is named where it is known."""
 
 
-def reason_of(error: ClientError | BotoCoreError) -> Reason:
+def reason_of(error: Exception) -> Reason:
     """Why a call gave no answer; faults on the way, and codes that nobody knows, count as `timeout`."""
     if isinstance(error, ClientError):
         return _CODES.get(code_of(error), Reason.TIMEOUT)
+    if isinstance(error, ResponseParserError):
+        return Reason.MALFORMED
     if isinstance(error, NoCredentialsError | PartialCredentialsError | TokenRetrievalError):
         return Reason.EXPIRED_CREDENTIALS
     return Reason.TIMEOUT
 
 
-def code_of(error: ClientError | BotoCoreError) -> str:
+def code_of(error: Exception) -> str:
     """The service's own code, or the kind of the fault; never its free text."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "unknown"))

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from auditor.connectors.aws.access import AwsAccess
-from auditor.connectors.aws.errors import HINTS, code_of, reason_of
+from auditor.connectors.aws.errors import FAULTS, HINTS, code_of, reason_of
 from auditor.connectors.aws.policy import access_of_managed
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.digest import digest
@@ -72,7 +72,7 @@ class AwsKeys:
         name = need.name
         try:
             told, request_id = self._describe(name)
-        except (ClientError, BotoCoreError) as error:
+        except FAULTS as error:
             return self._not_read(name, error)
         key = parse_key(name, told)
         store = stores.find(name, told["CustomKeyStoreId"]) if told.get("CustomKeyStoreId") else None
@@ -119,7 +119,7 @@ class AwsKeys:
                 if following == asked.get("Marker"):
                     return Reason.MALFORMED
                 asked["Marker"] = following
-        except (ClientError, BotoCoreError) as error:
+        except FAULTS as error:
             return reason_of(error)
 
     def _describe(self, name: KeyName) -> tuple[Mapping[str, Any], str | None]:
@@ -132,7 +132,7 @@ class AwsKeys:
             threading.Event().wait(0.5)
         return told["KeyMetadata"], told["ResponseMetadata"].get("RequestId")
 
-    def _not_read(self, name: KeyName, error: ClientError | BotoCoreError) -> KeyReading:
+    def _not_read(self, name: KeyName, error: Exception) -> KeyReading:
         reason, code = reason_of(error), code_of(error)
         request_id = None
         if isinstance(error, ClientError):
@@ -174,7 +174,7 @@ class _Stores:
                     found[one["CustomKeyStoreId"]] = CustomKeyStore(
                         one["CustomKeyStoreId"], one.get("ConnectionState"), one.get("ConnectionErrorCode")
                     )
-        except (ClientError, BotoCoreError):
+        except FAULTS:
             return {}  # each key's store then has no state, which is told as a gap
         return found
 

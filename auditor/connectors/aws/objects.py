@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from auditor.connectors.aws.errors import code_of, hint_for, reason_of
+from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.pace import Pace
 from auditor.errors import CollectError
 from auditor.model import (
@@ -86,7 +86,7 @@ class S3Bucket:
             versioning = self._client.get_bucket_versioning(Bucket=self._bucket)
             permission = "s3:GetEncryptionConfiguration"
             default_key = self._default_key()
-        except (ClientError, BotoCoreError) as error:
+        except FAULTS as error:
             return Gap(
                 self._url,
                 reason_of(error),
@@ -130,7 +130,7 @@ class S3Bucket:
                 if not page.get("IsTruncated") or following == asked:
                     return count
                 asked = following
-        except (ClientError, BotoCoreError) as error:
+        except FAULTS as error:
             return Gap(
                 self._url,
                 reason_of(error),
@@ -164,7 +164,7 @@ class S3Bucket:
                 yield from self._live_pages()
             else:
                 yield from self._version_pages()
-        except (ClientError, BotoCoreError) as error:
+        except FAULTS as error:
             raise self._broken_off(error) from None
 
     def _live_pages(self) -> Iterator[list[Listed]]:
@@ -201,7 +201,7 @@ class S3Bucket:
             )
         return after
 
-    def _broken_off(self, error: ClientError | BotoCoreError) -> CollectError:
+    def _broken_off(self, error: Exception) -> CollectError:
         live_only = self._populations == (Population.LIVE,)
         permission = "s3:ListBucket" if live_only else "s3:ListBucketVersions"
         reason = reason_of(error)
@@ -236,7 +236,7 @@ class _Heads:
         plain = _unresolved(listed, Reason.TIMEOUT)
         try:
             told = self._head(listed)
-        except (ClientError, BotoCoreError) as error:
+        except FAULTS as error:
             if code_of(error) == "400":
                 return _Undecided(listed, replace(plain, problem=Reason.UNSUPPORTED))
             return replace(plain, problem=reason_of(error))
@@ -266,7 +266,7 @@ class _Heads:
         """Ask for an object that is known to answer, right after: the same credentials, the same Region."""
         try:
             self._head(control)
-        except (ClientError, BotoCoreError) as error:
+        except FAULTS as error:
             bad = code_of(error) == "400"
             return replace(found.unresolved, problem=Reason.EXPIRED_CREDENTIALS if bad else reason_of(error))
         return replace(found.unresolved, encryption=Encryption.CUSTOMER_SUPPLIED, problem=None, verified=self._clock())

@@ -10,9 +10,10 @@ import botocore.session
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, CredentialProvider, DeferredRefreshableCredentials
 from botocore.credentials import CredentialResolver as Resolver
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 
-from auditor.connectors.aws.errors import reason_of
+from auditor.connectors.aws import answers
+from auditor.connectors.aws.errors import FAULTS, reason_of
 from auditor.connectors.wire import Wire
 from auditor.errors import UsageError
 from auditor.model import Reason
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sts.client import STSClient
 
 _ATTEMPTS: Final = 5
+_READ_TIMEOUT: Final = 30
+"""Seconds."""
 _DEFAULT_REGION: Final = "us-east-1"
 _OF_SERVICE: Final = {"s3": "s3", "kms": "kms", "sts": "sts"}
 
@@ -55,7 +58,7 @@ class AwsClients:
         self._config = Config(
             retries={"mode": "standard", "total_max_attempts": attempts or _ATTEMPTS},
             connect_timeout=10,
-            read_timeout=30,
+            read_timeout=_READ_TIMEOUT,
             max_pool_connections=connections,
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
@@ -87,7 +90,7 @@ class AwsClients:
             client: STSClient = self._client("sts", None, known)
             told = client.get_caller_identity()
             found = told["Account"], told["Arn"]
-        except (ClientError, BotoCoreError) as error:
+        except FAULTS as error:
             found = reason_of(error)
         with self._lock:
             self._callers[known] = found
@@ -148,7 +151,7 @@ class AwsClients:
         return boto3.session.Session(botocore_session=inner, region_name=base.region_name)
 
     def _hook(self, client: Any) -> None:
-        """Let every request pass the table before it is built, and count every answer, retried ones too."""
+        """Let every request pass the table before it is built, look at every answer, and count it, retried ones too."""
         wire = self._wire
 
         def allow(params: Mapping[str, Any], model: Any, **_: Any) -> None:
@@ -173,6 +176,22 @@ class AwsClients:
             context["cmek_service"] = _OF_SERVICE[model.service_model.service_name]
             context["cmek_operation"] = model.name
 
+        def look(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
+            """Turn a success that is no answer into a server fault, which the SDK asks again about."""
+            status, body = response_dict["status_code"], response_dict["body"]
+            if answers.is_sound(operation_model.name, status, response_dict["headers"], body):
+                return
+            response_dict["status_code"] = 500
+            response_dict["body"] = answers.as_error(_OF_SERVICE[operation_model.service_model.service_name])
+
+        def retry(response: tuple[Any, Mapping[str, Any]] | None, **_: Any) -> None:
+            """Let the SDK see the status that `look` has set; S3's clients do so by themselves."""
+            if response is not None:
+                response[0].status_code = response[1]["ResponseMetadata"]["HTTPStatusCode"]
+
+        service = client.meta.service_model.service_id.hyphenize()
+        client.meta.events.register_first(f"before-parse.{service}", look)
+        client.meta.events.register_first(f"needs-retry.{service}", retry)
         client.meta.events.register_first("before-parameter-build", allow)
         client.meta.events.register_first("before-call", name)
         client.meta.events.register("response-received", answered)

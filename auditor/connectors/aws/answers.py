@@ -1,0 +1,90 @@
+"""Whether an answer of AWS is whole and of the kind that was asked for.
+
+The SDK takes a page of another kind, half a document and no document at all for an answer that says nothing: a bucket
+without objects, an object without encryption, a key without grants.
+
+Source: Amazon S3 and AWS STS API References, response syntax of each operation; botocore's kms model.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Final
+from xml.etree import ElementTree as ET
+
+MALFORMED: Final = "MalformedAnswer"
+"""The error code that stands for such an answer; no service uses it."""
+
+_REDIRECTS: Final = 300
+_INTERNAL: Final = 500
+_ROOTS: Final = {
+    "ListBuckets": "ListAllMyBucketsResult",
+    "GetBucketVersioning": "VersioningConfiguration",
+    "GetBucketEncryption": "ServerSideEncryptionConfiguration",
+    "ListObjectsV2": "ListBucketResult",
+    "ListObjectVersions": "ListVersionsResult",
+    "ListMultipartUploads": "ListMultipartUploadsResult",
+}
+_WRAPPED: Final = {"GetCallerIdentity": "GetCallerIdentityResult", "AssumeRole": "AssumeRoleResult"}
+_MEMBERS: Final = {
+    "DescribeKey": "KeyMetadata",
+    "DescribeCustomKeyStores": "CustomKeyStores",
+    "GetKeyPolicy": "Policy",
+    "ListGrants": "Grants",
+    "ListKeyRotations": "Rotations",
+}
+
+
+def is_sound(operation: str, status: int, headers: Mapping[str, str], body: bytes) -> bool:
+    """Tell whether a success is one; `headers` are looked up without regard to case."""
+    if status == _INTERNAL and body:
+        # The SDK gives this status to an S3 answer that it cannot parse, whatever the service gave.
+        return operation in _MEMBERS or _root(body) is not None
+    if status >= _REDIRECTS:
+        return True
+    if operation == "HeadObject":
+        return "etag" in headers
+    if operation == "HeadBucket":
+        return True  # no header of it is promised by all who speak S3
+    promised = headers.get("content-length")
+    if promised is not None and "content-encoding" not in headers and int(promised) != len(body):
+        return False
+    if operation in _MEMBERS:
+        return _has_member(body, _MEMBERS[operation])
+    return _has_root(body, operation)
+
+
+def as_error(service: str) -> bytes:
+    """An error body in the words of one service."""
+    if service == "kms":
+        return json.dumps({"__type": MALFORMED, "message": "the answer is not what was asked for"}).encode()
+    inner = f"<Error><Code>{MALFORMED}</Code><Message>the answer is not what was asked for</Message></Error>"
+    return (inner if service == "s3" else f"<ErrorResponse>{inner}</ErrorResponse>").encode()
+
+
+def _has_member(body: bytes, member: str) -> bool:
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and member in told
+
+
+def _has_root(body: bytes, operation: str) -> bool:
+    root = _root(body)
+    if root is None:
+        return False
+    if operation in _WRAPPED:
+        return any(_bare(child.tag) == _WRAPPED[operation] for child in root)
+    return operation not in _ROOTS or _bare(root.tag) == _ROOTS[operation]
+
+
+def _root(body: bytes) -> ET.Element | None:
+    try:
+        # The service's own answer; expat fetches nothing and bounds what entities may grow to.
+        return ET.fromstring(body)  # noqa: S314 - as said above
+    except ET.ParseError:
+        return None
+
+
+def _bare(tag: str) -> str:
+    return tag.rpartition("}")[2]
