@@ -1,10 +1,17 @@
 """All buckets of the projects in use, to tell how many nobody configured."""
 
 from collections.abc import Iterable
+from typing import Final
+
+from google.cloud.storage.retry import DEFAULT_RETRY
 
 from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.gcp.session import GcpClients
 from auditor.model import Gap, Reason
+
+_TIMEOUT: Final = 60
+_RETRY: Final = DEFAULT_RETRY.with_timeout(60.0)
+"""As for a bucket's listing."""
 
 
 class GcsBuckets:
@@ -26,7 +33,8 @@ class GcsBuckets:
         found: set[str] = set()
         for project in self._projects:
             try:
-                found.update(f"gs://{one.name}" for one in self._clients.storage(project).list_buckets(project=project))
+                listed = self._clients.storage(project).list_buckets(project=project, timeout=_TIMEOUT, retry=_RETRY)
+                found.update(f"gs://{one.name}" for one in listed)
             except FAULTS as error:
                 return Gap(
                     f"buckets of project {project}",

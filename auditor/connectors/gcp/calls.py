@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+import requests
 from google.api_core import exceptions as api
 
 from auditor.connectors.gcp.errors import FAULTS, code_of
@@ -25,6 +26,9 @@ _RETRIED: Final = (
     api.DeadlineExceeded,
     api.GatewayTimeout,
     api.InternalServerError,
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
 )
 
 

@@ -8,10 +8,11 @@ from typing import Final
 import requests
 from google.api_core import exceptions as api
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError, TransportError
+from google.protobuf.json_format import ParseError
 
 from auditor.model import Reason
 
-FAULTS: Final = (api.GoogleAPICallError, api.RetryError, GoogleAuthError, requests.RequestException)
+FAULTS: Final = (api.GoogleAPICallError, api.RetryError, GoogleAuthError, requests.RequestException, ParseError)
 """Everything that a call to Google can raise instead of an answer."""
 
 _STATUS: Final = {
@@ -39,11 +40,13 @@ def reason_of(error: Exception) -> Reason:
     match error:
         case RefreshError() | DefaultCredentialsError():
             return Reason.EXPIRED_CREDENTIALS
+        case api.RetryError(cause=Exception() as cause):
+            return reason_of(cause)
         case TransportError():
             return Reason.TIMEOUT
         case requests.HTTPError(response=requests.Response() as response):
             return _STATUS.get(response.status_code, Reason.TIMEOUT)
-        case requests.JSONDecodeError():
+        case requests.JSONDecodeError() | ParseError():
             return Reason.MALFORMED
         case api.GoogleAPICallError():
             return _STATUS.get(int(error.code or 0), Reason.TIMEOUT)
@@ -53,6 +56,8 @@ def reason_of(error: Exception) -> Reason:
 
 def code_of(error: Exception) -> str:
     """The status in words, never the service's free text."""
+    if isinstance(error, api.RetryError) and error.cause is not None:
+        return code_of(error.cause)
     if isinstance(error, api.GoogleAPICallError):
         status = error.grpc_status_code
         return str(status.name) if status is not None else f"HTTP {int(error.code or 0)}"

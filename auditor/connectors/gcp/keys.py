@@ -68,9 +68,14 @@ class GcpKeys:
         operation = "GetCryptoKey"
         try:
             key = self._calls.call(operation, client.get_crypto_key, {"name": name.text})
+            if key.name != name.text:
+                raise api.InvalidArgument("the answer is about no key or another one")
             operation = "ListCryptoKeyVersions"
             request = {"parent": name.text, "page_size": _PAGE}
             pages = self._calls.pages(operation, client.list_crypto_key_versions, request)
+            listed = sum(len(page.crypto_key_versions) for page in pages)
+            if listed < max(pages[0].total_size, "primary" in key):
+                raise api.InvalidArgument("fewer versions are listed than the key has")
         except FAULTS as error:
             return self._not_read(name, operation, error)
         versions = tuple(
@@ -219,6 +224,8 @@ class _Shared:
 
         request = {"resource": resource, "options": {"requested_policy_version": 3}}
         policy = self._calls.call("GetIamPolicy", ask, request)
+        if not (policy.etag or policy.version or policy.bindings):
+            raise api.InvalidArgument("the answer is no policy: even one without bindings has an etag")
         return parse_policy(MessageToDict(policy, preserving_proto_field_name=True))
 
     def _read_instance(self, project: str, backend: str) -> HsmInstance:

@@ -26,10 +26,11 @@ _TIMEOUT: Final = 60
 _RETRY: Final = DEFAULT_RETRY.with_timeout(60.0)
 """How long, in seconds, one page is asked for again after 429, 503 and lost connections."""
 _FIELDS: Final = (
-    "items(name,generation,size,storageClass,timeCreated,timeDeleted,etag,kmsKeyName,customerEncryption(keySha256)),"
+    "kind,items(name,generation,size,storageClass,timeCreated,timeDeleted,etag,kmsKeyName,customerEncryption(keySha256)),"
     "nextPageToken"
 )
-"""Without `nextPageToken` the client's iterator would end silently after the first page."""
+"""Without `nextPageToken` the client's iterator would end silently after the first page; `kind` tells a listing from
+another answer."""
 
 
 class GcsBucket:
@@ -62,9 +63,11 @@ class GcsBucket:
         """Read location, versioning, default key and who decrypts; a Gap when one of them is not readable."""
         permission = "storage.buckets.get"
         try:
-            bucket = self._client.get_bucket(self._bucket.name, timeout=_TIMEOUT)
+            bucket = self._client.get_bucket(self._bucket.name, timeout=_TIMEOUT, retry=_RETRY)
             permission = "resourcemanager.projects.get"
-            agent = self._client.get_service_account_email(project=str(bucket.project_number), timeout=_TIMEOUT)
+            agent = self._client.get_service_account_email(
+                project=str(bucket.project_number), timeout=_TIMEOUT, retry=_RETRY
+            )
         except FAULTS as error:
             return Gap(
                 self._url,

@@ -3,8 +3,9 @@
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -13,6 +14,7 @@ import google.auth.exceptions
 import google.auth.impersonated_credentials
 import grpc
 import requests
+from google.api_core.exceptions import from_http_response
 from google.auth.credentials import AnonymousCredentials, with_scopes_if_required
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud import kms_v1 as kms
@@ -20,8 +22,10 @@ from google.cloud.kms_v1.services.ekm_service import transports as ekm_transport
 from google.cloud.kms_v1.services.hsm_management import transports as hsm_transports
 from google.cloud.kms_v1.services.key_management_service import transports as key_transports
 from google.cloud.storage import Client
+from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
 
+from auditor.connectors.gcp.answers import is_sound
 from auditor.connectors.gcp.uploads import parse_uploads
 from auditor.connectors.pace import Pace
 from auditor.connectors.wire import Wire
@@ -31,6 +35,7 @@ _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 _IAM: Final = "https://cloudresourcemanager.googleapis.com"
 _STORAGE: Final = "https://storage.googleapis.com"
 _TIMEOUT: Final = 30
+_RETRY: Final = DEFAULT_RETRY.with_timeout(60.0)
 
 # (service, operation) of each HTTP request that may leave. Source: the references of Cloud Storage's
 # JSON and XML APIs and of Resource Manager v3.
@@ -97,13 +102,14 @@ class GcpClients:
         """Read a project's IAM policy.
 
         Raises:
-            requests.RequestException: no answer, or one that is an error.
+            requests.RequestException: no answer, or none that can be read.
+            google.api_core.exceptions.GoogleAPICallError, RetryError: an answer that is an error.
             google.auth.exceptions.GoogleAuthError: no credentials.
         """
         session: requests.Session = self._once("iam", project, lambda one: self._session(self._endpoints.iam, one))
         url = f"{self._endpoints.iam or _IAM}/v3/projects/{project}:getIamPolicy"
-        answer = session.post(url, json={"options": {"requestedPolicyVersion": 3}}, timeout=_TIMEOUT)
-        answer.raise_for_status()
+        options = {"options": {"requestedPolicyVersion": 3}}
+        answer = _answered(lambda: session.post(url, json=options, timeout=_TIMEOUT))
         told: Mapping[str, Any] = answer.json()
         return told
 
@@ -111,7 +117,8 @@ class GcpClients:
         """Count a bucket's unfinished multipart uploads, which only the XML API lists.
 
         Raises:
-            requests.RequestException: no answer, or one that is an error.
+            requests.RequestException: no answer, or none that can be read.
+            google.api_core.exceptions.GoogleAPICallError, RetryError: an answer that is an error.
             google.auth.exceptions.GoogleAuthError: no credentials.
         """
         session: requests.Session = self._once(
@@ -122,8 +129,7 @@ class GcpClients:
         count = 0
         while True:
             pace.wait()
-            answer = session.get(url, params=asked, timeout=_TIMEOUT)
-            answer.raise_for_status()
+            answer = _answered(partial(session.get, url, params=asked, timeout=_TIMEOUT))
             uploads, following = parse_uploads(answer.content)
             count += uploads
             if following is None or following == asked:
@@ -272,9 +278,25 @@ class _Guarded(HTTPAdapter):
         except requests.RequestException as error:
             self._wire.answered(service, operation, type(error).__name__)
             raise
+        if answer.ok and not is_sound(operation, answer.content):
+            self._wire.answered(service, operation, "malformed", answer.headers.get("Date"))
+            raise requests.JSONDecodeError("the answer is not what was asked for", "", 0, request=request)
         outcome = "ok" if answer.ok else str(answer.status_code)
         self._wire.answered(service, operation, outcome, answer.headers.get("Date"))
         return answer
+
+
+def _answered(ask: Callable[[], requests.Response]) -> requests.Response:
+    """Ask, and ask again after 429, 503 and lost connections, as the storage client does for its own requests."""
+
+    def once() -> requests.Response:
+        answer = ask()
+        if not answer.ok:
+            raise from_http_response(answer)
+        return answer
+
+    found: requests.Response = _RETRY(once)()
+    return found
 
 
 def _operation(told: str, query: str) -> tuple[str, str]:

@@ -19,6 +19,8 @@ def parse_uploads(raw: bytes) -> tuple[int, dict[str, str] | None]:
         root = ET.fromstring(raw)  # noqa: S314 - as said above
     except ET.ParseError as error:
         raise requests.JSONDecodeError(str(error), "", 0) from None
+    if root.tag.rpartition("}")[2] != "ListMultipartUploadsResult":
+        raise requests.JSONDecodeError("no list of uploads", "", 0)
     texts = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
     count = sum(child.tag.rpartition("}")[2] == "Upload" for child in root)
     if texts.get("IsTruncated") != "true":
