@@ -108,8 +108,8 @@ def _engine(path: Path) -> Engine:
 def _hint(told: str) -> str:
     if "locked" in told:
         return "another process writes to it; try again, or stop the other one"
-    if "full" in told:
-        return "make room on the disk"
+    if "full" in told or "disk I/O" in told:
+        return "make room on the disk, or look whether it fails"
     if "readonly" in told or "unable to open" in told:
         return "look at the rights of the file and its folder"
     return "the file is damaged or no ledger; restore it from a copy, or move it away and scan anew"
