@@ -105,6 +105,8 @@ def readings(assembly: Assembly, loops: daemon.Daemon) -> web.Readings:
             )
         ),
         loops_alive=loops.loops_alive,
+        memory=ledger.memory,
+        clock=parts.clock,
     )
 
 

@@ -3,8 +3,10 @@
 import base64
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
@@ -20,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auditor.errors import AuditorError
 from auditor.findings import Finding, Judgement
+from auditor.model import KeyMemory, KeyName
 from auditor.outputs import scan_json
 from auditor.ports import OpenInventory
 
@@ -47,6 +50,9 @@ class Readings:
     report: Callable[[Judgement], str]
     metrics: CollectorRegistry
     loops_alive: Callable[[], Mapping[str, bool]]
+    memory: Callable[[], Mapping[KeyName, KeyMemory]]
+    """What is remembered of every key."""
+    clock: Callable[[], datetime]
 
 
 def make_app(readings: Readings) -> Starlette:
@@ -125,18 +131,36 @@ class _Pages:
         if judgement is None:
             return JSONResponse({"judged": None, "loops": loops})
         head = scan_json.head(judgement)
-        next_loss = judgement.next_loss
         return JSONResponse(
             {
-                "judged": judgement.now.isoformat().replace("+00:00", "Z"),
+                "judged": _time(judgement.now),
                 "loops": loops,
                 "scan": head["scan"],
                 "coverage": head["coverage"],
                 "gaps": len(judgement.gaps),
+                "gaps_by_reason": dict(sorted(Counter(one.reason.value for one in judgement.gaps).items())),
+                "buckets_failed": [
+                    {"bucket": one.bucket, "why": one.last_attempt_failed}
+                    for one in judgement.coverage.buckets
+                    if one.last_attempt_failed is not None
+                ],
+                "keys_not_read": self._keys_not_read(judgement),
+                # Below zero when this machine's clock went back since.
+                "last_poll_age_seconds": round((self._read.clock() - judgement.run.ended).total_seconds(), 3),
                 "findings": sum(one.status.value == "open" for one in judgement.findings),
-                "next_loss": next_loss.isoformat().replace("+00:00", "Z") if next_loss else None,
+                "next_loss": _time(judgement.next_loss),
             }
         )
+
+    def _keys_not_read(self, judgement: Judgement) -> list[dict[str, Any]]:
+        """Keys of which the newest poll learnt no state: why, and when one was last read."""
+        reasons = {gap.what: gap.reason for gap in reversed(judgement.gaps)}
+        memory = self._read.memory()
+        return [
+            {"key": name.text, "reason": reasons[name.text].value, "last_read": _time(kept.last_at)}
+            for name, kept in sorted(memory.items())
+            if name.text in reasons and kept.last_at != judgement.now
+        ]
 
     def judgement(self, _request: Request) -> Response:
         judgement = self._needed()
@@ -176,6 +200,10 @@ class _Pages:
             if one.id == asked:
                 return one
         raise HTTPException(404, "no such finding in the newest judgement")
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.isoformat().replace("+00:00", "Z") if moment else None
 
 
 def _page(request: Request, items: Iterable[Mapping[str, Any]], *, skipped: bool = False) -> Response:
