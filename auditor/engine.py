@@ -52,6 +52,8 @@ class Judged:
     findings: tuple[Finding, ...]
     """Fresh: their past is not known here."""
     tallies: tuple[Tally, ...]
+    undecided: frozenset[str] = frozenset()
+    """Ids of findings about whole keys that could neither be upheld nor refuted."""
 
 
 def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
@@ -61,6 +63,7 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     context = Context(facts.now, facts.policy, facts.keys)
     findings: list[Finding] = []
     tallies: list[Tally] = []
+    undecided: set[str] = set()
     for rule in rules:
         counts = dict.fromkeys(Verdict, 0)
         for subject in subjects:
@@ -70,8 +73,10 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
             counts[outcome.verdict] += 1
             if outcome.verdict is Verdict.FAILED:
                 findings.append(_finding(rule, subject, outcome, facts))
+            elif outcome.verdict is Verdict.UNKNOWN and isinstance(subject, HeldKey):
+                undecided.add(rule.finding_id(subject.subject))
         tallies.append(Tally(rule.id, counts))
-    return Judged(assessed, tuple(findings), tuple(tallies))
+    return Judged(assessed, tuple(findings), tuple(tallies), frozenset(undecided))
 
 
 def _put(rule: Rule, subject: RuleSubject, context: Context) -> Outcome:

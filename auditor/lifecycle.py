@@ -7,8 +7,12 @@ from datetime import datetime
 from auditor.findings import Finding, Status, Subject, worst_first
 
 
-def carry_on(fresh: Iterable[Finding], before: Iterable[Finding], now: datetime) -> tuple[Finding, ...]:
+def carry_on(
+    fresh: Iterable[Finding], before: Iterable[Finding], now: datetime, undecided: frozenset[str] = frozenset()
+) -> tuple[Finding, ...]:
     """Give fresh findings their past, and add those of `before` that nothing upholds any more as resolved.
+
+    What is `undecided`, by its id, stays as it was: that a rule cannot tell any more is no all-clear.
 
     A finding about the same subject under another rule takes over from the one that ended, and inherits its `since`.
     """
@@ -17,9 +21,14 @@ def carry_on(fresh: Iterable[Finding], before: Iterable[Finding], now: datetime)
     ended: dict[Subject, Finding] = {
         one.subject: one for one in old.values() if one.id not in current and one.readability is not None
     }
+    standing = [one for one in old.values() if one.id not in current and one.id in undecided]
     carried = [_with_past(one, old.get(one.id), ended) for one in current.values()]
-    resolved = [replace(one, status=Status.RESOLVED, last_seen=now) for one in old.values() if one.id not in current]
-    return tuple(sorted([*carried, *resolved], key=worst_first))
+    resolved = [
+        replace(one, status=Status.RESOLVED, last_seen=now)
+        for one in old.values()
+        if one.id not in current.keys() | undecided
+    ]
+    return tuple(sorted([*carried, *standing, *resolved], key=worst_first))
 
 
 def _with_past(one: Finding, same: Finding | None, ended: Mapping[Subject, Finding]) -> Finding:

@@ -400,6 +400,8 @@ class KeyMemory:
     """Aware, UTC: the first of an unbroken row of "does not exist" answers."""
     granted: tuple[str, ...] = ()
     """Principals that were ever seen with a direct grant to decrypt, sorted."""
+    barred: tuple[str, ...] = ()
+    """Principals that provably could not decrypt when it could last be told, sorted."""
     since: datetime | None = None
     """Aware, UTC: when what decides over its use was seen to change last; None when it never was."""
     highest_version: int = 0

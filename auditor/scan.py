@@ -262,7 +262,7 @@ def poll(
             buckets_not_configured=unconfigured if isinstance(unconfigured, int) else None,
         ),
         assessed=judged.assessed,
-        findings=lifecycle.carry_on(judged.findings, before.findings if before else (), now),
+        findings=lifecycle.carry_on(judged.findings, before.findings if before else (), now, judged.undecided),
         gaps=_all_gaps(
             (*sweeps, *failed),
             configured,

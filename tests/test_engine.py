@@ -6,7 +6,7 @@ import pytest
 from auditor import lifecycle
 from auditor.engine import Facts, Judged, judge
 from auditor.findings import BucketCoverage, Finding, Outcome, Readability, Severity, Status, SubjectKind, Verdict
-from auditor.model import Holding, KeyGone, KeyMemory, KeyName, KeyReading, Reason
+from auditor.model import Holding, KeyAccess, KeyGone, KeyMemory, KeyName, KeyReading, Reason
 from auditor.policy import Policy
 from auditor.readability import KeyView
 from auditor.rule import Cause, Context, Rule
@@ -149,6 +149,20 @@ def test_a_finding_whose_readability_changes_is_succeeded_and_its_since_inherite
     opened, closed = lifecycle.carry_on([a_finding("PendingDeletion")], [before], NOW)
     assert (opened.rule, opened.succeeds, opened.since) == ("data-doomed", before.id, NOW - days(3))
     assert (closed.rule, closed.status) == ("data-unreadable", Status.RESOLVED)
+
+
+def test_a_finding_that_can_no_longer_be_decided_is_not_resolved() -> None:
+    public = an_aws_key(access=KeyAccess(public=True))
+    hidden = an_aws_key(access=KeyAccess(public=None))
+    first = judged(a_holding(), keys={AWS_KEY: (public, None)})
+    (found,) = [one for one in first.findings if one.rule == "key-public"]
+    later = judged(a_holding(), keys={AWS_KEY: (hidden, None)})
+    assert found.id in later.undecided
+    (kept,) = lifecycle.carry_on(later.findings, [found], NOW, later.undecided)
+    assert kept.status is Status.OPEN
+    closed = judged(a_holding(), keys={AWS_KEY: (an_aws_key(access=KeyAccess(public=False)), None)})
+    (resolved,) = lifecycle.carry_on(closed.findings, [found], NOW, closed.undecided)
+    assert resolved.status is Status.RESOLVED
 
 
 def test_a_resolved_finding_is_told_once() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,10 @@ from auditor import cli, scan
 from auditor.config import load
 from auditor.ledger.store import LedgerStore
 from auditor.wiring import assemble
-from tests.clouds import GOOGLE_KEY
+from tests.clouds import GOOGLE_KEY, an_aws_cloud
 from tests.small import Small, a_small_cloud
 from tests.test_daemon import eventually, serving
+from tests.test_denied import AWS_CONFIG, AWS_KEY, PLATFORM
 from tests.test_fleet import NoProgress
 
 COMMAND = str(Path(sys.executable).with_name("cmek-auditor"))
@@ -97,3 +99,45 @@ def test_a_state_folder_that_was_removed_under_the_daemon_is_told_and_the_proces
         eventually(lambda: daemon.get("/api/v1/dependencies")[0] == 503)
         assert "the inventory" in daemon.get("/api/v1/dependencies")[1]
         assert daemon.get("/healthz")[0] == 200
+
+
+FAULTY_POLICIES = {
+    "throttled": ({"status": 400, "code": "ThrottlingException"}, "revoked", "throttled"),
+    "no answer": ({"drop": True}, "revoked", "timeout"),
+    "denied": ({"status": 400, "code": "AccessDeniedException"}, "unknown", "access_denied"),
+}
+
+
+@pytest.mark.parametrize(("how", "readability", "reason"), FAULTY_POLICIES.values(), ids=FAULTY_POLICIES)
+def test_policies_that_cannot_be_read_give_no_right_back_and_resolve_nothing(
+    small: Small,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    how: dict[str, Any],
+    readability: str,
+    reason: str,
+) -> None:
+    monkeypatch.setattr("auditor.connectors.aws.session._ATTEMPTS", 1)
+    with an_aws_cloud(monkeypatch) as aws:
+        aws.store.add_bucket("objects")
+        aws.store.add_key(AWS_KEY, policy={"Statement": []})
+        aws.store.put("objects", "acme/s3/0", sse="aws:kms", key=AWS_KEY)
+        small.config.write_text(small.config.read_text() + AWS_CONFIG + PLATFORM)
+
+        def polled(command: str) -> tuple[int, str, dict[str, str], set[str]]:
+            code = cli._run(small.argv(command, "-q", "--format", "json"))  # noqa: SLF001 - as a user would
+            told = json.loads(capsys.readouterr().out)
+            (row,) = [one for one in told["dependencies"] if one["key"] == AWS_KEY]
+            findings = {one["rule"]: one["status"] for one in told["findings"]}
+            return code, row["readability"], findings, {gap["reason"] for gap in told["gaps"]}
+
+        whole = {"data-revoked": "open", "no-key-administrator": "open"}
+        assert polled("scan") == (1, "revoked", whole, set())
+        for _ in range(2):
+            aws.traffic.fail("kms GetKeyPolicy", **how)
+            code, found, findings, reasons = polled("poll")
+            assert (code, found, reasons) == (1, readability, {reason})
+            assert findings["no-key-administrator"] == "open"
+            assert readability == "unknown" or findings["data-revoked"] == "open"
+            aws.traffic.heal()
+        assert polled("poll")[:2] == (1, "revoked")

@@ -30,6 +30,7 @@ class KeptKey:
     """Frozen when the key stopped to answer."""
     missing_since: datetime | None = None
     granted: tuple[str, ...] = ()
+    barred: tuple[str, ...] = ()
     since: datetime | None = None
     """When what decides over its use last changed."""
     highest_version: int = 0
@@ -39,7 +40,13 @@ class KeptKey:
         last = self.aws or self.gcp
         last_at = newest_poll if self.answered else self.last_at
         return KeyMemory(
-            last, last_at if last else None, self.missing_since, self.granted, self.since, self.highest_version
+            last=last,
+            last_at=last_at if last else None,
+            missing_since=self.missing_since,
+            granted=self.granted,
+            barred=self.barred,
+            since=self.since,
+            highest_version=self.highest_version,
         )
 
 

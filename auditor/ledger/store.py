@@ -210,6 +210,7 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
                 last_at=None,
                 missing_since=None,
                 granted=tuple(sorted(_granted(key).union(was.granted))),
+                barred=_barred(key, was.barred),
                 since=now if changed else was.since,
                 highest_version=max(was.highest_version, _highest(key)),
             )
@@ -217,6 +218,18 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
             return replace(ceased, missing_since=was.missing_since or now)
         case _:
             return ceased
+
+
+def _barred(key: AwsKey | GcpKey, before: tuple[str, ...]) -> tuple[str, ...]:
+    """Who provably cannot decrypt; where this reading does not tell, it stays as it was."""
+    told = {
+        one.principal: one.grant
+        for one in (key.access.rights if key.access is not None else ())
+        if one.action == DECRYPT[key.name.cloud]
+    }
+    barred = {one for one in before if told.get(one, Grant.UNREAD) in {Grant.UNREAD, Grant.WITHDRAWN}}
+    barred.update(one for one, grant in told.items() if grant in {Grant.ABSENT, Grant.DENIED})
+    return tuple(sorted(barred))
 
 
 def _highest(key: AwsKey | GcpKey) -> int:

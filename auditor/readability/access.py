@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from auditor.findings import Assessment, Basis, Confidence, Readability, Subject, SubjectKind, Undo
-from auditor.model import DECRYPT, AwsKey, Cloud, GcpKey, Grant, KeyName
+from auditor.model import DECRYPT, DENIALS, AwsKey, Cloud, GcpKey, Grant, KeyName
 from auditor.readability.table import Standpoint, Step
+
+_UNTOLD: Final = frozenset({Grant.UNREAD, Grant.WITHDRAWN})
 
 _PRINCIPAL: Final = re.compile(r"arn:aws[a-z-]*:(?:iam|sts)::([0-9]{12}):(role|user|assumed-role)/(.+)")
 
@@ -81,6 +83,8 @@ def _revocation(key: AwsKey | GcpKey, principal: str, at: Standpoint) -> Assessm
         return None
     had_it = at.memory is not None and principal in at.memory.granted
     how = (_LOST_IT.get((cloud, grant)) if had_it else None) or _HOW.get((cloud, grant))
+    if how is None and grant in _UNTOLD and at.memory is not None and principal in at.memory.barred:
+        return _still_barred(key, principal)
     if how is None:
         return None
     step = _REGRANT[cloud]
@@ -90,6 +94,27 @@ def _revocation(key: AwsKey | GcpKey, principal: str, at: Standpoint) -> Assessm
         cause=f"{principal} cannot decrypt with key {key.name}: {how}",
         subject=principal_subject(principal, key.name),
         confidence=Confidence.PROVEN if cloud is Cloud.AWS else Confidence.INFERRED,
+        undo=(Undo(step.call.format(name=key.name, principal=principal), step.who, step.lands_in),),
+        evidence=key.evidence,
+    )
+
+
+def _still_barred(key: AwsKey | GcpKey, principal: str) -> Assessment:
+    """Judge a principal that provably could not decrypt when its policies were last read, and that they hide now.
+
+    A fault on the way leaves the proof as it is. A denial does not: who hides a policy may have changed it as well.
+    """
+    reasons = {reason for _, reason in key.access.unread} if key.access is not None else set()
+    hidden = bool(reasons & DENIALS)
+    cloud = key.name.cloud
+    what = "may not be read any more" if hidden else "gave no answer now"
+    step = _REGRANT[cloud]
+    return Assessment(
+        readability=Readability.UNKNOWN if hidden else Readability.REVOKED,
+        basis=Basis.POLICY,
+        cause=f"{principal} could not decrypt with key {key.name} when its policies were last read; they {what}",
+        subject=principal_subject(principal, key.name),
+        confidence=Confidence.INFERRED,
         undo=(Undo(step.call.format(name=key.name, principal=principal), step.who, step.lands_in),),
         evidence=key.evidence,
     )

@@ -46,6 +46,7 @@ from tests.core_builders import (
     AWS_KEY,
     GCP_KEY,
     NOW,
+    ROLE,
     FixedHoldings,
     a_gcp_key,
     a_holding,
@@ -171,6 +172,18 @@ def test_a_principal_that_ever_had_a_direct_grant_is_remembered(ledger: LedgerSt
     poll(ledger, a_gcp_key(access=access(GCP_KEY, Grant.DIRECT)), holdings=holdings)
     poll(ledger, a_gcp_key(access=access(GCP_KEY, Grant.WITHDRAWN)), holdings=holdings, now=NOW + minutes(1))
     assert ledger.memory()[GCP_KEY].granted == (AGENT,)
+
+
+def test_who_provably_cannot_decrypt_is_remembered_until_that_is_told_otherwise(ledger: LedgerStore) -> None:
+    def after(*grants: Grant) -> tuple[str, ...]:
+        for minute, grant in enumerate(grants):
+            poll(ledger, an_aws_key(access=access(AWS_KEY, grant)), now=NOW + minutes(minute))
+        return ledger.memory()[AWS_KEY].barred
+
+    assert after(Grant.ABSENT, Grant.UNREAD, Grant.UNREAD) == (ROLE,)
+    assert after(Grant.DENIED) == (ROLE,)
+    assert after(Grant.POSSIBLE) == ()
+    assert after(Grant.UNREAD) == ()
 
 
 def test_the_moment_of_the_last_change_of_what_decides_over_a_keys_use_is_kept(ledger: LedgerStore) -> None:

@@ -199,6 +199,24 @@ def test_on_aws_the_silence_of_policy_and_grants_is_a_proof(grant: Grant, readab
         assert found.undo[0].call.startswith(f"kms:PutKeyPolicy KeyId={AWS_KEY}")
 
 
+BARRED = {
+    "a fault on the way": (Reason.THROTTLED, R.REVOKED),
+    "no answer": (Reason.TIMEOUT, R.REVOKED),
+    "credentials that ended": (Reason.EXPIRED_CREDENTIALS, R.REVOKED),
+    "a denial": (Reason.ACCESS_DENIED, R.UNKNOWN),
+    "another account": (Reason.NOT_VISIBLE, R.UNKNOWN),
+}
+
+
+@pytest.mark.parametrize(("reason", "readability"), BARRED.values(), ids=BARRED)
+def test_a_fault_on_policies_does_not_give_a_right_back(reason: Reason, readability: R) -> None:
+    key = an_aws_key(access=access(AWS_KEY, Grant.UNREAD, unread=(("kms:GetKeyPolicy", reason),)))
+    view = KeyView(AWS_KEY, key, remembered(an_aws_key(), barred=(ROLE,)))
+    found = assess(a_holding(), view, (ROLE,), POLICY, NOW).assessment
+    assert (found.readability, found.confidence) == (readability, Confidence.INFERRED)
+    assert of_aws_as(key).readability is R.READABLE, "nothing was ever proven"
+
+
 def test_a_connected_store_proves_no_more_than_the_state() -> None:
     key = an_aws_key(store=CustomKeyStore("cks-1", "CONNECTED"), access=access(AWS_KEY, Grant.DIRECT))
     assert of_aws_as(key).basis is Basis.STATE

@@ -4,9 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from auditor.connectors.aws.errors import code_of
+from auditor.connectors.aws.errors import FAULTS, code_of
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.digest import digest
 from auditor.model import NO_RIGHT, Evidence, KeyName, Probe, ProbeKind, ProbeOutcome, Reason, Sample
@@ -45,7 +43,7 @@ class AwsProbes:
             cached = bool(told.get("BucketKeyEnabled"))
             request_id = told["ResponseMetadata"].get("RequestId")
             outcome, code = ProbeOutcome.PASSED, "ok"
-        except (ClientError, BotoCoreError) as error:
+        except FAULTS as error:
             outcome, code = self._why(error, lambda: client.head_object(**asked))
         place = KeyName(sample.key), sample.bucket
         return self._probe(
@@ -66,7 +64,7 @@ class AwsProbes:
                 DryRunModifiers=["IGNORE_CIPHERTEXT"],
             )
             outcome, code = ProbeOutcome.INCONCLUSIVE, "an answer without a result"  # a dry run always raises
-        except (ClientError, BotoCoreError) as error:
+        except FAULTS as error:
             code = code_of(error)
             if code == _WORKS:
                 outcome, code = ProbeOutcome.PASSED, "ok"
@@ -74,9 +72,7 @@ class AwsProbes:
                 outcome, code = self._why(error, None)
         return self._probe((name, bucket), (ProbeKind.DRY_RUN, outcome, code), name.owner, call="kms:Decrypt DryRun")
 
-    def _why(
-        self, error: ClientError | BotoCoreError, control: Callable[[], object] | None
-    ) -> tuple[ProbeOutcome, str]:
+    def _why(self, error: Exception, control: Callable[[], object] | None) -> tuple[ProbeOutcome, str]:
         code = code_of(error).removeprefix("KMS.")
         if code in _BY_KEY:
             return ProbeOutcome.REFUSED, code
@@ -116,6 +112,6 @@ class AwsProbes:
 def _answers(control: Callable[[], object]) -> bool:
     try:
         control()
-    except (ClientError, BotoCoreError):
+    except FAULTS:
         return False
     return True
