@@ -111,6 +111,7 @@ FAULTY_POLICIES = {
 @pytest.mark.parametrize(("how", "readability", "reason"), FAULTY_POLICIES.values(), ids=FAULTY_POLICIES)
 def test_policies_that_cannot_be_read_give_no_right_back_and_resolve_nothing(
     small: Small,
+    *,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     how: dict[str, Any],
