@@ -62,6 +62,8 @@ def test_dashboard_and_alerts_use_metrics_rules_and_reasons_that_exist() -> None
             assert asked in rules
         for asked in re.findall(r'reason="([a-z_]+)"', text):
             assert asked in set(Reason)
+        for group in re.findall(r'rule=~"\(([a-z|-]+)\)"', text):
+            assert set(group.split("|")) <= rules
         for group in re.findall(r'rule=~"data-\(([a-z|-]+)\)"', text):
             assert {f"data-{one}" for one in group.split("|")} <= rules
 
