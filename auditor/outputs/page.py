@@ -250,7 +250,7 @@ def view(
 def _what_is_lost(judgement: Judgement) -> str:
     for one in sorted(judgement.findings, key=lambda each: each.final_at or datetime.max.replace(tzinfo=UTC)):
         if one.final_at is not None and one.final_at == judgement.next_loss:
-            verb = "stop being readable" if one.readability is Readability.EXPIRING else "are lost for good"
+            verb = "are lost for good" if one.readability is Readability.DOOMED else "stop being readable"
             return f"{words.counted(one.extent.objects, 'object')} under {words.short(one.subject.id)} {verb}"
     return ""
 
@@ -334,7 +334,7 @@ def _deadlines(current: list[Finding], now: datetime) -> tuple[Deadline, ...]:
             when=words.instant(one.final_at),
             left=words.until(one.final_at, now),
             name=words.short(one.subject.id),
-            what="stops being readable" if one.readability is Readability.EXPIRING else "lost for good",
+            what="lost for good" if one.readability is Readability.DOOMED else "stops being readable",
             objects=words.number(one.extent.objects),
             readability=one.readability.value if one.readability else "",
             anchor=one.id,
