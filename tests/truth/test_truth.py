@@ -147,6 +147,8 @@ def justified(found: Assessed, world: World, key: str | None, told: str) -> bool
     if google_key is None:
         return False
     if found.holding.key_version is None:
+        if deleted_some(world, google_key.name, set(google_key.versions)):
+            return True
         kinds = {(str(version.state), version.reimport_eligible) for version in google_key.versions.values()}
         return len(kinds) != 1 or kinds <= {(state, False) for state in ("PENDING_GENERATION", "PENDING_IMPORT", "77")}
     version = google_key.versions.get(int(found.holding.key_version))
@@ -154,6 +156,12 @@ def justified(found: Assessed, world: World, key: str | None, told: str) -> bool
     return (version is not None and version.state in {"PENDING_GENERATION", "PENDING_IMPORT", 77}) or (
         instance is not None and instance.state in {"CREATING", "PENDING_TWO_FACTOR_AUTH_REGISTRATION"}
     )
+
+
+def deleted_some(world: World, key: str, listed: set[int]) -> bool:
+    """Whether a version of a key is gone, which data that names none may hang on."""
+    gap = listed != set(range(1, max(listed, default=0) + 1))
+    return gap or any(line.startswith(f"{key} version") and line.endswith("-> deleted") for line in world.story)
 
 
 def snapshot_rows(folder: Path, judgement: Judgement) -> list[tuple[Any, ...]]:
