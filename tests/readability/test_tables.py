@@ -1,21 +1,25 @@
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import botocore.session
 import pytest
 from google.cloud import kms_v1
 
-from auditor.findings import Assessment, Basis, Confidence, Readability, SubjectKind
+from auditor.findings import Assessment, Basis, Confidence, Readability, Subject, SubjectKind
 from auditor.model import (
     AwsKey,
     CustomKeyStore,
+    EkmConnection,
     Encryption,
+    Evidence,
     GcpKey,
     Grant,
     HsmInstance,
     KeyGone,
     KeyManager,
+    KeyMemory,
     KeyName,
     KeyReading,
     Material,
@@ -23,6 +27,7 @@ from auditor.model import (
 )
 from auditor.policy import Policy
 from auditor.readability import KeyView, assess, aws, gcp
+from auditor.readability.table import worst
 from tests.core_builders import (
     AGENT,
     AWS_KEY,
@@ -42,6 +47,26 @@ from tests.core_builders import (
 R = Readability
 POLICY = Policy()
 DEAD_STORE = CustomKeyStore("cks-1", "DISCONNECTED")
+EVIDENCE = (Evidence("a call", "a key", NOW, None, "0" * 64),)
+FROM_WORST = (R.LOST, R.DOOMED, R.UNREADABLE, R.REVOKED, R.UNREACHABLE, R.UNKNOWN, R.EXPIRING, R.READABLE)
+
+
+def candidate(readability: R, cause: str = "", final_at: datetime | None = None) -> Assessment:
+    return Assessment(readability, Basis.STATE, cause, Subject(SubjectKind.KEY, "k"), final_at=final_at)
+
+
+@pytest.mark.parametrize(("worse", "better"), [*pairwise(FROM_WORST)])
+def test_of_several_obstacles_the_worst_that_is_proven_stands(worse: R, better: R) -> None:
+    for order in ((worse, better), (better, worse)):
+        assert worst(map(candidate, order)).readability is worse
+
+
+def test_of_two_dates_the_nearer_one_stands_and_of_equals_the_first() -> None:
+    near, far, never = (candidate(R.DOOMED, final_at=date) for date in (NOW, NOW + days(1), None))
+    assert worst((never, far, near)) is near
+    assert worst((near, never)) is near
+    first, second = candidate(R.LOST, "first"), candidate(R.LOST, "second")
+    assert worst((first, second)) is first
 
 
 def of_aws(key: AwsKey, now: datetime = NOW) -> R:
@@ -51,6 +76,7 @@ def of_aws(key: AwsKey, now: datetime = NOW) -> R:
 AWS = {
     "Enabled": (an_aws_key(), R.READABLE),
     "Updating": (an_aws_key("Updating"), R.READABLE),
+    "Updating, and the material expires": (an_aws_key("Updating", valid_to=NOW + days(1)), R.EXPIRING),
     "Disabled": (an_aws_key("Disabled"), R.UNREADABLE),
     "PendingDeletion": (an_aws_key("PendingDeletion", deletion_date=NOW + days(3)), R.DOOMED),
     "PendingReplicaDeletion": (an_aws_key("PendingReplicaDeletion", pending_window_days=7), R.UNREADABLE),
@@ -79,6 +105,62 @@ def test_every_aws_state_has_its_readability(key: AwsKey, readability: R) -> Non
     assert of_aws(key) is readability
 
 
+@pytest.mark.parametrize("key", [key for key, _ in AWS.values()], ids=AWS)
+def test_every_verdict_on_aws_stands_on_the_keys_answers_and_its_state(key: AwsKey) -> None:
+    view = KeyView(AWS_KEY, replace(key, evidence=EVIDENCE), None)
+    found = assess(a_holding(), view, (), POLICY, NOW).assessment
+    assert (found.evidence, found.basis, found.confidence) == (EVIDENCE, Basis.STATE, Confidence.PROVEN)
+
+
+DATE = NOW + days(3)
+AWS_UNDO: dict[str, tuple[AwsKey, list[tuple[str, str, datetime | None]]]] = {
+    "Enabled": (an_aws_key(), []),
+    "Disabled": (an_aws_key("Disabled", deletion_date=DATE), [("kms:EnableKey", "Enabled", None)]),
+    "PendingDeletion": (
+        an_aws_key("PendingDeletion", deletion_date=DATE),
+        [("kms:CancelKeyDeletion", "Disabled", DATE), ("kms:EnableKey", "Enabled", DATE)],
+    ),
+    "PendingReplicaDeletion": (
+        an_aws_key("PendingReplicaDeletion"),
+        [("kms:CancelKeyDeletion", "Disabled", None), ("kms:EnableKey", "Enabled", None)],
+    ),
+    "PendingImport": (an_aws_key("PendingImport"), [("kms:ImportKeyMaterial", "Enabled", None)]),
+    "material expires": (an_aws_key(valid_to=DATE), [("kms:ImportKeyMaterial", "Enabled", None)]),
+    "store disconnected": (an_aws_key(store=DEAD_STORE), [("kms:ConnectCustomKeyStore", "CONNECTED", None)]),
+}
+
+
+@pytest.mark.parametrize(("key", "undo"), AWS_UNDO.values(), ids=AWS_UNDO)
+def test_each_obstacle_on_aws_has_its_undo(key: AwsKey, undo: list[tuple[str, str, datetime | None]]) -> None:
+    found = assess(a_holding(), KeyView(AWS_KEY, key, None), (), POLICY, NOW).assessment
+    assert [(one.call.split()[0], one.lands_in, one.until) for one in found.undo] == undo
+    assert found.final_at == (DATE if found.readability in {R.DOOMED, R.EXPIRING} else None)
+
+
+def test_a_replica_that_waits_for_the_others_tells_how_long_and_no_other_key_does() -> None:
+    def told(state: str, window: int | None) -> str:
+        key = an_aws_key(state, pending_window_days=window)
+        return assess(a_holding(), KeyView(AWS_KEY, key, None), (), POLICY, NOW).assessment.cause
+
+    assert "(waiting period 7 days)" in told("PendingReplicaDeletion", 7)
+    assert "waiting period" not in told("PendingReplicaDeletion", None) + told("Disabled", 7)
+
+
+STORES = {
+    "Unavailable, with a store": (
+        an_aws_key("Unavailable", store=CustomKeyStore("cks-1", None)),
+        SubjectKind.KEY_STORE,
+    ),
+    "Unavailable, store not told": (an_aws_key("Unavailable"), SubjectKind.KEY),
+    "Disabled, on a dead store": (an_aws_key("Disabled", store=DEAD_STORE), SubjectKind.KEY),
+}
+
+
+@pytest.mark.parametrize(("key", "kind"), STORES.values(), ids=STORES)
+def test_a_store_is_blamed_for_what_its_keys_are_not(key: AwsKey, kind: SubjectKind) -> None:
+    assert assess(a_holding(), KeyView(AWS_KEY, key, None), (), POLICY, NOW).assessment.subject.kind is kind
+
+
 def of_gcp(key: GcpKey, number: str | None = "1", agents: tuple[str, ...] = ()) -> R:
     holding = a_holding(GCP_KEY, number)
     return assess(holding, KeyView(GCP_KEY, key, None), agents, POLICY, NOW).assessment.readability
@@ -100,6 +182,10 @@ GCP = {
     "GENERATION_FAILED": (a_gcp_key(a_version(state="GENERATION_FAILED")), R.LOST),
     "PENDING_EXTERNAL_DESTRUCTION": (a_gcp_key(a_version(state="PENDING_EXTERNAL_DESTRUCTION")), R.LOST),
     "EXTERNAL_DESTRUCTION_FAILED": (a_gcp_key(a_version(state="EXTERNAL_DESTRUCTION_FAILED")), R.LOST),
+    "enabled, and could be imported again": (
+        a_gcp_key(a_version(state="ENABLED", reimport_eligible=True)),
+        R.READABLE,
+    ),
     "unspecified": (a_gcp_key(a_version(state="CRYPTO_KEY_VERSION_STATE_UNSPECIFIED")), R.UNKNOWN),
     "a state of tomorrow, as its number": (a_gcp_key(a_version(state="11")), R.UNKNOWN),
     "version deleted": (a_gcp_key(a_version("2")), R.LOST),
@@ -111,6 +197,8 @@ GCP = {
     "HSM instance being deleted": (on_hsm("DELETING"), R.UNREACHABLE),
     "HSM instance deleted": (on_hsm("DELETED"), R.LOST),
     "HSM instance failed": (on_hsm("FAILED"), R.LOST),
+    "HSM instance being created": (on_hsm("CREATING"), R.UNKNOWN),
+    "HSM instance without its second factor": (on_hsm("PENDING_TWO_FACTOR_AUTH_REGISTRATION"), R.UNKNOWN),
     "HSM instance in a state of tomorrow": (on_hsm("77"), R.UNKNOWN),
     "HSM instance not readable": (on_hsm(None), R.READABLE),
     "no justification policy": (a_gcp_key(access_reasons=None), R.READABLE),
@@ -126,6 +214,77 @@ def test_every_google_state_has_its_readability(key: GcpKey, readability: R) -> 
     assert of_gcp(key) is readability
 
 
+CONNECTION = "projects/p/locations/l/ekmConnections/c"
+NOT_REACHED = a_gcp_key(
+    a_version(protection_level="EXTERNAL_VPC", ekm_connection=CONNECTION),
+    connections=(EkmConnection(CONNECTION, reachable=False),),
+)
+
+
+@pytest.mark.parametrize("number", ["1", None])
+@pytest.mark.parametrize("key", [*(key for key, _ in GCP.values()), NOT_REACHED], ids=[*GCP, "manager not reached"])
+def test_every_verdict_on_google_cloud_stands_on_the_keys_answers(key: GcpKey, number: str | None) -> None:
+    view = KeyView(GCP_KEY, replace(key, evidence=EVIDENCE), None)
+    assert assess(a_holding(GCP_KEY, number), view, (), POLICY, NOW).assessment.evidence == EVIDENCE
+
+
+GCP_GROUNDS: dict[str, tuple[GcpKey, tuple[SubjectKind, Basis, list[str], datetime | None]]] = {
+    "enabled": (a_gcp_key(), (SubjectKind.KEY_VERSION, Basis.STATE, [], None)),
+    "disabled": (
+        a_gcp_key(a_version(state="DISABLED", destroy_time=DATE)),
+        (SubjectKind.KEY_VERSION, Basis.STATE, ["ENABLED"], None),
+    ),
+    "destruction scheduled": (
+        a_gcp_key(a_version(state="DESTROY_SCHEDULED", destroy_time=DATE)),
+        (SubjectKind.KEY_VERSION, Basis.STATE, ["DISABLED", "ENABLED"], DATE),
+    ),
+    "import failed": (
+        a_gcp_key(a_version(state="IMPORT_FAILED")),
+        (SubjectKind.KEY_VERSION, Basis.STATE, ["ENABLED"], None),
+    ),
+    "can be imported again": (
+        a_gcp_key(a_version(state="DESTROYED", reimport_eligible=True)),
+        (SubjectKind.KEY_VERSION, Basis.STATE, ["ENABLED"], None),
+    ),
+    "deleted": (a_gcp_key(a_version("2")), (SubjectKind.KEY_VERSION, Basis.STATE, [], None)),
+    "HSM instance disabled": (on_hsm("DISABLED"), (SubjectKind.HSM_INSTANCE, Basis.STATE, [], None)),
+    "HSM instance disables itself": (
+        on_hsm("ACTIVE", disable_time=DATE),
+        (SubjectKind.HSM_INSTANCE, Basis.STATE, ["ACTIVE with a later disable_time"], DATE),
+    ),
+    "manager not reached": (
+        NOT_REACHED,
+        (
+            SubjectKind.EKM_CONNECTION,
+            Basis.PROBE,
+            ["VerifyConnectivity succeeds; the version may have to be enabled again"],
+            None,
+        ),
+    ),
+    "no access reason": (
+        a_gcp_key(access_reasons=()),
+        (SubjectKind.PRINCIPAL, Basis.POLICY, ["reads are allowed again; no data needs copying"], None),
+    ),
+}
+
+
+@pytest.mark.parametrize(("key", "expected"), GCP_GROUNDS.values(), ids=GCP_GROUNDS)
+def test_each_obstacle_on_google_cloud_has_its_subject_basis_undo_and_date(
+    key: GcpKey, expected: tuple[SubjectKind, Basis, list[str], datetime | None]
+) -> None:
+    found = assess(a_holding(GCP_KEY, "1"), KeyView(GCP_KEY, key, None), (), POLICY, NOW).assessment
+    assert (found.subject.kind, found.basis, [one.lands_in for one in found.undo], found.final_at) == expected
+    assert {one.until for one in found.undo} <= {found.final_at}
+
+
+def test_only_a_destroyed_version_tells_since_when() -> None:
+    def since(state: str) -> datetime | None:
+        key = a_gcp_key(a_version(state=state, destroyed_time=NOW - days(1)))
+        return assess(a_holding(GCP_KEY, "1"), KeyView(GCP_KEY, key, None), (), POLICY, NOW).assessment.since
+
+    assert (since("DESTROYED"), since("DISABLED")) == (NOW - days(1), None)
+
+
 WITHOUT_VERSION = {
     "all enabled": (a_gcp_key(a_version("1"), a_version("2")), R.READABLE),
     "one disabled": (a_gcp_key(a_version("1"), a_version("2", "DISABLED")), R.UNKNOWN),
@@ -139,7 +298,15 @@ WITHOUT_VERSION = {
 
 @pytest.mark.parametrize(("key", "readability"), WITHOUT_VERSION.values(), ids=WITHOUT_VERSION)
 def test_data_without_a_version_is_judged_only_when_all_versions_agree(key: GcpKey, readability: R) -> None:
-    assert of_gcp(key, None) is readability
+    found = assess(a_holding(GCP_KEY), KeyView(GCP_KEY, key, None), (), POLICY, NOW).assessment
+    assert (found.readability, found.basis, found.subject.kind) == (readability, Basis.STATE, SubjectKind.KEY)
+
+
+def test_versions_that_agree_on_their_end_tell_the_nearest_date_and_its_undo() -> None:
+    dates = (NOW + days(9), NOW + days(2))
+    versions = (a_version(str(number), "DESTROY_SCHEDULED", destroy_time=date) for number, date in enumerate(dates, 1))
+    found = assess(a_holding(GCP_KEY), KeyView(GCP_KEY, a_gcp_key(*versions), None), (), POLICY, NOW).assessment
+    assert (found.final_at, [one.until for one in found.undo]) == (dates[1], [dates[1], dates[1]])
 
 
 def test_a_version_that_was_listed_once_and_is_not_any_more_was_deleted() -> None:
@@ -166,12 +333,39 @@ def test_only_a_proven_lack_of_the_grant_revokes(
     view = KeyView(GCP_KEY, key, remembered(a_gcp_key(), granted=granted))
     found = assess(a_holding(GCP_KEY, "1"), view, (AGENT,), POLICY, NOW).assessment
     assert (found.readability, found.basis) == (readability, basis)
+    # Folders and organisations may grant it as well, and are not read.
+    assert found.confidence is (Confidence.INFERRED if readability is R.REVOKED else Confidence.PROVEN)
 
 
 def test_every_principal_that_must_decrypt_needs_its_grant() -> None:
     key = a_gcp_key(access=access(GCP_KEY, Grant.DIRECT, Grant.ABSENT))
     assert of_gcp(key, agents=(AGENT, "other-1")) is R.REVOKED
     assert of_gcp(key, agents=(AGENT,)) is R.READABLE
+
+
+DIRECTLY: dict[str, tuple[tuple[Grant, ...], tuple[str, ...], Basis]] = {
+    "both": ((Grant.DIRECT, Grant.DIRECT), (AGENT, "other-1"), Basis.POLICY),
+    "one of two": ((Grant.DIRECT, Grant.POSSIBLE), (AGENT, "other-1"), Basis.STATE),
+    "one whom nobody asked about": ((Grant.DIRECT,), (AGENT, "other-1"), Basis.STATE),
+    "nobody known": ((Grant.DIRECT,), (), Basis.STATE),
+}
+
+
+@pytest.mark.parametrize(("grants", "agents", "basis"), DIRECTLY.values(), ids=DIRECTLY)
+def test_readable_stands_on_the_policy_when_it_names_everybody_who_must_decrypt(
+    grants: tuple[Grant, ...], agents: tuple[str, ...], basis: Basis
+) -> None:
+    key = a_gcp_key(access=access(GCP_KEY, *grants))
+    found = assess(a_holding(GCP_KEY, "1"), KeyView(GCP_KEY, key, None), agents, POLICY, NOW).assessment
+    assert (found.readability, found.basis) == (R.READABLE, basis)
+
+
+def test_no_policy_is_the_ground_of_a_date() -> None:
+    granted = access(AWS_KEY, Grant.DIRECT)
+    assert of_aws_as(an_aws_key(access=granted, valid_to=NOW + days(1))).basis is Basis.STATE
+    key = on_hsm("ACTIVE", disable_time=NOW + days(1))
+    view = KeyView(GCP_KEY, replace(key, access=access(GCP_KEY, Grant.DIRECT)), None)
+    assert assess(a_holding(GCP_KEY, "1"), view, (AGENT,), POLICY, NOW).assessment.basis is Basis.STATE
 
 
 @pytest.mark.parametrize("level", ["EXTERNAL", "EXTERNAL_VPC"])
@@ -195,6 +389,8 @@ def test_on_aws_the_silence_of_policy_and_grants_is_a_proof(grant: Grant, readab
     found = of_aws_as(an_aws_key(access=access(AWS_KEY, grant)))
     assert (found.readability, found.basis, found.confidence) == (readability, basis, Confidence.PROVEN)
     if readability is R.REVOKED:
+        blamed = of_aws_as(an_aws_key(access=access(AWS_KEY, grant), evidence=EVIDENCE))
+        assert blamed.evidence == EVIDENCE
         assert (found.subject.kind, found.subject.id) == (SubjectKind.PRINCIPAL, f"{ROLE} -> {AWS_KEY}")
         assert found.undo[0].call.startswith(f"kms:PutKeyPolicy KeyId={AWS_KEY}")
 
@@ -247,6 +443,21 @@ def test_the_keys_own_expiry_counts_where_the_materials_say_a_later_one() -> Non
     assert found.final_at == NOW + days(5)
 
 
+def test_of_materials_with_one_date_only_those_that_the_key_needs_are_named() -> None:
+    date = NOW + days(10)
+    needed, pending = replace(FIRST, valid_to=date), replace(THIRD, valid_to=date)
+    found = of_aws_as(an_aws_key(origin="EXTERNAL", materials=(needed, SECOND, pending)))
+    assert (found.readability, found.final_at, found.subject.kind) == (R.EXPIRING, date, SubjectKind.KEY)
+    assert [one.id in found.cause for one in (needed, SECOND, pending)] == [True, True, False]
+
+
+def test_a_material_that_is_missing_has_no_date_left_and_only_the_state_stops_the_key() -> None:
+    missing = replace(FIRST, imported=False)
+    assert of_aws_as(an_aws_key(origin="EXTERNAL", materials=(missing,))).readability is R.READABLE
+    found = of_aws_as(an_aws_key("Disabled", origin="EXTERNAL", materials=(missing,)))
+    assert [one.call.split()[0] for one in found.undo] == ["kms:EnableKey"]
+
+
 def test_each_missing_material_is_named_with_its_own_import() -> None:
     gone = (replace(FIRST, imported=False), replace(SECOND, imported=False), replace(THIRD, imported=False))
     found = of_aws_as(an_aws_key("PendingImport", origin="EXTERNAL", materials=gone))
@@ -255,6 +466,9 @@ def test_each_missing_material_is_named_with_its_own_import() -> None:
     assert FIRST.id in found.cause
     assert SECOND.id in found.cause
     assert THIRD.id not in found.cause
+    assert {one.lands_in for one in found.undo} == {"Enabled once every missing material is back"}
+    (alone,) = of_aws_as(an_aws_key("PendingImport", origin="EXTERNAL", materials=gone[:1])).undo
+    assert alone.lands_in == "Enabled"
 
 
 def test_a_key_that_is_being_created_again_is_judged_as_it_was() -> None:
@@ -270,13 +484,39 @@ SCHEDULED = a_gcp_key(a_version(state="DESTROY_SCHEDULED", destroy_time=NOW - da
 NOT_YET = an_aws_key("PendingDeletion", deletion_date=NOW + days(1))
 GONE = KeyGone(AWS_KEY, proven=False)
 LATE = days(1)
-MINUTE = days(1 / 1440)
+MINUTE = timedelta(minutes=1)
 
 UNREAD = {
     "denied and never read": (denied(), None, R.UNKNOWN),
     "denied after an answer": (denied(), remembered(an_aws_key()), R.UNKNOWN),
     "denied after the deletion date": (denied(), remembered(DELETION), R.LOST),
     "denied before the deletion date": (denied(), remembered(NOT_YET), R.UNKNOWN),
+    "denied, and never found before": (denied(), remembered(None, missing_since=NOW), R.UNKNOWN),
+    "denied at the deletion date": (
+        denied(),
+        remembered(an_aws_key("PendingDeletion", deletion_date=NOW)),
+        R.LOST,
+    ),
+    "denied after the date of a deletion that was cancelled": (
+        denied(),
+        remembered(an_aws_key("Disabled", deletion_date=NOW - days(1))),
+        R.UNKNOWN,
+    ),
+    "throttled, read a quarter of an hour ago": (
+        denied(reason=Reason.THROTTLED),
+        remembered(an_aws_key(), 15 * MINUTE),
+        R.READABLE,
+    ),
+    "expired credentials, read a minute ago": (
+        denied(reason=Reason.EXPIRED_CREDENTIALS),
+        remembered(an_aws_key()),
+        R.READABLE,
+    ),
+    "throttled, and never found before": (
+        denied(reason=Reason.THROTTLED),
+        remembered(None, missing_since=NOW),
+        R.UNKNOWN,
+    ),
     "throttled, read a minute ago": (denied(reason=Reason.THROTTLED), remembered(an_aws_key()), R.READABLE),
     "throttled, read long ago": (denied(reason=Reason.THROTTLED), remembered(an_aws_key(), LATE), R.UNKNOWN),
     "throttled, proven disabled long ago": (
@@ -298,19 +538,97 @@ UNREAD = {
 @pytest.mark.parametrize(("reading", "memory", "readability"), UNREAD.values(), ids=UNREAD)
 def test_no_answer_never_becomes_readable_by_itself(reading: KeyReading | None, memory: object, readability: R) -> None:
     view = KeyView(AWS_KEY, reading, memory)  # type: ignore[arg-type] # the table's columns are typed as one
-    assert assess(a_holding(), view, (), POLICY, NOW).assessment.readability is readability
+    found = assess(a_holding(), view, (), POLICY, NOW).assessment
+    assert (found.readability, found.basis, found.subject.kind) == (readability, Basis.STATE, SubjectKind.KEY)
+
+
+ENABLED_LONG_AGO = a_version("1", destroy_time=NOW - days(1))
+UNREAD_VERSIONS = {
+    "after its date": (SCHEDULED, "1", R.LOST, SubjectKind.KEY_VERSION),
+    "after another version's date": (a_gcp_key(*SCHEDULED.versions, a_version("2")), "2", R.UNKNOWN, SubjectKind.KEY),
+    "after the date of a destruction that was cancelled": (
+        a_gcp_key(ENABLED_LONG_AGO),
+        "1",
+        R.UNKNOWN,
+        SubjectKind.KEY,
+    ),
+    "before its date": (
+        a_gcp_key(a_version(state="DESTROY_SCHEDULED", destroy_time=NOW + MINUTE)),
+        "1",
+        R.UNKNOWN,
+        SubjectKind.KEY,
+    ),
+    "after a date, data without a version": (SCHEDULED, None, R.UNKNOWN, SubjectKind.KEY),
+}
+
+
+@pytest.mark.parametrize(("last", "number", "readability", "kind"), UNREAD_VERSIONS.values(), ids=UNREAD_VERSIONS)
+def test_a_key_on_google_cloud_that_is_denied_is_lost_only_after_the_date_of_the_very_version(
+    last: GcpKey, number: str | None, readability: R, kind: SubjectKind
+) -> None:
+    view = KeyView(GCP_KEY, denied(GCP_KEY), remembered(last))
+    found = assess(a_holding(GCP_KEY, number), view, (), POLICY, NOW).assessment
+    assert (found.readability, found.subject.kind) == (readability, kind)
+
+
+FOUR_MINUTES = remembered(None, missing_since=NOW - 4 * MINUTE)
+FIVE_MINUTES = remembered(None, missing_since=NOW - 5 * MINUTE)
+GONE_HOW: dict[str, tuple[KeyGone, KeyMemory | None, bool, tuple[R, Confidence]]] = {
+    "proven": (KeyGone(AWS_KEY, proven=True), None, False, (R.LOST, Confidence.PROVEN)),
+    "confirmed": (GONE, FIVE_MINUTES, False, (R.LOST, Confidence.PROVEN)),
+    "not confirmed yet": (GONE, FOUR_MINUTES, False, (R.UNKNOWN, Confidence.PROVEN)),
+    "nobody will ask again": (GONE, None, True, (R.LOST, Confidence.INFERRED)),
+    "nobody will ask again, proven": (KeyGone(AWS_KEY, proven=True), None, True, (R.LOST, Confidence.PROVEN)),
+    "nobody will ask again, confirmed": (GONE, FIVE_MINUTES, True, (R.LOST, Confidence.PROVEN)),
+    "after the deletion date": (GONE, remembered(DELETION), False, (R.LOST, Confidence.INFERRED)),
+}
+
+
+@pytest.mark.parametrize(("gone", "memory", "one_reading", "expected"), GONE_HOW.values(), ids=GONE_HOW)
+def test_a_key_that_is_not_found_is_lost_when_that_is_settled_and_says_how(
+    gone: KeyGone,
+    memory: KeyMemory | None,
+    one_reading: bool,  # noqa: FBT001 - a case
+    expected: tuple[R, Confidence],
+) -> None:
+    view = KeyView(AWS_KEY, replace(gone, evidence=EVIDENCE), memory)
+    found = assess(a_holding(), view, (), Policy(one_reading=one_reading), NOW).assessment
+    assert (found.readability, found.confidence) == expected
+    assert (found.basis, found.subject.kind, found.evidence) == (Basis.STATE, SubjectKind.KEY, EVIDENCE)
+    only_once = found.confidence is Confidence.INFERRED and memory is None
+    assert ("poll again" in found.cause) is only_once
 
 
 def test_a_loss_that_only_follows_from_silence_is_called_inferred() -> None:
-    view = KeyView(GCP_KEY, denied(GCP_KEY), remembered(SCHEDULED))
+    now_and_before = (EVIDENCE[0], replace(EVIDENCE[0], call="another call"))
+    last = replace(SCHEDULED, evidence=now_and_before[:1])
+    view = KeyView(GCP_KEY, replace(denied(GCP_KEY), evidence=now_and_before[1:]), remembered(last))
     found = assess(a_holding(GCP_KEY, "1"), view, (), POLICY, NOW).assessment
     assert (found.readability, found.confidence) == (R.LOST, Confidence.INFERRED)
-    assert found.since == NOW - days(1)
+    assert (found.since, found.evidence, found.basis) == (NOW - days(1), now_and_before, Basis.STATE)
 
 
 def test_a_withdrawn_key_tells_its_last_state() -> None:
     view = KeyView(AWS_KEY, denied(), remembered(an_aws_key()))
     assert "last known state was Enabled" in assess(a_holding(), view, (), POLICY, NOW).assessment.cause
+
+
+LAST_STATES = {
+    "1": "DISABLED for version 1",
+    "9": "deleted for version 9",
+    None: "DISABLED for version 1, ENABLED for version 2",
+}
+
+
+@pytest.mark.parametrize(("number", "told"), LAST_STATES.items())
+def test_a_withdrawn_key_on_google_cloud_tells_the_last_state_of_the_datas_version(
+    number: str | None, told: str
+) -> None:
+    last = a_gcp_key(a_version("1", "DISABLED"), a_version("2"))
+    view = KeyView(GCP_KEY, replace(denied(GCP_KEY), evidence=EVIDENCE), remembered(last))
+    found = assess(a_holding(GCP_KEY, number), view, (), POLICY, NOW).assessment
+    assert found.cause.endswith(f"last known state was {told}")
+    assert (found.readability, found.evidence) == (R.UNKNOWN, EVIDENCE)
 
 
 def test_an_undo_of_a_scheduled_destruction_names_both_steps_and_their_deadline() -> None:
@@ -327,13 +645,31 @@ def test_keys_of_one_dead_store_share_the_subject() -> None:
     keys = an_aws_key(store=DEAD_STORE), an_aws_key(store=DEAD_STORE, name=name)
     found = [assess(a_holding(key.name), KeyView(key.name, key, None), (), POLICY, NOW).assessment for key in keys]
     assert found[0].subject == found[1].subject
-    assert found[0].subject.kind is SubjectKind.KEY_STORE
+    assert (found[0].subject.kind, found[0].subject.id) == (SubjectKind.KEY_STORE, "111122223333/us-east-1/cks-1")
     assert found[0].cause == found[1].cause
 
 
-def test_a_key_that_aws_manages_is_not_customer_managed() -> None:
-    key = an_aws_key(manager=KeyManager.PROVIDER)
-    assert assess(a_holding(), KeyView(AWS_KEY, key, None), (), POLICY, NOW).encryption is Encryption.PROVIDER_KMS
+OF_AWS = an_aws_key(manager=KeyManager.PROVIDER)
+MANAGED: dict[str, tuple[KeyReading | None, KeyMemory | None, Encryption]] = {
+    "by AWS": (OF_AWS, None, Encryption.PROVIDER_KMS),
+    "by AWS, as remembered": (denied(), remembered(OF_AWS), Encryption.PROVIDER_KMS),
+    "by the customer": (an_aws_key(), None, Encryption.CMEK),
+    "by the customer, whatever is remembered": (an_aws_key(), remembered(OF_AWS), Encryption.CMEK),
+    "by the customer, as remembered": (denied(), remembered(an_aws_key()), Encryption.CMEK),
+    "not known": (denied(), None, Encryption.CMEK),
+}
+
+
+@pytest.mark.parametrize(("reading", "memory", "encryption"), MANAGED.values(), ids=MANAGED)
+def test_a_key_that_aws_manages_is_not_customer_managed(
+    reading: KeyReading | None, memory: KeyMemory | None, encryption: Encryption
+) -> None:
+    assert assess(a_holding(), KeyView(AWS_KEY, reading, memory), (), POLICY, NOW).encryption is encryption
+
+
+def test_data_under_a_key_that_nobody_looked_for_is_never_judged() -> None:
+    with pytest.raises(ValueError, match="nothing is known of that key"):
+        assess(a_holding(), None, (), POLICY, NOW)
 
 
 WITHOUT_KMS = {
@@ -348,7 +684,7 @@ WITHOUT_KMS = {
 @pytest.mark.parametrize(("encryption", "readability"), WITHOUT_KMS.items())
 def test_data_under_no_kms_key_is_judged_by_its_encryption(encryption: Encryption, readability: R) -> None:
     found = assess(a_holding(None, encryption=encryption), None, (), POLICY, NOW)
-    assert found.assessment.readability is readability
+    assert (found.assessment.readability, found.assessment.basis) == (readability, Basis.STATE)
 
 
 def test_no_state_of_the_sdks_is_missing_from_the_tables() -> None:
