@@ -6,21 +6,24 @@ from typing import Any
 
 import pytest
 
-from auditor.findings import Assessment, Basis, Readability, SubjectKind
+from auditor.findings import Assessment, Basis, Confidence, Readability, SubjectKind
 from auditor.model import (
     NO_RIGHT,
     AwsKey,
     CustomKeyStore,
     EkmConnection,
+    Evidence,
     GcpKey,
     Grant,
     KeyReading,
     Probe,
     ProbeKind,
     ProbeOutcome,
+    Reason,
 )
 from auditor.policy import Policy
 from auditor.readability import KeyView, assess
+from auditor.readability.access import same_principal
 from tests.core_builders import (
     AGENT,
     AWS_KEY,
@@ -40,6 +43,8 @@ R = Readability
 POLICY = Policy()
 SESSION = "arn:aws:sts::111122223333:assumed-role/storage/i-1"
 STRANGER = "arn:aws:sts::111122223333:assumed-role/cmek-auditor/session"
+TOLD = Evidence("kms:DescribeKey", "a key", NOW, None, "0" * 64)
+TRIED = Evidence("s3:GetObject", "a key", NOW, None, "1" * 64)
 
 
 def a_probe(outcome: ProbeOutcome = ProbeOutcome.PASSED, code: str = "ok", **more: Any) -> Probe:
@@ -63,13 +68,15 @@ def on_google(outcome: ProbeOutcome, code: str = "ok") -> Probe:
     return a_probe(outcome, code, bucket="gs://data", key=GCP_KEY.text, key_version="1", principal=AGENT)
 
 
-def aws(key: KeyReading, *probes: Probe, memory: Any = None, agents: tuple[str, ...] = (ROLE,)) -> Assessment:
+def aws(key: KeyReading | None, *probes: Probe, memory: Any = None, agents: tuple[str, ...] = (ROLE,)) -> Assessment:
     view = KeyView(AWS_KEY, key, memory)
     return assess(a_holding(), view, agents, POLICY, NOW, probes=probes).assessment
 
 
-def google(key: GcpKey, probe: Probe, version: str | None = "1", agents: tuple[str, ...] = (AGENT,)) -> Assessment:
-    view = KeyView(GCP_KEY, key, None)
+def google(
+    key: GcpKey, probe: Probe, version: str | None = "1", agents: tuple[str, ...] = (AGENT,), memory: Any = None
+) -> Assessment:
+    view = KeyView(GCP_KEY, key, memory)
     return assess(a_holding(GCP_KEY, version), view, agents, POLICY, NOW, probes=(probe,)).assessment
 
 
@@ -93,6 +100,11 @@ PASSED: dict[str, tuple[AwsKey, Probe, Basis]] = {
     "two hours ago": (an_aws_key(), a_probe(at=NOW - timedelta(hours=2)), Basis.PROBE),
     "more than two hours ago": (an_aws_key(), a_probe(at=NOW - timedelta(hours=2, seconds=1)), Basis.STATE),
     "inconclusive": (an_aws_key(), a_probe(ProbeOutcome.INCONCLUSIVE, "SlowDown"), Basis.STATE),
+    "a dry run, where the policy names the platform": (
+        an_aws_key(access=access(AWS_KEY, Grant.DIRECT)),
+        a_probe(kind=ProbeKind.DRY_RUN),
+        Basis.POLICY,
+    ),
 }
 
 
@@ -106,6 +118,14 @@ def test_a_probe_that_passes_raises_the_basis_where_it_proves_something(
 
 def test_without_a_platform_a_read_by_anybody_proves_the_key() -> None:
     assert aws(an_aws_key(), a_probe(principal=STRANGER), agents=()).basis is Basis.PROBE
+
+
+def test_one_of_several_principals_that_reads_proves_the_key() -> None:
+    assert aws(an_aws_key(), a_probe(), agents=(ROLE, f"{ROLE}-2")).basis is Basis.PROBE
+
+
+def test_a_dry_run_takes_nothing_from_what_a_read_has_proven() -> None:
+    assert aws(an_aws_key(), a_probe(), a_probe(kind=ProbeKind.DRY_RUN)).basis is Basis.PROBE
 
 
 REFUSED: dict[str, tuple[AwsKey, Probe, R]] = {
@@ -134,6 +154,21 @@ REFUSED: dict[str, tuple[AwsKey, Probe, R]] = {
         refused(NO_RIGHT, kind=ProbeKind.DRY_RUN),
         R.READABLE,
     ),
+    "a dry run without all grants read": (
+        an_aws_key(access=access(AWS_KEY, Grant.POSSIBLE, unread=(("kms:ListGrants", Reason.THROTTLED),))),
+        refused(NO_RIGHT, kind=ProbeKind.DRY_RUN),
+        R.READABLE,
+    ),
+    "inconclusive, whatever its code": (
+        an_aws_key(),
+        a_probe(ProbeOutcome.INCONCLUSIVE, "DisabledException"),
+        R.READABLE,
+    ),
+    "while the material expires": (
+        an_aws_key(valid_to=NOW + timedelta(days=3)),
+        refused("DisabledException"),
+        R.UNREADABLE,
+    ),
     "a dry run without conditions": (
         an_aws_key(access=access(AWS_KEY, Grant.POSSIBLE)),
         refused(NO_RIGHT, kind=ProbeKind.DRY_RUN),
@@ -149,9 +184,47 @@ def test_a_refusal_is_an_obstacle_and_a_contradiction(key: AwsKey, probe: Probe,
     if readability is R.READABLE:
         assert (found.basis, found.contradiction) == (Basis.STATE, None)
     else:
-        assert found.basis is Basis.PROBE
+        assert (found.basis, found.confidence) == (Basis.PROBE, Confidence.PROVEN)
         assert found.contradiction is not None
         assert found.contradiction.probe_failed
+
+
+BOTH: dict[str, tuple[AwsKey, Probe]] = {
+    "a read that passes": (an_aws_key(), a_probe()),
+    "a dry run that passes": (an_aws_key(), a_probe(kind=ProbeKind.DRY_RUN)),
+    "a read that is refused": (an_aws_key(), refused("DisabledException")),
+    "a read that is refused, of a dead key": (an_aws_key("Disabled"), refused("DisabledException")),
+    "a read that passes, of a dead key": (an_aws_key("Disabled"), a_probe()),
+}
+
+
+@pytest.mark.parametrize(("key", "probe"), BOTH.values(), ids=BOTH)
+def test_what_the_key_says_and_what_the_probe_found_are_both_evidence(key: AwsKey, probe: Probe) -> None:
+    found = aws(replace(key, evidence=(TOLD,)), replace(probe, evidence=(TRIED,)))
+    assert found.evidence == (TOLD, TRIED)
+
+
+SAME: dict[str, tuple[str, str, bool]] = {
+    "itself": (ROLE, ROLE, True),
+    "one name of no known shape": ("x", "x", True),
+    "two names of no known shape": ("x", "y", False),
+    "a session of the role": (SESSION, ROLE, True),
+    "a session of another role": (STRANGER, ROLE, False),
+    "a session of the role, which has a path": (SESSION, "arn:aws:iam::111122223333:role/team/a/storage", True),
+    "a session that is named like the role": (
+        "arn:aws:sts::111122223333:assumed-role/other/storage",
+        ROLE,
+        False,
+    ),
+    "the same name in another account": (SESSION, ROLE.replace("111122223333", "444455556666"), False),
+    "a user of the role's name": ("arn:aws:iam::111122223333:user/storage", ROLE, False),
+    "a name of no known shape and a role": ("storage", ROLE, False),
+}
+
+
+@pytest.mark.parametrize(("one", "other", "same"), SAME.values(), ids=SAME)
+def test_a_session_is_its_role_and_nobody_else(one: str, other: str, same: bool) -> None:  # noqa: FBT001 - a case
+    assert same_principal(one, other) is same_principal(other, one) is same
 
 
 def test_a_store_that_fails_and_a_principal_that_is_refused_are_named() -> None:
@@ -195,6 +268,18 @@ def test_a_change_that_this_very_poll_has_found_leaves_every_probe_behind() -> N
     memory = remembered(an_aws_key("Disabled"))
     assert aws(an_aws_key(), refused("DisabledException"), memory=memory).readability is R.READABLE
     assert aws(an_aws_key("Disabled"), a_probe(), memory=remembered(an_aws_key())).contradiction is None
+
+
+def test_on_google_cloud_too_a_change_of_this_very_poll_leaves_probes_behind() -> None:
+    probe = on_google(ProbeOutcome.REFUSED, "cloudKmsDisabledKey")
+    was = remembered(a_gcp_key(a_version(state="DISABLED")))
+    assert google(a_gcp_key(), probe, memory=was).readability is R.READABLE
+    assert google(a_gcp_key(), probe, memory=remembered(a_gcp_key())).readability is R.UNREADABLE
+
+
+def test_the_first_answer_of_a_key_is_no_change() -> None:
+    never_found = remembered(None, missing_since=NOW - timedelta(days=1))
+    assert aws(an_aws_key(), refused("DisabledException"), memory=never_found).readability is R.UNREADABLE
 
 
 def test_an_unknown_state_stays_unknown_when_a_read_passes_and_not_when_one_is_refused() -> None:
