@@ -1,6 +1,6 @@
 """One holding and what is known of its key -> its assessment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from auditor.findings import Assessed, Assessment, Basis, Confidence, Readability, Subject, SubjectKind
@@ -80,10 +80,27 @@ def _with_probes(
 ) -> Assessment:
     if view.name.cloud is Cloud.GCP and holding.key_version is None:
         return found  # one object's version is not another's
-    key = view.reading if isinstance(view.reading, AwsKey | GcpKey) else None
+    key = _judged_by(view, at)
     for one in standing(probes, _changed(view, at.now), at):
         found = settle(found, one, key, at)
     return found
+
+
+def _judged_by(view: KeyView, at: Standpoint) -> AwsKey | GcpKey | None:
+    """The key that the assessment stands on; an old answer still tells the store, and no policy any more."""
+    match view.reading:
+        case AwsKey() | GcpKey() as key:
+            return key
+        case None:
+            pass
+        case KeyUnread(reason=reason) if reason in _SAYS_NOTHING_OF_THE_KEY:
+            pass
+        case _:
+            return None
+    memory = view.memory
+    if memory is None or memory.last is None or memory.last_at is None:
+        return None
+    return memory.last if at.now - memory.last_at <= at.policy.poll_max_age else replace(memory.last, access=None)
 
 
 def _changed(view: KeyView, now: datetime) -> datetime | None:

@@ -15,6 +15,7 @@ from auditor.model import (
     Evidence,
     GcpKey,
     Grant,
+    KeyGone,
     KeyReading,
     Probe,
     ProbeKind,
@@ -280,6 +281,41 @@ def test_on_google_cloud_too_a_change_of_this_very_poll_leaves_probes_behind() -
 def test_the_first_answer_of_a_key_is_no_change() -> None:
     never_found = remembered(None, missing_since=NOW - timedelta(days=1))
     assert aws(an_aws_key(), refused("DisabledException"), memory=never_found).readability is R.UNREADABLE
+
+
+ON_STORE = an_aws_key(store=CustomKeyStore("cks-1", "CONNECTED"))
+
+
+def test_a_store_that_is_only_remembered_counts_as_well() -> None:
+    throttled = denied(reason=Reason.THROTTLED)
+    for reading in (throttled, None):
+        dry = a_probe(kind=ProbeKind.DRY_RUN)
+        assert aws(reading, dry, memory=remembered(ON_STORE)).basis is Basis.STATE
+        assert aws(reading, dry, memory=remembered(an_aws_key())).basis is Basis.POLICY
+        for age in (timedelta(minutes=1), timedelta(hours=1)):
+            found = aws(reading, refused("KMSInvalidStateException"), memory=remembered(ON_STORE, age))
+            assert (found.readability, found.subject.kind) == (R.UNREACHABLE, SubjectKind.KEY_STORE)
+
+
+@pytest.mark.parametrize("reading", [denied(reason=Reason.THROTTLED), None], ids=["throttled", "not asked"])
+def test_a_policy_counts_for_a_dry_run_as_long_as_a_remembered_answer_does(reading: KeyReading | None) -> None:
+    dry = refused(NO_RIGHT, kind=ProbeKind.DRY_RUN)
+
+    def found(minutes: float, **more: Any) -> R:
+        key = an_aws_key(access=access(AWS_KEY, Grant.POSSIBLE, **more))
+        return aws(reading, dry, memory=remembered(key, timedelta(minutes=minutes))).readability
+
+    assert [found(1), found(15), found(15.1)] == [R.REVOKED, R.REVOKED, R.UNKNOWN]
+    assert found(1, conditional=True) is R.READABLE
+    assert aws(reading, dry, memory=remembered(None, missing_since=NOW)).readability is R.UNKNOWN
+    assert aws(reading, dry).readability is R.UNKNOWN
+
+
+def test_a_key_that_is_denied_or_gone_has_no_policy_any_more() -> None:
+    policy = remembered(an_aws_key(access=access(AWS_KEY, Grant.POSSIBLE)))
+    dry = refused(NO_RIGHT, kind=ProbeKind.DRY_RUN)
+    for reading in (denied(), KeyGone(AWS_KEY, proven=False)):
+        assert aws(reading, dry, memory=policy).readability is R.UNKNOWN
 
 
 def test_an_unknown_state_stays_unknown_when_a_read_passes_and_not_when_one_is_refused() -> None:
