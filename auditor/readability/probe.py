@@ -25,6 +25,9 @@ CODES: Final[Mapping[str, Readability]] = {
 }
 """Code of a refusal -> what it proves; S3 writes KMS's codes with `KMS.` before them."""
 
+_OF_THE_KEY: Final = frozenset({"DisabledException", "NotFoundException"})
+"""What KMS says of the key itself, whatever store it is in."""
+
 _READS: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
 _WORDS: Final = {ProbeKind.READ: "a read", ProbeKind.DRY_RUN: "a dry run"}
 
@@ -87,7 +90,7 @@ def _refused(found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: S
             return found
         subject = principal_subject(probe.principal or "", name)
         cause = f"{probe.principal} cannot decrypt with key {name}: {what}"
-    elif isinstance(key, AwsKey) and key.store is not None:
+    elif isinstance(key, AwsKey) and key.store is not None and probe.code not in _OF_THE_KEY:
         readability = Readability.UNREACHABLE
         subject = Subject(SubjectKind.KEY_STORE, f"{name.owner}/{name.location}/{key.store.id}")
         cause = f"custom key store {subject.id} does not do its work: {what}, although it says that it is connected"

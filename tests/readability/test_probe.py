@@ -139,6 +139,21 @@ REFUSED: dict[str, tuple[AwsKey, Probe, R]] = {
         refused("KMSInvalidStateException"),
         R.UNREACHABLE,
     ),
+    "unavailable on a connected store": (
+        an_aws_key(store=CustomKeyStore("cks-1", "CONNECTED")),
+        refused("KeyUnavailableException"),
+        R.UNREACHABLE,
+    ),
+    "disabled on a connected store": (
+        an_aws_key(store=CustomKeyStore("cks-1", "CONNECTED")),
+        refused("DisabledException"),
+        R.UNREADABLE,
+    ),
+    "not found on a connected store": (
+        an_aws_key(store=CustomKeyStore("cks-1", "CONNECTED")),
+        refused("NotFoundException"),
+        R.UNREADABLE,
+    ),
     "a day ago": (an_aws_key(), refused("DisabledException", at=NOW - timedelta(hours=24)), R.UNREADABLE),
     "more than a day ago": (
         an_aws_key(),
