@@ -1,24 +1,55 @@
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from auditor import lifecycle
-from auditor.engine import Facts, Judged, judge
-from auditor.findings import BucketCoverage, Finding, Outcome, Readability, Severity, Status, SubjectKind, Verdict
-from auditor.model import Holding, KeyAccess, KeyGone, KeyMemory, KeyName, KeyReading, Reason
+from auditor.engine import Facts, Judged, judge, last_read
+from auditor.findings import (
+    BucketCoverage,
+    Confidence,
+    Finding,
+    Outcome,
+    Readability,
+    Severity,
+    Status,
+    SubjectKind,
+    Verdict,
+    member_of,
+)
+from auditor.model import (
+    NO_RIGHT,
+    CustomKeyStore,
+    Evidence,
+    Grant,
+    Holding,
+    HsmInstance,
+    KeyAccess,
+    KeyGone,
+    KeyMemory,
+    KeyName,
+    KeyReading,
+    Probe,
+    ProbeKind,
+    ProbeOutcome,
+    Reason,
+)
 from auditor.policy import Policy
 from auditor.readability import KeyView
-from auditor.rule import Cause, Context, Rule
+from auditor.rule import Cause, Context, HeldKey, Rule, RuleSubject, SweptBucket, passed
 from auditor.rules import load
 from tests.core_builders import (
+    AGENT,
     AWS_KEY,
     GCP_KEY,
     NOW,
+    ROLE,
     FixedHoldings,
     a_gcp_key,
     a_holding,
     a_version,
+    access,
     an_aws_key,
     days,
     denied,
@@ -47,14 +78,28 @@ def judged(
     keys: dict[KeyName, tuple[KeyReading | None, KeyMemory | None]] | None = None,
     buckets: tuple[BucketCoverage, ...] = (),
     rules: tuple[Rule, ...] | None = None,
+    agents: dict[str, tuple[str, ...]] | None = None,
+    probes: tuple[Probe, ...] = (),
 ) -> Judged:
     views = {name: KeyView(name, *view) for name, view in (keys or {}).items()}
-    facts = Facts(FixedHoldings(*holdings), views, {}, buckets, Policy(), NOW)
+    facts = Facts(FixedHoldings(*holdings), views, agents or {}, buckets, Policy(), NOW, probes)
     return judge(facts, load() if rules is None else rules)
 
 
 def found(result: Judged) -> dict[str, Finding]:
     return {one.rule: one for one in result.findings}
+
+
+def subjects(of: type[RuleSubject], *holdings: Holding, **more: Any) -> list[Any]:
+    """All subjects of one kind that a rule is asked about."""
+    seen: list[Any] = []
+
+    def check(subject: RuleSubject, _at: Context) -> Outcome:
+        seen.append(subject)
+        return passed("")
+
+    judged(*holdings, rules=(Rule("a-rule", "t", of, Severity.LOW, "s", "r", check),), **more)
+    return seen
 
 
 def test_one_disabled_version_is_one_finding_with_all_its_data() -> None:
@@ -64,7 +109,8 @@ def test_one_disabled_version_is_one_finding_with_all_its_data() -> None:
     finding = found(judged(*holdings, other, keys={GCP_KEY: (key, None)}))["data-unreadable"]
     assert (finding.extent.objects, finding.extent.namespaces, len(finding.members)) == (30, 6, 3)
     assert finding.subject.id == f"{GCP_KEY}/cryptoKeyVersions/1"
-    assert finding.severity is Severity.CRITICAL
+    assert (finding.severity, finding.status) == (Severity.CRITICAL, Status.OPEN)
+    assert finding.members == tuple(member_of(one) for one in holdings)
 
 
 RAISED = {
@@ -205,3 +251,181 @@ def test_only_data_on_keys_is_judged_by_the_reading_rules() -> None:
     assert result.findings == ()
     assert result.assessed[0].assessment.readability is Readability.READABLE
     assert result.assessed[0].assessment.subject.kind is SubjectKind.BUCKET
+
+
+EVIDENCE = Evidence("kms:DescribeKey", AWS_KEY.text, NOW, None, "0" * 64)
+SECOND_KEY = KeyName(AWS_KEY.text[:-1] + "2")
+
+
+def test_a_finding_about_data_has_the_date_undo_and_evidence_of_its_cause() -> None:
+    date = NOW + days(3)
+    key = an_aws_key("PendingDeletion", deletion_date=date, evidence=(EVIDENCE,))
+    finding = found(judged(a_holding(), keys={AWS_KEY: (key, None)}))["data-doomed"]
+    assert (finding.final_at, finding.evidence, finding.confidence) == (date, (EVIDENCE,), Confidence.PROVEN)
+    assert [one.lands_in for one in finding.undo] == ["Disabled", "Enabled"]
+    assert finding.readability is Readability.DOOMED
+
+
+def test_a_finding_about_a_key_has_the_date_evidence_and_confidence_of_its_outcome() -> None:
+    date = NOW + days(90)
+    key = an_aws_key(origin="EXTERNAL", valid_to=date, evidence=(EVIDENCE,))
+    finding = found(judged(a_holding(), keys={AWS_KEY: (key, None)}))["material-expires"]
+    assert (finding.final_at, finding.evidence, finding.confidence) == (date, (EVIDENCE,), Confidence.PROVEN)
+    assert (finding.since, finding.since_source, finding.readability) == (NOW, "first_read", None)
+
+
+def test_a_loss_that_is_inferred_for_some_of_the_data_is_inferred() -> None:
+    past = an_aws_key("PendingDeletion", deletion_date=NOW - days(1))
+    finding = found(judged(a_holding(), keys={AWS_KEY: (denied(), remembered(past))}))["data-lost"]
+    assert finding.confidence is Confidence.INFERRED
+
+
+def test_a_cause_shared_by_several_keys_has_the_nearest_date_and_all_their_evidence() -> None:
+    store = CustomKeyStore("cks-1", "DISCONNECTED")
+    more = replace(EVIDENCE, resource=SECOND_KEY.text)
+    keys: dict[KeyName, tuple[KeyReading | None, KeyMemory | None]] = {
+        SECOND_KEY: (an_aws_key(name=SECOND_KEY, store=store, evidence=(more,)), None),
+        AWS_KEY: (an_aws_key(store=store, evidence=(EVIDENCE,)), None),
+    }
+    holdings = a_holding(SECOND_KEY, bucket="s3://data"), a_holding(), a_holding(None)
+    result = judged(*holdings, keys={**keys, AWS_KEY: (keys[AWS_KEY][0], remembered(an_aws_key()))})
+    assert found(result)["data-unreachable"].since_source == "between_polls", "one of the two was seen before"
+    blamed, plain = sorted(subjects(Cause, *holdings, keys=keys), key=lambda one: one.readability, reverse=True)
+    assert (blamed.keys, plain.keys) == ((AWS_KEY, SECOND_KEY), ())
+    assert set(blamed.evidence) == {EVIDENCE, more}
+    assert len(blamed.members) == 2
+
+
+def test_of_two_dates_that_were_told_of_one_instance_the_nearer_counts() -> None:
+    second = KeyName(f"{GCP_KEY}-2")
+    dates = {GCP_KEY: NOW + days(9), second: NOW + days(2)}
+    keys: dict[KeyName, tuple[KeyReading | None, KeyMemory | None]] = {
+        name: (replace(a_gcp_key(hsm_instance=HsmInstance("one", "ACTIVE", date)), name=name), None)
+        for name, date in dates.items()
+    }
+    holdings = [a_holding(name, "1", bucket="gs://data") for name in dates]
+    (cause,) = subjects(Cause, *holdings, keys=keys)
+    assert (cause.keys, cause.final_at) == ((GCP_KEY, second), NOW + days(2))
+
+
+SINCE: dict[str, tuple[KeyReading, KeyMemory | None, tuple[datetime, str]]] = {
+    "dated by the service": (
+        a_gcp_key(a_version(state="DESTROYED", destroyed_time=NOW - days(2))),
+        remembered(a_gcp_key()),
+        (NOW - days(2), "key_state"),
+    ),
+    "seen changing": (a_gcp_key(a_version(state="DISABLED")), remembered(a_gcp_key()), (NOW, "between_polls")),
+    "never found before": (
+        a_gcp_key(a_version(state="DISABLED")),
+        remembered(None, missing_since=NOW),
+        (NOW, "first_read"),
+    ),
+    "never asked before": (a_gcp_key(a_version(state="DISABLED")), None, (NOW, "first_read")),
+}
+
+
+@pytest.mark.parametrize(("reading", "memory", "since"), SINCE.values(), ids=SINCE)
+def test_since_when_is_told_with_its_source(
+    reading: KeyReading, memory: KeyMemory | None, since: tuple[datetime, str]
+) -> None:
+    result = judged(a_holding(GCP_KEY, "1"), keys={GCP_KEY: (reading, memory)})
+    (finding,) = (one for one in result.findings if one.readability is not None)
+    assert (finding.since, finding.since_source) == since
+
+
+def test_a_finding_about_a_key_without_data_is_low() -> None:
+    key = an_aws_key(access=KeyAccess(public=True, administered=True))
+    keys: dict[KeyName, tuple[KeyReading | None, KeyMemory | None]] = {AWS_KEY: (key, None)}
+    assert found(judged(keys=keys))["key-public"].severity is Severity.LOW
+    assert found(judged(a_holding(), keys=keys))["key-public"].severity is Severity.HIGH
+
+
+def test_a_bucket_without_data_keeps_its_rules_severity() -> None:
+    assert found(judged(buckets=(a_bucket(resolved=9),)))["sweep-incomplete"].severity is Severity.MEDIUM
+
+
+def refused(**more: Any) -> Probe:
+    facts: dict[str, Any] = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, **more}
+    return Probe(
+        kind=ProbeKind.READ,
+        at=NOW - timedelta(minutes=1),
+        outcome=ProbeOutcome.REFUSED,
+        code="DisabledException",
+        principal=None,
+        **facts,
+    )
+
+
+PROBES = {
+    "of this data": (refused(), {"data-unreadable": Severity.CRITICAL, "probe-disagrees": Severity.CRITICAL}),
+    "of another bucket": (refused(bucket="s3://other"), {}),
+    "of another key": (refused(key=SECOND_KEY.text), {}),
+    "of another version": (refused(key_version="2"), {}),
+}
+
+
+@pytest.mark.parametrize(("probe", "rules"), PROBES.values(), ids=PROBES)
+def test_a_probe_speaks_of_its_own_data_alone(probe: Probe, rules: dict[str, Severity]) -> None:
+    result = judged(a_holding(), keys={AWS_KEY: (an_aws_key(), None)}, probes=(probe,))
+    assert {one.rule: one.severity for one in result.findings} == rules
+
+
+def test_a_contradiction_under_one_bucket_is_told_although_another_was_never_tried() -> None:
+    read = replace(refused(), outcome=ProbeOutcome.PASSED, code="ok")
+    holdings = a_holding(bucket="s3://another"), a_holding()
+    result = judged(*holdings, keys={AWS_KEY: (an_aws_key("Disabled"), None)}, probes=(read,))
+    assert found(result)["probe-disagrees"].severity is Severity.HIGH
+
+
+def test_what_is_proven_for_one_bucket_and_inferred_for_another_is_inferred() -> None:
+    probe = replace(refused(bucket="gs://b", key=GCP_KEY.text, key_version="1"), code=NO_RIGHT, principal=AGENT)
+    key = a_gcp_key(access=access(GCP_KEY, Grant.ABSENT))
+    holdings = a_holding(GCP_KEY, "1"), a_holding(GCP_KEY, "1", bucket="gs://b")
+    result = judged(*holdings, keys={GCP_KEY: (key, None)}, agents={"gs://data": (AGENT,)}, probes=(probe,))
+    assert {one.assessment.confidence for one in result.assessed} == set(Confidence)
+    finding = found(result)["data-revoked"]
+    assert (finding.confidence, len(finding.members)) == (Confidence.INFERRED, 2)
+
+
+def test_a_key_is_judged_with_its_own_data_and_the_principals_of_its_buckets() -> None:
+    granted = an_aws_key(access=access(AWS_KEY, Grant.DIRECT))
+    keys: dict[KeyName, tuple[KeyReading | None, KeyMemory | None]] = {
+        AWS_KEY: (granted, None),
+        SECOND_KEY: (an_aws_key("Disabled", name=SECOND_KEY), None),
+    }
+    agents = {"s3://data": (ROLE,), "s3://b": ("other",)}
+    first, second = subjects(
+        HeldKey, a_holding(), a_holding(bucket="s3://c"), a_holding(None), keys=keys, agents=agents
+    )
+    assert (first.name, first.platform, len(first.assessments), len(first.members)) == (AWS_KEY, (ROLE,), 2, 2)
+    assert (second.name, second.platform, second.assessments, second.members) == (SECOND_KEY, (), (), ())
+
+
+def test_a_bucket_is_judged_with_its_own_data() -> None:
+    mine = a_holding(None), a_holding()
+    keys: dict[KeyName, tuple[KeyReading | None, KeyMemory | None]] = {AWS_KEY: (an_aws_key(), None)}
+    own = replace(mine[0], bucket="s3://data")
+    (bucket,) = subjects(
+        SweptBucket, own, mine[1], a_holding(bucket="s3://other"), keys=keys, buckets=(a_bucket("s3://data"),)
+    )
+    assert bucket.members == (member_of(mine[1]), member_of(own)), "sorted, whatever they lack"
+
+
+LAST_READ: dict[str, tuple[KeyReading | None, KeyMemory | None, datetime | None]] = {
+    "an AWS key": (an_aws_key(), None, NOW),
+    "a key on Google Cloud": (a_gcp_key(), None, NOW),
+    "a key that is gone": (KeyGone(AWS_KEY, proven=False), None, NOW),
+    "being created again": (an_aws_key("Creating"), remembered(an_aws_key()), NOW - timedelta(minutes=1)),
+    "being created": (an_aws_key("Creating"), None, NOW),
+    "denied after an answer": (denied(), remembered(an_aws_key()), NOW - timedelta(minutes=1)),
+    "not asked after an answer": (None, remembered(an_aws_key()), NOW - timedelta(minutes=1)),
+    "denied and never read": (denied(), None, None),
+    "never asked": (None, None, None),
+}
+
+
+@pytest.mark.parametrize(("reading", "memory", "expected"), LAST_READ.values(), ids=LAST_READ)
+def test_a_key_was_last_read_when_it_last_gave_a_state(
+    reading: KeyReading | None, memory: KeyMemory | None, expected: datetime | None
+) -> None:
+    assert last_read(KeyView(AWS_KEY, reading, memory), NOW) == expected

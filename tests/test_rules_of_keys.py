@@ -116,6 +116,7 @@ ADMINISTERED: dict[str, tuple[AwsKey | GcpKey | None, Verdict]] = {
     "not settled": (open_to(None), V.UNKNOWN),
     "somebody": (open_to(True), V.PASSED),
     "nobody": (open_to(False), V.FAILED),
+    "nobody asked": (an_aws_key(), V.UNKNOWN),
     "on Google Cloud": (open_to(None, GCP_KEY), V.NOT_APPLICABLE),
 }
 
@@ -135,7 +136,13 @@ G = Grant
 MISSING: dict[str, tuple[AwsKey | GcpKey | None, Verdict]] = {
     "never read": (None, V.UNKNOWN),
     "of the provider": (an_aws_key(manager=KeyManager.PROVIDER), V.NOT_APPLICABLE),
+    "nobody asked": (an_aws_key(), V.UNKNOWN),
     "all there": (with_right(G.DIRECT, G.DIRECT), V.PASSED),
+    "all there, where reading is not settled": (with_right(G.UNREAD, G.DIRECT), V.PASSED),
+    "one of two not read": (
+        an_aws_key(access=access(AWS_KEY, G.DIRECT, rights=(Right(ROLE, "a", G.UNREAD), Right(ROLE, "b", G.DIRECT)))),
+        V.UNKNOWN,
+    ),
     "perhaps there": (with_right(G.POSSIBLE, G.POSSIBLE), V.PASSED),
     "reads and cannot write": (with_right(G.DIRECT, G.ABSENT), V.FAILED),
     "may not write": (with_right(G.DIRECT, G.DENIED), V.FAILED),
@@ -151,6 +158,12 @@ def test_storage_needs_more_than_reading(key: AwsKey | GcpKey | None, verdict: V
     assert grant_missing.RULE.check(held(key), at()).verdict is verdict
 
 
+def test_who_lacks_what_is_told() -> None:
+    rights = (Right(ROLE, "kms:Encrypt", G.ABSENT), Right(ROLE, "kms:ReEncryptFrom", G.DENIED))
+    key = an_aws_key(access=access(AWS_KEY, G.DIRECT, rights=rights))
+    assert f"{ROLE} lacks kms:Encrypt, kms:ReEncryptFrom" in grant_missing.RULE.check(held(key), at()).text
+
+
 def test_what_folders_may_still_grant_is_only_inferred() -> None:
     def sure(name: KeyName) -> Confidence:
         return grant_missing.RULE.check(held(with_right(G.DIRECT, G.ABSENT, name)), at()).confidence
@@ -162,11 +175,13 @@ def test_what_folders_may_still_grant_is_only_inferred() -> None:
 def test_without_a_platform_nobody_lacks_or_exceeds_anything(rule: Any) -> None:
     key = an_aws_key(access=access(AWS_KEY, G.ABSENT, others=("arn:aws:iam::444455556666:root",)))
     assert rule.check(held(key, platform=()), at()).verdict is V.NOT_APPLICABLE
+    assert rule.check(held(None, platform=()), at()).verdict is V.NOT_APPLICABLE
 
 
 WIDE: dict[str, tuple[AwsKey | GcpKey | None, Verdict]] = {
     "never read": (None, V.UNKNOWN),
     "of the provider": (an_aws_key(manager=KeyManager.PROVIDER), V.NOT_APPLICABLE),
+    "nobody asked": (an_aws_key(), V.UNKNOWN),
     "only the platform": (an_aws_key(access=access(AWS_KEY, G.DIRECT, others=())), V.PASSED),
     "not read": (an_aws_key(access=access(AWS_KEY, G.DIRECT, others=None)), V.UNKNOWN),
     "somebody else": (an_aws_key(access=access(AWS_KEY, G.DIRECT, others=("444455556666",))), V.FAILED),
@@ -180,6 +195,14 @@ WIDE: dict[str, tuple[AwsKey | GcpKey | None, Verdict]] = {
 @pytest.mark.parametrize(("key", "verdict"), WIDE.values(), ids=WIDE)
 def test_only_the_platform_may_decrypt(key: AwsKey | GcpKey | None, verdict: V) -> None:
     assert grant_too_wide.RULE.check(held(key), at()).verdict is verdict
+
+
+@pytest.mark.parametrize(("count", "more"), [(5, ""), (6, " and 1 more"), (8, " and 3 more")])
+def test_of_many_strangers_the_first_five_are_named(count: int, more: str) -> None:
+    strangers = tuple(f"stranger-{number}" for number in range(count))
+    key = an_aws_key(access=access(AWS_KEY, G.DIRECT, others=strangers))
+    told = grant_too_wide.RULE.check(held(key), at()).text
+    assert told.startswith(f"{', '.join(strangers[:5])}{more} may decrypt")
 
 
 def test_a_grant_on_a_ring_whose_keys_all_hold_data_is_not_too_wide() -> None:
@@ -207,6 +230,12 @@ def test_a_revocation_must_be_complete(
 ) -> None:
     key = held(an_aws_key(), *readabilities)
     assert revocation_incomplete.RULE.check(key, at(revoked=revoked)).verdict is verdict
+
+
+@pytest.mark.parametrize(("readability", "told"), [(R.READABLE, True), (R.EXPIRING, True), (R.UNKNOWN, False)])
+def test_what_can_still_be_read_is_told_apart_from_what_is_not_known(readability: R, told: bool) -> None:  # noqa: FBT001 - a case
+    found = revocation_incomplete.RULE.check(held(an_aws_key(), readability), at(revoked=NOW_REVOKED))
+    assert ("can still be read" in found.text) is told
 
 
 def test_a_death_that_is_only_inferred_is_no_proof() -> None:

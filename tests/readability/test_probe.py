@@ -341,7 +341,8 @@ def test_an_unknown_state_stays_unknown_when_a_read_passes_and_not_when_one_is_r
 
 def test_a_probe_changes_nothing_about_a_date() -> None:
     expiring = an_aws_key(valid_to=NOW + timedelta(days=3))
-    assert aws(expiring, a_probe()).readability is R.EXPIRING
+    found = aws(expiring, a_probe())
+    assert (found.readability, found.basis) == (R.EXPIRING, Basis.STATE)
 
 
 GOOGLE: dict[str, tuple[GcpKey, Probe, R, Basis]] = {

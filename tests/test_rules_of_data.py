@@ -1,0 +1,208 @@
+"""The rules about data, its keys' last answers, what probes found of it, and the sweeps that found it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from auditor.findings import (
+    Basis,
+    BucketCoverage,
+    Confidence,
+    Contradiction,
+    Readability,
+    Severity,
+    Subject,
+    SubjectKind,
+    Verdict,
+)
+from auditor.model import KeyGone, KeyMemory, KeyReading, Reason
+from auditor.policy import Policy
+from auditor.readability import KeyView
+from auditor.rule import Cause, Context, HeldKey, Rule, SweptBucket
+from auditor.rules import (
+    data_doomed,
+    data_expiring,
+    data_lost,
+    data_revoked,
+    data_unreachable,
+    data_unreadable,
+    key_access_withdrawn,
+    key_state_unknown,
+    load,
+    poll_stale,
+    probe_disagrees,
+    sweep_incomplete,
+    sweep_stale,
+)
+from tests.core_builders import AWS_KEY, NOW, an_aws_key, days, denied, remembered
+
+R = Readability
+V = Verdict
+READS: dict[R, Rule] = {
+    R.DOOMED: data_doomed.RULE,
+    R.EXPIRING: data_expiring.RULE,
+    R.LOST: data_lost.RULE,
+    R.REVOKED: data_revoked.RULE,
+    R.UNREACHABLE: data_unreachable.RULE,
+    R.UNREADABLE: data_unreadable.RULE,
+}
+
+
+def a_cause(readability: R = R.UNKNOWN, kind: SubjectKind = SubjectKind.KEY, **more: Any) -> Cause:
+    facts = {"basis": Basis.STATE, "text": "", "confidence": Confidence.PROVEN, "keys": (AWS_KEY,), "members": ()}
+    return Cause(Subject(kind, AWS_KEY.text), readability, **{**facts, **more})
+
+
+def at(reading: KeyReading | None = None, memory: KeyMemory | None = None, **policy: Any) -> Context:
+    return Context(NOW, Policy(**policy), {AWS_KEY: KeyView(AWS_KEY, reading, memory)})
+
+
+@pytest.mark.parametrize(("mine", "rule"), READS.items(), ids=[one.id for one in READS.values()])
+def test_a_rule_about_reading_fails_for_its_own_readability_alone(mine: R, rule: Rule) -> None:
+    for readability in R:
+        expected = V.UNKNOWN if readability is R.UNKNOWN else V.FAILED if readability is mine else V.PASSED
+        assert rule.check(a_cause(readability), at()).verdict is expected
+        assert rule.check(a_cause(readability, keys=()), at()).verdict is V.NOT_APPLICABLE
+
+
+def test_severity_follows_what_is_lost() -> None:
+    assert {rule.id: rule.severity for rule in load()} == {
+        "data-doomed": Severity.CRITICAL,
+        "data-expiring": Severity.HIGH,
+        "data-lost": Severity.CRITICAL,
+        "data-revoked": Severity.CRITICAL,
+        "data-unreachable": Severity.CRITICAL,
+        "data-unreadable": Severity.CRITICAL,
+        "grant-missing": Severity.HIGH,
+        "grant-too-wide": Severity.LOW,
+        "key-access-withdrawn": Severity.CRITICAL,
+        "key-public": Severity.HIGH,
+        "key-state-unknown": Severity.MEDIUM,
+        "material-expires": Severity.LOW,
+        "no-key-administrator": Severity.HIGH,
+        "poll-stale": Severity.HIGH,
+        "probe-disagrees": Severity.HIGH,
+        "revocation-incomplete": Severity.HIGH,
+        "sweep-incomplete": Severity.MEDIUM,
+        "sweep-stale": Severity.MEDIUM,
+    }
+
+
+ANSWERED = remembered(an_aws_key())
+NEVER_FOUND = remembered(None, missing_since=NOW)
+WITHDRAWN: dict[str, tuple[Cause, Context, V]] = {
+    "denied after an answer": (a_cause(), at(denied(), ANSWERED), V.FAILED),
+    "not visible after an answer": (a_cause(), at(denied(reason=Reason.NOT_VISIBLE), ANSWERED), V.FAILED),
+    "answers": (a_cause(), at(an_aws_key("Frozen"), ANSWERED), V.PASSED),
+    "not asked": (a_cause(), at(None, ANSWERED), V.PASSED),
+    "denied and never read": (a_cause(), at(denied()), V.NOT_APPLICABLE),
+    "denied and never found before": (a_cause(), at(denied(), NEVER_FOUND), V.NOT_APPLICABLE),
+    "throttled": (a_cause(), at(denied(reason=Reason.THROTTLED), ANSWERED), V.NOT_APPLICABLE),
+    "not found": (a_cause(), at(KeyGone(AWS_KEY, proven=False), ANSWERED), V.NOT_APPLICABLE),
+    "denied after its deletion date": (a_cause(R.LOST), at(denied(), ANSWERED), V.NOT_APPLICABLE),
+    "about a principal": (a_cause(kind=SubjectKind.PRINCIPAL), at(denied(), ANSWERED), V.NOT_APPLICABLE),
+    "data under no key": (a_cause(keys=()), at(denied(), ANSWERED), V.NOT_APPLICABLE),
+}
+
+
+@pytest.mark.parametrize(("cause", "context", "verdict"), WITHDRAWN.values(), ids=WITHDRAWN)
+def test_access_is_withdrawn_when_a_denial_follows_an_answer(cause: Cause, context: Context, verdict: V) -> None:
+    assert key_access_withdrawn.RULE.check(cause, context).verdict is verdict
+
+
+NOT_KNOWN: dict[str, tuple[Cause, Context, V]] = {
+    "denied and never read": (a_cause(), at(denied()), V.FAILED),
+    "denied and never found before": (a_cause(), at(denied(), NEVER_FOUND), V.FAILED),
+    "denied after an answer": (a_cause(), at(denied(), ANSWERED), V.NOT_APPLICABLE),
+    "throttled after an answer": (a_cause(), at(denied(reason=Reason.THROTTLED), ANSWERED), V.FAILED),
+    "not found after an answer": (a_cause(), at(KeyGone(AWS_KEY, proven=False), ANSWERED), V.FAILED),
+    "a state of tomorrow": (a_cause(), at(an_aws_key("Frozen"), ANSWERED), V.FAILED),
+    "readable": (a_cause(R.READABLE), at(an_aws_key()), V.PASSED),
+    "lost": (a_cause(R.LOST), at(denied(), ANSWERED), V.PASSED),
+    "data under no key": (a_cause(R.UNKNOWN, keys=()), at(), V.NOT_APPLICABLE),
+}
+
+
+@pytest.mark.parametrize(("cause", "context", "verdict"), NOT_KNOWN.values(), ids=NOT_KNOWN)
+def test_a_state_is_unknown_where_no_other_rule_speaks_of_it(cause: Cause, context: Context, verdict: V) -> None:
+    assert key_state_unknown.RULE.check(cause, context).verdict is verdict
+
+
+STALE: dict[str, tuple[KeyReading | None, float | None, V]] = {
+    "now": (an_aws_key(), 0, V.PASSED),
+    "a quarter of an hour ago": (denied(reason=Reason.THROTTLED), 15, V.PASSED),
+    "longer ago": (denied(reason=Reason.THROTTLED), 15.1, V.FAILED),
+    "longer ago, and not asked now": (None, 15.1, V.FAILED),
+    "never": (denied(reason=Reason.THROTTLED), None, V.NOT_APPLICABLE),
+    "denied": (denied(), 60, V.NOT_APPLICABLE),
+    "not visible": (denied(reason=Reason.NOT_VISIBLE), 60, V.NOT_APPLICABLE),
+    "gone": (KeyGone(AWS_KEY, proven=True), 0, V.NOT_APPLICABLE),
+}
+
+
+@pytest.mark.parametrize(("reading", "minutes_ago", "verdict"), STALE.values(), ids=STALE)
+def test_a_key_is_stale_when_its_last_state_is_old(
+    reading: KeyReading | None, minutes_ago: float | None, verdict: V
+) -> None:
+    last = NOW - timedelta(minutes=minutes_ago) if minutes_ago is not None else None
+    key = HeldKey(KeyView(AWS_KEY, reading, None), last, (), (), ())
+    assert poll_stale.RULE.check(key, at()).verdict is verdict
+
+
+PASSES = Contradiction("a read passes", probe_failed=False)
+FAILS = Contradiction("a read is refused", probe_failed=True)
+DISAGREES: dict[str, tuple[Cause, tuple[V, Severity | None, str]]] = {
+    "agrees": (a_cause(), (V.PASSED, None, "no probe says otherwise")),
+    "passes": (a_cause(contradictions=(PASSES,)), (V.FAILED, Severity.HIGH, PASSES.text)),
+    "is refused": (a_cause(contradictions=(FAILS,)), (V.FAILED, Severity.CRITICAL, FAILS.text)),
+    "both": (a_cause(contradictions=(PASSES, FAILS)), (V.FAILED, Severity.CRITICAL, FAILS.text)),
+    "under no key": (a_cause(keys=(), contradictions=(FAILS,)), (V.NOT_APPLICABLE, None, "")),
+}
+
+
+@pytest.mark.parametrize(("cause", "expected"), DISAGREES.values(), ids=DISAGREES)
+def test_the_worst_disagreement_is_told(cause: Cause, expected: tuple[V, Severity | None, str]) -> None:
+    found = probe_disagrees.RULE.check(cause, at())
+    assert (found.verdict, found.severity, found.text) == expected
+
+
+def swept(**more: Any) -> SweptBucket:
+    facts: dict[str, Any] = {
+        "complete": True,
+        "listed": 10,
+        "resolved": 10,
+        "unresolved": 0,
+        "outside": 0,
+        "uploads_in_progress": 0,
+        "sweep_started": NOW,
+        "sweep_ended": NOW,
+        "oldest_verified": NOW,
+        **more,
+    }
+    return SweptBucket(BucketCoverage(bucket="s3://data", **facts), ())
+
+
+SWEEPS: dict[str, tuple[SweptBucket, float, V, str]] = {
+    "all known": (swept(), 1.0, V.PASSED, "10 of 10"),
+    "enough known": (swept(resolved=9), 0.9, V.PASSED, "9 of 10"),
+    "too few known": (swept(resolved=8), 0.9, V.FAILED, "8 of 10"),
+    "never swept, where nothing is demanded": (swept(complete=False), 0.0, V.FAILED, "never swept to its end"),
+    "never swept, and why": (swept(complete=False, last_attempt_failed="denied"), 1.0, V.FAILED, "its end: denied"),
+    "an older sweep, and why": (swept(last_attempt_failed="denied"), 0.0, V.FAILED, "an older sweep"),
+}
+
+
+@pytest.mark.parametrize(("bucket", "demanded", "verdict", "told"), SWEEPS.values(), ids=SWEEPS)
+def test_a_sweep_is_complete_when_enough_is_known(bucket: SweptBucket, demanded: float, verdict: V, told: str) -> None:
+    found = sweep_incomplete.RULE.check(bucket, at(min_coverage=demanded))
+    assert found.verdict is verdict
+    assert told in found.text
+
+
+def test_a_bucket_that_was_never_swept_is_not_called_stale() -> None:
+    found = [
+        sweep_stale.RULE.check(swept(sweep_started=started), at()).verdict
+        for started in (None, NOW - days(1), NOW - days(1.1))
+    ]
+    assert found == [V.NOT_APPLICABLE, V.PASSED, V.FAILED]
