@@ -15,12 +15,13 @@ from auditor.connectors.aws.policy import (
     Policies,
     _like,
     access_of,
+    access_of_managed,
     grant_of,
     parse_grant,
     parse_policy,
 )
 from auditor.embedded.aws.policy import Call, allowed
-from auditor.model import Grant
+from auditor.model import Grant, Reason, Right
 from tests.core_builders import AWS_KEY, ROLE
 
 DECRYPT = "kms:Decrypt"
@@ -31,6 +32,11 @@ SESSION = "arn:aws:sts::111122223333:assumed-role/storage/i-1"
 ALLOW: dict[str, Any] = {"Effect": "Allow", "Principal": {"AWS": ROLE}, "Action": DECRYPT, "Resource": "*"}
 DENY = {**ALLOW, "Effect": "Deny"}
 VIA = {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}
+
+
+NO_RESOURCE = {field: told for field, told in ALLOW.items() if field != "Resource"}
+NOT_HERE = {"NotResource": "arn:aws:kms:us-east-1:111122223333:key/other"}
+ANOTHER_KEY = "arn:aws:kms:us-east-1:111122223333:key/other"
 
 
 def policy(*statements: Any) -> Any:
@@ -67,6 +73,30 @@ DECIDED: dict[str, tuple[tuple[Any, ...], Grant]] = {
     "all but something else": (({**ALLOW, "Action": None, "NotAction": "kms:Encrypt"},), Grant.DIRECT),
     "another key": (({**ALLOW, "Resource": "arn:aws:kms:us-east-1:111122223333:key/other"},), Grant.ABSENT),
     "this key by its name": (({**ALLOW, "Resource": [AWS_KEY.text]},), Grant.DIRECT),
+    "something among others": (({**ALLOW, "Action": ["kms:Encrypt", DECRYPT]},), Grant.DIRECT),
+    "all but it and something else": (
+        ({**ALLOW, "Action": None, "NotAction": ["kms:Encrypt", DECRYPT]},),
+        Grant.ABSENT,
+    ),
+    "this key among others": (({**ALLOW, "Resource": [ANOTHER_KEY, AWS_KEY.text]},), Grant.DIRECT),
+    "no resource said": ((NO_RESOURCE,), Grant.DIRECT),
+    "all but another resource, which is not understood": (({**NO_RESOURCE, **NOT_HERE},), Grant.POSSIBLE),
+    "under a condition that is no object": (({**ALLOW, "Condition": ["x"]},), Grant.POSSIBLE),
+    "under a test that is no object": (({**ALLOW, "Condition": {"StringEquals": "x"}},), Grant.POSSIBLE),
+    "an empty list of principals": ((by({"AWS": []}),), Grant.ABSENT),
+    "nobody said": ((by(None),), Grant.ABSENT),
+    "a session of another role": (
+        (by({"AWS": "arn:aws:sts::111122223333:assumed-role/other/storage"}),),
+        Grant.ABSENT,
+    ),
+    "a session of the name in another account": (
+        (by({"AWS": "arn:aws:sts::444455556666:assumed-role/storage/i-1"}),),
+        Grant.ABSENT,
+    ),
+    "a user of the same name": ((by({"AWS": "arn:aws:iam::111122223333:user/storage"}),), Grant.ABSENT),
+    "one session denied": ((ALLOW, {**DENY, "Principal": {"AWS": SESSION}}), Grant.POSSIBLE),
+    "only denied, under a condition": (({**DENY, "Condition": VIA},), Grant.ABSENT),
+    "denied for all but another resource": ((ALLOW, {**DENY, "Resource": None, **NOT_HERE}), Grant.POSSIBLE),
     "denied": ((ALLOW, DENY), Grant.DENIED),
     "denied before allowed": ((DENY, ALLOW), Grant.DENIED),
     "everybody denied": ((ALLOW, {**DENY, "Principal": "*"}), Grant.DENIED),
@@ -85,6 +115,19 @@ DECIDED: dict[str, tuple[tuple[Any, ...], Grant]] = {
 @pytest.mark.parametrize(("statements", "grant"), DECIDED.values(), ids=DECIDED)
 def test_only_what_the_policy_settles_is_called_settled(statements: tuple[Any, ...], grant: Grant) -> None:
     assert grant_of(AWS_KEY, ROLE, DECRYPT, Policies(policy(*statements))) is grant
+
+
+OF_ITS_SESSION: dict[str, tuple[str, Grant]] = {
+    "the role with a path": ("arn:aws:iam::111122223333:role/team/a/storage", Grant.POSSIBLE),
+    "another role with a path": ("arn:aws:iam::111122223333:role/storage/other", Grant.ABSENT),
+    "a user of the role's name": ("arn:aws:iam::111122223333:user/storage", Grant.ABSENT),
+    "a name of no known shape": ("storage", Grant.ABSENT),
+}
+
+
+@pytest.mark.parametrize(("principal", "grant"), OF_ITS_SESSION.values(), ids=OF_ITS_SESSION)
+def test_a_session_that_is_named_is_perhaps_the_roles(principal: str, grant: Grant) -> None:
+    assert grant_of(AWS_KEY, principal, DECRYPT, Policies(policy(by({"AWS": SESSION})))) is grant
 
 
 def test_another_accounts_role_also_needs_its_own_accounts_word() -> None:
@@ -127,12 +170,26 @@ def test_both_policies_of_a_shared_key_count() -> None:
 
 
 def test_every_right_of_every_principal_is_judged() -> None:
-    found = access_of(AWS_KEY, (ROLE, OTHER), Policies(policy(ALLOW)), {})
+    unread = {"kms:ListGrants": Reason.THROTTLED, "kms:GetKeyPolicy": Reason.TIMEOUT}
+    found = access_of(AWS_KEY, (ROLE, OTHER), Policies(policy(ALLOW)), unread)
+    assert found.unread == (("kms:GetKeyPolicy", Reason.TIMEOUT), ("kms:ListGrants", Reason.THROTTLED))
     assert [(one.principal, one.action) for one in found.rights] == [
         (principal, action) for principal in (ROLE, OTHER) for action in PLATFORM_ACTIONS
     ]
     assert found.grant(ROLE, DECRYPT) is Grant.DIRECT
     assert found.grant(ROLE, "kms:Encrypt") is Grant.ABSENT
+
+
+def test_what_storage_needs_of_a_key_is_all_asked_for() -> None:
+    needed = ("kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt", "kms:ReEncryptFrom", "kms:DescribeKey")
+    assert needed == PLATFORM_ACTIONS
+
+
+def test_a_key_that_aws_manages_lets_in_its_own_account_alone() -> None:
+    assert access_of_managed(AWS_KEY, (ROLE, FOREIGN)).rights == (
+        Right(ROLE, DECRYPT, Grant.POSSIBLE),
+        Right(FOREIGN, DECRYPT, Grant.ABSENT),
+    )
 
 
 PUBLIC: dict[str, tuple[Any, bool | None]] = {
@@ -151,12 +208,25 @@ PUBLIC: dict[str, tuple[Any, bool | None]] = {
     ),
     "everybody of any account": ({**by("*"), "Condition": {"StringLike": {"aws:PrincipalAccount": "*"}}}, None),
     "everybody through S3": ({**by("*"), "Condition": VIA}, None),
+    "everybody through S3 of one account": (
+        {**by("*"), "Condition": {"StringEquals": {**VIA["StringEquals"], "kms:CallerAccount": "111122223333"}}},
+        False,
+    ),
+    "everybody with another key": ({**by("*"), "Resource": ANOTHER_KEY}, False),
+    "everybody with this key among others": ({**by("*"), "Resource": [ANOTHER_KEY, AWS_KEY.text]}, True),
+    "everybody under a condition of no known shape": ({**by("*"), "Condition": ["x"]}, None),
 }
 
 
 @pytest.mark.parametrize(("statement", "public"), PUBLIC.values(), ids=PUBLIC)
 def test_a_key_is_public_when_nothing_narrows_everybody(statement: Any, public: bool | None) -> None:  # noqa: FBT001 - a case
     assert access_of(AWS_KEY, (), Policies(policy(statement)), {}).public is public
+
+
+def test_a_policy_that_was_not_read_says_nothing_of_everybody_and_of_its_administrator() -> None:
+    for policies in (Policies(None), Policies((), None), Policies(None, policy(by("*")))):
+        assert access_of(AWS_KEY, (), policies, {}).public is None
+    assert access_of(AWS_KEY, (), Policies(None), {}).administered is None
 
 
 PUT = {**ALLOW, "Action": "kms:PutKeyPolicy"}
@@ -167,6 +237,13 @@ ADMINISTERED: dict[str, tuple[tuple[Any, ...], bool | None]] = {
     "nobody": ((ALLOW,), False),
     "no statement at all": ((), False),
     "under a condition": (({**PUT, "Condition": VIA},), None),
+    "everybody": (({**PUT, "Principal": "*"},), True),
+    "a deleted role and one that exists": (({**PUT, "Principal": {"AWS": ["AROAEXAMPLE", ROLE]}},), True),
+    "everybody but another": (({**PUT, "NotPrincipal": {"AWS": OTHER}, "Principal": None},), None),
+    "everybody but a deleted role": (({**PUT, "NotPrincipal": {"AWS": "AROAEXAMPLE"}, "Principal": None},), None),
+    "only denied": (({**PUT, "Effect": "Deny"},), False),
+    "everybody denied under a condition": ((PUT, {**PUT, "Effect": "Deny", "Principal": "*", "Condition": VIA}), None),
+    "of another key": (({**PUT, "Resource": ANOTHER_KEY},), False),
     "everybody denied": ((PUT, {**PUT, "Effect": "Deny", "Principal": "*"}), False),
     "somebody denied": ((PUT, {**PUT, "Effect": "Deny", "Principal": {"AWS": OTHER}}), None),
 }
@@ -192,12 +269,51 @@ def test_who_else_may_decrypt_is_told_without_the_keys_own_account() -> None:
     assert access_of(AWS_KEY, (), Policies(statements), {}).others is None, "nobody says who the platform is"
 
 
+def test_nobody_else_is_whom_a_policy_denies_leaves_out_or_lets_do_something_else() -> None:
+    statements = policy(
+        ALLOW,
+        {**DENY, "Principal": {"AWS": OTHER}},
+        {**ALLOW, "NotPrincipal": {"AWS": OTHER}, "Principal": None},
+        {**by({"AWS": OTHER}), "Action": "kms:Encrypt"},
+        {**by({"AWS": OTHER}), "Resource": ANOTHER_KEY},
+        by({"AWS": SESSION}),
+    )
+    assert access_of(AWS_KEY, (ROLE, FOREIGN), Policies(statements), {}).others == ()
+
+
+def test_strangers_are_told_although_not_all_was_read_and_never_more_than_twenty() -> None:
+    strangers = [f"arn:aws:iam::444455556666:role/r{number:02}" for number in range(25)]
+    statements = policy(by({"AWS": strangers}))
+    for policies in (Policies(statements, None), Policies(statements, (), None), Policies(None, statements)):
+        assert access_of(AWS_KEY, (ROLE,), policies, {}).others == tuple(strangers[:20])
+    for unread in (Policies(None), Policies((), None), Policies((), (), None)):
+        assert access_of(AWS_KEY, (ROLE,), unread, {}).others is None
+
+
+ON_THE_WAY: dict[str, bool] = {
+    **dict.fromkeys(("kms:ViaService", "kms:CallerAccount", "kms:GrantIsForAWSResource"), True),
+    **dict.fromkeys(("aws:SourceArn", "aws:SourceAccount", "aws:SourceVpc", "aws:SourceVpce", "aws:SourceIp"), True),
+    **dict.fromkeys(("aws:CalledVia", "aws:CalledViaLast", "aws:ViaAWSService"), True),
+    **dict.fromkeys(("kms:EncryptionContext:aws:s3:arn", "kms:EncryptionContextKeys"), True),
+    **dict.fromkeys(("aws:PrincipalArn", "aws:PrincipalTag/team"), False),
+}
+
+
+@pytest.mark.parametrize(("key", "on_the_way"), ON_THE_WAY.items())
+def test_a_direct_call_meets_other_conditions_than_one_through_s3(key: str, on_the_way: bool) -> None:  # noqa: FBT001 - a case
+    statements = policy(ALLOW, {**ALLOW, "Condition": {"StringEquals": {key: "x"}}})
+    assert access_of(AWS_KEY, (), Policies(statements), {}).conditional is on_the_way
+
+
 def test_conditions_on_the_way_of_a_request_are_told() -> None:
     assert access_of(AWS_KEY, (), Policies(policy({**ALLOW, "Condition": VIA})), {}).conditional
     assert not access_of(AWS_KEY, (), Policies(policy(ALLOW)), {}).conditional
 
 
-@pytest.mark.parametrize("text", ["", "null", "[]", '"x"', '{"Statement": ["x"]}', "{", "[" * 100])
+NO_POLICY = ["", "null", "[]", '"x"', '{"Statement": ["x"]}', "{", "[" * 100]
+
+
+@pytest.mark.parametrize("text", NO_POLICY)
 def test_what_is_no_policy_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"object|Expecting"):
         parse_policy(text)
@@ -211,12 +327,28 @@ def test_a_grant_to_a_service_is_to_nobody_of_the_platform() -> None:
         "Operations": ["Decrypt"],
         "Constraints": {"EncryptionContextSubset": {"a": "b"}},
     }
-    assert parse_grant(bound).constrained
+    assert parse_grant(bound) == KeyGrant(ROLE, ("Decrypt",), constrained=True)
+    assert parse_grant({"GranteePrincipal": ROLE, "SourceArn": "arn:aws:s3:::data"}).constrained
+    assert not parse_grant({"GranteePrincipal": ROLE, "Constraints": {}}).constrained
 
 
 def test_every_action_of_the_platform_is_one_that_grants_know() -> None:
     shape: Any = botocore.session.get_session().get_service_model("kms").shape_for("GrantOperation")
     assert {one.removeprefix("kms:") for one in PLATFORM_ACTIONS} <= set(shape.enum)
+
+
+WILDCARDS: dict[tuple[str, str], bool] = {
+    **dict.fromkeys([("", ""), ("*", ""), ("*", "ab"), ("a*", "a"), ("a**", "a"), ("?", "a"), ("a?c", "abc")], True),
+    **dict.fromkeys([("a*b", "ab"), ("a*b", "acb"), ("*ab", "aab"), ("*a*b", "xaab"), ("a*ab", "aaab")], True),
+    **dict.fromkeys([("a*bc", "abbc"), ("ab*cd*", "abcd"), ("*b", "aab")], True),
+    **dict.fromkeys([("", "a"), ("a", ""), ("?", ""), ("b", "ab"), ("ab", "a"), ("a*", "b"), ("a*b", "ac")], False),
+    **dict.fromkeys([("ab*", "a"), ("*a", "ab"), ("a*?", "a"), ("ba", "ab"), ("X", "")], False),
+}
+
+
+@pytest.mark.parametrize(("pattern", "text"), WILDCARDS)
+def test_a_star_is_any_text_and_a_question_mark_one_character(pattern: str, text: str) -> None:
+    assert _like(pattern, text) is WILDCARDS[pattern, text]
 
 
 def test_a_hostile_pattern_costs_no_time() -> None:

@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 
 from auditor.connectors.gcp.keys import GcpKeys
-from auditor.connectors.gcp.policy import DECRYPT, ENCRYPT, Binding, Policies, access_of, grant_of
+from auditor.connectors.gcp.policy import (
+    DECRYPT,
+    ENCRYPT,
+    Binding,
+    Policies,
+    access_of,
+    grant_of,
+    granted_on_ring,
+    parse_policy,
+)
 from auditor.connectors.pace import Pace
 from auditor.connectors.wire import Wire
 from auditor.embedded.google import GoogleCloud, Version
@@ -220,6 +229,11 @@ GRANTS: dict[str, tuple[Policies, Grant]] = {
     "everybody": (Policies((Binding(ROLE, ("allAuthenticatedUsers",)),), (), ()), Grant.POSSIBLE),
     "a domain": (Policies((), (), (Binding(ROLE, ("domain:acme.example",)),)), Grant.POSSIBLE),
     "a group that only looks": (Policies((Binding("roles/cloudkms.viewer", ("group:a@b",)),), (), ()), Grant.ABSENT),
+    "a person and a group": (Policies((Binding(ROLE, ("user:a@b", "group:c@d")),), (), ()), Grant.POSSIBLE),
+    "a deleted account of the same name": (
+        Policies((Binding(ROLE, (f"deleted:serviceAccount:{AGENT}?uid=1",)),), (), ()),
+        Grant.ABSENT,
+    ),
     "somebody else": (Policies((OTHER,), (OTHER,), (OTHER,)), Grant.ABSENT),
     "encrypt only": (
         Policies((Binding("roles/cloudkms.cryptoKeyEncrypter", DIRECT.members),), (), ()),
@@ -235,6 +249,44 @@ GRANTS: dict[str, tuple[Policies, Grant]] = {
 @pytest.mark.parametrize(("policies", "grant"), GRANTS.values(), ids=GRANTS)
 def test_only_what_the_policies_settle_is_called_settled(policies: Policies, grant: Grant) -> None:
     assert grant_of(AGENT, policies) is grant
+
+
+WITHOUT_CRYPTO = {
+    *("roles/cloudkms.admin", "roles/cloudkms.importer", "roles/cloudkms.publicKeyViewer", "roles/cloudkms.viewer"),
+    *("roles/cloudkms.signer", "roles/cloudkms.signerVerifier", "roles/cloudkms.verifier"),
+    *("roles/browser", "roles/iam.securityReviewer", "roles/logging.viewer", "roles/viewer"),
+    *("roles/storage.admin", "roles/storage.objectAdmin", "roles/storage.objectCreator", "roles/storage.objectViewer"),
+}
+
+
+@pytest.mark.parametrize("role", sorted(WITHOUT_CRYPTO))
+def test_a_predefined_role_without_the_right_grants_nothing(role: str) -> None:
+    policies = Policies((Binding(role, DIRECT.members),), (), ())
+    assert [grant_of(AGENT, policies, action) for action in (DECRYPT, ENCRYPT)] == [Grant.ABSENT, Grant.ABSENT]
+
+
+def test_a_policy_is_read_as_json_tells_it() -> None:
+    told = {"bindings": [{"role": ROLE, "members": ["user:a@b"], "condition": {"expression": "x"}}, {"role": "r"}]}
+    assert parse_policy(told) == (Binding(ROLE, ("user:a@b",), conditional=True), Binding("r", ()))
+    assert parse_policy({}) == ()
+
+
+def test_a_grant_on_the_ring_is_one_to_decrypt_by_name() -> None:
+    assert granted_on_ring(("x", AGENT), Policies((), (OTHER, DIRECT), ()))
+    assert not granted_on_ring((AGENT,), Policies((DIRECT,), (OTHER,), (DIRECT,)))
+    assert not granted_on_ring((AGENT,), Policies((DIRECT,), None, ()))
+
+
+def test_all_that_the_policies_say_is_told() -> None:
+    unread = {"b": Reason.TIMEOUT, "a": Reason.ACCESS_DENIED}
+    bound = Binding("roles/viewer", ("user:a@b",), conditional=True)
+    found = access_of((AGENT,), Policies((DIRECT, bound), (), ()), unread, ("another",))
+    assert [(one.principal, one.action, one.grant) for one in found.rights] == [
+        (AGENT, "cloudkms.cryptoKeyVersions.useToDecrypt", Grant.DIRECT),
+        (AGENT, "cloudkms.cryptoKeyVersions.useToEncrypt", Grant.DIRECT),
+    ]
+    assert (found.ring_keys, found.conditional, found.administered) == (("another",), True, None)
+    assert found.unread == (("a", Reason.ACCESS_DENIED), ("b", Reason.TIMEOUT))
 
 
 WRITES: dict[str, tuple[str, Grant]] = {
@@ -262,6 +314,10 @@ def test_who_else_may_decrypt_is_told() -> None:
     assert others(Policies((DIRECT,), (), None)) is None
     assert others(Policies((OTHER,), (), None)) == OTHER.members
     assert access_of((), Policies((OTHER,), (), ()), {}).others is None
+    assert others(Policies(None, (), ())) is None
+    assert others(Policies((), None, ())) is None
+    many = tuple(f"user:{number:02}@x" for number in range(25))
+    assert others(Policies((Binding(ROLE, many),), (), ())) == many[:20]
 
 
 EVERYBODY = Binding("roles/cloudkms.viewer", ("allUsers",))

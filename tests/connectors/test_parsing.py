@@ -1,0 +1,418 @@
+"""What is taken from one answer, and for what each error is taken."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import requests
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    TokenRetrievalError,
+)
+from google.api_core import exceptions as api
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError, TransportError
+from google.cloud import kms_v1
+
+from auditor.connectors.aws import errors as aws_errors
+from auditor.connectors.aws.keys import parse_key, parse_materials
+from auditor.connectors.aws.objects import Listed, parse_head, parse_listed
+from auditor.connectors.gcp import errors as gcp_errors
+from auditor.connectors.gcp.keys import _access_reasons, _is_single_tenant, _violation, parse_version
+from auditor.connectors.gcp.objects import parse_object
+from auditor.model import Encryption, GcpKeyVersion, KeyManager, Material, Population, Reason, StoredObject
+from tests.core_builders import AWS_KEY, GCP_KEY, a_version
+
+WHEN = datetime(2027, 1, 31, 6, 30, tzinfo=UTC)
+ELSEWHERE = WHEN.astimezone(timezone(timedelta(hours=9)))
+
+AWS_CODES: dict[Reason, tuple[str, ...]] = {
+    Reason.ACCESS_DENIED: (
+        *("AccessDenied", "AccessDeniedException", "AllAccessDisabled", "UnauthorizedOperation", "403"),
+    ),
+    Reason.NOT_FOUND: ("NoSuchBucket", "NoSuchKey", "NoSuchVersion", "NotFoundException", "404", "405"),
+    Reason.EXPIRED_CREDENTIALS: (
+        *("ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidAccessKeyId", "InvalidClientTokenId"),
+        *("UnrecognizedClientException", "SignatureDoesNotMatch", "RequestTimeTooSkewed"),
+    ),
+    Reason.THROTTLED: (
+        *("SlowDown", "503", "429", "Throttling", "ThrottlingException", "TooManyRequestsException"),
+        "RequestLimitExceeded",
+    ),
+    Reason.MALFORMED: ("InvalidArnException", "ValidationException", "PermanentRedirect", "301"),
+    Reason.UNSUPPORTED: ("UnknownOperationException", "UnsupportedOperationException", "NotImplemented"),
+    Reason.TIMEOUT: ("InternalError", "500", "DependencyTimeoutException", "ACodeOfTheFuture"),
+}
+
+
+@pytest.mark.parametrize(("reason", "code"), [(reason, code) for reason, codes in AWS_CODES.items() for code in codes])
+def test_each_code_of_aws_has_its_reason(reason: Reason, code: str) -> None:
+    error = ClientError({"Error": {"Code": code, "Message": "free text"}}, "Operation")
+    assert (aws_errors.reason_of(error), aws_errors.code_of(error)) == (reason, code)
+
+
+AWS_FAULTS: dict[str, tuple[ClientError | BotoCoreError, Reason, str]] = {
+    "no credentials": (NoCredentialsError(), Reason.EXPIRED_CREDENTIALS, "NoCredentialsError"),
+    "half of them": (
+        PartialCredentialsError(provider="env", cred_var="x"),
+        Reason.EXPIRED_CREDENTIALS,
+        "PartialCredentialsError",
+    ),
+    "no token": (
+        TokenRetrievalError(provider="sso", error_msg="x"),
+        Reason.EXPIRED_CREDENTIALS,
+        "TokenRetrievalError",
+    ),
+    "connection closed": (ConnectionClosedError(endpoint_url="x"), Reason.TIMEOUT, "ConnectionClosedError"),
+    "an answer without a code": (ClientError({}, "Operation"), Reason.TIMEOUT, "unknown"),
+}
+
+
+@pytest.mark.parametrize(("error", "reason", "code"), AWS_FAULTS.values(), ids=AWS_FAULTS)
+def test_a_fault_on_the_way_to_aws_has_its_reason(
+    error: ClientError | BotoCoreError, reason: Reason, code: str
+) -> None:
+    assert (aws_errors.reason_of(error), aws_errors.code_of(error)) == (reason, code)
+
+
+def over_http(status: int) -> requests.HTTPError:
+    response = requests.Response()
+    response.status_code = status
+    return requests.HTTPError(response=response)
+
+
+STATUS = {
+    400: Reason.MALFORMED,
+    401: Reason.EXPIRED_CREDENTIALS,
+    403: Reason.ACCESS_DENIED,
+    404: Reason.NOT_FOUND,
+    412: Reason.TIMEOUT,
+    429: Reason.THROTTLED,
+    500: Reason.TIMEOUT,
+    501: Reason.UNSUPPORTED,
+    503: Reason.TIMEOUT,
+}
+
+
+@pytest.mark.parametrize(("status", "reason"), STATUS.items())
+def test_each_status_of_google_has_its_reason(status: int, reason: Reason) -> None:
+    for error in (over_http(status), api.from_http_status(status, "free text")):
+        assert gcp_errors.reason_of(error) is reason
+        assert isinstance(error, gcp_errors.FAULTS)
+    assert gcp_errors.code_of(over_http(status)) == f"HTTP {status}"
+
+
+GOOGLE_FAULTS: dict[str, tuple[Exception, Reason, str]] = {
+    "not refreshed": (RefreshError("x"), Reason.EXPIRED_CREDENTIALS, "RefreshError"),
+    "no credentials": (DefaultCredentialsError("x"), Reason.EXPIRED_CREDENTIALS, "DefaultCredentialsError"),
+    "no way to the tokens": (TransportError("x"), Reason.TIMEOUT, "TransportError"),
+    "another fault of the credentials": (GoogleAuthError("x"), Reason.TIMEOUT, "GoogleAuthError"),
+    "no JSON": (requests.JSONDecodeError("x", "y", 0), Reason.MALFORMED, "JSONDecodeError"),
+    "connection dropped": (requests.ConnectionError(), Reason.TIMEOUT, "ConnectionError"),
+    "an error without an answer": (requests.HTTPError(), Reason.TIMEOUT, "HTTPError"),
+    "retried for too long": (api.RetryError("x", None), Reason.TIMEOUT, "RetryError"),
+    "an error without a status": (api.GoogleAPICallError("x"), Reason.TIMEOUT, "HTTP 0"),
+    "denied over gRPC": (api.PermissionDenied("free text"), Reason.ACCESS_DENIED, "PERMISSION_DENIED"),
+    "not found over gRPC": (api.NotFound("free text"), Reason.NOT_FOUND, "NOT_FOUND"),
+}
+
+
+@pytest.mark.parametrize(("error", "reason", "code"), GOOGLE_FAULTS.values(), ids=GOOGLE_FAULTS)
+def test_a_fault_on_the_way_to_google_has_its_reason(error: Exception, reason: Reason, code: str) -> None:
+    assert (gcp_errors.reason_of(error), gcp_errors.code_of(error)) == (reason, code)
+    assert isinstance(error, gcp_errors.FAULTS)
+
+
+def test_an_aws_key_is_read_field_by_field() -> None:
+    told = {
+        "KeyState": "PendingDeletion",
+        "KeyManager": "AWS",
+        "Origin": "EXTERNAL",
+        "CreationDate": ELSEWHERE,
+        "DeletionDate": ELSEWHERE + timedelta(days=7),
+        "PendingDeletionWindowInDays": 7,
+        "ValidTo": ELSEWHERE + timedelta(days=9),
+        "MultiRegion": True,
+        "CurrentKeyMaterialId": "a",
+    }
+    found = parse_key(AWS_KEY, told)
+    assert found == {
+        "name": AWS_KEY,
+        "state": "PendingDeletion",
+        "manager": KeyManager.PROVIDER,
+        "origin": "EXTERNAL",
+        "created": WHEN,
+        "deletion_date": WHEN + timedelta(days=7),
+        "pending_window_days": 7,
+        "valid_to": WHEN + timedelta(days=9),
+        "multi_region": True,
+        "material": "a",
+    }
+    assert {one.tzinfo for one in found.values() if isinstance(one, datetime)} == {UTC}
+    nothing = {"created": None, "deletion_date": None, "pending_window_days": None, "valid_to": None, "material": None}
+    assert parse_key(AWS_KEY, {}) == {
+        **nothing,
+        "name": AWS_KEY,
+        "state": "",
+        "manager": KeyManager.CUSTOMER,
+        "origin": "",
+        "multi_region": False,
+    }
+
+
+def a_rotation(name: str, **more: Any) -> dict[str, Any]:
+    return {"KeyMaterialId": name, "KeyMaterialState": "NON_CURRENT", "ImportState": "IMPORTED", **more}
+
+
+EXPIRES = {"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": ELSEWHERE}
+NEVER = {"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE", "ValidTo": ELSEWHERE}
+MISSING = {"ImportState": "PENDING_IMPORT"}
+MATERIALS: dict[str, tuple[list[dict[str, Any]], tuple[Material, ...]]] = {
+    "none": ([], ()),
+    "by id": (
+        [a_rotation("b"), a_rotation("a", KeyMaterialState="CURRENT")],
+        (Material("a", "CURRENT", imported=True), Material("b", "NON_CURRENT", imported=True)),
+    ),
+    "one that expires": ([a_rotation("a", **EXPIRES)], (Material("a", "NON_CURRENT", imported=True, valid_to=WHEN),)),
+    "one that does not": ([a_rotation("a", **NEVER)], (Material("a", "NON_CURRENT", imported=True),)),
+    "one that is missing": ([a_rotation("a", **MISSING)], (Material("a", "NON_CURRENT", imported=False),)),
+    "missing in the second of two entries": (
+        [a_rotation("a"), a_rotation("a", **MISSING)],
+        (Material("a", "NON_CURRENT", imported=False),),
+    ),
+    "missing in the first of two entries": (
+        [a_rotation("a", **MISSING), a_rotation("a")],
+        (Material("a", "NON_CURRENT", imported=False),),
+    ),
+    "nothing said": ([{}], (Material("", "", imported=False),)),
+}
+
+
+@pytest.mark.parametrize(("told", "expected"), MATERIALS.values(), ids=MATERIALS)
+def test_materials_are_read_entry_by_entry(told: list[dict[str, Any]], expected: tuple[Material, ...]) -> None:
+    found = parse_materials(told)
+    assert found == expected
+    assert all(one.valid_to is None or one.valid_to.tzinfo is UTC for one in found)
+
+
+def listed(storage_class: str = "STANDARD", *, newest: bool = True) -> Listed:
+    return Listed("a", "v1", newest=newest, size=17, modified=WHEN, etag="e", storage_class=storage_class)
+
+
+def test_an_entry_of_an_s3_listing_is_read_field_by_field() -> None:
+    told = {"Key": "a", "VersionId": "v1", "Size": 17, "LastModified": ELSEWHERE, "ETag": '"e"', "StorageClass": "X"}
+    found = parse_listed(told, newest=True, versioned=True)
+    assert (found, found.modified.tzinfo) == (listed("X"), UTC)
+    plain = parse_listed(
+        {"Key": "a", "VersionId": "v1", "Size": 17, "LastModified": WHEN}, newest=False, versioned=False
+    )
+    assert plain == Listed("a", None, newest=False, size=17, modified=WHEN, etag=None, storage_class="STANDARD")
+
+
+KEY = AWS_KEY.text
+HEADS: dict[str, tuple[dict[str, Any], tuple[Encryption, str | None, Reason | None]]] = {
+    "nothing": ({}, (Encryption.NONE, None, None)),
+    "AES256": ({"ServerSideEncryption": "AES256"}, (Encryption.PROVIDER, None, None)),
+    "KMS": ({"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": KEY}, (Encryption.CMEK, KEY, None)),
+    "KMS twice": ({"ServerSideEncryption": "aws:kms:dsse", "SSEKMSKeyId": KEY}, (Encryption.CMEK, KEY, None)),
+    "KMS without a key": ({"ServerSideEncryption": "aws:kms"}, (Encryption.UNKNOWN, None, Reason.MALFORMED)),
+    "an alias": (
+        {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "alias/x"},
+        (Encryption.UNKNOWN, None, Reason.MALFORMED),
+    ),
+    "of tomorrow": ({"ServerSideEncryption": "aws:new"}, (Encryption.UNKNOWN, None, Reason.UNSUPPORTED)),
+}
+
+
+@pytest.mark.parametrize(("told", "expected"), HEADS.values(), ids=HEADS)
+def test_a_head_tells_the_encryption(
+    told: dict[str, Any], expected: tuple[Encryption, str | None, Reason | None]
+) -> None:
+    encryption, key, problem = expected
+    assert parse_head(listed(newest=False), told, WHEN) == StoredObject(
+        name="a",
+        version="v1",
+        population=Population.NONCURRENT,
+        size=17,
+        modified=WHEN,
+        etag="e",
+        storage_class="STANDARD",
+        archived=False,
+        encryption=encryption,
+        key=key,
+        key_version=None,
+        verified=WHEN if problem is None else None,
+        problem=problem,
+    )
+    assert parse_head(listed(), told, WHEN).population is Population.LIVE
+
+
+RESTORED = {"Restore": 'ongoing-request="false", expiry-date="Fri, 21 Dec 2029 00:00:00 GMT"'}
+ARCHIVED: dict[str, tuple[str, dict[str, str], bool]] = {
+    "standard": ("STANDARD", {}, False),
+    "glacier": ("GLACIER", {}, True),
+    "deep archive": ("DEEP_ARCHIVE", {}, True),
+    "instant retrieval": ("GLACIER_IR", {}, False),
+    "being restored": ("GLACIER", {"Restore": 'ongoing-request="true"'}, True),
+    "restored": ("GLACIER", RESTORED, False),
+    "an archive tier": ("INTELLIGENT_TIERING", {"ArchiveStatus": "ARCHIVE_ACCESS"}, True),
+    "an archive tier, once restored": ("INTELLIGENT_TIERING", {"ArchiveStatus": "ARCHIVE_ACCESS", **RESTORED}, True),
+}
+
+
+@pytest.mark.parametrize(("storage_class", "told", "archived"), ARCHIVED.values(), ids=ARCHIVED)
+def test_a_head_tells_what_needs_a_restore_first(
+    storage_class: str,
+    told: dict[str, str],
+    archived: bool,  # noqa: FBT001 - a case
+) -> None:
+    assert parse_head(listed(storage_class), told, WHEN).archived is archived
+
+
+VERSION = f"{GCP_KEY}/cryptoKeyVersions/7"
+BLOBS: dict[str, tuple[dict[str, Any], tuple[Encryption, str | None, str | None, Reason | None]]] = {
+    "a key version": ({"kmsKeyName": VERSION}, (Encryption.CMEK, GCP_KEY.text, "7", None)),
+    "a key": ({"kmsKeyName": GCP_KEY.text}, (Encryption.CMEK, GCP_KEY.text, None, None)),
+    "a key of AWS": ({"kmsKeyName": KEY}, (Encryption.UNKNOWN, None, None, Reason.MALFORMED)),
+    "no key": ({"kmsKeyName": "x"}, (Encryption.UNKNOWN, None, None, Reason.MALFORMED)),
+    "a customer's own": ({"customerEncryption": {"keySha256": "x"}}, (Encryption.CUSTOMER_SUPPLIED, None, None, None)),
+    "nothing": ({}, (Encryption.PROVIDER, None, None, None)),
+    "nothing, in so many words": (
+        {"kmsKeyName": "", "customerEncryption": {}},
+        (Encryption.PROVIDER, None, None, None),
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "expected"), BLOBS.values(), ids=BLOBS)
+def test_an_entry_of_a_listing_of_cloud_storage_tells_the_encryption(
+    told: dict[str, Any], expected: tuple[Encryption, str | None, str | None, Reason | None]
+) -> None:
+    encryption, key, version, problem = expected
+    entry = {"name": "a", "generation": "1", "size": "0", "timeCreated": "2027-01-31T15:30:00+09:00", "etag": "e"}
+    found = parse_object({**entry, **told, "storageClass": "X"}, WHEN, soft_deleted=False)
+    assert found == StoredObject(
+        name="a",
+        version="1",
+        population=Population.LIVE,
+        size=0,
+        modified=WHEN,
+        etag="e",
+        storage_class="X",
+        archived=False,
+        encryption=encryption,
+        key=key,
+        key_version=version,
+        verified=WHEN if problem is None else None,
+        problem=problem,
+    )
+    assert found.modified.tzinfo is UTC
+    assert parse_object({**entry, **told}, WHEN, soft_deleted=False).storage_class == "STANDARD"
+
+
+POPULATIONS = {
+    (None, False): Population.LIVE,
+    ("2027-02-01T00:00:00Z", False): Population.NONCURRENT,
+    (None, True): Population.SOFT_DELETED,
+    ("2027-02-01T00:00:00Z", True): Population.SOFT_DELETED,
+}
+
+
+@pytest.mark.parametrize(("deleted", "soft"), POPULATIONS)
+def test_an_entry_of_cloud_storage_stands_where_its_dates_say(deleted: str | None, soft: bool) -> None:  # noqa: FBT001 - a case
+    entry = {"name": "a", "generation": "1", "size": "1", "timeCreated": "2027-01-31T06:30:00Z", "timeDeleted": deleted}
+    assert parse_object(entry, WHEN, soft_deleted=soft).population is POPULATIONS[deleted, soft]
+
+
+@pytest.mark.parametrize("wrong", [{"name": 7}, {"size": "-1"}])
+def test_what_is_no_object_is_refused(wrong: dict[str, Any]) -> None:
+    entry = {"name": "a", "generation": "1", "size": "1", "timeCreated": "2027-01-31T06:30:00Z", **wrong}
+    with pytest.raises(ValueError, match="no object has such a name or size"):
+        parse_object(entry, WHEN, soft_deleted=False)
+
+
+EKM = "projects/acme/locations/us-east1/ekmConnections/one"
+OTHER_EKM = "projects/acme/locations/us-east1/ekmConnections/two"
+
+
+def version(backend: str = "", **told: Any) -> GcpKeyVersion:
+    return parse_version(kms_v1.CryptoKeyVersion(name=VERSION, **told), backend)
+
+
+def test_a_key_version_is_read_field_by_field() -> None:
+    found = version(
+        state="DESTROYED",
+        protection_level="HSM",
+        algorithm="GOOGLE_SYMMETRIC_ENCRYPTION",
+        create_time=WHEN,
+        destroy_time=WHEN + timedelta(days=1),
+        destroy_event_time=WHEN + timedelta(days=2),
+        reimport_eligible=True,
+    )
+    assert found == GcpKeyVersion(
+        number="7",
+        state="DESTROYED",
+        protection_level="HSM",
+        algorithm="GOOGLE_SYMMETRIC_ENCRYPTION",
+        created=WHEN,
+        destroy_time=WHEN + timedelta(days=1),
+        destroyed_time=WHEN + timedelta(days=2),
+        reimport_eligible=True,
+    )
+    plain = version(state="ENABLED", protection_level="SOFTWARE", algorithm="GOOGLE_SYMMETRIC_ENCRYPTION")
+    assert plain == GcpKeyVersion("7", "ENABLED")
+    assert version(state=77).state == "77"
+
+
+def test_whatever_failed_is_told() -> None:
+    told = [
+        version(**{f"{kind}_failure_reason": kind}).failure for kind in ("generation", "import", "external_destruction")
+    ]
+    assert told == ["generation", "import", "external_destruction"]
+
+
+BEHIND: dict[str, tuple[str, str, str | None, str | None]] = {
+    "its key's": ("EXTERNAL_VPC", EKM, None, EKM),
+    "its own": ("EXTERNAL_VPC", EKM, OTHER_EKM, OTHER_EKM),
+    "none told": ("EXTERNAL_VPC", "", None, None),
+    "none, over the internet": ("EXTERNAL", EKM, OTHER_EKM, None),
+    "none, in an HSM": ("HSM_SINGLE_TENANT", EKM, None, None),
+}
+
+
+@pytest.mark.parametrize(("level", "backend", "override", "expected"), BEHIND.values(), ids=BEHIND)
+def test_the_connection_behind_a_version_is_its_own_or_its_keys(
+    level: str, backend: str, override: str | None, expected: str | None
+) -> None:
+    options = {"ekm_connection_backend_override": override} if override else {}
+    assert (
+        version(backend, protection_level=level, external_protection_level_options=options).ekm_connection == expected
+    )
+
+
+def test_an_instance_stands_behind_a_key_when_any_version_is_on_one() -> None:
+    soft, hard = a_version("1"), a_version("2", protection_level="HSM_SINGLE_TENANT")
+    assert [_is_single_tenant(one) for one in ((soft, hard), (soft,), ())] == [True, False, False]
+
+
+def test_access_reasons_keep_none_nothing_and_what_is_newer_apart() -> None:
+    assert _access_reasons(kms_v1.CryptoKey()) is None
+    reasons: list[Any] = [[], ["CUSTOMER_INITIATED_ACCESS", 77]]
+    keys = [kms_v1.CryptoKey(key_access_justifications_policy={"allowed_access_reasons": one}) for one in reasons]
+    assert [_access_reasons(one) for one in keys] == [(), ("CUSTOMER_INITIATED_ACCESS", "77")]
+
+
+VIOLATIONS: dict[str, tuple[list[Any], str]] = {
+    "a kind": ([{"violations": [{"type": "EXTERNAL_UNREACHABLE"}]}], "EXTERNAL_UNREACHABLE"),
+    "a kind after other details": ([{}, {"violations": [{}, {"type": "X_Y"}]}], "X_Y"),
+    "free text": ([{"violations": [{"type": "see http://x"}]}], "INVALID_ARGUMENT"),
+    "nothing": ([], "INVALID_ARGUMENT"),
+}
+
+
+@pytest.mark.parametrize(("details", "expected"), VIOLATIONS.values(), ids=VIOLATIONS)
+def test_the_kind_of_a_violation_is_told_and_never_its_text(details: list[Any], expected: str) -> None:
+    assert _violation(api.InvalidArgument("free text", details=details)) == expected
