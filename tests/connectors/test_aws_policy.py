@@ -311,11 +311,12 @@ def test_conditions_on_the_way_of_a_request_are_told() -> None:
 
 
 NO_POLICY = ["", "null", "[]", '"x"', '{"Statement": ["x"]}', "{", "[" * 100]
+NO_EFFECT = ['{"Statement": {}}', '{"Statement": {"Effect": "deny"}}', '{"Statement": {"Effect": ["Allow"]}}']
 
 
-@pytest.mark.parametrize("text", NO_POLICY)
+@pytest.mark.parametrize("text", [*NO_POLICY, *NO_EFFECT])
 def test_what_is_no_policy_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"object|Expecting"):
+    with pytest.raises(ValueError, match=r"object|Expecting|allows or denies"):
         parse_policy(text)
 
 

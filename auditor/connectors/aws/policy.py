@@ -181,11 +181,13 @@ def _statements(policies: Policies) -> tuple[Statement, ...]:
 def _statement(told: Any) -> Statement:
     if not isinstance(told, dict):
         raise ValueError("a statement is an object")  # noqa: TRY004 - the caller knows one error
+    if told.get("Effect") not in ("Allow", "Deny"):
+        raise ValueError("a statement allows or denies")
     inverted = "NotPrincipal" in told
     tests = list(_tests(told.get("Condition")))
     keys = [key for _, key, _ in tests]
     return Statement(
-        allow=told.get("Effect") == "Allow",
+        allow=told["Effect"] == "Allow",
         principals=tuple(_principals(told.get("NotPrincipal" if inverted else "Principal"))),
         inverted=inverted,
         actions=tuple(map(str, _list(told.get("Action")))),
