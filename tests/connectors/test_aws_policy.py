@@ -229,6 +229,49 @@ def test_a_policy_that_was_not_read_says_nothing_of_everybody_and_of_its_adminis
     assert access_of(AWS_KEY, (), Policies(None), {}).administered is None
 
 
+NAMED: dict[str, tuple[str, str | list[str], bool]] = {
+    "calling account": ("kms:CallerAccount", "111122223333", True),
+    "account": ("aws:PrincipalAccount", "111122223333", True),
+    "several accounts": ("aws:PrincipalAccount", ["111122223333", "444455556666"], True),
+    "several accounts and everybody": ("aws:PrincipalAccount", ["111122223333", "*"], False),
+    "accounts that begin alike": ("aws:PrincipalAccount", "1*", False),
+    "no account": ("aws:PrincipalAccount", [], False),
+    "organisation": ("aws:PrincipalOrgID", "o-a1b2c3", True),
+    "any organisation": ("aws:PrincipalOrgID", "o-*", False),
+    "part of an organisation": ("aws:PrincipalOrgPaths", "o-a1b2c3/r-ab12/*", True),
+    "the same part of any organisation": ("aws:PrincipalOrgPaths", "*/r-ab12/", False),
+    "principal": ("aws:PrincipalArn", ROLE, True),
+    "all roles of an account": ("aws:PrincipalArn", "arn:aws:iam::111122223333:role/*", True),
+    "a role of any account": ("aws:PrincipalArn", "arn:aws:iam::*:role/storage", False),
+    "a role of some accounts": ("aws:PrincipalArn", "arn:aws:iam::11112222333?:role/storage", False),
+    "no name of a principal": ("aws:PrincipalArn", "storage", False),
+    "source account": ("aws:SourceAccount", "111122223333", True),
+    "source organisation": ("aws:SourceOrgID", "o-a1b2c3", True),
+    "sessions of a role": ("aws:userid", "AROAEXAMPLE:*", True),
+    "a session of any role": ("aws:userid", "*:i-1", False),
+    "a user's name, which any account may have": ("aws:username", "alice", False),
+}
+
+
+@pytest.mark.parametrize(("key", "value", "narrow"), NAMED.values(), ids=NAMED)
+def test_everybody_is_narrowed_by_what_says_whose_principals_are_meant(
+    key: str,
+    value: str | list[str],
+    narrow: bool,  # noqa: FBT001 - a case
+) -> None:
+    statement = {**by("*"), "Condition": {"StringLike": {key: value}}}
+    assert access_of(AWS_KEY, (), Policies(policy(statement)), {}).public is (False if narrow else None)
+
+
+LOOSE = ["StringNotEquals", "Null", "ForAnyValue:StringEquals", "ForAllValues:StringEquals", "StringEqualsIfExists"]
+
+
+@pytest.mark.parametrize("operator", LOOSE)
+def test_an_operator_that_holds_without_the_value_narrows_nobody(operator: str) -> None:
+    statement = {**by("*"), "Condition": {operator: {"aws:PrincipalOrgID": "o-a1b2c3"}}}
+    assert access_of(AWS_KEY, (), Policies(policy(statement)), {}).public is None
+
+
 PUT = {**ALLOW, "Action": "kms:PutKeyPolicy"}
 ADMINISTERED: dict[str, tuple[tuple[Any, ...], bool | None]] = {
     "the account": (({**by({"AWS": ROOT}), "Action": "kms:*"},), True),

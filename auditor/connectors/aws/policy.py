@@ -30,7 +30,8 @@ _NARROWING: Final = frozenset(
             "aws:principalorgid",
             "aws:principalorgpaths",
         ),
-        *("aws:sourceaccount", "aws:sourceorgid", "aws:userid", "aws:username"),
+        # Not aws:username: every account may have a user of that name.
+        *("aws:sourceaccount", "aws:sourceorgid", "aws:userid"),
     }
 )
 # Conditions on the way that a request takes: a direct call by the auditor meets others than a read through S3 does.
@@ -215,8 +216,24 @@ def _tests(told: Any) -> Iterable[tuple[str, str, list[str]]]:
 
 
 def _narrows(operator: str, key: str, values: list[str]) -> bool:
+    """Whether a test holds for named accounts or principals alone; `IfExists` also lets in who has no such key."""
     loose = "not" in operator or operator.startswith(("null", "foranyvalue", "forallvalues"))
-    return key in _NARROWING and not loose and bool(values) and not any(set(one) <= {"*", "?"} for one in values)
+    loose = loose or operator.endswith("ifexists")
+    return key in _NARROWING and not loose and bool(values) and all(_names_whose(key, one) for one in values)
+
+
+def _names_whose(key: str, value: str) -> bool:
+    """Whether a value says without a wildcard whose principals it means: the account, the organisation, the role."""
+    match key:
+        case "aws:principalarn":
+            whose = value.split(":")[4] if value.count(":") > 4 else ""  # noqa: PLR2004 - arn:partition:iam::ACCOUNT:
+        case "aws:principalorgpaths":
+            whose = value.partition("/")[0]
+        case "aws:userid":
+            whose = value.partition(":")[0]
+        case _:
+            whose = value
+    return whose != "" and not {"*", "?"}.intersection(whose)
 
 
 def _principals(told: Any) -> Iterable[str]:
