@@ -245,6 +245,7 @@ NAMED: dict[str, tuple[str, str | list[str], bool]] = {
     "a role of any account": ("aws:PrincipalArn", "arn:aws:iam::*:role/storage", False),
     "a role of some accounts": ("aws:PrincipalArn", "arn:aws:iam::11112222333?:role/storage", False),
     "no name of a principal": ("aws:PrincipalArn", "storage", False),
+    "an account and no principal of it": ("aws:PrincipalArn", "arn:aws:iam::111122223333", False),
     "source account": ("aws:SourceAccount", "111122223333", True),
     "source organisation": ("aws:SourceOrgID", "o-a1b2c3", True),
     "sessions of a role": ("aws:userid", "AROAEXAMPLE:*", True),

@@ -103,6 +103,7 @@ def test_each_status_of_google_has_its_reason(status: int, reason: Reason) -> No
         assert gcp_errors.reason_of(error) is reason
         assert isinstance(error, gcp_errors.FAULTS)
     assert gcp_errors.code_of(over_http(status)) == f"HTTP {status}"
+    assert gcp_errors.code_of(api.from_http_status(418, "free text")) == "HTTP 418"
 
 
 GOOGLE_FAULTS: dict[str, tuple[Exception, Reason, str]] = {
@@ -346,7 +347,7 @@ def test_a_key_version_is_read_field_by_field() -> None:
     found = version(
         state="DESTROYED",
         protection_level="HSM",
-        algorithm="GOOGLE_SYMMETRIC_ENCRYPTION",
+        algorithm="AES_256_GCM",
         create_time=WHEN,
         destroy_time=WHEN + timedelta(days=1),
         destroy_event_time=WHEN + timedelta(days=2),
@@ -356,7 +357,7 @@ def test_a_key_version_is_read_field_by_field() -> None:
         number="7",
         state="DESTROYED",
         protection_level="HSM",
-        algorithm="GOOGLE_SYMMETRIC_ENCRYPTION",
+        algorithm="AES_256_GCM",
         created=WHEN,
         destroy_time=WHEN + timedelta(days=1),
         destroyed_time=WHEN + timedelta(days=2),
