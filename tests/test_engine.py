@@ -14,6 +14,7 @@ from auditor.findings import (
     Readability,
     Severity,
     Status,
+    Subject,
     SubjectKind,
     Verdict,
     member_of,
@@ -204,6 +205,7 @@ def test_a_finding_that_can_no_longer_be_decided_is_not_resolved() -> None:
     (found,) = [one for one in first.findings if one.rule == "key-public"]
     later = judged(a_holding(), keys={AWS_KEY: (hidden, None)})
     assert found.id in later.undecided
+    assert found.id not in first.undecided, "a failure is a decision"
     (kept,) = lifecycle.carry_on(later.findings, [found], NOW, later.undecided)
     assert kept.status is Status.OPEN
     closed = judged(a_holding(), keys={AWS_KEY: (an_aws_key(access=KeyAccess(public=False)), None)})
@@ -429,3 +431,10 @@ def test_a_key_was_last_read_when_it_last_gave_a_state(
     reading: KeyReading | None, memory: KeyMemory | None, expected: datetime | None
 ) -> None:
     assert last_read(KeyView(AWS_KEY, reading, memory), NOW) == expected
+
+
+def test_only_findings_about_whole_keys_stay_undecided() -> None:
+    result = judged(a_holding(), keys={AWS_KEY: (denied(), None)})
+    about_keys = {rule.finding_id(Subject(SubjectKind.KEY, AWS_KEY.text)) for rule in load() if rule.subject is HeldKey}
+    assert result.undecided
+    assert result.undecided <= about_keys

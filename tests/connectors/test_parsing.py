@@ -6,18 +6,20 @@ from typing import Any
 import pytest
 import requests
 from botocore.exceptions import (
-    BotoCoreError,
     ClientError,
     ConnectionClosedError,
     NoCredentialsError,
     PartialCredentialsError,
     TokenRetrievalError,
 )
+from botocore.parsers import ResponseParserError
 from google.api_core import exceptions as api
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError, TransportError
 from google.cloud import kms_v1
+from google.protobuf.json_format import ParseError
 
 from auditor.connectors.aws import errors as aws_errors
+from auditor.connectors.aws.answers import MALFORMED
 from auditor.connectors.aws.keys import parse_key, parse_materials
 from auditor.connectors.aws.objects import Listed, parse_head, parse_listed
 from auditor.connectors.gcp import errors as gcp_errors
@@ -54,7 +56,7 @@ def test_each_code_of_aws_has_its_reason(reason: Reason, code: str) -> None:
     assert (aws_errors.reason_of(error), aws_errors.code_of(error)) == (reason, code)
 
 
-AWS_FAULTS: dict[str, tuple[ClientError | BotoCoreError, Reason, str]] = {
+AWS_FAULTS: dict[str, tuple[Exception, Reason, str]] = {
     "no credentials": (NoCredentialsError(), Reason.EXPIRED_CREDENTIALS, "NoCredentialsError"),
     "half of them": (
         PartialCredentialsError(provider="env", cred_var="x"),
@@ -67,15 +69,20 @@ AWS_FAULTS: dict[str, tuple[ClientError | BotoCoreError, Reason, str]] = {
         "TokenRetrievalError",
     ),
     "connection closed": (ConnectionClosedError(endpoint_url="x"), Reason.TIMEOUT, "ConnectionClosedError"),
+    "an answer that nobody can parse": (ResponseParserError("x"), Reason.MALFORMED, "ResponseParserError"),
+    "another answer than was asked for": (
+        ClientError({"Error": {"Code": MALFORMED}}, "Operation"),
+        Reason.MALFORMED,
+        MALFORMED,
+    ),
     "an answer without a code": (ClientError({}, "Operation"), Reason.TIMEOUT, "unknown"),
 }
 
 
 @pytest.mark.parametrize(("error", "reason", "code"), AWS_FAULTS.values(), ids=AWS_FAULTS)
-def test_a_fault_on_the_way_to_aws_has_its_reason(
-    error: ClientError | BotoCoreError, reason: Reason, code: str
-) -> None:
+def test_a_fault_on_the_way_to_aws_has_its_reason(error: Exception, reason: Reason, code: str) -> None:
     assert (aws_errors.reason_of(error), aws_errors.code_of(error)) == (reason, code)
+    assert isinstance(error, aws_errors.FAULTS)
 
 
 def over_http(status: int) -> requests.HTTPError:
@@ -114,6 +121,12 @@ GOOGLE_FAULTS: dict[str, tuple[Exception, Reason, str]] = {
     "no JSON": (requests.JSONDecodeError("x", "y", 0), Reason.MALFORMED, "JSONDecodeError"),
     "connection dropped": (requests.ConnectionError(), Reason.TIMEOUT, "ConnectionError"),
     "an error without an answer": (requests.HTTPError(), Reason.TIMEOUT, "HTTPError"),
+    "no message of gRPC": (ParseError("x"), Reason.MALFORMED, "ParseError"),
+    "retried for too long, and denied": (
+        api.RetryError("x", api.PermissionDenied("free text")),
+        Reason.ACCESS_DENIED,
+        "PERMISSION_DENIED",
+    ),
     "retried for too long": (api.RetryError("x", None), Reason.TIMEOUT, "RetryError"),
     "an error without a status": (api.GoogleAPICallError("x"), Reason.TIMEOUT, "HTTP 0"),
     "denied over gRPC": (api.PermissionDenied("free text"), Reason.ACCESS_DENIED, "PERMISSION_DENIED"),

@@ -17,6 +17,7 @@ from auditor.model import (
     GcpKey,
     Grant,
     HsmInstance,
+    KeyAccess,
     KeyGone,
     KeyManager,
     KeyMemory,
@@ -411,6 +412,42 @@ def test_a_fault_on_policies_does_not_give_a_right_back(reason: Reason, readabil
     found = assess(a_holding(), view, (ROLE,), POLICY, NOW).assessment
     assert (found.readability, found.confidence) == (readability, Confidence.INFERRED)
     assert of_aws_as(key).readability is R.READABLE, "nothing was ever proven"
+
+
+FAULT = (("kms:GetKeyPolicy", Reason.THROTTLED),)
+STILL_BARRED: dict[str, tuple[KeyAccess, str, R]] = {
+    "not read": (access(AWS_KEY, Grant.UNREAD, unread=FAULT), ROLE, R.REVOKED),
+    "not read, by a fault and a denial": (
+        access(AWS_KEY, Grant.UNREAD, unread=(*FAULT, ("kms:ListGrants", Reason.ACCESS_DENIED))),
+        ROLE,
+        R.UNKNOWN,
+    ),
+    "perhaps granted now": (access(AWS_KEY, Grant.POSSIBLE, unread=FAULT), ROLE, R.READABLE),
+    "granted now": (access(AWS_KEY, Grant.DIRECT, unread=FAULT), ROLE, R.READABLE),
+    "somebody else was barred": (access(AWS_KEY, Grant.UNREAD, unread=FAULT), "other-1", R.READABLE),
+}
+
+
+@pytest.mark.parametrize(("told", "barred", "readability"), STILL_BARRED.values(), ids=STILL_BARRED)
+def test_a_right_that_was_proven_lacking_stays_so_until_something_may_grant_it(
+    told: KeyAccess, barred: str, readability: R
+) -> None:
+    key = an_aws_key(access=told, evidence=EVIDENCE)
+    view = KeyView(AWS_KEY, key, remembered(an_aws_key(), barred=(barred,)))
+    found = assess(a_holding(), view, (ROLE,), POLICY, NOW).assessment
+    assert (found.readability, found.evidence) == (readability, EVIDENCE)
+    if readability is not R.READABLE:
+        assert (found.subject.kind, found.subject.id) == (SubjectKind.PRINCIPAL, f"{ROLE} -> {AWS_KEY}")
+        assert (found.basis, [one.call.split()[0] for one in found.undo]) == (Basis.POLICY, ["kms:PutKeyPolicy"])
+        assert ("may not be read" in found.cause) is (readability is R.UNKNOWN)
+
+
+def test_on_google_cloud_too_a_policy_of_the_project_that_is_not_read_gives_no_right_back() -> None:
+    unread = (("resourcemanager.projects.getIamPolicy", Reason.TIMEOUT),)
+    key = a_gcp_key(access=access(GCP_KEY, Grant.WITHDRAWN, unread=unread))
+    view = KeyView(GCP_KEY, key, remembered(a_gcp_key(), barred=(AGENT,)))
+    found = assess(a_holding(GCP_KEY, "1"), view, (AGENT,), POLICY, NOW).assessment
+    assert (found.readability, found.confidence) == (R.REVOKED, Confidence.INFERRED)
 
 
 def test_a_connected_store_proves_no_more_than_the_state() -> None:
