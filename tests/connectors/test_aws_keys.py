@@ -86,6 +86,7 @@ def test_a_key_that_is_not_there_is_gone_only_when_its_own_account_asks(cloud: A
     (mine,) = read(MINE)
     assert isinstance(mine, KeyGone)
     assert not mine.proven
+    assert [(one.call, one.resource) for one in mine.evidence] == [("kms:DescribeKey", MINE.text)]
     cloud.traffic.fail("DescribeKey", status=400, code="NotFoundException")
     (theirs,) = read(THEIRS)
     assert isinstance(theirs, KeyUnread)

@@ -138,13 +138,24 @@ def test_a_bare_400_for_everybody_is_bad_credentials_and_never_a_customers_key(c
     assert told.count((Encryption.UNKNOWN, Reason.EXPIRED_CREDENTIALS)) == 29
 
 
-def test_a_control_that_fails_too_means_expired_credentials(cloud: AwsCloud) -> None:
+CONTROLS: dict[str, tuple[dict[str, Any], Reason]] = {
+    "refused too": ({"status": 400, "bare": True}, Reason.EXPIRED_CREDENTIALS),
+    "throttled": ({"status": 503, "code": "SlowDown"}, Reason.THROTTLED),
+    "denied": ({"status": 403, "code": "AccessDenied"}, Reason.ACCESS_DENIED),
+    "connection dropped": ({"drop": True}, Reason.TIMEOUT),
+}
+
+
+@pytest.mark.parametrize(("fault", "reason"), CONTROLS.values(), ids=CONTROLS)
+def test_a_control_that_fails_too_leaves_the_object_unresolved_for_its_reason(
+    cloud: AwsCloud, fault: dict[str, Any], reason: Reason
+) -> None:
     cloud.store.put("data", "a")
     cloud.store.put("data", "b", sse=None, customer_key=b"k" * 32)
-    cloud.traffic.fail("HEAD /data/a", status=400, bare=True, skip=1)
+    cloud.traffic.fail("HEAD /data/a", skip=1, **fault)
     told = by_name(sweep())
     assert told["a"].encryption is Encryption.PROVIDER
-    assert (told["b"].encryption, told["b"].problem) == (Encryption.UNKNOWN, Reason.EXPIRED_CREDENTIALS)
+    assert (told["b"].encryption, told["b"].problem) == (Encryption.UNKNOWN, reason)
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,7 @@ def test_a_deleted_key_is_proven_gone_by_the_list_of_retired_names(cloud: Google
     (found,) = read(cloud, over_grpc=over_grpc)
     assert isinstance(found, KeyGone)
     assert found.proven
+    assert [(one.call, one.resource) for one in found.evidence] == [("cloudkms:GetCryptoKey", GOOGLE_KEY)]
 
 
 def test_a_key_that_never_was_is_not_proven_gone(cloud: GoogleCloud) -> None:
