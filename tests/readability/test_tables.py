@@ -442,6 +442,13 @@ def test_a_right_that_was_proven_lacking_stays_so_until_something_may_grant_it(
         assert ("may not be read" in found.cause) is (readability is R.UNKNOWN)
 
 
+def test_a_grant_that_was_seen_going_counts_whatever_hides_the_project() -> None:
+    unread = (("resourcemanager.projects.getIamPolicy", Reason.ACCESS_DENIED),)
+    key = a_gcp_key(access=access(GCP_KEY, Grant.WITHDRAWN, unread=unread))
+    view = KeyView(GCP_KEY, key, remembered(a_gcp_key(), granted=(AGENT,), barred=(AGENT,)))
+    assert assess(a_holding(GCP_KEY, "1"), view, (AGENT,), POLICY, NOW).assessment.readability is R.REVOKED
+
+
 def test_on_google_cloud_too_a_policy_of_the_project_that_is_not_read_gives_no_right_back() -> None:
     unread = (("resourcemanager.projects.getIamPolicy", Reason.TIMEOUT),)
     key = a_gcp_key(access=access(GCP_KEY, Grant.WITHDRAWN, unread=unread))
