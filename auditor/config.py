@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self, get_args
 
 from apscheduler.triggers.cron import CronTrigger
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
 
 from auditor.errors import UsageError
 from auditor.inventory.layout import Layout
@@ -204,11 +204,11 @@ class Limits(_Table):
 class Probe(_Table):
     """Whether keys are also tried, and how often; all off unless asked for."""
 
-    reads: bool = False
+    reads: StrictBool = False
     """Read one byte of one object under each key version of each bucket."""
-    dry_runs: bool = False
+    dry_runs: StrictBool = False
     """AWS: ask KMS whether the caller, being the platform, may decrypt."""
-    verify_connectivity: bool = False
+    verify_connectivity: StrictBool = False
     """Google: let Cloud KMS try the EKM connections behind keys."""
     per_hour: int = Field(default=3600, ge=1, le=1_000_000)
     """Reads and dry runs together."""

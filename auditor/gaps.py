@@ -73,8 +73,8 @@ def no_answer(name: KeyName) -> KeyUnread:
     return KeyUnread(name, Reason.TIMEOUT, "no answer", "poll again")
 
 
-def of_key(view: KeyView) -> Iterator[Gap]:
-    """Everything about one key that could not be read."""
+def of_key(view: KeyView, principals: tuple[str, ...] = ()) -> Iterator[Gap]:
+    """Everything about one key that could not be read; `principals` are those who must be able to decrypt with it."""
     name = view.name.text
     match view.reading:
         case KeyUnread() as unread:
@@ -87,6 +87,8 @@ def of_key(view: KeyView) -> Iterator[Gap]:
                 )
             else:
                 effect = f"no new answer ({unread.detail}); it is judged by its state of {seen:%Y-%m-%dT%H:%M:%SZ}"
+                if strangers := _never_asked(view, principals):
+                    effect += f", and whether {', '.join(strangers)} may decrypt was never asked"
             yield Gap(name, unread.reason, effect, unread.hint)
         case KeyGone(proven=False):
             yield Gap(
@@ -101,6 +103,14 @@ def of_key(view: KeyView) -> Iterator[Gap]:
             yield from _of_gcp_key(key)
         case _:
             return
+
+
+def _never_asked(view: KeyView, principals: tuple[str, ...]) -> tuple[str, ...]:
+    """Principals of whose right the remembered reading says nothing."""
+    last = view.memory.last if view.memory else None
+    access = last.access if last is not None else None
+    decrypt = DECRYPT[view.name.cloud]
+    return tuple(one for one in principals if access is None or access.grant(one, decrypt) is None)
 
 
 def _of_aws_key(key: AwsKey) -> Iterator[Gap]:

@@ -398,6 +398,8 @@ class KeyMemory:
     """Aware, UTC: when that state was last confirmed; None with `last`."""
     missing_since: datetime | None = None
     """Aware, UTC: the first of an unbroken row of "does not exist" answers."""
+    missing_until: datetime | None = None
+    """Aware, UTC: a late one of that row, the last within a quarter of its length."""
     granted: tuple[str, ...] = ()
     """Principals that were ever seen with a direct grant to decrypt, sorted."""
     barred: tuple[str, ...] = ()

@@ -24,6 +24,10 @@ class Budget:
     dry_runs: bool
     per_hour: int
 
+    def wants(self, kind: ProbeKind) -> bool:
+        """Whether probes of this kind are asked for; older ones of another kind do not count."""
+        return self.reads if kind is ProbeKind.READ else self.dry_runs
+
     @property
     def a_round(self) -> int:
         """Probes of one round; the daemon makes one each minute."""

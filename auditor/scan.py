@@ -237,7 +237,7 @@ def poll(
     now = parts.clock() + parts.skew()
     keys = {need.name: KeyView(need.name, readings.get(need.name), memory.get(need.name)) for need in needs}
     buckets = _coverage(parts, sweeps, failed)
-    probes = parts.ledger.probes() if parts.probing.reads or parts.probing.dry_runs else ()
+    probes = tuple(one for one in parts.ledger.probes() if parts.probing.wants(one.kind))
     judged = judge(Facts(holdings, keys, agents, buckets, parts.policy, now, probes), parts.rules)
     if unconfigured is None and before is not None:
         unconfigured = before.coverage.buckets_not_configured
@@ -266,7 +266,7 @@ def poll(
         gaps=_all_gaps(
             (*sweeps, *failed),
             configured,
-            keys,
+            {need.name: (keys[need.name], need.principals) for need in needs},
             unconfigured,
             before,
             more=gaps.of_probes(_standing(probes, holdings), agents),
@@ -365,7 +365,7 @@ def _bucket_coverage(url: str, done: Sweep | None, attempt: Sweep | None) -> Buc
 def _all_gaps(
     sweeps: tuple[Sweep, ...],
     configured: frozenset[str],
-    keys: Mapping[KeyName, KeyView],
+    keys: Mapping[KeyName, tuple[KeyView, tuple[str, ...]]],
     unconfigured: int | Gap | None,
     before: Judgement | None,
     *,
@@ -373,8 +373,8 @@ def _all_gaps(
 ) -> tuple[Gap, ...]:
     found = [*(gap for one in sweeps for gap in one.gaps), *more]
     found.extend(gaps.never_swept(url) for url in configured.difference(one.bucket for one in sweeps))
-    for view in keys.values():
-        found.extend(gaps.of_key(view))
+    for view, principals in keys.values():
+        found.extend(gaps.of_key(view, principals))
     if isinstance(unconfigured, Gap):
         found.append(unconfigured)
     elif unconfigured is None and before is not None:

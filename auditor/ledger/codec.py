@@ -29,6 +29,7 @@ class KeptKey:
     last_at: datetime | None = None
     """Frozen when the key stopped to answer."""
     missing_since: datetime | None = None
+    missing_until: datetime | None = None
     granted: tuple[str, ...] = ()
     barred: tuple[str, ...] = ()
     since: datetime | None = None
@@ -43,6 +44,7 @@ class KeptKey:
             last=last,
             last_at=last_at if last else None,
             missing_since=self.missing_since,
+            missing_until=self.missing_until,
             granted=self.granted,
             barred=self.barred,
             since=self.since,

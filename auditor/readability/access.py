@@ -80,7 +80,9 @@ def _revocation(key: AwsKey | GcpKey, principal: str, at: Standpoint) -> Assessm
     cloud = key.name.cloud
     grant = key.access.grant(principal, DECRYPT[cloud]) if key.access is not None else None
     if grant is None:
-        return None
+        # Only an older reading can lack it, which was made for other principals.
+        barred = at.memory is not None and principal in at.memory.barred
+        return _still_barred(key, principal) if barred else None
     had_it = at.memory is not None and principal in at.memory.granted
     how = (_LOST_IT.get((cloud, grant)) if had_it else None) or _HOW.get((cloud, grant))
     if how is None and grant in _UNTOLD and at.memory is not None and principal in at.memory.barred:

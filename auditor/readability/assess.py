@@ -128,13 +128,21 @@ def _by_key(holding: Holding, view: KeyView, at: Standpoint) -> Assessment:
         case KeyGone() as gone:
             return _gone(holding, view, gone, at)
         case KeyUnread(reason=reason) as unread if reason in _SAYS_NOTHING_OF_THE_KEY:
-            return _remembered(holding, view, at) or _unknown(
-                view.name, f"key {view.name} could not be read ({unread.detail}) and never was", unread.evidence
+            return (
+                _still_gone(view, unread, at)
+                or _remembered(holding, view, at)
+                or _unknown(
+                    view.name, f"key {view.name} could not be read ({unread.detail}) and never was", unread.evidence
+                )
             )
         case KeyUnread() as unread:
             return _denied(holding, view, unread, at)
         case None:
-            return _remembered(holding, view, at) or _unknown(view.name, f"key {view.name} was not read yet", ())
+            return (
+                _still_gone(view, None, at)
+                or _remembered(holding, view, at)
+                or _unknown(view.name, f"key {view.name} was not read yet", ())
+            )
 
 
 def _by_state(holding: Holding, key: AwsKey | GcpKey, at: Standpoint) -> Assessment:
@@ -159,6 +167,24 @@ def _gone(holding: Holding, view: KeyView, gone: KeyGone, at: Standpoint) -> Ass
         )
     cause = f"key {view.name} was not found; it counts as gone when it is still not found some minutes later"
     return _past_deletion(holding, view, gone.evidence, at.now) or _unknown(view.name, cause, gone.evidence)
+
+
+def _still_gone(view: KeyView, unread: KeyUnread | None, at: Standpoint) -> Assessment | None:
+    """Judge a key that did not exist when it was last asked for: a fault on the way does not bring it back."""
+    memory = view.memory
+    if memory is None or memory.missing_since is None or memory.missing_until is None:
+        return None
+    settled = memory.missing_until - memory.missing_since >= at.policy.confirm_missing
+    if not settled and not at.policy.one_reading:
+        return None
+    return Assessment(
+        readability=Readability.LOST,
+        basis=Basis.STATE,
+        cause=f"key {view.name} did not exist at {memory.missing_until:%Y-%m-%dT%H:%M:%SZ}, and gives no answer now",
+        subject=Subject(SubjectKind.KEY, view.name.text),
+        confidence=Confidence.INFERRED,
+        evidence=unread.evidence if unread is not None else (),
+    )
 
 
 def _denied(holding: Holding, view: KeyView, unread: KeyUnread, at: Standpoint) -> Assessment:

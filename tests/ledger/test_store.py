@@ -167,6 +167,19 @@ def test_the_first_of_an_unbroken_row_of_not_found_answers_is_kept(ledger: Ledge
     assert ledger.memory()[AWS_KEY].missing_since is None
 
 
+def test_how_long_a_key_has_been_gone_is_kept_at_ever_longer_steps(ledger: LedgerStore) -> None:
+    kept = []
+    for minute in range(41):
+        poll(ledger, KeyGone(AWS_KEY, proven=False), now=NOW + minutes(minute))
+        kept.append(ledger.memory()[AWS_KEY].missing_until)
+    until = kept[-1]
+    assert until is not None
+    assert NOW + minutes(30) <= until <= NOW + minutes(40)
+    assert len(set(kept)) < 20
+    poll(ledger, denied(reason=Reason.TIMEOUT), now=NOW + minutes(50))
+    assert ledger.memory()[AWS_KEY].missing_until == until, "a fault is no answer"
+
+
 def test_a_principal_that_ever_had_a_direct_grant_is_remembered(ledger: LedgerStore) -> None:
     holdings = (a_holding(GCP_KEY, "1"),)
     poll(ledger, a_gcp_key(access=access(GCP_KEY, Grant.DIRECT)), holdings=holdings)

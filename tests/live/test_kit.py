@@ -249,6 +249,15 @@ def interrupted_gcp(cloud: Google) -> Iterator[Answer]:
     signal.raise_signal(signal.SIGINT)
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Python leaves SIGINT alone where whoever started it had it ignored, as shells do for what runs behind them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_a_ctrl_c_ends_the_asking_and_not_the_removing(amazon: AwsCloud, alphabet: GoogleCloud, tmp_path: Path) -> None:
     on_aws = [experiment("aws", interrupted_aws), *aws_experiments.TABLE]
     outcome = run(aws(amazon), on_aws, tmp_path, "x", print)

@@ -457,6 +457,30 @@ def test_on_google_cloud_too_a_policy_of_the_project_that_is_not_read_gives_no_r
     assert (found.readability, found.confidence) == (R.REVOKED, Confidence.INFERRED)
 
 
+def test_a_right_that_an_older_reading_did_not_ask_for_stays_as_it_was_proven() -> None:
+    remembered_key = an_aws_key(access=access(AWS_KEY, Grant.DIRECT, principal="arn:aws:iam::111122223333:role/other"))
+    view = KeyView(AWS_KEY, denied(reason=Reason.TIMEOUT), remembered(remembered_key, barred=(ROLE,)))
+    found = assess(a_holding(), view, (ROLE,), POLICY, NOW).assessment
+    assert (found.readability, found.confidence) == (R.REVOKED, Confidence.INFERRED)
+
+
+MINUTES = {"settled": (5, R.LOST), "not settled": (4, R.UNKNOWN)}
+
+
+@pytest.mark.parametrize(("minutes", "readability"), MINUTES.values(), ids=MINUTES)
+@pytest.mark.parametrize("reading", [denied(reason=Reason.EXPIRED_CREDENTIALS), None], ids=["fault", "not asked"])
+def test_a_fault_does_not_bring_a_key_back_that_was_gone(
+    reading: KeyReading | None, minutes: int, readability: R
+) -> None:
+    first = NOW - timedelta(hours=3)
+    memory = remembered(None, missing_since=first, missing_until=first + timedelta(minutes=minutes))
+    assert of_key(KeyView(AWS_KEY, reading, memory)) is readability
+
+
+def of_key(view: KeyView) -> R:
+    return assess(a_holding(), view, (), POLICY, NOW).assessment.readability
+
+
 def test_a_connected_store_proves_no_more_than_the_state() -> None:
     key = an_aws_key(store=CustomKeyStore("cks-1", "CONNECTED"), access=access(AWS_KEY, Grant.DIRECT))
     assert of_aws_as(key).basis is Basis.STATE
