@@ -284,9 +284,10 @@ class AwsKey:
     evidence: tuple[Evidence, ...] = ()
 
     @property
-    def use(self) -> tuple[object, ...]:
-        """What decides whether the key can be used: when it changes, a read may do otherwise for some minutes."""
-        return self.state, self.store, self.access.rights if self.access is not None else ()
+    def use(self) -> Mapping[str, object]:
+        """What decides whether the key can be used, fact by fact; None for one that was not told."""
+        store = {"store": self.store.connection_state} if self.store is not None else {}
+        return {"state": self.state, **store, **_told_rights(self.access)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,11 +356,32 @@ class GcpKey:
     evidence: tuple[Evidence, ...] = ()
 
     @property
-    def use(self) -> tuple[object, ...]:
-        """What decides whether the key can be used: when it changes, a read may do otherwise for some minutes."""
-        states = tuple((one.number, one.state) for one in self.versions)
-        rights = self.access.rights if self.access is not None else ()
-        return states, self.hsm_instance, self.access_reasons, rights, self.connections
+    def use(self) -> Mapping[str, object]:
+        """What decides whether the key can be used, fact by fact; None for one that was not told."""
+        return {
+            **{f"version {one.number}": one.state for one in self.versions},
+            **({"instance": self.hsm_instance.state} if self.hsm_instance is not None else {}),
+            "reasons": "all" if self.access_reasons is None else self.access_reasons,
+            **{f"connection {one.name}": one.reachable for one in self.connections},
+            **_told_rights(self.access),
+        }
+
+
+def _told_rights(access: KeyAccess | None) -> Mapping[str, object]:
+    untold = {Grant.UNREAD, Grant.WITHDRAWN}
+    return {
+        f"{one.principal} {one.action}": None if one.grant in untold else one.grant
+        for one in (access.rights if access is not None else ())
+    }
+
+
+def use_changed(before: AwsKey | GcpKey, after: AwsKey | GcpKey) -> bool:
+    """Whether something that decides over a key's use was told both times, and differently.
+
+    Then a read may do otherwise for some minutes. What a fault hides, or the config asks for anew, is no change.
+    """
+    was, now = before.use, after.use
+    return any(was[fact] != now[fact] for fact in was.keys() & now.keys() if None not in (was[fact], now[fact]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,20 @@ from auditor.ledger.codec import KeptContext, KeptKey, KeptPoll
 from auditor.ledger.database import Database
 from auditor.ledger.journal import Journal
 from auditor.ledger.tables import CURRENT
-from auditor.model import DECRYPT, AwsKey, Gap, GcpKey, Grant, KeyGone, KeyMemory, KeyName, KeyReading, Probe, Sweep
+from auditor.model import (
+    DECRYPT,
+    AwsKey,
+    Gap,
+    GcpKey,
+    Grant,
+    KeyGone,
+    KeyMemory,
+    KeyName,
+    KeyReading,
+    Probe,
+    Sweep,
+    use_changed,
+)
 from auditor.ports import PollRecord
 
 
@@ -201,7 +214,7 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
         case AwsKey() | GcpKey() as key:
             aws, gcp = (key, None) if isinstance(key, AwsKey) else (None, key)
             before_it = was.aws or was.gcp
-            changed = before_it is not None and before_it.use != key.use
+            changed = before_it is not None and use_changed(before_it, key)
             return replace(
                 was,
                 answered=True,

@@ -19,6 +19,7 @@ from auditor.model import (
     KeyUnread,
     Probe,
     Reason,
+    use_changed,
 )
 from auditor.policy import Policy
 from auditor.readability import aws, gcp
@@ -108,7 +109,7 @@ def _changed(view: KeyView, now: datetime) -> datetime | None:
     memory = view.memory
     if memory is None or memory.last is None:
         return None
-    if isinstance(view.reading, AwsKey | GcpKey) and view.reading.use != memory.last.use:
+    if isinstance(view.reading, AwsKey | GcpKey) and use_changed(memory.last, view.reading):
         return now
     return memory.since
 

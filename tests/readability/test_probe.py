@@ -15,6 +15,7 @@ from auditor.model import (
     Evidence,
     GcpKey,
     Grant,
+    KeyAccess,
     KeyGone,
     KeyReading,
     Probe,
@@ -331,6 +332,33 @@ def test_a_key_that_is_denied_or_gone_has_no_policy_any_more() -> None:
     dry = refused(NO_RIGHT, kind=ProbeKind.DRY_RUN)
     for reading in (denied(), KeyGone(AWS_KEY, proven=False)):
         assert aws(reading, dry, memory=policy).readability is R.UNKNOWN
+
+
+NO_CHANGE = {
+    "policies that give no answer": (access(AWS_KEY, Grant.DIRECT), access(AWS_KEY, Grant.UNREAD)),
+    "policies that answer again": (access(AWS_KEY, Grant.UNREAD), access(AWS_KEY, Grant.DIRECT)),
+    "another principal asked for": (access(AWS_KEY, Grant.DIRECT, principal="other"), access(AWS_KEY, Grant.DIRECT)),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), NO_CHANGE.values(), ids=NO_CHANGE)
+def test_a_fault_or_a_new_question_does_not_forget_a_refusal(before: KeyAccess, after: KeyAccess) -> None:
+    memory = remembered(an_aws_key(access=before))
+    found = aws(an_aws_key(access=after), refused("DisabledException"), memory=memory)
+    assert found.readability is R.UNREADABLE
+
+
+def test_a_right_that_was_told_otherwise_is_a_change() -> None:
+    memory = remembered(an_aws_key(access=access(AWS_KEY, Grant.ABSENT)))
+    found = aws(an_aws_key(access=access(AWS_KEY, Grant.DIRECT)), refused(NO_RIGHT), memory=memory)
+    assert found.readability is R.READABLE
+
+
+def test_a_rotation_does_not_forget_what_an_old_version_refused() -> None:
+    probe = on_google(ProbeOutcome.REFUSED, "cloudKmsDisabledKey")
+    view = KeyView(GCP_KEY, a_gcp_key(a_version("1"), a_version("2")), remembered(a_gcp_key(a_version("1"))))
+    found = assess(a_holding(GCP_KEY, "1"), view, (AGENT,), POLICY, NOW, probes=(probe,)).assessment
+    assert found.readability is R.UNREADABLE
 
 
 def test_an_unknown_state_stays_unknown_when_a_read_passes_and_not_when_one_is_refused() -> None:
