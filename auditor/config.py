@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self, get_args
 
 from apscheduler.triggers.cron import CronTrigger
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    model_validator,
+)
 
 from auditor.errors import UsageError
 from auditor.inventory.layout import Layout
@@ -50,10 +59,23 @@ def _key_name(text: str) -> str:
     try:
         return KeyName.parse(text).text
     except ValueError:
+        pass
+    if "alias/" in text:
         raise ValueError(
-            f"{text!r} is not the full name of a key; write arn:aws:kms:REGION:ACCOUNT:key/ID or "
-            "projects/P/locations/L/keyRings/R/cryptoKeys/K, without an alias and without a version"
-        ) from None
+            f"{text!r} is an alias, which moves; write the key behind it, arn:aws:kms:REGION:ACCOUNT:key/ID"
+        )
+    if "/cryptoKeyVersions/" in text:
+        raise ValueError(f"{text!r} is a key version; a key is watched whole: leave /cryptoKeyVersions/N away")
+    raise ValueError(
+        f"{text!r} is not the full name of a key; write arn:aws:kms:REGION:ACCOUNT:key/ID or "
+        "projects/P/locations/L/keyRings/R/cryptoKeys/K"
+    )
+
+
+def _agents(given: object) -> object:
+    if isinstance(given, str) and given != "bucket":
+        raise ValueError(f'{given!r} is neither "bucket" nor a list of e-mail addresses; write ["NAME@..."]')
+    return given
 
 
 def _aws_principal(text: str) -> str:
@@ -130,7 +152,7 @@ class Account(_Table):
 class Platform(_Table):
     """Who must be able to decrypt."""
 
-    gcp_service_agents: Literal["bucket"] | tuple[str, ...] = "bucket"
+    gcp_service_agents: Annotated[Literal["bucket"] | tuple[str, ...], BeforeValidator(_agents)] = "bucket"
     """`bucket`: the storage service agent of each bucket's project; or a list of e-mail addresses."""
     aws_principals: tuple[AwsPrincipal, ...] = ()
     """ARNs of the roles or users that read and write on S3; without them who may decrypt is not judged on AWS."""
@@ -219,17 +241,17 @@ class Probe(_Table):
 class Thresholds(_Table):
     """`[policy]`: the thresholds of the rules."""
 
-    horizon_days: float = Field(default=30, ge=0)
+    horizon_days: float = Field(default=30, ge=0, le=36_500)
     """data-expiring: how far ahead a date counts."""
-    sweep_max_age_hours: float = Field(default=24, gt=0)
+    sweep_max_age_hours: float = Field(default=24, gt=0, le=876_000)
     """sweep-stale."""
     min_coverage: float = Field(default=1.0, ge=0, le=1)
     """sweep-incomplete: the share of objects whose key must be known."""
-    poll_max_age_minutes: float = Field(default=15, gt=0)
+    poll_max_age_minutes: float = Field(default=15, gt=0, le=525_600)
     """poll-stale."""
-    propagation_minutes: float = Field(default=10, ge=0)
+    propagation_minutes: float = Field(default=10, ge=0, le=525_600)
     """probe-disagrees: how long after a change a read may still find the old state."""
-    confirm_missing_minutes: float = Field(default=5, ge=0)
+    confirm_missing_minutes: float = Field(default=5, ge=0, le=525_600)
     """How long an AWS key must stay unfound until it counts as gone."""
 
     def policy(self) -> Policy:
@@ -341,6 +363,7 @@ def load(path: Path) -> Config:
 def _refusal(path: Path, error: ValidationError) -> UsageError:
     first = error.errors(include_url=False)[0]
     setting = _setting(first["loc"])
+    given = _one_line(repr(first["input"]) if not isinstance(first["input"], date) else str(first["input"]))
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     match first["type"]:
         case "extra_forbidden":
@@ -352,8 +375,16 @@ def _refusal(path: Path, error: ValidationError) -> UsageError:
         case "value_error":
             told = _one_line(str(first["ctx"]["error"]))
             return UsageError(f"{path}: {setting}: {told}{more}", "docs/auditor.example.toml shows every setting")
+        case "tuple_type" if len(first["loc"]) == 1:
+            return UsageError(f"{path}: {setting}: is a list of tables, not {given}{more}", f"write [[{setting}]]")
+        case "tuple_type":
+            return UsageError(f"{path}: {setting}: is a list, not {given}{more}", f"write {first['loc'][-1]} = [...]")
+        case "model_type":
+            return UsageError(f"{path}: {setting}: is one table, not {given}{more}", f"write [{setting}] once")
+        case "date_from_datetime_inexact" | "date_from_datetime_parsing" | "date_parsing" | "date_type":
+            hint = "write a day without a time, 2026-11-01"
+            return UsageError(f"{path}: {setting}: is a day, not {given}{more}", hint)
         case _:
-            given = _one_line(repr(first["input"]))
             return UsageError(f"{path}: {setting}: {first['msg'].lower()}, not {given}{more}", "mend the value")
 
 

@@ -7,6 +7,7 @@ from auditor.config import load
 from auditor.errors import UsageError
 
 BUCKET = '[[bucket]]\nurl = "gs://data"\nlayout = "{org}/{namespace}/"\n'
+KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
 
 REFUSED = {
     "no TOML": ("[[bucket", "not TOML"),
@@ -31,7 +32,22 @@ REFUSED = {
     "bad account id": (BUCKET + '[[account]]\nid = "12"\n', "account[1].id"),
     "bad cron line": (BUCKET + '[schedule]\nsweep = "often"\n', "not a cron line"),
     "poll too often": (BUCKET + "[schedule]\nkey_poll = 1\n", "schedule.key_poll"),
-    "key by alias": (BUCKET + '[[key]]\nname = "alias/mine"\n', "not the full name of a key"),
+    "key by alias": (BUCKET + '[[key]]\nname = "alias/mine"\n', "is an alias, which moves"),
+    "key by its id": (BUCKET + '[[key]]\nname = "1f3c"\n', "is not the full name of a key"),
+    "key by its version": (
+        BUCKET + '[[key]]\nname = "projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/3"\n',
+        "is a key version",
+    ),
+    "a moment for a day": (
+        BUCKET + f'[[key]]\nname = "{KEY}"\nintended_state = "revoked"\nsince = 2026-11-01T10:00:00Z\n',
+        "key[1].since: is a day, not 2026-11-01 10:00:00+00:00",
+    ),
+    "one for a list": (BUCKET + '[platform]\naws_principals = "arn:aws:iam::111122223333:role/x"\n', "is a list, not"),
+    "one agent for a list": (BUCKET + '[platform]\ngcp_service_agents = "a@b"\n', 'neither "bucket" nor a list'),
+    "one table for a list of them": (BUCKET + f'[key]\nname = "{KEY}"\n', "key: is a list of tables"),
+    "a list for one table": (BUCKET + "[[web]]\n", "web: is one table"),
+    "no number": (BUCKET + "[policy]\nhorizon_days = nan\n", "policy.horizon_days"),
+    "longer than time": (BUCKET + "[policy]\npropagation_minutes = 1e300\n", "policy.propagation_minutes"),
     "wide listen address": (BUCKET + '[web]\nlisten = "0.0.0.0:9464"\n', "not a loopback address"),
     "no port": (BUCKET + '[web]\nlisten = "127.0.0.1"\n', "not HOST:PORT"),
     "bad endpoint": (BUCKET + '[gcp]\nkms_endpoint = "ftp://x"\n', "not an endpoint"),
