@@ -268,6 +268,8 @@ class Demand:
     severity: Severity
     source: str
     remedy: str
+    otherwise: str | None = None
+    """Where the severity is another one; None where it never is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,3 +28,10 @@ class Policy:
     """Nobody will ask again, so what is not found now counts as gone, inferred from one reading."""
     revoked: Mapping[KeyName, datetime | None] = field(default_factory=dict)
     """Keys that are meant to be unusable -> since when (aware, UTC); None for ever since."""
+
+    def means_revoked(self, key: KeyName, now: datetime) -> bool:
+        """Whether the customer wants nothing to be readable under the key now."""
+        if key not in self.revoked:
+            return False
+        since = self.revoked[key]
+        return since is None or now >= since

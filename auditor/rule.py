@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from auditor.findings import (
     Assessment,
@@ -22,7 +22,7 @@ from auditor.findings import (
     Undo,
     Verdict,
 )
-from auditor.model import AwsKey, Evidence, GcpKey, KeyManager, KeyName
+from auditor.model import AwsKey, Evidence, GcpKey, KeyAccess, KeyManager, KeyName
 from auditor.policy import Policy
 from auditor.readability import KeyView
 
@@ -127,11 +127,13 @@ class Rule:
     source: str
     remedy: str
     check: Callable[[Any, Context], Outcome]
+    otherwise: str | None = None
+    """Which severity it has where; None where it always is the one above."""
 
     @property
     def demand(self) -> Demand:
         """The same without the check, for people."""
-        return Demand(self.id, self.title, self.severity, self.source, self.remedy)
+        return Demand(self.id, self.title, self.severity, self.source, self.remedy, self.otherwise)
 
     def finding_id(self, subject: Subject) -> str:
         """Same rule and subject, same id, for ever."""
@@ -158,14 +160,38 @@ def unknown(text: str) -> Outcome:
     return Outcome(Verdict.UNKNOWN, text)
 
 
+def access_of(key: HeldKey) -> KeyAccess | Outcome:
+    """What is known of who may use the key; or, where nothing is or need be, what a rule about it says."""
+    if key.known is None:
+        return unknown("the key never gave a state: key-state-unknown speaks of it")
+    if key.provider_managed:
+        return not_applicable("the provider manages the key and its policy")
+    return key.known.access or unknown("nobody asked who may use the key")
+
+
+_MEANT_BY_REVOKED: Final = frozenset({Readability.UNREADABLE, Readability.REVOKED, Readability.UNKNOWN})
+"""What a revocation on purpose leads to; a destruction goes further, and a store that fails is something else."""
+MEANT: Final = 'low where [[key]] says intended_state = "revoked"'
+
+
+def as_meant(outcome: Outcome, cause: Cause, at: Context) -> Outcome:
+    """Lower a failure to `low` where the customer wants all keys of the data revoked, and say so."""
+    if not all(at.policy.means_revoked(key, at.now) for key in cause.keys):
+        return outcome
+    if cause.readability in _MEANT_BY_REVOKED:
+        text = f"{outcome.text}; that is meant: [[key]] says that the key is revoked on purpose"
+        return replace(outcome, text=text, severity=Severity.LOW)
+    return replace(outcome, text=f"{outcome.text}; [[key]] says only that the key is revoked on purpose")
+
+
 def fails_when(readability: Readability) -> Callable[[Cause, Context], Outcome]:
     """Make the check of a reading rule: it fails for data of exactly this readability."""
 
-    def check(cause: Cause, _at: Context) -> Outcome:
+    def check(cause: Cause, at: Context) -> Outcome:
         if not cause.keys:
             return not_applicable(cause.text)
         if cause.readability is readability:
-            return failed(cause.text)
+            return as_meant(failed(cause.text), cause, at)
         if cause.readability is Readability.UNKNOWN:
             return unknown(cause.text)
         return passed(cause.text)

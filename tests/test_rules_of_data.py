@@ -10,6 +10,7 @@ from auditor.findings import (
     BucketCoverage,
     Confidence,
     Contradiction,
+    Outcome,
     Readability,
     Severity,
     Subject,
@@ -35,7 +36,7 @@ from auditor.rules import (
     sweep_incomplete,
     sweep_stale,
 )
-from tests.core_builders import AWS_KEY, NOW, an_aws_key, days, denied, remembered
+from tests.core_builders import AWS_KEY, GCP_KEY, NOW, an_aws_key, days, denied, remembered
 
 R = Readability
 V = Verdict
@@ -64,6 +65,36 @@ def test_a_rule_about_reading_fails_for_its_own_readability_alone(mine: R, rule:
         expected = V.UNKNOWN if readability is R.UNKNOWN else V.FAILED if readability is mine else V.PASSED
         assert rule.check(a_cause(readability), at()).verdict is expected
         assert rule.check(a_cause(readability, keys=()), at()).verdict is V.NOT_APPLICABLE
+
+
+MEANT: dict[str, tuple[Rule, R, KeyReading | None, Severity | None]] = {
+    "switched off": (data_unreadable.RULE, R.UNREADABLE, None, Severity.LOW),
+    "withdrawn": (data_revoked.RULE, R.REVOKED, None, Severity.LOW),
+    "hidden from the auditor": (key_access_withdrawn.RULE, R.UNKNOWN, denied(), Severity.LOW),
+    "destroyed at a date": (data_doomed.RULE, R.DOOMED, None, None),
+    "gone": (data_lost.RULE, R.LOST, None, None),
+    "behind a store that fails": (data_unreachable.RULE, R.UNREACHABLE, None, None),
+}
+
+
+@pytest.mark.parametrize(("rule", "readability", "reading", "severity"), MEANT.values(), ids=MEANT)
+def test_a_revocation_that_is_meant_is_a_low_finding_that_says_so_and_a_loss_stays_one(
+    rule: Rule, readability: R, reading: KeyReading | None, severity: Severity | None
+) -> None:
+    def outcome(**policy: Any) -> Outcome:
+        return rule.check(a_cause(readability, text="told"), at(reading, remembered(an_aws_key()), **policy))
+
+    meant = outcome(revoked={AWS_KEY: NOW})
+    assert (meant.verdict, meant.severity) == (V.FAILED, severity)
+    assert "revoked on purpose" in meant.text
+    for policy in ({}, {"revoked": {AWS_KEY: NOW + days(1)}}):
+        assert (outcome(**policy).severity, outcome(**policy).text) == (None, "told")
+
+
+def test_data_under_several_keys_is_meant_to_be_dead_only_if_all_are() -> None:
+    cause = a_cause(R.UNREADABLE, keys=(AWS_KEY, GCP_KEY))
+    assert data_unreadable.RULE.check(cause, at(revoked={AWS_KEY: None})).severity is None
+    assert data_unreadable.RULE.check(cause, at(revoked={AWS_KEY: None, GCP_KEY: None})).severity is Severity.LOW
 
 
 def test_severity_follows_what_is_lost() -> None:

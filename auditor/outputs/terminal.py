@@ -80,7 +80,7 @@ def explain(one: Finding, rule: Demand | None, now: datetime) -> RenderableType:
 def explain_rule(rule: Demand) -> RenderableType:
     """Tell all about one rule."""
     return Group(
-        _plain(f"{rule.id} · {rule.severity}", _STYLES[rule.severity]),
+        _plain(f"{rule.id} · {_severity(rule)}", _STYLES[rule.severity]),
         _plain(rule.title),
         _plain(f"source  {rule.source}", "dim"),
         _plain(f"remedy  {rule.remedy}"),
@@ -93,8 +93,16 @@ def rules(found: Iterable[Demand]) -> RenderableType:
     for name in ("rule", "severity", "demand"):
         table.add_column(name)
     for rule in found:
-        table.add_row(_plain(rule.id), _plain(rule.severity, _STYLES[rule.severity]), _plain(rule.title))
+        table.add_row(_plain(rule.id), _plain(rule.severity, _STYLES[rule.severity]), _plain(_demand(rule)))
     return table
+
+
+def _severity(rule: Demand) -> str:
+    return f"{rule.severity}; {rule.otherwise}" if rule.otherwise else rule.severity.value
+
+
+def _demand(rule: Demand) -> str:
+    return f"{rule.title} ({rule.otherwise})" if rule.otherwise else rule.title
 
 
 def _clock(judgement: Judgement) -> Text:

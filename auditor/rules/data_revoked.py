@@ -4,7 +4,7 @@ Source: Cloud KMS docs, Permissions and roles; Key Access Justifications
 """
 
 from auditor.findings import Readability, Severity
-from auditor.rule import Cause, Rule, fails_when
+from auditor.rule import MEANT, Cause, Rule, fails_when
 
 RULE = Rule(
     id="data-revoked",
@@ -13,5 +13,6 @@ RULE = Rule(
     severity=Severity.CRITICAL,
     source="Cloud KMS docs, Permissions and roles; Key Access Justifications",
     remedy="Give the named principal its right back on this key; no data needs copying for that.",
+    otherwise=MEANT,
     check=fails_when(Readability.REVOKED),
 )

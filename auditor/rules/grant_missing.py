@@ -5,7 +5,7 @@ Source: Amazon S3 User Guide, SSE-KMS; Cloud Storage docs, Customer-managed encr
 
 from auditor.findings import Confidence, Outcome, Severity
 from auditor.model import DECRYPT, Cloud, Grant, Right
-from auditor.rule import Context, HeldKey, Rule, failed, not_applicable, passed, unknown
+from auditor.rule import Context, HeldKey, Rule, access_of, failed, not_applicable, passed, unknown
 
 _LACKING = frozenset({Grant.ABSENT, Grant.DENIED})
 _OPEN = frozenset({Grant.UNREAD, Grant.WITHDRAWN})
@@ -15,13 +15,9 @@ def check(key: HeldKey, _at: Context) -> Outcome:
     """Fail for a right that is provably not there, where the right to decrypt is not lacking as well."""
     if not key.platform:
         return not_applicable("who must be able to use the key is not known: [platform] names nobody")
-    if key.known is None:
-        return unknown("the key never gave a state: key-state-unknown speaks of it")
-    if key.provider_managed:
-        return not_applicable("the provider manages the key and its policy")
-    access = key.known.access
-    if access is None:
-        return unknown("nobody asked who may use the key")
+    access = access_of(key)
+    if isinstance(access, Outcome):
+        return access
     decrypt = DECRYPT[key.name.cloud]
     readers = {one for one in key.platform if access.grant(one, decrypt) not in _LACKING}
     rights = [one for one in access.rights if one.principal in readers and one.action != decrypt]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from auditor.findings import Outcome, Severity
 from auditor.model import KeyName
-from auditor.rule import Context, HeldKey, Rule, failed, not_applicable, passed, unknown
+from auditor.rule import Context, HeldKey, Rule, access_of, failed, not_applicable, passed, unknown
 
 _SHOWN = 5
 
@@ -16,13 +16,9 @@ def check(key: HeldKey, at: Context) -> Outcome:
     """Fail for a stranger who may decrypt, and for a grant on the ring that covers keys without a use here."""
     if not key.platform:
         return not_applicable("who must be able to use the key is not known: [platform] names nobody")
-    if key.known is None:
-        return unknown("the key never gave a state: key-state-unknown speaks of it")
-    if key.provider_managed:
-        return not_applicable("the provider manages the key and its policy")
-    access = key.known.access
-    if access is None:
-        return unknown("nobody asked who may use the key")
+    access = access_of(key)
+    if isinstance(access, Outcome):
+        return access
     strangers = access.others or ()
     spare = tuple(one for one in access.ring_keys if KeyName(one) not in at.keys)
     told: list[str] = []

@@ -5,7 +5,7 @@ Source: AWS KMS Developer Guide, Key policies (deleting the statement withdraws 
 
 from auditor.findings import Outcome, Readability, Severity, SubjectKind
 from auditor.model import DENIALS, KeyGone, KeyUnread
-from auditor.rule import Cause, Context, Rule, failed, not_applicable, passed
+from auditor.rule import MEANT, Cause, Context, Rule, as_meant, failed, not_applicable, passed
 
 
 def check(cause: Cause, at: Context) -> Outcome:
@@ -21,7 +21,7 @@ def check(cause: Cause, at: Context) -> Outcome:
         return not_applicable("the key never answered before")
     if cause.readability is not Readability.UNKNOWN:
         return not_applicable("the denial follows a proven deletion")
-    return failed(cause.text)
+    return as_meant(failed(cause.text), cause, at)
 
 
 RULE = Rule(
@@ -31,5 +31,6 @@ RULE = Rule(
     severity=Severity.CRITICAL,
     source="AWS KMS Developer Guide, Key policies in AWS KMS; Cloud KMS docs, Permissions and roles",
     remedy="Ask the key's owner whether access was withdrawn on purpose; if not, restore the key policy's statement.",
+    otherwise=MEANT,
     check=check,
 )

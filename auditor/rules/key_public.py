@@ -4,18 +4,14 @@ Source: AWS Security Hub control KMS.5; CIS Google Cloud benchmark, Cloud KMS ke
 """
 
 from auditor.findings import Outcome, Severity
-from auditor.rule import Context, HeldKey, Rule, failed, not_applicable, passed, unknown
+from auditor.rule import Context, HeldKey, Rule, access_of, failed, passed, unknown
 
 
 def check(key: HeldKey, _at: Context) -> Outcome:
     """Fail when a statement or binding for everybody stands without a condition."""
-    if key.known is None:
-        return unknown("the key never gave a state: key-state-unknown speaks of it")
-    if key.provider_managed:
-        return not_applicable("the provider manages the key and its policy")
-    access = key.known.access
-    if access is None:
-        return unknown("nobody asked who may use the key")
+    access = access_of(key)
+    if isinstance(access, Outcome):
+        return access
     if access.public is None:
         return unknown("the policy could not be read, or names everybody under a condition that settles nothing")
     if access.public:

@@ -5,20 +5,19 @@ Source: AWS KMS Developer Guide, Default key policy (a key nobody can manage nee
 
 from auditor.findings import Outcome, Severity
 from auditor.model import Cloud
-from auditor.rule import Context, HeldKey, Rule, failed, not_applicable, passed, unknown
+from auditor.rule import Context, HeldKey, Rule, access_of, failed, not_applicable, passed, unknown
 
 
 def check(key: HeldKey, _at: Context) -> Outcome:
     """Fail when the policy was read and nobody in it may change it."""
     if key.name.cloud is Cloud.GCP:
         return not_applicable("whoever owns the folder or the organisation can change every policy below it")
-    if key.known is None:
-        return unknown("the key never gave a state: key-state-unknown speaks of it")
-    if key.provider_managed:
-        return not_applicable("AWS manages the key and its policy")
-    if key.known.access is None or key.known.access.administered is None:
+    access = access_of(key)
+    if isinstance(access, Outcome):
+        return access
+    if access.administered is None:
         return unknown("the key policy could not be read, or says it under conditions")
-    if key.known.access.administered:
+    if access.administered:
         return passed("the key policy lets somebody change it")
     return failed(f"nobody who exists may change the policy of key {key.name}: what it denies stays denied")
 

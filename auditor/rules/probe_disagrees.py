@@ -26,5 +26,6 @@ RULE = Rule(
     severity=Severity.HIGH,
     source="AWS KMS Developer Guide, Eventual consistency; Cloud KMS docs, Resource consistency",
     remedy="Believe the refused read; where one passes that should not, find what still holds the key.",
+    otherwise="critical where a read was refused",
     check=check,
 )

@@ -15,7 +15,7 @@ def check(key: HeldKey, at: Context) -> Outcome:
     if key.name not in at.policy.revoked:
         return not_applicable("the key is meant to work")
     since = at.policy.revoked[key.name]
-    if since is not None and at.now < since:
+    if since is not None and not at.policy.means_revoked(key.name, at.now):
         return not_applicable(f"the key is meant to work until {since:%Y-%m-%dT%H:%M:%SZ}")
     told = f"key {key.name} is meant to be revoked"
     if any(one.readability in _READS for one in key.assessments):
