@@ -17,7 +17,7 @@ from auditor.config import Config, load
 from auditor.errors import AuditorError, UsageError
 from auditor.findings import Demand, Finding, Judgement, Severity, Status
 from auditor.model import KeyName, Reason
-from auditor.outputs import html, metrics, scan_json, tabular, terminal
+from auditor.outputs import html, metrics, scan_json, tabular, terminal, words
 from auditor.outputs.page import Manifest
 from auditor.ports import OpenInventory
 from auditor.progress import progress_on
@@ -47,8 +47,9 @@ def judge_once(path: Path, how: Answering, buckets: list[str] | None = None, key
             if buckets is not None:
                 judgement = scan.scan(parts, progress, only=_configured(config, buckets))
             else:
+                only = _key_names(keys or [], assembly)
                 scan.probe(parts, progress)
-                judgement = scan.poll(parts, progress, only=_key_names(keys or []))
+                judgement = scan.poll(parts, progress, only=only)
         with _writing(how.output) as out:
             _print(judgement, assembly.inventory.open_by_id(judgement.sweeps), how.form, out)
     return exit_code(judgement, how.fail_on, allowed)
@@ -192,8 +193,15 @@ def _assembled(path: Path, *, verbose: bool) -> Iterator[tuple[Config, Assembly]
 @contextmanager
 def _writing(output: Path | None) -> Iterator[TextIO]:
     if output is None:
-        yield sys.stdout
-        sys.stdout.flush()
+        try:
+            yield sys.stdout
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise AuditorError(
+                f"cannot write the answer: {error.strerror}", "name another place with --output"
+            ) from None
         return
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -244,7 +252,7 @@ def _finding(judgement: Judgement, what: str) -> Finding:
     )
 
 
-def _rule(name: str) -> dict[str, str]:
+def _rule(name: str) -> dict[str, str | None]:
     rule = next(one for one in all_rules.load() if one.id == name)
     return {
         "id": rule.id,
@@ -252,6 +260,7 @@ def _rule(name: str) -> dict[str, str]:
         "severity": rule.severity.value,
         "source": rule.source,
         "remedy": rule.remedy,
+        "otherwise": rule.otherwise,
     }
 
 
@@ -271,8 +280,10 @@ def _configured(config: Config, buckets: list[str]) -> frozenset[str]:
     return frozenset(buckets)
 
 
-def _key_names(keys: list[str]) -> frozenset[KeyName]:
+def _key_names(given: list[str], assembly: Assembly) -> frozenset[KeyName]:
+    """Full names, or short ones as tables print them of keys that were read before or are watched."""
+    short = {words.short_key(one): one for one in (*assembly.ledger.memory(), *assembly.parts.watched)}
     try:
-        return frozenset(map(KeyName.parse, keys))
+        return frozenset(short.get(one) or KeyName.parse(one) for one in given)
     except ValueError as error:
-        raise UsageError(str(error), "write the name as `scan --format json` shows it") from None
+        raise UsageError(str(error), "write the name as `scan` or `scan --format json` shows it") from None

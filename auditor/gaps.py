@@ -73,8 +73,11 @@ def no_answer(name: KeyName) -> KeyUnread:
     return KeyUnread(name, Reason.TIMEOUT, "no answer", "poll again")
 
 
-def of_key(view: KeyView, principals: tuple[str, ...] = ()) -> Iterator[Gap]:
-    """Everything about one key that could not be read; `principals` are those who must be able to decrypt with it."""
+def of_key(view: KeyView, principals: tuple[str, ...] = (), *, lost: bool = False) -> Iterator[Gap]:
+    """Everything about one key that could not be read.
+
+    `principals` are those who must be able to decrypt with it; a key that is judged `lost` is no riddle.
+    """
     name = view.name.text
     match view.reading:
         case KeyUnread() as unread:
@@ -90,11 +93,11 @@ def of_key(view: KeyView, principals: tuple[str, ...] = ()) -> Iterator[Gap]:
                 if strangers := _never_asked(view, principals):
                     effect += f", and whether {', '.join(strangers)} may decrypt was never asked"
             yield Gap(name, unread.reason, effect, unread.hint)
-        case KeyGone(proven=False):
+        case KeyGone(proven=False) if not lost:
             yield Gap(
                 name,
                 Reason.NOT_FOUND,
-                "it was not found, by one reading; when it is still so some minutes later, that is settled",
+                "it was not found; if that stays so for some minutes, what depends on it counts as lost",
                 "look whether the key was deleted",
             )
         case AwsKey() as key:
@@ -164,11 +167,7 @@ def of_probes(probes: Iterable[Probe], agents: Mapping[str, tuple[str, ...]]) ->
         else:
             continue
         name = one.key if one.key_version is None else f"{one.key}/cryptoKeyVersions/{one.key_version}"
-        yield Gap(name, Reason.ACCESS_DENIED if _is_denial(one) else Reason.UNSUPPORTED, effect, _PROBE_HINT)
-
-
-def _is_denial(probe: Probe) -> bool:
-    return probe.code in {NO_RIGHT, "AccessDenied", "AccessDeniedException", "HTTP 403"}
+        yield Gap(name, Reason.ACCESS_DENIED if for_nobody else one.reason or Reason.UNSUPPORTED, effect, _PROBE_HINT)
 
 
 _PROBE_HINT: Final = "docs/permissions.md tells what probes need; or switch them off in [probe]"

@@ -422,6 +422,8 @@ class KeyMemory:
     """Aware, UTC: the first of an unbroken row of "does not exist" answers."""
     missing_until: datetime | None = None
     """Aware, UTC: a late one of that row, the last within a quarter of its length."""
+    missing_proven: bool = False
+    """One answer of that row settled it by itself."""
     granted: tuple[str, ...] = ()
     """Principals that were ever seen with a direct grant to decrypt, sorted."""
     barred: tuple[str, ...] = ()
@@ -472,6 +474,8 @@ class Probe:
     """Whose right it tried: the caller on AWS, the bucket's storage service agent for a read on Google Cloud."""
     cached: bool = False
     """S3 had a bucket key at hand, so that KMS may not have been asked at all."""
+    reason: Reason | None = None
+    """Why it is inconclusive; None where it is not."""
     evidence: tuple[Evidence, ...] = ()
 
 

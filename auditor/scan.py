@@ -12,7 +12,7 @@ from typing import Protocol
 from auditor import gaps, lifecycle, probing
 from auditor.engine import Facts, judge, last_read
 from auditor.errors import AuditorError, CollectError, UsageError
-from auditor.findings import BucketCoverage, Coverage, Judgement, Run
+from auditor.findings import Assessed, BucketCoverage, Coverage, Judgement, Readability, Run
 from auditor.model import (
     BucketFacts,
     Cloud,
@@ -35,7 +35,6 @@ from auditor.ports import (
     KeySource,
     Ledger,
     ObjectSource,
-    OpenInventory,
     PollRecord,
     Prober,
     Written,
@@ -266,10 +265,9 @@ def poll(
         gaps=_all_gaps(
             (*sweeps, *failed),
             configured,
-            {need.name: (keys[need.name], need.principals) for need in needs},
             unconfigured,
             before,
-            more=gaps.of_probes(_standing(probes, holdings), agents),
+            more=(*_key_gaps(needs, keys, judged.assessed), *gaps.of_probes(_telling(probes, judged.assessed), agents)),
         ),
         tallies=judged.tallies,
         sweeps=tuple(one.id for one in sweeps),
@@ -365,7 +363,6 @@ def _bucket_coverage(url: str, done: Sweep | None, attempt: Sweep | None) -> Buc
 def _all_gaps(
     sweeps: tuple[Sweep, ...],
     configured: frozenset[str],
-    keys: Mapping[KeyName, tuple[KeyView, tuple[str, ...]]],
     unconfigured: int | Gap | None,
     before: Judgement | None,
     *,
@@ -373,8 +370,6 @@ def _all_gaps(
 ) -> tuple[Gap, ...]:
     found = [*(gap for one in sweeps for gap in one.gaps), *more]
     found.extend(gaps.never_swept(url) for url in configured.difference(one.bucket for one in sweeps))
-    for view, principals in keys.values():
-        found.extend(gaps.of_key(view, principals))
     if isinstance(unconfigured, Gap):
         found.append(unconfigured)
     elif unconfigured is None and before is not None:
@@ -393,9 +388,21 @@ def _unconfigured(parts: Parts) -> int | Gap:
     return len(seen - configured)
 
 
-def _standing(probes: Iterable[Probe], holdings: OpenInventory) -> Iterator[Probe]:
-    """Probes of data that is still there."""
-    places = {(one.bucket, one.key, one.key_version) for one in holdings.holdings()}
+def _key_gaps(needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView], assessed: Iterable[Assessed]) -> Iterator[Gap]:
+    judged: dict[str | None, set[Readability]] = defaultdict(set)
+    for one in assessed:
+        judged[one.holding.key].add(one.assessment.readability)
+    for need in needs:
+        yield from gaps.of_key(keys[need.name], need.principals, lost=judged[need.name.text] == {Readability.LOST})
+
+
+def _telling(probes: Iterable[Probe], assessed: Iterable[Assessed]) -> Iterator[Probe]:
+    """Probes of data that is still there, and not lost already."""
+    places = {
+        (one.holding.bucket, one.holding.key, one.holding.key_version)
+        for one in assessed
+        if one.assessment.readability is not Readability.LOST
+    }
     return (one for one in probes if (one.bucket, one.key, one.key_version) in places)
 
 

@@ -73,6 +73,44 @@ def test_a_poll_finds_a_change_without_listing(small: Small, capsys: pytest.Capt
     assert (code, "resolved: data-unreadable" in out) == (0, True)
 
 
+def test_a_key_is_polled_by_the_name_that_tables_print(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, small.argv("scan"))
+    small.set_state(2, "DISABLED")
+    for name, expected in (("acme/us-east1/tpuf/main", 1), ("acme/us-east1/tpuf/other", 2)):
+        code, out, err = run(capsys, [*small.argv("poll"), name])
+        assert (code, name in out + err) == (expected, True)
+
+
+def test_a_key_that_is_gone_is_a_finding_and_no_gap_beside_it(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    small.cloud.store.delete_key(GOOGLE_KEY)
+    small.cloud.store.retired.clear()
+    code, out, _ = run(capsys, small.argv("scan", "--format", "json"))
+    told = json.loads(out)
+    (finding,) = told["findings"]
+    assert (code, finding["rule"], finding["confidence"], told["gaps"]) == (1, "data-lost", "inferred", [])
+
+
+def test_a_key_that_is_gone_and_only_watched_is_a_gap(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    small.config.write_text(small.config.read_text() + f'[[key]]\nname = "{GOOGLE_KEY}-2"\n')
+    code, out, _ = run(capsys, small.argv("scan", "--format", "json"))
+    assert (code, [gap["reason"] for gap in json.loads(out)["gaps"]]) == (3, ["not_found"])
+
+
+def test_a_revocation_that_is_meant_pages_nobody_and_is_still_told(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    meant = f'[[key]]\nname = "{GOOGLE_KEY}"\nintended_state = "revoked"\n'
+    small.config.write_text(small.config.read_text() + meant)
+    small.set_state(1, "DISABLED")
+    code, out, _ = run(capsys, small.argv("scan", "--format", "json"))
+    severities = {one["rule"]: one["severity"] for one in findings(out)}
+    assert (code, severities) == (1, {"data-unreadable": "low", "revocation-incomplete": "high"})
+    small.set_state(2, "DISABLED")
+    code, out, _ = run(capsys, small.argv("poll", "--format", "json"))
+    told = [(one["severity"], "revoked on purpose" in one["cause"]) for one in findings(out) if one["status"] == "open"]
+    assert (code, told) == (0, [("low", True), ("low", True)])
+
+
 def test_json_goes_to_a_file_and_nothing_else_is_printed(
     small: Small, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -287,6 +325,16 @@ def test_a_key_that_nobody_needs_is_not_polled_silently(small: Small, capsys: py
     run(capsys, small.argv("scan"))
     code, _, err = run(capsys, [*small.argv("poll"), GOOGLE_KEY.replace("main", "else")])
     assert (code, "error: no data depends on key" in err) == (2, True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a Linux device that is always full")
+def test_an_answer_that_cannot_be_written_is_told(small: Small) -> None:
+    command = [sys.executable, "-c", "from auditor.cli import main; main()"]
+    for argv in (["rules"], small.argv("scan", "-q")):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run([*command, *argv], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert done.returncode == 70
+        assert done.stderr.startswith("error: cannot write the answer: No space left on device\nhint: ")
 
 
 def test_names_that_hold_a_zero_byte_are_counted_like_any_other(

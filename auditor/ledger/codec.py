@@ -30,6 +30,7 @@ class KeptKey:
     """Frozen when the key stopped to answer."""
     missing_since: datetime | None = None
     missing_until: datetime | None = None
+    missing_proven: bool = False
     granted: tuple[str, ...] = ()
     barred: tuple[str, ...] = ()
     since: datetime | None = None
@@ -45,6 +46,7 @@ class KeptKey:
             last_at=last_at if last else None,
             missing_since=self.missing_since,
             missing_until=self.missing_until,
+            missing_proven=self.missing_proven,
             granted=self.granted,
             barred=self.barred,
             since=self.since,

@@ -223,17 +223,23 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
                 last_at=None,
                 missing_since=None,
                 missing_until=None,
+                missing_proven=False,
                 granted=tuple(sorted(_granted(key).union(was.granted))),
                 barred=_barred(key, was.barred),
                 since=now if changed else was.since,
                 highest_version=max(was.highest_version, _highest(key)),
             )
-        case KeyGone():
+        case KeyGone(proven=proven):
             since = was.missing_since or now
             until = was.missing_until or since
             # Kept at ever longer steps: a key that is gone for years is no event each minute.
             late = now - until >= (until - since) / 4
-            return replace(ceased, missing_since=since, missing_until=now if late else until)
+            return replace(
+                ceased,
+                missing_since=since,
+                missing_until=now if late else until,
+                missing_proven=was.missing_proven or proven,
+            )
         case _:
             return ceased
 

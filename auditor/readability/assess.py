@@ -5,6 +5,7 @@ from datetime import datetime
 
 from auditor.findings import Assessed, Assessment, Basis, Confidence, Readability, Subject, SubjectKind
 from auditor.model import (
+    NO_RIGHT,
     AwsKey,
     Cloud,
     Encryption,
@@ -81,6 +82,9 @@ def _with_probes(
 ) -> Assessment:
     if view.name.cloud is Cloud.GCP and holding.key_version is None:
         return found  # one object's version is not another's
+    if isinstance(view.reading, KeyGone):
+        # S3 may say of a key that is gone what it says of a principal without the right (aws.md, 3.3: unconfirmed).
+        probes = tuple(one for one in probes if one.code != NO_RIGHT)
     key = _judged_by(view, at)
     for one in standing(probes, _changed(view, at.now), at):
         found = settle(found, one, key, at)
@@ -130,7 +134,7 @@ def _by_key(holding: Holding, view: KeyView, at: Standpoint) -> Assessment:
             return _gone(holding, view, gone, at)
         case KeyUnread(reason=reason) as unread if reason in _SAYS_NOTHING_OF_THE_KEY:
             return (
-                _still_gone(view, unread, at)
+                _still_gone(view, unread, at, one_reading=at.policy.one_reading)
                 or _remembered(holding, view, at)
                 or _unknown(
                     view.name, f"key {view.name} could not be read ({unread.detail}) and never was", unread.evidence
@@ -140,7 +144,7 @@ def _by_key(holding: Holding, view: KeyView, at: Standpoint) -> Assessment:
             return _denied(holding, view, unread, at)
         case None:
             return (
-                _still_gone(view, None, at)
+                _still_gone(view, None, at, one_reading=at.policy.one_reading)
                 or _remembered(holding, view, at)
                 or _unknown(view.name, f"key {view.name} was not read yet", ())
             )
@@ -153,10 +157,8 @@ def _by_state(holding: Holding, key: AwsKey | GcpKey, at: Standpoint) -> Assessm
 
 
 def _gone(holding: Holding, view: KeyView, gone: KeyGone, at: Standpoint) -> Assessment:
-    missing_since = view.memory.missing_since if view.memory else None
-    confirmed = missing_since is not None and at.now - missing_since >= at.policy.confirm_missing
-    if gone.proven or confirmed or at.policy.one_reading:
-        settled = gone.proven or confirmed
+    settled = gone.proven or _was_settled(view.memory, at.now, at)
+    if settled or at.policy.one_reading:
         by = "" if settled else " (one reading; poll again some minutes later to confirm it)"
         return Assessment(
             readability=Readability.LOST,
@@ -170,18 +172,24 @@ def _gone(holding: Holding, view: KeyView, gone: KeyGone, at: Standpoint) -> Ass
     return _past_deletion(holding, view, gone.evidence, at.now) or _unknown(view.name, cause, gone.evidence)
 
 
-def _still_gone(view: KeyView, unread: KeyUnread | None, at: Standpoint) -> Assessment | None:
-    """Judge a key that did not exist when it was last asked for: a fault on the way does not bring it back."""
+def _was_settled(memory: KeyMemory | None, until: datetime | None, at: Standpoint) -> bool:
+    """Whether the answers before settle that the key is gone, if it stayed unfound until then."""
+    if memory is None or memory.missing_since is None or until is None:
+        return False
+    return memory.missing_proven or until - memory.missing_since >= at.policy.confirm_missing
+
+
+def _still_gone(view: KeyView, unread: KeyUnread | None, at: Standpoint, *, one_reading: bool) -> Assessment | None:
+    """Judge a key that did not exist when it was last asked for: no answer since then does not bring it back."""
     memory = view.memory
-    if memory is None or memory.missing_since is None or memory.missing_until is None:
+    if memory is None or memory.missing_until is None:
         return None
-    settled = memory.missing_until - memory.missing_since >= at.policy.confirm_missing
-    if not settled and not at.policy.one_reading:
+    if not one_reading and not _was_settled(memory, memory.missing_until, at):
         return None
     return Assessment(
         readability=Readability.LOST,
         basis=Basis.STATE,
-        cause=f"key {view.name} did not exist at {memory.missing_until:%Y-%m-%dT%H:%M:%SZ}, and gives no answer now",
+        cause=f"key {view.name} did not exist at {memory.missing_until:%Y-%m-%dT%H:%M:%SZ}, and tells no state now",
         subject=Subject(SubjectKind.KEY, view.name.text),
         confidence=Confidence.INFERRED,
         evidence=unread.evidence if unread is not None else (),
@@ -190,8 +198,10 @@ def _still_gone(view: KeyView, unread: KeyUnread | None, at: Standpoint) -> Asse
 
 def _denied(holding: Holding, view: KeyView, unread: KeyUnread, at: Standpoint) -> Assessment:
     past = _past_deletion(holding, view, unread.evidence, at.now)
-    if past is not None:
-        return past
+    # The name of a key never comes back: whoever denies now cannot have made it anew.
+    gone = past or _still_gone(view, unread, at, one_reading=False)
+    if gone is not None:
+        return gone
     memory = view.memory
     if memory is None or memory.last is None or memory.last_at is None:
         cause = f"the state of key {view.name} was never read: {unread.detail}"

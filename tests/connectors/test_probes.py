@@ -73,6 +73,7 @@ def test_a_read_that_passes_is_told_with_whose_it_was(aws: AwsCloud) -> None:
     aws.store.add_key(KEY)
     found = read(aws)
     assert (found.outcome, found.code, found.cached, found.kind) == (PASSED, "ok", False, ProbeKind.READ)
+    assert found.reason is None
     assert found.principal == "arn:aws:sts::111122223333:assumed-role/storage/session"
     assert found.evidence[0].call == "s3:GetObject"
     assert "a" not in {found.bucket, found.key}, "no object's name is kept"
@@ -106,33 +107,36 @@ def test_a_key_that_is_gone_reads_like_one_without_a_right(aws: AwsCloud) -> Non
     assert (read(aws).outcome, read(aws).code) == (REFUSED, NO_RIGHT)
 
 
-ELSE: dict[str, tuple[dict[str, Any], str]] = {
-    "archived": ({"storage_class": "GLACIER"}, "InvalidObjectState"),
-    "no right on the object": ({"head_denied": True}, "AccessDenied"),
+ELSE: dict[str, tuple[dict[str, Any], str, Reason]] = {
+    "archived": ({"storage_class": "GLACIER"}, "InvalidObjectState", Reason.UNSUPPORTED),
+    "no right on the object": ({"head_denied": True}, "AccessDenied", Reason.ACCESS_DENIED),
 }
 
 
-@pytest.mark.parametrize(("how", "code"), ELSE.values(), ids=ELSE)
-def test_what_something_else_stops_says_nothing_of_the_key(aws: AwsCloud, how: dict[str, Any], code: str) -> None:
+@pytest.mark.parametrize(("how", "code", "reason"), ELSE.values(), ids=ELSE)
+def test_what_something_else_stops_says_nothing_of_the_key(
+    aws: AwsCloud, how: dict[str, Any], code: str, reason: Reason
+) -> None:
     aws.store.add_key(KEY)
     found = read(aws, **how)
-    assert (found.outcome, found.code) == (INCONCLUSIVE, code)
+    assert (found.outcome, found.code, found.reason) == (INCONCLUSIVE, code, reason)
 
 
-FAULTS: dict[str, dict[str, Any]] = {
-    "throttled": {"status": 503, "code": "SlowDown"},
-    "dropped": {"drop": True},
-    "expired": {"status": 400, "code": "ExpiredToken"},
-    "gone meanwhile": {"status": 404, "code": "NoSuchKey"},
-    "a code of the future": {"status": 400, "code": "KMS.NewException"},
+FAULTS: dict[str, tuple[dict[str, Any], Reason]] = {
+    "throttled": ({"status": 503, "code": "SlowDown"}, Reason.THROTTLED),
+    "dropped": ({"drop": True}, Reason.TIMEOUT),
+    "expired": ({"status": 400, "code": "ExpiredToken"}, Reason.EXPIRED_CREDENTIALS),
+    "gone meanwhile": ({"status": 404, "code": "NoSuchKey"}, Reason.NOT_FOUND),
+    "a code of the future": ({"status": 400, "code": "KMS.NewException"}, Reason.TIMEOUT),
 }
 
 
-@pytest.mark.parametrize("how", FAULTS.values(), ids=FAULTS)
-def test_a_fault_on_the_way_says_nothing_of_the_key(aws: AwsCloud, how: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("how", "reason"), FAULTS.values(), ids=FAULTS)
+def test_a_fault_on_the_way_says_nothing_of_the_key_and_why(aws: AwsCloud, how: dict[str, Any], reason: Reason) -> None:
     aws.store.add_key(KEY)
     aws.traffic.fail("s3 GET /data/a", **how)
-    assert read(aws).outcome is INCONCLUSIVE
+    found = read(aws)
+    assert (found.outcome, found.reason) == (INCONCLUSIVE, reason)
 
 
 def test_a_bucket_key_goes_on_after_its_key_is_dead_and_the_probe_says_so(aws: AwsCloud) -> None:
@@ -194,7 +198,7 @@ def test_a_dry_run_that_is_answered_as_if_it_were_none_proves_nothing(aws: AwsCl
     aws.traffic.fail("kms Decrypt", status=200, body=b"{}")
     found = dry(aws)
     assert found is not None
-    assert found.outcome is INCONCLUSIVE
+    assert (found.outcome, found.reason) == (INCONCLUSIVE, Reason.MALFORMED)
 
 
 def read_google(cloud: GoogleCloud, *, name: str = "a", version: int = 1) -> Probe:
@@ -222,11 +226,24 @@ def test_a_dead_version_refuses_and_a_missing_right_on_the_object_says_nothing(g
     assert (read_google(google, version=2).outcome, read_google(google, version=2).code) == (INCONCLUSIVE, "HTTP 403")
 
 
-@pytest.mark.parametrize("how", [{"status": 503}, {"drop": True}, {"status": 400, "body": b"<html>"}, {"status": 401}])
-def test_a_fault_on_googles_way_says_nothing_of_the_key(google: GoogleCloud, how: dict[str, Any]) -> None:
+ON_GOOGLE: list[tuple[dict[str, Any], Reason]] = [
+    ({"status": 503}, Reason.TIMEOUT),
+    ({"status": 429}, Reason.THROTTLED),
+    ({"drop": True}, Reason.TIMEOUT),
+    ({"status": 400, "body": b"<html>"}, Reason.MALFORMED),
+    ({"status": 401}, Reason.EXPIRED_CREDENTIALS),
+    ({"status": 404}, Reason.NOT_FOUND),
+]
+
+
+@pytest.mark.parametrize(("how", "reason"), ON_GOOGLE)
+def test_a_fault_on_googles_way_says_nothing_of_the_key(
+    google: GoogleCloud, how: dict[str, Any], reason: Reason
+) -> None:
     google.store.add_key(GOOGLE_KEY)
     google.traffic.fail("alt=media", **how)
-    assert read_google(google).outcome is INCONCLUSIVE
+    found = read_google(google)
+    assert (found.outcome, found.reason) == (INCONCLUSIVE, reason)
 
 
 @pytest.mark.parametrize("told", [{}, {"error": 7}, {"error": {"errors": "x"}}, {"error": {"errors": [7]}}])

@@ -167,6 +167,16 @@ def test_the_first_of_an_unbroken_row_of_not_found_answers_is_kept(ledger: Ledge
     assert ledger.memory()[AWS_KEY].missing_since is None
 
 
+def test_that_one_answer_settled_a_loss_is_kept_until_the_key_answers(ledger: LedgerStore) -> None:
+    kept = []
+    once, settled, fault = KeyGone(AWS_KEY, proven=False), KeyGone(AWS_KEY, proven=True), denied(reason=Reason.TIMEOUT)
+    answers: tuple[KeyReading, ...] = (once, settled, fault, once, an_aws_key())
+    for minute, reading in enumerate(answers):
+        poll(ledger, reading, now=NOW + minutes(minute))
+        kept.append(ledger.memory()[AWS_KEY].missing_proven)
+    assert kept == [False, True, True, True, False]
+
+
 def test_how_long_a_key_has_been_gone_is_kept_at_ever_longer_steps(ledger: LedgerStore) -> None:
     kept = []
     for minute in range(41):

@@ -334,6 +334,13 @@ def test_a_key_that_is_denied_or_gone_has_no_policy_any_more() -> None:
         assert aws(reading, dry, memory=policy).readability is R.UNKNOWN
 
 
+def test_a_read_that_is_denied_proves_no_missing_right_while_the_key_itself_is_not_found() -> None:
+    gone = KeyGone(AWS_KEY, proven=False)
+    assert aws(gone, refused(NO_RIGHT)).readability is R.UNKNOWN
+    assert aws(gone, refused("NotFoundException")).readability is R.UNREADABLE
+    assert aws(denied(), refused(NO_RIGHT)).readability is R.REVOKED
+
+
 NO_CHANGE = {
     "policies that give no answer": (access(AWS_KEY, Grant.DIRECT), access(AWS_KEY, Grant.UNREAD)),
     "policies that answer again": (access(AWS_KEY, Grant.UNREAD), access(AWS_KEY, Grant.DIRECT)),

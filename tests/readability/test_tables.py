@@ -477,6 +477,24 @@ def test_a_fault_does_not_bring_a_key_back_that_was_gone(
     assert of_key(KeyView(AWS_KEY, reading, memory)) is readability
 
 
+@pytest.mark.parametrize(
+    "reading", [denied(GCP_KEY), denied(GCP_KEY, Reason.TIMEOUT), KeyGone(GCP_KEY, proven=False), None]
+)
+def test_what_one_answer_settled_stays_settled_whatever_is_answered_later(reading: KeyReading | None) -> None:
+    memory = remembered(None, missing_since=NOW, missing_until=NOW, missing_proven=True)
+    view = KeyView(GCP_KEY, reading, memory)
+    assert assess(a_holding(GCP_KEY, "1"), view, (), POLICY, NOW).assessment.readability is R.LOST
+
+
+@pytest.mark.parametrize(("minutes", "readability"), MINUTES.values(), ids=MINUTES)
+def test_a_denial_does_not_bring_a_key_back_that_was_gone(minutes: int, readability: R) -> None:
+    first = NOW - timedelta(hours=3)
+    memory = remembered(None, missing_since=first, missing_until=first + timedelta(minutes=minutes))
+    assert of_key(KeyView(AWS_KEY, denied(), memory)) is readability
+    once = assess(a_holding(), KeyView(AWS_KEY, denied(), memory), (), Policy(one_reading=True), NOW)
+    assert once.assessment.readability is readability, "one reading was not enough for a daemon that denies now"
+
+
 def of_key(view: KeyView) -> R:
     return assess(a_holding(), view, (), POLICY, NOW).assessment.readability
 

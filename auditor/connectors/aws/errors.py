@@ -53,6 +53,7 @@ _CODES: Final = {
     "UnknownOperationException": Reason.UNSUPPORTED,
     "UnsupportedOperationException": Reason.UNSUPPORTED,
     "NotImplemented": Reason.UNSUPPORTED,
+    "InvalidObjectState": Reason.UNSUPPORTED,
     "PermanentRedirect": Reason.MALFORMED,
     "301": Reason.MALFORMED,
 }

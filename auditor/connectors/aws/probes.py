@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from auditor.connectors.aws.errors import FAULTS, code_of
+from auditor.connectors.aws.errors import FAULTS, code_of, reason_of
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.digest import digest
 from auditor.model import NO_RIGHT, Evidence, KeyName, Probe, ProbeKind, ProbeOutcome, Reason, Sample
@@ -16,6 +16,10 @@ _BY_KEY: Final = frozenset(
 )
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException"})
 _WORKS: Final = "DryRunOperationException"
+
+Found = tuple[ProbeOutcome, str, Reason | None]
+"""(outcome, code, why it is inconclusive)."""
+_PASSED: Final[Found] = (ProbeOutcome.PASSED, "ok", None)
 
 
 class AwsProbes:
@@ -42,13 +46,11 @@ class AwsProbes:
             told["Body"].close()
             cached = bool(told.get("BucketKeyEnabled"))
             request_id = told["ResponseMetadata"].get("RequestId")
-            outcome, code = ProbeOutcome.PASSED, "ok"
+            found = _PASSED
         except FAULTS as error:
-            outcome, code = self._why(error, lambda: client.head_object(**asked))
+            found = _why(error, lambda: client.head_object(**asked))
         place = KeyName(sample.key), sample.bucket
-        return self._probe(
-            place, (ProbeKind.READ, outcome, code), account, call="s3:GetObject", cached=cached, id_=request_id
-        )
+        return self._probe(place, (ProbeKind.READ, found), account, call="s3:GetObject", cached=cached, id_=request_id)
 
     def dry_run(self, bucket: str, name: KeyName, agents: tuple[str, ...]) -> Probe | None:
         """Ask whether the caller may decrypt; None where the caller is nobody whose right matters."""
@@ -63,28 +65,16 @@ class AwsProbes:
                 DryRun=True,
                 DryRunModifiers=["IGNORE_CIPHERTEXT"],
             )
-            outcome, code = ProbeOutcome.INCONCLUSIVE, "an answer without a result"  # a dry run always raises
+            # A dry run always raises.
+            found: Found = ProbeOutcome.INCONCLUSIVE, "an answer without a result", Reason.UNSUPPORTED
         except FAULTS as error:
-            code = code_of(error)
-            if code == _WORKS:
-                outcome, code = ProbeOutcome.PASSED, "ok"
-            else:
-                outcome, code = self._why(error, None)
-        return self._probe((name, bucket), (ProbeKind.DRY_RUN, outcome, code), name.owner, call="kms:Decrypt DryRun")
-
-    def _why(self, error: Exception, control: Callable[[], object] | None) -> tuple[ProbeOutcome, str]:
-        code = code_of(error).removeprefix("KMS.")
-        if code in _BY_KEY:
-            return ProbeOutcome.REFUSED, code
-        if code in _DENIED and (control is None or _answers(control)):
-            # HEAD asks for the same right on the object and for none on the key: what is left is the key.
-            return ProbeOutcome.REFUSED, NO_RIGHT
-        return ProbeOutcome.INCONCLUSIVE, code
+            found = _PASSED if code_of(error) == _WORKS else _why(error, None)
+        return self._probe((name, bucket), (ProbeKind.DRY_RUN, found), name.owner, call="kms:Decrypt DryRun")
 
     def _probe(
         self,
         place: tuple[KeyName, str],
-        found: tuple[ProbeKind, ProbeOutcome, str],
+        tried: tuple[ProbeKind, Found],
         account: str | None,
         *,
         call: str,
@@ -92,7 +82,7 @@ class AwsProbes:
         id_: str | None = None,
     ) -> Probe:
         name, bucket = place
-        kind, outcome, code = found
+        kind, (outcome, code, reason) = tried
         caller = self._clients.caller(account)
         at = self._clock()
         return Probe(
@@ -105,8 +95,19 @@ class AwsProbes:
             code=code,
             principal=None if isinstance(caller, Reason) else caller[1],
             cached=cached,
+            reason=reason,
             evidence=(Evidence(call, name.text, at, id_, digest([outcome, code, cached])),),
         )
+
+
+def _why(error: Exception, control: Callable[[], object] | None) -> Found:
+    code = code_of(error).removeprefix("KMS.")
+    if code in _BY_KEY:
+        return ProbeOutcome.REFUSED, code, None
+    if code in _DENIED and (control is None or _answers(control)):
+        # HEAD asks for the same right on the object and for none on the key: what is left is the key.
+        return ProbeOutcome.REFUSED, NO_RIGHT, None
+    return ProbeOutcome.INCONCLUSIVE, code, reason_of(error)
 
 
 def _answers(control: Callable[[], object]) -> bool:

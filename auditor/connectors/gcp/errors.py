@@ -45,13 +45,18 @@ def reason_of(error: Exception) -> Reason:
         case TransportError():
             return Reason.TIMEOUT
         case requests.HTTPError(response=requests.Response() as response):
-            return _STATUS.get(response.status_code, Reason.TIMEOUT)
+            return reason_of_status(response.status_code)
         case requests.JSONDecodeError() | ParseError():
             return Reason.MALFORMED
         case api.GoogleAPICallError():
-            return _STATUS.get(int(error.code or 0), Reason.TIMEOUT)
+            return reason_of_status(int(error.code or 0))
         case _:
             return Reason.TIMEOUT
+
+
+def reason_of_status(status: int) -> Reason:
+    """Why an HTTP answer was none; errors of the service itself count as `timeout`."""
+    return _STATUS.get(status, Reason.TIMEOUT)
 
 
 def code_of(error: Exception) -> str:

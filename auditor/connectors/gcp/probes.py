@@ -7,7 +7,7 @@ from typing import Any, Final
 import requests
 
 from auditor.connectors.digest import digest
-from auditor.connectors.gcp.errors import FAULTS, code_of
+from auditor.connectors.gcp.errors import FAULTS, code_of, reason_of, reason_of_status
 from auditor.connectors.gcp.session import GcpClients
 from auditor.model import NO_RIGHT, Evidence, KeyName, Probe, ProbeKind, ProbeOutcome, Sample
 
@@ -31,8 +31,9 @@ class GcpProbes:
         try:
             answer = self._clients.read_byte(self._accounts[sample.bucket], bucket, sample.name, sample.version or "")
             outcome, code = (ProbeOutcome.PASSED, "ok") if answer.ok else why(answer.status_code, _told(answer))
+            reason = reason_of_status(answer.status_code)
         except FAULTS as error:
-            outcome, code = ProbeOutcome.INCONCLUSIVE, code_of(error)
+            outcome, code, reason = ProbeOutcome.INCONCLUSIVE, code_of(error), reason_of(error)
         at = self._clock()
         return Probe(
             bucket=sample.bucket,
@@ -42,6 +43,7 @@ class GcpProbes:
             at=at,
             outcome=outcome,
             code=code,
+            reason=reason if outcome is ProbeOutcome.INCONCLUSIVE else None,
             principal=agents[0] if len(agents) == 1 else f"the storage service agent of {sample.bucket}",
             evidence=(Evidence("storage.objects.get media", sample.key, at, None, digest([outcome, code])),),
         )
