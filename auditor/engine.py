@@ -16,6 +16,7 @@ from auditor.findings import (
     Severity,
     Status,
     Subject,
+    SubjectKind,
     Tally,
     Verdict,
     member_of,
@@ -53,7 +54,7 @@ class Judged:
     """Fresh: their past is not known here."""
     tallies: tuple[Tally, ...]
     undecided: frozenset[str] = frozenset()
-    """Ids of findings about whole keys that could neither be upheld nor refuted."""
+    """Ids of findings about whole keys, or what principals may do, that could neither be upheld nor refuted."""
 
 
 def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
@@ -73,10 +74,21 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
             counts[outcome.verdict] += 1
             if outcome.verdict is Verdict.FAILED:
                 findings.append(_finding(rule, subject, outcome, facts))
-            elif outcome.verdict is Verdict.UNKNOWN and isinstance(subject, HeldKey):
+            elif outcome.verdict is Verdict.UNKNOWN and _outlives_silence(subject):
                 undecided.add(rule.finding_id(subject.subject))
         tallies.append(Tally(rule.id, counts))
     return Judged(assessed, tuple(findings), tuple(tallies), frozenset(undecided))
+
+
+def _outlives_silence(subject: RuleSubject) -> bool:
+    """Whether a finding stays open that cannot be decided any more.
+
+    Data under a key that tells nothing has a finding of its own; for a principal whose policies are hidden there is
+    none that says as much.
+    """
+    return isinstance(subject, HeldKey) or (
+        isinstance(subject, Cause) and subject.subject.kind is SubjectKind.PRINCIPAL
+    )
 
 
 def _put(rule: Rule, subject: RuleSubject, context: Context) -> Outcome:

@@ -1,12 +1,12 @@
 """The words of every gap: what is missing, what the answer lacks for it, what would close it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from auditor.errors import CollectError
+from auditor.findings import Assessment, Readability
 from auditor.model import (
     DECRYPT,
-    DENIALS,
     NO_RIGHT,
     AwsKey,
     Cloud,
@@ -73,27 +73,36 @@ def no_answer(name: KeyName) -> KeyUnread:
     return KeyUnread(name, Reason.TIMEOUT, "no answer", "poll again")
 
 
-def of_key(view: KeyView, principals: tuple[str, ...] = (), *, lost: bool = False) -> Iterator[Gap]:
+def of_key(view: KeyView, principals: tuple[str, ...] = (), judged: Sequence[Assessment] = ()) -> Iterator[Gap]:
     """Everything about one key that could not be read.
 
-    `principals` are those who must be able to decrypt with it; a key that is judged `lost` is no riddle.
+    `principals` are those who must be able to decrypt with it, `judged` what its data was judged as: what is unknown
+    without another gap about the key is one by itself.
     """
+    found = list(_of_reading(view, principals))
+    lost = bool(judged) and all(one.readability is Readability.LOST for one in judged)
+    if isinstance(view.reading, KeyGone) and lost:
+        return
+    yield from found
+    unknown = next((one for one in judged if one.readability is Readability.UNKNOWN), None)
+    if unknown is not None and not any(one.what == view.name.text for one in found):
+        yield Gap(view.name.text, _why_unknown(view), unknown.cause, _WHAT_UNKNOWN_NEEDS)
+
+
+def _why_unknown(view: KeyView) -> Reason:
+    """A key that was not asked for is not in sight; one that answered is in a state that says nothing."""
+    return Reason.NOT_VISIBLE if view.reading is None else Reason.UNSUPPORTED
+
+
+_WHAT_UNKNOWN_NEEDS: Final = "poll again, without naming keys; if it stays so, look at the key where it is managed"
+
+
+def _of_reading(view: KeyView, principals: tuple[str, ...]) -> Iterator[Gap]:
     name = view.name.text
     match view.reading:
         case KeyUnread() as unread:
-            seen = view.memory.last_at if view.memory else None
-            if seen is None:
-                effect = f"its state is not known ({unread.detail}); what depends on it counts as unknown"
-            elif unread.reason in DENIALS:
-                effect = (
-                    f"its state is not known any more ({unread.detail}); it was last read {seen:%Y-%m-%dT%H:%M:%SZ}"
-                )
-            else:
-                effect = f"no new answer ({unread.detail}); it is judged by its state of {seen:%Y-%m-%dT%H:%M:%SZ}"
-                if strangers := _never_asked(view, principals):
-                    effect += f", and whether {', '.join(strangers)} may decrypt was never asked"
-            yield Gap(name, unread.reason, effect, unread.hint)
-        case KeyGone(proven=False) if not lost:
+            yield Gap(name, unread.reason, _effect_of_silence(view, unread, principals), unread.hint)
+        case KeyGone(proven=False):
             yield Gap(
                 name,
                 Reason.NOT_FOUND,
@@ -108,6 +117,19 @@ def of_key(view: KeyView, principals: tuple[str, ...] = (), *, lost: bool = Fals
             return
 
 
+def _effect_of_silence(view: KeyView, unread: KeyUnread, principals: tuple[str, ...]) -> str:
+    memory = view.memory
+    if memory is None or memory.last_at is None:
+        return f"its state is not known ({unread.detail}); what depends on it counts as unknown"
+    seen = f"{memory.last_at:%Y-%m-%dT%H:%M:%SZ}"
+    if view.denied or memory.missing_since is not None:
+        return f"its state is not known any more ({unread.detail}); it was last read {seen}"
+    told = f"no new answer ({unread.detail}); it is judged by its state of {seen}"
+    if strangers := _never_asked(view, principals):
+        return f"{told}, and whether {', '.join(strangers)} may decrypt was never asked"
+    return told
+
+
 def _never_asked(view: KeyView, principals: tuple[str, ...]) -> tuple[str, ...]:
     """Principals of whose right the remembered reading says nothing."""
     last = view.memory.last if view.memory else None
@@ -117,7 +139,7 @@ def _never_asked(view: KeyView, principals: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _of_aws_key(key: AwsKey) -> Iterator[Gap]:
-    if key.store is not None and key.store.connection_state is None:
+    if key.store is not None and (key.store.connection_state is None or key.store.older):
         yield Gap(
             key.name.text,
             Reason.NOT_VISIBLE,
@@ -136,7 +158,7 @@ def _of_aws_key(key: AwsKey) -> Iterator[Gap]:
 
 
 def _of_gcp_key(key: GcpKey) -> Iterator[Gap]:
-    if key.hsm_instance is not None and key.hsm_instance.state is None:
+    if key.hsm_instance is not None and (key.hsm_instance.state is None or key.hsm_instance.older):
         yield Gap(
             key.hsm_instance.name,
             Reason.ACCESS_DENIED,
@@ -144,10 +166,10 @@ def _of_gcp_key(key: GcpKey) -> Iterator[Gap]:
             "grant cloudkms.singleTenantHsmInstances.get",
         )
     for one in key.connections:
-        if one.reachable is None:
+        if one.reachable is None or one.older is not None:
             yield Gap(
                 one.name,
-                Reason(one.detail),
+                one.older or Reason(one.detail),
                 "whether Cloud KMS reaches the external key manager behind it is not known",
                 "grant cloudkms.ekmConnections.verifyConnectivity to the auditor",
             )

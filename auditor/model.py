@@ -1,8 +1,8 @@
 """What the clouds told us, as immutable values: objects, keys, dependencies, gaps."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Self
@@ -180,6 +180,8 @@ class CustomKeyStore:
     connection_state: str | None
     """`CONNECTED`, `CONNECTING`, `FAILED`, `DISCONNECTED`, `DISCONNECTING`; None when it could not be read."""
     error_code: str | None = None
+    older: bool = False
+    """It could not be read this time: what stands here is what it said before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +231,8 @@ class Right:
     """AWS: ARN of a role or user; Google: e-mail address of a service account."""
     action: str
     grant: Grant
+    above: bool = False
+    """Google: it is granted on the project alone, not on key or ring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +328,8 @@ class HsmInstance:
     """None when it could not be read."""
     disable_time: datetime | None = None
     """Aware, UTC: when it disables itself unless it is refreshed."""
+    older: bool = False
+    """It could not be read this time: what stands here is what it said before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +341,8 @@ class EkmConnection:
     """None when it could not be verified."""
     detail: str = ""
     """The service's own code where it is not reachable; why it could not be verified where that is not known."""
+    older: Reason | None = None
+    """Why it could not be verified this time: what stands here is what was found before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,18 +378,28 @@ class GcpKey:
 def _told_rights(access: KeyAccess | None) -> Mapping[str, object]:
     untold = {Grant.UNREAD, Grant.WITHDRAWN}
     return {
-        f"{one.principal} {one.action}": None if one.grant in untold else one.grant
+        f"right {one.principal}": None if one.grant in untold else one.grant
         for one in (access.rights if access is not None else ())
+        if one.action in DECRYPT.values()
     }
 
 
-def use_changed(before: AwsKey | GcpKey, after: AwsKey | GcpKey) -> bool:
-    """Whether something that decides over a key's use was told both times, and differently.
+def use_changes(before: AwsKey | GcpKey, after: AwsKey | GcpKey) -> frozenset[str]:
+    """Name the facts of `use` that were told both times, and differently: a read may do otherwise for some minutes.
 
-    Then a read may do otherwise for some minutes. What a fault hides, or the config asks for anew, is no change.
+    What a fault hides, or the config asks for anew, is no change.
     """
     was, now = before.use, after.use
-    return any(was[fact] != now[fact] for fact in was.keys() & now.keys() if None not in (was[fact], now[fact]))
+    both = (fact for fact in was.keys() & now.keys() if None not in (was[fact], now[fact]))
+    return frozenset(fact for fact in both if was[fact] != now[fact])
+
+
+def concerns(fact: str, version: str | None, principals: Iterable[str]) -> bool:
+    """Whether a fact of `use` decides over reads of this version (None: of any) by one of these principals."""
+    kind, _, which = fact.partition(" ")
+    if kind == "version":
+        return version is None or which == version
+    return kind != "right" or which in principals
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,8 +446,10 @@ class KeyMemory:
     """Principals that were ever seen with a direct grant to decrypt, sorted."""
     barred: tuple[str, ...] = ()
     """Principals that provably could not decrypt when it could last be told, sorted."""
-    since: datetime | None = None
-    """Aware, UTC: when what decides over its use was seen to change last; None when it never was."""
+    changed: Mapping[str, datetime] = field(default_factory=dict)
+    """Fact of its `use` -> when it was seen to change last: aware, UTC; facts that never were are not in it."""
+    denied_since: datetime | None = None
+    """Aware, UTC: since when the service's last word is that it will not tell; None when that is a state."""
     highest_version: int = 0
     """Google: the highest version number ever listed."""
 

@@ -197,7 +197,10 @@ class Ledger(Protocol):
         """What is remembered of every key ever read."""
 
     def probes(self) -> tuple[Probe, ...]:
-        """The newest probe of each kind for each bucket, key and version."""
+        """The newest telling and the newest inconclusive probe of each kind for each bucket, key and version."""
+
+    def probes_since(self, moment: datetime) -> int:
+        """How many probes were kept since then."""
 
     def keep_probe(self, probe: Probe) -> None:
         """Keep one probe."""

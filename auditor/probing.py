@@ -1,11 +1,12 @@
-"""What to probe next: data whose key was never tried first, then what was refused, then the oldest answers."""
+"""What to probe next: data whose key was never tried first, then refusals and the oldest answers in turn."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain, zip_longest
 from typing import Final
 
-from auditor.model import Cloud, Holding, KeyMemory, KeyName, Probe, ProbeKind, ProbeOutcome
+from auditor.model import Cloud, Holding, KeyMemory, KeyName, Probe, ProbeKind, ProbeOutcome, concerns
 from auditor.policy import Policy
 
 _AGAIN: Final = timedelta(hours=1)
@@ -57,7 +58,11 @@ class Situation:
     readable: frozenset[Place]
     """Where there is an object that a read may try."""
     made: tuple[Probe, ...]
-    """The newest probe of each kind for each place."""
+    """The newest telling and the newest inconclusive probe of each kind for each place."""
+    dead: frozenset[Place]
+    """Where the key itself says that nothing can be read: a refusal there is no news."""
+    spent: int
+    """Probes of the last hour."""
     memory: Mapping[KeyName, KeyMemory]
     now: datetime
     """Aware, UTC, by the clouds' clocks."""
@@ -65,19 +70,47 @@ class Situation:
 
 def due(at: Situation, budget: Budget, policy: Policy) -> tuple[Target, ...]:
     """Choose what to probe in this round, the most telling first; never more than the hour's budget leaves."""
-    now = at.now
-    known = {(one.bucket, one.key, one.key_version, one.kind): one for one in at.made}
-    recent = sum(now - one.at < timedelta(hours=1) for one in known.values())
-    room = min(budget.a_round, budget.per_hour - recent)
-    urgent: list[tuple[int, datetime, Target]] = []
-    for target in _targets(at, budget):
-        last = known.get((*target.place, target.kind))
-        seen = at.memory.get(target.key)
-        urgency = _urgency(last, seen.since if seen else None, now, policy)
-        if urgency is not None:
-            urgent.append((urgency, last.at if last else now, target))
-    urgent.sort(key=lambda one: (one[0], one[1], str(one[2])))
-    return tuple(target for _, _, target in urgent[: max(0, room)])
+    room = min(budget.a_round, budget.per_hour - at.spent)
+    known: dict[tuple[str, str, str | None, ProbeKind], list[Probe]] = {}
+    for one in at.made:
+        known.setdefault((one.bucket, one.key, one.key_version, one.kind), []).append(one)
+    first: list[Target] = []
+    refused: list[tuple[datetime, Target]] = []
+    old: list[tuple[datetime, Target]] = []
+    for target in sorted(_targets(at, budget), key=str):
+        tries = known.get((*target.place, target.kind), [])
+        last = max((one.at for one in tries if one.at <= at.now), default=None)
+        if last is None or _has_settled_since(last, target, at, policy):
+            first.append(target)
+        elif _is_refused(tries) and target.place not in at.dead:
+            if at.now - last >= _REFUSED_AGAIN:
+                refused.append((last, target))
+        elif at.now - last >= _AGAIN:
+            old.append((last, target))
+    # In turn, so that however much is refused, the rest is looked at as well.
+    in_turn = chain.from_iterable(zip_longest(_oldest(refused), _oldest(old)))
+    return tuple([*first, *(one for one in in_turn if one is not None)][: max(0, room)])
+
+
+def _oldest(found: list[tuple[datetime, Target]]) -> list[Target]:
+    return [target for _, target in sorted(found, key=lambda one: (one[0], str(one[1])))]
+
+
+def _is_refused(tries: Iterable[Probe]) -> bool:
+    """Whether the last try that told something was refused; one that told nothing forgets no refusal."""
+    telling = [one for one in tries if one.outcome is not ProbeOutcome.INCONCLUSIVE]
+    return bool(telling) and max(telling, key=lambda one: one.at).outcome is ProbeOutcome.REFUSED
+
+
+def _has_settled_since(last: datetime, target: Target, at: Situation, policy: Policy) -> bool:
+    """Whether the key has changed, and the change has spread, since the last try."""
+    seen = at.memory.get(target.key)
+    for fact, changed in (seen.changed if seen else {}).items():
+        if fact.startswith("right ") or concerns(fact, target.key_version, ()):
+            settled = changed + policy.propagation
+            if last < settled <= at.now:
+                return True
+    return False
 
 
 def _targets(at: Situation, budget: Budget) -> Iterable[Target]:
@@ -94,15 +127,3 @@ def _targets(at: Situation, budget: Budget) -> Iterable[Target]:
             yield Target(one.bucket, name, one.key_version, ProbeKind.READ)
         if budget.dry_runs and name.cloud is Cloud.AWS:
             yield Target(one.bucket, name, None, ProbeKind.DRY_RUN)
-
-
-def _urgency(last: Probe | None, changed: datetime | None, now: datetime, policy: Policy) -> int | None:
-    """0 for what was never tried or has changed since, then refusals, then what is old; None for what is not due."""
-    if last is None:
-        return 0
-    settled = changed + policy.propagation if changed is not None else None
-    if settled is not None and last.at < settled <= now:
-        return 0
-    if last.outcome is ProbeOutcome.REFUSED:
-        return 1 if now - last.at >= _REFUSED_AGAIN else None
-    return 2 if now - last.at >= _AGAIN else None

@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Protocol
 
 from auditor import gaps, lifecycle, probing
 from auditor.engine import Facts, judge, last_read
 from auditor.errors import AuditorError, CollectError, UsageError
-from auditor.findings import Assessed, BucketCoverage, Coverage, Judgement, Readability, Run
+from auditor.findings import Assessed, Assessment, Basis, BucketCoverage, Coverage, Judgement, Readability, Run
 from auditor.model import (
     BucketFacts,
     Cloud,
     Gap,
     Holding,
+    KeyMemory,
     KeyName,
     KeyReading,
     Probe,
@@ -39,12 +41,14 @@ from auditor.ports import (
     Prober,
     Written,
 )
-from auditor.readability import KeyView
+from auditor.readability import KeyView, continued
 from auditor.rule import Rule
 
 _log = logging.getLogger(__name__)
 
 _BUCKETS_AT_ONCE = 4
+_HOUR = timedelta(hours=1)
+_MAY_READ = frozenset({Readability.READABLE, Readability.EXPIRING, Readability.UNKNOWN})
 _PROGRESS_EVERY = 1000
 
 
@@ -178,26 +182,49 @@ def probe(parts: Parts, progress: Progress) -> None:
         samples[one.bucket, one.key, one.key_version].append(one)
     holdings = parts.inventory.open(sweeps).holdings()
     now = parts.clock() + parts.skew()
-    at = probing.Situation(holdings, frozenset(samples), parts.ledger.probes(), parts.ledger.memory(), now)
+    at = probing.Situation(
+        holdings=holdings,
+        readable=frozenset(samples),
+        made=parts.ledger.probes(),
+        dead=_dead(parts.ledger.judgement()),
+        spent=parts.ledger.probes_since(now - _HOUR),
+        memory=parts.ledger.memory(),
+        now=now,
+    )
     due = probing.due(at, parts.probing, parts.policy)
+    left = parts.probing.per_hour - at.spent
     for number, target in enumerate(due):
         progress.probed(number, len(due))
-        found = _probed(parts, target, samples[target.place], agents.get(target.bucket, ()))
-        if found is not None:
+        for found in islice(_probed(parts, target, samples[target.place], agents.get(target.bucket, ())), max(0, left)):
             parts.ledger.keep_probe(found)
+            left -= 1
     progress.probed(len(due), len(due))
 
 
-def _probed(parts: Parts, target: probing.Target, samples: Iterable[Sample], agents: tuple[str, ...]) -> Probe | None:
+def _dead(judgement: Judgement | None) -> frozenset[probing.Place]:
+    """Places whose key says of itself that nothing can be read, so that a refused probe only agrees."""
+    return frozenset(
+        (one.holding.bucket, one.holding.key or "", one.holding.key_version)
+        for one in (judgement.assessed if judgement is not None else ())
+        if one.assessment.basis is not Basis.PROBE and one.assessment.readability not in _MAY_READ
+    )
+
+
+def _probed(
+    parts: Parts, target: probing.Target, samples: Iterable[Sample], agents: tuple[str, ...]
+) -> Iterator[Probe]:
+    """Try one key, through another object where one tells nothing; each try is a probe of its own."""
     prober = parts.probers[target.key.cloud]
     if target.kind is ProbeKind.DRY_RUN:
-        return prober.dry_run(target.bucket, target.key, agents)
-    found: Probe | None = None
+        one = prober.dry_run(target.bucket, target.key, agents)
+        if one is not None:
+            yield one
+        return
     for sample in samples:
         found = prober.read(sample, agents)
+        yield found
         if found.outcome is not ProbeOutcome.INCONCLUSIVE:
-            break
-    return found
+            return
 
 
 def poll(
@@ -230,10 +257,11 @@ def poll(
             f"no data depends on key {min(strangers)}, and the config does not watch it",
             "name a key that `scan --format json` shows, or add it as [[key]]",
         )
-    readings = _read(parts, [need for need in needs if not only or need.name in only])
-    progress.polled(len(readings), len(needs))
+    asked = _read(parts, _by_hope((need for need in needs if not only or need.name in only), memory))
+    progress.polled(len(asked), len(needs))
 
     now = parts.clock() + parts.skew()
+    readings = {name: continued(one, memory.get(name), now) for name, one in asked.items()}
     keys = {need.name: KeyView(need.name, readings.get(need.name), memory.get(need.name)) for need in needs}
     buckets = _coverage(parts, sweeps, failed)
     probes = tuple(one for one in parts.ledger.probes() if parts.probing.wants(one.kind))
@@ -267,7 +295,7 @@ def poll(
             configured,
             unconfigured,
             before,
-            more=(*_key_gaps(needs, keys, judged.assessed), *gaps.of_probes(_telling(probes, judged.assessed), agents)),
+            more=(*_key_gaps(needs, keys, judged.assessed), *gaps.of_probes(_latest(probes, judged.assessed), agents)),
         ),
         tallies=judged.tallies,
         sweeps=tuple(one.id for one in sweeps),
@@ -318,6 +346,16 @@ def _agents(parts: Parts, facts: BucketFacts) -> tuple[str, ...]:
     if (named := parts.agents[facts.cloud]) is not None:
         return named
     return (facts.service_agent,) if facts.service_agent else ()
+
+
+def _by_hope(needs: Iterable[KeyNeed], memory: Mapping[KeyName, KeyMemory]) -> list[KeyNeed]:
+    """Those that answered lately first: keys behind an endpoint that hangs must not keep the others waiting."""
+
+    def last(need: KeyNeed) -> float:
+        known = memory.get(need.name)
+        return -known.last_at.timestamp() if known is not None and known.last_at is not None else 0.0
+
+    return sorted(needs, key=last)
 
 
 def _read(parts: Parts, needs: Iterable[KeyNeed]) -> Mapping[KeyName, KeyReading]:
@@ -389,21 +427,24 @@ def _unconfigured(parts: Parts) -> int | Gap:
 
 
 def _key_gaps(needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView], assessed: Iterable[Assessed]) -> Iterator[Gap]:
-    judged: dict[str | None, set[Readability]] = defaultdict(set)
+    judged: dict[str | None, list[Assessment]] = defaultdict(list)
     for one in assessed:
-        judged[one.holding.key].add(one.assessment.readability)
+        judged[one.holding.key].append(one.assessment)
     for need in needs:
-        yield from gaps.of_key(keys[need.name], need.principals, lost=judged[need.name.text] == {Readability.LOST})
+        yield from gaps.of_key(keys[need.name], need.principals, judged[need.name.text])
 
 
-def _telling(probes: Iterable[Probe], assessed: Iterable[Assessed]) -> Iterator[Probe]:
-    """Probes of data that is still there, and not lost already."""
+def _latest(probes: Iterable[Probe], assessed: Iterable[Assessed]) -> Iterator[Probe]:
+    """The newest probe of each kind of data that is still there, and not lost already."""
     places = {
         (one.holding.bucket, one.holding.key, one.holding.key_version)
         for one in assessed
         if one.assessment.readability is not Readability.LOST
     }
-    return (one for one in probes if (one.bucket, one.key, one.key_version) in places)
+    newest: dict[tuple[probing.Place, ProbeKind], Probe] = {}
+    for one in sorted(probes, key=lambda probe: probe.at):
+        newest[(one.bucket, one.key, one.key_version), one.kind] = one
+    return (one for (place, _), one in newest.items() if place in places)
 
 
 def _new_id(moment: datetime) -> str:

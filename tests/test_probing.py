@@ -1,5 +1,6 @@
 """What is probed next, and never more than asked for."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from auditor.model import Holding, KeyMemory, KeyName, Probe, ProbeKind, ProbeOutcome
 from auditor.policy import Policy
-from auditor.probing import Budget, Situation, Target, due
+from auditor.probing import Budget, Place, Situation, Target, due
 from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_holding
 
 READS = Budget(reads=True, dry_runs=False, per_hour=600)
@@ -24,9 +25,11 @@ def chosen(
     probes: tuple[Probe, ...] = (),
     memory: dict[KeyName, KeyMemory] | None = None,
     budget: Budget = READS,
+    dead: frozenset[Place] = frozenset(),
+    spent: int = 0,
 ) -> list[Target]:
     places = frozenset((one.bucket, one.key or "", one.key_version) for one in holdings)
-    return list(due(Situation(holdings, places, probes, memory or {}, NOW), budget, Policy()))
+    return list(due(Situation(holdings, places, probes, dead, spent, memory or {}, NOW), budget, Policy()))
 
 
 DUE = {
@@ -36,6 +39,16 @@ DUE = {
     "refused two minutes ago": ((made(2, ProbeOutcome.REFUSED),), True),
     "refused a minute ago": ((made(1, ProbeOutcome.REFUSED),), False),
     "inconclusive a minute ago": ((made(1, ProbeOutcome.INCONCLUSIVE),), False),
+    "inconclusive two minutes ago, and refused before": (
+        (made(2, ProbeOutcome.INCONCLUSIVE), made(9, ProbeOutcome.REFUSED)),
+        True,
+    ),
+    "inconclusive two minutes ago, and passed before": (
+        (made(2, ProbeOutcome.INCONCLUSIVE), made(9, ProbeOutcome.PASSED)),
+        False,
+    ),
+    "passed since it was refused": ((made(5, ProbeOutcome.REFUSED), made(3)), False),
+    "passed by a clock that was two days ahead": ((made(-2 * 24 * 60),), True),
     "another bucket's": ((made(1, bucket="s3://other"),), True),
 }
 
@@ -47,10 +60,33 @@ def test_what_is_old_or_was_refused_is_tried_again(probes: tuple[Probe, ...], ex
 
 def test_once_a_change_has_spread_the_key_is_tried_again_at_once() -> None:
     def again(changed_minutes_ago: float) -> bool:
-        memory = KeyMemory(None, None, since=NOW - changed_minutes_ago * MINUTE)
+        memory = KeyMemory(None, None, changed={"state": NOW - changed_minutes_ago * MINUTE})
         return bool(chosen(a_holding(), probes=(made(15),), memory={AWS_KEY: memory}))
 
     assert [again(minutes) for minutes in (5, 10, 20, 40)] == [False, True, True, False]
+
+
+def test_a_change_of_another_version_is_no_reason_to_try_again() -> None:
+    memory = {GCP_KEY: KeyMemory(None, None, changed={"version 2": NOW - 12 * MINUTE})}
+    probe = made(15, bucket="gs://data", key=GCP_KEY.text, key_version="1")
+    assert chosen(a_holding(GCP_KEY, "1"), probes=(probe,), memory=memory) == []
+    assert len(chosen(a_holding(GCP_KEY, "2"), probes=(replace(probe, key_version="2"),), memory=memory)) == 1
+
+
+def test_a_refusal_that_the_key_itself_explains_is_tried_like_any_other() -> None:
+    (holding,) = (a_holding(),)
+    dead = frozenset({(holding.bucket, AWS_KEY.text, None)})
+    assert chosen(holding, probes=(made(30, ProbeOutcome.REFUSED),), dead=dead) == []
+    assert len(chosen(holding, probes=(made(60, ProbeOutcome.REFUSED),), dead=dead)) == 1
+
+
+def test_however_much_is_refused_the_rest_is_looked_at_as_well() -> None:
+    keys = [KeyName(f"{AWS_KEY.text[:-2]}{number:02}") for number in range(40)]
+    refused = [_of(made(5, ProbeOutcome.REFUSED), key) for key in keys[:30]]
+    old = [_of(made(90), key) for key in keys[30:]]
+    found = chosen(*(a_holding(key, bucket="s3://data") for key in keys), probes=(*refused, *old))
+    assert len(found) == 10
+    assert sum(one.key in keys[30:] for one in found) == 5
 
 
 def test_what_was_never_tried_comes_first_then_refusals_then_the_oldest() -> None:
@@ -70,8 +106,8 @@ def test_a_round_is_a_minutes_share_and_an_hour_is_never_exceeded() -> None:
     holdings = tuple(a_holding(KeyName(key.text), bucket="s3://data") for key in keys)
     assert len(chosen(*holdings)) == 10
     done = tuple(_of(made(30), key) for key in keys[:195])
-    assert len(chosen(*holdings, probes=done, budget=Budget(reads=True, dry_runs=False, per_hour=197))) == 2
-    assert chosen(*holdings, probes=done, budget=Budget(reads=True, dry_runs=False, per_hour=100)) == []
+    assert len(chosen(*holdings, probes=done, spent=195, budget=Budget(reads=True, dry_runs=False, per_hour=197))) == 2
+    assert chosen(*holdings, probes=done, spent=195, budget=Budget(reads=True, dry_runs=False, per_hour=100)) == []
 
 
 def test_each_way_of_trying_is_asked_for_by_itself() -> None:
@@ -87,7 +123,7 @@ def test_each_way_of_trying_is_asked_for_by_itself() -> None:
 
 
 def test_data_without_an_object_that_may_be_read_is_left_alone() -> None:
-    situation = Situation((a_holding(),), frozenset(), (), {}, NOW)
+    situation = Situation((a_holding(),), frozenset(), (), frozenset(), 0, {}, NOW)
     assert due(situation, READS, Policy()) == ()
     dry = Budget(reads=False, dry_runs=True, per_hour=60)
     assert len(due(situation, dry, Policy())) == 1, "a dry run needs no object"

@@ -125,6 +125,12 @@ NEVER_FOUND = remembered(None, missing_since=NOW)
 WITHDRAWN: dict[str, tuple[Cause, Context, V]] = {
     "denied after an answer": (a_cause(), at(denied(), ANSWERED), V.FAILED),
     "not visible after an answer": (a_cause(), at(denied(reason=Reason.NOT_VISIBLE), ANSWERED), V.FAILED),
+    "throttled since it was denied": (
+        a_cause(),
+        at(denied(reason=Reason.THROTTLED), remembered(an_aws_key(), denied_since=NOW)),
+        V.FAILED,
+    ),
+    "not asked since it was denied": (a_cause(), at(None, remembered(an_aws_key(), denied_since=NOW)), V.FAILED),
     "answers": (a_cause(), at(an_aws_key("Frozen"), ANSWERED), V.PASSED),
     "not asked": (a_cause(), at(None, ANSWERED), V.PASSED),
     "denied and never read": (a_cause(), at(denied()), V.NOT_APPLICABLE),

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -14,6 +15,10 @@ from auditor.model import AwsKey, GcpKey, KeyMemory, KeyReading
 
 T = TypeVar("T")
 
+# An escaped backslash is stepped over, then a whole pair, so that only a surrogate by itself is left to be replaced.
+_HALF: Final = re.compile(
+    r"(\\\\|\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})|\\ud[89a-f][0-9a-f]{2}",
+)
 _PASSING: Final = frozenset({"at", "request_id"})
 """Fields of an evidence that differ from call to call although nothing has changed."""
 
@@ -33,8 +38,9 @@ class KeptKey:
     missing_proven: bool = False
     granted: tuple[str, ...] = ()
     barred: tuple[str, ...] = ()
-    since: datetime | None = None
-    """When what decides over its use last changed."""
+    changed: dict[str, datetime] = field(default_factory=dict)
+    """Fact of its use -> when it last changed."""
+    denied_since: datetime | None = None
     highest_version: int = 0
 
     def memory(self, newest_poll: datetime) -> KeyMemory:
@@ -49,7 +55,8 @@ class KeptKey:
             missing_proven=self.missing_proven,
             granted=self.granted,
             barred=self.barred,
-            since=self.since,
+            changed=self.changed,
+            denied_since=self.denied_since,
             highest_version=self.highest_version,
         )
 
@@ -119,8 +126,8 @@ def load(kind: type[T], text: str) -> T:
 
 
 def canonical(value: object) -> str:
-    """One text for equal values: sorted keys, no spaces, ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    """One text for equal values: sorted keys, no spaces, ASCII; half a character, which is no text, becomes a mark."""
+    return _HALF.sub(lambda hit: hit[1] or r"\ufffd", json.dumps(value, sort_keys=True, separators=(",", ":")))
 
 
 def facts(value: object) -> str:

@@ -101,6 +101,17 @@ def head(connection: Connection) -> tuple[int, str]:
     return (found.seq, found.hash) if found else (0, _FIRST)
 
 
+def count(connection: Connection, kind: str, since: datetime) -> int:
+    """How many events of one kind there are since a moment, by when they say that they happened."""
+    newest_first = select(EVENT.c.at).where(EVENT.c.kind == kind).order_by(EVENT.c.seq.desc())
+    found = 0
+    for row in connection.execution_options(yield_per=1000).execute(newest_first):
+        if datetime.fromisoformat(row.at) < since:
+            break
+        found += 1
+    return found
+
+
 def events(connection: Connection) -> Iterator[Event]:
     """Walk the chain from its first link and check each.
 

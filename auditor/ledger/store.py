@@ -15,6 +15,7 @@ from auditor.ledger.journal import Journal
 from auditor.ledger.tables import CURRENT
 from auditor.model import (
     DECRYPT,
+    DENIALS,
     AwsKey,
     Gap,
     GcpKey,
@@ -23,9 +24,11 @@ from auditor.model import (
     KeyMemory,
     KeyName,
     KeyReading,
+    KeyUnread,
     Probe,
+    ProbeOutcome,
     Sweep,
-    use_changed,
+    use_changes,
 )
 from auditor.ports import PollRecord
 
@@ -72,18 +75,24 @@ class LedgerStore:
         return {KeyName(name): codec.load(KeptKey, row.body).memory(poll.now) for name, row in kept.items()}
 
     def probes(self) -> tuple[Probe, ...]:
-        """The newest probe of each kind for each bucket, key and version."""
+        """The newest telling and the newest inconclusive probe of each kind for each bucket, key and version."""
         with self._database.reading() as connection:
             kept = journal.current(connection, "probe")
         return tuple(codec.load(Probe, kept[name].body) for name in sorted(kept))
 
+    def probes_since(self, moment: datetime) -> int:
+        """How many probes were kept since then."""
+        with self._database.reading() as connection:
+            return journal.count(connection, "probe_made", moment)
+
     def keep_probe(self, probe: Probe) -> None:
-        """Keep one probe.
+        """Keep one probe; one that told nothing stands beside the last that did.
 
         Raises:
             LedgerError: the ledger cannot be written.
         """
-        name = codec.canonical([probe.bucket, probe.key, probe.key_version, probe.kind])
+        told = probe.outcome is not ProbeOutcome.INCONCLUSIVE
+        name = codec.canonical([probe.bucket, probe.key, probe.key_version, probe.kind, told])
         with self._database.writing() as connection:
             Journal(connection).add(probe.at, "probe_made", name, codec.dump(probe))
 
@@ -214,7 +223,7 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
         case AwsKey() | GcpKey() as key:
             aws, gcp = (key, None) if isinstance(key, AwsKey) else (None, key)
             before_it = was.aws or was.gcp
-            changed = before_it is not None and use_changed(before_it, key)
+            changes = use_changes(before_it, key) if before_it is not None else ()
             return replace(
                 was,
                 answered=True,
@@ -226,7 +235,8 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
                 missing_proven=False,
                 granted=tuple(sorted(_granted(key).union(was.granted))),
                 barred=_barred(key, was.barred),
-                since=now if changed else was.since,
+                changed={**was.changed, **dict.fromkeys(sorted(changes), now)},
+                denied_since=None,
                 highest_version=max(was.highest_version, _highest(key)),
             )
         case KeyGone(proven=proven):
@@ -239,7 +249,10 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
                 missing_since=since,
                 missing_until=now if late else until,
                 missing_proven=was.missing_proven or proven,
+                denied_since=None,
             )
+        case KeyUnread(reason=reason) if reason in DENIALS:
+            return replace(ceased, denied_since=was.denied_since or now)
         case _:
             return ceased
 
@@ -262,7 +275,9 @@ def _highest(key: AwsKey | GcpKey) -> int:
 
 def _granted(key: AwsKey | GcpKey) -> set[str]:
     rights = key.access.rights if key.access is not None else ()
-    return {one.principal for one in rights if one.grant is Grant.DIRECT and one.action == DECRYPT[key.name.cloud]}
+    decrypt = DECRYPT[key.name.cloud]
+    # What the project grants proves nothing about key and ring once the project's policy is hidden.
+    return {one.principal for one in rights if one.grant is Grant.DIRECT and not one.above and one.action == decrypt}
 
 
 def _keep_assessed(connection: Connection, log: Journal, judgement: Judgement) -> None:

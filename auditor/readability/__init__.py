@@ -1,5 +1,6 @@
 """Provider facts -> readability, cause, deadline, undo: the state tables and how they combine."""
 
 from auditor.readability.assess import KeyView, assess
+from auditor.readability.continuity import continued
 
-__all__ = ["KeyView", "assess"]
+__all__ = ["KeyView", "assess", "continued"]

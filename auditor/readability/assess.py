@@ -5,6 +5,7 @@ from datetime import datetime
 
 from auditor.findings import Assessed, Assessment, Basis, Confidence, Readability, Subject, SubjectKind
 from auditor.model import (
+    DENIALS,
     NO_RIGHT,
     AwsKey,
     Cloud,
@@ -19,16 +20,14 @@ from auditor.model import (
     KeyReading,
     KeyUnread,
     Probe,
-    Reason,
-    use_changed,
+    ProbeKind,
+    concerns,
+    use_changes,
 )
 from auditor.policy import Policy
 from auditor.readability import aws, gcp
 from auditor.readability.probe import settle, standing
 from auditor.readability.table import Standpoint
-
-_SAYS_NOTHING_OF_THE_KEY = frozenset({Reason.THROTTLED, Reason.TIMEOUT, Reason.EXPIRED_CREDENTIALS})
-"""Faults on the way to the service: the last proven state stays, with its age."""
 
 _WITHOUT_KMS = {
     Encryption.PROVIDER: (Readability.READABLE, "encrypted by the provider, under no KMS key"),
@@ -47,6 +46,17 @@ class KeyView:
     reading: KeyReading | None
     """None when it was not asked for in this poll."""
     memory: KeyMemory | None
+
+    @property
+    def denied(self) -> bool:
+        """Whether the service's last word is that it will not tell: a fault on the way since then is no other word."""
+        match self.reading:
+            case KeyUnread(reason=reason) if reason in DENIALS:
+                return True
+            case KeyUnread() | None:
+                return self.memory is not None and self.memory.denied_since is not None
+            case _:
+                return False
 
 
 def assess(
@@ -86,36 +96,40 @@ def _with_probes(
         # S3 may say of a key that is gone what it says of a principal without the right (aws.md, 3.3: unconfirmed).
         probes = tuple(one for one in probes if one.code != NO_RIGHT)
     key = _judged_by(view, at)
-    for one in standing(probes, _changed(view, at.now), at):
+    telling = standing(probes, _changed(view, holding.key_version, at), at)
+    # Reads first: what they prove, a dry run by a direct call can not doubt.
+    for one in sorted(telling, key=lambda probe: probe.kind is not ProbeKind.READ):
         found = settle(found, one, key, at)
     return found
 
 
 def _judged_by(view: KeyView, at: Standpoint) -> AwsKey | GcpKey | None:
     """The key that the assessment stands on; an old answer still tells the store, and no policy any more."""
-    match view.reading:
-        case AwsKey() | GcpKey() as key:
-            return key
-        case None:
-            pass
-        case KeyUnread(reason=reason) if reason in _SAYS_NOTHING_OF_THE_KEY:
-            pass
-        case _:
-            return None
+    if isinstance(view.reading, AwsKey | GcpKey):
+        return view.reading
     memory = view.memory
-    if memory is None or memory.last is None or memory.last_at is None:
+    if view.denied or isinstance(view.reading, KeyGone) or memory is None or memory.last is None:
         return None
-    return memory.last if at.now - memory.last_at <= at.policy.poll_max_age else replace(memory.last, access=None)
+    return memory.last if _is_fresh(memory, at) else replace(memory.last, access=None)
 
 
-def _changed(view: KeyView, now: datetime) -> datetime | None:
-    """When what decides over the key's use was seen to change last; None when it never was."""
+def _is_fresh(memory: KeyMemory, at: Standpoint) -> bool:
+    """Whether the last answer still counts for now; one from the future is as old as it is far away."""
+    return memory.last_at is not None and abs(at.now - memory.last_at) <= at.policy.poll_max_age
+
+
+def _changed(view: KeyView, version: str | None, at: Standpoint) -> datetime | None:
+    """When what decides over reads of the data was seen to change last; None when it never was."""
     memory = view.memory
     if memory is None or memory.last is None:
         return None
-    if isinstance(view.reading, AwsKey | GcpKey) and use_changed(memory.last, view.reading):
-        return now
-    return memory.since
+    if isinstance(view.reading, AwsKey | GcpKey):
+        fresh = use_changes(memory.last, view.reading)
+        if any(concerns(fact, version, at.agents) for fact in fresh):
+            return at.now
+    # A change in the future was dated by a clock that has been put right since.
+    dates = (date for fact, date in memory.changed.items() if concerns(fact, version, at.agents) and date <= at.now)
+    return max(dates, default=None)
 
 
 def _without_kms(holding: Holding) -> Assessment:
@@ -132,21 +146,14 @@ def _by_key(holding: Holding, view: KeyView, at: Standpoint) -> Assessment:
             return _by_state(holding, key, at)
         case KeyGone() as gone:
             return _gone(holding, view, gone, at)
-        case KeyUnread(reason=reason) as unread if reason in _SAYS_NOTHING_OF_THE_KEY:
-            return (
-                _still_gone(view, unread, at, one_reading=at.policy.one_reading)
-                or _remembered(holding, view, at)
-                or _unknown(
-                    view.name, f"key {view.name} could not be read ({unread.detail}) and never was", unread.evidence
-                )
-            )
-        case KeyUnread() as unread:
+        case KeyUnread(reason=reason) as unread if reason in DENIALS:
             return _denied(holding, view, unread, at)
-        case None:
+        case _:
             return (
-                _still_gone(view, None, at, one_reading=at.policy.one_reading)
+                _still_gone(view, at, one_reading=at.policy.one_reading)
+                or _still_denied(holding, view, at)
                 or _remembered(holding, view, at)
-                or _unknown(view.name, f"key {view.name} was not read yet", ())
+                or _never_read(view)
             )
 
 
@@ -179,7 +186,7 @@ def _was_settled(memory: KeyMemory | None, until: datetime | None, at: Standpoin
     return memory.missing_proven or until - memory.missing_since >= at.policy.confirm_missing
 
 
-def _still_gone(view: KeyView, unread: KeyUnread | None, at: Standpoint, *, one_reading: bool) -> Assessment | None:
+def _still_gone(view: KeyView, at: Standpoint, *, one_reading: bool) -> Assessment | None:
     """Judge a key that did not exist when it was last asked for: no answer since then does not bring it back."""
     memory = view.memory
     if memory is None or memory.missing_until is None:
@@ -192,25 +199,52 @@ def _still_gone(view: KeyView, unread: KeyUnread | None, at: Standpoint, *, one_
         cause=f"key {view.name} did not exist at {memory.missing_until:%Y-%m-%dT%H:%M:%SZ}, and tells no state now",
         subject=Subject(SubjectKind.KEY, view.name.text),
         confidence=Confidence.INFERRED,
-        evidence=unread.evidence if unread is not None else (),
+        evidence=_evidence(view),
     )
 
 
-def _denied(holding: Holding, view: KeyView, unread: KeyUnread, at: Standpoint) -> Assessment:
-    past = _past_deletion(holding, view, unread.evidence, at.now)
+def _still_denied(holding: Holding, view: KeyView, at: Standpoint) -> Assessment | None:
+    """Judge a key whose last word was no state: a fault on the way does not bring an older state back."""
+    memory = view.memory
+    if memory is None:
+        return None
+    if view.denied:
+        return _denied(holding, view, None, at)
+    if memory.missing_since is not None:
+        cause = f"key {view.name} was not found at {memory.missing_since:%Y-%m-%dT%H:%M:%SZ}, and gives no answer now"
+        return _past_deletion(holding, view, _evidence(view), at.now) or _unknown(view.name, cause, _evidence(view))
+    return None
+
+
+def _denied(holding: Holding, view: KeyView, unread: KeyUnread | None, at: Standpoint) -> Assessment:
+    past = _past_deletion(holding, view, _evidence(view), at.now)
     # The name of a key never comes back: whoever denies now cannot have made it anew.
-    gone = past or _still_gone(view, unread, at, one_reading=False)
+    gone = past or _still_gone(view, at, one_reading=False)
     if gone is not None:
         return gone
     memory = view.memory
+    how = unread.detail if unread is not None else "it gives no answer now"
     if memory is None or memory.last is None or memory.last_at is None:
-        cause = f"the state of key {view.name} was never read: {unread.detail}"
+        return _unknown(view.name, f"the state of key {view.name} was never read: {how}", _evidence(view))
+    cause = (
+        f"key {view.name} answered until {memory.last_at:%Y-%m-%dT%H:%M:%SZ} and is denied now ({how}); "
+        f"its last known state was {_last_state(memory.last, holding.key_version)}"
+    )
+    # That nobody may look any more moves no date.
+    _, date = _deletion(holding, view)
+    return replace(_unknown(view.name, cause, _evidence(view)), final_at=date)
+
+
+def _evidence(view: KeyView) -> tuple[Evidence, ...]:
+    return view.reading.evidence if view.reading is not None else ()
+
+
+def _never_read(view: KeyView) -> Assessment:
+    if isinstance(view.reading, KeyUnread):
+        told = f"key {view.name} could not be read ({view.reading.detail}) and never was"
     else:
-        cause = (
-            f"key {view.name} answered until {memory.last_at:%Y-%m-%dT%H:%M:%SZ} and is denied now ({unread.detail}); "
-            f"its last known state was {_last_state(memory.last, holding.key_version)}"
-        )
-    return _unknown(view.name, cause, unread.evidence)
+        told = f"key {view.name} was not read yet"
+    return _unknown(view.name, told, _evidence(view))
 
 
 def _last_state(key: AwsKey | GcpKey, number: str | None) -> str:
@@ -222,18 +256,23 @@ def _last_state(key: AwsKey | GcpKey, number: str | None) -> str:
     return ", ".join(f"{state} for version {one}" for one, state in states.items())
 
 
-def _past_deletion(holding: Holding, view: KeyView, evidence: tuple[Evidence, ...], now: datetime) -> Assessment | None:
-    """Infer a loss: no answer any more, and a proven deletion date has passed without a cancellation seen."""
+def _deletion(holding: Holding, view: KeyView) -> tuple[Subject, datetime | None]:
+    """What is to be destroyed and when, by the last answer that gave a state; None where nothing was scheduled."""
     last = view.memory.last if view.memory else None
-    date: datetime | None = None
-    subject = Subject(SubjectKind.KEY, view.name.text)
-    if isinstance(last, AwsKey) and last.state == "PendingDeletion":
-        date = last.deletion_date
-    elif isinstance(last, GcpKey) and holding.key_version is not None:
+    if isinstance(last, GcpKey) and holding.key_version is not None:
         subject = Subject(SubjectKind.KEY_VERSION, gcp.version_name(last, holding.key_version))
         for version in last.versions:
             if version.number == holding.key_version and version.state == "DESTROY_SCHEDULED":
-                date = version.destroy_time
+                return subject, version.destroy_time
+        return subject, None
+    date = last.deletion_date if isinstance(last, AwsKey) and last.state == "PendingDeletion" else None
+    return Subject(SubjectKind.KEY, view.name.text), date
+
+
+def _past_deletion(holding: Holding, view: KeyView, evidence: tuple[Evidence, ...], now: datetime) -> Assessment | None:
+    """Infer a loss: no answer any more, and a proven deletion date has passed without a cancellation seen."""
+    last = view.memory.last if view.memory else None
+    subject, date = _deletion(holding, view)
     if last is None or date is None or date > now:
         return None
     return Assessment(
@@ -254,12 +293,11 @@ def _remembered(holding: Holding, view: KeyView, at: Standpoint) -> Assessment |
     if memory is None or memory.last is None or memory.last_at is None:
         return None
     found = _by_state(holding, memory.last, at)
-    age = at.now - memory.last_at
-    if found.readability is Readability.READABLE and age > at.policy.poll_max_age:
+    if found.readability in {Readability.READABLE, Readability.EXPIRING} and not _is_fresh(memory, at):
         cause = (
             f"key {view.name} was last read at {memory.last_at:%Y-%m-%dT%H:%M:%SZ}, too long ago to call it readable"
         )
-        return _unknown(view.name, cause, found.evidence)
+        return replace(_unknown(view.name, cause, found.evidence), final_at=found.final_at)
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from auditor.findings import Assessment, Basis, Readability, Subject, SubjectKind, Undo
+from auditor.findings import Assessment, Basis, Confidence, Readability, Subject, SubjectKind, Undo
 from auditor.model import GcpKey, GcpKeyVersion
 from auditor.readability.access import granted_to_all, principal_subject, revocations
 from auditor.readability.table import Standpoint, StateRow, Step, worst
@@ -237,7 +237,9 @@ def _by_access_reasons(key: GcpKey) -> Assessment | None:
     return Assessment(
         readability=Readability.REVOKED,
         basis=Basis.POLICY,
-        cause=f"the Key Access Justifications policy of key {key.name} {told}: every ordinary read is refused",
+        cause=f"the Key Access Justifications policy of key {key.name} {told}: every ordinary read is refused, if the "
+        "key is enrolled in their enforcement, which no call tells",
+        confidence=Confidence.INFERRED,
         subject=principal_subject("any principal", key.name),
         undo=(
             Undo(

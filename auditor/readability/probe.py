@@ -28,6 +28,8 @@ CODES: Final[Mapping[str, Readability]] = {
 _OF_THE_KEY: Final = frozenset({"DisabledException", "NotFoundException"})
 """What KMS says of the key itself, whatever store it is in."""
 
+_CLOCKS_APART: Final = timedelta(minutes=1)
+"""How far two readings of the clocks may differ."""
 _READS: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
 _WORDS: Final = {ProbeKind.READ: "a read", ProbeKind.DRY_RUN: "a dry run"}
 
@@ -41,13 +43,17 @@ def standing(probes: Iterable[Probe], changed: datetime | None, at: Standpoint) 
         one
         for one in probes
         if one.outcome is not ProbeOutcome.INCONCLUSIVE
-        and at.now - one.at <= _lasts(one, at)
+        and _is_young(one, at)
         and (changed is None or one.at - changed >= at.policy.propagation)
     )
 
 
-def _lasts(probe: Probe, at: Standpoint) -> timedelta:
-    return at.policy.probe_max_age if probe.outcome is ProbeOutcome.PASSED else at.policy.refusal_max_age
+def _is_young(probe: Probe, at: Standpoint) -> bool:
+    """Whether a probe still counts; of a clock that ran ahead only the refusals are believed."""
+    age = at.now - probe.at
+    if probe.outcome is ProbeOutcome.PASSED:
+        return -_CLOCKS_APART <= age <= at.policy.probe_max_age
+    return age <= at.policy.refusal_max_age
 
 
 def settle(found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: Standpoint) -> Assessment:
@@ -81,13 +87,15 @@ def _passed(found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: St
 
 def _refused(found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: Standpoint) -> Assessment:
     readability = CODES.get(probe.code)
-    if readability is None:
+    if readability is None or _is_another_accounts_word(probe):
         return found
     subject, name = found.subject, KeyName(probe.key)
     what = f"{_WORDS[probe.kind]} at {probe.at:%Y-%m-%dT%H:%M:%SZ} was refused ({probe.code})"
     if readability is Readability.REVOKED:
-        if not _speaks_for(probe, at) or _inconclusive(probe, key):
+        if not _speaks_for(probe, at):
             return found
+        if probe.kind is ProbeKind.DRY_RUN:
+            return _doubted(found, probe, what)
         subject = principal_subject(probe.principal or "", name)
         cause = f"{probe.principal} cannot decrypt with key {name}: {what}"
     elif isinstance(key, AwsKey) and key.store is not None and probe.code not in _OF_THE_KEY:
@@ -131,8 +139,21 @@ def _speaks_for(probe: Probe, at: Standpoint) -> bool:
     return probe.principal is not None and any(same_principal(probe.principal, one) for one in at.agents)
 
 
-def _inconclusive(probe: Probe, key: AwsKey | GcpKey | None) -> bool:
-    """A direct call meets other conditions than S3's does: without the policy, or with such ones, it proves nothing."""
-    if probe.kind is ProbeKind.READ:
+def _doubted(found: Assessment, probe: Probe, what: str) -> Assessment:
+    """Tell a dry run that is refused; it is no proof, because a direct call meets other conditions than S3's does.
+
+    What IAM policies, service control policies and endpoints demand, nobody but the account can read.
+    """
+    if found.basis is Basis.PROBE or found.readability not in _READS:
+        return found
+    text = f"{found.cause}; yet {what}, which proves nothing where a policy looks at how a request comes"
+    return replace(
+        found, contradiction=Contradiction(text, probe_failed=False), evidence=(*found.evidence, *probe.evidence)
+    )
+
+
+def _is_another_accounts_word(probe: Probe) -> bool:
+    """To a caller of another account KMS says NotFoundException of what it will not show."""
+    if probe.kind is ProbeKind.READ or probe.code != "NotFoundException":
         return False
-    return key is None or key.access is None or key.access.conditional or bool(key.access.unread)
+    return probe.principal is None or probe.principal.split(":")[4:5] != [KeyName(probe.key).owner]

@@ -4,18 +4,18 @@ Source: AWS KMS Developer Guide, Key policies (deleting the statement withdraws 
 """
 
 from auditor.findings import Outcome, Readability, Severity, SubjectKind
-from auditor.model import DENIALS, KeyGone, KeyUnread
+from auditor.model import AwsKey, GcpKey
 from auditor.rule import MEANT, Cause, Context, Rule, as_meant, failed, not_applicable, passed
 
 
 def check(cause: Cause, at: Context) -> Outcome:
-    """Fail when the newest answer is a denial and an older one gave a state."""
+    """Fail when the service's last word is a denial and an older one was a state."""
     if cause.subject.kind is not SubjectKind.KEY or not cause.keys:
         return not_applicable("judged for each key as a whole")
     view = at.keys[cause.keys[0]]
-    if not isinstance(view.reading, KeyUnread | KeyGone):
+    if isinstance(view.reading, AwsKey | GcpKey) or (view.reading is None and not view.denied):
         return passed("the key answers")
-    if isinstance(view.reading, KeyGone) or view.reading.reason not in DENIALS:
+    if not view.denied:
         return not_applicable("the key is not denied")
     if view.memory is None or view.memory.last is None:
         return not_applicable("the key never answered before")

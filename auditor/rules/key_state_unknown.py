@@ -4,7 +4,6 @@ Source: design.md, 1 (what was not seen is unknown, never fine).
 """
 
 from auditor.findings import Outcome, Readability, Severity
-from auditor.model import DENIALS, KeyUnread
 from auditor.rule import Cause, Context, Rule, failed, not_applicable, passed
 
 
@@ -17,8 +16,7 @@ def check(cause: Cause, at: Context) -> Outcome:
     for name in cause.keys:
         view = at.keys[name]
         answered_before = view.memory is not None and view.memory.last is not None
-        denied = isinstance(view.reading, KeyUnread) and view.reading.reason in DENIALS
-        if answered_before and denied:
+        if answered_before and view.denied:
             return not_applicable("the key answered before: key-access-withdrawn speaks of it")
     return failed(cause.text)
 

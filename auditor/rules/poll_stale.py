@@ -4,14 +4,13 @@ Source: FINOS Common Cloud Controls, CCC.KeyMgmt.CN01.AR01; NIST SP 800-53 Rev. 
 """
 
 from auditor.findings import Outcome, Severity
-from auditor.model import DENIALS, KeyGone, KeyUnread
+from auditor.model import KeyGone
 from auditor.rule import Context, HeldKey, Rule, failed, not_applicable, passed
 
 
 def check(key: HeldKey, at: Context) -> Outcome:
     """Judge the age of the last answer that gave a state."""
-    reading = key.view.reading
-    if isinstance(reading, KeyGone) or (isinstance(reading, KeyUnread) and reading.reason in DENIALS):
+    if isinstance(key.view.reading, KeyGone) or key.view.denied:
         return not_applicable("the service answered: the key is gone or denied, which other rules speak of")
     if key.last_read is None:
         return not_applicable("it never gave a state: key-state-unknown speaks of it")

@@ -143,3 +143,31 @@ def test_equal_answers_have_equal_digests_and_others_do_not(cloud: AwsCloud) -> 
     assert first.request_id != second.request_id
     cloud.store.add_key(MINE.text, state="Disabled", created=WHEN - timedelta(days=900))
     assert the_key().evidence[0].answer_digest != first.answer_digest
+
+
+OTHER = MINE.text.replace("000001", "000009")
+NO_KEY: dict[str, bytes] = {
+    "nothing": b'{"KeyMetadata": {}}',
+    "no state": f'{{"KeyMetadata": {{"Arn": "{MINE}", "KeyState": ""}}}}'.encode(),
+    "no name": b'{"KeyMetadata": {"KeyState": "Enabled"}}',
+    "another key": f'{{"KeyMetadata": {{"Arn": "{OTHER}", "KeyId": "x", "KeyState": "Enabled"}}}}'.encode(),
+    "a list": b'{"KeyMetadata": []}',
+}
+
+
+@pytest.mark.parametrize("body", NO_KEY.values(), ids=NO_KEY)
+def test_an_answer_about_no_key_or_another_is_none(cloud: AwsCloud, body: bytes) -> None:
+    cloud.store.add_key(MINE.text)
+    cloud.traffic.fail("kms DescribeKey", status=200, body=body)
+    (found,) = read(MINE)
+    assert isinstance(found, KeyUnread)
+    assert found.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_page_of_somebody_on_the_way_neither_denies_nor_deletes_a_key(cloud: AwsCloud, status: int) -> None:
+    cloud.store.add_key(MINE.text)
+    cloud.traffic.fail("kms DescribeKey", status=status, body=b"<html>nginx</html>")
+    (found,) = read(MINE)
+    assert isinstance(found, KeyUnread)
+    assert found.reason is Reason.MALFORMED

@@ -336,3 +336,33 @@ PUBLIC: dict[str, tuple[Policies, bool | None]] = {
 @pytest.mark.parametrize(("policies", "public"), PUBLIC.values(), ids=PUBLIC)
 def test_a_key_is_public_when_everybody_is_bound(policies: Policies, public: bool | None) -> None:  # noqa: FBT001 - a case
     assert access_of((AGENT,), policies, {}).public is public
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_page_of_somebody_on_the_way_neither_denies_nor_deletes_a_key(cloud: GoogleCloud, status: int) -> None:
+    cloud.store.add_key(GOOGLE_KEY)
+    cloud.traffic.fail("cryptoKeys/main", status=status, body=b"<html>nginx</html>")
+    (found,) = read(cloud)
+    assert isinstance(found, KeyUnread)
+    assert found.reason is Reason.MALFORMED
+
+
+def test_versions_of_another_key_are_no_answer(cloud: GoogleCloud) -> None:
+    cloud.store.add_key(GOOGLE_KEY)
+    version = f'{{"name": "{GOOGLE_KEY}-2/cryptoKeyVersions/1", "state": 1}}'
+    cloud.traffic.fail("cryptoKeyVersions", status=200, body=f'{{"cryptoKeyVersions": [{version}]}}'.encode())
+    (found,) = read(cloud)
+    assert isinstance(found, KeyUnread)
+    assert found.reason is Reason.MALFORMED
+
+
+def test_only_what_key_and_ring_grant_is_granted_below_the_project(cloud: GoogleCloud) -> None:
+    cloud.store.add_key(GOOGLE_KEY)
+    access = the_key(cloud).access
+    assert access is not None
+    assert {one.above for one in access.rights} == {False}
+    cloud.store.revoke(RING, f"serviceAccount:{AGENT}")
+    cloud.store.grant("projects/acme", ROLE, f"serviceAccount:{AGENT}")
+    access = the_key(cloud).access
+    assert access is not None
+    assert {(one.grant, one.above) for one in access.rights} == {(Grant.DIRECT, True)}

@@ -246,6 +246,25 @@ def test_a_fault_on_googles_way_says_nothing_of_the_key(
     assert (found.outcome, found.reason) == (INCONCLUSIVE, reason)
 
 
+@pytest.mark.parametrize("how", [{"status": 200, "body": b"<html>log in</html>"}, {"status": 204, "body": b""}])
+def test_a_page_in_the_place_of_the_byte_proves_nothing(
+    aws: AwsCloud, google: GoogleCloud, how: dict[str, Any]
+) -> None:
+    aws.store.add_key(KEY)
+    google.store.add_key(GOOGLE_KEY)
+    aws.traffic.fail("s3 GET /data/a", **how)
+    google.traffic.fail("alt=media", **how)
+    for found in (read(aws), read_google(google)):
+        assert (found.outcome, found.reason) == (INCONCLUSIVE, Reason.MALFORMED)
+
+
+def test_only_the_services_own_words_speak_of_the_right_on_the_key() -> None:
+    text = "Permission denied on Cloud KMS key. Please ensure that your service account may use it."
+    assert why(403, {"error": {"message": text}}) == (REFUSED, NO_RIGHT)
+    named = "caller does not have storage.objects.get access to Cloud KMS key.txt"
+    assert why(403, {"error": {"message": named}})[0] is INCONCLUSIVE
+
+
 @pytest.mark.parametrize("told", [{}, {"error": 7}, {"error": {"errors": "x"}}, {"error": {"errors": [7]}}])
 def test_an_answer_of_any_shape_is_no_proof(told: dict[str, Any]) -> None:
     assert why(400, told)[0] is INCONCLUSIVE
@@ -282,3 +301,21 @@ def test_the_external_managers_behind_versions_are_tried_where_that_is_asked_for
     google.store.deny("cloudkms.ekmConnections.verifyConnectivity", OTHER)
     assert connections(google, over_grpc=over_grpc)[1] == EkmConnection(OTHER, None, Reason.ACCESS_DENIED.value)
     assert connections(google, over_grpc=over_grpc, verify=False) == ()
+
+
+REFUSALS: dict[str, dict[str, Any]] = {
+    "a page of a proxy": {"status": 400, "body": b"<html>bad gateway</html>"},
+    "a bad request": {"status": 400, "body": b'{"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "x"}}'},
+    "an answer that is none": {"status": 200, "body": b"<html>log in</html>"},
+}
+
+
+@pytest.mark.parametrize("how", REFUSALS.values(), ids=REFUSALS)
+def test_only_a_failed_precondition_says_that_a_manager_is_not_reached(
+    google: GoogleCloud, how: dict[str, Any]
+) -> None:
+    google.store.connections[CONNECTION] = True
+    key = google.store.add_key(GOOGLE_KEY, backend=CONNECTION)
+    key.versions[1].protection = "EXTERNAL_VPC"
+    google.traffic.fail("verifyConnectivity", **how)
+    assert connections(google, over_grpc=False) == (EkmConnection(CONNECTION, None, Reason.MALFORMED.value),)

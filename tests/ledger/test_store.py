@@ -22,6 +22,7 @@ from auditor.findings import BucketCoverage, Coverage, Judgement, Run, Status
 from auditor.ledger import codec
 from auditor.ledger.store import LedgerStore
 from auditor.model import (
+    DECRYPT,
     AwsKey,
     BucketFacts,
     Cloud,
@@ -30,11 +31,15 @@ from auditor.model import (
     GcpKey,
     Grant,
     Holding,
+    KeyAccess,
     KeyGone,
-    KeyMemory,
     KeyName,
     KeyReading,
+    Probe,
+    ProbeKind,
+    ProbeOutcome,
     Reason,
+    Right,
     Sweep,
 )
 from auditor.policy import Policy
@@ -153,7 +158,8 @@ def test_a_key_that_stops_to_answer_keeps_the_moment_of_its_last_answer(ledger: 
     poll(ledger, an_aws_key(), now=NOW + minutes(1))
     for minute in (2, 3):
         poll(ledger, denied(), now=NOW + minutes(minute))
-    assert ledger.memory()[AWS_KEY] == KeyMemory(an_aws_key(), NOW + minutes(1))
+    kept = ledger.memory()[AWS_KEY]
+    assert (kept.last, kept.last_at) == (an_aws_key(), NOW + minutes(1))
     poll(ledger, an_aws_key(), now=NOW + minutes(4))
     assert ledger.memory()[AWS_KEY].last_at == NOW + minutes(4)
 
@@ -212,9 +218,50 @@ def test_who_provably_cannot_decrypt_is_remembered_until_that_is_told_otherwise(
 def test_the_moment_of_the_last_change_of_what_decides_over_a_keys_use_is_kept(ledger: LedgerStore) -> None:
     poll(ledger, an_aws_key())
     poll(ledger, an_aws_key(material="other"), now=NOW + minutes(1))
-    assert ledger.memory()[AWS_KEY].since is None, "the first reading is no change"
+    assert ledger.memory()[AWS_KEY].changed == {}, "the first reading is no change"
     poll(ledger, an_aws_key("Disabled"), now=NOW + minutes(2))
-    assert ledger.memory()[AWS_KEY].since == NOW + minutes(2)
+    assert ledger.memory()[AWS_KEY].changed == {"state": NOW + minutes(2)}
+    poll(ledger, an_aws_key("Disabled", access=access(AWS_KEY, Grant.DIRECT)), now=NOW + minutes(3))
+    poll(ledger, an_aws_key("Disabled", access=access(AWS_KEY, Grant.ABSENT)), now=NOW + minutes(4))
+    assert ledger.memory()[AWS_KEY].changed == {"state": NOW + minutes(2), f"right {ROLE}": NOW + minutes(4)}
+
+
+def test_since_when_the_last_word_is_a_denial_is_kept_through_faults_until_a_state_is_told(ledger: LedgerStore) -> None:
+    fault = denied(reason=Reason.THROTTLED)
+    answers: tuple[KeyReading, ...] = (an_aws_key(), fault, denied(), denied(), fault, an_aws_key())
+    kept = []
+    for minute, reading in enumerate(answers):
+        poll(ledger, reading, now=NOW + minutes(minute))
+        kept.append(ledger.memory()[AWS_KEY].denied_since)
+    since = NOW + minutes(2)
+    assert kept == [None, None, since, since, since, None]
+
+
+def test_what_the_project_grants_is_not_remembered_as_granted_on_key_or_ring(ledger: LedgerStore) -> None:
+    for above, remembered_as in ((True, ()), (False, (AGENT,))):
+        right = Right(AGENT, DECRYPT[Cloud.GCP], Grant.DIRECT, above=above)
+        poll(ledger, a_gcp_key(access=KeyAccess(rights=(right,))), holdings=(a_holding(GCP_KEY, "1"),))
+        assert ledger.memory()[GCP_KEY].granted == remembered_as
+
+
+def test_a_probe_that_told_nothing_stands_beside_the_last_that_did(ledger: LedgerStore) -> None:
+    refused = Probe("s3://data", AWS_KEY.text, None, ProbeKind.READ, NOW, ProbeOutcome.REFUSED, "x", None)
+    nothing = replace(refused, outcome=ProbeOutcome.INCONCLUSIVE, at=NOW + minutes(1), reason=Reason.TIMEOUT)
+    passed = replace(refused, outcome=ProbeOutcome.PASSED, at=NOW + minutes(2))
+    ledger.keep_probe(refused)
+    ledger.keep_probe(nothing)
+    assert set(ledger.probes()) == {refused, nothing}
+    ledger.keep_probe(passed)
+    assert set(ledger.probes()) == {passed, nothing}
+    assert [ledger.probes_since(NOW + minutes(one)) for one in (0, 1, 3)] == [3, 2, 0]
+
+
+def test_half_a_character_in_an_answer_spoils_nothing(ledger: LedgerStore) -> None:
+    poll(ledger, an_aws_key("Enabled\ud800", origin="\\ud800 \U0001f600 \udc00"))
+    last = ledger.memory()[AWS_KEY].last
+    assert isinstance(last, AwsKey)
+    assert (last.state, last.origin) == ("Enabled\ufffd", "\\ud800 \U0001f600 \ufffd")
+    assert ledger.judgement() is not None
 
 
 def test_the_highest_version_ever_listed_is_kept(ledger: LedgerStore) -> None:

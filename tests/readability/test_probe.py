@@ -165,15 +165,25 @@ REFUSED: dict[str, tuple[AwsKey, Probe, R]] = {
     "no right of somebody else": (an_aws_key(), refused(NO_RIGHT, principal=STRANGER), R.READABLE),
     "no right of nobody known": (an_aws_key(), refused(NO_RIGHT, principal=None), R.READABLE),
     "a code of the future": (an_aws_key(), refused("NewException"), R.READABLE),
-    "a dry run without a policy read": (an_aws_key(), refused(NO_RIGHT, kind=ProbeKind.DRY_RUN), R.READABLE),
-    "a dry run under conditions": (
-        an_aws_key(access=access(AWS_KEY, Grant.POSSIBLE, conditional=True)),
-        refused(NO_RIGHT, kind=ProbeKind.DRY_RUN),
-        R.READABLE,
+    "a minute in the future": (an_aws_key(), refused("DisabledException", at=NOW + timedelta(minutes=1)), R.UNREADABLE),
+    "by a clock that was ahead": (
+        an_aws_key(),
+        refused("DisabledException", at=NOW + timedelta(hours=1)),
+        R.UNREADABLE,
     ),
-    "a dry run without all grants read": (
-        an_aws_key(access=access(AWS_KEY, Grant.POSSIBLE, unread=(("kms:ListGrants", Reason.THROTTLED),))),
-        refused(NO_RIGHT, kind=ProbeKind.DRY_RUN),
+    "a dry run of a disabled key": (
+        an_aws_key(),
+        refused("DisabledException", kind=ProbeKind.DRY_RUN),
+        R.UNREADABLE,
+    ),
+    "a dry run that finds no key in its own account": (
+        an_aws_key(),
+        refused("NotFoundException", kind=ProbeKind.DRY_RUN),
+        R.UNREADABLE,
+    ),
+    "a dry run that finds no key in another account": (
+        an_aws_key(),
+        refused("NotFoundException", kind=ProbeKind.DRY_RUN, principal=SESSION.replace("111122223333", "444455556666")),
         R.READABLE,
     ),
     "inconclusive, whatever its code": (
@@ -185,11 +195,6 @@ REFUSED: dict[str, tuple[AwsKey, Probe, R]] = {
         an_aws_key(valid_to=NOW + timedelta(days=3)),
         refused("DisabledException"),
         R.UNREADABLE,
-    ),
-    "a dry run without conditions": (
-        an_aws_key(access=access(AWS_KEY, Grant.POSSIBLE)),
-        refused(NO_RIGHT, kind=ProbeKind.DRY_RUN),
-        R.REVOKED,
     ),
 }
 
@@ -272,7 +277,7 @@ def test_only_the_revoked_principals_own_read_contradicts_a_revocation() -> None
 def test_around_a_change_probes_say_nothing() -> None:
     def found(minutes_after: float) -> Assessment:
         changed = NOW - timedelta(minutes=30)
-        memory = remembered(an_aws_key(), since=changed)
+        memory = remembered(an_aws_key(), changed={"state": changed})
         probe = refused("DisabledException", at=changed + timedelta(minutes=minutes_after))
         return aws(an_aws_key(), probe, memory=memory)
 
@@ -313,18 +318,50 @@ def test_a_store_that_is_only_remembered_counts_as_well() -> None:
             assert (found.readability, found.subject.kind) == (R.UNREACHABLE, SubjectKind.KEY_STORE)
 
 
-@pytest.mark.parametrize("reading", [denied(reason=Reason.THROTTLED), None], ids=["throttled", "not asked"])
-def test_a_policy_counts_for_a_dry_run_as_long_as_a_remembered_answer_does(reading: KeyReading | None) -> None:
-    dry = refused(NO_RIGHT, kind=ProbeKind.DRY_RUN)
+DOUBTED: dict[str, tuple[AwsKey, tuple[Probe, ...], bool]] = {
+    "by the policy": (an_aws_key(access=access(AWS_KEY, Grant.DIRECT)), (), True),
+    "by the state": (an_aws_key(), (), True),
+    "by a read of the platform": (an_aws_key(), (a_probe(),), False),
+    "by a read of somebody else": (an_aws_key(), (a_probe(principal=STRANGER),), True),
+}
 
-    def found(minutes: float, **more: Any) -> R:
-        key = an_aws_key(access=access(AWS_KEY, Grant.POSSIBLE, **more))
-        return aws(reading, dry, memory=remembered(key, timedelta(minutes=minutes))).readability
 
-    assert [found(1), found(15), found(15.1)] == [R.REVOKED, R.REVOKED, R.UNKNOWN]
-    assert found(1, conditional=True) is R.READABLE
-    assert aws(reading, dry, memory=remembered(None, missing_since=NOW)).readability is R.UNKNOWN
-    assert aws(reading, dry).readability is R.UNKNOWN
+@pytest.mark.parametrize(("key", "reads", "told"), DOUBTED.values(), ids=DOUBTED)
+def test_a_dry_run_that_is_refused_is_told_and_proves_nothing(
+    key: AwsKey,
+    reads: tuple[Probe, ...],
+    told: bool,  # noqa: FBT001 - a case
+) -> None:
+    found = aws(key, refused(NO_RIGHT, kind=ProbeKind.DRY_RUN), *reads)
+    assert found.readability is R.READABLE
+    assert (found.contradiction is not None) is told
+    assert found.contradiction is None or not found.contradiction.probe_failed
+
+
+def test_a_change_elsewhere_forgets_no_refusal() -> None:
+    changed = NOW - timedelta(minutes=5)
+    key = a_gcp_key(a_version("1"), a_version("2"))
+    probe = replace(on_google(ProbeOutcome.REFUSED, "cloudKmsDisabledKey"), at=NOW - timedelta(minutes=6))
+    for fact, readability in (
+        ("version 2", R.UNREADABLE),
+        ("right somebody@else", R.UNREADABLE),
+        ("version 1", R.READABLE),
+        (f"right {AGENT}", R.READABLE),
+        ("instance", R.READABLE),
+    ):
+        assert google(key, probe, memory=remembered(key, changed={fact: changed})).readability is readability
+    before = a_gcp_key(a_version("1"), a_version("2", "DISABLED"))
+    assert google(key, probe, memory=remembered(before)).readability is R.UNREADABLE
+
+
+def test_a_pass_of_a_clock_that_was_ahead_raises_no_basis() -> None:
+    for minutes, basis in ((0, Basis.PROBE), (1, Basis.PROBE), (2, Basis.STATE)):
+        assert aws(an_aws_key(), a_probe(at=NOW + timedelta(minutes=minutes))).basis is basis
+
+
+def test_a_change_that_a_wrong_clock_has_dated_ahead_forgets_no_refusal() -> None:
+    memory = remembered(an_aws_key(), changed={"state": NOW + timedelta(days=2)})
+    assert aws(an_aws_key(), refused("DisabledException"), memory=memory).readability is R.UNREADABLE
 
 
 def test_a_key_that_is_denied_or_gone_has_no_policy_any_more() -> None:

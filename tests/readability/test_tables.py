@@ -167,7 +167,7 @@ def of_gcp(key: GcpKey, number: str | None = "1", agents: tuple[str, ...] = ()) 
     return assess(holding, KeyView(GCP_KEY, key, None), agents, POLICY, NOW).assessment.readability
 
 
-def on_hsm(state: str | None, **more: datetime) -> GcpKey:
+def on_hsm(state: str | None, **more: Any) -> GcpKey:
     return a_gcp_key(hsm_instance=HsmInstance("projects/p/locations/l/singleTenantHsmInstances/i", state, **more))
 
 
@@ -616,6 +616,42 @@ UNREAD = {
     "not found five minutes after the first time": (GONE, remembered(None, missing_since=NOW - 5 * MINUTE), R.LOST),
     "not found after the deletion date": (GONE, remembered(DELETION), R.LOST),
     "proven gone at once": (KeyGone(AWS_KEY, proven=True), None, R.LOST),
+    "throttled, and denied before": (
+        denied(reason=Reason.THROTTLED),
+        remembered(an_aws_key(), denied_since=NOW - MINUTE),
+        R.UNKNOWN,
+    ),
+    "not asked, and denied before": (None, remembered(an_aws_key(), denied_since=NOW - MINUTE), R.UNKNOWN),
+    "throttled, and denied before, after the deletion date": (
+        denied(reason=Reason.THROTTLED),
+        remembered(DELETION, denied_since=NOW - MINUTE),
+        R.LOST,
+    ),
+    "throttled, and not found a minute ago": (
+        denied(reason=Reason.THROTTLED),
+        remembered(an_aws_key(), missing_since=NOW - MINUTE, missing_until=NOW - MINUTE),
+        R.UNKNOWN,
+    ),
+    "an answer that is none, disabled before": (
+        denied(reason=Reason.MALFORMED),
+        remembered(an_aws_key("Disabled")),
+        R.UNREADABLE,
+    ),
+    "an answer that is none, scheduled before": (
+        denied(reason=Reason.UNSUPPORTED),
+        remembered(NOT_YET),
+        R.DOOMED,
+    ),
+    "throttled, read by a clock that was two days ahead": (
+        denied(reason=Reason.THROTTLED),
+        remembered(an_aws_key(), -2 * LATE),
+        R.UNKNOWN,
+    ),
+    "throttled, expiring when it was read long ago": (
+        denied(reason=Reason.THROTTLED),
+        remembered(an_aws_key(valid_to=NOW + days(3)), LATE),
+        R.UNKNOWN,
+    ),
     "not asked yet": (None, None, R.UNKNOWN),
     "not asked in this poll": (None, remembered(an_aws_key("Disabled")), R.UNREADABLE),
 }
@@ -626,6 +662,15 @@ def test_no_answer_never_becomes_readable_by_itself(reading: KeyReading | None, 
     view = KeyView(AWS_KEY, reading, memory)  # type: ignore[arg-type] # the table's columns are typed as one
     found = assess(a_holding(), view, (), POLICY, NOW).assessment
     assert (found.readability, found.basis, found.subject.kind) == (readability, Basis.STATE, SubjectKind.KEY)
+
+
+def test_that_nobody_may_look_any_more_moves_no_date() -> None:
+    for reading in (denied(), denied(reason=Reason.TIMEOUT)):
+        view = KeyView(AWS_KEY, reading, remembered(NOT_YET, denied_since=NOW))
+        assert assess(a_holding(), view, (), POLICY, NOW).assessment.final_at == NOW + days(1)
+    old = remembered(an_aws_key(valid_to=NOW + days(3)), LATE)
+    view = KeyView(AWS_KEY, denied(reason=Reason.TIMEOUT), old)
+    assert assess(a_holding(), view, (), POLICY, NOW).assessment.final_at == NOW + days(3)
 
 
 ENABLED_LONG_AGO = a_version("1", destroy_time=NOW - days(1))

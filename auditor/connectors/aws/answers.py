@@ -67,7 +67,14 @@ def _has_member(body: bytes, member: str) -> bool:
         told = json.loads(body)
     except (ValueError, RecursionError):
         return False
-    return isinstance(told, dict) and member in told
+    if not isinstance(told, dict) or member not in told:
+        return False
+    return member != "KeyMetadata" or _is_metadata(told[member])
+
+
+def _is_metadata(told: object) -> bool:
+    """Every key has a name and a state, whatever else it has."""
+    return isinstance(told, dict) and all(isinstance(told.get(one), str) and told[one] for one in ("Arn", "KeyState"))
 
 
 def _has_root(body: bytes, operation: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from auditor.connectors.aws.access import AwsAccess
+from auditor.connectors.aws.answers import MALFORMED
 from auditor.connectors.aws.errors import FAULTS, HINTS, code_of, reason_of
 from auditor.connectors.aws.policy import access_of_managed
 from auditor.connectors.aws.session import AwsClients
@@ -127,6 +128,8 @@ class AwsKeys:
         for attempt in range(_STILL_CREATING):
             self._pace.wait()
             told = client.describe_key(KeyId=name.text)
+            if told["KeyMetadata"].get("Arn") != name.text:
+                raise ClientError({"Error": {"Code": MALFORMED, "Message": "about another key"}}, "DescribeKey")
             if told["KeyMetadata"].get("KeyState") != "Creating" or attempt == _STILL_CREATING - 1:
                 break
             threading.Event().wait(0.5)
@@ -134,6 +137,8 @@ class AwsKeys:
 
     def _not_read(self, name: KeyName, error: Exception) -> KeyReading:
         reason, code = reason_of(error), code_of(error)
+        if code.isdigit() and reason in {Reason.ACCESS_DENIED, Reason.NOT_FOUND}:
+            reason = Reason.MALFORMED  # KMS names its errors; a bare status is somebody else's word
         request_id = None
         if isinstance(error, ClientError):
             request_id = error.response.get("ResponseMetadata", {}).get("RequestId")

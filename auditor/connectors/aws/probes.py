@@ -20,6 +20,8 @@ _WORKS: Final = "DryRunOperationException"
 Found = tuple[ProbeOutcome, str, Reason | None]
 """(outcome, code, why it is inconclusive)."""
 _PASSED: Final[Found] = (ProbeOutcome.PASSED, "ok", None)
+_NO_PART: Final[Found] = (ProbeOutcome.INCONCLUSIVE, "an answer that is no part of an object", Reason.MALFORMED)
+_PARTIAL: Final = 206
 
 
 class AwsProbes:
@@ -46,7 +48,7 @@ class AwsProbes:
             told["Body"].close()
             cached = bool(told.get("BucketKeyEnabled"))
             request_id = told["ResponseMetadata"].get("RequestId")
-            found = _PASSED
+            found = _PASSED if _is_one_byte(told) else _NO_PART
         except FAULTS as error:
             found = _why(error, lambda: client.head_object(**asked))
         place = KeyName(sample.key), sample.bucket
@@ -108,6 +110,12 @@ def _why(error: Exception, control: Callable[[], object] | None) -> Found:
         # HEAD asks for the same right on the object and for none on the key: what is left is the key.
         return ProbeOutcome.REFUSED, NO_RIGHT, None
     return ProbeOutcome.INCONCLUSIVE, code, reason_of(error)
+
+
+def _is_one_byte(told: Mapping[str, Any]) -> bool:
+    """Whether it is the one byte that was asked for, and not a page that somebody on the way has put in its place."""
+    status = told["ResponseMetadata"].get("HTTPStatusCode")
+    return status == _PARTIAL and str(told.get("ContentRange")).startswith("bytes 0-0/") and bool(told.get("ETag"))
 
 
 def _answers(control: Callable[[], object]) -> bool:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _ATTEMPTS: Final = 5
 _READ_TIMEOUT: Final = 30
-"""Seconds."""
+_QUICK_TIMEOUT: Final = 5
+"""Seconds; the second for KMS and STS."""
 _DEFAULT_REGION: Final = "us-east-1"
 _OF_SERVICE: Final = {"s3": "s3", "kms": "kms", "sts": "sts"}
 
@@ -64,6 +65,8 @@ class AwsClients:
             response_checksum_validation="when_required",
             user_agent_extra=user_agent,
         )
+        # A key that hangs must not keep the others waiting; a listing has more time.
+        self._quick = self._config.merge(Config(connect_timeout=5, read_timeout=_QUICK_TIMEOUT))
         self._lock = threading.RLock()
         self._sessions: dict[str | None, boto3.session.Session] = {}
         self._clients: dict[tuple[str, str, str | None], Any] = {}
@@ -113,7 +116,8 @@ class AwsClients:
             client = self._clients.get((service, where, account))
             if client is None:
                 make: Any = session.client  # the stubs want the service's name literally
-                client = make(service, region_name=where, config=self._config)
+                config = self._config if service == "s3" else self._quick
+                client = make(service, region_name=where, config=config)
                 self._hook(client)
                 self._clients[service, where, account] = client
             return client

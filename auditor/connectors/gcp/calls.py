@@ -15,7 +15,15 @@ from auditor.connectors.wire import Wire
 T = TypeVar("T")
 
 _ATTEMPTS: Final = 4
-_TIMEOUT: Final = 20.0
+_TIMEOUT: Final = 8.0
+"""Seconds that one attempt may take."""
+_WITHIN: Final = 20.0
+_WITHIN_BESIDES: Final = 5.0
+"""Seconds after which a call is not tried again: for a key's state, and for whatever else is asked about a key.
+
+Both together stay below what a poll waits for a key, so that policies that hang hide no state.
+"""
+_OF_THE_STATE: Final = frozenset({"GetCryptoKey", "ListCryptoKeyVersions"})
 _FIRST_WAIT: Final = 0.25
 
 # The client itself never retries RESOURCE_EXHAUSTED, and IAM calls not at all.
@@ -35,7 +43,14 @@ _RETRIED: Final = (
 class KmsCalls:
     """Safe to use from many threads."""
 
-    def __init__(self, wire: Wire, pace: Pace, sleep: Callable[[float], object] = time.sleep) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        pace: Pace,
+        sleep: Callable[[float], object] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._wire = wire
         self._pace = pace
         self._sleep = sleep
@@ -46,14 +61,19 @@ class KmsCalls:
         Raises:
             FAULTS: after the last attempt.
         """
+        within = _WITHIN if operation in _OF_THE_STATE else _WITHIN_BESIDES
+        began: float | None = None
         for attempt in range(1, _ATTEMPTS + 1):
             self._wire.allow("cloudkms", operation, {})
             self._pace.wait()
+            # Waiting for one's turn is no silence of the service.
+            began = self._clock() if began is None else began
             try:
-                answer = method(request=request, retry=None, timeout=_TIMEOUT)
+                answer = method(request=request, retry=None, timeout=min(_TIMEOUT, within))
             except FAULTS as error:
                 self._wire.answered("cloudkms", operation, code_of(error))
-                if attempt == _ATTEMPTS or not isinstance(error, _RETRIED):
+                late = self._clock() - began >= within
+                if attempt == _ATTEMPTS or late or not isinstance(error, _RETRIED):
                     raise
                 self._sleep(_FIRST_WAIT * 2**attempt * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
             else:

@@ -48,10 +48,26 @@ def reason_of(error: Exception) -> Reason:
             return reason_of_status(response.status_code)
         case requests.JSONDecodeError() | ParseError():
             return Reason.MALFORMED
+        case api.GoogleAPICallError(code=400 | 401 | 403 | 404) if status_of(error) is None:
+            return Reason.MALFORMED
         case api.GoogleAPICallError():
             return reason_of_status(int(error.code or 0))
         case _:
             return Reason.TIMEOUT
+
+
+def status_of(error: api.GoogleAPICallError) -> str | None:
+    """The status that Google's own error names; None for a page that somebody on the way has put in its place."""
+    response = error.response
+    if not isinstance(response, requests.Response):
+        # Over gRPC nobody can put a page in its place; what we made ourselves, of an answer that is none, has a code.
+        return str(error.grpc_status_code.name) if error.grpc_status_code is not None else str(error.code)
+    try:
+        told = response.json()
+    except requests.JSONDecodeError:
+        return None
+    inner = told.get("error") if isinstance(told, dict) else None
+    return str(inner.get("status") or inner.get("code")) if isinstance(inner, dict) else None
 
 
 def reason_of_status(status: int) -> Reason:

@@ -11,7 +11,7 @@ from google.protobuf.json_format import MessageToDict
 
 from auditor.connectors.digest import digest
 from auditor.connectors.gcp.calls import KmsCalls
-from auditor.connectors.gcp.errors import FAULTS, HINTS, code_of, reason_of
+from auditor.connectors.gcp.errors import FAULTS, HINTS, code_of, reason_of, status_of
 from auditor.connectors.gcp.policy import Binding, Policies, access_of, granted_on_ring, parse_policy
 from auditor.connectors.gcp.session import GcpClients
 from auditor.connectors.pace import Pace
@@ -74,6 +74,8 @@ class GcpKeys:
             request = {"parent": name.text, "page_size": _PAGE}
             pages = self._calls.pages(operation, client.list_crypto_key_versions, request)
             listed = sum(len(page.crypto_key_versions) for page in pages)
+            if not all(_is_version_of(name, one.name) for page in pages for one in page.crypto_key_versions):
+                raise api.InvalidArgument("the answer is about versions of another key")
             if listed < max(pages[0].total_size, "primary" in key):
                 raise api.InvalidArgument("fewer versions are listed than the key has")
         except FAULTS as error:
@@ -190,6 +192,8 @@ class _Shared:
             self._calls.call("VerifyConnectivity", client.verify_connectivity, {"name": name})
         except api.BadRequest as error:
             # FAILED_PRECONDITION over gRPC, a plain 400 over REST: Cloud KMS could not reach the manager.
+            if status_of(error) != "FAILED_PRECONDITION":
+                raise
             return EkmConnection(name, reachable=False, detail=_violation(error))
         return EkmConnection(name, reachable=True)
 
@@ -289,6 +293,11 @@ def _access_reasons(key: Any) -> tuple[str, ...] | None:
     raw = type(key).pb(key).key_access_justifications_policy
     known = raw.DESCRIPTOR.fields_by_name["allowed_access_reasons"].enum_type.values_by_number
     return tuple(str(known[one].name) if one in known else str(one) for one in raw.allowed_access_reasons)
+
+
+def _is_version_of(name: KeyName, version: str) -> bool:
+    parent, _, number = version.rpartition("/cryptoKeyVersions/")
+    return parent == name.text and number.isdecimal()
 
 
 def _is_single_tenant(versions: Iterable[GcpKeyVersion]) -> bool:

@@ -80,7 +80,9 @@ def access_of(
     wanted = tuple(agents)
     return KeyAccess(
         rights=tuple(
-            Right(agent, action, grant_of(agent, policies, action)) for agent in wanted for action in PLATFORM_ACTIONS
+            Right(agent, action, grant_of(agent, policies, action), above=_granted_above(agent, policies, action))
+            for agent in wanted
+            for action in PLATFORM_ACTIONS
         ),
         others=_others(wanted, policies),
         public=_public(policies),
@@ -102,6 +104,13 @@ def grant_of(agent: str, policies: Policies, action: str = DECRYPT) -> Grant:
     if policies.key is None or policies.ring is None:
         return Grant.UNREAD
     return Grant.WITHDRAWN if policies.project is None else Grant.ABSENT
+
+
+def _granted_above(agent: str, policies: Policies, action: str) -> bool:
+    """Whether the project grants it by name, and neither key nor ring does."""
+    below = [*(policies.key or ()), *(policies.ring or ())]
+    by_name = any(_direct(agent, action, binding) for binding in policies.project or ())
+    return by_name and not any(_direct(agent, action, binding) for binding in below)
 
 
 def granted_on_ring(agents: Iterable[str], policies: Policies) -> bool:

@@ -9,12 +9,12 @@ import requests
 from auditor.connectors.digest import digest
 from auditor.connectors.gcp.errors import FAULTS, code_of, reason_of, reason_of_status
 from auditor.connectors.gcp.session import GcpClients
-from auditor.model import NO_RIGHT, Evidence, KeyName, Probe, ProbeKind, ProbeOutcome, Sample
+from auditor.model import NO_RIGHT, Evidence, KeyName, Probe, ProbeKind, ProbeOutcome, Reason, Sample
 
 # Source: Cloud Storage docs, JSON API status codes.
 _BY_KEY: Final = frozenset({"cloudKmsDisabledKey", "cloudKmsDecryptionKeyNotFound"})
-_KEY_DENIED: Final = "Cloud KMS key"
-"""Stands in the text of the 403 that concerns the key; a caller without the right on the object is told otherwise."""
+_KEY_DENIED: Final = "Permission denied on Cloud KMS key."
+"""Begins the text of the 403 that concerns the key; a caller without the right on the object is told otherwise."""
 
 
 class GcpProbes:
@@ -30,8 +30,7 @@ class GcpProbes:
         bucket = sample.bucket.removeprefix("gs://")
         try:
             answer = self._clients.read_byte(self._accounts[sample.bucket], bucket, sample.name, sample.version or "")
-            outcome, code = (ProbeOutcome.PASSED, "ok") if answer.ok else why(answer.status_code, _told(answer))
-            reason = reason_of_status(answer.status_code)
+            outcome, code, reason = _found(answer)
         except FAULTS as error:
             outcome, code, reason = ProbeOutcome.INCONCLUSIVE, code_of(error), reason_of(error)
         at = self._clock()
@@ -43,7 +42,7 @@ class GcpProbes:
             at=at,
             outcome=outcome,
             code=code,
-            reason=reason if outcome is ProbeOutcome.INCONCLUSIVE else None,
+            reason=reason,
             principal=agents[0] if len(agents) == 1 else f"the storage service agent of {sample.bucket}",
             evidence=(Evidence("storage.objects.get media", sample.key, at, None, digest([outcome, code])),),
         )
@@ -51,6 +50,17 @@ class GcpProbes:
     def dry_run(self, bucket: str, name: KeyName, agents: tuple[str, ...]) -> None:  # noqa: ARG002 - the port's shape
         """Nothing: the storage service agent is Google's own, and nobody else can act as it."""
         return
+
+
+def _found(answer: requests.Response) -> tuple[ProbeOutcome, str, Reason | None]:
+    if answer.ok:
+        # Anything but the one byte that was asked for is a page that somebody on the way has put in its place.
+        part = answer.headers.get("Content-Range", "").startswith("bytes 0-0/")
+        if answer.status_code == requests.codes.partial_content and part:
+            return ProbeOutcome.PASSED, "ok", None
+        return ProbeOutcome.INCONCLUSIVE, "an answer that is no part of an object", Reason.MALFORMED
+    outcome, code = why(answer.status_code, _told(answer))
+    return outcome, code, reason_of_status(answer.status_code) if outcome is ProbeOutcome.INCONCLUSIVE else None
 
 
 def why(status: int, told: Mapping[str, Any]) -> tuple[ProbeOutcome, str]:
@@ -62,7 +72,7 @@ def why(status: int, told: Mapping[str, Any]) -> tuple[ProbeOutcome, str]:
     reason = str(first.get("reason", ""))
     if status == requests.codes.bad_request and reason in _BY_KEY:
         return ProbeOutcome.REFUSED, reason
-    if status == requests.codes.forbidden and _KEY_DENIED in str(error.get("message", "")):
+    if status == requests.codes.forbidden and str(error.get("message", "")).startswith(_KEY_DENIED):
         return ProbeOutcome.REFUSED, NO_RIGHT
     return ProbeOutcome.INCONCLUSIVE, f"HTTP {status}"
 

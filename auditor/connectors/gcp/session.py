@@ -15,6 +15,7 @@ import google.auth.impersonated_credentials
 import grpc
 import requests
 from google.api_core.exceptions import from_http_response
+from google.api_core.retry import Retry
 from google.auth.credentials import AnonymousCredentials, with_scopes_if_required
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud import kms_v1 as kms
@@ -36,6 +37,9 @@ _IAM: Final = "https://cloudresourcemanager.googleapis.com"
 _STORAGE: Final = "https://storage.googleapis.com"
 _TIMEOUT: Final = 30
 _RETRY: Final = DEFAULT_RETRY.with_timeout(60.0)
+_RETRY_POLICY: Final = DEFAULT_RETRY.with_timeout(5.0)
+_POLICY_TIMEOUT: Final = 5
+"""Seconds: a policy that hangs must not hide the state of the key that it is about."""
 
 # (service, operation) of each HTTP request that may leave. Source: the references of Cloud Storage's
 # JSON and XML APIs and of Resource Manager v3.
@@ -109,7 +113,7 @@ class GcpClients:
         session: requests.Session = self._once("iam", project, lambda one: self._session(self._endpoints.iam, one))
         url = f"{self._endpoints.iam or _IAM}/v3/projects/{project}:getIamPolicy"
         options = {"options": {"requestedPolicyVersion": 3}}
-        answer = _answered(lambda: session.post(url, json=options, timeout=_TIMEOUT))
+        answer = _answered(lambda: session.post(url, json=options, timeout=_POLICY_TIMEOUT), _RETRY_POLICY)
         told: Mapping[str, Any] = answer.json()
         return told
 
@@ -226,6 +230,7 @@ class GcpClients:
 
     def _session(self, endpoint: str | None, project: str | None) -> requests.Session:
         session = AuthorizedSession(self._credentials(endpoint, project))
+        session.max_redirects = 0  # these APIs never redirect: who does is not the service
         for scheme in ("https://", "http://"):
             session.mount(scheme, _Guarded(self.wire))
         return session
@@ -287,7 +292,7 @@ class _Guarded(HTTPAdapter):
         return answer
 
 
-def _answered(ask: Callable[[], requests.Response]) -> requests.Response:
+def _answered(ask: Callable[[], requests.Response], retry: Retry = _RETRY) -> requests.Response:
     """Ask, and ask again after 429, 503 and lost connections, as the storage client does for its own requests."""
 
     def once() -> requests.Response:
@@ -296,7 +301,7 @@ def _answered(ask: Callable[[], requests.Response]) -> requests.Response:
             raise from_http_response(answer)
         return answer
 
-    found: requests.Response = _RETRY(once)()
+    found: requests.Response = retry(once)()
     return found
 
 

@@ -1,0 +1,74 @@
+"""Many keys at once: what one of them does says nothing of the others."""
+
+import threading
+from collections.abc import Iterable
+
+import pytest
+
+from auditor.connectors.reading import each
+from auditor.errors import ReadOnlyError, UsageError
+from auditor.model import KeyName, KeyReading, KeyUnread, Reason
+from auditor.ports import KeyNeed
+from tests.core_builders import AWS_KEY, an_aws_key
+
+NAMES = [KeyName(f"{AWS_KEY.text[:-2]}{number:02}") for number in range(30)]
+NEEDS = [KeyNeed(name) for name in NAMES]
+
+
+def by_name(found: Iterable[KeyReading]) -> dict[KeyName, KeyReading]:
+    return {one.name: one for one in found}
+
+
+def test_keys_that_hang_keep_nobody_waiting_for_long() -> None:
+    released = threading.Event()
+
+    def read(need: KeyNeed) -> KeyReading:
+        if need.name in NAMES[20:]:
+            released.wait(20)
+        return an_aws_key(name=need.name)
+
+    try:
+        found = by_name(each(NEEDS, read, stall=0.3))
+    finally:
+        released.set()
+    assert len(found) == 30
+    assert {name for name, one in found.items() if isinstance(one, KeyUnread)} == set(NAMES[20:])
+    assert {one.reason for one in found.values() if isinstance(one, KeyUnread)} == {Reason.TIMEOUT}
+
+
+def test_an_answer_that_says_nothing_was_heard_is_no_progress() -> None:
+    def read(need: KeyNeed) -> KeyReading:
+        threading.Event().wait(0.05)
+        return KeyUnread(need.name, Reason.TIMEOUT, "ReadTimeoutError", "look at the network")
+
+    found = by_name(each(NEEDS, read, stall=0.08))
+    assert len(found) == 30
+    assert "no key was answered for 0 s" in {one.detail for one in found.values() if isinstance(one, KeyUnread)}
+
+
+FAILURES = {
+    "a defect": (ZeroDivisionError(), Reason.UNSUPPORTED),
+    "no credentials": (UsageError("no profile", "look at the config"), Reason.EXPIRED_CREDENTIALS),
+}
+
+
+@pytest.mark.parametrize(("error", "reason"), FAILURES.values(), ids=FAILURES)
+def test_a_failure_of_ours_is_the_one_keys_alone(error: Exception, reason: Reason) -> None:
+    def read(need: KeyNeed) -> KeyReading:
+        if need.name == NAMES[3]:
+            raise error
+        return an_aws_key(name=need.name)
+
+    found = by_name(each(NEEDS, read))
+    bad = found.pop(NAMES[3])
+    assert isinstance(bad, KeyUnread)
+    assert bad.reason is reason
+    assert not any(isinstance(one, KeyUnread) for one in found.values())
+
+
+def test_a_request_that_must_not_leave_ends_everything() -> None:
+    def read(_need: KeyNeed) -> KeyReading:
+        raise ReadOnlyError("refused to send kms DisableKey")
+
+    with pytest.raises(ReadOnlyError):
+        list(each(NEEDS[:1], read))

@@ -1,0 +1,118 @@
+"""What a new answer leaves out, and what cannot follow on the one before."""
+
+from datetime import timedelta
+
+import pytest
+
+from auditor.findings import Readability
+from auditor.model import (
+    AwsKey,
+    CustomKeyStore,
+    EkmConnection,
+    GcpKey,
+    GcpKeyVersion,
+    HsmInstance,
+    KeyUnread,
+    Reason,
+)
+from auditor.policy import Policy
+from auditor.readability import KeyView, assess, continued
+from tests.core_builders import (
+    AWS_KEY,
+    GCP_KEY,
+    NOW,
+    a_gcp_key,
+    a_holding,
+    a_version,
+    an_aws_key,
+    days,
+    denied,
+    remembered,
+)
+
+FAILED = CustomKeyStore("cks-1", "FAILED", "NETWORK_ERRORS")
+CONNECTION = "projects/acme-keys/locations/us-east1/ekmConnections/one"
+INSTANCE = "projects/acme-keys/locations/us-east1/singleTenantHsmInstances/one"
+
+STORES = {
+    "hidden now": (
+        CustomKeyStore("cks-1", None),
+        FAILED,
+        CustomKeyStore("cks-1", "FAILED", "NETWORK_ERRORS", older=True),
+    ),
+    "told now": (CustomKeyStore("cks-1", "CONNECTED"), FAILED, CustomKeyStore("cks-1", "CONNECTED")),
+    "another store": (CustomKeyStore("cks-2", None), FAILED, CustomKeyStore("cks-2", None)),
+    "never told": (CustomKeyStore("cks-1", None), CustomKeyStore("cks-1", None), CustomKeyStore("cks-1", None)),
+    "no store": (None, FAILED, None),
+    "no store before": (CustomKeyStore("cks-1", None), None, CustomKeyStore("cks-1", None)),
+}
+
+
+@pytest.mark.parametrize(("now", "before", "expected"), STORES.values(), ids=STORES)
+def test_a_store_that_a_fault_hides_stays_as_it_was(
+    now: CustomKeyStore | None, before: CustomKeyStore | None, expected: CustomKeyStore | None
+) -> None:
+    found = continued(an_aws_key(store=now), remembered(an_aws_key(store=before)), NOW)
+    assert isinstance(found, AwsKey)
+    assert found.store == expected
+
+
+def test_what_stands_behind_a_key_on_google_cloud_stays_as_it_was_while_a_fault_hides_it() -> None:
+    version = a_version(protection_level="EXTERNAL_VPC", ekm_connection=CONNECTION)
+    before = a_gcp_key(
+        version,
+        hsm_instance=HsmInstance(INSTANCE, "DISABLED"),
+        connections=(EkmConnection(CONNECTION, reachable=False, detail="EXTERNAL_UNREACHABLE"),),
+    )
+    hidden = a_gcp_key(
+        version,
+        hsm_instance=HsmInstance(INSTANCE, None),
+        connections=(EkmConnection(CONNECTION, None, "throttled"),),
+    )
+    found = continued(hidden, remembered(before), NOW)
+    assert isinstance(found, GcpKey)
+    assert found.hsm_instance == HsmInstance(INSTANCE, "DISABLED", older=True)
+    assert found.connections == (
+        EkmConnection(CONNECTION, reachable=False, detail="EXTERNAL_UNREACHABLE", older=Reason.THROTTLED),
+    )
+    assert continued(hidden, None, NOW) == hidden
+    assert continued(before, remembered(hidden), NOW) == before
+
+
+def test_an_obstacle_outlives_the_fault_that_hides_it() -> None:
+    hidden = continued(an_aws_key(store=CustomKeyStore("cks-1", None)), remembered(an_aws_key(store=FAILED)), NOW)
+    view = KeyView(AWS_KEY, hidden, remembered(an_aws_key(store=FAILED)))
+    assert assess(a_holding(), view, (), Policy(), NOW).assessment.readability is Readability.UNREACHABLE
+
+
+VANISHED: dict[str, tuple[GcpKeyVersion, timedelta, bool]] = {
+    "enabled a minute ago": (a_version("2"), timedelta(minutes=1), False),
+    "disabled a minute ago": (a_version("2", "DISABLED"), timedelta(minutes=1), False),
+    "enabled not quite a day ago": (a_version("2"), timedelta(hours=23, minutes=59), False),
+    "enabled a day ago": (a_version("2"), timedelta(hours=24), True),
+    "destroyed": (a_version("2", "DESTROYED"), timedelta(minutes=1), True),
+    "never imported": (a_version("2", "IMPORT_FAILED"), timedelta(minutes=1), True),
+    "never made": (a_version("2", "GENERATION_FAILED"), timedelta(minutes=1), True),
+    "due": (a_version("2", "DESTROY_SCHEDULED", destroy_time=NOW), timedelta(minutes=1), True),
+    "due later": (a_version("2", "DESTROY_SCHEDULED", destroy_time=NOW + days(1)), timedelta(minutes=1), False),
+}
+
+
+@pytest.mark.parametrize(("version", "age", "believed"), VANISHED.values(), ids=VANISHED)
+def test_a_version_that_is_not_listed_is_gone_only_if_it_can_be(
+    version: GcpKeyVersion,
+    age: timedelta,
+    believed: bool,  # noqa: FBT001 - a case
+) -> None:
+    now, memory = a_gcp_key(a_version("1")), remembered(a_gcp_key(a_version("1"), version), age)
+    found = continued(now, memory, NOW)
+    if believed:
+        assert found == now
+    else:
+        assert isinstance(found, KeyUnread)
+        assert (found.reason, "version 2" in found.detail) == (Reason.MALFORMED, True)
+
+
+def test_what_is_no_state_is_left_as_it_is() -> None:
+    for reading in (denied(), denied(GCP_KEY)):
+        assert continued(reading, remembered(an_aws_key()), NOW) is reading
