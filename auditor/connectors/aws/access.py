@@ -7,17 +7,9 @@ from typing import Any, Final, TypeVar
 from botocore.exceptions import ClientError
 
 from auditor.connectors.aws.errors import FAULTS, code_of, reason_of
-from auditor.connectors.aws.policy import (
-    DECRYPT,
-    KeyGrant,
-    Policies,
-    Statement,
-    access_of,
-    grant_of,
-    parse_grant,
-    parse_policy,
-)
+from auditor.connectors.aws.policy import DECRYPT, KeyGrant, Policies, access_of, grant_of, parse_grant
 from auditor.connectors.aws.session import AwsClients
+from auditor.connectors.aws.statements import Statement, parse_policy
 from auditor.connectors.digest import digest
 from auditor.connectors.pace import Pace
 from auditor.model import Evidence, Grant, KeyAccess, KeyName, Reason
