@@ -21,8 +21,8 @@ from auditor.model import (
     ProbeOutcome,
     Reason,
 )
+from auditor.principals import same_principal
 from auditor.readability import KeyView
-from auditor.readability.access import same_principal
 
 BUCKET_LISTS: Final = "list of all buckets"
 

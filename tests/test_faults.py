@@ -101,6 +101,7 @@ def test_a_state_folder_that_was_removed_under_the_daemon_is_told_and_the_proces
         assert daemon.get("/healthz")[0] == 200
 
 
+NOBODY = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "AROANOBODY"}, "Action": "kms:*", "Resource": "*"}]}
 FAULTY_POLICIES = {
     "throttled": ({"status": 400, "code": "ThrottlingException"}, "revoked", "throttled"),
     "no answer": ({"drop": True}, "revoked", "timeout"),
@@ -121,7 +122,7 @@ def test_policies_that_cannot_be_read_give_no_right_back_and_resolve_nothing(
     monkeypatch.setattr("auditor.connectors.aws.session._ATTEMPTS", 1)
     with an_aws_cloud(monkeypatch) as aws:
         aws.store.add_bucket("objects")
-        aws.store.add_key(AWS_KEY, policy={"Statement": []})
+        aws.store.add_key(AWS_KEY, policy=NOBODY)
         aws.store.put("objects", "acme/s3/0", sse="aws:kms", key=AWS_KEY)
         small.config.write_text(small.config.read_text() + AWS_CONFIG + PLATFORM)
 

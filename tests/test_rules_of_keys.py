@@ -164,6 +164,34 @@ def test_who_lacks_what_is_told() -> None:
     assert f"{ROLE} lacks kms:Encrypt, kms:ReEncryptFrom" in grant_missing.RULE.check(held(key), at()).text
 
 
+@pytest.mark.parametrize(
+    ("actions", "severity", "told"),
+    [
+        (("kms:Encrypt", "kms:ReEncryptFrom"), Severity.LOW, ": data cannot be moved to another key in place"),
+        (("kms:DescribeKey",), Severity.LOW, ": the platform cannot look at the key"),
+        (
+            ("kms:Encrypt", "kms:DescribeKey"),
+            Severity.LOW,
+            ": data cannot be moved to another key in place and the platform cannot look at the key",
+        ),
+        (("kms:GenerateDataKey",), None, "lacks kms:GenerateDataKey"),
+        (("kms:GenerateDataKey", "kms:Encrypt"), None, "lacks kms:GenerateDataKey, kms:Encrypt"),
+        (("a right of the future",), None, "lacks a right of the future"),
+    ],
+)
+def test_only_new_writes_that_fail_are_a_grave_matter(
+    actions: tuple[str, ...], severity: Severity | None, told: str
+) -> None:
+    rights = tuple(Right(ROLE, one, G.ABSENT) for one in actions)
+    found = grant_missing.RULE.check(held(an_aws_key(access=access(AWS_KEY, G.DIRECT, rights=rights))), at())
+    assert (found.verdict, found.severity) == (V.FAILED, severity)
+    assert found.text.endswith(told)
+
+
+def test_writes_that_fail_on_google_cloud_are_grave() -> None:
+    assert grant_missing.RULE.check(held(with_right(G.DIRECT, G.ABSENT, GCP_KEY)), at()).severity is None
+
+
 def test_what_folders_may_still_grant_is_only_inferred() -> None:
     def sure(name: KeyName) -> Confidence:
         return grant_missing.RULE.check(held(with_right(G.DIRECT, G.ABSENT, name)), at()).confidence

@@ -1,6 +1,5 @@
 """Who must be able to decrypt, and whether a policy proves that somebody cannot any more."""
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -9,8 +8,6 @@ from auditor.model import DECRYPT, DENIALS, AwsKey, Cloud, GcpKey, Grant, KeyNam
 from auditor.readability.table import Standpoint, Step
 
 _UNTOLD: Final = frozenset({Grant.UNREAD, Grant.WITHDRAWN})
-
-_PRINCIPAL: Final = re.compile(r"arn:aws[a-z-]*:(?:iam|sts)::([0-9]{12}):(role|user|assumed-role)/(.+)")
 
 _HOW: Final = {
     # On AWS a key's own policies and grants must allow it, so that their silence is a proof.
@@ -58,22 +55,6 @@ def granted_to_all(key: AwsKey | GcpKey, at: Standpoint) -> bool:
 def principal_subject(principal: str, name: KeyName) -> Subject:
     """One principal and one key: whose right it is and on what."""
     return Subject(SubjectKind.PRINCIPAL, f"{principal} -> {name}")
-
-
-def same_principal(one: str, other: str) -> bool:
-    """Whether two names mean one role or user: a session's ARN has the role's name and not its path."""
-    return one == other or (_person(one) is not None and _person(one) == _person(other))
-
-
-def _person(arn: str) -> tuple[str, str, str] | None:
-    """(account, `role` or `user`, name) of an ARN."""
-    hit = _PRINCIPAL.fullmatch(arn)
-    if hit is None:
-        return None
-    account, kind, rest = hit.groups()
-    if kind == "assumed-role":
-        return account, "role", rest.split("/")[0]
-    return account, kind, rest.rpartition("/")[2]
 
 
 def _revocation(key: AwsKey | GcpKey, principal: str, at: Standpoint) -> Assessment | None:

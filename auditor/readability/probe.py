@@ -11,7 +11,8 @@ from typing import Final
 
 from auditor.findings import Assessment, Basis, Confidence, Contradiction, Readability, Subject, SubjectKind
 from auditor.model import NO_RIGHT, AwsKey, Cloud, GcpKey, KeyName, Probe, ProbeKind, ProbeOutcome
-from auditor.readability.access import principal_subject, same_principal
+from auditor.principals import same_principal
+from auditor.readability.access import principal_subject
 from auditor.readability.table import Standpoint
 
 CODES: Final[Mapping[str, Readability]] = {
@@ -122,7 +123,8 @@ def _reads_all_the_same(found: Assessment, probe: Probe) -> Assessment:
     """Tell a read that passes though the key is said not to work; the state stands, because it is the worse."""
     if probe.cached or probe.kind is not ProbeKind.READ:
         return found
-    if found.readability is Readability.REVOKED and not found.subject.id.startswith(f"{probe.principal} -> "):
+    barred = found.subject.id.partition(" -> ")[0]
+    if found.readability is Readability.REVOKED and not same_principal(barred, probe.principal or ""):
         return found
     text = f"{found.cause}; yet a read at {probe.at:%Y-%m-%dT%H:%M:%SZ} succeeded"
     return replace(

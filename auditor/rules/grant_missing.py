@@ -1,7 +1,11 @@
 """grant-missing: the platform holds every right on a key that storage needs besides reading.
 
-Source: Amazon S3 User Guide, SSE-KMS; Cloud Storage docs, Customer-managed encryption keys.
+Source: Amazon S3 User Guide, SSE-KMS and UpdateObjectEncryption; Cloud Storage docs, Customer-managed encryption keys.
 """
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
 
 from auditor.findings import Confidence, Outcome, Severity
 from auditor.model import DECRYPT, Cloud, Grant, Right
@@ -9,6 +13,13 @@ from auditor.rule import Context, HeldKey, Rule, access_of, failed, not_applicab
 
 _LACKING = frozenset({Grant.ABSENT, Grant.DENIED})
 _OPEN = frozenset({Grant.UNREAD, Grant.WITHDRAWN})
+_MOVING: Final = "data cannot be moved to another key in place"
+_BESIDES_STORING: Final[Mapping[str, str]] = {
+    "kms:Encrypt": _MOVING,
+    "kms:ReEncryptFrom": _MOVING,
+    "kms:DescribeKey": "the platform cannot look at the key",
+}
+"""Rights that neither uploads nor downloads need -> what does not work without one."""
 
 
 def check(key: HeldKey, _at: Context) -> Outcome:
@@ -23,12 +34,19 @@ def check(key: HeldKey, _at: Context) -> Outcome:
     rights = [one for one in access.rights if one.principal in readers and one.action != decrypt]
     if lacking := [one for one in rights if one.grant in _LACKING]:
         sure = Confidence.PROVEN if key.name.cloud is Cloud.AWS else Confidence.INFERRED
-        return failed(f"on key {key.name}, {_told(lacking)}", sure)
+        told = failed(f"on key {key.name}, {_told(lacking)}", sure)
+        return told if any(one.action not in _BESIDES_STORING for one in lacking) else _minor(told, lacking)
     if not readers:
         return not_applicable("it cannot even decrypt: data-revoked speaks of it")
     if any(one.grant in _OPEN for one in rights):
         return unknown("a policy that could grant a right could not be read")
     return passed("nothing proves that a right is lacking")
+
+
+def _minor(told: Outcome, lacking: list[Right]) -> Outcome:
+    """Lower what stops no write: the platform asks for these rights all the same."""
+    what = " and ".join(dict.fromkeys(_BESIDES_STORING[one.action] for one in lacking))
+    return replace(told, text=f"{told.text}: {what}", severity=Severity.LOW)
 
 
 def _told(lacking: list[Right]) -> str:
@@ -45,5 +63,6 @@ RULE = Rule(
     severity=Severity.HIGH,
     source="Amazon S3 User Guide, SSE-KMS; Cloud Storage docs, Customer-managed encryption keys",
     remedy="Grant the named rights: without them new writes fail, or data cannot be moved to another key.",
+    otherwise="low where new writes work",
     check=check,
 )

@@ -15,7 +15,7 @@ def check(key: HeldKey, _at: Context) -> Outcome:
     if access.public is None:
         return unknown("the policy could not be read, or names everybody under a condition that settles nothing")
     if access.public:
-        return failed(f"the policy of key {key.name} lets everybody use it")
+        return failed(f"the policy of key {key.name} lets everybody use it, or hand it on")
     return passed("no policy that was read lets everybody use it")
 
 

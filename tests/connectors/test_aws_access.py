@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from auditor.connectors.aws.keys import AwsKeys
+from auditor.connectors.aws.policy import PLATFORM_ACTIONS
 from auditor.connectors.aws.session import AwsIdentity
 from auditor.connectors.pace import Pace
 from auditor.embedded.aws import AwsCloud
@@ -21,7 +22,7 @@ THEIRS = KeyName("arn:aws:kms:us-east-1:444455556666:key/1f3c0f5e-0000-4000-8000
 ROLE = "arn:aws:iam::111122223333:role/storage"
 ALLOW = {"Effect": "Allow", "Principal": {"AWS": ROLE}, "Action": "kms:*", "Resource": "*"}
 NAMED = {"Statement": [ALLOW]}
-NOBODY: dict[str, Any] = {"Statement": []}
+NOBODY: dict[str, Any] = {"Statement": [{**ALLOW, "Action": "kms:PutKeyPolicy"}]}
 GRANT = {"GranteePrincipal": ROLE, "Operations": ["Decrypt"]}
 WHEN = datetime(2027, 1, 31, 6, 30, tzinfo=UTC)
 
@@ -133,10 +134,24 @@ def test_what_could_not_be_read_is_no_proof_that_nobody_may(
     assert found.grant(ROLE, "kms:Decrypt") is Grant.UNREAD
 
 
-@pytest.mark.parametrize("text", ["", "no JSON", '{"Statement": 7}', "[" * 60_000, '{"Statement": [[]]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no JSON",
+        "{}",
+        '{"Statement": null}',
+        '{"Statement": []}',
+        '{"Statement": 7}',
+        "[" * 60_000,
+        '{"Statement": [[]]}',
+    ],
+)
 def test_a_policy_that_is_none_is_a_gap(cloud: AwsCloud, text: str) -> None:
     cloud.store.add_key(MINE.text, policy_text=text)
-    assert ("kms:GetKeyPolicy", Reason.MALFORMED) in access().unread
+    found = access()
+    assert ("kms:GetKeyPolicy", Reason.MALFORMED) in found.unread
+    assert (found.grant(ROLE, "kms:Decrypt"), found.public, found.administered) == (Grant.UNREAD, None, None)
 
 
 def test_a_list_of_grants_that_never_ends_is_a_gap(cloud: AwsCloud) -> None:
@@ -160,6 +175,20 @@ def test_while_the_policy_settles_it_grants_may_be_an_hour_old_and_no_longer(clo
     assert access(keys).grant(ROLE, "kms:Decrypt") is Grant.DIRECT, "what the verdict hangs on is read now"
     key.grants = []
     assert access(keys).grant(ROLE, "kms:Decrypt") is Grant.ABSENT
+
+
+def test_a_right_that_only_a_grant_gives_is_judged_by_the_grants_of_now(cloud: AwsCloud) -> None:
+    keys = connector()
+    without = [one for one in PLATFORM_ACTIONS if one != "kms:GenerateDataKey"]
+    key = cloud.store.add_key(
+        MINE.text,
+        policy={"Statement": [{**ALLOW, "Action": without}]},
+        grants=[{"GranteePrincipal": ROLE, "Operations": ["GenerateDataKey"]}],
+    )
+    assert access(keys).grant(ROLE, "kms:GenerateDataKey") is Grant.DIRECT
+    key.grants = []
+    assert access(keys).grant(ROLE, "kms:GenerateDataKey") is Grant.ABSENT
+    assert access(keys).grant(ROLE, "kms:Decrypt") is Grant.DIRECT
 
 
 def test_all_materials_are_listed_the_first_and_the_pending_ones_too(cloud: AwsCloud) -> None:

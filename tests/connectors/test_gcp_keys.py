@@ -224,6 +224,14 @@ GRANTS: dict[str, tuple[Policies, Grant]] = {
         Grant.DIRECT,
     ),
     "with a condition": (Policies((Binding(ROLE, DIRECT.members, conditional=True),), (), ()), Grant.POSSIBLE),
+    "all crypto operations": (
+        Policies((Binding("roles/cloudkms.cryptoOperator", DIRECT.members),), (), ()),
+        Grant.DIRECT,
+    ),
+    "in other letters": (
+        Policies((Binding(ROLE, (f"serviceAccount:{AGENT.upper()}",)),), (), ()),
+        Grant.POSSIBLE,
+    ),
     "custom role": (Policies((Binding("projects/acme/roles/crypto", DIRECT.members),), (), ()), Grant.POSSIBLE),
     "owner": (Policies((), (), (Binding("roles/owner", DIRECT.members),)), Grant.POSSIBLE),
     "a group": (Policies((Binding(ROLE, ("group:storage@acme.example",)),), (), ()), Grant.POSSIBLE),
@@ -293,6 +301,7 @@ def test_all_that_the_policies_say_is_told() -> None:
 WRITES: dict[str, tuple[str, Grant]] = {
     "both": (ROLE, Grant.DIRECT),
     "encrypt only": ("roles/cloudkms.cryptoKeyEncrypter", Grant.DIRECT),
+    "all crypto operations": ("roles/cloudkms.cryptoOperator", Grant.DIRECT),
     "decrypt only": ("roles/cloudkms.cryptoKeyDecrypter", Grant.ABSENT),
     "neither": ("roles/cloudkms.viewer", Grant.ABSENT),
     "a role of one's own": ("projects/acme/roles/crypto", Grant.POSSIBLE),
@@ -319,6 +328,43 @@ def test_who_else_may_decrypt_is_told() -> None:
     assert others(Policies((), None, ())) is None
     many = tuple(f"user:{number:02}@x" for number in range(25))
     assert others(Policies((Binding(ROLE, many),), (), ())) == many[:20]
+
+
+CUSTOM = Binding("projects/acme/roles/crypto", OTHER.members)
+STRANGERS: dict[str, tuple[Policies, tuple[str, ...] | None]] = {
+    "all crypto operations": (
+        Policies((DIRECT, Binding("roles/cloudkms.cryptoOperator", ("user:a@x.example",))), (), ()),
+        ("user:a@x.example",),
+    ),
+    "a role of one's own on the key": (Policies((DIRECT, CUSTOM), (), ()), None),
+    "a role of one's own on the ring": (Policies((DIRECT,), (CUSTOM,), ()), None),
+    "a role of one's own on the key, of one who may decrypt anyway": (
+        Policies((DIRECT, CUSTOM, OTHER), (), ()),
+        OTHER.members,
+    ),
+    "a role of one's own on the project": (Policies((DIRECT,), (), (CUSTOM,)), ()),
+    "the platform's role of one's own": (
+        Policies((Binding("projects/acme/roles/crypto", DIRECT.members),), (), ()),
+        (),
+    ),
+    "the platform in other letters": (Policies((Binding(ROLE, (f"serviceAccount:{AGENT.upper()}",)),), (), ()), ()),
+    "a deleted account's role of one's own": (
+        Policies((DIRECT, Binding("projects/acme/roles/crypto", ("deleted:user:x?uid=1",))), (), ()),
+        (),
+    ),
+    "to encrypt": (Policies((DIRECT, Binding("roles/cloudkms.cryptoKeyEncrypter", OTHER.members)), (), ()), ()),
+    "a set of principals": (
+        Policies((DIRECT, Binding(ROLE, ("principalSet://iam.googleapis.com/p/attribute.a/b",))), (), ()),
+        ("principalSet://iam.googleapis.com/p/attribute.a/b",),
+    ),
+}
+
+
+@pytest.mark.parametrize(("policies", "strangers"), STRANGERS.values(), ids=STRANGERS)
+def test_a_role_that_nobody_knows_is_no_proof_that_only_the_platform_may(
+    policies: Policies, strangers: tuple[str, ...] | None
+) -> None:
+    assert others(policies) == strangers
 
 
 EVERYBODY = Binding("roles/cloudkms.viewer", ("allUsers",))

@@ -79,12 +79,22 @@ def test_a_read_that_passes_is_told_with_whose_it_was(aws: AwsCloud) -> None:
     assert "a" not in {found.bucket, found.key}, "no object's name is kept"
 
 
+NOBODY = {
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": "arn:aws:iam::111122223333:role/nobody"},
+            "Action": "kms:*",
+            "Resource": "*",
+        }
+    ]
+}
 STATES: dict[str, tuple[dict[str, Any], tuple[ProbeOutcome, str]]] = {
     "Disabled": ({"state": "Disabled"}, (REFUSED, "DisabledException")),
     "PendingDeletion": ({"state": "PendingDeletion"}, (REFUSED, "KMSInvalidStateException")),
     "PendingImport": ({"state": "PendingImport"}, (REFUSED, "KMSInvalidStateException")),
     "still spreading": ({"reads_as": "Disabled"}, (REFUSED, "DisabledException")),
-    "no right": ({"policy": {"Statement": []}}, (REFUSED, NO_RIGHT)),
+    "no right": ({"policy": NOBODY}, (REFUSED, NO_RIGHT)),
 }
 
 
@@ -186,7 +196,7 @@ def test_a_dry_run_passes_by_the_exception_that_says_so(aws: AwsCloud) -> None:
         ProbeKind.DRY_RUN,
         "arn:aws:sts::111122223333:assumed-role/storage/session",
     )
-    aws.store.add_key(KEY, policy={"Statement": []})
+    aws.store.add_key(KEY, policy=NOBODY)
     refused = dry(aws)
     assert refused is not None
     assert (refused.outcome, refused.code) == (REFUSED, NO_RIGHT)

@@ -65,6 +65,18 @@ def test_a_get_goes_by_the_keys_state_and_a_head_never_does(
 ROLE = "arn:aws:iam::111122223333:role/storage"
 ALLOW = {"Effect": "Allow", "Principal": {"AWS": ROLE}, "Action": "kms:Decrypt", "Resource": "*"}
 VIA = {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}
+ALL_BUT = {"Effect": "Deny", "Action": "*", "Resource": "*"}
+VARIABLE = "arn:aws:kms:*:${aws:PrincipalAccount}:key/*"
+NOBODY = {
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": "arn:aws:iam::111122223333:role/nobody"},
+            "Action": "kms:*",
+            "Resource": "*",
+        }
+    ]
+}
 READERS: dict[str, tuple[dict[str, Any], bool, int]] = {
     "by the account's IAM policies": ({}, True, 200),
     "the account lets nobody": ({}, False, 403),
@@ -80,19 +92,59 @@ READERS: dict[str, tuple[dict[str, Any], bool, int]] = {
         True,
         403,
     ),
-    "denied everybody but it": (
-        {"policy": {"Statement": [ALLOW, {"Effect": "Deny", "NotPrincipal": {"AWS": ROLE}, "Action": "*"}]}},
+    "denied everybody but it, and so its account": (
+        {"policy": {"Statement": [ALLOW, {**ALL_BUT, "NotPrincipal": {"AWS": ROLE}}]}},
+        True,
+        403,
+    ),
+    "denied everybody but it and its account": (
+        {"policy": {"Statement": [ALLOW, {**ALL_BUT, "NotPrincipal": {"AWS": [ROLE, "111122223333"]}}]}},
         False,
         200,
     ),
-    "by the policy of a share": ({"policy": {"Statement": []}, "shared": {"Statement": ALLOW}}, False, 200),
+    "denied everybody but everybody": (
+        {"policy": {"Statement": [ALLOW, {**ALL_BUT, "NotPrincipal": "*"}]}},
+        False,
+        200,
+    ),
+    "denied without a resource": (
+        {"policy": {"Statement": [ALLOW, {"Effect": "Deny", "Principal": "*", "Action": "*"}]}},
+        False,
+        200,
+    ),
+    "denied without an action": (
+        {"policy": {"Statement": [ALLOW, {"Effect": "Deny", "Principal": "*", "Resource": "*"}]}},
+        False,
+        200,
+    ),
+    "denied by a variable": (
+        {"policy": {"Statement": [ALLOW, {**ALLOW, "Effect": "Deny", "Resource": VARIABLE}]}},
+        False,
+        403,
+    ),
+    "named without a resource": (
+        {"policy": {"Statement": [{one: told for one, told in ALLOW.items() if one != "Resource"}]}},
+        True,
+        403,
+    ),
+    "named by a path": (
+        {"policy": {"Statement": [{**ALLOW, "Principal": {"AWS": ROLE.replace("role/", "role/team/a/")}}]}},
+        False,
+        200,
+    ),
+    "named with the sign of Kelvin": (
+        {"policy": {"Statement": [{**ALLOW, "Action": "\u212ams:*"}]}},
+        True,
+        403,
+    ),
+    "by the policy of a share": ({"policy": NOBODY, "shared": {"Statement": ALLOW}}, False, 200),
     "by a grant": (
-        {"policy": {"Statement": []}, "grants": [{"GranteePrincipal": ROLE, "Operations": ["Decrypt"]}]},
+        {"policy": NOBODY, "grants": [{"GranteePrincipal": ROLE, "Operations": ["Decrypt"]}]},
         False,
         200,
     ),
     "by a grant to encrypt": (
-        {"policy": {"Statement": []}, "grants": [{"GranteePrincipal": ROLE, "Operations": ["Encrypt"]}]},
+        {"policy": NOBODY, "grants": [{"GranteePrincipal": ROLE, "Operations": ["Encrypt"]}]},
         True,
         403,
     ),

@@ -25,7 +25,6 @@ from auditor.model import (
 )
 from auditor.policy import Policy
 from auditor.readability import KeyView, assess
-from auditor.readability.access import same_principal
 from tests.core_builders import (
     AGENT,
     AWS_KEY,
@@ -226,34 +225,18 @@ def test_what_the_key_says_and_what_the_probe_found_are_both_evidence(key: AwsKe
     assert found.evidence == (TOLD, TRIED)
 
 
-SAME: dict[str, tuple[str, str, bool]] = {
-    "itself": (ROLE, ROLE, True),
-    "one name of no known shape": ("x", "x", True),
-    "two names of no known shape": ("x", "y", False),
-    "a session of the role": (SESSION, ROLE, True),
-    "a session of another role": (STRANGER, ROLE, False),
-    "a session of the role, which has a path": (SESSION, "arn:aws:iam::111122223333:role/team/a/storage", True),
-    "a session that is named like the role": (
-        "arn:aws:sts::111122223333:assumed-role/other/storage",
-        ROLE,
-        False,
-    ),
-    "the same name in another account": (SESSION, ROLE.replace("111122223333", "444455556666"), False),
-    "a user of the role's name": ("arn:aws:iam::111122223333:user/storage", ROLE, False),
-    "a name of no known shape and a role": ("storage", ROLE, False),
-}
-
-
-@pytest.mark.parametrize(("one", "other", "same"), SAME.values(), ids=SAME)
-def test_a_session_is_its_role_and_nobody_else(one: str, other: str, same: bool) -> None:  # noqa: FBT001 - a case
-    assert same_principal(one, other) is same_principal(other, one) is same
-
-
 def test_a_store_that_fails_and_a_principal_that_is_refused_are_named() -> None:
     store = aws(an_aws_key(store=CustomKeyStore("cks-1", "CONNECTED")), refused("KMSInvalidStateException"))
     assert (store.subject.kind, store.subject.id) == (SubjectKind.KEY_STORE, "111122223333/us-east-1/cks-1")
     person = aws(an_aws_key(), refused(NO_RIGHT))
     assert (person.subject.kind, person.subject.id) == (SubjectKind.PRINCIPAL, f"{SESSION} -> {AWS_KEY}")
+
+
+@pytest.mark.parametrize(("who", "told"), [(SESSION, True), (ROLE, True), (STRANGER, False), (None, False)])
+def test_a_read_by_a_session_of_the_role_that_has_no_right_is_told(who: str | None, told: bool) -> None:  # noqa: FBT001 - a case
+    found = aws(an_aws_key(access=access(AWS_KEY, Grant.ABSENT)), a_probe(principal=who))
+    assert found.readability is R.REVOKED
+    assert (found.contradiction is not None) is told
 
 
 def test_a_read_that_passes_on_a_dead_key_is_told_and_changes_nothing() -> None:

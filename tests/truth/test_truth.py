@@ -129,7 +129,7 @@ def label(claim: Readability, found: Assessed, *, excused: bool) -> str:
 def hangs_on_iam(world: World, key: str) -> bool:
     """Whether the key's policy leaves the decision to what nobody but its account can read."""
     one = world.aws.key(key) if key.startswith("arn:") else None
-    return one is not None and any(word in str(one.policies) for word in ("root", "Condition", "NotPrincipal"))
+    return one is not None and any(word in str(one.policies) for word in ("root", "Condition", "NotPrincipal", "${"))
 
 
 def justified(found: Assessed, world: World, key: str | None, told: str) -> bool:

@@ -185,6 +185,8 @@ def _aws(draw: Draw, world: World) -> None:
 
 ROLE_ARN = "arn:aws:iam::111122223333:role/storage"
 OTHER_ARN = "arn:aws:iam::111122223333:role/other"
+PATH_ARN = "arn:aws:iam::111122223333:role/service-role/storage"
+VARIABLE = "arn:aws:kms:*:${aws:PrincipalAccount}:key/*"
 ROOT_ARN = "arn:aws:iam::111122223333:root"
 VIA = {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}
 STATEMENTS = (
@@ -198,6 +200,16 @@ STATEMENTS = (
     {"Effect": "Deny", "Principal": {"AWS": ROLE_ARN}, "Action": "kms:D*", "Resource": "*"},
     {"Effect": "Deny", "Principal": {"AWS": OTHER_ARN}, "Action": "kms:*", "Resource": "*"},
     {"Effect": "Deny", "NotPrincipal": {"AWS": [ROLE_ARN, ROOT_ARN]}, "Action": "kms:Decrypt", "Resource": "*"},
+    {"Effect": "Deny", "NotPrincipal": {"AWS": ROLE_ARN}, "Action": "kms:Decrypt", "Resource": "*"},
+    {"Effect": "Deny", "NotPrincipal": {"AWS": OTHER_ARN}, "Action": "kms:Decrypt", "Resource": "*"},
+    {"Effect": "Allow", "Principal": {"AWS": PATH_ARN}, "Action": "kms:Decrypt", "Resource": "*"},
+    {"Effect": "Deny", "Principal": {"AWS": PATH_ARN}, "Action": "kms:Decrypt", "Resource": "*"},
+    # Without a resource or an action it has no effect.
+    {"Effect": "Allow", "Principal": {"AWS": ROLE_ARN}, "Action": "kms:*"},
+    {"Effect": "Deny", "Principal": "*", "Action": "kms:*"},
+    {"Effect": "Deny", "Principal": "*", "Resource": "*"},
+    {"Effect": "Allow", "Principal": {"AWS": ROLE_ARN}, "Action": "kms:*", "Resource": VARIABLE},
+    {"Effect": "Deny", "Principal": {"AWS": ROLE_ARN}, "Action": "kms:*", "Resource": VARIABLE},
 )
 
 
@@ -207,10 +219,10 @@ def _policies(draw: Draw) -> dict[str, Any]:
     kind = draw(st.sampled_from(["named", "named", "named", "default", "drawn", "drawn"]))
     if kind == "default":
         return {}
-    chosen = [STATEMENTS[0]] if kind == "named" else draw(st.lists(st.sampled_from(STATEMENTS), max_size=3))
+    chosen = [STATEMENTS[0]] if kind == "named" else draw(st.lists(st.sampled_from(STATEMENTS), min_size=1, max_size=3))
     found: dict[str, Any] = {"policy": {"Statement": chosen}}
     if draw(st.integers(0, 5)) == 0:
-        found["shared"] = {"Statement": draw(st.lists(st.sampled_from(STATEMENTS), max_size=1))}
+        found["shared"] = {"Statement": [draw(st.sampled_from(STATEMENTS))]}
     if draw(st.integers(0, 3)) == 0:
         grantee = draw(st.sampled_from([ROLE_ARN, OTHER_ARN]))
         found["grants"] = [{"GranteePrincipal": grantee, "Operations": [draw(st.sampled_from(["Decrypt", "Encrypt"]))]}]

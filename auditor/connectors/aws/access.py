@@ -7,17 +7,9 @@ from typing import Any, Final, TypeVar
 from botocore.exceptions import ClientError
 
 from auditor.connectors.aws.errors import FAULTS, code_of, reason_of
-from auditor.connectors.aws.policy import (
-    DECRYPT,
-    KeyGrant,
-    Policies,
-    Statement,
-    access_of,
-    grant_of,
-    parse_grant,
-    parse_policy,
-)
+from auditor.connectors.aws.policy import PLATFORM_ACTIONS, KeyGrant, Policies, access_of, grant_of, parse_grant
 from auditor.connectors.aws.session import AwsClients
+from auditor.connectors.aws.statements import Statement, parse_policy
 from auditor.connectors.digest import digest
 from auditor.connectors.pace import Pace
 from auditor.model import Evidence, Grant, KeyAccess, KeyName, Reason
@@ -28,7 +20,7 @@ _POLICY: Final = "kms:GetKeyPolicy"
 _SHARE: Final = "kms:GetKeyPolicy AWS_RAM"
 _GRANTS: Final = "kms:ListGrants"
 _LASTS: Final = timedelta(hours=1)
-"""How long a share's policy and the grants are believed while the key's own policy lets the platform decrypt."""
+"""How long a share's policy and the grants are believed while the key's policy gives all rights that are judged."""
 
 
 class AwsAccess:
@@ -52,9 +44,11 @@ class AwsAccess:
             return access_of(name, principals, Policies(None, None, None), unread), ()
         default = self._try(name, _POLICY, lambda: self._policy(name, "default"), unread)
         settled = default is not None and all(
-            grant_of(name, one, DECRYPT, Policies(default)) is Grant.DIRECT for one in principals
+            grant_of(name, one, action, Policies(default)) is Grant.DIRECT
+            for one in principals
+            for action in PLATFORM_ACTIONS
         )
-        # What may still grant a right that the policy does not is read now; what only adds to it may be an hour old.
+        # What may still grant a right that the policy does not is read now; what only adds to them may be an hour old.
         share = self._recent(_SHARE, name, settled, lambda: self._try(name, _SHARE, lambda: self._share(name), unread))
         grants: tuple[KeyGrant, ...] | None = ()
         if principals:

@@ -15,10 +15,10 @@ ENCRYPT: Final = "cloudkms.cryptoKeyVersions.useToEncrypt"
 PLATFORM_ACTIONS: Final = (DECRYPT, ENCRYPT)
 """What storage needs of a key: read and write. Source: Cloud Storage docs, Customer-managed encryption keys."""
 
-_BOTH: Final = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
+_BOTH: Final = frozenset({"roles/cloudkms.cryptoKeyEncrypterDecrypter", "roles/cloudkms.cryptoOperator"})
 GRANTING: Final[Mapping[str, frozenset[str]]] = {
-    DECRYPT: frozenset({_BOTH, "roles/cloudkms.cryptoKeyDecrypter"}),
-    ENCRYPT: frozenset({_BOTH, "roles/cloudkms.cryptoKeyEncrypter"}),
+    DECRYPT: _BOTH | {"roles/cloudkms.cryptoKeyDecrypter"},
+    ENCRYPT: _BOTH | {"roles/cloudkms.cryptoKeyEncrypter"},
 }
 """Predefined roles that hold a permission without a further condition."""
 
@@ -129,10 +129,16 @@ def _direct(agent: str, action: str, binding: Binding) -> bool:
 
 
 def _possible(agent: str, action: str, binding: Binding) -> bool:
-    other = frozenset().union(*GRANTING.values()) - GRANTING[action]
-    if binding.role in _NEVER or binding.role in other:
+    if not _may_grant(action, binding):
         return False
-    return f"serviceAccount:{agent}" in binding.members or any(_may_include(binding.members))
+    # In another case of letters it is perhaps the same account: e-mail addresses are told as somebody typed them.
+    named = f"serviceAccount:{agent}".lower() in map(str.lower, binding.members)
+    return named or any(_may_include(binding.members))
+
+
+def _may_grant(action: str, binding: Binding) -> bool:
+    other = frozenset().union(*GRANTING.values()) - GRANTING[action]
+    return binding.role not in _NEVER and binding.role not in other
 
 
 def _may_include(members: Iterable[str]) -> Iterable[bool]:
@@ -143,15 +149,16 @@ def _may_include(members: Iterable[str]) -> Iterable[bool]:
 def _others(wanted: tuple[str, ...], policies: Policies) -> tuple[str, ...] | None:
     if not wanted:
         return None
-    found = {
-        member
-        for binding in _read(policies)
-        if binding.role in GRANTING[DECRYPT]
-        for member in binding.members
-        if not member.startswith("deleted:")
-    }
-    found.difference_update(f"serviceAccount:{agent}" for agent in wanted)
-    complete = None not in {policies.key, policies.ring, policies.project}
+    ours = {f"serviceAccount:{agent}".lower() for agent in wanted}
+
+    def strangers(bindings: Iterable[Binding]) -> set[str]:
+        named = {member for binding in bindings for member in binding.members}
+        return {one for one in named if not one.startswith("deleted:") and one.lower() not in ours}
+
+    found = strangers(one for one in _read(policies) if one.role in GRANTING[DECRYPT])
+    # A role that nobody named here may let its members decrypt; on a project stand too many to ask after each.
+    near = [one for level in (policies.key, policies.ring) for one in level or () if _may_grant(DECRYPT, one)]
+    complete = None not in {policies.key, policies.ring, policies.project} and not strangers(near) - found
     return tuple(sorted(found))[:_OTHERS] if found or complete else None
 
 
