@@ -284,6 +284,7 @@ def test_the_current_state_can_be_made_anew_from_the_events_alone(ledger: Ledger
 
     before = state()
     assert len(before) > 5
+    assert ledger.verify() == ledger.head()[0]
     ledger.rebuild()
     assert state() == before
 
@@ -304,6 +305,31 @@ def test_a_changed_ledger_is_found_out(ledger: LedgerStore, tmp_path: Path, chan
         assert database.execute(change).rowcount
     with pytest.raises(LedgerError, match="chain breaks at event"):
         ledger.verify()
+
+
+UNPROVEN = {
+    "an assessment": "UPDATE current SET body = replace(body, 'unreadable', 'readable') WHERE kind = 'assessment'",
+    "a finding taken away": "DELETE FROM current WHERE kind = 'finding'",
+    "a finding put in": "INSERT INTO current SELECT kind, 'made-up', facts, body FROM current WHERE kind = 'finding'",
+    "a key": "UPDATE current SET body = replace(body, 'Disabled', 'Enabled') WHERE kind = 'key'",
+    "what would show a change": "UPDATE current SET facts = 'x' || facts WHERE kind = 'key'",
+    "the newest poll": "UPDATE current SET body = replace(body, '2026', '2027') WHERE kind = 'poll'",
+    "everything": "DELETE FROM current",
+}
+
+
+@pytest.mark.parametrize("change", UNPROVEN.values(), ids=UNPROVEN)
+def test_a_state_that_the_events_do_not_give_is_found_out(ledger: LedgerStore, tmp_path: Path, change: str) -> None:
+    ledger.publish(a_sweep())
+    poll(ledger, an_aws_key(), denied())
+    poll(ledger, an_aws_key("Disabled", evidence=evidence(NOW)), now=NOW + minutes(1))
+    assert ledger.verify() == ledger.head()[0]
+    with sqlite3.connect(tmp_path / "ledger.db") as database:
+        assert database.execute(change).rowcount
+    with pytest.raises(LedgerError, match="not what its events give"):
+        ledger.verify()
+    ledger.rebuild()
+    assert ledger.verify() == ledger.head()[0]
 
 
 def test_writers_at_the_same_time_queue_and_the_chain_stays_whole(ledger: LedgerStore, tmp_path: Path) -> None:
