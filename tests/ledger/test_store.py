@@ -416,3 +416,19 @@ def test_any_text_and_time_come_back_as_they_were(text: str, at: datetime) -> No
     assert codec.load(AwsKey, codec.dump(key)) == key
     other = a_gcp_key(a_version(text, text), access_reasons=(text,))
     assert codec.load(GcpKey, codec.dump(other)) == other
+
+
+def test_a_ledger_that_is_moved_away_is_no_longer_read_until_it_is_back(ledger: LedgerStore, tmp_path: Path) -> None:
+    kept = poll(ledger, an_aws_key())
+    assert ledger.judgement() == kept
+    file, aside = tmp_path / "ledger.db", tmp_path / "aside.db"
+    file.rename(aside)
+    for use in (ledger.judgement, ledger.memory, ledger.head, lambda: ledger.publish(a_sweep())):
+        with pytest.raises(LedgerError, match="was deleted, moved or replaced") as refused:
+            use()
+        assert refused.value.hint
+    file.write_bytes(aside.read_bytes())
+    with pytest.raises(LedgerError, match="was deleted, moved or replaced"):
+        ledger.judgement()
+    aside.replace(file)
+    assert ledger.judgement() == kept
