@@ -106,6 +106,7 @@ def readings(assembly: Assembly, loops: daemon.Daemon) -> web.Readings:
             )
         ),
         loops_alive=loops.loops_alive,
+        failing=loops.failing,
         memory=ledger.memory,
         clock=parts.clock,
     )

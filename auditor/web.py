@@ -57,6 +57,8 @@ class Readings:
     report: Callable[[Judgement], str]
     metrics: CollectorRegistry
     loops_alive: Callable[[], Mapping[str, bool]]
+    failing: Callable[[], tuple[str, ...]]
+    """Loops whose last turns all failed."""
     memory: Callable[[], Mapping[KeyName, KeyMemory]]
     """What is remembered of every key."""
     clock: Callable[[], datetime]
@@ -169,6 +171,9 @@ class _Pages:
         hung = sorted(loop for loop, lives in alive.items() if not lives)
         if hung:
             return PlainTextResponse(f"not ready: {', '.join(hung)} not alive\n", status_code=503)
+        failing = self._read.failing()
+        if failing:
+            return PlainTextResponse(f"not ready: {', '.join(failing)} failed again and again\n", status_code=503)
         return PlainTextResponse("ok\n")
 
     def status(self, _request: Request) -> Response:

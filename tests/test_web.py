@@ -3,12 +3,13 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from auditor.errors import LedgerError
 from auditor.findings import Judgement
 from auditor.outputs import metrics
 from auditor.web import Readings, make_app
@@ -34,6 +35,7 @@ def readings(judgement: Callable[[], Judgement | None] | None = None) -> Reading
             metrics.JudgementCollector(read, lambda _: rows, dict, dict, rules=(), version=("0", "r"))
         ),
         loops_alive=lambda: {"key_poll": True, "sweep": True},
+        failing=lambda: (),
         memory=dict,
         clock=lambda: NOW + timedelta(minutes=1),
     )
@@ -124,3 +126,24 @@ def test_a_page_elsewhere_that_points_its_name_here_learns_nothing(host: str) ->
 
 def test_without_a_host_there_is_no_browser_to_fool() -> None:
     assert ask("/healthz").status == 200
+
+
+def test_it_is_ready_while_its_loops_live_and_their_turns_end_well() -> None:
+    well = readings()
+    assert ask("/readyz", well).status == 200
+    hung = ask("/readyz", replace(well, loops_alive=lambda: {"key_poll": False, "sweep": True}))
+    assert (hung.status, hung.text) == (503, "not ready: key_poll not alive\n")
+    failing = ask("/readyz", replace(well, failing=lambda: ("key_poll",)))
+    assert (failing.status, failing.text) == (503, "not ready: key_poll failed again and again\n")
+
+
+def test_without_a_ledger_nothing_is_answered_but_that() -> None:
+    def gone() -> Judgement | None:
+        raise LedgerError("the ledger was deleted")
+
+    read = readings(gone)
+    for path in ("/readyz", "/", "/metrics", "/api/v1/status", "/api/v1/judgement", "/api/v1/findings", "/api/v1/keys"):
+        answer = ask(path, read)
+        assert (path, answer.status) == (path, 503)
+        assert json.loads(answer.text) == {"error": "the ledger was deleted"}
+    assert ask("/healthz", read).status == 200
