@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import uvicorn
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
@@ -20,6 +19,7 @@ from starlette.applications import Starlette
 from auditor import scan
 from auditor.config import Schedule
 from auditor.errors import AuditorError
+from auditor.listening import make_server, open_listener, raise_file_limit
 from auditor.loops import StoppedError, Turn, WallClock, Watch
 from auditor.model import Gap, Sweep
 from auditor.scan import Parts
@@ -191,10 +191,9 @@ def serve(daemon: Daemon, app: Starlette, listen: str, started: Callable[[str], 
         AuditorError: the address cannot be listened on.
     """
     host, _, port = listen.rpartition(":")
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=2)
-    )
-    listener = _listener(host.strip("[]"), int(port))
+    raise_file_limit()
+    server = make_server(app)
+    listener = open_listener(host.strip("[]"), int(port))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -218,21 +217,6 @@ def leave(*, at_once: bool) -> None:
     """End the process without waiting for a thread that hangs in a request; what it wrote is only temporary."""
     if at_once:
         os._exit(0)
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise AuditorError(
-            f"cannot listen on {host}:{port}: {error.strerror}", "choose another port in [web] listen"
-        ) from None
-    listener.listen(128)
-    return listener
 
 
 def _address(listener: socket.socket) -> str:
