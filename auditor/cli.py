@@ -150,7 +150,13 @@ def report(
 def explain(
     what: Annotated[str, typer.Argument(help="Id of a finding, or of a rule.")],
     config: ConfigOption = _CONFIG,
-    namespaces: Annotated[bool, typer.Option("--namespaces", help="All namespaces of the finding, as CSV.")] = False,
+    namespaces: Annotated[
+        bool,
+        typer.Option(
+            "--namespaces",
+            help="All namespaces of the finding, as CSV; a terminal gets control characters escaped.",
+        ),
+    ] = False,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
     verbose: VerboseOption = False,
