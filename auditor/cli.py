@@ -6,7 +6,7 @@ import sys
 import threading
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final, NoReturn, TextIO
 
 import typer
 import typer.exceptions
@@ -19,7 +19,7 @@ from auditor.findings import Severity
 
 _EPILOG: Final = (
     "Exit codes: 0 nothing at or above --fail-on; 1 findings, with or without gaps; 2 wrong usage or config; "
-    "3 gaps and no finding; 70 the auditor itself failed."
+    "3 gaps and no finding; 70 the auditor itself failed; 130 Ctrl-C; 141 nobody read the answer to its end."
 )
 
 app = typer.Typer(
@@ -69,6 +69,8 @@ AllowGapsOption = Annotated[
 _CONFIG: Final = Path("auditor.toml")
 _INTERRUPTED: Final = 130
 """What shells expect of a command that Ctrl-C ended."""
+_READER_GONE: Final = 141
+"""What shells tell of a command that wrote into a pipe which nobody reads any more."""
 _INTERRUPT_PATIENCE: Final = 5.0
 """Seconds after Ctrl-C until the process ends whatever it is doing."""
 
@@ -150,7 +152,13 @@ def report(
 def explain(
     what: Annotated[str, typer.Argument(help="Id of a finding, or of a rule.")],
     config: ConfigOption = _CONFIG,
-    namespaces: Annotated[bool, typer.Option("--namespaces", help="All namespaces of the finding, as CSV.")] = False,
+    namespaces: Annotated[
+        bool,
+        typer.Option(
+            "--namespaces",
+            help="All namespaces of the finding, as CSV; a terminal gets control characters escaped.",
+        ),
+    ] = False,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
     verbose: VerboseOption = False,
@@ -183,13 +191,32 @@ def demo(
 
 def main() -> NoReturn:
     """Run the command line and end the process with its exit code."""
+    _occupy_closed_streams()
     signal.signal(signal.SIGINT, _interrupt)
     code = _run(sys.argv[1:])
-    sys.stdout.flush()
-    if code == _INTERRUPTED:
-        # Threads that wait for a cloud must not keep the process; what they wrote is only temporary.
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        code = _READER_GONE
+    except OSError as error:
+        code = code if code not in {0, 1, 3} else _told(AuditorError(f"cannot write the answer: {error.strerror}"))
+        os._exit(code)
+    if code in {_INTERRUPTED, _READER_GONE}:
+        # Threads that wait for a cloud must not keep the process, nor what cannot be written: it is only temporary.
         os._exit(code)
     sys.exit(code)
+
+
+def _occupy_closed_streams() -> None:
+    """Else the first file that is opened gets such a number, and what others print there gets into the file."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = _nowhere()
 
 
 def _run(argv: list[str]) -> int:
@@ -204,8 +231,12 @@ def _run(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+        return _READER_GONE
+    except SystemExit as end:
+        # typer ends with 1 where a pipe is broken, and here 1 means findings.
+        if isinstance(end.__context__, BrokenPipeError):
+            return _READER_GONE
+        raise
     except Exception as error:
         if {"--verbose", "-v"}.intersection(argv):
             raise
@@ -232,10 +263,18 @@ def _interrupted() -> int:
 def _told(error: AuditorError) -> int:
     from auditor.log import visible
 
-    sys.stderr.write(f"error: {visible(str(error))}\n")
-    if error.hint:
-        sys.stderr.write(f"hint: {visible(error.hint)}\n")
+    try:
+        sys.stderr.write(f"error: {visible(str(error))}\n")
+        if error.hint:
+            sys.stderr.write(f"hint: {visible(error.hint)}\n")
+        sys.stderr.flush()
+    except OSError:
+        sys.stderr = _nowhere()  # who reads no words still gets the code
     return error.exit_code
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _sentence(text: str) -> str:

@@ -40,6 +40,7 @@ class Answering:
 def judge_once(path: Path, how: Answering, buckets: list[str] | None = None, keys: list[str] | None = None) -> int:
     """Scan (with `buckets`, an empty list for all) or poll (with `keys`, likewise) and print the judgement."""
     allowed = _reasons(how.allow_gaps)
+    _place_for(how.output)  # before a scan of hours, not after it
     with _assembled(path, verbose=how.verbose) as (config, assembly):
         # Nobody asks again in this run: one reading must do, and says so.
         parts = replace(assembly.parts, policy=replace(assembly.parts.policy, one_reading=True))
@@ -72,8 +73,9 @@ def run_daemon(path: Path, *, verbose: bool) -> int:
     app = web.make_app(readings(assembly, loops))
 
     def started(address: str) -> None:
-        sys.stdout.write(f"serving on {address} (metrics: {address}/metrics, report: {address}/)\n")
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.write(f"serving on {address} (metrics: {address}/metrics, report: {address}/)\n")
+            sys.stdout.flush()
 
     done = daemon.serve(loops, app, config.web.listen, started)
     if done:
@@ -106,6 +108,7 @@ def readings(assembly: Assembly, loops: daemon.Daemon) -> web.Readings:
             )
         ),
         loops_alive=loops.loops_alive,
+        failing=loops.failing,
         memory=ledger.memory,
         clock=parts.clock,
     )
@@ -116,7 +119,7 @@ def render_report(path: Path, kinds: list[str], output: Path, *, quiet: bool, ve
     with _assembled(path, verbose=verbose) as (_, assembly):
         assembly.ledger.verify()
         written = write_report(assembly, _judged(assembly), kinds, output)
-    if not quiet:
+    if not quiet and sys.stdout is not None:
         sys.stdout.writelines(f"wrote {one}\n" for one in written)
     return 0
 
@@ -190,8 +193,14 @@ def _assembled(path: Path, *, verbose: bool) -> Iterator[tuple[Config, Assembly]
         assembly.close()
 
 
+def _place_for(output: Path | None) -> None:
+    if output is None and sys.stdout is None:
+        raise AuditorError("cannot write the answer: standard output is closed", "name another place with --output")
+
+
 @contextmanager
 def _writing(output: Path | None) -> Iterator[TextIO]:
+    _place_for(output)
     if output is None:
         try:
             yield sys.stdout

@@ -234,8 +234,8 @@ class Probe(_Table):
     """Google: let Cloud KMS try the EKM connections behind keys."""
     per_hour: int = Field(default=3600, ge=1, le=1_000_000)
     """Reads and dry runs together."""
-    per_second: float = Field(default=1, gt=0, le=100)
-    """The same, at most at once."""
+    per_second: float = Field(default=1, ge=0.02, le=100)
+    """The same, at most at once; at least one in 50 seconds, so that a round ends in its minute."""
 
 
 class Thresholds(_Table):

@@ -5,12 +5,12 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import uvicorn
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
@@ -19,6 +19,8 @@ from starlette.applications import Starlette
 from auditor import scan
 from auditor.config import Schedule
 from auditor.errors import AuditorError
+from auditor.listening import make_server, open_listener, raise_file_limit
+from auditor.loops import StoppedError, Turn, WallClock, Watch
 from auditor.model import Gap, Sweep
 from auditor.scan import Parts
 
@@ -33,45 +35,20 @@ _SWEEP_HUNG_AFTER: Final = timedelta(hours=24)
 _PROBES_HUNG_AFTER: Final = timedelta(hours=1)
 
 
-class StoppedError(AuditorError):
-    """The daemon is ending, so a sweep breaks off; the last whole one stays in force."""
-
-
-class _Watch:
-    """When each loop began its present turn and ended its last."""
-
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
-        self._began: dict[str, datetime] = {}
-        self._lock = threading.Lock()
-
-    def begin(self, loop: str) -> datetime:
-        with self._lock:
-            self._began[loop] = self._clock()
-            return self._began[loop]
-
-    def end(self, loop: str) -> None:
-        with self._lock:
-            self._began.pop(loop, None)
-
-    def running_for(self, loop: str) -> timedelta:
-        with self._lock:
-            began = self._began.get(loop)
-        return self._clock() - began if began else timedelta(0)
-
-
 class Daemon:
     """Sweeps and polls on their timers until it is stopped; the two never wait for each other."""
 
-    def __init__(self, parts: Parts, schedule: Schedule) -> None:
+    def __init__(self, parts: Parts, schedule: Schedule, ticks: Callable[[], float] = time.monotonic) -> None:
         self._parts = parts
         self._interval = timedelta(seconds=schedule.key_poll)
         self._stopping = threading.Event()
         self._judging = threading.Lock()
-        self._watch = _Watch(parts.clock)
+        self._watch = Watch(ticks)
+        self._ticks = ticks
+        self._wall_clock = WallClock(parts.clock, ticks)
         self._counting = threading.Lock()
         self._swept: Counter[tuple[str, str]] = Counter()
-        self._last_poll: datetime | None = None
+        self._last_poll: float | None = None
         self._unconfigured: int | Gap | None = None
         self._scheduler = BackgroundScheduler(timezone=UTC)
         # Overlapping runs coalesce: one at a time, and what was missed meanwhile is made up for by one run.
@@ -96,23 +73,47 @@ class Daemon:
         """Stop the timers and wait a little for running jobs; False when one still runs."""
         self._stopping.set()
         self._scheduler.pause()
-        deadline = datetime.now(UTC) + _LAST_WORDS
-        while datetime.now(UTC) < deadline and any(self._watch.running_for(one) for one in self._loops()):
+        deadline = self._ticks() + _LAST_WORDS.total_seconds()
+        while self._ticks() < deadline and any(self._watch.running_for(one) for one in self._loops()):
             threading.Event().wait(0.05)
         done = not any(self._watch.running_for(one) for one in self._loops())
         self._scheduler.shutdown(wait=False)
         return done
 
     def loops_alive(self) -> Mapping[str, bool]:
-        """Loop -> whether its timer ticks and its present turn is not hung."""
-        limits = {
-            "key_poll": _HUNG_AFTER_INTERVALS * self._interval + timedelta(minutes=5),
-            "sweep": _SWEEP_HUNG_AFTER,
-            "probe": _PROBES_HUNG_AFTER,
-        }
-        return {
-            loop: self._scheduler.running and self._watch.running_for(loop) < limits[loop] for loop in self._loops()
-        }
+        """Loop -> whether its turns come to an end and, where they are regular, one ended well not too long ago."""
+        return {loop: self._scheduler.running and self._quiet_for(loop) < self._limit(loop) for loop in self._loops()}
+
+    def failing(self) -> tuple[str, ...]:
+        """Loops whose last turns, three in a row, all failed."""
+        return tuple(loop for loop in self._loops() if self._watch.failing(loop))
+
+    def mind_the_clock(self) -> None:
+        """Plan all turns anew when the wall clock was set: the timers run on it, and might wait for hours."""
+        jump = self._wall_clock.jumped()
+        if not jump:
+            return
+        _log.warning("the clock was set by %+.0f s; all loops are planned anew", jump.total_seconds())
+        now = self._parts.clock()
+        for loop in self._loops():
+            job = self._scheduler.get_job(loop)
+            # A sweep costs too much to be made at every jump; what a jump ahead has made due stays due.
+            times = (job.next_run_time, job.trigger.get_next_fire_time(None, now)) if loop == "sweep" else (now,)
+            self._scheduler.modify_job(loop, next_run_time=min(filter(None, times), default=None))
+
+    def _quiet_for(self, loop: str) -> timedelta:
+        running = self._watch.running_for(loop)
+        # Between two sweeps there may be days: the schedule says how many.
+        return running if loop == "sweep" else max(running, self._watch.since_success(loop))
+
+    def _limit(self, loop: str) -> timedelta:
+        match loop:
+            case "sweep":
+                return _SWEEP_HUNG_AFTER
+            case "probe":
+                return _PROBES_HUNG_AFTER
+            case _:
+                return _HUNG_AFTER_INTERVALS * self._interval + timedelta(minutes=5)
 
     def _loops(self) -> tuple[str, ...]:
         probing = self._parts.probing.reads or self._parts.probing.dry_runs
@@ -154,49 +155,30 @@ class Daemon:
         """
         if self._stopping.is_set():
             raise StoppedError("probing broken off: the daemon is ending")
+        if made:
+            self._watch.get_on("probe")  # however long the round may be
         if made == chosen:
             _log.debug("probed %d keys in use", made)
 
     def _sweep(self) -> None:
-        with _Turn(self._watch, "sweep"):
+        with Turn(self._watch, "sweep"):
             self._unconfigured = scan.sweep_all(self._parts, self)
             self._judge()
 
     def _poll(self) -> None:
-        with _Turn(self._watch, "key_poll"):
+        with Turn(self._watch, "key_poll"):
             self._judge()
 
     def _probe(self) -> None:
-        with _Turn(self._watch, "probe"):
+        with Turn(self._watch, "probe"):
             scan.probe(self._parts, self)
 
     def _judge(self) -> None:
         with self._judging:
-            began = self._parts.clock()
-            interval = began - self._last_poll if self._last_poll else self._interval
+            began = self._ticks()
+            interval = self._interval if self._last_poll is None else timedelta(seconds=began - self._last_poll)
             scan.poll(self._parts, self, unconfigured=self._unconfigured, interval=max(interval, self._interval))
             self._last_poll = began
-
-
-class _Turn:
-    """One turn of a loop: it is timed, and whatever it raises is logged and ends the turn, not the loop."""
-
-    def __init__(self, watch: _Watch, loop: str) -> None:
-        self._watch = watch
-        self._loop = loop
-
-    def __enter__(self) -> None:
-        self._watch.begin(self._loop)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> bool:
-        self._watch.end(self._loop)
-        if isinstance(error, StoppedError):
-            _log.info("%s", error)
-        elif isinstance(error, AuditorError):
-            _log.error("%s failed: %s%s", self._loop, error, f"; {error.hint}" if error.hint else "")
-        elif error is not None:
-            _log.error("%s failed: %s: %s", self._loop, type(error).__name__, error)
-        return isinstance(error, Exception)
 
 
 def serve(daemon: Daemon, app: Starlette, listen: str, started: Callable[[str], None]) -> bool:
@@ -209,10 +191,9 @@ def serve(daemon: Daemon, app: Starlette, listen: str, started: Callable[[str], 
         AuditorError: the address cannot be listened on.
     """
     host, _, port = listen.rpartition(":")
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=2)
-    )
-    listener = _listener(host.strip("[]"), int(port))
+    raise_file_limit()
+    server = make_server(app)
+    listener = open_listener(host.strip("[]"), int(port))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -224,6 +205,7 @@ def serve(daemon: Daemon, app: Starlette, listen: str, started: Callable[[str], 
     while not stop.wait(1.0):
         if not web.is_alive():
             raise AuditorError(f"the web server on {listen} ended by itself", "look at the log lines before this one")
+        daemon.mind_the_clock()
     _log.info("stopping")
     done = daemon.stop()
     server.should_exit = True
@@ -235,21 +217,6 @@ def leave(*, at_once: bool) -> None:
     """End the process without waiting for a thread that hangs in a request; what it wrote is only temporary."""
     if at_once:
         os._exit(0)
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise AuditorError(
-            f"cannot listen on {host}:{port}: {error.strerror}", "choose another port in [web] listen"
-        ) from None
-    listener.listen(128)
-    return listener
 
 
 def _address(listener: socket.socket) -> str:

@@ -24,6 +24,7 @@ class Budget:
     reads: bool
     dry_runs: bool
     per_hour: int
+    per_second: float = 1
 
     def wants(self, kind: ProbeKind) -> bool:
         """Whether probes of this kind are asked for; older ones of another kind do not count."""
@@ -31,8 +32,8 @@ class Budget:
 
     @property
     def a_round(self) -> int:
-        """Probes of one round; the daemon makes one each minute."""
-        return max(1, self.per_hour // 60)
+        """Probes of one round; the daemon makes one each minute, and none may last into the next."""
+        return max(1, min(self.per_hour // 60, int(self.per_second * 60)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """The web side: metrics, health, the latest report, the API. It reads the ledger and nothing else."""
 
 import base64
+import ipaddress
 import json
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -30,6 +33,10 @@ _log = logging.getLogger(__name__)
 
 _MOST: Final = 1000
 _USUAL: Final = 100
+_LIMIT: Final = re.compile(r"[0-9]{1,4}")
+_VERSIONS: Final = re.compile(r"version=([^;,]*)")
+_VERSION: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){0,2}")
+_HOST: Final = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<name>[^:\[\]]*))(?::[0-9]*)?")
 _HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -50,6 +57,8 @@ class Readings:
     report: Callable[[Judgement], str]
     metrics: CollectorRegistry
     loops_alive: Callable[[], Mapping[str, bool]]
+    failing: Callable[[], tuple[str, ...]]
+    """Loops whose last turns all failed."""
     memory: Callable[[], Mapping[KeyName, KeyMemory]]
     """What is remembered of every key."""
     clock: Callable[[], datetime]
@@ -73,7 +82,7 @@ def make_app(readings: Readings) -> Starlette:
     ]
     return Starlette(
         routes=routes,
-        middleware=[Middleware(_Headers)],
+        middleware=[Middleware(_Headers), Middleware(_OnlyLocal)],
         exception_handlers={HTTPException: _refused, AuditorError: _broken},
     )
 
@@ -90,6 +99,42 @@ class _Headers:
             await send(message)
 
         await self._app(scope, receive, with_headers)
+
+
+class _OnlyLocal:
+    """Answers only who asks for this machine by a name of its own.
+
+    A web page elsewhere may let its own name point to 127.0.0.1, and a browser would then let it read every answer.
+    Whoever sends no Host at all is no browser.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            host = Headers(scope=scope).get("host")
+            if host is not None and not _local(host):
+                refusal = JSONResponse(
+                    {"error": "this server answers only to 127.0.0.1, [::1] and localhost, with any port"},
+                    status_code=421,
+                )
+                await refusal(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _local(host: str) -> bool:
+    found = _HOST.fullmatch(host)
+    if found is None:
+        return False
+    name = found["six"] or found["name"].lower()
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 class _Pages:
@@ -111,7 +156,10 @@ class _Pages:
         return HTMLResponse(self._kept[1])
 
     def metrics(self, request: Request) -> Response:
-        encoder, kind = choose_encoder(request.headers.get("accept", ""))
+        accept = request.headers.get("accept", "")
+        # The library compares whatever stands there as a version, and fails on what is none.
+        known = all(_VERSION.fullmatch(one) for one in _VERSIONS.findall(accept))
+        encoder, kind = choose_encoder(accept if known else "")
         return Response(encoder(self._read.metrics), headers={"Content-Type": kind})
 
     def healthz(self, _request: Request) -> Response:
@@ -123,6 +171,9 @@ class _Pages:
         hung = sorted(loop for loop, lives in alive.items() if not lives)
         if hung:
             return PlainTextResponse(f"not ready: {', '.join(hung)} not alive\n", status_code=503)
+        failing = self._read.failing()
+        if failing:
+            return PlainTextResponse(f"not ready: {', '.join(failing)} failed again and again\n", status_code=503)
         return PlainTextResponse("ok\n")
 
     def status(self, _request: Request) -> Response:
@@ -221,7 +272,7 @@ def _place(request: Request) -> tuple[int, int]:
     if unknown:
         raise HTTPException(400, f"there is no parameter {unknown[0]!r}; limit and cursor are")
     limit = asked.get("limit", str(_USUAL))
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:5]) <= _MOST):
+    if not (_LIMIT.fullmatch(limit) and 1 <= int(limit) <= _MOST):
         raise HTTPException(400, f"limit is a number from 1 to {_MOST}")
     cursor = asked.get("cursor")
     if cursor is None:

@@ -101,7 +101,7 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None) -> Ass
         policy=config.judging,
         watched=tuple(KeyName(one.name) for one in config.key),
         agents={Cloud.AWS: config.platform.aws_principals, Cloud.GCP: None if agents == "bucket" else tuple(agents)},
-        probing=Budget(config.probe.reads, config.probe.dry_runs, config.probe.per_hour),
+        probing=Budget(config.probe.reads, config.probe.dry_runs, config.probe.per_hour, config.probe.per_second),
         probers=_probers(config, aws, gcp, lambda: now() + wire.skew()),
         clock=now,
         skew=wire.skew,

@@ -1,9 +1,10 @@
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -345,3 +346,54 @@ def test_names_that_hold_a_zero_byte_are_counted_like_any_other(
     told = json.loads(out)
     assert (code, told["totals"]["objects"]) == (0, 21)
     assert "acme/zero\x00byte" in {row["namespace"] for row in told["dependencies"]}
+
+
+MAIN = [sys.executable, "-c", "from auditor.cli import main; main()"]
+
+
+def ends(argv: list[str], **streams: Any) -> tuple[int, str]:
+    """Run the command in a process of its own; its exit code and what it says of errors."""
+    done = subprocess.run([*MAIN, *argv], stderr=subprocess.PIPE, text=True, check=False, **streams)
+    return done.returncode, done.stderr
+
+
+@pytest.fixture
+def broken_pipe() -> Iterator[int]:
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
+
+
+def test_a_pipe_that_nobody_reads_is_not_taken_for_findings(small: Small, broken_pipe: int) -> None:
+    assert ends(small.argv("scan", "-q"), stdout=broken_pipe) == (141, "")
+    assert ends(small.argv("poll", "-q", "--format", "json"), stdout=broken_pipe) == (141, "")
+    assert ends(["rules"], stdout=broken_pipe) == (141, "")
+    assert ends(["--help"], stdout=broken_pipe) == (141, "")
+
+
+def test_errors_that_nobody_reads_keep_their_code(broken_pipe: int) -> None:
+    done = subprocess.run([*MAIN, "nosuch"], stdout=subprocess.PIPE, stderr=broken_pipe, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
+def closed(number: int) -> Callable[[], None]:
+    return lambda: os.close(number)
+
+
+def test_a_closed_standard_output_is_told_before_a_cloud_is_asked(small: Small) -> None:
+    told = "error: cannot write the answer: standard output is closed\nhint: name another place with --output\n"
+    for argv in (small.argv("scan"), small.argv("poll"), ["rules"]):
+        assert ends(argv, preexec_fn=closed(1)) == (70, told)
+    assert not small.cloud.traffic.requests
+    assert ends(small.argv("scan", "-q", "-o", str(small.config.with_name("out"))), preexec_fn=closed(1)) == (0, "")
+    report = small.argv("report", "-o", str(small.config.with_name("r.html")))
+    assert ends(report, preexec_fn=closed(1)) == (0, "")
+
+
+def test_with_all_streams_closed_a_scan_still_ends_with_its_code(small: Small) -> None:
+    out = small.config.with_name("scan.json")
+    command = [*MAIN, *small.argv("scan", "--format", "json", "--output", str(out))]
+    done = subprocess.run(command, preexec_fn=lambda: os.closerange(0, 3), check=False)
+    assert done.returncode == 0
+    assert json.loads(out.read_text())["totals"]["objects"] == 20

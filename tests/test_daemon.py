@@ -187,6 +187,21 @@ def test_a_ledger_that_breaks_makes_it_not_ready_but_alive(small: Small) -> None
         assert daemon.get("/healthz")[0] == 200
 
 
+def test_a_state_folder_that_is_moved_away_makes_it_not_ready_until_it_is_back(small: Small) -> None:
+    state = small.config.parent / "state"
+    with serving(small.config) as daemon:
+        eventually(lambda: daemon.metric("cmek_dependent_objects", readability="readable") == 20)
+        assert daemon.get("/")[0] == 200
+        state.rename(state.with_name("aside"))
+        for path in ("/readyz", "/", "/metrics", "/api/v1/judgement", "/api/v1/findings", "/api/v1/keys"):
+            status, text, _ = daemon.get(path)
+            assert (path, status) == (path, 503)
+            assert "was deleted, moved or replaced while it was in use" in text
+        assert daemon.get("/healthz")[0] == 200
+        state.with_name("aside").rename(state)
+        assert daemon.get("/api/v1/judgement")[0] == 200
+
+
 def test_an_address_that_is_taken_is_one_error_and_a_hint(small: Small) -> None:
     with serving(small.config) as daemon:
         taken = daemon.address.rpartition(":")[2]

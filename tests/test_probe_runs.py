@@ -190,6 +190,15 @@ def test_the_daemon_probes_beside_its_polls(both: tuple[Small, AwsCloud], runnin
     assert len(parts.ledger.probes()) == 4
 
 
+def test_the_configured_pace_bounds_a_round(both: tuple[Small, AwsCloud], running: tuple[Assembly, Clock]) -> None:
+    small, _ = both
+    text = small.config.read_text()
+    small.config.write_text(text.replace("per_second = 100", "per_hour = 1000000\nper_second = 0.5"))
+    assembly = assemble(load(small.config), running[1])
+    assert assembly.parts.probing.a_round == 30
+    assembly.close()
+
+
 def test_what_a_probe_saw_survives_a_restart_and_a_rebuild(
     both: tuple[Small, AwsCloud], running: tuple[Assembly, Clock]
 ) -> None:

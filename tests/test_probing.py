@@ -127,3 +127,16 @@ def test_data_without_an_object_that_may_be_read_is_left_alone() -> None:
     assert due(situation, READS, Policy()) == ()
     dry = Budget(reads=False, dry_runs=True, per_hour=60)
     assert len(due(situation, dry, Policy())) == 1, "a dry run needs no object"
+
+
+ROUNDS = {
+    "the hour's share": (Budget(reads=True, dry_runs=False, per_hour=600), 10),
+    "no more than a minute holds": (Budget(reads=True, dry_runs=False, per_hour=1_000_000), 60),
+    "the same at another pace": (Budget(reads=True, dry_runs=False, per_hour=1_000_000, per_second=2.5), 150),
+    "one at least": (Budget(reads=True, dry_runs=False, per_hour=1, per_second=0.02), 1),
+}
+
+
+@pytest.mark.parametrize(("budget", "most"), ROUNDS.values(), ids=ROUNDS)
+def test_a_round_ends_before_the_next_begins(budget: Budget, most: int) -> None:
+    assert budget.a_round == most

@@ -1,6 +1,7 @@
 import threading
 import time
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -8,6 +9,8 @@ import pytest
 
 from auditor.config import Schedule
 from auditor.daemon import Daemon
+from auditor.errors import LedgerError
+from auditor.loops import StoppedError
 from auditor.probing import Budget
 
 if TYPE_CHECKING:
@@ -69,3 +72,136 @@ def test_a_turn_that_fails_is_not_the_end_of_its_loop(monkeypatch: pytest.Monkey
     assert turns >= 3
     assert daemon.loops_alive() == {"key_poll": True, "sweep": True}
     daemon.stop()
+
+
+class Worlds:
+    """A wall clock that can be set, and ticks that pass only when they are told to."""
+
+    def __init__(self) -> None:
+        self.ticks = 1000.0
+        self.wall = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
+
+    def pass_by(self, seconds: float) -> None:
+        self.ticks += seconds
+        self.wall += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def worlds() -> Worlds:
+    return Worlds()
+
+
+@pytest.fixture
+def daemon(worlds: Worlds) -> Iterator[Daemon]:
+    """A daemon whose timers start no turn by themselves."""
+    ledger = SimpleNamespace(sweeps=lambda: (), probes=lambda: ())
+    probing = Budget(reads=True, dry_runs=False, per_hour=60)
+    parts = SimpleNamespace(clock=lambda: worlds.wall, sources=(), probing=probing, ledger=ledger)
+    made = Daemon(cast("Parts", parts), Schedule(sweep="0 * * * *", key_poll=60), lambda: worlds.ticks)
+    made._scheduler.start(paused=True)  # noqa: SLF001 - else the machine's own clock would have a say
+    yield made
+    made._scheduler.shutdown()  # noqa: SLF001 - as above
+
+
+def due(daemon: Daemon, loop: str) -> datetime:
+    found: datetime = daemon._scheduler.get_job(loop).next_run_time  # noqa: SLF001 - nobody else needs to know
+    return found
+
+
+def plan(daemon: Daemon, moment: datetime) -> None:
+    for loop in ("sweep", "key_poll", "probe"):
+        daemon._scheduler.modify_job(loop, next_run_time=moment)  # noqa: SLF001 - as above
+
+
+HOUR = timedelta(hours=1)
+
+
+def test_a_clock_that_is_set_back_stops_no_loop(daemon: Daemon, worlds: Worlds) -> None:
+    plan(daemon, worlds.wall + HOUR / 2)
+    worlds.pass_by(1)
+    worlds.wall -= HOUR
+    daemon.mind_the_clock()
+    assert due(daemon, "key_poll") == due(daemon, "probe") == worlds.wall
+    assert due(daemon, "sweep") == datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+
+
+def test_a_clock_that_is_set_ahead_skips_no_sweep(daemon: Daemon, worlds: Worlds) -> None:
+    missed = worlds.wall + HOUR / 2
+    plan(daemon, missed)
+    worlds.wall += 3 * HOUR
+    daemon.mind_the_clock()
+    assert due(daemon, "key_poll") == worlds.wall
+    assert due(daemon, "sweep") == missed
+
+
+def test_a_clock_that_drifts_changes_no_plan(daemon: Daemon, worlds: Worlds) -> None:
+    planned = worlds.wall + HOUR
+    plan(daemon, planned)
+    for _ in range(100):
+        worlds.pass_by(1)
+        worlds.wall += timedelta(seconds=0.5)
+        daemon.mind_the_clock()
+    assert due(daemon, "key_poll") == due(daemon, "sweep") == planned
+
+
+def test_polls_that_do_not_end_well_are_no_life(
+    daemon: Daemon, worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any, **__: Any) -> None:
+        raise LedgerError("gone")
+
+    turns = daemon._poll, daemon._probe  # noqa: SLF001 - what the timers call
+    monkeypatch.setattr("auditor.scan.probe", lambda *_: None)
+    monkeypatch.setattr("auditor.scan.poll", failing)
+    told = []
+    for seconds in (0, 300, 599, 1):
+        worlds.pass_by(seconds)
+        worlds.wall -= HOUR  # the wall clock has no say
+        for turn in turns:
+            turn()
+        told.append((daemon.loops_alive()["key_poll"], daemon.failing()))
+    assert told == [(True, ()), (True, ()), (True, ("key_poll",)), (False, ("key_poll",))]
+    assert daemon.loops_alive() == {"key_poll": False, "sweep": True, "probe": True}
+    monkeypatch.setattr("auditor.scan.poll", lambda *_, **__: None)
+    daemon._poll()  # noqa: SLF001 - as above
+    assert (daemon.loops_alive()["key_poll"], daemon.failing()) == (True, ())
+
+
+def test_a_round_of_probes_that_gets_on_lives_however_long_it_is(
+    daemon: Daemon, worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive = []
+
+    def slow(*_: Any) -> None:
+        for made in range(4):
+            daemon.probed(made, 5)
+            worlds.pass_by(3000)
+            alive.append(daemon.loops_alive()["probe"])
+        worlds.pass_by(3000)
+        alive.append(daemon.loops_alive()["probe"])
+
+    monkeypatch.setattr("auditor.scan.probe", slow)
+    daemon._probe()  # noqa: SLF001 - what its timer calls
+    assert alive == [True, True, True, True, False]
+
+
+def test_a_stop_is_no_failure(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: Any) -> None:
+        raise StoppedError("the daemon is ending")
+
+    monkeypatch.setattr("auditor.scan.probe", stopped)
+    for _ in range(3):
+        daemon._probe()  # noqa: SLF001 - what its timer calls
+    assert daemon.failing() == ()
+
+
+def test_the_interval_between_two_polls_is_told_by_the_ticks(
+    daemon: Daemon, worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[timedelta] = []
+    monkeypatch.setattr("auditor.scan.poll", lambda *_, interval, **__: told.append(interval))
+    for jump in (0, -2, 5):
+        daemon._poll()  # noqa: SLF001 - what its timer calls
+        worlds.pass_by(90)
+        worlds.wall += jump * HOUR
+    assert [one.total_seconds() for one in told] == [60, 90, 90]

@@ -46,9 +46,10 @@ class Wire:
             return None
         try:
             theirs = parsedate_to_datetime(date)
-        except ValueError:
-            return None
-        return theirs.astimezone(UTC) - self._clock()
+            # Without a zone ("-0000") it is nobody's time.
+            return theirs.astimezone(UTC) - self._clock() if theirs.tzinfo else None
+        except (ValueError, TypeError, OverflowError):
+            return None  # a date that cannot be read, or that UTC pushes off the calendar, tells no skew
 
     def counts(self) -> Mapping[tuple[str, str, str], int]:
         """(service, operation, outcome) -> answers so far."""

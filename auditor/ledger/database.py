@@ -28,7 +28,9 @@ class Database:
         try:
             path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
             # Made with its mode before the first byte; SQLite gives its side files the same.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            self._file = os.fstat(file)
+            os.close(file)
         except OSError as error:
             raise LedgerError(
                 f"cannot open the ledger {path}: {error.strerror}", "look at `state` in the config and its rights"
@@ -44,6 +46,7 @@ class Database:
         Raises:
             LedgerError: it cannot be read.
         """
+        self._still_there()
         with self._told(), self._engine.begin() as connection:
             yield connection
 
@@ -54,12 +57,25 @@ class Database:
         Raises:
             LedgerError: it cannot be written.
         """
+        self._still_there()
         with self._told(), self._engine.execution_options(**{_WRITING: True}).begin() as connection:
             yield connection
 
     def close(self) -> None:
         """Let go of the file."""
         self._engine.dispose()
+
+    def _still_there(self) -> None:
+        """SQLite goes on to read a file that was deleted or moved away: nobody would see that the ledger is gone."""
+        try:
+            there = os.path.samestat(self._path.stat(), self._file)
+        except OSError:
+            there = False
+        if not there:
+            raise LedgerError(
+                f"the ledger {self._path} was deleted, moved or replaced while it was in use",
+                "put it back, or start the auditor again to begin with what is there now",
+            )
 
     @contextmanager
     def _told(self) -> Iterator[None]:

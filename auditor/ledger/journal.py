@@ -78,14 +78,26 @@ class Journal:
 
 def apply(connection: Connection, kind: str, subject: str, body: str, facts: str) -> None:
     """Bring the current state to where it is after one event."""
-    thing, stands = EFFECTS[kind]
-    name = _NEWEST if thing in _ALONE else subject
+    thing, name, stands = effect(kind, subject)
     if not stands:
         connection.execute(delete(CURRENT).where(CURRENT.c.kind == thing, CURRENT.c.id == name))
         return
     values = {"kind": thing, "id": name, "facts": facts, "body": body}
     connection.execute(
         upsert(CURRENT).values(values).on_conflict_do_update(["kind", "id"], set_={"facts": facts, "body": body})
+    )
+
+
+def effect(kind: str, subject: str) -> tuple[str, str, bool]:
+    """What one event is about, as (kind of thing, id), and whether it stands afterwards."""
+    thing, stands = EFFECTS[kind]
+    return thing, _NEWEST if thing in _ALONE else subject, stands
+
+
+def everything(connection: Connection) -> Iterator[Row[Any, Any, Any, Any]]:
+    """Yield all that stands: (kind, id, facts, body)."""
+    yield from connection.execution_options(yield_per=1000).execute(
+        select(CURRENT.c.kind, CURRENT.c.id, CURRENT.c.facts, CURRENT.c.body)
     )
 
 

@@ -1,10 +1,15 @@
-"""Findings, dependencies and namespaces as CSV; no cell can become a formula."""
+"""Findings, dependencies and namespaces as CSV: no cell can become a formula, and none can command a terminal.
+
+A file or a pipe gets every name exactly, for a machine to read. On a terminal control characters are shown as escapes,
+as in the tables.
+"""
 
 import csv
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TextIO
 
 from auditor.findings import Judgement
+from auditor.log import visible
 from auditor.outputs import scan_json
 from auditor.ports import DependencyRows, NamespaceRow
 
@@ -86,5 +91,6 @@ def _finding(told: Mapping[str, Any]) -> dict[str, Any]:
 def _write(out: TextIO, names: list[str], rows: Iterable[Mapping[str, Any]]) -> None:
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(names)
+    shown = visible if out.isatty() else str
     for row in rows:
-        writer.writerow([safe(row[name]) for name in names])
+        writer.writerow([shown(safe(row[name])) for name in names])

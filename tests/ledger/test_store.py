@@ -331,6 +331,7 @@ def test_the_current_state_can_be_made_anew_from_the_events_alone(ledger: Ledger
 
     before = state()
     assert len(before) > 5
+    assert ledger.verify() == ledger.head()[0]
     ledger.rebuild()
     assert state() == before
 
@@ -351,6 +352,31 @@ def test_a_changed_ledger_is_found_out(ledger: LedgerStore, tmp_path: Path, chan
         assert database.execute(change).rowcount
     with pytest.raises(LedgerError, match="chain breaks at event"):
         ledger.verify()
+
+
+UNPROVEN = {
+    "an assessment": "UPDATE current SET body = replace(body, 'unreadable', 'readable') WHERE kind = 'assessment'",
+    "a finding taken away": "DELETE FROM current WHERE kind = 'finding'",
+    "a finding put in": "INSERT INTO current SELECT kind, 'made-up', facts, body FROM current WHERE kind = 'finding'",
+    "a key": "UPDATE current SET body = replace(body, 'Disabled', 'Enabled') WHERE kind = 'key'",
+    "what would show a change": "UPDATE current SET facts = 'x' || facts WHERE kind = 'key'",
+    "the newest poll": "UPDATE current SET body = replace(body, '2026', '2027') WHERE kind = 'poll'",
+    "everything": "DELETE FROM current",
+}
+
+
+@pytest.mark.parametrize("change", UNPROVEN.values(), ids=UNPROVEN)
+def test_a_state_that_the_events_do_not_give_is_found_out(ledger: LedgerStore, tmp_path: Path, change: str) -> None:
+    ledger.publish(a_sweep())
+    poll(ledger, an_aws_key(), denied())
+    poll(ledger, an_aws_key("Disabled", evidence=evidence(NOW)), now=NOW + minutes(1))
+    assert ledger.verify() == ledger.head()[0]
+    with sqlite3.connect(tmp_path / "ledger.db") as database:
+        assert database.execute(change).rowcount
+    with pytest.raises(LedgerError, match="not what its events give"):
+        ledger.verify()
+    ledger.rebuild()
+    assert ledger.verify() == ledger.head()[0]
 
 
 def test_writers_at_the_same_time_queue_and_the_chain_stays_whole(ledger: LedgerStore, tmp_path: Path) -> None:
@@ -437,3 +463,19 @@ def test_any_text_and_time_come_back_as_they_were(text: str, at: datetime) -> No
     assert codec.load(AwsKey, codec.dump(key)) == key
     other = a_gcp_key(a_version(text, text), access_reasons=(text,))
     assert codec.load(GcpKey, codec.dump(other)) == other
+
+
+def test_a_ledger_that_is_moved_away_is_no_longer_read_until_it_is_back(ledger: LedgerStore, tmp_path: Path) -> None:
+    kept = poll(ledger, an_aws_key())
+    assert ledger.judgement() == kept
+    file, aside = tmp_path / "ledger.db", tmp_path / "aside.db"
+    file.rename(aside)
+    for use in (ledger.judgement, ledger.memory, ledger.head, lambda: ledger.publish(a_sweep())):
+        with pytest.raises(LedgerError, match="was deleted, moved or replaced") as refused:
+            use()
+        assert refused.value.hint
+    file.write_bytes(aside.read_bytes())
+    with pytest.raises(LedgerError, match="was deleted, moved or replaced"):
+        ledger.judgement()
+    aside.replace(file)
+    assert ledger.judgement() == kept

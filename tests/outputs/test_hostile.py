@@ -187,6 +187,35 @@ def test_no_cell_of_a_csv_is_a_formula(name: str) -> None:
         assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) for cell in cells)
 
 
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+COMMANDS = {
+    **NAMES,
+    "title and clear": "acme/\x1b]0;pwned\x07\x1b[2J",
+    "8 bit": "acme/\x9b31m\x85",
+    "bidi": "acme/\u202e\u2066\u2028",
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS.values(), ids=COMMANDS)
+def test_a_csv_is_exact_for_a_machine_and_harmless_on_a_terminal(name: str) -> None:
+    judgement, rows = a_judgement(name)
+    writers: list[Callable[[TextIO], None]] = [
+        lambda out: tabular.write_findings(judgement, out),
+        lambda out: tabular.write_dependencies(judgement, rows, out),
+        lambda out: tabular.write_namespaces(rows.namespaces(()), out),
+    ]
+    for write in writers:
+        screen, file = Screen(newline=""), io.StringIO(newline="")
+        write(screen)
+        write(file)
+        assert name in file.getvalue().replace('""', '"')
+        assert all(line.isprintable() for line in screen.getvalue().split("\r\n"))
+
+
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_the_terminal_shows_no_control_character(name: str) -> None:
     judgement, _ = a_judgement(name)

@@ -1,0 +1,108 @@
+"""What the daemon knows of its loops: how long a turn runs, how the last ones ended, whether the clock was set."""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from auditor.errors import AuditorError
+
+_log = logging.getLogger(__name__)
+
+_FAILING_FROM: Final = 3
+"""Failed turns in a row: one or two may be a lock that was held for long."""
+_JUMP: Final = timedelta(seconds=5)
+"""What no clock drifts between two looks of a second each."""
+
+
+class StoppedError(AuditorError):
+    """The daemon is ending, so a sweep breaks off; the last whole one stays in force."""
+
+
+class Watch:
+    """When each loop began its present turn, and how its last turns ended; by a clock that nobody sets."""
+
+    def __init__(self, ticks: Callable[[], float]) -> None:
+        self._ticks = ticks
+        self._made = ticks()
+        self._began: dict[str, float] = {}
+        self._succeeded: dict[str, float] = {}
+        self._failed: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def begin(self, loop: str) -> None:
+        """Tell that a turn begins."""
+        with self._lock:
+            self._began[loop] = self._ticks()
+
+    def get_on(self, loop: str) -> None:
+        """Tell that a turn is not hung: its time counts anew."""
+        with self._lock:
+            self._began[loop] = self._succeeded[loop] = self._ticks()
+
+    def end(self, loop: str, *, well: bool) -> None:
+        """Tell that a turn ended."""
+        with self._lock:
+            self._began.pop(loop, None)
+            if well:
+                self._succeeded[loop] = self._ticks()
+                self._failed[loop] = 0
+            else:
+                self._failed[loop] += 1
+
+    def running_for(self, loop: str) -> timedelta:
+        """How long the present turn runs; zero between two turns."""
+        with self._lock:
+            began = self._began.get(loop)
+        return timedelta(seconds=self._ticks() - began) if began is not None else timedelta(0)
+
+    def since_success(self, loop: str) -> timedelta:
+        """How long ago a turn ended well or got on; before the first, how long this watch is kept."""
+        with self._lock:
+            return timedelta(seconds=self._ticks() - self._succeeded.get(loop, self._made))
+
+    def failing(self, loop: str) -> bool:
+        """Whether the last turns all failed."""
+        with self._lock:
+            return self._failed[loop] >= _FAILING_FROM
+
+
+class Turn:
+    """One turn of a loop: it is timed, and whatever it raises is logged and ends the turn, not the loop."""
+
+    def __init__(self, watch: Watch, loop: str) -> None:
+        self._watch = watch
+        self._loop = loop
+
+    def __enter__(self) -> None:
+        self._watch.begin(self._loop)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> bool:
+        self._watch.end(self._loop, well=error is None or isinstance(error, StoppedError))
+        if isinstance(error, StoppedError):
+            _log.info("%s", error)
+        elif isinstance(error, AuditorError):
+            _log.error("%s failed: %s%s", self._loop, error, f"; {error.hint}" if error.hint else "")
+        elif error is not None:
+            _log.error("%s failed: %s: %s", self._loop, type(error).__name__, error)
+        return isinstance(error, Exception)
+
+
+class WallClock:
+    """Notices that the wall clock was set; slow drift and slewing are none of its business."""
+
+    def __init__(self, wall: Callable[[], datetime], ticks: Callable[[], float]) -> None:
+        self._wall = wall
+        self._ticks = ticks
+        self._ahead = self._difference()
+
+    def jumped(self) -> timedelta:
+        """How far it was set since the last look, below zero when back; zero when it was not."""
+        before, self._ahead = self._ahead, self._difference()
+        jump = timedelta(seconds=self._ahead - before)
+        return jump if abs(jump) > _JUMP else timedelta(0)
+
+    def _difference(self) -> float:
+        return self._wall().timestamp() - self._ticks()

@@ -1,0 +1,149 @@
+"""The web side without a server: requests in, answers out."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from auditor.errors import LedgerError
+from auditor.findings import Judgement
+from auditor.outputs import metrics
+from auditor.web import Readings, make_app
+from tests.core_builders import NOW
+from tests.outputs.test_hostile import a_judgement
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+
+def readings(judgement: Callable[[], Judgement | None] | None = None) -> Readings:
+    newest, rows = a_judgement("harmless")
+    read = judgement or (lambda: newest)
+    return Readings(
+        judgement=read,
+        rows=lambda _: rows,  # type: ignore[arg-type, return-value] # enough of an inventory for the pages
+        report=lambda _: "<!doctype html>",
+        metrics=metrics.registry(
+            metrics.JudgementCollector(read, lambda _: rows, dict, dict, rules=(), version=("0", "r"))
+        ),
+        loops_alive=lambda: {"key_poll": True, "sweep": True},
+        failing=lambda: (),
+        memory=dict,
+        clock=lambda: NOW + timedelta(minutes=1),
+    )
+
+
+def ask(path: str, read: Readings | None = None, **headers: str) -> Answer:
+    """Send one GET through the application."""
+    path, _, query = path.partition("?")
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
+    }
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(make_app(read or readings())(scope, receive, send))
+    told = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return Answer(sent[0]["status"], told, b"".join(one.get("body", b"") for one in sent[1:]).decode())
+
+
+LIMITS = {"1": 200, "0001": 200, "1000": 200, "0": 400, "0000": 400, "1001": 400, "": 400, "-1": 400, "1_0": 400}
+LIMITS |= {"00010000000": 400, "0001" + "9" * 30: 400, "0001" + "9" * 5000: 400, "%D9%A1": 400, "1%0A": 400}
+
+
+@pytest.mark.parametrize(("limit", "status"), LIMITS.items(), ids=[one[:12] or "empty" for one in LIMITS])
+def test_a_limit_is_a_number_from_1_to_1000_however_it_is_written(limit: str, status: int) -> None:
+    for page in ("findings", "dependencies", "keys"):
+        assert ask(f"/api/v1/{page}?limit={limit}").status == status
+
+
+ACCEPTED = {
+    "": "text/plain; version=0.0.4",
+    "application/openmetrics-text;version=1.0.0": "application/openmetrics-text; version=1.0.0",
+    "application/openmetrics-text;version=a.b.c": "text/plain; version=0.0.4",
+    "application/openmetrics-text;version=2.a": "text/plain; version=0.0.4",
+    "application/openmetrics-text;version=99;escaping=evil": "application/openmetrics-text; version=99",
+    "text/plain;version=x": "text/plain; version=0.0.4",
+    "text/plain;version=1.0.0;escaping=allow-utf-8": "text/plain; version=1.0.0",
+    "application/openmetrics-text;version=" + "9" * 5000: "text/plain; version=0.0.4",
+    ";;;,,,=q=;": "text/plain; version=0.0.4",
+}
+
+
+@pytest.mark.parametrize(("accept", "kind"), ACCEPTED.items(), ids=[one[-20:] or "none" for one in ACCEPTED])
+def test_metrics_come_in_a_known_form_whatever_is_asked_for(accept: str, kind: str) -> None:
+    answer = ask("/metrics", accept=accept)
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith(kind)
+    assert "cmek_build_info" in answer.text
+
+
+LOCAL = ["127.0.0.1:9464", "127.0.0.1", "localhost", "LocalHost:1", "[::1]:9464", "[::1]", "127.0.0.2:80"]
+ELSEWHERE = [
+    "evil.example",
+    "evil.example:9464",
+    "127.0.0.1.evil.example",
+    "localhost.evil.example",
+    "evil.example:9464:127.0.0.1",
+    "10.0.0.1",
+    "0.0.0.0",  # noqa: S104 - refused
+    "[::]",
+    "[::ffff:10.0.0.1]",
+    "127.0.0.1@evil.example",
+    "",
+]
+
+
+@pytest.mark.parametrize("host", LOCAL)
+def test_who_asks_for_this_machine_is_answered(host: str) -> None:
+    assert ask("/api/v1/keys", host=host).status == 200
+
+
+@pytest.mark.parametrize("host", ELSEWHERE)
+def test_a_page_elsewhere_that_points_its_name_here_learns_nothing(host: str) -> None:
+    for path in ("/", "/metrics", "/api/v1/judgement", "/readyz", "/nope"):
+        answer = ask(path, host=host)
+        assert (answer.status, list(json.loads(answer.text))) == (421, ["error"])
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_without_a_host_there_is_no_browser_to_fool() -> None:
+    assert ask("/healthz").status == 200
+
+
+def test_it_is_ready_while_its_loops_live_and_their_turns_end_well() -> None:
+    well = readings()
+    assert ask("/readyz", well).status == 200
+    hung = ask("/readyz", replace(well, loops_alive=lambda: {"key_poll": False, "sweep": True}))
+    assert (hung.status, hung.text) == (503, "not ready: key_poll not alive\n")
+    failing = ask("/readyz", replace(well, failing=lambda: ("key_poll",)))
+    assert (failing.status, failing.text) == (503, "not ready: key_poll failed again and again\n")
+
+
+def test_without_a_ledger_nothing_is_answered_but_that() -> None:
+    def gone() -> Judgement | None:
+        raise LedgerError("the ledger was deleted")
+
+    read = readings(gone)
+    for path in ("/readyz", "/", "/metrics", "/api/v1/status", "/api/v1/judgement", "/api/v1/findings", "/api/v1/keys"):
+        answer = ask(path, read)
+        assert (path, answer.status) == (path, 503)
+        assert json.loads(answer.text) == {"error": "the ledger was deleted"}
+    assert ask("/healthz", read).status == 200
