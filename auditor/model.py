@@ -249,8 +249,6 @@ class KeyAccess:
     """Somebody may change the key's policy; None where nothing that was read settles it."""
     ring_keys: tuple[str, ...] = ()
     """Google: the other keys of the ring, where the platform's grant is on the ring; sorted."""
-    conditional: bool = False
-    """Conditions in the policy look at how a request came, so that a direct call proves nothing about S3's."""
     unread: tuple[tuple[str, Reason], ...] = ()
     """(call, why) of each policy or list that could not be read."""
 

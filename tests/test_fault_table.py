@@ -510,6 +510,8 @@ def test_every_fault_is_retried_or_told(row: Row, tmp_path: Path, monkeypatch: p
     match = REQUESTS[row.cloud][row.request]
     if row.fault == "slow":
         monkeypatch.setattr("auditor.connectors.aws.session._READ_TIMEOUT", SHORT)
+        monkeypatch.setattr("auditor.connectors.aws.session._QUICK_TIMEOUT", SHORT)
+        monkeypatch.setattr("auditor.connectors.gcp.session._POLICY_TIMEOUT", SHORT)
         for place in ("objects", "calls", "session", "buckets"):
             monkeypatch.setattr(f"auditor.connectors.gcp.{place}._TIMEOUT", SHORT)
     with WORLDS[row.cloud](tmp_path, monkeypatch) as world, assembled(world) as assembly:

@@ -530,29 +530,6 @@ def test_strangers_are_told_although_not_all_was_read_and_never_more_than_twenty
         assert access_of(AWS_KEY, (ROLE,), unread, {}).others is None
 
 
-ON_THE_WAY: dict[str, bool] = {
-    **dict.fromkeys(("kms:ViaService", "kms:CallerAccount", "kms:GrantIsForAWSResource"), True),
-    **dict.fromkeys(("aws:SourceArn", "aws:SourceAccount", "aws:SourceVpc", "aws:SourceVpce", "aws:SourceIp"), True),
-    **dict.fromkeys(("aws:CalledVia", "aws:CalledViaFirst", "aws:CalledViaLast", "aws:ViaAWSService"), True),
-    **dict.fromkeys(("aws:VpcSourceIp", "aws:VpceAccount", "aws:VpceOrgID", "aws:VpceOrgPaths"), True),
-    **dict.fromkeys(("aws:SourceVpcArn", "aws:SourceOrgID", "aws:SourceOrgPaths", "kms:RequestAlias"), True),
-    **dict.fromkeys(("aws:SecureTransport", "aws:UserAgent", "aws:Referer"), True),
-    **dict.fromkeys(("kms:EncryptionContext:aws:s3:arn", "kms:EncryptionContextKeys"), True),
-    **dict.fromkeys(("aws:PrincipalArn", "aws:PrincipalTag/team"), False),
-}
-
-
-@pytest.mark.parametrize(("key", "on_the_way"), ON_THE_WAY.items())
-def test_a_direct_call_meets_other_conditions_than_one_through_s3(key: str, on_the_way: bool) -> None:  # noqa: FBT001 - a case
-    statements = policy(ALLOW, {**ALLOW, "Condition": {"StringEquals": {key: "x"}}})
-    assert access_of(AWS_KEY, (), Policies(statements), {}).conditional is on_the_way
-
-
-def test_conditions_on_the_way_of_a_request_are_told() -> None:
-    assert access_of(AWS_KEY, (), Policies(policy({**ALLOW, "Condition": VIA})), {}).conditional
-    assert not access_of(AWS_KEY, (), Policies(policy(ALLOW)), {}).conditional
-
-
 NO_POLICY = ["", "null", "[]", '"x"', '{"Statement": ["x"]}', "{", "[" * 100]
 NOTHING = ["{}", '{"Statement": null}', '{"Statement": []}']
 TWICE = ['{"Statement": [{"Effect": "Deny", "Effect": "Allow"}]}', '{"Statement": [], "Statement": {}}']

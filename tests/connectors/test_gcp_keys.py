@@ -294,7 +294,7 @@ def test_all_that_the_policies_say_is_told() -> None:
         (AGENT, "cloudkms.cryptoKeyVersions.useToDecrypt", Grant.DIRECT),
         (AGENT, "cloudkms.cryptoKeyVersions.useToEncrypt", Grant.DIRECT),
     ]
-    assert (found.ring_keys, found.conditional, found.administered) == (("another",), True, None)
+    assert (found.ring_keys, found.administered) == (("another",), None)
     assert found.unread == (("a", Reason.ACCESS_DENIED), ("b", Reason.TIMEOUT))
 
 

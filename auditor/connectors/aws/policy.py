@@ -14,7 +14,6 @@ from auditor.connectors.aws.statements import (
     is_account,
     is_gone,
     match,
-    on_the_way,
     principal_match,
     speaks_of,
 )
@@ -67,7 +66,6 @@ def parse_grant(told: Mapping[str, Any]) -> KeyGrant:
 def access_of(name: KeyName, principals: Iterable[str], policies: Policies, unread: Mapping[str, Reason]) -> KeyAccess:
     """Judge all that the policies say of the platform's principals, and of everybody else."""
     wanted = tuple(principals)
-    read = _statements(policies)
     return KeyAccess(
         rights=tuple(
             Right(principal, action, grant_of(name, principal, action, policies))
@@ -77,7 +75,6 @@ def access_of(name: KeyName, principals: Iterable[str], policies: Policies, unre
         others=_others(name, wanted, policies),
         public=_public(name, policies),
         administered=_administered(name, policies.default),
-        conditional=any(map(on_the_way, (key for one in read for key in one.conditions))),
         unread=tuple(sorted(unread.items())),
     )
 

@@ -30,18 +30,6 @@ _NARROWING: Final = frozenset(
 _TELLING_WHOM: Final = frozenset({"kms:calleraccount", "aws:principalaccount", "aws:principalarn"})
 _NAMING: Final = frozenset({"stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike"})
 """Operators that hold for the named values alone, and never where the request has no such key."""
-# Conditions on the way that a request takes: a direct call by the auditor meets others than a read through S3 does.
-_ON_THE_WAY: Final = frozenset(
-    {
-        _UNKNOWN,
-        *("kms:viaservice", "kms:calleraccount", "kms:grantisforawsresource", "kms:requestalias"),
-        *("aws:calledvia", "aws:calledviafirst", "aws:calledvialast", "aws:viaawsservice"),
-        *("aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths"),
-        *("aws:sourceip", "aws:vpcsourceip", "aws:sourcevpc", "aws:sourcevpcarn", "aws:sourcevpce"),
-        *("aws:vpceaccount", "aws:vpceorgid", "aws:vpceorgpaths"),
-        *("aws:securetransport", "aws:useragent", "aws:referer"),
-    }
-)
 
 
 class Match(IntEnum):
@@ -137,11 +125,6 @@ def is_account(principal: str) -> bool:
 def is_gone(principal: str) -> bool:
     """Whether it is the unique id that a deleted role or user leaves behind in a policy."""
     return _GONE.fullmatch(principal) is not None
-
-
-def on_the_way(condition: str) -> bool:
-    """Whether a condition looks at how a request came, or may."""
-    return condition in _ON_THE_WAY or condition.startswith("kms:encryptioncontext")
 
 
 def like(pattern: str, text: str) -> bool:

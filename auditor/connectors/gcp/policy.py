@@ -89,7 +89,6 @@ def access_of(
         # Whoever owns the folder or the organisation may change every policy below, and is not seen from here.
         administered=None,
         ring_keys=ring_keys,
-        conditional=any(one.conditional for one in _read(policies)),
         unread=tuple(sorted(unread.items())),
     )
 
