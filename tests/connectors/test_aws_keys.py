@@ -27,7 +27,8 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsCloud]:
 
 def read(*names: KeyName, attempts: int = 1, **identities: AwsIdentity) -> list[KeyReading]:
     keys = AwsKeys(aws_clients(None, attempts, **identities), Pace(1000), Clock(), Pace(1000), Pace(1000))
-    return list(keys.read([KeyNeed(name) for name in names]))
+    found = {one.name: one for one in keys.read([KeyNeed(name) for name in names])}
+    return [found[name] for name in names]
 
 
 def the_key(name: KeyName = MINE) -> AwsKey:

@@ -42,7 +42,8 @@ def over_grpc(request: pytest.FixtureRequest) -> bool:
 
 def read(cloud: GoogleCloud, *names: KeyName, over_grpc: bool = False, wire: Wire | None = None) -> list[KeyReading]:
     keys = GcpKeys(google_clients(cloud, wire, over_grpc=over_grpc), Pace(1000), Clock())
-    return list(keys.read([KeyNeed(name, (AGENT,)) for name in names or (NAME,)]))
+    found = {one.name: one for one in keys.read([KeyNeed(name, (AGENT,)) for name in names or (NAME,)])}
+    return [found[name] for name in names or (NAME,)]
 
 
 def the_key(cloud: GoogleCloud, *, over_grpc: bool = False) -> GcpKey:

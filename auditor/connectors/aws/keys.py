@@ -65,7 +65,7 @@ class AwsKeys:
         return Cloud.AWS
 
     def read(self, needs: Iterable[KeyNeed]) -> Iterator[KeyReading]:
-        """Yield one reading for each need, in their order; what could not be read is a `KeyUnread`."""
+        """Yield one reading for each need; what could not be read is a `KeyUnread`."""
         stores = _Stores(self._clients)
         return each(needs, lambda need: self._read(need, stores))
 

@@ -58,7 +58,7 @@ class GcpKeys:
         return Cloud.GCP
 
     def read(self, needs: Iterable[KeyNeed]) -> Iterator[KeyReading]:
-        """Yield one reading for each need, in their order; what could not be read is a `KeyUnread`."""
+        """Yield one reading for each need; what could not be read is a `KeyUnread`."""
         shared = _Shared(self._clients, self._calls)
         return each(needs, lambda need: self._read(need, shared))
 
