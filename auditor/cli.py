@@ -26,7 +26,6 @@ app = typer.Typer(
     name="cmek-auditor",
     help="Tell which stored data hangs on which KMS key version, and what becomes unreadable when one goes away.",
     epilog=_EPILOG,
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -205,6 +204,10 @@ def main() -> NoReturn:
     if code in {_INTERRUPTED, _READER_GONE}:
         # Threads that wait for a cloud must not keep the process, nor what cannot be written: it is only temporary.
         os._exit(code)
+    if any(one is not threading.main_thread() and not one.daemon for one in threading.enumerate()):
+        # Everything is told and closed; a call that hangs must not keep the process for ever.
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 
@@ -221,7 +224,7 @@ def _occupy_closed_streams() -> None:
 
 def _run(argv: list[str]) -> int:
     try:
-        code = app(argv, standalone_mode=False, prog_name="cmek-auditor")
+        code = app(argv or ["--help"], standalone_mode=False, prog_name="cmek-auditor")
     except typer.exceptions.TyperException as error:
         return _told(UsageError(_sentence(error.format_message()), "cmek-auditor --help lists commands and options"))
     except typer.exceptions.Abort:

@@ -158,7 +158,7 @@ class Daemon:
         if made:
             self._watch.get_on("probe")  # however long the round may be
         if made == chosen:
-            _log.debug("probed %d keys in use", made)
+            _log.debug("made %d probes in this round", made)
 
     def _sweep(self) -> None:
         with Turn(self._watch, "sweep"):

@@ -24,7 +24,7 @@ from auditor.findings import (
 from auditor.model import AwsKey, GcpKey, KeyGone, KeyName, KeyUnread, Probe
 from auditor.policy import Policy
 from auditor.ports import Holdings
-from auditor.readability import KeyView, assess
+from auditor.readability import KeyView, assess, probes_of
 from auditor.rule import Cause, Context, HeldKey, Rule, RuleSubject, SweptBucket, unknown
 
 
@@ -74,21 +74,22 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
             counts[outcome.verdict] += 1
             if outcome.verdict is Verdict.FAILED:
                 findings.append(_finding(rule, subject, outcome, facts))
-            elif outcome.verdict is Verdict.UNKNOWN and _outlives_silence(subject):
+            elif outcome.verdict is Verdict.UNKNOWN and _outlives_silence(subject, facts.keys):
                 undecided.add(rule.finding_id(subject.subject))
         tallies.append(Tally(rule.id, counts))
     return Judged(assessed, tuple(findings), tuple(tallies), frozenset(undecided))
 
 
-def _outlives_silence(subject: RuleSubject) -> bool:
+def _outlives_silence(subject: RuleSubject, keys: Mapping[KeyName, KeyView]) -> bool:
     """Whether a finding stays open that cannot be decided any more.
 
-    Data under a key that tells nothing has a finding of its own; for a principal whose policies are hidden there is
-    none that says as much.
+    Data under a key that tells nothing has a finding of its own. For a principal whose policies are hidden there is
+    none that says as much, and that a key is not found yet is no reason to think better of it.
     """
-    return isinstance(subject, HeldKey) or (
-        isinstance(subject, Cause) and subject.subject.kind is SubjectKind.PRINCIPAL
-    )
+    if isinstance(subject, Cause):
+        not_found = any(isinstance(keys[name].reading, KeyGone) for name in subject.keys)
+        return subject.subject.kind is SubjectKind.PRINCIPAL or not_found
+    return isinstance(subject, HeldKey)
 
 
 def _put(rule: Rule, subject: RuleSubject, context: Context) -> Outcome:
@@ -99,12 +100,12 @@ def _put(rule: Rule, subject: RuleSubject, context: Context) -> Outcome:
 
 
 def _assess(facts: Facts) -> Iterable[Assessed]:
-    probes: dict[tuple[str, str | None, str | None], list[Probe]] = defaultdict(list)
+    probes: dict[tuple[str | None, str | None], list[Probe]] = defaultdict(list)
     for one in facts.probes:
-        probes[one.bucket, one.key, one.key_version].append(one)
+        probes[one.key, one.key_version].append(one)
     for holding in facts.holdings.holdings():
         view = facts.keys.get(KeyName(holding.key)) if holding.key else None
-        mine = tuple(probes[holding.bucket, holding.key, holding.key_version])
+        mine = probes_of(holding.bucket, probes[holding.key, holding.key_version])
         yield assess(holding, view, facts.agents.get(holding.bucket, ()), facts.policy, facts.now, probes=mine)
 
 

@@ -53,7 +53,7 @@ def defect(bucket: str, error: Exception) -> Gap:
     return Gap(
         bucket,
         Reason.UNSUPPORTED,
-        f"the sweep failed by a defect: {type(error).__name__}; an older whole sweep stays in force",
+        f"the sweep failed by a defect: {type(error).__name__}; an older whole sweep, if any, stays in force",
         "scan this bucket with --verbose and report what it shows",
     )
 
@@ -84,9 +84,12 @@ def of_key(view: KeyView, principals: tuple[str, ...] = (), judged: Sequence[Ass
     if isinstance(view.reading, KeyGone) and lost:
         return
     yield from found
-    unknown = next((one for one in judged if one.readability is Readability.UNKNOWN), None)
-    if unknown is not None and not any(one.what == view.name.text for one in found):
-        yield Gap(view.name.text, _why_unknown(view), unknown.cause, _WHAT_UNKNOWN_NEEDS)
+    if any(one.what == view.name.text for one in found):
+        return
+    causes = {one.subject.id: one.cause for one in judged if one.readability is Readability.UNKNOWN}
+    for subject, cause in sorted(causes.items()):
+        # A principal's subject names the key behind the arrow.
+        yield Gap(subject.rpartition(" -> ")[2], _why_unknown(view), cause, _what_it_needs(view))
 
 
 def _why_unknown(view: KeyView) -> Reason:
@@ -94,7 +97,10 @@ def _why_unknown(view: KeyView) -> Reason:
     return Reason.NOT_VISIBLE if view.reading is None else Reason.UNSUPPORTED
 
 
-_WHAT_UNKNOWN_NEEDS: Final = "poll again, without naming keys; if it stays so, look at the key where it is managed"
+def _what_it_needs(view: KeyView) -> str:
+    if view.reading is None:
+        return "poll again, without naming keys"
+    return "look at it where it is managed: what it says of itself settles nothing"
 
 
 def _of_reading(view: KeyView, principals: tuple[str, ...]) -> Iterator[Gap]:

@@ -310,6 +310,8 @@ class GcpKeyVersion:
     """Generation, import or external destruction failure as the service words it."""
     ekm_connection: str | None = None
     """Full name of the EKM connection behind an EXTERNAL_VPC version."""
+    unlisted_since: datetime | None = None
+    """Aware, UTC: since when it is not listed although it cannot be gone yet; its state is the one before."""
 
     @property
     def external(self) -> bool:
@@ -382,14 +384,18 @@ def _told_rights(access: KeyAccess | None) -> Mapping[str, object]:
     }
 
 
-def use_changes(before: AwsKey | GcpKey, after: AwsKey | GcpKey) -> frozenset[str]:
-    """Name the facts of `use` that were told both times, and differently: a read may do otherwise for some minutes.
+def told_use(key: AwsKey | GcpKey) -> dict[str, str]:
+    """The facts of `use` that were told, each as a text that is equal exactly when the fact is."""
+    return {fact: repr(value) for fact, value in key.use.items() if value is not None}
+
+
+def use_changes(before: Mapping[str, str], key: AwsKey | GcpKey) -> frozenset[str]:
+    """Name the facts of `use` that differ from when they were last told: a read may do otherwise for some minutes.
 
     What a fault hides, or the config asks for anew, is no change.
     """
-    was, now = before.use, after.use
-    both = (fact for fact in was.keys() & now.keys() if None not in (was[fact], now[fact]))
-    return frozenset(fact for fact in both if was[fact] != now[fact])
+    now = told_use(key)
+    return frozenset(fact for fact in before.keys() & now.keys() if before[fact] != now[fact])
 
 
 def concerns(fact: str, version: str | None, principals: Iterable[str]) -> bool:
@@ -446,6 +452,8 @@ class KeyMemory:
     """Principals that provably could not decrypt when it could last be told, sorted."""
     changed: Mapping[str, datetime] = field(default_factory=dict)
     """Fact of its `use` -> when it was seen to change last: aware, UTC; facts that never were are not in it."""
+    told: Mapping[str, str] = field(default_factory=dict)
+    """Fact of its `use` -> what it was when it was last told."""
     denied_since: datetime | None = None
     """Aware, UTC: since when the service's last word is that it will not tell; None when that is a state."""
     highest_version: int = 0

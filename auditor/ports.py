@@ -199,8 +199,8 @@ class Ledger(Protocol):
     def probes(self) -> tuple[Probe, ...]:
         """The newest telling and the newest inconclusive probe of each kind for each bucket, key and version."""
 
-    def probes_since(self, moment: datetime) -> int:
-        """How many probes were kept since then."""
+    def probes_between(self, since: datetime, until: datetime) -> int:
+        """How many probes were made between two moments."""
 
     def keep_probe(self, probe: Probe) -> None:
         """Keep one probe."""

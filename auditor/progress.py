@@ -81,7 +81,7 @@ class _Bars:
 
     def probed(self, made: int, chosen: int) -> None:
         if made == chosen:
-            self._bars.console.print(f"probed {made} of {chosen} keys in use", markup=False, highlight=False)
+            self._bars.console.print(f"made {made} probes in this round", markup=False, highlight=False)
 
 
 class _Lines:
@@ -113,7 +113,7 @@ class _Lines:
 
     def probed(self, made: int, chosen: int) -> None:
         if made == chosen:
-            self._write(f"probed {made} of {chosen} keys in use")
+            self._write(f"made {made} probes in this round")
 
     def _write(self, line: str) -> None:
         self._out.write(f"{line}\n")

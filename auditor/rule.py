@@ -1,7 +1,7 @@
 """What a rule is, and all that it may read."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -73,11 +73,7 @@ class HeldKey:
     @property
     def known(self) -> AwsKey | GcpKey | None:
         """What is known of the key: the newest answer that gave a state."""
-        match self.view.reading:
-            case AwsKey() | GcpKey() as key:
-                return key
-            case _:
-                return self.view.memory.last if self.view.memory else None
+        return self.view.known
 
     @property
     def provider_managed(self) -> bool:
@@ -178,10 +174,28 @@ def as_meant(outcome: Outcome, cause: Cause, at: Context) -> Outcome:
     """Lower a failure to `low` where the customer wants all keys of the data revoked, and say so."""
     if not all(at.policy.means_revoked(key, at.now) for key in cause.keys):
         return outcome
-    if cause.readability in _MEANT_BY_REVOKED:
+    if cause.readability in _MEANT_BY_REVOKED and not any(map(_is_destroyed, _states(cause, at))):
         text = f"{outcome.text}; that is meant: [[key]] says that the key is revoked on purpose"
         return replace(outcome, text=text, severity=Severity.LOW)
     return replace(outcome, text=f"{outcome.text}; [[key]] says only that the key is revoked on purpose")
+
+
+def _states(cause: Cause, at: Context) -> Iterator[str]:
+    """The last states that were told of the cause's keys, on Google Cloud of the versions that its data is under."""
+    versions = {version for _, _, _, version in cause.members}
+    for name in cause.keys:
+        match at.keys[name].known if name in at.keys else None:
+            case AwsKey(state=state):
+                yield state
+            case GcpKey() as key:
+                yield from (one.state for one in key.versions if one.number in versions or None in versions)
+            case _:
+                pass
+
+
+def _is_destroyed(state: str) -> bool:
+    """Whether a destruction is under way, or done: more than a revocation."""
+    return state.startswith(("Pending", "DESTROY")) and state != "PendingImport"
 
 
 def fails_when(readability: Readability) -> Callable[[Cause, Context], Outcome]:

@@ -22,6 +22,7 @@ from auditor.model import (
     KeyMemory,
     KeyName,
     KeyReading,
+    KeyUnread,
     Probe,
     ProbeKind,
     ProbeOutcome,
@@ -187,7 +188,7 @@ def probe(parts: Parts, progress: Progress) -> None:
         readable=frozenset(samples),
         made=parts.ledger.probes(),
         dead=_dead(parts.ledger.judgement()),
-        spent=parts.ledger.probes_since(now - _HOUR),
+        spent=parts.ledger.probes_between(now - _HOUR, now),
         memory=parts.ledger.memory(),
         now=now,
     )
@@ -258,7 +259,7 @@ def poll(
             "name a key that `scan --format json` shows, or add it as [[key]]",
         )
     asked = _read(parts, _by_hope((need for need in needs if not only or need.name in only), memory))
-    progress.polled(len(asked), len(needs))
+    progress.polled(sum(not isinstance(one, KeyUnread) for one in asked.values()), len(needs))
 
     now = parts.clock() + parts.skew()
     readings = {name: continued(one, memory.get(name), now) for name, one in asked.items()}
@@ -295,7 +296,10 @@ def poll(
             configured,
             unconfigured,
             before,
-            more=(*_key_gaps(needs, keys, judged.assessed), *gaps.of_probes(_latest(probes, judged.assessed), agents)),
+            more=(
+                *_key_gaps(needs, keys, judged.assessed),
+                *gaps.of_probes(_latest(probes, judged.assessed, now), agents),
+            ),
         ),
         tallies=judged.tallies,
         sweeps=tuple(one.id for one in sweeps),
@@ -434,15 +438,15 @@ def _key_gaps(needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView], assesse
         yield from gaps.of_key(keys[need.name], need.principals, judged[need.name.text])
 
 
-def _latest(probes: Iterable[Probe], assessed: Iterable[Assessed]) -> Iterator[Probe]:
-    """The newest probe of each kind of data that is still there, and not lost already."""
+def _latest(probes: Iterable[Probe], assessed: Iterable[Assessed], now: datetime) -> Iterator[Probe]:
+    """The newest probe of each kind of data that is still there, and not lost already; the future's come first."""
     places = {
         (one.holding.bucket, one.holding.key, one.holding.key_version)
         for one in assessed
         if one.assessment.readability is not Readability.LOST
     }
     newest: dict[tuple[probing.Place, ProbeKind], Probe] = {}
-    for one in sorted(probes, key=lambda probe: probe.at):
+    for one in sorted(probes, key=lambda probe: (probe.at <= now, probe.at)):
         newest[(one.bucket, one.key, one.key_version), one.kind] = one
     return (one for (place, _), one in newest.items() if place in places)
 

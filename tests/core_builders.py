@@ -22,6 +22,7 @@ from auditor.model import (
     KeyUnread,
     Reason,
     Right,
+    told_use,
 )
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -61,7 +62,8 @@ def denied(name: KeyName = AWS_KEY, reason: Reason = Reason.ACCESS_DENIED) -> Ke
 
 
 def remembered(key: AwsKey | GcpKey | None, age: timedelta = timedelta(minutes=1), **more: Any) -> KeyMemory:
-    return KeyMemory(key, NOW - age if key else None, **more)
+    told = told_use(key) if key is not None else {}
+    return KeyMemory(key, NOW - age if key else None, **{"told": told, **more})
 
 
 def a_holding(key: KeyName | None = AWS_KEY, version: str | None = None, **more: Any) -> Holding:

@@ -360,7 +360,11 @@ def refused(**more: Any) -> Probe:
 
 PROBES = {
     "of this data": (refused(), {"data-unreadable": Severity.CRITICAL, "probe-disagrees": Severity.CRITICAL}),
-    "of another bucket": (refused(bucket="s3://other"), {}),
+    "of another bucket, by the key itself": (
+        refused(bucket="s3://other"),
+        {"data-unreadable": Severity.CRITICAL, "probe-disagrees": Severity.CRITICAL},
+    ),
+    "of another bucket, for want of a right": (replace(refused(bucket="s3://other"), code=NO_RIGHT), {}),
     "of another key": (refused(key=SECOND_KEY.text), {}),
     "of another version": (refused(key_version="2"), {}),
 }
@@ -370,6 +374,24 @@ PROBES = {
 def test_a_probe_speaks_of_its_own_data_alone(probe: Probe, rules: dict[str, Severity]) -> None:
     result = judged(a_holding(), keys={AWS_KEY: (an_aws_key(), None)}, probes=(probe,))
     assert {one.rule: one.severity for one in result.findings} == rules
+
+
+def test_a_later_read_of_the_data_itself_overrules_what_the_key_refused_elsewhere() -> None:
+    elsewhere = refused(bucket="s3://other")
+    for minutes, readable in ((-1, False), (1, True)):
+        mine = replace(refused(), outcome=ProbeOutcome.PASSED, code="ok", at=elsewhere.at + timedelta(minutes=minutes))
+        result = judged(a_holding(), keys={AWS_KEY: (an_aws_key(), None)}, probes=(elsewhere, mine))
+        assert (result.assessed[0].assessment.readability is Readability.READABLE) is readable
+
+
+def test_that_a_key_is_not_found_yet_resolves_no_finding_about_its_data() -> None:
+    first = judged(a_holding(), keys={AWS_KEY: (an_aws_key("Disabled"), None)})
+    (open_one,) = first.findings
+    gone = KeyGone(AWS_KEY, proven=False)
+    later = judged(a_holding(), keys={AWS_KEY: (gone, remembered(an_aws_key("Disabled")))})
+    assert open_one.id in later.undecided
+    kept = lifecycle.carry_on(later.findings, first.findings, NOW, later.undecided)
+    assert {one.rule: one.status for one in kept}["data-unreadable"] is Status.OPEN
 
 
 def test_a_contradiction_under_one_bucket_is_told_although_another_was_never_tried() -> None:

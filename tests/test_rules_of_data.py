@@ -17,7 +17,7 @@ from auditor.findings import (
     SubjectKind,
     Verdict,
 )
-from auditor.model import KeyGone, KeyMemory, KeyReading, Reason
+from auditor.model import Encryption, KeyGone, KeyMemory, KeyReading, Reason
 from auditor.policy import Policy
 from auditor.readability import KeyView
 from auditor.rule import Cause, Context, HeldKey, Rule, SweptBucket
@@ -36,7 +36,7 @@ from auditor.rules import (
     sweep_incomplete,
     sweep_stale,
 )
-from tests.core_builders import AWS_KEY, GCP_KEY, NOW, an_aws_key, days, denied, remembered
+from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_gcp_key, a_version, an_aws_key, days, denied, remembered
 
 R = Readability
 V = Verdict
@@ -89,6 +89,29 @@ def test_a_revocation_that_is_meant_is_a_low_finding_that_says_so_and_a_loss_sta
     assert "revoked on purpose" in meant.text
     for policy in ({}, {"revoked": {AWS_KEY: NOW + days(1)}}):
         assert (outcome(**policy).severity, outcome(**policy).text) == (None, "told")
+
+
+DESTROYED: dict[str, tuple[Cause, KeyReading | None, KeyMemory | None]] = {
+    "once the last replica is gone": (a_cause(R.UNREADABLE), an_aws_key("PendingReplicaDeletion"), None),
+    "and hidden since": (a_cause(), denied(), remembered(an_aws_key("PendingDeletion"))),
+    "already, if it cannot be imported again": (
+        a_cause(R.UNREADABLE, keys=(GCP_KEY,), members=(("gs://data", Encryption.CMEK, GCP_KEY.text, "1"),)),
+        a_gcp_key(a_version(state="DESTROYED", reimport_eligible=True), a_version("2")),
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize(("cause", "reading", "memory"), DESTROYED.values(), ids=DESTROYED)
+def test_a_destruction_is_more_than_was_meant(
+    cause: Cause, reading: KeyReading | None, memory: KeyMemory | None
+) -> None:
+    (name,) = cause.keys
+    policy = Policy(revoked={name: None})
+    context = Context(NOW, policy, {name: KeyView(name, reading, memory)})
+    rule = key_access_withdrawn.RULE if cause.readability is R.UNKNOWN else data_unreadable.RULE
+    outcome = rule.check(cause, context)
+    assert (outcome.verdict, outcome.severity) == (V.FAILED, None)
 
 
 def test_data_under_several_keys_is_meant_to_be_dead_only_if_all_are() -> None:

@@ -2,63 +2,110 @@
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Final
 
 from auditor.errors import ReadOnlyError, UsageError
-from auditor.model import KeyReading, KeyUnread, Reason
+from auditor.model import KeyName, KeyReading, KeyUnread, Reason
 from auditor.ports import KeyNeed
 
 _log = logging.getLogger(__name__)
 
 _CALLS_AT_ONCE: Final = 8
+"""In one location; each has its own endpoint, and its own workers."""
 _STALL: Final = 30.0
-"""Longer than one call may take by itself."""
+"""Seconds without any answer after which the rest counts as not answered; longer than one call may take by itself."""
+_LEFT_OVER: Final = 64
+"""Calls that may hang from earlier polls before keys that were silent are not asked again."""
+_HINT: Final = "look at the endpoint, and at the network"
 
 
-def each(
-    needs: Iterable[KeyNeed],
-    read: Callable[[KeyNeed], KeyReading],
-    stall: float = _STALL,
-    clock: Callable[[], float] = time.monotonic,
-) -> Iterator[KeyReading]:
-    """Yield one reading for each need; a failure of ours becomes a `KeyUnread` too.
+class Reader:
+    """Reads keys, poll after poll; of one thread.
 
-    Those that come first are asked first. When for `stall` seconds none of the open ones was answered, all of them
-    count as not answered.
-
-    Raises:
-        ReadOnlyError: a request was about to leave that must not; nothing excuses that.
+    It remembers which keys were asked and did not answer: those are asked last, and not at all while their call hangs.
     """
 
-    def safely(need: KeyNeed) -> KeyReading:
-        try:
-            return read(need)
-        except ReadOnlyError:
-            raise
-        except UsageError as error:
-            return KeyUnread(need.name, Reason.EXPIRED_CREDENTIALS, str(error), error.hint or "look at the config")
-        except Exception as error:  # noqa: BLE001 - one key's defect must not blind the others
-            _log.debug("reading %s", need.name, exc_info=True)
-            detail = f"a defect of the auditor: {type(error).__name__}"
-            return KeyUnread(need.name, Reason.UNSUPPORTED, detail, "poll this key with --verbose and report it")
+    def __init__(self, stall: float = _STALL, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stall = stall
+        self._clock = clock
+        self._silent: set[KeyName] = set()
+        self._hanging: dict[KeyName, Future[KeyReading]] = {}
 
-    pool = ThreadPoolExecutor(_CALLS_AT_ONCE)
-    asked = {pool.submit(safely, need): need for need in needs}
-    try:
+    def each(self, needs: Iterable[KeyNeed], read: Callable[[KeyNeed], KeyReading]) -> Iterator[KeyReading]:
+        """Yield one reading for each need; a failure of ours becomes a `KeyUnread` too.
+
+        Those that come first are asked first.
+
+        Raises:
+            ReadOnlyError: a request was about to leave that must not; nothing excuses that.
+        """
+        self._hanging = {name: one for name, one in self._hanging.items() if not one.done()}
+        pools: dict[str, ThreadPoolExecutor] = {}
+        asked: dict[Future[KeyReading], KeyNeed] = {}
+        try:
+            for need in sorted(needs, key=lambda one: one.name in self._silent):
+                too_many = len(self._hanging) >= _LEFT_OVER and need.name in self._silent
+                if need.name in self._hanging or too_many:
+                    yield KeyUnread(need.name, Reason.TIMEOUT, "an earlier call has no answer yet", _HINT)
+                    continue
+                where = _location(need)
+                if where not in pools:
+                    pools[where] = ThreadPoolExecutor(_CALLS_AT_ONCE)
+                asked[pools[where].submit(_safely, need, read)] = need
+            yield from self._answers(asked)
+        finally:
+            # Whoever hangs does not keep the poll waiting; the client's own timeouts end it.
+            for pool in pools.values():
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _answers(self, asked: dict[Future[KeyReading], KeyNeed]) -> Iterator[KeyReading]:
+        """Take what comes, location by location: that one is silent says nothing of another."""
+        answered_at: defaultdict[str, float] = defaultdict(self._clock)
         waiting = set(asked)
-        answered_at = clock()
-        while waiting and (left := answered_at + stall - clock()) > 0:
-            done, waiting = wait(waiting, timeout=left, return_when=FIRST_COMPLETED)
+        while waiting:
+            for one in waiting:
+                answered_at[_location(asked[one])]
+            patient = {one for one in waiting if self._left(answered_at[_location(asked[one])]) > 0}
+            for one in waiting - patient:
+                yield self._given_up(one, asked[one])
+            if not patient:
+                return
+            left = min(self._left(answered_at[_location(asked[one])]) for one in patient)
+            done, waiting = wait(patient, timeout=left, return_when=FIRST_COMPLETED)
             for one in done:
                 found = one.result()
-                if not isinstance(found, KeyUnread) or found.reason is not Reason.TIMEOUT:
-                    answered_at = clock()
+                if isinstance(found, KeyUnread) and found.reason is Reason.TIMEOUT:
+                    self._silent.add(found.name)
+                else:
+                    self._silent.discard(found.name)
+                    answered_at[_location(asked[one])] = self._clock()
                 yield found
-        for one in waiting:
-            detail = f"no key was answered for {stall:.0f} s"
-            yield KeyUnread(asked[one].name, Reason.TIMEOUT, detail, "look at the endpoint, and at the network")
-    finally:
-        # Whoever hangs does not keep the poll waiting; the client's own timeouts end it.
-        pool.shutdown(wait=False, cancel_futures=True)
+
+    def _left(self, answered_at: float) -> float:
+        return answered_at + self._stall - self._clock()
+
+    def _given_up(self, call: Future[KeyReading], need: KeyNeed) -> KeyUnread:
+        if not call.cancel() and not call.done():
+            self._silent.add(need.name)
+            self._hanging[need.name] = call
+        return KeyUnread(need.name, Reason.TIMEOUT, f"no key was answered for {self._stall:.0f} s", _HINT)
+
+
+def _location(need: KeyNeed) -> str:
+    return f"{need.name.cloud}/{need.name.location}"
+
+
+def _safely(need: KeyNeed, read: Callable[[KeyNeed], KeyReading]) -> KeyReading:
+    try:
+        return read(need)
+    except ReadOnlyError:
+        raise
+    except UsageError as error:
+        return KeyUnread(need.name, Reason.EXPIRED_CREDENTIALS, str(error), error.hint or "look at the config")
+    except Exception as error:  # noqa: BLE001 - one key's defect must not blind the others
+        _log.debug("reading %s", need.name, exc_info=True)
+        detail = f"a defect of the auditor: {type(error).__name__}"
+        return KeyUnread(need.name, Reason.UNSUPPORTED, detail, "poll this key with --verbose and report it")

@@ -40,6 +40,8 @@ class KeptKey:
     barred: tuple[str, ...] = ()
     changed: dict[str, datetime] = field(default_factory=dict)
     """Fact of its use -> when it last changed."""
+    told: dict[str, str] = field(default_factory=dict)
+    """Fact of its use -> what it was when it was last told."""
     denied_since: datetime | None = None
     highest_version: int = 0
 
@@ -56,6 +58,7 @@ class KeptKey:
             granted=self.granted,
             barred=self.barred,
             changed=self.changed,
+            told=self.told,
             denied_since=self.denied_since,
             highest_version=self.highest_version,
         )

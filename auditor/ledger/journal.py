@@ -113,14 +113,15 @@ def head(connection: Connection) -> tuple[int, str]:
     return (found.seq, found.hash) if found else (0, _FIRST)
 
 
-def count(connection: Connection, kind: str, since: datetime) -> int:
-    """How many events of one kind there are since a moment, by when they say that they happened."""
+def count(connection: Connection, kind: str, since: datetime, until: datetime) -> int:
+    """How many events of one kind there are between two moments, by when they say that they happened."""
     newest_first = select(EVENT.c.at).where(EVENT.c.kind == kind).order_by(EVENT.c.seq.desc())
     found = 0
     for row in connection.execution_options(yield_per=1000).execute(newest_first):
-        if datetime.fromisoformat(row.at) < since:
+        at = datetime.fromisoformat(row.at)
+        if at < since:
             break
-        found += 1
+        found += at <= until
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete
 
@@ -31,6 +32,7 @@ from auditor.model import (
     Probe,
     ProbeOutcome,
     Sweep,
+    told_use,
     use_changes,
 )
 from auditor.ports import PollRecord
@@ -83,10 +85,10 @@ class LedgerStore:
             kept = journal.current(connection, "probe")
         return tuple(codec.load(Probe, kept[name].body) for name in sorted(kept))
 
-    def probes_since(self, moment: datetime) -> int:
-        """How many probes were kept since then."""
+    def probes_between(self, since: datetime, until: datetime) -> int:
+        """How many probes were made between two moments."""
         with self._database.reading() as connection:
-            return journal.count(connection, "probe_made", moment)
+            return journal.count(connection, "probe_made", since, until)
 
     def keep_probe(self, probe: Probe) -> None:
         """Keep one probe; one that told nothing stands beside the last that did.
@@ -240,28 +242,28 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
     ceased = replace(was, answered=False, last_at=before) if was.answered else was
     match reading:
         case AwsKey(state="Creating") if was.aws is not None:
-            return ceased
+            if was.denied_since is None and was.missing_since is None:
+                return ceased
+            # It exists, and whatever it was before it was denied or gone, it is not that any more.
+            return replace(ceased, aws=None, last_at=None, **_FOUND)
         case AwsKey() | GcpKey() as key:
             aws, gcp = (key, None) if isinstance(key, AwsKey) else (None, key)
-            before_it = was.aws or was.gcp
-            changes = use_changes(before_it, key) if before_it is not None else ()
             return replace(
                 was,
                 answered=True,
                 aws=aws,
                 gcp=gcp,
                 last_at=None,
-                missing_since=None,
-                missing_until=None,
-                missing_proven=False,
                 granted=tuple(sorted(_granted(key).union(was.granted))),
-                barred=_barred(key, was.barred),
-                changed={**was.changed, **dict.fromkeys(sorted(changes), now)},
-                denied_since=None,
+                barred=_barred(key, was),
+                changed={**was.changed, **dict.fromkeys(sorted(use_changes(was.told, key)), now)},
+                told={**was.told, **told_use(key)},
                 highest_version=max(was.highest_version, _highest(key)),
+                **_FOUND,
             )
         case KeyGone(proven=proven):
-            since = was.missing_since or now
+            # One that a clock in the future has dated begins anew.
+            since = min(was.missing_since or now, now)
             until = was.missing_until or since
             # Kept at ever longer steps: a key that is gone for years is no event each minute.
             late = now - until >= (until - since) / 4
@@ -278,15 +280,25 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
             return ceased
 
 
-def _barred(key: AwsKey | GcpKey, before: tuple[str, ...]) -> tuple[str, ...]:
+_FOUND: Final[Mapping[str, Any]] = {
+    "missing_since": None,
+    "missing_until": None,
+    "missing_proven": False,
+    "denied_since": None,
+}
+"""What ends when the service says that the key is there."""
+
+
+def _barred(key: AwsKey | GcpKey, was: KeptKey) -> tuple[str, ...]:
     """Who provably cannot decrypt; where this reading does not tell, it stays as it was."""
     told = {
         one.principal: one.grant
         for one in (key.access.rights if key.access is not None else ())
         if one.action == DECRYPT[key.name.cloud]
     }
-    barred = {one for one in before if told.get(one, Grant.UNREAD) in {Grant.UNREAD, Grant.WITHDRAWN}}
+    barred = {one for one in was.barred if told.get(one, Grant.UNREAD) in {Grant.UNREAD, Grant.WITHDRAWN}}
     barred.update(one for one, grant in told.items() if grant in {Grant.ABSENT, Grant.DENIED})
+    barred.update(one for one, grant in told.items() if grant is Grant.WITHDRAWN and one in was.granted)
     return tuple(sorted(barred))
 
 

@@ -75,6 +75,9 @@ def verdict(judgement: Judgement) -> str:
         told += f"; {words.number(expiring)} more will stop being readable at a known date"
     if unknown:
         told += f"; of {words.number(unknown)} it is not known"
+    buckets = judgement.coverage.buckets
+    if never := sum(not one.complete for one in buckets):
+        told += f"; {never} of {words.counted(len(buckets), 'bucket')} were never swept to the end and are not counted"
     return f"{told}."
 
 

@@ -2,5 +2,6 @@
 
 from auditor.readability.assess import KeyView, assess
 from auditor.readability.continuity import continued
+from auditor.readability.probe import probes_of
 
-__all__ = ["KeyView", "assess", "continued"]
+__all__ = ["KeyView", "assess", "continued", "probes_of"]

@@ -1,5 +1,6 @@
 """One holding and what is known of its key -> its assessment."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -21,10 +22,12 @@ from auditor.model import (
     KeyUnread,
     Probe,
     ProbeKind,
+    ProbeOutcome,
     concerns,
     use_changes,
 )
 from auditor.policy import Policy
+from auditor.principals import same_principal
 from auditor.readability import aws, gcp
 from auditor.readability.probe import settle, standing
 from auditor.readability.table import Standpoint
@@ -46,6 +49,13 @@ class KeyView:
     reading: KeyReading | None
     """None when it was not asked for in this poll."""
     memory: KeyMemory | None
+
+    @property
+    def known(self) -> AwsKey | GcpKey | None:
+        """The newest answer that gave a state."""
+        if isinstance(self.reading, AwsKey | GcpKey):
+            return self.reading
+        return self.memory.last if self.memory is not None else None
 
     @property
     def denied(self) -> bool:
@@ -84,23 +94,37 @@ def assess(
     if isinstance(known, AwsKey) and known.manager is KeyManager.PROVIDER:
         encryption = Encryption.PROVIDER_KMS
     at = Standpoint(agents, view.memory, policy, now)
-    return Assessed(holding, encryption, _with_probes(_by_key(holding, view, at), holding, view, at, probes))
+    telling = _telling(holding, view, at, probes)
+    at = replace(at, memory=_without_readers(view.memory, telling))
+    found = _by_key(holding, view, at)
+    key = _judged_by(view, at)
+    for one in telling:
+        found = settle(found, one, key, at)
+    return Assessed(holding, encryption, found)
 
 
-def _with_probes(
-    found: Assessment, holding: Holding, view: KeyView, at: Standpoint, probes: tuple[Probe, ...]
-) -> Assessment:
+def _telling(holding: Holding, view: KeyView, at: Standpoint, probes: tuple[Probe, ...]) -> list[Probe]:
+    """The probes that say something of this data, reads first: what they prove, no dry run can doubt."""
     if view.name.cloud is Cloud.GCP and holding.key_version is None:
-        return found  # one object's version is not another's
+        return []  # one object's version is not another's
     if isinstance(view.reading, KeyGone):
         # S3 may say of a key that is gone what it says of a principal without the right (aws.md, 3.3: unconfirmed).
         probes = tuple(one for one in probes if one.code != NO_RIGHT)
-    key = _judged_by(view, at)
-    telling = standing(probes, _changed(view, holding.key_version, at), at)
-    # Reads first: what they prove, a dry run by a direct call can not doubt.
-    for one in sorted(telling, key=lambda probe: probe.kind is not ProbeKind.READ):
-        found = settle(found, one, key, at)
-    return found
+    found = standing(probes, _changed(view, holding.key_version, at), at)
+    return sorted(found, key=lambda probe: probe.kind is not ProbeKind.READ)
+
+
+def _without_readers(memory: KeyMemory | None, telling: Iterable[Probe]) -> KeyMemory | None:
+    """What is remembered, without the bars of those who have read since: while policies are hidden, a read tells."""
+    if memory is None or not memory.barred:
+        return memory
+    readers = [
+        one.principal
+        for one in telling
+        if one.kind is ProbeKind.READ and one.outcome is ProbeOutcome.PASSED and not one.cached and one.principal
+    ]
+    barred = tuple(one for one in memory.barred if not any(same_principal(one, reader) for reader in readers))
+    return replace(memory, barred=barred)
 
 
 def _judged_by(view: KeyView, at: Standpoint) -> AwsKey | GcpKey | None:
@@ -113,6 +137,11 @@ def _judged_by(view: KeyView, at: Standpoint) -> AwsKey | GcpKey | None:
     return memory.last if _is_fresh(memory, at) else replace(memory.last, access=None)
 
 
+def _is_creating(reading: AwsKey | GcpKey) -> bool:
+    """A few seconds of every key's life, which tell nothing of how it was or will be."""
+    return isinstance(reading, AwsKey) and reading.state == "Creating"
+
+
 def _is_fresh(memory: KeyMemory, at: Standpoint) -> bool:
     """Whether the last answer still counts for now; one from the future is as old as it is far away."""
     return memory.last_at is not None and abs(at.now - memory.last_at) <= at.policy.poll_max_age
@@ -121,10 +150,10 @@ def _is_fresh(memory: KeyMemory, at: Standpoint) -> bool:
 def _changed(view: KeyView, version: str | None, at: Standpoint) -> datetime | None:
     """When what decides over reads of the data was seen to change last; None when it never was."""
     memory = view.memory
-    if memory is None or memory.last is None:
+    if memory is None:
         return None
-    if isinstance(view.reading, AwsKey | GcpKey):
-        fresh = use_changes(memory.last, view.reading)
+    if isinstance(view.reading, AwsKey | GcpKey) and not _is_creating(view.reading):
+        fresh = use_changes(memory.told, view.reading)
         if any(concerns(fact, version, at.agents) for fact in fresh):
             return at.now
     # A change in the future was dated by a clock that has been put right since.
@@ -139,9 +168,11 @@ def _without_kms(holding: Holding) -> Assessment:
 
 def _by_key(holding: Holding, view: KeyView, at: Standpoint) -> Assessment:
     match view.reading:
-        case AwsKey(state="Creating") as key:
-            # A few seconds of every key's life; one that was known before is judged as it was.
-            return _remembered(holding, view, at) or _by_state(holding, key, at)
+        case AwsKey() as key if _is_creating(key):
+            # One that was known before is judged as it was, unless its last word was another.
+            memory = view.memory
+            known = memory is not None and memory.denied_since is None and memory.missing_since is None
+            return (known and _remembered(holding, view, at)) or _by_state(holding, key, at)
         case AwsKey() | GcpKey() as key:
             return _by_state(holding, key, at)
         case KeyGone() as gone:
@@ -176,7 +207,8 @@ def _gone(holding: Holding, view: KeyView, gone: KeyGone, at: Standpoint) -> Ass
             evidence=gone.evidence,
         )
     cause = f"key {view.name} was not found; it counts as gone when it is still not found some minutes later"
-    return _past_deletion(holding, view, gone.evidence, at.now) or _unknown(view.name, cause, gone.evidence)
+    unknown = replace(_unknown(view.name, cause, gone.evidence), final_at=_known_date(holding, view, at))
+    return _past_deletion(holding, view, gone.evidence, at.now) or unknown
 
 
 def _was_settled(memory: KeyMemory | None, until: datetime | None, at: Standpoint) -> bool:
@@ -212,14 +244,16 @@ def _still_denied(holding: Holding, view: KeyView, at: Standpoint) -> Assessment
         return _denied(holding, view, None, at)
     if memory.missing_since is not None:
         cause = f"key {view.name} was not found at {memory.missing_since:%Y-%m-%dT%H:%M:%SZ}, and gives no answer now"
-        return _past_deletion(holding, view, _evidence(view), at.now) or _unknown(view.name, cause, _evidence(view))
+        unknown = replace(_unknown(view.name, cause, _evidence(view)), final_at=_known_date(holding, view, at))
+        return _past_deletion(holding, view, _evidence(view), at.now) or unknown
     return None
 
 
 def _denied(holding: Holding, view: KeyView, unread: KeyUnread | None, at: Standpoint) -> Assessment:
     past = _past_deletion(holding, view, _evidence(view), at.now)
-    # The name of a key never comes back: whoever denies now cannot have made it anew.
-    gone = past or _still_gone(view, at, one_reading=False)
+    # The name of a key never comes back, but for that of a replica: who denies now cannot have made it anew.
+    is_replica = "key/mrk-" in view.name.text
+    gone = past or (None if is_replica else _still_gone(view, at, one_reading=False))
     if gone is not None:
         return gone
     memory = view.memory
@@ -230,9 +264,14 @@ def _denied(holding: Holding, view: KeyView, unread: KeyUnread | None, at: Stand
         f"key {view.name} answered until {memory.last_at:%Y-%m-%dT%H:%M:%SZ} and is denied now ({how}); "
         f"its last known state was {_last_state(memory.last, holding.key_version)}"
     )
-    # That nobody may look any more moves no date.
-    _, date = _deletion(holding, view)
-    return replace(_unknown(view.name, cause, _evidence(view)), final_at=date)
+    return replace(_unknown(view.name, cause, _evidence(view)), final_at=_known_date(holding, view, at))
+
+
+def _known_date(holding: Holding, view: KeyView, at: Standpoint) -> datetime | None:
+    """The date that the last state had: that nobody answers any more moves no date."""
+    last = view.memory.last if view.memory is not None else None
+    date = _by_state(holding, last, at).final_at if last is not None else None
+    return date if date is not None and date > at.now else None
 
 
 def _evidence(view: KeyView) -> tuple[Evidence, ...]:

@@ -13,12 +13,16 @@ from auditor.model import (
     HsmInstance,
     KeyMemory,
     KeyReading,
-    KeyUnread,
     Reason,
 )
 
-_DELETABLE: Final = frozenset({"DESTROYED", "IMPORT_FAILED", "GENERATION_FAILED"})
-"""States from which a version can be deleted. Source: google-cloud-kms, DeleteCryptoKeyVersion."""
+_DELETABLE: Final = frozenset(
+    {"DESTROYED", "IMPORT_FAILED", "GENERATION_FAILED", "PENDING_IMPORT", "PENDING_GENERATION"}
+)
+"""States from which a version can be deleted, or fall into one from which it can, at any moment.
+
+Source: google-cloud-kms, DeleteCryptoKeyVersion.
+"""
 _SOONEST: Final = timedelta(hours=24)
 """The shortest way of a version into one of them. Source: Cloud KMS docs, destroy scheduled duration."""
 
@@ -26,23 +30,26 @@ _SOONEST: Final = timedelta(hours=24)
 def continued(reading: KeyReading, memory: KeyMemory | None, now: datetime) -> KeyReading:
     """Put a new answer beside the last one that gave a state.
 
-    The state of what stands behind a key stays as it was last told while a fault hides it, and is marked as older. An
-    answer that lacks a version which cannot be gone yet is none.
+    The state of what stands behind a key stays as it was last told while a fault hides it, and is marked as older. A
+    version that is not listed any more and cannot be gone yet is kept as such, for as long as it cannot be.
     """
     match reading, memory.last if memory is not None else None:
         case AwsKey() as key, AwsKey() as last:
-            return replace(key, store=_store(key.store, last.store))
+            # A key that has changed its state tells that its store may have done so too.
+            return replace(key, store=_store(key.store, last.store)) if key.state == last.state else key
         case GcpKey() as key, GcpKey() as last if memory is not None:
             missing = _impossibly_missing(key, last, memory.last_at, now)
-            if missing:
-                told = f"version {', '.join(one.number for one in missing)} is not listed, which cannot be gone yet"
-                hint = "look at the endpoint: is it Cloud KMS? poll again"
-                return KeyUnread(key.name, Reason.MALFORMED, told, hint, key.evidence)
             before = {one.name: one for one in last.connections}
+            told = {one.name for one in key.connections}
             return replace(
                 key,
+                versions=tuple(sorted((*key.versions, *missing), key=lambda one: int(one.number))),
                 hsm_instance=_instance(key.hsm_instance, last.hsm_instance),
-                connections=tuple(_connection(one, before.get(one.name)) for one in key.connections),
+                connections=(
+                    *(_connection(one, before.get(one.name)) for one in key.connections),
+                    # Connections behind versions that are switched off are not asked for; that heals none.
+                    *(one for one in last.connections if one.name not in told),
+                ),
             )
         case _:
             return reading
@@ -69,12 +76,15 @@ def _connection(now: EkmConnection, before: EkmConnection | None) -> EkmConnecti
 def _impossibly_missing(
     key: GcpKey, last: GcpKey, last_at: datetime | None, now: datetime
 ) -> tuple[GcpKeyVersion, ...]:
-    if last_at is None or now - last_at >= _SOONEST:
-        return ()
     listed = {one.number for one in key.versions}
-    return tuple(one for one in last.versions if one.number not in listed and not _may_be_deleted(one, now))
+    return tuple(
+        replace(one, unlisted_since=one.unlisted_since or now)
+        for one in last.versions
+        if one.number not in listed and not _may_be_gone(one, one.unlisted_since or last_at, now)
+    )
 
 
-def _may_be_deleted(version: GcpKeyVersion, now: datetime) -> bool:
+def _may_be_gone(version: GcpKeyVersion, seen: datetime | None, now: datetime) -> bool:
+    """Whether a version may be gone that was last listed then; a moment in the future was none."""
     due = version.state == "DESTROY_SCHEDULED" and version.destroy_time is not None and version.destroy_time <= now
-    return due or version.state in _DELETABLE
+    return due or version.state in _DELETABLE or seen is None or abs(now - seen) >= _SOONEST

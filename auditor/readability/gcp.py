@@ -108,6 +108,11 @@ def version_name(key: GcpKey, number: str) -> str:
 
 def _by_state(key: GcpKey, version: GcpKeyVersion) -> Assessment:
     name = version_name(key, version.number)
+    if version.unlisted_since is not None:
+        told = f"is not listed any more, although it was {version.state} and cannot be gone yet"
+        return StateRow(Readability.UNKNOWN, told).assessment(
+            Subject(SubjectKind.KEY_VERSION, name), name, what=f"key version {name}", evidence=key.evidence
+        )
     row = STATES.get(version.state)
     if row is None:
         row = StateRow(Readability.UNKNOWN, f"is in the state {version.state!r}, whose meaning is not known")
@@ -187,6 +192,11 @@ def _by_hsm_instance(key: GcpKey, at: Standpoint) -> Assessment | None:
         )
     if instance.disable_time is None or instance.disable_time - at.now > at.policy.horizon:
         return None
+    if instance.older and instance.disable_time <= at.now:
+        row = StateRow(Readability.UNKNOWN, "was to disable itself, and whether it was refreshed is not known")
+        return row.assessment(
+            subject, instance.name, what=f"single-tenant HSM instance {instance.name}", evidence=key.evidence
+        )
     return Assessment(
         readability=Readability.EXPIRING,
         basis=Basis.STATE,

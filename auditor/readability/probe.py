@@ -26,6 +26,8 @@ CODES: Final[Mapping[str, Readability]] = {
 }
 """Code of a refusal -> what it proves; S3 writes KMS's codes with `KMS.` before them."""
 
+_OF_THE_VERSION: Final = frozenset({"DisabledException", "NotFoundException", "cloudKmsDisabledKey"})
+"""What is said of key or version, whatever bucket it was asked through."""
 _OF_THE_KEY: Final = frozenset({"DisabledException", "NotFoundException"})
 """What KMS says of the key itself, whatever store it is in."""
 
@@ -33,6 +35,19 @@ _CLOCKS_APART: Final = timedelta(minutes=1)
 """How far two readings of the clocks may differ."""
 _READS: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
 _WORDS: Final = {ProbeKind.READ: "a read", ProbeKind.DRY_RUN: "a dry run"}
+
+
+def probes_of(bucket: str, probes: Iterable[Probe]) -> tuple[Probe, ...]:
+    """Choose from the probes of one key version those that tell something of its data in one bucket.
+
+    What the key itself refused through another bucket it refuses through this one, unless a later read here passed.
+    """
+    found = tuple(probes)
+    mine = [one for one in found if one.bucket == bucket]
+    last = max((one.at for one in mine if one.outcome is not ProbeOutcome.INCONCLUSIVE), default=None)
+    others = (one for one in found if one.bucket != bucket and one.outcome is ProbeOutcome.REFUSED)
+    refused = [one for one in others if one.code in _OF_THE_VERSION and (last is None or one.at > last)]
+    return (*mine, *refused)
 
 
 def standing(probes: Iterable[Probe], changed: datetime | None, at: Standpoint) -> tuple[Probe, ...]:
@@ -54,7 +69,7 @@ def _is_young(probe: Probe, at: Standpoint) -> bool:
     age = at.now - probe.at
     if probe.outcome is ProbeOutcome.PASSED:
         return -_CLOCKS_APART <= age <= at.policy.probe_max_age
-    return age <= at.policy.refusal_max_age
+    return abs(age) <= at.policy.refusal_max_age
 
 
 def settle(found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: Standpoint) -> Assessment:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from auditor.connectors.reading import each
+from auditor.connectors.reading import Reader
 from auditor.errors import ReadOnlyError, UsageError
 from auditor.model import KeyName, KeyReading, KeyUnread, Reason
 from auditor.ports import KeyNeed
@@ -28,7 +28,7 @@ def test_keys_that_hang_keep_nobody_waiting_for_long() -> None:
         return an_aws_key(name=need.name)
 
     try:
-        found = by_name(each(NEEDS, read, stall=0.3))
+        found = by_name(Reader(stall=0.3).each(NEEDS, read))
     finally:
         released.set()
     assert len(found) == 30
@@ -41,9 +41,54 @@ def test_an_answer_that_says_nothing_was_heard_is_no_progress() -> None:
         threading.Event().wait(0.05)
         return KeyUnread(need.name, Reason.TIMEOUT, "ReadTimeoutError", "look at the network")
 
-    found = by_name(each(NEEDS, read, stall=0.08))
+    found = by_name(Reader(stall=0.08).each(NEEDS, read))
     assert len(found) == 30
     assert "no key was answered for 0 s" in {one.detail for one in found.values() if isinstance(one, KeyUnread)}
+
+
+def test_keys_that_were_silent_are_asked_last_and_those_whose_call_hangs_not_at_all() -> None:
+    released = threading.Event()
+    asked: list[KeyName] = []
+
+    def read(need: KeyNeed) -> KeyReading:
+        asked.append(need.name)
+        if need.name in NAMES[:20]:
+            released.wait(20)
+        return an_aws_key(name=need.name)
+
+    reader = Reader(stall=0.2)
+    try:
+        first = by_name(reader.each(NEEDS, read))
+        assert all(isinstance(one, KeyUnread) for one in first.values()), "eight that hang keep all workers"
+        assert len(asked) == 8
+        hanging: set[KeyName] = set()
+        later = first
+        for _ in range(4):
+            hanging.update(set(asked).intersection(NAMES[:20]))
+            asked.clear()
+            later = by_name(reader.each(NEEDS, read))
+            assert not hanging.intersection(asked)
+        assert {name for name, one in later.items() if not isinstance(one, KeyUnread)} == set(NAMES[20:])
+        assert threading.active_count() < 60
+    finally:
+        released.set()
+
+
+def test_one_location_that_hangs_takes_no_worker_of_another() -> None:
+    released = threading.Event()
+    there = [KeyNeed(KeyName(name.text.replace("us-east-1", "eu-west-1"))) for name in NAMES]
+
+    def read(need: KeyNeed) -> KeyReading:
+        if need.name.location == "eu-west-1":
+            released.wait(20)
+        return an_aws_key(name=need.name)
+
+    try:
+        found = by_name(Reader(stall=0.2).each([*there, *NEEDS], read))
+    finally:
+        released.set()
+    assert {name for name, one in found.items() if not isinstance(one, KeyUnread)} == set(NAMES)
+    assert len(found) == 60
 
 
 FAILURES = {
@@ -59,7 +104,7 @@ def test_a_failure_of_ours_is_the_one_keys_alone(error: Exception, reason: Reaso
             raise error
         return an_aws_key(name=need.name)
 
-    found = by_name(each(NEEDS, read))
+    found = by_name(Reader().each(NEEDS, read))
     bad = found.pop(NAMES[3])
     assert isinstance(bad, KeyUnread)
     assert bad.reason is reason
@@ -71,4 +116,4 @@ def test_a_request_that_must_not_leave_ends_everything() -> None:
         raise ReadOnlyError("refused to send kms DisableKey")
 
     with pytest.raises(ReadOnlyError):
-        list(each(NEEDS[:1], read))
+        list(Reader().each(NEEDS[:1], read))

@@ -215,6 +215,28 @@ def test_who_provably_cannot_decrypt_is_remembered_until_that_is_told_otherwise(
     assert after(Grant.UNREAD) == ()
 
 
+def test_a_grant_that_was_seen_going_bars_its_principal(ledger: LedgerStore) -> None:
+    for minute, grant in enumerate((Grant.DIRECT, Grant.WITHDRAWN, Grant.UNREAD)):
+        now = NOW + minutes(minute)
+        poll(ledger, a_gcp_key(access=access(GCP_KEY, grant)), holdings=(a_holding(GCP_KEY, "1"),), now=now)
+    assert ledger.memory()[GCP_KEY].barred == (AGENT,)
+
+
+def test_a_key_that_is_being_created_anew_is_neither_gone_nor_denied_nor_what_it_was(ledger: LedgerStore) -> None:
+    for bad in (KeyGone(AWS_KEY, proven=False), denied()):
+        poll(ledger, an_aws_key())
+        poll(ledger, bad, now=NOW + minutes(1))
+        poll(ledger, an_aws_key("Creating"), now=NOW + minutes(2))
+        kept = ledger.memory()[AWS_KEY]
+        assert (kept.last, kept.missing_since, kept.denied_since) == (None, None, None)
+
+
+def test_a_right_is_compared_with_what_was_last_told_of_it(ledger: LedgerStore) -> None:
+    for minute, grant in enumerate((Grant.DIRECT, Grant.UNREAD, Grant.ABSENT)):
+        poll(ledger, an_aws_key(access=access(AWS_KEY, grant)), now=NOW + minutes(minute))
+    assert ledger.memory()[AWS_KEY].changed == {f"right {ROLE}": NOW + minutes(2)}
+
+
 def test_the_moment_of_the_last_change_of_what_decides_over_a_keys_use_is_kept(ledger: LedgerStore) -> None:
     poll(ledger, an_aws_key())
     poll(ledger, an_aws_key(material="other"), now=NOW + minutes(1))
@@ -253,7 +275,8 @@ def test_a_probe_that_told_nothing_stands_beside_the_last_that_did(ledger: Ledge
     assert set(ledger.probes()) == {refused, nothing}
     ledger.keep_probe(passed)
     assert set(ledger.probes()) == {passed, nothing}
-    assert [ledger.probes_since(NOW + minutes(one)) for one in (0, 1, 3)] == [3, 2, 0]
+    assert [ledger.probes_between(NOW + minutes(one), NOW + minutes(9)) for one in (0, 1, 3)] == [3, 2, 0]
+    assert ledger.probes_between(NOW, NOW + minutes(1)) == 2, "not those of a clock that is ahead"
 
 
 def test_half_a_character_in_an_answer_spoils_nothing(ledger: LedgerStore) -> None:

@@ -1,5 +1,6 @@
 """What a new answer leaves out, and what cannot follow on the one before."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,6 @@ from auditor.model import (
     GcpKey,
     GcpKeyVersion,
     HsmInstance,
-    KeyUnread,
     Reason,
 )
 from auditor.policy import Policy
@@ -93,6 +93,9 @@ VANISHED: dict[str, tuple[GcpKeyVersion, timedelta, bool]] = {
     "destroyed": (a_version("2", "DESTROYED"), timedelta(minutes=1), True),
     "never imported": (a_version("2", "IMPORT_FAILED"), timedelta(minutes=1), True),
     "never made": (a_version("2", "GENERATION_FAILED"), timedelta(minutes=1), True),
+    "still being imported": (a_version("2", "PENDING_IMPORT"), timedelta(minutes=1), True),
+    "still being made": (a_version("2", "PENDING_GENERATION"), timedelta(minutes=1), True),
+    "enabled by a clock that was a year ahead": (a_version("2"), -days(365), True),
     "due": (a_version("2", "DESTROY_SCHEDULED", destroy_time=NOW), timedelta(minutes=1), True),
     "due later": (a_version("2", "DESTROY_SCHEDULED", destroy_time=NOW + days(1)), timedelta(minutes=1), False),
 }
@@ -106,11 +109,49 @@ def test_a_version_that_is_not_listed_is_gone_only_if_it_can_be(
 ) -> None:
     now, memory = a_gcp_key(a_version("1")), remembered(a_gcp_key(a_version("1"), version), age)
     found = continued(now, memory, NOW)
+    assert isinstance(found, GcpKey)
     if believed:
         assert found == now
     else:
-        assert isinstance(found, KeyUnread)
-        assert (found.reason, "version 2" in found.detail) == (Reason.MALFORMED, True)
+        assert found.versions == (a_version("1"), replace(version, unlisted_since=NOW))
+        view = KeyView(GCP_KEY, found, memory)
+        judged = [assess(a_holding(GCP_KEY, one), view, (), Policy(), NOW).assessment.readability for one in ("1", "2")]
+        assert judged == [Readability.READABLE, Readability.UNKNOWN], "the others are judged as they are"
+
+
+def test_a_version_that_stays_unlisted_is_believed_gone_when_it_can_be_and_comes_back_as_it_is_listed() -> None:
+    both, one = a_gcp_key(a_version("1"), a_version("2")), a_gcp_key(a_version("1"))
+    last = both
+    for hours in (0, 1, 12, 23.9):
+        found = continued(one, remembered(last, timedelta(hours=1)), NOW + timedelta(hours=hours))
+        assert isinstance(found, GcpKey)
+        assert found.versions[1].unlisted_since == NOW
+        last = found
+    assert continued(one, remembered(last), NOW + timedelta(hours=24)) == one
+    assert continued(both, remembered(last), NOW + timedelta(hours=1)) == both
+
+
+def test_a_key_that_changed_its_state_tells_that_its_store_may_have_too() -> None:
+    before = an_aws_key("Unavailable", store=CustomKeyStore("cks-1", "DISCONNECTED"))
+    hidden = CustomKeyStore("cks-1", None)
+    healed = continued(an_aws_key("Enabled", store=hidden), remembered(before), NOW)
+    assert isinstance(healed, AwsKey)
+    assert healed.store == hidden
+
+
+def test_a_connection_that_is_not_asked_for_meanwhile_is_healed_by_nothing() -> None:
+    failing = EkmConnection(CONNECTION, reachable=False, detail="EXTERNAL_UNREACHABLE")
+    off = a_version(state="DISABLED", protection_level="EXTERNAL_VPC", ekm_connection=CONNECTION)
+    found = continued(a_gcp_key(off), remembered(a_gcp_key(off, connections=(failing,))), NOW)
+    assert isinstance(found, GcpKey)
+    assert found.connections == (failing,)
+
+
+def test_an_instance_that_was_to_disable_itself_while_it_was_hidden_is_not_called_active() -> None:
+    before = a_gcp_key(hsm_instance=HsmInstance(INSTANCE, "ACTIVE", disable_time=NOW - days(1)))
+    found = continued(a_gcp_key(hsm_instance=HsmInstance(INSTANCE, None)), remembered(before), NOW)
+    view = KeyView(GCP_KEY, found, remembered(before))
+    assert assess(a_holding(GCP_KEY, "1"), view, (), Policy(), NOW).assessment.readability is Readability.UNKNOWN
 
 
 def test_what_is_no_state_is_left_as_it_is() -> None:

@@ -22,6 +22,7 @@ from auditor.model import (
     ProbeKind,
     ProbeOutcome,
     Reason,
+    told_use,
 )
 from auditor.policy import Policy
 from auditor.readability import KeyView, assess
@@ -319,6 +320,27 @@ def test_a_dry_run_that_is_refused_is_told_and_proves_nothing(
     assert found.readability is R.READABLE
     assert (found.contradiction is not None) is told
     assert found.contradiction is None or not found.contradiction.probe_failed
+
+
+HIDDEN = access(AWS_KEY, Grant.UNREAD, unread=(("kms:GetKeyPolicy", Reason.ACCESS_DENIED),))
+
+
+def test_a_read_by_a_principal_that_was_barred_tells_that_it_is_not_any_more() -> None:
+    memory = remembered(an_aws_key(), barred=(ROLE,))
+    key = an_aws_key(access=HIDDEN)
+    assert aws(key, memory=memory).readability is R.UNKNOWN
+    assert aws(key, a_probe(), memory=memory).readability is R.READABLE
+    for other in (a_probe(principal=STRANGER), a_probe(cached=True), a_probe(kind=ProbeKind.DRY_RUN)):
+        assert aws(key, other, memory=memory).readability is R.UNKNOWN
+    absent = an_aws_key(access=access(AWS_KEY, Grant.ABSENT))
+    assert aws(absent, a_probe(), memory=memory).readability is R.REVOKED, "what is read now stands"
+
+
+def test_a_right_that_a_fault_hid_while_it_changed_has_changed() -> None:
+    told = told_use(an_aws_key(access=access(AWS_KEY, Grant.ABSENT)))
+    memory = remembered(an_aws_key(access=access(AWS_KEY, Grant.UNREAD)), told=told)
+    found = aws(an_aws_key(access=access(AWS_KEY, Grant.DIRECT)), refused(NO_RIGHT), memory=memory)
+    assert found.readability is R.READABLE
 
 
 def test_a_change_elsewhere_forgets_no_refusal() -> None:

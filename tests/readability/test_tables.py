@@ -664,6 +664,45 @@ def test_no_answer_never_becomes_readable_by_itself(reading: KeyReading | None, 
     assert (found.readability, found.basis, found.subject.kind) == (readability, Basis.STATE, SubjectKind.KEY)
 
 
+CREATING = an_aws_key("Creating")
+AGAIN: dict[str, tuple[KeyReading, KeyMemory, R]] = {
+    "known before": (CREATING, remembered(an_aws_key("Disabled")), R.UNREADABLE),
+    "denied before": (CREATING, remembered(an_aws_key(), denied_since=NOW), R.UNKNOWN),
+    "gone before": (CREATING, remembered(an_aws_key(), missing_since=NOW, missing_until=NOW), R.UNKNOWN),
+}
+
+
+@pytest.mark.parametrize(("reading", "memory", "readability"), AGAIN.values(), ids=AGAIN)
+def test_a_key_that_is_being_created_again_is_what_it_was_unless_its_last_word_was_another(
+    reading: KeyReading, memory: KeyMemory, readability: R
+) -> None:
+    assert of_key(KeyView(AWS_KEY, reading, memory)) is readability
+
+
+def test_the_name_of_a_replica_may_come_back() -> None:
+    replica = KeyName("arn:aws:kms:us-east-1:111122223333:key/mrk-00000000000000000000000000000001")
+    first = NOW - timedelta(hours=3)
+    memory = remembered(None, missing_since=first, missing_until=first + timedelta(minutes=5))
+    view = KeyView(replica, denied(replica), memory)
+    assert assess(a_holding(replica), view, (), POLICY, NOW).assessment.readability is R.UNKNOWN
+
+
+DATED: dict[str, tuple[KeyReading | None, AwsKey]] = {
+    "not found once": (GONE, NOT_YET),
+    "expiring, and denied": (denied(), an_aws_key(valid_to=NOW + days(1))),
+}
+
+
+@pytest.mark.parametrize(("reading", "last"), DATED.values(), ids=DATED)
+def test_a_date_that_was_told_stands_while_nothing_else_is(reading: KeyReading | None, last: AwsKey) -> None:
+    found = assess(a_holding(), KeyView(AWS_KEY, reading, remembered(last)), (), POLICY, NOW).assessment
+    assert (found.readability, found.final_at) == (R.UNKNOWN, NOW + days(1))
+    fault = denied(reason=Reason.TIMEOUT)
+    since = remembered(last, missing_since=NOW) if isinstance(reading, KeyGone) else remembered(last, denied_since=NOW)
+    later = assess(a_holding(), KeyView(AWS_KEY, fault, since), (), POLICY, NOW).assessment
+    assert (later.readability, later.final_at) == (R.UNKNOWN, NOW + days(1))
+
+
 def test_that_nobody_may_look_any_more_moves_no_date() -> None:
     for reading in (denied(), denied(reason=Reason.TIMEOUT)):
         view = KeyView(AWS_KEY, reading, remembered(NOT_YET, denied_since=NOW))

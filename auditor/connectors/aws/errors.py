@@ -72,7 +72,10 @@ HINTS: Final = {
 def reason_of(error: Exception) -> Reason:
     """Why a call gave no answer; faults on the way, and codes that nobody knows, count as `timeout`."""
     if isinstance(error, ClientError):
-        return _CODES.get(code_of(error), Reason.TIMEOUT)
+        reason = _CODES.get(code_of(error), Reason.TIMEOUT)
+        if reason is Reason.ACCESS_DENIED and error.operation_name.startswith("AssumeRole"):
+            return Reason.EXPIRED_CREDENTIALS  # it is the auditor that has none, whatever was to be asked with them
+        return reason
     if isinstance(error, ResponseParserError):
         return Reason.MALFORMED
     if isinstance(error, NoCredentialsError | PartialCredentialsError | TokenRetrievalError):

@@ -14,7 +14,7 @@ from auditor.connectors.aws.policy import access_of_managed
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.digest import digest
 from auditor.connectors.pace import Pace
-from auditor.connectors.reading import each
+from auditor.connectors.reading import Reader
 from auditor.model import (
     AwsKey,
     Cloud,
@@ -58,6 +58,7 @@ class AwsKeys:
         self._lists = lists
         self._clock = clock
         self._access = AwsAccess(clients, policies, lists, clock)
+        self._reader = Reader()
 
     @property
     def cloud(self) -> Cloud:
@@ -67,7 +68,7 @@ class AwsKeys:
     def read(self, needs: Iterable[KeyNeed]) -> Iterator[KeyReading]:
         """Yield one reading for each need; what could not be read is a `KeyUnread`."""
         stores = _Stores(self._clients)
-        return each(needs, lambda need: self._read(need, stores))
+        return self._reader.each(needs, lambda need: self._read(need, stores))
 
     def _read(self, need: KeyNeed, stores: "_Stores") -> KeyReading:
         name = need.name
@@ -79,6 +80,9 @@ class AwsKeys:
         store = stores.find(name, told["CustomKeyStoreId"]) if told.get("CustomKeyStoreId") else None
         facts = {**key, "name": name.text, "store": [store.id, store.connection_state] if store else None}
         evidence = [Evidence("kms:DescribeKey", name.text, self._clock(), request_id, digest(facts))]
+        if store is not None:
+            told_store = digest([store.id, store.connection_state, store.error_code])
+            evidence.append(Evidence("kms:DescribeCustomKeyStores", store.id, self._clock(), None, told_store))
         materials: tuple[Material, ...] | None = None
         unread: Reason | None = None
         if key["origin"] == "EXTERNAL" and key["state"] in _WITH_MATERIAL:
@@ -148,7 +152,7 @@ class AwsKeys:
             caller = self._clients.caller(name.owner)
             if not isinstance(caller, Reason) and caller[0] == name.owner:
                 return KeyGone(name, proven=False, evidence=evidence)
-            reason = Reason.NOT_VISIBLE
+            reason = caller if isinstance(caller, Reason) else Reason.NOT_VISIBLE
         hint = _HINTS.get(reason, "look at the network between the auditor and KMS")
         return KeyUnread(name, reason, code, hint, evidence)
 

@@ -206,7 +206,7 @@ class S3Bucket:
         permission = "s3:ListBucket" if live_only else "s3:ListBucketVersions"
         reason = reason_of(error)
         return CollectError(
-            f"cannot list {self._url}: {code_of(error)}; an older whole sweep stays in force",
+            f"cannot list {self._url}: {code_of(error)}; an older whole sweep, if any, stays in force",
             hint_for(reason, permission),
             reason=reason,
         )

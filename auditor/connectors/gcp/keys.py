@@ -15,7 +15,7 @@ from auditor.connectors.gcp.errors import FAULTS, HINTS, code_of, reason_of, sta
 from auditor.connectors.gcp.policy import Binding, Policies, access_of, granted_on_ring, parse_policy
 from auditor.connectors.gcp.session import GcpClients
 from auditor.connectors.pace import Pace
-from auditor.connectors.reading import each
+from auditor.connectors.reading import Reader
 from auditor.model import (
     Cloud,
     EkmConnection,
@@ -51,6 +51,7 @@ class GcpKeys:
         self._clients = clients
         self._calls = KmsCalls(clients.wire, pace)
         self._clock = clock
+        self._reader = Reader()
 
     @property
     def cloud(self) -> Cloud:
@@ -60,7 +61,7 @@ class GcpKeys:
     def read(self, needs: Iterable[KeyNeed]) -> Iterator[KeyReading]:
         """Yield one reading for each need; what could not be read is a `KeyUnread`."""
         shared = _Shared(self._clients, self._calls)
-        return each(needs, lambda need: self._read(need, shared))
+        return self._reader.each(needs, lambda need: self._read(need, shared))
 
     def _read(self, need: KeyNeed, shared: "_Shared") -> KeyReading:
         name = need.name
@@ -95,6 +96,8 @@ class GcpKeys:
         calls = ["cloudkms:ListCryptoKeyVersions", "cloudkms:GetIamPolicy"]
         if connections:
             calls.append("cloudkms:VerifyConnectivity")
+        if instance is not None:
+            calls.append("cloudkms:GetSingleTenantHsmInstance")
         return GcpKey(
             name=name,
             versions=versions,

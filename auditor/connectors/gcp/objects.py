@@ -140,14 +140,14 @@ class GcsBucket:
             return parse_object(told, at, soft_deleted=soft_deleted)
         except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
             raise CollectError(
-                f"cannot list {self._url}: an entry of a page is no object; an older whole sweep stays in force",
+                f"cannot list {self._url}: an entry of a page is no object; an older sweep, if any, stays in force",
                 "look at the endpoint in the config: is it Cloud Storage?",
                 reason=Reason.MALFORMED,
             ) from None
 
     def _endless(self) -> CollectError:
         return CollectError(
-            f"cannot list {self._url}: a page names itself as the next; an older whole sweep stays in force",
+            f"cannot list {self._url}: a page names itself as the next; an older sweep, if any, stays in force",
             "scan again; if it stays so, report it to the storage's operator",
             reason=Reason.MALFORMED,
         )
@@ -155,7 +155,7 @@ class GcsBucket:
     def _broken_off(self, error: Exception) -> CollectError:
         reason = reason_of(error)
         return CollectError(
-            f"cannot list {self._url}: {code_of(error)}; an older whole sweep stays in force",
+            f"cannot list {self._url}: {code_of(error)}; an older whole sweep, if any, stays in force",
             hint_for(reason, "storage.objects.list"),
             reason=reason,
         )
