@@ -9,18 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-_COMPARISONS: Final[Mapping[type[ast.cmpop], type[ast.cmpop]]] = {
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
-    ast.Is: ast.IsNot,
-    ast.IsNot: ast.Is,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-}
+_PAIRS: Final[Sequence[tuple[type[ast.cmpop], type[ast.cmpop]]]] = (
+    *((ast.Eq, ast.NotEq), (ast.Lt, ast.LtE), (ast.Gt, ast.GtE), (ast.Is, ast.IsNot), (ast.In, ast.NotIn)),
+)
+_COMPARISONS: Final = dict(_PAIRS) | {second: first for first, second in _PAIRS}
 _CALLS: Final = {"any": "all", "all": "any", "min": "max", "max": "min"}
 _FILLED_IN: Final = frozenset(
     {"replace", "assessment", "failed"}
@@ -62,9 +54,9 @@ class _Change:
 def enums_of(source: str) -> Enums:
     """Read the members of all enums of text that a module defines."""
     return {
-        one.name: [each.targets[0].id for each in one.body if _is_member(each)]  # type: ignore[attr-defined]
+        one.name: [ast.unparse(each.targets[0]) for each in one.body if isinstance(each, ast.Assign)]
         for one in ast.parse(source).body
-        if isinstance(one, ast.ClassDef) and any(isinstance(b, ast.Name) and b.id == "StrEnum" for b in one.bases)
+        if isinstance(one, ast.ClassDef) and [*map(ast.unparse, one.bases)] == ["StrEnum"]
     }
 
 
@@ -91,10 +83,6 @@ def mutants(source: str, enums: Enums, *, classes: bool = True) -> Iterator[Muta
                 yield Mutant(node.lineno, where, _one_line(raw[first:last]), _one_line(after), text)
 
 
-def _is_member(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-
-
 def _is_python(text: str) -> bool:
     try:
         compile(text, "", "exec")
@@ -109,11 +97,9 @@ def _one_line(text: bytes) -> str:
 
 def _walk(node: ast.AST, parent: ast.AST | None, where: str, *, classes: bool) -> Iterator[tuple[Any, Any, str]]:
     """Yield (node, parent, name of function or class), without types, imports, decorators and prose."""
-    if isinstance(node, ast.JoinedStr | ast.Import | ast.ImportFrom):
-        return
-    if isinstance(node, ast.ClassDef) and not classes:
-        return
-    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+    if isinstance(node, ast.JoinedStr | ast.Import | ast.ImportFrom) or (
+        isinstance(node, ast.ClassDef) and not classes
+    ):
         return
     if hasattr(node, "lineno"):
         yield node, parent, where
@@ -156,8 +142,9 @@ def _changes(node: ast.AST, parent: ast.AST, enums: Enums) -> Iterator[_Change]:
             yield from _without_arguments(node)
         case ast.stmt():
             yield from _without_statement(node, parent)
-    if isinstance(node, ast.Name | ast.Attribute | ast.Call) and getattr(parent, "test", None) is node:
-        yield _Change(node, f"not {ast.unparse(node)}")
+    is_bare_test = isinstance(node, ast.Name | ast.Attribute | ast.Call) and getattr(parent, "test", None) is node
+    if is_bare_test and (text := ast.unparse(node)) != "TYPE_CHECKING":
+        yield _Change(node, f"not {text}")
 
 
 def _is_code(node: ast.Constant, parent: ast.AST) -> bool:
@@ -182,17 +169,13 @@ def _without_entries(node: ast.Dict | ast.Set | ast.List | ast.Tuple, parent: as
             told = ast.unparse(value) if key is None else f"{ast.unparse(key)}: {ast.unparse(value)}"
             yield _Change(node, ast.unparse(ast.Dict(keys, values)), told)
         return
-    is_type = isinstance(parent, ast.Subscript) and parent.slice is node
     is_target = not isinstance(node, ast.Set) and not isinstance(node.ctx, ast.Load)
-    if is_type or is_target or (isinstance(parent, ast.Assign) and ast.unparse(parent.targets[0]) == "__all__"):
+    if is_target or isinstance(parent, ast.Subscript) or "__all__" in map(ast.unparse, getattr(parent, "targets", ())):
         return
     for number, entry in enumerate(node.elts):
         rest = [*node.elts[:number], *node.elts[number + 1 :]]
-        if isinstance(node, ast.Set):
-            text = ast.unparse(ast.Set(rest)) if rest else "set()"
-        else:
-            text = ast.unparse(type(node)(rest, ast.Load()))
-        yield _Change(node, text, ast.unparse(entry))
+        left = ast.Set(rest) if isinstance(node, ast.Set) else type(node)(rest, ast.Load())
+        yield _Change(node, ast.unparse(left), ast.unparse(entry))
 
 
 def _without_arguments(node: ast.Call) -> Iterator[_Change]:
@@ -212,9 +195,9 @@ def _without_statement(node: ast.stmt, parent: ast.AST) -> Iterator[_Change]:
                 yield _Change(node, "return None")
             if not isinstance(parent, ast.FunctionDef):
                 yield _Change(node, "pass")
-        case ast.Raise() | ast.Continue() | ast.Break() | ast.AugAssign():
-            yield _Change(node, "pass")
-        case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):
-            yield _Change(node, "pass")
-        case ast.Expr(value=ast.Call() | ast.Yield() | ast.YieldFrom()):
+        case (
+            (ast.Raise() | ast.Continue() | ast.Break() | ast.AugAssign())
+            | ast.Assign(targets=[ast.Attribute() | ast.Subscript()])
+            | ast.Expr(value=ast.Call() | ast.Yield() | ast.YieldFrom())
+        ):
             yield _Change(node, "pass")
