@@ -50,7 +50,7 @@ PLAN: Final = (
     Target("auditor/connectors/*/answers.py", ("tests/connectors/test_answers.py",)),
     Target("auditor/connectors/*/errors.py", (_PARSING, "tests/test_sdk_vocabulary.py")),
     Target("auditor/connectors/aws/objects.py", (_PARSING, "tests/connectors/test_aws_objects.py"), classes=False),
-    Target("auditor/connectors/gcp/objects.py", (_PARSING, _FUZZ), classes=False),
+    Target("auditor/connectors/gcp/objects.py", (_PARSING, "tests/connectors/test_gcp_objects.py"), classes=False),
     Target("auditor/connectors/gcp/policy.py", ("tests/connectors/test_gcp_keys.py", _FUZZ)),
     Target("auditor/connectors/*/probes.py", (_PROBES, "tests/test_sdk_vocabulary.py", _FUZZ)),
     Target(
