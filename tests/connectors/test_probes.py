@@ -1,5 +1,6 @@
 """Probes over the wire: what each answer of the clouds is taken for."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -97,6 +98,28 @@ def test_a_read_that_the_key_stops_is_refused(
     assert (found.outcome, found.code) == expected
 
 
+OF_THE_KEY = ("DisabledException", "KMSInvalidStateException", "NotFoundException", "KeyUnavailableException")
+
+
+@pytest.mark.parametrize("code", OF_THE_KEY)
+def test_each_code_by_which_kms_stops_a_read_is_a_refusal(aws: AwsCloud, code: str) -> None:
+    aws.store.add_key(KEY)
+    aws.traffic.fail("s3 GET /data/a", status=400, code=f"KMS.{code}")
+    found = read(aws)
+    assert (found.outcome, found.code, found.reason, found.cached) == (REFUSED, code, None, False)
+
+
+def test_the_very_version_of_the_sample_is_read(aws: AwsCloud) -> None:
+    dead = f"{KEY[:-1]}2"
+    aws.store.add_bucket("versioned", versioned=True)
+    for key, version, state in ((dead, "old", "Disabled"), (KEY, "new", "Enabled")):
+        aws.store.add_key(key, state=state)
+        aws.store.put("versioned", "a", sse="aws:kms", key=key, version_id=version)
+    probes = AwsProbes(aws_clients(), {"s3://versioned": ("us-east-1", None)}, Clock())
+    samples = (Sample("s3://versioned", key, None, "a", version) for key, version in ((dead, "old"), (KEY, "new")))
+    assert [probes.read(one, (ROLE,)).code for one in samples] == ["DisabledException", "ok"]
+
+
 def test_a_store_that_says_connected_and_does_not_work_is_found_by_a_read(aws: AwsCloud) -> None:
     aws.store.add_key_store("cks-1", "us-east-1", works=False)
     aws.store.add_key(KEY, store="cks-1")
@@ -191,6 +214,20 @@ def test_a_dry_run_passes_by_the_exception_that_says_so(aws: AwsCloud) -> None:
     assert refused is not None
     assert (refused.outcome, refused.code) == (REFUSED, NO_RIGHT)
     assert dry(aws, agents=()) is None
+
+
+def test_a_dry_run_asks_for_what_s3_would_ask_and_is_never_called_cached(aws: AwsCloud) -> None:
+    aws.store.add_key(KEY)
+    found = dry(aws)
+    assert found is not None
+    assert (found.cached, found.evidence[0].call) == (False, "kms:Decrypt DryRun")
+    asked = next(json.loads(one.body) for one in aws.traffic.requests if one.verb == "Decrypt")
+    assert asked == {
+        "KeyId": KEY,
+        "EncryptionContext": {"aws:s3:arn": "arn:aws:s3:::data"},
+        "DryRun": True,
+        "DryRunModifiers": ["IGNORE_CIPHERTEXT"],
+    }
 
 
 def test_a_dry_run_that_is_answered_as_if_it_were_none_proves_nothing(aws: AwsCloud) -> None:
