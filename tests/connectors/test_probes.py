@@ -248,9 +248,27 @@ def test_a_read_on_google_cloud_is_the_storage_agents(google: GoogleCloud) -> No
     google.store.add_key(GOOGLE_KEY)
     found = read_google(google)
     assert (found.outcome, found.key_version, found.principal) == (PASSED, "1", AGENT)
+    assert (found.kind, found.reason) == (ProbeKind.READ, None)
+    assert [(one.call, one.resource) for one in found.evidence] == [("storage.objects.get media", GOOGLE_KEY)]
     google.store.revoke(RING, f"serviceAccount:{AGENT}")
     found = read_google(google)
     assert (found.outcome, found.code) == (REFUSED, NO_RIGHT)
+
+
+def test_the_very_generation_of_the_sample_is_read(google: GoogleCloud) -> None:
+    key = google.store.add_key(GOOGLE_KEY, versions=2)
+    key.versions[1].state = "DISABLED"
+    old, new = (google.store.put("data", "a", size=10, key=GOOGLE_KEY, version=version) for version in (1, 2))
+    probes = GcpProbes(google_clients(google), {"gs://data": None}, Clock())
+    samples = (Sample("gs://data", GOOGLE_KEY, None, "a", str(one.generation)) for one in (old, new))
+    assert [probes.read(one, (AGENT,)).code for one in samples] == ["cloudKmsDisabledKey", "ok"]
+
+
+@pytest.mark.parametrize("reason", ["cloudKmsDisabledKey", "cloudKmsDecryptionKeyNotFound"])
+def test_each_reason_by_which_a_key_stops_a_read_is_a_refusal(reason: str) -> None:
+    told = {"error": {"errors": [{"reason": reason}]}}
+    assert why(400, told) == (REFUSED, reason)
+    assert why(403, told) == (INCONCLUSIVE, "HTTP 403"), "another status is another error"
 
 
 def test_a_dead_version_refuses_and_a_missing_right_on_the_object_says_nothing(google: GoogleCloud) -> None:
