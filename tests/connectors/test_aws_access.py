@@ -162,6 +162,66 @@ def test_while_the_policy_settles_it_grants_may_be_an_hour_old_and_no_longer(clo
     assert access(keys).grant(ROLE, "kms:Decrypt") is Grant.ABSENT
 
 
+OTHER = f"{ROLE}-2"
+
+
+def test_grants_are_read_now_while_the_policy_settles_it_for_one_of_two(cloud: AwsCloud) -> None:
+    keys = connector()
+    key = cloud.store.add_key(MINE.text, policy=NAMED)
+    assert access(keys, principals=(ROLE, OTHER)).grant(OTHER, "kms:Decrypt") is Grant.ABSENT
+    key.grants = [{**GRANT, "GranteePrincipal": OTHER}]
+    assert access(keys, principals=(ROLE, OTHER)).grant(OTHER, "kms:Decrypt") is Grant.DIRECT
+
+
+def test_what_is_believed_for_an_hour_is_told_like_what_was_read(cloud: AwsCloud) -> None:
+    keys = connector()
+    cloud.store.add_key(MINE.text, policy=NAMED, grants=[{**GRANT, "GranteePrincipal": OTHER}])
+    first, second = access(keys), access(keys)
+    assert (asked(cloud, "ListGrants"), first.others) == (1, (OTHER,))
+    assert first == second
+
+
+def test_what_was_believed_is_forgotten_when_it_cannot_be_read_any_more(cloud: AwsCloud) -> None:
+    keys = connector()
+    key = cloud.store.add_key(MINE.text, policy=NAMED)
+    access(keys)
+    key.policy = NOBODY
+    cloud.traffic.fail("kms ListGrants", status=400, code="AccessDeniedException")
+    assert ("kms:ListGrants", Reason.ACCESS_DENIED) in access(keys).unread
+    key.policy = NAMED
+    assert ("kms:ListGrants", Reason.ACCESS_DENIED) in access(keys).unread, "the old list is not believed again"
+
+
+def test_only_the_policy_is_evidence_where_nobody_asks_who_may_decrypt(cloud: AwsCloud) -> None:
+    cloud.store.add_key(MINE.text)
+    assert [one.call for one in read(principals=()).evidence] == ["kms:DescribeKey", "kms:GetKeyPolicy"]
+
+
+class Counted(Pace):
+    """Counts how often somebody waited."""
+
+    def __init__(self) -> None:
+        super().__init__(1000)
+        self.waits = 0
+
+    def wait(self) -> None:
+        self.waits += 1
+        super().wait()
+
+
+def test_each_call_waits_for_its_own_pace_and_asks_for_the_largest_page(cloud: AwsCloud) -> None:
+    first, policies, lists = Counted(), Counted(), Counted()
+    others = [{**GRANT, "GranteePrincipal": f"{ROLE}-{number}"} for number in range(120)]
+    cloud.store.add_key(
+        MINE.text, policy=NOBODY, grants=others, origin="EXTERNAL", materials=[StoredMaterial("a" * 64)]
+    )
+    read(AwsKeys(aws_clients(), first, Clock(), policies, lists))
+    assert (first.waits, policies.waits, lists.waits) == (1, 2, 3), "two pages of grants, one of materials"
+    limits = {one.verb: json.loads(one.body).get("Limit") for one in cloud.traffic.requests if one.service == "kms"}
+    # Source: AWS KMS API Reference, ListGrants and ListKeyRotations, Limit.
+    assert (limits["ListGrants"], limits["ListKeyRotations"]) == (100, 1000)
+
+
 def test_all_materials_are_listed_the_first_and_the_pending_ones_too(cloud: AwsCloud) -> None:
     first = StoredMaterial("a" * 64, "NON_CURRENT", valid_to=WHEN)
     second = StoredMaterial("b" * 64, "CURRENT", imported=False)
