@@ -245,6 +245,47 @@ def test_many_materials_come_on_several_pages(cloud: AwsCloud) -> None:
     assert [one.id for one in read().materials or ()] == [one.id for one in materials]
 
 
+WITH_MATERIAL = {"Enabled": True, "Disabled": True, "Updating": True, "PendingDeletion": False, "Unavailable": False}
+
+
+@pytest.mark.parametrize(("state", "asked_for"), WITH_MATERIAL.items())
+def test_materials_are_asked_for_where_they_matter(cloud: AwsCloud, state: str, *, asked_for: bool) -> None:
+    cloud.store.add_key(MINE.text, state=state, origin="EXTERNAL", materials=[StoredMaterial("a" * 64)])
+    found = read()
+    assert (found.state, found.materials is not None, found.materials_unread) == (state, asked_for, None)
+    assert asked(cloud, "ListKeyRotations") == asked_for
+    assert ("kms:ListKeyRotations" in {one.call for one in found.evidence}) is asked_for
+
+
+MATERIAL_FAULTS: dict[str, tuple[dict[str, Any], Reason]] = {
+    "denied": ({"status": 400, "code": "AccessDeniedException"}, Reason.ACCESS_DENIED),
+    "a page that names itself": (
+        {
+            "status": 200,
+            "body": json.dumps({"Rotations": [], "Truncated": True, "NextMarker": "again"}).encode(),
+        },
+        Reason.MALFORMED,
+    ),
+}
+
+
+@pytest.mark.parametrize(("how", "reason"), MATERIAL_FAULTS.values(), ids=MATERIAL_FAULTS)
+def test_materials_that_could_not_be_listed_are_told_with_the_reason(
+    cloud: AwsCloud, how: dict[str, Any], reason: Reason
+) -> None:
+    cloud.store.add_key(MINE.text, origin="EXTERNAL", materials=[StoredMaterial("a" * 64)])
+    cloud.traffic.fail("kms ListKeyRotations", **how)
+    found = read()
+    assert (found.materials, found.materials_unread) == (None, reason)
+    assert "kms:ListKeyRotations" not in {one.call for one in found.evidence}
+
+
+def test_materials_are_asked_for_where_nobody_knows_who_asks(cloud: AwsCloud) -> None:
+    cloud.store.add_key(MINE.text, origin="EXTERNAL", materials=[StoredMaterial("a" * 64)])
+    cloud.traffic.fail("GetCallerIdentity", status=503)
+    assert [one.id for one in read().materials or ()] == ["a" * 64]
+
+
 def test_only_imported_keys_of_ones_own_account_are_asked_for_materials(cloud: AwsCloud) -> None:
     cloud.store.add_key(MINE.text)
     assert (read().materials, read().materials_unread) == (None, None)
