@@ -17,6 +17,7 @@ from auditor.embedded.google import GoogleCloud
 from auditor.errors import ReadOnlyError
 from auditor.model import (
     NO_RIGHT,
+    Cloud,
     EkmConnection,
     GcpKey,
     KeyName,
@@ -337,3 +338,40 @@ def test_the_external_managers_behind_versions_are_tried_where_that_is_asked_for
     google.store.deny("cloudkms.ekmConnections.verifyConnectivity", OTHER)
     assert connections(google, over_grpc=over_grpc)[1] == EkmConnection(OTHER, None, Reason.ACCESS_DENIED.value)
     assert connections(google, over_grpc=over_grpc, verify=False) == ()
+
+
+def test_connections_are_tried_only_where_asked_for_and_where_a_version_could_be_used(google: GoogleCloud) -> None:
+    google.store.connections[CONNECTION] = True
+    key = google.store.add_key(GOOGLE_KEY, backend=CONNECTION)
+    key.versions[1].protection = "EXTERNAL_VPC"
+    need = KeyNeed(KeyName(GOOGLE_KEY), (AGENT,))
+    clients = google_clients(google)
+    (by_default,) = GcpKeys(clients, Pace(1000), Clock()).read([need])
+    (tried,) = GcpKeys(clients, Pace(1000), Clock(), verify_connectivity=True).read([need])
+    assert isinstance(by_default, GcpKey)
+    assert isinstance(tried, GcpKey)
+    assert (by_default.connections, tried.connections) == ((), (EkmConnection(CONNECTION, reachable=True),))
+    assert ["cloudkms:VerifyConnectivity" in {one.call for one in each.evidence} for each in (by_default, tried)] == [
+        False,
+        True,
+    ]
+    key.versions[1].state = "DISABLED"
+    assert connections(google, over_grpc=False) == ()
+
+
+def test_a_connection_is_verified_as_its_own_project_and_each_connector_names_its_cloud(
+    google: GoogleCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    google.store.connections[CONNECTION] = True
+    google.store.add_key(GOOGLE_KEY, backend=CONNECTION).versions[1].protection = "EXTERNAL_VPC"
+    clients = google_clients(google)
+    ekm, asked = clients.ekm, list[str]()
+
+    def noted(project: str) -> Any:
+        asked.append(project)
+        return ekm(project)
+
+    monkeypatch.setattr(clients, "ekm", noted)
+    keys = GcpKeys(clients, Pace(1000), Clock(), verify_connectivity=True)
+    assert len(list(keys.read([KeyNeed(KeyName(GOOGLE_KEY), (AGENT,))]))) == 1
+    assert (asked, keys.cloud) == (["acme"], Cloud.GCP)
