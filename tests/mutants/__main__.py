@@ -131,13 +131,13 @@ def _try_all(targets: Mapping[str, Target], accepted: set[Change], jobs: int) ->
     total, survived = 0, list[Change]()
     for module, target in targets.items():
         found = list(mutants((ROOT / module).read_text(), enums, classes=target.classes))
-        begun = time.monotonic()
-        alive = sorted(_alive(ROOT / module, found, target, patience[target], jobs), key=lambda one: one.line)
-        print(f"{module}: {len(found)} mutants, {len(alive)} survived, {time.monotonic() - begun:.0f} s", flush=True)
-        for one in alive:
+        begun, before_it = time.monotonic(), len(survived)
+        for one in _alive(ROOT / module, found, target, patience[target], jobs):
             survived.append((module, one.where, one.before, one.after))
             if survived[-1] not in accepted:
                 print(f"{module}:{one.line}: in {one.where or 'the module'}\n- {one.before}\n+ {one.after}", flush=True)
+        seconds = time.monotonic() - begun
+        print(f"{module}: {len(found)} mutants, {len(survived) - before_it} survived, {seconds:.0f} s", flush=True)
         total += len(found)
     for module, where, before, after in sorted(accepted.difference(survived)):
         print(f"{module}: accepted, and no survivor any more: in {where or 'the module'}\n- {before}\n+ {after}")
