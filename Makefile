@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-keep test test-system truth lint clean
+.PHONY: demo demo-keep test test-system truth mutants lint clean
 
 demo: $(VENV)/.demo
 	$(BIN)/cmek-auditor demo
@@ -19,6 +19,10 @@ test-system: $(VENV)/.dev $(VENV)/.peers
 
 truth: $(VENV)/.dev
 	TRUTH_WORLDS=2000 $(BIN)/pytest -n auto --dist worksteal tests/truth
+
+# MUTANTS=auditor/engine.py changes that module alone.
+mutants: $(VENV)/.dev
+	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,7 +40,7 @@ from auditor.model import (
 from auditor.policy import Policy
 from auditor.readability import KeyView
 from auditor.rule import Cause, Context, HeldKey, Rule, RuleSubject, SweptBucket, passed
-from auditor.rules import load
+from auditor.rules import load, version
 from tests.core_builders import (
     AGENT,
     AWS_KEY,
@@ -165,6 +166,11 @@ def test_a_bucket_that_is_not_known_is_a_finding(bucket: BucketCoverage, rules: 
     assert set(found(judged(buckets=(bucket,)))) == rules
 
 
+def test_a_finding_about_a_bucket_is_about_that_bucket() -> None:
+    finding = found(judged(buckets=(a_bucket(resolved=9),)))["sweep-incomplete"]
+    assert finding.subject == Subject(SubjectKind.BUCKET, "s3://data")
+
+
 def test_a_rule_that_crashes_is_unknown_and_stops_no_other() -> None:
     def crash(_cause: Cause, _at: Context) -> Outcome:
         raise KeyError("x")
@@ -196,6 +202,37 @@ def test_a_finding_whose_readability_changes_is_succeeded_and_its_since_inherite
     opened, closed = lifecycle.carry_on([a_finding("PendingDeletion")], [before], NOW)
     assert (opened.rule, opened.succeeds, opened.since) == ("data-doomed", before.id, NOW - days(3))
     assert (closed.rule, closed.status) == ("data-unreadable", Status.RESOLVED)
+
+
+def test_a_finding_keeps_how_its_since_is_known_and_what_it_took_over() -> None:
+    before = replace(a_finding(), since_source="between_polls", succeeds="0123456789abcdef")
+    (after,) = lifecycle.carry_on([a_finding()], [before], NOW)
+    assert (after.since_source, after.succeeds) == ("between_polls", "0123456789abcdef")
+    opened, _ = lifecycle.carry_on([a_finding("PendingDeletion")], [before], NOW)
+    assert (opened.since_source, opened.succeeds) == ("between_polls", before.id)
+
+
+def test_a_finding_without_a_past_stays_as_it_is() -> None:
+    fresh = a_finding()
+    elsewhere = replace(a_finding("PendingDeletion"), subject=Subject(SubjectKind.KEY, SECOND_KEY.text))
+    assert lifecycle.carry_on([fresh], [], NOW) == (fresh,)
+    assert lifecycle.carry_on([fresh], [elsewhere], NOW)[0] == fresh
+
+
+def test_only_a_finding_about_reading_that_ended_is_taken_over() -> None:
+    since = NOW - days(3)
+    stays, new = replace(a_finding(), since=since), a_finding("PendingDeletion")
+    opened = {one.rule: one for one in lifecycle.carry_on([new, a_finding()], [stays], NOW)}["data-doomed"]
+    assert (opened.succeeds, opened.since) == (None, NOW), "the older one stands"
+    of_the_key = replace(a_finding(), id="0123456789abcdef", readability=None, since=since)
+    for fresh, before in ((new, of_the_key), (of_the_key, stays)):
+        opened = {one.id: one for one in lifecycle.carry_on([fresh], [before], NOW)}[fresh.id]
+        assert (opened.succeeds, opened.since) == (None, fresh.since), "one of the two is not about reading"
+
+
+def test_a_finding_is_resolved_at_the_moment_that_did_not_uphold_it() -> None:
+    (closed,) = lifecycle.carry_on([], [replace(a_finding(), last_seen=NOW - days(1))], NOW)
+    assert (closed.status, closed.last_seen) == (Status.RESOLVED, NOW)
 
 
 def test_a_finding_that_can_no_longer_be_decided_is_not_resolved() -> None:
@@ -241,6 +278,17 @@ def test_rule_ids_are_those_of_the_catalogue_and_speak_for_themselves() -> None:
         "sweep-stale",
     ]
     assert all(rule.source and rule.remedy and rule.title for rule in load())
+
+
+@pytest.mark.parametrize("rule", load(), ids=lambda rule: rule.id)
+def test_what_a_rule_demands_is_told_whole(rule: Rule) -> None:
+    told = rule.demand
+    assert (told.id, told.title, told.severity) == (rule.id, rule.title, rule.severity)
+    assert (told.source, told.remedy, told.otherwise) == (rule.source, rule.remedy, rule.otherwise)
+
+
+def test_the_version_of_the_rules_is_a_digest() -> None:
+    assert re.fullmatch(r"[0-9a-f]{12}", version())
 
 
 def test_a_finding_id_never_changes() -> None:

@@ -89,12 +89,27 @@ def test_however_much_is_refused_the_rest_is_looked_at_as_well() -> None:
     assert sum(one.key in keys[30:] for one in found) == 5
 
 
+def test_a_probe_of_the_moment_at_which_a_change_has_spread_is_not_made_again() -> None:
+    memory = KeyMemory(None, None, changed={"state": NOW - 25 * MINUTE})
+    assert chosen(a_holding(), probes=(made(15),), memory={AWS_KEY: memory}) == []
+
+
 def test_what_was_never_tried_comes_first_then_refusals_then_the_oldest() -> None:
     keys = [KeyName(f"{AWS_KEY.text[:-1]}{number}") for number in range(5)]
     old = {0: made(70), 1: made(90), 2: made(5, ProbeOutcome.REFUSED)}
     probes = tuple(_of(one, keys[number]) for number, one in old.items())
     found = chosen(*(a_holding(KeyName(key.text), bucket="s3://data") for key in keys), probes=probes)
     assert [keys.index(one.key) for one in found] == [3, 4, 2, 1, 0]
+
+
+def test_a_change_comes_before_an_older_refusal() -> None:
+    changed, refused = (KeyName(f"{AWS_KEY.text[:-1]}{number}") for number in (1, 2))
+    probes = (_of(made(15), changed), _of(made(50, ProbeOutcome.REFUSED), refused))
+    holdings = (a_holding(KeyName(key.text), bucket="s3://data") for key in (refused, changed))
+    found = chosen(
+        *holdings, probes=probes, memory={changed: KeyMemory(None, None, changed={"state": NOW - 20 * MINUTE})}
+    )
+    assert [one.key for one in found] == [changed, refused]
 
 
 def _of(probe: Probe, key: KeyName) -> Probe:
@@ -108,6 +123,17 @@ def test_a_round_is_a_minutes_share_and_an_hour_is_never_exceeded() -> None:
     done = tuple(_of(made(30), key) for key in keys[:195])
     assert len(chosen(*holdings, probes=done, spent=195, budget=Budget(reads=True, dry_runs=False, per_hour=197))) == 2
     assert chosen(*holdings, probes=done, spent=195, budget=Budget(reads=True, dry_runs=False, per_hour=100)) == []
+
+
+@pytest.mark.parametrize(("per_hour", "a_round"), [(1, 1), (60, 1), (119, 1), (120, 2)])
+def test_a_small_budget_is_one_probe_a_round(per_hour: int, a_round: int) -> None:
+    assert Budget(reads=True, dry_runs=False, per_hour=per_hour).a_round == a_round
+
+
+def test_only_probes_of_the_kinds_that_are_asked_for_count() -> None:
+    for reads, dry_runs in ((True, False), (False, True)):
+        budget = Budget(reads=reads, dry_runs=dry_runs, per_hour=60)
+        assert (budget.wants(ProbeKind.READ), budget.wants(ProbeKind.DRY_RUN)) == (reads, dry_runs)
 
 
 def test_each_way_of_trying_is_asked_for_by_itself() -> None:

@@ -191,6 +191,66 @@ def test_a_right_that_only_a_grant_gives_is_judged_by_the_grants_of_now(cloud: A
     assert access(keys).grant(ROLE, "kms:Decrypt") is Grant.DIRECT
 
 
+OTHER = f"{ROLE}-2"
+
+
+def test_grants_are_read_now_while_the_policy_settles_it_for_one_of_two(cloud: AwsCloud) -> None:
+    keys = connector()
+    key = cloud.store.add_key(MINE.text, policy=NAMED)
+    assert access(keys, principals=(ROLE, OTHER)).grant(OTHER, "kms:Decrypt") is Grant.ABSENT
+    key.grants = [{**GRANT, "GranteePrincipal": OTHER}]
+    assert access(keys, principals=(ROLE, OTHER)).grant(OTHER, "kms:Decrypt") is Grant.DIRECT
+
+
+def test_what_is_believed_for_an_hour_is_told_like_what_was_read(cloud: AwsCloud) -> None:
+    keys = connector()
+    cloud.store.add_key(MINE.text, policy=NAMED, grants=[{**GRANT, "GranteePrincipal": OTHER}])
+    first, second = access(keys), access(keys)
+    assert (asked(cloud, "ListGrants"), first.others) == (1, (OTHER,))
+    assert first == second
+
+
+def test_what_was_believed_is_forgotten_when_it_cannot_be_read_any_more(cloud: AwsCloud) -> None:
+    keys = connector()
+    key = cloud.store.add_key(MINE.text, policy=NAMED)
+    access(keys)
+    key.policy = NOBODY
+    cloud.traffic.fail("kms ListGrants", status=400, code="AccessDeniedException")
+    assert ("kms:ListGrants", Reason.ACCESS_DENIED) in access(keys).unread
+    key.policy = NAMED
+    assert ("kms:ListGrants", Reason.ACCESS_DENIED) in access(keys).unread, "the old list is not believed again"
+
+
+def test_only_the_policy_is_evidence_where_nobody_asks_who_may_decrypt(cloud: AwsCloud) -> None:
+    cloud.store.add_key(MINE.text)
+    assert [one.call for one in read(principals=()).evidence] == ["kms:DescribeKey", "kms:GetKeyPolicy"]
+
+
+class Counted(Pace):
+    """Counts how often somebody waited."""
+
+    def __init__(self) -> None:
+        super().__init__(1000)
+        self.waits = 0
+
+    def wait(self) -> None:
+        self.waits += 1
+        super().wait()
+
+
+def test_each_call_waits_for_its_own_pace_and_asks_for_the_largest_page(cloud: AwsCloud) -> None:
+    first, policies, lists = Counted(), Counted(), Counted()
+    others = [{**GRANT, "GranteePrincipal": f"{ROLE}-{number}"} for number in range(120)]
+    cloud.store.add_key(
+        MINE.text, policy=NOBODY, grants=others, origin="EXTERNAL", materials=[StoredMaterial("a" * 64)]
+    )
+    read(AwsKeys(aws_clients(), first, Clock(), policies, lists))
+    assert (first.waits, policies.waits, lists.waits) == (1, 2, 3), "two pages of grants, one of materials"
+    limits = {one.verb: json.loads(one.body).get("Limit") for one in cloud.traffic.requests if one.service == "kms"}
+    # Source: AWS KMS API Reference, ListGrants and ListKeyRotations, Limit.
+    assert (limits["ListGrants"], limits["ListKeyRotations"]) == (100, 1000)
+
+
 def test_all_materials_are_listed_the_first_and_the_pending_ones_too(cloud: AwsCloud) -> None:
     first = StoredMaterial("a" * 64, "NON_CURRENT", valid_to=WHEN)
     second = StoredMaterial("b" * 64, "CURRENT", imported=False)
@@ -212,6 +272,47 @@ def test_many_materials_come_on_several_pages(cloud: AwsCloud) -> None:
     cloud.traffic.fail("kms ListKeyRotations", status=400, code="ThrottlingException", times=1)
     assert read().materials_unread is Reason.THROTTLED
     assert [one.id for one in read().materials or ()] == [one.id for one in materials]
+
+
+WITH_MATERIAL = {"Enabled": True, "Disabled": True, "Updating": True, "PendingDeletion": False, "Unavailable": False}
+
+
+@pytest.mark.parametrize(("state", "asked_for"), WITH_MATERIAL.items())
+def test_materials_are_asked_for_where_they_matter(cloud: AwsCloud, state: str, *, asked_for: bool) -> None:
+    cloud.store.add_key(MINE.text, state=state, origin="EXTERNAL", materials=[StoredMaterial("a" * 64)])
+    found = read()
+    assert (found.state, found.materials is not None, found.materials_unread) == (state, asked_for, None)
+    assert asked(cloud, "ListKeyRotations") == asked_for
+    assert ("kms:ListKeyRotations" in {one.call for one in found.evidence}) is asked_for
+
+
+MATERIAL_FAULTS: dict[str, tuple[dict[str, Any], Reason]] = {
+    "denied": ({"status": 400, "code": "AccessDeniedException"}, Reason.ACCESS_DENIED),
+    "a page that names itself": (
+        {
+            "status": 200,
+            "body": json.dumps({"Rotations": [], "Truncated": True, "NextMarker": "again"}).encode(),
+        },
+        Reason.MALFORMED,
+    ),
+}
+
+
+@pytest.mark.parametrize(("how", "reason"), MATERIAL_FAULTS.values(), ids=MATERIAL_FAULTS)
+def test_materials_that_could_not_be_listed_are_told_with_the_reason(
+    cloud: AwsCloud, how: dict[str, Any], reason: Reason
+) -> None:
+    cloud.store.add_key(MINE.text, origin="EXTERNAL", materials=[StoredMaterial("a" * 64)])
+    cloud.traffic.fail("kms ListKeyRotations", **how)
+    found = read()
+    assert (found.materials, found.materials_unread) == (None, reason)
+    assert "kms:ListKeyRotations" not in {one.call for one in found.evidence}
+
+
+def test_materials_are_asked_for_where_nobody_knows_who_asks(cloud: AwsCloud) -> None:
+    cloud.store.add_key(MINE.text, origin="EXTERNAL", materials=[StoredMaterial("a" * 64)])
+    cloud.traffic.fail("GetCallerIdentity", status=503)
+    assert [one.id for one in read().materials or ()] == ["a" * 64]
 
 
 def test_only_imported_keys_of_ones_own_account_are_asked_for_materials(cloud: AwsCloud) -> None:

@@ -74,6 +74,26 @@ def test_a_store_that_may_not_be_read_has_no_state(cloud: AwsCloud) -> None:
     assert the_key().store == CustomKeyStore("cks-1", None)
 
 
+def test_a_store_is_looked_for_in_its_keys_region_and_one_that_is_not_there_has_no_state(cloud: AwsCloud) -> None:
+    cloud.store.add_key_store("cks-1", "us-east-1", state="CONNECTED")
+    cloud.store.add_key_store("cks-1", "eu-west-1", state="FAILED", error="USER_LOCKED_OUT")
+    missing = KeyName(f"{MINE.text[:-1]}9")
+    for name, store in ((MINE, "cks-1"), (WEST, "cks-1"), (missing, "cks-2")):
+        cloud.store.add_key(name.text, store=store)
+    found = [one.store for one in read(MINE, WEST, missing) if isinstance(one, AwsKey)]
+    assert found == [
+        CustomKeyStore("cks-1", "CONNECTED"),
+        CustomKeyStore("cks-1", "FAILED", "USER_LOCKED_OUT"),
+        CustomKeyStore("cks-2", None),
+    ]
+
+
+def test_a_key_that_is_still_being_created_is_asked_for_three_times(cloud: AwsCloud) -> None:
+    cloud.store.add_key(MINE.text, state="Creating")
+    assert the_key().state == "Creating"
+    assert sum(one.verb == "DescribeKey" for one in cloud.traffic.requests) == 3
+
+
 def test_stores_are_read_once_for_many_keys(cloud: AwsCloud) -> None:
     cloud.store.add_key_store("cks-1", "us-east-1")
     names = [KeyName(f"arn:aws:kms:us-east-1:111122223333:key/{number}") for number in range(9)]
@@ -95,6 +115,40 @@ def test_a_key_that_is_not_there_is_gone_only_when_its_own_account_asks(cloud: A
     role = AwsIdentity("arn:aws:iam::444455556666:role/auditor")
     (as_owner,) = read(THEIRS, a444455556666=role)
     assert isinstance(as_owner, KeyGone)
+
+
+def test_a_key_that_is_not_there_is_not_gone_when_nobody_knows_who_asks(cloud: AwsCloud) -> None:
+    cloud.traffic.fail("GetCallerIdentity", status=503)
+    (found,) = read(MINE)
+    assert isinstance(found, KeyUnread)
+    assert (found.reason, found.detail) == (Reason.THROTTLED, "NotFoundException"), "a fault of ours is no denial"
+
+
+HINTS = {
+    "AccessDeniedException": "kms:DescribeKey",
+    "ThrottlingException": "requests_per_second",
+    "ExpiredTokenException": "credentials",
+    "KMSInternalException": "the network",
+}
+
+
+@pytest.mark.parametrize(("code", "hint"), HINTS.items())
+def test_a_key_that_could_not_be_read_tells_what_would_help_and_who_said_so(
+    cloud: AwsCloud, code: str, hint: str
+) -> None:
+    cloud.traffic.fail("DescribeKey", status=400, code=code)
+    (found,) = read(MINE)
+    assert isinstance(found, KeyUnread)
+    assert (found.name, found.detail, hint in found.hint) == (MINE, code, True)
+    (said,) = found.evidence
+    assert (said.call, said.resource, bool(said.request_id)) == ("kms:DescribeKey", MINE.text, True)
+
+
+def test_a_key_of_another_account_says_whose_role_would_help(cloud: AwsCloud) -> None:
+    cloud.traffic.fail("DescribeKey", status=400, code="NotFoundException")
+    (found,) = read(THEIRS)
+    assert isinstance(found, KeyUnread)
+    assert "[[account]]" in found.hint
 
 
 FAULTS: dict[str, tuple[dict[str, Any], Reason]] = {

@@ -114,6 +114,8 @@ ARCHIVED: dict[str, tuple[dict[str, Any], bool]] = {
     "deep archive": ({"storage_class": "DEEP_ARCHIVE"}, True),
     "restored": ({"storage_class": "GLACIER", "restored": True}, False),
     "instant retrieval": ({"storage_class": "GLACIER_IR"}, False),
+    "standard, HEAD denied": ({"head_denied": True}, False),
+    "glacier, HEAD denied": ({"storage_class": "GLACIER", "head_denied": True}, True),
 }
 
 

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -148,6 +149,83 @@ def test_what_could_not_be_read_is_told_with_its_reason_and_a_hint(
     assert (found.reason, bool(found.hint)) == (reason, True)
 
 
+def test_each_request_asks_for_the_largest_page_and_for_conditions(cloud: GoogleCloud) -> None:
+    cloud.store.add_key(GOOGLE_KEY)
+    read(cloud)
+    cloud.store.delete_key(GOOGLE_KEY)
+    read(cloud)
+    asked = {one.verb: one.target for one in cloud.traffic.requests if one.service == "kms"}
+    for verb in ("ListCryptoKeyVersions", "ListCryptoKeys", "ListRetiredResources"):
+        assert "pageSize=1000&" in asked[verb], verb
+    # Source: Cloud KMS reference, GetPolicyOptions: a policy with conditions is told whole only as version 3.
+    assert asked["GetIamPolicy"].endswith("options.requestedPolicyVersion=3")
+
+
+HINTS = {401: "credentials", 403: "deploy/gcp-auditor-role.yaml", 400: "the endpoint", 500: "the network"}
+
+
+@pytest.mark.parametrize(("status", "hint"), HINTS.items())
+def test_a_key_that_could_not_be_read_tells_what_would_help(cloud: GoogleCloud, status: int, hint: str) -> None:
+    cloud.store.add_key(GOOGLE_KEY)
+    cloud.traffic.fail("GetCryptoKey", status=status)
+    (found,) = read(cloud)
+    assert isinstance(found, KeyUnread)
+    assert hint in found.hint
+
+
+OTHER_ANSWERS: dict[str, tuple[str, bytes]] = {
+    "about no key": ("GetCryptoKey", b"{}"),
+    "about another key": ("GetCryptoKey", json.dumps({"name": f"{GOOGLE_KEY}-2"}).encode()),
+    "no version of a key that has a primary one": ("ListCryptoKeyVersions", b"{}"),
+    "fewer versions than it counts": ("ListCryptoKeyVersions", b'{"totalSize": 2, "cryptoKeyVersions": [{}]}'),
+}
+
+
+@pytest.mark.parametrize(("call", "body"), OTHER_ANSWERS.values(), ids=OTHER_ANSWERS)
+def test_an_answer_that_is_not_about_the_whole_key_is_none(cloud: GoogleCloud, call: str, body: bytes) -> None:
+    cloud.store.add_key(GOOGLE_KEY)
+    cloud.traffic.fail(f"kms {call} ", status=200, body=body)
+    (found,) = read(cloud)
+    assert isinstance(found, KeyUnread)
+    assert (found.reason, found.detail.partition(":")[0]) == (Reason.MALFORMED, call)
+
+
+def test_a_key_that_never_had_a_version_is_known_to_have_none(cloud: GoogleCloud) -> None:
+    cloud.store.add_key(GOOGLE_KEY, versions=0)
+    assert (the_key(cloud).versions, the_key(cloud).primary) == ((), None)
+
+
+def test_a_key_without_a_backend_has_no_instance(cloud: GoogleCloud) -> None:
+    key = cloud.store.add_key(GOOGLE_KEY)
+    key.versions[1].protection = "HSM_SINGLE_TENANT"
+    assert the_key(cloud).hsm_instance is None
+
+
+def test_the_calls_that_were_made_are_the_evidence(cloud: GoogleCloud) -> None:
+    cloud.store.add_key(GOOGLE_KEY)
+    calls = [(one.call, one.resource) for one in the_key(cloud).evidence]
+    assert calls == [("cloudkms:ListCryptoKeyVersions", GOOGLE_KEY), ("cloudkms:GetIamPolicy", GOOGLE_KEY)]
+
+
+BAD_POLICIES: dict[str, tuple[str, bytes, str]] = {
+    "of a key that is none": ("kms GetIamPolicy", b"{}", "cloudkms.cryptoKeys.getIamPolicy"),
+    "of a project of no known shape": (
+        "iam POST",
+        b'{"etag": "x", "bindings": 7}',
+        "resourcemanager.projects.getIamPolicy",
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "body", "policy"), BAD_POLICIES.values(), ids=BAD_POLICIES)
+def test_a_policy_that_is_none_is_not_read(cloud: GoogleCloud, call: str, body: bytes, policy: str) -> None:
+    cloud.store.add_key(GOOGLE_KEY)
+    cloud.traffic.fail(call, status=200, body=body)
+    found = the_key(cloud).access
+    assert found is not None
+    assert dict(found.unread)[policy] is Reason.MALFORMED
+
+
 def test_versions_whose_pages_never_end_are_unread_and_not_read_for_ever(cloud: GoogleCloud) -> None:
     cloud.store.add_key(GOOGLE_KEY)
     cloud.traffic.fail("ListCryptoKeyVersions", status=200, body=b'{"nextPageToken": "x"}')
@@ -189,9 +267,11 @@ def test_policies_of_ring_and_project_are_read_once_for_many_keys(cloud: GoogleC
     names = [KeyName(f"{RING}/cryptoKeys/k{number}") for number in range(12)]
     for name in names:
         cloud.store.add_key(name.text)
-    read(cloud, *names)
+    found = read(cloud, *names)
     asked = [one.target for one in cloud.traffic.requests if one.service == "iam"]
     assert len(asked) <= 8  # eight keys at once may ask before the first answer is there
+    told = {one.access and one.access.grant(AGENT, DECRYPT) for one in found if isinstance(one, GcpKey)}
+    assert (len(found), told) == (12, {Grant.DIRECT})
 
 
 def test_a_grant_on_the_ring_tells_the_rings_other_keys(cloud: GoogleCloud, *, over_grpc: bool) -> None:

@@ -45,7 +45,9 @@ AWS_CODES: dict[Reason, tuple[str, ...]] = {
         "RequestLimitExceeded",
     ),
     Reason.MALFORMED: ("InvalidArnException", "ValidationException", "PermanentRedirect", "301"),
-    Reason.UNSUPPORTED: ("UnknownOperationException", "UnsupportedOperationException", "NotImplemented"),
+    Reason.UNSUPPORTED: (
+        *("UnknownOperationException", "UnsupportedOperationException", "NotImplemented", "InvalidObjectState"),
+    ),
     Reason.TIMEOUT: ("InternalError", "500", "DependencyTimeoutException", "ACodeOfTheFuture"),
 }
 
@@ -54,6 +56,23 @@ AWS_CODES: dict[Reason, tuple[str, ...]] = {
 def test_each_code_of_aws_has_its_reason(reason: Reason, code: str) -> None:
     error = ClientError({"Error": {"Code": code, "Message": "free text"}}, "Operation")
     assert (aws_errors.reason_of(error), aws_errors.code_of(error)) == (reason, code)
+
+
+AWS_HINTS: dict[Reason, str] = {
+    Reason.ACCESS_DENIED: "grant kms:DescribeKey to the auditor",
+    Reason.NOT_FOUND: "the name and the account",
+    Reason.EXPIRED_CREDENTIALS: "credentials",
+    Reason.THROTTLED: "lower requests_per_second",
+    Reason.MALFORMED: "the name and the `region`",
+    Reason.UNSUPPORTED: "the endpoint",
+    Reason.TIMEOUT: "the network",
+    Reason.NOT_VISIBLE: "the network",
+}
+
+
+@pytest.mark.parametrize(("reason", "told"), AWS_HINTS.items())
+def test_each_reason_on_aws_has_its_hint(reason: Reason, told: str) -> None:
+    assert told in aws_errors.hint_for(reason, "kms:DescribeKey")
 
 
 AWS_FAULTS: dict[str, tuple[Exception, Reason, str]] = {
@@ -111,6 +130,23 @@ def test_each_status_of_google_has_its_reason(status: int, reason: Reason) -> No
         assert isinstance(error, gcp_errors.FAULTS)
     assert gcp_errors.code_of(over_http(status)) == f"HTTP {status}"
     assert gcp_errors.code_of(api.from_http_status(418, "free text")) == "HTTP 418"
+
+
+GOOGLE_HINTS: dict[Reason, str] = {
+    Reason.ACCESS_DENIED: "grant cloudkms.cryptoKeys.get to the auditor",
+    Reason.NOT_FOUND: "the name in the config",
+    Reason.EXPIRED_CREDENTIALS: "credentials",
+    Reason.THROTTLED: "lower requests_per_second",
+    Reason.MALFORMED: "the name and the endpoint",
+    Reason.UNSUPPORTED: "the endpoint: it does not know this call",
+    Reason.TIMEOUT: "the network",
+    Reason.NOT_VISIBLE: "the network",
+}
+
+
+@pytest.mark.parametrize(("reason", "told"), GOOGLE_HINTS.items())
+def test_each_reason_on_google_cloud_has_its_hint(reason: Reason, told: str) -> None:
+    assert told in gcp_errors.hint_for(reason, "cloudkms.cryptoKeys.get")
 
 
 GOOGLE_FAULTS: dict[str, tuple[Exception, Reason, str]] = {

@@ -1,5 +1,6 @@
 """Probes over the wire: what each answer of the clouds is taken for."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from auditor.embedded.google import GoogleCloud
 from auditor.errors import ReadOnlyError
 from auditor.model import (
     NO_RIGHT,
+    Cloud,
     EkmConnection,
     GcpKey,
     KeyName,
@@ -105,6 +107,28 @@ def test_a_read_that_the_key_stops_is_refused(
     aws.store.add_key(KEY, **how)
     found = read(aws)
     assert (found.outcome, found.code) == expected
+
+
+OF_THE_KEY = ("DisabledException", "KMSInvalidStateException", "NotFoundException", "KeyUnavailableException")
+
+
+@pytest.mark.parametrize("code", OF_THE_KEY)
+def test_each_code_by_which_kms_stops_a_read_is_a_refusal(aws: AwsCloud, code: str) -> None:
+    aws.store.add_key(KEY)
+    aws.traffic.fail("s3 GET /data/a", status=400, code=f"KMS.{code}")
+    found = read(aws)
+    assert (found.outcome, found.code, found.reason, found.cached) == (REFUSED, code, None, False)
+
+
+def test_the_very_version_of_the_sample_is_read(aws: AwsCloud) -> None:
+    dead = f"{KEY[:-1]}2"
+    aws.store.add_bucket("versioned", versioned=True)
+    for key, version, state in ((dead, "old", "Disabled"), (KEY, "new", "Enabled")):
+        aws.store.add_key(key, state=state)
+        aws.store.put("versioned", "a", sse="aws:kms", key=key, version_id=version)
+    probes = AwsProbes(aws_clients(), {"s3://versioned": ("us-east-1", None)}, Clock())
+    samples = (Sample("s3://versioned", key, None, "a", version) for key, version in ((dead, "old"), (KEY, "new")))
+    assert [probes.read(one, (ROLE,)).code for one in samples] == ["DisabledException", "ok"]
 
 
 def test_a_store_that_says_connected_and_does_not_work_is_found_by_a_read(aws: AwsCloud) -> None:
@@ -203,6 +227,20 @@ def test_a_dry_run_passes_by_the_exception_that_says_so(aws: AwsCloud) -> None:
     assert dry(aws, agents=()) is None
 
 
+def test_a_dry_run_asks_for_what_s3_would_ask_and_is_never_called_cached(aws: AwsCloud) -> None:
+    aws.store.add_key(KEY)
+    found = dry(aws)
+    assert found is not None
+    assert (found.cached, found.evidence[0].call) == (False, "kms:Decrypt DryRun")
+    asked = next(json.loads(one.body) for one in aws.traffic.requests if one.verb == "Decrypt")
+    assert asked == {
+        "KeyId": KEY,
+        "EncryptionContext": {"aws:s3:arn": "arn:aws:s3:::data"},
+        "DryRun": True,
+        "DryRunModifiers": ["IGNORE_CIPHERTEXT"],
+    }
+
+
 def test_a_dry_run_that_is_answered_as_if_it_were_none_proves_nothing(aws: AwsCloud) -> None:
     aws.store.add_key(KEY)
     aws.traffic.fail("kms Decrypt", status=200, body=b"{}")
@@ -221,9 +259,27 @@ def test_a_read_on_google_cloud_is_the_storage_agents(google: GoogleCloud) -> No
     google.store.add_key(GOOGLE_KEY)
     found = read_google(google)
     assert (found.outcome, found.key_version, found.principal) == (PASSED, "1", AGENT)
+    assert (found.kind, found.reason) == (ProbeKind.READ, None)
+    assert [(one.call, one.resource) for one in found.evidence] == [("storage.objects.get media", GOOGLE_KEY)]
     google.store.revoke(RING, f"serviceAccount:{AGENT}")
     found = read_google(google)
     assert (found.outcome, found.code) == (REFUSED, NO_RIGHT)
+
+
+def test_the_very_generation_of_the_sample_is_read(google: GoogleCloud) -> None:
+    key = google.store.add_key(GOOGLE_KEY, versions=2)
+    key.versions[1].state = "DISABLED"
+    old, new = (google.store.put("data", "a", size=10, key=GOOGLE_KEY, version=version) for version in (1, 2))
+    probes = GcpProbes(google_clients(google), {"gs://data": None}, Clock())
+    samples = (Sample("gs://data", GOOGLE_KEY, None, "a", str(one.generation)) for one in (old, new))
+    assert [probes.read(one, (AGENT,)).code for one in samples] == ["cloudKmsDisabledKey", "ok"]
+
+
+@pytest.mark.parametrize("reason", ["cloudKmsDisabledKey", "cloudKmsDecryptionKeyNotFound"])
+def test_each_reason_by_which_a_key_stops_a_read_is_a_refusal(reason: str) -> None:
+    told = {"error": {"errors": [{"reason": reason}]}}
+    assert why(400, told) == (REFUSED, reason)
+    assert why(403, told) == (INCONCLUSIVE, "HTTP 403"), "another status is another error"
 
 
 def test_a_dead_version_refuses_and_a_missing_right_on_the_object_says_nothing(google: GoogleCloud) -> None:
@@ -329,3 +385,40 @@ def test_only_a_failed_precondition_says_that_a_manager_is_not_reached(
     key.versions[1].protection = "EXTERNAL_VPC"
     google.traffic.fail("verifyConnectivity", **how)
     assert connections(google, over_grpc=False) == (EkmConnection(CONNECTION, None, Reason.MALFORMED.value),)
+
+
+def test_connections_are_tried_only_where_asked_for_and_where_a_version_could_be_used(google: GoogleCloud) -> None:
+    google.store.connections[CONNECTION] = True
+    key = google.store.add_key(GOOGLE_KEY, backend=CONNECTION)
+    key.versions[1].protection = "EXTERNAL_VPC"
+    need = KeyNeed(KeyName(GOOGLE_KEY), (AGENT,))
+    clients = google_clients(google)
+    (by_default,) = GcpKeys(clients, Pace(1000), Clock()).read([need])
+    (tried,) = GcpKeys(clients, Pace(1000), Clock(), verify_connectivity=True).read([need])
+    assert isinstance(by_default, GcpKey)
+    assert isinstance(tried, GcpKey)
+    assert (by_default.connections, tried.connections) == ((), (EkmConnection(CONNECTION, reachable=True),))
+    assert ["cloudkms:VerifyConnectivity" in {one.call for one in each.evidence} for each in (by_default, tried)] == [
+        False,
+        True,
+    ]
+    key.versions[1].state = "DISABLED"
+    assert connections(google, over_grpc=False) == ()
+
+
+def test_a_connection_is_verified_as_its_own_project_and_each_connector_names_its_cloud(
+    google: GoogleCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    google.store.connections[CONNECTION] = True
+    google.store.add_key(GOOGLE_KEY, backend=CONNECTION).versions[1].protection = "EXTERNAL_VPC"
+    clients = google_clients(google)
+    ekm, asked = clients.ekm, list[str]()
+
+    def noted(project: str) -> Any:
+        asked.append(project)
+        return ekm(project)
+
+    monkeypatch.setattr(clients, "ekm", noted)
+    keys = GcpKeys(clients, Pace(1000), Clock(), verify_connectivity=True)
+    assert len(list(keys.read([KeyNeed(KeyName(GOOGLE_KEY), (AGENT,))]))) == 1
+    assert (asked, keys.cloud) == (["acme"], Cloud.GCP)

@@ -338,6 +338,15 @@ def test_only_a_proven_lack_of_the_grant_revokes(
     assert found.confidence is (Confidence.INFERRED if readability is R.REVOKED else Confidence.PROVEN)
 
 
+@pytest.mark.parametrize(("granted", "told"), [((AGENT,), True), (("other-1",), False)], ids=["seen", "not seen"])
+def test_a_right_that_was_seen_before_is_told_as_lost(granted: tuple[str, ...], told: bool) -> None:  # noqa: FBT001 - a case
+    key = a_gcp_key(access=access(GCP_KEY, Grant.ABSENT))
+    view = KeyView(GCP_KEY, key, remembered(a_gcp_key(), granted=granted))
+    found = assess(a_holding(GCP_KEY, "1"), view, (AGENT,), POLICY, NOW).assessment
+    assert found.readability is R.REVOKED
+    assert ("lets it decrypt any more" in found.cause) is told
+
+
 def test_every_principal_that_must_decrypt_needs_its_grant() -> None:
     key = a_gcp_key(access=access(GCP_KEY, Grant.DIRECT, Grant.ABSENT))
     assert of_gcp(key, agents=(AGENT, "other-1")) is R.REVOKED
@@ -475,6 +484,23 @@ def test_a_fault_does_not_bring_a_key_back_that_was_gone(
     first = NOW - timedelta(hours=3)
     memory = remembered(None, missing_since=first, missing_until=first + timedelta(minutes=minutes))
     assert of_key(KeyView(AWS_KEY, reading, memory)) is readability
+
+
+@pytest.mark.parametrize("reading", [replace(denied(), evidence=EVIDENCE), None], ids=["denied", "not asked"])
+def test_a_key_that_was_gone_and_tells_nothing_now_is_lost_by_inference(reading: KeyReading | None) -> None:
+    first = NOW - timedelta(hours=3)
+    memory = remembered(None, missing_since=first, missing_until=first + timedelta(minutes=9))
+    found = assess(a_holding(), KeyView(AWS_KEY, reading, memory), (), POLICY, NOW).assessment
+    assert (found.readability, found.confidence, found.basis) == (R.LOST, Confidence.INFERRED, Basis.STATE)
+    assert found.subject == Subject(SubjectKind.KEY, AWS_KEY.text)
+    assert found.evidence == (EVIDENCE if reading is not None else ())
+
+
+def test_a_state_that_is_too_old_to_be_called_readable_is_told_with_its_date_and_calls() -> None:
+    memory = remembered(an_aws_key(evidence=EVIDENCE), days(1))
+    found = assess(a_holding(), KeyView(AWS_KEY, None, memory), (), POLICY, NOW).assessment
+    assert (found.readability, found.evidence) == (R.UNKNOWN, EVIDENCE)
+    assert f"was last read at {NOW - days(1):%Y-%m-%dT%H:%M:%SZ}, too long ago" in found.cause
 
 
 @pytest.mark.parametrize(
@@ -808,6 +834,31 @@ def test_an_undo_of_a_scheduled_destruction_names_both_steps_and_their_deadline(
     assert found.final_at == date
     assert [(step.lands_in, step.until) for step in found.undo] == [("DISABLED", date), ("ENABLED", date)]
     assert f"RestoreCryptoKeyVersion {GCP_KEY}/cryptoKeyVersions/1" in found.undo[0].call
+
+
+STORE_CAUSES = {
+    "disconnected": (DEAD_STORE, "the store is disconnected"),
+    "failed, and why": (CustomKeyStore("cks-1", "FAILED", "USER_LOCKED_OUT"), "failed to connect (USER_LOCKED_OUT)"),
+    "a state of tomorrow": (CustomKeyStore("cks-1", "DOZING"), "in the state 'DOZING', whose meaning is not known"),
+}
+
+
+@pytest.mark.parametrize(("store", "told"), STORE_CAUSES.values(), ids=STORE_CAUSES)
+def test_what_a_store_says_of_itself_is_told(store: CustomKeyStore, told: str) -> None:
+    assert of_aws_as(an_aws_key(store=store)).cause.endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "told"),
+    [
+        ((), "allows no access reason at all"),
+        (("GOOGLE_INITIATED_SERVICE",), f"does not allow {gcp.CUSTOMER_INITIATED}"),
+    ],
+    ids=["none", "others"],
+)
+def test_what_a_policy_of_access_reasons_lacks_is_told(reasons: tuple[str, ...], told: str) -> None:
+    view = KeyView(GCP_KEY, a_gcp_key(access_reasons=reasons), None)
+    assert told in assess(a_holding(GCP_KEY, "1"), view, (), POLICY, NOW).assessment.cause
 
 
 def test_keys_of_one_dead_store_share_the_subject() -> None:

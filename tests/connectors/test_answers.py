@@ -1,0 +1,140 @@
+"""Which answers are whole and of the kind that was asked for, and how one that is not is told."""
+
+import json
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from auditor.connectors.aws.answers import MALFORMED, as_error, is_sound
+from auditor.connectors.gcp import answers as gcp_answers
+
+ROOTS = {
+    "ListBuckets": "ListAllMyBucketsResult",
+    "GetBucketVersioning": "VersioningConfiguration",
+    "GetBucketEncryption": "ServerSideEncryptionConfiguration",
+    "ListObjectsV2": "ListBucketResult",
+    "ListObjectVersions": "ListVersionsResult",
+    "ListMultipartUploads": "ListMultipartUploadsResult",
+}
+WRAPPED = {"GetCallerIdentity": "GetCallerIdentityResult", "AssumeRole": "AssumeRoleResult"}
+MEMBERS = {
+    "DescribeKey": "KeyMetadata",
+    "DescribeCustomKeyStores": "CustomKeyStores",
+    "GetKeyPolicy": "Policy",
+    "ListGrants": "Grants",
+    "ListKeyRotations": "Rotations",
+}
+
+
+def sound(operation: str, body: bytes = b"", status: int = 200, **headers: str) -> bool:
+    return is_sound(operation, status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+
+
+@pytest.mark.parametrize(("operation", "root"), ROOTS.items())
+def test_an_answer_of_s3_is_the_document_that_was_asked_for(operation: str, root: str) -> None:
+    assert sound(operation, f"<{root}/>".encode())
+    assert sound(operation, f'<{root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/"/>'.encode())
+    for other in (f"<a><{root}/></a>", "<Error/>", f"<{root}>", "", "no XML"):
+        assert not sound(operation, other.encode()), other
+
+
+@pytest.mark.parametrize(("operation", "inner"), WRAPPED.items())
+def test_an_answer_of_sts_holds_what_was_asked_for(operation: str, inner: str) -> None:
+    assert sound(operation, f'<a xmlns="https://sts"><Before/><{inner}/><After/></a>'.encode())
+    for other in (f"<{inner}/>", "<a><Other/></a>", f"<a><b><{inner}/></b></a>", "<a>", ""):
+        assert not sound(operation, other.encode()), other
+
+
+@pytest.mark.parametrize(("operation", "member"), MEMBERS.items())
+def test_an_answer_of_kms_holds_what_was_asked_for(operation: str, member: str) -> None:
+    told = {"Arn": "arn", "KeyState": "Enabled"} if member == "KeyMetadata" else []
+    assert sound(operation, json.dumps({"More": 1, member: told}).encode())
+    for other in ({}, {"More": 1}, [member], member, None, 1):
+        assert not sound(operation, json.dumps(other).encode()), other
+    assert not sound(operation, b'{"' + member.encode())
+    assert not sound(operation, b"[" * 60_000)
+
+
+def test_a_document_that_nobody_described_need_only_be_one() -> None:
+    assert sound("AnOperationOfTheFuture", b"<Anything/>")
+    assert not sound("AnOperationOfTheFuture", b"")
+
+
+@pytest.mark.parametrize(("operation", "found"), [("HeadObject", False), ("HeadBucket", True), ("GetObject", True)])
+def test_where_the_body_says_nothing_the_headers_do(operation: str, *, found: bool) -> None:
+    assert sound(operation) is found
+    assert sound(operation, etag='"0"')
+    assert sound(operation, b"x", etag='"0"', content_length="7")
+
+
+WHOLE = b"<ListBucketResult/>"
+LENGTHS = {
+    "as promised": (str(len(WHOLE)), None, True),
+    "nothing promised": (None, None, True),
+    "more promised": (str(len(WHOLE) + 1), None, False),
+    "less promised": (str(len(WHOLE) - 1), None, False),
+    "packed": ("7", "gzip", True),
+    "packed, and nothing promised": (None, "gzip", True),
+}
+
+
+@pytest.mark.parametrize(("promised", "encoding", "found"), LENGTHS.values(), ids=LENGTHS)
+def test_a_body_is_as_long_as_promised(promised: str | None, encoding: str | None, *, found: bool) -> None:
+    told = {"content-length": promised, "content-encoding": encoding}
+    headers = {name: value for name, value in told.items() if value is not None}
+    assert is_sound("ListObjectsV2", 200, headers, WHOLE) is found
+
+
+FAILURES = {
+    "a redirect": ("ListObjectsV2", b"no XML", 300, True),
+    "a denial": ("HeadObject", b"", 403, True),
+    "the last success": ("ListObjectsV2", b"no XML", 299, False),
+    "a failure of S3": ("ListObjectsV2", b"<Error/>", 500, True),
+    "a failure of S3 without a body": ("ListObjectsV2", b"", 500, True),
+    "what the SDK could not parse": ("ListObjectsV2", b"no XML", 500, False),
+    "a failure of KMS, which speaks JSON": ("DescribeKey", b"{}", 500, True),
+    "a failure that the SDK passes on": ("ListObjectsV2", b"no XML", 501, True),
+    "another failure that the SDK passes on": ("ListObjectsV2", b"no XML", 499, True),
+}
+
+
+@pytest.mark.parametrize(("operation", "body", "status", "found"), FAILURES.values(), ids=FAILURES)
+def test_a_failure_is_told_by_its_own_code_where_the_sdk_can_read_it(
+    operation: str, body: bytes, status: int, *, found: bool
+) -> None:
+    assert sound(operation, body, status) is found
+
+
+def test_an_answer_that_is_not_sound_is_told_in_the_words_of_its_service() -> None:
+    assert MALFORMED == "MalformedAnswer"
+    told = json.loads(as_error("kms"))
+    assert (told["__type"], bool(told["message"])) == (MALFORMED, True)
+    for service, root, code in (("s3", "Error", "Code"), ("sts", "ErrorResponse", "Error/Code")):
+        document = ET.fromstring(as_error(service))  # noqa: S314 - our own
+        assert (document.tag, document.findtext(code)) == (root, MALFORMED)
+
+
+KINDS = {
+    "buckets.list": "storage#buckets",
+    "buckets.get": "storage#bucket",
+    "objects.list": "storage#objects",
+    "projects.serviceAccount.get": "storage#serviceAccount",
+}
+
+
+@pytest.mark.parametrize(("operation", "kind"), KINDS.items())
+def test_an_answer_of_cloud_storage_is_of_the_kind_that_was_asked_for(operation: str, kind: str) -> None:
+    assert gcp_answers.is_sound(operation, json.dumps({"kind": kind}).encode())
+    for other in ({"kind": "storage#object"}, {}, {kind: 1}, [kind], None):
+        assert not gcp_answers.is_sound(operation, json.dumps(other).encode()), other
+    for raw in (b"", b"<html>", b"[" * 60_000):
+        assert not gcp_answers.is_sound(operation, raw)
+
+
+def test_a_policy_of_a_project_has_an_etag_and_what_nobody_described_is_an_object() -> None:
+    assert gcp_answers.is_sound("projects.getIamPolicy", b'{"etag": "x"}')
+    for raw in (b"{}", b'["etag"]', b"etag"):
+        assert not gcp_answers.is_sound("projects.getIamPolicy", raw)
+    assert gcp_answers.is_sound("an.operation.of.the.future", b"{}")
+    assert not gcp_answers.is_sound("an.operation.of.the.future", b"[]")
+    assert gcp_answers.is_sound("multipartUploads.list", b"<xml/>"), "parse_uploads looks at it"

@@ -1,0 +1,71 @@
+"""Which modules are mutated, and which tests must notice: the nearest first, because the first failure ends a try."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+
+ENUMS: Final = ("auditor/model.py", "auditor/findings.py")
+"""Where the members come from that are put in place of each other."""
+
+HEAVY: Final = (
+    *("pytest", "hypothesis", "botocore.session", "boto3", "moto", "requests", "typer", "rich.table"),
+    *("google.cloud.kms_v1", "google.cloud.storage", "google.auth.transport.requests", "grpc"),
+    *("sqlalchemy.orm", "alembic.command", "pydantic", "duckdb", "pyarrow.parquet", "jinja2", "starlette.applications"),
+)
+"""Imported once, before every try is forked off."""
+
+_ENGINE: Final = "tests/test_engine.py"
+_OF_DATA: Final = "tests/test_rules_of_data.py"
+_OF_KEYS: Final = "tests/test_rules_of_keys.py"
+_TABLES: Final = "tests/readability/test_tables.py"
+_PROBE: Final = "tests/readability/test_probe.py"
+_PARSING: Final = "tests/connectors/test_parsing.py"
+_FUZZ: Final = "tests/connectors/test_fuzz.py"
+_PROBES: Final = "tests/connectors/test_probes.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Modules that the same tests speak of."""
+
+    modules: str
+    """A pattern of paths."""
+    tests: tuple[str, ...]
+    classes: bool = True
+    """False where only tables and functions decide over verdicts."""
+
+
+PLAN: Final = (
+    Target("auditor/readability/probe.py", (_PROBE, _TABLES, _ENGINE)),
+    Target("auditor/readability/[!p]*.py", (_TABLES, _PROBE, _ENGINE)),
+    Target("auditor/engine.py", (_ENGINE,)),
+    Target("auditor/lifecycle.py", (_ENGINE,)),
+    Target("auditor/rule.py", (_OF_DATA, _OF_KEYS, _ENGINE)),
+    Target("auditor/rules/*.py", (_OF_DATA, _OF_KEYS, _ENGINE)),
+    Target("auditor/gaps.py", ("tests/test_gaps.py",)),
+    Target("auditor/probing.py", ("tests/test_probing.py",)),
+    Target("auditor/connectors/aws/policy.py", ("tests/connectors/test_aws_policy.py", _FUZZ)),
+    Target("auditor/connectors/*/answers.py", ("tests/connectors/test_answers.py",)),
+    Target("auditor/connectors/*/errors.py", (_PARSING, "tests/test_sdk_vocabulary.py")),
+    Target("auditor/connectors/aws/objects.py", (_PARSING, "tests/connectors/test_aws_objects.py"), classes=False),
+    Target("auditor/connectors/gcp/objects.py", (_PARSING, "tests/connectors/test_gcp_objects.py"), classes=False),
+    Target("auditor/connectors/gcp/policy.py", ("tests/connectors/test_gcp_keys.py", _FUZZ)),
+    Target("auditor/connectors/*/probes.py", (_PROBES, "tests/test_sdk_vocabulary.py", _FUZZ)),
+    Target(
+        "auditor/connectors/aws/keys.py",
+        (_PARSING, "tests/connectors/test_aws_keys.py", "tests/connectors/test_aws_access.py"),
+    ),
+    Target("auditor/connectors/aws/access.py", ("tests/connectors/test_aws_access.py",)),
+    Target("auditor/connectors/gcp/keys.py", (_PARSING, "tests/connectors/test_gcp_keys.py", _PROBES)),
+)
+
+
+def planned(only: list[str]) -> dict[str, Target]:
+    """Each module to mutate with its target, in the order of the plan; all of them where `only` is empty."""
+    found = {str(path.relative_to(ROOT)): target for target in PLAN for path in sorted(ROOT.glob(target.modules))}
+    unknown = set(only) - set(found)
+    if unknown:
+        raise ValueError(f"not in tests/mutants/plan.py: {', '.join(sorted(unknown))}")
+    return {module: target for module, target in found.items() if not only or module in only}

@@ -1,0 +1,354 @@
+"""What is told of everything that could not be read: on what, for which reason, what it costs, what closes it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from auditor import gaps
+from auditor.errors import CollectError
+from auditor.findings import Assessment, Basis, Readability, Subject, SubjectKind
+from auditor.model import (
+    NO_RIGHT,
+    CustomKeyStore,
+    EkmConnection,
+    Gap,
+    Grant,
+    HsmInstance,
+    KeyAccess,
+    KeyGone,
+    KeyMemory,
+    KeyReading,
+    Probe,
+    ProbeKind,
+    ProbeOutcome,
+    Reason,
+    Right,
+)
+from auditor.readability import KeyView
+from tests.core_builders import (
+    AGENT,
+    AWS_KEY,
+    GCP_KEY,
+    NOW,
+    ROLE,
+    a_gcp_key,
+    a_version,
+    access,
+    an_aws_key,
+    denied,
+    remembered,
+)
+
+Told = tuple[str, Reason, str, str]
+"""(what it is about, reason, words of the effect, words of the hint)."""
+
+LISTED = Gap("projects/acme", Reason.ACCESS_DENIED, "the list is denied", "grant storage.buckets.list")
+OF_SWEEPS: dict[str, tuple[Gap, Told]] = {
+    "broken off": (
+        gaps.listing_stopped("s3://data", CollectError("cannot list", "grant it", reason=Reason.ACCESS_DENIED)),
+        ("s3://data", Reason.ACCESS_DENIED, "cannot list", "grant it"),
+    ),
+    "broken off, and nothing helps": (
+        gaps.listing_stopped("s3://data", CollectError("cannot list", reason=Reason.THROTTLED)),
+        ("s3://data", Reason.THROTTLED, "cannot list", "sweep again"),
+    ),
+    "never tried": (gaps.never_swept("s3://data"), ("s3://data", Reason.NOT_VISIBLE, "never swept", "scan it")),
+    "a defect of ours": (
+        gaps.defect("s3://data", KeyError("a secret")),
+        ("s3://data", Reason.UNSUPPORTED, "by a defect: KeyError;", "report"),
+    ),
+    "buckets that are not listed": (
+        gaps.buckets_not_listed(LISTED),
+        (gaps.BUCKET_LISTS, Reason.ACCESS_DENIED, "how many buckets", "grant storage.buckets.list"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("gap", "expected"), OF_SWEEPS.values(), ids=OF_SWEEPS)
+def test_what_a_sweep_lacks_is_told(gap: Gap, expected: Told) -> None:
+    assert_told(gap, expected)
+    assert gap.objects is None
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_objects_are_counted_and_every_reason_has_its_hint(reason: Reason) -> None:
+    gap = gaps.unresolved("s3://data", reason, 7)
+    assert_told(gap, ("s3://data", reason, "7 objects", ""))
+    assert (gap.objects, bool(gap.hint)) == (7, True)
+
+
+def test_a_key_that_the_source_left_out_gave_no_answer() -> None:
+    unread = gaps.no_answer(AWS_KEY)
+    assert (unread.name, unread.reason) == (AWS_KEY, Reason.TIMEOUT)
+
+
+WHEN = f"{NOW - timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
+GRANTED = an_aws_key(access=access(AWS_KEY, Grant.DIRECT))
+OTHER = "arn:aws:iam::111122223333:role/other"
+NEVER_ASKED = f", and whether {ROLE}, {OTHER} may decrypt was never asked"
+THROTTLED = denied(reason=Reason.THROTTLED)
+NAME = AWS_KEY.text
+UNREAD: dict[str, tuple[KeyReading | None, KeyMemory | None, tuple[str, ...], Told | None]] = {
+    "never read": (denied(), None, (), (NAME, Reason.ACCESS_DENIED, "counts as unknown", "grant kms:DescribeKey")),
+    "never a state": (
+        THROTTLED,
+        remembered(None, missing_since=NOW),
+        (),
+        (NAME, Reason.THROTTLED, "counts as unknown", ""),
+    ),
+    "denied now": (
+        denied(),
+        remembered(GRANTED),
+        (OTHER,),
+        (NAME, Reason.ACCESS_DENIED, f"not known any more (AccessDeniedException); it was last read {WHEN}", ""),
+    ),
+    "not visible now": (
+        denied(reason=Reason.NOT_VISIBLE),
+        remembered(GRANTED),
+        (),
+        (NAME, Reason.NOT_VISIBLE, f"it was last read {WHEN}", ""),
+    ),
+    "a fault now": (
+        THROTTLED,
+        remembered(GRANTED),
+        (ROLE,),
+        (NAME, Reason.THROTTLED, f"judged by its state of {WHEN}", "grant"),
+    ),
+    "a fault now, and asked for others": (
+        THROTTLED,
+        remembered(GRANTED),
+        (ROLE, OTHER),
+        (NAME, Reason.THROTTLED, f"judged by its state of {WHEN}, and whether {OTHER} may decrypt was never asked", ""),
+    ),
+    "a fault now, and nobody was asked for": (
+        THROTTLED,
+        remembered(an_aws_key()),
+        (ROLE, OTHER),
+        (NAME, Reason.THROTTLED, f"judged by its state of {WHEN}{NEVER_ASKED}", ""),
+    ),
+    "not found once": (KeyGone(AWS_KEY, proven=False), None, (), (NAME, Reason.NOT_FOUND, "was not found", "look")),
+    "gone for good": (KeyGone(AWS_KEY, proven=True), None, (), None),
+    "not asked for": (None, remembered(GRANTED), (OTHER,), None),
+    "read": (GRANTED, None, (OTHER,), None),
+}
+
+
+@pytest.mark.parametrize(("reading", "memory", "principals", "expected"), UNREAD.values(), ids=UNREAD)
+def test_a_key_that_gave_no_state_is_one_gap(
+    reading: KeyReading | None, memory: KeyMemory | None, principals: tuple[str, ...], expected: Told | None
+) -> None:
+    found = list(gaps.of_key(KeyView(AWS_KEY, reading, memory), principals))
+    assert len(found) == (expected is not None)
+    if expected is not None:
+        assert_told(found[0], expected)
+        assert found[0].effect.endswith(("never asked", "Z", "unknown", "lost"))
+
+
+def judged(readability: Readability, subject: str = AWS_KEY.text, cause: str = "a cause") -> Assessment:
+    return Assessment(readability, Basis.STATE, cause, Subject(SubjectKind.KEY, subject))
+
+
+def test_a_key_that_was_not_found_and_is_judged_lost_is_no_riddle() -> None:
+    view = KeyView(AWS_KEY, KeyGone(AWS_KEY, proven=False), None)
+    lost, unknown = judged(Readability.LOST), judged(Readability.UNKNOWN)
+    assert list(gaps.of_key(view, judged=[lost, lost])) == []
+    assert len(list(gaps.of_key(view, judged=[lost, unknown]))) == 1
+    assert len(list(gaps.of_key(view))) == 1, "watched, and no data hangs on it"
+
+
+def test_what_is_unknown_without_another_gap_is_one_for_each_cause() -> None:
+    unknown = [judged(Readability.UNKNOWN, subject, f"{subject} is odd") for subject in ("k/2", "k/1", "k/2")]
+    for reading, reason in ((an_aws_key("Frozen"), Reason.UNSUPPORTED), (None, Reason.NOT_VISIBLE)):
+        found = list(gaps.of_key(KeyView(AWS_KEY, reading, None), judged=[judged(Readability.READABLE), *unknown]))
+        assert [(one.what, one.reason, one.effect) for one in found] == [
+            ("k/1", reason, "k/1 is odd"),
+            ("k/2", reason, "k/2 is odd"),
+        ]
+        assert all(one.hint for one in found)
+    told = list(gaps.of_key(KeyView(AWS_KEY, denied(), None), judged=unknown))
+    assert [one.reason for one in told] == [Reason.ACCESS_DENIED], "the gap that there is says it"
+
+
+def test_a_key_whose_last_word_was_a_denial_is_not_judged_by_an_older_state() -> None:
+    memory = remembered(an_aws_key(), denied_since=NOW)
+    (found,) = gaps.of_key(KeyView(AWS_KEY, THROTTLED, memory))
+    assert_told(found, (NAME, Reason.THROTTLED, "not known any more", ""))
+
+
+def test_what_stands_behind_a_key_and_is_an_older_word_is_a_gap() -> None:
+    older = CustomKeyStore("cks-1", "FAILED", older=True)
+    assert len(list(gaps.of_key(KeyView(AWS_KEY, an_aws_key(store=older), None)))) == 1
+    behind = a_gcp_key(
+        hsm_instance=HsmInstance(INSTANCE, "ACTIVE", older=True),
+        connections=(EkmConnection(CONNECTION, reachable=False, older=Reason.THROTTLED),),
+    )
+    found = list(gaps.of_key(KeyView(GCP_KEY, behind, None)))
+    assert [(one.what, one.reason) for one in found] == [
+        (INSTANCE, Reason.ACCESS_DENIED),
+        (CONNECTION, Reason.THROTTLED),
+    ]
+
+
+def store(state: str | None) -> CustomKeyStore:
+    return CustomKeyStore("cks-1", state)
+
+
+INSTANCE = "projects/acme/locations/us-east1/singleTenantHsmInstances/one"
+CONNECTION = "projects/acme/locations/us-east1/ekmConnections/one"
+OF_GOOGLE = GCP_KEY.text
+PROJECT = "resourcemanager.projects.getIamPolicy"
+
+
+def unread(key: str, *calls: tuple[str, Reason], **more: Any) -> KeyAccess:
+    return access(AWS_KEY if key == "aws" else GCP_KEY, *more.pop("grants", (Grant.DIRECT,)), unread=calls, **more)
+
+
+PARTS: dict[str, tuple[KeyReading, list[Told]]] = {
+    "a store that is connected": (an_aws_key(store=store("CONNECTED")), []),
+    "a store that was not read": (
+        an_aws_key(store=store(None)),
+        [(NAME, Reason.NOT_VISIBLE, "key store is connected", "kms:DescribeCustomKeyStores")],
+    ),
+    "materials that are denied": (
+        an_aws_key(materials_unread=Reason.ACCESS_DENIED),
+        [(NAME, Reason.ACCESS_DENIED, "key materials", "grant kms:ListKeyRotations on the key")],
+    ),
+    "materials that a fault hides": (
+        an_aws_key(materials_unread=Reason.THROTTLED),
+        [(NAME, Reason.THROTTLED, "key materials", "poll again")],
+    ),
+    "materials of another account": (an_aws_key(materials_unread=Reason.NOT_VISIBLE), []),
+    "a policy that is denied, and the right hangs on it": (
+        an_aws_key(access=unread("aws", ("kms:GetKeyPolicy", Reason.ACCESS_DENIED), grants=(Grant.UNREAD,))),
+        [(NAME, Reason.ACCESS_DENIED, f"whether {ROLE} may decrypt is not known", "grant kms:GetKeyPolicy on the key")],
+    ),
+    "a share that is denied": (
+        an_aws_key(access=unread("aws", ("kms:GetKeyPolicy AWS_RAM", Reason.ACCESS_DENIED))),
+        [(NAME, Reason.ACCESS_DENIED, "who else may use it", "grant kms:GetKeyPolicy on the key to the auditor")],
+    ),
+    "two calls, and one of two rights hangs on them": (
+        an_aws_key(
+            access=unread(
+                "aws",
+                ("kms:GetKeyPolicy", Reason.TIMEOUT),
+                ("kms:ListGrants", Reason.THROTTLED),
+                grants=(Grant.DIRECT, Grant.UNREAD),
+            )
+        ),
+        [
+            (NAME, Reason.TIMEOUT, "whether other-1 may decrypt", "poll again"),
+            (NAME, Reason.THROTTLED, "whether other-1 may decrypt", "poll again"),
+        ],
+    ),
+    "another right than to decrypt": (
+        an_aws_key(
+            access=unread("aws", ("kms:ListGrants", Reason.TIMEOUT), rights=(Right(ROLE, "kms:Encrypt", Grant.UNREAD),))
+        ),
+        [(NAME, Reason.TIMEOUT, "who else may use it", "poll again")],
+    ),
+    "another account's policy, and somebody asks": (
+        an_aws_key(access=unread("aws", ("kms:GetKeyPolicy", Reason.NOT_VISIBLE), grants=(Grant.UNREAD,))),
+        [(NAME, Reason.NOT_VISIBLE, f"whether {ROLE} may decrypt", "only the key's own account")],
+    ),
+    "another account's policy, and nobody asks": (
+        an_aws_key(access=KeyAccess(unread=(("kms:GetKeyPolicy", Reason.NOT_VISIBLE),))),
+        [],
+    ),
+    "a policy that is denied, and nobody asks": (
+        an_aws_key(access=KeyAccess(unread=(("kms:GetKeyPolicy", Reason.ACCESS_DENIED),))),
+        [(NAME, Reason.ACCESS_DENIED, "who else may use it", "grant kms:GetKeyPolicy")],
+    ),
+    "an instance that was not read": (
+        a_gcp_key(hsm_instance=HsmInstance(INSTANCE, None)),
+        [(INSTANCE, Reason.ACCESS_DENIED, "HSM instance is active", "singleTenantHsmInstances.get")],
+    ),
+    "an instance that is active": (a_gcp_key(hsm_instance=HsmInstance(INSTANCE, "ACTIVE")), []),
+    "connections": (
+        a_gcp_key(
+            connections=(
+                EkmConnection("verified", reachable=True),
+                EkmConnection("out of reach", reachable=False, detail="TIMEOUT"),
+                EkmConnection(CONNECTION, None, "throttled"),
+            )
+        ),
+        [(CONNECTION, Reason.THROTTLED, "reaches the external key manager", "verifyConnectivity")],
+    ),
+    "a project that was not read, and the right hangs on it": (
+        a_gcp_key(access=unread("gcp", (PROJECT, Reason.ACCESS_DENIED), grants=(Grant.WITHDRAWN,))),
+        [(OF_GOOGLE, Reason.ACCESS_DENIED, f"whether {AGENT} may decrypt", f"grant {PROJECT} on project acme-keys")],
+    ),
+    "a project that was not read, and the right is settled": (
+        a_gcp_key(access=unread("gcp", (PROJECT, Reason.ACCESS_DENIED))),
+        [],
+    ),
+    "a ring whose keys were not listed": (
+        a_gcp_key(access=unread("gcp", ("cloudkms.cryptoKeys.list", Reason.TIMEOUT), grants=(Grant.UNREAD,))),
+        [(OF_GOOGLE, Reason.TIMEOUT, "how far a grant reaches", "poll again")],
+    ),
+    "nothing is missing": (a_gcp_key(a_version(), access=access(GCP_KEY, Grant.DIRECT)), []),
+}
+
+
+@pytest.mark.parametrize(("reading", "expected"), PARTS.values(), ids=PARTS)
+def test_what_was_not_read_of_a_key_that_gave_its_state_is_told_part_by_part(
+    reading: KeyReading, expected: list[Told]
+) -> None:
+    found = list(gaps.of_key(KeyView(reading.name, reading, None)))
+    assert len(found) == len(expected)
+    for gap, told in zip(found, expected, strict=True):
+        assert_told(gap, told)
+
+
+def a_probe(outcome: ProbeOutcome, code: str, **more: Any) -> Probe:
+    facts: dict[str, Any] = {
+        "bucket": "s3://data",
+        "key": NAME,
+        "key_version": None,
+        "kind": ProbeKind.READ,
+        "at": NOW,
+        "principal": OTHER,
+        **more,
+    }
+    return Probe(outcome=outcome, code=code, **facts)
+
+
+OF_A_VERSION = {"bucket": "gs://data", "key": OF_GOOGLE, "key_version": "2", "principal": AGENT}
+DENIED = Reason.ACCESS_DENIED
+OF_PROBES: dict[str, tuple[Probe, Told | None]] = {
+    "passes": (a_probe(ProbeOutcome.PASSED, "ok"), None),
+    "is refused by the key": (a_probe(ProbeOutcome.REFUSED, "DisabledException"), None),
+    "is refused to somebody else": (
+        a_probe(ProbeOutcome.REFUSED, NO_RIGHT),
+        (NAME, DENIED, f"{OTHER} may not decrypt, and is not the platform", "permissions.md"),
+    ),
+    "is refused to nobody that is known": (
+        a_probe(ProbeOutcome.REFUSED, NO_RIGHT, principal=None),
+        (NAME, DENIED, "may not decrypt, and is not the platform", ""),
+    ),
+    "is refused to the platform": (a_probe(ProbeOutcome.REFUSED, NO_RIGHT, principal=ROLE), None),
+    "is refused on Google Cloud": (a_probe(ProbeOutcome.REFUSED, NO_RIGHT, **OF_A_VERSION), None),
+    "is throttled": (
+        a_probe(ProbeOutcome.INCONCLUSIVE, "SlowDown", reason=Reason.THROTTLED),
+        (NAME, Reason.THROTTLED, "a probe of s3://data told nothing (SlowDown)", "permissions.md"),
+    ),
+    "is not understood": (
+        a_probe(ProbeOutcome.INCONCLUSIVE, "x", **OF_A_VERSION),
+        (f"{OF_GOOGLE}/cryptoKeyVersions/2", Reason.UNSUPPORTED, "a probe of gs://data told nothing (x)", ""),
+    ),
+}
+
+
+@pytest.mark.parametrize(("probe", "expected"), OF_PROBES.values(), ids=OF_PROBES)
+def test_a_probe_that_told_nothing_of_the_platforms_data_is_a_gap(probe: Probe, expected: Told | None) -> None:
+    found = list(gaps.of_probes([probe], {"s3://data": ("somebody", ROLE), "s3://other": (OTHER,)}))
+    assert len(found) == (expected is not None)
+    if expected is not None:
+        assert_told(found[0], expected)
+
+
+def assert_told(gap: Gap, expected: Told) -> None:
+    what, reason, effect, hint = expected
+    assert (gap.what, gap.reason) == (what, reason)
+    assert effect in gap.effect
+    assert hint in gap.hint
