@@ -48,8 +48,9 @@ class ReportKind(StrEnum):
 
 
 class Client(StrEnum):
-    """Which client lists S3 buckets."""
+    """Which client lists buckets."""
 
+    CURL = "curl"
     BOTO3 = "boto3"
 
 
@@ -87,7 +88,9 @@ def _version(
 def scan(
     config: ConfigOption = _CONFIG,
     bucket: Annotated[list[str] | None, typer.Option("--bucket", help="Only this bucket URL; may be repeated.")] = None,
-    client: Annotated[Client, typer.Option("--client", help="Client that lists S3 buckets.")] = Client.BOTO3,
+    client: Annotated[
+        Client, typer.Option("--client", help="How buckets are listed: fast, or through the SDKs, which say the same.")
+    ] = Client.CURL,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
     fail_on: FailOnOption = Severity.HIGH,
@@ -98,8 +101,8 @@ def scan(
     """Sweep the buckets, poll the keys, judge once."""
     from auditor.commands import Answering, judge_once
 
-    del client  # one client so far; the option is here so that scripts can name it
-    return judge_once(config, Answering(form.value, output, fail_on, allow_gaps, quiet, verbose), buckets=bucket or [])
+    how = Answering(form.value, output, fail_on, allow_gaps, quiet, verbose)
+    return judge_once(config, how, buckets=bucket or [], by_sdk=client is Client.BOTO3)
 
 
 @app.command()

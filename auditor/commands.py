@@ -37,11 +37,18 @@ class Answering:
     verbose: bool
 
 
-def judge_once(path: Path, how: Answering, buckets: list[str] | None = None, keys: list[str] | None = None) -> int:
+def judge_once(
+    path: Path,
+    how: Answering,
+    buckets: list[str] | None = None,
+    keys: list[str] | None = None,
+    *,
+    by_sdk: bool = False,
+) -> int:
     """Scan (with `buckets`, an empty list for all) or poll (with `keys`, likewise) and print the judgement."""
     allowed = _reasons(how.allow_gaps)
     _place_for(how.output)  # before a scan of hours, not after it
-    with _assembled(path, verbose=how.verbose) as (config, assembly):
+    with _assembled(path, verbose=how.verbose, by_sdk=by_sdk) as (config, assembly):
         # Nobody asks again in this run: one reading must do, and says so.
         parts = replace(assembly.parts, policy=replace(assembly.parts.policy, one_reading=True))
         with progress_on(sys.stderr, quiet=how.quiet) as progress:
@@ -183,10 +190,10 @@ def list_rules(form: str, output: Path | None) -> int:
 
 
 @contextmanager
-def _assembled(path: Path, *, verbose: bool) -> Iterator[tuple[Config, Assembly]]:
+def _assembled(path: Path, *, verbose: bool, by_sdk: bool = False) -> Iterator[tuple[Config, Assembly]]:
     config = load(path)
     log.start(json_lines=config.log.json_lines, verbose=verbose)
-    assembly = assemble(config)
+    assembly = assemble(config, by_sdk=by_sdk)
     try:
         yield config, assembly
     finally:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+import pyarrow as pa
+
 from auditor.findings import Assessed, Finding, Judgement, Member, Readability
 from auditor.model import (
     BucketFacts,
@@ -19,7 +21,6 @@ from auditor.model import (
     Probe,
     Reason,
     Sample,
-    StoredObject,
     Sweep,
 )
 
@@ -34,10 +35,10 @@ class ObjectSource(Protocol):
     def facts(self) -> BucketFacts | Gap:
         """Read what the bucket says of itself; a Gap when it is not readable, which does not stop a listing."""
 
-    def objects(self) -> Iterator[StoredObject]:
-        """Yield every stored version of every configured population once, to the end of the last page.
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield every stored version of every configured population, to the end of the last page, as `rows.SCHEMA`.
 
-        An object whose encryption cannot be learnt is yielded with encryption `unknown` and its `problem`.
+        An object whose encryption cannot be learnt is there with encryption `unknown` and its `problem`.
 
         Raises:
             CollectError: a page could not be read, so the listing is not complete.
@@ -152,7 +153,7 @@ class Written:
 class Inventory(Protocol):
     """Snapshots and their dependencies on disk."""
 
-    def write(self, bucket: str, objects: Iterable[StoredObject], sweep_id: str) -> Written:
+    def write(self, bucket: str, batches: Iterable[pa.RecordBatch], sweep_id: str) -> Written:
         """Write one bucket's snapshot and dependencies atomically; an error leaves nothing."""
 
     def open(self, sweeps: Iterable[Sweep]) -> OpenInventory:

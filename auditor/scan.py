@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Protocol
 
+import pyarrow as pa
+
 from auditor import gaps, lifecycle, probing
 from auditor.engine import Facts, judge, last_read
 from auditor.errors import AuditorError, CollectError, UsageError
@@ -27,7 +29,6 @@ from auditor.model import (
     ProbeKind,
     ProbeOutcome,
     Sample,
-    StoredObject,
     Sweep,
 )
 from auditor.policy import Policy
@@ -50,7 +51,6 @@ _log = logging.getLogger(__name__)
 _BUCKETS_AT_ONCE = 4
 _HOUR = timedelta(hours=1)
 _MAY_READ = frozenset({Readability.READABLE, Readability.EXPIRING, Readability.UNKNOWN})
-_PROGRESS_EVERY = 1000
 
 
 class Progress(Protocol):
@@ -324,13 +324,13 @@ def _in_force(parts: Parts) -> tuple[Sweep, ...]:
     return tuple(one for one in parts.ledger.sweeps() if one.bucket in configured)
 
 
-def _told(source: ObjectSource, progress: Progress, expected: int | None) -> Iterator[StoredObject]:
+def _told(source: ObjectSource, progress: Progress, expected: int | None) -> Iterator[pa.RecordBatch]:
     listed = 0
     progress.sweeping(source.url, 0, expected)
-    for listed, one in enumerate(source.objects(), start=1):
-        if listed % _PROGRESS_EVERY == 0:
-            progress.sweeping(source.url, listed, expected)
-        yield one
+    for some in source.batches():
+        listed += some.num_rows
+        progress.sweeping(source.url, listed, expected)
+        yield some
     progress.sweeping(source.url, listed, listed)
 
 

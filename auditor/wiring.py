@@ -9,11 +9,13 @@ from typing import Final
 from auditor import __version__, rules
 from auditor.config import Account, Bucket, Config
 from auditor.connectors.aws.buckets import AwsBuckets
+from auditor.connectors.aws.census import S3Census
 from auditor.connectors.aws.keys import AwsKeys
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.probes import AwsProbes
 from auditor.connectors.aws.session import AwsClients, AwsIdentity
 from auditor.connectors.gcp.buckets import GcsBuckets
+from auditor.connectors.gcp.census import GcsCensus
 from auditor.connectors.gcp.keys import GcpKeys
 from auditor.connectors.gcp.objects import GcsBucket
 from auditor.connectors.gcp.probes import GcpProbes
@@ -54,8 +56,8 @@ class Assembly:
         self.ledger.close()
 
 
-def assemble(config: Config, clock: Callable[[], datetime] | None = None) -> Assembly:
-    """Make all parts; nothing is asked of a cloud yet.
+def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_sdk: bool = False) -> Assembly:
+    """Make all parts; nothing is asked of a cloud yet. `by_sdk`: buckets are listed through the SDKs.
 
     Raises:
         LedgerError: the ledger cannot be opened.
@@ -66,7 +68,7 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None) -> Ass
     agent = f"cmek-auditor/{__version__}"
     aws = AwsClients({one.id: _aws_identity(one) for one in config.account if one.id}, wire, agent, _CONNECTIONS)
     endpoints = Endpoints(config.gcp.storage_endpoint, config.gcp.kms_endpoint, config.gcp.iam_endpoint)
-    gcp = GcpClients({one.project: _gcp_identity(one) for one in config.account if one.project}, endpoints, wire)
+    gcp = GcpClients({one.project: _gcp_identity(one) for one in config.account if one.project}, endpoints, wire, agent)
     ledger = LedgerStore(config.state / "ledger.db")
     layouts = {one.url: Layout.parse(one.layout, one.tenant_field) for one in config.bucket}
     inventory = FileInventory(config.state / "inventory", layouts)
@@ -92,7 +94,7 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None) -> Ass
         return tuple(sorted({*aws.identity(), *gcp.identity()}))
 
     parts = Parts(
-        sources=tuple(_source(one, config, aws, gcp, now) for one in config.bucket),
+        sources=tuple(_source(one, config, (aws, gcp), now, by_sdk=by_sdk) for one in config.bucket),
         listers=_listers(config, aws, gcp),
         keys=keys,
         inventory=inventory,
@@ -127,14 +129,26 @@ def _gcp_pace(share: float) -> Pace:
 
 
 def _source(
-    bucket: Bucket, config: Config, aws: AwsClients, gcp: GcpClients, clock: Callable[[], datetime]
+    bucket: Bucket,
+    config: Config,
+    clients: tuple[AwsClients, GcpClients],
+    clock: Callable[[], datetime],
+    *,
+    by_sdk: bool,
 ) -> ObjectSource:
-    pace = Pace(config.limits.requests_per_second)
+    aws, gcp = clients
+    rate = config.limits.requests_per_second
+    pace = Pace(rate)
     if bucket.url.startswith("s3://"):
-        return S3Bucket(aws.s3(bucket.region, bucket.account), bucket.url, bucket.populations, pace, clock)
+        place = bucket.region, bucket.account
+        plain = S3Bucket(aws.s3(*place), bucket.url, bucket.populations, pace, clock)
+        return plain if by_sdk else S3Census(plain, aws, place, bucket.populations, ceiling=rate, clock=clock)
     client = gcp.storage(bucket.account)
     uploads = partial(gcp.count_uploads, bucket.account)
-    return GcsBucket(client, bucket.url, bucket.populations, pace, clock=clock, uploads=uploads)
+    plain_gcs = GcsBucket(client, bucket.url, bucket.populations, pace, clock=clock, uploads=uploads)
+    if by_sdk:
+        return plain_gcs
+    return GcsCensus(plain_gcs, gcp, bucket.account, bucket.populations, ceiling=rate, clock=clock)
 
 
 def _listers(config: Config, aws: AwsClients, gcp: GcpClients) -> tuple[BucketLister, ...]:

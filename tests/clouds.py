@@ -1,10 +1,12 @@
 """Embedded clouds for tests, with a clock that tests move."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import grpc
+import pyarrow as pa
 import pytest
 
 from auditor.connectors.aws.session import AwsClients, AwsIdentity
@@ -14,6 +16,7 @@ from auditor.embedded.aws import AwsCloud
 from auditor.embedded.aws import Store as AwsStore
 from auditor.embedded.google import GoogleCloud
 from auditor.embedded.google import Store as GoogleStore
+from auditor.model import Encryption, Population, Reason, StoredObject
 
 ACCESS_KEY = "AKIA111122223333TEST"
 
@@ -63,4 +66,14 @@ GOOGLE_KEY = f"{RING}/cryptoKeys/main"
 def google_clients(cloud: GoogleCloud, wire: Wire | None = None, *, over_grpc: bool = False) -> GcpClients:
     channel = grpc.insecure_channel(cloud.grpc_address) if over_grpc else None
     endpoints = Endpoints(cloud.endpoint, cloud.endpoint, cloud.endpoint)
-    return GcpClients({}, endpoints, wire or Wire(Clock()), channel)
+    return GcpClients({}, endpoints, wire or Wire(Clock()), grpc_channel=channel)
+
+
+def objects_of(batches: Iterable[pa.RecordBatch]) -> list[StoredObject]:
+    """What a source handed on, one by one."""
+    return [_object(row) for some in batches for row in some.to_pylist()]
+
+
+def _object(row: dict[str, Any]) -> StoredObject:
+    typed = {"population": Population(row["population"]), "encryption": Encryption(row["encryption"])}
+    return StoredObject(**{**row, **typed, "problem": Reason(row["problem"]) if row["problem"] else None})

@@ -4,16 +4,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from auditor import cli
-from auditor.connectors.gcp import keys, objects
-from auditor.model import GcpKeyVersion, StoredObject
+from auditor.connectors.gcp import keys, listing
+from auditor.model import GcpKeyVersion
 from auditor.rules import load as load_rules
 from tests.clouds import GOOGLE_KEY
 from tests.small import Small, a_small_cloud
@@ -256,14 +255,15 @@ def test_a_defect_in_one_bucket_is_a_gap_and_does_not_blind_the_others(
         small.config.read_text() + '[[bucket]]\nurl = "gs://broken"\nlayout = "{org}/"\naccount = "acme"\n'
     )
     small.cloud.store.put("broken", "x/1")
-    real = objects.parse_object
+    real = listing.parse_page
 
-    def breaking(told: Mapping[str, Any], at: datetime, *, soft_deleted: bool) -> StoredObject:
-        if told["name"] == "x/1":
+    def breaking(body: bytes) -> listing.Page:
+        page = real(body)
+        if [one.name for one in page.items] == ["x/1"]:
             raise ZeroDivisionError
-        return real(told, at, soft_deleted=soft_deleted)
+        return page
 
-    monkeypatch.setattr("auditor.connectors.gcp.objects.parse_object", breaking)
+    monkeypatch.setattr("auditor.connectors.gcp.census.parse_page", breaking)
     code, out, _ = run(capsys, small.argv("scan", "--format", "json", "-q"))
     told = json.loads(out)
     assert (code, told["totals"]["objects"]) == (3, 20)

@@ -168,6 +168,9 @@ def settle(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"{place}.time", skipping)
     monkeypatch.setattr("auditor.connectors.aws.session._ATTEMPTS", 3)
     monkeypatch.setattr("auditor.connectors.gcp.calls._FIRST_WAIT", 0.0)
+    monkeypatch.setattr("auditor.connectors.transfers._FIRST_WAIT", 0.0)
+    for attempts in ("_ATTEMPTS", "_ATTEMPTS_WHEN_THROTTLED"):
+        monkeypatch.setattr(f"auditor.connectors.transfers.{attempts}", 3)
     monkeypatch.setattr("botocore.session.create_loader", _loader)
 
 
@@ -381,16 +384,16 @@ gcp | listing, page 1 | 503 | retried and exact | gap timeout
 gcp | listing, page 1 | slow | retried and exact | gap timeout
 gcp | listing, page 1 | cut | retried and exact | gap timeout
 gcp | listing, page 1 | reset | retried and exact | gap timeout
-gcp | listing, page 1 | malformed | gap malformed | gap malformed
-gcp | listing, page 1 | wrong content | gap malformed | gap malformed
+gcp | listing, page 1 | malformed | retried and exact | gap malformed
+gcp | listing, page 1 | wrong content | retried and exact | gap malformed
 gcp | listing, page 1 | credentials expired | - | gap expired_credentials
 gcp | listing, a later page | throttled | retried and exact | gap throttled
 gcp | listing, a later page | 503 | retried and exact | gap timeout
 gcp | listing, a later page | slow | retried and exact | gap timeout
 gcp | listing, a later page | cut | retried and exact | gap timeout
 gcp | listing, a later page | reset | retried and exact | gap timeout
-gcp | listing, a later page | malformed | gap malformed | gap malformed
-gcp | listing, a later page | wrong content | gap malformed | gap malformed
+gcp | listing, a later page | malformed | retried and exact | gap malformed
+gcp | listing, a later page | wrong content | retried and exact | gap malformed
 gcp | listing, a later page | credentials expired | - | gap expired_credentials
 gcp | bucket settings | throttled | retried and exact | gap throttled
 gcp | bucket settings | 503 | retried and exact | gap timeout
@@ -512,6 +515,8 @@ def test_every_fault_is_retried_or_told(row: Row, tmp_path: Path, monkeypatch: p
         monkeypatch.setattr("auditor.connectors.aws.session._READ_TIMEOUT", SHORT)
         monkeypatch.setattr("auditor.connectors.aws.session._QUICK_TIMEOUT", SHORT)
         monkeypatch.setattr("auditor.connectors.gcp.session._POLICY_TIMEOUT", SHORT)
+        for within in ("_HEAD_WITHIN", "_GET_WITHIN"):
+            monkeypatch.setattr(f"auditor.connectors.transfers.{within}", round(SHORT * 1000))
         for place in ("objects", "calls", "session", "buckets"):
             monkeypatch.setattr(f"auditor.connectors.gcp.{place}._TIMEOUT", SHORT)
     with WORLDS[row.cloud](tmp_path, monkeypatch) as world, assembled(world) as assembly:
@@ -752,7 +757,7 @@ def test_a_full_disk_fails_the_scan_and_no_more(what: str, tmp_path: Path, monke
     with a_google_world(tmp_path, monkeypatch) as world:
         with assembled(world) as assembly:
             judged(world, assembly, "exact", unfaulted("gcp"))
-        bulk = "" if what == "ledger" else random.Random(7).randbytes(45_000).hex()  # noqa: S311 - repeatable
+        bulk = "" if what == "ledger" else random.Random(7).randbytes(90_000).hex()  # noqa: S311 - repeatable
         stored = google_bucket(world)
         for place in range(0, len(bulk), 1000):
             world.cloud.store.put("data", f"bulk/{bulk[place : place + 1000]}")

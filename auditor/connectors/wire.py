@@ -33,11 +33,11 @@ class Wire:
         """
         readonly.check(service, operation, params)
 
-    def answered(self, service: str, operation: str, outcome: str, date: str | None = None) -> None:
-        """Count one answer; `outcome` is `ok` or the service's error code, `date` the answer's Date header."""
+    def answered(self, service: str, operation: str, outcome: str, date: str | None = None, *, number: int = 1) -> None:
+        """Count answers, one or a `number`; `outcome` is `ok` or the service's error code, `date` a Date header."""
         skew = self._skew_of(date)
         with self._lock:
-            self._counts[service, operation, outcome] += 1
+            self._counts[service, operation, outcome] += number
             if skew is not None:
                 self._skews.append(skew)
 

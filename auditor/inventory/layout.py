@@ -1,6 +1,7 @@
 """A bucket's layout: what an object name begins with, and which part of it is the namespace."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -62,6 +63,19 @@ class Layout:
             return None, None
         values = hit.groups()
         return "/".join(values), None if self._tenant is None else values[self._tenant]
+
+    def read_all(self, names: Iterable[str]) -> list[tuple[str | None, str | None]]:
+        """Read many names; a run of names of one namespace, as listings have them, is read once."""
+        found: list[tuple[str | None, str | None]] = []
+        start, space = "", self.read("")
+        for name in names:
+            # A field ends at the first place where its literal stands, so whatever begins alike is read alike.
+            if not start or not name.startswith(start):
+                hit = self._pattern.match(name)
+                start = hit[0] if hit else ""
+                space = self.read(name)
+            found.append(space)
+        return found
 
 
 def _tenant_index(text: str, fields: list[str], asked: str | None) -> int | None:

@@ -2,53 +2,49 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from importlib.resources import files
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from auditor import rows
 from auditor.errors import CollectError
 from auditor.inventory.layout import Layout
-from auditor.model import Reason, Sample, StoredObject
+from auditor.inventory.runs import merged
+from auditor.model import Reason, Sample
 from auditor.ports import Written
 
 SNAPSHOT: Final = "snapshot.parquet"
 DEPENDENCIES: Final = "dependencies.parquet"
 
-_TIME: Final = pa.timestamp("us", tz="UTC")
-_FIELDS: Final[list["pa.Field[Any]"]] = [  # quoted: the class takes no parameters at run time
-    pa.field("bucket", pa.string(), nullable=False),
-    pa.field("name", pa.string(), nullable=False),
-    pa.field("version", pa.string()),
-    pa.field("population", pa.string(), nullable=False),
-    pa.field("size", pa.int64(), nullable=False),
-    pa.field("modified", _TIME, nullable=False),
-    pa.field("etag", pa.string()),
-    pa.field("storage_class", pa.string(), nullable=False),
-    pa.field("archived", pa.bool_(), nullable=False),
-    pa.field("encryption", pa.string(), nullable=False),
-    pa.field("key", pa.string()),
-    pa.field("key_version", pa.string()),
+_BEFORE: Final = [pa.field("bucket", pa.string(), nullable=False)]
+_AFTER: Final[list["pa.Field[Any]"]] = [  # quoted: the class takes no parameters at run time
     pa.field("namespace", pa.string()),
     pa.field("tenant", pa.string()),
-    pa.field("verified", _TIME),
-    pa.field("problem", pa.string()),
-    pa.field("told", pa.int64(), nullable=False),
 ]
-SCHEMA: Final = pa.schema(_FIELDS)
-_BATCH: Final = 20_000
+SCHEMA: Final = pa.schema([*_BEFORE, *rows.SCHEMA, *_AFTER])
+_ROWS_A_GROUP: Final = 100_000
+"""Rows that are compressed together: few enough to keep memory flat, enough to compress well."""
+_ROWS_AT_ONCE: Final = 10_000
+_RUNS_TO_MERGE: Final = 4
+"""Passes that are merged row by row; more of them are no passes but a listing in no order."""
+_BY_VALUE: Final = {"name": "DELTA_BYTE_ARRAY", "modified": "DELTA_BINARY_PACKED", "size": "DELTA_BINARY_PACKED"}
+"""Columns whose values hardly repeat: a dictionary of them would only cost."""
+_PLAIN: Final = ("version", "etag")
 _AGGREGATE: Final = files("auditor.inventory").joinpath("aggregate.sql").read_text(encoding="utf-8")
 
 # Told twice happens when an object is deleted between two passes of a listing: the later word counts. DuckDB compares
 # text by its UTF-8 bytes, which is the order in which both clouds list.
 _SORT: Final = """
 COPY (
-    SELECT * EXCLUDE (told) FROM read_parquet($arrived)
-    QUALIFY row_number() OVER (PARTITION BY name, version ORDER BY told DESC) = 1
+    SELECT * EXCLUDE (filename, file_row_number)
+    FROM read_parquet($arrived, filename = true, file_row_number = true)
+    QUALIFY row_number() OVER (PARTITION BY name, version ORDER BY filename DESC, file_row_number DESC) = 1
     ORDER BY name, version NULLS FIRST
 ) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)
 """
@@ -70,20 +66,27 @@ ORDER BY key, key_version, storage_class <> 'STANDARD', size > 1048576, modified
 _UNRESOLVED: Final = "SELECT problem, count(*) FROM snapshot WHERE encryption = 'unknown' GROUP BY 1 ORDER BY 1"
 
 
-def write(folder: Path, bucket: str, layout: Layout, objects: Iterable[StoredObject]) -> Written:
+def write(folder: Path, bucket: str, layout: Layout, batches: Iterable[pa.RecordBatch]) -> Written:
     """Write snapshot and dependencies into an empty folder; `files` of the answer is left for the caller to fill.
+
+    `batches` have the columns of `rows.SCHEMA`. What arrives in the order of the names' bytes is written as it comes;
+    anything else is sorted afterwards.
 
     Raises:
         CollectError: an object says something that no object can say.
     """
-    arrived = folder / "arrived.parquet"
-    with pq.ParquetWriter(arrived, SCHEMA, compression="snappy") as writer:
-        for batch in batches(bucket, layout, objects):
-            writer.write_batch(batch)
+    runs, in_order = _written(folder, bucket, layout, batches)
     with duckdb.connect() as database:
         _settle(database, folder)
-        database.execute(_SORT.format(target=_quoted(folder / SNAPSHOT)), {"arrived": str(arrived)})
-        arrived.unlink()
+        if not in_order or len(runs) > _RUNS_TO_MERGE:
+            paths = [str(run) for run in runs]
+            database.execute(_SORT.format(target=_quoted(folder / SNAPSHOT)), {"arrived": paths})
+        elif len(runs) > 1:
+            _write(folder / SNAPSHOT, reduce(merged, [_read(run) for run in runs]))
+        else:
+            runs[0].rename(folder / SNAPSHOT)
+        for run in runs:
+            run.unlink(missing_ok=True)
         # A view takes no parameters; the path is ours, and quoted.
         database.execute(f"CREATE VIEW snapshot AS FROM read_parquet('{_quoted(folder / SNAPSHOT)}')")
         database.execute(
@@ -101,12 +104,118 @@ def write(folder: Path, bucket: str, layout: Layout, objects: Iterable[StoredObj
     )
 
 
+def _written(folder: Path, bucket: str, layout: Layout, batches: Iterable[pa.RecordBatch]) -> tuple[list[Path], bool]:
+    """Write the rows as they come, in a new file where a new pass begins; tell whether each is in order by itself."""
+    order = _Order()
+    runs: list[Path] = []
+    coming = (with_namespaces(bucket, layout, some) for some in _safely(bucket, batches))
+    following = next(coming, None)
+
+    def until_a_new_pass() -> Iterator[pa.RecordBatch]:
+        nonlocal following
+        while following is not None:
+            yield following
+            following = next(coming, None)
+            if following is not None and order.begins_anew(following):
+                return
+
+    while not runs or following is not None:
+        runs.append(folder / f"arrived-{len(runs):05}.parquet")
+        order.begin()
+        _write(runs[-1], order.followed(until_a_new_pass()))
+    return runs, order.kept
+
+
+def _write(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
+    settings: dict[str, Any] = {
+        "compression": "zstd",
+        "use_dictionary": [name for name in SCHEMA.names if name not in {*_BY_VALUE, *_PLAIN}],
+        "column_encoding": _BY_VALUE,
+    }
+    waiting: list[pa.RecordBatch] = []
+    with pq.ParquetWriter(path, SCHEMA, **settings) as writer:
+
+        def write_group() -> None:
+            if waiting:
+                group = pa.Table.from_batches(waiting, SCHEMA).combine_chunks()
+                writer.write_table(group, row_group_size=_ROWS_A_GROUP)
+                waiting.clear()
+
+        held = 0
+        for some in batches:
+            waiting.append(some)
+            held += some.num_rows
+            if held >= _ROWS_A_GROUP:
+                write_group()
+                held = 0
+        write_group()
+
+
+def _read(path: Path) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        yield from file.iter_batches(batch_size=_ROWS_AT_ONCE)
+
+
+def _safely(bucket: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from batches
+    except (pa.ArrowInvalid, UnicodeEncodeError, OverflowError) as error:
+        raise CollectError(
+            f"an object of {bucket} cannot be stored: {type(error).__name__}",
+            "its name, size or date is no valid text or number",
+            reason=Reason.MALFORMED,
+        ) from None
+
+
+class _Order:
+    """Watches whether names come in the order of their bytes, and no version of one twice in one run."""
+
+    def __init__(self) -> None:
+        self.kept = True
+        self._last: bytes | None = None
+        self._versions: set[str | None] = set()
+
+    def begin(self) -> None:
+        """A new run."""
+        self._last, self._versions = None, set()
+
+    def begins_anew(self, some: pa.RecordBatch) -> bool:
+        """Whether these rows go back behind the last, as the first of a new pass do."""
+        return self._last is not None and bool(some.num_rows) and _first(some) < self._last
+
+    def followed(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Hand batches on and look at each."""
+        for some in batches:
+            if self.kept and some.num_rows:
+                self._follow(some)
+            yield some
+
+    def _follow(self, some: pa.RecordBatch) -> None:
+        names = some.column("name").cast(pa.binary())
+        firsts, nexts = names[:-1], names[1:]
+        if not pc.all(pc.less_equal(firsts, nexts), min_count=0).as_py():
+            self.kept = False
+        elif _first(some) == self._last or pc.any(pc.equal(firsts, nexts), min_count=0).as_py():
+            self._look_closely(names.to_pylist(), some.column("version").to_pylist())
+        else:
+            self._last, self._versions = names[-1].as_py(), {some.column("version")[-1].as_py()}
+
+    def _look_closely(self, names: list[bytes | None], versions: list[str | None]) -> None:
+        for name, version in zip(names, versions, strict=True):
+            if name != self._last:
+                self._last, self._versions = name, set()
+            if version in self._versions:
+                self.kept = False
+                return
+            self._versions.add(version)
+
+
 def samples(path: Path) -> tuple[Sample, ...]:
     """Choose a few stored versions under each key version: small, of a cheap class, the oldest first."""
     with duckdb.connect() as database:
         _settle(database, path.parent)
-        rows = database.execute(_SAMPLES, {"snapshot": str(path), "most": _SAMPLES_EACH}).fetchall()
-    return tuple(Sample(*row) for row in rows)
+        found = database.execute(_SAMPLES, {"snapshot": str(path), "most": _SAMPLES_EACH}).fetchall()
+    return tuple(Sample(*row) for row in found)
 
 
 def moment(microseconds: int) -> datetime:
@@ -125,43 +234,17 @@ def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
-def batches(bucket: str, layout: Layout, objects: Iterable[StoredObject]) -> Iterator[pa.RecordBatch]:
-    """Turn objects into rows, with namespace and tenant cut out of their names.
+def _first(some: pa.RecordBatch) -> bytes:
+    return str(some.column("name")[0].as_py()).encode()
 
-    Raises:
-        CollectError: an object says something that no object can say.
-    """
-    told = 0
-    arriving = iter(objects)
-    while batch := list(islice(arriving, _BATCH)):
-        spaces = [layout.read(one.name) for one in batch]
-        columns: list[list[object]] = [
-            [bucket] * len(batch),
-            [one.name for one in batch],
-            [one.version for one in batch],
-            [one.population.value for one in batch],
-            [one.size for one in batch],
-            [one.modified for one in batch],
-            [one.etag for one in batch],
-            [one.storage_class for one in batch],
-            [one.archived for one in batch],
-            [one.encryption.value for one in batch],
-            [one.key for one in batch],
-            [one.key_version for one in batch],
-            [namespace for namespace, _ in spaces],
-            [tenant for _, tenant in spaces],
-            [one.verified for one in batch],
-            [one.problem.value if one.problem else None for one in batch],
-            list(range(told, told + len(batch))),
-        ]
-        told += len(batch)
-        try:
-            yield pa.RecordBatch.from_arrays(
-                [pa.array(values, kind.type) for values, kind in zip(columns, SCHEMA, strict=True)], schema=SCHEMA
-            )
-        except (pa.ArrowInvalid, UnicodeEncodeError, OverflowError) as error:
-            raise CollectError(
-                f"an object of {bucket} cannot be stored: {type(error).__name__}",
-                "its name, size or date is no valid text or number",
-                reason=Reason.MALFORMED,
-            ) from None
+
+def with_namespaces(bucket: str, layout: Layout, some: pa.RecordBatch) -> pa.RecordBatch:
+    """Put the bucket, and namespace and tenant cut out of the names, beside what a sweep saw."""
+    spaces = layout.read_all(str(one) for one in some.column("name").to_pylist())
+    columns = [
+        pa.repeat(bucket, some.num_rows),
+        *some.columns,
+        pa.array([namespace for namespace, _ in spaces], pa.string()),
+        pa.array([tenant for _, tenant in spaces], pa.string()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)

@@ -12,11 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
+
 from auditor.errors import LedgerError
 from auditor.inventory import snapshot
 from auditor.inventory.dependencies import Dependencies, told
 from auditor.inventory.layout import Layout
-from auditor.model import Sample, StoredObject, Sweep
+from auditor.model import Sample, Sweep
 from auditor.ports import Written
 
 _UNFINISHED: Final = ".unfinished-"
@@ -35,7 +37,7 @@ class FileInventory:
         self._open: dict[tuple[str, ...], Dependencies] = {}
         self._samples: dict[str, tuple[Sample, ...]] = {}
 
-    def write(self, bucket: str, objects: Iterable[StoredObject], sweep_id: str) -> Written:
+    def write(self, bucket: str, batches: Iterable[pa.RecordBatch], sweep_id: str) -> Written:
         """Write one bucket's snapshot and dependencies atomically; an error leaves nothing.
 
         Raises:
@@ -47,7 +49,7 @@ class FileInventory:
         try:
             unfinished.mkdir(parents=True, mode=0o700)
             with _owned(unfinished):
-                written = snapshot.write(unfinished, bucket, self._layouts[bucket], objects)
+                written = snapshot.write(unfinished, bucket, self._layouts[bucket], batches)
             shutil.rmtree(unfinished / "spill", ignore_errors=True)
             digests = {
                 f"{home.name}/{sweep_id}/{name}": _digest(unfinished / name)

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from auditor.connectors.aws.buckets import AwsBuckets
+from auditor.connectors.aws.census import S3Census
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.session import AwsClients, AwsIdentity
 from auditor.connectors.pace import Pace
@@ -11,7 +12,7 @@ from auditor.connectors.wire import Wire
 from auditor.embedded.aws import AwsCloud
 from auditor.errors import CollectError, ReadOnlyError
 from auditor.model import BucketFacts, Cloud, Encryption, Gap, Population, Reason, StoredObject
-from tests.clouds import Clock, an_aws_cloud, aws_clients
+from tests.clouds import Clock, an_aws_cloud, aws_clients, objects_of
 from tests.hostile import NAMES
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
@@ -25,16 +26,27 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsCloud]:
         yield running
 
 
+BY_SDK = False
+
+
+@pytest.fixture(autouse=True, params=["curl", "boto3"])
+def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each promise is kept by both clients."""
+    monkeypatch.setattr("tests.connectors.test_aws_objects.BY_SDK", request.param == "boto3")
+    return str(request.param)
+
+
 def a_bucket(
     clients: AwsClients | None = None, url: str = "s3://data", populations: tuple[Population, ...] = (), **where: Any
-) -> S3Bucket:
+) -> S3Bucket | S3Census:
     found = clients or aws_clients()
-    client = found.s3(where.get("region", "us-east-1"), where.get("account"))
-    return S3Bucket(client, url, populations, Pace(100_000), Clock())
+    place = where.get("region", "us-east-1"), where.get("account")
+    by_sdk = S3Bucket(found.s3(*place), url, populations, Pace(100_000), Clock())
+    return by_sdk if BY_SDK else S3Census(by_sdk, found, place, populations, ceiling=100_000, clock=Clock())
 
 
 def sweep(**how: Any) -> list[StoredObject]:
-    return list(a_bucket(**how).objects())
+    return objects_of(a_bucket(**how).batches())
 
 
 def by_name(objects: list[StoredObject]) -> dict[str, StoredObject]:
@@ -229,7 +241,7 @@ def test_settings_that_are_denied_are_a_gap_and_the_listing_goes_on(cloud: AwsCl
     for gap in (bucket.facts(), bucket.uploads_in_progress()):
         assert isinstance(gap, Gap)
         assert gap.reason is Reason.ACCESS_DENIED
-    assert len(list(bucket.objects())) == 1
+    assert len(objects_of(bucket.batches())) == 1
 
 
 def test_a_bucket_in_another_region_is_followed(cloud: AwsCloud) -> None:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from auditor.config import load
 from auditor.connectors.aws import policy as aws_policy
+from auditor.connectors.aws.encryption import parse_head
 from auditor.connectors.aws.keys import parse_key, parse_materials
-from auditor.connectors.aws.objects import Listed, parse_head
+from auditor.connectors.aws.objects import Listed, headed
 from auditor.connectors.aws.statements import parse_policy as parse_key_policy
 from auditor.connectors.gcp.objects import parse_object
 from auditor.connectors.gcp.policy import Policies, grant_of, parse_policy
@@ -61,7 +62,7 @@ def test_a_page_entry_of_cloud_storage(told: dict[str, Any], soft: bool) -> None
 @given(st.dictionaries(st.sampled_from(["ServerSideEncryption", "SSEKMSKeyId", "Restore", "ArchiveStatus"]), st.text()))
 def test_the_headers_of_a_head(told: dict[str, str]) -> None:
     listed = Listed("a", None, newest=True, size=1, modified=AT, etag=None, storage_class="GLACIER")
-    one = parse_head(listed, told, AT)
+    one = headed(listed, parse_head(told), AT)
     assert (one.encryption is Encryption.UNKNOWN) == (one.problem is not None) == (one.verified is None)
 
 

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from auditor.connectors.gcp.buckets import GcsBuckets
+from auditor.connectors.gcp.census import GcsCensus
 from auditor.connectors.gcp.objects import GcsBucket
 from auditor.connectors.pace import Pace
 from auditor.connectors.wire import Wire
 from auditor.embedded.google import GoogleCloud
 from auditor.errors import CollectError, ReadOnlyError
 from auditor.model import BucketFacts, Cloud, Encryption, Gap, Population, Reason, StoredObject
-from tests.clouds import GOOGLE_KEY, Clock, a_google_store, google_clients
+from tests.clouds import GOOGLE_KEY, Clock, a_google_store, google_clients, objects_of
 from tests.hostile import NAMES
 
 WHEN = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC)
@@ -29,16 +30,27 @@ def cloud() -> Iterator[GoogleCloud]:
         yield running
 
 
+BY_SDK = False
+
+
+@pytest.fixture(autouse=True, params=["curl", "sdk"])
+def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each promise is kept by both clients."""
+    monkeypatch.setattr("tests.connectors.test_gcp_objects.BY_SDK", request.param == "sdk")
+    return str(request.param)
+
+
 def a_bucket(
     cloud: GoogleCloud, url: str = "gs://data", populations: tuple[Population, ...] = (), wire: Wire | None = None
-) -> GcsBucket:
+) -> GcsBucket | GcsCensus:
     clients = google_clients(cloud, wire)
     uploads = partial(clients.count_uploads, None)
-    return GcsBucket(clients.storage(None), url, populations, Pace(10_000), clock=Clock(), uploads=uploads)
+    by_sdk = GcsBucket(clients.storage(None), url, populations, Pace(10_000), clock=Clock(), uploads=uploads)
+    return by_sdk if BY_SDK else GcsCensus(by_sdk, clients, None, populations, ceiling=10_000, clock=Clock())
 
 
 def sweep(cloud: GoogleCloud, **how: Any) -> list[StoredObject]:
-    return list(a_bucket(cloud, **how).objects())
+    return objects_of(a_bucket(cloud, **how).batches())
 
 
 def test_a_listing_tells_the_key_version_of_each_object(cloud: GoogleCloud) -> None:
@@ -117,7 +129,7 @@ def test_settings_that_are_denied_are_a_gap_and_the_listing_goes_on(
     gap = bucket.facts()
     assert isinstance(gap, Gap)
     assert (gap.reason, permission in gap.hint) == (Reason.ACCESS_DENIED, True)
-    assert len(list(bucket.objects())) == 1
+    assert len(objects_of(bucket.batches())) == 1
 
 
 def test_unfinished_uploads_are_counted_or_it_is_said_why_not(cloud: GoogleCloud) -> None:

@@ -20,8 +20,9 @@ from google.protobuf.json_format import ParseError
 
 from auditor.connectors.aws import errors as aws_errors
 from auditor.connectors.aws.answers import MALFORMED
+from auditor.connectors.aws.encryption import parse_head
 from auditor.connectors.aws.keys import parse_key, parse_materials
-from auditor.connectors.aws.objects import Listed, parse_head, parse_listed
+from auditor.connectors.aws.objects import Listed, headed, parse_listed
 from auditor.connectors.gcp import errors as gcp_errors
 from auditor.connectors.gcp.keys import _access_reasons, _is_single_tenant, _violation, parse_version
 from auditor.connectors.gcp.objects import parse_object
@@ -282,7 +283,7 @@ def test_a_head_tells_the_encryption(
     told: dict[str, Any], expected: tuple[Encryption, str | None, Reason | None]
 ) -> None:
     encryption, key, problem = expected
-    assert parse_head(listed(newest=False), told, WHEN) == StoredObject(
+    assert headed(listed(newest=False), parse_head(told), WHEN) == StoredObject(
         name="a",
         version="v1",
         population=Population.NONCURRENT,
@@ -297,7 +298,7 @@ def test_a_head_tells_the_encryption(
         verified=WHEN if problem is None else None,
         problem=problem,
     )
-    assert parse_head(listed(), told, WHEN).population is Population.LIVE
+    assert headed(listed(), parse_head(told), WHEN).population is Population.LIVE
 
 
 RESTORED = {"Restore": 'ongoing-request="false", expiry-date="Fri, 21 Dec 2029 00:00:00 GMT"'}
@@ -319,7 +320,7 @@ def test_a_head_tells_what_needs_a_restore_first(
     told: dict[str, str],
     archived: bool,  # noqa: FBT001 - a case
 ) -> None:
-    assert parse_head(listed(storage_class), told, WHEN).archived is archived
+    assert headed(listed(storage_class), parse_head(told), WHEN).archived is archived
 
 
 VERSION = f"{GCP_KEY}/cryptoKeyVersions/7"

@@ -16,6 +16,7 @@ from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory, folder_name
 from auditor.model import BucketFacts, Cloud, Encryption, Extent, Population, Reason, StoredObject, Sweep
 from auditor.ports import Written
+from auditor.rows import batched
 from tests.core_builders import GCP_KEY, NOW
 
 BUCKET = "gs://data"
@@ -72,7 +73,7 @@ def test_counts_add_up_to_what_was_listed(inventory: FileInventory) -> None:
         an_object("outside"),
         unknown_object("acme/x/3", Reason.TIMEOUT),
     ]
-    written = inventory.write(BUCKET, told, "s1")
+    written = inventory.write(BUCKET, batched(told), "s1")
     assert (written.listed, written.resolved, written.outside) == (4, 2, 1)
     assert written.unresolved == ((Reason.ACCESS_DENIED, 1), (Reason.TIMEOUT, 1))
     holdings = inventory.open([a_sweep(written)]).holdings()
@@ -82,14 +83,14 @@ def test_counts_add_up_to_what_was_listed(inventory: FileInventory) -> None:
 
 def test_the_snapshot_is_sorted_by_the_names_bytes(inventory: FileInventory, tmp_path: Path) -> None:
     names = ["z", "a/b", "a", "a/", "Z", "é", "￿", "😀", "a b", "\n", "a//b", "\uff41", "\ue000"]
-    inventory.write(BUCKET, [an_object(name) for name in names], "s1")
+    inventory.write(BUCKET, batched([an_object(name) for name in names]), "s1")
     file = next((tmp_path / "inventory").rglob("snapshot.parquet"))
     assert pq.read_table(file).column("name").to_pylist() == sorted(names, key=str.encode)
 
 
 def test_an_object_told_twice_counts_once_and_the_later_word_counts(inventory: FileInventory) -> None:
     told = [an_object(), an_object(population=Population.SOFT_DELETED), an_object("b", version=None)]
-    written = inventory.write(BUCKET, [*told, an_object("b", version=None)], "s1")
+    written = inventory.write(BUCKET, batched([*told, an_object("b", version=None)]), "s1")
     assert written.listed == 2
     rows = inventory.open([a_sweep(written)]).rows(assessed_of(inventory, written))
     assert sorted(row.population for row, _ in rows) == [Population.LIVE, Population.SOFT_DELETED]
@@ -112,7 +113,7 @@ def test_extents_count_each_namespace_once(inventory: FileInventory) -> None:
         an_object("else", key_version="4"),
         an_object("other/c/1", key_version="5"),
     ]
-    opened = inventory.open([a_sweep(inventory.write(BUCKET, told, "s1"))])
+    opened = inventory.open([a_sweep(inventory.write(BUCKET, batched(told), "s1"))])
     members = [member_of(one) for one in opened.holdings() if one.key_version in {"3", "4"}]
     extent = opened.extent(members)
     assert (extent.objects, extent.size, extent.namespaces, extent.tenants) == (4, 40, 2, ("acme",))
@@ -127,7 +128,7 @@ def test_namespaces_are_ranked_by_the_worst_of_their_data(inventory: FileInvento
         an_object("acme/bad/1", key_version="4"),
         *(an_object(f"acme/bad/{n}") for n in range(2, 9)),
     ]
-    written = inventory.write(BUCKET, told, "s1")
+    written = inventory.write(BUCKET, batched(told), "s1")
     assessed = assessed_of(inventory, written, "4")
     opened = inventory.open([a_sweep(written)])
     worst = opened.worst_namespaces(assessed, 5)
@@ -142,7 +143,7 @@ def test_namespaces_are_ranked_by_the_worst_of_their_data(inventory: FileInvento
 
 
 def test_rows_come_in_pages_that_add_up(inventory: FileInventory) -> None:
-    written = inventory.write(BUCKET, [an_object(f"acme/{n:03}/x") for n in range(250)], "s1")
+    written = inventory.write(BUCKET, batched([an_object(f"acme/{n:03}/x") for n in range(250)]), "s1")
     assessed = assessed_of(inventory, written)
     opened = inventory.open([a_sweep(written)])
     paged = [row for start in range(0, 250, 100) for row, _ in opened.rows(assessed, start, 100)]
@@ -152,7 +153,7 @@ def test_rows_come_in_pages_that_add_up(inventory: FileInventory) -> None:
 
 def test_an_empty_bucket_and_no_sweep_at_all_are_nothing(inventory: FileInventory) -> None:
     assert inventory.open([]).holdings() == ()
-    written = inventory.write(BUCKET, [], "s1")
+    written = inventory.write(BUCKET, batched([]), "s1")
     assert (written.listed, written.oldest_verified) == (0, None)
     assert inventory.open([a_sweep(written)]).holdings() == ()
 
@@ -163,18 +164,18 @@ def test_a_listing_that_breaks_off_leaves_nothing(inventory: FileInventory, tmp_
         raise CollectError("the page was cut", reason=Reason.TIMEOUT)
 
     with pytest.raises(CollectError):
-        inventory.write(BUCKET, breaking(), "s1")
+        inventory.write(BUCKET, batched(breaking()), "s1")
     assert list((tmp_path / "inventory" / folder_name(BUCKET)).iterdir()) == []
 
 
 def test_a_name_that_is_no_text_is_refused_as_malformed(inventory: FileInventory) -> None:
     with pytest.raises(CollectError) as refused:
-        inventory.write(BUCKET, [an_object("\ud800")], "s1")
+        inventory.write(BUCKET, batched([an_object("\ud800")]), "s1")
     assert refused.value.reason is Reason.MALFORMED
 
 
 def test_a_missing_or_changed_file_is_told(inventory: FileInventory, tmp_path: Path) -> None:
-    written = inventory.write(BUCKET, [an_object()], "s1")
+    written = inventory.write(BUCKET, batched([an_object()]), "s1")
     inventory.verify(a_sweep(written))
     file = next((tmp_path / "inventory").rglob("dependencies.parquet"))
     file.write_bytes(b"else")
@@ -190,20 +191,21 @@ import sys
 from pathlib import Path
 from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
+from auditor.rows import batched
 from tests.inventory.test_store import BUCKET, an_object
 def objects():
     for number in range(10**9):
         if number == 60_000:
             print("ready", flush=True)
         yield an_object(f"acme/prod/{number}")
-FileInventory(Path(sys.argv[1]), {BUCKET: Layout.parse("{org}/{namespace}/")}).write(BUCKET, objects(), "s2")
+FileInventory(Path(sys.argv[1]), {BUCKET: Layout.parse("{org}/{namespace}/")}).write(BUCKET, batched(objects()), "s2")
 """
 
 
 def test_a_killed_sweep_leaves_the_last_whole_one_and_the_next_prune_cleans_up(
     inventory: FileInventory, tmp_path: Path
 ) -> None:
-    written = inventory.write(BUCKET, [an_object()], "s1")
+    written = inventory.write(BUCKET, batched([an_object()]), "s1")
     root = tmp_path / "inventory"
     with subprocess.Popen([sys.executable, "-c", KILLED, str(root)], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
@@ -221,7 +223,7 @@ def test_the_sweep_in_force_and_the_ones_before_stay_whatever_their_names(
 ) -> None:
     # Names that do not sort by age: sweeps of the same second look so.
     for sweep_id in ("s9", "s8", "s7", "s6", "s1"):
-        inventory.write(BUCKET, [an_object()], sweep_id)
+        inventory.write(BUCKET, batched([an_object()]), sweep_id)
     inventory.prune(BUCKET, "s1")
     assert sorted(path.name for path in (tmp_path / "inventory" / folder_name(BUCKET)).iterdir()) == ["s1", "s6", "s7"]
 
@@ -234,8 +236,8 @@ def test_a_sweep_that_still_runs_elsewhere_is_not_taken_for_a_killed_one(
         FileInventory(tmp_path / "inventory", {}).prune(BUCKET, "s1")
         yield an_object("acme/prod/2")
 
-    inventory.write(BUCKET, [an_object()], "s1")
-    assert inventory.write(BUCKET, objects(), "s2").listed == 2
+    inventory.write(BUCKET, batched([an_object()]), "s1")
+    assert inventory.write(BUCKET, batched(objects()), "s2").listed == 2
 
 
 def test_buckets_with_alike_names_get_folders_of_their_own() -> None:
@@ -246,5 +248,5 @@ def test_buckets_with_alike_names_get_folders_of_their_own() -> None:
 
 def test_times_keep_their_microseconds(inventory: FileInventory) -> None:
     exact = NOW + timedelta(microseconds=123457)
-    written = inventory.write(BUCKET, [an_object(modified=exact)], "s1")
+    written = inventory.write(BUCKET, batched([an_object(modified=exact)]), "s1")
     assert inventory.open([a_sweep(written)]).holdings()[0].oldest == exact

@@ -72,7 +72,7 @@ HINTS: Final = {
 def reason_of(error: Exception) -> Reason:
     """Why a call gave no answer; faults on the way, and codes that nobody knows, count as `timeout`."""
     if isinstance(error, ClientError):
-        reason = _CODES.get(code_of(error), Reason.TIMEOUT)
+        reason = reason_of_code(code_of(error))
         if reason is Reason.ACCESS_DENIED and error.operation_name.startswith("AssumeRole"):
             return Reason.EXPIRED_CREDENTIALS  # it is the auditor that has none, whatever was to be asked with them
         return reason
@@ -81,6 +81,11 @@ def reason_of(error: Exception) -> Reason:
     if isinstance(error, NoCredentialsError | PartialCredentialsError | TokenRetrievalError):
         return Reason.EXPIRED_CREDENTIALS
     return Reason.TIMEOUT
+
+
+def reason_of_code(code: str) -> Reason:
+    """The reason that a service's code stands for; codes that nobody knows count as `timeout`."""
+    return _CODES.get(code, Reason.TIMEOUT)
 
 
 def code_of(error: Exception) -> str:

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import pyarrow as pa
 from botocore.exceptions import ClientError
 
+from auditor import rows
+from auditor.connectors.aws.encryption import Told, is_archive, parse_head
 from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.pace import Pace
 from auditor.errors import CollectError
@@ -31,10 +34,6 @@ T = TypeVar("T")
 _HEADS_AT_ONCE: Final = 16
 _PAGES_AHEAD: Final = 2
 _MOST_UNDECIDED: Final = 10_000
-_ARCHIVED: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-_RESTORED: Final = 'ongoing-request="false"'
-# Source: Amazon S3 API Reference, HeadObject, x-amz-server-side-encryption.
-_KMS: Final = frozenset({"aws:kms", "aws:kms:dsse"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +137,16 @@ class S3Bucket:
                 hint_for(reason_of(error), "s3:ListBucketMultipartUploads"),
             )
 
-    def objects(self) -> Iterator[StoredObject]:
+    def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield every stored version of every configured population once, to the end of the last page.
+
+        Raises:
+            CollectError: a page could not be read, so the listing is not complete.
+        """
+        return rows.batched(self.objects())
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Yield the same one by one.
 
         Raises:
             CollectError: a page could not be read, so the listing is not complete.
@@ -165,7 +172,7 @@ class S3Bucket:
             else:
                 yield from self._version_pages()
         except FAULTS as error:
-            raise self._broken_off(error) from None
+            raise self.broken_off(code_of(error), reason_of(error)) from None
 
     def _live_pages(self) -> Iterator[list[Listed]]:
         token: str | None = None
@@ -194,19 +201,23 @@ class S3Bucket:
     def _next(self, before: T | None, after: T | None) -> T:
         """Refuse a marker that is missing or does not move: the listing would end early, or never."""
         if after is None or after == before:
-            raise CollectError(
-                f"cannot list {self._url}: a page says that there is more and does not say where",
-                "sweep again; if it stays so, report it to the storage's operator",
-                reason=Reason.MALFORMED,
-            )
+            raise self.endless()
         return after
 
-    def _broken_off(self, error: Exception) -> CollectError:
+    def endless(self) -> CollectError:
+        """What a listing ends with that would never end."""
+        return CollectError(
+            f"cannot list {self._url}: a page says that there is more and does not say where",
+            "sweep again; if it stays so, report it to the storage's operator",
+            reason=Reason.MALFORMED,
+        )
+
+    def broken_off(self, code: str, reason: Reason) -> CollectError:
+        """What a listing ends with that did not reach its last page."""
         live_only = self._populations == (Population.LIVE,)
         permission = "s3:ListBucket" if live_only else "s3:ListBucketVersions"
-        reason = reason_of(error)
         return CollectError(
-            f"cannot list {self._url}: {code_of(error)}; an older whole sweep, if any, stays in force",
+            f"cannot list {self._url}: {code}; an older whole sweep, if any, stays in force",
             hint_for(reason, permission),
             reason=reason,
         )
@@ -242,7 +253,7 @@ class _Heads:
             return replace(plain, problem=reason_of(error))
         if self._control is None:
             self._control = listed
-        return parse_head(listed, told, self._clock())
+        return headed(listed, parse_head(told), self._clock())
 
     def settle(self, page: "list[Future[StoredObject | _Undecided]]") -> Iterator[StoredObject]:
         """Yield the objects of one page; undecided ones wait until a control is known."""
@@ -291,28 +302,15 @@ def parse_listed(told: Mapping[str, Any], *, newest: bool, versioned: bool) -> L
     )
 
 
-def parse_head(listed: Listed, told: Mapping[str, Any], at: datetime) -> StoredObject:
-    """Read what HEAD says of one version's encryption."""
-    encryption, key, problem = _encryption(told)
-    one = _unresolved(listed, problem)
-    archived = (listed.storage_class in _ARCHIVED and _RESTORED not in told.get("Restore", "")) or bool(
-        told.get("ArchiveStatus")
+def headed(listed: Listed, told: Told, at: datetime) -> StoredObject:
+    """Put what HEAD says of one version beside what the listing says."""
+    return replace(
+        _unresolved(listed, told.problem),
+        archived=told.is_archived(listed.storage_class),
+        encryption=told.encryption,
+        key=told.key,
+        verified=at if told.problem is None else None,
     )
-    return replace(one, archived=archived, encryption=encryption, key=key, verified=at if problem is None else None)
-
-
-def _encryption(told: Mapping[str, Any]) -> tuple[Encryption, str | None, Reason | None]:
-    kind = told.get("ServerSideEncryption")
-    if kind is None:
-        return Encryption.NONE, None, None
-    if kind == "AES256":
-        return Encryption.PROVIDER, None, None
-    if kind not in _KMS:
-        return Encryption.UNKNOWN, None, Reason.UNSUPPORTED
-    try:
-        return Encryption.CMEK, KeyName.parse(told.get("SSEKMSKeyId") or "").text, None
-    except ValueError:
-        return Encryption.UNKNOWN, None, Reason.MALFORMED
 
 
 def _population(listed: Listed) -> Population:
@@ -328,7 +326,7 @@ def _unresolved(listed: Listed, problem: Reason | None) -> StoredObject:
         modified=listed.modified,
         etag=listed.etag,
         storage_class=listed.storage_class,
-        archived=listed.storage_class in _ARCHIVED,
+        archived=is_archive(listed.storage_class),
         encryption=Encryption.UNKNOWN,
         key=None,
         key_version=None,

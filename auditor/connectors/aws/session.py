@@ -1,16 +1,27 @@
 """boto3 clients: one for each service, Region and identity, each with the read-only hook."""
 
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import botocore.session
+from botocore import UNSIGNED
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.config import Config
-from botocore.credentials import AssumeRoleCredentialFetcher, CredentialProvider, DeferredRefreshableCredentials
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    CredentialProvider,
+    Credentials,
+    DeferredRefreshableCredentials,
+)
 from botocore.credentials import CredentialResolver as Resolver
 from botocore.exceptions import BotoCoreError
+from botocore.httpsession import get_cert_path
+from urllib3 import HTTPResponse
 
 from auditor.connectors.aws import answers
 from auditor.connectors.aws.errors import FAULTS, reason_of
@@ -55,7 +66,9 @@ class AwsClients:
         attempts: int | None = None,
     ) -> None:
         self._identities = identities
-        self._wire = wire
+        self.wire = wire
+        self.agent = user_agent
+        self.attempts = attempts
         self._config = Config(
             retries={"mode": "standard", "total_max_attempts": attempts or _ATTEMPTS},
             connect_timeout=10,
@@ -81,6 +94,45 @@ class AwsClients:
         """A client for the Region in a key's ARN."""
         client: KMSClient = self._client("kms", region, self._known(account))
         return client
+
+    def place(self, bucket: str, region: str | None, account: str | None) -> tuple[str, str]:
+        """(URL of a bucket without a slash at its end, Region to sign for), as the SDK would address it.
+
+        Raises:
+            botocore.exceptions.BotoCoreError: the SDK cannot tell.
+        """
+        with self._lock:
+            session = self._session(self._known(account))
+            where = region or session.region_name or _DEFAULT_REGION
+        unsigned = self._config.merge(Config(signature_version=UNSIGNED))
+        client = session.client("s3", region_name=where, config=unsigned)
+        asked: list[str] = []
+
+        def keep(request: AWSPreparedRequest, **_: Any) -> Any:
+            """Answer in the service's stead: nothing leaves."""
+            asked.append(str(request.url))
+            headers: Any = HeadersDict()
+            return AWSResponse(str(request.url), 200, headers, HTTPResponse(BytesIO(), preload_content=False))
+
+        client.meta.events.register("before-send.s3.HeadBucket", keep)
+        client.head_bucket(Bucket=bucket)
+        return asked[0].rstrip("/"), where
+
+    def credentials(self, account: str | None) -> Credentials | None:
+        """The SDK's own credentials for an account, which renew themselves; None where there are none.
+
+        Raises:
+            UsageError: the config names a profile that is not there.
+        """
+        with self._lock:
+            return self._session(self._known(account)).get_credentials()
+
+    def certificates(self, account: str | None) -> str:
+        """File of the certificates that are trusted, as the SDK would choose it."""
+        with self._lock:
+            profile = self._identities.get(self._known(account) or "", AwsIdentity()).profile
+        asked = botocore.session.Session(profile=profile).get_config_variable("ca_bundle")
+        return str(asked or os.environ.get("REQUESTS_CA_BUNDLE") or get_cert_path(verify=True))
 
     def caller(self, account: str | None) -> tuple[str, str] | Reason:
         """(account id, ARN) of the identity that is used for an account; or why it could not be learnt."""
@@ -156,7 +208,7 @@ class AwsClients:
 
     def _hook(self, client: Any) -> None:
         """Let every request pass the table before it is built, look at every answer, and count it, retried ones too."""
-        wire = self._wire
+        wire = self.wire
 
         def allow(params: Mapping[str, Any], model: Any, **_: Any) -> None:
             wire.allow(_OF_SERVICE[model.service_model.service_name], model.name, params)

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import pyarrow as pa
 from google.cloud.storage import Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 
+from auditor import rows
 from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.pace import Pace
 from auditor.errors import CollectError
@@ -97,18 +99,25 @@ class GcsBucket:
                 hint_for(reason_of(error), "storage.multipartUploads.list"),
             )
 
-    def objects(self) -> Iterator[StoredObject]:
+    def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield every stored generation of every configured population, to the end of the last page.
-
-        A generation that is deleted between the two passes comes twice; the inventory counts it once.
 
         Raises:
             CollectError: a page could not be read, so the listing is not complete.
         """
+        for one in self._passes():
+            yield from rows.batched(one)
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Yield the same one by one; a generation that is deleted between the two passes comes twice."""
+        for one in self._passes():
+            yield from one
+
+    def _passes(self) -> Iterator[Iterator[StoredObject]]:
         if self._populations != (Population.SOFT_DELETED,):
-            yield from self._pass(versions=self._populations != (Population.LIVE,), soft_deleted=False)
+            yield self._pass(versions=self._populations != (Population.LIVE,), soft_deleted=False)
         if Population.SOFT_DELETED in self._populations:
-            yield from self._pass(versions=False, soft_deleted=True)
+            yield self._pass(versions=False, soft_deleted=True)
 
     def _pass(self, *, versions: bool, soft_deleted: bool) -> Iterator[StoredObject]:
         # What is false is not sent: the two may not be combined.
@@ -122,7 +131,7 @@ class GcsBucket:
             for page in blobs.pages:
                 at = self._clock()
                 if blobs.next_page_token is not None and blobs.next_page_token == seen:
-                    raise self._endless()
+                    raise self.endless()
                 seen = blobs.next_page_token
                 # The raw page: a Blob has no public name for a customer's own key, and costs more than the page.
                 for told in page.raw_page.get("items", []):
@@ -133,31 +142,36 @@ class GcsBucket:
         except FAULTS as error:
             if soft_deleted and reason_of(error) is Reason.MALFORMED:
                 return  # a bucket without a soft-delete policy refuses the question, and has no such objects
-            raise self._broken_off(error) from None
+            raise self.broken_off(code_of(error), reason_of(error)) from None
 
     def _parsed(self, told: Mapping[str, Any], at: datetime, *, soft_deleted: bool) -> StoredObject:
         try:
             return parse_object(told, at, soft_deleted=soft_deleted)
         except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
-            raise CollectError(
-                f"cannot list {self._url}: an entry of a page is no object; an older sweep, if any, stays in force",
-                "look at the endpoint in the config: is it Cloud Storage?",
-                reason=Reason.MALFORMED,
-            ) from None
+            raise self.no_object() from None
 
-    def _endless(self) -> CollectError:
+    def endless(self) -> CollectError:
+        """What a listing ends with that would never end."""
         return CollectError(
             f"cannot list {self._url}: a page names itself as the next; an older sweep, if any, stays in force",
             "scan again; if it stays so, report it to the storage's operator",
             reason=Reason.MALFORMED,
         )
 
-    def _broken_off(self, error: Exception) -> CollectError:
-        reason = reason_of(error)
+    def broken_off(self, code: str, reason: Reason) -> CollectError:
+        """What a listing ends with that did not reach its last page."""
         return CollectError(
-            f"cannot list {self._url}: {code_of(error)}; an older whole sweep, if any, stays in force",
+            f"cannot list {self._url}: {code}; an older whole sweep, if any, stays in force",
             hint_for(reason, "storage.objects.list"),
             reason=reason,
+        )
+
+    def no_object(self) -> CollectError:
+        """What a listing ends with that tells of something else than objects."""
+        return CollectError(
+            f"cannot list {self._url}: an entry of a page is no object; an older sweep, if any, stays in force",
+            "look at the endpoint in the config: is it Cloud Storage?",
+            reason=Reason.MALFORMED,
         )
 
 

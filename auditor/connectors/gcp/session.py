@@ -79,14 +79,30 @@ class GcpClients:
         identities: Mapping[str, GcpIdentity],
         endpoints: Endpoints,
         wire: Wire,
+        agent: str = "cmek-auditor",
         grpc_channel: grpc.Channel | None = None,
     ) -> None:
         self._identities = identities
         self._endpoints = endpoints
         self.wire = wire
+        self.agent = agent
         self._channel = grpc_channel
         self._lock = threading.RLock()
         self._made: dict[tuple[str, str | None], Any] = {}
+
+    @property
+    def endpoint(self) -> str | None:
+        """Another address of Cloud Storage than Google's own."""
+        return self._endpoints.storage
+
+    def credentials(self, project: str | None) -> Any:
+        """google-auth's credentials for the buckets of a project, which renew themselves.
+
+        Raises:
+            UsageError: there are none.
+        """
+        known = project if project in self._identities else None
+        return self._once("credentials", known, lambda one: self._credentials(self._endpoints.storage, one))
 
     def storage(self, project: str | None) -> Client:
         """The client for the buckets of a project."""

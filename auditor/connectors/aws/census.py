@@ -1,0 +1,301 @@
+"""An S3 bucket through libcurl: listed page after page, each version HEADed, handed on in the listing's order."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from auditor import rows
+from auditor.connectors.aws.encryption import Told, is_archive
+from auditor.connectors.aws.errors import FAULTS, reason_of, reason_of_code
+from auditor.connectors.aws.errors import code_of as code_of_fault
+from auditor.connectors.aws.listing import Page
+from auditor.connectors.aws.objects import S3Bucket
+from auditor.connectors.aws.session import AwsClients
+from auditor.connectors.aws.signing import S3Signer, code_of
+from auditor.connectors.transfers import CUT_OFF, Transfer, Transfers, header
+from auditor.model import BucketFacts, Encryption, Gap, Population, Reason
+
+_HEADS_AHEAD: Final = 3_000
+"""No further page is asked for while more HEADs than that wait."""
+_ROWS_HELD: Final = 50_000
+"""Rows that may wait for a control object to appear."""
+_BARE: Final = "400"
+_ELSEWHERE: Final = frozenset({301, 307, 400})
+
+
+@dataclass(slots=True, eq=False)
+class _Rows:
+    """One page on its way out: what was listed, and what HEAD told of each."""
+
+    page: Page
+    told: list[Told | Reason | None]
+    at: list[datetime | None]
+    open: int
+    """Entries that nothing is known of yet."""
+    undecided: list[int] = field(default_factory=list)
+    """Places whose HEAD was a bare 400, while no control object is known."""
+
+
+class _Entry(NamedTuple):
+    """Whose HEAD it is."""
+
+    page: _Rows
+    place: int
+    control: bool = False
+    """It asks for the control object, to decide about this entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Control:
+    """A version that answered: whoever gets a bare 400 right after it is refused by its own key, or by bad luck."""
+
+    name: str
+    version: str | None
+
+
+class S3Census:
+    """`ports.ObjectSource` over `Transfers`; settings and uploads are the SDK's business."""
+
+    def __init__(
+        self,
+        by_sdk: S3Bucket,
+        clients: AwsClients,
+        place: tuple[str | None, str | None],
+        populations: tuple[Population, ...],
+        *,
+        ceiling: float,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._by_sdk = by_sdk
+        self._clients = clients
+        self._region, self._account = place
+        self._populations = populations or (Population.LIVE, Population.NONCURRENT)
+        self._ceiling = ceiling
+        self._clock = clock
+
+    @property
+    def url(self) -> str:
+        """`s3://NAME`, as configured."""
+        return self._by_sdk.url
+
+    def facts(self) -> BucketFacts | Gap:
+        """Read Region, versioning and default key; a Gap when one of them is not readable."""
+        return self._by_sdk.facts()
+
+    def uploads_in_progress(self) -> int | Gap:
+        """Count unfinished multipart uploads; their key is not knowable."""
+        return self._by_sdk.uploads_in_progress()
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield every stored version of every configured population once, in the listing's order.
+
+        Raises:
+            CollectError: a page could not be read, so the listing is not complete.
+        """
+        signer = self._signer()
+        clients = self._clients
+        transfers = Transfers(
+            signer, clients.wire, ceiling=self._ceiling, agent=clients.agent, attempts=clients.attempts
+        )
+        try:
+            yield from _Run(self._by_sdk, self._find, self._populations, self._clock, (signer, transfers)).batches()
+        finally:
+            transfers.close()
+
+    def _signer(self) -> S3Signer:
+        try:
+            credentials = self._clients.credentials(self._account)
+            base, region = self._find(self._region)
+        except FAULTS as error:
+            raise self._by_sdk.broken_off(code_of_fault(error), reason_of(error)) from None
+        if credentials is None:
+            raise self._by_sdk.broken_off("no credentials", Reason.EXPIRED_CREDENTIALS)
+        return S3Signer(credentials, base, region, self._clients.certificates(self._account))
+
+    def _find(self, region: str | None) -> tuple[str, str]:
+        return self._clients.place(self.url.removeprefix("s3://"), region, self._account)
+
+
+class _Run:
+    """One listing from its first page to its last."""
+
+    def __init__(
+        self,
+        by_sdk: S3Bucket,
+        find: Callable[[str], tuple[str, str]],
+        populations: tuple[Population, ...],
+        clock: Callable[[], datetime],
+        wire: tuple[S3Signer, Transfers],
+    ) -> None:
+        self._by_sdk = by_sdk
+        self._find = find
+        self._populations = populations
+        self._clock = clock
+        self._signer, self._transfers = wire
+        self._versions = populations != (Population.LIVE,)
+        self._asked: dict[str, str] = {}
+        self._listing = False
+        self._ended = False
+        self._moved = False
+        self._pages: deque[_Rows] = deque()
+        self._held = 0
+        self._control: _Control | None = None
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        self._list()
+        while self._pages or self._listing:
+            for transfer in self._transfers.settled():
+                self._take(transfer)
+            yield from self._out()
+            self._list_on()
+
+    def _list_on(self) -> None:
+        room = self._transfers.open < _HEADS_AHEAD and self._held <= _ROWS_HELD
+        if room and not (self._listing or self._ended):
+            self._list()
+
+    def _list(self) -> None:
+        self._listing = True
+        self._transfers.start(self._signer.page(self._asked, versions=self._versions), first=True)
+
+    def _take(self, transfer: Transfer) -> None:
+        if not transfer.head:
+            self._take_page(transfer)
+        elif isinstance(transfer.tag, _Entry):
+            found, place = transfer.tag.page, transfer.tag.place
+            if transfer.tag.control:
+                self._decided(found, place, transfer)
+            else:
+                self._heard(found, place, transfer)
+
+    def _take_page(self, transfer: Transfer) -> None:
+        page = transfer.answer
+        if not isinstance(page, Page):
+            self._fail_or_move(transfer)
+            return
+        self._listing = False
+        if page.following is None:
+            self._ended = True
+        elif not page.following or page.following == self._asked:
+            raise self._by_sdk.endless()
+        else:
+            self._asked = dict(page.following)
+            self._list_on()
+        page = _wanted(page, self._populations)
+        found = _Rows(page, [None] * len(page.names), [None] * len(page.names), len(page.names))
+        self._pages.append(found)
+        self._held += len(page.names)
+        for place, (name, version) in enumerate(zip(page.names, page.versions, strict=True)):
+            self._transfers.start(self._signer.version(name, version, _Entry(found, place)))
+
+    def _fail_or_move(self, transfer: Transfer) -> None:
+        region = header(transfer.headers, b"x-amz-bucket-region")
+        if transfer.status in _ELSEWHERE and region and not self._moved:
+            self._moved = True
+            self._signer.moved(*self._find(region))
+            self._list()
+            return
+        raise self._by_sdk.broken_off(code_of(transfer), _reason(transfer))
+
+    def _heard(self, found: _Rows, place: int, transfer: Transfer) -> None:
+        if isinstance(transfer.answer, Told):
+            if self._control is None:
+                self._control = _Control(found.page.names[place], found.page.versions[place])
+            self._settle(found, place, transfer.answer)
+        elif code_of(transfer) != _BARE:
+            self._settle(found, place, _reason(transfer))
+        elif self._control is not None:
+            self._decide(found, place)
+        else:
+            found.undecided.append(place)
+
+    def _decide(self, found: _Rows, place: int) -> None:
+        """Ask for a version that is known to answer, right after: the same credentials, the same Region."""
+        control = self._control
+        if control is not None:
+            asked = self._signer.version(control.name, control.version, _Entry(found, place, control=True))
+            self._transfers.start(asked, first=True)
+
+    def _decided(self, found: _Rows, place: int, transfer: Transfer) -> None:
+        if isinstance(transfer.answer, Told):
+            self._settle(found, place, Told(Encryption.CUSTOMER_SUPPLIED))
+        else:
+            bad = code_of(transfer) == _BARE
+            self._settle(found, place, Reason.EXPIRED_CREDENTIALS if bad else _reason(transfer))
+
+    def _settle(self, found: _Rows, place: int, told: Told | Reason) -> None:
+        found.told[place] = told
+        if isinstance(told, Told) and told.problem is None:
+            found.at[place] = self._clock()
+        found.open -= 1
+
+    def _out(self) -> Iterator[pa.RecordBatch]:
+        """Let pages leave whose entries are all known; what no control can decide stays unresolved."""
+        while self._pages:
+            first = self._pages[0]
+            if first.undecided and len(first.undecided) == first.open:
+                self._clear_up(first)
+            if first.open:
+                return
+            self._pages.popleft()
+            self._held -= len(first.page.names)
+            if first.page.names:
+                yield _batch(first)
+
+    def _clear_up(self, first: _Rows) -> None:
+        hopeless = self._held > _ROWS_HELD or (self._ended and not self._transfers.open)
+        if self._control is None and not hopeless:
+            return
+        undecided, first.undecided = first.undecided, []
+        for place in undecided:
+            if self._control is not None:
+                self._decide(first, place)
+            else:
+                self._settle(first, place, Reason.UNSUPPORTED)
+
+
+def _reason(transfer: Transfer) -> Reason:
+    if transfer.lost:
+        return Reason.MALFORMED if transfer.lost == CUT_OFF else Reason.TIMEOUT
+    return reason_of_code(code_of(transfer))
+
+
+def _wanted(page: Page, populations: tuple[Population, ...]) -> Page:
+    if len(populations) == 2:  # noqa: PLR2004 - S3 has two
+        return page
+    newest = populations == (Population.LIVE,)
+    keep = [place for place, one in enumerate(page.newest) if one is newest]
+    if len(keep) == len(page.names):
+        return page
+    return page.only(keep)
+
+
+def _batch(found: _Rows) -> pa.RecordBatch:
+    page, told = found.page, [one if isinstance(one, Told) else None for one in found.told]
+    problems = [
+        one.problem.value if isinstance(one, Told) and one.problem else one.value if isinstance(one, Reason) else None
+        for one in found.told
+    ]
+    newest = pa.array(page.newest)
+    return rows.batch(
+        [
+            page.names,
+            page.versions,
+            pc.if_else(newest, Population.LIVE.value, Population.NONCURRENT.value),
+            page.sizes,
+            pa.array(page.modified).cast(rows.TIME),
+            page.etags,
+            page.classes,
+            [one.is_archived(kind) if one else is_archive(kind) for one, kind in zip(told, page.classes, strict=True)],
+            [one.encryption.value if one else Encryption.UNKNOWN.value for one in told],
+            [one.key if one else None for one in told],
+            [None] * len(told),
+            found.at,
+            problems,
+        ]
+    )

@@ -1,0 +1,137 @@
+"""Pages of S3 listings as they come over the wire -> columns.
+
+Source: Amazon S3 API Reference, ListObjectsV2 and ListObjectVersions, response syntax.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Final, Self, cast
+from urllib.parse import unquote_plus
+
+from lxml import etree
+
+_ROOTS: Final = {"ListBucketResult": "Contents", "ListVersionsResult": "Version"}
+_COLUMNS: Final = ("Key", "Size", "LastModified", "ETag", "StorageClass")
+_COLUMNS_OF_VERSIONS: Final = (*_COLUMNS, "VersionId", "IsLatest")
+_ALWAYS: Final = frozenset({"Key", "Size", "LastModified", "IsLatest"})
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page; every column is as long as `names`."""
+
+    names: list[str]
+    versions: list[str | None]
+    newest: list[bool]
+    sizes: list[int]
+    modified: list[str]
+    """ISO 8601, as the service wrote them."""
+    etags: list[str | None]
+    classes: list[str]
+    following: Mapping[str, str] | None
+    """Query parameters that ask for the next page, empty where it says none; None on the last page."""
+
+    def only(self, places: Sequence[int]) -> Self:
+        """The same page with these entries alone."""
+        return replace(
+            self,
+            names=[self.names[one] for one in places],
+            versions=[self.versions[one] for one in places],
+            newest=[self.newest[one] for one in places],
+            sizes=[self.sizes[one] for one in places],
+            modified=[self.modified[one] for one in places],
+            etags=[self.etags[one] for one in places],
+            classes=[self.classes[one] for one in places],
+        )
+
+
+class NoPageError(ValueError):
+    """It is no page of a listing, or says what no page can say."""
+
+
+def parse_page(body: bytes, *, versions: bool) -> Page:
+    """Read one page that was asked for with `encoding-type=url`.
+
+    Raises:
+        NoPageError: it is none.
+    """
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        root = etree.fromstring(body, parser)
+    except etree.XMLSyntaxError:
+        raise NoPageError("no XML") from None
+    space, _, tag = root.tag.rpartition("}")
+    if tag != ("ListVersionsResult" if versions else "ListBucketResult"):
+        raise NoPageError(f"a {tag[:40]}")
+    found = _columns(root, space, _ROOTS[tag], _COLUMNS_OF_VERSIONS if versions else _COLUMNS)
+    encoded = _text(root, space, "EncodingType") == "url"
+    names = [_decoded(one) for one in found["Key"]] if encoded else found["Key"]
+    count = len(names)
+    try:
+        sizes = [int(one) for one in found["Size"]]
+    except ValueError:
+        raise NoPageError("a size that is no number") from None
+    return Page(
+        names=names,
+        versions=[one or None for one in found["VersionId"]] if versions else [None] * count,
+        newest=[one == "true" for one in found["IsLatest"]] if versions else [True] * count,
+        sizes=sizes,
+        modified=found["LastModified"],
+        etags=[one.strip('"') or None for one in found["ETag"]],
+        classes=[one or "STANDARD" for one in found["StorageClass"]],
+        following=_following(root, space, versions=versions, encoded=encoded),
+    )
+
+
+def _columns(root: etree._Element, space: str, row: str, columns: tuple[str, ...]) -> dict[str, list[str]]:
+    """One list of texts for each column; missing elements are empty texts.
+
+    Raises:
+        NoPageError: an element is missing that every entry has.
+    """
+    paths = _paths(space.removeprefix("{"), row)
+    rows = int(str(paths["count"](root)).partition(".")[0])
+    found: dict[str, list[str]] = {}
+    for name in columns:
+        texts = cast("list[str]", paths[name](root))
+        if len(texts) != rows:
+            # Rare: the column by itself tells not whose an element is missing.
+            tag = f"{space}}}{name}" if space else name
+            texts = [one.findtext(tag, "") or "" for one in root.iterfind(f"{space}}}{row}" if space else row)]
+            if name in _ALWAYS and not all(texts):
+                raise NoPageError(f"an entry without {name}")
+        found[name] = texts
+    return found
+
+
+@cache
+def _paths(space: str, row: str) -> Mapping[str, etree.XPath]:
+    names = {"s": space} if space else None
+    prefix = "s:" if space else ""
+    paths = {
+        name: etree.XPath(f"{prefix}{row}/{prefix}{name}/text()", namespaces=names, smart_strings=False)
+        for name in _COLUMNS_OF_VERSIONS
+    }
+    return {**paths, "count": etree.XPath(f"count({prefix}{row})", namespaces=names)}
+
+
+def _following(root: etree._Element, space: str, *, versions: bool, encoded: bool) -> Mapping[str, str] | None:
+    if _text(root, space, "IsTruncated") != "true":
+        return None
+    if not versions:
+        token = _text(root, space, "NextContinuationToken")
+        return {"continuation-token": token} if token else {}
+    name = _text(root, space, "NextKeyMarker")
+    version = _text(root, space, "NextVersionIdMarker")
+    if not name:
+        return {}
+    return {"key-marker": _decoded(name) if encoded else name, **({"version-id-marker": version} if version else {})}
+
+
+def _text(root: etree._Element, space: str, name: str) -> str:
+    return root.findtext(f"{space}}}{name}" if space else name, "") or ""
+
+
+def _decoded(name: str) -> str:
+    return unquote_plus(name) if "%" in name or "+" in name else name

@@ -1,0 +1,125 @@
+"""Requests to one S3 bucket that libcurl signs, and what their answers are worth."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import quote, urlencode, urlsplit
+
+import pycurl
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials, ReadOnlyCredentials
+
+from auditor.connectors.aws.answers import MALFORMED
+from auditor.connectors.aws.encryption import parse_headers
+from auditor.connectors.aws.listing import NoPageError, parse_page
+from auditor.connectors.transfers import Handle, Outcome, Transfer
+
+_SUCCESS: Final = 200
+_LOOK_AGAIN: Final = 1.0
+"""Seconds after which the SDK is asked whether the credentials have been renewed."""
+_DOTS: Final = frozenset({".", ".."})
+_SAFE: Final = "/-_.~"
+_SAFE_IN_QUERY: Final = "-_.~"
+_CODE: Final = (b"<Code>", b"</Code>")
+_OK: Final = Outcome("ok")
+_NONE: Final = Outcome(MALFORMED, again=True)
+
+
+class S3Signer:
+    """Signs for one bucket; of one thread."""
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        base: str,
+        region: str,
+        certificates: str | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._credentials = credentials
+        self.moved(base, region)
+        self._certificates = certificates
+        self._clock = clock
+
+    def moved(self, base: str, region: str) -> None:
+        """The bucket is in another Region than it was thought to be."""
+        self._base, self._region = base, region
+        self._root = base if urlsplit(base).path else f"{base}/"
+        self._looked = -_LOOK_AGAIN
+        self._frozen: ReadOnlyCredentials | None = None
+
+    def page(self, asked: dict[str, str], *, versions: bool, tag: object = None) -> Transfer:
+        """A request for one page of the listing."""
+        kind = {"versions": ""} if versions else {"list-type": "2"}
+        operation = ("s3", "ListObjectVersions" if versions else "ListObjectsV2")
+        query = urlencode({**kind, "encoding-type": "url", **asked}, quote_via=quote, safe=_SAFE_IN_QUERY)
+        return Transfer(operation, f"{self._root}?{query}", tag)
+
+    def version(self, name: str, version: str | None, tag: object = None) -> Transfer:
+        """A HEAD of one version of an object."""
+        url = f"{self._base}/{quote(name, safe=_SAFE)}"
+        if version is not None:
+            url = f"{url}?versionId={quote(version, safe=_SAFE_IN_QUERY)}"
+        as_is = "." in name and not _DOTS.isdisjoint(name.split("/"))
+        return Transfer(("s3", "HeadObject"), url, tag, head=True, as_is=as_is)
+
+    def sign(self, curl: Handle, transfer: Transfer) -> None:
+        """Put credentials on a handle."""
+        frozen = self._now()
+        if transfer.as_is:
+            curl.setopt(pycurl.HTTPHEADER, self._signed_by_the_sdk(transfer, frozen))
+            self._trust(curl)
+        elif curl.signed is not frozen:
+            curl.setopt(pycurl.AWS_SIGV4, f"aws:amz:{self._region}:s3")
+            curl.setopt(pycurl.USERNAME, frozen.access_key)
+            curl.setopt(pycurl.PASSWORD, frozen.secret_key)
+            curl.setopt(pycurl.HTTPHEADER, [f"x-amz-security-token: {frozen.token}"] if frozen.token else [])
+            self._trust(curl)
+            curl.signed = frozen
+
+    def look(self, transfer: Transfer) -> Outcome:
+        """Tell the outcome; what is no answer of S3's to this request is asked for again."""
+        if transfer.status == _SUCCESS:
+            transfer.answer = parse_headers(transfer.headers) if transfer.head else _page(transfer)
+            return _OK if transfer.answer is not None else _NONE
+        return Outcome(code_of(transfer))
+
+    def _now(self) -> ReadOnlyCredentials:
+        now = self._clock()
+        if self._frozen is None or now - self._looked >= _LOOK_AGAIN:
+            self._looked = now
+            found = self._credentials.get_frozen_credentials()
+            if self._frozen is None or found != self._frozen:
+                self._frozen = found
+        return self._frozen
+
+    def _trust(self, curl: Handle) -> None:
+        if self._certificates is not None:
+            curl.setopt(pycurl.CAINFO, self._certificates)
+
+    def _signed_by_the_sdk(self, transfer: Transfer, frozen: ReadOnlyCredentials) -> list[str]:
+        """Sign a path that libcurl would fold before it signs it."""
+        asked = AWSRequest("HEAD" if transfer.head else "GET", transfer.url)
+        S3SigV4Auth(frozen, "s3", self._region).add_auth(asked)
+        return [f"{name}: {value}" for name, value in asked.headers.items()]
+
+
+def _page(transfer: Transfer) -> object:
+    try:
+        return parse_page(transfer.body, versions=transfer.operation[1] == "ListObjectVersions")
+    except NoPageError:
+        return None
+
+
+def code_of(transfer: Transfer) -> str:
+    """The service's own code, else the status in words as the SDK has it; never free text."""
+    if transfer.lost:
+        return transfer.lost
+    if transfer.status == _SUCCESS:
+        return MALFORMED
+    _, start, rest = transfer.body.partition(_CODE[0])
+    code, end, _ = rest.partition(_CODE[1])
+    if start and end and len(code) <= 64 and code.isalnum():  # noqa: PLR2004 - no code of S3's is longer
+        return code.decode("ascii", "replace")
+    return str(transfer.status)

@@ -1,0 +1,122 @@
+"""Pages of Cloud Storage listings as they come over the wire -> columns.
+
+Source: Cloud Storage JSON API reference, Objects: list.
+"""
+
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from auditor import rows
+from auditor.model import Cloud, Encryption, Population, Reason, split_version
+
+FIELDS: Final = (
+    "kind,items(name,generation,size,storageClass,timeCreated,timeDeleted,etag,kmsKeyName,customerEncryption(keySha256)),"
+    "nextPageToken"
+)
+"""What a page is asked for; without `nextPageToken` every listing would end after its first page."""
+_KIND: Final = "storage#objects"
+
+
+class Item(msgspec.Struct, rename="camel"):
+    """One entry of a page."""
+
+    name: str
+    generation: str
+    size: str
+    time_created: str
+    storage_class: str = "STANDARD"
+    time_deleted: str | None = None
+    etag: str | None = None
+    kms_key_name: str | None = None
+    customer_encryption: dict[str, Any] | None = None
+
+
+class Page(msgspec.Struct, rename="camel"):
+    """One page."""
+
+    kind: str
+    items: list[Item] = []
+    next_page_token: str | None = None
+
+
+class NoPageError(ValueError):
+    """It is no page of a listing, or says what no page can say."""
+
+
+_DECODER: Final = msgspec.json.Decoder(Page)
+
+
+def parse_page(body: bytes) -> Page:
+    """Read one page.
+
+    Raises:
+        NoPageError: it is none.
+    """
+    try:
+        page = _DECODER.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise NoPageError("no page of objects") from None
+    if page.kind != _KIND:
+        raise NoPageError(f"a {page.kind[:40]}")
+    return page
+
+
+def columns(page: Page, at: Any, populations: tuple[Population, ...], *, soft_deleted: bool) -> pa.RecordBatch:
+    """Turn the entries of the wanted populations into rows; `at` is when the page was read: aware, UTC.
+
+    Raises:
+        NoPageError: an entry says what no object can say.
+    """
+    items = page.items
+    if not soft_deleted and len({Population.LIVE, Population.NONCURRENT} & set(populations)) == 1:
+        live = Population.LIVE in populations
+        items = [one for one in items if (one.time_deleted is None) is live]
+    told = [_encryption(one.kms_key_name, bool(one.customer_encryption)) for one in items]
+    soft = Population.SOFT_DELETED.value
+    try:
+        sizes = pa.array([one.size for one in items], pa.string()).cast(pa.int64())
+        if items and pc.min(sizes).as_py() < 0:
+            raise NoPageError("a size below zero")
+        return rows.batch(
+            [
+                [one.name for one in items],
+                [one.generation for one in items],
+                [soft] * len(items) if soft_deleted else [_population(one.time_deleted) for one in items],
+                sizes,
+                pa.array([one.time_created for one in items], pa.string()).cast(rows.TIME),
+                [one.etag for one in items],
+                [one.storage_class for one in items],
+                # Every class of Cloud Storage can be read at once.
+                [False] * len(items),
+                [one[0] for one in told],
+                [one[1] for one in told],
+                [one[2] for one in told],
+                [at if one[3] is None else None for one in told],
+                [one[3] for one in told],
+            ]
+        )
+    except (pa.ArrowInvalid, UnicodeEncodeError, OverflowError) as error:
+        raise NoPageError(type(error).__name__) from None
+
+
+def _population(deleted: str | None) -> str:
+    return Population.NONCURRENT.value if deleted else Population.LIVE.value
+
+
+@lru_cache(maxsize=65_536)
+def _encryption(name: str | None, customers: bool) -> tuple[str, str | None, str | None, str | None]:  # noqa: FBT001 - cached by place
+    """(encryption, key, key version, problem), as the columns have them."""
+    if name:
+        malformed = Encryption.UNKNOWN.value, None, None, Reason.MALFORMED.value
+        try:
+            key, version = split_version(name)
+        except ValueError:
+            return malformed
+        return (Encryption.CMEK.value, key.text, version, None) if key.cloud is Cloud.GCP else malformed
+    if customers:
+        return Encryption.CUSTOMER_SUPPLIED.value, None, None, None
+    return Encryption.PROVIDER.value, None, None, None

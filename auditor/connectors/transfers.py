@@ -1,0 +1,300 @@
+"""Many HTTP requests at once on one thread: libcurl's multi interface with a rate, retries and deadlines."""
+
+import heapq
+import random
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import count
+from typing import Final, NamedTuple, Protocol
+
+import pycurl
+
+from auditor.connectors.throttle import Throttle
+from auditor.connectors.wire import Wire
+
+CONNECTIONS: Final = 64
+"""At once, to one bucket: 500 requests a second need 50 at a tenth of a second each."""
+_CONNECT: Final = 10_000
+_HEAD_WITHIN: Final = 30_000
+_GET_WITHIN: Final = 120_000
+"""Milliseconds."""
+_STALL: Final = 30
+"""Seconds without a byte after which an answer is given up."""
+_FIRST_WAIT: Final = 0.1
+_LONGEST_WAIT: Final = 20.0
+"""Seconds before a request is made again: the first time, and at most."""
+_ATTEMPTS: Final = 5
+_ATTEMPTS_WHEN_THROTTLED: Final = 12
+"""How often a request is made: these many pauses last over a minute, in which a partition of S3 may be split."""
+_SLOW_DOWN: Final = frozenset({429, 503})
+_AGAIN: Final = frozenset({0, 408, 429, 500, 502, 503, 504})
+"""HTTP status of an answer that is asked for again; 0 = no answer."""
+_OLDEST_LIBCURL: Final = 0x080000
+CUT_OFF: Final = "cut off"
+_LOST: Final = {
+    pycurl.E_OPERATION_TIMEDOUT: "timed out",
+    pycurl.E_PARTIAL_FILE: CUT_OFF,
+    pycurl.E_COULDNT_CONNECT: "no connection",
+    pycurl.E_COULDNT_RESOLVE_HOST: "no such host",
+    pycurl.E_SSL_CACERT: "certificate not trusted",
+}
+
+
+@dataclass(slots=True, eq=False)
+class Transfer:
+    """One request, and its answer once it is settled."""
+
+    operation: tuple[str, str]
+    """(service, operation), as the table of allowed requests names it."""
+    url: str
+    tag: object = None
+    """Whatever the caller wants to find it by."""
+    head: bool = False
+    """HEAD, which has no body; else GET."""
+    as_is: bool = False
+    """The path has `.` or `..` segments, which libcurl would fold."""
+    attempts: int = 0
+    status: int = 0
+    """HTTP status; 0 = no answer at all."""
+    headers: bytes = b""
+    """The raw header lines of the last answer."""
+    body: bytes = b""
+    answer: object = None
+    """What the signer made of a success."""
+    lost: str = ""
+    """Why there is no answer."""
+
+
+class Handle(pycurl.Curl):
+    """One reusable request; its connection is kept by the multi handle."""
+
+    transfer: Transfer
+    head: BytesIO
+    body: BytesIO
+    signed: object = None
+    """What its credentials are; the signer's own."""
+
+
+class Outcome(NamedTuple):
+    """What an answer is worth."""
+
+    code: str
+    """`ok`, or the service's own code."""
+    again: bool = False
+    """It is no answer to this request: ask again, as after a fault."""
+
+
+class Signer(Protocol):
+    """Makes a request somebody's, and knows when an answer is none."""
+
+    def sign(self, curl: Handle, transfer: Transfer) -> None:
+        """Put credentials on a handle that is about to make this request."""
+
+    def look(self, transfer: Transfer) -> Outcome:
+        """Tell the outcome of an answer; what a success says is put into `transfer.answer`."""
+
+
+class Transfers:
+    """The requests of one bucket; of one thread.
+
+    `start` takes any number; `settled` makes as many as the rate and the connections allow and returns those that are
+    done. Faults, cut-off answers, 429 and 5xx are tried again with growing, jittered pauses.
+    """
+
+    def __init__(
+        self,
+        signer: Signer,
+        wire: Wire,
+        *,
+        ceiling: float,
+        agent: str,
+        connections: int = CONNECTIONS,
+        attempts: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if pycurl.version_info()[2] < _OLDEST_LIBCURL:
+            raise RuntimeError(f"libcurl {pycurl.version_info()[1]} is too old to sign; install the pycurl wheel")
+        self._signer = signer
+        self._wire = wire
+        self._agent = agent
+        self._clock = clock
+        self._throttle = Throttle(ceiling, clock())
+        self._most = connections
+        self._attempts = attempts or _ATTEMPTS, attempts or _ATTEMPTS_WHEN_THROTTLED
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_MAXCONNECTS, connections)
+        self._handles: dict[tuple[bool, bool], list[Handle]] = {}
+        self._flying = 0
+        self._ready: deque[Transfer] = deque()
+        self._later: list[tuple[float, int, Transfer]] = []
+        self._number = count()
+        self._outcomes: Counter[tuple[str, str, str]] = Counter()
+        self._date: str | None = None
+
+    @property
+    def open(self) -> int:
+        """Requests that are not settled yet."""
+        return self._flying + len(self._ready) + len(self._later)
+
+    @property
+    def rate(self) -> float:
+        """Requests a second, as they are let through now."""
+        return self._throttle.rate
+
+    def start(self, transfer: Transfer, *, first: bool = False) -> None:
+        """Queue a request, before all others where it is to be `first`.
+
+        Raises:
+            ReadOnlyError: it is not in the table of allowed requests.
+        """
+        self._wire.allow(*transfer.operation, {})
+        if first:
+            self._ready.appendleft(transfer)
+        else:
+            self._ready.append(transfer)
+
+    def settled(self, within: float = 1.0) -> list[Transfer]:
+        """Work until something is settled, `within` so many seconds, and return it."""
+        until = self._clock() + within
+        done: list[Transfer] = []
+        while not done and self.open:
+            now = self._clock()
+            self._wake(now)
+            self._admit(now)
+            self._multi.perform()
+            self._collect(done)
+            if done:
+                break
+            now = self._clock()
+            if now >= until:
+                break
+            self._multi.select(max(0.0005, min(until - now, self._nap(now))))
+        self._report()
+        return done
+
+    def close(self) -> None:
+        """Let go of all connections; what is not settled is dropped."""
+        self._multi.close()
+
+    def _wake(self, now: float) -> None:
+        while self._later and self._later[0][0] <= now:
+            self._ready.append(heapq.heappop(self._later)[2])
+
+    def _admit(self, now: float) -> None:
+        if not self._ready:
+            return
+        room = min(len(self._ready), self._most - self._flying, self._throttle.room(now))
+        for _ in range(room):
+            transfer = self._ready.popleft()
+            pool = self._handles.setdefault((transfer.head, transfer.as_is), [])
+            curl = pool.pop() if pool else self._new_handle(transfer)
+            curl.transfer = transfer
+            curl.setopt(pycurl.URL, transfer.url)
+            self._signer.sign(curl, transfer)
+            transfer.attempts += 1
+            self._multi.add_handle(curl)
+        if room > 0:
+            self._flying += room
+            self._throttle.took(room)
+
+    def _nap(self, now: float) -> float:
+        """Seconds in which nothing can happen but an answer."""
+        naps = [1.0]
+        if self._later:
+            naps.append(self._later[0][0] - now)
+        if self._ready and self._flying < self._most:
+            naps.append(self._throttle.wait())
+        return min(naps)
+
+    def _collect(self, done: list[Transfer]) -> None:
+        while True:
+            more, good, bad = self._multi.info_read(self._most)
+            for curl in good:
+                transfer = self._taken(curl)
+                transfer.status = curl.getinfo(pycurl.RESPONSE_CODE)
+                transfer.lost = ""
+                self._judge(transfer, done)
+            for curl, number, _message in bad:
+                transfer = self._taken(curl)
+                transfer.status = 0
+                transfer.lost = _LOST.get(number, f"curl {number}")
+                self._judge(transfer, done)
+            if not more:
+                return
+
+    def _taken(self, curl: pycurl.Curl) -> Transfer:
+        assert isinstance(curl, Handle)  # noqa: S101 - the multi handle gives back what it was given
+        transfer = curl.transfer
+        self._multi.remove_handle(curl)
+        self._flying -= 1
+        self._handles[transfer.head, transfer.as_is].append(curl)
+        head = curl.head
+        transfer.headers = head.getvalue()
+        head.seek(0)
+        head.truncate()
+        if not transfer.head:
+            body = curl.body
+            transfer.body = body.getvalue()
+            body.seek(0)
+            body.truncate()
+        return transfer
+
+    def _judge(self, transfer: Transfer, done: list[Transfer]) -> None:
+        outcome = Outcome(transfer.lost) if transfer.lost else self._signer.look(transfer)
+        if self._date is None and transfer.status:
+            self._date = header(transfer.headers, b"date")
+        self._outcomes[(*transfer.operation, outcome.code)] += 1
+        if transfer.status in _SLOW_DOWN:
+            self._throttle.refused(self._clock())
+        again = outcome.again or transfer.status in _AGAIN
+        most = self._attempts[transfer.status in _SLOW_DOWN]
+        if again and transfer.attempts < most:
+            wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (transfer.attempts - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+            heapq.heappush(self._later, (self._clock() + wait, next(self._number), transfer))
+            return
+        done.append(transfer)
+
+    def _report(self) -> None:
+        for (service, operation, outcome), number in self._outcomes.items():
+            self._wire.answered(service, operation, outcome, self._date, number=number)
+            self._date = None
+        self._outcomes.clear()
+
+    def _new_handle(self, transfer: Transfer) -> Handle:
+        curl = Handle()
+        curl.head = BytesIO()
+        curl.setopt(pycurl.HEADERFUNCTION, curl.head.write)
+        curl.setopt(pycurl.USERAGENT, self._agent)
+        curl.setopt(pycurl.NOSIGNAL, True)
+        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        curl.setopt(pycurl.CONNECTTIMEOUT_MS, _CONNECT)
+        curl.setopt(pycurl.LOW_SPEED_LIMIT, 1)
+        curl.setopt(pycurl.LOW_SPEED_TIME, _STALL)
+        curl.setopt(pycurl.TIMEOUT_MS, _HEAD_WITHIN if transfer.head else _GET_WITHIN)
+        if transfer.as_is:
+            curl.setopt(pycurl.PATH_AS_IS, True)
+        if transfer.head:
+            curl.setopt(pycurl.NOBODY, True)
+        else:
+            curl.body = BytesIO()
+            curl.setopt(pycurl.WRITEFUNCTION, curl.body.write)
+            curl.setopt(pycurl.ACCEPT_ENCODING, "")
+        return curl
+
+
+def header(raw: bytes, name: bytes) -> str | None:
+    """Look up one header of the last answer in raw header lines; `name` in lower case."""
+    for line in _lines(raw):
+        key, colon, value = line.partition(b":")
+        if colon and key.strip().lower() == name:
+            return value.strip().decode("latin-1")
+    return None
+
+
+def _lines(raw: bytes) -> Iterator[bytes]:
+    last = raw.rfind(b"HTTP/")
+    return iter(raw[max(0, last) :].split(b"\r\n"))

@@ -1,0 +1,92 @@
+"""Two runs of rows, each in the order of its names -> one, with no version twice.
+
+What is deleted between two passes over a bucket is told by both; the later word counts.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_RANK: Final = "rank"
+
+
+def merged(earlier: Iterable[pa.RecordBatch], later: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of both in the order of their names."""
+    sides = _Side(iter(earlier)), _Side(iter(later))
+    while all(side.fill() for side in sides):
+        # A name that ends a batch may go on in the next: only what comes before it is known whole.
+        end = min((side.last for side in sides if not side.ended), default=None)
+        yield from _together(*(side.before(end) for side in sides))
+        for side in sides:
+            if not side.ended and side.last == end:
+                side.more()
+    for side in sides:
+        yield from side.rest()
+
+
+class _Side:
+    """One run and what of it was not handed on yet."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._held: list[pa.RecordBatch] = []
+        self.ended = False
+
+    @property
+    def last(self) -> bytes:
+        """The last name that is held, as the service orders names."""
+        return str(self._held[-1].column("name")[-1].as_py()).encode() if self._held else b""
+
+    def fill(self) -> bool:
+        """Hold at least one row; False when there is none left."""
+        while not self._held and not self.ended:
+            self.more()
+        return bool(self._held)
+
+    def more(self) -> None:
+        """Take one more batch."""
+        batch = next(self._batches, None)
+        if batch is None:
+            self.ended = True
+        elif batch.num_rows:
+            self._held.append(batch)
+
+    def before(self, end: bytes | None) -> list[pa.RecordBatch]:
+        """Hand on the rows whose names come before this one; all of them where there is no end."""
+        given: list[pa.RecordBatch] = []
+        kept: list[pa.RecordBatch] = []
+        for batch in self._held:
+            count = batch.num_rows
+            if end is not None:
+                names = batch.column("name").cast(pa.binary())
+                count = pc.sum(pc.less(names, pa.scalar(end, pa.binary())).cast(pa.int64())).as_py() or 0
+            if count:
+                given.append(batch.slice(0, count))
+            if count < batch.num_rows:
+                kept.append(batch.slice(count))
+        self._held = kept
+        return given
+
+    def rest(self) -> Iterator[pa.RecordBatch]:
+        """Hand on all that is left."""
+        yield from self._held
+        self._held = []
+        yield from self._batches
+
+
+def _together(earlier: list[pa.RecordBatch], later: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    if not earlier or not later:
+        yield from earlier or later
+        return
+    ranked = (
+        pa.Table.from_batches(side).append_column(_RANK, pa.array([rank] * sum(map(len, side)), pa.int8()))
+        for rank, side in enumerate((earlier, later))
+    )
+    table = pa.concat_tables(ranked)
+    table = table.sort_by([("name", "ascending"), ("version", "ascending"), (_RANK, "ascending")]).combine_chunks()
+    names, versions = (table.column(name).combine_chunks() for name in ("name", "version"))
+    again = pc.and_(pc.equal(names[:-1], names[1:]), pc.equal(versions[:-1], versions[1:]))
+    keep = pa.concat_arrays([pc.invert(again), pa.array([True])])
+    yield from table.filter(keep).drop_columns([_RANK]).to_batches()

@@ -1,0 +1,49 @@
+"""Stored objects as columns: how a sweep hands thousands of them on at once."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, Final
+
+import pyarrow as pa
+
+from auditor.model import StoredObject
+
+TIME: Final = pa.timestamp("us", tz="UTC")
+_FIELDS: Final[list["pa.Field[Any]"]] = [  # quoted: the class takes no parameters at run time
+    pa.field("name", pa.string(), nullable=False),
+    pa.field("version", pa.string()),
+    pa.field("population", pa.string(), nullable=False),
+    pa.field("size", pa.int64(), nullable=False),
+    pa.field("modified", TIME, nullable=False),
+    pa.field("etag", pa.string()),
+    pa.field("storage_class", pa.string(), nullable=False),
+    pa.field("archived", pa.bool_(), nullable=False),
+    pa.field("encryption", pa.string(), nullable=False),
+    pa.field("key", pa.string()),
+    pa.field("key_version", pa.string()),
+    pa.field("verified", TIME),
+    pa.field("problem", pa.string()),
+]
+SCHEMA: Final = pa.schema(_FIELDS)
+"""One column for each field of `model.StoredObject`, by the same name and meaning."""
+_BATCH: Final = 1_000
+
+
+def batched(objects: Iterable[StoredObject]) -> Iterator[pa.RecordBatch]:
+    """Turn objects into batches, in their order.
+
+    Raises:
+        pa.ArrowInvalid, UnicodeEncodeError, OverflowError: one says something that no object can say.
+    """
+    arriving = iter(objects)
+    while some := list(islice(arriving, _BATCH)):
+        yield batch([[getattr(one, name) for one in some] for name in SCHEMA.names])
+
+
+def batch(columns: list[Any]) -> pa.RecordBatch:
+    """Make one batch from its columns, in the schema's order: lists of values or arrays of the right type."""
+    arrays = [
+        one if isinstance(one, pa.Array) else pa.array(one, kind.type)
+        for one, kind in zip(columns, SCHEMA, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)

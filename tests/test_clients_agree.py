@@ -1,0 +1,63 @@
+"""Both clients of each cloud give the same census: the very bytes of the snapshot."""
+
+import hashlib
+import itertools
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from auditor.config import load
+from auditor.embedded.aws import AwsCloud
+from auditor.embedded.google import GoogleCloud
+from auditor.wiring import assemble
+from tests.clouds import GOOGLE_KEY
+from tests.fleet_clouds import Clouds, the_fleet
+from tests.hostile import NAMES
+
+NUMBERS = itertools.count()
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+def digests(clouds: Clouds, *, by_sdk: bool) -> dict[str, str]:
+    """Bucket -> SHA-256 of its snapshot and of its dependencies."""
+    assembly = assemble(load(clouds.config), lambda: NOW, by_sdk=by_sdk)
+    try:
+        found = {}
+        for source in assembly.parts.sources:
+            written = assembly.inventory.write(source.url, source.batches(), f"sweep-{next(NUMBERS)}")
+            found[source.url] = " ".join(written.files[file] for file in sorted(written.files))
+            assert written.listed
+        return found
+    finally:
+        assembly.close()
+
+
+def test_the_demo_fleet_is_the_same_to_the_byte(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with the_fleet(monkeypatch, tmp_path) as clouds:
+        fast = digests(clouds, by_sdk=False)
+        assert len(fast) >= 8
+        assert fast == digests(clouds, by_sdk=True)
+
+
+def test_hostile_names_are_the_same_to_the_byte(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with the_fleet(monkeypatch, tmp_path) as clouds:
+        (google, *_), (aws, *_) = clouds.google.store.buckets, clouds.aws.store.buckets
+        for cloud, bucket in ((clouds.google, google), (clouds.aws, aws)):
+            make_odd(cloud, bucket)
+        fast = digests(clouds, by_sdk=False)
+        assert fast == digests(clouds, by_sdk=True)
+        make_odd(clouds.aws, aws)
+        assert digests(clouds, by_sdk=False) != fast, "the digests see what is stored"
+
+
+def make_odd(cloud: AwsCloud | GoogleCloud, bucket: str) -> None:
+    """Put every hostile name, some several times, some under a key that only the writer holds."""
+    for number, name in enumerate(NAMES.values()):
+        for _ in range(1 + number % 3):
+            if isinstance(cloud, AwsCloud):
+                odd = {"customer_key": hashlib.sha256(name.encode()).digest()} if number % 5 == 4 else {}
+                cloud.store.put(bucket, name, size=number, sse=None if odd else "AES256", **odd)
+            else:
+                deleted = {"soft_deleted_since": NOW} if number % 4 == 3 else {}
+                cloud.store.put(bucket, name, size=number, key=GOOGLE_KEY, version=1, **deleted)
