@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-keep test test-system truth mutants lint clean
+.PHONY: demo demo-keep test test-system truth mutants lint clean bench bench-quick
 
 demo: $(VENV)/.demo
 	$(BIN)/cmek-auditor demo
@@ -23,6 +23,12 @@ truth: $(VENV)/.dev
 # MUTANTS=auditor/engine.py changes that module alone.
 mutants: $(VENV)/.dev
 	$(BIN)/python -m tests.mutants $(MUTANTS)
+
+bench: $(VENV)/.dev $(VENV)/.bench
+	$(BIN)/python -m bench.run $(VENV)/bench/bin/python
+
+bench-quick: $(VENV)/.dev $(VENV)/.bench
+	$(BIN)/python -m bench.run $(VENV)/bench/bin/python --quick
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -45,6 +51,12 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.peers: $(VENV)/bin/python tests/system/peers.txt
 	$(BIN)/python -m venv $(VENV)/peers
 	$(VENV)/peers/bin/python -m pip install --quiet --disable-pip-version-check -r tests/system/peers.txt
+	touch $@
+
+# The SDKs by themselves, as whoever does without this project would install them.
+$(VENV)/.bench: $(VENV)/bin/python constraints.txt
+	$(BIN)/python -m venv $(VENV)/bench
+	$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt boto3 google-cloud-storage
 	touch $@
 
 clean:

@@ -19,6 +19,7 @@ from auditor.inventory import snapshot
 from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
 from auditor.model import BucketFacts, Cloud, Encryption, Population, StoredObject, Sweep
+from auditor.rows import batched
 
 BUCKET = "gs://bench"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,12 +62,12 @@ def main() -> None:
 
         def plain() -> None:
             with pq.ParquetWriter(Path(folder) / "plain.parquet", snapshot.SCHEMA) as writer:
-                for batch in snapshot.batches(BUCKET, layout, objects(count)):
-                    writer.write_batch(batch)
+                for some in batched(objects(count)):
+                    writer.write_batch(snapshot.with_namespaces(BUCKET, layout, some))
 
         unsorted, _ = timed(plain)
         inventory = FileInventory(Path(folder) / "inventory", {BUCKET: layout})
-        whole, written = timed(lambda: inventory.write(BUCKET, objects(count), "s1"))
+        whole, written = timed(lambda: inventory.write(BUCKET, batched(objects(count)), "s1"))
         sweep = Sweep(
             id="s1",
             bucket=BUCKET,

@@ -1,0 +1,111 @@
+"""One sweep of the canned bucket by this project's own clients: ours.py s3|gcs|s3-list ADDRESS CERTIFICATES.
+
+Prints one line of JSON: objects, seconds, CPU seconds, peak MiB.
+"""
+
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from auditor.connectors.aws.census import S3Census
+from auditor.connectors.aws.listing import parse_page
+from auditor.connectors.aws.objects import S3Bucket
+from auditor.connectors.aws.session import AwsClients
+from auditor.connectors.gcp.census import GcsCensus
+from auditor.connectors.gcp.objects import GcsBucket
+from auditor.connectors.gcp.session import Endpoints, GcpClients
+from auditor.connectors.pace import Pace
+from auditor.connectors.transfers import Handle, Outcome, Transfer, Transfers
+from auditor.connectors.wire import Wire
+from auditor.inventory.layout import Layout
+from auditor.inventory.store import FileInventory
+from auditor.model import Population
+from auditor.ports import ObjectSource
+
+FASTER_THAN_ANY_SERVER = 1e6
+
+
+def clock() -> datetime:
+    """Now."""
+    return datetime.now(UTC)
+
+
+def s3(address: str) -> ObjectSource:
+    """The canned S3 bucket through libcurl."""
+    os.environ["AWS_ENDPOINT_URL_S3"] = address
+    clients = AwsClients({}, Wire(clock), "cmek-auditor/bench", 16)
+    place = "us-east-1", None
+    plain = S3Bucket(clients.s3(*place), "s3://bucket", (Population.LIVE,), Pace(FASTER_THAN_ANY_SERVER), clock)
+    return S3Census(plain, clients, place, (Population.LIVE,), ceiling=FASTER_THAN_ANY_SERVER, clock=clock)
+
+
+def gcs(address: str) -> ObjectSource:
+    """The canned Cloud Storage bucket through libcurl."""
+    clients = GcpClients({}, Endpoints(address, address, address), Wire(clock), "cmek-auditor/bench")
+    uploads = partial(clients.count_uploads, None)
+    pace = Pace(FASTER_THAN_ANY_SERVER)
+    plain = GcsBucket(clients.storage(None), "gs://bucket", (Population.LIVE,), pace, clock=clock, uploads=uploads)
+    return GcsCensus(plain, clients, None, (Population.LIVE,), ceiling=FASTER_THAN_ANY_SERVER, clock=clock)
+
+
+def swept(source: ObjectSource) -> int:
+    """Sweep into a snapshot, as a scan does."""
+    with tempfile.TemporaryDirectory() as folder:
+        inventory = FileInventory(Path(folder), {source.url: Layout.parse("{org}/{namespace}/")})
+        return inventory.write(source.url, source.batches(), "s1").listed
+
+
+class _Listing:
+    """Lists and decodes, and keeps nothing: the floor under every sweep of S3."""
+
+    def sign(self, curl: Handle, transfer: Transfer) -> None:
+        """Nothing: the canned server asks for no name."""
+
+    def look(self, transfer: Transfer) -> Outcome:
+        """Decode one page."""
+        transfer.answer = parse_page(transfer.body, versions=False)
+        return Outcome("ok")
+
+
+def listed(address: str) -> int:
+    """List and decode alone."""
+    transfers = Transfers(_Listing(), Wire(clock), ceiling=FASTER_THAN_ANY_SERVER, agent="cmek-auditor/bench")
+    count, token = 0, ""
+    while True:
+        url = f"{address}/bucket/?list-type=2&encoding-type=url&{token}"
+        transfers.start(Transfer(("s3", "ListObjectsV2"), url))
+        (page,) = (one.answer for one in transfers.settled(60))
+        count += len(page.names)  # type: ignore[attr-defined] # what _Listing put there
+        following = page.following  # type: ignore[attr-defined] # the same
+        if following is None:
+            return count
+        token = f"continuation-token={following['continuation-token']}"
+
+
+def main() -> None:
+    """Run one and print what it took."""
+    what, address, certificates = sys.argv[1:]
+    os.environ.update(AWS_ACCESS_KEY_ID="AKIA111122223333TEST", AWS_SECRET_ACCESS_KEY="secret")
+    os.environ.update(AWS_CA_BUNDLE=certificates, REQUESTS_CA_BUNDLE=certificates)
+    os.environ.update(AWS_CONFIG_FILE="/nonexistent", AWS_SHARED_CREDENTIALS_FILE="/nonexistent")
+    source = {"s3": s3, "gcs": gcs}.get(what)
+    made = source(address) if source else None
+    began, used = time.perf_counter(), time.process_time()
+    objects = swept(made) if made is not None else listed(address)
+    told = {
+        "objects": objects,
+        "seconds": time.perf_counter() - began,
+        "cpu": time.process_time() - used,
+        "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    sys.stdout.write(json.dumps(told) + "\n")
+
+
+if __name__ == "__main__":
+    main()
