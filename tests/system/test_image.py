@@ -73,6 +73,9 @@ def _pip_needs(scratch: Path) -> Iterator[tuple[Path, Path]]:
             # An index on disk keeps its files beside its pages.
             folder = local.parent if local.name == "simple" else local
             yield folder, folder
+        elif local.is_absolute() and local.is_file():
+            # Its folder, because a file may lie where the image has none.
+            yield local.parent, local.parent
 
 
 def run(environment: dict[str, str], *command: str) -> str:
