@@ -12,6 +12,10 @@ import time
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import pycurl
+from google.auth.credentials import AnonymousCredentials
 
 from auditor.connectors.aws.census import S3Census
 from auditor.connectors.aws.listing import parse_page
@@ -45,9 +49,16 @@ def s3(address: str) -> ObjectSource:
     return S3Census(plain, clients, place, (Population.LIVE,), ceiling=FASTER_THAN_ANY_SERVER, clock=clock)
 
 
+class _Anonymous(GcpClients):
+    """Nobody in particular, over TLS as well: the canned server asks for no name."""
+
+    def _credentials(self, _endpoint: str | None, _project: str | None) -> Any:
+        return AnonymousCredentials()
+
+
 def gcs(address: str) -> ObjectSource:
     """The canned Cloud Storage bucket through libcurl."""
-    clients = GcpClients({}, Endpoints(address, address, address), Wire(clock), "cmek-auditor/bench")
+    clients = _Anonymous({}, Endpoints(address, address, address), Wire(clock), "cmek-auditor/bench")
     uploads = partial(clients.count_uploads, None)
     pace = Pace(FASTER_THAN_ANY_SERVER)
     plain = GcsBucket(clients.storage(None), "gs://bucket", (Population.LIVE,), pace, clock=clock, uploads=uploads)
@@ -64,8 +75,9 @@ def swept(source: ObjectSource) -> int:
 class _Listing:
     """Lists and decodes, and keeps nothing: the floor under every sweep of S3."""
 
-    def sign(self, curl: Handle, transfer: Transfer) -> None:
-        """Nothing: the canned server asks for no name."""
+    def sign(self, curl: Handle, transfer: Transfer) -> None:  # noqa: ARG002 - the signer's shape
+        """Only trust: the canned server asks for no name."""
+        curl.setopt(pycurl.CAINFO, os.environ["AWS_CA_BUNDLE"])
 
     def look(self, transfer: Transfer) -> Outcome:
         """Decode one page."""

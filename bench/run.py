@@ -43,7 +43,7 @@ PAIRS = (
 def run(python: str, script: str, what: str, canned: Canned) -> Told:
     """Run one side as a process of its own."""
     command = [python, str(HERE / script), what, canned.https, str(canned.certificates)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=HERE.parent)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=HERE.parent)
     told: Told = json.loads(done.stdout.splitlines()[-1])
     if told["objects"] != canned.objects:
         raise RuntimeError(f"{script} {what} saw {told['objects']} of {canned.objects} objects")
