@@ -432,6 +432,16 @@ def test_a_later_read_of_the_data_itself_overrules_what_the_key_refused_elsewher
         assert (result.assessed[0].assessment.readability is Readability.READABLE) is readable
 
 
+def test_what_a_principal_may_do_stays_told_while_its_policies_are_hidden() -> None:
+    absent = an_aws_key(access=access(AWS_KEY, Grant.ABSENT))
+    agents: dict[str, tuple[str, ...]] = {"s3://data": (ROLE,)}
+    first = judged(a_holding(), keys={AWS_KEY: (absent, None)}, agents=agents)
+    revoked = found(first)["data-revoked"]
+    hidden = an_aws_key(access=access(AWS_KEY, Grant.UNREAD, unread=(("kms:GetKeyPolicy", Reason.ACCESS_DENIED),)))
+    later = judged(a_holding(), keys={AWS_KEY: (hidden, remembered(absent, barred=(ROLE,)))}, agents=agents)
+    assert revoked.id in later.undecided
+
+
 def test_that_a_key_is_not_found_yet_resolves_no_finding_about_its_data() -> None:
     first = judged(a_holding(), keys={AWS_KEY: (an_aws_key("Disabled"), None)})
     (open_one,) = first.findings

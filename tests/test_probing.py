@@ -39,6 +39,11 @@ DUE = {
     "refused two minutes ago": ((made(2, ProbeOutcome.REFUSED),), True),
     "refused a minute ago": ((made(1, ProbeOutcome.REFUSED),), False),
     "inconclusive a minute ago": ((made(1, ProbeOutcome.INCONCLUSIVE),), False),
+    "this very moment": ((made(0),), False),
+    "inconclusive a minute ago, and refused before": (
+        (made(1, ProbeOutcome.INCONCLUSIVE), made(9, ProbeOutcome.REFUSED)),
+        False,
+    ),
     "inconclusive two minutes ago, and refused before": (
         (made(2, ProbeOutcome.INCONCLUSIVE), made(9, ProbeOutcome.REFUSED)),
         True,

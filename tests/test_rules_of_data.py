@@ -69,6 +69,7 @@ def test_a_rule_about_reading_fails_for_its_own_readability_alone(mine: R, rule:
 
 MEANT: dict[str, tuple[Rule, R, KeyReading | None, Severity | None]] = {
     "switched off": (data_unreadable.RULE, R.UNREADABLE, None, Severity.LOW),
+    "without its material": (data_unreadable.RULE, R.UNREADABLE, an_aws_key("PendingImport"), Severity.LOW),
     "withdrawn": (data_revoked.RULE, R.REVOKED, None, Severity.LOW),
     "hidden from the auditor": (key_access_withdrawn.RULE, R.UNKNOWN, denied(), Severity.LOW),
     "destroyed at a date": (data_doomed.RULE, R.DOOMED, None, None),
@@ -93,6 +94,11 @@ def test_a_revocation_that_is_meant_is_a_low_finding_that_says_so_and_a_loss_sta
 
 DESTROYED: dict[str, tuple[Cause, KeyReading | None, KeyMemory | None]] = {
     "once the last replica is gone": (a_cause(R.UNREADABLE), an_aws_key("PendingReplicaDeletion"), None),
+    "already, of data that names no version": (
+        a_cause(R.UNREADABLE, keys=(GCP_KEY,), members=(("gs://data", Encryption.CMEK, GCP_KEY.text, None),)),
+        a_gcp_key(a_version(state="DESTROYED", reimport_eligible=True), a_version("2")),
+        None,
+    ),
     "and hidden since": (a_cause(), denied(), remembered(an_aws_key("PendingDeletion"))),
     "already, if it cannot be imported again": (
         a_cause(R.UNREADABLE, keys=(GCP_KEY,), members=(("gs://data", Encryption.CMEK, GCP_KEY.text, "1"),)),

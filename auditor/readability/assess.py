@@ -97,7 +97,7 @@ def assess(
     telling = _telling(holding, view, at, probes)
     at = replace(at, memory=_without_readers(view.memory, telling))
     found = _by_key(holding, view, at)
-    key = _judged_by(view, at)
+    key = _judged_by(view)
     for one in telling:
         found = settle(found, one, key, at)
     return Assessed(holding, encryption, found)
@@ -127,14 +127,14 @@ def _without_readers(memory: KeyMemory | None, telling: Iterable[Probe]) -> KeyM
     return replace(memory, barred=barred)
 
 
-def _judged_by(view: KeyView, at: Standpoint) -> AwsKey | GcpKey | None:
-    """The key that the assessment stands on; an old answer still tells the store, and no policy any more."""
+def _judged_by(view: KeyView) -> AwsKey | GcpKey | None:
+    """The key that the assessment stands on; an old answer still tells its store."""
     if isinstance(view.reading, AwsKey | GcpKey):
         return view.reading
     memory = view.memory
     if view.denied or isinstance(view.reading, KeyGone) or memory is None or memory.last is None:
         return None
-    return memory.last if _is_fresh(memory, at) else replace(memory.last, access=None)
+    return memory.last
 
 
 def _is_creating(reading: AwsKey | GcpKey) -> bool:

@@ -21,6 +21,7 @@ _OF_DATA: Final = "tests/test_rules_of_data.py"
 _OF_KEYS: Final = "tests/test_rules_of_keys.py"
 _TABLES: Final = "tests/readability/test_tables.py"
 _PROBE: Final = "tests/readability/test_probe.py"
+_CONTINUITY: Final = "tests/readability/test_continuity.py"
 _PARSING: Final = "tests/connectors/test_parsing.py"
 _FUZZ: Final = "tests/connectors/test_fuzz.py"
 _PROBES: Final = "tests/connectors/test_probes.py"
@@ -39,14 +40,18 @@ class Target:
 
 PLAN: Final = (
     Target("auditor/readability/probe.py", (_PROBE, _TABLES, _ENGINE)),
-    Target("auditor/readability/[!p]*.py", (_TABLES, _PROBE, _ENGINE)),
+    Target("auditor/readability/[!p]*.py", (_TABLES, _PROBE, _CONTINUITY, _ENGINE)),
+    Target("auditor/readability/continuity.py", (_CONTINUITY, _TABLES)),
     Target("auditor/engine.py", (_ENGINE,)),
     Target("auditor/lifecycle.py", (_ENGINE,)),
     Target("auditor/rule.py", (_OF_DATA, _OF_KEYS, _ENGINE)),
     Target("auditor/rules/*.py", (_OF_DATA, _OF_KEYS, _ENGINE)),
     Target("auditor/gaps.py", ("tests/test_gaps.py",)),
     Target("auditor/probing.py", ("tests/test_probing.py",)),
+    Target("auditor/principals.py", ("tests/test_principals.py",)),
     Target("auditor/connectors/aws/policy.py", ("tests/connectors/test_aws_policy.py", _FUZZ)),
+    Target("auditor/connectors/aws/statements.py", ("tests/connectors/test_aws_policy.py", _FUZZ)),
+    Target("auditor/connectors/aws/encryption.py", (_PARSING, "tests/connectors/test_aws_objects.py")),
     Target("auditor/connectors/*/answers.py", ("tests/connectors/test_answers.py",)),
     Target("auditor/connectors/*/errors.py", (_PARSING, "tests/test_sdk_vocabulary.py")),
     Target("auditor/connectors/aws/objects.py", (_PARSING, "tests/connectors/test_aws_objects.py"), classes=False),

@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from auditor.findings import Readability
+from auditor.findings import Readability, SubjectKind
 from auditor.model import (
     AwsKey,
     CustomKeyStore,
     EkmConnection,
+    Evidence,
     GcpKey,
     GcpKeyVersion,
     HsmInstance,
@@ -117,6 +118,10 @@ def test_a_version_that_is_not_listed_is_gone_only_if_it_can_be(
         view = KeyView(GCP_KEY, found, memory)
         judged = [assess(a_holding(GCP_KEY, one), view, (), Policy(), NOW).assessment.readability for one in ("1", "2")]
         assert judged == [Readability.READABLE, Readability.UNKNOWN], "the others are judged as they are"
+        told = (Evidence("cloudkms:ListCryptoKeyVersions", "k", NOW, None, "d"),)
+        view = KeyView(GCP_KEY, replace(found, evidence=told), memory)
+        one = assess(a_holding(GCP_KEY, "2"), view, (), Policy(), NOW).assessment
+        assert (one.subject.kind, one.evidence) == (SubjectKind.KEY_VERSION, told)
 
 
 def test_a_version_that_stays_unlisted_is_believed_gone_when_it_can_be_and_comes_back_as_it_is_listed() -> None:
@@ -150,8 +155,17 @@ def test_a_connection_that_is_not_asked_for_meanwhile_is_healed_by_nothing() -> 
 def test_an_instance_that_was_to_disable_itself_while_it_was_hidden_is_not_called_active() -> None:
     before = a_gcp_key(hsm_instance=HsmInstance(INSTANCE, "ACTIVE", disable_time=NOW - days(1)))
     found = continued(a_gcp_key(hsm_instance=HsmInstance(INSTANCE, None)), remembered(before), NOW)
-    view = KeyView(GCP_KEY, found, remembered(before))
-    assert assess(a_holding(GCP_KEY, "1"), view, (), Policy(), NOW).assessment.readability is Readability.UNKNOWN
+    assert isinstance(found, GcpKey)
+    told = (Evidence("cloudkms:GetSingleTenantHsmInstance", "i", NOW, None, "d"),)
+    for key, readability in (
+        (replace(found, evidence=told), Readability.UNKNOWN),
+        (a_gcp_key(hsm_instance=HsmInstance(INSTANCE, "ACTIVE", NOW, older=True)), Readability.UNKNOWN),
+        (a_gcp_key(hsm_instance=HsmInstance(INSTANCE, "ACTIVE", NOW + days(1), older=True)), Readability.EXPIRING),
+        (before, Readability.EXPIRING),
+    ):
+        view = KeyView(GCP_KEY, key, remembered(before))
+        one = assess(a_holding(GCP_KEY, "1"), view, (), Policy(), NOW).assessment
+        assert (one.readability, one.evidence) == (readability, key.evidence)
 
 
 def test_what_is_no_state_is_left_as_it_is() -> None:

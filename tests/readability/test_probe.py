@@ -25,7 +25,7 @@ from auditor.model import (
     told_use,
 )
 from auditor.policy import Policy
-from auditor.readability import KeyView, assess
+from auditor.readability import KeyView, assess, probes_of
 from tests.core_builders import (
     AGENT,
     AWS_KEY,
@@ -300,6 +300,48 @@ def test_a_store_that_is_only_remembered_counts_as_well() -> None:
         for age in (timedelta(minutes=1), timedelta(hours=1)):
             found = aws(reading, refused("KMSInvalidStateException"), memory=remembered(ON_STORE, age))
             assert (found.readability, found.subject.kind) == (R.UNREACHABLE, SubjectKind.KEY_STORE)
+
+
+def test_what_is_doubted_stands_on_both_answers() -> None:
+    doubt = replace(refused(NO_RIGHT, kind=ProbeKind.DRY_RUN), evidence=(TRIED,))
+    assert aws(an_aws_key(evidence=(TOLD,)), doubt).evidence == (TOLD, TRIED)
+
+
+def test_a_key_that_another_account_tries_dry_and_finds_disabled_is_disabled() -> None:
+    foreign = SESSION.replace("111122223333", "444455556666")
+    found = aws(an_aws_key(), refused("DisabledException", kind=ProbeKind.DRY_RUN, principal=foreign))
+    assert found.readability is R.UNREADABLE
+
+
+ELSEWHERE: dict[str, tuple[Probe, bool]] = {
+    "disabled": (refused("DisabledException", bucket="s3://other"), True),
+    "not found": (refused("NotFoundException", bucket="s3://other"), True),
+    "disabled on Google Cloud": (refused("cloudKmsDisabledKey", bucket="s3://other"), True),
+    "an invalid state, which a store may give": (refused("KMSInvalidStateException", bucket="s3://other"), False),
+    "no right": (refused(NO_RIGHT, bucket="s3://other"), False),
+    "passed": (a_probe(bucket="s3://other"), False),
+}
+
+
+@pytest.mark.parametrize(("other", "counts"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_what_the_version_itself_refuses_through_one_bucket_counts_for_all(
+    other: Probe,
+    counts: bool,  # noqa: FBT001 - a case
+) -> None:
+    minute = timedelta(minutes=1)
+    nothing = replace(a_probe(ProbeOutcome.INCONCLUSIVE, "x"), at=other.at + minute)
+    early, late = replace(a_probe(), at=other.at - minute), replace(a_probe(), at=other.at)
+    assert (other in probes_of("s3://data", [other])) is counts
+    assert (other in probes_of("s3://data", [other, nothing, early])) is counts
+    assert probes_of("s3://data", [other, early, late]) == (early, late), "a later word about this very data"
+    assert probes_of("s3://data", [early, refused("DisabledException")]) == (early, refused("DisabledException"))
+
+
+def test_the_latest_change_counts_and_one_of_this_very_moment_too() -> None:
+    changed = {"state": NOW - timedelta(minutes=30), "store": NOW - timedelta(minutes=5)}
+    probe = refused("DisabledException", at=NOW - timedelta(minutes=6))
+    for moments in (changed, {"state": NOW}):
+        assert aws(an_aws_key(), probe, memory=remembered(an_aws_key(), changed=moments)).readability is R.READABLE
 
 
 DOUBTED: dict[str, tuple[AwsKey, tuple[Probe, ...], bool]] = {

@@ -705,6 +705,21 @@ def test_a_key_that_is_being_created_again_is_what_it_was_unless_its_last_word_w
     assert of_key(KeyView(AWS_KEY, reading, memory)) is readability
 
 
+def test_a_key_is_known_by_its_newest_answer_that_gave_a_state() -> None:
+    memory = remembered(an_aws_key("Disabled"))
+    assert KeyView(AWS_KEY, an_aws_key(), memory).known == an_aws_key()
+    for reading in (denied(), GONE, None):
+        assert KeyView(AWS_KEY, reading, memory).known == an_aws_key("Disabled")
+        assert KeyView(AWS_KEY, reading, None).known is None
+    assert not KeyView(AWS_KEY, GONE, remembered(an_aws_key(), denied_since=NOW)).denied
+
+
+def test_that_a_justification_is_demanded_is_only_inferred_because_nothing_tells_of_enrolment() -> None:
+    view = KeyView(GCP_KEY, a_gcp_key(access_reasons=()), None)
+    found = assess(a_holding(GCP_KEY, "1"), view, (), POLICY, NOW).assessment
+    assert (found.readability, found.confidence) == (R.REVOKED, Confidence.INFERRED)
+
+
 def test_the_name_of_a_replica_may_come_back() -> None:
     replica = KeyName("arn:aws:kms:us-east-1:111122223333:key/mrk-00000000000000000000000000000001")
     first = NOW - timedelta(hours=3)
