@@ -320,6 +320,7 @@ ELSEWHERE: dict[str, tuple[Probe, bool]] = {
     "an invalid state, which a store may give": (refused("KMSInvalidStateException", bucket="s3://other"), False),
     "no right": (refused(NO_RIGHT, bucket="s3://other"), False),
     "passed": (a_probe(bucket="s3://other"), False),
+    "not proven": (a_probe(ProbeOutcome.INCONCLUSIVE, "DisabledException", bucket="s3://other"), False),
 }
 
 
