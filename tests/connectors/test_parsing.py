@@ -1,5 +1,6 @@
 """What is taken from one answer, and for what each error is taken."""
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -25,6 +26,7 @@ from auditor.connectors.aws.keys import parse_key, parse_materials
 from auditor.connectors.aws.objects import Listed, headed, parse_listed
 from auditor.connectors.gcp import errors as gcp_errors
 from auditor.connectors.gcp.keys import _access_reasons, _is_single_tenant, _violation, parse_version
+from auditor.connectors.gcp.listing import columns, parse_page
 from auditor.connectors.gcp.objects import parse_object
 from auditor.model import Encryption, GcpKeyVersion, KeyManager, Material, Population, Reason, StoredObject
 from tests.core_builders import AWS_KEY, GCP_KEY, a_version
@@ -331,8 +333,12 @@ BLOBS: dict[str, tuple[dict[str, Any], tuple[Encryption, str | None, str | None,
     "no key": ({"kmsKeyName": "x"}, (Encryption.UNKNOWN, None, None, Reason.MALFORMED)),
     "a customer's own": ({"customerEncryption": {"keySha256": "x"}}, (Encryption.CUSTOMER_SUPPLIED, None, None, None)),
     "nothing": ({}, (Encryption.PROVIDER, None, None, None)),
+    "a customer's own, of which nothing more is told": (
+        {"customerEncryption": {}},
+        (Encryption.CUSTOMER_SUPPLIED, None, None, None),
+    ),
     "nothing, in so many words": (
-        {"kmsKeyName": "", "customerEncryption": {}},
+        {"kmsKeyName": "", "customerEncryption": None},
         (Encryption.PROVIDER, None, None, None),
     ),
 }
@@ -362,6 +368,9 @@ def test_an_entry_of_a_listing_of_cloud_storage_tells_the_encryption(
     )
     assert found.modified.tzinfo is UTC
     assert parse_object({**entry, **told}, WHEN, soft_deleted=False).storage_class == "STANDARD"
+    page = parse_page(json.dumps({"kind": "storage#objects", "items": [{**entry, **told}]}).encode())
+    (row,) = columns(page, WHEN, tuple(Population), soft_deleted=False).to_pylist()
+    assert (row["encryption"], row["key"], row["key_version"], row["problem"]) == (encryption, key, version, problem)
 
 
 POPULATIONS = {

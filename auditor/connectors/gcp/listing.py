@@ -75,7 +75,7 @@ def columns(page: Page, at: Any, populations: tuple[Population, ...], *, soft_de
     if not soft_deleted and len({Population.LIVE, Population.NONCURRENT} & set(populations)) == 1:
         live = Population.LIVE in populations
         items = [one for one in items if (one.time_deleted is None) is live]
-    told = [_encryption(one.kms_key_name, bool(one.customer_encryption)) for one in items]
+    told = [_encryption(one.kms_key_name, one.customer_encryption is not None) for one in items]
     soft = Population.SOFT_DELETED.value
     try:
         sizes = pa.array([one.size for one in items], pa.string()).cast(pa.int64())

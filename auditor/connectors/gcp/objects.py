@@ -213,7 +213,8 @@ def _encryption(told: Mapping[str, Any]) -> tuple[Encryption, str | None, str | 
         if key.cloud is not Cloud.GCP:
             return Encryption.UNKNOWN, None, None, Reason.MALFORMED
         return Encryption.CMEK, key.text, version, None
-    if told.get("customerEncryption"):
+    if told.get("customerEncryption") is not None:
+        # Empty as well: whatever it leaves out, somebody brought a key.
         return Encryption.CUSTOMER_SUPPLIED, None, None, None
     return Encryption.PROVIDER, None, None, None
 
