@@ -1,6 +1,7 @@
 """What every request passes through on its way to a cloud: the read-only table, the count, the clock."""
 
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,14 @@ from typing import Any
 
 from auditor import readonly
 
-_SAMPLES = 1024
+_SAMPLES = 128
+_JUMP = 2.0
+"""Seconds by which our clock may part from the time that passed between two answers."""
+
+
+def _passed() -> float:
+    """Seconds that go on whatever is done to the clock, where the system can tell even while it sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Wire:
@@ -19,8 +27,10 @@ class Wire:
     Connectors call `allow` before a request leaves and `answered` after it came back.
     """
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
+    def __init__(self, clock: Callable[[], datetime], passed: Callable[[], float] = _passed) -> None:
         self._clock = clock
+        self._passed = passed
+        self._set: float | None = None
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str, str]] = Counter()
         self._skews: deque[timedelta] = deque(maxlen=_SAMPLES)
@@ -39,7 +49,15 @@ class Wire:
         with self._lock:
             self._counts[service, operation, outcome] += number
             if skew is not None:
+                self._forget_if_set()
                 self._skews.append(skew)
+
+    def _forget_if_set(self) -> None:
+        """Drop what was measured before our clock was set: the old difference would outvote the new one for long."""
+        as_set = self._clock().timestamp() - self._passed()
+        if self._set is not None and abs(as_set - self._set) >= _JUMP:
+            self._skews.clear()
+        self._set = as_set
 
     def _skew_of(self, date: str | None) -> timedelta | None:
         if date is None:

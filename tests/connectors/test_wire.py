@@ -1,6 +1,7 @@
 """What the clouds' Date headers say of their clocks."""
 
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
@@ -29,3 +30,29 @@ def test_the_median_of_the_dates_that_make_sense_is_the_skew() -> None:
     for date in ("Thu, 01 Jan 2026 00:00:10 GMT", *NO_DATES.values(), "Thu, 01 Jan 2026 01:00:20 +0100"):
         wire.answered("s3", "GetObject", "ok", date)
     assert wire.skew() == timedelta(seconds=15)
+
+
+@pytest.mark.parametrize("jump", [timedelta(minutes=5), timedelta(minutes=-5)], ids=["forwards", "backwards"])
+def test_one_answer_after_our_clock_was_set_tells_the_new_skew(jump: timedelta) -> None:
+    passed = 0.0
+    ours = NOW
+    wire = Wire(lambda: ours, lambda: passed)
+    for passed in (float(second) for second in range(0, 300, 10)):
+        ours = NOW + timedelta(seconds=passed)
+        wire.answered("kms", "DescribeKey", "ok", format_datetime(ours, usegmt=True))
+    assert wire.skew() == timedelta(0)
+    passed += 60
+    true = NOW + timedelta(seconds=passed)
+    ours = true + jump
+    wire.answered("kms", "DescribeKey", "ok", format_datetime(true, usegmt=True))
+    assert wire.skew() == -jump
+    assert ours + wire.skew() == true
+
+
+def test_a_clock_that_goes_on_as_time_does_keeps_the_median() -> None:
+    passed = 0.0
+    wire = Wire(lambda: NOW + timedelta(seconds=passed), lambda: passed)
+    for passed, off in ((0.0, 10), (3600.0, 10), (7200.0, -50)):
+        date = NOW + timedelta(seconds=passed + off)
+        wire.answered("kms", "DescribeKey", "ok", format_datetime(date, usegmt=True))
+    assert wire.skew() == timedelta(seconds=10)
