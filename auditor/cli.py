@@ -135,15 +135,21 @@ def report(
     kinds: Annotated[str, typer.Option("--as", help="html, json, csv, or several separated by commas.")] = "html",
     config: ConfigOption = _CONFIG,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="File, or for several kinds the name without its ending.")
-    ] = Path("cmek-report"),
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File, or for several kinds the name without its ending; CSV adds NAME-dependencies.csv.",
+            show_default="cmek-report and the kind's ending",
+        ),
+    ] = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> int:
     """Render the newest judgement."""
     from auditor.commands import render_report
 
-    asked = [one.strip() for one in kinds.split(",") if one.strip()]
+    asked = list(dict.fromkeys(one.strip() for one in kinds.split(",") if one.strip()))
     wrong = [one for one in asked if one not in set(ReportKind)]
     if wrong or not asked:
         raise UsageError(f"--as {kinds!r} names no kind of report", f"kinds are {', '.join(ReportKind)}")

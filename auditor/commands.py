@@ -9,11 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console
-
 from auditor import daemon, log, scan, web
 from auditor import rules as all_rules
-from auditor.config import Config, load
+from auditor.config import Config, full_key_name, load
 from auditor.errors import AuditorError, UsageError
 from auditor.findings import Demand, Finding, Judgement, Severity, Status
 from auditor.model import KeyName, Reason
@@ -121,37 +119,46 @@ def readings(assembly: Assembly, loops: daemon.Daemon) -> web.Readings:
     )
 
 
-def render_report(path: Path, kinds: list[str], output: Path, *, quiet: bool, verbose: bool) -> int:
+def render_report(path: Path, kinds: list[str], output: Path | None, *, quiet: bool, verbose: bool) -> int:
     """Render the newest judgement as files of each kind."""
     with _assembled(path, verbose=verbose) as (_, assembly):
         assembly.ledger.verify()
-        written = write_report(assembly, _judged(assembly), kinds, output)
+        judgement = _judged(assembly)
+        written = [one for kind, to in _targets(kinds, output) for one in write_report(assembly, judgement, kind, to)]
     if not quiet and sys.stdout is not None:
         sys.stdout.writelines(f"wrote {one}\n" for one in written)
     return 0
 
 
-def write_report(assembly: Assembly, judgement: Judgement, kinds: list[str], output: Path) -> list[Path]:
-    """Write a judgement as files; for several kinds `output` is their name without the ending."""
-    rows = assembly.inventory.open_by_id(judgement.sweeps)
-    written: list[Path] = []
+def _targets(kinds: list[str], output: Path | None) -> Iterator[tuple[str, Path]]:
+    """Each kind with its file: the one that was named, or for several kinds that name with other endings."""
+    if output is not None and len(kinds) == 1:
+        yield kinds[0], output
+        return
+    stem = output or Path("cmek-report")
+    if stem.suffix.removeprefix(".") in kinds:
+        stem = stem.with_suffix("")
     for kind in kinds:
-        target = output if len(kinds) == 1 and output.suffix else output.with_name(f"{output.name}.{kind}")
-        with _writing(target) as out:
-            match kind:
-                case "html":
-                    out.write(html.render(judgement, rows, _demands(assembly), _manifest(assembly), datetime.now(UTC)))
-                case "json":
-                    scan_json.write(judgement, rows, out)
-                case _:
-                    tabular.write_findings(judgement, out)
-        written.append(target)
-        if kind == "csv":
-            beside = target.with_name(f"{target.stem}-dependencies{target.suffix}")
-            with _writing(beside) as out:
-                tabular.write_dependencies(judgement, rows, out)
-            written.append(beside)
-    return written
+        yield kind, stem.with_name(f"{stem.name}.{kind}")
+
+
+def write_report(assembly: Assembly, judgement: Judgement, kind: str, target: Path) -> list[Path]:
+    """Write a judgement as a file of one kind; CSV has a second file beside it, with the dependencies."""
+    rows = assembly.inventory.open_by_id(judgement.sweeps)
+    with _writing(target) as out:
+        match kind:
+            case "html":
+                out.write(html.render(judgement, rows, _demands(assembly), _manifest(assembly), datetime.now(UTC)))
+            case "json":
+                scan_json.write(judgement, rows, out)
+            case _:
+                tabular.write_findings(judgement, out)
+    if kind != "csv":
+        return [target]
+    beside = target.with_name(f"{target.stem}-dependencies{target.suffix}")
+    with _writing(beside) as out:
+        tabular.write_dependencies(judgement, rows, out)
+    return [target, beside]
 
 
 def explain_one(path: Path, what: str, form: str, output: Path | None, *, namespaces: bool, verbose: bool) -> int:
@@ -164,7 +171,7 @@ def explain_one(path: Path, what: str, form: str, output: Path | None, *, namesp
             if form == "json":
                 out.write(json.dumps(_rule(what)) + "\n")
             else:
-                _console(out).print(terminal.explain_rule(rules[what]))
+                terminal.plain(out).print(terminal.explain_rule(rules[what]))
         return 0
     with _assembled(path, verbose=verbose) as (_, assembly):
         judgement = _judged(assembly)
@@ -175,7 +182,7 @@ def explain_one(path: Path, what: str, form: str, output: Path | None, *, namesp
             elif form == "json":
                 out.write(json.dumps(scan_json.finding(one)) + "\n")
             else:
-                _console(out).print(terminal.explain(one, rules.get(one.rule), judgement.now))
+                terminal.plain(out).print(terminal.explain(one, rules.get(one.rule), judgement.now))
     return 0
 
 
@@ -185,7 +192,7 @@ def list_rules(form: str, output: Path | None) -> int:
         if form == "json":
             out.write(json.dumps([_rule(rule.id) for rule in all_rules.load()], indent=1) + "\n")
         else:
-            _console(out).print(terminal.rules(rule.demand for rule in all_rules.load()))
+            terminal.plain(out).print(terminal.rules(rule.demand for rule in all_rules.load()))
     return 0
 
 
@@ -231,12 +238,7 @@ def _print(judgement: Judgement, rows: OpenInventory, form: str, out: TextIO) ->
     if form == "json":
         scan_json.write(judgement, rows, out)
     else:
-        terminal.show(judgement, _console(out))
-
-
-def _console(out: TextIO) -> Console:
-    # A file or a pipe has no width: wide enough that no table needs to fold.
-    return Console(file=out, width=None if out.isatty() else 140, highlight=False, markup=False, emoji=False)
+        terminal.show(judgement, terminal.plain(out))
 
 
 def _manifest(assembly: Assembly) -> Manifest:
@@ -300,6 +302,6 @@ def _key_names(given: list[str], assembly: Assembly) -> frozenset[KeyName]:
     """Full names, or short ones as tables print them of keys that were read before or are watched."""
     short = {words.short_key(one): one for one in (*assembly.ledger.memory(), *assembly.parts.watched)}
     try:
-        return frozenset(short.get(one) or KeyName.parse(one) for one in given)
+        return frozenset(short.get(one) or KeyName(full_key_name(one)) for one in given)
     except ValueError as error:
         raise UsageError(str(error), "write the name as `scan` or `scan --format json` shows it") from None

@@ -49,13 +49,29 @@ def _endpoint(text: str) -> str:
 
 def _cron(text: str) -> str:
     try:
-        CronTrigger.from_crontab(text, timezone="UTC")
+        next_time = CronTrigger.from_crontab(text, timezone="UTC").get_next_fire_time(None, datetime.now(UTC))
     except ValueError as error:
         raise ValueError(f"{text!r} is not a cron line of five fields ({error})") from None
+    if next_time is None:
+        raise ValueError(f"{text!r} names a day that never comes")
     return text
 
 
-def _key_name(text: str) -> str:
+def _folder(given: object) -> object:
+    if isinstance(given, str) and not given.strip():
+        raise ValueError("is empty; name a folder for the ledger and the inventory")
+    try:
+        return Path(given).expanduser() if isinstance(given, str) else given
+    except RuntimeError as error:
+        raise ValueError(f"{given!r} names no folder: {error}") from None
+
+
+def full_key_name(text: str) -> str:
+    """Check that the text is a key's full name, and say what it is instead where that can be told.
+
+    Raises:
+        ValueError: it is not.
+    """
     try:
         return KeyName.parse(text).text
     except ValueError:
@@ -102,7 +118,7 @@ BucketUrl = Annotated[str, AfterValidator(_bucket_url)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Cron = Annotated[str, AfterValidator(_cron)]
 AwsPrincipal = Annotated[str, AfterValidator(_aws_principal)]
-FullKeyName = Annotated[str, AfterValidator(_key_name)]
+FullKeyName = Annotated[str, AfterValidator(full_key_name)]
 
 
 class _Table(BaseModel):
@@ -146,6 +162,8 @@ class Account(_Table):
             raise ValueError("role_arn, external_id and profile belong to an AWS account; this one has a project")
         if self.project is None and (self.impersonate or self.quota_project):
             raise ValueError("impersonate and quota_project belong to a Google project; this one has an AWS id")
+        if self.role_arn and self.id != self.role_arn.split(":")[4]:
+            raise ValueError(f"role_arn {self.role_arn!r} is a role of another account than id {self.id!r}")
         return self
 
 
@@ -283,7 +301,7 @@ class Log(_Table):
 class Config(_Table):
     """The whole file."""
 
-    state: Path = Path("var")
+    state: Annotated[Path, BeforeValidator(_folder)] = Path("var")
     """Folder of the ledger and the inventory, relative to the config file."""
     schedule: Schedule = Schedule()
     account: tuple[Account, ...] = ()
@@ -307,12 +325,10 @@ class Config(_Table):
             twice = [name for name, count in Counter(names).items() if count > 1]
             if twice:
                 raise ValueError(f"{what} {twice[0]!r} is given twice")
-        known = {one.id or one.project for one in self.account}
         for one in self.bucket:
-            if one.account is not None and one.account not in known:
-                raise ValueError(
-                    f"bucket {one.url} names account {one.account!r}, and no [[account]] has that id or project"
-                )
+            field = "id" if one.url.startswith("s3://") else "project"
+            if one.account is not None and one.account not in {getattr(each, field) for each in self.account}:
+                raise ValueError(f"bucket {one.url} names account {one.account!r}, and no [[account]] has that {field}")
         return self
 
     @property

@@ -16,7 +16,6 @@ from typing import Final
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import kms_v1 as kms
 from google.cloud.kms_v1.services.key_management_service.transports import KeyManagementServiceRestTransport
-from rich.console import Console
 
 from auditor import commands, scan
 from auditor import daemon as daemons
@@ -64,10 +63,10 @@ def _show(assembly: Assembly, folder: Path, google: str) -> None:
     with progress_on(sys.stderr, quiet=False) as progress:
         before = scan.scan(parts, progress)
         _say("")
-        terminal.show(before, _console(), most=12)
-        for written in commands.write_report(assembly, before, ["html"], folder / "report.html"):
+        terminal.show(before, terminal.plain(sys.stdout), most=12)
+        for written in commands.write_report(assembly, before, "html", folder / "report.html"):
             _say(f"wrote {written}")
-        for written in commands.write_report(assembly, before, ["json"], folder / "scan.json"):
+        for written in commands.write_report(assembly, before, "json", folder / "scan.json"):
             _say(f"wrote {written}")
 
         chosen = _busiest_version(before)
@@ -78,7 +77,7 @@ def _show(assembly: Assembly, folder: Path, google: str) -> None:
         seconds = time.monotonic() - changed
     found = _new(before, after)
     _say(f"Found {seconds:.1f} s after the change, without listing a single object:\n")
-    _console().print(terminal.explain(found, None, after.now))
+    terminal.plain(sys.stdout).print(terminal.explain(found, None, after.now))
 
 
 def _keep(assembly: Assembly, config: Path, google: str, aws: str) -> int:
@@ -177,10 +176,6 @@ def _new(before: Judgement, after: Judgement) -> Finding:
     if not fresh:
         raise AuditorError("the poll after the change brought no new finding", "this is a defect of the demo")
     return fresh[0]
-
-
-def _console() -> Console:
-    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 140)
 
 
 def _say(text: str) -> None:

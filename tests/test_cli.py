@@ -81,6 +81,31 @@ def test_a_key_is_polled_by_the_name_that_tables_print(small: Small, capsys: pyt
         assert (code, name in out + err) == (expected, True)
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (f"{GOOGLE_KEY}/cryptoKeyVersions/3", "leave /cryptoKeyVersions/N away"),
+        ("arn:aws:kms:us-east-1:111122223333:alias/data", "is an alias"),
+    ],
+)
+def test_a_poll_of_what_is_no_key_says_what_to_write(
+    small: Small, capsys: pytest.CaptureFixture[str], name: str, told: str
+) -> None:
+    code, _, err = run(capsys, [*small.argv("poll"), name])
+    assert (code, told in err) == (2, True)
+
+
+def test_what_is_piped_has_one_line_a_finding_that_explain_takes_its_id_from(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small.set_state(2, "DISABLED")
+    _, out, _ = run(capsys, small.argv("scan"))
+    (row,) = (line for line in out.splitlines() if line.startswith("critical"))
+    code, out, _ = run(capsys, [*small.argv("explain"), row.split()[-1]])
+    (cause,) = (line for line in out.splitlines() if line.startswith("cause "))
+    assert (code, cause.endswith("until it is enabled")) == (0, True)
+
+
 def test_a_key_that_is_gone_is_a_finding_and_no_gap_beside_it(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
     small.cloud.store.delete_key(GOOGLE_KEY)
     small.cloud.store.retired.clear()
@@ -137,6 +162,25 @@ def test_report_writes_every_kind(small: Small, capsys: pytest.CaptureFixture[st
     assert [row["rule"] for row in rows] == ["data-unreadable"]
     dependencies = list(csv.DictReader((tmp_path / "r-dependencies.csv").open(newline="")))
     assert sum(int(row["objects"]) for row in dependencies) == 20
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--output", "seen/r"], {"r"}),
+        (["--output", "seen/r.htm"], {"r.htm"}),
+        (["--as", "html,json,html", "--output", "seen/r.html"], {"r.html", "r.json"}),
+        (["--as", "html,json", "--output", "seen/at.10.00"], {"at.10.00.html", "at.10.00.json"}),
+        (["--as", "csv", "--output", "seen/r.txt"], {"r.txt", "r-dependencies.txt"}),
+    ],
+)
+def test_a_report_is_where_it_was_asked_for(
+    small: Small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: list[str], expected: set[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cli._run(small.argv("scan"))  # noqa: SLF001 - the command without the end of the process
+    assert cli._run([*small.argv("report"), *options]) == 0  # noqa: SLF001 - as above
+    assert {one.name for one in (tmp_path / "seen").iterdir()} == expected
 
 
 def test_explain_tells_all_about_a_finding_by_the_start_of_its_id(

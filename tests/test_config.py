@@ -27,9 +27,20 @@ REFUSED = {
         '[[bucket]]\nurl = "s3://data"\nlayout = "{a}/"\npopulations = ["soft_deleted"]\n',
         "S3 has no soft_deleted",
     ),
-    "no such account": (BUCKET + 'account = "x"\n', "no [[account]] has that id"),
+    "no such account": (BUCKET + 'account = "x"\n', "no [[account]] has that project"),
     "account of both clouds": (BUCKET + '[[account]]\nid = "111122223333"\nproject = "x"\n', "give either id"),
     "bad account id": (BUCKET + '[[account]]\nid = "12"\n', "account[1].id"),
+    "role of another account": (
+        BUCKET + '[[account]]\nid = "111122223333"\nrole_arn = "arn:aws:iam::444455556666:role/auditor"\n',
+        "is a role of another account than id '111122223333'",
+    ),
+    "bucket read with an account of the other cloud": (
+        BUCKET + 'account = "111122223333"\n[[account]]\nid = "111122223333"\n',
+        "no [[account]] has that project",
+    ),
+    "a day that never comes": (BUCKET + '[schedule]\nsweep = "0 0 30 2 *"\n', "names a day that never comes"),
+    "nobody's folder": ("state = '~nobody-of-that-name/x'\n" + BUCKET, "state: '~nobody-of-that-name/x' names no"),
+    "no folder": ("state = ' '\n" + BUCKET, "state: is empty"),
     "bad cron line": (BUCKET + '[schedule]\nsweep = "often"\n', "not a cron line"),
     "poll too often": (BUCKET + "[schedule]\nkey_poll = 1\n", "schedule.key_poll"),
     "key by alias": (BUCKET + '[[key]]\nname = "alias/mine"\n', "is an alias, which moves"),
@@ -68,6 +79,16 @@ def test_what_cannot_be_is_refused_with_file_setting_and_hint(tmp_path: Path, te
     assert told in message
     assert refused.value.hint
     assert message.isprintable()
+
+
+def test_the_folder_of_the_state_may_be_at_home_or_beside_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/auditor")
+    path = tmp_path / "auditor.toml"
+    for text, expected in (("~/state", Path("/home/auditor/state")), ("state", tmp_path / "state")):
+        path.write_text(f'state = "{text}"\n{BUCKET}')
+        assert load(path).state == expected
 
 
 def test_a_near_miss_is_told(tmp_path: Path) -> None:

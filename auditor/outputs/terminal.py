@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final
+from typing import Final, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -19,6 +19,15 @@ _STYLES: Final = {
     Severity.LOW: "dim",
 }
 _NARROW: Final = 100
+_NO_WIDTH: Final = 100_000
+_ID: Final = 8
+"""Digits of a finding's id: enough for `explain` to find it by."""
+
+
+def plain(out: TextIO) -> Console:
+    """Open a console for texts and tables; a file or a pipe has no width, so that no line folds there."""
+    width = None if out.isatty() else _NO_WIDTH
+    return Console(file=out, width=width, highlight=False, markup=False, emoji=False)
 
 
 def show(judgement: Judgement, console: Console, *, most: int = 30) -> None:
@@ -122,6 +131,7 @@ def _findings(found: list[Finding], now: datetime, width: int) -> Table:
         table.add_column("namespaces", justify="right", no_wrap=True)
         table.add_column("bytes", justify="right", no_wrap=True)
     table.add_column("deadline", no_wrap=True)
+    table.add_column("finding", no_wrap=True)
     for one in found:
         row = [
             _plain(one.severity, _STYLES[one.severity]),
@@ -132,6 +142,7 @@ def _findings(found: list[Finding], now: datetime, width: int) -> Table:
         if width >= _NARROW:
             row += [_plain(words.number(one.extent.namespaces)), _plain(words.size(one.extent.size))]
         row.append(_plain(words.until(one.final_at, now) if one.final_at else "", "bold"))
+        row.append(_plain(one.id[:_ID], "dim"))
         table.add_row(*row)
     return table
 
