@@ -2,7 +2,7 @@
 
 import pytest
 
-from auditor.principals import account_of, is_person, same_principal
+from auditor.principals import account_of, is_person, is_session, same_principal
 from tests.core_builders import ROLE
 
 SESSION = "arn:aws:sts::111122223333:assumed-role/storage/i-1"
@@ -48,6 +48,7 @@ ACCOUNTS = {
     "*": "",
     "AROAEXAMPLE": "",
     "arn:aws:iam": "",
+    "arn:aws:iam::111122223333": "",
 }
 
 
@@ -60,4 +61,11 @@ def test_a_pattern_is_no_person() -> None:
     assert is_person(ROLE)
     assert is_person(SESSION)
     assert not is_person("arn:aws:iam::111122223333:role/*")
+    assert not is_person("arn:aws:iam::111122223333:role/stor?ge")
     assert not is_person("arn:aws:iam::111122223333:root")
+
+
+def test_a_session_is_told_from_its_role() -> None:
+    assert is_session(SESSION)
+    assert not is_session(ROLE)
+    assert not is_session("storage")

@@ -55,6 +55,23 @@ def test_an_answer_of_kms_holds_what_was_asked_for(operation: str, member: str) 
     assert not sound(operation, b"[" * 60_000)
 
 
+NO_METADATA = {
+    "nothing": None,
+    "a list of what it needs": ["Arn", "KeyState"],
+    "no name": {"KeyState": "Enabled"},
+    "no state": {"Arn": "arn"},
+    "an empty name": {"Arn": "", "KeyState": "Enabled"},
+    "an empty state": {"Arn": "arn", "KeyState": ""},
+    "a number for a name": {"Arn": 1, "KeyState": "Enabled"},
+    "a number for a state": {"Arn": "arn", "KeyState": 1},
+}
+
+
+@pytest.mark.parametrize("told", NO_METADATA.values(), ids=NO_METADATA)
+def test_every_key_has_a_name_and_a_state(told: object) -> None:
+    assert not sound("DescribeKey", json.dumps({"KeyMetadata": told}).encode())
+
+
 def test_a_document_that_nobody_described_need_only_be_one() -> None:
     assert sound("AnOperationOfTheFuture", b"<Anything/>")
     assert not sound("AnOperationOfTheFuture", b"")

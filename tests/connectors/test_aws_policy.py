@@ -27,6 +27,7 @@ DECRYPT = "kms:Decrypt"
 OTHER = "arn:aws:iam::111122223333:role/other"
 FOREIGN = "arn:aws:iam::444455556666:role/storage"
 ROOT = "arn:aws:iam::111122223333:root"
+FOREIGN_SESSION = "arn:aws:sts::444455556666:assumed-role/storage/i-1"
 SESSION = "arn:aws:sts::111122223333:assumed-role/storage/i-1"
 ALLOW: dict[str, Any] = {"Effect": "Allow", "Principal": {"AWS": ROLE}, "Action": DECRYPT, "Resource": "*"}
 DENY = {**ALLOW, "Effect": "Deny"}
@@ -113,6 +114,10 @@ DECIDED: dict[str, tuple[tuple[Any, ...], Grant]] = {
     "the role by a path": ((by({"AWS": PATH}),), Grant.DIRECT),
     "the role by a path denied": ((ALLOW, {**DENY, "Principal": {"AWS": PATH}}), Grant.DENIED),
     "a pattern of roles": ((by({"AWS": "arn:aws:iam::111122223333:role/*"}),), Grant.POSSIBLE),
+    "a name with a character left open": ((by({"AWS": "arn:aws:iam::111122223333:role/stor?ge"}),), Grant.POSSIBLE),
+    "a name with a variable": ((by({"AWS": "arn:aws:iam::111122223333:role/${aws:username}"}),), Grant.POSSIBLE),
+    "somebody who signs in elsewhere": ((by({"Federated": "cognito-identity.amazonaws.com"}),), Grant.ABSENT),
+    "an account by its canonical id": ((by({"CanonicalUser": "79a59df900b949e55d96a1e698fb"}),), Grant.ABSENT),
     "a number that is no account": ((by({"AWS": 11112222333}),), Grant.POSSIBLE),
     "the account by a plain number": ((by({"AWS": 111122223333}),), Grant.POSSIBLE),
     "a federated user": ((by({"AWS": "arn:aws:sts::111122223333:federated-user/storage"}),), Grant.ABSENT),
@@ -155,6 +160,10 @@ DECIDED: dict[str, tuple[tuple[Any, ...], Grant]] = {
     "everybody but somebody of no known shape denied": ((ALLOW, all_but("storage")), Grant.POSSIBLE),
     "everybody but a service denied": (
         (ALLOW, {**DENY, "Principal": None, "NotPrincipal": {"Service": "s3.amazonaws.com"}}),
+        Grant.POSSIBLE,
+    ),
+    "everybody but another and a service denied": (
+        (ALLOW, {**DENY, "Principal": None, "NotPrincipal": {"AWS": OTHER, "Service": "s3.amazonaws.com"}}),
         Grant.POSSIBLE,
     ),
     "everybody but everybody denied": ((ALLOW, all_but("*")), Grant.DIRECT),
@@ -361,6 +370,28 @@ def test_everybody_is_narrowed_by_what_says_whose_principals_are_meant(
     assert access_of(AWS_KEY, (), Policies(policy(statement)), {}).public is (False if narrow else None)
 
 
+NAMING = ["StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike"]
+
+
+@pytest.mark.parametrize("operator", NAMING)
+def test_an_operator_that_holds_for_the_named_alone_narrows_everybody(operator: str) -> None:
+    statement = {**by("*"), "Condition": {operator: {"aws:PrincipalArn": ROLE}}}
+    assert access_of(AWS_KEY, (), Policies(policy(statement)), {}).public is False
+
+
+OPENING = [
+    *("kms:Decrypt", "kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:CreateGrant", "kms:PutKeyPolicy"),
+    *("kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext"),
+    *("kms:GenerateDataKeyPair", "kms:GenerateDataKeyPairWithoutPlaintext"),
+]
+
+
+@pytest.mark.parametrize("action", OPENING)
+def test_a_key_is_public_by_any_one_thing_that_everybody_may_do_with_it(action: str) -> None:
+    statement = {**by("*"), "Action": action}
+    assert access_of(AWS_KEY, (), Policies(policy(statement)), {}).public is True
+
+
 LOOSE = ["StringNotEquals", "Null", "ForAnyValue:StringEquals", "ForAllValues:StringEquals", "StringEqualsIfExists"]
 
 
@@ -453,6 +484,10 @@ OTHERS: dict[str, tuple[tuple[Any, ...], tuple[str, ...] | None]] = {
     "an account one of which is denied": (
         (by({"AWS": "444455556666"}), {**DENY, "Principal": {"AWS": FOREIGN}}),
         ("444455556666",),
+    ),
+    "a session that is denied by its name": (
+        (by({"AWS": FOREIGN_SESSION}), {**DENY, "Principal": {"AWS": FOREIGN_SESSION}}),
+        (),
     ),
     "one who is denied under a condition": (
         (by({"AWS": FOREIGN}), {**DENY, "Principal": {"AWS": FOREIGN}, "Condition": VIA}),

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import grpc
 import pytest
 import requests
 from botocore.exceptions import (
@@ -21,7 +22,7 @@ from google.protobuf.json_format import ParseError
 
 from auditor.connectors.aws import errors as aws_errors
 from auditor.connectors.aws.answers import MALFORMED
-from auditor.connectors.aws.encryption import parse_head
+from auditor.connectors.aws.encryption import Told, parse_head, parse_headers
 from auditor.connectors.aws.keys import parse_key, parse_materials
 from auditor.connectors.aws.objects import Listed, headed, parse_listed
 from auditor.connectors.gcp import errors as gcp_errors
@@ -97,6 +98,21 @@ AWS_FAULTS: dict[str, tuple[Exception, Reason, str]] = {
         Reason.MALFORMED,
         MALFORMED,
     ),
+    "no right to take a role": (
+        ClientError({"Error": {"Code": "AccessDenied"}}, "AssumeRole"),
+        Reason.EXPIRED_CREDENTIALS,
+        "AccessDenied",
+    ),
+    "no right to take a role as a workload": (
+        ClientError({"Error": {"Code": "AccessDenied"}}, "AssumeRoleWithWebIdentity"),
+        Reason.EXPIRED_CREDENTIALS,
+        "AccessDenied",
+    ),
+    "too many who take roles": (
+        ClientError({"Error": {"Code": "Throttling"}}, "AssumeRole"),
+        Reason.THROTTLED,
+        "Throttling",
+    ),
     "an answer without a code": (ClientError({}, "Operation"), Reason.TIMEOUT, "unknown"),
 }
 
@@ -133,6 +149,47 @@ def test_each_status_of_google_has_its_reason(status: int, reason: Reason) -> No
         assert isinstance(error, gcp_errors.FAULTS)
     assert gcp_errors.code_of(over_http(status)) == f"HTTP {status}"
     assert gcp_errors.code_of(api.from_http_status(418, "free text")) == "HTTP 418"
+
+
+def answered(status: int, body: bytes) -> api.GoogleAPICallError:
+    response = requests.Response()
+    response.status_code = status
+    response._content = body  # noqa: SLF001 - what a transport does
+    return api.from_http_status(status, "free text", response=response)
+
+
+PAGES = [
+    *(b"", b"<html>403</html>", b"[" * 100_000, b"[]", b"{}"),
+    *(b'{"error": "PERMISSION_DENIED"}', b'{"message": "no"}'),
+]
+
+
+@pytest.mark.parametrize("body", PAGES, ids=lambda body: repr(body[:30]))
+def test_a_refusal_that_google_did_not_write_is_none(body: bytes) -> None:
+    for status in (400, 401, 403, 404):
+        error = answered(status, body)
+        assert (gcp_errors.reason_of(error), gcp_errors.status_of(error)) == (Reason.MALFORMED, None)
+    assert gcp_errors.reason_of(answered(429, body)) is Reason.THROTTLED
+    assert gcp_errors.reason_of(answered(503, body)) is Reason.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        ({"code": 403, "status": "PERMISSION_DENIED"}, "PERMISSION_DENIED"),
+        ({"status": "PERMISSION_DENIED"}, "PERMISSION_DENIED"),
+        ({"code": 403}, "403"),
+    ],
+    ids=["Cloud KMS", "the status alone", "Cloud Storage"],
+)
+def test_a_refusal_of_google_names_its_status(told: dict[str, Any], status: str) -> None:
+    error = answered(403, json.dumps({"error": told}).encode())
+    assert (gcp_errors.reason_of(error), gcp_errors.status_of(error)) == (Reason.ACCESS_DENIED, status)
+
+
+def test_an_error_over_grpc_has_its_status_and_our_own_its_code() -> None:
+    assert gcp_errors.status_of(api.from_grpc_status(grpc.StatusCode.PERMISSION_DENIED, "x")) == "PERMISSION_DENIED"
+    assert gcp_errors.status_of(api.from_http_status(418, "x")) == "418"
 
 
 GOOGLE_HINTS: dict[Reason, str] = {
@@ -476,3 +533,13 @@ VIOLATIONS: dict[str, tuple[list[Any], str]] = {
 @pytest.mark.parametrize(("details", "expected"), VIOLATIONS.values(), ids=VIOLATIONS)
 def test_the_kind_of_a_violation_is_told_and_never_its_text(details: list[Any], expected: str) -> None:
     assert _violation(api.InvalidArgument("free text", details=details)) == expected
+
+
+def test_headers_without_an_etag_are_those_of_no_object() -> None:
+    assert parse_headers(b"HTTP/1.1 200 OK\r\nx-amz-server-side-encryption: AES256\r\n\r\n") is None
+    assert parse_headers(b'HTTP/1.1 200 OK\r\nETag: "0"\r\n\r\n') == Told(Encryption.NONE)
+
+
+def test_of_an_object_whose_head_tells_nothing_its_class_tells_whether_it_is_archived() -> None:
+    assert Told(Encryption.CUSTOMER_SUPPLIED).is_archived("DEEP_ARCHIVE")
+    assert not Told(Encryption.CUSTOMER_SUPPLIED).is_archived("STANDARD")

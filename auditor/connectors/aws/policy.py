@@ -120,7 +120,7 @@ def _statements(policies: Policies) -> tuple[Statement, ...]:
 def _speaking(statements: Iterable[Statement], name: KeyName, action: str) -> list[tuple[Statement, bool]]:
     """The statements that speak of an action or may, each with whether it surely does and under no condition."""
     told = [(one, speaks_of(one, name, action)) for one in statements]
-    return [(one, about is True and not one.conditions) for one, about in told if about is not False]
+    return [(one, about is True and not one.conditional) for one, about in told if about is not False]
 
 
 def _others(name: KeyName, wanted: tuple[str, ...], policies: Policies) -> tuple[str, ...] | None:

@@ -56,11 +56,11 @@ class Statement:
     other_actions: tuple[str, ...]
     """It speaks of every action but these; empty where `actions` says which."""
     resources: tuple[str, ...]
-    conditions: tuple[str, ...]
-    """Lower-case condition keys; empty for a statement without a condition."""
-    narrowed: bool = False
+    conditional: bool
+    """It holds under a condition, or may not be about this key: nothing is settled by it."""
+    narrowed: bool
     """A condition ties it to named accounts or principals, so that it is not open to everybody."""
-    tied_to: tuple[str, ...] = ()
+    tied_to: tuple[str, ...]
     """The accounts or ARNs that a condition ties it to; empty where none does."""
 
     @property
@@ -164,7 +164,6 @@ def _statement(told: Any) -> Statement | None:
     if not (actions or other_actions) or not (resources or other_resources):
         return None
     tests = list(_tests(told.get("Condition")))
-    conditions = {key for _, key, _ in tests}
     narrowing = [(key, values) for operator, key, values in tests if _narrows(operator, key, values)]
     telling = [tuple(values) for key, values in narrowing if key in _TELLING_WHOM]
     return Statement(
@@ -175,7 +174,7 @@ def _statement(told: Any) -> Statement | None:
         other_actions=other_actions,
         # `NotResource` in a key policy is not understood here: it counts as speaking of this key under a condition.
         resources=resources or ("*",),
-        conditions=tuple(sorted(conditions | ({_UNKNOWN} if other_resources else set()))),
+        conditional=bool(tests or other_resources),
         narrowed=bool(narrowing),
         tied_to=min(telling, key=len, default=()),
     )
@@ -202,10 +201,7 @@ def _tests(told: Any) -> Iterable[tuple[str, str, list[str]]]:
             yield _folded(operator), _UNKNOWN, []
             continue
         for key, values in block.items():
-            found = list(map(str, _list(values)))
-            yield _folded(operator), _folded(key), found
-            if any("${" in one for one in found):
-                yield _folded(operator), _UNKNOWN, []  # what a variable stands for, each request says anew
+            yield _folded(operator), _folded(key), list(map(str, _list(values)))
 
 
 def _narrows(operator: str, key: str, values: list[str]) -> bool:
@@ -260,7 +256,7 @@ def _covers(pattern: str, arn: str) -> bool | None:
     """Whether a resource is the key: surely part by part, perhaps where a variable, a case or a long star decides."""
     parts = pattern.split(":")
     wanted = arn.split(":")
-    if pattern == "*" or ("$" not in pattern and len(parts) == len(wanted) and all(map(like, parts, wanted))):
+    if pattern == "*" or (len(parts) == len(wanted) and all(map(like, parts, wanted))):
         return True
     before, variable, after = pattern.partition("${")
     loose = f"{before}*{after.rpartition('}')[2]}" if variable else pattern  # any text from the first to the last

@@ -64,7 +64,7 @@ def status_of(error: api.GoogleAPICallError) -> str | None:
         return str(error.grpc_status_code.name) if error.grpc_status_code is not None else str(error.code)
     try:
         told = response.json()
-    except requests.JSONDecodeError:
+    except (requests.JSONDecodeError, RecursionError):
         return None
     inner = told.get("error") if isinstance(told, dict) else None
     return str(inner.get("status") or inner.get("code")) if isinstance(inner, dict) else None
