@@ -543,8 +543,7 @@ def test_every_fault_is_retried_or_told(row: Row, tmp_path: Path, monkeypatch: p
 
 
 def repeat_the_token(world: World, _monkeypatch: pytest.MonkeyPatch) -> None:
-    world.traffic.fail("?versions", status=200, body=aws_page("acme/ns/3"))
-    world.traffic.fail("/b/data/o?", status=200, body=b'{"kind": "storage#objects", "nextPageToken": "again"}')
+    repeat(world, "acme/ns/3")
 
 
 def repeat_the_token_of_versions(world: World, _monkeypatch: pytest.MonkeyPatch) -> None:
@@ -555,6 +554,34 @@ def repeat_the_token_of_versions(world: World, _monkeypatch: pytest.MonkeyPatch)
 def repeat_the_token_of_grants(world: World, _monkeypatch: pytest.MonkeyPatch) -> None:
     body = b'{"Grants": [], "Truncated": true, "NextMarker": "again"}'
     world.traffic.fail("kms ListGrants", status=200, body=body)
+
+
+def go_round_in_a_circle(world: World, _monkeypatch: pytest.MonkeyPatch) -> None:
+    for marker in ("x", "y"):
+        world.traffic.fail("?versions", status=200, body=aws_page(marker), times=1)
+        page = json.dumps({"kind": "storage#objects", "nextPageToken": marker})
+        world.traffic.fail("/b/data/o?", status=200, body=page.encode(), times=1)
+    repeat(world, "x")
+
+
+def repeat(world: World, marker: str) -> None:
+    world.traffic.fail("?versions", status=200, body=aws_page(marker))
+    page = json.dumps({"kind": "storage#objects", "nextPageToken": marker})
+    world.traffic.fail("/b/data/o?", status=200, body=page.encode())
+
+
+def leave_out_whether_there_is_more(world: World, _monkeypatch: pytest.MonkeyPatch) -> None:
+    world.traffic.fail("?versions", status=200, body=b"<ListVersionsResult></ListVersionsResult>")
+
+
+def say_of_more_grants_without_a_place(world: World, _monkeypatch: pytest.MonkeyPatch) -> None:
+    world.traffic.fail("kms ListGrants", status=200, body=b'{"Grants": [], "Truncated": true}')
+
+
+def refuse_the_second_page_of_soft_deleted(world: World, _monkeypatch: pytest.MonkeyPatch) -> None:
+    page = b'{"kind": "storage#objects", "nextPageToken": "x"}'
+    world.traffic.fail("softDeleted=", status=200, body=page, times=1)
+    world.traffic.fail("softDeleted=", status=400)
 
 
 def begin_with_an_empty_page(world: World, _monkeypatch: pytest.MonkeyPatch) -> None:
@@ -586,6 +613,20 @@ Act = Callable[[World, pytest.MonkeyPatch], None]
 OWN_SHAPE: Final[dict[tuple[str, str, str], tuple[str, Act]]] = {
     ("aws", "listing", "a page token that repeats"): ("gap malformed", repeat_the_token),
     ("gcp", "listing", "a page token that repeats"): ("gap malformed", repeat_the_token),
+    ("aws", "listing", "page tokens that go round in a circle"): ("gap malformed", go_round_in_a_circle),
+    ("gcp", "listing", "page tokens that go round in a circle"): ("gap malformed", go_round_in_a_circle),
+    ("aws", "listing", "a page that does not say whether there is more"): (
+        "gap malformed",
+        leave_out_whether_there_is_more,
+    ),
+    ("gcp", "listing", "a refusal of the second page of soft-deleted objects"): (
+        "gap malformed",
+        refuse_the_second_page_of_soft_deleted,
+    ),
+    ("aws", "grants", "a page that says there is more, and not where"): (
+        "gap malformed",
+        say_of_more_grants_without_a_place,
+    ),
     ("aws", "versions list", "a page token that repeats"): ("gap malformed", repeat_the_token_of_versions),
     ("gcp", "versions list", "a page token that repeats"): ("gap malformed", repeat_the_token_of_versions),
     ("aws", "grants", "a page token that repeats"): ("gap malformed", repeat_the_token_of_grants),

@@ -16,6 +16,7 @@ ROOTS = {
     "ListObjectVersions": "ListVersionsResult",
     "ListMultipartUploads": "ListMultipartUploadsResult",
 }
+PAGED = ["ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"]
 WRAPPED = {"GetCallerIdentity": "GetCallerIdentityResult", "AssumeRole": "AssumeRoleResult"}
 MEMBERS = {
     "DescribeKey": "KeyMetadata",
@@ -32,8 +33,9 @@ def sound(operation: str, body: bytes = b"", status: int = 200, **headers: str) 
 
 @pytest.mark.parametrize(("operation", "root"), ROOTS.items())
 def test_an_answer_of_s3_is_the_document_that_was_asked_for(operation: str, root: str) -> None:
-    assert sound(operation, f"<{root}/>".encode())
-    assert sound(operation, f'<{root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/"/>'.encode())
+    rest = "<IsTruncated>false</IsTruncated>" if operation in PAGED else ""
+    assert sound(operation, f"<{root}>{rest}</{root}>".encode())
+    assert sound(operation, f'<{root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{rest}</{root}>'.encode())
     for other in (f"<a><{root}/></a>", "<Error/>", f"<{root}>", "", "no XML"):
         assert not sound(operation, other.encode()), other
 
@@ -84,7 +86,17 @@ def test_where_the_body_says_nothing_the_headers_do(operation: str, *, found: bo
     assert sound(operation, b"x", etag='"0"', content_length="7")
 
 
-WHOLE = b"<ListBucketResult/>"
+@pytest.mark.parametrize("operation", PAGED)
+def test_a_page_says_whether_there_is_more(operation: str) -> None:
+    for said, found in (("true", True), ("false", True), ("", False), ("TRUE", False), ("maybe", False)):
+        told = f"<{ROOTS[operation]}><IsTruncated>{said}</IsTruncated></{ROOTS[operation]}>"
+        assert sound(operation, told.encode()) is found, said
+    assert not sound(operation, f"<{ROOTS[operation]}/>".encode())
+    twice = "<IsTruncated>false</IsTruncated><IsTruncated>true</IsTruncated>"
+    assert not sound(operation, f"<{ROOTS[operation]}>{twice}</{ROOTS[operation]}>".encode())
+
+
+WHOLE = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
 LENGTHS = {
     "as promised": (str(len(WHOLE)), None, True),
     "nothing promised": (None, None, True),

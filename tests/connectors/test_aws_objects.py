@@ -206,11 +206,34 @@ BROKEN: dict[str, tuple[dict[str, Any], Reason]] = {
     "no such bucket": ({"status": 404, "code": "NoSuchBucket"}, Reason.NOT_FOUND),
     "expired token": ({"status": 400, "code": "ExpiredToken"}, Reason.EXPIRED_CREDENTIALS),
     "no XML": ({"status": 200, "body": b"this is no XML"}, Reason.MALFORMED),
+    "nothing said of more": ({"status": 200, "body": b"<ListVersionsResult></ListVersionsResult>"}, Reason.MALFORMED),
     "more without a place": (
         {"status": 200, "body": b"<ListVersionsResult><IsTruncated>true</IsTruncated></ListVersionsResult>"},
         Reason.MALFORMED,
     ),
 }
+
+
+@pytest.mark.parametrize("populations", [(), (Population.LIVE,)], ids=["versions", "live"])
+def test_a_listing_that_goes_round_in_a_circle_ends(cloud: AwsCloud, populations: tuple[Population, ...]) -> None:
+    root = "ListBucketResult" if populations else "ListVersionsResult"
+    for one in "xyxyx":
+        place = f"<NextContinuationToken>{one}</NextContinuationToken><NextKeyMarker>{one}</NextKeyMarker>"
+        body = f"<{root}><IsTruncated>true</IsTruncated>{place}</{root}>".encode()
+        cloud.traffic.fail("s3 GET /data", status=200, body=body, times=1)
+    with pytest.raises(CollectError) as broken:
+        sweep(populations=populations)
+    assert broken.value.reason is Reason.MALFORMED
+
+
+def test_uploads_that_go_round_in_a_circle_are_a_gap(cloud: AwsCloud) -> None:
+    for place in ("<NextKeyMarker>a</NextKeyMarker><NextUploadIdMarker>1</NextUploadIdMarker>", ""):
+        body = f"<ListMultipartUploadsResult><IsTruncated>true</IsTruncated>{place}</ListMultipartUploadsResult>"
+        cloud.traffic.heal()
+        cloud.traffic.fail("uploads", status=200, body=body.encode())
+        gap = a_bucket().uploads_in_progress()
+        assert isinstance(gap, Gap), place
+        assert gap.reason is Reason.MALFORMED
 
 
 @pytest.mark.parametrize(("fault", "reason"), BROKEN.values(), ids=BROKEN)

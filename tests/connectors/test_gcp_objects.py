@@ -1,7 +1,7 @@
 import base64
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -151,15 +151,19 @@ BROKEN: dict[str, tuple[dict[str, Any], Reason]] = {
     "no credentials": ({"status": 401}, Reason.EXPIRED_CREDENTIALS),
     "bad request": ({"status": 400}, Reason.MALFORMED),
     "no JSON": ({"status": 200, "body": b"<html>"}, Reason.MALFORMED),
-    "a page that names itself": ({"status": 200, "body": b'{"nextPageToken": "x"}'}, Reason.MALFORMED),
+    "a page that names itself": (
+        {"status": 200, "body": b'{"kind": "storage#objects", "nextPageToken": "x"}'},
+        Reason.MALFORMED,
+    ),
     "a negative size": (
         {
             "status": 200,
-            "body": b'{"items": [{"name": "a", "generation": "1", "size": "-1", "timeCreated": "2026-01-01"}]}',
+            "body": b'{"kind": "storage#objects", "items": [{"name": "a", "generation": "1", "size": "-1", '
+            b'"timeCreated": "2026-01-01T00:00:00Z"}]}',
         },
         Reason.MALFORMED,
     ),
-    "no object": ({"status": 200, "body": b'{"items": [{"name": "a"}]}'}, Reason.MALFORMED),
+    "no object": ({"status": 200, "body": b'{"kind": "storage#objects", "items": [{"name": "a"}]}'}, Reason.MALFORMED),
 }
 
 
@@ -174,6 +178,73 @@ def test_a_listing_that_cannot_be_finished_is_an_error_with_a_hint(
         sweep(cloud)
     assert (broken.value.reason, bool(broken.value.hint)) == (reason, True)
     assert "gs://data" in str(broken.value)
+
+
+REFUSALS: dict[str, tuple[dict[str, Any], timedelta, bool]] = {
+    "of a bucket without a policy": ({}, timedelta(0), True),
+    "of a bucket that has one": ({"status": 400}, timedelta(days=7), False),
+    "by a page that somebody put in its place": ({"status": 400, "body": b"<html>400</html>"}, timedelta(0), False),
+    "of a later page": ({"status": 400, "skip": 1}, timedelta(0), False),
+}
+
+
+@pytest.mark.parametrize(("fault", "keeps", "told"), REFUSALS.values(), ids=REFUSALS)
+def test_a_refused_question_for_soft_deleted_objects_means_none_only_where_it_can(
+    cloud: GoogleCloud,
+    fault: dict[str, Any],
+    keeps: timedelta,
+    told: bool,  # noqa: FBT001 - a case
+) -> None:
+    home = cloud.store.buckets["data"]
+    for number in range(1_500):
+        cloud.store.put("data", f"{number:05}").soft_deleted_since = cloud.store.clock()
+    cloud.store.put("data", "live")
+    home.soft_delete = timedelta(days=7) if fault.get("skip") else keeps
+    bucket = a_bucket(cloud)
+    bucket.facts()
+    if fault:
+        cloud.traffic.fail("softDeleted=", **fault)
+    if told:
+        assert [one.name for one in objects_of(bucket.batches())] == ["live"]
+    else:
+        with pytest.raises(CollectError) as broken:
+            objects_of(bucket.batches())
+        assert broken.value.reason is Reason.MALFORMED
+
+
+def test_without_its_settings_the_bucket_s_own_refusal_is_believed_on_the_first_page_alone(cloud: GoogleCloud) -> None:
+    for number in range(1_500):
+        cloud.store.put("data", f"{number:05}").soft_deleted_since = cloud.store.clock()
+    cloud.traffic.fail("softDeleted=", status=400, skip=1)
+    with pytest.raises(CollectError):
+        objects_of(a_bucket(cloud).batches())
+    cloud.traffic.heal()
+    cloud.traffic.fail("softDeleted=", status=400)
+    assert objects_of(a_bucket(cloud).batches()) == []
+
+
+CIRCLE = [b'{"kind": "storage#objects", "nextPageToken": "%s"}' % one for one in (b"x", b"y", b"x", b"y", b"x")]
+
+
+def test_a_listing_that_goes_round_in_a_circle_ends(cloud: GoogleCloud) -> None:
+    for body in CIRCLE:
+        cloud.traffic.fail("/o?", status=200, body=body, times=1)
+    with pytest.raises(CollectError) as broken:
+        sweep(cloud)
+    assert broken.value.reason is Reason.MALFORMED
+
+
+def test_uploads_that_go_round_in_a_circle_or_do_not_say_how_many_are_a_gap(cloud: GoogleCloud) -> None:
+    def page(rest: bytes) -> bytes:
+        return b"<ListMultipartUploadsResult>" + rest + b"</ListMultipartUploadsResult>"
+
+    place = b"<IsTruncated>true</IsTruncated><NextKeyMarker>a</NextKeyMarker><NextUploadIdMarker>1</NextUploadIdMarker>"
+    for rest in (place, b"", b"<IsTruncated>true</IsTruncated>"):
+        cloud.traffic.heal()
+        cloud.traffic.fail("uploads=", status=200, body=page(rest))
+        gap = a_bucket(cloud).uploads_in_progress()
+        assert isinstance(gap, Gap), rest
+        assert gap.reason is Reason.MALFORMED
 
 
 def test_a_short_storm_of_503_and_429_is_survived(cloud: GoogleCloud) -> None:

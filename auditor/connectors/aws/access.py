@@ -12,6 +12,7 @@ from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.aws.statements import Statement, parse_policy
 from auditor.connectors.digest import digest
 from auditor.connectors.pace import Pace
+from auditor.connectors.trail import Trail
 from auditor.model import Evidence, Grant, KeyAccess, KeyName, Reason
 
 T = TypeVar("T")
@@ -107,13 +108,13 @@ class AwsAccess:
         client = self._clients.kms(name.location, name.owner)
         found: list[KeyGrant] = []
         asked: dict[str, Any] = {"KeyId": name.text, "Limit": 100}
+        trail = Trail()
         while True:
             self._lists.wait()
             page: Mapping[str, Any] = client.list_grants(**asked)
             found.extend(map(parse_grant, page.get("Grants", ())))
-            following = page.get("NextMarker") if page.get("Truncated") else None
-            if following is None:
+            if not page.get("Truncated"):
                 return tuple(found)
-            if following == asked.get("Marker"):
-                raise ValueError("a page names itself as the next")
-            asked["Marker"] = following
+            asked["Marker"] = page.get("NextMarker")
+            if not trail.leads_on(asked["Marker"]):
+                raise ValueError("a page says that there is more, and not where")

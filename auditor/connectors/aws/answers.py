@@ -24,6 +24,9 @@ _ROOTS: Final = {
     "ListObjectVersions": "ListVersionsResult",
     "ListMultipartUploads": "ListMultipartUploadsResult",
 }
+_PAGED: Final = frozenset({"ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"})
+_SAID: Final = ({"true"}, {"false"})
+"""What a page may say of whether there is more; the SDK takes silence for a last page."""
 _WRAPPED: Final = {"GetCallerIdentity": "GetCallerIdentityResult", "AssumeRole": "AssumeRoleResult"}
 _MEMBERS: Final = {
     "DescribeKey": "KeyMetadata",
@@ -83,6 +86,8 @@ def _has_root(body: bytes, operation: str) -> bool:
         return False
     if operation in _WRAPPED:
         return any(_bare(child.tag) == _WRAPPED[operation] for child in root)
+    if operation in _PAGED and {child.text for child in root if _bare(child.tag) == "IsTruncated"} not in _SAID:
+        return False
     return operation not in _ROOTS or _bare(root.tag) == _ROOTS[operation]
 
 

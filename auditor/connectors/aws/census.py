@@ -17,6 +17,7 @@ from auditor.connectors.aws.listing import Page
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.aws.signing import S3Signer, code_of
+from auditor.connectors.trail import Trail
 from auditor.connectors.transfers import CUT_OFF, Transfer, Transfers, header
 from auditor.model import BucketFacts, Encryption, Gap, Population, Reason
 
@@ -139,6 +140,7 @@ class _Run:
         self._signer, self._transfers = wire
         self._versions = populations != (Population.LIVE,)
         self._asked: dict[str, str] = {}
+        self._trail = Trail()
         self._listing = False
         self._ended = False
         self._moved = False
@@ -181,7 +183,7 @@ class _Run:
         self._listing = False
         if page.following is None:
             self._ended = True
-        elif not page.following or page.following == self._asked:
+        elif not self._trail.leads_on(tuple(page.following.items())):
             raise self._by_sdk.endless()
         else:
             self._asked = dict(page.following)

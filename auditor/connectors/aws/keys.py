@@ -15,6 +15,7 @@ from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.digest import digest
 from auditor.connectors.pace import Pace
 from auditor.connectors.reading import Reader
+from auditor.connectors.trail import Trail
 from auditor.model import (
     AwsKey,
     Cloud,
@@ -113,17 +114,17 @@ class AwsKeys:
         client = self._clients.kms(name.location, name.owner)
         asked: dict[str, Any] = {"KeyId": name.text, "IncludeKeyMaterial": "ALL_KEY_MATERIAL", "Limit": 1000}
         rotations: list[Mapping[str, Any]] = []
+        trail = Trail()
         try:
             while True:
                 self._lists.wait()
                 page: Mapping[str, Any] = client.list_key_rotations(**asked)
                 rotations.extend(page.get("Rotations", ()))
-                following = page.get("NextMarker") if page.get("Truncated") else None
-                if following is None:
+                if not page.get("Truncated"):
                     return parse_materials(rotations)
-                if following == asked.get("Marker"):
+                asked["Marker"] = page.get("NextMarker")
+                if not trail.leads_on(asked["Marker"]):
                     return Reason.MALFORMED
-                asked["Marker"] = following
         except FAULTS as error:
             return reason_of(error)
 
@@ -178,11 +179,17 @@ class _Stores:
         found: dict[str, CustomKeyStore] = {}
         try:
             # Listing works in the caller's own account only.
-            for page in client.get_paginator("describe_custom_key_stores").paginate():
+            asked: dict[str, Any] = {}
+            trail = Trail()
+            while True:
+                page = client.describe_custom_key_stores(**asked)
                 for one in page["CustomKeyStores"]:
                     found[one["CustomKeyStoreId"]] = CustomKeyStore(
                         one["CustomKeyStoreId"], one.get("ConnectionState"), one.get("ConnectionErrorCode")
                     )
+                asked = {"Marker": page.get("NextMarker")}
+                if not (page.get("Truncated") and trail.leads_on(asked["Marker"])):
+                    break  # a store that was not come to has no state, which is told as a gap
         except FAULTS:
             return {}  # each key's store then has no state, which is told as a gap
         return found

@@ -117,8 +117,18 @@ def _paths(space: str, row: str) -> Mapping[str, etree.XPath]:
 
 
 def _following(root: etree._Element, space: str, *, versions: bool, encoded: bool) -> Mapping[str, str] | None:
-    if _text(root, space, "IsTruncated") != "true":
-        return None
+    """The query of the next page; None where there is none.
+
+    Raises:
+        NoPageError: it does not say whether there is one.
+    """
+    match _text(root, space, "IsTruncated"):
+        case "true":
+            pass
+        case "false":
+            return None
+        case _:
+            raise NoPageError("a page that does not say whether there is more")
     if not versions:
         token = _text(root, space, "NextContinuationToken")
         return {"continuation-token": token} if token else {}

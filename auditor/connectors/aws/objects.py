@@ -5,15 +5,17 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 from botocore.exceptions import ClientError
 
 from auditor import rows
+from auditor.connectors.aws.answers import MALFORMED
 from auditor.connectors.aws.encryption import Told, is_archive, parse_head
 from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.pace import Pace
+from auditor.connectors.trail import Trail
 from auditor.errors import CollectError
 from auditor.model import (
     BucketFacts,
@@ -28,8 +30,6 @@ from auditor.model import (
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
-
-T = TypeVar("T")
 
 _HEADS_AT_ONCE: Final = 16
 _PAGES_AHEAD: Final = 2
@@ -120,22 +120,24 @@ class S3Bucket:
         """Count unfinished multipart uploads; their key is not knowable."""
         count = 0
         asked: dict[str, Any] = {}
+        trail = Trail()
         try:
             while True:
                 self._pace.wait()
                 page = self._client.list_multipart_uploads(Bucket=self._bucket, **asked)
                 count += len(page.get("Uploads", []))
-                following = {"KeyMarker": page.get("NextKeyMarker"), "UploadIdMarker": page.get("NextUploadIdMarker")}
-                if not page.get("IsTruncated") or following == asked:
+                if not page.get("IsTruncated"):
                     return count
-                asked = following
+                name, upload = page.get("NextKeyMarker"), page.get("NextUploadIdMarker")
+                if not (name and trail.leads_on((name, upload))):
+                    return self._uncounted(Reason.MALFORMED, MALFORMED)
+                asked = {"KeyMarker": name, **({"UploadIdMarker": upload} if upload else {})}
         except FAULTS as error:
-            return Gap(
-                self._url,
-                reason_of(error),
-                f"unfinished multipart uploads are not counted ({code_of(error)})",
-                hint_for(reason_of(error), "s3:ListBucketMultipartUploads"),
-            )
+            return self._uncounted(reason_of(error), code_of(error))
+
+    def _uncounted(self, reason: Reason, code: str) -> Gap:
+        told = f"unfinished multipart uploads are not counted ({code})"
+        return Gap(self._url, reason, told, hint_for(reason, "s3:ListBucketMultipartUploads"))
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield every stored version of every configured population once, to the end of the last page.
@@ -176,6 +178,7 @@ class S3Bucket:
 
     def _live_pages(self) -> Iterator[list[Listed]]:
         token: str | None = None
+        trail = Trail()
         while True:
             self._pace.wait()
             more = {"ContinuationToken": token} if token else {}
@@ -183,10 +186,13 @@ class S3Bucket:
             yield [parse_listed(one, newest=True, versioned=False) for one in page.get("Contents", [])]
             if not page.get("IsTruncated"):
                 return
-            token = self._next(token, page.get("NextContinuationToken"))
+            token = page.get("NextContinuationToken")
+            if not trail.leads_on(token):
+                raise self.endless()
 
     def _version_pages(self) -> Iterator[list[Listed]]:
         marker: tuple[str, str] | None = None
+        trail = Trail()
         while True:
             self._pace.wait()
             more = {"KeyMarker": marker[0], "VersionIdMarker": marker[1]} if marker else {}
@@ -196,13 +202,9 @@ class S3Bucket:
             if not page.get("IsTruncated"):
                 return
             name: str | None = page.get("NextKeyMarker")
-            marker = self._next(marker, (name, page.get("NextVersionIdMarker", "")) if name else None)
-
-    def _next(self, before: T | None, after: T | None) -> T:
-        """Refuse a marker that is missing or does not move: the listing would end early, or never."""
-        if after is None or after == before:
-            raise self.endless()
-        return after
+            marker = (name, page.get("NextVersionIdMarker", "")) if name else None
+            if not trail.leads_on(marker):
+                raise self.endless()
 
     def endless(self) -> CollectError:
         """What a listing ends with that would never end."""

@@ -7,6 +7,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.gcp.session import GcpClients
+from auditor.connectors.trail import Trail
 from auditor.model import Gap, Reason
 
 _TIMEOUT: Final = 60
@@ -34,12 +35,17 @@ class GcsBuckets:
         for project in self._projects:
             try:
                 listed = self._clients.storage(project).list_buckets(project=project, timeout=_TIMEOUT, retry=_RETRY)
-                found.update(f"gs://{one.name}" for one in listed)
+                trail = Trail()
+                for page in listed.pages:
+                    found.update(f"gs://{one.name}" for one in page)
+                    if listed.next_page_token and not trail.leads_on(listed.next_page_token):
+                        return _not_listed(project, Reason.MALFORMED, "the pages go round in a circle")
             except FAULTS as error:
-                return Gap(
-                    f"buckets of project {project}",
-                    reason_of(error),
-                    f"not listed ({code_of(error)})",
-                    hint_for(reason_of(error), "storage.buckets.list"),
-                )
+                return _not_listed(project, reason_of(error), code_of(error))
         return frozenset(found)
+
+
+def _not_listed(project: str, reason: Reason, code: str) -> Gap:
+    return Gap(
+        f"buckets of project {project}", reason, f"not listed ({code})", hint_for(reason, "storage.buckets.list")
+    )

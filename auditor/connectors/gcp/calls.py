@@ -10,6 +10,7 @@ from google.api_core import exceptions as api
 
 from auditor.connectors.gcp.errors import FAULTS, code_of
 from auditor.connectors.pace import Pace
+from auditor.connectors.trail import Trail
 from auditor.connectors.wire import Wire
 
 T = TypeVar("T")
@@ -88,13 +89,13 @@ class KmsCalls:
             FAULTS: a page could not be read.
         """
         found: list[Any] = []
-        token = ""
+        trail, token = Trail(), ""
         while True:
             pager = self.call(operation, method, {**request, "page_token": token})
             page = next(iter(pager.pages))
             found.append(page)
-            if page.next_page_token == token != "":
-                raise api.InvalidArgument("a page names itself as the next")
             token = page.next_page_token
             if not token:
                 return found
+            if not trail.leads_on(token):
+                raise api.InvalidArgument("the pages go round in a circle")

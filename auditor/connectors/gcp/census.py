@@ -13,10 +13,11 @@ import pycurl
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import Request
 
-from auditor.connectors.gcp.errors import code_of, reason_of, reason_of_status
+from auditor.connectors.gcp.errors import code_of, reason_of, reason_of_status, status_in
 from auditor.connectors.gcp.listing import FIELDS, NoPageError, Page, columns, parse_page
 from auditor.connectors.gcp.objects import GcsBucket
 from auditor.connectors.gcp.session import GcpClients
+from auditor.connectors.trail import Trail
 from auditor.connectors.transfers import Handle, Outcome, Transfer, Transfers
 from auditor.model import BucketFacts, Gap, Population, Reason
 
@@ -24,6 +25,7 @@ _STORAGE: Final = "https://storage.googleapis.com"
 _ALWAYS: Final = {"fields": FIELDS, "maxResults": "1000", "projection": "noAcl", "prettyPrint": "false"}
 _PAGES_AHEAD: Final = 2
 _SUCCESS: Final = 200
+_BAD_REQUEST: Final = 400
 _UNAUTHORIZED: Final = 401
 
 
@@ -105,6 +107,7 @@ class _Pass:
         self._signer, self._transfers = wire
         self._kind = kind
         self._asked = kind
+        self._trail = Trail()
         self._soft_deleted = "softDeleted" in kind
         self._pages: deque[tuple[Page, datetime]] = deque()
         self._listing = False
@@ -129,15 +132,16 @@ class _Pass:
         self._listing = False
         page = transfer.answer
         if not isinstance(page, Page):
-            reason = _reason(transfer)
-            if self._soft_deleted and reason is Reason.MALFORMED and transfer.status >= _SUCCESS + 100:
-                self._ended = True  # a bucket without a soft-delete policy refuses the question: it has none
+            is_googles = transfer.status == _BAD_REQUEST and status_in(transfer.body) is not None
+            first = self._asked is self._kind
+            if self._soft_deleted and first and is_googles and self._by_sdk.may_refuse_soft_deleted:
+                self._ended = True
                 return
-            raise self._by_sdk.broken_off(_code(transfer), reason)
+            raise self._by_sdk.broken_off(_code(transfer), _reason(transfer))
         self._pages.append((page, self._clock()))
         if not page.next_page_token:
             self._ended = True
-        elif page.next_page_token == self._asked.get("pageToken"):
+        elif not self._trail.leads_on(page.next_page_token):
             raise self._by_sdk.endless()
         else:
             self._asked = {"pageToken": page.next_page_token, **self._kind}

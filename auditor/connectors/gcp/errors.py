@@ -3,6 +3,7 @@
 Source: Cloud KMS docs, Error codes; google.api_core.exceptions; Cloud Storage docs, JSON API status codes.
 """
 
+import json
 from typing import Final
 
 import requests
@@ -62,9 +63,14 @@ def status_of(error: api.GoogleAPICallError) -> str | None:
     if not isinstance(response, requests.Response):
         # Over gRPC nobody can put a page in its place; what we made ourselves, of an answer that is none, has a code.
         return str(error.grpc_status_code.name) if error.grpc_status_code is not None else str(error.code)
+    return status_in(response.content)
+
+
+def status_in(body: bytes) -> str | None:
+    """The status that the body of Google's own error names; None where the body is something else."""
     try:
-        told = response.json()
-    except (requests.JSONDecodeError, RecursionError):
+        told = json.loads(body)
+    except (ValueError, RecursionError):
         return None
     inner = told.get("error") if isinstance(told, dict) else None
     return str(inner.get("status") or inner.get("code")) if isinstance(inner, dict) else None

@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import pyarrow as pa
+from google.api_core import exceptions as api
 from google.cloud.storage import Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from auditor import rows
-from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of
+from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of, status_of
 from auditor.connectors.pace import Pace
+from auditor.connectors.trail import Trail
 from auditor.errors import CollectError
 from auditor.model import (
     BucketFacts,
@@ -55,6 +57,7 @@ class GcsBucket:
         self._populations = populations or tuple(Population)
         self._pace = pace
         self._clock = clock
+        self._keeps_deleted: bool | None = None
 
     @property
     def url(self) -> str:
@@ -77,6 +80,7 @@ class GcsBucket:
                 f"the bucket's settings and who must be able to decrypt are not known ({code_of(error)})",
                 hint_for(reason_of(error), permission),
             )
+        self._keeps_deleted = bool(bucket.soft_delete_policy.retention_duration_seconds)
         default_key = bucket.default_kms_key_name
         return BucketFacts(
             url=self._url,
@@ -127,12 +131,13 @@ class GcsBucket:
             blobs = self._client.list_blobs(
                 self._bucket, fields=_FIELDS, page_size=1000, timeout=_TIMEOUT, retry=_RETRY, **more
             )
-            seen: str | None = None
+            trail = Trail()
+            pages = 0
             for page in blobs.pages:
                 at = self._clock()
-                if blobs.next_page_token is not None and blobs.next_page_token == seen:
+                pages += 1
+                if blobs.next_page_token and not trail.leads_on(blobs.next_page_token):
                     raise self.endless()
-                seen = blobs.next_page_token
                 # The raw page: a Blob has no public name for a customer's own key, and costs more than the page.
                 for told in page.raw_page.get("items", []):
                     one = self._parsed(told, at, soft_deleted=soft_deleted)
@@ -140,8 +145,9 @@ class GcsBucket:
                         yield one
                 self._pace.wait()
         except FAULTS as error:
-            if soft_deleted and reason_of(error) is Reason.MALFORMED:
-                return  # a bucket without a soft-delete policy refuses the question, and has no such objects
+            is_googles = isinstance(error, api.BadRequest) and status_of(error) is not None
+            if soft_deleted and pages == 0 and is_googles and self.may_refuse_soft_deleted:
+                return
             raise self.broken_off(code_of(error), reason_of(error)) from None
 
     def _parsed(self, told: Mapping[str, Any], at: datetime, *, soft_deleted: bool) -> StoredObject:
@@ -149,6 +155,14 @@ class GcsBucket:
             return parse_object(told, at, soft_deleted=soft_deleted)
         except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
             raise self.no_object() from None
+
+    @property
+    def may_refuse_soft_deleted(self) -> bool:
+        """Whether a bad request for the first page may mean that the bucket has no soft-deleted objects.
+
+        A bucket without a soft-delete policy refuses the question; one that says it has one must not.
+        """
+        return not self._keeps_deleted
 
     def endless(self) -> CollectError:
         """What a listing ends with that would never end."""

@@ -29,6 +29,7 @@ from requests.adapters import HTTPAdapter
 from auditor.connectors.gcp.answers import is_sound
 from auditor.connectors.gcp.uploads import parse_uploads
 from auditor.connectors.pace import Pace
+from auditor.connectors.trail import Trail
 from auditor.connectors.wire import Wire
 from auditor.errors import ReadOnlyError, UsageError
 
@@ -147,13 +148,16 @@ class GcpClients:
         url = f"{self._endpoints.storage or _STORAGE}/{bucket}"
         asked: dict[str, str] = {"uploads": ""}
         count = 0
+        trail = Trail()
         while True:
             pace.wait()
             answer = _answered(partial(session.get, url, params=asked, timeout=_TIMEOUT))
             uploads, following = parse_uploads(answer.content)
             count += uploads
-            if following is None or following == asked:
+            if following is None:
                 return count
+            if not trail.leads_on(tuple(following.items())):
+                raise requests.JSONDecodeError("the pages go round in a circle", "", 0)
             asked = following
 
     def read_byte(self, project: str | None, bucket: str, name: str, generation: str) -> requests.Response:

@@ -23,10 +23,14 @@ def parse_uploads(raw: bytes) -> tuple[int, dict[str, str] | None]:
         raise requests.JSONDecodeError("no list of uploads", "", 0)
     texts = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
     count = sum(child.tag.rpartition("}")[2] == "Upload" for child in root)
-    if texts.get("IsTruncated") != "true":
+    if texts.get("IsTruncated") not in {"true", "false"}:
+        raise requests.JSONDecodeError("a page that does not say whether there is more", "", 0)
+    if texts["IsTruncated"] == "false":
         return count, None
+    if not texts.get("NextKeyMarker"):
+        raise requests.JSONDecodeError("a page that says there is more, and not where", "", 0)
     return count, {
         "uploads": "",
-        "key-marker": texts.get("NextKeyMarker", ""),
+        "key-marker": texts["NextKeyMarker"],
         "upload-id-marker": texts.get("NextUploadIdMarker", ""),
     }

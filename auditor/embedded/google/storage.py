@@ -126,7 +126,9 @@ class StorageService:
         end = start + _PAGE
         more = end < len(home.uploads)
         rows = "".join(f"<Upload><Key>{escape(name)}</Key></Upload>" for name in home.uploads[start:end])
-        told = f"<IsTruncated>{str(more).lower()}</IsTruncated><NextUploadIdMarker>{end}</NextUploadIdMarker>{rows}"
+        place = f"<NextKeyMarker>{escape(home.uploads[end - 1])}</NextKeyMarker>" if more else ""
+        place += f"<NextUploadIdMarker>{end}</NextUploadIdMarker>"
+        told = f"<IsTruncated>{str(more).lower()}</IsTruncated>{place}{rows}"
         text = f'<?xml version="1.0"?><ListMultipartUploadsResult xmlns="urn:s3">{told}</ListMultipartUploadsResult>'
         return Answer(200, text.encode(), {"Content-Type": "application/xml"})
 
