@@ -21,7 +21,7 @@ from auditor.findings import (
     Verdict,
     member_of,
 )
-from auditor.model import AwsKey, GcpKey, KeyGone, KeyName, KeyUnread, Probe
+from auditor.model import AwsKey, Encryption, GcpKey, KeyGone, KeyName, KeyUnread, Probe
 from auditor.policy import Policy
 from auditor.ports import Holdings
 from auditor.readability import KeyView, assess, probes_of
@@ -60,7 +60,7 @@ class Judged:
 def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     """Assess every holding, put every rule to every subject, and measure what hangs on each failure."""
     assessed = tuple(_assess(facts))
-    subjects: tuple[RuleSubject, ...] = (*_causes(assessed), *_keys(facts, assessed), *_buckets(facts, assessed))
+    subjects: tuple[RuleSubject, ...] = (*_causes(facts, assessed), *_keys(facts, assessed), *_buckets(facts, assessed))
     context = Context(facts.now, facts.policy, facts.keys)
     findings: list[Finding] = []
     tallies: list[Tally] = []
@@ -109,7 +109,8 @@ def _assess(facts: Facts) -> Iterable[Assessed]:
         yield assess(holding, view, facts.agents.get(holding.bucket, ()), facts.policy, facts.now, probes=mine)
 
 
-def _causes(assessed: tuple[Assessed, ...]) -> Iterable[Cause]:
+def _causes(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[Cause]:
+    probed = {(one.bucket, one.key, one.key_version) for one in facts.probes}
     groups: dict[tuple[Subject, Readability], list[Assessed]] = defaultdict(list)
     for one in assessed:
         groups[one.assessment.subject, one.assessment.readability].append(one)
@@ -134,6 +135,8 @@ def _causes(assessed: tuple[Assessed, ...]) -> Iterable[Cause]:
                 dict.fromkeys(one.assessment.contradiction for one in group if one.assessment.contradiction)
             ),
             evidence=tuple(dict.fromkeys(evidence for one in group for evidence in one.assessment.evidence)),
+            probed=any((one.holding.bucket, one.holding.key, one.holding.key_version) in probed for one in group),
+            users_known=all(facts.agents.get(one.holding.bucket) for one in group),
         )
 
 
@@ -166,7 +169,12 @@ def last_read(view: KeyView, now: datetime) -> datetime | None:
 
 def _buckets(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[SweptBucket]:
     for coverage in facts.buckets:
-        yield SweptBucket(coverage, _members([one for one in assessed if one.holding.bucket == coverage.bucket]))
+        mine = [one for one in assessed if one.holding.bucket == coverage.bucket]
+        yield SweptBucket(coverage, _members(mine), _members(_unresolved(mine)))
+
+
+def _unresolved(group: Iterable[Assessed]) -> list[Assessed]:
+    return [one for one in group if one.holding.encryption is Encryption.UNKNOWN]
 
 
 def _members(group: Iterable[Assessed]) -> tuple[Member, ...]:
@@ -182,6 +190,7 @@ def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, facts: Facts) -
     cause = subject if isinstance(subject, Cause) else None
     # Severity follows what is lost: with no data under a key there is nothing to lose yet.
     idle = isinstance(subject, HeldKey) and not subject.members
+    members = outcome.members if outcome.members is not None else subject.members
     return Finding(
         id=rule.finding_id(subject.subject),
         rule=rule.id,
@@ -191,15 +200,16 @@ def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, facts: Facts) -
         readability=cause.readability if cause else None,
         cause=outcome.text,
         confidence=cause.confidence if cause else outcome.confidence,
-        extent=facts.holdings.extent(subject.members),
-        members=subject.members,
+        extent=facts.holdings.extent(members),
+        members=members,
         final_at=cause.final_at if cause else outcome.final_at,
         since=cause.since if cause and cause.since else facts.now,
         since_source=_since_source(cause, facts),
         evidence=cause.evidence if cause else subject.evidence if isinstance(subject, HeldKey) else (),
-        undo=cause.undo if cause else (),
+        undo=cause.undo if cause and not outcome.meant else (),
         first_seen=facts.now,
         last_seen=facts.now,
+        meant=outcome.meant,
     )
 
 

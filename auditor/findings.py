@@ -160,6 +160,10 @@ class Outcome:
     """Another severity than the rule's own, where this case is worse or better."""
     final_at: datetime | None = None
     """Aware, UTC: when what the outcome speaks of happens."""
+    meant: bool = False
+    """The config says that it is to be so: there is nothing to undo."""
+    members: "tuple[Member, ...] | None" = None
+    """Which of the subject's data it is about; None for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,8 @@ class Finding:
     succeeds: str | None = None
     """Id of the finding about the same subject that this one took over from."""
     waived_until: datetime | None = None
+    meant: bool = False
+    """The config says that it is to be so: it is told, and there is nothing to undo."""
 
 
 def worst_first(one: Finding) -> tuple[bool, int, int, str]:
@@ -236,6 +242,8 @@ class Coverage:
     """Keys whose state the judgement knows, gone ones included."""
     buckets_not_configured: int | None
     """Buckets of the accounts in use that no config names; None where listing them was not allowed."""
+    keys_from_before: int = 0
+    """How many of the keys read told nothing now, so that an earlier answer counts."""
 
     @property
     def keys_unknown(self) -> int:
@@ -303,5 +311,6 @@ class Judgement:
     @property
     def next_loss(self) -> datetime | None:
         """When the next data is lost, or taken away, at a date; None when no date is known."""
-        dates = [one.assessment.final_at for one in self.assessed if one.assessment.final_at and one.holding.objects]
-        return min((date for date in dates if date > self.now), default=None)
+        dates = [one.assessment.final_at for one in self.assessed if one.holding.objects]
+        dates += [one.final_at for one in self.findings if one.status is not Status.RESOLVED and one.extent.objects]
+        return min((date for date in dates if date is not None and date > self.now), default=None)

@@ -25,6 +25,7 @@ from auditor.principals import same_principal
 from auditor.readability import KeyView
 
 BUCKET_LISTS: Final = "list of all buckets"
+PRINCIPALS: Final = "[platform] aws_principals"
 
 _OBJECT_HINTS: Final = {
     Reason.ACCESS_DENIED: "grant s3:GetObject and s3:GetObjectVersion on them; HEAD needs no right on the key",
@@ -68,6 +69,18 @@ def buckets_not_listed(gap: Gap) -> Gap:
     return Gap(BUCKET_LISTS, gap.reason, "how many buckets are not configured is not known", gap.hint)
 
 
+def of_principals(keys: int) -> Iterator[Gap]:
+    """Of so many AWS keys nobody said who must be able to decrypt with them: a revocation would pass unseen."""
+    if keys:
+        which = "an AWS key" if keys == 1 else f"{keys} AWS keys"
+        yield Gap(
+            PRINCIPALS,
+            Reason.NOT_VISIBLE,
+            f"whether the platform may use {which} is not judged: the config names none of its roles",
+            "name the roles and users that read and write on S3 in [platform] aws_principals",
+        )
+
+
 def no_answer(name: KeyName) -> KeyUnread:
     """The source left the key out."""
     return KeyUnread(name, Reason.TIMEOUT, "no answer", "poll again")
@@ -79,7 +92,7 @@ def of_key(view: KeyView, principals: tuple[str, ...] = (), judged: Sequence[Ass
     `principals` are those who must be able to decrypt with it, `judged` what its data was judged as: what is unknown
     without another gap about the key is one by itself.
     """
-    found = list(_of_reading(view, principals))
+    found = list(_of_reading(view, principals, judged))
     lost = bool(judged) and all(one.readability is Readability.LOST for one in judged)
     if isinstance(view.reading, KeyGone) and lost:
         return
@@ -103,11 +116,11 @@ def _what_it_needs(view: KeyView) -> str:
     return "look at it where it is managed: what it says of itself settles nothing"
 
 
-def _of_reading(view: KeyView, principals: tuple[str, ...]) -> Iterator[Gap]:
+def _of_reading(view: KeyView, principals: tuple[str, ...], judged: Sequence[Assessment]) -> Iterator[Gap]:
     name = view.name.text
     match view.reading:
         case KeyUnread() as unread:
-            yield Gap(name, unread.reason, _effect_of_silence(view, unread, principals), unread.hint)
+            yield Gap(name, unread.reason, _effect_of_silence(view, unread, principals, judged), unread.hint)
         case KeyGone(proven=False):
             yield Gap(
                 name,
@@ -123,13 +136,17 @@ def _of_reading(view: KeyView, principals: tuple[str, ...]) -> Iterator[Gap]:
             return
 
 
-def _effect_of_silence(view: KeyView, unread: KeyUnread, principals: tuple[str, ...]) -> str:
+def _effect_of_silence(
+    view: KeyView, unread: KeyUnread, principals: tuple[str, ...], judged: Sequence[Assessment]
+) -> str:
     memory = view.memory
     if memory is None or memory.last_at is None:
         return f"its state is not known ({unread.detail}); what depends on it counts as unknown"
     seen = f"{memory.last_at:%Y-%m-%dT%H:%M:%SZ}"
     if view.denied or memory.missing_since is not None:
         return f"its state is not known any more ({unread.detail}); it was last read {seen}"
+    if judged and all(one.readability is Readability.UNKNOWN for one in judged):
+        return f"no new answer ({unread.detail}); it was last read {seen}, and what depends on it counts as unknown"
     told = f"no new answer ({unread.detail}); it is judged by its state of {seen}"
     if strangers := _never_asked(view, principals):
         return f"{told}, and whether {', '.join(strangers)} may decrypt was never asked"

@@ -4,7 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from auditor.findings import Finding, Status, Subject, worst_first
+from auditor.findings import Finding, Readability, Status, Subject, worst_first
+
+_NOT_STOPPED = frozenset({Readability.READABLE, Readability.EXPIRING, Readability.UNKNOWN})
+"""What tells nothing of how long the data has not been readable."""
 
 
 def carry_on(
@@ -14,7 +17,8 @@ def carry_on(
 
     What is `undecided`, by its id, stays as it was: that a rule cannot tell any more is no all-clear.
 
-    A finding about the same subject under another rule takes over from the one that ended, and inherits its `since`.
+    A finding about the same subject under another rule takes over from the one that ended; where the data could not be
+    read under that one either, it inherits its `since`.
     """
     old: Mapping[str, Finding] = {one.id: one for one in before if one.status is not Status.RESOLVED}
     current = {one.id: one for one in fresh}
@@ -39,4 +43,6 @@ def _with_past(one: Finding, same: Finding | None, ended: Mapping[Subject, Findi
     heir_of = ended.get(one.subject) if one.readability is not None else None
     if heir_of is None:
         return one
+    if heir_of.readability in _NOT_STOPPED:
+        return replace(one, succeeds=heir_of.id)
     return replace(one, since=heir_of.since, since_source=heir_of.since_source, succeeds=heir_of.id)

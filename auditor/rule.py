@@ -45,6 +45,10 @@ class Cause:
     evidence: tuple[Evidence, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
     """Where a probe of the data parts from what the key says."""
+    probed: bool = False
+    """A probe of the data is known."""
+    users_known: bool = True
+    """Who must be able to decrypt is known for all of the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,8 @@ class SweptBucket:
 
     coverage: BucketCoverage
     members: tuple[Member, ...]
+    unresolved: tuple[Member, ...] = ()
+    """Those of them whose encryption could not be learnt."""
 
     @property
     def subject(self) -> Subject:
@@ -176,7 +182,7 @@ def as_meant(outcome: Outcome, cause: Cause, at: Context) -> Outcome:
         return outcome
     if cause.readability in _MEANT_BY_REVOKED and not any(map(_is_destroyed, _states(cause, at))):
         text = f"{outcome.text}; that is meant: [[key]] says that the key is revoked on purpose"
-        return replace(outcome, text=text, severity=Severity.LOW)
+        return replace(outcome, text=text, severity=Severity.LOW, meant=True)
     return replace(outcome, text=f"{outcome.text}; [[key]] says only that the key is revoked on purpose")
 
 

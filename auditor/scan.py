@@ -17,10 +17,14 @@ from auditor.engine import Facts, judge, last_read
 from auditor.errors import AuditorError, CollectError, UsageError
 from auditor.findings import Assessed, Assessment, Basis, BucketCoverage, Coverage, Judgement, Readability, Run
 from auditor.model import (
+    AwsKey,
     BucketFacts,
     Cloud,
     Gap,
+    GcpKey,
     Holding,
+    KeyGone,
+    KeyManager,
     KeyMemory,
     KeyName,
     KeyReading,
@@ -288,6 +292,10 @@ def poll(
             keys_needed=len(needs),
             keys_read=sum(date is not None for date in last_reads.values()),
             buckets_not_configured=unconfigured if isinstance(unconfigured, int) else None,
+            keys_from_before=sum(
+                last_reads[name] is not None and not isinstance(keys[name].reading, AwsKey | GcpKey | KeyGone)
+                for name in keys
+            ),
         ),
         assessed=judged.assessed,
         findings=lifecycle.carry_on(judged.findings, before.findings if before else (), now, judged.undecided),
@@ -299,6 +307,7 @@ def poll(
             more=(
                 *_key_gaps(needs, keys, judged.assessed),
                 *gaps.of_probes(_latest(probes, judged.assessed, now), agents),
+                *gaps.of_principals(_nobody_asked(needs, readings)),
             ),
         ),
         tallies=judged.tallies,
@@ -436,6 +445,12 @@ def _key_gaps(needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView], assesse
         judged[one.holding.key].append(one.assessment)
     for need in needs:
         yield from gaps.of_key(keys[need.name], need.principals, judged[need.name.text])
+
+
+def _nobody_asked(needs: Iterable[KeyNeed], readings: Mapping[KeyName, KeyReading]) -> int:
+    """How many AWS keys there are of which the config does not say who must be able to decrypt with them."""
+    told = (readings.get(need.name) for need in needs if not need.principals)
+    return sum(isinstance(one, AwsKey) and one.manager is KeyManager.CUSTOMER for one in told)
 
 
 def _latest(probes: Iterable[Probe], assessed: Iterable[Assessed], now: datetime) -> Iterator[Probe]:

@@ -64,7 +64,8 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_
         UsageError: there are no credentials where the config needs them.
     """
     now = clock or (lambda: datetime.now(UTC))
-    wire = Wire(now)
+    # Time passes as a clock that is given says; only the system's own can be set while it does.
+    wire = Wire(now) if clock is None else Wire(now, lambda: now().timestamp())
     agent = f"cmek-auditor/{__version__}"
     aws = AwsClients({one.id: _aws_identity(one) for one in config.account if one.id}, wire, agent, _CONNECTIONS)
     endpoints = Endpoints(config.gcp.storage_endpoint, config.gcp.kms_endpoint, config.gcp.iam_endpoint)

@@ -128,3 +128,17 @@ def test_a_cloud_that_only_throttles_is_a_gap_and_keeps_the_last_proven_state(
     assert code == 1
     assert after["totals"]["by_readability"] == before["totals"]["by_readability"]
     assert [gap["reason"] for gap in after["gaps"]] == ["throttled" if status == 429 else "timeout"]
+
+
+def test_that_nobody_is_named_for_the_keys_of_aws_is_a_gap(
+    both: tuple[Small, AwsCloud], capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = both[0]
+    small.config.write_text(small.config.read_text().replace(PLATFORM, ""))
+    assert cli._run(small.argv("scan", "--format", "json")) == 3  # noqa: SLF001 - the command without the process' end
+    (gap,) = json.loads(capsys.readouterr().out)["gaps"]
+    assert (gap["what"], gap["reason"], "2 AWS keys" in gap["effect"]) == (
+        "[platform] aws_principals",
+        "not_visible",
+        True,
+    )

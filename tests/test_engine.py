@@ -204,6 +204,13 @@ def test_a_finding_whose_readability_changes_is_succeeded_and_its_since_inherite
     assert (closed.rule, closed.status) == ("data-unreadable", Status.RESOLVED)
 
 
+@pytest.mark.parametrize("readability", [Readability.EXPIRING, Readability.UNKNOWN])
+def test_data_that_could_still_be_read_tells_nothing_of_how_long_it_cannot(readability: Readability) -> None:
+    before = replace(a_finding("PendingDeletion"), since=NOW - days(300), readability=readability)
+    opened = lifecycle.carry_on([a_finding()], [before], NOW)[0]
+    assert (opened.rule, opened.succeeds, opened.since) == ("data-unreadable", before.id, NOW)
+
+
 def test_a_finding_keeps_how_its_since_is_known_and_what_it_took_over() -> None:
     before = replace(a_finding(), since_source="between_polls", succeeds="0123456789abcdef")
     (after,) = lifecycle.carry_on([a_finding()], [before], NOW)

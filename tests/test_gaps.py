@@ -78,6 +78,13 @@ def test_objects_are_counted_and_every_reason_has_its_hint(reason: Reason) -> No
     assert (gap.objects, bool(gap.hint)) == (7, True)
 
 
+def test_nobody_named_who_must_be_able_to_decrypt_is_a_gap() -> None:
+    assert not list(gaps.of_principals(0))
+    for keys, told in ((1, "an AWS key"), (7, "7 AWS keys")):
+        (gap,) = gaps.of_principals(keys)
+        assert_told(gap, ("[platform] aws_principals", Reason.NOT_VISIBLE, told, "aws_principals"))
+
+
 def test_a_key_that_the_source_left_out_gave_no_answer() -> None:
     unread = gaps.no_answer(AWS_KEY)
     assert (unread.name, unread.reason) == (AWS_KEY, Reason.TIMEOUT)

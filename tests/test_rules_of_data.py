@@ -67,6 +67,11 @@ def test_a_rule_about_reading_fails_for_its_own_readability_alone(mine: R, rule:
         assert rule.check(a_cause(readability, keys=()), at()).verdict is V.NOT_APPLICABLE
 
 
+def test_nobody_passes_as_able_to_decrypt_while_it_is_not_known_who_must_be() -> None:
+    for readability, expected in ((R.READABLE, V.UNKNOWN), (R.UNREADABLE, V.UNKNOWN), (R.REVOKED, V.FAILED)):
+        assert data_revoked.RULE.check(a_cause(readability, users_known=False), at()).verdict is expected
+
+
 MEANT: dict[str, tuple[Rule, R, KeyReading | None, Severity | None]] = {
     "switched off": (data_unreadable.RULE, R.UNREADABLE, None, Severity.LOW),
     "without its material": (data_unreadable.RULE, R.UNREADABLE, an_aws_key("PendingImport"), Severity.LOW),
@@ -219,7 +224,8 @@ def test_a_key_is_stale_when_its_last_state_is_old(
 PASSES = Contradiction("a read passes", probe_failed=False)
 FAILS = Contradiction("a read is refused", probe_failed=True)
 DISAGREES: dict[str, tuple[Cause, tuple[V, Severity | None, str]]] = {
-    "agrees": (a_cause(), (V.PASSED, None, "no probe says otherwise")),
+    "agrees": (a_cause(probed=True), (V.PASSED, None, "no probe says otherwise")),
+    "was not probed": (a_cause(), (V.NOT_APPLICABLE, None, "nothing of it was probed")),
     "passes": (a_cause(contradictions=(PASSES,)), (V.FAILED, Severity.HIGH, PASSES.text)),
     "is refused": (a_cause(contradictions=(FAILS,)), (V.FAILED, Severity.CRITICAL, FAILS.text)),
     "both": (a_cause(contradictions=(PASSES, FAILS)), (V.FAILED, Severity.CRITICAL, FAILS.text)),

@@ -31,6 +31,7 @@ _GAPS: Final = 200
 _BUCKETS: Final = 500
 _FILES: Final = 500
 
+_MEANT: Final = "Nothing, while the config says that this is so on purpose."
 MEANINGS: Final = {
     Readability.LOST: "gone for good",
     Readability.DOOMED: "no read now, gone for good at a date",
@@ -307,7 +308,7 @@ def _finding(one: Finding, rules: dict[str, Demand], now: datetime) -> FindingVi
             (each.call, each.resource, words.stamp(each.at), each.answer_digest) for each in one.evidence[:_EVIDENCES]
         ),
         evidence_left_out=max(0, len(one.evidence) - _EVIDENCES),
-        remedy=rule.remedy if rule else "",
+        remedy=_MEANT if one.meant else rule.remedy if rule else "",
         source=rule.source if rule else "",
         status=one.status.value,
     )
@@ -460,7 +461,7 @@ def _method(judgement: Judgement, manifest: Manifest) -> tuple[tuple[str, str], 
             "buckets not configured",
             "not known: listing is not allowed" if not_configured is None else str(not_configured),
         ),
-        ("keys", f"{coverage.keys_needed} needed, {coverage.keys_read} read, {coverage.keys_unknown} unknown"),
+        ("keys", f"{summary.keys(judgement)}, {coverage.keys_unknown} unknown"),
         (
             "oldest key reading",
             words.stamp(judgement.oldest_key_read) if judgement.oldest_key_read else "none yet",
@@ -471,6 +472,9 @@ def _method(judgement: Judgement, manifest: Manifest) -> tuple[tuple[str, str], 
         ("actors", "not attributed: no audit log is read yet"),
         (
             "readability",
-            "by key state, Key Access Justifications, IAM policies of key, ring and project; no other policy is read",
+            (
+                "by key state; on Google Cloud by Key Access Justifications and IAM policies of key, ring and project "
+                "as well, on AWS by policies and grants of the key; no other policy is read"
+            ),
         ),
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from auditor.findings import Assessed, Basis, Judgement, Readability
+from auditor.findings import Assessed, Basis, Coverage, Judgement, Readability, Status, member_of
 from auditor.outputs import words
 
 STOPPED: Final = (
@@ -67,6 +67,8 @@ def verdict(judgement: Judgement) -> str:
         parts = [f"{words.number(lost)} are lost for good"] if lost else []
         if doomed:
             parts.append(f"{words.number(doomed)} will be lost for good at a known date")
+        if meant := _meant(judgement):
+            parts.append(f"{words.number(meant)} as the config means it")
         told += f" ({', '.join(parts)})" if parts else ""
     else:
         told = f"No proven obstacle stops a read of any of the {words.number(total.objects)} objects"
@@ -84,12 +86,44 @@ def verdict(judgement: Judgement) -> str:
 def complete(judgement: Judgement) -> str:
     """Say how complete and how fresh the answer is."""
     coverage = judgement.coverage
-    swept = sum(one.complete for one in coverage.buckets)
     listed = sum(one.listed for one in coverage.buckets)
     resolved = sum(one.resolved for one in coverage.buckets)
-    return (
-        f"{swept} of {words.counted(len(coverage.buckets), 'bucket')} swept, "
-        f"{words.number(resolved)} of {words.counted(listed, 'object')} resolved, "
-        f"{coverage.keys_read} of {words.counted(coverage.keys_needed, 'key')} read, "
-        f"{words.counted(len(judgement.gaps), 'gap')}"
-    )
+    outside = sum(one.outside for one in coverage.buckets)
+    parts = [
+        _swept(coverage),
+        f"{words.number(resolved)} of {words.counted(listed, 'object')} resolved"
+        + (f" ({words.number(outside)} outside their bucket's layout)" if outside else ""),
+        keys(judgement),
+        words.counted(len(judgement.gaps), "gap"),
+    ]
+    if coverage.buckets_not_configured:
+        parts.insert(1, f"{words.counted(coverage.buckets_not_configured, 'bucket')} in no config")
+    return ", ".join(parts)
+
+
+def keys(judgement: Judgement) -> str:
+    """Say of how many keys the state is known, and of how many only from before."""
+    coverage = judgement.coverage
+    told = f"{coverage.keys_read} of {words.counted(coverage.keys_needed, 'key')} read"
+    if not coverage.keys_from_before:
+        return told
+    oldest = f", the oldest at {words.stamp(judgement.oldest_key_read)}" if judgement.oldest_key_read else ""
+    return f"{told} ({coverage.keys_from_before} of them not now but before{oldest})"
+
+
+def _swept(coverage: Coverage) -> str:
+    swept = sum(one.complete for one in coverage.buckets)
+    told = f"{swept} of {words.counted(len(coverage.buckets), 'bucket')} swept"
+    failed = sum(one.complete and one.last_attempt_failed is not None for one in coverage.buckets)
+    return f"{told} ({failed} of them by an older sweep: the newest failed)" if failed else told
+
+
+def _meant(judgement: Judgement) -> int:
+    """How many objects cannot be read because the config wants it so."""
+    members = {
+        member
+        for one in judgement.findings
+        if one.meant and one.status is not Status.RESOLVED and one.readability in STOPPED
+        for member in one.members
+    }
+    return sum(one.holding.objects for one in judgement.assessed if member_of(one.holding) in members)

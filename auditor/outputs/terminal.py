@@ -1,5 +1,6 @@
 """The judgement on a terminal: the verdict, the findings worst first, what is missing; hostile names made harmless."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, TextIO
@@ -39,15 +40,16 @@ def show(judgement: Judgement, console: Console, *, most: int = 30) -> None:
         console.print()
         console.print(_findings(current[:most], judgement.now, console.width))
     if len(current) > most:
-        console.print(_plain(f"and {len(current) - most} more; --format json has all of them", "dim"))
+        counts = Counter(one.severity for one in current[most:])
+        rest = ", ".join(f"{counts[one]} {one}" for one in reversed(Severity) if counts[one])
+        console.print(_plain(f"and {len(current) - most} more ({rest}); --format json has all of them", "dim"))
     ended = [one for one in judgement.findings if one.status is Status.RESOLVED]
     for one in ended:
         console.print(_plain(f"resolved: {one.rule} {words.short(one.subject.id)}", "green"))
     console.print()
     console.print(_plain(summary.complete(judgement)))
     for gap in judgement.gaps[:10]:
-        count = f" ({words.counted(gap.objects, 'object')})" if gap.objects else ""
-        console.print(_plain(f"gap: {words.short(gap.what)}: {gap.effect}{count} [{gap.reason}]; {gap.hint}", "yellow"))
+        console.print(_plain(f"gap: {words.short(gap.what)}: {gap.effect} [{gap.reason}]; {gap.hint}", "yellow"))
     if len(judgement.gaps) > 10:  # noqa: PLR2004 - as many as were shown
         console.print(_plain(f"and {len(judgement.gaps) - 10} more gaps", "yellow"))
 
@@ -74,11 +76,13 @@ def explain(one: Finding, rule: Demand | None, now: datetime) -> RenderableType:
     if extent.tenants:
         lines.append(_plain(f"tenants     {', '.join(extent.tenants)}"))
     lines.extend(_plain(f"            {name}", "dim") for name in extent.sample_namespaces)
+    if left := extent.namespaces - len(extent.sample_namespaces):
+        lines.append(_plain(f"            and {words.number(left)} more; --namespaces lists them all", "dim"))
     for place, step in enumerate(one.undo, 1):
         until = f", until {words.instant(step.until)}" if step.until else ""
         lines.append(_plain(f"undo {place}      {step.call}", "green"))
         lines.append(_plain(f"            by {step.who}; afterwards {step.lands_in}{until}"))
-    if rule is not None:
+    if rule is not None and not one.meant:
         lines.append(_plain(f"remedy      {rule.remedy}"))
     lines.extend(
         _plain(f"evidence    {each.call} {each.resource} at {words.stamp(each.at)}", "dim") for each in one.evidence

@@ -12,6 +12,6 @@ RULE = Rule(
     subject=Cause,
     severity=Severity.CRITICAL,
     source="AWS KMS Developer Guide, Custom key stores; google-cloud-kms, SingleTenantHsmInstance",
-    remedy="Repair the connection of the named store; the keys and the data are still there.",
+    remedy="Bring back what stands behind the keys (store, connection or HSM instance); keys and data are still there.",
     check=fails_when(Readability.UNREACHABLE),
 )

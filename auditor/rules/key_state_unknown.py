@@ -27,6 +27,6 @@ RULE = Rule(
     subject=Cause,
     severity=Severity.MEDIUM,
     source="NIST SP 800-53 Rev. 5, SC-12 and CM-8",
-    remedy="Give the auditor the right to read the key's state; the gap of the same name says which right is missing.",
+    remedy="The gap that names the key says what is missing: a right of the auditor's, an answer, or a meaning.",
     check=check,
 )

@@ -14,7 +14,7 @@ def check(cause: Cause, _at: Context) -> Outcome:
     if not cause.keys:
         return not_applicable(cause.text)
     if not cause.contradictions:
-        return passed("no probe says otherwise")
+        return passed("no probe says otherwise") if cause.probed else not_applicable("nothing of it was probed")
     worst = next((one for one in cause.contradictions if one.probe_failed), cause.contradictions[0])
     return replace(failed(worst.text), severity=Severity.CRITICAL if worst.probe_failed else Severity.HIGH)
 

@@ -3,6 +3,8 @@
 Source: NIST SP 800-53 Rev. 5, CM-8.
 """
 
+from dataclasses import replace
+
 from auditor.findings import Outcome, Severity
 from auditor.rule import Context, Rule, SweptBucket, failed, passed
 
@@ -16,7 +18,9 @@ def check(bucket: SweptBucket, at: Context) -> Outcome:
     text = f"{coverage.resolved} of {coverage.listed} objects of {coverage.bucket} are known"
     if coverage.last_attempt_failed:
         return failed(f"{text}, by an older sweep; the newest attempt failed: {coverage.last_attempt_failed}")
-    return passed(text) if coverage.ratio >= at.policy.min_coverage else failed(text)
+    if coverage.ratio >= at.policy.min_coverage:
+        return passed(text)
+    return replace(failed(text), members=bucket.unresolved)
 
 
 RULE = Rule(
