@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -40,6 +41,8 @@ class Fault:
     """Answer the status alone, without a body."""
     body: bytes | None = None
     """Answer exactly these bytes."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers beside those bytes."""
     skip: int = 0
     """How many requests pass before the first gets it."""
     times: int | None = None

@@ -137,6 +137,22 @@ def test_tells_what_needs_a_restore_first(cloud: AwsCloud, how: dict[str, Any], 
     assert sweep()[0].archived is archived
 
 
+def test_one_bare_400_is_no_customers_key(cloud: AwsCloud) -> None:
+    for number in range(20):
+        cloud.store.put("data", f"{number:02}", sse="aws:kms", key=KEY)
+    cloud.traffic.fail("HEAD", status=400, bare=True, times=5)
+    assert {one.encryption for one in sweep()} == {Encryption.CMEK}
+
+
+def test_an_answer_about_another_version_is_none(cloud: AwsCloud) -> None:
+    cloud.store.put("data", "a", sse="aws:kms", key=KEY)
+    cloud.store.put("data", "b")
+    cloud.traffic.fail("HEAD /data/a", status=200, body=b"", headers={"ETag": '"0"'})
+    found = by_name(sweep())
+    assert (found["a"].encryption, found["a"].problem) == (Encryption.UNKNOWN, Reason.MALFORMED)
+    assert found["b"].problem is None
+
+
 def test_a_bare_400_without_any_object_that_answers_stays_unresolved(cloud: AwsCloud) -> None:
     cloud.store.put("data", "a", sse=None, customer_key=b"k" * 32)
     assert [(one.encryption, one.problem) for one in sweep()] == [(Encryption.UNKNOWN, Reason.UNSUPPORTED)]

@@ -59,7 +59,12 @@ def test_a_page_entry_of_cloud_storage(told: dict[str, Any], soft: bool) -> None
     assert (one.encryption is Encryption.CMEK) == (one.key is not None)
 
 
-@given(st.dictionaries(st.sampled_from(["ServerSideEncryption", "SSEKMSKeyId", "Restore", "ArchiveStatus"]), st.text()))
+@given(
+    st.dictionaries(
+        st.sampled_from(["ServerSideEncryption", "SSEKMSKeyId", "Restore", "ArchiveStatus", "ETag", "VersionId"]),
+        st.text(),
+    )
+)
 def test_the_headers_of_a_head(told: dict[str, str]) -> None:
     listed = Listed("a", None, newest=True, size=1, modified=AT, etag=None, storage_class="GLACIER")
     one = headed(listed, parse_head(told), AT)

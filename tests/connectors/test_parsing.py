@@ -22,7 +22,7 @@ from google.protobuf.json_format import ParseError
 
 from auditor.connectors.aws import errors as aws_errors
 from auditor.connectors.aws.answers import MALFORMED
-from auditor.connectors.aws.encryption import Told, parse_head, parse_headers
+from auditor.connectors.aws.encryption import Asked, Head, Told, is_encrypted_by_amazon, parse_head, parse_headers
 from auditor.connectors.aws.keys import parse_key, parse_materials
 from auditor.connectors.aws.objects import Listed, headed, parse_listed
 from auditor.connectors.gcp import errors as gcp_errors
@@ -342,7 +342,7 @@ def test_a_head_tells_the_encryption(
     told: dict[str, Any], expected: tuple[Encryption, str | None, Reason | None]
 ) -> None:
     encryption, key, problem = expected
-    assert headed(listed(newest=False), parse_head(told), WHEN) == StoredObject(
+    assert headed(listed(newest=False), parse_head({"ETag": "e", **told}), WHEN) == StoredObject(
         name="a",
         version="v1",
         population=Population.NONCURRENT,
@@ -357,7 +357,7 @@ def test_a_head_tells_the_encryption(
         verified=WHEN if problem is None else None,
         problem=problem,
     )
-    assert headed(listed(), parse_head(told), WHEN).population is Population.LIVE
+    assert headed(listed(), parse_head({"ETag": "e", **told}), WHEN).population is Population.LIVE
 
 
 RESTORED = {"Restore": 'ongoing-request="false", expiry-date="Fri, 21 Dec 2029 00:00:00 GMT"'}
@@ -379,7 +379,7 @@ def test_a_head_tells_what_needs_a_restore_first(
     told: dict[str, str],
     archived: bool,  # noqa: FBT001 - a case
 ) -> None:
-    assert headed(listed(storage_class), parse_head(told), WHEN).archived is archived
+    assert headed(listed(storage_class), parse_head({"ETag": "e", **told}), WHEN).archived is archived
 
 
 VERSION = f"{GCP_KEY}/cryptoKeyVersions/7"
@@ -537,9 +537,67 @@ def test_the_kind_of_a_violation_is_told_and_never_its_text(details: list[Any], 
 
 def test_headers_without_an_etag_are_those_of_no_object() -> None:
     assert parse_headers(b"HTTP/1.1 200 OK\r\nx-amz-server-side-encryption: AES256\r\n\r\n") is None
-    assert parse_headers(b'HTTP/1.1 200 OK\r\nETag: "0"\r\n\r\n') == Told(Encryption.NONE)
+    assert parse_headers(b'HTTP/1.1 200 OK\r\nETag: "0"\r\n\r\n') == Head(Told(Encryption.NONE), "0", None)
 
 
 def test_of_an_object_whose_head_tells_nothing_its_class_tells_whether_it_is_archived() -> None:
     assert Told(Encryption.CUSTOMER_SUPPLIED).is_archived("DEEP_ARCHIVE")
     assert not Told(Encryption.CUSTOMER_SUPPLIED).is_archived("STANDARD")
+
+
+PLAIN = Told(Encryption.PROVIDER)
+NO_ANSWER = Told(Encryption.UNKNOWN, problem=Reason.MALFORMED)
+ABOUT: dict[str, tuple[Head, Asked, Told]] = {
+    "the version that was asked for": (Head(PLAIN, "e", "v"), Asked("e", "v"), PLAIN),
+    "a version that it does not name": (Head(PLAIN, "e", None), Asked("e", "v"), PLAIN),
+    "a version whose listing had no ETag": (Head(PLAIN, "e", "v"), Asked(None, "v"), PLAIN),
+    "another version": (Head(PLAIN, "e", "w"), Asked("e", "v"), NO_ANSWER),
+    "another content": (Head(PLAIN, "f", "v"), Asked("e", "v"), NO_ANSWER),
+    "whatever is there": (Head(PLAIN, "f", "w"), Asked("e", None), PLAIN),
+    "plain where it may be": (Head(Told(Encryption.NONE), "e", "v"), Asked("e", "v"), Told(Encryption.NONE)),
+    "plain where it cannot be": (Head(Told(Encryption.NONE), "e", None), Asked("e", None, encrypted=True), NO_ANSWER),
+    "encrypted where it must be": (Head(PLAIN, "e", None), Asked("e", None, encrypted=True), PLAIN),
+}
+
+
+@pytest.mark.parametrize(("head", "asked", "told"), ABOUT.values(), ids=ABOUT)
+def test_an_answer_about_another_version_or_that_cannot_be_tells_nothing(head: Head, asked: Asked, told: Told) -> None:
+    assert head.about(asked) == told
+
+
+IMPOSSIBLE: dict[str, tuple[bytes, dict[str, Any]]] = {
+    "a key and no encryption": (
+        f"x-amz-server-side-encryption-aws-kms-key-id: {AWS_KEY}".encode(),
+        {"SSEKMSKeyId": AWS_KEY.text},
+    ),
+    "a key and the provider's encryption": (
+        f"x-amz-server-side-encryption: AES256\r\nx-amz-server-side-encryption-aws-kms-key-id: {AWS_KEY}".encode(),
+        {"ServerSideEncryption": "AES256", "SSEKMSKeyId": AWS_KEY.text},
+    ),
+    "a customer's own key that nobody gave": (
+        b"x-amz-server-side-encryption-customer-algorithm: AES256",
+        {"SSECustomerAlgorithm": "AES256"},
+    ),
+    "a delete marker": (b"x-amz-delete-marker: true", {"DeleteMarker": True}),
+}
+
+
+@pytest.mark.parametrize(("lines", "told"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_headers_that_no_object_can_have_tell_nothing(lines: bytes, told: dict[str, Any]) -> None:
+    found = parse_headers(b'HTTP/1.1 200 OK\r\nETag: "0"\r\n' + lines + b"\r\n\r\n")
+    assert found == parse_head({"ETag": '"0"', **told}) == Head(NO_ANSWER, "0", None)
+
+
+def test_headers_are_read_like_what_the_sdk_makes_of_them() -> None:
+    lines = b'ETag: "0"\r\nX-Amz-Version-Id: v \r\nx-amz-delete-marker: false\r\nx-amz-server-side-encryption: AES256'
+    told = {"ETag": '"0"', "VersionId": "v", "DeleteMarker": False, "ServerSideEncryption": "AES256"}
+    assert parse_headers(b"HTTP/1.1 200 OK\r\n" + lines + b"\r\n\r\n") == parse_head(told) == Head(PLAIN, "0", "v")
+
+
+def test_amazon_encrypts_all_that_is_stored_since_2023() -> None:
+    amazon = "https://data.s3.us-east-1.amazonaws.com"
+    assert is_encrypted_by_amazon(amazon, "2026-01-01T00:00:00.000Z")
+    assert is_encrypted_by_amazon("https://s3.cn-north-1.amazonaws.com.cn/data", "2023-02-01T00:00:00Z")
+    assert not is_encrypted_by_amazon(amazon, "2023-01-31T23:59:59Z")
+    assert not is_encrypted_by_amazon("https://data.amazonaws.com.example", "2026-01-01T00:00:00Z")
+    assert not is_encrypted_by_amazon("http://127.0.0.1:9000", "2026-01-01T00:00:00Z")

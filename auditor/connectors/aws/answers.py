@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 MALFORMED: Final = "MalformedAnswer"
 """The error code that stands for such an answer; no service uses it."""
 
+_SUCCESS: Final = 200
 _REDIRECTS: Final = 300
 _INTERNAL: Final = 500
 _ROOTS: Final = {
@@ -45,7 +46,7 @@ def is_sound(operation: str, status: int, headers: Mapping[str, str], body: byte
     if status >= _REDIRECTS:
         return True
     if operation == "HeadObject":
-        return "etag" in headers
+        return status == _SUCCESS and "etag" in headers
     if operation in {"HeadBucket", "GetObject"}:
         # No header of the one is promised by all who speak S3; the body of the other is the object's, and stays unread.
         return True

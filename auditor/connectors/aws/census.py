@@ -4,13 +4,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum, auto
 from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from auditor import rows
-from auditor.connectors.aws.encryption import Told, is_archive
+from auditor.connectors.aws.encryption import Asked, Head, Told, is_archive, is_encrypted_by_amazon
 from auditor.connectors.aws.errors import FAULTS, reason_of, reason_of_code
 from auditor.connectors.aws.errors import code_of as code_of_fault
 from auditor.connectors.aws.listing import Page
@@ -42,13 +43,22 @@ class _Rows:
     """Places whose HEAD was a bare 400, while no control object is known."""
 
 
+class _Step(Enum):
+    """Which question a HEAD is, on the way to what an entry is encrypted with."""
+
+    FIRST = auto()
+    CONTROL = auto()
+    """Another version, which has answered before: are the credentials and the Region right?"""
+    AGAIN = auto()
+    """The entry once more, after the control has answered."""
+
+
 class _Entry(NamedTuple):
     """Whose HEAD it is."""
 
     page: _Rows
     place: int
-    control: bool = False
-    """It asks for the control object, to decide about this entry."""
+    step: _Step = _Step.FIRST
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +180,13 @@ class _Run:
             self._take_page(transfer)
         elif isinstance(transfer.tag, _Entry):
             found, place = transfer.tag.page, transfer.tag.place
-            if transfer.tag.control:
-                self._decided(found, place, transfer)
-            else:
-                self._heard(found, place, transfer)
+            match transfer.tag.step:
+                case _Step.FIRST:
+                    self._heard(found, place, transfer)
+                case _Step.CONTROL:
+                    self._controlled(found, place, transfer)
+                case _Step.AGAIN:
+                    self._decided(found, place, transfer)
 
     def _take_page(self, transfer: Transfer) -> None:
         page = transfer.answer
@@ -205,10 +218,10 @@ class _Run:
         raise self._by_sdk.broken_off(code_of(transfer), _reason(transfer))
 
     def _heard(self, found: _Rows, place: int, transfer: Transfer) -> None:
-        if isinstance(transfer.answer, Told):
+        if isinstance(transfer.answer, Head):
             if self._control is None:
                 self._control = _Control(found.page.names[place], found.page.versions[place])
-            self._settle(found, place, transfer.answer)
+            self._settle(found, place, self._told(found.page, place, transfer.answer))
         elif code_of(transfer) != _BARE:
             self._settle(found, place, _reason(transfer))
         elif self._control is not None:
@@ -217,18 +230,33 @@ class _Run:
             found.undecided.append(place)
 
     def _decide(self, found: _Rows, place: int) -> None:
-        """Ask for a version that is known to answer, right after: the same credentials, the same Region."""
+        """Ask for a version that is known to answer: with the same credentials, in the same Region."""
         control = self._control
         if control is not None:
-            asked = self._signer.version(control.name, control.version, _Entry(found, place, control=True))
+            asked = self._signer.version(control.name, control.version, _Entry(found, place, _Step.CONTROL))
             self._transfers.start(asked, first=True)
 
-    def _decided(self, found: _Rows, place: int, transfer: Transfer) -> None:
-        if isinstance(transfer.answer, Told):
-            self._settle(found, place, Told(Encryption.CUSTOMER_SUPPLIED))
+    def _controlled(self, found: _Rows, place: int, transfer: Transfer) -> None:
+        if isinstance(transfer.answer, Head):
+            page = found.page
+            again = self._signer.version(page.names[place], page.versions[place], _Entry(found, place, _Step.AGAIN))
+            self._transfers.start(again, first=True)
         else:
             bad = code_of(transfer) == _BARE
             self._settle(found, place, Reason.EXPIRED_CREDENTIALS if bad else _reason(transfer))
+
+    def _decided(self, found: _Rows, place: int, transfer: Transfer) -> None:
+        """Refused, while another was answered in between: it wants the key of whoever wrote it."""
+        if isinstance(transfer.answer, Head):
+            self._settle(found, place, self._told(found.page, place, transfer.answer))
+        elif code_of(transfer) == _BARE:
+            self._settle(found, place, Told(Encryption.CUSTOMER_SUPPLIED))
+        else:
+            self._settle(found, place, _reason(transfer))
+
+    def _told(self, page: Page, place: int, head: Head) -> Told:
+        encrypted = is_encrypted_by_amazon(self._signer.base, page.modified[place])
+        return head.about(Asked(page.etags[place], page.versions[place], encrypted))
 
     def _settle(self, found: _Rows, place: int, told: Told | Reason) -> None:
         found.told[place] = told

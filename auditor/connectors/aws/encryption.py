@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 from auditor.model import Encryption, KeyName, Reason
 
@@ -15,9 +16,13 @@ _ARCHIVED: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _RESTORED: Final = 'ongoing-request="false"'
 _KMS: Final = frozenset({"aws:kms", "aws:kms:dsse"})
 _LINES: Final = re.compile(
-    rb"^(etag|x-amz-server-side-encryption(?:-aws-kms-key-id)?|x-amz-restore|x-amz-archive-status):[ \t]*([^\r\n]*)",
+    rb"^(etag|x-amz-version-id|x-amz-server-side-encryption(?:-aws-kms-key-id|-customer-algorithm)?|x-amz-restore"
+    rb"|x-amz-archive-status|x-amz-delete-marker):[ \t]*([^\r\n]*)",
     re.IGNORECASE | re.MULTILINE,
 )
+_ALL_ENCRYPTED: Final = "2023-02-01"
+"""Since then Amazon S3 encrypts all that is stored, and says so. Source: S3 User Guide, Default bucket encryption."""
+_AMAZON: Final = (".amazonaws.com", ".amazonaws.com.cn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,30 +43,81 @@ class Told:
         return self.archived or (is_archive(storage_class) and not self.restored)
 
 
+_CONTRADICTORY: Final = Told(Encryption.UNKNOWN, None, Reason.MALFORMED)
+"""An answer that cannot be one about this version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The version that a HEAD asks for, as the listing has it."""
+
+    etag: str | None
+    version: str | None
+    """None: whatever is there, which may have been overwritten since it was listed."""
+    encrypted: bool = False
+    """The service would have encrypted it by itself, and would say so."""
+
+
+class Head(NamedTuple):
+    """One HEAD's answer: of which version it is, and what it tells."""
+
+    told: Told
+    etag: str | None
+    version: str | None
+
+    def about(self, asked: Asked) -> Told:
+        """What it tells of a version; nothing where it is an answer about another, or one that cannot be."""
+        if asked.version is not None:
+            other_version = self.version not in {None, asked.version}
+            if other_version or (asked.etag is not None and self.etag != asked.etag):
+                return _CONTRADICTORY
+        if asked.encrypted and self.told.encryption is Encryption.NONE:
+            return _CONTRADICTORY
+        return self.told
+
+
+def is_encrypted_by_amazon(endpoint: str, modified: str) -> bool:
+    """Whether Amazon S3 stored it at a time (ISO 8601) when it encrypts everything."""
+    return modified >= _ALL_ENCRYPTED and (urlsplit(endpoint).hostname or "").endswith(_AMAZON)
+
+
 def is_archive(storage_class: str) -> bool:
     """Whether objects of this class need a restore before a read."""
     return storage_class in _ARCHIVED
 
 
-def parse_head(told: Mapping[str, Any]) -> Told:
+def parse_head(told: Mapping[str, Any]) -> Head:
     """Read what the SDK made of a HEAD's answer."""
-    return _told(
-        told.get("ServerSideEncryption"), told.get("SSEKMSKeyId"), told.get("Restore"), told.get("ArchiveStatus")
-    )
+    if told.get("SSECustomerAlgorithm") is not None or told.get("DeleteMarker"):
+        found = _CONTRADICTORY
+    else:
+        found = _told(
+            told.get("ServerSideEncryption"), told.get("SSEKMSKeyId"), told.get("Restore"), told.get("ArchiveStatus")
+        )
+    return Head(found, _bare(told.get("ETag")), told.get("VersionId"))
 
 
-def parse_headers(raw: bytes) -> Told | None:
+def parse_headers(raw: bytes) -> Head | None:
     """Read the header lines of a HEAD's answer; None where they are not those of an object."""
     found = {name.lower(): value for name, value in _LINES.findall(raw)}
-    if b"etag" not in found:
+    etag = found.pop(b"etag", None)
+    if etag is None:
         return None
-    del found[b"etag"]
-    return _parsed(tuple(found.items()))
+    version = found.pop(b"x-amz-version-id", None)
+    texts = [None if one is None else one.strip().decode("latin-1") for one in (etag, version)]
+    return Head(_parsed(tuple(found.items())), _bare(texts[0]), texts[1])
+
+
+def _bare(etag: str | None) -> str | None:
+    return etag.strip('"') or None if etag is not None else None
 
 
 @lru_cache(maxsize=4096)
 def _parsed(found: tuple[tuple[bytes, bytes], ...]) -> Told:
     texts = {name: value.strip().decode("latin-1") for name, value in found}
+    marker = texts.get(b"x-amz-delete-marker", "false").lower() != "false"
+    if marker or b"x-amz-server-side-encryption-customer-algorithm" in texts:
+        return _CONTRADICTORY
     return _told(
         texts.get(b"x-amz-server-side-encryption"),
         texts.get(b"x-amz-server-side-encryption-aws-kms-key-id"),
@@ -76,10 +132,10 @@ def _told(kind: str | None, key: str | None, restore: str | None, archive: str |
 
 
 def _encryption(kind: str | None, key: str | None) -> tuple[Encryption, str | None, Reason | None]:
-    if kind is None:
-        return Encryption.NONE, None, None
-    if kind == "AES256":
-        return Encryption.PROVIDER, None, None
+    if kind in {None, "AES256"}:
+        if key is not None:
+            return Encryption.UNKNOWN, None, Reason.MALFORMED
+        return (Encryption.NONE if kind is None else Encryption.PROVIDER), None, None
     if kind not in _KMS:
         return Encryption.UNKNOWN, None, Reason.UNSUPPORTED
     try:

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from auditor import rows
 from auditor.connectors.aws.answers import MALFORMED
-from auditor.connectors.aws.encryption import Told, is_archive, parse_head
+from auditor.connectors.aws.encryption import Asked, Head, is_archive, is_encrypted_by_amazon, parse_head
 from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.pace import Pace
 from auditor.connectors.trail import Trail
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _HEADS_AT_ONCE: Final = 16
 _PAGES_AHEAD: Final = 2
 _MOST_UNDECIDED: Final = 10_000
+_BARE: Final = "400"
+"""What HEAD answers without a body, and so without a code of the service's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,12 +252,12 @@ class _Heads:
         try:
             told = self._head(listed)
         except FAULTS as error:
-            if code_of(error) == "400":
+            if code_of(error) == _BARE:
                 return _Undecided(listed, replace(plain, problem=Reason.UNSUPPORTED))
             return replace(plain, problem=reason_of(error))
         if self._control is None:
             self._control = listed
-        return headed(listed, parse_head(told), self._clock())
+        return self._headed(listed, told)
 
     def settle(self, page: "list[Future[StoredObject | _Undecided]]") -> Iterator[StoredObject]:
         """Yield the objects of one page; undecided ones wait until a control is known."""
@@ -276,13 +278,25 @@ class _Heads:
             yield self._decide(found, self._control) if self._control else found.unresolved
 
     def _decide(self, found: _Undecided, control: Listed) -> StoredObject:
-        """Ask for an object that is known to answer, right after: the same credentials, the same Region."""
+        """Ask for an object that is known to answer, then again: the same credentials, the same Region.
+
+        What is refused while another is answered in between wants the key of whoever wrote it.
+        """
         try:
             self._head(control)
         except FAULTS as error:
-            bad = code_of(error) == "400"
+            bad = code_of(error) == _BARE
             return replace(found.unresolved, problem=Reason.EXPIRED_CREDENTIALS if bad else reason_of(error))
+        try:
+            return self._headed(found.listed, self._head(found.listed))
+        except FAULTS as error:
+            if code_of(error) != _BARE:
+                return replace(found.unresolved, problem=reason_of(error))
         return replace(found.unresolved, encryption=Encryption.CUSTOMER_SUPPLIED, problem=None, verified=self._clock())
+
+    def _headed(self, listed: Listed, told: Mapping[str, Any]) -> StoredObject:
+        encrypted = is_encrypted_by_amazon(self._client.meta.endpoint_url, listed.modified.isoformat())
+        return headed(listed, parse_head(told), self._clock(), encrypted=encrypted)
 
     def _head(self, listed: Listed) -> Mapping[str, Any]:
         self._pace.wait()
@@ -304,8 +318,9 @@ def parse_listed(told: Mapping[str, Any], *, newest: bool, versioned: bool) -> L
     )
 
 
-def headed(listed: Listed, told: Told, at: datetime) -> StoredObject:
+def headed(listed: Listed, head: Head, at: datetime, *, encrypted: bool = False) -> StoredObject:
     """Put what HEAD says of one version beside what the listing says."""
+    told = head.about(Asked(listed.etag, listed.version, encrypted))
     return replace(
         _unresolved(listed, told.problem),
         archived=told.is_archived(listed.storage_class),

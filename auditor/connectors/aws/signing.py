@@ -44,7 +44,7 @@ class S3Signer:
 
     def moved(self, base: str, region: str) -> None:
         """The bucket is in another Region than it was thought to be."""
-        self._base, self._region = base, region
+        self.base, self._region = base, region
         self._root = base if urlsplit(base).path else f"{base}/"
         self._looked = -_LOOK_AGAIN
         self._frozen: ReadOnlyCredentials | None = None
@@ -58,7 +58,7 @@ class S3Signer:
 
     def version(self, name: str, version: str | None, tag: object = None) -> Transfer:
         """A HEAD of one version of an object."""
-        url = f"{self._base}/{quote(name, safe=_SAFE)}"
+        url = f"{self.base}/{quote(name, safe=_SAFE)}"
         if version is not None:
             url = f"{url}?versionId={quote(version, safe=_SAFE_IN_QUERY)}"
         as_is = "." in name and not _DOTS.isdisjoint(name.split("/"))

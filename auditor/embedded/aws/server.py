@@ -120,5 +120,5 @@ def _faulty(fault: Fault, service: str, verb: str) -> Answer | None:
     if fault.reset:
         return RESET
     if fault.body is not None:
-        return Answer(fault.status, fault.body, {"Content-Type": "application/xml"})
+        return Answer(fault.status, fault.body, {"Content-Type": "application/xml", **fault.headers})
     return _refused(RefusedError(fault.status, fault.code, fault.message), service, "HEAD" if fault.bare else verb)

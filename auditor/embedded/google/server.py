@@ -213,6 +213,6 @@ def _faulty(fault: Fault) -> Answer | None:
     if fault.reset:
         return RESET
     if fault.body is not None:
-        return Answer(fault.status, fault.body, {"Content-Type": "application/json"})
+        return Answer(fault.status, fault.body, {"Content-Type": "application/json", **fault.headers})
     told = {"code": fault.status, "message": fault.message, "status": _CODES.get(fault.status, "UNKNOWN")}
     return _answer(fault.status, {"error": told})
