@@ -10,7 +10,7 @@ from typing import Final, Self
 # Anchored, one expression for keys and versions (domain-scoped project ids contain a colon). Cloud KMS resource names.
 _GCP_KEY: Final = re.compile(
     r"projects/([^/\s]+)/locations/([^/\s]+)/keyRings/([A-Za-z0-9_-]{1,63})/cryptoKeys/([A-Za-z0-9_-]{1,63})"
-    r"(?:/cryptoKeyVersions/([0-9]+))?"
+    r"(?:/cryptoKeyVersions/([1-9][0-9]{0,17}))?"
 )
 _AWS_KEY: Final = re.compile(r"arn:(aws[a-z-]*):kms:([a-z0-9-]+):([0-9]{12}):key/([A-Za-z0-9-]{1,128})")
 
@@ -361,6 +361,8 @@ class GcpKey:
     """None where nobody asked who may use the key."""
     connections: tuple[EkmConnection, ...] = ()
     """The EKM connections behind its versions, by name; empty where they are not verified."""
+    counted: bool = True
+    """The service said how many versions there are: one that is not listed is not there."""
     evidence: tuple[Evidence, ...] = ()
 
     @property

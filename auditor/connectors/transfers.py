@@ -4,8 +4,8 @@ import heapq
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import count
 from typing import Final, NamedTuple, Protocol
@@ -52,6 +52,8 @@ class Transfer:
     url: str
     tag: object = None
     """Whatever the caller wants to find it by."""
+    asked: Mapping[str, str] = field(default_factory=dict)
+    """The query that tells this page from the others of its listing."""
     head: bool = False
     """HEAD, which has no body; else GET."""
     as_is: bool = False

@@ -81,7 +81,7 @@ def assess_version(key: GcpKey, number: str | None, at: Standpoint) -> Assessmen
     if number is None:
         return _all_versions_agree(key, at)
     version = next((one for one in key.versions if one.number == number), None)
-    candidates = [_deleted(key, number) if version is None else _by_state(key, version)]
+    candidates = [_not_listed(key, number) if version is None else _by_state(key, version)]
     candidates.extend(
         one
         for one in (
@@ -128,11 +128,14 @@ def _by_state(key: GcpKey, version: GcpKeyVersion) -> Assessment:
     )
 
 
-def _deleted(key: GcpKey, number: str) -> Assessment:
+def _not_listed(key: GcpKey, number: str) -> Assessment:
     name = version_name(key, number)
-    row = StateRow(
-        Readability.LOST, "does not exist any more: it was deleted, and nothing under it can ever be read again"
-    )
+    if key.counted:
+        row = StateRow(
+            Readability.LOST, "does not exist any more: it was deleted, and nothing under it can ever be read again"
+        )
+    else:
+        row = StateRow(Readability.UNKNOWN, "is not listed, and the list does not say whether it is whole")
     return row.assessment(
         Subject(SubjectKind.KEY_VERSION, name), name, what=f"key version {name}", evidence=key.evidence
     )
@@ -142,10 +145,10 @@ def _all_versions_agree(key: GcpKey, at: Standpoint) -> Assessment:
     """Judge data that names no version by all versions, deleted ones too: it hangs on one, nobody knows on which."""
     each = [assess_version(key, version.number, at) for version in key.versions]
     if (missing := _first_missing(key, at)) is not None:
-        each.append(_deleted(key, missing))
+        each.append(_not_listed(key, missing))
     subject = Subject(SubjectKind.KEY, key.name.text)
     kinds = {one.readability for one in each}
-    if len(kinds) == 1:
+    if len(kinds) == 1 and key.counted:
         example = worst(each)
         return Assessment(
             readability=example.readability,
@@ -156,10 +159,11 @@ def _all_versions_agree(key: GcpKey, at: Standpoint) -> Assessment:
             undo=example.undo,
             evidence=key.evidence,
         )
+    differ = "differ" if len(kinds) > 1 else "may not all be listed"
     return Assessment(
         readability=Readability.UNKNOWN,
         basis=Basis.STATE,
-        cause=f"data names key {key.name} without a version, and its versions differ",
+        cause=f"data names key {key.name} without a version, and its versions {differ}",
         subject=subject,
         evidence=key.evidence,
     )

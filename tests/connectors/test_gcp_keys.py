@@ -190,6 +190,26 @@ def test_an_answer_that_is_not_about_the_whole_key_is_none(cloud: GoogleCloud, c
     assert (found.reason, found.detail.partition(":")[0]) == (Reason.MALFORMED, call)
 
 
+def versions_page(*numbers: int, **told: Any) -> bytes:
+    listed = [{"name": f"{GOOGLE_KEY}/cryptoKeyVersions/{one}", "state": "ENABLED"} for one in numbers]
+    return json.dumps({"cryptoKeyVersions": listed, **told}).encode()
+
+
+def test_a_version_that_is_listed_twice_makes_no_whole_list(cloud: GoogleCloud) -> None:
+    cloud.store.add_key(GOOGLE_KEY)
+    cloud.traffic.fail("kms ListCryptoKeyVersions ", status=200, body=versions_page(1, 1, totalSize=2))
+    (found,) = read(cloud)
+    assert isinstance(found, KeyUnread)
+    assert found.reason is Reason.MALFORMED
+
+
+def test_a_list_is_known_to_be_whole_where_it_says_how_long_it_is(cloud: GoogleCloud) -> None:
+    cloud.store.add_key(GOOGLE_KEY)
+    assert the_key(cloud).counted
+    cloud.traffic.fail("kms ListCryptoKeyVersions ", status=200, body=versions_page(1, 2))
+    assert not the_key(cloud).counted
+
+
 def test_a_key_that_never_had_a_version_is_known_to_have_none(cloud: GoogleCloud) -> None:
     cloud.store.add_key(GOOGLE_KEY, versions=0)
     assert (the_key(cloud).versions, the_key(cloud).primary) == ((), None)

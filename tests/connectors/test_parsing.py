@@ -395,8 +395,13 @@ BLOBS: dict[str, tuple[dict[str, Any], tuple[Encryption, str | None, str | None,
         (Encryption.CUSTOMER_SUPPLIED, None, None, None),
     ),
     "nothing, in so many words": (
-        {"kmsKeyName": "", "customerEncryption": None},
+        {"kmsKeyName": None, "customerEncryption": None},
         (Encryption.PROVIDER, None, None, None),
+    ),
+    "a key without a name": ({"kmsKeyName": ""}, (Encryption.UNKNOWN, None, None, Reason.MALFORMED)),
+    "a version that is written otherwise": (
+        {"kmsKeyName": f"{GCP_KEY}/cryptoKeyVersions/02"},
+        (Encryption.UNKNOWN, None, None, Reason.MALFORMED),
     ),
 }
 

@@ -6,6 +6,7 @@ Source: Amazon S3 API Reference, ListObjectsV2 and ListObjectVersions, response 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from types import MappingProxyType
 from typing import Final, Self, cast
 from urllib.parse import unquote_plus
 
@@ -14,6 +15,15 @@ from lxml import etree
 _ROOTS: Final = {"ListBucketResult": "Contents", "ListVersionsResult": "Version"}
 _COLUMNS: Final = ("Key", "Size", "LastModified", "ETag", "StorageClass")
 _COLUMNS_OF_VERSIONS: Final = (*_COLUMNS, "VersionId", "IsLatest")
+_ECHOES: Final = {
+    "continuation-token": "ContinuationToken",
+    "key-marker": "KeyMarker",
+    "version-id-marker": "VersionIdMarker",
+}
+"""Query parameter -> the element that repeats it."""
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+LARGEST: Final = 1 << 50
+"""Bytes: twenty times as much as an object may have. Source: Amazon S3 User Guide, Uploading objects (50 TB)."""
 _ALWAYS: Final = frozenset({"Key", "Size", "LastModified", "IsLatest"})
 
 
@@ -50,11 +60,11 @@ class NoPageError(ValueError):
     """It is no page of a listing, or says what no page can say."""
 
 
-def parse_page(body: bytes, *, versions: bool) -> Page:
-    """Read one page that was asked for with `encoding-type=url`.
+def parse_page(body: bytes, *, versions: bool, asked: Mapping[str, str] = NOTHING) -> Page:
+    """Read one page that was asked for with `encoding-type=url`, and the place where it was to begin.
 
     Raises:
-        NoPageError: it is none.
+        NoPageError: it is none, or one that begins elsewhere.
     """
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
@@ -68,10 +78,15 @@ def parse_page(body: bytes, *, versions: bool) -> Page:
     encoded = _text(root, space, "EncodingType") == "url"
     names = [_decoded(one) for one in found["Key"]] if encoded else found["Key"]
     count = len(names)
+    if not versions and _text(root, space, "KeyCount") not in {"", str(count)}:
+        raise NoPageError("another number of entries than it says")
+    _same_place(root, space, asked, encoded=encoded)
     try:
         sizes = [int(one) for one in found["Size"]]
     except ValueError:
         raise NoPageError("a size that is no number") from None
+    if count and not 0 <= min(sizes) <= max(sizes) <= LARGEST:
+        raise NoPageError("a size that no object has")
     return Page(
         names=names,
         versions=[one or None for one in found["VersionId"]] if versions else [None] * count,
@@ -92,6 +107,8 @@ def _columns(root: etree._Element, space: str, row: str, columns: tuple[str, ...
     """
     paths = _paths(space.removeprefix("{"), row)
     rows = int(str(paths["count"](root)).partition(".")[0])
+    if rows == 0 and any(etree.QName(one).localname == row for one in root.iterchildren(etree.Element)):
+        raise NoPageError("entries in another namespace")
     found: dict[str, list[str]] = {}
     for name in columns:
         texts = cast("list[str]", paths[name](root))
@@ -137,6 +154,18 @@ def _following(root: etree._Element, space: str, *, versions: bool, encoded: boo
     if not name:
         return {}
     return {"key-marker": _decoded(name) if encoded else name, **({"version-id-marker": version} if version else {})}
+
+
+def _same_place(root: etree._Element, space: str, asked: Mapping[str, str], *, encoded: bool) -> None:
+    """Compare where the page says that it begins with where it was to begin.
+
+    Raises:
+        NoPageError: somebody has given an answer to another question.
+    """
+    for field, name in _ECHOES.items():
+        told = root.findtext(f"{space}}}{name}" if space else name)
+        if told and (_decoded(told) if encoded and field == "key-marker" else told) != asked.get(field, ""):
+            raise NoPageError("a page that begins elsewhere")
 
 
 def _text(root: etree._Element, space: str, name: str) -> str:

@@ -14,6 +14,7 @@ from auditor import rows
 from auditor.connectors.aws.answers import MALFORMED
 from auditor.connectors.aws.encryption import Asked, Head, is_archive, is_encrypted_by_amazon, parse_head
 from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
+from auditor.connectors.aws.listing import LARGEST
 from auditor.connectors.pace import Pace
 from auditor.connectors.trail import Trail
 from auditor.errors import CollectError
@@ -177,6 +178,8 @@ class S3Bucket:
                 yield from self._version_pages()
         except FAULTS as error:
             raise self.broken_off(code_of(error), reason_of(error)) from None
+        except ValueError:
+            raise self.broken_off(MALFORMED, Reason.MALFORMED) from None
 
     def _live_pages(self) -> Iterator[list[Listed]]:
         token: str | None = None
@@ -185,6 +188,7 @@ class S3Bucket:
             self._pace.wait()
             more = {"ContinuationToken": token} if token else {}
             page = self._client.list_objects_v2(Bucket=self._bucket, **more)  # type: ignore[arg-type]  # one optional text
+            self._check(page, {"ContinuationToken": token or ""}, len(page.get("Contents", [])))
             yield [parse_listed(one, newest=True, versioned=False) for one in page.get("Contents", [])]
             if not page.get("IsTruncated"):
                 return
@@ -199,6 +203,7 @@ class S3Bucket:
             self._pace.wait()
             more = {"KeyMarker": marker[0], "VersionIdMarker": marker[1]} if marker else {}
             page = self._client.list_object_versions(Bucket=self._bucket, **more)  # type: ignore[arg-type]  # as above
+            self._check(page, {"KeyMarker": "", "VersionIdMarker": "", **more}, len(page.get("Versions", [])))
             versions = (parse_listed(one, newest=one["IsLatest"], versioned=True) for one in page.get("Versions", []))
             yield [one for one in versions if _population(one) in self._populations]
             if not page.get("IsTruncated"):
@@ -207,6 +212,12 @@ class S3Bucket:
             marker = (name, page.get("NextVersionIdMarker", "")) if name else None
             if not trail.leads_on(marker):
                 raise self.endless()
+
+    def _check(self, page: Mapping[str, Any], asked: Mapping[str, str], count: int) -> None:
+        """Refuse a page that begins elsewhere than it was to, or says of itself another number of entries."""
+        elsewhere = any(page.get(name) not in {None, "", told} for name, told in asked.items())
+        if elsewhere or page.get("KeyCount", count) != count:
+            raise self.broken_off(MALFORMED, Reason.MALFORMED)
 
     def endless(self) -> CollectError:
         """What a listing ends with that would never end."""
@@ -306,7 +317,13 @@ class _Heads:
 
 
 def parse_listed(told: Mapping[str, Any], *, newest: bool, versioned: bool) -> Listed:
-    """Read one entry of a listing."""
+    """Read one entry of a listing.
+
+    Raises:
+        ValueError: it says what no object can say.
+    """
+    if not 0 <= told["Size"] <= LARGEST:
+        raise ValueError("a size that no object has")
     return Listed(
         name=told["Key"],
         version=told.get("VersionId") if versioned else None,

@@ -54,7 +54,7 @@ class S3Signer:
         kind = {"versions": ""} if versions else {"list-type": "2"}
         operation = ("s3", "ListObjectVersions" if versions else "ListObjectsV2")
         query = urlencode({**kind, "encoding-type": "url", **asked}, quote_via=quote, safe=_SAFE_IN_QUERY)
-        return Transfer(operation, f"{self._root}?{query}", tag)
+        return Transfer(operation, f"{self._root}?{query}", tag, asked=asked)
 
     def version(self, name: str, version: str | None, tag: object = None) -> Transfer:
         """A HEAD of one version of an object."""
@@ -107,7 +107,7 @@ class S3Signer:
 
 def _page(transfer: Transfer) -> object:
     try:
-        return parse_page(transfer.body, versions=transfer.operation[1] == "ListObjectVersions")
+        return parse_page(transfer.body, versions=transfer.operation[1] == "ListObjectVersions", asked=transfer.asked)
     except NoPageError:
         return None
 

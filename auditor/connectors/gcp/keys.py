@@ -75,10 +75,13 @@ class GcpKeys:
             request = {"parent": name.text, "page_size": _PAGE}
             pages = self._calls.pages(operation, client.list_crypto_key_versions, request)
             listed = sum(len(page.crypto_key_versions) for page in pages)
+            total = max(page.total_size for page in pages)
             if not all(_is_version_of(name, one.name) for page in pages for one in page.crypto_key_versions):
                 raise api.InvalidArgument("the answer is about versions of another key")
-            if listed < max(pages[0].total_size, "primary" in key):
+            if listed < max(total, "primary" in key):
                 raise api.InvalidArgument("fewer versions are listed than the key has")
+            if listed > len({one.name for page in pages for one in page.crypto_key_versions}):
+                raise api.InvalidArgument("a version is listed twice")
         except FAULTS as error:
             return self._not_read(name, operation, error)
         versions = tuple(
@@ -107,6 +110,7 @@ class GcpKeys:
             hsm_instance=instance,
             access=access,
             connections=connections,
+            counted=bool(total) or not listed,
             evidence=tuple(Evidence(call, name.text, at, None, digest(repr(facts))) for call in calls),
         )
 

@@ -17,7 +17,10 @@ FIELDS: Final = (
     "kind,items(name,generation,size,storageClass,timeCreated,timeDeleted,etag,kmsKeyName,customerEncryption(keySha256)),"
     "nextPageToken"
 )
-"""What a page is asked for; without `nextPageToken` every listing would end after its first page."""
+"""What a page is asked for; without `nextPageToken` every listing would end after its first page, and `kind` tells a
+listing from another answer."""
+LARGEST: Final = 1 << 50
+"""Bytes: two hundred times as much as an object may have. Source: Cloud Storage docs, Quotas and limits (5 TiB)."""
 _KIND: Final = "storage#objects"
 
 
@@ -79,8 +82,8 @@ def columns(page: Page, at: Any, populations: tuple[Population, ...], *, soft_de
     soft = Population.SOFT_DELETED.value
     try:
         sizes = pa.array([one.size for one in items], pa.string()).cast(pa.int64())
-        if items and pc.min(sizes).as_py() < 0:
-            raise NoPageError("a size below zero")
+        if items and not 0 <= pc.min(sizes).as_py() <= pc.max(sizes).as_py() <= LARGEST:
+            raise NoPageError("a size that no object has")
         return rows.batch(
             [
                 [one.name for one in items],
@@ -110,7 +113,7 @@ def _population(deleted: str | None) -> str:
 @lru_cache(maxsize=65_536)
 def _encryption(name: str | None, customers: bool) -> tuple[str, str | None, str | None, str | None]:  # noqa: FBT001 - cached by place
     """(encryption, key, key version, problem), as the columns have them."""
-    if name:
+    if name is not None:
         malformed = Encryption.UNKNOWN.value, None, None, Reason.MALFORMED.value
         try:
             key, version = split_version(name)

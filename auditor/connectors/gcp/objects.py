@@ -11,6 +11,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from auditor import rows
 from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of, status_of
+from auditor.connectors.gcp.listing import FIELDS, LARGEST
 from auditor.connectors.pace import Pace
 from auditor.connectors.trail import Trail
 from auditor.errors import CollectError
@@ -29,12 +30,6 @@ from auditor.model import (
 _TIMEOUT: Final = 60
 _RETRY: Final = DEFAULT_RETRY.with_timeout(60.0)
 """How long, in seconds, one page is asked for again after 429, 503 and lost connections."""
-_FIELDS: Final = (
-    "kind,items(name,generation,size,storageClass,timeCreated,timeDeleted,etag,kmsKeyName,customerEncryption(keySha256)),"
-    "nextPageToken"
-)
-"""Without `nextPageToken` the client's iterator would end silently after the first page; `kind` tells a listing from
-another answer."""
 
 
 class GcsBucket:
@@ -129,7 +124,7 @@ class GcsBucket:
         try:
             self._pace.wait()
             blobs = self._client.list_blobs(
-                self._bucket, fields=_FIELDS, page_size=1000, timeout=_TIMEOUT, retry=_RETRY, **more
+                self._bucket, fields=FIELDS, page_size=1000, timeout=_TIMEOUT, retry=_RETRY, **more
             )
             trail = Trail()
             pages = 0
@@ -196,7 +191,7 @@ def parse_object(told: Mapping[str, Any], at: datetime, *, soft_deleted: bool) -
         KeyError, ValueError, TypeError, AttributeError, OverflowError: it is not an object as the JSON API tells them.
     """
     size = int(told["size"])
-    if not isinstance(told["name"], str) or size < 0:
+    if not isinstance(told["name"], str) or not 0 <= size <= LARGEST:
         raise ValueError("no object has such a name or size")
     encryption, key, version, problem = _encryption(told)
     population = Population.NONCURRENT if told.get("timeDeleted") else Population.LIVE
@@ -219,7 +214,7 @@ def parse_object(told: Mapping[str, Any], at: datetime, *, soft_deleted: bool) -
 
 def _encryption(told: Mapping[str, Any]) -> tuple[Encryption, str | None, str | None, Reason | None]:
     name = told.get("kmsKeyName")
-    if name:
+    if name is not None:
         try:
             key, version = split_version(name)
         except ValueError:
