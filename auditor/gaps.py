@@ -1,6 +1,7 @@
 """The words of every gap: what is missing, what the answer lacks for it, what would close it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Final
 
 from auditor.errors import CollectError
@@ -78,6 +79,18 @@ def of_principals(keys: int) -> Iterator[Gap]:
             Reason.NOT_VISIBLE,
             f"whether the platform may use {which} is not judged: the config names none of its roles",
             "name the roles and users that read and write on S3 in [platform] aws_principals",
+        )
+
+
+def of_clock(off: timedelta) -> Iterator[Gap]:
+    """The dates of the clouds' answers are too far off to be theirs."""
+    if off:
+        days = f"{abs(off).days} days {'ahead of' if off > timedelta(0) else 'behind'}"
+        yield Gap(
+            "clocks",
+            Reason.MALFORMED,
+            f"the clouds' answers are dated {days} this machine's clock; dates are judged by this clock alone",
+            "set this machine's clock; if it is right, look who answers in the clouds' place",
         )
 
 

@@ -53,6 +53,7 @@ from auditor.rule import Rule
 _log = logging.getLogger(__name__)
 
 _BUCKETS_AT_ONCE = 4
+_MOST_SKEW = timedelta(days=1)
 _HOUR = timedelta(hours=1)
 _MAY_READ = frozenset({Readability.READABLE, Readability.EXPIRING, Readability.UNKNOWN})
 
@@ -165,11 +166,25 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
         outside=written.outside,
         uploads_in_progress=uploads if isinstance(uploads, int) else None,
         oldest_verified=written.oldest_verified,
-        facts=facts if isinstance(facts, BucketFacts) else BucketFacts(source.url, cloud),
+        facts=facts if isinstance(facts, BucketFacts) else _facts_before(parts, source.url, cloud),
         # What made it fail stands last: that is what outputs show as its cause.
         gaps=found if failed is None else (*found, failed),
         files=written.files if failed is None else None,
     )
+
+
+def _facts_before(parts: Parts, bucket: str, cloud: Cloud) -> BucketFacts:
+    """What an earlier sweep learnt: that a bucket does not tell it now changes nothing of who decrypts for it."""
+    known = (one.facts for one in parts.ledger.sweeps() if one.bucket == bucket)
+    return next(known, BucketFacts(bucket, cloud))
+
+
+def plausible(skew: timedelta) -> timedelta:
+    """The difference of the clocks as far as it is believed: none where it would be more than a day.
+
+    A cloud refuses who is far off, so that such dates are rather somebody else's than the cloud's.
+    """
+    return skew if abs(skew) <= _MOST_SKEW else timedelta(0)
 
 
 def probe(parts: Parts, progress: Progress) -> None:
@@ -186,7 +201,7 @@ def probe(parts: Parts, progress: Progress) -> None:
     for one in parts.inventory.samples(sweeps):
         samples[one.bucket, one.key, one.key_version].append(one)
     holdings = parts.inventory.open(sweeps).holdings()
-    now = parts.clock() + parts.skew()
+    now = parts.clock() + plausible(parts.skew())
     at = probing.Situation(
         holdings=holdings,
         readable=frozenset(samples),
@@ -265,7 +280,7 @@ def poll(
     asked = _read(parts, _by_hope((need for need in needs if not only or need.name in only), memory))
     progress.polled(sum(not isinstance(one, KeyUnread) for one in asked.values()), len(needs))
 
-    now = parts.clock() + parts.skew()
+    now = parts.clock() + plausible(parts.skew())
     readings = {name: continued(one, memory.get(name), now) for name, one in asked.items()}
     keys = {need.name: KeyView(need.name, readings.get(need.name), memory.get(need.name)) for need in needs}
     buckets = _coverage(parts, sweeps, failed)
@@ -307,6 +322,7 @@ def poll(
             more=(
                 *_key_gaps(needs, keys, judged.assessed),
                 *gaps.of_probes(_latest(probes, judged.assessed, now), agents),
+                *gaps.of_clock(parts.skew() - plausible(parts.skew())),
                 *gaps.of_principals(_nobody_asked(needs, readings)),
             ),
         ),

@@ -29,7 +29,7 @@ from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName
 from auditor.ports import BucketLister, KeySource, ObjectSource, Prober
 from auditor.probing import Budget
-from auditor.scan import Parts
+from auditor.scan import Parts, plausible
 
 _AWS_KMS_QUOTA: Final = 2_000
 """DescribeKey requests a second, account and Region. Source: AWS KMS Developer Guide, Request quotas."""
@@ -105,7 +105,7 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_
         watched=tuple(KeyName(one.name) for one in config.key),
         agents={Cloud.AWS: config.platform.aws_principals, Cloud.GCP: None if agents == "bucket" else tuple(agents)},
         probing=Budget(config.probe.reads, config.probe.dry_runs, config.probe.per_hour, config.probe.per_second),
-        probers=_probers(config, aws, gcp, lambda: now() + wire.skew()),
+        probers=_probers(config, aws, gcp, lambda: now() + plausible(wire.skew())),
         clock=now,
         skew=wire.skew,
         identity=identity,

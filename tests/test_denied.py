@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from auditor import cli, readonly
 from auditor.embedded.aws import AwsCloud
-from tests.clouds import an_aws_cloud
+from tests.clouds import RING, an_aws_cloud
 from tests.small import Small, a_small_cloud
 
 AWS_KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
@@ -142,3 +143,33 @@ def test_that_nobody_is_named_for_the_keys_of_aws_is_a_gap(
         "not_visible",
         True,
     )
+
+
+def test_a_bucket_that_hides_who_decrypts_gives_no_right_back(
+    both: tuple[Small, AwsCloud], capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = both[0]
+    small.cloud.store.set_policy(RING, [])
+    code, before = scan(small, capsys)
+    assert (code, before["totals"]["by_readability"]["revoked"]["objects"]) == (1, 20)
+    small.cloud.traffic.fail("/b/data?", status=403)
+    code, after = scan(small, capsys)
+    assert (code, after["totals"]["by_readability"]["revoked"]["objects"]) == (1, 20)
+    assert [one["status"] for one in after["findings"] if one["rule"] == "data-revoked"] == ["open"]
+    assert "gs://data" in {gap["what"] for gap in after["gaps"]}
+
+
+def test_dates_that_are_years_off_move_no_deadline(
+    both: tuple[Small, AwsCloud], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, aws = both
+    key = aws.store.key(IMPORTED)
+    assert key is not None
+    key.valid_to = aws.store.clock() + timedelta(days=10)
+    _, before = scan(small, capsys)
+    expiring = before["totals"]["by_readability"]["expiring"]["objects"]
+    assert expiring == 1
+    monkeypatch.setattr("auditor.connectors.wire.Wire.skew", lambda _self: timedelta(days=-9_000))
+    code, after = scan(small, capsys)
+    assert after["totals"]["by_readability"]["expiring"]["objects"] == expiring
+    assert (code, [gap["reason"] for gap in after["gaps"] if gap["what"] == "clocks"]) == (3, ["malformed"])

@@ -85,6 +85,13 @@ def test_nobody_named_who_must_be_able_to_decrypt_is_a_gap() -> None:
         assert_told(gap, ("[platform] aws_principals", Reason.NOT_VISIBLE, told, "aws_principals"))
 
 
+def test_dates_that_cannot_be_the_clouds_are_a_gap() -> None:
+    assert not list(gaps.of_clock(timedelta(0)))
+    for off, told in ((timedelta(days=9.5), "9 days ahead of"), (timedelta(days=-9.5), "9 days behind")):
+        (gap,) = gaps.of_clock(off)
+        assert_told(gap, ("clocks", Reason.MALFORMED, told, "set this machine's clock"))
+
+
 def test_a_key_that_the_source_left_out_gave_no_answer() -> None:
     unread = gaps.no_answer(AWS_KEY)
     assert (unread.name, unread.reason) == (AWS_KEY, Reason.TIMEOUT)

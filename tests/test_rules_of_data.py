@@ -205,6 +205,7 @@ STALE: dict[str, tuple[KeyReading | None, float | None, V]] = {
     "a quarter of an hour ago": (denied(reason=Reason.THROTTLED), 15, V.PASSED),
     "longer ago": (denied(reason=Reason.THROTTLED), 15.1, V.FAILED),
     "longer ago, and not asked now": (None, 15.1, V.FAILED),
+    "in a future that is as far": (denied(reason=Reason.THROTTLED), -15.1, V.FAILED),
     "never": (denied(reason=Reason.THROTTLED), None, V.NOT_APPLICABLE),
     "denied": (denied(), 60, V.NOT_APPLICABLE),
     "not visible": (denied(reason=Reason.NOT_VISIBLE), 60, V.NOT_APPLICABLE),
@@ -275,6 +276,6 @@ def test_a_sweep_is_complete_when_enough_is_known(bucket: SweptBucket, demanded:
 def test_a_bucket_that_was_never_swept_is_not_called_stale() -> None:
     found = [
         sweep_stale.RULE.check(swept(sweep_started=started), at()).verdict
-        for started in (None, NOW - days(1), NOW - days(1.1))
+        for started in (None, NOW - days(1), NOW - days(1.1), NOW + days(1), NOW + days(1.1))
     ]
-    assert found == [V.NOT_APPLICABLE, V.PASSED, V.FAILED]
+    assert found == [V.NOT_APPLICABLE, V.PASSED, V.FAILED, V.PASSED, V.FAILED], "the future is as old as it is far away"

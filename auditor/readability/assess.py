@@ -332,6 +332,9 @@ def _remembered(holding: Holding, view: KeyView, at: Standpoint) -> Assessment |
     if memory is None or memory.last is None or memory.last_at is None:
         return None
     found = _by_state(holding, memory.last, at)
+    if found.readability is Readability.EXPIRING and found.final_at is not None and found.final_at <= at.now:
+        cause = f"{found.cause}; whether it was renewed in time is not known"
+        return _unknown(view.name, cause, found.evidence)
     if found.readability in {Readability.READABLE, Readability.EXPIRING} and not _is_fresh(memory, at):
         cause = (
             f"key {view.name} was last read at {memory.last_at:%Y-%m-%dT%H:%M:%SZ}, too long ago to call it readable"

@@ -109,6 +109,18 @@ def test_a_read_that_the_key_stops_is_refused(
     assert (found.outcome, found.code) == expected
 
 
+def test_of_a_caller_that_nobody_names_a_missing_right_tells_nothing(aws: AwsCloud) -> None:
+    aws.store.add_key(KEY, policy=NOBODY)
+    aws.traffic.fail("sts ", status=503, code="ServiceUnavailable")
+    found = read(aws)
+    assert (found.outcome, found.code, found.reason, found.principal) == (
+        INCONCLUSIVE,
+        "UnknownCaller",
+        Reason.TIMEOUT,
+        None,
+    )
+
+
 OF_THE_KEY = ("DisabledException", "KMSInvalidStateException", "NotFoundException", "KeyUnavailableException")
 
 

@@ -190,6 +190,11 @@ GCP = {
     "unspecified": (a_gcp_key(a_version(state="CRYPTO_KEY_VERSION_STATE_UNSPECIFIED")), R.UNKNOWN),
     "a state of tomorrow, as its number": (a_gcp_key(a_version(state="11")), R.UNKNOWN),
     "version deleted": (a_gcp_key(a_version("2")), R.LOST),
+    "version not listed, where the list may not be whole": (
+        replace(a_gcp_key(a_version("2")), counted=False),
+        R.UNKNOWN,
+    ),
+    "version listed, where the list may not be whole": (replace(a_gcp_key(), counted=False), R.READABLE),
     "HSM instance active": (on_hsm("ACTIVE"), R.READABLE),
     "HSM instance disables itself at the horizon": (on_hsm("ACTIVE", disable_time=NOW + days(30)), R.EXPIRING),
     "HSM instance disables itself later": (on_hsm("ACTIVE", disable_time=NOW + days(30.0001)), R.READABLE),
@@ -301,6 +306,12 @@ WITHOUT_VERSION = {
 def test_data_without_a_version_is_judged_only_when_all_versions_agree(key: GcpKey, readability: R) -> None:
     found = assess(a_holding(GCP_KEY), KeyView(GCP_KEY, key, None), (), POLICY, NOW).assessment
     assert (found.readability, found.basis, found.subject.kind) == (readability, Basis.STATE, SubjectKind.KEY)
+
+
+def test_versions_that_may_not_all_be_listed_agree_on_nothing() -> None:
+    key = a_gcp_key(a_version("1"), a_version("2"))
+    assert of_gcp(key, None) is R.READABLE
+    assert of_gcp(replace(key, counted=False), None) is R.UNKNOWN
 
 
 def test_versions_that_agree_on_their_end_tell_the_nearest_date_and_its_undo() -> None:
@@ -742,6 +753,13 @@ def test_a_date_that_was_told_stands_while_nothing_else_is(reading: KeyReading |
     since = remembered(last, missing_since=NOW) if isinstance(reading, KeyGone) else remembered(last, denied_since=NOW)
     later = assess(a_holding(), KeyView(AWS_KEY, fault, since), (), POLICY, NOW).assessment
     assert (later.readability, later.final_at) == (R.UNKNOWN, NOW + days(1))
+
+
+def test_material_that_was_to_expire_meanwhile_is_not_called_readable() -> None:
+    for ahead, readability in ((1, R.EXPIRING), (0, R.UNKNOWN), (-1, R.UNKNOWN)):
+        last = an_aws_key(valid_to=NOW + timedelta(minutes=ahead))
+        view = KeyView(AWS_KEY, denied(reason=Reason.THROTTLED), remembered(last))
+        assert assess(a_holding(), view, (), POLICY, NOW).assessment.readability is readability
 
 
 def test_that_nobody_may_look_any_more_moves_no_date() -> None:

@@ -86,6 +86,9 @@ class AwsProbes:
         name, bucket = place
         kind, (outcome, code, reason) = tried
         caller = self._clients.caller(account)
+        if code == NO_RIGHT and isinstance(caller, Reason):
+            # Whose right is missing is not known: it may be the platform's, and may be nobody's that matters.
+            outcome, code, reason = ProbeOutcome.INCONCLUSIVE, "UnknownCaller", caller
         at = self._clock()
         return Probe(
             bucket=bucket,
