@@ -33,10 +33,15 @@ _SLOW_DOWN: Final = frozenset({429, 503})
 _AGAIN: Final = frozenset({0, 408, 429, 500, 502, 503, 504})
 """HTTP status of an answer that is asked for again; 0 = no answer."""
 _OLDEST_LIBCURL: Final = 0x080000
+_LONGEST_BODY: Final = 64 << 20
+_LONGEST_HEAD: Final = 1 << 20
+"""Bytes, unpacked; a page of a thousand names that are all as long as may be is not a tenth of it."""
 CUT_OFF: Final = "cut off"
+TOO_LONG: Final = "too long"
 _LOST: Final = {
     pycurl.E_OPERATION_TIMEDOUT: "timed out",
     pycurl.E_PARTIAL_FILE: CUT_OFF,
+    pycurl.E_WRITE_ERROR: TOO_LONG,
     pycurl.E_COULDNT_CONNECT: "no connection",
     pycurl.E_COULDNT_RESOLVE_HOST: "no such host",
     pycurl.E_SSL_CACERT: "certificate not trusted",
@@ -70,12 +75,24 @@ class Transfer:
     """Why there is no answer."""
 
 
+class _Bounded(BytesIO):
+    """Takes so many bytes and no more: what is longer is no answer, however small it came over the wire."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def take(self, some: bytes) -> int:
+        """Keep a part; a number that is not its length makes libcurl end the transfer."""
+        return self.write(some) if self.tell() + len(some) <= self._most else -1
+
+
 class Handle(pycurl.Curl):
     """One reusable request; its connection is kept by the multi handle."""
 
     transfer: Transfer
-    head: BytesIO
-    body: BytesIO
+    head: _Bounded
+    body: _Bounded
     signed: object = None
     """What its credentials are; the signer's own."""
 
@@ -267,8 +284,8 @@ class Transfers:
 
     def _new_handle(self, transfer: Transfer) -> Handle:
         curl = Handle()
-        curl.head = BytesIO()
-        curl.setopt(pycurl.HEADERFUNCTION, curl.head.write)
+        curl.head = _Bounded(_LONGEST_HEAD)
+        curl.setopt(pycurl.HEADERFUNCTION, curl.head.take)
         curl.setopt(pycurl.USERAGENT, self._agent)
         curl.setopt(pycurl.NOSIGNAL, True)
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
@@ -282,8 +299,8 @@ class Transfers:
         if transfer.head:
             curl.setopt(pycurl.NOBODY, True)
         else:
-            curl.body = BytesIO()
-            curl.setopt(pycurl.WRITEFUNCTION, curl.body.write)
+            curl.body = _Bounded(_LONGEST_BODY)
+            curl.setopt(pycurl.WRITEFUNCTION, curl.body.take)
             curl.setopt(pycurl.ACCEPT_ENCODING, "")
         return curl
 
@@ -298,5 +315,6 @@ def header(raw: bytes, name: bytes) -> str | None:
 
 
 def _lines(raw: bytes) -> Iterator[bytes]:
-    last = raw.rfind(b"HTTP/")
-    return iter(raw[max(0, last) :].split(b"\r\n"))
+    # After an interim answer, or that of a proxy, the last one begins at its own status line.
+    last = raw.rfind(b"\nHTTP/") + 1
+    return iter(raw[last:].split(b"\r\n"))

@@ -10,7 +10,7 @@ from auditor.connectors.aws.session import AwsClients, AwsIdentity
 from auditor.connectors.pace import Pace
 from auditor.connectors.wire import Wire
 from auditor.embedded.aws import AwsCloud
-from auditor.errors import CollectError, ReadOnlyError
+from auditor.errors import CollectError, ReadOnlyError, UsageError
 from auditor.model import BucketFacts, Cloud, Encryption, Gap, Population, Reason, StoredObject
 from tests.clouds import Clock, an_aws_cloud, aws_clients, objects_of
 from tests.hostile import NAMES
@@ -208,6 +208,26 @@ def test_an_object_whose_head_fails_is_unresolved_and_never_lost(
     assert len(found) == 5
     assert (found["a3"].encryption, found["a3"].problem) == (Encryption.UNKNOWN, reason)
     assert found["a4"].problem is None
+
+
+def test_a_storm_that_does_not_end_ends_the_sweep(cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The SDK's own client asks for every object to the end.
+    monkeypatch.setattr("tests.connectors.test_aws_objects.BY_SDK", False)
+    for number in range(100):
+        cloud.store.put("data", f"a{number:02}")
+    cloud.traffic.fail("HEAD", status=503)
+    with pytest.raises(CollectError) as broken:
+        sweep(clients=aws_clients(attempts=1))
+    assert broken.value.reason is Reason.THROTTLED
+    assert sum(one.verb == "HEAD" for one in cloud.traffic.requests) < 100
+
+
+def test_half_of_the_credentials_is_one_error_and_one_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    with pytest.raises(UsageError, match="half of the AWS credentials") as refused:
+        aws_clients().s3("us-east-1", None)
+    assert refused.value.hint
 
 
 def test_a_short_storm_of_503_is_survived(cloud: AwsCloud) -> None:

@@ -114,6 +114,16 @@ def test_every_request_is_answered_once_and_counted() -> None:
     assert {agent["user-agent"] for _, _, agent in server.asked} == {"test/1"}
 
 
+def test_an_answer_that_is_longer_than_any_page_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auditor.connectors.transfers._LONGEST_BODY", 1_000)
+    with serving(lambda path: (200, b"x" * (1_000 if path == "/page" else 1_001))) as server:
+        done = gathered(some(attempts=1), [Transfer(LIST, f"{server.url}/{one}", one) for one in ("page", "flood")])
+    assert {one.tag: (one.status, one.lost, len(one.body)) for one in done} == {
+        "page": (200, "", 1_000),
+        "flood": (0, "too long", 0),
+    }
+
+
 def test_a_storm_of_503_loses_nothing_and_slows_down() -> None:
     tries: Counter[str] = Counter()
 
@@ -223,3 +233,13 @@ def signature(verb: str, path: str, headers: dict[str, str]) -> str:
     for step in (*scope, "\n".join(told)):
         key = hmac.new(key, step.encode(), hashlib.sha256).digest()
     return key.hex()
+
+
+@pytest.mark.parametrize(
+    "before", [b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 Connection established\r\nx: y\r\n\r\n"]
+)
+def test_a_header_is_looked_up_in_the_last_answer_alone(before: bytes) -> None:
+    raw = before + b"HTTP/1.1 301 Moved\r\nX-Amz-Bucket-Region: eu-west-1\r\nVia: HTTP/1.1 proxy\r\n\r\n"
+    assert header(raw, b"x-amz-bucket-region") == "eu-west-1"
+    assert header(raw, b"via") == "HTTP/1.1 proxy"
+    assert header(raw, b"x") is None

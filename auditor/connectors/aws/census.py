@@ -19,7 +19,7 @@ from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.aws.signing import S3Signer, code_of
 from auditor.connectors.trail import Trail
-from auditor.connectors.transfers import CUT_OFF, Transfer, Transfers, header
+from auditor.connectors.transfers import CUT_OFF, TOO_LONG, Transfer, Transfers, header
 from auditor.model import BucketFacts, Encryption, Gap, Population, Reason
 
 _HEADS_AHEAD: Final = 3_000
@@ -27,6 +27,8 @@ _HEADS_AHEAD: Final = 3_000
 _ROWS_HELD: Final = 50_000
 """Rows that may wait for a control object to appear."""
 _BARE: Final = "400"
+_THROTTLED_IN_A_ROW: Final = 20
+"""Versions whose every try was throttled, one after the other, with no answer between them."""
 _ELSEWHERE: Final = frozenset({301, 307, 400})
 
 
@@ -157,6 +159,7 @@ class _Run:
         self._pages: deque[_Rows] = deque()
         self._held = 0
         self._control: _Control | None = None
+        self._throttled_in_a_row = 0
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         self._list()
@@ -222,12 +225,24 @@ class _Run:
             if self._control is None:
                 self._control = _Control(found.page.names[place], found.page.versions[place])
             self._settle(found, place, self._told(found.page, place, transfer.answer))
+            self._throttled_in_a_row = 0
         elif code_of(transfer) != _BARE:
             self._settle(found, place, _reason(transfer))
+            self._count_refusals(transfer)
         elif self._control is not None:
             self._decide(found, place)
         else:
             found.undecided.append(place)
+
+    def _count_refusals(self, transfer: Transfer) -> None:
+        """Give up where nothing but throttling comes any more: at that pace a sweep would take days.
+
+        Raises:
+            CollectError: so it is.
+        """
+        self._throttled_in_a_row = self._throttled_in_a_row + 1 if _reason(transfer) is Reason.THROTTLED else 0
+        if self._throttled_in_a_row >= _THROTTLED_IN_A_ROW:
+            raise self._by_sdk.broken_off(code_of(transfer), Reason.THROTTLED)
 
     def _decide(self, found: _Rows, place: int) -> None:
         """Ask for a version that is known to answer: with the same credentials, in the same Region."""
@@ -291,7 +306,7 @@ class _Run:
 
 def _reason(transfer: Transfer) -> Reason:
     if transfer.lost:
-        return Reason.MALFORMED if transfer.lost == CUT_OFF else Reason.TIMEOUT
+        return Reason.MALFORMED if transfer.lost in {CUT_OFF, TOO_LONG} else Reason.TIMEOUT
     return reason_of_code(code_of(transfer))
 
 

@@ -19,7 +19,7 @@ from botocore.credentials import (
     DeferredRefreshableCredentials,
 )
 from botocore.credentials import CredentialResolver as Resolver
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, PartialCredentialsError
 from botocore.httpsession import get_cert_path
 from urllib3 import HTTPResponse
 
@@ -169,7 +169,13 @@ class AwsClients:
             if client is None:
                 make: Any = session.client  # the stubs want the service's name literally
                 config = self._config if service == "s3" else self._quick
-                client = make(service, region_name=where, config=config)
+                try:
+                    client = make(service, region_name=where, config=config)
+                except PartialCredentialsError as error:
+                    raise UsageError(
+                        f"half of the AWS credentials is missing: {error.kwargs['cred_var']}",
+                        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or neither",
+                    ) from None
                 self._hook(client)
                 self._clients[service, where, account] = client
             return client

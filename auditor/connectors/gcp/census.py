@@ -18,7 +18,7 @@ from auditor.connectors.gcp.listing import FIELDS, NoPageError, Page, columns, p
 from auditor.connectors.gcp.objects import GcsBucket
 from auditor.connectors.gcp.session import GcpClients
 from auditor.connectors.trail import Trail
-from auditor.connectors.transfers import Handle, Outcome, Transfer, Transfers
+from auditor.connectors.transfers import TOO_LONG, Handle, Outcome, Transfer, Transfers
 from auditor.model import BucketFacts, Gap, Population, Reason
 
 _STORAGE: Final = "https://storage.googleapis.com"
@@ -211,5 +211,5 @@ def _code(transfer: Transfer) -> str:
 
 def _reason(transfer: Transfer) -> Reason:
     if transfer.lost:
-        return Reason.TIMEOUT
+        return Reason.MALFORMED if transfer.lost == TOO_LONG else Reason.TIMEOUT
     return Reason.MALFORMED if transfer.status == _SUCCESS else reason_of_status(transfer.status)
