@@ -10,6 +10,7 @@ from auditor.connectors.aws.session import AwsClients, AwsIdentity
 from auditor.connectors.pace import Pace
 from auditor.connectors.wire import Wire
 from auditor.embedded.aws import AwsCloud
+from auditor.embedded.traffic import Fault, Request
 from auditor.errors import CollectError, ReadOnlyError, UsageError
 from auditor.model import BucketFacts, Cloud, Encryption, Gap, Population, Reason, StoredObject
 from tests.clouds import Clock, an_aws_cloud, aws_clients, objects_of
@@ -196,7 +197,7 @@ def test_a_control_that_fails_too_leaves_the_object_unresolved_for_its_reason(
         ({"status": 404, "code": "NoSuchKey"}, Reason.NOT_FOUND),
         ({"drop": True}, Reason.TIMEOUT),
     ],
-    ids=["throttled", "denied", "gone meanwhile", "connection dropped"],
+    ids=["throttled", "denied", "not found although it is listed", "connection dropped"],
 )
 def test_an_object_whose_head_fails_is_unresolved_and_never_lost(
     cloud: AwsCloud, fault: dict[str, Any], reason: Reason
@@ -208,6 +209,35 @@ def test_an_object_whose_head_fails_is_unresolved_and_never_lost(
     assert len(found) == 5
     assert (found["a3"].encryption, found["a3"].problem) == (Encryption.UNKNOWN, reason)
     assert found["a4"].problem is None
+
+
+@pytest.mark.parametrize("populations", [(), (Population.LIVE,)], ids=["versions", "live"])
+def test_what_is_deleted_between_page_and_head_hangs_on_no_key(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, populations: tuple[Population, ...]
+) -> None:
+    for name in ("a0", "a1", "a10", "a2"):
+        cloud.store.put("data", name, sse="aws:kms", key=KEY)
+    arrived, home = cloud.traffic.arrived, cloud.store.buckets["data"]
+
+    def delete_first(request: Request) -> Fault | None:
+        if request.verb == "HEAD" and request.target.partition("?")[0] == "/data/a1":
+            home.objects.pop("a1", None)
+            home._sorted = None  # noqa: SLF001 - as the store itself does after a change
+        return arrived(request)
+
+    monkeypatch.setattr(cloud.traffic, "arrived", delete_first)
+    found = sweep(populations=populations)
+    assert [(one.name, one.encryption) for one in found] == [(one, Encryption.CMEK) for one in ("a0", "a10", "a2")]
+
+
+def test_one_of_more_versions_than_a_page_has_is_not_called_gone(cloud: AwsCloud) -> None:
+    cloud.store.add_bucket("versioned", versioned=True)
+    for number in range(1_005):
+        cloud.store.put("versioned", "a", version_id=f"v{number:04}")
+    # The oldest: it is listed last, on the second page of the name.
+    cloud.traffic.fail("versionId=v0000", status=404, code="NoSuchVersion")
+    found = {one.version: one.problem for one in sweep(url="s3://versioned")}
+    assert (len(found), found["v0000"], found["v0001"]) == (1_005, Reason.NOT_FOUND, None)
 
 
 def test_a_storm_that_does_not_end_ends_the_sweep(cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from auditor import rows
 from auditor.connectors.aws.encryption import Asked, Head, Told, is_archive, is_encrypted_by_amazon
 from auditor.connectors.aws.errors import FAULTS, reason_of, reason_of_code
 from auditor.connectors.aws.errors import code_of as code_of_fault
-from auditor.connectors.aws.listing import Page
+from auditor.connectors.aws.listing import Page, lacks
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.aws.signing import S3Signer, code_of
@@ -27,9 +27,16 @@ _HEADS_AHEAD: Final = 3_000
 _ROWS_HELD: Final = 50_000
 """Rows that may wait for a control object to appear."""
 _BARE: Final = "400"
+_NOT_FOUND: Final = "404"
 _THROTTLED_IN_A_ROW: Final = 20
 """Versions whose every try was throttled, one after the other, with no answer between them."""
 _ELSEWHERE: Final = frozenset({301, 307, 400})
+
+
+class _Gone(Enum):
+    """A version that was deleted after it was listed."""
+
+    GONE = auto()
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +44,7 @@ class _Rows:
     """One page on its way out: what was listed, and what HEAD told of each."""
 
     page: Page
-    told: list[Told | Reason | None]
+    told: list["Told | Reason | _Gone | None"]
     at: list[datetime | None]
     open: int
     """Entries that nothing is known of yet."""
@@ -53,6 +60,8 @@ class _Step(Enum):
     """Another version, which has answered before: are the credentials and the Region right?"""
     AGAIN = auto()
     """The entry once more, after the control has answered."""
+    LISTED = auto()
+    """No HEAD: is it still listed, after HEAD did not find it?"""
 
 
 class _Entry(NamedTuple):
@@ -179,9 +188,9 @@ class _Run:
         self._transfers.start(self._signer.page(self._asked, versions=self._versions), first=True)
 
     def _take(self, transfer: Transfer) -> None:
-        if not transfer.head:
+        if not isinstance(transfer.tag, _Entry):
             self._take_page(transfer)
-        elif isinstance(transfer.tag, _Entry):
+        else:
             found, place = transfer.tag.page, transfer.tag.place
             match transfer.tag.step:
                 case _Step.FIRST:
@@ -190,6 +199,8 @@ class _Run:
                     self._controlled(found, place, transfer)
                 case _Step.AGAIN:
                     self._decided(found, place, transfer)
+                case _Step.LISTED:
+                    self._looked(found, place, transfer)
 
     def _take_page(self, transfer: Transfer) -> None:
         page = transfer.answer
@@ -226,6 +237,11 @@ class _Run:
                 self._control = _Control(found.page.names[place], found.page.versions[place])
             self._settle(found, place, self._told(found.page, place, transfer.answer))
             self._throttled_in_a_row = 0
+        elif code_of(transfer) == _NOT_FOUND:
+            name = found.page.names[place]
+            asked = {"prefix": name, "max-keys": "1000" if self._versions else "1"}
+            entry = _Entry(found, place, _Step.LISTED)
+            self._transfers.start(self._signer.page(asked, versions=self._versions, tag=entry), first=True)
         elif code_of(transfer) != _BARE:
             self._settle(found, place, _reason(transfer))
             self._count_refusals(transfer)
@@ -243,6 +259,14 @@ class _Run:
         self._throttled_in_a_row = self._throttled_in_a_row + 1 if _reason(transfer) is Reason.THROTTLED else 0
         if self._throttled_in_a_row >= _THROTTLED_IN_A_ROW:
             raise self._by_sdk.broken_off(code_of(transfer), Reason.THROTTLED)
+
+    def _looked(self, found: _Rows, place: int, transfer: Transfer) -> None:
+        """What is neither found nor listed any more was deleted meanwhile, and hangs on no key."""
+        page, name, version = transfer.answer, found.page.names[place], found.page.versions[place]
+        if isinstance(page, Page) and lacks(page, name, version):
+            self._settle(found, place, _Gone.GONE)
+        else:
+            self._settle(found, place, Reason.NOT_FOUND)
 
     def _decide(self, found: _Rows, place: int) -> None:
         """Ask for a version that is known to answer: with the same credentials, in the same Region."""
@@ -273,7 +297,7 @@ class _Run:
         encrypted = is_encrypted_by_amazon(self._signer.base, page.modified[place])
         return head.about(Asked(page.etags[place], page.versions[place], encrypted))
 
-    def _settle(self, found: _Rows, place: int, told: Told | Reason) -> None:
+    def _settle(self, found: _Rows, place: int, told: Told | Reason | _Gone) -> None:
         found.told[place] = told
         if isinstance(told, Told) and told.problem is None:
             found.at[place] = self._clock()
@@ -289,8 +313,9 @@ class _Run:
                 return
             self._pages.popleft()
             self._held -= len(first.page.names)
-            if first.page.names:
-                yield _batch(first)
+            batch = _batch(first)
+            if batch.num_rows:
+                yield batch
 
     def _clear_up(self, first: _Rows) -> None:
         hopeless = self._held > _ROWS_HELD or (self._ended and not self._transfers.open)
@@ -321,10 +346,14 @@ def _wanted(page: Page, populations: tuple[Population, ...]) -> Page:
 
 
 def _batch(found: _Rows) -> pa.RecordBatch:
-    page, told = found.page, [one if isinstance(one, Told) else None for one in found.told]
+    page, known, at = found.page, found.told, found.at
+    if _Gone.GONE in known:
+        keep = [place for place, one in enumerate(known) if one is not _Gone.GONE]
+        page, known, at = page.only(keep), [known[one] for one in keep], [at[one] for one in keep]
+    told = [one if isinstance(one, Told) else None for one in known]
     problems = [
         one.problem.value if isinstance(one, Told) and one.problem else one.value if isinstance(one, Reason) else None
-        for one in found.told
+        for one in known
     ]
     newest = pa.array(page.newest)
     return rows.batch(
@@ -340,7 +369,7 @@ def _batch(found: _Rows) -> pa.RecordBatch:
             [one.encryption.value if one else Encryption.UNKNOWN.value for one in told],
             [one.key if one else None for one in told],
             [None] * len(told),
-            found.at,
+            at,
             problems,
         ]
     )

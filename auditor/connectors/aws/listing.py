@@ -99,6 +99,13 @@ def parse_page(body: bytes, *, versions: bool, asked: Mapping[str, str] = NOTHIN
     )
 
 
+def lacks(page: Page, name: str, version: str | None) -> bool:
+    """Whether a page that begins with a name shows that it, or this version of it, is not there any more."""
+    listed = any(one == name and version in {None, each} for one, each in zip(page.names, page.versions, strict=True))
+    to_its_end = page.following is None or any(one != name for one in page.names)
+    return not listed and to_its_end
+
+
 def _columns(root: etree._Element, space: str, row: str, columns: tuple[str, ...]) -> dict[str, list[str]]:
     """One list of texts for each column; missing elements are empty texts.
 

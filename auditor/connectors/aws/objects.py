@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _HEADS_AT_ONCE: Final = 16
 _PAGES_AHEAD: Final = 2
 _MOST_UNDECIDED: Final = 10_000
+_NOT_FOUND: Final = "404"
 _BARE: Final = "400"
 """What HEAD answers without a body, and so without a code of the service's own."""
 
@@ -158,7 +159,7 @@ class S3Bucket:
         """
         heads = _Heads(self._client, self._bucket, self._pace, self._clock)
         with ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
-            ahead: deque[list[Future[StoredObject | _Undecided]]] = deque()
+            ahead: deque[list[Future[StoredObject | _Undecided | None]]] = deque()
             try:
                 for page in self._pages():
                     ahead.append([pool.submit(heads.learn, one) for one in page])
@@ -257,25 +258,29 @@ class _Heads:
         self._control: Listed | None = None
         self._waiting: list[_Undecided] = []
 
-    def learn(self, listed: Listed) -> "StoredObject | _Undecided":
-        """HEAD one version; a failure leaves it unresolved, never lost."""
+    def learn(self, listed: Listed) -> "StoredObject | _Undecided | None":
+        """HEAD one version; a failure leaves it unresolved, never lost. None for one that was deleted meanwhile."""
         plain = _unresolved(listed, Reason.TIMEOUT)
         try:
             told = self._head(listed)
         except FAULTS as error:
             if code_of(error) == _BARE:
                 return _Undecided(listed, replace(plain, problem=Reason.UNSUPPORTED))
+            if code_of(error) == _NOT_FOUND and self._is_gone(listed):
+                return None
             return replace(plain, problem=reason_of(error))
         if self._control is None:
             self._control = listed
         return self._headed(listed, told)
 
-    def settle(self, page: "list[Future[StoredObject | _Undecided]]") -> Iterator[StoredObject]:
+    def settle(self, page: "list[Future[StoredObject | _Undecided | None]]") -> Iterator[StoredObject]:
         """Yield the objects of one page; undecided ones wait until a control is known."""
         for future in page:
             found = future.result()
             if isinstance(found, StoredObject):
                 yield found
+            elif found is None:
+                continue
             elif self._control is not None:
                 yield self._decide(found, self._control)
             elif len(self._waiting) < _MOST_UNDECIDED:
@@ -304,6 +309,23 @@ class _Heads:
             if code_of(error) != _BARE:
                 return replace(found.unresolved, problem=reason_of(error))
         return replace(found.unresolved, encryption=Encryption.CUSTOMER_SUPPLIED, problem=None, verified=self._clock())
+
+    def _is_gone(self, listed: Listed) -> bool:
+        """Whether a version that HEAD did not find is not listed any more either: then it hangs on no key."""
+        where = {"Bucket": self._bucket, "Prefix": listed.name}
+        client: Any = self._client  # the stubs tell the two answers apart, which are read alike here
+        self._pace.wait()
+        try:
+            if listed.version is None:
+                page = client.list_objects_v2(**where, MaxKeys=1)
+                names = [one["Key"] for one in page.get("Contents", [])]
+                return listed.name not in names
+            page = client.list_object_versions(**where)
+        except FAULTS:
+            return False
+        found = [(one["Key"], one.get("VersionId")) for one in page.get("Versions", [])]
+        to_its_end = not page["IsTruncated"] or any(name != listed.name for name, _ in found)
+        return (listed.name, listed.version) not in found and to_its_end
 
     def _headed(self, listed: Listed, told: Mapping[str, Any]) -> StoredObject:
         encrypted = is_encrypted_by_amazon(self._client.meta.endpoint_url, listed.modified.isoformat())
