@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from auditor.model import Encryption, Evidence, Extent, Gap, Holding
+from auditor.model import Encryption, Evidence, Extent, Gap, Holding, Population
 
 
 class Readability(StrEnum):
@@ -221,6 +221,8 @@ class BucketCoverage:
     oldest_verified: datetime | None
     last_attempt_failed: str | None = None
     """Why the newest attempt did not finish, while an older sweep stays in force."""
+    left_out: tuple[Population, ...] = ()
+    """What the config leaves out of its data: nobody looks there."""
     cloud_count: int | None = None
     """The cloud's own object count, where one was read."""
 

@@ -18,6 +18,7 @@ from auditor.model import (
     KeyMemory,
     KeyName,
     KeyReading,
+    Population,
     Probe,
     Reason,
     Sample,
@@ -31,6 +32,10 @@ class ObjectSource(Protocol):
     @property
     def url(self) -> str:
         """`s3://NAME` or `gs://NAME`, as configured."""
+
+    @property
+    def left_out(self) -> tuple[Population, ...]:
+        """The populations that the bucket may have and the config leaves out."""
 
     def facts(self) -> BucketFacts | Gap:
         """Read what the bucket says of itself; a Gap when it is not readable, which does not stop a listing."""

@@ -405,15 +405,13 @@ def _read(parts: Parts, needs: Iterable[KeyNeed]) -> Mapping[KeyName, KeyReading
 def _coverage(parts: Parts, sweeps: tuple[Sweep, ...], failed: tuple[Sweep, ...]) -> tuple[BucketCoverage, ...]:
     done = {one.bucket: one for one in sweeps}
     attempts = {one.bucket: one for one in failed}
-    return tuple(
-        _bucket_coverage(source.url, done.get(source.url), attempts.get(source.url)) for source in parts.sources
-    )
+    return tuple(_bucket_coverage(source, done.get(source.url), attempts.get(source.url)) for source in parts.sources)
 
 
-def _bucket_coverage(url: str, done: Sweep | None, attempt: Sweep | None) -> BucketCoverage:
+def _bucket_coverage(source: ObjectSource, done: Sweep | None, attempt: Sweep | None) -> BucketCoverage:
     why = attempt.gaps[-1].effect if attempt and attempt.gaps else None
     return BucketCoverage(
-        bucket=url,
+        bucket=source.url,
         complete=done is not None,
         listed=done.listed if done else 0,
         resolved=done.resolved if done else 0,
@@ -424,6 +422,7 @@ def _bucket_coverage(url: str, done: Sweep | None, attempt: Sweep | None) -> Buc
         sweep_ended=done.ended if done else None,
         oldest_verified=done.oldest_verified if done else None,
         last_attempt_failed=why,
+        left_out=source.left_out,
     )
 
 

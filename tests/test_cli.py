@@ -149,6 +149,19 @@ def test_what_was_not_read_now_is_not_told_as_if_it_were(small: Small, capsys: p
     assert "1 of 1 key read (1 of them not now but before, the oldest at 2" in out
 
 
+def test_what_the_config_leaves_out_is_told(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, small.argv("scan"))
+    assert "left out" not in out
+    small.config.write_text(small.config.read_text() + 'populations = ["live"]\n')
+    code, out, _ = run(capsys, small.argv("scan"))
+    assert code == 0
+    assert "noncurrent objects left out in 1 bucket, soft-deleted objects left out in 1 bucket" in out
+    _, out, _ = run(capsys, small.argv("poll", "--format", "json"))
+    assert json.loads(out)["coverage"]["buckets"][0]["left_out"] == ["noncurrent", "soft_deleted"]
+    assert cli._run(small.argv("report", "-o", str(small.config.with_name("r.html")))) == 0  # noqa: SLF001 - as above
+    assert "left out by the config: noncurrent, soft_deleted" in small.config.with_name("r.html").read_text()
+
+
 def test_names_outside_the_layout_are_told(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
     small.config.write_text(small.config.read_text().replace("{org}/{namespace}/", "v1/{org}/{namespace}/"))
     _, out, _ = run(capsys, small.argv("scan"))

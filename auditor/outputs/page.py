@@ -433,6 +433,8 @@ def _bucket(one: BucketCoverage) -> BucketRow:
         state = f"last attempt failed: {one.last_attempt_failed}"
     else:
         state = "complete" if one.complete else "never swept"
+    if one.left_out:
+        state += f"; left out by the config: {', '.join(one.left_out)}"
     window = "never"
     if one.sweep_started and one.sweep_ended:
         window = f"{words.stamp(one.sweep_started)} to {words.stamp(one.sweep_ended)}"

@@ -54,7 +54,12 @@ def head(judgement: Judgement) -> dict[str, Any]:
         },
         "coverage": {
             "buckets": [bucket(one) for one in coverage.buckets],
-            "keys": {"needed": coverage.keys_needed, "read": coverage.keys_read, "unknown": coverage.keys_unknown},
+            "keys": {
+                "needed": coverage.keys_needed,
+                "read": coverage.keys_read,
+                "from_before": coverage.keys_from_before,
+                "unknown": coverage.keys_unknown,
+            },
             "buckets_not_configured": coverage.buckets_not_configured,
         },
         "totals": {
@@ -81,6 +86,8 @@ def bucket(one: BucketCoverage) -> dict[str, Any]:
         "sweep_started": _time(one.sweep_started),
         "sweep_ended": _time(one.sweep_ended),
         "oldest_verified": _time(one.oldest_verified),
+        "last_attempt_failed": one.last_attempt_failed,
+        "left_out": [population.value for population in one.left_out],
         "cloud_count": one.cloud_count,
     }
 

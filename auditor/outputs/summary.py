@@ -1,11 +1,12 @@
 """What a judgement comes to: sums by readability, and the verdict in one sentence."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from auditor.findings import Assessed, Basis, Coverage, Judgement, Readability, Status, member_of
+from auditor.model import Population
 from auditor.outputs import words
 
 STOPPED: Final = (
@@ -96,6 +97,7 @@ def complete(judgement: Judgement) -> str:
         keys(judgement),
         words.counted(len(judgement.gaps), "gap"),
     ]
+    parts[2:2] = _left_out(coverage)
     if coverage.buckets_not_configured:
         parts.insert(1, f"{words.counted(coverage.buckets_not_configured, 'bucket')} in no config")
     return ", ".join(parts)
@@ -116,6 +118,16 @@ def _swept(coverage: Coverage) -> str:
     told = f"{swept} of {words.counted(len(coverage.buckets), 'bucket')} swept"
     failed = sum(one.complete and one.last_attempt_failed is not None for one in coverage.buckets)
     return f"{told} ({failed} of them by an older sweep: the newest failed)" if failed else told
+
+
+def _left_out(coverage: Coverage) -> list[str]:
+    """Say of each population in how many buckets nobody looks at it."""
+    counts = Counter(population for one in coverage.buckets for population in one.left_out)
+    return [
+        f"{population.replace('_', '-')} objects left out in {words.counted(counts[population], 'bucket')}"
+        for population in Population
+        if counts[population]
+    ]
 
 
 def _meant(judgement: Judgement) -> int:

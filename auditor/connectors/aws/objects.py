@@ -79,6 +79,11 @@ class S3Bucket:
         """`s3://NAME`, as configured."""
         return self._url
 
+    @property
+    def left_out(self) -> tuple[Population, ...]:
+        """The populations that the bucket may have and the config leaves out."""
+        return tuple(one for one in (Population.LIVE, Population.NONCURRENT) if one not in self._populations)
+
     def facts(self) -> BucketFacts | Gap:
         """Read Region, versioning and default key; a Gap when one of them is not readable."""
         permission = "s3:ListBucket"

@@ -54,6 +54,11 @@ class GcsCensus:
         """`gs://NAME`, as configured."""
         return self._by_sdk.url
 
+    @property
+    def left_out(self) -> tuple[Population, ...]:
+        """The populations that the bucket may have and the config leaves out."""
+        return self._by_sdk.left_out
+
     def facts(self) -> BucketFacts | Gap:
         """Read location, versioning, default key and who decrypts; a Gap when one of them is not readable."""
         return self._by_sdk.facts()

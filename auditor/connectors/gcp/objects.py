@@ -59,6 +59,11 @@ class GcsBucket:
         """`gs://NAME`, as configured."""
         return self._url
 
+    @property
+    def left_out(self) -> tuple[Population, ...]:
+        """The populations that the bucket may have and the config leaves out."""
+        return tuple(one for one in Population if one not in self._populations)
+
     def facts(self) -> BucketFacts | Gap:
         """Read location, versioning, default key and who decrypts; a Gap when one of them is not readable."""
         permission = "storage.buckets.get"
