@@ -8,7 +8,7 @@ from auditor.connectors.aws.keys import AwsKeys
 from auditor.connectors.aws.session import AwsIdentity
 from auditor.connectors.pace import Pace
 from auditor.embedded.aws import AwsCloud
-from auditor.model import AwsKey, CustomKeyStore, KeyGone, KeyManager, KeyName, KeyReading, KeyUnread, Reason
+from auditor.model import AwsKey, Cloud, CustomKeyStore, KeyGone, KeyManager, KeyName, KeyReading, KeyUnread, Reason
 from auditor.ports import KeyNeed
 from auditor.readability.aws import STATES, STORE_STATES
 from tests.clouds import Clock, an_aws_cloud, aws_clients
@@ -27,6 +27,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsCloud]:
 
 def read(*names: KeyName, attempts: int = 1, **identities: AwsIdentity) -> list[KeyReading]:
     keys = AwsKeys(aws_clients(None, attempts, **identities), Pace(1000), Clock(), Pace(1000), Pace(1000))
+    assert keys.cloud is Cloud.AWS
     found = {one.name: one for one in keys.read([KeyNeed(name) for name in names])}
     return [found[name] for name in names]
 
@@ -226,3 +227,26 @@ def test_a_page_of_somebody_on_the_way_neither_denies_nor_deletes_a_key(cloud: A
     (found,) = read(MINE)
     assert isinstance(found, KeyUnread)
     assert found.reason is Reason.MALFORMED
+
+
+def test_the_digest_of_an_answer_changes_with_what_it_says(cloud: AwsCloud) -> None:
+    def digests() -> dict[str, str]:
+        return {one.call: one.answer_digest for one in the_key().evidence}
+
+    cloud.store.add_key(MINE.text)
+    plain = digests()
+    assert set(plain) >= {"kms:DescribeKey"}
+    found: list[dict[str, str]] = []
+    for state, error, store in (
+        ("CONNECTED", None, "cks-1"),
+        ("FAILED", None, "cks-1"),
+        ("FAILED", "USER_LOCKED_OUT", "cks-1"),
+        ("FAILED", "USER_LOCKED_OUT", "cks-2"),
+    ):
+        cloud.store.add_key_store(store, "us-east-1", state=state, error=error)
+        cloud.store.add_key(MINE.text, store=store, created=WHEN)
+        found.append(digests())
+    assert len({one["kms:DescribeCustomKeyStores"] for one in found}) == 4
+    of_the_key = [one["kms:DescribeKey"] for one in found]
+    assert of_the_key[1] == of_the_key[2], "the error code is of the store alone"
+    assert len({plain["kms:DescribeKey"], *of_the_key}) == 4

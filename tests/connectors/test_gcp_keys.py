@@ -86,6 +86,7 @@ def test_the_single_tenant_hsm_behind_a_key_is_read(cloud: GoogleCloud, state: s
     key = cloud.store.add_key(GOOGLE_KEY, backend=instance)
     key.versions[1].protection = "HSM_SINGLE_TENANT"
     assert the_key(cloud).hsm_instance == HsmInstance(instance, state, WHEN)
+    assert "cloudkms:GetSingleTenantHsmInstance" in {one.call for one in the_key(cloud).evidence}
     cloud.store.deny("cloudkms.singleTenantHsmInstances.get", instance)
     assert the_key(cloud).hsm_instance == HsmInstance(instance, None)
 
@@ -513,3 +514,20 @@ def test_only_what_key_and_ring_grant_is_granted_below_the_project(cloud: Google
     access = the_key(cloud).access
     assert access is not None
     assert {(one.grant, one.above) for one in access.rights} == {(Grant.DIRECT, True)}
+
+
+ABOVE: dict[str, tuple[Policies, bool]] = {
+    "on the project": (Policies((), (), (DIRECT,)), True),
+    "on the project, among others": (Policies((OTHER,), (OTHER,), (OTHER, DIRECT)), True),
+    "on project and key": (Policies((DIRECT,), (), (DIRECT,)), False),
+    "on project and ring": (Policies((), (DIRECT,), (DIRECT,)), False),
+    "on the key": (Policies((DIRECT,), (), ()), False),
+    "nowhere": (Policies((), (), ()), False),
+    "to others on the project": (Policies((), (), (OTHER,)), False),
+    "on the project, and nothing read below": (Policies(None, None, (DIRECT,)), True),
+}
+
+
+@pytest.mark.parametrize(("policies", "above"), ABOVE.values(), ids=ABOVE)
+def test_a_right_is_from_above_where_the_project_alone_grants_it(policies: Policies, above: bool) -> None:  # noqa: FBT001 - a case
+    assert [one.above for one in access_of((AGENT,), policies, {}).rights] == [above, above]

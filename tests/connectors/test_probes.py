@@ -208,6 +208,32 @@ def test_one_byte_is_all_that_is_ever_asked_for(aws: AwsCloud) -> None:
         wire.allow("storage", "objects.get", {"Range": None})
 
 
+RANGE = {"Content-Range": "bytes 0-0/10", "ETag": '"0"'}
+NO_BYTES: dict[str, dict[str, Any]] = {
+    "the whole of something": {"status": 200, "headers": RANGE},
+    "a part of no range": {"status": 206, "headers": {"ETag": '"0"'}},
+    "another part": {"status": 206, "headers": {**RANGE, "Content-Range": "bytes 0-9/10"}},
+}
+
+
+@pytest.mark.parametrize("how", NO_BYTES.values(), ids=NO_BYTES)
+def test_an_answer_that_is_not_the_one_byte_says_nothing(
+    aws: AwsCloud, google: GoogleCloud, how: dict[str, Any]
+) -> None:
+    aws.store.add_key(KEY)
+    aws.traffic.fail("s3 GET /data/a", body=b"x", **how)
+    google.store.add_key(GOOGLE_KEY)
+    google.traffic.fail("/o/a?", body=b"x", **how)
+    for found in (read(aws), read_google(google)):
+        assert (found.outcome, found.reason) == (INCONCLUSIVE, Reason.MALFORMED)
+
+
+def test_a_byte_of_nothing_that_s3_stores_says_nothing(aws: AwsCloud) -> None:
+    aws.store.add_key(KEY)
+    aws.traffic.fail("s3 GET /data/a", status=206, body=b"x", headers={"Content-Range": "bytes 0-0/10"})
+    assert read(aws).outcome is INCONCLUSIVE
+
+
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_any_name_can_be_probed(aws: AwsCloud, google: GoogleCloud, name: str) -> None:
     aws.store.add_key(KEY)

@@ -54,6 +54,12 @@ PLAN: Final = (
     Target("auditor/connectors/aws/encryption.py", (_PARSING, "tests/connectors/test_aws_objects.py")),
     Target("auditor/connectors/*/answers.py", ("tests/connectors/test_answers.py",)),
     Target("auditor/connectors/*/errors.py", (_PARSING, "tests/test_sdk_vocabulary.py")),
+    Target(
+        "auditor/connectors/aws/listing.py",
+        ("tests/connectors/test_listing.py", "tests/connectors/test_aws_objects.py"),
+    ),
+    Target("auditor/connectors/gcp/listing.py", (_PARSING, "tests/connectors/test_gcp_objects.py")),
+    Target("auditor/connectors/trail.py", ("tests/connectors/test_gcp_objects.py",)),
     Target("auditor/connectors/aws/objects.py", (_PARSING, "tests/connectors/test_aws_objects.py"), classes=False),
     Target("auditor/connectors/gcp/objects.py", (_PARSING, "tests/connectors/test_gcp_objects.py"), classes=False),
     Target("auditor/connectors/gcp/policy.py", ("tests/connectors/test_gcp_keys.py", _FUZZ)),
