@@ -16,9 +16,10 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 from starlette.applications import Starlette
 
-from auditor import scan
+from auditor import scan, telling
 from auditor.config import Schedule
 from auditor.errors import AuditorError
+from auditor.findings import Finding
 from auditor.listening import make_server, open_listener, raise_file_limit
 from auditor.loops import StoppedError, Turn, WallClock, Watch
 from auditor.model import Gap, Sweep
@@ -49,6 +50,7 @@ class Daemon:
         self._counting = threading.Lock()
         self._swept: Counter[tuple[str, str]] = Counter()
         self._last_poll: float | None = None
+        self._told: tuple[Finding, ...] | None = None
         self._unconfigured: int | Gap | None = None
         self._scheduler = BackgroundScheduler(timezone=UTC)
         # Overlapping runs coalesce: one at a time, and what was missed meanwhile is made up for by one run.
@@ -177,8 +179,20 @@ class Daemon:
         with self._judging:
             began = self._ticks()
             interval = self._interval if self._last_poll is None else timedelta(seconds=began - self._last_poll)
-            scan.poll(self._parts, self, unconfigured=self._unconfigured, interval=max(interval, self._interval))
+            before = self._told_before()
+            judgement = scan.poll(
+                self._parts, self, unconfigured=self._unconfigured, interval=max(interval, self._interval)
+            )
             self._last_poll = began
+            telling.tell(before, judgement.findings)
+            self._told = judgement.findings
+
+    def _told_before(self) -> tuple[Finding, ...]:
+        """The findings that the log knows; what an earlier process found is not new after a restart."""
+        if self._told is not None:
+            return self._told
+        last = self._parts.ledger.judgement()
+        return last.findings if last is not None else ()
 
 
 def serve(daemon: Daemon, app: Starlette, listen: str, started: Callable[[str], None]) -> bool:

@@ -98,6 +98,10 @@ def test_a_change_shows_in_metrics_findings_and_report_and_the_daemon_ends_clean
 
         daemon.process.send_signal(signal.SIGTERM)
         assert daemon.process.wait(timeout=10) == 0
+        assert daemon.process.stderr is not None
+        (told,) = [line for line in daemon.process.stderr if "data-unreadable" in line]
+        assert " warning finding opened: critical data-unreadable, " in told
+        assert told.endswith(f" version 1, 10 objects, id {finding['id']}\n")
 
 
 def test_a_sweep_that_hangs_does_not_keep_the_daemon_from_ending(small: Small) -> None:

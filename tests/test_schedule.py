@@ -1,3 +1,4 @@
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -12,18 +13,20 @@ from auditor.daemon import Daemon
 from auditor.errors import LedgerError
 from auditor.loops import StoppedError
 from auditor.probing import Budget
+from tests.test_telling import LOST, OTHER
 
 if TYPE_CHECKING:
     from auditor.scan import Parts
 
 NO_PROBES = Budget(reads=False, dry_runs=False, per_hour=1)
+NOTHING_FOUND = SimpleNamespace(findings=())
 
 
 def test_turns_of_a_loop_never_overlap_and_missed_ones_come_together(monkeypatch: pytest.MonkeyPatch) -> None:
     running, most, turns = 0, 0, 0
     lock = threading.Lock()
 
-    def slow(*_: Any, **__: Any) -> None:
+    def slow(*_: Any, **__: Any) -> object:
         nonlocal running, most, turns
         with lock:
             running += 1
@@ -32,13 +35,14 @@ def test_turns_of_a_loop_never_overlap_and_missed_ones_come_together(monkeypatch
         time.sleep(0.2)
         with lock:
             running -= 1
+        return NOTHING_FOUND
 
     monkeypatch.setattr("auditor.scan.poll", slow)
     parts = SimpleNamespace(
         clock=lambda: datetime.now(UTC),
         sources=(),
         probing=NO_PROBES,
-        ledger=SimpleNamespace(sweeps=lambda: ()),
+        ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None),
         rules=(),
     )
     # Forty turns would be due in this time.
@@ -61,7 +65,10 @@ def test_a_turn_that_fails_is_not_the_end_of_its_loop(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("auditor.scan.poll", failing)
     parts = SimpleNamespace(
-        clock=lambda: datetime.now(UTC), sources=(), probing=NO_PROBES, ledger=SimpleNamespace(sweeps=lambda: ())
+        clock=lambda: datetime.now(UTC),
+        sources=(),
+        probing=NO_PROBES,
+        ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None),
     )
     schedule = Schedule.model_construct(sweep="0 0 1 1 *", key_poll=0.05)
     daemon = Daemon(cast("Parts", parts), schedule)
@@ -94,7 +101,7 @@ def worlds() -> Worlds:
 @pytest.fixture
 def daemon(worlds: Worlds) -> Iterator[Daemon]:
     """A daemon whose timers start no turn by themselves."""
-    ledger = SimpleNamespace(sweeps=lambda: (), probes=lambda: ())
+    ledger = SimpleNamespace(sweeps=lambda: (), probes=lambda: (), judgement=lambda: None)
     probing = Budget(reads=True, dry_runs=False, per_hour=60)
     parts = SimpleNamespace(clock=lambda: worlds.wall, sources=(), probing=probing, ledger=ledger)
     made = Daemon(cast("Parts", parts), Schedule(sweep="0 * * * *", key_poll=60), lambda: worlds.ticks)
@@ -162,7 +169,7 @@ def test_polls_that_do_not_end_well_are_no_life(
         told.append((daemon.loops_alive()["key_poll"], daemon.failing()))
     assert told == [(True, ()), (True, ()), (True, ("key_poll",)), (False, ("key_poll",))]
     assert daemon.loops_alive() == {"key_poll": False, "sweep": True, "probe": True}
-    monkeypatch.setattr("auditor.scan.poll", lambda *_, **__: None)
+    monkeypatch.setattr("auditor.scan.poll", lambda *_, **__: NOTHING_FOUND)
     daemon._poll()  # noqa: SLF001 - as above
     assert (daemon.loops_alive()["key_poll"], daemon.failing()) == (True, ())
 
@@ -199,9 +206,33 @@ def test_the_interval_between_two_polls_is_told_by_the_ticks(
     daemon: Daemon, worlds: Worlds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[timedelta] = []
-    monkeypatch.setattr("auditor.scan.poll", lambda *_, interval, **__: told.append(interval))
+
+    def poll(*_: Any, interval: timedelta, **__: Any) -> object:
+        told.append(interval)
+        return NOTHING_FOUND
+
+    monkeypatch.setattr("auditor.scan.poll", poll)
     for jump in (0, -2, 5):
         daemon._poll()  # noqa: SLF001 - what its timer calls
         worlds.pass_by(90)
         worlds.wall += jump * HOUR
     assert [one.total_seconds() for one in told] == [60, 90, 90]
+
+
+def test_what_an_earlier_process_found_is_not_told_again(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = SimpleNamespace(findings=(LOST,))
+    ledger = SimpleNamespace(sweeps=lambda: (), judgement=lambda: before)
+    parts = SimpleNamespace(clock=lambda: worlds.wall, sources=(), probing=NO_PROBES, ledger=ledger)
+    made = Daemon(cast("Parts", parts), Schedule(), lambda: worlds.ticks)
+    found = [(LOST,), (LOST, OTHER), (LOST, OTHER), (LOST,), (LOST,)]
+    turns = iter(found)
+    monkeypatch.setattr("auditor.scan.poll", lambda *_, **__: SimpleNamespace(findings=next(turns)))
+    told = []
+    with caplog.at_level(logging.INFO):
+        for _ in found:
+            caplog.clear()
+            made._poll()  # noqa: SLF001 - what its timer calls
+            told.append([one.getMessage().partition(":")[0] for one in caplog.records])
+    assert told == [[], ["finding opened"], [], ["finding resolved"], []]
