@@ -22,6 +22,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from auditor.errors import UsageError
 from auditor.inventory.layout import Layout
@@ -32,13 +33,31 @@ _S3_NAME: Final = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"  # Amazon S3 User Guide, B
 _GCS_NAME: Final = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"  # Cloud Storage docs, Bucket naming
 _BUCKET_URL: Final = re.compile(rf"s3://{_S3_NAME}|gs://{_GCS_NAME}")
 _AWS_PRINCIPAL: Final = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(?:role|user)/[\w+=,.@/-]{1,576}")
+_AWS_REGION: Final = re.compile(r"[a-z]{2,4}(?:-[a-z]+){1,2}-[0-9]{1,2}")  # botocore, partitions.json: regionRegex
 _ENDPOINT: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?")
+_NAMED: Final = 3
+"""How many mistakes besides the first a message names."""
 
 
 def _bucket_url(text: str) -> str:
     if not _BUCKET_URL.fullmatch(text):
         raise ValueError(f"{text!r} is not a bucket URL; write s3://NAME or gs://NAME, without a path")
     return text
+
+
+def _region(text: str) -> str:
+    if not _AWS_REGION.fullmatch(text):
+        raise ValueError(f"{text!r} is not the name of an AWS Region; write it like us-east-1")
+    return text
+
+
+def _populations(given: tuple[Population, ...]) -> tuple[Population, ...]:
+    if not given:
+        raise ValueError("is empty, so that nothing would be swept; leave it away to sweep all that the bucket has")
+    twice = [one.value for one, count in Counter(given).items() if count > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is given twice")
+    return given
 
 
 def _endpoint(text: str) -> str:
@@ -89,7 +108,8 @@ def full_key_name(text: str) -> str:
 
 
 def _agents(given: object) -> object:
-    if isinstance(given, str) and given != "bucket":
+    named = isinstance(given, list | tuple) and all(isinstance(one, str) for one in given)
+    if given != "bucket" and not named:
         raise ValueError(f'{given!r} is neither "bucket" nor a list of e-mail addresses; write ["NAME@..."]')
     return given
 
@@ -185,11 +205,11 @@ class Bucket(_Table):
     """What an object name begins with, for example `{org}/{namespace}/`; the fields are the namespace."""
     tenant_field: str | None = None
     """The layout's field that names the tenant; `tenant`, else `org`, if the layout has it."""
-    region: str | None = Field(default=None, pattern=r"^[a-z0-9-]+$")
+    region: Annotated[str, AfterValidator(_region)] | None = None
     """AWS Region of the bucket (S3 only)."""
     account: str | None = None
     """Account id or project that the bucket is read with; else the default identity."""
-    populations: tuple[Population, ...] = ()
+    populations: Annotated[tuple[Population, ...], AfterValidator(_populations)] = ()
     """live, noncurrent, soft_deleted; default: all that the bucket has."""
 
     @model_validator(mode="after")
@@ -377,10 +397,10 @@ def load(path: Path) -> Config:
 
 
 def _refusal(path: Path, error: ValidationError) -> UsageError:
-    first = error.errors(include_url=False)[0]
+    first, *others = _mistakes(error)
     setting = _setting(first["loc"])
     given = _one_line(repr(first["input"]) if not isinstance(first["input"], date) else str(first["input"]))
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    more = _and_more([_setting(one["loc"]) for one in others])
     match first["type"]:
         case "extra_forbidden":
             close = difflib.get_close_matches(str(first["loc"][-1]), _names_beside(first["loc"]), n=1)
@@ -402,6 +422,20 @@ def _refusal(path: Path, error: ValidationError) -> UsageError:
             return UsageError(f"{path}: {setting}: is a day, not {given}{more}", hint)
         case _:
             return UsageError(f"{path}: {setting}: {first['msg'].lower()}, not {given}{more}", "mend the value")
+
+
+def _mistakes(error: ValidationError) -> list[ErrorDetails]:
+    """What is really wrong: a list that is too short only because its entries were refused is not."""
+    found = error.errors(include_url=False)
+    lists = {one["loc"][:depth] for one in found for depth in range(len(one["loc"]))}
+    return [one for one in found if one["type"] != "too_short" or one["loc"] not in lists]
+
+
+def _and_more(settings: list[str]) -> str:
+    if not settings:
+        return ""
+    named = [*settings[:_NAMED], *(["..."] if len(settings) > _NAMED else [])]
+    return f" (and {len(settings)} more: {', '.join(named)})"
 
 
 def _setting(where: tuple[int | str, ...]) -> str:

@@ -6,6 +6,7 @@ import pytest
 from auditor.config import load
 from auditor.errors import UsageError
 
+S3_BUCKET = '[[bucket]]\nurl = "s3://data"\nlayout = "{a}/"\n'
 BUCKET = '[[bucket]]\nurl = "gs://data"\nlayout = "{org}/{namespace}/"\n'
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
 
@@ -23,6 +24,26 @@ REFUSED = {
     "layout missing": ('[[bucket]]\nurl = "gs://data"\n', "bucket[1].layout: is missing"),
     "tenant field missing": (BUCKET + 'tenant_field = "x"\n', "no field {x}"),
     "region on GCS": (BUCKET + 'region = "us-east-1"\n', "region is for S3"),
+    "no Region": (
+        S3_BUCKET + 'region = "mars"\n',
+        "'mars' is not the name of an AWS",
+    ),
+    "an availability zone": (
+        S3_BUCKET + 'region = "us-east-1a"\n',
+        "bucket[1].region",
+    ),
+    "a Region twice": (
+        S3_BUCKET + 'region = "us-east-1us-east-1"\n',
+        "bucket[1].region",
+    ),
+    "no populations": (
+        BUCKET + "populations = []\n",
+        "bucket[1].populations: is empty, so that nothing would be swept",
+    ),
+    "a population twice": (
+        BUCKET + 'populations = ["live", "noncurrent", "live"]\n',
+        "'live' is given twice",
+    ),
     "soft-deleted on S3": (
         '[[bucket]]\nurl = "s3://data"\nlayout = "{a}/"\npopulations = ["soft_deleted"]\n',
         "S3 has no soft_deleted",
@@ -55,6 +76,7 @@ REFUSED = {
     ),
     "one for a list": (BUCKET + '[platform]\naws_principals = "arn:aws:iam::111122223333:role/x"\n', "is a list, not"),
     "one agent for a list": (BUCKET + '[platform]\ngcp_service_agents = "a@b"\n', 'neither "bucket" nor a list'),
+    "no names for agents": (BUCKET + "[platform]\ngcp_service_agents = [1, 2]\n", 'neither "bucket" nor a list'),
     "one table for a list of them": (BUCKET + f'[key]\nname = "{KEY}"\n', "key: is a list of tables"),
     "a list for one table": (BUCKET + "[[web]]\n", "web: is one table"),
     "no number": (BUCKET + "[policy]\nhorizon_days = nan\n", "policy.horizon_days"),
@@ -79,6 +101,39 @@ def test_what_cannot_be_is_refused_with_file_setting_and_hint(tmp_path: Path, te
     assert told in message
     assert refused.value.hint
     assert message.isprintable()
+
+
+REGIONS = "us-east-1 ap-southeast-3 cn-northwest-1 us-gov-west-1 us-iso-east-1 eu-isoe-west-1 eusc-de-east-1"
+
+
+@pytest.mark.parametrize("region", REGIONS.split())
+def test_regions_of_every_partition_are_accepted(tmp_path: Path, region: str) -> None:
+    path = tmp_path / "auditor.toml"
+    path.write_text(f'{S3_BUCKET}region = "{region}"\n')
+    assert load(path).bucket[0].region == region
+
+
+MISTAKES = {
+    "one in a bucket": (BUCKET + 'laiout = "x"\n', ""),
+    "one in agents": (BUCKET + "[platform]\ngcp_service_agents = [1]\n", ""),
+    "no bucket": ("bucket = []\n", ""),
+    "two": (BUCKET + "[schedule]\nkey_poll = 1\n[policy]\nhorizon_days = nan\n", " (and 1 more: policy.horizon_days)"),
+    "two of one bucket": (BUCKET + 'laiout = "x"\naccount = 1\n', " (and 1 more: bucket[1].laiout)"),
+    "five": (
+        BUCKET + "a = 1\nb = 1\nc = 1\nd = 1\ne = 1\n",
+        " (and 4 more: bucket[1].b, bucket[1].c, bucket[1].d, ...)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "more"), MISTAKES.values(), ids=MISTAKES)
+def test_only_further_mistakes_are_counted_and_some_are_named(tmp_path: Path, text: str, more: str) -> None:
+    path = tmp_path / "auditor.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as refused:
+        load(path)
+    _, _, told = str(refused.value).partition(" (and ")
+    assert told == more.removeprefix(" (and ")
 
 
 def test_the_folder_of_the_state_may_be_at_home_or_beside_the_file(
