@@ -95,6 +95,7 @@ class Undo:
     """How to bring the data back: the exact call, who can make it, the state that it lands in."""
 
     call: str
+    """A command line that can be pasted; where no single command does it, one sentence that says what to call."""
     who: str
     lands_in: str
     until: datetime | None = None

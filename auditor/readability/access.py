@@ -5,7 +5,8 @@ from typing import Final
 
 from auditor.findings import Assessment, Basis, Confidence, Readability, Subject, SubjectKind, Undo
 from auditor.model import DECRYPT, DENIALS, AwsKey, Cloud, GcpKey, Grant, KeyName
-from auditor.readability.table import Standpoint, Step
+from auditor.readability.lines import google_key
+from auditor.readability.table import Standpoint
 
 _UNTOLD: Final = frozenset({Grant.UNREAD, Grant.WITHDRAWN})
 
@@ -22,19 +23,6 @@ _LOST_IT: Final = {
     (Cloud.GCP, Grant.WITHDRAWN): "its grant on key or ring was removed; the project's policy could not be read",
 }
 """How the same is told of a principal that was seen with the right before."""
-
-_REGRANT: Final = {
-    Cloud.AWS: Step(
-        "kms:PutKeyPolicy KeyId={name}: a statement that allows {principal} kms:Decrypt, and no Deny against it",
-        "an administrator of the key, in its account",
-        "reads are allowed again within minutes; no data needs copying",
-    ),
-    Cloud.GCP: Step(
-        "cloudkms SetIamPolicy {name}: add roles/cloudkms.cryptoKeyEncrypterDecrypter for serviceAccount:{principal}",
-        "an administrator of the key (roles/cloudkms.admin), in its project",
-        "reads are allowed again within seconds; no data needs copying",
-    ),
-}
 
 
 def revocations(key: AwsKey | GcpKey, at: Standpoint) -> Iterator[Assessment]:
@@ -70,14 +58,13 @@ def _revocation(key: AwsKey | GcpKey, principal: str, at: Standpoint) -> Assessm
         return _still_barred(key, principal)
     if how is None:
         return None
-    step = _REGRANT[cloud]
     return Assessment(
         readability=Readability.REVOKED,
         basis=Basis.POLICY,
         cause=f"{principal} cannot decrypt with key {key.name}: {how}",
         subject=principal_subject(principal, key.name),
         confidence=Confidence.PROVEN if cloud is Cloud.AWS else Confidence.INFERRED,
-        undo=(Undo(step.call.format(name=key.name, principal=principal), step.who, step.lands_in),),
+        undo=(_regrant(key.name, principal),),
         evidence=key.evidence,
     )
 
@@ -89,15 +76,34 @@ def _still_barred(key: AwsKey | GcpKey, principal: str) -> Assessment:
     """
     reasons = {reason for _, reason in key.access.unread} if key.access is not None else set()
     hidden = bool(reasons & DENIALS)
-    cloud = key.name.cloud
     what = "may not be read any more" if hidden else "gave no answer now"
-    step = _REGRANT[cloud]
     return Assessment(
         readability=Readability.UNKNOWN if hidden else Readability.REVOKED,
         basis=Basis.POLICY,
         cause=f"{principal} could not decrypt with key {key.name} when its policies were last read; they {what}",
         subject=principal_subject(principal, key.name),
         confidence=Confidence.INFERRED,
-        undo=(Undo(step.call.format(name=key.name, principal=principal), step.who, step.lands_in),),
+        undo=(_regrant(key.name, principal),),
         evidence=key.evidence,
+    )
+
+
+def _regrant(name: KeyName, principal: str) -> Undo:
+    """Let the principal decrypt again; no command of AWS changes one statement of a policy."""
+    if name.cloud is Cloud.AWS:
+        return Undo(
+            f"call kms:PutKeyPolicy on {name} with a policy that allows {principal} kms:Decrypt and denies it nowhere",
+            "an administrator of the key, in its account",
+            "reads are allowed again within minutes; no data needs copying",
+        )
+    return Undo(
+        google_key(
+            "add-iam-policy-binding",
+            name,
+            f"--member=serviceAccount:{principal}",
+            "--role=roles/cloudkms.cryptoKeyEncrypterDecrypter",
+            "--condition=None",  # else it asks, where another binding of the policy has one
+        ),
+        "an administrator of the key (roles/cloudkms.admin), in its project",
+        "reads are allowed again within seconds; no data needs copying",
     )

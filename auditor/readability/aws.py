@@ -6,23 +6,23 @@ Source: AWS KMS Developer Guide, "Key states of AWS KMS keys"; botocore's kms mo
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from auditor.findings import Assessment, Basis, Readability, Subject, SubjectKind, Undo
 from auditor.model import AwsKey, KeyName
 from auditor.readability.access import granted_to_all, revocations
+from auditor.readability.lines import aws_key, aws_store
 from auditor.readability.table import Standpoint, StateRow, Step, worst
 
 _ADMIN: Final = "an administrator of the key, in its account"
-_ENABLE: Final = Step("kms:EnableKey KeyId={name}", _ADMIN, "Enabled")
-_CANCEL: Final = Step("kms:CancelKeyDeletion KeyId={name}", _ADMIN, "Disabled")
+_ENABLE: Final = Step(aws_key("enable-key"), _ADMIN, "Enabled")
+_CANCEL: Final = Step(aws_key("cancel-key-deletion"), _ADMIN, "Disabled")
+_HOLDER: Final = "whoever holds the original key material"
 _IMPORT: Final = Step(
-    "kms:ImportKeyMaterial KeyId={name}, once for every missing material, each with the very same bytes",
-    "whoever holds the original key material",
+    lambda name: f"call kms:ImportKeyMaterial on {name} once for every missing material, each with the very same bytes",
+    _HOLDER,
     "Enabled",
-)
-_CONNECT: Final = Step(
-    "kms:ConnectCustomKeyStore CustomKeyStoreId={name}", "an administrator of the store", "CONNECTED"
 )
 
 STATES: Final[Mapping[str, StateRow]] = {
@@ -121,13 +121,17 @@ def _pending_import(missing: tuple[str, ...]) -> StateRow:
         f"is PendingImport: nothing under it can be read while key material {named} is missing",
         tuple(
             Step(
-                f"kms:ImportKeyMaterial KeyId={{name}} KeyMaterialId={one}, with the very same bytes",
-                _IMPORT.who,
-                _IMPORT.lands_in if len(missing) == 1 else "Enabled once every missing material is back",
+                partial(_import_of, one),
+                _HOLDER,
+                "Enabled" if len(missing) == 1 else "Enabled once every missing material is back",
             )
             for one in missing
         ),
     )
+
+
+def _import_of(material: str, name: str) -> str:
+    return f"call kms:ImportKeyMaterial on {name} with KeyMaterialId {material} and the very same bytes"
 
 
 def _by_store(key: AwsKey) -> Assessment | None:
@@ -149,7 +153,13 @@ def _store_down(key: AwsKey, told: str) -> Assessment:
         # Worded without the key: the store is the subject, and all its keys share one finding.
         cause=f"nothing under the keys of custom key store {name} can be read: the store {told}{code}",
         subject=Subject(SubjectKind.KEY_STORE, name),
-        undo=(Undo(_CONNECT.call.format(name=store.id), _CONNECT.who, _CONNECT.lands_in),),
+        undo=(
+            Undo(
+                aws_store("connect-custom-key-store", key.name, store.id),
+                "an administrator of the store, in its account",
+                "CONNECTED",
+            ),
+        ),
         evidence=key.evidence,
     )
 
@@ -169,8 +179,8 @@ def _by_expiry(key: AwsKey, at: Standpoint) -> Assessment | None:
         final_at=date,
         undo=(
             Undo(
-                f"kms:ImportKeyMaterial KeyId={key.name}, the very same bytes with a later ValidTo or none",
-                _IMPORT.who,
+                f"call kms:ImportKeyMaterial on {key.name} with the very same bytes and a later ValidTo or none",
+                _HOLDER,
                 "Enabled",
                 until=None,
             ),

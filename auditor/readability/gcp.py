@@ -10,13 +10,14 @@ from typing import Final
 from auditor.findings import Assessment, Basis, Confidence, Readability, Subject, SubjectKind, Undo
 from auditor.model import GcpKey, GcpKeyVersion
 from auditor.readability.access import granted_to_all, principal_subject, revocations
+from auditor.readability.lines import google_key, google_version
 from auditor.readability.table import Standpoint, StateRow, Step, worst
 
 _ADMIN: Final = "an administrator of the key (roles/cloudkms.admin), in its project"
-_ENABLE: Final = Step("cloudkms UpdateCryptoKeyVersion {name} state=ENABLED (update mask: state)", _ADMIN, "ENABLED")
-_RESTORE: Final = Step("cloudkms RestoreCryptoKeyVersion {name}", _ADMIN, "DISABLED")
+_ENABLE: Final = Step(google_version("enable"), _ADMIN, "ENABLED")
+_RESTORE: Final = Step(google_version("restore"), _ADMIN, "DISABLED")
 _REIMPORT: Final = Step(
-    "cloudkms ImportCryptoKeyVersion {name}, with the very same key material",
+    lambda name: f"call cloudkms ImportCryptoKeyVersion on {name} with the very same key material",
     "whoever holds the original key material",
     "ENABLED",
 )
@@ -210,7 +211,7 @@ def _by_hsm_instance(key: GcpKey, at: Standpoint) -> Assessment | None:
         final_at=instance.disable_time,
         undo=(
             Undo(
-                f"cloudkms refresh of {instance.name} (a single-tenant HSM instance proposal)",
+                f"propose a refresh of single-tenant HSM instance {instance.name}, have it approved, and execute it",
                 "the quorum of the instance",
                 "ACTIVE with a later disable_time",
                 until=instance.disable_time,
@@ -247,6 +248,8 @@ def _by_access_reasons(key: GcpKey) -> Assessment | None:
     reasons = key.access_reasons
     if reasons is None or CUSTOMER_INITIATED in reasons:
         return None
+    # The flag sets the whole list.
+    allowed = ",".join(one.lower().replace("_", "-") for one in (*reasons, CUSTOMER_INITIATED))
     told = "allows no access reason at all" if not reasons else f"does not allow {CUSTOMER_INITIATED}"
     return Assessment(
         readability=Readability.REVOKED,
@@ -257,8 +260,7 @@ def _by_access_reasons(key: GcpKey) -> Assessment | None:
         subject=principal_subject("any principal", key.name),
         undo=(
             Undo(
-                f"cloudkms UpdateCryptoKey {key.name} keyAccessJustificationsPolicy.allowedAccessReasons "
-                f"with {CUSTOMER_INITIATED}",
+                google_key("update", key.name, f"--allowed-access-reasons={allowed}"),
                 _ADMIN,
                 "reads are allowed again; no data needs copying",
             ),

@@ -1,6 +1,6 @@
 """One row of a state table, and which of several proven obstacles counts."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -36,9 +36,9 @@ class Standpoint:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call of an undo; `{name}` stands for the resource that it is made on."""
+    """One call of an undo; the name of the resource that it is made on gives the call."""
 
-    call: str
+    call: Callable[[str], str]
     who: str
     lands_in: str
 
@@ -70,9 +70,7 @@ class StateRow:
             subject=subject,
             final_at=final_at,
             since=since,
-            undo=tuple(
-                Undo(step.call.format(name=name), step.who, step.lands_in, until=final_at) for step in self.undo
-            ),
+            undo=tuple(Undo(step.call(name), step.who, step.lands_in, until=final_at) for step in self.undo),
             evidence=evidence,
         )
 

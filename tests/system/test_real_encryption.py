@@ -228,7 +228,7 @@ def test_data_under_a_disabled_key_is_unreadable_until_it_is_enabled(world: Worl
     (found,) = told["findings"]
     assert (found["rule"], found["status"]) == ("data-unreadable", "open")
     assert_names(found, world, world.main)
-    assert f"kms:EnableKey KeyId={world.main}" in {one["call"] for one in found["undo"]}
+    assert f"aws kms enable-key --region us-east-1 --key-id {world.main}" in {one["call"] for one in found["undo"]}
 
     world.kms.enable_key(KeyId=world.main)
     assert world.refused() == set()
