@@ -56,9 +56,7 @@ class Client(StrEnum):
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="Config file.", envvar="CMEK_AUDITOR_CONFIG")]
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to print the answer.")]
-OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write to this file instead of the terminal.")
-]
+OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file; - is standard output.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Log more; show the trace of a defect.")]
 FailOnOption = Annotated[Severity, typer.Option("--fail-on", help="Lowest severity that makes the exit code 1.")]
@@ -107,7 +105,7 @@ def scan(
 
 @app.command()
 def poll(
-    key: Annotated[list[str] | None, typer.Argument(help="Only these keys, by full name.")] = None,
+    key: Annotated[list[str] | None, typer.Argument(help="Only these keys, by full name or as tables print.")] = None,
     config: ConfigOption = _CONFIG,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
@@ -139,7 +137,8 @@ def report(
         typer.Option(
             "--output",
             "-o",
-            help="File, or for several kinds the name without its ending; CSV adds NAME-dependencies.csv.",
+            help="File, or for several kinds the name without its ending; - is standard output, for one kind. "
+            "CSV adds NAME-dependencies.csv.",
             show_default="cmek-report and the kind's ending",
         ),
     ] = None,

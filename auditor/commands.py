@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
 from auditor import daemon, log, scan, web
 from auditor import rules as all_rules
@@ -20,6 +20,8 @@ from auditor.outputs.page import Manifest
 from auditor.ports import OpenInventory
 from auditor.progress import progress_on
 from auditor.wiring import Assembly, assemble
+
+_STANDARD_OUTPUT: Final = Path("-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ def readings(assembly: Assembly, loops: daemon.Daemon) -> web.Readings:
 
 def render_report(path: Path, kinds: list[str], output: Path | None, *, quiet: bool, verbose: bool) -> int:
     """Render the newest judgement as files of each kind."""
+    if output == _STANDARD_OUTPUT and len(kinds) > 1:
+        raise UsageError("standard output takes one kind of report", "name a file with --output, or one kind with --as")
     with _assembled(path, verbose=verbose) as (_, assembly):
         assembly.ledger.verify()
         judgement = _judged(assembly)
@@ -143,7 +147,11 @@ def _targets(kinds: list[str], output: Path | None) -> Iterator[tuple[str, Path]
 
 
 def write_report(assembly: Assembly, judgement: Judgement, kind: str, target: Path) -> list[Path]:
-    """Write a judgement as a file of one kind; CSV has a second file beside it, with the dependencies."""
+    """Write a judgement as a file of one kind; CSV has a second file beside it, with the dependencies.
+
+    Returns:
+        The files that were written; none where it went to standard output.
+    """
     rows = assembly.inventory.open_by_id(judgement.sweeps)
     with _writing(target) as out:
         match kind:
@@ -153,6 +161,11 @@ def write_report(assembly: Assembly, judgement: Judgement, kind: str, target: Pa
                 scan_json.write(judgement, rows, out)
             case _:
                 tabular.write_findings(judgement, out)
+    if target == _STANDARD_OUTPUT:
+        if kind == "csv":
+            missing = f"the dependencies and {words.counted(len(judgement.gaps), 'gap')} are not"
+            sys.stderr.write(f"note: only the findings go to standard output, {missing}; name a file with --output\n")
+        return []
     if kind != "csv":
         return [target]
     beside = target.with_name(f"{target.stem}-dependencies{target.suffix}")
@@ -208,14 +221,14 @@ def _assembled(path: Path, *, verbose: bool, by_sdk: bool = False) -> Iterator[t
 
 
 def _place_for(output: Path | None) -> None:
-    if output is None and sys.stdout is None:
+    if output in {None, _STANDARD_OUTPUT} and sys.stdout is None:
         raise AuditorError("cannot write the answer: standard output is closed", "name another place with --output")
 
 
 @contextmanager
 def _writing(output: Path | None) -> Iterator[TextIO]:
     _place_for(output)
-    if output is None:
+    if output is None or output == _STANDARD_OUTPUT:
         try:
             yield sys.stdout
             sys.stdout.flush()

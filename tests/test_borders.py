@@ -74,6 +74,12 @@ def test_every_alert_has_a_test() -> None:
     assert alerts == tested
 
 
+def test_the_compose_file_says_where_the_state_has_to_be() -> None:
+    text = (ROOT / "grafana/compose.yaml").read_text()
+    (volume,) = re.findall(r"- auditor-state:(\S+)", text)
+    assert f'# Put auditor.toml into deploy/config/ first, with state = "{volume}"' in text
+
+
 def test_the_aws_policy_allows_what_is_sent_and_nothing_else() -> None:
     policy = json.loads((ROOT / "deploy/aws-auditor-policy.json").read_text())
     allowed: set[str] = set()

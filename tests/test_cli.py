@@ -215,6 +215,30 @@ def test_a_report_is_where_it_was_asked_for(
     assert {one.name for one in (tmp_path / "seen").iterdir()} == expected
 
 
+def test_a_dash_is_standard_output(
+    small: Small, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small.set_state(1, "DISABLED")
+    told = findings(run(capsys, small.argv("scan", "-q", "--format", "json", "-o", "-"))[1])
+    for argv in (
+        small.argv("poll", "-q"),
+        small.argv("report"),
+        small.argv("report", "--as", "json"),
+        small.argv("report", "--as", "csv"),
+        [*small.argv("explain"), told[0]["id"]],
+        ["rules"],
+    ):
+        _, out, err = run(capsys, [*argv, "-o", "-"])
+        assert "data-unreadable" in out
+        assert "wrote" not in out
+        assert ("note: only the findings go to standard output" in err) is ("csv" in argv)
+    code, out, err = run(capsys, small.argv("report", "--as", "html,json", "-o", "-"))
+    assert (code, out) == (2, "")
+    assert "standard output takes one kind of report" in err
+    assert {one.name for one in tmp_path.iterdir()} == {"auditor.toml", "state"}
+
+
 def test_explain_tells_all_about_a_finding_by_the_start_of_its_id(
     small: Small, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -104,11 +104,12 @@ def test_a_change_shows_in_metrics_findings_and_report_and_the_daemon_ends_clean
         assert told.endswith(f" version 1, 10 objects, id {finding['id']}\n")
 
 
-def test_a_sweep_that_hangs_does_not_keep_the_daemon_from_ending(small: Small) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_sweep_that_hangs_does_not_keep_the_daemon_from_ending(small: Small, number: signal.Signals) -> None:
     small.cloud.traffic.fail("/o?", delay=60.0, status=503)
     with serving(small.config) as daemon:
         eventually(lambda: any("/o?" in one.target for one in small.cloud.traffic.requests))
-        daemon.process.send_signal(signal.SIGTERM)
+        daemon.process.send_signal(number)
         assert daemon.process.wait(timeout=10) == 0
 
 

@@ -4,10 +4,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from starlette.routing import Route
 
-from auditor import cli
+from auditor import cli, web
 from auditor.config import load
 from tests.small import a_small_cloud
 
@@ -48,6 +51,13 @@ def test_every_command_in_the_table_exists(capsys: pytest.CaptureFixture[str]) -
     for name in named:
         assert cli._run([name, "--help"]) == 0  # noqa: SLF001 - as above
         assert name in capsys.readouterr().out
+
+
+def test_it_names_every_page_of_the_web_side() -> None:
+    app = web.make_app(cast("web.Readings", SimpleNamespace()))
+    pages = {route.path.replace("{id}", "ID") for route in app.routes if isinstance(route, Route)}
+    (listed,) = re.findall(r"^`/api/v1/` has (.*?) as JSON", README, re.DOTALL | re.MULTILINE)
+    assert {f"/api/v1/{name}" for name in re.findall(r"`(\S+)`", listed)} == {one for one in pages if "/api/" in one}
 
 
 def test_the_config_in_it_is_valid(tmp_path: Path) -> None:
