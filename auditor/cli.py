@@ -138,7 +138,7 @@ def report(
             "--output",
             "-o",
             help="File, or for several kinds the name without its ending; - is standard output, for one kind. "
-            "CSV adds NAME-dependencies.csv.",
+            "CSV adds NAME-dependencies.csv and NAME-gaps.csv.",
             show_default="cmek-report and the kind's ending",
         ),
     ] = None,

@@ -147,7 +147,7 @@ def _targets(kinds: list[str], output: Path | None) -> Iterator[tuple[str, Path]
 
 
 def write_report(assembly: Assembly, judgement: Judgement, kind: str, target: Path) -> list[Path]:
-    """Write a judgement as a file of one kind; CSV has a second file beside it, with the dependencies.
+    """Write a judgement as a file of one kind; CSV has two more beside it, with the dependencies and the gaps.
 
     Returns:
         The files that were written; none where it went to standard output.
@@ -168,10 +168,12 @@ def write_report(assembly: Assembly, judgement: Judgement, kind: str, target: Pa
         return []
     if kind != "csv":
         return [target]
-    beside = target.with_name(f"{target.stem}-dependencies{target.suffix}")
-    with _writing(beside) as out:
+    dependencies, gaps = (target.with_stem(f"{target.stem}-{what}") for what in ("dependencies", "gaps"))
+    with _writing(dependencies) as out:
         tabular.write_dependencies(judgement, rows, out)
-    return [target, beside]
+    with _writing(gaps) as out:
+        tabular.write_gaps(judgement, out)
+    return [target, dependencies, gaps]
 
 
 def explain_one(path: Path, what: str, form: str, output: Path | None, *, namespaces: bool, verbose: bool) -> int:

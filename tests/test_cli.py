@@ -187,13 +187,23 @@ def test_report_writes_every_kind(small: Small, capsys: pytest.CaptureFixture[st
     small.set_state(1, "DISABLED")
     run(capsys, small.argv("scan"))
     code, out, _ = run(capsys, small.argv("report", "--as", "html,json,csv", "--output", str(tmp_path / "r")))
-    assert (code, out.count("wrote")) == (0, 4)
+    assert (code, out.count("wrote")) == (0, 5)
     assert "10 of 20 objects cannot be read now" in (tmp_path / "r.html").read_text()
     assert len(findings((tmp_path / "r.json").read_text())) == 1
     rows = list(csv.DictReader((tmp_path / "r.csv").open(newline="")))
     assert [row["rule"] for row in rows] == ["data-unreadable"]
     dependencies = list(csv.DictReader((tmp_path / "r-dependencies.csv").open(newline="")))
     assert sum(int(row["objects"]) for row in dependencies) == 20
+    assert (tmp_path / "r-gaps.csv").read_text() == "what,reason,effect,hint,objects\n"
+
+
+def test_a_report_as_csv_tells_every_gap(small: Small, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    small.cloud.traffic.fail("kms", status=403)
+    told = json.loads(run(capsys, small.argv("scan", "--format", "json"))[1])["gaps"]
+    assert told
+    run(capsys, small.argv("report", "--as", "csv", "--output", str(tmp_path / "r.csv")))
+    rows = list(csv.DictReader((tmp_path / "r-gaps.csv").open(newline="")))
+    assert [dict(row) for row in rows] == [{**one, "objects": str(one["objects"] or "")} for one in told]
 
 
 @pytest.mark.parametrize(
@@ -203,7 +213,7 @@ def test_report_writes_every_kind(small: Small, capsys: pytest.CaptureFixture[st
         (["--output", "seen/r.htm"], {"r.htm"}),
         (["--as", "html,json,html", "--output", "seen/r.html"], {"r.html", "r.json"}),
         (["--as", "html,json", "--output", "seen/at.10.00"], {"at.10.00.html", "at.10.00.json"}),
-        (["--as", "csv", "--output", "seen/r.txt"], {"r.txt", "r-dependencies.txt"}),
+        (["--as", "csv", "--output", "seen/r.txt"], {"r.txt", "r-dependencies.txt", "r-gaps.txt"}),
     ],
 )
 def test_a_report_is_where_it_was_asked_for(

@@ -1,4 +1,4 @@
-"""Findings, dependencies and namespaces as CSV: no cell can become a formula, and none can command a terminal.
+"""Findings, dependencies, gaps and namespaces as CSV: no cell can become a formula, and none can command a terminal.
 
 A file or a pipe gets every name exactly, for a machine to read. On a terminal control characters are shown as escapes,
 as in the tables.
@@ -63,6 +63,11 @@ def write_dependencies(judgement: Judgement, rows: DependencyRows, out: TextIO) 
         "newest",
     ]
     _write(out, names, (scan_json.dependency(row, assessed) for row, assessed in rows.rows(judgement.assessed)))
+
+
+def write_gaps(judgement: Judgement, out: TextIO) -> None:
+    """One line a gap: what could not be read, and so is unknown; the same fields as in the JSON."""
+    _write(out, ["what", "reason", "effect", "hint", "objects"], map(scan_json.gap, judgement.gaps))
 
 
 def write_namespaces(rows: Iterable[NamespaceRow], out: TextIO) -> None:

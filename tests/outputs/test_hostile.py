@@ -177,6 +177,7 @@ def test_no_cell_of_a_csv_is_a_formula(name: str) -> None:
     writers: list[Callable[[TextIO], None]] = [
         lambda out: tabular.write_findings(judgement, out),
         lambda out: tabular.write_dependencies(judgement, rows, out),
+        lambda out: tabular.write_gaps(judgement, out),
         lambda out: tabular.write_namespaces(rows.namespaces(()), out),
     ]
     for write in writers:
@@ -206,6 +207,7 @@ def test_a_csv_is_exact_for_a_machine_and_harmless_on_a_terminal(name: str) -> N
     writers: list[Callable[[TextIO], None]] = [
         lambda out: tabular.write_findings(judgement, out),
         lambda out: tabular.write_dependencies(judgement, rows, out),
+        lambda out: tabular.write_gaps(judgement, out),
         lambda out: tabular.write_namespaces(rows.namespaces(()), out),
     ]
     for write in writers:
