@@ -30,6 +30,11 @@ from auditor.web import make_app
 from auditor.wiring import Assembly, assemble
 
 _MARK: Final = "# Written by `cmek-auditor demo`, which replaces this folder's contents.\n"
+_POLICY: Final = """
+[policy]
+# These clouds forget no key for a moment: one that is not found is gone, for the daemon as for the scan before it.
+confirm_missing_minutes = 0
+"""
 _READY_WITHIN: Final = 60.0
 
 
@@ -40,7 +45,7 @@ def run(folder: Path, seed: int, *, keep: bool) -> int:
     with _cloud("google", seed) as google, _cloud("aws", seed) as aws:
         _point_at(aws)
         config = folder / "auditor.toml"
-        config.write_text(_MARK + fleet.config(google), encoding="utf-8")
+        config.write_text(config_text(google), encoding="utf-8")
         _say(f"Two embedded clouds are running: Google Cloud on {google}, AWS on {aws}.")
         _say("Sweeping them with the real clients, polling the keys, judging:")
         assembly = assemble(load(config))
@@ -56,6 +61,11 @@ def run(folder: Path, seed: int, *, keep: bool) -> int:
         "to leave clouds and daemon running. README.md tells how to point it at real clouds."
     )
     return 0
+
+
+def config_text(google: str) -> str:
+    """The demo's config file."""
+    return _MARK + fleet.config(google) + _POLICY
 
 
 def _show(assembly: Assembly, folder: Path, google: str) -> None:

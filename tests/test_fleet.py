@@ -16,10 +16,10 @@ import jsonschema
 import pytest
 from botocore.exceptions import ClientError
 
-from auditor import readonly, scan
+from auditor import demo, readonly, scan
 from auditor.config import load
 from auditor.embedded import fleet
-from auditor.findings import Confidence, Finding, Judgement, Readability, Status, member_of
+from auditor.findings import Confidence, Finding, Judgement, Member, Readability, Status, member_of
 from auditor.model import Encryption, Sweep
 from auditor.outputs import scan_json
 from auditor.wiring import Assembly, assemble
@@ -282,3 +282,21 @@ def test_a_key_that_is_still_not_found_minutes_later_counts_as_gone(scanned: Sca
     parts = replace(scanned.assembly.parts, clock=lambda: clock() + later)
     found = [one for one in scan.poll(parts, NoProgress()).assessed if one.assessment.subject == yak.subject]
     assert [one.assessment.readability for one in found] == [Readability.LOST] * len(yak.members)
+
+
+def test_the_demos_daemon_finds_what_its_scan_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with the_fleet(monkeypatch, tmp_path) as clouds:
+        clouds.config.write_text(demo.config_text(clouds.google.endpoint))
+        assembly = assemble(load(clouds.config))
+        parts = assembly.parts
+        once = scan.scan(replace(parts, policy=replace(parts.policy, one_reading=True)), NoProgress())
+        later = scan.poll(parts, NoProgress())
+        assembly.close()
+    assert readabilities(later) == readabilities(once)
+    assert [(one.id, one.severity, one.status) for one in later.findings] == [
+        (one.id, one.severity, one.status) for one in once.findings
+    ]
+
+
+def readabilities(judgement: Judgement) -> list[tuple[Member, Readability]]:
+    return [(member_of(one.holding), one.assessment.readability) for one in judgement.assessed]
