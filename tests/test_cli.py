@@ -30,8 +30,8 @@ def run(capsys: pytest.CaptureFixture[str], argv: list[str]) -> tuple[int, str, 
     return code, out, err
 
 
-def findings(text: str) -> list[dict[str, str]]:
-    told: list[dict[str, str]] = json.loads(text)["findings"]
+def findings(text: str) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = json.loads(text)["findings"]
     return told
 
 
@@ -184,14 +184,16 @@ def test_one_bucket_can_be_swept_alone(small: Small, capsys: pytest.CaptureFixtu
 
 
 def test_report_writes_every_kind(small: Small, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    small.set_state(1, "DISABLED")
+    small.set_state(1, "DESTROY_SCHEDULED")
     run(capsys, small.argv("scan"))
     code, out, _ = run(capsys, small.argv("report", "--as", "html,json,csv", "--output", str(tmp_path / "r")))
     assert (code, out.count("wrote")) == (0, 5)
     assert "10 of 20 objects cannot be read now" in (tmp_path / "r.html").read_text()
     assert len(findings((tmp_path / "r.json").read_text())) == 1
     rows = list(csv.DictReader((tmp_path / "r.csv").open(newline="")))
-    assert [row["rule"] for row in rows] == ["data-unreadable"]
+    assert [row["rule"] for row in rows] == ["data-doomed"]
+    (finding,) = findings((tmp_path / "r.json").read_text())
+    assert rows[0]["undo"] == " && ".join(step["call"] for step in finding["undo"])
     dependencies = list(csv.DictReader((tmp_path / "r-dependencies.csv").open(newline="")))
     assert sum(int(row["objects"]) for row in dependencies) == 20
     assert (tmp_path / "r-gaps.csv").read_text() == "what,reason,effect,hint,objects\n"

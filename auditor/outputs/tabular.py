@@ -89,7 +89,7 @@ def _finding(told: Mapping[str, Any]) -> dict[str, Any]:
         "subject_kind": told["subject"]["kind"],
         "subject": told["subject"]["id"],
         "tenants": " ".join(told["tenants"]),
-        "undo": " ; then ".join(step["call"] for step in told["undo"]),
+        "undo": " && ".join(step["call"] for step in told["undo"]),
     }
 
 

@@ -157,7 +157,8 @@ def _all_versions_agree(key: GcpKey, at: Standpoint) -> Assessment:
             cause=f"data names key {key.name} without a version; all its versions agree: {example.cause}",
             subject=subject,
             final_at=example.final_at,
-            undo=example.undo,
+            # Nobody knows on which one the data hangs, so each has to come back.
+            undo=tuple(dict.fromkeys(step for one in each for step in one.undo)),
             evidence=key.evidence,
         )
     differ = "differ" if len(kinds) > 1 else "may not all be listed"

@@ -20,6 +20,7 @@ _ENGINE: Final = "tests/test_engine.py"
 _OF_DATA: Final = "tests/test_rules_of_data.py"
 _OF_KEYS: Final = "tests/test_rules_of_keys.py"
 _TABLES: Final = "tests/readability/test_tables.py"
+_UNDOS: Final = "tests/readability/test_undos.py"
 _PROBE: Final = "tests/readability/test_probe.py"
 _CONTINUITY: Final = "tests/readability/test_continuity.py"
 _PARSING: Final = "tests/connectors/test_parsing.py"
@@ -40,7 +41,7 @@ class Target:
 
 PLAN: Final = (
     Target("auditor/readability/probe.py", (_PROBE, _TABLES, _ENGINE)),
-    Target("auditor/readability/[!p]*.py", (_TABLES, _PROBE, _CONTINUITY, _ENGINE)),
+    Target("auditor/readability/[!p]*.py", (_TABLES, _UNDOS, _PROBE, _CONTINUITY, _ENGINE)),
     Target("auditor/readability/continuity.py", (_CONTINUITY, _TABLES)),
     Target("auditor/engine.py", (_ENGINE,)),
     Target("auditor/lifecycle.py", (_ENGINE,)),

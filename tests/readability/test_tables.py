@@ -314,11 +314,17 @@ def test_versions_that_may_not_all_be_listed_agree_on_nothing() -> None:
     assert of_gcp(replace(key, counted=False), None) is R.UNKNOWN
 
 
-def test_versions_that_agree_on_their_end_tell_the_nearest_date_and_its_undo() -> None:
+def test_versions_that_agree_on_their_end_tell_the_nearest_date_and_the_undo_of_each() -> None:
     dates = (NOW + days(9), NOW + days(2))
     versions = (a_version(str(number), "DESTROY_SCHEDULED", destroy_time=date) for number, date in enumerate(dates, 1))
     found = assess(a_holding(GCP_KEY), KeyView(GCP_KEY, a_gcp_key(*versions), None), (), POLICY, NOW).assessment
-    assert (found.final_at, [one.until for one in found.undo]) == (dates[1], [dates[1], dates[1]])
+    assert found.final_at == dates[1]
+    assert [(one.until, " ".join(one.call.split()[4:6])) for one in found.undo] == [
+        (dates[0], "restore 1"),
+        (dates[0], "enable 1"),
+        (dates[1], "restore 2"),
+        (dates[1], "enable 2"),
+    ]
 
 
 def test_a_version_that_was_listed_once_and_is_not_any_more_was_deleted() -> None:
