@@ -3,8 +3,8 @@
 What is deleted between two passes over a bucket is told by both; the later word counts.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,13 +12,16 @@ import pyarrow.compute as pc
 _RANK: Final = "rank"
 
 
-def merged(earlier: Iterable[pa.RecordBatch], later: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of both in the order of their names."""
+def merged(
+    earlier: Iterable[pa.RecordBatch], later: Iterable[pa.RecordBatch], twice: Callable[[int], object]
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of both in the order of their names; `twice` is told of how many versions both speak."""
     sides = _Side(iter(earlier)), _Side(iter(later))
     while all(side.fill() for side in sides):
         # A name that ends a batch may go on in the next: only what comes before it is known whole.
         end = min((side.last for side in sides if not side.ended), default=None)
-        yield from _together(*(side.before(end) for side in sides))
+        first, second = (side.before(end) for side in sides)
+        yield from _together(first, second, twice)
         for side in sides:
             if not side.ended and side.last == end:
                 side.more()
@@ -76,7 +79,9 @@ class _Side:
         yield from self._batches
 
 
-def _together(earlier: list[pa.RecordBatch], later: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _together(
+    earlier: list[pa.RecordBatch], later: list[pa.RecordBatch], twice: Callable[[int], object]
+) -> Iterator[pa.RecordBatch]:
     if not earlier or not later:
         yield from earlier or later
         return
@@ -87,6 +92,12 @@ def _together(earlier: list[pa.RecordBatch], later: list[pa.RecordBatch]) -> Ite
     table = pa.concat_tables(ranked)
     table = table.sort_by([("name", "ascending"), ("version", "ascending"), (_RANK, "ascending")]).combine_chunks()
     names, versions = (table.column(name).combine_chunks() for name in ("name", "version"))
-    again = pc.and_(pc.equal(names[:-1], names[1:]), pc.equal(versions[:-1], versions[1:]))
+    again = pc.and_(pc.equal(names[:-1], names[1:]), _same(versions[:-1], versions[1:]))
+    twice(pc.sum(again.cast(pa.int64())).as_py() or 0)
     keep = pa.concat_arrays([pc.invert(again), pa.array([True])])
     yield from table.filter(keep).drop_columns([_RANK]).to_batches()
+
+
+def _same(some: "pa.Array[Any]", others: "pa.Array[Any]") -> pa.BooleanArray:  # quoted: takes no parameters at run time
+    """Whether two versions are equal; where a bucket has none, none equals only none."""
+    return pc.coalesce(pc.equal(some, others), pc.and_(pc.is_null(some), pc.is_null(others)))

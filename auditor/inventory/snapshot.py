@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import reduce
+from functools import partial, reduce
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from auditor import rows
-from auditor.errors import CollectError
+from auditor.errors import CollectError, LedgerError
 from auditor.inventory.layout import Layout
 from auditor.inventory.runs import merged
 from auditor.model import Reason, Sample
@@ -48,6 +48,10 @@ COPY (
     ORDER BY name, version NULLS FIRST
 ) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)
 """
+_TWICE: Final = """
+SELECT coalesce(sum(told - 1), 0)::BIGINT
+FROM (SELECT count(*) AS told FROM read_parquet($arrived) GROUP BY name, version)
+"""
 _COUNTS: Final = """
 SELECT count(*), count(*) FILTER (encryption <> 'unknown'), count(*) FILTER (namespace IS NULL),
        epoch_us(min(verified)) FROM snapshot
@@ -74,15 +78,20 @@ def write(folder: Path, bucket: str, layout: Layout, batches: Iterable[pa.Record
 
     Raises:
         CollectError: an object says something that no object can say.
+        LedgerError: rows were lost on the way.
     """
-    runs, in_order = _written(folder, bucket, layout, batches)
+    runs, arrived, in_order = _written(folder, bucket, layout, batches)
+    twice = 0
     with duckdb.connect() as database:
         _settle(database, folder)
         if not in_order or len(runs) > _RUNS_TO_MERGE:
             paths = [str(run) for run in runs]
             database.execute(_SORT.format(target=_quoted(folder / SNAPSHOT)), {"arrived": paths})
+            twice = database.execute(_TWICE, {"arrived": paths}).fetchall()[0][0]
         elif len(runs) > 1:
-            _write(folder / SNAPSHOT, reduce(merged, [_read(run) for run in runs]))
+            counted: list[int] = []
+            _write(folder / SNAPSHOT, reduce(partial(merged, twice=counted.append), [_read(run) for run in runs]))
+            twice = sum(counted)
         else:
             runs[0].rename(folder / SNAPSHOT)
         for run in runs:
@@ -94,6 +103,11 @@ def write(folder: Path, bucket: str, layout: Layout, batches: Iterable[pa.Record
         )
         listed, resolved, outside, verified = database.execute(_COUNTS).fetchall()[0]
         problems = database.execute(_UNRESOLVED).fetchall()
+    if listed + twice != arrived:
+        raise LedgerError(
+            f"the inventory of {bucket} would have {listed} objects where {arrived - twice} were listed",
+            "scan it again; if that does not help, report it: rows must not get lost",
+        )
     return Written(
         files={},
         listed=listed,
@@ -104,16 +118,24 @@ def write(folder: Path, bucket: str, layout: Layout, batches: Iterable[pa.Record
     )
 
 
-def _written(folder: Path, bucket: str, layout: Layout, batches: Iterable[pa.RecordBatch]) -> tuple[list[Path], bool]:
-    """Write the rows as they come, in a new file where a new pass begins; tell whether each is in order by itself."""
+def _written(
+    folder: Path, bucket: str, layout: Layout, batches: Iterable[pa.RecordBatch]
+) -> tuple[list[Path], int, bool]:
+    """Write the rows as they come, in a new file where a new pass begins.
+
+    Returns:
+        The files, how many rows arrived, and whether each file is in order by itself.
+    """
     order = _Order()
+    arrived = 0
     runs: list[Path] = []
     coming = (with_namespaces(bucket, layout, some) for some in _safely(bucket, batches))
     following = next(coming, None)
 
     def until_a_new_pass() -> Iterator[pa.RecordBatch]:
-        nonlocal following
+        nonlocal following, arrived
         while following is not None:
+            arrived += following.num_rows
             yield following
             following = next(coming, None)
             if following is not None and order.begins_anew(following):
@@ -123,7 +145,7 @@ def _written(folder: Path, bucket: str, layout: Layout, batches: Iterable[pa.Rec
         runs.append(folder / f"arrived-{len(runs):05}.parquet")
         order.begin()
         _write(runs[-1], order.followed(until_a_new_pass()))
-    return runs, order.kept
+    return runs, arrived, order.kept
 
 
 def _write(path: Path, batches: Iterable[pa.RecordBatch]) -> None:

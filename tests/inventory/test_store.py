@@ -96,6 +96,26 @@ def test_an_object_told_twice_counts_once_and_the_later_word_counts(inventory: F
     assert sorted(row.population for row, _ in rows) == [Population.LIVE, Population.SOFT_DELETED]
 
 
+@pytest.mark.parametrize("passes", [("b", "a"), ("c", "b", "a"), ("b", "b"), ("f", "e", "d", "c", "b", "a")])
+def test_no_object_of_a_bucket_without_versions_gets_lost_between_passes(
+    inventory: FileInventory, passes: tuple[str, ...]
+) -> None:
+    pages = (batched(an_object(f"acme/{one}/{n}", version=None) for n in range(5)) for one in passes)
+    written = inventory.write(BUCKET, (some for page in pages for some in page), "s1")
+    assert written.listed == 5 * len(set(passes))
+
+
+def test_an_inventory_that_lacks_rows_is_refused(inventory: FileInventory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetful(*_: Any, **__: Any) -> Iterator[Any]:
+        yield from ()
+
+    monkeypatch.setattr("auditor.inventory.snapshot.merged", forgetful)
+    pages = (batched([an_object(name)]) for name in "ba")
+    with pytest.raises(LedgerError, match="would have 0 objects where 2 were listed") as refused:
+        inventory.write(BUCKET, (some for page in pages for some in page), "s1")
+    assert refused.value.hint
+
+
 def assessed_of(inventory: FileInventory, written: Written, *worse: str | None) -> tuple[Assessed, ...]:
     def judged(version: str | None) -> Assessment:
         readability = Readability.DOOMED if version in worse else Readability.READABLE
