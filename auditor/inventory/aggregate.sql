@@ -8,7 +8,7 @@ SELECT
     key,
     key_version,
     count(*) AS objects,
-    CAST(sum(size) AS BIGINT) AS bytes,
+    CAST(least(sum(size), 9223372036854775807) AS BIGINT) AS bytes,
     CAST(sum(CASE WHEN archived THEN 1 ELSE 0 END) AS BIGINT) AS archived,
     min(modified) AS oldest,
     max(modified) AS newest,

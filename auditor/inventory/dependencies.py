@@ -23,8 +23,12 @@ _TENANTS: Final = 20
 _SAMPLES: Final = 10
 _PAGE: Final = 5_000
 
+# What a bucket says of its sizes may add up to more than 64 bits hold: too much to count is no error.
+_TOTAL: Final = """
+CREATE MACRO total(amount) AS least(coalesce(sum(amount), 0), 9223372036854775807)::BIGINT
+"""
 _HOLDINGS: Final = """
-SELECT bucket, encryption, key, key_version, sum(objects)::BIGINT, sum(bytes)::BIGINT, sum(archived)::BIGINT,
+SELECT bucket, encryption, key, key_version, total(objects), total(bytes), total(archived),
        count(DISTINCT namespace), epoch_us(min(oldest)), epoch_us(max(newest))
 FROM dependency GROUP BY ALL ORDER BY bucket, encryption, key NULLS FIRST, key_version NULLS FIRST
 """
@@ -43,7 +47,7 @@ WITH member AS (
 _SUMS: Final = (
     _CHOSEN
     + """
-SELECT coalesce(sum(objects), 0)::BIGINT, coalesce(sum(bytes), 0)::BIGINT,
+SELECT total(objects), total(bytes),
        count(DISTINCT (bucket, namespace)) FILTER (namespace IS NOT NULL) FROM chosen
 """
 )
@@ -51,7 +55,7 @@ _TENANT_NAMES: Final = _CHOSEN + "SELECT DISTINCT tenant FROM chosen WHERE tenan
 _NAMESPACES: Final = (
     _CHOSEN
     + """
-SELECT bucket, namespace, min(tenant), sum(objects)::BIGINT AS held, sum(bytes)::BIGINT FROM chosen
+SELECT bucket, namespace, min(tenant), total(objects) AS held, total(bytes) FROM chosen
 WHERE namespace IS NOT NULL GROUP BY bucket, namespace ORDER BY held DESC, bucket, namespace LIMIT $most OFFSET $skip
 """
 )
@@ -65,7 +69,7 @@ _WORST: Final = (
     _CHOSEN
     + """
 , space AS (
-    SELECT bucket, namespace, rank, min(tenant) AS tenant, sum(objects)::BIGINT AS held, sum(bytes)::BIGINT AS bytes
+    SELECT bucket, namespace, rank, min(tenant) AS tenant, total(objects) AS held, total(bytes) AS bytes
     FROM chosen WHERE namespace IS NOT NULL GROUP BY bucket, namespace, rank
     QUALIFY row_number() OVER (PARTITION BY bucket, namespace ORDER BY rank DESC) = 1
 )
@@ -102,6 +106,7 @@ class Dependencies:
         self._database = duckdb.connect()
         self._database.execute("SET memory_limit = '512MB'")
         self._database.execute("SET threads = 2")
+        self._database.execute(_TOTAL)
         paths = [str(file) for file in files]
         if paths:
             listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)

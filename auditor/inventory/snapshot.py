@@ -180,13 +180,20 @@ def _read(path: Path) -> Iterator[pa.RecordBatch]:
 
 def _safely(bucket: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     try:
-        yield from batches
+        for some in batches:
+            _refuse_sizes_below_zero(some)
+            yield some
     except (pa.ArrowInvalid, UnicodeEncodeError, OverflowError) as error:
         raise CollectError(
             f"an object of {bucket} cannot be stored: {type(error).__name__}",
             "its name, size or date is no valid text or number",
             reason=Reason.MALFORMED,
         ) from None
+
+
+def _refuse_sizes_below_zero(some: pa.RecordBatch) -> None:
+    if some.num_rows and pc.min(some.column("size")).as_py() < 0:
+        raise OverflowError
 
 
 class _Order:

@@ -206,6 +206,26 @@ def test_a_missing_or_changed_file_is_told(inventory: FileInventory, tmp_path: P
         inventory.open([a_sweep(written)])
 
 
+def test_a_size_below_zero_is_refused_as_malformed(inventory: FileInventory) -> None:
+    with pytest.raises(CollectError) as refused:
+        inventory.write(BUCKET, batched([an_object(size=-1)]), "s1")
+    assert refused.value.reason is Reason.MALFORMED
+
+
+def test_sizes_that_64_bits_do_not_hold_together_are_capped(inventory: FileInventory) -> None:
+    told = [an_object(f"acme/{place}", size=2**62) for place in ("a/1", "a/2", "b/1", "b/2")]
+    written = inventory.write(BUCKET, batched(told), "s1")
+    opened = inventory.open([a_sweep(written)])
+    assessed = assessed_of(inventory, written)
+    members = [member_of(one) for one in opened.holdings()]
+    most = 2**63 - 1
+    assert [(one.objects, one.size) for one in opened.holdings()] == [(4, most)]
+    assert (opened.extent(members).objects, opened.extent(members).size) == (4, most)
+    assert {row.size for row, _ in opened.rows(assessed)} == {most}
+    assert {one.size for one in opened.namespaces(members)} == {most}
+    assert {one.size for one in opened.worst_namespaces(assessed, 5)} == {most}
+
+
 KILLED = """
 import sys
 from pathlib import Path
