@@ -14,10 +14,12 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from auditor.errors import LedgerError
+from auditor.ledger.tables import METADATA
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _WRITING: Final = "cmek_writing"
 _WAIT_MILLISECONDS: Final = 15_000
+_OURS: Final = frozenset({"alembic_version", *METADATA.tables})
 
 
 class Database:
@@ -108,6 +110,7 @@ def _engine(path: Path) -> Engine:
         connection.isolation_level = None  # transactions begin where we say so, below
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {_WAIT_MILLISECONDS}")
+        _refuse_others(path, {name for (name,) in cursor.execute("SELECT name FROM sqlite_master")})
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.close()
@@ -119,6 +122,15 @@ def _engine(path: Path) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
     return engine
+
+
+def _refuse_others(path: Path, names: set[str]) -> None:
+    """Change nothing in a database that somebody else made; one that is empty becomes ours."""
+    if names and not names >= _OURS:
+        raise LedgerError(
+            f"{path} is a database of something else, no ledger; nothing in it was changed",
+            "name another folder as `state` in the config, or move that file away",
+        )
 
 
 def _hint(told: str) -> str:

@@ -465,6 +465,37 @@ def test_a_file_that_is_no_ledger_is_refused_with_a_hint(tmp_path: Path) -> None
     assert refused.value.hint
 
 
+FOREIGN = {
+    "a table": "CREATE TABLE customers (id)",
+    "a table that is named like ours": "CREATE TABLE event (x)",
+    "others' migrations": "CREATE TABLE alembic_version (version_num); INSERT INTO alembic_version VALUES ('0001')",
+    "a view": "CREATE VIEW current AS SELECT 1",
+}
+
+
+@pytest.mark.parametrize("made", FOREIGN.values(), ids=FOREIGN)
+def test_a_database_of_something_else_is_refused_and_not_touched(tmp_path: Path, made: str) -> None:
+    path = tmp_path / "ledger.db"
+    with sqlite3.connect(path) as database:
+        database.executescript(made)
+    database.close()
+    before = path.read_bytes()
+    with pytest.raises(LedgerError, match="is a database of something else") as refused:
+        LedgerStore(path)
+    assert refused.value.hint
+    assert path.read_bytes() == before
+
+
+def test_an_empty_file_and_a_ledger_that_is_there_are_opened(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    path.write_bytes(b"")
+    for number in range(1, 3):
+        store = LedgerStore(path)
+        store.publish(a_sweep())
+        assert store.verify() == number
+        store.close()
+
+
 def test_a_ledger_of_a_newer_version_is_refused(ledger: LedgerStore, tmp_path: Path) -> None:
     ledger.close()
     with sqlite3.connect(tmp_path / "ledger.db") as database:
