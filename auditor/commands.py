@@ -59,7 +59,7 @@ def judge_once(
                 scan.probe(parts, progress)
                 judgement = scan.poll(parts, progress, only=only)
         with _writing(how.output) as out:
-            _print(judgement, assembly.inventory.open_by_id(judgement.sweeps), how.form, out)
+            _print(judgement, assembly.rows(judgement), how.form, out)
     return exit_code(judgement, how.fail_on, allowed)
 
 
@@ -95,19 +95,16 @@ def readings(assembly: Assembly, loops: daemon.Daemon) -> web.Readings:
     """Everything that the web side shows, from the ledger and the inventory of one process."""
     ledger, parts = assembly.ledger, assembly.parts
 
-    def rows(judgement: Judgement) -> OpenInventory:
-        return assembly.inventory.open_by_id(judgement.sweeps)
-
     return web.Readings(
         judgement=ledger.judgement,
-        rows=rows,
+        rows=assembly.rows,
         report=lambda judgement: html.render(
-            judgement, rows(judgement), _demands(assembly), _manifest(assembly), datetime.now(UTC)
+            judgement, assembly.rows(judgement), _demands(assembly), _manifest(assembly), datetime.now(UTC)
         ),
         metrics=metrics.registry(
             metrics.JudgementCollector(
                 ledger.judgement,
-                rows,
+                assembly.rows,
                 assembly.wire.counts,
                 loops.swept_objects,
                 rules=tuple((rule.id, rule.severity) for rule in parts.rules),
@@ -152,7 +149,7 @@ def write_report(assembly: Assembly, judgement: Judgement, kind: str, target: Pa
     Returns:
         The files that were written; none where it went to standard output.
     """
-    rows = assembly.inventory.open_by_id(judgement.sweeps)
+    rows = assembly.rows(judgement)
     with _writing(target) as out:
         match kind:
             case "html":
@@ -193,7 +190,7 @@ def explain_one(path: Path, what: str, form: str, output: Path | None, *, namesp
         one = _finding(judgement, what)
         with _writing(output) as out:
             if namespaces:
-                tabular.write_namespaces(assembly.inventory.open_by_id(judgement.sweeps).namespaces(one.members), out)
+                tabular.write_namespaces(assembly.rows(judgement).namespaces(one.members), out)
             elif form == "json":
                 out.write(json.dumps(scan_json.finding(one)) + "\n")
             else:

@@ -165,7 +165,7 @@ class Inventory(Protocol):
         """Open the dependencies of these sweeps.
 
         Raises:
-            LedgerError: a file that a sweep names is not there.
+            LedgerError: a file that a sweep names is not there, or is not what the sweep wrote.
         """
 
     def samples(self, sweeps: Iterable[Sweep]) -> tuple[Sample, ...]:

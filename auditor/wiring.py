@@ -23,11 +23,12 @@ from auditor.connectors.gcp.session import Endpoints, GcpClients, GcpIdentity
 from auditor.connectors.pace import Pace
 from auditor.connectors.probes import Paced
 from auditor.connectors.wire import Wire
+from auditor.findings import Judgement
 from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
 from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName
-from auditor.ports import BucketLister, KeySource, ObjectSource, Prober
+from auditor.ports import BucketLister, KeySource, ObjectSource, OpenInventory, Prober
 from auditor.probing import Budget
 from auditor.scan import Parts, plausible
 
@@ -50,6 +51,14 @@ class Assembly:
     ledger: LedgerStore
     inventory: FileInventory
     wire: Wire
+
+    def rows(self, judgement: Judgement) -> OpenInventory:
+        """Open the dependencies that a judgement stands on.
+
+        Raises:
+            LedgerError: they are not there any more, or are not what the sweeps wrote.
+        """
+        return self.inventory.open(self.ledger.published(judgement.sweeps))
 
     def close(self) -> None:
         """Let go of the ledger."""

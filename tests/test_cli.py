@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from auditor import cli
@@ -307,6 +308,19 @@ def test_a_config_that_cannot_be_is_one_error_and_one_hint(small: Small, capsys:
     assert (code, out) == (2, "")
     assert error == f"error: {small.config}: shedule: there is no such setting"
     assert hint == "hint: did you mean schedule?"
+
+
+def test_an_inventory_that_was_changed_resolves_nothing(
+    small: Small, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    small.set_state(1, "DISABLED")
+    assert run(capsys, small.argv("scan"))[0] == 1
+    file = next((tmp_path / "state").rglob("dependencies.parquet"))
+    pq.write_table(pq.read_table(file).slice(0, 0), file)
+    for argv in (small.argv("poll"), small.argv("report", "-o", str(tmp_path / "report"))):
+        code, out, err = run(capsys, argv)
+        assert (code, out, "is not what the sweep wrote" in err, "hint: " in err) == (70, "", True, True)
+    assert run(capsys, small.argv("scan"))[0] == 1
 
 
 def test_asking_for_a_finding_that_is_not_there_ends_with_2(small: Small, capsys: pytest.CaptureFixture[str]) -> None:

@@ -179,7 +179,7 @@ _loader = functools.lru_cache(botocore.loaders.create_loader)
 
 def told(judgement: Judgement, assembly: Assembly) -> dict[str, Any]:
     out = io.StringIO()
-    scan_json.write(judgement, assembly.inventory.open_by_id(judgement.sweeps), out)
+    scan_json.write(judgement, assembly.rows(judgement), out)
     document: dict[str, Any] = json.loads(out.getvalue())
     return document
 

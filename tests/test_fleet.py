@@ -48,7 +48,7 @@ class Scanned:
         judgement = self.assembly.ledger.judgement()
         assert judgement is not None
         out = io.StringIO()
-        scan_json.write(judgement, self.assembly.inventory.open_by_id(judgement.sweeps), out)
+        scan_json.write(judgement, self.assembly.rows(judgement), out)
         told: dict[str, Any] = json.loads(out.getvalue())
         return told
 

@@ -35,6 +35,8 @@ class FileInventory:
         self._layouts = layouts
         self._lock = threading.Lock()
         self._open: dict[tuple[str, ...], Dependencies] = {}
+        self._proven: dict[str, tuple[int, int, int]] = {}
+        """File -> what it looked like when its digest was right."""
         self._samples: dict[str, tuple[Sample, ...]] = {}
 
     def write(self, bucket: str, batches: Iterable[pa.RecordBatch], sweep_id: str) -> Written:
@@ -65,70 +67,75 @@ class FileInventory:
         return replace(written, files=digests)
 
     def open(self, sweeps: Iterable[Sweep]) -> Dependencies:
-        """Open the dependencies of these sweeps; the same sweeps again cost nothing.
+        """Open the dependencies of these sweeps; the same sweeps again cost next to nothing.
 
         Raises:
-            LedgerError: a file that a sweep names is not there.
+            LedgerError: a file that a sweep names is not there, or is not what the sweep wrote.
         """
-        return self._opened(
-            tuple(name for one in sweeps for name in (one.files or {}) if name.endswith(f"/{snapshot.DEPENDENCIES}"))
-        )
-
-    def open_by_id(self, sweeps: Iterable[str]) -> Dependencies:
-        """Open the dependencies that a judgement stands on, by the ids of its sweeps.
-
-        Raises:
-            LedgerError: a sweep is not there any more.
-        """
-        names = []
-        for one in sweeps:
-            found = next(self._root.glob(f"*/{one}/{snapshot.DEPENDENCIES}"), None)
-            if found is None:
-                raise LedgerError(f"the inventory lacks sweep {one}", "sweep again; newer sweeps have replaced it")
-            names.append(str(found.relative_to(self._root)))
-        return self._opened(tuple(names))
-
-    def _opened(self, names: tuple[str, ...]) -> Dependencies:
+        wanted = {
+            name: digest
+            for one in sweeps
+            for name, digest in (one.files or {}).items()
+            if name.endswith(f"/{snapshot.DEPENDENCIES}")
+        }
+        names = tuple(wanted)
         with self._lock:
+            for name, digest in wanted.items():
+                self._prove(name, digest)
             if names not in self._open:
-                for name in names:
-                    if not (self._root / name).is_file():
-                        raise LedgerError(
-                            f"the inventory lacks {name}, which a sweep in the ledger names",
-                            "sweep again; the ledger and the inventory belong together",
-                        )
                 # Two at most: the newest judgement's, and that of sweeps which are published and not judged yet.
                 for old in tuple(self._open)[:-1]:
                     del self._open[old]
                 self._open[names] = Dependencies(self._root / name for name in names)
+                used = {name for group in self._open for name in group}
+                self._proven = {name: seen for name, seen in self._proven.items() if name in used}
             return self._open[names]
+
+    def _prove(self, name: str, digest: str) -> None:
+        """Compare a file with the digest that the ledger keeps, once and again whenever it was touched.
+
+        Raises:
+            LedgerError: it is not there, or not what the sweep wrote.
+        """
+        path = self._root / name
+        try:
+            found = path.stat()
+            seen = found.st_ino, found.st_size, found.st_ctime_ns
+            if self._proven.get(name) == seen:
+                return
+            same = _digest(path) == digest
+        except OSError:
+            raise LedgerError(
+                f"the inventory lacks {name}, which a sweep in the ledger names",
+                "sweep again; the ledger and the inventory belong together",
+            ) from None
+        if not same:
+            raise LedgerError(
+                f"inventory file {name} is not what the sweep wrote; nothing is judged by it",
+                "somebody or the disk changed it; sweep again",
+            )
+        self._proven[name] = seen
 
     def samples(self, sweeps: Iterable[Sweep]) -> tuple[Sample, ...]:
         """A few stored versions under each key version of each bucket that a probe may read, the best first.
 
         Raises:
-            LedgerError: a snapshot is missing or damaged.
+            LedgerError: a snapshot is missing, damaged or not what the sweep wrote.
         """
         found: dict[str, tuple[Sample, ...]] = {}
         for one in sweeps:
-            for name in one.files or {}:
+            for name, digest in (one.files or {}).items():
                 if name.endswith(f"/{snapshot.SNAPSHOT}"):
-                    with told():
-                        known = self._samples.get(name)
-                        found[name] = known if known is not None else snapshot.samples(self._root / name)
+                    known = self._samples.get(name)
+                    found[name] = known if known is not None else self._chosen(name, digest)
         self._samples = found
         return tuple(sample for name in sorted(found) for sample in found[name])
 
-    def verify(self, sweep: Sweep) -> None:
-        """Compare the files of a sweep with the digests that the ledger keeps.
-
-        Raises:
-            LedgerError: one is missing or was changed.
-        """
-        for name, digest in (sweep.files or {}).items():
-            path = self._root / name
-            if not path.is_file() or _digest(path) != digest:
-                raise LedgerError(f"inventory file {name} is not what the sweep wrote", "sweep again")
+    def _chosen(self, name: str, digest: str) -> tuple[Sample, ...]:
+        # A few bytes an object, and it is read to its end for the choice anyway.
+        self._prove(name, digest)
+        with told():
+            return snapshot.samples(self._root / name)
 
     def prune(self, bucket: str, in_force: str) -> None:
         """Remove what a killed sweep left, and all sweeps of a bucket but the one in force and the one before it."""

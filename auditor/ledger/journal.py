@@ -125,6 +125,13 @@ def count(connection: Connection, kind: str, since: datetime, until: datetime) -
     return found
 
 
+def bodies(connection: Connection, kind: str) -> Iterator[str]:
+    """Yield what the events of one kind say, the newest first."""
+    newest_first = select(EVENT.c.body).where(EVENT.c.kind == kind).order_by(EVENT.c.seq.desc())
+    for row in connection.execution_options(yield_per=1000).execute(newest_first):
+        yield row.body
+
+
 def events(connection: Connection) -> Iterator[Event]:
     """Walk the chain from its first link and check each.
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,6 +66,28 @@ class LedgerStore:
     def sweeps(self) -> tuple[Sweep, ...]:
         """The newest complete sweep of each bucket, by bucket."""
         return self._sweeps("sweep")
+
+    def published(self, ids: Iterable[str]) -> tuple[Sweep, ...]:
+        """The complete sweeps of these ids, also where a newer one has replaced them since.
+
+        Raises:
+            LedgerError: the ledger knows of no such sweep.
+        """
+        left = dict.fromkeys(ids)
+        found: dict[str, Sweep] = {}
+        with self._database.reading() as connection:
+            in_force = (row.body for row in journal.current(connection, "sweep").values())
+            for body in chain(in_force, journal.bodies(connection, "sweep_published")):
+                if not left.keys() - found.keys():
+                    break
+                one = codec.load(Sweep, body)
+                found[one.id] = one
+        if lost := left.keys() - found.keys():
+            raise LedgerError(
+                f"the ledger knows nothing of sweep {min(lost)}, which its newest judgement stands on",
+                "it was changed; restore it from a copy",
+            )
+        return tuple(found[one] for one in left)
 
     def failed_attempts(self) -> tuple[Sweep, ...]:
         """For each bucket whose newest attempt is not complete: that attempt."""

@@ -1,5 +1,6 @@
 """Parsers take anything: they give a value or the one error that they document, and never hang."""
 
+import hashlib
 import json
 import tempfile
 from datetime import UTC, datetime
@@ -26,7 +27,9 @@ from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
 from auditor.ledger.store import LedgerStore
 from auditor.model import AwsKey, Encryption, Grant, KeyName, ProbeOutcome, split_version
+from auditor.ports import Written
 from tests.core_builders import AWS_KEY, ROLE
+from tests.inventory.test_store import a_sweep
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=40) | st.floats(allow_nan=False)
@@ -172,8 +175,13 @@ def test_stored_files_of_anything_are_one_error(raw: bytes) -> None:
         folder.mkdir(parents=True)
         (folder / "dependencies.parquet").write_bytes(raw)
         (folder / "snapshot.parquet").write_bytes(raw)
-        with pytest.raises(LedgerError):
-            FileInventory(Path(root) / "inventory", {}).open_by_id(["sweep"]).holdings()
+        digest = hashlib.sha256(raw).hexdigest()
+        files = {f"s3-data-1/sweep/{name}.parquet": digest for name in ("dependencies", "snapshot")}
+        sweep = a_sweep(Written(files, 0, 0, 0, None, ()))
+        inventory = FileInventory(Path(root) / "inventory", {})
+        for use in (lambda: inventory.open([sweep]).holdings(), lambda: inventory.samples([sweep])):
+            with pytest.raises(LedgerError):
+                use()
         ledger = Path(root) / "ledger.db"
         ledger.write_bytes(raw)
         if len(raw) > 1:

@@ -194,16 +194,40 @@ def test_a_name_that_is_no_text_is_refused_as_malformed(inventory: FileInventory
     assert refused.value.reason is Reason.MALFORMED
 
 
-def test_a_missing_or_changed_file_is_told(inventory: FileInventory, tmp_path: Path) -> None:
-    written = inventory.write(BUCKET, batched([an_object()]), "s1")
-    inventory.verify(a_sweep(written))
+def replaced(file: Path) -> None:
+    """Put a valid file of no rows in its place, with the same times."""
+    times = file.stat()
+    pq.write_table(pq.read_table(file).slice(0, 0), file)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@pytest.mark.parametrize("opened_before", [False, True])
+def test_a_file_that_the_sweep_did_not_write_is_not_judged_by(
+    inventory: FileInventory, tmp_path: Path, *, opened_before: bool
+) -> None:
+    sweep = a_sweep(inventory.write(BUCKET, batched([an_object()]), "s1"))
+    if opened_before:
+        assert inventory.open([sweep]).holdings()
     file = next((tmp_path / "inventory").rglob("dependencies.parquet"))
-    file.write_bytes(b"else")
-    with pytest.raises(LedgerError, match="not what the sweep wrote"):
-        inventory.verify(a_sweep(written))
+    whole = file.read_bytes()
+    replaced(file)
+    with pytest.raises(LedgerError, match=r"dependencies.parquet is not what the sweep wrote") as refused:
+        inventory.open([sweep])
+    assert refused.value.hint
+    file.write_bytes(whole)
+    assert inventory.open([sweep]).holdings()
     file.unlink()
     with pytest.raises(LedgerError, match="lacks"):
-        inventory.open([a_sweep(written)])
+        inventory.open([sweep])
+
+
+def test_no_sample_is_taken_from_a_snapshot_that_the_sweep_did_not_write(
+    inventory: FileInventory, tmp_path: Path
+) -> None:
+    sweep = a_sweep(inventory.write(BUCKET, batched([an_object()]), "s1"))
+    replaced(next((tmp_path / "inventory").rglob("snapshot.parquet")))
+    with pytest.raises(LedgerError, match=r"snapshot.parquet is not what the sweep wrote"):
+        inventory.samples([sweep])
 
 
 def test_a_size_below_zero_is_refused_as_malformed(inventory: FileInventory) -> None:

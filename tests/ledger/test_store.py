@@ -153,6 +153,17 @@ def test_the_newest_complete_sweep_stays_in_force_beside_a_failed_attempt(ledger
     assert ledger.failed_attempts() == ()
 
 
+def test_a_sweep_is_found_by_its_id_after_a_newer_one_has_replaced_it(ledger: LedgerStore) -> None:
+    told = [a_sweep(sweep_id="s1"), a_sweep("s3://other", "s2"), a_sweep(sweep_id="s3")]
+    for one in told:
+        ledger.publish(one)
+    assert ledger.published(["s3", "s1", "s2"]) == (told[2], told[0], told[1])
+    assert ledger.published([]) == ()
+    with pytest.raises(LedgerError, match="knows nothing of sweep s4") as refused:
+        ledger.published(["s1", "s4"])
+    assert refused.value.hint
+
+
 def test_a_key_that_stops_to_answer_keeps_the_moment_of_its_last_answer(ledger: LedgerStore) -> None:
     poll(ledger, an_aws_key())
     poll(ledger, an_aws_key(), now=NOW + minutes(1))
