@@ -607,6 +607,8 @@ class Sweep:
     """File name below the inventory -> SHA-256; None for a sweep that died."""
     requests: int = 0
     skew: timedelta = timedelta(0)
+    after: int = 0
+    """The ledger's newest event when it began: which of two sweeps began later, whatever clocks say."""
 
     @property
     def unresolved(self) -> int:

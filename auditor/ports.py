@@ -174,6 +174,9 @@ class Inventory(Protocol):
     def prune(self, bucket: str, in_force: str) -> None:
         """Remove what killed sweeps left and what the sweep in force has replaced."""
 
+    def remove(self, sweep: Sweep) -> None:
+        """Remove the files of a sweep that never was in force."""
+
 
 @dataclass(frozen=True, slots=True)
 class PollRecord:
@@ -190,11 +193,17 @@ class PollRecord:
 class Ledger(Protocol):
     """Append-only, hash-chained memory; its views are what every output shows."""
 
-    def publish(self, sweep: Sweep) -> None:
-        """Keep one sweep attempt, complete or not."""
+    def head(self) -> tuple[int, str]:
+        """Number and hash of the newest event."""
+
+    def publish(self, sweep: Sweep) -> bool:
+        """Keep one sweep attempt, complete or not; tell whether it is in force now.
+
+        The sweep of a bucket that began last is in force, whichever ended last.
+        """
 
     def sweeps(self) -> tuple[Sweep, ...]:
-        """The newest complete sweep of each bucket, by bucket."""
+        """The complete sweep of each bucket that began last, by bucket."""
 
     def failed_attempts(self) -> tuple[Sweep, ...]:
         """For each bucket whose newest attempt is not complete: that attempt."""

@@ -123,9 +123,11 @@ def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset
         running = [pool.submit(sweep, parts, source, progress, expected.get(source.url)) for source in chosen]
         for ended in as_completed(running):
             done = ended.result()
-            parts.ledger.publish(done)
-            if done.complete:
+            if parts.ledger.publish(done):
                 parts.inventory.prune(done.bucket, done.id)
+            elif done.complete:
+                # Another one that began later is in force already.
+                parts.inventory.remove(done)
             progress.swept(done)
     finally:
         # Whoever interrupts does not wait for sweeps that may have hours to go.
@@ -135,6 +137,7 @@ def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset
 
 def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int | None) -> Sweep:
     """List one bucket into a new snapshot; a listing that breaks off leaves the last whole one in force."""
+    after, _ = parts.ledger.head()
     started = parts.clock()
     sweep_id = _new_id(started)
     cloud = Cloud.AWS if source.url.startswith("s3://") else Cloud.GCP
@@ -170,6 +173,7 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
         # What made it fail stands last: that is what outputs show as its cause.
         gaps=found if failed is None else (*found, failed),
         files=written.files if failed is None else None,
+        after=after,
     )
 
 

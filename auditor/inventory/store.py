@@ -148,6 +148,10 @@ class FileInventory:
         for path in [*dead, *others[:-_KEPT_BESIDES]]:
             shutil.rmtree(path, ignore_errors=True)
 
+    def remove(self, sweep: Sweep) -> None:
+        """Remove the files of a sweep that never was in force, so that nothing stands on them."""
+        shutil.rmtree(self._root / folder_name(sweep.bucket) / sweep.id, ignore_errors=True)
+
 
 @contextmanager
 def _owned(folder: Path) -> Iterator[None]:

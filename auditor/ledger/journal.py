@@ -19,6 +19,7 @@ _FIRST: Final = "0" * 64
 EFFECTS: Final = {
     "sweep_published": ("sweep", True),
     "sweep_failed": ("attempt", True),
+    "sweep_overtaken": ("overtaken", False),
     "attempt_replaced": ("attempt", False),
     "poll_made": ("poll", True),
     "context_changed": ("context", True),

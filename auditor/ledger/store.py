@@ -50,21 +50,28 @@ class LedgerStore:
         """Let go of the file."""
         self._database.close()
 
-    def publish(self, sweep: Sweep) -> None:
-        """Keep one sweep attempt, complete or not.
+    def publish(self, sweep: Sweep) -> bool:
+        """Keep one sweep attempt, complete or not; tell whether it is in force now.
+
+        One that began before another of its bucket says nothing that the other does not know better.
 
         Raises:
             LedgerError: the ledger cannot be written.
         """
         with self._database.writing() as connection:
             log = Journal(connection)
+            in_force, attempt = (_of_bucket(connection, kind, sweep.bucket) for kind in ("sweep", "attempt"))
+            if _began_later(in_force, sweep) or (not sweep.complete and _began_later(attempt, sweep)):
+                log.add(sweep.ended, "sweep_overtaken", sweep.bucket, codec.dump(sweep))
+                return False
             kind = "sweep_published" if sweep.complete else "sweep_failed"
             log.add(sweep.ended, kind, sweep.bucket, codec.dump(sweep))
-            if sweep.complete and sweep.bucket in journal.current(connection, "attempt"):
+            if sweep.complete and attempt is not None and not _began_later(attempt, sweep):
                 log.add(sweep.ended, "attempt_replaced", sweep.bucket, "{}")
+            return sweep.complete
 
     def sweeps(self) -> tuple[Sweep, ...]:
-        """The newest complete sweep of each bucket, by bucket."""
+        """The complete sweep of each bucket that began last, by bucket."""
         return self._sweeps("sweep")
 
     def published(self, ids: Iterable[str]) -> tuple[Sweep, ...]:
@@ -208,6 +215,15 @@ class LedgerStore:
         with self._database.reading() as connection:
             kept = journal.current(connection, kind)
         return tuple(codec.load(Sweep, kept[bucket].body) for bucket in sorted(kept))
+
+
+def _of_bucket(connection: Connection, kind: str, bucket: str) -> Sweep | None:
+    row = journal.current(connection, kind).get(bucket)
+    return codec.load(Sweep, row.body) if row is not None else None
+
+
+def _began_later(known: Sweep | None, sweep: Sweep) -> bool:
+    return known is not None and (known.after, known.started) > (sweep.after, sweep.started)
 
 
 def _newest_poll(connection: Connection) -> KeptPoll | None:

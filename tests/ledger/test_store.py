@@ -153,6 +153,30 @@ def test_the_newest_complete_sweep_stays_in_force_beside_a_failed_attempt(ledger
     assert ledger.failed_attempts() == ()
 
 
+BY_BEGIN = {
+    "in the order of their ends": ([("s1", 0, True), ("s2", 4, True)], "s2", None),
+    "an older one ends last": ([("s2", 4, True), ("s1", 0, True)], "s2", None),
+    "an older one fails last": ([("s2", 4, True), ("s1", 0, False)], "s2", None),
+    "a newer one fails first": ([("s0", 0, True), ("s2", 4, False), ("s1", 2, True)], "s1", "s2"),
+    "of two that fail": ([("s0", 0, True), ("s2", 4, False), ("s1", 2, False)], "s0", "s2"),
+    "a newer one succeeds": ([("s0", 0, True), ("s1", 2, False), ("s2", 4, True)], "s2", None),
+}
+
+
+@pytest.mark.parametrize(("told", "in_force", "failed"), BY_BEGIN.values(), ids=BY_BEGIN)
+def test_the_sweep_that_began_last_counts_whatever_clocks_say(
+    ledger: LedgerStore, told: list[tuple[str, int, bool]], in_force: str, failed: str | None
+) -> None:
+    for name, after, complete in told:
+        # By the clock each began long before the one before it.
+        one = replace(a_sweep(sweep_id=name, complete=complete), after=after, started=NOW - timedelta(hours=after))
+        published = ledger.publish(one)
+        assert published is (complete and name in {one.id for one in ledger.sweeps()})
+    assert [one.id for one in ledger.sweeps()] == [in_force]
+    assert [one.id for one in ledger.failed_attempts()] == ([failed] if failed else [])
+    assert ledger.verify() == ledger.head()[0]
+
+
 def test_a_sweep_is_found_by_its_id_after_a_newer_one_has_replaced_it(ledger: LedgerStore) -> None:
     told = [a_sweep(sweep_id="s1"), a_sweep("s3://other", "s2"), a_sweep(sweep_id="s3")]
     for one in told:
