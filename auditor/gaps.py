@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
-from auditor.errors import CollectError
+from auditor.errors import CollectError, LedgerError
 from auditor.findings import Assessment, Readability
 from auditor.model import (
     DECRYPT,
@@ -57,6 +57,16 @@ def defect(bucket: str, error: Exception) -> Gap:
         Reason.UNSUPPORTED,
         f"the sweep failed by a defect: {type(error).__name__}; an older whole sweep, if any, stays in force",
         "scan this bucket with --verbose and report what it shows",
+    )
+
+
+def not_written(bucket: str, error: LedgerError) -> Gap:
+    """A bucket was listed, and its inventory could not be written: the fault is on the auditor's side."""
+    return Gap(
+        bucket,
+        Reason.UNSUPPORTED,
+        f"{error}; an older whole sweep, if any, stays in force",
+        error.hint or "look at the auditor's disk and sweep again",
     )
 
 

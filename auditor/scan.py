@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from auditor import gaps, lifecycle, probing
 from auditor.engine import Facts, judge, last_read
-from auditor.errors import AuditorError, CollectError, UsageError
+from auditor.errors import AuditorError, CollectError, LedgerError, UsageError
 from auditor.findings import Assessed, Assessment, Basis, BucketCoverage, Coverage, Judgement, Readability, Run
 from auditor.model import (
     AwsKey,
@@ -151,6 +151,9 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
         written = parts.inventory.write(source.url, _told(source, progress, expected), sweep_id)
     except CollectError as error:
         failed = gaps.listing_stopped(source.url, error)
+    except LedgerError as error:
+        # Of the inventory, which has one bucket's folder; the ledger itself is spoken to by nobody in here.
+        failed = gaps.not_written(source.url, error)
     except AuditorError:
         raise
     except Exception as error:  # noqa: BLE001 - one bucket's defect must not blind the others

@@ -13,6 +13,8 @@ import pytest
 
 from auditor import cli
 from auditor.connectors.gcp import keys, listing
+from auditor.errors import ReadOnlyError
+from auditor.inventory.store import folder_name
 from auditor.model import GcpKeyVersion
 from auditor.rules import load as load_rules
 from tests.clouds import GOOGLE_KEY
@@ -394,6 +396,39 @@ def test_a_defect_in_one_bucket_is_a_gap_and_does_not_blind_the_others(
     told = json.loads(out)
     assert (code, told["totals"]["objects"]) == (3, 20)
     assert any("defect: ZeroDivisionError" in gap["effect"] for gap in told["gaps"])
+
+
+def test_a_bucket_whose_folder_cannot_be_written_is_a_gap_and_does_not_blind_the_others(
+    small: Small, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    small.cloud.store.add_bucket("apart", "acme", "us-east1")
+    small.config.write_text(
+        small.config.read_text() + '[[bucket]]\nurl = "gs://apart"\nlayout = "{org}/"\naccount = "acme"\n'
+    )
+    small.cloud.store.put("apart", "x/1")
+    home = tmp_path / "state" / "inventory" / folder_name("gs://apart")
+    home.parent.mkdir(parents=True)
+    home.write_text("in the way")
+    for argv in (small.argv("scan", "-q", "--format", "json"), small.argv("poll", "-q", "--format", "json")):
+        code, out, _ = run(capsys, argv)
+        told = json.loads(out)
+        assert (code, told["totals"]["objects"]) == (3, 20)
+        effects = [gap["effect"] for gap in told["gaps"] if gap["what"] == "gs://apart"]
+        assert any(one.startswith("cannot write the inventory of gs://apart: ") for one in effects)
+    home.unlink()
+    code, out, _ = run(capsys, small.argv("scan", "-q", "--format", "json"))
+    assert (code, json.loads(out)["totals"]["objects"]) == (0, 21)
+
+
+def test_a_request_that_may_not_be_sent_ends_the_scan(
+    small: Small, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: bytes) -> listing.Page:
+        raise ReadOnlyError("refused to send it", "this is a defect of the auditor")
+
+    monkeypatch.setattr("auditor.connectors.gcp.census.parse_page", refused)
+    code, out, err = run(capsys, small.argv("scan", "-q"))
+    assert (code, out, "error: refused to send it" in err) == (70, "", True)
 
 
 def test_an_interrupt_ends_at_once_and_keeps_nothing_half_done(small: Small) -> None:

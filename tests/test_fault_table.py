@@ -759,7 +759,7 @@ def test_a_clock_that_jumps_changes_nothing(
         assembly.close()
 
 
-# The machine below: each of these scans fails as a whole, says so in two lines, and leaves the folder usable
+# The machine below: a scan that fails as a whole says so in two lines; the folder stays usable
 
 SCAN: Final = """
 import resource, sys
@@ -790,25 +790,43 @@ def failed_as_a_whole(code: int, out: str, err: str) -> None:
     assert second.startswith("hint: ")
 
 
-DISK: Final = {"ledger": 20_000, "inventory": 60_000}
-
-
-@pytest.mark.parametrize("what", DISK)
-def test_a_full_disk_fails_the_scan_and_no_more(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_fails_the_scan_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with a_google_world(tmp_path, monkeypatch) as world:
         with assembled(world) as assembly:
             judged(world, assembly, "exact", unfaulted("gcp"))
-        bulk = "" if what == "ledger" else random.Random(7).randbytes(90_000).hex()  # noqa: S311 - repeatable
-        stored = google_bucket(world)
-        for place in range(0, len(bulk), 1000):
-            world.cloud.store.put("data", f"bulk/{bulk[place : place + 1000]}")
-        process = a_process(world, most=DISK[what])
+        process = a_process(world, most=20_000)
         out, err = process.communicate(timeout=60)
         failed_as_a_whole(process.returncode, out, err)
-        assert what in err
-        stored.objects[:] = [one for one in stored.objects if not one.name.startswith("bulk/")]
+        assert "ledger" in err
         with assembled(world) as assembly:
             assert assembly.ledger.verify()
+            judged(world, assembly, "exact", unfaulted("gcp"))
+
+
+def test_an_inventory_that_cannot_be_written_is_a_gap_of_its_bucket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_google_world(tmp_path, monkeypatch) as world:
+        with assembled(world) as assembly:
+            judged(world, assembly, "exact", unfaulted("gcp"))
+        stored = google_bucket(world)
+        bulk = random.Random(7).randbytes(400_000).hex()  # noqa: S311 - repeatable
+        for place in range(0, len(bulk), 1000):
+            world.cloud.store.put("data", f"bulk/{bulk[place : place + 1000]}")
+        process = a_process(world, most=300_000)
+        out, err = process.communicate(timeout=60)
+        document = json.loads(out)
+        assert (process.returncode, err) == (1, ""), "version 1 of the key is disabled"
+        assert exact(document)["dependencies"] == unfaulted("gcp")["dependencies"]
+        (gap,) = document["gaps"]
+        assert (gap["what"], gap["reason"], bool(gap["hint"])) == ("gs://data", "unsupported", True)
+        assert "cannot write the inventory of gs://data: " in gap["effect"]
+        with assembled(world) as assembly:
+            assert assembly.ledger.verify()
+            status = status_of(assembly, load(world.config))
+            assert status["gaps_by_reason"] == {"unsupported": 1}
+            assert [one["bucket"] for one in status["buckets_failed"]] == ["gs://data"]
+            stored.objects[:] = [one for one in stored.objects if not one.name.startswith("bulk/")]
             judged(world, assembly, "exact", unfaulted("gcp"))
 
 
@@ -851,7 +869,7 @@ def test_a_scan_that_is_killed_leaves_nothing_half_done(tmp_path: Path, monkeypa
 
 MACHINE: Final = {
     ("disk full", "ledger"): "exit code 70",
-    ("disk full", "inventory"): "exit code 70",
+    ("disk full", "inventory"): "gap unsupported",
     ("ledger locked by another process", "any"): "exit code 70",
     ("kill -9", "at seeded moments"): "the next scan is exact",
 }

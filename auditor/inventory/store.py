@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import duckdb
 import pyarrow as pa
 
 from auditor.errors import LedgerError
@@ -58,9 +59,10 @@ class FileInventory:
                 for name in (snapshot.SNAPSHOT, snapshot.DEPENDENCIES)
             }
             os.replace(unfinished, home / sweep_id)  # noqa: PTH105 - the atomic call by its own name
-        except OSError as error:
+        except (OSError, duckdb.OperationalError) as error:
+            why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
             raise LedgerError(
-                f"cannot write the inventory of {bucket}: {error.strerror}", f"look at disk and rights of {self._root}"
+                f"cannot write the inventory of {bucket}: {why}", f"look at disk and rights of {self._root}"
             ) from None
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
