@@ -1,6 +1,7 @@
 """The Protocols that `scan.py` speaks, so that it knows no cloud and no database."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -219,6 +220,9 @@ class Ledger(Protocol):
 
     def keep_probe(self, probe: Probe) -> None:
         """Keep one probe."""
+
+    def judging(self) -> AbstractContextManager[None]:
+        """Hold while keys are read and judged: whoever began to read them later keeps its judgement later."""
 
     def findings(self) -> tuple[Finding, ...]:
         """Findings of the newest judgement that are not resolved."""

@@ -261,15 +261,26 @@ def poll(
     unconfigured: int | Gap | None = None,
     interval: timedelta | None = None,
 ) -> Judgement:
-    """Read the state of every needed key (or of those named), judge, and keep both.
+    """Read the state of every needed key (or of those named), judge, and keep both; one poll at a time.
 
     `unconfigured` is what a sweep of the bucket lists just found (None: as before), `interval` the effective time
     between two polls (None: no daemon).
 
     Raises:
-        LedgerError: the ledger can be neither read nor written.
+        LedgerError: the ledger can be neither read nor written, or another poll does not end.
         UsageError: `only` names a key that neither data nor the config names.
     """
+    with parts.ledger.judging():
+        return _poll(parts, progress, only, unconfigured, interval)
+
+
+def _poll(
+    parts: Parts,
+    progress: Progress,
+    only: frozenset[KeyName],
+    unconfigured: int | Gap | None,
+    interval: timedelta | None,
+) -> Judgement:
     started = parts.clock()
     configured = frozenset(source.url for source in parts.sources)
     sweeps = _in_force(parts)

@@ -1,5 +1,9 @@
 """Two runs at the same time on one state folder: the answer is that of the later one."""
 
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,10 +12,12 @@ import pytest
 
 from auditor import scan
 from auditor.config import load
+from auditor.errors import LedgerError
 from auditor.findings import Judgement
 from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY
 from tests.small import Small, a_small_cloud
+from tests.test_daemon import eventually, serving
 from tests.test_fleet import NoProgress
 
 
@@ -30,6 +36,16 @@ def assembled(small: Small) -> Iterator[Assembly]:
 
 def objects(judgement: Judgement) -> int:
     return sum(one.holding.objects for one in judgement.assessed)
+
+
+class OnceRead(NoProgress):
+    """Lets something happen when the keys are read, and not judged yet."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._act = act
+
+    def polled(self, read: int, needed: int) -> None:  # noqa: ARG002 - the port's shape
+        self._act()
 
 
 class Meanwhile(NoProgress):
@@ -67,3 +83,69 @@ def test_an_attempt_that_began_before_a_whole_sweep_and_failed_after_it_leaves_n
     with assembled(small) as assembly:
         judgement = scan.scan(assembly.parts, Meanwhile(newer_then_fail))
         assert (objects(judgement), judgement.gaps) == (20, ())
+
+
+def test_a_poll_waits_for_one_that_has_read_the_keys_before(small: Small) -> None:
+    def poll() -> None:
+        with assembled(small) as other:
+            scan.poll(other.parts, NoProgress())
+
+    later = threading.Thread(target=poll)
+
+    def disable_and_poll() -> None:
+        small.set_state(1, "DISABLED")
+        later.start()
+        later.join(timeout=1.0)
+        assert later.is_alive(), "it waits"
+
+    with assembled(small) as assembly:
+        scan.scan(assembly.parts, NoProgress())
+        scan.poll(assembly.parts, OnceRead(disable_and_poll))
+        assert assembly.ledger.findings() == ()
+        later.join()
+        assert [one.rule for one in assembly.ledger.findings()] == ["data-unreadable"]
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from auditor.ledger.store import LedgerStore
+with LedgerStore(Path(sys.argv[1])).judging():
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@contextmanager
+def a_poll_that_hangs(small: Small) -> Iterator[subprocess.Popen[str]]:
+    ledger = small.config.parent / "state" / "ledger.db"
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(ledger)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        try:
+            yield holder
+        finally:
+            holder.kill()
+
+
+def test_a_poll_waits_no_longer_than_some_minutes_and_not_for_the_dead(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with assembled(small) as assembly, a_poll_that_hangs(small) as holder:
+        with monkeypatch.context() as patch:
+            patch.setattr("auditor.ledger.store._WAIT_SECONDS", 0.3)
+            with pytest.raises(LedgerError, match="another poll with this ledger did not end") as refused:
+                scan.poll(assembly.parts, NoProgress())
+        assert refused.value.hint
+        assert assembly.ledger.judgement() is None
+        holder.kill()
+        scan.poll(assembly.parts, NoProgress())
+
+
+def test_a_daemon_ends_while_its_poll_waits_for_another(small: Small) -> None:
+    with serving(small.config) as daemon:
+        eventually(lambda: daemon.metric("cmek_dependent_objects", readability="readable") == 20)
+        with a_poll_that_hangs(small):
+            threading.Event().wait(6)  # its next poll has begun to wait
+            daemon.process.send_signal(signal.SIGTERM)
+            assert daemon.process.wait(timeout=10) == 0

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
@@ -18,6 +19,7 @@ from auditor.ledger.codec import KeptContext, KeptKey, KeptPoll
 from auditor.ledger.database import Database
 from auditor.ledger.journal import Journal
 from auditor.ledger.tables import CURRENT
+from auditor.locks import held
 from auditor.model import (
     DECRYPT,
     DENIALS,
@@ -38,12 +40,15 @@ from auditor.model import (
 )
 from auditor.ports import PollRecord
 
+_WAIT_SECONDS: Final = 180.0
+
 
 class LedgerStore:
     """`ports.Ledger` on a SQLite file; safe to use from many threads and processes."""
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path)
+        self._lock = path.with_name("poll.lock")
         self._read: tuple[int, Judgement | None] | None = None
 
     def close(self) -> None:
@@ -130,6 +135,20 @@ class LedgerStore:
         name = codec.canonical([probe.bucket, probe.key, probe.key_version, probe.kind, told])
         with self._database.writing() as connection:
             Journal(connection).add(probe.at, "probe_made", name, codec.dump(probe))
+
+    @contextmanager
+    def judging(self) -> Iterator[None]:
+        """Hold while keys are read and judged; wait for whoever holds it, in this process or another.
+
+        Raises:
+            LedgerError: another one holds it for too long.
+        """
+        busy = LedgerError(
+            f"another poll with this ledger did not end within {_WAIT_SECONDS:.0f} s",
+            "look what the other one waits for, or stop it; then poll again",
+        )
+        with held(self._lock, busy, _WAIT_SECONDS):
+            yield
 
     def findings(self) -> tuple[Finding, ...]:
         """Findings of the newest judgement that are not resolved."""
