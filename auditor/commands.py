@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from auditor import rules as all_rules
 from auditor.config import Config, full_key_name, load
 from auditor.errors import AuditorError, UsageError
 from auditor.findings import Demand, Finding, Judgement, Severity, Status
+from auditor.locks import held
 from auditor.model import KeyName, Reason
 from auditor.outputs import html, metrics, scan_json, tabular, terminal, words
 from auditor.outputs.page import Manifest
@@ -75,20 +76,33 @@ def run_daemon(path: Path, *, verbose: bool) -> int:
     config = load(path)
     log.start(json_lines=config.log.json_lines, verbose=verbose)
     assembly = assemble(config)
-    assembly.ledger.verify()
-    loops = daemon.Daemon(assembly.parts, config.schedule)
-    app = web.make_app(readings(assembly, loops))
+    with only_daemon(config.state):
+        assembly.ledger.verify()
+        loops = daemon.Daemon(assembly.parts, config.schedule)
+        app = web.make_app(readings(assembly, loops))
 
-    def started(address: str) -> None:
-        if sys.stdout is not None:
-            sys.stdout.write(f"serving on {address} (metrics: {address}/metrics, report: {address}/)\n")
-            sys.stdout.flush()
+        def started(address: str) -> None:
+            if sys.stdout is not None:
+                sys.stdout.write(f"serving on {address} (metrics: {address}/metrics, report: {address}/)\n")
+                sys.stdout.flush()
 
-    done = daemon.serve(loops, app, config.web.listen, started)
-    if done:
-        assembly.close()
-    daemon.leave(at_once=not done)
+        done = daemon.serve(loops, app, config.web.listen, started)
+        if done:
+            assembly.close()
+        daemon.leave(at_once=not done)
     return 0
+
+
+def only_daemon(state: Path) -> AbstractContextManager[None]:
+    """Keep other daemons from a state folder; commands may use it meanwhile.
+
+    Raises:
+        AuditorError: another daemon works on it.
+    """
+    busy = AuditorError(
+        f"another daemon works on the state folder {state}", "stop it first, or give this one a `state` of its own"
+    )
+    return held(state / "daemon.lock", busy)
 
 
 def readings(assembly: Assembly, loops: daemon.Daemon) -> web.Readings:

@@ -101,7 +101,8 @@ def _keep(assembly: Assembly, config: Path, google: str, aws: str) -> int:
         _say("For commands in another terminal:")
         _say("  " + " ".join(f"{name}={os.environ[name]}" for name in _environment(aws)))
 
-    done = daemons.serve(loops, make_app(commands.readings(assembly, loops)), settings.web.listen, started)
+    with commands.only_daemon(settings.state):
+        done = daemons.serve(loops, make_app(commands.readings(assembly, loops)), settings.web.listen, started)
     daemons.leave(at_once=not done)
     return 0
 
