@@ -74,12 +74,7 @@ class FileInventory:
         Raises:
             LedgerError: a file that a sweep names is not there, or is not what the sweep wrote.
         """
-        wanted = {
-            name: digest
-            for one in sweeps
-            for name, digest in (one.files or {}).items()
-            if name.endswith(f"/{snapshot.DEPENDENCIES}")
-        }
+        wanted = dict(_dependencies(one) for one in sweeps)
         names = tuple(wanted)
         with self._lock:
             for name, digest in wanted.items():
@@ -163,6 +158,17 @@ def _owned(folder: Path) -> Iterator[None]:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
         owner.unlink()
+
+
+def _dependencies(sweep: Sweep) -> tuple[str, str]:
+    """Name and digest of the file that every whole sweep has."""
+    for name, digest in (sweep.files or {}).items():
+        if name.endswith(f"/{snapshot.DEPENDENCIES}"):
+            return name, digest
+    raise LedgerError(
+        f"sweep {sweep.id} of {sweep.bucket} names no dependencies, and every whole sweep has some",
+        "somebody changed the ledger; restore it from a copy, or sweep again",
+    )
 
 
 def _is_dead(folder: Path) -> bool:

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -219,6 +220,14 @@ def test_a_file_that_the_sweep_did_not_write_is_not_judged_by(
     file.unlink()
     with pytest.raises(LedgerError, match="lacks"):
         inventory.open([sweep])
+
+
+def test_a_sweep_that_names_no_file_is_not_taken_for_one_of_an_empty_bucket(inventory: FileInventory) -> None:
+    sweep = a_sweep(inventory.write(BUCKET, batched([an_object()]), "s1"))
+    for files in ({}, None):
+        with pytest.raises(LedgerError, match="names no dependencies") as refused:
+            inventory.open([replace(sweep, files=files)])
+        assert refused.value.hint
 
 
 def test_no_sample_is_taken_from_a_snapshot_that_the_sweep_did_not_write(
