@@ -224,7 +224,8 @@ def test_a_file_that_the_sweep_did_not_write_is_not_judged_by(
 
 def test_a_sweep_that_names_no_file_is_not_taken_for_one_of_an_empty_bucket(inventory: FileInventory) -> None:
     sweep = a_sweep(inventory.write(BUCKET, batched([an_object()]), "s1"))
-    for files in ({}, None):
+    without: tuple[dict[str, str] | None, ...] = ({}, None)
+    for files in without:
         with pytest.raises(LedgerError, match="names no dependencies") as refused:
             inventory.open([replace(sweep, files=files)])
         assert refused.value.hint
