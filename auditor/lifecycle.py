@@ -6,8 +6,8 @@ from datetime import datetime
 
 from auditor.findings import Finding, Readability, Status, Subject, worst_first
 
-_NOT_STOPPED = frozenset({Readability.READABLE, Readability.EXPIRING, Readability.UNKNOWN})
-"""What tells nothing of how long the data has not been readable."""
+_NOT_STOPPED = frozenset({Readability.EXPIRING, Readability.UNKNOWN})
+"""What a finding may say and tells nothing of how long the data has not been readable."""
 
 
 def carry_on(

@@ -23,6 +23,7 @@ from auditor.findings import (
 from auditor.model import (
     NO_RIGHT,
     CustomKeyStore,
+    Encryption,
     Evidence,
     Grant,
     Holding,
@@ -429,6 +430,52 @@ PROBES = {
 def test_a_probe_speaks_of_its_own_data_alone(probe: Probe, rules: dict[str, Severity]) -> None:
     result = judged(a_holding(), keys={AWS_KEY: (an_aws_key(), None)}, probes=(probe,))
     assert {one.rule: one.severity for one in result.findings} == rules
+
+
+def test_a_cause_is_probed_where_a_probe_is_of_its_own_data() -> None:
+    version = a_gcp_key(a_version("1"), a_version("2"))
+    holdings = a_holding(GCP_KEY, "1"), a_holding(GCP_KEY, "1", bucket="gs://more"), a_holding(GCP_KEY, "2")
+    keys: dict[KeyName, tuple[KeyReading | None, KeyMemory | None]] = {GCP_KEY: (version, None)}
+    mine = {"bucket": "gs://data", "key": GCP_KEY.text, "key_version": "1"}
+    for other, expected in (
+        ({}, [True, False]),
+        ({"bucket": "gs://else"}, [False, False]),
+        ({"key": AWS_KEY.text}, [False, False]),
+        ({"key_version": "3"}, [False, False]),
+    ):
+        probe = replace(refused(**{**mine, **other}), outcome=ProbeOutcome.INCONCLUSIVE)
+        causes = subjects(Cause, *holdings, keys=keys, probes=(probe,))
+        assert [one.probed for one in causes] == expected, other
+
+
+def test_who_must_decrypt_is_known_of_a_cause_where_it_is_of_all_its_data() -> None:
+    holdings = a_holding(), a_holding(bucket="s3://more")
+    keys: dict[KeyName, tuple[KeyReading | None, KeyMemory | None]] = {AWS_KEY: (an_aws_key(), None)}
+    for buckets, known in ((("s3://data", "s3://more"), True), (("s3://data",), False), ((), False)):
+        agents: dict[str, tuple[str, ...]] = dict.fromkeys(buckets, (ROLE,))
+        (cause,) = subjects(Cause, *holdings, keys=keys, agents=agents)
+        assert cause.users_known is known
+
+
+def test_what_a_bucket_lacks_is_told_of_what_it_lacks_alone() -> None:
+    known, unknown = a_holding(), a_holding(None, encryption=Encryption.UNKNOWN, objects=3)
+    keys: dict[KeyName, tuple[KeyReading | None, KeyMemory | None]] = {AWS_KEY: (an_aws_key(), None)}
+    unknown = replace(unknown, bucket="s3://data")
+    coverage = a_bucket(listed=13, resolved=10, unresolved=3)
+    one = found(judged(known, unknown, keys=keys, buckets=(coverage,)))["sweep-incomplete"]
+    assert (one.extent.objects, one.members) == (3, (member_of(unknown),))
+    failed = replace(coverage, last_attempt_failed="denied")
+    one = found(judged(known, unknown, keys=keys, buckets=(failed,)))["sweep-incomplete"]
+    assert one.extent.objects == 13, "an older sweep says nothing certain of any of it"
+
+
+def test_what_is_meant_is_marked_so_and_has_no_undo() -> None:
+    policy = Policy(revoked={AWS_KEY: None})
+    views = {AWS_KEY: KeyView(AWS_KEY, an_aws_key("Disabled"), None)}
+    for demanded, meant in ((policy, True), (Policy(), False)):
+        facts = Facts(FixedHoldings(a_holding()), views, {}, (), demanded, NOW)
+        one = found(judge(facts, load()))["data-unreadable"]
+        assert (one.meant, one.undo == ()) == (meant, meant)
 
 
 def test_a_later_read_of_the_data_itself_overrules_what_the_key_refused_elsewhere() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from auditor import gaps
-from auditor.errors import CollectError
+from auditor.errors import CollectError, LedgerError
 from auditor.findings import Assessment, Basis, Readability, Subject, SubjectKind
 from auditor.model import (
     NO_RIGHT,
@@ -69,6 +69,12 @@ OF_SWEEPS: dict[str, tuple[Gap, Told]] = {
 def test_what_a_sweep_lacks_is_told(gap: Gap, expected: Told) -> None:
     assert_told(gap, expected)
     assert gap.objects is None
+
+
+def test_an_inventory_that_cannot_be_written_is_a_gap_of_its_bucket() -> None:
+    for hint, told in (("free some space", "free some space"), (None, "look at the auditor's disk")):
+        gap = gaps.not_written("s3://data", LedgerError("cannot write it", hint))
+        assert_told(gap, ("s3://data", Reason.UNSUPPORTED, "cannot write it; an older whole sweep", told))
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -161,6 +167,19 @@ def test_a_key_that_gave_no_state_is_one_gap(
 
 def judged(readability: Readability, subject: str = AWS_KEY.text, cause: str = "a cause") -> Assessment:
     return Assessment(readability, Basis.STATE, cause, Subject(SubjectKind.KEY, subject))
+
+
+def test_a_state_that_is_too_old_is_not_told_as_what_data_is_judged_by() -> None:
+    view = KeyView(AWS_KEY, THROTTLED, remembered(GRANTED))
+    unknown, readable = judged(Readability.UNKNOWN), judged(Readability.READABLE)
+    for found_as, told in (
+        ([unknown, unknown], f"it was last read {WHEN}, and what depends on it counts as unknown"),
+        ([unknown, readable], f"it is judged by its state of {WHEN}"),
+        ([readable], f"it is judged by its state of {WHEN}"),
+        ([], f"it is judged by its state of {WHEN}"),
+    ):
+        (gap,) = gaps.of_key(view, (ROLE,), found_as)
+        assert gap.effect.endswith(told)
 
 
 def test_a_key_that_was_not_found_and_is_judged_lost_is_no_riddle() -> None:

@@ -93,6 +93,8 @@ def test_a_page_says_whether_there_is_more(operation: str) -> None:
         told = f"<{ROOTS[operation]}><IsTruncated>{said}</IsTruncated></{ROOTS[operation]}>"
         assert sound(operation, told.encode()) is found, said
     assert not sound(operation, f"<{ROOTS[operation]}/>".encode())
+    other = "<Error><IsTruncated>false</IsTruncated></Error>"
+    assert not sound(operation, other.encode())
     twice = "<IsTruncated>false</IsTruncated><IsTruncated>true</IsTruncated>"
     assert not sound(operation, f"<{ROOTS[operation]}>{twice}</{ROOTS[operation]}>".encode())
 
