@@ -49,7 +49,7 @@ def reason_of(error: Exception) -> Reason:
             return reason_of_status(response.status_code)
         case requests.JSONDecodeError() | ParseError():
             return Reason.MALFORMED
-        case api.GoogleAPICallError(code=400 | 401 | 403 | 404) if status_of(error) is None:
+        case api.GoogleAPICallError(code=401 | 403 | 404) if status_of(error) is None:
             return Reason.MALFORMED
         case api.GoogleAPICallError():
             return reason_of_status(int(error.code or 0))
