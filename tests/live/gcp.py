@@ -227,6 +227,13 @@ class Google:
             return _refusal(call, int(error.code or 0), (code, error.message))
         return Answer(call, 200, told=told)
 
+    def versions(self, key: str) -> Answer:
+        """List a key's versions."""
+        page = next(iter(self._keys.list_crypto_key_versions(parent=key).pages))
+        return Answer(
+            "ListCryptoKeyVersions", 200, told={"listed": len(page.crypto_key_versions), "totalSize": page.total_size}
+        )
+
     def _stored(self, call: str, send: Callable[[], dict[str, Any]]) -> Answer:
         try:
             return Answer(call, 200, told=send())

@@ -53,6 +53,17 @@ def soft_deleted_list(cloud: Google) -> Iterator[Answer]:
     yield with_version_told(cloud.listed(name, cloud.soft_bucket, soft_deleted=True))
 
 
+def soft_deleted_refused(cloud: Google) -> Iterator[Answer]:
+    """With which status and reason is a listing of soft-deleted objects refused where the bucket keeps none?"""
+    name = cloud.put_object(cloud.create_key())
+    yield cloud.listed(name, cloud.bucket, soft_deleted=True)
+
+
+def count_versions(cloud: Google) -> Iterator[Answer]:
+    """Does a listing of key versions without a filter tell totalSize?"""
+    yield cloud.versions(cloud.create_key())
+
+
 def restore_disabled(cloud: Google) -> Iterator[Answer]:
     """Can a soft-deleted object be restored while its key version is disabled?"""
     key = cloud.create_key()
@@ -103,6 +114,8 @@ TABLE: Final[tuple[Experiment[Google], ...]] = (
     experiment("gcp", metadata_disabled),
     experiment("gcp", list_key_version),
     experiment("gcp", soft_deleted_list),
+    experiment("gcp", soft_deleted_refused),
+    experiment("gcp", count_versions),
     experiment("gcp", restore_disabled),
     experiment("gcp", rewrite_versioned_key),
     experiment("gcp", made_up_key),

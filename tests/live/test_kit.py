@@ -52,6 +52,8 @@ ANSWERS = {
         "disable-until-refused": (MEDIA, 400, "cloudKmsDisabledKey"),
         "list-key-version": ("objects.list", 200, ""),
         "soft-deleted-list": ("objects.list with softDeleted", 200, ""),
+        "soft-deleted-refused": ("objects.list with softDeleted", 400, "invalid"),
+        "count-versions": ("ListCryptoKeyVersions", 200, ""),
         "made-up-key": ("GetCryptoKey", 404, "NOT_FOUND"),
     },
 }
