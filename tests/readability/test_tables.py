@@ -311,7 +311,10 @@ def test_data_without_a_version_is_judged_only_when_all_versions_agree(key: GcpK
 def test_versions_that_may_not_all_be_listed_agree_on_nothing() -> None:
     key = a_gcp_key(a_version("1"), a_version("2"))
     assert of_gcp(key, None) is R.READABLE
-    assert of_gcp(replace(key, counted=False), None) is R.UNKNOWN
+    differing = a_gcp_key(a_version("1"), a_version("2", "DISABLED"))
+    for one, why in ((replace(key, counted=False), "may not all be listed"), (differing, "differ")):
+        found = assess(a_holding(GCP_KEY), KeyView(GCP_KEY, one, None), (), POLICY, NOW).assessment
+        assert (found.readability, found.cause.endswith(f"and its versions {why}")) == (R.UNKNOWN, True)
 
 
 def test_versions_that_agree_on_their_end_tell_the_nearest_date_and_the_undo_of_each() -> None:
