@@ -159,12 +159,17 @@ def _keys(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[HeldKey]:
 def last_read(view: KeyView, now: datetime) -> datetime | None:
     """When the key last gave a state: now, or what is remembered."""
     match view.reading:
-        case AwsKey(state="Creating") if view.memory is not None:
+        case AwsKey(state="Creating") if view.memory is not None and _was_something_else(view.memory.last):
             return view.memory.last_at
         case AwsKey() | GcpKey() | KeyGone():
             return now
         case KeyUnread() | None:
             return view.memory.last_at if view.memory else None
+
+
+def _was_something_else(last: AwsKey | GcpKey | None) -> bool:
+    """Whether an older state counts while a key says that it is being made."""
+    return isinstance(last, AwsKey) and last.state != "Creating"
 
 
 def _buckets(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[SweptBucket]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from auditor.errors import CollectError, LedgerError
-from auditor.findings import Assessment, Readability
+from auditor.findings import Assessment, BucketCoverage, Readability
 from auditor.model import (
     DECRYPT,
     NO_RIGHT,
@@ -90,6 +90,18 @@ def of_principals(keys: int) -> Iterator[Gap]:
             f"whether the platform may use {which} is not judged: the config names none of its roles",
             "name the roles and users that read and write on S3 in [platform] aws_principals",
         )
+
+
+def of_layouts(buckets: Iterable[BucketCoverage]) -> Iterator[Gap]:
+    """Buckets of which no object's name fits the layout: nothing is told of namespaces and tenants."""
+    for one in buckets:
+        if 0 < one.listed == one.outside:
+            yield Gap(
+                one.bucket,
+                Reason.MALFORMED,
+                "no object's name fits the bucket's layout: what hangs on a key is told without namespaces and tenants",
+                "look at `layout` in the config and at the names in the bucket",
+            )
 
 
 def of_clock(off: timedelta) -> Iterator[Gap]:

@@ -340,6 +340,7 @@ def _poll(
             more=(
                 *_key_gaps(needs, keys, judged.assessed),
                 *gaps.of_probes(_latest(probes, judged.assessed, now), agents),
+                *gaps.of_layouts(buckets),
                 *gaps.of_clock(parts.skew() - plausible(parts.skew())),
                 *gaps.of_principals(_nobody_asked(needs, readings)),
             ),

@@ -81,7 +81,7 @@ class _Listing:
 
     def look(self, transfer: Transfer) -> Outcome:
         """Decode one page."""
-        transfer.answer = parse_page(transfer.body, versions=False)
+        transfer.answer = parse_page(transfer.body, "bucket", versions=False)
         return Outcome("ok")
 
 

@@ -167,8 +167,9 @@ def test_what_the_config_leaves_out_is_told(small: Small, capsys: pytest.Capture
 
 def test_names_outside_the_layout_are_told(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
     small.config.write_text(small.config.read_text().replace("{org}/{namespace}/", "v1/{org}/{namespace}/"))
-    _, out, _ = run(capsys, small.argv("scan"))
-    assert "20 of 20 objects resolved (20 outside their bucket's layout)" in out
+    code, out, _ = run(capsys, small.argv("scan"))
+    assert (code, "20 of 20 objects resolved (20 outside their bucket's layout)" in out) == (3, True)
+    assert "no object's name fits the bucket's layout" in out
 
 
 def test_json_goes_to_a_file_and_nothing_else_is_printed(

@@ -553,6 +553,7 @@ LAST_READ: dict[str, tuple[KeyReading | None, KeyMemory | None, datetime | None]
     "a key that is gone": (KeyGone(AWS_KEY, proven=False), None, NOW),
     "being created again": (an_aws_key("Creating"), remembered(an_aws_key()), NOW - timedelta(minutes=1)),
     "being created": (an_aws_key("Creating"), None, NOW),
+    "still being created": (an_aws_key("Creating"), remembered(an_aws_key("Creating")), NOW),
     "denied after an answer": (denied(), remembered(an_aws_key()), NOW - timedelta(minutes=1)),
     "not asked after an answer": (None, remembered(an_aws_key()), NOW - timedelta(minutes=1)),
     "denied and never read": (denied(), None, None),

@@ -40,7 +40,8 @@ from auditor.model import (
 )
 from auditor.ports import PollRecord
 
-_WAIT_SECONDS: Final = 180.0
+_WAIT_SECONDS: Final = 1800.0
+"""As long as a poll of thousands of keys may take inside the share of the quota."""
 
 
 class LedgerStore:

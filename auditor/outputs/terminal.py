@@ -65,6 +65,8 @@ def explain(one: Finding, rule: Demand | None, now: datetime) -> RenderableType:
         _plain(f"confidence  {one.confidence}"),
         _plain(f"since       {words.instant(one.since)} ({one.since_source.replace('_', ' ')})"),
     ]
+    if one.status is Status.RESOLVED:
+        lines.append(_plain(f"resolved    {words.instant(one.last_seen)}: what follows was so before", "bold"))
     if one.final_at:
         lines.append(_plain(f"deadline    {words.instant(one.final_at)} ({words.until(one.final_at, now)})", "bold"))
     lines.append(
@@ -79,7 +81,7 @@ def explain(one: Finding, rule: Demand | None, now: datetime) -> RenderableType:
     if left := extent.namespaces - len(extent.sample_namespaces):
         lines.append(_plain(f"            and {words.number(left)} more; --namespaces lists them all", "dim"))
     for place, step in enumerate(one.undo, 1):
-        until = f", until {words.instant(step.until)}" if step.until else ""
+        until = f"; possible until {words.instant(step.until)}" if step.until else ""
         lines.append(_plain(f"undo {place}      {step.call}", "green"))
         lines.append(_plain(f"            by {step.who}; afterwards {step.lands_in}{until}"))
     if rule is not None and not one.meant:

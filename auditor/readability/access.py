@@ -13,7 +13,7 @@ _UNTOLD: Final = frozenset({Grant.UNREAD, Grant.WITHDRAWN})
 _HOW: Final = {
     # On AWS a key's own policies and grants must allow it, so that their silence is a proof.
     (Cloud.AWS, Grant.ABSENT): "neither the key's policies nor its grants let it",
-    (Cloud.AWS, Grant.DENIED): "a Deny in the key's policy names it",
+    (Cloud.AWS, Grant.DENIED): "a Deny in the key's policy hits it",
     (Cloud.GCP, Grant.ABSENT): (
         "no policy of key, ring or project lets it decrypt; folder and organisation policies were not read"
     ),

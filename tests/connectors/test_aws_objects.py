@@ -146,12 +146,61 @@ def test_one_bare_400_is_no_customers_key(cloud: AwsCloud) -> None:
 
 
 def test_an_answer_about_another_version_is_none(cloud: AwsCloud) -> None:
-    cloud.store.put("data", "a", sse="aws:kms", key=KEY)
-    cloud.store.put("data", "b")
-    cloud.traffic.fail("HEAD /data/a", status=200, body=b"", headers={"ETag": '"0"'})
-    found = by_name(sweep())
+    cloud.store.add_bucket("versioned", versioned=True)
+    cloud.store.put("versioned", "a", sse="aws:kms", key=KEY)
+    cloud.store.put("versioned", "b")
+    cloud.traffic.fail("HEAD /versioned/a", status=200, body=b"", headers={"ETag": '"0"'})
+    found = by_name(sweep(url="s3://versioned"))
     assert (found["a"].encryption, found["a"].problem) == (Encryption.UNKNOWN, Reason.MALFORMED)
     assert found["b"].problem is None
+
+
+@pytest.mark.parametrize("populations", [(), (Population.LIVE,)], ids=["versions", "live"])
+def test_what_is_overwritten_between_page_and_head_is_what_it_is_now(
+    cloud: AwsCloud, populations: tuple[Population, ...]
+) -> None:
+    cloud.store.put("data", "a")
+    told = {"ETag": '"of-the-new-one"', "x-amz-server-side-encryption": "aws:kms"}
+    key = {"x-amz-server-side-encryption-aws-kms-key-id": KEY}
+    cloud.traffic.fail("HEAD /data/a", status=200, body=b"", headers={**told, **key})
+    (one,) = sweep(populations=populations)
+    assert (one.encryption, one.key, one.problem) == (Encryption.CMEK, KEY, None)
+
+
+def test_a_bare_400_that_somebody_on_the_way_makes_is_no_customers_key(cloud: AwsCloud) -> None:
+    for name in ("a", "b", "c"):
+        cloud.store.put("data", name, sse="aws:kms", key=KEY)
+    cloud.traffic.fail("HEAD /data/b", status=400, body=b"")
+    found = by_name(sweep())
+    assert (found["b"].encryption, found["b"].problem) == (Encryption.UNKNOWN, Reason.MALFORMED)
+    assert found["c"].problem is None
+
+
+PAGES_OF_OTHERS = {
+    "another bucket": "<Name>another</Name>",
+    "other names": "<Name>data</Name><Prefix>zzz/</Prefix>",
+}
+
+
+@pytest.mark.parametrize("populations", [(), (Population.LIVE,)], ids=["versions", "live"])
+@pytest.mark.parametrize("told", PAGES_OF_OTHERS.values(), ids=PAGES_OF_OTHERS)
+def test_a_page_of_something_else_is_none(cloud: AwsCloud, populations: tuple[Population, ...], told: str) -> None:
+    cloud.store.put("data", "a")
+    root = "ListBucketResult" if populations else "ListVersionsResult"
+    body = f"<{root}>{told}<IsTruncated>false</IsTruncated></{root}>".encode()
+    cloud.traffic.fail("s3 GET /data", status=200, body=body)
+    with pytest.raises(CollectError) as broken:
+        sweep(populations=populations)
+    assert broken.value.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("told", ["<Prefix></Prefix>", "<Prefix>a</Prefix><Version><Key>b</Key></Version>"])
+def test_what_is_not_found_is_gone_only_by_a_page_about_it(cloud: AwsCloud, told: str) -> None:
+    cloud.store.put("data", "a")
+    cloud.traffic.fail("HEAD /data/a", status=404, code="NoSuchKey")
+    body = f"<ListVersionsResult><Name>data</Name>{told}<IsTruncated>false</IsTruncated></ListVersionsResult>"
+    cloud.traffic.fail("prefix=a", status=200, body=body.encode())
+    assert [one.problem for one in sweep()] == [Reason.NOT_FOUND]
 
 
 def test_a_bare_400_without_any_object_that_answers_stays_unresolved(cloud: AwsCloud) -> None:

@@ -558,6 +558,8 @@ ABOUT: dict[str, tuple[Head, Asked, Told]] = {
     "a version whose listing had no ETag": (Head(PLAIN, "e", "v"), Asked(None, "v"), PLAIN),
     "another version": (Head(PLAIN, "e", "w"), Asked("e", "v"), NO_ANSWER),
     "another content": (Head(PLAIN, "f", "v"), Asked("e", "v"), NO_ANSWER),
+    "the version without an id, which was overwritten": (Head(PLAIN, "f", "null"), Asked("e", "null"), PLAIN),
+    "another than the version without an id": (Head(PLAIN, "e", "w"), Asked("e", "null"), NO_ANSWER),
     "whatever is there": (Head(PLAIN, "f", "w"), Asked("e", None), PLAIN),
     "plain where it may be": (Head(Told(Encryption.NONE), "e", "v"), Asked("e", "v"), Told(Encryption.NONE)),
     "plain where it cannot be": (Head(Told(Encryption.NONE), "e", None), Asked("e", None, encrypted=True), NO_ANSWER),

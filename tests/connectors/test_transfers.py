@@ -197,7 +197,9 @@ def test_the_signature_is_that_of_what_is_sent(
     query: dict[str, str] | None, name: str | None, token: str | None
 ) -> None:
     with serving(lambda _: (404, b"")) as server:
-        signer = S3Signer(Credentials("AKIAEXAMPLE", "secret/key+", token), f"{server.url}/data", "eu-west-1", None)
+        signer = S3Signer(
+            Credentials("AKIAEXAMPLE", "secret/key+", token), "data", (f"{server.url}/data", "eu-west-1"), None
+        )
         asked = signer.version(name, "v+/=") if name is not None else signer.page(query or {}, versions=False)
         transfers = Transfers(signer, Wire(Clock()), ceiling=1000, agent="test/1", attempts=1)
         gathered(transfers, [asked])

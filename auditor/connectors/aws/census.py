@@ -137,12 +137,13 @@ class S3Census:
     def _signer(self) -> S3Signer:
         try:
             credentials = self._clients.credentials(self._account)
-            base, region = self._find(self._region)
+            place = self._find(self._region)
         except FAULTS as error:
             raise self._by_sdk.broken_off(code_of_fault(error), reason_of(error)) from None
         if credentials is None:
             raise self._by_sdk.broken_off("no credentials", Reason.EXPIRED_CREDENTIALS)
-        return S3Signer(credentials, base, region, self._clients.certificates(self._account))
+        bucket = self.url.removeprefix("s3://")
+        return S3Signer(credentials, bucket, place, self._clients.certificates(self._account))
 
     def _find(self, region: str | None) -> tuple[str, str]:
         return self._clients.place(self.url.removeprefix("s3://"), region, self._account)
@@ -294,7 +295,9 @@ class _Run:
         if isinstance(transfer.answer, Head):
             self._settle(found, place, self._told(found.page, place, transfer.answer))
         elif code_of(transfer) == _BARE:
-            self._settle(found, place, Told(Encryption.CUSTOMER_SUPPLIED))
+            # Its own refusal has a number; one that somebody on the way makes has none.
+            by_s3 = header(transfer.headers, b"x-amz-request-id") is not None
+            self._settle(found, place, Told(Encryption.CUSTOMER_SUPPLIED) if by_s3 else Reason.MALFORMED)
         else:
             self._settle(found, place, _reason(transfer))
 

@@ -53,7 +53,7 @@ class Asked:
 
     etag: str | None
     version: str | None
-    """None: whatever is there, which may have been overwritten since it was listed."""
+    """None or `null`: whatever is there, which may have been overwritten since it was listed."""
     encrypted: bool = False
     """The service would have encrypted it by itself, and would say so."""
 
@@ -67,10 +67,11 @@ class Head(NamedTuple):
 
     def about(self, asked: Asked) -> Told:
         """What it tells of a version; nothing where it is an answer about another, or one that cannot be."""
-        if asked.version is not None:
-            other_version = self.version not in {None, asked.version}
-            if other_version or (asked.etag is not None and self.etag != asked.etag):
-                return _CONTRADICTORY
+        if asked.version is not None and self.version not in {None, asked.version}:
+            return _CONTRADICTORY
+        lasts = asked.version not in {None, "null"}
+        if lasts and asked.etag is not None and self.etag != asked.etag:
+            return _CONTRADICTORY
         if asked.encrypted and self.told.encryption is Encryption.NONE:
             return _CONTRADICTORY
         return self.told

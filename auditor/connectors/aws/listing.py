@@ -16,11 +16,16 @@ _ROOTS: Final = {"ListBucketResult": "Contents", "ListVersionsResult": "Version"
 _COLUMNS: Final = ("Key", "Size", "LastModified", "ETag", "StorageClass")
 _COLUMNS_OF_VERSIONS: Final = (*_COLUMNS, "VersionId", "IsLatest")
 _ECHOES: Final = {
+    "bucket": "Name",
+    "prefix": "Prefix",
     "continuation-token": "ContinuationToken",
     "key-marker": "KeyMarker",
     "version-id-marker": "VersionIdMarker",
 }
-"""Query parameter -> the element that repeats it."""
+"""What was asked -> the element that repeats it."""
+_ENCODED: Final = frozenset({"prefix", "key-marker"})
+_ALIASES: Final = ("-s3alias", "--ol-s3")
+"""How names of access points end, whose pages tell the bucket behind. Source: S3 User Guide, Access point aliases."""
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 LARGEST: Final = 1 << 50
 """Bytes: twenty times as much as an object may have. Source: Amazon S3 User Guide, Uploading objects (50 TB)."""
@@ -60,11 +65,11 @@ class NoPageError(ValueError):
     """It is no page of a listing, or says what no page can say."""
 
 
-def parse_page(body: bytes, *, versions: bool, asked: Mapping[str, str] = NOTHING) -> Page:
-    """Read one page that was asked for with `encoding-type=url`, and the place where it was to begin.
+def parse_page(body: bytes, bucket: str, *, versions: bool, asked: Mapping[str, str] = NOTHING) -> Page:
+    """Read one page of a bucket that was asked for with `encoding-type=url`, and the place where it was to begin.
 
     Raises:
-        NoPageError: it is none, or one that begins elsewhere.
+        NoPageError: it is none, or one of another bucket, or one that begins elsewhere.
     """
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
@@ -76,11 +81,14 @@ def parse_page(body: bytes, *, versions: bool, asked: Mapping[str, str] = NOTHIN
         raise NoPageError(f"a {tag[:40]}")
     found = _columns(root, space, _ROOTS[tag], _COLUMNS_OF_VERSIONS if versions else _COLUMNS)
     encoded = _text(root, space, "EncodingType") == "url"
-    names = [_decoded(one) for one in found["Key"]] if encoded else found["Key"]
+    try:
+        names = [_decoded(one) for one in found["Key"]] if encoded else found["Key"]
+    except UnicodeDecodeError:
+        raise NoPageError("a name that is no text") from None
     count = len(names)
     if not versions and _text(root, space, "KeyCount") not in {"", str(count)}:
         raise NoPageError("another number of entries than it says")
-    _same_place(root, space, asked, encoded=encoded)
+    _same_place(root, space, {**asked, "bucket": bucket}, encoded=encoded)
     try:
         sizes = [int(one) for one in found["Size"]]
     except ValueError:
@@ -99,11 +107,16 @@ def parse_page(body: bytes, *, versions: bool, asked: Mapping[str, str] = NOTHIN
     )
 
 
+def is_alias(bucket: str) -> bool:
+    """Whether it is the name of an access point, whose pages tell the bucket behind it."""
+    return bucket.endswith(_ALIASES)
+
+
 def lacks(page: Page, name: str, version: str | None) -> bool:
     """Whether a page that begins with a name shows that it, or this version of it, is not there any more."""
     listed = any(one == name and version in {None, each} for one, each in zip(page.names, page.versions, strict=True))
     to_its_end = page.following is None or any(one != name for one in page.names)
-    return not listed and to_its_end
+    return not listed and to_its_end and all(one.startswith(name) for one in page.names)
 
 
 def _columns(root: etree._Element, space: str, row: str, columns: tuple[str, ...]) -> dict[str, list[str]]:
@@ -170,9 +183,13 @@ def _same_place(root: etree._Element, space: str, asked: Mapping[str, str], *, e
         NoPageError: somebody has given an answer to another question.
     """
     for field, name in _ECHOES.items():
-        told = root.findtext(f"{space}}}{name}" if space else name)
-        if told and (_decoded(told) if encoded and field == "key-marker" else told) != asked.get(field, ""):
-            raise NoPageError("a page that begins elsewhere")
+        told = _text(root, space, name)
+        if encoded and field in _ENCODED:
+            told = _decoded(told)
+        if told and told != asked.get(field, "") and not (field == "bucket" and is_alias(asked[field])):
+            raise NoPageError(f"a page of another {field}")
+    if asked.get("prefix", "") and not _text(root, space, "Prefix"):
+        raise NoPageError("a page that does not say of which names it is")
 
 
 def _text(root: etree._Element, space: str, name: str) -> str:
@@ -180,4 +197,4 @@ def _text(root: etree._Element, space: str, name: str) -> str:
 
 
 def _decoded(name: str) -> str:
-    return unquote_plus(name) if "%" in name or "+" in name else name
+    return unquote_plus(name, errors="strict") if "%" in name or "+" in name else name

@@ -1,7 +1,7 @@
 """S3 buckets through boto3: list every version, then HEAD each, because no listing tells the key."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from auditor import rows
 from auditor.connectors.aws.answers import MALFORMED
 from auditor.connectors.aws.encryption import Asked, Head, is_archive, is_encrypted_by_amazon, parse_head
 from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
-from auditor.connectors.aws.listing import LARGEST
+from auditor.connectors.aws.listing import LARGEST, is_alias
 from auditor.connectors.pace import Pace
 from auditor.connectors.trail import Trail
 from auditor.errors import CollectError
@@ -221,7 +221,8 @@ class S3Bucket:
 
     def _check(self, page: Mapping[str, Any], asked: Mapping[str, str], count: int) -> None:
         """Refuse a page that begins elsewhere than it was to, or says of itself another number of entries."""
-        elsewhere = any(page.get(name) not in {None, "", told} for name, told in asked.items())
+        echoes = {**asked, "Prefix": "", "Name": page.get("Name") if is_alias(self._bucket) else self._bucket}
+        elsewhere = any(page.get(name) not in {None, "", told} for name, told in echoes.items())
         if elsewhere or page.get("KeyCount", count) != count:
             raise self.broken_off(MALFORMED, Reason.MALFORMED)
 
@@ -313,24 +314,26 @@ class _Heads:
         except FAULTS as error:
             if code_of(error) != _BARE:
                 return replace(found.unresolved, problem=reason_of(error))
+            if not _has_number(error):
+                return replace(found.unresolved, problem=Reason.MALFORMED)
         return replace(found.unresolved, encryption=Encryption.CUSTOMER_SUPPLIED, problem=None, verified=self._clock())
 
     def _is_gone(self, listed: Listed) -> bool:
         """Whether a version that HEAD did not find is not listed any more either: then it hangs on no key."""
+        if "\ufffd" in listed.name:
+            return False  # the SDK's mark for a name that is no text
         where = {"Bucket": self._bucket, "Prefix": listed.name}
         client: Any = self._client  # the stubs tell the two answers apart, which are read alike here
         self._pace.wait()
         try:
             if listed.version is None:
                 page = client.list_objects_v2(**where, MaxKeys=1)
-                names = [one["Key"] for one in page.get("Contents", [])]
-                return listed.name not in names
+                found = [(one["Key"], None) for one in page.get("Contents", [])]
+                return _lacks(page, found, listed)
             page = client.list_object_versions(**where)
         except FAULTS:
             return False
-        found = [(one["Key"], one.get("VersionId")) for one in page.get("Versions", [])]
-        to_its_end = not page["IsTruncated"] or any(name != listed.name for name, _ in found)
-        return (listed.name, listed.version) not in found and to_its_end
+        return _lacks(page, [(one["Key"], one.get("VersionId")) for one in page.get("Versions", [])], listed)
 
     def _headed(self, listed: Listed, told: Mapping[str, Any]) -> StoredObject:
         encrypted = is_encrypted_by_amazon(self._client.meta.endpoint_url, listed.modified.isoformat())
@@ -341,6 +344,19 @@ class _Heads:
         if listed.version is None:
             return self._client.head_object(Bucket=self._bucket, Key=listed.name)
         return self._client.head_object(Bucket=self._bucket, Key=listed.name, VersionId=listed.version)
+
+
+def _lacks(page: Mapping[str, Any], found: Sequence[tuple[str, str | None]], listed: Listed) -> bool:
+    """Whether a page of the names that begin with a version's shows that it is not there any more."""
+    to_its_end = not page["IsTruncated"] or any(name != listed.name for name, _ in found)
+    about_it = page.get("Prefix") == listed.name and all(name.startswith(listed.name) for name, _ in found)
+    return about_it and to_its_end and (listed.name, listed.version) not in found
+
+
+def _has_number(error: Exception) -> bool:
+    """Whether it is the service's own refusal: one that somebody on the way makes has no number."""
+    told: Mapping[str, Any] = error.response if isinstance(error, ClientError) else {}
+    return "x-amz-request-id" in told.get("ResponseMetadata", {}).get("HTTPHeaders", {})
 
 
 def parse_listed(told: Mapping[str, Any], *, newest: bool, versioned: bool) -> Listed:

@@ -32,13 +32,14 @@ class S3Signer:
     def __init__(
         self,
         credentials: Credentials,
-        base: str,
-        region: str,
+        bucket: str,
+        place: tuple[str, str],
         certificates: str | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._credentials = credentials
-        self.moved(base, region)
+        self._bucket = bucket
+        self.moved(*place)
         self._certificates = certificates
         self._clock = clock
 
@@ -81,9 +82,16 @@ class S3Signer:
     def look(self, transfer: Transfer) -> Outcome:
         """Tell the outcome; what is no answer of S3's to this request is asked for again."""
         if transfer.status == _SUCCESS:
-            transfer.answer = parse_headers(transfer.headers) if transfer.head else _page(transfer)
+            transfer.answer = parse_headers(transfer.headers) if transfer.head else self._page(transfer)
             return _OK if transfer.answer is not None else _NONE
         return Outcome(code_of(transfer))
+
+    def _page(self, transfer: Transfer) -> object:
+        versions = transfer.operation[1] == "ListObjectVersions"
+        try:
+            return parse_page(transfer.body, self._bucket, versions=versions, asked=transfer.asked)
+        except NoPageError:
+            return None
 
     def _now(self) -> ReadOnlyCredentials:
         now = self._clock()
@@ -103,13 +111,6 @@ class S3Signer:
         asked = AWSRequest("HEAD" if transfer.head else "GET", transfer.url)
         S3SigV4Auth(frozen, "s3", self._region).add_auth(asked)
         return [f"{name}: {value}" for name, value in asked.headers.items()]
-
-
-def _page(transfer: Transfer) -> object:
-    try:
-        return parse_page(transfer.body, versions=transfer.operation[1] == "ListObjectVersions", asked=transfer.asked)
-    except NoPageError:
-        return None
 
 
 def code_of(transfer: Transfer) -> str:

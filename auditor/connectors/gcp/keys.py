@@ -110,7 +110,7 @@ class GcpKeys:
             hsm_instance=instance,
             access=access,
             connections=connections,
-            counted=bool(total) or not listed,
+            counted=bool(total),
             evidence=tuple(Evidence(call, name.text, at, None, digest(repr(facts))) for call in calls),
         )
 

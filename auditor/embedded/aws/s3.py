@@ -112,7 +112,7 @@ class ObjectService:
         last: StoredVersion | None = None
         passed = not version_marker
         with self._store.lock:
-            names = home.names_from(marker.encode())
+            names = [one for one in home.names_from(marker.encode()) if one.startswith(asked.get("prefix", ""))]
             versions = [(one, place == 0) for name in names for place, one in enumerate(home.objects[name])]
         for one, newest in versions:
             if one.name == marker and (not version_marker or not passed):
@@ -193,7 +193,8 @@ def _media(one: StoredVersion, asked: str | None) -> Answer:
 
 def _head(home: Bucket, asked: Mapping[str, str], *, more: bool) -> str:
     encoding = "<EncodingType>url</EncodingType>" if asked.get("encoding-type") == "url" else ""
-    return f"<Name>{home.name}</Name><Prefix></Prefix>{encoding}<IsTruncated>{str(more).lower()}</IsTruncated>"
+    prefix = _name(asked.get("prefix", ""), asked)
+    return f"<Name>{home.name}</Name><Prefix>{prefix}</Prefix>{encoding}<IsTruncated>{str(more).lower()}</IsTruncated>"
 
 
 def _entry(one: StoredVersion, asked: Mapping[str, str]) -> str:
