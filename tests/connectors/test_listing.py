@@ -2,7 +2,7 @@
 
 import pytest
 
-from auditor.connectors.aws.listing import LARGEST, NoPageError, Page, parse_page
+from auditor.connectors.aws.listing import LARGEST, NoPageError, Page, lacks, parse_page
 
 ENTRY = (
     "<Key>a</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>&quot;e&quot;</ETag><Size>{}</Size>"
@@ -51,6 +51,47 @@ def test_a_page_says_where_the_next_begins() -> None:
     assert parse_page(versions().replace(b"false", b"true"), "data", versions=True).following == {}
 
 
+TOO_LARGE = b"1125899906842625"
+LATER = (
+    b"<Contents><Key>b</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>%s</Size></Contents>"
+    b"</ListBucketResult>"
+)
+
+
+def test_an_object_may_be_empty() -> None:
+    body = live(size=0).replace(b"</ListBucketResult>", LATER % b"7")
+    assert parse_page(body, "data", versions=False).sizes == [0, 7]
+
+
+def a_page(*names: str, more: bool = False, told: tuple[str | None, ...] = ()) -> Page:
+    count = len(names)
+    following = {"key-marker": "z"} if more else None
+    versions = list(told or (None,) * count)
+    return Page(
+        list(names), versions, [True] * count, [1] * count, [""] * count, [None] * count, [""] * count, following
+    )
+
+
+LACKING: dict[str, tuple[Page, str | None, bool]] = {
+    "nothing of that name": (a_page(), None, True),
+    "the name itself": (a_page("a"), None, False),
+    "longer names": (a_page("ab", "ac"), None, True),
+    "the name and longer ones": (a_page("a", "ab"), None, False),
+    "the name, whatever its version": (a_page("a", told=("v",)), None, False),
+    "the version": (a_page("a", "a", told=("w", "v")), "v", False),
+    "other versions": (a_page("a", "a", told=("w", "x")), "v", True),
+    "other versions, and more to come": (a_page("a", "a", told=("w", "x"), more=True), "v", False),
+    "other versions, a longer name, and more to come": (a_page("a", "ab", told=("w", "x"), more=True), "v", True),
+    "other names": (a_page("b"), None, False),
+    "nothing, and more to come": (a_page(more=True), None, False),
+}
+
+
+@pytest.mark.parametrize(("page", "version", "lacking"), LACKING.values(), ids=LACKING)
+def test_a_name_is_gone_where_a_page_of_it_ends_without_it(page: Page, version: str | None, lacking: bool) -> None:  # noqa: FBT001 - a case
+    assert lacks(page, "a", version) is lacking
+
+
 NO_PAGES: dict[str, tuple[bytes, bool]] = {
     "nothing": (b"", False),
     "no XML": (b"<ListBucketResult>", False),
@@ -69,6 +110,20 @@ NO_PAGES: dict[str, tuple[bytes, bool]] = {
     "a size below nothing": (live(size=-1), False),
     "a size that no object has": (live(size=LARGEST + 1), False),
     "a size that is no number": (live(size="much"), False),
+    "a document with entities of its own": (
+        b'<!DOCTYPE x [<!ENTITY e "b">]>' + live().replace(b"<Key>a<", b"<Key>a&e;<"),
+        False,
+    ),
+    "another document with all that a page has": (live().replace(b"ListBucketResult", b"Error"), False),
+    "one size below nothing among others": (live().replace(b"</ListBucketResult>", LATER % b"-1"), False),
+    "one size that no object has among others": (
+        live().replace(b"</ListBucketResult>", LATER % b"1125899906842625"),
+        False,
+    ),
+    "nothing said of which is the newest": (
+        versions(entry=f"<Version>{ENTRY.format(1)}<VersionId>v</VersionId></Version>"),
+        True,
+    ),
     "no size": (live().replace(b"<Size>1</Size>", b""), False),
     "no name": (live().replace(b"<Key>a</Key>", b""), False),
     "no date": (live().replace(b"LastModified", b"Last"), False),
@@ -79,6 +134,10 @@ NO_PAGES: dict[str, tuple[bytes, bool]] = {
 def test_what_is_no_answer_to_the_question_is_no_page(body: bytes, of_versions: bool) -> None:  # noqa: FBT001 - a case
     with pytest.raises(NoPageError):
         parse_page(body, "data", versions=of_versions, asked=MARKED if of_versions else ASKED)
+
+
+def test_no_object_is_larger_than_a_pebibyte() -> None:
+    assert LARGEST == 1_125_899_906_842_624
 
 
 def test_what_an_entry_may_leave_out_is_left_out() -> None:

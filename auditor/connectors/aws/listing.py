@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
-from typing import Final, Self, cast
+from typing import Any, Final, Self, cast
 from urllib.parse import unquote_plus
 
 from lxml import etree
@@ -76,6 +76,9 @@ def parse_page(body: bytes, bucket: str, *, versions: bool, asked: Mapping[str, 
         root = etree.fromstring(body, parser)
     except etree.XMLSyntaxError:
         raise NoPageError("no XML") from None
+    about: Any = root.getroottree().docinfo  # the stubs lack its fields
+    if about.doctype:
+        raise NoPageError("a document with entities of its own")
     space, _, tag = root.tag.rpartition("}")
     if tag != ("ListVersionsResult" if versions else "ListBucketResult"):
         raise NoPageError(f"a {tag[:40]}")
