@@ -179,7 +179,8 @@ def world(servers: Servers, tmp_path: Path) -> World:
         stored.append(Stored(name, put["VersionId"], key, body))
     config = tmp_path / "auditor.toml"
     config.write_text(
-        f'state = "state"\n[[bucket]]\nurl = "s3://{bucket}"\nregion = "us-east-1"\nlayout = "{{org}}/{{namespace}}/"\n'
+        f'state = "state"\n[platform]\naws_principals = ["arn:aws:iam::000000000000:role/storage"]\n'
+        f'[[bucket]]\nurl = "s3://{bucket}"\nregion = "us-east-1"\nlayout = "{{org}}/{{namespace}}/"\n'
     )
     return World(servers, s3, kms, bucket, main, other, tuple(stored), config)
 
