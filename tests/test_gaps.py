@@ -7,7 +7,7 @@ import pytest
 
 from auditor import gaps
 from auditor.errors import CollectError, LedgerError
-from auditor.findings import Assessment, Basis, Readability, Subject, SubjectKind
+from auditor.findings import Assessment, Basis, BucketCoverage, Readability, Subject, SubjectKind
 from auditor.model import (
     NO_RIGHT,
     CustomKeyStore,
@@ -89,6 +89,29 @@ def test_nobody_named_who_must_be_able_to_decrypt_is_a_gap() -> None:
     for keys, told in ((1, "an AWS key"), (7, "7 AWS keys")):
         (gap,) = gaps.of_principals(keys)
         assert_told(gap, ("[platform] aws_principals", Reason.NOT_VISIBLE, told, "aws_principals"))
+
+
+def covered(listed: int, outside: int) -> BucketCoverage:
+    return BucketCoverage(
+        bucket="s3://data",
+        complete=True,
+        listed=listed,
+        resolved=listed,
+        unresolved=0,
+        outside=outside,
+        uploads_in_progress=0,
+        sweep_started=NOW,
+        sweep_ended=NOW,
+        oldest_verified=NOW,
+    )
+
+
+def test_a_layout_that_no_name_fits_is_a_gap() -> None:
+    for listed, outside, wrong in ((0, 0, False), (1, 0, False), (1, 1, True), (7, 6, False), (7, 7, True)):
+        found = list(gaps.of_layouts([covered(listed, outside)]))
+        assert bool(found) is wrong
+        for gap in found:
+            assert_told(gap, ("s3://data", Reason.MALFORMED, "fits the bucket's layout", "`layout`"))
 
 
 def test_dates_that_cannot_be_the_clouds_are_a_gap() -> None:

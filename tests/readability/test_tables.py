@@ -768,7 +768,9 @@ def test_material_that_was_to_expire_meanwhile_is_not_called_readable() -> None:
     for ahead, readability in ((1, R.EXPIRING), (0, R.UNKNOWN), (-1, R.UNKNOWN)):
         last = an_aws_key(valid_to=NOW + timedelta(minutes=ahead))
         view = KeyView(AWS_KEY, denied(reason=Reason.THROTTLED), remembered(last))
-        assert assess(a_holding(), view, (), POLICY, NOW).assessment.readability is readability
+        found = assess(a_holding(), view, (), POLICY, NOW).assessment
+        assert found.readability is readability
+        assert found.cause.endswith("whether it was renewed in time is not known") is (readability is R.UNKNOWN)
 
 
 def test_that_nobody_may_look_any_more_moves_no_date() -> None:
