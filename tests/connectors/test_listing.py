@@ -1,5 +1,7 @@
 """Which pages of an S3 listing are answers, and what their entries say."""
 
+import re
+
 import pytest
 
 from auditor.connectors.aws.listing import LARGEST, NoPageError, Page, lacks, parse_page
@@ -138,6 +140,16 @@ def test_what_is_no_answer_to_the_question_is_no_page(body: bytes, of_versions: 
 
 def test_no_object_is_larger_than_a_pebibyte() -> None:
     assert LARGEST == 1_125_899_906_842_624
+
+
+@pytest.mark.parametrize("column", ["Key", "Size", "LastModified"])
+def test_one_entry_of_many_that_lacks_what_all_have_makes_no_page(column: str) -> None:
+    later = LATER % b"7"
+    whole = live().replace(b"</ListBucketResult>", later)
+    assert parse_page(whole, "data", versions=False).names == ["a", "b"]
+    cut = re.sub(rf"<{column}>[^<]*</{column}>".encode(), b"", later)
+    with pytest.raises(NoPageError):
+        parse_page(live().replace(b"</ListBucketResult>", cut), "data", versions=False)
 
 
 def test_what_an_entry_may_leave_out_is_left_out() -> None:
