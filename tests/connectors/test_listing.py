@@ -181,3 +181,10 @@ def test_a_page_that_was_asked_for_by_a_prefix_says_so() -> None:
     assert parse_page(body, "data", versions=True, asked=asked).names == []
     with pytest.raises(NoPageError):
         parse_page(versions(), "data", versions=True, asked=asked)
+
+
+def test_a_place_is_compared_as_it_was_written_where_the_page_is_not_encoded() -> None:
+    body = versions("<KeyMarker>a+b</KeyMarker>").replace(b"<EncodingType>url</EncodingType>", b"")
+    assert parse_page(body, "data", versions=True, asked={"key-marker": "a+b"}).names == []
+    with pytest.raises(NoPageError):
+        parse_page(body, "data", versions=True, asked={"key-marker": "a b"})
