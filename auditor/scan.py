@@ -342,7 +342,7 @@ def _poll(
                 *gaps.of_probes(_latest(probes, judged.assessed, now), agents),
                 *gaps.of_layouts(buckets),
                 *gaps.of_clock(parts.skew() - plausible(parts.skew())),
-                *gaps.of_principals(_nobody_asked(needs, readings)),
+                *gaps.of_principals(_nobody_asked(needs, keys)),
             ),
         ),
         tallies=judged.tallies,
@@ -481,9 +481,9 @@ def _key_gaps(needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView], assesse
         yield from gaps.of_key(keys[need.name], need.principals, judged[need.name.text])
 
 
-def _nobody_asked(needs: Iterable[KeyNeed], readings: Mapping[KeyName, KeyReading]) -> int:
+def _nobody_asked(needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView]) -> int:
     """How many AWS keys there are of which the config does not say who must be able to decrypt with them."""
-    told = (readings.get(need.name) for need in needs if not need.principals)
+    told = (keys[need.name].known for need in needs if not need.principals)
     return sum(isinstance(one, AwsKey) and one.manager is KeyManager.CUSTOMER for one in told)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from auditor import cli, readonly
 from auditor.embedded.aws import AwsCloud
-from tests.clouds import RING, an_aws_cloud
+from tests.clouds import GOOGLE_KEY, RING, an_aws_cloud
 from tests.small import Small, a_small_cloud
 
 AWS_KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
@@ -143,6 +143,25 @@ def test_that_nobody_is_named_for_the_keys_of_aws_is_a_gap(
         "not_visible",
         True,
     )
+    assert cli._run([*small.argv("poll", "--format", "json"), GOOGLE_KEY]) == 3, "not asked now is no answer"  # noqa: SLF001 - as above
+    assert json.loads(capsys.readouterr().out)["gaps"] == [gap]
+
+
+def test_a_date_beyond_the_horizon_is_the_next_loss_where_none_is_nearer(
+    both: tuple[Small, AwsCloud], capsys: pytest.CaptureFixture[str]
+) -> None:
+    small, aws = both
+    key = aws.store.key(IMPORTED)
+    assert key is not None
+    assert cli._run(small.argv("scan")) == 0  # noqa: SLF001 - as above
+    assert "No date of a next loss is known." in capsys.readouterr().out
+    key.valid_to = aws.store.clock() + timedelta(days=200)
+    assert cli._run(small.argv("poll")) == 0  # noqa: SLF001 - as above
+    out = capsys.readouterr().out
+    assert f"Next loss: {key.valid_to:%Y-%m-%d %H:%M} UTC" in out
+    key.valid_to = None
+    assert cli._run(small.argv("poll")) == 0  # noqa: SLF001 - as above
+    assert "No date of a next loss is known." in capsys.readouterr().out, "what is resolved has no date any more"
 
 
 def test_a_bucket_that_hides_who_decrypts_gives_no_right_back(

@@ -250,7 +250,7 @@ def view(
 
 def _what_is_lost(judgement: Judgement) -> str:
     for one in sorted(judgement.findings, key=lambda each: each.final_at or datetime.max.replace(tzinfo=UTC)):
-        if one.final_at is not None and one.final_at == judgement.next_loss:
+        if one.status is not Status.RESOLVED and one.final_at is not None and one.final_at == judgement.next_loss:
             verb = "are lost for good" if one.readability is Readability.DOOMED else "stop being readable"
             return f"{words.counted(one.extent.objects, 'object')} under {words.short(one.subject.id)} {verb}"
     return ""
