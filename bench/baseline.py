@@ -1,4 +1,4 @@
-"""One pass over the canned bucket as people write it with the SDKs: baseline.py s3|gcs|s3-list ADDRESS CERTIFICATES.
+"""One pass over the canned bucket as people write it with the SDKs: baseline.py s3|gcs|s3-list|gcs-list ADDRESS CERTIFICATES.
 
 Runs in an environment that has boto3 and google-cloud-storage and nothing of this project. Prints one line of JSON.
 """
@@ -59,7 +59,7 @@ def main() -> None:
     os.environ.update(AWS_ACCESS_KEY_ID="AKIA111122223333TEST", AWS_SECRET_ACCESS_KEY="secret")
     os.environ.update(AWS_CA_BUNDLE=certificates, REQUESTS_CA_BUNDLE=certificates)
     os.environ.update(AWS_CONFIG_FILE="/nonexistent", AWS_SHARED_CREDENTIALS_FILE="/nonexistent")
-    run = {"s3": s3, "s3-list": s3_list, "gcs": gcs}[what]
+    run = {"s3": s3, "s3-list": s3_list, "gcs": gcs, "gcs-list": gcs}[what]
     began, used = time.perf_counter(), time.process_time()
     objects = run(address)
     told = {

@@ -89,8 +89,14 @@ http {{
 
 def name_of(number: int, objects: int) -> str:
     """The name of one object: sorted by number, ten thousand namespaces, 65 bytes."""
-    namespace = number * 10_000 // objects
-    return f"org-{namespace // 10:04}/namespace-{namespace:08}/index/segments/{number:010}{number * 7919 % KEYS:02}.seg"
+    namespace = namespace_of(number, objects)
+    key = namespace // 10 % KEYS
+    return f"org-{namespace // 10:04}/namespace-{namespace:08}/index/segments/{number:010}{key:02}.seg"
+
+
+def namespace_of(number: int, objects: int) -> int:
+    """The namespace of one object; all of an organisation's are under its one key."""
+    return number * 10_000 // objects
 
 
 def etag_of(number: int) -> str:
@@ -173,7 +179,9 @@ def _contents(number: int, objects: int) -> str:
 def _item(number: int, objects: int) -> dict[str, str]:
     moment = START + timedelta(microseconds=number * 7919 % 20_000_000 * 1_000_000 + number % 1_000_000)
     generation = int(moment.timestamp() * 1_000_000)
-    key = f"{_RING}/cryptoKeys/k{number * 7919 % KEYS:02}/cryptoKeyVersions/{1 + number % 3}"
+    # Written over time, in the order of the names here: the older half under the version before the last rotation.
+    age = number * 10_000 % objects * 2 // objects
+    key = f"{_RING}/cryptoKeys/k{namespace_of(number, objects) // 10 % KEYS:02}/cryptoKeyVersions/{1 + age}"
     return {
         "name": name_of(number, objects),
         "generation": str(generation),

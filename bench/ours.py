@@ -1,4 +1,4 @@
-"""One sweep of the canned bucket by this project's own clients: ours.py s3|gcs|s3-list ADDRESS CERTIFICATES.
+"""One sweep of the canned bucket by this project's own clients: ours.py s3|gcs|s3-list|gcs-list ADDRESS CERTIFICATES.
 
 Prints one line of JSON: objects, seconds, CPU seconds, peak MiB.
 """
@@ -106,10 +106,14 @@ def main() -> None:
     os.environ.update(AWS_ACCESS_KEY_ID="AKIA111122223333TEST", AWS_SECRET_ACCESS_KEY="secret")
     os.environ.update(AWS_CA_BUNDLE=certificates, REQUESTS_CA_BUNDLE=certificates)
     os.environ.update(AWS_CONFIG_FILE="/nonexistent", AWS_SHARED_CREDENTIALS_FILE="/nonexistent")
-    source = {"s3": s3, "gcs": gcs}.get(what)
-    made = source(address) if source else None
+    made = {"s3": s3, "gcs": gcs, "gcs-list": gcs}[what](address) if what != "s3-list" else None
     began, used = time.perf_counter(), time.process_time()
-    objects = swept(made) if made is not None else listed(address)
+    if made is None:
+        objects = listed(address)
+    elif what.endswith("-list"):
+        objects = sum(some.num_rows for some in made.batches())
+    else:
+        objects = swept(made)
     told = {
         "objects": objects,
         "seconds": time.perf_counter() - began,

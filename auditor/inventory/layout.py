@@ -1,9 +1,12 @@
 """A bucket's layout: what an object name begins with, and which part of it is the namespace."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from auditor.errors import UsageError
 
@@ -58,24 +61,31 @@ class Layout:
 
     def read(self, name: str) -> tuple[str | None, str | None]:
         """Cut (namespace, tenant) out of an object's name; (None, None) when the name is outside the layout."""
-        hit = self._pattern.match(name)
+        return self._space(self._pattern.match(name))
+
+    def _space(self, hit: re.Match[str] | None) -> tuple[str | None, str | None]:
         if hit is None:
             return None, None
         values = hit.groups()
         return "/".join(values), None if self._tenant is None else values[self._tenant]
 
-    def read_all(self, names: Iterable[str]) -> list[tuple[str | None, str | None]]:
-        """Read many names; a run of names of one namespace, as listings have them, is read once."""
+    def read_all(self, names: Sequence[str]) -> tuple["pa.Array[Any]", "pa.Array[Any]"]:
+        """Read many names into two columns, namespaces and tenants; a run of names of one namespace is read once."""
+        ends: list[int] = []
         found: list[tuple[str | None, str | None]] = []
-        start, space = "", self.read("")
-        for name in names:
-            # A field ends at the first place where its literal stands, so whatever begins alike is read alike.
-            if not start or not name.startswith(start):
-                hit = self._pattern.match(name)
-                start = hit[0] if hit else ""
-                space = self.read(name)
-            found.append(space)
-        return found
+        at, count = 0, len(names)
+        while at < count:
+            hit = self._pattern.match(names[at])
+            found.append(self._space(hit))
+            at += 1
+            if hit:
+                # A field ends at the first place where its literal stands, so whatever begins alike is read alike.
+                start = hit[0]
+                while at < count and names[at].startswith(start):
+                    at += 1
+            ends.append(at)
+        lengths = pa.array(ends, pa.int32())
+        return _stretched(lengths, [one[0] for one in found]), _stretched(lengths, [one[1] for one in found])
 
 
 def _tenant_index(text: str, fields: list[str], asked: str | None) -> int | None:
@@ -86,3 +96,10 @@ def _tenant_index(text: str, fields: list[str], asked: str | None) -> int | None
             )
         return fields.index(asked)
     return next((fields.index(name) for name in ("tenant", "org") if name in fields), None)
+
+
+def _stretched(ends: pa.Int32Array, values: list[str | None]) -> "pa.Array[Any]":  # quoted: takes no parameters
+    """Each value as often as its run is long."""
+    runs: pa.Array[Any] = pa.RunEndEncodedArray.from_arrays(ends, pa.array(values, pa.string()))
+    stretched: pa.Array[Any] = pc.call_function("run_end_decode", [runs])
+    return stretched

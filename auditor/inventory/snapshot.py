@@ -1,11 +1,11 @@
 """One sweep's objects as a key-sorted Parquet file, and the dependencies aggregated from it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial, reduce
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import duckdb
 import pyarrow as pa
@@ -16,6 +16,7 @@ from auditor import rows
 from auditor.errors import CollectError, LedgerError
 from auditor.inventory.layout import Layout
 from auditor.inventory.runs import merged
+from auditor.inventory.totals import Told, Totals
 from auditor.model import Reason, Sample
 from auditor.ports import Written
 
@@ -28,7 +29,7 @@ _AFTER: Final[list["pa.Field[Any]"]] = [  # quoted: the class takes no parameter
     pa.field("tenant", pa.string()),
 ]
 SCHEMA: Final = pa.schema([*_BEFORE, *rows.SCHEMA, *_AFTER])
-_ROWS_A_GROUP: Final = 100_000
+_ROWS_A_GROUP: Final = 30_000
 """Rows that are compressed together: few enough to keep memory flat, enough to compress well."""
 _ROWS_AT_ONCE: Final = 10_000
 _RUNS_TO_MERGE: Final = 4
@@ -36,7 +37,6 @@ _RUNS_TO_MERGE: Final = 4
 _BY_VALUE: Final = {"name": "DELTA_BYTE_ARRAY", "modified": "DELTA_BINARY_PACKED", "size": "DELTA_BINARY_PACKED"}
 """Columns whose values hardly repeat: a dictionary of them would only cost."""
 _PLAIN: Final = ("version", "etag")
-_AGGREGATE: Final = files("auditor.inventory").joinpath("aggregate.sql").read_text(encoding="utf-8")
 
 # Told twice happens when an object is deleted between two passes of a listing: the later word counts. DuckDB compares
 # text by its UTF-8 bytes, which is the order in which both clouds list.
@@ -52,10 +52,6 @@ _TWICE: Final = """
 SELECT coalesce(sum(told - 1), 0)::BIGINT
 FROM (SELECT count(*) AS told FROM read_parquet($arrived) GROUP BY name, version)
 """
-_COUNTS: Final = """
-SELECT count(*), count(*) FILTER (encryption <> 'unknown'), count(*) FILTER (namespace IS NULL),
-       epoch_us(min(verified)) FROM snapshot
-"""
 # A name of dots alone is a step in a path to many a client on the way: another object will do.
 _SAMPLES_EACH: Final = 3
 _SAMPLES: Final = """
@@ -67,68 +63,86 @@ QUALIFY row_number() OVER (
 ) <= $most
 ORDER BY key, key_version, storage_class <> 'STANDARD', size > 1048576, modified, name, version
 """
-_UNRESOLVED: Final = "SELECT problem, count(*) FROM snapshot WHERE encryption = 'unknown' GROUP BY 1 ORDER BY 1"
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The rows of one pass over the bucket."""
+
+    path: Path
+    in_order: bool
 
 
 def write(folder: Path, bucket: str, layout: Layout, batches: Iterable[pa.RecordBatch]) -> Written:
     """Write snapshot and dependencies into an empty folder; `files` of the answer is left for the caller to fill.
 
     `batches` have the columns of `rows.SCHEMA`. What arrives in the order of the names' bytes is written as it comes;
-    anything else is sorted afterwards.
+    anything else is sorted afterwards. Dependencies are summed up on the way.
 
     Raises:
         CollectError: an object says something that no object can say.
         LedgerError: rows were lost on the way.
     """
-    runs, arrived, in_order = _written(folder, bucket, layout, batches)
+    runs, arrived, told = _written(folder, bucket, layout, batches)
     twice = 0
-    with duckdb.connect() as database:
-        _settle(database, folder)
-        if not in_order or len(runs) > _RUNS_TO_MERGE:
-            paths = [str(run) for run in runs]
-            database.execute(_SORT.format(target=_quoted(folder / SNAPSHOT)), {"arrived": paths})
-            twice = database.execute(_TWICE, {"arrived": paths}).fetchall()[0][0]
-        elif len(runs) > 1:
-            counted: list[int] = []
-            _write(folder / SNAPSHOT, reduce(partial(merged, twice=counted.append), [_read(run) for run in runs]))
-            twice = sum(counted)
-        else:
-            runs[0].rename(folder / SNAPSHOT)
-        for run in runs:
-            run.unlink(missing_ok=True)
-        # A view takes no parameters; the path is ours, and quoted.
-        database.execute(f"CREATE VIEW snapshot AS FROM read_parquet('{_quoted(folder / SNAPSHOT)}')")
-        database.execute(
-            f"COPY ({_AGGREGATE}) TO '{_quoted(folder / DEPENDENCIES)}' (FORMAT parquet, COMPRESSION zstd)"
-        )
-        listed, resolved, outside, verified = database.execute(_COUNTS).fetchall()[0]
-        problems = database.execute(_UNRESOLVED).fetchall()
-    if listed + twice != arrived:
+    if told is not None:
+        runs[0].path.rename(folder / SNAPSHOT)
+    else:
+        twice = _put_in_order(folder, runs)
+        told = _summed_up(folder)
+    kept = pq.read_metadata(folder / SNAPSHOT).num_rows
+    due = arrived - twice
+    if not told.listed == kept == due:
         raise LedgerError(
-            f"the inventory of {bucket} would have {listed} objects where {arrived - twice} were listed",
+            f"the inventory of {bucket} would have {min(told.listed, kept)} objects where {due} were listed",
             "scan it again; if that does not help, report it: rows must not get lost",
         )
     return Written(
         files={},
-        listed=listed,
-        resolved=resolved,
-        outside=outside,
-        oldest_verified=moment(verified) if verified is not None else None,
-        unresolved=tuple((Reason(problem), count) for problem, count in problems),
+        listed=told.listed,
+        resolved=told.resolved,
+        outside=told.outside,
+        oldest_verified=told.oldest_verified,
+        unresolved=tuple((Reason(problem), count) for problem, count in sorted(told.unresolved.items())),
     )
+
+
+def _put_in_order(folder: Path, runs: list[_Run]) -> int:
+    """Make one snapshot of several runs; return how many versions were told twice."""
+    paths = [one.path for one in runs]
+    if len(runs) <= _RUNS_TO_MERGE and all(one.in_order for one in runs):
+        counted: list[int] = []
+        _write(folder / SNAPSHOT, reduce(partial(merged, twice=counted.append), [_read(path) for path in paths]))
+        twice = sum(counted)
+    else:
+        with duckdb.connect() as database:
+            _settle(database, folder)
+            arrived = {"arrived": [str(path) for path in paths]}
+            database.execute(_SORT.format(target=_quoted(folder / SNAPSHOT)), arrived)
+            twice = database.execute(_TWICE, arrived).fetchall()[0][0]
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return twice
+
+
+def _summed_up(folder: Path) -> Told:
+    totals = Totals(folder / DEPENDENCIES)
+    for some in _read(folder / SNAPSHOT):
+        totals.add(pa.Table.from_batches([some]))
+    return totals.close()
 
 
 def _written(
     folder: Path, bucket: str, layout: Layout, batches: Iterable[pa.RecordBatch]
-) -> tuple[list[Path], int, bool]:
+) -> tuple[list[_Run], int, Told | None]:
     """Write the rows as they come, in a new file where a new pass begins.
 
     Returns:
-        The files, how many rows arrived, and whether each file is in order by itself.
+        The files, how many rows arrived, and what they tell where there is one file and it is in order.
     """
     order = _Order()
     arrived = 0
-    runs: list[Path] = []
+    runs: list[_Run] = []
     coming = (with_namespaces(bucket, layout, some) for some in _safely(bucket, batches))
     following = next(coming, None)
 
@@ -141,27 +155,34 @@ def _written(
             if following is not None and order.begins_anew(following):
                 return
 
+    totals = Totals(folder / DEPENDENCIES)
     while not runs or following is not None:
-        runs.append(folder / f"arrived-{len(runs):05}.parquet")
+        path = folder / f"arrived-{len(runs):05}.parquet"
         order.begin()
-        _write(runs[-1], order.followed(until_a_new_pass()))
-    return runs, arrived, order.kept
+        _write(path, order.followed(until_a_new_pass()), None if runs else totals.add)
+        runs.append(_Run(path, order.kept))
+    told = totals.close()
+    return runs, arrived, told if len(runs) == 1 and order.kept else None
 
 
-def _write(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
+def _write(path: Path, batches: Iterable[pa.RecordBatch], look: Callable[[pa.Table], None] | None = None) -> None:
+    """Write rows as they come; `look` is shown them as they go by."""
     settings: dict[str, Any] = {
         "compression": "zstd",
         "use_dictionary": [name for name in SCHEMA.names if name not in {*_BY_VALUE, *_PLAIN}],
         "column_encoding": _BY_VALUE,
+        "write_statistics": ["name"],
     }
     waiting: list[pa.RecordBatch] = []
     with pq.ParquetWriter(path, SCHEMA, **settings) as writer:
 
         def write_group() -> None:
             if waiting:
-                group = pa.Table.from_batches(waiting, SCHEMA).combine_chunks()
+                group = pa.Table.from_batches(waiting, SCHEMA)
                 writer.write_table(group, row_group_size=_ROWS_A_GROUP)
                 waiting.clear()
+                if look is not None:
+                    look(group)
 
         held = 0
         for some in batches:
@@ -269,11 +290,6 @@ def _first(some: pa.RecordBatch) -> bytes:
 
 def with_namespaces(bucket: str, layout: Layout, some: pa.RecordBatch) -> pa.RecordBatch:
     """Put the bucket, and namespace and tenant cut out of the names, beside what a sweep saw."""
-    spaces = layout.read_all(str(one) for one in some.column("name").to_pylist())
-    columns = [
-        pa.repeat(bucket, some.num_rows),
-        *some.columns,
-        pa.array([namespace for namespace, _ in spaces], pa.string()),
-        pa.array([tenant for _, tenant in spaces], pa.string()),
-    ]
+    spaces, tenants = layout.read_all(cast("list[str]", some.column("name").to_pylist()))
+    columns = [pa.repeat(bucket, some.num_rows), *some.columns, spaces, tenants]
     return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)

@@ -22,9 +22,16 @@ listing from another answer."""
 LARGEST: Final = 1 << 50
 """Bytes: two hundred times as much as an object may have. Source: Cloud Storage docs, Quotas and limits (5 TiB)."""
 _KIND: Final = "storage#objects"
+_LIVE: Final = Population.LIVE.value
+_NONCURRENT: Final = Population.NONCURRENT.value
+_SOFT_DELETED: Final = Population.SOFT_DELETED.value
 
 
-class Item(msgspec.Struct, rename="camel"):
+class Customers(msgspec.Struct, frozen=True, gc=False):
+    """That there is one is enough: somebody else holds the key."""
+
+
+class Item(msgspec.Struct, rename="camel", gc=False):
     """One entry of a page."""
 
     name: str
@@ -35,7 +42,7 @@ class Item(msgspec.Struct, rename="camel"):
     time_deleted: str | None = None
     etag: str | None = None
     kms_key_name: str | None = None
-    customer_encryption: dict[str, Any] | None = None
+    customer_encryption: Customers | None = None
 
 
 class Page(msgspec.Struct, rename="camel"):
@@ -78,48 +85,54 @@ def columns(page: Page, at: Any, populations: tuple[Population, ...], *, soft_de
     if not soft_deleted and len({Population.LIVE, Population.NONCURRENT} & set(populations)) == 1:
         live = Population.LIVE in populations
         items = [one for one in items if (one.time_deleted is None) is live]
-    told = [_encryption(one.kms_key_name, one.customer_encryption is not None) for one in items]
-    soft = Population.SOFT_DELETED.value
+    count = len(items)
     try:
-        sizes = pa.array([one.size for one in items], pa.string()).cast(pa.int64())
-        if items and not 0 <= pc.min(sizes).as_py() <= pc.max(sizes).as_py() <= LARGEST:
+        size = pa.array([one.size for one in items], pa.string()).cast(pa.int64())
+        if items and not 0 <= pc.min(size).as_py() <= pc.max(size).as_py() <= LARGEST:
             raise NoPageError("a size that no object has")
+        encryption, key, version, problem = _encryptions(items)
         return rows.batch(
             [
                 [one.name for one in items],
                 [one.generation for one in items],
-                [soft] * len(items) if soft_deleted else [_population(one.time_deleted) for one in items],
-                sizes,
+                [_SOFT_DELETED] * count
+                if soft_deleted
+                else [_NONCURRENT if one.time_deleted else _LIVE for one in items],
+                size,
                 pa.array([one.time_created for one in items], pa.string()).cast(rows.TIME),
                 [one.etag for one in items],
                 [one.storage_class for one in items],
                 # Every class of Cloud Storage can be read at once.
-                [False] * len(items),
-                [one[0] for one in told],
-                [one[1] for one in told],
-                [one[2] for one in told],
-                [at if one[3] is None else None for one in told],
-                [one[3] for one in told],
+                pa.repeat(pa.scalar(False), count),
+                encryption,
+                key,
+                version,
+                pc.if_else(pc.is_null(problem), pa.scalar(at, rows.TIME), pa.scalar(None, rows.TIME)),
+                problem,
             ]
         )
     except (pa.ArrowInvalid, UnicodeEncodeError, OverflowError) as error:
         raise NoPageError(type(error).__name__) from None
 
 
-def _population(deleted: str | None) -> str:
-    return Population.NONCURRENT.value if deleted else Population.LIVE.value
+def _encryptions(items: list[Item]) -> "tuple[pa.Array[Any], ...]":  # quoted: takes no parameters at run time
+    """(encryption, key, key version, problem) of each entry, as columns; a name that many have is read once."""
+    named = pa.array([one.kms_key_name for one in items], pa.string()).dictionary_encode()
+    told = [_of_key(str(one)) for one in named.dictionary.to_pylist()]
+    of_key, key, version, problem = (
+        pa.array([one[place] for one in told], pa.string()).take(named.indices) for place in range(4)
+    )
+    customers = pa.array([one.customer_encryption is not None for one in items], pa.bool_())
+    nobody = pc.if_else(customers, Encryption.CUSTOMER_SUPPLIED.value, Encryption.PROVIDER.value)
+    return pc.if_else(pc.is_null(named), nobody, of_key), key, version, problem
 
 
 @lru_cache(maxsize=65_536)
-def _encryption(name: str | None, customers: bool) -> tuple[str, str | None, str | None, str | None]:  # noqa: FBT001 - cached by place
+def _of_key(name: str) -> tuple[str, str | None, str | None, str | None]:
     """(encryption, key, key version, problem), as the columns have them."""
-    if name is not None:
-        malformed = Encryption.UNKNOWN.value, None, None, Reason.MALFORMED.value
-        try:
-            key, version = split_version(name)
-        except ValueError:
-            return malformed
-        return (Encryption.CMEK.value, key.text, version, None) if key.cloud is Cloud.GCP else malformed
-    if customers:
-        return Encryption.CUSTOMER_SUPPLIED.value, None, None, None
-    return Encryption.PROVIDER.value, None, None, None
+    malformed = Encryption.UNKNOWN.value, None, None, Reason.MALFORMED.value
+    try:
+        key, version = split_version(name)
+    except ValueError:
+        return malformed
+    return (Encryption.CMEK.value, key.text, version, None) if key.cloud is Cloud.GCP else malformed
