@@ -1,4 +1,4 @@
-"""One pass over the canned bucket as people write it with the SDKs: baseline.py s3|gcs|s3-list|gcs-list ADDRESS CERTIFICATES.
+"""One pass over the canned bucket as people write it with the SDKs: baseline.py s3|s3-list|gcs|gcs-list ADDRESS CERTS.
 
 Runs in an environment that has boto3 and google-cloud-storage and nothing of this project. Prints one line of JSON.
 """
