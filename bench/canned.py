@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 PAGE = 1000
+ETAG = "d41d8cd98f00b204e98009"
 KEYS = 50
 _KEY = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-4000-8000-0000000000"
 _RING = "projects/keys/locations/us-east1/keyRings/tpuf"
@@ -50,6 +51,10 @@ http {{
     default first;
     "~pageToken=([0-9]+)-" $1;
   }}
+  map $uri $object {{
+    default 0000000000;
+    "~([0-9]{{10}})[0-9][0-9][.]seg$" $1;
+  }}
   map $uri $kms_key {{
     default 00;
     "~([0-9][0-9])[.]seg$" $1;
@@ -74,12 +79,11 @@ http {{
       try_files /gcs/$gcs_page.json =404;
     }}
     location ~ ^/bucket/. {{
-      add_header ETag '"d41d8cd98f00b204e9800998ecf8427e"';
+      add_header ETag '"{etag}$object"';
       add_header x-amz-request-id $request_id;
       add_header x-amz-id-2 "canned/$request_id/$request_id";
       add_header x-amz-server-side-encryption aws:kms;
       add_header x-amz-server-side-encryption-aws-kms-key-id {key}$kms_key;
-      add_header Last-Modified "Thu, 01 Jan 2026 00:00:00 GMT";
       return 200;
     }}
   }}
@@ -100,8 +104,8 @@ def namespace_of(number: int, objects: int) -> int:
 
 
 def etag_of(number: int) -> str:
-    """Any 32 hexadecimal digits."""
-    return hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()
+    """32 hexadecimal digits, of which the last ten tell the object, so that HEAD can repeat them."""
+    return f"{ETAG}{number:010}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,7 @@ def serving(objects: int) -> Iterator[Canned]:
     write_pages(folder / "files", objects)
     _certificate(folder)
     conf = folder / "nginx.conf"
-    conf.write_text(_CONF.format(folder=folder, http=http, https=https, key=_KEY))
+    conf.write_text(_CONF.format(folder=folder, http=http, https=https, key=_KEY, etag=ETAG))
     subprocess.run(["chmod", "-R", "a+rX", str(folder)], check=True)
     server = subprocess.Popen(["nginx", "-c", str(conf), "-p", str(folder)], stderr=subprocess.DEVNULL)
     try:
@@ -171,7 +175,7 @@ def _contents(number: int, objects: int) -> str:
     modified = (START + timedelta(seconds=number * 7919 % 20_000_000)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     return (
         f"<Contents><Key>{name_of(number, objects)}</Key><LastModified>{modified}</LastModified>"
-        f"<ETag>&quot;{etag_of(number)}&quot;</ETag><Size>{number * 104_729 % 4_000_000}</Size>"
+        f"<ETag>&quot;{etag_of(number)}&quot;</ETag><Size>0</Size>"
         "<StorageClass>STANDARD</StorageClass></Contents>"
     )
 
@@ -188,7 +192,7 @@ def _item(number: int, objects: int) -> dict[str, str]:
         "size": str(number * 104_729 % 4_000_000),
         "storageClass": "STANDARD",
         "timeCreated": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "etag": "CJ" + etag_of(number)[:10] + "EAE=",
+        "etag": "CJ" + hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()[:10] + "EAE=",
         "kmsKeyName": key,
     }
 

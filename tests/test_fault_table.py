@@ -314,6 +314,7 @@ aws | HEAD | throttled | retried and exact | gap throttled
 aws | HEAD | 429 | retried and exact | gap throttled
 aws | HEAD | 503 | retried and exact | gap throttled
 aws | HEAD | slow | retried and exact | gap timeout
+aws | HEAD | cut | retried and exact | gap malformed
 aws | HEAD | reset | retried and exact | gap timeout
 aws | HEAD | malformed | retried and exact | gap malformed
 aws | HEAD | wrong content | retried and exact | gap malformed

@@ -43,7 +43,7 @@ class Answer:
 
 
 def cut(answer: Answer) -> Answer:
-    """Promise the whole body, send half of it and hang up."""
+    """Promise the whole body, send half of it and hang up; of an answer to HEAD, send half of the header lines."""
     half = answer.body[: len(answer.body) // 2]
     return replace(answer, body=half, length=len(answer.body), ends=Ending.CLOSES)
 
@@ -97,8 +97,13 @@ def _handler(answer: Callable[[Asked], Answer | None]) -> type[BaseHTTPRequestHa
                 return
             self.send_response_only(told.status)
             self.send_header("Date", self.date_time_string())
-            for name, value in told.headers.items():
+            cut_off = self.command == "HEAD" and told.ends is Ending.CLOSES
+            for name, value in list(told.headers.items())[: len(told.headers) // 2 if cut_off else None]:
                 self.send_header(name, value)
+            if cut_off:
+                self.flush_headers()
+                self.close_connection = True
+                return
             self.send_header("Content-Length", str(len(told.body) if told.length is None else told.length))
             self.end_headers()
             if self.command != "HEAD":

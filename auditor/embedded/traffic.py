@@ -36,7 +36,7 @@ class Fault:
     reset: bool = False
     """Reset the connection without an answer."""
     cut: bool = False
-    """Send the first half of the true answer's body, then hang up."""
+    """Send the first half of the true answer's body, or of its header lines where it has none, then hang up."""
     bare: bool = False
     """Answer the status alone, without a body."""
     body: bytes | None = None

@@ -99,6 +99,14 @@ def test_a_page_says_whether_there_is_more(operation: str) -> None:
     assert not sound(operation, f"<{ROOTS[operation]}>{twice}</{ROOTS[operation]}>".encode())
 
 
+@pytest.mark.parametrize("status", [201, 206, 299])
+def test_half_a_document_is_none(status: int) -> None:
+    told = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+    assert sound("ListObjectsV2", told)
+    assert not sound("ListObjectsV2", told, status=status)
+    assert not sound("DescribeKey", b'{"KeyMetadata": {"Arn": "a", "KeyState": "Enabled"}}', status=status)
+
+
 WHOLE = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
 LENGTHS = {
     "as promised": (str(len(WHOLE)), None, True),

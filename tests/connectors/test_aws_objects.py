@@ -2,9 +2,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError, NoRegionError
 
 from auditor.connectors.aws.buckets import AwsBuckets
 from auditor.connectors.aws.census import S3Census
+from auditor.connectors.aws.errors import reason_of
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.session import AwsClients, AwsIdentity
 from auditor.connectors.pace import Pace
@@ -159,12 +162,70 @@ def test_an_answer_about_another_version_is_none(cloud: AwsCloud) -> None:
 def test_what_is_overwritten_between_page_and_head_is_what_it_is_now(
     cloud: AwsCloud, populations: tuple[Population, ...]
 ) -> None:
-    cloud.store.put("data", "a")
-    told = {"ETag": '"of-the-new-one"', "x-amz-server-side-encryption": "aws:kms"}
-    key = {"x-amz-server-side-encryption-aws-kms-key-id": KEY}
-    cloud.traffic.fail("HEAD /data/a", status=200, body=b"", headers={**told, **key})
+    cloud.store.put("data", "a", sse="aws:kms", key=KEY)
+    root, row = ("ListBucketResult", "Contents") if populations else ("ListVersionsResult", "Version")
+    before = (
+        "<Key>a</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>&quot;old&quot;</ETag><Size>3</Size>"
+        "<VersionId>null</VersionId><IsLatest>true</IsLatest>"
+    )
+    body = f"<{root}><Name>data</Name><IsTruncated>false</IsTruncated><{row}>{before}</{row}></{root}>"
+    cloud.traffic.fail("s3 GET /data", status=200, body=body.encode(), times=1)
     (one,) = sweep(populations=populations)
     assert (one.encryption, one.key, one.problem) == (Encryption.CMEK, KEY, None)
+
+
+@pytest.mark.parametrize("populations", [(), (Population.LIVE,)], ids=["versions", "live"])
+@pytest.mark.parametrize("etag", ["anothers", None], ids=["content", "length"])
+def test_the_answer_about_another_object_is_none(
+    cloud: AwsCloud, populations: tuple[Population, ...], etag: str | None
+) -> None:
+    one = cloud.store.put("data", "a", size=10, sse="aws:kms", key=KEY)
+    # As if it were of an empty object.
+    cloud.traffic.fail("HEAD /data/a", status=200, body=b"", headers={"ETag": f'"{etag or one.etag}"'})
+    (found,) = sweep(populations=populations)
+    assert (found.encryption, found.problem) == (Encryption.UNKNOWN, Reason.MALFORMED)
+
+
+@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
+def test_an_answer_whose_header_is_cut_off_is_none(cloud: AwsCloud, times: int | None) -> None:
+    cloud.store.put("data", "a", sse="aws:kms", key=KEY)
+    cloud.traffic.fail("HEAD /data/a", cut=True, times=times)
+    (one,) = sweep(clients=aws_clients(attempts=2))
+    expected = (Encryption.CMEK, None) if times else (Encryption.UNKNOWN, one.problem)
+    assert (one.encryption, one.problem) == expected
+    assert (one.problem is None) is bool(times)
+
+
+def test_what_is_overwritten_and_then_deleted_is_gone(cloud: AwsCloud) -> None:
+    cloud.store.put("data", "a")
+    cloud.traffic.fail("HEAD /data/a", status=200, body=b"", headers={"ETag": '"of-the-new-one"'})
+    empty = (
+        "<ListVersionsResult><Name>data</Name><Prefix>a</Prefix><IsTruncated>false</IsTruncated></ListVersionsResult>"
+    )
+    cloud.traffic.fail("prefix=a", status=200, body=empty.encode())
+    assert sweep() == []
+
+
+def test_a_control_that_was_deleted_meanwhile_gives_way_to_another(cloud: AwsCloud) -> None:
+    for name in ("a", "b", "c"):
+        cloud.store.put("data", name)
+    for number in range(5):
+        cloud.store.put("data", f"d{number}", sse=None, customer_key=b"k" * 32)
+    for name in ("b", "c"):
+        cloud.traffic.fail(f"HEAD /data/{name}", status=404, skip=1)
+    found = by_name(sweep())
+    assert {one.encryption for name, one in found.items() if name[0] == "d"} == {Encryption.CUSTOMER_SUPPLIED}
+    assert len(found) == 8
+
+
+def test_a_name_that_is_refused_is_no_customers_key(cloud: AwsCloud) -> None:
+    for name in ("a", "b c"):
+        cloud.store.put("data", name)
+    cloud.store.put("data", "d e", sse=None, customer_key=b"k" * 32)
+    cloud.traffic.fail("HEAD /data/b%20c", status=400, body=b"", headers={"x-amz-request-id": "1"})
+    found = by_name(sweep())
+    assert (found["b c"].encryption, found["b c"].problem) == (Encryption.UNKNOWN, Reason.UNSUPPORTED)
+    assert found["d e"].encryption is Encryption.CUSTOMER_SUPPLIED
 
 
 def test_a_bare_400_that_somebody_on_the_way_makes_is_no_customers_key(cloud: AwsCloud) -> None:
@@ -179,6 +240,10 @@ def test_a_bare_400_that_somebody_on_the_way_makes_is_no_customers_key(cloud: Aw
 PAGES_OF_OTHERS = {
     "another bucket": "<Name>another</Name>",
     "other names": "<Name>data</Name><Prefix>zzz/</Prefix>",
+    "no bucket that it names": "<Prefix></Prefix>",
+    "names to be rolled up": "<Name>data</Name><Delimiter>/</Delimiter>",
+    "names that were rolled up": "<Name>data</Name><CommonPrefixes><Prefix>a/</Prefix></CommonPrefixes>",
+    "names behind another": "<Name>data</Name><StartAfter>z</StartAfter><KeyMarker>z</KeyMarker>",
 }
 
 
@@ -316,6 +381,7 @@ def test_a_short_storm_of_503_is_survived(cloud: AwsCloud) -> None:
     assert {one.problem for one in sweep(clients=aws_clients(attempts=5))} == {None}
 
 
+_VERSIONS, _NAMED = "ListVersionsResult", "<Name>data</Name>"
 BROKEN: dict[str, tuple[dict[str, Any], Reason]] = {
     "denied": ({"status": 403, "code": "AccessDenied"}, Reason.ACCESS_DENIED),
     "no such bucket": ({"status": 404, "code": "NoSuchBucket"}, Reason.NOT_FOUND),
@@ -323,7 +389,7 @@ BROKEN: dict[str, tuple[dict[str, Any], Reason]] = {
     "no XML": ({"status": 200, "body": b"this is no XML"}, Reason.MALFORMED),
     "nothing said of more": ({"status": 200, "body": b"<ListVersionsResult></ListVersionsResult>"}, Reason.MALFORMED),
     "more without a place": (
-        {"status": 200, "body": b"<ListVersionsResult><IsTruncated>true</IsTruncated></ListVersionsResult>"},
+        {"status": 200, "body": f"<{_VERSIONS}>{_NAMED}<IsTruncated>true</IsTruncated></{_VERSIONS}>".encode()},
         Reason.MALFORMED,
     ),
 }
@@ -334,11 +400,48 @@ def test_a_listing_that_goes_round_in_a_circle_ends(cloud: AwsCloud, populations
     root = "ListBucketResult" if populations else "ListVersionsResult"
     for one in "xyxyx":
         place = f"<NextContinuationToken>{one}</NextContinuationToken><NextKeyMarker>{one}</NextKeyMarker>"
-        body = f"<{root}><IsTruncated>true</IsTruncated>{place}</{root}>".encode()
+        body = f"<{root}><Name>data</Name><IsTruncated>true</IsTruncated>{place}</{root}>".encode()
         cloud.traffic.fail("s3 GET /data", status=200, body=body, times=1)
     with pytest.raises(CollectError) as broken:
         sweep(populations=populations)
     assert broken.value.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("second", ["", "<Version><Key>a</Key>{}</Version>"], ids=["nothing", "names from before"])
+def test_a_later_page_does_not_begin_at_the_start(cloud: AwsCloud, second: str) -> None:
+    entry = "<LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>1</Size><IsLatest>true</IsLatest>"
+    marker = "<KeyMarker/>" if not second else ""
+    for told in (
+        f"<IsTruncated>true</IsTruncated><NextKeyMarker>m</NextKeyMarker><Version><Key>m</Key>{entry}</Version>",
+        f"<IsTruncated>false</IsTruncated>{marker}{second.format(entry)}",
+    ):
+        body = f"<{_VERSIONS}>{_NAMED}{told}</{_VERSIONS}>"
+        cloud.traffic.fail("s3 GET /data", status=200, body=body.encode(), times=1)
+    cloud.traffic.fail("s3 GET /data", status=500)
+    with pytest.raises(CollectError):
+        sweep(clients=aws_clients(attempts=1))
+
+
+@pytest.mark.parametrize("error", [ClientError({"Error": {"Code": "AccessDenied"}}, "AssumeRole"), NoRegionError()])
+def test_credentials_that_cannot_be_renewed_half_way_are_a_gap_with_their_reason(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    for number in range(20):
+        cloud.store.put("data", f"{number:02}")
+    real, asked = Credentials.get_frozen_credentials, iter(range(1_000))
+
+    def get(self: Credentials) -> Any:
+        if next(asked) > 5:
+            raise error
+        return real(self)
+
+    monkeypatch.setattr("auditor.connectors.aws.signing._LOOK_AGAIN", 0.0)
+    monkeypatch.setattr(Credentials, "get_frozen_credentials", get)
+    try:
+        reasons = {one.problem for one in sweep()} - {None}
+    except CollectError as broken:
+        reasons = {broken.reason}
+    assert reasons == {reason_of(error)}
 
 
 def test_uploads_that_go_round_in_a_circle_are_a_gap(cloud: AwsCloud) -> None:

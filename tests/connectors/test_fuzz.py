@@ -70,7 +70,7 @@ def test_a_page_entry_of_cloud_storage(told: dict[str, Any], soft: bool) -> None
 )
 def test_the_headers_of_a_head(told: dict[str, str]) -> None:
     listed = Listed("a", None, newest=True, size=1, modified=AT, etag=None, storage_class="GLACIER")
-    one = headed(listed, parse_head(told), AT)
+    one = headed(listed, parse_head(told).told, AT)
     assert (one.encryption is Encryption.UNKNOWN) == (one.problem is not None) == (one.verified is None)
 
 

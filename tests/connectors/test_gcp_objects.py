@@ -9,6 +9,7 @@ import pytest
 
 from auditor.connectors.gcp.buckets import GcsBuckets
 from auditor.connectors.gcp.census import GcsCensus
+from auditor.connectors.gcp.listing import NoPageError, parse_page
 from auditor.connectors.gcp.objects import GcsBucket
 from auditor.connectors.pace import Pace
 from auditor.connectors.wire import Wire
@@ -91,6 +92,21 @@ def test_all_three_populations_pin_key_versions(cloud: GoogleCloud) -> None:
         assert {one.population for one in sweep(cloud, populations=(population,))} == {population}
 
 
+def test_entries_in_two_places_of_a_page_are_none() -> None:
+    entry = b'{"name": "\\"items\\": items", "generation": "1", "size": "1", "timeCreated": "2026-01-01T00:00:00Z"}'
+    page = b'{"kind": "storage#objects", "items": [' + entry + b"]"
+    assert [one.name for one in parse_page(page + b"}").items] == ['"items": items']
+    with pytest.raises(NoPageError):
+        parse_page(page + b', "items" : []}')
+
+
+def test_what_names_no_date_of_deletion_was_not_deleted(cloud: GoogleCloud) -> None:
+    entry = b'{"name": "a", "generation": "1", "size": "1", "timeCreated": "2026-01-01T00:00:00Z", "timeDeleted": ""}'
+    cloud.traffic.fail("/o?", status=200, body=b'{"kind": "storage#objects", "items": [' + entry + b"]}")
+    (one,) = sweep(cloud, populations=(Population.LIVE,))
+    assert one.population is Population.LIVE
+
+
 def test_a_bucket_without_soft_delete_has_no_such_objects(cloud: GoogleCloud) -> None:
     cloud.store.buckets["data"].soft_delete *= 0
     cloud.store.put("data", "a")
@@ -163,6 +179,7 @@ BROKEN: dict[str, tuple[dict[str, Any], Reason]] = {
         },
         Reason.MALFORMED,
     ),
+    "names rolled up": ({"status": 200, "body": b'{"kind": "storage#objects", "prefixes": ["a/"]}'}, Reason.MALFORMED),
     "no object": ({"status": 200, "body": b'{"kind": "storage#objects", "items": [{"name": "a"}]}'}, Reason.MALFORMED),
 }
 

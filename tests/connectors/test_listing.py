@@ -1,32 +1,38 @@
 """Which pages of an S3 listing are answers, and what their entries say."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from auditor.connectors.aws.listing import LARGEST, NoPageError, Page, lacks, parse_page
+from auditor.connectors.aws.encryption import Head, Told
+from auditor.connectors.aws.listing import LARGEST, NoPageError, Page, is_gone, is_listed, parse_page
+from auditor.model import Encryption
 
 ENTRY = (
     "<Key>a</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>&quot;e&quot;</ETag><Size>{}</Size>"
     "<StorageClass>STANDARD</StorageClass>"
 )
+NAME = "<Name>data</Name>"
 ASKED = {"continuation-token": "t"}
-MARKED = {"key-marker": "a b", "version-id-marker": "v"}
+MARKED = {"key-marker": "A b", "version-id-marker": "v"}
 
 
-def live(inside: str = "", *, size: object = 1, more: str = "<IsTruncated>false</IsTruncated>") -> bytes:
+def live(
+    inside: str = "", *, size: object = 1, more: str = "<IsTruncated>false</IsTruncated>", name: str = NAME
+) -> bytes:
     entry = f"<Contents>{ENTRY.format(size)}</Contents>"
-    return f'<ListBucketResult xmlns="http://s3">{more}{inside}{entry}</ListBucketResult>'.encode()
+    return f'<ListBucketResult xmlns="http://s3">{name}{more}{inside}{entry}</ListBucketResult>'.encode()
 
 
 def versions(inside: str = "", entry: str = "") -> bytes:
-    told = f"<IsTruncated>false</IsTruncated><EncodingType>url</EncodingType>{inside}{entry}"
+    told = f"{NAME}<IsTruncated>false</IsTruncated><EncodingType>url</EncodingType>{inside}{entry}"
     return f"<ListVersionsResult>{told}</ListVersionsResult>".encode()
 
 
 def test_a_page_is_read_column_by_column() -> None:
     version = f"<Version>{ENTRY.format(7)}<VersionId>v1</VersionId><IsLatest>false</IsLatest></Version>"
-    echo = "<KeyMarker>a+b</KeyMarker><VersionIdMarker>v</VersionIdMarker>"
+    echo = "<KeyMarker>A+b</KeyMarker><VersionIdMarker>v</VersionIdMarker>"
     assert parse_page(versions(echo, version), "data", versions=True, asked=MARKED) == Page(
         names=["a"],
         versions=["v1"],
@@ -47,12 +53,13 @@ def test_a_page_says_where_the_next_begins() -> None:
     more = "<IsTruncated>true</IsTruncated><NextContinuationToken>n</NextContinuationToken>"
     assert parse_page(live(more=more), "data", versions=False).following == {"continuation-token": "n"}
     assert parse_page(live(more="<IsTruncated>true</IsTruncated>"), "data", versions=False).following == {}
-    place = "<NextKeyMarker>a+b</NextKeyMarker><NextVersionIdMarker>v</NextVersionIdMarker>"
+    place = "<NextKeyMarker>A+b</NextKeyMarker><NextVersionIdMarker>v</NextVersionIdMarker>"
     told = versions(place).replace(b"false", b"true")
     assert parse_page(told, "data", versions=True).following == MARKED
     assert parse_page(versions().replace(b"false", b"true"), "data", versions=True).following == {}
 
 
+VERSION = f"<Version>{ENTRY.format(7)}<VersionId>v1</VersionId><IsLatest>false</IsLatest></Version>"
 TOO_LARGE = b"1125899906842625"
 LATER = (
     b"<Contents><Key>b</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>%s</Size></Contents>"
@@ -91,7 +98,29 @@ LACKING: dict[str, tuple[Page, str | None, bool]] = {
 
 @pytest.mark.parametrize(("page", "version", "lacking"), LACKING.values(), ids=LACKING)
 def test_a_name_is_gone_where_a_page_of_it_ends_without_it(page: Page, version: str | None, lacking: bool) -> None:  # noqa: FBT001 - a case
-    assert lacks(page, "a", version) is lacking
+    assert is_gone(page, "a", version) is lacking
+
+
+def test_a_name_with_a_blank_may_be_another_and_is_never_gone() -> None:
+    assert is_gone(a_page(), "ab", None)
+    assert not is_gone(a_page(), "a b", None)
+
+
+PLAIN = Told(Encryption.PROVIDER)
+LISTED: dict[str, tuple[str, str | None, Head, bool]] = {
+    "as it is": ("a", "v", Head(PLAIN, "e", "v", 1), True),
+    "whatever its version": ("a", None, Head(PLAIN, "e", None, 1), True),
+    "another content": ("a", "v", Head(PLAIN, "f", "v", 1), False),
+    "another length": ("a", "v", Head(PLAIN, "e", "v", 2), False),
+    "another version": ("a", "w", Head(PLAIN, "e", "v", 1), False),
+    "another name": ("b", "v", Head(PLAIN, "e", "v", 1), False),
+}
+
+
+@pytest.mark.parametrize(("name", "version", "head", "listed"), LISTED.values(), ids=LISTED)
+def test_what_head_describes_is_listed_or_not(name: str, version: str | None, head: Head, listed: bool) -> None:  # noqa: FBT001 - a case
+    page = replace(a_page("a", told=("v",)), etags=["e"])
+    assert is_listed(page, name, version, head) is listed
 
 
 NO_PAGES: dict[str, tuple[bytes, bool]] = {
@@ -104,9 +133,38 @@ NO_PAGES: dict[str, tuple[bytes, bool]] = {
     "more entries than it says": (live("<KeyCount>0</KeyCount>"), False),
     "the page before": (live("<ContinuationToken>s</ContinuationToken>"), False),
     "a later page of versions": (versions("<KeyMarker>z</KeyMarker>"), True),
-    "another version of the name": (versions("<KeyMarker>a+b</KeyMarker><VersionIdMarker>w</VersionIdMarker>"), True),
+    "another version of the name": (versions("<KeyMarker>A+b</KeyMarker><VersionIdMarker>w</VersionIdMarker>"), True),
     "entries in another namespace": (versions(entry='<v:Version xmlns:v="else"><v:Key>a</v:Key></v:Version>'), True),
-    "another bucket's": (live("<Name>another</Name>"), False),
+    "another bucket's": (live(name="<Name>another</Name>"), False),
+    "of no bucket": (live(name=""), False),
+    "of a bucket without a name": (live(name="<Name></Name>"), False),
+    "said twice that there is no more": (live("<IsTruncated>false</IsTruncated>"), False),
+    "said twice whether there is more": (live("<IsTruncated>true</IsTruncated>"), False),
+    "names rolled up": (live("<CommonPrefixes><Prefix>a/</Prefix></CommonPrefixes>"), False),
+    "names to be rolled up": (live("<Delimiter>/</Delimiter>"), False),
+    "names behind one that nobody asked for": (live("<StartAfter>Z</StartAfter>"), False),
+    "the first page instead of a later one": (versions("<KeyMarker/><VersionIdMarker/>"), True),
+    "names from before the place": (versions(entry=VERSION.replace("<Key>a<", "<Key>A<")), True),
+    "an entry in another namespace among others": (
+        live('<o:Contents xmlns:o="else"><o:Key>b</o:Key></o:Contents>'),
+        False,
+    ),
+    "whether there is more in another namespace as well": (
+        live('<o:IsTruncated xmlns:o="else">true</o:IsTruncated>'),
+        False,
+    ),
+    "two names of one entry and none of another": (
+        live()
+        .replace(b"</Key>", b"</Key><Key>b</Key>")
+        .replace(b"</ListBucketResult>", LATER.replace(b"<Key>b</Key>", b"") % b"1"),
+        False,
+    ),
+    "two classes of one entry and none of another": (
+        live()
+        .replace(b"<Storage", b"<StorageClass>GLACIER</StorageClass><Storage")
+        .replace(b"</ListBucketResult>", LATER % b"1"),
+        False,
+    ),
     "of some names alone": (live("<Prefix>zzz</Prefix>"), False),
     "a name that is no text": (live("<EncodingType>url</EncodingType>").replace(b"<Key>a<", b"<Key>%FF<"), False),
     "a size below nothing": (live(size=-1), False),
@@ -169,10 +227,10 @@ def test_what_an_entry_may_leave_out_is_left_out() -> None:
 
 
 def test_an_access_points_pages_are_of_the_bucket_behind_it() -> None:
-    body = live("<Name>another</Name>")
+    body = live(name="<Name>another</Name>")
     for name in ("mine-abcdef0123456789-s3alias", "mine-abcdef0123456789--ol-s3"):
         assert parse_page(body, name, versions=False).names == ["a"]
-    assert parse_page(live("<Name>data</Name>"), "data", versions=False).names == ["a"]
+    assert parse_page(live(), "data", versions=False).names == ["a"]
 
 
 def test_a_page_that_was_asked_for_by_a_prefix_says_so() -> None:
@@ -184,7 +242,7 @@ def test_a_page_that_was_asked_for_by_a_prefix_says_so() -> None:
 
 
 def test_a_place_is_compared_as_it_was_written_where_the_page_is_not_encoded() -> None:
-    body = versions("<KeyMarker>a+b</KeyMarker>").replace(b"<EncodingType>url</EncodingType>", b"")
-    assert parse_page(body, "data", versions=True, asked={"key-marker": "a+b"}).names == []
+    body = versions("<KeyMarker>A+b</KeyMarker>").replace(b"<EncodingType>url</EncodingType>", b"")
+    assert parse_page(body, "data", versions=True, asked={"key-marker": "A+b"}).names == []
     with pytest.raises(NoPageError):
-        parse_page(body, "data", versions=True, asked={"key-marker": "a b"})
+        parse_page(body, "data", versions=True, asked={"key-marker": "A b"})

@@ -342,7 +342,7 @@ def test_a_head_tells_the_encryption(
     told: dict[str, Any], expected: tuple[Encryption, str | None, Reason | None]
 ) -> None:
     encryption, key, problem = expected
-    assert headed(listed(newest=False), parse_head({"ETag": "e", **told}), WHEN) == StoredObject(
+    assert headed(listed(newest=False), parse_head({"ETag": "e", **told}).told, WHEN) == StoredObject(
         name="a",
         version="v1",
         population=Population.NONCURRENT,
@@ -357,7 +357,7 @@ def test_a_head_tells_the_encryption(
         verified=WHEN if problem is None else None,
         problem=problem,
     )
-    assert headed(listed(), parse_head({"ETag": "e", **told}), WHEN).population is Population.LIVE
+    assert headed(listed(), parse_head({"ETag": "e", **told}).told, WHEN).population is Population.LIVE
 
 
 RESTORED = {"Restore": 'ongoing-request="false", expiry-date="Fri, 21 Dec 2029 00:00:00 GMT"'}
@@ -379,7 +379,7 @@ def test_a_head_tells_what_needs_a_restore_first(
     told: dict[str, str],
     archived: bool,  # noqa: FBT001 - a case
 ) -> None:
-    assert headed(listed(storage_class), parse_head({"ETag": "e", **told}), WHEN).archived is archived
+    assert headed(listed(storage_class), parse_head({"ETag": "e", **told}).told, WHEN).archived is archived
 
 
 VERSION = f"{GCP_KEY}/cryptoKeyVersions/7"
@@ -552,15 +552,22 @@ def test_of_an_object_whose_head_tells_nothing_its_class_tells_whether_it_is_arc
 
 PLAIN = Told(Encryption.PROVIDER)
 NO_ANSWER = Told(Encryption.UNKNOWN, problem=Reason.MALFORMED)
-ABOUT: dict[str, tuple[Head, Asked, Told]] = {
+ABOUT: dict[str, tuple[Head, Asked, Told | None]] = {
     "the version that was asked for": (Head(PLAIN, "e", "v"), Asked("e", "v"), PLAIN),
     "a version that it does not name": (Head(PLAIN, "e", None), Asked("e", "v"), PLAIN),
     "a version whose listing had no ETag": (Head(PLAIN, "e", "v"), Asked(None, "v"), PLAIN),
     "another version": (Head(PLAIN, "e", "w"), Asked("e", "v"), NO_ANSWER),
     "another content": (Head(PLAIN, "f", "v"), Asked("e", "v"), NO_ANSWER),
-    "the version without an id, which was overwritten": (Head(PLAIN, "f", "null"), Asked("e", "null"), PLAIN),
+    "the version without an id": (Head(PLAIN, "e", "null"), Asked("e", "null"), PLAIN),
+    "the version without an id, perhaps overwritten": (Head(PLAIN, "f", "null"), Asked("e", "null"), None),
     "another than the version without an id": (Head(PLAIN, "e", "w"), Asked("e", "null"), NO_ANSWER),
-    "whatever is there": (Head(PLAIN, "f", "w"), Asked("e", None), PLAIN),
+    "whatever is there": (Head(PLAIN, "e", "w"), Asked("e", None), PLAIN),
+    "whatever is there, perhaps overwritten": (Head(PLAIN, "f", "w"), Asked("e", None), None),
+    "whatever is there, with another length": (Head(PLAIN, "e", "w", 2), Asked("e", None, 1), None),
+    "the version, with another length": (Head(PLAIN, "e", "v", 2), Asked("e", "v", 1), NO_ANSWER),
+    "the version, with its length": (Head(PLAIN, "e", "v", 1), Asked("e", "v", 1), PLAIN),
+    "an empty version, with another length": (Head(PLAIN, "e", "v", 1), Asked("e", "v", 0), NO_ANSWER),
+    "the version, without a length": (Head(PLAIN, "e", "v"), Asked("e", "v", 1), PLAIN),
     "plain where it may be": (Head(Told(Encryption.NONE), "e", "v"), Asked("e", "v"), Told(Encryption.NONE)),
     "plain where it cannot be": (Head(Told(Encryption.NONE), "e", None), Asked("e", None, encrypted=True), NO_ANSWER),
     "encrypted where it must be": (Head(PLAIN, "e", None), Asked("e", None, encrypted=True), PLAIN),
@@ -568,7 +575,9 @@ ABOUT: dict[str, tuple[Head, Asked, Told]] = {
 
 
 @pytest.mark.parametrize(("head", "asked", "told"), ABOUT.values(), ids=ABOUT)
-def test_an_answer_about_another_version_or_that_cannot_be_tells_nothing(head: Head, asked: Asked, told: Told) -> None:
+def test_an_answer_about_another_version_or_that_cannot_be_tells_nothing(
+    head: Head, asked: Asked, told: Told | None
+) -> None:
     assert head.about(asked) == told
 
 
@@ -599,6 +608,34 @@ def test_headers_are_read_like_what_the_sdk_makes_of_them() -> None:
     lines = b'ETag: "0"\r\nX-Amz-Version-Id: v \r\nx-amz-delete-marker: false\r\nx-amz-server-side-encryption: AES256'
     told = {"ETag": '"0"', "VersionId": "v", "DeleteMarker": False, "ServerSideEncryption": "AES256"}
     assert parse_headers(b"HTTP/1.1 200 OK\r\n" + lines + b"\r\n\r\n") == parse_head(told) == Head(PLAIN, "0", "v")
+
+
+WHOLE = b'HTTP/1.1 200 OK\r\nETag: "0"\r\nx-amz-server-side-encryption: AES256\r\n\r\n'
+CUT: dict[str, bytes] = {
+    "before the empty line": WHOLE[:-2],
+    "between two lines": WHOLE[: WHOLE.index(b"x-amz")],
+    "within a line": WHOLE[: WHOLE.index(b"AES256") + 2],
+    "within a name": WHOLE[: WHOLE.index(b"side")] + b"\r\n\r\n",
+    "a name with a blank": WHOLE.replace(b"encryption:", b"encryption :"),
+    "a line that goes on in the next": WHOLE.replace(b": AES256", b":\r\n AES256"),
+    "a line that is none": WHOLE.replace(b"ETag", b"hello\r\nETag"),
+    "two answers to one question": WHOLE[:-2] + b"x-amz-server-side-encryption: aws:kms\r\n\r\n",
+    "two contents": WHOLE.replace(b"x-amz", b'ETag: "1"\r\nx-amz'),
+    "an interim answer alone": b"HTTP/1.1 103 Early Hints\r\nx-amz-server-side-encryption: AES256\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("raw", CUT.values(), ids=CUT)
+def test_headers_that_are_cut_off_or_contradict_themselves_are_no_answer(raw: bytes) -> None:
+    assert parse_headers(WHOLE) == Head(PLAIN, "0", None)
+    assert parse_headers(raw) is None
+
+
+def test_headers_of_an_interim_answer_are_not_the_objects() -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nx-amz-server-side-encryption: AES256\r\n\r\n"
+    plain = b'HTTP/1.1 200 OK\r\nETag: "0"\r\nContent-Length: 7\r\n\r\n'
+    assert parse_headers(early + plain) == Head(Told(Encryption.NONE), "0", None, 7)
+    assert parse_headers(WHOLE.replace(b"\r\n\r\n", b'\r\netag: "0"\r\n\r\n')) == Head(PLAIN, "0", None)
 
 
 def test_amazon_encrypts_all_that_is_stored_since_2023() -> None:

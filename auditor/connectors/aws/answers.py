@@ -50,6 +50,8 @@ def is_sound(operation: str, status: int, headers: Mapping[str, str], body: byte
     if operation in {"HeadBucket", "GetObject"}:
         # No header of the one is promised by all who speak S3; the body of the other is the object's, and stays unread.
         return True
+    if status != _SUCCESS:
+        return False
     promised = headers.get("content-length")
     if promised is not None and "content-encoding" not in headers and int(promised) != len(body):
         return False

@@ -11,10 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from auditor import rows
-from auditor.connectors.aws.encryption import Asked, Head, Told, is_archive, is_encrypted_by_amazon
+from auditor.connectors.aws.encryption import (
+    CONTRADICTORY,
+    Asked,
+    Head,
+    Told,
+    is_archive,
+    is_encrypted_by_amazon,
+)
 from auditor.connectors.aws.errors import FAULTS, reason_of, reason_of_code
 from auditor.connectors.aws.errors import code_of as code_of_fault
-from auditor.connectors.aws.listing import Page, lacks
+from auditor.connectors.aws.listing import Page, is_gone, is_listed
+from auditor.connectors.aws.names import is_plain, sibling
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.aws.signing import S3Signer, code_of
@@ -26,6 +34,8 @@ _HEADS_AHEAD: Final = 3_000
 """No further page is asked for while more HEADs than that wait."""
 _ROWS_HELD: Final = 50_000
 """Rows that may wait for a control object to appear."""
+_CONTROLS: Final = 8
+"""Versions that answered lately: one or the other may be deleted before it is asked again."""
 _BARE: Final = "400"
 _NOT_FOUND: Final = "404"
 _THROTTLED_IN_A_ROW: Final = 20
@@ -60,8 +70,12 @@ class _Step(Enum):
     """Another version, which has answered before: are the credentials and the Region right?"""
     AGAIN = auto()
     """The entry once more, after the control has answered."""
+    SIBLING = auto()
+    """A name much like it, which is not there: is that refused in the same way?"""
     LISTED = auto()
     """No HEAD: is it still listed, after HEAD did not find it?"""
+    COMPARED = auto()
+    """No HEAD: is it listed by now as HEAD describes it, after both differed?"""
 
 
 class _Entry(NamedTuple):
@@ -70,10 +84,13 @@ class _Entry(NamedTuple):
     page: _Rows
     place: int
     step: _Step = _Step.FIRST
+    head: Head | None = None
+    """What HEAD said, where that is compared with the listing once more."""
+    control: "_Control | None" = None
+    """Who is asked, where it is another."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Control:
+class _Control(NamedTuple):
     """A version that answered: whoever gets a bare 400 right after it is refused by its own key, or by bad luck."""
 
     name: str
@@ -131,6 +148,9 @@ class S3Census:
         )
         try:
             yield from _Run(self._by_sdk, self._find, self._populations, self._clock, (signer, transfers)).batches()
+        except FAULTS as error:
+            # The SDK's own: credentials that cannot be renewed, a Region that is none.
+            raise self._by_sdk.broken_off(code_of_fault(error), reason_of(error)) from None
         finally:
             transfers.close()
 
@@ -173,7 +193,7 @@ class _Run:
         self._moved = False
         self._pages: deque[_Rows] = deque()
         self._held = 0
-        self._control: _Control | None = None
+        self._controls: deque[_Control] = deque(maxlen=_CONTROLS)
         self._throttled_in_a_row = 0
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -205,8 +225,12 @@ class _Run:
                     self._controlled(found, place, transfer)
                 case _Step.AGAIN:
                     self._decided(found, place, transfer)
+                case _Step.SIBLING:
+                    self._compared_with_sibling(found, place, transfer)
                 case _Step.LISTED:
                     self._looked(found, place, transfer)
+                case _Step.COMPARED:
+                    self._compared(found, place, transfer)
 
     def _take_page(self, transfer: Transfer) -> None:
         page = transfer.answer
@@ -239,22 +263,32 @@ class _Run:
 
     def _heard(self, found: _Rows, place: int, transfer: Transfer) -> None:
         if isinstance(transfer.answer, Head):
-            if self._control is None:
-                self._control = _Control(found.page.names[place], found.page.versions[place])
-            self._settle(found, place, self._told(found.page, place, transfer.answer))
+            self._controls.append(_Control(found.page.names[place], found.page.versions[place]))
             self._throttled_in_a_row = 0
+            self._learn(found, place, transfer.answer)
         elif code_of(transfer) == _NOT_FOUND:
-            name = found.page.names[place]
-            asked = {"prefix": name, "max-keys": "1000" if self._versions else "1"}
-            entry = _Entry(found, place, _Step.LISTED)
-            self._transfers.start(self._signer.page(asked, versions=self._versions, tag=entry), first=True)
+            self._look_up(_Entry(found, place, _Step.LISTED))
         elif code_of(transfer) != _BARE:
             self._settle(found, place, _reason(transfer))
             self._count_refusals(transfer)
-        elif self._control is not None:
+        elif self._controls:
             self._decide(found, place)
         else:
             found.undecided.append(place)
+
+    def _learn(self, found: _Rows, place: int, head: Head) -> None:
+        """Take what HEAD said, or compare it with the listing once more where it is of another than was listed."""
+        page = found.page
+        encrypted = is_encrypted_by_amazon(self._signer.base, page.modified[place])
+        told = head.about(Asked(page.etags[place], page.versions[place], page.sizes[place], encrypted))
+        if told is None:
+            self._look_up(_Entry(found, place, _Step.COMPARED, head))
+        else:
+            self._settle(found, place, told)
+
+    def _look_up(self, entry: _Entry) -> None:
+        asked = {"prefix": entry.page.page.names[entry.place], "max-keys": "1000" if self._versions else "1"}
+        self._transfers.start(self._signer.page(asked, versions=self._versions, tag=entry), first=True)
 
     def _count_refusals(self, transfer: Transfer) -> None:
         """Give up where nothing but throttling comes any more: at that pace a sweep would take days.
@@ -269,41 +303,70 @@ class _Run:
     def _looked(self, found: _Rows, place: int, transfer: Transfer) -> None:
         """What is neither found nor listed any more was deleted meanwhile, and hangs on no key."""
         page, name, version = transfer.answer, found.page.names[place], found.page.versions[place]
-        if isinstance(page, Page) and lacks(page, name, version):
+        if isinstance(page, Page) and is_gone(page, name, version):
             self._settle(found, place, _Gone.GONE)
         else:
             self._settle(found, place, Reason.NOT_FOUND)
 
+    def _compared(self, found: _Rows, place: int, transfer: Transfer) -> None:
+        """What was overwritten meanwhile is listed as HEAD describes it; anything else is an answer about another."""
+        page, name, version = transfer.answer, found.page.names[place], found.page.versions[place]
+        head = transfer.tag.head if isinstance(transfer.tag, _Entry) else None
+        if isinstance(page, Page) and head is not None and is_listed(page, name, version, head):
+            self._settle(found, place, head.told)
+        elif isinstance(page, Page) and is_gone(page, name, version):
+            self._settle(found, place, _Gone.GONE)
+        else:
+            self._settle(found, place, CONTRADICTORY)
+
     def _decide(self, found: _Rows, place: int) -> None:
         """Ask for a version that is known to answer: with the same credentials, in the same Region."""
-        control = self._control
-        if control is not None:
-            asked = self._signer.version(control.name, control.version, _Entry(found, place, _Step.CONTROL))
-            self._transfers.start(asked, first=True)
+        control = self._controls[-1]
+        entry = _Entry(found, place, _Step.CONTROL, control=control)
+        asked = self._signer.version(control.name, control.version, entry)
+        self._transfers.start(asked, first=True)
 
     def _controlled(self, found: _Rows, place: int, transfer: Transfer) -> None:
         if isinstance(transfer.answer, Head):
             page = found.page
             again = self._signer.version(page.names[place], page.versions[place], _Entry(found, place, _Step.AGAIN))
             self._transfers.start(again, first=True)
+        elif code_of(transfer) == _NOT_FOUND:
+            self._forget_control(transfer.tag)
         else:
             bad = code_of(transfer) == _BARE
             self._settle(found, place, Reason.EXPIRED_CREDENTIALS if bad else _reason(transfer))
 
+    def _forget_control(self, entry: object) -> None:
+        """It was deleted meanwhile: another one decides."""
+        assert isinstance(entry, _Entry)  # noqa: S101 - whoever asks a control does it for an entry
+        if entry.control is not None and entry.control in self._controls:
+            self._controls.remove(entry.control)
+        if self._controls:
+            self._decide(entry.page, entry.place)
+        else:
+            entry.page.undecided.append(entry.place)
+
     def _decided(self, found: _Rows, place: int, transfer: Transfer) -> None:
         """Refused, while another was answered in between: it wants the key of whoever wrote it."""
+        name = found.page.names[place]
         if isinstance(transfer.answer, Head):
-            self._settle(found, place, self._told(found.page, place, transfer.answer))
-        elif code_of(transfer) == _BARE:
-            # Its own refusal has a number; one that somebody on the way makes has none.
-            by_s3 = header(transfer.headers, b"x-amz-request-id") is not None
-            self._settle(found, place, Told(Encryption.CUSTOMER_SUPPLIED) if by_s3 else Reason.MALFORMED)
-        else:
+            self._learn(found, place, transfer.answer)
+        elif code_of(transfer) != _BARE:
             self._settle(found, place, _reason(transfer))
+        elif header(transfer.headers, b"x-amz-request-id") is None:
+            # Its own refusal has a number; one that somebody on the way makes has none.
+            self._settle(found, place, Reason.MALFORMED)
+        elif is_plain(name):
+            self._settle(found, place, Told(Encryption.CUSTOMER_SUPPLIED))
+        else:
+            asked = self._signer.version(sibling(name), None, _Entry(found, place, _Step.SIBLING))
+            self._transfers.start(asked, first=True)
 
-    def _told(self, page: Page, place: int, head: Head) -> Told:
-        encrypted = is_encrypted_by_amazon(self._signer.base, page.modified[place])
-        return head.about(Asked(page.etags[place], page.versions[place], encrypted))
+    def _compared_with_sibling(self, found: _Rows, place: int, transfer: Transfer) -> None:
+        """Where a name much like it, that is not there, is just not found, it is not the name that is refused."""
+        accepted = code_of(transfer) == _NOT_FOUND
+        self._settle(found, place, Told(Encryption.CUSTOMER_SUPPLIED) if accepted else Reason.UNSUPPORTED)
 
     def _settle(self, found: _Rows, place: int, told: Told | Reason | _Gone) -> None:
         found.told[place] = told
@@ -327,11 +390,11 @@ class _Run:
 
     def _clear_up(self, first: _Rows) -> None:
         hopeless = self._held > _ROWS_HELD or (self._ended and not self._transfers.open)
-        if self._control is None and not hopeless:
+        if not self._controls and not hopeless:
             return
         undecided, first.undecided = first.undecided, []
         for place in undecided:
-            if self._control is not None:
+            if self._controls:
                 self._decide(first, place)
             else:
                 self._settle(first, place, Reason.UNSUPPORTED)

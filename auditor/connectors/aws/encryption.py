@@ -15,8 +15,11 @@ from auditor.model import Encryption, KeyName, Reason
 _ARCHIVED: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _RESTORED: Final = 'ongoing-request="false"'
 _KMS: Final = frozenset({"aws:kms", "aws:kms:dsse"})
+_TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_WHOLE: Final = re.compile(rb"HTTP/[^\r\n]*\r?\n(?:%b:[^\r\n]*\r?\n)*\r?\n" % _TOKEN)
+"""A status line, header lines, and the empty line that says that there are no more."""
 _LINES: Final = re.compile(
-    rb"^(etag|x-amz-version-id|x-amz-server-side-encryption(?:-aws-kms-key-id|-customer-algorithm)?|x-amz-restore"
+    rb"^(etag|content-length|x-amz-version-id|x-amz-server-side-encryption(?:-aws-kms-key-id|-customer-algorithm)?|x-amz-restore"
     rb"|x-amz-archive-status|x-amz-delete-marker):[ \t]*([^\r\n]*)",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -43,7 +46,7 @@ class Told:
         return self.archived or (is_archive(storage_class) and not self.restored)
 
 
-_CONTRADICTORY: Final = Told(Encryption.UNKNOWN, None, Reason.MALFORMED)
+CONTRADICTORY: Final = Told(Encryption.UNKNOWN, None, Reason.MALFORMED)
 """An answer that cannot be one about this version."""
 
 
@@ -54,8 +57,15 @@ class Asked:
     etag: str | None
     version: str | None
     """None or `null`: whatever is there, which may have been overwritten since it was listed."""
+    size: int | None = None
+    """Bytes; None where it does not matter."""
     encrypted: bool = False
     """The service would have encrypted it by itself, and would say so."""
+
+    @property
+    def lasts(self) -> bool:
+        """Whether nobody can overwrite it."""
+        return self.version not in {None, "null"}
 
 
 class Head(NamedTuple):
@@ -64,16 +74,22 @@ class Head(NamedTuple):
     told: Told
     etag: str | None
     version: str | None
+    size: int | None = None
+    """Bytes."""
 
-    def about(self, asked: Asked) -> Told:
-        """What it tells of a version; nothing where it is an answer about another, or one that cannot be."""
+    def about(self, asked: Asked) -> Told | None:
+        """What it tells of a version; nothing where it is an answer about another, or one that cannot be.
+
+        None: either somebody has overwritten the object since it was listed, or it is an answer about another.
+        """
         if asked.version is not None and self.version not in {None, asked.version}:
-            return _CONTRADICTORY
-        lasts = asked.version not in {None, "null"}
-        if lasts and asked.etag is not None and self.etag != asked.etag:
-            return _CONTRADICTORY
+            return CONTRADICTORY
         if asked.encrypted and self.told.encryption is Encryption.NONE:
-            return _CONTRADICTORY
+            return CONTRADICTORY
+        if asked.etag not in {None, self.etag}:
+            return CONTRADICTORY if asked.lasts else None
+        if None not in {asked.size, self.size} and asked.size != self.size:
+            return CONTRADICTORY if asked.lasts else None
         return self.told
 
 
@@ -90,23 +106,32 @@ def is_archive(storage_class: str) -> bool:
 def parse_head(told: Mapping[str, Any]) -> Head:
     """Read what the SDK made of a HEAD's answer."""
     if told.get("SSECustomerAlgorithm") is not None or told.get("DeleteMarker"):
-        found = _CONTRADICTORY
+        found = CONTRADICTORY
     else:
         found = _told(
             told.get("ServerSideEncryption"), told.get("SSEKMSKeyId"), told.get("Restore"), told.get("ArchiveStatus")
         )
-    return Head(found, _bare(told.get("ETag")), told.get("VersionId"))
+    return Head(found, _bare(told.get("ETag")), told.get("VersionId"), told.get("ContentLength"))
 
 
 def parse_headers(raw: bytes) -> Head | None:
-    """Read the header lines of a HEAD's answer; None where they are not those of an object."""
-    found = {name.lower(): value for name, value in _LINES.findall(raw)}
+    """Read the header lines of a HEAD's answer; None where they are not those of an object, or not all of them."""
+    # An interim answer, or that of a proxy, may stand before it.
+    last = raw[raw.rfind(b"\nHTTP/") + 1 :]
+    if not _WHOLE.fullmatch(last):
+        return None
+    lines = _LINES.findall(last)
+    found = {name.lower(): value for name, value in lines}
+    if len(found) != len(lines) and any(found[name.lower()] != value for name, value in lines):
+        return None
     etag = found.pop(b"etag", None)
     if etag is None:
         return None
     version = found.pop(b"x-amz-version-id", None)
+    length = found.pop(b"content-length", b"")
     texts = [None if one is None else one.strip().decode("latin-1") for one in (etag, version)]
-    return Head(_parsed(tuple(found.items())), _bare(texts[0]), texts[1])
+    size = int(length) if length.isdigit() else None
+    return Head(_parsed(tuple(found.items())), _bare(texts[0]), texts[1], size)
 
 
 def _bare(etag: str | None) -> str | None:
@@ -118,7 +143,7 @@ def _parsed(found: tuple[tuple[bytes, bytes], ...]) -> Told:
     texts = {name: value.strip().decode("latin-1") for name, value in found}
     marker = texts.get(b"x-amz-delete-marker", "false").lower() != "false"
     if marker or b"x-amz-server-side-encryption-customer-algorithm" in texts:
-        return _CONTRADICTORY
+        return CONTRADICTORY
     return _told(
         texts.get(b"x-amz-server-side-encryption"),
         texts.get(b"x-amz-server-side-encryption-aws-kms-key-id"),

@@ -3,6 +3,7 @@
 Source: Amazon S3 API Reference, ListObjectsV2 and ListObjectVersions, response syntax.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -11,6 +12,8 @@ from typing import Any, Final, Self, cast
 from urllib.parse import unquote_plus
 
 from lxml import etree
+
+from auditor.connectors.aws.encryption import Head
 
 _ROOTS: Final = {"ListBucketResult": "Contents", "ListVersionsResult": "Version"}
 _COLUMNS: Final = ("Key", "Size", "LastModified", "ETag", "StorageClass")
@@ -21,14 +24,21 @@ _ECHOES: Final = {
     "continuation-token": "ContinuationToken",
     "key-marker": "KeyMarker",
     "version-id-marker": "VersionIdMarker",
+    "start-after": "StartAfter",
+    "delimiter": "Delimiter",
 }
 """What was asked -> the element that repeats it."""
-_ENCODED: Final = frozenset({"prefix", "key-marker"})
+_ENCODED: Final = frozenset({"prefix", "key-marker", "start-after"})
+_ONCE: Final = (*_ECHOES.values(), "EncodingType", "IsTruncated", "KeyCount", "MaxKeys")
+_ROLLED_UP: Final = "CommonPrefixes"
+"""Names that stand for many: nobody asks for them."""
 _ALIASES: Final = ("-s3alias", "--ol-s3")
 """How names of access points end, whose pages tell the bucket behind. Source: S3 User Guide, Access point aliases."""
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 LARGEST: Final = 1 << 50
 """Bytes: twenty times as much as an object may have. Source: Amazon S3 User Guide, Uploading objects (50 TB)."""
+_SAID: Final = frozenset({"bucket", "prefix"})
+"""What every page must repeat."""
 _ALWAYS: Final = frozenset({"Key", "Size", "LastModified", "IsLatest"})
 
 
@@ -82,6 +92,7 @@ def parse_page(body: bytes, bucket: str, *, versions: bool, asked: Mapping[str, 
     space, _, tag = root.tag.rpartition("}")
     if tag != ("ListVersionsResult" if versions else "ListBucketResult"):
         raise NoPageError(f"a {tag[:40]}")
+    _look_around(root, space, _ROOTS[tag])
     found = _columns(root, space, _ROOTS[tag], _COLUMNS_OF_VERSIONS if versions else _COLUMNS)
     encoded = _text(root, space, "EncodingType") == "url"
     try:
@@ -92,6 +103,8 @@ def parse_page(body: bytes, bucket: str, *, versions: bool, asked: Mapping[str, 
     if not versions and _text(root, space, "KeyCount") not in {"", str(count)}:
         raise NoPageError("another number of entries than it says")
     _same_place(root, space, {**asked, "bucket": bucket}, encoded=encoded)
+    if count and "key-marker" in asked and min(names) < asked["key-marker"]:
+        raise NoPageError("names from before the place where it was to begin")
     try:
         sizes = [int(one) for one in found["Size"]]
     except ValueError:
@@ -115,11 +128,26 @@ def is_alias(bucket: str) -> bool:
     return bucket.endswith(_ALIASES)
 
 
-def lacks(page: Page, name: str, version: str | None) -> bool:
+def is_gone(page: Page, name: str, version: str | None) -> bool:
     """Whether a page that begins with a name shows that it, or this version of it, is not there any more."""
     listed = any(one == name and version in {None, each} for one, each in zip(page.names, page.versions, strict=True))
     to_its_end = page.following is None or any(one != name for one in page.names)
-    return not listed and to_its_end and all(one.startswith(name) for one in page.names)
+    about_it = all(one.startswith(name) for one in page.names)
+    return not listed and to_its_end and about_it and is_certain(name)
+
+
+def is_certain(name: str) -> bool:
+    """Whether it is the name for certain: a blank may be a plus that somebody forgot to encode."""
+    return " " not in name
+
+
+def is_listed(page: Page, name: str, version: str | None, head: Head) -> bool:
+    """Whether a page lists a name, or this version of it, as HEAD describes it."""
+    columns = zip(page.names, page.versions, page.etags, page.sizes, strict=True)
+    return any(
+        one == name and version in {None, each} and etag == head.etag and size == head.size
+        for one, each, etag, size in columns
+    )
 
 
 def _columns(root: etree._Element, space: str, row: str, columns: tuple[str, ...]) -> dict[str, list[str]]:
@@ -129,9 +157,9 @@ def _columns(root: etree._Element, space: str, row: str, columns: tuple[str, ...
         NoPageError: an element is missing that every entry has.
     """
     paths = _paths(space.removeprefix("{"), row)
-    rows = int(str(paths["count"](root)).partition(".")[0])
-    if rows == 0 and any(etree.QName(one).localname == row for one in root.iterchildren(etree.Element)):
-        raise NoPageError("entries in another namespace")
+    rows = _number(paths["count"](root))
+    if _number(paths["ambiguous"](root)):
+        raise NoPageError("an entry that says something twice")
     found: dict[str, list[str]] = {}
     for name in columns:
         texts = cast("list[str]", paths[name](root))
@@ -153,7 +181,30 @@ def _paths(space: str, row: str) -> Mapping[str, etree.XPath]:
         name: etree.XPath(f"{prefix}{row}/{prefix}{name}/text()", namespaces=names, smart_strings=False)
         for name in _COLUMNS_OF_VERSIONS
     }
-    return {**paths, "count": etree.XPath(f"count({prefix}{row})", namespaces=names)}
+    twice = " or ".join(f"count({prefix}{name}) > 1" for name in _COLUMNS_OF_VERSIONS)
+    return {
+        **paths,
+        "count": etree.XPath(f"count({prefix}{row})", namespaces=names),
+        "ambiguous": etree.XPath(f"count({prefix}{row}[{twice}])", namespaces=names),
+    }
+
+
+def _number(told: object) -> int:
+    """A count as XPath has it."""
+    return int(str(told).partition(".")[0])
+
+
+def _look_around(root: etree._Element, space: str, row: str) -> None:
+    """Look at everything that stands beside the entries.
+
+    Raises:
+        NoPageError: something is said twice, or in another namespace, or stands for names that are not told.
+    """
+    names = Counter(one.tag for one in root.iterchildren(etree.Element))
+    for tag, count in names.items():
+        there, _, name = str(tag).rpartition("}")
+        if name == _ROLLED_UP or (name in {row, *_ONCE} and there != space) or (name in _ONCE and count > 1):
+            raise NoPageError(f"a page with {name} where none, one or another is due")
 
 
 def _following(root: etree._Element, space: str, *, versions: bool, encoded: bool) -> Mapping[str, str] | None:
@@ -186,13 +237,15 @@ def _same_place(root: etree._Element, space: str, asked: Mapping[str, str], *, e
         NoPageError: somebody has given an answer to another question.
     """
     for field, name in _ECHOES.items():
-        told = _text(root, space, name)
-        if encoded and field in _ENCODED:
-            told = _decoded(told)
-        if told and told != asked.get(field, "") and not (field == "bucket" and is_alias(asked[field])):
+        told = root.findtext(f"{space}}}{name}" if space else name)
+        if told is None and field not in _SAID:
+            continue
+        told = _decoded(told or "") if encoded and field in _ENCODED else told or ""
+        if told != asked.get(field, "") and not (field == "bucket" and told and is_alias(asked[field])):
             raise NoPageError(f"a page of another {field}")
-    if asked.get("prefix", "") and not _text(root, space, "Prefix"):
-        raise NoPageError("a page that does not say of which names it is")
+    most = _text(root, space, "MaxKeys")
+    if most and most != asked.get("max-keys", most):
+        raise NoPageError("a page of another length")
 
 
 def _text(root: etree._Element, space: str, name: str) -> str:

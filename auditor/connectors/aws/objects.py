@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -12,9 +13,18 @@ from botocore.exceptions import ClientError
 
 from auditor import rows
 from auditor.connectors.aws.answers import MALFORMED
-from auditor.connectors.aws.encryption import Asked, Head, is_archive, is_encrypted_by_amazon, parse_head
+from auditor.connectors.aws.encryption import (
+    CONTRADICTORY,
+    Asked,
+    Head,
+    Told,
+    is_archive,
+    is_encrypted_by_amazon,
+    parse_head,
+)
 from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
-from auditor.connectors.aws.listing import LARGEST, is_alias
+from auditor.connectors.aws.listing import LARGEST, is_alias, is_certain
+from auditor.connectors.aws.names import is_plain, sibling
 from auditor.connectors.pace import Pace
 from auditor.connectors.trail import Trail
 from auditor.errors import CollectError
@@ -35,6 +45,8 @@ if TYPE_CHECKING:
 _HEADS_AT_ONCE: Final = 16
 _PAGES_AHEAD: Final = 2
 _MOST_UNDECIDED: Final = 10_000
+_CONTROLS: Final = 8
+"""Versions that answered lately: one or the other may be deleted before it is asked again."""
 _NOT_FOUND: Final = "404"
 _BARE: Final = "400"
 """What HEAD answers without a body, and so without a code of the service's own."""
@@ -194,7 +206,7 @@ class S3Bucket:
             self._pace.wait()
             more = {"ContinuationToken": token} if token else {}
             page = self._client.list_objects_v2(Bucket=self._bucket, **more)  # type: ignore[arg-type]  # one optional text
-            self._check(page, {"ContinuationToken": token or ""}, len(page.get("Contents", [])))
+            self._check(page, {"ContinuationToken": token or ""}, [one["Key"] for one in page.get("Contents", [])])
             yield [parse_listed(one, newest=True, versioned=False) for one in page.get("Contents", [])]
             if not page.get("IsTruncated"):
                 return
@@ -209,7 +221,8 @@ class S3Bucket:
             self._pace.wait()
             more = {"KeyMarker": marker[0], "VersionIdMarker": marker[1]} if marker else {}
             page = self._client.list_object_versions(Bucket=self._bucket, **more)  # type: ignore[arg-type]  # as above
-            self._check(page, {"KeyMarker": "", "VersionIdMarker": "", **more}, len(page.get("Versions", [])))
+            asked = {"KeyMarker": "", "VersionIdMarker": "", **more}
+            self._check(page, asked, [one["Key"] for one in page.get("Versions", [])])
             versions = (parse_listed(one, newest=one["IsLatest"], versioned=True) for one in page.get("Versions", []))
             yield [one for one in versions if _population(one) in self._populations]
             if not page.get("IsTruncated"):
@@ -219,11 +232,14 @@ class S3Bucket:
             if not trail.leads_on(marker):
                 raise self.endless()
 
-    def _check(self, page: Mapping[str, Any], asked: Mapping[str, str], count: int) -> None:
-        """Refuse a page that begins elsewhere than it was to, or says of itself another number of entries."""
-        echoes = {**asked, "Prefix": "", "Name": page.get("Name") if is_alias(self._bucket) else self._bucket}
-        elsewhere = any(page.get(name) not in {None, "", told} for name, told in echoes.items())
-        if elsewhere or page.get("KeyCount", count) != count:
+    def _check(self, page: Mapping[str, Any], asked: Mapping[str, str], names: Sequence[str]) -> None:
+        """Refuse a page that begins elsewhere than it was to, leaves names out, or says another number of entries."""
+        echoes = {**asked, "Prefix": "", "Delimiter": "", "StartAfter": ""}
+        told = page.get("Name")
+        elsewhere = any(page.get(name, due) != due for name, due in echoes.items())
+        another = told != self._bucket and not (told and is_alias(self._bucket))
+        before = bool(names) and min(names) < asked.get("KeyMarker", "")
+        if elsewhere or another or before or "CommonPrefixes" in page or page.get("KeyCount", len(names)) != len(names):
             raise self.broken_off(MALFORMED, Reason.MALFORMED)
 
     def endless(self) -> CollectError:
@@ -261,7 +277,7 @@ class _Heads:
         self._bucket = bucket
         self._pace = pace
         self._clock = clock
-        self._control: Listed | None = None
+        self._controls: deque[Listed] = deque(maxlen=_CONTROLS)
         self._waiting: list[_Undecided] = []
 
     def learn(self, listed: Listed) -> "StoredObject | _Undecided | None":
@@ -275,8 +291,7 @@ class _Heads:
             if code_of(error) == _NOT_FOUND and self._is_gone(listed):
                 return None
             return replace(plain, problem=reason_of(error))
-        if self._control is None:
-            self._control = listed
+        self._controls.append(listed)
         return self._headed(listed, told)
 
     def settle(self, page: "list[Future[StoredObject | _Undecided | None]]") -> Iterator[StoredObject]:
@@ -287,8 +302,8 @@ class _Heads:
                 yield found
             elif found is None:
                 continue
-            elif self._control is not None:
-                yield self._decide(found, self._control)
+            elif self._controls:
+                yield from self._decided(found)
             elif len(self._waiting) < _MOST_UNDECIDED:
                 self._waiting.append(found)
             else:
@@ -297,18 +312,21 @@ class _Heads:
     def undecided_rest(self) -> Iterator[StoredObject]:
         """Decide those that waited; without any control object they stay unresolved."""
         for found in self._waiting:
-            yield self._decide(found, self._control) if self._control else found.unresolved
+            yield from self._decided(found)
 
-    def _decide(self, found: _Undecided, control: Listed) -> StoredObject:
+    def _decided(self, found: _Undecided) -> Iterator[StoredObject]:
+        one = self._decide(found)
+        if one is not None:
+            yield one
+
+    def _decide(self, found: _Undecided) -> StoredObject | None:
         """Ask for an object that is known to answer, then again: the same credentials, the same Region.
 
         What is refused while another is answered in between wants the key of whoever wrote it.
         """
-        try:
-            self._head(control)
-        except FAULTS as error:
-            bad = code_of(error) == _BARE
-            return replace(found.unresolved, problem=Reason.EXPIRED_CREDENTIALS if bad else reason_of(error))
+        problem = self._ask_a_control()
+        if problem is not None:
+            return replace(found.unresolved, problem=problem)
         try:
             return self._headed(found.listed, self._head(found.listed))
         except FAULTS as error:
@@ -316,28 +334,76 @@ class _Heads:
                 return replace(found.unresolved, problem=reason_of(error))
             if not _has_number(error):
                 return replace(found.unresolved, problem=Reason.MALFORMED)
+        if not self._is_accepted(found.listed.name):
+            return replace(found.unresolved, problem=Reason.UNSUPPORTED)
         return replace(found.unresolved, encryption=Encryption.CUSTOMER_SUPPLIED, problem=None, verified=self._clock())
+
+    def _ask_a_control(self) -> Reason | None:
+        """Why those that are known to answer do not; None where one does."""
+        while self._controls:
+            control = self._controls[-1]
+            try:
+                self._head(control)
+            except FAULTS as error:
+                if code_of(error) == _NOT_FOUND:
+                    # Deleted meanwhile. Another thread may have seen that as well.
+                    with suppress(ValueError):
+                        self._controls.remove(control)
+                    continue
+                return Reason.EXPIRED_CREDENTIALS if code_of(error) == _BARE else reason_of(error)
+            return None
+        return Reason.UNSUPPORTED
+
+    def _is_accepted(self, name: str) -> bool:
+        """Whether it is not the name that is refused: one much like it, that is not there, is just not found."""
+        if is_plain(name):
+            return True
+        self._pace.wait()
+        try:
+            self._client.head_object(Bucket=self._bucket, Key=sibling(name))
+        except FAULTS as error:
+            return code_of(error) == _NOT_FOUND
+        return False
 
     def _is_gone(self, listed: Listed) -> bool:
         """Whether a version that HEAD did not find is not listed any more either: then it hangs on no key."""
+        page = self._page_about(listed)
+        return page is not None and _is_gone(page, listed)
+
+    def _page_about(self, listed: Listed) -> "_About | None":
+        """List a name once more; None where that tells nothing of it."""
         if "\ufffd" in listed.name:
-            return False  # the SDK's mark for a name that is no text
-        where = {"Bucket": self._bucket, "Prefix": listed.name}
+            return None  # the SDK's mark for a name that is no text
+        most = 1 if listed.version is None else 1000
+        where = {"Bucket": self._bucket, "Prefix": listed.name, "MaxKeys": most}
         client: Any = self._client  # the stubs tell the two answers apart, which are read alike here
         self._pace.wait()
         try:
             if listed.version is None:
-                page = client.list_objects_v2(**where, MaxKeys=1)
-                found = [(one["Key"], None) for one in page.get("Contents", [])]
-                return _lacks(page, found, listed)
-            page = client.list_object_versions(**where)
-        except FAULTS:
-            return False
-        return _lacks(page, [(one["Key"], one.get("VersionId")) for one in page.get("Versions", [])], listed)
+                page = client.list_objects_v2(**where)
+                found = [parse_listed(one, newest=True, versioned=False) for one in page.get("Contents", [])]
+            else:
+                page = client.list_object_versions(**where)
+                found = [parse_listed(one, newest=True, versioned=True) for one in page.get("Versions", [])]
+        except (*FAULTS, ValueError, KeyError, AttributeError):
+            return None
+        another = page.get("Name") != self._bucket and not is_alias(self._bucket)
+        rolled_up = bool(page.get("Delimiter")) or "CommonPrefixes" in page
+        if another or rolled_up or page.get("Prefix") != listed.name or page.get("MaxKeys", most) != most:
+            return None
+        return _About(found, bool(page["IsTruncated"]))
 
-    def _headed(self, listed: Listed, told: Mapping[str, Any]) -> StoredObject:
+    def _headed(self, listed: Listed, answer: Mapping[str, Any]) -> StoredObject | None:
+        """Put what HEAD says beside what the listing says; None where it was deleted meanwhile."""
         encrypted = is_encrypted_by_amazon(self._client.meta.endpoint_url, listed.modified.isoformat())
-        return headed(listed, parse_head(told), self._clock(), encrypted=encrypted)
+        head = parse_head(answer)
+        told = head.about(Asked(listed.etag, listed.version, listed.size, encrypted))
+        if told is None:
+            page = self._page_about(listed)
+            if page is not None and _is_gone(page, listed):
+                return None
+            told = head.told if page is not None and _is_listed(page, listed, head) else CONTRADICTORY
+        return headed(listed, told, self._clock())
 
     def _head(self, listed: Listed) -> Mapping[str, Any]:
         self._pace.wait()
@@ -346,11 +412,27 @@ class _Heads:
         return self._client.head_object(Bucket=self._bucket, Key=listed.name, VersionId=listed.version)
 
 
-def _lacks(page: Mapping[str, Any], found: Sequence[tuple[str, str | None]], listed: Listed) -> bool:
-    """Whether a page of the names that begin with a version's shows that it is not there any more."""
-    to_its_end = not page["IsTruncated"] or any(name != listed.name for name, _ in found)
-    about_it = page.get("Prefix") == listed.name and all(name.startswith(listed.name) for name, _ in found)
-    return about_it and to_its_end and (listed.name, listed.version) not in found
+@dataclass(frozen=True, slots=True)
+class _About:
+    """A page of the names that begin with one."""
+
+    found: list[Listed]
+    truncated: bool
+
+
+def _is_gone(page: _About, listed: Listed) -> bool:
+    """Whether the page shows that a version is not there any more."""
+    names = [one.name for one in page.found]
+    to_its_end = not page.truncated or any(name != listed.name for name in names)
+    about_it = is_certain(listed.name) and all(name.startswith(listed.name) for name in names)
+    there = any((one.name, one.version) == (listed.name, listed.version) for one in page.found)
+    return about_it and to_its_end and not there
+
+
+def _is_listed(page: _About, listed: Listed, head: Head) -> bool:
+    """Whether the page lists a version as HEAD describes it."""
+    described = listed.name, listed.version, head.etag, head.size
+    return any((one.name, one.version, one.etag, one.size) == described for one in page.found)
 
 
 def _has_number(error: Exception) -> bool:
@@ -378,9 +460,8 @@ def parse_listed(told: Mapping[str, Any], *, newest: bool, versioned: bool) -> L
     )
 
 
-def headed(listed: Listed, head: Head, at: datetime, *, encrypted: bool = False) -> StoredObject:
-    """Put what HEAD says of one version beside what the listing says."""
-    told = head.about(Asked(listed.etag, listed.version, encrypted))
+def headed(listed: Listed, told: Told, at: datetime) -> StoredObject:
+    """Put what HEAD told of one version beside what the listing says."""
     return replace(
         _unresolved(listed, told.problem),
         archived=told.is_archived(listed.storage_class),

@@ -25,6 +25,7 @@ from urllib3 import HTTPResponse
 
 from auditor.connectors.aws import answers
 from auditor.connectors.aws.errors import FAULTS, reason_of
+from auditor.connectors.aws.whole import demand_whole_headers
 from auditor.connectors.wire import Wire
 from auditor.errors import UsageError
 from auditor.model import Reason
@@ -65,6 +66,7 @@ class AwsClients:
         connections: int,
         attempts: int | None = None,
     ) -> None:
+        demand_whole_headers()
         self._identities = identities
         self.wire = wire
         self.agent = user_agent

@@ -3,6 +3,7 @@
 Source: Cloud Storage JSON API reference, Objects: list.
 """
 
+import re
 from functools import lru_cache
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ listing from another answer."""
 LARGEST: Final = 1 << 50
 """Bytes: two hundred times as much as an object may have. Source: Cloud Storage docs, Quotas and limits (5 TiB)."""
 _KIND: Final = "storage#objects"
+_ITEMS: Final = re.compile(rb'"items"\s*:')
+"""Within a text its quotes would be escaped."""
 _LIVE: Final = Population.LIVE.value
 _NONCURRENT: Final = Population.NONCURRENT.value
 _SOFT_DELETED: Final = Population.SOFT_DELETED.value
@@ -50,6 +53,8 @@ class Page(msgspec.Struct, rename="camel"):
 
     kind: str
     items: list[Item] = []
+    prefixes: list[str] = []
+    """Names that stand for many: nobody asks for them."""
     next_page_token: str | None = None
 
 
@@ -66,12 +71,14 @@ def parse_page(body: bytes) -> Page:
     Raises:
         NoPageError: it is none.
     """
+    if len(_ITEMS.findall(body)) > 1:
+        raise NoPageError("entries in two places, of which a decoder keeps one")
     try:
         page = _DECODER.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise NoPageError("no page of objects") from None
-    if page.kind != _KIND:
-        raise NoPageError(f"a {page.kind[:40]}")
+    if page.kind != _KIND or page.prefixes:
+        raise NoPageError(f"a {page.kind[:40]}, or one that leaves names out")
     return page
 
 
@@ -84,7 +91,7 @@ def columns(page: Page, at: Any, populations: tuple[Population, ...], *, soft_de
     items = page.items
     if not soft_deleted and len({Population.LIVE, Population.NONCURRENT} & set(populations)) == 1:
         live = Population.LIVE in populations
-        items = [one for one in items if (one.time_deleted is None) is live]
+        items = [one for one in items if (not one.time_deleted) is live]
     count = len(items)
     try:
         size = pa.array([one.size for one in items], pa.string()).cast(pa.int64())

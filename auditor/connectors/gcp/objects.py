@@ -138,6 +138,8 @@ class GcsBucket:
                 pages += 1
                 if blobs.next_page_token and not trail.leads_on(blobs.next_page_token):
                     raise self.endless()
+                if page.raw_page.get("prefixes"):
+                    raise self.no_object()
                 # The raw page: a Blob has no public name for a customer's own key, and costs more than the page.
                 for told in page.raw_page.get("items", []):
                     one = self._parsed(told, at, soft_deleted=soft_deleted)
