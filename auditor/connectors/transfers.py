@@ -34,8 +34,8 @@ _AGAIN: Final = frozenset({0, 408, 429, 500, 502, 503, 504})
 """HTTP status of an answer that is asked for again; 0 = no answer."""
 _OLDEST_LIBCURL: Final = 0x080000
 _LONGEST_BODY: Final = 64 << 20
-_LONGEST_HEAD: Final = 1 << 20
-"""Bytes, unpacked; a page of a thousand names that are all as long as may be is not a tenth of it."""
+"""Bytes, unpacked; a page of a thousand names that are all as long as may be is not a tenth of it. Of header lines
+libcurl takes 300 KiB by itself."""
 CUT_OFF: Final = "cut off"
 TOO_LONG: Final = "too long"
 _LOST: Final = {
@@ -91,7 +91,7 @@ class Handle(pycurl.Curl):
     """One reusable request; its connection is kept by the multi handle."""
 
     transfer: Transfer
-    head: _Bounded
+    head: BytesIO
     body: _Bounded
     signed: object = None
     """What its credentials are; the signer's own."""
@@ -284,8 +284,9 @@ class Transfers:
 
     def _new_handle(self, transfer: Transfer) -> Handle:
         curl = Handle()
-        curl.head = _Bounded(_LONGEST_HEAD)
-        curl.setopt(pycurl.HEADERFUNCTION, curl.head.take)
+        curl.head = BytesIO()
+        # Called a dozen times for each answer, and so without a step through Python.
+        curl.setopt(pycurl.HEADERFUNCTION, curl.head.write)
         curl.setopt(pycurl.USERAGENT, self._agent)
         curl.setopt(pycurl.NOSIGNAL, True)
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)

@@ -56,6 +56,9 @@ class _Handler(BaseHTTPRequestHandler):
         status, body = answer
         self.send_response(status)
         self.send_header("X-Told", "yes")
+        if self.path == "/header":
+            for number in range(50):
+                self.send_header(f"X-Long-{number}", "x" * 10_000)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command == "GET":
@@ -122,6 +125,13 @@ def test_an_answer_that_is_longer_than_any_page_is_given_up(monkeypatch: pytest.
         "page": (200, "", 1_000),
         "flood": (0, "too long", 0),
     }
+
+
+def test_a_header_that_does_not_end_is_given_up() -> None:
+    with serving(lambda _: (200, b"x")) as server:
+        (one,) = gathered(some(attempts=1), [Transfer(LIST, f"{server.url}/header", head=True)])
+    assert (one.status, one.lost, one.answer) == (0, "curl 56", None)
+    assert len(one.headers) < 400_000
 
 
 def test_a_storm_of_503_loses_nothing_and_slows_down() -> None:
