@@ -216,10 +216,11 @@ def test_a_key_that_never_had_a_version_is_known_to_have_none(cloud: GoogleCloud
     assert (the_key(cloud).versions, the_key(cloud).primary) == ((), None)
 
 
-def test_a_key_without_a_backend_has_no_instance(cloud: GoogleCloud) -> None:
+def test_a_single_tenant_key_that_names_no_instance_has_one_of_unknown_state(cloud: GoogleCloud) -> None:
     key = cloud.store.add_key(GOOGLE_KEY)
-    key.versions[1].protection = "HSM_SINGLE_TENANT"
     assert the_key(cloud).hsm_instance is None
+    key.versions[1].protection = "HSM_SINGLE_TENANT"
+    assert the_key(cloud).hsm_instance == HsmInstance(GOOGLE_KEY, None)
 
 
 def test_the_calls_that_were_made_are_the_evidence(cloud: GoogleCloud) -> None:

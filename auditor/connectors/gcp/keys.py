@@ -179,10 +179,11 @@ class _Shared:
                 others = tuple(one for one in found if one != name.text)
         return access_of(agents, policies, unread, others)
 
-    def instance(self, name: KeyName, backend: str) -> HsmInstance | None:
+    def instance(self, name: KeyName, backend: str) -> HsmInstance:
         """The single-tenant HSM instance behind a key; without a state when it could not be read."""
         if not backend:
-            return None
+            # A key that does not say which instance it is: there is one, by the key's own name for want of another.
+            return HsmInstance(name.text, None)
         with self._lock:
             if backend not in self._instances:
                 self._instances[backend] = self._read_instance(name.owner, backend)
