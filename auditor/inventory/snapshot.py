@@ -37,6 +37,9 @@ _RUNS_TO_MERGE: Final = 4
 _BY_VALUE: Final = {"name": "DELTA_BYTE_ARRAY", "modified": "DELTA_BINARY_PACKED", "size": "DELTA_BINARY_PACKED"}
 """Columns whose values hardly repeat: a dictionary of them would only cost."""
 _PLAIN: Final = ("version", "etag")
+_FIRST_DATE: Final = pa.scalar(datetime(1970, 1, 1, tzinfo=UTC), rows.TIME)
+_NO_MORE_DATES: Final = pa.scalar(datetime(2200, 1, 1, tzinfo=UTC), rows.TIME)
+"""No object was written before either service began, nor is one in a future that nobody lives to see."""
 
 # Told twice happens when an object is deleted between two passes of a listing: the later word counts. DuckDB compares
 # text by its UTF-8 bytes, which is the order in which both clouds list.
@@ -202,7 +205,7 @@ def _read(path: Path) -> Iterator[pa.RecordBatch]:
 def _safely(bucket: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     try:
         for some in batches:
-            _refuse_sizes_below_zero(some)
+            _refuse_what_cannot_be(some)
             yield some
     except (pa.ArrowInvalid, UnicodeEncodeError, OverflowError) as error:
         raise CollectError(
@@ -212,9 +215,14 @@ def _safely(bucket: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Recor
         ) from None
 
 
-def _refuse_sizes_below_zero(some: pa.RecordBatch) -> None:
+def _refuse_what_cannot_be(some: pa.RecordBatch) -> None:
     if some.num_rows and pc.min(some.column("size")).as_py() < 0:
         raise OverflowError
+    for name in ("modified", "verified"):
+        dates = some.column(name)
+        # Arrow also holds dates that Python cannot: they are compared there.
+        if pc.any(pc.or_(pc.less(dates, _FIRST_DATE), pc.greater_equal(dates, _NO_MORE_DATES)), min_count=0).as_py():
+            raise OverflowError
 
 
 class _Order:
@@ -269,8 +277,15 @@ def samples(path: Path) -> tuple[Sample, ...]:
 
 
 def moment(microseconds: int) -> datetime:
-    """Turn microseconds since 1970 into an aware time, UTC, without rounding."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+    """Turn microseconds since 1970 into an aware time, UTC, without rounding.
+
+    Raises:
+        LedgerError: there is no such time.
+    """
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+    except OverflowError:
+        raise LedgerError("the inventory holds a date that cannot be", "sweep again") from None
 
 
 def _settle(database: duckdb.DuckDBPyConnection, folder: Path) -> None:

@@ -4,20 +4,22 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from auditor.errors import CollectError, LedgerError
 from auditor.findings import Assessed, Assessment, Basis, Readability, Subject, SubjectKind, member_of
 from auditor.inventory.layout import Layout
+from auditor.inventory.snapshot import moment
 from auditor.inventory.store import FileInventory, folder_name
 from auditor.model import BucketFacts, Cloud, Encryption, Extent, Population, Reason, StoredObject, Sweep
 from auditor.ports import Written
-from auditor.rows import batched
+from auditor.rows import TIME, batched
 from tests.core_builders import GCP_KEY, NOW
 
 BUCKET = "gs://data"
@@ -244,6 +246,32 @@ def test_a_size_below_zero_is_refused_as_malformed(inventory: FileInventory) -> 
     with pytest.raises(CollectError) as refused:
         inventory.write(BUCKET, batched([an_object(size=-1)]), "s1")
     assert refused.value.reason is Reason.MALFORMED
+
+
+EARLIEST, TOO_LATE = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+JUST = timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize("column", ["modified", "verified"])
+def test_a_date_that_no_object_has_is_refused_as_malformed(inventory: FileInventory, column: str) -> None:
+    for number, date in enumerate((EARLIEST, TOO_LATE - JUST)):
+        written = inventory.write(BUCKET, batched([an_object("a"), an_object("b", **{column: date})]), f"s{number}")
+        assert sum(one.objects for one in inventory.open([a_sweep(written)]).holdings()) == 2
+    for date in (datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1))), EARLIEST - JUST, TOO_LATE):
+        # Through Arrow, as connectors do: it holds dates that Python does not.
+        (batch,) = batched([an_object("a"), an_object("b", **{column: NOW})])
+        place = batch.schema.get_field_index(column)
+        dates = pa.array([NOW.isoformat(), date.isoformat()], pa.string()).cast(TIME)
+        with pytest.raises(CollectError) as refused:
+            inventory.write(BUCKET, iter([batch.set_column(place, batch.schema.field(place), dates)]), "s3")
+        assert refused.value.reason is Reason.MALFORMED
+
+
+def test_a_date_that_python_cannot_hold_is_an_error_in_words() -> None:
+    for microseconds in (-62167219200000000, 253402304399000000, 2**63 - 1):
+        with pytest.raises(LedgerError, match="a date that cannot be") as refused:
+            moment(microseconds)
+        assert refused.value.hint
 
 
 def test_sizes_that_64_bits_do_not_hold_together_are_capped(inventory: FileInventory) -> None:
