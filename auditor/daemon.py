@@ -63,11 +63,10 @@ class Daemon:
         self._scheduler.add_job(self._poll, IntervalTrigger(seconds=schedule.key_poll), id="key_poll", **rules)
 
     def start(self) -> None:
-        """Start the timers; buckets that were never swept are swept at once, keys are polled at once."""
-        swept = {one.bucket for one in self._parts.ledger.sweeps()}
+        """Start the timers; keys are polled at once, and buckets swept where one never was as the config asks."""
         now = datetime.now(UTC)
         self._scheduler.start()
-        if any(source.url not in swept for source in self._parts.sources):
+        if scan.wanting(self._parts):
             self._scheduler.modify_job("sweep", next_run_time=now)
         self._scheduler.modify_job("key_poll", next_run_time=now)
 

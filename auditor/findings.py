@@ -223,7 +223,7 @@ class BucketCoverage:
     last_attempt_failed: str | None = None
     """Why the newest attempt did not finish, while an older sweep stays in force."""
     left_out: tuple[Population, ...] = ()
-    """What the config leaves out of its data: nobody looks there."""
+    """What the sweep left out of its data, as the config said then: nobody looked there."""
     cloud_count: int | None = None
     """The cloud's own object count, where one was read."""
 

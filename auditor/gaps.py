@@ -18,6 +18,7 @@ from auditor.model import (
     KeyGone,
     KeyName,
     KeyUnread,
+    Population,
     Probe,
     ProbeOutcome,
     Reason,
@@ -48,6 +49,29 @@ def listing_stopped(bucket: str, error: CollectError) -> Gap:
 def never_swept(bucket: str) -> Gap:
     """No sweep of a bucket was ever tried, or it still runs: nothing at all is known of its objects."""
     return Gap(bucket, Reason.NOT_VISIBLE, "nothing is known of its objects: it was never swept", "scan it")
+
+
+def of_populations(bucket: str, lacking: Sequence[Population]) -> Iterator[Gap]:
+    """The config asks for what it left out when the bucket was swept."""
+    if lacking:
+        which = " and ".join(one.replace("_", "-") for one in lacking)
+        yield Gap(
+            bucket,
+            Reason.NOT_VISIBLE,
+            f"nothing is known of its {which} objects: the config left them out when it was swept",
+            "scan it: the config asks for them now",
+        )
+
+
+def of_layout_then(bucket: str, then: str | None, now: str) -> Iterator[Gap]:
+    """The bucket was swept by another layout than the config has; None where nobody knows by which."""
+    if then not in {None, now}:
+        yield Gap(
+            bucket,
+            Reason.NOT_VISIBLE,
+            f"its namespaces and tenants by the layout of the config are not known: it was swept by {then}",
+            "scan it",
+        )
 
 
 def defect(bucket: str, error: Exception) -> Gap:

@@ -609,6 +609,10 @@ class Sweep:
     skew: timedelta = timedelta(0)
     after: int = 0
     """The ledger's newest event when it began: which of two sweeps began later, whatever clocks say."""
+    left_out: tuple[Population, ...] | None = None
+    """The populations that it was told to leave out; None where an older version kept it: as the config says now."""
+    layout: str | None = None
+    """How it cut namespaces out of names; None likewise."""
 
     @property
     def unresolved(self) -> int:

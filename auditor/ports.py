@@ -159,6 +159,9 @@ class Written:
 class Inventory(Protocol):
     """Snapshots and their dependencies on disk."""
 
+    def layout(self, bucket: str) -> str:
+        """How the config says that namespaces are cut out of the names in a bucket."""
+
     def write(self, bucket: str, batches: Iterable[pa.RecordBatch], sweep_id: str) -> Written:
         """Write one bucket's snapshot and dependencies atomically; an error leaves nothing."""
 

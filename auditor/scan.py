@@ -29,6 +29,7 @@ from auditor.model import (
     KeyName,
     KeyReading,
     KeyUnread,
+    Population,
     Probe,
     ProbeKind,
     ProbeOutcome,
@@ -177,7 +178,29 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
         gaps=found if failed is None else (*found, failed),
         files=written.files if failed is None else None,
         after=after,
+        left_out=source.left_out,
+        layout=parts.inventory.layout(source.url),
     )
+
+
+def wanting(parts: Parts) -> frozenset[str]:
+    """Buckets that were never swept to their end, or not as the config asks now.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    sweeps = _in_force(parts)
+    never = {source.url for source in parts.sources}.difference(one.bucket for one in sweeps)
+    return frozenset(never.union(gap.what for gap in _swept_otherwise(parts, sweeps)))
+
+
+def _swept_otherwise(parts: Parts, sweeps: Iterable[Sweep]) -> Iterator[Gap]:
+    """What sweeps in force lack because the config was another one when they began."""
+    asked = {source.url: source.left_out for source in parts.sources}
+    for one in sweeps:
+        lacking = set(one.left_out or ()).difference(asked[one.bucket])
+        yield from gaps.of_populations(one.bucket, [each for each in Population if each in lacking])
+        yield from gaps.of_layout_then(one.bucket, one.layout, parts.inventory.layout(one.bucket))
 
 
 def _facts_before(parts: Parts, bucket: str, cloud: Cloud) -> BucketFacts:
@@ -341,6 +364,7 @@ def _poll(
                 *_key_gaps(needs, keys, judged.assessed),
                 *gaps.of_probes(_latest(probes, judged.assessed, now), agents),
                 *gaps.of_layouts(buckets),
+                *_swept_otherwise(parts, sweeps),
                 *gaps.of_clock(parts.skew() - plausible(parts.skew())),
                 *gaps.of_principals(_nobody_asked(needs, keys)),
             ),
@@ -441,7 +465,7 @@ def _bucket_coverage(source: ObjectSource, done: Sweep | None, attempt: Sweep | 
         sweep_ended=done.ended if done else None,
         oldest_verified=done.oldest_verified if done else None,
         last_attempt_failed=why,
-        left_out=source.left_out,
+        left_out=done.left_out if done is not None and done.left_out is not None else source.left_out,
     )
 
 

@@ -165,6 +165,43 @@ def test_what_the_config_leaves_out_is_told(small: Small, capsys: pytest.Capture
     assert "left out by the config: noncurrent, soft_deleted" in small.config.with_name("r.html").read_text()
 
 
+def test_what_a_sweep_left_out_is_a_gap_once_the_config_asks_for_it(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = small.config.read_text()
+    small.config.write_text(whole + 'populations = ["live", "soft_deleted"]\n')
+    assert run(capsys, small.argv("scan"))[0] == 0
+    small.config.write_text(whole)
+    code, out, _ = run(capsys, small.argv("poll", "--format", "json"))
+    told = json.loads(out)
+    assert (code, told["coverage"]["buckets"][0]["left_out"]) == (3, ["noncurrent"])
+    assert [gap["effect"].partition(":")[0] for gap in told["gaps"]] == ["nothing is known of its noncurrent objects"]
+    code, out, _ = run(capsys, small.argv("scan", "--format", "json"))
+    assert (code, json.loads(out)["coverage"]["buckets"][0]["left_out"]) == (0, [])
+
+
+def test_what_a_sweep_has_beyond_the_config_stays_in_the_answer(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, small.argv("scan"))
+    small.config.write_text(small.config.read_text() + 'populations = ["live"]\n')
+    code, out, _ = run(capsys, small.argv("poll", "--format", "json"))
+    assert (code, json.loads(out)["coverage"]["buckets"][0]["left_out"]) == (0, [])
+
+
+@pytest.mark.parametrize("layout", ["{namespace}/", '{org}/{namespace}/"\ntenant_field = "namespace'])
+def test_a_layout_that_came_after_the_sweep_is_a_gap(
+    small: Small, capsys: pytest.CaptureFixture[str], layout: str
+) -> None:
+    run(capsys, small.argv("scan"))
+    small.config.write_text(small.config.read_text().replace("{org}/{namespace}/", layout))
+    code, out, _ = run(capsys, small.argv("poll", "--format", "json"))
+    (gap,) = json.loads(out)["gaps"]
+    assert (code, gap["what"]) == (3, "gs://data")
+    assert gap["effect"].endswith("it was swept by {org}/{namespace}/ with tenant {org}")
+    assert run(capsys, small.argv("scan"))[0] == 0
+
+
 def test_names_outside_the_layout_are_told(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
     small.config.write_text(small.config.read_text().replace("{org}/{namespace}/", "v1/{org}/{namespace}/"))
     code, out, _ = run(capsys, small.argv("scan"))

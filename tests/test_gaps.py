@@ -19,6 +19,7 @@ from auditor.model import (
     KeyGone,
     KeyMemory,
     KeyReading,
+    Population,
     Probe,
     ProbeKind,
     ProbeOutcome,
@@ -112,6 +113,19 @@ def test_a_layout_that_no_name_fits_is_a_gap() -> None:
         assert bool(found) is wrong
         for gap in found:
             assert_told(gap, ("s3://data", Reason.MALFORMED, "fits the bucket's layout", "`layout`"))
+
+
+def test_populations_that_a_sweep_left_out_are_a_gap_where_the_config_asks_for_them() -> None:
+    assert not list(gaps.of_populations("s3://data", ()))
+    (gap,) = gaps.of_populations("s3://data", (Population.NONCURRENT, Population.SOFT_DELETED))
+    assert_told(gap, ("s3://data", Reason.NOT_VISIBLE, "of its noncurrent and soft-deleted objects", "scan it"))
+
+
+def test_a_sweep_by_another_layout_than_the_configs_is_a_gap() -> None:
+    assert not list(gaps.of_layout_then("s3://data", None, "{org}/"))
+    assert not list(gaps.of_layout_then("s3://data", "{org}/", "{org}/"))
+    (gap,) = gaps.of_layout_then("s3://data", "{a}/", "{org}/")
+    assert_told(gap, ("s3://data", Reason.NOT_VISIBLE, "it was swept by {a}/", "scan it"))
 
 
 def test_dates_that_cannot_be_the_clouds_are_a_gap() -> None:

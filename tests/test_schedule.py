@@ -12,6 +12,7 @@ from auditor.config import Schedule
 from auditor.daemon import Daemon
 from auditor.errors import LedgerError
 from auditor.loops import StoppedError
+from auditor.model import Population
 from auditor.probing import Budget
 from tests.test_telling import LOST, OTHER
 
@@ -217,6 +218,45 @@ def test_the_interval_between_two_polls_is_told_by_the_ticks(
         worlds.pass_by(90)
         worlds.wall += jump * HOUR
     assert [one.total_seconds() for one in told] == [60, 90, 90]
+
+
+def as_swept(left_out: tuple[Population, ...] | None = (), layout: str | None = "{org}/") -> SimpleNamespace:
+    return SimpleNamespace(bucket="gs://data", left_out=left_out, layout=layout)
+
+
+SWEPT = {
+    "never": ((), True),
+    "as the config asks": ((as_swept(),), False),
+    "by an older version, which did not say how": ((as_swept(None, None),), False),
+    "without what the config asks for": ((as_swept((Population.NONCURRENT,)),), True),
+    "by another layout": ((as_swept(layout="{namespace}/"),), True),
+}
+
+
+@pytest.mark.parametrize(("sweeps", "at_once"), SWEPT.values(), ids=SWEPT)
+def test_a_bucket_that_was_not_swept_as_the_config_asks_is_swept_at_once(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch, sweeps: tuple[SimpleNamespace, ...], *, at_once: bool
+) -> None:
+    swept, polled = threading.Event(), threading.Event()
+
+    def poll(*_: Any, **__: Any) -> object:
+        polled.set()
+        return NOTHING_FOUND
+
+    monkeypatch.setattr("auditor.scan.sweep_all", lambda *_: swept.set())
+    monkeypatch.setattr("auditor.scan.poll", poll)
+    parts = SimpleNamespace(
+        clock=lambda: worlds.wall,
+        sources=(SimpleNamespace(url="gs://data", left_out=()),),
+        probing=NO_PROBES,
+        ledger=SimpleNamespace(sweeps=lambda: sweeps, judgement=lambda: None),
+        inventory=SimpleNamespace(layout=lambda _: "{org}/"),
+    )
+    made = Daemon(cast("Parts", parts), Schedule(sweep="0 0 1 1 *"))
+    made.start()
+    assert (swept if at_once else polled).wait(10)
+    assert made.stop()
+    assert swept.is_set() is at_once
 
 
 def test_what_an_earlier_process_found_is_not_told_again(

@@ -59,6 +59,9 @@ class Layout:
             raise UsageError(f"layout {text!r} ends in a field, so where the namespace ends is not told", _HINT)
         return cls(text, tuple(fields), re.compile(pattern), _tenant_index(text, fields, tenant_field))
 
+    def __str__(self) -> str:
+        return self.text if self._tenant is None else f"{self.text} with tenant {{{self.fields[self._tenant]}}}"
+
     def read(self, name: str) -> tuple[str | None, str | None]:
         """Cut (namespace, tenant) out of an object's name; (None, None) when the name is outside the layout."""
         return self._space(self._pattern.match(name))

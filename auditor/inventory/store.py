@@ -40,6 +40,10 @@ class FileInventory:
         """File -> what it looked like when its digest was right."""
         self._samples: dict[str, tuple[Sample, ...]] = {}
 
+    def layout(self, bucket: str) -> str:
+        """How the config says that namespaces are cut out of the names in a bucket."""
+        return str(self._layouts[bucket])
+
     def write(self, bucket: str, batches: Iterable[pa.RecordBatch], sweep_id: str) -> Written:
         """Write one bucket's snapshot and dependencies atomically; an error leaves nothing.
 

@@ -21,6 +21,15 @@ READ = {
 }
 
 
+def test_a_layout_tells_its_tenant_beside_its_text() -> None:
+    for text, tenant, told in (
+        ("{a}/{b}/", None, "{a}/{b}/"),
+        ("{a}/{b}/", "b", "{a}/{b}/ with tenant {b}"),
+        ("{org}/{b}/", None, "{org}/{b}/ with tenant {org}"),
+    ):
+        assert str(Layout.parse(text, tenant)) == told
+
+
 @pytest.mark.parametrize(("layout", "name", "expected"), READ.values(), ids=READ)
 def test_cuts_namespace_and_tenant_out_of_a_name(
     layout: str, name: str, expected: tuple[str | None, str | None]

@@ -188,6 +188,12 @@ def test_a_sweep_is_found_by_its_id_after_a_newer_one_has_replaced_it(ledger: Le
     assert refused.value.hint
 
 
+def test_a_sweep_of_an_older_version_says_nothing_of_what_it_left_out() -> None:
+    told = codec.plain(a_sweep())
+    assert (told.pop("left_out"), told.pop("layout")) == (None, None)
+    assert codec.load(Sweep, codec.canonical(told)) == a_sweep()
+
+
 def test_a_key_that_stops_to_answer_keeps_the_moment_of_its_last_answer(ledger: LedgerStore) -> None:
     poll(ledger, an_aws_key())
     poll(ledger, an_aws_key(), now=NOW + minutes(1))
