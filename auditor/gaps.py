@@ -35,7 +35,7 @@ _OBJECT_HINTS: Final = {
     Reason.THROTTLED: "lower requests_per_second, or sweep when the bucket is less busy",
     Reason.TIMEOUT: "sweep again; if it stays so, look at the network between the auditor and the bucket",
     Reason.UNSUPPORTED: "look at one of them in the console: its encryption is of a kind not known here",
-    Reason.MALFORMED: "look at one of them in the console: what it says of its key is no key name",
+    Reason.MALFORMED: "look at one of them in the console: what it says of its key is no key name, or changes",
     Reason.NOT_FOUND: "sweep again: they went away while they were listed",
     Reason.NOT_VISIBLE: "sweep with an identity that sees them",
 }

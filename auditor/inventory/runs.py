@@ -1,15 +1,27 @@
 """Two runs of rows, each in the order of its names -> one, with no version twice.
 
-What is deleted between two passes over a bucket is told by both; the later word counts.
+What is deleted between two passes over a bucket is told by both; the later word counts. Its key cannot change
+meanwhile: of a version that is told under two keys, none is known.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import reduce
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from auditor.model import Encryption, Reason
+
 _RANK: Final = "rank"
+_KEY: Final = ("encryption", "key", "key_version")
+_NOT_KNOWN: Final = {
+    "encryption": Encryption.UNKNOWN.value,
+    "key": None,
+    "key_version": None,
+    "verified": None,
+    "problem": Reason.MALFORMED.value,
+}
 
 
 def merged(
@@ -93,9 +105,22 @@ def _together(
     table = table.sort_by([("name", "ascending"), ("version", "ascending"), (_RANK, "ascending")]).combine_chunks()
     names, versions = (table.column(name).combine_chunks() for name in ("name", "version"))
     again = pc.and_(pc.equal(names[:-1], names[1:]), _same(versions[:-1], versions[1:]))
-    twice(pc.sum(again.cast(pa.int64())).as_py() or 0)
+    if count := pc.sum(again.cast(pa.int64())).as_py():
+        twice(count)
+        keys = (table.column(name).combine_chunks() for name in _KEY)
+        agreed = reduce(pc.and_, [_same(one[:-1], one[1:]) for one in keys])
+        table = _unknown(table, pa.concat_arrays([pa.array([False]), pc.and_not(again, agreed)]))
     keep = pa.concat_arrays([pc.invert(again), pa.array([True])])
     yield from table.filter(keep).drop_columns([_RANK]).to_batches()
+
+
+def _unknown(table: pa.Table, rows: pa.BooleanArray) -> pa.Table:
+    """Take away from these rows what they say of their key."""
+    for name, value in _NOT_KNOWN.items():
+        place = table.schema.get_field_index(name)
+        field = table.schema.field(place)
+        table = table.set_column(place, field, pc.if_else(rows, pa.scalar(value, field.type), table.column(name)))
+    return table
 
 
 def _same(some: "pa.Array[Any]", others: "pa.Array[Any]") -> pa.BooleanArray:  # quoted: takes no parameters at run time

@@ -41,13 +41,25 @@ _FIRST_DATE: Final = pa.scalar(datetime(1970, 1, 1, tzinfo=UTC), rows.TIME)
 _NO_MORE_DATES: Final = pa.scalar(datetime(2200, 1, 1, tzinfo=UTC), rows.TIME)
 """No object was written before either service began, nor is one in a future that nobody lives to see."""
 
-# Told twice happens when an object is deleted between two passes of a listing: the later word counts. DuckDB compares
-# text by its UTF-8 bytes, which is the order in which both clouds list.
+# As `runs.merged` does it: the later word counts, and nothing is known of a version that is told under two keys. DuckDB
+# compares text by its UTF-8 bytes, which is the order in which both clouds list.
 _SORT: Final = """
 COPY (
-    SELECT * EXCLUDE (filename, file_row_number)
-    FROM read_parquet($arrived, filename = true, file_row_number = true)
-    QUALIFY row_number() OVER (PARTITION BY name, version ORDER BY filename DESC, file_row_number DESC) = 1
+    SELECT * EXCLUDE (filename, file_row_number, contradicted) REPLACE (
+        if(contradicted, 'unknown', encryption) AS encryption, if(contradicted, NULL, key) AS key,
+        if(contradicted, NULL, key_version) AS key_version, if(contradicted, NULL, verified) AS verified,
+        if(contradicted, 'malformed', problem) AS problem
+    )
+    FROM (
+        SELECT *, min(hash(encryption, key, key_version)) OVER told <> max(hash(encryption, key, key_version)) OVER told
+            AS contradicted
+        FROM read_parquet($arrived, filename = true, file_row_number = true)
+        WINDOW told AS (
+            PARTITION BY name, version ORDER BY filename DESC, file_row_number DESC
+            ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+        )
+        QUALIFY row_number() OVER told = 1
+    )
     ORDER BY name, version NULLS FIRST
 ) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)
 """

@@ -99,6 +99,31 @@ def test_an_object_told_twice_counts_once_and_the_later_word_counts(inventory: F
     assert sorted(row.population for row, _ in rows) == [Population.LIVE, Population.SOFT_DELETED]
 
 
+UNDER_ANOTHER: dict[str, dict[str, Any]] = {
+    "another key": {"key": f"{GCP_KEY.text}-2"},
+    "another version of the key": {"key_version": "4"},
+    "a key without a version": {"key_version": None},
+    "no key": {"encryption": Encryption.PROVIDER, "key": None, "key_version": None},
+}
+
+
+@pytest.mark.parametrize("passes", [("aa",), ("a", "a"), ("a", "a", "b"), ("a", "b", "a"), ("f", "e", "d", "c", "aa")])
+@pytest.mark.parametrize("other", UNDER_ANOTHER.values(), ids=UNDER_ANOTHER)
+@pytest.mark.parametrize("later", [False, True])
+def test_of_a_version_that_is_told_under_two_keys_none_is_known(
+    inventory: FileInventory, tmp_path: Path, passes: tuple[str, ...], other: dict[str, Any], *, later: bool
+) -> None:
+    told = iter([other, {}] if later else [{}, other])
+    pages = ([an_object(one, **(next(told) if one == "a" else {})) for one in some] for some in passes)
+    written = inventory.write(BUCKET, (batch for page in pages for batch in batched([*page, an_object("z")])), "s1")
+    assert written.unresolved == ((Reason.MALFORMED, 1),)
+    found = pq.read_table(next((tmp_path / "inventory").rglob("snapshot.parquet"))).to_pylist()
+    assert len(found) == written.listed == len({*"".join(passes), "z"})
+    keys = {one["name"]: (one["encryption"], one["key"], one["key_version"], one["verified"]) for one in found}
+    assert keys.pop("a") == (Encryption.UNKNOWN, None, None, None)
+    assert set(keys.values()) == {(Encryption.CMEK, GCP_KEY.text, "3", NOW)}
+
+
 @pytest.mark.parametrize("passes", [("b", "a"), ("c", "b", "a"), ("b", "b"), ("f", "e", "d", "c", "b", "a")])
 def test_no_object_of_a_bucket_without_versions_gets_lost_between_passes(
     inventory: FileInventory, passes: tuple[str, ...]
