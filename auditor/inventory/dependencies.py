@@ -10,7 +10,7 @@ import duckdb
 
 from auditor.errors import LedgerError
 from auditor.findings import Assessed, Member, Readability, member_of
-from auditor.inventory.snapshot import moment
+from auditor.inventory.snapshot import moment, very_file
 from auditor.model import Dependency, Encryption, Extent, Holding, Population
 from auditor.ports import NamespaceRow
 
@@ -107,11 +107,13 @@ class Dependencies:
         self._database.execute("SET memory_limit = '512MB'")
         self._database.execute("SET threads = 2")
         self._database.execute(_TOTAL)
-        paths = [str(file) for file in files]
+        paths = [very_file(file) for file in files]
         if paths:
             listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
             with told():
-                self._database.execute(f"CREATE VIEW dependency AS SELECT * FROM read_parquet([{listed}])")
+                # A folder named `key=value` is no column.
+                rows = f"read_parquet([{listed}], hive_partitioning = false)"
+                self._database.execute(f"CREATE VIEW dependency AS SELECT * FROM {rows}")
         else:
             self._database.execute(f"CREATE TABLE dependency ({_COLUMNS})")
         self._lock = threading.Lock()

@@ -1,5 +1,6 @@
 """One sweep's objects as a key-sorted Parquet file, and the dependencies aggregated from it."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -53,7 +54,7 @@ COPY (
     FROM (
         SELECT *, min(hash(encryption, key, key_version)) OVER told <> max(hash(encryption, key, key_version)) OVER told
             AS contradicted
-        FROM read_parquet($arrived, filename = true, file_row_number = true)
+        FROM read_parquet($arrived, filename = true, file_row_number = true, hive_partitioning = false)
         WINDOW told AS (
             PARTITION BY name, version ORDER BY filename DESC, file_row_number DESC
             ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
@@ -65,12 +66,12 @@ COPY (
 """
 _TWICE: Final = """
 SELECT coalesce(sum(told - 1), 0)::BIGINT
-FROM (SELECT count(*) AS told FROM read_parquet($arrived) GROUP BY name, version)
+FROM (SELECT count(*) AS told FROM read_parquet($arrived, hive_partitioning = false) GROUP BY name, version)
 """
 # A name of dots alone is a step in a path to many a client on the way: another object will do.
 _SAMPLES_EACH: Final = 3
 _SAMPLES: Final = """
-SELECT bucket, key, key_version, name, version FROM read_parquet($snapshot)
+SELECT bucket, key, key_version, name, version FROM read_parquet($snapshot, hive_partitioning = false)
 WHERE key IS NOT NULL AND size > 0 AND NOT archived AND population <> 'soft_deleted' AND name NOT IN ('.', '..')
 QUALIFY row_number() OVER (
     PARTITION BY key, key_version
@@ -132,7 +133,7 @@ def _put_in_order(folder: Path, runs: list[_Run]) -> int:
     else:
         with duckdb.connect() as database:
             _settle(database, folder)
-            arrived = {"arrived": [str(path) for path in paths]}
+            arrived = {"arrived": [very_file(path) for path in paths]}
             database.execute(_SORT.format(target=_quoted(folder / SNAPSHOT)), arrived)
             twice = database.execute(_TWICE, arrived).fetchall()[0][0]
     for path in paths:
@@ -284,7 +285,7 @@ def samples(path: Path) -> tuple[Sample, ...]:
     """Choose a few stored versions under each key version: small, of a cheap class, the oldest first."""
     with duckdb.connect() as database:
         _settle(database, path.parent)
-        found = database.execute(_SAMPLES, {"snapshot": str(path), "most": _SAMPLES_EACH}).fetchall()
+        found = database.execute(_SAMPLES, {"snapshot": very_file(path), "most": _SAMPLES_EACH}).fetchall()
     return tuple(Sample(*row) for row in found)
 
 
@@ -305,6 +306,11 @@ def _settle(database: duckdb.DuckDBPyConnection, folder: Path) -> None:
     database.execute("SET memory_limit = '512MB'")
     database.execute("SET threads = 2")
     database.execute("SET TimeZone = 'UTC'")
+
+
+def very_file(path: Path) -> str:
+    """Write the path so that DuckDB, which reads it as a pattern, finds this file and no other."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", str(path))
 
 
 def _quoted(path: Path) -> str:

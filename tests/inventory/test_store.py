@@ -15,7 +15,7 @@ import pytest
 from auditor.errors import CollectError, LedgerError
 from auditor.findings import Assessed, Assessment, Basis, Readability, Subject, SubjectKind, member_of
 from auditor.inventory.layout import Layout
-from auditor.inventory.snapshot import moment
+from auditor.inventory.snapshot import SCHEMA, moment
 from auditor.inventory.store import FileInventory, folder_name
 from auditor.model import BucketFacts, Cloud, Encryption, Extent, Population, Reason, StoredObject, Sweep
 from auditor.ports import Written
@@ -142,6 +142,26 @@ def test_an_inventory_that_lacks_rows_is_refused(inventory: FileInventory, monke
     with pytest.raises(LedgerError, match="would have 0 objects where 2 were listed") as refused:
         inventory.write(BUCKET, (some for page in pages for some in page), "s1")
     assert refused.value.hint
+
+
+FOLDERS = ["st*ate", "st?ate", "st[1]ate", "**", "[!a]", "bucket=x", "key=x", "st'ate", "st%20ate", "st{1,*}ate"]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_name_of_a_folder_is_no_pattern(tmp_path: Path, folder: str) -> None:
+    for beside in ("stxate", "st1ate", "state", folder):
+        root = tmp_path / beside / "inventory"
+        inventory = FileInventory(root, {BUCKET: Layout.parse("{org}/{namespace}/")})
+        # The second page goes back, and begins with what was told before.
+        pages = [[an_object("b"), an_object("a")], [an_object("a"), an_object(beside)]]
+        written = inventory.write(BUCKET, (some for page in pages for some in batched(page)), "s1")
+    sweep = a_sweep(written)
+    assert [(one.bucket, one.key, one.objects) for one in inventory.open([sweep]).holdings()] == [
+        (BUCKET, GCP_KEY.text, 3)
+    ]
+    assert {one.bucket for one in inventory.samples([sweep])} == {BUCKET}
+    assert folder in {one.name for one in inventory.samples([sweep])}
+    assert pq.read_schema(next(root.rglob("snapshot.parquet"))).names == SCHEMA.names
 
 
 def assessed_of(inventory: FileInventory, written: Written, *worse: str | None) -> tuple[Assessed, ...]:

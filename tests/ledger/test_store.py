@@ -527,6 +527,16 @@ def test_a_database_of_something_else_is_refused_and_not_touched(tmp_path: Path,
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("folder", ["st?ate", "st%20ate", "st#ate", "st&x=1", "file:state", "st;ate"])
+def test_a_ledger_is_in_the_very_folder_that_is_named(tmp_path: Path, folder: str) -> None:
+    path = tmp_path / folder / "ledger.db"
+    store = LedgerStore(path)
+    assert store.publish(a_sweep())
+    store.close()
+    assert [one.name for one in tmp_path.iterdir()] == [folder]
+    assert path.stat().st_size > 0
+
+
 def test_an_empty_file_and_a_ledger_that_is_there_are_opened(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     path.write_bytes(b"")
