@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,6 +25,8 @@ from auditor.ports import Written
 
 _UNFINISHED: Final = ".unfinished-"
 _OWNER: Final = ".owner"
+_LONG: Final = 3600.0
+"""Seconds after which nobody is still busy with what takes moments."""
 _KEPT_BESIDES: Final = 2
 """Sweeps of a bucket that stay beside the one in force, for whoever still reads them or is about to publish one."""
 
@@ -57,12 +60,13 @@ class FileInventory:
             unfinished.mkdir(parents=True, mode=0o700)
             with _owned(unfinished):
                 written = snapshot.write(unfinished, bucket, self._layouts[bucket], batches)
-            shutil.rmtree(unfinished / "spill", ignore_errors=True)
-            digests = {
-                f"{home.name}/{sweep_id}/{name}": _digest(unfinished / name)
-                for name in (snapshot.SNAPSHOT, snapshot.DEPENDENCIES)
-            }
-            os.replace(unfinished, home / sweep_id)  # noqa: PTH105 - the atomic call by its own name
+                shutil.rmtree(unfinished / "spill", ignore_errors=True)
+                digests = {
+                    f"{home.name}/{sweep_id}/{name}": _digest(unfinished / name)
+                    for name in (snapshot.SNAPSHOT, snapshot.DEPENDENCIES)
+                }
+                os.replace(unfinished, home / sweep_id)  # noqa: PTH105 - the atomic call by its own name
+            (home / sweep_id / _OWNER).unlink()
         except (OSError, duckdb.OperationalError) as error:
             why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
             raise LedgerError(
@@ -156,12 +160,13 @@ class FileInventory:
 
 @contextmanager
 def _owned(folder: Path) -> Iterator[None]:
-    """Hold a lock that ends with the process, so that others can tell a running sweep from a killed one."""
-    owner = folder / _OWNER
-    with owner.open("w") as file:
+    """Hold a lock that ends with the process, so that others can tell a running sweep from a killed one.
+
+    It moves along with the folder.
+    """
+    with (folder / _OWNER).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-        owner.unlink()
 
 
 def _dependencies(sweep: Sweep) -> tuple[str, str]:
@@ -179,10 +184,20 @@ def _is_dead(folder: Path) -> bool:
     try:
         with (folder / _OWNER).open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        # About to be locked, moved into place by now, or left by a version that unlocked before it was.
+        return _age(folder) > _LONG
     except OSError:
-        # Locked, about to be locked, or about to be moved into place: somebody lives.
         return False
     return True
+
+
+def _age(path: Path) -> float:
+    """Seconds since a folder was last written into; none for one that is not there any more."""
+    try:
+        return time.time() - path.lstat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def folder_name(bucket: str) -> str:

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -226,6 +227,13 @@ def test_an_empty_bucket_and_no_sweep_at_all_are_nothing(inventory: FileInventor
     assert inventory.open([a_sweep(written)]).holdings() == ()
 
 
+def test_a_whole_sweep_is_its_two_files(inventory: FileInventory, tmp_path: Path) -> None:
+    written = inventory.write(BUCKET, batched([an_object()]), "s1")
+    (folder,) = (tmp_path / "inventory" / folder_name(BUCKET)).iterdir()
+    assert written.files is not None
+    assert {f"{folder.parent.name}/s1/{path.name}" for path in folder.iterdir()} == set(written.files)
+
+
 def test_a_listing_that_breaks_off_leaves_nothing(inventory: FileInventory, tmp_path: Path) -> None:
     def breaking() -> Iterator[StoredObject]:
         yield an_object()
@@ -363,6 +371,30 @@ def test_a_killed_sweep_leaves_the_last_whole_one_and_the_next_prune_cleans_up(
     assert inventory.open([a_sweep(written)]).holdings()[0].objects == 1
     inventory.prune(BUCKET, "s1")
     assert [path.name for path in home.iterdir()] == ["s1"]
+
+
+DIE = "os.kill(os.getpid(), signal.SIGKILL)"
+
+
+def test_a_sweep_that_is_killed_while_digests_are_taken_is_cleaned_up(inventory: FileInventory, tmp_path: Path) -> None:
+    root = tmp_path / "inventory"
+    code = KILLED.replace("10**9", "2")
+    code = f"import os, signal\nfrom auditor.inventory import store\nstore._digest = lambda _: {DIE}\n{code}"
+    assert subprocess.run([sys.executable, "-c", code, str(root)], check=False).returncode == -signal.SIGKILL
+    (home,) = root.iterdir()
+    assert len(list(home.iterdir())) == 1
+    inventory.prune(BUCKET, "s1")
+    assert list(home.iterdir()) == []
+
+
+def test_a_folder_without_an_owner_is_dead_after_an_hour(inventory: FileInventory, tmp_path: Path) -> None:
+    home = tmp_path / "inventory" / folder_name(BUCKET)
+    for name, minutes in (("young", 59), ("old", 61)):
+        folder = home / f".unfinished-{name}"
+        folder.mkdir(parents=True)
+        os.utime(folder, times=(0, time.time() - 60 * minutes))
+    inventory.prune(BUCKET, "s1")
+    assert [path.name for path in home.iterdir()] == [".unfinished-young"]
 
 
 def test_the_sweep_in_force_and_the_ones_before_stay_whatever_their_names(
