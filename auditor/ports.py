@@ -1,6 +1,6 @@
 """The Protocols that `scan.py` speaks, so that it knows no cloud and no database."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -175,8 +175,8 @@ class Inventory(Protocol):
     def samples(self, sweeps: Iterable[Sweep]) -> tuple[Sample, ...]:
         """A few stored versions under each key version of each bucket that a probe may read, the best first."""
 
-    def prune(self, bucket: str, in_force: str) -> None:
-        """Remove what killed sweeps left and what the sweep in force has replaced."""
+    def prune(self, bucket: str, needed: Collection[str]) -> None:
+        """Remove what killed sweeps left, and sweeps that were replaced long ago, but the needed ones, by their ids."""
 
     def remove(self, sweep: Sweep) -> None:
         """Remove the files of a sweep that never was in force."""
@@ -208,6 +208,9 @@ class Ledger(Protocol):
 
     def sweeps(self) -> tuple[Sweep, ...]:
         """The complete sweep of each bucket that began last, by bucket."""
+
+    def needed(self, bucket: str) -> frozenset[str]:
+        """Ids of the bucket's sweep in force and of all sweeps that the newest judgement stands on."""
 
     def failed_attempts(self) -> tuple[Sweep, ...]:
         """For each bucket whose newest attempt is not complete: that attempt."""

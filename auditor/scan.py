@@ -125,7 +125,7 @@ def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset
         for ended in as_completed(running):
             done = ended.result()
             if parts.ledger.publish(done):
-                parts.inventory.prune(done.bucket, done.id)
+                parts.inventory.prune(done.bucket, parts.ledger.needed(done.bucket))
             elif done.complete:
                 # Another one that began later is in force already.
                 parts.inventory.remove(done)

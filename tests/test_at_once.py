@@ -1,5 +1,6 @@
 """Two runs at the same time on one state folder: the answer is that of the later one."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -72,6 +73,21 @@ def test_a_sweep_that_began_before_and_ended_after_another_is_not_put_in_force(s
         folders = [path.parent.name for path in (small.config.parent / "state").rglob("dependencies.parquet")]
         assert folders == [in_force.id], "the files of the older one are gone"
         assert assembly.ledger.verify() == assembly.ledger.head()[0]
+
+
+def test_sweeps_that_nobody_judged_by_take_nothing_from_the_judgement_before(small: Small) -> None:
+    with assembled(small) as assembly:
+        judgement = scan.scan(assembly.parts, NoProgress())
+        for hours in range(9, 3, -1):
+            for folder in (small.config.parent / "state" / "inventory").glob("*/*"):
+                os.utime(folder, times=(0, folder.stat().st_mtime - 3600 * hours))
+            scan.sweep_all(assembly.parts, NoProgress())  # and the process is killed before it judges
+    with assembled(small) as another:
+        assert another.ledger.judgement() == judgement
+        assert sum(row.objects for row, _ in another.rows(judgement).rows(judgement.assessed)) == 20
+        scan.poll(another.parts, NoProgress())
+        scan.scan(another.parts, NoProgress())
+        assert len(list((small.config.parent / "state").rglob("dependencies.parquet"))) == 3
 
 
 def test_an_attempt_that_began_before_a_whole_sweep_and_failed_after_it_leaves_no_gap(small: Small) -> None:

@@ -7,9 +7,10 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -26,9 +27,7 @@ from auditor.ports import Written
 _UNFINISHED: Final = ".unfinished-"
 _OWNER: Final = ".owner"
 _LONG: Final = 3600.0
-"""Seconds after which nobody is still busy with what takes moments."""
-_KEPT_BESIDES: Final = 2
-"""Sweeps of a bucket that stay beside the one in force, for whoever still reads them or is about to publish one."""
+"""Seconds after which nobody still judges by a sweep that was replaced, or is about to publish or to lock one."""
 
 
 class FileInventory:
@@ -142,15 +141,21 @@ class FileInventory:
         with told():
             return snapshot.samples(self._root / name)
 
-    def prune(self, bucket: str, in_force: str) -> None:
-        """Remove what a killed sweep left, and all sweeps of a bucket but the one in force and the one before it."""
+    def prune(self, bucket: str, needed: Collection[str]) -> None:
+        """Remove what killed sweeps left, and the sweeps of a bucket that are not needed and were replaced long ago.
+
+        Others may do so at the same time; what cannot be removed now is left for the next time.
+        """
         home = self._root / folder_name(bucket)
-        if not home.is_dir():
+        try:
+            found = list(home.iterdir())
+        except OSError:
             return
-        others = [path for path in home.iterdir() if path.name != in_force and not path.name.startswith(_UNFINISHED)]
-        others.sort(key=lambda path: path.stat().st_mtime_ns)
-        dead = [path for path in home.glob(f"{_UNFINISHED}*") if _is_dead(path)]
-        for path in [*dead, *others[:-_KEPT_BESIDES]]:
+        dead = [path for path in found if path.name.startswith(_UNFINISHED) and _is_dead(path)]
+        whole = sorted((path for path in found if not path.name.startswith(_UNFINISHED)), key=_age, reverse=True)
+        # It was replaced when the next one was put in place, or later.
+        replaced = (one for one, following in pairwise(whole) if _age(following) > _LONG)
+        for path in [*dead, *(one for one in replaced if one.name not in needed)]:
             shutil.rmtree(path, ignore_errors=True)
 
     def remove(self, sweep: Sweep) -> None:

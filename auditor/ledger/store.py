@@ -102,6 +102,13 @@ class LedgerStore:
             )
         return tuple(found[one] for one in left)
 
+    def needed(self, bucket: str) -> frozenset[str]:
+        """Ids of the bucket's sweep in force and of all sweeps that the newest judgement stands on."""
+        with self._database.reading() as connection:
+            in_force = _of_bucket(connection, "sweep", bucket)
+            context = _context(connection)
+        return frozenset({in_force.id} if in_force else ()).union(context.sweeps if context else ())
+
     def failed_attempts(self) -> tuple[Sweep, ...]:
         """For each bucket whose newest attempt is not complete: that attempt."""
         return self._sweeps("attempt")
@@ -249,6 +256,11 @@ def _began_later(known: Sweep | None, sweep: Sweep) -> bool:
 def _newest_poll(connection: Connection) -> KeptPoll | None:
     kept = journal.current(connection, "poll")
     return next((codec.load(KeptPoll, row.body) for row in kept.values()), None)
+
+
+def _context(connection: Connection) -> KeptContext | None:
+    kept = journal.current(connection, "context")
+    return next((codec.load(KeptContext, row.body) for row in kept.values()), None)
 
 
 def _kept_poll(poll: PollRecord, judgement: Judgement) -> KeptPoll:
@@ -446,11 +458,9 @@ def _not_of_its_events(thing: str, name: str) -> LedgerError:
 
 
 def _judgement(connection: Connection) -> Judgement | None:
-    poll = _newest_poll(connection)
-    contexts = journal.current(connection, "context")
-    if poll is None or not contexts:
+    poll, context = _newest_poll(connection), _context(connection)
+    if poll is None or context is None:
         return None
-    context = codec.load(KeptContext, next(iter(contexts.values())).body)
     assessed = [codec.load(Assessed, row.body) for row in journal.current(connection, "assessment").values()]
     standing = [codec.load(Finding, row.body) for row in journal.current(connection, "finding").values()]
     closed = [codec.load(Finding, row.body) for row in journal.current(connection, "closed").values()]

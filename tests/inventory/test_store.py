@@ -3,7 +3,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -369,7 +369,7 @@ def test_a_killed_sweep_leaves_the_last_whole_one_and_the_next_prune_cleans_up(
     home = root / folder_name(BUCKET)
     assert len(list(home.iterdir())) == 2
     assert inventory.open([a_sweep(written)]).holdings()[0].objects == 1
-    inventory.prune(BUCKET, "s1")
+    inventory.prune(BUCKET, {"s1"})
     assert [path.name for path in home.iterdir()] == ["s1"]
 
 
@@ -383,7 +383,7 @@ def test_a_sweep_that_is_killed_while_digests_are_taken_is_cleaned_up(inventory:
     assert subprocess.run([sys.executable, "-c", code, str(root)], check=False).returncode == -signal.SIGKILL
     (home,) = root.iterdir()
     assert len(list(home.iterdir())) == 1
-    inventory.prune(BUCKET, "s1")
+    inventory.prune(BUCKET, {"s1"})
     assert list(home.iterdir()) == []
 
 
@@ -393,18 +393,51 @@ def test_a_folder_without_an_owner_is_dead_after_an_hour(inventory: FileInventor
         folder = home / f".unfinished-{name}"
         folder.mkdir(parents=True)
         os.utime(folder, times=(0, time.time() - 60 * minutes))
-    inventory.prune(BUCKET, "s1")
+    inventory.prune(BUCKET, {"s1"})
     assert [path.name for path in home.iterdir()] == [".unfinished-young"]
 
 
-def test_the_sweep_in_force_and_the_ones_before_stay_whatever_their_names(
-    inventory: FileInventory, tmp_path: Path
+def aged(home: Path, minutes: Mapping[str, float]) -> None:
+    """Make folders look as if they had been put in place so many minutes ago."""
+    for name, ago in minutes.items():
+        os.utime(home / name, times=(0, time.time() - 60 * ago))
+
+
+@pytest.mark.parametrize(
+    ("minutes", "kept"),
+    [
+        # Names do not sort by age: sweeps of the same second look so.
+        ({"s1": 300, "s9": 200, "s8": 61, "s7": 59, "s5": 0}, ["s1", "s5", "s7", "s8"]),
+        ({"s1": 1, "s9": 200, "s8": 180, "s7": 120, "s5": 90}, ["s1", "s5"]),
+        ({"s1": 300, "s9": -500}, ["s1", "s9"]),
+    ],
+)
+def test_what_is_needed_stays_and_what_was_replaced_within_the_hour(
+    inventory: FileInventory, tmp_path: Path, minutes: dict[str, float], kept: list[str]
 ) -> None:
-    # Names that do not sort by age: sweeps of the same second look so.
-    for sweep_id in ("s9", "s8", "s7", "s6", "s1"):
+    for sweep_id in minutes:
         inventory.write(BUCKET, batched([an_object()]), sweep_id)
-    inventory.prune(BUCKET, "s1")
-    assert sorted(path.name for path in (tmp_path / "inventory" / folder_name(BUCKET)).iterdir()) == ["s1", "s6", "s7"]
+    home = tmp_path / "inventory" / folder_name(BUCKET)
+    aged(home, minutes)
+    inventory.prune(BUCKET, {"s1", "of another bucket"})
+    assert sorted(path.name for path in home.iterdir()) == kept
+
+
+def test_what_another_process_has_removed_stops_no_pruning(
+    inventory: FileInventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inventory.prune(BUCKET, ())
+    minutes = {"s1": 300, "s2": 200, "s3": 100}
+    for sweep_id in minutes:
+        inventory.write(BUCKET, batched([an_object()]), sweep_id)
+    home = tmp_path / "inventory" / folder_name(BUCKET)
+    aged(home, minutes)
+    (home / "a link to nothing").symlink_to("nothing")
+    found = [*home.iterdir(), home / "gone", home / ".unfinished-gone"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "iterdir", lambda _: iter(found))
+        inventory.prune(BUCKET, ())
+    assert sorted(path.name for path in home.iterdir()) == ["a link to nothing", "s3"]
 
 
 def test_a_sweep_that_still_runs_elsewhere_is_not_taken_for_a_killed_one(
@@ -412,7 +445,7 @@ def test_a_sweep_that_still_runs_elsewhere_is_not_taken_for_a_killed_one(
 ) -> None:
     def objects() -> Iterator[StoredObject]:
         yield an_object()
-        FileInventory(tmp_path / "inventory", {}).prune(BUCKET, "s1")
+        FileInventory(tmp_path / "inventory", {}).prune(BUCKET, {"s1"})
         yield an_object("acme/prod/2")
 
     inventory.write(BUCKET, batched([an_object()]), "s1")

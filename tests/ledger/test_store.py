@@ -188,6 +188,16 @@ def test_a_sweep_is_found_by_its_id_after_a_newer_one_has_replaced_it(ledger: Le
     assert refused.value.hint
 
 
+def test_what_the_newest_judgement_stands_on_is_needed_beside_the_sweep_in_force(ledger: LedgerStore) -> None:
+    assert ledger.needed("s3://data") == frozenset()
+    for sweep_id in ("s1", "s2"):
+        ledger.publish(a_sweep(sweep_id=sweep_id))
+        assert ledger.needed("s3://data") == {sweep_id}
+    poll(ledger, an_aws_key())  # judges by s1
+    assert ledger.needed("s3://data") == {"s1", "s2"}
+    assert ledger.needed("s3://other") == {"s1"}
+
+
 def test_a_sweep_of_an_older_version_says_nothing_of_what_it_left_out() -> None:
     told = codec.plain(a_sweep())
     assert (told.pop("left_out"), told.pop("layout")) == (None, None)
