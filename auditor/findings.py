@@ -221,7 +221,7 @@ class BucketCoverage:
     sweep_ended: datetime | None
     oldest_verified: datetime | None
     last_attempt_failed: str | None = None
-    """Why the newest attempt did not finish, while an older sweep stays in force."""
+    """Why the newest attempt did not finish, or what it found cannot be used; an older sweep may be in force."""
     left_out: tuple[Population, ...] = ()
     """What the sweep left out of its data, as the config said then: nobody looked there."""
     cloud_count: int | None = None

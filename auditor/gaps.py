@@ -51,6 +51,11 @@ def never_swept(bucket: str) -> Gap:
     return Gap(bucket, Reason.NOT_VISIBLE, "nothing is known of its objects: it was never swept", "scan it")
 
 
+def not_usable(bucket: str, error: LedgerError) -> Gap:
+    """A bucket was swept, and its inventory is damaged or not there any more: the fault is on the auditor's side."""
+    return Gap(bucket, Reason.UNSUPPORTED, f"nothing is known of its objects: {error}", error.hint or "sweep it again")
+
+
 def of_populations(bucket: str, lacking: Sequence[Population]) -> Iterator[Gap]:
     """The config asks for what it left out when the bucket was swept."""
     if lacking:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from auditor.errors import LedgerError
 from auditor.findings import Assessed, Finding, Judgement, Member, Readability
 from auditor.model import (
     BucketFacts,
@@ -164,6 +165,9 @@ class Inventory(Protocol):
 
     def write(self, bucket: str, batches: Iterable[pa.RecordBatch], sweep_id: str) -> Written:
         """Write one bucket's snapshot and dependencies atomically; an error leaves nothing."""
+
+    def unusable(self, sweeps: Iterable[Sweep]) -> Mapping[str, LedgerError]:
+        """Of each of these sweeps whose dependencies nobody may judge by: the bucket and why."""
 
     def open(self, sweeps: Iterable[Sweep]) -> OpenInventory:
         """Open the dependencies of these sweeps.

@@ -3,7 +3,7 @@
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,19 @@ import pyarrow as pa
 from auditor import gaps, lifecycle, probing
 from auditor.engine import Facts, judge, last_read
 from auditor.errors import AuditorError, CollectError, LedgerError, UsageError
-from auditor.findings import Assessed, Assessment, Basis, BucketCoverage, Coverage, Judgement, Readability, Run
+from auditor.findings import (
+    Assessed,
+    Assessment,
+    Basis,
+    BucketCoverage,
+    Coverage,
+    Finding,
+    Judgement,
+    Readability,
+    Run,
+    Subject,
+    SubjectKind,
+)
 from auditor.model import (
     AwsKey,
     BucketFacts,
@@ -189,7 +201,7 @@ def wanting(parts: Parts) -> frozenset[str]:
     Raises:
         LedgerError: the ledger cannot be read.
     """
-    sweeps = _in_force(parts)
+    sweeps, _ = _usable(parts)
     never = {source.url for source in parts.sources}.difference(one.bucket for one in sweeps)
     return frozenset(never.union(gap.what for gap in _swept_otherwise(parts, sweeps)))
 
@@ -225,7 +237,7 @@ def probe(parts: Parts, progress: Progress) -> None:
     """
     if not (parts.probing.reads or parts.probing.dry_runs):
         return
-    sweeps = _in_force(parts)
+    sweeps, _ = _usable(parts)
     agents = {one.bucket: _agents(parts, one.facts) for one in sweeps}
     samples: dict[probing.Place, list[Sample]] = defaultdict(list)
     for one in parts.inventory.samples(sweeps):
@@ -306,7 +318,7 @@ def _poll(
 ) -> Judgement:
     started = parts.clock()
     configured = frozenset(source.url for source in parts.sources)
-    sweeps = _in_force(parts)
+    sweeps, unusable = _usable(parts)
     failed = tuple(one for one in parts.ledger.failed_attempts() if one.bucket in configured)
     before = parts.ledger.judgement()
     holdings = parts.inventory.open(sweeps)
@@ -324,11 +336,13 @@ def _poll(
     now = parts.clock() + plausible(parts.skew())
     readings = {name: continued(one, memory.get(name), now) for name, one in asked.items()}
     keys = {need.name: KeyView(need.name, readings.get(need.name), memory.get(need.name)) for need in needs}
-    buckets = _coverage(parts, sweeps, failed)
+    buckets = _coverage(parts, sweeps, failed, unusable)
     probes = tuple(one for one in parts.ledger.probes() if parts.probing.wants(one.kind))
     judged = judge(Facts(holdings, keys, agents, buckets, parts.policy, now, probes), parts.rules)
     if unconfigured is None and before is not None:
         unconfigured = before.coverage.buckets_not_configured
+    beforehand = before.findings if before is not None else ()
+    undecided = judged.undecided | _out_of_sight(beforehand, unusable, judged.assessed, keys)
     last_reads = {name: last_read(view, now) for name, view in keys.items()}
     poll_id = _new_id(started)
     judgement = Judgement(
@@ -354,13 +368,14 @@ def _poll(
             ),
         ),
         assessed=judged.assessed,
-        findings=lifecycle.carry_on(judged.findings, before.findings if before else (), now, judged.undecided),
+        findings=lifecycle.carry_on(judged.findings, beforehand, now, undecided),
         gaps=_all_gaps(
             (*sweeps, *failed),
-            configured,
+            configured.difference(unusable),
             unconfigured,
             before,
             more=(
+                *(gaps.not_usable(bucket, error) for bucket, error in unusable.items()),
                 *_key_gaps(needs, keys, judged.assessed),
                 *gaps.of_probes(_latest(probes, judged.assessed, now), agents),
                 *gaps.of_layouts(buckets),
@@ -386,10 +401,32 @@ def _poll(
     return parts.ledger.judgement() or judgement
 
 
-def _in_force(parts: Parts) -> tuple[Sweep, ...]:
-    """The newest complete sweep of each configured bucket."""
+def _usable(parts: Parts) -> tuple[tuple[Sweep, ...], Mapping[str, LedgerError]]:
+    """The newest complete sweep of each configured bucket; and why one cannot be judged by, so that it counts as none.
+
+    What somebody changed is not judged by, and the others are judged all the same.
+    """
     configured = frozenset(source.url for source in parts.sources)
-    return tuple(one for one in parts.ledger.sweeps() if one.bucket in configured)
+    in_force = tuple(one for one in parts.ledger.sweeps() if one.bucket in configured)
+    unusable = parts.inventory.unusable(in_force)
+    return tuple(one for one in in_force if one.bucket not in unusable), unusable
+
+
+def _out_of_sight(
+    before: Iterable[Finding],
+    unusable: Collection[str],
+    assessed: Iterable[Assessed],
+    keys: Collection[KeyName],
+) -> frozenset[str]:
+    """Findings about data that nobody sees any more, and about nothing that is judged now: that is no all-clear."""
+    judged = {one.assessment.subject for one in assessed}.union(Subject(SubjectKind.KEY, name.text) for name in keys)
+    return frozenset(
+        one.id
+        for one in before
+        if any(bucket in unusable for bucket, *_ in one.members)
+        and one.subject.kind is not SubjectKind.BUCKET
+        and one.subject not in judged
+    )
 
 
 def _told(source: ObjectSource, progress: Progress, expected: int | None) -> Iterator[pa.RecordBatch]:
@@ -445,14 +482,16 @@ def _read(parts: Parts, needs: Iterable[KeyNeed]) -> Mapping[KeyName, KeyReading
     return readings
 
 
-def _coverage(parts: Parts, sweeps: tuple[Sweep, ...], failed: tuple[Sweep, ...]) -> tuple[BucketCoverage, ...]:
+def _coverage(
+    parts: Parts, sweeps: tuple[Sweep, ...], failed: tuple[Sweep, ...], unusable: Mapping[str, LedgerError]
+) -> tuple[BucketCoverage, ...]:
     done = {one.bucket: one for one in sweeps}
-    attempts = {one.bucket: one for one in failed}
-    return tuple(_bucket_coverage(source, done.get(source.url), attempts.get(source.url)) for source in parts.sources)
+    why = {bucket: str(error) for bucket, error in unusable.items()}
+    why.update((one.bucket, one.gaps[-1].effect) for one in failed if one.gaps)
+    return tuple(_bucket_coverage(source, done.get(source.url), why.get(source.url)) for source in parts.sources)
 
 
-def _bucket_coverage(source: ObjectSource, done: Sweep | None, attempt: Sweep | None) -> BucketCoverage:
-    why = attempt.gaps[-1].effect if attempt and attempt.gaps else None
+def _bucket_coverage(source: ObjectSource, done: Sweep | None, why: str | None) -> BucketCoverage:
     return BucketCoverage(
         bucket=source.url,
         complete=done is not None,

@@ -357,10 +357,79 @@ def test_an_inventory_that_was_changed_resolves_nothing(
     assert run(capsys, small.argv("scan"))[0] == 1
     file = next((tmp_path / "state").rglob("dependencies.parquet"))
     pq.write_table(pq.read_table(file).slice(0, 0), file)
-    for argv in (small.argv("poll"), small.argv("report", "-o", str(tmp_path / "report"))):
-        code, out, err = run(capsys, argv)
-        assert (code, out, "is not what the sweep wrote" in err, "hint: " in err) == (70, "", True, True)
-    assert run(capsys, small.argv("scan"))[0] == 1
+    report = small.argv("report", "-q", "-o", str(tmp_path / "report"))
+    code, out, err = run(capsys, report)
+    assert (code, out, "the inventory of gs://data cannot be used: " in err, "hint: " in err) == (70, "", True, True)
+    for _ in range(2):
+        code, out, _ = run(capsys, small.argv("poll", "-q", "--format", "json"))
+        statuses = {one["rule"]: one["status"] for one in findings(out)}
+        assert (code, statuses) == (1, {"data-unreadable": "open", "sweep-incomplete": "open"})
+    assert run(capsys, report) == (0, "", "")
+    small.set_state(1, "ENABLED")
+    code, out, _ = run(capsys, small.argv("scan", "-q", "--format", "json"))
+    assert (code, {one["status"] for one in findings(out)}) == (0, {"resolved"})
+
+
+def two_buckets(small: Small) -> None:
+    """`gs://data`, and `gs://bee` with objects under each version of its key and under a key of its own."""
+    store = small.cloud.store
+    store.add_bucket("bee", "acme", "us-east1")
+    store.add_key(f"{GOOGLE_KEY}-2")
+    for name, key, version in (("1", GOOGLE_KEY, 1), ("2", GOOGLE_KEY, 2), ("3", f"{GOOGLE_KEY}-2", 1)):
+        store.put("bee", f"acme/bee/{name}", key=key, version=version, size=100)
+    layout = 'layout = "{org}/{namespace}/"'
+    small.config.write_text(small.config.read_text() + f'[[bucket]]\nurl = "gs://bee"\n{layout}\naccount = "acme"\n')
+
+
+@pytest.mark.parametrize("damage", ["changed", "gone"])
+def test_a_damaged_inventory_of_one_bucket_does_not_blind_the_others_and_is_healed_by_a_sweep(
+    small: Small, capsys: pytest.CaptureFixture[str], tmp_path: Path, damage: str
+) -> None:
+    two_buckets(small)
+    small.set_state(1, "DISABLED")
+    second = small.cloud.store.key(f"{GOOGLE_KEY}-2")
+    assert second is not None
+    second.versions[1].state = "DISABLED"
+    _, out, _ = run(capsys, small.argv("scan", "-q", "--format", "json"))
+    whole = {one["subject"]["id"].rpartition("/cryptoKeys/")[2]: one["objects"] for one in findings(out)}
+    assert whole == {"main/cryptoKeyVersions/1": 11, "main-2/cryptoKeyVersions/1": 1}
+    (file,) = (tmp_path / "state" / "inventory").glob("gs-bee-*/*/dependencies.parquet")
+    if damage == "changed":
+        file.write_bytes(file.read_bytes()[:-1] + b"x")
+    else:
+        file.unlink()
+    small.cloud.traffic.fail("/b/bee/o?", status=403)
+
+    code, out, _ = run(capsys, small.argv("scan", "-q", "--format", "json"))
+    told = json.loads(out)
+    assert (code, told["totals"]["objects"]) == (1, 20)
+    coverage = {one["bucket"]: (one["complete"], one["listed"]) for one in told["coverage"]["buckets"]}
+    assert coverage == {"gs://bee": (False, 0), "gs://data": (True, 20)}
+    assert {gap["what"] for gap in told["gaps"]} == {"gs://bee"}
+    why = [gap["effect"] for gap in told["gaps"] if gap["reason"] == "unsupported"]
+    assert len(why) == 1
+    assert why[0].startswith("nothing is known of its objects: the inventory of gs://bee ")
+    assert "dependencies.parquet" in why[0]
+    open_ones = {one["subject"]["id"]: one["objects"] for one in findings(out) if one["severity"] != "low"}
+    assert {one["status"] for one in findings(out)} == {"open"}
+    assert open_ones == {
+        f"{GOOGLE_KEY}/cryptoKeyVersions/1": 10,
+        f"{GOOGLE_KEY}-2/cryptoKeyVersions/1": 1,  # nobody sees that it is over
+        "gs://bee": 0,
+    }
+
+    small.set_state(1, "ENABLED")
+    _, out, _ = run(capsys, small.argv("poll", "-q", "--format", "json"))
+    ended = [one["subject"]["id"] for one in findings(out) if one["status"] == "resolved"]
+    assert ended == [f"{GOOGLE_KEY}/cryptoKeyVersions/1"], "what is seen elsewhere is decided"
+
+    small.cloud.traffic.heal()
+    code, out, _ = run(capsys, small.argv("scan", "-q", "--format", "json"))
+    told = json.loads(out)
+    assert (code, told["totals"]["objects"], told["gaps"]) == (1, 23, [])
+    assert [one["subject"]["id"] for one in findings(out) if one["status"] == "open"] == [
+        f"{GOOGLE_KEY}-2/cryptoKeyVersions/1"
+    ]
 
 
 def test_asking_for_a_finding_that_is_not_there_ends_with_2(small: Small, capsys: pytest.CaptureFixture[str]) -> None:

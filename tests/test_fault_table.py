@@ -871,6 +871,7 @@ def test_a_scan_that_is_killed_leaves_nothing_half_done(tmp_path: Path, monkeypa
 MACHINE: Final = {
     ("disk full", "ledger"): "exit code 70",
     ("disk full", "inventory"): "gap unsupported",
+    ("a file is damaged or missing", "inventory"): "gap unsupported",
     ("ledger locked by another process", "any"): "exit code 70",
     ("kill -9", "at seeded moments"): "the next scan is exact",
 }

@@ -115,6 +115,12 @@ def test_a_layout_that_no_name_fits_is_a_gap() -> None:
             assert_told(gap, ("s3://data", Reason.MALFORMED, "fits the bucket's layout", "`layout`"))
 
 
+def test_an_inventory_that_nobody_may_judge_by_is_a_gap_of_its_bucket() -> None:
+    for hint, told in (("sweep this bucket", "sweep this bucket"), (None, "sweep it again")):
+        gap = gaps.not_usable("s3://data", LedgerError("a file is gone", hint))
+        assert_told(gap, ("s3://data", Reason.UNSUPPORTED, "nothing is known of its objects: a file is gone", told))
+
+
 def test_populations_that_a_sweep_left_out_are_a_gap_where_the_config_asks_for_them() -> None:
     assert not list(gaps.of_populations("s3://data", ()))
     (gap,) = gaps.of_populations("s3://data", (Population.NONCURRENT, Population.SOFT_DELETED))

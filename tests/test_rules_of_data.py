@@ -260,8 +260,8 @@ SWEEPS: dict[str, tuple[SweptBucket, float, V, str]] = {
     "all known": (swept(), 1.0, V.PASSED, "10 of 10"),
     "enough known": (swept(resolved=9), 0.9, V.PASSED, "9 of 10"),
     "too few known": (swept(resolved=8), 0.9, V.FAILED, "8 of 10"),
-    "never swept, where nothing is demanded": (swept(complete=False), 0.0, V.FAILED, "never swept to its end"),
-    "never swept, and why": (swept(complete=False, last_attempt_failed="denied"), 1.0, V.FAILED, "its end: denied"),
+    "never swept, where nothing is demanded": (swept(complete=False), 0.0, V.FAILED, "no whole sweep of"),
+    "never swept, and why": (swept(complete=False, last_attempt_failed="denied"), 1.0, V.FAILED, "in force: denied"),
     "an older sweep, and why": (swept(last_attempt_failed="denied"), 0.0, V.FAILED, "an older sweep"),
 }
 

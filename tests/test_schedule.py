@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NO_PROBES = Budget(reads=False, dry_runs=False, per_hour=1)
 NOTHING_FOUND = SimpleNamespace(findings=())
+NO_INVENTORY = SimpleNamespace(unusable=lambda _: {})
 
 
 def test_turns_of_a_loop_never_overlap_and_missed_ones_come_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,6 +45,7 @@ def test_turns_of_a_loop_never_overlap_and_missed_ones_come_together(monkeypatch
         sources=(),
         probing=NO_PROBES,
         ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None),
+        inventory=NO_INVENTORY,
         rules=(),
     )
     # Forty turns would be due in this time.
@@ -70,6 +72,7 @@ def test_a_turn_that_fails_is_not_the_end_of_its_loop(monkeypatch: pytest.Monkey
         sources=(),
         probing=NO_PROBES,
         ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None),
+        inventory=NO_INVENTORY,
     )
     schedule = Schedule.model_construct(sweep="0 0 1 1 *", key_poll=0.05)
     daemon = Daemon(cast("Parts", parts), schedule)
@@ -224,18 +227,24 @@ def as_swept(left_out: tuple[Population, ...] | None = (), layout: str | None = 
     return SimpleNamespace(bucket="gs://data", left_out=left_out, layout=layout)
 
 
-SWEPT = {
-    "never": ((), True),
-    "as the config asks": ((as_swept(),), False),
-    "by an older version, which did not say how": ((as_swept(None, None),), False),
-    "without what the config asks for": ((as_swept((Population.NONCURRENT,)),), True),
-    "by another layout": ((as_swept(layout="{namespace}/"),), True),
+SWEPT: dict[str, tuple[tuple[SimpleNamespace, ...], set[str], bool]] = {
+    "never": ((), set(), True),
+    "as the config asks": ((as_swept(),), set(), False),
+    "by an older version, which did not say how": ((as_swept(None, None),), set(), False),
+    "without what the config asks for": ((as_swept((Population.NONCURRENT,)),), set(), True),
+    "by another layout": ((as_swept(layout="{namespace}/"),), set(), True),
+    "and its inventory is damaged": ((as_swept(),), {"gs://data"}, True),
 }
 
 
-@pytest.mark.parametrize(("sweeps", "at_once"), SWEPT.values(), ids=SWEPT)
+@pytest.mark.parametrize(("sweeps", "unusable", "at_once"), SWEPT.values(), ids=SWEPT)
 def test_a_bucket_that_was_not_swept_as_the_config_asks_is_swept_at_once(
-    worlds: Worlds, monkeypatch: pytest.MonkeyPatch, sweeps: tuple[SimpleNamespace, ...], *, at_once: bool
+    worlds: Worlds,
+    monkeypatch: pytest.MonkeyPatch,
+    sweeps: tuple[SimpleNamespace, ...],
+    unusable: set[str],
+    *,
+    at_once: bool,
 ) -> None:
     swept, polled = threading.Event(), threading.Event()
 
@@ -250,7 +259,7 @@ def test_a_bucket_that_was_not_swept_as_the_config_asks_is_swept_at_once(
         sources=(SimpleNamespace(url="gs://data", left_out=()),),
         probing=NO_PROBES,
         ledger=SimpleNamespace(sweeps=lambda: sweeps, judgement=lambda: None),
-        inventory=SimpleNamespace(layout=lambda _: "{org}/"),
+        inventory=SimpleNamespace(layout=lambda _: "{org}/", unusable=lambda _: unusable),
     )
     made = Daemon(cast("Parts", parts), Schedule(sweep="0 0 1 1 *"))
     made.start()

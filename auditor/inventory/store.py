@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -23,6 +24,8 @@ from auditor.inventory.dependencies import Dependencies, told
 from auditor.inventory.layout import Layout
 from auditor.model import Sample, Sweep
 from auditor.ports import Written
+
+_log = logging.getLogger(__name__)
 
 _UNFINISHED: Final = ".unfinished-"
 _OWNER: Final = ".owner"
@@ -75,17 +78,28 @@ class FileInventory:
             shutil.rmtree(unfinished, ignore_errors=True)
         return replace(written, files=digests)
 
+    def unusable(self, sweeps: Iterable[Sweep]) -> Mapping[str, LedgerError]:
+        """Of each of these sweeps whose dependencies nobody may judge by: the bucket and why."""
+        found: dict[str, LedgerError] = {}
+        with self._lock:
+            for one in sweeps:
+                try:
+                    self._prove(one.bucket, *_dependencies(one))
+                except LedgerError as error:
+                    found[one.bucket] = error
+        return found
+
     def open(self, sweeps: Iterable[Sweep]) -> Dependencies:
         """Open the dependencies of these sweeps; the same sweeps again cost next to nothing.
 
         Raises:
             LedgerError: a file that a sweep names is not there, or is not what the sweep wrote.
         """
-        wanted = dict(_dependencies(one) for one in sweeps)
-        names = tuple(wanted)
+        wanted = tuple((one.bucket, *_dependencies(one)) for one in sweeps)
+        names = tuple(name for _, name, _ in wanted)
         with self._lock:
-            for name, digest in wanted.items():
-                self._prove(name, digest)
+            for bucket, name, digest in wanted:
+                self._prove(bucket, name, digest)
             if names not in self._open:
                 # Two at most: the newest judgement's, and that of sweeps which are published and not judged yet.
                 for old in tuple(self._open)[:-1]:
@@ -95,7 +109,7 @@ class FileInventory:
                 self._proven = {name: seen for name, seen in self._proven.items() if name in used}
             return self._open[names]
 
-    def _prove(self, name: str, digest: str) -> None:
+    def _prove(self, bucket: str, name: str, digest: str) -> None:
         """Compare a file with the digest that the ledger keeps, once and again whenever it was touched.
 
         Raises:
@@ -110,34 +124,36 @@ class FileInventory:
             same = _digest(path) == digest
         except OSError:
             raise LedgerError(
-                f"the inventory lacks {name}, which a sweep in the ledger names",
-                "sweep again; the ledger and the inventory belong together",
+                f"the inventory of {bucket} lacks {name}, which its sweep in the ledger names",
+                "sweep this bucket again; the ledger and the inventory belong together",
             ) from None
         if not same:
             raise LedgerError(
-                f"inventory file {name} is not what the sweep wrote; nothing is judged by it",
-                "somebody or the disk changed it; sweep again",
+                f"the inventory of {bucket} cannot be used: {name} is not what the sweep wrote",
+                "somebody or the disk changed it; sweep this bucket again",
             )
         self._proven[name] = seen
 
     def samples(self, sweeps: Iterable[Sweep]) -> tuple[Sample, ...]:
         """A few stored versions under each key version of each bucket that a probe may read, the best first.
 
-        Raises:
-            LedgerError: a snapshot is missing, damaged or not what the sweep wrote.
+        Of a bucket whose snapshot is missing, damaged or not what the sweep wrote there are none, and the log says so.
         """
         found: dict[str, tuple[Sample, ...]] = {}
         for one in sweeps:
             for name, digest in (one.files or {}).items():
                 if name.endswith(f"/{snapshot.SNAPSHOT}"):
                     known = self._samples.get(name)
-                    found[name] = known if known is not None else self._chosen(name, digest)
+                    try:
+                        found[name] = known if known is not None else self._chosen(one.bucket, name, digest)
+                    except LedgerError as error:
+                        _log.warning("no probe reads %s: %s; %s", one.bucket, error, error.hint)
         self._samples = found
         return tuple(sample for name in sorted(found) for sample in found[name])
 
-    def _chosen(self, name: str, digest: str) -> tuple[Sample, ...]:
+    def _chosen(self, bucket: str, name: str, digest: str) -> tuple[Sample, ...]:
         # A few bytes an object, and it is read to its end for the choice anyway.
-        self._prove(name, digest)
+        self._prove(bucket, name, digest)
         with told():
             return snapshot.samples(self._root / name)
 

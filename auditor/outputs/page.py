@@ -432,7 +432,7 @@ def _bucket(one: BucketCoverage) -> BucketRow:
     if one.last_attempt_failed:
         state = f"last attempt failed: {one.last_attempt_failed}"
     else:
-        state = "complete" if one.complete else "never swept"
+        state = "complete" if one.complete else "no whole sweep"
     if one.left_out:
         state += f"; left out by the config: {', '.join(one.left_out)}"
     window = "never"

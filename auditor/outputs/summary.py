@@ -80,7 +80,7 @@ def verdict(judgement: Judgement) -> str:
         told += f"; of {words.number(unknown)} it is not known"
     buckets = judgement.coverage.buckets
     if never := sum(not one.complete for one in buckets):
-        told += f"; {never} of {words.counted(len(buckets), 'bucket')} were never swept to the end and are not counted"
+        told += f"; {never} of {words.counted(len(buckets), 'bucket')} have no whole sweep in force and are not counted"
     return f"{told}."
 
 

@@ -14,7 +14,7 @@ def check(bucket: SweptBucket, at: Context) -> Outcome:
     coverage = bucket.coverage
     if not coverage.complete:
         why = f": {coverage.last_attempt_failed}" if coverage.last_attempt_failed else ""
-        return failed(f"{coverage.bucket} was never swept to its end{why}")
+        return failed(f"no whole sweep of {coverage.bucket} is in force{why}")
     text = f"{coverage.resolved} of {coverage.listed} objects of {coverage.bucket} are known"
     if coverage.last_attempt_failed:
         return failed(f"{text}, by an older sweep; the newest attempt failed: {coverage.last_attempt_failed}")

@@ -267,14 +267,30 @@ def test_a_file_that_the_sweep_did_not_write_is_not_judged_by(
     file = next((tmp_path / "inventory").rglob("dependencies.parquet"))
     whole = file.read_bytes()
     replaced(file)
-    with pytest.raises(LedgerError, match=r"dependencies.parquet is not what the sweep wrote") as refused:
+    told = r"the inventory of gs://data cannot be used: .*dependencies.parquet is not what the sweep wrote"
+    with pytest.raises(LedgerError, match=told) as refused:
         inventory.open([sweep])
     assert refused.value.hint
     file.write_bytes(whole)
     assert inventory.open([sweep]).holdings()
     file.unlink()
-    with pytest.raises(LedgerError, match="lacks"):
+    with pytest.raises(LedgerError, match=r"the inventory of gs://data lacks .*dependencies.parquet"):
         inventory.open([sweep])
+
+
+def test_of_many_sweeps_those_are_named_that_nobody_may_judge_by(tmp_path: Path) -> None:
+    urls = ("gs://whole", "gs://changed", "gs://gone", "gs://unnamed")
+    inventory = FileInventory(tmp_path, dict.fromkeys(urls, Layout.parse("{org}/")))
+    sweeps = [a_sweep(inventory.write(url, batched([an_object()]), "s1"), bucket=url) for url in urls]
+    assert inventory.unusable(sweeps) == {}
+    replaced(tmp_path / folder_name("gs://changed") / "s1" / "dependencies.parquet")
+    (tmp_path / folder_name("gs://gone") / "s1" / "dependencies.parquet").unlink()
+    sweeps[-1] = replace(sweeps[-1], files={})
+    found = inventory.unusable(sweeps)
+    assert sorted(found) == ["gs://changed", "gs://gone", "gs://unnamed"]
+    for bucket, error in found.items():
+        assert bucket in str(error)
+        assert error.hint
 
 
 def test_a_sweep_that_names_no_file_is_not_taken_for_one_of_an_empty_bucket(inventory: FileInventory) -> None:
@@ -287,12 +303,16 @@ def test_a_sweep_that_names_no_file_is_not_taken_for_one_of_an_empty_bucket(inve
 
 
 def test_no_sample_is_taken_from_a_snapshot_that_the_sweep_did_not_write(
-    inventory: FileInventory, tmp_path: Path
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sweep = a_sweep(inventory.write(BUCKET, batched([an_object()]), "s1"))
-    replaced(next((tmp_path / "inventory").rglob("snapshot.parquet")))
-    with pytest.raises(LedgerError, match=r"snapshot.parquet is not what the sweep wrote"):
-        inventory.samples([sweep])
+    urls = ("gs://data", "gs://bee", "gs://see")
+    inventory = FileInventory(tmp_path, dict.fromkeys(urls, Layout.parse("{org}/")))
+    sweeps = [a_sweep(inventory.write(url, batched([an_object()]), "s1"), bucket=url) for url in urls]
+    replaced(tmp_path / folder_name("gs://bee") / "s1" / "snapshot.parquet")
+    assert [one.bucket for one in inventory.samples(sweeps)] == ["gs://data", "gs://see"]
+    (told,) = (one.getMessage() for one in caplog.records)
+    assert told.startswith("no probe reads gs://bee: ")
+    assert "snapshot.parquet is not what the sweep wrote" in told
 
 
 def test_a_size_below_zero_is_refused_as_malformed(inventory: FileInventory) -> None:
