@@ -74,6 +74,14 @@ def split_version(text: str) -> tuple[KeyName, str | None]:
     return KeyName.parse(text), None
 
 
+class Listing(StrEnum):
+    """One pass over a bucket; what is deleted while one runs is there for the next."""
+
+    STORED = "stored"
+    """Live and noncurrent objects."""
+    SOFT_DELETED = "soft_deleted"
+
+
 class Population(StrEnum):
     """Where a stored version stands; all three pin the key version that they were written under."""
 

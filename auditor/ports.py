@@ -20,6 +20,7 @@ from auditor.model import (
     KeyMemory,
     KeyName,
     KeyReading,
+    Listing,
     Population,
     Probe,
     Reason,
@@ -42,10 +43,15 @@ class ObjectSource(Protocol):
     def facts(self) -> BucketFacts | Gap:
         """Read what the bucket says of itself; a Gap when it is not readable, which does not stop a listing."""
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield every stored version of every configured population, to the end of the last page, as `rows.SCHEMA`.
+    @property
+    def listings(self) -> tuple[Listing, ...]:
+        """The passes that show every configured population, in the order in which they must be made."""
 
-        An object whose encryption cannot be learnt is there with encryption `unknown` and its `problem`.
+    def batches(self, listing: Listing = Listing.STORED, after: str | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield every stored version of the configured populations, to the end of the last page, as `rows.SCHEMA`.
+
+        `after`: only of names that come behind this one. An object whose encryption cannot be learnt is there with
+        encryption `unknown` and its `problem`.
 
         Raises:
             CollectError: a page could not be read, so the listing is not complete.
@@ -143,6 +149,29 @@ class OpenInventory(Holdings, DependencyRows, Protocol):
     """The dependencies of some sweeps, for the judge and for outputs."""
 
 
+class Passes(Protocol):
+    """What a sweep is written from; an `ObjectSource` is one."""
+
+    @property
+    def listings(self) -> tuple[Listing, ...]:
+        """The passes, in the order in which they must be made."""
+
+    def batches(self, listing: Listing, after: str | None) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of one pass whose names come behind one, or all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A sweep that has begun, perhaps one that was killed and is gone on with."""
+
+    id: str
+    started: datetime
+    settings: str
+    """Whatever decides over its rows: parts that were made by other settings are not gone on with."""
+    kept: int = 0
+    """Objects in its finished parts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """What one sweep put into the inventory."""
@@ -163,8 +192,11 @@ class Inventory(Protocol):
     def layout(self, bucket: str) -> str:
         """How the config says that namespaces are cut out of the names in a bucket."""
 
-    def write(self, bucket: str, batches: Iterable[pa.RecordBatch], sweep_id: str) -> Written:
-        """Write one bucket's snapshot and dependencies atomically; an error leaves nothing."""
+    def begun(self, bucket: str, settings: str) -> Begun | None:
+        """The newest sweep that broke off or was killed lately, and can be gone on with."""
+
+    def write(self, bucket: str, begun: Begun, passes: Passes) -> Written:
+        """Write one bucket's snapshot and dependencies atomically; where it breaks off, finished parts stay."""
 
     def unusable(self, sweeps: Iterable[Sweep]) -> Mapping[str, LedgerError]:
         """Of each of these sweeps whose dependencies nobody may judge by: the bucket and why."""

@@ -1,5 +1,6 @@
 """One run told on one page: sweep the buckets, poll the keys, judge, keep."""
 
+import json
 import logging
 import uuid
 from collections import defaultdict
@@ -41,6 +42,7 @@ from auditor.model import (
     KeyName,
     KeyReading,
     KeyUnread,
+    Listing,
     Population,
     Probe,
     ProbeKind,
@@ -50,6 +52,7 @@ from auditor.model import (
 )
 from auditor.policy import Policy
 from auditor.ports import (
+    Begun,
     BucketLister,
     Inventory,
     KeyNeed,
@@ -151,8 +154,7 @@ def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset
 def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int | None) -> Sweep:
     """List one bucket into a new snapshot; a listing that breaks off leaves the last whole one in force."""
     after, _ = parts.ledger.head()
-    started = parts.clock()
-    sweep_id = _new_id(started)
+    begun = _begun(parts, source)
     cloud = Cloud.AWS if source.url.startswith("s3://") else Cloud.GCP
     facts: BucketFacts | Gap = BucketFacts(source.url, cloud)
     uploads: int | Gap | None = None
@@ -161,7 +163,7 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
     try:
         facts = source.facts()
         uploads = source.uploads_in_progress()
-        written = parts.inventory.write(source.url, _told(source, progress, expected), sweep_id)
+        written = parts.inventory.write(source.url, begun, _Told(source, progress, begun.kept, expected))
     except CollectError as error:
         failed = gaps.listing_stopped(source.url, error)
     except LedgerError as error:
@@ -175,9 +177,9 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
     unresolved = (gaps.unresolved(source.url, reason, count) for reason, count in written.unresolved)
     found = (*(one for one in (facts, uploads) if isinstance(one, Gap)), *unresolved)
     return Sweep(
-        id=sweep_id,
+        id=begun.id,
         bucket=source.url,
-        started=started,
+        started=begun.started,
         ended=parts.clock(),
         complete=failed is None,
         listed=written.listed,
@@ -193,6 +195,17 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
         left_out=source.left_out,
         layout=parts.inventory.layout(source.url),
     )
+
+
+def _begun(parts: Parts, source: ObjectSource) -> Begun:
+    """The sweep that was killed or broke off, where nobody has swept the bucket since; else a new one."""
+    settings = json.dumps([parts.version, source.left_out, parts.inventory.layout(source.url)])
+    before = parts.inventory.begun(source.url, settings)
+    in_force = (one.started for one in parts.ledger.sweeps() if one.bucket == source.url)
+    started = parts.clock()
+    if before is not None and all(one < before.started for one in in_force) and before.started <= started:
+        return before
+    return Begun(_new_id(started), started, settings)
 
 
 def wanting(parts: Parts) -> frozenset[str]:
@@ -429,14 +442,25 @@ def _out_of_sight(
     )
 
 
-def _told(source: ObjectSource, progress: Progress, expected: int | None) -> Iterator[pa.RecordBatch]:
-    listed = 0
-    progress.sweeping(source.url, 0, expected)
-    for some in source.batches():
-        listed += some.num_rows
-        progress.sweeping(source.url, listed, expected)
-        yield some
-    progress.sweeping(source.url, listed, listed)
+class _Told:
+    """A source whose progress is told."""
+
+    def __init__(self, source: ObjectSource, progress: Progress, listed: int, expected: int | None) -> None:
+        self._source = source
+        self._progress = progress
+        self._listed = listed
+        self._expected = expected
+        self.listings = source.listings
+
+    def batches(self, listing: Listing, after: str | None) -> Iterator[pa.RecordBatch]:
+        """Hand on what the source lists."""
+        self._progress.sweeping(self._source.url, self._listed, self._expected)
+        for some in self._source.batches(listing, after):
+            self._listed += some.num_rows
+            self._progress.sweeping(self._source.url, self._listed, self._expected)
+            yield some
+        if listing is self.listings[-1]:
+            self._progress.sweeping(self._source.url, self._listed, self._listed)
 
 
 def _needs(parts: Parts, holdings: Iterable[Holding], agents: Mapping[str, tuple[str, ...]]) -> Iterator[KeyNeed]:

@@ -12,13 +12,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from auditor.findings import member_of
-from auditor.inventory import snapshot
+from auditor.inventory import files, snapshot
 from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
-from auditor.model import BucketFacts, Cloud, Encryption, Population, StoredObject, Sweep
+from auditor.model import BucketFacts, Cloud, Encryption, Listing, Population, StoredObject, Sweep
+from auditor.ports import Begun
 from auditor.rows import batched
 
 BUCKET = "gs://bench"
@@ -53,6 +55,19 @@ def timed(call: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - began, answer
 
 
+class OnePass:
+    """All objects in one listing."""
+
+    listings = (Listing.STORED,)
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def batches(self, _listing: Listing, _after: str | None) -> Iterator[pa.RecordBatch]:
+        """Yield them all."""
+        return batched(objects(self._count))
+
+
 def main() -> None:
     """Measure and print."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
@@ -61,13 +76,13 @@ def main() -> None:
         making, _ = timed(lambda: sum(1 for _ in objects(count)))
 
         def plain() -> None:
-            with pq.ParquetWriter(Path(folder) / "plain.parquet", snapshot.SCHEMA) as writer:
+            with pq.ParquetWriter(Path(folder) / "plain.parquet", files.SCHEMA) as writer:
                 for some in batched(objects(count)):
                     writer.write_batch(snapshot.with_namespaces(BUCKET, layout, some))
 
         unsorted, _ = timed(plain)
         inventory = FileInventory(Path(folder) / "inventory", {BUCKET: layout})
-        whole, written = timed(lambda: inventory.write(BUCKET, batched(objects(count)), "s1"))
+        whole, written = timed(lambda: inventory.write(BUCKET, Begun("s1", START, ""), OnePass(count)))
         sweep = Sweep(
             id="s1",
             bucket=BUCKET,

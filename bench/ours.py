@@ -30,7 +30,7 @@ from auditor.connectors.wire import Wire
 from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
 from auditor.model import Population
-from auditor.ports import ObjectSource
+from auditor.ports import Begun, ObjectSource
 
 FASTER_THAN_ANY_SERVER = 1e6
 
@@ -69,7 +69,7 @@ def swept(source: ObjectSource) -> int:
     """Sweep into a snapshot, as a scan does."""
     with tempfile.TemporaryDirectory() as folder:
         inventory = FileInventory(Path(folder), {source.url: Layout.parse("{org}/{namespace}/")})
-        return inventory.write(source.url, source.batches(), "s1").listed
+        return inventory.write(source.url, Begun("s1", clock(), ""), source).listed
 
 
 class _Listing:

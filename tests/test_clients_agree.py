@@ -14,6 +14,7 @@ from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY
 from tests.fleet_clouds import Clouds, the_fleet
 from tests.hostile import NAMES
+from tests.sweeps import begun
 
 NUMBERS = itertools.count()
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -25,7 +26,7 @@ def digests(clouds: Clouds, *, by_sdk: bool) -> dict[str, str]:
     try:
         found = {}
         for source in assembly.parts.sources:
-            written = assembly.inventory.write(source.url, source.batches(), f"sweep-{next(NUMBERS)}")
+            written = assembly.inventory.write(source.url, begun(f"sweep-{next(NUMBERS)}"), source)
             found[source.url] = " ".join(written.files[file] for file in sorted(written.files))
             assert written.listed
         return found

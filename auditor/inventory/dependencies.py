@@ -10,7 +10,8 @@ import duckdb
 
 from auditor.errors import LedgerError
 from auditor.findings import Assessed, Member, Readability, member_of
-from auditor.inventory.snapshot import moment, very_file
+from auditor.inventory.files import very_file
+from auditor.inventory.snapshot import moment
 from auditor.model import Dependency, Encryption, Extent, Holding, Population
 from auditor.ports import NamespaceRow
 

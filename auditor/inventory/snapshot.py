@@ -1,12 +1,10 @@
 """One sweep's objects as a key-sorted Parquet file, and the dependencies aggregated from it."""
 
-import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial, reduce
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import duckdb
 import pyarrow as pa
@@ -15,29 +13,17 @@ import pyarrow.parquet as pq
 
 from auditor import rows
 from auditor.errors import CollectError, LedgerError
+from auditor.inventory import files, parts
 from auditor.inventory.layout import Layout
+from auditor.inventory.parts import Order, Part, Writer
 from auditor.inventory.runs import merged
 from auditor.inventory.totals import Told, Totals
 from auditor.model import Reason, Sample
-from auditor.ports import Written
+from auditor.ports import Passes, Written
 
 SNAPSHOT: Final = "snapshot.parquet"
 DEPENDENCIES: Final = "dependencies.parquet"
 
-_BEFORE: Final = [pa.field("bucket", pa.string(), nullable=False)]
-_AFTER: Final[list["pa.Field[Any]"]] = [  # quoted: the class takes no parameters at run time
-    pa.field("namespace", pa.string()),
-    pa.field("tenant", pa.string()),
-]
-SCHEMA: Final = pa.schema([*_BEFORE, *rows.SCHEMA, *_AFTER])
-_ROWS_A_GROUP: Final = 30_000
-"""Rows that are compressed together: few enough to keep memory flat, enough to compress well."""
-_ROWS_AT_ONCE: Final = 10_000
-_RUNS_TO_MERGE: Final = 4
-"""Passes that are merged row by row; more of them are no passes but a listing in no order."""
-_BY_VALUE: Final = {"name": "DELTA_BYTE_ARRAY", "modified": "DELTA_BINARY_PACKED", "size": "DELTA_BINARY_PACKED"}
-"""Columns whose values hardly repeat: a dictionary of them would only cost."""
-_PLAIN: Final = ("version", "etag")
 _FIRST_DATE: Final = pa.scalar(datetime(1970, 1, 1, tzinfo=UTC), rows.TIME)
 _NO_MORE_DATES: Final = pa.scalar(datetime(2200, 1, 1, tzinfo=UTC), rows.TIME)
 """No object was written before either service began, nor is one in a future that nobody lives to see."""
@@ -81,33 +67,40 @@ ORDER BY key, key_version, storage_class <> 'STANDARD', size > 1048576, modified
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """The rows of one pass over the bucket."""
+def write(folder: Path, bucket: str, layout: Layout, passes: Passes) -> Written:
+    """Write snapshot and dependencies; `files` of the answer is left for the caller to fill.
 
-    path: Path
-    in_order: bool
-
-
-def write(folder: Path, bucket: str, layout: Layout, batches: Iterable[pa.RecordBatch]) -> Written:
-    """Write snapshot and dependencies into an empty folder; `files` of the answer is left for the caller to fill.
-
-    `batches` have the columns of `rows.SCHEMA`. What arrives in the order of the names' bytes is written as it comes;
-    anything else is sorted afterwards. Dependencies are summed up on the way.
+    What finished parts in the folder tell is not listed again. What arrives in the order of the names' bytes is written
+    as it comes; anything else is sorted afterwards. Dependencies are summed up on the way.
 
     Raises:
-        CollectError: an object says something that no object can say.
+        CollectError: an object says something that no object can say, or pages overlap.
         LedgerError: rows were lost on the way.
     """
-    runs, arrived, told = _written(folder, bucket, layout, batches)
+    before = parts.finished(folder)
+    totals: Totals | None = None if before else Totals(folder / DEPENDENCIES)
+    chains: list[list[Part]] = []
+    orders: list[Order] = []
+    for listing in passes.listings:
+        found = parts.chain(before, listing)
+        # The sums are those of all rows only where all come in one part, and now.
+        writer = Writer(folder, listing, found, totals.add if totals is not None and not chains else None)
+        if not parts.is_whole(found):
+            arriving = passes.batches(listing, found[-1].until if found else None)
+            found = writer.write(with_namespaces(bucket, layout, some) for some in _safely(bucket, arriving))
+        chains.append(found)
+        orders.append(writer.order)
+    told = totals.close() if totals is not None else None
+    with_rows = [one for each in chains for one in each if one.rows]
+    whole = all(order.kept and not order.repeated for order in orders)
     twice = 0
-    if told is not None:
-        runs[0].path.rename(folder / SNAPSHOT)
+    if told is not None and whole and len(with_rows) <= 1 and (not with_rows or with_rows[0] in chains[0]):
+        (with_rows or chains[0])[0].path.rename(folder / SNAPSHOT)
     else:
-        twice = _put_in_order(folder, runs)
-        told = _summed_up(folder)
+        twice, told = _put_together(folder, bucket, chains, orders)
+    parts.clear(folder)
     kept = pq.read_metadata(folder / SNAPSHOT).num_rows
-    due = arrived - twice
+    due = sum(one.rows for one in with_rows) - twice
     if not told.listed == kept == due:
         raise LedgerError(
             f"the inventory of {bucket} would have {min(told.listed, kept)} objects where {due} were listed",
@@ -123,96 +116,36 @@ def write(folder: Path, bucket: str, layout: Layout, batches: Iterable[pa.Record
     )
 
 
-def _put_in_order(folder: Path, runs: list[_Run]) -> int:
-    """Make one snapshot of several runs; return how many versions were told twice."""
-    paths = [one.path for one in runs]
-    if len(runs) <= _RUNS_TO_MERGE and all(one.in_order for one in runs):
-        counted: list[int] = []
-        _write(folder / SNAPSHOT, reduce(partial(merged, twice=counted.append), [_read(path) for path in paths]))
-        twice = sum(counted)
+def _put_together(folder: Path, bucket: str, chains: list[list[Part]], orders: list[Order]) -> tuple[int, Told]:
+    """Make one snapshot of all parts, and its dependencies; tell how many versions were told twice as well."""
+    totals = Totals(folder / DEPENDENCIES)
+    paths: list[list[Path]] = [[one.path for one in each] for each in chains]
+    counted: list[int] = []
+    if all(order.kept and not order.repeated for order in orders):
+        together = reduce(partial(merged, twice=counted.append), [files.read(each) for each in paths])
+        files.write(folder / SNAPSHOT, together, totals.add)
     else:
         with duckdb.connect() as database:
             _settle(database, folder)
-            arrived = {"arrived": [very_file(path) for path in paths]}
-            database.execute(_SORT.format(target=_quoted(folder / SNAPSHOT)), arrived)
-            twice = database.execute(_TWICE, arrived).fetchall()[0][0]
-    for path in paths:
-        path.unlink(missing_ok=True)
-    return twice
+            for each, order in zip(paths, orders, strict=True):
+                again = _count_twice(database, each)
+                if again and not order.kept:
+                    raise CollectError(
+                        f"cannot list {bucket}: its pages tell {again} versions twice, in no order",
+                        "sweep again; if it stays so, report it to the storage's operator",
+                        reason=Reason.MALFORMED,
+                    )
+            counted.append(_count_twice(database, every := [path for each in paths for path in each]))
+            arrived = [files.very_file(path) for path in every]
+            database.execute(_SORT.format(target=_quoted(folder / SNAPSHOT)), {"arrived": arrived})
+        for some in files.read([folder / SNAPSHOT]):
+            totals.add(pa.Table.from_batches([some]))
+    return sum(counted), totals.close()
 
 
-def _summed_up(folder: Path) -> Told:
-    totals = Totals(folder / DEPENDENCIES)
-    for some in _read(folder / SNAPSHOT):
-        totals.add(pa.Table.from_batches([some]))
-    return totals.close()
-
-
-def _written(
-    folder: Path, bucket: str, layout: Layout, batches: Iterable[pa.RecordBatch]
-) -> tuple[list[_Run], int, Told | None]:
-    """Write the rows as they come, in a new file where a new pass begins.
-
-    Returns:
-        The files, how many rows arrived, and what they tell where there is one file and it is in order.
-    """
-    order = _Order()
-    arrived = 0
-    runs: list[_Run] = []
-    coming = (with_namespaces(bucket, layout, some) for some in _safely(bucket, batches))
-    following = next(coming, None)
-
-    def until_a_new_pass() -> Iterator[pa.RecordBatch]:
-        nonlocal following, arrived
-        while following is not None:
-            arrived += following.num_rows
-            yield following
-            following = next(coming, None)
-            if following is not None and order.begins_anew(following):
-                return
-
-    totals = Totals(folder / DEPENDENCIES)
-    while not runs or following is not None:
-        path = folder / f"arrived-{len(runs):05}.parquet"
-        order.begin()
-        _write(path, order.followed(until_a_new_pass()), None if runs else totals.add)
-        runs.append(_Run(path, order.kept))
-    told = totals.close()
-    return runs, arrived, told if len(runs) == 1 and order.kept else None
-
-
-def _write(path: Path, batches: Iterable[pa.RecordBatch], look: Callable[[pa.Table], None] | None = None) -> None:
-    """Write rows as they come; `look` is shown them as they go by."""
-    settings: dict[str, Any] = {
-        "compression": "zstd",
-        "use_dictionary": [name for name in SCHEMA.names if name not in {*_BY_VALUE, *_PLAIN}],
-        "column_encoding": _BY_VALUE,
-        "write_statistics": ["name"],
-    }
-    waiting: list[pa.RecordBatch] = []
-    with pq.ParquetWriter(path, SCHEMA, **settings) as writer:
-
-        def write_group() -> None:
-            if waiting:
-                group = pa.Table.from_batches(waiting, SCHEMA)
-                writer.write_table(group, row_group_size=_ROWS_A_GROUP)
-                waiting.clear()
-                if look is not None:
-                    look(group)
-
-        held = 0
-        for some in batches:
-            waiting.append(some)
-            held += some.num_rows
-            if held >= _ROWS_A_GROUP:
-                write_group()
-                held = 0
-        write_group()
-
-
-def _read(path: Path) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(path, pre_buffer=False) as file:
-        yield from file.iter_batches(batch_size=_ROWS_AT_ONCE)
+def _count_twice(database: duckdb.DuckDBPyConnection, paths: list[Path]) -> int:
+    told: int = database.execute(_TWICE, {"arrived": [files.very_file(path) for path in paths]}).fetchall()[0][0]
+    return told
 
 
 def _safely(bucket: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -238,54 +171,11 @@ def _refuse_what_cannot_be(some: pa.RecordBatch) -> None:
             raise OverflowError
 
 
-class _Order:
-    """Watches whether names come in the order of their bytes, and no version of one twice in one run."""
-
-    def __init__(self) -> None:
-        self.kept = True
-        self._last: bytes | None = None
-        self._versions: set[str | None] = set()
-
-    def begin(self) -> None:
-        """A new run."""
-        self._last, self._versions = None, set()
-
-    def begins_anew(self, some: pa.RecordBatch) -> bool:
-        """Whether these rows go back behind the last, as the first of a new pass do."""
-        return self._last is not None and bool(some.num_rows) and _first(some) < self._last
-
-    def followed(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Hand batches on and look at each."""
-        for some in batches:
-            if self.kept and some.num_rows:
-                self._follow(some)
-            yield some
-
-    def _follow(self, some: pa.RecordBatch) -> None:
-        names = some.column("name").cast(pa.binary())
-        firsts, nexts = names[:-1], names[1:]
-        if not pc.all(pc.less_equal(firsts, nexts), min_count=0).as_py():
-            self.kept = False
-        elif _first(some) == self._last or pc.any(pc.equal(firsts, nexts), min_count=0).as_py():
-            self._look_closely(names.to_pylist(), some.column("version").to_pylist())
-        else:
-            self._last, self._versions = names[-1].as_py(), {some.column("version")[-1].as_py()}
-
-    def _look_closely(self, names: list[bytes | None], versions: list[str | None]) -> None:
-        for name, version in zip(names, versions, strict=True):
-            if name != self._last:
-                self._last, self._versions = name, set()
-            if version in self._versions:
-                self.kept = False
-                return
-            self._versions.add(version)
-
-
 def samples(path: Path) -> tuple[Sample, ...]:
     """Choose a few stored versions under each key version: small, of a cheap class, the oldest first."""
     with duckdb.connect() as database:
         _settle(database, path.parent)
-        found = database.execute(_SAMPLES, {"snapshot": very_file(path), "most": _SAMPLES_EACH}).fetchall()
+        found = database.execute(_SAMPLES, {"snapshot": files.very_file(path), "most": _SAMPLES_EACH}).fetchall()
     return tuple(Sample(*row) for row in found)
 
 
@@ -308,21 +198,12 @@ def _settle(database: duckdb.DuckDBPyConnection, folder: Path) -> None:
     database.execute("SET TimeZone = 'UTC'")
 
 
-def very_file(path: Path) -> str:
-    """Write the path so that DuckDB, which reads it as a pattern, finds this file and no other."""
-    return re.sub(r"[*?\[]", r"[\g<0>]", str(path))
-
-
 def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
-
-
-def _first(some: pa.RecordBatch) -> bytes:
-    return str(some.column("name")[0].as_py()).encode()
 
 
 def with_namespaces(bucket: str, layout: Layout, some: pa.RecordBatch) -> pa.RecordBatch:
     """Put the bucket, and namespace and tenant cut out of the names, beside what a sweep saw."""
     spaces, tenants = layout.read_all(cast("list[str]", some.column("name").to_pylist()))
     columns = [pa.repeat(bucket, some.num_rows), *some.columns, spaces, tenants]
-    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+    return pa.RecordBatch.from_arrays(columns, schema=files.SCHEMA)

@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import json
 import logging
 import os
 import re
@@ -11,24 +12,27 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 import duckdb
-import pyarrow as pa
 
-from auditor.errors import LedgerError
-from auditor.inventory import snapshot
+from auditor.errors import CollectError, LedgerError
+from auditor.inventory import parts, snapshot
 from auditor.inventory.dependencies import Dependencies, told
 from auditor.inventory.layout import Layout
 from auditor.model import Sample, Sweep
-from auditor.ports import Written
+from auditor.ports import Begun, Passes, Written
 
 _log = logging.getLogger(__name__)
 
 _UNFINISHED: Final = ".unfinished-"
 _OWNER: Final = ".owner"
+_BEGUN: Final = ".begun"
+_RESUMABLE: Final = 24 * 3600.0
+"""Seconds after which what a broken-off sweep has listed is too old to go on with."""
 _LONG: Final = 3600.0
 """Seconds after which nobody still judges by a sweep that was replaced, or is about to publish or to lock one."""
 
@@ -49,33 +53,54 @@ class FileInventory:
         """How the config says that namespaces are cut out of the names in a bucket."""
         return str(self._layouts[bucket])
 
-    def write(self, bucket: str, batches: Iterable[pa.RecordBatch], sweep_id: str) -> Written:
-        """Write one bucket's snapshot and dependencies atomically; an error leaves nothing.
+    def begun(self, bucket: str, settings: str) -> Begun | None:
+        """The newest sweep that broke off or was killed lately, and can be gone on with."""
+        home = self._root / folder_name(bucket)
+        try:
+            found = [path for path in home.iterdir() if path.name.startswith(_UNFINISHED)]
+        except OSError:
+            return None
+        kept = (_kept(path) for path in found if _is_dead(path) and _age(path) < _RESUMABLE)
+        return max(
+            (one for one in kept if one is not None and one.kept and one.settings == settings),
+            key=lambda one: one.started,
+            default=None,
+        )
+
+    def write(self, bucket: str, begun: Begun, passes: Passes) -> Written:
+        """Write one bucket's snapshot and dependencies atomically; of a listing that breaks off, finished parts stay.
 
         Raises:
             CollectError: the listing broke off.
             LedgerError: the disk cannot be written.
         """
         home = self._root / folder_name(bucket)
-        unfinished = home / f"{_UNFINISHED}{sweep_id}"
+        unfinished = home / f"{_UNFINISHED}{begun.id}"
+        broken_off = False
         try:
-            unfinished.mkdir(parents=True, mode=0o700)
+            unfinished.mkdir(parents=True, mode=0o700, exist_ok=bool(begun.kept))
             with _owned(unfinished):
-                written = snapshot.write(unfinished, bucket, self._layouts[bucket], batches)
+                _keep(unfinished, begun)
+                written = snapshot.write(unfinished, bucket, self._layouts[bucket], passes)
                 shutil.rmtree(unfinished / "spill", ignore_errors=True)
                 digests = {
-                    f"{home.name}/{sweep_id}/{name}": _digest(unfinished / name)
+                    f"{home.name}/{begun.id}/{name}": _digest(unfinished / name)
                     for name in (snapshot.SNAPSHOT, snapshot.DEPENDENCIES)
                 }
-                os.replace(unfinished, home / sweep_id)  # noqa: PTH105 - the atomic call by its own name
-            (home / sweep_id / _OWNER).unlink()
+                (unfinished / _BEGUN).unlink()
+                os.replace(unfinished, home / begun.id)  # noqa: PTH105 - the atomic call by its own name
+            (home / begun.id / _OWNER).unlink()
         except (OSError, duckdb.OperationalError) as error:
             why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
             raise LedgerError(
                 f"cannot write the inventory of {bucket}: {why}", f"look at disk and rights of {self._root}"
             ) from None
+        except CollectError:
+            broken_off = parts.finished(unfinished) != []
+            raise
         finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            if not broken_off:
+                shutil.rmtree(unfinished, ignore_errors=True)
         return replace(written, files=digests)
 
     def unusable(self, sweeps: Iterable[Sweep]) -> Mapping[str, LedgerError]:
@@ -179,6 +204,27 @@ class FileInventory:
         shutil.rmtree(self._root / folder_name(sweep.bucket) / sweep.id, ignore_errors=True)
 
 
+def _keep(folder: Path, begun: Begun) -> None:
+    """Write down which sweep it is, for whoever goes on with it."""
+    told = {"id": begun.id, "started": begun.started.isoformat(), "settings": begun.settings}
+    writing = folder / f".writing{_BEGUN}"
+    writing.write_text(json.dumps(told), encoding="utf-8")
+    writing.replace(folder / _BEGUN)
+
+
+def _kept(folder: Path) -> Begun | None:
+    """The sweep in a folder, with what of it is finished; None where nobody can go on with it."""
+    try:
+        told = json.loads((folder / _BEGUN).read_text(encoding="utf-8"))
+        started = datetime.fromisoformat(told["started"])
+        begun = Begun(str(told["id"]), started, str(told["settings"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if folder.name != f"{_UNFINISHED}{begun.id}" or (folder / parts.DISORDER).exists():
+        return None
+    return replace(begun, kept=sum(one.rows for one in parts.finished(folder)))
+
+
 @contextmanager
 def _owned(folder: Path) -> Iterator[None]:
     """Hold a lock that ends with the process, so that others can tell a running sweep from a killed one.
@@ -186,7 +232,10 @@ def _owned(folder: Path) -> Iterator[None]:
     It moves along with the folder.
     """
     with (folder / _OWNER).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LedgerError("another process goes on with this sweep", "wait until it has ended") from None
         yield
 
 

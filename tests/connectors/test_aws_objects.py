@@ -18,6 +18,7 @@ from auditor.errors import CollectError, ReadOnlyError, UsageError
 from auditor.model import BucketFacts, Cloud, Encryption, Gap, Population, Reason, StoredObject
 from tests.clouds import Clock, an_aws_cloud, aws_clients, objects_of
 from tests.hostile import NAMES
+from tests.sweeps import everything
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
 
@@ -50,7 +51,7 @@ def a_bucket(
 
 
 def sweep(**how: Any) -> list[StoredObject]:
-    return objects_of(a_bucket(**how).batches())
+    return objects_of(everything(a_bucket(**how)))
 
 
 def by_name(objects: list[StoredObject]) -> dict[str, StoredObject]:
@@ -482,7 +483,7 @@ def test_settings_that_are_denied_are_a_gap_and_the_listing_goes_on(cloud: AwsCl
     for gap in (bucket.facts(), bucket.uploads_in_progress()):
         assert isinstance(gap, Gap)
         assert gap.reason is Reason.ACCESS_DENIED
-    assert len(objects_of(bucket.batches())) == 1
+    assert len(objects_of(everything(bucket))) == 1
 
 
 def test_a_bucket_in_another_region_is_followed(cloud: AwsCloud) -> None:

@@ -18,6 +18,7 @@ from auditor.errors import CollectError, ReadOnlyError
 from auditor.model import BucketFacts, Cloud, Encryption, Gap, Population, Reason, StoredObject
 from tests.clouds import GOOGLE_KEY, Clock, a_google_store, google_clients, objects_of
 from tests.hostile import NAMES
+from tests.sweeps import everything
 
 WHEN = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC)
 
@@ -51,7 +52,7 @@ def a_bucket(
 
 
 def sweep(cloud: GoogleCloud, **how: Any) -> list[StoredObject]:
-    return objects_of(a_bucket(cloud, **how).batches())
+    return objects_of(everything(a_bucket(cloud, **how)))
 
 
 def test_a_listing_tells_the_key_version_of_each_object(cloud: GoogleCloud) -> None:
@@ -145,7 +146,7 @@ def test_settings_that_are_denied_are_a_gap_and_the_listing_goes_on(
     gap = bucket.facts()
     assert isinstance(gap, Gap)
     assert (gap.reason, permission in gap.hint) == (Reason.ACCESS_DENIED, True)
-    assert len(objects_of(bucket.batches())) == 1
+    assert len(objects_of(everything(bucket))) == 1
 
 
 def test_unfinished_uploads_are_counted_or_it_is_said_why_not(cloud: GoogleCloud) -> None:
@@ -222,10 +223,10 @@ def test_a_refused_question_for_soft_deleted_objects_means_none_only_where_it_ca
     if fault:
         cloud.traffic.fail("softDeleted=", **fault)
     if told:
-        assert [one.name for one in objects_of(bucket.batches())] == ["live"]
+        assert [one.name for one in objects_of(everything(bucket))] == ["live"]
     else:
         with pytest.raises(CollectError) as broken:
-            objects_of(bucket.batches())
+            objects_of(everything(bucket))
         assert broken.value.reason is Reason.MALFORMED
 
 
@@ -234,10 +235,10 @@ def test_without_its_settings_the_bucket_s_own_refusal_is_believed_on_the_first_
         cloud.store.put("data", f"{number:05}").soft_deleted_since = cloud.store.clock()
     cloud.traffic.fail("softDeleted=", status=400, skip=1)
     with pytest.raises(CollectError):
-        objects_of(a_bucket(cloud).batches())
+        objects_of(everything(a_bucket(cloud)))
     cloud.traffic.heal()
     cloud.traffic.fail("softDeleted=", status=400)
-    assert objects_of(a_bucket(cloud).batches()) == []
+    assert objects_of(everything(a_bucket(cloud))) == []
 
 
 CIRCLE = [b'{"kind": "storage#objects", "nextPageToken": "%s"}' % one for one in (b"x", b"y", b"x", b"y", b"x")]

@@ -15,13 +15,15 @@ import pytest
 
 from auditor.errors import CollectError, LedgerError
 from auditor.findings import Assessed, Assessment, Basis, Readability, Subject, SubjectKind, member_of
+from auditor.inventory.files import SCHEMA
 from auditor.inventory.layout import Layout
-from auditor.inventory.snapshot import SCHEMA, moment
+from auditor.inventory.snapshot import moment
 from auditor.inventory.store import FileInventory, folder_name
 from auditor.model import BucketFacts, Cloud, Encryption, Extent, Population, Reason, StoredObject, Sweep
 from auditor.ports import Written
 from auditor.rows import TIME, batched
 from tests.core_builders import GCP_KEY, NOW
+from tests.sweeps import write
 
 BUCKET = "gs://data"
 
@@ -77,7 +79,7 @@ def test_counts_add_up_to_what_was_listed(inventory: FileInventory) -> None:
         an_object("outside"),
         unknown_object("acme/x/3", Reason.TIMEOUT),
     ]
-    written = inventory.write(BUCKET, batched(told), "s1")
+    written = write(inventory, BUCKET, batched(told))
     assert (written.listed, written.resolved, written.outside) == (4, 2, 1)
     assert written.unresolved == ((Reason.ACCESS_DENIED, 1), (Reason.TIMEOUT, 1))
     holdings = inventory.open([a_sweep(written)]).holdings()
@@ -87,14 +89,14 @@ def test_counts_add_up_to_what_was_listed(inventory: FileInventory) -> None:
 
 def test_the_snapshot_is_sorted_by_the_names_bytes(inventory: FileInventory, tmp_path: Path) -> None:
     names = ["z", "a/b", "a", "a/", "Z", "é", "￿", "😀", "a b", "\n", "a//b", "\uff41", "\ue000"]
-    inventory.write(BUCKET, batched([an_object(name) for name in names]), "s1")
+    write(inventory, BUCKET, batched([an_object(name) for name in names]))
     file = next((tmp_path / "inventory").rglob("snapshot.parquet"))
     assert pq.read_table(file).column("name").to_pylist() == sorted(names, key=str.encode)
 
 
 def test_an_object_told_twice_counts_once_and_the_later_word_counts(inventory: FileInventory) -> None:
     told = [an_object(), an_object(population=Population.SOFT_DELETED), an_object("b", version=None)]
-    written = inventory.write(BUCKET, batched([*told, an_object("b", version=None)]), "s1")
+    written = write(inventory, BUCKET, batched([*told, an_object("b", version=None)]))
     assert written.listed == 2
     rows = inventory.open([a_sweep(written)]).rows(assessed_of(inventory, written))
     assert sorted(row.population for row, _ in rows) == [Population.LIVE, Population.SOFT_DELETED]
@@ -108,7 +110,7 @@ UNDER_ANOTHER: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("passes", [("aa",), ("a", "a"), ("a", "a", "b"), ("a", "b", "a"), ("f", "e", "d", "c", "aa")])
+@pytest.mark.parametrize("passes", [("aa",), ("a", "a"), ("ab", "a"), ("ba", "a"), ("a", "cba"), ("aa", "b")])
 @pytest.mark.parametrize("other", UNDER_ANOTHER.values(), ids=UNDER_ANOTHER)
 @pytest.mark.parametrize("later", [False, True])
 def test_of_a_version_that_is_told_under_two_keys_none_is_known(
@@ -116,7 +118,7 @@ def test_of_a_version_that_is_told_under_two_keys_none_is_known(
 ) -> None:
     told = iter([other, {}] if later else [{}, other])
     pages = ([an_object(one, **(next(told) if one == "a" else {})) for one in some] for some in passes)
-    written = inventory.write(BUCKET, (batch for page in pages for batch in batched([*page, an_object("z")])), "s1")
+    written = write(inventory, BUCKET, *(batched([*page, an_object("z")]) for page in pages))
     assert written.unresolved == ((Reason.MALFORMED, 1),)
     found = pq.read_table(next((tmp_path / "inventory").rglob("snapshot.parquet"))).to_pylist()
     assert len(found) == written.listed == len({*"".join(passes), "z"})
@@ -125,13 +127,20 @@ def test_of_a_version_that_is_told_under_two_keys_none_is_known(
     assert set(keys.values()) == {(Encryption.CMEK, GCP_KEY.text, "3", NOW)}
 
 
-@pytest.mark.parametrize("passes", [("b", "a"), ("c", "b", "a"), ("b", "b"), ("f", "e", "d", "c", "b", "a")])
+@pytest.mark.parametrize("passes", [("b", "a"), ("cba",), ("b", "b"), ("fed", "cba"), ("ba", "ab"), ("a", "")])
 def test_no_object_of_a_bucket_without_versions_gets_lost_between_passes(
     inventory: FileInventory, passes: tuple[str, ...]
 ) -> None:
-    pages = (batched(an_object(f"acme/{one}/{n}", version=None) for n in range(5)) for one in passes)
-    written = inventory.write(BUCKET, (some for page in pages for some in page), "s1")
-    assert written.listed == 5 * len(set(passes))
+    pages = (batched(an_object(f"acme/{one}/{n}", version=None) for one in some for n in range(5)) for some in passes)
+    written = write(inventory, BUCKET, *pages)
+    assert written.listed == 5 * len({*"".join(passes)})
+
+
+def test_pages_that_overlap_in_no_order_are_refused(inventory: FileInventory) -> None:
+    told = [an_object(name) for name in ("a", "b", "a")]
+    with pytest.raises(CollectError, match="tell 1 versions twice, in no order") as refused:
+        write(inventory, BUCKET, batched(told))
+    assert (refused.value.reason, bool(refused.value.hint)) == (Reason.MALFORMED, True)
 
 
 def test_an_inventory_that_lacks_rows_is_refused(inventory: FileInventory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +150,7 @@ def test_an_inventory_that_lacks_rows_is_refused(inventory: FileInventory, monke
     monkeypatch.setattr("auditor.inventory.snapshot.merged", forgetful)
     pages = (batched([an_object(name)]) for name in "ba")
     with pytest.raises(LedgerError, match="would have 0 objects where 2 were listed") as refused:
-        inventory.write(BUCKET, (some for page in pages for some in page), "s1")
+        write(inventory, BUCKET, *pages)
     assert refused.value.hint
 
 
@@ -155,7 +164,7 @@ def test_the_name_of_a_folder_is_no_pattern(tmp_path: Path, folder: str) -> None
         inventory = FileInventory(root, {BUCKET: Layout.parse("{org}/{namespace}/")})
         # The second page goes back, and begins with what was told before.
         pages = [[an_object("b"), an_object("a")], [an_object("a"), an_object(beside)]]
-        written = inventory.write(BUCKET, (some for page in pages for some in batched(page)), "s1")
+        written = write(inventory, BUCKET, *(batched(page) for page in pages))
     sweep = a_sweep(written)
     assert [(one.bucket, one.key, one.objects) for one in inventory.open([sweep]).holdings()] == [
         (BUCKET, GCP_KEY.text, 3)
@@ -182,7 +191,7 @@ def test_extents_count_each_namespace_once(inventory: FileInventory) -> None:
         an_object("else", key_version="4"),
         an_object("other/c/1", key_version="5"),
     ]
-    opened = inventory.open([a_sweep(inventory.write(BUCKET, batched(told), "s1"))])
+    opened = inventory.open([a_sweep(write(inventory, BUCKET, batched(told)))])
     members = [member_of(one) for one in opened.holdings() if one.key_version in {"3", "4"}]
     extent = opened.extent(members)
     assert (extent.objects, extent.size, extent.namespaces, extent.tenants) == (4, 40, 2, ("acme",))
@@ -197,7 +206,7 @@ def test_namespaces_are_ranked_by_the_worst_of_their_data(inventory: FileInvento
         an_object("acme/bad/1", key_version="4"),
         *(an_object(f"acme/bad/{n}") for n in range(2, 9)),
     ]
-    written = inventory.write(BUCKET, batched(told), "s1")
+    written = write(inventory, BUCKET, batched(told))
     assessed = assessed_of(inventory, written, "4")
     opened = inventory.open([a_sweep(written)])
     worst = opened.worst_namespaces(assessed, 5)
@@ -212,7 +221,7 @@ def test_namespaces_are_ranked_by_the_worst_of_their_data(inventory: FileInvento
 
 
 def test_rows_come_in_pages_that_add_up(inventory: FileInventory) -> None:
-    written = inventory.write(BUCKET, batched([an_object(f"acme/{n:03}/x") for n in range(250)]), "s1")
+    written = write(inventory, BUCKET, batched([an_object(f"acme/{n:03}/x") for n in range(250)]))
     assessed = assessed_of(inventory, written)
     opened = inventory.open([a_sweep(written)])
     paged = [row for start in range(0, 250, 100) for row, _ in opened.rows(assessed, start, 100)]
@@ -222,13 +231,13 @@ def test_rows_come_in_pages_that_add_up(inventory: FileInventory) -> None:
 
 def test_an_empty_bucket_and_no_sweep_at_all_are_nothing(inventory: FileInventory) -> None:
     assert inventory.open([]).holdings() == ()
-    written = inventory.write(BUCKET, batched([]), "s1")
+    written = write(inventory, BUCKET, batched([]))
     assert (written.listed, written.oldest_verified) == (0, None)
     assert inventory.open([a_sweep(written)]).holdings() == ()
 
 
 def test_a_whole_sweep_is_its_two_files(inventory: FileInventory, tmp_path: Path) -> None:
-    written = inventory.write(BUCKET, batched([an_object()]), "s1")
+    written = write(inventory, BUCKET, batched([an_object()]))
     (folder,) = (tmp_path / "inventory" / folder_name(BUCKET)).iterdir()
     assert written.files is not None
     assert {f"{folder.parent.name}/s1/{path.name}" for path in folder.iterdir()} == set(written.files)
@@ -240,13 +249,13 @@ def test_a_listing_that_breaks_off_leaves_nothing(inventory: FileInventory, tmp_
         raise CollectError("the page was cut", reason=Reason.TIMEOUT)
 
     with pytest.raises(CollectError):
-        inventory.write(BUCKET, batched(breaking()), "s1")
+        write(inventory, BUCKET, batched(breaking()))
     assert list((tmp_path / "inventory" / folder_name(BUCKET)).iterdir()) == []
 
 
 def test_a_name_that_is_no_text_is_refused_as_malformed(inventory: FileInventory) -> None:
     with pytest.raises(CollectError) as refused:
-        inventory.write(BUCKET, batched([an_object("\ud800")]), "s1")
+        write(inventory, BUCKET, batched([an_object("\ud800")]))
     assert refused.value.reason is Reason.MALFORMED
 
 
@@ -261,7 +270,7 @@ def replaced(file: Path) -> None:
 def test_a_file_that_the_sweep_did_not_write_is_not_judged_by(
     inventory: FileInventory, tmp_path: Path, *, opened_before: bool
 ) -> None:
-    sweep = a_sweep(inventory.write(BUCKET, batched([an_object()]), "s1"))
+    sweep = a_sweep(write(inventory, BUCKET, batched([an_object()])))
     if opened_before:
         assert inventory.open([sweep]).holdings()
     file = next((tmp_path / "inventory").rglob("dependencies.parquet"))
@@ -281,7 +290,7 @@ def test_a_file_that_the_sweep_did_not_write_is_not_judged_by(
 def test_of_many_sweeps_those_are_named_that_nobody_may_judge_by(tmp_path: Path) -> None:
     urls = ("gs://whole", "gs://changed", "gs://gone", "gs://unnamed")
     inventory = FileInventory(tmp_path, dict.fromkeys(urls, Layout.parse("{org}/")))
-    sweeps = [a_sweep(inventory.write(url, batched([an_object()]), "s1"), bucket=url) for url in urls]
+    sweeps = [a_sweep(write(inventory, url, batched([an_object()])), bucket=url) for url in urls]
     assert inventory.unusable(sweeps) == {}
     replaced(tmp_path / folder_name("gs://changed") / "s1" / "dependencies.parquet")
     (tmp_path / folder_name("gs://gone") / "s1" / "dependencies.parquet").unlink()
@@ -294,7 +303,7 @@ def test_of_many_sweeps_those_are_named_that_nobody_may_judge_by(tmp_path: Path)
 
 
 def test_a_sweep_that_names_no_file_is_not_taken_for_one_of_an_empty_bucket(inventory: FileInventory) -> None:
-    sweep = a_sweep(inventory.write(BUCKET, batched([an_object()]), "s1"))
+    sweep = a_sweep(write(inventory, BUCKET, batched([an_object()])))
     without: tuple[dict[str, str] | None, ...] = ({}, None)
     for files in without:
         with pytest.raises(LedgerError, match="names no dependencies") as refused:
@@ -307,7 +316,7 @@ def test_no_sample_is_taken_from_a_snapshot_that_the_sweep_did_not_write(
 ) -> None:
     urls = ("gs://data", "gs://bee", "gs://see")
     inventory = FileInventory(tmp_path, dict.fromkeys(urls, Layout.parse("{org}/")))
-    sweeps = [a_sweep(inventory.write(url, batched([an_object()]), "s1"), bucket=url) for url in urls]
+    sweeps = [a_sweep(write(inventory, url, batched([an_object()])), bucket=url) for url in urls]
     replaced(tmp_path / folder_name("gs://bee") / "s1" / "snapshot.parquet")
     assert [one.bucket for one in inventory.samples(sweeps)] == ["gs://data", "gs://see"]
     (told,) = (one.getMessage() for one in caplog.records)
@@ -317,7 +326,7 @@ def test_no_sample_is_taken_from_a_snapshot_that_the_sweep_did_not_write(
 
 def test_a_size_below_zero_is_refused_as_malformed(inventory: FileInventory) -> None:
     with pytest.raises(CollectError) as refused:
-        inventory.write(BUCKET, batched([an_object(size=-1)]), "s1")
+        write(inventory, BUCKET, batched([an_object(size=-1)]))
     assert refused.value.reason is Reason.MALFORMED
 
 
@@ -328,7 +337,9 @@ JUST = timedelta(microseconds=1)
 @pytest.mark.parametrize("column", ["modified", "verified"])
 def test_a_date_that_no_object_has_is_refused_as_malformed(inventory: FileInventory, column: str) -> None:
     for number, date in enumerate((EARLIEST, TOO_LATE - JUST)):
-        written = inventory.write(BUCKET, batched([an_object("a"), an_object("b", **{column: date})]), f"s{number}")
+        written = write(
+            inventory, BUCKET, batched([an_object("a"), an_object("b", **{column: date})]), sweep_id=f"s{number}"
+        )
         assert sum(one.objects for one in inventory.open([a_sweep(written)]).holdings()) == 2
     for date in (datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1))), EARLIEST - JUST, TOO_LATE):
         # Through Arrow, as connectors do: it holds dates that Python does not.
@@ -336,7 +347,7 @@ def test_a_date_that_no_object_has_is_refused_as_malformed(inventory: FileInvent
         place = batch.schema.get_field_index(column)
         dates = pa.array([NOW.isoformat(), date.isoformat()], pa.string()).cast(TIME)
         with pytest.raises(CollectError) as refused:
-            inventory.write(BUCKET, iter([batch.set_column(place, batch.schema.field(place), dates)]), "s3")
+            write(inventory, BUCKET, iter([batch.set_column(place, batch.schema.field(place), dates)]), sweep_id="s3")
         assert refused.value.reason is Reason.MALFORMED
 
 
@@ -349,7 +360,7 @@ def test_a_date_that_python_cannot_hold_is_an_error_in_words() -> None:
 
 def test_sizes_that_64_bits_do_not_hold_together_are_capped(inventory: FileInventory) -> None:
     told = [an_object(f"acme/{place}", size=2**62) for place in ("a/1", "a/2", "b/1", "b/2")]
-    written = inventory.write(BUCKET, batched(told), "s1")
+    written = write(inventory, BUCKET, batched(told))
     opened = inventory.open([a_sweep(written)])
     assessed = assessed_of(inventory, written)
     members = [member_of(one) for one in opened.holdings()]
@@ -368,19 +379,21 @@ from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
 from auditor.rows import batched
 from tests.inventory.test_store import BUCKET, an_object
+from tests.sweeps import Streams, begun
 def objects():
     for number in range(10**9):
         if number == 60_000:
             print("ready", flush=True)
         yield an_object(f"acme/prod/{number}")
-FileInventory(Path(sys.argv[1]), {BUCKET: Layout.parse("{org}/{namespace}/")}).write(BUCKET, batched(objects()), "s2")
+inventory = FileInventory(Path(sys.argv[1]), {BUCKET: Layout.parse("{org}/{namespace}/")})
+inventory.write(BUCKET, begun("s2"), Streams(batched(objects())))
 """
 
 
 def test_a_killed_sweep_leaves_the_last_whole_one_and_the_next_prune_cleans_up(
     inventory: FileInventory, tmp_path: Path
 ) -> None:
-    written = inventory.write(BUCKET, batched([an_object()]), "s1")
+    written = write(inventory, BUCKET, batched([an_object()]))
     root = tmp_path / "inventory"
     with subprocess.Popen([sys.executable, "-c", KILLED, str(root)], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
@@ -436,7 +449,7 @@ def test_what_is_needed_stays_and_what_was_replaced_within_the_hour(
     inventory: FileInventory, tmp_path: Path, minutes: dict[str, float], kept: list[str]
 ) -> None:
     for sweep_id in minutes:
-        inventory.write(BUCKET, batched([an_object()]), sweep_id)
+        write(inventory, BUCKET, batched([an_object()]), sweep_id=sweep_id)
     home = tmp_path / "inventory" / folder_name(BUCKET)
     aged(home, minutes)
     inventory.prune(BUCKET, {"s1", "of another bucket"})
@@ -449,7 +462,7 @@ def test_what_another_process_has_removed_stops_no_pruning(
     inventory.prune(BUCKET, ())
     minutes = {"s1": 300, "s2": 200, "s3": 100}
     for sweep_id in minutes:
-        inventory.write(BUCKET, batched([an_object()]), sweep_id)
+        write(inventory, BUCKET, batched([an_object()]), sweep_id=sweep_id)
     home = tmp_path / "inventory" / folder_name(BUCKET)
     aged(home, minutes)
     (home / "a link to nothing").symlink_to("nothing")
@@ -468,8 +481,8 @@ def test_a_sweep_that_still_runs_elsewhere_is_not_taken_for_a_killed_one(
         FileInventory(tmp_path / "inventory", {}).prune(BUCKET, {"s1"})
         yield an_object("acme/prod/2")
 
-    inventory.write(BUCKET, batched([an_object()]), "s1")
-    assert inventory.write(BUCKET, batched(objects()), "s2").listed == 2
+    write(inventory, BUCKET, batched([an_object()]))
+    assert write(inventory, BUCKET, batched(objects()), sweep_id="s2").listed == 2
 
 
 def test_buckets_with_alike_names_get_folders_of_their_own() -> None:
@@ -480,5 +493,5 @@ def test_buckets_with_alike_names_get_folders_of_their_own() -> None:
 
 def test_times_keep_their_microseconds(inventory: FileInventory) -> None:
     exact = NOW + timedelta(microseconds=123457)
-    written = inventory.write(BUCKET, batched([an_object(modified=exact)]), "s1")
+    written = write(inventory, BUCKET, batched([an_object(modified=exact)]))
     assert inventory.open([a_sweep(written)]).holdings()[0].oldest == exact

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.inventory import totals
+from auditor.inventory.files import SCHEMA
 from auditor.inventory.layout import Layout
-from auditor.inventory.snapshot import SCHEMA, with_namespaces
+from auditor.inventory.snapshot import with_namespaces
 from auditor.model import Encryption, Population, Reason, StoredObject
 from auditor.rows import batched
 from tests.core_builders import NOW

@@ -22,6 +22,7 @@ from auditor.inventory.store import FileInventory
 from auditor.model import Population, StoredObject
 from auditor.rows import batched
 from tests.clouds import Clock
+from tests.sweeps import write
 from tests.system.conftest import PEERS, free_ports, running
 
 LIVE, NONCURRENT = Population.LIVE, Population.NONCURRENT
@@ -132,4 +133,4 @@ def test_a_generation_that_two_pages_tell_is_counted_once(peer: Peer, tmp_path: 
     assert set(repeated) == {one for each in (*told, cut) for one in each}
     assert [one.name for one, times in repeated.items() if times > 1] == ["acme/b/cut"]
     inventory = FileInventory(tmp_path, {"gs://cut": Layout.parse("{org}/{namespace}/")})
-    assert inventory.write("gs://cut", batched(objects), "s1").listed == 999 + 3
+    assert write(inventory, "gs://cut", batched(objects)).listed == 999 + 3

@@ -1,7 +1,7 @@
 """An S3 bucket through libcurl: listed page after page, each version HEADed, handed on in the listing's order."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
@@ -28,7 +28,7 @@ from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.aws.signing import S3Signer, code_of
 from auditor.connectors.trail import Trail
 from auditor.connectors.transfers import CUT_OFF, TOO_LONG, Transfer, Transfers, header
-from auditor.model import BucketFacts, Encryption, Gap, Population, Reason
+from auditor.model import BucketFacts, Encryption, Gap, Listing, Population, Reason
 
 _HEADS_AHEAD: Final = 3_000
 """No further page is asked for while more HEADs than that wait."""
@@ -135,8 +135,13 @@ class S3Census:
         """Count unfinished multipart uploads; their key is not knowable."""
         return self._by_sdk.uploads_in_progress()
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield every stored version of every configured population once, in the listing's order.
+    @property
+    def listings(self) -> tuple[Listing, ...]:
+        """One pass shows them all."""
+        return self._by_sdk.listings
+
+    def batches(self, listing: Listing = Listing.STORED, after: str | None = None) -> Iterator[pa.RecordBatch]:  # noqa: ARG002 - there is one
+        """Yield every stored version behind a name of every configured population once, in the listing's order.
 
         Raises:
             CollectError: a page could not be read, so the listing is not complete.
@@ -147,7 +152,8 @@ class S3Census:
             signer, clients.wire, ceiling=self._ceiling, agent=clients.agent, attempts=clients.attempts
         )
         try:
-            yield from _Run(self._by_sdk, self._find, self._populations, self._clock, (signer, transfers)).batches()
+            run = _Run(self._by_sdk, self._find, self._populations, self._clock, (signer, transfers))
+            yield from run.batches(after)
         except FAULTS as error:
             # The SDK's own: credentials that cannot be renewed, a Region that is none.
             raise self._by_sdk.broken_off(code_of_fault(error), reason_of(error)) from None
@@ -186,6 +192,7 @@ class _Run:
         self._clock = clock
         self._signer, self._transfers = wire
         self._versions = populations != (Population.LIVE,)
+        self._after: str | None = None
         self._asked: dict[str, str] = {}
         self._trail = Trail()
         self._listing = False
@@ -196,7 +203,10 @@ class _Run:
         self._controls: deque[_Control] = deque(maxlen=_CONTROLS)
         self._throttled_in_a_row = 0
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
+    def batches(self, after: str | None) -> Iterator[pa.RecordBatch]:
+        if after is not None:
+            self._after = after
+            self._asked = {"key-marker" if self._versions else "start-after": after}
         self._list()
         while self._pages or self._listing:
             for transfer in self._transfers.settled():
@@ -245,7 +255,7 @@ class _Run:
         else:
             self._asked = dict(page.following)
             self._list_on()
-        page = _wanted(page, self._populations)
+        page = _wanted(page, self._populations, self._after)
         found = _Rows(page, [None] * len(page.names), [None] * len(page.names), len(page.names))
         self._pages.append(found)
         self._held += len(page.names)
@@ -406,14 +416,14 @@ def _reason(transfer: Transfer) -> Reason:
     return reason_of_code(code_of(transfer))
 
 
-def _wanted(page: Page, populations: tuple[Population, ...]) -> Page:
-    if len(populations) == 2:  # noqa: PLR2004 - S3 has two
-        return page
-    newest = populations == (Population.LIVE,)
-    keep = [place for place, one in enumerate(page.newest) if one is newest]
-    if len(keep) == len(page.names):
-        return page
-    return page.only(keep)
+def _wanted(page: Page, populations: tuple[Population, ...], after: str | None) -> Page:
+    keep: Iterable[int] = range(len(page.names))
+    if len(populations) == 1:
+        newest = populations == (Population.LIVE,)
+        keep = [place for place in keep if page.newest[place] is newest]
+    if after is not None and page.names and min(page.names) <= after:
+        keep = [place for place in keep if page.names[place] > after]
+    return page.only(keep) if isinstance(keep, list) else page
 
 
 def _batch(found: _Rows) -> pa.RecordBatch:

@@ -34,6 +34,7 @@ from auditor.model import (
     Encryption,
     Gap,
     KeyName,
+    Listing,
     Population,
     Reason,
     StoredObject,
@@ -160,15 +161,20 @@ class S3Bucket:
         told = f"unfinished multipart uploads are not counted ({code})"
         return Gap(self._url, reason, told, hint_for(reason, "s3:ListBucketMultipartUploads"))
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield every stored version of every configured population once, to the end of the last page.
+    @property
+    def listings(self) -> tuple[Listing, ...]:
+        """One pass shows them all."""
+        return (Listing.STORED,)
+
+    def batches(self, listing: Listing = Listing.STORED, after: str | None = None) -> Iterator[pa.RecordBatch]:  # noqa: ARG002 - there is one
+        """Yield every stored version behind a name of every configured population once, to the end of the last page.
 
         Raises:
             CollectError: a page could not be read, so the listing is not complete.
         """
-        return rows.batched(self.objects())
+        return rows.batched(self.objects(after))
 
-    def objects(self) -> Iterator[StoredObject]:
+    def objects(self, after: str | None = None) -> Iterator[StoredObject]:
         """Yield the same one by one.
 
         Raises:
@@ -178,7 +184,7 @@ class S3Bucket:
         with ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
             ahead: deque[list[Future[StoredObject | _Undecided | None]]] = deque()
             try:
-                for page in self._pages():
+                for page in self._pages(after):
                     ahead.append([pool.submit(heads.learn, one) for one in page])
                     if len(ahead) > _PAGES_AHEAD:
                         yield from heads.settle(ahead.popleft())
@@ -188,38 +194,36 @@ class S3Bucket:
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _pages(self) -> Iterator[list[Listed]]:
+    def _pages(self, after: str | None) -> Iterator[list[Listed]]:
+        pages = self._live_pages(after) if self._populations == (Population.LIVE,) else self._version_pages(after)
         try:
-            if self._populations == (Population.LIVE,):
-                yield from self._live_pages()
-            else:
-                yield from self._version_pages()
+            for page in pages:
+                yield [one for one in page if after is None or one.name > after]
         except FAULTS as error:
             raise self.broken_off(code_of(error), reason_of(error)) from None
         except ValueError:
             raise self.broken_off(MALFORMED, Reason.MALFORMED) from None
 
-    def _live_pages(self) -> Iterator[list[Listed]]:
-        token: str | None = None
+    def _live_pages(self, after: str | None) -> Iterator[list[Listed]]:
+        more = {} if after is None else {"StartAfter": after}
         trail = Trail()
         while True:
             self._pace.wait()
-            more = {"ContinuationToken": token} if token else {}
             page = self._client.list_objects_v2(Bucket=self._bucket, **more)  # type: ignore[arg-type]  # one optional text
-            self._check(page, {"ContinuationToken": token or ""}, [one["Key"] for one in page.get("Contents", [])])
+            self._check(page, {"ContinuationToken": "", **more}, [one["Key"] for one in page.get("Contents", [])])
             yield [parse_listed(one, newest=True, versioned=False) for one in page.get("Contents", [])]
             if not page.get("IsTruncated"):
                 return
             token = page.get("NextContinuationToken")
-            if not trail.leads_on(token):
+            if not token or not trail.leads_on(token):
                 raise self.endless()
+            more = {"ContinuationToken": token}
 
-    def _version_pages(self) -> Iterator[list[Listed]]:
-        marker: tuple[str, str] | None = None
+    def _version_pages(self, after: str | None) -> Iterator[list[Listed]]:
+        more = {} if after is None else {"KeyMarker": after}
         trail = Trail()
         while True:
             self._pace.wait()
-            more = {"KeyMarker": marker[0], "VersionIdMarker": marker[1]} if marker else {}
             page = self._client.list_object_versions(Bucket=self._bucket, **more)  # type: ignore[arg-type]  # as above
             asked = {"KeyMarker": "", "VersionIdMarker": "", **more}
             self._check(page, asked, [one["Key"] for one in page.get("Versions", [])])
@@ -227,14 +231,14 @@ class S3Bucket:
             yield [one for one in versions if _population(one) in self._populations]
             if not page.get("IsTruncated"):
                 return
-            name: str | None = page.get("NextKeyMarker")
-            marker = (name, page.get("NextVersionIdMarker", "")) if name else None
-            if not trail.leads_on(marker):
+            name, version = page.get("NextKeyMarker"), page.get("NextVersionIdMarker", "")
+            if not name or not trail.leads_on((name, version)):
                 raise self.endless()
+            more = {"KeyMarker": name, "VersionIdMarker": version}
 
     def _check(self, page: Mapping[str, Any], asked: Mapping[str, str], names: Sequence[str]) -> None:
         """Refuse a page that begins elsewhere than it was to, leaves names out, or says another number of entries."""
-        echoes = {**asked, "Prefix": "", "Delimiter": "", "StartAfter": ""}
+        echoes = {"Prefix": "", "Delimiter": "", "StartAfter": "", **asked}
         told = page.get("Name")
         elsewhere = any(page.get(name, due) != due for name, due in echoes.items())
         another = told != self._bucket and not (told and is_alias(self._bucket))

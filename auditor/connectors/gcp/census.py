@@ -19,7 +19,7 @@ from auditor.connectors.gcp.objects import GcsBucket
 from auditor.connectors.gcp.session import GcpClients
 from auditor.connectors.trail import Trail
 from auditor.connectors.transfers import TOO_LONG, Handle, Outcome, Transfer, Transfers
-from auditor.model import BucketFacts, Gap, Population, Reason
+from auditor.model import BucketFacts, Gap, Listing, Population, Reason
 
 _STORAGE: Final = "https://storage.googleapis.com"
 _ALWAYS: Final = {"fields": FIELDS, "maxResults": "1000", "projection": "noAcl", "prettyPrint": "false"}
@@ -67,10 +67,13 @@ class GcsCensus:
         """Count unfinished multipart uploads of the XML API, the only ones that can be listed."""
         return self._by_sdk.uploads_in_progress()
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield every stored generation of every configured population, to the end of the last page.
+    @property
+    def listings(self) -> tuple[Listing, ...]:
+        """One after the other: what is deleted while the first pass runs is there for the second."""
+        return self._by_sdk.listings
 
-        A generation that is deleted between the two passes comes twice; the inventory counts it once.
+    def batches(self, listing: Listing = Listing.STORED, after: str | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield every stored generation behind a name of the configured populations, to the end of the last page.
 
         Raises:
             CollectError: a page could not be read, so the listing is not complete.
@@ -78,17 +81,12 @@ class GcsCensus:
         clients = self._clients
         signer = _Signer(clients.credentials(self._project), clients.endpoint or _STORAGE)
         transfers = Transfers(signer, clients.wire, ceiling=self._ceiling, agent=clients.agent)
+        # What is false is not sent: the two may not be combined.
+        kind = {"softDeleted": "true"} if listing is Listing.SOFT_DELETED else {"versions": "true"}
+        if listing is Listing.STORED and self._populations == (Population.LIVE,):
+            kind = {}
         try:
-            kinds: list[dict[str, str]] = []
-            if self._populations != (Population.SOFT_DELETED,):
-                # What is false is not sent: the two may not be combined.
-                kinds.append({} if self._populations == (Population.LIVE,) else {"versions": "true"})
-            if Population.SOFT_DELETED in self._populations:
-                kinds.append({"softDeleted": "true"})
-            # One after the other: what is deleted while the first pass runs is there for the second.
-            for kind in kinds:
-                one = _Pass(self._by_sdk, self._populations, self._clock, (signer, transfers), kind)
-                yield from one.batches()
+            yield from _Pass(self._by_sdk, self._populations, self._clock, (signer, transfers), kind).batches(after)
         except GoogleAuthError as error:
             raise self._by_sdk.broken_off(code_of(error), reason_of(error)) from None
         finally:
@@ -112,15 +110,19 @@ class _Pass:
         self._signer, self._transfers = wire
         self._kind = kind
         self._asked = kind
+        self._after: str | None = None
         self._trail = Trail()
         self._soft_deleted = "softDeleted" in kind
         self._pages: deque[tuple[Page, datetime]] = deque()
         self._listing = False
         self._ended = False
-        self._list()
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of each page."""
+    def batches(self, after: str | None) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of each page that are behind a name."""
+        if after is not None:
+            self._after = after
+            self._kind = self._asked = {**self._kind, "startOffset": after}
+        self._list()
         while self._pages or not self._ended:
             while not self._pages and not self._ended:
                 for transfer in self._transfers.settled():
@@ -159,7 +161,7 @@ class _Pass:
 
     def _columns(self, page: Page, at: datetime) -> pa.RecordBatch:
         try:
-            return columns(page, at, self._populations, soft_deleted=self._soft_deleted)
+            return columns(page, at, self._populations, self._after, soft_deleted=self._soft_deleted)
         except NoPageError:
             raise self._by_sdk.no_object() from None
 

@@ -82,8 +82,10 @@ def parse_page(body: bytes) -> Page:
     return page
 
 
-def columns(page: Page, at: Any, populations: tuple[Population, ...], *, soft_deleted: bool) -> pa.RecordBatch:
-    """Turn the entries of the wanted populations into rows; `at` is when the page was read: aware, UTC.
+def columns(
+    page: Page, at: Any, populations: tuple[Population, ...], after: str | None = None, *, soft_deleted: bool
+) -> pa.RecordBatch:
+    """Turn the entries of the wanted populations behind a name into rows; `at` is when the page was read: aware, UTC.
 
     Raises:
         NoPageError: an entry says what no object can say.
@@ -92,6 +94,8 @@ def columns(page: Page, at: Any, populations: tuple[Population, ...], *, soft_de
     if not soft_deleted and len({Population.LIVE, Population.NONCURRENT} & set(populations)) == 1:
         live = Population.LIVE in populations
         items = [one for one in items if (not one.time_deleted) is live]
+    if after is not None:
+        items = [one for one in items if one.name > after]
     count = len(items)
     try:
         size = pa.array([one.size for one in items], pa.string()).cast(pa.int64())

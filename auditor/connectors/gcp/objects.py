@@ -21,6 +21,7 @@ from auditor.model import (
     Encryption,
     Gap,
     KeyName,
+    Listing,
     Population,
     Reason,
     StoredObject,
@@ -103,29 +104,32 @@ class GcsBucket:
                 hint_for(reason_of(error), "storage.multipartUploads.list"),
             )
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield every stored generation of every configured population, to the end of the last page.
+    @property
+    def listings(self) -> tuple[Listing, ...]:
+        """One after the other: what is deleted while the first pass runs is there for the second."""
+        stored = () if self._populations == (Population.SOFT_DELETED,) else (Listing.STORED,)
+        return (*stored, *((Listing.SOFT_DELETED,) if Population.SOFT_DELETED in self._populations else ()))
+
+    def batches(self, listing: Listing = Listing.STORED, after: str | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield every stored generation behind a name of the configured populations, to the end of the last page.
 
         Raises:
             CollectError: a page could not be read, so the listing is not complete.
         """
-        for one in self._passes():
-            yield from rows.batched(one)
+        return rows.batched(self.objects(listing, after))
 
-    def objects(self) -> Iterator[StoredObject]:
-        """Yield the same one by one; a generation that is deleted between the two passes comes twice."""
-        for one in self._passes():
-            yield from one
+    def objects(self, listing: Listing = Listing.STORED, after: str | None = None) -> Iterator[StoredObject]:
+        """Yield the same one by one."""
+        soft_deleted = listing is Listing.SOFT_DELETED
+        versions = not soft_deleted and self._populations != (Population.LIVE,)
+        found = self._pass(after, versions=versions, soft_deleted=soft_deleted)
+        return (one for one in found if after is None or one.name > after)
 
-    def _passes(self) -> Iterator[Iterator[StoredObject]]:
-        if self._populations != (Population.SOFT_DELETED,):
-            yield self._pass(versions=self._populations != (Population.LIVE,), soft_deleted=False)
-        if Population.SOFT_DELETED in self._populations:
-            yield self._pass(versions=False, soft_deleted=True)
-
-    def _pass(self, *, versions: bool, soft_deleted: bool) -> Iterator[StoredObject]:
+    def _pass(self, after: str | None, *, versions: bool, soft_deleted: bool) -> Iterator[StoredObject]:
         # What is false is not sent: the two may not be combined.
         more: dict[str, Any] = {"versions": True} if versions else {"soft_deleted": True} if soft_deleted else {}
+        if after is not None:
+            more["start_offset"] = after
         try:
             self._pace.wait()
             blobs = self._client.list_blobs(
