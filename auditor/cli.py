@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 from enum import StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Final, NoReturn, TextIO
 
@@ -199,6 +200,7 @@ def demo(
 def main() -> NoReturn:
     """Run the command line and end the process with its exit code."""
     _occupy_closed_streams()
+    _write_any_text()
     signal.signal(signal.SIGINT, _interrupt)
     code = _run(sys.argv[1:])
     try:
@@ -228,6 +230,13 @@ def _occupy_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
     if sys.stderr is None:
         sys.stderr = _nowhere()
+
+
+def _write_any_text() -> None:
+    """Files and pipes get UTF-8, as with --output; a terminal that cannot show a character shows its escape."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        encoding = sys.stdout.encoding if sys.stdout.isatty() else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 def _run(argv: list[str]) -> int:

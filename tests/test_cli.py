@@ -627,6 +627,52 @@ def ends(argv: list[str], by: Sequence[str] = (), **streams: Any) -> tuple[int, 
     return done.returncode, done.stderr
 
 
+NO_ASCII = "acme/nß☃/x"
+
+
+@pytest.fixture
+def unreadable(small: Small, capsys: pytest.CaptureFixture[str]) -> tuple[Small, str]:
+    """A scanned cloud, and the id of its finding about a namespace that is no ASCII."""
+    small.cloud.store.put("data", NO_ASCII, key=GOOGLE_KEY, version=1, size=100)
+    small.set_state(1, "DISABLED")
+    _, out, _ = run(capsys, small.argv("scan", "-q", "--format", "json"))
+    return small, findings(out)[0]["id"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_pipes_get_the_exact_text_whatever_the_locale_says(unreadable: tuple[Small, str], encoding: str) -> None:
+    small, finding = unreadable
+    for argv, told in (
+        (["explain", finding], "nß☃"),
+        (["explain", finding, "--namespaces"], "acme/nß☃"),
+        (["report", "--as", "html", "--output", "-"], "nß☃"),
+    ):
+        done = subprocess.run(
+            [*MAIN, *small.argv(argv[0], *argv[1:])],
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, told in done.stdout.decode()) == (0, True)
+
+
+def test_a_terminal_shows_escapes_of_what_it_cannot_show(unreadable: tuple[Small, str]) -> None:
+    small, finding = unreadable
+    for argv in (["explain", finding], ["explain", finding, "--namespaces"]):
+        ours, theirs = os.openpty()
+        done = subprocess.run(
+            [*MAIN, *small.argv(argv[0], *argv[1:])],
+            env={**os.environ, "PYTHONIOENCODING": "latin-1", "COLUMNS": "200"},
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+        os.close(theirs)
+        shown = os.read(ours, 65_536)
+        os.close(ours)
+        assert (done.returncode, done.stderr, b"acme/n\xdf\\u2603" in shown) == (0, b"", True)
+
+
 @pytest.fixture
 def broken_pipe() -> Iterator[int]:
     reader, writer = os.pipe()
