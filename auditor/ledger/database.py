@@ -10,11 +10,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from auditor.errors import LedgerError
-from auditor.ledger.tables import METADATA
+from auditor.ledger.tables import DAMAGED, METADATA
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _WRITING: Final = "cmek_writing"
@@ -83,9 +84,14 @@ class Database:
     def _told(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeDecodeError:
+            raise LedgerError(f"ledger {self._path}: it holds bytes that are no text", DAMAGED) from None
         except SQLAlchemyError as error:
-            cause = getattr(error, "orig", None) or error
-            raise LedgerError(f"ledger {self._path}: {cause}", _hint(str(cause))) from None
+            # SQLite quotes what it cannot decode, and that may be half of a row.
+            cause, _, _ = str(getattr(error, "orig", None) or type(error).__name__).partition(" with text ")
+            raise LedgerError(f"ledger {self._path}: {cause}", _hint(cause)) from None
+        except CommandError:
+            raise LedgerError(f"ledger {self._path}: it does not say which version wrote it", DAMAGED) from None
 
     def _migrate(self, connection: Connection) -> None:
         config = Config()
@@ -140,4 +146,4 @@ def _hint(told: str) -> str:
         return "make room on the disk, or look whether it fails"
     if "readonly" in told or "unable to open" in told:
         return "look at the rights of the file and its folder"
-    return "the file is damaged or no ledger; restore it from a copy, or move it away and scan anew"
+    return DAMAGED

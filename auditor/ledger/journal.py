@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -11,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from auditor.errors import LedgerError
 from auditor.ledger.codec import canonical
-from auditor.ledger.tables import CURRENT, EVENT
+from auditor.ledger.tables import CURRENT, DAMAGED, EVENT
 
 _FIRST: Final = "0" * 64
 
@@ -90,7 +91,13 @@ def apply(connection: Connection, kind: str, subject: str, body: str, facts: str
 
 
 def effect(kind: str, subject: str) -> tuple[str, str, bool]:
-    """What one event is about, as (kind of thing, id), and whether it stands afterwards."""
+    """What one event is about, as (kind of thing, id), and whether it stands afterwards.
+
+    Raises:
+        LedgerError: it is of no kind that is known here.
+    """
+    if kind not in EFFECTS:
+        raise LedgerError("the ledger holds an event of a kind that this version does not know", DAMAGED)
     thing, stands = EFFECTS[kind]
     return thing, _NEWEST if thing in _ALONE else subject, stands
 
@@ -119,11 +126,19 @@ def count(connection: Connection, kind: str, since: datetime, until: datetime) -
     newest_first = select(EVENT.c.at).where(EVENT.c.kind == kind).order_by(EVENT.c.seq.desc())
     found = 0
     for row in connection.execution_options(yield_per=1000).execute(newest_first):
-        at = datetime.fromisoformat(row.at)
+        at = _time(row.at)
         if at < since:
             break
         found += at <= until
     return found
+
+
+def _time(text: str) -> datetime:
+    with suppress(ValueError):
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is not None:
+            return found
+    raise LedgerError("the ledger holds an event without a date", DAMAGED)
 
 
 def bodies(connection: Connection, kind: str) -> Iterator[str]:

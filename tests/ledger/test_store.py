@@ -4,7 +4,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,6 +20,7 @@ from auditor.engine import Facts, judge
 from auditor.errors import LedgerError
 from auditor.findings import BucketCoverage, Coverage, Judgement, Run, Status
 from auditor.ledger import codec
+from auditor.ledger.journal import Event
 from auditor.ledger.store import LedgerStore
 from auditor.model import (
     DECRYPT,
@@ -426,6 +427,66 @@ def test_a_changed_ledger_is_found_out(ledger: LedgerStore, tmp_path: Path, chan
         assert database.execute(change).rowcount
     with pytest.raises(LedgerError, match="chain breaks at event"):
         ledger.verify()
+
+
+DAMAGED = {
+    "bytes in what stands": "UPDATE current SET body = CAST(body AS BLOB)",
+    "bytes in the chain": "UPDATE event SET body = CAST(body AS BLOB) WHERE seq > 1",
+    "a number in the chain": "UPDATE event SET hash = x'07'",
+    "no text in what stands": "UPDATE current SET body = CAST('a secret' || x'ff' AS TEXT)",
+    "no text in the chain": "UPDATE event SET body = CAST('a secret' || x'ff' AS TEXT) WHERE seq > 1",
+    "nonsense in what stands": """UPDATE current SET body = '{"a secret": 1}'""",
+    "an event without a date": "UPDATE event SET at = 'no date' WHERE kind = 'probe_made'",
+    "an event without a zone": "UPDATE event SET at = '2026-01-01T00:00:00' WHERE kind = 'probe_made'",
+    "a table without a name": "UPDATE sqlite_master SET name = CAST('a secret' || x'ff' AS TEXT) WHERE name = 'event'",
+    "two versions": "INSERT INTO alembic_version VALUES ('a secret')",
+}
+READING: dict[str, Callable[[LedgerStore], object]] = {
+    "judgement": LedgerStore.judgement,
+    "sweeps": LedgerStore.sweeps,
+    "memory": LedgerStore.memory,
+    "probes": LedgerStore.probes,
+    "rate of probes": lambda ledger: ledger.probes_between(NOW - minutes(60), NOW),
+    "older sweeps": lambda ledger: ledger.published(["s1"]),
+    "the chain": LedgerStore.verify,
+}
+
+
+@pytest.mark.parametrize("change", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_ledger_is_an_error_with_a_hint_that_quotes_nothing_of_it(
+    ledger: LedgerStore, tmp_path: Path, change: str
+) -> None:
+    for sweep_id in ("s1", "s2"):
+        ledger.publish(a_sweep(sweep_id=sweep_id))
+    poll(ledger, an_aws_key("Disabled"))
+    ledger.keep_probe(Probe("s3://data", AWS_KEY.text, None, ProbeKind.READ, NOW, ProbeOutcome.PASSED, "ok", None))
+    ledger.close()
+    with sqlite3.connect(tmp_path / "ledger.db") as database:
+        database.execute("PRAGMA writable_schema = ON")
+        assert database.execute(change).rowcount
+    refused: list[LedgerError] = []
+    for read in READING.values():
+        try:
+            opened = LedgerStore(tmp_path / "ledger.db")
+            read(opened)
+            opened.close()
+        except LedgerError as error:
+            refused.append(error)
+    assert refused
+    for one in refused:
+        assert one.hint
+        assert "secret" not in f"{one} {one.hint}"
+
+
+def test_an_event_of_an_unknown_kind_is_told_whole_as_the_chain_may_be(ledger: LedgerStore, tmp_path: Path) -> None:
+    seq, head = ledger.head()
+    one = Event(seq + 1, NOW.isoformat(), "made_up", "s", "{}", head)
+    with sqlite3.connect(tmp_path / "ledger.db") as database:
+        row = (one.seq, one.at, one.kind, one.subject, one.body, one.previous, one.hash)
+        database.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    with pytest.raises(LedgerError, match="a kind that this version does not know") as refused:
+        ledger.verify()
+    assert refused.value.hint
 
 
 UNPROVEN = {
