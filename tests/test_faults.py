@@ -96,8 +96,14 @@ def test_a_state_folder_that_was_removed_under_the_daemon_is_told_and_the_proces
         eventually(lambda: daemon.metric("cmek_dependent_objects", readability="readable") == 20)
         for path in (small.config.parent / "state" / "inventory").rglob("*.parquet"):
             path.unlink()
-        eventually(lambda: daemon.get("/api/v1/dependencies")[0] == 503)
-        assert "the inventory" in daemon.get("/api/v1/dependencies")[1]
+
+        def refused() -> bool:
+            status, text, _ = daemon.get("/api/v1/dependencies")
+            return status == 503 and "the inventory of gs://data lacks" in text
+
+        # Until the next poll, which counts the bucket as not swept.
+        eventually(refused)
+        eventually(lambda: daemon.metric("cmek_coverage_ratio", bucket="gs://data") == 0)
         assert daemon.get("/healthz")[0] == 200
 
 
