@@ -76,10 +76,11 @@ class FileInventory:
         """
         home = self._root / folder_name(bucket)
         unfinished = home / f"{_UNFINISHED}{begun.id}"
-        broken_off = False
+        stays = True
         try:
             unfinished.mkdir(parents=True, mode=0o700, exist_ok=bool(begun.kept))
             with _owned(unfinished):
+                stays = False
                 _keep(unfinished, begun)
                 written = snapshot.write(unfinished, bucket, self._layouts[bucket], passes)
                 shutil.rmtree(unfinished / "spill", ignore_errors=True)
@@ -96,10 +97,10 @@ class FileInventory:
                 f"cannot write the inventory of {bucket}: {why}", f"look at disk and rights of {self._root}"
             ) from None
         except CollectError:
-            broken_off = parts.finished(unfinished) != []
+            stays = parts.finished(unfinished) != []
             raise
         finally:
-            if not broken_off:
+            if not stays:
                 shutil.rmtree(unfinished, ignore_errors=True)
         return replace(written, files=digests)
 

@@ -100,6 +100,25 @@ def test_pages_to_the_end(cloud: AwsCloud, populations: tuple[Population, ...]) 
     assert [one.name for one in found] == names
 
 
+@pytest.mark.parametrize("populations", [(), (Population.LIVE,), (Population.NONCURRENT,)], ids=str)
+def test_a_listing_is_gone_on_with_behind_a_name(cloud: AwsCloud, populations: tuple[Population, ...]) -> None:
+    cloud.store.add_bucket("versioned", versioned=True)
+    for name in sorted({*NAMES.values(), *(f"acme/{number:04}" for number in range(1_500))}, key=str.encode):
+        for _ in range(2):
+            cloud.store.put("versioned", name)
+    source = a_bucket(url="s3://versioned", populations=populations)
+    whole = objects_of(source.batches())
+    names = sorted({one.name for one in whole})
+    begin = len(cloud.traffic.requests)
+    for after in (*NAMES.values(), "acme/0749", "acme/1499", "acme/", "zzzz", "acme/0749x"):
+        found = objects_of(a_bucket(url="s3://versioned", populations=populations).batches(after=after))
+        expected = [(one.name, one.version) for one in whole if one.name > after]
+        assert [(one.name, one.version) for one in found] == expected, after
+    assert len(names) > 1_500
+    pages = [one for one in cloud.traffic.requests[begin:] if one.verb == "GET"]
+    assert len(pages) < 8 * len(NAMES), "it is not listed from the beginning each time"
+
+
 def test_each_version_has_a_key_of_its_own_and_delete_markers_are_no_objects(cloud: AwsCloud) -> None:
     cloud.store.add_bucket("versioned", versioned=True)
     cloud.store.put("versioned", "a", sse="aws:kms", key=KEY, version_id="old")

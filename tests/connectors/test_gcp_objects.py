@@ -1,6 +1,7 @@
 import base64
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from auditor.connectors.pace import Pace
 from auditor.connectors.wire import Wire
 from auditor.embedded.google import GoogleCloud
 from auditor.errors import CollectError, ReadOnlyError
-from auditor.model import BucketFacts, Cloud, Encryption, Gap, Population, Reason, StoredObject
+from auditor.model import BucketFacts, Cloud, Encryption, Gap, Listing, Population, Reason, StoredObject
 from tests.clouds import GOOGLE_KEY, Clock, a_google_store, google_clients, objects_of
 from tests.hostile import NAMES
 from tests.sweeps import everything
@@ -64,6 +65,15 @@ def test_a_listing_tells_the_key_version_of_each_object(cloud: GoogleCloud) -> N
     assert (b.encryption, b.key, b.key_version) == (Encryption.CMEK, GOOGLE_KEY, None)
     assert (c.encryption, c.key, c.key_version) == (Encryption.PROVIDER, None, None)
     assert not any("/o/" in one.target for one in cloud.traffic.requests)
+
+
+def test_no_object_is_larger_than_a_pebibyte_and_each_can_be_read_at_once(cloud: GoogleCloud) -> None:
+    cloud.store.put("data", "a", size=1 << 50, storage_class="ARCHIVE")
+    (one,) = sweep(cloud)
+    assert (one.size, one.storage_class, one.archived) == (1 << 50, "ARCHIVE", False)
+    cloud.store.put("data", "b", size=(1 << 50) + 1)
+    with pytest.raises(CollectError):
+        sweep(cloud)
 
 
 def test_a_customers_own_key_is_told_and_no_gap(cloud: GoogleCloud) -> None:
@@ -122,6 +132,20 @@ def test_pages_to_the_end(cloud: GoogleCloud, *, empty_pages: bool) -> None:
     assert [one.name for one in sweep(cloud)] == [f"acme/{number:05}" for number in range(2_500)]
 
 
+@pytest.mark.parametrize("populations", [(), (Population.LIVE,)], ids=["all", "live"])
+def test_a_listing_is_gone_on_with_behind_a_name(cloud: GoogleCloud, populations: tuple[Population, ...]) -> None:
+    for number, name in enumerate([*NAMES.values(), *(f"acme/{number:04}" for number in range(1_500))]):
+        cloud.store.put("data", name, soft_deleted_since=WHEN if number % 3 == 0 else None)
+    source = a_bucket(cloud, populations=populations)
+    assert source.listings == ((Listing.STORED,) if populations else tuple(Listing))
+    for listing in source.listings:
+        whole = [replace(one, verified=WHEN) for one in objects_of(source.batches(listing))]
+        assert len(whole) >= 500
+        for after in (*NAMES.values(), "acme/0749", "acme/1499", "acme/", "zzzz", "acme/0749x"):
+            found = [replace(one, verified=WHEN) for one in objects_of(source.batches(listing, after))]
+            assert found == [one for one in whole if one.name > after], after
+
+
 def test_reads_what_the_bucket_says_of_itself(cloud: GoogleCloud) -> None:
     cloud.store.add_bucket("other", "acme", "europe-west1", versioned=True, default_key=GOOGLE_KEY)
     assert a_bucket(cloud, "gs://other").facts() == BucketFacts(
@@ -177,6 +201,14 @@ BROKEN: dict[str, tuple[dict[str, Any], Reason]] = {
             "status": 200,
             "body": b'{"kind": "storage#objects", "items": [{"name": "a", "generation": "1", "size": "-1", '
             b'"timeCreated": "2026-01-01T00:00:00Z"}]}',
+        },
+        Reason.MALFORMED,
+    ),
+    "a date that is none": (
+        {
+            "status": 200,
+            "body": b'{"kind": "storage#objects", "items": [{"name": "a", "generation": "1", "size": "1", '
+            b'"timeCreated": "yesterday"}]}',
         },
         Reason.MALFORMED,
     ),

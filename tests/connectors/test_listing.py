@@ -166,6 +166,15 @@ NO_PAGES: dict[str, tuple[bytes, bool]] = {
         False,
     ),
     "of some names alone": (live("<Prefix>zzz</Prefix>"), False),
+    "rolled up by another than none": (live("<Delimiter>/</Delimiter>"), False),
+    "twice of which names": (live("<Prefix></Prefix><Prefix></Prefix>"), False),
+    "twice how it is encoded": (live("<EncodingType>url</EncodingType><EncodingType>url</EncodingType>"), False),
+    "twice how many it has": (live("<KeyCount>1</KeyCount><KeyCount>1</KeyCount>"), False),
+    "twice how many it may have": (live("<MaxKeys>1</MaxKeys><MaxKeys>1</MaxKeys>"), False),
+    "one name of two from before the place": (
+        versions(entry=VERSION.replace("<Key>a<", "<Key>A<") + VERSION),
+        True,
+    ),
     "a name that is no text": (live("<EncodingType>url</EncodingType>").replace(b"<Key>a<", b"<Key>%FF<"), False),
     "a size below nothing": (live(size=-1), False),
     "a size that no object has": (live(size=LARGEST + 1), False),
@@ -239,6 +248,23 @@ def test_a_page_that_was_asked_for_by_a_prefix_says_so() -> None:
     assert parse_page(body, "data", versions=True, asked=asked).names == []
     with pytest.raises(NoPageError):
         parse_page(versions(), "data", versions=True, asked=asked)
+
+
+def test_a_page_is_as_long_as_was_asked_for_where_anything_was() -> None:
+    body = versions("<MaxKeys>500</MaxKeys>")
+    assert parse_page(body, "data", versions=True).names == []
+    assert parse_page(body, "data", versions=True, asked={"max-keys": "500"}).names == []
+    assert parse_page(versions(), "data", versions=True, asked={"max-keys": "1000"}).names == []
+    with pytest.raises(NoPageError):
+        parse_page(body, "data", versions=True, asked={"max-keys": "1000"})
+
+
+def test_a_page_behind_a_name_says_so() -> None:
+    body = live("<StartAfter>A+b</StartAfter><EncodingType>url</EncodingType>")
+    assert parse_page(body, "data", versions=False, asked={"start-after": "A b"}).names == ["a"]
+    assert parse_page(live(), "data", versions=False, asked={"start-after": "A b"}).names == ["a"]
+    with pytest.raises(NoPageError):
+        parse_page(body, "data", versions=False, asked={"start-after": "A+b"})
 
 
 def test_a_place_is_compared_as_it_was_written_where_the_page_is_not_encoded() -> None:

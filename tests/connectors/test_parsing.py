@@ -567,6 +567,7 @@ ABOUT: dict[str, tuple[Head, Asked, Told | None]] = {
     "the version, with another length": (Head(PLAIN, "e", "v", 2), Asked("e", "v", 1), NO_ANSWER),
     "the version, with its length": (Head(PLAIN, "e", "v", 1), Asked("e", "v", 1), PLAIN),
     "an empty version, with another length": (Head(PLAIN, "e", "v", 1), Asked("e", "v", 0), NO_ANSWER),
+    "the version, with a length that the listing lacks": (Head(PLAIN, "e", "v", 1), Asked("e", "v"), PLAIN),
     "the version, without a length": (Head(PLAIN, "e", "v"), Asked("e", "v", 1), PLAIN),
     "plain where it may be": (Head(Told(Encryption.NONE), "e", "v"), Asked("e", "v"), Told(Encryption.NONE)),
     "plain where it cannot be": (Head(Told(Encryption.NONE), "e", None), Asked("e", None, encrypted=True), NO_ANSWER),

@@ -5,13 +5,13 @@ import uuid
 from typing import Final
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199})*")
-_LONGEST: Final = 1024
-"""Bytes of a name. Source: Amazon S3 User Guide, Object key naming guidelines."""
+_LONG: Final = 512
+"""Bytes: half of what a name may have. Source: Amazon S3 User Guide, Object key naming guidelines."""
 
 
 def is_plain(name: str) -> bool:
     """Whether nobody has a reason to refuse it: no odd character, no odd segment, no great length."""
-    return len(name) <= _LONGEST // 2 and _PLAIN.fullmatch(name) is not None
+    return len(name) <= _LONG and _PLAIN.fullmatch(name) is not None
 
 
 def sibling(name: str) -> str:

@@ -30,7 +30,7 @@ _NONCURRENT: Final = Population.NONCURRENT.value
 _SOFT_DELETED: Final = Population.SOFT_DELETED.value
 
 
-class Customers(msgspec.Struct, frozen=True, gc=False):
+class Customers(msgspec.Struct):
     """That there is one is enough: somebody else holds the key."""
 
 

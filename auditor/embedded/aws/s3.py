@@ -13,6 +13,8 @@ from auditor.embedded.http import Answer
 
 _PAGE: Final = 1000
 _NAMESPACE: Final = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+_ECHOED: Final = {"start-after": "StartAfter", "key-marker": "KeyMarker", "version-id-marker": "VersionIdMarker"}
+"""What was asked -> the element that repeats it."""
 
 
 class ObjectService:
@@ -194,7 +196,11 @@ def _media(one: StoredVersion, asked: str | None) -> Answer:
 def _head(home: Bucket, asked: Mapping[str, str], *, more: bool) -> str:
     encoding = "<EncodingType>url</EncodingType>" if asked.get("encoding-type") == "url" else ""
     prefix = _name(asked.get("prefix", ""), asked)
-    return f"<Name>{home.name}</Name><Prefix>{prefix}</Prefix>{encoding}<IsTruncated>{str(more).lower()}</IsTruncated>"
+    place = "".join(
+        f"<{element}>{_name(asked[name], asked)}</{element}>" for name, element in _ECHOED.items() if name in asked
+    )
+    there = f"<Name>{home.name}</Name><Prefix>{prefix}</Prefix>{place}{encoding}"
+    return f"{there}<IsTruncated>{str(more).lower()}</IsTruncated>"
 
 
 def _entry(one: StoredVersion, asked: Mapping[str, str]) -> str:

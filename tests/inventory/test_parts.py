@@ -1,0 +1,234 @@
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auditor.errors import CollectError, LedgerError
+from auditor.inventory import parts
+from auditor.inventory.layout import Layout
+from auditor.inventory.parts import Part, chain, is_whole
+from auditor.inventory.store import FileInventory, folder_name
+from auditor.model import Listing, Population, Reason, StoredObject
+from auditor.ports import Begun, Written
+from auditor.rows import batched
+from tests.inventory.test_store import BUCKET, an_object
+from tests.sweeps import Streams, begun
+
+STORED, SOFT_DELETED = Listing
+NAMES = [f"acme/{number // 10}/{number:03}" for number in range(100)]
+BROKEN = CollectError("the page was cut", reason=Reason.TIMEOUT)
+
+
+@pytest.fixture(autouse=True)
+def parts_end_at_every_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "_SECONDS", 0.0)
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> FileInventory:
+    return FileInventory(tmp_path, {BUCKET: Layout.parse("{org}/{namespace}/")})
+
+
+class Bucket:
+    """Two passes over objects at hand, in pages of ten; a pass breaks off behind so many pages."""
+
+    listings = (STORED, SOFT_DELETED)
+
+    def __init__(self, stored: Iterable[StoredObject], deleted: Iterable[StoredObject] = (), pages: int = 999) -> None:
+        self._objects = {STORED: list(stored), SOFT_DELETED: list(deleted)}
+        self.pages = pages
+        self.asked: list[tuple[Listing, str | None]] = []
+
+    def batches(self, listing: Listing, after: str | None) -> Iterator[pa.RecordBatch]:
+        self.asked.append((listing, after))
+        left = [one for one in self._objects[listing] if after is None or one.name > after]
+        for start in range(0, len(left), 10):
+            if self.pages == 0:
+                raise BROKEN
+            self.pages -= 1
+            yield from batched(left[start : start + 10])
+
+
+def stored(*names: str, **more: Any) -> list[StoredObject]:
+    return [an_object(name, **more) for name in names or NAMES]
+
+
+def found(root: Path, sweep_id: str) -> list[dict[str, Any]]:
+    return pq.read_table(root / folder_name(BUCKET) / sweep_id / "snapshot.parquet").to_pylist()
+
+
+def broken_off(inventory: FileInventory, bucket: Bucket, one: Begun) -> Begun:
+    """Write until the bucket breaks off; what can be gone on with."""
+    with pytest.raises(CollectError):
+        inventory.write(BUCKET, one, bucket)
+    kept = inventory.begun(BUCKET, one.settings)
+    assert kept is not None
+    return kept
+
+
+def as_written(written: Written) -> Written:
+    return replace(written, files={})
+
+
+@pytest.mark.parametrize("pages", [2, 3, 6, 10, 11])
+def test_what_broke_off_is_gone_on_with_and_is_the_same_in_the_end(
+    inventory: FileInventory, tmp_path: Path, pages: int
+) -> None:
+    # Some were deleted between the passes, so that both tell of them.
+    both = {"population": Population.SOFT_DELETED}
+    deleted = [an_object(name, version=str(1 + number % 2), **both) for number, name in enumerate(NAMES[::7])]
+    whole = Bucket(stored(), deleted)
+    expected = inventory.write(BUCKET, begun("whole"), whole)
+    assert expected.listed == 100 + len(NAMES[7::14])
+    bucket = Bucket(stored(), deleted, pages)
+    kept = broken_off(inventory, bucket, begun("s1"))
+    # The page that was read last may go on in the one that did not come.
+    assert kept == Begun("s1", begun().started, "", min(pages - 1, 9) * 10 + 10 * (pages > 9))
+    bucket.pages, before = 999, len(bucket.asked)
+    assert as_written(inventory.write(BUCKET, kept, bucket)) == as_written(expected)
+    assert found(tmp_path, "s1") == found(tmp_path, "whole")
+    if pages < 10:
+        assert bucket.asked[before:] == [(STORED, NAMES[(pages - 1) * 10 - 1]), (SOFT_DELETED, None)]
+    else:
+        assert bucket.asked[before:] == [(SOFT_DELETED, None)]
+    assert inventory.begun(BUCKET, "") is None
+    assert sorted(path.name for path in (tmp_path / folder_name(BUCKET) / "s1").iterdir()) == [
+        "dependencies.parquet",
+        "snapshot.parquet",
+    ]
+
+
+def test_what_breaks_off_again_and_again_still_ends(inventory: FileInventory, tmp_path: Path) -> None:
+    one, bucket = begun("s1"), Bucket(stored())
+    for _ in range(8):
+        bucket.pages = 2
+        one = broken_off(inventory, bucket, one)
+    bucket.pages = 999
+    assert inventory.write(BUCKET, one, bucket).listed == 100
+    assert [row["name"] for row in found(tmp_path, "s1")] == NAMES
+    assert [after for listing, after in bucket.asked if listing is STORED] == [None, *NAMES[9:89:10]]
+
+
+def test_all_versions_of_a_name_are_in_one_part(inventory: FileInventory, tmp_path: Path) -> None:
+    versions = [an_object("acme/1/a", version=f"{number:02}") for number in range(25)]
+    bucket = Bucket([*versions, *stored("acme/1/b")], pages=2)
+    with pytest.raises(CollectError):
+        inventory.write(BUCKET, begun("s1"), bucket)
+    assert inventory.begun(BUCKET, "") is None, "no name has ended"
+    bucket.pages = 3
+    assert inventory.write(BUCKET, begun("s2"), bucket).listed == 26
+    assert len(found(tmp_path, "s2")) == 26
+
+
+def test_parts_end_after_a_minute(inventory: FileInventory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    with pytest.raises(CollectError):
+        inventory.write(BUCKET, begun("s1"), Bucket(stored(), pages=5))
+    assert inventory.begun(BUCKET, "") is None
+    assert parts._SECONDS == 60  # noqa: SLF001 - what the page for readers says
+
+
+def test_a_listing_in_no_order_is_begun_anew(inventory: FileInventory) -> None:
+    bucket = Bucket(stored(*NAMES[:20], *reversed(NAMES[20:50])), pages=4)
+    with pytest.raises(CollectError):
+        inventory.write(BUCKET, begun("s1"), bucket)
+    assert inventory.begun(BUCKET, "") is None
+    bucket.pages = 999
+    assert inventory.write(BUCKET, begun("s2"), bucket).listed == 50
+
+
+def test_what_other_settings_made_or_is_too_old_is_not_gone_on_with(inventory: FileInventory, tmp_path: Path) -> None:
+    kept = broken_off(inventory, Bucket(stored(), pages=2), begun("s1", settings="live"))
+    assert inventory.begun(BUCKET, "all") is None
+    folder = tmp_path / folder_name(BUCKET) / ".unfinished-s1"
+    for hours, still in ((23.9, True), (24.1, False)):
+        os.utime(folder, times=(0, time.time() - hours * 3600))
+        assert (inventory.begun(BUCKET, "live") == kept) is still
+    inventory.prune(BUCKET, ())
+    assert not folder.exists()
+
+
+def test_the_newest_of_several_is_gone_on_with(inventory: FileInventory) -> None:
+    for minute in (1, 3, 2):
+        one = replace(begun(f"s{minute}"), started=begun().started.replace(minute=minute))
+        broken_off(inventory, Bucket(stored(), pages=2), one)
+    kept = inventory.begun(BUCKET, "")
+    assert kept is not None
+    assert kept.id == "s3"
+
+
+def test_two_do_not_go_on_with_one_sweep(inventory: FileInventory, tmp_path: Path) -> None:
+    kept = broken_off(inventory, Bucket(stored(), pages=2), begun("s1"))
+    other = FileInventory(tmp_path, {BUCKET: Layout.parse("{org}/{namespace}/")})
+
+    class Meanwhile(Bucket):
+        def batches(self, listing: Listing, after: str | None) -> Iterator[pa.RecordBatch]:
+            assert other.begun(BUCKET, "") is None
+            with pytest.raises(LedgerError, match="another process"):
+                other.write(BUCKET, kept, Bucket(stored()))
+            yield from super().batches(listing, after)
+
+    assert inventory.write(BUCKET, kept, Meanwhile(stored())).listed == 100
+
+
+DAMAGES = {
+    "no file of rows": lambda path: path.write_bytes(b"PAR1"),
+    "half a file": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "nothing": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("which", [0, 1, 3])
+def test_a_part_that_is_damaged_is_listed_again(
+    inventory: FileInventory, tmp_path: Path, damage: Any, which: int
+) -> None:
+    bucket = Bucket(stored(), pages=5)
+    kept = broken_off(inventory, bucket, begun("s1"))
+    damage(sorted((tmp_path / folder_name(BUCKET) / ".unfinished-s1").glob("part-*"))[which])
+    bucket.pages = 999
+    assert inventory.write(BUCKET, kept, bucket).listed == 100
+    assert [row["name"] for row in found(tmp_path, "s1")] == NAMES
+
+
+@pytest.mark.parametrize(
+    "told", ["", "{", "[]", '{"id": "s1"}', '{"id": "../s1", "started": "2026-01-01", "settings": ""}']
+)
+def test_a_sweep_that_does_not_say_what_it_is_is_begun_anew(
+    inventory: FileInventory, tmp_path: Path, told: str
+) -> None:
+    broken_off(inventory, Bucket(stored(), pages=2), begun("s1"))
+    (tmp_path / folder_name(BUCKET) / ".unfinished-s1" / ".begun").write_text(told)
+    assert inventory.begun(BUCKET, "") is None
+
+
+def a_part(after: int | None, until: int | None, listing: Listing = STORED) -> Part:
+    ends = [None if end is None else f"{end:02}" for end in (after, until)]
+    return Part(Path(json.dumps(ends)), listing, ends[0], ends[1], 1)
+
+
+@given(st.lists(st.tuples(st.none() | st.integers(0, 9), st.none() | st.integers(0, 9)), max_size=12))
+def test_a_chain_covers_each_name_once_and_leaves_none_out(ends: list[tuple[int | None, int | None]]) -> None:
+    made = [a_part(after, until) for after, until in ends if until is None or after is None or until > after]
+    one = chain([*made, a_part(None, 5, SOFT_DELETED)], STORED)
+    assert [part.after for part in one] == [None, *(part.until for part in one)][: len(one)]
+    assert {part.listing for part in one} <= {STORED}
+    assert is_whole(one) == (bool(one) and one[-1].until is None)
+    end = one[-1].until if one else None
+    if not is_whole(one):
+        assert not [part for part in made if part.after == end], "it goes as far as it can"
+
+
+def test_streams_of_one_pass_are_asked_from_where_they_ended(inventory: FileInventory) -> None:
+    streams = Streams(batched(stored()))
+    assert inventory.write(BUCKET, begun(), streams).listed == 100
+    assert streams.asked == [(STORED, None)]

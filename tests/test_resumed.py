@@ -1,0 +1,96 @@
+"""A scan that is killed at any moment is gone on with, and ends with exact totals."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.clouds import an_aws_cloud
+from tests.small import Small, a_small_cloud
+
+KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
+OBJECTS = 6_000
+CONFIG = """
+state = "state"
+[limits]
+requests_per_second = 10000
+[platform]
+aws_principals = ["arn:aws:iam::111122223333:role/storage"]
+[[bucket]]
+url = "s3://data"
+region = "us-east-1"
+layout = "{org}/{namespace}/"
+"""
+SCAN = """
+import sys
+from auditor import cli
+from auditor.inventory import parts
+parts._SECONDS = 0.02
+sys.exit(cli._run(sys.argv[1:]))
+"""
+
+
+def scanning(config: Path) -> subprocess.Popen[str]:
+    argv = ["scan", "-q", "--format", "json", "--config", str(config)]
+    command = [sys.executable, "-c", SCAN, *argv]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_scan_that_is_killed_twenty_times_goes_on_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = random.Random(5)  # noqa: S311 - repeatable
+    config = tmp_path / "auditor.toml"
+    config.write_text(CONFIG)
+    with an_aws_cloud(monkeypatch) as cloud:
+        cloud.store.add_bucket("data")
+        cloud.store.add_key(KEY)
+        for number in range(OBJECTS):
+            cloud.store.put("data", f"acme/{number % 7}/{number:06}", sse="aws:kms", key=KEY, size=number)
+        seen = 0
+        kept: list[int] = []
+        for _ in range(20):
+            process = scanning(config)
+            # Behind so many further requests, wherever that is: in a page, in a part, between two.
+            until = seen + chosen.randrange(100, 900)
+            while len(cloud.traffic.requests) < until and process.poll() is None:
+                time.sleep(0.001)
+            process.send_signal(signal.SIGKILL)
+            _, err = process.communicate(timeout=60)
+            assert err == ""
+            seen = len(cloud.traffic.requests)
+            kept.append(len(list((tmp_path / "state").glob("inventory/*/.unfinished-*/part-*"))))
+        assert kept == sorted(kept), "no finished part is lost"
+        process = scanning(config)
+        out, err = process.communicate(timeout=120)
+        told = json.loads(out)
+        assert (err, told["totals"]["objects"]) == ("", OBJECTS)
+        assert told["totals"]["bytes"] == sum(range(OBJECTS))
+        heads = sum(one.verb == "HEAD" for one in cloud.traffic.requests)
+        assert heads < OBJECTS * 3, "most of it was not done again"
+    assert not list((tmp_path / "state").glob("inventory/*/.unfinished-*"))
+
+
+def test_what_was_killed_is_not_gone_on_with_by_another_config(tmp_path: Path) -> None:
+    with a_small_cloud(tmp_path) as small:
+        killed_in_the_second_listing(small)
+        kept = list((tmp_path / "state").glob("inventory/*/.unfinished-*"))
+        assert len(kept) == 1
+        small.config.write_text(small.config.read_text().replace("{org}/{namespace}/", "{org}/"))
+        out, _ = scanning(small.config).communicate(timeout=60)
+        assert json.loads(out)["totals"]["objects"] == 20
+        asked = [one.target for one in small.cloud.traffic.requests]
+        assert sum("/o?" in one and "softDeleted" not in one for one in asked) == 2
+
+
+def killed_in_the_second_listing(small: Small) -> None:
+    small.cloud.traffic.fail("softDeleted", delay=60, times=1)
+    process = scanning(small.config)
+    while not any("softDeleted" in one.target for one in small.cloud.traffic.requests):
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
