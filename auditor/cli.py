@@ -276,7 +276,7 @@ def _interrupt(*_: object) -> None:
 
 
 def _interrupted() -> int:
-    _told(AuditorError("interrupted", "nothing half-done is kept; run it again"))
+    _told(AuditorError("interrupted", "nothing is half-done; the next scan goes on where a sweep was"))
     return _INTERRUPTED
 
 

@@ -621,6 +621,8 @@ class Sweep:
     """The populations that it was told to leave out; None where an older version kept it: as the config says now."""
     layout: str | None = None
     """How it cut namespaces out of names; None likewise."""
+    made_by: str | None = None
+    """The version of this program whose words its snapshot is in; None of one that is not read again."""
 
     @property
     def unresolved(self) -> int:

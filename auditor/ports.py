@@ -1,6 +1,6 @@
 """The Protocols that `scan.py` speaks, so that it knows no cloud and no database."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,6 +29,13 @@ from auditor.model import (
 )
 
 
+class Known(Protocol):
+    """What an earlier sweep of the bucket learnt, to be read once, in the order of names."""
+
+    def of(self, names: Sequence[str]) -> pa.Table:
+        """The rows of these names, which are in order and do not begin before the last that were asked for."""
+
+
 class ObjectSource(Protocol):
     """One bucket, read-only."""
 
@@ -47,11 +54,14 @@ class ObjectSource(Protocol):
     def listings(self) -> tuple[Listing, ...]:
         """The passes that show every configured population, in the order in which they must be made."""
 
-    def batches(self, listing: Listing = Listing.STORED, after: str | None = None) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self, listing: Listing = Listing.STORED, after: str | None = None, known: Known | None = None
+    ) -> Iterator[pa.RecordBatch]:
         """Yield every stored version of the configured populations, to the end of the last page, as `rows.SCHEMA`.
 
-        `after`: only of names that come behind this one. An object whose encryption cannot be learnt is there with
-        encryption `unknown` and its `problem`.
+        `after`: only of names that come behind this one. `known`: what need not be asked again of versions that are
+        listed as they were. An object whose encryption cannot be learnt is there with encryption `unknown` and its
+        `problem`.
 
         Raises:
             CollectError: a page could not be read, so the listing is not complete.
@@ -191,6 +201,9 @@ class Inventory(Protocol):
 
     def layout(self, bucket: str) -> str:
         """How the config says that namespaces are cut out of the names in a bucket."""
+
+    def known(self, sweep: Sweep) -> Known | None:
+        """What a sweep learnt; None where its snapshot is not what it wrote."""
 
     def begun(self, bucket: str, settings: str) -> Begun | None:
         """The newest sweep that broke off or was killed lately, and can be gone on with."""

@@ -57,6 +57,7 @@ from auditor.ports import (
     Inventory,
     KeyNeed,
     KeySource,
+    Known,
     Ledger,
     ObjectSource,
     PollRecord,
@@ -163,7 +164,8 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
     try:
         facts = source.facts()
         uploads = source.uploads_in_progress()
-        written = parts.inventory.write(source.url, begun, _Told(source, progress, begun.kept, expected))
+        told = _Told(source, progress, begun.kept, expected, _known(parts, source.url))
+        written = parts.inventory.write(source.url, begun, told)
     except CollectError as error:
         failed = gaps.listing_stopped(source.url, error)
     except LedgerError as error:
@@ -194,6 +196,7 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
         after=after,
         left_out=source.left_out,
         layout=parts.inventory.layout(source.url),
+        made_by=parts.version,
     )
 
 
@@ -206,6 +209,14 @@ def _begun(parts: Parts, source: ObjectSource) -> Begun:
     if before is not None and all(one < before.started for one in in_force) and before.started <= started:
         return before
     return Begun(_new_id(started), started, settings)
+
+
+def _known(parts: Parts, bucket: str) -> Known | None:
+    """What the sweep in force learnt, if by the same words: what they meant then may have been wrong."""
+    in_force = next((one for one in parts.ledger.sweeps() if one.bucket == bucket), None)
+    if in_force is None or in_force.made_by != parts.version:
+        return None
+    return parts.inventory.known(in_force)
 
 
 def wanting(parts: Parts) -> frozenset[str]:
@@ -445,7 +456,10 @@ def _out_of_sight(
 class _Told:
     """A source whose progress is told."""
 
-    def __init__(self, source: ObjectSource, progress: Progress, listed: int, expected: int | None) -> None:
+    def __init__(
+        self, source: ObjectSource, progress: Progress, listed: int, expected: int | None, known: Known | None
+    ) -> None:
+        self._known = known
         self._source = source
         self._progress = progress
         self._listed = listed
@@ -455,7 +469,7 @@ class _Told:
     def batches(self, listing: Listing, after: str | None) -> Iterator[pa.RecordBatch]:
         """Hand on what the source lists."""
         self._progress.sweeping(self._source.url, self._listed, self._expected)
-        for some in self._source.batches(listing, after):
+        for some in self._source.batches(listing, after, self._known):
             self._listed += some.num_rows
             self._progress.sweeping(self._source.url, self._listed, self._expected)
             yield some

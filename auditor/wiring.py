@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -152,7 +152,10 @@ def _source(
     if bucket.url.startswith("s3://"):
         place = bucket.region, bucket.account
         plain = S3Bucket(aws.s3(*place), bucket.url, bucket.populations, pace, clock)
-        return plain if by_sdk else S3Census(plain, aws, place, bucket.populations, ceiling=rate, clock=clock)
+        if by_sdk:
+            return plain
+        reverify = timedelta(days=config.limits.reverify_days)
+        return S3Census(plain, aws, place, bucket.populations, ceiling=rate, clock=clock, reverify=reverify)
     client = gcp.storage(bucket.account)
     uploads = partial(gcp.count_uploads, bucket.account)
     plain_gcs = GcsBucket(client, bucket.url, bucket.populations, pace, clock=clock, uploads=uploads)

@@ -22,6 +22,7 @@ import duckdb
 from auditor.errors import CollectError, LedgerError
 from auditor.inventory import parts, snapshot
 from auditor.inventory.dependencies import Dependencies, told
+from auditor.inventory.known import KnownRows
 from auditor.inventory.layout import Layout
 from auditor.model import Sample, Sweep
 from auditor.ports import Begun, Passes, Written
@@ -52,6 +53,18 @@ class FileInventory:
     def layout(self, bucket: str) -> str:
         """How the config says that namespaces are cut out of the names in a bucket."""
         return str(self._layouts[bucket])
+
+    def known(self, sweep: Sweep) -> KnownRows | None:
+        """What a sweep learnt; None where its snapshot is not what it wrote."""
+        for name, digest in (sweep.files or {}).items():
+            if name.endswith(f"/{snapshot.SNAPSHOT}"):
+                try:
+                    with self._lock:
+                        self._prove(sweep.bucket, name, digest)
+                except LedgerError:
+                    return None
+                return KnownRows(self._root / name)
+        return None
 
     def begun(self, bucket: str, settings: str) -> Begun | None:
         """The newest sweep that broke off or was killed lately, and can be gone on with."""

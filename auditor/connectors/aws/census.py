@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
@@ -26,9 +26,11 @@ from auditor.connectors.aws.names import is_plain, sibling
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.aws.signing import S3Signer, code_of
+from auditor.connectors.aws.unchanged import unchanged
 from auditor.connectors.trail import Trail
 from auditor.connectors.transfers import CUT_OFF, TOO_LONG, Transfer, Transfers, header
 from auditor.model import BucketFacts, Encryption, Gap, Listing, Population, Reason
+from auditor.ports import Known
 
 _HEADS_AHEAD: Final = 3_000
 """No further page is asked for while more HEADs than that wait."""
@@ -109,9 +111,11 @@ class S3Census:
         *,
         ceiling: float,
         clock: Callable[[], datetime],
+        reverify: timedelta = timedelta(0),
     ) -> None:
         self._by_sdk = by_sdk
         self._clients = clients
+        self._reverify = reverify
         self._region, self._account = place
         self._populations = populations or (Population.LIVE, Population.NONCURRENT)
         self._ceiling = ceiling
@@ -140,7 +144,12 @@ class S3Census:
         """One pass shows them all."""
         return self._by_sdk.listings
 
-    def batches(self, listing: Listing = Listing.STORED, after: str | None = None) -> Iterator[pa.RecordBatch]:  # noqa: ARG002 - there is one
+    def batches(
+        self,
+        listing: Listing = Listing.STORED,  # noqa: ARG002 - there is one pass
+        after: str | None = None,
+        known: Known | None = None,
+    ) -> Iterator[pa.RecordBatch]:
         """Yield every stored version behind a name of every configured population once, in the listing's order.
 
         Raises:
@@ -153,7 +162,7 @@ class S3Census:
         )
         try:
             run = _Run(self._by_sdk, self._find, self._populations, self._clock, (signer, transfers))
-            yield from run.batches(after)
+            yield from run.batches(after, known, self._reverify)
         except FAULTS as error:
             # The SDK's own: credentials that cannot be renewed, a Region that is none.
             raise self._by_sdk.broken_off(code_of_fault(error), reason_of(error)) from None
@@ -193,6 +202,8 @@ class _Run:
         self._signer, self._transfers = wire
         self._versions = populations != (Population.LIVE,)
         self._after: str | None = None
+        self._known: Known | None = None
+        self._reverify = timedelta(0)
         self._asked: dict[str, str] = {}
         self._trail = Trail()
         self._listing = False
@@ -203,7 +214,8 @@ class _Run:
         self._controls: deque[_Control] = deque(maxlen=_CONTROLS)
         self._throttled_in_a_row = 0
 
-    def batches(self, after: str | None) -> Iterator[pa.RecordBatch]:
+    def batches(self, after: str | None, known: Known | None, reverify: timedelta) -> Iterator[pa.RecordBatch]:
+        self._known, self._reverify = known, reverify
         if after is not None:
             self._after = after
             self._asked = {"key-marker" if self._versions else "start-after": after}
@@ -259,8 +271,27 @@ class _Run:
         found = _Rows(page, [None] * len(page.names), [None] * len(page.names), len(page.names))
         self._pages.append(found)
         self._held += len(page.names)
+        self._remember(found)
         for place, (name, version) in enumerate(zip(page.names, page.versions, strict=True)):
-            self._transfers.start(self._signer.version(name, version, _Entry(found, place)))
+            if found.told[place] is None:
+                self._transfers.start(self._signer.version(name, version, _Entry(found, place)))
+
+    def _remember(self, found: _Rows) -> None:
+        """Take what was learnt before of versions that are listed as they were, and need not be asked again yet."""
+        page = found.page
+        if self._known is None or not page.names or self._reverify <= timedelta(0):
+            return
+        before = self._known.of(page.names)
+        places = unchanged(page, before, self._clock(), self._reverify)
+        columns = (before.column(name).to_pylist() for name in ("encryption", "key", "archived", "verified"))
+        told = [
+            (Told(Encryption(encryption), key, archived=archived, restored=not archived), verified)
+            for encryption, key, archived, verified in zip(*columns, strict=True)
+        ]
+        for place, row in enumerate(places):
+            if row is not None:
+                found.told[place], found.at[place] = told[row]
+                found.open -= 1
 
     def _fail_or_move(self, transfer: Transfer) -> None:
         region = header(transfer.headers, b"x-amz-bucket-region")

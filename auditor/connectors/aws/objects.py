@@ -39,6 +39,7 @@ from auditor.model import (
     Reason,
     StoredObject,
 )
+from auditor.ports import Known
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -166,7 +167,12 @@ class S3Bucket:
         """One pass shows them all."""
         return (Listing.STORED,)
 
-    def batches(self, listing: Listing = Listing.STORED, after: str | None = None) -> Iterator[pa.RecordBatch]:  # noqa: ARG002 - there is one
+    def batches(
+        self,
+        listing: Listing = Listing.STORED,  # noqa: ARG002 - there is one pass, and each version is asked
+        after: str | None = None,
+        known: Known | None = None,  # noqa: ARG002 - there is one pass, and each version is asked
+    ) -> Iterator[pa.RecordBatch]:
         """Yield every stored version behind a name of every configured population once, to the end of the last page.
 
         Raises:

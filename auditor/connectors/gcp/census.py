@@ -20,6 +20,7 @@ from auditor.connectors.gcp.session import GcpClients
 from auditor.connectors.trail import Trail
 from auditor.connectors.transfers import TOO_LONG, Handle, Outcome, Transfer, Transfers
 from auditor.model import BucketFacts, Gap, Listing, Population, Reason
+from auditor.ports import Known
 
 _STORAGE: Final = "https://storage.googleapis.com"
 _ALWAYS: Final = {"fields": FIELDS, "maxResults": "1000", "projection": "noAcl", "prettyPrint": "false"}
@@ -72,7 +73,12 @@ class GcsCensus:
         """One after the other: what is deleted while the first pass runs is there for the second."""
         return self._by_sdk.listings
 
-    def batches(self, listing: Listing = Listing.STORED, after: str | None = None) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self,
+        listing: Listing = Listing.STORED,
+        after: str | None = None,
+        known: Known | None = None,  # noqa: ARG002 - every page tells the keys
+    ) -> Iterator[pa.RecordBatch]:
         """Yield every stored generation behind a name of the configured populations, to the end of the last page.
 
         Raises:

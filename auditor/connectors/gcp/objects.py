@@ -27,6 +27,7 @@ from auditor.model import (
     StoredObject,
     split_version,
 )
+from auditor.ports import Known
 
 _TIMEOUT: Final = 60
 _RETRY: Final = DEFAULT_RETRY.with_timeout(60.0)
@@ -110,7 +111,12 @@ class GcsBucket:
         stored = () if self._populations == (Population.SOFT_DELETED,) else (Listing.STORED,)
         return (*stored, *((Listing.SOFT_DELETED,) if Population.SOFT_DELETED in self._populations else ()))
 
-    def batches(self, listing: Listing = Listing.STORED, after: str | None = None) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self,
+        listing: Listing = Listing.STORED,
+        after: str | None = None,
+        known: Known | None = None,  # noqa: ARG002 - every page tells the keys
+    ) -> Iterator[pa.RecordBatch]:
         """Yield every stored generation behind a name of the configured populations, to the end of the last page.
 
         Raises:

@@ -1,0 +1,281 @@
+"""Which versions are not HEADed again, page by page and by a sweep that follows another."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auditor.connectors.aws.census import S3Census
+from auditor.connectors.aws.listing import Page
+from auditor.connectors.aws.objects import S3Bucket
+from auditor.connectors.aws.unchanged import unchanged
+from auditor.connectors.pace import Pace
+from auditor.embedded.aws import AwsCloud
+from auditor.inventory.known import KnownRows
+from auditor.inventory.layout import Layout
+from auditor.inventory.store import FileInventory, folder_name
+from auditor.model import Encryption, Population, Reason, StoredObject
+from auditor.rows import SCHEMA, batched
+from tests.clouds import an_aws_cloud, aws_clients, objects_of
+from tests.sweeps import write
+
+KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
+OTHER = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000002"
+WRITTEN = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+MONTH = timedelta(days=30)
+
+
+def an_object(name: str = "a", **more: Any) -> StoredObject:
+    facts: dict[str, Any] = {
+        "version": "v1",
+        "population": Population.LIVE,
+        "size": 10,
+        "modified": WRITTEN,
+        "etag": "e",
+        "storage_class": "STANDARD",
+        "archived": False,
+        "encryption": Encryption.CMEK,
+        "key": KEY,
+        "key_version": None,
+        "verified": NOW - timedelta(hours=1),
+        **more,
+    }
+    return StoredObject(name=name, **facts)
+
+
+def a_page(*objects: StoredObject) -> Page:
+    return Page(
+        names=[one.name for one in objects],
+        versions=[one.version for one in objects],
+        newest=[one.population is Population.LIVE for one in objects],
+        sizes=[one.size for one in objects],
+        modified=[f"{one.modified:%Y-%m-%dT%H:%M:%S}.000Z" for one in objects],
+        etags=[one.etag for one in objects],
+        classes=[one.storage_class for one in objects],
+        following=None,
+    )
+
+
+def rows_of(*objects: StoredObject) -> pa.Table:
+    return pa.Table.from_batches(list(batched(objects)), SCHEMA)
+
+
+AS_IT_WAS: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "noncurrent by now": {"population": Population.NONCURRENT},
+}
+CHANGED: dict[str, dict[str, Any]] = {
+    "another version": {"version": "v2"},
+    "no version": {"version": None},
+    "another ETag": {"etag": "f"},
+    "no ETag": {"etag": None},
+    "another size": {"size": 11},
+    "another date": {"modified": WRITTEN + timedelta(seconds=1)},
+    "another class": {"storage_class": "GLACIER"},
+    "another name": {"name": "b"},
+}
+
+
+@pytest.mark.parametrize("more", AS_IT_WAS.values(), ids=AS_IT_WAS)
+@pytest.mark.parametrize("beside", [(), ("z",)], ids=["alone", "beside a new one"])
+def test_what_is_listed_as_it_was_is_not_asked_again(more: dict[str, Any], beside: tuple[str, ...]) -> None:
+    page = a_page(replace(an_object(), **more), *(an_object(name) for name in beside))
+    assert list(unchanged(page, rows_of(an_object()), NOW, MONTH)) == [0, *(None for _ in beside)]
+
+
+@pytest.mark.parametrize("more", CHANGED.values(), ids=CHANGED)
+def test_what_is_listed_otherwise_is_asked_again(more: dict[str, Any]) -> None:
+    page = a_page(replace(an_object(), **more))
+    assert list(unchanged(page, rows_of(an_object()), NOW, MONTH)) == [None]
+
+
+UNTRUSTED: dict[str, dict[str, Any]] = {
+    "not known then": {"encryption": Encryption.UNKNOWN, "key": None, "verified": None, "problem": Reason.TIMEOUT},
+    "asked in the future": {"verified": NOW + timedelta(seconds=1)},
+    "written just before it was asked": {"verified": WRITTEN + timedelta(minutes=5) - timedelta(seconds=1)},
+    "asked a month ago": {"verified": NOW - MONTH},
+    "asked years ago": {"modified": WRITTEN - MONTH * 60, "verified": NOW - MONTH * 50},
+    "without an ETag": {"etag": None},
+}
+
+
+@pytest.mark.parametrize("more", UNTRUSTED.values(), ids=UNTRUSTED)
+def test_what_cannot_be_trusted_is_asked_again(more: dict[str, Any]) -> None:
+    before = an_object(**more)
+    assert list(unchanged(a_page(before), rows_of(before), NOW, MONTH)) == [None]
+
+
+def test_without_a_period_everything_is_asked_again() -> None:
+    assert list(unchanged(a_page(an_object()), rows_of(an_object()), NOW, timedelta(0))) == [None]
+
+
+@given(
+    st.datetimes(datetime(2006, 1, 1), datetime(2026, 10, 1)),  # noqa: DTZ001 - made aware below
+    st.integers(0, 2**50),
+    st.integers(600, 86_400 * 90),
+    st.integers(1, 365),
+)
+def test_each_version_is_asked_once_within_the_period(written: datetime, size: int, later: int, days: int) -> None:
+    verified = written.replace(microsecond=0, tzinfo=UTC) + timedelta(seconds=later)
+    one = an_object(modified=written.replace(microsecond=0, tzinfo=UTC), size=size, verified=verified)
+    period = timedelta(days=days)
+
+    def is_due(after: timedelta) -> bool:
+        return list(unchanged(a_page(one), rows_of(one), verified + after, period)) == [None]
+
+    assert is_due(period)
+    steps = [is_due(period * step / 50) for step in range(51)]
+    assert steps == sorted(steps), "once due it stays so until it is asked"
+
+
+def test_a_sweep_asks_for_an_equal_part_of_all_each_day() -> None:
+    many = [
+        an_object(f"{n:05}", modified=WRITTEN + timedelta(seconds=n * 7_919), size=n * 104_729) for n in range(3_000)
+    ]
+    page, before = a_page(*many), rows_of(*many)
+    asked = [
+        sum(one is None for one in unchanged(page, before, NOW - timedelta(hours=1) + timedelta(days=day), MONTH))
+        for day in range(31)
+    ]
+    daily = [today - yesterday for yesterday, today in pairwise(asked)]
+    assert (asked[0], asked[30]) == (0, 3_000)
+    assert max(daily) < 2 * 3_000 / 30
+
+
+def known_rows(tmp_path: Path, *objects: StoredObject) -> KnownRows:
+    inventory = FileInventory(tmp_path, {"s3://data": Layout.parse("{namespace}/")})
+    write(inventory, "s3://data", batched(sorted(objects, key=lambda one: one.name)))
+    return KnownRows(tmp_path / folder_name("s3://data") / "s1" / "snapshot.parquet")
+
+
+NAMES = st.lists(st.text(st.sampled_from("ab/é😀"), min_size=1, max_size=3), unique=True, max_size=12)
+
+
+@given(NAMES, NAMES, st.integers(1, 4), st.integers(1, 3))
+def test_known_rows_are_found_page_after_page(
+    tmp_path_factory: pytest.TempPathFactory, then: list[str], now: list[str], page: int, at_once: int
+) -> None:
+    objects = [an_object(name, version=f"v{version}") for name in then for version in range(2)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("auditor.inventory.known._ROWS_AT_ONCE", at_once)
+        known = known_rows(tmp_path_factory.mktemp("known"), *objects)
+        # Each name is listed in two versions, which a page's end may part.
+        listed = [name for name in sorted(now) for _ in range(2)]
+        for start in range(0, len(listed), page):
+            names = listed[start : start + page]
+            found = known.of(names)
+            assert [str(one) for one in found.column("name").to_pylist()] == sorted([*({*names} & {*then})] * 2)
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsCloud]:
+    with an_aws_cloud(monkeypatch) as running:
+        running.store.add_bucket("data")
+        running.store.add_bucket("versioned", versioned=True)
+        for key in (KEY, OTHER):
+            running.store.add_key(key)
+        yield running
+
+
+class Sweeps:
+    """One sweep after another of one bucket, each knowing what the last one wrote."""
+
+    def __init__(self, cloud: AwsCloud, folder: Path, bucket: str) -> None:
+        self.cloud, self.url, self.at = cloud, f"s3://{bucket}", datetime.now(UTC) + timedelta(hours=1)
+        self._inventory = FileInventory(folder, {self.url: Layout.parse("{namespace}/")})
+        self._folder = folder / folder_name(self.url)
+        self._done = 0
+
+    def __call__(self, reverify: timedelta = MONTH) -> tuple[dict[str, StoredObject], list[str]]:
+        """What is stored, and the names that were HEADed."""
+        clients, begin = aws_clients(), len(self.cloud.traffic.requests)
+        plain = S3Bucket(clients.s3("us-east-1", None), self.url, (), Pace(1e5), lambda: self.at)
+        known = KnownRows(self._folder / f"s{self._done}" / "snapshot.parquet") if self._done else None
+        source = S3Census(
+            plain, clients, ("us-east-1", None), (), ceiling=1e5, clock=lambda: self.at, reverify=reverify
+        )
+        found = list(source.batches(known=known))
+        self._done += 1
+        write(self._inventory, self.url, iter(found), sweep_id=f"s{self._done}")
+        heads = [one.target for one in self.cloud.traffic.requests[begin:] if one.verb == "HEAD"]
+        objects = {f"{one.name} {one.version}".removesuffix(" null"): one for one in objects_of(found)}
+        return objects, sorted(target.partition("?")[0].rpartition("/")[2] for target in heads)
+
+
+def test_a_sweep_that_follows_asks_only_for_what_is_new_or_changed(cloud: AwsCloud, tmp_path: Path) -> None:
+    sweep = Sweeps(cloud, tmp_path, "data")
+    for number in range(2_500):
+        cloud.store.put("data", f"acme/{number:04}", sse="aws:kms", key=KEY)
+    before, heads = sweep()
+    assert len(heads) == 2_500
+    first = sweep.at
+    sweep.at += timedelta(minutes=10)
+    again, heads = sweep()
+    assert (again, heads) == (before, [])
+    assert {one.verified for one in again.values()} == {first}, "an unchanged line proves nothing new"
+    cloud.store.put("data", "acme/0700", size=11, sse="aws:kms", key=OTHER)
+    cloud.store.put("data", "acme/1200x", sse="aws:kms", key=OTHER)
+    cloud.store.delete("data", "acme/2000", None)
+    after, heads = sweep()
+    assert heads == ["0700", "1200x"]
+    assert len(after) == 2_500
+    assert {name for name, one in after.items() if one.key == OTHER} == {"acme/0700", "acme/1200x"}
+    assert {after[name].verified for name in ("acme/0700", "acme/1200x")} == {sweep.at}
+
+
+def test_versions_are_asked_once_and_keep_their_keys_when_they_are_replaced(cloud: AwsCloud, tmp_path: Path) -> None:
+    sweep = Sweeps(cloud, tmp_path, "versioned")
+    cloud.store.put("versioned", "acme/a", sse="aws:kms", key=KEY, version_id="v1")
+    cloud.store.put("versioned", "acme/b", sse=None, customer_key=b"k" * 32, version_id="v1")
+    sweep()
+    cloud.store.put("versioned", "acme/a", version_id="v2")
+    found, heads = sweep()
+    assert heads == ["a"]
+    assert (found["acme/a v1"].population, found["acme/a v1"].key) == (Population.NONCURRENT, KEY)
+    assert (found["acme/a v2"].population, found["acme/a v2"].encryption) == (Population.LIVE, Encryption.PROVIDER)
+    assert found["acme/b v1"].encryption is Encryption.CUSTOMER_SUPPLIED
+
+
+def test_a_key_that_was_changed_without_a_trace_in_the_listing_is_found_within_the_period(
+    cloud: AwsCloud, tmp_path: Path
+) -> None:
+    sweep = Sweeps(cloud, tmp_path, "data")
+    one = cloud.store.put("data", "acme/a", sse="aws:kms", key=KEY)
+    sweep()
+    cloud.store.put("data", "acme/a", sse="aws:kms", key=OTHER, modified=one.modified)
+    assert sweep()[0]["acme/a"].key == KEY
+    sweep.at += MONTH
+    assert sweep()[0]["acme/a"].key == OTHER
+
+
+def test_what_was_not_known_is_asked_by_every_sweep(cloud: AwsCloud, tmp_path: Path) -> None:
+    sweep = Sweeps(cloud, tmp_path, "data")
+    for name in "ab":
+        cloud.store.put("data", f"acme/{name}", sse="aws:kms", key=KEY)
+    cloud.traffic.fail("HEAD /data/acme/a", status=403)
+    found, _ = sweep()
+    assert found["acme/a"].problem is Reason.ACCESS_DENIED
+    cloud.traffic.heal()
+    found, heads = sweep()
+    assert heads == ["a"]
+    assert found["acme/a"].key == KEY
+
+
+def test_archived_objects_stay_archived(cloud: AwsCloud, tmp_path: Path) -> None:
+    sweep = Sweeps(cloud, tmp_path, "data")
+    for name, restored in (("a", False), ("b", True)):
+        cloud.store.put("data", f"acme/{name}", sse="aws:kms", key=KEY, storage_class="GLACIER", restored=restored)
+    cloud.store.put("data", "acme/c", sse="aws:kms", key=KEY)
+    archived = {"acme/a": True, "acme/b": False, "acme/c": False}
+    for _ in range(2):
+        found, heads = sweep()
+        assert {name: one.archived for name, one in found.items()} == archived
+    assert heads == []

@@ -1,0 +1,111 @@
+"""A scan that follows another asks S3 only for what is new, changed or due, unless it is told to ask for all."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from auditor.cli import app
+from auditor.embedded.aws import AwsCloud
+from tests.clouds import an_aws_cloud
+from tests.test_resumed import CONFIG, KEY
+
+OBJECTS = 300
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AwsCloud]:
+    (tmp_path / "auditor.toml").write_text(CONFIG)
+    # What was written within minutes before a HEAD is asked again: here everything was.
+    monkeypatch.setattr("auditor.connectors.aws.unchanged.SETTLED", timedelta(0))
+    with an_aws_cloud(monkeypatch) as running:
+        running.store.add_bucket("data")
+        running.store.add_key(KEY)
+        for number in range(OBJECTS):
+            running.store.put("data", f"acme/{number % 7}/{number:03}", sse="aws:kms", key=KEY)
+        yield running
+
+
+def scanned(cloud: AwsCloud, folder: Path, *more: str) -> tuple[dict[str, Any], int]:
+    """The answer of a scan, and how many HEADs it sent."""
+    begin = len(cloud.traffic.requests)
+    done = CliRunner().invoke(app, ["scan", "-q", "--format", "json", "--config", str(folder / "auditor.toml"), *more])
+    heads = sum(one.verb == "HEAD" and "acme" in one.target for one in cloud.traffic.requests[begin:])
+    return json.loads(done.stdout), heads
+
+
+def bucket(told: dict[str, Any]) -> dict[str, Any]:
+    (one,) = told["coverage"]["buckets"]
+    return dict(one)
+
+
+def test_a_scan_that_follows_sends_no_head_and_says_when_it_last_did(cloud: AwsCloud, tmp_path: Path) -> None:
+    first, heads = scanned(cloud, tmp_path)
+    assert heads == OBJECTS
+    second, heads = scanned(cloud, tmp_path)
+    assert heads == 0
+    assert second["totals"] == first["totals"]
+    assert second["dependencies"] == first["dependencies"]
+    assert bucket(second)["sweep_ended"] > bucket(first)["sweep_ended"]
+    assert bucket(second)["oldest_verified"] == bucket(first)["oldest_verified"]
+    key = cloud.store.key(KEY)
+    assert key is not None
+    key.state = "Disabled"
+    third, heads = scanned(cloud, tmp_path)
+    assert (heads, third["totals"]["by_readability"]["unreadable"]["objects"]) == (0, OBJECTS), (
+        "keys are asked each time"
+    )
+
+
+def damaged(folder: Path) -> None:
+    (snapshot,) = folder.glob("state/inventory/*/*/snapshot.parquet")
+    snapshot.write_bytes(snapshot.read_bytes()[:-100])
+
+
+def gone(folder: Path) -> None:
+    (snapshot,) = folder.glob("state/inventory/*/*/snapshot.parquet")
+    snapshot.unlink()
+
+
+def never(folder: Path) -> None:
+    config = folder / "auditor.toml"
+    config.write_text(config.read_text().replace("[limits]\n", "[limits]\nreverify_days = 0\n"))
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "its snapshot is damaged": damaged,
+    "its snapshot is gone": gone,
+    "nothing is to be believed": never,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_everything_is_asked_where_the_last_sweep_cannot_be_built_on(
+    cloud: AwsCloud, tmp_path: Path, change: Callable[[Path], object]
+) -> None:
+    first, _ = scanned(cloud, tmp_path)
+    change(tmp_path)
+    second, heads = scanned(cloud, tmp_path)
+    assert (heads, second["totals"]) == (OBJECTS, first["totals"])
+
+
+def test_the_sdks_ask_for_everything_and_say_the_same(cloud: AwsCloud, tmp_path: Path) -> None:
+    first, _ = scanned(cloud, tmp_path)
+    second, heads = scanned(cloud, tmp_path, "--client", "boto3")
+    assert (heads, second["totals"]) == (OBJECTS, first["totals"])
+    assert bucket(second)["oldest_verified"] > bucket(first)["oldest_verified"]
+
+
+def test_words_of_another_version_of_the_program_are_not_built_on(
+    cloud: AwsCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scanned(cloud, tmp_path)
+    monkeypatch.setattr("auditor.wiring.__version__", "99.0")
+    _, heads = scanned(cloud, tmp_path)
+    assert heads == OBJECTS
+    _, heads = scanned(cloud, tmp_path)
+    assert heads == 0
