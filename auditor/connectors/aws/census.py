@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,7 +26,7 @@ from auditor.connectors.aws.names import is_plain, sibling
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.aws.signing import S3Signer, code_of
-from auditor.connectors.aws.unchanged import unchanged
+from auditor.connectors.aws.unchanged import Comparison
 from auditor.connectors.trail import Trail
 from auditor.connectors.transfers import CUT_OFF, TOO_LONG, Transfer, Transfers, header
 from auditor.model import BucketFacts, Encryption, Gap, Listing, Population, Reason
@@ -60,6 +60,8 @@ class _Rows:
     at: list[datetime | None]
     open: int
     """Entries that nothing is known of yet."""
+    as_before: pa.Table | None = None
+    """What an earlier sweep wrote of the same entries, where none of them needs a HEAD."""
     undecided: list[int] = field(default_factory=list)
     """Places whose HEAD was a bare 400, while no control object is known."""
 
@@ -272,6 +274,8 @@ class _Run:
         self._pages.append(found)
         self._held += len(page.names)
         self._remember(found)
+        if not found.open:
+            return
         for place, (name, version) in enumerate(zip(page.names, page.versions, strict=True)):
             if found.told[place] is None:
                 self._transfers.start(self._signer.version(name, version, _Entry(found, place)))
@@ -282,13 +286,16 @@ class _Run:
         if self._known is None or not page.names or self._reverify <= timedelta(0):
             return
         before = self._known.of(page.names)
-        places = unchanged(page, before, self._clock(), self._reverify)
+        comparison = Comparison(page, before, self._clock(), self._reverify)
+        if comparison.whole:
+            found.as_before, found.open = before, 0
+            return
         columns = (before.column(name).to_pylist() for name in ("encryption", "key", "archived", "verified"))
         told = [
             (Told(Encryption(encryption), key, archived=archived, restored=not archived), verified)
             for encryption, key, archived, verified in zip(*columns, strict=True)
         ]
-        for place, row in enumerate(places):
+        for place, row in enumerate(comparison.places()):
             if row is not None:
                 found.told[place], found.at[place] = told[row]
                 found.open -= 1
@@ -459,6 +466,11 @@ def _wanted(page: Page, populations: tuple[Population, ...], after: str | None) 
 
 def _batch(found: _Rows) -> pa.RecordBatch:
     page, known, at = found.page, found.told, found.at
+    if found.as_before is not None:
+        # Only which versions are the newest may have changed.
+        columns = [one.combine_chunks() for one in found.as_before.columns]
+        columns[rows.SCHEMA.get_field_index("population")] = _populations(page)
+        return rows.batch(columns)
     if _Gone.GONE in known:
         keep = [place for place, one in enumerate(known) if one is not _Gone.GONE]
         page, known, at = page.only(keep), [known[one] for one in keep], [at[one] for one in keep]
@@ -467,12 +479,11 @@ def _batch(found: _Rows) -> pa.RecordBatch:
         one.problem.value if isinstance(one, Told) and one.problem else one.value if isinstance(one, Reason) else None
         for one in known
     ]
-    newest = pa.array(page.newest)
     return rows.batch(
         [
             page.names,
             page.versions,
-            pc.if_else(newest, Population.LIVE.value, Population.NONCURRENT.value),
+            _populations(page),
             page.sizes,
             pa.array(page.modified).cast(rows.TIME),
             page.etags,
@@ -485,3 +496,10 @@ def _batch(found: _Rows) -> pa.RecordBatch:
             problems,
         ]
     )
+
+
+def _populations(page: Page) -> "pa.Array[Any]":  # quoted: the class takes no parameters at run time
+    newest: pa.Array[Any] = pc.if_else(
+        pa.array(page.newest, pa.bool_()), Population.LIVE.value, Population.NONCURRENT.value
+    )
+    return newest

@@ -22,32 +22,37 @@ SETTLED: Final = timedelta(minutes=5)
 """A version that was written shortly before it was HEADed may have been overwritten within the same second since."""
 
 
-def unchanged(page: Page, before: pa.Table, now: datetime, period: timedelta) -> Sequence[int | None]:
-    """For each entry of a page the row of `before` that tells its encryption still; None where HEAD must.
+class Comparison:
+    """A page beside what was learnt before of its names.
 
     `before` has the columns of `rows.SCHEMA`; `now` is aware; every version is asked for again within `period`.
     """
-    places = _places(page, before)
-    trusted = _trusted(before, now, period).to_pylist()
-    return [place if place is not None and trusted[place] else None for place in places]
 
+    def __init__(self, page: Page, before: pa.Table, now: datetime, period: timedelta) -> None:
+        self._listed: dict[str, Any] = {
+            "name": pa.array(page.names, pa.string()),
+            "version": pa.array(page.versions, pa.string()),
+            "etag": pa.array(page.etags, pa.string()),
+            "size": pa.array(page.sizes, pa.int64()),
+            "modified": pa.array(page.modified, pa.string()).cast(rows.TIME),
+            "storage_class": pa.array(page.classes, pa.string()),
+        }
+        self._before: list[Any] = [before.column(name).combine_chunks() for name in self._listed]
+        self._trusted = _trusted(before, now, period)
 
-def _places(page: Page, before: pa.Table) -> Sequence[int | None]:
-    columns: dict[str, Any] = {
-        "name": pa.array(page.names, pa.string()),
-        "version": pa.array(page.versions, pa.string()),
-        "etag": pa.array(page.etags, pa.string()),
-        "size": pa.array(page.sizes, pa.int64()),
-        "modified": pa.array(page.modified, pa.string()).cast(rows.TIME),
-        "storage_class": pa.array(page.classes, pa.string()),
-    }
-    there: list[Any] = [before.column(name).combine_chunks() for name in columns]
-    if before.num_rows == len(page.names) and all(
-        one.equals(other) for one, other in zip(there, columns.values(), strict=True)
-    ):
-        return range(before.num_rows)
-    known = {key: place for place, key in enumerate(zip(*(one.to_pylist() for one in there), strict=True))}
-    return [known.get(key) for key in zip(*(one.to_pylist() for one in columns.values()), strict=True)]
+    @property
+    def whole(self) -> bool:
+        """Whether row after row tells the page's entries, and needs no HEAD."""
+        pairs = zip(self._before, self._listed.values(), strict=True)
+        return bool(pc.all(self._trusted, min_count=0).as_py()) and all(one.equals(other) for one, other in pairs)
+
+    def places(self) -> Sequence[int | None]:
+        """For each entry of the page the row that tells its encryption still; None where HEAD must."""
+        keys = zip(*(one.to_pylist() for one in self._before), strict=True)
+        known = {key: place for place, key in enumerate(keys)}
+        found = (known.get(key) for key in zip(*(one.to_pylist() for one in self._listed.values()), strict=True))
+        trusted = self._trusted.to_pylist()
+        return [place if place is not None and trusted[place] else None for place in found]
 
 
 def _trusted(before: pa.Table, now: datetime, period: timedelta) -> Any:
