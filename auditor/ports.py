@@ -44,6 +44,10 @@ class ObjectSource(Protocol):
         """`s3://NAME` or `gs://NAME`, as configured."""
 
     @property
+    def endpoint(self) -> str:
+        """Where it is asked, as far as anybody chose."""
+
+    @property
     def left_out(self) -> tuple[Population, ...]:
         """The populations that the bucket may have and the config leaves out."""
 
@@ -178,8 +182,10 @@ class Begun:
     started: datetime
     settings: str
     """Whatever decides over its rows: parts that were made by other settings are not gone on with."""
+    after: int = 0
+    """The ledger's newest event when it began."""
     kept: int = 0
-    """Objects in its finished parts."""
+    """Objects in its finished parts; none: it begins now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ from auditor.model import (
     Probe,
     ProbeKind,
     ProbeOutcome,
+    Reason,
     Sample,
     Sweep,
 )
@@ -72,6 +73,8 @@ _log = logging.getLogger(__name__)
 _BUCKETS_AT_ONCE = 4
 _MOST_SKEW = timedelta(days=1)
 _HOUR = timedelta(hours=1)
+_LONGEST_SWEEP = timedelta(days=7)
+"""Nobody goes on with one that began longer ago."""
 _MAY_READ = frozenset({Readability.READABLE, Readability.EXPIRING, Readability.UNKNOWN})
 
 
@@ -154,7 +157,6 @@ def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset
 
 def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int | None) -> Sweep:
     """List one bucket into a new snapshot; a listing that breaks off leaves the last whole one in force."""
-    after, _ = parts.ledger.head()
     begun = _begun(parts, source)
     cloud = Cloud.AWS if source.url.startswith("s3://") else Cloud.GCP
     facts: BucketFacts | Gap = BucketFacts(source.url, cloud)
@@ -164,8 +166,13 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
     try:
         facts = source.facts()
         uploads = source.uploads_in_progress()
-        told = _Told(source, progress, begun.kept, expected, _known(parts, source.url))
-        written = parts.inventory.write(source.url, begun, told)
+        try:
+            written = _written(parts, source, progress, begun, expected)
+        except (CollectError, LedgerError) as error:
+            if not begun.kept or not _begins_anew(error):
+                raise
+            begun = _anew(parts, source)
+            written = _written(parts, source, progress, begun, expected)
     except CollectError as error:
         failed = gaps.listing_stopped(source.url, error)
     except LedgerError as error:
@@ -193,22 +200,39 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
         # What made it fail stands last: that is what outputs show as its cause.
         gaps=found if failed is None else (*found, failed),
         files=written.files if failed is None else None,
-        after=after,
+        after=begun.after,
         left_out=source.left_out,
         layout=parts.inventory.layout(source.url),
         made_by=parts.version,
     )
 
 
+def _written(parts: Parts, source: ObjectSource, progress: Progress, begun: Begun, expected: int | None) -> Written:
+    told = _Told(source, progress, begun.kept, expected, _known(parts, source.url))
+    return parts.inventory.write(source.url, begun, told)
+
+
 def _begun(parts: Parts, source: ObjectSource) -> Begun:
-    """The sweep that was killed or broke off, where nobody has swept the bucket since; else a new one."""
-    settings = json.dumps([parts.version, source.left_out, parts.inventory.layout(source.url)])
-    before = parts.inventory.begun(source.url, settings)
-    in_force = (one.started for one in parts.ledger.sweeps() if one.bucket == source.url)
+    """The sweep that was killed or broke off, where nobody has begun one since that is in force; else a new one."""
+    fresh = _anew(parts, source)
+    before = parts.inventory.begun(source.url, fresh.settings)
+    if before is None or not timedelta(0) <= fresh.started - before.started <= _LONGEST_SWEEP:
+        return fresh
+    in_force = ((one.after, one.started) for one in parts.ledger.sweeps() if one.bucket == source.url)
+    return before if all(one < (before.after, before.started) for one in in_force) else fresh
+
+
+def _anew(parts: Parts, source: ObjectSource) -> Begun:
+    after, _ = parts.ledger.head()
     started = parts.clock()
-    if before is not None and all(one < before.started for one in in_force) and before.started <= started:
-        return before
-    return Begun(_new_id(started), started, settings)
+    layout = parts.inventory.layout(source.url)
+    settings = json.dumps([parts.version, parts.config_digest, source.endpoint, source.left_out, layout])
+    return Begun(_new_id(started), started, settings, after)
+
+
+def _begins_anew(error: CollectError | LedgerError) -> bool:
+    """Whether a sweep that was to go on with another may do better from the beginning."""
+    return isinstance(error, LedgerError) or error.reason is Reason.MALFORMED
 
 
 def _known(parts: Parts, bucket: str) -> Known | None:

@@ -99,9 +99,9 @@ def about(path: Path) -> tuple[int, Mapping[str, str]] | None:
     """How many rows a file has and what its footer says; None where it is no whole file of rows."""
     try:
         found = pq.read_metadata(path)
-    except (OSError, pa.ArrowInvalid):
+        return found.num_rows, {name.decode(): value.decode() for name, value in (found.metadata or {}).items()}
+    except (OSError, pa.ArrowInvalid, UnicodeDecodeError):
         return None
-    return found.num_rows, {name.decode(): value.decode() for name, value in (found.metadata or {}).items()}
 
 
 def very_file(path: Path) -> str:

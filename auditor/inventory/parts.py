@@ -32,6 +32,8 @@ class Part:
     until: str | None
     """None: to the end."""
     rows: int
+    repeated: bool = False
+    """A version came twice in it."""
 
 
 def finished(folder: Path) -> list[Part]:
@@ -61,9 +63,17 @@ def is_whole(parts: list[Part]) -> bool:
     return bool(parts) and parts[-1].until is None
 
 
+def forget(parts: Iterable[Part], listing: Listing) -> None:
+    """Remove what was finished of a listing."""
+    for one in parts:
+        if one.listing is listing:
+            one.path.unlink(missing_ok=True)
+
+
 def clear(folder: Path) -> None:
     """Remove every part, finished or not."""
-    for path in (*folder.glob(f"{_PREFIX}*"), *folder.glob(f"{files.UNFINISHED}*")):
+    # From the last on: what is left, should it end here, is what a listing begins with.
+    for path in (*folder.glob(f"{files.UNFINISHED}*"), *sorted(folder.glob(f"{_PREFIX}*"), reverse=True)):
         path.unlink(missing_ok=True)
 
 
@@ -78,8 +88,8 @@ def _part(path: Path) -> Part | None:
     rows, about = found
     try:
         told = json.loads(about[_ABOUT])
-        return Part(path, Listing(told["listing"]), told["after"], told["until"], rows)
-    except (KeyError, ValueError, TypeError):
+        return Part(path, Listing(told["listing"]), told["after"], told["until"], rows, bool(told["repeated"]))
+    except (KeyError, ValueError, TypeError, RecursionError):
         return None
 
 
@@ -111,7 +121,9 @@ class Writer:
 
     def _write_part(self, first: pa.RecordBatch | None, coming: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
         """Write one part; return the rows with which the next one begins."""
-        path = self._folder / f"{_PREFIX}{self._listing}-{len(self._parts):06}.parquet"
+        # Of a version that two parts tell the one counts whose file comes later by name.
+        order = list(Listing).index(self._listing)
+        path = self._folder / f"{_PREFIX}{order}-{self._listing}-{len(self._parts):06}.parquet"
         began = self._clock()
         after = self._parts[-1].until if self._parts else None
         until: str | None = None
@@ -126,9 +138,10 @@ class Writer:
                 if self._may_end(began, following):
                     until = self.order.last
                     break
-            told = {"listing": self._listing.value, "after": after, "until": until}
+            repeated = self.order.repeated
+            told = {"listing": self._listing.value, "after": after, "until": until, "repeated": repeated}
             file.finish({_ABOUT: json.dumps(told)})
-        self._parts.append(Part(path, self._listing, after, until, rows))
+        self._parts.append(Part(path, self._listing, after, until, rows, repeated))
         return following
 
     def _follow(self, some: pa.RecordBatch) -> None:

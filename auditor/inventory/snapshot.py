@@ -81,18 +81,24 @@ def write(folder: Path, bucket: str, layout: Layout, passes: Passes) -> Written:
     totals: Totals | None = None if before else Totals(folder / DEPENDENCIES)
     chains: list[list[Part]] = []
     orders: list[Order] = []
+    anew = False
     for listing in passes.listings:
-        found = parts.chain(before, listing)
+        if anew:
+            # What it finished before stands on listings before it that were whole: what is deleted while one is made
+            # is there for the next.
+            parts.forget(before, listing)
+        found = [] if anew else parts.chain(before, listing)
         # The sums are those of all rows only where all come in one part, and now.
         writer = Writer(folder, listing, found, totals.add if totals is not None and not chains else None)
         if not parts.is_whole(found):
+            anew = True
             arriving = passes.batches(listing, found[-1].until if found else None)
             found = writer.write(with_namespaces(bucket, layout, some) for some in _safely(bucket, arriving))
         chains.append(found)
         orders.append(writer.order)
     told = totals.close() if totals is not None else None
     with_rows = [one for each in chains for one in each if one.rows]
-    whole = all(order.kept and not order.repeated for order in orders)
+    whole = all(map(_is_plain, chains, orders))
     twice = 0
     if told is not None and whole and len(with_rows) <= 1 and (not with_rows or with_rows[0] in chains[0]):
         (with_rows or chains[0])[0].path.rename(folder / SNAPSHOT)
@@ -121,7 +127,7 @@ def _put_together(folder: Path, bucket: str, chains: list[list[Part]], orders: l
     totals = Totals(folder / DEPENDENCIES)
     paths: list[list[Path]] = [[one.path for one in each] for each in chains]
     counted: list[int] = []
-    if all(order.kept and not order.repeated for order in orders):
+    if all(map(_is_plain, chains, orders)):
         together = reduce(partial(merged, twice=counted.append), [files.read(each) for each in paths])
         files.write(folder / SNAPSHOT, together, totals.add)
     else:
@@ -141,6 +147,11 @@ def _put_together(folder: Path, bucket: str, chains: list[list[Part]], orders: l
         for some in files.read([folder / SNAPSHOT]):
             totals.add(pa.Table.from_batches([some]))
     return sum(counted), totals.close()
+
+
+def _is_plain(chain: list[Part], order: Order) -> bool:
+    """Whether a listing came in order, and no version of it twice."""
+    return order.kept and not order.repeated and not any(one.repeated for one in chain)
 
 
 def _count_twice(database: duckdb.DuckDBPyConnection, paths: list[Path]) -> int:

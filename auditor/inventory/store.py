@@ -24,7 +24,7 @@ from auditor.inventory import parts, snapshot
 from auditor.inventory.dependencies import Dependencies, told
 from auditor.inventory.known import KnownRows
 from auditor.inventory.layout import Layout
-from auditor.model import Sample, Sweep
+from auditor.model import Reason, Sample, Sweep
 from auditor.ports import Begun, Passes, Written
 
 _log = logging.getLogger(__name__)
@@ -33,7 +33,10 @@ _UNFINISHED: Final = ".unfinished-"
 _OWNER: Final = ".owner"
 _BEGUN: Final = ".begun"
 _RESUMABLE: Final = 24 * 3600.0
-"""Seconds after which what a broken-off sweep has listed is too old to go on with."""
+"""Seconds after its last finished part in which a sweep can be gone on with."""
+_TRIES: Final = 20
+_PAUSE: Final = 0.05
+"""How often, and after how many seconds, a folder is locked again."""
 _LONG: Final = 3600.0
 """Seconds after which nobody still judges by a sweep that was replaced, or is about to publish or to lock one."""
 
@@ -73,10 +76,10 @@ class FileInventory:
             found = [path for path in home.iterdir() if path.name.startswith(_UNFINISHED)]
         except OSError:
             return None
-        kept = (_kept(path) for path in found if _is_dead(path) and _age(path) < _RESUMABLE)
+        kept = (_kept(path) for path in found if _is_dead(path))
         return max(
             (one for one in kept if one is not None and one.kept and one.settings == settings),
-            key=lambda one: one.started,
+            key=lambda one: (one.after, one.started),
             default=None,
         )
 
@@ -90,6 +93,9 @@ class FileInventory:
         home = self._root / folder_name(bucket)
         unfinished = home / f"{_UNFINISHED}{begun.id}"
         stays = True
+        if not begun.kept:
+            # Nobody goes on any more with what was left before.
+            self._remove_dead(home)
         try:
             unfinished.mkdir(parents=True, mode=0o700, exist_ok=bool(begun.kept))
             with _owned(unfinished):
@@ -109,8 +115,10 @@ class FileInventory:
             raise LedgerError(
                 f"cannot write the inventory of {bucket}: {why}", f"look at disk and rights of {self._root}"
             ) from None
-        except CollectError:
-            stays = parts.finished(unfinished) != []
+        except CollectError as error:
+            kept = _kept(unfinished)
+            # An answer that cannot be one to where it was to go on would be the same again.
+            stays = kept is not None and kept.kept > 0 and not (begun.kept and error.reason is Reason.MALFORMED)
             raise
         finally:
             if not stays:
@@ -213,6 +221,15 @@ class FileInventory:
         for path in [*dead, *(one for one in replaced if one.name not in needed)]:
             shutil.rmtree(path, ignore_errors=True)
 
+    def _remove_dead(self, home: Path) -> None:
+        try:
+            found = [path for path in home.iterdir() if path.name.startswith(_UNFINISHED)]
+        except OSError:
+            return
+        for path in found:
+            if _is_dead(path):
+                shutil.rmtree(path, ignore_errors=True)
+
     def remove(self, sweep: Sweep) -> None:
         """Remove the files of a sweep that never was in force, so that nothing stands on them."""
         shutil.rmtree(self._root / folder_name(sweep.bucket) / sweep.id, ignore_errors=True)
@@ -220,7 +237,12 @@ class FileInventory:
 
 def _keep(folder: Path, begun: Begun) -> None:
     """Write down which sweep it is, for whoever goes on with it."""
-    told = {"id": begun.id, "started": begun.started.isoformat(), "settings": begun.settings}
+    told = {
+        "id": begun.id,
+        "started": begun.started.isoformat(),
+        "after": begun.after,
+        "settings": begun.settings,
+    }
     writing = folder / f".writing{_BEGUN}"
     writing.write_text(json.dumps(told), encoding="utf-8")
     writing.replace(folder / _BEGUN)
@@ -231,12 +253,16 @@ def _kept(folder: Path) -> Begun | None:
     try:
         told = json.loads((folder / _BEGUN).read_text(encoding="utf-8"))
         started = datetime.fromisoformat(told["started"])
-        begun = Begun(str(told["id"]), started, str(told["settings"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        begun = Begun(str(told["id"]), started, str(told["settings"]), int(told["after"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    if folder.name != f"{_UNFINISHED}{begun.id}" or (folder / parts.DISORDER).exists():
+    named = folder.name == f"{_UNFINISHED}{begun.id}" and started.tzinfo is not None
+    if not named or (folder / parts.DISORDER).exists():
         return None
-    return replace(begun, kept=sum(one.rows for one in parts.finished(folder)))
+    found = parts.finished(folder)
+    if min((_age(one.path) for one in found), default=_RESUMABLE) >= _RESUMABLE:
+        return None
+    return replace(begun, kept=sum(one.rows for one in found))
 
 
 @contextmanager
@@ -246,10 +272,15 @@ def _owned(folder: Path) -> Iterator[None]:
     It moves along with the folder.
     """
     with (folder / _OWNER).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LedgerError("another process goes on with this sweep", "wait until it has ended") from None
+        for tries in range(_TRIES, -1, -1):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # Somebody who looks whether it is dead, for an instant; or somebody who goes on with it.
+                if not tries:
+                    raise LedgerError("another process goes on with this sweep", "wait until it has ended") from None
+                time.sleep(_PAUSE)
         yield
 
 
@@ -267,7 +298,7 @@ def _dependencies(sweep: Sweep) -> tuple[str, str]:
 def _is_dead(folder: Path) -> bool:
     try:
         with (folder / _OWNER).open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         # About to be locked, moved into place by now, or left by a version that unlocked before it was.
         return _age(folder) > _LONG

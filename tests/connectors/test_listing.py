@@ -176,6 +176,10 @@ NO_PAGES: dict[str, tuple[bytes, bool]] = {
         True,
     ),
     "a name that is no text": (live("<EncodingType>url</EncodingType>").replace(b"<Key>a<", b"<Key>%FF<"), False),
+    "a place that is no text": (
+        versions("<NextKeyMarker>%FF</NextKeyMarker>").replace(b">false<", b">true<"),
+        True,
+    ),
     "a size below nothing": (live(size=-1), False),
     "a size that no object has": (live(size=LARGEST + 1), False),
     "a size that is no number": (live(size="much"), False),
@@ -263,8 +267,62 @@ def test_a_page_behind_a_name_says_so() -> None:
     body = live("<StartAfter>A+b</StartAfter><EncodingType>url</EncodingType>")
     assert parse_page(body, "data", versions=False, asked={"start-after": "A b"}).names == ["a"]
     assert parse_page(live(), "data", versions=False, asked={"start-after": "A b"}).names == ["a"]
+    # Ceph repeats it as it was asked, though it says that it encodes names.
+    assert parse_page(body, "data", versions=False, asked={"start-after": "A+b"}).names == ["a"]
     with pytest.raises(NoPageError):
-        parse_page(body, "data", versions=False, asked={"start-after": "A+b"})
+        parse_page(body, "data", versions=False, asked={"start-after": "A c"})
+
+
+def an_entry(name: str, version: str, tag: str = "Version") -> str:
+    told = ENTRY.format(1).replace("<Key>a<", f"<Key>{name}<")
+    return f"<{tag}>{told}<VersionId>{version}</VersionId><IsLatest>true</IsLatest></{tag}>"
+
+
+FOLLOWING: dict[str, tuple[str, str, tuple[str, ...], dict[str, str]]] = {
+    "encoded": ("a%2Bb", "v2", (an_entry("a%2Bb", "v2"),), {"key-marker": "a+b", "version-id-marker": "v2"}),
+    "as it is": ("a+b", "v2", (an_entry("a%2Bb", "v2"),), {"key-marker": "a+b", "version-id-marker": "v2"}),
+    "as it is, and like one that is encoded": (
+        "a%7Ez",
+        "v2",
+        (an_entry("a", "v1"), an_entry("a%257Ez", "v2")),
+        {"key-marker": "a%7Ez", "version-id-marker": "v2"},
+    ),
+    "as it is, which would be no text": (
+        "a%FFz",
+        "v2",
+        (an_entry("a%25FFz", "v2"),),
+        {"key-marker": "a%FFz", "version-id-marker": "v2"},
+    ),
+    "of a delete marker": (
+        "b",
+        "v2",
+        (an_entry("a", "v1"), an_entry("b", "v2", "DeleteMarker")),
+        {"key-marker": "b", "version-id-marker": "v2"},
+    ),
+    "far behind the last entry": (
+        "z",
+        "v9",
+        (an_entry("a", "v1"), an_entry("b", "v2")),
+        {"key-marker": "b", "version-id-marker": "v2"},
+    ),
+    "far behind a delete marker": (
+        "z",
+        "v9",
+        (an_entry("a", "v1"), an_entry("b", "v2", "DeleteMarker")),
+        {"key-marker": "b", "version-id-marker": "v2"},
+    ),
+    "without a version": ("a", "", (an_entry("a", "v1"),), {"key-marker": "a"}),
+    "of a page without entries": ("a%2Bb", "v2", (), {"key-marker": "a+b", "version-id-marker": "v2"}),
+}
+
+
+@pytest.mark.parametrize(("name", "version", "entries", "following"), FOLLOWING.values(), ids=FOLLOWING)
+def test_the_next_page_begins_behind_the_last_entry(
+    name: str, version: str, entries: tuple[str, ...], following: dict[str, str]
+) -> None:
+    place = f"<NextKeyMarker>{name}</NextKeyMarker><NextVersionIdMarker>{version}</NextVersionIdMarker>"
+    body = versions(place, "".join(entries)).replace(b"<IsTruncated>false", b"<IsTruncated>true")
+    assert parse_page(body, "data", versions=True).following == following
 
 
 def test_a_place_is_compared_as_it_was_written_where_the_page_is_not_encoded() -> None:

@@ -92,7 +92,7 @@ def test_what_broke_off_is_gone_on_with_and_is_the_same_in_the_end(
     bucket = Bucket(stored(), deleted, pages)
     kept = broken_off(inventory, bucket, begun("s1"))
     # The page that was read last may go on in the one that did not come.
-    assert kept == Begun("s1", begun().started, "", min(pages - 1, 9) * 10 + 10 * (pages > 9))
+    assert kept == replace(begun(), kept=min(pages - 1, 9) * 10 + 10 * (pages > 9))
     bucket.pages, before = 999, len(bucket.asked)
     assert as_written(inventory.write(BUCKET, kept, bucket)) == as_written(expected)
     assert found(tmp_path, "s1") == found(tmp_path, "whole")
@@ -151,19 +151,94 @@ def test_what_other_settings_made_or_is_too_old_is_not_gone_on_with(inventory: F
     assert inventory.begun(BUCKET, "all") is None
     folder = tmp_path / folder_name(BUCKET) / ".unfinished-s1"
     for hours, still in ((23.9, True), (24.1, False)):
-        os.utime(folder, times=(0, time.time() - hours * 3600))
-        assert (inventory.begun(BUCKET, "live") == kept) is still
+        for part in folder.glob("part-*"):
+            os.utime(part, times=(0, time.time() - hours * 3600))
+        (folder / ".begun").touch()
+        assert (inventory.begun(BUCKET, "live") == kept) is still, "the last part tells"
     inventory.prune(BUCKET, ())
     assert not folder.exists()
 
 
-def test_the_newest_of_several_is_gone_on_with(inventory: FileInventory) -> None:
-    for minute in (1, 3, 2):
-        one = replace(begun(f"s{minute}"), started=begun().started.replace(minute=minute))
-        broken_off(inventory, Bucket(stored(), pages=2), one)
+def test_the_newest_of_several_is_gone_on_with(inventory: FileInventory, tmp_path: Path) -> None:
+    other = FileInventory(tmp_path, {BUCKET: Layout.parse("{org}/{namespace}/")})
+    buckets = [Bucket(stored(), pages=2) for _ in range(3)]
+
+    def at_once(left: list[tuple[int, Bucket]]) -> None:
+        """Each begins while the one before still runs."""
+        (after, bucket), *rest = left
+        real = bucket.batches
+
+        def batches(listing: Listing, behind: str | None) -> Iterator[pa.RecordBatch]:
+            if rest:
+                at_once(rest)
+            yield from real(listing, behind)
+
+        bucket.batches = batches  # type: ignore[assignment, method-assign] # it does as it did, and more
+        with pytest.raises(CollectError):
+            other.write(BUCKET, replace(begun(f"s{after}"), after=after), bucket)
+
+    at_once(list(zip((1, 3, 2), buckets, strict=True)))
     kept = inventory.begun(BUCKET, "")
     assert kept is not None
-    assert kept.id == "s3"
+    assert (kept.id, kept.after) == ("s3", 3)
+
+
+def test_a_sweep_that_begins_anew_removes_what_nobody_goes_on_with(inventory: FileInventory, tmp_path: Path) -> None:
+    for number in range(3):
+        broken_off(inventory, Bucket(stored(), pages=2), begun(f"s{number}"))
+    assert [path.name for path in (tmp_path / folder_name(BUCKET)).iterdir()] == [".unfinished-s2"]
+    bucket = Bucket(stored(*reversed(NAMES)), pages=2)
+    with pytest.raises(CollectError):
+        inventory.write(BUCKET, begun("s3"), bucket)
+    assert list((tmp_path / folder_name(BUCKET)).iterdir()) == [], "what has no order helps nobody"
+
+
+def test_an_answer_that_cannot_be_to_where_it_was_to_go_on_ends_the_going_on(inventory: FileInventory) -> None:
+    kept = broken_off(inventory, Bucket(stored(), pages=2), begun("s1"))
+
+    class Elsewhere(Bucket):
+        def batches(self, listing: Listing, after: str | None) -> Iterator[pa.RecordBatch]:
+            yield from super().batches(listing, after)
+            raise CollectError("names from before", reason=Reason.MALFORMED)
+
+    with pytest.raises(CollectError):
+        inventory.write(BUCKET, kept, Elsewhere(stored()))
+    assert inventory.begun(BUCKET, "") is None
+
+
+def test_a_later_pass_is_made_again_with_the_one_before_it(inventory: FileInventory, tmp_path: Path) -> None:
+    deleted = stored("acme/0/000x", "acme/9/099x", population=Population.SOFT_DELETED)
+    bucket = Bucket(stored(), [*deleted, *stored(*(f"zeta/1/{n:02}" for n in range(20)))], pages=12)
+    kept = broken_off(inventory, bucket, begun("s1"))
+    folder = tmp_path / folder_name(BUCKET) / ".unfinished-s1"
+    (folder / "part-0-stored-000009.parquet").unlink()
+    gone = NAMES[-1]
+    later = Bucket(
+        stored(*NAMES[:-1]), sorted([*deleted, an_object(gone, population=Population.SOFT_DELETED)], key=str), 1
+    )
+    again = broken_off(inventory, later, kept)
+    later.pages = 999
+    inventory.write(BUCKET, again, later)
+    assert {row["name"]: row["population"] for row in found(tmp_path, "s1")}[gone] == "soft_deleted"
+    assert len(found(tmp_path, "s1")) == 102, "and nothing of what was there before"
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_version_that_came_twice_is_remembered_as_that(inventory: FileInventory, *, killed: bool) -> None:
+    twice = [an_object("acme/0/000"), an_object("acme/0/000", key_version="4")]
+    bucket = Bucket([*twice, *stored(*NAMES[1:])], pages=4 if killed else 999)
+    one = broken_off(inventory, bucket, begun("s1")) if killed else begun("s1")
+    bucket.pages = 999
+    written = inventory.write(BUCKET, one, bucket)
+    assert (written.listed, written.unresolved) == (100, ((Reason.MALFORMED, 1),))
+
+
+@pytest.mark.parametrize("names", [NAMES, [*NAMES[50:], *NAMES[:50]]], ids=["in order", "in no order"])
+def test_the_later_pass_counts_whatever_the_order(inventory: FileInventory, tmp_path: Path, names: list[str]) -> None:
+    deleted = stored(*names[:7], population=Population.SOFT_DELETED)
+    assert inventory.write(BUCKET, begun(), Bucket(stored(*names), deleted)).listed == 100
+    told = [row["population"] for row in found(tmp_path, "s1")]
+    assert (told.count("soft_deleted"), told.count("live")) == (7, 93)
 
 
 def test_two_do_not_go_on_with_one_sweep(inventory: FileInventory, tmp_path: Path) -> None:

@@ -129,6 +129,11 @@ class S3Census:
         return self._by_sdk.url
 
     @property
+    def endpoint(self) -> str:
+        """Where it is asked."""
+        return self._by_sdk.endpoint
+
+    @property
     def left_out(self) -> tuple[Population, ...]:
         """The populations that the bucket may have and the config leaves out."""
         return self._by_sdk.left_out
@@ -269,6 +274,8 @@ class _Run:
         else:
             self._asked = dict(page.following)
             self._list_on()
+        if self._after is not None and page.names and min(page.names) < self._after:
+            raise self._by_sdk.out_of_order()
         page = _wanted(page, self._populations, self._after)
         found = _Rows(page, [None] * len(page.names), [None] * len(page.names), len(page.names))
         self._pages.append(found)
@@ -459,8 +466,9 @@ def _wanted(page: Page, populations: tuple[Population, ...], after: str | None) 
     if len(populations) == 1:
         newest = populations == (Population.LIVE,)
         keep = [place for place in keep if page.newest[place] is newest]
-    if after is not None and page.names and min(page.names) <= after:
-        keep = [place for place in keep if page.names[place] > after]
+    if after is not None and after in page.names:
+        # Some begin with the name behind which they were to begin.
+        keep = [place for place in keep if page.names[place] != after]
     return page.only(keep) if isinstance(keep, list) else page
 
 

@@ -111,6 +111,10 @@ def parse_page(body: bytes, bucket: str, *, versions: bool, asked: Mapping[str, 
         raise NoPageError("a size that is no number") from None
     if count and not 0 <= min(sizes) <= max(sizes) <= LARGEST:
         raise NoPageError("a size that no object has")
+    try:
+        following = _following(root, space, versions=versions, encoded=encoded)
+    except UnicodeDecodeError:
+        raise NoPageError("a place that is no text") from None
     return Page(
         names=names,
         versions=[one or None for one in found["VersionId"]] if versions else [None] * count,
@@ -119,7 +123,7 @@ def parse_page(body: bytes, bucket: str, *, versions: bool, asked: Mapping[str, 
         modified=found["LastModified"],
         etags=[one.strip('"') or None for one in found["ETag"]],
         classes=[one or "STANDARD" for one in found["StorageClass"]],
-        following=_following(root, space, versions=versions, encoded=encoded),
+        following=following,
     )
 
 
@@ -223,11 +227,28 @@ def _following(root: etree._Element, space: str, *, versions: bool, encoded: boo
     if not versions:
         token = _text(root, space, "NextContinuationToken")
         return {"continuation-token": token} if token else {}
-    name = _text(root, space, "NextKeyMarker")
-    version = _text(root, space, "NextVersionIdMarker")
+    name, version = _text(root, space, "NextKeyMarker"), _text(root, space, "NextVersionIdMarker")
     if not name:
         return {}
-    return {"key-marker": _decoded(name) if encoded else name, **({"version-id-marker": version} if version else {})}
+    last = _last(root, space, encoded=encoded)
+    if last is None:
+        name = _decoded(name) if encoded else name
+    elif last[0] in (_readings(name) if encoded else {name}):
+        name = last[0]
+    else:
+        # Whatever it names instead: behind the last entry nothing is skipped.
+        name, version = last
+    return {"key-marker": name, **({"version-id-marker": version} if version else {})}
+
+
+def _last(root: etree._Element, space: str, *, encoded: bool) -> tuple[str, str] | None:
+    """Name and version of the last entry, delete markers counted; None where there is none."""
+    inside = f"{space}}}" if space else ""
+    for one in root.iterchildren(reversed=True):
+        if one.tag in {f"{inside}Version", f"{inside}DeleteMarker"}:
+            name = one.findtext(f"{inside}Key") or ""
+            return (_decoded(name) if encoded else name), one.findtext(f"{inside}VersionId") or ""
+    return None
 
 
 def _same_place(root: etree._Element, space: str, asked: Mapping[str, str], *, encoded: bool) -> None:
@@ -240,8 +261,9 @@ def _same_place(root: etree._Element, space: str, asked: Mapping[str, str], *, e
         told = root.findtext(f"{space}}}{name}" if space else name)
         if told is None and field not in _SAID:
             continue
-        told = _decoded(told or "") if encoded and field in _ENCODED else told or ""
-        if told != asked.get(field, "") and not (field == "bucket" and told and is_alias(asked[field])):
+        # Ceph encodes names and repeats what was asked as it was.
+        readings = _readings(told or "") if encoded and field in _ENCODED else {told or ""}
+        if asked.get(field, "") not in readings and not (field == "bucket" and told and is_alias(asked[field])):
             raise NoPageError(f"a page of another {field}")
     most = _text(root, space, "MaxKeys")
     if most and most != asked.get("max-keys", most):
@@ -250,6 +272,14 @@ def _same_place(root: etree._Element, space: str, asked: Mapping[str, str], *, e
 
 def _text(root: etree._Element, space: str, name: str) -> str:
     return root.findtext(f"{space}}}{name}" if space else name, "") or ""
+
+
+def _readings(name: str) -> set[str]:
+    """What a name may mean that is encoded, or ought to be."""
+    try:
+        return {name, _decoded(name)}
+    except UnicodeDecodeError:
+        return {name}
 
 
 def _decoded(name: str) -> str:

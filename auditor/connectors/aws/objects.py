@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_plus
 
 import pyarrow as pa
 from botocore.exceptions import ClientError
@@ -92,6 +93,11 @@ class S3Bucket:
     def url(self) -> str:
         """`s3://NAME`, as configured."""
         return self._url
+
+    @property
+    def endpoint(self) -> str:
+        """Where it is asked."""
+        return self._client.meta.endpoint_url
 
     @property
     def left_out(self) -> tuple[Population, ...]:
@@ -204,7 +210,9 @@ class S3Bucket:
         pages = self._live_pages(after) if self._populations == (Population.LIVE,) else self._version_pages(after)
         try:
             for page in pages:
-                yield [one for one in page if after is None or one.name > after]
+                if after is not None and any(one.name < after for one in page):
+                    raise self.out_of_order()
+                yield [one for one in page if one.name != after]
         except FAULTS as error:
             raise self.broken_off(code_of(error), reason_of(error)) from None
         except ValueError:
@@ -238,6 +246,10 @@ class S3Bucket:
             if not page.get("IsTruncated"):
                 return
             name, version = page.get("NextKeyMarker"), page.get("NextVersionIdMarker", "")
+            entries = (*page.get("Versions", []), *page.get("DeleteMarkers", []))
+            if name and entries:
+                # Whatever it names instead, or the SDK reads in it: behind the last entry nothing is skipped.
+                name = max(one["Key"] for one in entries)
             if not name or not trail.leads_on((name, version)):
                 raise self.endless()
             more = {"KeyMarker": name, "VersionIdMarker": version}
@@ -246,7 +258,8 @@ class S3Bucket:
         """Refuse a page that begins elsewhere than it was to, leaves names out, or says another number of entries."""
         echoes = {"Prefix": "", "Delimiter": "", "StartAfter": "", **asked}
         told = page.get("Name")
-        elsewhere = any(page.get(name, due) != due for name, due in echoes.items())
+        # The SDK decodes what it is told, also where the service has not encoded it.
+        elsewhere = any(page.get(name, due) not in {due, unquote_plus(due)} for name, due in echoes.items())
         another = told != self._bucket and not (told and is_alias(self._bucket))
         before = bool(names) and min(names) < asked.get("KeyMarker", "")
         if elsewhere or another or before or "CommonPrefixes" in page or page.get("KeyCount", len(names)) != len(names):
@@ -257,6 +270,14 @@ class S3Bucket:
         return CollectError(
             f"cannot list {self._url}: a page says that there is more and does not say where",
             "sweep again; if it stays so, report it to the storage's operator",
+            reason=Reason.MALFORMED,
+        )
+
+    def out_of_order(self) -> CollectError:
+        """What a listing ends with that tells names again from before the place where it was to go on."""
+        return CollectError(
+            f"cannot list {self._url}: it goes on before the name where it was to",
+            "sweep again; it is listed from its beginning then",
             reason=Reason.MALFORMED,
         )
 
@@ -398,8 +419,9 @@ class _Heads:
         except (*FAULTS, ValueError, KeyError, AttributeError):
             return None
         another = page.get("Name") != self._bucket and not is_alias(self._bucket)
+        others = page.get("Prefix") not in {listed.name, unquote_plus(listed.name)}
         rolled_up = bool(page.get("Delimiter")) or "CommonPrefixes" in page
-        if another or rolled_up or page.get("Prefix") != listed.name or page.get("MaxKeys", most) != most:
+        if another or others or rolled_up or page.get("MaxKeys", most) != most:
             return None
         return _About(found, bool(page["IsTruncated"]))
 

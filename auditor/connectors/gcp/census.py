@@ -56,6 +56,11 @@ class GcsCensus:
         return self._by_sdk.url
 
     @property
+    def endpoint(self) -> str:
+        """Where it is asked."""
+        return self._by_sdk.endpoint
+
+    @property
     def left_out(self) -> tuple[Population, ...]:
         """The populations that the bucket may have and the config leaves out."""
         return self._by_sdk.left_out
@@ -146,7 +151,7 @@ class _Pass:
         page = transfer.answer
         if not isinstance(page, Page):
             is_googles = transfer.status == _BAD_REQUEST and status_in(transfer.body) is not None
-            first = self._asked is self._kind
+            first = self._asked is self._kind and self._after is None
             if self._soft_deleted and first and is_googles and self._by_sdk.may_refuse_soft_deleted:
                 self._ended = True
                 return

@@ -95,7 +95,9 @@ def columns(
         live = Population.LIVE in populations
         items = [one for one in items if (not one.time_deleted) is live]
     if after is not None:
-        items = [one for one in items if one.name > after]
+        if any(one.name < after for one in items):
+            raise NoPageError("names from before the place where it was to go on")
+        items = [one for one in items if one.name != after]
     count = len(items)
     try:
         size = pa.array([one.size for one in items], pa.string()).cast(pa.int64())

@@ -62,6 +62,11 @@ class GcsBucket:
         return self._url
 
     @property
+    def endpoint(self) -> str:
+        """Where it is asked."""
+        return str(self._client.api_endpoint)
+
+    @property
     def left_out(self) -> tuple[Population, ...]:
         """The populations that the bucket may have and the config leaves out."""
         return tuple(one for one in Population if one not in self._populations)
@@ -128,8 +133,11 @@ class GcsBucket:
         """Yield the same one by one."""
         soft_deleted = listing is Listing.SOFT_DELETED
         versions = not soft_deleted and self._populations != (Population.LIVE,)
-        found = self._pass(after, versions=versions, soft_deleted=soft_deleted)
-        return (one for one in found if after is None or one.name > after)
+        for one in self._pass(after, versions=versions, soft_deleted=soft_deleted):
+            if after is not None and one.name < after:
+                raise self.no_object()
+            if one.name != after:
+                yield one
 
     def _pass(self, after: str | None, *, versions: bool, soft_deleted: bool) -> Iterator[StoredObject]:
         # What is false is not sent: the two may not be combined.
@@ -158,7 +166,7 @@ class GcsBucket:
                 self._pace.wait()
         except FAULTS as error:
             is_googles = isinstance(error, api.BadRequest) and status_of(error) is not None
-            if soft_deleted and pages == 0 and is_googles and self.may_refuse_soft_deleted:
+            if soft_deleted and pages == 0 and after is None and is_googles and self.may_refuse_soft_deleted:
                 return
             raise self.broken_off(code_of(error), reason_of(error)) from None
 
