@@ -1,0 +1,152 @@
+"""What a sweep that broke off leaves is gone on with only where that is the same listing of the same bucket."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from auditor import scan
+from auditor.config import load
+from auditor.embedded.google import GoogleCloud
+from auditor.findings import Judgement
+from auditor.inventory import parts
+from auditor.wiring import Assembly, assemble
+from tests.clouds import GOOGLE_KEY, a_google_store
+from tests.small import CONFIG, Small
+from tests.test_at_once import Meanwhile
+from tests.test_fleet import NoProgress
+
+OBJECTS = 2_500
+
+
+@pytest.fixture(autouse=True)
+def parts_end_with_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "_SECONDS", 0.0)
+
+
+@contextmanager
+def a_cloud(folder: Path, prefix: str = "acme/new") -> Iterator[Small]:
+    """One bucket of three pages."""
+    store = a_google_store()
+    store.add_bucket("data", "acme", "us-east1")
+    store.add_key(GOOGLE_KEY, versions=2)
+    for number in range(OBJECTS):
+        store.put("data", f"{prefix}/{number:04}", key=GOOGLE_KEY, version=2, size=100)
+    with GoogleCloud(store) as cloud:
+        config = folder / "auditor.toml"
+        config.write_text(CONFIG.format(endpoint=cloud.endpoint))
+        yield Small(cloud, config)
+
+
+@contextmanager
+def assembled(small: Small) -> Iterator[Assembly]:
+    assembly = assemble(load(small.config))
+    yield assembly
+    assembly.close()
+
+
+def swept(small: Small) -> Judgement:
+    with assembled(small) as assembly:
+        return scan.scan(assembly.parts, NoProgress())
+
+
+def objects(judgement: Judgement) -> dict[str, int]:
+    return {one.bucket: one.listed for one in judgement.coverage.buckets}
+
+
+def break_off(small: Small) -> None:
+    """Let a sweep end at its third page."""
+    small.cloud.traffic.fail("pageToken", skip=1, status=403)
+    judgement = swept(small)
+    assert not judgement.coverage.buckets[0].complete
+    assert kept(small) == 1
+    small.cloud.traffic.heal()
+
+
+def kept(small: Small) -> int:
+    return len(list((small.config.parent / "state").glob("inventory/*/.unfinished-*")))
+
+
+def pages(small: Small, since: int) -> list[str]:
+    return [one.target for one in small.cloud.traffic.requests[since:] if "/o?" in one.target]
+
+
+def test_what_broke_off_is_gone_on_with_behind_what_it_finished(tmp_path: Path) -> None:
+    with a_cloud(tmp_path) as small:
+        break_off(small)
+        begin = len(small.cloud.traffic.requests)
+        judgement = swept(small)
+        assert objects(judgement) == {"gs://data": OBJECTS}
+        assert judgement.coverage.buckets[0].last_attempt_failed is None
+        assert "startOffset=acme%2Fnew%2F0999" in pages(small, begin)[0]
+        assert kept(small) == 0
+
+
+def test_what_is_gone_on_with_is_no_newer_than_a_sweep_that_began_after_it(tmp_path: Path) -> None:
+    with a_cloud(tmp_path) as small:
+
+        def newer_then_fail() -> None:
+            assert objects(swept(small)) == {"gs://data": OBJECTS}
+            small.cloud.traffic.fail("pageToken", skip=1, status=403)
+
+        with assembled(small) as assembly:
+            scan.scan(assembly.parts, Meanwhile(newer_then_fail))
+        small.cloud.traffic.heal()
+        small.cloud.store.put("data", "acme/new/0000x", key=GOOGLE_KEY, version=1, size=100)
+        with assembled(small) as assembly:
+            scan.poll(assembly.parts, NoProgress())
+        assert objects(swept(small)) == {"gs://data": OBJECTS + 1}
+
+
+def test_at_another_endpoint_it_is_begun_anew(tmp_path: Path) -> None:
+    with a_cloud(tmp_path) as small:
+        break_off(small)
+    with a_cloud(tmp_path, "acme/other") as other:
+        begin = len(other.cloud.traffic.requests)
+        assert objects(swept(other)) == {"gs://data": OBJECTS}
+        assert not any("startOffset" in one for one in pages(other, begin))
+        assert kept(other) == 0
+
+
+BEFORE = (
+    b'{"kind": "storage#objects", "items": [{"name": "acme/new/0001", "generation": "1", "size": "1", '
+    b'"timeCreated": "2026-01-01T00:00:00Z"}]}'
+)
+
+
+def test_where_it_cannot_be_gone_on_with_the_same_scan_begins_anew(tmp_path: Path) -> None:
+    with a_cloud(tmp_path) as small:
+        break_off(small)
+        small.cloud.traffic.fail("startOffset", status=200, body=BEFORE)
+        judgement = swept(small)
+        assert objects(judgement) == {"gs://data": OBJECTS}
+        assert judgement.gaps == ()
+
+
+def test_what_breaks_off_again_stays_as_it_was(tmp_path: Path) -> None:
+    with a_cloud(tmp_path) as small:
+        break_off(small)
+        small.cloud.traffic.fail("startOffset", status=403)
+        assert not swept(small).coverage.buckets[0].complete
+        small.cloud.traffic.heal()
+        begin = len(small.cloud.traffic.requests)
+        assert objects(swept(small)) == {"gs://data": OBJECTS}
+        assert "startOffset" in pages(small, begin)[0]
+
+
+def test_a_refusal_of_later_soft_deleted_objects_does_not_mean_that_there_are_none(tmp_path: Path) -> None:
+    with a_cloud(tmp_path) as small:
+        for number in range(OBJECTS):
+            small.cloud.store.put(
+                "data", f"acme/old/{number:04}", key=GOOGLE_KEY, version=1, soft_deleted_since=small.cloud.store.clock()
+            )
+        small.cloud.traffic.fail("pageToken", skip=3, status=403)
+        assert not swept(small).coverage.buckets[0].complete
+        small.cloud.traffic.heal()
+        # What the bucket says of itself is not readable, so that it may be one that keeps nothing.
+        small.cloud.traffic.fail("/b/data?", status=403)
+        small.cloud.traffic.fail("startOffset", status=400, times=1)
+        begin = len(small.cloud.traffic.requests)
+        assert objects(swept(small)) == {"gs://data": 2 * OBJECTS}
+        assert "softDeleted=true" in pages(small, begin)[0]
