@@ -463,8 +463,8 @@ def _reason(transfer: Transfer) -> Reason:
 
 def _wanted(page: Page, populations: tuple[Population, ...], after: str | None) -> Page:
     keep: Iterable[int] = range(len(page.names))
-    if len(populations) == 1:
-        newest = populations == (Population.LIVE,)
+    newest = populations == (Population.LIVE,)
+    if len(populations) == 1 and page.newest.count(newest) != len(page.newest):
         keep = [place for place in keep if page.newest[place] is newest]
     if after is not None and after in page.names:
         # Some begin with the name behind which they were to begin.
