@@ -112,6 +112,7 @@ LISTED: dict[str, tuple[str, str | None, Head, bool]] = {
     "whatever its version": ("a", None, Head(PLAIN, "e", None, 1), True),
     "another content": ("a", "v", Head(PLAIN, "f", "v", 1), False),
     "another length": ("a", "v", Head(PLAIN, "e", "v", 2), False),
+    "without a length": ("a", "v", Head(PLAIN, "e", "v"), True),
     "another version": ("a", "w", Head(PLAIN, "e", "v", 1), False),
     "another name": ("b", "v", Head(PLAIN, "e", "v", 1), False),
 }

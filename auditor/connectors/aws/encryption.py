@@ -75,7 +75,7 @@ class Head(NamedTuple):
     etag: str | None
     version: str | None
     size: int | None = None
-    """Bytes."""
+    """Bytes; None where it does not say, or says none: some on the way make that of every HEAD."""
 
     def about(self, asked: Asked) -> Told | None:
         """What it tells of a version; nothing where it is an answer about another, or one that cannot be.
@@ -111,7 +111,7 @@ def parse_head(told: Mapping[str, Any]) -> Head:
         found = _told(
             told.get("ServerSideEncryption"), told.get("SSEKMSKeyId"), told.get("Restore"), told.get("ArchiveStatus")
         )
-    return Head(found, _bare(told.get("ETag")), told.get("VersionId"), told.get("ContentLength"))
+    return Head(found, _bare(told.get("ETag")), told.get("VersionId") or None, told.get("ContentLength") or None)
 
 
 def parse_headers(raw: bytes) -> Head | None:
@@ -122,7 +122,7 @@ def parse_headers(raw: bytes) -> Head | None:
         return None
     lines = _LINES.findall(last)
     found = {name.lower(): value for name, value in lines}
-    if len(found) != len(lines) and any(found[name.lower()] != value for name, value in lines):
+    if len(found) != len(lines) and any(found[name.lower()].strip() != value.strip() for name, value in lines):
         return None
     etag = found.pop(b"etag", None)
     if etag is None:
@@ -131,11 +131,12 @@ def parse_headers(raw: bytes) -> Head | None:
     length = found.pop(b"content-length", b"")
     texts = [None if one is None else one.strip().decode("latin-1") for one in (etag, version)]
     size = int(length) if length.isdigit() else None
-    return Head(_parsed(tuple(found.items())), _bare(texts[0]), texts[1], size)
+    return Head(_parsed(tuple(found.items())), _bare(texts[0]), texts[1] or None, size or None)
 
 
 def _bare(etag: str | None) -> str | None:
-    return etag.strip('"') or None if etag is not None else None
+    """Without its quotes, and without the mark of those who compress on the way."""
+    return etag.removeprefix("W/").strip('"') or None if etag is not None else None
 
 
 @lru_cache(maxsize=4096)
@@ -159,7 +160,7 @@ def _told(kind: str | None, key: str | None, restore: str | None, archive: str |
 
 def _encryption(kind: str | None, key: str | None) -> tuple[Encryption, str | None, Reason | None]:
     if kind in {None, "AES256"}:
-        if key is not None:
+        if key:
             return Encryption.UNKNOWN, None, Reason.MALFORMED
         return (Encryption.NONE if kind is None else Encryption.PROVIDER), None, None
     if kind not in _KMS:

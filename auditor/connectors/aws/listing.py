@@ -149,7 +149,7 @@ def is_listed(page: Page, name: str, version: str | None, head: Head) -> bool:
     """Whether a page lists a name, or this version of it, as HEAD describes it."""
     columns = zip(page.names, page.versions, page.etags, page.sizes, strict=True)
     return any(
-        one == name and version in {None, each} and etag == head.etag and size == head.size
+        one == name and version in {None, each} and etag == head.etag and head.size in {None, size}
         for one, each, etag, size in columns
     )
 

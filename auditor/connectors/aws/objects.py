@@ -463,8 +463,8 @@ def _is_gone(page: _About, listed: Listed) -> bool:
 
 def _is_listed(page: _About, listed: Listed, head: Head) -> bool:
     """Whether the page lists a version as HEAD describes it."""
-    described = listed.name, listed.version, head.etag, head.size
-    return any((one.name, one.version, one.etag, one.size) == described for one in page.found)
+    described = listed.name, listed.version, head.etag
+    return any((one.name, one.version, one.etag) == described and head.size in {None, one.size} for one in page.found)
 
 
 def _has_number(error: Exception) -> bool:
