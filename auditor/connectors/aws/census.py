@@ -318,7 +318,8 @@ class _Run:
 
     def _heard(self, found: _Rows, place: int, transfer: Transfer) -> None:
         if isinstance(transfer.answer, Head):
-            self._controls.append(_Control(found.page.names[place], found.page.versions[place]))
+            if len(self._controls) < _CONTROLS or place == 0:
+                self._controls.append(_Control(found.page.names[place], found.page.versions[place]))
             self._throttled_in_a_row = 0
             self._learn(found, place, transfer.answer)
         elif code_of(transfer) == _NOT_FOUND:

@@ -50,8 +50,7 @@ CONTRADICTORY: Final = Told(Encryption.UNKNOWN, None, Reason.MALFORMED)
 """An answer that cannot be one about this version."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """The version that a HEAD asks for, as the listing has it."""
 
     etag: str | None
@@ -95,7 +94,12 @@ class Head(NamedTuple):
 
 def is_encrypted_by_amazon(endpoint: str, modified: str) -> bool:
     """Whether Amazon S3 stored it at a time (ISO 8601) when it encrypts everything."""
-    return modified >= _ALL_ENCRYPTED and (urlsplit(endpoint).hostname or "").endswith(_AMAZON)
+    return modified >= _ALL_ENCRYPTED and _is_amazons(endpoint)
+
+
+@lru_cache(maxsize=64)
+def _is_amazons(endpoint: str) -> bool:
+    return (urlsplit(endpoint).hostname or "").endswith(_AMAZON)
 
 
 def is_archive(storage_class: str) -> bool:

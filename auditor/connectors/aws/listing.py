@@ -161,8 +161,8 @@ def _columns(root: etree._Element, space: str, row: str, columns: tuple[str, ...
         NoPageError: an element is missing that every entry has.
     """
     paths = _paths(space.removeprefix("{"), row)
-    rows = _number(paths["count"](root))
-    if _number(paths["ambiguous"](root)):
+    rows = int(str(paths["count"](root)).partition(".")[0])
+    if paths["ambiguous"](root):
         raise NoPageError("an entry that says something twice")
     found: dict[str, list[str]] = {}
     for name in columns:
@@ -185,17 +185,14 @@ def _paths(space: str, row: str) -> Mapping[str, etree.XPath]:
         name: etree.XPath(f"{prefix}{row}/{prefix}{name}/text()", namespaces=names, smart_strings=False)
         for name in _COLUMNS_OF_VERSIONS
     }
-    twice = " or ".join(f"count({prefix}{name}) > 1" for name in _COLUMNS_OF_VERSIONS)
+    twice = " | ".join(
+        f"{prefix}{row}/{prefix}{name}/preceding-sibling::{prefix}{name}" for name in _COLUMNS_OF_VERSIONS
+    )
     return {
         **paths,
         "count": etree.XPath(f"count({prefix}{row})", namespaces=names),
-        "ambiguous": etree.XPath(f"count({prefix}{row}[{twice}])", namespaces=names),
+        "ambiguous": etree.XPath(f"boolean({twice})", namespaces=names),
     }
-
-
-def _number(told: object) -> int:
-    """A count as XPath has it."""
-    return int(str(told).partition(".")[0])
 
 
 def _look_around(root: etree._Element, space: str, row: str) -> None:
