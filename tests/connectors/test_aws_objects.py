@@ -119,6 +119,19 @@ def test_a_listing_is_gone_on_with_behind_a_name(cloud: AwsCloud, populations: t
     assert len(pages) < 8 * len(NAMES), "it is not listed from the beginning each time"
 
 
+@pytest.mark.parametrize("populations", [(), (Population.LIVE,)], ids=["versions", "live"])
+def test_a_listing_that_goes_on_before_the_name_where_it_was_to_is_none(
+    cloud: AwsCloud, populations: tuple[Population, ...]
+) -> None:
+    root, row = ("ListBucketResult", "Contents") if populations else ("ListVersionsResult", "Version")
+    entry = "<Key>l</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>3</Size><IsLatest>true</IsLatest>"
+    body = f"<{root}><Name>data</Name><IsTruncated>false</IsTruncated><{row}>{entry}</{row}></{root}>"
+    cloud.traffic.fail("s3 GET /data", status=200, body=body.encode())
+    with pytest.raises(CollectError) as broken:
+        objects_of(a_bucket(populations=populations).batches(after="m"))
+    assert broken.value.reason is Reason.MALFORMED
+
+
 def test_each_version_has_a_key_of_its_own_and_delete_markers_are_no_objects(cloud: AwsCloud) -> None:
     cloud.store.add_bucket("versioned", versioned=True)
     cloud.store.put("versioned", "a", sse="aws:kms", key=KEY, version_id="old")

@@ -108,7 +108,7 @@ def test_what_is_listed_otherwise_is_asked_again(more: dict[str, Any]) -> None:
 UNTRUSTED: dict[str, dict[str, Any]] = {
     "not known then": {"encryption": Encryption.UNKNOWN, "key": None, "verified": None, "problem": Reason.TIMEOUT},
     "asked in the future": {"verified": NOW + timedelta(seconds=1)},
-    "written just before it was asked": {"verified": WRITTEN + timedelta(minutes=5) - timedelta(seconds=1)},
+    "written just before it was asked": {"modified": NOW - timedelta(minutes=64, seconds=59)},
     "asked a month ago": {"verified": NOW - MONTH},
     "asked years ago": {"modified": WRITTEN - MONTH * 60, "verified": NOW - MONTH * 50},
     "without an ETag": {"etag": None},
@@ -119,6 +119,11 @@ UNTRUSTED: dict[str, dict[str, Any]] = {
 def test_what_cannot_be_trusted_is_asked_again(more: dict[str, Any]) -> None:
     before = an_object(**more)
     assert unchanged(a_page(before), rows_of(before), NOW, MONTH) == [None]
+
+
+def test_what_was_asked_five_minutes_after_it_was_written_is_trusted() -> None:
+    before = an_object(modified=NOW - timedelta(minutes=65))
+    assert unchanged(a_page(before), rows_of(before), NOW, MONTH) == [0]
 
 
 def test_without_a_period_everything_is_asked_again() -> None:

@@ -146,6 +146,20 @@ def test_a_listing_is_gone_on_with_behind_a_name(cloud: GoogleCloud, populations
             assert found == [one for one in whole if one.name > after], after
 
 
+def test_a_listing_that_goes_on_before_the_name_where_it_was_to_is_none(cloud: GoogleCloud) -> None:
+    entry = b'{"name": "%s", "generation": "1", "size": "1", "timeCreated": "2026-01-01T00:00:00Z"}'
+    for names, told in (((b"m", b"n"), ["n"]), ((b"n", b"l"), None)):
+        items = b", ".join(entry % name for name in names)
+        cloud.traffic.heal()
+        cloud.traffic.fail("startOffset=m", status=200, body=b'{"kind": "storage#objects", "items": [' + items + b"]}")
+        if told is None:
+            with pytest.raises(CollectError) as broken:
+                objects_of(a_bucket(cloud).batches(Listing.STORED, "m"))
+            assert broken.value.reason is Reason.MALFORMED
+        else:
+            assert [one.name for one in objects_of(a_bucket(cloud).batches(Listing.STORED, "m"))] == told
+
+
 def test_reads_what_the_bucket_says_of_itself(cloud: GoogleCloud) -> None:
     cloud.store.add_bucket("other", "acme", "europe-west1", versioned=True, default_key=GOOGLE_KEY)
     assert a_bucket(cloud, "gs://other").facts() == BucketFacts(
