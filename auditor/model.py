@@ -622,7 +622,7 @@ class Sweep:
     layout: str | None = None
     """How it cut namespaces out of names; None likewise."""
     made_by: str | None = None
-    """The version of this program whose words its snapshot is in; None of one that is not read again."""
+    """The version of this program, and the endpoint that answered; None of one whose snapshot is not read again."""
 
     @property
     def unresolved(self) -> int:

@@ -203,12 +203,12 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
         after=begun.after,
         left_out=source.left_out,
         layout=parts.inventory.layout(source.url),
-        made_by=parts.version,
+        made_by=_made_by(parts, source),
     )
 
 
 def _written(parts: Parts, source: ObjectSource, progress: Progress, begun: Begun, expected: int | None) -> Written:
-    told = _Told(source, progress, begun.kept, expected, _known(parts, source.url))
+    told = _Told(source, progress, begun.kept, expected, _known(parts, source))
     return parts.inventory.write(source.url, begun, told)
 
 
@@ -235,12 +235,17 @@ def _begins_anew(error: CollectError | LedgerError) -> bool:
     return isinstance(error, LedgerError) or error.reason is Reason.MALFORMED
 
 
-def _known(parts: Parts, bucket: str) -> Known | None:
+def _known(parts: Parts, source: ObjectSource) -> Known | None:
     """What the sweep in force learnt, if by the same words: what they meant then may have been wrong."""
-    in_force = next((one for one in parts.ledger.sweeps() if one.bucket == bucket), None)
-    if in_force is None or in_force.made_by != parts.version:
+    in_force = next((one for one in parts.ledger.sweeps() if one.bucket == source.url), None)
+    if in_force is None or in_force.made_by != _made_by(parts, source):
         return None
     return parts.inventory.known(in_force)
+
+
+def _made_by(parts: Parts, source: ObjectSource) -> str:
+    """Whose words, and whose answers: a copy of a bucket at another endpoint keeps ids and dates, and not the keys."""
+    return f"{parts.version} {source.endpoint}"
 
 
 def wanting(parts: Parts) -> frozenset[str]:

@@ -109,3 +109,17 @@ def test_words_of_another_version_of_the_program_are_not_built_on(
     assert heads == OBJECTS
     _, heads = scanned(cloud, tmp_path)
     assert heads == 0
+
+
+def test_a_copy_at_another_endpoint_is_asked_for_its_own_keys(
+    cloud: AwsCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scanned(cloud, tmp_path)
+    with AwsCloud(cloud.store) as copy:
+        # Ids, dates and sizes are the same there, as where a storage replicates itself.
+        for service in ("S3", "KMS", "STS"):
+            monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", copy.endpoint)
+        _, heads = scanned(copy, tmp_path)
+        assert heads == OBJECTS
+        _, heads = scanned(copy, tmp_path)
+        assert heads == 0

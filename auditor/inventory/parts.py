@@ -71,7 +71,8 @@ def forget(parts: Iterable[Part], listing: Listing) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Remove every part, finished or not."""
+    """Remove every part, finished or not, and what was noted of them."""
+    (folder / DISORDER).unlink(missing_ok=True)
     # From the last on: what is left, should it end here, is what a listing begins with.
     for path in (*folder.glob(f"{files.UNFINISHED}*"), *sorted(folder.glob(f"{_PREFIX}*"), reverse=True)):
         path.unlink(missing_ok=True)

@@ -137,13 +137,15 @@ def test_parts_end_after_a_minute(inventory: FileInventory, monkeypatch: pytest.
     assert parts._SECONDS == 60  # noqa: SLF001 - what the page for readers says
 
 
-def test_a_listing_in_no_order_is_begun_anew(inventory: FileInventory) -> None:
+def test_a_listing_in_no_order_is_begun_anew(inventory: FileInventory, tmp_path: Path) -> None:
     bucket = Bucket(stored(*NAMES[:20], *reversed(NAMES[20:50])), pages=4)
     with pytest.raises(CollectError):
         inventory.write(BUCKET, begun("s1"), bucket)
     assert inventory.begun(BUCKET, "") is None
     bucket.pages = 999
     assert inventory.write(BUCKET, begun("s2"), bucket).listed == 50
+    left = sorted(path.name for path in (tmp_path / folder_name(BUCKET) / "s2").iterdir())
+    assert left == ["dependencies.parquet", "snapshot.parquet"]
 
 
 def test_what_other_settings_made_or_is_too_old_is_not_gone_on_with(inventory: FileInventory, tmp_path: Path) -> None:
