@@ -294,3 +294,12 @@ def test_what_the_documents_leave_open_is_not_answered(cloud: AwsCloud) -> None:
     assert code(kms().decrypt, **dry) == (412, "DryRunOperationException")
     kms().disable_key(KeyId=ARN)
     assert code(kms().decrypt, **dry) == (400, "UnknownOperationException")
+
+
+def test_a_page_that_ends_in_a_name_with_a_blank_leads_on_behind_it(cloud: AwsCloud) -> None:
+    cloud.store.add_bucket("blanks")
+    names = ["a b", "a+b", "a,b", "a/b"]
+    for name in names:
+        cloud.store.put("blanks", name)
+    pages = s3().get_paginator("list_objects_v2").paginate(Bucket="blanks", PaginationConfig={"PageSize": 1})
+    assert [one["Key"] for page in pages for one in page["Contents"]] == sorted(names)

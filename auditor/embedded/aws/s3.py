@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Final
-from urllib.parse import parse_qsl, quote_plus, unquote
+from urllib.parse import parse_qsl, quote_plus, unquote, unquote_plus
 from xml.sax.saxutils import escape
 
 from auditor.embedded.aws.store import Bucket, RefusedError, Store, StoredVersion
@@ -87,7 +87,7 @@ class ObjectService:
         return self._list(home, asked)
 
     def _list(self, home: Bucket, asked: Mapping[str, str]) -> Answer:
-        after = unquote(asked.get("continuation-token", "")) or asked.get("start-after", "")
+        after = unquote_plus(asked.get("continuation-token", "")) or asked.get("start-after", "")
         most = min(int(asked.get("max-keys") or _PAGE), _PAGE)
         rows: list[str] = []
         last = ""
