@@ -41,14 +41,15 @@ def continued(reading: KeyReading, memory: KeyMemory | None, now: datetime) -> K
             missing = _impossibly_missing(key, last, memory.last_at, now)
             before = {one.name: one for one in last.connections}
             told = {one.name for one in key.connections}
+            switched_off = {one.ekm_connection for one in key.versions if one.state != "ENABLED"}
             return replace(
                 key,
                 versions=tuple(sorted((*key.versions, *missing), key=lambda one: int(one.number))),
                 hsm_instance=_instance(key.hsm_instance, last.hsm_instance),
                 connections=(
                     *(_connection(one, before.get(one.name)) for one in key.connections),
-                    # Connections behind versions that are switched off are not asked for; that heals none.
-                    *(one for one in last.connections if one.name not in told),
+                    # Of versions that are switched off the connections are not asked for; that heals none.
+                    *(one for one in last.connections if one.name not in told and one.name in switched_off),
                 ),
             )
         case _:

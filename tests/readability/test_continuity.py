@@ -171,3 +171,11 @@ def test_an_instance_that_was_to_disable_itself_while_it_was_hidden_is_not_calle
 def test_what_is_no_state_is_left_as_it_is() -> None:
     for reading in (denied(), denied(GCP_KEY)):
         assert continued(reading, remembered(an_aws_key()), NOW) is reading
+
+
+def test_a_connection_that_nobody_asks_for_any_more_is_not_told_for_ever() -> None:
+    failing = EkmConnection(CONNECTION, reachable=False)
+    on = a_version(state="ENABLED", protection_level="EXTERNAL_VPC", ekm_connection=CONNECTION)
+    found = continued(a_gcp_key(on), remembered(a_gcp_key(on, connections=(failing,))), NOW)
+    assert isinstance(found, GcpKey)
+    assert found.connections == ()
