@@ -36,3 +36,11 @@ def test_a_sibling_has_the_same_oddities_and_another_name_each_time() -> None:
     first, second = sibling("a b/é"), sibling("a b/é")
     assert first.startswith("a b/é")
     assert first != second
+
+
+@pytest.mark.parametrize("name", ["é" * 512, "a" * 1024, "a" * 993, "a" * 992, "😀" * 256])
+def test_a_sibling_is_no_longer_than_a_name_may_be(name: str) -> None:
+    found = sibling(name)
+    assert len(found.encode()) <= 1024
+    assert found[:200] == name[:200]
+    assert found != name

@@ -5,6 +5,7 @@ import uuid
 from typing import Final
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199})*")
+_LONGEST: Final = 1024
 _LONG: Final = 512
 """Bytes: half of what a name may have. Source: Amazon S3 User Guide, Object key naming guidelines."""
 
@@ -15,5 +16,7 @@ def is_plain(name: str) -> bool:
 
 
 def sibling(name: str) -> str:
-    """A name with the same oddities, under which nothing is stored."""
-    return f"{name}{uuid.uuid4().hex}"
+    """A name with the same oddities and no longer than a name may be, under which nothing is stored."""
+    new = uuid.uuid4().hex
+    room = _LONGEST - len(new)
+    return name.encode()[:room].decode(errors="ignore") + new
