@@ -33,3 +33,7 @@ class ReadOnlyError(AuditorError):
 
 class LedgerError(AuditorError):
     """The ledger cannot be read or written, or its chain of hashes does not hold."""
+
+
+class DiskError(LedgerError):
+    """What is known cannot be written down: the disk is full, or may not be written to."""

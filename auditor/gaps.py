@@ -79,6 +79,17 @@ def of_layout_then(bucket: str, then: str | None, now: str) -> Iterator[Gap]:
         )
 
 
+def of_endpoint_then(bucket: str, made_by: str | None, now: str) -> Iterator[Gap]:
+    """The bucket was swept at another endpoint than the config has; None where nobody knows at which."""
+    if made_by is not None and made_by.partition(" ")[2] != now:
+        yield Gap(
+            bucket,
+            Reason.NOT_VISIBLE,
+            "what is in it at the endpoint of the config is not known: it was swept at another one",
+            "scan it",
+        )
+
+
 def defect(bucket: str, error: Exception) -> Gap:
     """A sweep failed by a defect of ours."""
     return Gap(

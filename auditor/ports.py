@@ -27,13 +27,60 @@ from auditor.model import (
     Sample,
     Sweep,
 )
+from auditor.rows import End, Fingerprint
+
+
+class Stretch(Protocol):
+    """Some rows of an earlier sweep, all between two names."""
+
+    @property
+    def after(self) -> str | None:
+        """Behind which name they begin; None: from the beginning."""
+
+    @property
+    def last(self) -> str | None:
+        """The last name; None where there are no rows."""
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+
+    @property
+    def fingerprint(self) -> Fingerprint | None:
+        """In which bytes they were listed, where nothing stood in them that is to be asked again before its time."""
+
+    @property
+    def verified(self) -> tuple[datetime, datetime] | None:
+        """When the first of them was verified, and the last."""
+
+    @property
+    def slot(self) -> int:
+        """A number that spreads over time when stretches are verified again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """Here come, instead of rows, those of a stretch, which is listed to the byte as it was."""
+
+    stretch: Stretch
 
 
 class Known(Protocol):
     """What an earlier sweep of the bucket learnt, to be read once, in the order of names."""
 
+    @property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """All of it, in the order of names; none where rows would look otherwise by today's config."""
+
     def of(self, names: Sequence[str]) -> pa.Table:
-        """The rows of these names, which are in order and do not begin before the last that were asked for."""
+        """The rows of these names, which are in order and do not begin before the last that were asked for.
+
+        Beside the columns of `rows.SCHEMA` stands the `slot` of each.
+        """
+
+
+Coming = pa.RecordBatch | End | Same
+"""What a listing is made of: rows, ends of names, and stretches that are listed as they were."""
 
 
 class ObjectSource(Protocol):
@@ -60,12 +107,12 @@ class ObjectSource(Protocol):
 
     def batches(
         self, listing: Listing = Listing.STORED, after: str | None = None, known: Known | None = None
-    ) -> Iterator[pa.RecordBatch]:
+    ) -> Iterator[Coming]:
         """Yield every stored version of the configured populations, to the end of the last page, as `rows.SCHEMA`.
 
         `after`: only of names that come behind this one. `known`: what need not be asked again of versions that are
-        listed as they were. An object whose encryption cannot be learnt is there with encryption `unknown` and its
-        `problem`.
+        listed as they were; only where it is given stretches may stand for rows. An object whose encryption cannot be
+        learnt is there with encryption `unknown` and its `problem`.
 
         Raises:
             CollectError: a page could not be read, so the listing is not complete.
@@ -170,7 +217,7 @@ class Passes(Protocol):
     def listings(self) -> tuple[Listing, ...]:
         """The passes, in the order in which they must be made."""
 
-    def batches(self, listing: Listing, after: str | None) -> Iterator[pa.RecordBatch]:
+    def batches(self, listing: Listing, after: str | None) -> Iterator[Coming]:
         """Yield the rows of one pass whose names come behind one, or all."""
 
 
@@ -183,7 +230,9 @@ class Begun:
     settings: str
     """Whatever decides over its rows: parts that were made by other settings are not gone on with."""
     after: int = 0
-    """The ledger's newest event when it began."""
+    """The number of the ledger's newest event when it began."""
+    head: str = ""
+    """The hash of that event: by another ledger's numbers nobody knows what is newer."""
     kept: int = 0
     """Objects in its finished parts; none: it begins now."""
 
@@ -208,14 +257,19 @@ class Inventory(Protocol):
     def layout(self, bucket: str) -> str:
         """How the config says that namespaces are cut out of the names in a bucket."""
 
-    def known(self, sweep: Sweep) -> Known | None:
-        """What a sweep learnt; None where its snapshot is not what it wrote."""
+    def known(self, sweep: Sweep, *, as_is: bool) -> Known | None:
+        """What a sweep learnt, with its stretches where they may stand as they are; None where it was damaged."""
 
     def begun(self, bucket: str, settings: str) -> Begun | None:
         """The newest sweep that broke off or was killed lately, and can be gone on with."""
 
     def write(self, bucket: str, begun: Begun, passes: Passes) -> Written:
-        """Write one bucket's snapshot and dependencies atomically; where it breaks off, finished parts stay."""
+        """Write one bucket's snapshot and dependencies atomically; where it breaks off, finished parts stay.
+
+        Raises:
+            CollectError: the listing broke off.
+            LedgerError: another process goes on with this sweep, or rows were lost; a `DiskError` where the disk fails.
+        """
 
     def unusable(self, sweeps: Iterable[Sweep]) -> Mapping[str, LedgerError]:
         """Of each of these sweeps whose dependencies nobody may judge by: the bucket and why."""
@@ -254,6 +308,9 @@ class Ledger(Protocol):
 
     def head(self) -> tuple[int, str]:
         """Number and hash of the newest event."""
+
+    def has(self, number: int, hash_: str) -> bool:
+        """Whether an event of this ledger has this number and hash, or was the newest before the first."""
 
     def publish(self, sweep: Sweep) -> bool:
         """Keep one sweep attempt, complete or not; tell whether it is in force now.

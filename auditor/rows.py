@@ -1,6 +1,7 @@
 """Stored objects as columns: how a sweep hands thousands of them on at once."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
@@ -27,6 +28,26 @@ _FIELDS: Final[list["pa.Field[Any]"]] = [  # quoted: the class takes no paramete
 SCHEMA: Final = pa.schema(_FIELDS)
 """One column for each field of `model.StoredObject`, by the same name and meaning."""
 _BATCH: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """The very bytes in which a service listed some objects that follow each other."""
+
+    size: int
+    """Bytes."""
+    digest: str
+    """SHA-256, hexadecimal."""
+    last: str
+    """The last name in it, as the service wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Here ends a name: what came since the last end may be kept, and told from something else, by itself."""
+
+    fingerprint: Fingerprint | None = None
+    """Of all that was listed since the last end, where the same bytes would mean the same once more."""
 
 
 def batched(objects: Iterable[StoredObject]) -> Iterator[pa.RecordBatch]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from auditor import gaps, lifecycle, probing
 from auditor.engine import Facts, judge, last_read
-from auditor.errors import AuditorError, CollectError, LedgerError, UsageError
+from auditor.errors import AuditorError, CollectError, DiskError, LedgerError, UsageError
 from auditor.findings import (
     Assessed,
     Assessment,
@@ -55,6 +55,7 @@ from auditor.policy import Policy
 from auditor.ports import (
     Begun,
     BucketLister,
+    Coming,
     Inventory,
     KeyNeed,
     KeySource,
@@ -63,6 +64,7 @@ from auditor.ports import (
     ObjectSource,
     PollRecord,
     Prober,
+    Same,
     Written,
 )
 from auditor.readability import KeyView, continued
@@ -117,6 +119,8 @@ class Parts:
     version: str
     rules_version: str
     config_digest: str
+    by_sdk: bool = False
+    """Buckets are listed through the SDKs, which ask for everything anew."""
 
 
 def scan(parts: Parts, progress: Progress, only: frozenset[str] = frozenset()) -> Judgement:
@@ -138,12 +142,19 @@ def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset
     """
     expected = {sweep.bucket: sweep.listed for sweep in parts.ledger.sweeps()}
     chosen = [source for source in parts.sources if not only or source.url in only]
+    failed: LedgerError | None = None
     pool = ThreadPoolExecutor(_BUCKETS_AT_ONCE)
     try:
         running = [pool.submit(sweep, parts, source, progress, expected.get(source.url)) for source in chosen]
         for ended in as_completed(running):
             done = ended.result()
-            if parts.ledger.publish(done):
+            try:
+                in_force = parts.ledger.publish(done)
+            except LedgerError as error:
+                # What others have listed meanwhile is kept all the same, if it can be.
+                failed = failed or error
+                continue
+            if in_force:
                 parts.inventory.prune(done.bucket, parts.ledger.needed(done.bucket))
             elif done.complete:
                 # Another one that began later is in force already.
@@ -152,6 +163,8 @@ def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset
     finally:
         # Whoever interrupts does not wait for sweeps that may have hours to go.
         pool.shutdown(wait=False, cancel_futures=True)
+    if failed is not None:
+        raise failed
     return _unconfigured(parts)
 
 
@@ -166,13 +179,15 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
     try:
         facts = source.facts()
         uploads = source.uploads_in_progress()
+        known = _known(parts, source)
         try:
-            written = _written(parts, source, progress, begun, expected)
+            told = _Told(source, progress, begun.kept, expected, known)
+            written = parts.inventory.write(source.url, begun, told)
         except (CollectError, LedgerError) as error:
-            if not begun.kept or not _begins_anew(error):
+            if not (begun.kept or known) or not _begins_anew(error):
                 raise
             begun = _anew(parts, source)
-            written = _written(parts, source, progress, begun, expected)
+            written = parts.inventory.write(source.url, begun, _Told(source, progress, 0, expected, None))
     except CollectError as error:
         failed = gaps.listing_stopped(source.url, error)
     except LedgerError as error:
@@ -207,40 +222,42 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
     )
 
 
-def _written(parts: Parts, source: ObjectSource, progress: Progress, begun: Begun, expected: int | None) -> Written:
-    told = _Told(source, progress, begun.kept, expected, _known(parts, source))
-    return parts.inventory.write(source.url, begun, told)
-
-
 def _begun(parts: Parts, source: ObjectSource) -> Begun:
     """The sweep that was killed or broke off, where nobody has begun one since that is in force; else a new one."""
     fresh = _anew(parts, source)
     before = parts.inventory.begun(source.url, fresh.settings)
     if before is None or not timedelta(0) <= fresh.started - before.started <= _LONGEST_SWEEP:
         return fresh
+    if not parts.ledger.has(before.after, before.head):
+        return fresh  # it began by another ledger, or by what was lost of this one
     in_force = ((one.after, one.started) for one in parts.ledger.sweeps() if one.bucket == source.url)
     return before if all(one < (before.after, before.started) for one in in_force) else fresh
 
 
 def _anew(parts: Parts, source: ObjectSource) -> Begun:
-    after, _ = parts.ledger.head()
+    after, head = parts.ledger.head()
     started = parts.clock()
     layout = parts.inventory.layout(source.url)
-    settings = json.dumps([parts.version, parts.config_digest, source.endpoint, source.left_out, layout])
-    return Begun(_new_id(started), started, settings, after)
+    settings = [parts.version, parts.config_digest, source.endpoint, source.left_out, layout, parts.by_sdk]
+    return Begun(_new_id(started), started, json.dumps(settings), after, head)
 
 
 def _begins_anew(error: CollectError | LedgerError) -> bool:
-    """Whether a sweep that was to go on with another may do better from the beginning."""
-    return isinstance(error, LedgerError) or error.reason is Reason.MALFORMED
+    """Whether a sweep that builds on others may do better from the beginning."""
+    if isinstance(error, CollectError):
+        return error.reason is Reason.MALFORMED
+    return not isinstance(error, DiskError)
 
 
 def _known(parts: Parts, source: ObjectSource) -> Known | None:
     """What the sweep in force learnt, if by the same words: what they meant then may have been wrong."""
+    if source.url.startswith("gs://"):
+        return None  # every page tells the keys
     in_force = next((one for one in parts.ledger.sweeps() if one.bucket == source.url), None)
     if in_force is None or in_force.made_by != _made_by(parts, source):
         return None
-    return parts.inventory.known(in_force)
+    same = (in_force.layout, in_force.left_out) == (parts.inventory.layout(source.url), source.left_out)
+    return parts.inventory.known(in_force, as_is=same)
 
 
 def _made_by(parts: Parts, source: ObjectSource) -> str:
@@ -262,10 +279,12 @@ def wanting(parts: Parts) -> frozenset[str]:
 def _swept_otherwise(parts: Parts, sweeps: Iterable[Sweep]) -> Iterator[Gap]:
     """What sweeps in force lack because the config was another one when they began."""
     asked = {source.url: source.left_out for source in parts.sources}
+    endpoints = {source.url: source.endpoint for source in parts.sources}
     for one in sweeps:
         lacking = set(one.left_out or ()).difference(asked[one.bucket])
         yield from gaps.of_populations(one.bucket, [each for each in Population if each in lacking])
         yield from gaps.of_layout_then(one.bucket, one.layout, parts.inventory.layout(one.bucket))
+        yield from gaps.of_endpoint_then(one.bucket, one.made_by, endpoints[one.bucket])
 
 
 def _facts_before(parts: Parts, bucket: str, cloud: Cloud) -> BucketFacts:
@@ -495,11 +514,15 @@ class _Told:
         self._expected = expected
         self.listings = source.listings
 
-    def batches(self, listing: Listing, after: str | None) -> Iterator[pa.RecordBatch]:
+    def batches(self, listing: Listing, after: str | None) -> Iterator[Coming]:
         """Hand on what the source lists."""
         self._progress.sweeping(self._source.url, self._listed, self._expected)
         for some in self._source.batches(listing, after, self._known):
-            self._listed += some.num_rows
+            match some:
+                case pa.RecordBatch():
+                    self._listed += some.num_rows
+                case Same(stretch):
+                    self._listed += stretch.rows
             self._progress.sweeping(self._source.url, self._listed, self._expected)
             yield some
         if listing is self.listings[-1]:

@@ -100,11 +100,15 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_
         ),
     }
 
+    def corrected() -> datetime:
+        """What the clouds' clocks say, against whose dates it is held."""
+        return now() + plausible(wire.skew())
+
     def identity() -> tuple[str, ...]:
         return tuple(sorted({*aws.identity(), *gcp.identity()}))
 
     parts = Parts(
-        sources=tuple(_source(one, config, (aws, gcp), now, by_sdk=by_sdk) for one in config.bucket),
+        sources=tuple(_source(one, config, (aws, gcp), corrected, by_sdk=by_sdk) for one in config.bucket),
         listers=_listers(config, aws, gcp),
         keys=keys,
         inventory=inventory,
@@ -114,13 +118,14 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_
         watched=tuple(KeyName(one.name) for one in config.key),
         agents={Cloud.AWS: config.platform.aws_principals, Cloud.GCP: None if agents == "bucket" else tuple(agents)},
         probing=Budget(config.probe.reads, config.probe.dry_runs, config.probe.per_hour, config.probe.per_second),
-        probers=_probers(config, aws, gcp, lambda: now() + plausible(wire.skew())),
+        probers=_probers(config, aws, gcp, corrected),
         clock=now,
         skew=wire.skew,
         identity=identity,
         version=__version__,
         rules_version=rules.version(),
         config_digest=config.digest,
+        by_sdk=by_sdk,
     )
     return Assembly(parts, ledger, inventory, wire)
 

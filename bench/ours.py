@@ -31,9 +31,10 @@ from auditor.connectors.transfers import Handle, Outcome, Transfer, Transfers
 from auditor.connectors.wire import Wire
 from auditor.inventory.known import KnownRows
 from auditor.inventory.layout import Layout
+from auditor.inventory.parts import published
 from auditor.inventory.store import FileInventory
 from auditor.model import Listing, Population
-from auditor.ports import Begun, ObjectSource
+from auditor.ports import Begun, Coming, ObjectSource
 
 FASTER_THAN_ANY_SERVER = 1e6
 
@@ -83,10 +84,11 @@ class Again:
         self._source = source
         inventory = FileInventory(folder, {source.url: Layout.parse("{org}/{namespace}/")})
         inventory.write(source.url, Begun("s0", clock(), ""), source)
-        self._known = KnownRows(next(folder.rglob("snapshot.parquet")))
+        (whole,) = folder.glob("*/s0")
+        self._known = KnownRows(published(whole))
         self.listings, self.url = source.listings, source.url
 
-    def batches(self, listing: Listing, after: str | None) -> Iterator[pa.RecordBatch]:
+    def batches(self, listing: Listing, after: str | None) -> Iterator[Coming]:
         """Yield what is listed now."""
         return self._source.batches(listing, after, self._known)
 
@@ -141,7 +143,7 @@ def main() -> None:
     if made is None:
         objects = listed(address)
     elif what.endswith("-list"):
-        objects = sum(some.num_rows for some in made.batches(Listing.STORED, None))
+        objects = sum(some.num_rows for some in made.batches(Listing.STORED, None) if isinstance(some, pa.RecordBatch))
     else:
         objects = swept(made)
     told = {

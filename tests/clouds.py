@@ -17,6 +17,7 @@ from auditor.embedded.aws import Store as AwsStore
 from auditor.embedded.google import GoogleCloud
 from auditor.embedded.google import Store as GoogleStore
 from auditor.model import Encryption, Population, Reason, StoredObject
+from auditor.ports import Coming
 
 ACCESS_KEY = "AKIA111122223333TEST"
 
@@ -69,11 +70,12 @@ def google_clients(cloud: GoogleCloud, wire: Wire | None = None, *, over_grpc: b
     return GcpClients({}, endpoints, wire or Wire(Clock()), grpc_channel=channel)
 
 
-def objects_of(batches: Iterable[pa.RecordBatch]) -> list[StoredObject]:
+def objects_of(coming: Iterable[Coming]) -> list[StoredObject]:
     """What a source handed on, one by one."""
-    return [_object(row) for some in batches for row in some.to_pylist()]
+    return [object_of(row) for some in coming if isinstance(some, pa.RecordBatch) for row in some.to_pylist()]
 
 
-def _object(row: dict[str, Any]) -> StoredObject:
+def object_of(row: dict[str, Any]) -> StoredObject:
+    """What stands in a row."""
     typed = {"population": Population(row["population"]), "encryption": Encryption(row["encryption"])}
     return StoredObject(**{**row, **typed, "problem": Reason(row["problem"]) if row["problem"] else None})

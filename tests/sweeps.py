@@ -2,24 +2,25 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
-
+from auditor.inventory.parts import published, rows_of
 from auditor.inventory.store import FileInventory
 from auditor.model import Listing
-from auditor.ports import Begun, Passes, Written
+from auditor.ports import Begun, Coming, Passes, Written
 from tests.core_builders import NOW
 
 
 class Streams:
     """Passes over a bucket, each made of rows at hand, which are handed on whatever name they are to come behind."""
 
-    def __init__(self, *streams: Iterable[pa.RecordBatch]) -> None:
+    def __init__(self, *streams: Iterable[Coming]) -> None:
         self.listings = tuple(Listing)[: len(streams)]
         self._streams = dict(zip(self.listings, streams, strict=True))
         self.asked: list[tuple[Listing, str | None]] = []
 
-    def batches(self, listing: Listing, after: str | None) -> Iterator[pa.RecordBatch]:
+    def batches(self, listing: Listing, after: str | None) -> Iterator[Coming]:
         self.asked.append((listing, after))
         yield from self._streams[listing]
 
@@ -28,12 +29,22 @@ def begun(sweep_id: str = "s1", started: datetime = NOW, settings: str = "") -> 
     return Begun(sweep_id, started, settings)
 
 
-def write(inventory: FileInventory, bucket: str, *streams: Iterable[pa.RecordBatch], sweep_id: str = "s1") -> Written:
+def write(inventory: FileInventory, bucket: str, *streams: Iterable[Coming], sweep_id: str = "s1") -> Written:
     """Write a sweep of one pass or two."""
     return inventory.write(bucket, begun(sweep_id), Streams(*streams))
 
 
-def everything(source: Passes) -> Iterator[pa.RecordBatch]:
+def snapshot(folder: Path) -> list[dict[str, Any]]:
+    """The rows of a whole sweep, in their order, and that their files alone are there."""
+    whole = published(folder)
+    assert {path.name for path in folder.glob("*.parquet")} == {
+        "dependencies.parquet",
+        *(path.name for one in whole for path in (one.path, one.sums)),
+    }
+    return [row for some in rows_of(whole) for row in some.to_pylist()]
+
+
+def everything(source: Passes) -> Iterator[Coming]:
     """All that a source lists, pass after pass."""
     for listing in source.listings:
         yield from source.batches(listing, None)

@@ -15,6 +15,7 @@ from auditor import scan
 from auditor.config import load
 from auditor.errors import LedgerError
 from auditor.findings import Judgement
+from auditor.model import Sweep
 from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY
 from tests.small import Small, a_small_cloud
@@ -165,3 +166,23 @@ def test_a_daemon_ends_while_its_poll_waits_for_another(small: Small) -> None:
             threading.Event().wait(6)  # its next poll has begun to wait
             daemon.process.send_signal(signal.SIGTERM)
             assert daemon.process.wait(timeout=10) == 0
+
+
+def test_what_other_buckets_were_listed_in_is_kept_where_one_cannot_be_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_small_cloud(tmp_path) as small:
+        small.cloud.store.add_bucket("more", "acme", "us-east1")
+        small.config.write_text(small.config.read_text() + '[[bucket]]\nurl = "gs://more"\nlayout = "{org}/"\n')
+        with assembled(small) as assembly:
+            publish = assembly.ledger.publish
+
+            def locked(sweep: Sweep) -> bool:
+                if sweep.bucket == "gs://data":
+                    raise LedgerError("it is locked")
+                return publish(sweep)
+
+            monkeypatch.setattr(assembly.ledger, "publish", locked)
+            with pytest.raises(LedgerError, match="locked"):
+                scan.sweep_all(assembly.parts, NoProgress())
+            assert [one.bucket for one in assembly.ledger.sweeps()] == ["gs://more"]

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import botocore.loaders
-import pyarrow.parquet as pq
 import pytest
 
 from auditor import cli, commands, scan, web
@@ -35,6 +34,7 @@ from auditor.findings import Judgement, Severity
 from auditor.outputs import scan_json
 from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY, Clock, a_google_store, an_aws_cloud
+from tests.sweeps import snapshot
 from tests.test_fleet import NoProgress
 
 ARN: Final = "arn:aws:kms:us-east-1:{}:key/1f3c0f5e-0000-4000-8000-00000000000{}"
@@ -722,9 +722,8 @@ def present(world: World) -> set[tuple[str, str]]:
 def listed(world: World, assembly: Assembly) -> list[tuple[str, str]]:
     """(name, version) of every row of the sweep in force."""
     (sweep,) = assembly.parts.ledger.sweeps()
-    (path,) = (load(world.config).state / "inventory").glob(f"*/{sweep.id}/snapshot.parquet")
-    columns = pq.read_table(path, columns=["name", "version"]).to_pydict()
-    return list(zip(columns["name"], columns["version"], strict=True))
+    (folder,) = (load(world.config).state / "inventory").glob(f"*/{sweep.id}")
+    return [(row["name"], row["version"]) for row in snapshot(folder)]
 
 
 # A clock that jumps

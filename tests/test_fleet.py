@@ -126,7 +126,7 @@ def snapshot_rows(folder: Path) -> list[tuple[Any, ...]]:
     with duckdb.connect() as database:
         return database.execute(
             "SELECT bucket, name, version, size, population, encryption, key, key_version FROM read_parquet($files)",
-            {"files": str(folder / "state/inventory/*/*/snapshot.parquet")},
+            {"files": str(folder / "state/inventory/*/*/*.rows.parquet")},
         ).fetchall()
 
 

@@ -428,3 +428,11 @@ def assert_told(gap: Gap, expected: Told) -> None:
     assert (gap.what, gap.reason) == (what, reason)
     assert effect in gap.effect
     assert hint in gap.hint
+
+
+def test_what_another_endpoint_told_is_nothing_of_this_one() -> None:
+    assert not list(gaps.of_endpoint_then("s3://data", None, "http://b"))
+    assert not list(gaps.of_endpoint_then("s3://data", "1.0 http://b", "http://b"))
+    assert not list(gaps.of_endpoint_then("s3://data", "1.0 ", ""))
+    (gap,) = gaps.of_endpoint_then("s3://data", "1.0 http://a", "http://b")
+    assert_told(gap, ("s3://data", Reason.NOT_VISIBLE, "at another one", "scan it"))

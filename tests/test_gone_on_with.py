@@ -10,7 +10,7 @@ from auditor import scan
 from auditor.config import load
 from auditor.embedded.google import GoogleCloud
 from auditor.findings import Judgement
-from auditor.inventory import parts
+from auditor.inventory import files, parts
 from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY, a_google_store
 from tests.small import CONFIG, Small
@@ -59,7 +59,7 @@ def break_off(small: Small) -> None:
     """Let a sweep end at its third page."""
     small.cloud.traffic.fail("pageToken", skip=1, status=403)
     judgement = swept(small)
-    assert not judgement.coverage.buckets[0].complete
+    assert judgement.coverage.buckets[0].last_attempt_failed is not None
     assert kept(small) == 1
     small.cloud.traffic.heal()
 
@@ -150,3 +150,59 @@ def test_a_refusal_of_later_soft_deleted_objects_does_not_mean_that_there_are_no
         begin = len(small.cloud.traffic.requests)
         assert objects(swept(small)) == {"gs://data": 2 * OBJECTS}
         assert "softDeleted=true" in pages(small, begin)[0]
+
+
+def test_by_another_ledger_it_is_begun_anew_and_later_sweeps_count(tmp_path: Path) -> None:
+    with a_cloud(tmp_path) as small:
+        swept(small)
+        for _ in range(3):
+            with assembled(small) as assembly:
+                scan.poll(assembly.parts, NoProgress())
+        break_off(small)
+        for path in (tmp_path / "state").glob("ledger.db*"):
+            path.unlink()
+        begin = len(small.cloud.traffic.requests)
+        assert objects(swept(small)) == {"gs://data": OBJECTS}
+        assert not any("startOffset" in one for one in pages(small, begin))
+        for number in range(3):
+            small.cloud.store.put("data", f"acme/new/{number}x", key=GOOGLE_KEY, version=1, size=100)
+            assert objects(swept(small)) == {"gs://data": OBJECTS + number + 1}
+
+
+def test_the_sdks_go_on_with_no_sweep_but_their_own(tmp_path: Path) -> None:
+    with a_cloud(tmp_path) as small:
+        break_off(small)
+        begin = len(small.cloud.traffic.requests)
+        assembly = assemble(load(small.config), by_sdk=True)
+        assert objects(scan.scan(assembly.parts, NoProgress())) == {"gs://data": OBJECTS}
+        assembly.close()
+        assert not any("startOffset" in one for one in pages(small, begin))
+
+
+def test_on_a_disk_that_is_full_nothing_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with a_cloud(tmp_path) as small:
+        break_off(small)
+        begin = len(small.cloud.traffic.requests)
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "put", full)
+            (gap,) = (one for one in swept(small).gaps if "No space" in str(one.effect))
+        assert gap.what == "gs://data"
+        assert all("startOffset" in one or "pageToken" in one for one in pages(small, begin))
+        assert kept(small) == 1
+        begin = len(small.cloud.traffic.requests)
+        assert objects(swept(small)) == {"gs://data": OBJECTS}
+        assert "startOffset" in pages(small, begin)[0]
+
+
+def test_what_was_swept_at_another_endpoint_is_a_gap_until_it_is_swept_at_this_one(tmp_path: Path) -> None:
+    with a_cloud(tmp_path) as small:
+        assert swept(small).gaps == ()
+    with a_cloud(tmp_path, "acme/other") as other, assembled(other) as assembly:
+        (gap,) = scan.poll(assembly.parts, NoProgress()).gaps
+        assert gap.what == "gs://data"
+        assert "another" in gap.effect
+        assert scan.wanting(assembly.parts) == {"gs://data"}
+        assert scan.scan(assembly.parts, NoProgress()).gaps == ()

@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from auditor import scan
 from auditor.cli import app
+from auditor.config import load
 from auditor.embedded.aws import AwsCloud
+from auditor.wiring import assemble
 from tests.clouds import an_aws_cloud
+from tests.test_fleet import NoProgress
 from tests.test_resumed import CONFIG, KEY
 
 OBJECTS = 300
@@ -62,12 +66,12 @@ def test_a_scan_that_follows_sends_no_head_and_says_when_it_last_did(cloud: AwsC
 
 
 def damaged(folder: Path) -> None:
-    (snapshot,) = folder.glob("state/inventory/*/*/snapshot.parquet")
+    (snapshot,) = folder.glob("state/inventory/*/*/*.rows.parquet")
     snapshot.write_bytes(snapshot.read_bytes()[:-100])
 
 
 def gone(folder: Path) -> None:
-    (snapshot,) = folder.glob("state/inventory/*/*/snapshot.parquet")
+    (snapshot,) = folder.glob("state/inventory/*/*/snapshot.json")
     snapshot.unlink()
 
 
@@ -123,3 +127,15 @@ def test_a_copy_at_another_endpoint_is_asked_for_its_own_keys(
         assert heads == OBJECTS
         _, heads = scanned(copy, tmp_path)
         assert heads == 0
+
+
+def test_when_an_object_was_asked_is_told_by_the_clouds_clock(cloud: AwsCloud, tmp_path: Path) -> None:
+    ahead = timedelta(minutes=10)
+    assembly = assemble(load(tmp_path / "auditor.toml"), lambda: datetime.now(UTC) + ahead)
+    scan.scan(assembly.parts, NoProgress())
+    (sweep,) = assembly.parts.ledger.sweeps()
+    assembly.close()
+    assert sweep.oldest_verified is not None
+    # What was written meanwhile would look five minutes old otherwise.
+    assert sweep.oldest_verified < datetime.now(UTC) + ahead / 2
+    assert cloud.traffic.requests

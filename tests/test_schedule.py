@@ -223,16 +223,19 @@ def test_the_interval_between_two_polls_is_told_by_the_ticks(
     assert [one.total_seconds() for one in told] == [60, 90, 90]
 
 
-def as_swept(left_out: tuple[Population, ...] | None = (), layout: str | None = "{org}/") -> SimpleNamespace:
-    return SimpleNamespace(bucket="gs://data", left_out=left_out, layout=layout)
+def as_swept(
+    left_out: tuple[Population, ...] | None = (), layout: str | None = "{org}/", made_by: str | None = "1.0 http://a"
+) -> SimpleNamespace:
+    return SimpleNamespace(bucket="gs://data", left_out=left_out, layout=layout, made_by=made_by)
 
 
 SWEPT: dict[str, tuple[tuple[SimpleNamespace, ...], set[str], bool]] = {
     "never": ((), set(), True),
     "as the config asks": ((as_swept(),), set(), False),
-    "by an older version, which did not say how": ((as_swept(None, None),), set(), False),
+    "by an older version, which did not say how": ((as_swept(None, None, None),), set(), False),
     "without what the config asks for": ((as_swept((Population.NONCURRENT,)),), set(), True),
     "by another layout": ((as_swept(layout="{namespace}/"),), set(), True),
+    "at another endpoint": ((as_swept(made_by="1.0 http://b"),), set(), True),
     "and its inventory is damaged": ((as_swept(),), {"gs://data"}, True),
 }
 
@@ -256,7 +259,7 @@ def test_a_bucket_that_was_not_swept_as_the_config_asks_is_swept_at_once(
     monkeypatch.setattr("auditor.scan.poll", poll)
     parts = SimpleNamespace(
         clock=lambda: worlds.wall,
-        sources=(SimpleNamespace(url="gs://data", left_out=()),),
+        sources=(SimpleNamespace(url="gs://data", left_out=(), endpoint="http://a"),),
         probing=NO_PROBES,
         ledger=SimpleNamespace(sweeps=lambda: sweeps, judgement=lambda: None),
         inventory=SimpleNamespace(layout=lambda _: "{org}/", unusable=lambda _: unusable),

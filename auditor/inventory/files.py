@@ -1,10 +1,11 @@
-"""How objects stand in Parquet files: columns, encodings, and the key-value lines of a file's footer."""
+"""How objects stand in Parquet files: columns and encodings, each file in place whole or not at all."""
 
+import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,7 +31,7 @@ _REPEATING: Final = [name for name in SCHEMA.names if name not in {*_BY_VALUE, "
 class RowFile:
     """Writes rows under another name, and puts the file in place whole or not at all; `look` sees rows go by."""
 
-    def __init__(self, path: Path, look: Callable[[pa.Table], None] | None = None) -> None:
+    def __init__(self, path: Path, look: Callable[[pa.Table], None]) -> None:
         self._path = path
         self._unfinished = path.with_name(f"{UNFINISHED}{path.name}")
         self._look = look
@@ -45,14 +46,6 @@ class RowFile:
             write_statistics=["name"],
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is not None:
-            self._writer.close()
-            self._unfinished.unlink(missing_ok=True)
-
     def add(self, some: pa.RecordBatch) -> None:
         """Write some rows, at once or a little later."""
         self._waiting.append(some)
@@ -60,15 +53,16 @@ class RowFile:
         if self._held >= _ROWS_A_GROUP:
             self._write_group()
 
-    def finish(self, about: Mapping[str, str]) -> None:
-        """Write what is left, and what stands in the footer; from then on the file is there, whatever happens."""
+    def finish(self) -> None:
+        """Write what is left; from then on the file is there, whatever happens."""
         self._write_group()
-        if about:
-            self._writer.add_key_value_metadata(dict(about))
         self._writer.close()
-        with self._unfinished.open("rb") as file:
-            os.fsync(file.fileno())
-        self._unfinished.replace(self._path)
+        put(self._unfinished, self._path)
+
+    def give_up(self) -> None:
+        """Leave nothing."""
+        self._writer.close()
+        self._unfinished.unlink(missing_ok=True)
 
     def _write_group(self) -> None:
         if not self._waiting:
@@ -76,16 +70,14 @@ class RowFile:
         group = pa.Table.from_batches(self._waiting, SCHEMA)
         self._writer.write_table(group, row_group_size=_ROWS_A_GROUP)
         self._waiting, self._held = [], 0
-        if self._look is not None:
-            self._look(group)
+        self._look(group)
 
 
-def write(path: Path, batches: Iterable[pa.RecordBatch], look: Callable[[pa.Table], None] | None = None) -> None:
-    """Write a whole file of rows."""
-    with RowFile(path, look) as file:
-        for some in batches:
-            file.add(some)
-        file.finish({})
+def put(unfinished: Path, path: Path) -> None:
+    """Give a file that is whole its name, once the disk has it."""
+    with unfinished.open("rb") as file:
+        os.fsync(file.fileno())
+    unfinished.replace(path)
 
 
 def read(paths: Iterable[Path]) -> Iterator[pa.RecordBatch]:
@@ -95,13 +87,14 @@ def read(paths: Iterable[Path]) -> Iterator[pa.RecordBatch]:
             yield from file.iter_batches(batch_size=_ROWS_AT_ONCE)
 
 
-def about(path: Path) -> tuple[int, Mapping[str, str]] | None:
-    """How many rows a file has and what its footer says; None where it is no whole file of rows."""
-    try:
-        found = pq.read_metadata(path)
-        return found.num_rows, {name.decode(): value.decode() for name, value in (found.metadata or {}).items()}
-    except (OSError, pa.ArrowInvalid, UnicodeDecodeError):
-        return None
+def digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def very_file(path: Path) -> str:

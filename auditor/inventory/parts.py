@@ -1,44 +1,100 @@
-"""The finished parts of a listing, each all rows between two names: a killed sweep is gone on with behind them."""
+"""The parts that a snapshot is made of, each all rows between two names: a killed sweep is gone on with behind them."""
 
-import json
+import hashlib
+import os
+import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from auditor.inventory import files
+from auditor.inventory import files, notes
+from auditor.inventory.totals import Told, Totals
 from auditor.model import Listing
+from auditor.ports import Coming, Same
+from auditor.rows import End, Fingerprint
 
+SNAPSHOT: Final = "snapshot.json"
+"""What a whole sweep's rows are in: one line for each part, with the digests of its files."""
 _SECONDS: Final = 60.0
 """After that a part is finished at the next name: so much work is lost by a kill."""
-_PREFIX: Final = "part-"
-_ABOUT: Final = "part"
+_ROWS: Final = 40_000
+"""So many rows end a part as well, so that little is written anew where little changes."""
+_OF_LISTING: Final = "part"
+WHOLE: Final = "whole"
+"""What the names of parts begin with that belong to no listing, as all were put together."""
+_SUMS: Final = ".sums.parquet"
+_ROWS_FILE: Final = ".rows.parquet"
+_ABOUT: Final = ".json"
 DISORDER: Final = "no-order"
 """A file that says that names came in no order: what was listed behind one is not known then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """All rows of a listing behind one name and up to another."""
+    """All rows of a listing behind one name and up to another, their sums, and what is told of both."""
 
-    path: Path
+    folder: Path
+    name: str
+    """Of its files, without the ending."""
     listing: Listing
     after: str | None
     """None: from the beginning."""
     until: str | None
     """None: to the end."""
-    rows: int
+    last: str | None
+    """The last name in it."""
+    told: Told
+    digests: tuple[str, str]
+    """SHA-256 of rows and of sums, hexadecimal."""
     repeated: bool = False
     """A version came twice in it."""
+    fingerprint: Fingerprint | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where its rows are."""
+        return self.folder / f"{self.name}{_ROWS_FILE}"
+
+    @property
+    def sums(self) -> Path:
+        """Where its sums are."""
+        return self.folder / f"{self.name}{_SUMS}"
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return self.told.listed
+
+    @property
+    def verified(self) -> tuple[datetime, datetime] | None:
+        """When the first of its rows was verified, and the last."""
+        first, last = self.told.oldest_verified, self.told.newest_verified
+        return None if first is None or last is None else (first, last)
+
+    @property
+    def slot(self) -> int:
+        """A number that spreads over time when parts are verified again."""
+        return int.from_bytes(hashlib.sha256((self.last or "").encode()).digest()[:6])
 
 
 def finished(folder: Path) -> list[Part]:
-    """Every whole part in a folder; what is no whole part is no part."""
-    return [part for path in sorted(folder.glob(f"{_PREFIX}*.parquet")) if (part := _part(path)) is not None]
+    """Every whole part of a listing in a folder; what is no whole part is no part."""
+    found: list[Part] = []
+    for path in sorted(folder.glob(f"{_OF_LISTING}-*{_ABOUT}")):
+        try:
+            part = _part(folder, notes.read(path))
+            if part.name == path.name.removesuffix(_ABOUT) and part.digests == _digests(part):
+                found.append(part)
+        except (OSError, KeyError, ValueError, TypeError):
+            continue
+    return found
 
 
 def chain(parts: Iterable[Part], listing: Listing) -> list[Part]:
@@ -58,104 +114,254 @@ def chain(parts: Iterable[Part], listing: Listing) -> list[Part]:
     return found
 
 
-def is_whole(parts: list[Part]) -> bool:
+def is_whole(parts: Sequence[Part]) -> bool:
     """Whether a chain reaches the listing's end."""
     return bool(parts) and parts[-1].until is None
 
 
-def forget(parts: Iterable[Part], listing: Listing) -> None:
-    """Remove what was finished of a listing."""
+def forget(parts: Iterable[Part]) -> None:
+    """Remove some parts: first what makes each a part."""
     for one in parts:
-        if one.listing is listing:
-            one.path.unlink(missing_ok=True)
+        (one.folder / f"{one.name}{_ABOUT}").unlink(missing_ok=True)
+        one.path.unlink(missing_ok=True)
+        one.sums.unlink(missing_ok=True)
 
 
-def clear(folder: Path) -> None:
-    """Remove every part, finished or not, and what was noted of them."""
-    (folder / DISORDER).unlink(missing_ok=True)
-    # From the last on: what is left, should it end here, is what a listing begins with.
-    for path in (*folder.glob(f"{files.UNFINISHED}*"), *sorted(folder.glob(f"{_PREFIX}*"), reverse=True)):
-        path.unlink(missing_ok=True)
+def publish(folder: Path, parts: Iterable[Part]) -> None:
+    """Write down which parts make the snapshot, and remove everything else of parts."""
+    kept = [one for one in parts if one.rows]
+    notes.write(folder / SNAPSHOT, [_told(one) for one in kept])
+    stays = {path.name for one in kept for path in (one.path, one.sums)}
+    for pattern in (f"{_OF_LISTING}-*", f"{WHOLE}-*", f"{files.UNFINISHED}*", DISORDER):
+        # From the last on: what is left, should it end here, is what a listing begins with.
+        for path in sorted(folder.glob(pattern), reverse=True):
+            if path.name not in stays:
+                path.unlink(missing_ok=True)
+
+
+def published(folder: Path) -> list[Part]:
+    """The parts of a whole sweep.
+
+    Raises:
+        OSError, ValueError: its list of parts is not there, or none.
+    """
+    try:
+        return [_part(folder, one) for one in notes.read(folder / SNAPSHOT)]
+    except (KeyError, TypeError) as error:
+        raise ValueError(str(error)) from None
 
 
 def _is_longer(part: Part, other: Part) -> bool:
     return part.until is None or (other.until is not None and part.until > other.until)
 
 
-def _part(path: Path) -> Part | None:
-    found = files.about(path)
-    if found is None:
-        return None
-    rows, about = found
-    try:
-        told = json.loads(about[_ABOUT])
-        return Part(path, Listing(told["listing"]), told["after"], told["until"], rows, bool(told["repeated"]))
-    except (KeyError, ValueError, TypeError, RecursionError):
-        return None
+def _told(part: Part) -> dict[str, Any]:
+    return {
+        "name": part.name,
+        "listing": part.listing.value,
+        **{field: getattr(part, field) for field in ("after", "until", "last", "digests", "repeated")},
+        "told": {each.name: getattr(part.told, each.name) for each in fields(part.told)},
+        "fingerprint": None if part.fingerprint is None else asdict(part.fingerprint),
+    }
+
+
+def _part(folder: Path, told: dict[str, Any]) -> Part:
+    sums = told["told"]
+    moments = {
+        name: None if sums[name] is None else datetime.fromisoformat(sums[name])
+        for name in ("oldest_verified", "newest_verified")
+    }
+    rows, summed = told["digests"]
+    return Part(
+        folder=folder,
+        name=told["name"],
+        listing=Listing(told["listing"]),
+        after=told["after"],
+        until=told["until"],
+        last=told["last"],
+        told=Told(**{**sums, **moments, "unresolved": Counter(sums["unresolved"])}),
+        digests=(rows, summed),
+        repeated=told["repeated"],
+        fingerprint=None if told["fingerprint"] is None else Fingerprint(**told["fingerprint"]),
+    )
+
+
+def _digests(part: Part) -> tuple[str, str]:
+    return files.digest(part.path), files.digest(part.sums)
 
 
 class Writer:
-    """Writes one listing from where its finished parts end, and finishes a part every minute."""
+    """Writes one listing from where its finished parts end, and finishes a part where the listing or time says so."""
 
     def __init__(
         self,
         folder: Path,
         listing: Listing,
-        done: list[Part],
-        look: Callable[[pa.Table], None] | None,
+        done: Sequence[Part] = (),
+        kind: str = _OF_LISTING,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
         self._listing = listing
+        # Of a version that two parts tell the one counts whose file comes later by name.
+        self._name = f"{kind}-{list(Listing).index(listing)}-{listing}"
         self._parts = list(done)
-        self._look = look
         self._clock = clock
+        self._open: _Open | None = None
+        self._unbroken = True
+        """No part was finished since the listing last told that a name ends."""
         self.order = Order(done[-1].until if done else None)
 
-    def write(self, batches: Iterable[pa.RecordBatch]) -> list[Part]:
+    def write(self, coming: Iterable[Coming]) -> list[Part]:
         """Write all that is left of the listing; return all its parts."""
-        coming = iter(batches)
-        following = next(coming, None)
-        while following is not None or not is_whole(self._parts):
-            following = self._write_part(following, coming)
+        try:
+            for some in coming:
+                match some:
+                    case pa.RecordBatch():
+                        self._add(some)
+                    case End(fingerprint):
+                        self._finish(fingerprint if self._unbroken else None)
+                        self._unbroken = True
+                    case Same(stretch):
+                        assert isinstance(stretch, Part)  # noqa: S101 - this folder's own, handed back
+                        self._take_over(stretch)
+            self._finish(None)
+            self._end()
+        finally:
+            if self._open is not None:
+                self._open.give_up()
         return self._parts
 
-    def _write_part(self, first: pa.RecordBatch | None, coming: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
-        """Write one part; return the rows with which the next one begins."""
-        # Of a version that two parts tell the one counts whose file comes later by name.
-        order = list(Listing).index(self._listing)
-        path = self._folder / f"{_PREFIX}{order}-{self._listing}-{len(self._parts):06}.parquet"
-        began = self._clock()
-        after = self._parts[-1].until if self._parts else None
-        until: str | None = None
-        rows = 0
-        following = first
-        with files.RowFile(path, self._look) as file:
-            while following is not None:
-                self._follow(following)
-                rows += following.num_rows
-                file.add(following)
-                following = next(coming, None)
-                if self._may_end(began, following):
-                    until = self.order.last
-                    break
-            repeated = self.order.repeated
-            told = {"listing": self._listing.value, "after": after, "until": until, "repeated": repeated}
-            file.finish({_ABOUT: json.dumps(told)})
-        self._parts.append(Part(path, self._listing, after, until, rows, repeated))
-        return following
-
-    def _follow(self, some: pa.RecordBatch) -> None:
+    def _add(self, some: pa.RecordBatch) -> None:
+        if not some.num_rows:
+            return
+        if self._may_end(some):
+            self._finish(None)
+            self._unbroken = False
         before = self.order.kept
         self.order.follow(some)
         if before and not self.order.kept:
             (self._folder / DISORDER).touch()
+        if self._open is None:
+            self._open = self._begin()
+        self._open.add(some)
 
-    def _may_end(self, began: float, following: pa.RecordBatch | None) -> bool:
+    def _may_end(self, following: pa.RecordBatch) -> bool:
         """Whether a part may end before these rows: never within a name, nor where names have no order."""
-        if following is None or not following.num_rows or not self.order.kept or self.order.last is None:
+        if self._open is None or not self.order.kept or self.order.last is None:
             return False
-        return self._clock() - began >= _SECONDS and str(following.column("name")[0].as_py()) > self.order.last
+        enough = self._open.rows >= _ROWS or self._clock() - self._open.began >= _SECONDS
+        return enough and str(following.column("name")[0].as_py()) > self.order.last
+
+    def _finish(self, fingerprint: Fingerprint | None) -> None:
+        """Put the open part in place: from then on it is there, whatever happens."""
+        if self._open is None:
+            return
+        name, (told, digests) = self._open.name, self._open.close()
+        self._open = None
+        last = self.order.last
+        self._put(
+            Part(
+                folder=self._folder,
+                name=name,
+                listing=self._listing,
+                after=self._at,
+                until=last,
+                last=last,
+                told=told,
+                digests=digests,
+                repeated=self.order.repeated,
+                fingerprint=fingerprint if self.order.kept and not self.order.repeated else None,
+            )
+        )
+
+    def _take_over(self, known: Part) -> None:
+        """Take a part of an earlier sweep for the same rows."""
+        self._finish(None)
+        self._unbroken = True
+        before = self.order.kept
+        self.order.pass_over(known.after, known.last)
+        if before and not self.order.kept:
+            (self._folder / DISORDER).touch()
+        part = replace(
+            known,
+            folder=self._folder,
+            name=self._next,
+            listing=self._listing,
+            after=self._at,
+            until=known.last,
+        )
+        _link(known.path, part.path)
+        _link(known.sums, part.sums)
+        self._put(part)
+
+    def _end(self) -> None:
+        """Say of the last part that it reaches to the end; where there is no part, an empty one does."""
+        if is_whole(self._parts):
+            return
+        if not self._parts:
+            self._open = self._begin()
+            self._finish(None)
+        self._put(replace(self._parts.pop(), until=None))
+
+    def _begin(self) -> "_Open":
+        return _Open(self._folder, self._next, self._clock())
+
+    @property
+    def _next(self) -> str:
+        return f"{self._name}-{len(self._parts):06}"
+
+    @property
+    def _at(self) -> str | None:
+        return self._parts[-1].until if self._parts else None
+
+    def _put(self, part: Part) -> None:
+        notes.write(self._folder / f"{part.name}{_ABOUT}", _told(part))
+        self._parts.append(part)
+
+
+class _Open:
+    """A part that is being written."""
+
+    def __init__(self, folder: Path, name: str, began: float) -> None:
+        self.name = name
+        self.began = began
+        self.rows = 0
+        self._rows, self._sums = folder / f"{name}{_ROWS_FILE}", folder / f"{name}{_SUMS}"
+        self._unfinished = folder / f"{files.UNFINISHED}{name}{_SUMS}"
+        self._totals = Totals(self._unfinished)
+        self._file = files.RowFile(self._rows, self._totals.add)
+
+    def add(self, some: pa.RecordBatch) -> None:
+        """Write some rows, at once or a little later."""
+        self.rows += some.num_rows
+        self._file.add(some)
+
+    def close(self) -> tuple[Told, tuple[str, str]]:
+        """Put both files in place; tell what the rows tell, and the digests."""
+        self._file.finish()
+        told = self._totals.close()
+        files.put(self._unfinished, self._sums)
+        return told, (files.digest(self._rows), files.digest(self._sums))
+
+    def give_up(self) -> None:
+        """Leave nothing."""
+        self._file.give_up()
+        self._totals.close()
+        self._unfinished.unlink(missing_ok=True)
+
+
+def _link(path: Path, target: Path) -> None:
+    """Let a file have one name more, so that neither folder needs the other; where that cannot be, copy it."""
+    writing = target.with_name(f"{files.UNFINISHED}{target.name}")
+    writing.unlink(missing_ok=True)
+    try:
+        os.link(path, writing)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(path, writing)
+    writing.replace(target)
 
 
 class Order:
@@ -186,9 +392,20 @@ class Order:
             self.last = str(some.column("name")[-1].as_py())
             self._versions = {some.column("version")[-1].as_py()}
 
+    def pass_over(self, after: str | None, last: str | None) -> None:
+        """Rows come that are known to be in order, behind one name and up to another."""
+        if self.last is not None and (after is None or after < self.last):
+            self.kept = False
+        self.last, self._versions = last, set()
+
     def _look_closely(self, names: list[str | None], versions: list[str | None]) -> None:
         for name, version in zip(names, versions, strict=True):
             if name != self.last:
                 self.last, self._versions = name, set()
             self.repeated |= version in self._versions
             self._versions.add(version)
+
+
+def rows_of(parts: Iterable[Part]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of some parts, one part after the other."""
+    return files.read(one.path for one in parts)

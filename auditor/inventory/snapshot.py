@@ -1,4 +1,4 @@
-"""One sweep's objects as a key-sorted Parquet file, and the dependencies aggregated from it."""
+"""One sweep's objects in the order of their names, and the dependencies summed up from them."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,10 +18,9 @@ from auditor.inventory.layout import Layout
 from auditor.inventory.parts import Order, Part, Writer
 from auditor.inventory.runs import merged
 from auditor.inventory.totals import Told, Totals
-from auditor.model import Reason, Sample
-from auditor.ports import Passes, Written
+from auditor.model import Listing, Reason, Sample
+from auditor.ports import Coming, Passes, Written
 
-SNAPSHOT: Final = "snapshot.parquet"
 DEPENDENCIES: Final = "dependencies.parquet"
 
 _FIRST_DATE: Final = pa.scalar(datetime(1970, 1, 1, tzinfo=UTC), rows.TIME)
@@ -71,47 +70,44 @@ def write(folder: Path, bucket: str, layout: Layout, passes: Passes) -> Written:
     """Write snapshot and dependencies; `files` of the answer is left for the caller to fill.
 
     What finished parts in the folder tell is not listed again. What arrives in the order of the names' bytes is written
-    as it comes; anything else is sorted afterwards. Dependencies are summed up on the way.
+    as it comes; anything else is sorted afterwards.
 
     Raises:
         CollectError: an object says something that no object can say, or pages overlap.
         LedgerError: rows were lost on the way.
     """
     before = parts.finished(folder)
-    totals: Totals | None = None if before else Totals(folder / DEPENDENCIES)
     chains: list[list[Part]] = []
     orders: list[Order] = []
     anew = False
     for listing in passes.listings:
-        if anew:
-            # What it finished before stands on listings before it that were whole: what is deleted while one is made
-            # is there for the next.
-            parts.forget(before, listing)
+        # What a later pass finished before stands on passes before it that were whole: what is deleted while one is
+        # made is there for the next.
         found = [] if anew else parts.chain(before, listing)
-        # The sums are those of all rows only where all come in one part, and now.
-        writer = Writer(folder, listing, found, totals.add if totals is not None and not chains else None)
+        parts.forget(one for one in before if one.listing is listing and one not in found)
+        writer = Writer(folder, listing, found)
         if not parts.is_whole(found):
             anew = True
             arriving = passes.batches(listing, found[-1].until if found else None)
-            found = writer.write(with_namespaces(bucket, layout, some) for some in _safely(bucket, arriving))
+            found = writer.write(_placed(bucket, layout, some) for some in _safely(bucket, arriving))
         chains.append(found)
         orders.append(writer.order)
-    told = totals.close() if totals is not None else None
-    with_rows = [one for each in chains for one in each if one.rows]
-    whole = all(map(_is_plain, chains, orders))
-    twice = 0
-    if told is not None and whole and len(with_rows) <= 1 and (not with_rows or with_rows[0] in chains[0]):
-        (with_rows or chains[0])[0].path.rename(folder / SNAPSHOT)
+    due = sum(one.rows for each in chains for one in each)
+    if all(map(_is_plain, chains, orders)) and sum(any(one.rows for one in each) for each in chains) <= 1:
+        whole = [one for each in chains for one in each]
     else:
-        twice, told = _put_together(folder, bucket, chains, orders)
-    parts.clear(folder)
-    kept = pq.read_metadata(folder / SNAPSHOT).num_rows
-    due = sum(one.rows for one in with_rows) - twice
+        whole, twice = _put_together(folder, bucket, chains, orders)
+        due -= twice
+    told = Told()
+    for one in whole:
+        told.add(one.told)
+    kept = _sum_up(folder, whole)
     if not told.listed == kept == due:
         raise LedgerError(
             f"the inventory of {bucket} would have {min(told.listed, kept)} objects where {due} were listed",
             "scan it again; if that does not help, report it: rows must not get lost",
         )
+    parts.publish(folder, whole)
     return Written(
         files={},
         listed=told.listed,
@@ -122,31 +118,42 @@ def write(folder: Path, bucket: str, layout: Layout, passes: Passes) -> Written:
     )
 
 
-def _put_together(folder: Path, bucket: str, chains: list[list[Part]], orders: list[Order]) -> tuple[int, Told]:
-    """Make one snapshot of all parts, and its dependencies; tell how many versions were told twice as well."""
-    totals = Totals(folder / DEPENDENCIES)
-    paths: list[list[Path]] = [[one.path for one in each] for each in chains]
+def _put_together(folder: Path, bucket: str, chains: list[list[Part]], orders: list[Order]) -> tuple[list[Part], int]:
+    """Make one chain of all parts; tell how many versions were told twice as well."""
     counted: list[int] = []
     if all(map(_is_plain, chains, orders)):
-        together = reduce(partial(merged, twice=counted.append), [files.read(each) for each in paths])
-        files.write(folder / SNAPSHOT, together, totals.add)
-    else:
-        with duckdb.connect() as database:
-            _settle(database, folder)
-            for each, order in zip(paths, orders, strict=True):
-                again = _count_twice(database, each)
-                if again and not order.kept:
-                    raise CollectError(
-                        f"cannot list {bucket}: its pages tell {again} versions twice, in no order",
-                        "sweep again; if it stays so, report it to the storage's operator",
-                        reason=Reason.MALFORMED,
-                    )
-            counted.append(_count_twice(database, every := [path for each in paths for path in each]))
-            arrived = [files.very_file(path) for path in every]
-            database.execute(_SORT.format(target=_quoted(folder / SNAPSHOT)), {"arrived": arrived})
-        for some in files.read([folder / SNAPSHOT]):
-            totals.add(pa.Table.from_batches([some]))
-    return sum(counted), totals.close()
+        together = reduce(partial(merged, twice=counted.append), [parts.rows_of(each) for each in chains])
+        return Writer(folder, Listing.STORED, kind=parts.WHOLE).write(together), sum(counted)
+    with duckdb.connect() as database:
+        _settle(database, folder)
+        for each, order in zip(chains, orders, strict=True):
+            again = _count_twice(database, each)
+            if again and not order.kept:
+                raise CollectError(
+                    f"cannot list {bucket}: its pages tell {again} versions twice, in no order",
+                    "sweep again; if it stays so, report it to the storage's operator",
+                    reason=Reason.MALFORMED,
+                )
+        every = [one for each in chains for one in each]
+        twice = _count_twice(database, every)
+        target = folder / f"{files.UNFINISHED}sorted"
+        arrived = [files.very_file(one.path) for one in every]
+        database.execute(_SORT.format(target=_quoted(target)), {"arrived": arrived})
+    # DuckDB keeps no account of what may not be null.
+    told = (some.cast(files.SCHEMA) for some in files.read([target]))
+    return Writer(folder, Listing.STORED, kind=parts.WHOLE).write(told), twice
+
+
+def _sum_up(folder: Path, whole: Iterable[Part]) -> int:
+    """Write the dependencies of all parts; return how many objects are in them."""
+    totals = Totals(folder / DEPENDENCIES)
+    objects = 0
+    for one in whole:
+        sums = pq.read_table(one.sums, use_threads=False, pre_buffer=False)
+        objects += pc.sum(sums.column("objects"), min_count=0).as_py()
+        totals.add_sums(sums)
+    totals.close()
+    return objects
 
 
 def _is_plain(chain: list[Part], order: Order) -> bool:
@@ -154,15 +161,17 @@ def _is_plain(chain: list[Part], order: Order) -> bool:
     return order.kept and not order.repeated and not any(one.repeated for one in chain)
 
 
-def _count_twice(database: duckdb.DuckDBPyConnection, paths: list[Path]) -> int:
-    told: int = database.execute(_TWICE, {"arrived": [files.very_file(path) for path in paths]}).fetchall()[0][0]
+def _count_twice(database: duckdb.DuckDBPyConnection, chain: Iterable[Part]) -> int:
+    arrived = [files.very_file(one.path) for one in chain]
+    told: int = database.execute(_TWICE, {"arrived": arrived}).fetchall()[0][0]
     return told
 
 
-def _safely(bucket: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _safely(bucket: str, coming: Iterable[Coming]) -> Iterator[Coming]:
     try:
-        for some in batches:
-            _refuse_what_cannot_be(some)
+        for some in coming:
+            if isinstance(some, pa.RecordBatch):
+                _refuse_what_cannot_be(some)
             yield some
     except (pa.ArrowInvalid, UnicodeEncodeError, OverflowError) as error:
         raise CollectError(
@@ -182,11 +191,14 @@ def _refuse_what_cannot_be(some: pa.RecordBatch) -> None:
             raise OverflowError
 
 
-def samples(path: Path) -> tuple[Sample, ...]:
+def samples(folder: Path, whole: Iterable[Part]) -> tuple[Sample, ...]:
     """Choose a few stored versions under each key version: small, of a cheap class, the oldest first."""
+    paths = [files.very_file(one.path) for one in whole]
+    if not paths:
+        return ()
     with duckdb.connect() as database:
-        _settle(database, path.parent)
-        found = database.execute(_SAMPLES, {"snapshot": files.very_file(path), "most": _SAMPLES_EACH}).fetchall()
+        _settle(database, folder)
+        found = database.execute(_SAMPLES, {"snapshot": paths, "most": _SAMPLES_EACH}).fetchall()
     return tuple(Sample(*row) for row in found)
 
 
@@ -211,6 +223,10 @@ def _settle(database: duckdb.DuckDBPyConnection, folder: Path) -> None:
 
 def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
+
+
+def _placed(bucket: str, layout: Layout, some: Coming) -> Coming:
+    return with_namespaces(bucket, layout, some) if isinstance(some, pa.RecordBatch) else some
 
 
 def with_namespaces(bucket: str, layout: Layout, some: pa.RecordBatch) -> pa.RecordBatch:

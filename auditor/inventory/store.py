@@ -2,7 +2,6 @@
 
 import fcntl
 import hashlib
-import json
 import logging
 import os
 import re
@@ -19,11 +18,12 @@ from typing import Final
 
 import duckdb
 
-from auditor.errors import CollectError, LedgerError
-from auditor.inventory import parts, snapshot
+from auditor.errors import CollectError, DiskError, LedgerError
+from auditor.inventory import files, notes, parts, snapshot
 from auditor.inventory.dependencies import Dependencies, told
 from auditor.inventory.known import KnownRows
 from auditor.inventory.layout import Layout
+from auditor.inventory.parts import Part
 from auditor.model import Reason, Sample, Sweep
 from auditor.ports import Begun, Passes, Written
 
@@ -51,23 +51,19 @@ class FileInventory:
         self._open: dict[tuple[str, ...], Dependencies] = {}
         self._proven: dict[str, tuple[int, int, int]] = {}
         """File -> what it looked like when its digest was right."""
-        self._samples: dict[str, tuple[Sample, ...]] = {}
+        self._samples: dict[tuple[str, str], tuple[Sample, ...]] = {}
 
     def layout(self, bucket: str) -> str:
         """How the config says that namespaces are cut out of the names in a bucket."""
         return str(self._layouts[bucket])
 
-    def known(self, sweep: Sweep) -> KnownRows | None:
-        """What a sweep learnt; None where its snapshot is not what it wrote."""
-        for name, digest in (sweep.files or {}).items():
-            if name.endswith(f"/{snapshot.SNAPSHOT}"):
-                try:
-                    with self._lock:
-                        self._prove(sweep.bucket, name, digest)
-                except LedgerError:
-                    return None
-                return KnownRows(self._root / name)
-        return None
+    def known(self, sweep: Sweep, *, as_is: bool) -> KnownRows | None:
+        """What a sweep learnt, with its stretches where they may stand as they are; None where it was damaged."""
+        try:
+            with self._lock:
+                return KnownRows(self._parts(sweep), as_is=as_is)
+        except LedgerError:
+            return None
 
     def begun(self, bucket: str, settings: str) -> Begun | None:
         """The newest sweep that broke off or was killed lately, and can be gone on with."""
@@ -88,42 +84,42 @@ class FileInventory:
 
         Raises:
             CollectError: the listing broke off.
-            LedgerError: the disk cannot be written.
+            LedgerError: another process goes on with this sweep, or rows were lost; a `DiskError` where the disk fails.
         """
         home = self._root / folder_name(bucket)
         unfinished = home / f"{_UNFINISHED}{begun.id}"
-        stays = True
         if not begun.kept:
             # Nobody goes on any more with what was left before.
             self._remove_dead(home)
         try:
             unfinished.mkdir(parents=True, mode=0o700, exist_ok=bool(begun.kept))
             with _owned(unfinished):
-                stays = False
-                _keep(unfinished, begun)
-                written = snapshot.write(unfinished, bucket, self._layouts[bucket], passes)
-                shutil.rmtree(unfinished / "spill", ignore_errors=True)
+                try:
+                    written = self._write(unfinished, bucket, begun, passes)
+                except BaseException as error:
+                    if not _may_go_on(unfinished, begun, error):
+                        shutil.rmtree(unfinished, ignore_errors=True)
+                    raise
                 digests = {
-                    f"{home.name}/{begun.id}/{name}": _digest(unfinished / name)
-                    for name in (snapshot.SNAPSHOT, snapshot.DEPENDENCIES)
+                    f"{home.name}/{begun.id}/{name}": files.digest(unfinished / name)
+                    for name in (parts.SNAPSHOT, snapshot.DEPENDENCIES)
                 }
                 (unfinished / _BEGUN).unlink()
                 os.replace(unfinished, home / begun.id)  # noqa: PTH105 - the atomic call by its own name
             (home / begun.id / _OWNER).unlink()
         except (OSError, duckdb.OperationalError) as error:
             why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
-            raise LedgerError(
+            raise DiskError(
                 f"cannot write the inventory of {bucket}: {why}", f"look at disk and rights of {self._root}"
             ) from None
-        except CollectError as error:
-            kept = _kept(unfinished)
-            # An answer that cannot be one to where it was to go on would be the same again.
-            stays = kept is not None and kept.kept > 0 and not (begun.kept and error.reason is Reason.MALFORMED)
-            raise
-        finally:
-            if not stays:
-                shutil.rmtree(unfinished, ignore_errors=True)
         return replace(written, files=digests)
+
+    def _write(self, folder: Path, bucket: str, begun: Begun, passes: Passes) -> Written:
+        _keep(folder, begun)
+        try:
+            return snapshot.write(folder, bucket, self._layouts[bucket], passes)
+        finally:
+            shutil.rmtree(folder / "spill", ignore_errors=True)
 
     def unusable(self, sweeps: Iterable[Sweep]) -> Mapping[str, LedgerError]:
         """Of each of these sweeps whose dependencies nobody may judge by: the bucket and why."""
@@ -131,7 +127,7 @@ class FileInventory:
         with self._lock:
             for one in sweeps:
                 try:
-                    self._prove(one.bucket, *_dependencies(one))
+                    self._prove(one.bucket, *_file(one, snapshot.DEPENDENCIES))
                 except LedgerError as error:
                     found[one.bucket] = error
         return found
@@ -142,7 +138,7 @@ class FileInventory:
         Raises:
             LedgerError: a file that a sweep names is not there, or is not what the sweep wrote.
         """
-        wanted = tuple((one.bucket, *_dependencies(one)) for one in sweeps)
+        wanted = tuple((one.bucket, *_file(one, snapshot.DEPENDENCIES)) for one in sweeps)
         names = tuple(name for _, name, _ in wanted)
         with self._lock:
             for bucket, name, digest in wanted:
@@ -168,7 +164,7 @@ class FileInventory:
             seen = found.st_ino, found.st_size, found.st_ctime_ns
             if self._proven.get(name) == seen:
                 return
-            same = _digest(path) == digest
+            same = files.digest(path) == digest
         except OSError:
             raise LedgerError(
                 f"the inventory of {bucket} lacks {name}, which its sweep in the ledger names",
@@ -186,23 +182,43 @@ class FileInventory:
 
         Of a bucket whose snapshot is missing, damaged or not what the sweep wrote there are none, and the log says so.
         """
-        found: dict[str, tuple[Sample, ...]] = {}
+        found: dict[tuple[str, str], tuple[Sample, ...]] = {}
         for one in sweeps:
-            for name, digest in (one.files or {}).items():
-                if name.endswith(f"/{snapshot.SNAPSHOT}"):
-                    known = self._samples.get(name)
-                    try:
-                        found[name] = known if known is not None else self._chosen(one.bucket, name, digest)
-                    except LedgerError as error:
-                        _log.warning("no probe reads %s: %s; %s", one.bucket, error, error.hint)
+            place = one.bucket, one.id
+            known = self._samples.get(place)
+            try:
+                found[place] = known if known is not None else self._chosen(one)
+            except LedgerError as error:
+                _log.warning("no probe reads %s: %s; %s", one.bucket, error, error.hint)
         self._samples = found
         return tuple(sample for name in sorted(found) for sample in found[name])
 
-    def _chosen(self, bucket: str, name: str, digest: str) -> tuple[Sample, ...]:
+    def _chosen(self, sweep: Sweep) -> tuple[Sample, ...]:
         # A few bytes an object, and it is read to its end for the choice anyway.
-        self._prove(bucket, name, digest)
+        with self._lock:
+            whole = self._parts(sweep)
         with told():
-            return snapshot.samples(self._root / name)
+            return snapshot.samples(self._root / folder_name(sweep.bucket) / sweep.id, whole)
+
+    def _parts(self, sweep: Sweep) -> list[Part]:
+        """Everything that a sweep learnt.
+
+        Raises:
+            LedgerError: some of it is not there, or not what the sweep wrote.
+        """
+        name, digest = _file(sweep, parts.SNAPSHOT)
+        self._prove(sweep.bucket, name, digest)
+        folder = self._root / folder_name(sweep.bucket) / sweep.id
+        try:
+            whole = parts.published(folder)
+        except (OSError, ValueError):
+            raise LedgerError(
+                f"the inventory of {sweep.bucket} cannot be used: {name} is no list of parts", "sweep this bucket again"
+            ) from None
+        for one in whole:
+            for path, said in zip((one.path, one.sums), one.digests, strict=True):
+                self._prove(sweep.bucket, str(path.relative_to(self._root)), said)
+        return whole
 
     def prune(self, bucket: str, needed: Collection[str]) -> None:
         """Remove what killed sweeps left, and the sweeps of a bucket that are not needed and were replaced long ago.
@@ -241,23 +257,37 @@ def _keep(folder: Path, begun: Begun) -> None:
         "id": begun.id,
         "started": begun.started.isoformat(),
         "after": begun.after,
+        "head": begun.head,
         "settings": begun.settings,
     }
-    writing = folder / f".writing{_BEGUN}"
-    writing.write_text(json.dumps(told), encoding="utf-8")
-    writing.replace(folder / _BEGUN)
+    notes.write(folder / _BEGUN, told)
+
+
+def _may_go_on(folder: Path, begun: Begun, error: BaseException) -> bool:
+    """Whether the next sweep may do better from where this one broke off than from the beginning."""
+    if isinstance(error, CollectError) and error.reason is Reason.MALFORMED and begun.kept:
+        # An answer that cannot be one to where it was to go on would be the same again.
+        return False
+    if isinstance(error, LedgerError):
+        return False
+    kept = _kept(folder)
+    return kept is not None and kept.kept > 0
 
 
 def _kept(folder: Path) -> Begun | None:
     """The sweep in a folder, with what of it is finished; None where nobody can go on with it."""
     try:
-        told = json.loads((folder / _BEGUN).read_text(encoding="utf-8"))
-        started = datetime.fromisoformat(told["started"])
-        begun = Begun(str(told["id"]), started, str(told["settings"]), int(told["after"]))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        told = notes.read(folder / _BEGUN)
+        begun = Begun(
+            str(told["id"]),
+            datetime.fromisoformat(told["started"]),
+            str(told["settings"]),
+            int(told["after"]),
+            str(told["head"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    named = folder.name == f"{_UNFINISHED}{begun.id}" and started.tzinfo is not None
-    if not named or (folder / parts.DISORDER).exists():
+    if folder.name != f"{_UNFINISHED}{begun.id}" or (folder / parts.DISORDER).exists():
         return None
     found = parts.finished(folder)
     if min((_age(one.path) for one in found), default=_RESUMABLE) >= _RESUMABLE:
@@ -284,13 +314,13 @@ def _owned(folder: Path) -> Iterator[None]:
         yield
 
 
-def _dependencies(sweep: Sweep) -> tuple[str, str]:
-    """Name and digest of the file that every whole sweep has."""
+def _file(sweep: Sweep, kind: str) -> tuple[str, str]:
+    """Name and digest of a file that every whole sweep has."""
     for name, digest in (sweep.files or {}).items():
-        if name.endswith(f"/{snapshot.DEPENDENCIES}"):
+        if name.endswith(f"/{kind}"):
             return name, digest
     raise LedgerError(
-        f"sweep {sweep.id} of {sweep.bucket} names no dependencies, and every whole sweep has some",
+        f"sweep {sweep.id} of {sweep.bucket} names no {kind}, and every whole sweep has one",
         "somebody changed the ledger; restore it from a copy, or sweep again",
     )
 
@@ -319,8 +349,3 @@ def folder_name(bucket: str) -> str:
     """Name a bucket's folder: readable, and different for any two buckets."""
     readable = re.sub(r"[^a-z0-9-]", "-", bucket.replace("://", "-"))[:60]
     return f"{readable}-{hashlib.sha256(bucket.encode()).hexdigest()[:8]}"
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -55,8 +55,24 @@ class Told:
     resolved: int = 0
     outside: int = 0
     oldest_verified: datetime | None = None
+    newest_verified: datetime | None = None
     unresolved: Counter[str] = field(default_factory=Counter)
     """Why it is not known what an object is encrypted with -> how many."""
+
+    def add(self, other: "Told") -> None:
+        """Tell what others tell as well."""
+        self.listed += other.listed
+        self.resolved += other.resolved
+        self.outside += other.outside
+        self.saw(other.oldest_verified, other.newest_verified)
+        self.unresolved.update(other.unresolved)
+
+    def saw(self, oldest: datetime | None, newest: datetime | None) -> None:
+        """Widen the time in which all were verified."""
+        if oldest is not None and (self.oldest_verified is None or oldest < self.oldest_verified):
+            self.oldest_verified = oldest
+        if newest is not None and (self.newest_verified is None or newest > self.newest_verified):
+            self.newest_verified = newest
 
 
 class Totals:
@@ -83,8 +99,18 @@ class Totals:
         if self._held > _SUMS_HELD:
             self._let_go(rows.column("namespace")[-1])
 
+    def add_sums(self, sums: pa.Table) -> None:
+        """Sum up what another one wrote of rows that come after all before."""
+        if not sums.num_rows:
+            return
+        place = sums.schema.get_field_index("bytes")
+        self._hold(sums.set_column(place, "bytes", sums.column("bytes").cast(_WIDE)))
+        if self._held > _SUMS_HELD:
+            begun = sums.column("namespace").drop_null()
+            self._let_go(begun[-1] if len(begun) else pa.scalar(None, pa.string()))
+
     def close(self) -> Told:
-        """Write what is left, and tell what was counted."""
+        """Write what is left, and tell what was counted of rows."""
         if self._waiting:
             self._write(self._together())
         self._writer.close()
@@ -97,9 +123,7 @@ class Totals:
         told.listed += rows.num_rows
         told.resolved += known
         told.outside += rows.column("namespace").null_count
-        first = pc.min(rows.column("verified")).as_py()
-        if first is not None and (told.oldest_verified is None or first < told.oldest_verified):
-            told.oldest_verified = first
+        told.saw(pc.min(rows.column("verified")).as_py(), pc.max(rows.column("verified")).as_py())
         if known < rows.num_rows:
             problems = rows.column("problem").filter(pc.invert(resolved)).to_pylist()
             told.unresolved.update(str(one) for one in problems)

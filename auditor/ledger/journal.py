@@ -121,6 +121,12 @@ def head(connection: Connection) -> tuple[int, str]:
     return (found.seq, found.hash) if found else (0, _FIRST)
 
 
+def has(connection: Connection, number: int, hash_: str) -> bool:
+    """Whether there is an event of this number with this hash, or is meant what stands before the first."""
+    found = connection.execute(select(EVENT.c.hash).where(EVENT.c.seq == number)).scalar()
+    return hash_ == (found if number else _FIRST)
+
+
 def count(connection: Connection, kind: str, since: datetime, until: datetime) -> int:
     """How many events of one kind there are between two moments, by when they say that they happened."""
     newest_first = select(EVENT.c.at).where(EVENT.c.kind == kind).order_by(EVENT.c.seq.desc())

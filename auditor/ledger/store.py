@@ -200,6 +200,11 @@ class LedgerStore:
         with self._database.reading() as connection:
             return journal.head(connection)
 
+    def has(self, number: int, hash_: str) -> bool:
+        """Whether an event of this ledger has this number and hash, or was the newest before the first."""
+        with self._database.reading() as connection:
+            return journal.has(connection, number, hash_)
+
     def verify(self) -> int:
         """Walk the whole chain, compare what it adds up to with the current state, and count the links.
 

@@ -1,7 +1,7 @@
 """Which versions are not HEADed again, page by page and by a sweep that follows another."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -15,22 +15,25 @@ from hypothesis import strategies as st
 from auditor.connectors.aws.census import S3Census
 from auditor.connectors.aws.listing import Page
 from auditor.connectors.aws.objects import S3Bucket
-from auditor.connectors.aws.unchanged import Comparison
+from auditor.connectors.aws.unchanged import Comparison, is_due, lasts
 from auditor.connectors.pace import Pace
 from auditor.embedded.aws import AwsCloud
 from auditor.inventory.known import KnownRows
 from auditor.inventory.layout import Layout
+from auditor.inventory.parts import Part, published
 from auditor.inventory.store import FileInventory, folder_name
-from auditor.model import Encryption, Population, Reason, StoredObject
-from auditor.rows import SCHEMA, batched
-from tests.clouds import an_aws_cloud, aws_clients, objects_of
-from tests.sweeps import write
+from auditor.inventory.totals import Told
+from auditor.model import Encryption, Listing, Population, Reason, StoredObject
+from auditor.rows import SCHEMA, Fingerprint, batched
+from tests.clouds import an_aws_cloud, aws_clients, object_of
+from tests.sweeps import snapshot, write
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
 OTHER = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000002"
 WRITTEN = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 MONTH = timedelta(days=30)
+STORED, _ = Listing
 
 
 def an_object(name: str = "a", **more: Any) -> StoredObject:
@@ -64,8 +67,9 @@ def a_page(*objects: StoredObject) -> Page:
     )
 
 
-def rows_of(*objects: StoredObject) -> pa.Table:
-    return pa.Table.from_batches(list(batched(objects)), SCHEMA)
+def rows_of(*objects: StoredObject, slot: int = 0) -> pa.Table:
+    found = pa.Table.from_batches(list(batched(objects)), SCHEMA)
+    return found.append_column("slot", pa.array([slot] * len(objects), pa.int64()))
 
 
 def unchanged(page: Page, before: pa.Table, now: datetime, period: timedelta) -> list[int | None]:
@@ -132,32 +136,69 @@ def test_without_a_period_everything_is_asked_again() -> None:
 
 @given(
     st.datetimes(datetime(2006, 1, 1), datetime(2026, 10, 1)),  # noqa: DTZ001 - made aware below
-    st.integers(0, 2**50),
+    st.integers(0, 2**48 - 1),
     st.integers(600, 86_400 * 90),
     st.integers(1, 365),
 )
-def test_each_version_is_asked_once_within_the_period(written: datetime, size: int, later: int, days: int) -> None:
+def test_each_version_is_asked_once_within_the_period(written: datetime, slot: int, later: int, days: int) -> None:
     verified = written.replace(microsecond=0, tzinfo=UTC) + timedelta(seconds=later)
-    one = an_object(modified=written.replace(microsecond=0, tzinfo=UTC), size=size, verified=verified)
+    one = an_object(modified=written.replace(microsecond=0, tzinfo=UTC), verified=verified)
     period = timedelta(days=days)
+    stretch = AStretch((verified, verified), slot)
 
-    def is_due(after: timedelta) -> bool:
-        return unchanged(a_page(one), rows_of(one), verified + after, period) == [None]
+    def due(after: timedelta) -> bool:
+        asked = unchanged(a_page(one), rows_of(one, slot=slot), verified + after, period) == [None]
+        assert is_due(stretch, verified + after, period) is asked, "one by one as in a stretch"
+        return asked
 
-    assert is_due(period)
-    steps = [is_due(period * step / 50) for step in range(51)]
+    assert due(period)
+    steps = [due(period * step / 50) for step in range(51)]
     assert steps == sorted(steps), "once due it stays so until it is asked"
 
 
+@dataclass
+class AStretch:
+    # What is asked of a stretch when it is due.
+    verified: tuple[datetime, datetime] | None
+    slot: int = 0
+    after: str | None = None
+    last: str | None = "z"
+    rows: int = 1
+    fingerprint: Fingerprint | None = None
+
+
+def test_a_stretch_is_due_with_the_first_of_its_rows_and_where_one_is_of_the_future() -> None:
+    day, hour = timedelta(days=1), timedelta(hours=1)
+    start = NOW - timedelta(seconds=int(NOW.timestamp()) % 86_400)
+    assert not is_due(AStretch((start, start + hour)), start + hour, day)
+    assert is_due(AStretch((start - hour, start + hour)), start + hour, day)
+    assert is_due(AStretch((start, start + 2 * hour)), start + hour, day), "of the future"
+    assert is_due(AStretch(None), start + hour, day)
+    assert is_due(AStretch((start, start)), start, timedelta(0))
+
+
+LASTING: dict[str, tuple[dict[str, Any], bool]] = {
+    "as most are": ({}, True),
+    "not known": (UNTRUSTED["not known then"], False),
+    "without an ETag": ({"etag": None}, False),
+    "written just before": ({"modified": NOW - timedelta(minutes=64, seconds=59)}, False),
+    "written five minutes before": ({"modified": NOW - timedelta(minutes=65)}, True),
+}
+
+
+@pytest.mark.parametrize(("more", "expected"), LASTING.values(), ids=LASTING)
+def test_rows_last_where_each_could_be_trusted(more: dict[str, Any], *, expected: bool) -> None:
+    (some,) = batched([an_object("a"), an_object("b", **more)])
+    assert lasts(some) is expected
+
+
 def test_a_sweep_asks_for_an_equal_part_of_all_each_day() -> None:
-    many = [
-        an_object(f"{n:05}", modified=WRITTEN + timedelta(seconds=n * 7_919), size=n * 104_729) for n in range(3_000)
+    verified = NOW - timedelta(hours=1)
+    stretches = [
+        AStretch((verified, verified), Part(Path(), "", STORED, None, None, f"{n:05}", Told(), ("", "")).slot)
+        for n in range(3_000)
     ]
-    page, before = a_page(*many), rows_of(*many)
-    asked = [
-        sum(one is None for one in unchanged(page, before, NOW - timedelta(hours=1) + timedelta(days=day), MONTH))
-        for day in range(31)
-    ]
+    asked = [sum(is_due(one, verified + timedelta(days=day), MONTH) for one in stretches) for day in range(31)]
     daily = [today - yesterday for yesterday, today in pairwise(asked)]
     assert (asked[0], asked[30]) == (0, 3_000)
     assert max(daily) < 2 * 3_000 / 30
@@ -166,7 +207,7 @@ def test_a_sweep_asks_for_an_equal_part_of_all_each_day() -> None:
 def known_rows(tmp_path: Path, *objects: StoredObject) -> KnownRows:
     inventory = FileInventory(tmp_path, {"s3://data": Layout.parse("{namespace}/")})
     write(inventory, "s3://data", batched(sorted(objects, key=lambda one: one.name)))
-    return KnownRows(tmp_path / folder_name("s3://data") / "s1" / "snapshot.parquet")
+    return KnownRows(published(tmp_path / folder_name("s3://data") / "s1"))
 
 
 NAMES = st.lists(st.text(st.sampled_from("ab/é😀"), min_size=1, max_size=3), unique=True, max_size=12)
@@ -211,15 +252,17 @@ class Sweeps:
         """What is stored, and the names that were HEADed."""
         clients, begin = aws_clients(), len(self.cloud.traffic.requests)
         plain = S3Bucket(clients.s3("us-east-1", None), self.url, (), Pace(1e5), lambda: self.at)
-        known = KnownRows(self._folder / f"s{self._done}" / "snapshot.parquet") if self._done else None
+        known = KnownRows(published(self._folder / f"s{self._done}")) if self._done else None
         source = S3Census(
             plain, clients, ("us-east-1", None), (), ceiling=1e5, clock=lambda: self.at, reverify=reverify
         )
-        found = list(source.batches(known=known))
         self._done += 1
-        write(self._inventory, self.url, iter(found), sweep_id=f"s{self._done}")
+        self.came = list(source.batches(known=known))
+        write(self._inventory, self.url, iter(self.came), sweep_id=f"s{self._done}")
+        written = snapshot(self._folder / f"s{self._done}")
+        found = [object_of({name: row[name] for name in SCHEMA.names}) for row in written]
         heads = [one.target for one in self.cloud.traffic.requests[begin:] if one.verb == "HEAD"]
-        objects = {f"{one.name} {one.version}".removesuffix(" null"): one for one in objects_of(found)}
+        objects = {f"{one.name} {one.version}".removesuffix(" null"): one for one in found}
         return objects, sorted(target.partition("?")[0].rpartition("/")[2] for target in heads)
 
 
@@ -291,4 +334,8 @@ def test_archived_objects_stay_archived(cloud: AwsCloud, tmp_path: Path) -> None
     for _ in range(2):
         found, heads = sweep()
         assert {name: one.archived for name, one in found.items()} == archived
-    assert heads == []
+    assert heads == ["b"], "a copy is there for a time"
+    cloud.store.put(
+        "data", "acme/b", sse="aws:kms", key=KEY, storage_class="GLACIER", modified=found["acme/b"].modified
+    )
+    assert sweep()[0]["acme/b"].archived

@@ -174,9 +174,9 @@ def test_stored_files_of_anything_are_one_error(raw: bytes) -> None:
         folder = Path(root) / "inventory" / "s3-data-1" / "sweep"
         folder.mkdir(parents=True)
         (folder / "dependencies.parquet").write_bytes(raw)
-        (folder / "snapshot.parquet").write_bytes(raw)
+        (folder / "snapshot.json").write_bytes(raw)
         digest = hashlib.sha256(raw).hexdigest()
-        files = {f"s3-data-1/sweep/{name}.parquet": digest for name in ("dependencies", "snapshot")}
+        files = {f"s3-data-1/sweep/{name}": digest for name in ("dependencies.parquet", "snapshot.json")}
         sweep = a_sweep(Written(files, 0, 0, 0, None, ()))
         inventory = FileInventory(Path(root) / "inventory", {})
         with pytest.raises(LedgerError):

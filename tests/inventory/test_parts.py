@@ -1,5 +1,7 @@
+import contextlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -7,21 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.errors import CollectError, LedgerError
-from auditor.inventory import parts
+from auditor.errors import CollectError, DiskError, LedgerError
+from auditor.inventory import notes, parts
 from auditor.inventory.layout import Layout
 from auditor.inventory.parts import Part, chain, is_whole
 from auditor.inventory.store import FileInventory, folder_name
+from auditor.inventory.totals import Told
+from auditor.loops import StoppedError
 from auditor.model import Listing, Population, Reason, StoredObject
-from auditor.ports import Begun, Written
-from auditor.rows import batched
-from tests.inventory.test_store import BUCKET, an_object
-from tests.sweeps import Streams, begun
+from auditor.ports import Begun, Coming, Same, Written
+from auditor.rows import End, Fingerprint, batched
+from tests.inventory.test_store import BUCKET, a_sweep, an_object
+from tests.sweeps import Streams, begun, snapshot
 
 STORED, SOFT_DELETED = Listing
 NAMES = [f"acme/{number // 10}/{number:03}" for number in range(100)]
@@ -63,7 +66,7 @@ def stored(*names: str, **more: Any) -> list[StoredObject]:
 
 
 def found(root: Path, sweep_id: str) -> list[dict[str, Any]]:
-    return pq.read_table(root / folder_name(BUCKET) / sweep_id / "snapshot.parquet").to_pylist()
+    return snapshot(root / folder_name(BUCKET) / sweep_id)
 
 
 def broken_off(inventory: FileInventory, bucket: Bucket, one: Begun) -> Begun:
@@ -101,10 +104,8 @@ def test_what_broke_off_is_gone_on_with_and_is_the_same_in_the_end(
     else:
         assert bucket.asked[before:] == [(SOFT_DELETED, None)]
     assert inventory.begun(BUCKET, "") is None
-    assert sorted(path.name for path in (tmp_path / folder_name(BUCKET) / "s1").iterdir()) == [
-        "dependencies.parquet",
-        "snapshot.parquet",
-    ]
+    left = [path.name for path in (tmp_path / folder_name(BUCKET) / "s1").iterdir() if path.suffix != ".parquet"]
+    assert left == ["snapshot.json"]
 
 
 def test_what_breaks_off_again_and_again_still_ends(inventory: FileInventory, tmp_path: Path) -> None:
@@ -116,6 +117,24 @@ def test_what_breaks_off_again_and_again_still_ends(inventory: FileInventory, tm
     assert inventory.write(BUCKET, one, bucket).listed == 100
     assert [row["name"] for row in found(tmp_path, "s1")] == NAMES
     assert [after for listing, after in bucket.asked if listing is STORED] == [None, *NAMES[9:89:10]]
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(StoppedError("the daemon is ending"), StoppedError), (OSError(28, "No space left on device"), DiskError)],
+)
+def test_whatever_ends_a_sweep_its_finished_parts_stay(
+    inventory: FileInventory, error: Exception, raised: type[Exception]
+) -> None:
+    class Ending(Bucket):
+        def batches(self, listing: Listing, after: str | None) -> Iterator[pa.RecordBatch]:
+            with contextlib.suppress(CollectError):
+                yield from super().batches(listing, after)
+            raise error
+
+    with pytest.raises(raised):
+        inventory.write(BUCKET, begun("s1"), Ending(stored(), pages=5))
+    assert inventory.begun(BUCKET, "") == replace(begun("s1"), kept=40)
 
 
 def test_all_versions_of_a_name_are_in_one_part(inventory: FileInventory, tmp_path: Path) -> None:
@@ -144,8 +163,7 @@ def test_a_listing_in_no_order_is_begun_anew(inventory: FileInventory, tmp_path:
     assert inventory.begun(BUCKET, "") is None
     bucket.pages = 999
     assert inventory.write(BUCKET, begun("s2"), bucket).listed == 50
-    left = sorted(path.name for path in (tmp_path / folder_name(BUCKET) / "s2").iterdir())
-    assert left == ["dependencies.parquet", "snapshot.parquet"]
+    assert [row["name"] for row in found(tmp_path, "s2")] == NAMES[:50]
 
 
 def test_what_other_settings_made_or_is_too_old_is_not_gone_on_with(inventory: FileInventory, tmp_path: Path) -> None:
@@ -213,7 +231,7 @@ def test_a_later_pass_is_made_again_with_the_one_before_it(inventory: FileInvent
     bucket = Bucket(stored(), [*deleted, *stored(*(f"zeta/1/{n:02}" for n in range(20)))], pages=12)
     kept = broken_off(inventory, bucket, begun("s1"))
     folder = tmp_path / folder_name(BUCKET) / ".unfinished-s1"
-    (folder / "part-0-stored-000009.parquet").unlink()
+    (folder / "part-0-stored-000009.rows.parquet").unlink()
     gone = NAMES[-1]
     later = Bucket(
         stored(*NAMES[:-1]), sorted([*deleted, an_object(gone, population=Population.SOFT_DELETED)], key=str), 1
@@ -257,7 +275,16 @@ def test_two_do_not_go_on_with_one_sweep(inventory: FileInventory, tmp_path: Pat
     assert inventory.write(BUCKET, kept, Meanwhile(stored())).listed == 100
 
 
+def flipped(path: Path, at: int) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[at] ^= 1
+    path.write_bytes(bytes(raw))
+
+
 DAMAGES = {
+    "a bit at its beginning": lambda path: flipped(path, 5),
+    "a bit in its middle": lambda path: flipped(path, path.stat().st_size // 2),
+    "a bit at its end": lambda path: flipped(path, -5),
     "no file of rows": lambda path: path.write_bytes(b"PAR1"),
     "half a file": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
     "nothing": lambda path: path.unlink(),
@@ -265,7 +292,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-@pytest.mark.parametrize("which", [0, 1, 3])
+@pytest.mark.parametrize("which", [0, 1, 2, 9])
 def test_a_part_that_is_damaged_is_listed_again(
     inventory: FileInventory, tmp_path: Path, damage: Any, which: int
 ) -> None:
@@ -277,20 +304,34 @@ def test_a_part_that_is_damaged_is_listed_again(
     assert [row["name"] for row in found(tmp_path, "s1")] == NAMES
 
 
-@pytest.mark.parametrize(
-    "told", ["", "{", "[]", '{"id": "s1"}', '{"id": "../s1", "started": "2026-01-01", "settings": ""}']
-)
+@pytest.mark.parametrize("told", ["", "{", [], {"id": "s1"}, {"id": "../s1", "started": "2026-01-01", "settings": ""}])
 def test_a_sweep_that_does_not_say_what_it_is_is_begun_anew(
-    inventory: FileInventory, tmp_path: Path, told: str
+    inventory: FileInventory, tmp_path: Path, told: Any
 ) -> None:
     broken_off(inventory, Bucket(stored(), pages=2), begun("s1"))
-    (tmp_path / folder_name(BUCKET) / ".unfinished-s1" / ".begun").write_text(told)
+    path = tmp_path / folder_name(BUCKET) / ".unfinished-s1" / ".begun"
+    if isinstance(told, str):
+        path.write_text(told)
+    else:
+        notes.write(path, told)
     assert inventory.begun(BUCKET, "") is None
+
+
+def test_a_sweep_of_which_one_bit_says_something_else_is_begun_anew(inventory: FileInventory, tmp_path: Path) -> None:
+    kept = broken_off(inventory, Bucket(stored(), pages=2), replace(begun("s1"), after=7, head="f"))
+    assert (kept.after, kept.head) == (7, "f")
+    path = tmp_path / folder_name(BUCKET) / ".unfinished-s1" / ".begun"
+    raw = path.read_bytes()
+    for at in range(len(raw)):
+        flipped(path, at)
+        assert inventory.begun(BUCKET, "") is None
+        path.write_bytes(raw)
+    assert inventory.begun(BUCKET, "") == kept
 
 
 def a_part(after: int | None, until: int | None, listing: Listing = STORED) -> Part:
     ends = [None if end is None else f"{end:02}" for end in (after, until)]
-    return Part(Path(json.dumps(ends)), listing, ends[0], ends[1], 1)
+    return Part(Path(), json.dumps(ends), listing, ends[0], ends[1], ends[1], Told(), ("", ""))
 
 
 @given(st.lists(st.tuples(st.none() | st.integers(0, 9), st.none() | st.integers(0, 9)), max_size=12))
@@ -309,3 +350,116 @@ def test_streams_of_one_pass_are_asked_from_where_they_ended(inventory: FileInve
     streams = Streams(batched(stored()))
     assert inventory.write(BUCKET, begun(), streams).listed == 100
     assert streams.asked == [(STORED, None)]
+
+
+def a_fingerprint(digest: str = "d") -> Fingerprint:
+    return Fingerprint(100, digest, "last")
+
+
+class Listed:
+    """A listing that says where stretches end."""
+
+    listings = (STORED,)
+
+    def __init__(self, *coming: Coming | list[StoredObject]) -> None:
+        self._coming = coming
+
+    def batches(self, listing: Listing, after: str | None) -> Iterator[Coming]:  # noqa: ARG002 - the port's shape
+        for one in self._coming:
+            yield from batched(one) if isinstance(one, list) else [one]
+
+
+def kept_parts(root: Path, sweep_id: str) -> list[Part]:
+    return parts.published(root / folder_name(BUCKET) / sweep_id)
+
+
+def test_a_part_ends_where_the_listing_says_so_and_keeps_in_which_bytes_it_was_listed(
+    inventory: FileInventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    first, second = stored(*NAMES[:10]), stored(*NAMES[10:25])
+    inventory.write(BUCKET, begun("s1"), Listed(first, End(a_fingerprint()), second[:10], second[10:], End(None)))
+    one, other = kept_parts(tmp_path, "s1")
+    assert (one.rows, one.fingerprint, one.after, one.last) == (10, a_fingerprint(), None, NAMES[9])
+    assert (other.rows, other.fingerprint, other.after, other.last) == (15, None, NAMES[9], NAMES[24])
+    assert [row["name"] for row in found(tmp_path, "s1")] == NAMES[:25]
+
+
+def test_of_a_part_that_time_has_ended_within_a_stretch_no_bytes_are_known(
+    inventory: FileInventory, tmp_path: Path
+) -> None:
+    first, second, third = (stored(*NAMES[at : at + 10]) for at in (0, 10, 20))
+    told = Listed(first, second, End(a_fingerprint()), third, End(a_fingerprint("e")))
+    inventory.write(BUCKET, begun("s1"), told)
+    assert [one.fingerprint for one in kept_parts(tmp_path, "s1")] == [None, None, a_fingerprint("e")]
+
+
+def test_where_a_version_came_twice_or_in_no_order_no_bytes_are_known(inventory: FileInventory, tmp_path: Path) -> None:
+    for number, names in enumerate((["a", "a"], ["b", "a"])):
+        told = Listed(stored(*names), End(a_fingerprint()))
+        inventory.write(BUCKET, begun(f"s{number}"), told)
+        assert [one.fingerprint for one in kept_parts(tmp_path, f"s{number}")] == [None]
+
+
+def test_what_is_listed_as_it_was_is_taken_over_and_outlives_the_sweep_that_wrote_it(
+    inventory: FileInventory, tmp_path: Path
+) -> None:
+    old = [stored(*NAMES[:10]), stored(*NAMES[10:20]), stored(*NAMES[20:30])]
+    before = inventory.write(BUCKET, begun("s1"), Listed(*(x for some in old for x in (some, End(a_fingerprint())))))
+    first, _, third = kept_parts(tmp_path, "s1")
+    new = stored("acme/1/0105")
+    after = inventory.write(BUCKET, begun("s2"), Listed(Same(first), new, End(None), Same(third)))
+    assert (before.listed, after.listed) == (30, 21)
+    shutil.rmtree(tmp_path / folder_name(BUCKET) / "s1")
+    assert [row["name"] for row in found(tmp_path, "s2")] == [*NAMES[:10], "acme/1/0105", *NAMES[20:30]]
+    a, b, c = kept_parts(tmp_path, "s2")
+    assert (a.digests, b.fingerprint, c.digests, c.fingerprint) == (first.digests, None, third.digests, a_fingerprint())
+    assert [one.after for one in (a, b, c)] == [None, NAMES[9], "acme/1/0105"]
+    sweep = a_sweep(after, sweep_id="s2")
+    (holding,) = inventory.open([sweep]).holdings()
+    assert holding.objects == 21
+    known = inventory.known(sweep, as_is=True)
+    assert known is not None
+    assert known.stretches == (a, b, c)
+    without = inventory.known(sweep, as_is=False)
+    assert without is not None
+    assert without.stretches == ()
+
+
+def test_where_no_name_can_be_given_to_a_file_twice_it_is_copied(
+    inventory: FileInventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    inventory.write(BUCKET, begun("s1"), Listed(stored(*NAMES[:10]), End(a_fingerprint())))
+    monkeypatch.setattr(os, "link", refused)
+    inventory.write(BUCKET, begun("s2"), Listed(Same(kept_parts(tmp_path, "s1")[0])))
+    assert found(tmp_path, "s2") == found(tmp_path, "s1")
+
+
+def test_a_part_that_comes_where_its_names_cannot_is_not_told_twice(inventory: FileInventory, tmp_path: Path) -> None:
+    inventory.write(BUCKET, begun("s1"), Listed(stored(*NAMES[:10]), End(None), stored(*NAMES[10:20])))
+    first, second = kept_parts(tmp_path, "s1")
+    assert inventory.write(BUCKET, begun("s2"), Listed(Same(second), Same(first))).listed == 20
+    assert [row["name"] for row in found(tmp_path, "s2")] == NAMES[:20]
+    with pytest.raises(CollectError, match="twice"):
+        inventory.write(BUCKET, begun("s3"), Listed(Same(first), Same(second), Same(first)))
+
+
+def test_what_was_taken_over_is_gone_on_behind(inventory: FileInventory, tmp_path: Path) -> None:
+    inventory.write(BUCKET, begun("s1"), Listed(stored(*NAMES[:10]), End(a_fingerprint())))
+    (first,) = kept_parts(tmp_path, "s1")
+
+    class Ending(Listed):
+        def batches(self, listing: Listing, after: str | None) -> Iterator[Coming]:
+            yield from super().batches(listing, after)
+            raise BROKEN
+
+    with pytest.raises(CollectError):
+        inventory.write(BUCKET, begun("s2"), Ending(Same(first)))
+    kept = inventory.begun(BUCKET, "")
+    assert kept == replace(begun("s2"), kept=10)
+    bucket = Bucket(stored())
+    assert inventory.write(BUCKET, replace(begun("s2"), kept=10), bucket).listed == 100
+    assert bucket.asked[0] == (STORED, NAMES[9])

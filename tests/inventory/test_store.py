@@ -1,3 +1,4 @@
+import hashlib
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from auditor.errors import CollectError, LedgerError
 from auditor.findings import Assessed, Assessment, Basis, Readability, Subject, SubjectKind, member_of
+from auditor.inventory import notes
 from auditor.inventory.files import SCHEMA
 from auditor.inventory.layout import Layout
 from auditor.inventory.snapshot import moment
@@ -23,7 +25,7 @@ from auditor.model import BucketFacts, Cloud, Encryption, Extent, Population, Re
 from auditor.ports import Written
 from auditor.rows import TIME, batched
 from tests.core_builders import GCP_KEY, NOW
-from tests.sweeps import write
+from tests.sweeps import snapshot, write
 
 BUCKET = "gs://data"
 
@@ -90,8 +92,8 @@ def test_counts_add_up_to_what_was_listed(inventory: FileInventory) -> None:
 def test_the_snapshot_is_sorted_by_the_names_bytes(inventory: FileInventory, tmp_path: Path) -> None:
     names = ["z", "a/b", "a", "a/", "Z", "é", "￿", "😀", "a b", "\n", "a//b", "\uff41", "\ue000"]
     write(inventory, BUCKET, batched([an_object(name) for name in names]))
-    file = next((tmp_path / "inventory").rglob("snapshot.parquet"))
-    assert pq.read_table(file).column("name").to_pylist() == sorted(names, key=str.encode)
+    found = snapshot(tmp_path / "inventory" / folder_name(BUCKET) / "s1")
+    assert [one["name"] for one in found] == sorted(names, key=str.encode)
 
 
 def test_an_object_told_twice_counts_once_and_the_later_word_counts(inventory: FileInventory) -> None:
@@ -120,7 +122,7 @@ def test_of_a_version_that_is_told_under_two_keys_none_is_known(
     pages = ([an_object(one, **(next(told) if one == "a" else {})) for one in some] for some in passes)
     written = write(inventory, BUCKET, *(batched([*page, an_object("z")]) for page in pages))
     assert written.unresolved == ((Reason.MALFORMED, 1),)
-    found = pq.read_table(next((tmp_path / "inventory").rglob("snapshot.parquet"))).to_pylist()
+    found = snapshot(tmp_path / "inventory" / folder_name(BUCKET) / "s1")
     assert len(found) == written.listed == len({*"".join(passes), "z"})
     keys = {one["name"]: (one["encryption"], one["key"], one["key_version"], one["verified"]) for one in found}
     assert keys.pop("a") == (Encryption.UNKNOWN, None, None, None)
@@ -171,7 +173,7 @@ def test_the_name_of_a_folder_is_no_pattern(tmp_path: Path, folder: str) -> None
     ]
     assert {one.bucket for one in inventory.samples([sweep])} == {BUCKET}
     assert folder in {one.name for one in inventory.samples([sweep])}
-    assert pq.read_schema(next(root.rglob("snapshot.parquet"))).names == SCHEMA.names
+    assert pq.read_schema(next(root.rglob("*.rows.parquet"))).names == SCHEMA.names
 
 
 def assessed_of(inventory: FileInventory, written: Written, *worse: str | None) -> tuple[Assessed, ...]:
@@ -236,11 +238,14 @@ def test_an_empty_bucket_and_no_sweep_at_all_are_nothing(inventory: FileInventor
     assert inventory.open([a_sweep(written)]).holdings() == ()
 
 
-def test_a_whole_sweep_is_its_two_files(inventory: FileInventory, tmp_path: Path) -> None:
+def test_of_every_file_of_a_whole_sweep_a_digest_is_kept(inventory: FileInventory, tmp_path: Path) -> None:
     written = write(inventory, BUCKET, batched([an_object()]))
     (folder,) = (tmp_path / "inventory" / folder_name(BUCKET)).iterdir()
-    assert written.files is not None
-    assert {f"{folder.parent.name}/s1/{path.name}" for path in folder.iterdir()} == set(written.files)
+    told = notes.read(folder / "snapshot.json")
+    digests = {Path(name).name: digest for name, digest in written.files.items()}
+    for one in told:
+        digests |= zip((f"{one['name']}.rows.parquet", f"{one['name']}.sums.parquet"), one["digests"], strict=True)
+    assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()} == digests
 
 
 def test_a_listing_that_breaks_off_leaves_nothing(inventory: FileInventory, tmp_path: Path) -> None:
@@ -262,7 +267,10 @@ def test_a_name_that_is_no_text_is_refused_as_malformed(inventory: FileInventory
 def replaced(file: Path) -> None:
     """Put a valid file of no rows in its place, with the same times."""
     times = file.stat()
-    pq.write_table(pq.read_table(file).slice(0, 0), file)
+    if file.suffix == ".json":
+        notes.write(file, [])
+    else:
+        pq.write_table(pq.read_table(file).slice(0, 0), file)
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
@@ -311,17 +319,18 @@ def test_a_sweep_that_names_no_file_is_not_taken_for_one_of_an_empty_bucket(inve
         assert refused.value.hint
 
 
+@pytest.mark.parametrize("file", ["snapshot.json", "part-0-stored-000000.rows.parquet"])
 def test_no_sample_is_taken_from_a_snapshot_that_the_sweep_did_not_write(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, file: str
 ) -> None:
     urls = ("gs://data", "gs://bee", "gs://see")
     inventory = FileInventory(tmp_path, dict.fromkeys(urls, Layout.parse("{org}/")))
     sweeps = [a_sweep(write(inventory, url, batched([an_object()])), bucket=url) for url in urls]
-    replaced(tmp_path / folder_name("gs://bee") / "s1" / "snapshot.parquet")
+    replaced(tmp_path / folder_name("gs://bee") / "s1" / file)
     assert [one.bucket for one in inventory.samples(sweeps)] == ["gs://data", "gs://see"]
     (told,) = (one.getMessage() for one in caplog.records)
     assert told.startswith("no probe reads gs://bee: ")
-    assert "snapshot.parquet is not what the sweep wrote" in told
+    assert f"{file} is not what the sweep wrote" in told
 
 
 def test_a_size_below_zero_is_refused_as_malformed(inventory: FileInventory) -> None:
@@ -379,7 +388,7 @@ from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
 from auditor.rows import batched
 from tests.inventory.test_store import BUCKET, an_object
-from tests.sweeps import Streams, begun
+from tests.sweeps import snapshot, Streams, begun
 def objects():
     for number in range(10**9):
         if number == 60_000:
@@ -412,7 +421,7 @@ DIE = "os.kill(os.getpid(), signal.SIGKILL)"
 def test_a_sweep_that_is_killed_while_digests_are_taken_is_cleaned_up(inventory: FileInventory, tmp_path: Path) -> None:
     root = tmp_path / "inventory"
     code = KILLED.replace("10**9", "2")
-    code = f"import os, signal\nfrom auditor.inventory import store\nstore._digest = lambda _: {DIE}\n{code}"
+    code = f"import os, signal\nfrom auditor.inventory import files\nfiles.digest = lambda _: {DIE}\n{code}"
     assert subprocess.run([sys.executable, "-c", code, str(root)], check=False).returncode == -signal.SIGKILL
     (home,) = root.iterdir()
     assert len(list(home.iterdir())) == 1

@@ -60,6 +60,8 @@ PLAN: Final = (
         ("tests/connectors/test_listing.py", "tests/connectors/test_aws_objects.py"),
     ),
     Target("auditor/connectors/aws/unchanged.py", ("tests/connectors/test_aws_unchanged.py",)),
+    Target("auditor/connectors/aws/sheets.py", ("tests/connectors/test_aws_stretches.py",)),
+    Target("auditor/connectors/aws/stretches.py", ("tests/connectors/test_aws_stretches.py",)),
     Target("auditor/connectors/aws/names.py", ("tests/connectors/test_aws_names.py",)),
     Target("auditor/connectors/gcp/listing.py", (_PARSING, "tests/connectors/test_gcp_objects.py")),
     Target("auditor/connectors/trail.py", ("tests/connectors/test_gcp_objects.py",)),

@@ -165,7 +165,7 @@ def deleted_some(world: World, key: str, listed: set[int]) -> bool:
 
 
 def snapshot_rows(folder: Path, judgement: Judgement) -> list[tuple[Any, ...]]:
-    files = [str(path) for one in judgement.sweeps for path in folder.glob(f"state/inventory/*/{one}/snapshot.parquet")]
+    files = [str(path) for one in judgement.sweeps for path in folder.glob(f"state/inventory/*/{one}/*.rows.parquet")]
     if not files:
         return []
     with duckdb.connect() as database:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from auditor import rows
+from auditor.connectors.aws.answers import MALFORMED
 from auditor.connectors.aws.encryption import (
     CONTRADICTORY,
     Asked,
@@ -21,16 +22,19 @@ from auditor.connectors.aws.encryption import (
 )
 from auditor.connectors.aws.errors import FAULTS, reason_of, reason_of_code
 from auditor.connectors.aws.errors import code_of as code_of_fault
-from auditor.connectors.aws.listing import Page, is_gone, is_listed
+from auditor.connectors.aws.listing import NoPageError, Page, is_gone, is_listed
 from auditor.connectors.aws.names import is_plain, sibling
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.session import AwsClients
+from auditor.connectors.aws.sheets import Sheet
 from auditor.connectors.aws.signing import S3Signer, code_of
-from auditor.connectors.aws.unchanged import Comparison
+from auditor.connectors.aws.stretches import Stretches
+from auditor.connectors.aws.unchanged import Comparison, is_due, lasts
 from auditor.connectors.trail import Trail
 from auditor.connectors.transfers import CUT_OFF, TOO_LONG, Transfer, Transfers, header
 from auditor.model import BucketFacts, Encryption, Gap, Listing, Population, Reason
-from auditor.ports import Known
+from auditor.ports import Coming, Known, Same
+from auditor.rows import End
 
 _HEADS_AHEAD: Final = 3_000
 """No further page is asked for while more HEADs than that wait."""
@@ -156,7 +160,7 @@ class S3Census:
         listing: Listing = Listing.STORED,  # noqa: ARG002 - there is one pass
         after: str | None = None,
         known: Known | None = None,
-    ) -> Iterator[pa.RecordBatch]:
+    ) -> Iterator[Coming]:
         """Yield every stored version behind a name of every configured population once, in the listing's order.
 
         Raises:
@@ -216,13 +220,21 @@ class _Run:
         self._listing = False
         self._ended = False
         self._moved = False
-        self._pages: deque[_Rows] = deque()
+        self._pages: deque[_Rows | End | Same] = deque()
+        """What is on its way out."""
+        self._stretches = Stretches()
+        self._lasts = True
+        """Whatever left since a stretch ended can be trusted for a while."""
         self._held = 0
         self._controls: deque[_Control] = deque(maxlen=_CONTROLS)
         self._throttled_in_a_row = 0
 
-    def batches(self, after: str | None, known: Known | None, reverify: timedelta) -> Iterator[pa.RecordBatch]:
+    def batches(self, after: str | None, known: Known | None, reverify: timedelta) -> Iterator[Coming]:
         self._known, self._reverify = known, reverify
+        if known is not None and reverify > timedelta(0):
+            now = self._clock()
+            self._stretches = Stretches(known.stretches, after, lambda one: not is_due(one, now, reverify))
+            self._signer.whole = not known.stretches
         if after is not None:
             self._after = after
             self._asked = {"key-marker" if self._versions else "start-after": after}
@@ -262,18 +274,28 @@ class _Run:
                     self._compared(found, place, transfer)
 
     def _take_page(self, transfer: Transfer) -> None:
-        page = transfer.answer
-        if not isinstance(page, Page):
+        sheet = transfer.answer
+        if not isinstance(sheet, Sheet):
             self._fail_or_move(transfer)
             return
         self._listing = False
-        if page.following is None:
+        if sheet.following is None:
             self._ended = True
-        elif not self._trail.leads_on(tuple(page.following.items())):
+        elif not self._trail.leads_on(tuple(sheet.following.items())):
             raise self._by_sdk.endless()
         else:
-            self._asked = dict(page.following)
+            self._asked = dict(sheet.following)
             self._list_on()
+        try:
+            for some in self._stretches.add(sheet):
+                if isinstance(some, Page):
+                    self._take_entries(some)
+                else:
+                    self._pages.append(some)
+        except NoPageError:
+            raise self._by_sdk.broken_off(MALFORMED, Reason.MALFORMED) from None
+
+    def _take_entries(self, page: Page) -> None:
         if self._after is not None and page.names and min(page.names) < self._after:
             raise self._by_sdk.out_of_order()
         page = _wanted(page, self._populations, self._after)
@@ -295,7 +317,7 @@ class _Run:
         before = self._known.of(page.names)
         comparison = Comparison(page, before, self._clock(), self._reverify)
         if comparison.whole:
-            found.as_before, found.open = before, 0
+            found.as_before, found.open = before.select(rows.SCHEMA.names), 0
             return
         columns = (before.column(name).to_pylist() for name in ("encryption", "key", "archived", "verified"))
         told = [
@@ -430,10 +452,15 @@ class _Run:
             found.at[place] = self._clock()
         found.open -= 1
 
-    def _out(self) -> Iterator[pa.RecordBatch]:
+    def _out(self) -> Iterator[Coming]:
         """Let pages leave whose entries are all known; what no control can decide stays unresolved."""
         while self._pages:
             first = self._pages[0]
+            if not isinstance(first, _Rows):
+                self._pages.popleft()
+                yield End() if isinstance(first, End) and not self._lasts else first
+                self._lasts = True
+                continue
             if first.undecided and len(first.undecided) == first.open:
                 self._clear_up(first)
             if first.open:
@@ -441,6 +468,7 @@ class _Run:
             self._pages.popleft()
             self._held -= len(first.page.names)
             batch = _batch(first)
+            self._lasts = self._lasts and _Gone.GONE not in first.told and lasts(batch)
             if batch.num_rows:
                 yield batch
 

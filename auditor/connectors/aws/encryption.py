@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from auditor.model import Encryption, KeyName, Reason
 
-_ARCHIVED: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+ARCHIVES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _RESTORED: Final = 'ongoing-request="false"'
 _KMS: Final = frozenset({"aws:kms", "aws:kms:dsse"})
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -104,7 +104,7 @@ def _is_amazons(endpoint: str) -> bool:
 
 def is_archive(storage_class: str) -> bool:
     """Whether objects of this class need a restore before a read."""
-    return storage_class in _ARCHIVED
+    return storage_class in ARCHIVES
 
 
 def parse_head(told: Mapping[str, Any]) -> Head:

@@ -5,7 +5,7 @@ Source: Amazon S3 API Reference, ListObjectsV2 and ListObjectVersions, response 
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, Self, cast
@@ -56,6 +56,8 @@ class Page:
     classes: list[str]
     following: Mapping[str, str] | None
     """Query parameters that ask for the next page, empty where it says none; None on the last page."""
+    dialect: str = field(default="", compare=False)
+    """The name of its root with its namespace, where names in it are encoded; empty where they are not."""
 
     def only(self, places: Sequence[int]) -> Self:
         """The same page with these entries alone."""
@@ -75,8 +77,12 @@ class NoPageError(ValueError):
     """It is no page of a listing, or says what no page can say."""
 
 
-def parse_page(body: bytes, bucket: str, *, versions: bool, asked: Mapping[str, str] = NOTHING) -> Page:
+def parse_page(
+    body: bytes, bucket: str, *, versions: bool, asked: Mapping[str, str] = NOTHING, entries: int | None = None
+) -> Page:
     """Read one page of a bucket that was asked for with `encoding-type=url`, and the place where it was to begin.
+
+    `entries`: how many it has, where the body lacks some of them.
 
     Raises:
         NoPageError: it is none, or one of another bucket, or one that begins elsewhere.
@@ -100,7 +106,10 @@ def parse_page(body: bytes, bucket: str, *, versions: bool, asked: Mapping[str, 
     except UnicodeDecodeError:
         raise NoPageError("a name that is no text") from None
     count = len(names)
-    if not versions and _text(root, space, "KeyCount") not in {"", str(count)}:
+    if not versions and _text(root, space, "KeyCount") not in {
+        "",
+        str(count if entries is None else entries),
+    }:
         raise NoPageError("another number of entries than it says")
     _same_place(root, space, {**asked, "bucket": bucket}, encoded=encoded)
     if count and "key-marker" in asked and min(names) < asked["key-marker"]:
@@ -124,6 +133,7 @@ def parse_page(body: bytes, bucket: str, *, versions: bool, asked: Mapping[str, 
         etags=[one.strip('"') or None for one in found["ETag"]],
         classes=[one or "STANDARD" for one in found["StorageClass"]],
         following=following,
+        dialect=root.tag if encoded else "",
     )
 
 
@@ -254,14 +264,14 @@ def _same_place(root: etree._Element, space: str, asked: Mapping[str, str], *, e
     Raises:
         NoPageError: somebody has given an answer to another question.
     """
-    for field, name in _ECHOES.items():
+    for asks, name in _ECHOES.items():
         told = root.findtext(f"{space}}}{name}" if space else name)
-        if told is None and field not in _SAID:
+        if told is None and asks not in _SAID:
             continue
         # Ceph encodes names and repeats what was asked as it was.
-        readings = _readings(told or "") if encoded and field in _ENCODED else {told or ""}
-        if asked.get(field, "") not in readings and not (field == "bucket" and told and is_alias(asked[field])):
-            raise NoPageError(f"a page of another {field}")
+        readings = _readings(told or "") if encoded and asks in _ENCODED else {told or ""}
+        if asked.get(asks, "") not in readings and not (asks == "bucket" and told and is_alias(asked[asks])):
+            raise NoPageError(f"a page of another {asks}")
     most = _text(root, space, "MaxKeys")
     if most and most != asked.get("max-keys", most):
         raise NoPageError("a page of another length")

@@ -14,6 +14,7 @@ from botocore.credentials import Credentials, ReadOnlyCredentials
 from auditor.connectors.aws.answers import MALFORMED
 from auditor.connectors.aws.encryption import parse_headers
 from auditor.connectors.aws.listing import NoPageError, parse_page
+from auditor.connectors.aws.sheets import Sheet
 from auditor.connectors.transfers import Handle, Outcome, Transfer
 
 _SUCCESS: Final = 200
@@ -45,6 +46,8 @@ class S3Signer:
         self.moved(*place)
         self._certificates = certificates
         self._clock = clock
+        self.whole = True
+        """Every page of the listing is decoded at once."""
 
     def moved(self, base: str, region: str) -> None:
         """The bucket is in another Region than it was thought to be."""
@@ -54,7 +57,7 @@ class S3Signer:
         self._frozen: ReadOnlyCredentials | None = None
 
     def page(self, asked: dict[str, str], *, versions: bool, tag: object = None) -> Transfer:
-        """A request for one page of the listing."""
+        """A request for one page: without a tag of the listing, a `Sheet`; else for a look at some names, a `Page`."""
         kind = {"versions": ""} if versions else {"list-type": "2"}
         operation = ("s3", "ListObjectVersions" if versions else "ListObjectsV2")
         query = urlencode({**kind, "encoding-type": "url", **asked}, quote_via=quote, safe=_SAFE_IN_QUERY)
@@ -92,6 +95,8 @@ class S3Signer:
     def _page(self, transfer: Transfer) -> object:
         versions = transfer.operation[1] == "ListObjectVersions"
         try:
+            if transfer.tag is None:
+                return Sheet(transfer.body, self._bucket, versions=versions, asked=transfer.asked, whole=self.whole)
             return parse_page(transfer.body, self._bucket, versions=versions, asked=transfer.asked)
         except NoPageError:
             return None

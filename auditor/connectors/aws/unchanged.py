@@ -1,23 +1,26 @@
 """Which versions of a page are listed as they were when they were last HEADed, so that they need no HEAD now.
 
 What a listing shows is not all: UpdateObjectEncryption changes a key and leaves ETag, date and size alone. So each
-version is HEADed again within a period, in a slot of its own, so that every sweep does an equal part of it.
+version is HEADed again within a period. Versions that are kept together have one slot in it, so that every sweep does a
+part of them and leaves the others alone.
 
 Source: Amazon S3 API Reference, UpdateObjectEncryption.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import reduce
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from auditor import rows
+from auditor.connectors.aws.encryption import ARCHIVES
 from auditor.connectors.aws.listing import Page
 from auditor.model import Encryption
+from auditor.ports import Stretch
 
+_ARCHIVES: Final = pa.array(sorted(ARCHIVES), pa.string())
 SETTLED: Final = timedelta(minutes=5)
 """A version that was written shortly before it was HEADed may have been overwritten within the same second since."""
 
@@ -25,7 +28,8 @@ SETTLED: Final = timedelta(minutes=5)
 class Comparison:
     """A page beside what was learnt before of its names.
 
-    `before` has the columns of `rows.SCHEMA`; `now` is aware; every version is asked for again within `period`.
+    `before` has the columns of `rows.SCHEMA` and `slot`; `now` is aware; every version is asked for again within
+    `period`.
     """
 
     def __init__(self, page: Page, before: pa.Table, now: datetime, period: timedelta) -> None:
@@ -55,22 +59,47 @@ class Comparison:
         return [place if place is not None and trusted[place] else None for place in found]
 
 
+def lasts(some: pa.RecordBatch) -> bool:
+    """Whether all that is told of some rows can be trusted until they are due, should they be listed as they were."""
+    return bool(pc.all(pc.fill_null(_lasting(some), pa.scalar(False)), min_count=0).as_py())
+
+
+def is_due(stretch: Stretch, now: datetime, period: timedelta) -> bool:
+    """Whether something of a stretch whose rows last has to be asked again by now."""
+    seconds, verified = int(period.total_seconds()), stretch.verified
+    if seconds <= 0 or verified is None or verified[1] > now:
+        return True
+    then, today = (_round(int(one.timestamp()), stretch.slot, seconds) for one in (verified[0], now))
+    return then != today
+
+
 def _trusted(before: pa.Table, now: datetime, period: timedelta) -> Any:
     seconds = int(period.total_seconds())
     if seconds <= 0:
         return pa.chunked_array([pa.repeat(pa.scalar(False), before.num_rows)])
-    verified, modified = before.column("verified"), before.column("modified")
+    verified = before.column("verified")
     at = pa.scalar(now, rows.TIME)
-    # Without an ETag too little would be compared.
-    told = pc.is_valid(before.column("etag"))
-    known = pc.not_equal(before.column("encryption"), pa.scalar(Encryption.UNKNOWN.value))
     not_later = pc.less_equal(verified, at)
-    settled = pc.greater_equal(pc.subtract(verified, modified), pa.scalar(SETTLED, pa.duration("us")))
-    # A slot that hangs on what does not change, and that differs between versions.
-    slot = _rest(pc.add(_seconds(modified), before.column("size")), seconds)
+    slot = _rest(before.column("slot"), seconds)
     then, today = (pc.divide(pc.subtract(_seconds(one), slot), pa.scalar(seconds)) for one in (verified, at))
-    conditions: tuple[Any, ...] = (told, known, not_later, settled, pc.equal(then, today))
-    return pc.fill_null(reduce(pc.and_, conditions), pa.scalar(False))
+    return pc.fill_null(pc.and_(pc.and_(_lasting(before), not_later), pc.equal(then, today)), pa.scalar(False))
+
+
+def _lasting(some: Any) -> Any:
+    """Of each row, whether what it tells lasts until it is due."""
+    # Without an ETag too little would be compared.
+    told = pc.is_valid(some.column("etag"))
+    known = pc.not_equal(some.column("encryption"), pa.scalar(Encryption.UNKNOWN.value))
+    # A copy of an archived object is there for a time.
+    restored = pc.and_(pc.is_in(some.column("storage_class"), _ARCHIVES), pc.invert(some.column("archived")))
+    known = pc.and_(known, pc.invert(restored))
+    age = pc.subtract(some.column("verified"), some.column("modified"))
+    return pc.and_(pc.and_(told, known), pc.greater_equal(age, pa.scalar(SETTLED, pa.duration("us"))))
+
+
+def _round(moment: int, slot: int, seconds: int) -> int:
+    """How often it was the turn of a slot until a moment."""
+    return (moment - slot % seconds) // seconds
 
 
 def _seconds(moment: Any) -> Any:

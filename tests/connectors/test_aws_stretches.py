@@ -1,0 +1,279 @@
+"""What is listed to the byte as it was is not decoded again; whatever else there is, no entry is lost or told twice."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import quote_plus
+from xml.sax.saxutils import escape
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auditor.connectors.aws import stretches
+from auditor.connectors.aws.listing import NoPageError, Page, parse_page
+from auditor.connectors.aws.sheets import Sheet
+from auditor.connectors.aws.stretches import Stretches
+from auditor.ports import Same
+from auditor.rows import End, Fingerprint
+from tests.connectors.test_listing import ASKED, MARKED, NO_PAGES, live, versions
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def stretches_of_four(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stretches, "ROWS", 4)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a bucket: a version, or a delete marker."""
+
+    name: str
+    version: str = "v1"
+    etag: str = "e"
+    marker: bool = False
+
+
+@dataclass
+class Kept:
+    """A stretch as a snapshot keeps it."""
+
+    rows_kept: list[tuple[str, str | None, str | None]]
+    fingerprint: Fingerprint | None
+    after: str | None
+    verified: tuple[datetime, datetime] | None = (NOW, NOW)
+    slot: int = 0
+
+    @property
+    def last(self) -> str | None:
+        return self.rows_kept[-1][0] if self.rows_kept else None
+
+    @property
+    def rows(self) -> int:
+        return len(self.rows_kept)
+
+
+def xml(one: Entry, *, of_versions: bool, style: str = "") -> str:
+    name = quote_plus(one.name, safe="/") if style != "not encoded" else escape(one.name)
+    key = f"<Key>{name}</Key>"
+    about = f"{key}<LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+    rest = f"<ETag>&quot;{one.etag}&quot;</ETag><Size>1</Size><StorageClass>STANDARD</StorageClass>"
+    attribute = ' a="b"' if style == "attributes" else ""
+    if not of_versions:
+        return f"<Contents{attribute}>{about}{rest}</Contents>"
+    told = f"{about}<VersionId>{one.version}</VersionId><IsLatest>true</IsLatest>"
+    return f"<DeleteMarker>{told}</DeleteMarker>" if one.marker else f"<Version{attribute}>{told}{rest}</Version>"
+
+
+def pages(entries: list[Entry], sizes: Iterable[int], *, of_versions: bool, style: str = "") -> Iterator[bytes]:
+    """The bodies in which a service lists, so many entries each."""
+    tag = "ListVersionsResult" if of_versions else "ListBucketResult"
+    encoding = "" if style == "not encoded" else "<EncodingType>url</EncodingType>"
+    left = list(entries)
+    for size in sizes:
+        some, left = left[:size], left[size:]
+        more = "true" if left else "false"
+        about = f"<Name>data</Name>{encoding}<IsTruncated>{more}</IsTruncated>"
+        inside = "".join(xml(one, of_versions=of_versions, style=style) for one in some)
+        if style == "comments":
+            inside = inside.replace("<Key>", "<!-- <Key>x</Key> --><Key>")
+        yield f"<{tag}>{about}{inside}</{tag}>".encode()
+        if not left:
+            return
+
+
+def listed(
+    bodies: Iterable[bytes], known: list[Kept], *, of_versions: bool, whole: bool = False
+) -> tuple[list[Kept], int]:
+    """What a sweep keeps that knows an earlier one, and how many entries it decoded."""
+    made = Stretches(known, None, lambda _: True)
+    kept: list[Kept] = []
+    now: list[tuple[str, str | None, str | None]] = []
+    decoded = 0
+    for body in bodies:
+        for some in made.add(Sheet(body, "data", versions=of_versions, whole=whole)):
+            after = kept[-1].last if kept else None
+            match some:
+                case Page():
+                    now.extend(zip(some.names, some.versions, some.etags, strict=True))
+                    decoded += len(some.names)
+                case End(fingerprint):
+                    kept.append(Kept(now, fingerprint, after))
+                    now = []
+                case Same(stretch):
+                    assert isinstance(stretch, Kept)
+                    assert not now, "a stretch ends before another is taken over"
+                    kept.append(Kept(stretch.rows_kept, stretch.fingerprint, after))
+    assert not now, "the last stretch ends"
+    return kept, decoded
+
+
+def rows(kept: list[Kept]) -> list[tuple[str, str | None, str | None]]:
+    return [row for one in kept for row in one.rows_kept]
+
+
+def expected(entries: list[Entry], *, of_versions: bool) -> list[tuple[str, str | None, str | None]]:
+    return [(one.name, one.version if of_versions else None, one.etag) for one in entries if not one.marker]
+
+
+NAMES = st.text(st.sampled_from("ab/ +%<&é😀"), min_size=1, max_size=3)
+ETAGS = st.sampled_from("ef")
+SIZES = st.lists(st.integers(1, 9), min_size=40, max_size=40)
+
+
+@st.composite
+def buckets(draw: st.DrawFn, *, of_versions: bool) -> list[Entry]:
+    found = {
+        (name, version): Entry(name, version, draw(ETAGS), of_versions and draw(st.integers(0, 3)) == 0)
+        for name, version in draw(
+            st.lists(st.tuples(NAMES, st.sampled_from(["v1", "v2"]) if of_versions else st.just("v1")), max_size=30)
+        )
+    }
+    return [found[place] for place in sorted(found)]
+
+
+@pytest.mark.parametrize("of_versions", [False, True])
+@given(data=st.data(), sizes=SIZES)
+def test_nothing_is_lost_or_told_twice_whatever_changes(
+    data: st.DataObject, sizes: list[int], *, of_versions: bool
+) -> None:
+    known: list[Kept] = []
+    now = data.draw(buckets(of_versions=of_versions))
+    for _ in range(4):
+        kept, _ = listed(
+            pages(now, data.draw(st.permutations(sizes)), of_versions=of_versions), known, of_versions=of_versions
+        )
+        assert rows(kept) == expected(now, of_versions=of_versions)
+        # Some of it goes, something else comes or changes.
+        other = data.draw(buckets(of_versions=of_versions))
+        gone = data.draw(st.integers(0, 5))
+        both = {(one.name, one.version): one for one in (*now, *other[: data.draw(st.integers(0, 3))])}
+        known = kept
+        now = [both[place] for number, place in enumerate(sorted(both)) if gone == 0 or number % 6 != gone]
+
+
+@pytest.mark.parametrize("of_versions", [False, True])
+@given(then=SIZES, now=SIZES)
+def test_what_is_as_it_was_is_not_decoded_wherever_pages_end(
+    then: list[int], now: list[int], *, of_versions: bool
+) -> None:
+    entries = [Entry(f"{number:02}", marker=of_versions and number % 5 == 3) for number in range(40)]
+    known, decoded = listed(pages(entries, then, of_versions=of_versions), [], of_versions=of_versions)
+    assert decoded == len(expected(entries, of_versions=of_versions))
+    assert len(known) >= 3
+    kept, decoded = listed(pages(entries, now, of_versions=of_versions), known, of_versions=of_versions)
+    assert (rows(kept), decoded) == (rows(known), 0)
+
+
+@pytest.mark.parametrize("change", ["new", "gone", "other", "last"])
+def test_a_change_costs_its_own_stretch_alone(change: str) -> None:
+    entries = [Entry(f"{number:02}") for number in range(40)]
+    known, _ = listed(pages(entries, [4] * 10, of_versions=False), [], of_versions=False)
+    assert [one.rows for one in known] == [4] * 10
+    changed = {
+        "new": [*entries[:10], Entry("09x"), *entries[10:]],
+        "gone": entries[:10] + entries[11:],
+        "other": [*entries[:10], Entry("10", etag="f"), *entries[11:]],
+        "last": [*entries, Entry("40")],
+    }[change]
+    kept, decoded = listed(pages(changed, [7] * 10, of_versions=False), known, of_versions=False)
+    assert rows(kept) == expected(changed, of_versions=False)
+    assert decoded == {"new": 5, "gone": 3, "other": 4, "last": 1}[change]
+    again, decoded = listed(pages(changed, [3] * 20, of_versions=False), kept, of_versions=False)
+    assert (rows(again), decoded) == (rows(kept), 0)
+
+
+def test_of_a_stretch_that_is_not_trusted_everything_is_decoded() -> None:
+    entries = [Entry(f"{number:02}") for number in range(12)]
+    known, _ = listed(pages(entries, [4] * 3, of_versions=False), [], of_versions=False)
+    made = Stretches(known, None, lambda one: one is not known[1])
+    came = [
+        some
+        for body in pages(entries, [6] * 2, of_versions=False)
+        for some in made.add(Sheet(body, "data", versions=False, whole=False))
+    ]
+    assert [one.stretch for one in came if isinstance(one, Same)] == [known[0], known[2]]
+    assert [name for one in came if isinstance(one, Page) for name in one.names] == ["04", "05", "06", "07"]
+
+
+def test_what_is_gone_on_with_within_a_stretch_is_decoded_to_its_end() -> None:
+    entries = [Entry(f"{number:02}") for number in range(12)]
+    known, _ = listed(pages(entries, [4] * 3, of_versions=False), [], of_versions=False)
+    for after, decoded in (("03", 0), ("05", 2), ("04x", 3)):
+        made = Stretches(known, after, lambda _: True)
+        left = [one for one in entries if one.name > after]
+        came = [
+            some
+            for body in pages(left, [3] * 4, of_versions=False)
+            for some in made.add(Sheet(body, "data", versions=False, whole=False))
+        ]
+        assert sum(len(one.names) for one in came if isinstance(one, Page)) == decoded
+    # Somebody who lists from the beginning all the same is not taken for one who goes on.
+    made = Stretches(known, "01", lambda _: True)
+    (body,) = pages(entries, [12], of_versions=False)
+    first, *_ = made.add(Sheet(body, "data", versions=False, whole=False))
+    assert isinstance(first, Page)
+    assert first.names == ["00", "01", "02", "03"]
+
+
+def test_a_stretch_that_goes_on_within_its_last_name_is_another() -> None:
+    entries = [Entry(f"{number:02}", version) for number in range(4) for version in ("v1", "v2")]
+    known, _ = listed(pages(entries, [2] * 4, of_versions=True), [], of_versions=True)
+    assert [one.rows for one in known] == [4, 4]
+    more = [*entries[:4], Entry("01", "v3"), *entries[4:]]
+    kept, decoded = listed(pages(more, [4] * 3, of_versions=True), known, of_versions=True)
+    assert (rows(kept), decoded) == (expected(more, of_versions=True), 5)
+    last = [*entries, Entry("03", "v3")]
+    kept, decoded = listed(pages(last, [8, 1], of_versions=True), known, of_versions=True)
+    assert (rows(kept), decoded) == (expected(last, of_versions=True), 5)
+
+
+STYLES = ["", "not encoded", "attributes", "comments"]
+
+
+@pytest.mark.parametrize("then", STYLES)
+@pytest.mark.parametrize("now", STYLES)
+@pytest.mark.parametrize("of_versions", [False, True])
+def test_pages_in_other_words_are_decoded(then: str, now: str, *, of_versions: bool) -> None:
+    entries = [Entry(f"{number:02} é", marker=of_versions and number % 5 == 3) for number in range(40)]
+    known, _ = listed(pages(entries, [5] * 8, of_versions=of_versions, style=then), [], of_versions=of_versions)
+    bodies = list(pages(entries, [7] * 8, of_versions=of_versions, style=now))
+    try:
+        kept, decoded = listed(bodies, known, of_versions=of_versions)
+    except NoPageError:
+        # Where they cannot be told apart by their bytes a sweep begins anew without what was known.
+        assert now == "comments"
+        kept, decoded = listed(bodies, [], of_versions=of_versions, whole=True)
+    assert rows(kept) == expected(entries, of_versions=of_versions)
+    assert decoded == (0 if then == now == "" else len(rows(kept)))
+
+
+@pytest.mark.parametrize(("body", "of_versions"), NO_PAGES.values(), ids=NO_PAGES)
+def test_what_is_no_page_is_none_when_it_is_decoded_or_before(body: bytes, of_versions: bool) -> None:  # noqa: FBT001 - a case
+    asked = MARKED if of_versions else ASKED
+    with pytest.raises(NoPageError):
+        Sheet(body, "data", versions=of_versions, asked=asked, whole=False).page()
+
+
+def test_what_stands_around_the_entries_is_checked_at_once() -> None:
+    entries = [Entry(f"{number:02}") for number in range(5)]
+    (body,) = pages(entries, [5], of_versions=False)
+    assert Sheet(body, "data", versions=False, whole=False).following is None
+    for wrong in (
+        body.replace(b"<Name>data", b"<Name>else"),
+        body.replace(b"<IsTruncated>false", b"<IsTruncated>"),
+        body.replace(b"</ListBucketResult>", b"<CommonPrefixes/></ListBucketResult>"),
+        body.replace(b"<IsTruncated>", b"<KeyCount>4</KeyCount><IsTruncated>"),
+        body[:-1],
+    ):
+        with pytest.raises(NoPageError):
+            Sheet(wrong, "data", versions=False, whole=False)
+    counted = body.replace(b"<IsTruncated>", b"<KeyCount>5</KeyCount><IsTruncated>")
+    assert len(Sheet(counted, "data", versions=False, whole=False).page().names) == 5
+
+
+def test_a_page_of_no_entries_or_of_one_is_as_it_is() -> None:
+    assert list(Sheet(live(), "data", versions=False, whole=False).page().names) == ["a"]
+    assert Sheet(versions(), "data", versions=True, whole=False).page() == parse_page(versions(), "data", versions=True)
