@@ -21,7 +21,7 @@ from auditor.findings import (
     Verdict,
     member_of,
 )
-from auditor.model import AwsKey, Encryption, GcpKey, KeyGone, KeyName, KeyUnread, Probe
+from auditor.model import AwsKey, Encryption, Extent, GcpKey, KeyGone, KeyName, KeyUnread, Probe
 from auditor.policy import Policy
 from auditor.ports import Holdings
 from auditor.readability import KeyView, assess, probes_of
@@ -62,7 +62,7 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     assessed = tuple(_assess(facts))
     subjects: tuple[RuleSubject, ...] = (*_causes(facts, assessed), *_keys(facts, assessed), *_buckets(facts, assessed))
     context = Context(facts.now, facts.policy, facts.keys)
-    findings: list[Finding] = []
+    failures: list[tuple[Rule, RuleSubject, Outcome]] = []
     tallies: list[Tally] = []
     undecided: set[str] = set()
     for rule in rules:
@@ -73,11 +73,14 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
             outcome = _put(rule, subject, context)
             counts[outcome.verdict] += 1
             if outcome.verdict is Verdict.FAILED:
-                findings.append(_finding(rule, subject, outcome, facts))
+                failures.append((rule, subject, outcome))
             elif outcome.verdict is Verdict.UNKNOWN and _outlives_silence(subject, facts.keys):
                 undecided.add(rule.finding_id(subject.subject))
         tallies.append(Tally(rule.id, counts))
-    return Judged(assessed, tuple(findings), tuple(tallies), frozenset(undecided))
+    # All at once: a fleet may have a finding for each of its keys.
+    extents = facts.holdings.extents(_concerned(subject, outcome) for _, subject, outcome in failures)
+    findings = tuple(_finding(*one, extent, facts) for one, extent in zip(failures, extents, strict=True))
+    return Judged(assessed, findings, tuple(tallies), frozenset(undecided))
 
 
 def _outlives_silence(subject: RuleSubject, keys: Mapping[KeyName, KeyView]) -> bool:
@@ -191,11 +194,14 @@ def _order(member: Member) -> tuple[str, str, str, str]:
     return bucket, encryption, key or "", version or ""
 
 
-def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, facts: Facts) -> Finding:
+def _concerned(subject: RuleSubject, outcome: Outcome) -> tuple[Member, ...]:
+    return outcome.members if outcome.members is not None else subject.members
+
+
+def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, extent: Extent, facts: Facts) -> Finding:
     cause = subject if isinstance(subject, Cause) else None
     # Severity follows what is lost: with no data under a key there is nothing to lose yet.
     idle = isinstance(subject, HeldKey) and not subject.members
-    members = outcome.members if outcome.members is not None else subject.members
     return Finding(
         id=rule.finding_id(subject.subject),
         rule=rule.id,
@@ -205,8 +211,8 @@ def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, facts: Facts) -
         readability=cause.readability if cause else None,
         cause=outcome.text,
         confidence=cause.confidence if cause else outcome.confidence,
-        extent=facts.holdings.extent(members),
-        members=members,
+        extent=extent,
+        members=_concerned(subject, outcome),
         final_at=cause.final_at if cause else outcome.final_at,
         since=cause.since if cause and cause.since else facts.now,
         since_source=_since_source(cause, facts),

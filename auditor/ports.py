@@ -165,8 +165,8 @@ class Holdings(Protocol):
     def holdings(self) -> tuple[Holding, ...]:
         """All holdings, sorted by (bucket, encryption, key, key version)."""
 
-    def extent(self, members: Iterable[Member]) -> Extent:
-        """How much data these holdings are together, each namespace counted once."""
+    def extents(self, wanted: Iterable[Iterable[Member]]) -> tuple[Extent, ...]:
+        """How much data each set of holdings is together, each namespace counted once; many at once cost little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +186,8 @@ class NamespaceRow:
 class DependencyRows(Protocol):
     """The dependencies one by one, for outputs: what `Holdings` sums up for the judge."""
 
-    def extent(self, members: Iterable[Member]) -> Extent:
-        """How much data these holdings are together, each namespace counted once."""
+    def count_namespaces(self, members: Iterable[Member]) -> int:
+        """How many namespaces these holdings have together."""
 
     def rows(
         self, assessed: Iterable[Assessed], offset: int = 0, limit: int | None = None

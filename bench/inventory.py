@@ -100,7 +100,7 @@ def main() -> None:
         opened = inventory.open([sweep])
         reading, holdings = timed(opened.holdings)
         one_key = [member_of(one) for one in holdings if one.key == holdings[0].key]
-        asking, extent = timed(lambda: opened.extent(one_key))
+        asking, extent = timed(lambda: opened.extents([one_key])[0])
         size = sum(path.stat().st_size for path in (Path(folder) / "inventory").rglob("*.parquet"))
     print(f"objects {written.listed:,}, key versions with data {len(holdings):,}, one key holds {extent.objects:,}")
     print(f"making the rows               {making:6.1f} s   1.0")

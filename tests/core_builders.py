@@ -90,7 +90,10 @@ class FixedHoldings:
     def holdings(self) -> tuple[Holding, ...]:
         return self._holdings
 
-    def extent(self, members: Iterable[Member]) -> Extent:
+    def extents(self, wanted: Iterable[Iterable[Member]]) -> tuple[Extent, ...]:
+        return tuple(map(self._extent, wanted))
+
+    def _extent(self, members: Iterable[Member]) -> Extent:
         chosen = set(members)
         found = [one for one in self._holdings if member_of(one) in chosen]
         return Extent(

@@ -1,4 +1,5 @@
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from auditor.findings import (
     BucketCoverage,
     Confidence,
     Finding,
+    Member,
     Outcome,
     Readability,
     Severity,
@@ -25,6 +27,7 @@ from auditor.model import (
     CustomKeyStore,
     Encryption,
     Evidence,
+    Extent,
     Grant,
     Holding,
     HsmInstance,
@@ -573,3 +576,22 @@ def test_only_findings_about_whole_keys_stay_undecided() -> None:
     about_keys = {rule.finding_id(Subject(SubjectKind.KEY, AWS_KEY.text)) for rule in load() if rule.subject is HeldKey}
     assert result.undecided
     assert result.undecided <= about_keys
+
+
+class Counting(FixedHoldings):
+    """Holdings that count how often somebody asks how much they are."""
+
+    asked = 0
+
+    def extents(self, wanted: Iterable[Iterable[Member]]) -> tuple[Extent, ...]:
+        self.asked += 1
+        return super().extents(wanted)
+
+
+def test_what_hangs_on_a_thousand_dead_keys_is_asked_for_once() -> None:
+    names = [KeyName(f"{AWS_KEY.text[:-4]}{number:04}") for number in range(1_000)]
+    holdings = Counting(*(a_holding(name, bucket="s3://data", objects=number) for number, name in enumerate(names)))
+    views = {name: KeyView(name, an_aws_key("Disabled", name=name), None) for name in names}
+    told = judge(Facts(holdings, views, {}, (), Policy(), NOW), load()).findings
+    assert sorted(one.extent.objects for one in told if one.rule == "data-unreadable") == list(range(1_000))
+    assert holdings.asked == 1

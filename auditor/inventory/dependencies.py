@@ -1,8 +1,12 @@
 """The dependencies of some sweeps, read through DuckDB: sums for the judge, rows for outputs."""
 
+import heapq
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +14,7 @@ import duckdb
 
 from auditor.errors import LedgerError
 from auditor.findings import Assessed, Member, Readability, member_of
+from auditor.inventory.alike import Alike
 from auditor.inventory.files import very_file
 from auditor.inventory.snapshot import moment
 from auditor.model import Dependency, Encryption, Extent, Holding, Population
@@ -23,6 +28,9 @@ _COLUMNS: Final = (
 _TENANTS: Final = 20
 _SAMPLES: Final = 10
 _PAGE: Final = 5_000
+_ROWS_AT_ONCE: Final = 400_000
+"""Rows whose namespaces are told apart at a time, about: what that takes in memory does not grow with the fleet."""
+_MOST: Final = 2**63 - 1
 
 # What a bucket says of its sizes may add up to more than 64 bits hold: too much to count is no error.
 _TOTAL: Final = """
@@ -30,7 +38,7 @@ CREATE MACRO total(amount) AS least(coalesce(sum(amount), 0), 922337203685477580
 """
 _HOLDINGS: Final = """
 SELECT bucket, encryption, key, key_version, total(objects), total(bytes), total(archived),
-       count(DISTINCT namespace), epoch_us(min(oldest)), epoch_us(max(newest))
+       epoch_us(min(oldest)), epoch_us(max(newest))
 FROM dependency GROUP BY ALL ORDER BY bucket, encryption, key NULLS FIRST, key_version NULLS FIRST
 """
 _CHOSEN: Final = """
@@ -45,25 +53,33 @@ WITH member AS (
     AND dependency.key_version IS NOT DISTINCT FROM member.key_version
 )
 """
-_SUMS: Final = (
+_ALIKE: Final = (
     _CHOSEN
     + """
-SELECT total(objects), total(bytes),
-       count(DISTINCT (bucket, namespace)) FILTER (namespace IS NOT NULL) FROM chosen
+, space AS (SELECT list(rank) AS ranks FROM chosen WHERE namespace IS NOT NULL{part} GROUP BY bucket, namespace)
+SELECT ranks, count(*) FROM space GROUP BY ranks
 """
 )
-_TENANT_NAMES: Final = _CHOSEN + "SELECT DISTINCT tenant FROM chosen WHERE tenant IS NOT NULL ORDER BY 1 LIMIT $most"
+# The tenant is part of the namespace. The first of "fewer than none" are those with the most objects.
+_SAMPLED: Final = (
+    _CHOSEN
+    + """
+, space AS (
+    SELECT rank, bucket, namespace, min(tenant) AS tenant, total(objects) AS held
+    FROM chosen WHERE namespace IS NOT NULL{part} GROUP BY rank, bucket, namespace
+)
+SELECT rank, min(DISTINCT tenant, $tenants), min((-held, bucket, namespace), $samples) FROM space GROUP BY rank
+"""
+)
+_STARTS: Final = """
+SELECT stats_min_value, row_group_num_rows FROM parquet_metadata($files)
+WHERE path_in_schema = 'namespace' AND stats_min_value IS NOT NULL ORDER BY 1
+"""
 _NAMESPACES: Final = (
     _CHOSEN
     + """
 SELECT bucket, namespace, min(tenant), total(objects) AS held, total(bytes) FROM chosen
 WHERE namespace IS NOT NULL GROUP BY bucket, namespace ORDER BY held DESC, bucket, namespace LIMIT $most OFFSET $skip
-"""
-)
-_BY_RANK: Final = (
-    _CHOSEN
-    + """
-SELECT bucket, rank, count(DISTINCT namespace) FROM chosen GROUP BY bucket, rank
 """
 )
 _WORST: Final = (
@@ -100,6 +116,19 @@ _RANKED: Final = (
 )
 
 
+_SIDES: Final = {"first": ">=", "until": "<"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is learnt once of all rows, and answers most questions."""
+
+    holdings: tuple[Holding, ...]
+    places: Mapping[Member, int]
+    """Where each holding stands among them."""
+    alike: Alike
+
+
 class Dependencies:
     """Immutable once made; safe to use from many threads."""
 
@@ -117,53 +146,83 @@ class Dependencies:
                 self._database.execute(f"CREATE VIEW dependency AS SELECT * FROM {rows}")
         else:
             self._database.execute(f"CREATE TABLE dependency ({_COLUMNS})")
+        self._files = paths
         self._lock = threading.Lock()
         self._extents: dict[tuple[Member, ...], Extent] = {}
-        self._holdings: tuple[Holding, ...] | None = None
+        self._known: _Known | None = None
 
     def holdings(self) -> tuple[Holding, ...]:
         """All holdings, sorted by (bucket, encryption, key, key version)."""
-        if self._holdings is None:
-            self._holdings = tuple(
-                Holding(
-                    bucket=bucket,
-                    encryption=Encryption(encryption),
-                    key=key,
-                    key_version=version,
-                    objects=objects,
-                    size=size,
-                    archived=archived,
-                    namespaces=namespaces,
-                    oldest=moment(oldest),
-                    newest=moment(newest),
-                )
-                for bucket, encryption, key, version, objects, size, archived, namespaces, oldest, newest in self._ask(
-                    _HOLDINGS
-                )
-            )
-        return self._holdings
+        return self._all().holdings
 
-    def extent(self, members: Iterable[Member]) -> Extent:
-        """How much data these holdings are together, each namespace counted once; remembered, as nothing changes."""
-        asked = tuple(members)
-        if not asked:
-            return Extent()
+    def extents(self, wanted: Iterable[Iterable[Member]]) -> tuple[Extent, ...]:
+        """How much data each set of holdings is together, each namespace counted once; remembered, as nothing changes.
+
+        Many at once take hardly longer than one.
+        """
+        asked = [tuple(one) for one in wanted]
         with self._lock:
-            known = self._extents.get(asked)
-        if known is not None:
-            return known
-        chosen = _chosen([(member, 0) for member in asked])
-        objects, size, namespaces = self._ask(_SUMS, chosen)[0]
-        extent = Extent(
-            objects=objects,
-            size=size,
-            namespaces=namespaces,
-            tenants=tuple(row[0] for row in self._ask(_TENANT_NAMES, {**chosen, "most": _TENANTS})),
-            sample_namespaces=tuple(f"{row.bucket}/{row.namespace}" for row in self.namespaces(asked, limit=_SAMPLES)),
-        )
+            new = [one for one in dict.fromkeys(asked) if one and one not in self._extents]
+        if new:
+            found = dict(zip(new, self._measured(new), strict=True))
+            with self._lock:
+                self._extents.update(found)
         with self._lock:
-            self._extents[asked] = extent
-        return extent
+            return tuple(self._extents[one] if one else Extent() for one in asked)
+
+    def count_namespaces(self, members: Iterable[Member]) -> int:
+        """How many namespaces these holdings have together."""
+        known = self._all()
+        return known.alike.count(known.places[one] for one in members if one in known.places)
+
+    def _measured(self, sets: list[tuple[Member, ...]]) -> Iterator[Extent]:
+        tenants: dict[int, set[str]] = defaultdict(set)
+        samples: dict[int, list[tuple[int, str, str]]] = defaultdict(list)
+        chosen = _chosen([(member, number) for number, members in enumerate(sets) for member in members])
+        for some in self._in_parts(_SAMPLED, {**chosen, "tenants": _TENANTS, "samples": _SAMPLES}):
+            for number, first, most in some:
+                tenants[number].update(first or ())
+                samples[number].extend(most)
+        known = self._all()
+        for number, members in enumerate(sets):
+            held = [known.holdings[known.places[one]] for one in members if one in known.places]
+            yield Extent(
+                objects=min(_MOST, sum(one.objects for one in held)),
+                size=min(_MOST, sum(one.size for one in held)),
+                namespaces=self.count_namespaces(members),
+                tenants=tuple(sorted(tenants[number])[:_TENANTS]),
+                sample_namespaces=tuple(
+                    f"{bucket}/{namespace}" for _, bucket, namespace in heapq.nsmallest(_SAMPLES, samples[number])
+                ),
+            )
+
+    def _all(self) -> "_Known":
+        if self._known is None:
+            found = self._ask(_HOLDINGS)
+            members: list[Member] = [(row[0], Encryption(row[1]), row[2], row[3]) for row in found]
+            places = {member: place for place, member in enumerate(members)}
+            parts = self._in_parts(_ALIKE, _chosen(list(places.items())))
+            alike = Alike((ranks, count) for some in parts for ranks, count in some)
+            holdings = tuple(_holding(row, alike.count([place])) for place, row in enumerate(found))
+            self._known = _Known(holdings, places, alike)
+        return self._known
+
+    def _in_parts(self, text: str, values: Mapping[str, Any]) -> Iterator[list[tuple[Any, ...]]]:
+        """Ask of some namespaces after the other: the answers add up, wherever their rows stand.
+
+        They stand in the order of namespaces, so that each part of the files is read once.
+        """
+        starts: list[str | None] = [None]
+        rows = 0
+        for start, count in self._ask(_STARTS, {"files": self._files}) if self._files else ():
+            if rows >= _ROWS_AT_ONCE and start != starts[-1]:
+                starts.append(start)
+                rows = 0
+            rows += count
+        for first, until in pairwise([*starts, None]):
+            told = {name: value for name, value in (("first", first), ("until", until)) if value is not None}
+            part = "".join(f" AND namespace {_SIDES[name]} ${name}" for name in told)
+            yield self._ask(text.format(part=part), {**values, **told})
 
     def namespaces(
         self, members: Iterable[Member], offset: int = 0, limit: int | None = None
@@ -185,8 +244,10 @@ class Dependencies:
 
     def namespaces_by_readability(self, assessed: Iterable[Assessed]) -> Mapping[tuple[str, Readability], int]:
         """Count namespaces for each (bucket, readability); one namespace may stand under several."""
-        found = self._ask(_BY_RANK, _chosen(_ranks(assessed)))
-        return {(bucket, _RANKED[rank]): count for bucket, rank, count in found}
+        groups: dict[tuple[str, Readability], list[Member]] = defaultdict(list)
+        for one in assessed:
+            groups[one.holding.bucket, one.assessment.readability].append(member_of(one.holding))
+        return {place: self.count_namespaces(members) for place, members in groups.items()}
 
     def rows(
         self, assessed: Iterable[Assessed], offset: int = 0, limit: int | None = None
@@ -236,6 +297,22 @@ def _chosen(members: list[tuple[Member, int]]) -> dict[str, Any]:
         "versions": [member[3] for member, _ in members],
         "ranks": [rank for _, rank in members],
     }
+
+
+def _holding(row: tuple[Any, ...], namespaces: int) -> Holding:
+    bucket, encryption, key, version, objects, size, archived, oldest, newest = row
+    return Holding(
+        bucket=bucket,
+        encryption=Encryption(encryption),
+        key=key,
+        key_version=version,
+        objects=objects,
+        size=size,
+        archived=archived,
+        namespaces=namespaces,
+        oldest=moment(oldest),
+        newest=moment(newest),
+    )
 
 
 def _dependency(row: tuple[Any, ...]) -> Dependency:

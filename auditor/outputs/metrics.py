@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from auditor.findings import Assessed, Finding, Judgement, Severity, Status, SubjectKind
+from auditor.findings import Assessed, Finding, Judgement, Severity, Status, SubjectKind, member_of
 from auditor.model import Reason, split_version
 from auditor.outputs import summary
 from auditor.outputs.summary import Amount
@@ -210,9 +210,7 @@ def _by_key_version(judgement: Judgement, rows: DependencyRows) -> dict[str, Sam
         objects[labels] = objects.get(labels, 0) + amount.objects
         sizes[labels] = sizes.get(labels, 0) + amount.size
         if rank < _WORST:
-            spaces[labels] = rows.extent(
-                (one.holding.bucket, one.holding.encryption, one.holding.key, one.holding.key_version) for one in group
-            ).namespaces
+            spaces[labels] = rows.count_namespaces(member_of(one.holding) for one in group)
             dates = [one.assessment.final_at.timestamp() for one in group if one.assessment.final_at]
             if dates:
                 final[name[:2]] = min(dates)

@@ -381,7 +381,7 @@ def _versions(judgement: Judgement, rows: DependencyRows) -> tuple[VersionRow, .
             cause=worst.assessment.cause,
             objects=words.number(objects),
             size=words.size(sum(one.holding.size for one in group)),
-            namespaces=words.number(rows.extent(member_of(one.holding) for one in group).namespaces),
+            namespaces=words.number(rows.count_namespaces(member_of(one.holding) for one in group)),
             buckets=_few(sorted({one.holding.bucket for one in group})),
             share=round(100 * objects / of_key[key], 1) if of_key[key] else 0.0,
         )

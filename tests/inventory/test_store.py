@@ -195,11 +195,10 @@ def test_extents_count_each_namespace_once(inventory: FileInventory) -> None:
     ]
     opened = inventory.open([a_sweep(write(inventory, BUCKET, batched(told)))])
     members = [member_of(one) for one in opened.holdings() if one.key_version in {"3", "4"}]
-    extent = opened.extent(members)
+    extent, none = opened.extents([members, []])
     assert (extent.objects, extent.size, extent.namespaces, extent.tenants) == (4, 40, 2, ("acme",))
     assert extent.sample_namespaces == ("gs://data/acme/a", "gs://data/acme/b")
-    assert opened.extent(members) == extent
-    assert opened.extent([]) == Extent()
+    assert none == Extent()
 
 
 def test_namespaces_are_ranked_by_the_worst_of_their_data(inventory: FileInventory) -> None:
@@ -375,7 +374,8 @@ def test_sizes_that_64_bits_do_not_hold_together_are_capped(inventory: FileInven
     members = [member_of(one) for one in opened.holdings()]
     most = 2**63 - 1
     assert [(one.objects, one.size) for one in opened.holdings()] == [(4, most)]
-    assert (opened.extent(members).objects, opened.extent(members).size) == (4, most)
+    (extent,) = opened.extents([members])
+    assert (extent.objects, extent.size) == (4, most)
     assert {row.size for row, _ in opened.rows(assessed)} == {most}
     assert {one.size for one in opened.namespaces(members)} == {most}
     assert {one.size for one in opened.worst_namespaces(assessed, 5)} == {most}

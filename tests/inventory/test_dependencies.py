@@ -1,0 +1,123 @@
+"""What is asked of dependencies is what their rows say, however they are asked and wherever the rows stand."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auditor.findings import Assessed, Assessment, Basis, Member, Readability, Subject, SubjectKind
+from auditor.inventory import dependencies, files, totals
+from auditor.inventory.dependencies import Dependencies
+from auditor.inventory.layout import Layout
+from auditor.inventory.store import FileInventory
+from auditor.model import Encryption, Extent, Population, StoredObject
+from auditor.rows import batched
+from tests.core_builders import NOW
+from tests.inventory.test_store import a_sweep
+from tests.sweeps import write
+
+BUCKETS = ("gs://one", "gs://two")
+HELD = (
+    (Encryption.CMEK, "k1", "1"),
+    (Encryption.CMEK, "k1", "2"),
+    (Encryption.CMEK, "k2", None),
+    (Encryption.PROVIDER, None, None),
+)
+NAMES = st.builds("{}/{}/{}".format, *[st.sampled_from("abé")] * 2, st.sampled_from("xyz")) | st.sampled_from("ab")
+
+
+@st.composite
+def objects(draw: st.DrawFn) -> StoredObject:
+    encryption, key, version = draw(st.sampled_from(HELD))
+    return StoredObject(
+        name=draw(NAMES),
+        version=str(draw(st.integers(1, 9))),
+        population=draw(st.sampled_from(Population)),
+        size=draw(st.integers(0, 9)),
+        modified=NOW,
+        etag=None,
+        storage_class="STANDARD",
+        archived=False,
+        encryption=encryption,
+        key=key,
+        key_version=version,
+        verified=NOW,
+    )
+
+
+def once_each(some: Iterable[StoredObject]) -> list[StoredObject]:
+    by_version = {(one.name.encode(), one.version): one for one in some}
+    return [by_version[place] for place in sorted(by_version)]
+
+
+FLEETS = st.fixed_dictionaries({bucket: st.lists(objects(), max_size=30).map(once_each) for bucket in BUCKETS})
+
+
+def opened(folder: Path, fleet: dict[str, list[StoredObject]]) -> Dependencies:
+    inventory = FileInventory(folder, {bucket: Layout.parse("{org}/{namespace}/") for bucket in BUCKETS})
+    written = {bucket: write(inventory, bucket, batched(some)) for bucket, some in fleet.items()}
+    return inventory.open([a_sweep(one, bucket=bucket) for bucket, one in written.items()])
+
+
+def held(fleet: dict[str, list[StoredObject]], members: Iterable[Member]) -> list[tuple[str, str | None, StoredObject]]:
+    """(bucket, namespace, object) of everything in these holdings, by looking at each."""
+    chosen = set(members)
+    return [
+        (bucket, one.name.rpartition("/")[0] or None, one)
+        for bucket, some in fleet.items()
+        for one in some
+        if (bucket, one.encryption, one.key, one.key_version) in chosen
+    ]
+
+
+def extent(fleet: dict[str, list[StoredObject]], members: Iterable[Member]) -> Extent:
+    found = held(fleet, members)
+    inside = [(bucket, namespace) for bucket, namespace, _ in found if namespace]
+    most_first = sorted(set(inside), key=lambda one: (-inside.count(one), one[0], one[1].encode()))
+    return Extent(
+        objects=len(found),
+        size=sum(one.size for _, _, one in found),
+        namespaces=len(set(inside)),
+        tenants=tuple(sorted({namespace.partition("/")[0] for _, namespace in inside})),
+        sample_namespaces=tuple(f"{bucket}/{namespace}" for bucket, namespace in most_first[:10]),
+    )
+
+
+def judged(readability: Readability) -> Assessment:
+    return Assessment(readability, Basis.STATE, "a cause", Subject(SubjectKind.KEY, "k"))
+
+
+@given(FLEETS, st.data())
+def test_every_question_is_answered_as_by_looking_at_each_object(
+    tmp_path_factory: pytest.TempPathFactory, fleet: dict[str, list[StoredObject]], data: st.DataObject
+) -> None:
+    members: list[Member] = [(bucket, *one) for bucket in BUCKETS for one in HELD]
+    sets = data.draw(st.lists(st.lists(st.sampled_from(members), unique=True, max_size=5), max_size=5))
+    how: dict[Any, tuple[str, int]] = {
+        dependencies: ("_ROWS_AT_ONCE", data.draw(st.integers(0, 5))),
+        files: ("_ROWS_A_GROUP", data.draw(st.integers(1, 5))),
+        totals: ("_SUMS_HELD", data.draw(st.integers(0, 3))),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for module, (name, value) in how.items():
+            patch.setattr(module, name, value)
+        found = opened(tmp_path_factory.mktemp("inventory"), fleet)
+        holdings = found.holdings()
+        assert found.extents(sets) == tuple(extent(fleet, one) for one in sets)
+        assert found.extents(reversed(sets)) == tuple(extent(fleet, one) for one in reversed(sets))
+    assert [found.count_namespaces(one) for one in sets] == [extent(fleet, one).namespaces for one in sets]
+    there = [one for one in members if held(fleet, [one])]
+    assert {(one.bucket, one.encryption, one.key, one.key_version) for one in holdings} == set(there)
+    for one in holdings:
+        expected = extent(fleet, [(one.bucket, one.encryption, one.key, one.key_version)])
+        assert (one.objects, one.size, one.namespaces) == (expected.objects, expected.size, expected.namespaces)
+    assessed = [
+        Assessed(one, one.encryption, judged(Readability.LOST if one.key_version == "2" else Readability.READABLE))
+        for one in holdings
+    ]
+    for (bucket, readability), count in found.namespaces_by_readability(assessed).items():
+        mine = [one for one in there if one[0] == bucket and (one[3] == "2") is (readability is Readability.LOST)]
+        assert count == extent(fleet, mine).namespaces
