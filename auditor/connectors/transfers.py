@@ -26,6 +26,8 @@ _STALL: Final = 30
 _FIRST_WAIT: Final = 0.1
 _LONGEST_WAIT: Final = 20.0
 """Seconds before a request is made again: the first time, and at most."""
+_SHORTEST_NAP: Final = 0.0005
+"""Seconds."""
 _ATTEMPTS: Final = 5
 _ATTEMPTS_WHEN_THROTTLED: Final = 12
 """How often a request is made: these many pauses last over a minute, in which a partition of S3 may be split."""
@@ -133,6 +135,7 @@ class Transfers:
         connections: int = CONNECTIONS,
         attempts: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if pycurl.version_info()[2] < _OLDEST_LIBCURL:
             raise RuntimeError(f"libcurl {pycurl.version_info()[1]} is too old to sign; install the pycurl wheel")
@@ -140,6 +143,7 @@ class Transfers:
         self._wire = wire
         self._agent = agent
         self._clock = clock
+        self._sleep = sleep
         self._throttle = Throttle(ceiling, clock())
         self._most = connections
         self._attempts = attempts or _ATTEMPTS, attempts or _ATTEMPTS_WHEN_THROTTLED
@@ -190,7 +194,12 @@ class Transfers:
             now = self._clock()
             if now >= until:
                 break
-            self._multi.select(max(0.0005, min(until - now, self._nap(now))))
+            nap = max(_SHORTEST_NAP, min(until - now, self._nap(now)))
+            if self._flying:
+                self._multi.select(nap)
+            else:
+                # With nothing to wait for libcurl would not wait at all.
+                self._sleep(nap)
         self._report()
         return done
 

@@ -151,6 +151,66 @@ def test_a_storm_of_503_loses_nothing_and_slows_down() -> None:
     assert transfers.rate < 1000
 
 
+class Time:
+    """Passes while somebody waits for it, and not otherwise: however slow a machine is, nothing takes time here."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert 0 < seconds <= 1
+        self.now += seconds
+
+
+def test_after_a_storm_nothing_is_lost_and_the_rate_is_back_within_a_minute() -> None:
+    ceiling, begins, ends = 50, 6.0, 16.0
+    time = Time()
+    answered: Counter[int] = Counter()
+    refused: Counter[str] = Counter()
+
+    def stormy(path: str) -> Answer:
+        if begins <= time() < ends:
+            refused[path] += 1
+            return 503, b""
+        answered[int(time())] += 1
+        return 200, b""
+
+    transfers = Transfers(
+        Plain(), Wire(Clock()), ceiling=ceiling, agent="test/1", connections=16, clock=time, sleep=time.sleep
+    )
+    with serving(stormy) as server:
+        asked = [Transfer(("s3", "HeadObject"), f"{server.url}/{number}", number, head=True) for number in range(1_600)]
+        done = gathered(transfers, asked)
+    assert sorted(one.tag for one in done if isinstance(one.tag, int)) == list(range(1_600))
+    assert {(one.status, one.lost) for one in done} == {(200, "")}
+    assert refused
+    former = answered[int(begins) - 2]
+    assert former >= 0.98 * ceiling
+    # The cloud was asked ever less while it refused, and not at all too fast afterwards.
+    assert sum(refused.values()) < 2.5 * ceiling
+    assert max(answered[second] for second in range(int(ends), int(ends) + 120)) <= 1.1 * ceiling
+    back = next(second for second in range(int(ends), int(time())) if answered[second] >= 0.8 * former)
+    assert back - ends <= 60
+
+
+def test_while_it_waits_for_its_turn_it_does_nothing() -> None:
+    time = Time()
+    naps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        time.sleep(seconds)
+
+    transfers = Transfers(Plain(), Wire(Clock()), ceiling=2, agent="test/1", clock=time, sleep=sleep)
+    with serving(lambda _: (200, b"")) as server:
+        gathered(transfers, [Transfer(LIST, f"{server.url}/{number}") for number in range(6)])
+    assert time() == pytest.approx(2.5)
+    assert len(naps) <= 6
+
+
 FAULTS: dict[str, Answer | None] = {
     "dropped": None,
     "500": (500, b""),
