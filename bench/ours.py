@@ -39,23 +39,29 @@ from auditor.ports import Begun, Coming, ObjectSource
 FASTER_THAN_ANY_SERVER = 1e6
 
 
+def be_somebody() -> None:
+    """Have credentials, and only these."""
+    os.environ.update(AWS_ACCESS_KEY_ID="AKIA111122223333TEST", AWS_SECRET_ACCESS_KEY="secret")
+    os.environ.update(AWS_CONFIG_FILE="/nonexistent", AWS_SHARED_CREDENTIALS_FILE="/nonexistent")
+
+
 def clock() -> datetime:
     """Now."""
     return datetime.now(UTC)
 
 
-def s3(address: str) -> ObjectSource:
-    """The canned S3 bucket through libcurl."""
+def s3(address: str, ceiling: float = FASTER_THAN_ANY_SERVER) -> S3Census:
+    """The canned S3 bucket through libcurl, asked so often a second at most."""
     os.environ["AWS_ENDPOINT_URL_S3"] = address
     clients = AwsClients({}, Wire(clock), "cmek-auditor/bench", 16)
     place = "us-east-1", None
-    plain = S3Bucket(clients.s3(*place), "s3://bucket", (Population.LIVE,), Pace(FASTER_THAN_ANY_SERVER), clock)
+    plain = S3Bucket(clients.s3(*place), "s3://bucket", (Population.LIVE,), Pace(ceiling), clock)
     return S3Census(
         plain,
         clients,
         place,
         (Population.LIVE,),
-        ceiling=FASTER_THAN_ANY_SERVER,
+        ceiling=ceiling,
         clock=clock,
         reverify=timedelta(days=30),
     )
@@ -131,9 +137,8 @@ def listed(address: str) -> int:
 def main() -> None:
     """Run one and print what it took."""
     what, address, certificates = sys.argv[1:]
-    os.environ.update(AWS_ACCESS_KEY_ID="AKIA111122223333TEST", AWS_SECRET_ACCESS_KEY="secret")
+    be_somebody()
     os.environ.update(AWS_CA_BUNDLE=certificates, REQUESTS_CA_BUNDLE=certificates)
-    os.environ.update(AWS_CONFIG_FILE="/nonexistent", AWS_SHARED_CREDENTIALS_FILE="/nonexistent")
     made: ObjectSource | Again | None = None
     if what != "s3-list":
         made = {"s3": s3, "s3-again": s3, "gcs": gcs, "gcs-list": gcs}[what](address)

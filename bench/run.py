@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
+from bench import scale
 from bench.canned import Canned, serving
 
 HERE = Path(__file__).parent
@@ -77,6 +78,8 @@ def main() -> None:
     lines.append(f"| S3 sweep of an unchanged bucket into a snapshot, CPU an object (TLS) | {told} |")
     peak = max(one["mib"] for (_, side), told in seen.items() if side == "ours" for one in told)
     lines.append(f"| peak memory of ours, MiB | {peak:.0f} | | | 200 |")
+    lines += ["", "| figure | measured | must | aim |", "| --- | --- | --- | --- |"]
+    lines += [f"| {one.name} | {one.measured} | {one.must} | {one.aim} |" for one in scale.figures(quick=quick)]
     text = "\n".join(lines)
     sys.stdout.write(f"{text}\n")
     if not quick:
