@@ -3,11 +3,11 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from auditor.errors import LedgerError
@@ -60,34 +60,63 @@ class Event:
 
 
 class Journal:
-    """Adds events inside one write transaction and keeps the current state in step."""
+    """Adds events inside one write transaction and keeps the current state in step, when it is left without an error.
+
+    All at once then: a poll of a large fleet changes thousands of things.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._seq, self._head = head(connection)
+        self._rows: list[dict[str, object]] = []
+        self._effects = Effects()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None and self._rows:
+            self._connection.execute(insert(EVENT), self._rows)
+            self._effects.apply(self._connection)
 
     def add(self, at: datetime, kind: str, subject: str, body: str, facts: str = "") -> None:
-        """Append one event and apply it."""
+        """Append one event."""
         one = Event(self._seq + 1, at.isoformat(), kind, subject, body, self._head)
-        self._connection.execute(
-            insert(EVENT).values(
-                seq=one.seq, at=one.at, kind=kind, subject=subject, body=body, previous=one.previous, hash=one.hash
-            )
-        )
         self._seq, self._head = one.seq, one.hash
-        apply(self._connection, kind, subject, body, facts)
+        self._rows.append({**asdict(one), "hash": self._head})
+        self._effects.add(kind, subject, body, facts)
 
 
-def apply(connection: Connection, kind: str, subject: str, body: str, facts: str) -> None:
-    """Bring the current state to where it is after one event."""
-    thing, name, stands = effect(kind, subject)
-    if not stands:
-        connection.execute(delete(CURRENT).where(CURRENT.c.kind == thing, CURRENT.c.id == name))
-        return
-    values = {"kind": thing, "id": name, "facts": facts, "body": body}
-    connection.execute(
-        upsert(CURRENT).values(values).on_conflict_do_update(["kind", "id"], set_={"facts": facts, "body": body})
-    )
+class Effects:
+    """What some events do to the current state, the last word on each thing counting."""
+
+    def __init__(self) -> None:
+        self._left: dict[tuple[str, str], tuple[str, str] | None] = {}
+
+    def add(self, kind: str, subject: str, body: str, facts: str) -> None:
+        """Take one event in."""
+        thing, name, stands = effect(kind, subject)
+        self._left[thing, name] = (facts, body) if stands else None
+
+    def apply(self, connection: Connection) -> None:
+        """Bring the current state to where it is after all of them."""
+        gone = [{"thing": thing, "name": name} for (thing, name), left in self._left.items() if left is None]
+        if gone:
+            connection.execute(_GONE, gone)
+        standing = [
+            {"kind": thing, "id": name, "facts": left[0], "body": left[1]}
+            for (thing, name), left in self._left.items()
+            if left is not None
+        ]
+        if standing:
+            connection.execute(_STANDS, standing)
+
+
+_GONE: Final = delete(CURRENT).where(CURRENT.c.kind == bindparam("thing"), CURRENT.c.id == bindparam("name"))
+_NEW: Final = upsert(CURRENT)
+_STANDS: Final = _NEW.on_conflict_do_update(
+    ["kind", "id"], set_={"facts": _NEW.excluded.facts, "body": _NEW.excluded.body}
+)
 
 
 def effect(kind: str, subject: str) -> tuple[str, str, bool]:

@@ -17,7 +17,7 @@ from auditor.findings import Assessed, Finding, Judgement, Member, Run, Status, 
 from auditor.ledger import codec, journal
 from auditor.ledger.codec import KeptContext, KeptKey, KeptPoll
 from auditor.ledger.database import Database
-from auditor.ledger.journal import Journal
+from auditor.ledger.journal import Effects, Journal
 from auditor.ledger.tables import CURRENT
 from auditor.locks import held
 from auditor.model import (
@@ -64,8 +64,7 @@ class LedgerStore:
         Raises:
             LedgerError: the ledger cannot be written.
         """
-        with self._database.writing() as connection:
-            log = Journal(connection)
+        with self._database.writing() as connection, Journal(connection) as log:
             in_force, attempt = (_of_bucket(connection, kind, sweep.bucket) for kind in ("sweep", "attempt"))
             if _began_later(in_force, sweep) or (not sweep.complete and _began_later(attempt, sweep)):
                 log.add(sweep.ended, "sweep_overtaken", sweep.bucket, codec.dump(sweep))
@@ -141,8 +140,8 @@ class LedgerStore:
         """
         told = probe.outcome is not ProbeOutcome.INCONCLUSIVE
         name = codec.canonical([probe.bucket, probe.key, probe.key_version, probe.kind, told])
-        with self._database.writing() as connection:
-            Journal(connection).add(probe.at, "probe_made", name, codec.dump(probe))
+        with self._database.writing() as connection, Journal(connection) as log:
+            log.add(probe.at, "probe_made", name, codec.dump(probe))
 
     @contextmanager
     def judging(self) -> Iterator[None]:
@@ -169,8 +168,7 @@ class LedgerStore:
         Raises:
             LedgerError: the ledger cannot be written.
         """
-        with self._database.writing() as connection:
-            log = Journal(connection)
+        with self._database.writing() as connection, Journal(connection) as log:
             before = _newest_poll(connection)
             now = judgement.now
             log.add(now, "poll_made", poll.id, codec.dump(_kept_poll(poll, judgement)))
@@ -240,8 +238,10 @@ class LedgerStore:
         """
         with self._database.writing() as connection:
             connection.execute(delete(CURRENT))
-            for one in list(journal.events(connection)):
-                journal.apply(connection, one.kind, one.subject, one.body, _facts_of(one.kind, one.body))
+            effects = Effects()
+            for one in journal.events(connection):
+                effects.add(one.kind, one.subject, one.body, _facts_of(one.kind, one.body))
+            effects.apply(connection)
 
     def _sweeps(self, kind: str) -> tuple[Sweep, ...]:
         with self._database.reading() as connection:
