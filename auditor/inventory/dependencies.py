@@ -56,7 +56,7 @@ WITH member AS (
 _ALIKE: Final = (
     _CHOSEN
     + """
-, space AS (SELECT list(rank) AS ranks FROM chosen WHERE namespace IS NOT NULL{part} GROUP BY bucket, namespace)
+, space AS (SELECT list(rank) AS ranks FROM chosen WHERE {part} GROUP BY bucket, namespace)
 SELECT ranks, count(*) FROM space GROUP BY ranks
 """
 )
@@ -66,7 +66,7 @@ _SAMPLED: Final = (
     + """
 , space AS (
     SELECT rank, bucket, namespace, min(tenant) AS tenant, total(objects) AS held
-    FROM chosen WHERE namespace IS NOT NULL{part} GROUP BY rank, bucket, namespace
+    FROM chosen WHERE {part} GROUP BY rank, bucket, namespace
 )
 SELECT rank, min(DISTINCT tenant, $tenants), min((-held, bucket, namespace), $samples) FROM space GROUP BY rank
 """
@@ -87,7 +87,7 @@ _WORST: Final = (
     + """
 , space AS (
     SELECT bucket, namespace, rank, min(tenant) AS tenant, total(objects) AS held, total(bytes) AS bytes
-    FROM chosen WHERE namespace IS NOT NULL GROUP BY bucket, namespace, rank
+    FROM chosen WHERE {part} GROUP BY bucket, namespace, rank
     QUALIFY row_number() OVER (PARTITION BY bucket, namespace ORDER BY rank DESC) = 1
 )
 SELECT bucket, namespace, tenant, held, bytes, rank FROM space
@@ -97,11 +97,12 @@ ORDER BY rank DESC, held DESC, bucket, namespace LIMIT $most
 _ROWS: Final = """
 SELECT bucket, namespace, tenant, population, encryption, key, key_version, objects, bytes, archived,
        epoch_us(oldest), epoch_us(newest), first_name, last_name
-FROM dependency
-ORDER BY bucket, namespace NULLS FIRST, tenant NULLS FIRST, population, encryption, key NULLS FIRST,
+FROM dependency WHERE bucket = $bucket AND {part}
+ORDER BY namespace, tenant NULLS FIRST, population, encryption, key NULLS FIRST,
          key_version NULLS FIRST
 LIMIT $most OFFSET $skip
 """
+_COUNTS: Final = "SELECT bucket, count(*) FROM dependency WHERE {part} GROUP BY bucket"
 
 # How bad each is for a namespace, best first: the same order in which proven obstacles rank (design.md, 3).
 _RANKED: Final = (
@@ -116,7 +117,31 @@ _RANKED: Final = (
 )
 
 
-_SIDES: Final = {"first": ">=", "until": "<"}
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some namespaces, one after the other in their order; or all rows that are in none."""
+
+    first: str | None = None
+    until: str | None = None
+    """The first that is not of this part."""
+    outside: bool = False
+
+    @property
+    def text(self) -> str:
+        """The condition, which holds for these rows alone."""
+        if self.outside:
+            return "namespace IS NULL"
+        sides = {"first": "namespace >= $first", "until": "namespace < $until"}
+        return " AND ".join(["namespace IS NOT NULL", *(sides[name] for name in self.values)])
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """What stands for its names."""
+        told = {"first": self.first, "until": self.until}
+        return {name: value for name, value in told.items() if value is not None}
+
+
+_OUTSIDE: Final = _Part(outside=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +175,8 @@ class Dependencies:
         self._lock = threading.Lock()
         self._extents: dict[tuple[Member, ...], Extent] = {}
         self._known: _Known | None = None
+        self._cut: tuple[_Part, ...] | None = None
+        self._counts: dict[_Part, Mapping[str, int]] = {}
 
     def holdings(self) -> tuple[Holding, ...]:
         """All holdings, sorted by (bucket, encryption, key, key version)."""
@@ -208,21 +235,25 @@ class Dependencies:
         return self._known
 
     def _in_parts(self, text: str, values: Mapping[str, Any]) -> Iterator[list[tuple[Any, ...]]]:
-        """Ask of some namespaces after the other: the answers add up, wherever their rows stand.
+        """Ask of some namespaces after the other: the answers add up, wherever their rows stand."""
+        for part in self._parts():
+            yield self._ask(text.format(part=part.text), {**values, **part.values})
 
-        They stand in the order of namespaces, so that each part of the files is read once.
+    def _parts(self) -> tuple[_Part, ...]:
+        """All namespaces in their order, about so many rows a part.
+
+        Rows stand in the order of namespaces, so that each part of the files is read once.
         """
-        starts: list[str | None] = [None]
-        rows = 0
-        for start, count in self._ask(_STARTS, {"files": self._files}) if self._files else ():
-            if rows >= _ROWS_AT_ONCE and start != starts[-1]:
-                starts.append(start)
-                rows = 0
-            rows += count
-        for first, until in pairwise([*starts, None]):
-            told = {name: value for name, value in (("first", first), ("until", until)) if value is not None}
-            part = "".join(f" AND namespace {_SIDES[name]} ${name}" for name in told)
-            yield self._ask(text.format(part=part), {**values, **told})
+        if self._cut is None:
+            starts: list[str | None] = [None]
+            rows = 0
+            for start, count in self._ask(_STARTS, {"files": self._files}) if self._files else ():
+                if rows >= _ROWS_AT_ONCE and start != starts[-1]:
+                    starts.append(start)
+                    rows = 0
+                rows += count
+            self._cut = tuple(_Part(first, until) for first, until in pairwise([*starts, None]))
+        return self._cut
 
     def namespaces(
         self, members: Iterable[Member], offset: int = 0, limit: int | None = None
@@ -236,10 +267,12 @@ class Dependencies:
 
     def worst_namespaces(self, assessed: Iterable[Assessed], limit: int) -> tuple[NamespaceRow, ...]:
         """Rank all namespaces by the worst of their data, then by how much is so."""
-        found = self._ask(_WORST, {**_chosen(_ranks(assessed)), "most": limit})
+        values = {**_chosen(_ranks(assessed)), "most": limit}
+        found = (row for some in self._in_parts(_WORST, values) for row in some)
+        worst = heapq.nsmallest(limit, found, key=lambda row: (-row[5], -row[3], row[0], row[1]))
         return tuple(
             NamespaceRow(bucket, namespace, tenant, objects, size, _RANKED[rank])
-            for bucket, namespace, tenant, objects, size, rank in found
+            for bucket, namespace, tenant, objects, size, rank in worst
         )
 
     def namespaces_by_readability(self, assessed: Iterable[Assessed]) -> Mapping[tuple[str, Readability], int]:
@@ -254,16 +287,34 @@ class Dependencies:
     ) -> Iterator[tuple[Dependency, Assessed]]:
         """Yield every dependency with its assessment, in an order that only the data decides."""
         by_member = {member_of(one.holding): one for one in assessed}
-        left = limit if limit is not None else 2**62
-        while left > 0:
-            page = self._ask(_ROWS, {"most": min(left, _PAGE), "skip": offset})
-            for row in page:
-                found = _dependency(row)
-                yield found, by_member[found.bucket, found.encryption, found.key, found.key_version]
-            if len(page) < min(left, _PAGE):
-                return
-            offset += len(page)
-            left -= len(page)
+        left = limit if limit is not None else _MOST
+        skip = offset
+        for bucket in dict.fromkeys(one.bucket for one in self.holdings()):
+            for part in (_OUTSIDE, *self._parts()):
+                held = self._held(part).get(bucket, 0) if skip else _MOST
+                if skip >= held:
+                    skip -= held
+                    continue
+                for row in self._stream(_ROWS, part, {"bucket": bucket, "most": left, "skip": skip}):
+                    found = _dependency(row)
+                    yield found, by_member[found.bucket, found.encryption, found.key, found.key_version]
+                    left -= 1
+                if not left:
+                    return
+                skip = 0
+
+    def _held(self, part: _Part) -> Mapping[str, int]:
+        """How many rows each bucket has in a part."""
+        if part not in self._counts:
+            self._counts[part] = dict(self._ask(_COUNTS.format(part=part.text), part.values))
+        return self._counts[part]
+
+    def _stream(self, text: str, part: _Part, values: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """Ask, and take the answer a page at a time."""
+        with told(), self._database.cursor() as cursor:
+            cursor.execute(text.format(part=part.text), {**values, **part.values})
+            while some := cursor.fetchmany(_PAGE):
+                yield from some
 
     def _ask(self, text: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         with told(), self._database.cursor() as cursor:

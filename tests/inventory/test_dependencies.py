@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.findings import Assessed, Assessment, Basis, Member, Readability, Subject, SubjectKind
+from auditor.findings import Assessed, Assessment, Basis, Member, Readability, Subject, SubjectKind, member_of
 from auditor.inventory import dependencies, files, totals
 from auditor.inventory.dependencies import Dependencies
 from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
-from auditor.model import Encryption, Extent, Population, StoredObject
+from auditor.model import Dependency, Encryption, Extent, Population, StoredObject
 from auditor.rows import batched
 from tests.core_builders import NOW
 from tests.inventory.test_store import a_sweep
@@ -86,6 +86,12 @@ def extent(fleet: dict[str, list[StoredObject]], members: Iterable[Member]) -> E
     )
 
 
+def place_of(row: Dependency) -> tuple[str, ...]:
+    """What rows are sorted by: nothing comes before everything."""
+    key = row.encryption, row.key or "", row.key_version or ""
+    return row.bucket, row.namespace or "", row.tenant or "", row.population, *key
+
+
 def judged(readability: Readability) -> Assessment:
     return Assessment(readability, Basis.STATE, "a cause", Subject(SubjectKind.KEY, "k"))
 
@@ -115,9 +121,25 @@ def test_every_question_is_answered_as_by_looking_at_each_object(
         expected = extent(fleet, [(one.bucket, one.encryption, one.key, one.key_version)])
         assert (one.objects, one.size, one.namespaces) == (expected.objects, expected.size, expected.namespaces)
     assessed = [
-        Assessed(one, one.encryption, judged(Readability.LOST if one.key_version == "2" else Readability.READABLE))
+        Assessed(one, one.encryption, judged(Readability.LOST if one.key == "k1" else Readability.READABLE))
         for one in holdings
     ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dependencies, "_PAGE", data.draw(st.integers(1, 5)))
+        told = [row for row, _ in found.rows(assessed)]
+        start, most = data.draw(st.integers(0, 40)), data.draw(st.integers(0, 9))
+        assert [row for row, _ in found.rows(assessed, start, most)] == told[start : start + most]
+        assert [row for row, _ in found.rows(assessed, start)] == told[start:]
+    assert told == sorted(told, key=place_of)
+    assert len({place_of(one) for one in told}) == len(told)
+    assert sum(one.objects for one in told) == sum(map(len, fleet.values()))
+    worst = found.worst_namespaces(assessed, 100)
+    assert found.worst_namespaces(assessed, 2) == worst[:2]
+    lost = [member_of(one.holding) for one in assessed if one.assessment.readability is Readability.LOST]
+    assert [(one.bucket, one.namespace) for one in worst if one.readability is Readability.LOST] == [
+        (one.bucket, one.namespace) for one in found.namespaces(lost)
+    ]
+    assert len(worst) == extent(fleet, members).namespaces
     for (bucket, readability), count in found.namespaces_by_readability(assessed).items():
-        mine = [one for one in there if one[0] == bucket and (one[3] == "2") is (readability is Readability.LOST)]
+        mine = [one for one in there if one[0] == bucket and (one[2] == "k1") is (readability is Readability.LOST)]
         assert count == extent(fleet, mine).namespaces
