@@ -18,6 +18,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import formatdate
 from pathlib import Path
 from typing import Final
 from urllib.request import urlopen
@@ -33,9 +34,11 @@ _KEY: Final = b"arn:aws:kms:us-east-1:111122223333:key/00000000-0000-4000-8000-0
 _OBJECT: Final = re.compile(rb"([0-9]{10})([0-9]{2})[.]seg ")
 _TOKEN: Final = re.compile(rb"continuation-token=([0-9]+)-")
 _REFUSED: Final = b"HTTP/1.1 503 Slow Down\r\nx-amz-request-id: canned\r\nContent-Length: 0\r\n\r\n"
+_DATE: Final = formatdate(usegmt=True).encode()
 _FOUND: Final = (
-    b'HTTP/1.1 200 OK\r\nETag: "%s%s"\r\nx-amz-request-id: canned\r\nx-amz-server-side-encryption: aws:kms\r\n'
-    b"x-amz-server-side-encryption-aws-kms-key-id: %s%s\r\nContent-Length: 0\r\n\r\n"
+    b'HTTP/1.1 200 OK\r\nDate: %s\r\nETag: "%s%s"\r\nx-amz-request-id: canned\r\n'
+    b"x-amz-server-side-encryption: aws:kms\r\nx-amz-server-side-encryption-aws-kms-key-id: %s%s\r\n"
+    b"Content-Length: 0\r\n\r\n"
 )
 
 
@@ -101,7 +104,7 @@ class Server:
         self._answered[int(since * TICKS)] += 1
         hit = _OBJECT.search(asked)
         number, key = hit.groups() if hit else (b"", b"")
-        return _FOUND % (ETAG.encode(), number, _KEY, key)
+        return _FOUND % (_DATE, ETAG.encode(), number, _KEY, key)
 
     def _page(self, asked: bytes) -> bytes:
         if asked.startswith(b"GET /told "):
