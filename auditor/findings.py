@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from auditor.model import Encryption, Evidence, Extent, Gap, Holding, Population
+from auditor.model import Encryption, Evidence, Extent, Gap, Holding, Population, Requests
 
 
 class Readability(StrEnum):
@@ -226,6 +226,10 @@ class BucketCoverage:
     """What the sweep left out of its data, as the config said then: nobody looked there."""
     cloud_count: int | None = None
     """The cloud's own object count, where one was read."""
+    sent: Requests | None = None
+    """The requests of the newest attempt, finished or not; None before the first, and where they were not counted."""
+    kept: int = 0
+    """Objects that it did not list itself: it went on with an attempt before, whose requests are not in `sent`."""
 
     @property
     def ratio(self) -> float:

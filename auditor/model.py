@@ -594,6 +594,26 @@ class BucketFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Requests:
+    """How many requests there are about one bucket, each retry counted."""
+
+    lists: int = 0
+    """Pages of objects, and of unfinished uploads."""
+    heads: int = 0
+    """HEADs of objects."""
+    others: int = 0
+    """Whatever asks for the bucket's settings."""
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.lists + self.heads + self.others
+
+    def __sub__(self, other: "Requests") -> "Requests":
+        return Requests(self.lists - other.lists, self.heads - other.heads, self.others - other.others)
+
+
+@dataclass(frozen=True, slots=True)
 class Sweep:
     """One listing of one bucket, finished or not."""
 
@@ -613,7 +633,6 @@ class Sweep:
     gaps: tuple[Gap, ...] = ()
     files: Mapping[str, str] | None = None
     """File name below the inventory -> SHA-256; None for a sweep that died."""
-    requests: int = 0
     skew: timedelta = timedelta(0)
     after: int = 0
     """The ledger's newest event when it began: which of two sweeps began later, whatever clocks say."""
@@ -623,6 +642,10 @@ class Sweep:
     """How it cut namespaces out of names; None likewise."""
     made_by: str | None = None
     """The version of this program, and the endpoint that answered; None of one whose snapshot is not read again."""
+    sent: Requests | None = None
+    """The requests that it made; None where an older version kept it, which counted none."""
+    kept: int = 0
+    """Objects that an attempt before had listed, which it went on with: what that one sent is not in `sent`."""
 
     @property
     def unresolved(self) -> int:

@@ -48,6 +48,7 @@ from auditor.model import (
     ProbeKind,
     ProbeOutcome,
     Reason,
+    Requests,
     Sample,
     Sweep,
 )
@@ -115,6 +116,8 @@ class Parts:
     probers: Mapping[Cloud, Prober]
     clock: Callable[[], datetime]
     skew: Callable[[], timedelta]
+    sent: Callable[[str], Requests]
+    """The requests about one bucket that this process has made so far."""
     identity: Callable[[], tuple[str, ...]]
     version: str
     rules_version: str
@@ -171,6 +174,7 @@ def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset
 def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int | None) -> Sweep:
     """List one bucket into a new snapshot; a listing that breaks off leaves the last whole one in force."""
     begun = _begun(parts, source)
+    before = parts.sent(source.url)
     cloud = Cloud.AWS if source.url.startswith("s3://") else Cloud.GCP
     facts: BucketFacts | Gap = BucketFacts(source.url, cloud)
     uploads: int | Gap | None = None
@@ -219,6 +223,8 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
         left_out=source.left_out,
         layout=parts.inventory.layout(source.url),
         made_by=_made_by(parts, source),
+        sent=parts.sent(source.url) - before,
+        kept=begun.kept,
     )
 
 
@@ -578,10 +584,14 @@ def _coverage(
     done = {one.bucket: one for one in sweeps}
     why = {bucket: str(error) for bucket, error in unusable.items()}
     why.update((one.bucket, one.gaps[-1].effect) for one in failed if one.gaps)
-    return tuple(_bucket_coverage(source, done.get(source.url), why.get(source.url)) for source in parts.sources)
+    newest = {**done, **{one.bucket: one for one in failed}}
+    return tuple(
+        _bucket_coverage(source, done.get(source.url), newest.get(source.url), why.get(source.url))
+        for source in parts.sources
+    )
 
 
-def _bucket_coverage(source: ObjectSource, done: Sweep | None, why: str | None) -> BucketCoverage:
+def _bucket_coverage(source: ObjectSource, done: Sweep | None, newest: Sweep | None, why: str | None) -> BucketCoverage:
     return BucketCoverage(
         bucket=source.url,
         complete=done is not None,
@@ -595,6 +605,8 @@ def _bucket_coverage(source: ObjectSource, done: Sweep | None, why: str | None) 
         oldest_verified=done.oldest_verified if done else None,
         last_attempt_failed=why,
         left_out=done.left_out if done is not None and done.left_out is not None else source.left_out,
+        sent=newest.sent if newest else None,
+        kept=newest.kept if newest else 0,
     )
 
 

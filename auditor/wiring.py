@@ -121,6 +121,7 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_
         probers=_probers(config, aws, gcp, corrected),
         clock=now,
         skew=wire.skew,
+        sent=wire.sent,
         identity=identity,
         version=__version__,
         rules_version=rules.version(),

@@ -134,6 +134,7 @@ class Transfers:
         agent: str,
         connections: int = CONNECTIONS,
         attempts: int | None = None,
+        bucket: str | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -142,6 +143,7 @@ class Transfers:
         self._signer = signer
         self._wire = wire
         self._agent = agent
+        self._bucket = bucket
         self._clock = clock
         self._sleep = sleep
         self._throttle = Throttle(ceiling, clock())
@@ -205,6 +207,7 @@ class Transfers:
 
     def close(self) -> None:
         """Let go of all connections; what is not settled is dropped."""
+        self._report()
         self._multi.close()
 
     def _wake(self, now: float) -> None:
@@ -287,7 +290,7 @@ class Transfers:
 
     def _report(self) -> None:
         for (service, operation, outcome), number in self._outcomes.items():
-            self._wire.answered(service, operation, outcome, self._date, number=number)
+            self._wire.answered(service, operation, outcome, self._date, number=number, bucket=self._bucket)
             self._date = None
         self._outcomes.clear()
 

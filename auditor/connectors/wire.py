@@ -2,18 +2,25 @@
 
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from statistics import median
-from typing import Any
+from typing import Any, Final
 
 from auditor import readonly
+from auditor.model import Requests
 
 _SAMPLES = 128
 _JUMP = 2.0
 """Seconds by which our clock may part from the time that passed between two answers."""
+LISTS: Final = frozenset(
+    {"ListObjectsV2", "ListObjectVersions", "ListMultipartUploads", "objects.list", "multipartUploads.list"}
+)
+HEADS: Final = frozenset({"HeadObject"})
+PROBES: Final = frozenset({"GetObject", "objects.get"})
+"""Operations of sweeps by what they are billed as, and those that no sweep makes."""
 
 
 def _passed() -> float:
@@ -33,6 +40,7 @@ class Wire:
         self._set: float | None = None
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str, str]] = Counter()
+        self._about: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._skews: deque[timedelta] = deque(maxlen=_SAMPLES)
 
     def allow(self, service: str, operation: str, params: Mapping[str, Any]) -> None:
@@ -43,11 +51,26 @@ class Wire:
         """
         readonly.check(service, operation, params)
 
-    def answered(self, service: str, operation: str, outcome: str, date: str | None = None, *, number: int = 1) -> None:
-        """Count answers, one or a `number`; `outcome` is `ok` or the service's error code, `date` a Date header."""
+    def answered(
+        self,
+        service: str,
+        operation: str,
+        outcome: str,
+        date: str | None = None,
+        *,
+        number: int = 1,
+        bucket: str | None = None,
+    ) -> None:
+        """Count answers, one or a `number`.
+
+        `outcome` is `ok` or the service's error code, `date` a Date header, `bucket` the URL of the bucket that the
+        request named.
+        """
         skew = self._skew_of(date)
         with self._lock:
             self._counts[service, operation, outcome] += number
+            if bucket is not None:
+                self._about[bucket][operation] += number
             if skew is not None:
                 self._forget_if_set()
                 self._skews.append(skew)
@@ -78,6 +101,16 @@ class Wire:
         """How many requests one service has answered so far."""
         with self._lock:
             return sum(count for (name, _, _), count in self._counts.items() if name == service)
+
+    def sent(self, bucket: str) -> Requests:
+        """The requests that named one bucket so far, without reads of objects: sweeps make none.
+
+        One without an answer counts once it was given up, as one with any other fault.
+        """
+        with self._lock:
+            counts = dict(self._about.get(bucket, {}))
+        others = counts.keys() - LISTS - HEADS - PROBES
+        return Requests(*(sum(counts.get(one, 0) for one in kind) for kind in (LISTS, HEADS, others)))
 
     def skew(self) -> timedelta:
         """Median of the clouds' clocks minus ours; zero while no answer carried a date, and below two seconds.

@@ -16,6 +16,7 @@ from auditor.connectors.aws.signing import S3Signer
 from auditor.connectors.transfers import Handle, Outcome, Transfer, Transfers, header
 from auditor.connectors.wire import Wire
 from auditor.errors import ReadOnlyError
+from auditor.model import Requests
 from tests.clouds import Clock
 from tests.hostile import NAMES
 
@@ -115,6 +116,25 @@ def test_every_request_is_answered_once_and_counted() -> None:
     assert {header(one.headers, b"x-told") for one in done} == {"yes"}
     assert wire.counts() == {("s3", "ListObjectsV2", "ok"): 300}
     assert {agent["user-agent"] for _, _, agent in server.asked} == {"test/1"}
+
+
+class Unrenewable(Plain):
+    """Has no credentials any more for what is asked again."""
+
+    def sign(self, curl: Handle, transfer: Transfer) -> None:
+        super().sign(curl, transfer)
+        if transfer.attempts:
+            raise PermissionError
+
+
+def test_what_was_answered_counts_also_where_nothing_is_asked_any_more() -> None:
+    wire = Wire(Clock())
+    with serving(lambda _: (500, b"")) as server:
+        transfers = Transfers(Unrenewable(), wire, ceiling=1000, agent="test/1", bucket="s3://data")
+        with pytest.raises(PermissionError):
+            gathered(transfers, [Transfer(LIST, server.url)])
+        transfers.close()
+    assert (len(server.asked), wire.sent("s3://data")) == (1, Requests(lists=1))
 
 
 def test_an_answer_that_is_longer_than_any_page_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

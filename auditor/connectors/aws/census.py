@@ -169,7 +169,12 @@ class S3Census:
         signer = self._signer()
         clients = self._clients
         transfers = Transfers(
-            signer, clients.wire, ceiling=self._ceiling, agent=clients.agent, attempts=clients.attempts
+            signer,
+            clients.wire,
+            ceiling=self._ceiling,
+            agent=clients.agent,
+            attempts=clients.attempts,
+            bucket=self.url,
         )
         try:
             run = _Run(self._by_sdk, self._find, self._populations, self._clock, (signer, transfers))

@@ -218,8 +218,9 @@ class AwsClients:
         """Let every request pass the table before it is built, look at every answer, and count it, retried ones too."""
         wire = self.wire
 
-        def allow(params: Mapping[str, Any], model: Any, **_: Any) -> None:
+        def allow(params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
             wire.allow(_OF_SERVICE[model.service_model.service_name], model.name, params)
+            context["cmek_bucket"] = f"s3://{params['Bucket']}" if "Bucket" in params else None
 
         def answered(
             response_dict: Mapping[str, Any] | None,
@@ -234,7 +235,8 @@ class AwsClients:
             elif int(response_dict["status_code"] if response_dict else 0) >= 300:  # noqa: PLR2004 - HTTP's successes
                 outcome = str(parsed_response.get("Error", {}).get("Code") or "unknown")
             date = response_dict["headers"].get("date") if response_dict else None
-            wire.answered(context["cmek_service"], context["cmek_operation"], outcome[:64], date)
+            service, operation, bucket = (context[f"cmek_{one}"] for one in ("service", "operation", "bucket"))
+            wire.answered(service, operation, outcome[:64], date, bucket=bucket)
 
         def name(model: Any, context: dict[str, Any], **_: Any) -> None:
             context["cmek_service"] = _OF_SERVICE[model.service_model.service_name]

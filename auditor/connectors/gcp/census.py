@@ -91,7 +91,7 @@ class GcsCensus:
         """
         clients = self._clients
         signer = _Signer(clients.credentials(self._project), clients.endpoint or _STORAGE)
-        transfers = Transfers(signer, clients.wire, ceiling=self._ceiling, agent=clients.agent)
+        transfers = Transfers(signer, clients.wire, ceiling=self._ceiling, agent=clients.agent, bucket=self.url)
         # What is false is not sent: the two may not be combined.
         kind = {"softDeleted": "true"} if listing is Listing.SOFT_DELETED else {"versions": "true"}
         if listing is Listing.STORED and self._populations == (Population.LIVE,):

@@ -42,15 +42,15 @@ _RETRY_POLICY: Final = DEFAULT_RETRY.with_timeout(5.0)
 _POLICY_TIMEOUT: Final = 5
 """Seconds: a policy that hangs must not hide the state of the key that it is about."""
 
-# (service, operation) of each HTTP request that may leave. Source: the references of Cloud Storage's
-# JSON and XML APIs and of Resource Manager v3.
+# (service, operation) of each HTTP request that may leave; the group is the bucket that it names. Source: the
+# references of Cloud Storage's JSON and XML APIs and of Resource Manager v3.
 _OPERATIONS: Final = (
     (re.compile(r"GET /storage/v1/b"), ("storage", "buckets.list")),
-    (re.compile(r"GET /storage/v1/b/[^/]+"), ("storage", "buckets.get")),
-    (re.compile(r"GET /storage/v1/b/[^/]+/o"), ("storage", "objects.list")),
-    (re.compile(r"GET /storage/v1/b/[^/]+/o/[^/]+"), ("storage", "objects.get")),
+    (re.compile(r"GET /storage/v1/b/([^/]+)"), ("storage", "buckets.get")),
+    (re.compile(r"GET /storage/v1/b/([^/]+)/o"), ("storage", "objects.list")),
+    (re.compile(r"GET /storage/v1/b/([^/]+)/o/[^/]+"), ("storage", "objects.get")),
     (re.compile(r"GET /storage/v1/projects/[^/]+/serviceAccount"), ("storage", "projects.serviceAccount.get")),
-    (re.compile(r"GET /(?!storage/)[a-z0-9._-]+"), ("storage", "multipartUploads.list")),
+    (re.compile(r"GET /((?!storage/)[a-z0-9._-]+)"), ("storage", "multipartUploads.list")),
     (re.compile(r"POST /v3/projects/[^/]+:getIamPolicy"), ("cloudresourcemanager", "projects.getIamPolicy")),
 )
 
@@ -296,19 +296,20 @@ class _Guarded(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **more: Any) -> requests.Response:
         url = urlsplit(request.url or "")
-        service, operation = _operation(f"{request.method} {url.path}", url.query)
+        service, operation, bucket = _operation(f"{request.method} {url.path}", url.query)
         self._wire.allow(service, operation, {"Range": request.headers.get("Range")})
         try:
             answer = super().send(request, *args, **more)
+            # The body of a read is the object's, and stays on the wire.
+            sound = not answer.ok or operation == "objects.get" or is_sound(operation, answer.content)
         except requests.RequestException as error:
-            self._wire.answered(service, operation, type(error).__name__)
+            self._wire.answered(service, operation, type(error).__name__, bucket=bucket)
             raise
-        # The body of a read is the object's, and stays on the wire.
-        if answer.ok and operation != "objects.get" and not is_sound(operation, answer.content):
-            self._wire.answered(service, operation, "malformed", answer.headers.get("Date"))
+        if not sound:
+            self._wire.answered(service, operation, "malformed", answer.headers.get("Date"), bucket=bucket)
             raise requests.JSONDecodeError("the answer is not what was asked for", "", 0, request=request)
         outcome = "ok" if answer.ok else str(answer.status_code)
-        self._wire.answered(service, operation, outcome, answer.headers.get("Date"))
+        self._wire.answered(service, operation, outcome, answer.headers.get("Date"), bucket=bucket)
         return answer
 
 
@@ -325,9 +326,11 @@ def _answered(ask: Callable[[], requests.Response], retry: Retry = _RETRY) -> re
     return found
 
 
-def _operation(told: str, query: str) -> tuple[str, str]:
+def _operation(told: str, query: str) -> tuple[str, str, str | None]:
+    """(service, operation, URL of the bucket that it names) of a request."""
     for pattern, operation in _OPERATIONS:
+        found = pattern.fullmatch(told)
         # A GET on a bucket by its bare name is a listing of uploads only when it says so.
-        if pattern.fullmatch(told) and (operation[1] != "multipartUploads.list" or query.startswith("uploads=")):
-            return operation
+        if found is not None and (operation[1] != "multipartUploads.list" or query.startswith("uploads=")):
+            return *operation, f"gs://{found[1]}" if pattern.groups else None
     raise ReadOnlyError(f"refused to send {told}: it is not in the table of read-only requests", "nothing was sent")
