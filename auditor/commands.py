@@ -61,6 +61,9 @@ def judge_once(
                 judgement = scan.poll(parts, progress, only=only)
         with _writing(how.output) as out:
             _print(judgement, assembly.rows(judgement), how.form, out)
+            if buckets is not None and how.form == "table":
+                swept = (one for one in judgement.coverage.buckets if not buckets or one.bucket in buckets)
+                terminal.plain(out).print("", terminal.sent(swept), sep="\n")
     return exit_code(judgement, how.fail_on, allowed)
 
 

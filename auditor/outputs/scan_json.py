@@ -7,9 +7,10 @@ from importlib.resources import files
 from typing import Any, Final, TextIO
 
 from auditor.findings import Assessed, BucketCoverage, Finding, Judgement
-from auditor.model import Dependency, Evidence, Gap
+from auditor.model import Dependency, Evidence, Gap, Requests
 from auditor.outputs import summary
 from auditor.ports import DependencyRows, NamespaceRow
+from auditor.prices import usd
 
 SCHEMA: Final = "cmek-auditor/scan/1"
 
@@ -89,7 +90,15 @@ def bucket(one: BucketCoverage) -> dict[str, Any]:
         "last_attempt_failed": one.last_attempt_failed,
         "left_out": [population.value for population in one.left_out],
         "cloud_count": one.cloud_count,
+        "requests": (
+            {**requests(one.bucket, one.sent), "objects_listed_before": one.kept} if one.sent is not None else None
+        ),
     }
+
+
+def requests(bucket: str, one: Requests) -> dict[str, Any]:
+    """Requests about one bucket, and what they cost by list price."""
+    return {"list": one.lists, "head": one.heads, "other": one.others, "estimated_usd": round(usd(bucket, one), 7)}
 
 
 def dependency(row: Dependency, assessed: Assessed) -> dict[str, Any]:

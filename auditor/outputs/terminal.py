@@ -9,9 +9,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from auditor.findings import Demand, Finding, Judgement, Severity, Status
+from auditor.findings import BucketCoverage, Demand, Finding, Judgement, Severity, Status
 from auditor.log import visible
+from auditor.model import Requests
 from auditor.outputs import summary, words
+from auditor.prices import usd
 
 _STYLES: Final = {
     Severity.CRITICAL: "bold red",
@@ -23,6 +25,7 @@ _NARROW: Final = 100
 _NO_WIDTH: Final = 100_000
 _ID: Final = 8
 """Digits of a finding's id: enough for `explain` to find it by."""
+_PRICES: Final = "estimated: USD by list price; Region and storage class decide (docs/requests.md)"
 
 
 def plain(out: TextIO) -> Console:
@@ -52,6 +55,36 @@ def show(judgement: Judgement, console: Console, *, most: int = 30) -> None:
         console.print(_plain(f"gap: {words.short(gap.what)}: {gap.effect} [{gap.reason}]; {gap.hint}", "yellow"))
     if len(judgement.gaps) > 10:  # noqa: PLR2004 - as many as were shown
         console.print(_plain(f"and {len(judgement.gaps) - 10} more gaps", "yellow"))
+
+
+def sent(buckets: Iterable[BucketCoverage]) -> RenderableType:
+    """Tell of each bucket what its newest attempt asked, and what that costs by list price."""
+    table = _numbers("swept", "LIST", "HEAD", "other", "estimated")
+    notes = []
+    for one in buckets:
+        if one.sent is None:
+            table.add_row(_plain(one.bucket), *[_plain("not counted")] * 4)
+            continue
+        table.add_row(_plain(one.bucket), *_requests(one.bucket, one.sent))
+        if one.kept:
+            notes.append(
+                f"{one.bucket}: without the requests for {words.counted(one.kept, 'object')} that an earlier attempt "
+                "had listed"
+            )
+    return Group(table, *(_plain(note, "dim") for note in notes), _plain(_PRICES, "dim"))
+
+
+def _requests(bucket: str, one: Requests) -> list[Text]:
+    counts = (_plain(words.number(count)) for count in (one.lists, one.heads, one.others))
+    return [*counts, _plain(words.dollars(usd(bucket, one)))]
+
+
+def _numbers(first: str, *others: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column(first, overflow="fold")
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
 
 
 def explain(one: Finding, rule: Demand | None, now: datetime) -> RenderableType:

@@ -10,6 +10,7 @@ from auditor.model import Cloud, KeyName, split_version
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _STEP: Final = 1000
 _TEN: Final = 10
+_LEAST: Final = 0.0001
 
 KINDS: Final = {
     SubjectKind.KEY_VERSION: "key version",
@@ -40,6 +41,13 @@ def size(count: int) -> str:
             break
         amount /= _STEP
     return f"{amount:.0f} {unit}" if unit == "B" or amount >= _TEN else f"{amount:.1f} {unit}"
+
+
+def dollars(amount: float) -> str:
+    """A price in USD; what is too little for four places is less than the least of them."""
+    if 0 < amount < _LEAST:
+        return f"< ${_LEAST}"
+    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"
 
 
 def instant(moment: datetime) -> str:

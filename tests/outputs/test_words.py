@@ -18,6 +18,14 @@ SPANS = {
 }
 
 
+DOLLARS = {0: "$0.0000", 0.000099: "< $0.0001", 0.0001: "$0.0001", 0.99: "$0.9900", 1: "$1.00", 4050.127: "$4,050.13"}
+
+
+@pytest.mark.parametrize(("amount", "told"), DOLLARS.items())
+def test_a_price_that_is_too_little_to_write_is_not_none(amount: float, told: str) -> None:
+    assert words.dollars(amount) == told
+
+
 @pytest.mark.parametrize(("count", "told"), SIZES.items())
 def test_bytes_keep_two_digits(count: int, told: str) -> None:
     assert words.size(count) == told

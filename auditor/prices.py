@@ -1,0 +1,62 @@
+"""What requests cost: one small table of list prices, for estimates; no bill follows it.
+
+A price hangs on Region and storage class, and whoever has agreed on another pays that one. Refused requests count like
+answered ones here, and the clouds do not bill all of them.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from auditor.model import Requests
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """The list price of the requests of one cloud."""
+
+    scheme: str
+    """What the URL of its buckets begins with."""
+    lists: float
+    """USD for a thousand pages of a listing."""
+    others: float
+    """USD for a thousand HEADs or reads of a bucket's settings."""
+    place: str
+    """The Region and storage class that it holds for."""
+    as_of: str
+    source: str
+    otherwise: str
+    """Where it is another one."""
+
+
+# All to be checked against the clouds' own pages before anybody quotes them.
+PRICES: Final = (
+    Price(
+        scheme="s3://",
+        lists=0.005,
+        others=0.0004,
+        place="Amazon S3 Standard in us-east-1",
+        as_of="2026-11",
+        source="third-party tables of Amazon's S3 prices, 2026; not checked against aws.amazon.com/s3/pricing",
+        otherwise="other Regions differ; Standard-IA: LIST 2 times, HEAD 2.5 times; colder classes more",
+    ),
+    Price(
+        scheme="gs://",
+        lists=0.005,
+        others=0.0004,
+        place="Cloud Storage Standard in one region (class A and class B operations)",
+        as_of="2026-11",
+        source="copies of cloud.google.com/storage/pricing; not checked against the page itself",
+        otherwise="dual-regions, multi-regions and a colder default class of the bucket cost more",
+    ),
+)
+
+
+def price_of(bucket: str) -> Price:
+    """The list price for a bucket, by its URL."""
+    return next(one for one in PRICES if bucket.startswith(one.scheme))
+
+
+def usd(bucket: str, requests: Requests) -> float:
+    """What requests about a bucket cost by list price, in USD: an estimate."""
+    price = price_of(bucket)
+    return (requests.lists * price.lists + (requests.heads + requests.others) * price.others) / 1000
