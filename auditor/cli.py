@@ -90,6 +90,13 @@ def scan(
     client: Annotated[
         Client, typer.Option("--client", help="How buckets are listed: fast, or through the SDKs, which say the same.")
     ] = Client.CURL,
+    estimate: Annotated[
+        bool,
+        typer.Option(
+            "--estimate",
+            help="Sweep nothing: tell the requests that it would take, by the last sweep's counts, and list prices.",
+        ),
+    ] = False,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
     fail_on: FailOnOption = Severity.HIGH,
@@ -98,9 +105,11 @@ def scan(
     verbose: VerboseOption = False,
 ) -> int:
     """Sweep the buckets, poll the keys, judge once."""
-    from auditor.commands import Answering, judge_once
+    from auditor.commands import Answering, estimate_sweeps, judge_once
 
     how = Answering(form.value, output, fail_on, allow_gaps, quiet, verbose)
+    if estimate:
+        return estimate_sweeps(config, how, bucket or [], by_sdk=client is Client.BOTO3)
     return judge_once(config, how, buckets=bucket or [], by_sdk=client is Client.BOTO3)
 
 

@@ -13,10 +13,11 @@ from auditor import daemon, log, scan, web
 from auditor import rules as all_rules
 from auditor.config import Config, full_key_name, load
 from auditor.errors import AuditorError, UsageError
+from auditor.estimate import estimate
 from auditor.findings import Demand, Finding, Judgement, Severity, Status
 from auditor.locks import held
 from auditor.model import KeyName, Reason
-from auditor.outputs import html, metrics, scan_json, tabular, terminal, words
+from auditor.outputs import estimate_json, html, metrics, scan_json, tabular, terminal, words
 from auditor.outputs.page import Manifest
 from auditor.ports import OpenInventory
 from auditor.progress import progress_on
@@ -65,6 +66,20 @@ def judge_once(
                 swept = (one for one in judgement.coverage.buckets if not buckets or one.bucket in buckets)
                 terminal.plain(out).print("", terminal.sent(swept), sep="\n")
     return exit_code(judgement, how.fail_on, allowed)
+
+
+def estimate_sweeps(path: Path, how: Answering, buckets: list[str], *, by_sdk: bool = False) -> int:
+    """Print what sweeps of the buckets (an empty list for all) would ask and cost; make none."""
+    _place_for(how.output)
+    with _assembled(path, verbose=how.verbose, by_sdk=by_sdk) as (config, assembly):
+        found = estimate(assembly.parts, _configured(config, buckets))
+        rate = config.limits.requests_per_second
+        with _writing(how.output) as out:
+            if how.form == "json":
+                estimate_json.write(found, rate, out)
+            else:
+                terminal.plain(out).print(terminal.estimates(found, rate))
+    return 0
 
 
 def exit_code(judgement: Judgement, fail_on: Severity, allowed: frozenset[Reason]) -> int:

@@ -609,6 +609,9 @@ class Requests:
         """All of them."""
         return self.lists + self.heads + self.others
 
+    def __add__(self, other: "Requests") -> "Requests":
+        return Requests(self.lists + other.lists, self.heads + other.heads, self.others + other.others)
+
     def __sub__(self, other: "Requests") -> "Requests":
         return Requests(self.lists - other.lists, self.heads - other.heads, self.others - other.others)
 

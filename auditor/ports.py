@@ -24,6 +24,7 @@ from auditor.model import (
     Population,
     Probe,
     Reason,
+    Requests,
     Sample,
     Sweep,
 )
@@ -82,6 +83,9 @@ class Known(Protocol):
 Coming = pa.RecordBatch | End | Same
 """What a listing is made of: rows, ends of names, and stretches that are listed as they were."""
 
+    def rest(self) -> Iterator[pa.Table]:
+        """All rows, to be counted; of somebody who asks for none by name."""
+
 
 class ObjectSource(Protocol):
     """One bucket, read-only."""
@@ -120,6 +124,12 @@ class ObjectSource(Protocol):
 
     def uploads_in_progress(self) -> int | Gap:
         """Count unfinished multipart uploads; their key is not knowable."""
+
+    def needs(self, stored: Mapping[Population, int], known: Known | None) -> Requests:
+        """Tell what a sweep of so many objects would ask, retries aside; nothing is asked for that.
+
+        `known`: what need not be asked again, as of the moment.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +218,9 @@ class DependencyRows(Protocol):
 
 class OpenInventory(Holdings, DependencyRows, Protocol):
     """The dependencies of some sweeps, for the judge and for outputs."""
+
+    def populations(self) -> Mapping[tuple[str, Population], int]:
+        """Count objects for each (bucket, population) that has some."""
 
 
 class Passes(Protocol):

@@ -5,9 +5,10 @@ answered ones here, and the clouds do not bill all of them.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
-from auditor.model import Requests
+from auditor.model import Population, Requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,23 @@ PRICES: Final = (
         otherwise="dual-regions, multi-regions and a colder default class of the bucket cost more",
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a whole sweep of one bucket would ask, as far as its last sweep tells."""
+
+    bucket: str
+    needed: Requests | None = None
+    """Retries aside; None where it is not known."""
+    objects: int = 0
+    """Of the configured populations, as the last sweep counted them."""
+    swept: datetime | None = None
+    """Aware, UTC: when that sweep ended."""
+    lacking: tuple[Population, ...] = ()
+    """Populations that the config asks for and that sweep left out: they are in none of the numbers."""
+    unknown: str = ""
+    """Why nothing is known; empty where it is."""
 
 
 def price_of(bucket: str) -> Price:

@@ -183,7 +183,7 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
     try:
         facts = source.facts()
         uploads = source.uploads_in_progress()
-        known = _known(parts, source)
+        known = learnt(parts, source)
         try:
             told = _Told(source, progress, begun.kept, expected, known)
             written = parts.inventory.write(source.url, begun, told)
@@ -255,7 +255,7 @@ def _begins_anew(error: CollectError | LedgerError) -> bool:
     return not isinstance(error, DiskError)
 
 
-def _known(parts: Parts, source: ObjectSource) -> Known | None:
+def learnt(parts: Parts, source: ObjectSource) -> Known | None:
     """What the sweep in force learnt, if by the same words: what they meant then may have been wrong."""
     if source.url.startswith("gs://"):
         return None  # every page tells the keys
@@ -277,7 +277,7 @@ def wanting(parts: Parts) -> frozenset[str]:
     Raises:
         LedgerError: the ledger cannot be read.
     """
-    sweeps, _ = _usable(parts)
+    sweeps, _ = usable(parts)
     never = {source.url for source in parts.sources}.difference(one.bucket for one in sweeps)
     return frozenset(never.union(gap.what for gap in _swept_otherwise(parts, sweeps)))
 
@@ -315,7 +315,7 @@ def probe(parts: Parts, progress: Progress) -> None:
     """
     if not (parts.probing.reads or parts.probing.dry_runs):
         return
-    sweeps, _ = _usable(parts)
+    sweeps, _ = usable(parts)
     agents = {one.bucket: _agents(parts, one.facts) for one in sweeps}
     samples: dict[probing.Place, list[Sample]] = defaultdict(list)
     for one in parts.inventory.samples(sweeps):
@@ -396,7 +396,7 @@ def _poll(
 ) -> Judgement:
     started = parts.clock()
     configured = frozenset(source.url for source in parts.sources)
-    sweeps, unusable = _usable(parts)
+    sweeps, unusable = usable(parts)
     failed = tuple(one for one in parts.ledger.failed_attempts() if one.bucket in configured)
     before = parts.ledger.judgement()
     holdings = parts.inventory.open(sweeps)
@@ -479,10 +479,13 @@ def _poll(
     return parts.ledger.judgement() or judgement
 
 
-def _usable(parts: Parts) -> tuple[tuple[Sweep, ...], Mapping[str, LedgerError]]:
+def usable(parts: Parts) -> tuple[tuple[Sweep, ...], Mapping[str, LedgerError]]:
     """The newest complete sweep of each configured bucket; and why one cannot be judged by, so that it counts as none.
 
     What somebody changed is not judged by, and the others are judged all the same.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
     """
     configured = frozenset(source.url for source in parts.sources)
     in_force = tuple(one for one in parts.ledger.sweeps() if one.bucket in configured)

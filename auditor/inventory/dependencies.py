@@ -41,6 +41,7 @@ SELECT bucket, encryption, key, key_version, total(objects), total(bytes), total
        epoch_us(min(oldest)), epoch_us(max(newest))
 FROM dependency GROUP BY ALL ORDER BY bucket, encryption, key NULLS FIRST, key_version NULLS FIRST
 """
+_POPULATIONS: Final = "SELECT bucket, population, total(objects) FROM dependency GROUP BY ALL"
 _CHOSEN: Final = """
 WITH member AS (
     SELECT unnest($buckets::VARCHAR[]) AS bucket, unnest($encryptions::VARCHAR[]) AS encryption,
@@ -281,6 +282,10 @@ class Dependencies:
         for one in assessed:
             groups[one.holding.bucket, one.assessment.readability].append(member_of(one.holding))
         return {place: self.count_namespaces(members) for place, members in groups.items()}
+
+    def populations(self) -> Mapping[tuple[str, Population], int]:
+        """Count objects for each (bucket, population) that has some."""
+        return {(bucket, Population(population)): count for bucket, population, count in self._ask(_POPULATIONS)}
 
     def rows(
         self, assessed: Iterable[Assessed], offset: int = 0, limit: int | None = None

@@ -1,8 +1,9 @@
 """The judgement on a terminal: the verdict, the findings worst first, what is missing; hostile names made harmless."""
 
 from collections import Counter
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Final, TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -13,7 +14,7 @@ from auditor.findings import BucketCoverage, Demand, Finding, Judgement, Severit
 from auditor.log import visible
 from auditor.model import Requests
 from auditor.outputs import summary, words
-from auditor.prices import usd
+from auditor.prices import PRICES, Estimate, Price, usd
 
 _STYLES: Final = {
     Severity.CRITICAL: "bold red",
@@ -72,6 +73,36 @@ def sent(buckets: Iterable[BucketCoverage]) -> RenderableType:
                 "had listed"
             )
     return Group(table, *(_plain(note, "dim") for note in notes), _plain(_PRICES, "dim"))
+
+
+def estimates(found: Sequence[Estimate], rate: float) -> RenderableType:
+    """Tell of each bucket what a sweep would ask, cost and take; `rate`: requests a second, a bucket."""
+    known = [(one, one.needed) for one in found if one.needed is not None]
+    table = _numbers("bucket", "objects", "LIST", "HEAD", "other", "estimated", "at least")
+    for one, needed in known:
+        left = timedelta(seconds=ceil(needed.total / rate))
+        row = [_plain(words.number(one.objects)), *_requests(one.bucket, needed), _plain(words.span(left))]
+        table.add_row(_plain(one.bucket), *row)
+    unknown = [_plain(f"{one.bucket}: unknown: {one.unknown}", "yellow") for one in found if one.needed is None]
+    lacking = [
+        _plain(f"{one.bucket}: {which} objects are not counted: the last sweep left them out", "yellow")
+        for one in found
+        if (which := " and ".join(each.replace("_", "-") for each in one.lacking))
+    ]
+    notes = (
+        "Of a whole sweep, by what the last one counted: what was written since, and retries, are not in it.",
+        f"at least: at {rate:g} requests a second, a bucket; pages come one after the other, which may take longer.",
+        *(_told_price(one) for one in PRICES if any(each.bucket.startswith(one.scheme) for each, _ in known)),
+        "No request was made to any bucket.",
+    )
+    return Group(*([table] if known else []), *unknown, *lacking, *(_plain(note, "dim") for note in notes))
+
+
+def _told_price(one: Price) -> str:
+    return (
+        f"estimated: list price of {one.place}: ${one.lists:g} for 1,000 lists, ${one.others:g} for 1,000 others, "
+        f"{one.as_of}; {one.otherwise} ({one.source})."
+    )
 
 
 def _requests(bucket: str, one: Requests) -> list[Text]:

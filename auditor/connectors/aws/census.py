@@ -1,8 +1,8 @@
 """An S3 bucket through libcurl: listed page after page, each version HEADed, handed on in the listing's order."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, Final, NamedTuple
@@ -29,10 +29,10 @@ from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.aws.sheets import Sheet
 from auditor.connectors.aws.signing import S3Signer, code_of
 from auditor.connectors.aws.stretches import Stretches
-from auditor.connectors.aws.unchanged import Comparison, is_due, lasts
+from auditor.connectors.aws.unchanged import Comparison, due, is_due, lasts
 from auditor.connectors.trail import Trail
 from auditor.connectors.transfers import CUT_OFF, TOO_LONG, Transfer, Transfers, header
-from auditor.model import BucketFacts, Encryption, Gap, Listing, Population, Reason
+from auditor.model import BucketFacts, Encryption, Gap, Listing, Population, Reason, Requests
 from auditor.ports import Coming, Known, Same
 from auditor.rows import End
 
@@ -149,6 +149,13 @@ class S3Census:
     def uploads_in_progress(self) -> int | Gap:
         """Count unfinished multipart uploads; their key is not knowable."""
         return self._by_sdk.uploads_in_progress()
+
+    def needs(self, stored: Mapping[Population, int], known: Known | None) -> Requests:
+        """Tell what a sweep of so many objects would ask, retries aside."""
+        needed = self._by_sdk.needs(stored, None)
+        if known is None:
+            return needed
+        return replace(needed, heads=due(known.rest(), self._populations, self._clock(), self._reverify))
 
     @property
     def listings(self) -> tuple[Listing, ...]:

@@ -27,6 +27,7 @@ from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.aws.listing import LARGEST, is_alias, is_certain
 from auditor.connectors.aws.names import is_plain, sibling
 from auditor.connectors.pace import Pace
+from auditor.connectors.pages import pages
 from auditor.connectors.trail import Trail
 from auditor.errors import CollectError
 from auditor.model import (
@@ -38,6 +39,7 @@ from auditor.model import (
     Listing,
     Population,
     Reason,
+    Requests,
     StoredObject,
 )
 from auditor.ports import Known
@@ -167,6 +169,14 @@ class S3Bucket:
     def _uncounted(self, reason: Reason, code: str) -> Gap:
         told = f"unfinished multipart uploads are not counted ({code})"
         return Gap(self._url, reason, told, hint_for(reason, "s3:ListBucketMultipartUploads"))
+
+    def needs(self, stored: Mapping[Population, int], known: Known | None) -> Requests:  # noqa: ARG002 - it asks for each
+        """Tell what a sweep of so many objects would ask, retries aside."""
+        live_only = self._populations == (Population.LIVE,)
+        shown = self._populations if live_only else (Population.LIVE, Population.NONCURRENT)
+        listed, heads = (sum(stored.get(one, 0) for one in group) for group in (shown, self._populations))
+        # One page of uploads; HeadBucket, GetBucketVersioning and GetBucketEncryption.
+        return Requests(lists=pages(listed) + 1, heads=heads, others=3)
 
     @property
     def listings(self) -> tuple[Listing, ...]:

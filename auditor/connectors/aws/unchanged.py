@@ -7,7 +7,7 @@ part of them and leaves the others alone.
 Source: Amazon S3 API Reference, UpdateObjectEncryption.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from auditor import rows
 from auditor.connectors.aws.encryption import ARCHIVES
 from auditor.connectors.aws.listing import Page
-from auditor.model import Encryption
+from auditor.model import Encryption, Population
 from auditor.ports import Stretch
 
 _ARCHIVES: Final = pa.array(sorted(ARCHIVES), pa.string())
@@ -71,6 +71,16 @@ def is_due(stretch: Stretch, now: datetime, period: timedelta) -> bool:
         return True
     then, today = (_round(int(one.timestamp()), stretch.slot, seconds) for one in (verified[0], now))
     return then != today
+
+
+def due(before: Iterable[pa.Table], populations: Iterable[Population], now: datetime, period: timedelta) -> int:
+    """Count the versions of these populations that must be HEADed again, though they may be listed as they were."""
+    chosen = pa.array([one.value for one in populations], pa.string())
+    count = 0
+    for some in before:
+        asked = pc.and_(pc.is_in(some.column("population"), chosen), pc.invert(_trusted(some, now, period)))
+        count += pc.sum(asked, min_count=0).as_py()
+    return count
 
 
 def _trusted(before: pa.Table, now: datetime, period: timedelta) -> Any:

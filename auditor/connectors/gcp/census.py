@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -19,7 +19,7 @@ from auditor.connectors.gcp.objects import GcsBucket
 from auditor.connectors.gcp.session import GcpClients
 from auditor.connectors.trail import Trail
 from auditor.connectors.transfers import TOO_LONG, Handle, Outcome, Transfer, Transfers
-from auditor.model import BucketFacts, Gap, Listing, Population, Reason
+from auditor.model import BucketFacts, Gap, Listing, Population, Reason, Requests
 from auditor.ports import Known
 
 _STORAGE: Final = "https://storage.googleapis.com"
@@ -72,6 +72,10 @@ class GcsCensus:
     def uploads_in_progress(self) -> int | Gap:
         """Count unfinished multipart uploads of the XML API, the only ones that can be listed."""
         return self._by_sdk.uploads_in_progress()
+
+    def needs(self, stored: Mapping[Population, int], known: Known | None) -> Requests:
+        """Tell what a sweep of so many objects would ask, retries aside."""
+        return self._by_sdk.needs(stored, known)
 
     @property
     def listings(self) -> tuple[Listing, ...]:

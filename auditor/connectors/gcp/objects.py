@@ -13,6 +13,7 @@ from auditor import rows
 from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of, status_of
 from auditor.connectors.gcp.listing import FIELDS, LARGEST
 from auditor.connectors.pace import Pace
+from auditor.connectors.pages import pages
 from auditor.connectors.trail import Trail
 from auditor.errors import CollectError
 from auditor.model import (
@@ -24,6 +25,7 @@ from auditor.model import (
     Listing,
     Population,
     Reason,
+    Requests,
     StoredObject,
     split_version,
 )
@@ -109,6 +111,16 @@ class GcsBucket:
                 f"unfinished multipart uploads are not counted ({code_of(error)})",
                 hint_for(reason_of(error), "storage.multipartUploads.list"),
             )
+
+    def needs(self, stored: Mapping[Population, int], known: Known | None) -> Requests:  # noqa: ARG002 - as below
+        """Tell what a sweep of so many objects would ask, retries aside."""
+        live, noncurrent, soft_deleted = (stored.get(one, 0) for one in Population)
+        shown = {
+            Listing.STORED: live if self._populations == (Population.LIVE,) else live + noncurrent,
+            Listing.SOFT_DELETED: soft_deleted,
+        }
+        # One page of uploads; buckets.get, beside what is asked of the project.
+        return Requests(lists=sum(pages(shown[one]) for one in self.listings) + 1, others=1)
 
     @property
     def listings(self) -> tuple[Listing, ...]:
