@@ -120,14 +120,14 @@ class Daemon:
         probing = self._parts.probing.reads or self._parts.probing.dry_runs
         return ("key_poll", "sweep", "probe") if probing else ("key_poll", "sweep")
 
-    def sweeping(self, bucket: str, listed: int, expected: int | None) -> None:  # noqa: ARG002 - the port's shape
+    def sweeping(self, at: scan.Headway) -> None:
         """Break a sweep off when the daemon is ending.
 
         Raises:
             StoppedError: it is.
         """
         if self._stopping.is_set():
-            raise StoppedError(f"sweep of {bucket} broken off: the daemon is ending")
+            raise StoppedError(f"sweep of {at.bucket} broken off: the daemon is ending")
 
     def swept(self, sweep: Sweep) -> None:
         """Log one bucket's end, and count its objects."""

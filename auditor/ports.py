@@ -79,12 +79,12 @@ class Known(Protocol):
         Beside the columns of `rows.SCHEMA` stands the `slot` of each.
         """
 
+    def rest(self) -> Iterator[pa.Table]:
+        """All rows, to be counted; of somebody who asks for none by name."""
+
 
 Coming = pa.RecordBatch | End | Same
 """What a listing is made of: rows, ends of names, and stretches that are listed as they were."""
-
-    def rest(self) -> Iterator[pa.Table]:
-        """All rows, to be counted; of somebody who asks for none by name."""
 
 
 class ObjectSource(Protocol):

@@ -4,13 +4,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Final, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
 from auditor.log import visible
 from auditor.model import Sweep
+from auditor.outputs import words
+from auditor.scan import Headway
 from auditor.scan import Progress as Told
 
 _LINES_APART: Final = 5.0
@@ -31,18 +35,16 @@ def progress_on(out: TextIO, *, quiet: bool) -> Iterator[Told]:
 
 def _bars(console: Console) -> Progress:
     return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}", markup=False),
-        TimeRemainingColumn(compact=True),
+        # One line a bucket, however narrow: the bar goes first, and what matters least of the rest stands last.
+        BarColumn(bar_width=10),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
         console=console,
         transient=True,
     )
 
 
 class _Silent:
-    def sweeping(self, bucket: str, listed: int, expected: int | None) -> None: ...
+    def sweeping(self, at: Headway) -> None: ...
 
     def swept(self, sweep: Sweep) -> None: ...
 
@@ -59,15 +61,15 @@ class _Bars:
         self._tasks: dict[str, tuple[TaskID, float]] = {}
         self._lock = threading.Lock()
 
-    def sweeping(self, bucket: str, listed: int, expected: int | None) -> None:
+    def sweeping(self, at: Headway) -> None:
         with self._lock:
-            if bucket not in self._tasks:
-                task = self._bars.add_task(bucket, total=expected, rate="")
-                self._tasks[bucket] = task, time.monotonic()
-            task, began = self._tasks[bucket]
-        seconds = time.monotonic() - began
-        rate = f"{listed / seconds:,.0f}/s" if listed and seconds else ""
-        self._bars.update(task, completed=listed, total=max(expected, listed) if expected else None, rate=rate)
+            if at.bucket not in self._tasks:
+                task = self._bars.add_task(at.bucket, total=at.expected)
+                self._tasks[at.bucket] = task, time.monotonic()
+            task, began = self._tasks[at.bucket]
+        total = max(at.expected, at.listed) if at.expected else None
+        told = f"{at.bucket}: {_headway(at, time.monotonic() - began)}"
+        self._bars.update(task, completed=at.listed, total=total, description=told)
 
     def swept(self, sweep: Sweep) -> None:
         self._bars.console.print(_end(sweep), markup=False, highlight=False)
@@ -93,17 +95,14 @@ class _Lines:
         self._last: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def sweeping(self, bucket: str, listed: int, expected: int | None) -> None:
+    def sweeping(self, at: Headway) -> None:
         now = time.monotonic()
         with self._lock:
-            began = self._began.setdefault(bucket, now)
-            if now - self._last.setdefault(bucket, now) < _LINES_APART:
+            began = self._began.setdefault(at.bucket, now)
+            if now - self._last.setdefault(at.bucket, now) < _LINES_APART:
                 return
-            self._last[bucket] = now
-        rate = listed / max(0.001, now - began)
-        left = f", {max(0, expected - listed) / rate:,.0f} s left" if expected and rate else ""
-        of = f" of about {expected:,}" if expected else ""
-        self._write(f"sweeping {bucket}: {listed:,}{of} objects, {rate:,.0f}/s{left}")
+            self._last[at.bucket] = now
+        self._write(f"sweeping {at.bucket}: {_headway(at, now - began)}")
 
     def swept(self, sweep: Sweep) -> None:
         self._write(_end(sweep))
@@ -120,9 +119,21 @@ class _Lines:
         self._out.flush()
 
 
+def _headway(at: Headway, seconds: float) -> str:
+    """Say how far a sweep has got in so many seconds; of one that follows none, nobody knows how long it takes."""
+    rate = (at.listed - at.kept) / max(0.001, seconds)
+    of = f" of about {at.expected:,}" if at.expected else ""
+    parts = [f"{at.listed:,}{of} objects", f"{rate:,.0f}/s"]
+    if at.expected and rate:
+        parts.append(f"{words.span(timedelta(seconds=max(0, at.expected - at.listed) / rate))} left")
+    parts += [f"{at.listed - at.unresolved:,} resolved", words.counted(at.requests, "request")]
+    return ", ".join(parts)
+
+
 def _end(sweep: Sweep) -> str:
     if not sweep.complete:
         return f"sweep of {sweep.bucket} did not finish: {visible(sweep.gaps[-1].effect)}"
     seconds = (sweep.ended - sweep.started).total_seconds()
     unresolved = f", {sweep.unresolved:,} unresolved" if sweep.unresolved else ""
-    return f"swept {sweep.bucket}: {sweep.listed:,} objects in {seconds:.1f} s{unresolved}"
+    requests = f", {words.counted(sweep.sent.total, 'request')}" if sweep.sent is not None else ""
+    return f"swept {sweep.bucket}: {sweep.listed:,} objects in {seconds:.1f} s{unresolved}{requests}"

@@ -6,7 +6,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Protocol
@@ -81,11 +81,27 @@ _LONGEST_SWEEP = timedelta(days=7)
 _MAY_READ = frozenset({Readability.READABLE, Readability.EXPIRING, Readability.UNKNOWN})
 
 
+@dataclass(frozen=True, slots=True)
+class Headway:
+    """How far the sweep of one bucket has got."""
+
+    bucket: str
+    listed: int
+    kept: int
+    """How many of them an attempt before had listed, which it goes on with."""
+    unresolved: int
+    """Of the others, those whose encryption could not be learnt."""
+    requests: int
+    """As it has made itself, each retry counted."""
+    expected: int | None
+    """Objects that the last complete sweep had; None before the first."""
+
+
 class Progress(Protocol):
     """Is told how a run gets on."""
 
-    def sweeping(self, bucket: str, listed: int, expected: int | None) -> None:
-        """So many objects are listed; `expected` is what the last complete sweep had."""
+    def sweeping(self, at: Headway) -> None:
+        """One bucket is being swept, and has got so far."""
 
     def swept(self, sweep: Sweep) -> None:
         """One bucket is done, well or not."""
@@ -180,18 +196,23 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
     uploads: int | Gap | None = None
     written = Written({}, 0, 0, 0, None, ())
     failed: Gap | None = None
+
+    def write(begun: Begun, known: Known | None) -> Written:
+        at = Headway(source.url, begun.kept, begun.kept, 0, 0, expected)
+        told = _Told(source, progress, at, known, lambda: (parts.sent(source.url) - before).total)
+        return parts.inventory.write(source.url, begun, told)
+
     try:
         facts = source.facts()
         uploads = source.uploads_in_progress()
         known = learnt(parts, source)
         try:
-            told = _Told(source, progress, begun.kept, expected, known)
-            written = parts.inventory.write(source.url, begun, told)
+            written = write(begun, known)
         except (CollectError, LedgerError) as error:
             if not (begun.kept or known) or not _begins_anew(error):
                 raise
             begun = _anew(parts, source)
-            written = parts.inventory.write(source.url, begun, _Told(source, progress, 0, expected, None))
+            written = write(begun, None)
     except CollectError as error:
         failed = gaps.listing_stopped(source.url, error)
     except LedgerError as error:
@@ -514,28 +535,36 @@ class _Told:
     """A source whose progress is told."""
 
     def __init__(
-        self, source: ObjectSource, progress: Progress, listed: int, expected: int | None, known: Known | None
+        self, source: ObjectSource, progress: Progress, at: Headway, known: Known | None, sent: Callable[[], int]
     ) -> None:
         self._known = known
         self._source = source
         self._progress = progress
-        self._listed = listed
-        self._expected = expected
+        self._at = at
+        self._sent = sent
         self.listings = source.listings
 
     def batches(self, listing: Listing, after: str | None) -> Iterator[Coming]:
         """Hand on what the source lists."""
-        self._progress.sweeping(self._source.url, self._listed, self._expected)
+        self._tell()
         for some in self._source.batches(listing, after, self._known):
             match some:
                 case pa.RecordBatch():
-                    self._listed += some.num_rows
+                    self._saw(some.num_rows, some.num_rows - some.column("problem").null_count)
                 case Same(stretch):
-                    self._listed += stretch.rows
-            self._progress.sweeping(self._source.url, self._listed, self._expected)
+                    self._saw(stretch.rows, 0)
             yield some
         if listing is self.listings[-1]:
-            self._progress.sweeping(self._source.url, self._listed, self._listed)
+            self._at = replace(self._at, expected=self._at.listed)
+            self._tell()
+
+    def _saw(self, listed: int, unresolved: int) -> None:
+        at = self._at
+        self._at = replace(at, listed=at.listed + listed, unresolved=at.unresolved + unresolved)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._progress.sweeping(replace(self._at, requests=self._sent()))
 
 
 def _needs(parts: Parts, holdings: Iterable[Holding], agents: Mapping[str, tuple[str, ...]]) -> Iterator[KeyNeed]:

@@ -56,8 +56,8 @@ class Meanwhile(NoProgress):
     def __init__(self, act: Callable[[], object]) -> None:
         self._acts = [act]
 
-    def sweeping(self, bucket: str, listed: int, expected: int | None) -> None:  # noqa: ARG002 - the port's shape
-        if listed and self._acts:
+    def sweeping(self, at: scan.Headway) -> None:
+        if at.listed and self._acts:
             self._acts.pop()()
 
 
