@@ -12,10 +12,12 @@ from starlette.routing import Route
 
 from auditor import cli, web
 from auditor.config import load
+from auditor.prices import PRICES
 from tests.small import a_small_cloud
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+REQUESTS = (ROOT / "docs" / "requests.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.replace("\n   ", "\n"), re.DOTALL)
 
 
@@ -36,7 +38,7 @@ def test_every_command_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     ours = [line.split()[1:] for line in commands() if line.startswith("cmek-auditor ")]
-    assert [one[0] for one in ours] == ["scan", "report", "serve"]
+    assert [one[0] for one in ours] == ["scan", "report", "scan", "serve"]
     with a_small_cloud(tmp_path):
         for argv in ours:
             if argv[0] == "serve":
@@ -72,6 +74,15 @@ def test_every_file_that_it_links_to_is_there() -> None:
         assert (ROOT / link).exists(), link
 
 
+def test_the_table_of_prices_is_that_of_the_code() -> None:
+    rows = [line for line in REQUESTS.splitlines() if line.startswith("| `")]
+    assert rows == [
+        f"| `{one.scheme}` | ${one.lists:g} | ${one.others:g} | {one.place}; {one.otherwise} "
+        f"| {one.as_of} | {one.source} |"
+        for one in PRICES
+    ]
+
+
 def test_the_demo_prints_what_it_shows(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     command = [str(Path(sys.executable).with_name("cmek-auditor")), "demo", "--folder", str(folder)]
@@ -86,6 +97,14 @@ def test_the_demo_prints_what_it_shows(tmp_path: Path) -> None:
             # A row without its deadline, which moves.
             assert " ".join(row.split()[:6]) in printed
     assert re.search(r"Found [0-9.]+ s after the change", printed)
+    estimated = subprocess.run(
+        [command[0], "scan", "--estimate", "-c", str(folder / "auditor.toml")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert f"```text\n{estimated.stdout}```" in REQUESTS
     assert {path.name for path in folder.iterdir()} >= {"report.html", "scan.json", "auditor.toml"}
     again = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert again.returncode == 0, "a folder that a demo wrote is used again"
