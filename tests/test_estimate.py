@@ -12,6 +12,7 @@ import pytest
 from auditor import cli
 from auditor.config import load
 from auditor.embedded.aws import AwsCloud
+from auditor.findings import BucketCoverage
 from auditor.model import Population, Requests
 from auditor.outputs import terminal
 from auditor.prices import PRICES, Estimate, usd
@@ -288,7 +289,8 @@ def test_every_price_is_dated_and_sourced() -> None:
 def test_no_control_character_gets_to_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     hostile = "s3://\x1b[31mred\x07"
     found = (Estimate(hostile, Requests(1), lacking=(Population.LIVE,)), Estimate(hostile, unknown=hostile))
-    terminal.plain(sys.stdout).print(terminal.estimates(found, 500))
+    swept = BucketCoverage(hostile, True, 10, 10, 0, 0, 0, NOW, NOW, NOW, sent=Requests(1), kept=3)
+    terminal.plain(sys.stdout).print(terminal.estimates(found, 500), terminal.sent([swept]))
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert "\x07" not in out
