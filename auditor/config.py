@@ -263,6 +263,15 @@ class Limits(_Table):
     """Share of the Cloud KMS read quota that polls may use."""
 
 
+class Retention(_Table):
+    """How long what sweeps wrote is kept."""
+
+    snapshots: int = Field(default=3, ge=1, le=1_000)
+    """The last so many of each bucket."""
+    weekly_snapshots: int = Field(default=4, ge=0, le=520)
+    """Beside them the first of each week, for so many weeks."""
+
+
 class Probe(_Table):
     """Whether keys are also tried, and how often; all off unless asked for."""
 
@@ -332,6 +341,7 @@ class Config(_Table):
     key: tuple[Key, ...] = ()
     gcp: Gcp = Gcp()
     limits: Limits = Limits()
+    retention: Retention = Retention()
     probe: Probe = Probe()
     policy: Thresholds = Thresholds()
     web: Web = Web()

@@ -298,7 +298,10 @@ class Inventory(Protocol):
         """A few stored versions under each key version of each bucket that a probe may read, the best first."""
 
     def prune(self, bucket: str, needed: Collection[str]) -> None:
-        """Remove what killed sweeps left, and sweeps that were replaced long ago, but the needed ones, by their ids."""
+        """Remove what killed sweeps left, and sweeps that were replaced long ago and are not to be kept.
+
+        `needed`: ids of those that stay in any case.
+        """
 
     def remove(self, sweep: Sweep) -> None:
         """Remove the files of a sweep that never was in force."""

@@ -25,7 +25,7 @@ from auditor.connectors.probes import Paced
 from auditor.connectors.wire import Wire
 from auditor.findings import Judgement
 from auditor.inventory.layout import Layout
-from auditor.inventory.store import FileInventory
+from auditor.inventory.store import FileInventory, Keep
 from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName
 from auditor.ports import BucketLister, KeySource, ObjectSource, OpenInventory, Prober
@@ -81,7 +81,8 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_
     gcp = GcpClients({one.project: _gcp_identity(one) for one in config.account if one.project}, endpoints, wire, agent)
     ledger = LedgerStore(config.state / "ledger.db")
     layouts = {one.url: Layout.parse(one.layout, one.tenant_field) for one in config.bucket}
-    inventory = FileInventory(config.state / "inventory", layouts)
+    kept = config.retention
+    inventory = FileInventory(config.state / "inventory", layouts, Keep(kept.snapshots, kept.weekly_snapshots))
     agents = config.platform.gcp_service_agents
     limits = config.limits
     keys: dict[Cloud, KeySource] = {

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -37,16 +37,39 @@ _RESUMABLE: Final = 24 * 3600.0
 _TRIES: Final = 20
 _PAUSE: Final = 0.05
 """How often, and after how many seconds, a folder is locked again."""
+_WEEK: Final = 7 * 24 * 3600
 _LONG: Final = 3600.0
 """Seconds after which nobody still judges by a sweep that was replaced, or is about to publish or to lock one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Which whole sweeps of a bucket stay, beside those that are needed."""
+
+    last: int = 1
+    """So many that were put in place last."""
+    weeks: int = 0
+    """The first of each week, for so many weeks."""
+
+    def chosen(self, ages: Mapping[Path, float]) -> set[Path]:
+        """Those that stay, of folders with their ages in seconds."""
+        newest = sorted(ages, key=lambda path: (ages[path], path.name))
+        found = set(newest[: self.last])
+        if self.weeks:
+            now = time.time()
+            # The oldest of a week comes last, and stays.
+            weeks = {int((now - ages[path]) // _WEEK): path for path in newest}
+            found.update(path for week, path in weeks.items() if int(now // _WEEK) - week < self.weeks)
+        return found
 
 
 class FileInventory:
     """Snapshots below one folder; one process writes a bucket at a time."""
 
-    def __init__(self, root: Path, layouts: Mapping[str, Layout]) -> None:
+    def __init__(self, root: Path, layouts: Mapping[str, Layout], keep: Keep = Keep()) -> None:
         self._root = root
         self._layouts = layouts
+        self._keep = keep
         self._lock = threading.Lock()
         self._open: dict[tuple[str, ...], Dependencies] = {}
         self._proven: dict[str, tuple[int, int, int]] = {}
@@ -221,7 +244,7 @@ class FileInventory:
         return whole
 
     def prune(self, bucket: str, needed: Collection[str]) -> None:
-        """Remove what killed sweeps left, and the sweeps of a bucket that are not needed and were replaced long ago.
+        """Remove what killed sweeps left, and sweeps that were replaced long ago and have no reason to stay.
 
         Others may do so at the same time; what cannot be removed now is left for the next time.
         """
@@ -234,7 +257,8 @@ class FileInventory:
         whole = sorted((path for path in found if not path.name.startswith(_UNFINISHED)), key=_age, reverse=True)
         # It was replaced when the next one was put in place, or later.
         replaced = (one for one, following in pairwise(whole) if _age(following) > _LONG)
-        for path in [*dead, *(one for one in replaced if one.name not in needed)]:
+        stay = self._keep.chosen({path: _age(path) for path in whole})
+        for path in [*dead, *(one for one in replaced if one.name not in needed and one not in stay)]:
             shutil.rmtree(path, ignore_errors=True)
 
     def _remove_dead(self, home: Path) -> None:

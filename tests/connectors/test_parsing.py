@@ -545,6 +545,11 @@ def test_headers_without_an_etag_are_those_of_no_object() -> None:
     assert parse_headers(b'HTTP/1.1 200 OK\r\nETag: "0"\r\n\r\n') == Head(Told(Encryption.NONE), "0", None)
 
 
+def test_both_ways_of_reading_a_head_tell_its_length() -> None:
+    whole = parse_headers(b'HTTP/1.1 200 OK\r\nETag: "0"\r\nContent-Length: 7\r\n\r\n')
+    assert whole == parse_head({"ETag": '"0"', "ContentLength": 7}) == Head(Told(Encryption.NONE), "0", None, 7)
+
+
 def test_of_an_object_whose_head_tells_nothing_its_class_tells_whether_it_is_archived() -> None:
     assert Told(Encryption.CUSTOMER_SUPPLIED).is_archived("DEEP_ARCHIVE")
     assert not Told(Encryption.CUSTOMER_SUPPLIED).is_archived("STANDARD")

@@ -20,7 +20,7 @@ from auditor.inventory import notes
 from auditor.inventory.files import SCHEMA
 from auditor.inventory.layout import Layout
 from auditor.inventory.snapshot import moment
-from auditor.inventory.store import FileInventory, folder_name
+from auditor.inventory.store import FileInventory, Keep, folder_name
 from auditor.model import BucketFacts, Cloud, Encryption, Extent, Population, Reason, StoredObject, Sweep
 from auditor.ports import Written
 from auditor.rows import TIME, batched
@@ -463,6 +463,31 @@ def test_what_is_needed_stays_and_what_was_replaced_within_the_hour(
     aged(home, minutes)
     inventory.prune(BUCKET, {"s1", "of another bucket"})
     assert sorted(path.name for path in home.iterdir()) == kept
+
+
+HOUR, WEEK = 60.0, 7 * 24 * 60.0
+KEPT: dict[str, tuple[Keep, list[float], list[int]]] = {
+    "the last": (Keep(1), [2 * HOUR, 3 * HOUR, 4 * HOUR], [0]),
+    "the last two": (Keep(2), [2 * HOUR, 3 * HOUR, 4 * HOUR], [0, 1]),
+    "the first of each week": (Keep(1, 2), [0.2 * WEEK, 0.4 * WEEK, 0.6 * WEEK, 0.8 * WEEK, 1.2 * WEEK], [0, 1, 4]),
+    "of so many weeks": (Keep(1, 3), [0.2 * WEEK, 1.2 * WEEK, 2.2 * WEEK, 3.2 * WEEK], [0, 1, 2]),
+}
+
+
+@pytest.mark.parametrize(("keep", "minutes", "stay"), KEPT.values(), ids=KEPT)
+def test_some_sweeps_stay_though_nobody_needs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: Keep, minutes: list[float], stay: list[int]
+) -> None:
+    inventory = FileInventory(tmp_path, {BUCKET: Layout.parse("{org}/")}, keep)
+    # In the middle of a week: 0.4 weeks ago was this one, 0.6 the one before.
+    now = 1_000 * WEEK * 60 + 0.5 * WEEK * 60
+    monkeypatch.setattr(time, "time", lambda: now)
+    for number in range(len(minutes)):
+        write(inventory, BUCKET, batched([an_object()]), sweep_id=f"s{number}")
+    home = tmp_path / folder_name(BUCKET)
+    aged(home, {f"s{number}": ago for number, ago in enumerate(minutes)})
+    inventory.prune(BUCKET, ())
+    assert sorted(path.name for path in home.iterdir()) == [f"s{number}" for number in stay]
 
 
 def test_what_another_process_has_removed_stops_no_pruning(
