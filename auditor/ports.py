@@ -284,6 +284,9 @@ class Inventory(Protocol):
             LedgerError: another process goes on with this sweep, or rows were lost; a `DiskError` where the disk fails.
         """
 
+    def settle(self, sweep: Sweep) -> None:
+        """Forget how to go on with a sweep: the ledger knows it now."""
+
     def unusable(self, sweeps: Iterable[Sweep]) -> Mapping[str, LedgerError]:
         """Of each of these sweeps whose dependencies nobody may judge by: the bucket and why."""
 

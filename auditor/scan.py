@@ -173,6 +173,7 @@ def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset
                 # What others have listed meanwhile is kept all the same, if it can be.
                 failed = failed or error
                 continue
+            parts.inventory.settle(done)
             if in_force:
                 parts.inventory.prune(done.bucket, parts.ledger.needed(done.bucket))
             elif done.complete:

@@ -7,7 +7,7 @@ from typing import Any
 
 from auditor.inventory.parts import published, rows_of
 from auditor.inventory.store import FileInventory
-from auditor.model import Listing
+from auditor.model import BucketFacts, Cloud, Listing, Sweep
 from auditor.ports import Begun, Coming, Passes, Written
 from tests.core_builders import NOW
 
@@ -29,9 +29,16 @@ def begun(sweep_id: str = "s1", started: datetime = NOW, settings: str = "") -> 
     return Begun(sweep_id, started, settings)
 
 
+def settled(inventory: FileInventory, bucket: str, sweep_id: str) -> None:
+    """As when a ledger knows of the sweep."""
+    inventory.settle(Sweep(sweep_id, bucket, NOW, NOW, True, 0, 0, 0, 0, None, BucketFacts(bucket, Cloud.GCP)))
+
+
 def write(inventory: FileInventory, bucket: str, *streams: Iterable[Coming], sweep_id: str = "s1") -> Written:
-    """Write a sweep of one pass or two."""
-    return inventory.write(bucket, begun(sweep_id), Streams(*streams))
+    """Write a sweep of one pass or two, which is known to some ledger then."""
+    written = inventory.write(bucket, begun(sweep_id), Streams(*streams))
+    settled(inventory, bucket, sweep_id)
+    return written
 
 
 def snapshot(folder: Path) -> list[dict[str, Any]]:

@@ -77,6 +77,7 @@ def test_a_sweep_that_began_before_and_ended_after_another_is_not_put_in_force(s
 
 
 def test_sweeps_that_nobody_judged_by_take_nothing_from_the_judgement_before(small: Small) -> None:
+    small.config.write_text(small.config.read_text() + "[retention]\nsnapshots = 1\nweekly_snapshots = 0\n")
     with assembled(small) as assembly:
         judgement = scan.scan(assembly.parts, NoProgress())
         for hours in range(9, 3, -1):
@@ -186,3 +187,10 @@ def test_what_other_buckets_were_listed_in_is_kept_where_one_cannot_be_published
             with pytest.raises(LedgerError, match="locked"):
                 scan.sweep_all(assembly.parts, NoProgress())
             assert [one.bucket for one in assembly.ledger.sweeps()] == ["gs://more"]
+            monkeypatch.undo()
+            begin = len(small.cloud.traffic.requests)
+            scan.sweep_all(assembly.parts, NoProgress())
+            assert [one.listed for one in assembly.ledger.sweeps()] == [20, 0]
+            listed = [one.target for one in small.cloud.traffic.requests[begin:] if "/o?" in one.target]
+            assert not any("/b/data/" in one for one in listed), "what was listed is handed over, not listed again"
+            assert any("/b/more/" in one for one in listed)

@@ -84,6 +84,16 @@ class Part:
         return int.from_bytes(hashlib.sha256((self.last or "").encode()).digest()[:6])
 
 
+def found_in(folder: Path) -> list[Part]:
+    """Every whole part in a folder: those of a snapshot, or of listings that are not at their end."""
+    try:
+        return [one for one in published(folder) if one.digests == _digests(one)]
+    except FileNotFoundError:
+        return finished(folder)
+    except (OSError, ValueError):
+        return []
+
+
 def finished(folder: Path) -> list[Part]:
     """Every whole part of a listing in a folder; what is no whole part is no part."""
     found: list[Part] = []

@@ -98,6 +98,33 @@ def write(folder: Path, bucket: str, layout: Layout, passes: Passes) -> Written:
     else:
         whole, twice = _put_together(folder, bucket, chains, orders)
         due -= twice
+    written = _summed_up(folder, bucket, whole, due)
+    parts.publish(folder, whole)
+    return written
+
+
+def again(folder: Path, bucket: str) -> Written:
+    """Tell of a sweep that was written, and that nobody heard of.
+
+    Raises:
+        LedgerError: some of it is not there any more, or is another.
+    """
+    found = parts.found_in(folder)
+    try:
+        whole = parts.published(folder)
+    except ValueError:
+        whole = []
+    if not whole or found != whole:
+        raise LedgerError(f"what was written of {bucket} is damaged", "sweep it again")
+    return _summed_up(folder, bucket, whole, sum(one.rows for one in whole))
+
+
+def _summed_up(folder: Path, bucket: str, whole: list[Part], due: int) -> Written:
+    """Write the dependencies, and tell of all parts together; so many rows are due.
+
+    Raises:
+        LedgerError: rows were lost on the way.
+    """
     told = Told()
     for one in whole:
         told.add(one.told)
@@ -107,7 +134,6 @@ def write(folder: Path, bucket: str, layout: Layout, passes: Passes) -> Written:
             f"the inventory of {bucket} would have {min(told.listed, kept)} objects where {due} were listed",
             "scan it again; if that does not help, report it: rows must not get lost",
         )
-    parts.publish(folder, whole)
     return Written(
         files={},
         listed=told.listed,
@@ -146,13 +172,15 @@ def _put_together(folder: Path, bucket: str, chains: list[list[Part]], orders: l
 
 def _sum_up(folder: Path, whole: Iterable[Part]) -> int:
     """Write the dependencies of all parts; return how many objects are in them."""
-    totals = Totals(folder / DEPENDENCIES)
+    unfinished = folder / f"{files.UNFINISHED}{DEPENDENCIES}"
+    totals = Totals(unfinished)
     objects = 0
     for one in whole:
         sums = pq.read_table(one.sums, use_threads=False, pre_buffer=False)
         objects += pc.sum(sums.column("objects"), min_count=0).as_py()
         totals.add_sums(sums)
     totals.close()
+    files.put(unfinished, folder / DEPENDENCIES)
     return objects
 
 

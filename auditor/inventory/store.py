@@ -92,10 +92,11 @@ class FileInventory:
         """The newest sweep that broke off or was killed lately, and can be gone on with."""
         home = self._root / folder_name(bucket)
         try:
-            found = [path for path in home.iterdir() if path.name.startswith(_UNFINISHED)]
+            found = list(home.iterdir())
         except OSError:
             return None
-        kept = (_kept(path) for path in found if _is_dead(path))
+        # One that is whole may wait for the ledger still: should two hand it over, they say the same.
+        kept = (_kept(path) for path in found if not path.name.startswith(_UNFINISHED) or _is_dead(path))
         return max(
             (one for one in kept if one is not None and one.kept and one.settings == settings),
             key=lambda one: (one.after, one.started),
@@ -115,6 +116,8 @@ class FileInventory:
             # Nobody goes on any more with what was left before.
             self._remove_dead(home)
         try:
+            if begun.kept and (home / begun.id).is_dir():
+                return self._told(bucket, begun, snapshot.again(home / begun.id, bucket))
             unfinished.mkdir(parents=True, mode=0o700, exist_ok=bool(begun.kept))
             with _owned(unfinished):
                 try:
@@ -123,19 +126,23 @@ class FileInventory:
                     if not _may_go_on(unfinished, begun, error):
                         shutil.rmtree(unfinished, ignore_errors=True)
                     raise
-                digests = {
-                    f"{home.name}/{begun.id}/{name}": files.digest(unfinished / name)
-                    for name in (parts.SNAPSHOT, snapshot.DEPENDENCIES)
-                }
-                (unfinished / _BEGUN).unlink()
                 os.replace(unfinished, home / begun.id)  # noqa: PTH105 - the atomic call by its own name
             (home / begun.id / _OWNER).unlink()
+            return self._told(bucket, begun, written)
         except (OSError, duckdb.OperationalError) as error:
             why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
             raise DiskError(
                 f"cannot write the inventory of {bucket}: {why}", f"look at disk and rights of {self._root}"
             ) from None
-        return replace(written, files=digests)
+
+    def settle(self, sweep: Sweep) -> None:
+        """Forget how to go on with a sweep: the ledger knows it now."""
+        (self._root / folder_name(sweep.bucket) / sweep.id / _BEGUN).unlink(missing_ok=True)
+
+    def _told(self, bucket: str, begun: Begun, written: Written) -> Written:
+        place = f"{folder_name(bucket)}/{begun.id}"
+        names = [f"{place}/{name}" for name in (parts.SNAPSHOT, snapshot.DEPENDENCIES)]
+        return replace(written, files={name: files.digest(self._root / name) for name in names})
 
     def _write(self, folder: Path, bucket: str, begun: Begun, passes: Passes) -> Written:
         _keep(folder, begun)
@@ -311,9 +318,9 @@ def _kept(folder: Path) -> Begun | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if folder.name != f"{_UNFINISHED}{begun.id}" or (folder / parts.DISORDER).exists():
+    if folder.name not in {f"{_UNFINISHED}{begun.id}", begun.id} or (folder / parts.DISORDER).exists():
         return None
-    found = parts.finished(folder)
+    found = parts.found_in(folder)
     if min((_age(one.path) for one in found), default=_RESUMABLE) >= _RESUMABLE:
         return None
     return replace(begun, kept=sum(one.rows for one in found))

@@ -24,7 +24,7 @@ from auditor.model import Listing, Population, Reason, StoredObject
 from auditor.ports import Begun, Coming, Same, Written
 from auditor.rows import End, Fingerprint, batched
 from tests.inventory.test_store import BUCKET, a_sweep, an_object
-from tests.sweeps import Streams, begun, snapshot
+from tests.sweeps import Streams, begun, settled, snapshot
 
 STORED, SOFT_DELETED = Listing
 NAMES = [f"acme/{number // 10}/{number:03}" for number in range(100)]
@@ -91,6 +91,7 @@ def test_what_broke_off_is_gone_on_with_and_is_the_same_in_the_end(
     deleted = [an_object(name, version=str(1 + number % 2), **both) for number, name in enumerate(NAMES[::7])]
     whole = Bucket(stored(), deleted)
     expected = inventory.write(BUCKET, begun("whole"), whole)
+    settled(inventory, BUCKET, "whole")
     assert expected.listed == 100 + len(NAMES[7::14])
     bucket = Bucket(stored(), deleted, pages)
     kept = broken_off(inventory, bucket, begun("s1"))
@@ -98,6 +99,7 @@ def test_what_broke_off_is_gone_on_with_and_is_the_same_in_the_end(
     assert kept == replace(begun(), kept=min(pages - 1, 9) * 10 + 10 * (pages > 9))
     bucket.pages, before = 999, len(bucket.asked)
     assert as_written(inventory.write(BUCKET, kept, bucket)) == as_written(expected)
+    settled(inventory, BUCKET, "s1")
     assert found(tmp_path, "s1") == found(tmp_path, "whole")
     if pages < 10:
         assert bucket.asked[before:] == [(STORED, NAMES[(pages - 1) * 10 - 1]), (SOFT_DELETED, None)]
@@ -463,3 +465,28 @@ def test_what_was_taken_over_is_gone_on_behind(inventory: FileInventory, tmp_pat
     bucket = Bucket(stored())
     assert inventory.write(BUCKET, replace(begun("s2"), kept=10), bucket).listed == 100
     assert bucket.asked[0] == (STORED, NAMES[9])
+
+
+def test_what_no_ledger_has_heard_of_is_told_again_without_a_listing(inventory: FileInventory) -> None:
+    bucket = Bucket(stored(), stored("zeta/1/a", population=Population.SOFT_DELETED))
+    first = inventory.write(BUCKET, begun("s1"), bucket)
+    kept = inventory.begun(BUCKET, "")
+    assert kept == replace(begun("s1"), kept=101)
+    asked = list(bucket.asked)
+    again = inventory.write(BUCKET, kept, bucket)
+    assert (again, bucket.asked) == (first, asked)
+    settled(inventory, BUCKET, "s1")
+    assert inventory.begun(BUCKET, "") is None
+    assert inventory.open([a_sweep(again)]).holdings()
+
+
+@pytest.mark.parametrize("kind", ["rows", "sums"])
+def test_what_no_ledger_has_heard_of_and_is_damaged_is_not_told(
+    inventory: FileInventory, tmp_path: Path, kind: str
+) -> None:
+    inventory.write(BUCKET, begun("s1"), Bucket(stored()))
+    flipped(tmp_path / folder_name(BUCKET) / "s1" / f"part-0-stored-000003.{kind}.parquet", 100)
+    kept = inventory.begun(BUCKET, "")
+    assert kept is not None
+    with pytest.raises(LedgerError, match="damaged"):
+        inventory.write(BUCKET, kept, Bucket(stored()))
