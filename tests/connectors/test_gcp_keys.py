@@ -109,10 +109,14 @@ def test_a_deleted_key_is_proven_gone_by_the_list_of_retired_names(cloud: Google
     assert [(one.call, one.resource) for one in found.evidence] == [("cloudkms:GetCryptoKey", GOOGLE_KEY)]
 
 
-def test_a_key_that_never_was_is_not_proven_gone(cloud: GoogleCloud) -> None:
+def test_a_key_that_is_not_found_and_was_never_deleted_is_not_gone(cloud: GoogleCloud) -> None:
     (found,) = read(cloud)
-    assert isinstance(found, KeyGone)
-    assert not found.proven
+    assert isinstance(found, KeyUnread)
+    assert found.reason is Reason.NOT_FOUND
+    assert "not among the deleted keys" in found.detail
+
+
+def test_where_nobody_may_ask_for_deleted_keys_it_is_not_proven_gone(cloud: GoogleCloud) -> None:
     cloud.store.add_key(GOOGLE_KEY)
     cloud.store.delete_key(GOOGLE_KEY)
     cloud.store.deny("cloudkms.retiredResources.list", "projects/acme/locations/us-east1")

@@ -125,12 +125,17 @@ class GcpKeys:
         reason, code = reason_of(error), code_of(error)
         evidence = (Evidence(f"cloudkms:{operation}", name.text, self._clock(), None, digest({"error": code})),)
         if reason is Reason.NOT_FOUND:
-            return KeyGone(name, proven=self._is_retired(name), evidence=evidence)
+            retired = self._is_retired(name)
+            if retired is not False:
+                return KeyGone(name, proven=bool(retired), evidence=evidence)
+            # Deleted keys are on that list for good: here somebody answers who does not know this key.
+            told = f"{operation}: {code}, and it is not among the deleted keys of its location"
+            return KeyUnread(name, reason, told, "is this the right endpoint, and the key's full name?", evidence)
         hint = _HINTS.get(reason, "look at the network between the auditor and Cloud KMS")
         return KeyUnread(name, reason, f"{operation}: {code}", hint, evidence)
 
-    def _is_retired(self, name: KeyName) -> bool:
-        """Whether the service lists the name among deleted keys; names are never used again, so that settles it."""
+    def _is_retired(self, name: KeyName) -> bool | None:
+        """Whether the service lists the name among deleted keys, where it never leaves; None where nobody may ask."""
         client = self._clients.keys(name.owner)
         parent = f"projects/{name.owner}/locations/{name.location}"
         try:
@@ -138,7 +143,7 @@ class GcpKeys:
                 "ListRetiredResources", client.list_retired_resources, {"parent": parent, "page_size": _PAGE}
             )
         except FAULTS:
-            return False  # not proven: it must be heard again, minutes later
+            return None  # not settled: it must be heard again, minutes later
         return any(one.original_resource == name.text for page in pages for one in page.retired_resources)
 
 
