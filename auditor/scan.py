@@ -28,6 +28,7 @@ from auditor.findings import (
     Run,
     Subject,
     SubjectKind,
+    member_of,
 )
 from auditor.model import (
     AwsKey,
@@ -443,6 +444,7 @@ def _poll(
         unconfigured = before.coverage.buckets_not_configured
     beforehand = before.findings if before is not None else ()
     undecided = judged.undecided | _out_of_sight(beforehand, unusable, judged.assessed, keys)
+    undecided |= _out_of_reach(beforehand, judged.assessed, keys)
     last_reads = {name: last_read(view, now) for name, view in keys.items()}
     poll_id = _new_id(started)
     judgement = Judgement(
@@ -529,6 +531,21 @@ def _out_of_sight(
         if any(bucket in unusable for bucket, *_ in one.members)
         and one.subject.kind is not SubjectKind.BUCKET
         and one.subject not in judged
+    )
+
+
+def _out_of_reach(
+    before: Iterable[Finding], assessed: Iterable[Assessed], keys: Mapping[KeyName, KeyView]
+) -> frozenset[str]:
+    """Findings about a date that comes, on data whose key tells nothing now: silence moves no date."""
+    silent = {name.text for name, view in keys.items() if isinstance(view.reading, KeyUnread | None)}
+    unknown = {
+        member_of(one.holding)
+        for one in assessed
+        if one.assessment.readability is Readability.UNKNOWN and one.holding.key in silent
+    }
+    return frozenset(
+        one.id for one in before if one.readability is Readability.EXPIRING and not unknown.isdisjoint(one.members)
     )
 
 
