@@ -147,19 +147,17 @@ def _store_down(key: AwsKey, told: str) -> Assessment:
         raise ValueError(f"{key.name} has no custom key store")
     name = store_name(key.name, store.id)
     code = f" ({store.error_code})" if store.error_code else ""
+    who = "an administrator of the store, in its account"
+    connect = Undo(aws_store("connect-custom-key-store", key.name, store.id), who, "CONNECTED")
+    # One that failed is only connected once what made it fail is repaired and it was disconnected.
+    disconnect = Undo(aws_store("disconnect-custom-key-store", key.name, store.id), who, "DISCONNECTED")
     return Assessment(
         readability=Readability.UNREACHABLE,
         basis=Basis.STATE,
         # Worded without the key: the store is the subject, and all its keys share one finding.
         cause=f"nothing under the keys of custom key store {name} can be read: the store {told}{code}",
         subject=Subject(SubjectKind.KEY_STORE, name),
-        undo=(
-            Undo(
-                aws_store("connect-custom-key-store", key.name, store.id),
-                "an administrator of the store, in its account",
-                "CONNECTED",
-            ),
-        ),
+        undo=(disconnect, connect) if store.connection_state == "FAILED" else (connect,),
         evidence=key.evidence,
     )
 

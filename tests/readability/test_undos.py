@@ -45,6 +45,13 @@ COMMANDS: dict[str, tuple[AwsKey | GcpKey, list[str]]] = {
         an_aws_key(store=CustomKeyStore("cks-1", "DISCONNECTED")),
         ["aws kms connect-custom-key-store --region us-east-1 --custom-key-store-id cks-1"],
     ),
+    "a store that failed": (
+        an_aws_key(store=CustomKeyStore("cks-1", "FAILED", "XKS_PROXY_NOT_REACHABLE")),
+        [
+            "aws kms disconnect-custom-key-store --region us-east-1 --custom-key-store-id cks-1",
+            "aws kms connect-custom-key-store --region us-east-1 --custom-key-store-id cks-1",
+        ],
+    ),
     "disabled on Google Cloud": (
         a_gcp_key(a_version(state="DISABLED")),
         [f"gcloud kms keys versions enable 1 {PLACE}"],
