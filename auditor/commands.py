@@ -226,7 +226,8 @@ def explain_one(path: Path, what: str, form: str, output: Path | None, *, namesp
             elif form == "json":
                 out.write(json.dumps(scan_json.finding(one)) + "\n")
             else:
-                terminal.plain(out).print(terminal.explain(one, rules.get(one.rule), judgement.now))
+                # Commands and names stay whole, so that they can be pasted: the terminal itself folds what is too long.
+                terminal.plain(out).print(terminal.explain(one, rules.get(one.rule), judgement.now), soft_wrap=True)
     return 0
 
 

@@ -247,9 +247,11 @@ class _Pages:
 
     def _one(self, request: Request) -> Finding:
         asked = request.path_params["id"]
-        for one in self._needed().findings:
-            if one.id == asked:
-                return one
+        found = [one for one in self._needed().findings if one.id.startswith(asked)]
+        if len(found) > 1:
+            raise HTTPException(404, f"the ids of {len(found)} findings begin so: give more of the id")
+        if found:
+            return found[0]
         raise HTTPException(404, "no such finding in the newest judgement")
 
 

@@ -306,6 +306,19 @@ def test_explain_tells_all_about_a_finding_by_the_start_of_its_id(
     assert json.loads(out) == told[0]
 
 
+def test_what_is_to_be_pasted_is_one_line_on_a_narrow_terminal(
+    small: Small, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.set_state(1, "DISABLED")
+    told = findings(run(capsys, small.argv("scan", "--format", "json"))[1])
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    _, out, _ = run(capsys, [*small.argv("explain"), told[0]["id"]])
+    (line,) = (line for line in out.splitlines() if "gcloud kms keys versions enable" in line)
+    assert "--keyring=" in line
+    assert "--key=" in line
+
+
 def test_explain_and_rules_tell_every_rule(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, ["rules", "--format", "json"])
     assert (code, [one["id"] for one in json.loads(out)]) == (0, [rule.id for rule in load_rules()])

@@ -89,6 +89,7 @@ def test_a_change_shows_in_metrics_findings_and_report_and_the_daemon_ends_clean
         (finding,) = daemon.json("/api/v1/findings")["items"]
         assert finding["subject"]["id"] == f"{GOOGLE_KEY}/cryptoKeyVersions/1"
         assert daemon.json(f"/api/v1/findings/{finding['id']}") == finding
+        assert daemon.json(f"/api/v1/findings/{finding['id'][:8]}") == finding, "as tables show it"
         spaces = daemon.json(f"/api/v1/findings/{finding['id']}/namespaces")["items"]
         assert [one["namespace"] for one in spaces] == ["acme/old"]
         status, page, headers = daemon.get("/")
