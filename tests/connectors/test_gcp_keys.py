@@ -230,7 +230,16 @@ def test_a_single_tenant_key_that_names_no_instance_has_one_of_unknown_state(clo
 def test_the_calls_that_were_made_are_the_evidence(cloud: GoogleCloud) -> None:
     cloud.store.add_key(GOOGLE_KEY)
     calls = [(one.call, one.resource) for one in the_key(cloud).evidence]
-    assert calls == [("cloudkms:ListCryptoKeyVersions", GOOGLE_KEY), ("cloudkms:GetIamPolicy", GOOGLE_KEY)]
+    assert calls == [
+        (f"cloudkms:{call}", GOOGLE_KEY) for call in ("GetCryptoKey", "ListCryptoKeyVersions", "GetIamPolicy")
+    ]
+    before = {one.call: one.answer_digest for one in the_key(cloud).evidence}
+    assert len(set(before.values())) == 3, "of each its own answer"
+    key = cloud.store.key(GOOGLE_KEY)
+    assert key is not None
+    key.versions[1].state = "DISABLED"
+    after = {one.call: one.answer_digest for one in the_key(cloud).evidence}
+    assert {call for call, digest in after.items() if digest != before[call]} == {"cloudkms:ListCryptoKeyVersions"}
 
 
 BAD_POLICIES: dict[str, tuple[str, bytes, str]] = {

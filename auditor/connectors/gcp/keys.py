@@ -95,23 +95,30 @@ class GcpKeys:
         access = shared.access(name, need.principals)
         at = self._clock()
         reasons = _access_reasons(key)
-        facts = [versions, instance, reasons, access, connections]
-        calls = ["cloudkms:ListCryptoKeyVersions", "cloudkms:GetIamPolicy"]
+        primary = key.primary.name.rpartition("/")[2] or None if "primary" in key else None
+        purpose = _enum_name(key, "purpose")
+        told: dict[str, object] = {
+            "GetCryptoKey": (primary, purpose, reasons),
+            "ListCryptoKeyVersions": versions,
+            "GetIamPolicy": access,
+        }
         if connections:
-            calls.append("cloudkms:VerifyConnectivity")
+            told["VerifyConnectivity"] = connections
         if instance is not None:
-            calls.append("cloudkms:GetSingleTenantHsmInstance")
+            told["GetSingleTenantHsmInstance"] = instance
         return GcpKey(
             name=name,
             versions=versions,
-            primary=key.primary.name.rpartition("/")[2] or None if "primary" in key else None,
-            purpose=_enum_name(key, "purpose"),
+            primary=primary,
+            purpose=purpose,
             access_reasons=reasons,
             hsm_instance=instance,
             access=access,
             connections=connections,
             counted=bool(total),
-            evidence=tuple(Evidence(call, name.text, at, None, digest(repr(facts))) for call in calls),
+            evidence=tuple(
+                Evidence(f"cloudkms:{call}", name.text, at, None, digest(repr(facts))) for call, facts in told.items()
+            ),
         )
 
     def _connections(self, versions: Iterable[GcpKeyVersion], shared: "_Shared") -> tuple[EkmConnection, ...]:
