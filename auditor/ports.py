@@ -79,6 +79,13 @@ class Known(Protocol):
         Beside the columns of `rows.SCHEMA` stands the `slot` of each.
         """
 
+    @property
+    def newest(self) -> datetime | None:
+        """When the last of its rows was verified."""
+
+    def readable(self) -> Sequence[tuple[str, str | None]]:
+        """Name and version of a few that were HEADed without a key of their own."""
+
     def rest(self) -> Iterator[pa.Table]:
         """All rows, to be counted; of somebody who asks for none by name."""
 

@@ -163,6 +163,21 @@ def test_what_is_due_by_now_is_in_it(
     assert sum(heads) == OBJECTS, "each once in thirty days"
 
 
+def test_a_clock_that_is_late_makes_nothing_due(
+    cloud: AwsCloud, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    clock.ahead = timedelta(minutes=-10)
+    later(monkeypatch, clock)
+    # The clouds tell their time in whole seconds, and everything was written in this one.
+    monkeypatch.setattr("auditor.connectors.aws.unchanged.SETTLED", timedelta(seconds=-5))
+    config = tmp_path / "auditor.toml"
+    scan(config)
+    capsys.readouterr()
+    assert requests(told(config, capsys)).heads == 0
+    assert cloud.traffic.requests
+
+
 def later(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     monkeypatch.setattr("auditor.commands.assemble", lambda config, **more: assemble(config, clock, **more))
 

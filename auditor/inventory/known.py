@@ -1,6 +1,7 @@
 """What an earlier sweep learnt of a bucket, read in the order in which it is listed again."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import pyarrow as pa
@@ -9,8 +10,11 @@ import pyarrow.parquet as pq
 
 from auditor import rows
 from auditor.inventory.parts import Part
+from auditor.model import Encryption
 
 _ROWS_AT_ONCE: Final = 10_000
+_FEW: Final = 3
+_NOT_PLAIN: Final = pa.array([Encryption.CUSTOMER_SUPPLIED.value, Encryption.UNKNOWN.value], pa.string())
 _SLOT: Final[list["pa.Field[Any]"]] = [pa.field("slot", pa.int64())]  # quoted: it takes no parameters at run time
 _EMPTY: Final = pa.schema([*rows.SCHEMA, *_SLOT]).empty_table()
 
@@ -45,6 +49,21 @@ class KnownRows:
         again = together.filter(pc.equal(together.column("name"), pa.scalar(last)))
         self._held = pa.concat_tables([again, self._held])
         return together
+
+    @property
+    def newest(self) -> datetime | None:
+        """When the last of them was verified."""
+        return max((one.verified[1] for one in self._parts if one.verified is not None), default=None)
+
+    def readable(self) -> list[tuple[str, str | None]]:
+        """Name and version of a few that were HEADed without a key of their own."""
+        for part in self._parts:
+            with pq.ParquetFile(part.path, pre_buffer=False) as file:
+                some = next(file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=["name", "version", "encryption"]))
+            plain = pc.invert(pc.is_in(some.column("encryption"), _NOT_PLAIN))
+            if found := some.filter(plain).slice(0, _FEW).to_pylist():
+                return [(one["name"], one["version"]) for one in found]
+        return []
 
     def rest(self) -> Iterator[pa.Table]:
         """All rows, to be counted; of somebody who asks for none by name."""

@@ -195,7 +195,7 @@ def test_rows_last_where_each_could_be_trusted(more: dict[str, Any], *, expected
 def test_a_sweep_asks_for_an_equal_part_of_all_each_day() -> None:
     verified = NOW - timedelta(hours=1)
     stretches = [
-        AStretch((verified, verified), Part(Path(), "", STORED, None, None, f"{n:05}", Told(), ("", "")).slot)
+        AStretch((verified, verified), Part(Path(), "", STORED, None, None, "0", f"{n:05}", Told(), ("", "")).slot)
         for n in range(3_000)
     ]
     asked = [sum(is_due(one, verified + timedelta(days=day), MONTH) for one in stretches) for day in range(31)]
@@ -339,3 +339,31 @@ def test_archived_objects_stay_archived(cloud: AwsCloud, tmp_path: Path) -> None
         "data", "acme/b", sse="aws:kms", key=KEY, storage_class="GLACIER", modified=found["acme/b"].modified
     )
     assert sweep()[0]["acme/b"].archived
+
+
+OTHERS = {"all there": None, "deleted": "delete", "under keys of their own by now": "overwrite"}
+
+
+@pytest.mark.parametrize("others", OTHERS.values(), ids=OTHERS)
+def test_a_customers_own_key_is_told_apart_where_nothing_else_is_new(
+    cloud: AwsCloud, tmp_path: Path, others: str | None
+) -> None:
+    sweep = Sweeps(cloud, tmp_path, "data")
+    for number in range(5):
+        cloud.store.put("data", f"acme/{number}", sse="aws:kms", key=KEY)
+    sweep()
+    cloud.store.put("data", "acme/x", sse=None, customer_key=b"k" * 32)
+    for number in range(5):
+        if others == "delete" and number < 4:
+            cloud.store.delete("data", f"acme/{number}", None)
+        if others == "overwrite" and number < 4:
+            cloud.store.put("data", f"acme/{number}", sse=None, customer_key=b"k" * 32)
+    found, _ = sweep()
+    told = {one.encryption for name, one in found.items() if name == "acme/x" or others == "overwrite"}
+    if others == "overwrite":
+        # Those who answered before do not any more: it is not known, rather than taken for bad credentials.
+        assert {one.problem for one in found.values()} == {None, Reason.UNSUPPORTED}
+    elif others == "delete":
+        assert found["acme/x"].problem in {None, Reason.UNSUPPORTED}
+    else:
+        assert told == {Encryption.CUSTOMER_SUPPLIED}

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Any, Final, NamedTuple
 
@@ -103,6 +103,8 @@ class _Control(NamedTuple):
 
     name: str
     version: str | None
+    answered: bool = True
+    """In this sweep, not in an earlier one."""
 
 
 class S3Census:
@@ -155,7 +157,9 @@ class S3Census:
         needed = self._by_sdk.needs(stored, None)
         if known is None:
             return needed
-        return replace(needed, heads=due(known.rest(), self._populations, self._clock(), self._reverify))
+        # A clock that is late knows nothing of that before it has asked anybody.
+        now = max(self._clock(), known.newest or datetime.min.replace(tzinfo=UTC))
+        return replace(needed, heads=due(known.rest(), self._populations, now, self._reverify))
 
     @property
     def listings(self) -> tuple[Listing, ...]:
@@ -240,6 +244,7 @@ class _Run:
         self._held = 0
         self._controls: deque[_Control] = deque(maxlen=_CONTROLS)
         self._throttled_in_a_row = 0
+        self._asked_known = False
 
     def batches(self, after: str | None, known: Known | None, reverify: timedelta) -> Iterator[Coming]:
         self._known, self._reverify = known, reverify
@@ -361,10 +366,17 @@ class _Run:
         elif code_of(transfer) != _BARE:
             self._settle(found, place, _reason(transfer))
             self._count_refusals(transfer)
-        elif self._controls:
+        elif self._has_control():
             self._decide(found, place)
         else:
             found.undecided.append(place)
+
+    def _has_control(self) -> bool:
+        """Whether somebody is known who answers: where nothing else is new, those who answered an earlier sweep."""
+        if not self._controls and self._known is not None and not self._asked_known:
+            self._asked_known = True
+            self._controls.extend(_Control(name, version, answered=False) for name, version in self._known.readable())
+        return bool(self._controls)
 
     def _learn(self, found: _Rows, place: int, head: Head) -> None:
         """Take what HEAD said, or compare it with the listing once more where it is of another than was listed."""
@@ -421,7 +433,7 @@ class _Run:
             page = found.page
             again = self._signer.version(page.names[place], page.versions[place], _Entry(found, place, _Step.AGAIN))
             self._transfers.start(again, first=True)
-        elif code_of(transfer) == _NOT_FOUND:
+        elif code_of(transfer) == _NOT_FOUND or (code_of(transfer) == _BARE and not _has_answered(transfer.tag)):
             self._forget_control(transfer.tag)
         else:
             bad = code_of(transfer) == _BARE
@@ -494,6 +506,10 @@ class _Run:
                 self._decide(first, place)
             else:
                 self._settle(first, place, Reason.UNSUPPORTED)
+
+
+def _has_answered(tag: object) -> bool:
+    return isinstance(tag, _Entry) and tag.control is not None and tag.control.answered
 
 
 def _reason(transfer: Transfer) -> Reason:
