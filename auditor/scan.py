@@ -214,7 +214,8 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
             if not (begun.kept or known) or not _begins_anew(error):
                 raise
             begun = _anew(parts, source)
-            written = write(begun, None)
+            # What is known is no reason for another process to go on with the sweep.
+            written = write(begun, None if isinstance(error, CollectError) else learnt(parts, source))
     except CollectError as error:
         failed = gaps.listing_stopped(source.url, error)
     except LedgerError as error:

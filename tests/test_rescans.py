@@ -13,6 +13,9 @@ from auditor import scan
 from auditor.cli import app
 from auditor.config import load
 from auditor.embedded.aws import AwsCloud
+from auditor.errors import LedgerError
+from auditor.inventory.store import FileInventory
+from auditor.ports import Begun, Passes, Written
 from auditor.wiring import assemble
 from tests.clouds import an_aws_cloud
 from tests.test_fleet import NoProgress
@@ -139,3 +142,19 @@ def test_when_an_object_was_asked_is_told_by_the_clouds_clock(cloud: AwsCloud, t
     # What was written meanwhile would look five minutes old otherwise.
     assert sweep.oldest_verified < datetime.now(UTC) + ahead / 2
     assert cloud.traffic.requests
+
+
+def test_what_is_known_is_built_on_though_another_process_goes_on_with_the_sweep(
+    cloud: AwsCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scanned(cloud, tmp_path)
+    write, refusals = FileInventory.write, [LedgerError("another process goes on with this sweep")]
+
+    def refused(self: FileInventory, bucket: str, begun: Begun, passes: Passes) -> Written:
+        if refusals:
+            raise refusals.pop()
+        return write(self, bucket, begun, passes)
+
+    monkeypatch.setattr(FileInventory, "write", refused)
+    told, heads = scanned(cloud, tmp_path)
+    assert (heads, told["gaps"], refusals) == (0, [], [])

@@ -48,8 +48,9 @@ class Part:
     """None: from the beginning."""
     until: str | None
     """None: to the end."""
+    first: str | None
     last: str | None
-    """The last name in it."""
+    """The first name in it, and the last."""
     told: Told
     digests: tuple[str, str]
     """SHA-256 of rows and of sums, hexadecimal."""
@@ -61,6 +62,11 @@ class Part:
     def path(self) -> Path:
         """Where its rows are."""
         return self.folder / f"{self.name}{_ROWS_FILE}"
+
+    @property
+    def note(self) -> Path:
+        """What makes it a part, where it is one of no whole snapshot yet."""
+        return self.folder / f"{self.name}{_ABOUT}"
 
     @property
     def sums(self) -> Path:
@@ -132,7 +138,7 @@ def is_whole(parts: Sequence[Part]) -> bool:
 def forget(parts: Iterable[Part]) -> None:
     """Remove some parts: first what makes each a part."""
     for one in parts:
-        (one.folder / f"{one.name}{_ABOUT}").unlink(missing_ok=True)
+        one.note.unlink(missing_ok=True)
         one.path.unlink(missing_ok=True)
         one.sums.unlink(missing_ok=True)
 
@@ -169,7 +175,7 @@ def _told(part: Part) -> dict[str, Any]:
     return {
         "name": part.name,
         "listing": part.listing.value,
-        **{field: getattr(part, field) for field in ("after", "until", "last", "digests", "repeated")},
+        **{field: getattr(part, field) for field in ("after", "until", "first", "last", "digests", "repeated")},
         "told": {each.name: getattr(part.told, each.name) for each in fields(part.told)},
         "fingerprint": None if part.fingerprint is None else asdict(part.fingerprint),
     }
@@ -188,6 +194,7 @@ def _part(folder: Path, told: dict[str, Any]) -> Part:
         listing=Listing(told["listing"]),
         after=told["after"],
         until=told["until"],
+        first=told["first"],
         last=told["last"],
         told=Told(**{**sums, **moments, "unresolved": Counter(sums["unresolved"])}),
         digests=(rows, summed),
@@ -267,7 +274,7 @@ class Writer:
         """Put the open part in place: from then on it is there, whatever happens."""
         if self._open is None:
             return
-        name, (told, digests) = self._open.name, self._open.close()
+        name, first, (told, digests) = self._open.name, self._open.first, self._open.close()
         self._open = None
         last = self.order.last
         self._put(
@@ -277,6 +284,7 @@ class Writer:
                 listing=self._listing,
                 after=self._at,
                 until=last,
+                first=first,
                 last=last,
                 told=told,
                 digests=digests,
@@ -290,7 +298,7 @@ class Writer:
         self._finish(None)
         self._unbroken = True
         before = self.order.kept
-        self.order.pass_over(known.after, known.last)
+        self.order.pass_over(known.first, known.last)
         if before and not self.order.kept:
             (self._folder / DISORDER).touch()
         part = replace(
@@ -326,7 +334,7 @@ class Writer:
         return self._parts[-1].until if self._parts else None
 
     def _put(self, part: Part) -> None:
-        notes.write(self._folder / f"{part.name}{_ABOUT}", _told(part))
+        notes.write(part.note, _told(part))
         self._parts.append(part)
 
 
@@ -337,6 +345,7 @@ class _Open:
         self.name = name
         self.began = began
         self.rows = 0
+        self.first: str | None = None
         self._rows, self._sums = folder / f"{name}{_ROWS_FILE}", folder / f"{name}{_SUMS}"
         self._unfinished = folder / f"{files.UNFINISHED}{name}{_SUMS}"
         self._totals = Totals(self._unfinished)
@@ -344,6 +353,7 @@ class _Open:
 
     def add(self, some: pa.RecordBatch) -> None:
         """Write some rows, at once or a little later."""
+        self.first = str(some.column("name")[0].as_py()) if self.first is None else self.first
         self.rows += some.num_rows
         self._file.add(some)
 
@@ -402,9 +412,9 @@ class Order:
             self.last = str(some.column("name")[-1].as_py())
             self._versions = {some.column("version")[-1].as_py()}
 
-    def pass_over(self, after: str | None, last: str | None) -> None:
-        """Rows come that are known to be in order, behind one name and up to another."""
-        if self.last is not None and (after is None or after < self.last):
+    def pass_over(self, first: str | None, last: str | None) -> None:
+        """Rows come that are known to be in order, from one name to another."""
+        if self.last is not None and (first is None or first <= self.last):
             self.kept = False
         self.last, self._versions = last, set()
 

@@ -321,7 +321,9 @@ def _kept(folder: Path) -> Begun | None:
     if folder.name not in {f"{_UNFINISHED}{begun.id}", begun.id} or (folder / parts.DISORDER).exists():
         return None
     found = parts.found_in(folder)
-    if min((_age(one.path) for one in found), default=_RESUMABLE) >= _RESUMABLE:
+    # Rows that were taken over are as old as the sweep that wrote them.
+    noted = [one for one in (folder / parts.SNAPSHOT, *(each.note for each in found)) if one.exists()]
+    if min((_age(one) for one in noted), default=_RESUMABLE) >= _RESUMABLE:
         return None
     return replace(begun, kept=sum(one.rows for one in found))
 

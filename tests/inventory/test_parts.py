@@ -333,7 +333,7 @@ def test_a_sweep_of_which_one_bit_says_something_else_is_begun_anew(inventory: F
 
 def a_part(after: int | None, until: int | None, listing: Listing = STORED) -> Part:
     ends = [None if end is None else f"{end:02}" for end in (after, until)]
-    return Part(Path(), json.dumps(ends), listing, ends[0], ends[1], ends[1], Told(), ("", ""))
+    return Part(Path(), json.dumps(ends), listing, ends[0], ends[1], None, ends[1], Told(), ("", ""))
 
 
 @given(st.lists(st.tuples(st.none() | st.integers(0, 9), st.none() | st.integers(0, 9)), max_size=12))
@@ -490,3 +490,31 @@ def test_what_no_ledger_has_heard_of_and_is_damaged_is_not_told(
     assert kept is not None
     with pytest.raises(LedgerError, match="damaged"):
         inventory.write(BUCKET, kept, Bucket(stored()))
+
+
+def test_how_old_a_part_is_its_note_tells_whoever_wrote_its_rows(inventory: FileInventory, tmp_path: Path) -> None:
+    inventory.write(BUCKET, begun("s1"), Listed(stored(*NAMES[:10]), End(a_fingerprint())))
+    settled(inventory, BUCKET, "s1")
+    for path in (tmp_path / folder_name(BUCKET) / "s1").iterdir():
+        os.utime(path, times=(0, time.time() - 48 * 3600))
+
+    class Ending(Listed):
+        def batches(self, listing: Listing, after: str | None) -> Iterator[Coming]:
+            yield from super().batches(listing, after)
+            raise BROKEN
+
+    with pytest.raises(CollectError):
+        inventory.write(BUCKET, begun("s2"), Ending(Same(kept_parts(tmp_path, "s1")[0])))
+    assert inventory.begun(BUCKET, "") == replace(begun("s2"), kept=10)
+
+
+def test_what_is_new_between_two_stretches_is_in_order(inventory: FileInventory, tmp_path: Path) -> None:
+    inventory.write(BUCKET, begun("s1"), Listed(stored("a"), End(a_fingerprint()), stored("c"), End(a_fingerprint())))
+    _, second = kept_parts(tmp_path, "s1")
+    # A delete marker behind the last row of the first stretch was no row, and is one now.
+    inventory.write(BUCKET, begun("s2"), Listed(stored("a", "b"), End(a_fingerprint()), Same(second)))
+    assert [one.name for one in kept_parts(tmp_path, "s2")] == ["part-0-stored-000000", "part-0-stored-000001"]
+    assert [row["name"] for row in found(tmp_path, "s2")] == ["a", "b", "c"]
+    assert inventory.write(BUCKET, begun("s3"), Listed(stored("a", "d"), End(None), Same(second))).listed == 3
+    with pytest.raises(CollectError, match="twice"):
+        inventory.write(BUCKET, begun("s4"), Listed(stored("a", "c"), End(None), Same(second)))
