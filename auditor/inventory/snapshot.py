@@ -176,7 +176,8 @@ def _sum_up(folder: Path, whole: Iterable[Part]) -> int:
     totals = Totals(unfinished)
     objects = 0
     for one in whole:
-        sums = pq.read_table(one.sums, use_threads=False, pre_buffer=False)
+        with pq.ParquetFile(one.sums, pre_buffer=False) as file:
+            sums = file.read(use_threads=False)
         objects += pc.sum(sums.column("objects"), min_count=0).as_py()
         totals.add_sums(sums)
     totals.close()
