@@ -57,7 +57,11 @@ PLAN: Final = (
     Target("auditor/connectors/*/errors.py", (_PARSING, "tests/test_sdk_vocabulary.py")),
     Target(
         "auditor/connectors/aws/listing.py",
-        ("tests/connectors/test_listing.py", "tests/connectors/test_aws_objects.py"),
+        (
+            "tests/connectors/test_listing.py",
+            "tests/connectors/test_aws_stretches.py",
+            "tests/connectors/test_aws_objects.py",
+        ),
     ),
     Target("auditor/connectors/aws/unchanged.py", ("tests/connectors/test_aws_unchanged.py",)),
     Target("auditor/connectors/aws/sheets.py", ("tests/connectors/test_aws_stretches.py",)),
