@@ -9,7 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
@@ -137,7 +137,9 @@ class FileInventory:
 
     def settle(self, sweep: Sweep) -> None:
         """Forget how to go on with a sweep: the ledger knows it now."""
-        (self._root / folder_name(sweep.bucket) / sweep.id / _BEGUN).unlink(missing_ok=True)
+        # Where that cannot be it does no harm: nobody goes on with what the ledger has.
+        with suppress(OSError):
+            (self._root / folder_name(sweep.bucket) / sweep.id / _BEGUN).unlink()
 
     def _told(self, bucket: str, begun: Begun, written: Written) -> Written:
         place = f"{folder_name(bucket)}/{begun.id}"
