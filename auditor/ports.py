@@ -83,7 +83,7 @@ class Known(Protocol):
     def newest(self) -> datetime | None:
         """When the last of its rows was verified."""
 
-    def readable(self) -> Sequence[tuple[str, str | None]]:
+    def answered(self) -> Sequence[tuple[str, str | None]]:
         """Name and version of a few that were HEADed without a key of their own."""
 
     def rest(self) -> Iterator[pa.Table]:

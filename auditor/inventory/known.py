@@ -55,7 +55,7 @@ class KnownRows:
         """When the last of them was verified."""
         return max((one.verified[1] for one in self._parts if one.verified is not None), default=None)
 
-    def readable(self) -> list[tuple[str, str | None]]:
+    def answered(self) -> list[tuple[str, str | None]]:
         """Name and version of a few that were HEADed without a key of their own."""
         for part in self._parts:
             with pq.ParquetFile(part.path, pre_buffer=False) as file:

@@ -375,7 +375,7 @@ class _Run:
         """Whether somebody is known who answers: where nothing else is new, those who answered an earlier sweep."""
         if not self._controls and self._known is not None and not self._asked_known:
             self._asked_known = True
-            self._controls.extend(_Control(name, version, answered=False) for name, version in self._known.readable())
+            self._controls.extend(_Control(name, version, answered=False) for name, version in self._known.answered())
         return bool(self._controls)
 
     def _learn(self, found: _Rows, place: int, head: Head) -> None:
