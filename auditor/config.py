@@ -255,6 +255,8 @@ class Limits(_Table):
 
     requests_per_second: float = Field(default=500, gt=0, le=10_000)
     """Requests a second and bucket."""
+    streams: int | None = Field(default=None, ge=1, le=16)
+    """Parts of one bucket that are listed at once; None: four from Amazon and Google themselves, else one."""
     reverify_days: int = Field(default=30, ge=0, le=365)
     """Days within which every version of S3 is HEADed again though it is listed as it was; 0: by every sweep."""
     kms_quota_share: float = Field(default=0.1, gt=0, le=1)

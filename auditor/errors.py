@@ -27,6 +27,17 @@ class CollectError(AuditorError):
         self.reason = reason
 
 
+class OrderError(CollectError):
+    """Names come in no order, so that a bucket can only be listed in one go, from its beginning to its end."""
+
+    def __init__(self, bucket: str) -> None:
+        super().__init__(
+            f"cannot list {bucket}: it goes on before the name where it was to",
+            "sweep again; it is listed from its beginning then",
+            reason=Reason.MALFORMED,
+        )
+
+
 class ReadOnlyError(AuditorError):
     """A request outside the table of allowed requests was about to be sent, and was not."""
 

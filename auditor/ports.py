@@ -28,7 +28,7 @@ from auditor.model import (
     Sample,
     Sweep,
 )
-from auditor.rows import End, Fingerprint
+from auditor.rows import Done, End, Fingerprint
 
 
 class Stretch(Protocol):
@@ -79,6 +79,9 @@ class Known(Protocol):
         Beside the columns of `rows.SCHEMA` stands the `slot` of each.
         """
 
+    def anew(self) -> "Known":
+        """The same, to be read from its beginning."""
+
     @property
     def newest(self) -> datetime | None:
         """When the last of its rows was verified."""
@@ -90,8 +93,22 @@ class Known(Protocol):
         """All rows, to be counted; of somebody who asks for none by name."""
 
 
-Coming = pa.RecordBatch | End | Same
-"""What a listing is made of: rows, ends of names, and stretches that are listed as they were."""
+Coming = pa.RecordBatch | End | Same | Done
+"""What a listing is made of: rows, ends of names, and stretches that are listed as they were; at last, its end."""
+
+
+@dataclass(eq=False, slots=True)
+class Shard:
+    """The names of one listing behind one and up to another; no name is in two of them."""
+
+    after: str | None = None
+    """None: from the beginning."""
+    until: str | None = None
+    """None: to the end. Whoever lists a shard may set it to an earlier name, and list the rest as another shard."""
+
+    def holds(self, name: str) -> bool:
+        """Whether a name is in it."""
+        return (self.after is None or name > self.after) and (self.until is None or name <= self.until)
 
 
 class ObjectSource(Protocol):
@@ -116,16 +133,17 @@ class ObjectSource(Protocol):
     def listings(self) -> tuple[Listing, ...]:
         """The passes that show every configured population, in the order in which they must be made."""
 
-    def batches(
-        self, listing: Listing = Listing.STORED, after: str | None = None, known: Known | None = None
-    ) -> Iterator[Coming]:
-        """Yield every stored version of the configured populations, to the end of the last page, as `rows.SCHEMA`.
+    def shards(
+        self, listing: Listing, shards: Sequence[Shard], known: Known | None = None, *, split: bool = True
+    ) -> Iterator[tuple[Shard, Coming]]:
+        """Yield every stored version of the configured populations in some shards, as `rows.SCHEMA`.
 
-        `after`: only of names that come behind this one. `known`: what need not be asked again of versions that are
-        listed as they were; only where it is given stretches may stand for rows. An object whose encryption cannot be
-        learnt is there with encryption `unknown` and its `problem`.
+        Several shards may be listed at once, and one may be `split` so that there are several. `known`: what need not
+        be asked again of versions that are listed as they were; only where it is given stretches may stand for rows. An
+        object whose encryption cannot be learnt is there with encryption `unknown` and its `problem`.
 
         Raises:
+            OrderError: names do not come in the order that shards need.
             CollectError: a page could not be read, so the listing is not complete.
         """
 
@@ -237,8 +255,8 @@ class Passes(Protocol):
     def listings(self) -> tuple[Listing, ...]:
         """The passes, in the order in which they must be made."""
 
-    def batches(self, listing: Listing, after: str | None) -> Iterator[Coming]:
-        """Yield the rows of one pass whose names come behind one, or all."""
+    def shards(self, listing: Listing, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Coming]]:
+        """Yield the rows of one pass in some shards, or in parts of them, which may come in turns."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,11 @@ class End:
     """Of all that was listed since the last end, where the same bytes would mean the same once more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """All of a shard was handed on."""
+
+
 def batched(objects: Iterable[StoredObject]) -> Iterator[pa.RecordBatch]:
     """Turn objects into batches, in their order.
 

@@ -4,7 +4,7 @@ import json
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from auditor import gaps, lifecycle, probing
 from auditor.engine import Facts, judge, last_read
-from auditor.errors import AuditorError, CollectError, DiskError, LedgerError, UsageError
+from auditor.errors import AuditorError, CollectError, DiskError, LedgerError, OrderError, UsageError
 from auditor.findings import (
     Assessed,
     Assessment,
@@ -67,6 +67,7 @@ from auditor.ports import (
     PollRecord,
     Prober,
     Same,
+    Shard,
     Written,
 )
 from auditor.readability import KeyView, continued
@@ -199,9 +200,9 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
     written = Written({}, 0, 0, 0, None, ())
     failed: Gap | None = None
 
-    def write(begun: Begun, known: Known | None) -> Written:
+    def write(begun: Begun, known: Known | None, *, split: bool = True) -> Written:
         at = Headway(source.url, begun.kept, begun.kept, 0, 0, expected)
-        told = _Told(source, progress, at, known, lambda: (parts.sent(source.url) - before).total)
+        told = _Told(source, progress, at, known, lambda: (parts.sent(source.url) - before).total, split=split)
         return parts.inventory.write(source.url, begun, told)
 
     try:
@@ -211,11 +212,13 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
         try:
             written = write(begun, known)
         except (CollectError, LedgerError) as error:
-            if not (begun.kept or known) or not _begins_anew(error):
+            plainly = not (begun.kept or known) and not isinstance(error, OrderError)
+            if plainly or not _begins_anew(error):
                 raise
             begun = _anew(parts, source)
             # What is known is no reason for another process to go on with the sweep.
-            written = write(begun, None if isinstance(error, CollectError) else learnt(parts, source))
+            known = None if isinstance(error, CollectError) else learnt(parts, source)
+            written = write(begun, known, split=not isinstance(error, OrderError))
     except CollectError as error:
         failed = gaps.listing_stopped(source.url, error)
     except LedgerError as error:
@@ -554,25 +557,33 @@ class _Told:
     """A source whose progress is told."""
 
     def __init__(
-        self, source: ObjectSource, progress: Progress, at: Headway, known: Known | None, sent: Callable[[], int]
+        self,
+        source: ObjectSource,
+        progress: Progress,
+        at: Headway,
+        known: Known | None,
+        sent: Callable[[], int],
+        *,
+        split: bool,
     ) -> None:
         self._known = known
+        self._split = split
         self._source = source
         self._progress = progress
         self._at = at
         self._sent = sent
         self.listings = source.listings
 
-    def batches(self, listing: Listing, after: str | None) -> Iterator[Coming]:
+    def shards(self, listing: Listing, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Coming]]:
         """Hand on what the source lists."""
         self._tell()
-        for some in self._source.batches(listing, after, self._known):
+        for shard, some in self._source.shards(listing, shards, self._known, split=self._split):
             match some:
                 case pa.RecordBatch():
                     self._saw(some.num_rows, some.num_rows - some.column("problem").null_count)
                 case Same(stretch):
                     self._saw(stretch.rows, 0)
-            yield some
+            yield shard, some
         if listing is self.listings[-1]:
             self._at = replace(self._at, expected=self._at.listed)
             self._tell()

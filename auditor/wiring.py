@@ -154,7 +154,7 @@ def _source(
     by_sdk: bool,
 ) -> ObjectSource:
     aws, gcp = clients
-    rate = config.limits.requests_per_second
+    rate, streams = config.limits.requests_per_second, config.limits.streams
     pace = Pace(rate)
     if bucket.url.startswith("s3://"):
         place = bucket.region, bucket.account
@@ -162,13 +162,15 @@ def _source(
         if by_sdk:
             return plain
         reverify = timedelta(days=config.limits.reverify_days)
-        return S3Census(plain, aws, place, bucket.populations, ceiling=rate, clock=clock, reverify=reverify)
+        return S3Census(
+            plain, aws, place, bucket.populations, ceiling=rate, clock=clock, reverify=reverify, streams=streams
+        )
     client = gcp.storage(bucket.account)
     uploads = partial(gcp.count_uploads, bucket.account)
     plain_gcs = GcsBucket(client, bucket.url, bucket.populations, pace, clock=clock, uploads=uploads)
     if by_sdk:
         return plain_gcs
-    return GcsCensus(plain_gcs, gcp, bucket.account, bucket.populations, ceiling=rate, clock=clock)
+    return GcsCensus(plain_gcs, gcp, bucket.account, bucket.populations, ceiling=rate, clock=clock, streams=streams)
 
 
 def _listers(config: Config, aws: AwsClients, gcp: GcpClients) -> tuple[BucketLister, ...]:

@@ -7,12 +7,11 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from auditor.findings import member_of
@@ -20,8 +19,8 @@ from auditor.inventory import files, snapshot
 from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
 from auditor.model import BucketFacts, Cloud, Encryption, Listing, Population, StoredObject, Sweep
-from auditor.ports import Begun
-from auditor.rows import batched
+from auditor.ports import Begun, Coming, Shard
+from auditor.rows import Done, batched
 
 BUCKET = "gs://bench"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -63,9 +62,12 @@ class OnePass:
     def __init__(self, count: int) -> None:
         self._count = count
 
-    def batches(self, _listing: Listing, _after: str | None) -> Iterator[pa.RecordBatch]:
+    def shards(self, _listing: Listing, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Coming]]:
         """Yield them all."""
-        return batched(objects(self._count))
+        (shard,) = shards
+        for some in batched(objects(self._count)):
+            yield shard, some
+        yield shard, Done()
 
 
 def main() -> None:

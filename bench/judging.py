@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -55,8 +55,9 @@ from auditor.model import (
 )
 from auditor.outputs import metrics
 from auditor.policy import Policy
-from auditor.ports import Begun, KeyNeed
+from auditor.ports import Begun, Coming, KeyNeed, Shard
 from auditor.probing import Budget
+from auditor.rows import Done
 from auditor.scan import Parts, poll
 
 BUCKET: Final = "gs://fleet"
@@ -80,11 +81,13 @@ class Fleet:
     def __init__(self, namespaces: int) -> None:
         self._namespaces = namespaces
 
-    def batches(self, _listing: Listing, _after: str | None) -> Iterator[pa.RecordBatch]:
+    def shards(self, _listing: Listing, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Coming]]:
         """Yield all of them."""
+        (shard,) = shards
         total = self._namespaces * ROWS_EACH
         for first in range(0, total, _BATCH):
-            yield self._batch(pa.array(range(first, min(total, first + _BATCH)), pa.int64()))
+            yield shard, self._batch(pa.array(range(first, min(total, first + _BATCH)), pa.int64()))
+        yield shard, Done()
 
     def _batch(self, numbers: "pa.Array[Any]") -> pa.RecordBatch:  # quoted: the class takes no parameters at run time
         count = len(numbers)
@@ -129,7 +132,7 @@ class Bucket:
         """What the sweep learnt."""
         return BucketFacts(BUCKET, Cloud.GCP, service_agent=AGENT)
 
-    def batches(self, *_: object) -> Iterator[pa.RecordBatch]:
+    def shards(self, *_: object, **__: object) -> Iterator[tuple[Shard, Coming]]:
         """Nothing: it is swept already."""
         yield from ()
 

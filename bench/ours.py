@@ -9,7 +9,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ from auditor.inventory.layout import Layout
 from auditor.inventory.parts import published
 from auditor.inventory.store import FileInventory
 from auditor.model import Listing, Population
-from auditor.ports import Begun, Coming, ObjectSource
+from auditor.ports import Begun, Coming, ObjectSource, Shard
 
 FASTER_THAN_ANY_SERVER = 1e6
 
@@ -94,9 +94,9 @@ class Again:
         self._known = KnownRows(published(whole))
         self.listings, self.url = source.listings, source.url
 
-    def batches(self, listing: Listing, after: str | None) -> Iterator[Coming]:
+    def shards(self, listing: Listing, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Coming]]:
         """Yield what is listed now."""
-        return self._source.batches(listing, after, self._known)
+        return self._source.shards(listing, shards, self._known)
 
 
 def swept(source: ObjectSource | Again) -> int:
@@ -148,7 +148,8 @@ def main() -> None:
     if made is None:
         objects = listed(address)
     elif what.endswith("-list"):
-        objects = sum(some.num_rows for some in made.batches(Listing.STORED, None) if isinstance(some, pa.RecordBatch))
+        arriving = made.shards(Listing.STORED, [Shard()])
+        objects = sum(some.num_rows for _, some in arriving if isinstance(some, pa.RecordBatch))
     else:
         objects = swept(made)
     told = {

@@ -1,18 +1,49 @@
 """Sweeps as tests write them: into an inventory, from rows at hand."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from auditor.inventory.parts import published, rows_of
 from auditor.inventory.store import FileInventory
 from auditor.model import BucketFacts, Cloud, Listing, Sweep
-from auditor.ports import Begun, Coming, Passes, Written
+from auditor.ports import Begun, Coming, Known, ObjectSource, Passes, Shard, Written
+from auditor.rows import Done
 from tests.core_builders import NOW
 
 
-class Streams:
+class InTurn:
+    """A fake that lists one shard after the other, each by its own `batches`."""
+
+    def batches(self, listing: Listing, after: str | None) -> Iterator[Coming]:
+        raise NotImplementedError
+
+    def shards(self, listing: Listing, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Coming]]:
+        for shard in shards:
+            for some in self.batches(listing, shard.after):
+                if isinstance(some, pa.RecordBatch) and shard.until is not None:
+                    within = pc.less_equal(
+                        some.column("name").cast(pa.binary()), pa.scalar(shard.until.encode(), pa.binary())
+                    )
+                    some = some.filter(within)  # noqa: PLW2901 - what of it is in the shard
+                yield shard, some
+            yield shard, Done()
+
+
+def batches(
+    source: ObjectSource, listing: Listing = Listing.STORED, after: str | None = None, known: Known | None = None
+) -> Iterator[Coming]:
+    """All that a source lists behind a name, in one go."""
+    for _, some in source.shards(listing, [Shard(after)], known, split=False):
+        if not isinstance(some, Done):
+            yield some
+
+
+class Streams(InTurn):
     """Passes over a bucket, each made of rows at hand, which are handed on whatever name they are to come behind."""
 
     def __init__(self, *streams: Iterable[Coming]) -> None:
@@ -54,4 +85,5 @@ def snapshot(folder: Path) -> list[dict[str, Any]]:
 def everything(source: Passes) -> Iterator[Coming]:
     """All that a source lists, pass after pass."""
     for listing in source.listings:
-        yield from source.batches(listing, None)
+        for _, some in source.shards(listing, [Shard()]):
+            yield some

@@ -1,16 +1,22 @@
 """What a sweep that broke off leaves is gone on with only where that is the same listing of the same bucket."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from auditor import scan
 from auditor.config import load
 from auditor.embedded.google import GoogleCloud
+from auditor.errors import OrderError
 from auditor.findings import Judgement
 from auditor.inventory import files, parts
+from auditor.model import Listing
+from auditor.ports import Coming, Known, ObjectSource, Shard
+from auditor.rows import Done
 from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY, a_google_store
 from tests.small import CONFIG, Small
@@ -206,3 +212,34 @@ def test_what_was_swept_at_another_endpoint_is_a_gap_until_it_is_swept_at_this_o
         assert "another" in gap.effect
         assert scan.wanting(assembly.parts) == {"gs://data"}
         assert scan.scan(assembly.parts, NoProgress()).gaps == ()
+
+
+class Disordered:
+    """A bucket that cannot be listed in shards."""
+
+    def __init__(self, source: ObjectSource) -> None:
+        self._source = source
+        self.split: list[bool] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._source, name)
+
+    def shards(
+        self, listing: Listing, shards: Sequence[Shard], known: Known | None = None, *, split: bool = True
+    ) -> Iterator[tuple[Shard, Coming]]:
+        self.split.append(split)
+        for shard, some in self._source.shards(listing, shards, known, split=split):
+            yield shard, some
+            if split and not isinstance(some, Done):
+                raise OrderError(self._source.url)
+
+
+def test_what_cannot_be_listed_in_shards_is_listed_in_one_go_by_the_same_scan(tmp_path: Path) -> None:
+    with a_cloud(tmp_path) as small, assembled(small) as assembly:
+        source = Disordered(assembly.parts.sources[0])
+        whole = replace(assembly.parts, sources=(cast("ObjectSource", source),))
+        judgement = scan.scan(whole, NoProgress())
+        assert objects(judgement) == {"gs://data": OBJECTS}
+        assert judgement.coverage.buckets[0].complete
+        assert source.split == [True, False, False], "each pass of the second attempt"
+        assert kept(small) == 0

@@ -10,8 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.clouds import an_aws_cloud
+from auditor.embedded.google import GoogleCloud
+from auditor.embedded.traffic import Fault, Request
+from auditor.inventory.parts import disjoint, finished, left
+from auditor.model import Listing
+from tests.clouds import GOOGLE_KEY, a_google_store, an_aws_cloud
+from tests.small import CONFIG as CONFIG_OF_GOOGLE
 from tests.small import Small, a_small_cloud
+from tests.sweeps import snapshot
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
 OBJECTS = 6_000
@@ -72,6 +78,50 @@ def test_a_scan_that_is_killed_twenty_times_goes_on_each_time(tmp_path: Path, mo
         heads = sum(one.verb == "HEAD" for one in cloud.traffic.requests)
         assert heads < OBJECTS * 3, "most of it was not done again"
     assert not list((tmp_path / "state").glob("inventory/*/.unfinished-*"))
+
+
+def test_a_scan_in_shards_that_is_killed_lists_what_is_left_of_each(tmp_path: Path) -> None:
+    chosen = random.Random(8)  # noqa: S311 - repeatable
+    store = a_google_store()
+    store.add_bucket("data", "acme", "us-east1")
+    store.add_key(GOOGLE_KEY, versions=2)
+    total = 4_000
+    for number in range(total):
+        name = f"acme/{number % 23:02}/{number:06}"
+        store.put("data", name, key=GOOGLE_KEY, version=1 + number % 2, size=number)
+    with pytest.MonkeyPatch.context() as patch, GoogleCloud(store) as cloud:
+        patch.setattr("auditor.embedded.google.storage._PAGE", 20)
+        arrived = cloud.traffic.arrived
+
+        def slowly(request: Request) -> Fault | None:
+            time.sleep(0.02)
+            return arrived(request)
+
+        patch.setattr(cloud.traffic, "arrived", slowly)
+        config = tmp_path / "auditor.toml"
+        config.write_text(CONFIG_OF_GOOGLE.format(endpoint=cloud.endpoint) + "[limits]\nstreams = 4\n")
+        seen, holes = 0, 0
+        for _ in range(8):
+            process = scanning(config)
+            until = seen + chosen.randrange(10, 60)
+            while len(cloud.traffic.requests) < until and process.poll() is None:
+                time.sleep(0.001)
+            process.send_signal(signal.SIGKILL)
+            assert process.communicate(timeout=60)[1] == ""
+            seen = len(cloud.traffic.requests)
+            folders = list((tmp_path / "state").glob("inventory/*/.unfinished-*"))
+            holes = max([holes, *(len(left(disjoint(finished(one), Listing.STORED))) for one in folders)])
+        assert holes > 2, "several shards were under way"
+        process = scanning(config)
+        out, err = process.communicate(timeout=120)
+        told = json.loads(out)
+        assert (err, told["totals"]["objects"], told["totals"]["bytes"]) == ("", total, sum(range(total)))
+        pages = sum("/o?" in one.target and "softDeleted" not in one.target for one in cloud.traffic.requests)
+        assert pages < total / 20 * 2, "most of it was not done again"
+    (whole,) = (tmp_path / "state").glob("inventory/*/*/snapshot.json")
+    names = [row["name"] for row in snapshot(whole.parent)]
+    assert names == sorted(names)
+    assert len(set(names)) == total
 
 
 def test_what_was_killed_is_not_gone_on_with_by_another_config(tmp_path: Path) -> None:

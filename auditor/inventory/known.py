@@ -50,6 +50,10 @@ class KnownRows:
         self._held = pa.concat_tables([again, self._held])
         return together
 
+    def anew(self) -> "KnownRows":
+        """The same, to be read from its beginning."""
+        return KnownRows(self._parts, as_is=bool(self.stretches))
+
     @property
     def newest(self) -> datetime | None:
         """When the last of them was verified."""

@@ -1,11 +1,11 @@
-"""The parts that a snapshot is made of, each all rows between two names: a killed sweep is gone on with behind them."""
+"""The parts that a snapshot is made of, each all rows between two names: a killed sweep lists what they do not hold."""
 
 import hashlib
 import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from auditor.inventory import files, notes
 from auditor.inventory.totals import Told, Totals
 from auditor.model import Listing
-from auditor.ports import Coming, Same
-from auditor.rows import End, Fingerprint
+from auditor.ports import Coming, Same, Shard
+from auditor.rows import Done, End, Fingerprint
 
 SNAPSHOT: Final = "snapshot.json"
 """What a whole sweep's rows are in: one line for each part, with the digests of its files."""
@@ -113,26 +113,32 @@ def finished(folder: Path) -> list[Part]:
     return found
 
 
-def chain(parts: Iterable[Part], listing: Listing) -> list[Part]:
-    """The parts of a listing that follow each other from its beginning: of two that begin alike the longer one."""
-    by_beginning: dict[str | None, Part] = {}
-    for part in parts:
-        known = by_beginning.get(part.after)
-        if part.listing is listing and (known is None or _is_longer(part, known)):
-            by_beginning[part.after] = part
+def disjoint(parts: Iterable[Part], listing: Listing) -> list[Part]:
+    """Parts of a listing of which no two hold the same name, by name: of two that begin alike the longer one."""
     found: list[Part] = []
-    at: str | None = None
-    while at in by_beginning:
-        found.append(by_beginning.pop(at))
-        at = found[-1].until
-        if at is None:
-            break
+    longest_first = sorted(parts, key=lambda one: (one.until is None, one.until or ""), reverse=True)
+    for part in in_turn(longest_first):
+        if part.listing is listing and (not found or _follows(part, found[-1])):
+            found.append(part)
     return found
 
 
-def is_whole(parts: Sequence[Part]) -> bool:
-    """Whether a chain reaches the listing's end."""
-    return bool(parts) and parts[-1].until is None
+def left(found: Iterable[Part]) -> list[Shard]:
+    """What of a listing is in none of some disjoint parts, which come by name."""
+    gaps: list[Shard] = []
+    at: str | None = None
+    for part in found:
+        if part.after != at:
+            gaps.append(Shard(at, part.after))
+        at = part.until
+        if at is None:
+            return gaps
+    return [*gaps, Shard(at)]
+
+
+def in_turn(found: Iterable[Part]) -> list[Part]:
+    """Bring parts of one listing into the order of their names."""
+    return sorted(found, key=lambda one: (one.after is not None, one.after or ""))
 
 
 def forget(parts: Iterable[Part]) -> None:
@@ -167,8 +173,8 @@ def published(folder: Path) -> list[Part]:
         raise ValueError(str(error)) from None
 
 
-def _is_longer(part: Part, other: Part) -> bool:
-    return part.until is None or (other.until is not None and part.until > other.until)
+def _follows(part: Part, other: Part) -> bool:
+    return other.until is not None and part.after is not None and part.after >= other.until
 
 
 def _told(part: Part) -> dict[str, Any]:
@@ -207,47 +213,63 @@ def _digests(part: Part) -> tuple[str, str]:
     return files.digest(part.path), files.digest(part.sums)
 
 
+class Names:
+    """Names for the parts of one listing, each given once."""
+
+    def __init__(self, listing: Listing, kind: str = _OF_LISTING, found: Iterable[Part] = ()) -> None:
+        # Of a version that two parts tell the one counts whose file comes later by name.
+        self._begin = f"{kind}-{list(Listing).index(listing)}-{listing}-"
+        taken = (part.name.removeprefix(self._begin) for part in found)
+        self._number = max((int(number) for number in taken if number.isdigit()), default=-1)
+
+    def following(self) -> str:
+        """One that no part has."""
+        self._number += 1
+        return f"{self._begin}{self._number:06}"
+
+
 class Writer:
-    """Writes one listing from where its finished parts end, and finishes a part where the listing or time says so."""
+    """Writes one shard of a listing, and finishes a part where the listing or time says so."""
 
     def __init__(
         self,
         folder: Path,
         listing: Listing,
-        done: Sequence[Part] = (),
-        kind: str = _OF_LISTING,
+        names: Names,
+        shard: Shard,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
         self._listing = listing
-        # Of a version that two parts tell the one counts whose file comes later by name.
-        self._name = f"{kind}-{list(Listing).index(listing)}-{listing}"
-        self._parts = list(done)
+        self._names = names
+        self._shard = shard
         self._clock = clock
         self._open: _Open | None = None
         self._unbroken = True
         """No part was finished since the listing last told that a name ends."""
-        self.order = Order(done[-1].until if done else None)
+        self.order = Order(shard.after)
+        self.parts: list[Part] = []
+        """Those that are finished, by name."""
 
-    def write(self, coming: Iterable[Coming]) -> list[Part]:
-        """Write all that is left of the listing; return all its parts."""
-        try:
-            for some in coming:
-                match some:
-                    case pa.RecordBatch():
-                        self._add(some)
-                    case End(fingerprint):
-                        self._finish(fingerprint if self._unbroken else None)
-                        self._unbroken = True
-                    case Same(stretch):
-                        assert isinstance(stretch, Part)  # noqa: S101 - this folder's own, handed back
-                        self._take_over(stretch)
-            self._finish(None)
-            self._end()
-        finally:
-            if self._open is not None:
-                self._open.give_up()
-        return self._parts
+    def take(self, some: Coming) -> None:
+        """Write what comes next."""
+        match some:
+            case pa.RecordBatch():
+                self._add(some)
+            case End(fingerprint):
+                self._finish(fingerprint if self._unbroken else None)
+                self._unbroken = True
+            case Same(stretch):
+                assert isinstance(stretch, Part)  # noqa: S101 - this folder's own, handed back
+                self._take_over(stretch)
+            case Done():
+                self._end()
+
+    def give_up(self) -> None:
+        """Leave nothing of a part that is not finished."""
+        if self._open is not None:
+            self._open.give_up()
+            self._open = None
 
     def _add(self, some: pa.RecordBatch) -> None:
         if not some.num_rows:
@@ -255,13 +277,19 @@ class Writer:
         if self._may_end(some):
             self._finish(None)
             self._unbroken = False
-        before = self.order.kept
-        self.order.follow(some)
-        if before and not self.order.kept:
-            (self._folder / DISORDER).touch()
+        self._follow(lambda: self.order.follow(some))
         if self._open is None:
             self._open = self._begin()
         self._open.add(some)
+
+    def _follow(self, look: Callable[[], None]) -> None:
+        """Look at the names that come next; what names in no order leave is remembered as such."""
+        before = self.order.kept
+        look()
+        if self._shard.until is not None and self.order.last is not None and self.order.last > self._shard.until:
+            self.order.kept = False
+        if before and not self.order.kept:
+            (self._folder / DISORDER).touch()
 
     def _may_end(self, following: pa.RecordBatch) -> bool:
         """Whether a part may end before these rows: never within a name, nor where names have no order."""
@@ -270,20 +298,20 @@ class Writer:
         enough = self._open.rows >= _ROWS or self._clock() - self._open.began >= _SECONDS
         return enough and str(following.column("name")[0].as_py()) > self.order.last
 
-    def _finish(self, fingerprint: Fingerprint | None) -> None:
+    def _finish(self, fingerprint: Fingerprint | None, *, at_end: bool = False) -> None:
         """Put the open part in place: from then on it is there, whatever happens."""
         if self._open is None:
             return
         name, first, (told, digests) = self._open.name, self._open.first, self._open.close()
         self._open = None
-        last = self.order.last
+        last = None if first is None else self.order.last
         self._put(
             Part(
                 folder=self._folder,
                 name=name,
                 listing=self._listing,
                 after=self._at,
-                until=last,
+                until=self._shard.until if at_end else last,
                 first=first,
                 last=last,
                 told=told,
@@ -297,14 +325,11 @@ class Writer:
         """Take a part of an earlier sweep for the same rows."""
         self._finish(None)
         self._unbroken = True
-        before = self.order.kept
-        self.order.pass_over(known.first, known.last)
-        if before and not self.order.kept:
-            (self._folder / DISORDER).touch()
+        self._follow(lambda: self.order.pass_over(known.first, known.last))
         part = replace(
             known,
             folder=self._folder,
-            name=self._next,
+            name=self._names.following(),
             listing=self._listing,
             after=self._at,
             until=known.last,
@@ -314,28 +339,23 @@ class Writer:
         self._put(part)
 
     def _end(self) -> None:
-        """Say of the last part that it reaches to the end; where there is no part, an empty one does."""
-        if is_whole(self._parts):
+        """Say of the last part that it reaches to the shard's end; where there is no part, an empty one does."""
+        if self._open is None and self.parts:
+            self._put(replace(self.parts.pop(), until=self._shard.until))
             return
-        if not self._parts:
-            self._open = self._begin()
-            self._finish(None)
-        self._put(replace(self._parts.pop(), until=None))
+        self._open = self._open or self._begin()
+        self._finish(None, at_end=True)
 
     def _begin(self) -> "_Open":
-        return _Open(self._folder, self._next, self._clock())
-
-    @property
-    def _next(self) -> str:
-        return f"{self._name}-{len(self._parts):06}"
+        return _Open(self._folder, self._names.following(), self._clock())
 
     @property
     def _at(self) -> str | None:
-        return self._parts[-1].until if self._parts else None
+        return self.parts[-1].until if self.parts else self._shard.after
 
     def _put(self, part: Part) -> None:
         notes.write(part.note, _told(part))
-        self._parts.append(part)
+        self.parts.append(part)
 
 
 class _Open:

@@ -1,6 +1,7 @@
 """One sweep's objects in the order of their names, and the dependencies summed up from them."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial, reduce
 from pathlib import Path
@@ -12,14 +13,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from auditor import rows
-from auditor.errors import CollectError, LedgerError
+from auditor.errors import CollectError, LedgerError, OrderError
 from auditor.inventory import files, parts
 from auditor.inventory.layout import Layout
-from auditor.inventory.parts import Order, Part, Writer
+from auditor.inventory.parts import Names, Part, Writer
 from auditor.inventory.runs import merged
 from auditor.inventory.totals import Told, Totals
 from auditor.model import Listing, Reason, Sample
-from auditor.ports import Coming, Passes, Written
+from auditor.ports import Coming, Passes, Shard, Written
+from auditor.rows import Done
 
 DEPENDENCIES: Final = "dependencies.parquet"
 
@@ -66,6 +68,20 @@ ORDER BY key, key_version, storage_class <> 'STANDARD', size > 1048576, modified
 """
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """One listing in parts, by name."""
+
+    parts: list[Part]
+    in_order: bool
+    """Names came in order."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Names came in order, and no version twice."""
+        return self.in_order and not any(one.repeated for one in self.parts)
+
+
 def write(folder: Path, bucket: str, layout: Layout, passes: Passes) -> Written:
     """Write snapshot and dependencies; `files` of the answer is left for the caller to fill.
 
@@ -77,30 +93,63 @@ def write(folder: Path, bucket: str, layout: Layout, passes: Passes) -> Written:
         LedgerError: rows were lost on the way.
     """
     before = parts.finished(folder)
-    chains: list[list[Part]] = []
-    orders: list[Order] = []
+    made: list[_Made] = []
     anew = False
     for listing in passes.listings:
         # What a later pass finished before stands on passes before it that were whole: what is deleted while one is
         # made is there for the next.
-        found = [] if anew else parts.chain(before, listing)
-        parts.forget(one for one in before if one.listing is listing and one not in found)
-        writer = Writer(folder, listing, found)
-        if not parts.is_whole(found):
+        found = [] if anew else parts.disjoint(before, listing)
+        stays = {one.name for one in found}
+        parts.forget(one for one in before if one.listing is listing and one.name not in stays)
+        if shards := parts.left(found):
             anew = True
-            arriving = passes.batches(listing, found[-1].until if found else None)
-            found = writer.write(_placed(bucket, layout, some) for some in _safely(bucket, arriving))
-        chains.append(found)
-        orders.append(writer.order)
-    due = sum(one.rows for each in chains for one in each)
-    if all(map(_is_plain, chains, orders)) and sum(any(one.rows for one in each) for each in chains) <= 1:
-        whole = [one for each in chains for one in each]
+            arriving = _placed(bucket, layout, _safely(bucket, passes.shards(listing, shards)))
+            made.append(_write_shards(folder, bucket, listing, found, arriving))
+        else:
+            made.append(_Made(found, in_order=True))
+    due = sum(one.rows for each in made for one in each.parts)
+    if all(one.is_plain for one in made) and sum(any(one.rows for one in each.parts) for each in made) <= 1:
+        whole = [one for each in made for one in each.parts]
     else:
-        whole, twice = _put_together(folder, bucket, chains, orders)
+        whole, twice = _put_together(folder, bucket, made)
         due -= twice
     written = _summed_up(folder, bucket, whole, due)
     parts.publish(folder, whole)
     return written
+
+
+def _write_shards(
+    folder: Path, bucket: str, listing: Listing, found: list[Part], arriving: Iterable[tuple[Shard, Coming]]
+) -> _Made:
+    """Write what is left of a listing beside the parts that were found.
+
+    Raises:
+        OrderError: names come in no order, and more than one shard is listed.
+        LedgerError: some of it was not listed.
+    """
+    names = Names(listing, found=found)
+    writers: dict[Shard, Writer] = {}
+    try:
+        for shard, some in arriving:
+            writer = writers.get(shard)
+            if writer is None:
+                writer = writers[shard] = Writer(folder, listing, names, shard)
+            writer.take(some)
+            if not writer.order.kept and (len(writers) > 1 or shard.until is not None):
+                raise OrderError(bucket)
+    finally:
+        for writer in writers.values():
+            writer.give_up()
+    every = [*found, *(part for writer in writers.values() for part in writer.parts)]
+    if not all(one.order.kept for one in writers.values()):
+        return _Made(every, in_order=False)
+    every = parts.in_turn(every)
+    if parts.left(every) or parts.disjoint(every, listing) != every:
+        raise LedgerError(
+            f"the sweep of {bucket} ended before all of it was listed, once and not twice",
+            "scan it again; if that does not help, report it: rows must not get lost",
+        )
+    return _Made(every, in_order=True)
 
 
 def again(folder: Path, bucket: str) -> Written:
@@ -144,30 +193,41 @@ def _summed_up(folder: Path, bucket: str, whole: list[Part], due: int) -> Writte
     )
 
 
-def _put_together(folder: Path, bucket: str, chains: list[list[Part]], orders: list[Order]) -> tuple[list[Part], int]:
-    """Make one chain of all parts; tell how many versions were told twice as well."""
+def _put_together(folder: Path, bucket: str, made: list[_Made]) -> tuple[list[Part], int]:
+    """Make one row of parts of all; tell how many versions were told twice as well."""
     counted: list[int] = []
-    if all(map(_is_plain, chains, orders)):
-        together = reduce(partial(merged, twice=counted.append), [parts.rows_of(each) for each in chains])
-        return Writer(folder, Listing.STORED, kind=parts.WHOLE).write(together), sum(counted)
+    if all(one.is_plain for one in made):
+        together = reduce(partial(merged, twice=counted.append), [parts.rows_of(each.parts) for each in made])
+        return _write_whole(folder, together), sum(counted)
     with duckdb.connect() as database:
         _settle(database, folder)
-        for each, order in zip(chains, orders, strict=True):
-            again = _count_twice(database, each)
-            if again and not order.kept:
+        for each in made:
+            again = _count_twice(database, each.parts)
+            if again and not each.in_order:
                 raise CollectError(
                     f"cannot list {bucket}: its pages tell {again} versions twice, in no order",
                     "sweep again; if it stays so, report it to the storage's operator",
                     reason=Reason.MALFORMED,
                 )
-        every = [one for each in chains for one in each]
+        every = [one for each in made for one in each.parts]
         twice = _count_twice(database, every)
         target = folder / f"{files.UNFINISHED}sorted"
         arrived = [files.very_file(one.path) for one in every]
         database.execute(_SORT.format(target=_quoted(target)), {"arrived": arrived})
     # DuckDB keeps no account of what may not be null.
     told = (some.cast(files.SCHEMA) for some in files.read([target]))
-    return Writer(folder, Listing.STORED, kind=parts.WHOLE).write(told), twice
+    return _write_whole(folder, told), twice
+
+
+def _write_whole(folder: Path, together: Iterable[pa.RecordBatch]) -> list[Part]:
+    writer = Writer(folder, Listing.STORED, Names(Listing.STORED, parts.WHOLE), Shard())
+    try:
+        for some in together:
+            writer.take(some)
+        writer.take(Done())
+    finally:
+        writer.give_up()
+    return writer.parts
 
 
 def _sum_up(folder: Path, whole: Iterable[Part]) -> int:
@@ -185,23 +245,18 @@ def _sum_up(folder: Path, whole: Iterable[Part]) -> int:
     return objects
 
 
-def _is_plain(chain: list[Part], order: Order) -> bool:
-    """Whether a listing came in order, and no version of it twice."""
-    return order.kept and not order.repeated and not any(one.repeated for one in chain)
-
-
-def _count_twice(database: duckdb.DuckDBPyConnection, chain: Iterable[Part]) -> int:
-    arrived = [files.very_file(one.path) for one in chain]
+def _count_twice(database: duckdb.DuckDBPyConnection, some: Iterable[Part]) -> int:
+    arrived = [files.very_file(one.path) for one in some]
     told: int = database.execute(_TWICE, {"arrived": arrived}).fetchall()[0][0]
     return told
 
 
-def _safely(bucket: str, coming: Iterable[Coming]) -> Iterator[Coming]:
+def _safely(bucket: str, coming: Iterable[tuple[Shard, Coming]]) -> Iterator[tuple[Shard, Coming]]:
     try:
-        for some in coming:
+        for shard, some in coming:
             if isinstance(some, pa.RecordBatch):
                 _refuse_what_cannot_be(some)
-            yield some
+            yield shard, some
     except (pa.ArrowInvalid, UnicodeEncodeError, OverflowError) as error:
         raise CollectError(
             f"an object of {bucket} cannot be stored: {type(error).__name__}",
@@ -254,8 +309,9 @@ def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
-def _placed(bucket: str, layout: Layout, some: Coming) -> Coming:
-    return with_namespaces(bucket, layout, some) if isinstance(some, pa.RecordBatch) else some
+def _placed(bucket: str, layout: Layout, coming: Iterable[tuple[Shard, Coming]]) -> Iterator[tuple[Shard, Coming]]:
+    for shard, some in coming:
+        yield shard, with_namespaces(bucket, layout, some) if isinstance(some, pa.RecordBatch) else some
 
 
 def with_namespaces(bucket: str, layout: Layout, some: pa.RecordBatch) -> pa.RecordBatch:

@@ -18,7 +18,7 @@ from auditor.errors import CollectError, ReadOnlyError, UsageError
 from auditor.model import BucketFacts, Cloud, Encryption, Gap, Population, Reason, StoredObject
 from tests.clouds import Clock, an_aws_cloud, aws_clients, objects_of
 from tests.hostile import NAMES
-from tests.sweeps import everything
+from tests.sweeps import batches, everything
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
 
@@ -107,11 +107,11 @@ def test_a_listing_is_gone_on_with_behind_a_name(cloud: AwsCloud, populations: t
         for _ in range(2):
             cloud.store.put("versioned", name)
     source = a_bucket(url="s3://versioned", populations=populations)
-    whole = objects_of(source.batches())
+    whole = objects_of(batches(source))
     names = sorted({one.name for one in whole})
     begin = len(cloud.traffic.requests)
     for after in (*NAMES.values(), "acme/0749", "acme/1499", "acme/", "zzzz", "acme/0749x"):
-        found = objects_of(a_bucket(url="s3://versioned", populations=populations).batches(after=after))
+        found = objects_of(batches(a_bucket(url="s3://versioned", populations=populations), after=after))
         expected = [(one.name, one.version) for one in whole if one.name > after]
         assert [(one.name, one.version) for one in found] == expected, after
     assert len(names) > 1_500
@@ -128,7 +128,7 @@ def test_a_listing_that_goes_on_before_the_name_where_it_was_to_is_none(
     body = f"<{root}><Name>data</Name><IsTruncated>false</IsTruncated><{row}>{entry}</{row}></{root}>"
     cloud.traffic.fail("s3 GET /data", status=200, body=body.encode())
     with pytest.raises(CollectError) as broken:
-        objects_of(a_bucket(populations=populations).batches(after="m"))
+        objects_of(batches(a_bucket(populations=populations), after="m"))
     assert broken.value.reason is Reason.MALFORMED
 
 

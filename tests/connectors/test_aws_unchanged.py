@@ -26,7 +26,7 @@ from auditor.inventory.totals import Told
 from auditor.model import Encryption, Listing, Population, Reason, StoredObject
 from auditor.rows import SCHEMA, Fingerprint, batched
 from tests.clouds import an_aws_cloud, aws_clients, object_of
-from tests.sweeps import snapshot, write
+from tests.sweeps import batches, snapshot, write
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
 OTHER = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000002"
@@ -257,7 +257,7 @@ class Sweeps:
             plain, clients, ("us-east-1", None), (), ceiling=1e5, clock=lambda: self.at, reverify=reverify
         )
         self._done += 1
-        self.came = list(source.batches(known=known))
+        self.came = list(batches(source, known=known))
         write(self._inventory, self.url, iter(self.came), sweep_id=f"s{self._done}")
         written = snapshot(self._folder / f"s{self._done}")
         found = [object_of({name: row[name] for name in SCHEMA.names}) for row in written]

@@ -19,7 +19,7 @@ from auditor.errors import CollectError, ReadOnlyError
 from auditor.model import BucketFacts, Cloud, Encryption, Gap, Listing, Population, Reason, StoredObject
 from tests.clouds import GOOGLE_KEY, Clock, a_google_store, google_clients, objects_of
 from tests.hostile import NAMES
-from tests.sweeps import everything
+from tests.sweeps import batches, everything
 
 WHEN = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC)
 
@@ -139,10 +139,10 @@ def test_a_listing_is_gone_on_with_behind_a_name(cloud: GoogleCloud, populations
     source = a_bucket(cloud, populations=populations)
     assert source.listings == ((Listing.STORED,) if populations else tuple(Listing))
     for listing in source.listings:
-        whole = [replace(one, verified=WHEN) for one in objects_of(source.batches(listing))]
+        whole = [replace(one, verified=WHEN) for one in objects_of(batches(source, listing))]
         assert len(whole) >= 500
         for after in (*NAMES.values(), "acme/0749", "acme/1499", "acme/", "zzzz", "acme/0749x"):
-            found = [replace(one, verified=WHEN) for one in objects_of(source.batches(listing, after))]
+            found = [replace(one, verified=WHEN) for one in objects_of(batches(source, listing, after))]
             assert found == [one for one in whole if one.name > after], after
 
 
@@ -154,10 +154,10 @@ def test_a_listing_that_goes_on_before_the_name_where_it_was_to_is_none(cloud: G
         cloud.traffic.fail("startOffset=m", status=200, body=b'{"kind": "storage#objects", "items": [' + items + b"]}")
         if told is None:
             with pytest.raises(CollectError) as broken:
-                objects_of(a_bucket(cloud).batches(Listing.STORED, "m"))
+                objects_of(batches(a_bucket(cloud), Listing.STORED, "m"))
             assert broken.value.reason is Reason.MALFORMED
         else:
-            assert [one.name for one in objects_of(a_bucket(cloud).batches(Listing.STORED, "m"))] == told
+            assert [one.name for one in objects_of(batches(a_bucket(cloud), Listing.STORED, "m"))] == told
 
 
 def test_reads_what_the_bucket_says_of_itself(cloud: GoogleCloud) -> None:

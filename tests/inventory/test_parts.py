@@ -3,7 +3,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.errors import CollectError, DiskError, LedgerError
+from auditor.errors import CollectError, DiskError, LedgerError, OrderError
 from auditor.inventory import notes, parts
 from auditor.inventory.layout import Layout
-from auditor.inventory.parts import Part, chain, is_whole
+from auditor.inventory.parts import Part, disjoint, left
 from auditor.inventory.store import FileInventory, folder_name
 from auditor.inventory.totals import Told
 from auditor.loops import StoppedError
 from auditor.model import Listing, Population, Reason, StoredObject
-from auditor.ports import Begun, Coming, Same, Written
-from auditor.rows import End, Fingerprint, batched
+from auditor.ports import Begun, Coming, Same, Shard, Written
+from auditor.rows import Done, End, Fingerprint, batched
 from tests.inventory.test_store import BUCKET, a_sweep, an_object
-from tests.sweeps import Streams, begun, settled, snapshot
+from tests.sweeps import InTurn, Streams, begun, settled, snapshot
 
 STORED, SOFT_DELETED = Listing
 NAMES = [f"acme/{number // 10}/{number:03}" for number in range(100)]
@@ -41,7 +41,7 @@ def inventory(tmp_path: Path) -> FileInventory:
     return FileInventory(tmp_path, {BUCKET: Layout.parse("{org}/{namespace}/")})
 
 
-class Bucket:
+class Bucket(InTurn):
     """Two passes over objects at hand, in pages of ten; a pass breaks off behind so many pages."""
 
     listings = (STORED, SOFT_DELETED)
@@ -337,15 +337,19 @@ def a_part(after: int | None, until: int | None, listing: Listing = STORED) -> P
 
 
 @given(st.lists(st.tuples(st.none() | st.integers(0, 9), st.none() | st.integers(0, 9)), max_size=12))
-def test_a_chain_covers_each_name_once_and_leaves_none_out(ends: list[tuple[int | None, int | None]]) -> None:
+def test_what_is_kept_of_parts_and_what_is_left_hold_each_name_once(
+    ends: list[tuple[int | None, int | None]],
+) -> None:
     made = [a_part(after, until) for after, until in ends if until is None or after is None or until > after]
-    one = chain([*made, a_part(None, 5, SOFT_DELETED)], STORED)
-    assert [part.after for part in one] == [None, *(part.until for part in one)][: len(one)]
-    assert {part.listing for part in one} <= {STORED}
-    assert is_whole(one) == (bool(one) and one[-1].until is None)
-    end = one[-1].until if one else None
-    if not is_whole(one):
-        assert not [part for part in made if part.after == end], "it goes as far as it can"
+    kept = disjoint([*made, a_part(None, 5, SOFT_DELETED)], STORED)
+    assert {part.listing for part in kept} <= {STORED}
+    ranges = [Shard(part.after, part.until) for part in kept] + left(kept)
+    for name in [f"{number:02}" for number in range(11)] + ["", "\U0010ffff", "05x"]:
+        assert [one.holds(name) for one in ranges].count(True) == 1, name
+    beginnings = [part.after for part in made if part.after not in {one.after for one in kept}]
+    for begin in beginnings:
+        assert any(one.until is None or (begin or "") < one.until for one in kept), "none is left out that could stay"
+    assert disjoint(kept, STORED) == kept
 
 
 def test_streams_of_one_pass_are_asked_from_where_they_ended(inventory: FileInventory) -> None:
@@ -358,7 +362,7 @@ def a_fingerprint(digest: str = "d") -> Fingerprint:
     return Fingerprint(100, digest, "last")
 
 
-class Listed:
+class Listed(InTurn):
     """A listing that says where stretches end."""
 
     listings = (STORED,)
@@ -518,3 +522,63 @@ def test_what_is_new_between_two_stretches_is_in_order(inventory: FileInventory,
     assert inventory.write(BUCKET, begun("s3"), Listed(stored("a", "d"), End(None), Same(second))).listed == 3
     with pytest.raises(CollectError, match="twice"):
         inventory.write(BUCKET, begun("s4"), Listed(stored("a", "c"), End(None), Same(second)))
+
+
+class InTurns(InTurn):
+    """A listing in two shards, whose rows come in turns."""
+
+    listings = (STORED,)
+
+    def __init__(self, first: list[str], second: list[str], until: str = "m") -> None:
+        self._names = first, second
+        self._until = until
+        self.ended = (True, True)
+
+    def shards(self, listing: Listing, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Coming]]:
+        assert listing is STORED
+        (whole,) = shards
+        whole.until = self._until
+        halves = whole, Shard(self._until)
+        for names in zip(*self._names, strict=True):
+            for shard, name in zip(halves, names, strict=True):
+                for some in batched(stored(name)):
+                    yield shard, some
+        for shard, ended in zip(halves, self.ended, strict=True):
+            if ended:
+                yield shard, Done()
+
+
+def test_shards_that_come_in_turns_are_one_snapshot_in_order(inventory: FileInventory, tmp_path: Path) -> None:
+    assert inventory.write(BUCKET, begun(), InTurns(list("acem"), list("nprz"))).listed == 8
+    assert "".join(row["name"] for row in found(tmp_path, "s1")) == "acemnprz"
+    ranges = [(one.after, one.until) for one in kept_parts(tmp_path, "s1")]
+    assert [after for after, _ in ranges] == [None, *(until for _, until in ranges[:-1])]
+    assert ranges[-1][1] is None
+
+
+@pytest.mark.parametrize("names", [("ba", "nz"), ("ab", "zn"), ("ab", "az")])
+def test_names_in_no_order_are_not_taken_in_shards(inventory: FileInventory, names: tuple[str, str]) -> None:
+    with pytest.raises(OrderError):
+        inventory.write(BUCKET, begun(), InTurns(list(names[0]), list(names[1])))
+
+
+def test_a_shard_that_tells_what_is_not_in_it_is_not_taken(inventory: FileInventory) -> None:
+    with pytest.raises(OrderError):
+        inventory.write(BUCKET, begun(), InTurns(list("az"), list("np")))
+
+
+@pytest.mark.parametrize("ended", [(True, False), (False, True)])
+def test_a_sweep_is_whole_only_when_all_shards_are_there(inventory: FileInventory, ended: tuple[bool, bool]) -> None:
+    passes = InTurns(list("ac"), list("np"))
+    passes.ended = ended
+    with pytest.raises(LedgerError, match="before all of it was listed"):
+        inventory.write(BUCKET, begun(), passes)
+
+
+def test_an_empty_shard_is_one_that_was_listed(tmp_path: Path) -> None:
+    for shard in (Shard(), Shard("m"), Shard(None, "m"), Shard("a", "m")):
+        writer = parts.Writer(tmp_path, STORED, parts.Names(STORED, found=parts.finished(tmp_path)), shard)
+        writer.take(Done())
+        (one,) = writer.parts
+        assert (one.after, one.until, one.rows, one.last) == (shard.after, shard.until, 0, None)
+    assert [one.name[-1] for one in parts.finished(tmp_path)] == list("0123"), "no name is given twice"

@@ -1,7 +1,7 @@
 """An S3 bucket through libcurl: listed page after page, each version HEADed, handed on in the listing's order."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
@@ -17,6 +17,7 @@ from auditor.connectors.aws.encryption import (
     Asked,
     Head,
     Told,
+    is_amazons,
     is_archive,
     is_encrypted_by_amazon,
 )
@@ -26,15 +27,17 @@ from auditor.connectors.aws.listing import NoPageError, Page, is_gone, is_listed
 from auditor.connectors.aws.names import is_plain, sibling
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.session import AwsClients
-from auditor.connectors.aws.sheets import Sheet
+from auditor.connectors.aws.sheets import Sheet, decoded
 from auditor.connectors.aws.signing import S3Signer, code_of
 from auditor.connectors.aws.stretches import Stretches
 from auditor.connectors.aws.unchanged import Comparison, due, is_due, lasts
+from auditor.connectors.shards import STREAMS, Shards
 from auditor.connectors.trail import Trail
-from auditor.connectors.transfers import CUT_OFF, TOO_LONG, Transfer, Transfers, header
+from auditor.connectors.transfers import CONNECTIONS, CUT_OFF, TOO_LONG, Transfer, Transfers, header
+from auditor.errors import OrderError
 from auditor.model import BucketFacts, Encryption, Gap, Listing, Population, Reason, Requests
-from auditor.ports import Coming, Known, Same
-from auditor.rows import End
+from auditor.ports import Coming, Known, Same, Shard
+from auditor.rows import Done, End
 
 _HEADS_AHEAD: Final = 3_000
 """No further page is asked for while more HEADs than that wait."""
@@ -59,6 +62,7 @@ class _Gone(Enum):
 class _Rows:
     """One page on its way out: what was listed, and what HEAD told of each."""
 
+    run: "_Run"
     page: Page
     told: list["Told | Reason | _Gone | None"]
     at: list[datetime | None]
@@ -120,7 +124,9 @@ class S3Census:
         ceiling: float,
         clock: Callable[[], datetime],
         reverify: timedelta = timedelta(0),
+        streams: int | None = None,
     ) -> None:
+        self._streams = streams
         self._by_sdk = by_sdk
         self._clients = clients
         self._reverify = reverify
@@ -166,18 +172,22 @@ class S3Census:
         """One pass shows them all."""
         return self._by_sdk.listings
 
-    def batches(
+    def shards(
         self,
-        listing: Listing = Listing.STORED,  # noqa: ARG002 - there is one pass
-        after: str | None = None,
+        listing: Listing,  # noqa: ARG002 - there is one pass
+        shards: Sequence[Shard],
         known: Known | None = None,
-    ) -> Iterator[Coming]:
-        """Yield every stored version behind a name of every configured population once, in the listing's order.
+        *,
+        split: bool = True,
+    ) -> Iterator[tuple[Shard, Coming]]:
+        """Yield every stored version in some shards once, of every configured population; each in the listing's order.
 
         Raises:
+            OrderError: names do not come in the order that shards need.
             CollectError: a page could not be read, so the listing is not complete.
         """
         signer = self._signer()
+        streams = self._streams or (STREAMS if is_amazons(signer.base) else 1)
         clients = self._clients
         transfers = Transfers(
             signer,
@@ -188,8 +198,12 @@ class S3Census:
             bucket=self.url,
         )
         try:
-            run = _Run(self._by_sdk, self._find, self._populations, self._clock, (signer, transfers))
-            yield from run.batches(after, known, self._reverify)
+            known = known if self._reverify > timedelta(0) else None
+            plan = Shards(shards, _borders(known), streams if split else 1)
+            about = _Listing(
+                self._by_sdk, self._find, self._populations, self._clock, signer, transfers, plan, known, self._reverify
+            )
+            yield from about.shards()
         except FAULTS as error:
             # The SDK's own: credentials that cannot be renewed, a Region that is none.
             raise self._by_sdk.broken_off(code_of_fault(error), reason_of(error)) from None
@@ -211,67 +225,125 @@ class S3Census:
         return self._clients.place(self.url.removeprefix("s3://"), region, self._account)
 
 
-class _Run:
-    """One listing from its first page to its last."""
+@dataclass(slots=True)
+class _Listing:
+    """One listing, of which several shards may be listed at once."""
 
-    def __init__(
-        self,
-        by_sdk: S3Bucket,
-        find: Callable[[str], tuple[str, str]],
-        populations: tuple[Population, ...],
-        clock: Callable[[], datetime],
-        wire: tuple[S3Signer, Transfers],
-    ) -> None:
-        self._by_sdk = by_sdk
-        self._find = find
-        self._populations = populations
-        self._clock = clock
-        self._signer, self._transfers = wire
-        self._versions = populations != (Population.LIVE,)
-        self._after: str | None = None
-        self._known: Known | None = None
-        self._reverify = timedelta(0)
-        self._asked: dict[str, str] = {}
+    by_sdk: S3Bucket
+    find: Callable[[str | None], tuple[str, str]]
+    populations: tuple[Population, ...]
+    clock: Callable[[], datetime]
+    signer: S3Signer
+    transfers: Transfers
+    plan: Shards
+    known: Known | None
+    reverify: timedelta
+    held: int = 0
+    """Rows that wait to leave."""
+    controls: deque[_Control] = field(default_factory=lambda: deque(maxlen=_CONTROLS))
+    throttled_in_a_row: int = 0
+    runs: "list[_Run]" = field(default_factory=list)
+    _asked_known: bool = False
+
+    @property
+    def versions(self) -> bool:
+        """All versions are listed."""
+        return self.populations != (Population.LIVE,)
+
+    @property
+    def room(self) -> bool:
+        """One more page may be asked for."""
+        return self.transfers.open < _HEADS_AHEAD and self.held <= _ROWS_HELD
+
+    @property
+    def ended(self) -> bool:
+        """No page comes any more."""
+        return all(one.ended for one in self.runs)
+
+    def shards(self) -> Iterator[tuple[Shard, Coming]]:
+        """Yield the rows of all shards, some of one and then of another."""
+        if self.known is not None:
+            self.signer.whole = not self.known.stretches
+        self._begin()
+        while self.runs:
+            for transfer in self.transfers.settled():
+                tag = transfer.tag
+                run = tag.page.run if isinstance(tag, _Entry) else tag
+                assert isinstance(run, _Run)  # noqa: S101 - whatever is asked, a run asks for it
+                run.take(transfer)
+            for run in tuple(self.runs):
+                for some in run.out():
+                    yield run.shard, some
+                run.list_on()
+                if run.done:
+                    self.runs.remove(run)
+                    yield run.shard, Done()
+            self._begin()
+
+    def has_control(self) -> bool:
+        """Whether somebody is known who answers: where nothing else is new, those who answered an earlier sweep."""
+        if not self.controls and self.known is not None and not self._asked_known:
+            self._asked_known = True
+            self.controls.extend(_Control(name, version, answered=False) for name, version in self.known.answered())
+        return bool(self.controls)
+
+    def _begin(self) -> None:
+        """List more shards at once, unless HEADs are what is waited for."""
+        while not self.runs or (self.transfers.open < CONNECTIONS and self.held <= _ROWS_HELD):
+            shard = self.plan.following(self.runs)
+            if shard is None:
+                return
+            self.runs.append(_Run(self, shard))
+
+
+class _Run:
+    """One shard from its first page to its last."""
+
+    def __init__(self, about: _Listing, shard: Shard) -> None:
+        self.shard = shard
+        self.at: str | None = None
+        self.pages = 0
+        self.ended = False
+        self._about = about
+        self._by_sdk = about.by_sdk
+        self._signer, self._transfers = about.signer, about.transfers
+        self._clock, self._reverify = about.clock, about.reverify
+        self._known = about.known.anew() if about.known is not None else None
+        self._after = shard.after
+        marker = "key-marker" if about.versions else "start-after"
+        self._asked = {} if shard.after is None else {marker: shard.after}
         self._trail = Trail()
         self._listing = False
-        self._ended = False
         self._moved = False
         self._pages: deque[_Rows | End | Same] = deque()
         """What is on its way out."""
         self._stretches = Stretches()
+        if self._known is not None:
+            now = self._clock()
+            self._stretches = Stretches(
+                self._known.stretches, shard.after, lambda one: not is_due(one, now, self._reverify)
+            )
         self._lasts = True
         """Whatever left since a stretch ended can be trusted for a while."""
-        self._held = 0
-        self._controls: deque[_Control] = deque(maxlen=_CONTROLS)
-        self._throttled_in_a_row = 0
-        self._asked_known = False
-
-    def batches(self, after: str | None, known: Known | None, reverify: timedelta) -> Iterator[Coming]:
-        self._known, self._reverify = known, reverify
-        if known is not None and reverify > timedelta(0):
-            now = self._clock()
-            self._stretches = Stretches(known.stretches, after, lambda one: not is_due(one, now, reverify))
-            self._signer.whole = not known.stretches
-        if after is not None:
-            self._after = after
-            self._asked = {"key-marker" if self._versions else "start-after": after}
         self._list()
-        while self._pages or self._listing:
-            for transfer in self._transfers.settled():
-                self._take(transfer)
-            yield from self._out()
-            self._list_on()
 
-    def _list_on(self) -> None:
-        room = self._transfers.open < _HEADS_AHEAD and self._held <= _ROWS_HELD
-        if room and not (self._listing or self._ended):
+    @property
+    def done(self) -> bool:
+        """Everything has left."""
+        return self.ended and not self._pages
+
+    def list_on(self) -> None:
+        """Ask for the next page, if there is one and room for it."""
+        if self._about.room and not (self._listing or self.ended):
             self._list()
 
     def _list(self) -> None:
         self._listing = True
-        self._transfers.start(self._signer.page(self._asked, versions=self._versions), first=True)
+        asked = self._signer.page(self._asked, versions=self._about.versions, tag=self)
+        self._transfers.start(asked, first=True)
 
-    def _take(self, transfer: Transfer) -> None:
+    def take(self, transfer: Transfer) -> None:
+        """What was asked for has come, or will not."""
         if not isinstance(transfer.tag, _Entry):
             self._take_page(transfer)
         else:
@@ -296,14 +368,10 @@ class _Run:
             self._fail_or_move(transfer)
             return
         self._listing = False
-        if sheet.following is None:
-            self._ended = True
-        elif not self._trail.leads_on(tuple(sheet.following.items())):
-            raise self._by_sdk.endless()
-        else:
-            self._asked = dict(sheet.following)
-            self._list_on()
         try:
+            sheet = sheet if self.shard.until is None else sheet.up_to(self.shard.until)
+            self._about.plan.listed(self, _last_of(sheet))
+            self._go_on(sheet)
             for some in self._stretches.add(sheet):
                 if isinstance(some, Page):
                     self._take_entries(some)
@@ -312,13 +380,22 @@ class _Run:
         except NoPageError:
             raise self._by_sdk.broken_off(MALFORMED, Reason.MALFORMED) from None
 
+    def _go_on(self, sheet: Sheet) -> None:
+        if sheet.following is None:
+            self.ended = True
+        elif not self._trail.leads_on(tuple(sheet.following.items())):
+            raise self._by_sdk.endless()
+        else:
+            self._asked = dict(sheet.following)
+            self.list_on()
+
     def _take_entries(self, page: Page) -> None:
         if self._after is not None and page.names and min(page.names) < self._after:
-            raise self._by_sdk.out_of_order()
-        page = _wanted(page, self._populations, self._after)
-        found = _Rows(page, [None] * len(page.names), [None] * len(page.names), len(page.names))
+            raise OrderError(self._by_sdk.url)
+        page = _wanted(page, self._about.populations, self._after)
+        found = _Rows(self, page, [None] * len(page.names), [None] * len(page.names), len(page.names))
         self._pages.append(found)
-        self._held += len(page.names)
+        self._about.held += len(page.names)
         self._remember(found)
         if not found.open:
             return
@@ -329,7 +406,7 @@ class _Run:
     def _remember(self, found: _Rows) -> None:
         """Take what was learnt before of versions that are listed as they were, and need not be asked again yet."""
         page = found.page
-        if self._known is None or not page.names or self._reverify <= timedelta(0):
+        if self._known is None or not page.names:
             return
         before = self._known.of(page.names)
         comparison = Comparison(page, before, self._clock(), self._reverify)
@@ -350,33 +427,27 @@ class _Run:
         region = header(transfer.headers, b"x-amz-bucket-region")
         if transfer.status in _ELSEWHERE and region and not self._moved:
             self._moved = True
-            self._signer.moved(*self._find(region))
+            self._signer.moved(*self._about.find(region))
             self._list()
             return
         raise self._by_sdk.broken_off(code_of(transfer), _reason(transfer))
 
     def _heard(self, found: _Rows, place: int, transfer: Transfer) -> None:
         if isinstance(transfer.answer, Head):
-            if len(self._controls) < _CONTROLS or place == 0:
-                self._controls.append(_Control(found.page.names[place], found.page.versions[place]))
-            self._throttled_in_a_row = 0
+            controls = self._about.controls
+            if len(controls) < _CONTROLS or place == 0:
+                controls.append(_Control(found.page.names[place], found.page.versions[place]))
+            self._about.throttled_in_a_row = 0
             self._learn(found, place, transfer.answer)
         elif code_of(transfer) == _NOT_FOUND:
             self._look_up(_Entry(found, place, _Step.LISTED))
         elif code_of(transfer) != _BARE:
             self._settle(found, place, _reason(transfer))
             self._count_refusals(transfer)
-        elif self._has_control():
+        elif self._about.has_control():
             self._decide(found, place)
         else:
             found.undecided.append(place)
-
-    def _has_control(self) -> bool:
-        """Whether somebody is known who answers: where nothing else is new, those who answered an earlier sweep."""
-        if not self._controls and self._known is not None and not self._asked_known:
-            self._asked_known = True
-            self._controls.extend(_Control(name, version, answered=False) for name, version in self._known.answered())
-        return bool(self._controls)
 
     def _learn(self, found: _Rows, place: int, head: Head) -> None:
         """Take what HEAD said, or compare it with the listing once more where it is of another than was listed."""
@@ -389,8 +460,9 @@ class _Run:
             self._settle(found, place, told)
 
     def _look_up(self, entry: _Entry) -> None:
-        asked = {"prefix": entry.page.page.names[entry.place], "max-keys": "1000" if self._versions else "1"}
-        self._transfers.start(self._signer.page(asked, versions=self._versions, tag=entry), first=True)
+        versions = self._about.versions
+        asked = {"prefix": entry.page.page.names[entry.place], "max-keys": "1000" if versions else "1"}
+        self._transfers.start(self._signer.page(asked, versions=versions, tag=entry), first=True)
 
     def _count_refusals(self, transfer: Transfer) -> None:
         """Give up where nothing but throttling comes any more: at that pace a sweep would take days.
@@ -398,8 +470,9 @@ class _Run:
         Raises:
             CollectError: so it is.
         """
-        self._throttled_in_a_row = self._throttled_in_a_row + 1 if _reason(transfer) is Reason.THROTTLED else 0
-        if self._throttled_in_a_row >= _THROTTLED_IN_A_ROW:
+        about = self._about
+        about.throttled_in_a_row = about.throttled_in_a_row + 1 if _reason(transfer) is Reason.THROTTLED else 0
+        if about.throttled_in_a_row >= _THROTTLED_IN_A_ROW:
             raise self._by_sdk.broken_off(code_of(transfer), Reason.THROTTLED)
 
     def _looked(self, found: _Rows, place: int, transfer: Transfer) -> None:
@@ -423,7 +496,7 @@ class _Run:
 
     def _decide(self, found: _Rows, place: int) -> None:
         """Ask for a version that is known to answer: with the same credentials, in the same Region."""
-        control = self._controls[-1]
+        control = self._about.controls[-1]
         entry = _Entry(found, place, _Step.CONTROL, control=control)
         asked = self._signer.version(control.name, control.version, entry)
         self._transfers.start(asked, first=True)
@@ -442,9 +515,10 @@ class _Run:
     def _forget_control(self, entry: object) -> None:
         """It was deleted meanwhile: another one decides."""
         assert isinstance(entry, _Entry)  # noqa: S101 - whoever asks a control does it for an entry
-        if entry.control is not None and entry.control in self._controls:
-            self._controls.remove(entry.control)
-        if self._controls:
+        controls = self._about.controls
+        if entry.control is not None and entry.control in controls:
+            controls.remove(entry.control)
+        if controls:
             self._decide(entry.page, entry.place)
         else:
             entry.page.undecided.append(entry.place)
@@ -476,7 +550,7 @@ class _Run:
             found.at[place] = self._clock()
         found.open -= 1
 
-    def _out(self) -> Iterator[Coming]:
+    def out(self) -> Iterator[Coming]:
         """Let pages leave whose entries are all known; what no control can decide stays unresolved."""
         while self._pages:
             first = self._pages[0]
@@ -490,22 +564,38 @@ class _Run:
             if first.open:
                 return
             self._pages.popleft()
-            self._held -= len(first.page.names)
+            self._about.held -= len(first.page.names)
             batch = _batch(first)
             self._lasts = self._lasts and _Gone.GONE not in first.told and lasts(batch)
             if batch.num_rows:
                 yield batch
 
     def _clear_up(self, first: _Rows) -> None:
-        hopeless = self._held > _ROWS_HELD or (self._ended and not self._transfers.open)
-        if not self._controls and not hopeless:
+        about = self._about
+        hopeless = about.held > _ROWS_HELD or (about.ended and not self._transfers.open)
+        if not about.controls and not hopeless:
             return
         undecided, first.undecided = first.undecided, []
         for place in undecided:
-            if self._controls:
+            if about.controls:
                 self._decide(first, place)
             else:
                 self._settle(first, place, Reason.UNSUPPORTED)
+
+
+def _borders(known: Known | None) -> list[str]:
+    """Names at which a listing may be split so that every stretch of an earlier one is in one shard."""
+    found = ((one.last, one.fingerprint) for one in (known.stretches if known is not None else ()))
+    return [last for last, told in found if last is not None and (told is None or decoded(told.last.encode()) == last)]
+
+
+def _last_of(sheet: Sheet) -> str | None:
+    """The last name of a page, as far as it has one."""
+    last = sheet.last()
+    if last is not None:
+        return decoded(last)
+    names = sheet.page().names
+    return names[-1] if names else None
 
 
 def _has_answered(tag: object) -> bool:

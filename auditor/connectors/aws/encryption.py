@@ -94,11 +94,12 @@ class Head(NamedTuple):
 
 def is_encrypted_by_amazon(endpoint: str, modified: str) -> bool:
     """Whether Amazon S3 stored it at a time (ISO 8601) when it encrypts everything."""
-    return modified >= _ALL_ENCRYPTED and _is_amazons(endpoint)
+    return modified >= _ALL_ENCRYPTED and is_amazons(endpoint)
 
 
 @lru_cache(maxsize=64)
-def _is_amazons(endpoint: str) -> bool:
+def is_amazons(endpoint: str) -> bool:
+    """Whether an endpoint is one of Amazon's own."""
     return (urlsplit(endpoint).hostname or "").endswith(_AMAZON)
 
 

@@ -9,10 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
-import pyarrow as pa
 from botocore.exceptions import ClientError
 
-from auditor import rows
 from auditor.connectors.aws.answers import MALFORMED
 from auditor.connectors.aws.encryption import (
     CONTRADICTORY,
@@ -28,8 +26,9 @@ from auditor.connectors.aws.listing import LARGEST, is_alias, is_certain
 from auditor.connectors.aws.names import is_plain, sibling
 from auditor.connectors.pace import Pace
 from auditor.connectors.pages import pages
+from auditor.connectors.shards import one_after_the_other
 from auditor.connectors.trail import Trail
-from auditor.errors import CollectError
+from auditor.errors import CollectError, OrderError
 from auditor.model import (
     BucketFacts,
     Cloud,
@@ -42,7 +41,7 @@ from auditor.model import (
     Requests,
     StoredObject,
 )
-from auditor.ports import Known
+from auditor.ports import Coming, Known, Shard
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -183,18 +182,21 @@ class S3Bucket:
         """One pass shows them all."""
         return (Listing.STORED,)
 
-    def batches(
+    def shards(
         self,
-        listing: Listing = Listing.STORED,  # noqa: ARG002 - there is one pass, and each version is asked
-        after: str | None = None,
-        known: Known | None = None,  # noqa: ARG002 - there is one pass, and each version is asked
-    ) -> Iterator[pa.RecordBatch]:
-        """Yield every stored version behind a name of every configured population once, to the end of the last page.
+        listing: Listing,  # noqa: ARG002 - there is one pass
+        shards: Sequence[Shard],
+        known: Known | None = None,  # noqa: ARG002 - each version is asked
+        *,
+        split: bool = True,  # noqa: ARG002 - one is listed after the other
+    ) -> Iterator[tuple[Shard, Coming]]:
+        """Yield every stored version in some shards once, of every configured population.
 
         Raises:
+            OrderError: names do not come in the order that shards need.
             CollectError: a page could not be read, so the listing is not complete.
         """
-        return rows.batched(self.objects(after))
+        return one_after_the_other(shards, self.objects)
 
     def objects(self, after: str | None = None) -> Iterator[StoredObject]:
         """Yield the same one by one.
@@ -221,7 +223,7 @@ class S3Bucket:
         try:
             for page in pages:
                 if after is not None and any(one.name < after for one in page):
-                    raise self.out_of_order()
+                    raise OrderError(self._url)
                 yield [one for one in page if one.name != after]
         except FAULTS as error:
             raise self.broken_off(code_of(error), reason_of(error)) from None
@@ -280,14 +282,6 @@ class S3Bucket:
         return CollectError(
             f"cannot list {self._url}: a page says that there is more and does not say where",
             "sweep again; if it stays so, report it to the storage's operator",
-            reason=Reason.MALFORMED,
-        )
-
-    def out_of_order(self) -> CollectError:
-        """What a listing ends with that tells names again from before the place where it was to go on."""
-        return CollectError(
-            f"cannot list {self._url}: it goes on before the name where it was to",
-            "sweep again; it is listed from its beginning then",
             reason=Reason.MALFORMED,
         )
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_plus
@@ -71,6 +72,31 @@ class Sheet:
         if self._page is None:
             self._page = self._parse(self._body)
         return self._page
+
+    def up_to(self, name: str) -> "Sheet":
+        """The same without what comes behind a name, with which the listing ends then; itself where nothing does.
+
+        Raises:
+            NoPageError: its entries cannot be told apart.
+        """
+        last = self.last()
+        if last is not None and decoded(last) <= name:
+            return self
+        page = self.page()
+        if last is None:
+            # Of odd pages nobody compares the bytes.
+            if not page.names or max(page.names) <= name:
+                return self
+            return self._cut(page.only([place for place, one in enumerate(page.names) if one <= name]), 0)
+        entries = self.split()
+        end = next(one.at for one in entries if decoded(one.name) > name)
+        rows = (one for one in entries if one.is_row)
+        return self._cut(page.only([place for place, one in enumerate(rows) if one.at < end]), end)
+
+    def _cut(self, page: Page, end: int) -> "Sheet":
+        found = copy(self)
+        found._page, found.entries, found.following = page, self.entries[:end], None  # noqa: SLF001 - of its own kind
+        return found
 
     def last(self) -> bytes | None:
         """The name of the last entry, as the service wrote it; None where there is none to be seen."""

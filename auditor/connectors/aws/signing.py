@@ -57,7 +57,7 @@ class S3Signer:
         self._frozen: ReadOnlyCredentials | None = None
 
     def page(self, asked: dict[str, str], *, versions: bool, tag: object = None) -> Transfer:
-        """A request for one page: without a tag of the listing, a `Sheet`; else for a look at some names, a `Page`."""
+        """A request for one page: of the listing, a `Sheet`; of what begins with a `prefix`, a `Page`."""
         kind = {"versions": ""} if versions else {"list-type": "2"}
         operation = ("s3", "ListObjectVersions" if versions else "ListObjectsV2")
         query = urlencode({**kind, "encoding-type": "url", **asked}, quote_via=quote, safe=_SAFE_IN_QUERY)
@@ -95,9 +95,9 @@ class S3Signer:
     def _page(self, transfer: Transfer) -> object:
         versions = transfer.operation[1] == "ListObjectVersions"
         try:
-            if transfer.tag is None:
-                return Sheet(transfer.body, self._bucket, versions=versions, asked=transfer.asked, whole=self.whole)
-            return parse_page(transfer.body, self._bucket, versions=versions, asked=transfer.asked)
+            if "prefix" in transfer.asked:
+                return parse_page(transfer.body, self._bucket, versions=versions, asked=transfer.asked)
+            return Sheet(transfer.body, self._bucket, versions=versions, asked=transfer.asked, whole=self.whole)
         except NoPageError:
             return None
 

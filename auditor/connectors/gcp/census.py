@@ -2,12 +2,14 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import certifi
+import msgspec
 import pyarrow as pa
 import pycurl
 from google.auth.exceptions import GoogleAuthError
@@ -17,13 +19,17 @@ from auditor.connectors.gcp.errors import code_of, reason_of, reason_of_status, 
 from auditor.connectors.gcp.listing import FIELDS, NoPageError, Page, columns, parse_page
 from auditor.connectors.gcp.objects import GcsBucket
 from auditor.connectors.gcp.session import GcpClients
+from auditor.connectors.shards import STREAMS, Shards
 from auditor.connectors.trail import Trail
 from auditor.connectors.transfers import TOO_LONG, Handle, Outcome, Transfer, Transfers
+from auditor.errors import OrderError
 from auditor.model import BucketFacts, Gap, Listing, Population, Reason, Requests
-from auditor.ports import Known
+from auditor.ports import Coming, Known, Shard
+from auditor.rows import Done
 
 _STORAGE: Final = "https://storage.googleapis.com"
 _ALWAYS: Final = {"fields": FIELDS, "maxResults": "1000", "projection": "noAcl", "prettyPrint": "false"}
+_GOOGLE: Final = ".googleapis.com"
 _PAGES_AHEAD: Final = 2
 _SUCCESS: Final = 200
 _BAD_REQUEST: Final = 400
@@ -42,7 +48,9 @@ class GcsCensus:
         *,
         ceiling: float,
         clock: Callable[[], datetime],
+        streams: int | None = None,
     ) -> None:
+        self._streams = streams
         self._by_sdk = by_sdk
         self._clients = clients
         self._project = project
@@ -82,103 +90,150 @@ class GcsCensus:
         """One after the other: what is deleted while the first pass runs is there for the second."""
         return self._by_sdk.listings
 
-    def batches(
+    def shards(
         self,
-        listing: Listing = Listing.STORED,
-        after: str | None = None,
+        listing: Listing,
+        shards: Sequence[Shard],
         known: Known | None = None,  # noqa: ARG002 - every page tells the keys
-    ) -> Iterator[pa.RecordBatch]:
-        """Yield every stored generation behind a name of the configured populations, to the end of the last page.
+        *,
+        split: bool = True,
+    ) -> Iterator[tuple[Shard, Coming]]:
+        """Yield every stored generation in some shards once, of the configured populations.
 
         Raises:
+            OrderError: names do not come in the order that shards need.
             CollectError: a page could not be read, so the listing is not complete.
         """
         clients = self._clients
-        signer = _Signer(clients.credentials(self._project), clients.endpoint or _STORAGE)
+        base = clients.endpoint or _STORAGE
+        signer = _Signer(clients.credentials(self._project), base)
+        streams = self._streams or (STREAMS if (urlsplit(base).hostname or "").endswith(_GOOGLE) else 1)
         transfers = Transfers(signer, clients.wire, ceiling=self._ceiling, agent=clients.agent, bucket=self.url)
         # What is false is not sent: the two may not be combined.
         kind = {"softDeleted": "true"} if listing is Listing.SOFT_DELETED else {"versions": "true"}
         if listing is Listing.STORED and self._populations == (Population.LIVE,):
             kind = {}
+        plan = Shards(shards, streams=streams if split else 1)
+        about = _Pass(self._by_sdk, self._populations, self._clock, signer, transfers, kind)
         try:
-            yield from _Pass(self._by_sdk, self._populations, self._clock, (signer, transfers), kind).batches(after)
+            yield from about.shards(plan)
         except GoogleAuthError as error:
             raise self._by_sdk.broken_off(code_of(error), reason_of(error)) from None
         finally:
             transfers.close()
 
 
+@dataclass(slots=True)
 class _Pass:
-    """One listing from its first page to its last."""
+    """One listing, of which several shards may be listed at once."""
 
-    def __init__(
-        self,
-        by_sdk: GcsBucket,
-        populations: tuple[Population, ...],
-        clock: Callable[[], datetime],
-        wire: tuple["_Signer", Transfers],
-        kind: dict[str, str],
-    ) -> None:
-        self._by_sdk = by_sdk
-        self._populations = populations
-        self._clock = clock
-        self._signer, self._transfers = wire
-        self._kind = kind
-        self._asked = kind
-        self._after: str | None = None
+    by_sdk: GcsBucket
+    populations: tuple[Population, ...]
+    clock: Callable[[], datetime]
+    signer: "_Signer"
+    transfers: Transfers
+    kind: dict[str, str]
+    """Which of its listings it is."""
+
+    @property
+    def soft_deleted(self) -> bool:
+        """It lists what is deleted and can be restored."""
+        return "softDeleted" in self.kind
+
+    def shards(self, plan: Shards) -> Iterator[tuple[Shard, Coming]]:
+        """Yield the rows of all shards, page by page, now of one and then of another."""
+        runs: list[_Run] = []
+        while True:
+            while (shard := plan.following(runs)) is not None:
+                runs.append(_Run(self, shard))
+            if not runs:
+                return
+            for run in tuple(runs):
+                if (batch := run.out()) is not None:
+                    yield run.shard, batch
+                if run.done:
+                    runs.remove(run)
+                    yield run.shard, Done()
+            if any(run.has_page for run in runs):
+                continue
+            for transfer in self.transfers.settled() if runs else ():
+                assert isinstance(transfer.tag, _Run)  # noqa: S101 - whatever is asked, a run asks for it
+                transfer.tag.take(transfer, plan)
+
+
+class _Run:
+    """One shard from its first page to its last."""
+
+    def __init__(self, about: _Pass, shard: Shard) -> None:
+        self.shard = shard
+        self.at: str | None = None
+        self.pages = 0
+        self.ended = False
+        self._about = about
+        self._after = shard.after
+        self._kind = about.kind if shard.after is None else {**about.kind, "startOffset": shard.after}
+        self._asked = self._kind
         self._trail = Trail()
-        self._soft_deleted = "softDeleted" in kind
-        self._pages: deque[tuple[Page, datetime]] = deque()
+        self._waiting: deque[tuple[Page, datetime]] = deque()
         self._listing = False
-        self._ended = False
-
-    def batches(self, after: str | None) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of each page that are behind a name."""
-        if after is not None:
-            self._after = after
-            self._kind = self._asked = {**self._kind, "startOffset": after}
         self._list()
-        while self._pages or not self._ended:
-            while not self._pages and not self._ended:
-                for transfer in self._transfers.settled():
-                    self._take(transfer)
-            if self._pages:
-                page, at = self._pages.popleft()
-                self._list()
-                batch = self._columns(page, at)
-                if batch.num_rows:
-                    yield batch
 
-    def _take(self, transfer: Transfer) -> None:
+    @property
+    def has_page(self) -> bool:
+        """A page waits to leave."""
+        return bool(self._waiting)
+
+    @property
+    def done(self) -> bool:
+        """Everything has left."""
+        return self.ended and not self._waiting
+
+    def take(self, transfer: Transfer, plan: Shards) -> None:
         """One page has come, or will not."""
         self._listing = False
-        page = transfer.answer
+        about, page = self._about, transfer.answer
         if not isinstance(page, Page):
             is_googles = transfer.status == _BAD_REQUEST and status_in(transfer.body) is not None
             first = self._asked is self._kind and self._after is None
-            if self._soft_deleted and first and is_googles and self._by_sdk.may_refuse_soft_deleted:
-                self._ended = True
+            if about.soft_deleted and first and is_googles and about.by_sdk.may_refuse_soft_deleted:
+                self.ended = True
                 return
-            raise self._by_sdk.broken_off(_code(transfer), _reason(transfer))
-        self._pages.append((page, self._clock()))
+            raise about.by_sdk.broken_off(_code(transfer), _reason(transfer))
+        after, until = self._after, self.shard.until
+        if after is not None and any(one.name < after for one in page.items):
+            raise OrderError(about.by_sdk.url)
+        if until is not None and any(one.name > until for one in page.items):
+            within = [one for one in page.items if one.name <= until]
+            page = msgspec.structs.replace(page, items=within, next_page_token=None)
+        plan.listed(self, page.items[-1].name if page.items else None)
+        self._waiting.append((page, about.clock()))
         if not page.next_page_token:
-            self._ended = True
+            self.ended = True
         elif not self._trail.leads_on(page.next_page_token):
-            raise self._by_sdk.endless()
+            raise about.by_sdk.endless()
         else:
             self._asked = {"pageToken": page.next_page_token, **self._kind}
             self._list()
 
-    def _list(self) -> None:
-        if not self._listing and not self._ended and len(self._pages) < _PAGES_AHEAD:
-            self._listing = True
-            self._transfers.start(self._signer.page(self._by_sdk.url.removeprefix("gs://"), self._asked))
-
-    def _columns(self, page: Page, at: datetime) -> pa.RecordBatch:
+    def out(self) -> pa.RecordBatch | None:
+        """The rows of one page, if one has come and has some."""
+        if not self._waiting:
+            return None
+        page, at = self._waiting.popleft()
+        self._list()
+        about = self._about
         try:
-            return columns(page, at, self._populations, self._after, soft_deleted=self._soft_deleted)
+            batch = columns(page, at, about.populations, self._after, soft_deleted=about.soft_deleted)
         except NoPageError:
-            raise self._by_sdk.no_object() from None
+            raise about.by_sdk.no_object() from None
+        return batch if batch.num_rows else None
+
+    def _list(self) -> None:
+        if not self._listing and not self.ended and len(self._waiting) < _PAGES_AHEAD:
+            self._listing = True
+            about = self._about
+            asked = about.signer.page(about.by_sdk.url.removeprefix("gs://"), self._asked, self)
+            about.transfers.start(asked)
 
 
 class _Signer:
@@ -190,11 +245,11 @@ class _Signer:
         self._headers: list[str] | None = None
         self._trusted = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
 
-    def page(self, bucket: str, asked: dict[str, str]) -> Transfer:
+    def page(self, bucket: str, asked: dict[str, str], tag: object) -> Transfer:
         """A request for one page of the listing."""
         query = urlencode({**asked, **_ALWAYS})
         url = f"{self._base}/storage/v1/b/{quote(bucket, safe='')}/o?{query}"
-        return Transfer(("storage", "objects.list"), url)
+        return Transfer(("storage", "objects.list"), url, tag)
 
     def sign(self, curl: Handle, transfer: Transfer) -> None:
         """Put credentials on a handle, renewed where they have run out.

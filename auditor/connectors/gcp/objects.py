@@ -1,21 +1,21 @@
 """Cloud Storage buckets: one listing page carries the key version of a thousand objects."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
-import pyarrow as pa
 from google.api_core import exceptions as api
 from google.cloud.storage import Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 
-from auditor import rows
 from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of, status_of
 from auditor.connectors.gcp.listing import FIELDS, LARGEST
 from auditor.connectors.pace import Pace
 from auditor.connectors.pages import pages
+from auditor.connectors.shards import one_after_the_other
 from auditor.connectors.trail import Trail
-from auditor.errors import CollectError
+from auditor.errors import CollectError, OrderError
 from auditor.model import (
     BucketFacts,
     Cloud,
@@ -29,7 +29,7 @@ from auditor.model import (
     StoredObject,
     split_version,
 )
-from auditor.ports import Known
+from auditor.ports import Coming, Known, Shard
 
 _TIMEOUT: Final = 60
 _RETRY: Final = DEFAULT_RETRY.with_timeout(60.0)
@@ -128,18 +128,21 @@ class GcsBucket:
         stored = () if self._populations == (Population.SOFT_DELETED,) else (Listing.STORED,)
         return (*stored, *((Listing.SOFT_DELETED,) if Population.SOFT_DELETED in self._populations else ()))
 
-    def batches(
+    def shards(
         self,
-        listing: Listing = Listing.STORED,
-        after: str | None = None,
+        listing: Listing,
+        shards: Sequence[Shard],
         known: Known | None = None,  # noqa: ARG002 - every page tells the keys
-    ) -> Iterator[pa.RecordBatch]:
-        """Yield every stored generation behind a name of the configured populations, to the end of the last page.
+        *,
+        split: bool = True,  # noqa: ARG002 - one is listed after the other
+    ) -> Iterator[tuple[Shard, Coming]]:
+        """Yield every stored generation in some shards once, of the configured populations.
 
         Raises:
+            OrderError: names do not come in the order that shards need.
             CollectError: a page could not be read, so the listing is not complete.
         """
-        return rows.batched(self.objects(listing, after))
+        return one_after_the_other(shards, partial(self.objects, listing))
 
     def objects(self, listing: Listing = Listing.STORED, after: str | None = None) -> Iterator[StoredObject]:
         """Yield the same one by one."""
@@ -147,7 +150,7 @@ class GcsBucket:
         versions = not soft_deleted and self._populations != (Population.LIVE,)
         for one in self._pass(after, versions=versions, soft_deleted=soft_deleted):
             if after is not None and one.name < after:
-                raise self.no_object()
+                raise OrderError(self._url)
             if one.name != after:
                 yield one
 
