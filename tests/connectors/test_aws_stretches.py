@@ -1,6 +1,8 @@
 """What is listed to the byte as it was is not decoded again; whatever else there is, no entry is lost or told twice."""
 
+import signal
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote_plus
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from auditor.connectors.aws import stretches
 from auditor.connectors.aws.listing import NoPageError, Page, parse_page
-from auditor.connectors.aws.sheets import Sheet
+from auditor.connectors.aws.sheets import Sheet, decoded, name_at
 from auditor.connectors.aws.stretches import Stretches
 from auditor.ports import Same
 from auditor.rows import End, Fingerprint
@@ -167,6 +169,34 @@ def test_what_is_as_it_was_is_not_decoded_wherever_pages_end(
     assert (rows(kept), decoded) == (rows(known), 0)
 
 
+@given(data=st.data(), then=SIZES, now=SIZES)
+def test_names_in_no_order_come_to_an_end_and_none_is_lost(
+    data: st.DataObject, then: list[int], now: list[int]
+) -> None:
+    entries = [Entry(f"{number:02}") for number in range(30)]
+    known, _ = listed(pages(entries, then, of_versions=False), [], of_versions=False)
+    shuffled = data.draw(st.permutations(entries))
+    with ended_within(3):
+        kept, _ = listed(pages(shuffled, now, of_versions=False), known, of_versions=False)
+    assert sorted(rows(kept), key=str) == expected(entries, of_versions=False)
+
+
+@contextmanager
+def ended_within(seconds: int) -> Iterator[None]:
+    """Fail where a loop has no end."""
+
+    def too_long(*_: object) -> None:
+        raise AssertionError("it does not end")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
 @pytest.mark.parametrize("change", ["new", "gone", "other", "last"])
 def test_a_change_costs_its_own_stretch_alone(change: str) -> None:
     entries = [Entry(f"{number:02}") for number in range(40)]
@@ -201,7 +231,7 @@ def test_of_a_stretch_that_is_not_trusted_everything_is_decoded() -> None:
 def test_what_is_gone_on_with_within_a_stretch_is_decoded_to_its_end() -> None:
     entries = [Entry(f"{number:02}") for number in range(12)]
     known, _ = listed(pages(entries, [4] * 3, of_versions=False), [], of_versions=False)
-    for after, decoded in (("03", 0), ("05", 2), ("04x", 3)):
+    for after, count in (("03", 0), ("05", 2), ("04x", 3)):
         made = Stretches(known, after, lambda _: True)
         left = [one for one in entries if one.name > after]
         came = [
@@ -209,7 +239,7 @@ def test_what_is_gone_on_with_within_a_stretch_is_decoded_to_its_end() -> None:
             for body in pages(left, [3] * 4, of_versions=False)
             for some in made.add(Sheet(body, "data", versions=False, whole=False))
         ]
-        assert sum(len(one.names) for one in came if isinstance(one, Page)) == decoded
+        assert sum(len(one.names) for one in came if isinstance(one, Page)) == count
     # Somebody who lists from the beginning all the same is not taken for one who goes on.
     made = Stretches(known, "01", lambda _: True)
     (body,) = pages(entries, [12], of_versions=False)
@@ -277,3 +307,74 @@ def test_what_stands_around_the_entries_is_checked_at_once() -> None:
 def test_a_page_of_no_entries_or_of_one_is_as_it_is() -> None:
     assert list(Sheet(live(), "data", versions=False, whole=False).page().names) == ["a"]
     assert Sheet(versions(), "data", versions=True, whole=False).page() == parse_page(versions(), "data", versions=True)
+
+
+@pytest.mark.parametrize("kind", ["a name", "an entry", "two names in one entry"])
+def test_entries_are_not_parted_where_bytes_tell_others(kind: str) -> None:
+    (body,) = pages([Entry("00"), Entry("01")], [2], of_versions=False)
+    assert [(one.name, one.is_row) for one in Sheet(body, "data", versions=False).split()] == [
+        (b"00", True),
+        (b"01", True),
+    ]
+    first, second = b"<Key>00</Key>", b"<Key>01</Key>"
+    wrong = {
+        "a name": body.replace(first, b"<!-- <Key>x</Key> -->" + first),
+        "an entry": body.replace(first, b"<!-- <Contents><Key>x</Key> -->" + first),
+        "two names in one entry": body.replace(first, b"<!-- <Key>x</Key> -->" + first).replace(
+            second, b'<Key a="b">01</Key>'
+        ),
+    }[kind]
+    sheet = Sheet(wrong, "data", versions=False)
+    assert sheet.page().names == ["00", "01"]
+    with pytest.raises(NoPageError):
+        sheet.split()
+
+
+def test_a_name_is_told_only_of_an_entry_that_begins_there() -> None:
+    assert name_at(memoryview(b"<Contents><Key>a</Key>")) == b"a"
+    assert name_at(memoryview(b" <Contents><Key>a</Key>")) is None
+    assert name_at(memoryview(b"<Contents><Key/>")) is None
+    assert decoded(b"a%2Bb+c") == "a+b c"
+    with pytest.raises(NoPageError):
+        decoded(b"%FF")
+
+
+@pytest.mark.parametrize("of_versions", [False, True])
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_a_page_tells_the_same_decoded_at_once_or_later(count: int, *, of_versions: bool) -> None:
+    entries = [Entry(f"{number:02}", marker=of_versions and number == 1) for number in range(count)]
+    (body,) = pages(entries, [9], of_versions=of_versions)
+    at_once, later = (Sheet(body, "data", versions=of_versions, whole=whole) for whole in (True, False))
+    assert at_once.dialect == later.dialect != ""
+    assert (
+        bytes(at_once.entries)
+        == bytes(later.entries)
+        == "".join(xml(one, of_versions=of_versions) for one in entries).encode()
+    )
+    assert at_once.last() == later.last() == (f"{count - 1:02}".encode() if count else None)
+    assert at_once.page() == later.page()
+
+
+@given(
+    names=st.lists(NAMES, unique=True, max_size=9), until=NAMES, whole=st.booleans(), style=st.sampled_from(STYLES[:3])
+)
+def test_a_page_up_to_a_name_is_the_listings_last(names: list[str], until: str, *, whole: bool, style: str) -> None:
+    entries = [Entry(name, marker=number % 3 == 2) for number, name in enumerate(sorted(names))]
+    (body,) = pages(entries, [99], of_versions=True, style=style)
+    cut = Sheet(body, "data", versions=True, whole=whole).up_to(until)
+    left = [one for one in entries if one.name <= until]
+    assert cut.page().names == [one.name for one in left if not one.marker]
+    if style == "":
+        told = "".join(xml(one, of_versions=True) for one in left)
+        assert bytes(cut.entries) == told.encode()
+        assert cut.last() == (quote_plus(left[-1].name, safe="/").encode() if left else None)
+
+
+def test_a_page_that_is_cut_has_none_behind_it() -> None:
+    first, _ = pages([Entry(f"{number:02}") for number in range(6)], [3, 3], of_versions=True)
+    body = first.replace(b"</IsTruncated>", b"</IsTruncated><NextKeyMarker>02</NextKeyMarker>")
+    sheet = Sheet(body, "data", versions=True)
+    assert sheet.following == {"key-marker": "02"}
+    assert sheet.up_to("02") is sheet
+    assert (sheet.up_to("01").following, sheet.up_to("01").page().names) == (None, ["00", "01"])
+    assert (sheet.up_to("0").following, sheet.up_to("0").page().names) == (None, [])

@@ -131,7 +131,8 @@ class Stretches:
         page = sheet.page().only([place for place, one in enumerate(rows) if start <= one.at < end])
         self._drop(end - start)
         yield from self._decode(page, sheet.entries[start:end], sheet.dialect)
-        if beyond:
+        if beyond or end == start:
+            # Where names come in no order one from behind the border may be followed by others from before it.
             self._known.popleft()
             if self._current is not None and self._current.rows >= ROWS // _FEW:
                 yield from self._end()
