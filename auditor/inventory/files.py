@@ -37,6 +37,8 @@ class RowFile:
         self._look = look
         self._waiting: list[pa.RecordBatch] = []
         self._held = 0
+        # It may be another name of a file that a whole sweep has: a sweep was killed that was about to take it over.
+        self._unfinished.unlink(missing_ok=True)
         self._writer = pq.ParquetWriter(
             self._unfinished,
             SCHEMA,

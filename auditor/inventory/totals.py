@@ -83,6 +83,8 @@ class Totals:
     """
 
     def __init__(self, path: Path) -> None:
+        # As with rows: a sweep that was killed may have left a second name of another's file.
+        path.unlink(missing_ok=True)
         self._writer = pq.ParquetWriter(path, SCHEMA, compression="zstd")
         self._waiting: list[pa.Table] = []
         self._held = 0

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -444,6 +445,20 @@ def test_where_no_name_can_be_given_to_a_file_twice_it_is_copied(
     assert found(tmp_path, "s2") == found(tmp_path, "s1")
 
 
+@pytest.mark.parametrize("kind", ["rows", "sums"])
+def test_a_second_name_that_a_killed_sweep_left_of_a_part_is_not_written_through(
+    inventory: FileInventory, tmp_path: Path, kind: str
+) -> None:
+    inventory.write(BUCKET, begun("s1"), Listed(stored(*NAMES[:10]), End(a_fingerprint())))
+    (whole,) = kept_parts(tmp_path, "s1")
+    before = {path: path.read_bytes() for path in (whole.path, whole.sums)}
+    kept = broken_off(inventory, Bucket(stored(*NAMES[10:]), pages=2), begun("s2"))
+    folder = tmp_path / folder_name(BUCKET) / ".unfinished-s2"
+    os.link({"rows": whole.path, "sums": whole.sums}[kind], folder / f".writing-part-0-stored-000001.{kind}.parquet")
+    inventory.write(BUCKET, kept, Bucket(stored(*NAMES[10:])))
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_a_part_that_comes_where_its_names_cannot_is_not_told_twice(inventory: FileInventory, tmp_path: Path) -> None:
     inventory.write(BUCKET, begun("s1"), Listed(stored(*NAMES[:10]), End(None), stored(*NAMES[10:20])))
     first, second = kept_parts(tmp_path, "s1")
@@ -478,7 +493,9 @@ def test_what_no_ledger_has_heard_of_is_told_again_without_a_listing(inventory: 
     assert kept == replace(begun("s1"), kept=101)
     asked = list(bucket.asked)
     again = inventory.write(BUCKET, kept, bucket)
-    assert (again, bucket.asked) == (first, asked)
+    assert (replace(again, ended=None), bucket.asked) == (first, asked)
+    assert again.ended is not None
+    assert abs(datetime.now(UTC) - again.ended) < timedelta(minutes=5), "when it was whole, and not when it is told"
     settled(inventory, BUCKET, "s1")
     assert inventory.begun(BUCKET, "") is None
     assert inventory.open([a_sweep(again)]).holdings()
