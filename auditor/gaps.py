@@ -1,6 +1,6 @@
 """The words of every gap: what is missing, what the answer lacks for it, what would close it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -20,6 +20,7 @@ from auditor.model import (
     KeyUnread,
     Population,
     Probe,
+    ProbeKind,
     ProbeOutcome,
     Reason,
 )
@@ -54,6 +55,11 @@ def never_swept(bucket: str) -> Gap:
 def not_usable(bucket: str, error: LedgerError) -> Gap:
     """A bucket was swept, and its inventory is damaged or not there any more: the fault is on the auditor's side."""
     return Gap(bucket, Reason.UNSUPPORTED, f"nothing is known of its objects: {error}", error.hint or "sweep it again")
+
+
+def not_sampled(bucket: str, error: LedgerError) -> Gap:
+    """Probes are asked for, and of what a sweep wrote no object can be chosen for one."""
+    return Gap(bucket, Reason.UNSUPPORTED, f"no probe reads its objects: {error}", error.hint or "sweep it again")
 
 
 def of_populations(bucket: str, lacking: Sequence[Population]) -> Iterator[Gap]:
@@ -269,7 +275,7 @@ def _of_gcp_key(key: GcpKey) -> Iterator[Gap]:
                 one.name,
                 one.older or Reason(one.detail),
                 "whether Cloud KMS reaches the external key manager behind it is not known",
-                "grant cloudkms.ekmConnections.verifyConnectivity to the auditor",
+                "set [probe] verify_connectivity, and grant cloudkms.ekmConnections.verifyConnectivity to the auditor",
             )
     yield from _of_access(key, key.access)
 
@@ -288,6 +294,20 @@ def of_probes(probes: Iterable[Probe], agents: Mapping[str, tuple[str, ...]]) ->
             continue
         name = one.key if one.key_version is None else f"{one.key}/cryptoKeyVersions/{one.key_version}"
         yield Gap(name, Reason.ACCESS_DENIED if for_nobody else one.reason or Reason.UNSUPPORTED, effect, _PROBE_HINT)
+
+
+def of_refusals(probes: Iterable[Probe], wanted: Callable[[ProbeKind], bool]) -> Iterator[Gap]:
+    """Refusals by which data is judged, where the config asks for no probe any more that could tell otherwise."""
+    for one in probes:
+        if not wanted(one.kind):
+            option = "reads" if one.kind is ProbeKind.READ else "dry_runs"
+            name = one.key if one.key_version is None else f"{one.key}/cryptoKeyVersions/{one.key_version}"
+            yield Gap(
+                name,
+                Reason.NOT_VISIBLE,
+                f"a probe of {one.bucket} was refused at {one.at:%Y-%m-%dT%H:%M:%SZ}, and none is made any more",
+                f"set [probe] {option} and scan: a probe that passes ends it",
+            )
 
 
 _PROBE_HINT: Final = "docs/permissions.md tells what probes need; or switch them off in [probe]"

@@ -22,8 +22,6 @@ class Policy:
     """How long after a change reads and key states may still differ."""
     probe_max_age: timedelta = timedelta(hours=2)
     """How long a probe that passed stands; twice the time after which it is made again."""
-    refusal_max_age: timedelta = timedelta(hours=24)
-    """How long a refusal stands; it is tried again within minutes, so only a budget that is spent lets it grow old."""
     one_reading: bool = False
     """Nobody will ask again, so what is not found now counts as gone, inferred from one reading."""
     revoked: Mapping[KeyName, datetime | None] = field(default_factory=dict)

@@ -287,6 +287,8 @@ class Written:
     oldest_verified: datetime | None
     unresolved: tuple[tuple[Reason, int], ...]
     """(why, how many objects), by reason."""
+    ended: datetime | None = None
+    """When all of it was there, where that was before and it was only to be told: aware, UTC; None: now."""
 
 
 class Inventory(Protocol):
@@ -314,6 +316,9 @@ class Inventory(Protocol):
 
     def unusable(self, sweeps: Iterable[Sweep]) -> Mapping[str, LedgerError]:
         """Of each of these sweeps whose dependencies nobody may judge by: the bucket and why."""
+
+    def damaged(self, sweeps: Iterable[Sweep]) -> Mapping[str, LedgerError]:
+        """Of each of these sweeps whose objects are not what it wrote: the bucket and why; its sums may be so still."""
 
     def open(self, sweeps: Iterable[Sweep]) -> OpenInventory:
         """Open the dependencies of these sweeps.

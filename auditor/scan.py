@@ -161,14 +161,27 @@ def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset
     Raises:
         LedgerError: the ledger can be neither read nor written.
     """
-    expected = {sweep.bucket: sweep.listed for sweep in parts.ledger.sweeps()}
     chosen = [source for source in parts.sources if not only or source.url in only]
+    # What an earlier scan had listed and the ledger did not hear of is no news of today.
+    whole_before = _sweep_some(parts, chosen, progress)
+    _sweep_some(parts, whole_before, progress)
+    return _unconfigured(parts)
+
+
+def _sweep_some(parts: Parts, sources: list[ObjectSource], progress: Progress) -> list[ObjectSource]:
+    """Sweep some buckets and publish each; return those of which only an earlier sweep was published so far.
+
+    Raises:
+        LedgerError: the ledger can be neither read nor written.
+    """
+    expected = {sweep.bucket: sweep.listed for sweep in parts.ledger.sweeps()}
     failed: LedgerError | None = None
+    whole_before: list[ObjectSource] = []
     pool = ThreadPoolExecutor(_BUCKETS_AT_ONCE)
     try:
-        running = [pool.submit(sweep, parts, source, progress, expected.get(source.url)) for source in chosen]
+        running = {pool.submit(sweep, parts, one, progress, expected.get(one.url)): one for one in sources}
         for ended in as_completed(running):
-            done = ended.result()
+            done, is_new = ended.result()
             try:
                 in_force = parts.ledger.publish(done)
             except LedgerError as error:
@@ -181,17 +194,23 @@ def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset
             elif done.complete:
                 # Another one that began later is in force already.
                 parts.inventory.remove(done)
-            progress.swept(done)
+            if is_new:
+                progress.swept(done)
+            else:
+                whole_before.append(running[ended])
     finally:
         # Whoever interrupts does not wait for sweeps that may have hours to go.
         pool.shutdown(wait=False, cancel_futures=True)
     if failed is not None:
         raise failed
-    return _unconfigured(parts)
+    return whole_before
 
 
-def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int | None) -> Sweep:
-    """List one bucket into a new snapshot; a listing that breaks off leaves the last whole one in force."""
+def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int | None) -> tuple[Sweep, bool]:
+    """List one bucket into a new snapshot; a listing that breaks off leaves the last whole one in force.
+
+    False: it was listed to its end by an earlier scan, which could not publish it.
+    """
     begun = _begun(parts, source)
     before = parts.sent(source.url)
     cloud = Cloud.AWS if source.url.startswith("s3://") else Cloud.GCP
@@ -231,11 +250,12 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
         failed = gaps.defect(source.url, error)
     unresolved = (gaps.unresolved(source.url, reason, count) for reason, count in written.unresolved)
     found = (*(one for one in (facts, uploads) if isinstance(one, Gap)), *unresolved)
-    return Sweep(
+    now = parts.clock()
+    done = Sweep(
         id=begun.id,
         bucket=source.url,
         started=begun.started,
-        ended=parts.clock(),
+        ended=now if written.ended is None else max(begun.started, min(now, written.ended)),
         complete=failed is None,
         listed=written.listed,
         resolved=written.resolved,
@@ -253,6 +273,7 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
         sent=parts.sent(source.url) - before,
         kept=begun.kept,
     )
+    return done, written.ended is None
 
 
 def _begun(parts: Parts, source: ObjectSource) -> Begun:
@@ -442,7 +463,10 @@ def _poll(
     readings = {name: continued(one, memory.get(name), now) for name, one in asked.items()}
     keys = {need.name: KeyView(need.name, readings.get(need.name), memory.get(need.name)) for need in needs}
     buckets = _coverage(parts, sweeps, failed, unusable)
-    probes = tuple(one for one in parts.ledger.probes() if parts.probing.wants(one.kind))
+    # That nobody tries any more makes no refusal a success.
+    probes = tuple(
+        one for one in parts.ledger.probes() if parts.probing.wants(one.kind) or one.outcome is ProbeOutcome.REFUSED
+    )
     judged = judge(Facts(holdings, keys, agents, buckets, parts.policy, now, probes), parts.rules)
     if unconfigured is None and before is not None:
         unconfigured = before.coverage.buckets_not_configured
@@ -484,6 +508,8 @@ def _poll(
                 *(gaps.not_usable(bucket, error) for bucket, error in unusable.items()),
                 *_key_gaps(needs, keys, judged.assessed),
                 *gaps.of_probes(_latest(probes, judged.assessed, now), agents),
+                *gaps.of_refusals(_by_refusal(probes, judged.assessed), parts.probing.wants),
+                *_not_sampled(parts, sweeps),
                 *gaps.of_layouts(buckets),
                 *_swept_otherwise(parts, sweeps),
                 *gaps.of_clock(parts.skew() - plausible(parts.skew())),
@@ -541,15 +567,17 @@ def _out_of_sight(
 def _out_of_reach(
     before: Iterable[Finding], assessed: Iterable[Assessed], keys: Mapping[KeyName, KeyView]
 ) -> frozenset[str]:
-    """Findings about a date that comes, on data whose key tells nothing now: silence moves no date."""
-    silent = {name.text for name, view in keys.items() if isinstance(view.reading, KeyUnread | None)}
+    """Findings on data whose key tells nothing now, or is not found for the first time: silence heals nothing."""
+    silent = {name.text for name, view in keys.items() if isinstance(view.reading, KeyUnread | KeyGone | None)}
     unknown = {
         member_of(one.holding)
         for one in assessed
         if one.assessment.readability is Readability.UNKNOWN and one.holding.key in silent
     }
     return frozenset(
-        one.id for one in before if one.readability is Readability.EXPIRING and not unknown.isdisjoint(one.members)
+        one.id
+        for one in before
+        if one.readability not in {None, Readability.UNKNOWN} and not unknown.isdisjoint(one.members)
     )
 
 
@@ -712,6 +740,24 @@ def _nobody_asked(needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView]) -> 
     """How many AWS keys there are of which the config does not say who must be able to decrypt with them."""
     told = (keys[need.name].known for need in needs if not need.principals)
     return sum(isinstance(one, AwsKey) and one.manager is KeyManager.CUSTOMER for one in told)
+
+
+def _by_refusal(probes: Iterable[Probe], assessed: Iterable[Assessed]) -> Iterator[Probe]:
+    """The refusals by which data is judged."""
+    places = {
+        (one.holding.bucket, one.holding.key, one.holding.key_version)
+        for one in assessed
+        if one.assessment.basis is Basis.PROBE and one.assessment.readability not in _MAY_READ
+    }
+    for one in probes:
+        if one.outcome is ProbeOutcome.REFUSED and (one.bucket, one.key, one.key_version) in places:
+            yield one
+
+
+def _not_sampled(parts: Parts, sweeps: Iterable[Sweep]) -> Iterator[Gap]:
+    """Buckets whose objects no probe can be chosen from."""
+    if parts.probing.reads:
+        yield from (gaps.not_sampled(bucket, error) for bucket, error in parts.inventory.damaged(sweeps).items())
 
 
 def _latest(probes: Iterable[Probe], assessed: Iterable[Assessed], now: datetime) -> Iterator[Probe]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -222,3 +223,43 @@ def test_what_the_ledger_keeps_of_a_probe_names_no_object(
     kept: list[Any] = [*running[0].ledger.probes()]
     assert kept
     assert not any("secret-name" in str(one) for one in kept)
+
+
+def test_a_refusal_outlives_the_wish_to_probe(both: tuple[Small, AwsCloud], running: tuple[Assembly, Clock]) -> None:
+    assembly, clock = running
+    key = both[0].cloud.store.key(GOOGLE_KEY)
+    assert key is not None
+    key.versions[2].reads_as = "DISABLED"
+    scan.scan(assembly.parts, NoProgress())
+    unwanted = replace(assembly.parts, probing=replace(assembly.parts.probing, reads=False, dry_runs=False))
+    for hours in (1, 30, 24 * 40):
+        clock.ahead += timedelta(hours=hours)
+        judgement = scan.poll(unwanted, NoProgress())
+        assert by_key(judgement)[f"{GOOGLE_KEY} 2"] == (Readability.UNREADABLE, Basis.PROBE)
+        assert by_key(judgement)[f"{GOOGLE_KEY} 1"][0] is Readability.READABLE
+        gaps = [one for one in judgement.gaps if "none is made any more" in one.effect]
+        assert [(one.what, one.hint) for one in gaps] == [
+            (f"{GOOGLE_KEY}/cryptoKeyVersions/2", "set [probe] reads and scan: a probe that passes ends it")
+        ]
+    key.versions[2].reads_as = None
+    judgement = scan.scan(assembly.parts, NoProgress())
+    assert by_key(judgement)[f"{GOOGLE_KEY} 2"] == (Readability.READABLE, Basis.PROBE)
+
+
+def test_where_no_object_can_be_chosen_for_a_probe_that_is_a_gap(
+    both: tuple[Small, AwsCloud], running: tuple[Assembly, Clock]
+) -> None:
+    assembly, clock = running
+    assert scan.scan(assembly.parts, NoProgress()).gaps == ()
+    (rows,) = both[0].config.parent.glob("state/inventory/s3-objects-*/*/*.rows.parquet")
+    rows.write_bytes(rows.read_bytes()[:-5])
+    clock.ahead += timedelta(hours=4)
+    before = sum("/objects/" in one for one in reads(both))
+    later = assemble(load(both[0].config), clock)
+    scan.probe(later.parts, NoProgress())
+    assert sum("/objects/" in one for one in reads(both)) == before
+    (gap,) = scan.poll(later.parts, NoProgress()).gaps
+    assert (gap.what, gap.effect.partition(":")[0]) == ("s3://objects", "no probe reads its objects")
+    without = replace(later.parts, probing=replace(later.parts.probing, reads=False))
+    assert scan.poll(without, NoProgress()).gaps == (), "nobody wants to read"
+    later.close()

@@ -1,6 +1,7 @@
 """What was found of a key stays while nobody hears of it, for as long as nothing else is known."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,10 +9,11 @@ import pytest
 
 from auditor import scan
 from auditor.config import load
-from auditor.findings import Finding, Status
+from auditor.findings import Finding, Judgement, Readability, Status, SubjectKind
 from auditor.wiring import assemble
-from tests.clouds import GOOGLE_KEY, Clock
+from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
 from tests.small import Small, a_small_cloud
+from tests.test_denied import AWS_CONFIG, AWS_KEY, PLATFORM
 from tests.test_fleet import NoProgress
 
 INSTANCE = "projects/acme/locations/us-east1/singleTenantHsmInstances/one"
@@ -51,4 +53,95 @@ def test_a_date_that_comes_is_told_while_the_key_is_silent(small: Small) -> None
     for version in key.versions.values():
         version.protection = "SOFTWARE"
     assert expiring().status is Status.RESOLVED
+    assembly.close()
+
+
+def open_findings(judgement: Judgement) -> set[tuple[str, SubjectKind]]:
+    return {
+        (one.rule, one.subject.kind)
+        for one in judgement.findings
+        if one.status is not Status.RESOLVED and one.rule.startswith("data-")
+    }
+
+
+@pytest.mark.parametrize("silence", ["not found, and who asks for deleted keys is refused", "refused", "unavailable"])
+def test_what_stops_data_is_not_over_because_the_key_is_not_heard(small: Small, silence: str) -> None:
+    store = small.cloud.store
+    key = store.key(GOOGLE_KEY)
+    assert key is not None
+    clock = Clock()
+    key.versions[1].state, key.versions[1].destroy_time = "DESTROY_SCHEDULED", clock() + timedelta(days=3)
+    key.versions[2].state = "DISABLED"
+    assembly = assemble(load(small.config), clock)
+    scan.sweep_all(assembly.parts, NoProgress())
+    before = open_findings(scan.poll(assembly.parts, NoProgress()))
+    assert before == {("data-doomed", SubjectKind.KEY_VERSION), ("data-unreadable", SubjectKind.KEY_VERSION)}
+    match silence:
+        case "refused":
+            small.cloud.traffic.fail("cryptoKeys", status=403)
+        case "unavailable":
+            small.cloud.traffic.fail("cryptoKeys", status=503)
+        case _:
+            not_found = b'{"error":{"code":404,"message":"x","status":"NOT_FOUND"}}'
+            small.cloud.traffic.fail("cryptoKeys/main", status=404, body=not_found)
+            small.cloud.traffic.fail("etiredResources", status=503)
+    for _ in range(3):
+        clock.ahead += timedelta(minutes=1)
+        assert open_findings(scan.poll(assembly.parts, NoProgress())) == before
+    small.cloud.traffic.heal()
+    key.versions[1].state = key.versions[2].state = "ENABLED"
+    clock.ahead += timedelta(minutes=1)
+    assert open_findings(scan.poll(assembly.parts, NoProgress())) == set()
+    assembly.close()
+
+
+def test_a_store_that_is_down_is_not_up_because_a_key_is_not_found_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with an_aws_cloud(monkeypatch) as cloud:
+        cloud.store.add_bucket("objects")
+        cloud.store.add_key_store("cks-1", "us-east-1", state="DISCONNECTED")
+        cloud.store.add_key(AWS_KEY, store="cks-1", origin="AWS_CLOUDHSM")
+        cloud.store.put("objects", "acme/s3/a", sse="aws:kms", key=AWS_KEY)
+        config = tmp_path / "auditor.toml"
+        config.write_text('state = "state"\n' + PLATFORM + AWS_CONFIG)
+        clock = Clock()
+        assembly = assemble(load(config), clock)
+        scan.sweep_all(assembly.parts, NoProgress())
+        before = open_findings(scan.poll(assembly.parts, NoProgress()))
+        assert before == {("data-unreachable", SubjectKind.KEY_STORE)}
+        cloud.traffic.fail("DescribeKey", status=400, code="NotFoundException")
+        clock.ahead += timedelta(minutes=1)
+        assert open_findings(scan.poll(assembly.parts, NoProgress())) == before
+        cloud.traffic.heal()
+        (store,) = cloud.store.key_stores.values()
+        store.state = "CONNECTED"
+        clock.ahead += timedelta(minutes=1)
+        assert open_findings(scan.poll(assembly.parts, NoProgress())) == set()
+        assembly.close()
+
+
+def test_a_key_that_is_not_among_the_deleted_ones_is_not_called_lost_for_ever(small: Small) -> None:
+    """One reading says that it is gone while nobody may ask for deleted keys; then somebody may."""
+    clock = Clock()
+    assembly = assemble(load(small.config), clock)
+    parts = replace(assembly.parts, policy=replace(assembly.parts.policy, one_reading=True))
+    scan.sweep_all(parts, NoProgress())
+    assert open_findings(scan.poll(parts, NoProgress())) == set()
+    not_found = b'{"error":{"code":404,"message":"x","status":"NOT_FOUND"}}'
+    small.cloud.traffic.fail("cryptoKeys/main", status=404, body=not_found)
+    refused = small.cloud.traffic.fail("etiredResources", status=503)
+    clock.ahead += timedelta(minutes=1)
+    assert open_findings(scan.poll(parts, NoProgress())) == {("data-lost", SubjectKind.KEY)}
+    refused.times = 0
+    for _ in range(2):
+        clock.ahead += timedelta(minutes=20)
+        judgement = scan.poll(parts, NoProgress())
+        assert {one.assessment.readability for one in judgement.assessed} == {Readability.UNKNOWN}
+        assert any("not among the deleted keys" in one.effect for one in judgement.gaps)
+    small.cloud.traffic.heal()
+    small.cloud.traffic.fail("cryptoKeys", status=503)
+    clock.ahead += timedelta(minutes=20)
+    judgement = scan.poll(parts, NoProgress())
+    assert {one.assessment.readability for one in judgement.assessed} == {Readability.UNKNOWN}
     assembly.close()

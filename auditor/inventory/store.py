@@ -11,7 +11,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -117,7 +117,8 @@ class FileInventory:
             self._remove_dead(home)
         try:
             if begun.kept and (home / begun.id).is_dir():
-                return self._told(bucket, begun, snapshot.again(home / begun.id, bucket))
+                ended = datetime.fromtimestamp((home / begun.id / parts.SNAPSHOT).stat().st_mtime, UTC)
+                return self._told(bucket, begun, replace(snapshot.again(home / begun.id, bucket), ended=ended))
             unfinished.mkdir(parents=True, mode=0o700, exist_ok=bool(begun.kept))
             with _owned(unfinished):
                 try:
@@ -164,6 +165,17 @@ class FileInventory:
                     found[one.bucket] = error
         return found
 
+    def damaged(self, sweeps: Iterable[Sweep]) -> Mapping[str, LedgerError]:
+        """Of each of these sweeps whose objects are not what it wrote: the bucket and why; its sums may be so still."""
+        found: dict[str, LedgerError] = {}
+        with self._lock:
+            for one in sweeps:
+                try:
+                    self._parts(one)
+                except LedgerError as error:
+                    found[one.bucket] = error
+        return found
+
     def open(self, sweeps: Iterable[Sweep]) -> Dependencies:
         """Open the dependencies of these sweeps; the same sweeps again cost next to nothing.
 
@@ -180,8 +192,8 @@ class FileInventory:
                 for old in tuple(self._open)[:-1]:
                     del self._open[old]
                 self._open[names] = Dependencies(self._root / name for name in names)
-                used = {name for group in self._open for name in group}
-                self._proven = {name: seen for name, seen in self._proven.items() if name in used}
+                used = {name.rpartition("/")[0] for group in self._open for name in group}
+                self._proven = {name: seen for name, seen in self._proven.items() if name.rpartition("/")[0] in used}
             return self._open[names]
 
     def _prove(self, bucket: str, name: str, digest: str) -> None:

@@ -34,6 +34,7 @@ from auditor.model import (
     KeyUnread,
     Probe,
     ProbeOutcome,
+    Reason,
     Sweep,
     told_use,
     use_changes,
@@ -352,6 +353,9 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
             )
         case KeyUnread(reason=reason) if reason in DENIALS:
             return replace(ceased, denied_since=was.denied_since or now)
+        case KeyUnread(reason=Reason.NOT_FOUND) if not was.missing_proven:
+            # It is not among the deleted keys: whoever did not find it before was not asked rightly.
+            return replace(ceased, missing_since=None, missing_until=None)
         case _:
             return ceased
 

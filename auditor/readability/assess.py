@@ -23,6 +23,7 @@ from auditor.model import (
     Probe,
     ProbeKind,
     ProbeOutcome,
+    Reason,
     concerns,
     use_changes,
 )
@@ -211,6 +212,11 @@ def _gone(holding: Holding, view: KeyView, gone: KeyGone, at: Standpoint) -> Ass
     return _past_deletion(holding, view, gone.evidence, at.now) or unknown
 
 
+def _is_not_retired(reading: KeyReading | None) -> bool:
+    """Whether the service does not know a key, and does not count it among those that were deleted either."""
+    return isinstance(reading, KeyUnread) and reading.reason is Reason.NOT_FOUND
+
+
 def _was_settled(memory: KeyMemory | None, until: datetime | None, at: Standpoint) -> bool:
     """Whether the answers before settle that the key is gone, if it stayed unfound until then."""
     if memory is None or memory.missing_since is None or until is None:
@@ -222,6 +228,8 @@ def _still_gone(view: KeyView, at: Standpoint, *, one_reading: bool) -> Assessme
     """Judge a key that did not exist when it was last asked for: no answer since then does not bring it back."""
     memory = view.memory
     if memory is None or memory.missing_until is None:
+        return None
+    if _is_not_retired(view.reading) and not memory.missing_proven:
         return None
     if not one_reading and not _was_settled(memory, memory.missing_until, at):
         return None

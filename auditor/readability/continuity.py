@@ -42,6 +42,8 @@ def continued(reading: KeyReading, memory: KeyMemory | None, now: datetime) -> K
             before = {one.name: one for one in last.connections}
             told = {one.name for one in key.connections}
             switched_off = {one.ekm_connection for one in key.versions if one.state != "ENABLED"}
+            unasked = [one for one in last.connections if one.name not in told]
+            named = {one.ekm_connection for one in key.versions}
             return replace(
                 key,
                 versions=tuple(sorted((*key.versions, *missing), key=lambda one: int(one.number))),
@@ -49,7 +51,13 @@ def continued(reading: KeyReading, memory: KeyMemory | None, now: datetime) -> K
                 connections=(
                     *(_connection(one, before.get(one.name)) for one in key.connections),
                     # Of versions that are switched off the connections are not asked for; that heals none.
-                    *(one for one in last.connections if one.name not in told and one.name in switched_off),
+                    *(one for one in unasked if one.name in switched_off),
+                    # Nor does it where nobody wants to know any more.
+                    *(
+                        replace(one, older=one.older or Reason.NOT_VISIBLE)
+                        for one in unasked
+                        if one.reachable is False and one.name in named - switched_off
+                    ),
                 ),
             )
         case _:

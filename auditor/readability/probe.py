@@ -33,6 +33,8 @@ _OF_THE_KEY: Final = frozenset({"DisabledException", "NotFoundException"})
 
 _CLOCKS_APART: Final = timedelta(minutes=1)
 """How far two readings of the clocks may differ."""
+_FARTHEST_AHEAD: Final = timedelta(hours=24)
+"""How far ahead a clock may have been by which a refusal was dated."""
 _READS: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
 _WORDS: Final = {ProbeKind.READ: "a read", ProbeKind.DRY_RUN: "a dry run"}
 
@@ -51,7 +53,7 @@ def probes_of(bucket: str, probes: Iterable[Probe]) -> tuple[Probe, ...]:
 
 
 def standing(probes: Iterable[Probe], changed: datetime | None, at: Standpoint) -> tuple[Probe, ...]:
-    """Choose the probes that still say something: young enough, and not within the propagation of a change.
+    """Choose the probes that still say something: a success that is young enough, and none from before a change.
 
     `changed` is when what decides over the key's use changed last; None when it was never seen to.
     """
@@ -59,17 +61,20 @@ def standing(probes: Iterable[Probe], changed: datetime | None, at: Standpoint) 
         one
         for one in probes
         if one.outcome is not ProbeOutcome.INCONCLUSIVE
-        and _is_young(one, at)
+        and _still_counts(one, at)
         and (changed is None or one.at - changed >= at.policy.propagation)
     )
 
 
-def _is_young(probe: Probe, at: Standpoint) -> bool:
-    """Whether a probe still counts; of a clock that ran ahead only the refusals are believed."""
+def _still_counts(probe: Probe, at: Standpoint) -> bool:
+    """Whether a probe says something still: that nobody tries again makes no refusal a success.
+
+    Of a clock that ran ahead only the refusals are believed, and not of one that was days ahead.
+    """
     age = at.now - probe.at
     if probe.outcome is ProbeOutcome.PASSED:
         return -_CLOCKS_APART <= age <= at.policy.probe_max_age
-    return abs(age) <= at.policy.refusal_max_age
+    return age >= -_FARTHEST_AHEAD
 
 
 def settle(found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: Standpoint) -> Assessment:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from auditor.connectors.aws.census import S3Census
 from auditor.connectors.aws.listing import Page
 from auditor.connectors.aws.objects import S3Bucket
-from auditor.connectors.aws.unchanged import Comparison, is_due, lasts
+from auditor.connectors.aws.unchanged import Comparison, due, is_due, lasts
 from auditor.connectors.pace import Pace
 from auditor.embedded.aws import AwsCloud
 from auditor.inventory.known import KnownRows
@@ -175,6 +175,7 @@ def test_a_stretch_is_due_with_the_first_of_its_rows_and_where_one_is_of_the_fut
     assert is_due(AStretch((start, start + 2 * hour)), start + hour, day), "of the future"
     assert is_due(AStretch(None), start + hour, day)
     assert is_due(AStretch((start, start)), start, timedelta(0))
+    assert not is_due(AStretch((start, start)), start, timedelta(seconds=1))
 
 
 LASTING: dict[str, tuple[dict[str, Any], bool]] = {
@@ -190,6 +191,28 @@ LASTING: dict[str, tuple[dict[str, Any], bool]] = {
 def test_rows_last_where_each_could_be_trusted(more: dict[str, Any], *, expected: bool) -> None:
     (some,) = batched([an_object("a"), an_object("b", **more)])
     assert lasts(some) is expected
+
+
+def test_no_rows_last() -> None:
+    (some,) = batched([an_object()])
+    assert lasts(some.slice(0, 0)) is True
+
+
+def test_what_is_due_is_counted_by_population() -> None:
+    old = {"verified": NOW - 2 * MONTH}
+    noncurrent = {"population": Population.NONCURRENT}
+    tables = [
+        rows_of(an_object("a"), an_object("b", **old), an_object("c", **noncurrent)),
+        rows_of(
+            an_object("d", **old), an_object("e", encryption=Encryption.UNKNOWN), an_object("f", **old, **noncurrent)
+        ),
+        rows_of(),
+    ]
+    assert due(tables, [Population.LIVE], NOW, MONTH) == 3
+    assert due(tables, [Population.NONCURRENT], NOW, MONTH) == 1
+    assert due(tables, list(Population), NOW, MONTH) == 4
+    assert due(tables, [Population.LIVE], NOW, timedelta(0)) == 4
+    assert due([], list(Population), NOW, MONTH) == 0
 
 
 def test_a_sweep_asks_for_an_equal_part_of_all_each_day() -> None:

@@ -279,6 +279,7 @@ def an_entry(name: str, version: str, tag: str = "Version") -> str:
     return f"<{tag}>{told}<VersionId>{version}</VersionId><IsLatest>true</IsLatest></{tag}>"
 
 
+AT_V9 = {"version-id-marker": "v9"}
 FOLLOWING: dict[str, tuple[str, str, tuple[str, ...], dict[str, str]]] = {
     "encoded": ("a%2Bb", "v2", (an_entry("a%2Bb", "v2"),), {"key-marker": "a+b", "version-id-marker": "v2"}),
     "as it is": ("a+b", "v2", (an_entry("a%2Bb", "v2"),), {"key-marker": "a+b", "version-id-marker": "v2"}),
@@ -313,6 +314,8 @@ FOLLOWING: dict[str, tuple[str, str, tuple[str, ...], dict[str, str]]] = {
         {"key-marker": "b", "version-id-marker": "v2"},
     ),
     "without a version": ("a", "", (an_entry("a", "v1"),), {"key-marker": "a"}),
+    "encoded, within a name": ("a%2Bb", "v9", (an_entry("a%2Bb", "v1"),), {"key-marker": "a+b", **AT_V9}),
+    "not encoded where it ought to be": ("%FF", "v9", (an_entry("%25FF", "v1"),), {"key-marker": "%FF", **AT_V9}),
     "of a page without entries": ("a%2Bb", "v2", (), {"key-marker": "a+b", "version-id-marker": "v2"}),
 }
 
@@ -324,6 +327,13 @@ def test_the_next_page_begins_behind_the_last_entry(
     place = f"<NextKeyMarker>{name}</NextKeyMarker><NextVersionIdMarker>{version}</NextVersionIdMarker>"
     body = versions(place, "".join(entries)).replace(b"<IsTruncated>false", b"<IsTruncated>true")
     assert parse_page(body, "data", versions=True).following == following
+
+
+def test_the_next_page_of_one_that_is_not_encoded_begins_at_the_very_name() -> None:
+    place = "<NextKeyMarker>a%2Bb</NextKeyMarker><NextVersionIdMarker>v9</NextVersionIdMarker>"
+    body = versions(place, an_entry("a%2Bb", "v1")).replace(b"<IsTruncated>false", b"<IsTruncated>true")
+    body = body.replace(b"<EncodingType>url</EncodingType>", b"")
+    assert parse_page(body, "data", versions=True).following == {"key-marker": "a%2Bb", **AT_V9}
 
 
 def test_a_place_is_compared_as_it_was_written_where_the_page_is_not_encoded() -> None:

@@ -173,9 +173,19 @@ def test_what_is_no_state_is_left_as_it_is() -> None:
         assert continued(reading, remembered(an_aws_key()), NOW) is reading
 
 
-def test_a_connection_that_nobody_asks_for_any_more_is_not_told_for_ever() -> None:
-    failing = EkmConnection(CONNECTION, reachable=False)
+def test_a_connection_that_nobody_asks_for_any_more_is_healed_by_nothing_and_proves_nothing() -> None:
     on = a_version(state="ENABLED", protection_level="EXTERNAL_VPC", ekm_connection=CONNECTION)
-    found = continued(a_gcp_key(on), remembered(a_gcp_key(on, connections=(failing,))), NOW)
-    assert isinstance(found, GcpKey)
-    assert found.connections == ()
+    elsewhere = a_version(state="ENABLED", protection_level="EXTERNAL_VPC", ekm_connection=f"{CONNECTION}-new")
+    failing = EkmConnection(CONNECTION, reachable=False, detail="EXTERNAL_UNREACHABLE")
+    older = replace(failing, older=Reason.NOT_VISIBLE)
+    for version, before, after in (
+        (on, failing, (older,)),
+        (on, older, (older,)),
+        (on, replace(failing, older=Reason.THROTTLED), (replace(failing, older=Reason.THROTTLED),)),
+        (on, EkmConnection(CONNECTION, reachable=True), ()),
+        (on, EkmConnection(CONNECTION, None, "throttled"), ()),
+        (elsewhere, failing, ()),
+    ):
+        found = continued(a_gcp_key(version), remembered(a_gcp_key(on, connections=(before,))), NOW)
+        assert isinstance(found, GcpKey)
+        assert found.connections == after

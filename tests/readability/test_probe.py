@@ -155,10 +155,15 @@ REFUSED: dict[str, tuple[AwsKey, Probe, R]] = {
         refused("NotFoundException"),
         R.UNREADABLE,
     ),
-    "a day ago": (an_aws_key(), refused("DisabledException", at=NOW - timedelta(hours=24)), R.UNREADABLE),
-    "more than a day ago": (
+    "a month ago": (an_aws_key(), refused("DisabledException", at=NOW - timedelta(days=30)), R.UNREADABLE),
+    "by a clock that was a day ahead": (
         an_aws_key(),
-        refused("DisabledException", at=NOW - timedelta(hours=24, seconds=1)),
+        refused("DisabledException", at=NOW + timedelta(hours=24)),
+        R.UNREADABLE,
+    ),
+    "by a clock that was further ahead": (
+        an_aws_key(),
+        refused("DisabledException", at=NOW + timedelta(hours=24, seconds=1)),
         R.READABLE,
     ),
     "no right of the platform": (an_aws_key(), refused(NO_RIGHT), R.REVOKED),
