@@ -215,6 +215,31 @@ def test_a_change_costs_its_own_stretch_alone(change: str) -> None:
     assert (rows(again), decoded) == (rows(kept), 0)
 
 
+def test_of_a_stretch_in_two_dialects_no_bytes_are_known() -> None:
+    entries = [Entry(f"{number:02}") for number in range(3)]
+    for styles, known in ((("", ""), True), (("", "not encoded"), False), (("not encoded", ""), False)):
+        first, _ = pages(entries, [2, 1], of_versions=True, style=styles[0])
+        _, second = pages(entries, [2, 1], of_versions=True, style=styles[1])
+        (one,), _ = listed([first, second], [], of_versions=True)
+        assert (one.rows, one.fingerprint is not None) == (3, known)
+
+
+def test_a_stretch_does_not_end_within_a_name() -> None:
+    entries = [Entry(name, version) for name in ("0", "1", "2") for version in ("v1", "v2", "v3")]
+    kept, _ = listed(pages(entries, [4, 1, 4], of_versions=True), [], of_versions=True)
+    assert [one.rows for one in kept] == [9]
+    again, decoded = listed(pages(entries, [2] * 5, of_versions=True), kept, of_versions=True)
+    assert (rows(again), decoded) == (rows(kept), 0)
+
+
+def test_nothing_is_trusted_of_which_nobody_said_so() -> None:
+    entries = [Entry(f"{number:02}") for number in range(4)]
+    known, _ = listed(pages(entries, [4], of_versions=False), [], of_versions=False)
+    (body,) = pages(entries, [4], of_versions=False)
+    came = list(Stretches(known).add(Sheet(body, "data", versions=False)))
+    assert not any(isinstance(one, Same) for one in came)
+
+
 def test_of_a_stretch_that_is_not_trusted_everything_is_decoded() -> None:
     entries = [Entry(f"{number:02}") for number in range(12)]
     known, _ = listed(pages(entries, [4] * 3, of_versions=False), [], of_versions=False)
