@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Protocol
 
 import pycurl
 
-from auditor.connectors.throttle import Throttle
+from auditor.connectors.throttle import Prefixes, Throttle
 from auditor.connectors.wire import Wire
 
 CONNECTIONS: Final = 64
@@ -75,6 +75,11 @@ class Transfer:
     """What the signer made of a success."""
     lost: str = ""
     """Why there is no answer."""
+
+    @property
+    def prefix(self) -> str:
+        """What its path begins with, up to the last slash."""
+        return self.url.partition("?")[0].rpartition("/")[0]
 
 
 class _Bounded(BytesIO):
@@ -147,6 +152,9 @@ class Transfers:
         self._clock = clock
         self._sleep = sleep
         self._throttle = Throttle(ceiling, clock())
+        self._prefixes = Prefixes(ceiling)
+        self._held: dict[str, deque[Transfer]] = {}
+        """By prefix, what may not leave yet though the bucket's rate would let it."""
         self._most = connections
         self._attempts = attempts or _ATTEMPTS, attempts or _ATTEMPTS_WHEN_THROTTLED
         self._multi = pycurl.CurlMulti()
@@ -162,7 +170,8 @@ class Transfers:
     @property
     def open(self) -> int:
         """Requests that are not settled yet."""
-        return self._flying + len(self._ready) + len(self._later)
+        held = sum(map(len, self._held.values())) if self._held else 0
+        return self._flying + len(self._ready) + len(self._later) + held
 
     @property
     def rate(self) -> float:
@@ -215,29 +224,63 @@ class Transfers:
             self._ready.append(heapq.heappop(self._later)[2])
 
     def _admit(self, now: float) -> None:
-        if not self._ready:
+        if not self._ready and not self._held:
             return
-        room = min(len(self._ready), self._most - self._flying, self._throttle.room(now))
-        for _ in range(room):
+        room = min(self._most - self._flying, self._throttle.room(now))
+        left = self._admit_held(room, now) if self._held else room
+        slowed = bool(self._prefixes)
+        while left > 0 and self._ready:
             transfer = self._ready.popleft()
-            pool = self._handles.setdefault((transfer.head, transfer.as_is), [])
-            curl = pool.pop() if pool else self._new_handle(transfer)
-            curl.transfer = transfer
-            curl.setopt(pycurl.URL, transfer.url)
-            self._signer.sign(curl, transfer)
-            transfer.attempts += 1
-            self._multi.add_handle(curl)
-        if room > 0:
-            self._flying += room
-            self._throttle.took(room)
+            if slowed and not self._may_leave(transfer, now):
+                continue
+            self._send(transfer)
+            left -= 1
+        if left < room:
+            self._throttle.took(room - left)
+        if slowed:
+            self._prefixes.forget(self._held, now)
+
+    def _admit_held(self, room: int, now: float) -> int:
+        """Let requests leave that wait for their prefix; return what is left of the room."""
+        for prefix, waiting in list(self._held.items()):
+            for _ in range(min(room, len(waiting), self._prefixes.room(prefix, now))):
+                self._prefixes.took(prefix)
+                self._send(waiting.popleft())
+                room -= 1
+            if not waiting:
+                del self._held[prefix]
+        return room
+
+    def _may_leave(self, transfer: Transfer, now: float) -> bool:
+        """Whether the prefix of a request lets it leave now; else it waits with the others under it."""
+        prefix = transfer.prefix
+        if prefix not in self._prefixes:
+            return True
+        if prefix not in self._held and self._prefixes.room(prefix, now) > 0:
+            self._prefixes.took(prefix)
+            return True
+        self._held.setdefault(prefix, deque()).append(transfer)
+        return False
+
+    def _send(self, transfer: Transfer) -> None:
+        pool = self._handles.setdefault((transfer.head, transfer.as_is), [])
+        curl = pool.pop() if pool else self._new_handle(transfer)
+        curl.transfer = transfer
+        curl.setopt(pycurl.URL, transfer.url)
+        self._signer.sign(curl, transfer)
+        transfer.attempts += 1
+        self._multi.add_handle(curl)
+        self._flying += 1
 
     def _nap(self, now: float) -> float:
         """Seconds in which nothing can happen but an answer."""
         naps = [1.0]
         if self._later:
             naps.append(self._later[0][0] - now)
-        if self._ready and self._flying < self._most:
-            naps.append(self._throttle.wait())
+        if (self._ready or self._held) and self._flying < self._most:
+            own = self._throttle.wait()
+            # What waits for its prefix alone needs both.
+            naps.append(own if self._ready else max(own, self._prefixes.wait(self._held)))
         return min(naps)
 
     def _collect(self, done: list[Transfer]) -> None:
@@ -279,7 +322,9 @@ class Transfers:
             self._date = header(transfer.headers, b"date")
         self._outcomes[(*transfer.operation, outcome.code)] += 1
         if transfer.status in _SLOW_DOWN:
-            self._throttle.refused(self._clock())
+            now = self._clock()
+            if self._prefixes.refused(transfer.prefix, now):
+                self._throttle.refused(now)
         again = outcome.again or transfer.status in _AGAIN
         most = self._attempts[transfer.status in _SLOW_DOWN]
         if again and transfer.attempts < most:

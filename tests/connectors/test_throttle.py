@@ -1,6 +1,6 @@
 """How fast a bucket is asked, by a clock that the test moves."""
 
-from auditor.connectors.throttle import Throttle
+from auditor.connectors.throttle import Prefixes, Throttle
 
 
 def passed(throttle: Throttle, begin: float, seconds: float, *, step: float = 0.01) -> int:
@@ -58,3 +58,37 @@ def test_the_wait_is_as_long_as_the_next_request_needs() -> None:
     wait = throttle.wait()
     assert 0 < wait <= 0.1
     assert throttle.room(wait + 1e-9) == 1
+
+
+def test_a_prefix_gives_way_alone_and_two_mean_the_bucket() -> None:
+    prefixes = Prefixes(500)
+    assert not prefixes
+    assert not prefixes.refused("a", 0.0)
+    assert "a" in prefixes
+    assert "b" not in prefixes
+    assert not prefixes.refused("a", 1.5)
+    assert prefixes.refused("b", 3.0), "within two seconds of the other"
+    assert not prefixes.refused("b", 5.0)
+    assert prefixes.room("a", 5.0) > 0
+
+
+def test_a_prefix_is_forgotten_once_it_is_as_fast_as_the_bucket() -> None:
+    prefixes = Prefixes(500)
+    prefixes.refused("a", 0.0)
+    prefixes.refused("b", 0.0)
+    prefixes.forget([], 1.0)
+    assert "a" in prefixes
+    for second in range(2, 50):
+        prefixes.forget(["b"], float(second))
+    assert ("a" in prefixes, "b" in prefixes) == (False, True)
+
+
+def test_the_wait_of_prefixes_is_that_of_the_nearest() -> None:
+    prefixes = Prefixes(10)
+    prefixes.refused("a", 0.0)
+    prefixes.refused("b", 0.0)
+    prefixes.refused("b", 1.0)
+    waits = [prefixes.wait([one]) for one in ("a", "b")]
+    assert 0 < waits[0] < waits[1]
+    assert prefixes.wait(["a", "b"]) == waits[0]
+    prefixes.took("nobody")

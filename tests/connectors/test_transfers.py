@@ -164,7 +164,8 @@ def test_a_storm_of_503_loses_nothing_and_slows_down() -> None:
     wire = Wire(Clock())
     transfers = some(wire, ceiling=1000)
     with serving(stormy) as server:
-        done = gathered(transfers, [Transfer(LIST, f"{server.url}/{number}", number) for number in range(100)])
+        asked = [Transfer(LIST, f"{server.url}/{number % 2}/{number}", number) for number in range(100)]
+        done = gathered(transfers, asked)
     assert {one.status for one in done} == {200}
     assert len(done) == 100
     assert wire.counts() == {("s3", "ListObjectsV2", "ok"): 100, ("s3", "ListObjectsV2", "503"): 200}
@@ -213,6 +214,42 @@ def test_after_a_storm_nothing_is_lost_and_the_rate_is_back_within_a_minute() ->
     assert sum(refused.values()) < 2.5 * ceiling
     assert max(answered[second] for second in range(int(ends), int(ends) + 120)) <= 1.1 * ceiling
     back = next(second for second in range(int(ends), int(time())) if answered[second] >= 0.8 * former)
+    assert back - ends <= 60
+
+
+def test_where_one_prefix_is_refused_the_others_go_on() -> None:
+    ceiling, begins, ends = 50, 6.0, 16.0
+    time = Time()
+    answered: Counter[tuple[str, int]] = Counter()
+    refused: Counter[str] = Counter()
+
+    def stormy(path: str) -> Answer:
+        prefix = path.split("/")[1]
+        if prefix == "hot" and begins <= time() < ends:
+            refused[path] += 1
+            return 503, b""
+        answered[prefix, int(time())] += 1
+        return 200, b""
+
+    transfers = Transfers(
+        Plain(), Wire(Clock()), ceiling=ceiling, agent="test/1", connections=16, clock=time, sleep=time.sleep
+    )
+    head = ("s3", "HeadObject")
+    with serving(stormy) as server:
+        names = [f"{server.url}/{'hot' if number % 2 else 'cold'}/{number}" for number in range(2_000)]
+        done = gathered(transfers, [Transfer(head, url, number, head=True) for number, url in enumerate(names)])
+    assert sorted(one.tag for one in done if isinstance(one.tag, int)) == list(range(2_000))
+    assert {one.status for one in done} == {200}
+    assert refused
+    assert transfers.rate == ceiling
+    cold = [answered["cold", second] for second in range(int(begins) + 2, int(ends))]
+    assert min(cold) >= 0.8 * ceiling, "and have what it leaves"
+    assert sum(refused.values()) < 1.5 * ceiling
+    every: Counter[int] = Counter()
+    for (_, second), count in answered.items():
+        every[second] += count
+    assert max(every.values()) <= 1.1 * ceiling + 5, "together they are not faster than the bucket may be asked"
+    back = next(second for second in range(int(ends), int(time())) if answered["hot", second] >= 0.8 * ceiling / 2)
     assert back - ends <= 60
 
 
