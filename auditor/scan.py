@@ -660,7 +660,8 @@ def _read(parts: Parts, needs: Iterable[KeyNeed]) -> Mapping[KeyName, KeyReading
         by_cloud[need.name.cloud].append(need)
     readings: dict[KeyName, KeyReading] = {}
     with ThreadPoolExecutor(max(1, len(by_cloud))) as pool:
-        for found in pool.map(lambda item: list(parts.keys[item[0]].read(item[1])), by_cloud.items()):
+        asked = [(parts.keys[cloud], group) for cloud, group in by_cloud.items() if cloud in parts.keys]
+        for found in pool.map(lambda item: list(item[0].read(item[1])), asked):
             readings.update({reading.name: reading for reading in found})
     for group in by_cloud.values():
         for need in group:

@@ -17,15 +17,11 @@ from typing import Any
 
 import pyarrow as pa
 import pycurl
-from google.auth.credentials import AnonymousCredentials
 
 from auditor.connectors.aws.census import S3Census
 from auditor.connectors.aws.listing import parse_page
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.session import AwsClients
-from auditor.connectors.gcp.census import GcsCensus
-from auditor.connectors.gcp.objects import GcsBucket
-from auditor.connectors.gcp.session import Endpoints, GcpClients
 from auditor.connectors.pace import Pace
 from auditor.connectors.transfers import Handle, Outcome, Transfer, Transfers
 from auditor.connectors.wire import Wire
@@ -67,16 +63,21 @@ def s3(address: str, ceiling: float = FASTER_THAN_ANY_SERVER) -> S3Census:
     )
 
 
-class _Anonymous(GcpClients):
-    """Nobody in particular, over TLS as well: the canned server asks for no name."""
-
-    def _credentials(self, _endpoint: str | None, _project: str | None) -> Any:
-        return AnonymousCredentials()
-
-
 def gcs(address: str) -> ObjectSource:
     """The canned Cloud Storage bucket through libcurl."""
-    clients = _Anonymous({}, Endpoints(address, address, address), Wire(clock), "cmek-auditor/bench")
+    from google.auth.credentials import AnonymousCredentials
+
+    from auditor.connectors.gcp.census import GcsCensus
+    from auditor.connectors.gcp.objects import GcsBucket
+    from auditor.connectors.gcp.session import Endpoints, GcpClients
+
+    class Anonymous(GcpClients):
+        """Nobody in particular, over TLS as well: the canned server asks for no name."""
+
+        def _credentials(self, _endpoint: str | None, _project: str | None) -> Any:
+            return AnonymousCredentials()
+
+    clients = Anonymous({}, Endpoints(address, address, address), Wire(clock), "cmek-auditor/bench")
     uploads = partial(clients.count_uploads, None)
     pace = Pace(FASTER_THAN_ANY_SERVER)
     plain = GcsBucket(clients.storage(None), "gs://bucket", (Population.LIVE,), pace, clock=clock, uploads=uploads)

@@ -1,0 +1,68 @@
+"""What the config makes of each cloud; imported one by one: the SDK of a cloud that nobody uses takes memory."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
+from typing import Final, Protocol
+
+from auditor.config import Bucket, Config
+from auditor.connectors.wire import Wire
+from auditor.model import Cloud
+from auditor.ports import BucketLister, KeySource, ObjectSource, Prober
+
+CONNECTIONS: Final = 64
+_MODULES: Final[Mapping[Cloud, str]] = {Cloud.AWS: "auditor.clouds.aws", Cloud.GCP: "auditor.clouds.gcp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """What time it is: aware, UTC."""
+
+    own: Callable[[], datetime]
+    """The process's."""
+    corrected: Callable[[], datetime]
+    """The same as the clouds' clocks say, against whose dates it is held."""
+
+
+class Made(Protocol):
+    """One cloud, as the config wants it to be asked; nothing is asked yet."""
+
+    @property
+    def keys(self) -> KeySource:
+        """Its keys."""
+
+    @property
+    def prober(self) -> Prober:
+        """Who tries them."""
+
+    def source(self, bucket: Bucket, *, by_sdk: bool) -> ObjectSource:
+        """One of its buckets."""
+
+    def lister(self) -> BucketLister | None:
+        """Who lists its buckets, over the accounts that configured ones are read with; None where there are none."""
+
+    def identity(self) -> tuple[str, ...]:
+        """As whom it is asked."""
+
+
+class Maker(Protocol):
+    """Makes one cloud."""
+
+    def __call__(self, config: Config, wire: Wire, agent: str, clocks: "Clocks") -> Made:
+        """Make it.
+
+        Raises:
+            UsageError: there are no credentials where the config needs them.
+        """
+
+
+def cloud_of(url: str) -> Cloud:
+    """Whose bucket it is."""
+    return Cloud.AWS if url.startswith("s3://") else Cloud.GCP
+
+
+def maker(cloud: Cloud) -> Maker:
+    """Import what makes a cloud."""
+    made: Maker = import_module(_MODULES[cloud]).make
+    return made

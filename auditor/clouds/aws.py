@@ -1,0 +1,77 @@
+"""Amazon S3 and AWS KMS, as the config wants them to be asked."""
+
+from datetime import timedelta
+from typing import Final
+
+from auditor.clouds import CONNECTIONS, Clocks
+from auditor.config import Account, Bucket, Config
+from auditor.connectors.aws.buckets import AwsBuckets
+from auditor.connectors.aws.census import S3Census
+from auditor.connectors.aws.keys import AwsKeys
+from auditor.connectors.aws.objects import S3Bucket
+from auditor.connectors.aws.probes import AwsProbes
+from auditor.connectors.aws.session import AwsClients, AwsIdentity
+from auditor.connectors.pace import Pace
+from auditor.connectors.wire import Wire
+from auditor.ports import BucketLister, ObjectSource
+
+_KMS_QUOTA: Final = 2_000
+"""DescribeKey requests a second, account and Region. Source: AWS KMS Developer Guide, Request quotas."""
+_POLICY_QUOTA: Final = 1_000
+"""GetKeyPolicy requests a second. Source: the same."""
+_LIST_QUOTA: Final = 100
+"""ListGrants and ListKeyRotations requests a second, each. Source: the same."""
+
+
+class Aws:
+    """`clouds.Made`."""
+
+    def __init__(self, config: Config, wire: Wire, agent: str, clocks: Clocks) -> None:
+        self._config = config
+        identities = {one.id: _identity(one) for one in config.account if one.id}
+        self._clients = AwsClients(identities, wire, agent, CONNECTIONS)
+        self._clock = clocks.corrected
+        share = config.limits.kms_quota_share
+        self.keys = AwsKeys(
+            self._clients,
+            Pace(_KMS_QUOTA * share),
+            clocks.own,
+            policies=Pace(_POLICY_QUOTA * share),
+            lists=Pace(_LIST_QUOTA * share),
+        )
+        places = {one.url: (one.region, one.account) for one in config.bucket}
+        self.prober = AwsProbes(self._clients, places, clocks.corrected)
+
+    def source(self, bucket: Bucket, *, by_sdk: bool) -> ObjectSource:
+        """One bucket."""
+        limits, place = self._config.limits, (bucket.region, bucket.account)
+        rate = limits.requests_per_second
+        plain = S3Bucket(self._clients.s3(*place), bucket.url, bucket.populations, Pace(rate), self._clock)
+        if by_sdk:
+            return plain
+        return S3Census(
+            plain,
+            self._clients,
+            place,
+            bucket.populations,
+            ceiling=rate,
+            clock=self._clock,
+            reverify=timedelta(days=limits.reverify_days),
+            streams=limits.streams,
+        )
+
+    def lister(self) -> BucketLister | None:
+        """Who lists the buckets of the accounts that configured ones are read with; None where there are none."""
+        accounts = {one.account for one in self._config.bucket if one.url.startswith("s3://")}
+        return AwsBuckets(self._clients, sorted(accounts, key=lambda one: one or "")) if accounts else None
+
+    def identity(self) -> tuple[str, ...]:
+        """As whom it is asked."""
+        return tuple(self._clients.identity())
+
+
+def _identity(account: Account) -> AwsIdentity:
+    return AwsIdentity(account.role_arn, account.external_id, account.profile)
+
+
+make = Aws

@@ -1,0 +1,83 @@
+"""Cloud Storage and Cloud KMS, as the config wants them to be asked."""
+
+from functools import partial
+from typing import Final
+
+from auditor.clouds import Clocks
+from auditor.config import Account, Bucket, Config
+from auditor.connectors.gcp.buckets import GcsBuckets
+from auditor.connectors.gcp.census import GcsCensus
+from auditor.connectors.gcp.keys import GcpKeys
+from auditor.connectors.gcp.objects import GcsBucket
+from auditor.connectors.gcp.probes import GcpProbes
+from auditor.connectors.gcp.session import Endpoints, GcpClients, GcpIdentity
+from auditor.connectors.pace import Pace
+from auditor.connectors.wire import Wire
+from auditor.ports import BucketLister, ObjectSource
+
+_KMS_QUOTA: Final = 600 / 60
+"""Read tokens a second, project and region. Source: Cloud KMS docs, Quotas (600 a minute by default)."""
+
+
+class Gcp:
+    """`clouds.Made`."""
+
+    def __init__(self, config: Config, wire: Wire, agent: str, clocks: Clocks) -> None:
+        self._config = config
+        endpoints = Endpoints(config.gcp.storage_endpoint, config.gcp.kms_endpoint, config.gcp.iam_endpoint)
+        identities = {one.project: _identity(one) for one in config.account if one.project}
+        self._clients = GcpClients(identities, endpoints, wire, agent)
+        self._clock = clocks.corrected
+        self.keys = GcpKeys(
+            self._clients,
+            _pace(config.limits.gcp_kms_quota_share),
+            clocks.own,
+            verify_connectivity=config.probe.verify_connectivity,
+        )
+        places = {one.url: one.account for one in config.bucket}
+        self.prober = GcpProbes(self._clients, places, clocks.corrected)
+
+    def source(self, bucket: Bucket, *, by_sdk: bool) -> ObjectSource:
+        """One bucket."""
+        limits = self._config.limits
+        rate = limits.requests_per_second
+        client = self._clients.storage(bucket.account)
+        uploads = partial(self._clients.count_uploads, bucket.account)
+        plain = GcsBucket(client, bucket.url, bucket.populations, Pace(rate), clock=self._clock, uploads=uploads)
+        if by_sdk:
+            return plain
+        return GcsCensus(
+            plain,
+            self._clients,
+            bucket.account,
+            bucket.populations,
+            ceiling=rate,
+            clock=self._clock,
+            streams=limits.streams,
+        )
+
+    def lister(self) -> BucketLister | None:
+        """Who lists the buckets of the projects that configured ones are read with; None where there are none."""
+        mine = [one for one in self._config.bucket if one.url.startswith("gs://")]
+        if not mine:
+            return None
+        projects = {one.account for one in mine if one.account}
+        return GcsBuckets(
+            self._clients, sorted(projects or {one.project for one in self._config.account if one.project})
+        )
+
+    def identity(self) -> tuple[str, ...]:
+        """As whom it is asked."""
+        return tuple(self._clients.identity())
+
+
+def _pace(share: float) -> Pace:
+    """A minute's budget may go at once, as the quota itself counts by the minute."""
+    return Pace(_KMS_QUOTA * share, burst=_KMS_QUOTA * share * 60)
+
+
+def _identity(account: Account) -> GcpIdentity:
+    return GcpIdentity(account.impersonate, account.quota_project)
+
+
+make = Gcp
