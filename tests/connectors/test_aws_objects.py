@@ -5,9 +5,11 @@ import pytest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, NoRegionError
 
+from auditor.connectors.aws import objects
 from auditor.connectors.aws.buckets import AwsBuckets
 from auditor.connectors.aws.census import S3Census
 from auditor.connectors.aws.errors import reason_of
+from auditor.connectors.aws.listing import Page
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.session import AwsClients, AwsIdentity
 from auditor.connectors.pace import Pace
@@ -17,6 +19,7 @@ from auditor.embedded.traffic import Fault, Request
 from auditor.errors import CollectError, ReadOnlyError, UsageError
 from auditor.model import BucketFacts, Cloud, Encryption, Gap, Population, Reason, StoredObject
 from tests.clouds import Clock, an_aws_cloud, aws_clients, objects_of
+from tests.connectors.test_listing import LACKING
 from tests.hostile import NAMES
 from tests.sweeps import batches, everything
 
@@ -568,3 +571,18 @@ def test_every_answer_is_counted_and_nothing_that_changes_is_sent(cloud: AwsClou
     with pytest.raises(ReadOnlyError):
         clients.kms("us-east-1", None).disable_key(KeyId=KEY)
     assert len(cloud.traffic.requests) == before
+
+
+BY_VERSION = {name: one for name, one in LACKING.items() if "whatever its version" not in name}
+"""The SDK lists versions wherever an object has one."""
+
+
+@pytest.mark.parametrize(("page", "version", "lacking"), BY_VERSION.values(), ids=BY_VERSION)
+def test_by_the_sdk_a_name_is_gone_where_it_is_by_the_page(page: Page, version: str | None, lacking: bool) -> None:  # noqa: FBT001 - a case
+    def listed(name: str, its: str | None) -> objects.Listed:
+        return objects.Listed(name, its, True, 1, Clock()(), None, "STANDARD")
+
+    shown = [listed(name, its) for name, its in zip(page.names, page.versions, strict=True)]
+    about = objects._About(shown, page.following is not None)  # noqa: SLF001 - what a page by the SDK comes down to
+    assert objects._is_gone(about, listed("a", version)) is lacking  # noqa: SLF001
+    assert not objects._is_gone(objects._About([], truncated=False), listed("a b", version))  # noqa: SLF001
