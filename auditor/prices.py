@@ -4,6 +4,7 @@ A price hangs on Region and storage class, and whoever has agreed on another pay
 answered ones here, and the clouds do not bill all of them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -78,3 +79,25 @@ def usd(bucket: str, requests: Requests) -> float:
     """What requests about a bucket cost by list price, in USD: an estimate."""
     price = price_of(bucket)
     return (requests.lists * price.lists + (requests.heads + requests.others) * price.others) / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Some estimates as one."""
+
+    requests: Requests
+    usd: float
+    objects: int
+    unknown: int
+    """Buckets of which nothing is known: they are in none of the numbers."""
+
+
+def together(found: Sequence[Estimate]) -> Together:
+    """Add up what is known of some buckets."""
+    known = [(one, one.needed) for one in found if one.needed is not None]
+    return Together(
+        requests=sum((needed for _, needed in known), Requests()),
+        usd=sum(usd(one.bucket, needed) for one, needed in known),
+        objects=sum(one.objects for one, _ in known),
+        unknown=len(found) - len(known),
+    )

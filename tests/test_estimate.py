@@ -4,9 +4,11 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from auditor import cli
@@ -14,7 +16,7 @@ from auditor.config import load
 from auditor.embedded.aws import AwsCloud
 from auditor.findings import BucketCoverage
 from auditor.model import Population, Requests
-from auditor.outputs import terminal
+from auditor.outputs import estimate_json, terminal
 from auditor.prices import PRICES, Estimate, usd
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
@@ -52,6 +54,7 @@ def told(config: Path, capsys: pytest.CaptureFixture[str], *more: str) -> dict[s
     out, err = capsys.readouterr()
     assert (code, err) == (0, "")
     document: dict[str, Any] = json.loads(out)
+    jsonschema.Draft202012Validator(estimate_json.schema()).validate(document)
     return document
 
 
@@ -313,3 +316,30 @@ def test_no_control_character_gets_to_a_terminal(capsys: pytest.CaptureFixture[s
     assert "\x1b" not in out
     assert "\x07" not in out
     assert "\\x1b[31mred" in out
+
+
+def test_buckets_are_added_up_without_those_of_which_nothing_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    known = (
+        Estimate("s3://a", Requests(2, 1_000, 3), objects=1_000, swept=NOW),
+        Estimate("gs://b", Requests(3, 0, 1), objects=2_500, swept=NOW),
+    )
+    document: dict[str, Any] = {}
+    for found, name in (
+        (known, "together"),
+        ((*known, Estimate("s3://c", unknown="never swept")), "together, without 1"),
+    ):
+        out = StringIO()
+        estimate_json.write(found, 500, out)
+        document = json.loads(out.getvalue())
+        jsonschema.Draft202012Validator(estimate_json.schema()).validate(document)
+        terminal.plain(sys.stdout).print(terminal.estimates(found, 500))
+        (row,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith(name))
+        assert row.removeprefix(f"{name} bucket").removeprefix(name).split() == ["3,500", "5", "1,000", "4", "$0.0004"]
+    assert document["totals"] == {
+        "buckets": 2,
+        "buckets_unknown": 1,
+        "objects": 3_500,
+        "requests": {"list": 5, "head": 1_000, "other": 4, "estimated_usd": 0.0004266},
+    }
+    terminal.plain(sys.stdout).print(terminal.estimates(known[:1], 500))
+    assert "together" not in capsys.readouterr().out, "one bucket is its own sum"

@@ -1,24 +1,49 @@
 """`cmek-auditor/estimate/1`: what a sweep of each bucket would ask and cost, as JSON."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
+from importlib.resources import files
 from typing import Any, Final, TextIO
 
 from auditor.outputs import scan_json
-from auditor.prices import PRICES, Estimate, Price
+from auditor.prices import PRICES, Estimate, Price, together
 
 SCHEMA: Final = "cmek-auditor/estimate/1"
 
 
-def write(found: Iterable[Estimate], rate: float, out: TextIO) -> None:
+def write(found: Sequence[Estimate], rate: float, out: TextIO) -> None:
     """Write the whole document; `rate`: requests a second, a bucket."""
     told = {
         "schema": SCHEMA,
         "requests_per_second": rate,
         "prices": [price(one) for one in PRICES],
+        "totals": totals(found),
         "buckets": [bucket(one, rate) for one in found],
     }
     out.write(json.dumps(told, indent=1) + "\n")
+
+
+def totals(found: Sequence[Estimate]) -> dict[str, Any]:
+    """All buckets together that are known, and how many are not."""
+    every = together(found)
+    return {
+        "buckets": len(found) - every.unknown,
+        "buckets_unknown": every.unknown,
+        "objects": every.objects,
+        "requests": {
+            "list": every.requests.lists,
+            "head": every.requests.heads,
+            "other": every.requests.others,
+            "estimated_usd": round(every.usd, 7),
+        },
+    }
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the document."""
+    text = files("auditor.schemas").joinpath("estimate-1.schema.json").read_text(encoding="utf-8")
+    parsed: dict[str, Any] = json.loads(text)
+    return parsed
 
 
 def price(one: Price) -> dict[str, Any]:

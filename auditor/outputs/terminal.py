@@ -14,7 +14,7 @@ from auditor.findings import BucketCoverage, Demand, Finding, Judgement, Severit
 from auditor.log import visible
 from auditor.model import Requests
 from auditor.outputs import summary, words
-from auditor.prices import PRICES, Estimate, Price, usd
+from auditor.prices import PRICES, Estimate, Price, together, usd
 
 _STYLES: Final = {
     Severity.CRITICAL: "bold red",
@@ -83,6 +83,12 @@ def estimates(found: Sequence[Estimate], rate: float) -> RenderableType:
         left = timedelta(seconds=ceil(needed.total / rate))
         row = [_plain(words.number(one.objects)), *_requests(one.bucket, needed), _plain(words.span(left))]
         table.add_row(_plain(one.bucket), *row)
+    if len(known) > 1:
+        every = together(found)
+        counts = (every.objects, every.requests.lists, every.requests.heads, every.requests.others)
+        row = [*(_plain(words.number(one)) for one in counts), _plain(words.dollars(every.usd)), Text()]
+        name = "together" if not every.unknown else f"together, without {words.counted(every.unknown, 'bucket')}"
+        table.add_row(_plain(name), *row, style="bold")
     unknown = [_plain(f"{one.bucket}: unknown: {one.unknown}", "yellow") for one in found if one.needed is None]
     lacking = [
         _plain(f"{one.bucket}: {which} objects are not counted: the last sweep left them out", "yellow")
