@@ -334,7 +334,15 @@ def test_buckets_are_added_up_without_those_of_which_nothing_is_known(capsys: py
         jsonschema.Draft202012Validator(estimate_json.schema()).validate(document)
         terminal.plain(sys.stdout).print(terminal.estimates(found, 500))
         (row,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith(name))
-        assert row.removeprefix(f"{name} bucket").removeprefix(name).split() == ["3,500", "5", "1,000", "4", "$0.0004"]
+        assert row.removeprefix(f"{name} bucket").removeprefix(name).split() == [
+            "3,500",
+            "5",
+            "1,000",
+            "4",
+            "$0.0004",
+            "3",
+            "s",
+        ]
     assert document["totals"] == {
         "buckets": 2,
         "buckets_unknown": 1,

@@ -86,9 +86,10 @@ def estimates(found: Sequence[Estimate], rate: float) -> RenderableType:
     if len(known) > 1:
         every = together(found)
         counts = (every.objects, every.requests.lists, every.requests.heads, every.requests.others)
-        row = [*(_plain(words.number(one)) for one in counts), _plain(words.dollars(every.usd)), Text()]
+        longest = timedelta(seconds=max(ceil(needed.total / rate) for _, needed in known))
+        numbers = (*map(words.number, counts), words.dollars(every.usd), words.span(longest))
         name = "together" if not every.unknown else f"together, without {words.counted(every.unknown, 'bucket')}"
-        table.add_row(_plain(name), *row, style="bold")
+        table.add_row(_plain(name), *map(_plain, numbers), style="bold")
     unknown = [_plain(f"{one.bucket}: unknown: {one.unknown}", "yellow") for one in found if one.needed is None]
     lacking = [
         _plain(f"{one.bucket}: {which} objects are not counted: the last sweep left them out", "yellow")
@@ -97,7 +98,7 @@ def estimates(found: Sequence[Estimate], rate: float) -> RenderableType:
     ]
     notes = (
         "Of a whole sweep, by what the last one counted: what was written since, and retries, are not in it.",
-        f"at least: at {rate:g} requests a second, a bucket; pages come one after the other, which may take longer.",
+        f"at least: at {rate:g} requests a second, a bucket; pages wait for each other, which may take longer.",
         *(_told_price(one) for one in PRICES if any(each.bucket.startswith(one.scheme) for each, _ in known)),
         "No request was made to any bucket.",
     )
