@@ -16,14 +16,14 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 from starlette.applications import Starlette
 
-from auditor import scan, telling
+from auditor import run, scan, sweeping, telling
 from auditor.config import Schedule
 from auditor.errors import AuditorError
 from auditor.findings import Finding
 from auditor.listening import make_server, open_listener, raise_file_limit
 from auditor.loops import StoppedError, Turn, WallClock, Watch
 from auditor.model import Gap, Sweep
-from auditor.scan import Parts
+from auditor.run import Parts
 
 _log = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class Daemon:
         probing = self._parts.probing.reads or self._parts.probing.dry_runs
         return ("key_poll", "sweep", "probe") if probing else ("key_poll", "sweep")
 
-    def sweeping(self, at: scan.Headway) -> None:
+    def sweeping(self, at: run.Headway) -> None:
         """Break a sweep off when the daemon is ending.
 
         Raises:
@@ -163,7 +163,7 @@ class Daemon:
 
     def _sweep(self) -> None:
         with Turn(self._watch, "sweep"):
-            self._unconfigured = scan.sweep_all(self._parts, self)
+            self._unconfigured = sweeping.sweep_all(self._parts, self)
             self._judge()
 
     def _poll(self) -> None:

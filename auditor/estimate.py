@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from auditor import scan
+from auditor import scan, sweeping
 from auditor.model import Population, Sweep
 from auditor.ports import ObjectSource
 from auditor.prices import Estimate
-from auditor.scan import Parts
+from auditor.run import Parts
 
 
 def estimate(parts: Parts, only: frozenset[str] = frozenset()) -> tuple[Estimate, ...]:
@@ -36,7 +36,7 @@ def estimate(parts: Parts, only: frozenset[str] = frozenset()) -> tuple[Estimate
 
 
 def _by_the_last(parts: Parts, source: ObjectSource, last: Sweep, stored: Mapping[Population, int]) -> Estimate:
-    needed = source.needs(stored, scan.learnt(parts, source))
+    needed = source.needs(stored, sweeping.learnt(parts, source))
     if last.sent is not None and not last.kept and last.left_out == source.left_out:
         # Delete markers fill pages as well, and nothing but the pages themselves ever told how many there are.
         needed = replace(needed, lists=max(needed.lists, last.sent.lists))

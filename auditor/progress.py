@@ -14,8 +14,8 @@ from rich.table import Column
 from auditor.log import visible
 from auditor.model import Sweep
 from auditor.outputs import words
-from auditor.scan import Headway
-from auditor.scan import Progress as Told
+from auditor.run import Headway
+from auditor.run import Progress as Told
 
 _LINES_APART: Final = 5.0
 """Seconds between two plain lines about the same bucket."""

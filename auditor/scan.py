@@ -1,21 +1,15 @@
 """One run told on one page: sweep the buckets, poll the keys, judge, keep."""
 
-import json
 import logging
-import uuid
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Protocol
-
-import pyarrow as pa
 
 from auditor import gaps, lifecycle, probing
 from auditor.engine import Facts, judge, last_read
-from auditor.errors import AuditorError, CollectError, DiskError, LedgerError, OrderError, UsageError
+from auditor.errors import LedgerError, UsageError
 from auditor.findings import (
     Assessed,
     Assessment,
@@ -43,105 +37,27 @@ from auditor.model import (
     KeyName,
     KeyReading,
     KeyUnread,
-    Listing,
     Population,
     Probe,
     ProbeKind,
     ProbeOutcome,
-    Reason,
-    Requests,
     Sample,
     Sweep,
 )
-from auditor.policy import Policy
 from auditor.ports import (
-    Begun,
-    BucketLister,
-    Coming,
-    Inventory,
     KeyNeed,
-    KeySource,
-    Known,
-    Ledger,
     ObjectSource,
     PollRecord,
-    Prober,
-    Same,
-    Shard,
-    Written,
 )
 from auditor.readability import KeyView, continued
-from auditor.rule import Rule
+from auditor.run import Parts, Progress, new_id
+from auditor.sweeping import sweep_all
 
 _log = logging.getLogger(__name__)
 
-_BUCKETS_AT_ONCE = 4
 _MOST_SKEW = timedelta(days=1)
 _HOUR = timedelta(hours=1)
-_LONGEST_SWEEP = timedelta(days=7)
-"""Nobody goes on with one that began longer ago."""
 _MAY_READ = frozenset({Readability.READABLE, Readability.EXPIRING, Readability.UNKNOWN})
-
-
-@dataclass(frozen=True, slots=True)
-class Headway:
-    """How far the sweep of one bucket has got."""
-
-    bucket: str
-    listed: int
-    kept: int
-    """How many of them an attempt before had listed, which it goes on with."""
-    unresolved: int
-    """Of the others, those whose encryption could not be learnt."""
-    requests: int
-    """As it has made itself, each retry counted."""
-    expected: int | None
-    """Objects that the last complete sweep had; None before the first."""
-
-
-class Progress(Protocol):
-    """Is told how a run gets on."""
-
-    def sweeping(self, at: Headway) -> None:
-        """One bucket is being swept, and has got so far."""
-
-    def swept(self, sweep: Sweep) -> None:
-        """One bucket is done, well or not."""
-
-    def polled(self, read: int, needed: int) -> None:
-        """The keys were asked."""
-
-    def probed(self, made: int, chosen: int) -> None:
-        """So many of the chosen probes are made."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """Everything that a run works with; `wiring.py` makes it."""
-
-    sources: tuple[ObjectSource, ...]
-    listers: tuple[BucketLister, ...]
-    keys: Mapping[Cloud, KeySource]
-    inventory: Inventory
-    ledger: Ledger
-    rules: tuple[Rule, ...]
-    policy: Policy
-    watched: tuple[KeyName, ...]
-    """Keys that the config names, whether data depends on them or not."""
-    agents: Mapping[Cloud, tuple[str, ...] | None]
-    """Who must be able to decrypt; None on Google Cloud = the storage service agent of each bucket's project."""
-    probing: probing.Budget
-    probers: Mapping[Cloud, Prober]
-    clock: Callable[[], datetime]
-    skew: Callable[[], timedelta]
-    sent: Callable[[str], Requests]
-    """The requests about one bucket that this process has made so far."""
-    identity: Callable[[], tuple[str, ...]]
-    version: str
-    rules_version: str
-    config_digest: str
-    by_sdk: bool = False
-    """Buckets are listed through the SDKs, which ask for everything anew."""
 
 
 def scan(parts: Parts, progress: Progress, only: frozenset[str] = frozenset()) -> Judgement:
@@ -153,170 +69,6 @@ def scan(parts: Parts, progress: Progress, only: frozenset[str] = frozenset()) -
     unconfigured = sweep_all(parts, progress, only)
     probe(parts, progress)
     return poll(parts, progress, unconfigured=unconfigured)
-
-
-def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset()) -> int | Gap:
-    """Sweep the buckets and publish each when it is done; return how many buckets nobody configured.
-
-    Raises:
-        LedgerError: the ledger can be neither read nor written.
-    """
-    chosen = [source for source in parts.sources if not only or source.url in only]
-    # What an earlier scan had listed and the ledger did not hear of is no news of today.
-    whole_before = _sweep_some(parts, chosen, progress)
-    _sweep_some(parts, whole_before, progress)
-    return _unconfigured(parts)
-
-
-def _sweep_some(parts: Parts, sources: list[ObjectSource], progress: Progress) -> list[ObjectSource]:
-    """Sweep some buckets and publish each; return those of which only an earlier sweep was published so far.
-
-    Raises:
-        LedgerError: the ledger can be neither read nor written.
-    """
-    expected = {sweep.bucket: sweep.listed for sweep in parts.ledger.sweeps()}
-    failed: LedgerError | None = None
-    whole_before: list[ObjectSource] = []
-    pool = ThreadPoolExecutor(_BUCKETS_AT_ONCE)
-    try:
-        running = {pool.submit(sweep, parts, one, progress, expected.get(one.url)): one for one in sources}
-        for ended in as_completed(running):
-            done, is_new = ended.result()
-            try:
-                in_force = parts.ledger.publish(done)
-            except LedgerError as error:
-                # What others have listed meanwhile is kept all the same, if it can be.
-                failed = failed or error
-                continue
-            parts.inventory.settle(done)
-            if in_force:
-                parts.inventory.prune(done.bucket, parts.ledger.needed(done.bucket))
-            elif done.complete:
-                # Another one that began later is in force already.
-                parts.inventory.remove(done)
-            if is_new:
-                progress.swept(done)
-            else:
-                whole_before.append(running[ended])
-    finally:
-        # Whoever interrupts does not wait for sweeps that may have hours to go.
-        pool.shutdown(wait=False, cancel_futures=True)
-    if failed is not None:
-        raise failed
-    return whole_before
-
-
-def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int | None) -> tuple[Sweep, bool]:
-    """List one bucket into a new snapshot; a listing that breaks off leaves the last whole one in force.
-
-    False: it was listed to its end by an earlier scan, which could not publish it.
-    """
-    begun = _begun(parts, source)
-    before = parts.sent(source.url)
-    cloud = Cloud.AWS if source.url.startswith("s3://") else Cloud.GCP
-    facts: BucketFacts | Gap = BucketFacts(source.url, cloud)
-    uploads: int | Gap | None = None
-    written = Written({}, 0, 0, 0, None, ())
-    failed: Gap | None = None
-
-    def write(begun: Begun, known: Known | None, *, split: bool = True) -> Written:
-        at = Headway(source.url, begun.kept, begun.kept, 0, 0, expected)
-        told = _Told(source, progress, at, known, lambda: (parts.sent(source.url) - before).total, split=split)
-        return parts.inventory.write(source.url, begun, told)
-
-    try:
-        facts = source.facts()
-        uploads = source.uploads_in_progress()
-        known = learnt(parts, source)
-        try:
-            written = write(begun, known)
-        except (CollectError, LedgerError) as error:
-            plainly = not (begun.kept or known) and not isinstance(error, OrderError)
-            if plainly or not _begins_anew(error):
-                raise
-            begun = _anew(parts, source)
-            # What is known is no reason for another process to go on with the sweep.
-            known = None if isinstance(error, CollectError) else learnt(parts, source)
-            written = write(begun, known, split=not isinstance(error, OrderError))
-    except CollectError as error:
-        failed = gaps.listing_stopped(source.url, error)
-    except LedgerError as error:
-        # Of the inventory, which has one bucket's folder; the ledger itself is spoken to by nobody in here.
-        failed = gaps.not_written(source.url, error)
-    except AuditorError:
-        raise
-    except Exception as error:  # noqa: BLE001 - one bucket's defect must not blind the others
-        _log.debug("sweep of %s", source.url, exc_info=True)
-        failed = gaps.defect(source.url, error)
-    unresolved = (gaps.unresolved(source.url, reason, count) for reason, count in written.unresolved)
-    found = (*(one for one in (facts, uploads) if isinstance(one, Gap)), *unresolved)
-    now = parts.clock()
-    done = Sweep(
-        id=begun.id,
-        bucket=source.url,
-        started=begun.started,
-        ended=now if written.ended is None else max(begun.started, min(now, written.ended)),
-        complete=failed is None,
-        listed=written.listed,
-        resolved=written.resolved,
-        outside=written.outside,
-        uploads_in_progress=uploads if isinstance(uploads, int) else None,
-        oldest_verified=written.oldest_verified,
-        facts=facts if isinstance(facts, BucketFacts) else _facts_before(parts, source.url, cloud),
-        # What made it fail stands last: that is what outputs show as its cause.
-        gaps=found if failed is None else (*found, failed),
-        files=written.files if failed is None else None,
-        after=begun.after,
-        left_out=source.left_out,
-        layout=parts.inventory.layout(source.url),
-        made_by=_made_by(parts, source),
-        sent=parts.sent(source.url) - before,
-        kept=begun.kept,
-    )
-    return done, written.ended is None
-
-
-def _begun(parts: Parts, source: ObjectSource) -> Begun:
-    """The sweep that was killed or broke off, where nobody has begun one since that is in force; else a new one."""
-    fresh = _anew(parts, source)
-    before = parts.inventory.begun(source.url, fresh.settings)
-    if before is None or not timedelta(0) <= fresh.started - before.started <= _LONGEST_SWEEP:
-        return fresh
-    if not parts.ledger.has(before.after, before.head):
-        return fresh  # it began by another ledger, or by what was lost of this one
-    in_force = ((one.after, one.started) for one in parts.ledger.sweeps() if one.bucket == source.url)
-    return before if all(one < (before.after, before.started) for one in in_force) else fresh
-
-
-def _anew(parts: Parts, source: ObjectSource) -> Begun:
-    after, head = parts.ledger.head()
-    started = parts.clock()
-    layout = parts.inventory.layout(source.url)
-    settings = [parts.version, parts.config_digest, source.endpoint, source.left_out, layout, parts.by_sdk]
-    return Begun(_new_id(started), started, json.dumps(settings), after, head)
-
-
-def _begins_anew(error: CollectError | LedgerError) -> bool:
-    """Whether a sweep that builds on others may do better from the beginning."""
-    if isinstance(error, CollectError):
-        return error.reason is Reason.MALFORMED
-    return not isinstance(error, DiskError)
-
-
-def learnt(parts: Parts, source: ObjectSource) -> Known | None:
-    """What the sweep in force learnt, if by the same words: what they meant then may have been wrong."""
-    if source.url.startswith("gs://"):
-        return None  # every page tells the keys
-    in_force = next((one for one in parts.ledger.sweeps() if one.bucket == source.url), None)
-    if in_force is None or in_force.made_by != _made_by(parts, source):
-        return None
-    same = (in_force.layout, in_force.left_out) == (parts.inventory.layout(source.url), source.left_out)
-    return parts.inventory.known(in_force, as_is=same)
-
-
-def _made_by(parts: Parts, source: ObjectSource) -> str:
-    """Whose words, and whose answers: a copy of a bucket at another endpoint keeps ids and dates, and not the keys."""
-    return f"{parts.version} {source.endpoint}"
 
 
 def wanting(parts: Parts) -> frozenset[str]:
@@ -339,12 +91,6 @@ def _swept_otherwise(parts: Parts, sweeps: Iterable[Sweep]) -> Iterator[Gap]:
         yield from gaps.of_populations(one.bucket, [each for each in Population if each in lacking])
         yield from gaps.of_layout_then(one.bucket, one.layout, parts.inventory.layout(one.bucket))
         yield from gaps.of_endpoint_then(one.bucket, one.made_by, endpoints[one.bucket])
-
-
-def _facts_before(parts: Parts, bucket: str, cloud: Cloud) -> BucketFacts:
-    """What an earlier sweep learnt: that a bucket does not tell it now changes nothing of who decrypts for it."""
-    known = (one.facts for one in parts.ledger.sweeps() if one.bucket == bucket)
-    return next(known, BucketFacts(bucket, cloud))
 
 
 def plausible(skew: timedelta) -> timedelta:
@@ -474,7 +220,7 @@ def _poll(
     undecided = judged.undecided | _out_of_sight(beforehand, unusable, judged.assessed, keys)
     undecided |= _out_of_reach(beforehand, judged.assessed, keys)
     last_reads = {name: last_read(view, now) for name, view in keys.items()}
-    poll_id = _new_id(started)
+    poll_id = new_id(started)
     judgement = Judgement(
         run=Run(
             id=poll_id,
@@ -581,50 +327,6 @@ def _out_of_reach(
     )
 
 
-class _Told:
-    """A source whose progress is told."""
-
-    def __init__(
-        self,
-        source: ObjectSource,
-        progress: Progress,
-        at: Headway,
-        known: Known | None,
-        sent: Callable[[], int],
-        *,
-        split: bool,
-    ) -> None:
-        self._known = known
-        self._split = split
-        self._source = source
-        self._progress = progress
-        self._at = at
-        self._sent = sent
-        self.listings = source.listings
-
-    def shards(self, listing: Listing, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Coming]]:
-        """Hand on what the source lists."""
-        self._tell()
-        for shard, some in self._source.shards(listing, shards, self._known, split=self._split):
-            match some:
-                case pa.RecordBatch():
-                    self._saw(some.num_rows, some.num_rows - some.column("problem").null_count)
-                case Same(stretch):
-                    self._saw(stretch.rows, 0)
-            yield shard, some
-        if listing is self.listings[-1]:
-            self._at = replace(self._at, expected=self._at.listed)
-            self._tell()
-
-    def _saw(self, listed: int, unresolved: int) -> None:
-        at = self._at
-        self._at = replace(at, listed=at.listed + listed, unresolved=at.unresolved + unresolved)
-        self._tell()
-
-    def _tell(self) -> None:
-        self._progress.sweeping(replace(self._at, requests=self._sent()))
-
-
 def _needs(parts: Parts, holdings: Iterable[Holding], agents: Mapping[str, tuple[str, ...]]) -> Iterator[KeyNeed]:
     """Every key that data names or the config watches, with everybody who must decrypt with it."""
     principals: dict[KeyName, set[str]] = defaultdict(set)
@@ -718,17 +420,6 @@ def _all_gaps(
     return tuple(sorted(dict.fromkeys(found), key=lambda gap: (gap.what, gap.reason, gap.effect)))
 
 
-def _unconfigured(parts: Parts) -> int | Gap:
-    configured = {source.url for source in parts.sources}
-    seen: set[str] = set()
-    for lister in parts.listers:
-        listed = lister.buckets()
-        if isinstance(listed, Gap):
-            return gaps.buckets_not_listed(listed)
-        seen |= listed
-    return len(seen - configured)
-
-
 def _key_gaps(needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView], assessed: Iterable[Assessed]) -> Iterator[Gap]:
     judged: dict[str | None, list[Assessment]] = defaultdict(list)
     for one in assessed:
@@ -772,8 +463,3 @@ def _latest(probes: Iterable[Probe], assessed: Iterable[Assessed], now: datetime
     for one in sorted(probes, key=lambda probe: (probe.at <= now, probe.at)):
         newest[(one.bucket, one.key, one.key_version), one.kind] = one
     return (one for (place, _), one in newest.items() if place in places)
-
-
-def _new_id(moment: datetime) -> str:
-    """Sortable by time, unique without one."""
-    return f"{moment:%Y%m%dT%H%M%S.%fZ}-{uuid.uuid4().hex[:8]}"

@@ -17,7 +17,8 @@ from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName
 from auditor.ports import OpenInventory
 from auditor.probing import Budget
-from auditor.scan import Parts, plausible
+from auditor.run import Parts
+from auditor.scan import plausible
 
 
 @dataclass(frozen=True, slots=True)

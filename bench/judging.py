@@ -58,7 +58,8 @@ from auditor.policy import Policy
 from auditor.ports import Begun, Coming, KeyNeed, Shard
 from auditor.probing import Budget
 from auditor.rows import Done
-from auditor.scan import Parts, poll
+from auditor.run import Parts
+from auditor.scan import poll
 
 BUCKET: Final = "gs://fleet"
 LAYOUT: Final = "{org}/{namespace}/"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from auditor import scan
+from auditor import run, scan, sweeping
 from auditor.config import load
 from auditor.errors import LedgerError
 from auditor.findings import Judgement
@@ -58,7 +58,7 @@ class Meanwhile(NoProgress):
     def __init__(self, act: Callable[[], object]) -> None:
         self._acts = [act]
 
-    def sweeping(self, at: scan.Headway) -> None:
+    def sweeping(self, at: run.Headway) -> None:
         if at.listed and self._acts:
             self._acts.pop()()
 
@@ -85,7 +85,7 @@ def test_sweeps_that_nobody_judged_by_take_nothing_from_the_judgement_before(sma
         for hours in range(9, 3, -1):
             for folder in (small.config.parent / "state" / "inventory").glob("*/*"):
                 os.utime(folder, times=(0, folder.stat().st_mtime - 3600 * hours))
-            scan.sweep_all(assembly.parts, NoProgress())  # and the process is killed before it judges
+            sweeping.sweep_all(assembly.parts, NoProgress())  # and the process is killed before it judges
     with assembled(small) as another:
         assert another.ledger.judgement() == judgement
         assert sum(row.objects for row, _ in another.rows(judgement).rows(judgement.assessed)) == 20
@@ -187,7 +187,7 @@ def test_what_other_buckets_were_listed_in_is_kept_where_one_cannot_be_published
 
             monkeypatch.setattr(assembly.ledger, "publish", locked)
             with pytest.raises(LedgerError, match="locked"):
-                scan.sweep_all(assembly.parts, NoProgress())
+                sweeping.sweep_all(assembly.parts, NoProgress())
             assert [one.bucket for one in assembly.ledger.sweeps()] == ["gs://more"]
             monkeypatch.undo()
             time.sleep(0.01)
@@ -200,7 +200,7 @@ def test_what_other_buckets_were_listed_in_is_kept_where_one_cannot_be_published
                 return publish(sweep)
 
             monkeypatch.setattr(assembly.ledger, "publish", noted)
-            scan.sweep_all(assembly.parts, NoProgress())
+            sweeping.sweep_all(assembly.parts, NoProgress())
             old, new = (one for one in published if one.bucket == "gs://data")
             assert (old.listed, old.ended < later) == (20, True), "what was listed is handed over, as old as it is"
             assert (new.listed, new.started > later) == (21, True), "and is no answer to whoever scans now"

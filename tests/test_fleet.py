@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 from botocore.exceptions import ClientError
 
-from auditor import demo, readonly, scan
+from auditor import demo, readonly, run, scan
 from auditor.config import load
 from auditor.embedded import fleet
 from auditor.findings import Confidence, Finding, Judgement, Member, Readability, Status, member_of
@@ -28,7 +28,7 @@ from tests.fleet_clouds import Clouds, the_fleet
 
 
 class NoProgress:
-    def sweeping(self, at: scan.Headway) -> None: ...
+    def sweeping(self, at: run.Headway) -> None: ...
 
     def swept(self, sweep: Sweep) -> None: ...
 

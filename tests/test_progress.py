@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from auditor import progress as told_by
-from auditor import scan
+from auditor import sweeping
 from auditor.config import load
 from auditor.model import Requests
 from auditor.progress import progress_on
-from auditor.scan import Headway
+from auditor.run import Headway
 from auditor.wiring import assemble
 from tests.ledger.test_store import a_sweep
 from tests.small import a_small_cloud
@@ -125,9 +125,9 @@ def test_a_sweep_tells_how_far_it_has_got(monkeypatch: pytest.MonkeyPatch, tmp_p
         traffic.fail("HEAD /data/acme/a/05", status=403, code="AccessDenied")
         assembly = assemble(load(config))
         first, second = Told(), Told()
-        scan.sweep_all(assembly.parts, first)
+        sweeping.sweep_all(assembly.parts, first)
         (sweep,) = assembly.ledger.sweeps()
-        scan.sweep_all(assembly.parts, second)
+        sweeping.sweep_all(assembly.parts, second)
         assembly.close()
     assert sweep.sent is not None
     # Settings and uploads were asked for before it is first told.
@@ -142,7 +142,7 @@ def test_a_sweep_that_goes_on_tells_what_was_there_before(tmp_path: Path) -> Non
         killed_in_the_second_listing(small)
         assembly = assemble(load(small.config))
         told = Told()
-        scan.sweep_all(assembly.parts, told)
+        sweeping.sweep_all(assembly.parts, told)
         assembly.close()
     assert (told.all[0].listed, told.all[0].kept) == (20, 20)
 

@@ -17,7 +17,7 @@ from auditor.probing import Budget
 from tests.test_telling import LOST, OTHER
 
 if TYPE_CHECKING:
-    from auditor.scan import Parts
+    from auditor.run import Parts
 
 NO_PROBES = Budget(reads=False, dry_runs=False, per_hour=1)
 NOTHING_FOUND = SimpleNamespace(findings=())
@@ -255,7 +255,7 @@ def test_a_bucket_that_was_not_swept_as_the_config_asks_is_swept_at_once(
         polled.set()
         return NOTHING_FOUND
 
-    monkeypatch.setattr("auditor.scan.sweep_all", lambda *_: swept.set())
+    monkeypatch.setattr("auditor.sweeping.sweep_all", lambda *_: swept.set())
     monkeypatch.setattr("auditor.scan.poll", poll)
     parts = SimpleNamespace(
         clock=lambda: worlds.wall,

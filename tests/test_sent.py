@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import jsonschema
 import pytest
 
-from auditor import cli, readonly, scan
+from auditor import cli, readonly, sweeping
 from auditor.config import load
 from auditor.connectors import wire
 from auditor.embedded.traffic import Traffic
@@ -137,7 +137,7 @@ def test_a_second_sweep_of_one_process_tells_its_own(tmp_path: Path) -> None:
     with a_small_cloud(tmp_path) as small:
         assembly = assemble(load(small.config))
         for _ in range(2):
-            scan.sweep_all(assembly.parts, NoProgress())
+            sweeping.sweep_all(assembly.parts, NoProgress())
         (newest,) = assembly.ledger.sweeps()
         assembly.close()
         assert newest.sent == Requests(lists=3, others=1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from auditor import scan
+from auditor import scan, sweeping
 from auditor.config import load
 from auditor.findings import Finding, Judgement, Readability, Status, SubjectKind
 from auditor.wiring import assemble
@@ -40,7 +40,7 @@ def test_a_date_that_comes_is_told_while_the_key_is_silent(small: Small) -> None
         (found,) = (one for one in scan.poll(assembly.parts, NoProgress()).findings if one.rule == "data-expiring")
         return found
 
-    scan.sweep_all(assembly.parts, NoProgress())
+    sweeping.sweep_all(assembly.parts, NoProgress())
     first = expiring()
     assert first.status is Status.OPEN
     small.cloud.traffic.fail("cryptoKeys", status=503)
@@ -73,7 +73,7 @@ def test_what_stops_data_is_not_over_because_the_key_is_not_heard(small: Small, 
     key.versions[1].state, key.versions[1].destroy_time = "DESTROY_SCHEDULED", clock() + timedelta(days=3)
     key.versions[2].state = "DISABLED"
     assembly = assemble(load(small.config), clock)
-    scan.sweep_all(assembly.parts, NoProgress())
+    sweeping.sweep_all(assembly.parts, NoProgress())
     before = open_findings(scan.poll(assembly.parts, NoProgress()))
     assert before == {("data-doomed", SubjectKind.KEY_VERSION), ("data-unreadable", SubjectKind.KEY_VERSION)}
     match silence:
@@ -107,7 +107,7 @@ def test_a_store_that_is_down_is_not_up_because_a_key_is_not_found_once(
         config.write_text('state = "state"\n' + PLATFORM + AWS_CONFIG)
         clock = Clock()
         assembly = assemble(load(config), clock)
-        scan.sweep_all(assembly.parts, NoProgress())
+        sweeping.sweep_all(assembly.parts, NoProgress())
         before = open_findings(scan.poll(assembly.parts, NoProgress()))
         assert before == {("data-unreachable", SubjectKind.KEY_STORE)}
         cloud.traffic.fail("DescribeKey", status=400, code="NotFoundException")
@@ -126,7 +126,7 @@ def test_a_key_that_is_not_among_the_deleted_ones_is_not_called_lost_for_ever(sm
     clock = Clock()
     assembly = assemble(load(small.config), clock)
     parts = replace(assembly.parts, policy=replace(assembly.parts.policy, one_reading=True))
-    scan.sweep_all(parts, NoProgress())
+    sweeping.sweep_all(parts, NoProgress())
     assert open_findings(scan.poll(parts, NoProgress())) == set()
     not_found = b'{"error":{"code":404,"message":"x","status":"NOT_FOUND"}}'
     small.cloud.traffic.fail("cryptoKeys/main", status=404, body=not_found)

@@ -1,0 +1,79 @@
+"""What a run works with, and whom it tells how it gets on."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from auditor import probing
+from auditor.model import Cloud, KeyName, Requests, Sweep
+from auditor.policy import Policy
+from auditor.ports import BucketLister, Inventory, KeySource, Ledger, ObjectSource, Prober
+from auditor.rule import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Headway:
+    """How far the sweep of one bucket has got."""
+
+    bucket: str
+    listed: int
+    kept: int
+    """How many of them an attempt before had listed, which it goes on with."""
+    unresolved: int
+    """Of the others, those whose encryption could not be learnt."""
+    requests: int
+    """As it has made itself, each retry counted."""
+    expected: int | None
+    """Objects that the last complete sweep had; None before the first."""
+
+
+class Progress(Protocol):
+    """Is told how a run gets on."""
+
+    def sweeping(self, at: Headway) -> None:
+        """One bucket is being swept, and has got so far."""
+
+    def swept(self, sweep: Sweep) -> None:
+        """One bucket is done, well or not."""
+
+    def polled(self, read: int, needed: int) -> None:
+        """The keys were asked."""
+
+    def probed(self, made: int, chosen: int) -> None:
+        """So many of the chosen probes are made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that a run works with; `wiring.py` makes it."""
+
+    sources: tuple[ObjectSource, ...]
+    listers: tuple[BucketLister, ...]
+    keys: Mapping[Cloud, KeySource]
+    inventory: Inventory
+    ledger: Ledger
+    rules: tuple[Rule, ...]
+    policy: Policy
+    watched: tuple[KeyName, ...]
+    """Keys that the config names, whether data depends on them or not."""
+    agents: Mapping[Cloud, tuple[str, ...] | None]
+    """Who must be able to decrypt; None on Google Cloud = the storage service agent of each bucket's project."""
+    probing: probing.Budget
+    probers: Mapping[Cloud, Prober]
+    clock: Callable[[], datetime]
+    skew: Callable[[], timedelta]
+    sent: Callable[[str], Requests]
+    """The requests about one bucket that this process has made so far."""
+    identity: Callable[[], tuple[str, ...]]
+    version: str
+    rules_version: str
+    config_digest: str
+    by_sdk: bool = False
+    """Buckets are listed through the SDKs, which ask for everything anew."""
+
+
+def new_id(moment: datetime) -> str:
+    """Sortable by time, unique without one."""
+    return f"{moment:%Y%m%dT%H%M%S.%fZ}-{uuid.uuid4().hex[:8]}"

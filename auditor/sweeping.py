@@ -1,0 +1,248 @@
+"""The buckets of one run: swept from their beginning or from where an earlier sweep broke off, and published."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+import pyarrow as pa
+
+from auditor import gaps
+from auditor.errors import AuditorError, CollectError, DiskError, LedgerError, OrderError
+from auditor.model import BucketFacts, Cloud, Gap, Listing, Reason, Sweep
+from auditor.ports import Begun, Coming, Known, ObjectSource, Same, Shard, Written
+from auditor.run import Headway, Parts, Progress, new_id
+
+_log = logging.getLogger(__name__)
+
+_BUCKETS_AT_ONCE: Final = 4
+_LONGEST_SWEEP: Final = timedelta(days=7)
+"""Nobody goes on with one that began longer ago."""
+
+
+def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset()) -> int | Gap:
+    """Sweep the buckets and publish each when it is done; return how many buckets nobody configured.
+
+    Raises:
+        LedgerError: the ledger can be neither read nor written.
+    """
+    chosen = [source for source in parts.sources if not only or source.url in only]
+    # What an earlier scan had listed and the ledger did not hear of is no news of today.
+    whole_before = _sweep_some(parts, chosen, progress)
+    _sweep_some(parts, whole_before, progress)
+    return _unconfigured(parts)
+
+
+def _sweep_some(parts: Parts, sources: list[ObjectSource], progress: Progress) -> list[ObjectSource]:
+    """Sweep some buckets and publish each; return those of which only an earlier sweep was published so far.
+
+    Raises:
+        LedgerError: the ledger can be neither read nor written.
+    """
+    expected = {sweep.bucket: sweep.listed for sweep in parts.ledger.sweeps()}
+    failed: LedgerError | None = None
+    whole_before: list[ObjectSource] = []
+    pool = ThreadPoolExecutor(_BUCKETS_AT_ONCE)
+    try:
+        running = {pool.submit(sweep, parts, one, progress, expected.get(one.url)): one for one in sources}
+        for ended in as_completed(running):
+            done, is_new = ended.result()
+            try:
+                in_force = parts.ledger.publish(done)
+            except LedgerError as error:
+                # What others have listed meanwhile is kept all the same, if it can be.
+                failed = failed or error
+                continue
+            parts.inventory.settle(done)
+            if in_force:
+                parts.inventory.prune(done.bucket, parts.ledger.needed(done.bucket))
+            elif done.complete:
+                # Another one that began later is in force already.
+                parts.inventory.remove(done)
+            if is_new:
+                progress.swept(done)
+            else:
+                whole_before.append(running[ended])
+    finally:
+        # Whoever interrupts does not wait for sweeps that may have hours to go.
+        pool.shutdown(wait=False, cancel_futures=True)
+    if failed is not None:
+        raise failed
+    return whole_before
+
+
+def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int | None) -> tuple[Sweep, bool]:
+    """List one bucket into a new snapshot; a listing that breaks off leaves the last whole one in force.
+
+    False: it was listed to its end by an earlier scan, which could not publish it.
+    """
+    begun = _begun(parts, source)
+    before = parts.sent(source.url)
+    cloud = Cloud.AWS if source.url.startswith("s3://") else Cloud.GCP
+    facts: BucketFacts | Gap = BucketFacts(source.url, cloud)
+    uploads: int | Gap | None = None
+    written = Written({}, 0, 0, 0, None, ())
+    failed: Gap | None = None
+
+    def write(begun: Begun, known: Known | None, *, split: bool = True) -> Written:
+        at = Headway(source.url, begun.kept, begun.kept, 0, 0, expected)
+        told = _Told(source, progress, at, known, lambda: (parts.sent(source.url) - before).total, split=split)
+        return parts.inventory.write(source.url, begun, told)
+
+    try:
+        facts = source.facts()
+        uploads = source.uploads_in_progress()
+        known = learnt(parts, source)
+        try:
+            written = write(begun, known)
+        except (CollectError, LedgerError) as error:
+            plainly = not (begun.kept or known) and not isinstance(error, OrderError)
+            if plainly or not _begins_anew(error):
+                raise
+            begun = _anew(parts, source)
+            # What is known is no reason for another process to go on with the sweep.
+            known = None if isinstance(error, CollectError) else learnt(parts, source)
+            written = write(begun, known, split=not isinstance(error, OrderError))
+    except CollectError as error:
+        failed = gaps.listing_stopped(source.url, error)
+    except LedgerError as error:
+        # Of the inventory, which has one bucket's folder; the ledger itself is spoken to by nobody in here.
+        failed = gaps.not_written(source.url, error)
+    except AuditorError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one bucket's defect must not blind the others
+        _log.debug("sweep of %s", source.url, exc_info=True)
+        failed = gaps.defect(source.url, error)
+    unresolved = (gaps.unresolved(source.url, reason, count) for reason, count in written.unresolved)
+    found = (*(one for one in (facts, uploads) if isinstance(one, Gap)), *unresolved)
+    now = parts.clock()
+    done = Sweep(
+        id=begun.id,
+        bucket=source.url,
+        started=begun.started,
+        ended=now if written.ended is None else max(begun.started, min(now, written.ended)),
+        complete=failed is None,
+        listed=written.listed,
+        resolved=written.resolved,
+        outside=written.outside,
+        uploads_in_progress=uploads if isinstance(uploads, int) else None,
+        oldest_verified=written.oldest_verified,
+        facts=facts if isinstance(facts, BucketFacts) else _facts_before(parts, source.url, cloud),
+        # What made it fail stands last: that is what outputs show as its cause.
+        gaps=found if failed is None else (*found, failed),
+        files=written.files if failed is None else None,
+        after=begun.after,
+        left_out=source.left_out,
+        layout=parts.inventory.layout(source.url),
+        made_by=_made_by(parts, source),
+        sent=parts.sent(source.url) - before,
+        kept=begun.kept,
+    )
+    return done, written.ended is None
+
+
+def _begun(parts: Parts, source: ObjectSource) -> Begun:
+    """The sweep that was killed or broke off, where nobody has begun one since that is in force; else a new one."""
+    fresh = _anew(parts, source)
+    before = parts.inventory.begun(source.url, fresh.settings)
+    if before is None or not timedelta(0) <= fresh.started - before.started <= _LONGEST_SWEEP:
+        return fresh
+    if not parts.ledger.has(before.after, before.head):
+        return fresh  # it began by another ledger, or by what was lost of this one
+    in_force = ((one.after, one.started) for one in parts.ledger.sweeps() if one.bucket == source.url)
+    return before if all(one < (before.after, before.started) for one in in_force) else fresh
+
+
+def _anew(parts: Parts, source: ObjectSource) -> Begun:
+    after, head = parts.ledger.head()
+    started = parts.clock()
+    layout = parts.inventory.layout(source.url)
+    settings = [parts.version, parts.config_digest, source.endpoint, source.left_out, layout, parts.by_sdk]
+    return Begun(new_id(started), started, json.dumps(settings), after, head)
+
+
+def _begins_anew(error: CollectError | LedgerError) -> bool:
+    """Whether a sweep that builds on others may do better from the beginning."""
+    if isinstance(error, CollectError):
+        return error.reason is Reason.MALFORMED
+    return not isinstance(error, DiskError)
+
+
+def learnt(parts: Parts, source: ObjectSource) -> Known | None:
+    """What the sweep in force learnt, if by the same words: what they meant then may have been wrong."""
+    if source.url.startswith("gs://"):
+        return None  # every page tells the keys
+    in_force = next((one for one in parts.ledger.sweeps() if one.bucket == source.url), None)
+    if in_force is None or in_force.made_by != _made_by(parts, source):
+        return None
+    same = (in_force.layout, in_force.left_out) == (parts.inventory.layout(source.url), source.left_out)
+    return parts.inventory.known(in_force, as_is=same)
+
+
+def _made_by(parts: Parts, source: ObjectSource) -> str:
+    """Whose words, and whose answers: a copy of a bucket at another endpoint keeps ids and dates, and not the keys."""
+    return f"{parts.version} {source.endpoint}"
+
+
+def _facts_before(parts: Parts, bucket: str, cloud: Cloud) -> BucketFacts:
+    """What an earlier sweep learnt: that a bucket does not tell it now changes nothing of who decrypts for it."""
+    known = (one.facts for one in parts.ledger.sweeps() if one.bucket == bucket)
+    return next(known, BucketFacts(bucket, cloud))
+
+
+class _Told:
+    """A source whose progress is told."""
+
+    def __init__(
+        self,
+        source: ObjectSource,
+        progress: Progress,
+        at: Headway,
+        known: Known | None,
+        sent: Callable[[], int],
+        *,
+        split: bool,
+    ) -> None:
+        self._known = known
+        self._split = split
+        self._source = source
+        self._progress = progress
+        self._at = at
+        self._sent = sent
+        self.listings = source.listings
+
+    def shards(self, listing: Listing, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Coming]]:
+        """Hand on what the source lists."""
+        self._tell()
+        for shard, some in self._source.shards(listing, shards, self._known, split=self._split):
+            match some:
+                case pa.RecordBatch():
+                    self._saw(some.num_rows, some.num_rows - some.column("problem").null_count)
+                case Same(stretch):
+                    self._saw(stretch.rows, 0)
+            yield shard, some
+        if listing is self.listings[-1]:
+            self._at = replace(self._at, expected=self._at.listed)
+            self._tell()
+
+    def _saw(self, listed: int, unresolved: int) -> None:
+        at = self._at
+        self._at = replace(at, listed=at.listed + listed, unresolved=at.unresolved + unresolved)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._progress.sweeping(replace(self._at, requests=self._sent()))
+
+
+def _unconfigured(parts: Parts) -> int | Gap:
+    configured = {source.url for source in parts.sources}
+    seen: set[str] = set()
+    for lister in parts.listers:
+        listed = lister.buckets()
+        if isinstance(listed, Gap):
+            return gaps.buckets_not_listed(listed)
+        seen |= listed
+    return len(seen - configured)
