@@ -50,6 +50,8 @@ class Shards:
         self._misses = 0
         self._guessed: set[Shard] = set()
         self._in_order = True
+        self._look_again = 0
+        """So many pages must have come before a name is looked for once more, where there was none to be guessed."""
 
     def following(self, running: Sequence[Running]) -> Shard | None:
         """What is to be listed beside these by now: a shard that waits, or one that was split off; None for none."""
@@ -90,7 +92,7 @@ class Shards:
         return _split(longest.shard, self._borders[(first + end) // 2]) if first < end else None
 
     def _split_by_guess(self, running: Sequence[Running]) -> Shard | None:
-        if self._misses >= _MISSES + self._pages // _PAGES_A_MISS:
+        if self._misses >= _MISSES + self._pages // _PAGES_A_MISS or self._pages < self._look_again:
             return None
         for one in sorted(running, key=lambda one: -one.pages):
             name = between(one.at, one.shard.until, self._seen) if one.at and one.pages >= _PAGES else None
@@ -99,6 +101,7 @@ class Shards:
                 split = _split(one.shard, name)
                 self._guessed.add(split)
                 return split
+        self._look_again = self._pages + _PAGES
         return None
 
 
