@@ -27,6 +27,7 @@ def figures(*, quick: bool) -> Iterator[Figure]:
     """Measure all; `quick` does it once, with a quarter of the namespaces and without the file of many objects."""
     yield from _judging(NAMESPACES // (4 if quick else 1), 1 if quick else 3)
     yield from _waiting(1 if quick else 3)
+    yield from _in_shards(quick=quick)
     yield from _summing_up(quick=quick)
 
 
@@ -68,6 +69,15 @@ def _waiting(rounds: int) -> Iterator[Figure]:
     storm = _run("waiting", "storm")
     name = f"from the end of a storm of 503 ({storm['refused']:.0f} refused, no object lost) to 80 % of the former rate"
     yield Figure(name, f"{storm['back']:.0f} s ({storm['former']:.0f}/s before)", "60 s")
+
+
+def _in_shards(*, quick: bool) -> Iterator[Figure]:
+    told = _run("shards", *([30_000] if quick else []))
+    one, several = told["one"], told["several"]
+    name = f"first sweep of {told['objects']:,} objects whose pages take 0.2 s each: four streams against one"
+    requests = f"{several['requests']:,} pages instead of {one['requests']:,}"
+    measured = f"{one['seconds'] / several['seconds']:.1f}x ({several['seconds']:.0f} s, {requests})"
+    yield Figure(name, measured)
 
 
 def _summing_up(*, quick: bool) -> Iterator[Figure]:

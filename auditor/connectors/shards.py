@@ -16,7 +16,7 @@ STREAMS: Final = 4
 _PLAIN: Final = "-./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 """In the order of their bytes. Nobody between here and a bucket has an own idea of what these mean."""
 _PAGES: Final = 4
-"""A shard is split at a guessed name once it has so many pages, so that small buckets are listed in one go."""
+"""Nothing is split at a guessed name before so many have come, so that small buckets are listed in one go."""
 _MISSES: Final = 20
 _PAGES_A_MISS: Final = 5
 """Guesses behind which nothing was found: so many are made, and one more for so many pages that were listed."""
@@ -50,8 +50,8 @@ class Shards:
         self._misses = 0
         self._guessed: set[Shard] = set()
         self._in_order = True
-        self._look_again = 0
-        """So many pages must have come before a name is looked for once more, where there was none to be guessed."""
+        self._look_again = _PAGES
+        """So many pages must have come before a name is looked for again, where there was none to be guessed."""
 
     def following(self, running: Sequence[Running]) -> Shard | None:
         """What is to be listed beside these by now: a shard that waits, or one that was split off; None for none."""
@@ -95,7 +95,7 @@ class Shards:
         if self._misses >= _MISSES + self._pages // _PAGES_A_MISS or self._pages < self._look_again:
             return None
         for one in sorted(running, key=lambda one: -one.pages):
-            name = between(one.at, one.shard.until, self._seen) if one.at and one.pages >= _PAGES else None
+            name = between(one.at, one.shard.until, self._seen) if one.at and one.pages else None
             if name is not None:
                 one.pages = 0
                 split = _split(one.shard, name)

@@ -131,8 +131,8 @@ def test_a_first_listing_is_split_where_names_are(names: list[str]) -> None:
     assert (alone.requests, alone.rounds) == (601, 601)
     assert sorted(found.names) == names
     assert found.most == 4
-    assert found.rounds < alone.rounds / 2.5, "most of the time four are under way"
-    assert found.requests < alone.requests * 1.25
+    assert found.rounds < alone.rounds / 4 * 1.15, "almost always four are under way"
+    assert found.requests < alone.requests * 1.1
 
 
 def test_a_later_listing_is_split_at_known_names_from_its_beginning() -> None:
