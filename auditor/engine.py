@@ -108,7 +108,7 @@ def _assess(facts: Facts) -> Iterable[Assessed]:
         probes[one.key, one.key_version].append(one)
     for holding in facts.holdings.holdings():
         view = facts.keys.get(KeyName(holding.key)) if holding.key else None
-        mine = probes_of(holding.bucket, probes[holding.key, holding.key_version])
+        mine = probes_of(holding.bucket, probes[holding.key, holding.key_version], facts.now)
         yield assess(holding, view, facts.agents.get(holding.bucket, ()), facts.policy, facts.now, probes=mine)
 
 

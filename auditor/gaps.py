@@ -1,7 +1,7 @@
 """The words of every gap: what is missing, what the answer lacks for it, what would close it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from auditor.errors import CollectError, LedgerError
@@ -296,18 +296,19 @@ def of_probes(probes: Iterable[Probe], agents: Mapping[str, tuple[str, ...]]) ->
         yield Gap(name, Reason.ACCESS_DENIED if for_nobody else one.reason or Reason.UNSUPPORTED, effect, _PROBE_HINT)
 
 
-def of_refusals(probes: Iterable[Probe], wanted: Callable[[ProbeKind], bool]) -> Iterator[Gap]:
-    """Refusals by which data is judged, where the config asks for no probe any more that could tell otherwise."""
+def of_refusals(probes: Iterable[Probe], wanted: Callable[[ProbeKind], bool], since: datetime) -> Iterator[Gap]:
+    """Refusals by which data is judged, where nobody asks for such probes any more or none was made since a moment."""
     for one in probes:
-        if not wanted(one.kind):
-            option = "reads" if one.kind is ProbeKind.READ else "dry_runs"
-            name = one.key if one.key_version is None else f"{one.key}/cryptoKeyVersions/{one.key_version}"
-            yield Gap(
-                name,
-                Reason.NOT_VISIBLE,
-                f"a probe of {one.bucket} was refused at {one.at:%Y-%m-%dT%H:%M:%SZ}, and none is made any more",
-                f"set [probe] {option} and scan: a probe that passes ends it",
-            )
+        if wanted(one.kind) and one.at >= since:
+            continue
+        option = "reads" if one.kind is ProbeKind.READ else "dry_runs"
+        name = one.key if one.key_version is None else f"{one.key}/cryptoKeyVersions/{one.key_version}"
+        yield Gap(
+            name,
+            Reason.NOT_VISIBLE,
+            f"a probe of {one.bucket} was refused at {one.at:%Y-%m-%dT%H:%M:%SZ}, and none is made any more",
+            f"set [probe] {option} and scan, where an object can be read: a read that passes ends it",
+        )
 
 
 _PROBE_HINT: Final = "docs/permissions.md tells what probes need; or switch them off in [probe]"

@@ -18,6 +18,7 @@ from auditor.findings import (
     Coverage,
     Finding,
     Judgement,
+    Member,
     Readability,
     Run,
     Subject,
@@ -28,6 +29,7 @@ from auditor.model import (
     AwsKey,
     BucketFacts,
     Cloud,
+    Encryption,
     Gap,
     GcpKey,
     Holding,
@@ -218,7 +220,7 @@ def _poll(
         unconfigured = before.coverage.buckets_not_configured
     beforehand = before.findings if before is not None else ()
     undecided = judged.undecided | _out_of_sight(beforehand, unusable, judged.assessed, keys)
-    undecided |= _out_of_reach(beforehand, judged.assessed, keys)
+    undecided |= _out_of_reach(beforehand, judged.assessed, keys) | _hidden(beforehand, judged.assessed)
     last_reads = {name: last_read(view, now) for name, view in keys.items()}
     poll_id = new_id(started)
     judgement = Judgement(
@@ -254,7 +256,9 @@ def _poll(
                 *(gaps.not_usable(bucket, error) for bucket, error in unusable.items()),
                 *_key_gaps(needs, keys, judged.assessed),
                 *gaps.of_probes(_latest(probes, judged.assessed, now), agents),
-                *gaps.of_refusals(_by_refusal(probes, judged.assessed), parts.probing.wants),
+                *gaps.of_refusals(
+                    _by_refusal(probes, judged.assessed), parts.probing.wants, now - parts.policy.probe_max_age
+                ),
                 *_not_sampled(parts, sweeps),
                 *gaps.of_layouts(buckets),
                 *_swept_otherwise(parts, sweeps),
@@ -315,15 +319,33 @@ def _out_of_reach(
 ) -> frozenset[str]:
     """Findings on data whose key tells nothing now, or is not found for the first time: silence heals nothing."""
     silent = {name.text for name, view in keys.items() if isinstance(view.reading, KeyUnread | KeyGone | None)}
-    unknown = {
-        member_of(one.holding)
-        for one in assessed
-        if one.assessment.readability is Readability.UNKNOWN and one.holding.key in silent
-    }
+    unknown: set[Member] = set()
+    healthy: set[Member] = set()
+    for one in assessed:
+        if one.assessment.readability is Readability.UNKNOWN and one.holding.key in silent:
+            unknown.add(member_of(one.holding))
+        elif one.assessment.readability in {Readability.READABLE, Readability.EXPIRING}:
+            healthy.add(member_of(one.holding))
     return frozenset(
         one.id
         for one in before
-        if one.readability not in {None, Readability.UNKNOWN} and not unknown.isdisjoint(one.members)
+        if one.readability not in {None, Readability.UNKNOWN}
+        and not unknown.isdisjoint(one.members)
+        # What stands behind several keys is told by those that are heard.
+        and healthy.isdisjoint(one.members)
+    )
+
+
+def _hidden(before: Iterable[Finding], assessed: Iterable[Assessed]) -> frozenset[str]:
+    """Findings on data that is not seen any more, in buckets where the encryption of something is not known."""
+    every = tuple(assessed)
+    seen = {member_of(one.holding) for one in every}
+    unresolved = {one.holding.bucket for one in every if one.holding.encryption is Encryption.UNKNOWN}
+    return frozenset(
+        one.id
+        for one in before
+        if one.readability not in {None, Readability.UNKNOWN}
+        and any(member not in seen and member[0] in unresolved for member in one.members)
     )
 
 

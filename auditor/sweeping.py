@@ -59,8 +59,8 @@ def _sweep_some(parts: Parts, sources: list[ObjectSource], progress: Progress) -
             parts.inventory.settle(done)
             if in_force:
                 parts.inventory.prune(done.bucket, parts.ledger.needed(done.bucket))
-            elif done.complete:
-                # Another one that began later is in force already.
+            elif done.complete and done.id not in parts.ledger.needed(done.bucket):
+                # Another one that began later is in force already, and this one nobody has judged by.
                 parts.inventory.remove(done)
             if is_new:
                 progress.swept(done)

@@ -205,3 +205,34 @@ def test_what_other_buckets_were_listed_in_is_kept_where_one_cannot_be_published
             assert (old.listed, old.ended < later) == (20, True), "what was listed is handed over, as old as it is"
             assert (new.listed, new.started > later) == (21, True), "and is no answer to whoever scans now"
             assert new.id in {one.id for one in assembly.ledger.sweeps()}
+
+
+def test_what_somebody_has_judged_by_is_not_removed_by_who_hands_it_over_too_late(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with assembled(small) as first, assembled(small) as second:
+        publish = second.ledger.publish
+
+        def locked(_: Sweep) -> bool:
+            raise LedgerError("it is locked")
+
+        monkeypatch.setattr(first.ledger, "publish", locked)
+        with pytest.raises(LedgerError, match="locked"):
+            sweeping.sweep_all(first.parts, NoProgress())
+        monkeypatch.undo()
+        judged: list[Judgement] = []
+
+        def late(sweep: Sweep) -> bool:
+            """The other one has published the same, somebody has judged by it, and the bucket was swept anew."""
+            if not judged:
+                judged.append(Judgement.__new__(Judgement))
+                assert first.ledger.publish(sweep)
+                judged[0] = scan.poll(first.parts, NoProgress())
+                first.inventory.settle(sweep)
+                sweeping.sweep_all(first.parts, NoProgress())
+            return publish(sweep)
+
+        monkeypatch.setattr(second.ledger, "publish", late)
+        sweeping.sweep_all(second.parts, NoProgress())
+        with assembled(small) as reader:
+            assert reader.rows(judged[0]).holdings()

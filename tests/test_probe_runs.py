@@ -239,7 +239,10 @@ def test_a_refusal_outlives_the_wish_to_probe(both: tuple[Small, AwsCloud], runn
         assert by_key(judgement)[f"{GOOGLE_KEY} 1"][0] is Readability.READABLE
         gaps = [one for one in judgement.gaps if "none is made any more" in one.effect]
         assert [(one.what, one.hint) for one in gaps] == [
-            (f"{GOOGLE_KEY}/cryptoKeyVersions/2", "set [probe] reads and scan: a probe that passes ends it")
+            (
+                f"{GOOGLE_KEY}/cryptoKeyVersions/2",
+                "set [probe] reads and scan, where an object can be read: a read that passes ends it",
+            )
         ]
     key.versions[2].reads_as = None
     judgement = scan.scan(assembly.parts, NoProgress())

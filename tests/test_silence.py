@@ -1,6 +1,7 @@
 """What was found of a key stays while nobody hears of it, for as long as nothing else is known."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from auditor import scan, sweeping
 from auditor.config import load
+from auditor.embedded.aws import AwsCloud
 from auditor.findings import Finding, Judgement, Readability, Status, SubjectKind
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
@@ -145,3 +147,61 @@ def test_a_key_that_is_not_among_the_deleted_ones_is_not_called_lost_for_ever(sm
     judgement = scan.poll(parts, NoProgress())
     assert {one.assessment.readability for one in judgement.assessed} == {Readability.UNKNOWN}
     assembly.close()
+
+
+@contextmanager
+def an_aws_fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str = "") -> Iterator[tuple[AwsCloud, Path]]:
+    """Seven objects under one key, in one bucket."""
+    with an_aws_cloud(monkeypatch) as cloud:
+        cloud.store.add_bucket("objects")
+        cloud.store.add_key(AWS_KEY)
+        for number in range(7):
+            cloud.store.put("objects", f"acme/s3/{number}", sse="aws:kms", key=AWS_KEY)
+        config = tmp_path / "auditor.toml"
+        config.write_text('state = "state"\n' + PLATFORM + AWS_CONFIG + more)
+        yield cloud, config
+
+
+@pytest.mark.parametrize("by_sdk", [False, True])
+def test_objects_that_may_not_be_asked_any_more_heal_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, by_sdk: bool
+) -> None:
+    with an_aws_fleet(tmp_path, monkeypatch) as (cloud, config):
+        key = cloud.store.key(AWS_KEY)
+        assert key is not None
+        key.state = "Disabled"
+        clock = Clock()
+        assembly = assemble(load(config), clock, by_sdk=by_sdk)
+        before = open_findings(scan.scan(assembly.parts, NoProgress()))
+        assert before == {("data-unreadable", SubjectKind.KEY)}
+        refused = cloud.traffic.fail("HEAD /objects/", status=403)
+        for _ in range(2):
+            clock.ahead += timedelta(days=40)
+            assert open_findings(scan.scan(assembly.parts, NoProgress())) == before
+        refused.times = 0
+        cloud.store.buckets["objects"].objects.clear()
+        cloud.store.put("objects", "acme/s3/new")
+        assert open_findings(scan.scan(assembly.parts, NoProgress())) == set(), "nothing is left under the key"
+        assembly.close()
+
+
+def test_a_store_is_up_where_one_of_its_keys_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with an_aws_fleet(tmp_path, monkeypatch) as (cloud, config):
+        other = AWS_KEY[:-4] + "beef"
+        store = cloud.store.add_key_store("cks-1", "us-east-1", state="DISCONNECTED")
+        for name in (AWS_KEY, other):
+            cloud.store.add_key(name, store="cks-1")
+        cloud.store.put("objects", "acme/s4/x", sse="aws:kms", key=other)
+        clock = Clock()
+        assembly = assemble(load(config), clock)
+        down = {("data-unreachable", SubjectKind.KEY_STORE)}
+        assert open_findings(scan.scan(assembly.parts, NoProgress())) == down
+        hidden = cloud.store.key(other)
+        assert hidden is not None
+        hidden.describe_denied = True
+        clock.ahead += timedelta(minutes=1)
+        assert open_findings(scan.poll(assembly.parts, NoProgress())) == down
+        store.state = "CONNECTED"
+        clock.ahead += timedelta(minutes=1)
+        assert open_findings(scan.poll(assembly.parts, NoProgress())) == set()
+        assembly.close()

@@ -302,8 +302,8 @@ class Writer:
         """Put the open part in place: from then on it is there, whatever happens."""
         if self._open is None:
             return
-        name, first, (told, digests) = self._open.name, self._open.first, self._open.close()
-        self._open = None
+        opened, self._open = self._open, None
+        name, first, (told, digests) = opened.name, opened.first, opened.close()
         last = None if first is None else self.order.last
         self._put(
             Part(
@@ -378,7 +378,10 @@ class _Open:
         self._file.add(some)
 
     def close(self) -> tuple[Told, tuple[str, str]]:
-        """Put both files in place; tell what the rows tell, and the digests."""
+        """Put both files in place; tell what the rows tell, and the digests.
+
+        What cannot be put in place stays unfinished, and whoever begins a part of that name removes it.
+        """
         self._file.finish()
         told = self._totals.close()
         files.put(self._unfinished, self._sums)

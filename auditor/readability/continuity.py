@@ -41,9 +41,9 @@ def continued(reading: KeyReading, memory: KeyMemory | None, now: datetime) -> K
             missing = _impossibly_missing(key, last, memory.last_at, now)
             before = {one.name: one for one in last.connections}
             told = {one.name for one in key.connections}
-            switched_off = {one.ekm_connection for one in key.versions if one.state != "ENABLED"}
+            enabled = {one.ekm_connection for one in key.versions if one.state == "ENABLED"}
+            switched_off = {one.ekm_connection for one in key.versions} - enabled
             unasked = [one for one in last.connections if one.name not in told]
-            named = {one.ekm_connection for one in key.versions}
             return replace(
                 key,
                 versions=tuple(sorted((*key.versions, *missing), key=lambda one: int(one.number))),
@@ -56,7 +56,7 @@ def continued(reading: KeyReading, memory: KeyMemory | None, now: datetime) -> K
                     *(
                         replace(one, older=one.older or Reason.NOT_VISIBLE)
                         for one in unasked
-                        if one.reachable is False and one.name in named - switched_off
+                        if one.reachable is False and one.name in enabled
                     ),
                 ),
             )

@@ -33,21 +33,28 @@ _OF_THE_KEY: Final = frozenset({"DisabledException", "NotFoundException"})
 
 _CLOCKS_APART: Final = timedelta(minutes=1)
 """How far two readings of the clocks may differ."""
+_BORROWED: Final = timedelta(hours=24)
+"""How long what was refused through one bucket counts for another."""
 _FARTHEST_AHEAD: Final = timedelta(hours=24)
 """How far ahead a clock may have been by which a refusal was dated."""
 _READS: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
 _WORDS: Final = {ProbeKind.READ: "a read", ProbeKind.DRY_RUN: "a dry run"}
 
 
-def probes_of(bucket: str, probes: Iterable[Probe]) -> tuple[Probe, ...]:
+def probes_of(bucket: str, probes: Iterable[Probe], now: datetime) -> tuple[Probe, ...]:
     """Choose from the probes of one key version those that tell something of its data in one bucket.
 
-    What the key itself refused through another bucket it refuses through this one, unless a later read here passed.
+    What the key itself refused through another bucket it refuses through this one, unless a later read here passed; for
+    a day, as nobody may try again there.
     """
     found = tuple(probes)
     mine = [one for one in found if one.bucket == bucket]
     last = max((one.at for one in mine if one.outcome is not ProbeOutcome.INCONCLUSIVE), default=None)
-    others = (one for one in found if one.bucket != bucket and one.outcome is ProbeOutcome.REFUSED)
+    others = (
+        one
+        for one in found
+        if one.bucket != bucket and one.outcome is ProbeOutcome.REFUSED and abs(now - one.at) <= _BORROWED
+    )
     refused = [one for one in others if one.code in _OF_THE_VERSION and (last is None or one.at > last)]
     return (*mine, *refused)
 
@@ -57,13 +64,25 @@ def standing(probes: Iterable[Probe], changed: datetime | None, at: Standpoint) 
 
     `changed` is when what decides over the key's use changed last; None when it was never seen to.
     """
+    every = tuple(probes)
     return tuple(
         one
-        for one in probes
+        for one in every
         if one.outcome is not ProbeOutcome.INCONCLUSIVE
         and _still_counts(one, at)
+        and not any(_outvotes(later, one, at) for later in every)
         and (changed is None or one.at - changed >= at.policy.propagation)
     )
+
+
+def _outvotes(later: Probe, refused: Probe, at: Standpoint) -> bool:
+    """Whether a read has passed since something was refused; of a right, one by the same principal."""
+    passed = later.kind is ProbeKind.READ and later.outcome is ProbeOutcome.PASSED and not later.cached
+    if not passed or refused.outcome is not ProbeOutcome.REFUSED:
+        return False
+    if not refused.at < later.at <= at.now + _CLOCKS_APART or later.bucket != refused.bucket:
+        return False
+    return refused.code != NO_RIGHT or same_principal(later.principal or "", refused.principal or "-")
 
 
 def _still_counts(probe: Probe, at: Standpoint) -> bool:

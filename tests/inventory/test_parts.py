@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.errors import CollectError, DiskError, LedgerError, OrderError
-from auditor.inventory import notes, parts
+from auditor.inventory import files, notes, parts
 from auditor.inventory.layout import Layout
 from auditor.inventory.parts import Part, disjoint, left
 from auditor.inventory.store import FileInventory, folder_name
@@ -599,3 +599,22 @@ def test_an_empty_shard_is_one_that_was_listed(tmp_path: Path) -> None:
         (one,) = writer.parts
         assert (one.after, one.until, one.rows, one.last) == (shard.after, shard.until, 0, None)
     assert [one.name[-1] for one in parts.finished(tmp_path)] == list("0123"), "no name is given twice"
+
+
+@pytest.mark.parametrize("full", [".rows.parquet", ".sums.parquet"])
+def test_a_disk_that_is_full_when_a_part_is_put_in_place_is_told_as_that(
+    inventory: FileInventory, monkeypatch: pytest.MonkeyPatch, full: str
+) -> None:
+    put, puts = files.put, iter(range(99))
+
+    def failing(unfinished: Path, path: Path) -> None:
+        if path.name.endswith(full) and next(puts) == 2:
+            raise OSError(28, "No space left on device")
+        put(unfinished, path)
+
+    monkeypatch.setattr(files, "put", failing)
+    with pytest.raises(DiskError, match="No space left on device"):
+        inventory.write(BUCKET, begun("s1"), Bucket(stored()))
+    kept = inventory.begun(BUCKET, "")
+    assert kept == replace(begun("s1"), kept=20)
+    assert inventory.write(BUCKET, kept, Bucket(stored())).listed == 100

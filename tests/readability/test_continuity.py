@@ -189,3 +189,12 @@ def test_a_connection_that_nobody_asks_for_any_more_is_healed_by_nothing_and_pro
         found = continued(a_gcp_key(version), remembered(a_gcp_key(on, connections=(before,))), NOW)
         assert isinstance(found, GcpKey)
         assert found.connections == after
+
+
+def test_a_connection_that_one_version_still_uses_counts_as_unasked_whatever_the_others_are() -> None:
+    kind = {"protection_level": "EXTERNAL_VPC", "ekm_connection": CONNECTION}
+    versions = a_version("1", state="ENABLED", **kind), a_version("2", state="DISABLED", **kind)
+    failing = EkmConnection(CONNECTION, reachable=False, detail="EXTERNAL_UNREACHABLE")
+    found = continued(a_gcp_key(*versions), remembered(a_gcp_key(*versions, connections=(failing,))), NOW)
+    assert isinstance(found, GcpKey)
+    assert found.connections == (replace(failing, older=Reason.NOT_VISIBLE),)

@@ -337,10 +337,10 @@ def test_what_the_version_itself_refuses_through_one_bucket_counts_for_all(
     minute = timedelta(minutes=1)
     nothing = replace(a_probe(ProbeOutcome.INCONCLUSIVE, "x"), at=other.at + minute)
     early, late = replace(a_probe(), at=other.at - minute), replace(a_probe(), at=other.at)
-    assert (other in probes_of("s3://data", [other])) is counts
-    assert (other in probes_of("s3://data", [other, nothing, early])) is counts
-    assert probes_of("s3://data", [other, early, late]) == (early, late), "a later word about this very data"
-    assert probes_of("s3://data", [early, refused("DisabledException")]) == (early, refused("DisabledException"))
+    assert (other in probes_of("s3://data", [other], NOW)) is counts
+    assert (other in probes_of("s3://data", [other, nothing, early], NOW)) is counts
+    assert probes_of("s3://data", [other, early, late], NOW) == (early, late), "a later word about this very data"
+    assert probes_of("s3://data", [early, refused("DisabledException")], NOW) == (early, refused("DisabledException"))
 
 
 def test_the_latest_change_counts_and_one_of_this_very_moment_too() -> None:
@@ -523,3 +523,64 @@ def test_an_external_manager_that_is_not_reached_stops_its_keys(reachable: bool 
         assert (found.subject.kind, found.subject.id) == (SubjectKind.EKM_CONNECTION, CONNECTION)
     other = assess(a_holding(GCP_KEY, "2"), KeyView(GCP_KEY, key, None), (), POLICY, NOW).assessment
     assert other.readability is R.READABLE, "another version stands on another manager"
+
+
+def test_what_another_bucket_was_refused_counts_here_for_a_day() -> None:
+    for age, counts in ((timedelta(hours=24), True), (timedelta(hours=24, seconds=1), False)):
+        other = refused("DisabledException", bucket="s3://other", at=NOW - age)
+        assert probes_of("s3://data", [other], NOW) == ((other,) if counts else ())
+
+
+HOURS = [NOW - timedelta(hours=hours) for hours in range(6)]
+OUTVOTED: dict[str, tuple[Probe, Probe, R]] = {
+    "a dry run by a later read": (
+        refused("DisabledException", kind=ProbeKind.DRY_RUN, at=HOURS[4]),
+        a_probe(at=HOURS[3]),
+        R.READABLE,
+    ),
+    "not by an earlier read": (
+        refused("DisabledException", kind=ProbeKind.DRY_RUN, at=HOURS[3]),
+        a_probe(at=HOURS[4]),
+        R.UNREADABLE,
+    ),
+    "not by a read at the same time": (
+        refused("DisabledException", kind=ProbeKind.DRY_RUN, at=HOURS[3]),
+        a_probe(at=HOURS[3]),
+        R.UNREADABLE,
+    ),
+    "not by what a bucket key still knew": (
+        refused("DisabledException", kind=ProbeKind.DRY_RUN, at=HOURS[4]),
+        a_probe(at=HOURS[3], cached=True),
+        R.UNREADABLE,
+    ),
+    "not by a later dry run": (
+        refused("DisabledException", at=HOURS[4]),
+        a_probe(kind=ProbeKind.DRY_RUN, at=HOURS[3]),
+        R.UNREADABLE,
+    ),
+    "not by a read of the future": (
+        refused("DisabledException", kind=ProbeKind.DRY_RUN, at=HOURS[4]),
+        a_probe(at=NOW + timedelta(hours=1)),
+        R.UNREADABLE,
+    ),
+    "not by a read through another bucket": (
+        refused("DisabledException", kind=ProbeKind.DRY_RUN, at=HOURS[4]),
+        a_probe(at=HOURS[3], bucket="s3://other"),
+        R.UNREADABLE,
+    ),
+    "a lacking right by a read of the same principal": (
+        refused(NO_RIGHT, at=HOURS[4]),
+        a_probe(at=HOURS[3]),
+        R.READABLE,
+    ),
+    "a lacking right not by a read of somebody else": (
+        refused(NO_RIGHT, at=HOURS[4]),
+        a_probe(at=HOURS[3], principal=STRANGER),
+        R.REVOKED,
+    ),
+}
+
+
+@pytest.mark.parametrize(("refusal", "passed", "expected"), OUTVOTED.values(), ids=OUTVOTED)
+def test_a_read_that_passes_outvotes_what_was_refused_before(refusal: Probe, passed: Probe, expected: R) -> None:
+    assert aws(an_aws_key(), refusal, passed).readability is expected
