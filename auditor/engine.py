@@ -19,6 +19,7 @@ from auditor.findings import (
     SubjectKind,
     Tally,
     Verdict,
+    in_order,
     member_of,
 )
 from auditor.model import AwsKey, Encryption, Extent, GcpKey, KeyGone, KeyName, KeyUnread, Probe
@@ -186,12 +187,7 @@ def _unresolved(group: Iterable[Assessed]) -> list[Assessed]:
 
 
 def _members(group: Iterable[Assessed]) -> tuple[Member, ...]:
-    return tuple(sorted((member_of(one.holding) for one in group), key=_order))
-
-
-def _order(member: Member) -> tuple[str, str, str, str]:
-    bucket, encryption, key, version = member
-    return bucket, encryption, key or "", version or ""
+    return in_order(member_of(one.holding) for one in group)
 
 
 def _concerned(subject: RuleSubject, outcome: Outcome) -> tuple[Member, ...]:

@@ -1,6 +1,6 @@
 """What the judge says: readability, outcomes of rules, findings, the whole judgement."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -138,6 +138,11 @@ Member = tuple[str, Encryption, str | None, str | None]
 def member_of(holding: Holding) -> Member:
     """Name the holding."""
     return holding.bucket, holding.encryption, holding.key, holding.key_version
+
+
+def in_order(members: Iterable[Member]) -> tuple[Member, ...]:
+    """Sort members as findings name them."""
+    return tuple(sorted(members, key=lambda one: (one[0], one[1], one[2] or "", one[3] or "")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -297,7 +297,9 @@ class AwsKey:
     def use(self) -> Mapping[str, object]:
         """What decides whether the key can be used, fact by fact; None for one that was not told."""
         store = {"store": self.store.connection_state} if self.store is not None else {}
-        return {"state": self.state, **store, **_told_rights(self.access)}
+        # A key is used all the same while its Region changes.
+        state = "Enabled" if self.state == "Updating" else self.state
+        return {"state": state, **store, **_told_rights(self.access)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -380,7 +380,7 @@ class Ledger(Protocol):
         """What is remembered of every key ever read."""
 
     def probes(self) -> tuple[Probe, ...]:
-        """The newest telling and the newest inconclusive probe of each kind for each bucket, key and version."""
+        """The newest telling, cached and inconclusive probe of each kind and principal, for each place."""
 
     def probes_between(self, since: datetime, until: datetime) -> int:
         """How many probes were made between two moments."""

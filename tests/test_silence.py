@@ -205,3 +205,123 @@ def test_a_store_is_up_where_one_of_its_keys_says_so(tmp_path: Path, monkeypatch
         clock.ahead += timedelta(minutes=1)
         assert open_findings(scan.poll(assembly.parts, NoProgress())) == set()
         assembly.close()
+
+
+SECOND = AWS_CONFIG.replace("objects", "second")
+
+
+@contextmanager
+def two_buckets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str = "") -> Iterator[tuple[AwsCloud, Path]]:
+    """A key that is disabled, and data under it in two buckets."""
+    with an_aws_fleet(tmp_path, monkeypatch, SECOND + more) as (cloud, config):
+        cloud.store.add_bucket("second")
+        cloud.store.put("second", "acme/s3/1", sse="aws:kms", key=AWS_KEY)
+        key = cloud.store.key(AWS_KEY)
+        assert key is not None
+        key.state = "Disabled"
+        yield cloud, config
+
+
+def damage(config: Path, bucket: str) -> None:
+    for path in config.parent.glob(f"state/inventory/{bucket}-*/*/dependencies.parquet"):
+        path.write_bytes(b"x")
+
+
+UNREADABLE = {("data-unreadable", SubjectKind.KEY)}
+
+
+@pytest.mark.parametrize("how", ["damaged", "hidden"])
+def test_data_that_is_not_seen_is_remembered_while_other_data_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    with two_buckets(tmp_path, monkeypatch) as (cloud, config):
+        clock = Clock()
+        assembly = assemble(load(config), clock, by_sdk=True)
+        assert open_findings(scan.scan(assembly.parts, NoProgress())) == UNREADABLE
+        if how == "damaged":
+            damage(config, "s3-objects")
+        else:
+            cloud.traffic.fail("HEAD /objects/", status=403)
+        second = frozenset({"s3://second"})
+        assert open_findings(scan.scan(assembly.parts, NoProgress(), second if how == "damaged" else frozenset()))
+        cloud.store.delete("second", "acme/s3/1", None)
+        for _ in range(2):
+            clock.ahead += timedelta(minutes=1)
+            assert open_findings(scan.scan(assembly.parts, NoProgress(), second)) == UNREADABLE
+        cloud.traffic.heal()
+        key = cloud.store.key(AWS_KEY)
+        assert key is not None
+        key.state = "Enabled"
+        assert open_findings(scan.scan(assembly.parts, NoProgress())) == set()
+        assembly.close()
+
+
+def test_a_key_that_is_heard_enabled_is_not_held_to_be_disabled_for_what_is_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with two_buckets(tmp_path, monkeypatch) as (cloud, config):
+        cloud.store.put("objects", "acme/s3/odd")
+        cloud.traffic.fail("HEAD /objects/acme/s3/odd", status=403)
+        assembly = assemble(load(config), Clock(), by_sdk=True)
+        assert open_findings(scan.scan(assembly.parts, NoProgress())) == UNREADABLE
+        for number in range(7):
+            cloud.store.delete("objects", f"acme/s3/{number}", None)
+        key = cloud.store.key(AWS_KEY)
+        assert key is not None
+        key.state = "Enabled"
+        assert open_findings(scan.scan(assembly.parts, NoProgress())) == set()
+        assembly.close()
+
+
+def test_a_watched_key_whose_data_nobody_sees_keeps_its_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with two_buckets(tmp_path, monkeypatch, f'\n[[key]]\nname = "{AWS_KEY}"\n') as (_, config):
+        assembly = assemble(load(config))
+        assert open_findings(scan.scan(assembly.parts, NoProgress())) == UNREADABLE
+        for bucket in ("s3-objects", "s3-second"):
+            damage(config, bucket)
+        judgement = scan.poll(assembly.parts, NoProgress())
+        assert open_findings(judgement) == UNREADABLE
+        assert not any("names none of its roles" in one.effect for one in judgement.gaps), "the config names them"
+        assembly.close()
+
+
+def test_findings_on_a_key_stay_while_its_data_is_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with an_aws_fleet(tmp_path, monkeypatch) as (cloud, config):
+        assembly = assemble(load(config), by_sdk=True)
+        scan.scan(assembly.parts, NoProgress())
+        key = cloud.store.key(AWS_KEY)
+        assert key is not None
+        key.describe_denied = True
+
+        def withdrawn() -> list[Status]:
+            found = scan.scan(assembly.parts, NoProgress()).findings
+            return [one.status for one in found if one.rule == "key-access-withdrawn"]
+
+        assert withdrawn() == [Status.OPEN]
+        cloud.traffic.fail("HEAD /objects/", status=403)
+        assert withdrawn() == [Status.OPEN]
+        cloud.traffic.heal()
+        key.describe_denied = False
+        assert withdrawn() == [Status.RESOLVED]
+        assembly.close()
+
+
+def test_an_instance_that_hides_itself_over_its_date_keeps_its_finding(small: Small) -> None:
+    store = small.cloud.store
+    store.add_instance(INSTANCE, "ACTIVE", disable_time=store.clock() + timedelta(days=10))
+    key = store.key(GOOGLE_KEY)
+    assert key is not None
+    key.backend = INSTANCE
+    for version in key.versions.values():
+        version.protection = "HSM_SINGLE_TENANT"
+    clock = Clock()
+    assembly = assemble(load(small.config), clock)
+    before = open_findings(scan.scan(assembly.parts, NoProgress()))
+    assert before == {("data-expiring", SubjectKind.HSM_INSTANCE)}
+    small.cloud.traffic.fail("ingleTenantHsmInstance", status=403)
+    for days in (1, 10, 1):
+        clock.ahead += timedelta(days=days)
+        assert open_findings(scan.poll(assembly.parts, NoProgress())) == before
+    assembly.close()

@@ -123,7 +123,7 @@ class LedgerStore:
         return {KeyName(name): codec.load(KeptKey, row.body).memory(poll.now) for name, row in kept.items()}
 
     def probes(self) -> tuple[Probe, ...]:
-        """The newest telling and the newest inconclusive probe of each kind for each bucket, key and version."""
+        """The newest telling, cached and inconclusive probe of each kind and principal, for each place."""
         with self._database.reading() as connection:
             kept = journal.current(connection, "probe")
         return tuple(codec.load(Probe, kept[name].body) for name in sorted(kept))
@@ -134,13 +134,13 @@ class LedgerStore:
             return journal.count(connection, "probe_made", since, until)
 
     def keep_probe(self, probe: Probe) -> None:
-        """Keep one probe; one that told nothing stands beside the last that did.
+        """Keep one probe, beside the last of others: one that told nothing, or what a bucket key knew, replaces none.
 
         Raises:
             LedgerError: the ledger cannot be written.
         """
-        told = probe.outcome is not ProbeOutcome.INCONCLUSIVE
-        name = codec.canonical([probe.bucket, probe.key, probe.key_version, probe.kind, told])
+        told = "cached" if probe.cached else probe.outcome is not ProbeOutcome.INCONCLUSIVE
+        name = codec.canonical([probe.bucket, probe.key, probe.key_version, probe.kind, told, probe.principal])
         with self._database.writing() as connection, Journal(connection) as log:
             log.add(probe.at, "probe_made", name, codec.dump(probe))
 

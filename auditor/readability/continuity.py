@@ -35,8 +35,9 @@ def continued(reading: KeyReading, memory: KeyMemory | None, now: datetime) -> K
     """
     match reading, memory.last if memory is not None else None:
         case AwsKey() as key, AwsKey() as last:
-            # A key that has changed its state tells that its store may have done so too.
-            return replace(key, store=_store(key.store, last.store)) if key.state == last.state else key
+            # A key that was not available, and is, tells that its store may have come back.
+            healed = last.state == "Unavailable" != key.state
+            return key if healed else replace(key, store=_store(key.store, last.store))
         case GcpKey() as key, GcpKey() as last if memory is not None:
             missing = _impossibly_missing(key, last, memory.last_at, now)
             before = {one.name: one for one in last.connections}

@@ -48,7 +48,19 @@ def probes_of(bucket: str, probes: Iterable[Probe], now: datetime) -> tuple[Prob
     a day, as nobody may try again there.
     """
     found = tuple(probes)
-    mine = [one for one in found if one.bucket == bucket]
+    passed = max((one.at for one in found if _proves(one) and one.at <= now + _CLOCKS_APART), default=None)
+    mine = [
+        one
+        for one in found
+        if one.bucket == bucket
+        # What the key itself refused is over once it was used, through whatever bucket.
+        and not (
+            one.outcome is ProbeOutcome.REFUSED
+            and one.code in _OF_THE_VERSION
+            and passed is not None
+            and one.at < passed
+        )
+    ]
     last = max((one.at for one in mine if one.outcome is not ProbeOutcome.INCONCLUSIVE), default=None)
     others = (
         one
@@ -75,10 +87,14 @@ def standing(probes: Iterable[Probe], changed: datetime | None, at: Standpoint) 
     )
 
 
+def _proves(probe: Probe) -> bool:
+    """Whether it is a read that used the key."""
+    return probe.kind is ProbeKind.READ and probe.outcome is ProbeOutcome.PASSED and not probe.cached
+
+
 def _outvotes(later: Probe, refused: Probe, at: Standpoint) -> bool:
     """Whether a read has passed since something was refused; of a right, one by the same principal."""
-    passed = later.kind is ProbeKind.READ and later.outcome is ProbeOutcome.PASSED and not later.cached
-    if not passed or refused.outcome is not ProbeOutcome.REFUSED:
+    if not _proves(later) or refused.outcome is not ProbeOutcome.REFUSED:
         return False
     if not refused.at < later.at <= at.now + _CLOCKS_APART or later.bucket != refused.bucket:
         return False

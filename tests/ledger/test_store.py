@@ -331,6 +331,20 @@ def test_a_probe_that_told_nothing_stands_beside_the_last_that_did(ledger: Ledge
     assert ledger.probes_between(NOW, NOW + minutes(1)) == 2, "not those of a clock that is ahead"
 
 
+def test_neither_another_principals_probe_nor_what_a_bucket_key_knew_replaces_a_refusal(ledger: LedgerStore) -> None:
+    about = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ, "reason": None}
+    mine: dict[str, Any] = {**about, "principal": "arn:aws:iam::1:role/a"}
+    refused = Probe(**mine, at=NOW, outcome=ProbeOutcome.REFUSED, code="x")
+    cached = Probe(**mine, at=NOW + minutes(1), outcome=ProbeOutcome.PASSED, code="ok", cached=True)
+    others = replace(cached, principal="arn:aws:iam::1:role/b", cached=False)
+    for one in (refused, cached, others):
+        ledger.keep_probe(one)
+    assert set(ledger.probes()) == {refused, cached, others}
+    passed = replace(cached, at=NOW + minutes(2), cached=False)
+    ledger.keep_probe(passed)
+    assert set(ledger.probes()) == {passed, cached, others}
+
+
 def test_half_a_character_in_an_answer_spoils_nothing(ledger: LedgerStore) -> None:
     poll(ledger, an_aws_key("Enabled\ud800", origin="\\ud800 \U0001f600 \udc00"))
     last = ledger.memory()[AWS_KEY].last

@@ -144,6 +144,14 @@ def test_a_key_that_changed_its_state_tells_that_its_store_may_have_too() -> Non
     assert healed.store == hidden
 
 
+@pytest.mark.parametrize("states", [("Enabled", "Updating"), ("Updating", "Enabled"), ("Unavailable", "Unavailable")])
+def test_any_other_change_of_a_key_tells_nothing_of_its_store(states: tuple[str, str]) -> None:
+    before = an_aws_key(states[0], store=FAILED)
+    found = continued(an_aws_key(states[1], store=CustomKeyStore("cks-1", None)), remembered(before), NOW)
+    assert isinstance(found, AwsKey)
+    assert found.store == replace(FAILED, older=True)
+
+
 def test_a_connection_that_is_not_asked_for_meanwhile_is_healed_by_nothing() -> None:
     failing = EkmConnection(CONNECTION, reachable=False, detail="EXTERNAL_UNREACHABLE")
     off = a_version(state="DISABLED", protection_level="EXTERNAL_VPC", ekm_connection=CONNECTION)

@@ -584,3 +584,23 @@ OUTVOTED: dict[str, tuple[Probe, Probe, R]] = {
 @pytest.mark.parametrize(("refusal", "passed", "expected"), OUTVOTED.values(), ids=OUTVOTED)
 def test_a_read_that_passes_outvotes_what_was_refused_before(refusal: Probe, passed: Probe, expected: R) -> None:
     assert aws(an_aws_key(), refusal, passed).readability is expected
+
+
+def test_what_the_key_itself_refused_is_over_once_it_was_used_through_whatever_bucket() -> None:
+    early, late = NOW - timedelta(hours=3), NOW - timedelta(hours=2)
+    for code, over in (("DisabledException", True), ("KMSInvalidStateException", False), (NO_RIGHT, False)):
+        mine = refused(code, at=early)
+        for other, proves in (
+            (a_probe(bucket="s3://other", at=late), True),
+            (a_probe(bucket="s3://other", at=late, cached=True), False),
+            (a_probe(bucket="s3://other", at=late, kind=ProbeKind.DRY_RUN), False),
+            (a_probe(bucket="s3://other", at=early), False),
+            (a_probe(bucket="s3://other", at=NOW + timedelta(hours=1)), False),
+        ):
+            assert (mine in probes_of("s3://data", [mine, other], NOW)) is not (over and proves), (code, other)
+
+
+def test_a_refusal_is_not_over_because_a_key_changes_its_region() -> None:
+    for state in ("Enabled", "Updating"):
+        assert told_use(an_aws_key(state)) == told_use(an_aws_key("Enabled"))
+    assert told_use(an_aws_key("Disabled")) != told_use(an_aws_key("Enabled"))
