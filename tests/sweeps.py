@@ -1,5 +1,6 @@
 """Sweeps as tests write them: into an inventory, from rows at hand."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,11 +17,12 @@ from auditor.rows import Done
 from tests.core_builders import NOW
 
 
-class InTurn:
+class InTurn(ABC):
     """A fake that lists one shard after the other, each by its own `batches`."""
 
+    @abstractmethod
     def batches(self, listing: Listing, after: str | None) -> Iterator[Coming]:
-        raise NotImplementedError
+        """All that is listed behind a name."""
 
     def shards(self, listing: Listing, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Coming]]:
         for shard in shards:

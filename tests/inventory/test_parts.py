@@ -541,7 +541,7 @@ def test_what_is_new_between_two_stretches_is_in_order(inventory: FileInventory,
         inventory.write(BUCKET, begun("s4"), Listed(stored("a", "c"), End(None), Same(second)))
 
 
-class InTurns(InTurn):
+class InTurns:
     """A listing in two shards, whose rows come in turns."""
 
     listings = (STORED,)
