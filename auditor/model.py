@@ -22,6 +22,11 @@ class Cloud(StrEnum):
     GCP = "gcp"
 
 
+def cloud_of(url: str) -> Cloud:
+    """Whose bucket it is."""
+    return Cloud.AWS if url.startswith("s3://") else Cloud.GCP
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class KeyName:
     """The full canonical name of a key, never an alias, a bare id or a version."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from auditor import gaps
 from auditor.errors import AuditorError, CollectError, DiskError, LedgerError, OrderError
-from auditor.model import BucketFacts, Cloud, Gap, Listing, Reason, Sweep
+from auditor.model import BucketFacts, Cloud, Gap, Listing, Reason, Sweep, cloud_of
 from auditor.ports import Begun, Coming, Known, ObjectSource, Same, Shard, Written
 from auditor.run import Headway, Parts, Progress, new_id
 
@@ -81,7 +81,7 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
     """
     begun = _begun(parts, source)
     before = parts.sent(source.url)
-    cloud = Cloud.AWS if source.url.startswith("s3://") else Cloud.GCP
+    cloud = cloud_of(source.url)
     facts: BucketFacts | Gap = BucketFacts(source.url, cloud)
     uploads: int | Gap | None = None
     written = Written({}, 0, 0, 0, None, ())
@@ -173,7 +173,7 @@ def _begins_anew(error: CollectError | LedgerError) -> bool:
 
 def learnt(parts: Parts, source: ObjectSource) -> Known | None:
     """What the sweep in force learnt, if by the same words: what they meant then may have been wrong."""
-    if source.url.startswith("gs://"):
+    if cloud_of(source.url) is Cloud.GCP:
         return None  # every page tells the keys
     in_force = next((one for one in parts.ledger.sweeps() if one.bucket == source.url), None)
     if in_force is None or in_force.made_by != _made_by(parts, source):

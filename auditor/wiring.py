@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from auditor import __version__, rules
-from auditor.clouds import Clocks, Made, cloud_of, maker
+from auditor.clouds import Clocks, Made, maker
 from auditor.config import Config
 from auditor.connectors.pace import Pace
 from auditor.connectors.probes import Paced
@@ -14,7 +14,7 @@ from auditor.findings import Judgement
 from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory, Keep
 from auditor.ledger.store import LedgerStore
-from auditor.model import Cloud, KeyName
+from auditor.model import Cloud, KeyName, cloud_of
 from auditor.ports import OpenInventory
 from auditor.probing import Budget
 from auditor.run import Parts

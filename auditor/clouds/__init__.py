@@ -57,11 +57,6 @@ class Maker(Protocol):
         """
 
 
-def cloud_of(url: str) -> Cloud:
-    """Whose bucket it is."""
-    return Cloud.AWS if url.startswith("s3://") else Cloud.GCP
-
-
 def maker(cloud: Cloud) -> Maker:
     """Import what makes a cloud."""
     made: Maker = import_module(_MODULES[cloud]).make
