@@ -6,13 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from auditor.embedded.google import GoogleCloud
 from auditor.embedded.traffic import Fault, Request
-from auditor.inventory.parts import disjoint, finished, left
+from auditor.inventory.parts import disjoint, finished, left, rows_of
 from auditor.model import Listing
 from tests.clouds import GOOGLE_KEY, a_google_store, an_aws_cloud
 from tests.small import CONFIG as CONFIG_OF_GOOGLE
@@ -24,7 +26,7 @@ OBJECTS = 6_000
 CONFIG = """
 state = "state"
 [limits]
-requests_per_second = 10000
+requests_per_second = 1500
 [platform]
 aws_principals = ["arn:aws:iam::111122223333:role/storage"]
 [[bucket]]
@@ -35,8 +37,10 @@ layout = "{org}/{namespace}/"
 SCAN = """
 import sys
 from auditor import cli
+from auditor.connectors.aws import census
 from auditor.inventory import parts
 parts._SECONDS = 0.02
+census._HEADS_AHEAD = 100
 sys.exit(cli._run(sys.argv[1:]))
 """
 
@@ -56,28 +60,41 @@ def test_a_scan_that_is_killed_twenty_times_goes_on_each_time(tmp_path: Path, mo
         cloud.store.add_key(KEY)
         for number in range(OBJECTS):
             cloud.store.put("data", f"acme/{number % 7}/{number:06}", sse="aws:kms", key=KEY, size=number)
+        monkeypatch.setattr("auditor.embedded.aws.s3._PAGE", 40)
         seen = 0
         kept: list[int] = []
+        done: set[str] = set()
         for _ in range(20):
             process = scanning(config)
             # Behind so many further requests, wherever that is: in a page, in a part, between two.
-            until = seen + chosen.randrange(100, 900)
+            until = seen + chosen.randrange(100, 500)
             while len(cloud.traffic.requests) < until and process.poll() is None:
                 time.sleep(0.001)
             process.send_signal(signal.SIGKILL)
             _, err = process.communicate(timeout=60)
             assert err == ""
+            assert done.isdisjoint(headed(cloud.traffic.requests[seen:])), "what is finished is not done again"
             seen = len(cloud.traffic.requests)
-            kept.append(len(list((tmp_path / "state").glob("inventory/*/.unfinished-*/part-*"))))
+            folders = list((tmp_path / "state").glob("inventory/*/.unfinished-*"))
+            rows = [some for one in folders for some in rows_of(finished(one))]
+            done = {name for some in rows for name in some["name"].to_pylist() if name}
+            kept.append(len(done))
         assert kept == sorted(kept), "no finished part is lost"
+        assert len(set(kept)) > 5, "it was killed with ever more done"
         process = scanning(config)
         out, err = process.communicate(timeout=120)
         told = json.loads(out)
         assert (err, told["totals"]["objects"]) == ("", OBJECTS)
         assert told["totals"]["bytes"] == sum(range(OBJECTS))
-        heads = sum(one.verb == "HEAD" for one in cloud.traffic.requests)
-        assert heads < OBJECTS * 3, "most of it was not done again"
+        everything = {f"acme/{number % 7}/{number:06}" for number in range(OBJECTS)}
+        assert set(headed(cloud.traffic.requests[seen:])) == everything - done
     assert not list((tmp_path / "state").glob("inventory/*/.unfinished-*"))
+
+
+def headed(requests: Iterable[Request]) -> list[str]:
+    """Names of the objects of which some HEAD requests asked."""
+    paths = (urlsplit(one.target).path for one in requests if one.verb == "HEAD")
+    return [unquote(one.removeprefix("/data/")) for one in paths if one.startswith("/data/")]
 
 
 def test_a_scan_in_shards_that_is_killed_lists_what_is_left_of_each(tmp_path: Path) -> None:
