@@ -6,6 +6,7 @@ import struct
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
@@ -54,8 +55,8 @@ RESET: Final = Answer(0, ends=Ending.RESETS)
 class HttpServer:
     """Answers each request by one function, which returns None to hang up without a word."""
 
-    def __init__(self, port: int, answer: Callable[[Asked], Answer | None]) -> None:
-        self._server = _Server(("127.0.0.1", port), _handler(answer))
+    def __init__(self, port: int, answer: Callable[[Asked], Answer | None], clock: Callable[[], datetime]) -> None:
+        self._server = _Server(("127.0.0.1", port), _handler(answer, clock))
         self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def start(self) -> None:
@@ -76,7 +77,7 @@ class _Server(ThreadingHTTPServer):
         """Stay silent when a client hangs up."""
 
 
-def _handler(answer: Callable[[Asked], Answer | None]) -> type[BaseHTTPRequestHandler]:
+def _handler(answer: Callable[[Asked], Answer | None], clock: Callable[[], datetime]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True  # a small answer must not wait for an acknowledgement
@@ -96,7 +97,7 @@ def _handler(answer: Callable[[Asked], Answer | None]) -> type[BaseHTTPRequestHa
                 self.close_connection = True
                 return
             self.send_response_only(told.status)
-            self.send_header("Date", self.date_time_string())
+            self.send_header("Date", self.date_time_string(clock().timestamp()))
             cut_off = self.command == "HEAD" and told.ends is Ending.CLOSES
             for name, value in list(told.headers.items())[: len(told.headers) // 2 if cut_off else None]:
                 self.send_header(name, value)

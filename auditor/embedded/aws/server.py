@@ -3,6 +3,7 @@
 import json
 import re
 import uuid
+from datetime import datetime
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
@@ -29,7 +30,7 @@ class AwsCloud:
         self._keys = KeyService(store)
         self._objects = ObjectService(store)
         self._changes = ChangeService(store)
-        self._http = HttpServer(port, self._serve)
+        self._http = HttpServer(port, self._serve, self._now)
         self.endpoint = self._http.endpoint
 
     def __enter__(self) -> Self:
@@ -38,6 +39,9 @@ class AwsCloud:
 
     def __exit__(self, *_: object) -> None:
         self._http.stop()
+
+    def _now(self) -> datetime:
+        return self.store.clock()  # which may be given another one meanwhile
 
     def _serve(self, asked: Asked) -> Answer | None:
         signed = _SCOPE.search(asked.headers.get("authorization", ""))

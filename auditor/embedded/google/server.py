@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from concurrent import futures
+from datetime import datetime
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl, unquote
 
@@ -42,7 +43,7 @@ class GoogleCloud:
         self.storage = StorageService(store)
         self._changes = ChangeService(store, self.storage)
         self._keys = KeyService(store)
-        self._http = HttpServer(port, self._serve)
+        self._http = HttpServer(port, self._serve, self._now)
         self._grpc = grpc.server(futures.ThreadPoolExecutor(8))
         self._grpc.add_generic_rpc_handlers(self._handlers())
         grpc_at = self._grpc.add_insecure_port(f"127.0.0.1:{grpc_port}")
@@ -87,6 +88,9 @@ class GoogleCloud:
         return method(ask)
 
     # HTTP
+
+    def _now(self) -> datetime:
+        return self.store.clock()  # which may be given another one meanwhile
 
     def _serve(self, asked: Asked) -> Answer | None:
         service, route, fields = self._route(asked.verb, asked.target.partition("?")[0])
