@@ -296,21 +296,30 @@ def of_probes(probes: Iterable[Probe], agents: Mapping[str, tuple[str, ...]]) ->
         yield Gap(name, Reason.ACCESS_DENIED if for_nobody else one.reason or Reason.UNSUPPORTED, effect, _PROBE_HINT)
 
 
-def of_refusals(probes: Iterable[Probe], wanted: Callable[[ProbeKind], bool], since: datetime) -> Iterator[Gap]:
-    """Refusals by which data is judged, where nobody asks for such probes any more or none was made since a moment."""
+def of_refusals(
+    probes: Iterable[Probe], wanted: Callable[[ProbeKind], bool], since: datetime, now: datetime
+) -> Iterator[Gap]:
+    """Refusals by which data is judged, where nobody asks for such probes any more or none was made since a moment.
+
+    One of a moment that is still to come was dated by a wrong clock: how old it is, nobody knows.
+    """
     for one in probes:
-        if wanted(one.kind) and one.at >= since:
+        ahead = one.at > now + _CLOCKS_APART
+        if wanted(one.kind) and one.at >= since and not ahead:
             continue
         option = "reads" if one.kind is ProbeKind.READ else "dry_runs"
         name = one.key if one.key_version is None else f"{one.key}/cryptoKeyVersions/{one.key_version}"
+        dated = ", by a clock that was ahead" if ahead else ""
         yield Gap(
             name,
             Reason.NOT_VISIBLE,
-            f"a probe of {one.bucket} was refused at {one.at:%Y-%m-%dT%H:%M:%SZ}, and none is made any more",
+            f"a probe of {one.bucket} was refused at {one.at:%Y-%m-%dT%H:%M:%SZ}{dated}, and none is made any more",
             f"set [probe] {option} and scan, where an object can be read: a read that passes ends it",
         )
 
 
+_CLOCKS_APART: Final = timedelta(minutes=1)
+"""How far two readings of the clocks may differ."""
 _PROBE_HINT: Final = "docs/permissions.md tells what probes need; or switch them off in [probe]"
 _OPEN: Final = frozenset({Grant.UNREAD, Grant.WITHDRAWN})
 _PROJECT_POLICY: Final = "resourcemanager.projects.getIamPolicy"

@@ -1,7 +1,7 @@
 """What the clouds told us, as immutable values: objects, keys, dependencies, gaps."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -387,9 +387,16 @@ class GcpKey:
             **{f"version {one.number}": one.state for one in self.versions},
             **({"instance": self.hsm_instance.state} if self.hsm_instance is not None else {}),
             "reasons": "all" if self.access_reasons is None else self.access_reasons,
-            **{f"connection {one.name}": one.reachable for one in self.connections},
+            **{f"connection {number}": reachable for number, reachable in self._reachable()},
             **_told_rights(self.access),
         }
+
+    def _reachable(self) -> Iterator[tuple[str, bool | None]]:
+        """For each version behind an EKM connection, whether Cloud KMS reaches its external key manager."""
+        reachable = {one.name: one.reachable for one in self.connections}
+        for one in self.versions:
+            if one.ekm_connection in reachable:
+                yield one.number, reachable[one.ekm_connection]
 
 
 def _told_rights(access: KeyAccess | None) -> Mapping[str, object]:
@@ -418,7 +425,7 @@ def use_changes(before: Mapping[str, str], key: AwsKey | GcpKey) -> frozenset[st
 def concerns(fact: str, version: str | None, principals: Iterable[str]) -> bool:
     """Whether a fact of `use` decides over reads of this version (None: of any) by one of these principals."""
     kind, _, which = fact.partition(" ")
-    if kind == "version":
+    if kind in {"version", "connection"}:
         return version is None or which == version
     return kind != "right" or which in principals
 

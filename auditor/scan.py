@@ -53,7 +53,7 @@ from auditor.ports import (
     ObjectSource,
     PollRecord,
 )
-from auditor.readability import KeyView, continued
+from auditor.readability import KeyView, continued, probes_of
 from auditor.run import Parts, Progress, new_id
 from auditor.sweeping import sweep_all
 
@@ -213,6 +213,7 @@ def _poll(
     progress.polled(sum(not isinstance(one, KeyUnread) for one in asked.values()), len(needs))
 
     now = parts.clock() + plausible(parts.skew())
+    too_old = now - parts.policy.probe_max_age
     readings = {name: continued(one, memory.get(name), now) for name, one in asked.items()}
     keys = {need.name: KeyView(need.name, readings.get(need.name), memory.get(need.name)) for need in needs}
     buckets = _coverage(parts, sweeps, failed, unusable)
@@ -261,9 +262,7 @@ def _poll(
                 *(gaps.not_usable(bucket, error) for bucket, error in unusable.items()),
                 *_key_gaps(needs, keys, judged.assessed),
                 *gaps.of_probes(_latest(probes, judged.assessed, now), agents),
-                *gaps.of_refusals(
-                    _by_refusal(probes, judged.assessed), parts.probing.wants, now - parts.policy.probe_max_age
-                ),
+                *gaps.of_refusals(_by_refusal(probes, judged.assessed, now), parts.probing.wants, too_old, now),
                 *_not_sampled(parts, sweeps),
                 *gaps.of_layouts(buckets),
                 *_swept_otherwise(parts, sweeps),
@@ -468,16 +467,16 @@ def _nobody_asked(needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView]) -> 
     return sum(isinstance(one, AwsKey) and one.manager is KeyManager.CUSTOMER for one in told)
 
 
-def _by_refusal(probes: Iterable[Probe], assessed: Iterable[Assessed]) -> Iterator[Probe]:
-    """The refusals by which data is judged."""
-    places = {
-        (one.holding.bucket, one.holding.key, one.holding.key_version)
-        for one in assessed
-        if one.assessment.basis is Basis.PROBE and one.assessment.readability not in _MAY_READ
-    }
+def _by_refusal(probes: Iterable[Probe], assessed: Iterable[Assessed], now: datetime) -> Iterator[Probe]:
+    """The refusals by which data is judged, also those through another bucket than its own."""
+    refused: dict[tuple[str | None, str | None], list[Probe]] = defaultdict(list)
     for one in probes:
-        if one.outcome is ProbeOutcome.REFUSED and (one.bucket, one.key, one.key_version) in places:
-            yield one
+        refused[one.key, one.key_version].append(one)
+    for each in assessed:
+        if each.assessment.basis is Basis.PROBE and each.assessment.readability not in _MAY_READ:
+            holding = each.holding
+            telling = probes_of(holding.bucket, refused[holding.key, holding.key_version], now)
+            yield from (one for one in telling if one.outcome is ProbeOutcome.REFUSED)
 
 
 def _not_sampled(parts: Parts, sweeps: Iterable[Sweep]) -> Iterator[Gap]:

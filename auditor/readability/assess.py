@@ -30,7 +30,7 @@ from auditor.model import (
 from auditor.policy import Policy
 from auditor.principals import same_principal
 from auditor.readability import aws, gcp
-from auditor.readability.probe import settle, standing
+from auditor.readability.probe import may_end, settle, standing
 from auditor.readability.table import Standpoint
 
 _WITHOUT_KMS = {
@@ -111,7 +111,7 @@ def _telling(holding: Holding, view: KeyView, at: Standpoint, probes: tuple[Prob
     if isinstance(view.reading, KeyGone):
         # S3 may say of a key that is gone what it says of a principal without the right (aws.md, 3.3: unconfirmed).
         probes = tuple(one for one in probes if one.code != NO_RIGHT)
-    found = standing(probes, _changed(view, holding.key_version, at), at)
+    found = standing(probes, lambda probe: _changed(view, probe, at), at)
     return sorted(found, key=lambda probe: probe.kind is not ProbeKind.READ)
 
 
@@ -148,18 +148,23 @@ def _is_fresh(memory: KeyMemory, at: Standpoint) -> bool:
     return memory.last_at is not None and abs(at.now - memory.last_at) <= at.policy.poll_max_age
 
 
-def _changed(view: KeyView, version: str | None, at: Standpoint) -> datetime | None:
-    """When what decides over reads of the data was seen to change last; None when it never was."""
+def _changed(view: KeyView, probe: Probe, at: Standpoint) -> datetime | None:
+    """When what decides over the outcome of a probe was seen to change last; None when it never was."""
     memory = view.memory
     if memory is None:
         return None
+
+    def decides(fact: str) -> bool:
+        if probe.outcome is ProbeOutcome.REFUSED and not may_end(fact, probe):
+            return False
+        return concerns(fact, probe.key_version, at.agents)
+
     if isinstance(view.reading, AwsKey | GcpKey) and not _is_creating(view.reading):
         fresh = use_changes(memory.told, view.reading)
-        if any(concerns(fact, version, at.agents) for fact in fresh):
+        if any(decides(fact) for fact in fresh):
             return at.now
     # A change in the future was dated by a clock that has been put right since.
-    dates = (date for fact, date in memory.changed.items() if concerns(fact, version, at.agents) and date <= at.now)
-    return max(dates, default=None)
+    return max((date for fact, date in memory.changed.items() if date <= at.now and decides(fact)), default=None)
 
 
 def _without_kms(holding: Holding) -> Assessment:

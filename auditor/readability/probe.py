@@ -4,7 +4,7 @@ Source: Amazon S3 API Reference, Error responses; Cloud Storage docs, JSON API s
 Testing your permissions.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -31,12 +31,28 @@ _OF_THE_VERSION: Final = frozenset({"DisabledException", "NotFoundException", "c
 _OF_THE_KEY: Final = frozenset({"DisabledException", "NotFoundException"})
 """What KMS says of the key itself, whatever store it is in."""
 
+_STATE, _STORE, _VERSION, _INSTANCE, _CONNECTION, _RIGHT, _REASONS = (
+    "state",
+    "store",
+    "version",
+    "instance",
+    "connection",
+    "right",
+    "reasons",
+)
+_ENDED_BY: Final[Mapping[str, frozenset[str]]] = {
+    "DisabledException": frozenset({_STATE}),
+    "NotFoundException": frozenset({_STATE}),
+    "KMSInvalidStateException": frozenset({_STATE, _STORE}),
+    "KeyUnavailableException": frozenset({_STATE, _STORE}),
+    "cloudKmsDisabledKey": frozenset({_VERSION, _INSTANCE, _CONNECTION}),
+    "cloudKmsDecryptionKeyNotFound": frozenset({_VERSION, _INSTANCE, _CONNECTION}),
+    NO_RIGHT: frozenset({_RIGHT, _REASONS}),
+}
+"""Code of a refusal -> the facts of a key's `use` whose change may have put an end to what it speaks of."""
+
 _CLOCKS_APART: Final = timedelta(minutes=1)
 """How far two readings of the clocks may differ."""
-_BORROWED: Final = timedelta(hours=24)
-"""How long what was refused through one bucket counts for another."""
-_FARTHEST_AHEAD: Final = timedelta(hours=24)
-"""How far ahead a clock may have been by which a refusal was dated."""
 _READS: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
 _WORDS: Final = {ProbeKind.READ: "a read", ProbeKind.DRY_RUN: "a dry run"}
 
@@ -44,47 +60,59 @@ _WORDS: Final = {ProbeKind.READ: "a read", ProbeKind.DRY_RUN: "a dry run"}
 def probes_of(bucket: str, probes: Iterable[Probe], now: datetime) -> tuple[Probe, ...]:
     """Choose from the probes of one key version those that tell something of its data in one bucket.
 
-    What the key itself refused through another bucket it refuses through this one, unless a later read here passed; for
-    a day, as nobody may try again there.
+    What the key itself refused through another bucket it refuses through this one, unless a later read here passed.
     """
     found = tuple(probes)
     passed = max((one.at for one in found if _proves(one) and one.at <= now + _CLOCKS_APART), default=None)
-    mine = [
-        one
-        for one in found
-        if one.bucket == bucket
-        # What the key itself refused is over once it was used, through whatever bucket.
-        and not (
-            one.outcome is ProbeOutcome.REFUSED
-            and one.code in _OF_THE_VERSION
-            and passed is not None
-            and one.at < passed
-        )
-    ]
-    last = max((one.at for one in mine if one.outcome is not ProbeOutcome.INCONCLUSIVE), default=None)
-    others = (
-        one
-        for one in found
-        if one.bucket != bucket and one.outcome is ProbeOutcome.REFUSED and abs(now - one.at) <= _BORROWED
-    )
-    refused = [one for one in others if one.code in _OF_THE_VERSION and (last is None or one.at > last)]
-    return (*mine, *refused)
+    # What the key itself refused is over once it was used, through whatever bucket.
+    valid = [one for one in found if not (_is_of_the_version(one) and passed is not None and one.at < passed)]
+    mine = [one for one in valid if one.bucket == bucket]
+    last = max((one.at for one in mine if _is_believed(one, now)), default=None)
+    others = (one for one in valid if one.bucket != bucket and _is_of_the_version(one))
+    return (*mine, *(one for one in others if last is None or one.at > last))
 
 
-def standing(probes: Iterable[Probe], changed: datetime | None, at: Standpoint) -> tuple[Probe, ...]:
+def standing(probes: Iterable[Probe], changed: Callable[[Probe], datetime | None], at: Standpoint) -> tuple[Probe, ...]:
     """Choose the probes that still say something: a success that is young enough, and none from before a change.
 
-    `changed` is when what decides over the key's use changed last; None when it was never seen to.
+    `changed` tells when what decides over the outcome of a probe changed last; None when it was never seen to.
     """
     every = tuple(probes)
     return tuple(
         one
         for one in every
-        if one.outcome is not ProbeOutcome.INCONCLUSIVE
-        and _still_counts(one, at)
+        if _still_counts(one, at)
         and not any(_outvotes(later, one, at) for later in every)
-        and (changed is None or one.at - changed >= at.policy.propagation)
+        and not _is_before(one, changed(one), at)
     )
+
+
+def may_end(fact: str, probe: Probe) -> bool:
+    """Whether what was refused may be granted since a fact of the key's `use` has changed.
+
+    That another thing changes is no reason to think better of the one that stood in the way.
+    """
+    kind, _, which = fact.partition(" ")
+    if kind not in _ENDED_BY.get(probe.code, frozenset({kind})):
+        return False
+    # On Google Cloud it is always the storage service agent who reads, whichever of the platform's that is.
+    is_readers = KeyName(probe.key).cloud is Cloud.GCP or same_principal(which, probe.principal or "")
+    return kind != _RIGHT or is_readers
+
+
+def _is_before(probe: Probe, changed: datetime | None, at: Standpoint) -> bool:
+    return changed is not None and probe.at - changed < at.policy.propagation
+
+
+def _is_believed(probe: Probe, now: datetime) -> bool:
+    """Whether its word may be taken: of a clock that ran ahead only the refusals are."""
+    passed = probe.outcome is ProbeOutcome.PASSED and probe.at <= now + _CLOCKS_APART
+    return passed or probe.outcome is ProbeOutcome.REFUSED
+
+
+def _is_of_the_version(probe: Probe) -> bool:
+    """Whether it is a refusal that holds through every bucket."""
+    return probe.outcome is ProbeOutcome.REFUSED and probe.code in _OF_THE_VERSION
 
 
 def _proves(probe: Probe) -> bool:
@@ -102,14 +130,9 @@ def _outvotes(later: Probe, refused: Probe, at: Standpoint) -> bool:
 
 
 def _still_counts(probe: Probe, at: Standpoint) -> bool:
-    """Whether a probe says something still: that nobody tries again makes no refusal a success.
-
-    Of a clock that ran ahead only the refusals are believed, and not of one that was days ahead.
-    """
-    age = at.now - probe.at
-    if probe.outcome is ProbeOutcome.PASSED:
-        return -_CLOCKS_APART <= age <= at.policy.probe_max_age
-    return age >= -_FARTHEST_AHEAD
+    """Whether a probe says something still: that nobody tries again makes no refusal a success."""
+    is_young = at.now - probe.at <= at.policy.probe_max_age
+    return _is_believed(probe, at.now) and (is_young or probe.outcome is ProbeOutcome.REFUSED)
 
 
 def settle(found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: Standpoint) -> Assessment:
