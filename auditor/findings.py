@@ -129,6 +129,8 @@ class Assessment:
     undo: tuple[Undo, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     contradiction: Contradiction | None = None
+    shadowed: tuple[tuple[Subject, Readability], ...] = ()
+    """What else bars this data, or may, behind the worst: each with what it would make of the data."""
 
 
 Member = tuple[str, Encryption, str | None, str | None]

@@ -1,13 +1,32 @@
-"""How findings live on from judgement to judgement: first seen, since, succession, resolution."""
+"""How findings live on from judgement to judgement: what they become, and what ends them."""
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
-from auditor.findings import Finding, Readability, Status, Subject, worst_first
+from auditor.findings import (
+    Assessed,
+    Assessment,
+    Confidence,
+    Finding,
+    Member,
+    Readability,
+    Status,
+    Subject,
+    SubjectKind,
+    in_order,
+    member_of,
+    worst_first,
+)
+from auditor.model import Encryption, KeyName
 
-_NOT_STOPPED = frozenset({Readability.EXPIRING, Readability.UNKNOWN})
+_NOT_STOPPED: Final = frozenset({Readability.EXPIRING, Readability.UNKNOWN})
 """What a finding may say and tells nothing of how long the data has not been readable."""
+_WELL: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
+_OF_DATA: Final = frozenset(Readability) - {Readability.UNKNOWN}
+"""What a finding on data says; others are on a key as a whole."""
 
 
 def carry_on(
@@ -15,7 +34,7 @@ def carry_on(
 ) -> tuple[Finding, ...]:
     """Give fresh findings their past, and add those of `before` that nothing upholds any more as resolved.
 
-    What is `undecided`, by its id, stays as it was: that a rule cannot tell any more is no all-clear.
+    What is `undecided`, by its id, stays as it was: that a rule cannot tell any more is no all-clear, and no proof.
 
     A finding about the same subject under another rule takes over from the one that ended; where the data could not be
     read under that one either, it inherits its `since`.
@@ -25,7 +44,7 @@ def carry_on(
     ended: dict[Subject, Finding] = {
         one.subject: one for one in old.values() if one.id not in current and one.readability is not None
     }
-    standing = [one for one in old.values() if one.id not in current and one.id in undecided]
+    standing = [_untold(one, now) for one in old.values() if one.id not in current and one.id in undecided]
     carried = [_with_past(one, old.get(one.id), ended) for one in current.values()]
     resolved = [
         replace(one, status=Status.RESOLVED, last_seen=now)
@@ -46,3 +65,108 @@ def _with_past(one: Finding, same: Finding | None, ended: Mapping[Subject, Findi
     if heir_of.readability in _NOT_STOPPED:
         return replace(one, succeeds=heir_of.id)
     return replace(one, since=heir_of.since, since_source=heir_of.since_source, succeeds=heir_of.id)
+
+
+def _untold(one: Finding, now: datetime) -> Finding:
+    """What is left of a finding of which nothing is told any more: no proof, and no undo that comes too late."""
+    undo = tuple(each for each in one.undo if each.until is None or each.until > now)
+    return replace(one, confidence=Confidence.INFERRED, undo=undo)
+
+
+def undecided(
+    before: Iterable[Finding], assessed: Iterable[Assessed], unusable: Collection[str], keys: Collection[KeyName]
+) -> frozenset[str]:
+    """Name the findings that nothing upholds now and nothing refutes, by id: what is not told is no all-clear.
+
+    `unusable` are buckets of which nothing is judged, because their inventory cannot be used; `keys` those that were
+    needed. A finding on data is left open where, of some of its data,
+
+    - the key tells nothing,
+    - the finding's subject is unknown, or bars it as before in the shadow of something worse, or
+    - nobody knows whether it is there,
+
+    and nothing that is told refutes it: its subject as something else, or data that is readable with nothing of that
+    subject in the shadow. One on a key as a whole is left open only where the key is needed by hidden data alone.
+    """
+    sight = _Sight(assessed, unusable)
+    named = {Subject(SubjectKind.KEY, name.text) for name in keys}
+    return frozenset(
+        one.id
+        for one in before
+        if one.subject.kind is not SubjectKind.BUCKET
+        and (sight.leaves_open(one) if one.readability in _OF_DATA else one.subject not in named and sight.hides(one))
+    )
+
+
+def with_what_is_hidden(
+    findings: Iterable[Finding], before: Iterable[Finding], assessed: Iterable[Assessed], unusable: Collection[str]
+) -> Iterator[Finding]:
+    """Let findings remember data that is not seen for a time: it is not over when what is seen of it is."""
+    sight = _Sight(assessed, unusable)
+    known = {one.id: one.members for one in before}
+    for one in findings:
+        hidden = {each for each in known.get(one.id, ()) if sight.is_hidden(each)}
+        more = hidden.difference(one.members)
+        yield replace(one, members=in_order((*one.members, *more))) if more else one
+
+
+class _Sight:
+    """What one judgement tells of the data that findings were made of."""
+
+    def __init__(self, assessed: Iterable[Assessed], unusable: Collection[str]) -> None:
+        self._unusable = unusable
+        self._of: dict[Member, Assessment] = {}
+        self._unresolved: set[str] = set()
+        """Buckets where nobody knows what encrypts some of the data: what is not seen may be among it."""
+        self._on: defaultdict[Subject, set[Readability]] = defaultdict(set)
+        self._alike: defaultdict[tuple[str | None, str | None], list[Assessment]] = defaultdict(list)
+        for one in assessed:
+            self._of[member_of(one.holding)] = one.assessment
+            self._on[one.assessment.subject].add(one.assessment.readability)
+            self._alike[one.holding.key, one.holding.key_version].append(one.assessment)
+            if one.holding.encryption is Encryption.UNKNOWN:
+                self._unresolved.add(one.holding.bucket)
+
+    def is_hidden(self, member: Member) -> bool:
+        """Whether data may be there although it is not seen."""
+        return member not in self._of and (member[0] in self._unusable or member[0] in self._unresolved)
+
+    def hides(self, one: Finding) -> bool:
+        """Whether data of a finding is hidden, and nothing else is told of what the finding is about."""
+        told = self._on[one.subject] - {Readability.UNKNOWN}
+        return not told and any(self.is_hidden(member) and not self._is_well(one, member[2:]) for member in one.members)
+
+    def leaves_open(self, one: Finding) -> bool:
+        """Whether some of a finding's data leaves it open, and none of what is told refutes it."""
+        return any(self._is_open(one, member) for member in one.members) and not self._is_refuted(one)
+
+    def _is_open(self, one: Finding, member: Member) -> bool:
+        found = self._of.get(member)
+        if found is None:
+            return self.is_hidden(member)
+        if found.readability is Readability.LOST:
+            return False  # whatever else barred it bars nothing any more
+        if found.readability is Readability.UNKNOWN and found.subject.kind is SubjectKind.KEY:
+            return True  # the key is silent, and with it everything behind it
+        told = {(found.subject, Readability.UNKNOWN)} if found.readability is Readability.UNKNOWN else set()
+        return not told.union(found.shadowed).isdisjoint(
+            {(one.subject, Readability.UNKNOWN), (one.subject, one.readability)}
+        )
+
+    def _is_refuted(self, one: Finding) -> bool:
+        if self._on[one.subject] - {Readability.UNKNOWN}:
+            return True  # it is told, and not as the finding says
+        if one.subject.kind is SubjectKind.PRINCIPAL:
+            # Another bucket's data is another principal's to read.
+            return any(_is_well(one, self._of.get(member)) for member in one.members)
+        return any(self._is_well(one, member[2:]) for member in one.members)
+
+    def _is_well(self, one: Finding, place: tuple[str | None, str | None]) -> bool:
+        return any(_is_well(one, each) for each in self._alike[place])
+
+
+def _is_well(one: Finding, told: Assessment | None) -> bool:
+    """Whether data can be read, and what a finding is about does not stand behind it."""
+    return (
+        told is not None and told.readability in _WELL and all(subject != one.subject for subject, _ in told.shadowed)
+    )

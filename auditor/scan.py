@@ -2,9 +2,8 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -17,21 +16,14 @@ from auditor.findings import (
     Basis,
     BucketCoverage,
     Coverage,
-    Finding,
     Judgement,
-    Member,
     Readability,
     Run,
-    Subject,
-    SubjectKind,
-    in_order,
-    member_of,
 )
 from auditor.model import (
     AwsKey,
     BucketFacts,
     Cloud,
-    Encryption,
     Gap,
     GcpKey,
     Holding,
@@ -61,9 +53,6 @@ _log = logging.getLogger(__name__)
 
 _MOST_SKEW = timedelta(days=1)
 _HOUR = timedelta(hours=1)
-_WELL = frozenset({Readability.READABLE, Readability.EXPIRING})
-_OF_DATA = frozenset(Readability) - {Readability.UNKNOWN}
-"""What a finding on data says; others are on a key as a whole."""
 _MAY_READ = frozenset({Readability.READABLE, Readability.EXPIRING, Readability.UNKNOWN})
 
 
@@ -225,8 +214,8 @@ def _poll(
     if unconfigured is None and before is not None:
         unconfigured = before.coverage.buckets_not_configured
     beforehand = before.findings if before is not None else ()
-    undecided = judged.undecided | _upheld(beforehand, unusable, judged.assessed, keys)
-    fresh = _with_what_is_hidden(judged.findings, beforehand, unusable, judged.assessed)
+    undecided = judged.undecided | lifecycle.undecided(beforehand, judged.assessed, unusable, keys)
+    fresh = lifecycle.with_what_is_hidden(judged.findings, beforehand, judged.assessed, unusable)
     last_reads = {name: last_read(view, now) for name, view in keys.items()}
     poll_id = new_id(started)
     judgement = Judgement(
@@ -299,65 +288,6 @@ def usable(parts: Parts) -> tuple[tuple[Sweep, ...], Mapping[str, LedgerError]]:
     in_force = tuple(one for one in parts.ledger.sweeps() if one.bucket in configured)
     unusable = parts.inventory.unusable(in_force)
     return tuple(one for one in in_force if one.bucket not in unusable), unusable
-
-
-def _upheld(
-    before: Iterable[Finding],
-    unusable: Collection[str],
-    assessed: Iterable[Assessed],
-    keys: Collection[KeyName],
-) -> frozenset[str]:
-    """Findings that nothing upholds now and nothing refutes: what is not seen, or not told, is no all-clear."""
-    every = tuple(assessed)
-    judged = {one.assessment.subject for one in every}
-    named = {Subject(SubjectKind.KEY, name.text) for name in keys}
-    unknown = {
-        member_of(one.holding)
-        for one in every
-        if one.assessment.readability is Readability.UNKNOWN and one.holding.key is not None
-    }
-    well = [one.holding for one in every if one.assessment.readability in _WELL]
-    healthy = {member_of(one) for one in well}
-    healed = {(one.key, one.key_version) for one in well}
-    hides = _hides(every)
-    return frozenset(
-        one.id
-        for one in before
-        if one.subject.kind is not SubjectKind.BUCKET
-        and (
-            # Of a bucket whose inventory cannot be used nothing is judged at all.
-            (
-                any(member[0] in unusable for member in one.members)
-                and one.subject not in (judged if one.readability in _OF_DATA else judged | named)
-            )
-            # The key is silent, or tells nothing of this data; what stands behind several keys others may tell.
-            or (one.readability in _OF_DATA and not unknown.isdisjoint(one.members) and healthy.isdisjoint(one.members))
-            # The data may be among that of which nobody knows what encrypts it.
-            or (
-                (one.readability in _OF_DATA or one.subject not in named)
-                and any(hides(member) and member[2:] not in healed for member in one.members)
-            )
-        )
-    )
-
-
-def _hides(assessed: tuple[Assessed, ...]) -> Callable[[Member], bool]:
-    """Tell of data whether it is not seen, in a bucket where the encryption of something is not known."""
-    seen = {member_of(one.holding) for one in assessed}
-    unresolved = {one.holding.bucket for one in assessed if one.holding.encryption is Encryption.UNKNOWN}
-    return lambda member: member not in seen and member[0] in unresolved
-
-
-def _with_what_is_hidden(
-    findings: Iterable[Finding], before: Iterable[Finding], unusable: Collection[str], assessed: Iterable[Assessed]
-) -> Iterator[Finding]:
-    """Let findings remember data that is not seen for a time: it is not over when what is seen of it is."""
-    hides = _hides(tuple(assessed))
-    known = {one.id: one.members for one in before}
-    for one in findings:
-        hidden = {each for each in known.get(one.id, ()) if each[0] in unusable or hides(each)}
-        more = hidden.difference(one.members)
-        yield replace(one, members=in_order((*one.members, *more))) if more else one
 
 
 def _needs(parts: Parts, holdings: Iterable[Holding], agents: Mapping[str, tuple[str, ...]]) -> Iterator[KeyNeed]:

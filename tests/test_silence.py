@@ -207,6 +207,42 @@ def test_a_store_is_up_where_one_of_its_keys_says_so(tmp_path: Path, monkeypatch
         assembly.close()
 
 
+def test_a_store_that_was_down_meanwhile_gives_nobody_his_right_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with an_aws_fleet(tmp_path, monkeypatch) as (cloud, config):
+        store = cloud.store.add_key_store("cks-1", "us-east-1")
+        cloud.store.add_key(AWS_KEY, store="cks-1", policy=FOR_AN_ADMINISTRATOR)
+        assembly = assemble(load(config), Clock())
+        revoked, down = ("data-revoked", SubjectKind.PRINCIPAL), ("data-unreachable", SubjectKind.KEY_STORE)
+        assert open_findings(scan.scan(assembly.parts, NoProgress())) == {revoked}
+        cloud.traffic.fail("GetKeyPolicy", status=403, code="AccessDeniedException")
+        assert open_findings(scan.poll(assembly.parts, NoProgress())) == {revoked}
+        store.state = "DISCONNECTED"
+        assert open_findings(scan.poll(assembly.parts, NoProgress())) == {revoked, down}
+        store.state = "CONNECTED"
+        assert open_findings(scan.poll(assembly.parts, NoProgress())) == {revoked}, "the store tells that it is up"
+        cloud.traffic.heal()
+        assert open_findings(scan.poll(assembly.parts, NoProgress())) == {revoked}
+        key = cloud.store.key(AWS_KEY)
+        assert key is not None
+        key.policy = None
+        assert open_findings(scan.poll(assembly.parts, NoProgress())) == set()
+        assembly.close()
+
+
+FOR_AN_ADMINISTRATOR = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": "arn:aws:iam::111122223333:role/admin"},
+            "Action": "kms:*",
+            "Resource": "*",
+        }
+    ],
+}
+
 SECOND = AWS_CONFIG.replace("objects", "second")
 
 

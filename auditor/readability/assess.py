@@ -348,6 +348,10 @@ def _remembered(holding: Holding, view: KeyView, at: Standpoint) -> Assessment |
     if found.readability is Readability.EXPIRING and found.final_at is not None and found.final_at <= at.now:
         cause = f"{found.cause}; whether it was renewed in time is not known"
         return _unknown(view.name, cause, found.evidence)
+    if found.readability is Readability.DOOMED and found.final_at is not None and found.final_at <= at.now:
+        # Nobody is told to undo what can no longer be undone.
+        cause = f"{found.cause}; that date has passed, and whether it was cancelled in time is not known"
+        return replace(found, cause=cause, confidence=Confidence.INFERRED, undo=())
     if found.readability in {Readability.READABLE, Readability.EXPIRING} and not _is_fresh(memory, at):
         cause = (
             f"key {view.name} was last read at {memory.last_at:%Y-%m-%dT%H:%M:%SZ}, too long ago to call it readable"

@@ -13,7 +13,7 @@ from auditor.findings import Assessment, Basis, Confidence, Contradiction, Reada
 from auditor.model import NO_RIGHT, AwsKey, Cloud, GcpKey, KeyName, Probe, ProbeKind, ProbeOutcome
 from auditor.principals import same_principal
 from auditor.readability.access import principal_subject
-from auditor.readability.table import Standpoint
+from auditor.readability.table import Standpoint, before
 
 CODES: Final[Mapping[str, Readability]] = {
     "DisabledException": Readability.UNREADABLE,
@@ -137,16 +137,12 @@ def _still_counts(probe: Probe, at: Standpoint) -> bool:
 
 def settle(found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: Standpoint) -> Assessment:
     """Put one probe beside what the key says of itself; the worst that is proven stands."""
-    if found.readability in _READS:
-        return (
-            _passed(found, probe, key, at) if probe.outcome is ProbeOutcome.PASSED else _refused(found, probe, key, at)
-        )
-    if found.readability is Readability.UNKNOWN:
-        # A read that passes does not tell what becomes of the key; one that is refused is an obstacle all the same.
-        return found if probe.outcome is ProbeOutcome.PASSED else _refused(found, probe, key, at)
     if probe.outcome is ProbeOutcome.REFUSED:
-        return replace(found, evidence=(*found.evidence, *probe.evidence))
-    return _reads_all_the_same(found, probe)
+        return _refused(found, probe, key, at)
+    if found.readability in _READS:
+        return _passed(found, probe, key, at)
+    # A read that passes does not tell what becomes of a key of which nothing is known.
+    return found if found.readability is Readability.UNKNOWN else _reads_all_the_same(found, probe)
 
 
 def _passed(found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: Standpoint) -> Assessment:
@@ -165,16 +161,34 @@ def _passed(found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: St
 
 
 def _refused(found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: Standpoint) -> Assessment:
+    what = f"{_WORDS[probe.kind]} at {probe.at:%Y-%m-%dT%H:%M:%SZ} was refused ({probe.code})"
+    barred = _barred(found, probe, key, at, what)
+    if found.readability not in {*_READS, Readability.UNKNOWN}:
+        told = replace(found, evidence=(*found.evidence, *probe.evidence))
+        # What the key says of itself may be all that the refusal means.
+        return told if barred is None or barred.subject == found.subject else before(told, barred)
+    if barred is not None:
+        return before(barred, found)
+    if _bars_the_platform(probe, at) and probe.kind is ProbeKind.DRY_RUN:
+        return _doubted(found, probe, what)
+    return found
+
+
+def _bars_the_platform(probe: Probe, at: Standpoint) -> bool:
+    return CODES.get(probe.code) is Readability.REVOKED and _speaks_for(probe, at)
+
+
+def _barred(
+    found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: Standpoint, what: str
+) -> Assessment | None:
+    """Tell what a refusal proves by itself; None where that is nothing."""
     readability = CODES.get(probe.code)
     if readability is None or _is_another_accounts_word(probe):
-        return found
+        return None
     subject, name = found.subject, KeyName(probe.key)
-    what = f"{_WORDS[probe.kind]} at {probe.at:%Y-%m-%dT%H:%M:%SZ} was refused ({probe.code})"
     if readability is Readability.REVOKED:
-        if not _speaks_for(probe, at):
-            return found
-        if probe.kind is ProbeKind.DRY_RUN:
-            return _doubted(found, probe, what)
+        if not _speaks_for(probe, at) or probe.kind is ProbeKind.DRY_RUN:
+            return None
         subject = principal_subject(probe.principal or "", name)
         cause = f"{probe.principal} cannot decrypt with key {name}: {what}"
     elif isinstance(key, AwsKey) and key.store is not None and probe.code not in _OF_THE_KEY:

@@ -1,7 +1,7 @@
 """One row of a state table, and which of several proven obstacles counts."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -76,10 +76,25 @@ class StateRow:
 
 
 def worst(candidates: Iterable[Assessment]) -> Assessment:
-    """Choose the assessment that stands; at equal rank the earlier candidate, of two dates the nearer one."""
+    """Choose the assessment that stands; at equal rank the earlier candidate, of two dates the nearer one.
+
+    The others that are not well are named in it.
+    """
     far = datetime.max.replace(tzinfo=UTC)
+    every = tuple(candidates)
 
     def order(one: Assessment) -> tuple[int, datetime]:
         return -_RANK[one.readability], one.final_at or far
 
-    return min(candidates, key=order)
+    found = min(every, key=order)
+    for one in every:
+        if one is not found:
+            found = before(found, one)
+    return found
+
+
+def before(found: Assessment, other: Assessment) -> Assessment:
+    """Name in an assessment another of the same data that it stands before."""
+    itself, behind = (found.subject, found.readability), (other.subject, other.readability)
+    every = dict.fromkeys((*found.shadowed, behind, *other.shadowed))
+    return replace(found, shadowed=tuple(one for one in every if one != itself and one[1] is not Readability.READABLE))

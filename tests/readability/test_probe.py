@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from auditor.findings import Assessment, Basis, Confidence, Readability, SubjectKind
+from auditor.findings import Assessment, Basis, Confidence, Readability, Subject, SubjectKind
 from auditor.model import (
     NO_RIGHT,
     AwsKey,
@@ -410,6 +410,28 @@ def test_a_change_of_another_thing_forgets_no_refusal(code: str) -> None:
             probe, memory = refused(code, at=before), remembered(an_aws_key(), changed={fact: changed})
             found = aws(an_aws_key(), probe, memory=memory, agents=(ROLE, f"{ROLE}-2"))
         assert (found.readability is R.READABLE) is (fact in ENDED[code]), fact
+
+
+def test_what_a_refusal_proves_beside_what_the_key_says_is_named_in_its_shadow() -> None:
+    barred = Subject(SubjectKind.PRINCIPAL, f"{SESSION} -> {AWS_KEY}")
+    store = Subject(SubjectKind.KEY_STORE, "111122223333/us-east-1/cks-1")
+    connected = CustomKeyStore("cks-1", "CONNECTED")
+    for key, probe, expected in (
+        (an_aws_key("Disabled"), refused(NO_RIGHT), ((barred, R.REVOKED),)),
+        (an_aws_key("Disabled"), refused("DisabledException"), ()),
+        (an_aws_key("PendingDeletion"), refused("DisabledException"), ()),
+        (an_aws_key("Disabled"), refused(NO_RIGHT, principal=STRANGER), ()),
+        (an_aws_key("Disabled"), refused(NO_RIGHT, kind=ProbeKind.DRY_RUN), ()),
+        (an_aws_key("Disabled", store=connected), refused("KMSInvalidStateException"), ((store, R.UNREACHABLE),)),
+        (an_aws_key(), refused(NO_RIGHT), ()),
+        (an_aws_key("Frozen"), refused(NO_RIGHT), ((Subject(SubjectKind.KEY, AWS_KEY.text), R.UNKNOWN),)),
+        (
+            an_aws_key(valid_to=NOW + timedelta(days=1)),
+            refused(NO_RIGHT),
+            ((Subject(SubjectKind.KEY, AWS_KEY.text), R.EXPIRING),),
+        ),
+    ):
+        assert aws(key, probe).shadowed == expected
 
 
 def test_a_lacking_right_ends_with_a_change_of_that_right() -> None:

@@ -28,7 +28,7 @@ from auditor.model import (
 )
 from auditor.policy import Policy
 from auditor.readability import KeyView, assess, aws, gcp
-from auditor.readability.table import worst
+from auditor.readability.table import before, worst
 from tests.core_builders import (
     AGENT,
     AWS_KEY,
@@ -64,10 +64,27 @@ def test_of_several_obstacles_the_worst_that_is_proven_stands(worse: R, better: 
 
 def test_of_two_dates_the_nearer_one_stands_and_of_equals_the_first() -> None:
     near, far, never = (candidate(R.DOOMED, final_at=date) for date in (NOW, NOW + days(1), None))
-    assert worst((never, far, near)) is near
-    assert worst((near, never)) is near
+    assert worst((never, far, near)) == near
+    assert worst((near, never)) == near
     first, second = candidate(R.LOST, "first"), candidate(R.LOST, "second")
-    assert worst((first, second)) is first
+    assert worst((first, second)) == first
+
+
+def test_what_is_not_well_behind_the_worst_is_named_once() -> None:
+    well, store, right = (
+        replace(candidate(readability), subject=Subject(kind, "k"))
+        for readability, kind in (
+            (R.READABLE, SubjectKind.HSM_INSTANCE),
+            (R.UNREACHABLE, SubjectKind.KEY_STORE),
+            (R.UNKNOWN, SubjectKind.PRINCIPAL),
+        )
+    )
+    disabled = candidate(R.UNREADABLE)
+    found = worst((well, right, store, disabled, right))
+    assert found == replace(disabled, shadowed=((right.subject, R.UNKNOWN), (store.subject, R.UNREACHABLE)))
+    lost = before(candidate(R.LOST), found)
+    assert lost.shadowed == ((disabled.subject, R.UNREADABLE), *found.shadowed)
+    assert before(disabled, found) == found
 
 
 def of_aws(key: AwsKey, now: datetime = NOW) -> R:
@@ -514,6 +531,18 @@ def test_a_key_that_was_gone_and_tells_nothing_now_is_lost_by_inference(reading:
     assert (found.readability, found.confidence, found.basis) == (R.LOST, Confidence.INFERRED, Basis.STATE)
     assert found.subject == Subject(SubjectKind.KEY, AWS_KEY.text)
     assert found.evidence == (EVIDENCE if reading is not None else ())
+
+
+def test_a_date_that_passes_while_the_key_is_silent_is_no_proof_and_offers_no_undo() -> None:
+    for date, confidence, calls in ((NOW + days(1), Confidence.PROVEN, 2), (NOW, Confidence.INFERRED, 0)):
+        doomed = an_aws_key("PendingDeletion", deletion_date=date)
+        view = KeyView(AWS_KEY, denied(reason=Reason.TIMEOUT), remembered(doomed, days(3)))
+        found = assess(a_holding(), view, (), POLICY, NOW).assessment
+        assert (found.readability, found.final_at) == (R.DOOMED, date)
+        assert (found.confidence, len(found.undo)) == (confidence, calls)
+        assert found.cause.endswith("whether it was cancelled in time is not known") is (not calls)
+        heard = assess(a_holding(), KeyView(AWS_KEY, doomed, None), (), POLICY, NOW).assessment
+        assert (heard.readability, heard.confidence, len(heard.undo)) == (R.DOOMED, Confidence.PROVEN, 2)
 
 
 def test_a_state_that_is_too_old_to_be_called_readable_is_told_with_its_date_and_calls() -> None:

@@ -1,0 +1,178 @@
+"""What ends a finding: that it is told otherwise, never that less is told."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from auditor.findings import (
+    Assessed,
+    Assessment,
+    Basis,
+    Confidence,
+    Finding,
+    Member,
+    Readability,
+    Status,
+    Subject,
+    SubjectKind,
+    Undo,
+    member_of,
+)
+from auditor.lifecycle import carry_on, undecided, with_what_is_hidden
+from auditor.model import Encryption, KeyName
+from tests.core_builders import AWS_KEY, NOW, ROLE, a_holding, days
+from tests.test_engine import a_finding
+
+R = Readability
+KEY = Subject(SubjectKind.KEY, AWS_KEY.text)
+STORE = Subject(SubjectKind.KEY_STORE, "111122223333/us-east-1/cks-1")
+RIGHT = Subject(SubjectKind.PRINCIPAL, f"{ROLE} -> {AWS_KEY}")
+OTHER_KEY = KeyName(f"{AWS_KEY.text[:-4]}beef")
+OTHER = Subject(SubjectKind.KEY, OTHER_KEY.text)
+HERE, THERE = "s3://data", "s3://other"
+
+
+def data(bucket: str = HERE, key: KeyName | None = AWS_KEY, encryption: Encryption = Encryption.CMEK) -> Member:
+    return member_of(a_holding(key, bucket=bucket, encryption=encryption))
+
+
+def told(
+    readability: R, subject: Subject = KEY, *shadowed: tuple[Subject, R], bucket: str = HERE, key: KeyName = AWS_KEY
+) -> Assessed:
+    assessment = Assessment(readability, Basis.STATE, "", subject, shadowed=shadowed)
+    return Assessed(a_holding(key, bucket=bucket), Encryption.CMEK, assessment)
+
+
+def unresolved(bucket: str = HERE) -> Assessed:
+    holding = a_holding(None, bucket=bucket, encryption=Encryption.UNKNOWN)
+    return Assessed(
+        holding, Encryption.UNKNOWN, Assessment(R.UNKNOWN, Basis.STATE, "", Subject(SubjectKind.BUCKET, bucket))
+    )
+
+
+def on(subject: Subject, readability: R | None, *members: Member, **more: Any) -> Finding:
+    return replace(a_finding(), subject=subject, readability=readability, members=members or (data(),), **more)
+
+
+DISABLED, DOWN, BARRED = on(KEY, R.UNREADABLE), on(STORE, R.UNREACHABLE), on(RIGHT, R.REVOKED)
+STAYS: dict[str, tuple[Finding, list[Assessed], bool]] = {
+    "the key tells that it is well": (DISABLED, [told(R.READABLE)], False),
+    "the key tells that it is worse": (DISABLED, [told(R.DOOMED)], False),
+    "the key expires": (DISABLED, [told(R.EXPIRING)], False),
+    "the key is silent": (DISABLED, [told(R.UNKNOWN)], True),
+    "the key is silent, and with it its store": (DOWN, [told(R.UNKNOWN)], True),
+    "the key is silent, and with it who may use it": (BARRED, [told(R.UNKNOWN)], True),
+    "the key is silent, and another tells of the store": (
+        on(STORE, R.UNREACHABLE, data(), data(key=OTHER_KEY)),
+        [told(R.UNKNOWN), told(R.READABLE, OTHER, key=OTHER_KEY)],
+        False,
+    ),
+    "the right is not told": (BARRED, [told(R.UNKNOWN, RIGHT)], True),
+    "the right is not told, and the store is well": (DOWN, [told(R.UNKNOWN, RIGHT)], False),
+    "the right is not told, and the store is down": (BARRED, [told(R.UNREACHABLE, STORE, (RIGHT, R.UNKNOWN))], True),
+    "it is as it was behind something worse": (BARRED, [told(R.UNREADABLE, KEY, (RIGHT, R.REVOKED))], True),
+    "it is well behind something worse": (BARRED, [told(R.UNREADABLE, KEY)], False),
+    "something else is as bad behind something worse": (DOWN, [told(R.UNREADABLE, KEY, (RIGHT, R.REVOKED))], False),
+    "it is otherwise behind something worse": (
+        on(KEY, R.UNREADABLE),
+        [told(R.UNREACHABLE, STORE, (KEY, R.EXPIRING))],
+        False,
+    ),
+    "it expires behind something worse": (on(KEY, R.EXPIRING), [told(R.UNREACHABLE, STORE, (KEY, R.EXPIRING))], True),
+    "it expires behind something that expires sooner": (
+        on(KEY, R.EXPIRING),
+        [told(R.EXPIRING, STORE, (KEY, R.EXPIRING))],
+        True,
+    ),
+    "the data is lost for good": (BARRED, [told(R.LOST, KEY, (RIGHT, R.REVOKED))], False),
+    "the data is gone": (DISABLED, [], False),
+    "the data may be among that of which nobody knows what encrypts it": (DISABLED, [unresolved()], True),
+    "what is not known is in another bucket": (DISABLED, [unresolved(THERE)], False),
+    "hidden, and elsewhere the key is well": (
+        DISABLED,
+        [unresolved(), told(R.READABLE, bucket=THERE)],
+        False,
+    ),
+    "hidden, and elsewhere the key is worse": (
+        DISABLED,
+        [unresolved(), told(R.DOOMED, bucket=THERE)],
+        False,
+    ),
+    "hidden, and elsewhere the key is silent": (
+        DISABLED,
+        [unresolved(), told(R.UNKNOWN, bucket=THERE)],
+        True,
+    ),
+    "hidden, and elsewhere others may read": (BARRED, [unresolved(), told(R.READABLE, bucket=THERE)], True),
+    "some of the data is hidden, and the principal reads the rest": (
+        on(RIGHT, R.REVOKED, data(), data(THERE)),
+        [unresolved(), told(R.READABLE, bucket=THERE)],
+        False,
+    ),
+    "hidden, and elsewhere it stands behind something": (
+        on(KEY, R.EXPIRING),
+        [unresolved(), told(R.EXPIRING, STORE, (KEY, R.EXPIRING), bucket=THERE)],
+        True,
+    ),
+    "another key is well": (DISABLED, [unresolved(), told(R.READABLE, OTHER, key=OTHER_KEY)], True),
+}
+
+
+@pytest.mark.parametrize(("finding", "assessed", "stays"), STAYS.values(), ids=STAYS)
+def test_a_finding_on_data_ends_where_it_is_told_otherwise(
+    finding: Finding,
+    assessed: list[Assessed],
+    stays: bool,  # noqa: FBT001 - a case
+) -> None:
+    assert (finding.id in undecided([finding], assessed, (), [AWS_KEY])) is stays
+
+
+UNUSABLE: dict[str, tuple[Finding, list[Assessed], bool]] = {
+    "nothing else is told": (DISABLED, [], True),
+    "the key is well elsewhere": (DISABLED, [told(R.READABLE, bucket=THERE)], False),
+    "the key is silent elsewhere": (DISABLED, [told(R.UNKNOWN, bucket=THERE)], True),
+    "a rule on a key that nobody needs any more": (on(KEY, None), [], True),
+    "on a key that is told elsewhere": (on(KEY, R.UNKNOWN), [told(R.DOOMED, bucket=THERE)], False),
+    "on a key that is well elsewhere": (on(STORE, R.UNKNOWN), [told(R.READABLE, bucket=THERE)], False),
+}
+
+
+@pytest.mark.parametrize(("finding", "assessed", "stays"), UNUSABLE.values(), ids=UNUSABLE)
+def test_a_bucket_of_which_nothing_is_judged_ends_no_finding(
+    finding: Finding,
+    assessed: list[Assessed],
+    stays: bool,  # noqa: FBT001 - a case
+) -> None:
+    assert (finding.id in undecided([finding], assessed, {HERE}, [])) is stays
+
+
+def test_a_finding_on_a_key_that_answers_and_one_on_a_bucket_are_decided_by_their_rules() -> None:
+    of_bucket = on(Subject(SubjectKind.BUCKET, HERE), None)
+    for finding in (on(KEY, None), on(KEY, R.UNKNOWN), of_bucket):
+        assert undecided([finding], [], {HERE}, [AWS_KEY]) == frozenset()
+
+
+def test_what_is_not_told_any_more_is_no_proof_and_no_undo_that_comes_too_late_is_offered() -> None:
+    late, open_, in_time = (
+        Undo(call, "who", "where", until) for call, until in (("a", NOW), ("b", None), ("c", NOW + days(1)))
+    )
+    before = replace(a_finding(), undo=(late, open_, in_time), last_seen=NOW - days(2))
+    (kept,) = carry_on([], [before], NOW, frozenset({before.id}))
+    assert (kept.status, kept.confidence, kept.last_seen) == (Status.OPEN, Confidence.INFERRED, NOW - days(2))
+    assert kept.undo == (open_, in_time)
+    (again,) = carry_on([a_finding()], [kept], NOW)
+    assert again.confidence is Confidence.PROVEN
+
+
+def test_findings_remember_data_that_is_hidden_and_forget_what_is_gone() -> None:
+    before = on(KEY, R.UNREADABLE, data(), data(THERE))
+    fresh = replace(before, members=(data(),))
+    for assessed, unusable, members in (
+        ([told(R.UNREADABLE)], (), (data(),)),
+        ([told(R.UNREADABLE)], (THERE,), (data(), data(THERE))),
+        ([told(R.UNREADABLE), unresolved(THERE)], (), (data(), data(THERE))),
+        ([told(R.UNREADABLE), unresolved(THERE), told(R.READABLE, bucket=THERE)], (), (data(),)),
+    ):
+        (found,) = with_what_is_hidden([fresh], [before], assessed, unusable)
+        assert found.members == members
