@@ -423,6 +423,74 @@ def test_a_probe_that_told_nothing_of_the_platforms_data_is_a_gap(probe: Probe, 
         assert_told(found[0], expected)
 
 
+WANTED: dict[str, tuple[Probe, bool, timedelta, str | None]] = {
+    "made lately": (a_probe(ProbeOutcome.REFUSED, "DisabledException"), True, timedelta(0), None),
+    "made at the very limit": (a_probe(ProbeOutcome.REFUSED, "DisabledException"), True, timedelta(hours=2), None),
+    "made too long ago": (
+        a_probe(ProbeOutcome.REFUSED, "x"),
+        True,
+        timedelta(hours=2, seconds=1),
+        "set [probe] reads and",
+    ),
+    "made lately, and not asked for": (
+        a_probe(ProbeOutcome.REFUSED, "x"),
+        False,
+        timedelta(0),
+        "set [probe] reads and",
+    ),
+    "made by a dry run": (
+        a_probe(ProbeOutcome.REFUSED, "x", kind=ProbeKind.DRY_RUN),
+        False,
+        timedelta(0),
+        "set [probe] dry_runs and",
+    ),
+    "made a minute from now": (a_probe(ProbeOutcome.REFUSED, "x"), True, timedelta(minutes=-1), None),
+    "made later than that": (
+        a_probe(ProbeOutcome.REFUSED, "x"),
+        True,
+        timedelta(minutes=-1, seconds=-1),
+        "set [probe]",
+    ),
+    "made under a version": (
+        a_probe(ProbeOutcome.REFUSED, "x", **OF_A_VERSION),
+        False,
+        timedelta(0),
+        "set [probe] reads",
+    ),
+}
+
+
+@pytest.mark.parametrize(("probe", "wanted", "age", "hint"), WANTED.values(), ids=WANTED)
+def test_a_refusal_that_nobody_tries_again_is_a_gap(
+    probe: Probe,
+    wanted: bool,  # noqa: FBT001 - a case
+    age: timedelta,
+    hint: str | None,
+) -> None:
+    now = probe.at + age
+    found = list(
+        gaps.of_refusals([probe, probe], lambda kind: wanted and kind is probe.kind, now - timedelta(hours=2), now)
+    )
+    assert len(found) == (0 if hint is None else 2)
+    if hint is not None:
+        what = NAME if probe.key_version is None else f"{OF_GOOGLE}/cryptoKeyVersions/2"
+        ahead = ", by a clock that was ahead" if age < timedelta(0) else ""
+        effect = (
+            f"a probe of {probe.bucket} was refused at {probe.at:%Y-%m-%dT%H:%M:%SZ}{ahead}, and none is made any more"
+        )
+        assert_told(found[0], (what, Reason.NOT_VISIBLE, effect, hint))
+
+
+def test_an_inventory_that_no_object_can_be_chosen_from_is_a_gap_of_its_bucket() -> None:
+    for hint in ("look at the disk", ""):
+        told = gaps.not_sampled("s3://data", LedgerError("it is damaged", hint))
+        assert_told(
+            told,
+            ("s3://data", Reason.UNSUPPORTED, "no probe reads its objects: it is damaged", hint or "sweep it again"),
+        )
+        assert told.hint == (hint or "sweep it again")
+
+
 def assert_told(gap: Gap, expected: Told) -> None:
     what, reason, effect, hint = expected
     assert (gap.what, gap.reason) == (what, reason)

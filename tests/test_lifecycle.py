@@ -115,6 +115,13 @@ STAYS: dict[str, tuple[Finding, list[Assessed], bool]] = {
         [unresolved(), told(R.EXPIRING, STORE, (KEY, R.EXPIRING), bucket=THERE)],
         True,
     ),
+    "hidden, and elsewhere the key expires": (DOWN, [unresolved(), told(R.EXPIRING, bucket=THERE)], False),
+    "hidden, and elsewhere the key is disabled": (DOWN, [unresolved(), told(R.UNREADABLE, bucket=THERE)], True),
+    "some of it is hidden, and the rest is gone": (
+        on(KEY, R.UNREADABLE, data(), data(THERE)),
+        [unresolved(THERE)],
+        True,
+    ),
     "another key is well": (DISABLED, [unresolved(), told(R.READABLE, OTHER, key=OTHER_KEY)], True),
 }
 
@@ -134,6 +141,13 @@ UNUSABLE: dict[str, tuple[Finding, list[Assessed], bool]] = {
     "the key is silent elsewhere": (DISABLED, [told(R.UNKNOWN, bucket=THERE)], True),
     "a rule on a key that nobody needs any more": (on(KEY, None), [], True),
     "on a key that is told elsewhere": (on(KEY, R.UNKNOWN), [told(R.DOOMED, bucket=THERE)], False),
+    "on a key that is silent elsewhere": (on(KEY, R.UNKNOWN), [told(R.UNKNOWN, bucket=THERE)], True),
+    "on what is well elsewhere, by another key": (
+        on(STORE, R.UNKNOWN),
+        [told(R.READABLE, STORE, bucket=THERE, key=OTHER_KEY)],
+        False,
+    ),
+    "on a key of which the rest is gone": (on(STORE, R.UNKNOWN, data(), data(THERE)), [], True),
     "on a key that is well elsewhere": (on(STORE, R.UNKNOWN), [told(R.READABLE, bucket=THERE)], False),
 }
 

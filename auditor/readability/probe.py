@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from auditor.findings import Assessment, Basis, Confidence, Contradiction, Readability, Subject, SubjectKind
+from auditor.findings import Assessment, Basis, Contradiction, Readability, Subject, SubjectKind
 from auditor.model import NO_RIGHT, AwsKey, Cloud, GcpKey, KeyName, Probe, ProbeKind, ProbeOutcome
 from auditor.principals import same_principal
 from auditor.readability.access import principal_subject
@@ -93,7 +93,7 @@ def may_end(fact: str, probe: Probe) -> bool:
     That another thing changes is no reason to think better of the one that stood in the way.
     """
     kind, _, which = fact.partition(" ")
-    if kind not in _ENDED_BY.get(probe.code, frozenset({kind})):
+    if kind not in _ENDED_BY.get(probe.code, frozenset()):
         return False
     # On Google Cloud it is always the storage service agent who reads, whichever of the platform's that is.
     is_readers = KeyName(probe.key).cloud is Cloud.GCP or same_principal(which, probe.principal or "")
@@ -205,7 +205,6 @@ def _barred(
         basis=Basis.PROBE,
         cause=cause,
         subject=subject,
-        confidence=Confidence.PROVEN,
         evidence=(*found.evidence, *probe.evidence),
         contradiction=contradiction,
     )

@@ -607,6 +607,34 @@ def test_what_another_bucket_was_refused_counts_here_until_somebody_reads() -> N
     assert aws(an_aws_key(), other).readability is R.UNREADABLE
 
 
+def test_of_several_reads_the_last_one_counts_and_one_of_the_next_minute_too() -> None:
+    hour, minute = timedelta(hours=1), timedelta(minutes=1)
+    for bucket in ("s3://data", "s3://other"):
+        before = refused("DisabledException", bucket=bucket, at=NOW - 2 * hour)
+        early, late = (a_probe(bucket="s3://third", at=NOW - hours * hour) for hours in (3, 1))
+        assert before not in probes_of("s3://data", [before, early, late], NOW)
+        for ahead, over in ((minute, True), (minute + timedelta(seconds=1), False)):
+            read = a_probe(bucket="s3://third", at=NOW + ahead)
+            assert (before not in probes_of("s3://data", [before, read], NOW)) is over
+    lacking = refused("KMSInvalidStateException", at=NOW - 2 * hour)
+    for ahead, readability in ((minute, R.READABLE), (minute + timedelta(seconds=1), R.UNREADABLE)):
+        assert aws(an_aws_key(), lacking, a_probe(at=NOW + ahead)).readability is readability
+
+
+def test_a_read_that_passes_contradicts_no_state_that_is_not_known() -> None:
+    found = aws(an_aws_key("Frozen"), a_probe())
+    assert (found.readability, found.contradiction) == (R.UNKNOWN, None)
+
+
+def test_a_dry_run_that_is_refused_to_somebody_else_is_no_doubt() -> None:
+    for probe in (
+        refused(NO_RIGHT, kind=ProbeKind.DRY_RUN, principal=STRANGER),
+        refused("SomeOtherException", kind=ProbeKind.DRY_RUN),
+        refused("NotFoundException", kind=ProbeKind.DRY_RUN, principal=SESSION.replace("111122223333", "999900001111")),
+    ):
+        assert aws(an_aws_key(), probe) == replace(aws(an_aws_key()), evidence=probe.evidence)
+
+
 HOURS = [NOW - timedelta(hours=hours) for hours in range(6)]
 OUTVOTED: dict[str, tuple[Probe, Probe, R]] = {
     "a dry run by a later read": (

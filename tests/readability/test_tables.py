@@ -533,6 +533,17 @@ def test_a_key_that_was_gone_and_tells_nothing_now_is_lost_by_inference(reading:
     assert found.evidence == (EVIDENCE if reading is not None else ())
 
 
+def test_a_key_that_is_not_among_the_deleted_ones_is_not_gone_because_it_was_not_found_before() -> None:
+    first = NOW - timedelta(hours=3)
+    for reason, proven, readability in (
+        (Reason.NOT_FOUND, False, R.UNKNOWN),
+        (Reason.NOT_FOUND, True, R.LOST),
+        (Reason.TIMEOUT, False, R.LOST),
+    ):
+        memory = remembered(None, missing_since=first, missing_until=first + timedelta(hours=2), missing_proven=proven)
+        assert of_key(KeyView(AWS_KEY, denied(reason=reason), memory)) is readability
+
+
 def test_a_date_that_passes_while_the_key_is_silent_is_no_proof_and_offers_no_undo() -> None:
     for date, confidence, calls in ((NOW + days(1), Confidence.PROVEN, 2), (NOW, Confidence.INFERRED, 0)):
         doomed = an_aws_key("PendingDeletion", deletion_date=date)
