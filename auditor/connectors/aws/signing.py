@@ -1,4 +1,4 @@
-"""Requests to one S3 bucket that libcurl signs, and what their answers are worth."""
+"""Requests to one S3 bucket, who signs them, and what their answers are worth."""
 
 import re
 import time
@@ -15,6 +15,7 @@ from auditor.connectors.aws.answers import MALFORMED
 from auditor.connectors.aws.encryption import parse_headers
 from auditor.connectors.aws.listing import NoPageError, parse_page
 from auditor.connectors.aws.sheets import Sheet
+from auditor.connectors.aws.signature import HeadSignature
 from auditor.connectors.transfers import Handle, Outcome, Transfer
 
 _SUCCESS: Final = 200
@@ -40,12 +41,15 @@ class S3Signer:
         place: tuple[str, str],
         certificates: str | None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._credentials = credentials
         self._bucket = bucket
         self.moved(*place)
         self._certificates = certificates
         self._clock = clock
+        self._wall = now
         self.whole = True
         """Every page of the listing is decoded at once."""
 
@@ -55,6 +59,8 @@ class S3Signer:
         self._root = base if urlsplit(base).path else f"{base}/"
         self._looked = -_LOOK_AGAIN
         self._frozen: ReadOnlyCredentials | None = None
+        self._second = -1
+        self._signature: HeadSignature | None = None
 
     def page(self, asked: dict[str, str], *, versions: bool, tag: object = None) -> Transfer:
         """A request for one page: of the listing, a `Sheet`; of what begins with a `prefix`, a `Page`."""
@@ -77,6 +83,11 @@ class S3Signer:
         if transfer.as_is:
             curl.setopt(pycurl.HTTPHEADER, self._signed_by_the_sdk(transfer, frozen))
             self._trust(curl)
+        elif transfer.head:
+            curl.setopt(pycurl.HTTPHEADER, self._signing(frozen).headers(transfer.url))
+            if curl.signed is None:
+                self._trust(curl)
+                curl.signed = frozen
         elif curl.signed is not frozen:
             curl.setopt(pycurl.AWS_SIGV4, f"aws:amz:{self._region}:s3")
             curl.setopt(pycurl.USERNAME, frozen.access_key)
@@ -108,7 +119,15 @@ class S3Signer:
             found = self._credentials.get_frozen_credentials()
             if self._frozen is None or found != self._frozen:
                 self._frozen = found
+                self._signature = None
         return self._frozen
+
+    def _signing(self, frozen: ReadOnlyCredentials) -> HeadSignature:
+        second = int(self._wall())
+        if self._signature is None or second != self._second:
+            self._second = second
+            self._signature = HeadSignature(frozen, self._region, self.base, second)
+        return self._signature
 
     def _trust(self, curl: Handle) -> None:
         if self._certificates is not None:
