@@ -22,10 +22,10 @@ from auditor.findings import (
     in_order,
     member_of,
 )
-from auditor.model import AwsKey, Encryption, Extent, GcpKey, KeyGone, KeyName, KeyUnread, Probe
+from auditor.model import AwsKey, Cloud, Encryption, Extent, GcpKey, KeyGone, KeyName, KeyUnread, Probe
 from auditor.policy import Policy
 from auditor.ports import Holdings
-from auditor.readability import KeyView, assess, probes_of
+from auditor.readability import KeyView, assess, probes_of, rights_of
 from auditor.rule import Cause, Context, HeldKey, Rule, RuleSubject, SweptBucket, unknown
 
 
@@ -105,12 +105,17 @@ def _put(rule: Rule, subject: RuleSubject, context: Context) -> Outcome:
 
 def _assess(facts: Facts) -> Iterable[Assessed]:
     probes: dict[tuple[str | None, str | None], list[Probe]] = defaultdict(list)
+    on_google: dict[str | None, list[Probe]] = defaultdict(list)
     for one in facts.probes:
         probes[one.key, one.key_version].append(one)
+        if KeyName(one.key).cloud is Cloud.GCP:
+            on_google[one.key].append(one)
     for holding in facts.holdings.holdings():
         view = facts.keys.get(KeyName(holding.key)) if holding.key else None
+        agents = facts.agents.get(holding.bucket, ())
         mine = probes_of(holding.bucket, probes[holding.key, holding.key_version], facts.now)
-        yield assess(holding, view, facts.agents.get(holding.bucket, ()), facts.policy, facts.now, probes=mine)
+        more = (one for one in rights_of(on_google[holding.key], agents, facts.now) if one not in mine)
+        yield assess(holding, view, agents, facts.policy, facts.now, probes=(*mine, *more))
 
 
 def _causes(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[Cause]:

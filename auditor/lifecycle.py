@@ -20,7 +20,11 @@ from auditor.findings import (
     member_of,
     worst_first,
 )
-from auditor.model import Encryption, KeyName
+from auditor.model import AwsKey, Encryption, GcpKey, KeyName
+from auditor.readability import KeyView
+from auditor.readability.access import ANY_PRINCIPAL, principal_subject
+from auditor.readability.aws import store_name
+from auditor.readability.gcp import version_name
 
 _NOT_STOPPED: Final = frozenset({Readability.EXPIRING, Readability.UNKNOWN})
 """What a finding may say and tells nothing of how long the data has not been readable."""
@@ -74,7 +78,10 @@ def _untold(one: Finding, now: datetime) -> Finding:
 
 
 def undecided(
-    before: Iterable[Finding], assessed: Iterable[Assessed], unusable: Collection[str], keys: Collection[KeyName]
+    before: Iterable[Finding],
+    assessed: Iterable[Assessed],
+    unusable: Collection[str],
+    keys: Mapping[KeyName, KeyView],
 ) -> frozenset[str]:
     """Name the findings that nothing upholds now and nothing refutes, by id: what is not told is no all-clear.
 
@@ -85,10 +92,10 @@ def undecided(
     - the finding's subject is unknown, or bars it as before in the shadow of something worse, or
     - nobody knows whether it is there,
 
-    and nothing that is told refutes it: its subject as something else, or data that is readable with nothing of that
-    subject in the shadow. One on a key as a whole is left open only where the key is needed by hidden data alone.
+    and nothing that is told now refutes it: its subject as something else, or data that is readable with nothing of
+    that subject in the shadow. One on a key as a whole is left open only where the key is needed by hidden data alone.
     """
-    sight = _Sight(assessed, unusable)
+    sight = _Sight(assessed, unusable, keys)
     named = {Subject(SubjectKind.KEY, name.text) for name in keys}
     return frozenset(
         one.id
@@ -102,7 +109,7 @@ def with_what_is_hidden(
     findings: Iterable[Finding], before: Iterable[Finding], assessed: Iterable[Assessed], unusable: Collection[str]
 ) -> Iterator[Finding]:
     """Let findings remember data that is not seen for a time: it is not over when what is seen of it is."""
-    sight = _Sight(assessed, unusable)
+    sight = _Sight(assessed, unusable, {})
     known = {one.id: one.members for one in before}
     for one in findings:
         hidden = {each for each in known.get(one.id, ()) if sight.is_hidden(each)}
@@ -113,19 +120,26 @@ def with_what_is_hidden(
 class _Sight:
     """What one judgement tells of the data that findings were made of."""
 
-    def __init__(self, assessed: Iterable[Assessed], unusable: Collection[str]) -> None:
+    def __init__(
+        self, assessed: Iterable[Assessed], unusable: Collection[str], keys: Mapping[KeyName, KeyView]
+    ) -> None:
         self._unusable = unusable
-        self._of: dict[Member, Assessment] = {}
-        self._unresolved: set[str] = set()
+        self._keys = keys
+        self._of = {member_of(one.holding): one.assessment for one in assessed}
+        self._unresolved = {one[0] for one in self._of if one[1] is Encryption.UNKNOWN}
         """Buckets where nobody knows what encrypts some of the data: what is not seen may be among it."""
-        self._on: defaultdict[Subject, set[Readability]] = defaultdict(set)
-        self._alike: defaultdict[tuple[str | None, str | None], list[Assessment]] = defaultdict(list)
-        for one in assessed:
-            self._of[member_of(one.holding)] = one.assessment
-            self._on[one.assessment.subject].add(one.assessment.readability)
-            self._alike[one.holding.key, one.holding.key_version].append(one.assessment)
-            if one.holding.encryption is Encryption.UNKNOWN:
-                self._unresolved.add(one.holding.bucket)
+        self._answers = {key: _answer(keys, key) for key in {one[2] for one in self._of}}
+        self._on: defaultdict[Subject, list[Assessment]] = defaultdict(list)
+        """What is told now, by its subject."""
+        self._well: defaultdict[Subject, list[tuple[Member, Assessment]]] = defaultdict(list)
+        """What can be read, by all that was told now and could bar it."""
+        for member, found in self._of.items():
+            answer = self._answers[member[2]]
+            if answer is not None or found.readability is Readability.LOST:
+                self._on[found.subject].append(found)
+            if answer is not None and found.readability in _WELL:
+                for subject in _told_of(answer, member[3]):
+                    self._well[subject].append((member, found))
 
     def is_hidden(self, member: Member) -> bool:
         """Whether data may be there although it is not seen."""
@@ -133,8 +147,7 @@ class _Sight:
 
     def hides(self, one: Finding) -> bool:
         """Whether data of a finding is hidden, and nothing else is told of what the finding is about."""
-        told = self._on[one.subject] - {Readability.UNKNOWN}
-        return not told and any(self.is_hidden(member) and not self._is_well(one, member[2:]) for member in one.members)
+        return any(map(self.is_hidden, one.members)) and not self._is_refuted(one)
 
     def leaves_open(self, one: Finding) -> bool:
         """Whether some of a finding's data leaves it open, and none of what is told refutes it."""
@@ -144,29 +157,63 @@ class _Sight:
         found = self._of.get(member)
         if found is None:
             return self.is_hidden(member)
-        if found.readability is Readability.LOST:
+        is_inferred = found.confidence is Confidence.INFERRED
+        if found.readability is Readability.LOST and not is_inferred:
             return False  # whatever else barred it bars nothing any more
-        if found.readability is Readability.UNKNOWN and found.subject.kind is SubjectKind.KEY:
-            return True  # the key is silent, and with it everything behind it
-        told = {(found.subject, Readability.UNKNOWN)} if found.readability is Readability.UNKNOWN else set()
-        return not told.union(found.shadowed).isdisjoint(
-            {(one.subject, Readability.UNKNOWN), (one.subject, one.readability)}
-        )
+        unknown = (found.subject, Readability.UNKNOWN)
+        pairs = {*found.shadowed, *([unknown] if found.readability is Readability.UNKNOWN else [])}
+        if self._answers[member[2]] is None:
+            # The key is silent, and with it everything behind it.
+            own = (Subject(SubjectKind.KEY, member[2] or ""), Readability.UNKNOWN)
+            if own in pairs or found.readability is Readability.LOST:
+                return True
+        return _bars(one, pairs)
 
     def _is_refuted(self, one: Finding) -> bool:
-        if self._on[one.subject] - {Readability.UNKNOWN}:
+        if any(
+            found.readability is not Readability.UNKNOWN and not _bars(one, found.shadowed)
+            for found in self._on[one.subject]
+        ):
             return True  # it is told, and not as the finding says
-        if one.subject.kind is SubjectKind.PRINCIPAL:
+        return any(
+            all(subject != one.subject for subject, _ in found.shadowed)
             # Another bucket's data is another principal's to read.
-            return any(_is_well(one, self._of.get(member)) for member in one.members)
-        return any(self._is_well(one, member[2:]) for member in one.members)
-
-    def _is_well(self, one: Finding, place: tuple[str | None, str | None]) -> bool:
-        return any(_is_well(one, each) for each in self._alike[place])
+            and (one.subject.kind is not SubjectKind.PRINCIPAL or member in one.members)
+            for member, found in self._well[one.subject]
+        )
 
 
-def _is_well(one: Finding, told: Assessment | None) -> bool:
-    """Whether data can be read, and what a finding is about does not stand behind it."""
-    return (
-        told is not None and told.readability in _WELL and all(subject != one.subject for subject, _ in told.shadowed)
+def _bars(one: Finding, pairs: Iterable[tuple[Subject, Readability]]) -> bool:
+    """Whether what a finding is about bars data as the finding says, or may."""
+    return any(
+        subject == one.subject and readability in {one.readability, Readability.UNKNOWN}
+        for subject, readability in pairs
     )
+
+
+def _answer(keys: Mapping[KeyName, KeyView], key: str | None) -> AwsKey | GcpKey | None:
+    """What a key says of itself now; None where that is nothing."""
+    view = keys.get(KeyName(key)) if key is not None else None
+    reading = view.reading if view is not None else None
+    if isinstance(reading, AwsKey) and reading.state == "Creating":
+        return None
+    return reading if isinstance(reading, AwsKey | GcpKey) else None
+
+
+def _told_of(key: AwsKey | GcpKey, version: str | None) -> Iterator[Subject]:
+    """Everything that could bar data under a key, as far as the key tells of it now, and not only as it was before."""
+    yield Subject(SubjectKind.KEY, key.name.text)
+    for right in key.access.rights if key.access is not None else ():
+        yield principal_subject(right.principal, key.name)
+    if isinstance(key, AwsKey):
+        if key.store is not None and not key.store.older and key.store.connection_state is not None:
+            yield Subject(SubjectKind.KEY_STORE, store_name(key.name, key.store.id))
+        return
+    if version is not None:
+        yield Subject(SubjectKind.KEY_VERSION, version_name(key, version))
+    yield principal_subject(ANY_PRINCIPAL, key.name)
+    if key.hsm_instance is not None and not key.hsm_instance.older and key.hsm_instance.state is not None:
+        yield Subject(SubjectKind.HSM_INSTANCE, key.hsm_instance.name)
+    for one in key.connections:
+        if one.older is None and one.reachable is not None:
+            yield Subject(SubjectKind.EKM_CONNECTION, one.name)

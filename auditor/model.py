@@ -360,6 +360,10 @@ class EkmConnection:
     """Why it could not be verified this time: what stands here is what was found before."""
 
 
+CUSTOMER_INITIATED: Final = "CUSTOMER_INITIATED_ACCESS"
+"""The access reason of ordinary reads. Source: google-cloud-kms, AccessReason."""
+
+
 @dataclass(frozen=True, slots=True)
 class GcpKey:
     """What Cloud KMS says of one key and all its versions."""
@@ -386,7 +390,7 @@ class GcpKey:
         return {
             **{f"version {one.number}": one.state for one in self.versions},
             **({"instance": self.hsm_instance.state} if self.hsm_instance is not None else {}),
-            "reasons": "all" if self.access_reasons is None else self.access_reasons,
+            "reasons": self.access_reasons is None or CUSTOMER_INITIATED in self.access_reasons,
             **{f"connection {number}": reachable for number, reachable in self._reachable()},
             **_told_rights(self.access),
         }
@@ -527,6 +531,8 @@ class Probe:
     reason: Reason | None = None
     """Why it is inconclusive; None where it is not."""
     evidence: tuple[Evidence, ...] = ()
+    told: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Of a refusal, the facts of the key's `use` that may stand behind it, as the key told them next to it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -386,7 +386,10 @@ class Ledger(Protocol):
         """How many probes were made between two moments."""
 
     def keep_probe(self, probe: Probe) -> None:
-        """Keep one probe."""
+        """Keep one probe; what it overrules does not stand any more."""
+
+    def keep_told(self, probes: Iterable[Probe]) -> None:
+        """Keep what keys told next to refusals that are kept already."""
 
     def judging(self) -> AbstractContextManager[None]:
         """Hold while keys are read and judged: whoever began to read them later keeps its judgement later."""

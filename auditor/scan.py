@@ -4,6 +4,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -39,13 +40,14 @@ from auditor.model import (
     ProbeOutcome,
     Sample,
     Sweep,
+    told_use,
 )
 from auditor.ports import (
     KeyNeed,
     ObjectSource,
     PollRecord,
 )
-from auditor.readability import KeyView, continued, probes_of
+from auditor.readability import KeyView, continued, facts_behind
 from auditor.run import Parts, Progress, new_id
 from auditor.sweeping import sweep_all
 
@@ -126,7 +128,8 @@ def probe(parts: Parts, progress: Progress) -> None:
     for number, target in enumerate(due):
         progress.probed(number, len(due))
         for found in islice(_probed(parts, target, samples[target.place], agents.get(target.bucket, ())), max(0, left)):
-            parts.ledger.keep_probe(found)
+            seen = at.memory.get(target.key)
+            parts.ledger.keep_probe(_with_told(found, seen.told if seen is not None else {}))
             left -= 1
     progress.probed(len(due), len(due))
 
@@ -206,10 +209,12 @@ def _poll(
     readings = {name: continued(one, memory.get(name), now) for name, one in asked.items()}
     keys = {need.name: KeyView(need.name, readings.get(need.name), memory.get(need.name)) for need in needs}
     buckets = _coverage(parts, sweeps, failed, unusable)
+    kept = parts.ledger.probes()
+    since = before.now if before is not None else None
+    told = tuple(_told_since(one, readings, since, now) for one in kept)
+    parts.ledger.keep_told(new for new, old in zip(told, kept, strict=True) if new != old)
     # That nobody tries any more makes no refusal a success.
-    probes = tuple(
-        one for one in parts.ledger.probes() if parts.probing.wants(one.kind) or one.outcome is ProbeOutcome.REFUSED
-    )
+    probes = tuple(one for one in told if parts.probing.wants(one.kind) or one.outcome is ProbeOutcome.REFUSED)
     judged = judge(Facts(holdings, keys, agents, buckets, parts.policy, now, probes), parts.rules)
     if unconfigured is None and before is not None:
         unconfigured = before.coverage.buckets_not_configured
@@ -251,7 +256,7 @@ def _poll(
                 *(gaps.not_usable(bucket, error) for bucket, error in unusable.items()),
                 *_key_gaps(needs, keys, judged.assessed),
                 *gaps.of_probes(_latest(probes, judged.assessed, now), agents),
-                *gaps.of_refusals(_by_refusal(probes, judged.assessed, now), parts.probing.wants, too_old, now),
+                *gaps.of_refusals(_by_refusal(probes, judged.assessed), parts.probing.wants, too_old, now),
                 *_not_sampled(parts, sweeps),
                 *gaps.of_layouts(buckets),
                 *_swept_otherwise(parts, sweeps),
@@ -397,16 +402,33 @@ def _nobody_asked(needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView]) -> 
     return sum(isinstance(one, AwsKey) and one.manager is KeyManager.CUSTOMER for one in told)
 
 
-def _by_refusal(probes: Iterable[Probe], assessed: Iterable[Assessed], now: datetime) -> Iterator[Probe]:
+def _by_refusal(probes: Iterable[Probe], assessed: Iterable[Assessed]) -> Iterator[Probe]:
     """The refusals by which data is judged, also those through another bucket than its own."""
-    refused: dict[tuple[str | None, str | None], list[Probe]] = defaultdict(list)
+    refused: dict[str | None, list[Probe]] = defaultdict(list)
     for one in probes:
-        refused[one.key, one.key_version].append(one)
+        if one.outcome is ProbeOutcome.REFUSED:
+            refused[one.key].append(one)
     for each in assessed:
         if each.assessment.basis is Basis.PROBE and each.assessment.readability not in _MAY_READ:
-            holding = each.holding
-            telling = probes_of(holding.bucket, refused[holding.key, holding.key_version], now)
-            yield from (one for one in telling if one.outcome is ProbeOutcome.REFUSED)
+            grounds = set(each.assessment.evidence)
+            yield from (one for one in refused[each.holding.key] if not grounds.isdisjoint(one.evidence))
+
+
+def _with_told(probe: Probe, told: Mapping[str, str]) -> Probe:
+    """Put beside a refusal what the key tells next to it."""
+    if probe.outcome is not ProbeOutcome.REFUSED:
+        return probe
+    return replace(probe, told={**probe.told, **facts_behind(probe, told)})
+
+
+def _told_since(probe: Probe, readings: Mapping[KeyName, KeyReading], since: datetime | None, now: datetime) -> Probe:
+    """Put what its key tells now beside a refusal that was made since the poll before this one.
+
+    Nobody knows on which side of a change that is seen now it was made.
+    """
+    reading = readings.get(KeyName(probe.key))
+    is_fresh = (since is None or since < probe.at) and probe.at <= now
+    return _with_told(probe, told_use(reading)) if is_fresh and isinstance(reading, AwsKey | GcpKey) else probe
 
 
 def _not_sampled(parts: Parts, sweeps: Iterable[Sweep]) -> Iterator[Gap]:

@@ -20,8 +20,21 @@ from auditor.findings import (
     member_of,
 )
 from auditor.lifecycle import carry_on, undecided, with_what_is_hidden
-from auditor.model import Encryption, KeyName
-from tests.core_builders import AWS_KEY, NOW, ROLE, a_holding, days
+from auditor.model import CustomKeyStore, EkmConnection, Encryption, Grant, HsmInstance, KeyName, Reason
+from auditor.readability import KeyView
+from tests.core_builders import (
+    AWS_KEY,
+    GCP_KEY,
+    NOW,
+    ROLE,
+    a_gcp_key,
+    a_holding,
+    access,
+    an_aws_key,
+    days,
+    denied,
+    remembered,
+)
 from tests.test_engine import a_finding
 
 R = Readability
@@ -29,6 +42,7 @@ KEY = Subject(SubjectKind.KEY, AWS_KEY.text)
 STORE = Subject(SubjectKind.KEY_STORE, "111122223333/us-east-1/cks-1")
 RIGHT = Subject(SubjectKind.PRINCIPAL, f"{ROLE} -> {AWS_KEY}")
 OTHER_KEY = KeyName(f"{AWS_KEY.text[:-4]}beef")
+VERSION = Subject(SubjectKind.KEY_VERSION, f"{AWS_KEY}/1")
 OTHER = Subject(SubjectKind.KEY, OTHER_KEY.text)
 HERE, THERE = "s3://data", "s3://other"
 
@@ -38,10 +52,19 @@ def data(bucket: str = HERE, key: KeyName | None = AWS_KEY, encryption: Encrypti
 
 
 def told(
-    readability: R, subject: Subject = KEY, *shadowed: tuple[Subject, R], bucket: str = HERE, key: KeyName = AWS_KEY
+    readability: R,
+    subject: Subject = KEY,
+    *shadowed: tuple[Subject, R],
+    bucket: str = HERE,
+    key: KeyName = AWS_KEY,
+    **more: Any,
 ) -> Assessed:
-    assessment = Assessment(readability, Basis.STATE, "", subject, shadowed=shadowed)
+    assessment = Assessment(readability, Basis.STATE, "", subject, shadowed=shadowed, **more)
     return Assessed(a_holding(key, bucket=bucket), Encryption.CMEK, assessment)
+
+
+def other(readability: R, subject: Subject | None = None) -> Assessed:
+    return told(readability, subject or OTHER, key=OTHER_KEY)
 
 
 def unresolved(bucket: str = HERE) -> Assessed:
@@ -55,19 +78,27 @@ def on(subject: Subject, readability: R | None, *members: Member, **more: Any) -
     return replace(a_finding(), subject=subject, readability=readability, members=members or (data(),), **more)
 
 
+def heard(name: KeyName = AWS_KEY, **more: Any) -> KeyView:
+    """A key that tells everything: its state, its store, who may use it."""
+    facts = {"store": CustomKeyStore("cks-1", "CONNECTED"), "access": access(name, Grant.DIRECT), **more}
+    return KeyView(name, replace(an_aws_key(**facts), name=name), None)
+
+
+def views(*silent: KeyName, **more: Any) -> dict[KeyName, KeyView]:
+    """Both keys, of which some tell nothing."""
+    unread = {name: KeyView(name, denied(name), remembered(an_aws_key())) for name in silent}
+    return {AWS_KEY: heard(**more), OTHER_KEY: heard(OTHER_KEY), **unread}
+
+
 DISABLED, DOWN, BARRED = on(KEY, R.UNREADABLE), on(STORE, R.UNREACHABLE), on(RIGHT, R.REVOKED)
+OF_BOTH = on(STORE, R.UNREACHABLE, data(), data(key=OTHER_KEY))
 STAYS: dict[str, tuple[Finding, list[Assessed], bool]] = {
     "the key tells that it is well": (DISABLED, [told(R.READABLE)], False),
     "the key tells that it is worse": (DISABLED, [told(R.DOOMED)], False),
     "the key expires": (DISABLED, [told(R.EXPIRING)], False),
-    "the key is silent": (DISABLED, [told(R.UNKNOWN)], True),
-    "the key is silent, and with it its store": (DOWN, [told(R.UNKNOWN)], True),
-    "the key is silent, and with it who may use it": (BARRED, [told(R.UNKNOWN)], True),
-    "the key is silent, and another tells of the store": (
-        on(STORE, R.UNREACHABLE, data(), data(key=OTHER_KEY)),
-        [told(R.UNKNOWN), told(R.READABLE, OTHER, key=OTHER_KEY)],
-        False,
-    ),
+    "what the key says settles nothing": (DISABLED, [told(R.UNKNOWN)], True),
+    "what the key says settles nothing, and the store is well": (DOWN, [told(R.UNKNOWN)], False),
+    "what the key says settles nothing, and the right is there": (BARRED, [told(R.UNKNOWN)], False),
     "the right is not told": (BARRED, [told(R.UNKNOWN, RIGHT)], True),
     "the right is not told, and the store is well": (DOWN, [told(R.UNKNOWN, RIGHT)], False),
     "the right is not told, and the store is down": (BARRED, [told(R.UNREACHABLE, STORE, (RIGHT, R.UNKNOWN))], True),
@@ -132,7 +163,90 @@ def test_a_finding_on_data_ends_where_it_is_told_otherwise(
     assessed: list[Assessed],
     stays: bool,  # noqa: FBT001 - a case
 ) -> None:
-    assert (finding.id in undecided([finding], assessed, (), [AWS_KEY])) is stays
+    assert (finding.id in undecided([finding], assessed, (), views())) is stays
+
+
+SILENT: dict[str, tuple[Finding, list[Assessed], bool]] = {
+    "nothing": (DISABLED, [told(R.UNKNOWN)], True),
+    "nothing, and so does its store": (DOWN, [told(R.UNKNOWN)], True),
+    "nothing of who may use it": (BARRED, [told(R.UNKNOWN)], True),
+    "nothing, and another tells of the store": (OF_BOTH, [told(R.UNKNOWN), other(R.READABLE)], False),
+    "nothing, and another says that the store is down": (
+        OF_BOTH,
+        [told(R.UNKNOWN), other(R.UNREACHABLE, STORE)],
+        False,
+    ),
+    "nothing, and a read is refused": (DOWN, [told(R.UNREADABLE, KEY, (KEY, R.UNKNOWN))], True),
+    "nothing, and a read is refused while it is doomed": (
+        on(KEY, R.DOOMED),
+        [told(R.UNREADABLE, KEY, (KEY, R.UNKNOWN))],
+        True,
+    ),
+    "nothing through the other bucket": (DISABLED, [unresolved(), told(R.UNKNOWN, bucket=THERE)], True),
+    "nothing new, and is remembered as well": (
+        on(KEY, R.UNREADABLE, data(), data(THERE)),
+        [unresolved(), told(R.READABLE, bucket=THERE)],
+        True,
+    ),
+    "nothing, and is held to be gone": (BARRED, [told(R.LOST, confidence=Confidence.INFERRED)], True),
+    "nothing, and it is the key itself that is held to be gone": (
+        DISABLED,
+        [told(R.LOST, confidence=Confidence.INFERRED)],
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("finding", "assessed", "stays"), SILENT.values(), ids=SILENT)
+def test_a_key_that_tells_nothing_ends_nothing(
+    finding: Finding,
+    assessed: list[Assessed],
+    stays: bool,  # noqa: FBT001 - a case
+) -> None:
+    assert (finding.id in undecided([finding], assessed, (), views(AWS_KEY))) is stays
+
+
+def test_an_older_word_on_a_store_does_not_refute_what_another_key_told_of_it() -> None:
+    connected = CustomKeyStore("cks-1", "CONNECTED")
+    for store, stays in (
+        (connected, False),
+        (replace(connected, older=True), True),
+        (replace(connected, connection_state=None), True),
+    ):
+        keys = {**views(OTHER_KEY, store=store)}
+        found = undecided([OF_BOTH], [told(R.READABLE), other(R.UNKNOWN)], (), keys)
+        assert (OF_BOTH.id in found) is stays
+
+
+def test_what_google_keys_tell_of_what_stands_behind_them() -> None:
+    instance, connection = HsmInstance("i", "ACTIVE"), EkmConnection("c", reachable=True)
+    subjects = {
+        SubjectKind.HSM_INSTANCE: Subject(SubjectKind.HSM_INSTANCE, "i"),
+        SubjectKind.EKM_CONNECTION: Subject(SubjectKind.EKM_CONNECTION, "c"),
+        SubjectKind.KEY_VERSION: Subject(SubjectKind.KEY_VERSION, f"{GCP_KEY}/cryptoKeyVersions/1"),
+        SubjectKind.PRINCIPAL: Subject(SubjectKind.PRINCIPAL, f"any principal -> {GCP_KEY}"),
+    }
+    hidden = member_of(a_holding(GCP_KEY, "1", bucket=HERE))
+    well = Assessment(R.READABLE, Basis.STATE, "", Subject(SubjectKind.KEY, "k"))
+    seen = Assessed(a_holding(GCP_KEY, "1", bucket=THERE), Encryption.CMEK, well)
+    for more, left in (
+        ({}, {SubjectKind.HSM_INSTANCE, SubjectKind.EKM_CONNECTION, SubjectKind.PRINCIPAL}),
+        ({"hsm_instance": instance, "connections": (connection,)}, {SubjectKind.PRINCIPAL}),
+        (
+            {
+                "hsm_instance": replace(instance, older=True),
+                "connections": (replace(connection, older=Reason.TIMEOUT),),
+            },
+            {SubjectKind.HSM_INSTANCE, SubjectKind.EKM_CONNECTION, SubjectKind.PRINCIPAL},
+        ),
+    ):
+        keys = {GCP_KEY: KeyView(GCP_KEY, a_gcp_key(**more), None)}
+        open_ = {
+            kind
+            for kind, subject in subjects.items()
+            if undecided([on(subject, R.UNREACHABLE, hidden)], [unresolved(), seen], (), keys)
+        }
+        assert open_ == left
 
 
 UNUSABLE: dict[str, tuple[Finding, list[Assessed], bool]] = {
@@ -141,7 +255,8 @@ UNUSABLE: dict[str, tuple[Finding, list[Assessed], bool]] = {
     "the key is silent elsewhere": (DISABLED, [told(R.UNKNOWN, bucket=THERE)], True),
     "a rule on a key that nobody needs any more": (on(KEY, None), [], True),
     "on a key that is told elsewhere": (on(KEY, R.UNKNOWN), [told(R.DOOMED, bucket=THERE)], False),
-    "on a key that is silent elsewhere": (on(KEY, R.UNKNOWN), [told(R.UNKNOWN, bucket=THERE)], True),
+    "on a key that is needed elsewhere": (on(KEY, R.UNKNOWN), [told(R.UNKNOWN, bucket=THERE)], False),
+    "on a version of which nothing is told elsewhere": (on(VERSION, R.UNKNOWN), [told(R.UNKNOWN, bucket=THERE)], True),
     "on what is well elsewhere, by another key": (
         on(STORE, R.UNKNOWN),
         [told(R.READABLE, STORE, bucket=THERE, key=OTHER_KEY)],
@@ -158,13 +273,14 @@ def test_a_bucket_of_which_nothing_is_judged_ends_no_finding(
     assessed: list[Assessed],
     stays: bool,  # noqa: FBT001 - a case
 ) -> None:
-    assert (finding.id in undecided([finding], assessed, {HERE}, [])) is stays
+    keys = views() if assessed else {}
+    assert (finding.id in undecided([finding], assessed, {HERE}, keys)) is stays
 
 
 def test_a_finding_on_a_key_that_answers_and_one_on_a_bucket_are_decided_by_their_rules() -> None:
     of_bucket = on(Subject(SubjectKind.BUCKET, HERE), None)
     for finding in (on(KEY, None), on(KEY, R.UNKNOWN), of_bucket):
-        assert undecided([finding], [], {HERE}, [AWS_KEY]) == frozenset()
+        assert undecided([finding], [], {HERE}, views()) == frozenset()
 
 
 def test_what_is_not_told_any_more_is_no_proof_and_no_undo_that_comes_too_late_is_offered() -> None:

@@ -10,8 +10,7 @@ from google.cloud import kms_v1
 from auditor.connectors.aws.errors import _CODES as AWS_CODES
 from auditor.connectors.gcp.errors import _STATUS as GOOGLE_STATUS
 from auditor.connectors.gcp.errors import reason_of
-from auditor.model import GcpKeyVersion, Material, Reason
-from auditor.readability.gcp import CUSTOMER_INITIATED
+from auditor.model import CUSTOMER_INITIATED, GcpKeyVersion, Material, Reason
 from auditor.readability.probe import CODES as PROBE_CODES
 
 KMS: Any = botocore.session.get_session().get_service_model("kms")

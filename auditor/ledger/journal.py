@@ -35,6 +35,8 @@ EFFECTS: Final = {
     "gap_opened": ("gap", True),
     "gap_closed": ("gap", False),
     "probe_made": ("probe", True),
+    "probe_told": ("probe", True),
+    "probe_overruled": ("probe", False),
 }
 _NEWEST: Final = "newest"
 _ALONE: Final = frozenset({"poll", "context"})

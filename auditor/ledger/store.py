@@ -39,6 +39,7 @@ from auditor.model import (
     told_use,
     use_changes,
 )
+from auditor.overruling import overrules
 from auditor.ports import PollRecord
 
 _WAIT_SECONDS: Final = 1800.0
@@ -136,13 +137,27 @@ class LedgerStore:
     def keep_probe(self, probe: Probe) -> None:
         """Keep one probe, beside the last of others: one that told nothing, or what a bucket key knew, replaces none.
 
+        Each reason why something was refused stands by itself, until something passes that tells otherwise: what came
+        later is known here, whatever the clocks said.
+
         Raises:
             LedgerError: the ledger cannot be written.
         """
-        told = "cached" if probe.cached else probe.outcome is not ProbeOutcome.INCONCLUSIVE
-        name = codec.canonical([probe.bucket, probe.key, probe.key_version, probe.kind, told, probe.principal])
         with self._database.writing() as connection, Journal(connection) as log:
-            log.add(probe.at, "probe_made", name, codec.dump(probe))
+            for name, row in sorted(journal.current(connection, "probe").items()):
+                if overrules(probe, codec.load(Probe, row.body)):
+                    log.add(probe.at, "probe_overruled", name, "{}")
+            log.add(probe.at, "probe_made", _probe_name(probe), codec.dump(probe))
+
+    def keep_told(self, probes: Iterable[Probe]) -> None:
+        """Keep what keys told next to refusals that are kept already.
+
+        Raises:
+            LedgerError: the ledger cannot be written.
+        """
+        with self._database.writing() as connection, Journal(connection) as log:
+            for one in probes:
+                log.add(one.at, "probe_told", _probe_name(one), codec.dump(one))
 
     @contextmanager
     def judging(self) -> Iterator[None]:
@@ -331,7 +346,7 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
                 aws=aws,
                 gcp=gcp,
                 last_at=None,
-                granted=tuple(sorted(_granted(key).union(was.granted))),
+                granted=tuple(sorted(_granted(key, frozenset(was.granted)))),
                 barred=_barred(key, was),
                 changed={**was.changed, **dict.fromkeys(sorted(use_changes(was.told, key)), now)},
                 told={**was.told, **told_use(key)},
@@ -369,6 +384,13 @@ _FOUND: Final[Mapping[str, Any]] = {
 """What ends when the service says that the key is there."""
 
 
+def _probe_name(probe: Probe) -> str:
+    word = "cached" if probe.cached else probe.outcome.value
+    if probe.outcome is ProbeOutcome.REFUSED:
+        word = f"{word} {probe.code}"
+    return codec.canonical([probe.bucket, probe.key, probe.key_version, probe.kind, word, probe.principal])
+
+
 def _barred(key: AwsKey | GcpKey, was: KeptKey) -> tuple[str, ...]:
     """Who provably cannot decrypt; where this reading does not tell, it stays as it was."""
     told = {
@@ -386,11 +408,15 @@ def _highest(key: AwsKey | GcpKey) -> int:
     return max((int(one.number) for one in key.versions), default=0) if isinstance(key, GcpKey) else 0
 
 
-def _granted(key: AwsKey | GcpKey) -> set[str]:
+def _granted(key: AwsKey | GcpKey, before: frozenset[str]) -> frozenset[str]:
+    """Who was ever seen with a direct grant on key or ring; but no more who has one on the project instead now.
+
+    What the project grants proves nothing about key and ring once the project's policy is hidden.
+    """
     rights = key.access.rights if key.access is not None else ()
-    decrypt = DECRYPT[key.name.cloud]
-    # What the project grants proves nothing about key and ring once the project's policy is hidden.
-    return {one.principal for one in rights if one.grant is Grant.DIRECT and not one.above and one.action == decrypt}
+    direct = [one for one in rights if one.grant is Grant.DIRECT and one.action == DECRYPT[key.name.cloud]]
+    moved = {one.principal for one in direct if one.above}
+    return before.difference(moved).union(one.principal for one in direct if not one.above)
 
 
 def _keep_assessed(connection: Connection, log: Journal, judgement: Judgement) -> None:

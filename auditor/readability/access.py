@@ -8,6 +8,9 @@ from auditor.model import DECRYPT, DENIALS, AwsKey, Cloud, GcpKey, Grant, KeyNam
 from auditor.readability.lines import google_key
 from auditor.readability.table import Standpoint
 
+ANY_PRINCIPAL: Final = "any principal"
+"""In the place of a principal, where all are barred alike."""
+
 _UNTOLD: Final = frozenset({Grant.UNREAD, Grant.WITHDRAWN})
 
 _HOW: Final = {

@@ -25,12 +25,13 @@ from auditor.model import (
     ProbeOutcome,
     Reason,
     concerns,
+    told_use,
     use_changes,
 )
 from auditor.policy import Policy
 from auditor.principals import same_principal
 from auditor.readability import aws, gcp
-from auditor.readability.probe import may_end, settle, standing
+from auditor.readability.probe import settle, standing, stands_behind
 from auditor.readability.table import Standpoint
 
 _WITHOUT_KMS = {
@@ -111,7 +112,11 @@ def _telling(holding: Holding, view: KeyView, at: Standpoint, probes: tuple[Prob
     if isinstance(view.reading, KeyGone):
         # S3 may say of a key that is gone what it says of a principal without the right (aws.md, 3.3: unconfirmed).
         probes = tuple(one for one in probes if one.code != NO_RIGHT)
-    found = standing(probes, lambda probe: _changed(view, probe, at), at)
+    memory = view.memory
+    told = {**memory.told} if memory is not None else {}
+    if (key := _answered(view)) is not None:
+        told.update(told_use(key))
+    found = standing(probes, lambda probe: _changed(view, probe, at), told, at)
     return sorted(found, key=lambda probe: probe.kind is not ProbeKind.READ)
 
 
@@ -155,16 +160,21 @@ def _changed(view: KeyView, probe: Probe, at: Standpoint) -> datetime | None:
         return None
 
     def decides(fact: str) -> bool:
-        if probe.outcome is ProbeOutcome.REFUSED and not may_end(fact, probe):
+        if probe.outcome is ProbeOutcome.REFUSED and not stands_behind(fact, probe):
             return False
         return concerns(fact, probe.key_version, at.agents)
 
-    if isinstance(view.reading, AwsKey | GcpKey) and not _is_creating(view.reading):
-        fresh = use_changes(memory.told, view.reading)
-        if any(decides(fact) for fact in fresh):
-            return at.now
+    key = _answered(view)
+    if key is not None and any(decides(fact) for fact in use_changes(memory.told, key)):
+        return at.now
     # A change in the future was dated by a clock that has been put right since.
     return max((date for fact, date in memory.changed.items() if date <= at.now and decides(fact)), default=None)
+
+
+def _answered(view: KeyView) -> AwsKey | GcpKey | None:
+    """What the key says now, if that is anything."""
+    reading = view.reading
+    return reading if isinstance(reading, AwsKey | GcpKey) and not _is_creating(reading) else None
 
 
 def _without_kms(holding: Holding) -> Assessment:

@@ -36,7 +36,7 @@ def continued(reading: KeyReading, memory: KeyMemory | None, now: datetime) -> K
     match reading, memory.last if memory is not None else None:
         case AwsKey() as key, AwsKey() as last:
             # A key that was not available, and is, tells that its store may have come back.
-            healed = last.state == "Unavailable" != key.state
+            healed = last.state == "Unavailable" and key.state in {"Enabled", "Updating"}
             return key if healed else replace(key, store=_store(key.store, last.store))
         case GcpKey() as key, GcpKey() as last if memory is not None:
             missing = _impossibly_missing(key, last, memory.last_at, now)

@@ -3,13 +3,13 @@
 Source: Cloud KMS docs, "Key version states"; google-cloud-kms 3.18 type docstrings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from auditor.findings import Assessment, Basis, Confidence, Readability, Subject, SubjectKind, Undo
-from auditor.model import GcpKey, GcpKeyVersion
-from auditor.readability.access import granted_to_all, principal_subject, revocations
+from auditor.model import CUSTOMER_INITIATED, GcpKey, GcpKeyVersion
+from auditor.readability.access import ANY_PRINCIPAL, granted_to_all, principal_subject, revocations
 from auditor.readability.lines import google_key, google_version
 from auditor.readability.table import Standpoint, StateRow, Step, worst
 
@@ -72,9 +72,6 @@ HSM_STATES: Final[Mapping[str, tuple[Readability, str]]] = {
     ),
 }
 """SingleTenantHsmInstance.State -> its meaning for the keys on it."""
-
-CUSTOMER_INITIATED: Final = "CUSTOMER_INITIATED_ACCESS"
-"""The access reason of ordinary reads. Source: google-cloud-kms, AccessReason."""
 
 
 def assess_version(key: GcpKey, number: str | None, at: Standpoint) -> Assessment:
@@ -151,6 +148,8 @@ def _all_versions_agree(key: GcpKey, at: Standpoint) -> Assessment:
     kinds = {one.readability for one in each}
     if len(kinds) == 1 and key.counted:
         example = worst(each)
+        subjects = {one.subject for one in each}
+        subject = subjects.pop() if len(subjects) == 1 and example.subject.kind is not _VERSION else subject
         return Assessment(
             readability=example.readability,
             basis=example.basis,
@@ -160,6 +159,7 @@ def _all_versions_agree(key: GcpKey, at: Standpoint) -> Assessment:
             # Nobody knows on which one the data hangs, so each has to come back.
             undo=tuple(dict.fromkeys(step for one in each for step in one.undo)),
             evidence=key.evidence,
+            shadowed=tuple(pair for pair in _behind_all(each) if pair != (subject, example.readability)),
         )
     differ = "differ" if len(kinds) > 1 else "may not all be listed"
     return Assessment(
@@ -168,7 +168,21 @@ def _all_versions_agree(key: GcpKey, at: Standpoint) -> Assessment:
         cause=f"data names key {key.name} without a version, and its versions {differ}",
         subject=subject,
         evidence=key.evidence,
+        shadowed=_behind_all(each),
     )
+
+
+def _behind_all(each: Iterable[Assessment]) -> tuple[tuple[Subject, Readability], ...]:
+    """What bars the data whichever version it hangs on, and what is not known of any; but no version's own state."""
+    bars = [
+        [pair for pair in ((one.subject, one.readability), *one.shadowed) if pair[0].kind is not _VERSION]
+        for one in each
+    ]
+    every = dict.fromkeys(pair for some in bars for pair in some if pair[1] is not Readability.READABLE)
+    return tuple(pair for pair in every if pair[1] is Readability.UNKNOWN or all(pair in some for some in bars))
+
+
+_VERSION: Final = SubjectKind.KEY_VERSION
 
 
 def _first_missing(key: GcpKey, at: Standpoint) -> str | None:
@@ -258,7 +272,7 @@ def _by_access_reasons(key: GcpKey) -> Assessment | None:
         cause=f"the Key Access Justifications policy of key {key.name} {told}: every ordinary read is refused, if the "
         "key is enrolled in their enforcement, which no call tells",
         confidence=Confidence.INFERRED,
-        subject=principal_subject("any principal", key.name),
+        subject=principal_subject(ANY_PRINCIPAL, key.name),
         undo=(
             Undo(
                 google_key("update", key.name, f"--allowed-access-reasons={allowed}"),

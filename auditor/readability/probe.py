@@ -4,13 +4,14 @@ Source: Amazon S3 API Reference, Error responses; Cloud Storage docs, JSON API s
 Testing your permissions.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from auditor.findings import Assessment, Basis, Contradiction, Readability, Subject, SubjectKind
-from auditor.model import NO_RIGHT, AwsKey, Cloud, GcpKey, KeyName, Probe, ProbeKind, ProbeOutcome
+from auditor.model import NO_RIGHT, AwsKey, Cloud, GcpKey, Grant, KeyName, Probe, ProbeKind, ProbeOutcome, concerns
+from auditor.overruling import overrules
 from auditor.principals import same_principal
 from auditor.readability.access import principal_subject
 from auditor.readability.table import Standpoint, before
@@ -28,28 +29,23 @@ CODES: Final[Mapping[str, Readability]] = {
 
 _OF_THE_VERSION: Final = frozenset({"DisabledException", "NotFoundException", "cloudKmsDisabledKey"})
 """What is said of key or version, whatever bucket it was asked through."""
+_OF_ANY_BUCKET: Final = frozenset(CODES) - {NO_RIGHT}
+"""What is refused through one bucket and may be through any; that it was not lately is no proof for that one."""
 _OF_THE_KEY: Final = frozenset({"DisabledException", "NotFoundException"})
 """What KMS says of the key itself, whatever store it is in."""
 
-_STATE, _STORE, _VERSION, _INSTANCE, _CONNECTION, _RIGHT, _REASONS = (
-    "state",
-    "store",
-    "version",
-    "instance",
-    "connection",
-    "right",
-    "reasons",
-)
 _ENDED_BY: Final[Mapping[str, frozenset[str]]] = {
-    "DisabledException": frozenset({_STATE}),
-    "NotFoundException": frozenset({_STATE}),
-    "KMSInvalidStateException": frozenset({_STATE, _STORE}),
-    "KeyUnavailableException": frozenset({_STATE, _STORE}),
-    "cloudKmsDisabledKey": frozenset({_VERSION, _INSTANCE, _CONNECTION}),
-    "cloudKmsDecryptionKeyNotFound": frozenset({_VERSION, _INSTANCE, _CONNECTION}),
-    NO_RIGHT: frozenset({_RIGHT, _REASONS}),
+    "DisabledException": frozenset({"state"}),
+    "NotFoundException": frozenset({"state"}),
+    "KMSInvalidStateException": frozenset({"state", "store"}),
+    "KeyUnavailableException": frozenset({"state", "store"}),
+    "cloudKmsDisabledKey": frozenset({"version", "instance", "connection"}),
+    "cloudKmsDecryptionKeyNotFound": frozenset({"version", "instance", "connection"}),
+    NO_RIGHT: frozenset({"right", "reasons"}),
 }
-"""Code of a refusal -> the facts of a key's `use` whose change may have put an end to what it speaks of."""
+"""Code of a refusal -> the facts of a key's `use` that may stand behind it."""
+_WELL: Final = frozenset(map(repr, ("Enabled", "ENABLED", "ACTIVE", "CONNECTED", True, Grant.DIRECT)))
+"""What a fact says that stands behind no refusal."""
 
 _CLOCKS_APART: Final = timedelta(minutes=1)
 """How far two readings of the clocks may differ."""
@@ -60,22 +56,49 @@ _WORDS: Final = {ProbeKind.READ: "a read", ProbeKind.DRY_RUN: "a dry run"}
 def probes_of(bucket: str, probes: Iterable[Probe], now: datetime) -> tuple[Probe, ...]:
     """Choose from the probes of one key version those that tell something of its data in one bucket.
 
-    What the key itself refused through another bucket it refuses through this one, unless a later read here passed.
+    What the key refused through another bucket it refuses through this one, unless a later read passed.
     """
     found = tuple(probes)
-    passed = max((one.at for one in found if _proves(one) and one.at <= now + _CLOCKS_APART), default=None)
-    # What the key itself refused is over once it was used, through whatever bucket.
-    valid = [one for one in found if not (_is_of_the_version(one) and passed is not None and one.at < passed)]
-    mine = [one for one in valid if one.bucket == bucket]
-    last = max((one.at for one in mine if _is_believed(one, now)), default=None)
-    others = (one for one in valid if one.bucket != bucket and _is_of_the_version(one))
-    return (*mine, *(one for one in others if last is None or one.at > last))
+    passed = _last_read(found, now)
+    mine = [
+        one
+        for one in found
+        if one.bucket == bucket
+        # What the key itself refused is over once it was used, through whatever bucket.
+        and not (_is_refused(one, _OF_THE_VERSION) and passed is not None and one.at < passed)
+    ]
+    others = (one for one in found if one.bucket != bucket and _is_refused(one, _OF_ANY_BUCKET))
+    return (*mine, *(one for one in others if passed is None or one.at > passed))
 
 
-def standing(probes: Iterable[Probe], changed: Callable[[Probe], datetime | None], at: Standpoint) -> tuple[Probe, ...]:
-    """Choose the probes that still say something: a success that is young enough, and none from before a change.
+def rights_of(probes: Iterable[Probe], agents: tuple[str, ...], now: datetime) -> tuple[Probe, ...]:
+    """Choose from the probes of one key of Google Cloud, of whatever version, what it refused to these agents.
 
-    `changed` tells when what decides over the outcome of a probe changed last; None when it was never seen to.
+    The right is on the key as a whole.
+    """
+    found = [one for one in probes if one.principal in agents]
+    passed = _last_read(found, now)
+    return tuple(one for one in found if _is_refused(one, {NO_RIGHT}) and (passed is None or one.at > passed))
+
+
+def _last_read(probes: Iterable[Probe], now: datetime) -> datetime | None:
+    return max((one.at for one in probes if _proves(one) and one.at <= now + _CLOCKS_APART), default=None)
+
+
+def _is_refused(probe: Probe, codes: Container[str]) -> bool:
+    return probe.outcome is ProbeOutcome.REFUSED and probe.code in codes
+
+
+def standing(
+    probes: Iterable[Probe],
+    changed: Callable[[Probe], datetime | None],
+    told: Mapping[str, str],
+    at: Standpoint,
+) -> tuple[Probe, ...]:
+    """Choose the probes that still say something: successes that are young enough, refusals that nothing has ended.
+
+    `changed` tells when what decides over the outcome of a probe changed last, None when it was never seen to; `told`
+    are the facts of the key's `use` by now.
     """
     every = tuple(probes)
     return tuple(
@@ -83,36 +106,43 @@ def standing(probes: Iterable[Probe], changed: Callable[[Probe], datetime | None
         for one in every
         if _still_counts(one, at)
         and not any(_outvotes(later, one, at) for later in every)
-        and not _is_before(one, changed(one), at)
+        and not _is_unsettled(one, changed(one), at)
+        and not _is_over(one, told)
     )
 
 
-def may_end(fact: str, probe: Probe) -> bool:
-    """Whether what was refused may be granted since a fact of the key's `use` has changed.
-
-    That another thing changes is no reason to think better of the one that stood in the way.
-    """
+def stands_behind(fact: str, probe: Probe) -> bool:
+    """Whether a fact of the key's `use` may be why a probe was refused."""
     kind, _, which = fact.partition(" ")
     if kind not in _ENDED_BY.get(probe.code, frozenset()):
         return False
     # On Google Cloud it is always the storage service agent who reads, whichever of the platform's that is.
-    is_readers = KeyName(probe.key).cloud is Cloud.GCP or same_principal(which, probe.principal or "")
-    return kind != _RIGHT or is_readers
+    return kind != "right" or KeyName(probe.key).cloud is Cloud.GCP or same_principal(which, probe.principal or "")
 
 
-def _is_before(probe: Probe, changed: datetime | None, at: Standpoint) -> bool:
-    return changed is not None and probe.at - changed < at.policy.propagation
+def facts_behind(probe: Probe, told: Mapping[str, str]) -> dict[str, str]:
+    """Choose from the facts of a key's `use` those that may be why a probe was refused."""
+    return {
+        fact: value
+        for fact, value in told.items()
+        if stands_behind(fact, probe) and concerns(fact, probe.key_version, (fact.partition(" ")[2],))
+    }
 
 
-def _is_believed(probe: Probe, now: datetime) -> bool:
-    """Whether its word may be taken: of a clock that ran ahead only the refusals are."""
-    passed = probe.outcome is ProbeOutcome.PASSED and probe.at <= now + _CLOCKS_APART
-    return passed or probe.outcome is ProbeOutcome.REFUSED
+def _is_over(probe: Probe, told: Mapping[str, str]) -> bool:
+    """Whether what stood behind a refusal is not any more as it was; what was well stood behind none."""
+    return any(
+        was not in _WELL and told.get(fact, was) != was and stands_behind(fact, probe)
+        for fact, was in probe.told.items()
+    )
 
 
-def _is_of_the_version(probe: Probe) -> bool:
-    """Whether it is a refusal that holds through every bucket."""
-    return probe.outcome is ProbeOutcome.REFUSED and probe.code in _OF_THE_VERSION
+def _is_unsettled(probe: Probe, changed: datetime | None, at: Standpoint) -> bool:
+    """Whether it was made too soon behind a change, or is a success from before it."""
+    if changed is None:
+        return False
+    since = probe.at - changed
+    return since < at.policy.propagation and (since >= timedelta(0) or probe.outcome is ProbeOutcome.PASSED)
 
 
 def _proves(probe: Probe) -> bool:
@@ -120,13 +150,14 @@ def _proves(probe: Probe) -> bool:
     return probe.kind is ProbeKind.READ and probe.outcome is ProbeOutcome.PASSED and not probe.cached
 
 
-def _outvotes(later: Probe, refused: Probe, at: Standpoint) -> bool:
-    """Whether a read has passed since something was refused; of a right, one by the same principal."""
-    if not _proves(later) or refused.outcome is not ProbeOutcome.REFUSED:
-        return False
-    if not refused.at < later.at <= at.now + _CLOCKS_APART or later.bucket != refused.bucket:
-        return False
-    return refused.code != NO_RIGHT or same_principal(later.principal or "", refused.principal or "-")
+def _outvotes(later: Probe, earlier: Probe, at: Standpoint) -> bool:
+    return overrules(later, earlier) and earlier.at < later.at <= at.now + _CLOCKS_APART
+
+
+def _is_believed(probe: Probe, now: datetime) -> bool:
+    """Whether its word may be taken: of a clock that ran ahead only the refusals are."""
+    passed = probe.outcome is ProbeOutcome.PASSED and probe.at <= now + _CLOCKS_APART
+    return passed or probe.outcome is ProbeOutcome.REFUSED
 
 
 def _still_counts(probe: Probe, at: Standpoint) -> bool:
@@ -163,6 +194,8 @@ def _passed(found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: St
 def _refused(found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: Standpoint) -> Assessment:
     what = f"{_WORDS[probe.kind]} at {probe.at:%Y-%m-%dT%H:%M:%SZ} was refused ({probe.code})"
     barred = _barred(found, probe, key, at, what)
+    if barred is not None and found.readability is Readability.REVOKED and barred.readability is not found.readability:
+        return before(barred, found)
     if found.readability not in {*_READS, Readability.UNKNOWN}:
         told = replace(found, evidence=(*found.evidence, *probe.evidence))
         # What the key says of itself may be all that the refusal means.
@@ -185,7 +218,10 @@ def _barred(
     readability = CODES.get(probe.code)
     if readability is None or _is_another_accounts_word(probe):
         return None
-    subject, name = found.subject, KeyName(probe.key)
+    name = KeyName(probe.key)
+    subject = Subject(SubjectKind.KEY, name.text)
+    if name.cloud is Cloud.GCP:
+        subject = Subject(SubjectKind.KEY_VERSION, f"{name}/cryptoKeyVersions/{probe.key_version}")
     if readability is Readability.REVOKED:
         if not _speaks_for(probe, at) or probe.kind is ProbeKind.DRY_RUN:
             return None
@@ -205,6 +241,8 @@ def _barred(
         basis=Basis.PROBE,
         cause=cause,
         subject=subject,
+        # That nobody tells any more of what is to come moves no date.
+        final_at=found.final_at if found.readability is Readability.UNKNOWN else None,
         evidence=(*found.evidence, *probe.evidence),
         contradiction=contradiction,
     )

@@ -24,6 +24,7 @@ from auditor.ledger.journal import Event
 from auditor.ledger.store import LedgerStore
 from auditor.model import (
     DECRYPT,
+    NO_RIGHT,
     AwsKey,
     BucketFacts,
     Cloud,
@@ -334,15 +335,34 @@ def test_a_probe_that_told_nothing_stands_beside_the_last_that_did(ledger: Ledge
 def test_neither_another_principals_probe_nor_what_a_bucket_key_knew_replaces_a_refusal(ledger: LedgerStore) -> None:
     about = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ, "reason": None}
     mine: dict[str, Any] = {**about, "principal": "arn:aws:iam::1:role/a"}
-    refused = Probe(**mine, at=NOW, outcome=ProbeOutcome.REFUSED, code="x")
+    refused = Probe(**mine, at=NOW, outcome=ProbeOutcome.REFUSED, code=NO_RIGHT)
     cached = Probe(**mine, at=NOW + minutes(1), outcome=ProbeOutcome.PASSED, code="ok", cached=True)
     others = replace(cached, principal="arn:aws:iam::1:role/b", cached=False)
     for one in (refused, cached, others):
         ledger.keep_probe(one)
     assert set(ledger.probes()) == {refused, cached, others}
+    another = replace(refused, code="y", principal=others.principal)
+    ledger.keep_probe(another)
+    assert set(ledger.probes()) == {refused, another, cached}, "each reason stands by itself; who read is refused now"
     passed = replace(cached, at=NOW + minutes(2), cached=False)
     ledger.keep_probe(passed)
-    assert set(ledger.probes()) == {passed, cached, others}
+    assert set(ledger.probes()) == {passed, cached}
+    ahead = replace(refused, at=NOW + timedelta(days=400))
+    ledger.keep_probe(ahead)
+    assert set(ledger.probes()) == {ahead, cached}, "what comes later is known, whatever the clock says"
+    ledger.keep_probe(passed)
+    assert set(ledger.probes()) == {passed, cached}
+    ledger.verify()
+
+
+def test_what_a_key_tells_next_to_a_refusal_is_kept_with_it_and_is_no_probe(ledger: LedgerStore) -> None:
+    about = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ}
+    refused = Probe(**about, at=NOW, outcome=ProbeOutcome.REFUSED, code="x", principal=None)  # type: ignore[arg-type]
+    ledger.keep_probe(refused)
+    told = replace(refused, told={"state": "'Disabled'"})
+    ledger.keep_told([told])
+    assert ledger.probes() == (told,)
+    assert ledger.probes_between(NOW - minutes(1), NOW + minutes(1)) == 1
 
 
 def test_half_a_character_in_an_answer_spoils_nothing(ledger: LedgerStore) -> None:

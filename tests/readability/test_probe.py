@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from auditor.findings import Assessment, Basis, Confidence, Readability, Subject, SubjectKind
+from auditor.findings import Assessment, Basis, Confidence, Readability, SubjectKind
 from auditor.model import (
     NO_RIGHT,
     AwsKey,
@@ -25,7 +25,9 @@ from auditor.model import (
     told_use,
 )
 from auditor.policy import Policy
-from auditor.readability import KeyView, assess, probes_of
+from auditor.readability import KeyView, assess, facts_behind, probes_of
+from auditor.readability.probe import standing
+from auditor.readability.table import Standpoint
 from tests.core_builders import (
     AGENT,
     AWS_KEY,
@@ -259,28 +261,26 @@ def test_only_the_revoked_principals_own_read_contradicts_a_revocation() -> None
 
 
 def test_around_a_change_probes_say_nothing() -> None:
-    def found(minutes_after: float) -> Assessment:
+    def found(minutes_after: float, probe: Probe) -> Assessment:
         changed = NOW - timedelta(minutes=30)
         memory = remembered(an_aws_key(), changed={"state": changed})
-        probe = refused("DisabledException", at=changed + timedelta(minutes=minutes_after))
-        return aws(an_aws_key(), probe, memory=memory)
+        return aws(an_aws_key(), replace(probe, at=changed + timedelta(minutes=minutes_after)), memory=memory)
 
-    assert found(-5).readability is R.READABLE
-    assert found(9.99).readability is R.READABLE
-    assert found(10).readability is R.UNREADABLE
-
-
-def test_a_change_that_this_very_poll_has_found_leaves_every_probe_behind() -> None:
-    memory = remembered(an_aws_key("Disabled"))
-    assert aws(an_aws_key(), refused("DisabledException"), memory=memory).readability is R.READABLE
-    assert aws(an_aws_key("Disabled"), a_probe(), memory=remembered(an_aws_key())).contradiction is None
+    for minutes, basis in ((-5, Basis.STATE), (9.99, Basis.STATE), (10, Basis.PROBE)):
+        assert found(minutes, a_probe()).basis is basis
+    for minutes, readability in ((-0.01, R.UNREADABLE), (0, R.READABLE), (9.99, R.READABLE), (10, R.UNREADABLE)):
+        assert found(minutes, refused("DisabledException")).readability is readability
 
 
-def test_on_google_cloud_too_a_change_of_this_very_poll_leaves_probes_behind() -> None:
-    probe = on_google(ProbeOutcome.REFUSED, "cloudKmsDisabledKey")
-    was = remembered(a_gcp_key(a_version(state="DISABLED")))
-    assert google(a_gcp_key(), probe, memory=was).readability is R.READABLE
-    assert google(a_gcp_key(), probe, memory=remembered(a_gcp_key())).readability is R.UNREADABLE
+def test_a_change_that_this_very_poll_has_found_leaves_every_success_behind() -> None:
+    memory = remembered(an_aws_key())
+    assert aws(an_aws_key("Disabled"), a_probe(), memory=memory).contradiction is None
+    was = remembered(an_aws_key("Disabled"))
+    assert aws(an_aws_key(), a_probe(), memory=was).basis is Basis.STATE
+    passed = on_google(ProbeOutcome.PASSED)
+    off = remembered(a_gcp_key(a_version(state="DISABLED")))
+    assert google(a_gcp_key(), passed, memory=off).basis is Basis.STATE
+    assert google(a_gcp_key(), passed, memory=remembered(a_gcp_key())).basis is Basis.PROBE
 
 
 def test_the_first_answer_of_a_key_is_no_change() -> None:
@@ -317,7 +317,10 @@ ELSEWHERE: dict[str, tuple[Probe, bool]] = {
     "disabled": (refused("DisabledException", bucket="s3://other"), True),
     "not found": (refused("NotFoundException", bucket="s3://other"), True),
     "disabled on Google Cloud": (refused("cloudKmsDisabledKey", bucket="s3://other"), True),
-    "an invalid state, which a store may give": (refused("KMSInvalidStateException", bucket="s3://other"), False),
+    "an invalid state, which a store may give": (refused("KMSInvalidStateException", bucket="s3://other"), True),
+    "not available": (refused("KeyUnavailableException", bucket="s3://other"), True),
+    "not found on Google Cloud": (refused("cloudKmsDecryptionKeyNotFound", bucket="s3://other"), True),
+    "something else": (refused("AccessDenied", bucket="s3://other"), False),
     "no right": (refused(NO_RIGHT, bucket="s3://other"), False),
     "passed": (a_probe(bucket="s3://other"), False),
     "not proven": (a_probe(ProbeOutcome.INCONCLUSIVE, "DisabledException", bucket="s3://other"), False),
@@ -335,14 +338,16 @@ def test_what_the_version_itself_refuses_through_one_bucket_counts_for_all(
     assert (other in probes_of("s3://data", [other], NOW)) is counts
     assert (other in probes_of("s3://data", [other, nothing, early], NOW)) is counts
     assert probes_of("s3://data", [other, early, late], NOW) == (early, late), "a later word about this very data"
+    for weak in ({"kind": ProbeKind.DRY_RUN}, {"cached": True}, {"at": NOW + timedelta(hours=1)}):
+        assert (other in probes_of("s3://data", [other, replace(late, **weak)], NOW)) is counts, "no read of the key"
     assert probes_of("s3://data", [early, refused("DisabledException")], NOW) == (early, refused("DisabledException"))
 
 
 def test_the_latest_change_counts_and_one_of_this_very_moment_too() -> None:
     changed = {"state": NOW - timedelta(minutes=30), "store": NOW - timedelta(minutes=5)}
-    probe = refused("KMSInvalidStateException", at=NOW - timedelta(minutes=6))
+    probe = a_probe(at=NOW - timedelta(minutes=6))
     for moments in (changed, {"state": NOW}):
-        assert aws(an_aws_key(), probe, memory=remembered(an_aws_key(), changed=moments)).readability is R.READABLE
+        assert aws(an_aws_key(), probe, memory=remembered(an_aws_key(), changed=moments)).basis is Basis.STATE
 
 
 DOUBTED: dict[str, tuple[AwsKey, tuple[Probe, ...], bool]] = {
@@ -380,17 +385,32 @@ def test_a_read_by_a_principal_that_was_barred_tells_that_it_is_not_any_more() -
 
 
 def test_a_right_that_a_fault_hid_while_it_changed_has_changed() -> None:
-    told = told_use(an_aws_key(access=access(AWS_KEY, Grant.ABSENT)))
-    memory = remembered(an_aws_key(access=access(AWS_KEY, Grant.UNREAD)), told=told)
-    found = aws(an_aws_key(access=access(AWS_KEY, Grant.DIRECT)), refused(NO_RIGHT), memory=memory)
-    assert found.readability is R.READABLE
+    absent = told_use(an_aws_key(access=access(AWS_KEY, Grant.ABSENT)))
+    memory = remembered(an_aws_key(access=access(AWS_KEY, Grant.UNREAD)), told=absent)
+    for now, readability in ((Grant.DIRECT, R.READABLE), (Grant.UNREAD, R.REVOKED)):
+        found = aws(an_aws_key(access=access(AWS_KEY, now)), refused(NO_RIGHT, told=absent), memory=memory)
+        assert found.readability is readability
 
 
-ON_GOOGLE = ("version 1", "version 2", "connection 1", "connection 2", "instance", "reasons", f"right {AGENT}")
-ON_AWS = ("state", "store", f"right {ROLE}", f"right {ROLE}-2")
+ON_GOOGLE: dict[str, tuple[str, str]] = {
+    "version 1": ("'DISABLED'", "'ENABLED'"),
+    "version 2": ("'DISABLED'", "'ENABLED'"),
+    "connection 1": ("False", "True"),
+    "connection 2": ("False", "True"),
+    "instance": ("'DISABLED'", "'ACTIVE'"),
+    "reasons": ("False", "True"),
+    f"right {AGENT}": (repr(Grant.ABSENT), repr(Grant.DIRECT)),
+}
+ON_AWS: dict[str, tuple[str, str]] = {
+    "state": ("'Disabled'", "'Enabled'"),
+    "store": ("'FAILED'", "'CONNECTED'"),
+    f"right {ROLE}": (repr(Grant.ABSENT), repr(Grant.POSSIBLE)),
+    f"right {ROLE}-2": (repr(Grant.ABSENT), repr(Grant.POSSIBLE)),
+}
 ENDED: dict[str, frozenset[str]] = {
     "cloudKmsDisabledKey": frozenset({"version 1", "connection 1", "instance"}),
     "cloudKmsDecryptionKeyNotFound": frozenset({"version 1", "connection 1", "instance"}),
+    NO_RIGHT: frozenset({"reasons", f"right {AGENT}", f"right {ROLE}"}),
     "DisabledException": frozenset({"state"}),
     "NotFoundException": frozenset({"state"}),
     "KMSInvalidStateException": frozenset({"state", "store"}),
@@ -398,65 +418,48 @@ ENDED: dict[str, frozenset[str]] = {
 }
 
 
+def standing_then(probe: Probe, told: dict[str, str], now: dict[str, str]) -> bool:
+    """Whether a refusal still stands next to which a key told something, and tells something now."""
+    at = Standpoint((AGENT, ROLE), None, POLICY, NOW)
+    with_told = replace(probe, told=facts_behind(probe, told))
+    return bool(standing([with_told], lambda _: None, now, at))
+
+
 @pytest.mark.parametrize("code", ENDED)
-def test_a_change_of_another_thing_forgets_no_refusal(code: str) -> None:
-    changed, before = NOW - timedelta(minutes=5), NOW - timedelta(minutes=6)
-    key = a_gcp_key(a_version("1"), a_version("2"))
-    for fact in ON_GOOGLE if code.startswith("cloud") else ON_AWS:
-        if code.startswith("cloud"):
-            probe = replace(on_google(ProbeOutcome.REFUSED, code), at=before)
-            found = google(key, probe, memory=remembered(key, changed={fact: changed}))
-        else:
-            probe, memory = refused(code, at=before), remembered(an_aws_key(), changed={fact: changed})
-            found = aws(an_aws_key(), probe, memory=memory, agents=(ROLE, f"{ROLE}-2"))
-        assert (found.readability is R.READABLE) is (fact in ENDED[code]), fact
+def test_a_refusal_ends_with_what_stood_behind_it_and_with_nothing_else(code: str) -> None:
+    on_aws = refused(code, principal=SESSION)
+    on_gcp = on_google(ProbeOutcome.REFUSED, code)
+    for probe, facts in ((on_aws, ON_AWS), (on_gcp, ON_GOOGLE)):
+        for fact, (bad, well) in facts.items():
+            ends = fact in ENDED[code] and (fact in ON_AWS) == (probe is on_aws)
+            assert standing_then(probe, {fact: bad}, {fact: well}) is not ends, fact
+            assert standing_then(probe, {fact: bad}, {fact: bad}), "nothing has changed"
+            assert standing_then(probe, {fact: bad}, {}), "nothing is told of it"
+            assert standing_then(probe, {}, {fact: well}), "nothing was told of it"
+    for fact, (_, well) in {**ON_AWS, **ON_GOOGLE}.items():
+        if not fact.startswith("right "):
+            assert standing_then(on_aws, {fact: well}, {fact: "'something else'"}), "what was well is not why"
 
 
-def test_what_a_refusal_proves_beside_what_the_key_says_is_named_in_its_shadow() -> None:
-    barred = Subject(SubjectKind.PRINCIPAL, f"{SESSION} -> {AWS_KEY}")
-    store = Subject(SubjectKind.KEY_STORE, "111122223333/us-east-1/cks-1")
-    connected = CustomKeyStore("cks-1", "CONNECTED")
-    for key, probe, expected in (
-        (an_aws_key("Disabled"), refused(NO_RIGHT), ((barred, R.REVOKED),)),
-        (an_aws_key("Disabled"), refused("DisabledException"), ()),
-        (an_aws_key("PendingDeletion"), refused("DisabledException"), ()),
-        (an_aws_key("Disabled"), refused(NO_RIGHT, principal=STRANGER), ()),
-        (an_aws_key("Disabled"), refused(NO_RIGHT, kind=ProbeKind.DRY_RUN), ()),
-        (an_aws_key("Disabled", store=connected), refused("KMSInvalidStateException"), ((store, R.UNREACHABLE),)),
-        (an_aws_key(), refused(NO_RIGHT), ()),
-        (an_aws_key("Frozen"), refused(NO_RIGHT), ((Subject(SubjectKind.KEY, AWS_KEY.text), R.UNKNOWN),)),
-        (
-            an_aws_key(valid_to=NOW + timedelta(days=1)),
-            refused(NO_RIGHT),
-            ((Subject(SubjectKind.KEY, AWS_KEY.text), R.EXPIRING),),
-        ),
-    ):
-        assert aws(key, probe).shadowed == expected
+def test_a_right_that_other_policies_may_take_away_can_stand_behind_a_refusal() -> None:
+    fact, probe = f"right {ROLE}", refused(NO_RIGHT)
+    possible, absent, direct = map(repr, (Grant.POSSIBLE, Grant.ABSENT, Grant.DIRECT))
+    assert not standing_then(probe, {fact: possible}, {fact: direct})
+    assert not standing_then(probe, {fact: possible}, {fact: absent})
+    assert standing_then(probe, {fact: possible}, {fact: possible}), "back to what was refused"
+    assert standing_then(probe, {fact: direct}, {fact: possible})
+    by_whom_nobody_knows = on_google(ProbeOutcome.REFUSED, NO_RIGHT)
+    by_whom_nobody_knows = replace(by_whom_nobody_knows, principal="the storage service agent of gs://data")
+    assert not standing_then(by_whom_nobody_knows, {f"right {AGENT}": absent}, {f"right {AGENT}": direct})
 
 
-def test_a_lacking_right_ends_with_a_change_of_that_right() -> None:
-    changed, before = NOW - timedelta(minutes=5), NOW - timedelta(minutes=6)
-    for fact, over in (("state", False), ("store", False), (f"right {ROLE}", True), (f"right {ROLE}-2", False)):
-        memory = remembered(an_aws_key(), changed={fact: changed})
-        found = aws(an_aws_key(), refused(NO_RIGHT, at=before), memory=memory, agents=(ROLE, f"{ROLE}-2"))
-        assert (found.readability is R.READABLE) is over, fact
-    key = a_gcp_key(a_version("1"))
-    for principal in (AGENT, "the storage service agent of gs://data"):
-        probe = replace(on_google(ProbeOutcome.REFUSED, NO_RIGHT), at=before, principal=principal)
-        for fact, over in (("version 1", False), ("reasons", True), (f"right {AGENT}", True), ("right x@y", False)):
-            found = google(key, probe, memory=remembered(key, changed={fact: changed}))
-            assert (found.readability is R.READABLE) is over, fact
-
-
-def test_a_change_that_is_seen_now_ends_a_refusal_of_its_version_alone() -> None:
-    key = a_gcp_key(a_version("1"), a_version("2"))
-    probe = replace(on_google(ProbeOutcome.REFUSED, "cloudKmsDisabledKey"), at=NOW - timedelta(minutes=6))
-    for one, two, readability in (
-        ("ENABLED", "DISABLED", R.UNREADABLE),
-        ("DISABLED", "ENABLED", R.READABLE),
-    ):
-        before = a_gcp_key(a_version("1", one), a_version("2", two))
-        assert google(key, probe, memory=remembered(before)).readability is readability
+def test_a_version_that_is_enabled_again_ends_refusals_of_that_version_alone() -> None:
+    both = a_gcp_key(a_version("1"), a_version("2"))
+    probe = on_google(ProbeOutcome.REFUSED, "cloudKmsDisabledKey")
+    for number, readability in (("1", R.READABLE), ("2", R.UNREADABLE)):
+        before = a_gcp_key(*(a_version(one, "DISABLED" if one == number else "ENABLED") for one in ("1", "2")))
+        told = replace(probe, told=facts_behind(probe, told_use(before)))
+        assert google(both, told, memory=remembered(before)).readability is readability
 
 
 def test_a_connection_that_is_reached_again_ends_refusals_of_the_versions_behind_it() -> None:
@@ -469,13 +472,14 @@ def test_a_connection_that_is_reached_again_ends_refusals_of_the_versions_behind
         connections = (EkmConnection(name, reached) for name, reached in zip(names, (one, two), strict=True))
         return a_gcp_key(*versions, connections=tuple(connections))
 
-    probe = replace(on_google(ProbeOutcome.REFUSED, "cloudKmsDisabledKey"), at=NOW - timedelta(minutes=6))
+    probe = on_google(ProbeOutcome.REFUSED, "cloudKmsDisabledKey")
     now = behind(one=True, two=True)
     for before, readability in (
         (behind(one=False, two=True), R.READABLE),
         (behind(one=True, two=False), R.UNREADABLE),
     ):
-        assert google(now, probe, memory=remembered(before)).readability is readability
+        told = replace(probe, told=facts_behind(probe, told_use(before)))
+        assert google(now, told, memory=remembered(before)).readability is readability
 
 
 def test_a_pass_of_a_clock_that_was_ahead_raises_no_basis() -> None:
@@ -517,8 +521,9 @@ def test_a_fault_or_a_new_question_does_not_forget_a_refusal(before: KeyAccess, 
 
 
 def test_a_right_that_was_told_otherwise_is_a_change() -> None:
-    memory = remembered(an_aws_key(access=access(AWS_KEY, Grant.ABSENT)))
-    found = aws(an_aws_key(access=access(AWS_KEY, Grant.DIRECT)), refused(NO_RIGHT), memory=memory)
+    before = an_aws_key(access=access(AWS_KEY, Grant.ABSENT))
+    probe = refused(NO_RIGHT, told=told_use(before))
+    found = aws(an_aws_key(access=access(AWS_KEY, Grant.DIRECT)), probe, memory=remembered(before))
     assert found.readability is R.READABLE
 
 

@@ -936,7 +936,7 @@ def test_what_a_store_says_of_itself_is_told(store: CustomKeyStore, told: str) -
     ("reasons", "told"),
     [
         ((), "allows no access reason at all"),
-        (("GOOGLE_INITIATED_SERVICE",), f"does not allow {gcp.CUSTOMER_INITIATED}"),
+        (("GOOGLE_INITIATED_SERVICE",), "does not allow CUSTOMER_INITIATED_ACCESS"),
     ],
     ids=["none", "others"],
 )
