@@ -135,10 +135,11 @@ class _Sight:
         """What can be read, by all that was told now and could bar it."""
         for member, found in self._of.items():
             answer = self._answers[member[2]]
-            if answer is not None or found.readability is Readability.LOST:
+            told = set(_told_of(answer, member[3])) if answer is not None else set()
+            if found.subject in told or found.readability is Readability.LOST:
                 self._on[found.subject].append(found)
-            if answer is not None and found.readability in _WELL:
-                for subject in _told_of(answer, member[3]):
+            if found.readability in _WELL:
+                for subject in told:
                     self._well[subject].append((member, found))
 
     def is_hidden(self, member: Member) -> bool:
@@ -162,7 +163,10 @@ class _Sight:
             return False  # whatever else barred it bars nothing any more
         unknown = (found.subject, Readability.UNKNOWN)
         pairs = {*found.shadowed, *([unknown] if found.readability is Readability.UNKNOWN else [])}
-        if self._answers[member[2]] is None:
+        answer = self._answers[member[2]]
+        if answer is not None and one.subject in _untold_of(answer):
+            return True
+        if answer is None:
             # The key is silent, and with it everything behind it.
             own = (Subject(SubjectKind.KEY, member[2] or ""), Readability.UNKNOWN)
             if own in pairs or found.readability is Readability.LOST:
@@ -206,7 +210,8 @@ def _told_of(key: AwsKey | GcpKey, version: str | None) -> Iterator[Subject]:
     for right in key.access.rights if key.access is not None else ():
         yield principal_subject(right.principal, key.name)
     if isinstance(key, AwsKey):
-        if key.store is not None and not key.store.older and key.store.connection_state is not None:
+        told = key.store is not None and not key.store.older and key.store.connection_state is not None
+        if key.store is not None and (told or key.state in {"Enabled", "Updating"}):
             yield Subject(SubjectKind.KEY_STORE, store_name(key.name, key.store.id))
         return
     if version is not None:
@@ -216,4 +221,18 @@ def _told_of(key: AwsKey | GcpKey, version: str | None) -> Iterator[Subject]:
         yield Subject(SubjectKind.HSM_INSTANCE, key.hsm_instance.name)
     for one in key.connections:
         if one.older is None and one.reachable is not None:
+            yield Subject(SubjectKind.EKM_CONNECTION, one.name)
+
+
+def _untold_of(key: AwsKey | GcpKey) -> Iterator[Subject]:
+    """What stands behind a key and is told by nobody: neither now, nor was it before."""
+    if isinstance(key, AwsKey):
+        # One that is Enabled would be Unavailable if its store were down.
+        if key.store is not None and key.store.connection_state is None and key.state not in {"Enabled", "Updating"}:
+            yield Subject(SubjectKind.KEY_STORE, store_name(key.name, key.store.id))
+        return
+    if key.hsm_instance is not None and key.hsm_instance.state is None:
+        yield Subject(SubjectKind.HSM_INSTANCE, key.hsm_instance.name)
+    for one in key.connections:
+        if one.reachable is None:
             yield Subject(SubjectKind.EKM_CONNECTION, one.name)

@@ -1,21 +1,30 @@
 """Which older probes a newer one leaves nothing of."""
 
+from typing import Final
+
 from auditor.model import NO_RIGHT, Cloud, KeyName, Probe, ProbeKind, ProbeOutcome
 from auditor.principals import same_principal
 
+OF_THE_VERSION: Final = frozenset({"DisabledException", "NotFoundException", "cloudKmsDisabledKey"})
+"""What is said of key or version itself, whatever bucket it was asked through."""
+
 
 def overrules(later: Probe, earlier: Probe) -> bool:
-    """Whether what an earlier probe of the same data told is over by what a later one tells.
+    """Whether what an earlier probe under the same key version told is over by what a later one tells.
 
     A success is over by a refusal of the same principal, tried the same way. A refusal is over by a success: of a right
-    only by one of the same principal, and on Google Cloud reads are always the storage service agent's. A dry run that
-    passes tells of dry runs alone: that it looks at the key's state is not documented.
+    only by one of the same principal, and on Google Cloud reads are always the storage service agent's; through another
+    bucket only what key or version said of itself. A dry run that passes tells of dry runs alone: that it looks at the
+    key's state is not documented.
     """
-    if (later.bucket, later.key, later.key_version) != (earlier.bucket, earlier.key, earlier.key_version):
+    if (later.key, later.key_version) != (earlier.key, earlier.key_version):
         return False
+    is_here = later.bucket == earlier.bucket
     match later.outcome, earlier.outcome:
         case ProbeOutcome.REFUSED, ProbeOutcome.PASSED:
-            return not earlier.cached and (later.kind, later.principal) == (earlier.kind, earlier.principal)
+            return is_here and not earlier.cached and (later.kind, later.principal) == (earlier.kind, earlier.principal)
+        case ProbeOutcome.PASSED, ProbeOutcome.REFUSED if not is_here:
+            return not later.cached and later.kind is ProbeKind.READ and earlier.code in OF_THE_VERSION
         case ProbeOutcome.PASSED, ProbeOutcome.REFUSED:
             return not later.cached and _tells_otherwise(later, earlier)
         case _:

@@ -208,14 +208,23 @@ def test_a_key_that_tells_nothing_ends_nothing(
 
 def test_an_older_word_on_a_store_does_not_refute_what_another_key_told_of_it() -> None:
     connected = CustomKeyStore("cks-1", "CONNECTED")
-    for store, stays in (
-        (connected, False),
-        (replace(connected, older=True), True),
-        (replace(connected, connection_state=None), True),
+    for store, state, stays in (
+        (connected, "Disabled", False),
+        (replace(connected, older=True), "Disabled", True),
+        (replace(connected, connection_state=None), "Disabled", True),
+        (replace(connected, connection_state=None), "Enabled", False),
     ):
-        keys = {**views(OTHER_KEY, store=store)}
-        found = undecided([OF_BOTH], [told(R.READABLE), other(R.UNKNOWN)], (), keys)
-        assert (OF_BOTH.id in found) is stays
+        keys = views(OTHER_KEY, store=store, state=state)
+        for readability, subject in ((R.READABLE, KEY), (R.EXPIRING, STORE)):
+            found = undecided([OF_BOTH], [told(readability, subject), other(R.UNKNOWN)], (), keys)
+            assert (OF_BOTH.id in found) is stays
+
+
+def test_a_store_of_which_nobody_tells_is_not_up_because_its_key_is_disabled() -> None:
+    store = CustomKeyStore("cks-1", None)
+    for state, stays in (("Disabled", True), ("Enabled", False)):
+        found = undecided([DOWN], [told(R.UNREADABLE)], (), views(store=store, state=state))
+        assert (DOWN.id in found) is stays
 
 
 def test_what_google_keys_tell_of_what_stands_behind_them() -> None:

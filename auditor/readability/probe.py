@@ -11,7 +11,7 @@ from typing import Final
 
 from auditor.findings import Assessment, Basis, Contradiction, Readability, Subject, SubjectKind
 from auditor.model import NO_RIGHT, AwsKey, Cloud, GcpKey, Grant, KeyName, Probe, ProbeKind, ProbeOutcome, concerns
-from auditor.overruling import overrules
+from auditor.overruling import OF_THE_VERSION, overrules
 from auditor.principals import same_principal
 from auditor.readability.access import principal_subject
 from auditor.readability.table import Standpoint, before
@@ -27,8 +27,6 @@ CODES: Final[Mapping[str, Readability]] = {
 }
 """Code of a refusal -> what it proves; S3 writes KMS's codes with `KMS.` before them."""
 
-_OF_THE_VERSION: Final = frozenset({"DisabledException", "NotFoundException", "cloudKmsDisabledKey"})
-"""What is said of key or version, whatever bucket it was asked through."""
 _OF_ANY_BUCKET: Final = frozenset(CODES) - {NO_RIGHT}
 """What is refused through one bucket and may be through any; that it was not lately is no proof for that one."""
 _OF_THE_KEY: Final = frozenset({"DisabledException", "NotFoundException"})
@@ -65,7 +63,7 @@ def probes_of(bucket: str, probes: Iterable[Probe], now: datetime) -> tuple[Prob
         for one in found
         if one.bucket == bucket
         # What the key itself refused is over once it was used, through whatever bucket.
-        and not (_is_refused(one, _OF_THE_VERSION) and passed is not None and one.at < passed)
+        and not (_is_refused(one, OF_THE_VERSION) and passed is not None and one.at < passed)
     ]
     others = (one for one in found if one.bucket != bucket and _is_refused(one, _OF_ANY_BUCKET))
     return (*mine, *(one for one in others if passed is None or one.at > passed))

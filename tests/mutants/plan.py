@@ -45,6 +45,7 @@ PLAN: Final = (
     Target("auditor/readability/continuity.py", (_CONTINUITY, _TABLES)),
     Target("auditor/engine.py", (_ENGINE,)),
     Target("auditor/lifecycle.py", ("tests/test_lifecycle.py", _ENGINE)),
+    Target("auditor/overruling.py", ("tests/test_overruling.py",)),
     Target("auditor/rule.py", (_OF_DATA, _OF_KEYS, _ENGINE)),
     Target("auditor/rules/*.py", (_OF_DATA, _OF_KEYS, _ENGINE)),
     Target("auditor/gaps.py", ("tests/test_gaps.py",)),

@@ -673,9 +673,14 @@ OUTVOTED: dict[str, tuple[Probe, Probe, R]] = {
         R.UNREADABLE,
     ),
     "not by a read through another bucket": (
-        refused("DisabledException", kind=ProbeKind.DRY_RUN, at=HOURS[4]),
+        refused("KMSInvalidStateException", kind=ProbeKind.DRY_RUN, at=HOURS[4]),
         a_probe(at=HOURS[3], bucket="s3://other"),
         R.UNREADABLE,
+    ),
+    "what the key said of itself by one through another bucket": (
+        refused("DisabledException", at=HOURS[4]),
+        a_probe(at=HOURS[3], bucket="s3://other"),
+        R.READABLE,
     ),
     "a lacking right by a read of the same principal": (
         refused(NO_RIGHT, at=HOURS[4]),

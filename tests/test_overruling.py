@@ -1,0 +1,63 @@
+"""Which older probes a newer one leaves nothing of."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from auditor.model import NO_RIGHT, Probe, ProbeKind, ProbeOutcome
+from auditor.overruling import overrules
+from tests.core_builders import AWS_KEY, GCP_KEY, NOW, ROLE
+
+SESSION = "arn:aws:sts::111122223333:assumed-role/storage/i-1"
+PASSED = Probe("s3://data", AWS_KEY.text, None, ProbeKind.READ, NOW, ProbeOutcome.PASSED, "ok", ROLE)
+REFUSED = replace(PASSED, outcome=ProbeOutcome.REFUSED, code="KMSInvalidStateException")
+LACKING = replace(REFUSED, code=NO_RIGHT)
+DRY: dict[str, Any] = {"kind": ProbeKind.DRY_RUN}
+THERE: dict[str, Any] = {"bucket": "s3://other"}
+ELSE: dict[str, Any] = {"principal": f"{ROLE}-2"}
+ON_GOOGLE: dict[str, Any] = {"key": GCP_KEY.text, "key_version": "1"}
+
+CASES: dict[str, tuple[Probe, Probe, bool]] = {
+    "a read that passes ends a refused one": (PASSED, REFUSED, True),
+    "whoever reads": (replace(PASSED, **ELSE), REFUSED, True),
+    "but of a right only by who lacked it": (replace(PASSED, **ELSE), LACKING, False),
+    "under whatever session": (replace(PASSED, principal=SESSION), LACKING, True),
+    "and by nobody's name none": (replace(PASSED, principal=None), replace(LACKING, principal=None), False),
+    "on Google Cloud it is always the agent": (
+        replace(PASSED, **ELSE, **ON_GOOGLE),
+        replace(LACKING, principal="the agent of gs://data", **ON_GOOGLE),
+        True,
+    ),
+    "not of another version": (
+        replace(PASSED, **{**ON_GOOGLE, "key_version": "2"}),
+        replace(REFUSED, **ON_GOOGLE),
+        False,
+    ),
+    "not of another key": (replace(PASSED, key=f"{AWS_KEY.text[:-1]}9"), REFUSED, False),
+    "not what a bucket key knew": (replace(PASSED, cached=True), REFUSED, False),
+    "a refused dry run as well": (PASSED, replace(REFUSED, **DRY), True),
+    "a dry run ends a refused dry run": (replace(PASSED, **DRY), replace(REFUSED, **DRY), True),
+    "of the same principal": (replace(PASSED, **DRY, **ELSE), replace(REFUSED, **DRY), False),
+    "but no refused read": (replace(PASSED, **DRY), REFUSED, False),
+    "through another bucket no invalid state": (replace(PASSED, **THERE), REFUSED, False),
+    "but what the key said of itself": (replace(PASSED, **THERE), replace(REFUSED, code="DisabledException"), True),
+    "not by a dry run": (replace(PASSED, **THERE, **DRY), replace(REFUSED, code="DisabledException"), False),
+    "nor by what a bucket key knew": (
+        replace(PASSED, **THERE, cached=True),
+        replace(REFUSED, code="DisabledException"),
+        False,
+    ),
+    "a refusal ends a success": (REFUSED, PASSED, True),
+    "of the same principal alone": (REFUSED, replace(PASSED, **ELSE), False),
+    "tried the same way": (REFUSED, replace(PASSED, **DRY), False),
+    "through the same bucket": (REFUSED, replace(PASSED, **THERE), False),
+    "and not what a bucket key knew": (REFUSED, replace(PASSED, cached=True), False),
+    "a refusal ends no other": (REFUSED, LACKING, False),
+    "what told nothing ends nothing": (replace(PASSED, outcome=ProbeOutcome.INCONCLUSIVE), REFUSED, False),
+}
+
+
+@pytest.mark.parametrize(("later", "earlier", "over"), CASES.values(), ids=CASES)
+def test_what_a_later_probe_leaves_nothing_of(later: Probe, earlier: Probe, over: bool) -> None:  # noqa: FBT001 - a case
+    assert overrules(later, earlier) is over

@@ -1,0 +1,207 @@
+"""What was refused stays refused until it is told or seen otherwise, whatever else happens to the key."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from auditor import scan
+from auditor.config import load
+from auditor.embedded.aws import AwsCloud
+from auditor.embedded.aws.store import Key
+from auditor.findings import Judgement, Readability, Status
+from auditor.wiring import Assembly, assemble
+from tests.clouds import ACCESS_KEY, GOOGLE_KEY, RING, Clock, an_aws_cloud
+from tests.small import Small, a_small_cloud
+from tests.test_denied import AWS_CONFIG, AWS_KEY, PLATFORM
+from tests.test_fleet import NoProgress
+
+R = Readability
+ROLE = "arn:aws:iam::111122223333:role/storage"
+PROBE = "\n[probe]\nreads = true\nper_second = 100\n"
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+
+
+@contextmanager
+def on_aws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, store: str | None = None
+) -> Iterator[tuple[AwsCloud, Key, Assembly, Clock]]:
+    """One key, data under it in two buckets, of which one has archived objects alone, and the platform reads."""
+    with an_aws_cloud(monkeypatch) as cloud:
+        clock = Clock()
+        cloud.store.clock = clock
+        cloud.store.principals[ACCESS_KEY] = ROLE
+        cloud.store.by_iam.add(ROLE)
+        if store is not None:
+            cloud.store.add_key_store(store, "us-east-1", works=False)
+        key = cloud.store.add_key(AWS_KEY, store=store)
+        for bucket, kind in (("objects", "STANDARD"), ("second", "GLACIER")):
+            cloud.store.add_bucket(bucket)
+            cloud.store.put(bucket, "acme/s3/1", size=9, sse="aws:kms", key=AWS_KEY, storage_class=kind)
+        config = tmp_path / "auditor.toml"
+        second = AWS_CONFIG.replace("objects", "second")
+        config.write_text('state = "state"\n' + PLATFORM + AWS_CONFIG + second + PROBE)
+        assembly = assemble(load(config), clock)
+        yield cloud, key, assembly, clock
+        assembly.close()
+
+
+@contextmanager
+def on_google(tmp_path: Path) -> Iterator[tuple[Small, Assembly, Clock]]:
+    with a_small_cloud(tmp_path) as small:
+        clock = Clock()
+        small.cloud.store.clock = clock
+        small.config.write_text(small.config.read_text() + PROBE)
+        assembly = assemble(load(small.config), clock)
+        yield small, assembly, clock
+        assembly.close()
+
+
+def judged(judgement: Judgement) -> dict[str, Readability]:
+    """Bucket, or key version on Google Cloud, and what its data was judged as."""
+    return {
+        one.holding.key_version or one.holding.bucket: one.assessment.readability
+        for one in judgement.assessed
+        if one.holding.key
+    }
+
+
+def open_ones(judgement: Judgement) -> set[str]:
+    return {
+        one.rule for one in judgement.findings if one.status is not Status.RESOLVED and one.rule.startswith("data-")
+    }
+
+
+def test_of_two_reasons_the_one_that_is_over_takes_the_other_with_it_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with on_aws(tmp_path, monkeypatch) as (cloud, key, assembly, clock):
+        cloud.store.by_iam.clear()
+        assert open_ones(scan.scan(assembly.parts, NoProgress())) == {"data-revoked"}
+        key.state = "Disabled"
+        clock.ahead += MINUTE
+        assert open_ones(scan.poll(assembly.parts, NoProgress())) == {"data-revoked", "data-unreadable"}
+        clock.ahead += HOUR
+        scan.probe(assembly.parts, NoProgress())
+        assert open_ones(scan.poll(assembly.parts, NoProgress())) == {"data-revoked", "data-unreadable"}
+        key.state = "Enabled"
+        clock.ahead += 20 * MINUTE
+        for _ in range(2):
+            found = scan.poll(assembly.parts, NoProgress())
+            assert (judged(found)["s3://objects"], open_ones(found)) == (R.REVOKED, {"data-revoked"})
+        cloud.store.by_iam.add(ROLE)
+        scan.probe(assembly.parts, NoProgress())
+        assert open_ones(scan.poll(assembly.parts, NoProgress())) == set()
+
+
+def test_a_store_that_does_not_work_does_not_because_its_key_was_disabled_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with on_aws(tmp_path, monkeypatch, store="cks-1") as (cloud, key, assembly, clock):
+        parts = assembly.parts
+        assert open_ones(scan.scan(parts, NoProgress())) == {"data-unreachable"}
+        unwanted = replace(parts, probing=replace(parts.probing, reads=False))
+        for state, found in (
+            ("Disabled", {"data-unreachable", "data-unreadable"}),
+            ("Enabled", {"data-unreachable"}),
+            ("Enabled", {"data-unreachable"}),
+        ):
+            key.state = state
+            clock.ahead += 30 * MINUTE
+            assert open_ones(scan.poll(unwanted, NoProgress())) == found
+        cloud.store.key_stores["111122223333", "us-east-1", "cks-1"].works = True
+        scan.probe(parts, NoProgress())
+        assert open_ones(scan.poll(parts, NoProgress())) == set()
+
+
+def test_a_key_that_refuses_through_one_bucket_is_not_readable_through_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with on_aws(tmp_path, monkeypatch) as (cloud, key, assembly, clock):
+        key.reads_as = "PendingImport"
+        both = {"s3://objects": R.UNREADABLE, "s3://second": R.UNREADABLE}
+        assert judged(scan.scan(assembly.parts, NoProgress())) == both
+        cloud.store.delete("objects", "acme/s3/1", None)
+        clock.ahead += 40 * HOUR
+        found = scan.scan(assembly.parts, NoProgress())
+        assert judged(found) == {"s3://second": R.UNREADABLE}
+        assert any("none is made any more" in one.effect for one in found.gaps)
+        key.reads_as = None
+        cloud.store.put("objects", "acme/s3/1", size=9, sse="aws:kms", key=AWS_KEY)
+        assert set(judged(scan.scan(assembly.parts, NoProgress())).values()) == {R.READABLE}
+
+
+def test_a_read_that_is_refused_forgets_no_date_that_a_silent_key_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with on_aws(tmp_path, monkeypatch) as (_, key, assembly, clock):
+        key.state, key.deletion_date = "PendingDeletion", clock() + timedelta(days=9)
+        scan.scan(assembly.parts, NoProgress())
+        key.describe_denied = True
+        for _ in range(2):
+            clock.ahead += 65 * MINUTE
+            scan.probe(assembly.parts, NoProgress())
+            found = scan.poll(assembly.parts, NoProgress())
+            assert "data-doomed" in open_ones(found)
+            assert found.next_loss == key.deletion_date
+            (doomed,) = (one for one in found.findings if one.rule == "data-doomed")
+            assert doomed.undo
+
+
+def test_a_right_that_is_refused_on_google_cloud_is_for_all_versions_of_the_key(tmp_path: Path) -> None:
+    with on_google(tmp_path) as (small, assembly, clock):
+        store = small.cloud.store
+        member = f"serviceAccount:{store.agent('acme')}"
+        store.set_policy(RING, [])
+        store.grant(RING, "roles/cloudkms.cryptoKeyEncrypterDecrypter", member, condition="false")
+        for one in store.buckets["data"].objects:
+            if one.version == 2:
+                one.size = 0
+        assert judged(scan.scan(assembly.parts, NoProgress())) == {"1": R.REVOKED, "2": R.REVOKED}
+        store.grant(RING, "roles/cloudkms.cryptoKeyEncrypterDecrypter", member)
+        clock.ahead += 30 * MINUTE
+        scan.probe(assembly.parts, NoProgress())
+        assert judged(scan.poll(assembly.parts, NoProgress())) == {"1": R.READABLE, "2": R.READABLE}
+
+
+def test_a_grant_that_has_moved_to_the_project_is_not_missed_on_the_ring(tmp_path: Path) -> None:
+    with a_small_cloud(tmp_path) as small:
+        store = small.cloud.store
+        assembly = assemble(load(small.config), Clock())
+        scan.scan(assembly.parts, NoProgress())
+        store.set_policy(RING, [])
+        member = f"serviceAccount:{store.agent('acme')}"
+        store.grant("projects/acme", "roles/cloudkms.cryptoKeyEncrypterDecrypter", member)
+        assert set(judged(scan.poll(assembly.parts, NoProgress())).values()) == {R.READABLE}
+        small.cloud.traffic.fail("projects/acme:getIamPolicy", status=403)
+        found = scan.poll(assembly.parts, NoProgress())
+        assert set(judged(found).values()) == {R.READABLE}
+        assert found.gaps
+        store.set_policy(RING, [])
+        assembly.close()
+
+
+def test_a_version_that_refuses_is_blamed_itself_whatever_else_is_in_the_way(tmp_path: Path) -> None:
+    with on_google(tmp_path) as (small, assembly, clock):
+        key = small.cloud.store.key(GOOGLE_KEY)
+        assert key is not None
+        key.versions[1].reads_as = "DISABLED"
+
+        def blamed(judgement: Judgement) -> set[str]:
+            return {
+                one.subject.id.rpartition("/")[2]
+                for one in judgement.findings
+                if one.rule == "data-unreadable" and one.status is not Status.RESOLVED
+            }
+
+        assert blamed(scan.scan(assembly.parts, NoProgress())) == {"1"}
+        small.cloud.traffic.fail("cryptoKeys", status=403)
+        clock.ahead += 3 * MINUTE
+        assert blamed(scan.poll(assembly.parts, NoProgress())) == {"1"}
+        small.cloud.traffic.heal()
+        small.cloud.store.set_policy(RING, [])
+        clock.ahead += 3 * MINUTE
+        assert blamed(scan.poll(assembly.parts, NoProgress())) == {"1"}
