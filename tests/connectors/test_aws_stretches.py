@@ -395,8 +395,9 @@ def test_a_page_up_to_a_name_is_the_listings_last(names: list[str], until: str, 
         assert cut.last() == (quote_plus(left[-1].name, safe="/").encode() if left else None)
 
 
-def test_a_page_that_is_cut_has_none_behind_it() -> None:
-    first, _ = pages([Entry(f"{number:02}") for number in range(6)], [3, 3], of_versions=True)
+@pytest.mark.parametrize("style", ["", "not encoded", "attributes"])
+def test_a_page_that_is_cut_has_none_behind_it(style: str) -> None:
+    first, _ = pages([Entry(f"{number:02}") for number in range(6)], [3, 3], of_versions=True, style=style)
     body = first.replace(b"</IsTruncated>", b"</IsTruncated><NextKeyMarker>02</NextKeyMarker>")
     sheet = Sheet(body, "data", versions=True)
     assert sheet.following == {"key-marker": "02"}

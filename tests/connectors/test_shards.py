@@ -20,16 +20,17 @@ from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.gcp.census import GcsCensus
 from auditor.connectors.gcp.objects import GcsBucket
 from auditor.connectors.pace import Pace
-from auditor.connectors.shards import Shards, between
+from auditor.connectors.shards import Shards, between, one_after_the_other
 from auditor.embedded.google import GoogleCloud
 from auditor.inventory.known import KnownRows
 from auditor.inventory.layout import Layout
 from auditor.inventory.parts import published
 from auditor.inventory.store import FileInventory, folder_name
-from auditor.model import Listing, Population
+from auditor.model import Encryption, Listing, Population, StoredObject
 from auditor.ports import Coming, ObjectSource, Same, Shard
 from auditor.rows import Done
 from tests.clouds import GOOGLE_KEY, Clock, a_google_store, an_aws_cloud, aws_clients, google_clients
+from tests.core_builders import NOW
 from tests.hostile import NAMES
 from tests.sweeps import begun, settled, snapshot
 
@@ -165,6 +166,29 @@ def test_names_are_guessed_only_from_plain_ones_and_in_order() -> None:
 def test_what_is_guessed_lies_between(at: str, until: str | None, seen: dict[int, set[str]]) -> None:
     name = between(at, until, seen)
     assert name is None or (at < name and (until is None or name < until))
+
+
+def names_of(some: Coming) -> object:
+    return some.column("name").to_pylist() if isinstance(some, pa.RecordBatch) else some
+
+
+def test_one_shard_after_the_other_is_listed_to_its_last_name() -> None:
+    facts: dict[str, Any] = {"version": None, "population": Population.LIVE, "size": 1, "modified": NOW, "etag": None}
+    kind: dict[str, Any] = {"storage_class": "STANDARD", "archived": False, "encryption": Encryption.NONE, "key": None}
+    stored = [StoredObject(name=name, key_version=None, verified=NOW, **facts, **kind) for name in ("a", "b", "c", "d")]
+
+    def behind(after: str | None) -> Iterator[StoredObject]:
+        return iter([one for one in stored if after is None or one.name > after])
+
+    shards = [Shard(None, "b"), Shard("c", None), Shard("b", "bb")]
+    coming = list(one_after_the_other(shards, behind))
+    assert [(shard, names_of(some)) for shard, some in coming] == [
+        (shards[0], ["a", "b"]),
+        (shards[0], Done()),
+        (shards[1], ["d"]),
+        (shards[1], Done()),
+        (shards[2], Done()),
+    ]
 
 
 def test_names_that_come_in_no_order_are_split_no_more() -> None:

@@ -69,7 +69,6 @@ PLAN: Final = (
     Target("auditor/connectors/aws/stretches.py", ("tests/connectors/test_aws_stretches.py",)),
     Target("auditor/connectors/aws/names.py", ("tests/connectors/test_aws_names.py",)),
     Target("auditor/connectors/gcp/listing.py", (_PARSING, "tests/connectors/test_gcp_objects.py")),
-    Target("auditor/connectors/shards.py", ("tests/connectors/test_shards.py",)),
     Target("auditor/connectors/trail.py", ("tests/connectors/test_gcp_objects.py",)),
     Target("auditor/connectors/aws/objects.py", (_PARSING, "tests/connectors/test_aws_objects.py"), classes=False),
     Target("auditor/connectors/gcp/objects.py", (_PARSING, "tests/connectors/test_gcp_objects.py"), classes=False),
