@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from auditor.findings import Assessed, Assessment, Basis, Confidence, Readability, Subject, SubjectKind
 from auditor.model import (
@@ -97,7 +97,9 @@ def assess(
         encryption = Encryption.PROVIDER_KMS
     at = Standpoint(agents, view.memory, policy, now)
     telling = _telling(holding, view, at, probes)
-    at = replace(at, memory=_without_readers(view.memory, telling))
+    # That a read is old proves no key any more, and gives nobody a bar back that it has lifted.
+    ever = replace(at, policy=replace(policy, probe_max_age=timedelta.max))
+    at = replace(at, memory=_without_readers(view.memory, _telling(holding, view, ever, probes)))
     found = _by_key(holding, view, at)
     key = _judged_by(view)
     for one in telling:

@@ -380,6 +380,11 @@ def test_a_read_by_a_principal_that_was_barred_tells_that_it_is_not_any_more() -
     assert aws(key, a_probe(), memory=memory).readability is R.READABLE
     for other in (a_probe(principal=STRANGER), a_probe(cached=True), a_probe(kind=ProbeKind.DRY_RUN)):
         assert aws(key, other, memory=memory).readability is R.UNKNOWN
+    month_old = a_probe(at=NOW - timedelta(days=30))
+    found = aws(key, month_old, memory=memory)
+    assert (found.readability, found.basis) == (R.READABLE, Basis.STATE), "it gives the bar back to nobody"
+    since = replace(memory, changed={f"right {ROLE}": NOW - timedelta(days=20)})
+    assert aws(key, month_old, memory=since).readability is R.UNKNOWN, "from before it was barred"
     absent = an_aws_key(access=access(AWS_KEY, Grant.ABSENT))
     assert aws(absent, a_probe(), memory=memory).readability is R.REVOKED, "what is read now stands"
 
