@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from auditor.findings import Assessment, Basis, Confidence, Readability, SubjectKind
+from auditor.findings import Assessment, Basis, Confidence, Readability, Subject, SubjectKind
 from auditor.model import (
     NO_RIGHT,
     AwsKey,
@@ -15,6 +15,7 @@ from auditor.model import (
     Evidence,
     GcpKey,
     Grant,
+    HsmInstance,
     KeyAccess,
     KeyGone,
     KeyReading,
@@ -25,7 +26,7 @@ from auditor.model import (
     told_use,
 )
 from auditor.policy import Policy
-from auditor.readability import KeyView, assess, facts_behind, probes_of
+from auditor.readability import KeyView, assess, facts_behind, probes_of, rights_of
 from auditor.readability.probe import standing
 from auditor.readability.table import Standpoint
 from tests.core_builders import (
@@ -456,6 +457,99 @@ def test_a_right_that_other_policies_may_take_away_can_stand_behind_a_refusal() 
     by_whom_nobody_knows = on_google(ProbeOutcome.REFUSED, NO_RIGHT)
     by_whom_nobody_knows = replace(by_whom_nobody_knows, principal="the storage service agent of gs://data")
     assert not standing_then(by_whom_nobody_knows, {f"right {AGENT}": absent}, {f"right {AGENT}": direct})
+
+
+KEY_SUBJECT = Subject(SubjectKind.KEY, AWS_KEY.text)
+BARRED = Subject(SubjectKind.PRINCIPAL, f"{SESSION} -> {AWS_KEY}")
+STORE = Subject(SubjectKind.KEY_STORE, "111122223333/us-east-1/cks-1")
+CONNECTED = CustomKeyStore("cks-1", "CONNECTED")
+BESIDE: dict[str, tuple[AwsKey, Probe, tuple[tuple[Subject, R], ...]]] = {
+    "disabled, and no right": (an_aws_key("Disabled"), refused(NO_RIGHT), ((BARRED, R.REVOKED),)),
+    "disabled, and refused as such": (an_aws_key("Disabled"), refused("DisabledException"), ()),
+    "doomed, and refused as disabled": (an_aws_key("PendingDeletion"), refused("DisabledException"), ()),
+    "disabled, and somebody else has no right": (an_aws_key("Disabled"), refused(NO_RIGHT, principal=STRANGER), ()),
+    "disabled, and a dry run": (an_aws_key("Disabled"), refused(NO_RIGHT, kind=ProbeKind.DRY_RUN), ()),
+    "disabled, and the store does not work": (
+        an_aws_key("Disabled", store=CONNECTED),
+        refused("KMSInvalidStateException"),
+        ((STORE, R.UNREACHABLE),),
+    ),
+    "disconnected, and refused as disabled": (
+        an_aws_key(store=CustomKeyStore("cks-1", "DISCONNECTED")),
+        refused("DisabledException"),
+        ((KEY_SUBJECT, R.UNREADABLE),),
+    ),
+    "well": (an_aws_key(), refused(NO_RIGHT), ()),
+    "unknown": (an_aws_key("Frozen"), refused(NO_RIGHT), ((KEY_SUBJECT, R.UNKNOWN),)),
+    "expiring": (an_aws_key(valid_to=NOW + timedelta(days=1)), refused(NO_RIGHT), ((KEY_SUBJECT, R.EXPIRING),)),
+}
+
+
+@pytest.mark.parametrize(("key", "probe", "expected"), BESIDE.values(), ids=BESIDE)
+def test_what_a_refusal_proves_beside_what_the_key_says_is_named_in_its_shadow(
+    key: AwsKey, probe: Probe, expected: tuple[tuple[Subject, R], ...]
+) -> None:
+    assert aws(key, probe).shadowed == expected
+
+
+def test_a_key_that_refuses_itself_comes_before_a_right_that_is_not_there() -> None:
+    absent = an_aws_key(access=access(AWS_KEY, Grant.ABSENT))
+    found = aws(absent, refused("DisabledException"))
+    right = Subject(SubjectKind.PRINCIPAL, f"{ROLE} -> {AWS_KEY}")
+    assert (found.readability, found.subject) == (R.UNREADABLE, KEY_SUBJECT)
+    assert found.shadowed == ((right, R.REVOKED),)
+    assert aws(absent, refused(NO_RIGHT)).subject == right
+
+
+def test_a_refusal_blames_what_it_speaks_of_whatever_else_is_known() -> None:
+    version = Subject(SubjectKind.KEY_VERSION, f"{GCP_KEY}/cryptoKeyVersions/1")
+    probe = on_google(ProbeOutcome.REFUSED, "cloudKmsDisabledKey")
+    instance = HsmInstance("one", "ACTIVE", disable_time=NOW + timedelta(days=1))
+    for reading in (a_gcp_key(), a_gcp_key(hsm_instance=instance), denied(GCP_KEY)):
+        view = KeyView(GCP_KEY, reading, None)
+        found = assess(a_holding(GCP_KEY, "1"), view, (AGENT,), POLICY, NOW, probes=(probe,)).assessment
+        assert (found.readability, found.subject) == (R.UNREADABLE, version)
+    for silent in (an_aws_key(), denied()):
+        assert aws(silent, refused("DisabledException")).subject == KEY_SUBJECT
+
+
+def test_a_refusal_keeps_the_date_of_a_key_that_tells_nothing_any_more() -> None:
+    date = NOW + timedelta(days=9)
+    doomed = remembered(an_aws_key("PendingDeletion", deletion_date=date))
+    found = aws(denied(), refused("KMSInvalidStateException"), memory=doomed)
+    assert (found.readability, found.final_at) == (R.UNREADABLE, date)
+    expiring = an_aws_key(valid_to=date)
+    assert aws(expiring, refused("DisabledException")).final_at is None, "it is no date of what refuses"
+
+
+def test_a_right_that_google_refuses_is_for_all_versions_until_any_is_read() -> None:
+    hour = timedelta(hours=1)
+    one = replace(on_google(ProbeOutcome.REFUSED, NO_RIGHT), at=NOW - 2 * hour)
+    assert rights_of([one], (AGENT,), NOW) == (one,)
+    assert rights_of([one], ("somebody@else",), NOW) == ()
+    assert rights_of([replace(one, code="cloudKmsDisabledKey")], (AGENT,), NOW) == ()
+    for at, principal, stands in (
+        (NOW - 3 * hour, AGENT, True),
+        (NOW - 2 * hour, AGENT, False),
+        (NOW - hour, AGENT, False),
+        (NOW - hour, "somebody@else", True),
+    ):
+        read = replace(on_google(ProbeOutcome.PASSED), key_version="2", at=at, principal=principal)
+        assert (one in rights_of([one, read], (AGENT,), NOW)) is stands
+
+
+def test_what_was_told_last_ends_a_refusal_also_while_the_key_is_silent() -> None:
+    probe = refused("DisabledException", told={"state": "'Disabled'"})
+    for last, readability in (("Enabled", R.READABLE), ("Disabled", R.UNREADABLE)):
+        memory = remembered(an_aws_key("Enabled"), told={"state": repr(last)})
+        assert aws(denied(reason=Reason.TIMEOUT), probe, memory=memory).readability is readability
+
+
+def test_a_change_of_another_thing_leaves_no_refusal_unsettled() -> None:
+    probe = refused("DisabledException", at=NOW - timedelta(minutes=1))
+    for fact, readability in (("state", R.READABLE), ("store", R.UNREADABLE), (f"right {ROLE}", R.UNREADABLE)):
+        memory = remembered(an_aws_key(), changed={fact: NOW - timedelta(minutes=5)})
+        assert aws(an_aws_key(), probe, memory=memory).readability is readability
 
 
 def test_a_version_that_is_enabled_again_ends_refusals_of_that_version_alone() -> None:
