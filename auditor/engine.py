@@ -114,7 +114,7 @@ def _assess(facts: Facts) -> Iterable[Assessed]:
         view = facts.keys.get(KeyName(holding.key)) if holding.key else None
         agents = facts.agents.get(holding.bucket, ())
         mine = probes_of(holding.bucket, probes[holding.key, holding.key_version], facts.now)
-        more = (one for one in rights_of(on_google[holding.key], agents, facts.now) if one not in mine)
+        more = (one for one in rights_of(holding.bucket, on_google[holding.key], agents, facts.now) if one not in mine)
         yield assess(holding, view, agents, facts.policy, facts.now, probes=(*mine, *more))
 
 

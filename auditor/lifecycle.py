@@ -219,8 +219,9 @@ def _told_of(key: AwsKey | GcpKey, version: str | None) -> Iterator[Subject]:
     yield principal_subject(ANY_PRINCIPAL, key.name)
     if key.hsm_instance is not None and not key.hsm_instance.older and key.hsm_instance.state is not None:
         yield Subject(SubjectKind.HSM_INSTANCE, key.hsm_instance.name)
+    own = {one.ekm_connection for one in key.versions if version in {None, one.number}}
     for one in key.connections:
-        if one.older is None and one.reachable is not None:
+        if one.name in own and one.older is None and one.reachable is not None:
             yield Subject(SubjectKind.EKM_CONNECTION, one.name)
 
 

@@ -533,6 +533,8 @@ class Probe:
     evidence: tuple[Evidence, ...] = ()
     told: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Of a refusal, the facts of the key's `use` that may stand behind it, as the key told them next to it."""
+    early: bool = False
+    """Of a refusal, that it was made too soon behind a change to count, and never before nor later."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -388,8 +388,8 @@ class Ledger(Protocol):
     def keep_probe(self, probe: Probe) -> None:
         """Keep one probe; what it overrules does not stand any more."""
 
-    def keep_told(self, probes: Iterable[Probe]) -> None:
-        """Keep what keys told next to refusals that are kept already."""
+    def keep_told(self, probes: Iterable[tuple[Probe, Probe]]) -> None:
+        """Keep what keys told next to refusals that are kept already: each as it was, and as it is now."""
 
     def judging(self) -> AbstractContextManager[None]:
         """Hold while keys are read and judged: whoever began to read them later keeps its judgement later."""

@@ -42,12 +42,13 @@ from auditor.model import (
     Sweep,
     told_use,
 )
+from auditor.policy import Policy
 from auditor.ports import (
     KeyNeed,
     ObjectSource,
     PollRecord,
 )
-from auditor.readability import KeyView, continued, facts_behind
+from auditor.readability import KeyView, continued, is_early, next_to
 from auditor.run import Parts, Progress, new_id
 from auditor.sweeping import sweep_all
 
@@ -128,8 +129,7 @@ def probe(parts: Parts, progress: Progress) -> None:
     for number, target in enumerate(due):
         progress.probed(number, len(due))
         for found in islice(_probed(parts, target, samples[target.place], agents.get(target.bucket, ())), max(0, left)):
-            seen = at.memory.get(target.key)
-            parts.ledger.keep_probe(_with_told(found, seen.told if seen is not None else {}))
+            parts.ledger.keep_probe(_with_told(found, at.memory.get(target.key), parts.policy))
             left -= 1
     progress.probed(len(due), len(due))
 
@@ -212,7 +212,7 @@ def _poll(
     kept = parts.ledger.probes()
     since = before.now if before is not None else None
     told = tuple(_told_since(one, readings, since, now) for one in kept)
-    parts.ledger.keep_told(new for new, old in zip(told, kept, strict=True) if new != old)
+    parts.ledger.keep_told((old, new) for old, new in zip(kept, told, strict=True) if new != old)
     # That nobody tries any more makes no refusal a success.
     probes = tuple(one for one in told if parts.probing.wants(one.kind) or one.outcome is ProbeOutcome.REFUSED)
     judged = judge(Facts(holdings, keys, agents, buckets, parts.policy, now, probes), parts.rules)
@@ -414,11 +414,16 @@ def _by_refusal(probes: Iterable[Probe], assessed: Iterable[Assessed]) -> Iterat
             yield from (one for one in refused[each.holding.key] if not grounds.isdisjoint(one.evidence))
 
 
-def _with_told(probe: Probe, told: Mapping[str, str]) -> Probe:
-    """Put beside a refusal what the key tells next to it."""
-    if probe.outcome is not ProbeOutcome.REFUSED:
+def _with_told(probe: Probe, memory: KeyMemory | None, policy: Policy) -> Probe:
+    """Put beside a refusal what the key told just before, and whether that is so only since lately."""
+    if probe.outcome is not ProbeOutcome.REFUSED or memory is None:
         return probe
-    return replace(probe, told={**probe.told, **facts_behind(probe, told)})
+    early = is_early(probe, memory.changed, policy.propagation)
+    last, last_at = memory.last, memory.last_at
+    if last is None or last_at is None or memory.denied_since is not None or memory.missing_since is not None:
+        return replace(probe, early=early)
+    is_fresh = abs(probe.at - last_at) <= policy.poll_max_age
+    return replace(next_to(probe, told_use(last)) if is_fresh else probe, early=early)
 
 
 def _told_since(probe: Probe, readings: Mapping[KeyName, KeyReading], since: datetime | None, now: datetime) -> Probe:
@@ -427,8 +432,8 @@ def _told_since(probe: Probe, readings: Mapping[KeyName, KeyReading], since: dat
     Nobody knows on which side of a change that is seen now it was made.
     """
     reading = readings.get(KeyName(probe.key))
-    is_fresh = (since is None or since < probe.at) and probe.at <= now
-    return _with_told(probe, told_use(reading)) if is_fresh and isinstance(reading, AwsKey | GcpKey) else probe
+    is_fresh = (since is None or since < probe.at) and probe.at <= now and probe.outcome is ProbeOutcome.REFUSED
+    return next_to(probe, told_use(reading)) if is_fresh and isinstance(reading, AwsKey | GcpKey) else probe
 
 
 def _not_sampled(parts: Parts, sweeps: Iterable[Sweep]) -> Iterator[Gap]:

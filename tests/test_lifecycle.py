@@ -29,6 +29,7 @@ from tests.core_builders import (
     ROLE,
     a_gcp_key,
     a_holding,
+    a_version,
     access,
     an_aws_key,
     days,
@@ -242,6 +243,10 @@ def test_what_google_keys_tell_of_what_stands_behind_them() -> None:
         ({}, {SubjectKind.HSM_INSTANCE, SubjectKind.EKM_CONNECTION, SubjectKind.PRINCIPAL}),
         ({"hsm_instance": instance, "connections": (connection,)}, {SubjectKind.PRINCIPAL}),
         (
+            {"hsm_instance": instance, "connections": (replace(connection, name="d"),)},
+            {SubjectKind.EKM_CONNECTION, SubjectKind.PRINCIPAL},
+        ),
+        (
             {
                 "hsm_instance": replace(instance, older=True),
                 "connections": (replace(connection, older=Reason.TIMEOUT),),
@@ -249,7 +254,8 @@ def test_what_google_keys_tell_of_what_stands_behind_them() -> None:
             {SubjectKind.HSM_INSTANCE, SubjectKind.EKM_CONNECTION, SubjectKind.PRINCIPAL},
         ),
     ):
-        keys = {GCP_KEY: KeyView(GCP_KEY, a_gcp_key(**more), None)}
+        versions = a_version("1", ekm_connection="c"), a_version("2", ekm_connection="d")
+        keys = {GCP_KEY: KeyView(GCP_KEY, a_gcp_key(*versions, **more), None)}
         open_ = {
             kind
             for kind, subject in subjects.items()

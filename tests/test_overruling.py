@@ -34,6 +34,17 @@ CASES: dict[str, tuple[Probe, Probe, bool]] = {
         replace(REFUSED, **ON_GOOGLE),
         False,
     ),
+    "but of a right, by the same agent, it is of all versions": (
+        replace(PASSED, **{**ON_GOOGLE, "key_version": "2", "bucket": "gs://other"}),
+        replace(LACKING, **ON_GOOGLE),
+        True,
+    ),
+    "not by another agent": (
+        replace(PASSED, **ELSE, **{**ON_GOOGLE, "key_version": "2"}),
+        replace(LACKING, **ON_GOOGLE),
+        False,
+    ),
+    "not by a refusal": (replace(REFUSED, **{**ON_GOOGLE, "key_version": "2"}), replace(LACKING, **ON_GOOGLE), False),
     "not of another key": (replace(PASSED, key=f"{AWS_KEY.text[:-1]}9"), REFUSED, False),
     "not what a bucket key knew": (replace(PASSED, cached=True), REFUSED, False),
     "a refused dry run as well": (PASSED, replace(REFUSED, **DRY), True),

@@ -144,20 +144,26 @@ class LedgerStore:
             LedgerError: the ledger cannot be written.
         """
         with self._database.writing() as connection, Journal(connection) as log:
-            for name, row in sorted(journal.current(connection, "probe").items()):
+            kept = journal.current(connection, "probe")
+            for name, row in sorted(kept.items()):
                 if overrules(probe, codec.load(Probe, row.body)):
                     log.add(probe.at, "probe_overruled", name, "{}")
-            log.add(probe.at, "probe_made", _probe_name(probe), codec.dump(probe))
+            name = _probe_name(probe)
+            if probe.early and name in kept:
+                # It was refused so before that change as well.
+                probe = replace(probe, early=codec.load(Probe, kept[name].body).early)
+            log.add(probe.at, "probe_made", name, codec.dump(probe))
 
-    def keep_told(self, probes: Iterable[Probe]) -> None:
-        """Keep what keys told next to refusals that are kept already.
+    def keep_told(self, probes: Iterable[tuple[Probe, Probe]]) -> None:
+        """Keep what keys told next to refusals that are kept already: each as it was, and as it is now.
 
         Raises:
             LedgerError: the ledger cannot be written.
         """
         with self._database.writing() as connection, Journal(connection) as log:
-            for one in probes:
-                log.add(one.at, "probe_told", _probe_name(one), codec.dump(one))
+            for old, new in probes:
+                log.add(new.at, "probe_overruled", _probe_name(old), "{}")
+                log.add(new.at, "probe_told", _probe_name(new), codec.dump(new))
 
     @contextmanager
     def judging(self) -> Iterator[None]:
@@ -386,9 +392,8 @@ _FOUND: Final[Mapping[str, Any]] = {
 
 def _probe_name(probe: Probe) -> str:
     word = "cached" if probe.cached else probe.outcome.value
-    if probe.outcome is ProbeOutcome.REFUSED:
-        word = f"{word} {probe.code}"
-    return codec.canonical([probe.bucket, probe.key, probe.key_version, probe.kind, word, probe.principal])
+    why = [probe.code, dict(probe.told)] if probe.outcome is ProbeOutcome.REFUSED else []
+    return codec.canonical([probe.bucket, probe.key, probe.key_version, probe.kind, word, probe.principal, *why])
 
 
 def _barred(key: AwsKey | GcpKey, was: KeptKey) -> tuple[str, ...]:

@@ -2,6 +2,6 @@
 
 from auditor.readability.assess import KeyView, assess
 from auditor.readability.continuity import continued
-from auditor.readability.probe import facts_behind, probes_of, rights_of
+from auditor.readability.probe import is_early, next_to, probes_of, rights_of
 
-__all__ = ["KeyView", "assess", "continued", "facts_behind", "probes_of", "rights_of"]
+__all__ = ["KeyView", "assess", "continued", "is_early", "next_to", "probes_of", "rights_of"]

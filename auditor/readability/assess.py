@@ -31,7 +31,7 @@ from auditor.model import (
 from auditor.policy import Policy
 from auditor.principals import same_principal
 from auditor.readability import aws, gcp
-from auditor.readability.probe import settle, standing, stands_behind
+from auditor.readability.probe import settle, standing
 from auditor.readability.table import Standpoint
 
 _WITHOUT_KMS = {
@@ -110,7 +110,8 @@ def assess(
 def _telling(holding: Holding, view: KeyView, at: Standpoint, probes: tuple[Probe, ...]) -> list[Probe]:
     """The probes that say something of this data, reads first: what they prove, no dry run can doubt."""
     if view.name.cloud is Cloud.GCP and holding.key_version is None:
-        return []  # one object's version is not another's
+        # One object's version is not another's; the right is on the key as a whole.
+        probes = tuple(one for one in probes if one.code == NO_RIGHT)
     if isinstance(view.reading, KeyGone):
         # S3 may say of a key that is gone what it says of a principal without the right (aws.md, 3.3: unconfirmed).
         probes = tuple(one for one in probes if one.code != NO_RIGHT)
@@ -162,8 +163,6 @@ def _changed(view: KeyView, probe: Probe, at: Standpoint) -> datetime | None:
         return None
 
     def decides(fact: str) -> bool:
-        if probe.outcome is ProbeOutcome.REFUSED and not stands_behind(fact, probe):
-            return False
         return concerns(fact, probe.key_version, at.agents)
 
     key = _answered(view)

@@ -44,6 +44,8 @@ _ENDED_BY: Final[Mapping[str, frozenset[str]]] = {
 """Code of a refusal -> the facts of a key's `use` that may stand behind it."""
 _WELL: Final = frozenset(map(repr, ("Enabled", "ENABLED", "ACTIVE", "CONNECTED", True, Grant.DIRECT)))
 """What a fact says that stands behind no refusal."""
+_DISABLED: Final = repr("Disabled")
+"""The state that has a code of its own, and so stands behind no other."""
 
 _CLOCKS_APART: Final = timedelta(minutes=1)
 """How far two readings of the clocks may differ."""
@@ -69,12 +71,12 @@ def probes_of(bucket: str, probes: Iterable[Probe], now: datetime) -> tuple[Prob
     return (*mine, *(one for one in others if passed is None or one.at > passed))
 
 
-def rights_of(probes: Iterable[Probe], agents: tuple[str, ...], now: datetime) -> tuple[Probe, ...]:
-    """Choose from the probes of one key of Google Cloud, of whatever version, what it refused to these agents.
+def rights_of(bucket: str, probes: Iterable[Probe], agents: tuple[str, ...], now: datetime) -> tuple[Probe, ...]:
+    """Choose from the probes of one key of Google Cloud, of whatever version, what it refused to a bucket's agents.
 
     The right is on the key as a whole.
     """
-    found = [one for one in probes if one.principal in agents]
+    found = [one for one in probes if one.principal in agents or (one.bucket == bucket and not _is_named(one))]
     passed = _last_read(found, now)
     return tuple(one for one in found if _is_refused(one, {NO_RIGHT}) and (passed is None or one.at > passed))
 
@@ -114,8 +116,13 @@ def stands_behind(fact: str, probe: Probe) -> bool:
     kind, _, which = fact.partition(" ")
     if kind not in _ENDED_BY.get(probe.code, frozenset()):
         return False
-    # On Google Cloud it is always the storage service agent who reads, whichever of the platform's that is.
-    return kind != "right" or KeyName(probe.key).cloud is Cloud.GCP or same_principal(which, probe.principal or "")
+    # Where several may be the storage service agent on Google Cloud, the right of each may be why.
+    return kind != "right" or same_principal(which, probe.principal or "") or not _is_named(probe)
+
+
+def _is_named(probe: Probe) -> bool:
+    """Whether it is known who read: on Google Cloud the storage service agent, whichever of the platform's that is."""
+    return KeyName(probe.key).cloud is not Cloud.GCP or "@" in (probe.principal or "")
 
 
 def facts_behind(probe: Probe, told: Mapping[str, str]) -> dict[str, str]:
@@ -127,20 +134,34 @@ def facts_behind(probe: Probe, told: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def next_to(probe: Probe, told: Mapping[str, str]) -> Probe:
+    """Put beside a refusal what the key tells next to it; what explains it already, nothing else does better."""
+    known = {fact: was for fact, was in probe.told.items() if _explains(fact, was, probe)}
+    return replace(probe, told={**probe.told, **facts_behind(probe, told), **known})
+
+
+def _explains(fact: str, was: str, probe: Probe) -> bool:
+    """Whether what a fact said is why a probe was refused; what was well is not."""
+    is_disabled = (was == _DISABLED) == (probe.code == "DisabledException") or fact != "state"
+    return was not in _WELL and is_disabled and stands_behind(fact, probe)
+
+
 def _is_over(probe: Probe, told: Mapping[str, str]) -> bool:
-    """Whether what stood behind a refusal is not any more as it was; what was well stood behind none."""
-    return any(
-        was not in _WELL and told.get(fact, was) != was and stands_behind(fact, probe)
-        for fact, was in probe.told.items()
-    )
+    """Whether what stood behind a refusal is not any more as it was."""
+    return any(told.get(fact, was) != was and _explains(fact, was, probe) for fact, was in probe.told.items())
 
 
 def _is_unsettled(probe: Probe, changed: datetime | None, at: Standpoint) -> bool:
     """Whether it was made too soon behind a change, or is a success from before it."""
-    if changed is None:
-        return False
-    since = probe.at - changed
-    return since < at.policy.propagation and (since >= timedelta(0) or probe.outcome is ProbeOutcome.PASSED)
+    if probe.outcome is ProbeOutcome.REFUSED:
+        return probe.early
+    return changed is not None and probe.at - changed < at.policy.propagation
+
+
+def is_early(probe: Probe, changed: Mapping[str, datetime], propagation: timedelta) -> bool:
+    """Whether a refusal was made too soon behind a change of what may stand behind it."""
+    dates = (date for fact, date in changed.items() if facts_behind(probe, {fact: ""}))
+    return any(timedelta(0) <= probe.at - date < propagation for date in dates)
 
 
 def _proves(probe: Probe) -> bool:

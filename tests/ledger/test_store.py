@@ -355,12 +355,26 @@ def test_neither_another_principals_probe_nor_what_a_bucket_key_knew_replaces_a_
     ledger.verify()
 
 
+def test_a_refusal_that_came_too_soon_behind_a_change_takes_nothing_from_one_that_counts(ledger: LedgerStore) -> None:
+    about = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ}
+    refused = Probe(**about, at=NOW, outcome=ProbeOutcome.REFUSED, code="x", principal=None)  # type: ignore[arg-type]
+    for first, then, early in ((False, True, False), (True, True, True), (True, False, False)):
+        ledger.keep_probe(replace(refused, outcome=ProbeOutcome.PASSED, code="ok"))
+        ledger.keep_probe(replace(refused, early=first))
+        ledger.keep_probe(replace(refused, early=then, at=NOW + minutes(1)))
+        (kept,) = ledger.probes()
+        assert (kept.early, kept.at) == (early, NOW + minutes(1))
+    other = replace(refused, told={"state": "'PendingDeletion'"})
+    ledger.keep_probe(other)
+    assert len(ledger.probes()) == 2, "another reason"
+
+
 def test_what_a_key_tells_next_to_a_refusal_is_kept_with_it_and_is_no_probe(ledger: LedgerStore) -> None:
     about = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ}
     refused = Probe(**about, at=NOW, outcome=ProbeOutcome.REFUSED, code="x", principal=None)  # type: ignore[arg-type]
     ledger.keep_probe(refused)
     told = replace(refused, told={"state": "'Disabled'"})
-    ledger.keep_told([told])
+    ledger.keep_told([(refused, told)])
     assert ledger.probes() == (told,)
     assert ledger.probes_between(NOW - minutes(1), NOW + minutes(1)) == 1
 

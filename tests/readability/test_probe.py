@@ -26,8 +26,8 @@ from auditor.model import (
     told_use,
 )
 from auditor.policy import Policy
-from auditor.readability import KeyView, assess, facts_behind, probes_of, rights_of
-from auditor.readability.probe import standing
+from auditor.readability import KeyView, assess, is_early, next_to, probes_of, rights_of
+from auditor.readability.probe import facts_behind, standing
 from auditor.readability.table import Standpoint
 from tests.core_builders import (
     AGENT,
@@ -269,8 +269,9 @@ def test_around_a_change_probes_say_nothing() -> None:
 
     for minutes, basis in ((-5, Basis.STATE), (9.99, Basis.STATE), (10, Basis.PROBE)):
         assert found(minutes, a_probe()).basis is basis
-    for minutes, readability in ((-0.01, R.UNREADABLE), (0, R.READABLE), (9.99, R.READABLE), (10, R.UNREADABLE)):
-        assert found(minutes, refused("DisabledException")).readability is readability
+    for minutes in (-5, 0, 10):
+        assert found(minutes, refused("DisabledException")).readability is R.UNREADABLE
+        assert found(minutes, refused("DisabledException", early=True)).readability is R.READABLE
 
 
 def test_a_change_that_this_very_poll_has_found_leaves_every_success_behind() -> None:
@@ -408,7 +409,7 @@ ON_GOOGLE: dict[str, tuple[str, str]] = {
     f"right {AGENT}": (repr(Grant.ABSENT), repr(Grant.DIRECT)),
 }
 ON_AWS: dict[str, tuple[str, str]] = {
-    "state": ("'Disabled'", "'Enabled'"),
+    "state": ("'PendingDeletion'", "'Enabled'"),
     "store": ("'FAILED'", "'CONNECTED'"),
     f"right {ROLE}": (repr(Grant.ABSENT), repr(Grant.POSSIBLE)),
     f"right {ROLE}-2": (repr(Grant.ABSENT), repr(Grant.POSSIBLE)),
@@ -436,7 +437,8 @@ def test_a_refusal_ends_with_what_stood_behind_it_and_with_nothing_else(code: st
     on_aws = refused(code, principal=SESSION)
     on_gcp = on_google(ProbeOutcome.REFUSED, code)
     for probe, facts in ((on_aws, ON_AWS), (on_gcp, ON_GOOGLE)):
-        for fact, (bad, well) in facts.items():
+        for fact, (worst, well) in facts.items():
+            bad = "'Disabled'" if (fact, code) == ("state", "DisabledException") else worst
             ends = fact in ENDED[code] and (fact in ON_AWS) == (probe is on_aws)
             assert standing_then(probe, {fact: bad}, {fact: well}) is not ends, fact
             assert standing_then(probe, {fact: bad}, {fact: bad}), "nothing has changed"
@@ -445,6 +447,8 @@ def test_a_refusal_ends_with_what_stood_behind_it_and_with_nothing_else(code: st
     for fact, (_, well) in {**ON_AWS, **ON_GOOGLE}.items():
         if not fact.startswith("right "):
             assert standing_then(on_aws, {fact: well}, {fact: "'something else'"}), "what was well is not why"
+    is_explained = standing_then(on_aws, {"state": "'Disabled'"}, {"state": "'Enabled'"})
+    assert is_explained is (code != "DisabledException"), "that state has a code of its own"
 
 
 def test_a_right_that_other_policies_may_take_away_can_stand_behind_a_refusal() -> None:
@@ -457,6 +461,8 @@ def test_a_right_that_other_policies_may_take_away_can_stand_behind_a_refusal() 
     by_whom_nobody_knows = on_google(ProbeOutcome.REFUSED, NO_RIGHT)
     by_whom_nobody_knows = replace(by_whom_nobody_knows, principal="the storage service agent of gs://data")
     assert not standing_then(by_whom_nobody_knows, {f"right {AGENT}": absent}, {f"right {AGENT}": direct})
+    by_another = replace(by_whom_nobody_knows, principal=f"other-{AGENT}")
+    assert standing_then(by_another, {f"right {AGENT}": absent}, {f"right {AGENT}": direct})
 
 
 KEY_SUBJECT = Subject(SubjectKind.KEY, AWS_KEY.text)
@@ -525,17 +531,18 @@ def test_a_refusal_keeps_the_date_of_a_key_that_tells_nothing_any_more() -> None
 def test_a_right_that_google_refuses_is_for_all_versions_until_any_is_read() -> None:
     hour = timedelta(hours=1)
     one = replace(on_google(ProbeOutcome.REFUSED, NO_RIGHT), at=NOW - 2 * hour)
-    assert rights_of([one], (AGENT,), NOW) == (one,)
-    assert rights_of([one], ("somebody@else",), NOW) == ()
-    assert rights_of([replace(one, code="cloudKmsDisabledKey")], (AGENT,), NOW) == ()
+    assert rights_of("gs://data", [one], (AGENT,), NOW) == (one,)
+    assert rights_of("gs://data", [one], ("somebody@else",), NOW) == ()
+    assert rights_of("gs://data", [replace(one, code="cloudKmsDisabledKey")], (AGENT,), NOW) == ()
     for at, principal, stands in (
         (NOW - 3 * hour, AGENT, True),
         (NOW - 2 * hour, AGENT, False),
         (NOW - hour, AGENT, False),
         (NOW - hour, "somebody@else", True),
+        (NOW - hour, "the storage service agent of gs://data", False),
     ):
         read = replace(on_google(ProbeOutcome.PASSED), key_version="2", at=at, principal=principal)
-        assert (one in rights_of([one, read], (AGENT,), NOW)) is stands
+        assert (one in rights_of("gs://data", [one, read], (AGENT,), NOW)) is stands
 
 
 def test_what_was_told_last_ends_a_refusal_also_while_the_key_is_silent() -> None:
@@ -545,11 +552,31 @@ def test_what_was_told_last_ends_a_refusal_also_while_the_key_is_silent() -> Non
         assert aws(denied(reason=Reason.TIMEOUT), probe, memory=memory).readability is readability
 
 
-def test_a_change_of_another_thing_leaves_no_refusal_unsettled() -> None:
-    probe = refused("DisabledException", at=NOW - timedelta(minutes=1))
-    for fact, readability in (("state", R.READABLE), ("store", R.UNREADABLE), (f"right {ROLE}", R.UNREADABLE)):
-        memory = remembered(an_aws_key(), changed={fact: NOW - timedelta(minutes=5)})
-        assert aws(an_aws_key(), probe, memory=memory).readability is readability
+def test_a_refusal_is_early_behind_a_change_of_what_may_stand_behind_it() -> None:
+    minutes = timedelta(minutes=10)
+    for fact, concerned in (("state", True), ("store", False), (f"right {ROLE}", False)):
+        for after, early in ((-0.01, False), (0, True), (9.99, True), (10, False)):
+            probe = refused("DisabledException", at=NOW + after * timedelta(minutes=1))
+            assert is_early(probe, {fact: NOW}, minutes) is (early and concerned)
+    both = {"version 1": NOW - minutes, "version 2": NOW}
+    probe = replace(on_google(ProbeOutcome.REFUSED, "cloudKmsDisabledKey"), at=NOW)
+    assert not is_early(probe, both, minutes)
+    assert is_early(replace(probe, key_version="2"), both, minutes)
+
+
+def test_what_explains_a_refusal_is_not_forgotten_for_what_does_not() -> None:
+    for code, first, then, kept in (
+        ("DisabledException", "Disabled", "Enabled", "Disabled"),
+        ("DisabledException", "Enabled", "Disabled", "Disabled"),
+        ("DisabledException", "PendingDeletion", "Enabled", "Enabled"),
+        ("KMSInvalidStateException", "Disabled", "Enabled", "Enabled"),
+        ("KMSInvalidStateException", "PendingDeletion", "Enabled", "PendingDeletion"),
+        ("KMSInvalidStateException", "PendingDeletion", "Disabled", "PendingDeletion"),
+    ):
+        probe = next_to(refused(code), {"state": repr(first), f"right {ROLE}": "'x'"})
+        assert probe.told == {"state": repr(first)}
+        assert next_to(probe, {"state": repr(then)}).told == {"state": repr(kept)}
+        assert next_to(probe, {}) == probe
 
 
 def test_a_version_that_is_enabled_again_ends_refusals_of_that_version_alone() -> None:
