@@ -18,6 +18,7 @@ from tests.clouds import ACCESS_KEY, GOOGLE_KEY, RING, Clock, an_aws_cloud
 from tests.small import Small, a_small_cloud
 from tests.test_denied import AWS_CONFIG, AWS_KEY, PLATFORM
 from tests.test_fleet import NoProgress
+from tests.test_silence import FOR_AN_ADMINISTRATOR
 
 R = Readability
 ROLE = "arn:aws:iam::111122223333:role/storage"
@@ -205,3 +206,86 @@ def test_a_version_that_refuses_is_blamed_itself_whatever_else_is_in_the_way(tmp
         small.cloud.store.set_policy(RING, [])
         clock.ahead += 3 * MINUTE
         assert blamed(scan.poll(assembly.parts, NoProgress())) == {"1"}
+
+
+def test_a_refusal_right_behind_a_repair_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with on_aws(tmp_path, monkeypatch, store="cks-1") as (cloud, _, assembly, clock):
+        store = cloud.store.key_stores["111122223333", "us-east-1", "cks-1"]
+        for state in ("CONNECTED", "DISCONNECTED", "CONNECTED"):
+            store.state = state
+            assert open_ones(scan.scan(assembly.parts, NoProgress())) == {"data-unreachable"}
+            clock.ahead += HOUR
+        clock.ahead += 5 * MINUTE - HOUR
+        scan.probe(assembly.parts, NoProgress())
+        assert open_ones(scan.poll(assembly.parts, NoProgress())) == {"data-unreachable"}
+        store.works = True
+        clock.ahead += 5 * MINUTE
+        scan.probe(assembly.parts, NoProgress())
+        assert open_ones(scan.poll(assembly.parts, NoProgress())) == set()
+
+
+def test_a_refusal_that_was_too_early_to_count_does_not_count_when_the_key_changes_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with on_aws(tmp_path, monkeypatch) as (_, key, assembly, clock):
+        key.state = "Disabled"
+        scan.scan(assembly.parts, NoProgress())
+        key.state, key.reads_as = "Enabled", "Disabled"
+        clock.ahead += MINUTE
+        scan.poll(assembly.parts, NoProgress())
+        clock.ahead += 3 * MINUTE
+        scan.probe(assembly.parts, NoProgress())
+        assert open_ones(scan.poll(assembly.parts, NoProgress())) == set(), "it may not have spread yet"
+        key.reads_as = None
+        for state, found in (("Disabled", {"data-unreadable"}), ("Enabled", set())):
+            key.state = state
+            clock.ahead += 10 * HOUR
+            assert open_ones(scan.poll(assembly.parts, NoProgress())) == found
+
+
+def test_what_a_policy_told_before_it_was_hidden_stands_behind_no_later_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with on_aws(tmp_path, monkeypatch) as (cloud, key, assembly, clock):
+        key.policy = FOR_AN_ADMINISTRATOR
+        assert open_ones(scan.scan(assembly.parts, NoProgress())) == {"data-revoked"}
+        cloud.traffic.fail("GetKeyPolicy", status=400, code="AccessDeniedException")
+        key.policy = None
+        cloud.store.by_iam.clear()
+        for _ in range(3):
+            scan.poll(assembly.parts, NoProgress())
+            clock.ahead += HOUR
+            scan.probe(assembly.parts, NoProgress())
+        cloud.traffic.heal()
+        found = scan.poll(assembly.parts, NoProgress())
+        assert (judged(found)["s3://objects"], open_ones(found)) == (R.REVOKED, {"data-revoked"})
+
+
+def test_of_two_agents_the_right_of_one_is_not_the_others(tmp_path: Path) -> None:
+    with a_small_cloud(tmp_path) as small:
+        store, clock = small.cloud.store, Clock()
+        store.clock = clock
+        store.projects["beta"] = 777777
+        store.add_bucket("other", "beta", "us-east1")
+        store.put("other", "beta/x/1", key=GOOGLE_KEY, version=1)
+        more = '[[account]]\nproject = "beta"\n[[bucket]]\nurl = "gs://other"\nlayout = "{org}/"\naccount = "beta"\n'
+        small.config.write_text(f"{small.config.read_text()}\n{more}{PROBE}")
+        role = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
+        store.set_policy(RING, [])
+        for project in ("acme", "beta"):
+            store.grant(RING, role, f"serviceAccount:{store.agent(project)}", condition="false")
+        assembly = assemble(load(small.config), clock)
+
+        def by_bucket(judgement: Judgement) -> set[tuple[str, Readability]]:
+            return {(one.holding.bucket, one.assessment.readability) for one in judgement.assessed if one.holding.key}
+
+        both = {("gs://data", R.REVOKED), ("gs://other", R.REVOKED)}
+        assert by_bucket(scan.scan(assembly.parts, NoProgress())) == both
+        store.grant(RING, role, f"serviceAccount:{store.agent('beta')}")
+        clock.ahead += 20 * MINUTE
+        one = {("gs://data", R.REVOKED), ("gs://other", R.READABLE)}
+        assert by_bucket(scan.poll(assembly.parts, NoProgress())) == one
+        clock.ahead += HOUR
+        scan.probe(assembly.parts, NoProgress())
+        assert by_bucket(scan.poll(assembly.parts, NoProgress())) == one
+        assembly.close()

@@ -173,13 +173,12 @@ def _all_versions_agree(key: GcpKey, at: Standpoint) -> Assessment:
 
 
 def _behind_all(each: Iterable[Assessment]) -> tuple[tuple[Subject, Readability], ...]:
-    """What bars the data whichever version it hangs on, and what is not known of any; but no version's own state."""
+    """What bars the data, or may, whichever version it hangs on: no version's own state."""
     bars = [
         [pair for pair in ((one.subject, one.readability), *one.shadowed) if pair[0].kind is not _VERSION]
         for one in each
     ]
-    every = dict.fromkeys(pair for some in bars for pair in some if pair[1] is not Readability.READABLE)
-    return tuple(pair for pair in every if pair[1] is Readability.UNKNOWN or all(pair in some for some in bars))
+    return tuple(pair for pair in dict.fromkeys(bars[0]) if all(pair in some for some in bars)) if bars else ()
 
 
 _VERSION: Final = SubjectKind.KEY_VERSION

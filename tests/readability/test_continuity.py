@@ -139,9 +139,10 @@ def test_a_version_that_stays_unlisted_is_believed_gone_when_it_can_be_and_comes
 def test_a_key_that_changed_its_state_tells_that_its_store_may_have_too() -> None:
     before = an_aws_key("Unavailable", store=CustomKeyStore("cks-1", "DISCONNECTED"))
     hidden = CustomKeyStore("cks-1", None)
-    healed = continued(an_aws_key("Enabled", store=hidden), remembered(before), NOW)
-    assert isinstance(healed, AwsKey)
-    assert healed.store == hidden
+    for state, heals in (("Enabled", True), ("Updating", True), ("Disabled", False), ("PendingDeletion", False)):
+        found = continued(an_aws_key(state, store=hidden), remembered(before), NOW)
+        assert isinstance(found, AwsKey)
+        assert (found.store == hidden) is heals, state
 
 
 @pytest.mark.parametrize("states", [("Enabled", "Updating"), ("Updating", "Enabled"), ("Unavailable", "Unavailable")])

@@ -334,6 +334,31 @@ def test_versions_that_may_not_all_be_listed_agree_on_nothing() -> None:
         assert (found.readability, found.cause.endswith(f"and its versions {why}")) == (R.UNKNOWN, True)
 
 
+def of_no_version(key: GcpKey, agents: tuple[str, ...] = (AGENT,)) -> Assessment:
+    return assess(a_holding(GCP_KEY, None), KeyView(GCP_KEY, key, None), agents, POLICY, NOW).assessment
+
+
+def test_data_without_a_version_hangs_on_what_stands_behind_all_versions() -> None:
+    absent = access(GCP_KEY, Grant.ABSENT, principal=AGENT)
+    right = Subject(SubjectKind.PRINCIPAL, f"{AGENT} -> {GCP_KEY}")
+    whole, down = Subject(SubjectKind.KEY, GCP_KEY.text), HsmInstance("one", "DISABLED")
+    instance = Subject(SubjectKind.HSM_INSTANCE, "one")
+    two, off = (a_version("1"), a_version("2")), (a_version("1", "DISABLED"), a_version("2", "DISABLED"))
+    reached = (EkmConnection("c", reachable=False),)
+    behind_one = (a_version("1", protection_level="EXTERNAL_VPC", ekm_connection="c"), a_version("2"))
+    for key, expected in (
+        (a_gcp_key(*two, access=absent), (R.REVOKED, right, ())),
+        (a_gcp_key(*two, hsm_instance=down), (R.UNREACHABLE, instance, ())),
+        (a_gcp_key(*off), (R.UNREADABLE, whole, ())),
+        (a_gcp_key(*off, hsm_instance=down), (R.UNREADABLE, whole, ((instance, R.UNREACHABLE),))),
+        (a_gcp_key(off[0], two[1], access=absent), (R.UNKNOWN, whole, ((right, R.REVOKED),))),
+        (a_gcp_key(off[0], two[1]), (R.UNKNOWN, whole, ())),
+        (a_gcp_key(*behind_one, connections=reached), (R.UNKNOWN, whole, ())),
+    ):
+        found = of_no_version(key)
+        assert (found.readability, found.subject, found.shadowed) == expected
+
+
 def test_versions_that_agree_on_their_end_tell_the_nearest_date_and_the_undo_of_each() -> None:
     dates = (NOW + days(9), NOW + days(2))
     versions = (a_version(str(number), "DESTROY_SCHEDULED", destroy_time=date) for number, date in enumerate(dates, 1))
