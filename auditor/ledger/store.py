@@ -146,7 +146,8 @@ class LedgerStore:
         with self._database.writing() as connection, Journal(connection) as log:
             kept = journal.current(connection, "probe")
             for name, row in sorted(kept.items()):
-                if overrules(probe, codec.load(Probe, row.body)):
+                # No other key's probe can be meant: those are not even read.
+                if probe.key in name and overrules(probe, codec.load(Probe, row.body)):
                     log.add(probe.at, "probe_overruled", name, "{}")
             name = _probe_name(probe)
             if probe.early and name in kept:
