@@ -540,6 +540,12 @@ def test_the_kind_of_a_violation_is_told_and_never_its_text(details: list[Any], 
     assert _violation(api.InvalidArgument("free text", details=details)) == expected
 
 
+def test_a_size_of_more_digits_than_any_object_has_is_none() -> None:
+    for digits, size in ((18, 10**18 - 1), (19, None), (5_000, None)):
+        found = parse_headers(b'HTTP/1.1 200 OK\r\nETag: "0"\r\nContent-Length: ' + b"9" * digits + b"\r\n\r\n")
+        assert found == Head(Told(Encryption.NONE), "0", None, size)
+
+
 def test_headers_without_an_etag_are_those_of_no_object() -> None:
     assert parse_headers(b"HTTP/1.1 200 OK\r\nx-amz-server-side-encryption: AES256\r\n\r\n") is None
     assert parse_headers(b'HTTP/1.1 200 OK\r\nETag: "0"\r\n\r\n') == Head(Told(Encryption.NONE), "0", None)

@@ -18,6 +18,7 @@ SECOND: Final = 1_795_000_000
 STAMP: Final = "20261118T110640Z"
 USER: Final = ReadOnlyCredentials("AKIAEXAMPLE", "secret/key+", None)
 SESSION: Final = ReadOnlyCredentials("ASIAEXAMPLE", "other", "session/token+=")
+BLANKS: Final = ReadOnlyCredentials("ASIAEXAMPLE", "other", " session  token ")
 BASES: Final = (
     "https://data.s3.eu-west-1.amazonaws.com",
     "https://s3.eu-west-1.amazonaws.com:443/data",
@@ -37,7 +38,7 @@ def by_botocore(credentials: ReadOnlyCredentials, url: str, signed: dict[str, st
 
 
 @given(name=st.text(min_size=1), version=st.none() | st.text(min_size=1), base=st.sampled_from(BASES))
-@pytest.mark.parametrize("credentials", [USER, SESSION], ids=["a user", "a session"])
+@pytest.mark.parametrize("credentials", [USER, SESSION, BLANKS], ids=["a user", "a session", "blanks in a token"])
 def test_a_head_is_signed_as_botocore_does(
     credentials: ReadOnlyCredentials, name: str, version: str | None, base: str
 ) -> None:

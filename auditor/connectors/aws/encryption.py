@@ -25,6 +25,8 @@ _LINES: Final = re.compile(
     rb"|archive-status|delete-marker)):([^\n]*+)",
     re.IGNORECASE,
 )
+_LONGEST_SIZE: Final = 18
+"""Digits of a size; with more it is none."""
 _ALL_ENCRYPTED: Final = "2023-02-01"
 """Since then Amazon S3 encrypts all that is stored, and says so. Source: S3 User Guide, Default bucket encryption."""
 _AMAZON: Final = (".amazonaws.com", ".amazonaws.com.cn")
@@ -136,7 +138,7 @@ def parse_headers(raw: bytes) -> Head | None:
         return None
     version = found.pop(b"x-amz-version-id", None)
     length = found.pop(b"content-length", b"")
-    size = int(length) if length.isdigit() else None
+    size = int(length) if length.isdigit() and len(length) <= _LONGEST_SIZE else None
     told = _parsed(tuple(found.items()))
     return Head(told, _bare(etag.decode("latin-1")), version.decode("latin-1") if version else None, size or None)
 

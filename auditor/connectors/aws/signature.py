@@ -31,7 +31,8 @@ class HeadSignature:
             signed["x-amz-security-token"] = credentials.token
         names = ";".join(signed)
         self._headers = [f"{name}: {value}" for name, value in signed.items()]
-        lines = "".join(f"{name}:{value}\n" for name, value in signed.items())
+        # What is signed has no blanks at its ends, and no two in a row.
+        lines = "".join(f"{name}:{' '.join(value.split())}\n" for name, value in signed.items())
         self._canonical_end = f"\n{lines}\n{names}\n{_NOTHING}"
         scope = f"{day}/{region}/s3/aws4_request"
         key = f"AWS4{credentials.secret_key}".encode()
