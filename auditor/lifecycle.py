@@ -124,7 +124,6 @@ class _Sight:
         self, assessed: Iterable[Assessed], unusable: Collection[str], keys: Mapping[KeyName, KeyView]
     ) -> None:
         self._unusable = unusable
-        self._keys = keys
         self._of = {member_of(one.holding): one.assessment for one in assessed}
         self._unresolved = {one[0] for one in self._of if one[1] is Encryption.UNKNOWN}
         """Buckets where nobody knows what encrypts some of the data: what is not seen may be among it."""
