@@ -22,10 +22,21 @@ from auditor.findings import (
     in_order,
     member_of,
 )
-from auditor.model import AwsKey, Cloud, Encryption, Extent, GcpKey, KeyGone, KeyName, KeyUnread, Probe
+from auditor.model import (
+    AwsKey,
+    Cloud,
+    Encryption,
+    Extent,
+    GcpKey,
+    KeyGone,
+    KeyName,
+    KeyUnread,
+    Probe,
+    is_being_made,
+)
 from auditor.policy import Policy
 from auditor.ports import Holdings
-from auditor.readability import KeyView, assess, probes_of, rights_of
+from auditor.readability import KeyView, assess, beside_their_neighbours, probes_of, rights_of
 from auditor.rule import Cause, Context, HeldKey, Rule, RuleSubject, SweptBucket, unknown
 
 
@@ -60,7 +71,7 @@ class Judged:
 
 def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     """Assess every holding, put every rule to every subject, and measure what hangs on each failure."""
-    assessed = tuple(_assess(facts))
+    assessed = tuple(beside_their_neighbours(_assess(facts), facts.keys))
     subjects: tuple[RuleSubject, ...] = (*_causes(facts, assessed), *_keys(facts, assessed), *_buckets(facts, assessed))
     context = Context(facts.now, facts.policy, facts.keys)
     failures: list[tuple[Rule, RuleSubject, Outcome]] = []
@@ -167,18 +178,14 @@ def _keys(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[HeldKey]:
 
 def last_read(view: KeyView, now: datetime) -> datetime | None:
     """When the key last gave a state: now, or what is remembered."""
+    memory = view.memory
+    if is_being_made(view.reading) and memory is not None and memory.last is not None:
+        return now if is_being_made(memory.last) else memory.last_at
     match view.reading:
-        case AwsKey(state="Creating") if view.memory is not None and _was_something_else(view.memory.last):
-            return view.memory.last_at
         case AwsKey() | GcpKey() | KeyGone():
             return now
         case KeyUnread() | None:
-            return view.memory.last_at if view.memory else None
-
-
-def _was_something_else(last: AwsKey | GcpKey | None) -> bool:
-    """Whether an older state counts while a key says that it is being made."""
-    return isinstance(last, AwsKey) and last.state != "Creating"
+            return memory.last_at if memory is not None else None
 
 
 def _buckets(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[SweptBucket]:

@@ -20,7 +20,7 @@ from auditor.findings import (
     member_of,
     worst_first,
 )
-from auditor.model import AwsKey, Encryption, GcpKey, KeyName
+from auditor.model import AwsKey, Encryption, GcpKey, KeyName, is_being_made
 from auditor.readability import KeyView
 from auditor.readability.access import ANY_PRINCIPAL, principal_subject
 from auditor.readability.aws import store_name
@@ -198,9 +198,7 @@ def _answer(keys: Mapping[KeyName, KeyView], key: str | None) -> AwsKey | GcpKey
     """What a key says of itself now; None where that is nothing."""
     view = keys.get(KeyName(key)) if key is not None else None
     reading = view.reading if view is not None else None
-    if isinstance(reading, AwsKey) and reading.state == "Creating":
-        return None
-    return reading if isinstance(reading, AwsKey | GcpKey) else None
+    return reading if isinstance(reading, AwsKey | GcpKey) and not is_being_made(reading) else None
 
 
 def _told_of(key: AwsKey | GcpKey, version: str | None) -> Iterator[Subject]:

@@ -412,6 +412,11 @@ def _told_rights(access: KeyAccess | None) -> Mapping[str, object]:
     }
 
 
+def is_being_made(reading: object) -> bool:
+    """Whether a key is in the few seconds of its life that tell nothing of how it was or will be."""
+    return isinstance(reading, AwsKey) and reading.state == "Creating"
+
+
 def told_use(key: AwsKey | GcpKey) -> dict[str, str]:
     """The facts of `use` that were told, each as a text that is equal exactly when the fact is."""
     return {fact: repr(value) for fact, value in key.use.items() if value is not None}

@@ -40,6 +40,7 @@ from auditor.model import (
     ProbeOutcome,
     Sample,
     Sweep,
+    is_being_made,
     told_use,
 )
 from auditor.policy import Policy
@@ -213,8 +214,8 @@ def _poll(
     since = before.now if before is not None else None
     told = tuple(_told_since(one, readings, since, now) for one in kept)
     parts.ledger.keep_told((old, new) for old, new in zip(kept, told, strict=True) if new != old)
-    # That nobody tries any more makes no refusal a success.
-    probes = tuple(one for one in told if parts.probing.wants(one.kind) or one.outcome is ProbeOutcome.REFUSED)
+    # That nobody tries any more makes no refusal a success, and gives nobody a bar back that a read has lifted.
+    probes = tuple(one for one in told if parts.probing.wants(one.kind) or one.outcome is not ProbeOutcome.INCONCLUSIVE)
     judged = judge(Facts(holdings, keys, agents, buckets, parts.policy, now, probes), parts.rules)
     if unconfigured is None and before is not None:
         unconfigured = before.coverage.buckets_not_configured
@@ -420,7 +421,8 @@ def _with_told(probe: Probe, memory: KeyMemory | None, policy: Policy) -> Probe:
         return probe
     early = is_early(probe, memory.changed, policy.propagation)
     last, last_at = memory.last, memory.last_at
-    if last is None or last_at is None or memory.denied_since is not None or memory.missing_since is not None:
+    is_silent = memory.denied_since is not None or memory.missing_since is not None or is_being_made(last)
+    if last is None or last_at is None or is_silent:
         return replace(probe, early=early)
     is_fresh = abs(probe.at - last_at) <= policy.poll_max_age
     return replace(next_to(probe, told_use(last)) if is_fresh else probe, early=early)
@@ -433,7 +435,9 @@ def _told_since(probe: Probe, readings: Mapping[KeyName, KeyReading], since: dat
     """
     reading = readings.get(KeyName(probe.key))
     is_fresh = (since is None or since < probe.at) and probe.at <= now and probe.outcome is ProbeOutcome.REFUSED
-    return next_to(probe, told_use(reading)) if is_fresh and isinstance(reading, AwsKey | GcpKey) else probe
+    if not is_fresh or not isinstance(reading, AwsKey | GcpKey) or is_being_made(reading):
+        return probe
+    return next_to(probe, told_use(reading))
 
 
 def _not_sampled(parts: Parts, sweeps: Iterable[Sweep]) -> Iterator[Gap]:

@@ -289,3 +289,59 @@ def test_of_two_agents_the_right_of_one_is_not_the_others(tmp_path: Path) -> Non
         scan.probe(assembly.parts, NoProgress())
         assert by_bucket(scan.poll(assembly.parts, NoProgress())) == one
         assembly.close()
+
+
+def test_a_store_that_fails_one_key_leaves_the_others_unknown_until_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with on_aws(tmp_path, monkeypatch, store="cks-1") as (cloud, _, assembly, clock):
+        other = AWS_KEY.replace("000001", "000002")
+        cloud.store.add_key(other, store="cks-1")
+        cloud.store.delete("second", "acme/s3/1", None)
+        cloud.store.put("second", "acme/s3/2", size=9, sse="aws:kms", key=other, storage_class="GLACIER")
+        found = scan.scan(assembly.parts, NoProgress())
+        assert judged(found) == {"s3://objects": R.UNREACHABLE, "s3://second": R.UNKNOWN}
+        assert {(one.rule, one.subject.id) for one in found.findings if one.readability is R.UNKNOWN} == {
+            ("key-state-unknown", "111122223333/us-east-1/cks-1")
+        }
+        assert any("whether the other keys" in one.effect for one in found.gaps)
+        cloud.store.key_stores["111122223333", "us-east-1", "cks-1"].works = True
+        clock.ahead += 5 * MINUTE
+        scan.probe(assembly.parts, NoProgress())
+        assert set(judged(scan.poll(assembly.parts, NoProgress())).values()) == {R.READABLE}
+
+
+def test_a_bar_that_a_read_has_lifted_stays_so_when_probes_are_switched_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with on_aws(tmp_path, monkeypatch) as (cloud, key, assembly, clock):
+        key.policy = FOR_AN_ADMINISTRATOR
+        assert open_ones(scan.scan(assembly.parts, NoProgress())) == {"data-revoked"}
+        cloud.traffic.fail("GetKeyPolicy", status=400, code="AccessDeniedException")
+        key.policy = None
+        clock.ahead += HOUR
+        scan.probe(assembly.parts, NoProgress())
+        assert judged(scan.poll(assembly.parts, NoProgress()))["s3://objects"] is R.READABLE
+        unwanted = replace(assembly.parts, probing=replace(assembly.parts.probing, reads=False))
+        for _ in range(2):
+            clock.ahead += 2 * HOUR
+            assert judged(scan.poll(unwanted, NoProgress()))["s3://objects"] is R.READABLE
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_key_that_is_being_made_explains_no_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
+    with on_aws(tmp_path, monkeypatch, store="cks-1") as (_, key, assembly, clock):
+        unwanted = replace(assembly.parts, probing=replace(assembly.parts.probing, reads=False))
+        key.state = "Creating"
+        if known:
+            scan.scan(unwanted, NoProgress())
+            clock.ahead += MINUTE
+            scan.probe(assembly.parts, NoProgress())
+        else:
+            scan.scan(assembly.parts, NoProgress())
+        key.state = "Enabled"
+        for _ in range(2):
+            clock.ahead += 30 * MINUTE
+            assert open_ones(scan.poll(unwanted, NoProgress())) == {"data-unreachable"}

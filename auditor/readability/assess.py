@@ -25,6 +25,7 @@ from auditor.model import (
     ProbeOutcome,
     Reason,
     concerns,
+    is_being_made,
     told_use,
     use_changes,
 )
@@ -146,11 +147,6 @@ def _judged_by(view: KeyView) -> AwsKey | GcpKey | None:
     return memory.last
 
 
-def _is_creating(reading: AwsKey | GcpKey) -> bool:
-    """A few seconds of every key's life, which tell nothing of how it was or will be."""
-    return isinstance(reading, AwsKey) and reading.state == "Creating"
-
-
 def _is_fresh(memory: KeyMemory, at: Standpoint) -> bool:
     """Whether the last answer still counts for now; one from the future is as old as it is far away."""
     return memory.last_at is not None and abs(at.now - memory.last_at) <= at.policy.poll_max_age
@@ -175,7 +171,7 @@ def _changed(view: KeyView, probe: Probe, at: Standpoint) -> datetime | None:
 def _answered(view: KeyView) -> AwsKey | GcpKey | None:
     """What the key says now, if that is anything."""
     reading = view.reading
-    return reading if isinstance(reading, AwsKey | GcpKey) and not _is_creating(reading) else None
+    return reading if isinstance(reading, AwsKey | GcpKey) and not is_being_made(reading) else None
 
 
 def _without_kms(holding: Holding) -> Assessment:
@@ -185,7 +181,7 @@ def _without_kms(holding: Holding) -> Assessment:
 
 def _by_key(holding: Holding, view: KeyView, at: Standpoint) -> Assessment:
     match view.reading:
-        case AwsKey() as key if _is_creating(key):
+        case AwsKey() as key if is_being_made(key):
             # One that was known before is judged as it was, unless its last word was another.
             memory = view.memory
             known = memory is not None and memory.denied_since is None and memory.missing_since is None

@@ -43,6 +43,7 @@ PLAN: Final = (
     Target("auditor/readability/probe.py", (_PROBE, _TABLES, _ENGINE)),
     Target("auditor/readability/[!p]*.py", (_TABLES, _UNDOS, _PROBE, _CONTINUITY, _ENGINE)),
     Target("auditor/readability/continuity.py", (_CONTINUITY, _TABLES)),
+    Target("auditor/readability/neighbours.py", ("tests/readability/test_neighbours.py",)),
     Target("auditor/engine.py", (_ENGINE,)),
     Target("auditor/lifecycle.py", ("tests/test_lifecycle.py", _ENGINE)),
     Target("auditor/overruling.py", ("tests/test_overruling.py",)),

@@ -352,6 +352,11 @@ def test_the_latest_change_counts_and_one_of_this_very_moment_too() -> None:
         assert aws(an_aws_key(), probe, memory=remembered(an_aws_key(), changed=moments)).basis is Basis.STATE
 
 
+def test_a_change_of_what_does_not_decide_leaves_a_success_as_it_is() -> None:
+    changed = {"right arn:aws:iam::111122223333:role/other": NOW - timedelta(minutes=1)}
+    assert aws(an_aws_key(), a_probe(), memory=remembered(an_aws_key(), changed=changed)).basis is Basis.PROBE
+
+
 DOUBTED: dict[str, tuple[AwsKey, tuple[Probe, ...], bool]] = {
     "by the policy": (an_aws_key(access=access(AWS_KEY, Grant.DIRECT)), (), True),
     "by the state": (an_aws_key(), (), True),
