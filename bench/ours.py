@@ -15,8 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pycurl
-
 from auditor.connectors.pace import Pace
 from auditor.connectors.transfers import Handle, Outcome, Transfer, Transfers
 from auditor.connectors.wire import Wire
@@ -114,9 +112,8 @@ class _Listing:
 
         self._parse = parse_page
 
-    def sign(self, curl: Handle, transfer: Transfer) -> None:  # noqa: ARG002 - the signer's shape
-        """Only trust: the canned server asks for no name."""
-        curl.setopt(pycurl.CAINFO, os.environ["AWS_CA_BUNDLE"])
+    def sign(self, curl: Handle, transfer: Transfer) -> None:
+        """The canned server asks for no name."""
 
     def look(self, transfer: Transfer) -> Outcome:
         """Decode one page."""
@@ -126,7 +123,13 @@ class _Listing:
 
 def listed(address: str) -> int:
     """List and decode alone."""
-    transfers = Transfers(_Listing(), Wire(clock), ceiling=FASTER_THAN_ANY_SERVER, agent="cmek-auditor/bench")
+    transfers = Transfers(
+        _Listing(),
+        Wire(clock),
+        ceiling=FASTER_THAN_ANY_SERVER,
+        agent="cmek-auditor/bench",
+        certificates=os.environ["AWS_CA_BUNDLE"],
+    )
     count, token = 0, ""
     while True:
         url = f"{address}/bucket/?list-type=2&encoding-type=url&{token}"

@@ -39,7 +39,7 @@ _BACK: Final = 0.8
 def heads(count: int = HEADS) -> dict[str, float]:
     """HEADs a second through 256 connections, signed and read as in a sweep, and the share of what these can carry."""
     with serving(0) as address:
-        signer = S3Signer(Credentials("AKIA111122223333TEST", "secret"), "bucket", (f"{address}/bucket", "x"), None)
+        signer = S3Signer(Credentials("AKIA111122223333TEST", "secret"), "bucket", (f"{address}/bucket", "x"))
         transfers = Transfers(
             signer, Wire(clock), ceiling=FASTER_THAN_ANY_SERVER, agent="cmek-auditor/bench", connections=CONNECTIONS
         )

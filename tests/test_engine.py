@@ -516,6 +516,26 @@ def test_a_contradiction_under_one_bucket_is_told_although_another_was_never_tri
     assert found(result)["probe-disagrees"].severity is Severity.HIGH
 
 
+def test_a_right_that_is_refused_under_one_version_is_missing_for_the_data_under_another() -> None:
+    probe = replace(refused(bucket="gs://b", key=GCP_KEY.text, key_version="2"), code=NO_RIGHT, principal=AGENT)
+    key = a_gcp_key(a_version("1"), a_version("2"))
+    for agent, rules in ((AGENT, {"data-revoked", "probe-disagrees"}), (f"other-{AGENT}", set())):
+        result = judged(
+            a_holding(GCP_KEY, "1"), keys={GCP_KEY: (key, None)}, agents={"gs://data": (agent,)}, probes=(probe,)
+        )
+        assert {one.rule for one in result.findings if one.readability is not None} == rules
+
+
+def test_an_inventory_that_does_not_answer_for_every_finding_is_an_error() -> None:
+    class Short(FixedHoldings):
+        def extents(self, wanted: Iterable[Iterable[Member]]) -> tuple[Extent, ...]:
+            return super().extents(wanted)[:-1]
+
+    views = {AWS_KEY: KeyView(AWS_KEY, an_aws_key("Disabled"), None)}
+    with pytest.raises(ValueError, match="shorter"):
+        judge(Facts(Short(a_holding()), views, {}, (), Policy(), NOW), load())
+
+
 def test_what_is_proven_for_one_bucket_and_inferred_for_another_is_inferred() -> None:
     probe = replace(refused(bucket="gs://b", key=GCP_KEY.text, key_version="1"), code=NO_RIGHT, principal=AGENT)
     key = a_gcp_key(access=access(GCP_KEY, Grant.ABSENT))

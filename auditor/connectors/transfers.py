@@ -100,8 +100,8 @@ class Handle(pycurl.Curl):
     transfer: Transfer
     head: BytesIO
     body: _Bounded
-    signed: object = None
-    """What its credentials are; the signer's own."""
+    signed: object
+    """What its credentials are, None at first; the signer's own. A default here would hide what is put on a handle."""
 
 
 class Outcome(NamedTuple):
@@ -126,7 +126,8 @@ class Signer(Protocol):
 class Transfers:
     """The requests of one bucket; of one thread.
 
-    `start` takes any number; `settled` makes as many as the rate and the connections allow and returns those that are
+    Whoever is trusted has a certificate from the file `certificates`, or from libcurl's own where that is None. `start`
+    takes any number; `settled` makes as many as the rate and the connections allow and returns those that are
     done. Faults, cut-off answers, 429 and 5xx are tried again with growing, jittered pauses.
     """
 
@@ -137,6 +138,7 @@ class Transfers:
         *,
         ceiling: float,
         agent: str,
+        certificates: str | None = None,
         connections: int = CONNECTIONS,
         attempts: int | None = None,
         bucket: str | None = None,
@@ -148,6 +150,7 @@ class Transfers:
         self._signer = signer
         self._wire = wire
         self._agent = agent
+        self._certificates = certificates
         self._bucket = bucket
         self._clock = clock
         self._sleep = sleep
@@ -341,10 +344,13 @@ class Transfers:
 
     def _new_handle(self, transfer: Transfer) -> Handle:
         curl = Handle()
+        curl.signed = None
         curl.head = BytesIO()
         # Called a dozen times for each answer, and so without a step through Python.
         curl.setopt(pycurl.HEADERFUNCTION, curl.head.write)
         curl.setopt(pycurl.USERAGENT, self._agent)
+        if self._certificates is not None:
+            curl.setopt(pycurl.CAINFO, self._certificates)
         curl.setopt(pycurl.NOSIGNAL, True)
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)

@@ -42,7 +42,7 @@ def by_botocore(credentials: ReadOnlyCredentials, url: str, signed: dict[str, st
 def test_a_head_is_signed_as_botocore_does(
     credentials: ReadOnlyCredentials, name: str, version: str | None, base: str
 ) -> None:
-    signer = S3Signer(Credentials("-", "-"), "data", (base, "eu-west-1"), None)
+    signer = S3Signer(Credentials("-", "-"), "data", (base, "eu-west-1"))
     # Half a pair is no text that a name could have.
     whole = [one and one.encode("utf-8", "replace").decode() for one in (name, version)]
     url = signer.version(whole[0] or "", whole[1]).url
@@ -84,7 +84,7 @@ class Taking:
 
 def test_each_second_each_renewal_and_each_region_has_a_signature_of_its_own() -> None:
     now, passed, credentials = [float(SECOND)], [0.0], Credentials("AKIAEXAMPLE", "secret/key+")
-    signer = S3Signer(credentials, "data", (BASES[0], "eu-west-1"), None, clock=lambda: passed[0], now=lambda: now[0])
+    signer = S3Signer(credentials, "data", (BASES[0], "eu-west-1"), clock=lambda: passed[0], now=lambda: now[0])
 
     def signed() -> str:
         curl = Taking()

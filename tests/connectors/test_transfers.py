@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import cast
 from urllib.parse import parse_qsl, quote
 
+import pycurl
 import pytest
-from botocore.credentials import Credentials
+from botocore.credentials import Credentials, ReadOnlyCredentials
 
 from auditor.connectors.aws.signing import S3Signer
 from auditor.connectors.transfers import Handle, Outcome, Transfer, Transfers, header
@@ -324,9 +326,7 @@ def test_the_signature_is_that_of_what_is_sent(
     query: dict[str, str] | None, name: str | None, token: str | None
 ) -> None:
     with serving(lambda _: (404, b"")) as server:
-        signer = S3Signer(
-            Credentials("AKIAEXAMPLE", "secret/key+", token), "data", (f"{server.url}/data", "eu-west-1"), None
-        )
+        signer = S3Signer(Credentials("AKIAEXAMPLE", "secret/key+", token), "data", (f"{server.url}/data", "eu-west-1"))
         asked = signer.version(name, "v+/=") if name is not None else signer.page(query or {}, versions=False)
         transfers = Transfers(signer, Wire(Clock()), ceiling=1000, agent="test/1", attempts=1)
         gathered(transfers, [asked])
@@ -335,6 +335,63 @@ def test_the_signature_is_that_of_what_is_sent(
     assert headers.get("x-amz-security-token") == token
     if name is not None:
         assert path == f"/data/{quote(name, safe='/-_.~')}?versionId=v%2B%2F%3D"
+
+
+class Kept:
+    """Credentials as the SDK keeps them: the same object until they are renewed."""
+
+    def __init__(self, now: ReadOnlyCredentials) -> None:
+        self.now = now
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        return self.now
+
+
+def test_a_handle_that_is_used_again_is_signed_for_whom_and_where_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    credentials, passed = Kept(ReadOnlyCredentials("AKIAEXAMPLE", "secret/key+", "session/token")), [0.0]
+    signings: list[object] = []
+
+    def setopt(self: Handle, option: int, value: object) -> None:
+        if option == pycurl.AWS_SIGV4:
+            signings.append(value)
+        pycurl.Curl.setopt(self, option, value)
+
+    monkeypatch.setattr(Handle, "setopt", setopt, raising=False)
+    with serving(lambda _: (404, b"")) as server:
+        base = f"{server.url}/data"
+        signer = S3Signer(cast("Credentials", credentials), "data", (base, "eu-west-1"), clock=lambda: passed[0])
+        transfers = Transfers(signer, Wire(Clock()), ceiling=1000, agent="test/1", connections=1, attempts=1)
+
+        def asked() -> None:
+            transfers.start(signer.page({}, versions=False))
+            while transfers.open:
+                transfers.settled()
+
+        asked()
+        asked()
+        credentials.now = ReadOnlyCredentials("AKIAEXAMPLE", "secret/key+", None)
+        passed[0] += 1
+        asked()
+        signer.moved(base, "us-east-1")
+        asked()
+        transfers.close()
+    for verb, path, headers in server.asked:
+        assert headers["authorization"].endswith(f"Signature={signature(verb, path, headers)}")
+    tokens = [headers.get("x-amz-security-token") for *_, headers in server.asked]
+    assert tokens == ["session/token", "session/token", None, None]
+    assert signings == ["aws:amz:eu-west-1:s3", "aws:amz:eu-west-1:s3", "aws:amz:us-east-1:s3"], "once for each"
+
+
+@pytest.mark.parametrize("name", ["a/../b", "./a", "plain"])
+def test_a_host_is_signed_as_it_is_written(name: str) -> None:
+    with serving(lambda _: (404, b"")) as server:
+        base = f"http://LOCALHOST:{server.server_port}/data"
+        signer = S3Signer(Credentials("AKIAEXAMPLE", "secret/key+"), "data", (base, "eu-west-1"))
+        transfers = Transfers(signer, Wire(Clock()), ceiling=1000, agent="test/1", attempts=1)
+        gathered(transfers, [signer.version(name, None), signer.page({}, versions=False)])
+    for verb, path, headers in server.asked:
+        assert headers["authorization"].endswith(f"Signature={signature(verb, path, headers)}")
+    assert {path for verb, path, _ in server.asked if verb == "HEAD"} == {f"/data/{name}"}
 
 
 def signature(verb: str, path: str, headers: dict[str, str]) -> str:

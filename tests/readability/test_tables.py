@@ -346,6 +346,8 @@ def test_data_without_a_version_hangs_on_what_stands_behind_all_versions() -> No
     two, off = (a_version("1"), a_version("2")), (a_version("1", "DISABLED"), a_version("2", "DISABLED"))
     reached = (EkmConnection("c", reachable=False),)
     behind_one = (a_version("1", protection_level="EXTERNAL_VPC", ekm_connection="c"), a_version("2"))
+    behind_two = (behind_one[0], replace(behind_one[0], number="2", ekm_connection="d"))
+    both_down = (*reached, replace(reached[0], name="d"))
     for key, expected in (
         (a_gcp_key(*two, access=absent), (R.REVOKED, right, ())),
         (a_gcp_key(*two, hsm_instance=down), (R.UNREACHABLE, instance, ())),
@@ -354,6 +356,8 @@ def test_data_without_a_version_hangs_on_what_stands_behind_all_versions() -> No
         (a_gcp_key(off[0], two[1], access=absent), (R.UNKNOWN, whole, ((right, R.REVOKED),))),
         (a_gcp_key(off[0], two[1]), (R.UNKNOWN, whole, ())),
         (a_gcp_key(*behind_one, connections=reached), (R.UNKNOWN, whole, ())),
+        (a_gcp_key(*behind_two, connections=both_down), (R.UNREACHABLE, whole, ())),
+        (a_gcp_key(off[0]), (R.UNREADABLE, whole, ())),
     ):
         found = of_no_version(key)
         assert (found.readability, found.subject, found.shadowed) == expected

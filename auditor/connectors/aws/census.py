@@ -194,6 +194,7 @@ class S3Census:
             clients.wire,
             ceiling=self._ceiling,
             agent=clients.agent,
+            certificates=clients.certificates(self._account),
             attempts=clients.attempts,
             bucket=self.url,
         )
@@ -219,7 +220,7 @@ class S3Census:
         if credentials is None:
             raise self._by_sdk.broken_off("no credentials", Reason.EXPIRED_CREDENTIALS)
         bucket = self.url.removeprefix("s3://")
-        return S3Signer(credentials, bucket, place, self._clients.certificates(self._account))
+        return S3Signer(credentials, bucket, place)
 
     def _find(self, region: str | None) -> tuple[str, str]:
         return self._clients.place(self.url.removeprefix("s3://"), region, self._account)

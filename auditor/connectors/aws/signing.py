@@ -7,8 +7,6 @@ from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
 
 import pycurl
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials, ReadOnlyCredentials
 
 from auditor.connectors.aws.answers import MALFORMED
@@ -39,7 +37,6 @@ class S3Signer:
         credentials: Credentials,
         bucket: str,
         place: tuple[str, str],
-        certificates: str | None,
         clock: Callable[[], float] = time.monotonic,
         *,
         now: Callable[[], float] = time.time,
@@ -47,7 +44,6 @@ class S3Signer:
         self._credentials = credentials
         self._bucket = bucket
         self.moved(*place)
-        self._certificates = certificates
         self._clock = clock
         self._wall = now
         self.whole = True
@@ -80,21 +76,18 @@ class S3Signer:
     def sign(self, curl: Handle, transfer: Transfer) -> None:
         """Put credentials on a handle."""
         frozen = self._now()
-        if transfer.as_is:
-            curl.setopt(pycurl.HTTPHEADER, self._signed_by_the_sdk(transfer, frozen))
-            self._trust(curl)
-        elif transfer.head:
+        if transfer.head:
             curl.setopt(pycurl.HTTPHEADER, self._signing(frozen).headers(transfer.url))
-            if curl.signed is None:
-                self._trust(curl)
-                curl.signed = frozen
-        elif curl.signed is not frozen:
+        elif curl.signed != (frozen, self._region):
             curl.setopt(pycurl.AWS_SIGV4, f"aws:amz:{self._region}:s3")
             curl.setopt(pycurl.USERNAME, frozen.access_key)
             curl.setopt(pycurl.PASSWORD, frozen.secret_key)
-            curl.setopt(pycurl.HTTPHEADER, [f"x-amz-security-token: {frozen.token}"] if frozen.token else [])
-            self._trust(curl)
-            curl.signed = frozen
+            if frozen.token:
+                curl.setopt(pycurl.HTTPHEADER, [f"x-amz-security-token: {frozen.token}"])
+            else:
+                # An empty list would change nothing.
+                curl.unsetopt(pycurl.HTTPHEADER)
+            curl.signed = frozen, self._region
 
     def look(self, transfer: Transfer) -> Outcome:
         """Tell the outcome; what is no answer of S3's to this request is asked for again."""
@@ -128,16 +121,6 @@ class S3Signer:
             self._second = second
             self._signature = HeadSignature(frozen, self._region, self.base, second)
         return self._signature
-
-    def _trust(self, curl: Handle) -> None:
-        if self._certificates is not None:
-            curl.setopt(pycurl.CAINFO, self._certificates)
-
-    def _signed_by_the_sdk(self, transfer: Transfer, frozen: ReadOnlyCredentials) -> list[str]:
-        """Sign a path that libcurl would fold before it signs it."""
-        asked = AWSRequest("HEAD" if transfer.head else "GET", transfer.url)
-        S3SigV4Auth(frozen, "s3", self._region).add_auth(asked)
-        return [f"{name}: {value}" for name, value in asked.headers.items()]
 
 
 def code_of(transfer: Transfer) -> str:

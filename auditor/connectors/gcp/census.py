@@ -108,7 +108,14 @@ class GcsCensus:
         base = clients.endpoint or _STORAGE
         signer = _Signer(clients.credentials(self._project), base)
         streams = self._streams or (STREAMS if (urlsplit(base).hostname or "").endswith(_GOOGLE) else 1)
-        transfers = Transfers(signer, clients.wire, ceiling=self._ceiling, agent=clients.agent, bucket=self.url)
+        transfers = Transfers(
+            signer,
+            clients.wire,
+            ceiling=self._ceiling,
+            agent=clients.agent,
+            certificates=_certificates(),
+            bucket=self.url,
+        )
         # What is false is not sent: the two may not be combined.
         kind = {"softDeleted": "true"} if listing is Listing.SOFT_DELETED else {"versions": "true"}
         if listing is Listing.STORED and self._populations == (Population.LIVE,):
@@ -236,6 +243,11 @@ class _Run:
             about.transfers.start(asked)
 
 
+def _certificates() -> str:
+    """File of the certificates that are trusted, as the SDK would choose it."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
+
+
 class _Signer:
     """Puts a bearer token on requests to one endpoint; of one thread."""
 
@@ -243,7 +255,6 @@ class _Signer:
         self._credentials = credentials
         self._base = base
         self._headers: list[str] | None = None
-        self._trusted = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
 
     def page(self, bucket: str, asked: dict[str, str], tag: object) -> Transfer:
         """A request for one page of the listing."""
@@ -263,7 +274,6 @@ class _Signer:
             self._headers = [f"{name}: {value}" for name, value in found.items()]
         if curl.signed is not self._headers:
             curl.setopt(pycurl.HTTPHEADER, self._headers)
-            curl.setopt(pycurl.CAINFO, self._trusted)
             curl.signed = self._headers
 
     def look(self, transfer: Transfer) -> Outcome:
