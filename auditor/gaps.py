@@ -1,11 +1,12 @@
 """The words of every gap: what is missing, what the answer lacks for it, what would close it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from auditor.errors import CollectError, LedgerError
-from auditor.findings import Assessment, BucketCoverage, Readability
+from auditor.findings import Assessment, BucketCoverage, Finding, Readability, Status
 from auditor.model import (
     DECRYPT,
     NO_RIGHT,
@@ -148,6 +149,22 @@ def of_layouts(buckets: Iterable[BucketCoverage]) -> Iterator[Gap]:
                 "no object's name fits the bucket's layout: what hangs on a key is told without namespaces and tenants",
                 "look at `layout` in the config and at the names in the bucket",
             )
+
+
+def of_what_left_the_config(findings: Iterable[Finding], configured: Container[str]) -> Iterator[Gap]:
+    """Findings that end now although nobody looked, because the config names their bucket no longer."""
+    ended: Counter[str] = Counter()
+    for one in findings:
+        if one.status is Status.RESOLVED:
+            ended.update({bucket for bucket, *_ in one.members if bucket not in configured})
+    for bucket, count in sorted(ended.items()):
+        which = "a finding is" if count == 1 else f"{count} findings are"
+        yield Gap(
+            bucket,
+            Reason.NOT_VISIBLE,
+            f"{which} told as resolved without a look at its data: the config names this bucket no longer",
+            "name it in the config again to have it judged",
+        )
 
 
 def of_clock(off: timedelta) -> Iterator[Gap]:

@@ -222,6 +222,7 @@ def _poll(
     beforehand = before.findings if before is not None else ()
     undecided = judged.undecided | lifecycle.undecided(beforehand, judged.assessed, unusable, keys)
     fresh = lifecycle.with_what_is_hidden(judged.findings, beforehand, judged.assessed, unusable)
+    findings = lifecycle.carry_on(fresh, beforehand, now, undecided)
     last_reads = {name: last_read(view, now) for name, view in keys.items()}
     poll_id = new_id(started)
     judgement = Judgement(
@@ -247,7 +248,7 @@ def _poll(
             ),
         ),
         assessed=judged.assessed,
-        findings=lifecycle.carry_on(fresh, beforehand, now, undecided),
+        findings=findings,
         gaps=_all_gaps(
             (*sweeps, *failed),
             configured.difference(unusable),
@@ -260,6 +261,7 @@ def _poll(
                 *gaps.of_refusals(_by_refusal(probes, judged.assessed), parts.probing.wants, too_old, now),
                 *_not_sampled(parts, sweeps),
                 *gaps.of_layouts(buckets),
+                *gaps.of_what_left_the_config(findings, configured),
                 *_swept_otherwise(parts, sweeps),
                 *gaps.of_clock(parts.skew() - plausible(parts.skew())),
                 *gaps.of_principals(0 if parts.agents.get(Cloud.AWS) else _nobody_asked(needs, keys)),

@@ -1,5 +1,6 @@
 """What is told of everything that could not be read: on what, for which reason, what it costs, what closes it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from auditor import gaps
 from auditor.errors import CollectError, LedgerError
-from auditor.findings import Assessment, Basis, BucketCoverage, Readability, Subject, SubjectKind
+from auditor.findings import Assessment, Basis, BucketCoverage, Readability, Status, Subject, SubjectKind
 from auditor.model import (
     NO_RIGHT,
     CustomKeyStore,
@@ -40,6 +41,7 @@ from tests.core_builders import (
     denied,
     remembered,
 )
+from tests.test_engine import a_finding
 
 Told = tuple[str, Reason, str, str]
 """(what it is about, reason, words of the effect, words of the hint)."""
@@ -113,6 +115,17 @@ def test_a_layout_that_no_name_fits_is_a_gap() -> None:
         assert bool(found) is wrong
         for gap in found:
             assert_told(gap, ("s3://data", Reason.MALFORMED, "fits the bucket's layout", "`layout`"))
+
+
+def test_what_ends_without_a_look_is_a_gap_of_the_bucket_that_left_the_config() -> None:
+    ended = replace(a_finding(), status=Status.RESOLVED)
+    (member,) = ended.members
+    elsewhere = replace(ended, members=(member, ("s3://left", *member[1:]), ("s3://left", *member[1:3], "2")))
+    assert not list(gaps.of_what_left_the_config([a_finding(), ended], {member[0]}))
+    assert not list(gaps.of_what_left_the_config([a_finding()], set()))
+    for findings, told in (([elsewhere], "a finding is told"), ([elsewhere, elsewhere], "2 findings are told")):
+        (gap,) = gaps.of_what_left_the_config(findings, {member[0]})
+        assert_told(gap, ("s3://left", Reason.NOT_VISIBLE, f"{told} as resolved without a look", "name it"))
 
 
 def test_an_inventory_that_nobody_may_judge_by_is_a_gap_of_its_bucket() -> None:

@@ -361,3 +361,21 @@ def test_an_instance_that_hides_itself_over_its_date_keeps_its_finding(small: Sm
         clock.ahead += timedelta(days=days)
         assert open_findings(scan.poll(assembly.parts, NoProgress())) == before
     assembly.close()
+
+
+def test_a_bucket_that_leaves_the_config_takes_no_finding_with_it_in_silence(small: Small) -> None:
+    small.cloud.store.add_bucket("another", "acme", "us-east1")
+    key = small.cloud.store.key(GOOGLE_KEY)
+    assert key is not None
+    key.versions[1].state = "DISABLED"
+    assembly = assemble(load(small.config), Clock())
+    assert ("data-unreadable", SubjectKind.KEY_VERSION) in open_findings(scan.scan(assembly.parts, NoProgress()))
+    assembly.close()
+    small.config.write_text(small.config.read_text().replace("gs://data", "gs://another"))
+    assembly = assemble(load(small.config), Clock())
+    first = scan.scan(assembly.parts, NoProgress())
+    assert open_findings(first) == set()
+    assert [one.what for one in first.gaps if "without a look" in one.effect] == ["gs://data"]
+    later = scan.poll(assembly.parts, NoProgress())
+    assert not [one for one in later.gaps if "without a look" in one.effect], "told once, with the findings"
+    assembly.close()
