@@ -214,6 +214,7 @@ def test_an_older_word_on_a_store_does_not_refute_what_another_key_told_of_it() 
         (replace(connected, older=True), "Disabled", True),
         (replace(connected, connection_state=None), "Disabled", True),
         (replace(connected, connection_state=None), "Enabled", False),
+        (replace(connected, connection_state=None), "Updating", False),
     ):
         keys = views(OTHER_KEY, store=store, state=state)
         for readability, subject in ((R.READABLE, KEY), (R.EXPIRING, STORE)):
@@ -223,7 +224,7 @@ def test_an_older_word_on_a_store_does_not_refute_what_another_key_told_of_it() 
 
 def test_a_store_of_which_nobody_tells_is_not_up_because_its_key_is_disabled() -> None:
     store = CustomKeyStore("cks-1", None)
-    for state, stays in (("Disabled", True), ("Enabled", False)):
+    for state, stays in (("Disabled", True), ("Enabled", False), ("Updating", False)):
         found = undecided([DOWN], [told(R.UNREADABLE)], (), views(store=store, state=state))
         assert (DOWN.id in found) is stays
 
@@ -262,6 +263,55 @@ def test_what_google_keys_tell_of_what_stands_behind_them() -> None:
             if undecided([on(subject, R.UNREACHABLE, hidden)], [unresolved(), seen], (), keys)
         }
         assert open_ == left
+
+
+@pytest.mark.parametrize(("version", "stays"), [("1", False), ("2", True), (None, False)])
+def test_a_connection_is_told_of_by_the_versions_that_use_it(version: str | None, *, stays: bool) -> None:
+    versions = a_version("1", ekm_connection="c"), a_version("2", ekm_connection="d")
+    key = a_gcp_key(*versions, connections=(EkmConnection("c", reachable=True),))
+    hidden = member_of(a_holding(GCP_KEY, "1", bucket=HERE))
+    well = Assessment(R.READABLE, Basis.STATE, "", Subject(SubjectKind.KEY, "k"))
+    seen = Assessed(a_holding(GCP_KEY, version, bucket=THERE), Encryption.CMEK, well)
+    finding = on(Subject(SubjectKind.EKM_CONNECTION, "c"), R.UNREACHABLE, hidden)
+    views = {GCP_KEY: KeyView(GCP_KEY, key, None)}
+    assert bool(undecided([finding], [unresolved(), seen], (), views)) is stays
+
+
+def test_whoever_may_read_on_google_cloud_is_told_by_data_that_can_be_read() -> None:
+    holdings = a_holding(GCP_KEY, "1", bucket=HERE), a_holding(GCP_KEY, "1", bucket=THERE)
+    anybody = Subject(SubjectKind.PRINCIPAL, f"any principal -> {GCP_KEY}")
+    finding = on(anybody, R.REVOKED, *map(member_of, holdings))
+    well = Assessment(R.READABLE, Basis.STATE, "", Subject(SubjectKind.KEY, "k"))
+    seen = Assessed(holdings[1], Encryption.CMEK, well)
+    for key, stays in ((a_gcp_key(), False), (denied(GCP_KEY), True)):
+        keys = {GCP_KEY: KeyView(GCP_KEY, key, None)}
+        assert bool(undecided([finding], [unresolved(), seen], (), keys)) is stays
+
+
+UNTOLD = HsmInstance("i", None), EkmConnection("c", reachable=None)
+
+
+@pytest.mark.parametrize(
+    ("instance", "connection", "stays"),
+    [
+        (UNTOLD[0], EkmConnection("c", reachable=False), {SubjectKind.HSM_INSTANCE}),
+        (HsmInstance("i", "DISABLED"), UNTOLD[1], {SubjectKind.EKM_CONNECTION}),
+        (None, UNTOLD[1], {SubjectKind.EKM_CONNECTION}),
+        (None, EkmConnection("c", reachable=True), set()),
+    ],
+)
+def test_what_stands_behind_a_google_key_and_nobody_tells_of_is_not_well(
+    instance: HsmInstance | None, connection: EkmConnection, stays: set[SubjectKind]
+) -> None:
+    key = a_gcp_key(a_version("1", ekm_connection="c"), hsm_instance=instance, connections=(connection,))
+    worse = Assessment(R.UNREADABLE, Basis.STATE, "", Subject(SubjectKind.KEY, "k"))
+    holding = a_holding(GCP_KEY, "1", bucket=HERE)
+    findings = [
+        on(Subject(kind, name), R.UNREACHABLE, member_of(holding), id=kind)
+        for kind, name in ((SubjectKind.HSM_INSTANCE, "i"), (SubjectKind.EKM_CONNECTION, "c"))
+    ]
+    assessed = [Assessed(holding, Encryption.CMEK, worse)]
+    assert undecided(findings, assessed, (), {GCP_KEY: KeyView(GCP_KEY, key, None)}) == stays
 
 
 UNUSABLE: dict[str, tuple[Finding, list[Assessed], bool]] = {

@@ -53,6 +53,12 @@ CASES: dict[str, tuple[Probe, Probe, bool]] = {
     "but no refused read": (replace(PASSED, **DRY), REFUSED, False),
     "through another bucket no invalid state": (replace(PASSED, **THERE), REFUSED, False),
     "but what the key said of itself": (replace(PASSED, **THERE), replace(REFUSED, code="DisabledException"), True),
+    "or that there is none": (replace(PASSED, **THERE), replace(REFUSED, code="NotFoundException"), True),
+    "or what the version said of itself": (
+        replace(PASSED, **ON_GOOGLE, bucket="gs://other"),
+        replace(REFUSED, **ON_GOOGLE, code="cloudKmsDisabledKey"),
+        True,
+    ),
     "not by a dry run": (replace(PASSED, **THERE, **DRY), replace(REFUSED, code="DisabledException"), False),
     "nor by what a bucket key knew": (
         replace(PASSED, **THERE, cached=True),
