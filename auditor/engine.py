@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 
 from auditor.findings import (
     Assessed,
@@ -36,7 +37,7 @@ from auditor.model import (
 )
 from auditor.policy import Policy
 from auditor.ports import Holdings
-from auditor.readability import KeyView, assess, beside_their_neighbours, probes_of, rights_of
+from auditor.readability import KeyView, Stores, assess, probes_of, rights_of
 from auditor.rule import Cause, Context, HeldKey, Rule, RuleSubject, SweptBucket, unknown
 
 
@@ -55,6 +56,8 @@ class Facts:
     """Aware, UTC, by the clouds' clocks."""
     probes: tuple[Probe, ...] = ()
     """The newest of each kind for each bucket, key and version."""
+    unseen: Mapping[KeyName, KeyView] = field(default_factory=dict)
+    """Views of keys whose data is hidden for a time: not judged, but what they refused tells of their stores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,8 @@ class Judged:
 
 def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     """Assess every holding, put every rule to every subject, and measure what hangs on each failure."""
-    assessed = tuple(beside_their_neighbours(_assess(facts), facts.keys))
+    stores = Stores(facts.probes, {**facts.unseen, **facts.keys}, facts.policy, facts.now)
+    assessed = tuple(stores.beside(_assess(facts), facts.keys))
     subjects: tuple[RuleSubject, ...] = (*_causes(facts, assessed), *_keys(facts, assessed), *_buckets(facts, assessed))
     context = Context(facts.now, facts.policy, facts.keys)
     failures: list[tuple[Rule, RuleSubject, Outcome]] = []
@@ -124,7 +128,11 @@ def _assess(facts: Facts) -> Iterable[Assessed]:
     for holding in facts.holdings.holdings():
         view = facts.keys.get(KeyName(holding.key)) if holding.key else None
         agents = facts.agents.get(holding.bucket, ())
-        mine = probes_of(holding.bucket, probes[holding.key, holding.key_version], facts.now)
+        # Data on Google Cloud that names no version may hang on any.
+        unnamed = on_google[holding.key] if holding.key_version is None else ()
+        versions = dict.fromkeys([holding.key_version, *(one.key_version for one in unnamed)])
+        groups = (probes_of(holding.bucket, probes[holding.key, one], facts.now) for one in versions)
+        mine = tuple(chain.from_iterable(groups))
         more = (one for one in rights_of(holding.bucket, on_google[holding.key], agents, facts.now) if one not in mine)
         yield assess(holding, view, agents, facts.policy, facts.now, probes=(*mine, *more))
 

@@ -24,7 +24,9 @@ from auditor.model import (
     ProbeKind,
     ProbeOutcome,
     Reason,
+    is_being_made,
 )
+from auditor.overruling import CLOCKS_APART
 from auditor.principals import same_principal
 from auditor.readability import KeyView
 
@@ -226,6 +228,11 @@ def _of_reading(view: KeyView, principals: tuple[str, ...], judged: Sequence[Ass
                 "it was not found; if that stays so for some minutes, what depends on it counts as lost",
                 "look whether the key was deleted",
             )
+        case AwsKey() as key if is_being_made(key):
+            # What is unknown with it is told by its cause.
+            if view.memory is not None and any(one.readability is not Readability.UNKNOWN for one in judged):
+                effect = f"it is being made; it is judged by its state of {view.memory.last_at:%Y-%m-%dT%H:%M:%SZ}"
+                yield Gap(name, Reason.NOT_VISIBLE, effect, "poll again")
         case AwsKey() as key:
             yield from _of_aws_key(key)
         case GcpKey() as key:
@@ -321,22 +328,21 @@ def of_refusals(
     One of a moment that is still to come was dated by a wrong clock: how old it is, nobody knows.
     """
     for one in probes:
-        ahead = one.at > now + _CLOCKS_APART
+        ahead = one.at > now + CLOCKS_APART
         if wanted(one.kind) and one.at >= since and not ahead:
             continue
         option = "reads" if one.kind is ProbeKind.READ else "dry_runs"
         name = one.key if one.key_version is None else f"{one.key}/cryptoKeyVersions/{one.key_version}"
-        dated = ", by a clock that was ahead" if ahead else ""
+        when = f"{one.at:%Y-%m-%dT%H:%M:%SZ}{', by a clock that was ahead' if ahead else ''}"
         yield Gap(
             name,
             Reason.NOT_VISIBLE,
-            f"a probe of {one.bucket} was refused at {one.at:%Y-%m-%dT%H:%M:%SZ}{dated}, and none is made any more",
-            f"set [probe] {option} and scan, where an object can be read: a read that passes ends it",
+            f"a probe of {one.bucket} was refused at {when}, and none has told otherwise since",
+            f"set [probe] {option} and scan, where an object can be read: a read that passes ends it, a day later "
+            "where it passes through a bucket key",
         )
 
 
-_CLOCKS_APART: Final = timedelta(minutes=1)
-"""How far two readings of the clocks may differ."""
 _PROBE_HINT: Final = "docs/permissions.md tells what probes need; or switch them off in [probe]"
 _OPEN: Final = frozenset({Grant.UNREAD, Grant.WITHDRAWN})
 _PROJECT_POLICY: Final = "resourcemanager.projects.getIamPolicy"

@@ -334,6 +334,10 @@ class GcpKeyVersion:
         return self.protection_level in {"EXTERNAL", "EXTERNAL_VPC"}
 
 
+SINGLE_TENANT: Final = "HSM_SINGLE_TENANT"
+"""Protection level of versions on an instance of their own."""
+
+
 @dataclass(frozen=True, slots=True)
 class HsmInstance:
     """The single-tenant HSM instance behind a key."""

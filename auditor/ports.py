@@ -388,6 +388,13 @@ class Ledger(Protocol):
     def keep_probe(self, probe: Probe) -> None:
         """Keep one probe; what it overrules does not stand any more."""
 
+    def forget_probes(self, probes: Iterable[Probe]) -> None:
+        """Let probes that were dated by a wrong clock count no more, also not when their time comes.
+
+        Raises:
+            LedgerError: the ledger cannot be written.
+        """
+
     def keep_told(self, probes: Iterable[tuple[Probe, Probe]]) -> None:
         """Keep what keys told next to refusals that are kept already: each as it was, and as it is now."""
 

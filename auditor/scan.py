@@ -43,6 +43,7 @@ from auditor.model import (
     is_being_made,
     told_use,
 )
+from auditor.overruling import CLOCKS_APART
 from auditor.policy import Policy
 from auditor.ports import (
     KeyNeed,
@@ -211,15 +212,20 @@ def _poll(
     keys = {need.name: KeyView(need.name, readings.get(need.name), memory.get(need.name)) for need in needs}
     buckets = _coverage(parts, sweeps, failed, unusable)
     kept = parts.ledger.probes()
+    if ahead := {one for one in kept if one.outcome is ProbeOutcome.PASSED and one.at > now + CLOCKS_APART}:
+        parts.ledger.forget_probes(ahead)
+        kept = tuple(one for one in kept if one not in ahead)
     since = before.now if before is not None else None
     told = tuple(_told_since(one, readings, since, now) for one in kept)
     parts.ledger.keep_told((old, new) for old, new in zip(kept, told, strict=True) if new != old)
     # That nobody tries any more makes no refusal a success, and gives nobody a bar back that a read has lifted.
     probes = tuple(one for one in told if parts.probing.wants(one.kind) or one.outcome is not ProbeOutcome.INCONCLUSIVE)
-    judged = judge(Facts(holdings, keys, agents, buckets, parts.policy, now, probes), parts.rules)
+    beforehand = before.findings if before is not None else ()
+    hidden = {KeyName(key) for one in beforehand for bucket, _, key, _ in one.members if key and bucket in unusable}
+    unseen = {name: KeyView(name, None, memory.get(name)) for name in hidden}
+    judged = judge(Facts(holdings, keys, agents, buckets, parts.policy, now, probes, unseen), parts.rules)
     if unconfigured is None and before is not None:
         unconfigured = before.coverage.buckets_not_configured
-    beforehand = before.findings if before is not None else ()
     undecided = judged.undecided | lifecycle.undecided(beforehand, judged.assessed, unusable, keys)
     fresh = lifecycle.with_what_is_hidden(judged.findings, beforehand, judged.assessed, unusable)
     findings = lifecycle.carry_on(fresh, beforehand, now, undecided)

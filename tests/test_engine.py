@@ -417,6 +417,11 @@ def refused(**more: Any) -> Probe:
     )
 
 
+OF_ONE = replace(
+    refused(bucket="gs://data", key=GCP_KEY.text, key_version="2"),
+    code="cloudKmsDisabledKey",
+    evidence=(Evidence("storage.objects.get", "k", NOW, None, "1" * 64),),
+)
 PROBES = {
     "of this data": (refused(), {"data-unreadable": Severity.CRITICAL, "probe-disagrees": Severity.CRITICAL}),
     "of another bucket, by the key itself": (
@@ -524,6 +529,56 @@ def test_a_right_that_is_refused_under_one_version_is_missing_for_the_data_under
             a_holding(GCP_KEY, "1"), keys={GCP_KEY: (key, None)}, agents={"gs://data": (agent,)}, probes=(probe,)
         )
         assert {one.rule for one in result.findings if one.readability is not None} == rules
+
+
+UNNAMED: dict[str, tuple[tuple[Probe, ...], Readability]] = {
+    "nothing was tried": ((), Readability.READABLE),
+    "refused": ((OF_ONE,), Readability.UNKNOWN),
+    "refused through another bucket": ((replace(OF_ONE, bucket="gs://b"),), Readability.UNKNOWN),
+    "a later read passed": (
+        (OF_ONE, replace(OF_ONE, outcome=ProbeOutcome.PASSED, code="ok", at=NOW)),
+        Readability.READABLE,
+    ),
+    "another key": ((replace(OF_ONE, key=f"{GCP_KEY}x"),), Readability.READABLE),
+    "passed": ((replace(OF_ONE, outcome=ProbeOutcome.PASSED, code="ok"),), Readability.READABLE),
+}
+
+
+@pytest.mark.parametrize(("probes", "readability"), UNNAMED.values(), ids=UNNAMED)
+def test_data_that_names_no_version_may_hang_on_one_that_is_refused(
+    probes: tuple[Probe, ...], readability: Readability
+) -> None:
+    evidence = (Evidence("cloudkms:GetCryptoKey", "k", NOW, None, "0" * 64),)
+    key = a_gcp_key(a_version("1"), a_version("2"), evidence=evidence)
+    (one,) = judged(a_holding(GCP_KEY), keys={GCP_KEY: (key, None)}, probes=probes).assessed
+    assert one.assessment.readability is readability
+    if readability is Readability.UNKNOWN:
+        assert "under version 2 was refused (cloudKmsDisabledKey)" in one.assessment.cause
+        assert one.assessment.evidence == (*evidence, *OF_ONE.evidence)
+    worse = a_gcp_key(a_version("1", "DISABLED"), a_version("2", "DISABLED"))
+    (one,) = judged(a_holding(GCP_KEY), keys={GCP_KEY: (worse, None)}, probes=probes).assessed
+    assert one.assessment.readability is Readability.UNREADABLE
+
+
+def test_a_date_stays_where_a_version_is_refused_on_which_data_may_hang() -> None:
+    date = NOW + days(3)
+    instance = HsmInstance("i", "ACTIVE", disable_time=date)
+    key = a_gcp_key(a_version("1"), a_version("2"), hsm_instance=instance)
+    (one,) = judged(a_holding(GCP_KEY), keys={GCP_KEY: (key, None)}, probes=(OF_ONE,)).assessed
+    assert (one.assessment.readability, one.assessment.final_at) == (Readability.UNKNOWN, date)
+    assert [readability for _, readability in one.assessment.shadowed] == [Readability.EXPIRING]
+
+
+def test_what_a_store_failed_is_not_forgotten_because_that_data_is_hidden() -> None:
+    store = CustomKeyStore("cks-1", "CONNECTED")
+    failed = replace(refused(key=SECOND_KEY.text), code="KMSInvalidStateException")
+    views = {AWS_KEY: KeyView(AWS_KEY, an_aws_key(store=store), None)}
+    unseen = {SECOND_KEY: KeyView(SECOND_KEY, None, remembered(an_aws_key(name=SECOND_KEY, store=store)))}
+    for hidden, readability in (({}, Readability.READABLE), (unseen, Readability.UNKNOWN)):
+        facts = Facts(FixedHoldings(a_holding()), views, {}, (), Policy(), NOW, (failed,), hidden)
+        result = judge(facts, load())
+        assert [one.assessment.readability for one in result.assessed] == [readability]
+        assert SECOND_KEY.text not in {one.subject.id for one in result.findings}, "it is not judged itself"
 
 
 def test_an_inventory_that_does_not_answer_for_every_finding_is_an_error() -> None:

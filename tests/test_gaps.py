@@ -238,6 +238,15 @@ def test_a_state_that_is_too_old_is_not_told_as_what_data_is_judged_by() -> None
         assert gap.effect.endswith(told)
 
 
+def test_a_key_that_is_being_made_is_a_gap_where_it_is_judged_by_what_it_was() -> None:
+    view = KeyView(AWS_KEY, an_aws_key("Creating"), remembered(an_aws_key()))
+    (gap,) = gaps.of_key(view, judged=[judged(Readability.UNKNOWN), judged(Readability.READABLE)])
+    assert_told(gap, (NAME, Reason.NOT_VISIBLE, f"judged by its state of {WHEN}", "poll again"))
+    (gap,) = gaps.of_key(view, judged=[judged(Readability.UNKNOWN, cause="it is odd")])
+    assert gap.effect == "it is odd"
+    assert list(gaps.of_key(KeyView(AWS_KEY, an_aws_key("Creating"), None), judged=[judged(Readability.LOST)])) == []
+
+
 def test_a_key_that_was_not_found_and_is_judged_lost_is_no_riddle() -> None:
     view = KeyView(AWS_KEY, KeyGone(AWS_KEY, proven=False), None)
     lost, unknown = judged(Readability.LOST), judged(Readability.UNKNOWN)
@@ -487,10 +496,8 @@ def test_a_refusal_that_nobody_tries_again_is_a_gap(
     assert len(found) == (0 if hint is None else 2)
     if hint is not None:
         what = NAME if probe.key_version is None else f"{OF_GOOGLE}/cryptoKeyVersions/2"
-        ahead = ", by a clock that was ahead" if age < timedelta(0) else ""
-        effect = (
-            f"a probe of {probe.bucket} was refused at {probe.at:%Y-%m-%dT%H:%M:%SZ}{ahead}, and none is made any more"
-        )
+        when = f"{probe.at:%Y-%m-%dT%H:%M:%SZ}{', by a clock that was ahead' if age < timedelta(0) else ''}"
+        effect = f"a probe of {probe.bucket} was refused at {when}, and none has told otherwise since"
         assert_told(found[0], (what, Reason.NOT_VISIBLE, effect, hint))
 
 

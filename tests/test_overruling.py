@@ -1,6 +1,7 @@
 """Which older probes a newer one leaves nothing of."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -63,6 +64,58 @@ CASES: dict[str, tuple[Probe, Probe, bool]] = {
     "nor by what a bucket key knew": (
         replace(PASSED, **THERE, cached=True),
         replace(REFUSED, code="DisabledException"),
+        False,
+    ),
+    "nor by a dry run of somebody else": (
+        replace(PASSED, **THERE, **DRY, **ELSE),
+        replace(REFUSED, **DRY, code="DisabledException"),
+        False,
+    ),
+    "but a dry run ends a refused dry run": (
+        replace(PASSED, **THERE, **DRY),
+        replace(REFUSED, **DRY, code="DisabledException"),
+        True,
+    ),
+    "through a bucket key a day later": (
+        replace(PASSED, cached=True, at=NOW + timedelta(hours=24)),
+        REFUSED,
+        True,
+    ),
+    "not sooner": (replace(PASSED, cached=True, at=NOW + timedelta(hours=23, minutes=59)), REFUSED, False),
+    "nor for another principal": (
+        replace(PASSED, cached=True, at=NOW + timedelta(hours=24), **ELSE),
+        REFUSED,
+        False,
+    ),
+    "nor for nobody": (
+        replace(PASSED, cached=True, at=NOW + timedelta(hours=24), principal=None),
+        replace(REFUSED, principal=None),
+        False,
+    ),
+    "nor through another bucket": (
+        replace(PASSED, cached=True, at=NOW + timedelta(hours=24), **THERE),
+        replace(REFUSED, code="DisabledException"),
+        False,
+    ),
+    "a success that is dated behind what came later is none": (
+        replace(REFUSED, **THERE, **ELSE),
+        replace(PASSED, at=NOW + timedelta(minutes=1, seconds=1)),
+        True,
+    ),
+    "also where that told nothing": (
+        replace(PASSED, outcome=ProbeOutcome.INCONCLUSIVE),
+        replace(PASSED, at=NOW + timedelta(minutes=2)),
+        True,
+    ),
+    "clocks may be a minute apart": (
+        replace(REFUSED, **THERE),
+        replace(PASSED, at=NOW + timedelta(minutes=1)),
+        False,
+    ),
+    "and a refusal stays whatever its date": (REFUSED, replace(LACKING, at=NOW + timedelta(days=9)), False),
+    "another key's date says nothing": (
+        replace(REFUSED, key=f"{AWS_KEY.text[:-1]}9"),
+        replace(PASSED, at=NOW + timedelta(days=9)),
         False,
     ),
     "a refusal ends a success": (REFUSED, PASSED, True),

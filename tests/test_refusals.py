@@ -12,13 +12,13 @@ from auditor import scan
 from auditor.config import load
 from auditor.embedded.aws import AwsCloud
 from auditor.embedded.aws.store import Key
-from auditor.findings import Judgement, Readability, Status
+from auditor.findings import Basis, Judgement, Readability, Status
 from auditor.wiring import Assembly, assemble
 from tests.clouds import ACCESS_KEY, GOOGLE_KEY, RING, Clock, an_aws_cloud
 from tests.small import Small, a_small_cloud
 from tests.test_denied import AWS_CONFIG, AWS_KEY, PLATFORM
 from tests.test_fleet import NoProgress
-from tests.test_silence import FOR_AN_ADMINISTRATOR
+from tests.test_silence import FOR_AN_ADMINISTRATOR, damage
 
 R = Readability
 ROLE = "arn:aws:iam::111122223333:role/storage"
@@ -129,7 +129,7 @@ def test_a_key_that_refuses_through_one_bucket_is_not_readable_through_another(
         clock.ahead += 40 * HOUR
         found = scan.scan(assembly.parts, NoProgress())
         assert judged(found) == {"s3://second": R.UNREADABLE}
-        assert any("none is made any more" in one.effect for one in found.gaps)
+        assert any("none has told otherwise since" in one.effect for one in found.gaps)
         key.reads_as = None
         cloud.store.put("objects", "acme/s3/1", size=9, sse="aws:kms", key=AWS_KEY)
         assert set(judged(scan.scan(assembly.parts, NoProgress())).values()) == {R.READABLE}
@@ -304,11 +304,70 @@ def test_a_store_that_fails_one_key_leaves_the_others_unknown_until_they_are_rea
         assert {(one.rule, one.subject.id) for one in found.findings if one.readability is R.UNKNOWN} == {
             ("key-state-unknown", "111122223333/us-east-1/cks-1")
         }
-        assert any("whether the other keys" in one.effect for one in found.gaps)
+        assert any("whether its other keys work" in one.effect for one in found.gaps)
         cloud.store.key_stores["111122223333", "us-east-1", "cks-1"].works = True
         clock.ahead += 5 * MINUTE
         scan.probe(assembly.parts, NoProgress())
         assert set(judged(scan.poll(assembly.parts, NoProgress())).values()) == {R.READABLE}
+
+
+@pytest.mark.parametrize("then", ["disabled", "denied", "not found", "damaged"])
+def test_a_store_that_failed_one_key_is_not_well_because_something_else_happens_to_that_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    with on_aws(tmp_path, monkeypatch, store="cks-1") as (cloud, key, assembly, clock):
+        other = AWS_KEY.replace("000001", "000002")
+        cloud.store.add_key(other, store="cks-1")
+        cloud.store.delete("second", "acme/s3/1", None)
+        cloud.store.put("second", "acme/s3/2", size=9, sse="aws:kms", key=other, storage_class="GLACIER")
+        first = scan.scan(assembly.parts, NoProgress())
+        (store,) = (one for one in first.findings if one.rule == "data-unreachable")
+        match then:
+            case "disabled":
+                key.state = "Disabled"
+            case "denied":
+                key.describe_denied = True
+            case "not found":
+                cloud.store.remove_key(AWS_KEY)
+            case _:
+                damage(tmp_path / "auditor.toml", "s3-objects")
+        for _ in range(2):
+            clock.ahead += MINUTE
+            found = scan.poll(assembly.parts, NoProgress())
+            assert judged(found)["s3://second"] is R.UNKNOWN
+            (kept,) = (one for one in found.findings if one.rule == "data-unreachable")
+            assert (kept.id, kept.status, kept.since) == (store.id, Status.OPEN, store.since)
+            assert ("data-unreadable" in open_ones(found)) is (then == "disabled"), "the store is to blame, not the key"
+
+
+def test_a_read_that_a_clock_ahead_has_dated_ends_no_refusal_when_its_time_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with on_aws(tmp_path, monkeypatch) as (cloud, key, assembly, clock):
+        clock.ahead = 48 * HOUR
+        assert set(judged(scan.scan(assembly.parts, NoProgress())).values()) == {R.READABLE}
+        clock.ahead = timedelta(0)
+        scan.poll(assembly.parts, NoProgress())
+        cloud.store.principals[ACCESS_KEY] = f"{ROLE}-2"
+        key.reads_as = "Disabled"
+        clock.ahead = HOUR
+        scan.probe(assembly.parts, NoProgress())
+        unwanted = replace(assembly.parts, probing=replace(assembly.parts.probing, reads=False))
+        for hours in (2, 47, 49, 99):
+            clock.ahead = hours * HOUR
+            assert judged(scan.poll(unwanted, NoProgress()))["s3://objects"] is R.UNREADABLE
+
+
+def test_a_read_that_a_clock_ahead_has_dated_proves_nothing_when_its_time_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with on_aws(tmp_path, monkeypatch) as (_, _, assembly, clock):
+        clock.ahead = 48 * HOUR
+        scan.scan(assembly.parts, NoProgress())
+        for hours in (0, 48):
+            clock.ahead = hours * HOUR
+            found = scan.poll(assembly.parts, NoProgress())
+            assert {one.assessment.basis for one in found.assessed} == {Basis.STATE}
 
 
 def test_a_bar_that_a_read_has_lifted_stays_so_when_probes_are_switched_off(

@@ -156,6 +156,16 @@ class LedgerStore:
                 probe = replace(probe, early=codec.load(Probe, kept[name].body).early)
             log.add(probe.at, "probe_made", name, codec.dump(probe))
 
+    def forget_probes(self, probes: Iterable[Probe]) -> None:
+        """Let probes that were dated by a wrong clock count no more, also not when their time comes.
+
+        Raises:
+            LedgerError: the ledger cannot be written.
+        """
+        with self._database.writing() as connection, Journal(connection) as log:
+            for one in probes:
+                log.add(one.at, "probe_overruled", _probe_name(one), "{}")
+
     def keep_told(self, probes: Iterable[tuple[Probe, Probe]]) -> None:
         """Keep what keys told next to refusals that are kept already: each as it was, and as it is now.
 
@@ -356,7 +366,11 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
                 last_at=None,
                 granted=tuple(sorted(_granted(key, frozenset(was.granted)))),
                 barred=_barred(key, was),
-                changed={**was.changed, **dict.fromkeys(sorted(use_changes(was.told, key)), now)},
+                # What a clock that was ahead has dated was seen to change now, as far as anybody knows.
+                changed={
+                    **{fact: min(date, now) for fact, date in was.changed.items()},
+                    **dict.fromkeys(sorted(use_changes(was.told, key)), now),
+                },
                 told={**was.told, **told_use(key)},
                 highest_version=max(was.highest_version, _highest(key)),
                 **_FOUND,

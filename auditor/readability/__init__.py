@@ -2,7 +2,7 @@
 
 from auditor.readability.assess import KeyView, assess
 from auditor.readability.continuity import continued
-from auditor.readability.neighbours import beside_their_neighbours
+from auditor.readability.neighbours import Stores
 from auditor.readability.probe import is_early, next_to, probes_of, rights_of
 
-__all__ = ["KeyView", "assess", "beside_their_neighbours", "continued", "is_early", "next_to", "probes_of", "rights_of"]
+__all__ = ["KeyView", "Stores", "assess", "continued", "is_early", "next_to", "probes_of", "rights_of"]

@@ -33,7 +33,7 @@ from auditor.policy import Policy
 from auditor.principals import same_principal
 from auditor.readability import aws, gcp
 from auditor.readability.probe import settle, standing
-from auditor.readability.table import Standpoint
+from auditor.readability.table import Standpoint, before
 
 _WITHOUT_KMS = {
     Encryption.PROVIDER: (Readability.READABLE, "encrypted by the provider, under no KMS key"),
@@ -97,22 +97,48 @@ def assess(
     if isinstance(known, AwsKey) and known.manager is KeyManager.PROVIDER:
         encryption = Encryption.PROVIDER_KMS
     at = Standpoint(agents, view.memory, policy, now)
-    telling = _telling(holding, view, at, probes)
+    telling = telling_of(view, _of_version(holding, view, probes), at)
     # That a read is old proves no key any more, and gives nobody a bar back that it has lifted.
     ever = replace(at, policy=replace(policy, probe_max_age=timedelta.max))
-    at = replace(at, memory=_without_readers(view.memory, _telling(holding, view, ever, probes)))
+    at = replace(at, memory=_without_readers(view.memory, telling_of(view, _of_version(holding, view, probes), ever)))
     found = _by_key(holding, view, at)
-    key = _judged_by(view)
+    if isinstance(view.known, GcpKey) and holding.key_version is None:
+        found = _beside_other_versions(found, view, probes, at)
     for one in telling:
-        found = settle(found, one, key, at)
+        # A key never leaves its store, whether it is heard of or not.
+        found = settle(found, one, view.known, at)
     return Assessed(holding, encryption, found)
 
 
-def _telling(holding: Holding, view: KeyView, at: Standpoint, probes: tuple[Probe, ...]) -> list[Probe]:
-    """The probes that say something of this data, reads first: what they prove, no dry run can doubt."""
+def _of_version(holding: Holding, view: KeyView, probes: tuple[Probe, ...]) -> tuple[Probe, ...]:
     if view.name.cloud is Cloud.GCP and holding.key_version is None:
         # One object's version is not another's; the right is on the key as a whole.
-        probes = tuple(one for one in probes if one.code == NO_RIGHT)
+        return tuple(one for one in probes if one.code == NO_RIGHT)
+    return probes
+
+
+def _beside_other_versions(found: Assessment, view: KeyView, probes: tuple[Probe, ...], at: Standpoint) -> Assessment:
+    """Leave nothing readable that names no version while a read under some version is refused: it may hang on it."""
+    refused = next(
+        (
+            one
+            for one in telling_of(view, probes, at)
+            if one.outcome is ProbeOutcome.REFUSED and one.key_version is not None and one.code != NO_RIGHT
+        ),
+        None,
+    )
+    if refused is None or found.readability not in {Readability.READABLE, Readability.EXPIRING}:
+        return found
+    cause = (
+        f"data names key {view.name} without a version, and a read under version {refused.key_version} was refused "
+        f"({refused.code}) at {refused.at:%Y-%m-%dT%H:%M:%SZ}"
+    )
+    unknown = _unknown(view.name, cause, (*found.evidence, *refused.evidence))
+    return before(replace(unknown, final_at=found.final_at), found)
+
+
+def telling_of(view: KeyView, probes: tuple[Probe, ...], at: Standpoint) -> list[Probe]:
+    """The probes under a key that still say something, reads first: what they prove, no dry run can doubt."""
     if isinstance(view.reading, KeyGone):
         # S3 may say of a key that is gone what it says of a principal without the right (aws.md, 3.3: unconfirmed).
         probes = tuple(one for one in probes if one.code != NO_RIGHT)
@@ -137,16 +163,6 @@ def _without_readers(memory: KeyMemory | None, telling: Iterable[Probe]) -> KeyM
     return replace(memory, barred=barred)
 
 
-def _judged_by(view: KeyView) -> AwsKey | GcpKey | None:
-    """The key that the assessment stands on; an old answer still tells its store."""
-    if isinstance(view.reading, AwsKey | GcpKey):
-        return view.reading
-    memory = view.memory
-    if view.denied or isinstance(view.reading, KeyGone) or memory is None or memory.last is None:
-        return None
-    return memory.last
-
-
 def _is_fresh(memory: KeyMemory, at: Standpoint) -> bool:
     """Whether the last answer still counts for now; one from the future is as old as it is far away."""
     return memory.last_at is not None and abs(at.now - memory.last_at) <= at.policy.poll_max_age
@@ -164,8 +180,8 @@ def _changed(view: KeyView, probe: Probe, at: Standpoint) -> datetime | None:
     key = _answered(view)
     if key is not None and any(decides(fact) for fact in use_changes(memory.told, key)):
         return at.now
-    # A change in the future was dated by a clock that has been put right since.
-    return max((date for fact, date in memory.changed.items() if date <= at.now and decides(fact)), default=None)
+    # A change in the future was dated by a clock that has been put right since: it is as young as can be.
+    return max((min(date, at.now) for fact, date in memory.changed.items() if decides(fact)), default=None)
 
 
 def _answered(view: KeyView) -> AwsKey | GcpKey | None:

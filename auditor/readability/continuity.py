@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from auditor.model import (
+    SINGLE_TENANT,
     AwsKey,
     CustomKeyStore,
     EkmConnection,
@@ -36,19 +37,22 @@ def continued(reading: KeyReading, memory: KeyMemory | None, now: datetime) -> K
     match reading, memory.last if memory is not None else None:
         case AwsKey() as key, AwsKey() as last:
             # A key that was not available, and is, tells that its store may have come back.
-            healed = last.state == "Unavailable" and key.state in {"Enabled", "Updating"}
+            healed = _was_unavailable(last) and key.state in {"Enabled", "Updating"}
             return key if healed else replace(key, store=_store(key.store, last.store))
         case GcpKey() as key, GcpKey() as last if memory is not None:
             missing = _impossibly_missing(key, last, memory.last_at, now)
             before = {one.name: one for one in last.connections}
             told = {one.name for one in key.connections}
-            enabled = {one.ekm_connection for one in key.versions if one.state == "ENABLED"}
-            switched_off = {one.ekm_connection for one in key.versions} - enabled
+            versions = (*key.versions, *missing)
+            enabled = {one.ekm_connection for one in versions if one.state == "ENABLED"}
+            switched_off = {one.ekm_connection for one in versions} - enabled
             unasked = [one for one in last.connections if one.name not in told]
+            # Nobody asks for the instance of versions that are not listed.
+            on_instance = any(one.protection_level == SINGLE_TENANT for one in missing)
             return replace(
                 key,
-                versions=tuple(sorted((*key.versions, *missing), key=lambda one: int(one.number))),
-                hsm_instance=_instance(key.hsm_instance, last.hsm_instance),
+                versions=tuple(sorted(versions, key=lambda one: int(one.number))),
+                hsm_instance=_instance(key.hsm_instance, last.hsm_instance, kept=on_instance),
                 connections=(
                     *(_connection(one, before.get(one.name)) for one in key.connections),
                     # Of versions that are switched off the connections are not asked for; that heals none.
@@ -65,14 +69,21 @@ def continued(reading: KeyReading, memory: KeyMemory | None, now: datetime) -> K
             return reading
 
 
+def _was_unavailable(key: AwsKey) -> bool:
+    """Whether a key was out of reach for its store's sake, also where another state hides that it still is."""
+    off = key.store is not None and key.store.older and key.store.connection_state == "DISCONNECTED"
+    return key.state == "Unavailable" or off
+
+
 def _store(now: CustomKeyStore | None, before: CustomKeyStore | None) -> CustomKeyStore | None:
     if now is None or before is None or now.id != before.id or now.connection_state is not None:
         return now
     return replace(before, older=before.connection_state is not None)
 
 
-def _instance(now: HsmInstance | None, before: HsmInstance | None) -> HsmInstance | None:
-    if now is None or before is None or now.name != before.name or now.state is not None:
+def _instance(now: HsmInstance | None, before: HsmInstance | None, *, kept: bool) -> HsmInstance | None:
+    is_told = now is not None and (before is None or now.name != before.name or now.state is not None)
+    if is_told or before is None or (now is None and not kept):
         return now
     return replace(before, older=before.state is not None)
 

@@ -109,7 +109,11 @@ def _by_state(key: GcpKey, version: GcpKeyVersion) -> Assessment:
     if version.unlisted_since is not None:
         told = f"is not listed any more, although it was {version.state} and cannot be gone yet"
         return StateRow(Readability.UNKNOWN, told).assessment(
-            Subject(SubjectKind.KEY_VERSION, name), name, what=f"key version {name}", evidence=key.evidence
+            Subject(SubjectKind.KEY_VERSION, name),
+            name,
+            what=f"key version {name}",
+            final_at=version.destroy_time if version.state == "DESTROY_SCHEDULED" else None,
+            evidence=key.evidence,
         )
     row = STATES.get(version.state)
     if row is None:

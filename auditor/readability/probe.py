@@ -11,7 +11,7 @@ from typing import Final
 
 from auditor.findings import Assessment, Basis, Contradiction, Readability, Subject, SubjectKind
 from auditor.model import NO_RIGHT, AwsKey, Cloud, GcpKey, Grant, KeyName, Probe, ProbeKind, ProbeOutcome, concerns
-from auditor.overruling import OF_THE_VERSION, overrules
+from auditor.overruling import CLOCKS_APART, OF_THE_VERSION, overrules
 from auditor.principals import same_principal
 from auditor.readability.access import principal_subject
 from auditor.readability.table import Standpoint, before
@@ -47,8 +47,6 @@ _WELL: Final = frozenset(map(repr, ("Enabled", "ENABLED", "ACTIVE", "CONNECTED",
 _DISABLED: Final = repr("Disabled")
 """The state that has a code of its own, and so stands behind no other."""
 
-_CLOCKS_APART: Final = timedelta(minutes=1)
-"""How far two readings of the clocks may differ."""
 _READS: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
 _WORDS: Final = {ProbeKind.READ: "a read", ProbeKind.DRY_RUN: "a dry run"}
 
@@ -82,7 +80,7 @@ def rights_of(bucket: str, probes: Iterable[Probe], agents: tuple[str, ...], now
 
 
 def _last_read(probes: Iterable[Probe], now: datetime) -> datetime | None:
-    return max((one.at for one in probes if _proves(one) and one.at <= now + _CLOCKS_APART), default=None)
+    return max((one.at for one in probes if proves(one) and one.at <= now + CLOCKS_APART), default=None)
 
 
 def _is_refused(probe: Probe, codes: Container[str]) -> bool:
@@ -146,6 +144,17 @@ def _explains(fact: str, was: str, probe: Probe) -> bool:
     return was not in _WELL and is_disabled and stands_behind(fact, probe)
 
 
+def tells_of_its_store(probe: Probe) -> bool:
+    """Whether a probe was refused for no reason that the key told of itself, so that its store may be why."""
+    by_store = probe.outcome is ProbeOutcome.REFUSED and "store" in _ENDED_BY.get(probe.code, frozenset())
+    return by_store and not any(_explains(fact, was, probe) for fact, was in probe.told.items())
+
+
+def proves(probe: Probe) -> bool:
+    """Whether it is a read that used the key."""
+    return probe.kind is ProbeKind.READ and probe.outcome is ProbeOutcome.PASSED and not probe.cached
+
+
 def _is_over(probe: Probe, told: Mapping[str, str]) -> bool:
     """Whether what stood behind a refusal is not any more as it was."""
     return any(told.get(fact, was) != was and _explains(fact, was, probe) for fact, was in probe.told.items())
@@ -164,18 +173,13 @@ def is_early(probe: Probe, changed: Mapping[str, datetime], propagation: timedel
     return any(timedelta(0) <= probe.at - date < propagation for date in dates)
 
 
-def _proves(probe: Probe) -> bool:
-    """Whether it is a read that used the key."""
-    return probe.kind is ProbeKind.READ and probe.outcome is ProbeOutcome.PASSED and not probe.cached
-
-
 def _outvotes(later: Probe, earlier: Probe, at: Standpoint) -> bool:
-    return overrules(later, earlier) and earlier.at < later.at <= at.now + _CLOCKS_APART
+    return overrules(later, earlier) and earlier.at < later.at <= at.now + CLOCKS_APART
 
 
 def _is_believed(probe: Probe, now: datetime) -> bool:
     """Whether its word may be taken: of a clock that ran ahead only the refusals are."""
-    passed = probe.outcome is ProbeOutcome.PASSED and probe.at <= now + _CLOCKS_APART
+    passed = probe.outcome is ProbeOutcome.PASSED and probe.at <= now + CLOCKS_APART
     return passed or probe.outcome is ProbeOutcome.REFUSED
 
 

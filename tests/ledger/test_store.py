@@ -301,6 +301,17 @@ def test_the_moment_of_the_last_change_of_what_decides_over_a_keys_use_is_kept(l
     assert ledger.memory()[AWS_KEY].changed == {"state": NOW + minutes(2), f"right {ROLE}": NOW + minutes(4)}
 
 
+def test_a_change_that_a_clock_ahead_has_dated_was_no_later_than_the_poll_that_knows_better(
+    ledger: LedgerStore,
+) -> None:
+    poll(ledger, an_aws_key(), now=NOW + timedelta(days=2))
+    poll(ledger, an_aws_key("Disabled"), now=NOW + timedelta(days=2))
+    assert ledger.memory()[AWS_KEY].changed == {"state": NOW + timedelta(days=2)}
+    for minute in range(2):
+        poll(ledger, an_aws_key("Disabled"), now=NOW + minutes(minute))
+        assert ledger.memory()[AWS_KEY].changed == {"state": NOW}
+
+
 def test_since_when_the_last_word_is_a_denial_is_kept_through_faults_until_a_state_is_told(ledger: LedgerStore) -> None:
     fault = denied(reason=Reason.THROTTLED)
     answers: tuple[KeyReading, ...] = (an_aws_key(), fault, denied(), denied(), fault, an_aws_key())
@@ -367,6 +378,18 @@ def test_a_refusal_that_came_too_soon_behind_a_change_takes_nothing_from_one_tha
     other = replace(refused, told={"state": "'PendingDeletion'"})
     ledger.keep_probe(other)
     assert len(ledger.probes()) == 2, "another reason"
+
+
+def test_a_success_of_a_clock_that_was_ahead_can_be_forgotten(ledger: LedgerStore) -> None:
+    about = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ}
+    first = Probe(**about, at=NOW, outcome=ProbeOutcome.PASSED, code="ok", principal="a")  # type: ignore[arg-type]
+    second = replace(first, principal="b")
+    for one in (first, second):
+        ledger.keep_probe(one)
+    ledger.forget_probes([first])
+    assert ledger.probes() == (second,)
+    assert ledger.probes_between(NOW - minutes(1), NOW + minutes(1)) == 2, "they were made all the same"
+    ledger.verify()
 
 
 def test_what_a_key_tells_next_to_a_refusal_is_kept_with_it_and_is_no_probe(ledger: LedgerStore) -> None:

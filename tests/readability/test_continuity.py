@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -145,6 +146,21 @@ def test_a_key_that_changed_its_state_tells_that_its_store_may_have_too() -> Non
         assert (found.store == hidden) is heals, state
 
 
+def test_a_store_that_was_disconnected_is_back_where_its_key_is_enabled_however_it_came_to_that() -> None:
+    hidden = CustomKeyStore("cks-1", None)
+    off, failed = CustomKeyStore("cks-1", "DISCONNECTED"), FAILED
+    for store, state, heals in (
+        (replace(off, older=True), "Enabled", True),
+        (replace(off, older=True), "Disabled", False),
+        (off, "Enabled", False),
+        (replace(failed, older=True), "Enabled", False),
+    ):
+        last = remembered(an_aws_key("Disabled", store=store))
+        found = continued(an_aws_key(state, store=hidden), last, NOW)
+        assert isinstance(found, AwsKey)
+        assert (found.store == hidden) is heals
+
+
 @pytest.mark.parametrize("states", [("Enabled", "Updating"), ("Updating", "Enabled"), ("Unavailable", "Unavailable")])
 def test_any_other_change_of_a_key_tells_nothing_of_its_store(states: tuple[str, str]) -> None:
     before = an_aws_key(states[0], store=FAILED)
@@ -198,6 +214,30 @@ def test_a_connection_that_nobody_asks_for_any_more_is_healed_by_nothing_and_pro
         found = continued(a_gcp_key(version), remembered(a_gcp_key(on, connections=(before,))), NOW)
         assert isinstance(found, GcpKey)
         assert found.connections == after
+
+
+def test_what_stood_behind_a_version_that_is_not_listed_stands_behind_it_still() -> None:
+    kind: dict[str, Any] = {"protection_level": "EXTERNAL_VPC", "ekm_connection": CONNECTION}
+    failing = EkmConnection(CONNECTION, reachable=False, detail="EXTERNAL_UNREACHABLE")
+    for state, kept in (("ENABLED", replace(failing, older=Reason.NOT_VISIBLE)), ("DISABLED", failing)):
+        before = a_gcp_key(a_version("1"), a_version("2", state, **kind), connections=(failing,))
+        found = continued(a_gcp_key(a_version("1")), remembered(before), NOW)
+        assert isinstance(found, GcpKey)
+        assert found.connections == (kept,)
+
+
+@pytest.mark.parametrize("state", ["DISABLED", None])
+def test_an_instance_that_nobody_asks_for_is_as_it_was_while_its_version_is_not_listed(state: str | None) -> None:
+    instance = HsmInstance(INSTANCE, state)
+    before = a_gcp_key(a_version("1"), a_version("2", protection_level="HSM_SINGLE_TENANT"), hsm_instance=instance)
+    found = continued(a_gcp_key(a_version("1")), remembered(before), NOW)
+    assert isinstance(found, GcpKey)
+    assert found.hsm_instance == replace(instance, older=state is not None)
+    gone = continued(a_gcp_key(a_version("1")), remembered(before, days(2)), NOW)
+    elsewhere = continued(a_gcp_key(*before.versions), remembered(before), NOW)
+    for one in (gone, elsewhere):
+        assert isinstance(one, GcpKey)
+        assert one.hsm_instance is None
 
 
 def test_a_connection_that_one_version_still_uses_counts_as_unasked_whatever_the_others_are() -> None:

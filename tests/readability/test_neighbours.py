@@ -6,68 +6,126 @@ from typing import Any
 import pytest
 
 from auditor.findings import Assessed, Assessment, Basis, Readability, Subject, SubjectKind
-from auditor.model import CustomKeyStore, Encryption, Evidence, KeyName
-from auditor.readability import KeyView, beside_their_neighbours
-from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key, days, remembered
+from auditor.model import CustomKeyStore, Encryption, Evidence, KeyName, Probe, ProbeKind, ProbeOutcome
+from auditor.policy import Policy
+from auditor.readability import KeyView, Stores
+from tests.core_builders import (
+    AWS_KEY,
+    GCP_KEY,
+    NOW,
+    ROLE,
+    a_gcp_key,
+    a_holding,
+    a_version,
+    an_aws_key,
+    days,
+    denied,
+    remembered,
+)
 
 STORE = CustomKeyStore("cks-1", "CONNECTED")
 OTHER = KeyName(AWS_KEY.text[:-1] + "f")
 SUBJECT = Subject(SubjectKind.KEY_STORE, f"{AWS_KEY.owner}/{AWS_KEY.location}/cks-1")
-KEY = Subject(SubjectKind.KEY, OTHER.text)
 TOLD = Evidence("kms:DescribeKey", "a key", NOW, None, "0" * 64)
 TRIED = Evidence("s3:GetObject", "a key", NOW, None, "1" * 64)
-PROOF = Assessment(Readability.UNREACHABLE, Basis.PROBE, "it does not do its work", SUBJECT, evidence=(TRIED,))
-BY_STATE = Assessment(Readability.READABLE, Basis.STATE, "is Enabled", KEY, evidence=(TOLD,))
+BY_STATE = Assessment(
+    Readability.READABLE, Basis.STATE, "is Enabled", Subject(SubjectKind.KEY, OTHER.text), evidence=(TOLD,)
+)
+WELL = {"state": "'Enabled'", "store": "'CONNECTED'"}
+REFUSED = Probe(
+    *("s3://data", AWS_KEY.text, None, ProbeKind.READ, NOW - days(1), ProbeOutcome.REFUSED),
+    *("KMSInvalidStateException", ROLE),
+    evidence=(TRIED,),
+    told=WELL,
+)
+PASSED = replace(REFUSED, key=OTHER.text, outcome=ProbeOutcome.PASSED, code="ok", at=NOW, told={})
 
 
-def beside(proof: Assessment, other: Assessment, **more: Any) -> Assessment:
-    """What becomes of data under another key beside a failing one."""
-    failing = Assessed(a_holding(AWS_KEY), Encryption.CMEK, proof)
-    neighbour = Assessed(a_holding(OTHER), Encryption.CMEK, other)
-    key = an_aws_key(name=OTHER, **{"store": STORE, **more})
+def beside(*probes: Probe, other: Assessment = BY_STATE, failing: KeyView | None = None, **more: Any) -> Assessment:
+    """What becomes of data under another key than that which a store failed."""
     views = {
-        AWS_KEY: KeyView(AWS_KEY, an_aws_key(store=STORE), None),
-        OTHER: KeyView(OTHER, None, remembered(key)),
+        AWS_KEY: failing or KeyView(AWS_KEY, an_aws_key(store=STORE), None),
+        OTHER: KeyView(OTHER, None, remembered(an_aws_key(name=OTHER, **{"store": STORE, **more}))),
     }
-    same, found = beside_their_neighbours((failing, neighbour), views)
-    assert same == failing, "what is proven stays as it is"
+    assessed = [Assessed(a_holding(OTHER), Encryption.CMEK, other)]
+    (found,) = Stores(probes, views, Policy(), NOW).beside(assessed, views)
     return found.assessment
 
 
 @pytest.mark.parametrize("basis", [Basis.STATE, Basis.POLICY])
-def test_what_only_a_state_calls_readable_is_unknown_beside_a_key_that_the_store_fails(basis: Basis) -> None:
-    found = beside(PROOF, replace(BY_STATE, basis=basis))
+def test_what_only_a_state_calls_readable_is_unknown_beside_a_key_that_the_store_failed(basis: Basis) -> None:
+    found = beside(REFUSED, other=replace(BY_STATE, basis=basis))
     assert (found.readability, found.basis, found.subject) == (Readability.UNKNOWN, Basis.STATE, SUBJECT)
-    assert found.cause == "whether the other keys of the store work is not known: it does not do its work"
+    assert found.cause == (
+        f"custom key store {SUBJECT.id} failed key {AWS_KEY} at {NOW - days(1):%Y-%m-%dT%H:%M:%SZ} "
+        "(KMSInvalidStateException), and whether its other keys work is not known"
+    )
     assert found.evidence == (TOLD, TRIED)
 
 
 def test_a_date_stays_that_the_key_has_of_its_own() -> None:
     date = NOW + days(2)
-    found = beside(PROOF, replace(BY_STATE, readability=Readability.EXPIRING, final_at=date))
+    found = beside(REFUSED, other=replace(BY_STATE, readability=Readability.EXPIRING, final_at=date))
     assert (found.readability, found.final_at) == (Readability.UNKNOWN, date)
-    assert found.shadowed == ((KEY, Readability.EXPIRING),)
+    assert found.shadowed == ((BY_STATE.subject, Readability.EXPIRING),)
 
 
 @pytest.mark.parametrize(
-    ("proof", "other", "more"),
+    "failing",
     [
-        (PROOF, replace(BY_STATE, basis=Basis.PROBE), {}),
-        (PROOF, replace(BY_STATE, readability=Readability.UNREADABLE), {}),
-        (PROOF, BY_STATE, {"store": CustomKeyStore("cks-2", "CONNECTED")}),
-        (PROOF, BY_STATE, {"store": None}),
-        (replace(PROOF, basis=Basis.STATE), BY_STATE, {}),
-        (replace(PROOF, subject=Subject(SubjectKind.KEY, AWS_KEY.text)), BY_STATE, {}),
+        KeyView(AWS_KEY, an_aws_key("Disabled", store=STORE), None),
+        KeyView(AWS_KEY, an_aws_key("PendingDeletion", store=STORE), None),
+        KeyView(AWS_KEY, denied(), remembered(an_aws_key(store=STORE))),
+        KeyView(AWS_KEY, None, remembered(an_aws_key(store=STORE))),
     ],
-    ids=["was read itself", "is worse itself", "another store", "no store", "the store tells it", "the key alone"],
+    ids=["disabled", "to be deleted", "denied", "not asked"],
 )
-def test_other_data_is_judged_by_itself(proof: Assessment, other: Assessment, more: dict[str, Any]) -> None:
-    assert beside(proof, other, **more) == other
+def test_whatever_becomes_of_the_key_that_it_failed_the_store_stays_in_doubt(failing: KeyView) -> None:
+    assert beside(REFUSED, failing=failing).readability is Readability.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("probes", "other", "more"),
+    [
+        ((), BY_STATE, {}),
+        ((REFUSED,), replace(BY_STATE, basis=Basis.PROBE), {}),
+        ((REFUSED,), replace(BY_STATE, readability=Readability.UNREADABLE), {}),
+        ((REFUSED,), BY_STATE, {"store": CustomKeyStore("cks-2", "CONNECTED")}),
+        ((REFUSED,), BY_STATE, {"store": None}),
+        ((REFUSED, PASSED), BY_STATE, {}),
+        ((REFUSED, replace(PASSED, principal=f"{ROLE}-2", bucket="s3://other")), BY_STATE, {}),
+        ((replace(REFUSED, code="DisabledException"),), BY_STATE, {}),
+        ((replace(REFUSED, told={"state": "'PendingDeletion'"}),), BY_STATE, {}),
+        ((replace(REFUSED, outcome=ProbeOutcome.INCONCLUSIVE),), BY_STATE, {}),
+        ((REFUSED, replace(PASSED, key=AWS_KEY.text)), BY_STATE, {}),
+        ((replace(REFUSED, key=OTHER.text[:-1] + "e"),), BY_STATE, {}),
+    ],
+    ids=[
+        "nothing was refused",
+        "the data was read",
+        "it is worse by itself",
+        "another store",
+        "no store",
+        "the key was read",
+        "the key was read by anybody",
+        "the key alone",
+        "the key says why",
+        "nothing was told",
+        "it works again",
+        "a key of which nothing is known",
+    ],
+)
+def test_other_data_is_judged_by_itself(probes: tuple[Probe, ...], other: Assessment, more: dict[str, Any]) -> None:
+    assert beside(*probes, other=other, **more) == other
+
+
+@pytest.mark.parametrize("passed", [{"cached": True}, {"kind": ProbeKind.DRY_RUN}, {"at": NOW - days(1)}])
+def test_only_a_read_of_late_that_used_the_key_tells_that_it_works(passed: dict[str, Any]) -> None:
+    assert beside(REFUSED, replace(PASSED, **passed)).readability is Readability.UNKNOWN
 
 
 def test_data_under_no_key_and_on_google_cloud_is_left_alone() -> None:
     every = (
-        Assessed(a_holding(AWS_KEY), Encryption.CMEK, PROOF),
         Assessed(a_holding(None, encryption=Encryption.NONE), Encryption.NONE, BY_STATE),
         Assessed(a_holding(GCP_KEY, "1"), Encryption.CMEK, BY_STATE),
         Assessed(a_holding(OTHER), Encryption.CMEK, BY_STATE),
@@ -77,4 +135,5 @@ def test_data_under_no_key_and_on_google_cloud_is_left_alone() -> None:
         GCP_KEY: KeyView(GCP_KEY, a_gcp_key(a_version()), None),
         OTHER: KeyView(OTHER, None, None),
     }
-    assert tuple(beside_their_neighbours(every, views)) == every
+    on_google = replace(REFUSED, key=GCP_KEY.text, key_version="1")
+    assert tuple(Stores([REFUSED, on_google], views, Policy(), NOW).beside(every, views)) == every

@@ -618,6 +618,12 @@ def test_a_pass_of_a_clock_that_was_ahead_raises_no_basis() -> None:
         assert aws(an_aws_key(), a_probe(at=NOW + timedelta(minutes=minutes))).basis is basis
 
 
+def test_a_change_that_a_wrong_clock_has_dated_ahead_leaves_every_success_behind() -> None:
+    for ahead in (timedelta(0), timedelta(days=2)):
+        memory = remembered(an_aws_key(), changed={"state": NOW + ahead})
+        assert aws(an_aws_key(), a_probe(), memory=memory).basis is Basis.STATE
+
+
 def test_a_change_that_a_wrong_clock_has_dated_ahead_forgets_no_refusal() -> None:
     memory = remembered(an_aws_key(), changed={"state": NOW + timedelta(days=2)})
     assert aws(an_aws_key(), refused("DisabledException"), memory=memory).readability is R.UNREADABLE

@@ -325,6 +325,15 @@ def test_data_without_a_version_is_judged_only_when_all_versions_agree(key: GcpK
     assert (found.readability, found.basis, found.subject.kind) == (readability, Basis.STATE, SubjectKind.KEY)
 
 
+def test_a_version_that_is_not_listed_keeps_its_date() -> None:
+    date = NOW + days(2)
+    for state, told in (("DESTROY_SCHEDULED", date), ("ENABLED", None)):
+        version = a_version(state=state, destroy_time=date, unlisted_since=NOW)
+        key = a_gcp_key(version)
+        found = assess(a_holding(GCP_KEY, "1"), KeyView(GCP_KEY, key, None), (), POLICY, NOW).assessment
+        assert (found.readability, found.final_at) == (R.UNKNOWN, told)
+
+
 def test_versions_that_may_not_all_be_listed_agree_on_nothing() -> None:
     key = a_gcp_key(a_version("1"), a_version("2"))
     assert of_gcp(key, None) is R.READABLE

@@ -17,6 +17,7 @@ from auditor.connectors.gcp.session import GcpClients
 from auditor.connectors.pace import Pace
 from auditor.connectors.reading import Reader
 from auditor.model import (
+    SINGLE_TENANT,
     Cloud,
     EkmConnection,
     Evidence,
@@ -321,7 +322,7 @@ def _is_version_of(name: KeyName, version: str) -> bool:
 
 
 def _is_single_tenant(versions: Iterable[GcpKeyVersion]) -> bool:
-    return any(one.protection_level == "HSM_SINGLE_TENANT" for one in versions)
+    return any(one.protection_level == SINGLE_TENANT for one in versions)
 
 
 def _by_number(version: GcpKeyVersion) -> int:
