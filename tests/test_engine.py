@@ -574,9 +574,12 @@ def test_what_a_store_failed_is_not_forgotten_because_that_data_is_hidden() -> N
     failed = replace(refused(key=SECOND_KEY.text), code="KMSInvalidStateException")
     views = {AWS_KEY: KeyView(AWS_KEY, an_aws_key(store=store), None)}
     unseen = {SECOND_KEY: KeyView(SECOND_KEY, None, remembered(an_aws_key(name=SECOND_KEY, store=store)))}
-    for hidden, readability in (({}, Readability.READABLE), (unseen, Readability.UNKNOWN)):
-        facts = Facts(FixedHoldings(a_holding()), views, {}, (), Policy(), NOW, (failed,), hidden)
-        result = judge(facts, load())
+    for seen, hidden, readability in (
+        (views, {}, Readability.READABLE),
+        (views, unseen, Readability.UNKNOWN),
+        ({**views, **unseen}, {}, Readability.UNKNOWN),
+    ):
+        result = judge(Facts(FixedHoldings(a_holding()), seen, {}, (), Policy(), NOW, (failed,), hidden), load())
         assert [one.assessment.readability for one in result.assessed] == [readability]
         assert SECOND_KEY.text not in {one.subject.id for one in result.findings}, "it is not judged itself"
 

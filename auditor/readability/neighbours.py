@@ -28,12 +28,12 @@ class Stores:
         by_key: dict[KeyName, list[Probe]] = defaultdict(list)
         for one in probes:
             by_key[KeyName(one.key)].append(one)
-        for name, tried in by_key.items():
-            view = keys.get(name)
+        for name in sorted(by_key.keys() & keys.keys()):
+            view = keys[name]
             store = _store_of(view)
-            if view is None or store is None:
+            if store is None:
                 continue
-            for one in telling_of(view, tuple(tried), Standpoint((), view.memory, policy, now)):
+            for one in telling_of(view, tuple(by_key[name]), Standpoint((), view.memory, policy, now)):
                 if tells_of_its_store(one):
                     self._failed.setdefault(store, one)
                 elif proves(one):
@@ -45,7 +45,7 @@ class Stores:
         It is not unreachable either: what a read has proven is of one key, and the fault may be that key's.
         """
         for one in assessed:
-            name = KeyName(one.holding.key) if one.holding.key and self._failed else None
+            name = KeyName(one.holding.key) if one.holding.key else None
             store = _store_of(keys.get(name)) if name is not None else None
             failed = self._failed.get(store) if store is not None and name not in self._read else None
             if store is None or failed is None or not _stands_on_its_state(one.assessment):

@@ -119,6 +119,16 @@ def test_other_data_is_judged_by_itself(probes: tuple[Probe, ...], other: Assess
     assert beside(*probes, other=other, **more) == other
 
 
+def test_of_several_keys_that_a_store_failed_always_the_same_is_told() -> None:
+    names = [KeyName(f"{AWS_KEY.text[:-1]}{digit}") for digit in "76543210"]
+    views = {name: KeyView(name, an_aws_key(name=name, store=STORE), None) for name in (*names, OTHER)}
+    probes = [replace(REFUSED, key=name.text) for name in names]
+    (found,) = Stores(probes, views, Policy(), NOW).beside(
+        [Assessed(a_holding(OTHER), Encryption.CMEK, BY_STATE)], views
+    )
+    assert min(names).text in found.assessment.cause
+
+
 @pytest.mark.parametrize("passed", [{"cached": True}, {"kind": ProbeKind.DRY_RUN}, {"at": NOW - days(1)}])
 def test_only_a_read_of_late_that_used_the_key_tells_that_it_works(passed: dict[str, Any]) -> None:
     assert beside(REFUSED, replace(PASSED, **passed)).readability is Readability.UNKNOWN
