@@ -70,11 +70,15 @@ class Judged:
     tallies: tuple[Tally, ...]
     undecided: frozenset[str] = frozenset()
     """Ids of findings about whole keys, or what principals may do, that could neither be upheld nor refuted."""
+    failing: frozenset[Subject] = frozenset()
+    """Custom key stores that are known to fail a key."""
 
 
 def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     """Assess every holding, put every rule to every subject, and measure what hangs on each failure."""
-    stores = Stores(facts.probes, {**facts.unseen, **facts.keys}, facts.policy, facts.now)
+    held = {KeyName(one.key) for one in facts.holdings.holdings() if one.key}
+    depended_on = {**facts.unseen, **{name: view for name, view in facts.keys.items() if name in held}}
+    stores = Stores(facts.probes, depended_on, facts.policy, facts.now)
     assessed = tuple(stores.beside(_assess(facts), facts.keys))
     subjects: tuple[RuleSubject, ...] = (*_causes(facts, assessed), *_keys(facts, assessed), *_buckets(facts, assessed))
     context = Context(facts.now, facts.policy, facts.keys)
@@ -96,7 +100,7 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     # All at once: a fleet may have a finding for each of its keys.
     extents = facts.holdings.extents(_concerned(subject, outcome) for _, subject, outcome in failures)
     findings = tuple(_finding(*one, extent, facts) for one, extent in zip(failures, extents, strict=True))
-    return Judged(assessed, findings, tuple(tallies), frozenset(undecided))
+    return Judged(assessed, findings, tuple(tallies), frozenset(undecided), stores.failing)
 
 
 def _outlives_silence(subject: RuleSubject, keys: Mapping[KeyName, KeyView]) -> bool:

@@ -1,12 +1,12 @@
 """The words of every gap: what is missing, what the answer lacks for it, what would close it."""
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from auditor.errors import CollectError, LedgerError
-from auditor.findings import Assessment, BucketCoverage, Finding, Readability, Status
+from auditor.findings import Assessment, BucketCoverage, Finding, Readability, Status, Subject, SubjectKind
 from auditor.model import (
     DECRYPT,
     NO_RIGHT,
@@ -153,19 +153,27 @@ def of_layouts(buckets: Iterable[BucketCoverage]) -> Iterator[Gap]:
             )
 
 
-def of_what_left_the_config(findings: Iterable[Finding], configured: Container[str]) -> Iterator[Gap]:
-    """Findings that end now although nobody looked, because the config names their bucket no longer."""
+def of_what_left_the_config(
+    findings: Iterable[Finding], configured: Container[str], narrowed: Mapping[str, Collection[Population]]
+) -> Iterator[Gap]:
+    """Findings that end now although nobody looked, because the config leaves out their bucket or part of it.
+
+    `narrowed` are the populations of each bucket that are looked at no longer.
+    """
     ended: Counter[str] = Counter()
     for one in findings:
         if one.status is Status.RESOLVED:
-            ended.update({bucket for bucket, *_ in one.members if bucket not in configured})
+            buckets = {bucket for bucket, *_ in one.members}
+            ended.update(each for each in buckets if each not in configured or narrowed.get(each))
     for bucket, count in sorted(ended.items()):
         which = "a finding is" if count == 1 else f"{count} findings are"
+        lacking = " and ".join(sorted(one.replace("_", "-") for one in narrowed.get(bucket, ())))
+        what = f"its {lacking} objects" if lacking else "this bucket"
         yield Gap(
             bucket,
             Reason.NOT_VISIBLE,
-            f"{which} told as resolved without a look at its data: the config names this bucket no longer",
-            "name it in the config again to have it judged",
+            f"{which} told as resolved without a look at all of its data: the config leaves out {what} now",
+            f"name {what} in the config again, and scan, to have that judged",
         )
 
 
@@ -199,10 +207,10 @@ def of_key(view: KeyView, principals: tuple[str, ...] = (), judged: Sequence[Ass
     yield from found
     if any(one.what == view.name.text for one in found):
         return
-    causes = {one.subject.id: one.cause for one in judged if one.readability is Readability.UNKNOWN}
+    causes = {one.subject: one.cause for one in judged if one.readability is Readability.UNKNOWN}
     for subject, cause in sorted(causes.items()):
         # A principal's subject names the key behind the arrow.
-        yield Gap(subject.rpartition(" -> ")[2], _why_unknown(view), cause, _what_it_needs(view))
+        yield Gap(subject.id.rpartition(" -> ")[2], _why_unknown(view), cause, _what_it_needs(view, subject))
 
 
 def _why_unknown(view: KeyView) -> Reason:
@@ -210,9 +218,11 @@ def _why_unknown(view: KeyView) -> Reason:
     return Reason.NOT_VISIBLE if view.reading is None else Reason.UNSUPPORTED
 
 
-def _what_it_needs(view: KeyView) -> str:
+def _what_it_needs(view: KeyView, subject: Subject) -> str:
     if view.reading is None:
         return "poll again, without naming keys"
+    if subject.kind is SubjectKind.KEY_STORE:
+        return "repair the store, or the key that it failed; a read that passes ends it ([probe] reads), of either key"
     return "look at it where it is managed: what it says of itself settles nothing"
 
 
@@ -230,9 +240,10 @@ def _of_reading(view: KeyView, principals: tuple[str, ...], judged: Sequence[Ass
             )
         case AwsKey() as key if is_being_made(key):
             # What is unknown with it is told by its cause.
-            if view.memory is not None and any(one.readability is not Readability.UNKNOWN for one in judged):
-                effect = f"it is being made; it is judged by its state of {view.memory.last_at:%Y-%m-%dT%H:%M:%SZ}"
-                yield Gap(name, Reason.NOT_VISIBLE, effect, "poll again")
+            if any(one.readability is not Readability.UNKNOWN for one in judged):
+                seen = view.memory.last_at if view.memory is not None else None
+                by = f"; it is judged by its state of {seen:%Y-%m-%dT%H:%M:%SZ}" if seen is not None else ""
+                yield Gap(name, Reason.NOT_VISIBLE, f"it is being made, and tells nothing{by}", "poll again")
         case AwsKey() as key:
             yield from _of_aws_key(key)
         case GcpKey() as key:

@@ -20,7 +20,7 @@ from auditor.findings import (
     member_of,
     worst_first,
 )
-from auditor.model import AwsKey, Encryption, GcpKey, KeyName, is_being_made
+from auditor.model import AwsKey, Encryption, GcpKey, Holding, KeyName, is_being_made
 from auditor.readability import KeyView
 from auditor.readability.access import ANY_PRINCIPAL, principal_subject
 from auditor.readability.aws import store_name
@@ -82,11 +82,13 @@ def undecided(
     assessed: Iterable[Assessed],
     unusable: Collection[str],
     keys: Mapping[KeyName, KeyView],
+    failing: Collection[Subject] = (),
 ) -> frozenset[str]:
     """Name the findings that nothing upholds now and nothing refutes, by id: what is not told is no all-clear.
 
     `unusable` are buckets of which nothing is judged, because their inventory cannot be used; `keys` those that were
-    needed. A finding on data is left open where, of some of its data,
+    needed; `failing` are stores that are known to fail one key, which no other key refutes. A finding on data is left
+    open where, of some of its data,
 
     - the key tells nothing,
     - the finding's subject is unknown, or bars it as before in the shadow of something worse, or
@@ -95,7 +97,7 @@ def undecided(
     and nothing that is told now refutes it: its subject as something else, or data that is readable with nothing of
     that subject in the shadow. One on a key as a whole is left open only where the key is needed by hidden data alone.
     """
-    sight = _Sight(assessed, unusable, keys)
+    sight = _Sight(assessed, unusable, keys, failing)
     named = {Subject(SubjectKind.KEY, name.text) for name in keys}
     return frozenset(
         one.id
@@ -105,28 +107,52 @@ def undecided(
     )
 
 
+def hidden_keys(
+    before: Iterable[Finding], holdings: Iterable[Holding], unusable: Collection[str]
+) -> frozenset[KeyName]:
+    """Name the keys of data that open findings speak of and that is not seen, although it may be there."""
+    hides = _Hiding(map(member_of, holdings), unusable)
+    members = {member for one in before if one.status is not Status.RESOLVED for member in one.members}
+    return frozenset(KeyName(one[2]) for one in members if one[2] is not None and hides(one))
+
+
 def with_what_is_hidden(
     findings: Iterable[Finding], before: Iterable[Finding], assessed: Iterable[Assessed], unusable: Collection[str]
 ) -> Iterator[Finding]:
     """Let findings remember data that is not seen for a time: it is not over when what is seen of it is."""
-    sight = _Sight(assessed, unusable, {})
+    hides = _Hiding((member_of(one.holding) for one in assessed), unusable)
     known = {one.id: one.members for one in before}
     for one in findings:
-        hidden = {each for each in known.get(one.id, ()) if sight.is_hidden(each)}
+        hidden = set(filter(hides, known.get(one.id, ())))
         more = hidden.difference(one.members)
         yield replace(one, members=in_order((*one.members, *more))) if more else one
+
+
+class _Hiding:
+    """Tells whether data may be there although it is not seen."""
+
+    def __init__(self, seen: Iterable[Member], unusable: Collection[str]) -> None:
+        self._seen = frozenset(seen)
+        self._buckets = {one[0] for one in self._seen if one[1] is Encryption.UNKNOWN}.union(unusable)
+        """Where nothing is judged, or nobody knows what encrypts some of the data: any other may be among it."""
+
+    def __call__(self, member: Member) -> bool:
+        return member not in self._seen and member[0] in self._buckets
 
 
 class _Sight:
     """What one judgement tells of the data that findings were made of."""
 
     def __init__(
-        self, assessed: Iterable[Assessed], unusable: Collection[str], keys: Mapping[KeyName, KeyView]
+        self,
+        assessed: Iterable[Assessed],
+        unusable: Collection[str],
+        keys: Mapping[KeyName, KeyView],
+        failing: Collection[Subject],
     ) -> None:
-        self._unusable = unusable
+        self._failing = failing
         self._of = {member_of(one.holding): one.assessment for one in assessed}
-        self._unresolved = {one[0] for one in self._of if one[1] is Encryption.UNKNOWN}
-        """Buckets where nobody knows what encrypts some of the data: what is not seen may be among it."""
+        self._is_hidden = _Hiding(self._of, unusable)
         self._answers = {key: _answer(keys, key) for key in {one[2] for one in self._of}}
         self._on: defaultdict[Subject, list[Assessment]] = defaultdict(list)
         """What is told now, by its subject."""
@@ -141,13 +167,9 @@ class _Sight:
                 for subject in told:
                     self._well[subject].append((member, found))
 
-    def is_hidden(self, member: Member) -> bool:
-        """Whether data may be there although it is not seen."""
-        return member not in self._of and (member[0] in self._unusable or member[0] in self._unresolved)
-
     def hides(self, one: Finding) -> bool:
         """Whether data of a finding is hidden, and nothing else is told of what the finding is about."""
-        return any(map(self.is_hidden, one.members)) and not self._is_refuted(one)
+        return any(map(self._is_hidden, one.members)) and not self._is_refuted(one)
 
     def leaves_open(self, one: Finding) -> bool:
         """Whether some of a finding's data leaves it open, and none of what is told refutes it."""
@@ -156,7 +178,7 @@ class _Sight:
     def _is_open(self, one: Finding, member: Member) -> bool:
         found = self._of.get(member)
         if found is None:
-            return self.is_hidden(member)
+            return self._is_hidden(member)
         is_inferred = found.confidence is Confidence.INFERRED
         if found.readability is Readability.LOST and not is_inferred:
             return False  # whatever else barred it bars nothing any more
@@ -178,7 +200,7 @@ class _Sight:
             for found in self._on[one.subject]
         ):
             return True  # it is told, and not as the finding says
-        return any(
+        return one.subject not in self._failing and any(
             all(subject != one.subject for subject, _ in found.shadowed)
             # Another bucket's data is another principal's to read.
             and (one.subject.kind is not SubjectKind.PRINCIPAL or member in one.members)

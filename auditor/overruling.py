@@ -6,7 +6,7 @@ from typing import Final
 from auditor.model import NO_RIGHT, Cloud, KeyName, Probe, ProbeKind, ProbeOutcome
 from auditor.principals import same_principal
 
-_OUTLIVES_BUCKET_KEYS: Final = timedelta(days=1)
+OUTLIVES_BUCKET_KEYS: Final = timedelta(days=1)
 """After so long a read through a bucket key has asked KMS: AWS calls them short-lived, and tells no number."""
 CLOCKS_APART: Final = timedelta(minutes=1)
 """How far two readings of the clocks may differ."""
@@ -19,9 +19,9 @@ def overrules(later: Probe, earlier: Probe) -> bool:
 
     A success is over by a refusal of the same principal, tried the same way. A refusal is over by a success: of a right
     only by one of the same principal, and on Google Cloud reads are always the storage service agent's; through another
-    bucket only what key or version said of itself; through a bucket key only a day later, and by the same principal. A
-    dry run that passes tells of dry runs alone: that it looks at the key's state is not documented. A success that is
-    dated behind what came after it proves nothing: a clock was wrong.
+    bucket only what key or version said of itself; through a bucket key only a day later. A dry run that passes tells
+    of dry runs alone: that it looks at the key's state is not documented. A success that is dated behind what came
+    after it proves nothing: a clock was wrong.
     """
     if later.key != earlier.key:
         return False
@@ -34,13 +34,13 @@ def overrules(later: Probe, earlier: Probe) -> bool:
     is_here = later.bucket == earlier.bucket
     match later.outcome, earlier.outcome:
         case ProbeOutcome.REFUSED, ProbeOutcome.PASSED:
-            return is_here and not earlier.cached and (later.kind, later.principal) == (earlier.kind, earlier.principal)
+            is_alike = later.kind is earlier.kind and same_principal(later.principal or "", earlier.principal or "")
+            return is_here and not earlier.cached and is_alike
         case ProbeOutcome.PASSED, ProbeOutcome.REFUSED if not is_here:
             is_of_the_key = not later.cached and earlier.code in OF_THE_VERSION
             return is_of_the_key and (later.kind is ProbeKind.READ or _tells_otherwise(later, earlier))
         case ProbeOutcome.PASSED, ProbeOutcome.REFUSED if later.cached:
-            is_late = later.at - earlier.at >= _OUTLIVES_BUCKET_KEYS
-            return is_late and same_principal(later.principal or "", earlier.principal or "-")
+            return later.at - earlier.at >= OUTLIVES_BUCKET_KEYS and _tells_otherwise(later, earlier)
         case ProbeOutcome.PASSED, ProbeOutcome.REFUSED:
             return _tells_otherwise(later, earlier)
         case _:

@@ -15,6 +15,12 @@ def same_principal(one: str, other: str) -> bool:
     return one == other or (_person(one) is not None and _person(one) == _person(other))
 
 
+def role_of(name: str) -> str:
+    """The role behind a session's name, so that each session is the same; any other name as it is."""
+    person = _person(name) if is_session(name) else None
+    return ":".join(person) if person is not None else name
+
+
 def is_session(name: str) -> bool:
     """Whether it names one session of a role, and not the role."""
     hit = _PERSON.fullmatch(name)

@@ -221,12 +221,12 @@ def _poll(
     # That nobody tries any more makes no refusal a success, and gives nobody a bar back that a read has lifted.
     probes = tuple(one for one in told if parts.probing.wants(one.kind) or one.outcome is not ProbeOutcome.INCONCLUSIVE)
     beforehand = before.findings if before is not None else ()
-    hidden = {KeyName(key) for one in beforehand for bucket, _, key, _ in one.members if key and bucket in unusable}
+    hidden = lifecycle.hidden_keys(beforehand, holdings.holdings(), unusable)
     unseen = {name: KeyView(name, None, memory.get(name)) for name in hidden}
     judged = judge(Facts(holdings, keys, agents, buckets, parts.policy, now, probes, unseen), parts.rules)
     if unconfigured is None and before is not None:
         unconfigured = before.coverage.buckets_not_configured
-    undecided = judged.undecided | lifecycle.undecided(beforehand, judged.assessed, unusable, keys)
+    undecided = judged.undecided | lifecycle.undecided(beforehand, judged.assessed, unusable, keys, judged.failing)
     fresh = lifecycle.with_what_is_hidden(judged.findings, beforehand, judged.assessed, unusable)
     findings = lifecycle.carry_on(fresh, beforehand, now, undecided)
     last_reads = {name: last_read(view, now) for name, view in keys.items()}
@@ -267,7 +267,7 @@ def _poll(
                 *gaps.of_refusals(_by_refusal(probes, judged.assessed), parts.probing.wants, too_old, now),
                 *_not_sampled(parts, sweeps),
                 *gaps.of_layouts(buckets),
-                *gaps.of_what_left_the_config(findings, configured),
+                *gaps.of_what_left_the_config(findings, configured, _narrowed(before, buckets)),
                 *_swept_otherwise(parts, sweeps),
                 *gaps.of_clock(parts.skew() - plausible(parts.skew())),
                 *gaps.of_principals(0 if parts.agents.get(Cloud.AWS) else _nobody_asked(needs, keys)),
@@ -403,6 +403,12 @@ def _key_gaps(needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView], assesse
         judged[one.holding.key].append(one.assessment)
     for need in needs:
         yield from gaps.of_key(keys[need.name], need.principals, judged[need.name.text])
+
+
+def _narrowed(before: Judgement | None, buckets: Iterable[BucketCoverage]) -> Mapping[str, frozenset[Population]]:
+    """Populations of each bucket that its newest sweep leaves out, and the one before did not."""
+    then = {one.bucket: one.left_out for one in before.coverage.buckets} if before is not None else {}
+    return {one.bucket: frozenset(one.left_out).difference(then.get(one.bucket, one.left_out)) for one in buckets}
 
 
 def _nobody_asked(needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView]) -> int:

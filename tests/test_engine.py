@@ -574,14 +574,18 @@ def test_what_a_store_failed_is_not_forgotten_because_that_data_is_hidden() -> N
     failed = replace(refused(key=SECOND_KEY.text), code="KMSInvalidStateException")
     views = {AWS_KEY: KeyView(AWS_KEY, an_aws_key(store=store), None)}
     unseen = {SECOND_KEY: KeyView(SECOND_KEY, None, remembered(an_aws_key(name=SECOND_KEY, store=store)))}
-    for seen, hidden, readability in (
-        (views, {}, Readability.READABLE),
-        (views, unseen, Readability.UNKNOWN),
-        ({**views, **unseen}, {}, Readability.UNKNOWN),
+    both = {**views, **unseen}
+    for holdings, seen, hidden, readability in (
+        ((), views, {}, Readability.READABLE),
+        ((), views, unseen, Readability.UNKNOWN),
+        ((), both, {}, Readability.READABLE),
+        ((a_holding(SECOND_KEY, bucket="s3://b"),), both, {}, Readability.UNKNOWN),
     ):
-        result = judge(Facts(FixedHoldings(a_holding()), seen, {}, (), Policy(), NOW, (failed,), hidden), load())
-        assert [one.assessment.readability for one in result.assessed] == [readability]
-        assert SECOND_KEY.text not in {one.subject.id for one in result.findings}, "it is not judged itself"
+        mine = FixedHoldings(a_holding(), *holdings)
+        result = judge(Facts(mine, seen, {}, (), Policy(), NOW, (failed,), hidden), load())
+        assert result.assessed[0].assessment.readability is readability
+        assert bool(result.failing) is (readability is Readability.UNKNOWN)
+        assert len(result.assessed) == 1 + len(holdings), "what is hidden is not judged itself"
 
 
 def test_an_inventory_that_does_not_answer_for_every_finding_is_an_error() -> None:

@@ -121,11 +121,17 @@ def test_what_ends_without_a_look_is_a_gap_of_the_bucket_that_left_the_config() 
     ended = replace(a_finding(), status=Status.RESOLVED)
     (member,) = ended.members
     elsewhere = replace(ended, members=(member, ("s3://left", *member[1:]), ("s3://left", *member[1:3], "2")))
-    assert not list(gaps.of_what_left_the_config([a_finding(), ended], {member[0]}))
-    assert not list(gaps.of_what_left_the_config([a_finding()], set()))
+    assert not list(gaps.of_what_left_the_config([a_finding(), ended], {member[0]}, {member[0]: ()}))
+    assert not list(gaps.of_what_left_the_config([a_finding()], set(), {}))
     for findings, told in (([elsewhere], "a finding is told"), ([elsewhere, elsewhere], "2 findings are told")):
-        (gap,) = gaps.of_what_left_the_config(findings, {member[0]})
-        assert_told(gap, ("s3://left", Reason.NOT_VISIBLE, f"{told} as resolved without a look", "name it"))
+        (gap,) = gaps.of_what_left_the_config(findings, {member[0]}, {})
+        assert_told(gap, ("s3://left", Reason.NOT_VISIBLE, f"{told} as resolved without a look", "name this bucket"))
+    narrowed = {member[0]: {Population.NONCURRENT, Population.SOFT_DELETED}}
+    (gap,) = gaps.of_what_left_the_config([a_finding(), ended], {member[0]}, narrowed)
+    words = "a finding is told as resolved without a look at all of its data: the config leaves out its noncurrent and "
+    assert_told(
+        gap, (member[0], Reason.NOT_VISIBLE, f"{words}soft-deleted objects now", "name its noncurrent and soft")
+    )
 
 
 def test_an_inventory_that_nobody_may_judge_by_is_a_gap_of_its_bucket() -> None:
@@ -244,7 +250,9 @@ def test_a_key_that_is_being_made_is_a_gap_where_it_is_judged_by_what_it_was() -
     assert_told(gap, (NAME, Reason.NOT_VISIBLE, f"judged by its state of {WHEN}", "poll again"))
     (gap,) = gaps.of_key(view, judged=[judged(Readability.UNKNOWN, cause="it is odd")])
     assert gap.effect == "it is odd"
-    assert list(gaps.of_key(KeyView(AWS_KEY, an_aws_key("Creating"), None), judged=[judged(Readability.LOST)])) == []
+    for memory in (None, remembered(None, missing_since=NOW)):
+        (gap,) = gaps.of_key(KeyView(AWS_KEY, an_aws_key("Creating"), memory), judged=[judged(Readability.REVOKED)])
+        assert gap.effect == "it is being made, and tells nothing"
 
 
 def test_a_key_that_was_not_found_and_is_judged_lost_is_no_riddle() -> None:
@@ -266,6 +274,14 @@ def test_what_is_unknown_without_another_gap_is_one_for_each_cause() -> None:
         assert {one.hint.startswith("poll again") for one in found} == {reading is None}
     told = list(gaps.of_key(KeyView(AWS_KEY, denied(), None), judged=unknown))
     assert [one.reason for one in told] == [Reason.ACCESS_DENIED], "the gap that there is says it"
+
+
+def test_what_a_store_that_failed_another_key_needs_is_told() -> None:
+    store = Assessment(Readability.UNKNOWN, Basis.STATE, "in doubt", Subject(SubjectKind.KEY_STORE, "1/r/cks-1"))
+    (gap,) = gaps.of_key(KeyView(AWS_KEY, an_aws_key(), None), judged=[store])
+    assert_told(gap, ("1/r/cks-1", Reason.UNSUPPORTED, "in doubt", "a read that passes ends it"))
+    (gap,) = gaps.of_key(KeyView(AWS_KEY, None, None), judged=[store])
+    assert gap.hint == "poll again, without naming keys"
 
 
 def test_a_key_whose_last_word_was_a_denial_is_not_judged_by_an_older_state() -> None:

@@ -19,7 +19,7 @@ from auditor.findings import (
     Undo,
     member_of,
 )
-from auditor.lifecycle import carry_on, undecided, with_what_is_hidden
+from auditor.lifecycle import carry_on, hidden_keys, undecided, with_what_is_hidden
 from auditor.model import CustomKeyStore, EkmConnection, Encryption, Grant, HsmInstance, KeyName, Reason
 from auditor.readability import KeyView
 from tests.core_builders import (
@@ -205,6 +205,25 @@ def test_a_key_that_tells_nothing_ends_nothing(
     stays: bool,  # noqa: FBT001 - a case
 ) -> None:
     assert (finding.id in undecided([finding], assessed, (), views(AWS_KEY))) is stays
+
+
+def test_another_key_that_works_does_not_refute_what_a_store_is_known_to_fail() -> None:
+    assessed = [told(R.UNREADABLE, KEY, (STORE, R.UNREACHABLE)), other(R.READABLE)]
+    for failing, stays in (((), False), ((STORE,), True), ((RIGHT,), False)):
+        assert bool(undecided([OF_BOTH], assessed, (), views(), failing)) is stays
+    assert not undecided([OF_BOTH], [other(R.READABLE)], (), views(), (STORE,)), "its data is gone"
+
+
+def test_the_keys_of_data_that_is_not_seen_are_known() -> None:
+    open_, over = on(KEY, R.UNREADABLE, data(), data(THERE, OTHER_KEY)), on(OTHER, R.LOST, status=Status.RESOLVED)
+    seen = a_holding(AWS_KEY, bucket=HERE)
+    odd = a_holding(None, bucket=THERE, encryption=Encryption.UNKNOWN)
+    assert hidden_keys([open_, over], [seen], ()) == frozenset()
+    assert hidden_keys([open_, over], [seen], {THERE}) == {OTHER_KEY}
+    assert hidden_keys([open_, over], [seen, odd], ()) == {OTHER_KEY}
+    assert hidden_keys([open_], [odd], {HERE}) == {AWS_KEY, OTHER_KEY}
+    assert hidden_keys([over], [odd], {HERE}) == frozenset()
+    assert hidden_keys([on(KEY, R.UNREADABLE, data(key=None))], [], {HERE}) == frozenset()
 
 
 def test_an_older_word_on_a_store_does_not_refute_what_another_key_told_of_it() -> None:

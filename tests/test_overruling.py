@@ -82,14 +82,10 @@ CASES: dict[str, tuple[Probe, Probe, bool]] = {
         True,
     ),
     "not sooner": (replace(PASSED, cached=True, at=NOW + timedelta(hours=23, minutes=59)), REFUSED, False),
-    "nor for another principal": (
+    "whoever reads then": (replace(PASSED, cached=True, at=NOW + timedelta(hours=24), **ELSE), REFUSED, True),
+    "but of a right only by who lacked it, also then": (
         replace(PASSED, cached=True, at=NOW + timedelta(hours=24), **ELSE),
-        REFUSED,
-        False,
-    ),
-    "nor for nobody": (
-        replace(PASSED, cached=True, at=NOW + timedelta(hours=24), principal=None),
-        replace(REFUSED, principal=None),
+        LACKING,
         False,
     ),
     "nor through another bucket": (
@@ -120,6 +116,8 @@ CASES: dict[str, tuple[Probe, Probe, bool]] = {
     ),
     "a refusal ends a success": (REFUSED, PASSED, True),
     "of the same principal alone": (REFUSED, replace(PASSED, **ELSE), False),
+    "in whatever session": (replace(REFUSED, principal=SESSION), PASSED, True),
+    "or of nobody known": (replace(REFUSED, principal=None), replace(PASSED, principal=None), True),
     "tried the same way": (REFUSED, replace(PASSED, **DRY), False),
     "through the same bucket": (REFUSED, replace(PASSED, **THERE), False),
     "and not what a bucket key knew": (REFUSED, replace(PASSED, cached=True), False),

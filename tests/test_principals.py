@@ -2,7 +2,7 @@
 
 import pytest
 
-from auditor.principals import account_of, is_person, is_session, same_principal
+from auditor.principals import account_of, is_person, is_session, role_of, same_principal
 from tests.core_builders import ROLE
 
 SESSION = "arn:aws:sts::111122223333:assumed-role/storage/i-1"
@@ -67,5 +67,7 @@ def test_a_pattern_is_no_person() -> None:
 
 def test_a_session_is_told_from_its_role() -> None:
     assert is_session(SESSION)
+    assert role_of(SESSION) == role_of(f"{SESSION}-2") != role_of(SESSION.replace("111122223333", "444455556666"))
+    assert [role_of(one) for one in (ROLE, "storage", "")] == [ROLE, "storage", ""]
     assert not is_session(ROLE)
     assert not is_session("storage")

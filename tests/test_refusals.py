@@ -311,7 +311,7 @@ def test_a_store_that_fails_one_key_leaves_the_others_unknown_until_they_are_rea
         assert set(judged(scan.poll(assembly.parts, NoProgress())).values()) == {R.READABLE}
 
 
-@pytest.mark.parametrize("then", ["disabled", "denied", "not found", "damaged"])
+@pytest.mark.parametrize("then", ["disabled", "denied", "not found", "damaged", "hidden"])
 def test_a_store_that_failed_one_key_is_not_well_because_something_else_happens_to_that_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
 ) -> None:
@@ -329,6 +329,10 @@ def test_a_store_that_failed_one_key_is_not_well_because_something_else_happens_
                 key.describe_denied = True
             case "not found":
                 cloud.store.remove_key(AWS_KEY)
+            case "hidden":
+                cloud.store.put("objects", "acme/s3/1", size=99, sse="aws:kms", key=AWS_KEY)
+                cloud.traffic.fail("HEAD /objects/", status=403)
+                scan.scan(assembly.parts, NoProgress(), frozenset({"s3://objects"}))
             case _:
                 damage(tmp_path / "auditor.toml", "s3-objects")
         for _ in range(2):

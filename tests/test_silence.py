@@ -379,3 +379,27 @@ def test_a_bucket_that_leaves_the_config_takes_no_finding_with_it_in_silence(sma
     later = scan.poll(assembly.parts, NoProgress())
     assert not [one for one in later.gaps if "without a look" in one.effect], "told once, with the findings"
     assembly.close()
+
+
+def test_populations_that_leave_the_config_take_no_finding_with_them_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with an_aws_cloud(monkeypatch) as cloud:
+        cloud.store.add_bucket("objects")
+        cloud.store.buckets["objects"].versioned = True
+        other = AWS_KEY.replace("000001", "000002")
+        cloud.store.add_key(AWS_KEY).state = "Disabled"
+        cloud.store.add_key(other)
+        for key in (AWS_KEY, other):
+            cloud.store.put("objects", "acme/s3/1", sse="aws:kms", key=key)
+        config = tmp_path / "auditor.toml"
+        told = 'state = "state"\n' + PLATFORM + AWS_CONFIG
+        found = []
+        for text in (told, told.replace('url = "s3://objects"', 'url = "s3://objects"\npopulations = ["live"]')):
+            config.write_text(text)
+            assembly = assemble(load(config), Clock())
+            found.append(scan.scan(assembly.parts, NoProgress()))
+            assembly.close()
+        assert [open_findings(one) for one in found] == [UNREADABLE, set()]
+        gaps = [[gap.what for gap in one.gaps if "leaves out its noncurrent objects" in gap.effect] for one in found]
+        assert gaps == [[], ["s3://objects"]]

@@ -42,6 +42,7 @@ from auditor.model import (
 )
 from auditor.overruling import overrules
 from auditor.ports import PollRecord
+from auditor.principals import role_of
 
 _WAIT_SECONDS: Final = 1800.0
 """As long as a poll of thousands of keys may take inside the share of the quota."""
@@ -172,10 +173,17 @@ class LedgerStore:
         Raises:
             LedgerError: the ledger cannot be written.
         """
+        changed = tuple(probes)
+        if not changed:
+            return
         with self._database.writing() as connection, Journal(connection) as log:
-            for old, new in probes:
+            kept = journal.current(connection, "probe")
+            for old, new in changed:
                 log.add(new.at, "probe_overruled", _probe_name(old), "{}")
-                log.add(new.at, "probe_told", _probe_name(new), codec.dump(new))
+                name = _probe_name(new)
+                # One that was made too soon takes nothing from one that counts.
+                if not (new.early and name in kept and not codec.load(Probe, kept[name].body).early):
+                    log.add(new.at, "probe_told", name, codec.dump(new))
 
     @contextmanager
     def judging(self) -> Iterator[None]:
@@ -409,7 +417,8 @@ _FOUND: Final[Mapping[str, Any]] = {
 def _probe_name(probe: Probe) -> str:
     word = "cached" if probe.cached else probe.outcome.value
     why = [probe.code, dict(probe.told)] if probe.outcome is ProbeOutcome.REFUSED else []
-    return codec.canonical([probe.bucket, probe.key, probe.key_version, probe.kind, word, probe.principal, *why])
+    who = role_of(probe.principal) if probe.principal is not None else None
+    return codec.canonical([probe.bucket, probe.key, probe.key_version, probe.kind, word, who, *why])
 
 
 def _barred(key: AwsKey | GcpKey, was: KeptKey) -> tuple[str, ...]:

@@ -131,7 +131,7 @@ def _beside_other_versions(found: Assessment, view: KeyView, probes: tuple[Probe
         return found
     cause = (
         f"data names key {view.name} without a version, and a read under version {refused.key_version} was refused "
-        f"({refused.code}) at {refused.at:%Y-%m-%dT%H:%M:%SZ}"
+        f"({refused.code}) at {refused.at:%Y-%m-%dT%H:%M:%SZ}, and none has passed since"
     )
     unknown = _unknown(view.name, cause, (*found.evidence, *refused.evidence))
     return before(replace(unknown, final_at=found.final_at), found)

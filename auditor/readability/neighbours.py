@@ -11,10 +11,11 @@ from datetime import datetime
 
 from auditor.findings import Assessed, Assessment, Basis, Readability, Subject, SubjectKind
 from auditor.model import AwsKey, KeyName, Probe
+from auditor.overruling import OUTLIVES_BUCKET_KEYS
 from auditor.policy import Policy
 from auditor.readability.assess import KeyView, telling_of
 from auditor.readability.aws import store_name
-from auditor.readability.probe import proves, tells_of_its_store
+from auditor.readability.probe import is_a_read_that_passed, tells_of_its_store
 from auditor.readability.table import Standpoint, before
 
 
@@ -22,22 +23,30 @@ class Stores:
     """The custom key stores that are known to fail a key, and the keys that were read all the same."""
 
     def __init__(self, probes: Iterable[Probe], keys: Mapping[KeyName, KeyView], policy: Policy, now: datetime) -> None:
-        """Look through all probes; a store is known to fail for as long as one of `keys` is in it that it failed."""
+        """Look through all probes; `keys` are those on which data depends."""
         self._failed: dict[Subject, Probe] = {}
-        self._read: set[KeyName] = set()
+        self._reads: dict[KeyName, list[Probe]] = {}
         by_key: dict[KeyName, list[Probe]] = defaultdict(list)
         for one in probes:
             by_key[KeyName(one.key)].append(one)
         for name in sorted(by_key.keys() & keys.keys()):
-            view = keys[name]
-            store = _store_of(view)
+            store = _store_of(keys[name])
             if store is None:
                 continue
-            for one in telling_of(view, tuple(by_key[name]), Standpoint((), view.memory, policy, now)):
-                if tells_of_its_store(one):
-                    self._failed.setdefault(store, one)
-                elif proves(one):
-                    self._read.add(name)
+            at = Standpoint((), keys[name].memory, policy, now)
+            telling = telling_of(keys[name], tuple(by_key[name]), at)
+            self._reads[name] = [one for one in telling if is_a_read_that_passed(one)]
+            used = max((one.at for one in self._reads[name] if not one.cached), default=None)
+            for one in telling:
+                # What it failed through one bucket is over where the key was used since, through whatever bucket.
+                if tells_of_its_store(one) and (used is None or one.at > used):
+                    kept = self._failed.get(store)
+                    self._failed[store] = one if kept is None or one.at > kept.at else kept
+
+    @property
+    def failing(self) -> frozenset[Subject]:
+        """Those that are known to fail a key."""
+        return frozenset(self._failed)
 
     def beside(self, assessed: Iterable[Assessed], keys: Mapping[KeyName, KeyView]) -> Iterator[Assessed]:
         """Let nothing count as readable by its key's state alone whose store is known to fail another key.
@@ -47,11 +56,16 @@ class Stores:
         for one in assessed:
             name = KeyName(one.holding.key) if one.holding.key else None
             store = _store_of(keys.get(name)) if name is not None else None
-            failed = self._failed.get(store) if store is not None and name not in self._read else None
-            if store is None or failed is None or not _stands_on_its_state(one.assessment):
+            failed = self._failed.get(store) if store is not None else None
+            if name is None or store is None or failed is None or self._was_read(name, failed):
                 yield one
             else:
                 yield replace(one, assessment=_doubted(one.assessment, store, failed))
+
+    def _was_read(self, name: KeyName, failed: Probe) -> bool:
+        """Whether a key works for all that its store failed another one."""
+        late = failed.at + OUTLIVES_BUCKET_KEYS
+        return any(not one.cached or one.at >= late for one in self._reads.get(name, ()))
 
 
 def _store_of(view: KeyView | None) -> Subject | None:
@@ -61,11 +75,9 @@ def _store_of(view: KeyView | None) -> Subject | None:
     return Subject(SubjectKind.KEY_STORE, store_name(key.name, key.store.id))
 
 
-def _stands_on_its_state(found: Assessment) -> bool:
-    return found.readability in {Readability.READABLE, Readability.EXPIRING} and found.basis is not Basis.PROBE
-
-
 def _doubted(found: Assessment, store: Subject, failed: Probe) -> Assessment:
+    if found.readability not in {Readability.READABLE, Readability.EXPIRING} or found.basis is Basis.PROBE:
+        return found
     doubt = Assessment(
         Readability.UNKNOWN,
         Basis.STATE,

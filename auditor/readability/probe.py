@@ -80,7 +80,8 @@ def rights_of(bucket: str, probes: Iterable[Probe], agents: tuple[str, ...], now
 
 
 def _last_read(probes: Iterable[Probe], now: datetime) -> datetime | None:
-    return max((one.at for one in probes if proves(one) and one.at <= now + CLOCKS_APART), default=None)
+    used = (one for one in probes if is_a_read_that_passed(one) and not one.cached)
+    return max((one.at for one in used if one.at <= now + CLOCKS_APART), default=None)
 
 
 def _is_refused(probe: Probe, codes: Container[str]) -> bool:
@@ -150,9 +151,9 @@ def tells_of_its_store(probe: Probe) -> bool:
     return by_store and not any(_explains(fact, was, probe) for fact, was in probe.told.items())
 
 
-def proves(probe: Probe) -> bool:
-    """Whether it is a read that used the key."""
-    return probe.kind is ProbeKind.READ and probe.outcome is ProbeOutcome.PASSED and not probe.cached
+def is_a_read_that_passed(probe: Probe) -> bool:
+    """Whether it is a read that passed, be it through a bucket key."""
+    return probe.kind is ProbeKind.READ and probe.outcome is ProbeOutcome.PASSED
 
 
 def _is_over(probe: Probe, told: Mapping[str, str]) -> bool:

@@ -392,6 +392,36 @@ def test_a_success_of_a_clock_that_was_ahead_can_be_forgotten(ledger: LedgerStor
     ledger.verify()
 
 
+def test_what_a_key_tells_later_of_a_refusal_that_came_too_soon_takes_nothing_from_one_that_counts(
+    ledger: LedgerStore,
+) -> None:
+    about = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ}
+    refused = Probe(**about, at=NOW, outcome=ProbeOutcome.REFUSED, code="x", principal=None)  # type: ignore[arg-type]
+    counts = replace(refused, told={"state": "'Enabled'"})
+    early = replace(refused, early=True, at=NOW + minutes(1))
+    for first in (counts, replace(counts, early=True)):
+        ledger.keep_probe(replace(refused, outcome=ProbeOutcome.PASSED, code="ok", at=NOW - minutes(1)))
+        ledger.keep_probe(first)
+        ledger.keep_probe(early)
+        told = replace(early, told=counts.told)
+        ledger.keep_told([(early, told)])
+        assert ledger.probes() == ((told if first.early else first),)
+    late = replace(refused, at=NOW + minutes(2))
+    ledger.keep_probe(late)
+    ledger.keep_told([(late, replace(late, told=counts.told))])
+    assert ledger.probes() == (replace(late, told=counts.told),)
+
+
+def test_each_session_of_a_role_is_the_same_principal(ledger: LedgerStore) -> None:
+    session = "arn:aws:sts::111122223333:assumed-role/storage/i-"
+    about = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ}
+    passed = Probe(**about, at=NOW, outcome=ProbeOutcome.PASSED, code="ok", principal=f"{session}0")  # type: ignore[arg-type]
+    for number in range(3):
+        ledger.keep_probe(replace(passed, principal=f"{session}{number}", at=NOW + minutes(number)))
+    (kept,) = ledger.probes()
+    assert kept.principal == f"{session}2"
+
+
 def test_what_a_key_tells_next_to_a_refusal_is_kept_with_it_and_is_no_probe(ledger: LedgerStore) -> None:
     about = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ}
     refused = Probe(**about, at=NOW, outcome=ProbeOutcome.REFUSED, code="x", principal=None)  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """What a custom key store that fails one of its keys leaves known of the data under its others."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -123,13 +124,26 @@ def test_of_several_keys_that_a_store_failed_always_the_same_is_told() -> None:
     names = [KeyName(f"{AWS_KEY.text[:-1]}{digit}") for digit in "76543210"]
     views = {name: KeyView(name, an_aws_key(name=name, store=STORE), None) for name in (*names, OTHER)}
     probes = [replace(REFUSED, key=name.text) for name in names]
-    (found,) = Stores(probes, views, Policy(), NOW).beside(
-        [Assessed(a_holding(OTHER), Encryption.CMEK, BY_STATE)], views
-    )
+    stores = Stores(probes, views, Policy(), NOW)
+    assert stores.failing == {SUBJECT}
+    (found,) = stores.beside([Assessed(a_holding(OTHER), Encryption.CMEK, BY_STATE)], views)
     assert min(names).text in found.assessment.cause
 
 
-@pytest.mark.parametrize("passed", [{"cached": True}, {"kind": ProbeKind.DRY_RUN}, {"at": NOW - days(1)}])
+def test_a_read_through_a_bucket_key_tells_that_it_works_a_day_later() -> None:
+    for late, readability in ((timedelta(hours=24), Readability.READABLE), (timedelta(hours=23), Readability.UNKNOWN)):
+        failed = replace(REFUSED, at=NOW - late)
+        assert beside(failed, replace(PASSED, cached=True)).readability is readability
+
+
+def test_what_a_key_refused_through_one_bucket_is_over_where_it_was_read_through_another_since() -> None:
+    for at, readability in ((NOW, Readability.READABLE), (NOW - days(1), Readability.UNKNOWN)):
+        elsewhere = replace(PASSED, key=AWS_KEY.text, bucket="s3://other", at=at)
+        assert beside(REFUSED, elsewhere).readability is readability
+        assert beside(REFUSED, replace(elsewhere, cached=True)).readability is Readability.UNKNOWN
+
+
+@pytest.mark.parametrize("passed", [{"kind": ProbeKind.DRY_RUN}, {"at": NOW - days(1)}])
 def test_only_a_read_of_late_that_used_the_key_tells_that_it_works(passed: dict[str, Any]) -> None:
     assert beside(REFUSED, replace(PASSED, **passed)).readability is Readability.UNKNOWN
 
