@@ -105,7 +105,7 @@ LIMIT $most OFFSET $skip
 """
 _COUNTS: Final = "SELECT bucket, count(*) FROM dependency WHERE {part} GROUP BY bucket"
 
-# How bad each is for a namespace, best first: the same order in which proven obstacles rank (design.md, 3).
+# How bad each is for a namespace, best first: the same order in which proven obstacles rank.
 _RANKED: Final = (
     Readability.READABLE,
     Readability.EXPIRING,

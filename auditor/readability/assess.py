@@ -140,7 +140,7 @@ def _beside_other_versions(found: Assessment, view: KeyView, probes: tuple[Probe
 def telling_of(view: KeyView, probes: tuple[Probe, ...], at: Standpoint) -> list[Probe]:
     """The probes under a key that still say something, reads first: what they prove, no dry run can doubt."""
     if isinstance(view.reading, KeyGone):
-        # S3 may say of a key that is gone what it says of a principal without the right (aws.md, 3.3: unconfirmed).
+        # S3 may say of a key that is gone what it says of a principal without the right; AWS does not document which.
         probes = tuple(one for one in probes if one.code != NO_RIGHT)
     memory = view.memory
     told = {**memory.told} if memory is not None else {}

@@ -9,7 +9,7 @@ from auditor.findings import Assessment, Basis, Readability, Subject, Undo
 from auditor.model import Evidence, KeyMemory
 from auditor.policy import Policy
 
-# The worst that is proven wins; `unknown` never hides a proven obstacle and never counts as readable (design.md, 3).
+# The worst that is proven wins; `unknown` never hides a proven obstacle and never counts as readable.
 _RANK: Final = {
     Readability.LOST: 7,
     Readability.DOOMED: 6,

@@ -1,6 +1,6 @@
 """key-access-withdrawn: a key that answered the auditor before still answers.
 
-Source: AWS KMS Developer Guide, Key policies (deleting the statement withdraws DescribeKey with it); design.md, 3.
+Source: AWS KMS Developer Guide, Key policies (deleting the statement withdraws DescribeKey with it).
 """
 
 from auditor.findings import Outcome, Readability, Severity, SubjectKind

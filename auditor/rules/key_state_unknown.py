@@ -1,6 +1,6 @@
 """key-state-unknown: the state of every key that data depends on is known.
 
-Source: design.md, 1 (what was not seen is unknown, never fine).
+Source: README.md (what was not seen is unknown, never fine).
 """
 
 from auditor.findings import Outcome, Readability, Severity
