@@ -146,16 +146,16 @@ def justified(found: Assessed, world: World, key: str | None, told: str) -> bool
     google_key = world.google.key(key)
     if google_key is None:
         return False
+    instance = world.google.instances.get(google_key.backend or "")
+    if instance is not None and instance.state in {"CREATING", "PENDING_TWO_FACTOR_AUTH_REGISTRATION"}:
+        return True
     if found.holding.key_version is None:
         if deleted_some(world, google_key.name, set(google_key.versions)):
             return True
         kinds = {(str(version.state), version.reimport_eligible) for version in google_key.versions.values()}
         return len(kinds) != 1 or kinds <= {(state, False) for state in ("PENDING_GENERATION", "PENDING_IMPORT", "77")}
     version = google_key.versions.get(int(found.holding.key_version))
-    instance = world.google.instances.get(google_key.backend or "")
-    return (version is not None and version.state in {"PENDING_GENERATION", "PENDING_IMPORT", 77}) or (
-        instance is not None and instance.state in {"CREATING", "PENDING_TWO_FACTOR_AUTH_REGISTRATION"}
-    )
+    return version is not None and version.state in {"PENDING_GENERATION", "PENDING_IMPORT", 77}
 
 
 def deleted_some(world: World, key: str, listed: set[int]) -> bool:
