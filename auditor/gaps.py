@@ -223,7 +223,7 @@ def _what_it_needs(view: KeyView, subject: Subject) -> str:
         return "poll again, without naming keys"
     if subject.kind is SubjectKind.KEY_STORE:
         return "repair the store, or the key that it failed; a read that passes ends it ([probe] reads), of either key"
-    return "look at it where it is managed: what it says of itself settles nothing"
+    return "look at the key where it is managed: what it says of itself does not tell whether its data can be read"
 
 
 def _of_reading(view: KeyView, principals: tuple[str, ...], judged: Sequence[Assessment]) -> Iterator[Gap]:

@@ -359,7 +359,7 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
     # What has just ceased to answer was last confirmed by the poll before this one.
     ceased = replace(was, answered=False, last_at=before) if was.answered else was
     match reading:
-        case AwsKey() as key if is_being_made(key) and was.aws is not None:
+        case AwsKey() as key if is_being_made(key) and was.aws is not None and not is_being_made(was.aws):
             if was.denied_since is None and was.missing_since is None:
                 return ceased
             # It exists, and whatever it was before it was denied or gone, it is not that any more.

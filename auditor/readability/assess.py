@@ -264,7 +264,7 @@ def _still_gone(view: KeyView, at: Standpoint, *, one_reading: bool) -> Assessme
     return Assessment(
         readability=Readability.LOST,
         basis=Basis.STATE,
-        cause=f"key {view.name} did not exist at {memory.missing_until:%Y-%m-%dT%H:%M:%SZ}, and tells no state now",
+        cause=f"key {view.name} did not exist at {memory.missing_until:%Y-%m-%dT%H:%M:%SZ}, and {_silence(view)}",
         subject=Subject(SubjectKind.KEY, view.name.text),
         confidence=Confidence.INFERRED,
         evidence=_evidence(view),
@@ -279,7 +279,7 @@ def _still_denied(holding: Holding, view: KeyView, at: Standpoint) -> Assessment
     if view.denied:
         return _denied(holding, view, None, at)
     if memory.missing_since is not None:
-        cause = f"key {view.name} was not found at {memory.missing_since:%Y-%m-%dT%H:%M:%SZ}, and gives no answer now"
+        cause = f"key {view.name} was not found at {memory.missing_since:%Y-%m-%dT%H:%M:%SZ}, and {_silence(view)}"
         unknown = replace(_unknown(view.name, cause, _evidence(view)), final_at=_known_date(holding, view, at))
         return _past_deletion(holding, view, _evidence(view), at.now) or unknown
     return None
@@ -293,14 +293,19 @@ def _denied(holding: Holding, view: KeyView, unread: KeyUnread | None, at: Stand
     if gone is not None:
         return gone
     memory = view.memory
-    how = unread.detail if unread is not None else "it gives no answer now"
+    how = unread.detail if unread is not None else _silence(view)
     if memory is None or memory.last is None or memory.last_at is None:
         return _unknown(view.name, f"the state of key {view.name} was never read: {how}", _evidence(view))
     cause = (
-        f"key {view.name} answered until {memory.last_at:%Y-%m-%dT%H:%M:%SZ} and is denied now ({how}); "
+        f"key {view.name} answered until {memory.last_at:%Y-%m-%dT%H:%M:%SZ} and is denied since ({how}); "
         f"its last known state was {_last_state(memory.last, holding.key_version)}"
     )
     return replace(_unknown(view.name, cause, _evidence(view)), final_at=_known_date(holding, view, at))
+
+
+def _silence(view: KeyView) -> str:
+    """Why nothing newer is known of a key that is judged by its last word."""
+    return "it was not asked now" if view.reading is None else "it gives no answer now"
 
 
 def _known_date(holding: Holding, view: KeyView, at: Standpoint) -> datetime | None:

@@ -284,6 +284,12 @@ def test_a_key_that_is_being_created_anew_is_neither_gone_nor_denied_nor_what_it
         assert (kept.last, kept.missing_since, kept.denied_since) == (None, None, None)
 
 
+def test_a_key_that_is_still_being_made_was_last_heard_when_it_said_so(ledger: LedgerStore) -> None:
+    for minute in range(3):
+        poll(ledger, an_aws_key("Creating"), now=NOW + minutes(minute))
+    assert ledger.memory()[AWS_KEY].last_at == NOW + minutes(2)
+
+
 def test_a_right_is_compared_with_what_was_last_told_of_it(ledger: LedgerStore) -> None:
     for minute, grant in enumerate((Grant.DIRECT, Grant.UNREAD, Grant.ABSENT)):
         poll(ledger, an_aws_key(access=access(AWS_KEY, grant)), now=NOW + minutes(minute))

@@ -325,6 +325,22 @@ def test_data_without_a_version_is_judged_only_when_all_versions_agree(key: GcpK
     assert (found.readability, found.basis, found.subject.kind) == (readability, Basis.STATE, SubjectKind.KEY)
 
 
+@pytest.mark.parametrize(
+    "memory",
+    [
+        remembered(an_aws_key(), denied_since=NOW),
+        remembered(None, denied_since=NOW),
+        remembered(an_aws_key(), missing_since=NOW, missing_until=NOW, missing_proven=True),
+        remembered(an_aws_key(), missing_since=NOW),
+    ],
+    ids=["denied", "denied for ever", "gone", "not found"],
+)
+def test_a_key_that_was_not_asked_is_not_called_silent(memory: KeyMemory) -> None:
+    for reading, told in ((None, "was not asked now"), (denied(reason=Reason.TIMEOUT), "gives no answer now")):
+        found = assess(a_holding(), KeyView(AWS_KEY, reading, memory), (), POLICY, NOW).assessment
+        assert told in found.cause
+
+
 def test_a_version_that_is_not_listed_keeps_its_date() -> None:
     date = NOW + days(2)
     for state, told in (("DESTROY_SCHEDULED", date), ("ENABLED", None)):
