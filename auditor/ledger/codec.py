@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from auditor.errors import LedgerError
 from auditor.findings import Coverage, Tally
@@ -103,8 +104,18 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
 
 
 def plain(value: object) -> Any:
-    """Turn a value into what JSON knows."""
-    return _adapter(type(value)).dump_python(value, mode="json")
+    """Turn a value into what JSON knows.
+
+    Raises:
+        LedgerError: something in it is of another kind than it says, so that nobody could read it back.
+    """
+    try:
+        return _adapter(type(value)).dump_python(value, mode="json", warnings="error")
+    except PydanticSerializationError:
+        raise LedgerError(
+            f"a {type(value).__name__} cannot be kept: something that was answered is of another kind",
+            "look who answers in the clouds' place; nothing of this run was kept",
+        ) from None
 
 
 def dump(value: object) -> str:

@@ -66,12 +66,43 @@ NO_METADATA = {
     "an empty state": {"Arn": "arn", "KeyState": ""},
     "a number for a name": {"Arn": 1, "KeyState": "Enabled"},
     "a number for a state": {"Arn": "arn", "KeyState": 1},
+    **{
+        f"{value!r} for {member}": {"Arn": "arn", "KeyState": "Enabled", member: value}
+        for member, value in (
+            ("Origin", 5),
+            ("CustomKeyStoreId", 5),
+            ("CurrentKeyMaterialId", {"a": 1}),
+            ("PendingDeletionWindowInDays", "7"),
+            ("PendingDeletionWindowInDays", 7.5),
+            ("PendingDeletionWindowInDays", -1),
+            ("PendingDeletionWindowInDays", 10**40),
+        )
+    },
 }
 
 
 @pytest.mark.parametrize("told", NO_METADATA.values(), ids=NO_METADATA)
 def test_every_key_has_a_name_and_a_state(told: object) -> None:
     assert not sound("DescribeKey", json.dumps({"KeyMetadata": told}).encode())
+
+
+def test_what_is_read_of_a_key_and_of_stores_is_of_its_kind() -> None:
+    more = {"Origin": "EXTERNAL", "CustomKeyStoreId": "cks-1", "CurrentKeyMaterialId": "a", "Other": 5}
+    for days in (0, 30, 3650):
+        told = {"Arn": "arn", "KeyState": "Enabled", **more, "PendingDeletionWindowInDays": days}
+        assert sound("DescribeKey", json.dumps({"KeyMetadata": told}).encode())
+    store = {"CustomKeyStoreId": "cks-1", "ConnectionState": "FAILED", "ConnectionErrorCode": "NETWORK_ERRORS"}
+    stores: tuple[tuple[object, bool], ...] = (
+        ([store, {"CustomKeyStoreId": "cks-2"}], True),
+        ([store, {"CustomKeyStoreId": 5}], False),
+        ([{**store, "ConnectionState": 5}], False),
+        ([{**store, "ConnectionErrorCode": []}], False),
+        ([{"ConnectionState": "CONNECTED"}], False),
+        (["cks-1"], False),
+        ({}, False),
+    )
+    for each, found in stores:
+        assert sound("DescribeCustomKeyStores", json.dumps({"CustomKeyStores": each}).encode()) is found
 
 
 def test_a_document_that_nobody_described_need_only_be_one() -> None:
@@ -169,6 +200,25 @@ def test_an_answer_of_cloud_storage_is_of_the_kind_that_was_asked_for(operation:
         assert not gcp_answers.is_sound(operation, json.dumps(other).encode()), other
     for raw in (b"", b"<html>", b"[" * 60_000):
         assert not gcp_answers.is_sound(operation, raw)
+
+
+@pytest.mark.parametrize(
+    ("operation", "told", "found"),
+    [
+        ("buckets.get", {"location": "US", "encryption": {"defaultKmsKeyName": "k"}}, True),
+        ("buckets.get", {"encryption": {}}, True),
+        ("buckets.get", {"location": 5}, False),
+        ("buckets.get", {"encryption": 5}, False),
+        ("buckets.get", {"encryption": {"defaultKmsKeyName": 5}}, False),
+        ("projects.serviceAccount.get", {"email_address": "a@b"}, True),
+        ("projects.serviceAccount.get", {"email_address": []}, False),
+        ("objects.list", {"encryption": 5}, True),
+    ],
+)
+def test_what_is_read_of_a_bucket_and_of_its_agent_is_of_its_kind(
+    operation: str, told: dict[str, object], *, found: bool
+) -> None:
+    assert gcp_answers.is_sound(operation, json.dumps({"kind": KINDS[operation], **told}).encode()) is found
 
 
 def test_a_policy_of_a_project_has_an_etag_and_what_nobody_described_is_an_object() -> None:

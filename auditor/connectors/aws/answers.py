@@ -7,7 +7,7 @@ Source: Amazon S3 and AWS STS API References, response syntax of each operation;
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 from xml.etree import ElementTree as ET
 
@@ -17,6 +17,8 @@ MALFORMED: Final = "MalformedAnswer"
 _SUCCESS: Final = 200
 _REDIRECTS: Final = 300
 _INTERNAL: Final = 500
+_MOST_DAYS: Final = 3650
+"""No waiting period of a key is a hundredth of it."""
 _ROOTS: Final = {
     "ListBuckets": "ListAllMyBucketsResult",
     "GetBucketVersioning": "VersioningConfiguration",
@@ -75,12 +77,28 @@ def _has_member(body: bytes, member: str) -> bool:
         return False
     if not isinstance(told, dict) or member not in told:
         return False
-    return member != "KeyMetadata" or _is_metadata(told[member])
+    is_sound = {"KeyMetadata": _is_metadata, "CustomKeyStores": _are_stores}.get(member)
+    return is_sound is None or is_sound(told[member])
 
 
 def _is_metadata(told: object) -> bool:
-    """Every key has a name and a state, whatever else it has."""
-    return isinstance(told, dict) and all(isinstance(told.get(one), str) and told[one] for one in ("Arn", "KeyState"))
+    """Every key has a name and a state, whatever else it has; what is read of it is of its own kind."""
+    if not isinstance(told, dict) or not all(told.get(one) for one in ("Arn", "KeyState")):
+        return False
+    days = told.get("PendingDeletionWindowInDays")
+    is_number = days is None or (isinstance(days, int) and 0 <= days <= _MOST_DAYS)
+    return is_number and _are_texts(told, ("Arn", "KeyState", "Origin", "CustomKeyStoreId", "CurrentKeyMaterialId"))
+
+
+def _are_stores(told: object) -> bool:
+    if not isinstance(told, list):
+        return False
+    members = ("CustomKeyStoreId", "ConnectionState", "ConnectionErrorCode")
+    return all(isinstance(one, dict) and one.get("CustomKeyStoreId") and _are_texts(one, members) for one in told)
+
+
+def _are_texts(told: Mapping[str, object], members: Iterable[str]) -> bool:
+    return all(isinstance(told.get(one), str | None) for one in members)
 
 
 def _has_root(body: bytes, operation: str) -> bool:

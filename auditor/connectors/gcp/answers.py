@@ -14,6 +14,8 @@ _KINDS: Final = {
     "objects.list": "storage#objects",
     "projects.serviceAccount.get": "storage#serviceAccount",
 }
+_TEXTS: Final = {"buckets.get": ("location",), "projects.serviceAccount.get": ("email_address",)}
+"""What is read of an answer and is a text, where it is told."""
 
 
 def is_sound(operation: str, body: bytes) -> bool:
@@ -26,4 +28,12 @@ def is_sound(operation: str, body: bytes) -> bool:
         return False
     if operation == "projects.getIamPolicy":
         return isinstance(told, dict) and "etag" in told
-    return isinstance(told, dict) and (operation not in _KINDS or told.get("kind") == _KINDS[operation])
+    if not isinstance(told, dict) or told.get("kind") != _KINDS.get(operation, told.get("kind")):
+        return False
+    settings = told.get("encryption") if operation == "buckets.get" else None
+    keys = settings is None or (isinstance(settings, dict) and _is_text(settings.get("defaultKmsKeyName")))
+    return keys and all(_is_text(told.get(one)) for one in _TEXTS.get(operation, ()))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str | None)
