@@ -766,7 +766,7 @@ def test_a_ledger_that_is_moved_away_is_no_longer_read_until_it_is_back(ledger: 
 
 def test_what_could_not_be_read_back_is_not_kept(ledger: LedgerStore) -> None:
     poll(ledger, an_aws_key())
-    with pytest.raises(LedgerError, match="AwsKey cannot be kept|KeptKey cannot be kept"):
+    with pytest.raises(LedgerError, match="cannot be kept"):
         poll(ledger, an_aws_key(material={"a": 1}), now=NOW + minutes(1))
     assert ledger.memory()[AWS_KEY].last == an_aws_key()
     ledger.verify()
