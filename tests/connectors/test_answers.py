@@ -195,7 +195,7 @@ KINDS = {
 
 @pytest.mark.parametrize(("operation", "kind"), KINDS.items())
 def test_an_answer_of_cloud_storage_is_of_the_kind_that_was_asked_for(operation: str, kind: str) -> None:
-    assert gcp_answers.is_sound(operation, json.dumps({"kind": kind}).encode())
+    assert gcp_answers.is_sound(operation, json.dumps({"kind": kind, "email_address": "a@b"}).encode())
     for other in ({"kind": "storage#object"}, {}, {kind: 1}, [kind], None):
         assert not gcp_answers.is_sound(operation, json.dumps(other).encode()), other
     for raw in (b"", b"<html>", b"[" * 60_000):
@@ -212,6 +212,9 @@ def test_an_answer_of_cloud_storage_is_of_the_kind_that_was_asked_for(operation:
         ("buckets.get", {"encryption": {"defaultKmsKeyName": 5}}, False),
         ("projects.serviceAccount.get", {"email_address": "a@b"}, True),
         ("projects.serviceAccount.get", {"email_address": []}, False),
+        ("projects.serviceAccount.get", {"email_address": ""}, False),
+        ("projects.serviceAccount.get", {"email_address": None}, False),
+        ("projects.serviceAccount.get", {}, False),
         ("objects.list", {"encryption": 5}, True),
     ],
 )
