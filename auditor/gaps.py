@@ -124,6 +124,12 @@ def unresolved(bucket: str, reason: Reason, objects: int) -> Gap:
     return Gap(bucket, reason, f"the encryption of {objects} objects is not known", _OBJECT_HINTS[reason], objects)
 
 
+def list_defect(error: Exception) -> Gap:
+    """What answered for a list of all buckets was read by nobody yet."""
+    told = f"not listed, by a defect: {type(error).__name__}"
+    return Gap(BUCKET_LISTS, Reason.UNSUPPORTED, told, "scan with --verbose and report what it shows")
+
+
 def buckets_not_listed(gap: Gap) -> Gap:
     """Nobody knows how many buckets are not configured."""
     return Gap(BUCKET_LISTS, gap.reason, "how many buckets are not configured is not known", gap.hint)

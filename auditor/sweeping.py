@@ -241,7 +241,10 @@ def _unconfigured(parts: Parts) -> int | Gap:
     configured = {source.url for source in parts.sources}
     seen: set[str] = set()
     for lister in parts.listers:
-        listed = lister.buckets()
+        try:
+            listed = lister.buckets()
+        except Exception as error:  # noqa: BLE001 - a count hangs on it, and whoever answers must not end the scan
+            listed = gaps.list_defect(error)
         if isinstance(listed, Gap):
             return gaps.buckets_not_listed(listed)
         seen |= listed

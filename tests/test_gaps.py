@@ -540,3 +540,8 @@ def test_what_another_endpoint_told_is_nothing_of_this_one() -> None:
     assert not list(gaps.of_endpoint_then("s3://data", "1.0 ", ""))
     (gap,) = gaps.of_endpoint_then("s3://data", "1.0 http://a", "http://b")
     assert_told(gap, ("s3://data", Reason.NOT_VISIBLE, "at another one", "scan it"))
+
+
+def test_a_list_of_buckets_that_breaks_its_reader_is_a_gap() -> None:
+    gap = gaps.buckets_not_listed(gaps.list_defect(TypeError("a secret")))
+    assert_told(gap, (gaps.BUCKET_LISTS, Reason.UNSUPPORTED, "how many buckets", "scan with --verbose"))

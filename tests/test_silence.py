@@ -12,6 +12,7 @@ from auditor import scan, sweeping
 from auditor.config import load
 from auditor.embedded.aws import AwsCloud
 from auditor.findings import Finding, Judgement, Readability, Status, SubjectKind
+from auditor.model import Gap
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
 from tests.small import Small, a_small_cloud
@@ -403,3 +404,15 @@ def test_populations_that_leave_the_config_take_no_finding_with_them_in_silence(
         assert [open_findings(one) for one in found] == [UNREADABLE, set()]
         gaps = [[gap.what for gap in one.gaps if "leaves out its noncurrent objects" in gap.effect] for one in found]
         assert gaps == [[], ["s3://objects"]]
+
+
+def test_a_list_of_all_buckets_that_cannot_be_read_ends_no_scan(small: Small) -> None:
+    class Broken:
+        def buckets(self) -> frozenset[str] | Gap:
+            raise TypeError
+
+    assembly = assemble(load(small.config), Clock())
+    found = scan.scan(replace(assembly.parts, listers=(Broken(),)), NoProgress())
+    assert found.assessed
+    assert any(one.effect == "how many buckets are not configured is not known" for one in found.gaps)
+    assembly.close()

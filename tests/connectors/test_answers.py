@@ -49,7 +49,11 @@ def test_an_answer_of_sts_holds_what_was_asked_for(operation: str, inner: str) -
 
 @pytest.mark.parametrize(("operation", "member"), MEMBERS.items())
 def test_an_answer_of_kms_holds_what_was_asked_for(operation: str, member: str) -> None:
-    told = {"Arn": "arn", "KeyState": "Enabled"} if member == "KeyMetadata" else []
+    told = {"KeyMetadata": {"Arn": "arn", "KeyState": "Enabled"}, "Policy": "{}"}.get(member, [])
+    for value in (None, 5):
+        assert not sound(operation, json.dumps({member: value}).encode())
+    twice = json.dumps({member: told})[1:-1]
+    assert not sound(operation, f"{{{twice},{twice}}}".encode()), "of two nobody knows which one is meant"
     assert sound(operation, json.dumps({"More": 1, member: told}).encode())
     for other in ({}, {"More": 1}, [member], member, None, 1):
         assert not sound(operation, json.dumps(other).encode()), other

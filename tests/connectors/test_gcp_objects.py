@@ -340,3 +340,11 @@ def test_every_answer_is_counted_and_nothing_that_changes_is_sent(cloud: GoogleC
     with pytest.raises(ReadOnlyError):
         google_clients(cloud).storage(None).bucket("data").blob("a").download_as_bytes()
     assert len(cloud.traffic.requests) == before
+
+
+def test_what_is_told_of_another_bucket_is_no_answer(cloud: GoogleCloud) -> None:
+    body = b'{"kind": "storage#bucket", "id": "elsewhere", "name": "elsewhere", "projectNumber": "1", "location": "US"}'
+    cloud.traffic.fail("GET /storage/v1/b/data?", status=200, body=body)
+    gap = a_bucket(cloud).facts()
+    assert isinstance(gap, Gap)
+    assert (gap.reason, "about another bucket" in gap.effect) == (Reason.MALFORMED, True)

@@ -72,13 +72,28 @@ def as_error(service: str) -> bytes:
 
 def _has_member(body: bytes, member: str) -> bool:
     try:
-        told = json.loads(body)
+        told = json.loads(body, object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
         return False
     if not isinstance(told, dict) or member not in told:
         return False
-    is_sound = {"KeyMetadata": _is_metadata, "CustomKeyStores": _are_stores}.get(member)
-    return is_sound is None or is_sound(told[member])
+    match member:
+        case "KeyMetadata":
+            return _is_metadata(told[member])
+        case "CustomKeyStores":
+            return _are_stores(told[member])
+        case "Policy":
+            return isinstance(told[member], str)
+        case _:
+            return isinstance(told[member], list)
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Of what is told twice nobody knows which one is meant."""
+    told = dict(pairs)
+    if len(told) != len(pairs):
+        raise ValueError("told twice")
+    return told
 
 
 def _is_metadata(told: object) -> bool:

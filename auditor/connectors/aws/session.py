@@ -146,7 +146,8 @@ class AwsClients:
         try:
             client: STSClient = self._client("sts", None, known)
             told = client.get_caller_identity()
-            found = told["Account"], told["Arn"]
+            who = told.get("Account"), told.get("Arn")
+            found = (who[0], who[1]) if who[0] and who[1] else Reason.MALFORMED
         except FAULTS as error:
             found = reason_of(error)
         with self._lock:

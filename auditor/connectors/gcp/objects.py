@@ -78,17 +78,14 @@ class GcsBucket:
         permission = "storage.buckets.get"
         try:
             bucket = self._client.get_bucket(self._bucket.name, timeout=_TIMEOUT, retry=_RETRY)
+            if bucket.id not in {None, self._bucket.name}:
+                return self._without_settings(Reason.MALFORMED, "an answer about another bucket", permission)
             permission = "resourcemanager.projects.get"
             agent = self._client.get_service_account_email(
                 project=str(bucket.project_number), timeout=_TIMEOUT, retry=_RETRY
             )
         except FAULTS as error:
-            return Gap(
-                self._url,
-                reason_of(error),
-                f"the bucket's settings and who must be able to decrypt are not known ({code_of(error)})",
-                hint_for(reason_of(error), permission),
-            )
+            return self._without_settings(reason_of(error), code_of(error), permission)
         self._keeps_deleted = bool(bucket.soft_delete_policy.retention_duration_seconds)
         default_key = bucket.default_kms_key_name
         return BucketFacts(
@@ -98,6 +95,14 @@ class GcsBucket:
             versioned=bool(bucket.versioning_enabled),
             default_key=_key_name(default_key) if default_key else None,
             service_agent=agent,
+        )
+
+    def _without_settings(self, reason: Reason, why: str, permission: str) -> Gap:
+        return Gap(
+            self._url,
+            reason,
+            f"the bucket's settings and who must be able to decrypt are not known ({why})",
+            hint_for(reason, permission),
         )
 
     def uploads_in_progress(self) -> int | Gap:
