@@ -610,9 +610,8 @@ def test_a_key_that_nobody_needs_is_not_polled_silently(small: Small, capsys: py
     assert (code, "error: no data depends on key" in err) == (2, True)
 
 
-@pytest.mark.skipif(
-    not Path("/dev/full").exists(), reason="a Linux device that is always full"
-)  # nothing else fails so
+# Nothing but this device fails so, and only Linux has it.
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full, which is always full")
 def test_an_answer_that_cannot_be_written_is_told(small: Small) -> None:
     command = [sys.executable, "-c", "from auditor.cli import main; main()"]
     for argv in (["rules"], small.argv("scan", "-q")):

@@ -79,6 +79,7 @@ NO_METADATA = {
             ("PendingDeletionWindowInDays", "7"),
             ("PendingDeletionWindowInDays", 7.5),
             ("PendingDeletionWindowInDays", -1),
+            ("PendingDeletionWindowInDays", 3651),
             ("PendingDeletionWindowInDays", 10**40),
         )
     },
@@ -200,7 +201,7 @@ KINDS = {
 @pytest.mark.parametrize(("operation", "kind"), KINDS.items())
 def test_an_answer_of_cloud_storage_is_of_the_kind_that_was_asked_for(operation: str, kind: str) -> None:
     assert gcp_answers.is_sound(operation, json.dumps({"kind": kind, "email_address": "a@b"}).encode())
-    for other in ({"kind": "storage#object"}, {}, {kind: 1}, [kind], None):
+    for other in ({"kind": "storage#object", "email_address": "a@b"}, {}, {kind: 1}, [kind], None):
         assert not gcp_answers.is_sound(operation, json.dumps(other).encode()), other
     for raw in (b"", b"<html>", b"[" * 60_000):
         assert not gcp_answers.is_sound(operation, raw)
@@ -233,5 +234,6 @@ def test_a_policy_of_a_project_has_an_etag_and_what_nobody_described_is_an_objec
     for raw in (b"{}", b'["etag"]', b"etag"):
         assert not gcp_answers.is_sound("projects.getIamPolicy", raw)
     assert gcp_answers.is_sound("an.operation.of.the.future", b"{}")
+    assert gcp_answers.is_sound("an.operation.of.the.future", b'{"kind": "any"}')
     assert not gcp_answers.is_sound("an.operation.of.the.future", b"[]")
     assert gcp_answers.is_sound("multipartUploads.list", b"<xml/>"), "parse_uploads looks at it"

@@ -584,5 +584,5 @@ def test_by_the_sdk_a_name_is_gone_where_it_is_by_the_page(page: Page, version: 
 
     shown = [listed(name, its) for name, its in zip(page.names, page.versions, strict=True)]
     about = objects._About(shown, page.following is not None)  # noqa: SLF001 - what a page by the SDK comes down to
-    assert objects._is_gone(about, listed("a", version)) is lacking  # noqa: SLF001
-    assert not objects._is_gone(objects._About([], truncated=False), listed("a b", version))  # noqa: SLF001
+    assert objects._is_gone(about, listed("a", version)) is lacking  # noqa: SLF001 - what it decides shows nowhere else
+    assert not objects._is_gone(objects._About([], truncated=False), listed("a b", version))  # noqa: SLF001 - as above

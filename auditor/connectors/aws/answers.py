@@ -8,7 +8,7 @@ Source: Amazon S3 and AWS STS API References, response syntax of each operation;
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 from xml.etree import ElementTree as ET
 
 MALFORMED: Final = "MalformedAnswer"
@@ -72,7 +72,7 @@ def as_error(service: str) -> bytes:
 
 def _has_member(body: bytes, member: str) -> bool:
     try:
-        told = json.loads(body, object_pairs_hook=_each_once)
+        told = json.loads(body, object_pairs_hook=each_once)
     except (ValueError, RecursionError):
         return False
     if not isinstance(told, dict) or member not in told:
@@ -88,12 +88,16 @@ def _has_member(body: bytes, member: str) -> bool:
             return isinstance(told[member], list)
 
 
-def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Of what is told twice nobody knows which one is meant."""
-    told = dict(pairs)
-    if len(told) != len(pairs):
-        raise ValueError("told twice")
-    return told
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a JSON object of its pairs: of what is told twice nobody knows which one is meant.
+
+    Raises:
+        ValueError: something is told twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("an object names each field once")
+    return found
 
 
 def _is_metadata(told: object) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
+from auditor.connectors.aws.answers import each_once
 from auditor.model import KeyName
 from auditor.principals import account_of, is_session, same_principal
 
@@ -75,7 +76,7 @@ def parse_policy(text: str) -> tuple[Statement, ...]:
     Raises:
         ValueError: it is no policy.
     """
-    told = json.loads(text, object_pairs_hook=_each_once)
+    told = json.loads(text, object_pairs_hook=each_once)
     if not isinstance(told, dict):
         raise ValueError("a policy is an object")  # noqa: TRY004 - the caller knows one error
     if not (statements := _list(told.get("Statement"))):
@@ -143,13 +144,6 @@ def like(pattern: str, text: str) -> bool:
         else:
             return False
     return pattern[at:].strip("*") == ""
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("an object names each field once")
-    return found
 
 
 def _statement(told: Any) -> Statement | None:
