@@ -4,7 +4,7 @@ import heapq
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import count
@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Protocol
 
 import pycurl
 
+from auditor.connectors.headers import header
 from auditor.connectors.throttle import Prefixes, Throttle
 from auditor.connectors.wire import Wire
 
@@ -367,18 +368,3 @@ class Transfers:
             curl.setopt(pycurl.WRITEFUNCTION, curl.body.take)
             curl.setopt(pycurl.ACCEPT_ENCODING, "")
         return curl
-
-
-def header(raw: bytes, name: bytes) -> str | None:
-    """Look up one header of the last answer in raw header lines; `name` in lower case."""
-    for line in _lines(raw):
-        key, colon, value = line.partition(b":")
-        if colon and key.strip().lower() == name:
-            return value.strip().decode("latin-1")
-    return None
-
-
-def _lines(raw: bytes) -> Iterator[bytes]:
-    # After an interim answer, or that of a proxy, the last one begins at its own status line.
-    last = raw.rfind(b"\nHTTP/") + 1
-    return iter(raw[last:].split(b"\r\n"))

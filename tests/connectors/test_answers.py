@@ -1,6 +1,7 @@
 """Which answers are whole and of the kind that was asked for, and how one that is not is told."""
 
 import json
+import re
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -27,6 +28,12 @@ MEMBERS = {
 }
 
 
+CREDENTIALS = (
+    "<Credentials><AccessKeyId>a</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
+    "<Expiration>2026-01-01T00:00:00Z</Expiration></Credentials>"
+)
+
+
 def sound(operation: str, body: bytes = b"", status: int = 200, **headers: str) -> bool:
     return is_sound(operation, status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
 
@@ -42,15 +49,27 @@ def test_an_answer_of_s3_is_the_document_that_was_asked_for(operation: str, root
 
 @pytest.mark.parametrize(("operation", "inner"), WRAPPED.items())
 def test_an_answer_of_sts_holds_what_was_asked_for(operation: str, inner: str) -> None:
-    assert sound(operation, f'<a xmlns="https://sts"><Before/><{inner}/><After/></a>'.encode())
+    told = f"<{inner}>{CREDENTIALS}</{inner}>"
+    assert sound(operation, f'<a xmlns="https://sts"><Before/>{told}<After/></a>'.encode())
     for other in (f"<{inner}/>", "<a><Other/></a>", f"<a><b><{inner}/></b></a>", "<a>", ""):
         assert not sound(operation, other.encode()), other
+
+
+@pytest.mark.parametrize("lacking", ["AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration", "Credentials"])
+def test_a_roles_credentials_are_all_there(lacking: str) -> None:
+    told = f"<a><AssumeRoleResult>{CREDENTIALS}</AssumeRoleResult></a>"
+    assert sound("AssumeRole", told.encode())
+    assert not sound("AssumeRole", told.replace(lacking, "Another").encode())
+    for never in ("soon", "2026-01-01T00:00:00"):
+        assert not sound("AssumeRole", told.replace("2026-01-01T00:00:00Z", never).encode()), never
+    assert not sound("AssumeRole", re.sub(f"<{lacking}>.*</{lacking}>", f"<{lacking}/>", told).encode())
 
 
 @pytest.mark.parametrize(("operation", "member"), MEMBERS.items())
 def test_an_answer_of_kms_holds_what_was_asked_for(operation: str, member: str) -> None:
     told = {"KeyMetadata": {"Arn": "arn", "KeyState": "Enabled"}, "Policy": "{}"}.get(member, [])
-    for value in (None, 5):
+    others: tuple[object, ...] = (None, 5, [5], ["a"], [None], [[]])
+    for value in others:
         assert not sound(operation, json.dumps({member: value}).encode())
     twice = json.dumps({member: told})[1:-1]
     assert not sound(operation, f"{{{twice},{twice}}}".encode()), "of two nobody knows which one is meant"
@@ -133,6 +152,8 @@ def test_a_page_says_whether_there_is_more(operation: str) -> None:
     assert not sound(operation, other.encode())
     twice = "<IsTruncated>false</IsTruncated><IsTruncated>true</IsTruncated>"
     assert not sound(operation, f"<{ROOTS[operation]}>{twice}</{ROOTS[operation]}>".encode())
+    pieces = "<IsTruncated>false<b/>true</IsTruncated>"
+    assert not sound(operation, f"<{ROOTS[operation]}>{pieces}</{ROOTS[operation]}>".encode())
 
 
 @pytest.mark.parametrize("status", [201, 206, 299])
@@ -149,6 +170,7 @@ LENGTHS = {
     "nothing promised": (None, None, True),
     "more promised": (str(len(WHOLE) + 1), None, False),
     "less promised": (str(len(WHOLE) - 1), None, False),
+    "something else than a number promised": ("much", None, False),
     "packed": ("7", "gzip", True),
     "packed, and nothing promised": (None, "gzip", True),
 }
@@ -200,7 +222,9 @@ KINDS = {
 
 @pytest.mark.parametrize(("operation", "kind"), KINDS.items())
 def test_an_answer_of_cloud_storage_is_of_the_kind_that_was_asked_for(operation: str, kind: str) -> None:
-    assert gcp_answers.is_sound(operation, json.dumps({"kind": kind, "email_address": "a@b"}).encode())
+    told = json.dumps({"kind": kind, "email_address": "a@b"})
+    assert gcp_answers.is_sound(operation, told.encode())
+    assert not gcp_answers.is_sound(operation, f'{told[:-1]}, "kind": "{kind}"}}'.encode()), "told twice"
     for other in ({"kind": "storage#object", "email_address": "a@b"}, {}, {kind: 1}, [kind], None):
         assert not gcp_answers.is_sound(operation, json.dumps(other).encode()), other
     for raw in (b"", b"<html>", b"[" * 60_000):
@@ -215,6 +239,21 @@ def test_an_answer_of_cloud_storage_is_of_the_kind_that_was_asked_for(operation:
         ("buckets.get", {"location": 5}, False),
         ("buckets.get", {"encryption": 5}, False),
         ("buckets.get", {"encryption": {"defaultKmsKeyName": 5}}, False),
+        ("buckets.get", {"projectNumber": "1", "versioning": {"enabled": True}, "id": "data"}, True),
+        ("buckets.get", {"softDeletePolicy": {"retentionDurationSeconds": "604800"}}, True),
+        ("buckets.get", {"softDeletePolicy": {"retentionDurationSeconds": "long"}}, False),
+        ("buckets.get", {"softDeletePolicy": []}, False),
+        ("buckets.get", {"versioning": {"enabled": "no"}}, False),
+        ("buckets.get", {"projectNumber": "none"}, False),
+        ("buckets.get", {"id": 5}, False),
+        ("buckets.list", {"items": [{"name": "data", "id": "data"}], "nextPageToken": "x"}, True),
+        ("buckets.list", {"items": [{"id": "data"}]}, False),
+        ("buckets.list", {"items": "data"}, False),
+        ("buckets.list", {"nextPageToken": 5}, False),
+        ("objects.list", {"items": [{"name": "a", "generation": "1", "size": "1", "timeCreated": "2026"}]}, True),
+        ("objects.list", {"items": [{"name": 5, "generation": "1", "size": "1", "timeCreated": "2026"}]}, False),
+        ("objects.list", {"items": ["a"]}, False),
+        ("objects.list", {"nextPageToken": 5}, False),
         ("projects.serviceAccount.get", {"email_address": "a@b"}, True),
         ("projects.serviceAccount.get", {"email_address": []}, False),
         ("projects.serviceAccount.get", {"email_address": ""}, False),
@@ -231,7 +270,8 @@ def test_what_is_read_of_a_bucket_and_of_its_agent_is_of_its_kind(
 
 def test_a_policy_of_a_project_has_an_etag_and_what_nobody_described_is_an_object() -> None:
     assert gcp_answers.is_sound("projects.getIamPolicy", b'{"etag": "x"}')
-    for raw in (b"{}", b'["etag"]', b"etag"):
+    assert gcp_answers.is_sound("projects.getIamPolicy", b'{"etag": "x", "bindings": [{"role": "r"}]}')
+    for raw in (b"{}", b'["etag"]', b"etag", b'{"etag": "x", "bindings": ["r"]}', b'{"etag": "x", "bindings": {}}'):
         assert not gcp_answers.is_sound("projects.getIamPolicy", raw)
     assert gcp_answers.is_sound("an.operation.of.the.future", b"{}")
     assert gcp_answers.is_sound("an.operation.of.the.future", b'{"kind": "any"}')

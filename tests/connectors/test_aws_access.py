@@ -295,7 +295,14 @@ MATERIAL_FAULTS: dict[str, tuple[dict[str, Any], Reason]] = {
         },
         Reason.MALFORMED,
     ),
+    "none of a key that has some": ({"status": 200, "body": b'{"Rotations": []}'}, Reason.MALFORMED),
 }
+
+
+def test_a_key_that_waits_for_its_first_material_has_none(cloud: AwsCloud) -> None:
+    cloud.store.add_key(MINE.text, state="PendingImport", origin="EXTERNAL")
+    cloud.traffic.fail("kms ListKeyRotations", status=200, body=b'{"Rotations": []}')
+    assert (read().materials, read().materials_unread) == ((), None)
 
 
 @pytest.mark.parametrize(("how", "reason"), MATERIAL_FAULTS.values(), ids=MATERIAL_FAULTS)

@@ -220,6 +220,32 @@ def test_an_answer_about_no_key_or_another_is_none(cloud: AwsCloud, body: bytes)
     assert found.reason is Reason.MALFORMED
 
 
+BREAKS_THE_SDK: dict[str, tuple[int, bytes]] = {
+    "a date that is none": (
+        200,
+        f'{{"KeyMetadata": {{"Arn": "{MINE}", "KeyState": "Enabled", "CreationDate": "x"}}}}'.encode(),
+    ),
+    "a date beyond all calendars": (
+        200,
+        f'{{"KeyMetadata": {{"Arn": "{MINE}", "KeyState": "Enabled", "DeletionDate": 1e30}}}}'.encode(),
+    ),
+    "an error that is a list": (400, b"[]"),
+    "an error too deep": (400, b"[" * 60_000),
+}
+
+
+@pytest.mark.parametrize(("status", "body"), BREAKS_THE_SDK.values(), ids=BREAKS_THE_SDK)
+def test_what_the_sdk_would_break_on_is_asked_for_again(cloud: AwsCloud, status: int, body: bytes) -> None:
+    cloud.store.add_key(MINE.text)
+    cloud.traffic.fail("kms DescribeKey", status=status, body=body, times=1)
+    (found,) = read(MINE, attempts=2)
+    assert isinstance(found, AwsKey)
+    cloud.traffic.fail("kms DescribeKey", status=status, body=body)
+    (found,) = read(MINE)
+    assert isinstance(found, KeyUnread)
+    assert found.reason is Reason.MALFORMED
+
+
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_page_of_somebody_on_the_way_neither_denies_nor_deletes_a_key(cloud: AwsCloud, status: int) -> None:
     cloud.store.add_key(MINE.text)

@@ -550,6 +550,21 @@ def test_another_account_is_read_by_its_role(cloud: AwsCloud) -> None:
     assert "ExternalId=external" in assumed.body
 
 
+@pytest.mark.parametrize("ends", ["2001-01-01T00:00:00Z", "2100-01-01T00:00:00", "soon"])
+def test_a_role_whose_credentials_have_run_out_when_they_come_is_nobody(cloud: AwsCloud, ends: str) -> None:
+    credentials = (
+        "<Credentials><AccessKeyId>a</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
+        f"<Expiration>{ends}</Expiration></Credentials>"
+    )
+    told = f"<AssumeRoleResponse><AssumeRoleResult>{credentials}</AssumeRoleResult></AssumeRoleResponse>"
+    cloud.traffic.fail("sts AssumeRole", status=200, body=told.encode())
+    clients = aws_clients(a444455556666=AwsIdentity("arn:aws:iam::444455556666:role/auditor"))
+    assert clients.caller("444455556666") in {Reason.EXPIRED_CREDENTIALS, Reason.MALFORMED}
+    with pytest.raises(CollectError) as broken:
+        sweep(clients=clients, account="444455556666")
+    assert broken.value.reason in {Reason.EXPIRED_CREDENTIALS, Reason.MALFORMED}
+
+
 def test_lists_the_buckets_of_the_account_or_says_why_not(cloud: AwsCloud) -> None:
     cloud.store.add_bucket("other")
     assert AwsBuckets(aws_clients(), [None]).buckets() == frozenset({"s3://data", "s3://other"})

@@ -182,6 +182,19 @@ OTHER_ANSWERS: dict[str, tuple[str, bytes]] = {
     "about no key": ("GetCryptoKey", b"{}"),
     "about another key": ("GetCryptoKey", json.dumps({"name": f"{GOOGLE_KEY}-2"}).encode()),
     "no version of a key that has a primary one": ("ListCryptoKeyVersions", b"{}"),
+    "no object": ("GetCryptoKey", b"[]"),
+    "a text": ("ListCryptoKeyVersions", b'"none"'),
+    "versions that are none": ("ListCryptoKeyVersions", b'{"cryptoKeyVersions": [5]}'),
+    "a time that no clock has": (
+        "ListCryptoKeyVersions",
+        json.dumps(
+            {
+                "cryptoKeyVersions": [
+                    {"name": f"{GOOGLE_KEY}/cryptoKeyVersions/1", "createTime": "9999-12-31T23:59:59.999999999Z"}
+                ]
+            }
+        ).encode(),
+    ),
     "fewer versions than it counts": ("ListCryptoKeyVersions", b'{"totalSize": 2, "cryptoKeyVersions": [{}]}'),
 }
 

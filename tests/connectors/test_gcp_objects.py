@@ -10,7 +10,6 @@ import pytest
 
 from auditor.connectors.gcp.buckets import GcsBuckets
 from auditor.connectors.gcp.census import GcsCensus
-from auditor.connectors.gcp.listing import NoPageError, parse_page
 from auditor.connectors.gcp.objects import GcsBucket
 from auditor.connectors.pace import Pace
 from auditor.connectors.wire import Wire
@@ -103,14 +102,6 @@ def test_all_three_populations_pin_key_versions(cloud: GoogleCloud) -> None:
         assert {one.population for one in sweep(cloud, populations=(population,))} == {population}
 
 
-def test_entries_in_two_places_of_a_page_are_none() -> None:
-    entry = b'{"name": "\\"items\\": items", "generation": "1", "size": "1", "timeCreated": "2026-01-01T00:00:00Z"}'
-    page = b'{"kind": "storage#objects", "items": [' + entry + b"]"
-    assert [one.name for one in parse_page(page + b"}").items] == ['"items": items']
-    with pytest.raises(NoPageError):
-        parse_page(page + b', "items" : []}')
-
-
 def test_what_names_no_date_of_deletion_was_not_deleted(cloud: GoogleCloud) -> None:
     entry = b'{"name": "a", "generation": "1", "size": "1", "timeCreated": "2026-01-01T00:00:00Z", "timeDeleted": ""}'
     cloud.traffic.fail("/o?", status=200, body=b'{"kind": "storage#objects", "items": [' + entry + b"]}")
@@ -187,6 +178,14 @@ def test_settings_that_are_denied_are_a_gap_and_the_listing_goes_on(
     assert len(objects_of(everything(bucket))) == 1
 
 
+@pytest.mark.parametrize("body", [b"[]", b'{"error": "no"}', b'{"error": {"details": ["x"]}}', b"[" * 60_000])
+def test_an_error_that_the_client_cannot_read_is_no_answer(cloud: GoogleCloud, body: bytes) -> None:
+    cloud.traffic.fail("/b/data?", status=403, body=body)
+    told = a_bucket(cloud).facts()
+    assert isinstance(told, Gap)
+    assert told.reason is Reason.MALFORMED
+
+
 def test_unfinished_uploads_are_counted_or_it_is_said_why_not(cloud: GoogleCloud) -> None:
     cloud.store.buckets["data"].uploads = [f"a<{number}" for number in range(2_300)]
     assert a_bucket(cloud).uploads_in_progress() == 2_300
@@ -214,6 +213,14 @@ BROKEN: dict[str, tuple[dict[str, Any], Reason]] = {
         {
             "status": 200,
             "body": b'{"kind": "storage#objects", "items": [{"name": "a", "generation": "1", "size": "-1", '
+            b'"timeCreated": "2026-01-01T00:00:00Z"}]}',
+        },
+        Reason.MALFORMED,
+    ),
+    "a size that is a number to some": (
+        {
+            "status": 200,
+            "body": b'{"kind": "storage#objects", "items": [{"name": "a", "generation": "1", "size": "0x10", '
             b'"timeCreated": "2026-01-01T00:00:00Z"}]}',
         },
         Reason.MALFORMED,

@@ -198,6 +198,9 @@ NO_PAGES: dict[str, tuple[bytes, bool]] = {
         versions(entry=f"<Version>{ENTRY.format(1)}<VersionId>v</VersionId></Version>"),
         True,
     ),
+    "more than a text for whether there is more": (live(more="<IsTruncated>false<b/>true</IsTruncated>"), False),
+    "more than a text for whose it is": (live(name="<Name>data<b/>base</Name>"), False),
+    "a name in pieces": (live().replace(b"<Key>a</Key>", b"<Key>a<b/>b</Key>"), False),
     "no size": (live().replace(b"<Size>1</Size>", b""), False),
     "no name": (live().replace(b"<Key>a</Key>", b""), False),
     "no date": (live().replace(b"LastModified", b"Last"), False),
@@ -208,6 +211,12 @@ NO_PAGES: dict[str, tuple[bytes, bool]] = {
 def test_what_is_no_answer_to_the_question_is_no_page(body: bytes, of_versions: bool) -> None:  # noqa: FBT001 - a case
     with pytest.raises(NoPageError):
         parse_page(body, "data", versions=of_versions, asked=MARKED if of_versions else ASKED)
+
+
+def test_a_remark_within_a_text_is_none_of_it() -> None:
+    body = live(more="<IsTruncated>fal<!-- true -->se</IsTruncated>").replace(b"<Key>a<", b"<Key>a<!-- ? --><?b c?>b<")
+    page = parse_page(body, "data", versions=False)
+    assert (page.names, page.following) == (["ab"], None)
 
 
 def test_no_object_is_larger_than_a_pebibyte() -> None:

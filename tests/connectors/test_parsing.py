@@ -633,6 +633,12 @@ CUT: dict[str, bytes] = {
     "a line that is none": WHOLE.replace(b"ETag", b"hello\r\nETag"),
     "two answers to one question": WHOLE[:-2] + b"x-amz-server-side-encryption: aws:kms\r\n\r\n",
     "two contents": WHOLE.replace(b"x-amz", b'ETag: "1"\r\nx-amz'),
+    "a line within it that begins like another answer": WHOLE.replace(
+        b": AES256", b": AES256\r\nHTTP/1.1 200 OK: x"
+    ).replace(b"ETag", b"x: y\r\nETag"),
+    "the end of it that begins like another answer": WHOLE.replace(b'ETag: "0"', b"HTTP/1.1 200 OK: x").replace(
+        b"AES256", b'AES256\r\nETag: "0"'
+    ),
     "an interim answer alone": b"HTTP/1.1 103 Early Hints\r\nx-amz-server-side-encryption: AES256\r\n\r\n",
 }
 

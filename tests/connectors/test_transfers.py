@@ -15,7 +15,8 @@ import pytest
 from botocore.credentials import Credentials, ReadOnlyCredentials
 
 from auditor.connectors.aws.signing import S3Signer
-from auditor.connectors.transfers import Handle, Outcome, Transfer, Transfers, header
+from auditor.connectors.headers import header
+from auditor.connectors.transfers import Handle, Outcome, Transfer, Transfers
 from auditor.connectors.wire import Wire
 from auditor.errors import ReadOnlyError
 from auditor.model import Requests
@@ -422,10 +423,17 @@ def signature(verb: str, path: str, headers: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize(
-    "before", [b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 Connection established\r\nx: y\r\n\r\n"]
+    "before",
+    [
+        b"",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 100 Continue\nx: y\n\n",
+        b"HTTP/1.1 200 Connection established\r\nx: y\r\n\r\n",
+    ],
 )
 def test_a_header_is_looked_up_in_the_last_answer_alone(before: bytes) -> None:
-    raw = before + b"HTTP/1.1 301 Moved\r\nX-Amz-Bucket-Region: eu-west-1\r\nVia: HTTP/1.1 proxy\r\n\r\n"
+    lines = b"X-Amz-Bucket-Region: eu-west-1\r\nHTTP/1.1 200 OK: nothing\r\nVia: HTTP/1.1 proxy\r\n\r\n"
+    raw = before + b"HTTP/1.1 301 Moved\r\n" + lines
     assert header(raw, b"x-amz-bucket-region") == "eu-west-1"
     assert header(raw, b"via") == "HTTP/1.1 proxy"
     assert header(raw, b"x") is None

@@ -8,8 +8,11 @@ Source: Amazon S3 and AWS STS API References, response syntax of each operation;
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from datetime import datetime
+from typing import Final, TypeGuard
 from xml.etree import ElementTree as ET
+
+from auditor.connectors.documents import parse_once
 
 MALFORMED: Final = "MalformedAnswer"
 """The error code that stands for such an answer; no service uses it."""
@@ -31,6 +34,8 @@ _PAGED: Final = frozenset({"ListObjectsV2", "ListObjectVersions", "ListMultipart
 _SAID: Final = ({"true"}, {"false"})
 """What a page may say of whether there is more; the SDK takes silence for a last page."""
 _WRAPPED: Final = {"GetCallerIdentity": "GetCallerIdentityResult", "AssumeRole": "AssumeRoleResult"}
+_CREDENTIALS: Final = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
+"""What the SDK takes for granted of a role's."""
 _MEMBERS: Final = {
     "DescribeKey": "KeyMetadata",
     "DescribeCustomKeyStores": "CustomKeyStores",
@@ -55,7 +60,7 @@ def is_sound(operation: str, status: int, headers: Mapping[str, str], body: byte
     if status != _SUCCESS:
         return False
     promised = headers.get("content-length")
-    if promised is not None and "content-encoding" not in headers and int(promised) != len(body):
+    if promised not in {None, str(len(body))} and "content-encoding" not in headers:
         return False
     if operation in _MEMBERS:
         return _has_member(body, _MEMBERS[operation])
@@ -72,7 +77,7 @@ def as_error(service: str) -> bytes:
 
 def _has_member(body: bytes, member: str) -> bool:
     try:
-        told = json.loads(body, object_pairs_hook=each_once)
+        told = parse_once(body)
     except (ValueError, RecursionError):
         return False
     if not isinstance(told, dict) or member not in told:
@@ -85,19 +90,7 @@ def _has_member(body: bytes, member: str) -> bool:
         case "Policy":
             return isinstance(told[member], str)
         case _:
-            return isinstance(told[member], list)
-
-
-def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a JSON object of its pairs: of what is told twice nobody knows which one is meant.
-
-    Raises:
-        ValueError: something is told twice.
-    """
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("an object names each field once")
-    return found
+            return _are_objects(told[member])
 
 
 def _is_metadata(told: object) -> bool:
@@ -110,10 +103,12 @@ def _is_metadata(told: object) -> bool:
 
 
 def _are_stores(told: object) -> bool:
-    if not isinstance(told, list):
-        return False
     members = ("CustomKeyStoreId", "ConnectionState", "ConnectionErrorCode")
-    return all(isinstance(one, dict) and one.get("CustomKeyStoreId") and _are_texts(one, members) for one in told)
+    return _are_objects(told) and all(one.get("CustomKeyStoreId") and _are_texts(one, members) for one in told)
+
+
+def _are_objects(told: object) -> TypeGuard[list[dict[str, object]]]:
+    return isinstance(told, list) and all(isinstance(one, dict) for one in told)
 
 
 def _are_texts(told: Mapping[str, object], members: Iterable[str]) -> bool:
@@ -125,10 +120,30 @@ def _has_root(body: bytes, operation: str) -> bool:
     if root is None:
         return False
     if operation in _WRAPPED:
-        return any(_bare(child.tag) == _WRAPPED[operation] for child in root)
-    if operation in _PAGED and {child.text for child in root if _bare(child.tag) == "IsTruncated"} not in _SAID:
-        return False
+        inner = _child(root, _WRAPPED[operation])
+        return inner is not None and (operation != "AssumeRole" or _has_credentials(inner))
+    if operation in _PAGED:
+        told = [child for child in root if _bare(child.tag) == "IsTruncated"]
+        if {child.text for child in told} not in _SAID or any(len(child) for child in told):
+            return False
     return operation not in _ROOTS or _bare(root.tag) == _ROOTS[operation]
+
+
+def _has_credentials(inner: ET.Element) -> bool:
+    found = {_bare(one.tag): one.text for one in _child(inner, "Credentials") or ()}
+    return all(found.get(one) for one in _CREDENTIALS) and _is_time(found["Expiration"] or "")
+
+
+def _is_time(text: str) -> bool:
+    """Whether it is one in ISO 8601 with its zone, without which nobody could tell when that is."""
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _child(element: ET.Element, name: str) -> ET.Element | None:
+    return next((one for one in element if _bare(one.tag) == name), None)
 
 
 def _root(body: bytes) -> ET.Element | None:

@@ -31,9 +31,10 @@ from auditor.connectors.aws.sheets import Sheet, decoded
 from auditor.connectors.aws.signing import S3Signer, code_of
 from auditor.connectors.aws.stretches import Stretches
 from auditor.connectors.aws.unchanged import Comparison, due, is_due, lasts
+from auditor.connectors.headers import header
 from auditor.connectors.shards import STREAMS, Shards
 from auditor.connectors.trail import Trail
-from auditor.connectors.transfers import CONNECTIONS, CUT_OFF, TOO_LONG, Transfer, Transfers, header
+from auditor.connectors.transfers import CONNECTIONS, CUT_OFF, TOO_LONG, Transfer, Transfers
 from auditor.errors import OrderError
 from auditor.model import BucketFacts, Encryption, Gap, Listing, Population, Reason, Requests
 from auditor.ports import Coming, Known, Same, Shard

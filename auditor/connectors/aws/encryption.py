@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from auditor.connectors.headers import last_answer
 from auditor.model import Encryption, KeyName, Reason
 
 ARCHIVES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
@@ -125,8 +126,7 @@ def parse_head(told: Mapping[str, Any]) -> Head:
 
 def parse_headers(raw: bytes) -> Head | None:
     """Read the header lines of a HEAD's answer; None where they are not those of an object, or not all of them."""
-    # An interim answer, or that of a proxy, may stand before it.
-    last = raw[raw.rfind(b"\nHTTP/") + 1 :]
+    last = last_answer(raw)
     if not _WHOLE.fullmatch(last) or _BARE_RETURN.search(last):
         return None
     lines = _LINES.findall(last)

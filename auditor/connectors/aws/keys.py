@@ -87,7 +87,7 @@ class AwsKeys:
         materials: tuple[Material, ...] | None = None
         unread: Reason | None = None
         if key["origin"] == "EXTERNAL" and key["state"] in _WITH_MATERIAL:
-            found = self._materials(name)
+            found = self._materials(name, waits=key["state"] == "PendingImport")
             materials, unread = (None, found) if isinstance(found, Reason) else (found, None)
             if materials is not None:
                 told_digest = digest(repr(materials))
@@ -106,8 +106,11 @@ class AwsKeys:
             evidence=tuple(evidence),
         )
 
-    def _materials(self, name: KeyName) -> tuple[Material, ...] | Reason:
-        """All materials of a key, the first and the pending ones included; only the key's own account may ask."""
+    def _materials(self, name: KeyName, *, waits: bool) -> tuple[Material, ...] | Reason:
+        """All materials of a key, the first and the pending ones included; only the key's own account may ask.
+
+        `waits`: for material, the only state in which it may have none.
+        """
         caller = self._clients.caller(name.owner)
         if not isinstance(caller, Reason) and caller[0] != name.owner:
             return Reason.NOT_VISIBLE
@@ -121,7 +124,8 @@ class AwsKeys:
                 page: Mapping[str, Any] = client.list_key_rotations(**asked)
                 rotations.extend(page.get("Rotations", ()))
                 if not page.get("Truncated"):
-                    return parse_materials(rotations)
+                    # Where there is none the key would be waiting for its first.
+                    return parse_materials(rotations) if rotations or waits else Reason.MALFORMED
                 asked["Marker"] = page.get("NextMarker")
                 if not trail.leads_on(asked["Marker"]):
                     return Reason.MALFORMED

@@ -87,7 +87,10 @@ def parse_page(
     Raises:
         NoPageError: it is none, or one of another bucket, or one that begins elsewhere.
     """
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    # Remarks may stand within a text, and would cut it in two.
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
+    )
     try:
         root = etree.fromstring(body, parser)
     except etree.XMLSyntaxError:
@@ -180,7 +183,10 @@ def _columns(root: etree._Element, space: str, row: str, columns: tuple[str, ...
         if len(texts) != rows:
             # Rare: the column by itself tells not whose an element is missing.
             tag = f"{space}}}{name}" if space else name
-            texts = [one.findtext(tag, "") or "" for one in root.iterfind(f"{space}}}{row}" if space else row)]
+            told = [one.find(tag) for one in root.iterfind(f"{space}}}{row}" if space else row)]
+            if any(one is not None and len(one) for one in told):
+                raise NoPageError(f"{name} with more in it than a text")
+            texts = ["" if one is None else one.text or "" for one in told]
             if name in _ALWAYS and not all(texts):
                 raise NoPageError(f"an entry without {name}")
         found[name] = texts
@@ -265,7 +271,7 @@ def _same_place(root: etree._Element, space: str, asked: Mapping[str, str], *, e
         NoPageError: somebody has given an answer to another question.
     """
     for asks, name in _ECHOES.items():
-        told = root.findtext(f"{space}}}{name}" if space else name)
+        told = _told(root, space, name)
         if told is None and asks not in _SAID:
             continue
         # Ceph encodes names and repeats what was asked as it was.
@@ -278,7 +284,21 @@ def _same_place(root: etree._Element, space: str, asked: Mapping[str, str], *, e
 
 
 def _text(root: etree._Element, space: str, name: str) -> str:
-    return root.findtext(f"{space}}}{name}" if space else name, "") or ""
+    return _told(root, space, name) or ""
+
+
+def _told(root: etree._Element, space: str, name: str) -> str | None:
+    """The text of what stands beside the entries; None where it does not stand there.
+
+    Raises:
+        NoPageError: there is more in it than a text.
+    """
+    one = root.find(f"{space}}}{name}" if space else name)
+    if one is None:
+        return None
+    if len(one):
+        raise NoPageError(f"{name} with more in it than a text")
+    return one.text or ""
 
 
 def _readings(name: str) -> set[str]:

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,8 +20,9 @@ from botocore.credentials import (
     DeferredRefreshableCredentials,
 )
 from botocore.credentials import CredentialResolver as Resolver
-from botocore.exceptions import BotoCoreError, PartialCredentialsError
+from botocore.exceptions import BotoCoreError, PartialCredentialsError, TokenRetrievalError
 from botocore.httpsession import get_cert_path
+from botocore.parsers import ResponseParser, create_parser
 from urllib3 import HTTPResponse
 
 from auditor.connectors.aws import answers
@@ -150,6 +152,8 @@ class AwsClients:
             found = (who[0], who[1]) if who[0] and who[1] else Reason.MALFORMED
         except FAULTS as error:
             found = reason_of(error)
+        except RuntimeError:
+            found = Reason.EXPIRED_CREDENTIALS  # the SDK's word for a profile's that had run out when they came
         with self._lock:
             self._callers[known] = found
         return found
@@ -243,10 +247,13 @@ class AwsClients:
             context["cmek_service"] = _OF_SERVICE[model.service_model.service_name]
             context["cmek_operation"] = model.name
 
+        parser = create_parser(client.meta.service_model.resolved_protocol)
+
         def look(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-            """Turn a success that is no answer into a server fault, which the SDK asks again about."""
+            """Turn what is no answer into a server fault, which the SDK asks again about."""
             status, body = response_dict["status_code"], response_dict["body"]
-            if answers.is_sound(operation_model.name, status, response_dict["headers"], body):
+            sound = answers.is_sound(operation_model.name, status, response_dict["headers"], body)
+            if sound and _is_readable(parser, response_dict, operation_model.output_shape):
                 return
             response_dict["status_code"] = 500
             response_dict["body"] = answers.as_error(_OF_SERVICE[operation_model.service_model.service_name])
@@ -264,6 +271,15 @@ class AwsClients:
         client.meta.events.register("response-received", answered)
 
 
+def _is_readable(parser: ResponseParser, response: Mapping[str, Any], shape: Any) -> bool:
+    """Whether the SDK's own parser can read an answer: what it breaks on it would raise as an error of its own."""
+    try:
+        parser.parse({**response}, shape)
+    except Exception:  # noqa: BLE001 - whatever it may be, to the caller it is an answer that is none
+        return False
+    return True
+
+
 class _Assumed(CredentialProvider):
     METHOD = "cmek-auditor-assume-role"
 
@@ -272,4 +288,11 @@ class _Assumed(CredentialProvider):
         self._fetcher = fetcher
 
     def load(self) -> Any:
-        return DeferredRefreshableCredentials(method="assume-role", refresh_using=self._fetcher.fetch_credentials)
+        return DeferredRefreshableCredentials(method="assume-role", refresh_using=self._fetched)
+
+    def _fetched(self) -> Any:
+        found = self._fetcher.fetch_credentials()
+        if datetime.fromisoformat(found["expiry_time"]) <= datetime.now(UTC):
+            # The SDK would say so with an error that nobody expects of a call.
+            raise TokenRetrievalError(provider="sts", error_msg="they had run out by our clock when they came")
+        return found

@@ -3,14 +3,13 @@
 Source: AWS KMS API Reference, PutKeyPolicy; IAM User Guide, AWS JSON policy elements.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
-from auditor.connectors.aws.answers import each_once
+from auditor.connectors.documents import parse_once
 from auditor.model import KeyName
 from auditor.principals import account_of, is_session, same_principal
 
@@ -76,7 +75,7 @@ def parse_policy(text: str) -> tuple[Statement, ...]:
     Raises:
         ValueError: it is no policy.
     """
-    told = json.loads(text, object_pairs_hook=each_once)
+    told = parse_once(text)
     if not isinstance(told, dict):
         raise ValueError("a policy is an object")  # noqa: TRY004 - the caller knows one error
     if not (statements := _list(told.get("Statement"))):

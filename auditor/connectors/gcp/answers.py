@@ -1,18 +1,70 @@
 """Whether an answer of Cloud Storage or Resource Manager is of the kind that was asked for.
 
-The clients take a JSON object of another kind for an answer that says nothing: a bucket without objects.
+The clients take a JSON object of another kind for an answer that says nothing, a bucket without objects, and break on
+one whose fields are of another kind.
 
 Source: Cloud Storage JSON API reference, `kind` of each resource; Resource Manager v3, Policy.
 """
 
-import json
-from typing import Final
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from auditor.connectors.documents import parse_once
+from auditor.connectors.gcp.listing import parse_page
+
+_Digits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,20}$")]
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Versioning(msgspec.Struct):
+    enabled: bool = False
+
+
+class _SoftDeletePolicy(msgspec.Struct, rename="camel"):
+    retention_duration_seconds: _Digits | None = None
+
+
+class _Encryption(msgspec.Struct, rename="camel"):
+    default_kms_key_name: str | None = None
+
+
+class _Bucket(msgspec.Struct, rename="camel"):
+    kind: Literal["storage#bucket"]
+    id: str | None = None
+    location: str | None = None
+    project_number: _Digits | None = None
+    versioning: _Versioning | None = None
+    soft_delete_policy: _SoftDeletePolicy | None = None
+    encryption: _Encryption | None = None
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+class _Buckets(msgspec.Struct, rename="camel"):
+    kind: Literal["storage#buckets"]
+    items: list[_Named] = []
+    next_page_token: str | None = None
+
+
+class _Agent(msgspec.Struct):
+    kind: Literal["storage#serviceAccount"]
+    email_address: _Text
+    """One without a name would be nobody whose right is judged."""
+
+
+class _Policy(msgspec.Struct):
+    etag: str
+    bindings: list[dict[str, Any]] = []
+
 
 _KINDS: Final = {
-    "buckets.list": "storage#buckets",
-    "buckets.get": "storage#bucket",
-    "objects.list": "storage#objects",
-    "projects.serviceAccount.get": "storage#serviceAccount",
+    "buckets.list": _Buckets,
+    "buckets.get": _Bucket,
+    "projects.serviceAccount.get": _Agent,
+    "projects.getIamPolicy": _Policy,
 }
 
 
@@ -21,20 +73,10 @@ def is_sound(operation: str, body: bytes) -> bool:
     if operation == "multipartUploads.list":
         return True
     try:
-        told = json.loads(body)
+        if operation == "objects.list":
+            parse_page(body)
+        else:
+            msgspec.convert(parse_once(body), _KINDS.get(operation, dict[str, Any]))
     except (ValueError, RecursionError):
         return False
-    if operation == "projects.getIamPolicy":
-        return isinstance(told, dict) and "etag" in told
-    if not isinstance(told, dict) or told.get("kind") != _KINDS.get(operation, told.get("kind")):
-        return False
-    match operation:
-        case "projects.serviceAccount.get":
-            # An agent without a name would be nobody whose right is judged.
-            return isinstance(told.get("email_address"), str) and bool(told["email_address"])
-        case "buckets.get":
-            settings = told.get("encryption", {})
-            is_of_its_kind = isinstance(settings, dict) and isinstance(settings.get("defaultKmsKeyName"), str | None)
-            return is_of_its_kind and isinstance(told.get("location"), str | None)
-        case _:
-            return True
+    return True

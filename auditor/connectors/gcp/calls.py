@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 import requests
 from google.api_core import exceptions as api
+from google.protobuf.json_format import ParseError
 
 from auditor.connectors.gcp.errors import FAULTS, code_of
 from auditor.connectors.pace import Pace
@@ -70,7 +71,7 @@ class KmsCalls:
             # Waiting for one's turn is no silence of the service.
             began = self._clock() if began is None else began
             try:
-                answer = method(request=request, retry=None, timeout=min(_TIMEOUT, within))
+                answer = _read(method, request, min(_TIMEOUT, within))
             except FAULTS as error:
                 self._wire.answered("cloudkms", operation, code_of(error))
                 late = self._clock() - began >= within
@@ -99,3 +100,13 @@ class KmsCalls:
                 return found
             if not trail.leads_on(token):
                 raise api.InvalidArgument("the pages go round in a circle")
+
+
+def _read(method: Callable[..., T], request: Any, timeout: float) -> T:
+    try:
+        return method(request=request, retry=None, timeout=timeout)
+    except FAULTS:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        # Over plain http the client breaks so on JSON of another kind.
+        raise ParseError(type(error).__name__) from None

@@ -75,22 +75,18 @@ class GcpKeys:
             operation = "ListCryptoKeyVersions"
             request = {"parent": name.text, "page_size": _PAGE}
             pages = self._calls.pages(operation, client.list_crypto_key_versions, request)
-            listed = sum(len(page.crypto_key_versions) for page in pages)
+            told_versions = [one for page in pages for one in page.crypto_key_versions]
+            listed = len(told_versions)
             total = max(page.total_size for page in pages)
-            if not all(_is_version_of(name, one.name) for page in pages for one in page.crypto_key_versions):
+            if not all(_is_version_of(name, one.name) for one in told_versions):
                 raise api.InvalidArgument("the answer is about versions of another key")
             if listed < max(total, "primary" in key):
                 raise api.InvalidArgument("fewer versions are listed than the key has")
-            if listed > len({one.name for page in pages for one in page.crypto_key_versions}):
+            if listed > len({one.name for one in told_versions}):
                 raise api.InvalidArgument("a version is listed twice")
+            versions = _parsed(told_versions, key.crypto_key_backend)
         except FAULTS as error:
             return self._not_read(name, operation, error)
-        versions = tuple(
-            sorted(
-                (parse_version(one, key.crypto_key_backend) for page in pages for one in page.crypto_key_versions),
-                key=_by_number,
-            )
-        )
         connections = self._connections(versions, shared)
         instance = shared.instance(name, key.crypto_key_backend) if _is_single_tenant(versions) else None
         access = shared.access(name, need.principals)
@@ -230,7 +226,7 @@ class _Shared:
             found = read()
         except FAULTS as error:
             found = reason_of(error)
-        except (TypeError, AttributeError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             found = Reason.MALFORMED
         with self._lock:
             kept[name] = found
@@ -263,6 +259,13 @@ class _Shared:
             return HsmInstance(backend, None)
         disable_time = _utc(told.disable_time) if "disable_time" in told else None
         return HsmInstance(backend, _enum_name(told, "state"), disable_time)
+
+
+def _parsed(told: Iterable[Any], backend: str) -> tuple[GcpKeyVersion, ...]:
+    try:
+        return tuple(sorted((parse_version(one, backend) for one in told), key=_by_number))
+    except (ValueError, OverflowError):
+        raise api.InvalidArgument("a version tells a time that no clock has") from None
 
 
 def parse_version(told: Any, backend: str = "") -> GcpKeyVersion:

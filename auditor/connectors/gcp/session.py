@@ -301,7 +301,10 @@ class _Guarded(HTTPAdapter):
         try:
             answer = super().send(request, *args, **more)
             # The body of a read is the object's, and stays on the wire.
-            sound = not answer.ok or operation == "objects.get" or is_sound(operation, answer.content)
+            if answer.ok:
+                sound = operation == "objects.get" or is_sound(operation, answer.content)
+            else:
+                sound = _is_readable(answer)
         except requests.RequestException as error:
             self._wire.answered(service, operation, type(error).__name__, bucket=bucket)
             raise
@@ -311,6 +314,15 @@ class _Guarded(HTTPAdapter):
         outcome = "ok" if answer.ok else str(answer.status_code)
         self._wire.answered(service, operation, outcome, answer.headers.get("Date"), bucket=bucket)
         return answer
+
+
+def _is_readable(answer: requests.Response) -> bool:
+    """Whether the clients can read an error: what they break on they would raise as an error of their own."""
+    try:
+        from_http_response(answer)
+    except Exception:  # noqa: BLE001 - whatever it may be, to the caller it is an answer that is none
+        return False
+    return True
 
 
 def _answered(ask: Callable[[], requests.Response], retry: Retry = _RETRY) -> requests.Response:
