@@ -208,6 +208,15 @@ def test_an_answer_that_is_not_about_the_whole_key_is_none(cloud: GoogleCloud, c
     assert (found.reason, found.detail.partition(":")[0]) == (Reason.MALFORMED, call)
 
 
+@pytest.mark.parametrize("body", [b"[]", b'{"error": "no"}', b'{"error": {"details": ["x"]}}'])
+def test_an_error_that_the_client_cannot_read_is_no_answer(cloud: GoogleCloud, body: bytes) -> None:
+    cloud.store.add_key(GOOGLE_KEY)
+    cloud.traffic.fail("kms GetCryptoKey ", status=403, body=body)
+    (found,) = read(cloud)
+    assert isinstance(found, KeyUnread)
+    assert found.reason is Reason.MALFORMED
+
+
 def versions_page(*numbers: int, **told: Any) -> bytes:
     listed = [{"name": f"{GOOGLE_KEY}/cryptoKeyVersions/{one}", "state": "ENABLED"} for one in numbers]
     return json.dumps({"cryptoKeyVersions": listed, **told}).encode()
