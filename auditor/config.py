@@ -289,6 +289,9 @@ class Probe(_Table):
     """The same, at most at once; at least one in 50 seconds, so that a round ends in its minute."""
 
 
+ProtectionLevel = Literal["SOFTWARE", "HSM", "HSM_SINGLE_TENANT", "EXTERNAL", "EXTERNAL_VPC"]
+
+
 class Thresholds(_Table):
     """`[policy]`: the thresholds of the rules."""
 
@@ -304,6 +307,14 @@ class Thresholds(_Table):
     """probe-disagrees: how long after a change a read may still find the old state."""
     confirm_missing_minutes: float = Field(default=5, ge=0, le=525_600)
     """How long an AWS key must stay unfound until it counts as gone."""
+    rotation_period_days: float = Field(default=365, gt=0, le=36_500)
+    """rotation-overdue: how old what new data is encrypted with may be."""
+    stale_version_days: float = Field(default=365, ge=0, le=36_500)
+    """stale-version: how old a replaced version may be that data is still under."""
+    min_destroy_delay_days: float = Field(default=30, ge=0, le=120)
+    """short-destroy-delay: how long a version must stay scheduled before it is destroyed."""
+    allowed_protection_levels: list[ProtectionLevel] = Field(default=[])
+    """protection-level: the levels of Cloud KMS that versions may have; empty: every one."""
 
     def policy(self) -> Policy:
         """The same as the rules read it."""
@@ -314,6 +325,10 @@ class Thresholds(_Table):
             poll_max_age=timedelta(minutes=self.poll_max_age_minutes),
             propagation=timedelta(minutes=self.propagation_minutes),
             confirm_missing=timedelta(minutes=self.confirm_missing_minutes),
+            rotation_period=timedelta(days=self.rotation_period_days),
+            stale_version=timedelta(days=self.stale_version_days),
+            min_destroy_delay=timedelta(days=self.min_destroy_delay_days),
+            allowed_protection_levels=frozenset(self.allowed_protection_levels),
         )
 
 

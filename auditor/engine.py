@@ -185,6 +185,7 @@ def _keys(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[HeldKey]:
             platform=tuple(sorted(agents)),
             assessments=tuple(one.assessment for one in group),
             members=_members(group),
+            holdings=tuple(one.holding for one in group),
         )
 
 

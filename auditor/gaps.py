@@ -299,6 +299,14 @@ def _of_aws_key(key: AwsKey) -> Iterator[Gap]:
             "which imported key materials it has, and which are missing, is not known",
             _access_hint(key.name, "kms:ListKeyRotations", key.materials_unread or Reason.TIMEOUT),
         )
+    # Another account need not let anybody see it, and no verdict hangs on it.
+    if key.rotation_unread not in {None, Reason.NOT_VISIBLE}:
+        yield Gap(
+            key.name.text,
+            key.rotation_unread or Reason.TIMEOUT,
+            "whether it is rotated is not known",
+            _access_hint(key.name, "kms:GetKeyRotationStatus", key.rotation_unread or Reason.TIMEOUT),
+        )
     yield from _of_access(key, key.access)
 
 

@@ -270,6 +270,22 @@ class KeyAccess:
         return next((one.grant for one in self.rights if (one.principal, one.action) == (principal, action)), None)
 
 
+ROTATED: Final = frozenset({"Enabled", "Updating"})
+"""AWS: states of a key in which it is rotated. Source: AWS KMS API Reference, GetKeyRotationStatus."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """How a key gets new material; old data stays under the old."""
+
+    period: timedelta | None
+    """How often by itself; None where that is off."""
+    due: datetime | None = None
+    """Aware, UTC: when next; None where it is off, or was not told."""
+    latest: datetime | None = None
+    """AWS, where it is off: since when the current material is in use (aware, UTC); None where nobody tells."""
+
+
 @dataclass(frozen=True, slots=True)
 class AwsKey:
     """What DescribeKey and DescribeCustomKeyStores say of one key; AWS keys are usable or not as a whole."""
@@ -294,6 +310,14 @@ class AwsKey:
     """All materials of a key with imported material, by id; None for other keys, and where they could not be listed."""
     materials_unread: Reason | None = None
     """Why they could not be listed."""
+    spec: str = "SYMMETRIC_DEFAULT"
+    """`KeySpec` as answered; empty where it was not."""
+    usage: str = "ENCRYPT_DECRYPT"
+    """`KeyUsage` as answered; empty where it was not."""
+    rotation: Rotation | None = None
+    """None where the key cannot be rotated, and where it could not be read."""
+    rotation_unread: Reason | None = None
+    """Why it could not be read."""
     access: KeyAccess | None = None
     """None where nobody asked who may use the key."""
     evidence: tuple[Evidence, ...] = ()
@@ -377,6 +401,12 @@ class GcpKey:
     """All that the service lists, by number; a number that data names and that is not here was deleted."""
     primary: str | None = None
     purpose: str = "ENCRYPT_DECRYPT"
+    destroy_delay: timedelta | None = None
+    """How long a version stays scheduled before it is destroyed, set once for the key; None where it was not told."""
+    rotation: Rotation | None = None
+    """None where it was not told."""
+    import_only: bool = False
+    """All its material is imported."""
     access_reasons: tuple[str, ...] | None = None
     """Key Access Justifications: the allowed reasons; None without a policy (all allowed), empty = nothing allowed."""
     hsm_instance: HsmInstance | None = None

@@ -22,6 +22,14 @@ class Policy:
     """How long after a change reads and key states may still differ."""
     probe_max_age: timedelta = timedelta(hours=2)
     """How long a probe that passed stands; twice the time after which it is made again."""
+    rotation_period: timedelta = timedelta(days=365)
+    """How old what new data is encrypted with may be."""
+    stale_version: timedelta = timedelta(days=365)
+    """How old a version may be that data is still under after another has become the primary one."""
+    min_destroy_delay: timedelta = timedelta(days=30)
+    """How long a version must stay scheduled before it is destroyed."""
+    allowed_protection_levels: frozenset[str] = frozenset()
+    """Of Cloud KMS; empty where every level is allowed."""
     one_reading: bool = False
     """Nobody will ask again, so what is not found now counts as gone, inferred from one reading."""
     revoked: Mapping[KeyName, datetime | None] = field(default_factory=dict)

@@ -45,6 +45,7 @@ _TABLE: Final = (
     Allowed("kms", "GetKeyPolicy"),
     Allowed("kms", "ListGrants"),
     Allowed("kms", "ListKeyRotations"),
+    Allowed("kms", "GetKeyRotationStatus"),
     Allowed("kms", "Decrypt", _dry_run),
     Allowed("kms", "GenerateDataKey", _dry_run),
     Allowed("kms", "GenerateDataKeyWithoutPlaintext", _dry_run),

@@ -1,7 +1,7 @@
 """What a rule is, and all that it may read."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -21,8 +21,21 @@ from auditor.findings import (
     SubjectKind,
     Undo,
     Verdict,
+    in_order,
+    member_of,
 )
-from auditor.model import AwsKey, Evidence, GcpKey, KeyAccess, KeyManager, KeyName
+from auditor.model import (
+    ROTATED,
+    AwsKey,
+    Evidence,
+    GcpKey,
+    GcpKeyVersion,
+    Holding,
+    KeyAccess,
+    KeyManager,
+    KeyName,
+    Rotation,
+)
 from auditor.policy import Policy
 from auditor.readability import KeyView
 
@@ -63,6 +76,8 @@ class HeldKey:
     assessments: tuple[Assessment, ...]
     """One for each holding under it."""
     members: tuple[Member, ...]
+    holdings: tuple[Holding, ...] = ()
+    """The data under it, version by version."""
 
     @property
     def name(self) -> KeyName:
@@ -165,10 +180,63 @@ def unknown(text: str) -> Outcome:
 def access_of(key: HeldKey) -> KeyAccess | Outcome:
     """What is known of who may use the key; or, where nothing is or need be, what a rule about it says."""
     if key.known is None:
-        return unknown("the key never gave a state: key-state-unknown speaks of it")
+        return never_told()
     if key.provider_managed:
         return not_applicable("the provider manages the key and its policy")
     return key.known.access or unknown("nobody asked who may use the key")
+
+
+def never_told() -> Outcome:
+    """What a rule about a key says of one that never gave a state."""
+    return unknown("the key never gave a state: key-state-unknown speaks of it")
+
+
+def rotation_of(key: HeldKey) -> Rotation | Outcome:
+    """How a key is rotated; or, where it cannot be or nobody told, what a rule about it says."""
+    known = key.known
+    if known is None:
+        return never_told()
+    if key.provider_managed:
+        return not_applicable("the provider rotates it as it sees fit")
+    if (why := _never_rotated(known)) is not None:
+        return not_applicable(why)
+    return known.rotation or unknown("how it is rotated could not be read")
+
+
+def _never_rotated(known: AwsKey | GcpKey) -> str | None:
+    """Why a key gets no new material by itself, whatever is set."""
+    match known:
+        case AwsKey(origin=origin) if origin != "AWS_KMS":
+            return "AWS rotates no key whose material it did not make"
+        case AwsKey(state=state) if state not in ROTATED:
+            return f"a key that is {state} is not rotated"
+        case AwsKey(usage=usage) if usage not in {"ENCRYPT_DECRYPT", ""}:
+            return "only symmetric keys are rotated: weak-algorithm speaks of it"
+        case GcpKey(purpose=purpose) if purpose != "ENCRYPT_DECRYPT":
+            return "only symmetric keys are rotated: weak-algorithm speaks of it"
+        case GcpKey(import_only=True):
+            return "all its material is imported"
+        case GcpKey() if any(one.external for one in known.versions):
+            return "an external key manager holds its material"
+        case GcpKey() if all(one.state != "ENABLED" for one in known.versions):
+            return "none of its versions is enabled"
+        case _:
+            return None
+
+
+def versions_in_use(key: HeldKey, known: GcpKey) -> tuple[GcpKeyVersion, ...]:
+    """The versions that data is under, and the primary one, which the next data will be under.
+
+    Data that names no version may be under any.
+    """
+    named = {one.key_version for one in key.holdings}
+    return tuple(one for one in known.versions if None in named or one.number in {*named, known.primary})
+
+
+def members_under(key: HeldKey, versions: Iterable[GcpKeyVersion]) -> tuple[Member, ...]:
+    """The data that is, or may be, under some versions of a key."""
+    numbers = {None, *(one.number for one in versions)}
+    return in_order(member_of(one) for one in key.holdings if one.key_version in numbers)
 
 
 _MEANT_BY_REVOKED: Final = frozenset({Readability.UNREADABLE, Readability.REVOKED, Readability.UNKNOWN})

@@ -40,6 +40,7 @@ REQUESTS = {
     ("kms", "GetKeyPolicy"): "kms GetKeyPolicy",
     ("kms", "ListGrants"): "kms ListGrants",
     ("kms", "ListKeyRotations"): "kms ListKeyRotations",
+    ("kms", "GetKeyRotationStatus"): "kms GetKeyRotationStatus",
     ("kms", "DescribeCustomKeyStores"): "kms DescribeCustomKeyStores",
 }
 # Not part of this scan: live listings, other accounts, and what is asked only after another answer.

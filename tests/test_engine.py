@@ -283,10 +283,17 @@ def test_rule_ids_are_those_of_the_catalogue_and_speak_for_themselves() -> None:
         "material-expires",
         "no-key-administrator",
         "poll-stale",
+        "primary-unusable",
         "probe-disagrees",
+        "protection-level",
         "revocation-incomplete",
+        "rotation-off",
+        "rotation-overdue",
+        "short-destroy-delay",
+        "stale-version",
         "sweep-incomplete",
         "sweep-stale",
+        "weak-algorithm",
     ]
     assert all(rule.source and rule.remedy and rule.title for rule in load())
 

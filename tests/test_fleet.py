@@ -227,6 +227,7 @@ def test_a_whole_scan_sends_nothing_but_reading_requests(scanned: Scanned) -> No
         ("kms", "GetKeyPolicy"),
         ("kms", "ListGrants"),
         ("kms", "ListKeyRotations"),
+        ("kms", "GetKeyRotationStatus"),
         ("sts", "GetCallerIdentity"),
     }
     for one in scanned.clouds.google.traffic.requests:

@@ -332,6 +332,11 @@ PARTS: dict[str, tuple[KeyReading, list[Told]]] = {
         an_aws_key(materials_unread=Reason.THROTTLED),
         [(NAME, Reason.THROTTLED, "key materials", "poll again")],
     ),
+    "rotation that is denied": (
+        an_aws_key(rotation_unread=Reason.ACCESS_DENIED),
+        [(NAME, Reason.ACCESS_DENIED, "whether it is rotated", "grant kms:GetKeyRotationStatus on the key")],
+    ),
+    "rotation of another account": (an_aws_key(rotation_unread=Reason.NOT_VISIBLE), []),
     "materials of another account": (an_aws_key(materials_unread=Reason.NOT_VISIBLE), []),
     "a policy that is denied, and the right hangs on it": (
         an_aws_key(access=unread("aws", ("kms:GetKeyPolicy", Reason.ACCESS_DENIED), grants=(Grant.UNREAD,))),

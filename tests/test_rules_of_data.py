@@ -147,10 +147,17 @@ def test_severity_follows_what_is_lost() -> None:
         "material-expires": Severity.LOW,
         "no-key-administrator": Severity.HIGH,
         "poll-stale": Severity.HIGH,
+        "primary-unusable": Severity.HIGH,
         "probe-disagrees": Severity.HIGH,
+        "protection-level": Severity.MEDIUM,
         "revocation-incomplete": Severity.HIGH,
+        "rotation-off": Severity.MEDIUM,
+        "rotation-overdue": Severity.MEDIUM,
+        "short-destroy-delay": Severity.MEDIUM,
+        "stale-version": Severity.LOW,
         "sweep-incomplete": Severity.MEDIUM,
         "sweep-stale": Severity.MEDIUM,
+        "weak-algorithm": Severity.MEDIUM,
     }
 
 

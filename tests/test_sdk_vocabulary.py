@@ -31,7 +31,11 @@ NO_WORD_ON_THE_KEY = {
 
 
 @pytest.mark.parametrize(
-    "operation", ["DescribeKey", "GetKeyPolicy", "ListGrants", "ListKeyRotations", "DescribeCustomKeyStores"]
+    "operation",
+    [
+        *("DescribeKey", "DescribeCustomKeyStores", "GetKeyPolicy", "ListGrants", "ListKeyRotations"),
+        "GetKeyRotationStatus",
+    ],
 )
 def test_every_error_of_every_kms_call_has_its_reason(operation: str) -> None:
     errors = {one.name for one in KMS.operation_model(operation).error_shapes}

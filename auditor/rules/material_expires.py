@@ -8,14 +8,14 @@ from dataclasses import replace
 from auditor.findings import Outcome, Severity
 from auditor.model import AwsKey
 from auditor.readability.aws import expiry, missing_materials
-from auditor.rule import Context, HeldKey, Rule, failed, not_applicable, passed, unknown
+from auditor.rule import Context, HeldKey, Rule, failed, never_told, not_applicable, passed, unknown
 
 
 def check(key: HeldKey, at: Context) -> Outcome:
     """Fail for a missing material, and for an expiry that is further off than the horizon."""
     known = key.known
     if known is None:
-        return unknown("the key never gave a state: key-state-unknown speaks of it")
+        return never_told()
     if not isinstance(known, AwsKey) or known.origin != "EXTERNAL":
         return not_applicable("its material was not imported")
     if missing := missing_materials(known):

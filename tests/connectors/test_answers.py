@@ -25,6 +25,7 @@ MEMBERS = {
     "GetKeyPolicy": "Policy",
     "ListGrants": "Grants",
     "ListKeyRotations": "Rotations",
+    "GetKeyRotationStatus": "KeyRotationEnabled",
 }
 
 
@@ -67,7 +68,8 @@ def test_a_roles_credentials_are_all_there(lacking: str) -> None:
 
 @pytest.mark.parametrize(("operation", "member"), MEMBERS.items())
 def test_an_answer_of_kms_holds_what_was_asked_for(operation: str, member: str) -> None:
-    told = {"KeyMetadata": {"Arn": "arn", "KeyState": "Enabled"}, "Policy": "{}"}.get(member, [])
+    whole: dict[str, object] = {"KeyMetadata": {"Arn": "arn", "KeyState": "Enabled"}, "Policy": "{}"}
+    told = {**whole, "KeyRotationEnabled": False}.get(member, [])
     others: tuple[object, ...] = (None, 5, [5], ["a"], [None], [[]])
     for value in others:
         assert not sound(operation, json.dumps({member: value}).encode())
@@ -78,6 +80,12 @@ def test_an_answer_of_kms_holds_what_was_asked_for(operation: str, member: str) 
         assert not sound(operation, json.dumps(other).encode()), other
     assert not sound(operation, b'{"' + member.encode())
     assert not sound(operation, b"[" * 60_000)
+
+
+@pytest.mark.parametrize(("days", "found"), [(90, True), (2560, True), (None, True), ("90", False), (-1, False)])
+def test_the_time_between_two_rotations_is_a_number_of_days(days: object, *, found: bool) -> None:
+    told = {"KeyRotationEnabled": True, "RotationPeriodInDays": days}
+    assert sound("GetKeyRotationStatus", json.dumps(told).encode()) is found
 
 
 NO_METADATA = {

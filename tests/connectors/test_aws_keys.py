@@ -53,6 +53,9 @@ def test_reads_dates_in_utc_and_everything_that_a_key_says(cloud: AwsCloud) -> N
     assert the_key().manager is KeyManager.PROVIDER
     cloud.store.add_key(MINE.text, state="PendingReplicaDeletion", pending_window_days=7, multi_region=True)
     assert (the_key().pending_window_days, the_key().multi_region) == (7, True)
+    assert (the_key().spec, the_key().usage) == ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")
+    cloud.store.add_key(MINE.text, spec="RSA_2048", usage="SIGN_VERIFY")
+    assert (the_key().spec, the_key().usage) == ("RSA_2048", "SIGN_VERIFY")
 
 
 def test_a_key_is_asked_for_in_its_own_region(cloud: AwsCloud) -> None:

@@ -19,7 +19,7 @@ from auditor.connectors.gcp.policy import (
 from auditor.connectors.pace import Pace
 from auditor.connectors.wire import Wire
 from auditor.embedded.google import GoogleCloud, Version
-from auditor.model import GcpKey, Grant, HsmInstance, KeyGone, KeyName, KeyReading, KeyUnread, Reason
+from auditor.model import GcpKey, Grant, HsmInstance, KeyGone, KeyName, KeyReading, KeyUnread, Reason, Rotation
 from auditor.ports import KeyNeed
 from auditor.readability.gcp import HSM_STATES, STATES
 from tests.clouds import GOOGLE_KEY, RING, Clock, a_google_store, google_clients
@@ -70,6 +70,24 @@ def test_reads_dates_in_utc_and_everything_that_a_version_says(cloud: GoogleClou
     assert (first.created, first.destroy_time) == (WHEN, WHEN + timedelta(days=9))
     assert (second.destroyed_time, second.reimport_eligible) == (WHEN, True)
     assert (third.failure, third.protection_level) == ("no entropy", "EXTERNAL_VPC")
+
+
+def test_how_long_a_destruction_waits_is_the_keys_own(cloud: GoogleCloud, *, over_grpc: bool) -> None:
+    cloud.store.add_key(GOOGLE_KEY).destroy_after = timedelta(days=1)
+    assert the_key(cloud, over_grpc=over_grpc).destroy_delay == timedelta(days=1)
+    told = {"name": GOOGLE_KEY, "primary": {"name": f"{GOOGLE_KEY}/cryptoKeyVersions/1"}}
+    cloud.traffic.fail("kms GetCryptoKey ", status=200, body=json.dumps(told).encode())
+    assert the_key(cloud).destroy_delay is None
+
+
+def test_a_key_says_how_it_is_rotated(cloud: GoogleCloud, *, over_grpc: bool) -> None:
+    key = cloud.store.add_key(GOOGLE_KEY, rotated_every=timedelta(days=30))
+    key.versions[1].created = WHEN
+    found = the_key(cloud, over_grpc=over_grpc)
+    assert found.rotation == Rotation(timedelta(days=30), WHEN + timedelta(days=30))
+    key.rotated_every, key.import_only = None, True
+    found = the_key(cloud, over_grpc=over_grpc)
+    assert (found.rotation, found.import_only) == (Rotation(None), True)
 
 
 def test_versions_page_to_the_end(cloud: GoogleCloud, *, over_grpc: bool) -> None:

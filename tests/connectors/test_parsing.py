@@ -247,6 +247,8 @@ def test_an_aws_key_is_read_field_by_field() -> None:
         "ValidTo": ELSEWHERE + timedelta(days=9),
         "MultiRegion": True,
         "CurrentKeyMaterialId": "a",
+        "KeySpec": "RSA_2048",
+        "KeyUsage": "SIGN_VERIFY",
     }
     found = parse_key(AWS_KEY, told)
     assert found == {
@@ -259,6 +261,8 @@ def test_an_aws_key_is_read_field_by_field() -> None:
         "pending_window_days": 7,
         "valid_to": WHEN + timedelta(days=9),
         "multi_region": True,
+        "spec": "RSA_2048",
+        "usage": "SIGN_VERIFY",
         "material": "a",
     }
     assert {one.tzinfo for one in found.values() if isinstance(one, datetime)} == {UTC}
@@ -270,6 +274,8 @@ def test_an_aws_key_is_read_field_by_field() -> None:
         "manager": KeyManager.CUSTOMER,
         "origin": "",
         "multi_region": False,
+        "spec": "",
+        "usage": "",
     }
 
 

@@ -21,7 +21,7 @@ _SUCCESS: Final = 200
 _REDIRECTS: Final = 300
 _INTERNAL: Final = 500
 _MOST_DAYS: Final = 3650
-"""No waiting period of a key is a hundredth of it."""
+"""No waiting period of a key is a hundredth of it, and no time between two rotations as long."""
 _ROOTS: Final = {
     "ListBuckets": "ListAllMyBucketsResult",
     "GetBucketVersioning": "VersioningConfiguration",
@@ -36,12 +36,16 @@ _SAID: Final = ({"true"}, {"false"})
 _WRAPPED: Final = {"GetCallerIdentity": "GetCallerIdentityResult", "AssumeRole": "AssumeRoleResult"}
 _CREDENTIALS: Final = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
 """What the SDK takes for granted of a role's."""
+_TEXTS_OF_KEY: Final = (
+    *("Arn", "KeyState", "Origin", "CustomKeyStoreId", "CurrentKeyMaterialId", "KeySpec", "KeyUsage"),
+)
 _MEMBERS: Final = {
     "DescribeKey": "KeyMetadata",
     "DescribeCustomKeyStores": "CustomKeyStores",
     "GetKeyPolicy": "Policy",
     "ListGrants": "Grants",
     "ListKeyRotations": "Rotations",
+    "GetKeyRotationStatus": "KeyRotationEnabled",
 }
 
 
@@ -89,6 +93,9 @@ def _has_member(body: bytes, member: str) -> bool:
             return _are_stores(told[member])
         case "Policy":
             return isinstance(told[member], str)
+        case "KeyRotationEnabled":
+            days = told.get("RotationPeriodInDays")
+            return isinstance(told[member], bool) and (days is None or _is_number_of_days(days))
         case _:
             return _are_objects(told[member])
 
@@ -98,8 +105,11 @@ def _is_metadata(told: object) -> bool:
     if not isinstance(told, dict) or not all(told.get(one) for one in ("Arn", "KeyState")):
         return False
     days = told.get("PendingDeletionWindowInDays")
-    is_number = days is None or (isinstance(days, int) and 0 <= days <= _MOST_DAYS)
-    return is_number and _are_texts(told, ("Arn", "KeyState", "Origin", "CustomKeyStoreId", "CurrentKeyMaterialId"))
+    return (days is None or _is_number_of_days(days)) and _are_texts(told, _TEXTS_OF_KEY)
+
+
+def _is_number_of_days(days: object) -> bool:
+    return isinstance(days, int) and 0 <= days <= _MOST_DAYS
 
 
 def _are_stores(told: object) -> bool:

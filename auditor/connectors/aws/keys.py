@@ -11,12 +11,14 @@ from auditor.connectors.aws.access import AwsAccess
 from auditor.connectors.aws.answers import MALFORMED
 from auditor.connectors.aws.errors import FAULTS, HINTS, code_of, reason_of
 from auditor.connectors.aws.policy import access_of_managed
+from auditor.connectors.aws.rotation import AwsRotations
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.digest import digest
 from auditor.connectors.pace import Pace
 from auditor.connectors.reading import Reader
 from auditor.connectors.trail import Trail
 from auditor.model import (
+    ROTATED,
     AwsKey,
     Cloud,
     CustomKeyStore,
@@ -28,6 +30,7 @@ from auditor.model import (
     KeyUnread,
     Material,
     Reason,
+    Rotation,
 )
 from auditor.ports import KeyNeed
 
@@ -47,8 +50,9 @@ _HINTS: Final = {
 class AwsKeys:
     """Known keys of any account and Region; needs `kms:DescribeKey` on each and nothing that decrypts or changes.
 
-    With `kms:GetKeyPolicy`, `kms:ListGrants` and `kms:ListKeyRotations` it also tells who may use a key and which
-    imported material is missing. `lists` is the pace of the two lists, whose quota is small.
+    With `kms:GetKeyPolicy`, `kms:ListGrants`, `kms:ListKeyRotations` and `kms:GetKeyRotationStatus` it also tells who
+    may use a key, which imported material is missing, and how it is rotated. `lists` is the pace of the two lists,
+    whose quota is small, `policies` that of the rest.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class AwsKeys:
         self._lists = lists
         self._clock = clock
         self._access = AwsAccess(clients, policies, lists, clock)
+        self._rotations = AwsRotations(clients, policies, lists, clock)
         self._reader = Reader()
 
     @property
@@ -92,6 +97,10 @@ class AwsKeys:
             if materials is not None:
                 told_digest = digest(repr(materials))
                 evidence.append(Evidence("kms:ListKeyRotations", name.text, self._clock(), None, told_digest))
+        rotation: Rotation | Reason | None = None
+        if is_rotated(key):
+            rotation, more = self._rotations.read(name, key["created"])
+            evidence.extend(more)
         if key["manager"] is KeyManager.PROVIDER:
             access = access_of_managed(name, need.principals)
         else:
@@ -102,6 +111,8 @@ class AwsKeys:
             store=store,
             materials=materials,
             materials_unread=unread,
+            rotation=None if isinstance(rotation, Reason) else rotation,
+            rotation_unread=rotation if isinstance(rotation, Reason) else None,
             access=access,
             evidence=tuple(evidence),
         )
@@ -212,7 +223,16 @@ def parse_key(name: KeyName, told: Mapping[str, Any]) -> dict[str, Any]:
         "valid_to": _utc(told.get("ValidTo")),
         "multi_region": bool(told.get("MultiRegion")),
         "material": told.get("CurrentKeyMaterialId"),
+        "spec": told.get("KeySpec") or "",
+        "usage": told.get("KeyUsage") or "",
     }
+
+
+def is_rotated(key: Mapping[str, Any]) -> bool:
+    """Whether AWS can rotate a key, of whose fields these are some, and does so while it is in this state."""
+    symmetric = (key["spec"], key["usage"]) == ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")
+    made_here = key["manager"] is KeyManager.CUSTOMER and key["origin"] == "AWS_KMS"
+    return symmetric and made_here and key["state"] in ROTATED
 
 
 def parse_materials(told: Iterable[Mapping[str, Any]]) -> tuple[Material, ...]:

@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from google.api_core import exceptions as api
@@ -30,6 +30,7 @@ from auditor.model import (
     KeyReading,
     KeyUnread,
     Reason,
+    Rotation,
 )
 from auditor.ports import KeyNeed
 
@@ -72,6 +73,7 @@ class GcpKeys:
             key = self._calls.call(operation, client.get_crypto_key, {"name": name.text})
             if key.name != name.text:
                 raise api.InvalidArgument("the answer is about no key or another one")
+            delay, rotation = _times(key)
             operation = "ListCryptoKeyVersions"
             request = {"parent": name.text, "page_size": _PAGE}
             pages = self._calls.pages(operation, client.list_crypto_key_versions, request)
@@ -95,7 +97,7 @@ class GcpKeys:
         primary = key.primary.name.rpartition("/")[2] or None if "primary" in key else None
         purpose = _enum_name(key, "purpose")
         told: dict[str, object] = {
-            "GetCryptoKey": (primary, purpose, reasons),
+            "GetCryptoKey": (primary, purpose, reasons, delay, rotation, key.import_only),
             "ListCryptoKeyVersions": versions,
             "GetIamPolicy": access,
         }
@@ -108,6 +110,9 @@ class GcpKeys:
             versions=versions,
             primary=primary,
             purpose=purpose,
+            destroy_delay=delay,
+            rotation=rotation,
+            import_only=key.import_only,
             access_reasons=reasons,
             hsm_instance=instance,
             access=access,
@@ -259,6 +264,17 @@ class _Shared:
             return HsmInstance(backend, None)
         disable_time = _utc(told.disable_time) if "disable_time" in told else None
         return HsmInstance(backend, _enum_name(told, "state"), disable_time)
+
+
+def _times(key: Any) -> tuple[timedelta | None, Rotation]:
+    """(how long a destruction waits, how it is rotated)."""
+    try:
+        period = key.rotation_period if "rotation_period" in key else None
+        due = _utc(key.next_rotation_time) if "next_rotation_time" in key else None
+        delay = key.destroy_scheduled_duration if "destroy_scheduled_duration" in key else None
+        return delay, Rotation(period, due)
+    except (ValueError, OverflowError):
+        raise api.InvalidArgument("a key tells a time that no calendar has") from None
 
 
 def _parsed(told: Iterable[Any], backend: str) -> tuple[GcpKeyVersion, ...]:

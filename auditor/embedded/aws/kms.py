@@ -32,6 +32,7 @@ class KeyService:
             "PutKeyPolicy": self._put_policy,
             "ListGrants": self._grants,
             "ListKeyRotations": self._rotations,
+            "GetKeyRotationStatus": self._rotation,
             "DescribeCustomKeyStores": self._key_stores,
             "ListResourceTags": self._tags,
             "CreateKey": self._create,
@@ -90,8 +91,8 @@ class KeyService:
             "KeyState": state,
             "KeyManager": key.manager,
             "Origin": key.origin,
-            "KeySpec": "SYMMETRIC_DEFAULT",
-            "KeyUsage": "ENCRYPT_DECRYPT",
+            "KeySpec": key.spec,
+            "KeyUsage": key.usage,
             "MultiRegion": key.multi_region,
         }
         if key.origin in {"AWS_KMS", "EXTERNAL"}:
@@ -139,6 +140,21 @@ class KeyService:
         rows = [{"KeyId": key.arn, "GrantId": f"{place:064}", **one} for place, one in enumerate(key.grants)]
         return _page("Grants", rows, asked, 50)
 
+    def _rotation(self, asked: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+        key = self._key(asked, caller)
+        if {("GetKeyRotationStatus", key.arn), ("GetKeyRotationStatus", caller.account)} & self._store.denied:
+            text = f"User is not authorized to perform: kms:GetKeyRotationStatus on resource: {key.arn}"
+            raise RefusedError(400, "AccessDeniedException", text)
+        if key.store or key.usage != "ENCRYPT_DECRYPT":
+            raise RefusedError(400, "UnsupportedOperationException", f"{key.arn} is not rotated")
+        told: dict[str, Any] = {"KeyId": key.arn, "KeyRotationEnabled": key.rotated_every is not None}
+        if key.rotated_every is not None:
+            due, period = key.created, timedelta(days=key.rotated_every)
+            while due <= max([self._store.clock(), *key.rotated]):
+                due += period
+            told |= {"RotationPeriodInDays": key.rotated_every, "NextRotationDate": due.timestamp()}
+        return told
+
     def _rotations(self, asked: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
         key = self._own_key(asked, caller, "ListKeyRotations")
         if key.store:
@@ -164,6 +180,16 @@ class KeyService:
             for place, one in enumerate(found)
             # The first material and the pending ones came by no rotation.
             if whole or (place and one.permanent)
+        ]
+        rows += [
+            {
+                "KeyId": key.arn,
+                "KeyMaterialId": f"{place:064x}",
+                "KeyMaterialState": "CURRENT" if one == max(key.rotated) else "NON_CURRENT",
+                "RotationDate": one.timestamp(),
+                "RotationType": "ON_DEMAND" if key.rotated_every is None else "AUTOMATIC",
+            }
+            for place, one in enumerate(key.rotated, 1)
         ]
         return _page("Rotations", rows, asked, 100)
 

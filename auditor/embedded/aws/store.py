@@ -63,6 +63,8 @@ class Key:
     state: str = "Enabled"
     origin: str = "AWS_KMS"
     manager: str = "CUSTOMER"
+    spec: str = "SYMMETRIC_DEFAULT"
+    usage: str = "ENCRYPT_DECRYPT"
     deletion_date: datetime | None = None
     pending_window_days: int | None = None
     valid_to: datetime | None = None
@@ -82,6 +84,10 @@ class Key:
     materials: list[Material] = field(default_factory=list)
     """Only for origin EXTERNAL; without any, one that `valid_to` and `state` speak of."""
     tags: dict[str, str] = field(default_factory=dict)
+    rotated_every: int | None = 365
+    """Days between two rotations by AWS; None while that is off."""
+    rotated: list[datetime] = field(default_factory=list)
+    """When it got new material."""
 
     @property
     def policies(self) -> list[dict[str, Any]]:

@@ -258,6 +258,10 @@ def _key(key: Key) -> Any:
     )
     if key.purpose == "ENCRYPT_DECRYPT" and key.primary in key.versions:
         told.primary = _version(key, key.versions[key.primary])
+    if key.rotated_every is not None:
+        newest = max((one.created for one in key.versions.values()), default=key.created)
+        told.rotation_period, told.next_rotation_time = key.rotated_every, newest + key.rotated_every
+    told.import_only = key.import_only
     if key.backend:
         told.crypto_key_backend = key.backend
     if key.access_reasons is not None:

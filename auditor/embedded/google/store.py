@@ -52,6 +52,9 @@ class Key:
     backend: str | None = None
     """The single-tenant HSM instance or EKM connection behind it."""
     purpose: str = "ENCRYPT_DECRYPT"
+    rotated_every: timedelta | None = timedelta(days=90)
+    """None while it is not rotated by itself."""
+    import_only: bool = False
     labels: dict[str, str] = field(default_factory=dict)
 
 

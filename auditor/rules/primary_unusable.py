@@ -1,0 +1,45 @@
+"""primary-unusable: the version that new data is encrypted with can encrypt.
+
+Source: Cloud KMS docs, Key states; google-cloud-kms, CryptoKey.primary.
+"""
+
+from auditor.findings import Outcome, Readability, Severity
+from auditor.model import AwsKey
+from auditor.readability.gcp import STATES
+from auditor.rule import Context, HeldKey, Rule, failed, never_told, not_applicable, passed, unknown
+
+
+def check(key: HeldKey, at: Context) -> Outcome:
+    """Fail for a primary version that is not enabled though no data is under it, and where there is none."""
+    known = key.known
+    if known is None:
+        return never_told()
+    if isinstance(known, AwsKey):
+        return not_applicable("an AWS key encrypts and decrypts as a whole: the rules about its data speak of it")
+    if known.purpose != "ENCRYPT_DECRYPT":
+        return not_applicable("a key of this purpose has no primary version: weak-algorithm speaks of it")
+    if at.policy.means_revoked(key.name, at.now):
+        return not_applicable("[[key]] says that the key is revoked on purpose")
+    if known.primary is None:
+        return failed(f"key {key.name} has no primary version: nothing new can be stored under it")
+    primary = next((one for one in known.versions if one.number == known.primary), None)
+    row = STATES.get(primary.state) if primary is not None else None
+    if primary is None or row is None or row.readability is Readability.UNKNOWN:
+        return unknown(f"whether version {known.primary}, the primary one, can encrypt is not known")
+    if row.readability is Readability.READABLE:
+        return passed(f"version {known.primary}, the primary one, is {primary.state}")
+    if any(one.key_version in {known.primary, None} for one in key.holdings):
+        return not_applicable(f"data under version {known.primary} cannot be read either: other rules speak of it")
+    told = f"version {known.primary} of key {key.name}, the primary one, is {primary.state}"
+    return failed(f"{told}: nothing new can be stored under the key, whatever else can be read")
+
+
+RULE = Rule(
+    id="primary-unusable",
+    title="New data can be stored under the key",
+    subject=HeldKey,
+    severity=Severity.HIGH,
+    source="Cloud KMS docs, Key states; google-cloud-kms, CryptoKey.primary",
+    remedy="Enable the primary version, or make an enabled one the primary (gcloud kms keys update --primary-version).",
+    check=check,
+)

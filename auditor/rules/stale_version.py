@@ -1,0 +1,87 @@
+"""stale-version: data does not stay on old versions for ever.
+
+Source: Cloud KMS docs, Key rotation; Cloud Storage docs, Customer-managed encryption keys.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from auditor.findings import Outcome, Severity
+from auditor.model import AwsKey, GcpKey, GcpKeyVersion
+from auditor.rule import (
+    Context,
+    HeldKey,
+    Rule,
+    failed,
+    members_under,
+    never_told,
+    not_applicable,
+    passed,
+    unknown,
+)
+
+_AFTER: Final = timedelta(hours=24)
+"""After which time new data must be under a new primary version."""
+
+
+def check(key: HeldKey, at: Context) -> Outcome:
+    """Fail for data under an old version that is new, or whose version is older than the policy allows."""
+    known = key.known
+    if known is None:
+        return never_told()
+    if isinstance(known, AwsKey):
+        return not_applicable("AWS tells of no object which material it is under")
+    primary = next((one for one in known.versions if one.number == known.primary), None)
+    if primary is None or primary.created is None:
+        return unknown("since when which version is the primary one was not told")
+    named = {one.key_version for one in key.holdings}
+    replaced = [one for one in known.versions if one.number in named and int(one.number) < int(primary.number)]
+    if late := _late(key, known, primary, replaced):
+        told = f"objects were stored under {_listed(late)} of key {key.name}, the last on {_last(key, late):%Y-%m-%d}"
+        more = f"although version {primary.number} took their place on {primary.created:%Y-%m-%d}"
+        return replace(failed(f"{told}, {more}"), severity=Severity.MEDIUM, members=members_under(key, late))
+    longest = at.policy.stale_version
+    if old := [one for one in replaced if one.created is not None and at.now - one.created > longest]:
+        told = f"data is still under {_listed(old)} of key {key.name}, made more than {longest.days} days ago"
+        outcome = failed(f"{told}; version {primary.number} is the primary one")
+        return replace(outcome, members=members_under(key, old))
+    if None in named:
+        return unknown("some of its data names no version")
+    return passed("no data is under an old version")
+
+
+def _late(key: HeldKey, known: GcpKey, primary: GcpKeyVersion, replaced: list[GcpKeyVersion]) -> list[GcpKeyVersion]:
+    """The versions under which something was stored a day and more after the primary one had taken their place.
+
+    Only a version that automatic rotation made is known to have been the primary one at once.
+    """
+    rotation, since = known.rotation, primary.created
+    if since is None or rotation is None or rotation.period is None or rotation.due is None:
+        return []
+    if abs(rotation.due - rotation.period - since) > _AFTER:
+        return []
+    late = {one.key_version for one in key.holdings if one.newest - since > _AFTER}
+    return [one for one in replaced if one.number in late]
+
+
+def _last(key: HeldKey, versions: list[GcpKeyVersion]) -> datetime:
+    numbers = {one.number for one in versions}
+    return max(one.newest for one in key.holdings if one.key_version in numbers)
+
+
+def _listed(versions: list[GcpKeyVersion]) -> str:
+    word = "version" if len(versions) == 1 else "versions"
+    return f"{word} {', '.join(one.number for one in versions)}"
+
+
+RULE = Rule(
+    id="stale-version",
+    title="Data does not stay on old versions for ever",
+    subject=HeldKey,
+    severity=Severity.LOW,
+    source="Cloud KMS docs, Key rotation; Cloud Storage docs, Customer-managed encryption keys",
+    remedy="Rewrite the objects with the bare name of the key: they move to its primary version; then retire the old.",
+    otherwise="medium where objects were stored under an old version after it was replaced",
+    check=check,
+)

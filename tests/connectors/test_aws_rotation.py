@@ -1,0 +1,155 @@
+"""How a key on AWS is rotated, as KMS tells it, and what is made of a refusal."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from auditor.connectors.aws.keys import AwsKeys
+from auditor.connectors.pace import Pace
+from auditor.embedded.aws import AwsCloud
+from auditor.model import AwsKey, KeyName, Reason, Rotation
+from auditor.ports import KeyNeed
+from tests.clouds import Clock, an_aws_cloud, aws_clients
+
+MINE = KeyName("arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001")
+THEIRS = KeyName("arn:aws:kms:us-east-1:444455556666:key/1f3c0f5e-0000-4000-8000-000000000002")
+WHEN = datetime(2026, 1, 31, 6, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsCloud]:
+    with an_aws_cloud(monkeypatch) as running:
+        yield running
+
+
+class Asking:
+    """One source of keys, asked again and again."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self._keys = AwsKeys(aws_clients(None, 1), Pace(1000), self.clock, Pace(1000), Pace(1000))
+
+    def __call__(self, name: KeyName = MINE) -> AwsKey:
+        (found,) = self._keys.read([KeyNeed(name)])
+        assert isinstance(found, AwsKey)
+        return found
+
+
+def read(name: KeyName = MINE) -> AwsKey:
+    return Asking()(name)
+
+
+def asked(cloud: AwsCloud, verb: str) -> int:
+    return sum(one.verb == verb for one in cloud.traffic.requests)
+
+
+def test_a_key_that_aws_rotates_says_how_often_and_when_next(cloud: AwsCloud) -> None:
+    cloud.store.add_key(MINE.text, created=WHEN, rotated_every=90)
+    found = read()
+    assert found.rotation is not None
+    assert (found.rotation.period, found.rotation.latest) == (timedelta(days=90), None)
+    assert found.rotation.due is not None
+    assert (found.rotation.due - WHEN) % timedelta(days=90) == timedelta(0)
+    assert timedelta(0) < found.rotation.due - datetime.now(UTC) <= timedelta(days=90)
+    assert "kms:GetKeyRotationStatus" in {one.call for one in found.evidence}
+    assert asked(cloud, "ListKeyRotations") == 0, "when it was rotated last follows from that"
+
+
+def test_a_key_that_is_not_rotated_tells_when_it_was_last_by_hand(cloud: AwsCloud) -> None:
+    key = cloud.store.add_key(MINE.text, created=WHEN, rotated_every=None)
+    assert read().rotation == Rotation(None, latest=WHEN)
+    key.rotated = [WHEN + timedelta(days=9), WHEN + timedelta(days=5)]
+    found = read()
+    assert found.rotation == Rotation(None, latest=WHEN + timedelta(days=9))
+    assert {"kms:GetKeyRotationStatus", "kms:ListKeyRotations"} <= {one.call for one in found.evidence}
+
+
+def test_many_rotations_come_on_several_pages(cloud: AwsCloud) -> None:
+    dates = [WHEN + timedelta(days=one) for one in range(1_100)]
+    cloud.store.add_key(MINE.text, created=WHEN, rotated_every=None, rotated=dates)
+    assert read().rotation == Rotation(None, latest=dates[-1])
+    assert asked(cloud, "ListKeyRotations") == 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 400, "code": "AccessDeniedException"},
+        {"status": 200, "body": b'{"Rotations": [], "Truncated": true, "NextMarker": "again"}'},
+    ],
+    ids=["denied", "a page that names itself"],
+)
+def test_rotations_that_nobody_lists_leave_open_when_the_last_was(cloud: AwsCloud, fault: dict[str, Any]) -> None:
+    cloud.store.add_key(MINE.text, created=WHEN, rotated_every=None)
+    cloud.traffic.fail("kms ListKeyRotations", **fault)
+    found = read()
+    assert (found.rotation, found.rotation_unread) == (Rotation(None), None)
+    assert "kms:ListKeyRotations" not in {one.call for one in found.evidence}
+
+
+FAULTS: dict[str, tuple[dict[str, Any], Reason | None]] = {
+    "denied": ({"status": 400, "code": "AccessDeniedException"}, Reason.ACCESS_DENIED),
+    "throttled": ({"status": 400, "code": "ThrottlingException"}, Reason.THROTTLED),
+    "no JSON": ({"status": 200, "body": b"<html>"}, Reason.MALFORMED),
+    "of a key that is not rotated": ({"status": 400, "code": "UnsupportedOperationException"}, None),
+}
+
+
+@pytest.mark.parametrize(("fault", "reason"), FAULTS.values(), ids=FAULTS)
+def test_a_rotation_that_could_not_be_read_is_told_with_the_reason(
+    cloud: AwsCloud, fault: dict[str, Any], reason: Reason | None
+) -> None:
+    cloud.store.add_key(MINE.text, rotated_every=90)
+    cloud.traffic.fail("kms GetKeyRotationStatus", **fault)
+    found = read()
+    assert (found.rotation, found.rotation_unread) == (None, reason)
+    assert "kms:GetKeyRotationStatus" not in {one.call for one in found.evidence}
+
+
+def test_another_account_lets_see_it_whom_it_wants(cloud: AwsCloud) -> None:
+    cloud.store.add_key(THEIRS.text, created=WHEN, rotated_every=None)
+    assert read(THEIRS).rotation == Rotation(None)
+    assert asked(cloud, "ListKeyRotations") == 0
+    cloud.traffic.fail("kms GetKeyRotationStatus", status=400, code="AccessDeniedException")
+    assert read(THEIRS).rotation_unread is Reason.NOT_VISIBLE
+
+
+NEVER_ASKED: dict[str, dict[str, Any]] = {
+    "AWS's own": {"manager": "AWS"},
+    "imported": {"origin": "EXTERNAL"},
+    "disabled": {"state": "Disabled"},
+    "for signing": {"usage": "SIGN_VERIFY"},
+    "of another spec": {"spec": "RSA_2048"},
+}
+
+
+@pytest.mark.parametrize("how", NEVER_ASKED.values(), ids=NEVER_ASKED)
+def test_only_keys_that_aws_rotates_are_asked(cloud: AwsCloud, how: dict[str, Any]) -> None:
+    cloud.store.add_key(MINE.text, **how)
+    assert (read().rotation, read().rotation_unread) == (None, None)
+    assert asked(cloud, "GetKeyRotationStatus") == 0
+
+
+def test_an_answer_is_believed_for_an_hour(cloud: AwsCloud) -> None:
+    cloud.store.add_key(MINE.text, created=WHEN, rotated_every=90)
+    asking = Asking()
+    first = asking()
+    asking.clock.ahead += timedelta(minutes=59)
+    assert asking().rotation == first.rotation
+    assert asked(cloud, "GetKeyRotationStatus") == 1
+    asking.clock.ahead += timedelta(minutes=1)
+    asking()
+    assert asked(cloud, "GetKeyRotationStatus") == 2
+    asking.clock.ahead -= timedelta(days=1)
+    asking()
+    assert asked(cloud, "GetKeyRotationStatus") == 3, "a clock that was set back lets nothing stand for a day"
+
+
+def test_a_fault_is_asked_about_again(cloud: AwsCloud) -> None:
+    cloud.store.add_key(MINE.text, created=WHEN, rotated_every=90)
+    cloud.traffic.fail("kms GetKeyRotationStatus", status=400, code="ThrottlingException", times=1)
+    asking = Asking()
+    assert asking().rotation_unread is Reason.THROTTLED
+    assert asking().rotation is not None
