@@ -95,15 +95,20 @@ def undecided(
     - nobody knows whether it is there,
 
     and nothing that is told now refutes it: its subject as something else, or data that is readable with nothing of
-    that subject in the shadow. One on a key as a whole is left open only where the key is needed by hidden data alone.
+    that subject in the shadow. One on a key as a whole is left open only where the key is needed by hidden data alone,
+    be it watched or not; one that says that the key tells nothing, where it tells nothing still.
     """
     sight = _Sight(assessed, unusable, keys, failing)
     named = {Subject(SubjectKind.KEY, name.text) for name in keys}
+
+    def is_seen(one: Finding) -> bool:
+        return one.subject in (sight.keys if one.readability is None else named)
+
     return frozenset(
         one.id
         for one in before
         if one.subject.kind is not SubjectKind.BUCKET
-        and (sight.leaves_open(one) if one.readability in _OF_DATA else one.subject not in named and sight.hides(one))
+        and (sight.leaves_open(one) if one.readability in _OF_DATA else not is_seen(one) and sight.hides(one))
     )
 
 
@@ -121,11 +126,16 @@ def with_what_is_hidden(
 ) -> Iterator[Finding]:
     """Let findings remember data that is not seen for a time: it is not over when what is seen of it is."""
     hides = _Hiding((member_of(one.holding) for one in assessed), unusable)
-    known = {one.id: one.members for one in before}
+    known = {one.id: one for one in before}
     for one in findings:
-        hidden = set(filter(hides, known.get(one.id, ())))
-        more = hidden.difference(one.members)
-        yield replace(one, members=in_order((*one.members, *more))) if more else one
+        same = known.get(one.id)
+        more = set(filter(hides, same.members)).difference(one.members) if same is not None else set()
+        if same is None or not more:
+            yield one
+            continue
+        # What seems to concern no data any more is as bad as it was.
+        as_bad = same.severity if not (one.members or one.meant or same.meant) else one.severity
+        yield replace(one, members=in_order((*one.members, *more)), severity=as_bad)
 
 
 class _Hiding:
@@ -154,6 +164,8 @@ class _Sight:
         self._of = {member_of(one.holding): one.assessment for one in assessed}
         self._is_hidden = _Hiding(self._of, unusable)
         self._answers = {key: _answer(keys, key) for key in {one[2] for one in self._of}}
+        self.keys = frozenset(Subject(SubjectKind.KEY, one[2]) for one in self._of if one[2] is not None)
+        """The keys that data needs which is seen."""
         self._on: defaultdict[Subject, list[Assessment]] = defaultdict(list)
         """What is told now, by its subject."""
         self._well: defaultdict[Subject, list[tuple[Member, Assessment]]] = defaultdict(list)

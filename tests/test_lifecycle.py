@@ -13,6 +13,7 @@ from auditor.findings import (
     Finding,
     Member,
     Readability,
+    Severity,
     Status,
     Subject,
     SubjectKind,
@@ -363,8 +364,28 @@ def test_a_bucket_of_which_nothing_is_judged_ends_no_finding(
 
 def test_a_finding_on_a_key_that_answers_and_one_on_a_bucket_are_decided_by_their_rules() -> None:
     of_bucket = on(Subject(SubjectKind.BUCKET, HERE), None)
-    for finding in (on(KEY, None), on(KEY, R.UNKNOWN), of_bucket):
+    for finding in (on(KEY, R.UNKNOWN), of_bucket):
         assert undecided([finding], [], {HERE}, views()) == frozenset()
+
+
+def test_that_a_key_is_watched_ends_nothing_of_its_hidden_data() -> None:
+    finding = on(KEY, None)
+    assert undecided([finding], [], {HERE}, views()) == {finding.id}
+    assert undecided([finding], [told(R.READABLE, bucket=THERE)], {HERE}, views()) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("more", "severity"),
+    [({}, Severity.HIGH), ({"meant": True}, Severity.LOW), ({"members": (data(THERE),)}, Severity.LOW)],
+    ids=["of no data", "as is meant", "of other data"],
+)
+def test_what_hides_its_data_makes_no_finding_less_bad(more: dict[str, Any], severity: Severity) -> None:
+    before = replace(on(KEY, None), severity=Severity.HIGH)
+    fresh = replace(before, severity=Severity.LOW, **{"members": (), **more})
+    (found,) = with_what_is_hidden([fresh], [before], [], {HERE})
+    assert (found.severity, data() in found.members) == (severity, True)
+    (same,) = with_what_is_hidden([fresh], [before], [], ())
+    assert same == fresh
 
 
 def test_what_is_not_told_any_more_is_no_proof_and_no_undo_that_comes_too_late_is_offered() -> None:

@@ -1,6 +1,7 @@
 """The rules about keys as a whole: who may use them, what their material does, what was revoked on purpose."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -71,9 +72,9 @@ MATERIAL: dict[str, tuple[AwsKey | GcpKey | None, Verdict]] = {
     "on Google Cloud": (a_gcp_key(), V.NOT_APPLICABLE),
     "for ever": (imported(materials=(material(),)), V.PASSED),
     "for ever, not listed": (imported(), V.PASSED),
-    "at the horizon": (imported(materials=(material(30),)), V.NOT_APPLICABLE),
-    "behind the horizon": (imported(materials=(material(30.001),)), V.FAILED),
-    "behind the horizon, not listed": (imported(valid_to=NOW + days(31)), V.FAILED),
+    "some day": (imported(materials=(material(30.001),)), V.FAILED),
+    "some day, not listed": (imported(valid_to=NOW + days(31)), V.FAILED),
+    "soon, and no data speaks of it": (imported("Disabled", materials=(material(3),)), V.FAILED),
     "missing": (imported("PendingImport", materials=(material(there=False),)), V.FAILED),
     "a pending one is missing": (imported(materials=(material(there=False, state="PENDING_ROTATION"),)), V.PASSED),
     "missing, not listed": (imported("PendingImport"), V.UNKNOWN),
@@ -238,6 +239,13 @@ def test_a_grant_on_a_ring_whose_keys_all_hold_data_is_not_too_wide() -> None:
     assert grant_too_wide.RULE.check(held(key), at(GCP_KEY, KeyName(MORE))).verdict is V.PASSED
 
 
+def test_an_expiry_that_data_speaks_of_is_told_once() -> None:
+    key = imported(materials=(material(3),))
+    assert material_expires.RULE.check(held(key, R.READABLE, R.EXPIRING), at()).verdict is V.NOT_APPLICABLE
+    barred = material_expires.RULE.check(held(key, R.REVOKED), at())
+    assert (barred.verdict, barred.final_at) == (V.FAILED, NOW + days(3))
+
+
 NOW_REVOKED: Mapping[KeyName, datetime | None] = {AWS_KEY: None}
 REVOKED = {
     "meant to work": ({}, (R.READABLE,), V.NOT_APPLICABLE),
@@ -247,7 +255,7 @@ REVOKED = {
     "expiring": (NOW_REVOKED, (R.EXPIRING,), V.FAILED),
     "unknown": (NOW_REVOKED, (R.UNREADABLE, R.UNKNOWN), V.FAILED),
     "out of reach, which repairs itself": (NOW_REVOKED, (R.UNREACHABLE,), V.FAILED),
-    "dead": (NOW_REVOKED, (R.UNREADABLE, R.DOOMED, R.REVOKED, R.LOST), V.PASSED),
+    "dead": (NOW_REVOKED, (R.UNREADABLE, R.DOOMED, R.LOST), V.PASSED),
     "without data": (NOW_REVOKED, (), V.PASSED),
 }
 
@@ -258,6 +266,64 @@ def test_a_revocation_must_be_complete(
 ) -> None:
     key = held(an_aws_key(), *readabilities)
     assert revocation_incomplete.RULE.check(key, at(revoked=revoked)).verdict is verdict
+
+
+OTHER = f"{ROLE}-2"
+ANYBODY = "any principal"
+BARRED: dict[str, tuple[tuple[str, ...], str, tuple[Grant, ...], tuple[tuple[Subject, R], ...], V]] = {
+    "all that there are": ((ROLE,), ROLE, (Grant.ABSENT,), (), V.PASSED),
+    "all that there are, by a read alone": ((ROLE,), ROLE, (Grant.POSSIBLE,), (), V.PASSED),
+    "one of two": ((ROLE, OTHER), ROLE, (Grant.ABSENT, Grant.DIRECT), (), V.FAILED),
+    "one of two, and of the other nobody knows": ((ROLE, OTHER), ROLE, (Grant.ABSENT, Grant.POSSIBLE), (), V.FAILED),
+    "one of two, and the other is denied": ((ROLE, OTHER), ROLE, (Grant.POSSIBLE, Grant.DENIED), (), V.PASSED),
+    "anybody": ((ROLE, OTHER), ANYBODY, (Grant.DIRECT, Grant.DIRECT), (), V.PASSED),
+    "one of two, and the other in the shadow": (
+        (ROLE, OTHER),
+        ROLE,
+        (Grant.POSSIBLE, Grant.POSSIBLE),
+        ((Subject(SubjectKind.PRINCIPAL, f"{OTHER} -> {AWS_KEY}"), R.REVOKED),),
+        V.PASSED,
+    ),
+    "one of two, and the other perhaps": (
+        (ROLE, OTHER),
+        ROLE,
+        (Grant.POSSIBLE, Grant.POSSIBLE),
+        ((Subject(SubjectKind.PRINCIPAL, f"{OTHER} -> {AWS_KEY}"), R.UNKNOWN),),
+        V.FAILED,
+    ),
+    "one of two, and the key is disabled besides": (
+        (ROLE, OTHER),
+        ROLE,
+        (Grant.ABSENT, Grant.DIRECT),
+        ((Subject(SubjectKind.KEY, AWS_KEY.text), R.UNREADABLE),),
+        V.PASSED,
+    ),
+    "one of two, and the store perhaps": (
+        (ROLE, OTHER),
+        ROLE,
+        (Grant.ABSENT, Grant.DIRECT),
+        ((Subject(SubjectKind.KEY_STORE, "store"), R.UNKNOWN),),
+        V.FAILED,
+    ),
+}
+
+
+@pytest.mark.parametrize(("platform", "who", "grants", "shadowed", "verdict"), BARRED.values(), ids=BARRED)
+def test_a_revocation_is_complete_once_nobody_of_the_platform_can_decrypt(
+    platform: tuple[str, ...],
+    who: str,
+    grants: tuple[Grant, ...],
+    shadowed: tuple[tuple[Subject, R], ...],
+    verdict: V,
+) -> None:
+    rights = tuple(Right(one, "kms:Decrypt", grant) for one, grant in zip(platform, grants, strict=True))
+    revoked = Assessment(
+        R.REVOKED, Basis.POLICY, "", Subject(SubjectKind.PRINCIPAL, f"{who} -> {AWS_KEY}"), shadowed=shadowed
+    )
+    key = replace(held(an_aws_key(access=KeyAccess(rights=rights)), platform=platform), assessments=(revoked,))
+    found = revocation_incomplete.RULE.check(key, at(revoked=NOW_REVOKED))
+    assert found.verdict is verdict
+    assert (OTHER in found.text) is (verdict is V.FAILED)
 
 
 @pytest.mark.parametrize(("readability", "told"), [(R.READABLE, True), (R.EXPIRING, True), (R.UNKNOWN, False)])

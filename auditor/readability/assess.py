@@ -286,12 +286,11 @@ def _still_denied(holding: Holding, view: KeyView, at: Standpoint) -> Assessment
 
 
 def _denied(holding: Holding, view: KeyView, unread: KeyUnread | None, at: Standpoint) -> Assessment:
-    past = _past_deletion(holding, view, _evidence(view), at.now)
-    # The name of a key never comes back, but for that of a replica: who denies now cannot have made it anew.
-    is_replica = "key/mrk-" in view.name.text
-    gone = past or (None if is_replica else _still_gone(view, at, one_reading=False))
-    if gone is not None:
-        return gone
+    # The name of a key never comes back, but for that of a replica: who denies now may have made it anew.
+    if "key/mrk-" not in view.name.text:
+        past = _past_deletion(holding, view, _evidence(view), at.now)
+        if (gone := past or _still_gone(view, at, one_reading=False)) is not None:
+            return gone
     memory = view.memory
     how = unread.detail if unread is not None else _silence(view)
     if memory is None or memory.last is None or memory.last_at is None:

@@ -5,14 +5,14 @@ Source: AWS KMS Developer Guide, Importing key material; How unusable KMS keys a
 
 from dataclasses import replace
 
-from auditor.findings import Outcome, Severity
+from auditor.findings import Outcome, Readability, Severity
 from auditor.model import AwsKey
 from auditor.readability.aws import expiry, missing_materials
 from auditor.rule import Context, HeldKey, Rule, failed, never_told, not_applicable, passed, unknown
 
 
-def check(key: HeldKey, at: Context) -> Outcome:
-    """Fail for a missing material, and for an expiry that is further off than the horizon."""
+def check(key: HeldKey, _at: Context) -> Outcome:
+    """Fail for a missing material, and for an expiry of which no data speaks yet, or in whose way something stands."""
     known = key.known
     if known is None:
         return never_told()
@@ -25,7 +25,7 @@ def check(key: HeldKey, at: Context) -> Outcome:
         if known.state == "PendingImport":
             return unknown("material is missing, and which one could not be read")
         return passed(f"no imported material of key {key.name} expires")
-    if date - at.now <= at.policy.horizon:
+    if any(one.readability is Readability.EXPIRING for one in key.assessments):
         return not_applicable("it expires within the horizon: data-expiring speaks of it")
     told = f"imported material of key {key.name} expires at {date:%Y-%m-%dT%H:%M:%SZ}"
     return replace(failed(f"{told}; then nothing under the key can be read"), final_at=date)

@@ -3,10 +3,15 @@
 Source: GDPR, Art. 17 by cryptographic erasure; NIST SP 800-88 Rev. 1, cryptographic erase.
 """
 
-from auditor.findings import Confidence, Outcome, Readability, Severity
+from collections.abc import Iterator
+
+from auditor.findings import Assessment, Confidence, Outcome, Readability, Severity, SubjectKind
+from auditor.model import DECRYPT, Grant
+from auditor.readability.access import ANY_PRINCIPAL
 from auditor.rule import Context, HeldKey, Rule, failed, not_applicable, passed
 
 _READS = frozenset({Readability.READABLE, Readability.EXPIRING})
+_LACKING = frozenset({Grant.ABSENT, Grant.DENIED})
 _DEAD = frozenset({Readability.UNREADABLE, Readability.DOOMED, Readability.REVOKED, Readability.LOST})
 
 
@@ -22,9 +27,34 @@ def check(key: HeldKey, at: Context) -> Outcome:
         return failed(f"{told}, and data under it can still be read")
     if any(one.readability not in _DEAD for one in key.assessments):
         return failed(f"{told}, and nothing proves that its data cannot be read")
+    if others := _who_may_still(key):
+        return failed(f"{told}, and nothing proves that {', '.join(others)} cannot decrypt with it")
     if any(one.confidence is Confidence.INFERRED for one in key.assessments):
         return failed(f"{told}; that its data cannot be read is only inferred", Confidence.INFERRED)
     return passed(f"{told}, and nothing under it can be read")
+
+
+def _who_may_still(key: HeldKey) -> tuple[str, ...]:
+    """Those of the platform who are not barred while others are: the key itself works."""
+    revoked = [one for one in key.assessments if one.readability is Readability.REVOKED and not _is_dead(one)]
+    barred = {who for one in revoked for who in _barred(one)}
+    if not revoked or ANY_PRINCIPAL in barred:
+        return ()
+    access, decrypt = key.known.access if key.known is not None else None, DECRYPT[key.name.cloud]
+    if access is not None:
+        barred |= {who for who in key.platform if access.grant(who, decrypt) in _LACKING}
+    return tuple(who for who in key.platform if who not in barred)
+
+
+def _is_dead(found: Assessment) -> bool:
+    """Whether something bars the data in the shadow for whoever reads."""
+    return any(subject.kind is not SubjectKind.PRINCIPAL and one in _DEAD for subject, one in found.shadowed)
+
+
+def _barred(found: Assessment) -> Iterator[str]:
+    for subject, readability in ((found.subject, found.readability), *found.shadowed):
+        if subject.kind is SubjectKind.PRINCIPAL and readability is Readability.REVOKED:
+            yield subject.id.partition(" -> ")[0]
 
 
 RULE = Rule(
