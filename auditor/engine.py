@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
 
@@ -37,7 +37,7 @@ from auditor.model import (
 )
 from auditor.policy import Policy
 from auditor.ports import Holdings
-from auditor.readability import KeyView, Stores, assess, probes_of, rights_of
+from auditor.readability import KeyView, Stores, assess, beside_others, probes_of, rights_of
 from auditor.rule import Cause, Context, HeldKey, Rule, RuleSubject, SweptBucket, unknown
 
 
@@ -76,6 +76,7 @@ class Judged:
 
 def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     """Assess every holding, put every rule to every subject, and measure what hangs on each failure."""
+    facts = replace(facts, keys=beside_others(facts.keys, facts.now))
     held = {KeyName(one.key) for one in facts.holdings.holdings() if one.key}
     depended_on = {**facts.unseen, **{name: view for name, view in facts.keys.items() if name in held}}
     stores = Stores(facts.probes, depended_on, facts.policy, facts.now)

@@ -204,19 +204,43 @@ def of_key(view: KeyView, principals: tuple[str, ...] = (), judged: Sequence[Ass
     """Everything about one key that could not be read.
 
     `principals` are those who must be able to decrypt with it, `judged` what its data was judged as: what is unknown
-    without another gap about the key is one by itself.
+    and told by no other gap is one by itself.
     """
     found = list(_of_reading(view, principals, judged))
     lost = bool(judged) and all(one.readability is Readability.LOST for one in judged)
     if isinstance(view.reading, KeyGone) and lost:
         return
     yield from found
-    if any(one.what == view.name.text for one in found):
-        return
+    explained = _explained(view.reading, found)
     causes = {one.subject: one.cause for one in judged if one.readability is Readability.UNKNOWN}
     for subject, cause in sorted(causes.items()):
+        if subject.kind in explained:
+            continue
         # A principal's subject names the key behind the arrow.
         yield Gap(subject.id.rpartition(" -> ")[2], _why_unknown(view), cause, _what_it_needs(view, subject))
+
+
+def _explained(reading: object, found: Sequence[Gap]) -> frozenset[SubjectKind]:
+    """What is unknown for a reason that one of these gaps gives.
+
+    A key that tells nothing explains all; one that answers, what stands behind it and who may use it, where that was
+    not read. What its own state leaves open it does not.
+    """
+    if not isinstance(reading, AwsKey | GcpKey) or is_being_made(reading):
+        return frozenset(SubjectKind) if found else frozenset()
+    kinds: set[SubjectKind] = set()
+    if reading.access is not None and reading.access.unread and found:
+        kinds.add(SubjectKind.PRINCIPAL)
+    if isinstance(reading, AwsKey):
+        if reading.store is not None and (reading.store.connection_state is None or reading.store.older):
+            kinds.add(SubjectKind.KEY_STORE)
+        return frozenset(kinds)
+    told = {one.what for one in found}
+    if reading.hsm_instance is not None and reading.hsm_instance.name in told:
+        kinds.add(SubjectKind.HSM_INSTANCE)
+    if any(one.name in told for one in reading.connections):
+        kinds.add(SubjectKind.EKM_CONNECTION)
+    return frozenset(kinds)
 
 
 def _why_unknown(view: KeyView) -> Reason:

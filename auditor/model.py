@@ -244,8 +244,8 @@ class Right:
     """AWS: ARN of a role or user; Google: e-mail address of a service account."""
     action: str
     grant: Grant
-    above: bool = False
-    """Google: it is granted on the project alone, not on key or ring."""
+    above: bool | None = False
+    """Google: the project lets it as well, or may, by a group, say; None where the project's policy was not read."""
 
 
 @dataclass(frozen=True, slots=True)

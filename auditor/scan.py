@@ -50,7 +50,7 @@ from auditor.ports import (
     ObjectSource,
     PollRecord,
 )
-from auditor.readability import KeyView, continued, is_early, next_to
+from auditor.readability import KeyView, continued, is_early, is_over, next_to
 from auditor.run import Parts, Progress, new_id
 from auditor.sweeping import sweep_all
 
@@ -218,6 +218,10 @@ def _poll(
     since = before.now if before is not None else None
     told = tuple(_told_since(one, readings, since, now) for one in kept)
     parts.ledger.keep_told((old, new) for old, new in zip(kept, told, strict=True) if new != old)
+    # What is over stays over, also when the key says one day again what it said then.
+    if over := {one for one in told if _is_over(one, readings.get(KeyName(one.key)))}:
+        parts.ledger.forget_probes(over)
+        told = tuple(one for one in told if one not in over)
     # That nobody tries any more makes no refusal a success, and gives nobody a bar back that a read has lifted.
     probes = tuple(one for one in told if parts.probing.wants(one.kind) or one.outcome is not ProbeOutcome.INCONCLUSIVE)
     beforehand = before.findings if before is not None else ()
@@ -288,6 +292,13 @@ def _poll(
     )
     parts.ledger.keep(record, judgement)
     return parts.ledger.judgement() or judgement
+
+
+def _is_over(probe: Probe, reading: KeyReading | None) -> bool:
+    """Whether the key tells now that what it was refused for is not any more."""
+    if probe.outcome is not ProbeOutcome.REFUSED or not isinstance(reading, AwsKey | GcpKey) or is_being_made(reading):
+        return False
+    return is_over(probe, told_use(reading))
 
 
 def usable(parts: Parts) -> tuple[tuple[Sweep, ...], Mapping[str, LedgerError]]:

@@ -11,14 +11,17 @@ from auditor.errors import CollectError, LedgerError
 from auditor.findings import Assessment, Basis, BucketCoverage, Readability, Status, Subject, SubjectKind
 from auditor.model import (
     NO_RIGHT,
+    AwsKey,
     CustomKeyStore,
     EkmConnection,
     Gap,
+    GcpKey,
     Grant,
     HsmInstance,
     KeyAccess,
     KeyGone,
     KeyMemory,
+    KeyName,
     KeyReading,
     Population,
     Probe,
@@ -227,8 +230,13 @@ def test_a_key_that_gave_no_state_is_one_gap(
         assert found[0].effect.endswith(("never asked", "Z", "unknown", "lost"))
 
 
-def judged(readability: Readability, subject: str = AWS_KEY.text, cause: str = "a cause") -> Assessment:
-    return Assessment(readability, Basis.STATE, cause, Subject(SubjectKind.KEY, subject))
+def judged(
+    readability: Readability,
+    subject: str = AWS_KEY.text,
+    cause: str = "a cause",
+    kind: SubjectKind = SubjectKind.KEY,
+) -> Assessment:
+    return Assessment(readability, Basis.STATE, cause, Subject(kind, subject))
 
 
 def test_a_state_that_is_too_old_is_not_told_as_what_data_is_judged_by() -> None:
@@ -261,6 +269,61 @@ def test_a_key_that_was_not_found_and_is_judged_lost_is_no_riddle() -> None:
     assert list(gaps.of_key(view, judged=[lost, lost])) == []
     assert len(list(gaps.of_key(view, judged=[lost, unknown]))) == 1
     assert len(list(gaps.of_key(view))) == 1, "watched, and no data hangs on it"
+
+
+def hidden(name: KeyName, call: str) -> KeyAccess:
+    return access(name, Grant.UNREAD, unread=((call, Reason.ACCESS_DENIED),))
+
+
+BESIDE: dict[str, tuple[AwsKey | GcpKey, SubjectKind, int]] = {
+    "a key beside a policy": (
+        an_aws_key("Odd", access=hidden(AWS_KEY, "kms:GetKeyPolicy")),
+        SubjectKind.KEY,
+        1,
+    ),
+    "a version beside a policy": (
+        a_gcp_key(access=hidden(GCP_KEY, "cloudkms.cryptoKeys.getIamPolicy")),
+        SubjectKind.KEY_VERSION,
+        1,
+    ),
+    "a principal beside a policy": (
+        an_aws_key(access=hidden(AWS_KEY, "kms:GetKeyPolicy")),
+        SubjectKind.PRINCIPAL,
+        0,
+    ),
+    "a principal beside nothing": (an_aws_key(), SubjectKind.PRINCIPAL, 1),
+    "a store beside itself": (an_aws_key(store=CustomKeyStore("cks-1", None)), SubjectKind.KEY_STORE, 0),
+    "a store beside what it said before": (
+        an_aws_key(store=CustomKeyStore("cks-1", "CONNECTED", older=True)),
+        SubjectKind.KEY_STORE,
+        0,
+    ),
+    "a store beside nothing": (an_aws_key(store=CustomKeyStore("cks-1", "CONNECTED")), SubjectKind.KEY_STORE, 1),
+    "a key beside its store": (an_aws_key("Odd", store=CustomKeyStore("cks-1", None)), SubjectKind.KEY, 1),
+    "an instance beside itself": (
+        a_gcp_key(hsm_instance=HsmInstance("i", None)),
+        SubjectKind.HSM_INSTANCE,
+        0,
+    ),
+    "an instance beside nothing": (a_gcp_key(hsm_instance=HsmInstance("i", "ODD")), SubjectKind.HSM_INSTANCE, 1),
+    "a connection beside itself": (
+        a_gcp_key(connections=(EkmConnection("c", None, "timeout"),)),
+        SubjectKind.EKM_CONNECTION,
+        0,
+    ),
+    "a connection beside nothing": (
+        a_gcp_key(connections=(EkmConnection("c", reachable=True),)),
+        SubjectKind.EKM_CONNECTION,
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize(("reading", "kind", "told"), BESIDE.values(), ids=BESIDE)
+def test_a_gap_hides_no_other(reading: AwsKey | GcpKey, kind: SubjectKind, told: int) -> None:
+    unknown = judged(Readability.UNKNOWN, "what", "what is odd", kind=kind)
+    found = list(gaps.of_key(KeyView(reading.name, reading, None), judged=[unknown]))
+    assert sum(one.effect == "what is odd" for one in found) == told
 
 
 def test_what_is_unknown_without_another_gap_is_one_for_each_cause() -> None:

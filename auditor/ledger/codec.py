@@ -38,6 +38,8 @@ class KeptKey:
     missing_until: datetime | None = None
     missing_proven: bool = False
     granted: tuple[str, ...] = ()
+    above: tuple[str, ...] = ()
+    """Google: whom the project let decrypt as well, or might have, when its policy was last read."""
     barred: tuple[str, ...] = ()
     changed: dict[str, datetime] = field(default_factory=dict)
     """Fact of its use -> when it last changed."""

@@ -372,7 +372,8 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
                 aws=aws,
                 gcp=gcp,
                 last_at=None,
-                granted=tuple(sorted(_granted(key, frozenset(was.granted)))),
+                granted=tuple(sorted(_granted(key, frozenset(was.granted)).difference(_above(key, was)))),
+                above=tuple(sorted(_above(key, was))),
                 barred=_barred(key, was),
                 # What a clock that was ahead has dated was seen to change now, as far as anybody knows.
                 changed={
@@ -439,14 +440,18 @@ def _highest(key: AwsKey | GcpKey) -> int:
 
 
 def _granted(key: AwsKey | GcpKey, before: frozenset[str]) -> frozenset[str]:
-    """Who was ever seen with a direct grant on key or ring; but no more who has one on the project instead now.
-
-    What the project grants proves nothing about key and ring once the project's policy is hidden.
-    """
+    """Who was ever seen with a direct grant on key or ring."""
     rights = key.access.rights if key.access is not None else ()
     direct = [one for one in rights if one.grant is Grant.DIRECT and one.action == DECRYPT[key.name.cloud]]
-    moved = {one.principal for one in direct if one.above}
-    return before.difference(moved).union(one.principal for one in direct if not one.above)
+    return before.union(one.principal for one in direct)
+
+
+def _above(key: AwsKey | GcpKey, was: KeptKey) -> frozenset[str]:
+    """Whom the project let as well when its policy was last read: what is gone below takes no right from them."""
+    rights = key.access.rights if key.access is not None else ()
+    told = {one.principal: one.above for one in rights if one.action == DECRYPT[key.name.cloud]}
+    kept = {one for one in was.above if told.get(one) is None}
+    return frozenset(kept.union(one for one, above in told.items() if above))
 
 
 def _keep_assessed(connection: Connection, log: Journal, judgement: Judgement) -> None:

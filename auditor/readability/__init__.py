@@ -3,6 +3,18 @@
 from auditor.readability.assess import KeyView, assess
 from auditor.readability.continuity import continued
 from auditor.readability.neighbours import Stores
-from auditor.readability.probe import is_early, next_to, probes_of, rights_of
+from auditor.readability.probe import is_early, is_over, next_to, probes_of, rights_of
+from auditor.readability.shared import beside_others
 
-__all__ = ["KeyView", "Stores", "assess", "continued", "is_early", "next_to", "probes_of", "rights_of"]
+__all__ = [
+    "KeyView",
+    "Stores",
+    "assess",
+    "beside_others",
+    "continued",
+    "is_early",
+    "is_over",
+    "next_to",
+    "probes_of",
+    "rights_of",
+]

@@ -52,6 +52,9 @@ class KeyView:
     reading: KeyReading | None
     """None when it was not asked for in this poll."""
     memory: KeyMemory | None
+    beside: AwsKey | GcpKey | None = None
+    """What a silent key said last, with what others have told since of all that stands behind it; None where that is
+    nothing new, and where the key answers."""
 
     @property
     def known(self) -> AwsKey | GcpKey | None:
@@ -371,7 +374,11 @@ def _remembered(holding: Holding, view: KeyView, at: Standpoint) -> Assessment |
     memory = view.memory
     if memory is None or memory.last is None or memory.last_at is None:
         return None
-    found = _by_state(holding, memory.last, at)
+    last = view.beside or memory.last
+    if isinstance(last, AwsKey) and last is view.beside and aws.may_be_back(last):
+        cause = f"key {view.name} was Unavailable when it last answered, and its custom key store is connected by now"
+        return _unknown(view.name, cause, last.evidence)
+    found = _by_state(holding, last, at)
     if found.readability is Readability.EXPIRING and found.final_at is not None and found.final_at <= at.now:
         cause = f"{found.cause}; whether it was renewed in time is not known"
         return _unknown(view.name, cause, found.evidence)

@@ -91,6 +91,11 @@ def expiry(key: AwsKey) -> datetime | None:
     return min((date for date in (*dates, key.valid_to) if date is not None), default=None)
 
 
+def may_be_back(key: AwsKey) -> bool:
+    """Whether a key that was Unavailable for its store's sake may be so no more."""
+    return key.state == "Unavailable" and key.store is not None and key.store.connection_state == STORE_CONNECTED
+
+
 def store_name(key: KeyName, store: str) -> str:
     """Name a custom key store so that equal ids of two accounts or Regions stay apart."""
     return f"{key.owner}/{key.location}/{store}"

@@ -106,7 +106,7 @@ def standing(
         if _still_counts(one, at)
         and not any(_outvotes(later, one, at) for later in every)
         and not _is_unsettled(one, changed(one), at)
-        and not _is_over(one, told)
+        and not is_over(one, told)
     )
 
 
@@ -156,8 +156,8 @@ def is_a_read_that_passed(probe: Probe) -> bool:
     return probe.kind is ProbeKind.READ and probe.outcome is ProbeOutcome.PASSED
 
 
-def _is_over(probe: Probe, told: Mapping[str, str]) -> bool:
-    """Whether what stood behind a refusal is not any more as it was."""
+def is_over(probe: Probe, told: Mapping[str, str]) -> bool:
+    """Whether what stood behind a refusal is not any more as it was; `told` are facts of the key's `use`."""
     return any(told.get(fact, was) != was and _explains(fact, was, probe) for fact, was in probe.told.items())
 
 

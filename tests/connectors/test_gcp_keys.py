@@ -570,11 +570,14 @@ def test_only_what_key_and_ring_grant_is_granted_below_the_project(cloud: Google
     assert {(one.grant, one.above) for one in access.rights} == {(Grant.DIRECT, True)}
 
 
-ABOVE: dict[str, tuple[Policies, bool]] = {
+GROUP = Binding(ROLE, ("group:readers@acme.example",), conditional=False)
+ABOVE: dict[str, tuple[Policies, bool | None]] = {
     "on the project": (Policies((), (), (DIRECT,)), True),
     "on the project, among others": (Policies((OTHER,), (OTHER,), (OTHER, DIRECT)), True),
-    "on project and key": (Policies((DIRECT,), (), (DIRECT,)), False),
-    "on project and ring": (Policies((), (DIRECT,), (DIRECT,)), False),
+    "on project and key": (Policies((DIRECT,), (), (DIRECT,)), True),
+    "on project and ring": (Policies((), (DIRECT,), (DIRECT,)), True),
+    "on the key, and perhaps on the project": (Policies((DIRECT,), (), (GROUP,)), True),
+    "on the key, and the project was not read": (Policies((DIRECT,), (), None), None),
     "on the key": (Policies((DIRECT,), (), ()), False),
     "nowhere": (Policies((), (), ()), False),
     "to others on the project": (Policies((), (), (OTHER,)), False),
@@ -583,5 +586,5 @@ ABOVE: dict[str, tuple[Policies, bool]] = {
 
 
 @pytest.mark.parametrize(("policies", "above"), ABOVE.values(), ids=ABOVE)
-def test_a_right_is_from_above_where_the_project_alone_grants_it(policies: Policies, above: bool) -> None:  # noqa: FBT001 - a case
+def test_a_right_is_from_above_where_the_project_gives_it_as_well(policies: Policies, *, above: bool | None) -> None:
     assert [one.above for one in access_of((AGENT,), policies, {}).rights] == [above, above]

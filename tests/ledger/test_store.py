@@ -330,10 +330,13 @@ def test_since_when_the_last_word_is_a_denial_is_kept_through_faults_until_a_sta
 
 
 def test_what_the_project_grants_is_not_remembered_as_granted_on_key_or_ring(ledger: LedgerStore) -> None:
-    for above, remembered_as in ((True, ()), (False, (AGENT,))):
+    told = ((True, ()), (None, ()), (False, (AGENT,)), (None, (AGENT,)), (True, ()))
+    for above, remembered_as in told:
         right = Right(AGENT, DECRYPT[Cloud.GCP], Grant.DIRECT, above=above)
         poll(ledger, a_gcp_key(access=KeyAccess(rights=(right,))), holdings=(a_holding(GCP_KEY, "1"),))
-        assert ledger.memory()[GCP_KEY].granted == remembered_as
+        assert ledger.memory()[GCP_KEY].granted == remembered_as, above
+    poll(ledger, a_gcp_key(access=KeyAccess(rights=())), holdings=(a_holding(GCP_KEY, "1"),))
+    assert ledger.memory()[GCP_KEY].granted == (), "that nobody asked about a right changes nothing of it"
 
 
 def test_a_probe_that_told_nothing_stands_beside_the_last_that_did(ledger: LedgerStore) -> None:

@@ -80,7 +80,7 @@ def access_of(
     wanted = tuple(agents)
     return KeyAccess(
         rights=tuple(
-            Right(agent, action, grant_of(agent, policies, action), above=_granted_above(agent, policies, action))
+            Right(agent, action, grant_of(agent, policies, action), above=_is_let_above(agent, policies, action))
             for agent in wanted
             for action in PLATFORM_ACTIONS
         ),
@@ -105,11 +105,11 @@ def grant_of(agent: str, policies: Policies, action: str = DECRYPT) -> Grant:
     return Grant.WITHDRAWN if policies.project is None else Grant.ABSENT
 
 
-def _granted_above(agent: str, policies: Policies, action: str) -> bool:
-    """Whether the project grants it by name, and neither key nor ring does."""
-    below = [*(policies.key or ()), *(policies.ring or ())]
-    by_name = any(_direct(agent, action, binding) for binding in policies.project or ())
-    return by_name and not any(_direct(agent, action, binding) for binding in below)
+def _is_let_above(agent: str, policies: Policies, action: str) -> bool | None:
+    """Whether the project grants it, or may; None where its policy was not read."""
+    if policies.project is None:
+        return None
+    return any(_direct(agent, action, one) or _possible(agent, action, one) for one in policies.project)
 
 
 def granted_on_ring(agents: Iterable[str], policies: Policies) -> bool:

@@ -1,0 +1,184 @@
+"""What a key tells of a store, an instance or a connection holds for the silent keys that are behind it as well."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from auditor.engine import Facts, judge
+from auditor.findings import Assessment, Readability, SubjectKind
+from auditor.model import (
+    SINGLE_TENANT,
+    AwsKey,
+    CustomKeyStore,
+    EkmConnection,
+    Evidence,
+    GcpKey,
+    HsmInstance,
+    KeyName,
+    KeyReading,
+    Reason,
+)
+from auditor.policy import Policy
+from auditor.readability import KeyView, beside_others
+from tests.core_builders import (
+    AWS_KEY,
+    GCP_KEY,
+    NOW,
+    FixedHoldings,
+    a_gcp_key,
+    a_holding,
+    a_version,
+    an_aws_key,
+    denied,
+    remembered,
+)
+
+R = Readability
+OTHER_AWS = KeyName(AWS_KEY.text[:-1] + "f")
+ELSEWHERE = KeyName(AWS_KEY.text.replace("us-east-1", "eu-west-1"))
+OTHER_GCP = KeyName(f"{GCP_KEY}-2")
+SILENT = denied(reason=Reason.THROTTLED)
+MINUTE = timedelta(minutes=1)
+SAID = Evidence("kms:DescribeCustomKeyStores", "cks-1", NOW, None, "0" * 64)
+
+
+def stored(state: str | None, *, key: str = "Enabled", name: KeyName = AWS_KEY, **more: Any) -> AwsKey:
+    return an_aws_key(key, name=name, store=CustomKeyStore(more.pop("id", "cks-1"), state, **more), evidence=(SAID,))
+
+
+def on_instance(state: str | None, name: KeyName = GCP_KEY, **more: Any) -> GcpKey:
+    key = a_gcp_key(a_version(protection_level=SINGLE_TENANT), hsm_instance=HsmInstance("instance", state, **more))
+    return replace(key, name=name)
+
+
+def behind(*, reachable: bool | None, name: KeyName = GCP_KEY, older: Reason | None = None) -> GcpKey:
+    connection = EkmConnection("connection", reachable, "timeout", older)
+    version = a_version(protection_level="EXTERNAL_VPC", ekm_connection="connection")
+    return replace(a_gcp_key(version, connections=(connection,)), name=name)
+
+
+def found(last: AwsKey | GcpKey, other: KeyReading | None, **memory: Any) -> Assessment:
+    """What becomes of data under a silent key, when another key says this."""
+    name, other_name = (AWS_KEY, OTHER_AWS) if isinstance(last, AwsKey) else (GCP_KEY, OTHER_GCP)
+    version = None if isinstance(last, AwsKey) else "1"
+    views = {
+        name: KeyView(name, None, remembered(last, **memory)),
+        other_name: KeyView(other_name, other, None),
+    }
+    facts = Facts(FixedHoldings(a_holding(name, version)), views, {}, (), Policy(), NOW)
+    (assessed,) = judge(facts, ()).assessed
+    return assessed.assessment
+
+
+TOLD: dict[str, tuple[AwsKey | GcpKey, KeyReading, R]] = {
+    "a store that went down": (stored("CONNECTED"), stored("DISCONNECTED", name=OTHER_AWS), R.UNREACHABLE),
+    "a store that stays up": (stored("CONNECTED"), stored("CONNECTED", name=OTHER_AWS), R.READABLE),
+    "a store that came back": (stored("FAILED"), stored("CONNECTED", name=OTHER_AWS), R.READABLE),
+    "a store that came back, of a key that was Unavailable": (
+        stored("DISCONNECTED", key="Unavailable"),
+        stored("CONNECTED", name=OTHER_AWS),
+        R.UNKNOWN,
+    ),
+    "a store that was down and stays so": (
+        stored("DISCONNECTED", key="Unavailable"),
+        stored("DISCONNECTED", name=OTHER_AWS),
+        R.UNREACHABLE,
+    ),
+    "a store that nobody could read": (stored("CONNECTED"), stored(None, name=OTHER_AWS), R.READABLE),
+    "a store as it was before": (
+        stored("CONNECTED"),
+        stored("DISCONNECTED", name=OTHER_AWS, older=True),
+        R.READABLE,
+    ),
+    "another store": (stored("CONNECTED"), stored("DISCONNECTED", name=OTHER_AWS, id="cks-2"), R.READABLE),
+    "a store of another Region": (stored("CONNECTED"), stored("DISCONNECTED", name=ELSEWHERE), R.READABLE),
+    "a store, of a key in none": (an_aws_key(), stored("DISCONNECTED", name=OTHER_AWS), R.READABLE),
+    "an instance that went down": (on_instance("ACTIVE"), on_instance("DISABLED", OTHER_GCP), R.UNREACHABLE),
+    "an instance that came back": (on_instance("DISABLED"), on_instance("ACTIVE", OTHER_GCP), R.READABLE),
+    "an instance that was lost": (on_instance("ACTIVE"), on_instance("FAILED", OTHER_GCP), R.LOST),
+    "an instance that nobody could read": (on_instance("ACTIVE"), on_instance(None, OTHER_GCP), R.READABLE),
+    "an instance as it was before": (
+        on_instance("ACTIVE"),
+        on_instance("DISABLED", OTHER_GCP, older=True),
+        R.READABLE,
+    ),
+    "a connection that broke": (behind(reachable=True), behind(reachable=False, name=OTHER_GCP), R.UNREACHABLE),
+    "a connection that was never verified here": (
+        replace(behind(reachable=True), connections=()),
+        behind(reachable=False, name=OTHER_GCP),
+        R.UNREACHABLE,
+    ),
+    "a connection that came back": (behind(reachable=False), behind(reachable=True, name=OTHER_GCP), R.READABLE),
+    "a connection that nobody could verify": (
+        behind(reachable=True),
+        behind(reachable=None, name=OTHER_GCP),
+        R.READABLE,
+    ),
+    "a connection as it was before": (
+        behind(reachable=True),
+        behind(reachable=False, name=OTHER_GCP, older=Reason.TIMEOUT),
+        R.READABLE,
+    ),
+}
+
+
+@pytest.mark.parametrize(("last", "other", "readability"), TOLD.values(), ids=TOLD)
+def test_a_silent_key_is_judged_by_what_others_tell_of_what_stands_behind_it(
+    last: AwsKey | GcpKey, other: AwsKey | GcpKey, readability: R
+) -> None:
+    assert found(last, other).readability is readability
+
+
+def test_that_something_came_back_makes_no_old_word_young() -> None:
+    for last, other in (
+        (stored("FAILED"), stored("CONNECTED", name=OTHER_AWS)),
+        (on_instance("DISABLED"), on_instance("ACTIVE", OTHER_GCP)),
+    ):
+        assert found(last, other, age=timedelta(hours=1)).readability is R.UNKNOWN
+
+
+def test_what_went_down_is_the_cause_with_the_call_that_said_so() -> None:
+    one = found(stored("CONNECTED"), stored("DISCONNECTED", name=OTHER_AWS), age=timedelta(hours=1))
+    assert (one.readability, one.subject.kind) == (R.UNREACHABLE, SubjectKind.KEY_STORE)
+    assert SAID in one.evidence
+
+
+def test_a_key_that_answers_is_judged_by_its_own_word() -> None:
+    mine, others = stored("CONNECTED"), stored("DISCONNECTED", name=OTHER_AWS)
+    views = {AWS_KEY: KeyView(AWS_KEY, mine, remembered(mine)), OTHER_AWS: KeyView(OTHER_AWS, others, None)}
+    assert beside_others(views, NOW) == views
+
+
+def test_the_newest_word_counts_be_it_remembered_too() -> None:
+    def of(age: timedelta) -> AwsKey | GcpKey | None:
+        views = {
+            AWS_KEY: KeyView(AWS_KEY, SILENT, remembered(stored("CONNECTED"), 5 * MINUTE)),
+            OTHER_AWS: KeyView(OTHER_AWS, None, remembered(stored("DISCONNECTED", name=OTHER_AWS), age)),
+        }
+        return beside_others(views, NOW)[AWS_KEY].beside
+
+    newer = of(4 * MINUTE)
+    assert isinstance(newer, AwsKey)
+    assert newer.store is not None
+    assert newer.store.connection_state == "DISCONNECTED"
+    assert of(6 * MINUTE) is None
+    assert of(5 * MINUTE) is None, "of two at the same time each has its own"
+
+
+def test_a_key_of_which_nothing_is_known_stays_so() -> None:
+    others = KeyView(OTHER_AWS, stored("DISCONNECTED", name=OTHER_AWS), None)
+    for memory in (None, remembered(None)):
+        views = {AWS_KEY: KeyView(AWS_KEY, SILENT, memory), OTHER_AWS: others}
+        assert beside_others(views, NOW)[AWS_KEY].beside is None
+
+
+def test_a_key_that_is_being_made_tells_nothing_and_is_told_of() -> None:
+    made = replace(stored("DISCONNECTED", name=OTHER_AWS), state="Creating")
+    assert found(stored("CONNECTED"), made).readability is R.READABLE
+    views = {
+        AWS_KEY: KeyView(AWS_KEY, an_aws_key("Creating"), remembered(stored("CONNECTED"))),
+        OTHER_AWS: KeyView(OTHER_AWS, stored("DISCONNECTED", name=OTHER_AWS), None),
+    }
+    assert beside_others(views, NOW)[AWS_KEY].beside is not None
