@@ -408,3 +408,21 @@ def test_a_key_that_is_being_made_explains_no_refusal(
         for _ in range(2):
             clock.ahead += 30 * MINUTE
             assert open_ones(scan.poll(unwanted, NoProgress())) == {"data-unreachable"}
+
+
+def test_a_refusal_that_is_over_stays_so_when_the_key_says_again_what_it_said_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with on_aws(tmp_path, monkeypatch) as (cloud, key, assembly, clock):
+        cloud.store.by_iam.clear()
+        scan.scan(assembly.parts, NoProgress())
+        clock.ahead += HOUR
+        scan.probe(assembly.parts, NoProgress())
+        assert open_ones(scan.poll(assembly.parts, NoProgress())) == {"data-revoked"}
+        by_name = {"Effect": "Allow", "Principal": {"AWS": ROLE}, "Action": "kms:*", "Resource": "*"}
+        for policy in ({"Statement": [by_name]}, None):
+            key.policy = policy
+            cloud.store.by_iam.add(ROLE)
+            clock.ahead += 14 * 24 * HOUR
+            found = scan.poll(assembly.parts, NoProgress())
+            assert (judged(found)["s3://objects"], open_ones(found)) == (R.READABLE, set())

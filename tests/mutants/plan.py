@@ -19,6 +19,7 @@ HEAVY: Final = (
 _ENGINE: Final = "tests/test_engine.py"
 _OF_DATA: Final = "tests/test_rules_of_data.py"
 _OF_KEYS: Final = "tests/test_rules_of_keys.py"
+_OF_HYGIENE: Final = "tests/test_rules_of_hygiene.py"
 _TABLES: Final = "tests/readability/test_tables.py"
 _UNDOS: Final = "tests/readability/test_undos.py"
 _PROBE: Final = "tests/readability/test_probe.py"
@@ -44,11 +45,12 @@ PLAN: Final = (
     Target("auditor/readability/[!p]*.py", (_TABLES, _UNDOS, _PROBE, _CONTINUITY, _ENGINE)),
     Target("auditor/readability/continuity.py", (_CONTINUITY, _TABLES)),
     Target("auditor/readability/neighbours.py", ("tests/readability/test_neighbours.py",)),
+    Target("auditor/readability/shared.py", ("tests/readability/test_shared.py",)),
     Target("auditor/engine.py", (_ENGINE,)),
     Target("auditor/lifecycle.py", ("tests/test_lifecycle.py", _ENGINE)),
     Target("auditor/overruling.py", ("tests/test_overruling.py",)),
-    Target("auditor/rule.py", (_OF_DATA, _OF_KEYS, _ENGINE)),
-    Target("auditor/rules/*.py", (_OF_DATA, _OF_KEYS, _ENGINE)),
+    Target("auditor/rule.py", (_OF_DATA, _OF_KEYS, _OF_HYGIENE, _ENGINE)),
+    Target("auditor/rules/*.py", (_OF_DATA, _OF_KEYS, _OF_HYGIENE, _ENGINE)),
     Target("auditor/gaps.py", ("tests/test_gaps.py",)),
     Target("auditor/probing.py", ("tests/test_probing.py",)),
     Target("auditor/principals.py", ("tests/test_principals.py",)),
