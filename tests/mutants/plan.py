@@ -71,7 +71,12 @@ PLAN: Final = (
     Target("auditor/connectors/aws/sheets.py", ("tests/connectors/test_aws_stretches.py",)),
     Target("auditor/connectors/aws/stretches.py", ("tests/connectors/test_aws_stretches.py",)),
     Target("auditor/connectors/aws/names.py", ("tests/connectors/test_aws_names.py",)),
-    Target("auditor/connectors/gcp/listing.py", (_PARSING, "tests/connectors/test_gcp_objects.py")),
+    Target(
+        "auditor/connectors/gcp/listing.py",
+        ("tests/connectors/test_gcp_listing.py", _PARSING, "tests/connectors/test_gcp_objects.py"),
+    ),
+    Target("auditor/connectors/documents.py", ("tests/connectors/test_answers.py",)),
+    Target("auditor/connectors/headers.py", ("tests/connectors/test_transfers.py", _PARSING)),
     Target("auditor/connectors/trail.py", ("tests/connectors/test_gcp_objects.py",)),
     Target("auditor/connectors/aws/objects.py", (_PARSING, "tests/connectors/test_aws_objects.py"), classes=False),
     Target("auditor/connectors/gcp/objects.py", (_PARSING, "tests/connectors/test_gcp_objects.py"), classes=False),
@@ -82,6 +87,7 @@ PLAN: Final = (
         (_PARSING, "tests/connectors/test_aws_keys.py", "tests/connectors/test_aws_access.py"),
     ),
     Target("auditor/connectors/aws/access.py", ("tests/connectors/test_aws_access.py",)),
+    Target("auditor/connectors/aws/rotation.py", ("tests/connectors/test_aws_rotation.py",)),
     Target("auditor/connectors/gcp/keys.py", (_PARSING, "tests/connectors/test_gcp_keys.py", _PROBES)),
 )
 

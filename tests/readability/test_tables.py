@@ -840,6 +840,10 @@ def test_the_name_of_a_replica_may_come_back() -> None:
     memory = remembered(None, missing_since=first, missing_until=first + timedelta(minutes=5))
     view = KeyView(replica, denied(replica), memory)
     assert assess(a_holding(replica), view, (), POLICY, NOW).assessment.readability is R.UNKNOWN
+    past = an_aws_key("PendingDeletion", name=replica, deletion_date=NOW - days(1))
+    for reading, readability in ((denied(replica), R.UNKNOWN), (KeyGone(replica, proven=False), R.LOST)):
+        view = KeyView(replica, reading, remembered(past))
+        assert assess(a_holding(replica), view, (), POLICY, NOW).assessment.readability is readability
 
 
 DATED: dict[str, tuple[KeyReading | None, AwsKey]] = {
