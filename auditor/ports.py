@@ -73,10 +73,11 @@ class Known(Protocol):
     def stretches(self) -> tuple[Stretch, ...]:
         """All of it, in the order of names; none where rows would look otherwise by today's config."""
 
-    def of(self, names: Sequence[str]) -> pa.Table:
-        """The rows of these names, which are in order and do not begin before the last that were asked for.
+    def of(self, names: Sequence[str], versions: Sequence[str | None], newest: str) -> pa.Table:
+        """The rows of these entries, which are in order and do not begin before the last that were asked for.
 
-        Beside the columns of `rows.SCHEMA` stands the `slot` of each.
+        Beside the columns of `rows.SCHEMA` stands the `slot` of each. `newest` is when the first version of the last
+        name among them was written: ISO 8601, as it is listed.
         """
 
     def anew(self) -> "Known":

@@ -30,8 +30,8 @@ _LONGEST_WAIT: Final = 20.0
 _SHORTEST_NAP: Final = 0.0005
 """Seconds."""
 _ATTEMPTS: Final = 5
-_ATTEMPTS_WHEN_THROTTLED: Final = 12
-"""How often a request is made: these many pauses last over a minute, in which a partition of S3 may be split."""
+_ATTEMPTS_WHEN_THROTTLED: Final = 30
+"""How often a request is made: these many pauses last over five minutes, in which a partition of S3 may be split."""
 _SLOW_DOWN: Final = frozenset({429, 503})
 _AGAIN: Final = frozenset({0, 408, 429, 500, 502, 503, 504})
 """HTTP status of an answer that is asked for again; 0 = no answer."""
@@ -159,6 +159,8 @@ class Transfers:
         self._prefixes = Prefixes(ceiling)
         self._held: dict[str, deque[Transfer]] = {}
         """By prefix, what may not leave yet though the bucket's rate would let it."""
+        self._closed: set[str] = set()
+        """Prefixes under which a request was refused to the end, and none answered since."""
         self._most = connections
         self._attempts = attempts or _ATTEMPTS, attempts or _ATTEMPTS_WHEN_THROTTLED
         self._multi = pycurl.CurlMulti()
@@ -224,8 +226,11 @@ class Transfers:
         self._multi.close()
 
     def _wake(self, now: float) -> None:
+        due: list[Transfer] = []
         while self._later and self._later[0][0] <= now:
-            self._ready.append(heapq.heappop(self._later)[2])
+            due.append(heapq.heappop(self._later)[2])
+        # Before those that were never made: however slow it goes, some come to their end.
+        self._ready.extendleft(reversed(due))
 
     def _admit(self, now: float) -> None:
         if not self._ready and not self._held:
@@ -263,7 +268,11 @@ class Transfers:
         if prefix not in self._held and self._prefixes.room(prefix, now) > 0:
             self._prefixes.took(prefix)
             return True
-        self._held.setdefault(prefix, deque()).append(transfer)
+        held = self._held.setdefault(prefix, deque())
+        if transfer.attempts:
+            held.appendleft(transfer)
+        else:
+            held.append(transfer)
         return False
 
     def _send(self, transfer: Transfer) -> None:
@@ -330,12 +339,21 @@ class Transfers:
             if self._prefixes.refused(transfer.prefix, now):
                 self._throttle.refused(now)
         again = outcome.again or transfer.status in _AGAIN
-        most = self._attempts[transfer.status in _SLOW_DOWN]
-        if again and transfer.attempts < most:
+        if again and transfer.attempts < self._most_attempts(transfer):
             wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (transfer.attempts - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
             heapq.heappush(self._later, (self._clock() + wait, next(self._number), transfer))
             return
+        if transfer.status in _SLOW_DOWN:
+            self._closed.add(transfer.prefix)
+        elif transfer.status and not again:
+            self._closed.discard(transfer.prefix)
         done.append(transfer)
+
+    def _most_attempts(self, transfer: Transfer) -> int:
+        """How often a request is made: once, where others under its prefix were refused to the end."""
+        if transfer.status not in _SLOW_DOWN:
+            return self._attempts[0]
+        return 1 if transfer.prefix in self._closed else self._attempts[1]
 
     def _report(self) -> None:
         for (service, operation, outcome), number in self._outcomes.items():

@@ -13,6 +13,8 @@ from auditor.inventory.parts import Part
 from auditor.model import Encryption
 
 _ROWS_AT_ONCE: Final = 10_000
+_MANY: Final = 10_000
+"""Versions of one name that are held at once."""
 _FEW: Final = 3
 _NOT_PLAIN: Final = pa.array([Encryption.CUSTOMER_SUPPLIED.value, Encryption.UNKNOWN.value], pa.string())
 _SLOT: Final[list["pa.Field[Any]"]] = [pa.field("slot", pa.int64())]  # quoted: it takes no parameters at run time
@@ -31,24 +33,50 @@ class KnownRows:
         self._held = _EMPTY
         """What was read and may be asked for still."""
 
-    def of(self, names: Sequence[str]) -> pa.Table:
-        """The rows of these names, which are in order and do not begin before the last that were asked for."""
-        wanted, last = pa.array(names, pa.string()), names[-1]
+    def of(self, names: Sequence[str], versions: Sequence[str | None], newest: str) -> pa.Table:
+        """The rows of these entries, which are in order and do not begin before the last that were asked for.
+
+        `newest`: when the first version of the last name that is among them was written (ISO 8601).
+        """
+        wanted = pa.array(names, pa.string()), pa.array(versions, pa.string())
         self._wanted = names[0]
-        found: list[pa.Table] = []
+        found = [_EMPTY]
         while True:
-            count = _up_to(self._held, last)
-            some, self._held = self._held.slice(0, count), self._held.slice(count)
-            found.append(some.filter(pc.is_in(some.column("name"), wanted)))
-            following = None if self._held.num_rows else next(self._batches, None)
-            if following is None:
+            count = _before(self._held, names[-1])
+            found.append(_chosen(self._held.slice(0, count), *wanted))
+            self._held = self._held.slice(count)
+            if self._held.num_rows or not self._read_on():
                 break
-            self._held = following
-        together = pa.concat_tables(found)
-        # Versions of one name may go on in the next page.
-        again = together.filter(pc.equal(together.column("name"), pa.scalar(last)))
-        self._held = pa.concat_tables([again, self._held])
-        return together
+        found.append(_chosen(self._of_last(names[-1], wanted[1], newest), *wanted))
+        return pa.concat_tables(found)
+
+    def _of_last(self, last: str, versions: Any, newest: str) -> pa.Table:
+        """The rows of the name with which a page ends; its versions may go on in the next one."""
+        while True:
+            count = _before(self._held, last, itself=True)
+            if count > _MANY:
+                # What is newer than all that is listed still was deleted.
+                mine, others = self._held.slice(0, count), self._held.slice(count)
+                mine = mine.filter(pc.less_equal(mine.column("modified"), pa.scalar(newest).cast(rows.TIME)))
+                self._held = pa.concat_tables([mine, others])
+                count = mine.num_rows
+            if count > _MANY or count < self._held.num_rows or not self._read_on():
+                break
+        count = _before(self._held, last, itself=True)
+        mine = self._held.slice(0, count)
+        if count > _MANY:
+            # They come in the order in which they came before: what stands before the last that is here is done with.
+            here = pc.indices_nonzero(pc.is_in(mine.column("version"), versions))
+            done = here[-1].as_py() + 1 if len(here) else 0
+            mine, self._held = mine.slice(0, done), self._held.slice(done)
+        return mine
+
+    def _read_on(self) -> bool:
+        """Read more rows, if there are any."""
+        following = next(self._batches, None)
+        if following is not None:
+            self._held = pa.concat_tables([self._held, following]) if self._held.num_rows else following
+        return following is not None
 
     def anew(self) -> "KnownRows":
         """The same, to be read from its beginning."""
@@ -84,7 +112,13 @@ class KnownRows:
                     yield told.append_column(_SLOT[0], pa.repeat(pa.scalar(part.slot, pa.int64()), told.num_rows))
 
 
-def _up_to(held: pa.Table, last: str) -> int:
+def _before(held: pa.Table, name: str, *, itself: bool = False) -> int:
+    """How many rows have a name before this one, or up to it."""
     names = held.column("name").cast(pa.binary())
-    count: int = pc.sum(pc.less_equal(names, pa.scalar(last.encode(), pa.binary())).cast(pa.int64())).as_py() or 0
+    before = (pc.less_equal if itself else pc.less)(names, pa.scalar(name.encode(), pa.binary()))
+    count: int = pc.sum(before.cast(pa.int64())).as_py() or 0
     return count
+
+
+def _chosen(some: pa.Table, names: Any, versions: Any) -> pa.Table:
+    return some.filter(pc.and_(pc.is_in(some.column("name"), names), pc.is_in(some.column("version"), versions)))

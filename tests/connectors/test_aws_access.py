@@ -65,7 +65,8 @@ def test_the_policy_the_share_and_the_grants_are_read(cloud: AwsCloud) -> None:
     found = read()
     assert found.access is not None
     assert found.access.grant(ROLE, "kms:Decrypt") is Grant.ABSENT
-    assert [one.call for one in found.evidence] == ["kms:DescribeKey", "kms:GetKeyPolicy", "kms:ListGrants"]
+    calls = [one.call for one in found.evidence]
+    assert calls == ["kms:DescribeKey", "kms:GetKeyRotationStatus", "kms:GetKeyPolicy", "kms:ListGrants"]
 
 
 def test_a_new_keys_policy_leaves_it_to_the_account(cloud: AwsCloud) -> None:
@@ -223,7 +224,8 @@ def test_what_was_believed_is_forgotten_when_it_cannot_be_read_any_more(cloud: A
 
 def test_only_the_policy_is_evidence_where_nobody_asks_who_may_decrypt(cloud: AwsCloud) -> None:
     cloud.store.add_key(MINE.text)
-    assert [one.call for one in read(principals=()).evidence] == ["kms:DescribeKey", "kms:GetKeyPolicy"]
+    calls = [one.call for one in read(principals=()).evidence]
+    assert calls == ["kms:DescribeKey", "kms:GetKeyRotationStatus", "kms:GetKeyPolicy"]
 
 
 class Counted(Pace):

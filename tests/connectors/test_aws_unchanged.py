@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,7 @@ UNTRUSTED: dict[str, dict[str, Any]] = {
     "asked a month ago": {"verified": NOW - MONTH},
     "asked years ago": {"modified": WRITTEN - MONTH * 60, "verified": NOW - MONTH * 50},
     "without an ETag": {"etag": None},
+    "under a key that only its writer has": {"encryption": Encryption.CUSTOMER_SUPPLIED, "key": None},
 }
 
 
@@ -248,8 +249,49 @@ def test_known_rows_are_found_page_after_page(
         listed = [name for name in sorted(now) for _ in range(2)]
         for start in range(0, len(listed), page):
             names = listed[start : start + page]
-            found = known.of(names)
-            assert [str(one) for one in found.column("name").to_pylist()] == sorted([*({*names} & {*then})] * 2)
+            versions = [f"v{place % 2}" for place in range(start, start + len(names))]
+            found = known.of(names, versions, WRITTEN.isoformat())
+            told = list(zip(*(found.column(one).to_pylist() for one in ("name", "version")), strict=True))
+            # Rows of another version of a name may come along: they equal no entry.
+            assert {*zip(names, versions, strict=True)} & {*product(then, ("v0", "v1"))} <= {*told}
+            assert {name for name, _ in told} <= {*names}
+
+
+def a_history(count: int) -> list[StoredObject]:
+    """Versions of one name, the newest first, as they are listed."""
+    return [an_object(version=f"v{number:03}", modified=WRITTEN - timedelta(minutes=number)) for number in range(count)]
+
+
+HISTORIES: dict[str, tuple[list[int], int]] = {
+    "as it was": ([*range(40)], 40),
+    "with a new version": ([-1, *range(40)], 40),
+    "with more new versions than a page": ([*range(-25, 40)], 40),
+    "with the oldest deleted": ([*range(20)], 20),
+    "with the newest deleted": ([*range(30, 40)], 10),
+    "with some in between deleted": ([*range(5), *range(33, 40)], 12),
+    # What stands so far behind is not looked for, and asked for again.
+    "with a new version, and all but the oldest deleted": ([-1, 39], 0),
+    "made anew": ([*range(-12, 0)], 0),
+}
+
+
+@pytest.mark.parametrize(("now", "known_still"), HISTORIES.values(), ids=HISTORIES)
+def test_of_a_name_with_many_versions_few_are_held_and_those_of_each_page_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: list[int], known_still: int
+) -> None:
+    monkeypatch.setattr("auditor.inventory.known._ROWS_AT_ONCE", 3)
+    monkeypatch.setattr("auditor.inventory.known._MANY", 12)
+    known = known_rows(tmp_path, an_object("A"), *a_history(40), an_object("b"))
+    found: list[str] = []
+    for start in range(0, len(now), 5):
+        numbers = now[start : start + 5]
+        first = WRITTEN - timedelta(minutes=numbers[0])
+        some = known.of(["a"] * len(numbers), [f"v{number:03}" for number in numbers], first.isoformat())
+        found += map(str, some.column("version").to_pylist())
+        assert known._held.num_rows <= 12 + 3  # noqa: SLF001 - what it holds is the promise
+    assert len(found) == len({*found}) == known_still
+    assert {*found} <= {f"v{number:03}" for number in now}
+    assert known.of(["b"], ["v1"], WRITTEN.isoformat()).column("name").to_pylist() == ["b"]
 
 
 @pytest.fixture
@@ -313,14 +355,26 @@ def test_a_sweep_that_follows_asks_only_for_what_is_new_or_changed(cloud: AwsClo
 def test_versions_are_asked_once_and_keep_their_keys_when_they_are_replaced(cloud: AwsCloud, tmp_path: Path) -> None:
     sweep = Sweeps(cloud, tmp_path, "versioned")
     cloud.store.put("versioned", "acme/a", sse="aws:kms", key=KEY, version_id="v1")
-    cloud.store.put("versioned", "acme/b", sse=None, customer_key=b"k" * 32, version_id="v1")
     sweep()
     cloud.store.put("versioned", "acme/a", version_id="v2")
     found, heads = sweep()
     assert heads == ["a"]
     assert (found["acme/a v1"].population, found["acme/a v1"].key) == (Population.NONCURRENT, KEY)
     assert (found["acme/a v2"].population, found["acme/a v2"].encryption) == (Population.LIVE, Encryption.PROVIDER)
-    assert found["acme/b v1"].encryption is Encryption.CUSTOMER_SUPPLIED
+
+
+def test_what_was_refused_twice_for_another_reason_is_right_again_in_the_next_sweep(
+    cloud: AwsCloud, tmp_path: Path
+) -> None:
+    sweep = Sweeps(cloud, tmp_path, "data")
+    for name in "ab":
+        cloud.store.put("data", f"acme/{name}", sse="aws:kms", key=KEY)
+    cloud.store.put("data", "acme/c", sse=None, customer_key=b"k" * 32)
+    cloud.traffic.fail("HEAD /data/acme/b", status=400, times=2)
+    assert sweep()[0]["acme/b"].encryption is Encryption.CUSTOMER_SUPPLIED
+    found, heads = sweep()
+    assert (found["acme/b"].key, found["acme/c"].encryption) == (KEY, Encryption.CUSTOMER_SUPPLIED)
+    assert {"b", "c"} <= {*heads}
 
 
 def test_a_key_that_was_changed_without_a_trace_in_the_listing_is_found_within_the_period(

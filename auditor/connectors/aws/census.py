@@ -1,6 +1,6 @@
 """An S3 bucket through libcurl: listed page after page, each version HEADed, handed on in the listing's order."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -50,6 +50,8 @@ _BARE: Final = "400"
 _NOT_FOUND: Final = "404"
 _THROTTLED_IN_A_ROW: Final = 20
 """Versions whose every try was throttled, one after the other, with no answer between them."""
+_THROTTLED_UNDER_ONE_PREFIX: Final = 1_000
+"""The same where one prefix has them all, while another was answered: nothing else may be left to ask."""
 _ELSEWHERE: Final = frozenset({301, 307, 400})
 
 
@@ -243,7 +245,10 @@ class _Listing:
     held: int = 0
     """Rows that wait to leave."""
     controls: deque[_Control] = field(default_factory=lambda: deque(maxlen=_CONTROLS))
-    throttled_in_a_row: int = 0
+    throttled: Counter[str] = field(default_factory=Counter)
+    """By prefix, how many were refused to the end since one was answered."""
+    answered: set[str] = field(default_factory=set)
+    """Two of the prefixes under which one was answered, or all."""
     runs: "list[_Run]" = field(default_factory=list)
     _asked_known: bool = False
 
@@ -410,7 +415,8 @@ class _Run:
         page = found.page
         if self._known is None or not page.names:
             return
-        before = self._known.of(page.names)
+        first = page.names.index(page.names[-1])
+        before = self._known.of(page.names, page.versions, page.modified[first])
         comparison = Comparison(page, before, self._clock(), self._reverify)
         if comparison.whole:
             found.as_before, found.open = before.select(rows.SCHEMA.names), 0
@@ -439,7 +445,9 @@ class _Run:
             controls = self._about.controls
             if len(controls) < _CONTROLS or place == 0:
                 controls.append(_Control(found.page.names[place], found.page.versions[place]))
-            self._about.throttled_in_a_row = 0
+            self._about.throttled.clear()
+            if len(self._about.answered) < 2:  # noqa: PLR2004 - so that one is always another
+                self._about.answered.add(transfer.prefix)
             self._learn(found, place, transfer.answer)
         elif code_of(transfer) == _NOT_FOUND:
             self._look_up(_Entry(found, place, _Step.LISTED))
@@ -473,8 +481,13 @@ class _Run:
             CollectError: so it is.
         """
         about = self._about
-        about.throttled_in_a_row = about.throttled_in_a_row + 1 if _reason(transfer) is Reason.THROTTLED else 0
-        if about.throttled_in_a_row >= _THROTTLED_IN_A_ROW:
+        if _reason(transfer) is not Reason.THROTTLED:
+            about.throttled.clear()
+            return
+        about.throttled[transfer.prefix] += 1
+        alone = len(about.throttled) == 1 and about.answered - about.throttled.keys()
+        most = _THROTTLED_UNDER_ONE_PREFIX if alone else _THROTTLED_IN_A_ROW
+        if about.throttled.total() >= most:
             raise self._by_sdk.broken_off(code_of(transfer), Reason.THROTTLED)
 
     def _looked(self, found: _Rows, place: int, transfer: Transfer) -> None:

@@ -21,6 +21,8 @@ from auditor.model import Encryption, Population
 from auditor.ports import Stretch
 
 _ARCHIVES: Final = pa.array(sorted(ARCHIVES), pa.string())
+_ASKED_AGAIN: Final = pa.array([Encryption.UNKNOWN.value, Encryption.CUSTOMER_SUPPLIED.value], pa.string())
+"""Of a key that only the writer has nothing is told but refusals, which may have had another reason."""
 SETTLED: Final = timedelta(minutes=5)
 """A version that was written shortly before it was HEADed may have been overwritten within the same second since."""
 
@@ -99,7 +101,7 @@ def _lasting(some: Any) -> Any:
     """Of each row, whether what it tells lasts until it is due."""
     # Without an ETag too little would be compared.
     told = pc.is_valid(some.column("etag"))
-    known = pc.not_equal(some.column("encryption"), pa.scalar(Encryption.UNKNOWN.value))
+    known = pc.invert(pc.is_in(some.column("encryption"), _ASKED_AGAIN))
     # A copy of an archived object is there for a time.
     restored = pc.and_(pc.is_in(some.column("storage_class"), _ARCHIVES), pc.invert(some.column("archived")))
     known = pc.and_(known, pc.invert(restored))
