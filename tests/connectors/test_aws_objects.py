@@ -413,6 +413,20 @@ def test_a_storm_that_does_not_end_ends_the_sweep(cloud: AwsCloud, monkeypatch: 
     assert sum(one.verb == "HEAD" for one in cloud.traffic.requests) < 100
 
 
+def test_a_prefix_that_stays_refused_ends_no_sweep_of_the_others(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.connectors.test_aws_objects.BY_SDK", False)
+    for number in range(60):
+        cloud.store.put("data", f"good/{number:02}")
+        cloud.store.put("data", f"slow/{number:02}")
+    cloud.traffic.fail("HEAD /data/slow/", status=503)
+    found = {one.name: one.problem for one in sweep(clients=aws_clients(attempts=1))}
+    assert len(found) == 120
+    assert {found[name] for name in found if name.startswith("good/")} == {None}
+    assert {found[name] for name in found if name.startswith("slow/")} == {Reason.THROTTLED}
+
+
 def test_half_of_the_credentials_is_one_error_and_one_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")

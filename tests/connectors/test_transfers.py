@@ -256,6 +256,46 @@ def test_where_one_prefix_is_refused_the_others_go_on() -> None:
     assert back - ends <= 60
 
 
+def one_by_one() -> Transfers:
+    """One request at a time, and three tries for each."""
+    time, wire = Time(), Wire(Clock())
+    return Transfers(Plain(), wire, ceiling=10, agent="test/1", connections=1, attempts=3, clock=time, sleep=time.sleep)
+
+
+def test_what_stays_refused_comes_to_its_end_before_the_others_are_tried() -> None:
+    with serving(lambda _: (503, b"")) as server:
+        done = gathered(one_by_one(), [Transfer(LIST, f"{server.url}/p{number}/a") for number in range(200)])
+        first = next(place for place, (_, path, _) in enumerate(server.asked) if path == "/p199/a")
+    assert [one.attempts for one in done] == [3] * 200
+    assert sum(path == "/p0/a" for _, path, _ in server.asked[:first]) == 3
+    assert {one.status for one in done} == {503}
+
+
+def test_under_a_prefix_that_was_refused_to_the_end_each_is_asked_once_until_one_is_answered() -> None:
+    healed = False
+
+    def answer(path: str) -> Answer:
+        return (200, b"x") if healed and path == "/p/well" else (503, b"")
+
+    with serving(answer) as server:
+        transfers = one_by_one()
+
+        def ask(*names: str) -> list[int]:
+            for name in names:
+                transfers.start(Transfer(LIST, f"{server.url}/p/{name}"))
+            done: list[Transfer] = []
+            while transfers.open:
+                done += transfers.settled()
+            return [one.attempts for one in done]
+
+        assert ask("a") == [3]
+        assert ask("b", "c") == [1, 1]
+        healed = True
+        assert ask("well") == [1]
+        assert ask("d") == [3]
+        transfers.close()
+
+
 def test_while_it_waits_for_its_turn_it_does_nothing() -> None:
     time = Time()
     naps: list[float] = []
