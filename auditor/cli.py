@@ -307,5 +307,5 @@ def _nowhere() -> TextIO:
 
 
 def _sentence(text: str) -> str:
-    """In the form of this house's messages: lower case, no full stop."""
-    return (text[:1].lower() + text[1:]).rstrip(".")
+    """In the form of this house's messages: lower case, no full stop, no name of an exception."""
+    return (text[:1].lower() + text[1:]).replace("Value error, ", "").rstrip(".")

@@ -24,6 +24,8 @@ from auditor.progress import progress_on
 from auditor.wiring import Assembly, assemble
 
 _STANDARD_OUTPUT: Final = Path("-")
+_HEXADECIMAL: Final = frozenset("0123456789abcdef")
+"""What ids of findings are made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,8 @@ def explain_one(path: Path, what: str, form: str, output: Path | None, *, namesp
             else:
                 terminal.plain(out).print(terminal.explain_rule(rules[what]))
         return 0
+    if not set(what) <= _HEXADECIMAL:
+        raise _neither(what)
     with _assembled(path, verbose=verbose) as (_, assembly):
         judgement = _judged(assembly)
         one = _finding(judgement, what)
@@ -309,7 +313,11 @@ def _finding(judgement: Judgement, what: str) -> Finding:
         return found[0]
     if found:
         raise UsageError(f"{what!r} begins the ids of {len(found)} findings", "give more of the id")
-    raise UsageError(
+    raise _neither(what)
+
+
+def _neither(what: str) -> UsageError:
+    return UsageError(
         f"{what!r} is neither a rule nor a finding of the newest judgement",
         "`cmek-auditor rules` lists the rules, `poll --format json` the findings",
     )

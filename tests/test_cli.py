@@ -352,7 +352,14 @@ def test_wrong_usage_ends_with_2_one_error_and_one_hint(
     assert (code, out) == (2, "")
     error, hint = err.splitlines()
     assert error.startswith("error: ")
+    assert "Error" not in error
     assert hint.startswith("hint: ")
+
+
+def test_a_rule_that_is_none_needs_no_config_to_be_told(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, ["explain", "stale-versions"])
+    assert (code, out) == (2, "")
+    assert err.splitlines()[0] == "error: 'stale-versions' is neither a rule nor a finding of the newest judgement"
 
 
 def test_a_config_that_cannot_be_is_one_error_and_one_hint(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
