@@ -339,6 +339,7 @@ UNUSABLE: dict[str, tuple[Finding, list[Assessed], bool]] = {
     "the key is well elsewhere": (DISABLED, [told(R.READABLE, bucket=THERE)], False),
     "the key is silent elsewhere": (DISABLED, [told(R.UNKNOWN, bucket=THERE)], True),
     "a rule on a key that nobody needs any more": (on(KEY, None), [], True),
+    "a rule on a key that is needed elsewhere": (on(KEY, None), [told(R.UNKNOWN, bucket=THERE)], False),
     "on a key that is told elsewhere": (on(KEY, R.UNKNOWN), [told(R.DOOMED, bucket=THERE)], False),
     "on a key that is needed elsewhere": (on(KEY, R.UNKNOWN), [told(R.UNKNOWN, bucket=THERE)], False),
     "on a version of which nothing is told elsewhere": (on(VERSION, R.UNKNOWN), [told(R.UNKNOWN, bucket=THERE)], True),

@@ -192,6 +192,9 @@ NEVER_ROTATED: dict[str, AwsKey | GcpKey] = {
     "for signing on Google Cloud": a_gcp_key(purpose="ASYMMETRIC_SIGN", rotation=OFF),
     "imported on Google Cloud": a_gcp_key(import_only=True, rotation=OFF),
     "external on Google Cloud": a_gcp_key(a_version(protection_level="EXTERNAL"), rotation=OFF),
+    "external on Google Cloud, among others": a_gcp_key(
+        a_version("1"), a_version("2", protection_level="EXTERNAL_VPC"), rotation=OFF
+    ),
     "without an enabled version": a_gcp_key(a_version("1", "DISABLED"), a_version("2", "DESTROYED"), rotation=OFF),
 }
 
@@ -204,7 +207,9 @@ def test_what_cannot_be_rotated_need_not_be(key: AwsKey | GcpKey, rule: Rule) ->
 
 @pytest.mark.parametrize("rule", [rotation_off.RULE, rotation_overdue.RULE], ids=lambda rule: rule.id)
 @pytest.mark.parametrize(
-    "key", [None, an_aws_key(rotation_unread=Reason.ACCESS_DENIED), a_gcp_key()], ids=["no key", "denied", "not told"]
+    "key",
+    [None, an_aws_key(rotation_unread=Reason.ACCESS_DENIED), an_aws_key(usage="", spec=""), a_gcp_key()],
+    ids=["no key", "denied", "a key of which kind was not told", "not told"],
 )
 def test_how_a_key_is_rotated_may_be_unknown(key: AwsKey | GcpKey | None, rule: Rule) -> None:
     assert rule.check(held(key), at()).verdict is V.UNKNOWN

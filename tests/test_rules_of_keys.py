@@ -276,6 +276,7 @@ BARRED: dict[str, tuple[tuple[str, ...], str, tuple[Grant, ...], tuple[tuple[Sub
     "one of two": ((ROLE, OTHER), ROLE, (Grant.ABSENT, Grant.DIRECT), (), V.FAILED),
     "one of two, and of the other nobody knows": ((ROLE, OTHER), ROLE, (Grant.ABSENT, Grant.POSSIBLE), (), V.FAILED),
     "one of two, and the other is denied": ((ROLE, OTHER), ROLE, (Grant.POSSIBLE, Grant.DENIED), (), V.PASSED),
+    "one of two, and the other lacks it": ((ROLE, OTHER), ROLE, (Grant.POSSIBLE, Grant.ABSENT), (), V.PASSED),
     "anybody": ((ROLE, OTHER), ANYBODY, (Grant.DIRECT, Grant.DIRECT), (), V.PASSED),
     "one of two, and the other in the shadow": (
         (ROLE, OTHER),
@@ -289,6 +290,13 @@ BARRED: dict[str, tuple[tuple[str, ...], str, tuple[Grant, ...], tuple[tuple[Sub
         ROLE,
         (Grant.POSSIBLE, Grant.POSSIBLE),
         ((Subject(SubjectKind.PRINCIPAL, f"{OTHER} -> {AWS_KEY}"), R.UNKNOWN),),
+        V.FAILED,
+    ),
+    "one of two, and somebody else in the shadow": (
+        (ROLE, OTHER),
+        ROLE,
+        (Grant.POSSIBLE, Grant.POSSIBLE),
+        ((Subject(SubjectKind.PRINCIPAL, f"somebody -> {AWS_KEY}"), R.REVOKED),),
         V.FAILED,
     ),
     "one of two, and the key is disabled besides": (

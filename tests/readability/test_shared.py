@@ -145,6 +145,39 @@ def test_what_went_down_is_the_cause_with_the_call_that_said_so() -> None:
     assert SAID in one.evidence
 
 
+OF_THE_KEY = Evidence("cloudkms:GetCryptoKey", "key", NOW, None, "1" * 64)
+VERIFIED = Evidence("cloudkms:VerifyConnectivity", "connection", NOW, None, "2" * 64)
+LOOKED_AT = Evidence("cloudkms:GetSingleTenantHsmInstance", "instance", NOW, None, "3" * 64)
+
+
+@pytest.mark.parametrize(
+    ("last", "other", "said"),
+    [
+        (stored("CONNECTED"), stored("FAILED", name=OTHER_AWS), SAID),
+        (on_instance("ACTIVE"), on_instance("DISABLED", OTHER_GCP), LOOKED_AT),
+        (behind(reachable=True), behind(reachable=False, name=OTHER_GCP), VERIFIED),
+    ],
+    ids=["store", "instance", "connection"],
+)
+def test_the_evidence_is_the_keys_own_and_that_of_the_call_about_what_they_share(
+    last: AwsKey | GcpKey, other: AwsKey | GcpKey, said: Evidence
+) -> None:
+    mine = replace(OF_THE_KEY, resource="mine")
+    one = found(replace(last, evidence=(mine,)), replace(other, evidence=(OF_THE_KEY, said)))
+    assert one.evidence == (mine, said)
+
+
+def test_what_nobody_tells_of_stays_as_it_was() -> None:
+    one, two = EkmConnection("one", reachable=True), EkmConnection("two", reachable=False, detail="timeout")
+    versions = [a_version(str(number), ekm_connection=name) for number, name in enumerate(("one", "two"), 1)]
+    last = a_gcp_key(*versions, connections=(one, two))
+    told = replace(a_gcp_key(connections=(replace(one, reachable=False),)), name=OTHER_GCP)
+    views = {GCP_KEY: KeyView(GCP_KEY, None, remembered(last)), OTHER_GCP: KeyView(OTHER_GCP, told, None)}
+    known = beside_others(views, NOW)[GCP_KEY].beside
+    assert isinstance(known, GcpKey)
+    assert known.connections == (two, replace(one, reachable=False))
+
+
 def test_a_key_that_answers_is_judged_by_its_own_word() -> None:
     mine, others = stored("CONNECTED"), stored("DISCONNECTED", name=OTHER_AWS)
     views = {AWS_KEY: KeyView(AWS_KEY, mine, remembered(mine)), OTHER_AWS: KeyView(OTHER_AWS, others, None)}
