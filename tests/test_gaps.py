@@ -311,6 +311,11 @@ BESIDE: dict[str, tuple[AwsKey | GcpKey, SubjectKind, int]] = {
         SubjectKind.EKM_CONNECTION,
         0,
     ),
+    "a connection beside another": (
+        a_gcp_key(connections=(EkmConnection("c", None, "timeout"), EkmConnection("d", reachable=True))),
+        SubjectKind.EKM_CONNECTION,
+        0,
+    ),
     "a connection beside nothing": (
         a_gcp_key(connections=(EkmConnection("c", reachable=True),)),
         SubjectKind.EKM_CONNECTION,

@@ -257,6 +257,16 @@ OVERDUE: dict[str, tuple[AwsKey | GcpKey, Verdict, Confidence]] = {
         V.PASSED,
         Confidence.PROVEN,
     ),
+    "a young key whose rotation seems to be long ago": (
+        of_aws(30, period=days(730), due=NOW + days(200)),
+        V.PASSED,
+        Confidence.PROVEN,
+    ),
+    "a key of no age that is rotated": (
+        of_aws(None, period=days(365), due=NOW + days(10)),
+        V.PASSED,
+        Confidence.PROVEN,
+    ),
     "a key that ought to have been rotated": (
         of_aws(800, period=days(365), due=NOW - days(1)),
         V.FAILED,
@@ -306,13 +316,23 @@ def test_data_does_not_stay_on_old_versions_for_ever(key: GcpKey, under: list[st
 @pytest.mark.parametrize(
     ("rotation", "newest", "late"),
     [
-        (SCHEDULED, NOW - days(8.9), True),
+        (SCHEDULED, NOW - days(9) + timedelta(seconds=1), True),
+        (Rotation(days(90), NOW - days(9) + days(90)), NOW, True),
+        (Rotation(days(90), NOW - days(9) + days(90) + timedelta(seconds=1)), NOW, False),
         (SCHEDULED, NOW - days(9), False),
         (Rotation(days(90), NOW + days(50)), NOW, False),
         (Rotation(days(90), None), NOW, False),
         (OFF, NOW, False),
     ],
-    ids=["a day later", "within the day", "made by hand", "nobody knows when", "not rotated"],
+    ids=[
+        "a day later",
+        "by a schedule that is a day late",
+        "by one later still",
+        "within the day",
+        "made by hand",
+        "nobody knows when",
+        "not rotated",
+    ],
 )
 def test_new_data_is_under_the_new_version(rotation: Rotation, newest: datetime, *, late: bool) -> None:
     key = two_versions(100, 10, rotation)
@@ -323,6 +343,22 @@ def test_new_data_is_under_the_new_version(rotation: Rotation, newest: datetime,
     if late:
         assert [version for _, _, _, version in outcome.members or ()] == ["1"]
         assert f"the last on {newest:%Y-%m-%d}" in outcome.text
+
+
+def test_a_stale_version_is_told_with_its_number_and_its_data() -> None:
+    one = stale_version.RULE.check(held(two_versions(366, 10), "1", "2"), at())
+    assert "data is still under version 1 of key" in one.text
+    assert [version for _, _, _, version in one.members or ()] == ["1"]
+    three = a_gcp_key(*(a_version(str(number), created=NOW - days(500 - number)) for number in (1, 2, 3)), primary="3")
+    two = stale_version.RULE.check(held(three, "1", "2", "3"), at())
+    assert "data is still under versions 1, 2 of key" in two.text
+    assert [version for _, _, _, version in two.members or ()] == ["1", "2"]
+
+
+def test_the_last_that_was_stored_too_late_is_told() -> None:
+    late = [a_holding(GCP_KEY, "1", newest=NOW - days(age), bucket=f"gs://{age}") for age in (1, 3)]
+    outcome = stale_version.RULE.check(replace(held(two_versions(100, 10, SCHEDULED)), holdings=tuple(late)), at())
+    assert f"the last on {NOW - days(1):%Y-%m-%d}" in outcome.text
 
 
 def test_of_aws_nobody_knows_under_which_material_data_is() -> None:

@@ -31,19 +31,16 @@ def check(key: HeldKey, at: Context) -> Outcome:
 
 def _since(known: AwsKey | GcpKey | None, rotation: Rotation) -> tuple[datetime | None, bool]:
     """Since when it encrypts with what it encrypts with, at the earliest; and whether exactly since then."""
-    match known:
-        case GcpKey():
-            primary = next((one for one in known.versions if one.number == known.primary), None)
-            return (primary.created if primary is not None else None), True
-        case AwsKey() if rotation.latest is not None:
-            return rotation.latest, True
-        case AwsKey() if rotation.period is not None and rotation.due is not None:
-            by_itself = rotation.due - rotation.period
-            return max(by_itself, known.created or by_itself), False
-        case AwsKey():
-            return known.created, False
-        case _:
-            return None, False
+    if isinstance(known, GcpKey):
+        primary = next((one for one in known.versions if one.number == known.primary), None)
+        return (primary.created if primary is not None else None), True
+    if rotation.latest is not None:
+        return rotation.latest, True
+    created = known.created if known is not None else None
+    if rotation.period is None or rotation.due is None:
+        return created, False
+    by_itself = rotation.due - rotation.period
+    return max(by_itself, created or by_itself), False
 
 
 RULE = Rule(

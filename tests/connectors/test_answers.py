@@ -103,6 +103,8 @@ NO_METADATA = {
             ("Origin", 5),
             ("CustomKeyStoreId", 5),
             ("CurrentKeyMaterialId", {"a": 1}),
+            ("KeySpec", 5),
+            ("KeyUsage", []),
             ("PendingDeletionWindowInDays", "7"),
             ("PendingDeletionWindowInDays", 7.5),
             ("PendingDeletionWindowInDays", -1),
