@@ -160,7 +160,7 @@ class Transfers:
         self._held: dict[str, deque[Transfer]] = {}
         """By prefix, what may not leave yet though the bucket's rate would let it."""
         self._closed: set[str] = set()
-        """Prefixes under which a request was refused to the end, and none answered since."""
+        """Prefixes under which a HEAD was refused to the end, and none answered since."""
         self._most = connections
         self._attempts = attempts or _ATTEMPTS, attempts or _ATTEMPTS_WHEN_THROTTLED
         self._multi = pycurl.CurlMulti()
@@ -343,17 +343,20 @@ class Transfers:
             wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (transfer.attempts - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
             heapq.heappush(self._later, (self._clock() + wait, next(self._number), transfer))
             return
-        if transfer.status in _SLOW_DOWN:
+        if transfer.head and transfer.status in _SLOW_DOWN:
             self._closed.add(transfer.prefix)
-        elif transfer.status and not again:
+        elif transfer.head and transfer.status and not again:
             self._closed.discard(transfer.prefix)
         done.append(transfer)
 
     def _most_attempts(self, transfer: Transfer) -> int:
-        """How often a request is made: once, where others under its prefix were refused to the end."""
+        """How often a request is made: a HEAD once, where others under its prefix were refused to the end.
+
+        A page has its patience: without it there is no sweep.
+        """
         if transfer.status not in _SLOW_DOWN:
             return self._attempts[0]
-        return 1 if transfer.prefix in self._closed else self._attempts[1]
+        return 1 if transfer.head and transfer.prefix in self._closed else self._attempts[1]
 
     def _report(self) -> None:
         for (service, operation, outcome), number in self._outcomes.items():

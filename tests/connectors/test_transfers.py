@@ -280,9 +280,10 @@ def test_under_a_prefix_that_was_refused_to_the_end_each_is_asked_once_until_one
     with serving(answer) as server:
         transfers = one_by_one()
 
-        def ask(*names: str) -> list[int]:
+        def ask(*names: str, page: bool = False) -> list[int]:
             for name in names:
-                transfers.start(Transfer(LIST, f"{server.url}/p/{name}"))
+                operation = LIST if page else ("s3", "HeadObject")
+                transfers.start(Transfer(operation, f"{server.url}/p/{name}", head=not page))
             done: list[Transfer] = []
             while transfers.open:
                 done += transfers.settled()
@@ -290,6 +291,8 @@ def test_under_a_prefix_that_was_refused_to_the_end_each_is_asked_once_until_one
 
         assert ask("a") == [3]
         assert ask("b", "c") == [1, 1]
+        assert ask("page", page=True) == [3], "without pages there is no sweep"
+        assert ask("b") == [1], "nor does one that is refused say more of the others"
         healed = True
         assert ask("well") == [1]
         assert ask("d") == [3]
