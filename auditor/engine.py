@@ -58,6 +58,8 @@ class Facts:
     """The newest of each kind for each bucket, key and version."""
     unseen: Mapping[KeyName, KeyView] = field(default_factory=dict)
     """Views of keys whose data is hidden for a time: not judged, but what they refused tells of their stores."""
+    others: Mapping[KeyName, KeyView] = field(default_factory=dict)
+    """Views of keys that nothing needs any more: not judged, but what they said tells of what stands behind them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,8 @@ class Judged:
 
 def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     """Assess every holding, put every rule to every subject, and measure what hangs on each failure."""
-    facts = replace(facts, keys=beside_others(facts.keys, facts.now))
+    views = beside_others({**facts.others, **facts.keys}, facts.now)
+    facts = replace(facts, keys={name: views[name] for name in facts.keys})
     held = {KeyName(one.key) for one in facts.holdings.holdings() if one.key}
     depended_on = {**facts.unseen, **{name: view for name, view in facts.keys.items() if name in held}}
     stores = Stores(facts.probes, depended_on, facts.policy, facts.now)

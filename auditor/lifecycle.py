@@ -83,12 +83,14 @@ def undecided(
     unusable: Collection[str],
     keys: Mapping[KeyName, KeyView],
     failing: Collection[Subject] = (),
+    *,
+    of_data: Collection[str] = (),
 ) -> frozenset[str]:
     """Name the findings that nothing upholds now and nothing refutes, by id: what is not told is no all-clear.
 
     `unusable` are buckets of which nothing is judged, because their inventory cannot be used; `keys` those that were
-    needed; `failing` are stores that are known to fail one key, which no other key refutes. A finding on data is left
-    open where, of some of its data,
+    needed; `failing` are stores that are known to fail one key, which no other key refutes; `of_data` are rules on keys
+    that pass or fail by the data under them. A finding on data is left open where, of some of its data,
 
     - the key tells nothing,
     - the finding's subject is unknown, or bars it as before in the shadow of something worse, or
@@ -96,7 +98,8 @@ def undecided(
 
     and nothing that is told now refutes it: its subject as something else, or data that is readable with nothing of
     that subject in the shadow. One on a key as a whole is left open only where the key is needed by hidden data alone,
-    be it watched or not; one that says that the key tells nothing, where it tells nothing still.
+    be it watched or not, and by such a rule where some of its data is hidden; one that says that the key tells nothing,
+    where it tells nothing still.
     """
     sight = _Sight(assessed, unusable, keys, failing)
     named = {Subject(SubjectKind.KEY, name.text) for name in keys}
@@ -108,7 +111,11 @@ def undecided(
         one.id
         for one in before
         if one.subject.kind is not SubjectKind.BUCKET
-        and (sight.leaves_open(one) if one.readability in _OF_DATA else not is_seen(one) and sight.hides(one))
+        and (
+            sight.leaves_open(one)
+            if one.readability in _OF_DATA
+            else (not is_seen(one) and sight.hides(one)) or (one.rule in of_data and sight.hides_some(one))
+        )
     )
 
 
@@ -181,7 +188,11 @@ class _Sight:
 
     def hides(self, one: Finding) -> bool:
         """Whether data of a finding is hidden, and nothing else is told of what the finding is about."""
-        return any(map(self._is_hidden, one.members)) and not self._is_refuted(one)
+        return self.hides_some(one) and not self._is_refuted(one)
+
+    def hides_some(self, one: Finding) -> bool:
+        """Whether some of the data of a finding is hidden."""
+        return any(map(self._is_hidden, one.members))
 
     def leaves_open(self, one: Finding) -> bool:
         """Whether some of a finding's data leaves it open, and none of what is told refutes it."""

@@ -195,6 +195,8 @@ class CustomKeyStore:
     error_code: str | None = None
     older: bool = False
     """It could not be read this time: what stands here is what it said before."""
+    at: datetime | None = None
+    """Aware, UTC: when it said so; None where that was now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +285,7 @@ class Rotation:
     due: datetime | None = None
     """Aware, UTC: when next; None where it is off, or was not told."""
     latest: datetime | None = None
-    """AWS, where it is off: since when the current material is in use (aware, UTC); None where nobody tells."""
+    """AWS: since when the current material is in use (aware, UTC); None where nobody tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,6 +375,8 @@ class HsmInstance:
     """Aware, UTC: when it disables itself unless it is refreshed."""
     older: bool = False
     """It could not be read this time: what stands here is what it said before."""
+    at: datetime | None = None
+    """Aware, UTC: when it said so; None where that was now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,6 +390,8 @@ class EkmConnection:
     """The service's own code where it is not reachable; why it could not be verified where that is not known."""
     older: Reason | None = None
     """Why it could not be verified this time: what stands here is what was found before."""
+    at: datetime | None = None
+    """Aware, UTC: when that was found; None where it was now."""
 
 
 CUSTOMER_INITIATED: Final = "CUSTOMER_INITIATED_ACCESS"

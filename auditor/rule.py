@@ -146,6 +146,8 @@ class Rule:
     check: Callable[[Any, Context], Outcome]
     otherwise: str | None = None
     """Which severity it has where; None where it always is the one above."""
+    of_data: bool = False
+    """Of a rule on a key: what data is under it decides, so that what is not seen of it may be why it passes."""
 
     @property
     def demand(self) -> Demand:

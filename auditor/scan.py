@@ -50,7 +50,7 @@ from auditor.ports import (
     ObjectSource,
     PollRecord,
 )
-from auditor.readability import KeyView, continued, is_early, is_over, next_to
+from auditor.readability import KeyView, continued, is_early, is_over_for_good, next_to
 from auditor.run import Parts, Progress, new_id
 from auditor.sweeping import sweep_all
 
@@ -227,10 +227,18 @@ def _poll(
     beforehand = before.findings if before is not None else ()
     hidden = lifecycle.hidden_keys(beforehand, holdings.holdings(), unusable)
     unseen = {name: KeyView(name, None, memory.get(name)) for name in hidden}
-    judged = judge(Facts(holdings, keys, agents, buckets, parts.policy, now, probes, unseen), parts.rules)
+    others = {name: KeyView(name, None, one) for name, one in memory.items() if name not in keys}
+    judged = judge(Facts(holdings, keys, agents, buckets, parts.policy, now, probes, unseen, others), parts.rules)
     if unconfigured is None and before is not None:
         unconfigured = before.coverage.buckets_not_configured
-    undecided = judged.undecided | lifecycle.undecided(beforehand, judged.assessed, unusable, keys, judged.failing)
+    undecided = judged.undecided | lifecycle.undecided(
+        beforehand,
+        judged.assessed,
+        unusable,
+        keys,
+        judged.failing,
+        of_data={one.id for one in parts.rules if one.of_data},
+    )
     fresh = lifecycle.with_what_is_hidden(judged.findings, beforehand, judged.assessed, unusable)
     findings = lifecycle.carry_on(fresh, beforehand, now, undecided)
     last_reads = {name: last_read(view, now) for name, view in keys.items()}
@@ -295,10 +303,10 @@ def _poll(
 
 
 def _is_over(probe: Probe, reading: KeyReading | None) -> bool:
-    """Whether the key tells now that what it was refused for is not any more."""
+    """Whether the key tells now that what it was refused for is well."""
     if probe.outcome is not ProbeOutcome.REFUSED or not isinstance(reading, AwsKey | GcpKey) or is_being_made(reading):
         return False
-    return is_over(probe, told_use(reading))
+    return is_over_for_good(probe, told_use(reading))
 
 
 def usable(parts: Parts) -> tuple[tuple[Sweep, ...], Mapping[str, LedgerError]]:

@@ -376,6 +376,23 @@ def test_that_a_key_is_watched_ends_nothing_of_its_hidden_data() -> None:
 
 
 @pytest.mark.parametrize(
+    ("members", "rules", "stays"),
+    [
+        ((data(), data(THERE)), {"a-rule"}, True),
+        ((data(), data(THERE)), {"another"}, False),
+        ((data(THERE),), {"a-rule"}, False),
+    ],
+    ids=["some is hidden", "and the rule is not about data", "none is hidden"],
+)
+def test_a_rule_that_goes_by_the_data_under_a_key_ends_nothing_while_some_is_hidden(
+    members: tuple[Member, ...], rules: set[str], *, stays: bool
+) -> None:
+    finding = replace(on(KEY, None), rule="a-rule", members=members)
+    seen = [told(R.READABLE, bucket=THERE)]
+    assert (finding.id in undecided([finding], seen, {HERE}, views(), of_data=rules)) is stays
+
+
+@pytest.mark.parametrize(
     ("more", "severity"),
     [({}, Severity.HIGH), ({"meant": True}, Severity.LOW), ({"members": (data(THERE),)}, Severity.LOW)],
     ids=["of no data", "as is meant", "of other data"],

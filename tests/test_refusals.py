@@ -426,3 +426,21 @@ def test_a_refusal_that_is_over_stays_so_when_the_key_says_again_what_it_said_th
             clock.ahead += 14 * 24 * HOUR
             found = scan.poll(assembly.parts, NoProgress())
             assert (judged(found)["s3://objects"], open_ones(found)) == (R.READABLE, set())
+
+
+def test_a_refusal_is_not_over_because_the_key_has_become_worse_for_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with on_aws(tmp_path, monkeypatch) as (cloud, key, assembly, clock):
+        cloud.store.by_iam.clear()
+        scan.scan(assembly.parts, NoProgress())
+        clock.ahead += HOUR
+        scan.probe(assembly.parts, NoProgress())
+        root = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}, "Action": "kms:*"}
+        whole = {**root, "Resource": "*"}
+        denied = {"Effect": "Deny", "Principal": {"AWS": ROLE}, "Action": "kms:Decrypt", "Resource": "*"}
+        for policy in (None, {"Statement": [whole, denied]}, {"Statement": [whole]}):
+            key.policy = policy
+            clock.ahead += HOUR
+            found = scan.poll(assembly.parts, NoProgress())
+            assert (judged(found)["s3://objects"], open_ones(found)) == (R.REVOKED, {"data-revoked"})

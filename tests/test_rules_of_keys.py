@@ -273,6 +273,13 @@ ANYBODY = "any principal"
 BARRED: dict[str, tuple[tuple[str, ...], str, tuple[Grant, ...], tuple[tuple[Subject, R], ...], V]] = {
     "all that there are": ((ROLE,), ROLE, (Grant.ABSENT,), (), V.PASSED),
     "all that there are, by a read alone": ((ROLE,), ROLE, (Grant.POSSIBLE,), (), V.PASSED),
+    "all that there are, by a read in a session": (
+        (ROLE,),
+        "arn:aws:sts::111122223333:assumed-role/storage/session",
+        (Grant.POSSIBLE,),
+        (),
+        V.PASSED,
+    ),
     "one of two": ((ROLE, OTHER), ROLE, (Grant.ABSENT, Grant.DIRECT), (), V.FAILED),
     "one of two, and of the other nobody knows": ((ROLE, OTHER), ROLE, (Grant.ABSENT, Grant.POSSIBLE), (), V.FAILED),
     "one of two, and the other is denied": ((ROLE, OTHER), ROLE, (Grant.POSSIBLE, Grant.DENIED), (), V.PASSED),

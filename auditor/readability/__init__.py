@@ -3,7 +3,7 @@
 from auditor.readability.assess import KeyView, assess
 from auditor.readability.continuity import continued
 from auditor.readability.neighbours import Stores
-from auditor.readability.probe import is_early, is_over, next_to, probes_of, rights_of
+from auditor.readability.probe import is_early, is_over_for_good, next_to, probes_of, rights_of
 from auditor.readability.shared import beside_others
 
 __all__ = [
@@ -13,7 +13,7 @@ __all__ = [
     "beside_others",
     "continued",
     "is_early",
-    "is_over",
+    "is_over_for_good",
     "next_to",
     "probes_of",
     "rights_of",

@@ -55,6 +55,7 @@ STATES: Final[Mapping[str, StateRow]] = {
 """KeyState -> its meaning for existing data. `Unavailable` is undone on the store, not on the key."""
 
 STORE_CONNECTED: Final = "CONNECTED"
+STORE_DISCONNECTED: Final = "DISCONNECTED"
 STORE_STATES: Final[Mapping[str, str]] = {
     "CONNECTED": "is connected",
     "CONNECTING": "is still connecting",

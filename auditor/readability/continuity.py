@@ -38,7 +38,8 @@ def continued(reading: KeyReading, memory: KeyMemory | None, now: datetime) -> K
         case AwsKey() as key, AwsKey() as last:
             # A key that was not available, and is, tells that its store may have come back.
             healed = _was_unavailable(last) and key.state in {"Enabled", "Updating"}
-            return key if healed else replace(key, store=_store(key.store, last.store))
+            last_at = memory.last_at if memory is not None else None
+            return key if healed else replace(key, store=_store(key.store, last.store, last_at))
         case GcpKey() as key, GcpKey() as last if memory is not None:
             missing = _impossibly_missing(key, last, memory.last_at, now)
             before = {one.name: one for one in last.connections}
@@ -52,14 +53,14 @@ def continued(reading: KeyReading, memory: KeyMemory | None, now: datetime) -> K
             return replace(
                 key,
                 versions=tuple(sorted(versions, key=lambda one: int(one.number))),
-                hsm_instance=_instance(key.hsm_instance, last.hsm_instance, kept=on_instance),
+                hsm_instance=_instance(key.hsm_instance, last.hsm_instance, memory.last_at, kept=on_instance),
                 connections=(
-                    *(_connection(one, before.get(one.name)) for one in key.connections),
+                    *(_connection(one, before.get(one.name), memory.last_at) for one in key.connections),
                     # Of versions that are switched off the connections are not asked for; that heals none.
-                    *(one for one in unasked if one.name in switched_off),
+                    *(_dated(one, memory.last_at) for one in unasked if one.name in switched_off),
                     # Nor does it where nobody wants to know any more.
                     *(
-                        replace(one, older=one.older or Reason.NOT_VISIBLE)
+                        replace(_dated(one, memory.last_at), older=one.older or Reason.NOT_VISIBLE)
                         for one in unasked
                         if one.reachable is False and one.name in enabled
                     ),
@@ -75,23 +76,31 @@ def _was_unavailable(key: AwsKey) -> bool:
     return key.state == "Unavailable" or off
 
 
-def _store(now: CustomKeyStore | None, before: CustomKeyStore | None) -> CustomKeyStore | None:
+def _dated(one: EkmConnection, at: datetime | None) -> EkmConnection:
+    return replace(one, at=one.at or at)
+
+
+def _store(now: CustomKeyStore | None, before: CustomKeyStore | None, at: datetime | None) -> CustomKeyStore | None:
     if now is None or before is None or now.id != before.id or now.connection_state is not None:
         return now
-    return replace(before, older=before.connection_state is not None)
+    is_told = before.connection_state is not None
+    return replace(before, older=is_told, at=(before.at or at) if is_told else None)
 
 
-def _instance(now: HsmInstance | None, before: HsmInstance | None, *, kept: bool) -> HsmInstance | None:
+def _instance(
+    now: HsmInstance | None, before: HsmInstance | None, at: datetime | None, *, kept: bool
+) -> HsmInstance | None:
     is_told = now is not None and (before is None or now.name != before.name or now.state is not None)
     if is_told or before is None or (now is None and not kept):
         return now
-    return replace(before, older=before.state is not None)
+    was_told = before.state is not None
+    return replace(before, older=was_told, at=(before.at or at) if was_told else None)
 
 
-def _connection(now: EkmConnection, before: EkmConnection | None) -> EkmConnection:
+def _connection(now: EkmConnection, before: EkmConnection | None, at: datetime | None) -> EkmConnection:
     if before is None or before.reachable is None or now.reachable is not None:
         return now
-    return replace(before, older=Reason(now.detail))
+    return replace(before, older=Reason(now.detail), at=before.at or at)
 
 
 def _impossibly_missing(

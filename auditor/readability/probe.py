@@ -106,7 +106,7 @@ def standing(
         if _still_counts(one, at)
         and not any(_outvotes(later, one, at) for later in every)
         and not _is_unsettled(one, changed(one), at)
-        and not is_over(one, told)
+        and not _is_over(one, told)
     )
 
 
@@ -156,9 +156,14 @@ def is_a_read_that_passed(probe: Probe) -> bool:
     return probe.kind is ProbeKind.READ and probe.outcome is ProbeOutcome.PASSED
 
 
-def is_over(probe: Probe, told: Mapping[str, str]) -> bool:
+def _is_over(probe: Probe, told: Mapping[str, str]) -> bool:
     """Whether what stood behind a refusal is not any more as it was; `told` are facts of the key's `use`."""
     return any(told.get(fact, was) != was and _explains(fact, was, probe) for fact, was in probe.told.items())
+
+
+def is_over_for_good(probe: Probe, told: Mapping[str, str]) -> bool:
+    """Whether what stood behind a refusal is well by now: what has only become worse may come back as it was."""
+    return any(told.get(fact) in _WELL and _explains(fact, was, probe) for fact, was in probe.told.items())
 
 
 def _is_unsettled(probe: Probe, changed: datetime | None, at: Standpoint) -> bool:

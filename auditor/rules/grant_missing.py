@@ -65,4 +65,5 @@ RULE = Rule(
     remedy="Grant the named rights: without them new writes fail, or data cannot be moved to another key.",
     otherwise="low where new writes work",
     check=check,
+    of_data=True,
 )

@@ -45,4 +45,5 @@ RULE = Rule(
     source="google-cloud-kms, ProtectionLevel",
     remedy="A version keeps its level: make a key of an allowed one, store new data under it, and rewrite the old.",
     check=check,
+    of_data=True,
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from auditor.findings import Assessment, Confidence, Outcome, Readability, Severity, SubjectKind
 from auditor.model import DECRYPT, Grant
+from auditor.principals import same_principal
 from auditor.readability.access import ANY_PRINCIPAL
 from auditor.rule import Context, HeldKey, Rule, failed, not_applicable, passed
 
@@ -43,7 +44,8 @@ def _who_may_still(key: HeldKey) -> tuple[str, ...]:
     access, decrypt = key.known.access if key.known is not None else None, DECRYPT[key.name.cloud]
     if access is not None:
         barred |= {who for who in key.platform if access.grant(who, decrypt) in _LACKING}
-    return tuple(who for who in key.platform if who not in barred)
+    # A read is made in a session of the role that the config names.
+    return tuple(who for who in key.platform if not any(same_principal(who, one) for one in barred))
 
 
 def _is_dead(found: Assessment) -> bool:
@@ -65,4 +67,5 @@ RULE = Rule(
     source="NIST SP 800-88 Rev. 1, Cryptographic erase",
     remedy="Disable the key or withdraw the grant; or set intended_state back, if the key is meant to work.",
     check=check,
+    of_data=True,
 )

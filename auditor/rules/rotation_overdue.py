@@ -5,7 +5,7 @@ Source: AWS KMS API Reference, GetKeyRotationStatus, ListKeyRotations; google-cl
 
 from datetime import datetime
 
-from auditor.findings import Confidence, Outcome, Severity
+from auditor.findings import Outcome, Severity
 from auditor.model import AwsKey, GcpKey, Rotation
 from auditor.rule import Context, HeldKey, Rule, failed, passed, rotation_of, unknown
 
@@ -15,32 +15,24 @@ def check(key: HeldKey, at: Context) -> Outcome:
     rotation = rotation_of(key)
     if isinstance(rotation, Outcome):
         return rotation
-    since, sure = _since(key.known, rotation)
-    if since is None:
+    made = key.known.created if isinstance(key.known, AwsKey) else None
+    since = _since(key.known, rotation)
+    if (earliest := since or made) is None:
         return unknown("since when its current material is in use was not told")
-    if at.now - since <= at.policy.rotation_period:
-        return passed(f"its current material is in use since {since:%Y-%m-%d}, or later")
-    if not sure and rotation.period is None:
-        return unknown(f"it was made on {since:%Y-%m-%d}, and whether it was rotated by hand since could not be read")
+    if at.now - earliest <= at.policy.rotation_period:
+        return passed(f"its current material is in use since {earliest:%Y-%m-%d}{'' if since else ', or later'}")
+    if since is None:
+        return unknown(f"it was made on {earliest:%Y-%m-%d}, and when it was rotated last could not be read")
     told = f"what key {key.name} encrypts with is in use since {since:%Y-%m-%d}"
-    demands = f"the policy demands a new one every {at.policy.rotation_period.days} days"
-    if sure:
-        return failed(f"{told}; {demands}")
-    return failed(f"{told}, unless it was rotated by hand since; {demands}", Confidence.INFERRED)
+    return failed(f"{told}; the policy demands a new one every {at.policy.rotation_period.days} days")
 
 
-def _since(known: AwsKey | GcpKey | None, rotation: Rotation) -> tuple[datetime | None, bool]:
-    """Since when it encrypts with what it encrypts with, at the earliest; and whether exactly since then."""
-    if isinstance(known, GcpKey):
-        primary = next((one for one in known.versions if one.number == known.primary), None)
-        return (primary.created if primary is not None else None), True
-    if rotation.latest is not None:
-        return rotation.latest, True
-    created = known.created if known is not None else None
-    if rotation.period is None or rotation.due is None:
-        return created, False
-    by_itself = rotation.due - rotation.period
-    return max(by_itself, created or by_itself), False
+def _since(known: AwsKey | GcpKey | None, rotation: Rotation) -> datetime | None:
+    """Since when it encrypts with what it encrypts with; None where that was not told."""
+    if not isinstance(known, GcpKey):
+        return rotation.latest
+    primary = next((one for one in known.versions if one.number == known.primary), None)
+    return primary.created if primary is not None else None
 
 
 RULE = Rule(

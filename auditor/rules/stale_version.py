@@ -84,4 +84,5 @@ RULE = Rule(
     remedy="Rewrite the objects with the bare name of the key: they move to its primary version; then retire the old.",
     otherwise="medium where objects were stored under an old version after it was replaced",
     check=check,
+    of_data=True,
 )

@@ -52,4 +52,5 @@ RULE = Rule(
     source="google-cloud-kms, CryptoKeyVersionAlgorithm; Amazon S3 User Guide, SSE-KMS",
     remedy="Make a symmetric key for encryption, store new data under it, and move the old to it.",
     check=check,
+    of_data=True,
 )

@@ -1,12 +1,15 @@
 """How a key on AWS is rotated, as KMS tells it, and what is made of a refusal."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from auditor.connectors.aws.keys import AwsKeys
+from auditor.connectors.aws.rotation import is_since_its_creation
 from auditor.connectors.pace import Pace
 from auditor.embedded.aws import AwsCloud
 from auditor.model import AwsKey, KeyName, Reason, Rotation
@@ -49,8 +52,9 @@ def test_a_key_that_aws_rotates_says_how_often_and_when_next(cloud: AwsCloud) ->
     cloud.store.add_key(MINE.text, created=WHEN, rotated_every=90)
     found = read()
     assert found.rotation is not None
-    assert (found.rotation.period, found.rotation.latest) == (timedelta(days=90), None)
     assert found.rotation.due is not None
+    assert found.rotation.period == timedelta(days=90)
+    assert found.rotation.latest == found.rotation.due - timedelta(days=90)
     assert (found.rotation.due - WHEN) % timedelta(days=90) == timedelta(0)
     assert timedelta(0) < found.rotation.due - datetime.now(UTC) <= timedelta(days=90)
     assert "kms:GetKeyRotationStatus" in {one.call for one in found.evidence}
@@ -64,6 +68,50 @@ def test_a_key_that_is_not_rotated_tells_when_it_was_last_by_hand(cloud: AwsClou
     found = read()
     assert found.rotation == Rotation(None, latest=WHEN + timedelta(days=9))
     assert {"kms:GetKeyRotationStatus", "kms:ListKeyRotations"} <= {one.call for one in found.evidence}
+
+
+CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+YEAR = timedelta(days=365)
+
+
+@pytest.mark.parametrize(
+    ("rotation", "since"),
+    [
+        (Rotation(YEAR, CREATED + YEAR), True),
+        (Rotation(YEAR, CREATED + 3 * YEAR), True),
+        (Rotation(YEAR, CREATED + 3 * YEAR + timedelta(days=1)), True),
+        (Rotation(YEAR, CREATED + 3 * YEAR - timedelta(days=1)), True),
+        (Rotation(YEAR, CREATED + 3 * YEAR + timedelta(days=1, seconds=1)), False),
+        (Rotation(YEAR, CREATED + 3 * YEAR - timedelta(days=1, seconds=1)), False),
+        (Rotation(YEAR), False),
+        (Rotation(None), False),
+    ],
+)
+def test_the_next_date_tells_of_the_last_where_it_is_whole_periods_from_the_first(
+    rotation: Rotation, *, since: bool
+) -> None:
+    assert is_since_its_creation(rotation, CREATED) is since
+
+
+def test_where_rotation_was_switched_on_later_the_list_tells_the_last(cloud: AwsCloud) -> None:
+    key = cloud.store.add_key(MINE.text, created=WHEN, rotated_every=90)
+    told = {
+        "KeyId": MINE.text,
+        "KeyRotationEnabled": True,
+        "RotationPeriodInDays": 90,
+        "NextRotationDate": (WHEN + timedelta(days=130)).timestamp(),
+    }
+    cloud.traffic.fail("kms GetKeyRotationStatus", status=200, body=json.dumps(told).encode())
+    rotation = Rotation(timedelta(days=90), WHEN + timedelta(days=130), WHEN)
+    assert read().rotation == rotation, "it was never rotated"
+    key.rotated = [WHEN + timedelta(days=20)]
+    assert read().rotation == replace(rotation, latest=WHEN + timedelta(days=20))
+
+
+def test_a_key_that_has_not_come_to_its_first_rotation_is_as_old_as_it_is(cloud: AwsCloud) -> None:
+    created = datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)
+    cloud.store.add_key(MINE.text, created=created, rotated_every=90)
+    assert read().rotation == Rotation(timedelta(days=90), created + timedelta(days=90), created)
 
 
 def test_many_rotations_come_on_several_pages(cloud: AwsCloud) -> None:

@@ -34,13 +34,15 @@ from tests.core_builders import (
 
 FAILED = CustomKeyStore("cks-1", "FAILED", "NETWORK_ERRORS")
 CONNECTION = "projects/acme-keys/locations/us-east1/ekmConnections/one"
+SINCE = NOW - timedelta(minutes=1)
+"""When what is remembered was told."""
 INSTANCE = "projects/acme-keys/locations/us-east1/singleTenantHsmInstances/one"
 
 STORES = {
     "hidden now": (
         CustomKeyStore("cks-1", None),
         FAILED,
-        CustomKeyStore("cks-1", "FAILED", "NETWORK_ERRORS", older=True),
+        CustomKeyStore("cks-1", "FAILED", "NETWORK_ERRORS", older=True, at=SINCE),
     ),
     "told now": (CustomKeyStore("cks-1", "CONNECTED"), FAILED, CustomKeyStore("cks-1", "CONNECTED")),
     "another store": (CustomKeyStore("cks-2", None), FAILED, CustomKeyStore("cks-2", None)),
@@ -73,9 +75,9 @@ def test_what_stands_behind_a_key_on_google_cloud_stays_as_it_was_while_a_fault_
     )
     found = continued(hidden, remembered(before), NOW)
     assert isinstance(found, GcpKey)
-    assert found.hsm_instance == HsmInstance(INSTANCE, "DISABLED", older=True)
+    assert found.hsm_instance == HsmInstance(INSTANCE, "DISABLED", older=True, at=SINCE)
     assert found.connections == (
-        EkmConnection(CONNECTION, reachable=False, detail="EXTERNAL_UNREACHABLE", older=Reason.THROTTLED),
+        EkmConnection(CONNECTION, reachable=False, detail="EXTERNAL_UNREACHABLE", older=Reason.THROTTLED, at=SINCE),
     )
     assert continued(hidden, None, NOW) == hidden
     assert continued(before, remembered(hidden), NOW) == before
@@ -166,7 +168,7 @@ def test_any_other_change_of_a_key_tells_nothing_of_its_store(states: tuple[str,
     before = an_aws_key(states[0], store=FAILED)
     found = continued(an_aws_key(states[1], store=CustomKeyStore("cks-1", None)), remembered(before), NOW)
     assert isinstance(found, AwsKey)
-    assert found.store == replace(FAILED, older=True)
+    assert found.store == replace(FAILED, older=True, at=SINCE)
 
 
 def test_a_connection_that_is_not_asked_for_meanwhile_is_healed_by_nothing() -> None:
@@ -174,7 +176,7 @@ def test_a_connection_that_is_not_asked_for_meanwhile_is_healed_by_nothing() -> 
     off = a_version(state="DISABLED", protection_level="EXTERNAL_VPC", ekm_connection=CONNECTION)
     found = continued(a_gcp_key(off), remembered(a_gcp_key(off, connections=(failing,))), NOW)
     assert isinstance(found, GcpKey)
-    assert found.connections == (failing,)
+    assert found.connections == (replace(failing, at=SINCE),)
 
 
 def test_an_instance_that_was_to_disable_itself_while_it_was_hidden_is_not_called_active() -> None:
@@ -202,11 +204,11 @@ def test_a_connection_that_nobody_asks_for_any_more_is_healed_by_nothing_and_pro
     on = a_version(state="ENABLED", protection_level="EXTERNAL_VPC", ekm_connection=CONNECTION)
     elsewhere = a_version(state="ENABLED", protection_level="EXTERNAL_VPC", ekm_connection=f"{CONNECTION}-new")
     failing = EkmConnection(CONNECTION, reachable=False, detail="EXTERNAL_UNREACHABLE")
-    older = replace(failing, older=Reason.NOT_VISIBLE)
+    older = replace(failing, older=Reason.NOT_VISIBLE, at=SINCE)
     for version, before, after in (
         (on, failing, (older,)),
         (on, older, (older,)),
-        (on, replace(failing, older=Reason.THROTTLED), (replace(failing, older=Reason.THROTTLED),)),
+        (on, replace(failing, older=Reason.THROTTLED), (replace(failing, older=Reason.THROTTLED, at=SINCE),)),
         (on, EkmConnection(CONNECTION, reachable=True), ()),
         (on, EkmConnection(CONNECTION, None, "throttled"), ()),
         (elsewhere, failing, ()),
@@ -219,7 +221,8 @@ def test_a_connection_that_nobody_asks_for_any_more_is_healed_by_nothing_and_pro
 def test_what_stood_behind_a_version_that_is_not_listed_stands_behind_it_still() -> None:
     kind: dict[str, Any] = {"protection_level": "EXTERNAL_VPC", "ekm_connection": CONNECTION}
     failing = EkmConnection(CONNECTION, reachable=False, detail="EXTERNAL_UNREACHABLE")
-    for state, kept in (("ENABLED", replace(failing, older=Reason.NOT_VISIBLE)), ("DISABLED", failing)):
+    for state, older in (("ENABLED", Reason.NOT_VISIBLE), ("DISABLED", None)):
+        kept = replace(failing, older=older, at=SINCE)
         before = a_gcp_key(a_version("1"), a_version("2", state, **kind), connections=(failing,))
         found = continued(a_gcp_key(a_version("1")), remembered(before), NOW)
         assert isinstance(found, GcpKey)
@@ -232,7 +235,7 @@ def test_an_instance_that_nobody_asks_for_is_as_it_was_while_its_version_is_not_
     before = a_gcp_key(a_version("1"), a_version("2", protection_level="HSM_SINGLE_TENANT"), hsm_instance=instance)
     found = continued(a_gcp_key(a_version("1")), remembered(before), NOW)
     assert isinstance(found, GcpKey)
-    assert found.hsm_instance == replace(instance, older=state is not None)
+    assert found.hsm_instance == replace(instance, older=state is not None, at=SINCE if state else None)
     gone = continued(a_gcp_key(a_version("1")), remembered(before, days(2)), NOW)
     elsewhere = continued(a_gcp_key(*before.versions), remembered(before), NOW)
     for one in (gone, elsewhere):
@@ -246,4 +249,4 @@ def test_a_connection_that_one_version_still_uses_counts_as_unasked_whatever_the
     failing = EkmConnection(CONNECTION, reachable=False, detail="EXTERNAL_UNREACHABLE")
     found = continued(a_gcp_key(*versions), remembered(a_gcp_key(*versions, connections=(failing,))), NOW)
     assert isinstance(found, GcpKey)
-    assert found.connections == (replace(failing, older=Reason.NOT_VISIBLE),)
+    assert found.connections == (replace(failing, older=Reason.NOT_VISIBLE, at=SINCE),)

@@ -131,6 +131,58 @@ def test_a_silent_key_is_judged_by_what_others_tell_of_what_stands_behind_it(
     assert found(last, other).readability is readability
 
 
+LATER, BEFORE = NOW - MINUTE / 2, NOW - 2 * MINUTE
+DATED: dict[str, tuple[AwsKey | GcpKey, KeyReading, R]] = {
+    "a store that was told later": (
+        stored("CONNECTED"),
+        stored("DISCONNECTED", name=OTHER_AWS, older=True, at=LATER),
+        R.UNREACHABLE,
+    ),
+    "a store that was told before": (
+        stored("CONNECTED"),
+        stored("DISCONNECTED", name=OTHER_AWS, older=True, at=BEFORE),
+        R.READABLE,
+    ),
+    "an instance that was told later": (
+        on_instance("ACTIVE"),
+        on_instance("DISABLED", OTHER_GCP, older=True, at=LATER),
+        R.UNREACHABLE,
+    ),
+    "a store of which another key says that it is down": (
+        stored("CONNECTED"),
+        stored(None, key="Unavailable", name=OTHER_AWS),
+        R.UNREACHABLE,
+    ),
+    "a store of which nobody says anything": (stored("CONNECTED"), stored(None, name=OTHER_AWS), R.READABLE),
+}
+
+
+@pytest.mark.parametrize(("last", "other", "readability"), DATED.values(), ids=DATED)
+def test_a_word_is_as_young_as_when_it_was_told(last: AwsKey | GcpKey, other: AwsKey | GcpKey, readability: R) -> None:
+    assert found(last, other).readability is readability
+
+
+def test_a_key_that_answers_knows_no_better_what_could_not_be_read_with_it() -> None:
+    def judged(word: timedelta) -> R:
+        mine = on_instance("ACTIVE", older=True, at=NOW - 5 * MINUTE)
+        others = remembered(on_instance("DISABLED", OTHER_GCP), word)
+        views = {GCP_KEY: KeyView(GCP_KEY, mine, remembered(mine)), OTHER_GCP: KeyView(OTHER_GCP, None, others)}
+        facts = Facts(FixedHoldings(a_holding(GCP_KEY, "1")), views, {}, (), Policy(), NOW)
+        return judge(facts, ()).assessed[0].assessment.readability
+
+    assert judged(4 * MINUTE) is R.UNREACHABLE
+    assert judged(6 * MINUTE) is R.READABLE
+
+
+def test_what_a_key_said_that_nothing_needs_any_more_counts_as_well() -> None:
+    last = remembered(stored("CONNECTED"), 5 * MINUTE)
+    others = {OTHER_AWS: KeyView(OTHER_AWS, None, remembered(stored("FAILED", name=OTHER_AWS)))}
+    views = {AWS_KEY: KeyView(AWS_KEY, SILENT, last)}
+    facts = Facts(FixedHoldings(a_holding(AWS_KEY)), views, {}, (), Policy(), NOW, others=others)
+    (one,) = judge(facts, ()).assessed
+    assert one.assessment.readability is R.UNREACHABLE
+
+
 def test_that_something_came_back_makes_no_old_word_young() -> None:
     for last, other in (
         (stored("FAILED"), stored("CONNECTED", name=OTHER_AWS)),
@@ -175,7 +227,7 @@ def test_what_nobody_tells_of_stays_as_it_was() -> None:
     views = {GCP_KEY: KeyView(GCP_KEY, None, remembered(last)), OTHER_GCP: KeyView(OTHER_GCP, told, None)}
     known = beside_others(views, NOW)[GCP_KEY].beside
     assert isinstance(known, GcpKey)
-    assert known.connections == (two, replace(one, reachable=False))
+    assert known.connections == (two, replace(one, reachable=False, older=Reason.NOT_VISIBLE, at=NOW))
 
 
 def test_a_key_that_answers_is_judged_by_its_own_word() -> None:

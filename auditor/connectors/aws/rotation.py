@@ -1,6 +1,7 @@
-"""Whether AWS rotates a key by itself, and where it does not, since when its current material is in use."""
+"""Whether AWS rotates a key by itself, and since when its current material is in use."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ _LASTS: Final = timedelta(hours=1)
 """How long an answer is believed: no verdict about data hangs on it."""
 _PERIOD: Final = 365
 """Days between two rotations where none are named. Source: AWS KMS API Reference, EnableKeyRotation."""
+_A_DAY: Final = timedelta(days=1)
 _CANNOT: Final = "UnsupportedOperationException"
 
 
@@ -24,7 +26,7 @@ class AwsRotations:
     """Reads the rotation of keys whose material AWS makes.
 
     Needs `kms:GetKeyRotationStatus`. With `kms:ListKeyRotations`, which only the key's own account may call, it also
-    tells when a key that is not rotated by itself was rotated by hand.
+    tells since when the current material is in use where that does not follow from the period.
     """
 
     def __init__(self, clients: AwsClients, pace: Pace, lists: Pace, clock: Callable[[], datetime]) -> None:
@@ -46,8 +48,11 @@ class AwsRotations:
         except FAULTS as error:
             return (None if code_of(error) == _CANNOT else self._why(name, reason_of(error))), ()
         calls = [_STATUS]
-        if found.period is None and (latest := self._latest(name, created)) is not None:
-            found = Rotation(None, latest=latest)
+        if created is not None and is_since_its_creation(found, created):
+            by_itself = found.due - found.period if found.due is not None and found.period is not None else created
+            found = replace(found, latest=max(created, by_itself))
+        elif (latest := self._latest(name, created)) is not None:
+            found = replace(found, latest=latest)
             calls.append(_LIST)
         said = tuple(Evidence(one, name.text, now, None, digest(repr(found))) for one in calls)
         self._kept[name] = now, found, said
@@ -87,6 +92,18 @@ class AwsRotations:
                     return None
         except FAULTS:
             return None
+
+
+def is_since_its_creation(rotation: Rotation, created: datetime) -> bool:
+    """Whether a key is rotated by itself since it was made, with no rotation by hand or change of period between.
+
+    The first time is one period after that was switched on, whenever that was, so that the next date alone tells
+    nothing of the last.
+    """
+    if rotation.period is None or rotation.due is None:
+        return False
+    rest = (rotation.due - created) % rotation.period
+    return min(rest, rotation.period - rest) <= _A_DAY
 
 
 def parse_rotation(told: Mapping[str, Any]) -> Rotation:
