@@ -285,7 +285,11 @@ def _interrupt(*_: object) -> None:
 
 
 def _interrupted() -> int:
-    _told(AuditorError("interrupted", "nothing is half-done; the next scan goes on where a sweep was"))
+    _told(
+        AuditorError(
+            "interrupted", "nothing is half-done; the next scan goes on from the last finished part of a sweep"
+        )
+    )
     return _INTERRUPTED
 
 

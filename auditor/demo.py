@@ -99,7 +99,7 @@ def _keep(assembly: Assembly, config: Path, google: str, aws: str) -> int:
         _say(f"  metrics  {address}/metrics\n  API      {address}/api/v1/status\n  config   {config.absolute()}")
         _say(f"  Google   {google}\n  AWS      {aws}")
         _say("For commands in another terminal:")
-        _say("  " + " ".join(f"{name}={os.environ[name]}" for name in _environment(aws)))
+        _say("  export " + " ".join(f"{name}={os.environ[name]}" for name in _environment(aws)))
 
     with commands.only_daemon(settings.state):
         done = daemons.serve(loops, make_app(commands.readings(assembly, loops)), settings.web.listen, started)

@@ -101,10 +101,6 @@ class GcpKeys:
             "ListCryptoKeyVersions": versions,
             "GetIamPolicy": access,
         }
-        if connections:
-            told["VerifyConnectivity"] = connections
-        if instance is not None:
-            told["GetSingleTenantHsmInstance"] = instance
         return GcpKey(
             name=name,
             versions=versions,
@@ -119,7 +115,12 @@ class GcpKeys:
             connections=connections,
             counted=bool(total),
             evidence=tuple(
-                Evidence(f"cloudkms:{call}", name.text, at, None, digest(repr(facts))) for call, facts in told.items()
+                Evidence(f"cloudkms:{call}", resource, at, None, digest(repr(facts)))
+                for call, resource, facts in (
+                    *((call, name.text, facts) for call, facts in told.items()),
+                    *(("VerifyConnectivity", one.name, one) for one in connections),
+                    *(("GetSingleTenantHsmInstance", one.name, one) for one in (instance,) if one is not None),
+                )
             ),
         )
 
