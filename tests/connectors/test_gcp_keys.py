@@ -104,7 +104,9 @@ def test_the_single_tenant_hsm_behind_a_key_is_read(cloud: GoogleCloud, state: s
     key = cloud.store.add_key(GOOGLE_KEY, backend=instance)
     key.versions[1].protection = "HSM_SINGLE_TENANT"
     assert the_key(cloud).hsm_instance == HsmInstance(instance, state, WHEN)
-    assert "cloudkms:GetSingleTenantHsmInstance" in {one.call for one in the_key(cloud).evidence}
+    resources = {one.call: one.resource for one in the_key(cloud).evidence}
+    assert resources["cloudkms:GetSingleTenantHsmInstance"] == instance
+    assert resources["cloudkms:GetCryptoKey"] == GOOGLE_KEY
     cloud.store.deny("cloudkms.singleTenantHsmInstances.get", instance)
     assert the_key(cloud).hsm_instance == HsmInstance(instance, None)
 
