@@ -76,6 +76,8 @@ def live(draw: Any) -> None:
         patch.setattr("auditor.connectors.gcp.calls._FIRST_WAIT", 0.001)
         patch.setattr("auditor.connectors.gcp.objects._RETRY", DEFAULT_RETRY.with_delay(0.001, 0.01).with_timeout(0.2))
         patch.setattr("auditor.connectors.aws.session._ATTEMPTS", 1)
+        # A bucket that stays throttled is asked for minutes, of which no world has any.
+        patch.setattr("auditor.connectors.transfers._ATTEMPTS_WHEN_THROTTLED", 2)
         world = a_world(draw)
         with running(world, patch) as (assembly, google, aws, folder):
             MATRIX["worlds", ""] += 1
