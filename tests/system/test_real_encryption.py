@@ -161,8 +161,8 @@ def world(servers: Servers, tmp_path: Path) -> World:
     kms = session.client("kms", endpoint_url=servers.kms, config=once)
     s3 = session.client("s3", endpoint_url=servers.s3, config=once)
     main, other = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
-    for key in (main, other):
-        kms.enable_key_rotation(KeyId=key)
+    for made in (main, other):
+        kms.enable_key_rotation(KeyId=made)
     bucket = f"data-{uuid.uuid4()}"
     s3.create_bucket(Bucket=bucket)
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
