@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from auditor.connectors.aws.keys import AwsKeys
-from auditor.connectors.aws.rotation import is_since_its_creation
+from auditor.connectors.aws.rotation import is_before_its_first
 from auditor.connectors.pace import Pace
 from auditor.embedded.aws import AwsCloud
 from auditor.model import AwsKey, KeyName, Reason, Rotation
@@ -58,7 +58,7 @@ def test_a_key_that_aws_rotates_says_how_often_and_when_next(cloud: AwsCloud) ->
     assert (found.rotation.due - WHEN) % timedelta(days=90) == timedelta(0)
     assert timedelta(0) < found.rotation.due - datetime.now(UTC) <= timedelta(days=90)
     assert "kms:GetKeyRotationStatus" in {one.call for one in found.evidence}
-    assert asked(cloud, "ListKeyRotations") == 0, "when it was rotated last follows from that"
+    assert asked(cloud, "ListKeyRotations") == 1, "from the next date the last does not follow"
 
 
 def test_a_key_that_is_not_rotated_tells_when_it_was_last_by_hand(cloud: AwsCloud) -> None:
@@ -78,23 +78,21 @@ YEAR = timedelta(days=365)
     ("rotation", "since"),
     [
         (Rotation(YEAR, CREATED + YEAR), True),
-        (Rotation(YEAR, CREATED + 3 * YEAR), True),
-        (Rotation(YEAR, CREATED + 3 * YEAR + timedelta(days=1)), True),
-        (Rotation(YEAR, CREATED + 3 * YEAR - timedelta(days=1)), True),
-        (Rotation(YEAR, CREATED + 3 * YEAR + timedelta(days=1, seconds=1)), False),
-        (Rotation(YEAR, CREATED + 3 * YEAR - timedelta(days=1, seconds=1)), False),
+        (Rotation(YEAR, CREATED + YEAR + timedelta(days=1)), True),
+        (Rotation(YEAR, CREATED + YEAR - timedelta(days=1)), True),
+        (Rotation(YEAR, CREATED + YEAR + timedelta(days=1, seconds=1)), False),
+        (Rotation(YEAR, CREATED + YEAR - timedelta(days=1, seconds=1)), False),
+        (Rotation(YEAR, CREATED + 2 * YEAR), False),
         (Rotation(YEAR), False),
         (Rotation(None), False),
     ],
 )
-def test_the_next_date_tells_of_the_last_where_it_is_whole_periods_from_the_first(
-    rotation: Rotation, *, since: bool
-) -> None:
-    assert is_since_its_creation(rotation, CREATED) is since
+def test_the_next_date_tells_of_the_last_only_before_the_first(rotation: Rotation, *, since: bool) -> None:
+    assert is_before_its_first(rotation, CREATED) is since
 
 
 def test_where_rotation_was_switched_on_later_the_list_tells_the_last(cloud: AwsCloud) -> None:
-    key = cloud.store.add_key(MINE.text, created=WHEN, rotated_every=90)
+    key = cloud.store.add_key(MINE.text, created=WHEN, rotated_every=None)
     told = {
         "KeyId": MINE.text,
         "KeyRotationEnabled": True,

@@ -48,9 +48,8 @@ class AwsRotations:
         except FAULTS as error:
             return (None if code_of(error) == _CANNOT else self._why(name, reason_of(error))), ()
         calls = [_STATUS]
-        if created is not None and is_since_its_creation(found, created):
-            by_itself = found.due - found.period if found.due is not None and found.period is not None else created
-            found = replace(found, latest=max(created, by_itself))
+        if created is not None and is_before_its_first(found, created):
+            found = replace(found, latest=created)
         elif (latest := self._latest(name, created)) is not None:
             found = replace(found, latest=latest)
             calls.append(_LIST)
@@ -94,16 +93,15 @@ class AwsRotations:
             return None
 
 
-def is_since_its_creation(rotation: Rotation, created: datetime) -> bool:
-    """Whether a key is rotated by itself since it was made, with no rotation by hand or change of period between.
+def is_before_its_first(rotation: Rotation, created: datetime) -> bool:
+    """Whether a key has not come to its first rotation by itself: the next one is one period after it was made.
 
-    The first time is one period after that was switched on, whenever that was, so that the next date alone tells
-    nothing of the last.
+    Any later date tells nothing of the last rotation: the first is one period after that was switched on, whenever
+    that was.
     """
     if rotation.period is None or rotation.due is None:
         return False
-    rest = (rotation.due - created) % rotation.period
-    return min(rest, rotation.period - rest) <= _A_DAY
+    return abs(rotation.due - created - rotation.period) <= _A_DAY
 
 
 def parse_rotation(told: Mapping[str, Any]) -> Rotation:

@@ -186,15 +186,16 @@ class KeyService:
             # The first material and the pending ones came by no rotation.
             if whole or (place and one.permanent)
         ]
+        rotated = key.rotations(self._store.clock())
         rows += [
             {
                 "KeyId": key.arn,
                 "KeyMaterialId": f"{place:064x}",
-                "KeyMaterialState": "CURRENT" if one == max(key.rotated) else "NON_CURRENT",
+                "KeyMaterialState": "CURRENT" if one == max(rotated) else "NON_CURRENT",
                 "RotationDate": one.timestamp(),
                 "RotationType": "ON_DEMAND" if key.rotated_every is None else "AUTOMATIC",
             }
-            for place, one in enumerate(key.rotated, 1)
+            for place, one in enumerate(rotated, 1)
         ]
         return _page("Rotations", rows, asked, 100)
 

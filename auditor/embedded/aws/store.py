@@ -89,6 +89,15 @@ class Key:
     rotated: list[datetime] = field(default_factory=list)
     """When it got new material."""
 
+    def rotations(self, now: datetime) -> list[datetime]:
+        """When it got new material until now, by hand or by AWS."""
+        if self.rotated_every is None or self.origin != "AWS_KMS":
+            return self.rotated
+        period = timedelta(days=self.rotated_every)
+        return sorted(
+            [*self.rotated, *(self.created + period * one for one in range(1, (now - self.created) // period + 1))]
+        )
+
     @property
     def policies(self) -> list[dict[str, Any]]:
         """All policies in force."""
