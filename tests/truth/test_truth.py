@@ -105,11 +105,10 @@ def check(judgement: Judgement, world: World, google: GoogleCloud, folder: Path,
     for bucket, name, version, size, population, encryption, key, key_version in rows:
         found = by_member[bucket, Encryption(encryption), key, key_version]
         claim = found.assessment.readability
-        can = reads(world, google, (bucket, name, version, size, population))
-        what = f"{bucket}/{name}#{version} under {key} {key_version}: called {claim}, reads: {can}; gaps: {told}"
-        # A gap about this very key says that the state is an older one, or that access could not be judged.
-        excused = key is not None and (key in told or hangs_on_iam(world, key))
-        excused = excused or (bucket.startswith("gs://") and "who must be able to decrypt" in told)
+        refusal = refused(world, google, (bucket, name, version, size, population))
+        can = refusal is None
+        what = f"{bucket}/{name}#{version} under {key} {key_version}: called {claim}, read: {refusal}; gaps: {told}"
+        excused = left_open(judgement, found, world, refusal)
         MATRIX[label(claim, found, excused=excused), "can" if can else "cannot"] += 1
         if claim is Readability.UNKNOWN:
             assert justified(found, world, key, told), what
@@ -126,6 +125,26 @@ def label(claim: Readability, found: Assessed, *, excused: bool) -> str:
     if claim not in READS:
         return claim.value
     return f"{claim} ({'open' if excused else found.assessment.basis})"
+
+
+def left_open(judgement: Judgement, found: Assessed, world: World, refusal: str | None) -> bool:
+    """Whether what the read told is just what a gap, or another account's IAM, left open.
+
+    That nobody knows who may decrypt excuses no read that the key's state refuses.
+    """
+    key = found.holding.key
+    if key is None:
+        return False
+    of_key = [gap.effect for gap in judgement.gaps if gap.what == key]
+    access = hangs_on_iam(world, key) or any("may decrypt is not known" in one for one in of_key)
+    if found.holding.bucket.startswith("gs://"):
+        access = access or any("who must be able to decrypt" in gap.effect for gap in judgement.gaps)
+    state = any("its state is not known" in one for one in of_key)
+    if found.assessment.readability in READS:
+        return state or (access if refusal is None else access and "access" in refusal)
+    # What was refused once stands until a read is seen to pass.
+    asked = any("told nothing" in one for one in of_key)
+    return state or (found.assessment.basis is Basis.PROBE and asked)
 
 
 def hangs_on_iam(world: World, key: str) -> bool:
@@ -182,8 +201,11 @@ def stored(world: World) -> int:
     return aws + len(world.google.buckets["data"].objects)
 
 
-def reads(world: World, google: GoogleCloud, place: tuple[str, str, str | None, int, str]) -> bool:
-    """Read one byte over the wire; archived objects are restored first, customers' keys supplied."""
+def refused(world: World, google: GoogleCloud, place: tuple[str, str, str | None, int, str]) -> str | None:
+    """Read one byte over the wire; archived objects are restored first, customers' keys supplied.
+
+    Returns: nothing where it passed; what the service said where not, with `access` before it where it spoke of rights.
+    """
     bucket, name, version, size, population = place
     if bucket.startswith("gs://"):
         connection = http.client.HTTPConnection(urlsplit(google.endpoint).netloc)
@@ -193,9 +215,10 @@ def reads(world: World, google: GoogleCloud, place: tuple[str, str, str | None, 
             headers["Range"] = "bytes=0-0"
         target = f"/storage/v1/b/data/o/{quote(name, safe='')}?alt=media&generation={version}{soft}"
         connection.request("GET", target, headers=headers)
-        status = connection.getresponse().status
+        answer = connection.getresponse()
+        status, said = answer.status, answer.read().decode(errors="replace")
         connection.close()
-        return status < 300
+        return None if status < 300 else f"{'access: ' * (status == 403)}{said}"
     one = world.aws.find("objects", name, version)
     assert one is not None
     one.restored, one.head_denied = True, False
@@ -213,6 +236,6 @@ def reads(world: World, google: GoogleCloud, place: tuple[str, str, str | None, 
     )
     try:
         client.get_object(Bucket="objects", Key=name, **more)["Body"].read()
-    except ClientError:
-        return False
-    return True
+    except ClientError as error:
+        return f"{'access: ' * ('AccessDenied' in str(error))}{error}"
+    return None
