@@ -1,8 +1,10 @@
-"""What the inventory costs beside writing the same rows unsorted: python bench/inventory.py [OBJECTS].
+"""What the inventory costs beside unsorted rows: python -m bench.inventory [OBJECTS [gcs|s3|s3-versions]].
 
 Every figure is a ratio within one run on one machine, so that it means something on another.
 """
 
+import base64
+import random
 import resource
 import sys
 import tempfile
@@ -22,28 +24,37 @@ from auditor.model import BucketFacts, Cloud, Encryption, Listing, Population, S
 from auditor.ports import Begun, Coming, Shard
 from auditor.rows import Done, batched
 
-BUCKET = "gs://bench"
+BUCKETS = {"gcs": "gs://bench", "s3": "s3://bench", "s3-versions": "s3://bench"}
+"""Version ids of S3 hold nothing that compresses, so that a bucket that has them is a case of its own."""
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def objects(count: int) -> Iterator[StoredObject]:
-    """Ten thousand namespaces, three thousand key versions, names in no order."""
+def objects(what: str, count: int) -> Iterator[StoredObject]:
+    """Ten thousand namespaces, three thousand keys or versions, names in no order, ETags without a pattern."""
+    chance = random.Random(7)  # noqa: S311 - the same objects each time
+    on_s3 = what != "gcs"
     for number in range(count):
         place = number * 7919 % count
         org = place % 1000
+        written = START + timedelta(seconds=chance.random() * 10_000_000)
+        key = f"projects/keys/locations/us-east1/keyRings/r/cryptoKeys/k{org:04}"
+        version: str | None = str(int(written.timestamp() * 1e6))
+        if on_s3:
+            key = f"arn:aws:kms:us-east-1:111122223333:key/0000{org:04}-1111-4222-8333-{place % 3:012}"
+            version = base64.b64encode(chance.randbytes(24), b"._").decode() if what == "s3-versions" else None
         yield StoredObject(
             name=f"org-{org:04}/ns-{place % 10_000:05}/{place:010}.seg",
-            version=str(number),
+            version=version,
             population=Population.LIVE,
-            size=number % 4_000_000,
-            modified=START + timedelta(seconds=number % 10_000_000),
-            etag=None,
+            size=int(chance.random() * 4_000_000),
+            modified=written.replace(microsecond=0) if on_s3 else written,
+            etag=chance.randbytes(16).hex() if on_s3 else None,
             storage_class="STANDARD",
             archived=False,
             encryption=Encryption.CMEK,
-            key=f"projects/keys/locations/us-east1/keyRings/r/cryptoKeys/k{org:04}",
-            key_version=str(1 + place % 3),
-            verified=START,
+            key=key,
+            key_version=None if on_s3 else str(1 + place % 3),
+            verified=START + timedelta(seconds=number // 500),
         )
 
 
@@ -59,35 +70,37 @@ class OnePass:
 
     listings = (Listing.STORED,)
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, what: str, count: int) -> None:
+        self._what, self._count = what, count
 
     def shards(self, _listing: Listing, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Coming]]:
         """Yield them all."""
         (shard,) = shards
-        for some in batched(objects(self._count)):
+        for some in batched(objects(self._what, self._count)):
             yield shard, some
         yield shard, Done()
 
 
 def main() -> None:
     """Measure and print."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    told = dict(zip(("count", "what"), sys.argv[1:], strict=False))
+    count, what = int(told.get("count", 1_000_000)), told.get("what", "gcs")
+    bucket = BUCKETS[what]
     layout = Layout.parse("{org}/{namespace}/")
     with tempfile.TemporaryDirectory() as folder:
-        making, _ = timed(lambda: sum(1 for _ in objects(count)))
+        making, _ = timed(lambda: sum(1 for _ in objects(what, count)))
 
         def plain() -> None:
             with pq.ParquetWriter(Path(folder) / "plain.parquet", files.SCHEMA) as writer:
-                for some in batched(objects(count)):
-                    writer.write_batch(snapshot.with_namespaces(BUCKET, layout, some))
+                for some in batched(objects(what, count)):
+                    writer.write_batch(snapshot.with_namespaces(bucket, layout, some))
 
         unsorted, _ = timed(plain)
-        inventory = FileInventory(Path(folder) / "inventory", {BUCKET: layout})
-        whole, written = timed(lambda: inventory.write(BUCKET, Begun("s1", START, ""), OnePass(count)))
+        inventory = FileInventory(Path(folder) / "inventory", {bucket: layout})
+        whole, written = timed(lambda: inventory.write(bucket, Begun("s1", START, ""), OnePass(what, count)))
         sweep = Sweep(
             id="s1",
-            bucket=BUCKET,
+            bucket=bucket,
             started=START,
             ended=START,
             complete=True,
@@ -96,7 +109,7 @@ def main() -> None:
             outside=written.outside,
             uploads_in_progress=0,
             oldest_verified=START,
-            facts=BucketFacts(BUCKET, Cloud.GCP),
+            facts=BucketFacts(bucket, Cloud.GCP if what == "gcs" else Cloud.AWS),
             files=written.files,
         )
         opened = inventory.open([sweep])
