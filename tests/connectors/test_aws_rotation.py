@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from auditor.connectors.aws.keys import AwsKeys
-from auditor.connectors.aws.rotation import is_before_its_first
+from auditor.connectors.aws.rotation import is_before_its_first, parse_rotation
 from auditor.connectors.pace import Pace
 from auditor.embedded.aws import AwsCloud
 from auditor.model import AwsKey, KeyName, Reason, Rotation
@@ -89,6 +89,10 @@ YEAR = timedelta(days=365)
 )
 def test_the_next_date_tells_of_the_last_only_before_the_first(rotation: Rotation, *, since: bool) -> None:
     assert is_before_its_first(rotation, CREATED) is since
+
+
+def test_aws_rotates_once_a_year_where_no_period_is_told() -> None:
+    assert parse_rotation({"KeyRotationEnabled": True}) == Rotation(timedelta(days=365))
 
 
 def test_where_rotation_was_switched_on_later_the_list_tells_the_last(cloud: AwsCloud) -> None:

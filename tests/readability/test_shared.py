@@ -230,6 +230,34 @@ def test_what_nobody_tells_of_stays_as_it_was() -> None:
     assert known.connections == (two, replace(one, reachable=False, older=Reason.NOT_VISIBLE, at=NOW))
 
 
+def test_a_word_of_another_key_is_marked_so_and_dated() -> None:
+    views = {
+        AWS_KEY: KeyView(AWS_KEY, None, remembered(stored("CONNECTED"))),
+        OTHER_AWS: KeyView(OTHER_AWS, stored("FAILED", name=OTHER_AWS), None),
+        GCP_KEY: KeyView(GCP_KEY, None, remembered(on_instance("ACTIVE"))),
+        OTHER_GCP: KeyView(OTHER_GCP, on_instance("DISABLED", OTHER_GCP), None),
+    }
+    told = beside_others(views, NOW)
+    on_aws, on_gcp = told[AWS_KEY].beside, told[GCP_KEY].beside
+    assert isinstance(on_aws, AwsKey)
+    assert isinstance(on_gcp, GcpKey)
+    assert on_aws.store == CustomKeyStore("cks-1", "FAILED", older=True, at=NOW)
+    assert on_gcp.hsm_instance == HsmInstance("instance", "DISABLED", older=True, at=NOW)
+
+
+def test_of_two_words_of_one_moment_the_first_counts() -> None:
+    silent = KeyView(AWS_KEY, None, remembered(stored("CONNECTED")))
+    first = KeyView(OTHER_AWS, stored("FAILED", name=OTHER_AWS), None)
+    third = KeyName(AWS_KEY.text[:-1] + "e")
+    second = KeyView(third, stored("CONNECTED", name=third), None)
+    for some in ((first, second), (second, first)):
+        told = beside_others({AWS_KEY: silent, **{one.name: one for one in some}}, NOW)[AWS_KEY].beside
+        assert isinstance(told, AwsKey)
+        assert isinstance(some[0].reading, AwsKey)
+        assert told.store is not None
+        assert told.store.connection_state == some[0].reading.store.connection_state  # type: ignore[union-attr] # both are in one
+
+
 def test_a_key_that_answers_is_judged_by_its_own_word() -> None:
     mine, others = stored("CONNECTED"), stored("DISCONNECTED", name=OTHER_AWS)
     views = {AWS_KEY: KeyView(AWS_KEY, mine, remembered(mine)), OTHER_AWS: KeyView(OTHER_AWS, others, None)}

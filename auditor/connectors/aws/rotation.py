@@ -39,10 +39,10 @@ class AwsRotations:
     def read(self, name: KeyName, created: datetime | None) -> tuple[Rotation | Reason | None, tuple[Evidence, ...]]:
         """Tell how one key is rotated, and which calls said so; None where it cannot be, a reason where nobody says."""
         now = self._clock()
-        at, known, said = self._kept.get(name, (now - 2 * _LASTS, None, ()))
-        if timedelta(0) <= now - at < _LASTS:
-            return known, said
-        self._kept.pop(name, None)
+        if name in self._kept:
+            at, known, said = self._kept[name]
+            if timedelta(0) <= now - at < _LASTS:
+                return known, said
         try:
             found = self._status(name)
         except FAULTS as error:
