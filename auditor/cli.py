@@ -15,6 +15,7 @@ import typer.exceptions
 from auditor import __version__
 from auditor.errors import AuditorError, UsageError
 from auditor.findings import Severity
+from auditor.impact import Action
 
 # Everything else is imported inside the commands: `--help` must not wait for two cloud SDKs.
 
@@ -163,6 +164,26 @@ def report(
     if wrong or not asked:
         raise UsageError(f"--as {kinds!r} names no kind of report", f"kinds are {', '.join(ReportKind)}")
     return render_report(config, asked, output, quiet=quiet, verbose=verbose)
+
+
+@app.command()
+def impact(
+    key: Annotated[str, typer.Argument(help="Key or KEY/VERSION, by full name or as tables print them.")],
+    action: Annotated[Action, typer.Option("--action", help="What somebody would do.")] = Action.DISABLE,
+    config: ConfigOption = _CONFIG,
+    namespaces: Annotated[
+        bool, typer.Option("--namespaces", help="All namespaces that would be affected, as CSV.")
+    ] = False,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+    allow_gaps: AllowGapsOption = "",
+    verbose: VerboseOption = False,
+) -> int:
+    """Tell what would break if somebody disabled, destroyed or revoked a key or a version; does none of it."""
+    from auditor.commands import Answering, foresee_one
+
+    how = Answering(form.value, output, Severity.HIGH, allow_gaps, quiet=True, verbose=verbose)
+    return foresee_one(config, key, action, how, namespaces=namespaces)
 
 
 @app.command()

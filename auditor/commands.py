@@ -15,15 +15,19 @@ from auditor.config import Config, full_key_name, load
 from auditor.errors import AuditorError, UsageError
 from auditor.estimate import estimate
 from auditor.findings import Demand, Finding, Judgement, Severity, Status
+from auditor.foreseeing import foresee
+from auditor.impact import Action
 from auditor.locks import held
-from auditor.model import KeyName, Reason
-from auditor.outputs import estimate_json, html, metrics, scan_json, tabular, terminal, words
+from auditor.model import Cloud, KeyName, Reason, split_version
+from auditor.outputs import estimate_json, html, impact_json, impact_table, metrics, scan_json, tabular, terminal, words
 from auditor.outputs.page import Manifest
 from auditor.ports import OpenInventory
 from auditor.progress import progress_on
 from auditor.wiring import Assembly, assemble
 
 _STANDARD_OUTPUT: Final = Path("-")
+_WORST: Final = 10
+"""Namespaces that an answer about a key names."""
 _HEXADECIMAL: Final = frozenset("0123456789abcdef")
 """What ids of findings are made of."""
 
@@ -82,6 +86,30 @@ def estimate_sweeps(path: Path, how: Answering, buckets: list[str], *, by_sdk: b
             else:
                 terminal.plain(out).print(terminal.estimates(found, rate))
     return 0
+
+
+def foresee_one(path: Path, what: str, action: Action, how: Answering, *, namespaces: bool) -> int:
+    """Print what an action on a key would do; 1 if anything depends on it, else 3 where something is not known."""
+    allowed = _reasons(how.allow_gaps)
+    _place_for(how.output)
+    with _assembled(path, verbose=how.verbose) as (_, assembly):
+        judgement = _judged(assembly)
+        key, version = _key_or_version(what, action, assembly)
+        rows = assembly.rows(judgement)
+        found = foresee(assembly.parts, judgement, rows, (key, version, action))
+        with _writing(how.output) as out:
+            if namespaces:
+                tabular.write_namespaces(rows.namespaces(found.members), out)
+            else:
+                worst = tuple(rows.namespaces(found.members, limit=_WORST))
+                if how.form == "json":
+                    impact_json.write(found, worst, out)
+                else:
+                    # Commands stay whole, so that they can be pasted.
+                    terminal.plain(out).print(impact_table.impact(found, worst), soft_wrap=True)
+    if found.extent.objects or found.untouched:
+        return 1
+    return 3 if any(gap.reason not in allowed for gap in found.gaps) else 0
 
 
 def exit_code(judgement: Judgement, fail_on: Severity, allowed: frozenset[Reason]) -> int:
@@ -351,10 +379,34 @@ def _configured(config: Config, buckets: list[str]) -> frozenset[str]:
     return frozenset(buckets)
 
 
+def _key_or_version(text: str, action: Action, assembly: Assembly) -> tuple[KeyName, str | None]:
+    """A key or one of its versions, by full name, by `KEY/VERSION`, or as tables print them."""
+    short = {words.short_key(one): one for one in (*assembly.ledger.memory(), *assembly.parts.watched)}
+    head, _, number = text.replace(" version ", "/").rpartition("/")
+    if text in short:
+        key, version = short[text], None
+    elif number.isdecimal() and (head in short or head.startswith("projects/")) and "/cryptoKeyVersions" not in head:
+        key, version = short.get(head) or _full(head), number
+    else:
+        try:
+            key, version = split_version(text)
+        except ValueError:
+            key, version = _full(text), None
+    if version is not None and key.cloud is Cloud.AWS:
+        raise UsageError(f"{text!r}: an AWS key is usable or not as a whole", "name the key without a version")
+    if version is not None and action is Action.REVOKE:
+        raise UsageError(f"{text!r}: a right is on the key, never on one version", "name the key without a version")
+    return key, str(int(version)) if version is not None else None
+
+
+def _full(text: str) -> KeyName:
+    try:
+        return KeyName(full_key_name(text))
+    except ValueError as error:
+        raise UsageError(str(error), "write the name as `scan` or `scan --format json` shows it") from None
+
+
 def _key_names(given: list[str], assembly: Assembly) -> frozenset[KeyName]:
     """Full names, or short ones as tables print them of keys that were read before or are watched."""
     short = {words.short_key(one): one for one in (*assembly.ledger.memory(), *assembly.parts.watched)}
-    try:
-        return frozenset(short.get(one) or KeyName(full_key_name(one)) for one in given)
-    except ValueError as error:
-        raise UsageError(str(error), "write the name as `scan` or `scan --format json` shows it") from None
+    return frozenset(short.get(one) or _full(one) for one in given)

@@ -248,6 +248,9 @@ class OpenInventory(Holdings, DependencyRows, Protocol):
     def populations(self) -> Mapping[tuple[str, Population], int]:
         """Count objects for each (bucket, population) that has some."""
 
+    def populations_of(self, members: Iterable[Member]) -> Mapping[Population, tuple[int, int]]:
+        """Count objects and bytes of these holdings for each population that has some."""
+
 
 class Passes(Protocol):
     """What a sweep is written from; an `ObjectSource` is one."""

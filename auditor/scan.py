@@ -111,7 +111,7 @@ def probe(parts: Parts, progress: Progress) -> None:
     if not (parts.probing.reads or parts.probing.dry_runs):
         return
     sweeps, _ = usable(parts)
-    agents = {one.bucket: _agents(parts, one.facts) for one in sweeps}
+    agents = {one.bucket: agents_of(parts, one.facts) for one in sweeps}
     samples: dict[probing.Place, list[Sample]] = defaultdict(list)
     for one in parts.inventory.samples(sweeps):
         samples[one.bucket, one.key, one.key_version].append(one)
@@ -196,7 +196,7 @@ def _poll(
     before = parts.ledger.judgement()
     holdings = parts.inventory.open(sweeps)
     memory = parts.ledger.memory()
-    agents = {one.bucket: _agents(parts, one.facts) for one in sweeps}
+    agents = {one.bucket: agents_of(parts, one.facts) for one in sweeps}
     needs = tuple(_needs(parts, holdings.holdings(), agents))
     if strangers := only.difference(need.name for need in needs):
         raise UsageError(
@@ -335,7 +335,8 @@ def _needs(parts: Parts, holdings: Iterable[Holding], agents: Mapping[str, tuple
         yield KeyNeed(name, tuple(sorted(principals[name])))
 
 
-def _agents(parts: Parts, facts: BucketFacts) -> tuple[str, ...]:
+def agents_of(parts: Parts, facts: BucketFacts) -> tuple[str, ...]:
+    """Who must be able to decrypt for a bucket, as far as config and bucket tell."""
     if (named := parts.agents[facts.cloud]) is not None:
         return named
     return (facts.service_agent,) if facts.service_agent else ()

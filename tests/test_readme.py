@@ -49,7 +49,7 @@ def test_every_command_runs(
 
 def test_every_command_in_the_table_exists(capsys: pytest.CaptureFixture[str]) -> None:
     named = set(re.findall(r"`cmek-auditor (\w+)", README))
-    assert named == {"scan", "poll", "serve", "report", "explain", "rules", "demo"}
+    assert named == {"scan", "poll", "serve", "report", "impact", "explain", "rules", "demo"}
     for name in named:
         assert cli._run([name, "--help"]) == 0  # noqa: SLF001 - as above
         assert name in capsys.readouterr().out
@@ -89,7 +89,7 @@ def test_the_demo_prints_what_it_shows(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     printed = " ".join(done.stdout.split())
-    (shown,) = [text for kind, text in BLOCKS if kind == "text"]
+    shown, impact = [text for kind, text in BLOCKS if kind == "text"]
     verdict, _, rows = shown.partition("\n")
     assert verdict in printed
     for row in rows.splitlines():
@@ -105,6 +105,17 @@ def test_the_demo_prints_what_it_shows(tmp_path: Path) -> None:
         check=True,
     )
     assert f"```text\n{estimated.stdout}```" in REQUESTS
+    foreseen = subprocess.run(
+        [command[0], "impact", "paragon-keys/us-east1/tpuf/data/2", "-c", str(folder / "auditor.toml")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert foreseen.returncode == 1
+    for line in impact.splitlines():
+        # Lines without their ages, which move.
+        assert re.sub(r"\d+ (s|min) ago", "", line) in re.sub(r"\d+ (s|min) ago", "", foreseen.stdout)
     assert {path.name for path in folder.iterdir()} >= {"report.html", "scan.json", "auditor.toml"}
     again = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert again.returncode == 0, "a folder that a demo wrote is used again"

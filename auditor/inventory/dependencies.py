@@ -72,6 +72,12 @@ _SAMPLED: Final = (
 SELECT rank, min(DISTINCT tenant, $tenants), min((-held, bucket, namespace), $samples) FROM space GROUP BY rank
 """
 )
+_POPULATIONS_OF: Final = (
+    _CHOSEN
+    + """
+SELECT population, total(objects), total(bytes) FROM chosen GROUP BY population ORDER BY population
+"""
+)
 _STARTS: Final = """
 SELECT stats_min_value, row_group_num_rows FROM parquet_metadata($files)
 WHERE path_in_schema = 'namespace' AND stats_min_value IS NOT NULL ORDER BY 1
@@ -286,6 +292,11 @@ class Dependencies:
     def populations(self) -> Mapping[tuple[str, Population], int]:
         """Count objects for each (bucket, population) that has some."""
         return {(bucket, Population(population)): count for bucket, population, count in self._ask(_POPULATIONS)}
+
+    def populations_of(self, members: Iterable[Member]) -> Mapping[Population, tuple[int, int]]:
+        """Count objects and bytes of these holdings for each population that has some."""
+        found = self._ask(_POPULATIONS_OF, _chosen([(member, 0) for member in members]))
+        return {Population(population): (objects, size) for population, objects, size in found}
 
     def rows(
         self, assessed: Iterable[Assessed], offset: int = 0, limit: int | None = None

@@ -6,7 +6,7 @@ from datetime import datetime
 from importlib.resources import files
 from typing import Any, Final, TextIO
 
-from auditor.findings import Assessed, BucketCoverage, Finding, Judgement
+from auditor.findings import Assessed, BucketCoverage, Finding, Judgement, Undo
 from auditor.model import Dependency, Evidence, Gap, Requests
 from auditor.outputs import summary
 from auditor.ports import DependencyRows, NamespaceRow
@@ -45,8 +45,8 @@ def head(judgement: Judgement) -> dict[str, Any]:
         "schema": SCHEMA,
         "scan": {
             "id": run.id,
-            "started": _time(run.started),
-            "ended": _time(run.ended),
+            "started": time(run.started),
+            "ended": time(run.ended),
             "version": run.version,
             "identity": list(run.identity),
             "config_digest": run.config_digest,
@@ -84,9 +84,9 @@ def bucket(one: BucketCoverage) -> dict[str, Any]:
         "unresolved": one.unresolved,
         "outside": one.outside,
         "uploads_in_progress": one.uploads_in_progress,
-        "sweep_started": _time(one.sweep_started),
-        "sweep_ended": _time(one.sweep_ended),
-        "oldest_verified": _time(one.oldest_verified),
+        "sweep_started": time(one.sweep_started),
+        "sweep_ended": time(one.sweep_ended),
+        "oldest_verified": time(one.oldest_verified),
         "last_attempt_failed": one.last_attempt_failed,
         "left_out": [population.value for population in one.left_out],
         "cloud_count": one.cloud_count,
@@ -115,12 +115,12 @@ def dependency(row: Dependency, assessed: Assessed) -> dict[str, Any]:
         "readability": found.readability.value,
         "basis": found.basis.value,
         "cause": found.cause,
-        "final_at": _time(found.final_at),
+        "final_at": time(found.final_at),
         "objects": row.objects,
         "bytes": row.size,
         "archived": row.archived,
-        "oldest": _time(row.oldest),
-        "newest": _time(row.newest),
+        "oldest": time(row.oldest),
+        "newest": time(row.newest),
     }
 
 
@@ -140,20 +140,22 @@ def finding(one: Finding) -> dict[str, Any]:
         "bytes": one.extent.size,
         "tenants": list(one.extent.tenants),
         "sample_namespaces": list(one.extent.sample_namespaces),
-        "final_at": _time(one.final_at),
-        "since": _time(one.since),
+        "final_at": time(one.final_at),
+        "since": time(one.since),
         "since_source": one.since_source,
         "actor": None,
         "evidence": [evidence(each) for each in one.evidence],
-        "undo": [
-            {"call": step.call, "who": step.who, "lands_in": step.lands_in, "until": _time(step.until)}
-            for step in one.undo
-        ],
+        "undo": [undo(step) for step in one.undo],
         "succeeds": one.succeeds,
-        "waived_until": _time(one.waived_until),
-        "first_seen": _time(one.first_seen),
-        "last_seen": _time(one.last_seen),
+        "waived_until": time(one.waived_until),
+        "first_seen": time(one.first_seen),
+        "last_seen": time(one.last_seen),
     }
+
+
+def undo(one: Undo) -> dict[str, Any]:
+    """One step of an undo."""
+    return {"call": one.call, "who": one.who, "lands_in": one.lands_in, "until": time(one.until)}
 
 
 def evidence(one: Evidence) -> dict[str, Any]:
@@ -161,7 +163,7 @@ def evidence(one: Evidence) -> dict[str, Any]:
     return {
         "call": one.call,
         "resource": one.resource,
-        "at": _time(one.at),
+        "at": time(one.at),
         "request_id": one.request_id,
         "answer_digest": one.answer_digest,
     }
@@ -191,7 +193,7 @@ def keys(judgement: Judgement) -> Iterator[dict[str, Any]]:
             "key_version": version,
             "readability": worst.readability.value,
             "cause": worst.cause,
-            "final_at": _time(worst.final_at),
+            "final_at": time(worst.final_at),
             "objects": sum(one.holding.objects for one in group),
             "bytes": sum(one.holding.size for one in group),
             "buckets": sorted({one.holding.bucket for one in group}),
@@ -216,5 +218,6 @@ def schema() -> dict[str, Any]:
     return told
 
 
-def _time(moment: datetime | None) -> str | None:
+def time(moment: datetime | None) -> str | None:
+    """A moment in RFC 3339."""
     return moment.isoformat().replace("+00:00", "Z") if moment else None

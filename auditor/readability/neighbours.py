@@ -39,7 +39,7 @@ class Stores:
             used = max((one.at for one in self._reads[name] if not one.cached), default=None)
             for one in telling:
                 # What it failed through one bucket is over where the key was used since, through whatever bucket.
-                if tells_of_its_store(one) and (used is None or one.at > used):
+                if tells_of_its_store(one) and (used is None or one.at >= used):
                     kept = self._failed.get(store)
                     self._failed[store] = one if kept is None or one.at > kept.at else kept
 

@@ -46,7 +46,7 @@ PLAN: Final = (
     Target("auditor/readability/continuity.py", (_CONTINUITY, _TABLES)),
     Target("auditor/readability/neighbours.py", ("tests/readability/test_neighbours.py",)),
     Target("auditor/readability/shared.py", ("tests/readability/test_shared.py",)),
-    Target("auditor/engine.py", (_ENGINE,)),
+    Target("auditor/engine.py", (_ENGINE, "tests/readability/test_shared.py")),
     Target("auditor/lifecycle.py", ("tests/test_lifecycle.py", _ENGINE)),
     Target("auditor/overruling.py", ("tests/test_overruling.py",)),
     Target("auditor/rule.py", (_OF_DATA, _OF_KEYS, _OF_HYGIENE, _ENGINE)),

@@ -64,6 +64,21 @@ def test_what_only_a_state_calls_readable_is_unknown_beside_a_key_that_the_store
     assert found.evidence == (TOLD, TRIED)
 
 
+def test_a_failure_is_over_by_the_last_use_of_the_key_and_by_none_of_before() -> None:
+    failed = replace(REFUSED, at=NOW - days(0.02))
+    used = replace(failed, bucket="s3://a", outcome=ProbeOutcome.PASSED, code="ok", told={})
+    before = replace(used, at=failed.at - days(0.01))
+    later = replace(used, bucket="s3://b", at=failed.at + days(0.01))
+    assert beside(failed, before).readability is Readability.UNKNOWN
+    assert beside(failed, used).readability is Readability.UNKNOWN, "of one moment no order is told"
+    assert beside(failed, before, later).readability is Readability.READABLE
+
+
+def test_a_key_in_no_store_tells_of_none() -> None:
+    views = {AWS_KEY: KeyView(AWS_KEY, an_aws_key(), None)}
+    assert Stores((REFUSED,), views, Policy(), NOW).failing == frozenset()
+
+
 def test_a_date_stays_that_the_key_has_of_its_own() -> None:
     date = NOW + days(2)
     found = beside(REFUSED, other=replace(BY_STATE, readability=Readability.EXPIRING, final_at=date))

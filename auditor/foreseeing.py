@@ -1,0 +1,275 @@
+"""What would become of the data under a key if somebody acted on it, told from what is stored: no cloud is asked."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from auditor import scan
+from auditor.findings import Assessed, Judgement, Member, Readability, Undo, in_order, member_of
+from auditor.impact import Action, Impact, Known, Shift, Writes
+from auditor.model import (
+    AwsKey,
+    Cloud,
+    Gap,
+    GcpKey,
+    GcpKeyVersion,
+    KeyManager,
+    KeyMemory,
+    KeyName,
+    Reason,
+    Sweep,
+    cloud_of,
+)
+from auditor.ports import OpenInventory
+from auditor.readability import KeyView, assess
+from auditor.readability.action import AWS_WAITING, GCP_WAITING, after
+from auditor.run import Parts
+
+_CAN_BE_READ: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
+_ORDER: Final = tuple(Readability)
+_NOBODY: Final = "the platform"
+"""Stands for the principals of a bucket of which nobody knows who decrypts for it."""
+
+_TAKES_EFFECT: Final[Mapping[tuple[Cloud, Action], str]] = {
+    (Cloud.AWS, Action.DISABLE): (
+        "within seconds, at times minutes; behind an S3 Bucket Key reads may go on for a time that AWS does not state"
+    ),
+    (Cloud.AWS, Action.REVOKE): (
+        "within seconds, at times minutes, a revoked grant within five; behind an S3 Bucket Key reads may go on for a "
+        "time that AWS does not state"
+    ),
+    (Cloud.GCP, Action.DISABLE): "typically within a minute, exceptionally after several hours",
+    (Cloud.GCP, Action.REVOKE): "within seconds",
+}
+"""Source: AWS KMS Developer Guide, "Eventual consistency"; S3 User Guide, Bucket Keys; Cloud KMS docs, consistency."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What is asked, and what is known of it."""
+
+    key: KeyName
+    version: str | None
+    action: Action
+    judgement: Judgement
+    memory: KeyMemory | None
+    agents: Mapping[str, tuple[str, ...]]
+    """Bucket -> who decrypts for it, as far as known."""
+    known: AwsKey | GcpKey
+    """As it was read last, or as if it worked."""
+    now: datetime
+
+
+def foresee(
+    parts: Parts, judgement: Judgement, rows: OpenInventory, target: tuple[KeyName, str | None, Action]
+) -> Impact:
+    """Tell what an action on a key, or on one of its versions, would do to the data of the newest judgement.
+
+    Raises:
+        LedgerError: the ledger or the inventory cannot be read.
+    """
+    key, version, action = target
+    memory = parts.ledger.memory().get(key)
+    sweeps, _ = scan.usable(parts)
+    under = [one for one in judgement.assessed if one.holding.key == key.text]
+    read = memory.last if memory is not None else None
+    case = _Case(
+        key=key,
+        version=version,
+        action=action,
+        judgement=judgement,
+        memory=memory,
+        agents={one.bucket: scan.agents_of(parts, one.facts) for one in sweeps},
+        known=read if read is not None else _as_if_it_worked(key, version, under),
+        now=parts.clock() + scan.plausible(parts.skew()),
+    )
+    losing = {agent for one in under for agent in _deciding(case, one.holding.bucket)}
+    acted = after(case.known, version, action, losing, case.now)
+    moved, stays, undo = _moved(case, under, acted.key, parts) if acted.idle is None else ({}, under, ())
+    members = in_order(member_of(one.holding) for some in moved.values() for one in some)
+    groups = sorted(moved, key=lambda pair: (-_ORDER.index(pair[1]), _ORDER.index(pair[0])))
+    measured = rows.extents([*(_members(moved[pair]) for pair in groups), members])
+    final, final_at = _final(case)
+    return Impact(
+        key=key,
+        version=version,
+        action=action,
+        now=case.now,
+        judged=judgement.now,
+        state=_state(case) if read is not None else "never read",
+        state_read=memory.last_at if memory is not None else None,
+        idle=acted.idle,
+        shifts=tuple(Shift(*pair, extent) for pair, extent in zip(groups, measured, strict=False)),
+        extent=measured[-1],
+        members=members,
+        populations=rows.populations_of(members),
+        untouched=sum(one.holding.objects for one in stays if _hangs_on(case, one)),
+        writes=_writes(case, rows, under, sweeps, idle=acted.idle is not None),
+        takes_effect=_takes_effect(case),
+        final=final,
+        final_at=final_at if acted.idle is None else None,
+        undo=undo,
+        not_covered=tuple(_not_covered(case)),
+        known=_known(judgement, case),
+        gaps=tuple(_gaps(case, read is not None)),
+    )
+
+
+def _moved(
+    case: _Case, under: Iterable[Assessed], key: AwsKey | GcpKey, parts: Parts
+) -> tuple[Mapping[tuple[Readability, Readability], list[Assessed]], list[Assessed], tuple[Undo, ...]]:
+    """Judge all data under the key as it would be: what is otherwise then, what is as before, and how to undo it."""
+    moved: dict[tuple[Readability, Readability], list[Assessed]] = defaultdict(list)
+    stays: list[Assessed] = []
+    undo: dict[Undo, None] = {}
+    for one in under:
+        agents = _deciding(case, one.holding.bucket)
+        would = assess(one.holding, KeyView(case.key, key, None), agents, parts.policy, case.now).assessment
+        was = one.assessment.readability
+        if would.readability is was or was is Readability.LOST or would.readability in _CAN_BE_READ:
+            stays.append(one)
+            continue
+        moved[was, would.readability].append(one)
+        if would.readability is not Readability.UNKNOWN and _NOBODY not in agents:
+            undo.update(dict.fromkeys(_back(would.undo, _state_under(case, one.holding.key_version))))
+    return moved, stays, tuple(undo)
+
+
+def _back(steps: Iterable[Undo], state: str | None) -> Iterator[Undo]:
+    """The steps that lead back to the state of before, and none beyond it."""
+    for step in steps:
+        yield step
+        if step.lands_in == state:
+            return
+
+
+def _deciding(case: _Case, bucket: str) -> tuple[str, ...]:
+    """Whose right counts for the data of a bucket."""
+    return case.agents.get(bucket) or (_NOBODY,)
+
+
+def _hangs_on(case: _Case, one: Assessed) -> bool:
+    """Whether data hangs on the key or the version in question, and can still be had."""
+    return one.assessment.readability is not Readability.LOST and case.version in {None, one.holding.key_version}
+
+
+def _buckets(under: Iterable[Assessed]) -> frozenset[str]:
+    return frozenset(one.holding.bucket for one in under)
+
+
+def _members(some: Iterable[Assessed]) -> tuple[Member, ...]:
+    return in_order(member_of(one.holding) for one in some)
+
+
+def _as_if_it_worked(key: KeyName, version: str | None, under: Iterable[Assessed]) -> AwsKey | GcpKey:
+    """Of a key that was never read: all that data names is enabled."""
+    if key.cloud is Cloud.AWS:
+        return AwsKey(name=key, state="Enabled", manager=KeyManager.CUSTOMER, origin="")
+    named = {one for one in (version, *(each.holding.key_version for each in under)) if one is not None} or {"1"}
+    return GcpKey(key, tuple(GcpKeyVersion(one, "ENABLED") for one in sorted(named, key=int)))
+
+
+def _state_under(case: _Case, version: str | None) -> str | None:
+    """The state of what data is under; None where that is not one."""
+    if isinstance(case.known, AwsKey):
+        return case.known.state
+    return next((one.state for one in case.known.versions if one.number == version), None)
+
+
+def _state(case: _Case) -> str:
+    known = case.known
+    if isinstance(known, AwsKey):
+        return known.state
+    states = {one.state for one in known.versions if case.version in {None, one.number}}
+    return ", ".join(sorted(states)) or "not listed"
+
+
+def _writes(
+    case: _Case, rows: OpenInventory, under: Iterable[Assessed], sweeps: Iterable[Sweep], *, idle: bool
+) -> Writes:
+    fail, text = _new_data(case) if not idle else (False, "the action changes nothing")
+    if fail is False:
+        return Writes(fail, text)
+    return Writes(
+        fail=fail,
+        text=text,
+        namespaces=rows.count_namespaces(_members(under)),
+        buckets=tuple(one.bucket for one in sweeps if one.facts.default_key in _names(case.key)),
+    )
+
+
+def _names(key: KeyName) -> frozenset[str]:
+    """How a bucket may name its default key."""
+    return frozenset({key.text, key.text.rpartition("/")[2]}) if key.cloud is Cloud.AWS else frozenset({key.text})
+
+
+def _new_data(case: _Case) -> tuple[bool | None, str]:
+    if case.action is Action.REVOKE:
+        return True, "new data cannot be written under the key if the right to encrypt goes with the right to decrypt"
+    if isinstance(case.known, AwsKey):
+        return True, "new data cannot be written under the key"
+    if case.version is None:
+        return True, "new data cannot be written under the key until it has another primary version"
+    if case.known.primary is None:
+        return None, "which version new data is written under is not known"
+    if case.known.primary == case.version:
+        return True, "it is the primary version: new data cannot be written under the key until another one is"
+    return False, f"new data is written under version {case.known.primary}"
+
+
+def _takes_effect(case: _Case) -> str:
+    action = Action.DISABLE if case.action is Action.DESTROY else case.action
+    return _TAKES_EFFECT[case.key.cloud, action]
+
+
+def _final(case: _Case) -> tuple[str, datetime | None]:
+    if case.action is not Action.DESTROY:
+        return "never by itself", None
+    if case.key.cloud is Cloud.AWS:
+        text = "7 to 30 days after the call, as the caller chooses; counted here: 30, which is so where nobody chooses"
+        return text, case.now + AWS_WAITING
+    known = case.known
+    delay = known.destroy_delay if isinstance(known, GcpKey) else None
+    if delay is None:
+        text = f"how long the key waits was not told; counted here: {GCP_WAITING.days} days, Cloud KMS's own default"
+        return text, case.now + GCP_WAITING
+    return "after the time that the key sets for it", case.now + delay
+
+
+def _not_covered(case: _Case) -> Iterator[str]:
+    yield "what the platform keeps in its own memory and on its own disks, and for how long it serves that"
+    yield "branches and copies that share objects under another key's prefix: no registry tells of them"
+    if isinstance(case.known, AwsKey) and case.known.multi_region and case.action is Action.DESTROY:
+        yield "a multi-Region primary with replicas waits for them: PendingReplicaDeletion, without a date"
+    if case.version is not None and case.action is not Action.REVOKE:
+        yield "data that names the key without a version: it counts as unknown where the versions differ"
+
+
+def _known(judgement: Judgement, case: _Case) -> Known:
+    mine = [one for one in judgement.coverage.buckets if cloud_of(one.bucket) is case.key.cloud]
+    return Known(
+        listed=sum(one.listed for one in mine),
+        resolved=sum(one.resolved for one in mine),
+        swept=min((one.sweep_started for one in mine if one.complete and one.sweep_started), default=None),
+        buckets=len(mine),
+        lacking=sum(not one.complete for one in mine),
+        elsewhere=judgement.coverage.buckets_not_configured,
+    )
+
+
+def _gaps(case: _Case, read: bool) -> Iterator[Gap]:  # noqa: FBT001 - one fact
+    mine = {one.bucket for one in case.judgement.coverage.buckets if cloud_of(one.bucket) is case.key.cloud}
+    yield from (one for one in case.judgement.gaps if one.what in mine or one.what == case.key.text)
+    if not read:
+        yield Gap(
+            case.key.text,
+            Reason.NOT_VISIBLE,
+            "the key was never read: it is judged as if it worked",
+            "see that its name is right, and watch it as [[key]] in the config",
+        )
+    if case.action is Action.REVOKE:
+        for one in sorted(_buckets(each for each in case.judgement.assessed if each.holding.key == case.key.text)):
+            if not case.agents.get(one):
+                yield Gap(one, Reason.NOT_VISIBLE, "who decrypts for it is not known", "name them in [platform]")

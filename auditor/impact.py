@@ -1,0 +1,99 @@
+"""What would become of the data under a key, if somebody acted on it: the values of an answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from auditor.findings import Member, Readability, Undo
+from auditor.model import Extent, Gap, KeyName, Population
+
+
+class Action(StrEnum):
+    """What somebody may do to a key or a key version."""
+
+    DISABLE = "disable"
+    DESTROY = "destroy"
+    """Schedule its destruction, or on AWS its deletion."""
+    REVOKE = "revoke"
+    """Take away the platform's right to use it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """Data that would go from one readability to another."""
+
+    before: Readability
+    after: Readability
+    extent: Extent
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """Whether new data could still be written under the key."""
+
+    fail: bool | None
+    """None where it is not known."""
+    text: str
+    namespaces: int = 0
+    """With data under the key, in whatever version."""
+    buckets: tuple[str, ...] = ()
+    """Whose default key it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """How much of the buckets that could hold such data is known, and from when."""
+
+    listed: int
+    resolved: int
+    """Objects whose key is known."""
+    swept: datetime | None
+    """Aware, UTC: when the oldest of the sweeps began; None where there is none."""
+    buckets: int
+    """Buckets of the key's cloud that the config names."""
+    lacking: int
+    """How many of them have no complete sweep in force."""
+    elsewhere: int | None
+    """Buckets of the accounts in use that no config names, of both clouds; None where nobody could list them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """The whole answer; nothing was done, and nothing was asked of a cloud."""
+
+    key: KeyName
+    version: str | None
+    action: Action
+    now: datetime
+    """Aware, UTC, by the clouds' clocks as far as known: the moment for which it is told."""
+    judged: datetime
+    """Aware, UTC: the moment of the judgement that it goes by."""
+    state: str
+    """What the key or the version said last, in the service's own word."""
+    state_read: datetime | None
+    """Aware, UTC; None where it was never read."""
+    idle: str | None
+    """Why the action would change nothing, or cannot be taken; None where it can."""
+    shifts: tuple[Shift, ...]
+    """The worst first; data that stays as it is is in none of them."""
+    extent: Extent
+    """All of the shifts together."""
+    members: tuple[Member, ...]
+    """What they are made of."""
+    populations: Mapping[Population, tuple[int, int]]
+    """Objects and bytes of them; populations without any are not in it."""
+    untouched: int
+    """Objects under the same key or version that would stay as they are."""
+    writes: Writes
+    takes_effect: str
+    final: str
+    """When the loss would be for good, in words."""
+    final_at: datetime | None
+    """Aware, UTC: when, were it done now; None where never by itself."""
+    undo: tuple[Undo, ...]
+    not_covered: tuple[str, ...]
+    """What no answer can tell, and what this one leaves out."""
+    known: Known
+    gaps: tuple[Gap, ...]
+    """What could hold more of such data, and could not be read."""

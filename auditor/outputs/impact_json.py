@@ -1,0 +1,75 @@
+"""`cmek-auditor/impact/1`: what an action on a key would do, as JSON."""
+
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any, Final, TextIO
+
+from auditor.impact import Impact
+from auditor.model import Extent
+from auditor.outputs import impact_table, scan_json
+from auditor.ports import NamespaceRow
+
+SCHEMA: Final = "cmek-auditor/impact/1"
+
+
+def write(one: Impact, worst: Sequence[NamespaceRow], out: TextIO) -> None:
+    """Write the whole document; `worst`: the namespaces with most of such objects."""
+    told = {
+        "schema": SCHEMA,
+        "key": one.key.text,
+        "key_version": one.version,
+        "action": one.action.value,
+        "at": scan_json.time(one.now),
+        "judged": scan_json.time(one.judged),
+        "state": one.state,
+        "state_read": scan_json.time(one.state_read),
+        "verdict": impact_table.verdict(one),
+        "changes_nothing_because": one.idle,
+        "affected": _extent(one.extent),
+        "shifts": [
+            {"before": each.before.value, "after": each.after.value, **_extent(each.extent)} for each in one.shifts
+        ],
+        "populations": {
+            name.value: {"objects": objects, "bytes": size} for name, (objects, size) in one.populations.items()
+        },
+        "as_before": one.untouched,
+        "worst_namespaces": [scan_json.namespace(row) for row in worst],
+        "writes": {
+            "fail": one.writes.fail,
+            "text": one.writes.text,
+            "namespaces": one.writes.namespaces,
+            "default_key_of": list(one.writes.buckets),
+        },
+        "takes_effect": one.takes_effect,
+        "final": one.final,
+        "final_at": scan_json.time(one.final_at),
+        "undo": [scan_json.undo(step) for step in one.undo],
+        "not_covered": list(one.not_covered),
+        "known": {
+            "listed": one.known.listed,
+            "resolved": one.known.resolved,
+            "oldest_sweep_started": scan_json.time(one.known.swept),
+            "buckets": one.known.buckets,
+            "buckets_without_sweep": one.known.lacking,
+            "buckets_not_configured": one.known.elsewhere,
+        },
+        "gaps": [scan_json.gap(each) for each in one.gaps],
+    }
+    out.write(json.dumps(told, indent=1) + "\n")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the document."""
+    text = files("auditor.schemas").joinpath("impact-1.schema.json").read_text(encoding="utf-8")
+    parsed: dict[str, Any] = json.loads(text)
+    return parsed
+
+
+def _extent(extent: Extent) -> dict[str, Any]:
+    return {
+        "objects": extent.objects,
+        "bytes": extent.size,
+        "namespaces": extent.namespaces,
+        "tenants": list(extent.tenants),
+    }

@@ -1,0 +1,133 @@
+"""What an action on a key would do, on a terminal: the answer first, then how sure and how to undo it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from auditor.findings import Undo
+from auditor.impact import Action, Impact, Known
+from auditor.log import visible
+from auditor.outputs import words
+from auditor.ports import NamespaceRow
+
+_DOING: Final = {
+    Action.DISABLE: "disabling",
+    Action.DESTROY: "scheduling the destruction of",
+    Action.REVOKE: "taking the platform's right to",
+}
+
+
+def impact(one: Impact, worst: Sequence[NamespaceRow]) -> RenderableType:
+    """Tell the whole answer; `worst`: the namespaces with most of such objects."""
+    table: list[RenderableType] = [Text(), _shifts(one), Text()] if one.shifts else []
+    return Group(*_lines(one), *table, *_rest(one, worst))
+
+
+def verdict(one: Impact) -> str:
+    """The answer in one sentence."""
+    if one.idle is not None:
+        kept = f"; {words.counted(one.untouched, 'object')} still hang on it" if one.untouched else ""
+        return f"Nothing would change: {one.idle}{kept}."
+    if one.extent.objects:
+        return (
+            f"{words.counted(one.extent.objects, 'object')} ({words.size(one.extent.size)}) in "
+            f"{words.counted(one.extent.namespaces, 'namespace')} would be affected."
+        )
+    if one.untouched:
+        return f"Nothing would change for the {words.counted(one.untouched, 'object')} that hang on it."
+    if one.gaps:
+        return "Nothing that is known depends on it, and not everything is known."
+    return "Nothing that is known depends on it."
+
+
+def _lines(one: Impact) -> Iterator[Text]:
+    version = f"version {one.version} of " if one.version else ""
+    yield _plain(f"{_DOING[one.action]} {version}key {one.key}", "bold")
+    read = f", read {words.until(one.state_read, one.now)}" if one.state_read else ""
+    yield _plain(f"now         {one.state}{read}; nothing was done, and no cloud was asked")
+    yield Text()
+    yield _plain(verdict(one), "bold red" if one.extent.objects else "bold")
+
+
+def _shifts(one: Impact) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("is now")
+    table.add_column("would be")
+    for name in ("objects", "bytes", "namespaces"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for each in one.shifts:
+        numbers = (
+            words.number(each.extent.objects),
+            words.size(each.extent.size),
+            words.number(each.extent.namespaces),
+        )
+        table.add_row(_plain(each.before), _plain(each.after, "red"), *map(_plain, numbers))
+    return table
+
+
+def _rest(one: Impact, worst: Sequence[NamespaceRow]) -> Iterator[Text]:
+    if one.populations:
+        counts = (f"{words.number(count)} {name.replace('_', '-')}" for name, (count, _) in one.populations.items())
+        yield _plain(f"populations {', '.join(counts)}")
+    if one.extent.tenants:
+        yield _plain(f"tenants     {', '.join(one.extent.tenants)}")
+    yield from _namespaces(one, worst)
+    if one.idle is None and one.untouched and one.extent.objects:
+        yield _plain(f"as before   {words.counted(one.untouched, 'object')} under the same key or version")
+    yield from _writes(one)
+    if one.idle is None:
+        yield _plain(f"effect      {one.takes_effect}")
+        when = f": {words.instant(one.final_at)}, {words.until(one.final_at, one.now)}" if one.final_at else ""
+        yield _plain(f"for good    {one.final}{when}")
+    yield from undos(one.undo)
+    yield from _known(one.known, one)
+    yield from (_plain(f"not covered {text}", "dim") for text in one.not_covered)
+    for gap in one.gaps:
+        yield _plain(f"gap: {words.short(gap.what)}: {gap.effect} [{gap.reason}]; {gap.hint}", "yellow")
+
+
+def _namespaces(one: Impact, worst: Sequence[NamespaceRow]) -> Iterator[Text]:
+    for place, row in enumerate(worst):
+        head = "namespaces  " if not place else "            "
+        yield _plain(f"{head}{row.bucket}/{row.namespace} ({words.counted(row.objects, 'object')})", "dim")
+    if worst and (left := one.extent.namespaces - len(worst)) > 0:
+        yield _plain(f"            and {words.number(left)} more; --namespaces lists them all", "dim")
+
+
+def _writes(one: Impact) -> Iterator[Text]:
+    if one.idle is not None:
+        return
+    yield _plain(f"writes      {one.writes.text}")
+    if one.writes.fail is not False and one.writes.namespaces:
+        yield _plain(f"            {words.counted(one.writes.namespaces, 'namespace')} have data under the key")
+    yield from (_plain(f"            it is the default key of {bucket}") for bucket in one.writes.buckets)
+
+
+def undos(steps: Iterable[Undo]) -> Iterator[Text]:
+    """Tell each step of an undo."""
+    for place, step in enumerate(steps, 1):
+        until = f"; possible until {words.instant(step.until)}" if step.until else ""
+        yield _plain(f"undo {place:<6} {step.call}", "green")
+        yield _plain(f"            by {step.who}; afterwards {step.lands_in}{until}")
+
+
+def _known(known: Known, one: Impact) -> Iterator[Text]:
+    age = f"; the oldest sweep began {words.until(known.swept, one.now)}" if known.swept else ""
+    yield _plain(
+        f"known       the key of {words.number(known.resolved)} of {words.counted(known.listed, 'object')} in "
+        f"{known.buckets - known.lacking} of {words.counted(known.buckets, 'bucket')}{age}"
+    )
+    if known.lacking:
+        yield _plain(f"            {words.counted(known.lacking, 'bucket')} without a complete sweep", "yellow")
+    if known.elsewhere is None:
+        yield _plain("            how many buckets no config names is not known: nobody looked there", "yellow")
+    elif known.elsewhere:
+        number = words.counted(known.elsewhere, "bucket")
+        yield _plain(f"            {number} of the accounts in use in no config: nobody looked there", "yellow")
+
+
+def _plain(text: str, style: str = "") -> Text:
+    return Text(visible(text), style=style)
