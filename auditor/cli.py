@@ -187,6 +187,25 @@ def impact(
 
 
 @app.command()
+def retire(
+    key: Annotated[str | None, typer.Argument(help="Only this key, by full name or as tables print it.")] = None,
+    destroy: Annotated[
+        bool, typer.Option("--destroy", help="Print the commands that destroy what has waited long enough, alone.")
+    ] = False,
+    config: ConfigOption = _CONFIG,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+    allow_gaps: AllowGapsOption = "",
+    verbose: VerboseOption = False,
+) -> int:
+    """Tell which key versions are proven unused and may go, and what stands in the way of others; does nothing."""
+    from auditor.commands import Answering, retire_keys
+
+    how = Answering(form.value, output, Severity.HIGH, allow_gaps, quiet=True, verbose=verbose)
+    return retire_keys(config, key, how, destroying=destroy)
+
+
+@app.command()
 def explain(
     what: Annotated[str, typer.Argument(help="Id of a finding, or of a rule.")],
     config: ConfigOption = _CONFIG,

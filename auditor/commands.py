@@ -19,10 +19,23 @@ from auditor.foreseeing import foresee
 from auditor.impact import Action
 from auditor.locks import held
 from auditor.model import Cloud, KeyName, Reason, split_version
-from auditor.outputs import estimate_json, html, impact_json, impact_table, metrics, scan_json, tabular, terminal, words
+from auditor.outputs import (
+    estimate_json,
+    html,
+    impact_json,
+    impact_table,
+    metrics,
+    retire_json,
+    retire_table,
+    scan_json,
+    tabular,
+    terminal,
+    words,
+)
 from auditor.outputs.page import Manifest
 from auditor.ports import OpenInventory
 from auditor.progress import progress_on
+from auditor.retiring import retiring
 from auditor.wiring import Assembly, assemble
 
 _STANDARD_OUTPUT: Final = Path("-")
@@ -109,6 +122,23 @@ def foresee_one(path: Path, what: str, action: Action, how: Answering, *, namesp
                     terminal.plain(out).print(impact_table.impact(found, worst), soft_wrap=True)
     if found.extent.objects or found.untouched:
         return 1
+    return 3 if any(gap.reason not in allowed for gap in found.gaps) else 0
+
+
+def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: bool) -> int:
+    """Print which key versions may go; 3 where of a key nothing is known, else 0."""
+    allowed = _reasons(how.allow_gaps)
+    _place_for(how.output)
+    with _assembled(path, verbose=how.verbose) as (_, assembly):
+        judgement = _judged(assembly)
+        only = min(_key_names([what], assembly)) if what is not None else None
+        found = retiring(assembly.parts, judgement, only)
+        with _writing(how.output) as out:
+            if how.form == "json":
+                retire_json.write(found, out, destroy=destroying)
+            else:
+                table = retire_table.destroying if destroying else retire_table.retiring
+                terminal.plain(out).print(table(found), soft_wrap=True)
     return 3 if any(gap.reason not in allowed for gap in found.gaps) else 0
 
 

@@ -313,6 +313,10 @@ class Thresholds(_Table):
     """stale-version: how old a replaced version may be that data is still under."""
     min_destroy_delay_days: float = Field(default=30, ge=0, le=120)
     """short-destroy-delay: how long a version must stay scheduled before it is destroyed."""
+    quarantine_days: float = Field(default=14, ge=0, le=36_500)
+    """retire: how long a version that holds nothing stays disabled before it is destroyed."""
+    no_data_elsewhere: StrictBool = False
+    """retire: buckets that no config names hold nothing under these keys; only who knows all of them can say so."""
     allowed_protection_levels: list[ProtectionLevel] = Field(default=[])
     """protection-level: the levels of Cloud KMS that versions may have; empty: every one."""
 
@@ -328,6 +332,8 @@ class Thresholds(_Table):
             rotation_period=timedelta(days=self.rotation_period_days),
             stale_version=timedelta(days=self.stale_version_days),
             min_destroy_delay=timedelta(days=self.min_destroy_delay_days),
+            quarantine=timedelta(days=self.quarantine_days),
+            no_data_elsewhere=self.no_data_elsewhere,
             allowed_protection_levels=frozenset(self.allowed_protection_levels),
         )
 

@@ -38,6 +38,7 @@ from auditor.model import (
 from auditor.policy import Policy
 from auditor.ports import Holdings
 from auditor.readability import KeyView, Stores, assess, beside_others, probes_of, rights_of
+from auditor.retirement import Seen
 from auditor.rule import Cause, Context, HeldKey, Rule, RuleSubject, SweptBucket, unknown
 
 
@@ -60,6 +61,8 @@ class Facts:
     """Views of keys whose data is hidden for a time: not judged, but what they refused tells of their stores."""
     others: Mapping[KeyName, KeyView] = field(default_factory=dict)
     """Views of keys that nothing needs any more: not judged, but what they said tells of what stands behind them."""
+    elsewhere: int | None = None
+    """Buckets of the accounts in use that no config names; None where nobody could list them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,12 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     stores = Stores(facts.probes, depended_on, facts.policy, facts.now)
     assessed = tuple(stores.beside(_assess(facts), facts.keys))
     subjects: tuple[RuleSubject, ...] = (*_causes(facts, assessed), *_keys(facts, assessed), *_buckets(facts, assessed))
-    context = Context(facts.now, facts.policy, facts.keys)
+    context = Context(
+        facts.now,
+        facts.policy,
+        facts.keys,
+        Seen(facts.buckets, 0 if facts.policy.no_data_elsewhere else facts.elsewhere),
+    )
     failures: list[tuple[Rule, RuleSubject, Outcome]] = []
     tallies: list[Tally] = []
     undecided: set[str] = set()

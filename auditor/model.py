@@ -457,6 +457,17 @@ def is_being_made(reading: object) -> bool:
     return isinstance(reading, AwsKey) and reading.state == "Creating"
 
 
+def resting(key: AwsKey | GcpKey) -> frozenset[str]:
+    """What of a key takes no new data: the versions that are not the primary one, or not enabled; empty: all of it."""
+    if isinstance(key, AwsKey):
+        return frozenset() if key.state in ROTATED else frozenset({""})
+    return frozenset(
+        one.number
+        for one in key.versions
+        if one.unlisted_since is None and (one.state != "ENABLED" or key.primary not in {None, one.number})
+    )
+
+
 def told_use(key: AwsKey | GcpKey) -> dict[str, str]:
     """The facts of `use` that were told, each as a text that is equal exactly when the fact is."""
     return {fact: repr(value) for fact, value in key.use.items() if value is not None}
@@ -531,6 +542,11 @@ class KeyMemory:
     """Aware, UTC: since when the service's last word is that it will not tell; None when that is a state."""
     highest_version: int = 0
     """Google: the highest version number ever listed."""
+    resting: Mapping[str, datetime] = field(default_factory=dict)
+    """Version (empty: all of a key of AWS) -> since when every answer told that it takes no new data (aware, UTC).
+
+    Versions that take new data are not in it.
+    """
 
 
 class ProbeKind(StrEnum):

@@ -28,6 +28,10 @@ class Policy:
     """How old a version may be that data is still under after another has become the primary one."""
     min_destroy_delay: timedelta = timedelta(days=30)
     """How long a version must stay scheduled before it is destroyed."""
+    quarantine: timedelta = timedelta(days=14)
+    """How long a version that holds nothing stays disabled before it is destroyed."""
+    no_data_elsewhere: bool = False
+    """Buckets that no config names hold nothing under the keys: somebody has said so."""
     allowed_protection_levels: frozenset[str] = frozenset()
     """Of Cloud KMS; empty where every level is allowed."""
     one_reading: bool = False

@@ -228,9 +228,11 @@ def _poll(
     hidden = lifecycle.hidden_keys(beforehand, holdings.holdings(), unusable)
     unseen = {name: KeyView(name, None, memory.get(name)) for name in hidden}
     others = {name: KeyView(name, None, one) for name, one in memory.items() if name not in keys}
-    judged = judge(Facts(holdings, keys, agents, buckets, parts.policy, now, probes, unseen, others), parts.rules)
     if unconfigured is None and before is not None:
         unconfigured = before.coverage.buckets_not_configured
+    elsewhere = unconfigured if isinstance(unconfigured, int) else None
+    facts = Facts(holdings, keys, agents, buckets, parts.policy, now, probes, unseen, others, elsewhere)
+    judged = judge(facts, parts.rules)
     undecided = judged.undecided | lifecycle.undecided(
         beforehand,
         judged.assessed,
@@ -259,7 +261,7 @@ def _poll(
             buckets=buckets,
             keys_needed=len(needs),
             keys_read=sum(date is not None for date in last_reads.values()),
-            buckets_not_configured=unconfigured if isinstance(unconfigured, int) else None,
+            buckets_not_configured=elsewhere,
             keys_from_before=sum(
                 last_reads[name] is not None and not isinstance(keys[name].reading, AwsKey | GcpKey | KeyGone)
                 for name in keys

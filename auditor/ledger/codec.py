@@ -47,6 +47,8 @@ class KeptKey:
     """Fact of its use -> what it was when it was last told."""
     denied_since: datetime | None = None
     highest_version: int = 0
+    resting: dict[str, datetime] = field(default_factory=dict)
+    """Version, or nothing for a key of AWS -> since when every answer said that it takes no new data."""
 
     def memory(self, newest_poll: datetime) -> KeyMemory:
         """Tell the judge."""
@@ -64,6 +66,7 @@ class KeptKey:
             told=self.told,
             denied_since=self.denied_since,
             highest_version=self.highest_version,
+            resting=self.resting,
         )
 
 

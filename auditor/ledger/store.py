@@ -37,6 +37,7 @@ from auditor.model import (
     Reason,
     Sweep,
     is_being_made,
+    resting,
     told_use,
     use_changes,
 )
@@ -382,6 +383,7 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
                 },
                 told={**was.told, **told_use(key)},
                 highest_version=max(was.highest_version, _highest(key)),
+                resting=_resting(key, was, now),
                 **_FOUND,
             )
         case KeyGone(proven=proven):
@@ -433,6 +435,13 @@ def _barred(key: AwsKey | GcpKey, was: KeptKey) -> tuple[str, ...]:
     barred.update(one for one, grant in told.items() if grant in {Grant.ABSENT, Grant.DENIED})
     barred.update(one for one, grant in told.items() if grant is Grant.WITHDRAWN and one in was.granted)
     return tuple(sorted(barred))
+
+
+def _resting(key: AwsKey | GcpKey, was: KeptKey, now: datetime) -> dict[str, datetime]:
+    """Since when nothing new is stored under what of the key; nobody knows what happened while it was hidden."""
+    hidden = was.denied_since is not None or was.missing_since is not None
+    before = {} if hidden else was.resting
+    return {one: min(before.get(one, now), now) for one in sorted(resting(key))}
 
 
 def _highest(key: AwsKey | GcpKey) -> int:

@@ -6,7 +6,7 @@ Source: AWS CLI Command Reference, kms; Google Cloud CLI reference, gcloud kms k
 import shlex
 from collections.abc import Callable
 
-from auditor.model import KeyName, split_version
+from auditor.model import Cloud, KeyName, split_version
 
 
 def aws_key(operation: str) -> Callable[[str], str]:
@@ -16,6 +16,22 @@ def aws_key(operation: str) -> Callable[[str], str]:
         return shlex.join(["aws", "kms", operation, "--region", KeyName(name).location, "--key-id", name])
 
     return line
+
+
+def disable(name: str) -> str:
+    """Disable a key of AWS, or a Cloud KMS key version."""
+    return _of(name, aws_key("disable-key"), google_version("disable"))
+
+
+def destroy(name: str) -> str:
+    """Schedule the deletion of a key of AWS, as late as can be, or the destruction of a Cloud KMS version."""
+    longest = "--pending-window-in-days 30"
+    return _of(name, lambda key: f"{aws_key('schedule-key-deletion')(key)} {longest}", google_version("destroy"))
+
+
+def _of(name: str, on_aws: Callable[[str], str], on_google: Callable[[str], str]) -> str:
+    key, _ = split_version(name)
+    return on_aws(name) if key.cloud is Cloud.AWS else on_google(name)
 
 
 def aws_store(operation: str, key: KeyName, store: str) -> str:

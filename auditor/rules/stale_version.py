@@ -4,11 +4,11 @@ Source: Cloud KMS docs, Key rotation; Cloud Storage docs, Customer-managed encry
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from auditor.findings import Outcome, Severity
 from auditor.model import AwsKey, GcpKey, GcpKeyVersion
+from auditor.retirement import SETTLES, rotated_at
 from auditor.rule import (
     Context,
     HeldKey,
@@ -20,9 +20,6 @@ from auditor.rule import (
     passed,
     unknown,
 )
-
-_AFTER: Final = timedelta(hours=24)
-"""After which time new data must be under a new primary version."""
 
 
 def check(key: HeldKey, at: Context) -> Outcome:
@@ -37,7 +34,7 @@ def check(key: HeldKey, at: Context) -> Outcome:
         return unknown("since when which version is the primary one was not told")
     named = {one.key_version for one in key.holdings}
     replaced = [one for one in known.versions if one.number in named and int(one.number) < int(primary.number)]
-    if late := _late(key, known, primary, replaced):
+    if late := _late(key, known, replaced):
         told = f"objects were stored under {_listed(late)} of key {key.name}, the last on {_last(key, late):%Y-%m-%d}"
         more = f"although version {primary.number} took their place on {primary.created:%Y-%m-%d}"
         return replace(failed(f"{told}, {more}"), severity=Severity.MEDIUM, members=members_under(key, late))
@@ -51,17 +48,11 @@ def check(key: HeldKey, at: Context) -> Outcome:
     return passed("no data is under an old version")
 
 
-def _late(key: HeldKey, known: GcpKey, primary: GcpKeyVersion, replaced: list[GcpKeyVersion]) -> list[GcpKeyVersion]:
-    """The versions under which something was stored a day and more after the primary one had taken their place.
-
-    Only a version that automatic rotation made is known to have been the primary one at once.
-    """
-    rotation, since = known.rotation, primary.created
-    if since is None or rotation is None or rotation.period is None or rotation.due is None:
+def _late(key: HeldKey, known: GcpKey, replaced: list[GcpKeyVersion]) -> list[GcpKeyVersion]:
+    """The versions under which something was stored a day and more after the primary one had taken their place."""
+    if (since := rotated_at(known)) is None:
         return []
-    if abs(rotation.due - rotation.period - since) > _AFTER:
-        return []
-    late = {one.key_version for one in key.holdings if one.newest - since > _AFTER}
+    late = {one.key_version for one in key.holdings if one.newest - since > SETTLES}
     return [one for one in replaced if one.number in late]
 
 

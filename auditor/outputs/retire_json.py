@@ -1,0 +1,49 @@
+"""`cmek-auditor/retire/1`: which key versions may go, as JSON."""
+
+import json
+from importlib.resources import files
+from typing import Any, Final, TextIO
+
+from auditor.outputs import retire_table, scan_json
+from auditor.standing import Candidate, Retiring, Step
+
+SCHEMA: Final = "cmek-auditor/retire/1"
+
+
+def write(one: Retiring, out: TextIO, *, destroy: bool) -> None:
+    """Write the whole document; the commands that destroy stand in it alone, and only where they are asked for."""
+    told = {
+        "schema": SCHEMA,
+        "at": scan_json.time(one.now),
+        "judged": scan_json.time(one.judged),
+        "verdict": retire_table.verdict(one),
+        "key_versions": [_candidate(each, destroy=destroy) for each in one.candidates],
+        "gaps": [scan_json.gap(each) for each in one.gaps],
+    }
+    out.write(json.dumps(told, indent=1) + "\n")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the document."""
+    text = files("auditor.schemas").joinpath("retire-1.schema.json").read_text(encoding="utf-8")
+    parsed: dict[str, Any] = json.loads(text)
+    return parsed
+
+
+def _candidate(one: Candidate, *, destroy: bool) -> dict[str, Any]:
+    found = one.standing
+    shown = one.next.step is (Step.DESTROY if destroy else Step.DISABLE)
+    return {
+        "key": one.key.text,
+        "key_version": found.version,
+        "state": found.state,
+        "use": found.use.value,
+        "reasons": list(found.reasons),
+        "no_new_data_since": scan_json.time(found.resting),
+        "disabled_since": scan_json.time(found.disabled),
+        "objects": found.objects,
+        "bytes": found.size,
+        "next": one.next.step.value,
+        "next_at": scan_json.time(one.next.at),
+        "call": one.call if shown else None,
+    }

@@ -1,0 +1,111 @@
+"""Which key versions may go, on a terminal: what is proven first, then what stands in the way of the rest."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from auditor.log import visible
+from auditor.outputs import words
+from auditor.standing import Candidate, Retiring, Step, Use
+
+_ORDER: Final = (Use.UNUSED, Use.NOT_PROVEN, Use.TAKES_NEW_DATA, Use.IN_USE)
+_STYLES: Final = {Use.UNUSED: "green", Use.NOT_PROVEN: "yellow", Use.IN_USE: "", Use.TAKES_NEW_DATA: ""}
+_TOLD: Final = {
+    Use.UNUSED: "proven unused",
+    Use.NOT_PROVEN: "without known data, which is not proven",
+    Use.TAKES_NEW_DATA: "without data, where new data may come",
+    Use.IN_USE: "in use",
+}
+
+
+def retiring(one: Retiring) -> RenderableType:
+    """Tell the whole answer; what must never be done before something else was is not told beside it."""
+    if not one.candidates:
+        return Group(_plain("Of no key version anything is known.", "bold"), *_gaps(one))
+    shown = [each for each in one.candidates if each.standing.use is not Use.IN_USE] or one.candidates
+    table = _table(shown, one.now)
+    more = len(one.candidates) - len(shown)
+    left = [_plain(f"and {words.number(more)} in use; --format json has them all", "dim")] if more else []
+    return Group(_plain(verdict(one), "bold"), Text(), table, *left, *_steps(one), *_gaps(one))
+
+
+def destroying(one: Retiring) -> RenderableType:
+    """Tell the commands that destroy what has waited long enough, and nothing else."""
+    ready = [each for each in one.candidates if each.next.step is Step.DESTROY]
+    if not ready:
+        return _plain("Nothing that is proven unused has been disabled for as long as the policy asks.", "bold")
+    count = words.counted(len(ready), "key version")
+    lines = [_plain(f"{count} may be destroyed; once it is done, nothing brings them back.", "bold")]
+    for each in ready:
+        lines.append(_plain(f"# {words.short(each.name)}: disabled since {_day(each.standing.disabled)}", "dim"))
+        lines.append(_plain(each.call or ""))
+    return Group(*lines)
+
+
+def verdict(one: Retiring) -> str:
+    """The answer in one sentence."""
+    counts = Counter(each.standing.use for each in one.candidates)
+    parts = [f"{words.number(counts[use])} {_TOLD[use]}" for use in _ORDER if counts[use]]
+    return f"Of {words.counted(len(one.candidates), 'key version')}: {'; '.join(parts)}."
+
+
+def _table(shown: Sequence[Candidate], now: datetime) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("key or version", "state", "use"):
+        table.add_column(name)
+    for name in ("objects", "bytes"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("next")
+    for each in sorted(shown, key=lambda each: _ORDER.index(each.standing.use)):
+        found = each.standing
+        table.add_row(
+            _plain(words.short(each.name)),
+            _plain(found.state),
+            _plain(found.use.replace("_", " "), _STYLES[found.use]),
+            _plain(words.number(found.objects)),
+            _plain(words.size(found.size)),
+            _plain(_next(each, now)),
+        )
+    return table
+
+
+def _next(each: Candidate, now: datetime) -> str:
+    match each.next.step:
+        case Step.DISABLE:
+            return "disable it"
+        case Step.WAIT if each.next.at is not None:
+            return f"wait until {_day(each.next.at)}, {words.until(each.next.at, now)}"
+        case Step.DESTROY:
+            return "retire --destroy"
+        case _:
+            return ""
+
+
+def _steps(one: Retiring) -> Iterator[Text]:
+    if calls := [each.call for each in one.candidates if each.next.step is Step.DISABLE and each.call]:
+        yield Text()
+        yield _plain("Disabling can be undone at any time; whoever misses something will say so:")
+        yield from (_plain(call, "green") for call in calls)
+    if held := [each for each in one.candidates if each.standing.use is Use.NOT_PROVEN]:
+        yield Text()
+        yield _plain("Not proven:")
+        for each in held:
+            yield from (_plain(f"{words.short(each.name)}: {why}", "yellow") for why in each.standing.reasons)
+
+
+def _gaps(one: Retiring) -> Iterator[Text]:
+    for gap in one.gaps:
+        yield _plain(f"gap: {words.short(gap.what)}: {gap.effect} [{gap.reason}]; {gap.hint}", "yellow")
+
+
+def _day(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d}" if moment is not None else "an unknown day"
+
+
+def _plain(text: str, style: str = "") -> Text:
+    return Text(visible(text), style=style)

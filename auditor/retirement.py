@@ -1,0 +1,192 @@
+"""What is under each version of a key, and whether it is proven that nothing is."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from auditor.findings import BucketCoverage
+from auditor.model import AwsKey, Cloud, GcpKey, GcpKeyVersion, Holding, KeyManager, KeyMemory, cloud_of, resting
+from auditor.readability.lines import destroy, disable
+from auditor.standing import Next, Standing, Step, Use
+
+SETTLES: Final = timedelta(hours=24)
+"""How long after another version became the primary one new data may still come under the old; an upload that was begun
+before may end later, and is counted by itself. Source: Cloud KMS docs, Resource consistency: hours at most."""
+_HOLDS_DATA: Final = frozenset({"ENABLED", "DISABLED", "DESTROY_SCHEDULED"})
+"""States in which a version can be needed and be acted on; others are being made, or are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was swept."""
+
+    buckets: tuple[BucketCoverage, ...]
+    """All that the config names."""
+    elsewhere: int | None
+    """Buckets of the accounts in use that no config names, and that may hold data; None where nobody listed them."""
+
+
+NOTHING_SEEN: Final = Seen((), None)
+
+
+def next_step(one: Standing, quarantine: timedelta, now: datetime) -> Next:
+    """Tell what may be done next: nothing that is not proven unused is ever to be put out of use."""
+    if one.use is not Use.UNUSED:
+        return Next(Step.NONE)
+    if one.state == "ENABLED":
+        return Next(Step.DISABLE)
+    if one.disabled is None:
+        return Next(Step.NONE)
+    over = one.disabled + quarantine
+    return Next(Step.DESTROY if now >= over else Step.WAIT, over)
+
+
+def call_of(name: str, step: Step) -> str | None:
+    """The command line of a step on a key version, or a key of AWS; None where nothing is to be done now."""
+    match step:
+        case Step.DISABLE:
+            return disable(name)
+        case Step.DESTROY:
+            return destroy(name)
+        case _:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is known of one key besides what it says."""
+
+    memory: KeyMemory | None
+    holdings: Sequence[Holding]
+    seen: Seen
+    rests: Mapping[str, datetime]
+    """Version, or nothing for all of a key of AWS -> since when it was seen to take no new data."""
+
+
+def standings(
+    key: AwsKey | GcpKey, memory: KeyMemory | None, holdings: Sequence[Holding], seen: Seen, now: datetime
+) -> tuple[Standing, ...]:
+    """Tell it of each version that can still be acted on, by number; `holdings`: all data under the key.
+
+    `key`: what it says now, or said last.
+    """
+    known = memory.resting if memory is not None else {}
+    look = _Look(memory, holdings, seen, {one: known.get(one, now) for one in resting(key)})
+    if isinstance(key, AwsKey):
+        return (_aws(key, look),)
+    acted_on = (one for one in key.versions if one.state in _HOLDS_DATA and one.unlisted_since is None)
+    return tuple(_google(key, one, look) for one in acted_on)
+
+
+def _aws(key: AwsKey, look: _Look) -> Standing:
+    since = look.rests.get("")
+    disabled = _disabled("state", since, look) if key.state == "Disabled" else None
+    if key.manager is KeyManager.PROVIDER:
+        return Standing(None, key.state, Use.IN_USE, ("AWS manages it",))
+    if look.holdings:
+        return _in_use(None, key.state, look.holdings, since, disabled)
+    if since is None:
+        why = "new data may come under an enabled key at any moment: disable it, then sweep and look again"
+        return Standing(None, key.state, Use.TAKES_NEW_DATA, (why,))
+    return _proven(None, key.state, tuple(_blind(Cloud.AWS, look.seen, since)), since, disabled)
+
+
+def _google(key: GcpKey, version: GcpKeyVersion, look: _Look) -> Standing:
+    number, state = version.number, version.state
+    since = _replaced(key, number, look.rests)
+    disabled = _disabled(f"version {number}", since, look) if state == "DISABLED" else None
+    if mine := [one for one in look.holdings if one.key_version == number]:
+        return _in_use(number, state, mine, since, disabled)
+    if since is None:
+        why = "it is the primary version: new data comes under it"
+        return Standing(number, state, Use.TAKES_NEW_DATA, (why,))
+    unnamed = sum(one.objects for one in look.holdings if one.key_version is None)
+    reasons = [f"{_counted(unnamed, 'object')} with the key's bare name may be under it"] if unnamed else []
+    return _proven(number, state, (*reasons, *_blind(Cloud.GCP, look.seen, since)), since, disabled)
+
+
+def _replaced(key: GcpKey, number: str, rests: Mapping[str, datetime]) -> datetime | None:
+    """Since when a version takes no new data: as it was seen, or as automatic rotation tells of a time before."""
+    seen, since = rests.get(number), rotated_at(key)
+    if seen is None or since is None or key.primary is None or int(number) >= int(key.primary):
+        return seen
+    return min(seen, since)
+
+
+def rotated_at(key: GcpKey) -> datetime | None:
+    """When the primary version took the place of those before; None where automatic rotation did not make it so.
+
+    Only of a version that it made is known that it was the primary one at once.
+    """
+    primary = next((one for one in key.versions if one.number == key.primary), None)
+    rotation = key.rotation
+    if primary is None or primary.created is None or rotation is None or rotation.period is None:
+        return None
+    if rotation.due is None or abs(rotation.due - rotation.period - primary.created) > SETTLES:
+        return None
+    return primary.created
+
+
+def _disabled(fact: str, since: datetime | None, look: _Look) -> datetime | None:
+    """Since when it was seen so: since its state changed, or since the first look at it."""
+    return look.memory.changed.get(fact, since) if look.memory is not None else since
+
+
+def _in_use(
+    version: str | None, state: str, mine: Iterable[Holding], since: datetime | None, disabled: datetime | None
+) -> Standing:
+    every = tuple(mine)
+    return Standing(
+        version=version,
+        state=state,
+        use=Use.IN_USE,
+        resting=since,
+        disabled=disabled,
+        objects=sum(one.objects for one in every),
+        size=sum(one.size for one in every),
+    )
+
+
+def _proven(
+    version: str | None, state: str, reasons: tuple[str, ...], since: datetime, disabled: datetime | None
+) -> Standing:
+    return Standing(version, state, Use.NOT_PROVEN if reasons else Use.UNUSED, reasons, since, disabled)
+
+
+def _blind(cloud: Cloud, seen: Seen, since: datetime) -> Iterator[str]:
+    """Where data could be that was not seen, or came after it was looked for."""
+    mine = [one for one in seen.buckets if cloud_of(one.bucket) is cloud]
+    if not mine:
+        yield "no bucket of its cloud is in the config"
+    for one in mine:
+        yield from (f"{one.bucket}: {why}" for why in _hidden(one, since + SETTLES))
+    if seen.elsewhere is None:
+        yield "which buckets no config names is not known"
+    elif seen.elsewhere:
+        yield f"{_counted(seen.elsewhere, 'bucket')} of the accounts in use in no config: nobody looked there"
+
+
+def _hidden(one: BucketCoverage, settled: datetime) -> Iterator[str]:
+    if not one.complete or one.sweep_started is None:
+        yield "it was never swept to its end"
+        return
+    if one.left_out:
+        yield f"its {' and '.join(each.replace('_', '-') for each in one.left_out)} objects were left out"
+    if one.unresolved:
+        yield f"the key of {_counted(one.unresolved, 'object')} is not known"
+    if one.uploads_in_progress is None:
+        yield "whether uploads are unfinished is not known"
+    elif one.uploads_in_progress:
+        yield f"{_counted(one.uploads_in_progress, 'unfinished upload')}, of which nobody tells the key"
+    looked = min(one.sweep_started, one.oldest_verified or one.sweep_started)
+    if looked < settled:
+        yield f"its objects were looked at from {_minute(looked)} on; new data may have come until {_minute(settled)}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,64 @@
+"""Which key versions may go, and what stands in the way of the others, told from what is stored: no cloud is asked."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from auditor import scan
+from auditor.errors import UsageError
+from auditor.findings import Judgement
+from auditor.model import Gap, Holding, KeyMemory, KeyName, Reason
+from auditor.retirement import Seen, call_of, next_step, standings
+from auditor.run import Parts
+from auditor.standing import Candidate, Retiring, Standing, Use
+
+
+def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiring:
+    """Tell it of every key that data names or the config watches, or of one.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+        UsageError: `only` is none of these keys.
+    """
+    now = parts.clock() + scan.plausible(parts.skew())
+    memory = parts.ledger.memory()
+    under: dict[KeyName, list[Holding]] = defaultdict(list)
+    for one in judgement.assessed:
+        if one.holding.key is not None:
+            under[KeyName(one.holding.key)].append(one.holding)
+    keys = sorted({*under, *parts.watched})
+    if only is not None and only not in keys:
+        raise UsageError(
+            f"no data depends on key {only}, and the config does not watch it", "add it as [[key]] and poll"
+        )
+    elsewhere = judgement.coverage.buckets_not_configured
+    seen = Seen(judgement.coverage.buckets, 0 if parts.policy.no_data_elsewhere else elsewhere)
+
+    def candidates(key: KeyName) -> Iterator[Candidate | Gap]:
+        known = memory.get(key)
+        if known is None or known.last is None:
+            yield Gap(key.text, Reason.NOT_VISIBLE, "nothing is known of its versions: it was never read", "poll it")
+            return
+        for one in standings(known.last, known, under[key], seen, now):
+            standing = _as_of_then(one, known, now - parts.policy.poll_max_age)
+            step = next_step(standing, parts.policy.quarantine, now)
+            name = f"{key}/cryptoKeyVersions/{one.version}" if one.version is not None else key.text
+            yield Candidate(key, standing, step, call_of(name, step.step))
+
+    found = [each for key in keys if only in {None, key} for each in candidates(key)]
+    return Retiring(
+        now=now,
+        judged=judgement.now,
+        candidates=tuple(one for one in found if isinstance(one, Candidate)),
+        gaps=tuple(one for one in found if isinstance(one, Gap)),
+    )
+
+
+def _as_of_then(one: Standing, known: KeyMemory, oldest: datetime) -> Standing:
+    """What is told by a key that has fallen silent proves nothing of now."""
+    silent = known.denied_since is not None or known.missing_since is not None
+    if one.use is not Use.UNUSED or not (silent or known.last_at is None or known.last_at < oldest):
+        return one
+    when = f"{known.last_at:%Y-%m-%d %H:%M} UTC" if known.last_at is not None else "a time that nobody knows"
+    return replace(one, use=Use.NOT_PROVEN, reasons=(f"the key tells nothing now; what it said last is of {when}",))

@@ -1,0 +1,90 @@
+"""What key versions are there for, and which may go: the values of an answer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from auditor.model import Gap, KeyName
+
+
+class Use(StrEnum):
+    """What a key version is there for."""
+
+    IN_USE = "in_use"
+    """Data is under it, or may be by its name."""
+    TAKES_NEW_DATA = "takes_new_data"
+    """Nothing is under it that is known, and new data may come at any moment."""
+    NOT_PROVEN = "not_proven"
+    """Nothing is under it that is known, and not everything was seen."""
+    UNUSED = "unused"
+    """Everything that the config names was seen after the last data could have come, and nothing is under it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One version of a key, or a key of AWS as a whole."""
+
+    version: str | None
+    state: str
+    use: Use
+    reasons: tuple[str, ...] = ()
+    """Why it is so; what would have to be seen for a proof."""
+    resting: datetime | None = None
+    """Aware, UTC: since when no new data comes, as far as it was seen; None where it may come."""
+    disabled: datetime | None = None
+    """Aware, UTC: since when it was seen disabled without a break; None where it is not."""
+    objects: int = 0
+    size: int = 0
+    """Bytes."""
+
+
+class Step(StrEnum):
+    """What may be done next with a version that nothing is under."""
+
+    DISABLE = "disable"
+    """It can be undone at any time."""
+    WAIT = "wait"
+    """It is disabled, and not yet for as long as the policy asks."""
+    DESTROY = "destroy"
+    """Nobody has missed it for so long."""
+    NONE = "none"
+    """Nothing, or its destruction is scheduled already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The next step, and from when on it may be taken."""
+
+    step: Step
+    at: datetime | None = None
+    """Aware, UTC: of `wait`, until when; of `destroy`, since when."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One key version, or key of AWS, and what may be done with it."""
+
+    key: KeyName
+    standing: Standing
+    next: Next
+    call: str | None
+    """The command line of the next step; None where nothing is to be done now."""
+
+    @property
+    def name(self) -> str:
+        """Its full name."""
+        version = self.standing.version
+        return f"{self.key}/cryptoKeyVersions/{version}" if version is not None else self.key.text
+
+
+@dataclass(frozen=True, slots=True)
+class Retiring:
+    """The whole answer."""
+
+    now: datetime
+    """Aware, UTC, by the clouds' clocks as far as known."""
+    judged: datetime
+    """Aware, UTC: the moment of the judgement that it goes by."""
+    candidates: tuple[Candidate, ...]
+    gaps: tuple[Gap, ...]
+    """Keys of which nothing can be told."""

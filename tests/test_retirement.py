@@ -1,0 +1,317 @@
+"""Nothing is called unused that may hold data, and nothing is to be destroyed that was not disabled long enough."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from auditor import cli, scan
+from auditor.config import load
+from auditor.findings import BucketCoverage, Status, Verdict
+from auditor.model import AwsKey, GcpKey, Holding, KeyManager, KeyMemory, KeyName, Population, Rotation
+from auditor.outputs import retire_json
+from auditor.policy import Policy
+from auditor.readability import KeyView
+from auditor.retirement import Seen, next_step, standings
+from auditor.retiring import retiring
+from auditor.rule import Context, HeldKey
+from auditor.rules import retirable_version
+from auditor.standing import Next, Standing, Step, Use
+from auditor.wiring import assemble
+from tests.clouds import GOOGLE_KEY, Clock
+from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key, days, denied
+from tests.small import Small, a_small_cloud
+from tests.test_fleet import NoProgress
+
+HOUR = timedelta(hours=1)
+LONG_AGO = NOW - days(100)
+SWEPT = BucketCoverage(
+    bucket="gs://data",
+    complete=True,
+    listed=10,
+    resolved=10,
+    unresolved=0,
+    outside=0,
+    uploads_in_progress=0,
+    sweep_started=NOW - HOUR,
+    sweep_ended=NOW - HOUR / 2,
+    oldest_verified=NOW - HOUR,
+)
+ON_S3 = replace(SWEPT, bucket="s3://data")
+TWO = a_gcp_key(a_version("1"), a_version("2"), primary="2")
+QUARANTINE = days(14)
+
+
+def memory(key: AwsKey | GcpKey, *, changed: dict[str, datetime] | None = None, **resting: datetime) -> KeyMemory:
+    since = {name.removeprefix("v"): date for name, date in resting.items()}
+    return KeyMemory(key, NOW, resting=since, changed=changed or {})
+
+
+def first(
+    key: AwsKey | GcpKey = TWO,
+    *under: Holding,
+    known: KeyMemory | None = None,
+    bucket: BucketCoverage | None = SWEPT,
+    elsewhere: int | None = 0,
+) -> Standing:
+    """The standing of version 1, or of a key of AWS."""
+    buckets = (bucket,) if bucket is not None else ()
+    return standings(key, known or memory(key, v1=LONG_AGO), under, Seen(buckets, elsewhere), NOW)[0]
+
+
+def test_a_version_that_was_replaced_long_before_everything_was_seen_and_holds_nothing_is_unused() -> None:
+    assert first(TWO, a_holding(GCP_KEY, "2")) == Standing("1", "ENABLED", Use.UNUSED, resting=LONG_AGO)
+
+
+BLIND: dict[str, tuple[dict[str, Any], str]] = {
+    "never swept": ({"bucket": replace(SWEPT, complete=False)}, "was never swept to its end"),
+    "a population left out": (
+        {"bucket": replace(SWEPT, left_out=(Population.SOFT_DELETED,))},
+        "its soft-deleted objects",
+    ),
+    "keys not known": ({"bucket": replace(SWEPT, unresolved=24)}, "the key of 24 objects is not known"),
+    "an upload": ({"bucket": replace(SWEPT, uploads_in_progress=1)}, "1 unfinished upload,"),
+    "uploads not known": ({"bucket": replace(SWEPT, uploads_in_progress=None)}, "whether uploads are unfinished"),
+    "swept before": ({"bucket": replace(SWEPT, sweep_started=LONG_AGO)}, "new data may have come until 2026-08-17"),
+    "verified before": ({"bucket": replace(SWEPT, oldest_verified=LONG_AGO)}, "were looked at from 2026-08-16"),
+    "replaced just now": ({"known": memory(TWO, v1=NOW - HOUR)}, "new data may have come until 2026-11-25"),
+    "other buckets": ({"elsewhere": 2}, "2 buckets of the accounts in use in no config"),
+    "nobody knows of others": ({"elsewhere": None}, "which buckets no config names is not known"),
+    "no bucket at all": ({"bucket": None}, "no bucket of its cloud"),
+    "only buckets of the other cloud": ({"bucket": ON_S3}, "no bucket of its cloud"),
+}
+
+
+@pytest.mark.parametrize(("how", "why"), BLIND.values(), ids=BLIND)
+def test_what_was_not_seen_proves_nothing(how: dict[str, Any], why: str) -> None:
+    found = first(**how)
+    assert found.use is Use.NOT_PROVEN
+    assert len(found.reasons) == 1
+    assert why in found.reasons[0]
+    assert next_step(found, QUARANTINE, NOW) == Next(Step.NONE)
+
+
+def test_the_moment_at_which_the_sweep_may_begin_is_a_day_after_the_last_new_data() -> None:
+    since = NOW - HOUR - timedelta(hours=24)
+    assert first(known=memory(TWO, v1=since)).use is Use.UNUSED
+    assert first(known=memory(TWO, v1=since + timedelta(seconds=1))).use is Use.NOT_PROVEN
+
+
+def test_data_under_it_or_maybe_under_it_keeps_a_version() -> None:
+    found = first(TWO, a_holding(GCP_KEY, "1"), a_holding(GCP_KEY, "2"))
+    one = a_holding(GCP_KEY, "1")
+    assert (found.use, found.objects, found.size) == (Use.IN_USE, one.objects, one.size)
+    found = first(TWO, a_holding(GCP_KEY, None))
+    assert (found.use, "bare name" in found.reasons[0]) == (Use.NOT_PROVEN, True)
+
+
+def test_the_primary_version_takes_new_data() -> None:
+    for key, known in ((a_gcp_key(primary="1"), memory(TWO)), (a_gcp_key(), None)):
+        assert first(key, known=known or memory(key)).use is Use.TAKES_NEW_DATA
+
+
+def test_automatic_rotation_tells_when_a_version_was_replaced_before_anybody_looked() -> None:
+    made = NOW - days(10)
+    key = a_gcp_key(
+        a_version("1"),
+        a_version("2", created=made),
+        a_version("3"),
+        primary="2",
+        rotation=Rotation(days(90), made + days(90)),
+    )
+    for number, use in (("1", Use.UNUSED), ("3", Use.NOT_PROVEN)):
+        known = memory(key, v1=NOW, v3=NOW)
+        found = {one.version: one for one in standings(key, known, (), Seen((SWEPT,), 0), NOW)}
+        assert found[number].use is use
+        assert found[number].resting == (made if number == "1" else NOW)
+    by_hand = replace(key, rotation=Rotation(days(90), made + days(50)))
+    assert first(by_hand, known=memory(by_hand, v1=NOW)).use is Use.NOT_PROVEN
+
+
+@pytest.mark.parametrize("state", ["DESTROYED", "PENDING_GENERATION", "IMPORT_FAILED", "77"])
+def test_versions_that_are_gone_or_not_there_yet_are_not_told(state: str) -> None:
+    key = a_gcp_key(a_version("1", state), a_version("2"), a_version("3", unlisted_since=NOW), primary="2")
+    assert [one.version for one in standings(key, memory(key), (), Seen((SWEPT,), 0), NOW)] == ["2"]
+
+
+AWS: dict[str, tuple[AwsKey, tuple[Holding, ...], KeyMemory | None, Use]] = {
+    "enabled, without data": (an_aws_key(), (), None, Use.TAKES_NEW_DATA),
+    "enabled, with data": (an_aws_key(), (a_holding(AWS_KEY),), None, Use.IN_USE),
+    "disabled long ago": (an_aws_key("Disabled"), (), memory(an_aws_key(), v=LONG_AGO), Use.UNUSED),
+    "disabled just now": (an_aws_key("Disabled"), (), memory(an_aws_key(), v=NOW), Use.NOT_PROVEN),
+    "AWS's own": (an_aws_key(manager=KeyManager.PROVIDER), (), memory(an_aws_key(), v=LONG_AGO), Use.IN_USE),
+}
+
+
+@pytest.mark.parametrize(("key", "under", "known", "use"), AWS.values(), ids=AWS)
+def test_a_key_of_aws_is_unused_only_once_it_is_disabled(
+    key: AwsKey, under: tuple[Holding, ...], known: KeyMemory | None, use: Use
+) -> None:
+    assert first(key, *under, known=known or memory(key), bucket=ON_S3).use is use
+
+
+def disabled(since: datetime | None, use: Use = Use.UNUSED, state: str = "DISABLED") -> Standing:
+    return Standing("1", state, use, resting=LONG_AGO, disabled=since)
+
+
+STEPS: dict[str, tuple[Standing, Next]] = {
+    "enabled": (Standing("1", "ENABLED", Use.UNUSED), Next(Step.DISABLE)),
+    "disabled today": (disabled(NOW), Next(Step.WAIT, NOW + QUARANTINE)),
+    "disabled almost long enough": (
+        disabled(NOW - QUARANTINE + timedelta(seconds=1)),
+        Next(Step.WAIT, NOW + timedelta(seconds=1)),
+    ),
+    "disabled long enough": (disabled(NOW - QUARANTINE), Next(Step.DESTROY, NOW)),
+    "disabled long enough, in use": (disabled(LONG_AGO, Use.IN_USE), Next(Step.NONE)),
+    "disabled long enough, not proven": (disabled(LONG_AGO, Use.NOT_PROVEN), Next(Step.NONE)),
+    "about to be destroyed": (disabled(None, state="DESTROY_SCHEDULED"), Next(Step.NONE)),
+    "enabled, new data comes": (Standing("1", "ENABLED", Use.TAKES_NEW_DATA), Next(Step.NONE)),
+}
+
+
+@pytest.mark.parametrize(("standing", "step"), STEPS.values(), ids=STEPS)
+def test_first_it_is_disabled_then_it_waits_and_only_then_it_is_destroyed(standing: Standing, step: Next) -> None:
+    assert next_step(standing, QUARANTINE, NOW) == step
+
+
+def test_since_when_it_is_disabled_is_since_its_state_changed_or_since_the_first_look() -> None:
+    key = a_gcp_key(a_version("1", "DISABLED"), a_version("2"), primary="2")
+    assert first(key, known=memory(key, v1=LONG_AGO)).disabled == LONG_AGO
+    assert first(key, known=memory(key, changed={"version 1": NOW - days(3)}, v1=LONG_AGO)).disabled == NOW - days(3)
+    assert first(TWO).disabled is None
+
+
+def held(key: AwsKey | GcpKey | None, *under: str, **more: Any) -> HeldKey:
+    name = key.name if key else GCP_KEY
+    holdings = tuple(a_holding(name, one) for one in under)
+    known = memory(key, v1=LONG_AGO) if key is not None else None
+    return HeldKey(KeyView(name, more.get("reading", key), known), NOW, (), (), (), holdings)
+
+
+RULE: dict[str, tuple[HeldKey, int, Verdict]] = {
+    "unused": (held(TWO, "2"), 0, Verdict.FAILED),
+    "in use": (held(TWO, "1", "2"), 0, Verdict.PASSED),
+    "not everything was seen": (held(TWO, "2"), 1, Verdict.UNKNOWN),
+    "never read": (held(None), 0, Verdict.UNKNOWN),
+    "silent now": (held(TWO, "2", reading=denied(GCP_KEY)), 0, Verdict.UNKNOWN),
+    "disabled already": (
+        held(a_gcp_key(a_version("1", "DISABLED"), a_version("2"), primary="2"), "2"),
+        0,
+        Verdict.PASSED,
+    ),
+    "on AWS": (held(an_aws_key()), 0, Verdict.NOT_APPLICABLE),
+}
+
+
+@pytest.mark.parametrize(("key", "elsewhere", "verdict"), RULE.values(), ids=RULE)
+def test_an_enabled_version_that_is_proven_unused_is_a_finding_without_data(
+    key: HeldKey, elsewhere: int, verdict: Verdict
+) -> None:
+    outcome = retirable_version.RULE.check(key, Context(NOW, Policy(), {}, Seen((SWEPT,), elsewhere)))
+    assert outcome.verdict is verdict
+    if verdict is Verdict.FAILED:
+        assert outcome.members == ()
+        assert "version 1 of key" in outcome.text
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Small]:
+    """Nothing is under version 1 any more, which was replaced long ago by automatic rotation."""
+    with a_small_cloud(tmp_path) as running:
+        store = running.cloud.store
+        key = store.key(GOOGLE_KEY)
+        assert key is not None
+        home = store.buckets["data"]
+        home.objects = [one for one in home.objects if one.name.startswith("acme/new/")]
+        for one in key.versions.values():
+            one.created = store.clock() - timedelta(days=30)
+        yield running
+
+
+def told(capsys: pytest.CaptureFixture[str], small: Small, *argv: str) -> tuple[int, str]:
+    code = cli._run([argv[0], "--config", str(small.config), *argv[1:]])  # noqa: SLF001 - without the end of the process
+    out, err = capsys.readouterr()
+    assert "error" not in err
+    return code, out
+
+
+def test_a_version_goes_its_whole_way_and_no_command_comes_before_its_time(small: Small) -> None:
+    clock = Clock()
+    small.cloud.store.clock = clock
+    assembly = assemble(load(small.config), clock)
+    store, calls = small.cloud.store, []
+
+    def step() -> str:
+        """Scan, look, and do what is told; then time passes."""
+        judgement = scan.scan(assembly.parts, NoProgress())
+        (one, two) = retiring(assembly.parts, judgement, KeyName(GOOGLE_KEY)).candidates
+        assert two.standing.use is Use.IN_USE
+        found = [each for each in judgement.findings if each.rule == "retirable-version"]
+        is_open = any(each.status is Status.OPEN for each in found)
+        assert is_open is (one.next.step is Step.DISABLE)
+        if one.call is not None:
+            calls.append(shlex.split(one.call)[4:6])
+            key = store.key(GOOGLE_KEY)
+            assert key is not None
+            key.versions[1].state = "DISABLED" if one.next.step is Step.DISABLE else "DESTROY_SCHEDULED"
+        clock.ahead += days(6)
+        return one.next.step.value
+
+    assert [step() for _ in range(5)] == ["disable", "wait", "wait", "wait", "destroy"]
+    assert calls == [["disable", "1"], ["destroy", "1"]]
+    assert step() == "none"
+    assembly.close()
+
+
+def test_commands_that_destroy_never_stand_beside_commands_that_disable(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(capsys, small, "scan", "--quiet")
+    code, out = told(capsys, small, "retire")
+    assert (code, "versions disable 1" in out, "destroy" in out) == (0, True, False)
+    assert "Of 2 key versions: 1 proven unused; 1 in use." in out
+    code, out = told(capsys, small, "retire", "--destroy")
+    assert (code, "gcloud" in out) == (0, False)
+    for more in ((), ("--destroy",)):
+        document = json.loads(told(capsys, small, "retire", "--format", "json", *more)[1])
+        schema = jsonschema.Draft202012Validator(retire_json.schema(), format_checker=jsonschema.FormatChecker())
+        schema.validate(document)
+        calls = [one["call"] for one in document["key_versions"]]
+        assert [one is not None for one in calls] == [not more, False]
+
+
+def test_a_key_that_was_never_read_ends_with_3(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    small.config.write_text(f'{small.config.read_text()}\n[[key]]\nname = "{GOOGLE_KEY}-2"\n')
+    told(capsys, small, "scan", "--quiet")
+    code, out = told(capsys, small, "retire")
+    assert (code, "it was never read [not_visible]" in out) == (3, True)
+    assert told(capsys, small, "retire", "acme/us-east1/tpuf/main")[0] == 0
+
+
+def test_a_key_that_has_fallen_silent_proves_nothing(small: Small) -> None:
+    clock = Clock()
+    small.cloud.store.clock = clock
+    assembly = assemble(load(small.config), clock)
+    scan.scan(assembly.parts, NoProgress())
+    small.cloud.store.deny("cloudkms.cryptoKeys.get", GOOGLE_KEY)
+    judgement = scan.poll(assembly.parts, NoProgress())
+    one, _ = retiring(assembly.parts, judgement, None).candidates
+    assembly.close()
+    assert (one.standing.use, one.call) == (Use.NOT_PROVEN, None)
+    assert "the key tells nothing now" in one.standing.reasons[0]
+
+
+def test_what_others_hold_is_left_out_only_where_somebody_says_that_it_is_nothing(small: Small) -> None:
+    small.cloud.store.add_bucket("more", "acme", "us-east1")
+    for setting, use in (("", Use.NOT_PROVEN), ("\n[policy]\nno_data_elsewhere = true\n", Use.UNUSED)):
+        small.config.write_text(small.config.read_text() + setting)
+        assembly = assemble(load(small.config))
+        judgement = scan.scan(assembly.parts, NoProgress())
+        assert retiring(assembly.parts, judgement, None).candidates[0].standing.use is use
+        assembly.close()
