@@ -68,6 +68,35 @@ def test_a_scan_that_follows_sends_no_head_and_says_when_it_last_did(cloud: AwsC
     )
 
 
+def own_keys(folder: Path) -> set[str]:
+    """What is told of the objects under a customer's own key."""
+    assembly = assemble(load(folder / "auditor.toml"))
+    sweeps = assembly.parts.ledger.sweeps()
+    rows = assembly.inventory.open(sweeps).holdings()
+    assembly.close()
+    return {str(one.encryption) for one in rows if one.encryption not in {"cmek", "provider"}}
+
+
+@pytest.mark.parametrize("fault", [None, {"status": 503, "code": "SlowDown"}, {"status": 403, "code": "AccessDenied"}])
+def test_who_answered_before_and_is_gone_now_decides_nothing_of_others(
+    cloud: AwsCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any] | None
+) -> None:
+    # What stays throttled is asked for minutes in earnest.
+    monkeypatch.setattr("auditor.connectors.transfers._ATTEMPTS_WHEN_THROTTLED", 2)
+    for number in range(20):
+        cloud.store.put("data", f"zebra/1/{number:02}", sse=None, customer_key=b"k" * 32)
+    scanned(cloud, tmp_path)
+    assert own_keys(tmp_path) == {"customer_supplied"}
+    home = cloud.store.buckets["data"]
+    for name in [one for one in home.objects if one.startswith("acme/0/")][:3]:
+        cloud.store.delete("data", name, None)
+    if fault is not None:
+        cloud.traffic.fail("HEAD /data/acme/0/", **fault)
+    _, heads = scanned(cloud, tmp_path)
+    assert own_keys(tmp_path) == {"customer_supplied"}
+    assert heads < OBJECTS / 2
+
+
 def damaged(folder: Path) -> None:
     (snapshot,) = folder.glob("state/inventory/*/*/*.rows.parquet")
     snapshot.write_bytes(snapshot.read_bytes()[:-100])

@@ -131,6 +131,17 @@ def test_data_under_several_keys_is_meant_to_be_dead_only_if_all_are() -> None:
     assert data_unreadable.RULE.check(cause, at(revoked={AWS_KEY: None, GCP_KEY: None})).severity is Severity.LOW
 
 
+def test_the_rules_that_go_by_the_data_under_a_key_are_these() -> None:
+    assert {rule.id for rule in load() if rule.of_data} == {
+        "grant-missing",
+        "protection-level",
+        "retirable-version",
+        "revocation-incomplete",
+        "stale-version",
+        "weak-algorithm",
+    }
+
+
 def test_severity_follows_what_is_lost() -> None:
     assert {rule.id: rule.severity for rule in load()} == {
         "data-doomed": Severity.CRITICAL,
@@ -154,6 +165,7 @@ def test_severity_follows_what_is_lost() -> None:
         "rotation-off": Severity.MEDIUM,
         "rotation-overdue": Severity.MEDIUM,
         "short-destroy-delay": Severity.MEDIUM,
+        "retirable-version": Severity.LOW,
         "stale-version": Severity.LOW,
         "sweep-incomplete": Severity.MEDIUM,
         "sweep-stale": Severity.MEDIUM,

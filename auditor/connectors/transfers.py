@@ -67,11 +67,15 @@ class Transfer:
     as_is: bool = False
     """The path has `.` or `..` segments, which libcurl would fold."""
     attempts: int = 0
+    throttled: int = 0
+    """How many of them were answered by 429 or 503: those have a patience of their own."""
     status: int = 0
     """HTTP status; 0 = no answer at all."""
     headers: bytes = b""
     """The raw header lines of the last answer."""
     body: bytes = b""
+    renewed: bool = False
+    """Its credentials were refused once, and made anew."""
     answer: object = None
     """What the signer made of a success."""
     lost: str = ""
@@ -338,8 +342,9 @@ class Transfers:
             now = self._clock()
             if self._prefixes.refused(transfer.prefix, now):
                 self._throttle.refused(now)
+            transfer.throttled += 1
         again = outcome.again or transfer.status in _AGAIN
-        if again and transfer.attempts < self._most_attempts(transfer):
+        if again and self._has_patience(transfer):
             wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (transfer.attempts - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
             heapq.heappush(self._later, (self._clock() + wait, next(self._number), transfer))
             return
@@ -349,14 +354,17 @@ class Transfers:
             self._closed.discard(transfer.prefix)
         done.append(transfer)
 
-    def _most_attempts(self, transfer: Transfer) -> int:
-        """How often a request is made: a HEAD once, where others under its prefix were refused to the end.
+    def _has_patience(self, transfer: Transfer) -> bool:
+        """Whether a request is made again: a HEAD not where others under its prefix were throttled to the end.
 
-        A page has its patience: without it there is no sweep.
+        A page has its patience: without it there is no sweep. Faults and throttling are counted apart: under load
+        both come, and neither may use up what the other needs.
         """
+        faults, throttled = self._attempts
         if transfer.status not in _SLOW_DOWN:
-            return self._attempts[0]
-        return 1 if transfer.head and transfer.prefix in self._closed else self._attempts[1]
+            return transfer.attempts - transfer.throttled < faults
+        most = 1 if transfer.head and transfer.prefix in self._closed else throttled
+        return transfer.throttled < most
 
     def _report(self) -> None:
         for (service, operation, outcome), number in self._outcomes.items():

@@ -89,13 +89,15 @@ class KnownRows:
 
     def answered(self) -> list[tuple[str, str | None]]:
         """Name and version of a few that were HEADed without a key of their own."""
-        for part in self._parts:
+        found: list[tuple[str, str | None]] = []
+        # From all over the bucket: what is deleted or throttled is so by its prefix.
+        for part in self._parts[:: max(1, len(self._parts) // _FEW)]:
             with pq.ParquetFile(part.path, pre_buffer=False) as file:
                 some = next(file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=["name", "version", "encryption"]))
-            plain = pc.invert(pc.is_in(some.column("encryption"), _NOT_PLAIN))
-            if found := some.filter(plain).slice(0, _FEW).to_pylist():
-                return [(one["name"], one["version"]) for one in found]
-        return []
+            plain = some.filter(pc.invert(pc.is_in(some.column("encryption"), _NOT_PLAIN)))
+            spread = range(0, plain.num_rows, max(1, plain.num_rows // _FEW))
+            found += [(plain["name"][one].as_py(), plain["version"][one].as_py()) for one in spread]
+        return found[:: max(1, len(found) // _FEW)][:_FEW]
 
     def rest(self) -> Iterator[pa.Table]:
         """All rows, to be counted; of somebody who asks for none by name."""

@@ -243,13 +243,16 @@ def test_an_answer_whose_header_is_cut_off_is_none(cloud: AwsCloud, times: int |
     assert (one.problem is None) is bool(times)
 
 
+def nothing_named(prefix: str) -> bytes:
+    """A page of versions without any."""
+    told = f"<Name>data</Name><Prefix>{prefix}</Prefix><IsTruncated>false</IsTruncated>"
+    return f"<ListVersionsResult>{told}</ListVersionsResult>".encode()
+
+
 def test_what_is_overwritten_and_then_deleted_is_gone(cloud: AwsCloud) -> None:
     cloud.store.put("data", "a")
     cloud.traffic.fail("HEAD /data/a", status=200, body=b"", headers={"ETag": '"of-the-new-one"'})
-    empty = (
-        "<ListVersionsResult><Name>data</Name><Prefix>a</Prefix><IsTruncated>false</IsTruncated></ListVersionsResult>"
-    )
-    cloud.traffic.fail("prefix=a", status=200, body=empty.encode())
+    cloud.traffic.fail("prefix=a", status=200, body=nothing_named("a"))
     assert sweep() == []
 
 
@@ -263,6 +266,50 @@ def test_a_control_that_was_deleted_meanwhile_gives_way_to_another(cloud: AwsClo
     found = by_name(sweep())
     assert {one.encryption for name, one in found.items() if name[0] == "d"} == {Encryption.CUSTOMER_SUPPLIED}
     assert len(found) == 8
+
+
+CONTROL_GONE: dict[str, dict[str, Any]] = {
+    "denied": {"status": 403, "code": "AccessDenied"},
+    "throttled": {"status": 503, "code": "SlowDown"},
+    "overwritten under a customer's key": {"status": 400, "bare": True},
+    "a delete marker by now": {"status": 405, "code": "MethodNotAllowed"},
+    "dropped": {"drop": True},
+}
+
+
+@pytest.mark.parametrize("fault", CONTROL_GONE.values(), ids=CONTROL_GONE)
+def test_what_becomes_of_a_control_says_nothing_of_others(cloud: AwsCloud, fault: dict[str, Any]) -> None:
+    for name in ("a", "b", "c"):
+        cloud.store.put("data", name)
+    for number in range(5):
+        cloud.store.put("data", f"d{number}", sse=None, customer_key=b"k" * 32)
+    for name in ("b", "c"):
+        cloud.traffic.fail(f"HEAD /data/{name}", skip=1, **fault)
+    found = by_name(sweep())
+    assert {(one.encryption, one.problem) for name, one in found.items() if name[0] == "d"} == {
+        (Encryption.CUSTOMER_SUPPLIED, None)
+    }
+
+
+def test_what_became_a_delete_marker_after_it_was_listed_is_gone(cloud: AwsCloud) -> None:
+    cloud.store.put("data", "a")
+    cloud.traffic.fail("HEAD /data/a", status=405, code="MethodNotAllowed")
+    body = (
+        "<ListVersionsResult><Name>data</Name><Prefix>a</Prefix><IsTruncated>false</IsTruncated></ListVersionsResult>"
+    )
+    cloud.traffic.fail("prefix=a", status=200, body=body.encode())
+    assert sweep() == []
+
+
+def test_what_is_deleted_before_it_is_asked_again_is_gone(cloud: AwsCloud) -> None:
+    cloud.store.put("data", "a")
+    cloud.store.put("data", "b", sse=None, customer_key=b"k" * 32)
+    cloud.traffic.fail("HEAD /data/b", status=404, code="NoSuchKey", skip=1)
+    body = (
+        "<ListVersionsResult><Name>data</Name><Prefix>b</Prefix><IsTruncated>false</IsTruncated></ListVersionsResult>"
+    )
+    cloud.traffic.fail("prefix=b", status=200, body=body.encode())
+    assert [one.name for one in sweep()] == ["a"]
 
 
 def test_a_name_that_is_refused_is_no_customers_key(cloud: AwsCloud) -> None:

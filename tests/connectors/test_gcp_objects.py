@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from auditor.connectors.gcp.buckets import GcsBuckets
-from auditor.connectors.gcp.census import GcsCensus
+from auditor.connectors.gcp.census import GcsCensus, _Signer
 from auditor.connectors.gcp.objects import GcsBucket
 from auditor.connectors.pace import Pace
 from auditor.connectors.wire import Wire
@@ -197,6 +197,15 @@ def test_unfinished_uploads_are_counted_or_it_is_said_why_not(cloud: GoogleCloud
     gap = a_bucket(cloud).uploads_in_progress()
     assert isinstance(gap, Gap)
     assert gap.reason is Reason.ACCESS_DENIED
+
+
+def test_a_token_that_is_refused_is_renewed_once_whatever_came_before() -> None:
+    signer = _Signer(None, "http://here")
+    asked = signer.page("data", {}, None)
+    for attempts, status, again in ((1, 429, False), (2, 401, True), (3, 401, False)):
+        asked.attempts, asked.status = attempts, status
+        signer._headers = ["authorization: Bearer x"]  # noqa: SLF001 - as it signs each time
+        assert signer.look(asked).again is again
 
 
 BROKEN: dict[str, tuple[dict[str, Any], Reason]] = {

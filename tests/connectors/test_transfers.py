@@ -341,6 +341,24 @@ def test_a_fault_is_tried_again_and_one_that_lasts_is_told(fault: Answer | None)
     assert (found["always"].status, bool(found["always"].lost)) == ((fault[0], False) if fault else (0, True))
 
 
+@pytest.mark.parametrize("fault", [None, (500, b""), (502, b"<html>")], ids=["dropped", "500", "502"])
+@pytest.mark.parametrize("head", [False, True], ids=["GET", "HEAD"])
+def test_throttling_uses_up_no_patience_with_faults(
+    monkeypatch: pytest.MonkeyPatch, fault: Answer | None, *, head: bool
+) -> None:
+    monkeypatch.setattr("auditor.connectors.transfers._FIRST_WAIT", 0.001)
+    left = [*[(503, b"")] * 5, fault, fault]
+
+    def answer(_: str) -> Answer | None:
+        return left.pop(0) if left else (200, b"fine")
+
+    with serving(answer) as server:
+        transfers = some()
+        transfers._attempts = 3, 6  # noqa: SLF001 - fewer than in earnest, as the pauses grow
+        (one,) = gathered(transfers, [Transfer(LIST, f"{server.url}/x", head=head)])
+    assert (one.status, left) == (200, [])
+
+
 def test_what_nobody_answers_is_lost_with_a_word() -> None:
     with serving(lambda _: (200, b"")) as server:
         url = server.url

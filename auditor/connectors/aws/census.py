@@ -47,11 +47,13 @@ _ROWS_HELD: Final = 50_000
 _CONTROLS: Final = 8
 """Versions that answered lately: one or the other may be deleted before it is asked again."""
 _BARE: Final = "400"
-_NOT_FOUND: Final = "404"
+_NOT_FOUND: Final = frozenset({"404", "405"})
+"""Of a version: it is not there, or is a delete marker by now. Source: S3 API Reference, HeadObject."""
 _THROTTLED_IN_A_ROW: Final = 20
 """Versions whose every try was throttled, one after the other, with no answer between them."""
 _THROTTLED_UNDER_ONE_PREFIX: Final = 1_000
 """The same where one prefix has them all, while another was answered: nothing else may be left to ask."""
+_HAS_NO_CONTROL: Final = pa.array([Encryption.CUSTOMER_SUPPLIED.value, Encryption.UNKNOWN.value])
 _ELSEWHERE: Final = frozenset({301, 307, 400})
 
 
@@ -250,6 +252,10 @@ class _Listing:
     answered: set[str] = field(default_factory=set)
     """Two of the prefixes under which one was answered, or all."""
     runs: "list[_Run]" = field(default_factory=list)
+    listed_as_before: deque[_Control] = field(default_factory=lambda: deque(maxlen=_CONTROLS))
+    """Versions that answered an earlier sweep, and that this one has seen listed."""
+    refused: Reason | None = None
+    """Why the last that was known to answer did not, where none is left."""
     _asked_known: bool = False
 
     @property
@@ -289,6 +295,8 @@ class _Listing:
 
     def has_control(self) -> bool:
         """Whether somebody is known who answers: where nothing else is new, those who answered an earlier sweep."""
+        if not self.controls and self.listed_as_before:
+            self.controls.append(self.listed_as_before.pop())
         if not self.controls and self.known is not None and not self._asked_known:
             self._asked_known = True
             self.controls.extend(_Control(name, version, answered=False) for name, version in self.known.answered())
@@ -418,6 +426,8 @@ class _Run:
         first = page.names.index(page.names[-1])
         before = self._known.of(page.names, page.versions, page.modified[first])
         comparison = Comparison(page, before, self._clock(), self._reverify)
+        if len(self._about.listed_as_before) < _CONTROLS:
+            self._note_control(before)
         if comparison.whole:
             found.as_before, found.open = before.select(rows.SCHEMA.names), 0
             return
@@ -431,6 +441,13 @@ class _Run:
                 found.told[place], found.at[place] = told[row]
                 found.open -= 1
 
+    def _note_control(self, before: pa.Table) -> None:
+        """Note one version that was HEADed by an earlier sweep without a key of its own, and is listed still."""
+        plain = pc.index(pc.is_in(before.column("encryption"), _HAS_NO_CONTROL), pa.scalar(value=False)).as_py()
+        if plain >= 0:
+            name, version = (before.column(which)[plain].as_py() for which in ("name", "version"))
+            self._about.listed_as_before.append(_Control(name, version, answered=False))
+
     def _fail_or_move(self, transfer: Transfer) -> None:
         region = header(transfer.headers, b"x-amz-bucket-region")
         if transfer.status in _ELSEWHERE and region and not self._moved:
@@ -443,13 +460,14 @@ class _Run:
     def _heard(self, found: _Rows, place: int, transfer: Transfer) -> None:
         if isinstance(transfer.answer, Head):
             controls = self._about.controls
+            self._about.refused = None
             if len(controls) < _CONTROLS or place == 0:
                 controls.append(_Control(found.page.names[place], found.page.versions[place]))
             self._about.throttled.clear()
             if len(self._about.answered) < 2:  # noqa: PLR2004 - so that one is always another
                 self._about.answered.add(transfer.prefix)
             self._learn(found, place, transfer.answer)
-        elif code_of(transfer) == _NOT_FOUND:
+        elif code_of(transfer) in _NOT_FOUND:
             self._look_up(_Entry(found, place, _Step.LISTED))
         elif code_of(transfer) != _BARE:
             self._settle(found, place, _reason(transfer))
@@ -521,19 +539,21 @@ class _Run:
             page = found.page
             again = self._signer.version(page.names[place], page.versions[place], _Entry(found, place, _Step.AGAIN))
             self._transfers.start(again, first=True)
-        elif code_of(transfer) == _NOT_FOUND or (code_of(transfer) == _BARE and not _has_answered(transfer.tag)):
-            self._forget_control(transfer.tag)
         else:
-            bad = code_of(transfer) == _BARE
-            self._settle(found, place, Reason.EXPIRED_CREDENTIALS if bad else _reason(transfer))
+            self._forget_control(transfer)
 
-    def _forget_control(self, entry: object) -> None:
-        """It was deleted meanwhile: another one decides."""
+    def _forget_control(self, transfer: Transfer) -> None:
+        """It was deleted, overwritten or throttled meanwhile, which says nothing of others: another one decides."""
+        entry, about = transfer.tag, self._about
         assert isinstance(entry, _Entry)  # noqa: S101 - whoever asks a control does it for an entry
-        controls = self._about.controls
-        if entry.control is not None and entry.control in controls:
-            controls.remove(entry.control)
-        if controls:
+        if entry.control is not None and entry.control in about.controls:
+            about.controls.remove(entry.control)
+        if code_of(transfer) == _BARE:
+            # Refused after it had answered in this very sweep: it is not the key of whoever wrote it.
+            about.refused = Reason.EXPIRED_CREDENTIALS if _has_answered(entry) else about.refused
+        elif code_of(transfer) not in _NOT_FOUND:
+            about.refused = _reason(transfer)
+        if about.has_control():
             self._decide(entry.page, entry.place)
         else:
             entry.page.undecided.append(entry.place)
@@ -543,6 +563,8 @@ class _Run:
         name = found.page.names[place]
         if isinstance(transfer.answer, Head):
             self._learn(found, place, transfer.answer)
+        elif code_of(transfer) in _NOT_FOUND:
+            self._look_up(_Entry(found, place, _Step.LISTED))
         elif code_of(transfer) != _BARE:
             self._settle(found, place, _reason(transfer))
         elif header(transfer.headers, b"x-amz-request-id") is None:
@@ -556,7 +578,7 @@ class _Run:
 
     def _compared_with_sibling(self, found: _Rows, place: int, transfer: Transfer) -> None:
         """Where a name much like it, that is not there, is just not found, it is not the name that is refused."""
-        accepted = code_of(transfer) == _NOT_FOUND
+        accepted = code_of(transfer) == "404"
         self._settle(found, place, Told(Encryption.CUSTOMER_SUPPLIED) if accepted else Reason.UNSUPPORTED)
 
     def _settle(self, found: _Rows, place: int, told: Told | Reason | _Gone) -> None:
@@ -588,14 +610,14 @@ class _Run:
     def _clear_up(self, first: _Rows) -> None:
         about = self._about
         hopeless = about.held > _ROWS_HELD or (about.ended and not self._transfers.open)
-        if not about.controls and not hopeless:
+        if not about.has_control() and not hopeless:
             return
         undecided, first.undecided = first.undecided, []
         for place in undecided:
             if about.controls:
                 self._decide(first, place)
             else:
-                self._settle(first, place, Reason.UNSUPPORTED)
+                self._settle(first, place, about.refused or Reason.UNSUPPORTED)
 
 
 def _borders(known: Known | None) -> list[str]:
@@ -613,8 +635,8 @@ def _last_of(sheet: Sheet) -> str | None:
     return names[-1] if names else None
 
 
-def _has_answered(tag: object) -> bool:
-    return isinstance(tag, _Entry) and tag.control is not None and tag.control.answered
+def _has_answered(entry: _Entry) -> bool:
+    return entry.control is not None and entry.control.answered
 
 
 def _reason(transfer: Transfer) -> Reason:

@@ -51,7 +51,8 @@ _PAGES_AHEAD: Final = 2
 _MOST_UNDECIDED: Final = 10_000
 _CONTROLS: Final = 8
 """Versions that answered lately: one or the other may be deleted before it is asked again."""
-_NOT_FOUND: Final = "404"
+_NOT_FOUND: Final = frozenset({"404", "405"})
+"""Of a version: it is not there, or is a delete marker by now. Source: S3 API Reference, HeadObject."""
 _BARE: Final = "400"
 """What HEAD answers without a body, and so without a code of the service's own."""
 
@@ -314,6 +315,8 @@ class _Heads:
         self._clock = clock
         self._controls: deque[Listed] = deque(maxlen=_CONTROLS)
         self._waiting: list[_Undecided] = []
+        self._refused: Reason | None = None
+        """Why the last that was known to answer did not."""
 
     def learn(self, listed: Listed) -> "StoredObject | _Undecided | None":
         """HEAD one version; a failure leaves it unresolved, never lost. None for one that was deleted meanwhile."""
@@ -323,10 +326,11 @@ class _Heads:
         except FAULTS as error:
             if code_of(error) == _BARE:
                 return _Undecided(listed, replace(plain, problem=Reason.UNSUPPORTED))
-            if code_of(error) == _NOT_FOUND and self._is_gone(listed):
+            if code_of(error) in _NOT_FOUND and self._is_gone(listed):
                 return None
             return replace(plain, problem=reason_of(error))
         self._controls.append(listed)
+        self._refused = None
         return self._headed(listed, told)
 
     def settle(self, page: "list[Future[StoredObject | _Undecided | None]]") -> Iterator[StoredObject]:
@@ -365,6 +369,8 @@ class _Heads:
         try:
             return self._headed(found.listed, self._head(found.listed))
         except FAULTS as error:
+            if code_of(error) in _NOT_FOUND and self._is_gone(found.listed):
+                return None
             if code_of(error) != _BARE:
                 return replace(found.unresolved, problem=reason_of(error))
             if not _has_number(error):
@@ -380,14 +386,15 @@ class _Heads:
             try:
                 self._head(control)
             except FAULTS as error:
-                if code_of(error) == _NOT_FOUND:
-                    # Deleted meanwhile. Another thread may have seen that as well.
-                    with suppress(ValueError):
-                        self._controls.remove(control)
-                    continue
-                return Reason.EXPIRED_CREDENTIALS if code_of(error) == _BARE else reason_of(error)
-            return None
-        return Reason.UNSUPPORTED
+                # That it was deleted, overwritten or throttled meanwhile says nothing of others. Another thread may
+                # have seen that as well.
+                with suppress(ValueError):
+                    self._controls.remove(control)
+                if code_of(error) not in _NOT_FOUND:
+                    self._refused = Reason.EXPIRED_CREDENTIALS if code_of(error) == _BARE else reason_of(error)
+            else:
+                return None
+        return self._refused or Reason.UNSUPPORTED
 
     def _is_accepted(self, name: str) -> bool:
         """Whether it is not the name that is refused: one much like it, that is not there, is just not found."""
@@ -397,7 +404,7 @@ class _Heads:
         try:
             self._client.head_object(Bucket=self._bucket, Key=sibling(name))
         except FAULTS as error:
-            return code_of(error) == _NOT_FOUND
+            return code_of(error) == "404"
         return False
 
     def _is_gone(self, listed: Listed) -> bool:

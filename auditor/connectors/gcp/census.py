@@ -284,8 +284,9 @@ class _Signer:
             except NoPageError:
                 return Outcome("malformed", again=True)
             return Outcome("ok")
-        if transfer.status == _UNAUTHORIZED and transfer.attempts == 1 and self._headers:
+        if transfer.status == _UNAUTHORIZED and not transfer.renewed and self._headers:
             self._headers = None  # as the SDK does: a token may be revoked before its time
+            transfer.renewed = True
             return Outcome(_code(transfer), again=True)
         return Outcome(_code(transfer))
 
