@@ -309,11 +309,13 @@ def _never_asked(view: KeyView, principals: tuple[str, ...]) -> tuple[str, ...]:
 
 def _of_aws_key(key: AwsKey) -> Iterator[Gap]:
     if key.store is not None and (key.store.connection_state is None or key.store.older):
+        why = key.store.unread or Reason.NOT_VISIBLE
+        grant = "grant kms:DescribeCustomKeyStores in the key's account"
         yield Gap(
             key.name.text,
-            Reason.NOT_VISIBLE,
+            why,
             "whether its custom key store is connected is not known",
-            "grant kms:DescribeCustomKeyStores in the key's account",
+            grant if why in {Reason.NOT_VISIBLE, Reason.ACCESS_DENIED} else "poll again",
         )
     # In another account DescribeKey still tells the earliest expiry: there no verdict lacks the list.
     if key.materials_unread not in {None, Reason.NOT_VISIBLE}:
@@ -322,6 +324,14 @@ def _of_aws_key(key: AwsKey) -> Iterator[Gap]:
             key.materials_unread or Reason.TIMEOUT,
             "which imported key materials it has, and which are missing, is not known",
             _access_hint(key.name, "kms:ListKeyRotations", key.materials_unread or Reason.TIMEOUT),
+        )
+    untold = key.rotation.latest_unread if key.rotation is not None else None
+    if untold not in {None, Reason.NOT_VISIBLE}:
+        yield Gap(
+            key.name.text,
+            untold or Reason.TIMEOUT,
+            "since when its current material is in use is not known",
+            _access_hint(key.name, "kms:ListKeyRotations", untold or Reason.TIMEOUT),
         )
     # Another account need not let anybody see it, and no verdict hangs on it.
     if key.rotation_unread not in {None, Reason.NOT_VISIBLE}:
@@ -336,11 +346,12 @@ def _of_aws_key(key: AwsKey) -> Iterator[Gap]:
 
 def _of_gcp_key(key: GcpKey) -> Iterator[Gap]:
     if key.hsm_instance is not None and (key.hsm_instance.state is None or key.hsm_instance.older):
+        why = key.hsm_instance.unread or Reason.ACCESS_DENIED
         yield Gap(
             key.hsm_instance.name,
-            Reason.ACCESS_DENIED,
+            why,
             "whether this single-tenant HSM instance is active is not known",
-            "grant cloudkms.singleTenantHsmInstances.get",
+            "grant cloudkms.singleTenantHsmInstances.get" if why is Reason.ACCESS_DENIED else "poll again",
         )
     for one in key.connections:
         if one.reachable is None or one.older is not None:

@@ -197,6 +197,8 @@ class CustomKeyStore:
     """It could not be read this time: what stands here is what it said before."""
     at: datetime | None = None
     """Aware, UTC: when it said so; None where that was now."""
+    unread: Reason | None = None
+    """Why it could not be read this time; None where it was, or is not of the accounts in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +288,8 @@ class Rotation:
     """Aware, UTC: when next; None where it is off, or was not told."""
     latest: datetime | None = None
     """AWS: since when the current material is in use (aware, UTC); None where nobody tells."""
+    latest_unread: Reason | None = None
+    """Why nobody tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +381,8 @@ class HsmInstance:
     """It could not be read this time: what stands here is what it said before."""
     at: datetime | None = None
     """Aware, UTC: when it said so; None where that was now."""
+    unread: Reason | None = None
+    """Why it could not be read this time; None where it was, or the key does not name it."""
 
 
 @dataclass(frozen=True, slots=True)

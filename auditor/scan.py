@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -197,7 +197,7 @@ def _poll(
     holdings = parts.inventory.open(sweeps)
     memory = parts.ledger.memory()
     agents = {one.bucket: agents_of(parts, one.facts) for one in sweeps}
-    needs = tuple(_needs(parts, holdings.holdings(), agents))
+    needs = tuple(_needs(parts, holdings.holdings(), agents, unusable))
     if strangers := only.difference(need.name for need in needs):
         raise UsageError(
             f"no data depends on key {min(strangers)}, and the config does not watch it",
@@ -325,14 +325,22 @@ def usable(parts: Parts) -> tuple[tuple[Sweep, ...], Mapping[str, LedgerError]]:
     return tuple(one for one in in_force if one.bucket not in unusable), unusable
 
 
-def _needs(parts: Parts, holdings: Iterable[Holding], agents: Mapping[str, tuple[str, ...]]) -> Iterator[KeyNeed]:
-    """Every key that data names or the config watches, with everybody who must decrypt with it."""
+def _needs(
+    parts: Parts, holdings: Iterable[Holding], agents: Mapping[str, tuple[str, ...]], unusable: Container[str]
+) -> Iterator[KeyNeed]:
+    """Every key that data names or the config watches, with everybody who must decrypt with it.
+
+    Those of a bucket whose inventory is damaged are no strangers, though nobody sees what it has under which key.
+    """
+    hidden = [one.facts for one in parts.ledger.sweeps() if one.bucket in unusable]
     principals: dict[KeyName, set[str]] = defaultdict(set)
     for name in parts.watched:
         principals[name].update(())
     for holding in holdings:
         if holding.key is not None:
-            principals[KeyName(holding.key)].update(agents.get(holding.bucket, ()))
+            name = KeyName(holding.key)
+            principals[name].update(agents.get(holding.bucket, ()))
+            principals[name].update(*(agents_of(parts, one) for one in hidden if one.cloud is name.cloud))
     for name in sorted(principals):
         yield KeyNeed(name, tuple(sorted(principals[name])))
 

@@ -29,6 +29,7 @@ from auditor.model import (
     ProbeOutcome,
     Reason,
     Right,
+    Rotation,
 )
 from auditor.readability import KeyView
 from tests.core_builders import (
@@ -450,6 +451,23 @@ PARTS: dict[str, tuple[KeyReading, list[Told]]] = {
         a_gcp_key(hsm_instance=HsmInstance(INSTANCE, None)),
         [(INSTANCE, Reason.ACCESS_DENIED, "HSM instance is active", "singleTenantHsmInstances.get")],
     ),
+    "an instance that gave no answer": (
+        a_gcp_key(hsm_instance=HsmInstance(INSTANCE, None, unread=Reason.TIMEOUT)),
+        [(INSTANCE, Reason.TIMEOUT, "HSM instance is active", "poll again")],
+    ),
+    "a store that gave no answer": (
+        an_aws_key(store=CustomKeyStore("cks-1", "CONNECTED", older=True, unread=Reason.THROTTLED)),
+        [(NAME, Reason.THROTTLED, "custom key store is connected", "poll again")],
+    ),
+    "a store that is nobody's here": (
+        an_aws_key(store=CustomKeyStore("cks-1", None)),
+        [(NAME, Reason.NOT_VISIBLE, "custom key store is connected", "grant kms:DescribeCustomKeyStores")],
+    ),
+    "rotations that may not be listed": (
+        an_aws_key(rotation=Rotation(None, latest_unread=Reason.ACCESS_DENIED)),
+        [(NAME, Reason.ACCESS_DENIED, "since when its current material is in use", "grant kms:ListKeyRotations")],
+    ),
+    "rotations of another account": (an_aws_key(rotation=Rotation(None, latest_unread=Reason.NOT_VISIBLE)), []),
     "an instance that is active": (a_gcp_key(hsm_instance=HsmInstance(INSTANCE, "ACTIVE")), []),
     "connections": (
         a_gcp_key(

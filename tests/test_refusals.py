@@ -76,6 +76,26 @@ def open_ones(judgement: Judgement) -> set[str]:
     }
 
 
+def test_who_decrypts_for_a_bucket_whose_inventory_is_damaged_is_no_stranger(tmp_path: Path) -> None:
+    with on_google(tmp_path) as (small, assembly, clock):
+        store = small.cloud.store
+        agents = store.agent("acme"), store.add_project("beta", 777)
+        store.add_bucket("two", "beta", "us-east1")
+        store.put("two", "acme/z/1", key=GOOGLE_KEY, version=2, size=5)
+        store.set_policy(RING, [])
+        for one in agents:
+            store.grant(GOOGLE_KEY, "roles/cloudkms.cryptoKeyEncrypterDecrypter", f"serviceAccount:{one}")
+        more = '[[bucket]]\nurl = "gs://two"\nlayout = "{org}/{namespace}/"\naccount = "beta"\n'
+        small.config.write_text(f'{small.config.read_text()}\n{more}[[account]]\nproject = "beta"\n')
+        both = assemble(load(small.config), clock)
+        assert "grant-too-wide" not in {one.rule for one in scan.scan(both.parts, NoProgress()).findings}
+        (damaged,) = tmp_path.glob("state/inventory/gs-data-*/*/dependencies.parquet")
+        damaged.write_bytes(b"no inventory")
+        assert "grant-too-wide" not in {one.rule for one in scan.poll(both.parts, NoProgress()).findings}
+        both.close()
+        assembly.close()
+
+
 def test_of_two_reasons_the_one_that_is_over_takes_the_other_with_it_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

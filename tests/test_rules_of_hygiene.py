@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from auditor.findings import Severity, Verdict, member_of
-from auditor.model import AwsKey, GcpKey, KeyManager, Reason, Rotation
+from auditor.model import AwsKey, EkmConnection, GcpKey, HsmInstance, KeyManager, Reason, Rotation
 from auditor.policy import Policy
 from auditor.readability import KeyView
 from auditor.readability.gcp import STATES
@@ -60,6 +60,29 @@ ENCRYPTS = {
 @pytest.mark.parametrize(("key", "verdict"), PRIMARY.values(), ids=PRIMARY)
 def test_new_data_needs_a_primary_version(key: AwsKey | GcpKey | None, verdict: Verdict) -> None:
     assert primary_unusable.RULE.check(held(key), at()).verdict is verdict
+
+
+BEHIND: dict[str, tuple[dict[str, Any], Verdict]] = {
+    "a connection that is not reached": (
+        {"connections": (EkmConnection("c1", reachable=True), EkmConnection("c2", reachable=False))},
+        V.FAILED,
+    ),
+    "connections that are reached": (
+        {"connections": (EkmConnection("c1", reachable=True), EkmConnection("c2", reachable=True))},
+        V.PASSED,
+    ),
+    "a connection that nobody verified": ({}, V.PASSED),
+    "an instance that is disabled": ({"hsm_instance": HsmInstance("i", "DISABLED")}, V.FAILED),
+    "no reason that lets anybody in": ({"access_reasons": ()}, V.FAILED),
+}
+
+
+@pytest.mark.parametrize(("behind", "verdict"), BEHIND.values(), ids=BEHIND)
+def test_new_data_needs_what_stands_behind_the_primary_version(behind: dict[str, Any], verdict: Verdict) -> None:
+    one, two = (
+        a_version(str(number), protection_level="EXTERNAL_VPC", ekm_connection=f"c{number}") for number in (1, 2)
+    )
+    assert primary_unusable.RULE.check(held(a_gcp_key(one, two, primary="2", **behind), "1"), at()).verdict is verdict
 
 
 @pytest.mark.parametrize(("state", "verdict"), ENCRYPTS.items())
@@ -250,6 +273,7 @@ OVERDUE: dict[str, tuple[AwsKey | GcpKey, Verdict]] = {
     "an old key that was rotated long ago": (of_aws(800, latest=NOW - days(366)), V.FAILED),
     "a key of no age that was rotated long ago": (of_aws(None, latest=NOW - days(366)), V.FAILED),
     "a key of no age": (of_aws(None), V.UNKNOWN),
+    "a young replica of which nobody tells the last rotation": (replace(of_aws(30), multi_region=True), V.UNKNOWN),
 }
 
 

@@ -78,6 +78,7 @@ MATERIAL: dict[str, tuple[AwsKey | GcpKey | None, Verdict]] = {
     "missing": (imported("PendingImport", materials=(material(there=False),)), V.FAILED),
     "a pending one is missing": (imported(materials=(material(there=False, state="PENDING_ROTATION"),)), V.PASSED),
     "missing, not listed": (imported("PendingImport"), V.UNKNOWN),
+    "not listed, of a key that does not tell": (imported("PendingDeletion"), V.UNKNOWN),
 }
 
 

@@ -39,7 +39,10 @@ def continued(reading: KeyReading, memory: KeyMemory | None, now: datetime) -> K
             # A key that was not available, and is, tells that its store may have come back.
             healed = _was_unavailable(last) and key.state in {"Enabled", "Updating"}
             last_at = memory.last_at if memory is not None else None
-            return key if healed else replace(key, store=_store(key.store, last.store, last_at))
+            if healed or (key.state == "Unavailable" and _was_connected(last)):
+                # Its state and what was told of its store before cannot both be so.
+                return key
+            return replace(key, store=_store(key.store, last.store, last_at))
         case GcpKey() as key, GcpKey() as last if memory is not None:
             missing = _impossibly_missing(key, last, memory.last_at, now)
             before = {one.name: one for one in last.connections}
@@ -76,6 +79,10 @@ def _was_unavailable(key: AwsKey) -> bool:
     return key.state == "Unavailable" or off
 
 
+def _was_connected(key: AwsKey) -> bool:
+    return key.store is not None and key.store.connection_state == "CONNECTED"
+
+
 def _dated(one: EkmConnection, at: datetime | None) -> EkmConnection:
     return replace(one, at=one.at or at)
 
@@ -84,7 +91,7 @@ def _store(now: CustomKeyStore | None, before: CustomKeyStore | None, at: dateti
     if now is None or before is None or now.id != before.id or now.connection_state is not None:
         return now
     is_told = before.connection_state is not None
-    return replace(before, older=is_told, at=(before.at or at) if is_told else None)
+    return replace(before, older=is_told, at=(before.at or at) if is_told else None, unread=now.unread)
 
 
 def _instance(
@@ -94,7 +101,8 @@ def _instance(
     if is_told or before is None or (now is None and not kept):
         return now
     was_told = before.state is not None
-    return replace(before, older=was_told, at=(before.at or at) if was_told else None)
+    unread = now.unread if now is not None else None
+    return replace(before, older=was_told, at=(before.at or at) if was_told else None, unread=unread)
 
 
 def _connection(now: EkmConnection, before: EkmConnection | None, at: datetime | None) -> EkmConnection:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from auditor.model import (
+    ROTATED,
     AwsKey,
     CustomKeyStore,
     EkmConnection,
@@ -45,7 +46,7 @@ def beside_others(keys: Mapping[KeyName, KeyView], now: datetime) -> Mapping[Key
     words: dict[str, _Word] = {}
     for view in keys.values():
         for key, at in _said(view, now):
-            for name, told, since in _behind(key, at):
+            for name, told, since in _behind(key, at, now):
                 if name not in words or since > words[name].at:
                     words[name] = _Word(since, told, tuple(one for one in key.evidence if one.call in _CALLS))
     return {name: _beside(view, words, now) for name, view in keys.items()} if words else keys
@@ -65,12 +66,15 @@ def _said(view: KeyView, now: datetime) -> Iterator[tuple[AwsKey | GcpKey, datet
         yield memory.last, min(memory.last_at, now)
 
 
-def _behind(key: AwsKey | GcpKey, at: datetime) -> Iterator[tuple[str, Shared, datetime]]:
-    """(name, what was told, when) of everything behind a key of which something was told, by a key that spoke then."""
+def _behind(key: AwsKey | GcpKey, at: datetime, now: datetime) -> Iterator[tuple[str, Shared, datetime]]:
+    """(name, what was told, when) of everything behind a key of which something was told, by a key that spoke then.
+
+    What a clock that was ahead has dated is no newer than now.
+    """
     for name, one in _told_behind(key):
         is_of_then = one.older is None or one.older is False
         if (since := one.at or (at if is_of_then else None)) is not None:
-            yield name, one, since
+            yield name, one, min(since, now)
 
 
 def _told_behind(key: AwsKey | GcpKey) -> Iterator[tuple[str, Shared]]:
@@ -89,24 +93,28 @@ def _told_behind(key: AwsKey | GcpKey) -> Iterator[tuple[str, Shared]]:
 
 def _beside(view: KeyView, words: Mapping[str, _Word], now: datetime) -> KeyView:
     if (key := _answers(view)) is not None:
-        known = _with(key, now, words)
+        known = _with(key, now, words, now)
         return replace(view, reading=known) if known != key else view
     memory = view.memory
     if memory is None or memory.last is None or memory.last_at is None:
         return view
-    known = _with(memory.last, memory.last_at, words)
+    known = _with(memory.last, memory.last_at, words, now)
     return replace(view, beside=known) if known != memory.last else view
 
 
-def _with(said: AwsKey | GcpKey, at: datetime, words: Mapping[str, _Word]) -> AwsKey | GcpKey:
+def _with(said: AwsKey | GcpKey, at: datetime, words: Mapping[str, _Word], now: datetime) -> AwsKey | GcpKey:
     """What a key said at some moment, with what is newer of all that stands behind it."""
-    own = {name: since for name, _, since in _behind(said, at)}
+    own = {name: since for name, _, since in _behind(said, at, now)}
     if isinstance(said, AwsKey):
         behind = {store_name(said.name, said.store.id)} if said.store is not None else set()
     else:
         behind = {said.hsm_instance.name} if said.hsm_instance is not None else set()
         behind |= {one.ekm_connection for one in said.versions if one.ekm_connection is not None}
-    newer = [words[name] for name in sorted(behind & words.keys()) if name not in own or words[name].at > own[name]]
+    newer = [
+        words[name]
+        for name in sorted(behind & words.keys())
+        if (name not in own or words[name].at > own[name]) and not _refuted(words[name], said, at)
+    ]
     if not newer:
         return said
     evidence = (*said.evidence, *(each for one in newer for each in one.evidence))
@@ -120,6 +128,13 @@ def _with(said: AwsKey | GcpKey, at: datetime, words: Mapping[str, _Word]) -> Aw
         connections=(*(one for one in said.connections if one.name not in connections), *connections.values()),
         evidence=evidence,
     )
+
+
+def _refuted(word: _Word, said: AwsKey | GcpKey, at: datetime) -> bool:
+    """Whether a store was said to be disconnected before a key of it was Enabled, which then would be Unavailable."""
+    if not isinstance(said, AwsKey) or not isinstance(word.told, CustomKeyStore):
+        return False
+    return said.state in ROTATED and word.told.connection_state == STORE_DISCONNECTED and word.at <= at
 
 
 def _older(word: _Word) -> Shared:

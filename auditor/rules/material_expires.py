@@ -22,8 +22,8 @@ def check(key: HeldKey, _at: Context) -> Outcome:
         return failed(f"key material {', '.join(missing)} of key {key.name} is missing; it is unusable without it")
     date = expiry(known)
     if date is None:
-        if known.state == "PendingImport":
-            return unknown("material is missing, and which one could not be read")
+        if known.materials is None and known.state not in {"Enabled", "Updating"}:
+            return unknown("which of its materials are missing could not be read")
         return passed(f"no imported material of key {key.name} expires")
     if any(one.readability is Readability.EXPIRING for one in key.assessments):
         return not_applicable("it expires within the horizon: data-expiring speaks of it")

@@ -5,7 +5,8 @@ Source: Cloud KMS docs, Key states; google-cloud-kms, CryptoKey.primary.
 
 from auditor.findings import Outcome, Readability, Severity
 from auditor.model import AwsKey
-from auditor.readability.gcp import STATES
+from auditor.readability.gcp import assess_version
+from auditor.readability.table import Standpoint
 from auditor.rule import Context, HeldKey, Rule, failed, never_told, not_applicable, passed, unknown
 
 
@@ -23,14 +24,19 @@ def check(key: HeldKey, at: Context) -> Outcome:
     if known.primary is None:
         return failed(f"key {key.name} has no primary version: nothing new can be stored under it")
     primary = next((one for one in known.versions if one.number == known.primary), None)
-    row = STATES.get(primary.state) if primary is not None else None
-    if primary is None or row is None or row.readability is Readability.UNKNOWN:
+    if primary is None:
         return unknown(f"whether version {known.primary}, the primary one, can encrypt is not known")
-    if row.readability is Readability.READABLE:
+    # What stands behind a version stands in the way of new data as well; who may encrypt is grant-missing's to say.
+    found = assess_version(known, primary.number, Standpoint((), None, at.policy, at.now))
+    if found.readability in {Readability.READABLE, Readability.EXPIRING}:
         return passed(f"version {known.primary}, the primary one, is {primary.state}")
     if any(one.key_version in {known.primary, None} for one in key.holdings):
         return not_applicable(f"data under version {known.primary} cannot be read either: other rules speak of it")
+    if found.readability is Readability.UNKNOWN:
+        return unknown(f"whether version {known.primary}, the primary one, can encrypt is not known")
     told = f"version {known.primary} of key {key.name}, the primary one, is {primary.state}"
+    if primary.state == "ENABLED":
+        told = f"{told}, and {found.cause}"
     return failed(f"{told}: nothing new can be stored under the key, whatever else can be read")
 
 

@@ -15,7 +15,7 @@ def check(key: HeldKey, at: Context) -> Outcome:
     rotation = rotation_of(key)
     if isinstance(rotation, Outcome):
         return rotation
-    made = key.known.created if isinstance(key.known, AwsKey) else None
+    made = key.known.created if isinstance(key.known, AwsKey) and not key.known.multi_region else None
     since = _since(key.known, rotation)
     if (earliest := since or made) is None:
         return unknown("since when its current material is in use was not told")

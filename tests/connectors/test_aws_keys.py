@@ -75,7 +75,7 @@ def test_a_store_that_may_not_be_read_has_no_state(cloud: AwsCloud) -> None:
     cloud.store.add_key_store("cks-1", "us-east-1", state="FAILED")
     cloud.store.add_key(MINE.text, origin="EXTERNAL_KEY_STORE", store="cks-1")
     cloud.store.denied.add(("DescribeCustomKeyStores", "111122223333"))
-    assert the_key().store == CustomKeyStore("cks-1", None)
+    assert the_key().store == CustomKeyStore("cks-1", None, unread=Reason.ACCESS_DENIED)
 
 
 def test_a_store_is_looked_for_in_its_keys_region_and_one_that_is_not_there_has_no_state(cloud: AwsCloud) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from auditor.connectors.aws.keys import AwsKeys
-from auditor.connectors.aws.rotation import is_before_its_first, parse_rotation
+from auditor.connectors.aws.rotation import _Kept, parse_rotation
 from auditor.connectors.pace import Pace
 from auditor.embedded.aws import AwsCloud
 from auditor.model import AwsKey, KeyName, Reason, Rotation
@@ -70,27 +70,6 @@ def test_a_key_that_is_not_rotated_tells_when_it_was_last_by_hand(cloud: AwsClou
     assert {"kms:GetKeyRotationStatus", "kms:ListKeyRotations"} <= {one.call for one in found.evidence}
 
 
-CREATED = datetime(2026, 1, 1, tzinfo=UTC)
-YEAR = timedelta(days=365)
-
-
-@pytest.mark.parametrize(
-    ("rotation", "since"),
-    [
-        (Rotation(YEAR, CREATED + YEAR), True),
-        (Rotation(YEAR, CREATED + YEAR + timedelta(days=1)), True),
-        (Rotation(YEAR, CREATED + YEAR - timedelta(days=1)), True),
-        (Rotation(YEAR, CREATED + YEAR + timedelta(days=1, seconds=1)), False),
-        (Rotation(YEAR, CREATED + YEAR - timedelta(days=1, seconds=1)), False),
-        (Rotation(YEAR, CREATED + 2 * YEAR), False),
-        (Rotation(YEAR), False),
-        (Rotation(None), False),
-    ],
-)
-def test_the_next_date_tells_of_the_last_only_before_the_first(rotation: Rotation, *, since: bool) -> None:
-    assert is_before_its_first(rotation, CREATED) is since
-
-
 def test_aws_rotates_once_a_year_where_no_period_is_told() -> None:
     assert parse_rotation({"KeyRotationEnabled": True}) == Rotation(timedelta(days=365))
 
@@ -110,10 +89,22 @@ def test_where_rotation_was_switched_on_later_the_list_tells_the_last(cloud: Aws
     assert read().rotation == replace(rotation, latest=WHEN + timedelta(days=20))
 
 
-def test_a_key_that_has_not_come_to_its_first_rotation_is_as_old_as_it_is(cloud: AwsCloud) -> None:
+def test_a_key_that_has_not_come_to_its_first_rotation_is_as_old_as_it_is_unless_somebody_rotated_it(
+    cloud: AwsCloud,
+) -> None:
     created = datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)
-    cloud.store.add_key(MINE.text, created=created, rotated_every=90)
-    assert read().rotation == Rotation(timedelta(days=90), created + timedelta(days=90), created)
+    key = cloud.store.add_key(MINE.text, created=created, rotated_every=90)
+    due = created + timedelta(days=90)
+    assert read().rotation == Rotation(timedelta(days=90), due, created)
+    key.rotated = [created + timedelta(days=2)]
+    assert read().rotation == Rotation(timedelta(days=90), due, created + timedelta(days=2))
+
+
+def test_a_replica_is_as_old_as_the_material_that_it_shares(cloud: AwsCloud) -> None:
+    key = cloud.store.add_key(MINE.text, created=WHEN, rotated_every=None, multi_region=True)
+    assert read().rotation == Rotation(None), "when it was made tells nothing of its material"
+    key.rotated = [WHEN - timedelta(days=300)]
+    assert read().rotation == Rotation(None, latest=WHEN - timedelta(days=300))
 
 
 def test_many_rotations_come_on_several_pages(cloud: AwsCloud) -> None:
@@ -124,18 +115,24 @@ def test_many_rotations_come_on_several_pages(cloud: AwsCloud) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault",
+    ("fault", "reason"),
     [
-        {"status": 400, "code": "AccessDeniedException"},
-        {"status": 200, "body": b'{"Rotations": [], "Truncated": true, "NextMarker": "again"}'},
+        ({"status": 400, "code": "AccessDeniedException"}, Reason.ACCESS_DENIED),
+        ({"status": 400, "code": "ThrottlingException"}, Reason.THROTTLED),
+        (
+            {"status": 200, "body": b'{"Rotations": [], "Truncated": true, "NextMarker": "again"}'},
+            Reason.MALFORMED,
+        ),
     ],
-    ids=["denied", "a page that names itself"],
+    ids=["denied", "throttled", "a page that names itself"],
 )
-def test_rotations_that_nobody_lists_leave_open_when_the_last_was(cloud: AwsCloud, fault: dict[str, Any]) -> None:
+def test_rotations_that_nobody_lists_leave_open_when_the_last_was(
+    cloud: AwsCloud, fault: dict[str, Any], reason: Reason
+) -> None:
     cloud.store.add_key(MINE.text, created=WHEN, rotated_every=None)
     cloud.traffic.fail("kms ListKeyRotations", **fault)
     found = read()
-    assert (found.rotation, found.rotation_unread) == (Rotation(None), None)
+    assert (found.rotation, found.rotation_unread) == (Rotation(None, latest_unread=reason), None)
     assert "kms:ListKeyRotations" not in {one.call for one in found.evidence}
 
 
@@ -160,7 +157,7 @@ def test_a_rotation_that_could_not_be_read_is_told_with_the_reason(
 
 def test_another_account_lets_see_it_whom_it_wants(cloud: AwsCloud) -> None:
     cloud.store.add_key(THEIRS.text, created=WHEN, rotated_every=None)
-    assert read(THEIRS).rotation == Rotation(None)
+    assert read(THEIRS).rotation == Rotation(None, latest_unread=Reason.NOT_VISIBLE)
     assert asked(cloud, "ListKeyRotations") == 0
     cloud.traffic.fail("kms GetKeyRotationStatus", status=400, code="AccessDeniedException")
     assert read(THEIRS).rotation_unread is Reason.NOT_VISIBLE
@@ -195,6 +192,26 @@ def test_an_answer_is_believed_for_an_hour(cloud: AwsCloud) -> None:
     asking.clock.ahead -= timedelta(days=1)
     asking()
     assert asked(cloud, "GetKeyRotationStatus") == 3, "a clock that was set back lets nothing stand for a day"
+
+
+def test_an_answer_is_believed_no_longer_than_until_the_key_is_due(cloud: AwsCloud) -> None:
+    made = (datetime.now(UTC) - timedelta(days=90) + timedelta(minutes=10)).replace(microsecond=0)
+    cloud.store.add_key(MINE.text, created=made, rotated_every=90)
+    asking = Asking()
+    cloud.store.clock = asking.clock
+    before = asking().rotation
+    asking.clock.ahead += timedelta(minutes=5)
+    assert asking().rotation == before
+    asking.clock.ahead += timedelta(minutes=5, seconds=1)
+    found = asking().rotation
+    assert found is not None
+    assert found.latest == made + timedelta(days=90)
+
+
+def test_an_answer_is_believed_no_longer_where_the_key_has_new_material() -> None:
+    kept = _Kept(WHEN, "a", Rotation(timedelta(days=90), WHEN + timedelta(days=9)), ())
+    assert kept.holds("a", WHEN + timedelta(minutes=9))
+    assert not kept.holds("b", WHEN + timedelta(minutes=9))
 
 
 def test_a_fault_is_asked_about_again(cloud: AwsCloud) -> None:

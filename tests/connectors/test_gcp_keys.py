@@ -108,7 +108,7 @@ def test_the_single_tenant_hsm_behind_a_key_is_read(cloud: GoogleCloud, state: s
     assert resources["cloudkms:GetSingleTenantHsmInstance"] == instance
     assert resources["cloudkms:GetCryptoKey"] == GOOGLE_KEY
     cloud.store.deny("cloudkms.singleTenantHsmInstances.get", instance)
-    assert the_key(cloud).hsm_instance == HsmInstance(instance, None)
+    assert the_key(cloud).hsm_instance == HsmInstance(instance, None, unread=Reason.ACCESS_DENIED)
 
 
 @pytest.mark.parametrize("reasons", [None, [], ["CUSTOMER_INITIATED_ACCESS"], ["GOOGLE_INITIATED_REVIEW"]], ids=str)

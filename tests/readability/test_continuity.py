@@ -250,3 +250,16 @@ def test_a_connection_that_one_version_still_uses_counts_as_unasked_whatever_the
     found = continued(a_gcp_key(*versions), remembered(a_gcp_key(*versions, connections=(failing,))), NOW)
     assert isinstance(found, GcpKey)
     assert found.connections == (replace(failing, older=Reason.NOT_VISIBLE, at=SINCE),)
+
+
+def test_a_key_that_is_unavailable_leaves_nothing_of_a_store_that_was_connected_before() -> None:
+    hidden = CustomKeyStore("cks-1", None)
+    before = remembered(an_aws_key(store=CustomKeyStore("cks-1", "CONNECTED")))
+    found = continued(an_aws_key("Unavailable", store=hidden), before, NOW)
+    assert isinstance(found, AwsKey)
+    assert found.store == hidden
+    failed = remembered(an_aws_key(store=FAILED))
+    found = continued(an_aws_key("Unavailable", store=hidden), failed, NOW)
+    assert isinstance(found, AwsKey)
+    assert found.store is not None
+    assert found.store.connection_state == "FAILED"

@@ -280,6 +280,52 @@ def test_the_newest_word_counts_be_it_remembered_too() -> None:
     assert of(5 * MINUTE) is None, "of two at the same time each has its own"
 
 
+def test_a_word_that_a_clock_dated_ahead_is_no_newer_than_now() -> None:
+    ahead = NOW + timedelta(days=3)
+    for mine, others in (
+        (stored("FAILED"), stored("CONNECTED", name=OTHER_AWS, older=True, at=ahead)),
+        (on_instance("FAILED"), on_instance("ACTIVE", OTHER_GCP, older=True, at=ahead)),
+    ):
+        views = {
+            mine.name: KeyView(mine.name, mine, remembered(mine)),
+            others.name: KeyView(others.name, None, remembered(others)),
+        }
+        assert beside_others(views, NOW)[mine.name].reading == mine
+
+
+UNREAD = stored(None)
+BEFORE_THAT: dict[str, tuple[AwsKey, AwsKey | None, AwsKey, R]] = {
+    "another key was Unavailable before": (UNREAD, None, stored(None, key="Unavailable", name=OTHER_AWS), R.READABLE),
+    "its store was told to be disconnected before": (UNREAD, None, stored("DISCONNECTED", name=OTHER_AWS), R.READABLE),
+    "it was Unavailable itself before": (UNREAD, stored(None, key="Unavailable"), UNREAD, R.READABLE),
+    "its store was told to have failed before": (UNREAD, None, stored("FAILED", name=OTHER_AWS), R.UNREACHABLE),
+    "it is Disabled": (
+        stored(None, key="Disabled"),
+        None,
+        stored("DISCONNECTED", name=OTHER_AWS),
+        R.UNREADABLE,
+    ),
+}
+
+
+@pytest.mark.parametrize(("mine", "last", "other", "readability"), BEFORE_THAT.values(), ids=BEFORE_THAT)
+def test_a_key_that_is_enabled_was_not_cut_off_before(
+    mine: AwsKey, last: AwsKey | None, other: AwsKey, readability: R
+) -> None:
+    views = {AWS_KEY: KeyView(AWS_KEY, mine, remembered(last) if last is not None else None)}
+    if other.name != AWS_KEY:
+        views[other.name] = KeyView(other.name, None, remembered(other))
+    facts = Facts(FixedHoldings(a_holding(AWS_KEY)), views, {}, (), Policy(), NOW)
+    assert judge(facts, ()).assessed[0].assessment.readability is readability
+
+
+def test_a_key_that_was_enabled_before_its_store_went_down_is_cut_off_all_the_same() -> None:
+    told = KeyView(OTHER_AWS, stored("DISCONNECTED", name=OTHER_AWS), None)
+    views = {AWS_KEY: KeyView(AWS_KEY, None, remembered(UNREAD)), OTHER_AWS: told}
+    facts = Facts(FixedHoldings(a_holding(AWS_KEY)), views, {}, (), Policy(), NOW)
+    assert judge(facts, ()).assessed[0].assessment.readability is R.UNREACHABLE
+
+
 def test_a_key_of_which_nothing_is_known_stays_so() -> None:
     others = KeyView(OTHER_AWS, stored("DISCONNECTED", name=OTHER_AWS), None)
     for memory in (None, remembered(None)):

@@ -99,7 +99,7 @@ class AwsKeys:
                 evidence.append(Evidence("kms:ListKeyRotations", name.text, self._clock(), None, told_digest))
         rotation: Rotation | Reason | None = None
         if is_rotated(key):
-            rotation, more = self._rotations.read(name, key["created"])
+            rotation, more = self._rotations.read(key)
             evidence.extend(more)
         if key["manager"] is KeyManager.PROVIDER:
             access = access_of_managed(name, need.principals)
@@ -179,7 +179,7 @@ class _Stores:
     def __init__(self, clients: AwsClients) -> None:
         self._clients = clients
         self._lock = threading.Lock()
-        self._known: dict[tuple[str, str], Mapping[str, CustomKeyStore]] = {}
+        self._known: dict[tuple[str, str], Mapping[str, CustomKeyStore] | Reason] = {}
 
     def find(self, name: KeyName, store_id: str) -> CustomKeyStore:
         """One store; without a connection state when it could not be read."""
@@ -187,9 +187,12 @@ class _Stores:
             place = name.owner, name.location
             if place not in self._known:
                 self._known[place] = self._read(name)
-            return self._known[place].get(store_id, CustomKeyStore(store_id, None))
+            known = self._known[place]
+            if isinstance(known, Reason):
+                return CustomKeyStore(store_id, None, unread=known)
+            return known.get(store_id, CustomKeyStore(store_id, None))
 
-    def _read(self, name: KeyName) -> Mapping[str, CustomKeyStore]:
+    def _read(self, name: KeyName) -> Mapping[str, CustomKeyStore] | Reason:
         client = self._clients.kms(name.location, name.owner)
         found: dict[str, CustomKeyStore] = {}
         try:
@@ -205,8 +208,8 @@ class _Stores:
                 asked = {"Marker": page.get("NextMarker")}
                 if not (page.get("Truncated") and trail.leads_on(asked["Marker"])):
                     break  # a store that was not come to has no state, which is told as a gap
-        except FAULTS:
-            return {}  # each key's store then has no state, which is told as a gap
+        except FAULTS as error:
+            return reason_of(error)  # each key's store then has no state, which is told as a gap
         return found
 
 

@@ -1,7 +1,7 @@
 """Whether AWS rotates a key by itself, and since when its current material is in use."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -18,8 +18,22 @@ _LASTS: Final = timedelta(hours=1)
 """How long an answer is believed: no verdict about data hangs on it."""
 _PERIOD: Final = 365
 """Days between two rotations where none are named. Source: AWS KMS API Reference, EnableKeyRotation."""
-_A_DAY: Final = timedelta(days=1)
 _CANNOT: Final = "UnsupportedOperationException"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What was told of a key, and when."""
+
+    at: datetime
+    material: str | None
+    found: Rotation
+    said: tuple[Evidence, ...]
+
+    def holds(self, material: str | None, now: datetime) -> bool:
+        """Whether it is believed still: not where the key has new material, or should have."""
+        is_due = self.found.due is not None and self.at < self.found.due <= now
+        return material == self.material and not is_due and timedelta(0) <= now - self.at < _LASTS
 
 
 class AwsRotations:
@@ -34,27 +48,30 @@ class AwsRotations:
         self._pace = pace
         self._lists = lists
         self._clock = clock
-        self._kept: dict[KeyName, tuple[datetime, Rotation | None, tuple[Evidence, ...]]] = {}
+        self._kept: dict[KeyName, _Kept] = {}
 
-    def read(self, name: KeyName, created: datetime | None) -> tuple[Rotation | Reason | None, tuple[Evidence, ...]]:
-        """Tell how one key is rotated, and which calls said so; None where it cannot be, a reason where nobody says."""
+    def read(self, key: Mapping[str, Any]) -> tuple[Rotation | Reason | None, tuple[Evidence, ...]]:
+        """Tell how one key is rotated, and which calls said so; None where it cannot be, a reason where nobody says.
+
+        `key`: what DescribeKey said of it.
+        """
+        name: KeyName = key["name"]
         now = self._clock()
-        if name in self._kept:
-            at, known, said = self._kept[name]
-            if timedelta(0) <= now - at < _LASTS:
-                return known, said
+        if (kept := self._kept.get(name)) is not None and kept.holds(key["material"], now):
+            return kept.found, kept.said
         try:
             found = self._status(name)
         except FAULTS as error:
             return (None if code_of(error) == _CANNOT else self._why(name, reason_of(error))), ()
-        calls = [_STATUS]
-        if created is not None and is_before_its_first(found, created):
-            found = replace(found, latest=created)
-        elif (latest := self._latest(name, created)) is not None:
-            found = replace(found, latest=latest)
-            calls.append(_LIST)
+        # A member of a multi-Region set has the material of the others, whenever it was made itself.
+        made = None if key["multi_region"] else key["created"]
+        latest = self._latest(name, made)
+        unread = latest if isinstance(latest, Reason) else None
+        found = replace(found, latest=None if isinstance(latest, Reason) else latest, latest_unread=unread)
+        calls = [_STATUS] if unread is not None else [_STATUS, _LIST]
         said = tuple(Evidence(one, name.text, now, None, digest(repr(found))) for one in calls)
-        self._kept[name] = now, found, said
+        if unread in {None, Reason.NOT_VISIBLE, Reason.ACCESS_DENIED}:
+            self._kept[name] = _Kept(now, key["material"], found, said)
         return found, said
 
     def _status(self, name: KeyName) -> Rotation:
@@ -71,13 +88,16 @@ class AwsRotations:
         caller = self._clients.caller(name.owner)
         return isinstance(caller, Reason) or caller[0] == name.owner
 
-    def _latest(self, name: KeyName, created: datetime | None) -> datetime | None:
-        """Since when the current material is in use; None where that cannot be learnt."""
+    def _latest(self, name: KeyName, made: datetime | None) -> datetime | Reason | None:
+        """Since when the current material is in use; a reason where nobody says, None where it was never rotated.
+
+        The next date tells nothing of the last: a rotation by hand leaves it as it is.
+        """
         if not self._is_ours(name):
-            return None
+            return Reason.NOT_VISIBLE
         client = self._clients.kms(name.location, name.owner)
         asked: dict[str, Any] = {"KeyId": name.text, "IncludeKeyMaterial": "ROTATIONS_ONLY", "Limit": 1000}
-        dates: list[datetime | None] = [created]
+        dates: list[datetime | None] = [made]
         trail = Trail()
         try:
             while True:
@@ -88,20 +108,9 @@ class AwsRotations:
                     return max((one.astimezone(UTC) for one in dates if one is not None), default=None)
                 asked["Marker"] = page.get("NextMarker")
                 if not trail.leads_on(asked["Marker"]):
-                    return None
-        except FAULTS:
-            return None
-
-
-def is_before_its_first(rotation: Rotation, created: datetime) -> bool:
-    """Whether a key has not come to its first rotation by itself: the next one is one period after it was made.
-
-    Any later date tells nothing of the last rotation: the first is one period after that was switched on, whenever
-    that was.
-    """
-    if rotation.period is None or rotation.due is None:
-        return False
-    return abs(rotation.due - created - rotation.period) <= _A_DAY
+                    return Reason.MALFORMED
+        except FAULTS as error:
+            return reason_of(error)
 
 
 def parse_rotation(told: Mapping[str, Any]) -> Rotation:

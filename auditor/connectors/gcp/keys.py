@@ -261,8 +261,8 @@ class _Shared:
             told = self._calls.call(
                 "GetSingleTenantHsmInstance", client.get_single_tenant_hsm_instance, {"name": backend}
             )
-        except FAULTS:
-            return HsmInstance(backend, None)
+        except FAULTS as error:
+            return HsmInstance(backend, None, unread=reason_of(error))
         disable_time = _utc(told.disable_time) if "disable_time" in told else None
         return HsmInstance(backend, _enum_name(told, "state"), disable_time)
 
