@@ -1,11 +1,12 @@
 """A page of a Cloud Storage listing that tells something twice is none, and one as Google writes it is read once."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from auditor.connectors.gcp.listing import NoPageError, parse_page
+from auditor.connectors.gcp.listing import NoPageError, columns, parse_page
 from tests.clouds import GOOGLE_KEY
 
 ENTRY: dict[str, Any] = {
@@ -70,3 +71,15 @@ def test_a_page_as_google_writes_it_is_not_looked_at_twice(monkeypatch: pytest.M
         items.append({key: value for key, value in items[-1].items() if key != name})
     for told in ({**PAGE, "items": items}, {"kind": "storage#objects"}, {"kind": "storage#objects", "items": items}):
         parse_page(json.dumps(told, separators=PACKED).encode())
+
+
+def test_names_from_before_the_place_where_a_listing_goes_on_are_no_page_of_it() -> None:
+    when = datetime(2026, 1, 3, tzinfo=UTC)
+    entries = [{**ENTRY, "name": name, "size": "1", "etag": "e"} for name in ("b", "c")]
+    for one in entries:
+        del one["customerEncryption"]
+    page = parse_page(json.dumps({**PAGE, "items": entries}).encode())
+    for after, names in ((None, ["b", "c"]), ("a", ["b", "c"]), ("b", ["c"])):
+        assert columns(page, when, (), after, soft_deleted=False)["name"].to_pylist() == names
+    with pytest.raises(NoPageError):
+        columns(page, when, (), "bb", soft_deleted=False)
