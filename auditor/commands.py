@@ -39,8 +39,6 @@ from auditor.retiring import retiring
 from auditor.wiring import Assembly, assemble
 
 _STANDARD_OUTPUT: Final = Path("-")
-_WORST: Final = 10
-"""Namespaces that an answer about a key names."""
 _HEXADECIMAL: Final = frozenset("0123456789abcdef")
 """What ids of findings are made of."""
 
@@ -113,13 +111,11 @@ def foresee_one(path: Path, what: str, action: Action, how: Answering, *, namesp
         with _writing(how.output) as out:
             if namespaces:
                 tabular.write_namespaces(rows.namespaces(found.members), out)
+            elif how.form == "json":
+                impact_json.write(found, out)
             else:
-                worst = tuple(rows.namespaces(found.members, limit=_WORST))
-                if how.form == "json":
-                    impact_json.write(found, worst, out)
-                else:
-                    # Commands stay whole, so that they can be pasted.
-                    terminal.plain(out).print(impact_table.impact(found, worst), soft_wrap=True)
+                # Commands stay whole, so that they can be pasted.
+                terminal.plain(out).print(impact_table.impact(found), soft_wrap=True)
     if found.extent.objects or found.untouched:
         return 1
     return 3 if any(gap.reason not in allowed for gap in found.gaps) else 0

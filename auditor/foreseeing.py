@@ -1,7 +1,7 @@
 """What would become of the data under a key if somebody acted on it, told from what is stored: no cloud is asked."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -22,12 +22,14 @@ from auditor.model import (
     Sweep,
     cloud_of,
 )
-from auditor.ports import OpenInventory
+from auditor.ports import Measured, OpenInventory
 from auditor.readability import KeyView, assess
 from auditor.readability.action import AWS_WAITING, GCP_WAITING, after
 from auditor.run import Parts
 
 _CAN_BE_READ: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
+_WORST: Final = 10
+"""Namespaces that an answer names."""
 _ORDER: Final = tuple(Readability)
 _NOBODY: Final = "the platform"
 """Stands for the principals of a bucket of which nobody knows who decrypts for it."""
@@ -90,7 +92,7 @@ def foresee(
     moved, stays, undo = _moved(case, under, acted.key, parts) if acted.idle is None else ({}, under, ())
     members = in_order(member_of(one.holding) for some in moved.values() for one in some)
     groups = sorted(moved, key=lambda pair: (-_ORDER.index(pair[1]), _ORDER.index(pair[0])))
-    measured = rows.extents([*(_members(moved[pair]) for pair in groups), members])
+    measured = rows.measured([_members(moved[pair]) for pair in groups], _WORST)
     final, final_at = _final(case)
     return Impact(
         key=key,
@@ -101,12 +103,13 @@ def foresee(
         state=_state(case) if read is not None else "never read",
         state_read=memory.last_at if memory is not None else None,
         idle=acted.idle,
-        shifts=tuple(Shift(*pair, extent) for pair, extent in zip(groups, measured, strict=False)),
-        extent=measured[-1],
+        shifts=tuple(Shift(*pair, extent) for pair, extent in zip(groups, measured.each, strict=True)),
+        extent=measured.together,
         members=members,
-        populations=rows.populations_of(members),
+        worst=measured.worst,
+        populations=measured.populations,
         untouched=sum(one.holding.objects for one in stays if _hangs_on(case, one)),
-        writes=_writes(case, rows, under, sweeps, idle=acted.idle is not None),
+        writes=_writes(case, sweeps, lambda: _namespaces(rows, under, measured, members), idle=acted.idle is not None),
         takes_effect=_takes_effect(case),
         final=final,
         final_at=final_at if acted.idle is None else None,
@@ -186,16 +189,20 @@ def _state(case: _Case) -> str:
     return ", ".join(sorted(states)) or "not listed"
 
 
-def _writes(
-    case: _Case, rows: OpenInventory, under: Iterable[Assessed], sweeps: Iterable[Sweep], *, idle: bool
-) -> Writes:
+def _namespaces(rows: OpenInventory, under: Iterable[Assessed], known: Measured, members: tuple[Member, ...]) -> int:
+    """How many namespaces have data under the key: counted already where all of it is affected."""
+    every = _members(under)
+    return known.together.namespaces if every == members else rows.measured([every], 0).together.namespaces
+
+
+def _writes(case: _Case, sweeps: Iterable[Sweep], namespaces: Callable[[], int], *, idle: bool) -> Writes:
     fail, text = _new_data(case) if not idle else (False, "the action changes nothing")
     if fail is False:
         return Writes(fail, text)
     return Writes(
         fail=fail,
         text=text,
-        namespaces=rows.count_namespaces(_members(under)),
+        namespaces=namespaces(),
         buckets=tuple(one.bucket for one in sweeps if one.facts.default_key in _names(case.key)),
     )
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from auditor.findings import Member, Readability, Undo
 from auditor.model import Extent, Gap, KeyName, Population
+from auditor.ports import NamespaceRow
 
 
 class Action(StrEnum):
@@ -81,6 +82,8 @@ class Impact:
     """All of the shifts together."""
     members: tuple[Member, ...]
     """What they are made of."""
+    worst: tuple[NamespaceRow, ...]
+    """The ten namespaces with most of such objects."""
     populations: Mapping[Population, tuple[int, int]]
     """Objects and bytes of them; populations without any are not in it."""
     untouched: int

@@ -30,6 +30,8 @@ from auditor.connectors.pace import Pace
 from auditor.connectors.wire import Wire
 from auditor.embedded.google import GoogleCloud, Store
 from auditor.findings import Judgement, Status
+from auditor.foreseeing import foresee
+from auditor.impact import Action
 from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
 from auditor.ledger.store import LedgerStore
@@ -274,6 +276,23 @@ def judge(folder: Path, ledger_file: Path) -> dict[str, Any]:
     return told
 
 
+def foreseen(folder: Path, ledger_file: Path) -> dict[str, Any]:
+    """Ask, in a process that knows nothing yet, what would break if the key that all share was destroyed."""
+    began, used = time.perf_counter(), time.process_time()
+    ledger = LedgerStore(ledger_file)
+    parts = parts_of(folder, Keys(), ledger)
+    judgement = ledger.judgement()
+    if judgement is None:
+        raise RuntimeError("nothing was judged")
+    rows_of = parts.inventory.open(ledger.published(judgement.sweeps))
+    impact = foresee(parts, judgement, rows_of, (_SHARED, None, Action.DESTROY))
+    told = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - used}
+    if (impact.extent.namespaces * ROWS_EACH, len(impact.worst)) != (judgement.coverage.buckets[0].listed, 10):
+        raise RuntimeError(f"{impact.extent} of {judgement.coverage}")
+    ledger.close()
+    return {**told, "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
 def _expect_one_finding(judgement: Judgement) -> None:
     """All namespaces hang on the one key that was disabled: that is one finding, with all of them in it."""
     swept = judgement.coverage.buckets[0].listed
@@ -321,7 +340,7 @@ def measured(namespaces: int, rounds: int) -> dict[str, Any]:
         judged = []
         for number in range(rounds):
             copy = shutil.copy(ledger, Path(folder) / f"round-{number}.db")
-            judged.append(_run("judge", folder, str(copy)))
+            judged.append({**_run("judge", folder, str(copy)), "impact": _run("impact", folder, str(copy))})
     argv = [sys.executable, "-m", "bench.judging", "cloud"]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT) as server:
         assert server.stdout is not None  # noqa: S101 - it is piped
@@ -346,6 +365,8 @@ def main() -> None:
             told: Any = fill(Path(folder), int(namespaces))
         case ["judge", folder, ledger]:
             told = judge(Path(folder), Path(ledger))
+        case ["impact", folder, ledger]:
+            told = foreseen(Path(folder), Path(ledger))
         case ["read", endpoint]:
             told = over_the_wire(endpoint)
         case [namespaces, rounds]:

@@ -48,6 +48,9 @@ def _judging(namespaces: int, rounds: int) -> Iterator[Figure]:
     yield Figure("the same, after the key of all namespaces was disabled", took("changed"), "15 s", "3 s")
     yield Figure("the same, nothing changed", took("unchanged"), "15 s", "3 s")
     yield Figure("peak memory of that process", f"{max(one['mib'] for one in judged):.0f} MiB", "1 GB", "400 MB")
+    name = f"impact of destroying the key that all {namespaces / 1e6:g} M namespaces are under, nothing known before"
+    seconds = f"{middle(lambda one: one['impact']['seconds']):.2f} s"
+    yield Figure(name, f"{seconds} ({middle(lambda one: one['impact']['cpu']):.2f} s of CPU)", "1 s")
     scrape = f"{middle(lambda one: one['changed']['scrape']) * 1000:.0f} ms"
     yield Figure("scrape of /metrics, the first after a change", scrape, "100 ms", "20 ms")
     scrape = f"{middle(lambda one: one['again']['scrape']) * 1000:.1f} ms"

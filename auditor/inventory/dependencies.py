@@ -3,9 +3,10 @@
 import heapq
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,7 @@ from auditor.inventory.alike import Alike
 from auditor.inventory.files import very_file
 from auditor.inventory.snapshot import moment
 from auditor.model import Dependency, Encryption, Extent, Holding, Population
-from auditor.ports import NamespaceRow
+from auditor.ports import Measured, NamespaceRow
 
 _COLUMNS: Final = (
     "bucket VARCHAR, namespace VARCHAR, tenant VARCHAR, population VARCHAR, encryption VARCHAR, key VARCHAR, "
@@ -72,10 +73,23 @@ _SAMPLED: Final = (
 SELECT rank, min(DISTINCT tenant, $tenants), min((-held, bucket, namespace), $samples) FROM space GROUP BY rank
 """
 )
-_POPULATIONS_OF: Final = (
+_SUMS: Final = (
     _CHOSEN
     + """
-SELECT population, total(objects), total(bytes) FROM chosen GROUP BY population ORDER BY population
+SELECT rank, population, total(objects), total(bytes) FROM chosen GROUP BY ALL ORDER BY ALL
+"""
+)
+# Which of the sets a namespace has data of, as bits.
+_TOGETHER: Final = (
+    _CHOSEN
+    + """
+, space AS (
+    SELECT bucket, namespace, bit_or(1::BIGINT << rank) AS ranks, min(tenant) AS tenant, total(objects) AS held,
+           total(bytes) AS bytes
+    FROM chosen WHERE {part} GROUP BY bucket, namespace
+)
+SELECT ranks, count(*), min(DISTINCT tenant, $tenants), min((-held, bucket, namespace, tenant, bytes), $samples)
+FROM space GROUP BY ranks
 """
 )
 _STARTS: Final = """
@@ -293,10 +307,43 @@ class Dependencies:
         """Count objects for each (bucket, population) that has some."""
         return {(bucket, Population(population)): count for bucket, population, count in self._ask(_POPULATIONS)}
 
-    def populations_of(self, members: Iterable[Member]) -> Mapping[Population, tuple[int, int]]:
-        """Count objects and bytes of these holdings for each population that has some."""
-        found = self._ask(_POPULATIONS_OF, _chosen([(member, 0) for member in members]))
-        return {Population(population): (objects, size) for population, objects, size in found}
+    def measured(self, groups: Sequence[Iterable[Member]], worst: int) -> Measured:
+        """How much data some sets of holdings are, each for itself and all together; no holding is in two of them."""
+        chosen = _chosen([(member, rank) for rank, members in enumerate(groups) for member in members])
+        sums: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
+        populations: dict[Population, tuple[int, int]] = {}
+        for rank, population, objects, size in self._ask(_SUMS, chosen):
+            sums[rank] = _added(sums[rank], (objects, size))
+            populations[Population(population)] = _added(
+                populations.get(Population(population), (0, 0)), (objects, size)
+            )
+        namespaces = [0] * len(groups)
+        every, tenants, most = 0, set[str](), list[tuple[Any, ...]]()
+        values = {**chosen, "tenants": _TENANTS, "samples": max(worst, _SAMPLES)}
+        for some in self._in_parts(_TOGETHER, values):
+            for ranks, count, first, top in some:
+                every += count
+                tenants.update(first or ())
+                most.extend(top)
+                for rank in range(len(groups)):
+                    namespaces[rank] += count if ranks >> rank & 1 else 0
+        most = heapq.nsmallest(max(worst, _SAMPLES), most, key=lambda row: row[:3])
+        objects, size = reduce(_added, sums.values(), (0, 0))
+        return Measured(
+            each=tuple(Extent(*sums[rank], namespaces[rank]) for rank in range(len(groups))),
+            together=Extent(
+                objects=objects,
+                size=size,
+                namespaces=every,
+                tenants=tuple(sorted(tenants)[:_TENANTS]),
+                sample_namespaces=tuple(f"{bucket}/{namespace}" for _, bucket, namespace, *_ in most[:_SAMPLES]),
+            ),
+            populations=populations,
+            worst=tuple(
+                NamespaceRow(bucket, namespace, tenant, -held, size)
+                for held, bucket, namespace, tenant, size in most[:worst]
+            ),
+        )
 
     def rows(
         self, assessed: Iterable[Assessed], offset: int = 0, limit: int | None = None
@@ -350,6 +397,11 @@ def told() -> Iterator[None]:
         raise LedgerError(
             f"the inventory cannot be read: {type(error).__name__}", "a file is missing or damaged; scan again"
         ) from None
+
+
+def _added(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    """Objects and bytes together; too much to count is no error."""
+    return min(_MOST, one[0] + other[0]), min(_MOST, one[1] + other[1])
 
 
 def _ranks(assessed: Iterable[Assessed]) -> list[tuple[Member, int]]:

@@ -1,20 +1,18 @@
 """`cmek-auditor/impact/1`: what an action on a key would do, as JSON."""
 
 import json
-from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, Final, TextIO
 
 from auditor.impact import Impact
 from auditor.model import Extent
 from auditor.outputs import impact_table, scan_json
-from auditor.ports import NamespaceRow
 
 SCHEMA: Final = "cmek-auditor/impact/1"
 
 
-def write(one: Impact, worst: Sequence[NamespaceRow], out: TextIO) -> None:
-    """Write the whole document; `worst`: the namespaces with most of such objects."""
+def write(one: Impact, out: TextIO) -> None:
+    """Write the whole document."""
     told = {
         "schema": SCHEMA,
         "key": one.key.text,
@@ -34,7 +32,7 @@ def write(one: Impact, worst: Sequence[NamespaceRow], out: TextIO) -> None:
             name.value: {"objects": objects, "bytes": size} for name, (objects, size) in one.populations.items()
         },
         "as_before": one.untouched,
-        "worst_namespaces": [scan_json.namespace(row) for row in worst],
+        "worst_namespaces": [scan_json.namespace(row) for row in one.worst],
         "writes": {
             "fail": one.writes.fail,
             "text": one.writes.text,

@@ -1,6 +1,6 @@
 """What an action on a key would do, on a terminal: the answer first, then how sure and how to undo it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -11,7 +11,6 @@ from auditor.findings import Undo
 from auditor.impact import Action, Impact, Known
 from auditor.log import visible
 from auditor.outputs import words
-from auditor.ports import NamespaceRow
 
 _DOING: Final = {
     Action.DISABLE: "disabling",
@@ -20,10 +19,10 @@ _DOING: Final = {
 }
 
 
-def impact(one: Impact, worst: Sequence[NamespaceRow]) -> RenderableType:
-    """Tell the whole answer; `worst`: the namespaces with most of such objects."""
+def impact(one: Impact) -> RenderableType:
+    """Tell the whole answer."""
     table: list[RenderableType] = [Text(), _shifts(one), Text()] if one.shifts else []
-    return Group(*_lines(one), *table, *_rest(one, worst))
+    return Group(*_lines(one), *table, *_rest(one))
 
 
 def verdict(one: Impact) -> str:
@@ -68,13 +67,13 @@ def _shifts(one: Impact) -> Table:
     return table
 
 
-def _rest(one: Impact, worst: Sequence[NamespaceRow]) -> Iterator[Text]:
+def _rest(one: Impact) -> Iterator[Text]:
     if one.populations:
         counts = (f"{words.number(count)} {name.replace('_', '-')}" for name, (count, _) in one.populations.items())
         yield _plain(f"populations {', '.join(counts)}")
     if one.extent.tenants:
         yield _plain(f"tenants     {', '.join(one.extent.tenants)}")
-    yield from _namespaces(one, worst)
+    yield from _namespaces(one)
     if one.idle is None and one.untouched and one.extent.objects:
         yield _plain(f"as before   {words.counted(one.untouched, 'object')} under the same key or version")
     yield from _writes(one)
@@ -89,11 +88,11 @@ def _rest(one: Impact, worst: Sequence[NamespaceRow]) -> Iterator[Text]:
         yield _plain(f"gap: {words.short(gap.what)}: {gap.effect} [{gap.reason}]; {gap.hint}", "yellow")
 
 
-def _namespaces(one: Impact, worst: Sequence[NamespaceRow]) -> Iterator[Text]:
-    for place, row in enumerate(worst):
+def _namespaces(one: Impact) -> Iterator[Text]:
+    for place, row in enumerate(one.worst):
         head = "namespaces  " if not place else "            "
         yield _plain(f"{head}{row.bucket}/{row.namespace} ({words.counted(row.objects, 'object')})", "dim")
-    if worst and (left := one.extent.namespaces - len(worst)) > 0:
+    if one.worst and (left := one.extent.namespaces - len(one.worst)) > 0:
         yield _plain(f"            and {words.number(left)} more; --namespaces lists them all", "dim")
 
 

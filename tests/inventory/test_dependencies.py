@@ -115,6 +115,19 @@ def test_every_question_is_answered_as_by_looking_at_each_object(
         assert found.extents(sets) == tuple(extent(fleet, one) for one in sets)
         assert found.extents(reversed(sets)) == tuple(extent(fleet, one) for one in reversed(sets))
     assert [found.count_namespaces(one) for one in sets] == [extent(fleet, one).namespaces for one in sets]
+    apart = [[one for one in members if members.index(one) % 3 == number] for number in range(3)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dependencies, "_ROWS_AT_ONCE", data.draw(st.integers(0, 5)))
+        measured = opened(tmp_path_factory.mktemp("inventory"), fleet).measured(apart, 2)
+    assert measured.together == extent(fleet, members)
+    assert [(one.objects, one.size, one.namespaces) for one in measured.each] == [
+        (one.objects, one.size, one.namespaces) for one in (extent(fleet, some) for some in apart)
+    ]
+    assert list(measured.worst) == list(found.namespaces(members, limit=2))
+    every = [one for _, _, one in held(fleet, members)]
+    for population in Population:
+        sizes = [one.size for one in every if one.population is population]
+        assert measured.populations.get(population, (0, 0)) == (len(sizes), sum(sizes))
     there = [one for one in members if held(fleet, [one])]
     assert {(one.bucket, one.encryption, one.key, one.key_version) for one in holdings} == set(there)
     for one in holdings:
