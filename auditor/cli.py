@@ -13,9 +13,9 @@ import typer
 import typer.exceptions
 
 from auditor import __version__
+from auditor.action import Action
 from auditor.errors import AuditorError, UsageError
 from auditor.findings import Severity
-from auditor.impact import Action
 
 # Everything else is imported inside the commands: `--help` must not wait for two cloud SDKs.
 

@@ -11,12 +11,12 @@ from typing import Final, TextIO
 
 from auditor import daemon, log, scan, web
 from auditor import rules as all_rules
+from auditor.action import Action
 from auditor.config import Config, full_key_name, load
 from auditor.errors import AuditorError, UsageError
 from auditor.estimate import estimate
 from auditor.findings import Demand, Finding, Judgement, Severity, Status
 from auditor.foreseeing import foresee
-from auditor.impact import Action
 from auditor.locks import held
 from auditor.model import Cloud, KeyName, Reason, split_version
 from auditor.outputs import (

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Final
 
 from auditor import scan
+from auditor.action import Action
 from auditor.findings import Assessed, Judgement, Member, Readability, Undo, in_order, member_of
-from auditor.impact import Action, Impact, Known, Shift, Writes
+from auditor.impact import Impact, Known, Shift, Writes
 from auditor.model import (
     AwsKey,
     Cloud,

@@ -3,21 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
+from auditor.action import Action
 from auditor.findings import Member, Readability, Undo
 from auditor.model import Extent, Gap, KeyName, Population
 from auditor.ports import NamespaceRow
-
-
-class Action(StrEnum):
-    """What somebody may do to a key or a key version."""
-
-    DISABLE = "disable"
-    DESTROY = "destroy"
-    """Schedule its destruction, or on AWS its deletion."""
-    REVOKE = "revoke"
-    """Take away the platform's right to use it."""
 
 
 @dataclass(frozen=True, slots=True)

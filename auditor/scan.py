@@ -228,7 +228,8 @@ def _poll(
     hidden = lifecycle.hidden_keys(beforehand, holdings.holdings(), unusable)
     unseen = {name: KeyView(name, None, memory.get(name)) for name in hidden}
     others = {name: KeyView(name, None, one) for name, one in memory.items() if name not in keys}
-    if unconfigured is None and before is not None:
+    # Of what has left the config since, nobody has counted it among the buckets elsewhere.
+    if unconfigured is None and before is not None and {one.bucket for one in before.coverage.buckets} <= configured:
         unconfigured = before.coverage.buckets_not_configured
     elsewhere = unconfigured if isinstance(unconfigured, int) else None
     facts = Facts(holdings, keys, agents, buckets, parts.policy, now, probes, unseen, others, elsewhere)

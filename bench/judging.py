@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 from prometheus_client.exposition import generate_latest
 
 from auditor import __version__, rows, rules
+from auditor.action import Action
 from auditor.connectors.gcp.keys import GcpKeys
 from auditor.connectors.gcp.session import Endpoints, GcpClients
 from auditor.connectors.pace import Pace
@@ -31,7 +32,6 @@ from auditor.connectors.wire import Wire
 from auditor.embedded.google import GoogleCloud, Store
 from auditor.findings import Judgement, Status
 from auditor.foreseeing import foresee
-from auditor.impact import Action
 from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
 from auditor.ledger.store import LedgerStore

@@ -12,12 +12,13 @@ import jsonschema
 import pytest
 
 from auditor import cli, scan
+from auditor.action import Action
 from auditor.config import load
 from auditor.embedded.aws import AwsCloud
 from auditor.embedded.aws.store import default_policy
 from auditor.findings import Judgement, Readability
 from auditor.foreseeing import foresee
-from auditor.impact import Action, Impact
+from auditor.impact import Impact
 from auditor.model import Grant, KeyName, Population, Reason
 from auditor.outputs import impact_json
 from auditor.readability.action import after

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 
 from auditor import cli, scan
 from auditor.config import load
-from auditor.findings import BucketCoverage, Status, Verdict
+from auditor.findings import BucketCoverage, Judgement, Status, Verdict
 from auditor.model import AwsKey, GcpKey, Holding, KeyManager, KeyMemory, KeyName, Population, Rotation
 from auditor.outputs import retire_json
 from auditor.policy import Policy
@@ -305,6 +305,27 @@ def test_a_key_that_has_fallen_silent_proves_nothing(small: Small) -> None:
     assembly.close()
     assert (one.standing.use, one.call) == (Use.NOT_PROVEN, None)
     assert "the key tells nothing now" in one.standing.reasons[0]
+
+
+def test_data_of_a_bucket_that_left_the_config_is_not_gone(small: Small) -> None:
+    store = small.cloud.store
+    store.add_bucket("more", "acme", "us-east1")
+    store.put("more", "acme/x/1", key=GOOGLE_KEY, version=1, size=1)
+    alone = small.config.read_text()
+    small.config.write_text(
+        f'{alone}\n[[bucket]]\nurl = "gs://more"\nlayout = "{{org}}/{{namespace}}/"\naccount = "acme"\n'
+    )
+
+    def use(how: Callable[..., Judgement]) -> Use:
+        assembly = assemble(load(small.config))
+        judgement = how(assembly.parts, NoProgress())
+        found = retiring(assembly.parts, judgement, None).candidates[0].standing.use
+        assembly.close()
+        return found
+
+    assert use(scan.scan) is Use.IN_USE
+    small.config.write_text(alone)
+    assert [use(how) for how in (scan.poll, scan.poll, scan.scan, scan.poll)] == [Use.NOT_PROVEN] * 4
 
 
 def test_what_others_hold_is_left_out_only_where_somebody_says_that_it_is_nothing(small: Small) -> None:

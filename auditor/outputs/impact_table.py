@@ -7,8 +7,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from auditor.action import Action
 from auditor.findings import Undo
-from auditor.impact import Action, Impact, Known
+from auditor.impact import Impact, Known
 from auditor.log import visible
 from auditor.outputs import words
 

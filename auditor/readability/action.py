@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from auditor.impact import Action
+from auditor.action import Action
 from auditor.model import (
     DECRYPT,
     AwsKey,
