@@ -29,7 +29,7 @@ from tests.live.run import Outcome, run
 
 README = (Path(__file__).parent / "README.md").read_text()
 ACCOUNT, PROJECT, NUMBER = "999988887777", "scratch-1234", 555566667777
-SETTINGS = Run("0123456789", Patience(0.5, 0))
+SETTINGS = Run("0123456789", Patience(5, 0))
 GET, MEDIA = "GetObject", "objects.get with alt=media"
 
 # What the last answer to each question is here. The others are recorded as not answered.
