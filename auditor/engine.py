@@ -63,6 +63,8 @@ class Facts:
     """Views of keys that nothing needs any more: not judged, but what they said tells of what stands behind them."""
     elsewhere: int | None = None
     """Buckets of the accounts in use that no config names; None where nobody could list them."""
+    left: tuple[str, ...] = ()
+    """Buckets that were swept once, and that the config names no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +90,8 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     stores = Stores(facts.probes, depended_on, facts.policy, facts.now)
     assessed = tuple(stores.beside(_assess(facts), facts.keys))
     subjects: tuple[RuleSubject, ...] = (*_causes(facts, assessed), *_keys(facts, assessed), *_buckets(facts, assessed))
-    context = Context(
-        facts.now,
-        facts.policy,
-        facts.keys,
-        Seen(facts.buckets, 0 if facts.policy.no_data_elsewhere else facts.elsewhere),
-    )
+    elsewhere, left = (0, ()) if facts.policy.no_data_elsewhere else (facts.elsewhere, facts.left)
+    context = Context(facts.now, facts.policy, facts.keys, Seen(facts.buckets, elsewhere, left))
     failures: list[tuple[Rule, RuleSubject, Outcome]] = []
     tallies: list[Tally] = []
     undecided: set[str] = set()

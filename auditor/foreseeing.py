@@ -9,6 +9,7 @@ from typing import Final
 from auditor import scan
 from auditor.action import Action
 from auditor.findings import Assessed, Judgement, Member, Readability, Undo, in_order, member_of
+from auditor.gaps import BUCKET_LISTS
 from auditor.impact import Impact, Known, Shift, Writes
 from auditor.model import (
     AwsKey,
@@ -63,6 +64,10 @@ class _Case:
     known: AwsKey | GcpKey
     """As it was read last, or as if it worked."""
     now: datetime
+    unjudged: frozenset[str]
+    """Buckets of the key's cloud that are in the config since the judgement."""
+    left: tuple[str, ...]
+    """Buckets of the key's cloud that were swept once, and that the config names no more."""
 
 
 def foresee(
@@ -86,7 +91,13 @@ def foresee(
         memory=memory,
         agents={one.bucket: scan.agents_of(parts, one.facts) for one in sweeps},
         known=read if read is not None else _as_if_it_worked(key, version, under),
-        now=parts.clock() + scan.plausible(parts.skew()),
+        now=parts.clock() + scan.plausible(judgement.run.skew),
+        unjudged=frozenset(
+            one.url
+            for one in parts.sources
+            if cloud_of(one.url) is key.cloud and all(one.url != each.bucket for each in judgement.coverage.buckets)
+        ),
+        left=tuple(one for one in scan.left_behind(parts) if cloud_of(one) is key.cloud),
     )
     losing = {agent for one in under for agent in _deciding(case, one.holding.bucket)}
     acted = after(case.known, version, action, losing, case.now)
@@ -156,7 +167,10 @@ def _deciding(case: _Case, bucket: str) -> tuple[str, ...]:
 
 def _hangs_on(case: _Case, one: Assessed) -> bool:
     """Whether data hangs on the key or the version in question, and can still be had."""
-    return one.assessment.readability is not Readability.LOST and case.version in {None, one.holding.key_version}
+    named = one.holding.key_version
+    return one.assessment.readability is not Readability.LOST and (
+        case.version is None or named in {None, case.version}
+    )
 
 
 def _buckets(under: Iterable[Assessed]) -> frozenset[str]:
@@ -269,7 +283,17 @@ def _known(judgement: Judgement, case: _Case) -> Known:
 
 def _gaps(case: _Case, read: bool) -> Iterator[Gap]:  # noqa: FBT001 - one fact
     mine = {one.bucket for one in case.judgement.coverage.buckets if cloud_of(one.bucket) is case.key.cloud}
-    yield from (one for one in case.judgement.gaps if one.what in mine or one.what == case.key.text)
+    about = {*mine, case.key.text, BUCKET_LISTS}
+    yield from (one for one in case.judgement.gaps if one.what in about)
+    for one in case.judgement.coverage.buckets:
+        if one.bucket in mine and one.left_out:
+            which = " and ".join(each.replace("_", "-") for each in one.left_out)
+            effect = f"nothing is known of its {which} objects: the config leaves them out"
+            yield Gap(one.bucket, Reason.NOT_VISIBLE, effect, "take them into its populations, and scan it")
+    for url in sorted(case.unjudged):
+        yield Gap(url, Reason.NOT_VISIBLE, "nothing is known of its objects: it is in the config since", "scan it")
+    for url in case.left:
+        yield Gap(url, Reason.NOT_VISIBLE, "nobody looks there: it was swept and has left the config", "name it again")
     if not read:
         yield Gap(
             case.key.text,
@@ -278,6 +302,6 @@ def _gaps(case: _Case, read: bool) -> Iterator[Gap]:  # noqa: FBT001 - one fact
             "see that its name is right, and watch it as [[key]] in the config",
         )
     if case.action is Action.REVOKE:
-        for one in sorted(_buckets(each for each in case.judgement.assessed if each.holding.key == case.key.text)):
-            if not case.agents.get(one):
-                yield Gap(one, Reason.NOT_VISIBLE, "who decrypts for it is not known", "name them in [platform]")
+        for url in sorted(_buckets(each for each in case.judgement.assessed if each.holding.key == case.key.text)):
+            if not case.agents.get(url):
+                yield Gap(url, Reason.NOT_VISIBLE, "who decrypts for it is not known", "name them in [platform]")

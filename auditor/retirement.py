@@ -1,8 +1,8 @@
 """What is under each version of a key, and whether it is proven that nothing is."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from auditor.findings import BucketCoverage
@@ -25,13 +25,18 @@ class Seen:
     """All that the config names."""
     elsewhere: int | None
     """Buckets of the accounts in use that no config names, and that may hold data; None where nobody listed them."""
+    left: tuple[str, ...] = ()
+    """Buckets that were swept once, and that the config names no more."""
 
 
 NOTHING_SEEN: Final = Seen((), None)
 
 
 def next_step(one: Standing, quarantine: timedelta, now: datetime) -> Next:
-    """Tell what may be done next: nothing that is not proven unused is ever to be put out of use."""
+    """Tell what may be done next: nothing that is not proven unused is ever to be put out of use.
+
+    What was disabled long enough is destroyed once everything was looked at again since.
+    """
     if one.use is not Use.UNUSED:
         return Next(Step.NONE)
     if one.state == "ENABLED":
@@ -39,7 +44,8 @@ def next_step(one: Standing, quarantine: timedelta, now: datetime) -> Next:
     if one.disabled is None:
         return Next(Step.NONE)
     over = one.disabled + quarantine
-    return Next(Step.DESTROY if now >= over else Step.WAIT, over)
+    is_over = now >= over and one.looked is not None and one.looked >= over
+    return Next(Step.DESTROY if is_over else Step.WAIT, over)
 
 
 def call_of(name: str, step: Step) -> str | None:
@@ -61,7 +67,8 @@ class _Look:
     holdings: Sequence[Holding]
     seen: Seen
     rests: Mapping[str, datetime]
-    """Version, or nothing for all of a key of AWS -> since when it was seen to take no new data."""
+    """Version, or nothing for all of a key of AWS -> since when it was seen to take no new data, without a break."""
+    now: datetime
 
 
 def standings(
@@ -72,11 +79,11 @@ def standings(
     `key`: what it says now, or said last.
     """
     known = memory.resting if memory is not None else {}
-    look = _Look(memory, holdings, seen, {one: known.get(one, now) for one in resting(key)})
+    look = _Look(memory, holdings, seen, {one: known.get(one, now) for one in resting(key)}, now)
     if isinstance(key, AwsKey):
         return (_aws(key, look),)
     acted_on = (one for one in key.versions if one.state in _HOLDS_DATA and one.unlisted_since is None)
-    return tuple(_google(key, one, look) for one in acted_on)
+    return tuple(_google(one, look) for one in acted_on)
 
 
 def _aws(key: AwsKey, look: _Look) -> Standing:
@@ -89,12 +96,13 @@ def _aws(key: AwsKey, look: _Look) -> Standing:
     if since is None:
         why = "new data may come under an enabled key at any moment: disable it, then sweep and look again"
         return Standing(None, key.state, Use.TAKES_NEW_DATA, (why,))
-    return _proven(None, key.state, tuple(_blind(Cloud.AWS, look.seen, since)), since, disabled)
+    found = Standing(None, key.state, Use.NOT_PROVEN, resting=since, disabled=disabled)
+    return _proven(found, Cloud.AWS, look, since)
 
 
-def _google(key: GcpKey, version: GcpKeyVersion, look: _Look) -> Standing:
+def _google(version: GcpKeyVersion, look: _Look) -> Standing:
     number, state = version.number, version.state
-    since = _replaced(key, number, look.rests)
+    since = look.rests.get(number)
     disabled = _disabled(f"version {number}", since, look) if state == "DISABLED" else None
     if mine := [one for one in look.holdings if one.key_version == number]:
         return _in_use(number, state, mine, since, disabled)
@@ -102,16 +110,9 @@ def _google(key: GcpKey, version: GcpKeyVersion, look: _Look) -> Standing:
         why = "it is the primary version: new data comes under it"
         return Standing(number, state, Use.TAKES_NEW_DATA, (why,))
     unnamed = sum(one.objects for one in look.holdings if one.key_version is None)
-    reasons = [f"{_counted(unnamed, 'object')} with the key's bare name may be under it"] if unnamed else []
-    return _proven(number, state, (*reasons, *_blind(Cloud.GCP, look.seen, since)), since, disabled)
-
-
-def _replaced(key: GcpKey, number: str, rests: Mapping[str, datetime]) -> datetime | None:
-    """Since when a version takes no new data: as it was seen, or as automatic rotation tells of a time before."""
-    seen, since = rests.get(number), rotated_at(key)
-    if seen is None or since is None or key.primary is None or int(number) >= int(key.primary):
-        return seen
-    return min(seen, since)
+    reasons = (f"{_counted(unnamed, 'object')} with the key's bare name may be under it",) if unnamed else ()
+    found = Standing(number, state, Use.NOT_PROVEN, reasons, since, disabled)
+    return _proven(found, Cloud.GCP, look, since)
 
 
 def rotated_at(key: GcpKey) -> datetime | None:
@@ -129,8 +130,9 @@ def rotated_at(key: GcpKey) -> datetime | None:
 
 
 def _disabled(fact: str, since: datetime | None, look: _Look) -> datetime | None:
-    """Since when it was seen so: since its state changed, or since the first look at it."""
-    return look.memory.changed.get(fact, since) if look.memory is not None else since
+    """Since when it was seen so without a break: since its state changed, or since it was first heard of again."""
+    changed = look.memory.changed.get(fact) if look.memory is not None else None
+    return max((one for one in (changed, since) if one is not None), default=None)
 
 
 def _in_use(
@@ -148,26 +150,28 @@ def _in_use(
     )
 
 
-def _proven(
-    version: str | None, state: str, reasons: tuple[str, ...], since: datetime, disabled: datetime | None
-) -> Standing:
-    return Standing(version, state, Use.NOT_PROVEN if reasons else Use.UNUSED, reasons, since, disabled)
+def _proven(found: Standing, cloud: Cloud, look: _Look, since: datetime) -> Standing:
+    """Unused where nothing stands in the way of a proof, neither what it has against it already."""
+    every = (*found.reasons, *_blind(cloud, look.seen, since, look.now))
+    looked = min((_looked(one) for one in look.seen.buckets if cloud_of(one.bucket) is cloud), default=None)
+    return replace(found, use=Use.NOT_PROVEN if every else Use.UNUSED, reasons=every, looked=looked)
 
 
-def _blind(cloud: Cloud, seen: Seen, since: datetime) -> Iterator[str]:
+def _blind(cloud: Cloud, seen: Seen, since: datetime, now: datetime) -> Iterator[str]:
     """Where data could be that was not seen, or came after it was looked for."""
     mine = [one for one in seen.buckets if cloud_of(one.bucket) is cloud]
     if not mine:
         yield "no bucket of its cloud is in the config"
     for one in mine:
-        yield from (f"{one.bucket}: {why}" for why in _hidden(one, since + SETTLES))
+        yield from (f"{one.bucket}: {why}" for why in _hidden(one, since + SETTLES, now))
+    yield from (f"{one}: it has left the config, and nobody looks there" for one in seen.left if cloud_of(one) is cloud)
     if seen.elsewhere is None:
         yield "which buckets no config names is not known"
     elif seen.elsewhere:
         yield f"{_counted(seen.elsewhere, 'bucket')} of the accounts in use in no config: nobody looked there"
 
 
-def _hidden(one: BucketCoverage, settled: datetime) -> Iterator[str]:
+def _hidden(one: BucketCoverage, settled: datetime, now: datetime) -> Iterator[str]:
     if not one.complete or one.sweep_started is None:
         yield "it was never swept to its end"
         return
@@ -179,9 +183,17 @@ def _hidden(one: BucketCoverage, settled: datetime) -> Iterator[str]:
         yield "whether uploads are unfinished is not known"
     elif one.uploads_in_progress:
         yield f"{_counted(one.uploads_in_progress, 'unfinished upload')}, of which nobody tells the key"
-    looked = min(one.sweep_started, one.oldest_verified or one.sweep_started)
-    if looked < settled:
+    looked = _looked(one)
+    if looked > now:
+        yield f"its objects were looked at by a clock that was ahead, from {_minute(looked)} on: sweep it again"
+    elif looked < settled:
         yield f"its objects were looked at from {_minute(looked)} on; new data may have come until {_minute(settled)}"
+
+
+def _looked(one: BucketCoverage) -> datetime:
+    """From when on its objects were looked at: on S3 the key of what is listed as before was read earlier."""
+    never = datetime.min.replace(tzinfo=UTC)
+    return min(one.sweep_started or never, one.oldest_verified or one.sweep_started or never)
 
 
 def _counted(count: int, noun: str) -> str:

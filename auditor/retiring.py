@@ -11,7 +11,7 @@ from auditor.findings import Judgement
 from auditor.model import Gap, Holding, KeyMemory, KeyName, Reason
 from auditor.retirement import Seen, call_of, next_step, standings
 from auditor.run import Parts
-from auditor.standing import Candidate, Retiring, Standing, Use
+from auditor.standing import Candidate, Retiring, Use
 
 
 def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiring:
@@ -21,7 +21,8 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
         LedgerError: the ledger cannot be read.
         UsageError: `only` is none of these keys.
     """
-    now = parts.clock() + scan.plausible(parts.skew())
+    skew = judgement.run.skew
+    now = parts.clock() + scan.plausible(skew)
     memory = parts.ledger.memory()
     under: dict[KeyName, list[Holding]] = defaultdict(list)
     for one in judgement.assessed:
@@ -33,7 +34,8 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
             f"no data depends on key {only}, and the config does not watch it", "add it as [[key]] and poll"
         )
     elsewhere = judgement.coverage.buckets_not_configured
-    seen = Seen(judgement.coverage.buckets, 0 if parts.policy.no_data_elsewhere else elsewhere)
+    known = parts.policy.no_data_elsewhere
+    seen = Seen(judgement.coverage.buckets, 0 if known else elsewhere, () if known else scan.left_behind(parts))
 
     def candidates(key: KeyName) -> Iterator[Candidate | Gap]:
         known = memory.get(key)
@@ -41,7 +43,9 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
             yield Gap(key.text, Reason.NOT_VISIBLE, "nothing is known of its versions: it was never read", "poll it")
             return
         for one in standings(known.last, known, under[key], seen, now):
-            standing = _as_of_then(one, known, now - parts.policy.poll_max_age)
+            doubts = tuple(_doubts(known, parts, judgement, now))
+            unproven = one.use is Use.UNUSED and doubts
+            standing = replace(one, use=Use.NOT_PROVEN, reasons=doubts) if unproven else one
             step = next_step(standing, parts.policy.quarantine, now)
             name = f"{key}/cryptoKeyVersions/{one.version}" if one.version is not None else key.text
             yield Candidate(key, standing, step, call_of(name, step.step))
@@ -55,10 +59,16 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
     )
 
 
-def _as_of_then(one: Standing, known: KeyMemory, oldest: datetime) -> Standing:
-    """What is told by a key that has fallen silent proves nothing of now."""
+def _doubts(known: KeyMemory, parts: Parts, judgement: Judgement, now: datetime) -> Iterator[str]:
+    """Why nothing that was read proves anything of now: a key that has fallen silent, another config, a wrong clock."""
     silent = known.denied_since is not None or known.missing_since is not None
-    if one.use is not Use.UNUSED or not (silent or known.last_at is None or known.last_at < oldest):
-        return one
-    when = f"{known.last_at:%Y-%m-%d %H:%M} UTC" if known.last_at is not None else "a time that nobody knows"
-    return replace(one, use=Use.NOT_PROVEN, reasons=(f"the key tells nothing now; what it said last is of {when}",))
+    oldest = now - parts.policy.poll_max_age
+    if silent or known.last_at is None or not oldest <= known.last_at <= now:
+        when = f"{known.last_at:%Y-%m-%d %H:%M} UTC" if known.last_at is not None else "a time that nobody knows"
+        yield f"the key tells nothing now; what it said last is of {when}"
+    judged = {one.bucket for one in judgement.coverage.buckets}
+    yield from (
+        f"{one.url}: it is in the config since the last judgement" for one in parts.sources if one.url not in judged
+    )
+    if scan.plausible(judgement.run.skew) != judgement.run.skew:
+        yield "the clock here and those of the clouds are more than a day apart"

@@ -232,7 +232,8 @@ def _poll(
     if unconfigured is None and before is not None and {one.bucket for one in before.coverage.buckets} <= configured:
         unconfigured = before.coverage.buckets_not_configured
     elsewhere = unconfigured if isinstance(unconfigured, int) else None
-    facts = Facts(holdings, keys, agents, buckets, parts.policy, now, probes, unseen, others, elsewhere)
+    left = left_behind(parts)
+    facts = Facts(holdings, keys, agents, buckets, parts.policy, now, probes, unseen, others, elsewhere, left)
     judged = judge(facts, parts.rules)
     undecided = judged.undecided | lifecycle.undecided(
         beforehand,
@@ -344,6 +345,16 @@ def _needs(
             principals[name].update(*(agents_of(parts, one) for one in hidden if one.cloud is name.cloud))
     for name in sorted(principals):
         yield KeyNeed(name, tuple(sorted(principals[name])))
+
+
+def left_behind(parts: Parts) -> tuple[str, ...]:
+    """Buckets that were swept once, and that the config names no more: what is there now nobody knows.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    configured = {source.url for source in parts.sources}
+    return tuple(one.bucket for one in parts.ledger.sweeps() if one.bucket not in configured)
 
 
 def agents_of(parts: Parts, facts: BucketFacts) -> tuple[str, ...]:

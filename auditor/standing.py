@@ -33,6 +33,8 @@ class Standing:
     """Aware, UTC: since when no new data comes, as far as it was seen; None where it may come."""
     disabled: datetime | None = None
     """Aware, UTC: since when it was seen disabled without a break; None where it is not."""
+    looked: datetime | None = None
+    """Aware, UTC: from when on everything was looked at, at the latest; None where data is under it, or may come."""
     objects: int = 0
     size: int = 0
     """Bytes."""

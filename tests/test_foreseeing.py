@@ -244,6 +244,32 @@ def test_what_could_hide_more_of_such_data_is_a_gap(tmp_path: Path) -> None:
     assert "gs://more" in {one.what for one in found.gaps}
 
 
+def test_what_nobody_looked_at_is_a_gap(tmp_path: Path) -> None:
+    with on_google(tmp_path) as (small, assembly, _):
+        small.cloud.traffic.fail("storage GET /storage/v1/b?", status=403)
+        small.config.write_text(
+            small.config.read_text().replace('account = "acme"\n', 'account = "acme"\npopulations = ["live"]\n')
+        )
+        less = assemble(load(small.config))
+        judgement = scan.scan(less.parts, NoProgress())
+        found = asked(less, judgement, Action.DESTROY, "9")
+        less.close()
+    assert {(one.what, one.effect.partition(":")[0]) for one in found.gaps} == {
+        ("gs://data", "nothing is known of its noncurrent and soft-deleted objects"),
+        ("list of all buckets", "how many buckets are not configured is not known"),
+    }
+
+
+def test_data_with_the_bare_name_of_the_key_may_hang_on_any_version(tmp_path: Path) -> None:
+    with on_google(tmp_path) as (small, assembly, _):
+        small.cloud.store.put("data", "acme/old/unnamed", key=GOOGLE_KEY, version=None, size=7)
+        set_states(small, "DISABLED", 2)
+        judgement = scan.scan(assembly.parts, NoProgress())
+        found = asked(assembly, judgement, Action.DISABLE, "2")
+    assert found.idle is not None
+    assert found.untouched == 11
+
+
 IDLE: dict[str, tuple[Any, str | None, Action]] = {
     "disabled already": (an_aws_key("Disabled"), None, Action.DISABLE),
     "about to be deleted": (an_aws_key("PendingDeletion"), None, Action.DISABLE),

@@ -2,9 +2,10 @@
 
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import jsonschema
 import pytest
 
 from auditor import cli, scan
+from auditor.action import Action
 from auditor.config import load
-from auditor.findings import BucketCoverage, Judgement, Status, Verdict
+from auditor.findings import BucketCoverage, Status, Verdict
+from auditor.foreseeing import foresee
 from auditor.model import AwsKey, GcpKey, Holding, KeyManager, KeyMemory, KeyName, Population, Rotation
 from auditor.outputs import retire_json
 from auditor.policy import Policy
@@ -23,7 +26,7 @@ from auditor.retiring import retiring
 from auditor.rule import Context, HeldKey
 from auditor.rules import retirable_version
 from auditor.standing import Next, Standing, Step, Use
-from auditor.wiring import assemble
+from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY, Clock
 from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key, days, denied
 from tests.small import Small, a_small_cloud
@@ -59,14 +62,16 @@ def first(
     known: KeyMemory | None = None,
     bucket: BucketCoverage | None = SWEPT,
     elsewhere: int | None = 0,
+    left: tuple[str, ...] = (),
 ) -> Standing:
     """The standing of version 1, or of a key of AWS."""
     buckets = (bucket,) if bucket is not None else ()
-    return standings(key, known or memory(key, v1=LONG_AGO), under, Seen(buckets, elsewhere), NOW)[0]
+    return standings(key, known or memory(key, v1=LONG_AGO), under, Seen(buckets, elsewhere, left), NOW)[0]
 
 
 def test_a_version_that_was_replaced_long_before_everything_was_seen_and_holds_nothing_is_unused() -> None:
-    assert first(TWO, a_holding(GCP_KEY, "2")) == Standing("1", "ENABLED", Use.UNUSED, resting=LONG_AGO)
+    found = first(TWO, a_holding(GCP_KEY, "2"))
+    assert found == Standing("1", "ENABLED", Use.UNUSED, resting=LONG_AGO, looked=NOW - HOUR)
 
 
 BLIND: dict[str, tuple[dict[str, Any], str]] = {
@@ -81,6 +86,11 @@ BLIND: dict[str, tuple[dict[str, Any], str]] = {
     "swept before": ({"bucket": replace(SWEPT, sweep_started=LONG_AGO)}, "new data may have come until 2026-08-17"),
     "verified before": ({"bucket": replace(SWEPT, oldest_verified=LONG_AGO)}, "were looked at from 2026-08-16"),
     "replaced just now": ({"known": memory(TWO, v1=NOW - HOUR)}, "new data may have come until 2026-11-25"),
+    "swept by a clock that was ahead": (
+        {"bucket": replace(SWEPT, sweep_started=NOW + HOUR, oldest_verified=None)},
+        "by a clock that was ahead",
+    ),
+    "a bucket that left the config": ({"left": ("gs://once", "s3://once")}, "gs://once: it has left the config"),
     "other buckets": ({"elsewhere": 2}, "2 buckets of the accounts in use in no config"),
     "nobody knows of others": ({"elsewhere": None}, "which buckets no config names is not known"),
     "no bucket at all": ({"bucket": None}, "no bucket of its cloud"),
@@ -116,22 +126,12 @@ def test_the_primary_version_takes_new_data() -> None:
         assert first(key, known=known or memory(key)).use is Use.TAKES_NEW_DATA
 
 
-def test_automatic_rotation_tells_when_a_version_was_replaced_before_anybody_looked() -> None:
-    made = NOW - days(10)
-    key = a_gcp_key(
-        a_version("1"),
-        a_version("2", created=made),
-        a_version("3"),
-        primary="2",
-        rotation=Rotation(days(90), made + days(90)),
-    )
-    for number, use in (("1", Use.UNUSED), ("3", Use.NOT_PROVEN)):
-        known = memory(key, v1=NOW, v3=NOW)
-        found = {one.version: one for one in standings(key, known, (), Seen((SWEPT,), 0), NOW)}
-        assert found[number].use is use
-        assert found[number].resting == (made if number == "1" else NOW)
-    by_hand = replace(key, rotation=Rotation(days(90), made + days(50)))
-    assert first(by_hand, known=memory(by_hand, v1=NOW)).use is Use.NOT_PROVEN
+def test_that_automatic_rotation_made_the_primary_version_long_ago_proves_nothing_of_before_the_first_look() -> None:
+    made = NOW - days(60)
+    versions = (a_version("1", "DISABLED"), a_version("2", created=made))
+    key = a_gcp_key(*versions, primary="2", rotation=Rotation(days(90), made + days(90)))
+    found = first(key, known=memory(key, v1=NOW))
+    assert (found.use, found.resting, found.disabled) == (Use.NOT_PROVEN, NOW, NOW)
 
 
 @pytest.mark.parametrize("state", ["DESTROYED", "PENDING_GENERATION", "IMPORT_FAILED", "77"])
@@ -156,8 +156,10 @@ def test_a_key_of_aws_is_unused_only_once_it_is_disabled(
     assert first(key, *under, known=known or memory(key), bucket=ON_S3).use is use
 
 
-def disabled(since: datetime | None, use: Use = Use.UNUSED, state: str = "DISABLED") -> Standing:
-    return Standing("1", state, use, resting=LONG_AGO, disabled=since)
+def disabled(
+    since: datetime | None, use: Use = Use.UNUSED, state: str = "DISABLED", looked: datetime | None = NOW
+) -> Standing:
+    return Standing("1", state, use, resting=LONG_AGO, disabled=since, looked=looked)
 
 
 STEPS: dict[str, tuple[Standing, Next]] = {
@@ -168,6 +170,10 @@ STEPS: dict[str, tuple[Standing, Next]] = {
         Next(Step.WAIT, NOW + timedelta(seconds=1)),
     ),
     "disabled long enough": (disabled(NOW - QUARANTINE), Next(Step.DESTROY, NOW)),
+    "disabled long enough, and not looked at since": (
+        disabled(NOW - QUARANTINE, looked=NOW - timedelta(seconds=1)),
+        Next(Step.WAIT, NOW),
+    ),
     "disabled long enough, in use": (disabled(LONG_AGO, Use.IN_USE), Next(Step.NONE)),
     "disabled long enough, not proven": (disabled(LONG_AGO, Use.NOT_PROVEN), Next(Step.NONE)),
     "about to be destroyed": (disabled(None, state="DESTROY_SCHEDULED"), Next(Step.NONE)),
@@ -184,6 +190,8 @@ def test_since_when_it_is_disabled_is_since_its_state_changed_or_since_the_first
     key = a_gcp_key(a_version("1", "DISABLED"), a_version("2"), primary="2")
     assert first(key, known=memory(key, v1=LONG_AGO)).disabled == LONG_AGO
     assert first(key, known=memory(key, changed={"version 1": NOW - days(3)}, v1=LONG_AGO)).disabled == NOW - days(3)
+    again = memory(key, changed={"version 1": LONG_AGO}, v1=NOW - days(3))
+    assert first(key, known=again).disabled == NOW - days(3), "nobody knows what it was while it was hidden"
     assert first(TWO).disabled is None
 
 
@@ -197,9 +205,9 @@ def held(key: AwsKey | GcpKey | None, *under: str, **more: Any) -> HeldKey:
 RULE: dict[str, tuple[HeldKey, int, Verdict]] = {
     "unused": (held(TWO, "2"), 0, Verdict.FAILED),
     "in use": (held(TWO, "1", "2"), 0, Verdict.PASSED),
-    "not everything was seen": (held(TWO, "2"), 1, Verdict.UNKNOWN),
+    "not everything was seen": (held(TWO, "2"), 1, Verdict.NOT_APPLICABLE),
     "never read": (held(None), 0, Verdict.UNKNOWN),
-    "silent now": (held(TWO, "2", reading=denied(GCP_KEY)), 0, Verdict.UNKNOWN),
+    "silent now": (held(TWO, "2", reading=denied(GCP_KEY)), 0, Verdict.NOT_APPLICABLE),
     "disabled already": (
         held(a_gcp_key(a_version("1", "DISABLED"), a_version("2"), primary="2"), "2"),
         0,
@@ -222,16 +230,37 @@ def test_an_enabled_version_that_is_proven_unused_is_a_finding_without_data(
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Small]:
-    """Nothing is under version 1 any more, which was replaced long ago by automatic rotation."""
+    """Nothing is under version 1 any more."""
     with a_small_cloud(tmp_path) as running:
-        store = running.cloud.store
-        key = store.key(GOOGLE_KEY)
-        assert key is not None
-        home = store.buckets["data"]
+        home = running.cloud.store.buckets["data"]
         home.objects = [one for one in home.objects if one.name.startswith("acme/new/")]
-        for one in key.versions.values():
-            one.created = store.clock() - timedelta(days=30)
         yield running
+
+
+@pytest.fixture
+def clock(small: Small, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Time that passes in steps of days, and still without a break."""
+    monkeypatch.setattr("auditor.ledger.store._WITHOUT_A_BREAK", days(7))
+    made = Clock()
+    small.cloud.store.clock = made
+    return made
+
+
+def watched(small: Small, clock: Clock) -> Assembly:
+    """After two days everything was looked at a day after the first look at the key."""
+    assembly = assemble(load(small.config), clock)
+    for _ in range(2):
+        scan.scan(assembly.parts, NoProgress())
+        clock.ahead += days(2)
+    scan.scan(assembly.parts, NoProgress())
+    return assembly
+
+
+def use(assembly: Assembly) -> tuple[Use, tuple[str, ...]]:
+    judgement = assembly.ledger.judgement()
+    assert judgement is not None
+    found = retiring(assembly.parts, judgement, None).candidates[0].standing
+    return found.use, found.reasons
 
 
 def told(capsys: pytest.CaptureFixture[str], small: Small, *argv: str) -> tuple[int, str]:
@@ -241,11 +270,9 @@ def told(capsys: pytest.CaptureFixture[str], small: Small, *argv: str) -> tuple[
     return code, out
 
 
-def test_a_version_goes_its_whole_way_and_no_command_comes_before_its_time(small: Small) -> None:
-    clock = Clock()
-    small.cloud.store.clock = clock
+def test_a_version_goes_its_whole_way_and_no_command_comes_before_its_time(small: Small, clock: Clock) -> None:
     assembly = assemble(load(small.config), clock)
-    store, calls = small.cloud.store, []
+    calls: list[list[str]] = []
 
     def step() -> str:
         """Scan, look, and do what is told; then time passes."""
@@ -257,22 +284,87 @@ def test_a_version_goes_its_whole_way_and_no_command_comes_before_its_time(small
         assert is_open is (one.next.step is Step.DISABLE)
         if one.call is not None:
             calls.append(shlex.split(one.call)[4:6])
-            key = store.key(GOOGLE_KEY)
-            assert key is not None
-            key.versions[1].state = "DISABLED" if one.next.step is Step.DISABLE else "DESTROY_SCHEDULED"
+            small.set_state(1, "DISABLED" if one.next.step is Step.DISABLE else "DESTROY_SCHEDULED")
         clock.ahead += days(6)
         return one.next.step.value
 
-    assert [step() for _ in range(5)] == ["disable", "wait", "wait", "wait", "destroy"]
+    # It is seen disabled by the next poll, and from then on it waits.
+    assert [step() for _ in range(6)] == ["none", "disable", "wait", "wait", "wait", "destroy"]
     assert calls == [["disable", "1"], ["destroy", "1"]]
     assert step() == "none"
     assembly.close()
 
 
-def test_commands_that_destroy_never_stand_beside_commands_that_disable(
-    small: Small, capsys: pytest.CaptureFixture[str]
+def test_what_happened_while_nobody_heard_of_the_key_is_not_known(
+    small: Small, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told(capsys, small, "scan", "--quiet")
+    assembly = watched(small, clock)
+    assert use(assembly)[0] is Use.UNUSED
+    monkeypatch.setattr("auditor.ledger.store._WITHOUT_A_BREAK", timedelta(minutes=15))
+    clock.ahead += timedelta(minutes=14)
+    scan.poll(assembly.parts, NoProgress())
+    assert use(assembly)[0] is Use.UNUSED
+    clock.ahead += timedelta(minutes=16)
+    scan.poll(assembly.parts, NoProgress())
+    assert use(assembly)[0] is Use.NOT_PROVEN
+    assembly.close()
+
+
+@pytest.mark.parametrize("hidden", ["denied", "throttled"])
+def test_a_key_that_was_hidden_begins_anew(small: Small, clock: Clock, hidden: str) -> None:
+    assembly = watched(small, clock)
+    small.set_state(1, "DISABLED")
+    scan.poll(assembly.parts, NoProgress())
+    if hidden == "denied":
+        small.cloud.store.deny("cloudkms.cryptoKeys.get", GOOGLE_KEY)
+    else:
+        small.cloud.traffic.fail("kms GetCryptoKey", status=503)
+    for _ in range(2):
+        clock.ahead += days(10)
+        scan.poll(assembly.parts, NoProgress())
+    small.cloud.store.allow("cloudkms.cryptoKeys.get", GOOGLE_KEY)
+    small.cloud.traffic.heal()
+    clock.ahead += days(1)
+    judgement = scan.scan(assembly.parts, NoProgress())
+    one = retiring(assembly.parts, judgement, None).candidates[0]
+    assert (one.standing.use, one.standing.disabled, one.call) == (Use.NOT_PROVEN, judgement.now, None)
+    assembly.close()
+
+
+def test_a_version_that_was_the_primary_one_again_begins_anew(small: Small, clock: Clock) -> None:
+    assembly = watched(small, clock)
+    key = small.cloud.store.key(GOOGLE_KEY)
+    assert key is not None
+    key.primary = 1
+    scan.poll(assembly.parts, NoProgress())
+    assert use(assembly)[0] is Use.TAKES_NEW_DATA
+    key.primary = 2
+    scan.poll(assembly.parts, NoProgress())
+    assert use(assembly)[0] is Use.NOT_PROVEN
+    assembly.close()
+
+
+def test_a_bucket_that_nobody_judged_yet_or_a_wrong_clock_leaves_nothing_proven(small: Small, clock: Clock) -> None:
+    assembly = watched(small, clock)
+    assembly.close()
+    alone = small.config.read_text()
+    more = '[[bucket]]\nurl = "gs://more"\nlayout = "{org}/{namespace}/"\naccount = "acme"\n'
+    small.config.write_text(f"{alone}\n{more}")
+    wider = assemble(load(small.config), clock)
+    assert use(wider) == (Use.NOT_PROVEN, ("gs://more: it is in the config since the last judgement",))
+    wider.close()
+    small.config.write_text(alone)
+    ahead = assemble(load(small.config), lambda: clock() + days(15))
+    scan.poll(ahead.parts, NoProgress())
+    assert use(ahead)[0] is Use.NOT_PROVEN
+    ahead.close()
+
+
+def test_commands_that_destroy_never_stand_beside_commands_that_disable(
+    small: Small, clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched(small, clock).close()
+    monkeypatch.setattr("auditor.commands.assemble", partial(assemble, clock=clock))
     code, out = told(capsys, small, "retire")
     assert (code, "versions disable 1" in out, "destroy" in out) == (0, True, False)
     assert "Of 2 key versions: 1 proven unused; 1 in use." in out
@@ -294,45 +386,46 @@ def test_a_key_that_was_never_read_ends_with_3(small: Small, capsys: pytest.Capt
     assert told(capsys, small, "retire", "acme/us-east1/tpuf/main")[0] == 0
 
 
-def test_a_key_that_has_fallen_silent_proves_nothing(small: Small) -> None:
-    clock = Clock()
-    small.cloud.store.clock = clock
-    assembly = assemble(load(small.config), clock)
-    scan.scan(assembly.parts, NoProgress())
+def test_a_key_that_has_fallen_silent_proves_nothing(small: Small, clock: Clock) -> None:
+    assembly = watched(small, clock)
     small.cloud.store.deny("cloudkms.cryptoKeys.get", GOOGLE_KEY)
     judgement = scan.poll(assembly.parts, NoProgress())
-    one, _ = retiring(assembly.parts, judgement, None).candidates
+    found = use(assembly)
     assembly.close()
-    assert (one.standing.use, one.call) == (Use.NOT_PROVEN, None)
-    assert "the key tells nothing now" in one.standing.reasons[0]
+    assert (found[0], "the key tells nothing now" in found[1][0]) == (Use.NOT_PROVEN, True)
+    (finding,) = [one for one in judgement.findings if one.rule == "retirable-version"]
+    assert finding.status is Status.RESOLVED, "nobody is told to put out of use what is not proven any more"
 
 
-def test_data_of_a_bucket_that_left_the_config_is_not_gone(small: Small) -> None:
+def test_data_of_a_bucket_that_left_the_config_is_not_gone(small: Small, clock: Clock) -> None:
     store = small.cloud.store
-    store.add_bucket("more", "acme", "us-east1")
+    store.add_project("beta", 777)
+    store.add_bucket("more", "beta", "us-east1")
     store.put("more", "acme/x/1", key=GOOGLE_KEY, version=1, size=1)
     alone = small.config.read_text()
-    small.config.write_text(
-        f'{alone}\n[[bucket]]\nurl = "gs://more"\nlayout = "{{org}}/{{namespace}}/"\naccount = "acme"\n'
-    )
-
-    def use(how: Callable[..., Judgement]) -> Use:
-        assembly = assemble(load(small.config))
-        judgement = how(assembly.parts, NoProgress())
-        found = retiring(assembly.parts, judgement, None).candidates[0].standing.use
-        assembly.close()
-        return found
-
-    assert use(scan.scan) is Use.IN_USE
+    more = '[[bucket]]\nurl = "gs://more"\nlayout = "{org}/{namespace}/"\naccount = "beta"\n'
+    small.config.write_text(f'{alone}\n{more}[[account]]\nproject = "beta"\n')
+    both = watched(small, clock)
+    assert use(both)[0] is Use.IN_USE
+    both.close()
     small.config.write_text(alone)
-    assert [use(how) for how in (scan.poll, scan.poll, scan.scan, scan.poll)] == [Use.NOT_PROVEN] * 4
+    assembly = assemble(load(small.config), clock)
+    for how in (scan.poll, scan.poll, scan.scan, scan.poll):
+        clock.ahead += days(1)
+        judgement = how(assembly.parts, NoProgress())
+        told = use(assembly)
+        assert told[0] is Use.NOT_PROVEN
+        assert "gs://more: it has left the config, and nobody looks there" in told[1]
+        assert not [one for one in judgement.findings if one.rule == "retirable-version"]
+    found = foresee(assembly.parts, judgement, assembly.rows(judgement), (KeyName(GOOGLE_KEY), "1", Action.DESTROY))
+    assert (found.extent.objects, "gs://more" in {one.what for one in found.gaps}) == (0, True)
+    assembly.close()
 
 
-def test_what_others_hold_is_left_out_only_where_somebody_says_that_it_is_nothing(small: Small) -> None:
+def test_what_others_hold_is_left_out_only_where_somebody_says_that_it_is_nothing(small: Small, clock: Clock) -> None:
     small.cloud.store.add_bucket("more", "acme", "us-east1")
-    for setting, use in (("", Use.NOT_PROVEN), ("\n[policy]\nno_data_elsewhere = true\n", Use.UNUSED)):
+    for setting, expected in (("", Use.NOT_PROVEN), ("\n[policy]\nno_data_elsewhere = true\n", Use.UNUSED)):
         small.config.write_text(small.config.read_text() + setting)
-        assembly = assemble(load(small.config))
-        judgement = scan.scan(assembly.parts, NoProgress())
-        assert retiring(assembly.parts, judgement, None).candidates[0].standing.use is use
+        assembly = watched(small, clock)
+        assert use(assembly)[0] is expected
         assembly.close()

@@ -135,7 +135,6 @@ def test_the_rules_that_go_by_the_data_under_a_key_are_these() -> None:
     assert {rule.id for rule in load() if rule.of_data} == {
         "grant-missing",
         "protection-level",
-        "retirable-version",
         "revocation-incomplete",
         "stale-version",
         "weak-algorithm",

@@ -273,6 +273,11 @@ OVERDUE: dict[str, tuple[AwsKey | GcpKey, Verdict]] = {
     "an old key that was rotated long ago": (of_aws(800, latest=NOW - days(366)), V.FAILED),
     "a key of no age that was rotated long ago": (of_aws(None, latest=NOW - days(366)), V.FAILED),
     "a key of no age": (of_aws(None), V.UNKNOWN),
+    "an old member of a set that was never rotated": (replace(of_aws(366), multi_region=True), V.FAILED),
+    "the same, and nobody lists rotations": (
+        replace(of_aws(366, latest_unread=Reason.ACCESS_DENIED), multi_region=True),
+        V.UNKNOWN,
+    ),
     "a young replica of which nobody tells the last rotation": (replace(of_aws(30), multi_region=True), V.UNKNOWN),
 }
 

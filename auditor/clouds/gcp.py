@@ -62,9 +62,9 @@ class Gcp:
         if not mine:
             return None
         projects = {one.account for one in mine if one.account}
-        return GcsBuckets(
-            self._clients, sorted(projects or {one.project for one in self._config.account if one.project})
-        )
+        if not all(one.account for one in mine):
+            projects.update(one.project for one in self._config.account if one.project)
+        return GcsBuckets(self._clients, sorted(projects))
 
     def identity(self) -> tuple[str, ...]:
         """As whom it is asked."""

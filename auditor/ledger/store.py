@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -45,6 +45,8 @@ from auditor.overruling import overrules
 from auditor.ports import PollRecord
 from auditor.principals import role_of
 
+_WITHOUT_A_BREAK: Final = timedelta(minutes=15)
+"""Between two answers of a key that is heard of all the time; in longer ones anything may be done and undone."""
 _WAIT_SECONDS: Final = 1800.0
 """As long as a poll of thousands of keys may take inside the share of the quota."""
 
@@ -383,7 +385,7 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
                 },
                 told={**was.told, **told_use(key)},
                 highest_version=max(was.highest_version, _highest(key)),
-                resting=_resting(key, was, now),
+                resting=_resting(key, was, now, before),
                 **_FOUND,
             )
         case KeyGone(proven=proven):
@@ -437,11 +439,12 @@ def _barred(key: AwsKey | GcpKey, was: KeptKey) -> tuple[str, ...]:
     return tuple(sorted(barred))
 
 
-def _resting(key: AwsKey | GcpKey, was: KeptKey, now: datetime) -> dict[str, datetime]:
-    """Since when nothing new is stored under what of the key; nobody knows what happened while it was hidden."""
-    hidden = was.denied_since is not None or was.missing_since is not None
-    before = {} if hidden else was.resting
-    return {one: min(before.get(one, now), now) for one in sorted(resting(key))}
+def _resting(key: AwsKey | GcpKey, was: KeptKey, now: datetime, before: datetime | None) -> dict[str, datetime]:
+    """Since when nothing new is stored under what of the key: nobody knows what happened while nobody heard of it."""
+    last = before if was.answered else was.last_at
+    heard = last is not None and timedelta(0) <= now - last <= _WITHOUT_A_BREAK
+    known = was.resting if heard and was.denied_since is None and was.missing_since is None else {}
+    return {one: min(known.get(one, now), now) for one in sorted(resting(key))}
 
 
 def _highest(key: AwsKey | GcpKey) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from auditor.model import (
@@ -63,18 +63,18 @@ def _said(view: KeyView, now: datetime) -> Iterator[tuple[AwsKey | GcpKey, datet
     if (key := _answers(view)) is not None:
         yield key, now
     if memory is not None and memory.last is not None and memory.last_at is not None:
-        yield memory.last, min(memory.last_at, now)
+        yield memory.last, _before(memory.last_at, now)
 
 
 def _behind(key: AwsKey | GcpKey, at: datetime, now: datetime) -> Iterator[tuple[str, Shared, datetime]]:
     """(name, what was told, when) of everything behind a key of which something was told, by a key that spoke then.
 
-    What a clock that was ahead has dated is no newer than now.
+    What a clock that was ahead has dated is older than what is told now.
     """
     for name, one in _told_behind(key):
         is_of_then = one.older is None or one.older is False
         if (since := one.at or (at if is_of_then else None)) is not None:
-            yield name, one, min(since, now)
+            yield name, one, since if one.at is None and at == now else _before(since, now)
 
 
 def _told_behind(key: AwsKey | GcpKey) -> Iterator[tuple[str, Shared]]:
@@ -98,7 +98,7 @@ def _beside(view: KeyView, words: Mapping[str, _Word], now: datetime) -> KeyView
     memory = view.memory
     if memory is None or memory.last is None or memory.last_at is None:
         return view
-    known = _with(memory.last, memory.last_at, words, now)
+    known = _with(memory.last, _before(memory.last_at, now), words, now)
     return replace(view, beside=known) if known != memory.last else view
 
 
@@ -128,6 +128,10 @@ def _with(said: AwsKey | GcpKey, at: datetime, words: Mapping[str, _Word], now: 
         connections=(*(one for one in said.connections if one.name not in connections), *connections.values()),
         evidence=evidence,
     )
+
+
+def _before(moment: datetime, now: datetime) -> datetime:
+    return min(moment, now - timedelta(microseconds=1))
 
 
 def _refuted(word: _Word, said: AwsKey | GcpKey, at: datetime) -> bool:

@@ -15,14 +15,20 @@ def check(key: HeldKey, at: Context) -> Outcome:
     rotation = rotation_of(key)
     if isinstance(rotation, Outcome):
         return rotation
-    made = key.known.created if isinstance(key.known, AwsKey) and not key.known.multi_region else None
-    since = _since(key.known, rotation)
+    known = key.known
+    since = _since(known, rotation)
+    made = known.created if isinstance(known, AwsKey) else None
+    shared = isinstance(known, AwsKey) and known.multi_region
     if (earliest := since or made) is None:
         return unknown("since when its current material is in use was not told")
-    if at.now - earliest <= at.policy.rotation_period:
+    is_young = at.now - earliest <= at.policy.rotation_period
+    if since is None and shared and is_young:
+        return unknown("it has the material of the other Regions, which may be older than itself")
+    if is_young:
         return passed(f"its current material is in use since {earliest:%Y-%m-%d}{'' if since else ', or later'}")
-    if since is None:
+    if since is None and not (shared and rotation.latest_unread is None):
         return unknown(f"it was made on {earliest:%Y-%m-%d}, and when it was rotated last could not be read")
+    since = since or earliest
     told = f"what key {key.name} encrypts with is in use since {since:%Y-%m-%d}"
     return failed(f"{told}; the policy demands a new one every {at.policy.rotation_period.days} days")
 

@@ -293,6 +293,21 @@ def test_a_word_that_a_clock_dated_ahead_is_no_newer_than_now() -> None:
         assert beside_others(views, NOW)[mine.name].reading == mine
 
 
+def test_what_is_told_now_beats_what_a_clock_dated_ahead() -> None:
+    silent = KeyView(AWS_KEY, None, remembered(stored("CONNECTED"), -timedelta(minutes=10)))
+    told = KeyView(OTHER_AWS, stored("FAILED", name=OTHER_AWS), None)
+    known = beside_others({AWS_KEY: silent, OTHER_AWS: told}, NOW)[AWS_KEY].beside
+    assert isinstance(known, AwsKey)
+    assert known.store is not None
+    assert known.store.connection_state == "FAILED"
+    cut_off = KeyView(OTHER_AWS, stored("DISCONNECTED", name=OTHER_AWS), None)
+    enabled = KeyView(AWS_KEY, None, remembered(stored(None), -timedelta(minutes=10)))
+    known = beside_others({AWS_KEY: enabled, OTHER_AWS: cut_off}, NOW)[AWS_KEY].beside
+    assert isinstance(known, AwsKey)
+    assert known.store is not None
+    assert known.store.connection_state == "DISCONNECTED"
+
+
 UNREAD = stored(None)
 BEFORE_THAT: dict[str, tuple[AwsKey, AwsKey | None, AwsKey, R]] = {
     "another key was Unavailable before": (UNREAD, None, stored(None, key="Unavailable", name=OTHER_AWS), R.READABLE),
