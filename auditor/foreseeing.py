@@ -8,6 +8,7 @@ from typing import Final
 
 from auditor import scan
 from auditor.action import Action
+from auditor.errors import UsageError
 from auditor.findings import Assessed, Judgement, Member, Readability, Undo, in_order, member_of
 from auditor.gaps import BUCKET_LISTS
 from auditor.impact import Impact, Known, Shift, Writes
@@ -77,12 +78,14 @@ def foresee(
 
     Raises:
         LedgerError: the ledger or the inventory cannot be read.
+        UsageError: the key is known, and the version is none of its own.
     """
     key, version, action = target
     memory = parts.ledger.memory().get(key)
     sweeps, _ = scan.usable(parts)
     under = [one for one in judgement.assessed if one.holding.key == key.text]
     read = memory.last if memory is not None else None
+    _see_that_it_is_there(key, version, read, under)
     case = _Case(
         key=key,
         version=version,
@@ -132,6 +135,16 @@ def foresee(
     )
 
 
+def _see_that_it_is_there(
+    key: KeyName, version: str | None, read: AwsKey | GcpKey | None, under: Iterable[Assessed]
+) -> None:
+    if not isinstance(read, GcpKey) or version is None:
+        return
+    numbers = [one.number for one in read.versions]
+    if version not in {*numbers, *(one.holding.key_version for one in under)}:
+        raise UsageError(f"key {key} has no version {version}", f"its versions are {', '.join(numbers) or 'none'}")
+
+
 def _moved(
     case: _Case, under: Iterable[Assessed], key: AwsKey | GcpKey, parts: Parts
 ) -> tuple[Mapping[tuple[Readability, Readability], list[Assessed]], list[Assessed], tuple[Undo, ...]]:
@@ -166,11 +179,9 @@ def _deciding(case: _Case, bucket: str) -> tuple[str, ...]:
 
 
 def _hangs_on(case: _Case, one: Assessed) -> bool:
-    """Whether data hangs on the key or the version in question, and can still be had."""
+    """Whether data is under the key or the version in question, or may be."""
     named = one.holding.key_version
-    return one.assessment.readability is not Readability.LOST and (
-        case.version is None or named in {None, case.version}
-    )
+    return case.version is None or named in {None, case.version}
 
 
 def _buckets(under: Iterable[Assessed]) -> frozenset[str]:
@@ -236,6 +247,12 @@ def _new_data(case: _Case) -> tuple[bool | None, str]:
         return True, "new data cannot be written under the key until it has another primary version"
     if case.known.primary is None:
         return None, "which version new data is written under is not known"
+    primary = next((one for one in case.known.versions if one.number == case.known.primary), None)
+    if primary is not None and primary.state != "ENABLED":
+        return (
+            True,
+            f"new data cannot be written already: version {primary.number}, the primary one, is {primary.state}",
+        )
     if case.known.primary == case.version:
         return True, "it is the primary version: new data cannot be written under the key until another one is"
     return False, f"new data is written under version {case.known.primary}"
@@ -294,7 +311,7 @@ def _gaps(case: _Case, read: bool) -> Iterator[Gap]:  # noqa: FBT001 - one fact
         yield Gap(url, Reason.NOT_VISIBLE, "nothing is known of its objects: it is in the config since", "scan it")
     for url in case.left:
         yield Gap(url, Reason.NOT_VISIBLE, "nobody looks there: it was swept and has left the config", "name it again")
-    if not read:
+    if not read and all(one.what != case.key.text for one in case.judgement.gaps):
         yield Gap(
             case.key.text,
             Reason.NOT_VISIBLE,

@@ -40,7 +40,9 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
     def candidates(key: KeyName) -> Iterator[Candidate | Gap]:
         known = memory.get(key)
         if known is None or known.last is None:
-            yield Gap(key.text, Reason.NOT_VISIBLE, "nothing is known of its versions: it was never read", "poll it")
+            told = [one for one in judgement.gaps if one.what == key.text]
+            effect = "nothing is known of its versions: it gave no state"
+            yield from told or [Gap(key.text, Reason.NOT_VISIBLE, effect, "explain its findings, or poll it")]
             return
         for one in standings(known.last, known, under[key], seen, now):
             doubts = tuple(_doubts(known, parts, judgement, now))

@@ -245,15 +245,14 @@ def test_what_could_hide_more_of_such_data_is_a_gap(tmp_path: Path) -> None:
 
 
 def test_what_nobody_looked_at_is_a_gap(tmp_path: Path) -> None:
-    with on_google(tmp_path) as (small, assembly, _):
+    with on_google(tmp_path) as (small, _, _):
         small.cloud.traffic.fail("storage GET /storage/v1/b?", status=403)
-        small.config.write_text(
-            small.config.read_text().replace('account = "acme"\n', 'account = "acme"\npopulations = ["live"]\n')
-        )
-        less = assemble(load(small.config))
-        judgement = scan.scan(less.parts, NoProgress())
-        found = asked(less, judgement, Action.DESTROY, "9")
-        less.close()
+        less = 'account = "acme"\npopulations = ["live"]\n'
+        small.config.write_text(small.config.read_text().replace('account = "acme"\n', less))
+        smaller = assemble(load(small.config))
+        judgement = scan.scan(smaller.parts, NoProgress())
+        found = asked(smaller, judgement, Action.DESTROY, "1")
+        smaller.close()
     assert {(one.what, one.effect.partition(":")[0]) for one in found.gaps} == {
         ("gs://data", "nothing is known of its noncurrent and soft-deleted objects"),
         ("list of all buckets", "how many buckets are not configured is not known"),
@@ -268,6 +267,27 @@ def test_data_with_the_bare_name_of_the_key_may_hang_on_any_version(tmp_path: Pa
         found = asked(assembly, judgement, Action.DISABLE, "2")
     assert found.idle is not None
     assert found.untouched == 11
+
+
+def test_new_data_that_fails_already_is_told_so(tmp_path: Path) -> None:
+    with on_google(tmp_path) as (small, assembly, _):
+        set_states(small, "DISABLED", 2)
+        found = asked(assembly, scan.scan(assembly.parts, NoProgress()), Action.DISABLE, "1").writes
+    assert (found.fail, "version 2, the primary one, is DISABLED" in found.text) == (True, True)
+
+
+@pytest.mark.parametrize("gone", ["version", "key"])
+def test_data_that_is_lost_already_is_told(tmp_path: Path, gone: str) -> None:
+    with on_google(tmp_path) as (small, assembly, clock):
+        scan.scan(assembly.parts, NoProgress())
+        if gone == "key":
+            small.cloud.store.delete_key(GOOGLE_KEY)
+            clock.ahead += timedelta(days=40)
+        else:
+            set_states(small, "DESTROYED", 1)
+        judgement = scan.poll(assembly.parts, NoProgress())
+        found = asked(assembly, judgement, Action.DESTROY, "1")
+    assert (found.extent.objects, found.untouched) == (0, 10)
 
 
 IDLE: dict[str, tuple[Any, str | None, Action]] = {
@@ -390,6 +410,7 @@ def test_a_key_that_nothing_depends_on_ends_with_0_and_one_that_nobody_read_with
         ((f"{AWS_KEY}/3",), "is not the full name of a key"),
         ((f"{GOOGLE_KEY}/1", "--action", "revoke"), "a right is on the key"),
         ((GOOGLE_KEY, "--action", "rotate"), "invalid value for '--action'"),
+        ((f"{GOOGLE_KEY}/9",), "has no version 9"),
     ],
 )
 def test_what_cannot_be_asked_is_one_error_and_one_hint(

@@ -97,6 +97,20 @@ def test_who_answered_before_and_is_gone_now_decides_nothing_of_others(
     assert heads < OBJECTS / 2
 
 
+def test_whoever_answered_before_is_found_in_whatever_part_of_the_bucket(
+    cloud: AwsCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.connectors.aws.stretches.ROWS", 100)
+    old = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+    for part in range(6):
+        how = {"sse": None, "customer_key": b"k" * 32} if part % 2 == 0 else {"sse": "aws:kms", "key": KEY}
+        for number in range(100):
+            cloud.store.put("data", f"acme/{part}/{number:03}", modified=old, **how)
+    for _ in range(3):
+        scanned(cloud, tmp_path)
+        assert own_keys(tmp_path) == {"customer_supplied"}
+
+
 def damaged(folder: Path) -> None:
     (snapshot,) = folder.glob("state/inventory/*/*/*.rows.parquet")
     snapshot.write_bytes(snapshot.read_bytes()[:-100])

@@ -89,15 +89,24 @@ class KnownRows:
 
     def answered(self) -> list[tuple[str, str | None]]:
         """Name and version of a few that were HEADed without a key of their own."""
+        # From all over the bucket first: what is deleted or throttled is so by its prefix.
+        spread = self._parts[:: max(1, len(self._parts) // _FEW)]
         found: list[tuple[str, str | None]] = []
-        # From all over the bucket: what is deleted or throttled is so by its prefix.
-        for part in self._parts[:: max(1, len(self._parts) // _FEW)]:
-            with pq.ParquetFile(part.path, pre_buffer=False) as file:
-                some = next(file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=["name", "version", "encryption"]))
-            plain = some.filter(pc.invert(pc.is_in(some.column("encryption"), _NOT_PLAIN)))
-            spread = range(0, plain.num_rows, max(1, plain.num_rows // _FEW))
-            found += [(plain["name"][one].as_py(), plain["version"][one].as_py()) for one in spread]
+        for part in (*spread, *(one for one in self._parts if one not in spread)):
+            found += self._plain(part, _FEW if part in spread else 1)
+            if len(found) >= _FEW and part not in spread:
+                break
         return found[:: max(1, len(found) // _FEW)][:_FEW]
+
+    def _plain(self, part: "Part", most: int) -> list[tuple[str, str | None]]:
+        """A few of one part that were HEADed without a key of their own."""
+        with pq.ParquetFile(part.path, pre_buffer=False) as file:
+            for some in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=["name", "version", "encryption"]):
+                plain = some.filter(pc.invert(pc.is_in(some.column("encryption"), _NOT_PLAIN)))
+                if plain.num_rows:
+                    places = range(0, plain.num_rows, max(1, plain.num_rows // most))
+                    return [(plain["name"][one].as_py(), plain["version"][one].as_py()) for one in places][:most]
+        return []
 
     def rest(self) -> Iterator[pa.Table]:
         """All rows, to be counted; of somebody who asks for none by name."""

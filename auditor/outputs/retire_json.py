@@ -17,7 +17,11 @@ def write(one: Retiring, out: TextIO, *, destroy: bool) -> None:
         "at": scan_json.time(one.now),
         "judged": scan_json.time(one.judged),
         "verdict": retire_table.verdict(one),
-        "key_versions": [_candidate(each, destroy=destroy) for each in one.candidates],
+        "key_versions": [
+            _candidate(each, destroy=destroy)
+            for each in one.candidates
+            if not destroy or each.next.step is Step.DESTROY
+        ],
         "gaps": [scan_json.gap(each) for each in one.gaps],
     }
     out.write(json.dumps(told, indent=1) + "\n")

@@ -7,11 +7,13 @@ from functools import partial
 from typing import Any
 
 import pytest
+from google.auth.credentials import Credentials
 
 from auditor.connectors.gcp.buckets import GcsBuckets
 from auditor.connectors.gcp.census import GcsCensus, _Signer
 from auditor.connectors.gcp.objects import GcsBucket
 from auditor.connectors.pace import Pace
+from auditor.connectors.transfers import Handle
 from auditor.connectors.wire import Wire
 from auditor.embedded.google import GoogleCloud
 from auditor.errors import CollectError, ReadOnlyError
@@ -199,13 +201,35 @@ def test_unfinished_uploads_are_counted_or_it_is_said_why_not(cloud: GoogleCloud
     assert gap.reason is Reason.ACCESS_DENIED
 
 
-def test_a_token_that_is_refused_is_renewed_once_whatever_came_before() -> None:
-    signer = _Signer(None, "http://here")
-    asked = signer.page("data", {}, None)
-    for attempts, status, again in ((1, 429, False), (2, 401, True), (3, 401, False)):
-        asked.attempts, asked.status = attempts, status
-        signer._headers = ["authorization: Bearer x"]  # noqa: SLF001 - as it signs each time
-        assert signer.look(asked).again is again
+class _Token(Credentials):
+    """Valid by its date for ever."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call] # google-auth has no types
+        self.renewed = 0
+        self.token = "t0"
+
+    def refresh(self, request: object) -> None:  # noqa: ARG002 - the library's shape
+        self.renewed += 1
+        self.token = f"t{self.renewed}"
+
+
+def test_a_token_that_is_refused_before_its_time_is_renewed_once_for_all_that_are_out_with_it() -> None:
+    token, curl = _Token(), Handle()
+    curl.signed = None
+    signer = _Signer(token, "http://here")
+    first, second = (signer.page("data", {}, None) for _ in range(2))
+    for one in (first, second):
+        signer.sign(curl, one)
+        one.status = 429
+        assert not signer.look(one).again, "that is for the pauses"
+        one.status = 401
+    assert signer.look(first).again
+    assert signer.look(second).again
+    signer.sign(curl, first)
+    signer.sign(curl, second)
+    assert (token.renewed, token.token) == (1, "t1")
+    assert not signer.look(first).again, "who is refused with a new token is refused"
 
 
 BROKEN: dict[str, tuple[dict[str, Any], Reason]] = {

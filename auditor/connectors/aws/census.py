@@ -302,6 +302,13 @@ class _Listing:
             self.controls.extend(_Control(name, version, answered=False) for name, version in self.known.answered())
         return bool(self.controls)
 
+    def confirm(self, entry: object) -> None:
+        """A version of an earlier sweep has answered in this one."""
+        control = entry.control if isinstance(entry, _Entry) else None
+        if control is not None and not control.answered and control in self.controls:
+            self.controls.remove(control)
+            self.controls.append(control._replace(answered=True))
+
     def _begin(self) -> None:
         """List more shards at once, unless HEADs are what is waited for."""
         while not self.runs or (self.transfers.open < CONNECTIONS and self.held <= _ROWS_HELD):
@@ -536,6 +543,7 @@ class _Run:
 
     def _controlled(self, found: _Rows, place: int, transfer: Transfer) -> None:
         if isinstance(transfer.answer, Head):
+            self._about.confirm(transfer.tag)
             page = found.page
             again = self._signer.version(page.names[place], page.versions[place], _Entry(found, place, _Step.AGAIN))
             self._transfers.start(again, first=True)

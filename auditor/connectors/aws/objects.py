@@ -1,9 +1,9 @@
 """S3 buckets through boto3: list every version, then HEAD each, because no listing tells the key."""
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -313,7 +313,9 @@ class _Heads:
         self._bucket = bucket
         self._pace = pace
         self._clock = clock
-        self._controls: deque[Listed] = deque(maxlen=_CONTROLS)
+        self._lock = threading.Lock()
+        self._controls: tuple[Listed, ...] = ()
+        """Replaced as a whole: other threads look through it meanwhile."""
         self._waiting: list[_Undecided] = []
         self._refused: Reason | None = None
         """Why the last that was known to answer did not."""
@@ -329,7 +331,8 @@ class _Heads:
             if code_of(error) in _NOT_FOUND and self._is_gone(listed):
                 return None
             return replace(plain, problem=reason_of(error))
-        self._controls.append(listed)
+        with self._lock:
+            self._controls = (*self._controls, listed)[-_CONTROLS:]
         self._refused = None
         return self._headed(listed, told)
 
@@ -381,15 +384,15 @@ class _Heads:
 
     def _ask_a_control(self) -> Reason | None:
         """Why those that are known to answer do not; None where one does."""
-        while self._controls:
-            control = self._controls[-1]
+        while controls := self._controls:
+            control = controls[-1]
             try:
                 self._head(control)
             except FAULTS as error:
                 # That it was deleted, overwritten or throttled meanwhile says nothing of others. Another thread may
                 # have seen that as well.
-                with suppress(ValueError):
-                    self._controls.remove(control)
+                with self._lock:
+                    self._controls = tuple(one for one in self._controls if one is not control)
                 if code_of(error) not in _NOT_FOUND:
                     self._refused = Reason.EXPIRED_CREDENTIALS if code_of(error) == _BARE else reason_of(error)
             else:

@@ -3,6 +3,7 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -255,6 +256,8 @@ class _Signer:
         self._credentials = credentials
         self._base = base
         self._headers: list[str] | None = None
+        self._refused = False
+        """A token that is valid by its date was refused."""
 
     def page(self, bucket: str, asked: dict[str, str], tag: object) -> Transfer:
         """A request for one page of the listing."""
@@ -268,6 +271,11 @@ class _Signer:
         Raises:
             google.auth.exceptions.GoogleAuthError: they can not be renewed.
         """
+        if self._refused:
+            # Though it is valid by its date: as the SDK does.
+            self._refused = False
+            with suppress(GoogleAuthError):  # some cannot be renewed: then it is refused again, and told
+                self._credentials.refresh(Request())
         if self._headers is None or not self._credentials.valid:
             found: dict[str, str] = {}
             self._credentials.before_request(Request(), "GET", transfer.url, found)
@@ -284,8 +292,10 @@ class _Signer:
             except NoPageError:
                 return Outcome("malformed", again=True)
             return Outcome("ok")
-        if transfer.status == _UNAUTHORIZED and not transfer.renewed and self._headers:
-            self._headers = None  # as the SDK does: a token may be revoked before its time
+        if transfer.status == _UNAUTHORIZED and not transfer.renewed:
+            # Several requests may be out with the token that was refused first: it is renewed once.
+            self._refused = self._refused or self._headers is not None
+            self._headers = None
             transfer.renewed = True
             return Outcome(_code(transfer), again=True)
         return Outcome(_code(transfer))
