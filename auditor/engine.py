@@ -38,7 +38,6 @@ from auditor.model import (
 from auditor.policy import Policy
 from auditor.ports import Holdings
 from auditor.readability import KeyView, Stores, assess, beside_others, probes_of, rights_of
-from auditor.retirement import Seen
 from auditor.rule import Cause, Context, HeldKey, Rule, RuleSubject, SweptBucket, unknown
 
 
@@ -61,10 +60,6 @@ class Facts:
     """Views of keys whose data is hidden for a time: not judged, but what they refused tells of their stores."""
     others: Mapping[KeyName, KeyView] = field(default_factory=dict)
     """Views of keys that nothing needs any more: not judged, but what they said tells of what stands behind them."""
-    elsewhere: int | None = None
-    """Buckets of the accounts in use that no config names; None where nobody could list them."""
-    left: tuple[str, ...] = ()
-    """Buckets that were swept once, and that the config names no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +85,7 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     stores = Stores(facts.probes, depended_on, facts.policy, facts.now)
     assessed = tuple(stores.beside(_assess(facts), facts.keys))
     subjects: tuple[RuleSubject, ...] = (*_causes(facts, assessed), *_keys(facts, assessed), *_buckets(facts, assessed))
-    elsewhere, left = (0, ()) if facts.policy.no_data_elsewhere else (facts.elsewhere, facts.left)
-    context = Context(facts.now, facts.policy, facts.keys, Seen(facts.buckets, elsewhere, left))
+    context = Context(facts.now, facts.policy, facts.keys)
     failures: list[tuple[Rule, RuleSubject, Outcome]] = []
     tallies: list[Tally] = []
     undecided: set[str] = set()

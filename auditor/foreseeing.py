@@ -19,7 +19,6 @@ from auditor.model import (
     GcpKey,
     GcpKeyVersion,
     KeyManager,
-    KeyMemory,
     KeyName,
     Reason,
     Sweep,
@@ -59,7 +58,6 @@ class _Case:
     version: str | None
     action: Action
     judgement: Judgement
-    memory: KeyMemory | None
     agents: Mapping[str, tuple[str, ...]]
     """Bucket -> who decrypts for it, as far as known."""
     known: AwsKey | GcpKey
@@ -91,7 +89,6 @@ def foresee(
         version=version,
         action=action,
         judgement=judgement,
-        memory=memory,
         agents={one.bucket: scan.agents_of(parts, one.facts) for one in sweeps},
         known=read if read is not None else _as_if_it_worked(key, version, under),
         now=parts.clock() + scan.plausible(judgement.run.skew),

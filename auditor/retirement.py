@@ -11,8 +11,8 @@ from auditor.readability.lines import destroy, disable
 from auditor.standing import Next, Standing, Step, Use
 
 SETTLES: Final = timedelta(hours=24)
-"""How long after another version became the primary one new data may still come under the old; an upload that was begun
-before may end later, and is counted by itself. Source: Cloud KMS docs, Resource consistency: hours at most."""
+"""How long after another version became the primary one new data may still come under the old. Source: Cloud KMS docs,
+Resource consistency: hours at most. An upload that was begun before may end later: the sweep after the wait sees it."""
 _HOLDS_DATA: Final = frozenset({"ENABLED", "DISABLED", "DESTROY_SCHEDULED"})
 """States in which a version can be needed and be acted on; others are being made, or are gone."""
 
@@ -27,9 +27,6 @@ class Seen:
     """Buckets of the accounts in use that no config names, and that may hold data; None where nobody listed them."""
     left: tuple[str, ...] = ()
     """Buckets that were swept once, and that the config names no more."""
-
-
-NOTHING_SEEN: Final = Seen((), None)
 
 
 def next_step(one: Standing, quarantine: timedelta, now: datetime) -> Next:

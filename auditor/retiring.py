@@ -8,7 +8,7 @@ from datetime import datetime
 from auditor import scan
 from auditor.errors import UsageError
 from auditor.findings import Judgement
-from auditor.model import Gap, Holding, KeyMemory, KeyName, Reason
+from auditor.model import Cloud, Gap, Holding, KeyMemory, KeyName, Reason, cloud_of
 from auditor.retirement import Seen, call_of, next_step, standings
 from auditor.run import Parts
 from auditor.standing import Candidate, Retiring, Use
@@ -37,6 +37,8 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
     known = parts.policy.no_data_elsewhere
     seen = Seen(judgement.coverage.buckets, 0 if known else elsewhere, () if known else scan.left_behind(parts))
 
+    of_buckets = {cloud: tuple(_doubts_of_buckets(cloud, parts, judgement)) for cloud in Cloud}
+
     def candidates(key: KeyName) -> Iterator[Candidate | Gap]:
         known = memory.get(key)
         if known is None or known.last is None:
@@ -45,9 +47,9 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
             yield from told or [Gap(key.text, Reason.NOT_VISIBLE, effect, "explain its findings, or poll it")]
             return
         for one in standings(known.last, known, under[key], seen, now):
-            doubts = tuple(_doubts(known, parts, judgement, now))
-            unproven = one.use is Use.UNUSED and doubts
-            standing = replace(one, use=Use.NOT_PROVEN, reasons=doubts) if unproven else one
+            doubts = (*_doubts(known, parts, judgement, now), *of_buckets[key.cloud])
+            unproven = one.use in {Use.UNUSED, Use.NOT_PROVEN} and doubts
+            standing = replace(one, use=Use.NOT_PROVEN, reasons=(*one.reasons, *doubts)) if unproven else one
             step = next_step(standing, parts.policy.quarantine, now)
             name = f"{key}/cryptoKeyVersions/{one.version}" if one.version is not None else key.text
             yield Candidate(key, standing, step, call_of(name, step.step))
@@ -68,9 +70,18 @@ def _doubts(known: KeyMemory, parts: Parts, judgement: Judgement, now: datetime)
     if silent or known.last_at is None or not oldest <= known.last_at <= now:
         when = f"{known.last_at:%Y-%m-%d %H:%M} UTC" if known.last_at is not None else "a time that nobody knows"
         yield f"the key tells nothing now; what it said last is of {when}"
-    judged = {one.bucket for one in judgement.coverage.buckets}
-    yield from (
-        f"{one.url}: it is in the config since the last judgement" for one in parts.sources if one.url not in judged
-    )
+    if judgement.run.config_digest != parts.config_digest:
+        yield "the last judgement was made by another config: poll first"
     if scan.plausible(judgement.run.skew) != judgement.run.skew:
         yield "the clock here and those of the clouds are more than a day apart"
+
+
+def _doubts_of_buckets(cloud: Cloud, parts: Parts, judgement: Judgement) -> Iterator[str]:
+    """Why a sweep proves nothing of what is in a bucket now."""
+    mine = {one.url for one in parts.sources if cloud_of(one.url) is cloud}
+    for url in sorted(mine.difference(one.bucket for one in judgement.coverage.buckets)):
+        yield f"{url}: it is in the config since the last judgement"
+    yield from (f"{one.what}: {one.effect}" for one in judgement.gaps if one.what in mine)
+    for sweep in parts.ledger.sweeps():
+        if sweep.bucket in mine and scan.plausible(sweep.skew) != sweep.skew:
+            yield f"{sweep.bucket}: it was swept by a clock that was more than a day wrong: sweep it again"

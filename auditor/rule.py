@@ -38,7 +38,6 @@ from auditor.model import (
 )
 from auditor.policy import Policy
 from auditor.readability import KeyView
-from auditor.retirement import NOTHING_SEEN, Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +127,6 @@ class Context:
     now: datetime
     policy: Policy
     keys: Mapping[KeyName, KeyView]
-    seen: Seen = NOTHING_SEEN
-    """What was swept of all that the config names."""
 
 
 RuleSubject = Cause | HeldKey | SweptBucket

@@ -228,12 +228,11 @@ def _poll(
     hidden = lifecycle.hidden_keys(beforehand, holdings.holdings(), unusable)
     unseen = {name: KeyView(name, None, memory.get(name)) for name in hidden}
     others = {name: KeyView(name, None, one) for name, one in memory.items() if name not in keys}
-    # Of what has left the config since, nobody has counted it among the buckets elsewhere.
-    if unconfigured is None and before is not None and {one.bucket for one in before.coverage.buckets} <= configured:
+    # By another config other buckets were elsewhere, and perhaps other accounts were asked.
+    if unconfigured is None and before is not None and before.run.config_digest == parts.config_digest:
         unconfigured = before.coverage.buckets_not_configured
     elsewhere = unconfigured if isinstance(unconfigured, int) else None
-    left = left_behind(parts)
-    facts = Facts(holdings, keys, agents, buckets, parts.policy, now, probes, unseen, others, elsewhere, left)
+    facts = Facts(holdings, keys, agents, buckets, parts.policy, now, probes, unseen, others)
     judged = judge(facts, parts.rules)
     undecided = judged.undecided | lifecycle.undecided(
         beforehand,
@@ -348,13 +347,14 @@ def _needs(
 
 
 def left_behind(parts: Parts) -> tuple[str, ...]:
-    """Buckets that were swept once, and that the config names no more: what is there now nobody knows.
+    """Buckets that a sweep was tried of, and that the config names no more: what is there now nobody knows.
 
     Raises:
         LedgerError: the ledger cannot be read.
     """
     configured = {source.url for source in parts.sources}
-    return tuple(one.bucket for one in parts.ledger.sweeps() if one.bucket not in configured)
+    tried = {one.bucket for one in (*parts.ledger.sweeps(), *parts.ledger.failed_attempts())}
+    return tuple(sorted(tried - configured))
 
 
 def agents_of(parts: Parts, facts: BucketFacts) -> tuple[str, ...]:

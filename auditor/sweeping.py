@@ -140,6 +140,7 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
         made_by=_made_by(parts, source),
         sent=parts.sent(source.url) - before,
         kept=begun.kept,
+        skew=parts.skew(),
     )
     return done, written.ended is None
 

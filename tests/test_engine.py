@@ -286,7 +286,6 @@ def test_rule_ids_are_those_of_the_catalogue_and_speak_for_themselves() -> None:
         "primary-unusable",
         "probe-disagrees",
         "protection-level",
-        "retirable-version",
         "revocation-incomplete",
         "rotation-off",
         "rotation-overdue",

@@ -15,20 +15,16 @@ import pytest
 from auditor import cli, scan
 from auditor.action import Action
 from auditor.config import load
-from auditor.findings import BucketCoverage, Status, Verdict
+from auditor.findings import BucketCoverage
 from auditor.foreseeing import foresee
 from auditor.model import AwsKey, GcpKey, Holding, KeyManager, KeyMemory, KeyName, Population, Rotation
 from auditor.outputs import retire_json
-from auditor.policy import Policy
-from auditor.readability import KeyView
 from auditor.retirement import Seen, next_step, standings
 from auditor.retiring import retiring
-from auditor.rule import Context, HeldKey
-from auditor.rules import retirable_version
 from auditor.standing import Next, Standing, Step, Use
 from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY, Clock
-from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key, days, denied
+from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key, days
 from tests.small import Small, a_small_cloud
 from tests.test_fleet import NoProgress
 
@@ -196,39 +192,6 @@ def test_since_when_it_is_disabled_is_since_its_state_changed_or_since_the_first
     assert first(TWO).disabled is None
 
 
-def held(key: AwsKey | GcpKey | None, *under: str, **more: Any) -> HeldKey:
-    name = key.name if key else GCP_KEY
-    holdings = tuple(a_holding(name, one) for one in under)
-    known = memory(key, v1=LONG_AGO) if key is not None else None
-    return HeldKey(KeyView(name, more.get("reading", key), known), NOW, (), (), (), holdings)
-
-
-RULE: dict[str, tuple[HeldKey, int, Verdict]] = {
-    "unused": (held(TWO, "2"), 0, Verdict.FAILED),
-    "in use": (held(TWO, "1", "2"), 0, Verdict.PASSED),
-    "not everything was seen": (held(TWO, "2"), 1, Verdict.NOT_APPLICABLE),
-    "never read": (held(None), 0, Verdict.UNKNOWN),
-    "silent now": (held(TWO, "2", reading=denied(GCP_KEY)), 0, Verdict.NOT_APPLICABLE),
-    "disabled already": (
-        held(a_gcp_key(a_version("1", "DISABLED"), a_version("2"), primary="2"), "2"),
-        0,
-        Verdict.PASSED,
-    ),
-    "on AWS": (held(an_aws_key()), 0, Verdict.NOT_APPLICABLE),
-}
-
-
-@pytest.mark.parametrize(("key", "elsewhere", "verdict"), RULE.values(), ids=RULE)
-def test_an_enabled_version_that_is_proven_unused_is_a_finding_without_data(
-    key: HeldKey, elsewhere: int, verdict: Verdict
-) -> None:
-    outcome = retirable_version.RULE.check(key, Context(NOW, Policy(), {}, Seen((SWEPT,), elsewhere)))
-    assert outcome.verdict is verdict
-    if verdict is Verdict.FAILED:
-        assert outcome.members == ()
-        assert "version 1 of key" in outcome.text
-
-
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Small]:
     """Nothing is under version 1 any more."""
@@ -280,9 +243,6 @@ def test_a_version_goes_its_whole_way_and_no_command_comes_before_its_time(small
         judgement = scan.scan(assembly.parts, NoProgress())
         (one, two) = retiring(assembly.parts, judgement, KeyName(GOOGLE_KEY)).candidates
         assert two.standing.use is Use.IN_USE
-        found = [each for each in judgement.findings if each.rule == "retirable-version"]
-        is_open = any(each.status is Status.OPEN for each in found)
-        assert is_open is (one.next.step is Step.DISABLE)
         if one.call is not None:
             calls.append(shlex.split(one.call)[4:6])
             small.set_state(1, "DISABLED" if one.next.step is Step.DISABLE else "DESTROY_SCHEDULED")
@@ -352,7 +312,13 @@ def test_a_bucket_that_nobody_judged_yet_or_a_wrong_clock_leaves_nothing_proven(
     more = '[[bucket]]\nurl = "gs://more"\nlayout = "{org}/{namespace}/"\naccount = "acme"\n'
     small.config.write_text(f"{alone}\n{more}")
     wider = assemble(load(small.config), clock)
-    assert use(wider) == (Use.NOT_PROVEN, ("gs://more: it is in the config since the last judgement",))
+    assert use(wider) == (
+        Use.NOT_PROVEN,
+        (
+            "the last judgement was made by another config: poll first",
+            "gs://more: it is in the config since the last judgement",
+        ),
+    )
     wider.close()
     small.config.write_text(alone)
     ahead = assemble(load(small.config), lambda: clock() + days(15))
@@ -390,12 +356,10 @@ def test_a_key_that_was_never_read_ends_with_3(small: Small, capsys: pytest.Capt
 def test_a_key_that_has_fallen_silent_proves_nothing(small: Small, clock: Clock) -> None:
     assembly = watched(small, clock)
     small.cloud.store.deny("cloudkms.cryptoKeys.get", GOOGLE_KEY)
-    judgement = scan.poll(assembly.parts, NoProgress())
+    scan.poll(assembly.parts, NoProgress())
     found = use(assembly)
     assembly.close()
     assert (found[0], "the key tells nothing now" in found[1][0]) == (Use.NOT_PROVEN, True)
-    (finding,) = [one for one in judgement.findings if one.rule == "retirable-version"]
-    assert finding.status is Status.RESOLVED, "nobody is told to put out of use what is not proven any more"
 
 
 def test_data_of_a_bucket_that_left_the_config_is_not_gone(small: Small, clock: Clock) -> None:
@@ -417,7 +381,6 @@ def test_data_of_a_bucket_that_left_the_config_is_not_gone(small: Small, clock: 
         told = use(assembly)
         assert told[0] is Use.NOT_PROVEN
         assert "gs://more: it has left the config, and nobody looks there" in told[1]
-        assert not [one for one in judgement.findings if one.rule == "retirable-version"]
     found = foresee(assembly.parts, judgement, assembly.rows(judgement), (KeyName(GOOGLE_KEY), "1", Action.DESTROY))
     assert (found.extent.objects, "gs://more" in {one.what for one in found.gaps}) == (0, True)
     assembly.close()
@@ -430,3 +393,51 @@ def test_what_others_hold_is_left_out_only_where_somebody_says_that_it_is_nothin
         assembly = watched(small, clock)
         assert use(assembly)[0] is expected
         assembly.close()
+
+
+def test_a_bucket_that_was_never_swept_to_its_end_and_left_is_not_forgotten(small: Small, clock: Clock) -> None:
+    store = small.cloud.store
+    store.add_project("beta", 777)
+    store.add_bucket("more", "beta", "us-east1")
+    store.put("more", "acme/x/1", key=GOOGLE_KEY, version=1, size=1)
+    small.cloud.traffic.fail("storage GET /storage/v1/b/more/o?", status=403)
+    alone = small.config.read_text()
+    more = '[[bucket]]\nurl = "gs://more"\nlayout = "{org}/{namespace}/"\naccount = "beta"\n'
+    small.config.write_text(f'{alone}\n{more}[[account]]\nproject = "beta"\n')
+    watched(small, clock).close()
+    small.config.write_text(alone)
+    assembly = watched(small, clock)
+    assert use(assembly) == (Use.NOT_PROVEN, ("gs://more: it has left the config, and nobody looks there",))
+    assembly.close()
+
+
+def test_a_sweep_that_a_gap_doubts_proves_nothing(small: Small, clock: Clock) -> None:
+    assembly = watched(small, clock)
+    assert use(assembly)[0] is Use.UNUSED
+    assembly.close()
+    small.config.write_text(small.config.read_text().replace("{org}/{namespace}/", "{org}/"))
+    other = assemble(load(small.config), clock)
+    scan.poll(other.parts, NoProgress())
+    found = use(other)
+    other.close()
+    assert (found[0], any("gs://data: " in one for one in found[1])) == (Use.NOT_PROVEN, True)
+
+
+def _later(clock: Clock, ahead: timedelta) -> datetime:
+    return clock() + ahead
+
+
+def test_a_sweep_by_a_wrong_clock_proves_nothing_also_when_its_time_has_come(small: Small, clock: Clock) -> None:
+    for ahead in (timedelta(0), timedelta(hours=40)):
+        assembly = assemble(load(small.config), partial(_later, clock, ahead))
+        scan.scan(assembly.parts, NoProgress())
+        assembly.close()
+    clock.ahead += days(3)
+    right = assemble(load(small.config), clock)
+    scan.poll(right.parts, NoProgress())
+    clock.ahead += timedelta(minutes=5)
+    scan.poll(right.parts, NoProgress())
+    found = use(right)
+    right.close()
+    assert found[0] is Use.NOT_PROVEN
+    assert "gs://data: it was swept by a clock that was more than a day wrong: sweep it again" in found[1]

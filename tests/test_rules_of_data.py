@@ -164,7 +164,6 @@ def test_severity_follows_what_is_lost() -> None:
         "rotation-off": Severity.MEDIUM,
         "rotation-overdue": Severity.MEDIUM,
         "short-destroy-delay": Severity.MEDIUM,
-        "retirable-version": Severity.LOW,
         "stale-version": Severity.LOW,
         "sweep-incomplete": Severity.MEDIUM,
         "sweep-stale": Severity.MEDIUM,

@@ -291,6 +291,28 @@ def test_what_becomes_of_a_control_says_nothing_of_others(cloud: AwsCloud, fault
     }
 
 
+def test_a_session_that_runs_out_again_between_two_answers_is_no_customers_key(cloud: AwsCloud) -> None:
+    cloud.store.put("data", "a")
+    cloud.store.put("data", "b", sse="aws:kms", key=KEY)
+    cloud.traffic.fail("HEAD /data/b", status=400, bare=True)
+    # It answers when it is listed and when it is asked for b, and not any more once b was refused again.
+    cloud.traffic.fail("HEAD /data/a", status=400, bare=True, skip=2)
+    found = by_name(sweep())["b"]
+    assert (found.encryption, found.problem) == (Encryption.UNKNOWN, Reason.EXPIRED_CREDENTIALS)
+
+
+def test_one_answer_is_enough_for_all_that_were_refused_before_it(cloud: AwsCloud, client: str) -> None:
+    if client == "boto3":
+        return  # it asks for each; nobody waits for a rate there
+    cloud.store.put("data", "a")
+    for number in range(500):
+        cloud.store.put("data", f"d{number:03}", sse=None, customer_key=b"k" * 32)
+    assert sum(one.encryption is Encryption.CUSTOMER_SUPPLIED for one in sweep()) == 500
+    heads = [one.target for one in cloud.traffic.requests if one.verb == "HEAD"]
+    assert sum(one.startswith("/data/d") for one in heads) == 1_000
+    assert sum(one.startswith("/data/a") for one in heads) < 250
+
+
 def test_what_became_a_delete_marker_after_it_was_listed_is_gone(cloud: AwsCloud) -> None:
     cloud.store.put("data", "a")
     cloud.traffic.fail("HEAD /data/a", status=405, code="MethodNotAllowed")

@@ -145,12 +145,14 @@ class World:
             "AWS_ENDPOINT_URL_KMS": self.servers.kms,
             "AWS_ENDPOINT_URL_STS": self.servers.kms,
         }
-        command += ["--format", "json", "--quiet"]
+        # MiniStack knows no ListKeyRotations, whose answer no verdict about data hangs on.
+        command += ["--format", "json", "--quiet", "--allow-gaps", "timeout"]
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
         assert done.stderr == ""
         told = json.loads(done.stdout)
         (bucket,) = told["coverage"]["buckets"]
-        assert (bucket["complete"], bucket["resolved"], told["gaps"]) == (True, len(self.stored), [])
+        gaps = {one["effect"] for one in told["gaps"]} - {"since when its current material is in use is not known"}
+        assert (bucket["complete"], bucket["resolved"], gaps) == (True, len(self.stored), set())
         return done.returncode, told
 
 

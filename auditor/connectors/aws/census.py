@@ -75,18 +75,16 @@ class _Rows:
     """Entries that nothing is known of yet."""
     as_before: pa.Table | None = None
     """What an earlier sweep wrote of the same entries, where none of them needs a HEAD."""
-    undecided: list[int] = field(default_factory=list)
-    """Places whose HEAD was a bare 400, while no control object is known."""
+    undecided: int = 0
+    """How many of them wait for a version that is known to answer."""
 
 
 class _Step(Enum):
     """Which question a HEAD is, on the way to what an entry is encrypted with."""
 
     FIRST = auto()
-    CONTROL = auto()
-    """Another version, which has answered before: are the credentials and the Region right?"""
     AGAIN = auto()
-    """The entry once more, after the control has answered."""
+    """The entry once more, after a control has answered."""
     SIBLING = auto()
     """A name much like it, which is not there: is that refused in the same way?"""
     LISTED = auto()
@@ -103,8 +101,6 @@ class _Entry(NamedTuple):
     step: _Step = _Step.FIRST
     head: Head | None = None
     """What HEAD said, where that is compared with the listing once more."""
-    control: "_Control | None" = None
-    """Who is asked, where it is another."""
 
 
 class _Control(NamedTuple):
@@ -114,6 +110,17 @@ class _Control(NamedTuple):
     version: str | None
     answered: bool = True
     """In this sweep, not in an earlier one."""
+
+
+class _Question(NamedTuple):
+    """A HEAD of a version that is known to answer, to tell whether credentials and Region are right."""
+
+    run: "_Run"
+    control: _Control
+    batch: "list[tuple[_Rows, int]]"
+    """Whoever waits for it: one answer is enough for all that were refused before."""
+    twice: bool
+    """They were refused again since another was answered: with this answer they want the key of whoever wrote them."""
 
 
 class S3Census:
@@ -256,6 +263,10 @@ class _Listing:
     """Versions that answered an earlier sweep, and that this one has seen listed."""
     refused: Reason | None = None
     """Why the last that was known to answer did not, where none is left."""
+    waiting: "dict[bool, list[tuple[_Rows, int]]]" = field(default_factory=lambda: {False: [], True: []})
+    """Refused once, or twice -> entries that wait for a version that is known to answer."""
+    asking: set[bool] = field(default_factory=set)
+    """For which of both one is asked just now."""
     _asked_known: bool = False
 
     @property
@@ -281,7 +292,7 @@ class _Listing:
         while self.runs:
             for transfer in self.transfers.settled():
                 tag = transfer.tag
-                run = tag.page.run if isinstance(tag, _Entry) else tag
+                run = tag.page.run if isinstance(tag, _Entry) else tag.run if isinstance(tag, _Question) else tag
                 assert isinstance(run, _Run)  # noqa: S101 - whatever is asked, a run asks for it
                 run.take(transfer)
             for run in tuple(self.runs):
@@ -302,10 +313,9 @@ class _Listing:
             self.controls.extend(_Control(name, version, answered=False) for name, version in self.known.answered())
         return bool(self.controls)
 
-    def confirm(self, entry: object) -> None:
+    def confirm(self, control: _Control) -> None:
         """A version of an earlier sweep has answered in this one."""
-        control = entry.control if isinstance(entry, _Entry) else None
-        if control is not None and not control.answered and control in self.controls:
+        if not control.answered and control in self.controls:
             self.controls.remove(control)
             self.controls.append(control._replace(answered=True))
 
@@ -366,15 +376,15 @@ class _Run:
 
     def take(self, transfer: Transfer) -> None:
         """What was asked for has come, or will not."""
-        if not isinstance(transfer.tag, _Entry):
+        if isinstance(transfer.tag, _Question):
+            self._controlled(transfer.tag, transfer)
+        elif not isinstance(transfer.tag, _Entry):
             self._take_page(transfer)
         else:
             found, place = transfer.tag.page, transfer.tag.place
             match transfer.tag.step:
                 case _Step.FIRST:
                     self._heard(found, place, transfer)
-                case _Step.CONTROL:
-                    self._controlled(found, place, transfer)
                 case _Step.AGAIN:
                     self._decided(found, place, transfer)
                 case _Step.SIBLING:
@@ -470,6 +480,7 @@ class _Run:
             self._about.refused = None
             if len(controls) < _CONTROLS or place == 0:
                 controls.append(_Control(found.page.names[place], found.page.versions[place]))
+                self._ask()
             self._about.throttled.clear()
             if len(self._about.answered) < 2:  # noqa: PLR2004 - so that one is always another
                 self._about.answered.add(transfer.prefix)
@@ -479,10 +490,8 @@ class _Run:
         elif code_of(transfer) != _BARE:
             self._settle(found, place, _reason(transfer))
             self._count_refusals(transfer)
-        elif self._about.has_control():
-            self._decide(found, place)
         else:
-            found.undecided.append(place)
+            self._wait(found, place, twice=False)
 
     def _learn(self, found: _Rows, place: int, head: Head) -> None:
         """Take what HEAD said, or compare it with the listing once more where it is of another than was listed."""
@@ -534,41 +543,61 @@ class _Run:
         else:
             self._settle(found, place, CONTRADICTORY)
 
-    def _decide(self, found: _Rows, place: int) -> None:
-        """Ask for a version that is known to answer: with the same credentials, in the same Region."""
-        control = self._about.controls[-1]
-        entry = _Entry(found, place, _Step.CONTROL, control=control)
-        asked = self._signer.version(control.name, control.version, entry)
-        self._transfers.start(asked, first=True)
+    def _wait(self, found: _Rows, place: int, *, twice: bool) -> None:
+        """Let an entry wait until a version that is known to answer is asked after its refusal."""
+        found.undecided += 1
+        self._about.waiting[twice].append((found, place))
+        self._ask()
 
-    def _controlled(self, found: _Rows, place: int, transfer: Transfer) -> None:
+    def _ask(self) -> None:
+        """Ask for a version that is known to answer, once for all that wait."""
+        about = self._about
+        for twice, batch in about.waiting.items():
+            if not batch or twice in about.asking or not about.has_control():
+                continue
+            about.asking.add(twice)
+            about.waiting[twice] = []
+            for found, _ in batch:
+                found.undecided -= 1
+            control = about.controls[-1]
+            question = _Question(self, control, batch, twice)
+            self._transfers.start(self._signer.version(control.name, control.version, question), first=True)
+
+    def _controlled(self, question: _Question, transfer: Transfer) -> None:
+        about = self._about
+        about.asking.discard(question.twice)
         if isinstance(transfer.answer, Head):
-            self._about.confirm(transfer.tag)
-            page = found.page
-            again = self._signer.version(page.names[place], page.versions[place], _Entry(found, place, _Step.AGAIN))
-            self._transfers.start(again, first=True)
+            about.confirm(question.control)
+            for found, place in question.batch:
+                if question.twice:
+                    self._is_refused(found, place)
+                else:
+                    self._ask_again(found, place)
         else:
-            self._forget_control(transfer)
+            self._forget_control(question, transfer)
+        self._ask()
 
-    def _forget_control(self, transfer: Transfer) -> None:
+    def _ask_again(self, found: _Rows, place: int) -> None:
+        page = found.page
+        again = self._signer.version(page.names[place], page.versions[place], _Entry(found, place, _Step.AGAIN))
+        self._transfers.start(again, first=True)
+
+    def _forget_control(self, question: _Question, transfer: Transfer) -> None:
         """It was deleted, overwritten or throttled meanwhile, which says nothing of others: another one decides."""
-        entry, about = transfer.tag, self._about
-        assert isinstance(entry, _Entry)  # noqa: S101 - whoever asks a control does it for an entry
-        if entry.control is not None and entry.control in about.controls:
-            about.controls.remove(entry.control)
+        about = self._about
+        if question.control in about.controls:
+            about.controls.remove(question.control)
         if code_of(transfer) == _BARE:
             # Refused after it had answered in this very sweep: it is not the key of whoever wrote it.
-            about.refused = Reason.EXPIRED_CREDENTIALS if _has_answered(entry) else about.refused
+            about.refused = Reason.EXPIRED_CREDENTIALS if question.control.answered else about.refused
         elif code_of(transfer) not in _NOT_FOUND:
             about.refused = _reason(transfer)
-        if about.has_control():
-            self._decide(entry.page, entry.place)
-        else:
-            entry.page.undecided.append(entry.place)
+        about.waiting[question.twice][:0] = question.batch
+        for found, _ in question.batch:
+            found.undecided += 1
 
     def _decided(self, found: _Rows, place: int, transfer: Transfer) -> None:
-        """Refused, while another was answered in between: it wants the key of whoever wrote it."""
-        name = found.page.names[place]
+        """Refused, while another was answered in between; if one is answered after it as well, it is its own key."""
         if isinstance(transfer.answer, Head):
             self._learn(found, place, transfer.answer)
         elif code_of(transfer) in _NOT_FOUND:
@@ -578,7 +607,13 @@ class _Run:
         elif header(transfer.headers, b"x-amz-request-id") is None:
             # Its own refusal has a number; one that somebody on the way makes has none.
             self._settle(found, place, Reason.MALFORMED)
-        elif is_plain(name):
+        else:
+            self._wait(found, place, twice=True)
+
+    def _is_refused(self, found: _Rows, place: int) -> None:
+        """It wants the key of whoever wrote it, unless it is its name that is refused."""
+        name = found.page.names[place]
+        if is_plain(name):
             self._settle(found, place, Told(Encryption.CUSTOMER_SUPPLIED))
         else:
             asked = self._signer.version(sibling(name), None, _Entry(found, place, _Step.SIBLING))
@@ -604,7 +639,7 @@ class _Run:
                 yield End() if isinstance(first, End) and not self._lasts else first
                 self._lasts = True
                 continue
-            if first.undecided and len(first.undecided) == first.open:
+            if first.open and first.undecided == first.open:
                 self._clear_up(first)
             if first.open:
                 return
@@ -616,16 +651,17 @@ class _Run:
                 yield batch
 
     def _clear_up(self, first: _Rows) -> None:
+        """Leave the entries of a page unresolved that wait, where nobody is left to ask and nothing more comes."""
         about = self._about
+        self._ask()
         hopeless = about.held > _ROWS_HELD or (about.ended and not self._transfers.open)
-        if not about.has_control() and not hopeless:
+        if about.asking or about.has_control() or not hopeless:
             return
-        undecided, first.undecided = first.undecided, []
-        for place in undecided:
-            if about.controls:
-                self._decide(first, place)
-            else:
-                self._settle(first, place, about.refused or Reason.UNSUPPORTED)
+        for waiting in about.waiting.values():
+            for found, place in [one for one in waiting if one[0] is first]:
+                self._settle(found, place, about.refused or Reason.UNSUPPORTED)
+            waiting[:] = [one for one in waiting if one[0] is not first]
+        first.undecided = 0
 
 
 def _borders(known: Known | None) -> list[str]:
@@ -641,10 +677,6 @@ def _last_of(sheet: Sheet) -> str | None:
         return decoded(last)
     names = sheet.page().names
     return names[-1] if names else None
-
-
-def _has_answered(entry: _Entry) -> bool:
-    return entry.control is not None and entry.control.answered
 
 
 def _reason(transfer: Transfer) -> Reason:

@@ -378,6 +378,10 @@ class _Heads:
                 return replace(found.unresolved, problem=reason_of(error))
             if not _has_number(error):
                 return replace(found.unresolved, problem=Reason.MALFORMED)
+        # Credentials may have run out in between: then it is refused like everybody.
+        problem = self._ask_a_control()
+        if problem is not None:
+            return replace(found.unresolved, problem=problem)
         if not self._is_accepted(found.listed.name):
             return replace(found.unresolved, problem=Reason.UNSUPPORTED)
         return replace(found.unresolved, encryption=Encryption.CUSTOMER_SUPPLIED, problem=None, verified=self._clock())
