@@ -43,6 +43,7 @@ class Target:
 PLAN: Final = (
     Target("auditor/readability/probe.py", (_PROBE, _TABLES, _ENGINE)),
     Target("auditor/readability/[!p]*.py", (_TABLES, _UNDOS, _PROBE, _CONTINUITY, _ENGINE)),
+    Target("auditor/readability/action.py", ("tests/test_foreseeing.py",)),
     Target("auditor/readability/continuity.py", (_CONTINUITY, _TABLES)),
     Target("auditor/readability/neighbours.py", ("tests/readability/test_neighbours.py",)),
     Target("auditor/readability/shared.py", ("tests/readability/test_shared.py",)),
@@ -51,6 +52,9 @@ PLAN: Final = (
     Target("auditor/overruling.py", ("tests/test_overruling.py",)),
     Target("auditor/rule.py", (_OF_DATA, _OF_KEYS, _OF_HYGIENE, _ENGINE)),
     Target("auditor/rules/*.py", (_OF_DATA, _OF_KEYS, _OF_HYGIENE, _ENGINE)),
+    Target("auditor/retirement.py", ("tests/test_retirement.py",)),
+    Target("auditor/retiring.py", ("tests/test_retirement.py",)),
+    Target("auditor/foreseeing.py", ("tests/test_foreseeing.py",)),
     Target("auditor/gaps.py", ("tests/test_gaps.py",)),
     Target("auditor/probing.py", ("tests/test_probing.py",)),
     Target("auditor/principals.py", ("tests/test_principals.py",)),
