@@ -112,20 +112,6 @@ def _google(version: GcpKeyVersion, look: _Look) -> Standing:
     return _proven(found, Cloud.GCP, look, since)
 
 
-def rotated_at(key: GcpKey) -> datetime | None:
-    """When the primary version took the place of those before; None where automatic rotation did not make it so.
-
-    Only of a version that it made is known that it was the primary one at once.
-    """
-    primary = next((one for one in key.versions if one.number == key.primary), None)
-    rotation = key.rotation
-    if primary is None or primary.created is None or rotation is None or rotation.period is None:
-        return None
-    if rotation.due is None or abs(rotation.due - rotation.period - primary.created) > SETTLES:
-        return None
-    return primary.created
-
-
 def _disabled(fact: str, since: datetime | None, look: _Look) -> datetime | None:
     """Since when it was seen so without a break: since its state changed, or since it was first heard of again."""
     changed = look.memory.changed.get(fact) if look.memory is not None else None

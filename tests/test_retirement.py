@@ -104,6 +104,13 @@ def test_what_was_not_seen_proves_nothing(how: dict[str, Any], why: str) -> None
     assert next_step(found, QUARANTINE, NOW) == Next(Step.NONE)
 
 
+def test_of_several_buckets_the_one_that_was_looked_at_longest_ago_counts() -> None:
+    late = replace(SWEPT, bucket="gs://late", sweep_started=NOW - HOUR / 2, oldest_verified=None)
+    for buckets in ((SWEPT, late), (late, SWEPT), (late, SWEPT, replace(ON_S3, sweep_started=LONG_AGO))):
+        found = standings(TWO, memory(TWO, v1=LONG_AGO), (), Seen(buckets, 0), NOW)[0]
+        assert (found.use, found.looked) == (Use.UNUSED, NOW - HOUR)
+
+
 def test_the_moment_at_which_the_sweep_may_begin_is_a_day_after_the_last_new_data() -> None:
     since = NOW - HOUR - timedelta(hours=24)
     assert first(known=memory(TWO, v1=since)).use is Use.UNUSED
@@ -151,6 +158,16 @@ def test_a_key_of_aws_is_unused_only_once_it_is_disabled(
     key: AwsKey, under: tuple[Holding, ...], known: KeyMemory | None, use: Use
 ) -> None:
     assert first(key, *under, known=known or memory(key), bucket=ON_S3).use is use
+
+
+def test_a_key_of_aws_says_since_when_it_is_disabled_and_why_nothing_is_proven_of_it() -> None:
+    off = an_aws_key("Disabled")
+    assert first(off, known=memory(off, v=LONG_AGO), bucket=ON_S3).disabled == LONG_AGO
+    waits = an_aws_key("PendingImport")
+    assert first(waits, known=memory(waits, v=LONG_AGO), bucket=ON_S3).disabled is None
+    assert "disable it, then sweep" in first(an_aws_key(), bucket=ON_S3).reasons[0]
+    assert first(an_aws_key(manager=KeyManager.PROVIDER)).reasons == ("AWS manages it",)
+    assert "primary version" in first(a_gcp_key(primary="1")).reasons[0]
 
 
 def disabled(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from auditor.findings import Outcome, Severity
 from auditor.model import AwsKey, GcpKey, GcpKeyVersion
-from auditor.retirement import SETTLES, rotated_at
+from auditor.retirement import SETTLES
 from auditor.rule import (
     Context,
     HeldKey,
@@ -50,10 +50,24 @@ def check(key: HeldKey, at: Context) -> Outcome:
 
 def _late(key: HeldKey, known: GcpKey, replaced: list[GcpKeyVersion]) -> list[GcpKeyVersion]:
     """The versions under which something was stored a day and more after the primary one had taken their place."""
-    if (since := rotated_at(known)) is None:
+    if (since := _rotated_at(known)) is None:
         return []
     late = {one.key_version for one in key.holdings if one.newest - since > SETTLES}
     return [one for one in replaced if one.number in late]
+
+
+def _rotated_at(key: GcpKey) -> datetime | None:
+    """When the primary version took the place of those before; None where automatic rotation did not make it so.
+
+    Only of a version that it made is known that it was the primary one at once.
+    """
+    primary = next((one for one in key.versions if one.number == key.primary), None)
+    rotation = key.rotation
+    if primary is None or primary.created is None or rotation is None or rotation.period is None:
+        return None
+    if rotation.due is None or abs(rotation.due - rotation.period - primary.created) > SETTLES:
+        return None
+    return primary.created
 
 
 def _last(key: HeldKey, versions: list[GcpKeyVersion]) -> datetime:
