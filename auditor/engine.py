@@ -240,7 +240,7 @@ def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, extent: Extent,
         members=_concerned(subject, outcome),
         final_at=cause.final_at if cause else outcome.final_at,
         since=cause.since if cause and cause.since else facts.now,
-        since_source=_since_source(cause, facts),
+        since_source=_since_source(subject, facts),
         evidence=cause.evidence if cause else subject.evidence if isinstance(subject, HeldKey) else (),
         undo=cause.undo if cause and not outcome.meant else (),
         first_seen=facts.now,
@@ -249,10 +249,9 @@ def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, extent: Extent,
     )
 
 
-def _since_source(cause: Cause | None, facts: Facts) -> str:
-    if cause is not None and cause.since is not None:
+def _since_source(subject: RuleSubject, facts: Facts) -> str:
+    if isinstance(subject, Cause) and subject.since is not None:
         return "key_state"
-    seen_before = cause is not None and any(
-        (memory := facts.keys[name].memory) is not None and memory.last is not None for name in cause.keys
-    )
+    keys = () if isinstance(subject, SweptBucket) else (subject.name,) if isinstance(subject, HeldKey) else subject.keys
+    seen_before = any((memory := facts.keys[name].memory) is not None and memory.last is not None for name in keys)
     return "between_polls" if seen_before else "first_read"

@@ -101,8 +101,10 @@ class HeldKey:
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
-        """The calls that what is known stands on."""
-        return self.known.evidence if self.known is not None else ()
+        """The calls that what is known stands on, and those that it told nothing to."""
+        told = self.known.evidence if self.known is not None else ()
+        asked = self.view.reading.evidence if self.view.reading is not None else ()
+        return tuple(dict.fromkeys((*told, *asked)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,20 +248,22 @@ _MEANT_BY_REVOKED: Final = frozenset({Readability.UNREADABLE, Readability.REVOKE
 MEANT: Final = 'low where [[key]] says intended_state = "revoked"'
 
 
-def as_meant(outcome: Outcome, cause: Cause, at: Context) -> Outcome:
+def as_meant(
+    outcome: Outcome, at: Context, keys: Iterable[KeyName], readability: Readability, members: Iterable[Member]
+) -> Outcome:
     """Lower a failure to `low` where the customer wants all keys of the data revoked, and say so."""
-    if not all(at.policy.means_revoked(key, at.now) for key in cause.keys):
+    if not all(at.policy.means_revoked(key, at.now) for key in keys):
         return outcome
-    if cause.readability in _MEANT_BY_REVOKED and not any(map(_is_destroyed, _states(cause, at))):
+    if readability in _MEANT_BY_REVOKED and not any(map(_is_destroyed, _states(keys, members, at))):
         text = f"{outcome.text}; that is meant: [[key]] says that the key is revoked on purpose"
         return replace(outcome, text=text, severity=Severity.LOW, meant=True)
     return replace(outcome, text=f"{outcome.text}; [[key]] says only that the key is revoked on purpose")
 
 
-def _states(cause: Cause, at: Context) -> Iterator[str]:
-    """The last states that were told of the cause's keys, on Google Cloud of the versions that its data is under."""
-    versions = {version for _, _, _, version in cause.members}
-    for name in cause.keys:
+def _states(keys: Iterable[KeyName], members: Iterable[Member], at: Context) -> Iterator[str]:
+    """The last states that were told of some keys, on Google Cloud of the versions that the data is under."""
+    versions = {version for _, _, _, version in members}
+    for name in keys:
         match at.keys[name].known if name in at.keys else None:
             case AwsKey(state=state):
                 yield state
@@ -281,7 +285,7 @@ def fails_when(readability: Readability) -> Callable[[Cause, Context], Outcome]:
         if not cause.keys:
             return not_applicable(cause.text)
         if cause.readability is readability:
-            return as_meant(failed(cause.text), cause, at)
+            return as_meant(failed(cause.text), at, cause.keys, cause.readability, cause.members)
         if cause.readability is Readability.UNKNOWN:
             return unknown(cause.text)
         return passed(cause.text)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from auditor.findings import (
+    Assessment,
     Basis,
     BucketCoverage,
     Confidence,
@@ -76,7 +77,6 @@ MEANT: dict[str, tuple[Rule, R, KeyReading | None, Severity | None]] = {
     "switched off": (data_unreadable.RULE, R.UNREADABLE, None, Severity.LOW),
     "without its material": (data_unreadable.RULE, R.UNREADABLE, an_aws_key("PendingImport"), Severity.LOW),
     "withdrawn": (data_revoked.RULE, R.REVOKED, None, Severity.LOW),
-    "hidden from the auditor": (key_access_withdrawn.RULE, R.UNKNOWN, denied(), Severity.LOW),
     "destroyed at a date": (data_doomed.RULE, R.DOOMED, None, None),
     "gone": (data_lost.RULE, R.LOST, None, None),
     "behind a store that fails": (data_unreachable.RULE, R.UNREACHABLE, None, None),
@@ -104,7 +104,6 @@ DESTROYED: dict[str, tuple[Cause, KeyReading | None, KeyMemory | None]] = {
         a_gcp_key(a_version(state="DESTROYED", reimport_eligible=True), a_version("2")),
         None,
     ),
-    "and hidden since": (a_cause(), denied(), remembered(an_aws_key("PendingDeletion"))),
     "already, if it cannot be imported again": (
         a_cause(R.UNREADABLE, keys=(GCP_KEY,), members=(("gs://data", Encryption.CMEK, GCP_KEY.text, "1"),)),
         a_gcp_key(a_version(state="DESTROYED", reimport_eligible=True), a_version("2")),
@@ -120,8 +119,7 @@ def test_a_destruction_is_more_than_was_meant(
     (name,) = cause.keys
     policy = Policy(revoked={name: None})
     context = Context(NOW, policy, {name: KeyView(name, reading, memory)})
-    rule = key_access_withdrawn.RULE if cause.readability is R.UNKNOWN else data_unreadable.RULE
-    outcome = rule.check(cause, context)
+    outcome = data_unreadable.RULE.check(cause, context)
     assert (outcome.verdict, outcome.severity) == (V.FAILED, None)
 
 
@@ -173,30 +171,56 @@ def test_severity_follows_what_is_lost() -> None:
 
 ANSWERED = remembered(an_aws_key())
 NEVER_FOUND = remembered(None, missing_since=NOW)
-WITHDRAWN: dict[str, tuple[Cause, Context, V]] = {
-    "denied after an answer": (a_cause(), at(denied(), ANSWERED), V.FAILED),
-    "not visible after an answer": (a_cause(), at(denied(reason=Reason.NOT_VISIBLE), ANSWERED), V.FAILED),
+WITHDRAWN: dict[str, tuple[tuple[R, ...], KeyReading | None, KeyMemory | None, V]] = {
+    "denied after an answer": ((R.UNKNOWN,), denied(), ANSWERED, V.FAILED),
+    "not visible after an answer": ((R.UNKNOWN,), denied(reason=Reason.NOT_VISIBLE), ANSWERED, V.FAILED),
     "throttled since it was denied": (
-        a_cause(),
-        at(denied(reason=Reason.THROTTLED), remembered(an_aws_key(), denied_since=NOW)),
+        (R.UNKNOWN,),
+        denied(reason=Reason.THROTTLED),
+        remembered(an_aws_key(), denied_since=NOW),
         V.FAILED,
     ),
-    "not asked since it was denied": (a_cause(), at(None, remembered(an_aws_key(), denied_since=NOW)), V.FAILED),
-    "answers": (a_cause(), at(an_aws_key("Frozen"), ANSWERED), V.PASSED),
-    "not asked": (a_cause(), at(None, ANSWERED), V.PASSED),
-    "denied and never read": (a_cause(), at(denied()), V.NOT_APPLICABLE),
-    "denied and never found before": (a_cause(), at(denied(), NEVER_FOUND), V.NOT_APPLICABLE),
-    "throttled": (a_cause(), at(denied(reason=Reason.THROTTLED), ANSWERED), V.NOT_APPLICABLE),
-    "not found": (a_cause(), at(KeyGone(AWS_KEY, proven=False), ANSWERED), V.NOT_APPLICABLE),
-    "denied after its deletion date": (a_cause(R.LOST), at(denied(), ANSWERED), V.NOT_APPLICABLE),
-    "about a principal": (a_cause(kind=SubjectKind.PRINCIPAL), at(denied(), ANSWERED), V.NOT_APPLICABLE),
-    "data under no key": (a_cause(keys=()), at(denied(), ANSWERED), V.NOT_APPLICABLE),
+    "not asked since it was denied": ((R.UNKNOWN,), None, remembered(an_aws_key(), denied_since=NOW), V.FAILED),
+    "denied, and reads are refused": ((R.REVOKED,), denied(), ANSWERED, V.FAILED),
+    "denied, with some data lost": ((R.LOST, R.UNKNOWN), denied(), ANSWERED, V.FAILED),
+    "answers": ((R.UNKNOWN,), an_aws_key("Frozen"), ANSWERED, V.PASSED),
+    "not asked": ((R.UNKNOWN,), None, ANSWERED, V.PASSED),
+    "denied and never read": ((R.UNKNOWN,), denied(), None, V.NOT_APPLICABLE),
+    "denied and never found before": ((R.UNKNOWN,), denied(), NEVER_FOUND, V.NOT_APPLICABLE),
+    "throttled": ((R.UNKNOWN,), denied(reason=Reason.THROTTLED), ANSWERED, V.NOT_APPLICABLE),
+    "not found": ((R.UNKNOWN,), KeyGone(AWS_KEY, proven=False), ANSWERED, V.NOT_APPLICABLE),
+    "denied after its deletion date": ((R.LOST,), denied(), ANSWERED, V.NOT_APPLICABLE),
+    "of no data": ((), denied(), ANSWERED, V.NOT_APPLICABLE),
 }
 
 
-@pytest.mark.parametrize(("cause", "context", "verdict"), WITHDRAWN.values(), ids=WITHDRAWN)
-def test_access_is_withdrawn_when_a_denial_follows_an_answer(cause: Cause, context: Context, verdict: V) -> None:
-    assert key_access_withdrawn.RULE.check(cause, context).verdict is verdict
+def withdrawn(data: tuple[R, ...], reading: KeyReading | None, memory: KeyMemory | None, **policy: Any) -> Outcome:
+    subject = Subject(SubjectKind.KEY, AWS_KEY.text)
+    found = tuple(Assessment(one, Basis.STATE, f"it is {one}", subject, final_at=NOW + days(3)) for one in data)
+    context = at(reading, memory, **policy)
+    return key_access_withdrawn.RULE.check(HeldKey(context.keys[AWS_KEY], NOW, (), found, ()), context)
+
+
+@pytest.mark.parametrize(("data", "reading", "memory", "verdict"), WITHDRAWN.values(), ids=WITHDRAWN)
+def test_access_is_withdrawn_when_a_denial_follows_an_answer(
+    data: tuple[R, ...], reading: KeyReading | None, memory: KeyMemory | None, verdict: V
+) -> None:
+    assert withdrawn(data, reading, memory).verdict is verdict
+
+
+def test_a_withdrawal_tells_what_was_last_known() -> None:
+    told = withdrawn((R.REVOKED, R.UNKNOWN), denied(), ANSWERED)
+    assert (told.text, told.final_at) == ("it is unknown", NOW + days(3))
+    assert "answered until 2026" in withdrawn((R.REVOKED,), denied(), ANSWERED).text
+
+
+def test_a_withdrawal_that_is_meant_is_low_unless_a_deletion_was_scheduled() -> None:
+    meant = withdrawn((R.UNKNOWN,), denied(), ANSWERED, revoked={AWS_KEY: NOW})
+    assert (meant.verdict, meant.severity) == (V.FAILED, Severity.LOW)
+    assert "revoked on purpose" in meant.text
+    more = withdrawn((R.UNKNOWN,), denied(), remembered(an_aws_key("PendingDeletion")), revoked={AWS_KEY: NOW})
+    assert (more.verdict, more.severity) == (V.FAILED, None)
+    assert withdrawn((R.UNKNOWN,), denied(), ANSWERED, revoked={AWS_KEY: NOW + days(1)}).severity is None
 
 
 NOT_KNOWN: dict[str, tuple[Cause, Context, V]] = {

@@ -1,6 +1,6 @@
 """Provider facts -> readability, cause, deadline, undo: the state tables and how they combine."""
 
-from auditor.readability.assess import KeyView, assess
+from auditor.readability.assess import KeyView, assess, withdrawn
 from auditor.readability.continuity import continued
 from auditor.readability.neighbours import Stores
 from auditor.readability.probe import is_early, is_over_for_good, next_to, probes_of, rights_of
@@ -17,4 +17,5 @@ __all__ = [
     "next_to",
     "probes_of",
     "rights_of",
+    "withdrawn",
 ]

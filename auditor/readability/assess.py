@@ -295,14 +295,27 @@ def _denied(holding: Holding, view: KeyView, unread: KeyUnread | None, at: Stand
         if (gone := past or _still_gone(view, at, one_reading=False)) is not None:
             return gone
     memory = view.memory
-    how = unread.detail if unread is not None else _silence(view)
     if memory is None or memory.last is None or memory.last_at is None:
+        how = unread.detail if unread is not None else _silence(view)
         return _unknown(view.name, f"the state of key {view.name} was never read: {how}", _evidence(view))
-    cause = (
-        f"key {view.name} answered until {memory.last_at:%Y-%m-%dT%H:%M:%SZ} and is denied since ({how}); "
-        f"its last known state was {_last_state(memory.last, holding.key_version)}"
-    )
+    cause = f"{withdrawn(view)}; its last known state was {_last_state(memory.last, holding.key_version)}"
     return replace(_unknown(view.name, cause, _evidence(view)), final_at=_known_date(holding, view, at))
+
+
+def withdrawn(view: KeyView) -> str:
+    """Say until when a key answered that is denied now.
+
+    Raises:
+        ValueError: it never answered.
+    """
+    if view.memory is None or view.memory.last_at is None:
+        raise ValueError(f"{view.name} never answered")
+    how = (
+        view.reading.detail
+        if isinstance(view.reading, KeyUnread) and view.reading.reason in DENIALS
+        else _silence(view)
+    )
+    return f"key {view.name} answered until {view.memory.last_at:%Y-%m-%dT%H:%M:%SZ} and is denied since ({how})"
 
 
 def _silence(view: KeyView) -> str:

@@ -3,31 +3,40 @@
 Source: AWS KMS Developer Guide, Key policies (deleting the statement withdraws DescribeKey with it).
 """
 
-from auditor.findings import Outcome, Readability, Severity, SubjectKind
+from dataclasses import replace
+
+from auditor.findings import Outcome, Readability, Severity
 from auditor.model import AwsKey, GcpKey
-from auditor.rule import MEANT, Cause, Context, Rule, as_meant, failed, not_applicable, passed
+from auditor.readability import withdrawn
+from auditor.rule import MEANT, Context, HeldKey, Rule, as_meant, failed, not_applicable, passed
 
 
-def check(cause: Cause, at: Context) -> Outcome:
-    """Fail when the service's last word is a denial and an older one was a state."""
-    if cause.subject.kind is not SubjectKind.KEY or not cause.keys:
-        return not_applicable("judged for each key as a whole")
-    view = at.keys[cause.keys[0]]
+def check(key: HeldKey, at: Context) -> Outcome:
+    """Fail when the service's last word is a denial and an older one was a state.
+
+    What reads find beside it says how bad that is, and never that the key answers.
+    """
+    view = key.view
+    if not key.assessments:
+        return not_applicable("no data needs the key")
     if isinstance(view.reading, AwsKey | GcpKey) or (view.reading is None and not view.denied):
         return passed("the key answers")
     if not view.denied:
         return not_applicable("the key is not denied")
     if view.memory is None or view.memory.last is None:
         return not_applicable("the key never answered before")
-    if cause.readability is not Readability.UNKNOWN:
+    if all(one.readability is Readability.LOST for one in key.assessments):
         return not_applicable("the denial follows a proven deletion")
-    return as_meant(failed(cause.text), cause, at)
+    untold = (one.cause for one in key.assessments if one.readability is Readability.UNKNOWN)
+    final_at = min((one.final_at for one in key.assessments if one.final_at is not None), default=None)
+    told = replace(failed(next(untold, withdrawn(view))), final_at=final_at)
+    return as_meant(told, at, (key.name,), Readability.UNKNOWN, key.members)
 
 
 RULE = Rule(
     id="key-access-withdrawn",
     title="Keys that answered before still answer",
-    subject=Cause,
+    subject=HeldKey,
     severity=Severity.CRITICAL,
     source="AWS KMS Developer Guide, Key policies in AWS KMS; Cloud KMS docs, Permissions and roles",
     remedy="Ask the key's owner whether access was withdrawn on purpose; if not, restore the key policy's statement.",
