@@ -9,6 +9,7 @@ from auditor.errors import CollectError, LedgerError
 from auditor.findings import Assessment, BucketCoverage, Finding, Readability, Status, Subject, SubjectKind
 from auditor.model import (
     DECRYPT,
+    DENIALS,
     NO_RIGHT,
     AwsKey,
     Cloud,
@@ -261,6 +262,8 @@ def _of_reading(view: KeyView, principals: tuple[str, ...], judged: Sequence[Ass
     match view.reading:
         case KeyUnread() as unread:
             yield Gap(name, unread.reason, _effect_of_silence(view, unread, principals, judged), unread.hint)
+            if unread.reason not in DENIALS:
+                yield from _left_open(view)
         case KeyGone(proven=False):
             yield Gap(
                 name,
@@ -274,10 +277,16 @@ def _of_reading(view: KeyView, principals: tuple[str, ...], judged: Sequence[Ass
                 seen = view.memory.last_at if view.memory is not None else None
                 by = f"; it is judged by its state of {seen:%Y-%m-%dT%H:%M:%SZ}" if seen is not None else ""
                 yield Gap(name, Reason.NOT_VISIBLE, f"it is being made, and tells nothing{by}", "poll again")
+                yield from _left_open(view)
         case AwsKey() as key:
             yield from _of_aws_key(key)
         case GcpKey() as key:
             yield from _of_gcp_key(key)
+        case None:
+            if (strangers := _never_asked(view, principals)) and view.memory is not None:
+                told = f"whether {', '.join(strangers)} may decrypt was never asked"
+                yield Gap(name, Reason.NOT_VISIBLE, told, "poll again, without naming keys")
+            yield from _left_open(view)
         case _:
             return
 
@@ -297,6 +306,20 @@ def _effect_of_silence(
     if strangers := _never_asked(view, principals):
         return f"{told}, and whether {', '.join(strangers)} may decrypt was never asked"
     return told
+
+
+def _left_open(view: KeyView) -> Iterator[Gap]:
+    """What a key that is judged by its last word left open then."""
+    memory = view.memory
+    if memory is None or memory.denied_since is not None or memory.missing_since is not None:
+        return
+    match view.beside or memory.last:
+        case AwsKey() as last:
+            yield from _of_aws_key(last)
+        case GcpKey() as last:
+            yield from _of_gcp_key(last)
+        case _:
+            return
 
 
 def _never_asked(view: KeyView, principals: tuple[str, ...]) -> tuple[str, ...]:

@@ -215,7 +215,13 @@ UNREAD: dict[str, tuple[KeyReading | None, KeyMemory | None, tuple[str, ...], To
     ),
     "not found once": (KeyGone(AWS_KEY, proven=False), None, (), (NAME, Reason.NOT_FOUND, "was not found", "look")),
     "gone for good": (KeyGone(AWS_KEY, proven=True), None, (), None),
-    "not asked for": (None, remembered(GRANTED), (OTHER,), None),
+    "not asked for": (None, remembered(GRANTED), (ROLE,), None),
+    "not asked for, and known of others": (
+        None,
+        remembered(GRANTED),
+        (ROLE, OTHER),
+        (NAME, Reason.NOT_VISIBLE, f"whether {OTHER} may decrypt was never asked", "poll again, without naming keys"),
+    ),
     "read": (GRANTED, None, (OTHER,), None),
 }
 
@@ -229,6 +235,32 @@ def test_a_key_that_gave_no_state_is_one_gap(
     if expected is not None:
         assert_told(found[0], expected)
         assert found[0].effect.endswith(("never asked", "Z", "unknown", "lost"))
+
+
+OPEN_THEN = an_aws_key(
+    store=CustomKeyStore("cks-1", None),
+    access=access(AWS_KEY, Grant.UNREAD, unread=(("kms:GetKeyPolicy", Reason.NOT_VISIBLE),)),
+)
+STORE_OPEN = "whether its custom key store is connected is not known"
+RIGHT_OPEN = f"whether {ROLE} may decrypt is not known: kms:GetKeyPolicy gave no answer"
+
+
+@pytest.mark.parametrize("reading", [THROTTLED, None, an_aws_key("Creating")], ids=["fault", "not asked", "being made"])
+def test_what_a_key_left_open_stays_open_while_it_is_judged_by_its_last_word(reading: KeyReading | None) -> None:
+    def told(memory: KeyMemory) -> set[str]:
+        found = gaps.of_key(KeyView(AWS_KEY, reading, memory), (ROLE,), [judged(Readability.READABLE)])
+        return {one.effect for one in found} & {STORE_OPEN, RIGHT_OPEN}
+
+    assert told(remembered(OPEN_THEN)) == {STORE_OPEN, RIGHT_OPEN}
+    assert told(remembered(OPEN_THEN, denied_since=NOW)) == set()
+    assert told(remembered(OPEN_THEN, missing_since=NOW)) == set()
+
+
+def test_what_an_ekm_connection_left_open_stays_open_as_well() -> None:
+    connection = "projects/acme/locations/us-east1/ekmConnections/c1"
+    last = a_gcp_key(connections=(EkmConnection(connection, None, Reason.ACCESS_DENIED.value),))
+    found = list(gaps.of_key(KeyView(GCP_KEY, None, remembered(last)), (), [judged(Readability.READABLE)]))
+    assert [(one.what, one.reason) for one in found] == [(connection, Reason.ACCESS_DENIED)]
 
 
 def judged(

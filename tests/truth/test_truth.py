@@ -130,7 +130,8 @@ def label(claim: Readability, found: Assessed, *, excused: bool) -> str:
 def left_open(judgement: Judgement, found: Assessed, world: World, refusal: str | None) -> bool:
     """Whether what the read told is just what a gap, or another account's IAM, left open.
 
-    That nobody knows who may decrypt excuses no read that the key's state refuses.
+    That nobody knows who may decrypt excuses no read that the key's state refuses, and that nobody knows of a store
+    only what the store refuses.
     """
     key = found.holding.key
     if key is None:
@@ -140,8 +141,11 @@ def left_open(judgement: Judgement, found: Assessed, world: World, refusal: str 
     if found.holding.bucket.startswith("gs://"):
         access = access or any("who must be able to decrypt" in gap.effect for gap in judgement.gaps)
     state = any("its state is not known" in one for one in of_key)
+    store = any("whether its custom key store is connected is not known" in one for one in of_key)
     if found.assessment.readability in READS:
-        return state or (access if refusal is None else access and "access" in refusal)
+        if refusal is None:
+            return state or access or store
+        return state or (access and "access" in refusal) or (store and "custom key store" in refusal)
     # What was refused once stands until a read is seen to pass.
     asked = any("told nothing" in one for one in of_key)
     return state or (found.assessment.basis is Basis.PROBE and asked)
