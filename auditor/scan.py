@@ -412,8 +412,9 @@ def _bucket_coverage(source: ObjectSource, done: Sweep | None, newest: Sweep | N
         unresolved=done.unresolved if done else 0,
         outside=done.outside if done else 0,
         uploads_in_progress=done.uploads_in_progress if done else None,
-        sweep_started=done.started if done else None,
-        sweep_ended=done.ended if done else None,
+        # Its moments are by our own clock, and what is judged with them is by the clouds'.
+        sweep_started=done.started + plausible(done.skew) if done else None,
+        sweep_ended=done.ended + plausible(done.skew) if done else None,
         oldest_verified=done.oldest_verified if done else None,
         last_attempt_failed=why,
         left_out=done.left_out if done is not None and done.left_out is not None else source.left_out,

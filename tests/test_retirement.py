@@ -458,3 +458,20 @@ def test_a_sweep_by_a_wrong_clock_proves_nothing_also_when_its_time_has_come(sma
     right.close()
     assert found[0] is Use.NOT_PROVEN
     assert "gs://data: it was swept by a clock that was more than a day wrong: sweep it again" in found[1]
+
+
+def test_a_sweep_by_a_clock_that_was_hours_ahead_proves_no_more_than_it_saw(small: Small, clock: Clock) -> None:
+    small.cloud.store.buckets["data"].objects.clear()
+    small.config.write_text(f'{small.config.read_text()}[[key]]\nname = "{GOOGLE_KEY}"\n')
+    for ahead in (timedelta(0), timedelta(hours=23)):
+        assembly = assemble(load(small.config), partial(_later, clock, ahead))
+        scan.scan(assembly.parts, NoProgress())
+        assembly.close()
+        clock.ahead += HOUR
+    clock.ahead += days(1)
+    right = assemble(load(small.config), clock)
+    scan.poll(right.parts, NoProgress())
+    kind, reasons = use(right)
+    right.close()
+    assert kind is Use.NOT_PROVEN
+    assert any(one.startswith("gs://data: its objects were looked at from ") for one in reasons)

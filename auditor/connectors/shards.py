@@ -7,10 +7,12 @@ from itertools import takewhile
 from typing import Final, Protocol
 
 from auditor import rows
+from auditor.errors import OrderError
 from auditor.model import StoredObject
 from auditor.ports import Coming, Shard
 from auditor.rows import Done
 
+EVERYTHING: Final = Shard()
 STREAMS: Final = 4
 """Shards of one bucket that are listed at once, where the cloud itself is asked: of others nobody knows the order."""
 _PLAIN: Final = "-./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
@@ -133,15 +135,35 @@ def between(at: str, until: str | None, seen: Mapping[int, Collection[str]]) -> 
 
 
 def one_after_the_other(
-    shards: Iterable[Shard], objects: Callable[[str | None], Iterator[StoredObject]]
+    shards: Iterable[Shard], objects: Callable[[Shard], Iterator[StoredObject]]
 ) -> Iterator[tuple[Shard, Coming]]:
-    """List shards in turn, each from what lists all objects behind a name in the order of names."""
+    """List shards in turn, each from what lists all objects behind its beginning, in the order of names."""
     for shard in shards:
         until = shard.until
-        within = (one for one in objects(shard.after)) if until is None else _up_to(until, objects(shard.after))
+        within = objects(shard) if until is None else _up_to(until, objects(shard))
         for some in rows.batched(within):
             yield shard, some
         yield shard, Done()
+
+
+class Order:
+    """Sees whether the names of one listing come in order, as they must where a shard has a beginning or an end."""
+
+    def __init__(self, shard: Shard, bucket: str) -> None:
+        self._last = shard.after
+        self._matters = shard.after is not None or shard.until is not None
+        self._bucket = bucket
+
+    def follow(self, page: Iterable[str]) -> None:
+        """Look at the names of the next page, before any of them is told.
+
+        Raises:
+            OrderError: one stands before the one before it.
+        """
+        for name in page if self._matters else ():
+            if self._last is not None and name < self._last:
+                raise OrderError(self._bucket)
+            self._last = name
 
 
 def _up_to(until: str, objects: Iterator[StoredObject]) -> Iterator[StoredObject]:

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from auditor.connectors.wire import Wire
 from auditor.embedded.aws import AwsCloud
 from auditor.embedded.traffic import Fault, Request
 from auditor.errors import CollectError, ReadOnlyError, UsageError
-from auditor.model import BucketFacts, Cloud, Encryption, Gap, Population, Reason, StoredObject
+from auditor.model import BucketFacts, Cloud, Encryption, Gap, Listing, Population, Reason, StoredObject
+from auditor.ports import Shard
+from auditor.rows import Done
 from tests.clouds import Clock, an_aws_cloud, aws_clients, objects_of
 from tests.connectors.test_listing import LACKING
 from tests.hostile import NAMES
@@ -182,6 +185,69 @@ def test_one_bare_400_is_no_customers_key(cloud: AwsCloud) -> None:
         cloud.store.put("data", f"{number:02}", sse="aws:kms", key=KEY)
     cloud.traffic.fail("HEAD", status=400, bare=True, times=5)
     assert {one.encryption for one in sweep()} == {Encryption.CMEK}
+
+
+def test_nothing_overtakes_what_waits_for_an_answer(cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "_HEADS_AT_ONCE", 1)
+    monkeypatch.setattr(objects, "_PAGES_AHEAD", 0)
+    monkeypatch.setattr("auditor.embedded.aws.s3._PAGE", 1)
+    names = [f"{number:02}" for number in range(40)]
+    for number, name in enumerate(names):
+        how: dict[str, Any] = {"sse": None, "customer_key": b"k" * 32} if number < 20 else {}
+        cloud.store.put("data", name, **how)
+    cloud.traffic.fail("HEAD /data/20", status=403)
+    found = sweep()
+    assert [one.name for one in found] == names
+    assert [one.encryption for one in found[:20]] == [Encryption.CUSTOMER_SUPPLIED] * 20
+    assert found[20].problem is Reason.ACCESS_DENIED
+
+
+def test_a_shard_with_an_end_holds_what_waits_for_an_answer_behind_it(cloud: AwsCloud) -> None:
+    for name in "abcdef":
+        how: dict[str, Any] = {"sse": None, "customer_key": b"k" * 32} if name < "e" else {}
+        cloud.store.put("data", name, **how)
+    cloud.store.put("data", "f")
+    shard = Shard("a", "c")
+    told = [some for _, some in a_bucket().shards(Listing.STORED, [shard], split=False) if not isinstance(some, Done)]
+    assert [one.name for one in objects_of(told)] == ["b", "c"]
+
+
+def test_of_the_sdks_client_a_few_wait_for_an_answer_and_no_more(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.connectors.test_aws_objects.BY_SDK", True)
+    monkeypatch.setattr(objects, "_MOST_WAITING", 5)
+    monkeypatch.setattr(objects, "_HEADS_AT_ONCE", 1)
+    monkeypatch.setattr(objects, "_PAGES_AHEAD", 0)
+    monkeypatch.setattr("auditor.embedded.aws.s3._PAGE", 1)
+    for name in "abcdefgh":
+        cloud.store.put("data", name, sse=None, customer_key=b"k" * 32)
+    cloud.store.put("data", "z")
+    found = sweep()
+    assert [one.name for one in found] == [*"abcdefgh", "z"]
+    assert [one.problem for one in found] == [*[Reason.UNSUPPORTED] * 3, *[None] * 6]
+
+
+def test_credentials_that_have_run_out_when_a_process_hands_them_out_are_told_as_such(
+    cloud: AwsCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.store.put("data", "a")
+    process = tmp_path / "process"
+    keys = '"Version":1,"AccessKeyId":"a","SecretAccessKey":"s","SessionToken":"t"'
+    process.write_text(f'#!/bin/sh\necho \'{{{keys},"Expiration":"2001-01-01T00:00:00Z"}}\'\n')
+    process.chmod(0o755)
+    (tmp_path / "aws").write_text(f"[profile stale]\nregion = us-east-1\ncredential_process = {process}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws"))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    clients = aws_clients(a111122223333=AwsIdentity(profile="stale"))
+    facts = a_bucket(clients=clients, account="111122223333").facts()
+    assert isinstance(facts, Gap)
+    assert facts.reason is Reason.EXPIRED_CREDENTIALS
+    assert clients.caller("111122223333") is Reason.EXPIRED_CREDENTIALS
+    with pytest.raises(CollectError) as broken:
+        sweep(clients=clients, account="111122223333")
+    assert broken.value.reason is Reason.EXPIRED_CREDENTIALS
 
 
 def test_an_answer_about_another_version_is_none(cloud: AwsCloud) -> None:

@@ -20,8 +20,9 @@ from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.gcp.census import GcsCensus
 from auditor.connectors.gcp.objects import GcsBucket
 from auditor.connectors.pace import Pace
-from auditor.connectors.shards import Shards, between, one_after_the_other
+from auditor.connectors.shards import Order, Shards, between, one_after_the_other
 from auditor.embedded.google import GoogleCloud
+from auditor.errors import OrderError
 from auditor.inventory.known import KnownRows
 from auditor.inventory.layout import Layout
 from auditor.inventory.parts import published
@@ -177,8 +178,8 @@ def test_one_shard_after_the_other_is_listed_to_its_last_name() -> None:
     kind: dict[str, Any] = {"storage_class": "STANDARD", "archived": False, "encryption": Encryption.NONE, "key": None}
     stored = [StoredObject(name=name, key_version=None, verified=NOW, **facts, **kind) for name in ("a", "b", "c", "d")]
 
-    def behind(after: str | None) -> Iterator[StoredObject]:
-        return iter([one for one in stored if after is None or one.name > after])
+    def behind(shard: Shard) -> Iterator[StoredObject]:
+        return iter([one for one in stored if shard.after is None or one.name > shard.after])
 
     shards = [Shard(None, "b"), Shard("c", None), Shard("b", "bb")]
     coming = list(one_after_the_other(shards, behind))
@@ -189,6 +190,18 @@ def test_one_shard_after_the_other_is_listed_to_its_last_name() -> None:
         (shards[1], Done()),
         (shards[2], Done()),
     ]
+
+
+@pytest.mark.parametrize("ends", [(None, "c"), ("a", None)])
+def test_names_in_no_order_are_refused_where_a_shard_relies_on_it(ends: tuple[str | None, str | None]) -> None:
+    order = Order(Shard(*ends), "s3://data")
+    order.follow(["b", "b", "d"])
+    order.follow([])
+    with pytest.raises(OrderError):
+        order.follow(["c"])
+    with pytest.raises(OrderError):
+        Order(Shard(*ends), "s3://data").follow(["z", "b"])
+    Order(Shard(), "s3://data").follow(["z", "b"])
 
 
 def test_names_that_come_in_no_order_are_split_no_more() -> None:

@@ -26,9 +26,9 @@ from auditor.connectors.aws.listing import LARGEST, is_alias, is_certain
 from auditor.connectors.aws.names import is_plain, sibling
 from auditor.connectors.pace import Pace
 from auditor.connectors.pages import pages
-from auditor.connectors.shards import one_after_the_other
+from auditor.connectors.shards import EVERYTHING, Order, one_after_the_other
 from auditor.connectors.trail import Trail
-from auditor.errors import CollectError, OrderError
+from auditor.errors import CollectError
 from auditor.model import (
     BucketFacts,
     Cloud,
@@ -48,7 +48,8 @@ if TYPE_CHECKING:
 
 _HEADS_AT_ONCE: Final = 16
 _PAGES_AHEAD: Final = 2
-_MOST_UNDECIDED: Final = 10_000
+_MOST_WAITING: Final = 10_000
+"""Versions that wait for a control; from then on the first of them stays unresolved."""
 _CONTROLS: Final = 8
 """Versions that answered lately: one or the other may be deleted before it is asked again."""
 _NOT_FOUND: Final = frozenset({"404", "405"})
@@ -199,32 +200,34 @@ class S3Bucket:
         """
         return one_after_the_other(shards, self.objects)
 
-    def objects(self, after: str | None = None) -> Iterator[StoredObject]:
-        """Yield the same one by one.
+    def objects(self, shard: Shard = EVERYTHING) -> Iterator[StoredObject]:
+        """Yield all behind the beginning of a shard one by one, in the order of the listing.
 
         Raises:
+            OrderError: names do not come in order, and the shard is not everything.
             CollectError: a page could not be read, so the listing is not complete.
         """
         heads = _Heads(self._client, self._bucket, self._pace, self._clock)
         with ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
             ahead: deque[list[Future[StoredObject | _Undecided | None]]] = deque()
             try:
-                for page in self._pages(after):
+                for page in self._pages(shard):
                     ahead.append([pool.submit(heads.learn, one) for one in page])
                     if len(ahead) > _PAGES_AHEAD:
                         yield from heads.settle(ahead.popleft())
                 while ahead:
                     yield from heads.settle(ahead.popleft())
-                yield from heads.undecided_rest()
+                yield from heads.rest()
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _pages(self, after: str | None) -> Iterator[list[Listed]]:
+    def _pages(self, shard: Shard) -> Iterator[list[Listed]]:
+        after = shard.after
+        order = Order(shard, self._url)
         pages = self._live_pages(after) if self._populations == (Population.LIVE,) else self._version_pages(after)
         try:
             for page in pages:
-                if after is not None and any(one.name < after for one in page):
-                    raise OrderError(self._url)
+                order.follow(one.name for one in page)
                 yield [one for one in page if one.name != after]
         except FAULTS as error:
             raise self.broken_off(code_of(error), reason_of(error)) from None
@@ -316,7 +319,8 @@ class _Heads:
         self._lock = threading.Lock()
         self._controls: tuple[Listed, ...] = ()
         """Replaced as a whole: other threads look through it meanwhile."""
-        self._waiting: list[_Undecided] = []
+        self._waiting: deque[_Undecided | StoredObject] = deque()
+        """The first cannot be decided yet, and nothing overtakes it: parts of a sweep rely on the order of names."""
         self._refused: Reason | None = None
         """Why the last that was known to answer did not."""
 
@@ -337,24 +341,33 @@ class _Heads:
         return self._headed(listed, told)
 
     def settle(self, page: "list[Future[StoredObject | _Undecided | None]]") -> Iterator[StoredObject]:
-        """Yield the objects of one page; undecided ones wait until a control is known."""
+        """Yield the objects of pages in their order; from the first undecided one on, all wait for a control."""
         for future in page:
             found = future.result()
-            if isinstance(found, StoredObject):
-                yield found
-            elif found is None:
-                continue
-            elif self._controls:
-                yield from self._decided(found)
-            elif len(self._waiting) < _MOST_UNDECIDED:
+            if isinstance(found, _Undecided) or (found is not None and self._waiting):
                 self._waiting.append(found)
-            else:
-                yield found.unresolved
+            elif found is not None:
+                yield found
+            yield from self._until_undecided()
 
-    def undecided_rest(self) -> Iterator[StoredObject]:
-        """Decide those that waited; without any control object they stay unresolved."""
-        for found in self._waiting:
-            yield from self._decided(found)
+    def rest(self) -> Iterator[StoredObject]:
+        """Yield those that wait still: without any control, undecided ones stay unresolved."""
+        while self._waiting:
+            yield from self._settled(self._waiting.popleft())
+
+    def _until_undecided(self) -> Iterator[StoredObject]:
+        while self._waiting and (
+            self._controls or isinstance(self._waiting[0], StoredObject) or len(self._waiting) > _MOST_WAITING
+        ):
+            yield from self._settled(self._waiting.popleft())
+
+    def _settled(self, one: "StoredObject | _Undecided") -> Iterator[StoredObject]:
+        if isinstance(one, StoredObject):
+            yield one
+        elif self._controls:
+            yield from self._decided(one)
+        else:
+            yield replace(one.unresolved, problem=self._refused or one.unresolved.problem)
 
     def _decided(self, found: _Undecided) -> Iterator[StoredObject]:
         one = self._decide(found)

@@ -18,11 +18,13 @@ from botocore.credentials import (
     CredentialProvider,
     Credentials,
     DeferredRefreshableCredentials,
+    RefreshableCredentials,
 )
 from botocore.credentials import CredentialResolver as Resolver
 from botocore.exceptions import BotoCoreError, PartialCredentialsError, TokenRetrievalError
 from botocore.httpsession import get_cert_path
 from botocore.parsers import ResponseParser, create_parser
+from botocore.utils import parse_timestamp
 from urllib3 import HTTPResponse
 
 from auditor.connectors.aws import answers
@@ -152,8 +154,6 @@ class AwsClients:
             found = (who[0], who[1]) if who[0] and who[1] else Reason.MALFORMED
         except FAULTS as error:
             found = reason_of(error)
-        except RuntimeError:
-            found = Reason.EXPIRED_CREDENTIALS  # the SDK's word for a profile's that had run out when they came
         with self._lock:
             self._callers[known] = found
         return found
@@ -197,6 +197,7 @@ class AwsClients:
             base = boto3.session.Session(profile_name=identity.profile)
         except BotoCoreError as error:
             raise UsageError(f"AWS profile {identity.profile}: {error}", "look at ~/.aws/config") from None
+        _demand_fresh(base)
         if identity.role_arn is None:
             return base
         role_arn = identity.role_arn
@@ -291,8 +292,27 @@ class _Assumed(CredentialProvider):
         return DeferredRefreshableCredentials(method="assume-role", refresh_using=self._fetched)
 
     def _fetched(self) -> Any:
-        found = self._fetcher.fetch_credentials()
-        if datetime.fromisoformat(found["expiry_time"]) <= datetime.now(UTC):
-            # The SDK would say so with an error that nobody expects of a call.
-            raise TokenRetrievalError(provider="sts", error_msg="they had run out by our clock when they came")
-        return found
+        return _fresh(self._fetcher.fetch_credentials(), "sts")
+
+
+def _fresh(found: Any, provider: str) -> Any:
+    """Hand on credentials that were fetched just now.
+
+    Raises:
+        TokenRetrievalError: they have run out; the SDK would say so with an error that nobody expects of a call.
+    """
+    if found.get("expiry_time") and parse_timestamp(found["expiry_time"]) <= datetime.now(UTC):
+        raise TokenRetrievalError(provider=provider, error_msg="they had run out by our clock when they came")
+    return found
+
+
+def _demand_fresh(session: boto3.session.Session) -> None:
+    """Let credentials that the SDK fetches anew for itself, for example from a process, be refused by their kind."""
+    try:
+        found = session.get_credentials()
+    except BotoCoreError:
+        return  # whoever makes a client with them is told so
+    if isinstance(found, RefreshableCredentials):
+        credentials: Any = found  # the stubs do not know what follows
+        fetch = credentials._refresh_using  # noqa: SLF001 - the SDK has no other place between fetching and its error
+        credentials._refresh_using = lambda: _fresh(fetch(), str(credentials.method))  # noqa: SLF001 - the same

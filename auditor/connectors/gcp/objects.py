@@ -13,9 +13,9 @@ from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of, 
 from auditor.connectors.gcp.listing import FIELDS, LARGEST
 from auditor.connectors.pace import Pace
 from auditor.connectors.pages import pages
-from auditor.connectors.shards import one_after_the_other
+from auditor.connectors.shards import EVERYTHING, Order, one_after_the_other
 from auditor.connectors.trail import Trail
-from auditor.errors import CollectError, OrderError
+from auditor.errors import CollectError
 from auditor.model import (
     BucketFacts,
     Cloud,
@@ -149,21 +149,25 @@ class GcsBucket:
         """
         return one_after_the_other(shards, partial(self.objects, listing))
 
-    def objects(self, listing: Listing = Listing.STORED, after: str | None = None) -> Iterator[StoredObject]:
-        """Yield the same one by one."""
+    def objects(self, listing: Listing = Listing.STORED, shard: Shard = EVERYTHING) -> Iterator[StoredObject]:
+        """Yield all behind the beginning of a shard one by one, in the order of the listing.
+
+        Raises:
+            OrderError: names do not come in order, and the shard is not everything.
+            CollectError: a page could not be read, so the listing is not complete.
+        """
         soft_deleted = listing is Listing.SOFT_DELETED
         versions = not soft_deleted and self._populations != (Population.LIVE,)
-        for one in self._pass(after, versions=versions, soft_deleted=soft_deleted):
-            if after is not None and one.name < after:
-                raise OrderError(self._url)
-            if one.name != after:
+        for one in self._pass(shard, versions=versions, soft_deleted=soft_deleted):
+            if one.name != shard.after:
                 yield one
 
-    def _pass(self, after: str | None, *, versions: bool, soft_deleted: bool) -> Iterator[StoredObject]:
+    def _pass(self, shard: Shard, *, versions: bool, soft_deleted: bool) -> Iterator[StoredObject]:
         # What is false is not sent: the two may not be combined.
         more: dict[str, Any] = {"versions": True} if versions else {"soft_deleted": True} if soft_deleted else {}
-        if after is not None:
+        if (after := shard.after) is not None:
             more["start_offset"] = after
+        order = Order(shard, self._url)
         try:
             self._pace.wait()
             blobs = self._client.list_blobs(
@@ -179,10 +183,9 @@ class GcsBucket:
                 if page.raw_page.get("prefixes"):
                     raise self.no_object()
                 # The raw page: a Blob has no public name for a customer's own key, and costs more than the page.
-                for told in page.raw_page.get("items", []):
-                    one = self._parsed(told, at, soft_deleted=soft_deleted)
-                    if one.population in self._populations:
-                        yield one
+                found = [self._parsed(one, at, soft_deleted=soft_deleted) for one in page.raw_page.get("items", [])]
+                order.follow(one.name for one in found)
+                yield from (one for one in found if one.population in self._populations)
                 self._pace.wait()
         except FAULTS as error:
             is_googles = isinstance(error, api.BadRequest) and status_of(error) is not None
