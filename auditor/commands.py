@@ -285,7 +285,7 @@ def explain_one(path: Path, what: str, form: str, output: Path | None, *, namesp
                 out.write(json.dumps(scan_json.finding(one)) + "\n")
             else:
                 # Commands and names stay whole, so that they can be pasted: the terminal itself folds what is too long.
-                terminal.plain(out).print(terminal.explain(one, rules.get(one.rule), judgement.now), soft_wrap=True)
+                terminal.plain(out).print(terminal.explain(one, rules.get(one.rule), judgement), soft_wrap=True)
     return 0
 
 

@@ -24,10 +24,12 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from auditor import waiver
 from auditor.errors import UsageError
 from auditor.inventory.layout import Layout
 from auditor.model import KeyName, Population
 from auditor.policy import Policy
+from auditor.waiver import FIELDS
 
 _S3_NAME: Final = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"  # Amazon S3 User Guide, Bucket naming rules
 _GCS_NAME: Final = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"  # Cloud Storage docs, Bucket naming
@@ -139,6 +141,7 @@ Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Cron = Annotated[str, AfterValidator(_cron)]
 AwsPrincipal = Annotated[str, AfterValidator(_aws_principal)]
 FullKeyName = Annotated[str, AfterValidator(full_key_name)]
+Name = Annotated[str, Field(min_length=1, max_length=300)]
 
 
 class _Table(BaseModel):
@@ -240,6 +243,53 @@ class Key(_Table):
         if self.since is not None and self.intended_state != "revoked":
             raise ValueError('since belongs to intended_state = "revoked"')
         return self
+
+
+class Match(_Table):
+    """To which data a waiver is narrowed; `*` stands for any text, and all that is given must fit."""
+
+    key: Name | None = None
+    """Full name of a key, or of a version of it."""
+    bucket: Name | None = None
+    """s3://NAME or gs://NAME."""
+    namespace: Name | None = None
+    """The layout's fields joined by `/`."""
+    tenant: Name | None = None
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if not any(getattr(self, field) for field in FIELDS):
+            raise ValueError("name a key, bucket, namespace or tenant; `*` stands for any text")
+        if self.key is not None and not self.key.startswith(("arn:", "projects/", "*")):
+            raise ValueError(f"key {self.key!r} is not the full name of a key, nor of a version of it")
+        if self.bucket is not None and not self.bucket.startswith(("s3://", "gs://", "*")):
+            raise ValueError(f"bucket {self.bucket!r} does not begin with s3:// or gs://")
+        return self
+
+
+class Waiver(_Table):
+    """An exception that somebody answers for: findings wholly within it are waived until a date."""
+
+    rule: str
+    """Whose findings; `cmek-auditor rules` lists all rules."""
+    match: Match
+    until: date
+    """The last day (UTC) on which it counts; at most a year ahead."""
+    owner: Name
+    """Who answers for it."""
+    approved_by: Name
+    reason: Name
+
+    def given(self) -> waiver.Waiver:
+        """The same for the judge."""
+        return waiver.Waiver(
+            rule=self.rule,
+            until=datetime.combine(self.until + timedelta(days=1), time(), UTC),
+            owner=self.owner,
+            approved_by=self.approved_by,
+            reason=self.reason,
+            **self.match.model_dump(),
+        )
 
 
 class Gcp(_Table):
@@ -367,6 +417,7 @@ class Config(_Table):
     retention: Retention = Retention()
     probe: Probe = Probe()
     policy: Thresholds = Thresholds()
+    waiver: tuple[Waiver, ...] = ()
     web: Web = Web()
     log: Log = Log()
 
@@ -376,6 +427,7 @@ class Config(_Table):
             ("bucket url", [one.url for one in self.bucket]),
             ("key name", [one.name for one in self.key]),
             ("account", [one.id or one.project or "" for one in self.account]),
+            ("waiver", [one.given().name for one in self.waiver]),
         ):
             twice = [name for name, count in Counter(names).items() if count > 1]
             if twice:

@@ -87,7 +87,7 @@ def _show(assembly: Assembly, folder: Path, google: str) -> None:
         seconds = time.monotonic() - changed
     found = _new(before, after)
     _say(f"Found {seconds:.1f} s after the change, without listing a single object:\n")
-    terminal.plain(sys.stdout).print(terminal.explain(found, None, after.now))
+    terminal.plain(sys.stdout).print(terminal.explain(found, None, after))
 
 
 def _keep(assembly: Assembly, config: Path, google: str, aws: str) -> int:

@@ -1,7 +1,7 @@
 """The judge: holdings, key states and their memory, policy and the moment in; assessments and findings out."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
@@ -38,7 +38,8 @@ from auditor.model import (
 from auditor.policy import Policy
 from auditor.ports import Holdings
 from auditor.readability import KeyView, Stores, assess, beside_others, probes_of, rights_of
-from auditor.rule import Cause, Context, HeldKey, Rule, RuleSubject, SweptBucket, unknown
+from auditor.rule import Cause, Context, Excepted, HeldKey, Rule, RuleSubject, SweptBucket, unknown
+from auditor.waiver import GivenWaiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,28 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     stores = Stores(facts.probes, depended_on, facts.policy, facts.now)
     assessed = tuple(stores.beside(_assess(facts), facts.keys))
     subjects: tuple[RuleSubject, ...] = (*_causes(facts, assessed), *_keys(facts, assessed), *_buckets(facts, assessed))
+    about_data = [one for one in rules if one.subject is not Excepted]
+    return replace(_put_all(about_data, subjects, facts), assessed=assessed, failing=stores.failing)
+
+
+def judge_waivers(
+    facts: Facts, rules: Iterable[Rule], given: Iterable[GivenWaiver], findings: Iterable[Finding]
+) -> Judged:
+    """Put the rules about exceptions to each exception, by the findings that stand now."""
+    by_id = {one.id: one for one in findings}
+    subjects = [
+        Excepted(
+            one,
+            tuple(by_id[name] for name in one.covers if by_id[name].status is Status.OPEN),
+            in_order({member for name in one.covers for member in by_id[name].members}),
+        )
+        for one in given
+    ]
+    return _put_all([one for one in rules if one.subject is Excepted], subjects, facts)
+
+
+def _put_all(rules: Iterable[Rule], subjects: Sequence[RuleSubject], facts: Facts) -> Judged:
+    """Put every rule to every subject of its kind, and measure what hangs on each failure."""
     context = Context(facts.now, facts.policy, facts.keys)
     failures: list[tuple[Rule, RuleSubject, Outcome]] = []
     tallies: list[Tally] = []
@@ -104,7 +127,7 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     # All at once: a fleet may have a finding for each of its keys.
     extents = facts.holdings.extents(_concerned(subject, outcome) for _, subject, outcome in failures)
     findings = tuple(_finding(*one, extent, facts) for one, extent in zip(failures, extents, strict=True))
-    return Judged(assessed, findings, tuple(tallies), frozenset(undecided), stores.failing)
+    return Judged((), findings, tuple(tallies), frozenset(undecided))
 
 
 def _outlives_silence(subject: RuleSubject, keys: Mapping[KeyName, KeyView]) -> bool:
@@ -252,6 +275,6 @@ def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, extent: Extent,
 def _since_source(subject: RuleSubject, facts: Facts) -> str:
     if isinstance(subject, Cause) and subject.since is not None:
         return "key_state"
-    keys = () if isinstance(subject, SweptBucket) else (subject.name,) if isinstance(subject, HeldKey) else subject.keys
+    keys = subject.keys if isinstance(subject, Cause) else (subject.name,) if isinstance(subject, HeldKey) else ()
     seen_before = any((memory := facts.keys[name].memory) is not None and memory.last is not None for name in keys)
     return "between_polls" if seen_before else "first_read"

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from auditor.model import Encryption, Evidence, Extent, Gap, Holding, Population, Requests
+from auditor.waiver import GivenWaiver
 
 
 class Readability(StrEnum):
@@ -77,6 +78,7 @@ class SubjectKind(StrEnum):
     EKM_CONNECTION = "ekm_connection"
     PRINCIPAL = "principal"
     BUCKET = "bucket"
+    WAIVER = "waiver"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -203,13 +205,14 @@ class Finding:
     succeeds: str | None = None
     """Id of the finding about the same subject that this one took over from."""
     waived_until: datetime | None = None
+    """Aware, UTC: until when somebody accepts it; None where it is not waived."""
     meant: bool = False
     """The config says that it is to be so: it is told, and there is nothing to undo."""
 
 
-def worst_first(one: Finding) -> tuple[bool, int, int, str]:
-    """Sort key of every list of findings: open before resolved, then severity, then how much hangs on it."""
-    return one.status is Status.RESOLVED, -one.severity.rank, -one.extent.objects, one.id
+def worst_first(one: Finding) -> tuple[int, int, int, str]:
+    """Sort key of every list of findings: open, waived, resolved; then severity, then how much hangs on it."""
+    return tuple(Status).index(one.status), -one.severity.rank, -one.extent.objects, one.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +320,8 @@ class Judgement:
     tallies: tuple[Tally, ...]
     sweeps: tuple[str, ...]
     """Ids of the sweeps that it stands on."""
+    waivers: tuple[GivenWaiver, ...] = ()
+    """All exceptions of the config, and what each is about."""
     poll_interval: timedelta | None = None
     """The effective time between two key polls; None outside the daemon."""
     oldest_key_read: datetime | None = None

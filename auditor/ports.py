@@ -268,6 +268,12 @@ class OpenInventory(Holdings, DependencyRows, Protocol):
         named.
         """
 
+    def beyond(self, members: Iterable[Member], namespace: str | None, tenant: str | None) -> tuple[int, int]:
+        """Count the objects of these holdings in namespaces and of tenants that patterns fit, and the others.
+
+        In a pattern `*` stands for any text; None fits all, anything else nothing that has no namespace or tenant.
+        """
+
 
 class Passes(Protocol):
     """What a sweep is written from; an `ObjectSource` is one."""

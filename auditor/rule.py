@@ -13,6 +13,7 @@ from auditor.findings import (
     Confidence,
     Contradiction,
     Demand,
+    Finding,
     Member,
     Outcome,
     Readability,
@@ -38,6 +39,7 @@ from auditor.model import (
 )
 from auditor.policy import Policy
 from auditor.readability import KeyView
+from auditor.waiver import GivenWaiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,22 @@ class SweptBucket:
 
 
 @dataclass(frozen=True, slots=True)
+class Excepted:
+    """One exception and the findings that it is about: the subject of the rules about waivers."""
+
+    given: GivenWaiver
+    open: tuple[Finding, ...]
+    """Those of them that nothing waives, worst first."""
+    members: tuple[Member, ...]
+    """All data of all of them."""
+
+    @property
+    def subject(self) -> Subject:
+        """The exception."""
+        return Subject(SubjectKind.WAIVER, self.given.waiver.name)
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """All that a rule may read besides its subject."""
 
@@ -131,7 +149,7 @@ class Context:
     keys: Mapping[KeyName, KeyView]
 
 
-RuleSubject = Cause | HeldKey | SweptBucket
+RuleSubject = Cause | HeldKey | SweptBucket | Excepted
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from auditor.model import Cloud, KeyName, Requests, Sweep
 from auditor.policy import Policy
 from auditor.ports import BucketLister, Inventory, KeySource, Ledger, ObjectSource, Prober
 from auditor.rule import Rule
+from auditor.waiver import Waiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Parts:
     version: str
     rules_version: str
     config_digest: str
+    waivers: tuple[Waiver, ...] = ()
     by_sdk: bool = False
     """Buckets are listed through the SDKs, which ask for everything anew."""
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from auditor import gaps, lifecycle, probing
-from auditor.engine import Facts, judge, last_read
+from auditor.engine import Facts, judge, judge_waivers, last_read
 from auditor.errors import LedgerError, UsageError
 from auditor.findings import (
     Assessed,
@@ -20,6 +20,7 @@ from auditor.findings import (
     Judgement,
     Readability,
     Run,
+    worst_first,
 )
 from auditor.model import (
     AwsKey,
@@ -51,8 +52,10 @@ from auditor.ports import (
     PollRecord,
 )
 from auditor.readability import KeyView, continued, is_early, is_over_for_good, next_to
+from auditor.rule import Excepted
 from auditor.run import Parts, Progress, new_id
 from auditor.sweeping import sweep_all
+from auditor.waiving import waive
 
 _log = logging.getLogger(__name__)
 
@@ -211,19 +214,7 @@ def _poll(
     readings = {name: continued(one, memory.get(name), now) for name, one in asked.items()}
     keys = {need.name: KeyView(need.name, readings.get(need.name), memory.get(need.name)) for need in needs}
     buckets = _coverage(parts, sweeps, failed, unusable)
-    kept = parts.ledger.probes()
-    if ahead := {one for one in kept if one.outcome is ProbeOutcome.PASSED and one.at > now + CLOCKS_APART}:
-        parts.ledger.forget_probes(ahead)
-        kept = tuple(one for one in kept if one not in ahead)
-    since = before.now if before is not None else None
-    told = tuple(_told_since(one, readings, since, now) for one in kept)
-    parts.ledger.keep_told((old, new) for old, new in zip(kept, told, strict=True) if new != old)
-    # What is over stays over, also when the key says one day again what it said then.
-    if over := {one for one in told if _is_over(one, readings.get(KeyName(one.key)))}:
-        parts.ledger.forget_probes(over)
-        told = tuple(one for one in told if one not in over)
-    # That nobody tries any more makes no refusal a success, and gives nobody a bar back that a read has lifted.
-    probes = tuple(one for one in told if parts.probing.wants(one.kind) or one.outcome is not ProbeOutcome.INCONCLUSIVE)
+    probes = _probes_that_count(parts, readings, before.now if before is not None else None, now)
     beforehand = before.findings if before is not None else ()
     hidden = lifecycle.hidden_keys(beforehand, holdings.holdings(), unusable)
     unseen = {name: KeyView(name, None, memory.get(name)) for name in hidden}
@@ -243,7 +234,12 @@ def _poll(
         of_data={one.id for one in parts.rules if one.of_data},
     )
     fresh = lifecycle.with_what_is_hidden(judged.findings, beforehand, judged.assessed, unusable)
-    findings = lifecycle.carry_on(fresh, beforehand, now, undecided)
+    about_waivers = {one.id for one in parts.rules if one.subject is Excepted}
+    carried = lifecycle.carry_on(fresh, (one for one in beforehand if one.rule not in about_waivers), now, undecided)
+    waived, given = waive(carried, parts.waivers, now, holdings.beyond)
+    excepted = judge_waivers(facts, parts.rules, given, waived)
+    ending = lifecycle.carry_on(excepted.findings, (one for one in beforehand if one.rule in about_waivers), now)
+    findings = tuple(sorted((*waived, *ending), key=worst_first))
     last_reads = {name: last_read(view, now) for name, view in keys.items()}
     poll_id = new_id(started)
     judgement = Judgement(
@@ -288,7 +284,8 @@ def _poll(
                 *gaps.of_principals(0 if parts.agents.get(Cloud.AWS) else _nobody_asked(needs, keys)),
             ),
         ),
-        tallies=judged.tallies,
+        tallies=tuple(sorted((*judged.tallies, *excepted.tallies), key=lambda one: one.rule)),
+        waivers=given,
         sweeps=tuple(one.id for one in sweeps),
         poll_interval=interval,
         oldest_key_read=min((date for date in last_reads.values() if date is not None), default=None),
@@ -303,6 +300,24 @@ def _poll(
     )
     parts.ledger.keep(record, judgement)
     return parts.ledger.judgement() or judgement
+
+
+def _probes_that_count(
+    parts: Parts, readings: Mapping[KeyName, KeyReading], since: datetime | None, now: datetime
+) -> tuple[Probe, ...]:
+    """What probes have told and stands still; what is over by these readings is forgotten for good."""
+    kept = parts.ledger.probes()
+    if ahead := {one for one in kept if one.outcome is ProbeOutcome.PASSED and one.at > now + CLOCKS_APART}:
+        parts.ledger.forget_probes(ahead)
+        kept = tuple(one for one in kept if one not in ahead)
+    told = tuple(_told_since(one, readings, since, now) for one in kept)
+    parts.ledger.keep_told((old, new) for old, new in zip(kept, told, strict=True) if new != old)
+    # What is over stays over, also when the key says one day again what it said then.
+    if over := {one for one in told if _is_over(one, readings.get(KeyName(one.key)))}:
+        parts.ledger.forget_probes(over)
+        told = tuple(one for one in told if one not in over)
+    # That nobody tries any more makes no refusal a success, and gives nobody a bar back that a read has lifted.
+    return tuple(one for one in told if parts.probing.wants(one.kind) or one.outcome is not ProbeOutcome.INCONCLUSIVE)
 
 
 def _is_over(probe: Probe, reading: KeyReading | None) -> bool:

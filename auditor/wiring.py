@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from auditor import __version__, rules
 from auditor.clouds import Clocks, Made, maker
@@ -10,6 +11,7 @@ from auditor.config import Config
 from auditor.connectors.pace import Pace
 from auditor.connectors.probes import Paced
 from auditor.connectors.wire import Wire
+from auditor.errors import UsageError
 from auditor.findings import Judgement
 from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory, Keep
@@ -17,8 +19,12 @@ from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName, cloud_of
 from auditor.ports import OpenInventory
 from auditor.probing import Budget
+from auditor.rule import Excepted
 from auditor.run import Parts
 from auditor.scan import plausible
+from auditor.waiver import Waiver
+
+_LONGEST_WAIVER: Final = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,7 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_
     def corrected() -> datetime:
         return now() + plausible(wire.skew())
 
+    waivers = _waivers(config, now())
     clouds = _clouds(config, wire, Clocks(now, corrected))
     ledger = LedgerStore(config.state / "ledger.db")
     layouts = {one.url: Layout.parse(one.layout, one.tenant_field) for one in config.bucket}
@@ -87,9 +94,29 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_
         version=__version__,
         rules_version=rules.version(),
         config_digest=config.digest,
+        waivers=waivers,
         by_sdk=by_sdk,
     )
     return Assembly(parts, ledger, inventory, wire)
+
+
+def _waivers(config: Config, now: datetime) -> tuple[Waiver, ...]:
+    """The exceptions of the config.
+
+    Raises:
+        UsageError: one names a rule that is none, or ends too late.
+    """
+    known = {one.id for one in rules.load() if one.subject is not Excepted}
+    for place, one in enumerate(config.waiver, 1):
+        if one.rule not in known:
+            hint = "`cmek-auditor rules` lists all rules; those about waivers cannot be waived"
+            raise UsageError(f"waiver {place}: there is no rule {one.rule!r} to be waived", hint)
+        if one.until > (now + _LONGEST_WAIVER).date():
+            raise UsageError(
+                f"waiver {place}: until {one.until} is more than a year ahead",
+                "give a day within a year: what is accepted is to be looked at again",
+            )
+    return tuple(one.given() for one in config.waiver)
 
 
 def _clouds(config: Config, wire: Wire, clocks: Clocks) -> Mapping[Cloud, Made]:

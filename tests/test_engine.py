@@ -293,6 +293,8 @@ def test_rule_ids_are_those_of_the_catalogue_and_speak_for_themselves() -> None:
         "stale-version",
         "sweep-incomplete",
         "sweep-stale",
+        "waiver-ending",
+        "waiver-expired",
         "weak-algorithm",
     ]
     assert all(rule.source and rule.remedy and rule.title for rule in load())

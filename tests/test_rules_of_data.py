@@ -165,6 +165,8 @@ def test_severity_follows_what_is_lost() -> None:
         "stale-version": Severity.LOW,
         "sweep-incomplete": Severity.MEDIUM,
         "sweep-stale": Severity.MEDIUM,
+        "waiver-ending": Severity.LOW,
+        "waiver-expired": Severity.MEDIUM,
         "weak-algorithm": Severity.MEDIUM,
     }
 
@@ -196,7 +198,10 @@ WITHDRAWN: dict[str, tuple[tuple[R, ...], KeyReading | None, KeyMemory | None, V
 
 def withdrawn(data: tuple[R, ...], reading: KeyReading | None, memory: KeyMemory | None, **policy: Any) -> Outcome:
     subject = Subject(SubjectKind.KEY, AWS_KEY.text)
-    found = tuple(Assessment(one, Basis.STATE, f"it is {one}", subject, final_at=NOW + days(3)) for one in data)
+    found = tuple(
+        Assessment(one, Basis.STATE, f"it is {one}", subject, final_at=NOW + days(3 + place))
+        for place, one in enumerate(data)
+    )
     context = at(reading, memory, **policy)
     return key_access_withdrawn.RULE.check(HeldKey(context.keys[AWS_KEY], NOW, (), found, ()), context)
 
@@ -205,7 +210,9 @@ def withdrawn(data: tuple[R, ...], reading: KeyReading | None, memory: KeyMemory
 def test_access_is_withdrawn_when_a_denial_follows_an_answer(
     data: tuple[R, ...], reading: KeyReading | None, memory: KeyMemory | None, verdict: V
 ) -> None:
-    assert withdrawn(data, reading, memory).verdict is verdict
+    outcome = withdrawn(data, reading, memory)
+    assert outcome.verdict is verdict
+    assert outcome.text != "the denial follows a proven deletion" or data
 
 
 def test_a_withdrawal_tells_what_was_last_known() -> None:

@@ -48,6 +48,10 @@ PRIMARY: dict[str, tuple[AwsKey | GcpKey | None, Verdict]] = {
         V.PASSED,
     ),
     "of a state of the future": (a_gcp_key(a_version("1", "77"), primary="1"), V.UNKNOWN),
+    "on an instance that must be refreshed soon": (
+        a_gcp_key(primary="1", hsm_instance=HsmInstance("i", "ACTIVE", NOW + days(3))),
+        V.PASSED,
+    ),
 }
 ENCRYPTS = {
     **dict.fromkeys(STATES, V.FAILED),
@@ -82,7 +86,10 @@ def test_new_data_needs_what_stands_behind_the_primary_version(behind: dict[str,
     one, two = (
         a_version(str(number), protection_level="EXTERNAL_VPC", ekm_connection=f"c{number}") for number in (1, 2)
     )
-    assert primary_unusable.RULE.check(held(a_gcp_key(one, two, primary="2", **behind), "1"), at()).verdict is verdict
+    outcome = primary_unusable.RULE.check(held(a_gcp_key(one, two, primary="2", **behind), "1"), at())
+    assert outcome.verdict is verdict
+    # An enabled version is stopped by something else, which is named.
+    assert (", and " in outcome.text) is (verdict is V.FAILED)
 
 
 @pytest.mark.parametrize(("state", "verdict"), ENCRYPTS.items())
@@ -91,6 +98,7 @@ def test_new_data_needs_a_primary_version_that_is_enabled(state: str, verdict: V
     outcome = primary_unusable.RULE.check(held(key, "1"), at())
     assert outcome.verdict is verdict
     assert (state in outcome.text) is (verdict is not V.UNKNOWN)
+    assert ", and " not in outcome.text, "its state says it all"
 
 
 @pytest.mark.parametrize("under", ["2", None])

@@ -72,6 +72,7 @@ MATERIAL: dict[str, tuple[AwsKey | GcpKey | None, Verdict]] = {
     "on Google Cloud": (a_gcp_key(), V.NOT_APPLICABLE),
     "for ever": (imported(materials=(material(),)), V.PASSED),
     "for ever, not listed": (imported(), V.PASSED),
+    "for ever, not listed while its Region changes": (imported("Updating"), V.PASSED),
     "some day": (imported(materials=(material(30.001),)), V.FAILED),
     "some day, not listed": (imported(valid_to=NOW + days(31)), V.FAILED),
     "soon, and no data speaks of it": (imported("Disabled", materials=(material(3),)), V.FAILED),

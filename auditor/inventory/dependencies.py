@@ -92,6 +92,15 @@ SELECT ranks, count(*), min(DISTINCT tenant, $tenants), min((-held, bucket, name
 FROM space GROUP BY ranks
 """
 )
+_BEYOND: Final = (
+    _CHOSEN
+    + """
+SELECT total(CASE WHEN ($namespace::VARCHAR IS NULL OR namespace LIKE $namespace::VARCHAR ESCAPE '!')
+                   AND ($tenant::VARCHAR IS NULL OR tenant LIKE $tenant::VARCHAR ESCAPE '!') THEN objects END),
+       total(objects)
+FROM chosen
+"""
+)
 _STARTS: Final = """
 SELECT stats_min_value, row_group_num_rows FROM parquet_metadata($files)
 WHERE path_in_schema = 'namespace' AND stats_min_value IS NOT NULL ORDER BY 1
@@ -195,6 +204,7 @@ class Dependencies:
         self._files = paths
         self._lock = threading.Lock()
         self._extents: dict[tuple[Member, ...], Extent] = {}
+        self._beyond: dict[tuple[tuple[Member, ...], str | None, str | None], tuple[int, int]] = {}
         self._known: _Known | None = None
         self._cut: tuple[_Part, ...] | None = None
         self._counts: dict[_Part, Mapping[str, int]] = {}
@@ -217,6 +227,19 @@ class Dependencies:
                 self._extents.update(found)
         with self._lock:
             return tuple(self._extents[one] if one else Extent() for one in asked)
+
+    def beyond(self, members: Iterable[Member], namespace: str | None, tenant: str | None) -> tuple[int, int]:
+        """Count the objects of these holdings in namespaces and of tenants that patterns fit, and the others."""
+        asked = tuple(members), namespace, tenant
+        with self._lock:
+            found = self._beyond.get(asked)
+        if found is None:
+            values = {"namespace": _like(namespace), "tenant": _like(tenant)}
+            ((within, every),) = self._ask(_BEYOND, {**_chosen([(one, 0) for one in asked[0]]), **values})
+            found = within, every - within
+            with self._lock:
+                self._beyond[asked] = found
+        return found
 
     def count_namespaces(self, members: Iterable[Member]) -> int:
         """How many namespaces these holdings have together."""
@@ -465,3 +488,12 @@ def _dependency(row: tuple[Any, ...]) -> Dependency:
         newest=moment(newest),
         samples=tuple(dict.fromkeys(names)),
     )
+
+
+def _like(pattern: str | None) -> str | None:
+    """The same pattern for SQL, where other signs than `*` are special."""
+    if pattern is None:
+        return None
+    for sign in "!%_":
+        pattern = pattern.replace(sign, f"!{sign}")
+    return pattern.replace("*", "%")

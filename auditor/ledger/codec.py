@@ -13,6 +13,7 @@ from pydantic_core import PydanticSerializationError
 from auditor.errors import LedgerError
 from auditor.findings import Coverage, Tally
 from auditor.model import AwsKey, GcpKey, KeyMemory, KeyReading
+from auditor.waiver import GivenWaiver
 
 T = TypeVar("T")
 
@@ -97,6 +98,7 @@ class KeptContext:
     coverage: Coverage
     tallies: tuple[Tally, ...]
     sweeps: tuple[str, ...]
+    waivers: tuple[GivenWaiver, ...] = ()
 
 
 _ADAPTERS: Final[dict[type[Any], TypeAdapter[Any]]] = {}

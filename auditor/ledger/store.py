@@ -337,6 +337,7 @@ def _keep_context(connection: Connection, log: Journal, judgement: Judgement) ->
         coverage=judgement.coverage,
         tallies=judgement.tallies,
         sweeps=judgement.sweeps,
+        waivers=judgement.waivers,
     )
     body = codec.dump(context)
     kept = journal.current(connection, "context")
@@ -565,6 +566,7 @@ def _judgement(connection: Connection) -> Judgement | None:
         gaps=tuple(sorted(gaps, key=lambda gap: (gap.what, gap.reason, gap.effect))),
         tallies=context.tallies,
         sweeps=context.sweeps,
+        waivers=context.waivers,
         poll_interval=poll.interval,
         oldest_key_read=poll.oldest_key_read,
     )

@@ -86,6 +86,11 @@ TABLE: Final = (
         "Answers of the clouds since this process started; outcome is ok or the service's error code.",
         counter=True,
     ),
+    Described(
+        "cmek_waiver_end_timestamp_seconds",
+        ("rule", "owner"),
+        "When a waiver ends; of several with one rule and owner, the first.",
+    ),
     Described("cmek_clock_skew_seconds", (), "Median of the clouds' clocks minus ours."),
     Described("cmek_build_info", ("version", "rules_version"), "1, with the version of the auditor and of its rules."),
 )
@@ -170,6 +175,7 @@ class JudgementCollector(Collector):
                 for one in swept
                 if one.sweep_started and one.sweep_ended
             ],
+            "cmek_waiver_end_timestamp_seconds": _waiver_ends(judgement),
             "cmek_clock_skew_seconds": [((), judgement.run.skew.total_seconds())],
         }
 
@@ -179,6 +185,14 @@ class JudgementCollector(Collector):
             place = one.rule, one.severity.value, one.status.value
             counts[place] = counts.get(place, 0) + 1
         return sorted(counts.items())
+
+
+def _waiver_ends(judgement: Judgement) -> Samples:
+    ends: dict[tuple[str, ...], float] = {}
+    for one in judgement.waivers:
+        place = one.waiver.rule, one.waiver.owner
+        ends[place] = min(one.waiver.until.timestamp(), ends.get(place, float("inf")))
+    return sorted(ends.items())
 
 
 def _family(one: Described, samples: Samples) -> Metric:

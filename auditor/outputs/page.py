@@ -22,6 +22,7 @@ from auditor.model import Gap
 from auditor.outputs import summary, words
 from auditor.outputs.summary import Amount
 from auditor.ports import DependencyRows
+from auditor.waiver import FIELDS, GivenWaiver
 
 _FINDINGS: Final = 200
 _EVIDENCES: Final = 20
@@ -104,6 +105,8 @@ class FindingView:
     remedy: str
     source: str
     status: str
+    waived: str
+    """Until when; empty where it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,20 @@ class BucketRow:
 
 
 @dataclass(frozen=True, slots=True)
+class WaiverRow:
+    """One waiver and what it is about now."""
+
+    rule: str
+    match: tuple[tuple[str, str], ...]
+    until: str
+    left: str
+    owner: str
+    approved_by: str
+    reason: str
+    covers: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Everything that the template may show; nothing is computed there."""
 
@@ -175,6 +192,9 @@ class Page:
     findings: tuple[FindingView, ...]
     findings_left_out: int
     resolved: tuple[FindingView, ...]
+    waivers: tuple[WaiverRow, ...]
+    waived: tuple[FindingView, ...]
+    waived_left_out: int
     deadlines: tuple[Deadline, ...]
     axis: tuple[tuple[float, str], ...]
     versions: tuple[VersionRow, ...]
@@ -196,7 +216,8 @@ def view(
     """Build the page's view."""
     now = judgement.now
     by_id = {rule.id: rule for rule in rules}
-    current = [one for one in judgement.findings if one.status is not Status.RESOLVED]
+    current = [one for one in judgement.findings if one.status is Status.OPEN]
+    waived = [one for one in judgement.findings if one.status is Status.WAIVED]
     sums = summary.by_readability(judgement.assessed)
     stopped = summary.stopped(judgement.assessed)
     total = sum(sums.values(), Amount())
@@ -223,8 +244,12 @@ def view(
         findings=tuple(_finding(one, by_id, now) for one in current[:_FINDINGS]),
         findings_left_out=max(0, len(current) - _FINDINGS),
         resolved=tuple(_finding(one, by_id, now) for one in judgement.findings if one.status is Status.RESOLVED),
-        deadlines=_deadlines(current, now),
-        axis=_axis(current, now),
+        waivers=tuple(_waiver(one, now) for one in judgement.waivers),
+        waived=tuple(_finding(one, by_id, now) for one in waived[:_FINDINGS]),
+        waived_left_out=max(0, len(waived) - _FINDINGS),
+        # That somebody accepts a loss moves no date.
+        deadlines=_deadlines([*current, *waived], now),
+        axis=_axis([*current, *waived], now),
         versions=versions[:_VERSIONS],
         versions_left_out=max(0, len(versions) - _VERSIONS),
         namespaces=tuple(
@@ -245,6 +270,25 @@ def view(
         gaps_left_out=max(0, len(judgement.gaps) - _GAPS),
         method=_method(judgement, manifest),
         files=manifest.files[:_FILES],
+    )
+
+
+def _waiver(one: GivenWaiver, now: datetime) -> WaiverRow:
+    told = one.waiver
+    over = now >= told.until
+    covers = words.counted(len(one.covers), "finding") if one.covers else "no finding"
+    parts = [f"{'was about' if over else 'waives'} {covers}"]
+    if one.in_part:
+        parts.append(f"{words.counted(len(one.in_part), 'finding')} only in part, which stay open")
+    return WaiverRow(
+        rule=told.rule,
+        match=tuple((field, value) for field in FIELDS if (value := getattr(told, field)) is not None),
+        until=words.instant(told.until),
+        left="over" if over else words.until(told.until, now),
+        owner=told.owner,
+        approved_by=told.approved_by,
+        reason=told.reason,
+        covers="; ".join(parts),
     )
 
 
@@ -311,6 +355,7 @@ def _finding(one: Finding, rules: dict[str, Demand], now: datetime) -> FindingVi
         remedy=_MEANT if one.meant else rule.remedy if rule else "",
         source=rule.source if rule else "",
         status=one.status.value,
+        waived=words.instant(one.waived_until) if one.waived_until else "",
     )
 
 

@@ -11,6 +11,7 @@ from auditor.model import Dependency, Evidence, Gap, Requests
 from auditor.outputs import summary
 from auditor.ports import DependencyRows, NamespaceRow
 from auditor.prices import usd
+from auditor.waiver import FIELDS, GivenWaiver
 
 SCHEMA: Final = "cmek-auditor/scan/1"
 
@@ -33,6 +34,8 @@ def write(judgement: Judgement, rows: DependencyRows, out: TextIO) -> None:
     )
     out.write('],\n "gaps": ')
     out.write(json.dumps([gap(one) for one in judgement.gaps]))
+    out.write(',\n "waivers": ')
+    out.write(json.dumps([waiver(one) for one in judgement.waivers]))
     out.write("}\n")
 
 
@@ -177,6 +180,21 @@ def gap(one: Gap) -> dict[str, Any]:
         "effect": one.effect,
         "hint": one.hint,
         "objects": one.objects,
+    }
+
+
+def waiver(one: GivenWaiver) -> dict[str, Any]:
+    """One exception, and the findings that it is about."""
+    told = one.waiver
+    return {
+        "rule": told.rule,
+        "match": {field: getattr(told, field) for field in FIELDS},
+        "until": time(told.until),
+        "owner": told.owner,
+        "approved_by": told.approved_by,
+        "reason": told.reason,
+        "covers": list(one.covers),
+        "covers_in_part": list(one.in_part),
     }
 
 

@@ -1,7 +1,7 @@
 """The judgement on a terminal: the verdict, the findings worst first, what is missing; hostile names made harmless."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Final, TextIO
@@ -15,6 +15,7 @@ from auditor.log import visible
 from auditor.model import Requests
 from auditor.outputs import summary, words
 from auditor.prices import PRICES, Estimate, Price, together, usd
+from auditor.waiver import Waiver
 
 _STYLES: Final = {
     Severity.CRITICAL: "bold red",
@@ -39,7 +40,7 @@ def show(judgement: Judgement, console: Console, *, most: int = 30) -> None:
     """Print the whole answer; of more than `most` findings, the worst."""
     console.print(_plain(summary.verdict(judgement), "bold"))
     console.print(_clock(judgement))
-    current = [one for one in judgement.findings if one.status is not Status.RESOLVED]
+    current = [one for one in judgement.findings if one.status is Status.OPEN]
     if current:
         console.print()
         console.print(_findings(current[:most], judgement.now, console.width))
@@ -47,6 +48,8 @@ def show(judgement: Judgement, console: Console, *, most: int = 30) -> None:
         counts = Counter(one.severity for one in current[most:])
         rest = ", ".join(f"{counts[one]} {one}" for one in reversed(Severity) if counts[one])
         console.print(_plain(f"and {len(current) - most} more ({rest}); --format json has all of them", "dim"))
+    for line in _waived(judgement, most):
+        console.print(_plain(line, "dim"))
     ended = [one for one in judgement.findings if one.status is Status.RESOLVED]
     for one in ended:
         console.print(_plain(f"resolved: {one.rule} {words.short(one.subject.id)}", "green"))
@@ -56,6 +59,24 @@ def show(judgement: Judgement, console: Console, *, most: int = 30) -> None:
         console.print(_plain(f"gap: {words.short(gap.what)}: {gap.effect} [{gap.reason}]; {gap.hint}", "yellow"))
     if len(judgement.gaps) > 10:  # noqa: PLR2004 - as many as were shown
         console.print(_plain(f"and {len(judgement.gaps) - 10} more gaps", "yellow"))
+
+
+def _waived(judgement: Judgement, most: int) -> Iterator[str]:
+    """Each finding that is accepted for a time, with who answers for it."""
+    found = [one for one in judgement.findings if one.status is Status.WAIVED]
+    for one in found[:most]:
+        name = words.short(_without_arrow(one.subject.id))
+        owner = ", ".join(each.owner for each in waivers_of(one, judgement))
+        until = words.instant(one.waived_until) if one.waived_until else ""
+        yield f"waived until {until} by {owner}: {one.severity} {one.rule} {name} {one.id[:_ID]}"
+    if len(found) > most:
+        yield f"and {len(found) - most} more waived; --format json has all of them"
+
+
+def waivers_of(one: Finding, judgement: Judgement) -> Sequence[Waiver]:
+    """Tell by which exceptions a finding is waived now."""
+    given = (each.waiver for each in judgement.waivers if one.id in each.covers)
+    return [each for each in given if each.until > judgement.now] if one.status is Status.WAIVED else []
 
 
 def sent(buckets: Iterable[BucketCoverage]) -> RenderableType:
@@ -125,8 +146,9 @@ def _numbers(first: str, *others: str) -> Table:
     return table
 
 
-def explain(one: Finding, rule: Demand | None, now: datetime) -> RenderableType:
-    """Tell all about one finding."""
+def explain(one: Finding, rule: Demand | None, judgement: Judgement) -> RenderableType:
+    """Tell all about one finding of a judgement."""
+    now = judgement.now
     extent = one.extent
     lines = [
         _plain(f"{one.severity} · {one.rule} · {one.status} · finding {one.id}", _STYLES[one.severity]),
@@ -138,6 +160,14 @@ def explain(one: Finding, rule: Demand | None, now: datetime) -> RenderableType:
     ]
     if one.status is Status.RESOLVED:
         lines.append(_plain(f"resolved    {words.instant(one.last_seen)}: what follows was so before", "bold"))
+    lines.extend(
+        _plain(
+            f"waived      until {words.instant(each.until)} by {each.owner}, approved by {each.approved_by}: "
+            f"{each.reason}",
+            "bold",
+        )
+        for each in waivers_of(one, judgement)
+    )
     if one.final_at:
         lines.append(_plain(f"deadline    {words.instant(one.final_at)} ({words.until(one.final_at, now)})", "bold"))
     lines.append(

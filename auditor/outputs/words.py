@@ -20,6 +20,7 @@ KINDS: Final = {
     SubjectKind.EKM_CONNECTION: "EKM connection",
     SubjectKind.PRINCIPAL: "access to",
     SubjectKind.BUCKET: "bucket",
+    SubjectKind.WAIVER: "waiver of",
 }
 
 

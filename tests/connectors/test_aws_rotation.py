@@ -214,6 +214,66 @@ def test_an_answer_is_believed_no_longer_where_the_key_has_new_material() -> Non
     assert not kept.holds("b", WHEN + timedelta(minutes=9))
 
 
+def test_an_answer_stands_from_its_moment_on_and_not_to_the_end_of_its_hour() -> None:
+    hour = timedelta(hours=1)
+    kept = _Kept(WHEN, None, Rotation(timedelta(days=90)), ())
+    assert [kept.holds(None, WHEN + one) for one in (-hour, timedelta(0), hour / 2, hour)] == [False, True, True, False]
+    due = _Kept(WHEN, None, Rotation(timedelta(days=90), WHEN + hour / 2), ())
+    assert not due.holds(None, WHEN + hour / 2)
+    over = _Kept(WHEN, None, Rotation(timedelta(days=90), WHEN), ())
+    assert over.holds(None, WHEN + hour / 2), "that was so when it was asked"
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "asked_once"),
+    [
+        (THEIRS, None, True),
+        (MINE, "AccessDeniedException", True),
+        (MINE, "ThrottlingException", False),
+    ],
+    ids=["another account", "denied", "throttled"],
+)
+def test_what_will_not_be_told_is_not_asked_every_minute(
+    cloud: AwsCloud, name: KeyName, code: str | None, *, asked_once: bool
+) -> None:
+    cloud.store.add_key(name.text, created=WHEN, rotated_every=90)
+    if code is not None:
+        cloud.traffic.fail("kms ListKeyRotations", status=400, code=code)
+    asking = Asking()
+    first = asking(name)
+    assert "kms:GetKeyRotationStatus" in {one.call for one in first.evidence}
+    asking(name)
+    assert asked(cloud, "GetKeyRotationStatus") == (1 if asked_once else 2)
+
+
+def test_rotations_are_listed_in_whole_pages_and_nothing_but_rotations(cloud: AwsCloud) -> None:
+    cloud.store.add_key(MINE.text, created=WHEN, rotated_every=90)
+    read()
+    (body,) = [json.loads(one.body) for one in cloud.traffic.requests if one.verb == "ListKeyRotations"]
+    assert body == {"KeyId": MINE.text, "IncludeKeyMaterial": "ROTATIONS_ONLY", "Limit": 1000}
+
+
+class Counting(Pace):
+    """Says how often somebody waited for a turn."""
+
+    def __init__(self) -> None:
+        super().__init__(1e6)
+        self.turns = 0
+
+    def wait(self) -> None:
+        self.turns += 1
+        super().wait()
+
+
+def test_every_question_about_a_key_waits_for_its_turn(cloud: AwsCloud) -> None:
+    cloud.store.add_key(MINE.text, created=WHEN, rotated_every=90)
+    states, rotations, lists = Counting(), Counting(), Counting()
+    (_,) = AwsKeys(aws_clients(None, 1), states, Clock(), rotations, lists).read([KeyNeed(MINE)])
+    questions = [one.verb for one in cloud.traffic.requests if one.verb != "GetCallerIdentity"]
+    assert {"GetKeyRotationStatus", "ListKeyRotations"} < set(questions)
+    assert sum(one.turns for one in (states, rotations, lists)) == len(questions)
+
+
 def test_a_fault_is_asked_about_again(cloud: AwsCloud) -> None:
     cloud.store.add_key(MINE.text, created=WHEN, rotated_every=90)
     cloud.traffic.fail("kms GetKeyRotationStatus", status=400, code="ThrottlingException", times=1)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditor.findings import Assessed, Assessment, Basis, Member, Readability, Subject, SubjectKind, member_of
@@ -15,6 +15,7 @@ from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
 from auditor.model import Dependency, Encryption, Extent, Population, StoredObject
 from auditor.rows import batched
+from auditor.waiver import fits
 from tests.core_builders import NOW
 from tests.inventory.test_store import a_sweep
 from tests.sweeps import write
@@ -156,3 +157,27 @@ def test_every_question_is_answered_as_by_looking_at_each_object(
     for (bucket, readability), count in found.namespaces_by_readability(assessed).items():
         mine = [one for one in there if one[0] == bucket and (one[2] == "k1") is (readability is Readability.LOST)]
         assert count == extent(fleet, mine).namespaces
+
+
+PATTERNS = st.none() | st.sampled_from(["a", "a/*", "*/b", "*", "é*", "_/b", "%", "a!/b"])
+
+
+@settings(max_examples=40)
+@given(fleet=FLEETS, namespace=PATTERNS, tenant=PATTERNS)
+def test_what_is_beyond_patterns_is_what_does_not_fit(
+    tmp_path_factory: pytest.TempPathFactory,
+    fleet: dict[str, list[StoredObject]],
+    namespace: str | None,
+    tenant: str | None,
+) -> None:
+    rows = opened(tmp_path_factory.mktemp("inventory"), fleet)
+    members = [member_of(one) for one in rows.holdings()][::2]
+    every = held(fleet, members)
+    within = [
+        name
+        for _, name, _ in every
+        if (namespace is None or (name is not None and fits(namespace, name)))
+        and (tenant is None or (name is not None and fits(tenant, name.partition("/")[0])))
+    ]
+    for _ in range(2):
+        assert rows.beyond(members, namespace, tenant) == (len(within), len(every) - len(within))

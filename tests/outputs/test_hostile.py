@@ -224,7 +224,7 @@ def test_the_terminal_shows_no_control_character(name: str) -> None:
     out = io.StringIO()
     console = Console(file=out, width=300, highlight=False, markup=False, emoji=False)
     terminal.show(judgement, console)
-    console.print(terminal.explain(judgement.findings[0], None, NOW))
+    console.print(terminal.explain(judgement.findings[0], None, judgement))
     assert all(char == "\n" or char.isprintable() for char in out.getvalue())
 
 

@@ -44,6 +44,11 @@ STORES = {
         FAILED,
         CustomKeyStore("cks-1", "FAILED", "NETWORK_ERRORS", older=True, at=SINCE),
     ),
+    "denied now": (
+        CustomKeyStore("cks-1", None, unread=Reason.ACCESS_DENIED),
+        FAILED,
+        CustomKeyStore("cks-1", "FAILED", "NETWORK_ERRORS", older=True, at=SINCE, unread=Reason.ACCESS_DENIED),
+    ),
     "told now": (CustomKeyStore("cks-1", "CONNECTED"), FAILED, CustomKeyStore("cks-1", "CONNECTED")),
     "another store": (CustomKeyStore("cks-2", None), FAILED, CustomKeyStore("cks-2", None)),
     "never told": (CustomKeyStore("cks-1", None), CustomKeyStore("cks-1", None), CustomKeyStore("cks-1", None)),
@@ -70,12 +75,13 @@ def test_what_stands_behind_a_key_on_google_cloud_stays_as_it_was_while_a_fault_
     )
     hidden = a_gcp_key(
         version,
-        hsm_instance=HsmInstance(INSTANCE, None),
+        hsm_instance=HsmInstance(INSTANCE, None, unread=Reason.THROTTLED),
         connections=(EkmConnection(CONNECTION, None, "throttled"),),
     )
     found = continued(hidden, remembered(before), NOW)
     assert isinstance(found, GcpKey)
-    assert found.hsm_instance == HsmInstance(INSTANCE, "DISABLED", older=True, at=SINCE)
+    instance = HsmInstance(INSTANCE, "DISABLED", older=True, at=SINCE, unread=Reason.THROTTLED)
+    assert found.hsm_instance == instance
     assert found.connections == (
         EkmConnection(CONNECTION, reachable=False, detail="EXTERNAL_UNREACHABLE", older=Reason.THROTTLED, at=SINCE),
     )

@@ -1,0 +1,49 @@
+"""An exception that somebody answers for, until a date; it turns no finding green."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+FIELDS: Final = ("key", "bucket", "namespace", "tenant")
+"""What an exception may be narrowed to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """Findings of one rule that are accepted for a time; of those, the ones whose data is all within what it names."""
+
+    rule: str
+    until: datetime
+    """Aware, UTC: from this moment on it counts no more."""
+    owner: str
+    """Who answers for it."""
+    approved_by: str
+    reason: str
+    key: str | None = None
+    """Full name of a key, or of a version of it, with `*` for any text; None: any. The others likewise."""
+    bucket: str | None = None
+    namespace: str | None = None
+    tenant: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Rule and scope: no two exceptions share it."""
+        told = ", ".join(f"{field} {value}" for field in FIELDS if (value := getattr(self, field)) is not None)
+        return f"{self.rule}: {told}"
+
+
+@dataclass(frozen=True, slots=True)
+class GivenWaiver:
+    """An exception, and the findings that it is about now."""
+
+    waiver: Waiver
+    covers: tuple[str, ...] = ()
+    """Ids of the findings that are waived by it or, where it is over, would be."""
+    in_part: tuple[str, ...] = ()
+    """Ids of findings some of whose data is beyond what it names: they stay open."""
+
+
+def fits(pattern: str, text: str) -> bool:
+    """Whether a text is what a pattern says, in which `*` stands for any text and nothing else is special."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text, re.DOTALL) is not None
