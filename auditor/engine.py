@@ -38,7 +38,7 @@ from auditor.model import (
 from auditor.policy import Policy
 from auditor.ports import Holdings
 from auditor.readability import KeyView, Stores, assess, beside_others, probes_of, rights_of
-from auditor.rule import Cause, Context, Excepted, HeldKey, Rule, RuleSubject, SweptBucket, unknown
+from auditor.rule import Cause, Context, Excepted, HeldKey, Rule, RuleSubject, SweptBucket, not_applicable, unknown
 from auditor.waiver import GivenWaiver
 
 
@@ -144,9 +144,16 @@ def _outlives_silence(subject: RuleSubject, keys: Mapping[KeyName, KeyView]) -> 
 
 def _put(rule: Rule, subject: RuleSubject, context: Context) -> Outcome:
     try:
-        return rule.check(subject, context)
+        outcome = rule.check(subject, context)
     except Exception as error:  # noqa: BLE001 - a rule that crashes judges nothing; the others still must
         return unknown(f"the rule itself failed: {type(error).__name__}")
+    if not isinstance(subject, HeldKey) or rule.of_silence or outcome.verdict not in {Verdict.PASSED, Verdict.FAILED}:
+        return outcome
+    if subject.is_told(context):
+        return outcome
+    # What it said last is neither upheld by that, nor refuted.
+    told = "the key does not exist any more" if subject.is_lost else "what the key said last is too old to tell"
+    return not_applicable(told) if subject.is_lost else unknown(told)
 
 
 def _assess(facts: Facts) -> Iterable[Assessed]:

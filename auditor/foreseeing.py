@@ -24,6 +24,7 @@ from auditor.model import (
     Sweep,
     cloud_of,
 )
+from auditor.policy import Policy
 from auditor.ports import Measured, OpenInventory
 from auditor.readability import KeyView, assess
 from auditor.readability.action import AWS_WAITING, GCP_WAITING, after
@@ -67,6 +68,9 @@ class _Case:
     """Buckets of the key's cloud that are in the config since the judgement."""
     left: tuple[str, ...]
     """Buckets of the key's cloud that were swept once, and that the config names no more."""
+    namesakes: tuple[KeyName, ...]
+    """Other keys that data names, and that may be this one."""
+    policy: Policy
 
 
 def foresee(
@@ -98,6 +102,8 @@ def foresee(
             if cloud_of(one.url) is key.cloud and all(one.url != each.bucket for each in judgement.coverage.buckets)
         ),
         left=tuple(one for one in scan.left_behind(parts) if cloud_of(one) is key.cloud),
+        namesakes=scan.namesakes(key, judgement),
+        policy=parts.policy,
     )
     losing = {agent for one in under for agent in _deciding(case, one.holding.bucket)}
     acted = after(case.known, version, action, losing, case.now)
@@ -304,6 +310,28 @@ def _gaps(case: _Case, read: bool) -> Iterator[Gap]:  # noqa: FBT001 - one fact
             which = " and ".join(each.replace("_", "-") for each in one.left_out)
             effect = f"nothing is known of its {which} objects: the config leaves them out"
             yield Gap(one.bucket, Reason.NOT_VISIBLE, effect, "take them into its populations, and scan it")
+        begun = one.sweep_started
+        if one.bucket in mine and begun is not None and case.now - begun > case.policy.sweep_max_age:
+            effect = (
+                f"what was written since {begun:%Y-%m-%dT%H:%M:%SZ} is not known: its newest whole sweep began then"
+            )
+            yield Gap(one.bucket, Reason.NOT_VISIBLE, effect, "scan it")
+        if one.bucket in mine and one.uploads_in_progress:
+            count = one.uploads_in_progress
+            told = f"{count:,} uploads are" if count > 1 else "an upload is"
+            effect = f"{told} unfinished, of which nobody tells the key"
+            yield Gap(one.bucket, Reason.NOT_VISIBLE, effect, "wait until they end, or abort them; then scan it")
+    if elsewhere := case.judgement.coverage.buckets_not_configured if not case.policy.no_data_elsewhere else 0:
+        told = (
+            f"{elsewhere:,} buckets of the accounts in use are"
+            if elsewhere > 1
+            else "1 bucket of the accounts in use is"
+        )
+        effect = f"{told} in no config: nobody looked there"
+        yield Gap(BUCKET_LISTS, Reason.NOT_VISIBLE, effect, "add them as [[bucket]], or set [policy] no_data_elsewhere")
+    for name in case.namesakes:
+        effect = f"data names the key {name}, which may be this one by the other name of its project"
+        yield Gap(case.key.text, Reason.NOT_VISIBLE, effect, f"ask for {name} as well")
     for url in sorted(case.unjudged):
         yield Gap(url, Reason.NOT_VISIBLE, "nothing is known of its objects: it is in the config since", "scan it")
     for url in case.left:

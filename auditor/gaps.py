@@ -136,6 +136,31 @@ def buckets_not_listed(gap: Gap) -> Gap:
     return Gap(BUCKET_LISTS, gap.reason, "how many buckets are not configured is not known", gap.hint)
 
 
+def nobody_listed() -> Gap:
+    """Nobody asked by the config as it is now."""
+    effect = "how many buckets are not configured is not known: nobody listed them since the config changed"
+    return Gap(BUCKET_LISTS, Reason.NOT_VISIBLE, effect, "scan")
+
+
+def not_among_listed(buckets: Collection[str]) -> Gap:
+    """Buckets of the config are not among those that were listed: their accounts have others that nobody counts."""
+    named = ", ".join(sorted(buckets)[:3])
+    which = f"{named}{', ...' if len(buckets) > 3 else ''}"  # noqa: PLR2004 - as many as are named
+    effect = f"how many buckets are not configured is not known: the accounts of {which} were not listed"
+    return Gap(BUCKET_LISTS, Reason.NOT_VISIBLE, effect, "name each bucket's account or project as [[account]]")
+
+
+def names_of(view: KeyView) -> Iterator[str]:
+    """Names under which gaps tell of a key: its own, those of its versions, and of what stands behind it."""
+    yield view.name.text
+    known = view.known
+    if isinstance(known, GcpKey):
+        yield from (f"{known.name}/cryptoKeyVersions/{one.number}" for one in known.versions)
+        yield from (one.name for one in known.connections)
+        if known.hsm_instance is not None:
+            yield known.hsm_instance.name
+
+
 def of_principals(keys: int) -> Iterator[Gap]:
     """Of so many AWS keys nobody said who must be able to decrypt with them: a revocation would pass unseen."""
     if keys:

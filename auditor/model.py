@@ -64,6 +64,12 @@ class KeyName:
         """The key ring's full name; only Google Cloud has rings."""
         return self.text.rpartition("/cryptoKeys/")[0]
 
+    def may_be(self, other: "KeyName") -> bool:
+        """Whether another name may be of the same key: one gives its project by the number, and one by the id."""
+        if Cloud.AWS in {self.cloud, other.cloud} or self.text.split("/")[2:] != other.text.split("/")[2:]:
+            return False
+        return self.owner.isdigit() != other.owner.isdigit()
+
     def __str__(self) -> str:
         return self.text
 

@@ -47,7 +47,7 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
             yield from told or [Gap(key.text, Reason.NOT_VISIBLE, effect, "explain its findings, or poll it")]
             return
         for one in standings(known.last, known, under[key], seen, now):
-            doubts = (*_doubts(known, parts, judgement, now), *of_buckets[key.cloud])
+            doubts = (*_doubts(known, parts, judgement, now), *of_buckets[key.cloud], *_doubts_of_names(key, judgement))
             unproven = one.use in {Use.UNUSED, Use.NOT_PROVEN} and doubts
             standing = replace(one, use=Use.NOT_PROVEN, reasons=(*one.reasons, *doubts)) if unproven else one
             step = next_step(standing, parts.policy.quarantine, now)
@@ -74,6 +74,11 @@ def _doubts(known: KeyMemory, parts: Parts, judgement: Judgement, now: datetime)
         yield "the last judgement was made by another config: poll first"
     if scan.plausible(judgement.run.skew) != judgement.run.skew:
         yield "the clock here and those of the clouds are more than a day apart"
+
+
+def _doubts_of_names(key: KeyName, judgement: Judgement) -> Iterator[str]:
+    for one in scan.namesakes(key, judgement):
+        yield f"data names the key {one}, which may be this one by the other name of its project"
 
 
 def _doubts_of_buckets(cloud: Cloud, parts: Parts, judgement: Judgement) -> Iterator[str]:

@@ -33,6 +33,7 @@ from auditor.model import (
     GcpKeyVersion,
     Holding,
     KeyAccess,
+    KeyGone,
     KeyManager,
     KeyName,
     Rotation,
@@ -95,6 +96,25 @@ class HeldKey:
     def known(self) -> AwsKey | GcpKey | None:
         """What is known of the key: the newest answer that gave a state."""
         return self.view.known
+
+    def is_told(self, at: "Context") -> bool:
+        """Whether what is known of it counts for now: it answers, or did so a short while ago and denied nothing since.
+
+        Of one that never gave a state nothing is known that could be too old.
+        """
+        memory = self.view.memory
+        if isinstance(self.view.reading, AwsKey | GcpKey) or memory is None or memory.last_at is None:
+            return True
+        if self.view.denied or memory.missing_since is not None or isinstance(self.view.reading, KeyGone):
+            return False
+        return abs(at.now - memory.last_at) <= at.policy.poll_max_age
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is not there any more, so that nothing can be demanded of it."""
+        if self.assessments:
+            return all(one.readability is Readability.LOST for one in self.assessments)
+        return isinstance(self.view.reading, KeyGone) and self.view.reading.proven
 
     @property
     def provider_managed(self) -> bool:
@@ -168,6 +188,8 @@ class Rule:
     """Which severity it has where; None where it always is the one above."""
     of_data: bool = False
     """Of a rule on a key: what data is under it decides, so that what is not seen of it may be why it passes."""
+    of_silence: bool = False
+    """Of a rule on a key: it also speaks of one that tells nothing; others cannot tell then."""
 
     @property
     def demand(self) -> Demand:

@@ -273,7 +273,7 @@ def _poll(
             before,
             more=(
                 *(gaps.not_usable(bucket, error) for bucket, error in unusable.items()),
-                *_key_gaps(needs, keys, judged.assessed),
+                *_key_gaps(needs, keys, judged.assessed, before.gaps if before is not None else ()),
                 *gaps.of_probes(_latest(probes, judged.assessed, now), agents),
                 *gaps.of_refusals(_by_refusal(probes, judged.assessed), parts.probing.wants, too_old, now),
                 *_not_sampled(parts, sweeps),
@@ -450,17 +450,32 @@ def _all_gaps(
     found.extend(gaps.never_swept(url) for url in configured.difference(one.bucket for one in sweeps))
     if isinstance(unconfigured, Gap):
         found.append(unconfigured)
-    elif unconfigured is None and before is not None:
-        found.extend(gap for gap in before.gaps if gap.what == gaps.BUCKET_LISTS)
+    elif unconfigured is None:
+        kept = [gap for gap in before.gaps if gap.what == gaps.BUCKET_LISTS] if before is not None else []
+        found.extend(kept or [gaps.nobody_listed()])
     return tuple(sorted(dict.fromkeys(found), key=lambda gap: (gap.what, gap.reason, gap.effect)))
 
 
-def _key_gaps(needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView], assessed: Iterable[Assessed]) -> Iterator[Gap]:
+def _key_gaps(
+    needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView], assessed: Iterable[Assessed], before: Iterable[Gap]
+) -> Iterator[Gap]:
+    """What each key leaves open; of one that was not asked this time, what it left open when it was."""
     judged: dict[str | None, list[Assessment]] = defaultdict(list)
     for one in assessed:
         judged[one.holding.key].append(one.assessment)
+    kept: dict[str, list[Gap]] = defaultdict(list)
+    for gap in before:
+        kept[gap.what].append(gap)
     for need in needs:
-        yield from gaps.of_key(keys[need.name], need.principals, judged[need.name.text])
+        view = keys[need.name]
+        known = [gap for name in gaps.names_of(view) for gap in kept[name]] if view.reading is None else []
+        yield from known or gaps.of_key(view, need.principals, judged[need.name.text])
+
+
+def namesakes(key: KeyName, judgement: Judgement) -> tuple[KeyName, ...]:
+    """Name other keys that data names and that may be this one: a project has an id and a number."""
+    others = {KeyName(one.holding.key) for one in judgement.assessed if one.holding.key is not None}
+    return tuple(sorted(one for one in others if one.may_be(key)))
 
 
 def _narrowed(before: Judgement | None, buckets: Iterable[BucketCoverage]) -> Mapping[str, frozenset[Population]]:

@@ -249,4 +249,6 @@ def _unconfigured(parts: Parts) -> int | Gap:
         if isinstance(listed, Gap):
             return gaps.buckets_not_listed(listed)
         seen |= listed
+    if lacking := configured - seen:
+        return gaps.not_among_listed(lacking)
     return len(seen - configured)

@@ -259,6 +259,38 @@ def test_what_nobody_looked_at_is_a_gap(tmp_path: Path) -> None:
     }
 
 
+def test_what_may_be_under_the_key_and_was_not_seen_is_a_gap(tmp_path: Path) -> None:
+    with on_google(tmp_path) as (small, assembly, clock):
+        store = small.cloud.store
+        store.add_bucket("unnamed", "acme", "us-east1")
+        number = store.projects["acme"]
+        store.put("data", "acme/old/by-number", key=GOOGLE_KEY.replace("acme", str(number), 1), version=1)
+        scan.scan(assembly.parts, NoProgress())
+        clock.ahead += timedelta(days=2)
+        found = asked(assembly, scan.poll(assembly.parts, NoProgress()), Action.DISABLE, "2")
+    told = [one.effect for one in found.gaps]
+    assert "1 bucket of the accounts in use is in no config: nobody looked there" in told
+    assert any(one.startswith("what was written since ") for one in told)
+    assert any(f"data names the key projects/{number}/" in one for one in told)
+
+
+def test_an_upload_that_is_unfinished_may_become_data_under_the_key(tmp_path: Path) -> None:
+    with on_google(tmp_path) as (small, assembly, _):
+        small.cloud.store.buckets["data"].uploads.append("acme/old/unfinished")
+        found = asked(assembly, scan.scan(assembly.parts, NoProgress()), Action.DISABLE, "1")
+    assert "an upload is unfinished, of which nobody tells the key" in {one.effect for one in found.gaps}
+
+
+def test_buckets_that_somebody_answers_for_are_no_gap(tmp_path: Path) -> None:
+    with on_google(tmp_path) as (small, _, _):
+        small.cloud.store.add_bucket("unnamed", "acme", "us-east1")
+        small.config.write_text(small.config.read_text() + "\n[policy]\nno_data_elsewhere = true\n")
+        sure = assemble(load(small.config))
+        found = asked(sure, scan.scan(sure.parts, NoProgress()), Action.DISABLE, "1")
+        sure.close()
+    assert found.gaps == ()
+
+
 def test_data_with_the_bare_name_of_the_key_may_hang_on_any_version(tmp_path: Path) -> None:
     with on_google(tmp_path) as (small, assembly, _):
         small.cloud.store.put("data", "acme/old/unnamed", key=GOOGLE_KEY, version=None, size=7)

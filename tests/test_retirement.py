@@ -475,3 +475,15 @@ def test_a_sweep_by_a_clock_that_was_hours_ahead_proves_no_more_than_it_saw(smal
     right.close()
     assert kind is Use.NOT_PROVEN
     assert any(one.startswith("gs://data: its objects were looked at from ") for one in reasons)
+
+
+def test_data_that_names_the_key_by_the_number_of_its_project_keeps_it(small: Small, clock: Clock) -> None:
+    store = small.cloud.store
+    store.buckets["data"].objects = [one for one in store.buckets["data"].objects if "/old/" not in one.name]
+    by_number = GOOGLE_KEY.replace("acme", str(store.projects["acme"]), 1)
+    store.put("data", "acme/old/by-number", key=by_number, version=1)
+    assembly = watched(small, clock)
+    kind, reasons = use(assembly)
+    assembly.close()
+    told = f"data names the key {by_number}, which may be this one by the other name of its project"
+    assert (kind, told in reasons) == (Use.NOT_PROVEN, True)

@@ -9,7 +9,7 @@ import pytest
 from auditor.findings import Severity, Verdict, member_of
 from auditor.model import AwsKey, EkmConnection, GcpKey, HsmInstance, KeyManager, Reason, Rotation
 from auditor.policy import Policy
-from auditor.readability import KeyView
+from auditor.readability import KeyView, assess
 from auditor.readability.gcp import STATES
 from auditor.rule import Context, HeldKey, Rule
 from auditor.rules import (
@@ -30,7 +30,9 @@ def held(key: AwsKey | GcpKey | None, *under: str | None) -> HeldKey:
     """A key with data under some versions."""
     name = key.name if key else AWS_KEY
     holdings = tuple(a_holding(name, one) for one in under)
-    return HeldKey(KeyView(name, key, None), NOW, (), (), tuple(map(member_of, holdings)), holdings)
+    view = KeyView(name, key, None)
+    found = tuple(assess(one, view, (), Policy(), NOW).assessment for one in holdings)
+    return HeldKey(view, NOW, (), found, tuple(map(member_of, holdings)), holdings)
 
 
 def at(**policy: Any) -> Context:
@@ -101,10 +103,16 @@ def test_new_data_needs_a_primary_version_that_is_enabled(state: str, verdict: V
     assert ", and " not in outcome.text, "its state says it all"
 
 
-@pytest.mark.parametrize("under", ["2", None])
-def test_what_stops_reads_as_well_is_told_once(under: str | None) -> None:
+def test_what_stops_reads_as_well_is_told_once() -> None:
     key = a_gcp_key(a_version("1"), a_version("2", "DISABLED"), primary="2")
-    assert primary_unusable.RULE.check(held(key, "1", under), at()).verdict is V.NOT_APPLICABLE
+    assert primary_unusable.RULE.check(held(key, "1", "2"), at()).verdict is V.NOT_APPLICABLE
+    all_off = a_gcp_key(a_version("1", "DISABLED"), a_version("2", "DISABLED"), primary="2")
+    assert primary_unusable.RULE.check(held(all_off, "1", None), at()).verdict is V.NOT_APPLICABLE
+
+
+def test_data_that_names_no_version_hides_no_primary_version_that_is_off() -> None:
+    key = a_gcp_key(a_version("1"), a_version("2", "DISABLED"), primary="2")
+    assert primary_unusable.RULE.check(held(key, "1", None), at()).verdict is V.FAILED
 
 
 def test_a_key_that_is_revoked_on_purpose_need_not_take_new_data() -> None:

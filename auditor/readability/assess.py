@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from auditor.findings import Assessed, Assessment, Basis, Confidence, Readability, Subject, SubjectKind
 from auditor.model import (
@@ -42,6 +43,9 @@ _WITHOUT_KMS = {
     Encryption.CUSTOMER_SUPPLIED: (Readability.UNKNOWN, "encrypted with a key that only the writer holds"),
     Encryption.UNKNOWN: (Readability.UNKNOWN, "the objects' encryption could not be learnt"),
 }
+
+_BEHIND: Final = frozenset({SubjectKind.KEY_STORE, SubjectKind.HSM_INSTANCE, SubjectKind.EKM_CONNECTION})
+"""What stands behind keys, and is shared by several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +303,13 @@ def _denied(holding: Holding, view: KeyView, unread: KeyUnread | None, at: Stand
         how = unread.detail if unread is not None else _silence(view)
         return _unknown(view.name, f"the state of key {view.name} was never read: {how}", _evidence(view))
     cause = f"{withdrawn(view)}; its last known state was {_last_state(memory.last, holding.key_version)}"
-    return replace(_unknown(view.name, cause, _evidence(view)), final_at=_known_date(holding, view, at))
+    unknown = replace(_unknown(view.name, cause, _evidence(view)), final_at=_known_date(holding, view, at))
+    # A key never leaves its store: what others tell of that bars it all the same.
+    is_back = isinstance(view.beside, AwsKey) and aws.may_be_back(view.beside)
+    behind = _by_state(holding, view.beside, at) if view.beside is not None and not is_back else None
+    if behind is not None and behind.readability is Readability.UNREACHABLE and behind.subject.kind in _BEHIND:
+        return before(behind, unknown)
+    return unknown
 
 
 def withdrawn(view: KeyView) -> str:

@@ -114,6 +114,8 @@ def _by_state(key: AwsKey) -> Assessment:
     missing = missing_materials(key)
     if key.state == "PendingImport" and missing:
         row = _pending_import(missing)
+    elif key.state == "Disabled" and missing:
+        row = _disabled_without(missing)
     final_at = key.deletion_date if key.state == "PendingDeletion" else None
     subject = Subject(SubjectKind.KEY, key.name.text)
     return row.assessment(subject, key.name.text, what=what, final_at=final_at, evidence=key.evidence)
@@ -122,18 +124,20 @@ def _by_state(key: AwsKey) -> Assessment:
 def _pending_import(missing: tuple[str, ...]) -> StateRow:
     """The row of PendingImport with the materials that must come back; all of them, or the key stays as it is."""
     named = ", ".join(missing)
-    return StateRow(
-        Readability.UNREADABLE,
-        f"is PendingImport: nothing under it can be read while key material {named} is missing",
-        tuple(
-            Step(
-                partial(_import_of, one),
-                _HOLDER,
-                "Enabled" if len(missing) == 1 else "Enabled once every missing material is back",
-            )
-            for one in missing
-        ),
-    )
+    told = f"is PendingImport: nothing under it can be read while key material {named} is missing"
+    return StateRow(Readability.UNREADABLE, told, _imports(missing))
+
+
+def _imports(missing: tuple[str, ...]) -> tuple[Step, ...]:
+    lands_in = "Enabled" if len(missing) == 1 else "Enabled once every missing material is back"
+    return tuple(Step(partial(_import_of, one), _HOLDER, lands_in) for one in missing)
+
+
+def _disabled_without(missing: tuple[str, ...]) -> StateRow:
+    """The row of a Disabled key that needs material besides: to enable it is not enough."""
+    told = f"is Disabled, and key material {', '.join(missing)} is missing besides: nothing under it can be read"
+    enable = replace(_ENABLE, lands_in="PendingImport, while material is missing")
+    return StateRow(Readability.UNREADABLE, told, (enable, *_imports(missing)))
 
 
 def _import_of(material: str, name: str) -> str:

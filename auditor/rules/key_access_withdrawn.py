@@ -42,4 +42,5 @@ RULE = Rule(
     remedy="Ask the key's owner whether access was withdrawn on purpose; if not, restore the key policy's statement.",
     otherwise=MEANT,
     check=check,
+    of_silence=True,
 )

@@ -3,11 +3,15 @@
 Source: Cloud KMS docs, Key states; google-cloud-kms, CryptoKey.primary.
 """
 
-from auditor.findings import Outcome, Readability, Severity
-from auditor.model import AwsKey
+from typing import Final
+
+from auditor.findings import Assessment, Outcome, Readability, Severity
+from auditor.model import AwsKey, Holding
 from auditor.readability.gcp import assess_version
 from auditor.readability.table import Standpoint
 from auditor.rule import Context, HeldKey, Rule, failed, never_told, not_applicable, passed, unknown
+
+_BARRED: Final = frozenset(Readability) - {Readability.READABLE, Readability.EXPIRING, Readability.UNKNOWN}
 
 
 def check(key: HeldKey, at: Context) -> Outcome:
@@ -30,7 +34,7 @@ def check(key: HeldKey, at: Context) -> Outcome:
     found = assess_version(known, primary.number, Standpoint((), None, at.policy, at.now))
     if found.readability in {Readability.READABLE, Readability.EXPIRING}:
         return passed(f"version {known.primary}, the primary one, is {primary.state}")
-    if any(one.key_version in {known.primary, None} for one in key.holdings):
+    if any(_is_told(*one, known.primary) for one in zip(key.holdings, key.assessments, strict=True)):
         return not_applicable(f"data under version {known.primary} cannot be read either: other rules speak of it")
     if found.readability is Readability.UNKNOWN:
         return unknown(f"whether version {known.primary}, the primary one, can encrypt is not known")
@@ -38,6 +42,11 @@ def check(key: HeldKey, at: Context) -> Outcome:
     if primary.state == "ENABLED":
         told = f"{told}, and {found.cause}"
     return failed(f"{told}: nothing new can be stored under the key, whatever else can be read")
+
+
+def _is_told(holding: Holding, found: Assessment, primary: str) -> bool:
+    """Whether a rule about data says of some that the primary version bars it."""
+    return holding.key_version == primary or (holding.key_version is None and found.readability in _BARRED)
 
 
 RULE = Rule(

@@ -28,6 +28,10 @@ def check(key: HeldKey, at: Context) -> Outcome:
         return failed(f"{told}, and data under it can still be read")
     if any(one.readability not in _DEAD for one in key.assessments):
         return failed(f"{told}, and nothing proves that its data cannot be read")
+    if not key.is_told(at) and not key.is_lost:
+        return failed(
+            f"{told}; it tells nothing now, and what it said last is too old to prove it", Confidence.INFERRED
+        )
     if others := _who_may_still(key):
         return failed(f"{told}, and nothing proves that {', '.join(others)} cannot decrypt with it")
     if any(one.confidence is Confidence.INFERRED for one in key.assessments):
@@ -68,4 +72,5 @@ RULE = Rule(
     remedy="Disable the key or withdraw the grant; or set intended_state back, if the key is meant to work.",
     check=check,
     of_data=True,
+    of_silence=True,
 )

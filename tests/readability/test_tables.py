@@ -681,7 +681,17 @@ def test_a_material_that_is_missing_has_no_date_left_and_only_the_state_stops_th
     missing = replace(FIRST, imported=False)
     assert of_aws_as(an_aws_key(origin="EXTERNAL", materials=(missing,))).readability is R.READABLE
     found = of_aws_as(an_aws_key("Disabled", origin="EXTERNAL", materials=(missing,)))
-    assert [one.call.split()[2] for one in found.undo] == ["enable-key"]
+    assert found.readability is R.UNREADABLE
+    assert FIRST.id in found.cause
+
+
+def test_a_key_that_is_disabled_and_lacks_material_needs_both_back() -> None:
+    gone = (replace(FIRST, imported=False), replace(SECOND, imported=False))
+    enable, *imports = of_aws_as(an_aws_key("Disabled", origin="EXTERNAL", materials=gone)).undo
+    assert (enable.call.split()[2], enable.lands_in) == ("enable-key", "PendingImport, while material is missing")
+    assert [one.id in each.call for one, each in zip(gone, imports, strict=True)] == [True, True]
+    (alone,) = of_aws_as(an_aws_key("Disabled", origin="EXTERNAL", materials=(FIRST,))).undo
+    assert (alone.call.split()[2], alone.lands_in) == ("enable-key", "Enabled")
 
 
 def test_each_missing_material_is_named_with_its_own_import() -> None:
