@@ -199,6 +199,10 @@ def test_a_waived_finding_is_told_everywhere_and_alarms_nobody(
     assert one["status"] == "waived"
     assert told["waivers"][0]["covers"] == [one["id"]]
     assert told["waivers"][0]["owner"] == "ada@acme.example"
+    page = small.config.parent / "report.html"
+    run("report", "--output", str(page))
+    assert "waived</a></li>" in page.read_text()
+    assert f'id="f-{one["id"]}"' in page.read_text()
     _, explained = run("explain", one["id"])
     assert "by ada@acme.example, approved by head of security: a migration" in explained
 

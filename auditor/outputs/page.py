@@ -195,6 +195,8 @@ class Page:
     waivers: tuple[WaiverRow, ...]
     waived: tuple[FindingView, ...]
     waived_left_out: int
+    waived_count: str
+    """Empty where none is."""
     deadlines: tuple[Deadline, ...]
     axis: tuple[tuple[float, str], ...]
     versions: tuple[VersionRow, ...]
@@ -247,6 +249,7 @@ def view(
         waivers=tuple(_waiver(one, now) for one in judgement.waivers),
         waived=tuple(_finding(one, by_id, now) for one in waived[:_FINDINGS]),
         waived_left_out=max(0, len(waived) - _FINDINGS),
+        waived_count=words.number(len(waived)) if waived else "",
         # That somebody accepts a loss moves no date.
         deadlines=_deadlines([*current, *waived], now),
         axis=_axis([*current, *waived], now),

@@ -20,6 +20,8 @@ _ENGINE: Final = "tests/test_engine.py"
 _OF_DATA: Final = "tests/test_rules_of_data.py"
 _OF_KEYS: Final = "tests/test_rules_of_keys.py"
 _OF_HYGIENE: Final = "tests/test_rules_of_hygiene.py"
+_OLD_WORDS: Final = "tests/test_old_words.py"
+_WAIVERS: Final = "tests/test_waivers.py"
 _TABLES: Final = "tests/readability/test_tables.py"
 _UNDOS: Final = "tests/readability/test_undos.py"
 _PROBE: Final = "tests/readability/test_probe.py"
@@ -47,11 +49,14 @@ PLAN: Final = (
     Target("auditor/readability/continuity.py", (_CONTINUITY, _TABLES)),
     Target("auditor/readability/neighbours.py", ("tests/readability/test_neighbours.py",)),
     Target("auditor/readability/shared.py", ("tests/readability/test_shared.py",)),
-    Target("auditor/engine.py", (_ENGINE, "tests/readability/test_shared.py")),
+    Target("auditor/engine.py", (_ENGINE, "tests/readability/test_shared.py", _OLD_WORDS)),
     Target("auditor/lifecycle.py", ("tests/test_lifecycle.py", _ENGINE)),
     Target("auditor/overruling.py", ("tests/test_overruling.py",)),
-    Target("auditor/rule.py", (_OF_DATA, _OF_KEYS, _OF_HYGIENE, _ENGINE)),
-    Target("auditor/rules/*.py", (_OF_DATA, _OF_KEYS, _OF_HYGIENE, _ENGINE)),
+    Target("auditor/rule.py", (_OF_DATA, _OF_KEYS, _OF_HYGIENE, _OLD_WORDS, _ENGINE)),
+    Target("auditor/rules/*.py", (_OF_DATA, _OF_KEYS, _OF_HYGIENE, _OLD_WORDS, _ENGINE)),
+    Target("auditor/rules/waiver_*.py", (_WAIVERS,)),
+    Target("auditor/waive*.py", (_WAIVERS,)),
+    Target("auditor/waiving.py", (_WAIVERS,)),
     Target("auditor/retirement.py", ("tests/test_retirement.py",)),
     Target("auditor/retiring.py", ("tests/test_retirement.py",)),
     Target("auditor/foreseeing.py", ("tests/test_foreseeing.py",)),
