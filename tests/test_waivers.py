@@ -25,6 +25,7 @@ from tests.core_builders import NOW, days
 from tests.small import Small, a_small_cloud
 from tests.test_engine import a_finding
 from tests.test_fleet import NoProgress
+from tests.test_silence import damage
 
 OLD = f"{GOOGLE_KEY}/cryptoKeyVersions/1"
 RULE = "data-unreadable"
@@ -111,6 +112,23 @@ def test_a_finding_that_is_covered_in_part_stays_open(small: Small, clock: Clock
     assert findings(found)[RULE] == (Status.OPEN, Severity.CRITICAL)
     (given,) = found.waivers
     assert (given.covers, len(given.in_part)) == ((), 1)
+
+
+def test_a_finding_some_of_whose_data_is_hidden_for_a_time_is_open_for_that_time(small: Small, clock: Clock) -> None:
+    small.cloud.store.add_bucket("data2", "acme", "us-east1")
+    small.cloud.store.put("data2", "acme/other/1", key=GOOGLE_KEY, version=1)
+    text = small.config.read_text()
+    small.config.write_text(
+        f'{text}[[bucket]]\nurl = "gs://data2"\nlayout = "{{org}}/{{namespace}}/"\naccount = "acme"\n'
+    )
+    waived(small, 'namespace = "acme/*"')
+    assert findings(judged(small, clock))[RULE][0] is Status.WAIVED
+    damage(small.config, "gs-data2")
+    assembly = assemble(load(small.config), clock)
+    hidden = scan.poll(assembly.parts, NoProgress())
+    assembly.close()
+    assert findings(hidden)[RULE][0] is Status.OPEN
+    assert findings(judged(small, clock))[RULE][0] is Status.WAIVED
 
 
 def test_what_lies_outside_the_layout_is_in_no_namespace(small: Small, clock: Clock) -> None:

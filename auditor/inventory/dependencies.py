@@ -229,14 +229,18 @@ class Dependencies:
             return tuple(self._extents[one] if one else Extent() for one in asked)
 
     def beyond(self, members: Iterable[Member], namespace: str | None, tenant: str | None) -> tuple[int, int]:
-        """Count the objects of these holdings in namespaces and of tenants that patterns fit, and the others."""
+        """Count the objects of these holdings in namespaces and of tenants that patterns fit, and the others.
+
+        A holding of which nothing is here counts as one other: nobody knows what is in it.
+        """
         asked = tuple(members), namespace, tenant
         with self._lock:
             found = self._beyond.get(asked)
         if found is None:
             values = {"namespace": _like(namespace), "tenant": _like(tenant)}
             ((within, every),) = self._ask(_BEYOND, {**_chosen([(one, 0) for one in asked[0]]), **values})
-            found = within, every - within
+            hidden = sum(one not in self._all().places for one in asked[0])
+            found = within, every - within + hidden
             with self._lock:
                 self._beyond[asked] = found
         return found

@@ -181,3 +181,9 @@ def test_what_is_beyond_patterns_is_what_does_not_fit(
     ]
     for _ in range(2):
         assert rows.beyond(members, namespace, tenant) == (len(within), len(every) - len(within))
+
+
+def test_of_a_holding_that_is_not_seen_nobody_knows_what_is_in_it(tmp_path: Path) -> None:
+    rows = opened(tmp_path, {"gs://one": [], "gs://two": []})
+    assert rows.beyond([("gs://one", Encryption.CMEK, "k1", "1")], "a/*", None) == (0, 1)
+    assert rows.beyond([], "a/*", None) == (0, 0)
