@@ -248,6 +248,9 @@ class Key(_Table):
 class Match(_Table):
     """To which data a waiver is narrowed; `*` stands for any text, and all that is given must fit."""
 
+    # Names may begin or end with a space: another name is another's data.
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+
     key: Name | None = None
     """Full name of a key, or of a version of it."""
     bucket: Name | None = None
@@ -273,7 +276,7 @@ class Waiver(_Table):
     rule: str
     """Whose findings; `cmek-auditor rules` lists all rules."""
     match: Match
-    until: date
+    until: date = Field(lt=date(3000, 1, 1))
     """The last day (UTC) on which it counts; at most a year ahead."""
     owner: Name
     """Who answers for it."""
@@ -452,8 +455,12 @@ class Config(_Table):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the settings in force, hexadecimal; the same settings give the same digest."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of the settings in force, hexadecimal; the same settings give the same digest.
+
+        Waivers apart, which change nothing of what is read and judged: each judgement tells them in full.
+        """
+        told = self.model_dump(mode="json", exclude={"waiver"})
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def load(path: Path) -> Config:

@@ -268,8 +268,10 @@ class OpenInventory(Holdings, DependencyRows, Protocol):
         named.
         """
 
-    def beyond(self, members: Iterable[Member], namespace: str | None, tenant: str | None) -> tuple[int, int]:
-        """Count the objects of these holdings in namespaces and of tenants that patterns fit, and the others.
+    def beyond(
+        self, wanted: Sequence[Sequence[Member]], namespace: str | None, tenant: str | None
+    ) -> tuple[tuple[int, int], ...]:
+        """Count for each set of holdings its objects in namespaces and of tenants that patterns fit, and the others.
 
         In a pattern `*` stands for any text; None fits all, anything else nothing that has no namespace or tenant. A
         holding of which nothing is here counts as one other.

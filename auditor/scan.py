@@ -26,6 +26,7 @@ from auditor.model import (
     AwsKey,
     BucketFacts,
     Cloud,
+    Encryption,
     Gap,
     GcpKey,
     Holding,
@@ -49,13 +50,14 @@ from auditor.policy import Policy
 from auditor.ports import (
     KeyNeed,
     ObjectSource,
+    OpenInventory,
     PollRecord,
 )
 from auditor.readability import KeyView, continued, is_early, is_over_for_good, next_to
-from auditor.rule import Excepted
+from auditor.rule import Cause, Excepted
 from auditor.run import Parts, Progress, new_id
 from auditor.sweeping import sweep_all
-from auditor.waiving import waive
+from auditor.waiving import Sight, waive
 
 _log = logging.getLogger(__name__)
 
@@ -236,7 +238,10 @@ def _poll(
     fresh = lifecycle.with_what_is_hidden(judged.findings, beforehand, judged.assessed, unusable)
     about_waivers = {one.id for one in parts.rules if one.subject is Excepted}
     carried = lifecycle.carry_on(fresh, (one for one in beforehand if one.rule not in about_waivers), now, undecided)
-    waived, given = waive(carried, parts.waivers, now, holdings.beyond)
+    of_data = {one.id for one in parts.rules if one.subject is Cause or one.of_data}
+    waived, given = waive(
+        carried, parts.waivers, now, Sight(of_data, _not_all_seen(holdings, unusable), holdings.beyond)
+    )
     excepted = judge_waivers(facts, parts.rules, given, waived)
     ending = lifecycle.carry_on(excepted.findings, (one for one in beforehand if one.rule in about_waivers), now)
     findings = tuple(sorted((*waived, *ending), key=worst_first))
@@ -300,6 +305,12 @@ def _poll(
     )
     parts.ledger.keep(record, judgement)
     return parts.ledger.judgement() or judgement
+
+
+def _not_all_seen(holdings: OpenInventory, unusable: Iterable[str]) -> frozenset[str]:
+    """Buckets whose inventory cannot be used, or of some of whose data nobody knows the encryption."""
+    found = {one.bucket for one in holdings.holdings() if one.encryption is Encryption.UNKNOWN}
+    return frozenset(found.union(unusable))
 
 
 def _probes_that_count(
@@ -469,7 +480,8 @@ def _key_gaps(
     for need in needs:
         view = keys[need.name]
         known = [gap for name in gaps.names_of(view) for gap in kept[name]] if view.reading is None else []
-        yield from known or gaps.of_key(view, need.principals, judged[need.name.text])
+        yield from known
+        yield from gaps.of_key(view, need.principals, judged[need.name.text] if not known else ())
 
 
 def namesakes(key: KeyName, judgement: Judgement) -> tuple[KeyName, ...]:

@@ -1,7 +1,7 @@
 """Findings that somebody has accepted for a time are waived, and only as long as that time."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 from typing import Final
@@ -10,9 +10,21 @@ from auditor.findings import Finding, Member, Status, SubjectKind
 from auditor.model import split_version
 from auditor.waiver import GivenWaiver, Waiver, fits
 
-Beyond = Callable[[Sequence[Member], str | None, str | None], tuple[int, int]]
-"""(holdings, pattern of namespaces, of tenants) -> objects that are within both, and objects that are not."""
+Beyond = Callable[[Sequence[Sequence[Member]], str | None, str | None], Sequence[tuple[int, int]]]
+"""(sets of holdings, pattern of namespaces, of tenants) -> of each, objects that are within both, and objects that are
+not."""
 _OF_KEYS: Final = frozenset({SubjectKind.KEY, SubjectKind.KEY_VERSION, SubjectKind.PRINCIPAL})
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What is to be known of findings beside themselves."""
+
+    of_data: Collection[str]
+    """Rules whose findings are about data; others are about a key, or a bucket, as a whole."""
+    hidden: Collection[str]
+    """Buckets of which something is not seen, or not which key it is under: there namespaces prove nothing."""
+    beyond: Beyond
 
 
 class _Reach(Enum):
@@ -24,7 +36,7 @@ class _Reach(Enum):
 
 
 def waive(
-    findings: Iterable[Finding], waivers: Iterable[Waiver], now: datetime, beyond: Beyond
+    findings: Iterable[Finding], waivers: Iterable[Waiver], now: datetime, sight: Sight
 ) -> tuple[tuple[Finding, ...], tuple[GivenWaiver, ...]]:
     """Give findings the status that exceptions give them now, and tell of each exception what it is about.
 
@@ -33,11 +45,12 @@ def waive(
     """
     by_id: dict[str, Finding] = {}
     for one in findings:
-        by_id[one.id] = replace(one, status=Status.OPEN, waived_until=None) if one.status is Status.WAIVED else one
+        status = Status.OPEN if one.status is Status.WAIVED else one.status
+        by_id[one.id] = replace(one, status=status, waived_until=None)
     given = []
     ends: dict[str, datetime] = {}
     for waiver in waivers:
-        reach = _reaches(waiver, by_id, beyond)
+        reach = _reaches(waiver, by_id, sight)
         covers = tuple(name for name, one in reach.items() if one is _Reach.ALL)
         given.append(GivenWaiver(waiver, covers, tuple(name for name, one in reach.items() if one is _Reach.PART)))
         if now < waiver.until:
@@ -46,25 +59,25 @@ def waive(
     return tuple(waived.get(name, one) for name, one in by_id.items()), tuple(given)
 
 
-def _reaches(waiver: Waiver, findings: Mapping[str, Finding], beyond: Beyond) -> Mapping[str, _Reach]:
+def _reaches(waiver: Waiver, findings: Mapping[str, Finding], sight: Sight) -> Mapping[str, _Reach]:
     mine = {name: one for name, one in findings.items() if one.rule == waiver.rule and one.status is Status.OPEN}
-    return {name: _reach(waiver, one, beyond) for name, one in mine.items()}
-
-
-def _reach(waiver: Waiver, one: Finding, beyond: Beyond) -> _Reach:
-    within = [member for member in one.members if _is_within(waiver, member)]
-    if not one.members:
-        is_all = waiver.namespace is None and waiver.tenant is None and _is_about(waiver, one)
-        return _Reach.ALL if is_all else _Reach.NONE
-    if not within:
-        return _Reach.NONE
-    is_part = len(within) < len(one.members)
-    if waiver.namespace is not None or waiver.tenant is not None:
-        objects, others = beyond(within, waiver.namespace, waiver.tenant)
-        if not objects:
-            return _Reach.NONE
-        is_part = is_part or others > 0
-    return _Reach.PART if is_part else _Reach.ALL
+    whole = {name for name, one in mine.items() if waiver.rule not in sight.of_data or not one.members}
+    within = {name: [each for each in one.members if _is_within(waiver, each)] for name, one in mine.items()}
+    within = {name: some for name, some in within.items() if some and name not in whole}
+    counts = dict.fromkeys(within, (1, 0))
+    if within and (waiver.namespace is not None or waiver.tenant is not None):
+        found = sight.beyond(list(within.values()), waiver.namespace, waiver.tenant)
+        counts = dict(zip(within, found, strict=True))
+    reach = {
+        name: _Reach.ALL if name in whole and _is_about(waiver, one) else _Reach.NONE for name, one in mine.items()
+    }
+    for name, some in within.items():
+        objects, others = counts[name]
+        in_names = waiver.namespace is None and waiver.tenant is None
+        is_sure = in_names or not any(bucket in sight.hidden for bucket, *_ in some)
+        is_all = len(some) == len(mine[name].members) and not others and is_sure
+        reach[name] = _Reach.NONE if not objects else _Reach.ALL if is_all else _Reach.PART
+    return reach
 
 
 def _is_within(waiver: Waiver, member: Member) -> bool:
@@ -75,7 +88,9 @@ def _is_within(waiver: Waiver, member: Member) -> bool:
 
 
 def _is_about(waiver: Waiver, one: Finding) -> bool:
-    """Whether a finding that no data hangs on is about what an exception names."""
+    """Whether a finding on a key or a bucket as a whole is about what an exception names."""
+    if waiver.namespace is not None or waiver.tenant is not None:
+        return False
     name = one.subject.id.rpartition(" -> ")[2]
     if waiver.bucket is not None and not (one.subject.kind is SubjectKind.BUCKET and fits(waiver.bucket, name)):
         return False

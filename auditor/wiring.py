@@ -19,7 +19,7 @@ from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName, cloud_of
 from auditor.ports import OpenInventory
 from auditor.probing import Budget
-from auditor.rule import Excepted
+from auditor.rule import Cause, Excepted
 from auditor.run import Parts
 from auditor.scan import plausible
 from auditor.waiver import Waiver
@@ -106,11 +106,17 @@ def _waivers(config: Config, now: datetime) -> tuple[Waiver, ...]:
     Raises:
         UsageError: one names a rule that is none, or ends too late.
     """
-    known = {one.id for one in rules.load() if one.subject is not Excepted}
+    known = {one.id: one for one in rules.load() if one.subject is not Excepted}
     for place, one in enumerate(config.waiver, 1):
         if one.rule not in known:
             hint = "`cmek-auditor rules` lists all rules; those about waivers cannot be waived"
             raise UsageError(f"waiver {place}: there is no rule {one.rule!r} to be waived", hint)
+        is_of_data = known[one.rule].subject is Cause or known[one.rule].of_data
+        if not is_of_data and (one.match.namespace is not None or one.match.tenant is not None):
+            raise UsageError(
+                f"waiver {place}: findings of {one.rule} are about keys or buckets as a whole",
+                "match a key or a bucket",
+            )
         if one.until > (now + _LONGEST_WAIVER).date():
             raise UsageError(
                 f"waiver {place}: until {one.until} is more than a year ahead",

@@ -1,6 +1,7 @@
 """What somebody accepted for a time raises no alarm so long, is told all the same, and nothing else is accepted."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,11 +19,12 @@ from auditor.errors import UsageError
 from auditor.findings import Finding, Judgement, Severity, Status, Subject, SubjectKind
 from auditor.outputs import scan_json
 from auditor.waiver import Waiver, fits
-from auditor.waiving import waive
+from auditor.waiving import Sight, waive
 from auditor.wiring import assemble
-from tests.clouds import GOOGLE_KEY, Clock
+from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
 from tests.core_builders import NOW, days
 from tests.small import Small, a_small_cloud
+from tests.test_denied import AWS_CONFIG, AWS_KEY, PLATFORM
 from tests.test_engine import a_finding
 from tests.test_fleet import NoProgress
 from tests.test_silence import damage
@@ -79,6 +81,9 @@ COVERED: dict[str, tuple[str, bool]] = {
     "another bucket": ('bucket = "gs://data2"', False),
     "another version": (f'key = "{GOOGLE_KEY}/cryptoKeyVersions/2"', False),
     "the namespace of another bucket": ('namespace = "acme/old", bucket = "s3://*"', False),
+    "the namespace and a space": ('namespace = "acme/old "', False),
+    "the tenant behind a space": ('tenant = " acme"', False),
+    "a star behind a space": ('namespace = " *"', False),
     "what SQL would take for anything": ('namespace = "acme/%"', False),
     "what SQL would take for a letter": ('namespace = "acme/ol_"', False),
     "what a shell would take for a letter": ('namespace = "acme/[o]ld"', False),
@@ -229,6 +234,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "a rule that is none": ("there is no rule 'data-lots' to be waived", {"rule": "data-lots"}),
     "a rule about waivers": ("there is no rule 'waiver-expired' to be waived", {"rule": "waiver-expired"}),
     "more than a year": ("is more than a year ahead", {"left": 368}),
+    "a part of what is no data": ("of rotation-off are about keys or buckets as a whole", {"rule": "rotation-off"}),
+    "a part of a bucket": ("of sweep-stale are about keys or buckets as a whole", {"rule": "sweep-stale"}),
 }
 
 
@@ -257,6 +264,58 @@ def test_a_waiver_of_nothing_in_particular_is_refused(small: Small, match: str, 
     with pytest.raises(UsageError) as refused:
         load(small.config)
     assert told in str(refused.value)
+
+
+def test_a_waiver_for_ever_is_refused(small: Small) -> None:
+    waived(small, 'namespace = "acme/*"')
+    small.config.write_text(re.sub("until = .*", "until = 9999-12-31", small.config.read_text()))
+    with pytest.raises(UsageError, match=r"waiver\[1\]\.until"):
+        load(small.config)
+
+
+def test_a_waiver_is_no_other_config(small: Small) -> None:
+    before = load(small.config).digest
+    waived(small, 'namespace = "acme/*"')
+    assert load(small.config).digest == before
+
+
+def test_namespaces_prove_nothing_in_a_bucket_some_of_whose_keys_are_not_known(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with an_aws_cloud(monkeypatch) as cloud:
+        cloud.store.add_bucket("objects")
+        cloud.store.add_key(AWS_KEY, state="Disabled")
+        for name in ("acme/old/1", "bank/prod/1"):
+            cloud.store.put("objects", name, sse="aws:kms", key=AWS_KEY)
+        small.set_state(1, "ENABLED")
+        small.config.write_text(f"{small.config.read_text()}{PLATFORM}{AWS_CONFIG}")
+        waived(small, 'namespace = "acme/*"')
+        assert findings(judged(small, Clock()))[RULE][0] is Status.OPEN
+        cloud.traffic.fail("HEAD /objects/bank", status=403)
+        found = judged(small, Clock())
+        assert findings(found)[RULE][0] is Status.OPEN
+        assert len(found.waivers[0].in_part) == 1
+
+
+def test_what_was_waived_and_is_resolved_is_waived_no_more(small: Small, clock: Clock) -> None:
+    waived(small, 'namespace = "acme/*"')
+    judged(small, clock)
+    small.set_state(1, "ENABLED")
+    (one,) = [each for each in judged(small, clock).findings if each.rule == RULE]
+    assert (one.status, one.waived_until) == (Status.RESOLVED, None)
+
+
+def test_a_finding_on_a_key_as_a_whole_is_not_one_on_the_version_that_its_data_is_under(
+    small: Small, clock: Clock
+) -> None:
+    small.set_state(1, "ENABLED")
+    small.set_state(2, "DISABLED")
+    objects = small.cloud.store.buckets["data"].objects
+    small.cloud.store.buckets["data"].objects = [one for one in objects if "/old/" in one.name]
+    waived(small, f'key = "{OLD}"', rule="primary-unusable")
+    assert findings(judged(small, clock))["primary-unusable"][0] is Status.OPEN
+    waived(small, f'key = "{GOOGLE_KEY}"', rule="primary-unusable")
+    assert findings(judged(small, clock))["primary-unusable"][0] is Status.WAIVED
 
 
 def test_two_waivers_of_the_same_are_refused(small: Small) -> None:
@@ -290,20 +349,23 @@ def test_a_finding_that_no_data_hangs_on_is_waived_by_its_name(
     one: Finding, match: dict[str, str], *, is_waived: bool
 ) -> None:
     waiver = Waiver("rotation-off", NOW + days(1), "o", "a", "r", **match)
-    (found,), _ = waive([one], [waiver], NOW, _never)
+    (found,), _ = waive([one], [waiver], NOW, SIGHT)
     assert (found.status is Status.WAIVED) is is_waived
 
 
-def _never(*_: object) -> tuple[int, int]:
+def _never(*_: object) -> list[tuple[int, int]]:
     raise AssertionError("nobody has to look into namespaces")
+
+
+SIGHT = Sight(of_data={"stale-version"}, hidden=(), beyond=_never)
 
 
 def test_of_several_waivers_the_last_to_end_counts_and_one_that_is_over_does_not() -> None:
     ends = [NOW + days(one) for one in (2, 9, 5)]
-    (found,), given = waive([EMPTY], [_until(one) for one in ends], NOW, _never)
+    (found,), given = waive([EMPTY], [_until(one) for one in ends], NOW, SIGHT)
     assert (found.waived_until, [one.covers for one in given]) == (ends[1], [(EMPTY.id,)] * 3)
     for one in (NOW, NOW - days(1)):
-        (found,), (over,) = waive([replace(found, status=Status.WAIVED)], [_until(one)], NOW, _never)
+        (found,), (over,) = waive([replace(found, status=Status.WAIVED)], [_until(one)], NOW, SIGHT)
         assert (found.status, found.waived_until, over.covers) == (Status.OPEN, None, (EMPTY.id,))
 
 
@@ -313,7 +375,7 @@ def _until(end: datetime) -> Waiver:
 
 def test_what_is_resolved_is_waived_by_nobody() -> None:
     gone = replace(EMPTY, status=Status.RESOLVED)
-    assert waive([gone], [_until(NOW + days(1))], NOW, _never)[0] == (gone,)
+    assert waive([gone], [_until(NOW + days(1))], NOW, SIGHT)[0] == (gone,)
 
 
 PARTS = st.text(st.sampled_from("ab/%_!*[\\.\n"), max_size=6)

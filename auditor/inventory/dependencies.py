@@ -95,10 +95,10 @@ FROM space GROUP BY ranks
 _BEYOND: Final = (
     _CHOSEN
     + """
-SELECT total(CASE WHEN ($namespace::VARCHAR IS NULL OR namespace LIKE $namespace::VARCHAR ESCAPE '!')
+SELECT rank, total(CASE WHEN ($namespace::VARCHAR IS NULL OR namespace LIKE $namespace::VARCHAR ESCAPE '!')
                    AND ($tenant::VARCHAR IS NULL OR tenant LIKE $tenant::VARCHAR ESCAPE '!') THEN objects END),
        total(objects)
-FROM chosen
+FROM chosen GROUP BY rank
 """
 )
 _STARTS: Final = """
@@ -174,6 +174,9 @@ class _Part:
 _OUTSIDE: Final = _Part(outside=True)
 
 
+_Asked = tuple[tuple[tuple[Member, ...], ...], str | None, str | None]
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     """What is learnt once of all rows, and answers most questions."""
@@ -204,7 +207,7 @@ class Dependencies:
         self._files = paths
         self._lock = threading.Lock()
         self._extents: dict[tuple[Member, ...], Extent] = {}
-        self._beyond: dict[tuple[tuple[Member, ...], str | None, str | None], tuple[int, int]] = {}
+        self._beyond: dict[_Asked, tuple[tuple[int, int], ...]] = {}
         self._known: _Known | None = None
         self._cut: tuple[_Part, ...] | None = None
         self._counts: dict[_Part, Mapping[str, int]] = {}
@@ -228,19 +231,26 @@ class Dependencies:
         with self._lock:
             return tuple(self._extents[one] if one else Extent() for one in asked)
 
-    def beyond(self, members: Iterable[Member], namespace: str | None, tenant: str | None) -> tuple[int, int]:
-        """Count the objects of these holdings in namespaces and of tenants that patterns fit, and the others.
+    def beyond(
+        self, wanted: Sequence[Sequence[Member]], namespace: str | None, tenant: str | None
+    ) -> tuple[tuple[int, int], ...]:
+        """Count for each set of holdings its objects in namespaces and of tenants that patterns fit, and the others.
 
         A holding of which nothing is here counts as one other: nobody knows what is in it.
         """
-        asked = tuple(members), namespace, tenant
+        asked = tuple(map(tuple, wanted)), namespace, tenant
         with self._lock:
             found = self._beyond.get(asked)
         if found is None:
             values = {"namespace": _like(namespace), "tenant": _like(tenant)}
-            ((within, every),) = self._ask(_BEYOND, {**_chosen([(one, 0) for one in asked[0]]), **values})
-            hidden = sum(one not in self._all().places for one in asked[0])
-            found = within, every - within + hidden
+            chosen = _chosen([(one, rank) for rank, some in enumerate(asked[0]) for one in some])
+            counts = {rank: (within, every) for rank, within, every in self._ask(_BEYOND, {**chosen, **values})}
+            places = self._all().places
+            found = tuple(
+                (within, every - within + sum(one not in places for one in some))
+                for rank, some in enumerate(asked[0])
+                for within, every in [counts.get(rank, (0, 0))]
+            )
             with self._lock:
                 self._beyond[asked] = found
         return found
