@@ -353,7 +353,13 @@ def test_a_probe_that_told_nothing_stands_beside_the_last_that_did(ledger: Ledge
 
 
 def test_neither_another_principals_probe_nor_what_a_bucket_key_knew_replaces_a_refusal(ledger: LedgerStore) -> None:
-    about = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ, "reason": None}
+    about: dict[str, Any] = {
+        "bucket": "s3://data",
+        "key": AWS_KEY.text,
+        "key_version": None,
+        "kind": ProbeKind.READ,
+        "reason": None,
+    }
     mine: dict[str, Any] = {**about, "principal": "arn:aws:iam::1:role/a"}
     refused = Probe(**mine, at=NOW, outcome=ProbeOutcome.REFUSED, code=NO_RIGHT)
     cached = Probe(**mine, at=NOW + minutes(1), outcome=ProbeOutcome.PASSED, code="ok", cached=True)
@@ -376,8 +382,8 @@ def test_neither_another_principals_probe_nor_what_a_bucket_key_knew_replaces_a_
 
 
 def test_a_refusal_that_came_too_soon_behind_a_change_takes_nothing_from_one_that_counts(ledger: LedgerStore) -> None:
-    about = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ}
-    refused = Probe(**about, at=NOW, outcome=ProbeOutcome.REFUSED, code="x", principal=None)  # type: ignore[arg-type]
+    about: dict[str, Any] = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ}
+    refused = Probe(**about, at=NOW, outcome=ProbeOutcome.REFUSED, code="x", principal=None)
     for first, then, early in ((False, True, False), (True, True, True), (True, False, False)):
         ledger.keep_probe(replace(refused, outcome=ProbeOutcome.PASSED, code="ok"))
         ledger.keep_probe(replace(refused, early=first))
@@ -390,8 +396,8 @@ def test_a_refusal_that_came_too_soon_behind_a_change_takes_nothing_from_one_tha
 
 
 def test_a_success_of_a_clock_that_was_ahead_can_be_forgotten(ledger: LedgerStore) -> None:
-    about = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ}
-    first = Probe(**about, at=NOW, outcome=ProbeOutcome.PASSED, code="ok", principal="a")  # type: ignore[arg-type]
+    about: dict[str, Any] = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ}
+    first = Probe(**about, at=NOW, outcome=ProbeOutcome.PASSED, code="ok", principal="a")
     second = replace(first, principal="b")
     for one in (first, second):
         ledger.keep_probe(one)
@@ -404,8 +410,8 @@ def test_a_success_of_a_clock_that_was_ahead_can_be_forgotten(ledger: LedgerStor
 def test_what_a_key_tells_later_of_a_refusal_that_came_too_soon_takes_nothing_from_one_that_counts(
     ledger: LedgerStore,
 ) -> None:
-    about = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ}
-    refused = Probe(**about, at=NOW, outcome=ProbeOutcome.REFUSED, code="x", principal=None)  # type: ignore[arg-type]
+    about: dict[str, Any] = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ}
+    refused = Probe(**about, at=NOW, outcome=ProbeOutcome.REFUSED, code="x", principal=None)
     counts = replace(refused, told={"state": "'Enabled'"})
     early = replace(refused, early=True, at=NOW + minutes(1))
     for first in (counts, replace(counts, early=True)):
@@ -423,8 +429,8 @@ def test_what_a_key_tells_later_of_a_refusal_that_came_too_soon_takes_nothing_fr
 
 def test_each_session_of_a_role_is_the_same_principal(ledger: LedgerStore) -> None:
     session = "arn:aws:sts::111122223333:assumed-role/storage/i-"
-    about = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ}
-    passed = Probe(**about, at=NOW, outcome=ProbeOutcome.PASSED, code="ok", principal=f"{session}0")  # type: ignore[arg-type]
+    about: dict[str, Any] = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ}
+    passed = Probe(**about, at=NOW, outcome=ProbeOutcome.PASSED, code="ok", principal=f"{session}0")
     for number in range(3):
         ledger.keep_probe(replace(passed, principal=f"{session}{number}", at=NOW + minutes(number)))
     (kept,) = ledger.probes()
@@ -432,8 +438,8 @@ def test_each_session_of_a_role_is_the_same_principal(ledger: LedgerStore) -> No
 
 
 def test_what_a_key_tells_next_to_a_refusal_is_kept_with_it_and_is_no_probe(ledger: LedgerStore) -> None:
-    about = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ}
-    refused = Probe(**about, at=NOW, outcome=ProbeOutcome.REFUSED, code="x", principal=None)  # type: ignore[arg-type]
+    about: dict[str, Any] = {"bucket": "s3://data", "key": AWS_KEY.text, "key_version": None, "kind": ProbeKind.READ}
+    refused = Probe(**about, at=NOW, outcome=ProbeOutcome.REFUSED, code="x", principal=None)
     ledger.keep_probe(refused)
     told = replace(refused, told={"state": "'Disabled'"})
     ledger.keep_told([(refused, told)])
