@@ -192,6 +192,11 @@ class Rule:
     """Of a rule on a key: it also speaks of one that tells nothing; others cannot tell then."""
 
     @property
+    def is_about_data(self) -> bool:
+        """Whether its findings are about data, and not about a key or a bucket as a whole."""
+        return self.subject is Cause or self.of_data
+
+    @property
     def demand(self) -> Demand:
         """The same without the check, for people."""
         return Demand(self.id, self.title, self.severity, self.source, self.remedy, self.otherwise)

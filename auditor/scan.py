@@ -54,7 +54,7 @@ from auditor.ports import (
     PollRecord,
 )
 from auditor.readability import KeyView, continued, is_early, is_over_for_good, next_to
-from auditor.rule import Cause, Excepted
+from auditor.rule import Excepted
 from auditor.run import Parts, Progress, new_id
 from auditor.sweeping import sweep_all
 from auditor.waiving import Sight, waive
@@ -238,7 +238,7 @@ def _poll(
     fresh = lifecycle.with_what_is_hidden(judged.findings, beforehand, judged.assessed, unusable)
     about_waivers = {one.id for one in parts.rules if one.subject is Excepted}
     carried = lifecycle.carry_on(fresh, (one for one in beforehand if one.rule not in about_waivers), now, undecided)
-    of_data = {one.id for one in parts.rules if one.subject is Cause or one.of_data}
+    of_data = {one.id for one in parts.rules if one.is_about_data}
     waived, given = waive(
         carried, parts.waivers, now, Sight(of_data, _not_all_seen(holdings, unusable), holdings.beyond)
     )

@@ -65,7 +65,8 @@ def _reaches(waiver: Waiver, findings: Mapping[str, Finding], sight: Sight) -> M
     within = {name: [each for each in one.members if _is_within(waiver, each)] for name, one in mine.items()}
     within = {name: some for name, some in within.items() if some and name not in whole}
     counts = dict.fromkeys(within, (1, 0))
-    if within and (waiver.namespace is not None or waiver.tenant is not None):
+    by_names = waiver.namespace is not None or waiver.tenant is not None
+    if within and by_names:
         found = sight.beyond(list(within.values()), waiver.namespace, waiver.tenant)
         counts = dict(zip(within, found, strict=True))
     reach = {
@@ -73,8 +74,7 @@ def _reaches(waiver: Waiver, findings: Mapping[str, Finding], sight: Sight) -> M
     }
     for name, some in within.items():
         objects, others = counts[name]
-        in_names = waiver.namespace is None and waiver.tenant is None
-        is_sure = in_names or not any(bucket in sight.hidden for bucket, *_ in some)
+        is_sure = not by_names or all(bucket not in sight.hidden for bucket, *_ in some)
         is_all = len(some) == len(mine[name].members) and not others and is_sure
         reach[name] = _Reach.NONE if not objects else _Reach.ALL if is_all else _Reach.PART
     return reach

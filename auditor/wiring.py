@@ -19,7 +19,7 @@ from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName, cloud_of
 from auditor.ports import OpenInventory
 from auditor.probing import Budget
-from auditor.rule import Cause, Excepted
+from auditor.rule import Excepted
 from auditor.run import Parts
 from auditor.scan import plausible
 from auditor.waiver import Waiver
@@ -111,8 +111,7 @@ def _waivers(config: Config, now: datetime) -> tuple[Waiver, ...]:
         if one.rule not in known:
             hint = "`cmek-auditor rules` lists all rules; those about waivers cannot be waived"
             raise UsageError(f"waiver {place}: there is no rule {one.rule!r} to be waived", hint)
-        is_of_data = known[one.rule].subject is Cause or known[one.rule].of_data
-        if not is_of_data and (one.match.namespace is not None or one.match.tenant is not None):
+        if not known[one.rule].is_about_data and (one.match.namespace is not None or one.match.tenant is not None):
             raise UsageError(
                 f"waiver {place}: findings of {one.rule} are about keys or buckets as a whole",
                 "match a key or a bucket",
