@@ -38,9 +38,12 @@ SCAN = """
 import sys
 from auditor import cli
 from auditor.connectors.aws import census
+from auditor.connectors.transfers import Transfers
 from auditor.inventory import parts
 parts._SECONDS = 0.02
 census._HEADS_AHEAD = 100
+# With more of them a busy machine answers hundreds of requests before it has taken those of the first page.
+Transfers.__init__.__kwdefaults__["connections"] = 4
 sys.exit(cli._run(sys.argv[1:]))
 """
 
