@@ -280,7 +280,7 @@ def explain_one(path: Path, what: str, form: str, output: Path | None, *, namesp
         one = _finding(judgement, what)
         with _writing(output) as out:
             if namespaces:
-                tabular.write_namespaces(assembly.rows(judgement).namespaces(one.members), out)
+                tabular.write_namespaces(assembly.rows(judgement).namespaces(one.members, portions=one.portions), out)
             elif form == "json":
                 out.write(json.dumps(scan_json.finding(one)) + "\n")
             else:

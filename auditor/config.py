@@ -29,6 +29,7 @@ from auditor.errors import UsageError
 from auditor.inventory.layout import Layout
 from auditor.model import KeyName, Population
 from auditor.policy import Policy
+from auditor.registered import ENDINGS
 from auditor.waiver import FIELDS
 
 _S3_NAME: Final = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"  # Amazon S3 User Guide, Bucket naming rules
@@ -85,6 +86,17 @@ def _folder(given: object) -> object:
         return Path(given).expanduser() if isinstance(given, str) else given
     except RuntimeError as error:
         raise ValueError(f"{given!r} names no folder: {error}") from None
+
+
+def _file(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    if Path(given).suffix.lower() not in ENDINGS:
+        raise ValueError(f"{given!r} is no registry; its name ends in {', '.join(ENDINGS)}")
+    try:
+        return Path(given).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{given!r} names no file: {error}") from None
 
 
 def full_key_name(text: str) -> str:
@@ -235,6 +247,8 @@ class Key(_Table):
     """The key's full name: it is watched even when no data names it yet."""
     intended_state: Literal["enabled", "revoked"] = "enabled"
     """`revoked`: the key is meant to be unusable, and that its data can still be read is the finding."""
+    tenant: Name | None = None
+    """Whose key it is: data of other tenants under it is a finding."""
     since: date | None = None
     """From which day on (UTC) it is meant to be revoked; without a day, at once."""
 
@@ -243,6 +257,24 @@ class Key(_Table):
         if self.since is not None and self.intended_state != "revoked":
             raise ValueError('since belongs to intended_state = "revoked"')
         return self
+
+
+class Registry(_Table):
+    """What says which key each namespace is to be under, and whose it is."""
+
+    kind: Literal["file"]
+    """`file`: CSV with a header, a JSON array of objects, or one JSON object a line."""
+    path: Annotated[Path, BeforeValidator(_file)]
+    """.csv, .json or .jsonl, relative to the config file: namespace, and as it has them bucket, key, tenant."""
+    bucket: BucketUrl | None = None
+    """Which bucket its namespaces are in; needed in the file itself where there are several."""
+    fields: dict[str, str] = Field(default_factory=dict)
+    """Fields of the layout that its namespaces lack, with their value."""
+
+    @property
+    def name(self) -> str:
+        """How it is told of."""
+        return f"{self.path.name} of {self.bucket}" if self.bucket else self.path.name
 
 
 class Match(_Table):
@@ -414,6 +446,7 @@ class Config(_Table):
     account: tuple[Account, ...] = ()
     platform: Platform = Platform()
     bucket: tuple[Bucket, ...] = Field(min_length=1)
+    registry: tuple[Registry, ...] = ()
     key: tuple[Key, ...] = ()
     gcp: Gcp = Gcp()
     limits: Limits = Limits()
@@ -430,6 +463,7 @@ class Config(_Table):
             ("bucket url", [one.url for one in self.bucket]),
             ("key name", [one.name for one in self.key]),
             ("account", [one.id or one.project or "" for one in self.account]),
+            ("registry", [one.name for one in self.registry]),
             ("waiver", [one.given().name for one in self.waiver]),
         ):
             twice = [name for name, count in Counter(names).items() if count > 1]
@@ -439,7 +473,20 @@ class Config(_Table):
             field = "id" if one.url.startswith("s3://") else "project"
             if one.account is not None and one.account not in {getattr(each, field) for each in self.account}:
                 raise ValueError(f"bucket {one.url} names account {one.account!r}, and no [[account]] has that {field}")
+        for registry in self.registry:
+            self._check(registry)
         return self
+
+    def _check(self, one: Registry) -> None:
+        mine = [each for each in self.bucket if one.bucket in {None, each.url}]
+        if not mine:
+            raise ValueError(f"registry {one.name} names bucket {one.bucket}, and no [[bucket]] has that url")
+        for each in mine:
+            fields = Layout.parse(each.layout, each.tenant_field).fields
+            if unknown := [name for name in one.fields if name not in fields]:
+                raise ValueError(f"registry {one.name} gives field {unknown[0]!r}, which layout {each.layout} lacks")
+            if bad := [value for value in one.fields.values() if not value or "/" in value]:
+                raise ValueError(f"registry {one.name} gives {bad[0]!r}, which no field can be: it is empty or holds /")
 
     @property
     def judging(self) -> Policy:
@@ -487,7 +534,9 @@ def load(path: Path) -> Config:
         config = Config.model_validate(raw)
     except ValidationError as error:
         raise _refusal(path, error) from None
-    return config.model_copy(update={"state": (path.parent / config.state).absolute()})
+    registries = tuple(one.model_copy(update={"path": (path.parent / one.path).absolute()}) for one in config.registry)
+    state = (path.parent / config.state).absolute()
+    return config.model_copy(update={"state": state, "registry": registries})
 
 
 def _refusal(path: Path, error: ValidationError) -> UsageError:

@@ -1,7 +1,7 @@
 """The judge: holdings, key states and their memory, policy and the moment in; assessments and findings out."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
@@ -36,9 +36,22 @@ from auditor.model import (
     is_being_made,
 )
 from auditor.policy import Policy
-from auditor.ports import Holdings
+from auditor.ports import Holdings, Portions
 from auditor.readability import KeyView, Stores, assess, beside_others, probes_of, rights_of
-from auditor.rule import Cause, Context, Excepted, HeldKey, Rule, RuleSubject, SweptBucket, not_applicable, unknown
+from auditor.registered import NOTHING_SAID, Portion, Registered
+from auditor.rule import (
+    Cause,
+    Context,
+    Excepted,
+    HeldKey,
+    OwnedBucket,
+    OwnedKey,
+    Rule,
+    RuleSubject,
+    SweptBucket,
+    not_applicable,
+    unknown,
+)
 from auditor.waiver import GivenWaiver
 
 
@@ -61,6 +74,9 @@ class Facts:
     """Views of keys whose data is hidden for a time: not judged, but what they refused tells of their stores."""
     others: Mapping[KeyName, KeyView] = field(default_factory=dict)
     """Views of keys that nothing needs any more: not judged, but what they said tells of what stands behind them."""
+    registered: Registered = NOTHING_SAID
+    tenants: Mapping[KeyName, str] = field(default_factory=dict)
+    """Key -> whose it is, where somebody says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +101,12 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     depended_on = {**facts.unseen, **{name: view for name, view in facts.keys.items() if name in held}}
     stores = Stores(facts.probes, depended_on, facts.policy, facts.now)
     assessed = tuple(stores.beside(_assess(facts), facts.keys))
-    subjects: tuple[RuleSubject, ...] = (*_causes(facts, assessed), *_keys(facts, assessed), *_buckets(facts, assessed))
+    subjects: tuple[RuleSubject, ...] = (
+        *_causes(facts, assessed),
+        *_keys(facts, assessed),
+        *_buckets(facts, assessed),
+        *_owned(facts, assessed),
+    )
     about_data = [one for one in rules if one.subject is not Excepted]
     return replace(_put_all(about_data, subjects, facts), assessed=assessed, failing=stores.failing)
 
@@ -100,6 +121,7 @@ def judge_waivers(
             one,
             tuple(by_id[name] for name in one.covers if by_id[name].status is Status.OPEN),
             in_order({member for name in one.covers for member in by_id[name].members}),
+            _together(by_id[name].portions for name in one.covers),
         )
         for one in given
     ]
@@ -125,9 +147,26 @@ def _put_all(rules: Iterable[Rule], subjects: Sequence[RuleSubject], facts: Fact
                 undecided.add(rule.finding_id(subject.subject))
         tallies.append(Tally(rule.id, counts))
     # All at once: a fleet may have a finding for each of its keys.
-    extents = facts.holdings.extents(_concerned(subject, outcome) for _, subject, outcome in failures)
+    extents = _extents(
+        facts.holdings, [(_concerned(one, outcome), _portions(one, outcome)) for _, one, outcome in failures]
+    )
     findings = tuple(_finding(*one, extent, facts) for one, extent in zip(failures, extents, strict=True))
     return Judged((), findings, tuple(tallies), frozenset(undecided))
+
+
+def _extents(holdings: Holdings, wanted: Sequence[tuple[tuple[Member, ...], Portions]]) -> list[Extent]:
+    """How much data each failure is about, in their order."""
+    whole = holdings.extents(members for members, portions in wanted if not portions)
+    parts = holdings.extents_of([one for one in wanted if one[1]])
+    places = sorted(range(len(wanted)), key=lambda place: bool(wanted[place][1]))
+    found = dict(zip(places, (*whole, *parts), strict=True))
+    return [found[place] for place in range(len(wanted))]
+
+
+def _together(portions: Iterable[Portions]) -> Portions:
+    """Which portions some findings are about together; none where one of them is about all."""
+    each = list(portions)
+    return tuple(one for one in Portion if any(one in some for some in each)) if all(each) else ()
 
 
 def _outlives_silence(subject: RuleSubject, keys: Mapping[KeyName, KeyView]) -> bool:
@@ -139,7 +178,7 @@ def _outlives_silence(subject: RuleSubject, keys: Mapping[KeyName, KeyView]) -> 
     if isinstance(subject, Cause):
         not_found = any(isinstance(keys[name].reading, KeyGone) for name in subject.keys)
         return subject.subject.kind is SubjectKind.PRINCIPAL or not_found
-    return isinstance(subject, HeldKey)
+    return isinstance(subject, HeldKey | OwnedKey | OwnedBucket)
 
 
 def _put(rule: Rule, subject: RuleSubject, context: Context) -> Outcome:
@@ -152,8 +191,10 @@ def _put(rule: Rule, subject: RuleSubject, context: Context) -> Outcome:
     if subject.is_told(context):
         return outcome
     # What it said last is neither upheld by that, nor refuted.
-    told = "the key does not exist any more" if subject.is_lost else "what the key said last is too old to tell"
-    return not_applicable(told) if subject.is_lost else unknown(told)
+    told = (
+        "the key does not exist any more" if subject.is_lost(context) else "what the key said last is too old to tell"
+    )
+    return not_applicable(told) if subject.is_lost(context) else unknown(told)
 
 
 def _assess(facts: Facts) -> Iterable[Assessed]:
@@ -241,6 +282,37 @@ def _buckets(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[SweptBuck
         yield SweptBucket(coverage, _members(mine), _members(_unresolved(mine)))
 
 
+def _owned(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterator[OwnedKey | OwnedBucket]:
+    """The data of each key and bucket, beside what registries say of it."""
+    portions = facts.holdings.portions()
+    by_key: dict[str, list[Assessed]] = defaultdict(list)
+    by_bucket: dict[str, list[Assessed]] = defaultdict(list)
+    for one in assessed:
+        by_bucket[one.holding.bucket].append(one)
+        if one.holding.key:
+            by_key[one.holding.key].append(one)
+    for key, group in sorted(by_key.items()):
+        known = {facts.registered.knows(one.holding.bucket) for one in group}
+        yield OwnedKey(
+            members=_members(group),
+            portions=portions,
+            known=None if None in known else True in known,
+            key=KeyName(key),
+            provider_managed=any(one.encryption is Encryption.PROVIDER_KMS for one in group),
+            tenant=facts.tenants.get(KeyName(key)),
+        )
+    for coverage in facts.buckets:
+        group = by_bucket[coverage.bucket]
+        yield OwnedBucket(
+            members=_members(group),
+            portions=portions,
+            known=facts.registered.knows(coverage.bucket),
+            bucket=coverage.bucket,
+            swept=coverage.complete,
+            providers=_members(one for one in group if one.encryption is Encryption.PROVIDER_KMS),
+        )
+
+
 def _unresolved(group: Iterable[Assessed]) -> list[Assessed]:
     return [one for one in group if one.holding.encryption is Encryption.UNKNOWN]
 
@@ -251,6 +323,10 @@ def _members(group: Iterable[Assessed]) -> tuple[Member, ...]:
 
 def _concerned(subject: RuleSubject, outcome: Outcome) -> tuple[Member, ...]:
     return outcome.members if outcome.members is not None else subject.members
+
+
+def _portions(subject: RuleSubject, outcome: Outcome) -> Portions:
+    return outcome.portions or (subject.portions if isinstance(subject, Excepted) else ())
 
 
 def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, extent: Extent, facts: Facts) -> Finding:
@@ -276,6 +352,7 @@ def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, extent: Extent,
         first_seen=facts.now,
         last_seen=facts.now,
         meant=outcome.meant,
+        portions=_portions(subject, outcome),
     )
 
 

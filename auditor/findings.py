@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from auditor.model import Encryption, Evidence, Extent, Gap, Holding, Population, Requests
+from auditor.registered import NOTHING_SAID, Portion, Registered
 from auditor.waiver import GivenWaiver
 
 
@@ -174,6 +175,8 @@ class Outcome:
     """The config says that it is to be so: there is nothing to undo."""
     members: "tuple[Member, ...] | None" = None
     """Which of the subject's data it is about; None for all."""
+    portions: tuple[Portion, ...] = ()
+    """Which of that data, by what registries say of it; none for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,8 @@ class Finding:
     """Aware, UTC: until when somebody accepts it; None where it is not waived."""
     meant: bool = False
     """The config says that it is to be so: it is told, and there is nothing to undo."""
+    portions: tuple[Portion, ...] = ()
+    """Which data of its holdings it is about, by what registries say; none for all."""
 
 
 def worst_first(one: Finding) -> tuple[int, int, int, str]:
@@ -322,6 +327,8 @@ class Judgement:
     """Ids of the sweeps that it stands on."""
     waivers: tuple[GivenWaiver, ...] = ()
     """All exceptions of the config, and what each is about."""
+    registered: Registered = NOTHING_SAID
+    """What registries said of namespaces."""
     poll_interval: timedelta | None = None
     """The effective time between two key polls; None outside the daemon."""
     oldest_key_read: datetime | None = None

@@ -126,6 +126,8 @@ class Reason(StrEnum):
     NOT_VISIBLE = "not_visible"
 
 
+LIST_OF_RING: Final = "cloudkms.cryptoKeys.list"
+"""Permission that tells which keys a ring has."""
 DENIALS: Final = frozenset({Reason.ACCESS_DENIED, Reason.NOT_VISIBLE})
 """The service answered, and would not tell."""
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
@@ -28,6 +29,7 @@ from auditor.model import (
     Sample,
     Sweep,
 )
+from auditor.registered import Entry, Portion, Registered, Registry
 from auditor.rows import Done, End, Fingerprint
 
 
@@ -93,6 +95,9 @@ class Known(Protocol):
     def rest(self) -> Iterator[pa.Table]:
         """All rows, to be counted; of somebody who asks for none by name."""
 
+
+Portions = tuple[Portion, ...]
+"""In the order of their names; none: everything."""
 
 Coming = pa.RecordBatch | End | Same | Done
 """What a listing is made of: rows, ends of names, and stretches that are listed as they were; at last, its end."""
@@ -188,6 +193,100 @@ class Prober(Protocol):
         """Check a right without using it; None where that would tell nothing of the platform."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """An entry of a registry that cannot be used."""
+
+    place: str
+    """Where it stands."""
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.why}"
+
+
+class RegistrySource(Protocol):
+    """One registry of namespaces, read-only."""
+
+    @property
+    def name(self) -> str:
+        """How it is told of: no two share it."""
+
+    @property
+    def buckets(self) -> tuple[str, ...]:
+        """URLs of the buckets of which it knows all namespaces."""
+
+    @property
+    def asked(self) -> str:
+        """What the config says of it: by another word its entries are other ones."""
+
+    def version(self) -> str:
+        """Text that changes when what it says does.
+
+        Raises:
+            CollectError: it cannot be read.
+        """
+
+    def entries(self) -> Iterator[Entry | Unusable]:
+        """Yield what it says of each namespace.
+
+        Raises:
+            CollectError: it cannot be read to its end.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRegistry:
+    """One registry as it was read last."""
+
+    registry: Registry
+    version: str
+    """What it called itself then."""
+    first_unusable: str | None
+    """Where the first entry stands that cannot be used, and why."""
+    path: Path
+    """Its entries."""
+
+
+class RegistryKeeper(Protocol):
+    """Keeps what registries said when they were read last."""
+
+    def kept(self, source: RegistrySource) -> KeptRegistry | None:
+        """What a registry said when it was read last; None where it never was, or nobody can tell any more."""
+
+    def keep(self, source: RegistrySource, version: str, now: datetime) -> KeptRegistry:
+        """Read all that a registry says, and keep it in place of what it said before.
+
+        Raises:
+            CollectError: it could not be read to its end; what it said before stays.
+            LedgerError: it cannot be written down.
+        """
+
+    def together(self, kept: Iterable[KeptRegistry], unread: Iterable[Registry]) -> Registered:
+        """Put together what registries said last; `unread` are those that never said anything.
+
+        Raises:
+            LedgerError: it cannot be written down.
+        """
+
+    def keys(self, digest: str) -> tuple[KeyName, ...]:
+        """Every key that registries name.
+
+        Raises:
+            LedgerError: what they said then is not kept any more.
+        """
+
+    def tenants(self, digest: str) -> Mapping[KeyName, str]:
+        """Whose each key is, where the config says so or registries name it for one tenant only.
+
+        Raises:
+            LedgerError: what they said then is not kept any more.
+        """
+
+    def prune(self, digests: Collection[str], sweeps: Collection[str]) -> None:
+        """Remove what nothing stands on any more."""
+
+
 class BucketLister(Protocol):
     """Lists the buckets of the accounts in use, to tell how many nobody configured."""
 
@@ -203,6 +302,12 @@ class Holdings(Protocol):
 
     def extents(self, wanted: Iterable[Iterable[Member]]) -> tuple[Extent, ...]:
         """How much data each set of holdings is together, each namespace counted once; many at once cost little."""
+
+    def portions(self) -> Mapping[Member, Portions]:
+        """Of each holding, which data in it is otherwise than registries say; holdings without any are not in it."""
+
+    def extents_of(self, wanted: Sequence[tuple[Sequence[Member], Portions]]) -> tuple[Extent, ...]:
+        """How much data some portions of each set of holdings are together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,9 +349,9 @@ class DependencyRows(Protocol):
         """Yield every dependency with its assessment, in an order that only the data decides."""
 
     def namespaces(
-        self, members: Iterable[Member], offset: int = 0, limit: int | None = None
+        self, members: Iterable[Member], offset: int = 0, limit: int | None = None, portions: Portions = ()
     ) -> Iterator[NamespaceRow]:
-        """Yield the namespaces of these holdings, most objects first."""
+        """Yield the namespaces of these holdings, or of some portions of them, most objects first."""
 
     def worst_namespaces(self, assessed: Iterable[Assessed], limit: int) -> tuple[NamespaceRow, ...]:
         """Rank all namespaces by the worst of their data, then by how much is so."""
@@ -269,12 +374,12 @@ class OpenInventory(Holdings, DependencyRows, Protocol):
         """
 
     def beyond(
-        self, wanted: Sequence[Sequence[Member]], namespace: str | None, tenant: str | None
+        self, wanted: Sequence[tuple[Sequence[Member], Portions]], namespace: str | None, tenant: str | None
     ) -> tuple[tuple[int, int], ...]:
-        """Count for each set of holdings its objects in namespaces and of tenants that patterns fit, and the others.
+        """Count for portions of each set of holdings its objects in namespaces and of tenants that patterns fit.
 
-        In a pattern `*` stands for any text; None fits all, anything else nothing that has no namespace or tenant. A
-        holding of which nothing is here counts as one other.
+        Beside them stand its others. In a pattern `*` stands for any text; None fits all, anything else nothing that
+        has no namespace or tenant. A holding of which nothing is here counts as one other.
         """
 
 
@@ -350,8 +455,8 @@ class Inventory(Protocol):
     def damaged(self, sweeps: Iterable[Sweep]) -> Mapping[str, LedgerError]:
         """Of each of these sweeps whose objects are not what it wrote: the bucket and why; its sums may be so still."""
 
-    def open(self, sweeps: Iterable[Sweep]) -> OpenInventory:
-        """Open the dependencies of these sweeps.
+    def open(self, sweeps: Iterable[Sweep], said: str = "") -> OpenInventory:
+        """Open the dependencies of these sweeps, beside what registries `said` of their namespaces.
 
         Raises:
             LedgerError: a file that a sweep names is not there, or is not what the sweep wrote.

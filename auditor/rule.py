@@ -28,6 +28,7 @@ from auditor.findings import (
 from auditor.model import (
     ROTATED,
     AwsKey,
+    Cloud,
     Evidence,
     GcpKey,
     GcpKeyVersion,
@@ -39,7 +40,8 @@ from auditor.model import (
     Rotation,
 )
 from auditor.policy import Policy
-from auditor.readability import KeyView
+from auditor.readability import KeyView, is_gone
+from auditor.registered import Portion
 from auditor.waiver import GivenWaiver
 
 
@@ -109,12 +111,19 @@ class HeldKey:
             return False
         return abs(at.now - memory.last_at) <= at.policy.poll_max_age
 
-    @property
-    def is_lost(self) -> bool:
-        """Whether it is not there any more, so that nothing can be demanded of it."""
-        if self.assessments:
-            return all(one.readability is Readability.LOST for one in self.assessments)
-        return isinstance(self.view.reading, KeyGone) and self.view.reading.proven
+    def is_gone(self, at: "Context") -> bool:
+        """Whether the service has settled that it does not exist any more."""
+        return is_gone(self.view, at.policy, at.now)
+
+    def is_lost(self, at: "Context") -> bool:
+        """Whether it is not there any more, so that nothing can be demanded of it.
+
+        On AWS data is lost with its key alone; on Google Cloud a version may be gone from a key that is there.
+        """
+        if self.is_gone(at):
+            return True
+        is_whole = self.name.cloud is Cloud.AWS and bool(self.assessments)
+        return is_whole and all(one.readability is Readability.LOST for one in self.assessments)
 
     @property
     def provider_managed(self) -> bool:
@@ -145,6 +154,50 @@ class SweptBucket:
 
 
 @dataclass(frozen=True, slots=True)
+class _Owned:
+    members: tuple[Member, ...]
+    portions: Mapping[Member, tuple[Portion, ...]]
+    """Of each of them, which data in it is otherwise than registries say."""
+    known: bool | None
+    """Registries speak of it; None: one that would was never read."""
+
+    def otherwise(self, *portions: Portion) -> tuple[Member, ...]:
+        """The holdings some of whose data is so."""
+        return tuple(one for one in self.members if not set(portions).isdisjoint(self.portions.get(one, ())))
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedKey(_Owned):
+    """All data under one key beside what registries say of it: the subject of the rules about owners of keys."""
+
+    key: KeyName
+    provider_managed: bool
+    tenant: str | None
+    """Whose key it is; None: nobody says so."""
+
+    @property
+    def subject(self) -> Subject:
+        """The key."""
+        return Subject(SubjectKind.KEY, self.key.text)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedBucket(_Owned):
+    """All data of one bucket beside what registries say of it: the subject of the rules about its owners."""
+
+    bucket: str
+    swept: bool
+    """A whole sweep of it is in force."""
+    providers: tuple[Member, ...]
+    """Holdings under keys that the provider manages."""
+
+    @property
+    def subject(self) -> Subject:
+        """The bucket."""
+        return Subject(SubjectKind.BUCKET, self.bucket)
+
+
+@dataclass(frozen=True, slots=True)
 class Excepted:
     """One exception and the findings that it is about: the subject of the rules about waivers."""
 
@@ -153,6 +206,8 @@ class Excepted:
     """Those of them that nothing waives, worst first."""
     members: tuple[Member, ...]
     """All data of all of them."""
+    portions: tuple[Portion, ...] = ()
+    """Which portions of it, where all of them are about some."""
 
     @property
     def subject(self) -> Subject:
@@ -169,7 +224,7 @@ class Context:
     keys: Mapping[KeyName, KeyView]
 
 
-RuleSubject = Cause | HeldKey | SweptBucket | Excepted
+RuleSubject = Cause | HeldKey | SweptBucket | OwnedKey | OwnedBucket | Excepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +341,15 @@ def members_under(key: HeldKey, versions: Iterable[GcpKeyVersion]) -> tuple[Memb
     """The data that is, or may be, under some versions of a key."""
     numbers = {None, *(one.number for one in versions)}
     return in_order(member_of(one) for one in key.holdings if one.key_version in numbers)
+
+
+def of_registry(one: OwnedKey | OwnedBucket, what: str, *portions: Portion) -> Outcome:
+    """Fail for the data that is so; `what` says of it in words how it is."""
+    if found := one.otherwise(*portions):
+        return replace(failed(what), members=found, portions=portions)
+    if one.known is None:
+        return unknown("a registry that speaks of it was never read")
+    return passed("registries say nothing else of its data") if one.known else not_applicable("no registry knows it")
 
 
 _MEANT_BY_REVOKED: Final = frozenset({Readability.UNREADABLE, Readability.REVOKED, Readability.UNKNOWN})

@@ -9,7 +9,16 @@ from typing import Protocol
 from auditor import probing
 from auditor.model import Cloud, KeyName, Requests, Sweep
 from auditor.policy import Policy
-from auditor.ports import BucketLister, Inventory, KeySource, Ledger, ObjectSource, Prober
+from auditor.ports import (
+    BucketLister,
+    Inventory,
+    KeySource,
+    Ledger,
+    ObjectSource,
+    Prober,
+    RegistryKeeper,
+    RegistrySource,
+)
 from auditor.rule import Rule
 from auditor.waiver import Waiver
 
@@ -71,6 +80,8 @@ class Parts:
     version: str
     rules_version: str
     config_digest: str
+    registry: RegistryKeeper
+    registries: tuple[RegistrySource, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     by_sdk: bool = False
     """Buckets are listed through the SDKs, which ask for everything anew."""

@@ -13,13 +13,13 @@ from auditor.engine import Facts, judge, judge_waivers, last_read
 from auditor.errors import LedgerError, UsageError
 from auditor.findings import (
     Assessed,
-    Assessment,
     Basis,
     BucketCoverage,
     Coverage,
     Judgement,
     Readability,
     Run,
+    member_of,
     worst_first,
 )
 from auditor.model import (
@@ -54,6 +54,7 @@ from auditor.ports import (
     PollRecord,
 )
 from auditor.readability import KeyView, continued, is_early, is_over_for_good, next_to
+from auditor.registering import Heard, hear, keys_of, tenants_of
 from auditor.rule import Excepted
 from auditor.run import Parts, Progress, new_id
 from auditor.sweeping import sweep_all
@@ -199,10 +200,11 @@ def _poll(
     sweeps, unusable = usable(parts)
     failed = tuple(one for one in parts.ledger.failed_attempts() if one.bucket in configured)
     before = parts.ledger.judgement()
-    holdings = parts.inventory.open(sweeps)
+    heard, holdings = _beside(parts, sweeps)
     memory = parts.ledger.memory()
     agents = {one.bucket: agents_of(parts, one.facts) for one in sweeps}
-    needs = tuple(_needs(parts, holdings.holdings(), agents, unusable))
+    watched = (*parts.watched, *keys_of(parts, heard))
+    needs = tuple(_needs(parts, watched, holdings.holdings(), agents, unusable))
     if strangers := only.difference(need.name for need in needs):
         raise UsageError(
             f"no data depends on key {min(strangers)}, and the config does not watch it",
@@ -225,7 +227,10 @@ def _poll(
     if unconfigured is None and before is not None and before.run.config_digest == parts.config_digest:
         unconfigured = before.coverage.buckets_not_configured
     elsewhere = unconfigured if isinstance(unconfigured, int) else None
-    facts = Facts(holdings, keys, agents, buckets, parts.policy, now, probes, unseen, others)
+    said = heard.registered
+    facts = Facts(
+        holdings, keys, agents, buckets, parts.policy, now, probes, unseen, others, said, tenants_of(parts, heard)
+    )
     judged = judge(facts, parts.rules)
     undecided = judged.undecided | lifecycle.undecided(
         beforehand,
@@ -278,7 +283,8 @@ def _poll(
             before,
             more=(
                 *(gaps.not_usable(bucket, error) for bucket, error in unusable.items()),
-                *_key_gaps(needs, keys, judged.assessed, before.gaps if before is not None else ()),
+                *heard.gaps,
+                *_key_gaps(needs, keys, judged.assessed, before),
                 *gaps.of_probes(_latest(probes, judged.assessed, now), agents),
                 *gaps.of_refusals(_by_refusal(probes, judged.assessed), parts.probing.wants, too_old, now),
                 *_not_sampled(parts, sweeps),
@@ -291,6 +297,7 @@ def _poll(
         ),
         tallies=tuple(sorted((*judged.tallies, *excepted.tallies), key=lambda one: one.rule)),
         waivers=given,
+        registered=said,
         sweeps=tuple(one.id for one in sweeps),
         poll_interval=interval,
         oldest_key_read=min((date for date in last_reads.values() if date is not None), default=None),
@@ -304,7 +311,27 @@ def _poll(
         config_digest=parts.config_digest,
     )
     parts.ledger.keep(record, judgement)
+    needed = [one for one in (before, judgement) if one is not None]
+    parts.registry.prune([one.registered.digest for one in needed], [each for one in needed for each in one.sweeps])
     return parts.ledger.judgement() or judgement
+
+
+def _beside(parts: Parts, sweeps: Iterable[Sweep]) -> tuple[Heard, OpenInventory]:
+    """The dependencies of some sweeps beside what registries say; alone where that cannot be.
+
+    Raises:
+        LedgerError: they are not there any more, or are not what the sweeps wrote.
+    """
+    heard = hear(parts)
+    try:
+        holdings = parts.inventory.open(sweeps, heard.registered.digest)
+        holdings.portions()
+    except LedgerError as error:
+        if not heard.registered.digest:
+            raise
+        # Whether data can be read is judged all the same.
+        return heard.not_beside(error), parts.inventory.open(sweeps)
+    return heard, holdings
 
 
 def _not_all_seen(holdings: OpenInventory, unusable: Iterable[str]) -> frozenset[str]:
@@ -353,15 +380,19 @@ def usable(parts: Parts) -> tuple[tuple[Sweep, ...], Mapping[str, LedgerError]]:
 
 
 def _needs(
-    parts: Parts, holdings: Iterable[Holding], agents: Mapping[str, tuple[str, ...]], unusable: Container[str]
+    parts: Parts,
+    watched: Iterable[KeyName],
+    holdings: Iterable[Holding],
+    agents: Mapping[str, tuple[str, ...]],
+    unusable: Container[str],
 ) -> Iterator[KeyNeed]:
-    """Every key that data names or the config watches, with everybody who must decrypt with it.
+    """Every key that data names or that is watched, with everybody who must decrypt with it.
 
     Those of a bucket whose inventory is damaged are no strangers, though nobody sees what it has under which key.
     """
     hidden = [one.facts for one in parts.ledger.sweeps() if one.bucket in unusable]
     principals: dict[KeyName, set[str]] = defaultdict(set)
-    for name in parts.watched:
+    for name in watched:
         principals[name].update(())
     for holding in holdings:
         if holding.key is not None:
@@ -468,20 +499,36 @@ def _all_gaps(
 
 
 def _key_gaps(
-    needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView], assessed: Iterable[Assessed], before: Iterable[Gap]
+    needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView], assessed: Iterable[Assessed], before: Judgement | None
 ) -> Iterator[Gap]:
-    """What each key leaves open; of one that was not asked this time, what it left open when it was."""
-    judged: dict[str | None, list[Assessment]] = defaultdict(list)
+    """What each key leaves open; of one that was not asked this time, what it left open when it was, and what is new.
+
+    What has become unknown since then no gap of before speaks of.
+    """
+    judged: dict[str | None, list[Assessed]] = defaultdict(list)
     for one in assessed:
-        judged[one.holding.key].append(one.assessment)
+        judged[one.holding.key].append(one)
     kept: dict[str, list[Gap]] = defaultdict(list)
-    for gap in before:
+    for gap in before.gaps if before is not None else ():
         kept[gap.what].append(gap)
+    unknown = {
+        member_of(one.holding)
+        for one in (before.assessed if before is not None else ())
+        if one.assessment.readability is Readability.UNKNOWN
+    }
     for need in needs:
         view = keys[need.name]
-        known = [gap for name in gaps.names_of(view) for gap in kept[name]] if view.reading is None else []
+        mine = [one.assessment for one in judged[need.name.text]]
+        known: list[Gap] = []
+        if view.reading is None:
+            names = dict.fromkeys((*gaps.names_of(view), *gaps.names_of_unknown(mine)))
+            known = [gap for name in names for gap in kept[name]]
         yield from known
-        yield from gaps.of_key(view, need.principals, judged[need.name.text] if not known else ())
+        if not known:
+            yield from gaps.of_key(view, need.principals, mine)
+            continue
+        fresh = [one.assessment for one in judged[need.name.text] if member_of(one.holding) not in unknown]
+        yield from gaps.of_unknown(view, fresh)
 
 
 def namesakes(key: KeyName, judgement: Judgement) -> tuple[KeyName, ...]:

@@ -8,11 +8,14 @@ from typing import Final
 
 from auditor.findings import Finding, Member, Status, SubjectKind
 from auditor.model import split_version
+from auditor.registered import Portion
 from auditor.waiver import GivenWaiver, Waiver, fits
 
-Beyond = Callable[[Sequence[Sequence[Member]], str | None, str | None], Sequence[tuple[int, int]]]
-"""(sets of holdings, pattern of namespaces, of tenants) -> of each, objects that are within both, and objects that are
-not."""
+Beyond = Callable[
+    [Sequence[tuple[Sequence[Member], tuple[Portion, ...]]], str | None, str | None], Sequence[tuple[int, int]]
+]
+"""(portions of sets of holdings, pattern of namespaces, of tenants) -> of each, objects that are within both, and
+objects that are not."""
 _OF_KEYS: Final = frozenset({SubjectKind.KEY, SubjectKind.KEY_VERSION, SubjectKind.PRINCIPAL})
 
 
@@ -67,7 +70,8 @@ def _reaches(waiver: Waiver, findings: Mapping[str, Finding], sight: Sight) -> M
     counts = dict.fromkeys(within, (1, 0))
     by_names = waiver.namespace is not None or waiver.tenant is not None
     if within and by_names:
-        found = sight.beyond(list(within.values()), waiver.namespace, waiver.tenant)
+        asked = [(some, mine[name].portions) for name, some in within.items()]
+        found = sight.beyond(asked, waiver.namespace, waiver.tenant)
         counts = dict(zip(within, found, strict=True))
     reach = {
         name: _Reach.ALL if name in whole and _is_about(waiver, one) else _Reach.NONE for name, one in mine.items()

@@ -227,7 +227,7 @@ class _Pages:
     def namespaces(self, request: Request) -> Response:
         one = self._one(request)
         start, limit = _place(request)
-        rows = self._read.rows(self._needed()).namespaces(one.members, start, limit + 1)
+        rows = self._read.rows(self._needed()).namespaces(one.members, start, limit + 1, one.portions)
         return _page(request, map(scan_json.namespace, rows), skipped=True)
 
     def dependencies(self, request: Request) -> Response:

@@ -7,13 +7,15 @@ from typing import Final
 
 from auditor import __version__, rules
 from auditor.clouds import Clocks, Made, maker
-from auditor.config import Config
+from auditor.config import Config, Registry
 from auditor.connectors.pace import Pace
 from auditor.connectors.probes import Paced
+from auditor.connectors.registry_file import FileRegistry
 from auditor.connectors.wire import Wire
 from auditor.errors import UsageError
 from auditor.findings import Judgement
 from auditor.inventory.layout import Layout
+from auditor.inventory.registry import RegistryStore
 from auditor.inventory.store import FileInventory, Keep
 from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName, cloud_of
@@ -42,7 +44,7 @@ class Assembly:
         Raises:
             LedgerError: they are not there any more, or are not what the sweeps wrote.
         """
-        return self.inventory.open(self.ledger.published(judgement.sweeps))
+        return self.inventory.open(self.ledger.published(judgement.sweeps), judgement.registered.digest)
 
     def close(self) -> None:
         """Let go of the ledger."""
@@ -68,7 +70,9 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_
     ledger = LedgerStore(config.state / "ledger.db")
     layouts = {one.url: Layout.parse(one.layout, one.tenant_field) for one in config.bucket}
     kept = config.retention
-    inventory = FileInventory(config.state / "inventory", layouts, Keep(kept.snapshots, kept.weekly_snapshots))
+    registry = RegistryStore(config.state / "registry", {one.name: one.tenant for one in config.key if one.tenant})
+    keep = Keep(kept.snapshots, kept.weekly_snapshots)
+    inventory = FileInventory(config.state / "inventory", layouts, keep, registry)
     agents = config.platform.gcp_service_agents
     pace = Pace(config.probe.per_second, burst=1)
 
@@ -94,10 +98,18 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_
         version=__version__,
         rules_version=rules.version(),
         config_digest=config.digest,
+        registry=registry,
+        registries=tuple(_registry(one, layouts) for one in config.registry),
         waivers=waivers,
         by_sdk=by_sdk,
     )
     return Assembly(parts, ledger, inventory, wire)
+
+
+def _registry(one: Registry, layouts: Mapping[str, Layout]) -> FileRegistry:
+    fields = {url: layout.fields for url, layout in layouts.items()}
+    bucket = one.bucket or (next(iter(layouts)) if len(layouts) == 1 else None)
+    return FileRegistry(one.path, bucket, fields, one.fields, one.name)
 
 
 def _waivers(config: Config, now: datetime) -> tuple[Waiver, ...]:

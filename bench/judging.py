@@ -33,6 +33,7 @@ from auditor.embedded.google import GoogleCloud, Store
 from auditor.findings import Judgement, Status
 from auditor.foreseeing import foresee
 from auditor.inventory.layout import Layout
+from auditor.inventory.registry import RegistryStore
 from auditor.inventory.store import FileInventory
 from auditor.ledger.store import LedgerStore
 from auditor.model import (
@@ -232,6 +233,7 @@ def parts_of(folder: Path, keys: Keys, ledger: LedgerStore) -> Parts:
         probers={},
         clock=lambda: datetime.now(UTC),
         skew=lambda: timedelta(0),
+        registry=RegistryStore(folder / "registry", {}),
         identity=lambda: ("bench",),
         version=__version__,
         rules_version=rules.version(),

@@ -1,6 +1,6 @@
 """Keys, holdings and causes with everything filled in that a case is not about."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,6 +24,7 @@ from auditor.model import (
     Right,
     told_use,
 )
+from auditor.ports import Portions
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 AWS_KEY = KeyName("arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001")
@@ -84,14 +85,21 @@ def a_holding(key: KeyName | None = AWS_KEY, version: str | None = None, **more:
 class FixedHoldings:
     """Holdings in memory; every holding's namespaces count as its own."""
 
-    def __init__(self, *holdings: Holding) -> None:
+    def __init__(self, *holdings: Holding, portions: Mapping[Member, Portions] | None = None) -> None:
         self._holdings = holdings
+        self._portions = portions or {}
 
     def holdings(self) -> tuple[Holding, ...]:
         return self._holdings
 
     def extents(self, wanted: Iterable[Iterable[Member]]) -> tuple[Extent, ...]:
         return tuple(map(self._extent, wanted))
+
+    def portions(self) -> Mapping[Member, Portions]:
+        return self._portions
+
+    def extents_of(self, wanted: Sequence[tuple[Sequence[Member], Portions]]) -> tuple[Extent, ...]:
+        return tuple(self._extent(members) for members, _ in wanted)
 
     def _extent(self, members: Iterable[Member]) -> Extent:
         chosen = set(members)

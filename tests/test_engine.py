@@ -275,6 +275,7 @@ def test_rule_ids_are_those_of_the_catalogue_and_speak_for_themselves() -> None:
         "data-revoked",
         "data-unreachable",
         "data-unreadable",
+        "foreign-tenant-key",
         "grant-missing",
         "grant-too-wide",
         "key-access-withdrawn",
@@ -282,6 +283,8 @@ def test_rule_ids_are_those_of_the_catalogue_and_speak_for_themselves() -> None:
         "key-state-unknown",
         "material-expires",
         "no-key-administrator",
+        "not-customer-managed",
+        "orphan-objects",
         "poll-stale",
         "primary-unusable",
         "probe-disagrees",
@@ -296,6 +299,7 @@ def test_rule_ids_are_those_of_the_catalogue_and_speak_for_themselves() -> None:
         "waiver-ending",
         "waiver-expired",
         "weak-algorithm",
+        "wrong-key",
     ]
     assert all(rule.source and rule.remedy and rule.title for rule in load())
 

@@ -131,11 +131,15 @@ def test_data_under_several_keys_is_meant_to_be_dead_only_if_all_are() -> None:
 
 def test_the_rules_that_go_by_the_data_under_a_key_are_these() -> None:
     assert {rule.id for rule in load() if rule.of_data} == {
+        "foreign-tenant-key",
         "grant-missing",
+        "not-customer-managed",
+        "orphan-objects",
         "protection-level",
         "revocation-incomplete",
         "stale-version",
         "weak-algorithm",
+        "wrong-key",
     }
 
 
@@ -147,6 +151,7 @@ def test_severity_follows_what_is_lost() -> None:
         "data-revoked": Severity.CRITICAL,
         "data-unreachable": Severity.CRITICAL,
         "data-unreadable": Severity.CRITICAL,
+        "foreign-tenant-key": Severity.HIGH,
         "grant-missing": Severity.HIGH,
         "grant-too-wide": Severity.LOW,
         "key-access-withdrawn": Severity.CRITICAL,
@@ -154,6 +159,8 @@ def test_severity_follows_what_is_lost() -> None:
         "key-state-unknown": Severity.MEDIUM,
         "material-expires": Severity.LOW,
         "no-key-administrator": Severity.HIGH,
+        "not-customer-managed": Severity.HIGH,
+        "orphan-objects": Severity.LOW,
         "poll-stale": Severity.HIGH,
         "primary-unusable": Severity.HIGH,
         "probe-disagrees": Severity.HIGH,
@@ -168,6 +175,7 @@ def test_severity_follows_what_is_lost() -> None:
         "waiver-ending": Severity.LOW,
         "waiver-expired": Severity.MEDIUM,
         "weak-algorithm": Severity.MEDIUM,
+        "wrong-key": Severity.HIGH,
     }
 
 

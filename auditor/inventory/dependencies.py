@@ -19,12 +19,13 @@ from auditor.inventory.alike import Alike
 from auditor.inventory.files import very_file
 from auditor.inventory.snapshot import moment
 from auditor.model import Dependency, Encryption, Extent, Holding, Population
-from auditor.ports import Measured, NamespaceRow
+from auditor.ports import Measured, NamespaceRow, Portions
+from auditor.registered import Portion
 
 _COLUMNS: Final = (
     "bucket VARCHAR, namespace VARCHAR, tenant VARCHAR, population VARCHAR, encryption VARCHAR, key VARCHAR, "
     "key_version VARCHAR, objects BIGINT, bytes BIGINT, archived BIGINT, oldest TIMESTAMPTZ, newest TIMESTAMPTZ, "
-    "first_name VARCHAR, last_name VARCHAR"
+    "first_name VARCHAR, last_name VARCHAR, portions BIGINT"
 )
 _TENANTS: Final = 20
 _SAMPLES: Final = 10
@@ -47,14 +48,31 @@ _CHOSEN: Final = """
 WITH member AS (
     SELECT unnest($buckets::VARCHAR[]) AS bucket, unnest($encryptions::VARCHAR[]) AS encryption,
            unnest($keys::VARCHAR[]) AS key, unnest($versions::VARCHAR[]) AS key_version,
-           unnest($ranks::BIGINT[]) AS rank
+           unnest($ranks::BIGINT[]) AS rank, unnest($portions::BIGINT[]) AS portions
 ), chosen AS (
-    SELECT dependency.*, member.rank FROM dependency JOIN member
+    SELECT dependency.* EXCLUDE (portions), member.rank FROM dependency JOIN member
     ON dependency.bucket = member.bucket AND dependency.encryption = member.encryption
     AND dependency.key IS NOT DISTINCT FROM member.key
     AND dependency.key_version IS NOT DISTINCT FROM member.key_version
+    AND (member.portions = 0 OR dependency.portions & member.portions <> 0)
 )
 """
+_PORTIONS: Final = """
+SELECT DISTINCT bucket, encryption, key, key_version, portions FROM dependency WHERE portions <> 0
+"""
+# Namespaces apart, so that these of several parts of the files add up.
+_MEASURED: Final = (
+    _CHOSEN
+    + """
+, space AS (
+    SELECT rank, bucket, namespace, min(tenant) AS tenant, total(objects) AS held, total(bytes) AS bytes
+    FROM chosen WHERE {part} GROUP BY rank, bucket, namespace
+)
+SELECT rank, total(held), total(bytes), count(*), min(DISTINCT tenant, $tenants),
+       min((-held, bucket, namespace), $samples)
+FROM space GROUP BY rank
+"""
+)
 _ALIKE: Final = (
     _CHOSEN
     + """
@@ -174,7 +192,7 @@ class _Part:
 _OUTSIDE: Final = _Part(outside=True)
 
 
-_Asked = tuple[tuple[tuple[Member, ...], ...], str | None, str | None]
+_Asked = tuple[tuple[tuple[tuple[Member, ...], Portions], ...], str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +208,8 @@ class _Known:
 class Dependencies:
     """Immutable once made; safe to use from many threads."""
 
-    def __init__(self, files: Iterable[Path]) -> None:
+    def __init__(self, files: Iterable[Path], *, placed: bool = False) -> None:
+        """`placed`: the files tell as well how the data parts from what registries say."""
         self._database = duckdb.connect()
         self._database.execute("SET memory_limit = '512MB'")
         self._database.execute("SET threads = 2")
@@ -201,7 +220,8 @@ class Dependencies:
             with told():
                 # A folder named `key=value` is no column.
                 rows = f"read_parquet([{listed}], hive_partitioning = false)"
-                self._database.execute(f"CREATE VIEW dependency AS SELECT * FROM {rows}")
+                told_of = "*" if placed else "*, 0::BIGINT AS portions"
+                self._database.execute(f"CREATE VIEW dependency AS SELECT {told_of} FROM {rows}")
         else:
             self._database.execute(f"CREATE TABLE dependency ({_COLUMNS})")
         self._files = paths
@@ -232,28 +252,67 @@ class Dependencies:
             return tuple(self._extents[one] if one else Extent() for one in asked)
 
     def beyond(
-        self, wanted: Sequence[Sequence[Member]], namespace: str | None, tenant: str | None
+        self, wanted: Sequence[tuple[Sequence[Member], Portions]], namespace: str | None, tenant: str | None
     ) -> tuple[tuple[int, int], ...]:
-        """Count for each set of holdings its objects in namespaces and of tenants that patterns fit, and the others.
+        """Count for portions of each set of holdings its objects in namespaces and of tenants that patterns fit.
 
-        A holding of which nothing is here counts as one other: nobody knows what is in it.
+        Beside them stand its others. A holding of which nothing is here counts as one other: nobody knows what is in
+        it.
         """
-        asked = tuple(map(tuple, wanted)), namespace, tenant
+        asked = tuple((tuple(some), portions) for some, portions in wanted), namespace, tenant
         with self._lock:
             found = self._beyond.get(asked)
         if found is None:
             values = {"namespace": _like(namespace), "tenant": _like(tenant)}
-            chosen = _chosen([(one, rank) for rank, some in enumerate(asked[0]) for one in some])
+            chosen = _chosen(
+                [(one, rank) for rank, (some, _) in enumerate(asked[0]) for one in some],
+                [portions for some, portions in asked[0] for _ in some],
+            )
             counts = {rank: (within, every) for rank, within, every in self._ask(_BEYOND, {**chosen, **values})}
             places = self._all().places
             found = tuple(
                 (within, every - within + sum(one not in places for one in some))
-                for rank, some in enumerate(asked[0])
+                for rank, (some, _) in enumerate(asked[0])
                 for within, every in [counts.get(rank, (0, 0))]
             )
             with self._lock:
                 self._beyond[asked] = found
         return found
+
+    def portions(self) -> Mapping[Member, Portions]:
+        """Of each holding, which data in it is otherwise than registries say; holdings without any are not in it."""
+        found: dict[Member, int] = defaultdict(int)
+        for bucket, encryption, key, version, bits in self._ask(_PORTIONS):
+            found[bucket, Encryption(encryption), key, version] |= bits
+        return {member: tuple(one for one in Portion if one.bit & bits) for member, bits in found.items()}
+
+    def extents_of(self, wanted: Sequence[tuple[Sequence[Member], Portions]]) -> tuple[Extent, ...]:
+        """How much data some portions of each set of holdings are together."""
+        if not wanted:
+            return ()
+        chosen = _chosen(
+            [(one, rank) for rank, (some, _) in enumerate(wanted) for one in some],
+            [portions for some, portions in wanted for _ in some],
+        )
+        sums: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
+        spaces: dict[int, int] = defaultdict(int)
+        tenants: dict[int, set[str]] = defaultdict(set)
+        samples: dict[int, list[tuple[int, str, str]]] = defaultdict(list)
+        for some in self._in_parts(_MEASURED, {**chosen, "tenants": _TENANTS, "samples": _SAMPLES}):
+            for rank, objects, size, count, first, most in some:
+                sums[rank] = _added(sums[rank], (objects, size))
+                spaces[rank] += count
+                tenants[rank].update(first or ())
+                samples[rank].extend(most)
+        return tuple(
+            Extent(
+                *sums[rank],
+                namespaces=spaces[rank],
+                tenants=tuple(sorted(tenants[rank])[:_TENANTS]),
+                sample_namespaces=_named(samples[rank]),
+            )
+            for rank in range(len(wanted))
+        )
 
     def count_namespaces(self, members: Iterable[Member]) -> int:
         """How many namespaces these holdings have together."""
@@ -276,9 +335,7 @@ class Dependencies:
                 size=min(_MOST, sum(one.size for one in held)),
                 namespaces=self.count_namespaces(members),
                 tenants=tuple(sorted(tenants[number])[:_TENANTS]),
-                sample_namespaces=tuple(
-                    f"{bucket}/{namespace}" for _, bucket, namespace in heapq.nsmallest(_SAMPLES, samples[number])
-                ),
+                sample_namespaces=_named(samples[number]),
             )
 
     def _all(self) -> "_Known":
@@ -314,10 +371,11 @@ class Dependencies:
         return self._cut
 
     def namespaces(
-        self, members: Iterable[Member], offset: int = 0, limit: int | None = None
+        self, members: Iterable[Member], offset: int = 0, limit: int | None = None, portions: Portions = ()
     ) -> Iterator[NamespaceRow]:
-        """Yield the namespaces of these holdings, most objects first."""
-        chosen = _chosen([(member, 0) for member in members])
+        """Yield the namespaces of these holdings, or of some portions of them, most objects first."""
+        named = [(member, 0) for member in members]
+        chosen = _chosen(named, [portions] * len(named))
         for bucket, namespace, tenant, objects, size in self._ask(
             _NAMESPACES, {**chosen, "most": limit if limit is not None else 2**62, "skip": offset}
         ):
@@ -445,8 +503,15 @@ def _ranks(assessed: Iterable[Assessed]) -> list[tuple[Member, int]]:
     return [(member_of(one.holding), _RANKED.index(one.assessment.readability)) for one in assessed]
 
 
-def _chosen(members: list[tuple[Member, int]]) -> dict[str, Any]:
+def _named(samples: Iterable[tuple[int, str, str]]) -> tuple[str, ...]:
+    return tuple(f"{bucket}/{namespace}" for _, bucket, namespace in heapq.nsmallest(_SAMPLES, samples))
+
+
+def _chosen(members: list[tuple[Member, int]], portions: Sequence[Portions] | None = None) -> dict[str, Any]:
+    """What stands for the holdings that are asked for; `portions`: of each of them, none for all of it."""
+    bits = [sum(one.bit for one in some) for some in portions] if portions is not None else [0] * len(members)
     return {
+        "portions": bits,
         "buckets": [member[0] for member, _ in members],
         "encryptions": [member[1].value for member, _ in members],
         "keys": [member[2] for member, _ in members],

@@ -18,6 +18,7 @@ from auditor.inventory import files, parts
 from auditor.inventory.layout import Layout
 from auditor.inventory.parts import Names, Part, Writer
 from auditor.inventory.runs import merged
+from auditor.inventory.sql import quoted, settle
 from auditor.inventory.totals import Told, Totals
 from auditor.model import Listing, Reason, Sample
 from auditor.ports import Coming, Passes, Shard, Written
@@ -200,7 +201,7 @@ def _put_together(folder: Path, bucket: str, made: list[_Made]) -> tuple[list[Pa
         together = reduce(partial(merged, twice=counted.append), [parts.rows_of(each.parts) for each in made])
         return _write_whole(folder, together), sum(counted)
     with duckdb.connect() as database:
-        _settle(database, folder)
+        settle(database, folder)
         for each in made:
             again = _count_twice(database, each.parts)
             if again and not each.in_order:
@@ -213,7 +214,7 @@ def _put_together(folder: Path, bucket: str, made: list[_Made]) -> tuple[list[Pa
         twice = _count_twice(database, every)
         target = folder / f"{files.UNFINISHED}sorted"
         arrived = [files.very_file(one.path) for one in every]
-        database.execute(_SORT.format(target=_quoted(target)), {"arrived": arrived})
+        database.execute(_SORT.format(target=quoted(target)), {"arrived": arrived})
     # DuckDB keeps no account of what may not be null.
     told = (some.cast(files.SCHEMA) for some in files.read([target]))
     return _write_whole(folder, told), twice
@@ -281,7 +282,7 @@ def samples(folder: Path, whole: Iterable[Part]) -> tuple[Sample, ...]:
     if not paths:
         return ()
     with duckdb.connect() as database:
-        _settle(database, folder)
+        settle(database, folder)
         found = database.execute(_SAMPLES, {"snapshot": paths, "most": _SAMPLES_EACH}).fetchall()
     return tuple(Sample(*row) for row in found)
 
@@ -296,17 +297,6 @@ def moment(microseconds: int) -> datetime:
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
     except OverflowError:
         raise LedgerError("the inventory holds a date that cannot be", "sweep again") from None
-
-
-def _settle(database: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    database.execute(f"SET temp_directory = '{_quoted(folder / 'spill')}'")
-    database.execute("SET memory_limit = '512MB'")
-    database.execute("SET threads = 2")
-    database.execute("SET TimeZone = 'UTC'")
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
 
 
 def _placed(bucket: str, layout: Layout, coming: Iterable[tuple[Shard, Coming]]) -> Iterator[tuple[Shard, Coming]]:

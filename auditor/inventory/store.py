@@ -24,6 +24,7 @@ from auditor.inventory.dependencies import Dependencies, told
 from auditor.inventory.known import KnownRows
 from auditor.inventory.layout import Layout
 from auditor.inventory.parts import Part
+from auditor.inventory.registry import RegistryStore
 from auditor.model import Reason, Sample, Sweep
 from auditor.ports import Begun, Passes, Written
 
@@ -66,12 +67,15 @@ class Keep:
 class FileInventory:
     """Snapshots below one folder; one process writes a bucket at a time."""
 
-    def __init__(self, root: Path, layouts: Mapping[str, Layout], keep: Keep = Keep()) -> None:
+    def __init__(
+        self, root: Path, layouts: Mapping[str, Layout], keep: Keep = Keep(), registry: RegistryStore | None = None
+    ) -> None:
+        self._registry = registry
         self._root = root
         self._layouts = layouts
         self._keep = keep
         self._lock = threading.Lock()
-        self._open: dict[tuple[str, ...], Dependencies] = {}
+        self._open: dict[tuple[tuple[str, ...], str], Dependencies] = {}
         self._proven: dict[str, tuple[int, int, int]] = {}
         """File -> what it looked like when its digest was right."""
         self._samples: dict[tuple[str, str], tuple[Sample, ...]] = {}
@@ -176,25 +180,33 @@ class FileInventory:
                     found[one.bucket] = error
         return found
 
-    def open(self, sweeps: Iterable[Sweep]) -> Dependencies:
-        """Open the dependencies of these sweeps; the same sweeps again cost next to nothing.
+    def open(self, sweeps: Iterable[Sweep], said: str = "") -> Dependencies:
+        """Open the dependencies of these sweeps, beside what registries `said`; the same again cost next to nothing.
 
         Raises:
-            LedgerError: a file that a sweep names is not there, or is not what the sweep wrote.
+            LedgerError: a file that a sweep names is not there, or is not what the sweep wrote; or what registries said
+                is not kept any more.
         """
         wanted = tuple((one.bucket, *_file(one, snapshot.DEPENDENCIES)) for one in sweeps)
         names = tuple(name for _, name, _ in wanted)
         with self._lock:
             for bucket, name, digest in wanted:
                 self._prove(bucket, name, digest)
-            if names not in self._open:
+            asked = names, said
+            if asked not in self._open:
                 # Two at most: the newest judgement's, and that of sweeps which are published and not judged yet.
                 for old in tuple(self._open)[:-1]:
                     del self._open[old]
-                self._open[names] = Dependencies(self._root / name for name in names)
-                used = {name.rpartition("/")[0] for group in self._open for name in group}
+                held = [(bucket, self._root / name) for bucket, name, _ in wanted]
+                self._open[asked] = self._dependencies(held, said)
+                used = {name.rpartition("/")[0] for group, _ in self._open for name in group}
                 self._proven = {name: seen for name, seen in self._proven.items() if name.rpartition("/")[0] in used}
-            return self._open[names]
+            return self._open[asked]
+
+    def _dependencies(self, held: list[tuple[str, Path]], said: str) -> Dependencies:
+        if self._registry is None or not said:
+            return Dependencies(path for _, path in held)
+        return Dependencies([self._registry.placed(said, bucket, path) for bucket, path in held], placed=True)
 
     def _prove(self, bucket: str, name: str, digest: str) -> None:
         """Compare a file with the digest that the ledger keeps, once and again whenever it was touched.

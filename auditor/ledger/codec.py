@@ -13,6 +13,7 @@ from pydantic_core import PydanticSerializationError
 from auditor.errors import LedgerError
 from auditor.findings import Coverage, Tally
 from auditor.model import AwsKey, GcpKey, KeyMemory, KeyReading
+from auditor.registered import NOTHING_SAID, Registered
 from auditor.waiver import GivenWaiver
 
 T = TypeVar("T")
@@ -99,6 +100,7 @@ class KeptContext:
     tallies: tuple[Tally, ...]
     sweeps: tuple[str, ...]
     waivers: tuple[GivenWaiver, ...] = ()
+    registered: Registered = NOTHING_SAID
 
 
 _ADAPTERS: Final[dict[type[Any], TypeAdapter[Any]]] = {}

@@ -338,6 +338,7 @@ def _keep_context(connection: Connection, log: Journal, judgement: Judgement) ->
         tallies=judgement.tallies,
         sweeps=judgement.sweeps,
         waivers=judgement.waivers,
+        registered=judgement.registered,
     )
     body = codec.dump(context)
     kept = journal.current(connection, "context")
@@ -428,13 +429,19 @@ def _probe_name(probe: Probe) -> str:
 
 
 def _barred(key: AwsKey | GcpKey, was: KeptKey) -> tuple[str, ...]:
-    """Who provably cannot decrypt; where this reading does not tell, it stays as it was."""
+    """Who provably cannot decrypt; where this reading does not tell, it stays as it was.
+
+    Of somebody who is not asked for any more, policies that were read whole bar nobody: they may let them again.
+    """
     told = {
         one.principal: one.grant
         for one in (key.access.rights if key.access is not None else ())
         if one.action == DECRYPT[key.name.cloud]
     }
-    barred = {one for one in was.barred if told.get(one, Grant.UNREAD) in {Grant.UNREAD, Grant.WITHDRAWN}}
+    is_whole = key.access is not None and not key.access.unread
+    stands = {Grant.UNREAD, Grant.WITHDRAWN}
+    otherwise = None if is_whole else Grant.UNREAD
+    barred = {one for one in was.barred if told.get(one, otherwise) in stands}
     barred.update(one for one, grant in told.items() if grant in {Grant.ABSENT, Grant.DENIED})
     barred.update(one for one, grant in told.items() if grant is Grant.WITHDRAWN and one in was.granted)
     return tuple(sorted(barred))
@@ -567,6 +574,7 @@ def _judgement(connection: Connection) -> Judgement | None:
         tallies=context.tallies,
         sweeps=context.sweeps,
         waivers=context.waivers,
+        registered=context.registered,
         poll_interval=poll.interval,
         oldest_key_read=poll.oldest_key_read,
     )

@@ -11,6 +11,7 @@ from auditor.model import Dependency, Evidence, Gap, Requests
 from auditor.outputs import summary
 from auditor.ports import DependencyRows, NamespaceRow
 from auditor.prices import usd
+from auditor.registered import Registry
 from auditor.waiver import FIELDS, GivenWaiver
 
 SCHEMA: Final = "cmek-auditor/scan/1"
@@ -65,6 +66,7 @@ def head(judgement: Judgement) -> dict[str, Any]:
                 "unknown": coverage.keys_unknown,
             },
             "buckets_not_configured": coverage.buckets_not_configured,
+            "registries": [registry(one) for one in judgement.registered.registries],
         },
         "totals": {
             "objects": total.objects,
@@ -96,6 +98,17 @@ def bucket(one: BucketCoverage) -> dict[str, Any]:
         "requests": (
             {**requests(one.bucket, one.sent), "objects_listed_before": one.kept} if one.sent is not None else None
         ),
+    }
+
+
+def registry(one: Registry) -> dict[str, Any]:
+    """One registry, as it was read last."""
+    return {
+        "registry": one.name,
+        "buckets": list(one.buckets),
+        "namespaces": one.namespaces,
+        "unusable": one.unusable,
+        "read_at": time(one.read_at),
     }
 
 
@@ -143,6 +156,7 @@ def finding(one: Finding) -> dict[str, Any]:
         "bytes": one.extent.size,
         "tenants": list(one.extent.tenants),
         "sample_namespaces": list(one.extent.sample_namespaces),
+        "portions": [portion.value for portion in one.portions],
         "final_at": time(one.final_at),
         "since": time(one.since),
         "since_source": one.since_source,

@@ -98,6 +98,7 @@ def complete(judgement: Judgement) -> str:
         words.counted(len(judgement.gaps), "gap"),
     ]
     parts[2:2] = _left_out(coverage)
+    parts[-1:-1] = _registries(judgement)
     if coverage.buckets_not_configured:
         parts.insert(1, f"{words.counted(coverage.buckets_not_configured, 'bucket')} in no config")
     return ", ".join(parts)
@@ -111,6 +112,16 @@ def keys(judgement: Judgement) -> str:
         return told
     oldest = f", the oldest at {words.stamp(judgement.oldest_key_read)}" if judgement.oldest_key_read else ""
     return f"{told} ({coverage.keys_from_before} of them not now but before{oldest})"
+
+
+def _registries(judgement: Judgement) -> list[str]:
+    """Say how many registries were ever read, and how many namespaces they name."""
+    every = judgement.registered.registries
+    if not every:
+        return []
+    read = [one.namespaces for one in every if one.namespaces is not None]
+    named = words.counted(sum(read), "namespace")
+    return [f"{len(read)} of {words.counted(len(every), 'registry', 'registries')} read ({named})"]
 
 
 def _swept(coverage: Coverage) -> str:

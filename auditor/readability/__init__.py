@@ -1,6 +1,6 @@
 """Provider facts -> readability, cause, deadline, undo: the state tables and how they combine."""
 
-from auditor.readability.assess import KeyView, assess, withdrawn
+from auditor.readability.assess import KeyView, assess, is_gone, withdrawn
 from auditor.readability.continuity import continued
 from auditor.readability.neighbours import Stores
 from auditor.readability.probe import is_early, is_over_for_good, next_to, probes_of, rights_of
@@ -13,6 +13,7 @@ __all__ = [
     "beside_others",
     "continued",
     "is_early",
+    "is_gone",
     "is_over_for_good",
     "next_to",
     "probes_of",

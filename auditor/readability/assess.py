@@ -252,6 +252,20 @@ def _is_not_retired(reading: KeyReading | None) -> bool:
     return isinstance(reading, KeyUnread) and reading.reason is Reason.NOT_FOUND
 
 
+def is_gone(view: KeyView, policy: Policy, now: datetime) -> bool:
+    """Whether the answers settle that the key does not exist any more, whatever data there is."""
+    at, memory = Standpoint((), None, policy, now), view.memory
+    match view.reading:
+        case AwsKey() | GcpKey():
+            return False
+        case KeyGone(proven=proven):
+            return proven or policy.one_reading or _was_settled(memory, now, at)
+        case _ if view.denied and "key/mrk-" in view.name.text:
+            return False
+        case _:
+            return memory is not None and _still_gone(view, at, one_reading=False) is not None
+
+
 def _was_settled(memory: KeyMemory | None, until: datetime | None, at: Standpoint) -> bool:
     """Whether the answers before settle that the key is gone, if it stayed unfound until then."""
     if memory is None or memory.missing_since is None or until is None:

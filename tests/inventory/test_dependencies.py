@@ -180,12 +180,12 @@ def test_what_is_beyond_patterns_is_what_does_not_fit(
         and (tenant is None or (name is not None and fits(tenant, name.partition("/")[0])))
     ]
     for _ in range(2):
-        found = rows.beyond([members, [], members], namespace, tenant)
+        found = rows.beyond([(members, ()), ([], ()), (members, ())], namespace, tenant)
         assert found == ((len(within), len(every) - len(within)), (0, 0), found[0])
 
 
 def test_of_a_holding_that_is_not_seen_nobody_knows_what_is_in_it(tmp_path: Path) -> None:
     rows = opened(tmp_path, {"gs://one": [], "gs://two": []})
     member: Member = ("gs://one", Encryption.CMEK, "k1", "1")
-    assert rows.beyond([[member], []], "a/*", None) == ((0, 1), (0, 0))
+    assert rows.beyond([([member], ()), ([], ())], "a/*", None) == ((0, 1), (0, 0))
     assert rows.beyond([], "a/*", None) == ()

@@ -36,7 +36,7 @@ from auditor.log import _Json, _Plain
 from auditor.model import Dependency, Encryption, Evidence, Extent, Gap, Holding, Population, Reason
 from auditor.outputs import html, metrics, scan_json, tabular, terminal
 from auditor.outputs.page import Manifest
-from auditor.ports import NamespaceRow
+from auditor.ports import NamespaceRow, Portions
 from auditor.rules import load
 from tests.core_builders import GCP_KEY, NOW, a_gcp_key, a_holding, a_version
 from tests.hostile import NAMES
@@ -79,9 +79,9 @@ class Rows:
         )
 
     def namespaces(
-        self, members: Iterable[Member], offset: int = 0, limit: int | None = None
+        self, members: Iterable[Member], offset: int = 0, limit: int | None = None, portions: Portions = ()
     ) -> Iterator[NamespaceRow]:
-        del members, offset, limit
+        del members, offset, limit, portions
         yield NamespaceRow("gs://data", self._name, self._name, 1, 1)
 
     def worst_namespaces(self, assessed: Iterable[Assessed], limit: int) -> tuple[NamespaceRow, ...]:

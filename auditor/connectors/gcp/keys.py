@@ -17,6 +17,7 @@ from auditor.connectors.gcp.session import GcpClients
 from auditor.connectors.pace import Pace
 from auditor.connectors.reading import Reader
 from auditor.model import (
+    LIST_OF_RING,
     SINGLE_TENANT,
     Cloud,
     EkmConnection,
@@ -189,7 +190,7 @@ class _Shared:
         if granted_on_ring(agents, policies):
             found = self._once(self._rings, name.ring, lambda: self._keys_of(project, name.ring))
             if isinstance(found, Reason):
-                unread["cloudkms.cryptoKeys.list"] = found
+                unread[LIST_OF_RING] = found
             else:
                 others = tuple(one for one in found if one != name.text)
         return access_of(agents, policies, unread, others)

@@ -1,0 +1,167 @@
+"""A registry that is a file: CSV with a header, a JSON array of objects, or one JSON object a line."""
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, Final, TextIO
+
+from auditor.errors import CollectError
+from auditor.model import KeyName, Reason
+from auditor.ports import Unusable
+from auditor.registered import Entry
+
+_LONGEST: Final = 1_024
+"""Bytes of an object's name, which is longer than any namespace in it. Source: S3 and Cloud Storage, object names."""
+_LARGEST_ARRAY: Final = 256 * 1024 * 1024
+
+
+class FileRegistry:
+    """One file, read anew whenever it is another."""
+
+    def __init__(
+        self,
+        path: Path,
+        bucket: str | None,
+        layouts: Mapping[str, tuple[str, ...]],
+        constants: Mapping[str, str],
+        given: str,
+    ) -> None:
+        """`bucket`: whose namespaces it names, None where each entry says so; `layouts`: bucket -> its fields."""
+        self._path = path
+        self._bucket = bucket
+        self._layouts = layouts
+        self._constants = constants
+        self.name = f"registry {given}"
+        self.buckets = (bucket,) if bucket is not None else tuple(sorted(layouts))
+        self.asked = json.dumps([str(path), self.buckets, sorted(constants.items()), sorted(layouts.items())])
+
+    def version(self) -> str:
+        """SHA-256 of the file.
+
+        Raises:
+            CollectError: it cannot be read.
+        """
+        try:
+            with self._path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise self._unreadable(error) from None
+
+    def entries(self) -> Iterator[Entry | Unusable]:
+        """Yield each entry in the file's order.
+
+        Raises:
+            CollectError: it cannot be read to its end, or is no such file.
+        """
+        before = self.version()
+        try:
+            with self._path.open(encoding="utf-8-sig", newline="") as file:
+                for place, told in self._told(file):
+                    yield self._entry(place, told)
+        except OSError as error:
+            raise self._unreadable(error) from None
+        except UnicodeDecodeError:
+            raise self._malformed("is no UTF-8 text", "save it as UTF-8") from None
+        except (csv.Error, ValueError, RecursionError) as error:
+            raise self._malformed(f"cannot be understood: {error}", "mend that place") from None
+        if self.version() != before:
+            raise self._malformed("was changed while it was read", "write it under another name and rename it")
+
+    def _told(self, file: TextIO) -> Iterator[tuple[str, Mapping[str, object]]]:
+        ending = self._path.suffix.lower()
+        if ending == ".csv":
+            yield from self._rows(file)
+        elif ending == ".jsonl":
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield f"line {number}", _object(json.loads(line), f"line {number}")
+        else:
+            text = _whole(file)
+            told = json.loads(text)
+            for number, one in enumerate(_array(told), 1):
+                yield f"entry {number}", _object(one, f"entry {number}")
+
+    def _rows(self, file: TextIO) -> Iterator[tuple[str, Mapping[str, object]]]:
+        rows = csv.DictReader(file, strict=True)
+        header = rows.fieldnames or ()
+        if "namespace" not in header and not any(field in header for each in self._layouts.values() for field in each):
+            raise ValueError("its first line names no column `namespace`")
+        if twice := [one for one in header if list(header).count(one) > 1]:
+            raise ValueError(f"its first line names column {twice[0]!r} twice")
+        for told in rows:
+            place = f"line {rows.line_num}"
+            if None in told or None in told.values():
+                raise ValueError(f"{place} has not as many fields as the first line")
+            yield place, told
+
+    def _entry(self, place: str, told: Mapping[str, object]) -> Entry | Unusable:
+        text: dict[str, str | None] = {}
+        for name in ("bucket", "key", "tenant", "namespace", *(one for each in self._layouts.values() for one in each)):
+            value = told.get(name)
+            if value is not None and not isinstance(value, str):
+                return Unusable(place, f"{name} is no text")
+            text[name] = value or None
+        bucket = text["bucket"] or self._bucket
+        if bucket is None or bucket not in self._layouts or (self._bucket is not None and bucket != self._bucket):
+            return Unusable(place, "its bucket is none of those that the registry is of")
+        namespace = self._namespace(self._layouts[bucket], text)
+        if namespace is None or len(namespace) > _LONGEST:
+            return Unusable(place, "what it names is no namespace by the bucket's layout")
+        key = text["key"]
+        if key is not None and (why := _no_key(key)) is not None:
+            return Unusable(place, why)
+        return Entry(bucket, namespace, key, text["tenant"])
+
+    def _namespace(self, layout: tuple[str, ...], text: Mapping[str, str | None]) -> str | None:
+        """The layout's fields joined: each from the config, from a column of its name, or all from `namespace`."""
+        given = {field: self._constants.get(field) or text[field] for field in layout}
+        lacking = [field for field, value in given.items() if value is None]
+        if lacking and not self._constants:
+            whole = text["namespace"] or ""
+            parts = whole.split("/")
+            return whole if len(parts) == len(layout) and all(parts) else None
+        if len(lacking) == 1 and "namespace" not in layout:
+            given[lacking[0]] = text["namespace"]
+        values = [value for value in given.values() if value is not None and "/" not in value]
+        return "/".join(values) if len(values) == len(layout) else None
+
+    def _unreadable(self, error: OSError) -> CollectError:
+        denied = isinstance(error, PermissionError)
+        reason = Reason.ACCESS_DENIED if denied else Reason.NOT_FOUND
+        return CollectError(f"{self._path} cannot be read: {error.strerror}", "look at path and rights", reason=reason)
+
+    def _malformed(self, what: str, hint: str) -> CollectError:
+        return CollectError(f"{self._path} {what}", hint, reason=Reason.MALFORMED)
+
+
+def _whole(file: IO[str]) -> str:
+    text = file.read(_LARGEST_ARRAY + 1)
+    if len(text) > _LARGEST_ARRAY:
+        raise ValueError("an array of that size does not fit into memory; write one object a line, as .jsonl")
+    return text
+
+
+def _array(told: Any) -> list[Any]:
+    if isinstance(told, list):
+        return told
+    raise ValueError("it is no array")
+
+
+def _object(told: Any, place: str) -> Mapping[str, object]:
+    if isinstance(told, dict):
+        return told
+    raise ValueError(f"{place} is no object")
+
+
+def _no_key(text: str) -> str | None:
+    try:
+        KeyName.parse(text)
+    except ValueError:
+        if "alias/" in text:
+            return "its key is an alias, which moves: a registry names the key behind it"
+        if "/cryptoKeyVersions/" in text:
+            return "its key is a key version: a registry names the key without it"
+        return "its key is not the full name of a key"
+    return None

@@ -1,0 +1,239 @@
+"""What registries said when they were read last, kept below one folder and put together."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from auditor.errors import DiskError, LedgerError
+from auditor.inventory import files, notes
+from auditor.inventory.placing import place
+from auditor.inventory.sql import quoted, settle
+from auditor.model import KeyName
+from auditor.ports import KeptRegistry, RegistrySource, Unusable
+from auditor.registered import Entry, Registered, Registry
+
+_SCHEMA: Final = pa.schema([pa.field(name, pa.string()) for name in ("bucket", "namespace", "key", "tenant")])
+_AT_ONCE: Final = 50_000
+_FORM: Final = 1
+"""Rises when files are to be written anew though nothing was said anew."""
+_NOTE: Final = "registry.json"
+_ENTRIES: Final = "entries.parquet"
+_TOGETHER: Final = "all-"
+_MERGED: Final = """
+COPY (
+    SELECT bucket, namespace, if(count(DISTINCT key) > 1, NULL, any_value(key)) AS key,
+        if(count(DISTINCT tenant) > 1, NULL, any_value(tenant)) AS tenant,
+        count(DISTINCT key) > 1 OR count(DISTINCT tenant) > 1 AS contradicted
+    FROM read_parquet($files, hive_partitioning = false) GROUP BY bucket, namespace ORDER BY bucket, namespace
+) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
+"""
+_KEYS: Final = """
+SELECT key, if(count(DISTINCT tenant) = 1, any_value(tenant), NULL)
+FROM read_parquet($files, hive_partitioning = false) WHERE key IS NOT NULL GROUP BY key ORDER BY key
+"""
+_CONFLICTS: Final = "SELECT count(*) FROM read_parquet($files, hive_partitioning = false) WHERE contradicted"
+
+
+class RegistryStore:
+    """Below one folder, one folder for each registry, and one for all together as they were at one time."""
+
+    def __init__(self, root: Path, tenants: Mapping[str, str]) -> None:
+        self._root = root
+        self._tenants = tenants
+        """Key -> whose it is, as the config says."""
+
+    def kept(self, source: RegistrySource) -> KeptRegistry | None:
+        """What a registry said when it was read last; None where it never was, or nobody can tell any more."""
+        home = self._home(source)
+        try:
+            told = notes.read(home / _NOTE)
+            path = home / str(told["file"])
+            if (told["form"], told["asked"]) != (_FORM, source.asked) or files.digest(path) != told["digest"]:
+                return None
+            return KeptRegistry(
+                registry=Registry(
+                    name=source.name,
+                    buckets=source.buckets,
+                    namespaces=int(told["namespaces"]),
+                    read_at=datetime.fromisoformat(told["read_at"]),
+                    unusable=int(told["unusable"]),
+                ),
+                version=str(told["version"]),
+                first_unusable=told["first_unusable"],
+                path=path,
+            )
+        except (OSError, KeyError, ValueError, TypeError):
+            return None
+
+    def keep(self, source: RegistrySource, version: str, now: datetime) -> KeptRegistry:
+        """Read all that a registry says, and keep it in place of what it said before.
+
+        Raises:
+            CollectError: it could not be read to its end; what it said before stays.
+            LedgerError: it cannot be written down.
+        """
+        home = self._home(source)
+        try:
+            home.mkdir(parents=True, mode=0o700, exist_ok=True)
+            writing = home / f"{files.UNFINISHED}{os.getpid()}"
+            try:
+                counted = _write(writing, source.entries())
+                digest = files.digest(writing)
+                path = home / f"entries-{digest[:16]}.parquet"
+                files.put(writing, path)
+            finally:
+                writing.unlink(missing_ok=True)
+            told = {"form": _FORM, "asked": source.asked, "version": version, "read_at": now, "digest": digest}
+            notes.write(home / _NOTE, {**told, **counted, "file": path.name})
+            for old in home.glob("entries-*.parquet"):
+                if old != path:
+                    old.unlink(missing_ok=True)
+        except OSError as error:
+            raise _cannot_write(self._root, error) from None
+        kept = self.kept(source)
+        if kept is None:
+            raise LedgerError(f"what {source.name} says is not kept as it was written", f"look at {self._root}")
+        return kept
+
+    def together(self, kept: Iterable[KeptRegistry], unread: Iterable[Registry]) -> Registered:
+        """Put together what registries said last; `unread` are those that never said anything.
+
+        Raises:
+            LedgerError: it cannot be written down.
+        """
+        every = sorted(kept, key=lambda one: one.registry.name)
+        registries = (*(one.registry for one in every), *unread)
+        if not every:
+            return Registered("", registries)
+        told = [[one.registry.name, one.registry.buckets, one.path.name] for one in every]
+        open_ = sorted({bucket for one in unread for bucket in one.buckets})
+        said = json.dumps([_FORM, told, open_, sorted(self._tenants.items())])
+        digest = hashlib.sha256(said.encode()).hexdigest()
+        folder = self._folder(digest)
+        try:
+            if not (folder / _NOTE).exists():
+                folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+                self._merge(folder, [one.path for one in every], Registered(digest, registries))
+            return Registered(digest, registries, int(notes.read(folder / _NOTE)["conflicts"]))
+        except OSError as error:
+            raise _cannot_write(self._root, error) from None
+        except (duckdb.Error, KeyError, ValueError, TypeError) as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            hint = "it was removed, and is put together anew the next time"
+            raise LedgerError(f"what registries say cannot be put together: {type(error).__name__}", hint) from None
+
+    def _merge(self, folder: Path, paths: list[Path], registered: Registered) -> None:
+        writing = folder / f"{files.UNFINISHED}{os.getpid()}"
+        with duckdb.connect() as database:
+            settle(database, folder)
+            values = {"files": [files.very_file(one) for one in paths]}
+            database.execute(_MERGED.format(target=quoted(writing)), values)
+            files.put(writing, folder / _ENTRIES)
+            merged = {"files": [files.very_file(folder / _ENTRIES)]}
+            conflicts = int(database.execute(_CONFLICTS, merged).fetchall()[0][0])
+            keys = dict(database.execute(_KEYS, merged).fetchall())
+        known = [one.name for one in registered.registries]
+        buckets = sorted({bucket for one in registered.registries for bucket in one.buckets})
+        notes.write(
+            folder / _NOTE,
+            {
+                "registries": known,
+                "known": {bucket: registered.knows(bucket) is True for bucket in buckets},
+                "conflicts": conflicts,
+                "keys": sorted(keys),
+                "tenants": {**{key: tenant for key, tenant in keys.items() if tenant is not None}, **self._tenants},
+            },
+        )
+
+    def keys(self, digest: str) -> tuple[KeyName, ...]:
+        """Every key that registries name."""
+        return tuple(KeyName(one) for one in self._note(digest)["keys"]) if digest else ()
+
+    def tenants(self, digest: str) -> Mapping[KeyName, str]:
+        """Whose each key is, where the config says so or registries name it for one tenant only."""
+        told = self._note(digest)["tenants"] if digest else self._tenants
+        return {KeyName(key): str(tenant) for key, tenant in told.items()}
+
+    def placed(self, digest: str, bucket: str, held: Path) -> Path:
+        """Where a sweep's dependencies stand beside what registries said; made where they do not yet.
+
+        Raises:
+            LedgerError: what they said then is not kept any more, or cannot be read.
+        """
+        told = self._note(digest)
+        folder = self._folder(digest)
+        target = folder / f"placed-{held.parent.name}.parquet"
+        proof = target.with_suffix(".json")
+        try:
+            if not _is_proven(target, proof):
+                is_known = bool(told["known"].get(bucket, False))
+                place(held, target, bucket, folder / _ENTRIES, told["tenants"], is_known=is_known)
+                notes.write(proof, files.digest(target))
+        except (OSError, duckdb.Error) as error:
+            raise _cannot_write(self._root, error) from None
+        return target
+
+    def prune(self, digests: Collection[str], sweeps: Collection[str]) -> None:
+        """Remove what nothing stands on any more."""
+        stay = {self._folder(one) for one in digests if one}
+        for folder in self._root.glob(f"{_TOGETHER}*"):
+            if folder not in stay:
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            for path in folder.glob("placed-*"):
+                if path.stem.removeprefix("placed-") not in sweeps:
+                    path.unlink(missing_ok=True)
+
+    def _note(self, digest: str) -> Any:
+        try:
+            return notes.read(self._folder(digest) / _NOTE)
+        except (OSError, ValueError):
+            raise LedgerError(
+                "what registries said then is not kept any more, or was changed", "poll: they are put together anew"
+            ) from None
+
+    def _folder(self, digest: str) -> Path:
+        return self._root / f"{_TOGETHER}{digest[:32]}"
+
+    def _home(self, source: RegistrySource) -> Path:
+        readable = re.sub(r"[^a-z0-9-]", "-", source.name.lower())[:60]
+        return self._root / f"{readable}-{hashlib.sha256(source.name.encode()).hexdigest()[:8]}"
+
+
+def _write(path: Path, entries: Iterator[Entry | Unusable]) -> dict[str, Any]:
+    """Write the usable entries; count them, and the others."""
+    namespaces, unusable = 0, 0
+    first: str | None = None
+    with pq.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
+        while some := list(islice(entries, _AT_ONCE)):
+            usable = [one for one in some if isinstance(one, Entry)]
+            bad = [one for one in some if isinstance(one, Unusable)]
+            if bad and first is None:
+                first = str(bad[0])
+            namespaces, unusable = namespaces + len(usable), unusable + len(bad)
+            columns = {name: [getattr(one, name) for one in usable] for name in _SCHEMA.names}
+            writer.write_table(pa.table(columns, _SCHEMA))
+    return {"namespaces": namespaces, "unusable": unusable, "first_unusable": first}
+
+
+def _is_proven(target: Path, proof: Path) -> bool:
+    try:
+        return bool(notes.read(proof) == files.digest(target))
+    except (OSError, ValueError):
+        return False
+
+
+def _cannot_write(root: Path, error: Exception) -> LedgerError:
+    why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+    return DiskError(f"what registries say cannot be kept: {why}", f"look at disk and rights of {root}")

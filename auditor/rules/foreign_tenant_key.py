@@ -1,0 +1,28 @@
+"""foreign-tenant-key: no tenant's data is under another tenant's key.
+
+Source: ISO/IEC 27001:2022, A.5.23; CSA CCM v4, CEK-08.
+"""
+
+from auditor.findings import Outcome, Severity
+from auditor.registered import Portion
+from auditor.rule import Context, OwnedKey, Rule, not_applicable, of_registry
+
+
+def check(key: OwnedKey, at: Context) -> Outcome:  # noqa: ARG001 - every check has this shape
+    """Fail for data of other tenants than the key's."""
+    if key.tenant is None and not key.otherwise(Portion.FOREIGN_TENANT):
+        return not_applicable("neither [[key]] nor a registry says whose key it is")
+    told = f"data of other tenants is under key {key.key}, which belongs to {key.tenant}"
+    return of_registry(key, told, Portion.FOREIGN_TENANT)
+
+
+RULE = Rule(
+    id="foreign-tenant-key",
+    title="No tenant's data is under another tenant's key",
+    subject=OwnedKey,
+    severity=Severity.HIGH,
+    source="ISO/IEC 27001:2022, A.5.23; CSA CCM v4, CEK-08",
+    remedy="Find out whose data it is, then re-key it to its tenant's own key; whoever owns this key can take it away.",
+    check=check,
+    of_data=True,
+)

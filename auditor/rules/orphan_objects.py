@@ -1,0 +1,27 @@
+"""orphan-objects: every namespace that has data is known to the registry.
+
+Source: NIST SP 800-53 Rev. 5, CM-8.
+"""
+
+from auditor.findings import Outcome, Severity
+from auditor.registered import Portion
+from auditor.rule import Context, OwnedBucket, Rule, of_registry, unknown
+
+
+def check(bucket: OwnedBucket, at: Context) -> Outcome:  # noqa: ARG001 - every check has this shape
+    """Fail for data in namespaces that no registry of the bucket names."""
+    if not bucket.swept:
+        return unknown("no whole sweep of the bucket is in force")
+    return of_registry(bucket, f"{bucket.bucket} has data in namespaces that no registry knows", Portion.UNREGISTERED)
+
+
+RULE = Rule(
+    id="orphan-objects",
+    title="Every namespace that has data is known to the registry",
+    subject=OwnedBucket,
+    severity=Severity.LOW,
+    source="NIST SP 800-53 Rev. 5, CM-8",
+    remedy="Look whether the namespaces were deleted and left data behind, or are missing in the registry.",
+    check=check,
+    of_data=True,
+)
