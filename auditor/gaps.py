@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Container, Iterable, Iterator,
 from datetime import datetime, timedelta
 from typing import Final
 
-from auditor.errors import CollectError, LedgerError
+from auditor.errors import AuditorError, CollectError, LedgerError
 from auditor.findings import Assessment, BucketCoverage, Finding, Readability, Status, Subject, SubjectKind
 from auditor.model import (
     DECRYPT,
@@ -33,6 +33,7 @@ from auditor.readability import KeyView
 
 BUCKET_LISTS: Final = "list of all buckets"
 PRINCIPALS: Final = "[platform] aws_principals"
+REGISTRIES: Final = "registries"
 
 _OBJECT_HINTS: Final = {
     Reason.ACCESS_DENIED: "grant s3:GetObject and s3:GetObjectVersion on them; HEAD needs no right on the key",
@@ -98,6 +99,39 @@ def of_endpoint_then(bucket: str, made_by: str | None, now: str) -> Iterator[Gap
             "what is in it at the endpoint of the config is not known: it was swept at another one",
             "scan it",
         )
+
+
+def registry_unread(name: str, error: AuditorError, read_at: datetime | None) -> Gap:
+    """A registry could not be read now; `read_at`: when it was last, so that what it said then counts."""
+    reason = error.reason if isinstance(error, CollectError) else Reason.UNSUPPORTED
+    before = (
+        f"what it said on {read_at:%Y-%m-%d %H:%M} UTC counts"
+        if read_at is not None
+        else "which key data is to be under is not known"
+    )
+    return Gap(name, reason, f"{error}; {before}", error.hint or "look at the auditor's disk")
+
+
+def registry_unusable(name: str, count: int, first: str) -> Gap:
+    """Some entries of a registry say nothing that can be understood."""
+    told = f"{count} of its entries are not heeded; the first is {first}"
+    return Gap(name, Reason.MALFORMED, told, "mend them: what they are of is judged as if nobody knew it")
+
+
+def registries_disagree(count: int) -> Gap:
+    """Registries, or entries of one, say different things of the same namespaces."""
+    return Gap(
+        REGISTRIES,
+        Reason.MALFORMED,
+        f"they say different things of {count} namespaces: what they part in is judged as if none spoke of it",
+        "make them agree",
+    )
+
+
+def registries_not_beside(error: LedgerError) -> Gap:
+    """What registries say could not be put beside the data."""
+    told = f"which data is under the wrong key is not known: {error}"
+    return Gap(REGISTRIES, Reason.UNSUPPORTED, told, error.hint or "look at the auditor's disk")
 
 
 def defect(bucket: str, error: Exception) -> Gap:
@@ -238,12 +272,24 @@ def of_key(view: KeyView, principals: tuple[str, ...] = (), judged: Sequence[Ass
         return
     yield from found
     explained = _explained(view.reading, found)
+    yield from of_unknown(view, [one for one in judged if one.subject.kind not in explained])
+
+
+def of_unknown(view: KeyView, judged: Iterable[Assessment]) -> Iterator[Gap]:
+    """Whatever is unknown of some data under a key, one gap for each cause."""
     causes = {one.subject: one.cause for one in judged if one.readability is Readability.UNKNOWN}
     for subject, cause in sorted(causes.items()):
-        if subject.kind in explained:
-            continue
-        # A principal's subject names the key behind the arrow.
-        yield Gap(subject.id.rpartition(" -> ")[2], _why_unknown(view), cause, _what_it_needs(view, subject))
+        yield Gap(_named(subject), _why_unknown(view), cause, _what_it_needs(view, subject))
+
+
+def names_of_unknown(judged: Iterable[Assessment]) -> Iterator[str]:
+    """Names under which gaps tell of what is unknown of some data."""
+    yield from (_named(one.subject) for one in judged if one.readability is Readability.UNKNOWN)
+
+
+def _named(subject: Subject) -> str:
+    # A principal's subject names the key behind the arrow.
+    return subject.id.rpartition(" -> ")[2]
 
 
 def _explained(reading: object, found: Sequence[Gap]) -> frozenset[SubjectKind]:

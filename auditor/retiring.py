@@ -55,6 +55,8 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
             yield Candidate(key, standing, step, call_of(name, step.step))
 
     found = [each for key in keys if only in {None, key} for each in candidates(key)]
+    # Where no key is known at all, that is what the buckets leave open, and no proof that there is none.
+    found.extend(() if keys else judgement.gaps)
     return Retiring(
         now=now,
         judged=judgement.now,

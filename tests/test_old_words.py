@@ -28,7 +28,19 @@ from auditor.readability import KeyView
 from auditor.rules import load as rules
 from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY, RING, Clock, an_aws_cloud
-from tests.core_builders import AWS_KEY, NOW, FixedHoldings, a_holding, an_aws_key, days, denied, remembered
+from tests.core_builders import (
+    AWS_KEY,
+    GCP_KEY,
+    NOW,
+    FixedHoldings,
+    a_gcp_key,
+    a_holding,
+    a_version,
+    an_aws_key,
+    days,
+    denied,
+    remembered,
+)
 from tests.small import Small, a_small_cloud
 from tests.test_denied import AWS_CONFIG, PLATFORM
 from tests.test_denied import AWS_KEY as KEY_ON_AWS
@@ -197,3 +209,72 @@ def test_a_key_by_the_number_of_its_project_may_be_the_one_by_its_id() -> None:
     assert not by_number.may_be(KeyName(by_number.text.replace("77", "78")))
     assert not by_number.may_be(KeyName(f"{RING}/cryptoKeys/other"))
     assert not AWS_KEY.may_be(by_id)
+
+
+def test_a_key_some_of_whose_versions_are_gone_is_still_a_key() -> None:
+    last = a_gcp_key(a_version("1", "DESTROYED"), a_version("2"), primary="2", access=KeyAccess(public=True))
+    holdings = FixedHoldings(a_holding(GCP_KEY, "1"))
+
+    def put(reading: KeyReading | None, memory: KeyMemory | None) -> Any:
+        return judge(Facts(holdings, {GCP_KEY: KeyView(GCP_KEY, reading, memory)}, {}, (), Policy(), NOW), rules())
+
+    (before,) = [one for one in put(last, None).findings if one.rule == "key-public"]
+    now = put(denied(GCP_KEY, Reason.THROTTLED), remembered(last, timedelta(hours=1)))
+    assert [one.assessment.readability for one in now.assessed] == [Readability.LOST]
+    assert before.id in now.undecided, "that its data is lost is no word of the key"
+    gone = put(KeyGone(GCP_KEY, proven=True), remembered(last))
+    assert before.id not in gone.undecided
+
+
+GONE: dict[str, tuple[KeyReading | None, dict[str, Any], bool]] = {
+    "not found for an hour": (KeyGone(AWS_KEY, proven=False), {"missing_since": NOW - timedelta(hours=1)}, True),
+    "not found just now": (KeyGone(AWS_KEY, proven=False), {"missing_since": NOW}, False),
+    "not found for an hour, and not asked": (
+        None,
+        {"missing_since": NOW - timedelta(hours=1), "missing_until": NOW - timedelta(minutes=20)},
+        True,
+    ),
+    "not found once, and throttled": (THROTTLED, {"missing_since": NOW, "missing_until": NOW}, False),
+}
+
+
+@pytest.mark.parametrize(("reading", "memory", "is_gone"), GONE.values(), ids=GONE)
+def test_of_a_key_that_is_gone_for_good_nothing_is_demanded_whatever_data_there_is(
+    reading: KeyReading | None, memory: dict[str, Any], *, is_gone: bool
+) -> None:
+    view = KeyView(AWS_KEY, reading, remembered(PUBLIC, timedelta(hours=2), **memory))
+    (before,) = [one for one in judged(PUBLIC, None).findings if one.rule == "key-public"]
+    meant = Policy(revoked={AWS_KEY: None})
+    for holdings in (FixedHoldings(), FixedHoldings(a_holding())):
+        now = judge(Facts(holdings, {AWS_KEY: view}, {}, (), meant, NOW), rules())
+        assert (before.id in now.undecided) is not is_gone
+        raised = {one.rule for one in now.findings}
+        assert not is_gone or raised.isdisjoint({"poll-stale", "revocation-incomplete", "key-public"})
+
+
+def test_what_becomes_unknown_under_a_key_that_is_not_asked_is_a_gap_beside_those_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = f"{KEY_ON_AWS[:-4]}beef"
+    with an_aws_cloud(monkeypatch) as cloud:
+        cloud.store.add_bucket("objects")
+        store = cloud.store.add_key_store("cks-1", "us-east-1")
+        for name in (KEY_ON_AWS, other):
+            cloud.store.add_key(name, store="cks-1")
+            cloud.store.put("objects", f"acme/{name[-4:]}/1", sse="aws:kms", key=name)
+        cloud.traffic.fail("ListGrants", status=400, code="AccessDeniedException")
+        config = tmp_path / "auditor.toml"
+        config.write_text(f'state = "state"\n{PLATFORM}{AWS_CONFIG}')
+        assembly = assemble(load(config))
+        scan.scan(assembly.parts, NoProgress())
+        store.state = "DISCONNECTED"
+        scan.poll(assembly.parts, NoProgress())
+        store.state = "CONNECTED"
+        for _ in range(2):
+            found = scan.poll(assembly.parts, NoProgress(), frozenset({KeyName(KEY_ON_AWS)}))
+            unknown = [one for one in found.assessed if one.assessment.readability is Readability.UNKNOWN]
+            assert [one.holding.key for one in unknown] == [other]
+            mine = {(gap.reason, gap.effect) for gap in found.gaps if gap.what == other}
+            assert {reason for reason, _ in mine} == {Reason.ACCESS_DENIED, Reason.NOT_VISIBLE}
+            assert unknown[0].assessment.cause in {effect for _, effect in mine}
+        assembly.close()

@@ -487,3 +487,13 @@ def test_data_that_names_the_key_by_the_number_of_its_project_keeps_it(small: Sm
     assembly.close()
     told = f"data names the key {by_number}, which may be this one by the other name of its project"
     assert (kind, told in reasons) == (Use.NOT_PROVEN, True)
+
+
+def test_where_no_key_is_known_that_is_no_proof_that_there_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with a_small_cloud(tmp_path) as small:
+        assert cli._run(small.argv("poll", "-q")) == 3  # noqa: SLF001 - without the end of the process
+        capsys.readouterr()
+        assert cli._run(small.argv("retire")) == 3  # noqa: SLF001 - without the end of the process
+        assert "it was never swept" in capsys.readouterr().out

@@ -21,7 +21,7 @@ from auditor.rules import (
     stale_version,
     weak_algorithm,
 )
-from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key, days
+from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key, days, remembered
 
 V = Verdict
 
@@ -389,3 +389,13 @@ def test_the_last_that_was_stored_too_late_is_told() -> None:
 def test_of_aws_nobody_knows_under_which_material_data_is() -> None:
     assert stale_version.RULE.check(held(an_aws_key()), at()).verdict is V.NOT_APPLICABLE
     assert stale_version.RULE.check(held(None), at()).verdict is V.UNKNOWN
+
+
+def test_what_others_tell_of_a_primary_version_that_is_silent_counts() -> None:
+    def told(primary: str) -> GcpKey:
+        return a_gcp_key(a_version("1"), a_version("2", primary), primary="2")
+
+    silent = held(told("ENABLED"), "1")
+    view = KeyView(GCP_KEY, None, remembered(told("ENABLED")), told("DISABLED"))
+    assert primary_unusable.RULE.check(replace(silent, view=view), at()).verdict is V.FAILED
+    assert primary_unusable.RULE.check(replace(silent, view=replace(view, beside=None)), at()).verdict is V.PASSED

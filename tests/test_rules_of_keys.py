@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from auditor.findings import Assessment, Basis, Confidence, Readability, Severity, Subject, SubjectKind, Verdict
-from auditor.model import AwsKey, GcpKey, Grant, KeyAccess, KeyManager, KeyName, Material, Right
+from auditor.model import LIST_OF_RING, AwsKey, GcpKey, Grant, KeyAccess, KeyManager, KeyName, Material, Reason, Right
 from auditor.policy import Policy
 from auditor.readability import KeyView
 from auditor.rule import Context, HeldKey
@@ -239,6 +239,11 @@ def test_of_many_strangers_the_first_five_are_named(count: int, more: str) -> No
 def test_a_grant_on_a_ring_whose_keys_all_hold_data_is_not_too_wide() -> None:
     key = a_gcp_key(access=access(GCP_KEY, G.DIRECT, others=(), ring_keys=(MORE,)))
     assert grant_too_wide.RULE.check(held(key), at(GCP_KEY, KeyName(MORE))).verdict is V.PASSED
+
+
+def test_a_ring_whose_keys_are_not_listed_may_have_more_of_them() -> None:
+    hidden = access(GCP_KEY, G.DIRECT, others=(), unread=((LIST_OF_RING, Reason.ACCESS_DENIED),))
+    assert grant_too_wide.RULE.check(held(a_gcp_key(access=hidden)), at()).verdict is V.UNKNOWN
 
 
 def test_an_expiry_that_data_speaks_of_is_told_once() -> None:

@@ -6,7 +6,7 @@ Source: NIST SP 800-53 Rev. 5, AC-6 (least privilege).
 from collections.abc import Iterable
 
 from auditor.findings import Outcome, Severity
-from auditor.model import KeyName
+from auditor.model import LIST_OF_RING, KeyName
 from auditor.rule import Context, HeldKey, Rule, access_of, failed, not_applicable, passed, unknown
 
 _SHOWN = 5
@@ -33,6 +33,8 @@ def check(key: HeldKey, at: Context) -> Outcome:
         return failed("; ".join(told))
     if access.others is None:
         return unknown("a policy that could name others could not be read")
+    if any(call == LIST_OF_RING for call, _ in access.unread):
+        return unknown("which other keys the grant on the ring covers could not be read")
     return passed("only the platform is named")
 
 

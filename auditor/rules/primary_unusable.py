@@ -16,7 +16,8 @@ _BARRED: Final = frozenset(Readability) - {Readability.READABLE, Readability.EXP
 
 def check(key: HeldKey, at: Context) -> Outcome:
     """Fail for a primary version that is not enabled though no data is under it, and where there is none."""
-    known = key.known
+    # Whoever shares what stands behind a silent key may have told of it since.
+    known = key.view.beside or key.known
     if known is None:
         return never_told()
     if isinstance(known, AwsKey):

@@ -28,13 +28,13 @@ def check(key: HeldKey, at: Context) -> Outcome:
         return failed(f"{told}, and data under it can still be read")
     if any(one.readability not in _DEAD for one in key.assessments):
         return failed(f"{told}, and nothing proves that its data cannot be read")
-    if not key.is_told(at) and not key.is_lost:
+    if not key.is_told(at) and not key.is_lost(at):
         return failed(
             f"{told}; it tells nothing now, and what it said last is too old to prove it", Confidence.INFERRED
         )
     if others := _who_may_still(key):
         return failed(f"{told}, and nothing proves that {', '.join(others)} cannot decrypt with it")
-    if any(one.confidence is Confidence.INFERRED for one in key.assessments):
+    if not key.is_gone(at) and any(one.confidence is Confidence.INFERRED for one in key.assessments):
         return failed(f"{told}; that its data cannot be read is only inferred", Confidence.INFERRED)
     return passed(f"{told}, and nothing under it can be read")
 

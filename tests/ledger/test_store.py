@@ -268,6 +268,16 @@ def test_who_provably_cannot_decrypt_is_remembered_until_that_is_told_otherwise(
     assert after(Grant.UNREAD) == ()
 
 
+def test_whoever_is_not_asked_for_any_more_is_barred_by_no_policy_that_was_read_whole(ledger: LedgerStore) -> None:
+    def after(**more: Any) -> tuple[str, ...]:
+        poll(ledger, an_aws_key(access=access(AWS_KEY, Grant.ABSENT)), now=NOW)
+        poll(ledger, an_aws_key(access=KeyAccess(**more)), now=NOW + minutes(1))
+        return ledger.memory()[AWS_KEY].barred
+
+    assert after(unread=(("kms:GetKeyPolicy", Reason.ACCESS_DENIED),)) == (ROLE,)
+    assert after() == (), "it may let them again by now"
+
+
 def test_a_grant_that_was_seen_going_bars_its_principal(ledger: LedgerStore) -> None:
     for minute, grant in enumerate((Grant.DIRECT, Grant.WITHDRAWN, Grant.UNREAD)):
         now = NOW + minutes(minute)
