@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -367,7 +368,18 @@ def test_a_session_that_runs_out_again_between_two_answers_is_no_customers_key(c
     assert (found.encryption, found.problem) == (Encryption.UNKNOWN, Reason.EXPIRED_CREDENTIALS)
 
 
-def test_one_answer_is_enough_for_all_that_were_refused_before_it(cloud: AwsCloud, client: str) -> None:
+def test_one_answer_is_enough_for_all_that_were_refused_before_it(
+    cloud: AwsCloud, client: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived = cloud.traffic.arrived
+
+    def slowly(request: Request) -> Fault | None:
+        # While one waits for the answer, others are refused.
+        if request.verb == "HEAD" and request.target.startswith("/data/a"):
+            time.sleep(0.1 if client == "curl" else 0)
+        return arrived(request)
+
+    monkeypatch.setattr(cloud.traffic, "arrived", slowly)
     cloud.store.put("data", "a")
     for number in range(100):
         cloud.store.put("data", f"d{number:03}", sse=None, customer_key=b"k" * 32)
