@@ -300,6 +300,7 @@ def _owned(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterator[OwnedKey | 
             key=KeyName(key),
             provider_managed=any(one.encryption is Encryption.PROVIDER_KMS for one in group),
             tenant=facts.tenants.get(KeyName(key)),
+            compared=bool(facts.registered.digest),
         )
     for coverage in facts.buckets:
         group = by_bucket[coverage.bucket]

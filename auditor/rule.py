@@ -174,6 +174,8 @@ class OwnedKey(_Owned):
     provider_managed: bool
     tenant: str | None
     """Whose key it is; None: nobody says so."""
+    compared: bool
+    """The tenants of its data were compared with that."""
 
     @property
     def subject(self) -> Subject:

@@ -1,7 +1,9 @@
 """Registries: which data is under another key than they say, of another tenant, or in namespaces that they lack."""
 
 import json
+import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -147,6 +149,41 @@ def test_keys_that_a_registry_names_are_read_before_data_is_under_them(small: Sm
     assert judged(small).coverage.keys_needed == 2
 
 
+def test_whose_key_it_is_the_config_may_say_without_any_registry(small: Small) -> None:
+    text = small.config.read_text().partition("[[registry]]")[0]
+    small.config.write_text(f'{text}\n[[key]]\nname = "{GOOGLE_KEY}"\ntenant = "zeta"\n')
+    judgement = judged(small)
+    (one,) = found(judgement).values()
+    assert (one.rule, one.extent.namespaces) == ("foreign-tenant-key", 2)
+    small.config.write_text(small.config.read_text().replace('"zeta"', '"acme"'))
+    assert found(judged(small)) == {}
+
+
+@pytest.mark.parametrize(("namespace", "status"), [("acme/new", Status.WAIVED), ("acme/old", Status.OPEN)])
+def test_a_waiver_is_compared_with_the_namespaces_that_a_finding_is_about(
+    small: Small, namespace: str, status: Status
+) -> None:
+    said(small, f"acme/old,{GOOGLE_KEY},", f"acme/new,{OTHER_KEY},", "acme/plain,,", "zeta/plain,,")
+    until = (small.cloud.store.clock() + timedelta(days=30)).date()
+    who = 'owner = "ada@acme.example"\napproved_by = "head of security"\nreason = "a migration"\n'
+    told = f'[[waiver]]\nrule = "wrong-key"\nmatch = {{ namespace = "{namespace}" }}\nuntil = {until}\n{who}'
+    small.config.write_text(f"{small.config.read_text()}\n{told}")
+    (one,) = (each for each in judged(small).findings if each.rule == "wrong-key")
+    assert one.status is status
+
+
+def test_what_the_inventory_cannot_stand_beside_is_a_gap_and_refutes_nothing(small: Small) -> None:
+    said(small, f"acme/old,{OTHER_KEY},", "acme/new,,", "acme/plain,,", "zeta/plain,,")
+    judged(small)
+    registries = small.config.parent / "state" / "registry"
+    shutil.rmtree(registries)
+    registries.write_text("in the way")
+    judgement = judged(small, sweep=False)
+    assert set(found(judgement)) == {"wrong-key"}
+    assert judgement.coverage.keys_read == 1, "whether data can be read is judged all the same"
+    assert any("cannot be kept" in gap.effect for gap in judgement.gaps)
+
+
 BAD: dict[str, tuple[str, str]] = {
     "an alias": ("acme/old,arn:aws:kms:us-east-1:111122223333:alias/main,", "its key is an alias"),
     "a version": (f"acme/old,{GOOGLE_KEY}/cryptoKeyVersions/1,", "its key is a key version"),
@@ -188,6 +225,19 @@ def test_a_file_that_is_no_registry_is_a_gap(small: Small, name: str, text: str,
     (gap,) = (one for one in judged(small).gaps if "registry" in one.what)
     assert gap.reason is Reason.MALFORMED
     assert why in gap.effect
+
+
+def test_half_a_character_is_no_namespace(small: Small) -> None:
+    small.config.write_text(small.config.read_text().replace("namespaces.csv", "namespaces.jsonl"))
+    (small.config.parent / "namespaces.jsonl").write_text('{"namespace": "acme/\\ud800"}\n')
+    (gap,) = (one for one in judged(small).gaps if "registry" in one.what)
+    assert "line 1: namespace is no text" in gap.effect
+
+
+def test_a_folder_is_no_registry(small: Small) -> None:
+    (small.config.parent / "namespaces.csv").mkdir()
+    (gap,) = (one for one in judged(small).gaps if "registry" in one.what)
+    assert "is no file" in gap.effect
 
 
 @pytest.mark.parametrize("name", ["namespaces.json", "namespaces.jsonl"])

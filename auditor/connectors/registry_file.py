@@ -43,6 +43,8 @@ class FileRegistry:
         Raises:
             CollectError: it cannot be read.
         """
+        if self._path.exists() and not self._path.is_file():
+            raise self._malformed("is no file", "name a file")
         try:
             with self._path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
@@ -100,9 +102,9 @@ class FileRegistry:
         text: dict[str, str | None] = {}
         for name in ("bucket", "key", "tenant", "namespace", *(one for each in self._layouts.values() for one in each)):
             value = told.get(name)
-            if value is not None and not isinstance(value, str):
+            if value is not None and not _is_text(value):
                 return Unusable(place, f"{name} is no text")
-            text[name] = value or None
+            text[name] = str(value) if value else None
         bucket = text["bucket"] or self._bucket
         if bucket is None or bucket not in self._layouts or (self._bucket is not None and bucket != self._bucket):
             return Unusable(place, "its bucket is none of those that the registry is of")
@@ -141,6 +143,11 @@ def _whole(file: IO[str]) -> str:
     if len(text) > _LARGEST_ARRAY:
         raise ValueError("an array of that size does not fit into memory; write one object a line, as .jsonl")
     return text
+
+
+def _is_text(value: object) -> bool:
+    """Whether it can be written down: half a character cannot."""
+    return isinstance(value, str) and value == value.encode(errors="replace").decode()
 
 
 def _array(told: Any) -> list[Any]:

@@ -114,7 +114,7 @@ class RegistryStore:
         """
         every = sorted(kept, key=lambda one: one.registry.name)
         registries = (*(one.registry for one in every), *unread)
-        if not every:
+        if not every and not self._tenants:
             return Registered("", registries)
         told = [[one.registry.name, one.registry.buckets, one.path.name] for one in every]
         open_ = sorted({bucket for one in unread for bucket in one.buckets})
@@ -137,6 +137,10 @@ class RegistryStore:
         writing = folder / f"{files.UNFINISHED}{os.getpid()}"
         with duckdb.connect() as database:
             settle(database, folder)
+            if not paths:
+                # Whose keys are whose the config alone says.
+                paths = [folder / f"{files.UNFINISHED}{os.getpid()}-none"]
+                pq.write_table(_SCHEMA.empty_table(), paths[0])
             values = {"files": [files.very_file(one) for one in paths]}
             database.execute(_MERGED.format(target=quoted(writing)), values)
             files.put(writing, folder / _ENTRIES)

@@ -3,17 +3,23 @@
 Source: ISO/IEC 27001:2022, A.5.23; CSA CCM v4, CEK-08.
 """
 
+from dataclasses import replace
+
 from auditor.findings import Outcome, Severity
 from auditor.registered import Portion
-from auditor.rule import Context, OwnedKey, Rule, not_applicable, of_registry
+from auditor.rule import Context, OwnedKey, Rule, failed, not_applicable, passed, unknown
 
 
 def check(key: OwnedKey, at: Context) -> Outcome:  # noqa: ARG001 - every check has this shape
     """Fail for data of other tenants than the key's."""
-    if key.tenant is None and not key.otherwise(Portion.FOREIGN_TENANT):
-        return not_applicable("neither [[key]] nor a registry says whose key it is")
-    told = f"data of other tenants is under key {key.key}, which belongs to {key.tenant}"
-    return of_registry(key, told, Portion.FOREIGN_TENANT)
+    if key.tenant is None:
+        return not_applicable("neither [[key]] nor a registry says whose key it is, or several tenants share it")
+    if members := key.otherwise(Portion.FOREIGN_TENANT):
+        told = f"data of other tenants is under key {key.key}, which belongs to {key.tenant}"
+        return replace(failed(told), members=members, portions=(Portion.FOREIGN_TENANT,))
+    if key.known is None or not key.compared:
+        return unknown("whose data is under it is not known")
+    return passed("all data under it whose tenant is known is its tenant's")
 
 
 RULE = Rule(
