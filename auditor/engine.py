@@ -191,10 +191,9 @@ def _put(rule: Rule, subject: RuleSubject, context: Context) -> Outcome:
     if subject.is_told(context):
         return outcome
     # What it said last is neither upheld by that, nor refuted.
-    told = (
-        "the key does not exist any more" if subject.is_lost(context) else "what the key said last is too old to tell"
-    )
-    return not_applicable(told) if subject.is_lost(context) else unknown(told)
+    if subject.is_lost(context):
+        return not_applicable("the key does not exist any more")
+    return unknown("what the key said last is too old to tell")
 
 
 def _assess(facts: Facts) -> Iterable[Assessed]:

@@ -37,21 +37,18 @@ COPY (
         | if($is_known AND held.namespace IS NOT NULL AND entry.namespace IS NULL, {Portion.UNREGISTERED.bit}, 0)
         AS portions
     FROM read_parquet($held, hive_partitioning = false) AS held
-    LEFT JOIN (SELECT * FROM {{entries}} WHERE bucket = $bucket) AS entry ON entry.namespace = held.namespace
+    LEFT JOIN (
+        SELECT * FROM read_parquet($entries, hive_partitioning = false) WHERE bucket = $bucket
+    ) AS entry ON entry.namespace = held.namespace
     LEFT JOIN (
         SELECT unnest($keys::VARCHAR[]) AS key, unnest($tenants::VARCHAR[]) AS tenant
     ) AS owner ON owner.key = held.key
     ORDER BY held.namespace
 ) TO '{{target}}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)
 """  # noqa: S608 - numbers of our own
-_NOBODY: Final = "(SELECT {} WHERE false)".format(
-    ", ".join(f"NULL::VARCHAR AS {name}" for name in ("bucket", "namespace", "key", "tenant"))
-)
 
 
-def place(
-    held: Path, target: Path, bucket: str, entries: Path | None, tenants: Mapping[str, str], *, is_known: bool
-) -> None:
+def place(held: Path, target: Path, bucket: str, entries: Path, tenants: Mapping[str, str], *, is_known: bool) -> None:
     """Write the dependencies of a bucket anew: whose they are by the registries, and how they part from them.
 
     `tenants`: key -> whose it is. `is_known`: the registries know all namespaces of the bucket.
@@ -61,11 +58,11 @@ def place(
         settle(database, target.parent)
         values = {
             "held": [very_file(held)],
+            "entries": [very_file(entries)],
             "bucket": bucket,
             "keys": list(tenants),
             "tenants": list(tenants.values()),
             "is_known": is_known,
         }
-        said = _NOBODY if entries is None else f"read_parquet('{quoted(very_file(entries))}')"
-        database.execute(_PLACED.format(entries=said, target=quoted(unfinished)), values)
+        database.execute(_PLACED.format(target=quoted(unfinished)), values)
     put(unfinished, target)
