@@ -268,3 +268,47 @@ def test_what_registries_part_in_nobody_judges_by(small: Small) -> None:
     assert found(judgement) == {}
     (gap,) = (one for one in judgement.gaps if one.what == "registries")
     assert "different things of 1 namespaces" in gap.effect
+
+
+def test_a_file_that_is_no_text_is_a_gap(small: Small) -> None:
+    (small.config.parent / "namespaces.csv").write_bytes(b"namespace\nacme/\xff\n")
+    (gap,) = (one for one in judged(small).gaps if "registry" in one.what)
+    assert (gap.reason, "is no UTF-8 text" in gap.effect) == (Reason.MALFORMED, True)
+
+
+def test_what_was_put_beside_a_sweep_and_is_damaged_is_put_beside_it_again(small: Small) -> None:
+    said(small, f"acme/old,{OTHER_KEY},", "acme/new,,", "acme/plain,,", "zeta/plain,,")
+    before = found(judged(small))["wrong-key"]
+    (placed,) = small.config.parent.glob("state/registry/all-*/placed-*.parquet")
+    whole = placed.read_bytes()
+    placed.write_bytes(whole[:-100])
+    after = found(judged(small, sweep=False))["wrong-key"]
+    assert after.extent == before.extent
+    assert placed.read_bytes()[-100:] == whole[-100:]
+
+
+def test_what_nothing_stands_on_any_more_is_removed(small: Small) -> None:
+    for number in range(4):
+        said(small, f"acme/old,{OTHER_KEY},tenant-{number}", "acme/new,,", "acme/plain,,", "zeta/plain,,")
+        for _ in range(3):
+            judgement = judged(small)
+    folders = list(small.config.parent.glob("state/registry/all-*"))
+    assert [one.name.removeprefix("all-") for one in folders] == [judgement.registered.digest[:32]]
+    assert len(list(folders[0].glob("placed-*.parquet"))) == 2, "of the newest judgement and the one before"
+    assert len(list(small.config.parent.glob("state/registry/*/entries-*"))) == 1
+
+
+def test_a_registry_of_several_buckets_says_of_each_namespace_where_it_is(small: Small) -> None:
+    small.cloud.store.add_bucket("more", "acme", "us-east1")
+    small.cloud.store.put("more", "acme/old/1", key=GOOGLE_KEY, version=1)
+    text = small.config.read_text()
+    more = '\n[[bucket]]\nurl = "gs://more"\nlayout = "{org}/{namespace}/"\naccount = "acme"\n'
+    small.config.write_text(text + more)
+    spaces = ("acme/old", "acme/new", "acme/plain", "zeta/plain")
+    lines = [f"gs://more,acme/old,{OTHER_KEY}", *(f"gs://data,{one}," for one in spaces)]
+    said(small, *lines, "gs://else,acme/old,", ",acme/old,", header="bucket,namespace,key")
+    judgement = judged(small)
+    assert found(judgement)["wrong-key"].extent.sample_namespaces == ("gs://more/acme/old",)
+    assert judgement.registered.registries[0].buckets == ("gs://data", "gs://more")
+    (gap,) = (one for one in judgement.gaps if one.what.startswith("registry"))
+    assert "2 of its entries are not heeded; the first is line 7: its bucket is none" in gap.effect

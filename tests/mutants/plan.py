@@ -21,6 +21,7 @@ _OF_DATA: Final = "tests/test_rules_of_data.py"
 _OF_KEYS: Final = "tests/test_rules_of_keys.py"
 _OF_HYGIENE: Final = "tests/test_rules_of_hygiene.py"
 _OLD_WORDS: Final = "tests/test_old_words.py"
+_REGISTRY: Final = "tests/test_registry.py"
 _WAIVERS: Final = "tests/test_waivers.py"
 _TABLES: Final = "tests/readability/test_tables.py"
 _UNDOS: Final = "tests/readability/test_undos.py"
@@ -54,6 +55,10 @@ PLAN: Final = (
     Target("auditor/overruling.py", ("tests/test_overruling.py",)),
     Target("auditor/rule.py", (_OF_DATA, _OF_KEYS, _OF_HYGIENE, _OLD_WORDS, _ENGINE)),
     Target("auditor/rules/*.py", (_OF_DATA, _OF_KEYS, _OF_HYGIENE, _OLD_WORDS, _ENGINE)),
+    *(
+        Target(f"auditor/rules/{one}.py", (_REGISTRY,))
+        for one in ("foreign_tenant_key", "not_customer_managed", "orphan_objects", "wrong_key")
+    ),
     Target("auditor/rules/waiver_*.py", (_WAIVERS,)),
     Target("auditor/waive*.py", (_WAIVERS,)),
     Target("auditor/waiving.py", (_WAIVERS,)),
@@ -61,6 +66,10 @@ PLAN: Final = (
     Target("auditor/retiring.py", ("tests/test_retirement.py",)),
     Target("auditor/foreseeing.py", ("tests/test_foreseeing.py",)),
     Target("auditor/gaps.py", ("tests/test_gaps.py",)),
+    Target("auditor/registering.py", (_REGISTRY,)),
+    Target("auditor/inventory/registry.py", (_REGISTRY,)),
+    Target("auditor/inventory/placing.py", (_REGISTRY,)),
+    Target("auditor/connectors/registry_file.py", (_REGISTRY,)),
     Target("auditor/probing.py", ("tests/test_probing.py",)),
     Target("auditor/principals.py", ("tests/test_principals.py",)),
     Target("auditor/connectors/aws/policy.py", ("tests/connectors/test_aws_policy.py", _FUZZ)),
