@@ -312,3 +312,9 @@ def test_a_registry_of_several_buckets_says_of_each_namespace_where_it_is(small:
     assert judgement.registered.registries[0].buckets == ("gs://data", "gs://more")
     (gap,) = (one for one in judgement.gaps if one.what.startswith("registry"))
     assert "2 of its entries are not heeded; the first is line 7: its bucket is none" in gap.effect
+
+
+def test_a_path_that_the_disk_refuses_is_a_gap_and_ends_no_poll(small: Small) -> None:
+    small.config.write_text(small.config.read_text().replace("namespaces.csv", f"{'n' * 300}.csv"))
+    (gap,) = (one for one in judged(small).gaps if one.what.startswith("registry"))
+    assert "cannot be read: File name too long" in gap.effect

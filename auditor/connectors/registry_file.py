@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from stat import S_ISREG
 from typing import IO, Any, Final, TextIO
 
 from auditor.errors import CollectError
@@ -43,9 +44,10 @@ class FileRegistry:
         Raises:
             CollectError: it cannot be read.
         """
-        if self._path.exists() and not self._path.is_file():
-            raise self._malformed("is no file", "name a file")
         try:
+            # A pipe would be waited for, and whoever waits polls no keys.
+            if not S_ISREG(self._path.stat().st_mode):
+                raise self._malformed("is no file", "name a file")
             with self._path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:

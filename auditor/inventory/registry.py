@@ -137,22 +137,20 @@ class RegistryStore:
         writing = folder / f"{files.UNFINISHED}{os.getpid()}"
         with duckdb.connect() as database:
             settle(database, folder)
-            if not paths:
-                # Whose keys are whose the config alone says.
-                paths = [folder / f"{files.UNFINISHED}{os.getpid()}-none"]
-                pq.write_table(_SCHEMA.empty_table(), paths[0])
-            values = {"files": [files.very_file(one) for one in paths]}
+            # Where the config alone says whose keys are whose there is no registry.
+            nobody = folder / f"{files.UNFINISHED}{os.getpid()}-none"
+            pq.write_table(_SCHEMA.empty_table(), nobody)
+            values = {"files": [files.very_file(one) for one in (nobody, *paths)]}
             database.execute(_MERGED.format(target=quoted(writing)), values)
+            nobody.unlink()
             files.put(writing, folder / _ENTRIES)
             merged = {"files": [files.very_file(folder / _ENTRIES)]}
             conflicts = int(database.execute(_CONFLICTS, merged).fetchall()[0][0])
             keys = dict(database.execute(_KEYS, merged).fetchall())
-        known = [one.name for one in registered.registries]
         buckets = sorted({bucket for one in registered.registries for bucket in one.buckets})
         notes.write(
             folder / _NOTE,
             {
-                "registries": known,
                 "known": {bucket: registered.knows(bucket) is True for bucket in buckets},
                 "conflicts": conflicts,
                 "keys": sorted(keys),
