@@ -1,8 +1,9 @@
 """What the commands do: one function each, from a config file to an exit code."""
 
+import difflib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -185,6 +186,7 @@ def readings(assembly: Assembly, loops: daemon.Daemon) -> web.Readings:
 
     return web.Readings(
         judgement=ledger.judgement,
+        ended=ledger.ended,
         rows=assembly.rows,
         report=lambda judgement: html.render(
             judgement, assembly.rows(judgement), _demands(assembly), _manifest(assembly), datetime.now(UTC)
@@ -262,7 +264,7 @@ def write_report(assembly: Assembly, judgement: Judgement, kind: str, target: Pa
 
 
 def explain_one(path: Path, what: str, form: str, output: Path | None, *, namespaces: bool, verbose: bool) -> int:
-    """Print all about one rule, or one finding of the newest judgement."""
+    """Print all about one rule, or one finding that there is or was."""
     rules = {rule.id: rule.demand for rule in all_rules.load()}
     if what in rules:
         if namespaces:
@@ -273,11 +275,17 @@ def explain_one(path: Path, what: str, form: str, output: Path | None, *, namesp
             else:
                 terminal.plain(out).print(terminal.explain_rule(rules[what]))
         return 0
-    if not set(what) <= _HEXADECIMAL:
+    if not set(what.lower()) <= _HEXADECIMAL:
         raise _neither(what)
+    what = what.lower()
     with _assembled(path, verbose=verbose) as (_, assembly):
         judgement = _judged(assembly)
-        one = _finding(judgement, what)
+        one = _finding(assembly, judgement, what)
+        if namespaces and one not in judgement.findings:
+            raise UsageError(
+                f"finding {one.id} ended at {words.instant(one.last_seen)}: all namespaces of then are not kept",
+                "`explain` without --namespaces tells how many there were, and some of them",
+            )
         with _writing(output) as out:
             if namespaces:
                 tabular.write_namespaces(assembly.rows(judgement).namespaces(one.members, portions=one.portions), out)
@@ -361,8 +369,11 @@ def _judged(assembly: Assembly) -> Judgement:
     return judgement
 
 
-def _finding(judgement: Judgement, what: str) -> Finding:
-    found = [one for one in judgement.findings if one.id.startswith(what)] if what else []
+def _finding(assembly: Assembly, judgement: Judgement, what: str) -> Finding:
+    """A finding of the newest judgement; else one that has ended, as it was then: an alert may still point to it."""
+    found: Sequence[Finding] = [one for one in judgement.findings if one.id.startswith(what)] if what else []
+    if what and not found:
+        found = assembly.ledger.ended(what)
     if len(found) == 1:
         return found[0]
     if found:
@@ -371,9 +382,12 @@ def _finding(judgement: Judgement, what: str) -> Finding:
 
 
 def _neither(what: str) -> UsageError:
+    alike = difflib.get_close_matches(what, (rule.id for rule in all_rules.load()), 1)
     return UsageError(
-        f"{what!r} is neither a rule nor a finding of the newest judgement",
-        "`cmek-auditor rules` lists the rules, `poll --format json` the findings",
+        f"{what!r} is neither a rule nor a finding that there is or was",
+        f"did you mean {alike[0]}?"
+        if alike
+        else "`cmek-auditor rules` lists the rules, `poll --format json` the findings",
     )
 
 

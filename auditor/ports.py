@@ -539,6 +539,9 @@ class Ledger(Protocol):
     def findings(self) -> tuple[Finding, ...]:
         """Findings of the newest judgement that are not resolved."""
 
+    def ended(self, beginning: str) -> tuple[Finding, ...]:
+        """Findings whose id begins so, each as it was when it ended last; also those that have come back since."""
+
     def keep(self, poll: PollRecord, judgement: Judgement) -> None:
         """Keep a poll and the judgement made from it: what changed, and one small record."""
 

@@ -6,7 +6,7 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -52,6 +52,8 @@ class Readings:
     """Where the pages get what they show."""
 
     judgement: Callable[[], Judgement | None]
+    ended: Callable[[str], Sequence[Finding]]
+    """Findings whose id begins so, as they were when they ended."""
     rows: Callable[[Judgement], OpenInventory]
     """The dependencies that the judgement stands on."""
     report: Callable[[Judgement], str]
@@ -225,9 +227,11 @@ class _Pages:
         return JSONResponse(scan_json.finding(self._one(request)))
 
     def namespaces(self, request: Request) -> Response:
-        one = self._one(request)
+        judgement, one = self._needed(), self._one(request)
+        if one not in judgement.findings:
+            raise HTTPException(404, "this finding has ended: all namespaces of then are not kept")
         start, limit = _place(request)
-        rows = self._read.rows(self._needed()).namespaces(one.members, start, limit + 1, one.portions)
+        rows = self._read.rows(judgement).namespaces(one.members, start, limit + 1, one.portions)
         return _page(request, map(scan_json.namespace, rows), skipped=True)
 
     def dependencies(self, request: Request) -> Response:
@@ -247,12 +251,14 @@ class _Pages:
 
     def _one(self, request: Request) -> Finding:
         asked = request.path_params["id"]
-        found = [one for one in self._needed().findings if one.id.startswith(asked)]
+        found: Sequence[Finding] = [one for one in self._needed().findings if one.id.startswith(asked)]
+        if not found:
+            found = self._read.ended(asked)
         if len(found) > 1:
             raise HTTPException(404, f"the ids of {len(found)} findings begin so: give more of the id")
         if found:
             return found[0]
-        raise HTTPException(404, "no such finding in the newest judgement")
+        raise HTTPException(404, "there neither is nor was such a finding")
 
 
 def _time(moment: datetime | None) -> str | None:

@@ -365,7 +365,8 @@ def test_wrong_usage_ends_with_2_one_error_and_one_hint(
 def test_a_rule_that_is_none_needs_no_config_to_be_told(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, ["explain", "stale-versions"])
     assert (code, out) == (2, "")
-    assert err.splitlines()[0] == "error: 'stale-versions' is neither a rule nor a finding of the newest judgement"
+    assert err.splitlines()[0] == "error: 'stale-versions' is neither a rule nor a finding that there is or was"
+    assert err.splitlines()[1] == "hint: did you mean stale-version?"
 
 
 def test_a_config_that_cannot_be_is_one_error_and_one_hint(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
@@ -465,6 +466,25 @@ def test_asking_for_a_finding_that_is_not_there_ends_with_2(small: Small, capsys
     run(capsys, small.argv("scan"))
     code, _, err = run(capsys, [*small.argv("explain"), "abcdef"])
     assert (code, "neither a rule nor a finding" in err) == (2, True)
+
+
+def test_a_finding_is_told_as_it_was_when_it_ended_for_ever(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    small.set_state(1, "DISABLED")
+    _, out, _ = run(capsys, small.argv("scan", "-q", "--format", "json"))
+    (one,) = findings(out)
+    small.set_state(1, "ENABLED")
+    for _ in range(3):
+        run(capsys, small.argv("poll", "-q"))
+    code, out, _ = run(capsys, [*small.argv("explain"), one["id"][:8].upper()])
+    assert (code, out.splitlines()[0]) == (0, f"critical · data-unreadable · resolved · finding {one['id']}")
+    assert "hangs on it 10 objects, 1.0 kB, 1 namespace" in out
+    code, out, err = run(capsys, [*small.argv("explain"), one["id"], "--namespaces"])
+    assert (code, out, err.startswith(f"error: finding {one['id']} ended at ")) == (2, "", True)
+
+    small.set_state(1, "DISABLED")
+    run(capsys, small.argv("poll", "-q"))
+    code, out, _ = run(capsys, [*small.argv("explain"), one["id"], "--format", "json"])
+    assert (code, json.loads(out)["status"]) == (0, "open"), "one that came back is told as it is now"
 
 
 def test_a_state_folder_that_cannot_be_used_ends_with_70(small: Small, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from auditor.errors import LedgerError
-from auditor.findings import Judgement
+from auditor.findings import Judgement, Status
 from auditor.outputs import metrics
 from auditor.web import Readings, make_app
 from tests.core_builders import NOW
@@ -29,6 +29,7 @@ def readings(judgement: Callable[[], Judgement | None] | None = None) -> Reading
     read = judgement or (lambda: newest)
     return Readings(
         judgement=read,
+        ended=lambda _: (),
         rows=lambda _: rows,  # type: ignore[arg-type, return-value] # enough of an inventory for the pages
         report=lambda _: "<!doctype html>",
         metrics=metrics.registry(
@@ -72,6 +73,18 @@ LIMITS |= {"00010000000": 400, "0001" + "9" * 30: 400, "0001" + "9" * 5000: 400,
 def test_a_limit_is_a_number_from_1_to_1000_however_it_is_written(limit: str, status: int) -> None:
     for page in ("findings", "dependencies", "keys"):
         assert ask(f"/api/v1/{page}?limit={limit}").status == status
+
+
+def test_a_finding_that_has_ended_is_still_told_but_not_all_of_its_namespaces() -> None:
+    judgement, _ = a_judgement("harmless")
+    one = replace(judgement.findings[0], id="0123abcd", status=Status.RESOLVED)
+    read = replace(readings(), ended=lambda beginning: (one,) if one.id.startswith(beginning) else ())
+    told = ask("/api/v1/findings/0123", read)
+    assert (told.status, json.loads(told.text)["status"]) == (200, "resolved")
+    told = ask("/api/v1/findings/0123/namespaces", read)
+    assert (told.status, "all namespaces of then are not kept" in told.text) == (404, True)
+    told = ask("/api/v1/findings/4567", read)
+    assert (told.status, "neither is nor was" in told.text) == (404, True)
 
 
 ACCEPTED = {

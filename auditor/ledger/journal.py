@@ -185,6 +185,13 @@ def bodies(connection: Connection, kind: str) -> Iterator[str]:
         yield row.body
 
 
+def newest(connection: Connection, kind: str, beginning: str) -> dict[str, str]:
+    """What the newest event of one kind says of each subject that begins so: subject -> body."""
+    begins = EVENT.c.subject.startswith(beginning, autoescape=True)
+    mine = select(EVENT.c.subject, EVENT.c.body).where(EVENT.c.kind == kind, begins).order_by(EVENT.c.seq)
+    return {row.subject: row.body for row in connection.execute(mine)}
+
+
 def events(connection: Connection) -> Iterator[Event]:
     """Walk the chain from its first link and check each.
 

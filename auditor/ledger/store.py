@@ -207,6 +207,16 @@ class LedgerStore:
         judgement = self.judgement()
         return tuple(one for one in judgement.findings if one.status is not Status.RESOLVED) if judgement else ()
 
+    def ended(self, beginning: str) -> tuple[Finding, ...]:
+        """Findings whose id begins so, each as it was when it ended last; also those that have come back since.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        with self._database.reading() as connection:
+            found = journal.newest(connection, "finding_closed", beginning)
+        return tuple(codec.load(Finding, found[one]) for one in sorted(found))
+
     def keep(self, poll: PollRecord, judgement: Judgement) -> None:
         """Keep a poll and the judgement made from it: what changed, and one small record.
 

@@ -498,6 +498,16 @@ def test_a_resolved_finding_stays_until_the_next_judgement(ledger: LedgerStore) 
     assert again.findings == ()
 
 
+def test_a_finding_that_ended_is_found_by_the_beginning_of_its_id_as_it_was_last(ledger: LedgerStore) -> None:
+    poll(ledger, an_aws_key("Disabled"))
+    (found,) = ledger.findings()
+    for minute, state in enumerate(("Enabled", "Enabled", "Disabled", "Enabled", "Enabled"), 1):
+        poll(ledger, an_aws_key(state), now=NOW + minutes(minute))
+    (one,) = ledger.ended(found.id[:4])
+    assert (one.id, one.status, one.last_seen) == (found.id, Status.RESOLVED, NOW + minutes(4))
+    assert (ledger.ended("no such id"), ledger.ended("%"), ledger.ended("_" * 4)) == ((), (), ())
+
+
 def test_an_unchanged_poll_adds_one_event_below_a_kilobyte(ledger: LedgerStore, tmp_path: Path) -> None:
     keys = [KeyName(f"arn:aws:kms:us-east-1:111122223333:key/{number:08}") for number in range(100)]
     holdings = tuple(a_holding(name, bucket="s3://data") for name in keys)
