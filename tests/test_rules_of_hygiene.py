@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from auditor.findings import Severity, Verdict, member_of
+from auditor.findings import Basis, Readability, Severity, Verdict, member_of
 from auditor.model import AwsKey, EkmConnection, GcpKey, HsmInstance, KeyManager, Reason, Rotation
 from auditor.policy import Policy
 from auditor.readability import KeyView, assess
@@ -113,6 +113,13 @@ def test_what_stops_reads_as_well_is_told_once() -> None:
 def test_data_that_names_no_version_hides_no_primary_version_that_is_off() -> None:
     key = a_gcp_key(a_version("1"), a_version("2", "DISABLED"), primary="2")
     assert primary_unusable.RULE.check(held(key, "1", None), at()).verdict is V.FAILED
+
+
+@pytest.mark.parametrize("readability", [Readability.READABLE, Readability.EXPIRING])
+def test_data_without_a_version_that_can_be_read_hides_no_primary_version_that_is_off(readability: Readability) -> None:
+    key = held(a_gcp_key(a_version("1"), a_version("2", "DISABLED"), primary="2"), None)
+    read = replace(key.assessments[0], readability=readability, basis=Basis.PROBE)
+    assert primary_unusable.RULE.check(replace(key, assessments=(read,)), at()).verdict is V.FAILED
 
 
 def test_a_key_that_is_revoked_on_purpose_need_not_take_new_data() -> None:

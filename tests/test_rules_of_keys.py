@@ -354,6 +354,13 @@ def test_what_can_still_be_read_is_told_apart_from_what_is_not_known(readability
     assert ("can still be read" in found.text) is told
 
 
+def test_what_a_silent_key_said_long_ago_proves_no_revocation() -> None:
+    key = held(an_aws_key("Disabled"), R.UNREADABLE)
+    silent = KeyView(AWS_KEY, denied(reason=Reason.THROTTLED), remembered(an_aws_key("Disabled"), days(2)))
+    found = revocation_incomplete.RULE.check(replace(key, view=silent), at(revoked=NOW_REVOKED))
+    assert (found.verdict, found.confidence) == (V.FAILED, Confidence.INFERRED)
+
+
 def test_a_death_that_is_only_inferred_is_no_proof() -> None:
     key = held(an_aws_key(), R.LOST, confidence=Confidence.INFERRED)
     found = revocation_incomplete.RULE.check(key, at(revoked=NOW_REVOKED))

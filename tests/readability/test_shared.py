@@ -293,6 +293,22 @@ def test_a_word_that_a_clock_dated_ahead_is_no_newer_than_now() -> None:
         assert beside_others(views, NOW)[mine.name].reading == mine
 
 
+def test_a_word_that_a_clock_dated_ahead_is_no_newer_than_now_though_a_key_repeats_it() -> None:
+    """What another key told of a store is kept beside an answer that could not tell of it."""
+    mine = stored("FAILED")
+    repeated = stored("CONNECTED", name=OTHER_AWS, older=True, at=NOW + timedelta(days=3))
+    views = {mine.name: KeyView(mine.name, mine, None), OTHER_AWS: KeyView(OTHER_AWS, repeated, None)}
+    assert beside_others(views, NOW)[mine.name].reading == mine
+
+
+def test_a_key_that_was_enabled_when_its_store_was_told_to_be_disconnected_was_not_cut_off() -> None:
+    views = {
+        AWS_KEY: KeyView(AWS_KEY, None, remembered(UNREAD)),
+        OTHER_AWS: KeyView(OTHER_AWS, None, remembered(stored("DISCONNECTED", name=OTHER_AWS))),
+    }
+    assert beside_others(views, NOW)[AWS_KEY].beside is None
+
+
 def test_what_is_told_now_beats_what_a_clock_dated_ahead() -> None:
     silent = KeyView(AWS_KEY, None, remembered(stored("CONNECTED"), -timedelta(minutes=10)))
     told = KeyView(OTHER_AWS, stored("FAILED", name=OTHER_AWS), None)
