@@ -23,6 +23,7 @@ from auditor.config import load
 from auditor.embedded import fleet
 from auditor.errors import AuditorError, UsageError
 from auditor.findings import Finding, Judgement, Readability, Status
+from auditor.locks import held
 from auditor.model import Cloud, Encryption, KeyName
 from auditor.outputs import terminal
 from auditor.progress import progress_on
@@ -114,10 +115,19 @@ def _prepare(folder: Path) -> None:
         if folder.is_dir() and any(folder.iterdir()):
             if not config.is_file() or not config.read_text(encoding="utf-8").startswith(_MARK):
                 raise UsageError(f"{folder} holds something that no demo wrote", "name another --folder")
+            _make_sure_that_no_daemon_works_on(folder)
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise AuditorError(f"cannot use {folder}: {error.strerror}", "name another --folder") from None
+
+
+def _make_sure_that_no_daemon_works_on(folder: Path) -> None:
+    """`--keep` may still run there: it would lose its ledger under its hands."""
+    busy = UsageError(f"a demo still runs on {folder}", "end it with Ctrl-C, or name another --folder")
+    if (folder / "state" / "daemon.lock").exists():
+        with held(folder / "state" / "daemon.lock", busy):
+            pass
 
 
 @contextmanager

@@ -114,7 +114,7 @@ def registry_unread(name: str, error: AuditorError, read_at: datetime | None) ->
 
 def registry_unusable(name: str, count: int, first: str) -> Gap:
     """Some entries of a registry say nothing that can be understood."""
-    told = f"{count} of its entries are not heeded; the first is {first}"
+    told = f"{count} of its entries {'is' if count == 1 else 'are'} not heeded; the first is {first}"
     return Gap(name, Reason.MALFORMED, told, "mend them: what they are of is judged as if nobody knew it")
 
 
@@ -339,7 +339,9 @@ def _of_reading(view: KeyView, principals: tuple[str, ...], judged: Sequence[Ass
             yield Gap(
                 name,
                 Reason.NOT_FOUND,
-                "it was not found; if that stays so for some minutes, what depends on it counts as lost",
+                "it was not found; if that stays so for some minutes, what depends on it counts as lost"
+                if judged
+                else "it was not found, and no data is known to depend on it",
                 "look whether the key was deleted",
             )
         case AwsKey() as key if is_being_made(key):

@@ -16,9 +16,10 @@ import jsonschema
 import pytest
 from botocore.exceptions import ClientError
 
-from auditor import demo, readonly, run, scan
+from auditor import commands, demo, readonly, run, scan
 from auditor.config import load
 from auditor.embedded import fleet
+from auditor.errors import UsageError
 from auditor.findings import Confidence, Finding, Judgement, Member, Readability, Status, member_of
 from auditor.model import Encryption, Sweep
 from auditor.outputs import scan_json
@@ -283,6 +284,15 @@ def test_a_key_that_is_still_not_found_minutes_later_counts_as_gone(scanned: Sca
     parts = replace(scanned.assembly.parts, clock=lambda: clock() + later)
     found = [one for one in scan.poll(parts, NoProgress()).assessed if one.assessment.subject == yak.subject]
     assert [one.assessment.readability for one in found] == [Readability.LOST] * len(yak.members)
+
+
+def test_the_demo_leaves_a_folder_alone_that_a_daemon_works_on(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    (folder / "state").mkdir(parents=True)
+    (folder / "auditor.toml").write_text(demo.config_text("http://127.0.0.1:1"))
+    with commands.only_daemon(folder / "state"), pytest.raises(UsageError, match="a demo still runs on"):
+        demo.run(folder, 7, keep=False)
+    assert (folder / "auditor.toml").exists()
 
 
 def test_the_demos_daemon_finds_what_its_scan_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

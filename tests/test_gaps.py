@@ -234,7 +234,16 @@ def test_a_key_that_gave_no_state_is_one_gap(
     assert len(found) == (expected is not None)
     if expected is not None:
         assert_told(found[0], expected)
-        assert found[0].effect.endswith(("never asked", "Z", "unknown", "lost"))
+        assert found[0].effect.endswith(("never asked", "Z", "unknown", "depend on it"))
+
+
+def test_a_key_that_is_not_found_is_told_with_what_becomes_of_its_data() -> None:
+    holding = Assessment(Readability.UNKNOWN, Basis.STATE, "", Subject(SubjectKind.KEY, NAME))
+    view = KeyView(AWS_KEY, KeyGone(AWS_KEY, proven=False), None)
+    (gap,) = gaps.of_key(view, judged=[holding])
+    assert gap.effect == "it was not found; if that stays so for some minutes, what depends on it counts as lost"
+    (gap,) = gaps.of_key(view)
+    assert gap.effect == "it was not found, and no data is known to depend on it"
 
 
 OPEN_THEN = an_aws_key(

@@ -200,7 +200,7 @@ def test_an_entry_that_cannot_be_used_is_a_gap(small: Small, line: str, why: str
     judgement = judged(small)
     (gap,) = (one for one in judgement.gaps if "registry" in one.what)
     assert gap.reason is Reason.MALFORMED
-    assert "1 of its entries are not heeded; the first is line 3: " in gap.effect
+    assert "1 of its entries is not heeded; the first is line 3: " in gap.effect
     assert why in gap.effect
 
 

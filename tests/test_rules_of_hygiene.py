@@ -368,9 +368,9 @@ def test_data_does_not_stay_on_old_versions_for_ever(key: GcpKey, under: list[st
 )
 def test_new_data_is_under_the_new_version(rotation: Rotation, newest: datetime, *, late: bool) -> None:
     key = two_versions(100, 10, rotation)
-    holdings = (a_holding(GCP_KEY, "1", newest=newest), a_holding(GCP_KEY, "2"))
-    subject = replace(held(key), holdings=holdings)
-    outcome = stale_version.RULE.check(subject, at())
+    subject = held(key, "1", "2")
+    first, second = subject.holdings
+    outcome = stale_version.RULE.check(replace(subject, holdings=(replace(first, newest=newest), second)), at())
     assert (outcome.verdict, outcome.severity) == ((V.FAILED, Severity.MEDIUM) if late else (V.PASSED, None))
     if late:
         assert [version for _, _, _, version in outcome.members or ()] == ["1"]
@@ -389,8 +389,21 @@ def test_a_stale_version_is_told_with_its_number_and_its_data() -> None:
 
 def test_the_last_that_was_stored_too_late_is_told() -> None:
     late = [a_holding(GCP_KEY, "1", newest=NOW - days(age), bucket=f"gs://{age}") for age in (1, 3)]
-    outcome = stale_version.RULE.check(replace(held(two_versions(100, 10, SCHEDULED)), holdings=tuple(late)), at())
+    subject = held(two_versions(100, 10, SCHEDULED), "1", "1")
+    outcome = stale_version.RULE.check(replace(subject, holdings=tuple(late)), at())
     assert f"the last on {NOW - days(1):%Y-%m-%d}" in outcome.text
+
+
+def test_what_is_lost_is_not_asked_to_be_moved() -> None:
+    first, second, third = (
+        a_version(str(number), state, created=NOW - days(500 - number))
+        for number, state in ((1, "DESTROYED"), (2, "DISABLED"), (3, "ENABLED"))
+    )
+    both = stale_version.RULE.check(held(a_gcp_key(first, second, third, primary="3"), "1", "2"), at())
+    assert "data is still under version 2 of key" in both.text
+    assert [version for _, _, _, version in both.members or ()] == ["2"]
+    alone = stale_version.RULE.check(held(a_gcp_key(first, third, primary="3"), "1", "3"), at())
+    assert alone.verdict is V.PASSED
 
 
 def test_of_aws_nobody_knows_under_which_material_data_is() -> None:

@@ -43,7 +43,8 @@ def show(judgement: Judgement, console: Console, *, most: int = 30) -> None:
     current = [one for one in judgement.findings if one.status is Status.OPEN]
     if current:
         console.print()
-        console.print(_findings(current[:most], judgement.now, console.width))
+        told = _findings if console.width >= _NARROW else _narrow_findings
+        console.print(told(current[:most], judgement.now))
     if len(current) > most:
         counts = Counter(one.severity for one in current[most:])
         rest = ", ".join(f"{counts[one]} {one}" for one in reversed(Severity) if counts[one])
@@ -181,6 +182,11 @@ def explain(one: Finding, rule: Demand | None, judgement: Judgement) -> Renderab
     lines.extend(_plain(f"            {name}", "dim") for name in extent.sample_namespaces)
     if left := extent.namespaces - len(extent.sample_namespaces):
         lines.append(_plain(f"            and {words.number(left)} more; --namespaces lists them all", "dim"))
+    lines.extend(
+        _plain(f"not known   {each.effect} [{each.reason}]; {each.hint}", "yellow")
+        for each in judgement.gaps
+        if each.what == one.subject.id and one.status is not Status.RESOLVED
+    )
     for place, step in enumerate(one.undo, 1):
         until = f"; possible until {words.instant(step.until)}" if step.until else ""
         lines.append(_plain(f"undo {place}      {step.call}", "green"))
@@ -228,30 +234,43 @@ def _clock(judgement: Judgement) -> Text:
     return _plain(f"Next loss: {when}.", "bold red")
 
 
-def _findings(found: list[Finding], now: datetime, width: int) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False, expand=width < _NARROW)
+def _findings(found: Sequence[Finding], now: datetime) -> RenderableType:
+    table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("severity", no_wrap=True)
     table.add_column("rule", no_wrap=True)
-    table.add_column("subject", overflow="fold", ratio=1 if width < _NARROW else None)
+    table.add_column("subject", overflow="fold")
     table.add_column("objects", justify="right", no_wrap=True)
-    if width >= _NARROW:
-        table.add_column("namespaces", justify="right", no_wrap=True)
-        table.add_column("bytes", justify="right", no_wrap=True)
+    table.add_column("namespaces", justify="right", no_wrap=True)
+    table.add_column("bytes", justify="right", no_wrap=True)
     table.add_column("deadline", no_wrap=True)
     table.add_column("finding", no_wrap=True)
     for one in found:
-        row = [
+        table.add_row(
             _plain(one.severity, _STYLES[one.severity]),
             _plain(one.rule),
             _plain(words.short(_without_arrow(one.subject.id))),
             _plain(words.number(one.extent.objects)),
-        ]
-        if width >= _NARROW:
-            row += [_plain(words.number(one.extent.namespaces)), _plain(words.size(one.extent.size))]
-        row.append(_plain(words.until(one.final_at, now) if one.final_at else "", "bold"))
-        row.append(_plain(one.id[:_ID], "dim"))
-        table.add_row(*row)
+            _plain(words.number(one.extent.namespaces)),
+            _plain(words.size(one.extent.size)),
+            _plain(words.until(one.final_at, now) if one.final_at else "", "bold"),
+            _plain(one.id[:_ID], "dim"),
+        )
     return table
+
+
+def _narrow_findings(found: Sequence[Finding], now: datetime) -> RenderableType:
+    """Each finding on lines of its own: a table would leave no room for what it is about."""
+    lines: list[Text] = []
+    for one in found:
+        head = [_plain(f"{one.severity} ", _STYLES[one.severity]), _plain(f"{one.rule} "), _plain(one.id[:_ID], "dim")]
+        lines.append(Text.assemble(*head))
+        lines.append(_plain(f"  {words.short(_without_arrow(one.subject.id))}"))
+        extent = one.extent
+        hangs = f"{words.counted(extent.objects, 'object')}, {words.size(extent.size)}"
+        hangs += f", {words.counted(extent.namespaces, 'namespace')}"
+        until = _plain(f", {words.until(one.final_at, now)}" if one.final_at else "", "bold")
+        lines.append(Text.assemble(_plain(f"  {hangs}"), until))
+    return Group(*lines)
 
 
 def _without_arrow(subject: str) -> str:

@@ -6,7 +6,7 @@ Source: Cloud KMS docs, Key rotation; Cloud Storage docs, Customer-managed encry
 from dataclasses import replace
 from datetime import datetime
 
-from auditor.findings import Outcome, Severity
+from auditor.findings import Outcome, Readability, Severity
 from auditor.model import AwsKey, GcpKey, GcpKeyVersion
 from auditor.retirement import SETTLES
 from auditor.rule import (
@@ -23,7 +23,10 @@ from auditor.rule import (
 
 
 def check(key: HeldKey, at: Context) -> Outcome:
-    """Fail for data under an old version that is new, or whose version is older than the policy allows."""
+    """Fail for data under an old version that is new, or whose version is older than the policy allows.
+
+    What is lost can not be moved, and is not asked to be.
+    """
     known = key.known
     if known is None:
         return never_told()
@@ -32,6 +35,8 @@ def check(key: HeldKey, at: Context) -> Outcome:
     primary = next((one for one in known.versions if one.number == known.primary), None)
     if primary is None or primary.created is None:
         return unknown("since when which version is the primary one was not told")
+    pairs = zip(key.holdings, key.assessments, strict=True)
+    key = replace(key, holdings=tuple(one for one, found in pairs if found.readability is not Readability.LOST))
     named = {one.key_version for one in key.holdings}
     replaced = [one for one in known.versions if one.number in named and int(one.number) < int(primary.number)]
     if late := _late(key, known, replaced):
@@ -86,7 +91,8 @@ RULE = Rule(
     subject=HeldKey,
     severity=Severity.LOW,
     source="Cloud KMS docs, Key rotation; Cloud Storage docs, Customer-managed encryption keys",
-    remedy="Rewrite the objects with the bare name of the key: they move to its primary version; then retire the old.",
+    remedy="Once the objects can be read, rewrite them with the bare name of the key: they move to its primary "
+    "version; then retire the old.",
     otherwise="medium where objects were stored under an old version after it was replaced",
     check=check,
     of_data=True,

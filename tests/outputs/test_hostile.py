@@ -218,11 +218,12 @@ def test_a_csv_is_exact_for_a_machine_and_harmless_on_a_terminal(name: str) -> N
         assert all(line.isprintable() for line in screen.getvalue().split("\r\n"))
 
 
+@pytest.mark.parametrize("width", [300, 60])
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_the_terminal_shows_no_control_character(name: str) -> None:
+def test_the_terminal_shows_no_control_character(name: str, width: int) -> None:
     judgement, _ = a_judgement(name)
     out = io.StringIO()
-    console = Console(file=out, width=300, highlight=False, markup=False, emoji=False)
+    console = Console(file=out, width=width, highlight=False, markup=False, emoji=False)
     terminal.show(judgement, console)
     console.print(terminal.explain(judgement.findings[0], None, judgement))
     assert all(char == "\n" or char.isprintable() for char in out.getvalue())
