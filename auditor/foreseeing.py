@@ -10,8 +10,7 @@ from auditor import scan
 from auditor.action import Action
 from auditor.errors import UsageError
 from auditor.findings import Assessed, Judgement, Member, Readability, Undo, in_order, member_of
-from auditor.gaps import BUCKET_LISTS
-from auditor.impact import Impact, Known, Shift, Writes
+from auditor.impact import Impact, Shift, Writes
 from auditor.model import (
     AwsKey,
     Cloud,
@@ -22,13 +21,12 @@ from auditor.model import (
     KeyName,
     Reason,
     Sweep,
-    cloud_of,
 )
-from auditor.policy import Policy
 from auditor.ports import Measured, OpenInventory
 from auditor.readability import KeyView, assess
 from auditor.readability.action import AWS_WAITING, GCP_WAITING, after
 from auditor.run import Parts
+from auditor.unseen import gaps_beside, known_of
 
 _CAN_BE_READ: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
 _WORST: Final = 10
@@ -64,13 +62,6 @@ class _Case:
     known: AwsKey | GcpKey
     """As it was read last, or as if it worked."""
     now: datetime
-    unjudged: frozenset[str]
-    """Buckets of the key's cloud that are in the config since the judgement."""
-    left: tuple[str, ...]
-    """Buckets of the key's cloud that were swept once, and that the config names no more."""
-    namesakes: tuple[KeyName, ...]
-    """Other keys that data names, and that may be this one."""
-    policy: Policy
 
 
 def foresee(
@@ -96,14 +87,6 @@ def foresee(
         agents={one.bucket: scan.agents_of(parts, one.facts) for one in sweeps},
         known=read if read is not None else _as_if_it_worked(key, version, under),
         now=parts.clock() + scan.plausible(judgement.run.skew),
-        unjudged=frozenset(
-            one.url
-            for one in parts.sources
-            if cloud_of(one.url) is key.cloud and all(one.url != each.bucket for each in judgement.coverage.buckets)
-        ),
-        left=tuple(one for one in scan.left_behind(parts) if cloud_of(one) is key.cloud),
-        namesakes=scan.namesakes(key, judgement),
-        policy=parts.policy,
     )
     losing = {agent for one in under for agent in _deciding(case, one.holding.bucket)}
     acted = after(case.known, version, action, losing, case.now)
@@ -133,8 +116,8 @@ def foresee(
         final_at=final_at if acted.idle is None else None,
         undo=undo,
         not_covered=tuple(_not_covered(case)),
-        known=_known(judgement, case),
-        gaps=tuple(_gaps(case, read is not None)),
+        known=known_of(judgement, key.cloud),
+        gaps=tuple(_gaps(case, parts, read=read is not None)),
     )
 
 
@@ -289,53 +272,8 @@ def _not_covered(case: _Case) -> Iterator[str]:
         yield "data that names the key without a version: it counts as unknown where the versions differ"
 
 
-def _known(judgement: Judgement, case: _Case) -> Known:
-    mine = [one for one in judgement.coverage.buckets if cloud_of(one.bucket) is case.key.cloud]
-    return Known(
-        listed=sum(one.listed for one in mine),
-        resolved=sum(one.resolved for one in mine),
-        swept=min((one.sweep_started for one in mine if one.complete and one.sweep_started), default=None),
-        buckets=len(mine),
-        lacking=sum(not one.complete for one in mine),
-        elsewhere=judgement.coverage.buckets_not_configured,
-    )
-
-
-def _gaps(case: _Case, read: bool) -> Iterator[Gap]:  # noqa: FBT001 - one fact
-    mine = {one.bucket for one in case.judgement.coverage.buckets if cloud_of(one.bucket) is case.key.cloud}
-    about = {*mine, case.key.text, BUCKET_LISTS}
-    yield from (one for one in case.judgement.gaps if one.what in about)
-    for one in case.judgement.coverage.buckets:
-        if one.bucket in mine and one.left_out:
-            which = " and ".join(each.replace("_", "-") for each in one.left_out)
-            effect = f"nothing is known of its {which} objects: the config leaves them out"
-            yield Gap(one.bucket, Reason.NOT_VISIBLE, effect, "take them into its populations, and scan it")
-        begun = one.sweep_started
-        if one.bucket in mine and begun is not None and case.now - begun > case.policy.sweep_max_age:
-            effect = (
-                f"what was written since {begun:%Y-%m-%dT%H:%M:%SZ} is not known: its newest whole sweep began then"
-            )
-            yield Gap(one.bucket, Reason.NOT_VISIBLE, effect, "scan it")
-        if one.bucket in mine and one.uploads_in_progress:
-            count = one.uploads_in_progress
-            told = f"{count:,} uploads are" if count > 1 else "an upload is"
-            effect = f"{told} unfinished, of which nobody tells the key"
-            yield Gap(one.bucket, Reason.NOT_VISIBLE, effect, "wait until they end, or abort them; then scan it")
-    if elsewhere := case.judgement.coverage.buckets_not_configured if not case.policy.no_data_elsewhere else 0:
-        told = (
-            f"{elsewhere:,} buckets of the accounts in use are"
-            if elsewhere > 1
-            else "1 bucket of the accounts in use is"
-        )
-        effect = f"{told} in no config: nobody looked there"
-        yield Gap(BUCKET_LISTS, Reason.NOT_VISIBLE, effect, "add them as [[bucket]], or set [policy] no_data_elsewhere")
-    for name in case.namesakes:
-        effect = f"data names the key {name}, which may be this one by the other name of its project"
-        yield Gap(case.key.text, Reason.NOT_VISIBLE, effect, f"ask for {name} as well")
-    for url in sorted(case.unjudged):
-        yield Gap(url, Reason.NOT_VISIBLE, "nothing is known of its objects: it is in the config since", "scan it")
-    for url in case.left:
-        yield Gap(url, Reason.NOT_VISIBLE, "nobody looks there: it was swept and has left the config", "name it again")
+def _gaps(case: _Case, parts: Parts, *, read: bool) -> Iterator[Gap]:
+    yield from gaps_beside(case.key, case.judgement, parts, case.now)
     if not read and all(one.what != case.key.text for one in case.judgement.gaps):
         yield Gap(
             case.key.text,
