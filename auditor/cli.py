@@ -205,6 +205,25 @@ def retire(
     return retire_keys(config, key, how, destroying=destroy)
 
 
+@app.command("prove-revoked")
+def prove_revoked(
+    key: Annotated[
+        str, typer.Argument(help='A key with `intended_state = "revoked"`, by full name or as tables print it.')
+    ],
+    config: ConfigOption = _CONFIG,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+    allow_gaps: AllowGapsOption = "",
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> int:
+    """Ask a key that is meant to be revoked, and tell what proves that nobody can read its data, and what does not."""
+    from auditor.commands import Answering
+    from auditor.commands import prove_revoked as prove
+
+    return prove(config, key, Answering(form.value, output, Severity.HIGH, allow_gaps, quiet, verbose))
+
+
 @app.command()
 def explain(
     what: Annotated[str, typer.Argument(help="Id of a finding, or of a rule.")],

@@ -28,6 +28,8 @@ from auditor.outputs import (
     metrics,
     retire_json,
     retire_table,
+    revocation_json,
+    revocation_table,
     scan_json,
     tabular,
     terminal,
@@ -36,7 +38,9 @@ from auditor.outputs import (
 from auditor.outputs.page import Manifest
 from auditor.ports import OpenInventory
 from auditor.progress import progress_on
+from auditor.proving import proving, see_that_it_is_meant
 from auditor.retiring import retiring
+from auditor.revocation import Proof
 from auditor.wiring import Assembly, assemble
 
 _STANDARD_OUTPUT: Final = Path("-")
@@ -137,6 +141,32 @@ def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: boo
                 table = retire_table.destroying if destroying else retire_table.retiring
                 terminal.plain(out).print(table(found), soft_wrap=True)
     return 3 if any(gap.reason not in allowed for gap in found.gaps) else 0
+
+
+def prove_revoked(path: Path, what: str, how: Answering) -> int:
+    """Ask a key that is meant to be revoked, and print what proves it; 1 if data can be read, 3 if it is not proven."""
+    allowed = _reasons(how.allow_gaps)
+    _place_for(how.output)
+    with _assembled(path, verbose=how.verbose) as (_, assembly):
+        key = min(_key_names([what], assembly))
+        parts = replace(assembly.parts, policy=replace(assembly.parts.policy, one_reading=True))
+        see_that_it_is_meant(parts, key, parts.clock())
+        with progress_on(sys.stderr, quiet=how.quiet) as progress:
+            judgement = scan.poll(parts, progress, only=frozenset({key}))
+            if parts.probing.reads or parts.probing.dry_runs:
+                # After the key was asked: what it says now is kept next to what the attempts find.
+                scan.probe(parts, progress, at_once=frozenset({key}))
+                judgement = scan.poll(parts, progress, only=frozenset({key}))
+        found = proving(parts, judgement, assembly.rows(judgement), key)
+        with _writing(how.output) as out:
+            if how.form == "json":
+                revocation_json.write(found, out)
+            else:
+                terminal.plain(out).print(revocation_table.revocation(found), soft_wrap=True)
+    if found.proof is Proof.READABLE:
+        return 1
+    is_open = found.proof is Proof.NOT_PROVEN or any(gap.reason not in allowed for gap in found.gaps)
+    return 3 if is_open else 0
 
 
 def exit_code(judgement: Judgement, fail_on: Severity, allowed: frozenset[Reason]) -> int:

@@ -67,11 +67,20 @@ class Situation:
     memory: Mapping[KeyName, KeyMemory]
     now: datetime
     """Aware, UTC, by the clouds' clocks."""
+    at_once: frozenset[KeyName] = frozenset()
+    """Keys that are tried now, and no other, whenever they were tried before; none: whatever is due."""
 
 
 def due(at: Situation, budget: Budget, policy: Policy) -> tuple[Target, ...]:
-    """Choose what to probe in this round, the most telling first; never more than the hour's budget leaves."""
-    room = min(budget.a_round, budget.per_hour - at.spent)
+    """Choose what to probe in this round, the most telling first; never more than the hour's budget leaves.
+
+    What is asked for at once is no round: somebody waits for all of it.
+    """
+    left = budget.per_hour - at.spent
+    if at.at_once:
+        mine = sorted((one for one in _targets(at, budget) if one.key in at.at_once), key=str)
+        return tuple(mine[: max(0, left)])
+    room = min(budget.a_round, left)
     known: dict[tuple[str, str, str | None, ProbeKind], list[Probe]] = {}
     for one in at.made:
         known.setdefault((one.bucket, one.key, one.key_version, one.kind), []).append(one)

@@ -108,8 +108,10 @@ def plausible(skew: timedelta) -> timedelta:
     return skew if abs(skew) <= _MOST_SKEW else timedelta(0)
 
 
-def probe(parts: Parts, progress: Progress) -> None:
+def probe(parts: Parts, progress: Progress, at_once: frozenset[KeyName] = frozenset()) -> None:
     """Make one round of probes, where the config asks for them: the next poll judges with them.
+
+    `at_once` are keys that are tried now, and no other, whether that is due or not.
 
     Raises:
         LedgerError: the ledger can be neither read nor written.
@@ -131,6 +133,7 @@ def probe(parts: Parts, progress: Progress) -> None:
         spent=parts.ledger.probes_between(now - _HOUR, now),
         memory=parts.ledger.memory(),
         now=now,
+        at_once=at_once,
     )
     due = probing.due(at, parts.probing, parts.policy)
     left = parts.probing.per_hour - at.spent

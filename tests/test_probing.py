@@ -160,6 +160,18 @@ def test_data_without_an_object_that_may_be_read_is_left_alone() -> None:
     assert len(due(situation, dry, Policy())) == 1, "a dry run needs no object"
 
 
+def test_what_is_asked_for_at_once_is_all_that_is_tried_and_whatever_was_tried_before() -> None:
+    holdings = (a_holding(GCP_KEY, "1"), a_holding(GCP_KEY, "2"), a_holding(AWS_KEY))
+    places = frozenset((one.bucket, one.key or "", one.key_version) for one in holdings)
+    dead = frozenset({("gs://data", GCP_KEY.text, "1")})
+    many = Situation(holdings, places, (), dead, 0, {}, NOW, at_once=frozenset({GCP_KEY}))
+    slow = replace(READS, per_hour=60)
+    assert [(one.key, one.key_version) for one in due(many, slow, Policy())] == [(GCP_KEY, "1"), (GCP_KEY, "2")]
+    assert slow.a_round == 1, "nobody waits for more rounds"
+    assert len(due(replace(many, spent=59), slow, Policy())) == 1
+    assert due(replace(many, spent=61), slow, Policy()) == ()
+
+
 ROUNDS = {
     "the hour's share": (Budget(reads=True, dry_runs=False, per_hour=600), 10),
     "no more than a minute holds": (Budget(reads=True, dry_runs=False, per_hour=1_000_000), 60),

@@ -13,7 +13,9 @@ from starlette.routing import Route
 from auditor import cli, web
 from auditor.config import load
 from auditor.prices import PRICES
+from tests.clouds import GOOGLE_KEY
 from tests.small import a_small_cloud
+from tests.test_prove_revoked import MEANT
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -23,6 +25,13 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.replace("\n   ", "\n"), re.DOT
 
 def commands() -> list[str]:
     return [line.strip() for kind, text in BLOCKS if kind == "console" for line in text.splitlines() if line.strip()]
+
+
+def shown_as(beginning: str) -> str:
+    """The one output that begins so."""
+    found: list[str] = [text for kind, text in BLOCKS if kind == "text" and text.startswith(beginning)]
+    assert len(found) == 1
+    return found[0]
 
 
 def test_every_make_target_exists() -> None:
@@ -48,8 +57,9 @@ def test_every_command_runs(
 
 
 def test_every_command_in_the_table_exists(capsys: pytest.CaptureFixture[str]) -> None:
-    named = set(re.findall(r"`cmek-auditor (\w+)", README))
-    assert named == {"scan", "poll", "serve", "report", "impact", "retire", "explain", "rules", "demo"}
+    named = set(re.findall(r"`cmek-auditor ([\w-]+)", README)) - {"--help"}
+    told = {one.name or getattr(one.callback, "__name__", "") for one in cli.app.registered_commands}
+    assert named == told
     for name in named:
         assert cli._run([name, "--help"]) == 0  # noqa: SLF001 - as above
         assert name in capsys.readouterr().out
@@ -83,13 +93,31 @@ def test_the_table_of_prices_is_that_of_the_code() -> None:
     ]
 
 
+def test_what_a_proof_of_a_revocation_looks_like(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with a_small_cloud(tmp_path) as small:
+        more = "\n[probe]\nreads = true\nper_second = 100\n"
+        small.config.write_text(small.config.read_text() + MEANT + more)
+        assert cli._run(small.argv("scan", "-q")) == 1  # noqa: SLF001 - as above
+        small.set_state(1, "DISABLED")
+        small.set_state(2, "DISABLED")
+        capsys.readouterr()
+        assert cli._run([*small.argv("prove-revoked", "-q"), GOOGLE_KEY]) == 0  # noqa: SLF001 - as above
+    printed = without_times(capsys.readouterr().out)
+    for line in shown_as("Revoked: none").splitlines():
+        assert without_times(line) in printed
+
+
+def without_times(text: str) -> str:
+    return re.sub(r"\d+ (s|min)\b|\d{4}-\d{2}-\d{2}[T ][\d:]+", "", text)
+
+
 def test_the_demo_prints_what_it_shows(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     command = [str(Path(sys.executable).with_name("cmek-auditor")), "demo", "--folder", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     printed = " ".join(done.stdout.split())
-    shown, impact = [text for kind, text in BLOCKS if kind == "text"]
+    shown, impact = shown_as("6,038 of"), shown_as("disabling version 2")
     verdict, _, rows = shown.partition("\n")
     assert verdict in printed
     for row in rows.splitlines():

@@ -4,7 +4,7 @@ import json
 from importlib.resources import files
 from typing import Any, Final, TextIO
 
-from auditor.impact import Impact
+from auditor.impact import Impact, Known
 from auditor.model import Extent
 from auditor.outputs import impact_table, scan_json
 
@@ -24,9 +24,9 @@ def write(one: Impact, out: TextIO) -> None:
         "state_read": scan_json.time(one.state_read),
         "verdict": impact_table.verdict(one),
         "changes_nothing_because": one.idle,
-        "affected": _extent(one.extent),
+        "affected": extent(one.extent),
         "shifts": [
-            {"before": each.before.value, "after": each.after.value, **_extent(each.extent)} for each in one.shifts
+            {"before": each.before.value, "after": each.after.value, **extent(each.extent)} for each in one.shifts
         ],
         "populations": {
             name.value: {"objects": objects, "bytes": size} for name, (objects, size) in one.populations.items()
@@ -44,14 +44,7 @@ def write(one: Impact, out: TextIO) -> None:
         "final_at": scan_json.time(one.final_at),
         "undo": [scan_json.undo(step) for step in one.undo],
         "not_covered": list(one.not_covered),
-        "known": {
-            "listed": one.known.listed,
-            "resolved": one.known.resolved,
-            "oldest_sweep_started": scan_json.time(one.known.swept),
-            "buckets": one.known.buckets,
-            "buckets_without_sweep": one.known.lacking,
-            "buckets_not_configured": one.known.elsewhere,
-        },
+        "known": known(one.known),
         "gaps": [scan_json.gap(each) for each in one.gaps],
     }
     out.write(json.dumps(told, indent=1) + "\n")
@@ -64,10 +57,23 @@ def schema() -> dict[str, Any]:
     return parsed
 
 
-def _extent(extent: Extent) -> dict[str, Any]:
+def known(one: Known) -> dict[str, Any]:
+    """How much of the buckets is known."""
     return {
-        "objects": extent.objects,
-        "bytes": extent.size,
-        "namespaces": extent.namespaces,
-        "tenants": list(extent.tenants),
+        "listed": one.listed,
+        "resolved": one.resolved,
+        "oldest_sweep_started": scan_json.time(one.swept),
+        "buckets": one.buckets,
+        "buckets_without_sweep": one.lacking,
+        "buckets_not_configured": one.elsewhere,
+    }
+
+
+def extent(one: Extent) -> dict[str, Any]:
+    """How much data something is."""
+    return {
+        "objects": one.objects,
+        "bytes": one.size,
+        "namespaces": one.namespaces,
+        "tenants": list(one.tenants),
     }

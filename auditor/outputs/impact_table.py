@@ -1,6 +1,7 @@
 """What an action on a key would do, on a terminal: the answer first, then how sure and how to undo it."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -83,7 +84,7 @@ def _rest(one: Impact) -> Iterator[Text]:
         when = f": {words.instant(one.final_at)}, {words.until(one.final_at, one.now)}" if one.final_at else ""
         yield _plain(f"for good    {one.final}{when}")
     yield from undos(one.undo)
-    yield from _known(one.known, one)
+    yield from known(one.known, one.now)
     yield from (_plain(f"not covered {text}", "dim") for text in one.not_covered)
     for gap in one.gaps:
         yield _plain(f"gap: {words.short(gap.what)}: {gap.effect} [{gap.reason}]; {gap.hint}", "yellow")
@@ -114,18 +115,19 @@ def undos(steps: Iterable[Undo]) -> Iterator[Text]:
         yield _plain(f"            by {step.who}; afterwards {step.lands_in}{until}")
 
 
-def _known(known: Known, one: Impact) -> Iterator[Text]:
-    age = f"; the oldest sweep began {words.until(known.swept, one.now)}" if known.swept else ""
+def known(one: Known, now: datetime) -> Iterator[Text]:
+    """Tell how much of the buckets is one."""
+    age = f"; the oldest sweep began {words.until(one.swept, now)}" if one.swept else ""
     yield _plain(
-        f"known       the key of {words.number(known.resolved)} of {words.counted(known.listed, 'object')} in "
-        f"{known.buckets - known.lacking} of {words.counted(known.buckets, 'bucket')}{age}"
+        f"known       the key of {words.number(one.resolved)} of {words.counted(one.listed, 'object')} in "
+        f"{one.buckets - one.lacking} of {words.counted(one.buckets, 'bucket')}{age}"
     )
-    if known.lacking:
-        yield _plain(f"            {words.counted(known.lacking, 'bucket')} without a complete sweep", "yellow")
-    if known.elsewhere is None:
+    if one.lacking:
+        yield _plain(f"            {words.counted(one.lacking, 'bucket')} without a complete sweep", "yellow")
+    if one.elsewhere is None:
         yield _plain("            how many buckets no config names is not known: nobody looked there", "yellow")
-    elif known.elsewhere:
-        number = words.counted(known.elsewhere, "bucket")
+    elif one.elsewhere:
+        number = words.counted(one.elsewhere, "bucket")
         yield _plain(f"            {number} of the accounts in use in no config: nobody looked there", "yellow")
 
 

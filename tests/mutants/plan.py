@@ -47,6 +47,8 @@ PLAN: Final = (
     Target("auditor/readability/probe.py", (_PROBE, _TABLES, _ENGINE)),
     Target("auditor/readability/[!p]*.py", (_TABLES, _UNDOS, _PROBE, _CONTINUITY, _ENGINE)),
     Target("auditor/readability/action.py", ("tests/test_foreseeing.py",)),
+    Target("auditor/proving.py", ("tests/test_prove_revoked.py",)),
+    Target("auditor/unseen.py", ("tests/test_foreseeing.py",)),
     Target("auditor/readability/continuity.py", (_CONTINUITY, _TABLES)),
     Target("auditor/readability/neighbours.py", ("tests/readability/test_neighbours.py",)),
     Target("auditor/readability/shared.py", ("tests/readability/test_shared.py",)),
@@ -102,7 +104,12 @@ PLAN: Final = (
     Target("auditor/connectors/*/probes.py", (_PROBES, "tests/test_sdk_vocabulary.py", _FUZZ)),
     Target(
         "auditor/connectors/aws/keys.py",
-        (_PARSING, "tests/connectors/test_aws_keys.py", "tests/connectors/test_aws_access.py"),
+        (
+            _PARSING,
+            "tests/connectors/test_aws_keys.py",
+            "tests/connectors/test_aws_access.py",
+            "tests/connectors/test_aws_rotation.py",
+        ),
     ),
     Target("auditor/connectors/aws/access.py", ("tests/connectors/test_aws_access.py",)),
     Target("auditor/connectors/aws/rotation.py", ("tests/connectors/test_aws_rotation.py",)),
