@@ -1,4 +1,4 @@
-"""What requests cost: one small table of list prices, for estimates; no bill follows it.
+"""What requests and keys cost: small tables of list prices, for estimates; no bill follows them.
 
 A price hangs on Region and storage class, and whoever has agreed on another pays that one. Refused requests count like
 answered ones here, and the clouds do not bill all of them.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from auditor.model import Population, Requests
+from auditor.model import AwsKey, GcpKey, KeyManager, Population, Requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,28 @@ PRICES: Final = (
         otherwise="dual-regions, multi-regions and a colder default class of the bucket cost more",
     ),
 )
+
+
+KEY_SOURCE: Final = "AWS KMS pricing page; third-party readings of the Cloud KMS price list; 2026-11, to be checked"
+_AWS_KEY_MONTH: Final = 1.0
+"""USD for a customer managed key, each replica for itself; further key materials cost more, which is not counted."""
+_VERSION_MONTH: Final = {"SOFTWARE": 0.06, "HSM": 1.0, "EXTERNAL": 3.0, "EXTERNAL_VPC": 3.0}
+"""USD for a version of Cloud KMS that encrypts symmetrically, by protection level."""
+_BILLED: Final = frozenset({"ENABLED", "DISABLED", "DESTROY_SCHEDULED"})
+_FREE_ON_AWS: Final = frozenset({"PendingDeletion", "PendingReplicaDeletion"})
+
+
+def month_of(key: AwsKey | GcpKey, version: str | None) -> float | None:
+    """What a key of AWS, or a version of Cloud KMS, costs a month by list price, in USD; None where no price is known.
+
+    What is disabled costs as much as what is enabled.
+    """
+    if isinstance(key, AwsKey):
+        return 0.0 if key.manager is KeyManager.PROVIDER or key.state in _FREE_ON_AWS else _AWS_KEY_MONTH
+    found = next((one for one in key.versions if one.number == version), None)
+    if found is None or key.purpose != "ENCRYPT_DECRYPT":
+        return None
+    return _VERSION_MONTH.get(found.protection_level) if found.state in _BILLED else 0.0
 
 
 @dataclass(frozen=True, slots=True)

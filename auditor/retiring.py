@@ -9,6 +9,7 @@ from auditor import scan
 from auditor.errors import UsageError
 from auditor.findings import Judgement
 from auditor.model import Cloud, Gap, Holding, KeyMemory, KeyName, Reason, cloud_of
+from auditor.prices import month_of
 from auditor.retirement import Seen, call_of, next_step, standings
 from auditor.run import Parts
 from auditor.standing import Candidate, Retiring, Use
@@ -52,7 +53,7 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
             standing = replace(one, use=Use.NOT_PROVEN, reasons=(*one.reasons, *doubts)) if unproven else one
             step = next_step(standing, parts.policy.quarantine, now)
             name = f"{key}/cryptoKeyVersions/{one.version}" if one.version is not None else key.text
-            yield Candidate(key, standing, step, call_of(name, step.step))
+            yield Candidate(key, standing, step, call_of(name, step.step), month_of(known.last, one.version))
 
     found = [each for key in keys if only in {None, key} for each in candidates(key)]
     # Where no key is known at all, that is what the buckets leave open, and no proof that there is none.

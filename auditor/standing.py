@@ -71,6 +71,8 @@ class Candidate:
     next: Next
     call: str | None
     """The command line of the next step; None where nothing is to be done now."""
+    month: float | None = None
+    """What it costs a month by list price, in USD; None where that is not known."""
 
     @property
     def name(self) -> str:

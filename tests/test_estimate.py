@@ -15,12 +15,12 @@ from auditor import cli
 from auditor.config import load
 from auditor.embedded.aws import AwsCloud
 from auditor.findings import BucketCoverage
-from auditor.model import Population, Requests
+from auditor.model import AwsKey, GcpKey, KeyManager, Population, Requests
 from auditor.outputs import estimate_json, terminal
-from auditor.prices import PRICES, Estimate, usd
+from auditor.prices import PRICES, Estimate, month_of, usd
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
-from tests.core_builders import NOW
+from tests.core_builders import NOW, a_gcp_key, a_version, an_aws_key
 from tests.small import Small, a_small_cloud
 from tests.test_resumed import CONFIG, KEY
 from tests.test_sent import seen
@@ -295,6 +295,28 @@ COSTS = {
     "ten million versions of a first sweep on S3": ("s3://data", Requests(10_000, 10_000_000, 3), 4.05),
     "pages alone on Google Cloud": ("gs://data", Requests(1_000_000, 0, 1), 5.00),
 }
+
+
+MONTHS: dict[str, tuple[AwsKey | GcpKey, float | None]] = {
+    "a key of AWS": (an_aws_key(), 1.0),
+    "a disabled key of AWS": (an_aws_key("Disabled"), 1.0),
+    "a key of AWS that waits for its deletion": (an_aws_key("PendingDeletion"), 0.0),
+    "a key that AWS manages": (an_aws_key(manager=KeyManager.PROVIDER), 0.0),
+    "a version in software": (a_gcp_key(a_version()), 0.06),
+    "a disabled version": (a_gcp_key(a_version(state="DISABLED")), 0.06),
+    "a version that waits for its destruction": (a_gcp_key(a_version(state="DESTROY_SCHEDULED")), 0.06),
+    "a destroyed version": (a_gcp_key(a_version(state="DESTROYED")), 0.0),
+    "a version in an HSM": (a_gcp_key(a_version(protection_level="HSM")), 1.0),
+    "a version outside": (a_gcp_key(a_version(protection_level="EXTERNAL_VPC")), 3.0),
+    "a version of a level of the future": (a_gcp_key(a_version(protection_level="77")), None),
+    "a version that signs": (a_gcp_key(a_version(), purpose="ASYMMETRIC_SIGN"), None),
+    "a version that is not listed": (a_gcp_key(a_version("2")), None),
+}
+
+
+@pytest.mark.parametrize(("key", "month"), MONTHS.values(), ids=MONTHS)
+def test_a_price_of_a_key_is_told_only_where_one_is_known(key: AwsKey | GcpKey, month: float | None) -> None:
+    assert month_of(key, "1" if isinstance(key, GcpKey) else None) == month
 
 
 @pytest.mark.parametrize(("bucket", "asked", "price"), COSTS.values(), ids=COSTS)

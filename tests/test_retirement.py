@@ -352,6 +352,7 @@ def test_commands_that_destroy_never_stand_beside_commands_that_disable(
     code, out = told(capsys, small, "retire")
     assert (code, "versions disable 1" in out, "destroy" in out) == (0, True, False)
     assert "Of 2 key versions: 1 proven unused; 1 in use." in out
+    assert "estimated: $0.12 a month for all by list price; the proven unused save $0.06 (" in out
     code, out = told(capsys, small, "retire", "--destroy")
     assert (code, "gcloud" in out) == (0, False)
     for more in ((), ("--destroy",)):
@@ -360,6 +361,7 @@ def test_commands_that_destroy_never_stand_beside_commands_that_disable(
         schema.validate(document)
         calls = [one["call"] for one in document["key_versions"]]
         assert [one is not None for one in calls] == ([] if more else [True, False])
+        assert [one["usd_month"] for one in document["key_versions"]] == ([] if more else [0.06, 0.06])
 
 
 def test_a_key_that_was_never_read_ends_with_3(small: Small, capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,6 +47,7 @@ def _candidate(one: Candidate, *, destroy: bool) -> dict[str, Any]:
         "disabled_since": scan_json.time(found.disabled),
         "objects": found.objects,
         "bytes": found.size,
+        "usd_month": one.month,
         "next": one.next.step.value,
         "next_at": scan_json.time(one.next.at),
         "call": one.call if shown else None,

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from auditor.log import visible
 from auditor.outputs import words
+from auditor.prices import KEY_SOURCE
 from auditor.standing import Candidate, Retiring, Step, Use
 
 _ORDER: Final = (Use.UNUSED, Use.NOT_PROVEN, Use.TAKES_NEW_DATA, Use.IN_USE)
@@ -31,7 +32,7 @@ def retiring(one: Retiring) -> RenderableType:
     table = _table(shown, one.now)
     more = len(one.candidates) - len(shown)
     left = [_plain(f"and {words.number(more)} in use; --format json has them all", "dim")] if more else []
-    return Group(_plain(verdict(one), "bold"), Text(), table, *left, *_steps(one), *_gaps(one))
+    return Group(_plain(verdict(one), "bold"), Text(), table, *left, _costs(one), *_steps(one), *_gaps(one))
 
 
 def destroying(one: Retiring) -> RenderableType:
@@ -58,7 +59,7 @@ def _table(shown: Sequence[Candidate], now: datetime) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("key or version", "state", "use"):
         table.add_column(name)
-    for name in ("objects", "bytes"):
+    for name in ("objects", "bytes", "a month"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("next")
     for each in sorted(shown, key=lambda each: _ORDER.index(each.standing.use)):
@@ -69,9 +70,25 @@ def _table(shown: Sequence[Candidate], now: datetime) -> Table:
             _plain(found.use.replace("_", " "), _STYLES[found.use]),
             _plain(words.number(found.objects)),
             _plain(words.size(found.size)),
+            _plain(_usd(each.month) if each.month is not None else "unknown"),
             _plain(_next(each, now)),
         )
     return table
+
+
+def _costs(one: Retiring) -> Text:
+    """What all of them cost, and what those that are proven unused would save."""
+    known = [(each, each.month) for each in one.candidates if each.month is not None]
+    every = sum(month for _, month in known)
+    saved = sum(month for each, month in known if each.standing.use is Use.UNUSED)
+    more = len(one.candidates) - len(known)
+    left = f", without {words.number(more)} of unknown price" if more else ""
+    told = f"estimated: {_usd(every)} a month for all by list price{left}; the proven unused save "
+    return _plain(f"{told}{_usd(saved)} ({KEY_SOURCE})", "dim")
+
+
+def _usd(amount: float) -> str:
+    return f"${amount:,.2f}"
 
 
 def _next(each: Candidate, now: datetime) -> str:
