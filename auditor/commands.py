@@ -26,6 +26,7 @@ from auditor.outputs import (
     impact_json,
     impact_table,
     metrics,
+    move_table,
     retire_json,
     retire_table,
     revocation_json,
@@ -36,6 +37,7 @@ from auditor.outputs import (
     words,
 )
 from auditor.outputs.page import Manifest
+from auditor.planning import planning
 from auditor.ports import OpenInventory
 from auditor.progress import progress_on
 from auditor.proving import proving, see_that_it_is_meant
@@ -134,12 +136,17 @@ def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: boo
         judgement = _judged(assembly)
         only = min(_key_names([what], assembly)) if what is not None else None
         found = retiring(assembly.parts, judgement, only)
+        known = assembly.ledger.memory().get(only) if only is not None else None
+        rows = assembly.rows(judgement)
+        plan = planning(known.last, judgement, rows, assembly.ledger, found.now) if known and known.last else ()
         with _writing(how.output) as out:
             if how.form == "json":
-                retire_json.write(found, out, destroy=destroying)
+                retire_json.write(found, plan, out, destroy=destroying)
             else:
                 table = retire_table.destroying if destroying else retire_table.retiring
                 terminal.plain(out).print(table(found), soft_wrap=True)
+                if only is not None and not destroying:
+                    terminal.plain(out).print("", move_table.moves(only, plan, found.now), sep="\n", soft_wrap=True)
     return 3 if any(gap.reason not in allowed for gap in found.gaps) else 0
 
 

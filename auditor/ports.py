@@ -487,6 +487,18 @@ class PollRecord:
     config_digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """How much stood under one version of a key from some judgement on."""
+
+    at: datetime
+    """Aware, UTC: the moment of that judgement."""
+    version: str | None
+    objects: int
+    size: int
+    """Bytes."""
+
+
 class Ledger(Protocol):
     """Append-only, hash-chained memory; its views are what every output shows."""
 
@@ -538,6 +550,9 @@ class Ledger(Protocol):
 
     def findings(self) -> tuple[Finding, ...]:
         """Findings of the newest judgement that are not resolved."""
+
+    def stood(self, key: str) -> Iterator[Stood]:
+        """How much stood under each version of a key whenever that changed, the oldest first."""
 
     def ended(self, beginning: str) -> tuple[Finding, ...]:
         """Findings whose id begins so, each as it was when it ended last; also those that have come back since."""

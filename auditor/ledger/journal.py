@@ -1,7 +1,7 @@
 """The chain of events and the state that they add up to."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -163,14 +163,19 @@ def count(connection: Connection, kind: str, since: datetime, until: datetime) -
     newest_first = select(EVENT.c.at).where(EVENT.c.kind == kind).order_by(EVENT.c.seq.desc())
     found = 0
     for row in connection.execution_options(yield_per=1000).execute(newest_first):
-        at = _time(row.at)
+        at = moment(row.at)
         if at < since:
             break
         found += at <= until
     return found
 
 
-def _time(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """When an event says that it happened: aware.
+
+    Raises:
+        LedgerError: it does not say it.
+    """
     with suppress(ValueError):
         found = datetime.fromisoformat(text)
         if found.tzinfo is not None:
@@ -183,6 +188,13 @@ def bodies(connection: Connection, kind: str) -> Iterator[str]:
     newest_first = select(EVENT.c.body).where(EVENT.c.kind == kind).order_by(EVENT.c.seq.desc())
     for row in connection.execution_options(yield_per=1000).execute(newest_first):
         yield row.body
+
+
+def told_of(connection: Connection, kinds: Collection[str], part: str) -> Iterator[Row[Any, Any, Any, Any]]:
+    """Yield the events of some kinds in whose subject a text stands, the oldest first: (at, kind, subject, body)."""
+    columns = (EVENT.c.at, EVENT.c.kind, EVENT.c.subject, EVENT.c.body)
+    mine = select(*columns).where(EVENT.c.kind.in_(kinds), EVENT.c.subject.contains(part, autoescape=True))
+    yield from connection.execution_options(yield_per=1000).execute(mine.order_by(EVENT.c.seq))
 
 
 def newest(connection: Connection, kind: str, beginning: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from auditor.model import (
     DECRYPT,
     DENIALS,
     AwsKey,
+    Encryption,
     Gap,
     GcpKey,
     Grant,
@@ -42,7 +43,7 @@ from auditor.model import (
     use_changes,
 )
 from auditor.overruling import overrules
-from auditor.ports import PollRecord
+from auditor.ports import PollRecord, Stood
 from auditor.principals import role_of
 
 _WITHOUT_A_BREAK: Final = timedelta(minutes=15)
@@ -206,6 +207,30 @@ class LedgerStore:
         """Findings of the newest judgement that are not resolved."""
         judgement = self.judgement()
         return tuple(one for one in judgement.findings if one.status is not Status.RESOLVED) if judgement else ()
+
+    def stood(self, key: str) -> Iterator[Stood]:
+        """How much stood under each version of a key whenever that changed, the oldest first.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        held: dict[Member, tuple[int, int]] = {}
+        last: dict[str | None, tuple[int, int]] = {}
+        with self._database.reading() as connection:
+            told = journal.told_of(connection, ("assessment_changed", "assessment_gone"), codec.canonical(key))
+            for at, some in groupby(told, lambda row: row.at):
+                for row in some:
+                    member = _member(row.subject)
+                    if member[2] != key:
+                        continue
+                    holding = codec.load(Assessed, row.body).holding if row.kind == "assessment_changed" else None
+                    held[member] = (holding.objects, holding.size) if holding is not None else (0, 0)
+                for version in sorted({one[3] for one in held}, key=str):
+                    mine = [count for one, count in held.items() if one[3] == version]
+                    objects, size = (sum(one) for one in zip(*mine, strict=True))
+                    if last.get(version) != (objects, size):
+                        last[version] = objects, size
+                        yield Stood(journal.moment(at), version, objects, size)
 
     def ended(self, beginning: str) -> tuple[Finding, ...]:
         """Findings whose id begins so, each as it was when it ended last; also those that have come back since.
@@ -532,6 +557,12 @@ def _keep_gaps(connection: Connection, log: Journal, judgement: Judgement) -> No
 
 def _member_id(member: Member) -> str:
     return codec.canonical(member)
+
+
+def _member(name: str) -> Member:
+    """What `_member_id` wrote."""
+    bucket, encryption, key, version = json.loads(name)
+    return bucket, Encryption(encryption), key, version
 
 
 def _facts_of(kind: str, body: str) -> str:

@@ -1,16 +1,18 @@
 """`cmek-auditor/retire/1`: which key versions may go, as JSON."""
 
 import json
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, Final, TextIO
 
+from auditor.move import Move
 from auditor.outputs import retire_table, scan_json
 from auditor.standing import Candidate, Retiring, Step
 
 SCHEMA: Final = "cmek-auditor/retire/1"
 
 
-def write(one: Retiring, out: TextIO, *, destroy: bool) -> None:
+def write(one: Retiring, plan: Sequence[Move], out: TextIO, *, destroy: bool) -> None:
     """Write the whole document; the commands that destroy stand in it alone, and only where they are asked for."""
     told = {
         "schema": SCHEMA,
@@ -22,6 +24,7 @@ def write(one: Retiring, out: TextIO, *, destroy: bool) -> None:
             for each in one.candidates
             if not destroy or each.next.step is Step.DESTROY
         ],
+        "moves": [_move(each, one) for each in plan] if not destroy else [],
         "gaps": [scan_json.gap(each) for each in one.gaps],
     }
     out.write(json.dumps(told, indent=1) + "\n")
@@ -32,6 +35,31 @@ def schema() -> dict[str, Any]:
     text = files("auditor.schemas").joinpath("retire-1.schema.json").read_text(encoding="utf-8")
     parsed: dict[str, Any] = json.loads(text)
     return parsed
+
+
+def _move(one: Move, beside: Retiring) -> dict[str, Any]:
+    trend = one.trend
+    return {
+        "key_version": one.version,
+        "state": one.state,
+        "objects": one.objects,
+        "bytes": one.size,
+        "namespaces": one.namespaces,
+        "idle_namespaces": one.idle,
+        "trend": {
+            "since": scan_json.time(trend.since),
+            "bytes_then": trend.then,
+            "empty_at": scan_json.time(trend.empty_at),
+        }
+        if trend is not None
+        else None,
+        "deadline": scan_json.time(one.deadline),
+        "first": one.first,
+        "copying_seconds": round(one.copying.total_seconds(), 3),
+        "fits_before_deadline": one.fits(beside.now),
+        "in_place_usd": one.usd,
+        "largest_namespaces": [scan_json.namespace(row) for row in one.largest],
+    }
 
 
 def _candidate(one: Candidate, *, destroy: bool) -> dict[str, Any]:

@@ -48,6 +48,7 @@ PLAN: Final = (
     Target("auditor/readability/[!p]*.py", (_TABLES, _UNDOS, _PROBE, _CONTINUITY, _ENGINE)),
     Target("auditor/readability/action.py", ("tests/test_foreseeing.py",)),
     Target("auditor/proving.py", ("tests/test_prove_revoked.py",)),
+    Target("auditor/planning.py", ("tests/test_planning.py",)),
     Target("auditor/unseen.py", ("tests/test_foreseeing.py",)),
     Target("auditor/readability/continuity.py", (_CONTINUITY, _TABLES)),
     Target("auditor/readability/neighbours.py", ("tests/readability/test_neighbours.py",)),

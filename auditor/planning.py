@@ -1,0 +1,111 @@
+"""How data leaves the versions of a key on which it stays: at its present pace, and what moving it would take."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import takewhile
+from typing import Final
+
+from auditor.findings import Assessed, Judgement, Readability, in_order, member_of
+from auditor.model import AwsKey, Cloud, Encryption, GcpKey, KeyName
+from auditor.move import Move, Trend
+from auditor.ports import Ledger, OpenInventory, Stood
+from auditor.prices import price_of
+
+COPIED_A_SECOND: Final = 72_000_000
+"""Bytes that a copy of one namespace was seen to move. Source: turbopuffer docs, limits, 2026."""
+_WINDOW: Final = timedelta(days=30)
+_SHORTEST: Final = timedelta(days=1)
+_LARGEST: Final = 10
+_CAN_BE_READ: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
+
+
+def planning(
+    key: AwsKey | GcpKey, judgement: Judgement, rows: OpenInventory, ledger: Ledger, now: datetime
+) -> tuple[Move, ...]:
+    """Tell it of each version with data that takes no new one, and of a key of AWS; the nearest deadline first.
+
+    `key`: what it says now, or said last. What is lost cannot be moved.
+
+    Raises:
+        LedgerError: the ledger or the inventory cannot be read.
+    """
+    movable = [one for one in judgement.assessed if one.assessment.readability is not Readability.LOST]
+    under = [one for one in movable if one.holding.key == key.name.text]
+    stood = tuple(ledger.stood(key.name.text))
+    found = [
+        _move(key, version, mine, _newer(key.name, version, movable), (rows, stood, now))
+        for version in _left_behind(key)
+        if (mine := [one for one in under if one.holding.key_version == version])
+    ]
+    return tuple(sorted(found, key=lambda one: (one.deadline is None, one.deadline or now, -one.size)))
+
+
+def _left_behind(key: AwsKey | GcpKey) -> Iterator[str | None]:
+    """Versions that take no new data; of AWS nobody knows which material new data gets."""
+    if isinstance(key, AwsKey):
+        yield None
+    elif key.primary is not None:
+        yield from (one.number for one in key.versions if int(one.number) < int(key.primary))
+
+
+def _newer(name: KeyName, version: str | None, every: Iterable[Assessed]) -> list[Assessed]:
+    """What would tell that a namespace has stored something since."""
+    if name.cloud is Cloud.AWS:
+        return [one for one in every if one.encryption is Encryption.CMEK and one.holding.key not in {None, name.text}]
+    return [
+        one
+        for one in every
+        if one.holding.key == name.text
+        and one.holding.key_version is not None
+        and int(one.holding.key_version) > int(version or 0)
+    ]
+
+
+def _move(
+    key: AwsKey | GcpKey,
+    version: str | None,
+    mine: Sequence[Assessed],
+    newer: Sequence[Assessed],
+    seen: tuple[OpenInventory, Sequence[Stood], datetime],
+) -> Move:
+    rows, stood, now = seen
+    old, young = (in_order(member_of(one.holding) for one in some) for some in (mine, newer))
+    measured = rows.measured([old], _LARGEST)
+    together = rows.measured([old, young], 0) if young else measured
+    younger = together.each[1].namespaces if young else 0
+    size = measured.together.size
+    state = key.state if isinstance(key, AwsKey) else next(one.state for one in key.versions if one.number == version)
+    return Move(
+        version=version,
+        state=state,
+        objects=measured.together.objects,
+        size=size,
+        namespaces=measured.together.namespaces,
+        idle=together.together.namespaces - younger,
+        trend=_trend([one for one in stood if one.version == version], size, now),
+        deadline=min((one.assessment.final_at for one in mine if one.assessment.final_at is not None), default=None),
+        first=_first(mine),
+        copying=timedelta(seconds=size / COPIED_A_SECOND),
+        usd=sum(one.holding.objects * price_of(one.holding.bucket).lists / 1000 for one in mine),
+        largest=measured.worst,
+    )
+
+
+def _first(mine: Iterable[Assessed]) -> str | None:
+    """What bars a move now: it reads through the old version."""
+    barred = [one.assessment for one in mine if one.assessment.readability not in _CAN_BE_READ]
+    return barred[0].cause if barred else None
+
+
+def _trend(stood: Sequence[Stood], size: int, now: datetime) -> Trend | None:
+    """How it went in the last month, or since it was first seen."""
+    begun = now - _WINDOW
+    before = list(takewhile(lambda one: one.at <= begun, stood))
+    first = before[-1] if before else (stood[0] if stood else None)
+    if first is None:
+        return None
+    since = max(first.at, begun)
+    if now - since < _SHORTEST:
+        return None
+    gone = first.size - size
+    return Trend(since, first.size, now + (now - since) * (size / gone) if gone > 0 else None)
