@@ -56,7 +56,7 @@ PLAN: Final = (
     Target("auditor/engine.py", (_ENGINE, "tests/readability/test_shared.py", _OLD_WORDS)),
     Target("auditor/lifecycle.py", ("tests/test_lifecycle.py", _ENGINE)),
     Target("auditor/overruling.py", ("tests/test_overruling.py",)),
-    Target("auditor/rule.py", (_OF_DATA, _OF_KEYS, _OF_HYGIENE, _OLD_WORDS, _ENGINE)),
+    Target("auditor/rule.py", ("tests/test_rule.py", _OF_DATA, _OF_KEYS, _OF_HYGIENE, _OLD_WORDS, _ENGINE)),
     Target("auditor/rules/*.py", (_OF_DATA, _OF_KEYS, _OF_HYGIENE, _OLD_WORDS, _ENGINE)),
     *(
         Target(f"auditor/rules/{one}.py", (_REGISTRY,))
