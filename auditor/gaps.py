@@ -190,6 +190,13 @@ def names_of(view: KeyView) -> Iterator[str]:
     known = view.known
     if isinstance(known, GcpKey):
         yield from (f"{known.name}/cryptoKeyVersions/{one.number}" for one in known.versions)
+    yield from names_of_shared(view)
+
+
+def names_of_shared(view: KeyView) -> Iterator[str]:
+    """Names under which gaps tell of what a key shares with others."""
+    known = view.known
+    if isinstance(known, GcpKey):
         yield from (one.name for one in known.connections)
         if known.hsm_instance is not None:
             yield known.hsm_instance.name
@@ -356,12 +363,17 @@ def _of_reading(view: KeyView, principals: tuple[str, ...], judged: Sequence[Ass
         case GcpKey() as key:
             yield from _of_gcp_key(key)
         case None:
-            if (strangers := _never_asked(view, principals)) and view.memory is not None:
-                told = f"whether {', '.join(strangers)} may decrypt was never asked"
-                yield Gap(name, Reason.NOT_VISIBLE, told, "poll again, without naming keys")
-            yield from _left_open(view)
+            yield from of_unasked(view, principals)
         case _:
             return
+
+
+def of_unasked(view: KeyView, principals: tuple[str, ...]) -> Iterator[Gap]:
+    """What is left open of a key that was not asked this time, by what it said last."""
+    if (strangers := _never_asked(view, principals)) and view.memory is not None:
+        told = f"whether {', '.join(strangers)} may decrypt was never asked"
+        yield Gap(view.name.text, Reason.NOT_VISIBLE, told, "poll again, without naming keys")
+    yield from _left_open(view)
 
 
 def _effect_of_silence(

@@ -118,12 +118,15 @@ class HeldKey:
     def is_lost(self, at: "Context") -> bool:
         """Whether it is not there any more, so that nothing can be demanded of it.
 
-        On AWS data is lost with its key alone; on Google Cloud a version may be gone from a key that is there.
+        On AWS data is lost with its key alone; on Google Cloud a version may be gone from a key that is there. What is
+        only inferred ends no demand.
         """
         if self.is_gone(at):
             return True
         is_whole = self.name.cloud is Cloud.AWS and bool(self.assessments)
-        return is_whole and all(one.readability is Readability.LOST for one in self.assessments)
+        return is_whole and all(
+            one.readability is Readability.LOST and one.confidence is Confidence.PROVEN for one in self.assessments
+        )
 
     @property
     def provider_managed(self) -> bool:

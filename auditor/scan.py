@@ -213,7 +213,8 @@ def _poll(
             f"no data depends on key {min(strangers)}, and the config does not watch it",
             "name a key that `scan --format json` shows, or add it as [[key]]",
         )
-    asked = _read(parts, _by_hope((need for need in needs if not only or need.name in only), memory))
+    wanted = (_with_who_is_barred(need, memory) for need in needs if not only or need.name in only)
+    asked = _read(parts, _by_hope(wanted, memory))
     progress.polled(sum(not isinstance(one, KeyUnread) for one in asked.values()), len(needs))
 
     now = parts.clock() + plausible(parts.skew())
@@ -434,6 +435,15 @@ def _by_hope(needs: Iterable[KeyNeed], memory: Mapping[KeyName, KeyMemory]) -> l
     return sorted(needs, key=last)
 
 
+def _with_who_is_barred(need: KeyNeed, memory: Mapping[KeyName, KeyMemory]) -> KeyNeed:
+    """Ask for those as well who are barred as far as anybody knows: while their data is hidden nobody needs them.
+
+    Else what is read meanwhile tells nothing of them, and they would not be barred any more when it is seen again.
+    """
+    kept = memory.get(need.name)
+    return replace(need, principals=tuple(sorted({*need.principals, *(kept.barred if kept is not None else ())})))
+
+
 def _read(parts: Parts, needs: Iterable[KeyNeed]) -> Mapping[KeyName, KeyReading]:
     """One reading for each need: what a source leaves out is unread, never absent."""
     by_cloud: dict[Cloud, list[KeyNeed]] = defaultdict(list)
@@ -515,7 +525,7 @@ def _key_gaps(
     for gap in before.gaps if before is not None else ():
         kept[gap.what].append(gap)
     unknown = {
-        member_of(one.holding)
+        (member_of(one.holding), one.assessment.cause)
         for one in (before.assessed if before is not None else ())
         if one.assessment.readability is Readability.UNKNOWN
     }
@@ -526,12 +536,15 @@ def _key_gaps(
         if view.reading is None:
             names = dict.fromkeys((*gaps.names_of(view), *gaps.names_of_unknown(mine)))
             known = [gap for name in names for gap in kept[name]]
-        yield from known
         if not known:
             yield from gaps.of_key(view, need.principals, mine)
             continue
-        fresh = [one.assessment for one in judged[need.name.text] if member_of(one.holding) not in unknown]
-        yield from gaps.of_unknown(view, fresh)
+        left = tuple(gaps.of_unasked(view, need.principals))
+        # Of what it shares with others, those may have told that it is well.
+        over = {*gaps.names_of_shared(view)}.difference(gap.what for gap in left)
+        yield from dict.fromkeys((*(gap for gap in known if gap.what not in over), *left))
+        every = ((member_of(one.holding), one.assessment) for one in judged[need.name.text])
+        yield from gaps.of_unknown(view, [found for member, found in every if (member, found.cause) not in unknown])
 
 
 def namesakes(key: KeyName, judgement: Judgement) -> tuple[KeyName, ...]:

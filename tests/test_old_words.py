@@ -1,5 +1,6 @@
 """What a key said last counts for a short while; then rules about keys can neither uphold nor refute anything by it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ from tests.small import Small, a_small_cloud
 from tests.test_denied import AWS_CONFIG, PLATFORM
 from tests.test_denied import AWS_KEY as KEY_ON_AWS
 from tests.test_fleet import NoProgress
+from tests.test_silence import FOR_AN_ADMINISTRATOR
 
 PUBLIC = an_aws_key(access=KeyAccess(public=True))
 OVERDUE = an_aws_key(created=NOW - days(800), rotation=Rotation(timedelta(days=365), latest=NOW - days(400)))
@@ -234,6 +236,7 @@ GONE: dict[str, tuple[KeyReading | None, dict[str, Any], bool]] = {
         {"missing_since": NOW - timedelta(hours=1), "missing_until": NOW - timedelta(minutes=20)},
         True,
     ),
+    "not found just now, where one reading must do": (KeyGone(AWS_KEY, proven=False), {}, False),
     "not found once, and throttled": (THROTTLED, {"missing_since": NOW, "missing_until": NOW}, False),
 }
 
@@ -244,12 +247,54 @@ def test_of_a_key_that_is_gone_for_good_nothing_is_demanded_whatever_data_there_
 ) -> None:
     view = KeyView(AWS_KEY, reading, remembered(PUBLIC, timedelta(hours=2), **memory))
     (before,) = [one for one in judged(PUBLIC, None).findings if one.rule == "key-public"]
-    meant = Policy(revoked={AWS_KEY: None})
+    meant = Policy(revoked={AWS_KEY: None}, one_reading="missing_since" not in memory)
     for holdings in (FixedHoldings(), FixedHoldings(a_holding())):
         now = judge(Facts(holdings, {AWS_KEY: view}, {}, (), meant, NOW), rules())
         assert (before.id in now.undecided) is not is_gone
         raised = {one.rule for one in now.findings}
         assert not is_gone or raised.isdisjoint({"poll-stale", "revocation-incomplete", "key-public"})
+
+
+REPLICA = KeyName("arn:aws:kms:us-east-1:111122223333:key/mrk-1f3c0f5e00004000800000000000dddd")
+
+
+@pytest.mark.parametrize("reading", [None, denied(REPLICA, Reason.THROTTLED), denied(REPLICA)])
+def test_a_replica_that_is_silent_may_have_been_made_anew(reading: KeyReading | None) -> None:
+    """Its name comes back, unlike that of any other key: who hears nothing of it cannot tell."""
+    an_hour, last = timedelta(hours=1), an_aws_key(name=REPLICA, access=KeyAccess(public=True))
+    gone = {"missing_since": NOW - an_hour, "missing_until": NOW - timedelta(minutes=1)}
+    view = KeyView(REPLICA, reading, remembered(last, 2 * an_hour, **gone))
+    meant = Policy(revoked={REPLICA: None})
+    now = judge(Facts(FixedHoldings(a_holding(REPLICA)), {REPLICA: view}, {}, (), meant, NOW), rules())
+    assert [one.assessment.readability for one in now.assessed] == [Readability.UNKNOWN]
+    assert "revocation-incomplete" in {one.rule for one in now.findings}
+    heard = replace(view, reading=KeyGone(REPLICA, proven=False))
+    now = judge(Facts(FixedHoldings(a_holding(REPLICA)), {REPLICA: heard}, {}, (), meant, NOW), rules())
+    assert [one.assessment.readability for one in now.assessed] == [Readability.LOST]
+    assert "revocation-incomplete" not in {one.rule for one in now.findings}
+
+
+def test_who_is_barred_stays_so_while_nobody_sees_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep is denied its HEADs, the next one is not, and the key's policy is throttled then."""
+    with an_aws_cloud(monkeypatch) as cloud:
+        cloud.store.add_bucket("objects")
+        cloud.store.add_key(KEY_ON_AWS, policy=FOR_AN_ADMINISTRATOR)
+        stored = cloud.store.put("objects", "acme/a/1", sse="aws:kms", key=KEY_ON_AWS)
+        config = tmp_path / "auditor.toml"
+        watched = f'\n[limits]\nreverify_days = 0\n[[key]]\nname = "{KEY_ON_AWS}"\n'
+        config.write_text(f'state = "state"\n{PLATFORM}{AWS_CONFIG}{watched}')
+        assembly = assemble(load(config))
+        assert "data-revoked" in {one.rule for one in scan.scan(assembly.parts, NoProgress()).findings}
+        stored.head_denied = True
+        hidden = scan.scan(assembly.parts, NoProgress())
+        assert [one.holding.key for one in hidden.assessed] == [None]
+        stored.head_denied = False
+        cloud.traffic.fail("GetKeyPolicy", status=400, code="ThrottlingException")
+        seen = scan.scan(assembly.parts, NoProgress())
+        assembly.close()
+    assert [one.assessment.readability for one in seen.assessed] == [Readability.REVOKED]
+    open_now = {one.rule for one in seen.findings if one.status is Status.OPEN}
+    assert "data-revoked" in open_now
 
 
 def test_what_becomes_unknown_under_a_key_that_is_not_asked_is_a_gap_beside_those_of_before(
@@ -278,3 +323,29 @@ def test_what_becomes_unknown_under_a_key_that_is_not_asked_is_a_gap_beside_thos
             assert {reason for reason, _ in mine} == {Reason.ACCESS_DENIED, Reason.NOT_VISIBLE}
             assert unknown[0].assessment.cause in {effect for _, effect in mine}
         assembly.close()
+
+
+def test_a_new_principal_that_nobody_asked_for_is_a_gap_beside_those_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = f"{KEY_ON_AWS[:-4]}beef"
+    more = PLATFORM.replace("]", ', "arn:aws:iam::111122223333:role/reader"]', 1)
+    with an_aws_cloud(monkeypatch) as cloud:
+        cloud.store.add_bucket("objects")
+        for name in (KEY_ON_AWS, other):
+            cloud.store.add_key(name)
+            cloud.store.put("objects", f"acme/{name[-4:]}/1", sse="aws:kms", key=name)
+        cloud.traffic.fail("ListGrants", status=400, code="AccessDeniedException")
+        config = tmp_path / "auditor.toml"
+        config.write_text(f'state = "state"\n{PLATFORM}{AWS_CONFIG}')
+        assembly = assemble(load(config))
+        scan.scan(assembly.parts, NoProgress())
+        assembly.close()
+        assert more != PLATFORM
+        config.write_text(f'state = "state"\n{more}{AWS_CONFIG}')
+        assembly = assemble(load(config))
+        found = scan.poll(assembly.parts, NoProgress(), frozenset({KeyName(KEY_ON_AWS)}))
+        assembly.close()
+    told = [gap.effect for gap in found.gaps if gap.what == other]
+    assert "whether arn:aws:iam::111122223333:role/reader may decrypt was never asked" in told
+    assert len(told) == 2

@@ -217,7 +217,7 @@ def _by_key(holding: Holding, view: KeyView, at: Standpoint) -> Assessment:
             return _denied(holding, view, unread, at)
         case _:
             return (
-                _still_gone(view, at, one_reading=at.policy.one_reading)
+                (None if _may_come_back(view) else _still_gone(view, at, one_reading=at.policy.one_reading))
                 or _still_denied(holding, view, at)
                 or _remembered(holding, view, at)
                 or _never_read(view)
@@ -253,17 +253,25 @@ def _is_not_retired(reading: KeyReading | None) -> bool:
 
 
 def is_gone(view: KeyView, policy: Policy, now: datetime) -> bool:
-    """Whether the answers settle that the key does not exist any more, whatever data there is."""
+    """Whether the answers settle that the key does not exist any more, whatever data there is.
+
+    That one reading must do where nobody asks again settles nothing.
+    """
     at, memory = Standpoint((), None, policy, now), view.memory
     match view.reading:
         case AwsKey() | GcpKey():
             return False
         case KeyGone(proven=proven):
-            return proven or policy.one_reading or _was_settled(memory, now, at)
-        case _ if view.denied and "key/mrk-" in view.name.text:
+            return proven or _was_settled(memory, now, at)
+        case _ if _may_come_back(view):
             return False
         case _:
             return memory is not None and _still_gone(view, at, one_reading=False) is not None
+
+
+def _may_come_back(view: KeyView) -> bool:
+    """Whether the name can belong to a key again: that of a replica, which is made anew from its primary."""
+    return "key/mrk-" in view.name.text
 
 
 def _was_settled(memory: KeyMemory | None, until: datetime | None, at: Standpoint) -> bool:
@@ -307,8 +315,8 @@ def _still_denied(holding: Holding, view: KeyView, at: Standpoint) -> Assessment
 
 
 def _denied(holding: Holding, view: KeyView, unread: KeyUnread | None, at: Standpoint) -> Assessment:
-    # The name of a key never comes back, but for that of a replica: who denies now may have made it anew.
-    if "key/mrk-" not in view.name.text:
+    # Who denies now may have made it anew.
+    if not _may_come_back(view):
         past = _past_deletion(holding, view, _evidence(view), at.now)
         if (gone := past or _still_gone(view, at, one_reading=False)) is not None:
             return gone
