@@ -329,7 +329,7 @@ def test_a_new_principal_that_nobody_asked_for_is_a_gap_beside_those_of_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = f"{KEY_ON_AWS[:-4]}beef"
-    more = PLATFORM.replace("]", ', "arn:aws:iam::111122223333:role/reader"]', 1)
+    more = PLATFORM.replace('storage"]', 'storage", "arn:aws:iam::111122223333:role/reader"]')
     with an_aws_cloud(monkeypatch) as cloud:
         cloud.store.add_bucket("objects")
         for name in (KEY_ON_AWS, other):
