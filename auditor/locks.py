@@ -43,7 +43,7 @@ def is_held(path: Path) -> bool:
     """
     try:
         file = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
         # Let go at once: only who wants it in this very moment sees it.

@@ -15,8 +15,8 @@ _PROBE: Final = "no probe of it proves anything, with a gap"
 
 LOST: Final[Mapping[str, str]] = {
     "s3:ListBucketVersions": _BUCKET,
-    "s3:ListBucket": "the bucket's Region; with live objects alone the bucket",
-    "s3:GetObject": _OBJECTS,
+    "s3:ListBucket": 'the bucket\'s Region; with populations = ["live"] the bucket',
+    "s3:GetObject": 'with populations = ["live"] the objects count as unknown, with a gap',
     "s3:GetObjectVersion": _OBJECTS,
     "s3:GetBucketVersioning": _SETTINGS,
     "s3:GetEncryptionConfiguration": _SETTINGS,
@@ -26,7 +26,7 @@ LOST: Final[Mapping[str, str]] = {
     "kms:DescribeCustomKeyStores": "the key is judged by its own state, with a gap",
     "kms:GetKeyPolicy": _REVOKED,
     "kms:ListGrants": _REVOKED,
-    "kms:ListKeyRotations": "missing and expiring materials are not named, and rotation-overdue stays unknown for keys "
+    "kms:ListKeyRotations": "materials are not named, and rotation-overdue stays unknown for keys "
     "older than the policy allows, with a gap",
     "kms:GetKeyRotationStatus": "rotation-off and rotation-overdue stay unknown for the key, with a gap",
     "kms:Decrypt": _PROBE,

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from auditor import cli, web
 from auditor.config import load
 from auditor.prices import PRICES
+from tests.clouds import RING
 from tests.small import a_small_cloud
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +39,7 @@ def test_every_command_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     ours = [line.split()[1:] for line in commands() if line.startswith("cmek-auditor ")]
-    assert [one[0] for one in ours] == ["scan", "report", "scan", "serve"]
+    assert [one[0] for one in ours] == ["doctor", "scan", "report", "scan", "serve"]
     with a_small_cloud(tmp_path):
         for argv in ours:
             if argv[0] == "serve":
@@ -47,9 +48,18 @@ def test_every_command_runs(
     assert (tmp_path / "report.html").is_file()
 
 
+def test_the_doctor_says_what_it_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, shown, _ = [text for kind, text in BLOCKS if kind == "text"]
+    with a_small_cloud(tmp_path) as small:
+        small.cloud.store.deny("cloudkms.keyRings.getIamPolicy", RING)
+        assert cli._run(small.argv("doctor")) == 1  # noqa: SLF001 - as above
+    printed = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in shown.splitlines() if " ".join(line.split()) not in printed] == []
+
+
 def test_every_command_in_the_table_exists(capsys: pytest.CaptureFixture[str]) -> None:
     named = set(re.findall(r"`cmek-auditor (\w+)", README))
-    assert named == {"scan", "poll", "serve", "report", "impact", "retire", "explain", "rules", "demo"}
+    assert named == {"scan", "poll", "serve", "report", "impact", "retire", "explain", "rules", "demo", "doctor"}
     for name in named:
         assert cli._run([name, "--help"]) == 0  # noqa: SLF001 - as above
         assert name in capsys.readouterr().out
@@ -89,7 +99,7 @@ def test_the_demo_prints_what_it_shows(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     printed = " ".join(done.stdout.split())
-    shown, impact = [text for kind, text in BLOCKS if kind == "text"]
+    shown, _, impact = [text for kind, text in BLOCKS if kind == "text"]
     verdict, _, rows = shown.partition("\n")
     assert verdict in printed
     for row in rows.splitlines():

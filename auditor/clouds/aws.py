@@ -8,7 +8,9 @@ from auditor.clouds import ATTEMPTS, CONNECTIONS, PATIENCE, Clocks
 from auditor.config import Account, Bucket, Config
 from auditor.connectors.aws.buckets import AwsBuckets
 from auditor.connectors.aws.census import S3Census
-from auditor.connectors.aws.doctor import AwsDoctor, S3Place, Wanted
+from auditor.connectors.aws.doctor import AwsDoctor
+from auditor.connectors.aws.doctor_buckets import S3Place
+from auditor.connectors.aws.doctor_keys import Wanted
 from auditor.connectors.aws.keys import AwsKeys
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.probes import AwsProbes

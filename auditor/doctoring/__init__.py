@@ -22,8 +22,8 @@ from auditor.wiring import clouds_of, waivers_of
 
 __all__ = ("aws_grants", "examine", "gcp_grants", "known_keys")
 
-_WITHIN: Final = 15.0
-"""Seconds that one round may take, whoever hangs; no cloud has more than four."""
+_WITHIN: Final = 12.0
+"""Seconds that one round may take, whoever hangs: a cloud has four at most, and is not asked where it was silent."""
 
 
 def examine(
@@ -47,7 +47,7 @@ def examine(
     for cloud, made in clouds_of(config, wire, clocks).items():
         try:
             for questions in made.doctor(choose).rounds(keys):
-                answers = ask(questions, within)
+                answers = ask(questions, within, _silent(heard))
                 asked.extend(check for check, _, _ in answers)
                 heard.extend((endpoint, told) for _, endpoint, told in answers if endpoint and told is not None)
         except UsageError as error:
@@ -55,6 +55,13 @@ def examine(
     checks += of_endpoints(heard, within)
     checks.append(of_clock(wire.skew(), any(told.reason is None for _, told in heard)))
     return tuple(_in_order([*checks, *asked]))
+
+
+def _silent(heard: Iterable[tuple[str, Told]]) -> frozenset[str]:
+    """Endpoints that were asked, and from which nothing at all came."""
+    told = list(heard)
+    spoke = {endpoint for endpoint, one in told if one.reason is not Reason.TIMEOUT}
+    return frozenset(endpoint for endpoint, _ in told).difference(spoke)
 
 
 def known_keys(config: Config) -> tuple[KeyName, ...]:

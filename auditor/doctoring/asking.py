@@ -1,7 +1,7 @@
 """Asks a round of questions at once, in bounded time: who hangs holds up nobody else."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final
 
@@ -12,15 +12,20 @@ from auditor.rights import LOST
 
 _log = logging.getLogger(__name__)
 
+_LOOK: Final = "look at the endpoint and the network, and ask again"
 _AT_ONCE: Final = 4
 """Of one endpoint."""
+
+_SILENT: Final = Told(Reason.TIMEOUT, "not asked: its endpoint answered nothing before", _LOOK)
 
 Answered = tuple[Check, str, Told | None]
 """(what came of it, the endpoint that was asked, what it told)."""
 
 
-def ask(questions: Round, within: float) -> list[Answered]:
+def ask(questions: Round, within: float, silent: Collection[str] = ()) -> list[Answered]:
     """Ask all of them, and wait for so many seconds together; checks that are settled stay where they are.
+
+    `silent`: endpoints that answered nothing before; they are not asked again.
 
     Raises:
         ReadOnlyError: a request was about to leave that must not; nothing excuses that.
@@ -30,6 +35,9 @@ def ask(questions: Round, within: float) -> list[Answered]:
     for one in questions:
         if isinstance(one, Check):
             asked.append(one)
+            continue
+        if one.endpoint in silent:
+            asked.append(as_check(one.group, one.what, one.permission, _SILENT))
             continue
         pool = pools.setdefault(one.endpoint, ThreadPoolExecutor(_AT_ONCE))
         asked.append((one, pool.submit(_safely, one)))
@@ -68,8 +76,7 @@ def _settled(one: tuple[Question, Future[Told]] | Check, within: float) -> Answe
     if future.done() and not future.cancelled():
         told = future.result()
     else:
-        hint = "look at the endpoint and the network, and ask again"
-        told = Told(Reason.TIMEOUT, f"no answer within {within:.0f} s", hint)
+        told = Told(Reason.TIMEOUT, f"no answer within {within:.0f} s", _LOOK)
     return as_check(question.group, question.what, question.permission, told), question.endpoint, told
 
 

@@ -117,8 +117,8 @@ def of_machine(config: Config, found: Ledger) -> Iterator[Check]:
     """Look at the state folder and what stands in it."""
     folder = config.state
     yield _writable(folder)
-    if _is_there(folder):
-        yield from _private(folder)
+    if folder.is_dir():
+        yield _private(folder)
     yield _room(folder, found.sweeps)
     yield found.check
     yield _daemon(folder)
@@ -139,16 +139,15 @@ def _writable(folder: Path) -> Check:
     return Check(MACHINE, what, Answer.OK, "may be written to" if there == folder else "can be made")
 
 
-def _private(folder: Path) -> Iterator[Check]:
+def _private(folder: Path) -> Check:
     """What a ledger tells, names of objects and tenants among it, is nobody else's."""
     what = f"state folder {folder}: rights"
     open_ones = [one for one in (folder / "ledger.db", folder / "inventory") if _is_there(one) and _is_open(one)]
     if folder.stat().st_mode & stat.S_IXOTH and open_ones:
         lost = "other users of this machine may read names of objects, keys and tenants"
         told = f"{open_ones[0].name} may be read by others"
-        yield Check(MACHINE, what, Answer.MISSING, told, lost=lost, todo=f"chmod 700 {shlex.quote(str(folder))}")
-    else:
-        yield Check(MACHINE, what, Answer.OK, "nobody else may read what is kept")
+        return Check(MACHINE, what, Answer.MISSING, told, lost=lost, todo=f"chmod 700 {shlex.quote(str(folder))}")
+    return Check(MACHINE, what, Answer.OK, "nobody else may read what is kept")
 
 
 def _is_open(path: Path) -> bool:

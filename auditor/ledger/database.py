@@ -107,6 +107,8 @@ class Database:
         have = MigrationContext.configure(connection).get_current_revision()
         if have == script.get_current_head():
             return
+        if have is None:
+            raise OlderSchemaError(f"ledger {self._path} is empty", "the next command that judges begins it")
         if have in {one.revision for one in script.walk_revisions()}:
             raise OlderSchemaError(
                 f"ledger {self._path} was written by an older version (its schema is {have})",

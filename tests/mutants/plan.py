@@ -28,6 +28,7 @@ _UNDOS: Final = "tests/readability/test_undos.py"
 _PROBE: Final = "tests/readability/test_probe.py"
 _CONTINUITY: Final = "tests/readability/test_continuity.py"
 _PARSING: Final = "tests/connectors/test_parsing.py"
+_DOCTOR: Final = "tests/test_doctor.py"
 _FUZZ: Final = "tests/connectors/test_fuzz.py"
 _PROBES: Final = "tests/connectors/test_probes.py"
 
@@ -70,6 +71,9 @@ PLAN: Final = (
     Target("auditor/inventory/registry.py", (_REGISTRY,)),
     Target("auditor/inventory/placing.py", (_REGISTRY,)),
     Target("auditor/connectors/registry_file.py", (_REGISTRY,)),
+    Target("auditor/checkup.py", (_DOCTOR,)),
+    Target("auditor/doctoring/*.py", (_DOCTOR,)),
+    Target("auditor/connectors/*/doctor*.py", (_DOCTOR,)),
     Target("auditor/probing.py", ("tests/test_probing.py",)),
     Target("auditor/principals.py", ("tests/test_principals.py",)),
     Target("auditor/connectors/aws/policy.py", ("tests/connectors/test_aws_policy.py", _FUZZ)),

@@ -47,9 +47,16 @@ class _Seen:
 class _Kind:
     """What a key told of itself."""
 
+    read: bool = False
     backend: str = ""
-    level: str = ""
+    levels: set[str] = field(default_factory=set)
+    """Protection levels of its primary version, and of one other."""
     connection: str = ""
+
+    def look(self, version: Any) -> None:
+        """Keep what a version tells of what stands behind it."""
+        self.levels.add(getattr(version.protection_level, "name", ""))
+        self.connection = self.connection or version.external_protection_level_options.ekm_connection_backend_override
 
 
 @dataclass(slots=True)
@@ -186,7 +193,8 @@ class GcpDoctor:
         def state() -> str:
             client = self.clients.keys(name.owner)
             key: Any = self.calls.call("GetCryptoKey", client.get_crypto_key, {"name": name.text})
-            kind.backend = key.crypto_key_backend
+            kind.read, kind.backend = True, key.crypto_key_backend
+            kind.look(key.primary)
             return "answered"
 
         def versions() -> str:
@@ -194,8 +202,7 @@ class GcpDoctor:
             request = {"parent": name.text, "page_size": 1}
             page: Any = self.calls.call("ListCryptoKeyVersions", client.list_crypto_key_versions, request)
             for one in next(iter(page.pages)).crypto_key_versions:
-                kind.level = one.protection_level.name if hasattr(one.protection_level, "name") else ""
-                kind.connection = one.external_protection_level_options.ekm_connection_backend_override
+                kind.look(one)
             return "answered"
 
         yield self._kms(name, f"{name.text}: state", "cloudkms.cryptoKeys.get", state)
@@ -225,7 +232,12 @@ class GcpDoctor:
     def _behind(self, name: KeyName) -> Iterator[Question | Check]:
         kind, group = self._kinds[name], _group(name.owner)
         what, permission = f"{name.text}: its single-tenant HSM", "cloudkms.singleTenantHsmInstances.get"
-        if kind.level == SINGLE_TENANT and kind.backend:
+        if not kind.read:
+            told = "on which it is was not told"
+            yield Check(
+                group, what, Answer.UNKNOWN, told, permission, Reason.NOT_VISIBLE, todo="grant what the state needs"
+            )
+        elif SINGLE_TENANT in kind.levels and kind.backend:
 
             def instance() -> str:
                 client = self.clients.hsm(name.owner)
@@ -238,7 +250,7 @@ class GcpDoctor:
             yield Check(group, what, Answer.OFF, "it is on none", permission)
         what, permission = f"{name.text}: its EKM connection", "cloudkms.ekmConnections.verifyConnectivity"
         connection = kind.connection or kind.backend
-        if not self.verify_connectivity or kind.level != "EXTERNAL_VPC" or not connection:
+        if not self.verify_connectivity or "EXTERNAL_VPC" not in kind.levels or not connection:
             why = "it has none" if self.verify_connectivity else "[probe] verify_connectivity is off"
             yield Check(group, what, Answer.OFF, why, permission)
             return
