@@ -1,42 +1,29 @@
 """A doctor's visit names exactly what is missing, changes nothing, and what it says to grant is enough and no more."""
 
 import json
-import os
 import re
-import shutil
 import socket
 import sqlite3
-import subprocess
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
 import pytest
-from alembic.script import ScriptDirectory
 
-from auditor import cli, doctoring
-from auditor.checkup import Answer, Check, Question, Told, exit_code
+from auditor.checkup import Answer, exit_code
 from auditor.config import load
-from auditor.doctoring import endpoints, local
-from auditor.doctoring.asking import ask
-from auditor.doctoring.choosing import MOST, chooser
 from auditor.embedded.aws import AwsCloud
-from auditor.errors import ReadOnlyError
-from auditor.grants import AwsGrants, GcpGrants
-from auditor.locks import held
-from auditor.model import KeyMemory, KeyName, Reason
+from auditor.model import Reason
 from auditor.outputs import doctor_json, grants
 from auditor.rights import LOST
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY, RING, Clock, an_aws_cloud
-from tests.core_builders import an_aws_key
 from tests.small import Small, a_small_cloud
 from tests.test_denied import AWS_CONFIG, AWS_KEY, IMPORTED, PLATFORM
+from tests.visits import named, run, the, tree, visit
 
 ROOT = Path(__file__).parents[1]
 PERMISSIONS = (ROOT / "docs/permissions.md").read_text()
@@ -88,27 +75,6 @@ def small(tmp_path: Path) -> Iterator[Small]:
         yield running
 
 
-def visit(small: Small, **more: Any) -> tuple[Check, ...]:
-    return doctoring.examine(small.config, load(small.config), **more)
-
-
-def named(checks: tuple[Check, ...], answer: Answer) -> set[str | None]:
-    return {one.permission for one in checks if one.answer is answer}
-
-
-def the(checks: tuple[Check, ...], what: str) -> Check:
-    """The one that begins or ends so; of a thing and its rights, the thing."""
-    found = [one for one in checks if one.what.startswith(what) or one.what.endswith(what)]
-    assert len(found) == 1 or all(one.what.startswith(found[0].what) for one in found), [one.what for one in found]
-    return found[0]
-
-
-def run(capsys: pytest.CaptureFixture[str], argv: list[str]) -> tuple[int, str, str]:
-    code = cli._run(argv)  # noqa: SLF001 - the command without the end of the process
-    out, err = capsys.readouterr()
-    return code, out, err
-
-
 def granted(small: Small, capsys: pytest.CaptureFixture[str], cloud: str) -> dict[str, Any]:
     code, out, _ = run(capsys, small.argv("doctor", "--grants", cloud, "--format", "json"))
     told = json.loads(out)
@@ -132,13 +98,6 @@ def permits(document: Mapping[str, Any], without: str = "") -> Callable[[str, st
         return action != without and "Allow" in hits and "Deny" not in hits
 
     return may
-
-
-def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
-    return {
-        str(one.relative_to(folder)): (one.stat().st_mtime_ns, one.read_bytes() if one.is_file() else b"")
-        for one in sorted(folder.rglob("*"))
-    }
 
 
 def test_where_nothing_is_missing_it_ends_with_0_and_leaves_no_trace(
@@ -206,9 +165,6 @@ def test_no_question_is_asked_twice_and_no_list_beyond_its_first_entries(both: t
     ]
     assert len(listing) >= 10
     assert [one for one in listing if not bounds.search(" ".join(one))] == []
-
-
-# What to grant
 
 
 def test_with_exactly_what_it_says_to_grant_on_aws_there_is_no_gap(
@@ -280,138 +236,6 @@ def test_what_is_lost_without_each_permission_is_what_the_permissions_page_says(
     probes = {"kms:Decrypt", "storage.objects.get", "cloudkms.ekmConnections.verifyConnectivity"}
     assert set(LOST) - set(told) == probes
     assert all(f"`{one}`" in PERMISSIONS for one in probes)
-
-
-def aws_of(folder: Path, text: str, keys: tuple[str, ...] = ()) -> AwsGrants:
-    path = folder / "auditor.toml"
-    path.write_text(text)
-    return doctoring.aws_grants(load(path), map(KeyName, keys))
-
-
-def allowed(document: Mapping[str, Any], action: str) -> list[str]:
-    return [
-        each
-        for one in document["Statement"]
-        if one["Effect"] == "Allow" and action in one["Action"]
-        for each in one["Resource"]
-    ]
-
-
-BUCKET = '[[bucket]]\nurl = "s3://{}"\nlayout = "{{org}}/"\nregion = "{}"\n'
-
-
-def test_each_identity_gets_a_policy_of_its_own(tmp_path: Path) -> None:
-    role = "arn:aws:iam::444455556666:role/cmek-auditor"
-    account = f'[[account]]\nid = "444455556666"\nrole_arn = "{role}"\n'
-    text = (
-        BUCKET.format("one", "us-east-1") + BUCKET.format("two", "eu-west-1") + 'account = "444455556666"\n' + account
-    )
-    found = aws_of(tmp_path, text, (FOREIGN,))
-    first, second = found.policies
-    assert (second.identity, found.key_statements) == (role, ())
-    assert allowed(first.document, "s3:ListBucketVersions") == ["arn:aws:s3:::one"]
-    assert allowed(second.document, "s3:ListBucketVersions") == ["arn:aws:s3:::two"]
-    assert allowed(first.document, "sts:AssumeRole") == [role]
-    assert allowed(second.document, "sts:AssumeRole") == []
-    assert allowed(first.document, "kms:DescribeKey") == ["arn:aws:kms:us-east-1:*:key/*"]
-    assert "arn:aws:kms:us-east-1:444455556666:key/*" in allowed(second.document, "kms:DescribeKey")
-
-
-def test_an_account_without_buckets_is_let_see_its_keys_in_the_regions_of_the_buckets(tmp_path: Path) -> None:
-    account = '[[account]]\nid = "444455556666"\nrole_arn = "arn:aws:iam::444455556666:role/a"\n'
-    _, second = aws_of(tmp_path, BUCKET.format("one", "eu-west-1") + account).policies
-    assert allowed(second.document, "kms:DescribeKey") == ["arn:aws:kms:eu-west-1:444455556666:key/*"]
-    assert allowed(second.document, "s3:ListAllMyBuckets") == []
-
-
-def test_what_is_off_is_not_granted(tmp_path: Path) -> None:
-    (plain,) = aws_of(tmp_path, BUCKET.format("one", "cn-north-1")).policies
-    assert allowed(plain.document, "s3:ListBucket") == ["arn:aws-cn:s3:::one"]
-    for action in ("kms:ListGrants", "kms:Decrypt", "s3:GetObject"):
-        assert allowed(plain.document, action) == []
-    assert plain.document["Statement"][-1] == {
-        "Sid": "NeverDecrypt",
-        "Effect": "Deny",
-        "Action": "kms:Decrypt",
-        "Resource": "*",
-    }
-    live = 'populations = ["live"]\n'
-    (probing,) = aws_of(tmp_path, BUCKET.format("one", "us-east-1") + live + "[probe]\nreads = true\n").policies
-    assert allowed(probing.document, "s3:GetObject") == ["arn:aws:s3:::one/*"]
-    assert allowed(probing.document, "s3:ListBucketVersions") == []
-    (read,) = (one for one in probing.document["Statement"] if "kms:Decrypt" in one["Action"])
-    assert read["Condition"] == {"StringLike": {"kms:ViaService": ["s3.us-east-1.amazonaws.com"]}}
-    assert read["Effect"] == "Allow"
-
-
-def test_the_owner_of_a_key_in_an_account_that_nobody_configured_gets_a_statement(tmp_path: Path) -> None:
-    found = aws_of(tmp_path, BUCKET.format("one", "us-east-1"), (FOREIGN,))
-    (other,) = found.key_statements
-    assert (other.account, other.keys, other.statement["Action"]) == ("444455556666", (FOREIGN,), ["kms:DescribeKey"])
-    text = "\n".join(grants.aws_text(found))
-    assert f"#   {FOREIGN}" in text
-    assert "account 444455556666 is the auditor's own" in text
-
-
-def test_one_policy_alone_is_printed_as_the_file_that_aws_takes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    aws_of(tmp_path, BUCKET.format("one", "us-east-1"))
-    argv = ["doctor", "--grants", "aws", "--config", str(tmp_path / "auditor.toml")]
-    code, out, _ = run(capsys, argv)
-    assert (code, json.loads(out)["Version"]) == (0, "2012-10-17")
-    assert run(capsys, argv)[1] == out
-    code, _, err = run(capsys, [*argv[:2], "gcp", *argv[3:]])
-    assert (code, "names no bucket and no key there" in err) == (2, True)
-
-
-@pytest.mark.parametrize("project", ["acme", "it's; touch pwned", "$(touch pwned)", "two\ntouch pwned", "-p"])
-def test_the_script_for_google_cloud_runs_nothing_but_gcloud(tmp_path: Path, project: str) -> None:
-    path = tmp_path / "auditor.toml"
-    bucket = '[[bucket]]\nurl = "gs://one"\nlayout = "{org}/"\n'
-    given = json.dumps(project)
-    path.write_text(f"{bucket}account = {given}\n[[account]]\nproject = {given}\nimpersonate = {given}\n")
-    lines = "\n".join(grants.gcp_text(doctoring.gcp_grants(load(path), ())))
-    (tmp_path / "gcloud").write_text('#!/bin/sh\nprintf "%s\\n" "$@" >> said\n')
-    (tmp_path / "gcloud").chmod(0o700)
-    env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-    subprocess.run(["/bin/sh", "-e"], input=lines, text=True, check=True, cwd=tmp_path, env=env)
-    said = (tmp_path / "said").read_text()
-    assert not (tmp_path / "pwned").exists()
-    shown = project.replace("\n", "\\n")
-    assert f"--project={shown}\n" in said
-    assert f"--member=serviceAccount:{shown}\n" in said
-
-
-def test_what_the_config_does_not_say_the_script_asks_for(tmp_path: Path) -> None:
-    path = tmp_path / "auditor.toml"
-    path.write_text(
-        '[[bucket]]\nurl = "gs://one"\nlayout = "{org}/"\n[probe]\nreads = true\nverify_connectivity = true\n'
-    )
-    found = doctoring.gcp_grants(load(path), ())
-    (role,) = found.roles
-    assert {"storage.objects.get", "cloudkms.ekmConnections.verifyConnectivity"} < set(role.permissions)
-    lines = "\n".join(grants.gcp_text(found))
-    for asked in ("MEMBER", "PROJECT"):
-        done = subprocess.run(
-            ["/bin/sh", "-e"],
-            input=lines,
-            text=True,
-            check=False,
-            capture_output=True,
-            env={"MEMBER": "x"} if asked == "PROJECT" else {},
-        )
-        assert (done.returncode != 0, f"{asked}: set it" in done.stderr) == (True, True)
-
-
-def test_keys_in_other_projects_are_granted_there(tmp_path: Path) -> None:
-    path = tmp_path / "auditor.toml"
-    path.write_text('[[bucket]]\nurl = "gs://one"\nlayout = "{org}/"\naccount = "b"\n[[account]]\nproject = "b"\n')
-    found = doctoring.gcp_grants(load(path), [KeyName(GOOGLE_KEY)])
-    roles = {one.project: set(one.permissions) for one in found.roles}
-    assert set(roles) == {"acme", "b"}
-    assert not roles["acme"] & roles["b"]
-    assert "cloudkms.cryptoKeys.get" in roles["acme"]
 
 
 # Clouds that answer otherwise
@@ -603,137 +427,21 @@ def test_without_a_project_the_owner_of_a_bucket_that_hides_its_settings_is_not_
     assert the(checks, "list of all buckets").reason is Reason.UNSUPPORTED
 
 
-# This machine
-
-
-def test_a_state_folder_that_cannot_be_is_missing(small: Small) -> None:
-    (small.config.parent / "state").write_text("no folder")
-    checks = visit(small)
-    told = the(checks, "state folder /")
-    assert (told.answer, "is no folder" in told.told, exit_code(checks)) == (Answer.MISSING, True, 1)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_state_folder_that_may_not_be_written_to_is_missing(small: Small) -> None:
-    folder = small.config.parent / "state"
-    folder.mkdir(mode=0o500)
-    assert the(visit(small), "state folder /").answer is Answer.MISSING
-
-
-def test_what_others_may_read_or_write_is_told(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
-    run(capsys, small.argv("scan", "-q"))
-    folder = small.config.parent / "state"
-    folder.chmod(0o755)
-    (folder / "ledger.db").chmod(0o644)
-    small.config.chmod(0o666)
-    checks = visit(small)
-    assert sorted(one.todo for one in checks if one.answer is Answer.MISSING) == [
-        f"chmod 700 {folder}",
-        f"chmod go-w {small.config}",
-    ]
-    folder.chmod(0o700)
-    small.config.chmod(0o600)
-    assert exit_code(visit(small)) == 0
-
-
-def test_a_disk_that_has_no_room_for_another_sweep_is_told(
-    small: Small, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_rows_of_one_kind_are_one_row_where_all_is_well(
+    both: tuple[Small, AwsCloud], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(capsys, small.argv("scan", "-q"))
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=150_000_000))
-    assert the(visit(small), "disk").answer is Answer.OK
-    monkeypatch.setattr(local, "_size", lambda _: 100_000_000)
-    assert the(visit(small), "disk").answer is Answer.MISSING
-    monkeypatch.setattr(local, "_size", lambda _: 0)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=99_000_000))
-    assert the(visit(small), "disk").answer is Answer.MISSING
-
-
-def damage_chain(path: Path) -> None:
-    with sqlite3.connect(path) as database:
-        database.execute("UPDATE event SET body = '{}' WHERE seq = 1")
-    database.close()
-
-
-def age(path: Path, revision: str) -> None:
-    with sqlite3.connect(path) as database:
-        database.execute("UPDATE alembic_version SET version_num = ?", (revision,))
-    database.close()
-
-
-LEDGERS: dict[str, tuple[Callable[[Path], object], Answer, str]] = {
-    "its chain was changed": (damage_chain, Answer.MISSING, "ledger"),
-    "no database": (lambda path: path.write_bytes(b"no database" * 500), Answer.MISSING, "not a database"),
-    "of a newer version": (lambda path: age(path, "v9999"), Answer.MISSING, "written by a newer version"),
-    "empty": (lambda path: path.write_bytes(b""), Answer.OK, "is empty"),
-}
-
-
-@pytest.mark.parametrize(("harm", "answer", "told"), LEDGERS.values(), ids=LEDGERS)
-def test_a_ledger_that_cannot_be_used_is_told_and_left_alone(
-    small: Small, capsys: pytest.CaptureFixture[str], harm: Callable[[Path], object], answer: Answer, told: str
-) -> None:
-    run(capsys, small.argv("scan", "-q"))
-    path = small.config.parent / "state" / "ledger.db"
-    harm(path)
-    before = tree(path.parent)
-    found = the(visit(small), "ledger ")
-    assert (found.answer, told in found.told) == (answer, True), found
-    assert tree(path.parent) == before
-
-
-def test_a_ledger_of_an_older_version_is_not_brought_up_to_date(
-    small: Small, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run(capsys, small.argv("scan", "-q"))
-    monkeypatch.setattr(ScriptDirectory, "get_current_head", lambda _: "one that is still to be written")
-    path = small.config.parent / "state" / "ledger.db"
-    before = tree(path.parent)
-    found = the(visit(small), "ledger ")
-    assert (found.answer, "written by an older version" in found.told) == (Answer.OK, True)
-    assert tree(path.parent) == before
-
-
-def test_a_daemon_that_works_on_the_state_folder_is_told(small: Small, tmp_path: Path) -> None:
-    (tmp_path / "state").mkdir()
-    assert the(visit(small), "daemon").told == "none runs"
-    assert not (tmp_path / "state" / "daemon.lock").exists()
-    with held(tmp_path / "state" / "daemon.lock", AssertionError()):  # type: ignore[arg-type]  # never raised here
-        assert the(visit(small), "daemon").told == "one runs; commands may run beside it"
-    assert the(visit(small), "daemon").told == "none runs"
-
-
-def test_registries_are_read_and_told_where_they_cannot_be_used(small: Small, tmp_path: Path) -> None:
-    small.config.write_text(f'{small.config.read_text()}\n[[registry]]\nkind = "file"\npath = "of.csv"\n')
-    assert the(visit(small), "registry").answer is Answer.MISSING
-    (tmp_path / "of.csv").write_text(f"namespace,key\nacme/old,{GOOGLE_KEY}\nacme/new,alias/x\n")
-    told = the(visit(small), "registry")
-    assert (told.answer, "of its first 2 entries, 1 cannot be used, the first line 3" in told.told) == (
-        Answer.MISSING,
-        True,
-    )
-    (tmp_path / "of.csv").write_text(f"namespace,key\nacme/old,{GOOGLE_KEY}\n")
-    assert the(visit(small), "registry").answer is Answer.OK
-
-
-@pytest.mark.parametrize(
-    ("mount", "answer"),
-    [
-        ("fuse.gcsfuse data", Answer.MISSING),
-        ("fuse.s3fs elsewhere", Answer.UNKNOWN),
-        ("ext4 /dev/sda1", Answer.OK),
-    ],
-)
-def test_a_memory_that_hangs_on_a_key_that_it_watches_is_told(
-    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mount: str, answer: Answer
-) -> None:
-    mounts = tmp_path / "mountinfo"
-    root = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw"
-    mounts.write_text(f"{root}\n30 22 0:50 / {tmp_path} rw,nosuid shared:9 - {mount} rw,user_id=0\n")
-    monkeypatch.setattr(local, "_MOUNTS", mounts)
-    assert the(visit(small), "self-lockout").answer is answer
-    monkeypatch.setattr(local, "_MOUNTS", tmp_path / "none")
-    assert the(visit(small), "self-lockout").answer is Answer.UNKNOWN
+    small, aws = both
+    more = ""
+    for number in range(5):
+        aws.store.add_bucket(f"more-{number}")
+        more += AWS_CONFIG.replace("objects", f"more-{number}")
+    small.config.write_text(small.config.read_text() + more)
+    aws.store.denied.add(("ListMultipartUploads", "more-3"))
+    code, out, _ = run(capsys, small.argv("doctor"))
+    assert code == 1
+    assert "ok       list, 6 times (s3:ListBucketVersions)" in out
+    assert "unfinished uploads, 5 times" in out
+    assert "missing  s3://more-3: unfinished uploads" in out
 
 
 def test_a_config_that_cannot_be_used_ends_with_2(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
@@ -759,110 +467,3 @@ def test_names_that_are_hostile_reach_no_terminal(small: Small, capsys: pytest.C
     _, out, _ = run(capsys, small.argv("doctor"))
     assert "\x1b" not in out
     assert "ac\\x1bme" in out
-
-
-# The parts
-
-
-def test_endpoints_over_plain_http_are_fine_on_loopback_alone() -> None:
-    ok = Told(None, "answered")
-    given = {"http://127.0.0.1:1": Answer.OK, "http://10.0.0.9": Answer.MISSING, "https://kms.example": Answer.OK}
-    found = endpoints.of_endpoints([(one, ok) for one in given], 1.0)
-    assert {one.what.removeprefix("endpoint "): one.answer for one in found} == given
-
-
-def test_an_endpoint_whose_name_nobody_knows_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-    def unresolved(*_: object, **__: object) -> None:
-        raise socket.gaierror
-
-    monkeypatch.setattr(socket, "create_connection", unresolved)
-    (told,) = endpoints.of_endpoints([("https://kms.nowhere.invalid", Told(Reason.TIMEOUT, "x"))], 1.0)
-    assert (told.answer, told.told) == (Answer.UNKNOWN, "its name cannot be resolved")
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
-    (told,) = endpoints.of_endpoints([("https://kms.nowhere.invalid", Told(Reason.TIMEOUT, "x"))], 1.0)
-    assert told.told == "nothing came back through the proxy"
-
-
-def test_a_clock_that_nothing_was_held_against_is_unknown() -> None:
-    assert endpoints.of_clock(timedelta(0), heard=False).answer is Answer.UNKNOWN
-
-
-def test_of_many_keys_a_few_are_asked_and_that_is_said() -> None:
-    keys = [KeyName(f"arn:aws:kms:us-east-1:111122223333:key/{number:04}") for number in range(9)]
-    stored = an_aws_key()
-    memory = {
-        keys[7]: KeyMemory(None, None),
-        keys[5]: KeyMemory(stored, None),
-        keys[6]: KeyMemory(stored, None),
-    }
-    chosen, (told,) = chooser(frozenset({keys[8]}), memory)(keys)
-    assert chosen == (keys[7], keys[8], keys[0]), "silent ones and those of the config first"
-    assert (len(chosen), told.answer) == (MOST, Answer.OK)
-    assert told.told.startswith("3 of 9 known ones are asked")
-    assert chooser(frozenset(), {})(keys[:3]) == (tuple(keys[:3]), ())
-
-
-def test_a_defect_of_one_question_ends_no_visit_and_a_request_that_may_not_be_does() -> None:
-    def broken() -> Told:
-        raise RuntimeError("secret")
-
-    def forbidden() -> Told:
-        raise ReadOnlyError("no")
-
-    ((check, _, _),) = ask([Question("g", "w", broken)], 5.0)
-    assert (check.answer, check.told) == (Answer.UNKNOWN, "a defect of the auditor: RuntimeError")
-    with pytest.raises(ReadOnlyError):
-        ask([Question("g", "w", forbidden)], 5.0)
-
-
-def test_a_question_that_never_ends_is_given_up() -> None:
-    released = threading.Event()
-
-    def hangs() -> Told:
-        released.wait(60)
-        return Told(None, "too late")
-
-    asked = [
-        Question("g", "hangs", hangs, endpoint="one"),
-        Question("g", "works", lambda: Told(None, "x"), endpoint="two"),
-    ]
-    found = [check for check, _, _ in ask(asked, 2.0)]
-    released.set()
-    assert [(one.answer, one.reason, one.told) for one in found] == [
-        (Answer.UNKNOWN, Reason.TIMEOUT, "no answer within 2 s"),
-        (Answer.OK, None, "x"),
-    ]
-
-
-def test_exit_codes_are_those_of_a_scan() -> None:
-    def of(*answers: Answer) -> int:
-        return exit_code([Check("g", "w", one, "t") for one in answers])
-
-    assert of(Answer.OK, Answer.OFF) == 0
-    assert of(Answer.OK, Answer.UNKNOWN) == 3
-    assert of(Answer.UNKNOWN, Answer.MISSING, Answer.OK) == 1
-
-
-def test_rows_of_one_kind_are_one_row_where_all_is_well(
-    both: tuple[Small, AwsCloud], capsys: pytest.CaptureFixture[str]
-) -> None:
-    small, aws = both
-    more = ""
-    for number in range(5):
-        aws.store.add_bucket(f"more-{number}")
-        more += AWS_CONFIG.replace("objects", f"more-{number}")
-    small.config.write_text(small.config.read_text() + more)
-    aws.store.denied.add(("ListMultipartUploads", "more-3"))
-    code, out, _ = run(capsys, small.argv("doctor"))
-    assert code == 1
-    assert "ok       list, 6 times (s3:ListBucketVersions)" in out
-    assert "unfinished uploads, 5 times" in out
-    assert "missing  s3://more-3: unfinished uploads" in out
-
-
-def test_nothing_to_grant_is_nothing() -> None:
-    assert list(grants.aws_text(AwsGrants((), ()))) == []
-    assert list(grants.gcp_text(GcpGrants(()))) == []
