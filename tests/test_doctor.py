@@ -442,6 +442,18 @@ def test_rows_of_one_kind_are_one_row_where_all_is_well(
     assert "ok       list, 6 times (s3:ListBucketVersions)" in out
     assert "unfinished uploads, 5 times" in out
     assert "missing  s3://more-3: unfinished uploads" in out
+    lines = out.splitlines()
+    place = lines.index("missing: s3:ListBucketMultipartUploads: s3://more-3: unfinished uploads")
+    assert lines[place + 1 : place + 3] == [
+        "  lost without it: the count is null, with a gap",
+        "  to do: grant s3:ListBucketMultipartUploads to the auditor",
+    ]
+    aws.store.denied |= {("GetBucketVersioning", f"more-{number}") for number in range(4)}
+    aws.traffic.fail("s3 GET /more-4?", status=503)
+    aws.traffic.fail("s3 HEAD /more-4", status=503)
+    _, out, _ = run(capsys, small.argv("doctor"))
+    assert "\nmissing: s3:GetBucketVersioning: s3://more-0: versioning and 3 more\n" in out
+    assert re.search(r"\nunknown: .*s3://more-4: .* and 3 more\n  to do: lower requests_per_second", out)
 
 
 def test_a_config_that_cannot_be_used_ends_with_2(small: Small, capsys: pytest.CaptureFixture[str]) -> None:

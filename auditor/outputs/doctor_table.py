@@ -58,18 +58,30 @@ def _kind(one: Check) -> tuple[str, str, str | None]:
 
 def _todo(checks: Sequence[Check]) -> Iterator[Text]:
     """What lacks, and the way to it: each once, however many buckets or keys it is about."""
-    bad = [one for one in checks if one.answer in {Answer.MISSING, Answer.UNKNOWN}]
-    told: dict[tuple[str, str, str, str], list[Check]] = {}
-    for one in sorted(bad, key=lambda each: each.answer is Answer.UNKNOWN):
-        told.setdefault((one.answer, one.permission or one.what, one.lost, one.todo), []).append(one)
-    for (answer, name, lost, todo), some in told.items():
-        yield Text()
-        times = f", {len(some)} times" if len(some) > 1 else ""
-        yield _plain(f"{answer}: {name}{times}: {some[0].what}", _STYLES[some[0].answer])
-        if lost:
-            yield _plain(f"  lost without it: {lost}")
-        if todo:
-            yield _plain(f"  to do: {todo}")
+    lacking: dict[tuple[str, str, str], list[Check]] = {}
+    unheard: dict[str, list[Check]] = {}
+    for one in checks:
+        if one.answer is Answer.MISSING:
+            lacking.setdefault((one.permission or one.what, one.lost, one.todo), []).append(one)
+        elif one.answer is Answer.UNKNOWN:
+            unheard.setdefault(one.todo, []).append(one)
+    for (_, lost, todo), some in lacking.items():
+        yield from _lines(some[:1], len(some), lost, todo)
+    for todo, some in unheard.items():
+        yield from _lines(some[:_FEW], len(some), "", todo)
+
+
+def _lines(shown: Sequence[Check], count: int, lost: str, todo: str) -> Iterator[Text]:
+    names = "; ".join(
+        f"{one.permission}: {one.what}" if one.permission else f"{one.group}: {one.what}" for one in shown
+    )
+    more = f" and {count - len(shown)} more" if count > len(shown) else ""
+    yield Text()
+    yield _plain(f"{shown[0].answer}: {names}{more}", _STYLES[shown[0].answer])
+    if lost:
+        yield _plain(f"  lost without it: {lost}")
+    if todo:
+        yield _plain(f"  to do: {todo}")
 
 
 def _plain(text: str, style: str = "") -> Text:

@@ -143,7 +143,7 @@ class GcpDoctor:
         seen, group = self._seen[place.url], _group(place.project)
         what, permission = f"{place.url}: its storage service agent", "resourcemanager.projects.get"
         if seen.project is None:
-            told = "whose bucket it is is not known: its settings were refused, and the config names no project"
+            told = "whose bucket it is was not told, and the config names no project"
             yield Check(group, what, Answer.UNKNOWN, told, permission, Reason.NOT_VISIBLE)
         else:
 
