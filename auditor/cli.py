@@ -16,6 +16,7 @@ from auditor import __version__
 from auditor.action import Action
 from auditor.errors import AuditorError, UsageError
 from auditor.findings import Severity
+from auditor.model import Cloud
 
 # Everything else is imported inside the commands: `--help` must not wait for two cloud SDKs.
 
@@ -251,6 +252,24 @@ def rules(form: FormatOption = Format.TABLE, output: OutputOption = None) -> int
     from auditor.commands import list_rules
 
     return list_rules(form.value, output)
+
+
+@app.command()
+def doctor(
+    grants: Annotated[
+        Cloud | None,
+        typer.Option("--grants", help="Print what this cloud must grant for the config, to be pasted; ask nobody."),
+    ] = None,
+    config: ConfigOption = _CONFIG,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+    verbose: VerboseOption = False,
+) -> int:
+    """Check config, machine, credentials and each permission by one harmless request; tell what to grant."""
+    from auditor.commands import Answering, print_grants, see_doctor
+
+    how = Answering(form.value, output, Severity.HIGH, "", quiet=True, verbose=verbose)
+    return see_doctor(config, how) if grants is None else print_grants(config, grants, how)
 
 
 @app.command()

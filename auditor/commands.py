@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
-from auditor import daemon, log, scan, web
+from auditor import checkup, daemon, doctoring, log, scan, web
 from auditor import rules as all_rules
 from auditor.action import Action
 from auditor.config import Config, full_key_name, load
@@ -18,10 +18,14 @@ from auditor.errors import AuditorError, UsageError
 from auditor.estimate import estimate
 from auditor.findings import Demand, Finding, Judgement, Severity, Status
 from auditor.foreseeing import foresee
+from auditor.grants import GcpGrants
 from auditor.locks import held
 from auditor.model import Cloud, KeyName, Reason, split_version
 from auditor.outputs import (
+    doctor_json,
+    doctor_table,
     estimate_json,
+    grants,
     html,
     impact_json,
     impact_table,
@@ -174,6 +178,39 @@ def prove_revoked(path: Path, what: str, how: Answering) -> int:
         return 1
     is_open = found.proof is Proof.NOT_PROVEN or any(gap.reason not in allowed for gap in found.gaps)
     return 3 if is_open else 0
+
+
+def see_doctor(path: Path, how: Answering) -> int:
+    """Print what the config needs and what of it is there; 1 if something is missing, else 3 if not all was told."""
+    _place_for(how.output)
+    config = load(path)
+    log.start(json_lines=config.log.json_lines, verbose=how.verbose)
+    checks = doctoring.examine(path, config)
+    with _writing(how.output) as out:
+        if how.form == "json":
+            doctor_json.write(checks, out)
+        else:
+            terminal.plain(out).print(doctor_table.doctor(checks))
+    return checkup.exit_code(checks)
+
+
+def print_grants(path: Path, cloud: Cloud, how: Answering) -> int:
+    """Print what a cloud must grant for the config, to be pasted; no cloud is asked."""
+    _place_for(how.output)
+    config = load(path)
+    log.start(json_lines=config.log.json_lines, verbose=how.verbose)
+    keys = doctoring.known_keys(config)
+    aws = doctoring.aws_grants(config, keys) if cloud is Cloud.AWS else None
+    gcp = doctoring.gcp_grants(config, keys) if cloud is Cloud.GCP else None
+    if not (aws and aws.policies) and not (gcp and gcp.roles):
+        raise UsageError(f"--grants {cloud}: the config names no bucket and no key there", "name the other cloud")
+    with _writing(how.output) as out:
+        if how.form == "json":
+            grants.write_json(aws, gcp, out)
+        else:
+            lines = grants.aws_text(aws) if aws is not None else grants.gcp_text(gcp or GcpGrants(()))
+            out.writelines(f"{line}\n" for line in lines)
+    return 0
 
 
 def exit_code(judgement: Judgement, fail_on: Severity, allowed: frozenset[Reason]) -> int:

@@ -35,6 +35,26 @@ def held(path: Path, busy: AuditorError, seconds: float = 0.0) -> Iterator[None]
         os.close(file)
 
 
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the lock on a file; a file that is not there is made by nobody for that.
+
+    Raises:
+        OSError: it cannot be told.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        # Let go at once: only who wants it in this very moment sees it.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
 def _opened(path: Path) -> int:
     try:
         return os.open(path, os.O_CREAT | os.O_RDWR, 0o600)

@@ -65,8 +65,8 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_
     def corrected() -> datetime:
         return now() + plausible(wire.skew())
 
-    waivers = _waivers(config, now())
-    clouds = _clouds(config, wire, Clocks(now, corrected))
+    waivers = waivers_of(config, now())
+    clouds = clouds_of(config, wire, Clocks(now, corrected))
     ledger = LedgerStore(config.state / "ledger.db")
     layouts = {one.url: Layout.parse(one.layout, one.tenant_field) for one in config.bucket}
     kept = config.retention
@@ -99,11 +99,17 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_
         rules_version=rules.version(),
         config_digest=config.digest,
         registry=registry,
-        registries=tuple(_registry(one, layouts) for one in config.registry),
+        registries=registries_of(config),
         waivers=waivers,
         by_sdk=by_sdk,
     )
     return Assembly(parts, ledger, inventory, wire)
+
+
+def registries_of(config: Config) -> tuple[FileRegistry, ...]:
+    """The registries of the config; none is read yet."""
+    layouts = {one.url: Layout.parse(one.layout, one.tenant_field) for one in config.bucket}
+    return tuple(_registry(one, layouts) for one in config.registry)
 
 
 def _registry(one: Registry, layouts: Mapping[str, Layout]) -> FileRegistry:
@@ -112,7 +118,7 @@ def _registry(one: Registry, layouts: Mapping[str, Layout]) -> FileRegistry:
     return FileRegistry(one.path, bucket, fields, one.fields, one.name)
 
 
-def _waivers(config: Config, now: datetime) -> tuple[Waiver, ...]:
+def waivers_of(config: Config, now: datetime) -> tuple[Waiver, ...]:
     """The exceptions of the config.
 
     Raises:
@@ -136,7 +142,7 @@ def _waivers(config: Config, now: datetime) -> tuple[Waiver, ...]:
     return tuple(one.given() for one in config.waiver)
 
 
-def _clouds(config: Config, wire: Wire, clocks: Clocks) -> Mapping[Cloud, Made]:
+def clouds_of(config: Config, wire: Wire, clocks: Clocks) -> Mapping[Cloud, Made]:
     """Those that hold a bucket or a key which the config names."""
     named = {cloud_of(one.url) for one in config.bucket}.union(KeyName(one.name).cloud for one in config.key)
     agent = f"cmek-auditor/{__version__}"

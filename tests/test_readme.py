@@ -13,7 +13,7 @@ from starlette.routing import Route
 from auditor import cli, web
 from auditor.config import load
 from auditor.prices import PRICES
-from tests.clouds import GOOGLE_KEY
+from tests.clouds import GOOGLE_KEY, RING
 from tests.small import a_small_cloud
 from tests.test_prove_revoked import MEANT
 
@@ -47,13 +47,22 @@ def test_every_command_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     ours = [line.split()[1:] for line in commands() if line.startswith("cmek-auditor ")]
-    assert [one[0] for one in ours] == ["scan", "report", "scan", "serve"]
+    assert [one[0] for one in ours] == ["doctor", "scan", "report", "scan", "serve"]
     with a_small_cloud(tmp_path):
         for argv in ours:
             if argv[0] == "serve":
                 continue  # tests/test_daemon.py runs it
             assert cli._run(argv) == 0, capsys.readouterr()  # noqa: SLF001 - the command without the end of the process
     assert (tmp_path / "report.html").is_file()
+
+
+def test_the_doctor_says_what_it_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = shown_as("Of 25 checks")
+    with a_small_cloud(tmp_path) as small:
+        small.cloud.store.deny("cloudkms.keyRings.getIamPolicy", RING)
+        assert cli._run(small.argv("doctor")) == 1  # noqa: SLF001 - as above
+    printed = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in shown.splitlines() if " ".join(line.split()) not in printed] == []
 
 
 def test_every_command_in_the_table_exists(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from importlib import import_module
 from typing import Final, Protocol
 
+from auditor.checkup import Choosing, Doctor
 from auditor.config import Bucket, Config
 from auditor.connectors.wire import Wire
 from auditor.model import Cloud
@@ -23,6 +24,11 @@ class Clocks:
     """The process's."""
     corrected: Callable[[], datetime]
     """The same as the clouds' clocks say, against whose dates it is held."""
+
+
+PATIENCE: Final = 5
+"""Seconds that a doctor waits for one answer."""
+ATTEMPTS: Final = 2
 
 
 class Made(Protocol):
@@ -44,6 +50,9 @@ class Made(Protocol):
 
     def identity(self) -> tuple[str, ...]:
         """As whom it is asked."""
+
+    def doctor(self, choose: Choosing) -> Doctor:
+        """Who asks it once and little, and waits for seconds; `choose` says which keys."""
 
 
 class Maker(Protocol):

@@ -3,16 +3,21 @@
 from datetime import timedelta
 from typing import Final
 
-from auditor.clouds import CONNECTIONS, Clocks
+from auditor.checkup import Choosing, Doctor
+from auditor.clouds import ATTEMPTS, CONNECTIONS, PATIENCE, Clocks
 from auditor.config import Account, Bucket, Config
 from auditor.connectors.aws.buckets import AwsBuckets
 from auditor.connectors.aws.census import S3Census
+from auditor.connectors.aws.doctor import AwsDoctor
+from auditor.connectors.aws.doctor_buckets import S3Place
+from auditor.connectors.aws.doctor_keys import Wanted
 from auditor.connectors.aws.keys import AwsKeys
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.probes import AwsProbes
 from auditor.connectors.aws.session import AwsClients, AwsIdentity
 from auditor.connectors.pace import Pace
 from auditor.connectors.wire import Wire
+from auditor.model import Population
 from auditor.ports import BucketLister, ObjectSource
 
 _KMS_QUOTA: Final = 2_000
@@ -28,8 +33,9 @@ class Aws:
 
     def __init__(self, config: Config, wire: Wire, agent: str, clocks: Clocks) -> None:
         self._config = config
-        identities = {one.id: _identity(one) for one in config.account if one.id}
-        self._clients = AwsClients(identities, wire, agent, CONNECTIONS)
+        self._identities = {one.id: _identity(one) for one in config.account if one.id}
+        self._wire, self._agent = wire, agent
+        self._clients = AwsClients(self._identities, wire, agent, CONNECTIONS)
         self._clock = clocks.corrected
         share = config.limits.kms_quota_share
         self.keys = AwsKeys(
@@ -64,6 +70,23 @@ class Aws:
         """Who lists the buckets of the accounts that configured ones are read with; None where there are none."""
         accounts = {one.account for one in self._config.bucket if one.url.startswith("s3://")}
         return AwsBuckets(self._clients, sorted(accounts, key=lambda one: one or "")) if accounts else None
+
+    def doctor(self, choose: Choosing) -> Doctor:
+        """Who asks once and little, by clients of their own: those of a sweep wait longer."""
+        clients = AwsClients(self._identities, self._wire, self._agent, CONNECTIONS, ATTEMPTS, patience=PATIENCE)
+        mine = [one for one in self._config.bucket if one.url.startswith("s3://")]
+        live = (Population.LIVE,)
+        places = tuple(S3Place(one.url, one.region, one.account, one.populations == live) for one in mine)
+        where = {one.url: (one.region, one.account) for one in mine}
+        probe = self._config.probe
+        return AwsDoctor(
+            clients,
+            places,
+            {account: one.role_arn for account, one in self._identities.items()},
+            Wanted(self._config.platform.aws_principals, probe.reads, probe.dry_runs),
+            AwsProbes(clients, where, self._clock),
+            choose,
+        )
 
     def identity(self) -> tuple[str, ...]:
         """As whom it is asked."""

@@ -3,16 +3,20 @@
 from functools import partial
 from typing import Final
 
+from auditor.checkup import Choosing, Doctor
 from auditor.clouds import Clocks
 from auditor.config import Account, Bucket, Config
 from auditor.connectors.gcp.buckets import GcsBuckets
+from auditor.connectors.gcp.calls import KmsCalls
 from auditor.connectors.gcp.census import GcsCensus
+from auditor.connectors.gcp.doctor import GcpDoctor, GcsPlace
 from auditor.connectors.gcp.keys import GcpKeys
 from auditor.connectors.gcp.objects import GcsBucket
 from auditor.connectors.gcp.probes import GcpProbes
 from auditor.connectors.gcp.session import Endpoints, GcpClients, GcpIdentity
 from auditor.connectors.pace import Pace
 from auditor.connectors.wire import Wire
+from auditor.model import Population
 from auditor.ports import BucketLister, ObjectSource
 
 _KMS_QUOTA: Final = 600 / 60
@@ -58,13 +62,32 @@ class Gcp:
 
     def lister(self) -> BucketLister | None:
         """Who lists the buckets of the projects that configured ones are read with; None where there are none."""
-        mine = [one for one in self._config.bucket if one.url.startswith("gs://")]
-        if not mine:
-            return None
+        return GcsBuckets(self._clients, self._projects()) if self._mine() else None
+
+    def doctor(self, choose: Choosing) -> Doctor:
+        """Who asks once and little."""
+        mine, probe = self._mine(), self._config.probe
+        return GcpDoctor(
+            self._clients,
+            KmsCalls(self._clients.wire, _pace(self._config.limits.gcp_kms_quota_share)),
+            tuple(GcsPlace(one.url, one.account, one.populations == (Population.LIVE,)) for one in mine),
+            tuple(self._projects()) if mine else (),
+            probe.reads,
+            probe.verify_connectivity,
+            self.prober,
+            choose,
+        )
+
+    def _mine(self) -> list[Bucket]:
+        return [one for one in self._config.bucket if one.url.startswith("gs://")]
+
+    def _projects(self) -> list[str]:
+        """Projects whose buckets are counted."""
+        mine = self._mine()
         projects = {one.account for one in mine if one.account}
         if not all(one.account for one in mine):
             projects.update(one.project for one in self._config.account if one.project)
-        return GcsBuckets(self._clients, sorted(projects))
+        return sorted(projects)
 
     def identity(self) -> tuple[str, ...]:
         """As whom it is asked."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
@@ -24,21 +25,29 @@ _OURS: Final = frozenset({"alembic_version", *METADATA.tables})
 
 
 class Database:
-    """One SQLite file; safe to use from many threads and processes."""
+    """One SQLite file; safe to use from many threads and processes.
 
-    def __init__(self, path: Path) -> None:
+    `looking`: it is opened to be read alone, as it is: nothing is made, and no older schema is brought up to date.
+    """
+
+    def __init__(self, path: Path, *, looking: bool = False) -> None:
         self._path = path
         try:
-            path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+            if not looking:
+                path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
             # Made with its mode before the first byte; SQLite gives its side files the same.
-            file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            file = os.open(path, os.O_RDONLY if looking else os.O_CREAT | os.O_RDWR, 0o600)
             self._file = os.fstat(file)
             os.close(file)
         except OSError as error:
             raise LedgerError(
                 f"cannot open the ledger {path}: {error.strerror}", "look at `state` in the config and its rights"
             ) from None
-        self._engine = _engine(path)
+        self._engine = _engine(path, looking=looking)
+        if looking:
+            with self.reading() as connection:
+                self._demand_this_schema(connection)
+            return
         with self.writing() as connection:
             self._migrate(connection)
 
@@ -93,6 +102,22 @@ class Database:
         except CommandError:
             raise LedgerError(f"ledger {self._path}: it does not say which version wrote it", DAMAGED) from None
 
+    def _demand_this_schema(self, connection: Connection) -> None:
+        script = ScriptDirectory(str(_MIGRATIONS))
+        have = MigrationContext.configure(connection).get_current_revision()
+        if have == script.get_current_head():
+            return
+        if have is None:
+            raise OlderSchemaError(f"ledger {self._path} is empty", "the next command that judges begins it")
+        if have in {one.revision for one in script.walk_revisions()}:
+            raise OlderSchemaError(
+                f"ledger {self._path} was written by an older version (its schema is {have})",
+                "the next command that judges brings it up to date; keep a copy if you may go back",
+            )
+        raise LedgerError(
+            f"ledger {self._path} was written by a newer version (its schema is {have})", "use that version"
+        )
+
     def _migrate(self, connection: Connection) -> None:
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
@@ -108,8 +133,12 @@ class Database:
         command.upgrade(config, "head")
 
 
-def _engine(path: Path) -> Engine:
-    engine = create_engine(URL.create("sqlite", database=str(path)))
+class OlderSchemaError(LedgerError):
+    """A ledger that is read as it is has an older schema than this version writes."""
+
+
+def _engine(path: Path, *, looking: bool) -> Engine:
+    engine = create_engine(_looking_at(path) if looking else URL.create("sqlite", database=str(path)))
 
     @event.listens_for(engine, "connect")
     def _settle(connection: Any, _record: object) -> None:
@@ -117,8 +146,9 @@ def _engine(path: Path) -> Engine:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {_WAIT_MILLISECONDS}")
         _refuse_others(path, {name for (name,) in cursor.execute("SELECT name FROM sqlite_master")})
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")
+        if not looking:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.execute("PRAGMA synchronous = FULL")
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -128,6 +158,13 @@ def _engine(path: Path) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
     return engine
+
+
+def _looking_at(path: Path) -> str:
+    """Without a journal nobody works with it, and SQLite itself would leave files beside it."""
+    journal = path.with_name(f"{path.name}-wal")
+    alone = not (journal.exists() and journal.stat().st_size)
+    return f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true{'&immutable=1' if alone else ''}"
 
 
 def _refuse_others(path: Path, names: set[str]) -> None:

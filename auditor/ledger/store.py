@@ -53,10 +53,13 @@ _WAIT_SECONDS: Final = 1800.0
 
 
 class LedgerStore:
-    """`ports.Ledger` on a SQLite file; safe to use from many threads and processes."""
+    """`ports.Ledger` on a SQLite file; safe to use from many threads and processes.
 
-    def __init__(self, path: Path) -> None:
-        self._database = Database(path)
+    `looking`: it is only read, and stays as it is, also where it is none.
+    """
+
+    def __init__(self, path: Path, *, looking: bool = False) -> None:
+        self._database = Database(path, looking=looking)
         self._lock = path.with_name("poll.lock")
         self._read: tuple[int, Judgement | None] | None = None
 

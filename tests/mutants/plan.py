@@ -28,6 +28,10 @@ _UNDOS: Final = "tests/readability/test_undos.py"
 _PROBE: Final = "tests/readability/test_probe.py"
 _CONTINUITY: Final = "tests/readability/test_continuity.py"
 _PARSING: Final = "tests/connectors/test_parsing.py"
+_DOCTOR: Final = "tests/test_doctor.py"
+_DOCTOR_LOCAL: Final = "tests/doctoring/test_local.py"
+_DOCTOR_PARTS: Final = "tests/doctoring/test_parts.py"
+_GRANTS: Final = "tests/doctoring/test_grants.py"
 _FUZZ: Final = "tests/connectors/test_fuzz.py"
 _PROBES: Final = "tests/connectors/test_probes.py"
 
@@ -73,6 +77,13 @@ PLAN: Final = (
     Target("auditor/inventory/registry.py", (_REGISTRY,)),
     Target("auditor/inventory/placing.py", (_REGISTRY,)),
     Target("auditor/connectors/registry_file.py", (_REGISTRY,)),
+    Target("auditor/checkup.py", (_DOCTOR_PARTS,)),
+    Target("auditor/doctoring/__init__.py", (_DOCTOR_LOCAL, _DOCTOR)),
+    Target("auditor/doctoring/*_grants.py", (_GRANTS, _DOCTOR)),
+    Target("auditor/doctoring/[ce]*.py", (_DOCTOR_PARTS, _DOCTOR)),
+    Target("auditor/doctoring/asking.py", (_DOCTOR_PARTS, _DOCTOR)),
+    Target("auditor/doctoring/local.py", (_DOCTOR_LOCAL,)),
+    Target("auditor/connectors/*/doctor*.py", (_DOCTOR,)),
     Target("auditor/probing.py", ("tests/test_probing.py",)),
     Target("auditor/principals.py", ("tests/test_principals.py",)),
     Target("auditor/connectors/aws/policy.py", ("tests/connectors/test_aws_policy.py", _FUZZ)),

@@ -37,7 +37,7 @@ from auditor.ports import KeyNeed
 _STILL_CREATING: Final = 3
 """How often a key that is still Creating is asked again: it takes a few seconds."""
 
-_WITH_MATERIAL: Final = frozenset({"Enabled", "Disabled", "PendingImport", "Updating"})
+WITH_MATERIAL: Final = frozenset({"Enabled", "Disabled", "PendingImport", "Updating"})
 """States in which it matters which material is there: what waits for its deletion is lost with or without."""
 
 _HINTS: Final = {
@@ -91,7 +91,7 @@ class AwsKeys:
             evidence.append(Evidence("kms:DescribeCustomKeyStores", store.id, self._clock(), None, told_store))
         materials: tuple[Material, ...] | None = None
         unread: Reason | None = None
-        if key["origin"] == "EXTERNAL" and key["state"] in _WITH_MATERIAL:
+        if key["origin"] == "EXTERNAL" and key["state"] in WITH_MATERIAL:
             found = self._materials(name, waits=key["state"] == "PendingImport")
             materials, unread = (None, found) if isinstance(found, Reason) else (found, None)
             if materials is not None:

@@ -69,7 +69,10 @@ class AwsClients:
         user_agent: str,
         connections: int,
         attempts: int | None = None,
+        *,
+        patience: int = _READ_TIMEOUT,
     ) -> None:
+        """`patience`: seconds that one attempt waits for an answer."""
         demand_whole_headers()
         self._identities = identities
         self.wire = wire
@@ -77,15 +80,16 @@ class AwsClients:
         self.attempts = attempts
         self._config = Config(
             retries={"mode": "standard", "total_max_attempts": attempts or _ATTEMPTS},
-            connect_timeout=10,
-            read_timeout=_READ_TIMEOUT,
+            connect_timeout=min(10, patience),
+            read_timeout=patience,
             max_pool_connections=connections,
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             user_agent_extra=user_agent,
         )
         # A key that hangs must not keep the others waiting; a listing has more time.
-        self._quick = self._config.merge(Config(connect_timeout=5, read_timeout=_QUICK_TIMEOUT))
+        quick = min(_QUICK_TIMEOUT, patience)
+        self._quick = self._config.merge(Config(connect_timeout=quick, read_timeout=quick))
         self._lock = threading.RLock()
         self._sessions: dict[str | None, boto3.session.Session] = {}
         self._clients: dict[tuple[str, str, str | None], Any] = {}
@@ -100,6 +104,15 @@ class AwsClients:
         """A client for the Region in a key's ARN."""
         client: KMSClient = self._client("kms", region, self._known(account))
         return client
+
+    def endpoint(self, service: str, region: str | None, account: str | None) -> str:
+        """Where requests to a service go.
+
+        Raises:
+            UsageError: the config names a profile that is not there, or half of the credentials is missing.
+            botocore.exceptions.BotoCoreError: the SDK cannot tell.
+        """
+        return str(self._client(service, region, self._known(account)).meta.endpoint_url)
 
     def place(self, bucket: str, region: str | None, account: str | None) -> tuple[str, str]:
         """(URL of a bucket without a slash at its end, Region to sign for), as the SDK would address it.

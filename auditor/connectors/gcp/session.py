@@ -36,6 +36,7 @@ from auditor.errors import ReadOnlyError, UsageError
 _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 _IAM: Final = "https://cloudresourcemanager.googleapis.com"
 _STORAGE: Final = "https://storage.googleapis.com"
+_KMS: Final = "https://cloudkms.googleapis.com"
 _TIMEOUT: Final = 30
 _RETRY: Final = DEFAULT_RETRY.with_timeout(60.0)
 _RETRY_POLICY: Final = DEFAULT_RETRY.with_timeout(5.0)
@@ -159,6 +160,35 @@ class GcpClients:
             if not trail.leads_on(tuple(following.items())):
                 raise requests.JSONDecodeError("the pages go round in a circle", "", 0)
             asked = following
+
+    def some_uploads(self, project: str | None, bucket: str) -> None:
+        """Ask for one of a bucket's unfinished multipart uploads; who may not list them is refused.
+
+        Raises:
+            requests.RequestException: no answer, or none that can be read.
+            google.api_core.exceptions.GoogleAPICallError, RetryError: an answer that is an error.
+            google.auth.exceptions.GoogleAuthError: no credentials.
+        """
+        session: requests.Session = self._once(
+            "uploads", project, lambda one: self._session(self._endpoints.storage, one)
+        )
+        url = f"{self._endpoints.storage or _STORAGE}/{bucket}"
+        asked = {"uploads": "", "max-uploads": "1"}
+        parse_uploads(_answered(lambda: session.get(url, params=asked, timeout=_POLICY_TIMEOUT), _RETRY_POLICY).content)
+
+    def email(self, project: str | None) -> str | None:
+        """E-mail address of the identity for the buckets of a project, as far as the credentials tell it.
+
+        Raises:
+            UsageError: there are no credentials.
+        """
+        self.storage(project)
+        return self._email(project if project in self._identities else None)
+
+    def at(self, service: str) -> str:
+        """Where requests to a service go: `storage`, `kms` or `iam`."""
+        given = {"storage": self._endpoints.storage, "kms": self._endpoints.kms, "iam": self._endpoints.iam}[service]
+        return given or {"storage": _STORAGE, "kms": _KMS, "iam": _IAM}[service]
 
     def read_byte(self, project: str | None, bucket: str, name: str, generation: str) -> requests.Response:
         """Read the first byte of one generation; the answer's body is left on the wire, unless it is an error.

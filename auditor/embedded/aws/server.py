@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 from auditor.embedded.aws.changes import ChangeService
+from auditor.embedded.aws.iam import needed
 from auditor.embedded.aws.kms import Caller, KeyService
 from auditor.embedded.aws.s3 import ObjectService
 from auditor.embedded.aws.store import ACCOUNT, RefusedError, Store
@@ -64,6 +65,9 @@ class AwsCloud:
                 code = "ExpiredToken" if service in {"s3", "sts"} else "ExpiredTokenException"
                 raise RefusedError(400, code, "The provided token has expired.")  # noqa: TRY301 - one place answers
             caller = Caller(_account(access_key), region, access_key)
+            if not all(self.store.permits(caller.account, *one) for one in needed(asked, service, operation, caller)):
+                code = "AccessDeniedException" if service == "kms" else "AccessDenied"
+                raise RefusedError(400 if service == "kms" else 403, code, "not authorized")  # noqa: TRY301 - as above
             if service == "kms":
                 return _json(200, self._keys.answer(operation, json.loads(asked.body or b"{}"), caller))
             if service == "sts":

@@ -196,6 +196,8 @@ class Store:
         """Access keys whose session has expired."""
         self.denied: set[tuple[str, str]] = set()
         """(operation, bucket or account) that the auditor may not call."""
+        self.permits: Callable[[str, str, str], bool] = lambda _account, _action, _resource: True
+        """Whether IAM lets an identity of an account do an action to a resource, by its ARN."""
         self.principals: dict[str, str] = {}
         """Access key -> ARN of the role or user that it belongs to; others are let use every key."""
         self.by_iam: set[str] = set()

@@ -144,6 +144,8 @@ class Store:
         self._keys: dict[str, Key] = {}
         self._policies: dict[str, list[dict[str, Any]]] = {}
         self._denied: set[tuple[str, str]] = set()
+        self.permits: Callable[[str, str], bool] = lambda _permission, _resource: True
+        """Whether IAM gives the auditor a permission on a resource."""
         self._generation = 1_700_000_000_000_000
 
     # What exists
@@ -242,7 +244,7 @@ class Store:
 
     def denied(self, permission: str, resource: str) -> bool:
         """Whether the auditor lacks a permission on a resource."""
-        return (permission, resource) in self._denied
+        return (permission, resource) in self._denied or not self.permits(permission, resource)
 
     def may_decrypt(self, agent: str, key: str) -> bool:
         """Whether key, ring or project let an agent decrypt."""

@@ -1,0 +1,86 @@
+"""What is asked of AWS, round by round: who asks, then buckets and objects, then the keys that these name."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from auditor.checkup import Answer, Choosing, Question, Round, Told
+from auditor.connectors.aws.doctor_buckets import BucketQuestions, S3Place, Seen
+from auditor.connectors.aws.doctor_keys import KeyQuestions, Wanted
+from auditor.connectors.aws.doctor_told import endpoint_of, group_of
+from auditor.connectors.aws.errors import hint_for
+from auditor.connectors.aws.probes import AwsProbes
+from auditor.connectors.aws.session import AwsClients
+from auditor.errors import UsageError
+from auditor.model import Cloud, KeyName, Reason
+
+
+@dataclass(slots=True)
+class AwsDoctor:
+    """`checkup.Doctor`; makes one request, or asks for one page, for each permission."""
+
+    clients: AwsClients
+    buckets: tuple[S3Place, ...]
+    roles: Mapping[str, str | None]
+    """Account of the config -> the role that is assumed for it."""
+    wanted: Wanted
+    prober: AwsProbes
+    choose: Choosing
+    _whose: dict[str | None, str] = field(default_factory=dict)
+    """Account of the config, None for the default identity -> the account whose identity it is."""
+
+    def rounds(self, keys: Iterable[KeyName]) -> Iterator[Round]:
+        """Yield credentials and buckets, then objects, then keys, then what hangs on the kind of each key."""
+        seen = {one.url: Seen() for one in self.buckets}
+        of_buckets = BucketQuestions(self.clients, self.prober, self.wanted.reads, seen)
+        of_keys = KeyQuestions(self.clients, self.prober, self.wanted, self._is_ours, next(iter(seen), "s3://none"))
+        known = {one for one in keys if one.cloud is Cloud.AWS}
+        owners = {one.owner if one.owner in self.roles else None for one in known}
+        accounts = sorted({one.account for one in self.buckets}.union(self.roles, owners), key=lambda one: one or "")
+        lists = sorted({one.account for one in self.buckets}, key=lambda one: one or "")
+        yield [
+            *(self._identity(one) for one in accounts),
+            *(one for place in self.buckets for one in of_buckets.of_bucket(place)),
+            *(of_buckets.all_buckets(one) for one in lists),
+        ]
+        yield [one for place in self.buckets for one in of_buckets.of_object(place)]
+        found = {one for each in seen.values() for one in each.named()}
+        chosen, told = self.choose(known | found)
+        yield [*told, *(of_keys.describe(one) for one in chosen)]
+        yield [one for name in chosen for one in of_keys.of_key(name)] + list(of_keys.stores(chosen))
+
+    def _identity(self, account: str | None) -> Question:
+        role = self.roles.get(account or "")
+
+        def ask() -> Told:
+            try:
+                found = self.clients.caller(account)
+            except UsageError as error:
+                return Told(Reason.EXPIRED_CREDENTIALS, str(error), error.hint or "", Answer.MISSING)
+            if isinstance(found, Reason):
+                refused = role is not None and found is Reason.EXPIRED_CREDENTIALS
+                return Told(
+                    found,
+                    f"cannot become {role}" if refused else "no identity could be learnt",
+                    f"let the auditor's own identity assume {role}, by the role's trust policy and by its own"
+                    if refused
+                    else hint_for(found, "sts:GetCallerIdentity"),
+                    Answer.MISSING if found is Reason.EXPIRED_CREDENTIALS else None,
+                )
+            self._whose[account] = found[0]
+            if account is not None and account in self.roles and found[0] != account:
+                return Told(
+                    None,
+                    f"{found[1]} is of another account",
+                    f"give [[account]] {account} a role_arn or profile of that account",
+                    Answer.MISSING,
+                )
+            return Told(None, found[1])
+
+        what = f"become {role}" if role else "credentials"
+        return Question(
+            group_of(account), what, ask, "sts:AssumeRole" if role else None, endpoint_of(self.clients, "sts", account)
+        )
+
+    def _is_ours(self, name: KeyName) -> bool:
+        """Whether the identity is of the key's account; one that cannot be told is let try."""
+        return self._whose.get(name.owner if name.owner in self.roles else None, name.owner) == name.owner

@@ -1,0 +1,63 @@
+"""The least that Google Cloud must grant for a config as it is: a custom role in each project of buckets or keys.
+
+Source: the IAM references of Cloud Storage, Cloud KMS and Resource Manager.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+from auditor.config import Config
+from auditor.grants import GcpGrants, ProjectRole
+from auditor.model import Cloud, KeyName
+
+_OF_BUCKETS: Final = frozenset(
+    {
+        "resourcemanager.projects.get",
+        "storage.buckets.get",
+        "storage.buckets.list",
+        "storage.multipartUploads.list",
+        "storage.objects.list",
+    }
+)
+_OF_KEYS: Final = frozenset(
+    {
+        "cloudkms.cryptoKeyVersions.list",
+        "cloudkms.cryptoKeys.get",
+        "cloudkms.cryptoKeys.getIamPolicy",
+        "cloudkms.cryptoKeys.list",
+        "cloudkms.keyRings.getIamPolicy",
+        "cloudkms.retiredResources.list",
+        "cloudkms.singleTenantHsmInstances.get",
+        "resourcemanager.projects.getIamPolicy",
+    }
+)
+
+
+def gcp_grants(config: Config, keys: Iterable[KeyName]) -> GcpGrants:
+    """Work it out from the config and from the keys that it or what is stored names.
+
+    While no key is known, keys are taken to be in the projects of the buckets.
+    """
+    mine = [one for one in config.bucket if one.url.startswith("gs://")]
+    known = sorted({one for one in keys if one.cloud is Cloud.GCP})
+    members = {one.project: one.impersonate for one in config.account if one.project}
+    buckets: defaultdict[str | None, list[str]] = defaultdict(list)
+    for one in mine:
+        buckets[one.account].append(one.url)
+    of_buckets = _OF_BUCKETS | ({"storage.objects.get"} if config.probe.reads else set())
+    of_keys = _OF_KEYS | ({"cloudkms.ekmConnections.verifyConnectivity"} if config.probe.verify_connectivity else set())
+    wanted: defaultdict[str | None, set[str]] = defaultdict(set)
+    for project in buckets:
+        wanted[project] |= of_buckets
+    places: set[str | None] = {one.owner for one in known}
+    for project in places or set(buckets):
+        wanted[project] |= of_keys
+    return GcpGrants(
+        tuple(
+            ProjectRole(
+                project, tuple(buckets.get(project, ())), members.get(project or ""), tuple(sorted(permissions))
+            )
+            for project, permissions in sorted(wanted.items(), key=lambda one: one[0] or "")
+        )
+    )

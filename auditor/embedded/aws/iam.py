@@ -1,0 +1,48 @@
+"""Which permission a request needs, and on what.
+
+Source: Service Authorization Reference for Amazon S3, AWS KMS and AWS STS; written apart from the auditor's own table.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import parse_qsl, unquote
+
+from auditor.embedded.aws.kms import Caller
+from auditor.embedded.http import Asked
+
+_OF_BUCKET: Final = {
+    "location": "s3:GetBucketLocation",
+    "versioning": "s3:GetBucketVersioning",
+    "encryption": "s3:GetEncryptionConfiguration",
+    "uploads": "s3:ListBucketMultipartUploads",
+    "versions": "s3:ListBucketVersions",
+}
+_WITHOUT_RESOURCE: Final = frozenset({"DescribeCustomKeyStores", "ListKeys", "CreateKey"})
+
+
+def needed(asked: Asked, service: str, operation: str, caller: Caller) -> Iterator[tuple[str, str]]:
+    """Yield (action, ARN of the resource) of what must be allowed for a request that only reads."""
+    if service == "sts":
+        told = dict(parse_qsl(asked.body.decode()))
+        if told.get("Action") == "AssumeRole":
+            yield "sts:AssumeRole", told["RoleArn"]
+    elif service == "kms":
+        name = str(json.loads(asked.body or b"{}").get("KeyId", ""))
+        arn = name if name.startswith("arn:") else f"arn:aws:kms:{caller.region}:{caller.account}:key/{name}"
+        yield f"kms:{operation}", "*" if operation in _WITHOUT_RESOURCE else arn
+    elif asked.verb in {"GET", "HEAD"}:
+        yield _of_s3(asked)
+
+
+def _of_s3(asked: Asked) -> tuple[str, str]:
+    path, _, query = asked.target.partition("?")
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    bucket, _, name = path.removeprefix("/").partition("/")
+    if not bucket:
+        return "s3:ListAllMyBuckets", "*"
+    if name:
+        action = "s3:GetObjectVersion" if "versionId" in given else "s3:GetObject"
+        return action, f"arn:aws:s3:::{bucket}/{unquote(name)}"
+    action = next((action for word, action in _OF_BUCKET.items() if word in given), "s3:ListBucket")
+    return action, f"arn:aws:s3:::{bucket}"

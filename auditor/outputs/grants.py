@@ -1,0 +1,89 @@
+"""What is to be granted, to be pasted: JSON for AWS, a shell script for Google Cloud, in which names are quoted."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Any, Final, TextIO
+
+from auditor.grants import AwsGrants, GcpGrants, ProjectRole
+from auditor.log import visible
+
+SCHEMA: Final = "cmek-auditor/grants/1"
+_ROLE: Final = "cmekAuditor"
+_SOMEBODY: Final = "serviceAccount:NAME@PROJECT.iam.gserviceaccount.com"
+
+
+def write_json(aws: AwsGrants | None, gcp: GcpGrants | None, out: TextIO) -> None:
+    """Write the whole document; of a cloud that was not asked for nothing stands in it."""
+    told = {
+        "schema": SCHEMA,
+        "aws": aws
+        and {
+            "policies": [{"identity": one.identity, "document": dict(one.document)} for one in aws.policies],
+            "key_statements": [
+                {"account": one.account, "keys": list(one.keys), "statement": dict(one.statement)}
+                for one in aws.key_statements
+            ],
+        },
+        "gcp": gcp
+        and {
+            "roles": [
+                {
+                    "project": one.project,
+                    "buckets": list(one.of),
+                    "member": one.member,
+                    "permissions": list(one.permissions),
+                }
+                for one in gcp.roles
+            ]
+        },
+    }
+    out.write(json.dumps(told, indent=1) + "\n")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the document."""
+    text = files("auditor.schemas").joinpath("grants-1.schema.json").read_text(encoding="utf-8")
+    parsed: dict[str, Any] = json.loads(text)
+    return parsed
+
+
+def aws_text(one: AwsGrants) -> Iterator[str]:
+    """Yield each policy behind a line that says whose it is; one alone stands as it is, to be put into a file."""
+    if len(one.policies) == 1 and not one.key_statements:
+        yield json.dumps(one.policies[0].document, indent=2)
+        return
+    for policy in one.policies:
+        yield visible(f"# IAM policy of {policy.identity}")
+        yield json.dumps(policy.document, indent=2)
+    for other in one.key_statements:
+        yield f"# unless account {other.account} is the auditor's own: its owner adds this to the policy of each of"
+        yield from (f"#   {key}" for key in other.keys)
+        yield json.dumps(other.statement, indent=2)
+
+
+def gcp_text(one: GcpGrants) -> Iterator[str]:
+    """Yield a shell script that makes the roles and gives them; what nobody knows is asked of its environment."""
+    if any(role.member is None for role in one.roles):
+        yield f': "${{MEMBER:?set it to who the auditor is, like {_SOMEBODY}}}"'
+    for role in one.roles:
+        # A name with a line break must not begin a line of its own, not even in a comment.
+        yield from map(visible, _of_project(role))
+
+
+def _of_project(role: ProjectRole) -> Iterator[str]:
+    if role.project is None:
+        yield f"# the project of {', '.join(role.of)}, which the config does not name"
+        yield ': "${PROJECT:?set it to that project}"'
+    project = shlex.quote(role.project) if role.project is not None else '"$PROJECT"'
+    member = shlex.quote(f"serviceAccount:{role.member}") if role.member is not None else '"$MEMBER"'
+    permissions = ",".join(role.permissions)
+    yield (
+        f"gcloud iam roles create {_ROLE} --project={project} --title='CMEK auditor' --stage=GA "
+        f"--permissions={permissions}"
+    )
+    yield (
+        f"gcloud projects add-iam-policy-binding {project} --member={member} "
+        f"--role=projects/{project}/roles/{_ROLE} --condition=None"
+    )

@@ -1,0 +1,243 @@
+"""What is to be granted follows from the config and the keys that are known, and pastes as it stands."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auditor import doctoring
+from auditor.config import load
+from auditor.grants import AwsGrants, GcpGrants
+from auditor.model import KeyName
+from auditor.outputs import grants
+from tests.clouds import GOOGLE_KEY
+from tests.visits import run
+
+FOREIGN = "arn:aws:kms:us-east-1:444455556666:key/1f3c0f5e-0000-4000-8000-000000000001"
+
+
+def aws_of(folder: Path, text: str, keys: tuple[str, ...] = ()) -> AwsGrants:
+    path = folder / "auditor.toml"
+    path.write_text(text)
+    return doctoring.aws_grants(load(path), map(KeyName, keys))
+
+
+def allowed(document: Mapping[str, Any], action: str) -> list[str]:
+    return [
+        each
+        for one in document["Statement"]
+        if one["Effect"] == "Allow" and action in one["Action"]
+        for each in one["Resource"]
+    ]
+
+
+BUCKET = '[[bucket]]\nurl = "s3://{}"\nlayout = "{{org}}/"\nregion = "{}"\n'
+
+
+WHOLE = (
+    BUCKET.format("one", "us-east-1")
+    + BUCKET.format("two", "us-east-1")
+    + 'populations = ["live"]\n'
+    + '[platform]\naws_principals = ["arn:aws:iam::111122223333:role/storage"]\n[probe]\ndry_runs = true\n'
+)
+BUCKETS = ["arn:aws:s3:::one", "arn:aws:s3:::two"]
+KEYS = ["arn:aws:kms:eu-west-1:444455556666:key/*", "arn:aws:kms:us-east-1:*:key/*"]
+SETTINGS = [
+    *("s3:GetBucketVersioning", "s3:GetEncryptionConfiguration", "s3:ListBucket", "s3:ListBucketMultipartUploads"),
+]
+WHO = ["kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants", "kms:ListKeyRotations"]
+
+
+def test_a_whole_policy_says_this_and_no_more(tmp_path: Path) -> None:
+    elsewhere = FOREIGN.replace("us-east-1", "eu-west-1")
+    found = aws_of(tmp_path, WHOLE, (FOREIGN, elsewhere))
+    (policy,) = found.policies
+    assert policy.identity == "the identity whose credentials the SDK finds"
+    assert policy.document["Version"] == "2012-10-17"
+    assert {one["Effect"] for one in policy.document["Statement"]} == {"Allow"}
+    assert {one["Sid"]: (one["Action"], one["Resource"]) for one in policy.document["Statement"]} == {
+        "ReadBucketSettings": (SETTINGS, BUCKETS),
+        "ListVersions": (["s3:ListBucketVersions"], ["arn:aws:s3:::one"]),
+        "HeadVersions": (["s3:GetObjectVersion"], ["arn:aws:s3:::one/*"]),
+        "HeadLiveObjects": (["s3:GetObject"], ["arn:aws:s3:::two/*"]),
+        "CountBucketsThatNobodyConfigured": (["s3:ListAllMyBuckets"], ["*"]),
+        "ReadKeyStates": (["kms:DescribeKey"], KEYS),
+        "ReadWhoMayUseKeysAndRotation": (WHO, KEYS),
+        "ReadCustomKeyStores": (["kms:DescribeCustomKeyStores"], ["*"]),
+        "ProbeDryRuns": (["kms:Decrypt"], KEYS),
+    }
+    (other,) = found.key_statements
+    assert other.keys == (elsewhere, FOREIGN)
+    assert other.statement == {
+        "Sid": "LetTheAuditorSeeTheState",
+        "Effect": "Allow",
+        "Principal": {"AWS": "arn:aws:iam::AUDITOR_ACCOUNT:role/AUDITOR_ROLE"},
+        "Action": ["kms:DescribeKey"],
+        "Resource": "*",
+    }
+
+
+def test_where_nothing_is_on_aws_nothing_is_to_be_granted_there(tmp_path: Path) -> None:
+    text = '[[bucket]]\nurl = "gs://one"\nlayout = "{org}/"\n'
+    assert aws_of(tmp_path, text, ()) == AwsGrants((), ())
+    role = '[[account]]\nid = "444455556666"\nrole_arn = "arn:aws:iam::444455556666:role/a"\n'
+    assert aws_of(tmp_path, text + role) == AwsGrants((), ())
+
+
+def test_a_key_alone_is_let_be_seen_where_it_is(tmp_path: Path) -> None:
+    found = aws_of(tmp_path, '[[bucket]]\nurl = "gs://one"\nlayout = "{org}/"\n', (FOREIGN,))
+    (policy,) = found.policies
+    assert allowed(policy.document, "kms:DescribeKey") == ["arn:aws:kms:us-east-1:444455556666:key/*"]
+    assert allowed(policy.document, "s3:ListAllMyBuckets") == []
+
+
+def test_a_profile_is_an_identity_and_what_it_assumes_is_its_own_to_assume(tmp_path: Path) -> None:
+    role = "arn:aws:iam::444455556666:role/a"
+    account = f'[[account]]\nid = "444455556666"\nrole_arn = "{role}"\nprofile = "audit"\n'
+    other = '[[account]]\nid = "777788889999"\nprofile = "audit"\n'
+    text = BUCKET.format("one", "us-east-1") + account + other
+    policies = {one.identity: one.document for one in aws_of(tmp_path, text).policies}
+    assert set(policies) == {"the identity whose credentials the SDK finds", role, "audit"}
+    assert allowed(policies["audit"], "sts:AssumeRole") == [role]
+    assert allowed(policies["the identity whose credentials the SDK finds"], "sts:AssumeRole") == []
+
+
+PARTITIONS = {
+    "us-gov-west-1": "aws-us-gov",
+    "cn-north-1": "aws-cn",
+    "eu-central-1": "aws",
+}
+
+
+@pytest.mark.parametrize(("region", "partition"), PARTITIONS.items())
+def test_names_are_of_the_partition_of_the_region(tmp_path: Path, region: str, partition: str) -> None:
+    (policy,) = aws_of(tmp_path, BUCKET.format("one", region)).policies
+    assert allowed(policy.document, "s3:ListBucket") == [f"arn:{partition}:s3:::one"]
+    assert allowed(policy.document, "kms:DescribeKey") == [f"arn:{partition}:kms:{region}:*:key/*"]
+
+
+def test_a_bucket_without_a_region_may_have_its_keys_anywhere(tmp_path: Path) -> None:
+    (policy,) = aws_of(tmp_path, '[[bucket]]\nurl = "s3://one"\nlayout = "{org}/"\n').policies
+    assert allowed(policy.document, "kms:DescribeKey") == ["arn:aws:kms:*:*:key/*"]
+
+
+def test_each_identity_gets_a_policy_of_its_own(tmp_path: Path) -> None:
+    role = "arn:aws:iam::444455556666:role/cmek-auditor"
+    account = f'[[account]]\nid = "444455556666"\nrole_arn = "{role}"\n'
+    text = (
+        BUCKET.format("one", "us-east-1") + BUCKET.format("two", "eu-west-1") + 'account = "444455556666"\n' + account
+    )
+    found = aws_of(tmp_path, text, (FOREIGN,))
+    first, second = found.policies
+    assert (second.identity, found.key_statements) == (role, ())
+    assert allowed(first.document, "s3:ListBucketVersions") == ["arn:aws:s3:::one"]
+    assert allowed(second.document, "s3:ListBucketVersions") == ["arn:aws:s3:::two"]
+    assert allowed(first.document, "sts:AssumeRole") == [role]
+    assert allowed(second.document, "sts:AssumeRole") == []
+    assert allowed(first.document, "kms:DescribeKey") == ["arn:aws:kms:us-east-1:*:key/*"]
+    assert "arn:aws:kms:us-east-1:444455556666:key/*" in allowed(second.document, "kms:DescribeKey")
+
+
+def test_an_account_without_buckets_is_let_see_its_keys_in_the_regions_of_the_buckets(tmp_path: Path) -> None:
+    account = '[[account]]\nid = "444455556666"\nrole_arn = "arn:aws:iam::444455556666:role/a"\n'
+    _, second = aws_of(tmp_path, BUCKET.format("one", "eu-west-1") + account).policies
+    assert allowed(second.document, "kms:DescribeKey") == ["arn:aws:kms:eu-west-1:444455556666:key/*"]
+    assert allowed(second.document, "s3:ListAllMyBuckets") == []
+
+
+def test_what_is_off_is_not_granted(tmp_path: Path) -> None:
+    (plain,) = aws_of(tmp_path, BUCKET.format("one", "cn-north-1")).policies
+    assert allowed(plain.document, "s3:ListBucket") == ["arn:aws-cn:s3:::one"]
+    for action in ("kms:ListGrants", "kms:Decrypt", "s3:GetObject"):
+        assert allowed(plain.document, action) == []
+    assert plain.document["Statement"][-1] == {
+        "Sid": "NeverDecrypt",
+        "Effect": "Deny",
+        "Action": "kms:Decrypt",
+        "Resource": "*",
+    }
+    live = 'populations = ["live"]\n'
+    (probing,) = aws_of(tmp_path, BUCKET.format("one", "us-east-1") + live + "[probe]\nreads = true\n").policies
+    assert allowed(probing.document, "s3:GetObject") == ["arn:aws:s3:::one/*"]
+    assert allowed(probing.document, "s3:ListBucketVersions") == []
+    (read,) = (one for one in probing.document["Statement"] if "kms:Decrypt" in one["Action"])
+    assert read["Condition"] == {"StringLike": {"kms:ViaService": ["s3.us-east-1.amazonaws.com"]}}
+    assert read["Effect"] == "Allow"
+
+
+def test_the_owner_of_a_key_in_an_account_that_nobody_configured_gets_a_statement(tmp_path: Path) -> None:
+    found = aws_of(tmp_path, BUCKET.format("one", "us-east-1"), (FOREIGN,))
+    (other,) = found.key_statements
+    assert (other.account, other.keys, other.statement["Action"]) == ("444455556666", (FOREIGN,), ["kms:DescribeKey"])
+    text = "\n".join(grants.aws_text(found))
+    assert f"#   {FOREIGN}" in text
+    assert "account 444455556666 is the auditor's own" in text
+
+
+def test_one_policy_alone_is_printed_as_the_file_that_aws_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws_of(tmp_path, BUCKET.format("one", "us-east-1"))
+    argv = ["doctor", "--grants", "aws", "--config", str(tmp_path / "auditor.toml")]
+    code, out, _ = run(capsys, argv)
+    assert (code, json.loads(out)["Version"]) == (0, "2012-10-17")
+    assert run(capsys, argv)[1] == out
+    code, _, err = run(capsys, [*argv[:2], "gcp", *argv[3:]])
+    assert (code, "names no bucket and no key there" in err) == (2, True)
+
+
+@pytest.mark.parametrize("project", ["acme", "it's; touch pwned", "$(touch pwned)", "two\ntouch pwned", "-p"])
+def test_the_script_for_google_cloud_runs_nothing_but_gcloud(tmp_path: Path, project: str) -> None:
+    path = tmp_path / "auditor.toml"
+    bucket = '[[bucket]]\nurl = "gs://one"\nlayout = "{org}/"\n'
+    given = json.dumps(project)
+    path.write_text(f"{bucket}account = {given}\n[[account]]\nproject = {given}\nimpersonate = {given}\n")
+    lines = "\n".join(grants.gcp_text(doctoring.gcp_grants(load(path), ())))
+    (tmp_path / "gcloud").write_text('#!/bin/sh\nprintf "%s\\n" "$@" >> said\n')
+    (tmp_path / "gcloud").chmod(0o700)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    subprocess.run(["/bin/sh", "-e"], input=lines, text=True, check=True, cwd=tmp_path, env=env)
+    said = (tmp_path / "said").read_text()
+    assert not (tmp_path / "pwned").exists()
+    shown = project.replace("\n", "\\n")
+    assert f"--project={shown}\n" in said
+    assert f"--member=serviceAccount:{shown}\n" in said
+
+
+def test_what_the_config_does_not_say_the_script_asks_for(tmp_path: Path) -> None:
+    path = tmp_path / "auditor.toml"
+    path.write_text(
+        '[[bucket]]\nurl = "gs://one"\nlayout = "{org}/"\n[probe]\nreads = true\nverify_connectivity = true\n'
+    )
+    found = doctoring.gcp_grants(load(path), ())
+    (role,) = found.roles
+    assert {"storage.objects.get", "cloudkms.ekmConnections.verifyConnectivity"} < set(role.permissions)
+    lines = "\n".join(grants.gcp_text(found))
+    for asked in ("MEMBER", "PROJECT"):
+        done = subprocess.run(
+            ["/bin/sh", "-e"],
+            input=lines,
+            text=True,
+            check=False,
+            capture_output=True,
+            env={"MEMBER": "x"} if asked == "PROJECT" else {},
+        )
+        assert (done.returncode != 0, f"{asked}: set it" in done.stderr) == (True, True)
+
+
+def test_keys_in_other_projects_are_granted_there(tmp_path: Path) -> None:
+    path = tmp_path / "auditor.toml"
+    path.write_text('[[bucket]]\nurl = "gs://one"\nlayout = "{org}/"\naccount = "b"\n[[account]]\nproject = "b"\n')
+    found = doctoring.gcp_grants(load(path), [KeyName(GOOGLE_KEY)])
+    roles = {one.project: set(one.permissions) for one in found.roles}
+    assert set(roles) == {"acme", "b"}
+    assert not roles["acme"] & roles["b"]
+    assert "cloudkms.cryptoKeys.get" in roles["acme"]
+
+
+def test_nothing_to_grant_is_nothing() -> None:
+    assert list(grants.aws_text(AwsGrants((), ()))) == []
+    assert list(grants.gcp_text(GcpGrants(()))) == []
