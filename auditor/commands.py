@@ -12,6 +12,7 @@ from typing import Final, TextIO
 from auditor import daemon, log, scan, web
 from auditor import rules as all_rules
 from auditor.action import Action
+from auditor.comparing import compare
 from auditor.config import Config, full_key_name, load
 from auditor.errors import AuditorError, UsageError
 from auditor.estimate import estimate
@@ -20,6 +21,8 @@ from auditor.foreseeing import foresee
 from auditor.locks import held
 from auditor.model import Cloud, KeyName, Reason, split_version
 from auditor.outputs import (
+    diff_json,
+    diff_table,
     estimate_json,
     html,
     impact_json,
@@ -36,7 +39,7 @@ from auditor.outputs.page import Manifest
 from auditor.ports import OpenInventory
 from auditor.progress import progress_on
 from auditor.retiring import retiring
-from auditor.wiring import Assembly, assemble
+from auditor.wiring import Assembly, assemble, stored
 
 _STANDARD_OUTPUT: Final = Path("-")
 _HEXADECIMAL: Final = frozenset("0123456789abcdef")
@@ -136,6 +139,24 @@ def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: boo
                 table = retire_table.destroying if destroying else retire_table.retiring
                 terminal.plain(out).print(table(found), soft_wrap=True)
     return 3 if any(gap.reason not in allowed for gap in found.gaps) else 0
+
+
+def compare_two(path: Path, first: str | None, last: str | None, how: Answering) -> int:
+    """Print what differs between two judgements; 1 if something got worse, else 3 where something is not compared."""
+    allowed = _reasons(how.allow_gaps)
+    _place_for(how.output)
+    config = load(path)
+    log.start(json_lines=config.log.json_lines, verbose=how.verbose)
+    with stored(config) as (ledger, inventory):
+        found = compare(ledger, inventory, first, last)
+    with _writing(how.output) as out:
+        if how.form == "json":
+            diff_json.write(found, out)
+        else:
+            terminal.plain(out).print(diff_table.difference(found))
+    if found.worse or found.alarming(how.fail_on):
+        return 1
+    return 3 if any(gap.reason not in allowed for gap in found.all_gaps) else 0
 
 
 def exit_code(judgement: Judgement, fail_on: Severity, allowed: frozenset[Reason]) -> int:
