@@ -14,7 +14,8 @@ from auditor import rules as all_rules
 from auditor.action import Action
 from auditor.comparing import compare
 from auditor.config import Config, full_key_name, load
-from auditor.errors import AuditorError, UsageError
+from auditor.difference import Difference
+from auditor.errors import AuditorError, LedgerError, UsageError
 from auditor.estimate import estimate
 from auditor.findings import Demand, Finding, Judgement, Severity, Status
 from auditor.foreseeing import foresee
@@ -207,9 +208,7 @@ def readings(assembly: Assembly, loops: daemon.Daemon) -> web.Readings:
     return web.Readings(
         judgement=ledger.judgement,
         rows=assembly.rows,
-        report=lambda judgement: html.render(
-            judgement, assembly.rows(judgement), _demands(assembly), _manifest(assembly), datetime.now(UTC)
-        ),
+        report=lambda judgement: _html(assembly, judgement),
         metrics=metrics.registry(
             metrics.JudgementCollector(
                 ledger.judgement,
@@ -262,7 +261,7 @@ def write_report(assembly: Assembly, judgement: Judgement, kind: str, target: Pa
     with _writing(target) as out:
         match kind:
             case "html":
-                out.write(html.render(judgement, rows, _demands(assembly), _manifest(assembly), datetime.now(UTC)))
+                out.write(_html(assembly, judgement))
             case "json":
                 scan_json.write(judgement, rows, out)
             case _:
@@ -369,6 +368,20 @@ def _manifest(assembly: Assembly) -> Manifest:
     files = tuple(sorted(item for one in assembly.ledger.sweeps() for item in (one.files or {}).items()))
     events, head = assembly.ledger.head()
     return Manifest(files, events, head)
+
+
+def _html(assembly: Assembly, judgement: Judgement) -> str:
+    rows, now = assembly.rows(judgement), datetime.now(UTC)
+    difference = _since_the_sweeps_before(assembly, judgement)
+    return html.render(judgement, rows, _demands(assembly), _manifest(assembly), now, difference=difference)
+
+
+def _since_the_sweeps_before(assembly: Assembly, judgement: Judgement) -> Difference | str:
+    """What changed; where nothing can be compared, why: the rest of a report stands all the same."""
+    try:
+        return compare(assembly.ledger, assembly.inventory, last=judgement.run.id)
+    except (LedgerError, UsageError) as error:
+        return str(error)
 
 
 def _demands(assembly: Assembly) -> tuple[Demand, ...]:

@@ -8,7 +8,7 @@ from auditor.findings import Finding, Judgement, Status, SubjectKind, worst_firs
 from auditor.flowing import whereabouts
 from auditor.model import Gap
 from auditor.pairing import pair
-from auditor.ports import History, SweepRows
+from auditor.ports import History, Made, SweepRows
 
 _Gaps = tuple[tuple[Gap, ...], tuple[Gap, ...], tuple[Gap, ...]]
 
@@ -21,7 +21,7 @@ def compare(history: History, inventory: SweepRows, first: str | None = None, la
         UsageError: there are no two such judgements.
     """
     earlier, later = pair(history, first, last)
-    before, after = (_side(history, inventory, one.number) for one in (earlier, later))
+    before, after = (_side(history, inventory, one) for one in (earlier, later))
     buckets = tuple(compared(before, after))
     by_name = {one.bucket: one for one, _ in buckets}
     data = whereabouts(inventory, before, after, by_name)
@@ -51,8 +51,8 @@ def compare(history: History, inventory: SweepRows, first: str | None = None, la
     )
 
 
-def _side(history: History, inventory: SweepRows, number: int) -> Side:
-    judgement = history.then(number)
+def _side(history: History, inventory: SweepRows, one: Made) -> Side:
+    judgement = history.then(one)
     return side(judgement, history.published(judgement.sweeps), inventory)
 
 

@@ -483,8 +483,6 @@ class Made:
     number: int
     """Of its first event in the ledger."""
     id: str
-    at: datetime
-    """Aware, UTC: the moment that was judged."""
     sweeps: tuple[str, ...]
     """Ids of those that it stands on."""
 
@@ -569,7 +567,7 @@ class History(Protocol):
     def named(self, prefix: str) -> tuple[Made, ...]:
         """The first two judgements, oldest first, whose ids begin so."""
 
-    def then(self, number: int) -> Judgement:
+    def then(self, one: Made) -> Judgement:
         """A judgement of before, whole.
 
         Raises:

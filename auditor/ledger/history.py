@@ -17,17 +17,17 @@ from auditor.model import GcpKey, KeyName
 from auditor.ports import Made
 
 _ANSWER: Final = "answer"
-_JUDGED: Final = frozenset({"poll", "context", "assessment", "finding", "closed", "gap"})
-"""Kinds of things that a judgement is read from."""
+_JUDGED: Final = frozenset({"context", "assessment", "finding", "closed", "gap"})
+"""Kinds of things that a judgement is read from, beside its own poll."""
 _KINDS: Final = tuple(kind for kind, (thing, _) in journal.EFFECTS.items() if thing in _JUDGED)
 
 
 def made(connection: Connection) -> Iterator[Made]:
     """Yield every judgement, the newest first."""
-    chosen = select(EVENT.c.seq, EVENT.c.at, EVENT.c.kind, EVENT.c.subject, EVENT.c.body).where(
+    chosen = select(EVENT.c.seq, EVENT.c.kind, EVENT.c.subject, EVENT.c.body).where(
         EVENT.c.kind.in_(("poll_made", "context_changed"))
     )
-    waiting: list[tuple[int, str, datetime]] = []
+    waiting: list[tuple[int, str]] = []
     sweeps: tuple[str, ...] | None = None
     for row in connection.execution_options(yield_per=1000).execute(chosen.order_by(EVENT.c.seq.desc())):
         if row.kind == "context_changed":
@@ -36,7 +36,7 @@ def made(connection: Connection) -> Iterator[Made]:
             yield from (Made(*one, sweeps) for one in waiting)
             waiting = []
             continue
-        told = row.seq, row.subject, journal.moment(row.at)
+        told = row.seq, row.subject
         if sweeps is None:
             waiting.append(told)
             continue
@@ -47,11 +47,11 @@ def made(connection: Connection) -> Iterator[Made]:
 
 def named(connection: Connection, prefix: str) -> list[Made]:
     """The first two judgements, oldest first, whose ids begin so; what they stand on is not told."""
-    chosen = select(EVENT.c.seq, EVENT.c.at, EVENT.c.subject).where(
+    chosen = select(EVENT.c.seq, EVENT.c.subject).where(
         EVENT.c.kind == "poll_made", EVENT.c.subject.startswith(prefix, autoescape=True)
     )
     found = connection.execute(chosen.order_by(EVENT.c.seq).limit(2))
-    return [Made(row.seq, row.subject, journal.moment(row.at), ()) for row in found]
+    return [Made(row.seq, row.subject, ()) for row in found]
 
 
 def standing(connection: Connection, number: int) -> Mapping[str, list[str]]:
@@ -64,6 +64,7 @@ def standing(connection: Connection, number: int) -> Mapping[str, list[str]]:
         else:
             left.pop((thing, name), None)
     found: dict[str, list[str]] = defaultdict(list)
+    found["poll"].extend(one.body for one in journal.of_kinds(connection, ("poll_made",), number - 1, number))
     for (thing, _), body in left.items():
         found[thing].append(body)
     return found

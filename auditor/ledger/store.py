@@ -59,7 +59,7 @@ class LedgerStore:
         self._database = Database(path)
         self._lock = path.with_name("poll.lock")
         self._read: tuple[int, Judgement | None] | None = None
-        self._then: dict[int, Judgement] = {}
+        self._then: Judgement | None = None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -250,22 +250,24 @@ class LedgerStore:
         with self._database.reading() as connection:
             return tuple(history.named(connection, prefix))
 
-    def then(self, number: int) -> Judgement:
-        """A judgement of before, whole: made again from the events up to its own.
+    def then(self, one: Made) -> Judgement:
+        """A judgement of before, whole: made again from the events up to its own; the newest as it stands.
 
         Raises:
-            LedgerError: these are not what was kept, or there is no such judgement.
+            LedgerError: these are not what was kept.
         """
-        known = self._then.get(number)
-        if known is None:
+        newest = self.judgement()
+        if newest is not None and newest.run.id == one.id:
+            return newest
+        known = self._then
+        if known is None or known.run.id != one.id:
             with self._database.reading() as connection:
                 journal.unbroken(connection)
-                stood = history.standing(connection, number)
-            known = _told(stood)
+                known = _told(history.standing(connection, one.number))
             if known is None:
-                raise LedgerError(f"the ledger holds no judgement with event {number}", DAMAGED)
-            # The earlier side of a comparison is asked for again and again, the later one seldom.
-            self._then = {number: known}
+                raise LedgerError(f"the ledger does not hold judgement {one.id} any more", DAMAGED)
+            # The daemon's report asks for the same one with every poll, until the next sweep.
+            self._then = known
         return known
 
     def between(self, first: int, last: int) -> Between:

@@ -1,7 +1,6 @@
 """What differs between two judgements, on a terminal: the answer first, then data, keys, findings and gaps."""
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterator
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -48,12 +47,11 @@ def _data(groups: tuple[Alike, ...]) -> Iterator[RenderableType]:
     for name in ("objects", "bytes", "namespaces"):
         table.add_column(name, justify="right", no_wrap=True)
     for each in groups[:_MOST]:
-        same = each.before is not None and each.after is not None and _same(each)
         table.add_row(
             _plain(diff_words.what(each), _STYLES[each.turn]),
             _plain(each.bucket),
             _plain(diff_words.place(each.before)),
-            _plain("the same" if same else diff_words.place(each.after)),
+            _plain(diff_words.after(each)),
             _plain(each.after.readability if each.after is not None else ""),
             _plain(words.number(each.objects)),
             _plain(words.size(each.size)),
@@ -62,10 +60,6 @@ def _data(groups: tuple[Alike, ...]) -> Iterator[RenderableType]:
     yield Text()
     yield table
     yield from _more(len(groups) - _MOST, "group")
-
-
-def _same(one: Alike) -> bool:
-    return diff_words.place(one.before) == diff_words.place(one.after)
 
 
 def _keys(one: Difference) -> Iterator[Text]:
@@ -85,7 +79,7 @@ def _findings(one: Difference) -> Iterator[Text]:
         *(_line("opened", "red", each, one) for each in one.opened),
         *(_line("closed", "green", each, one) for each in one.closed),
         *(
-            _plain(f"changed {_named(each.after)}: {_fields(each.fields.items())}", "yellow" if each.is_worse else "")
+            _plain(f"changed {_named(each.after)}: {diff_words.fields(each)}", "yellow" if each.is_worse else "")
             for each in one.changed
         ),
         *(_plain(f"opened, and closed again: {_named(each)}", "dim") for each in one.passed),
@@ -98,7 +92,7 @@ def _findings(one: Difference) -> Iterator[Text]:
 
 
 def _line(word: str, style: str, one: Finding, of: Difference) -> Text:
-    note = "" if one.id not in of.unseen else " (its buckets are not compared: it may be older, or stand still)"
+    note = "" if one.id not in of.unseen else f" ({diff_words.NOT_COMPARED})"
     return _plain(f"{word} {_named(one)}{note}", style if one.severity is not Severity.LOW else "")
 
 
@@ -106,16 +100,6 @@ def _named(one: Finding) -> str:
     subject = words.short(one.subject.id.rpartition(" -> ")[2])
     objects = f", {words.counted(one.extent.objects, 'object')}" if one.extent.objects else ""
     return f"{one.severity} {one.rule} {subject}{objects} {one.id[:_ID]}"
-
-
-def _fields(fields: Iterable[tuple[str, tuple[object, object]]]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {_value(was)} -> {_value(now)}" for name, (was, now) in fields)
-
-
-def _value(one: object) -> str:
-    if isinstance(one, datetime):
-        return words.instant(one)
-    return words.number(one) if isinstance(one, int) else str(one if one is not None else "none")
 
 
 def _gaps(one: Difference) -> Iterator[Text]:

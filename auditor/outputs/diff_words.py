@@ -1,9 +1,10 @@
 """What differs between two judgements, in words and numbers that terminal and report share."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Final
 
-from auditor.difference import Change, Difference, Group, How, KeyChange, Place, Total, Turn
+from auditor.difference import Change, ChangedFinding, Difference, Group, How, KeyChange, Place, Total, Turn
 from auditor.model import Encryption, KeyName
 from auditor.outputs import words
 
@@ -53,6 +54,9 @@ _WITHOUT_KEY: Final = {
 }
 
 
+NOT_COMPARED: Final = "its buckets are not compared: it may be older, or stand still"
+
+
 def verdict(one: Difference) -> str:
     """The answer in one sentence; where something was not compared, never that nothing changed."""
     data = one.data
@@ -100,6 +104,24 @@ def place(one: Place | None) -> str:
     else:
         told = words.short_key(KeyName(one.key)) + (f" version {one.key_version}" if one.key_version else "")
     return told if one.population in {None, "live"} else f"{told}, {one.population.replace('_', '-')}"
+
+
+def after(one: Group) -> str:
+    """Under which key version data stands now."""
+    told = place(one.after)
+    return "the same" if told and told == place(one.before) else told
+
+
+def fields(one: ChangedFinding) -> str:
+    """What of a finding is otherwise."""
+    pairs = one.fields.items()
+    return ", ".join(f"{name.replace('_', ' ')} {_value(was)} -> {_value(now)}" for name, (was, now) in pairs)
+
+
+def _value(one: object) -> str:
+    if isinstance(one, datetime):
+        return words.instant(one)
+    return words.number(one) if isinstance(one, int) else str(one if one is not None else "none")
 
 
 def what(one: Group) -> str:
