@@ -29,6 +29,7 @@ def test_the_wheel_has_one_import_package_with_the_templates_inside(wheel: Path)
         "auditor/_reports/static/report.css",
         "auditor/schemas/scan-1.schema.json",
         "auditor/schemas/estimate-1.schema.json",
+        "auditor/schemas/diff-1.schema.json",
         "auditor/ledger/migrations/versions/v0001_events.py",
     ):
         assert needed in names

@@ -49,7 +49,7 @@ def test_every_command_runs(
 
 def test_every_command_in_the_table_exists(capsys: pytest.CaptureFixture[str]) -> None:
     named = set(re.findall(r"`cmek-auditor (\w+)", README))
-    assert named == {"scan", "poll", "serve", "report", "impact", "retire", "explain", "rules", "demo"}
+    assert named == {"scan", "poll", "serve", "report", "impact", "retire", "diff", "explain", "rules", "demo"}
     for name in named:
         assert cli._run([name, "--help"]) == 0  # noqa: SLF001 - as above
         assert name in capsys.readouterr().out

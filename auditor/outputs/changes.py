@@ -11,6 +11,7 @@ from auditor.outputs import diff_words, words
 NOTHING_BEFORE: Final = "no earlier judgement was looked for"
 _GROUPS: Final = 100
 _OTHERS: Final = 100
+_SAMPLES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class GroupRow:
     objects: str
     size: str
     namespaces: str
-    samples: tuple[str, ...]
+    samples: str
+    """A few namespaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def _group(one: Group) -> GroupRow:
         objects=words.number(one.objects),
         size=words.size(one.size),
         namespaces=diff_words.namespaces(one.namespaces),
-        samples=one.samples[:3],
+        samples=", ".join(name.removeprefix(f"{one.bucket}/") for name in one.samples[:_SAMPLES]),
     )
 
 

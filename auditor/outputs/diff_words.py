@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from auditor.difference import Change, ChangedFinding, Difference, Group, How, KeyChange, Place, Total, Turn
-from auditor.model import Encryption, KeyName
+from auditor.model import Encryption
 from auditor.outputs import words
 
 TURNS: Final = {
@@ -102,7 +102,7 @@ def place(one: Place | None) -> str:
     if one.key is None:
         told = _WITHOUT_KEY[one.encryption]
     else:
-        told = words.short_key(KeyName(one.key)) + (f" version {one.key_version}" if one.key_version else "")
+        told = words.short(one.key) + (f" version {one.key_version}" if one.key_version else "")
     return told if one.population in {None, "live"} else f"{told}, {one.population.replace('_', '-')}"
 
 
