@@ -89,7 +89,7 @@ def test_the_demo_prints_what_it_shows(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     printed = " ".join(done.stdout.split())
-    shown, impact = [text for kind, text in BLOCKS if kind == "text"]
+    shown, impact, changed = [text for kind, text in BLOCKS if kind == "text"]
     verdict, _, rows = shown.partition("\n")
     assert verdict in printed
     for row in rows.splitlines():
@@ -116,6 +116,16 @@ def test_the_demo_prints_what_it_shows(tmp_path: Path) -> None:
     for line in impact.splitlines():
         # Lines without their ages, which move.
         assert re.sub(r"\d+ (s|min) ago", "", line) in re.sub(r"\d+ (s|min) ago", "", foreseen.stdout)
+    told = subprocess.run(
+        [command[0], "diff", "-c", str(folder / "auditor.toml")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert told.returncode == 1
+    for line in changed.splitlines():
+        assert line in told.stdout
     assert {path.name for path in folder.iterdir()} >= {"report.html", "scan.json", "auditor.toml"}
     again = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert again.returncode == 0, "a folder that a demo wrote is used again"
