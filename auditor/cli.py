@@ -226,6 +226,29 @@ def prove_revoked(
 
 
 @app.command()
+def diff(
+    before: Annotated[
+        str | None,
+        typer.Argument(
+            help="Id of the earlier judgement, or how it begins; else the newest from before the last sweep of each "
+            "bucket."
+        ),
+    ] = None,
+    after: Annotated[str | None, typer.Argument(help="Likewise of the later one; else the newest of all.")] = None,
+    config: ConfigOption = _CONFIG,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+    fail_on: FailOnOption = Severity.HIGH,
+    allow_gaps: AllowGapsOption = "",
+    verbose: VerboseOption = False,
+) -> int:
+    """Tell what changed between two judgements: data, keys, findings, gaps; asks no cloud."""
+    from auditor.commands import Answering, compare_two
+
+    return compare_two(config, before, after, Answering(form.value, output, fail_on, allow_gaps, True, verbose))
+
+
+@app.command()
 def explain(
     what: Annotated[str, typer.Argument(help="Id of a finding, or of a rule.")],
     config: ConfigOption = _CONFIG,

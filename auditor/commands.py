@@ -13,8 +13,10 @@ from typing import Final, TextIO
 from auditor import checkup, daemon, doctoring, log, scan, web
 from auditor import rules as all_rules
 from auditor.action import Action
+from auditor.comparing import compare
 from auditor.config import Config, full_key_name, load
-from auditor.errors import AuditorError, UsageError
+from auditor.difference import Difference
+from auditor.errors import AuditorError, LedgerError, UsageError
 from auditor.estimate import estimate
 from auditor.findings import Demand, Finding, Judgement, Severity, Status
 from auditor.foreseeing import foresee
@@ -22,6 +24,8 @@ from auditor.grants import GcpGrants
 from auditor.locks import held
 from auditor.model import Cloud, KeyName, Reason, split_version
 from auditor.outputs import (
+    diff_json,
+    diff_table,
     doctor_json,
     doctor_table,
     estimate_json,
@@ -47,7 +51,7 @@ from auditor.progress import progress_on
 from auditor.proving import proving, see_that_it_is_meant
 from auditor.retiring import retiring
 from auditor.revocation import Proof
-from auditor.wiring import Assembly, assemble
+from auditor.wiring import Assembly, assemble, stored
 
 _STANDARD_OUTPUT: Final = Path("-")
 _HEXADECIMAL: Final = frozenset("0123456789abcdef")
@@ -213,6 +217,24 @@ def print_grants(path: Path, cloud: Cloud, how: Answering) -> int:
     return 0
 
 
+def compare_two(path: Path, first: str | None, last: str | None, how: Answering) -> int:
+    """Print what differs between two judgements; 1 if something got worse, else 3 where something is not compared."""
+    allowed = _reasons(how.allow_gaps)
+    _place_for(how.output)
+    config = load(path)
+    log.start(json_lines=config.log.json_lines, verbose=how.verbose)
+    with stored(config) as (ledger, inventory):
+        found = compare(ledger, inventory, first, last)
+    with _writing(how.output) as out:
+        if how.form == "json":
+            diff_json.write(found, out)
+        else:
+            terminal.plain(out).print(diff_table.difference(found))
+    if found.worse or found.alarming(how.fail_on):
+        return 1
+    return 3 if any(gap.reason not in allowed for gap in found.all_gaps) else 0
+
+
 def exit_code(judgement: Judgement, fail_on: Severity, allowed: frozenset[Reason]) -> int:
     """1 for an open finding at or above the level, else 3 for a gap that is not allowed, else 0."""
     if any(one.status is Status.OPEN and one.severity.rank >= fail_on.rank for one in judgement.findings):
@@ -262,9 +284,7 @@ def readings(assembly: Assembly, loops: daemon.Daemon) -> web.Readings:
         judgement=ledger.judgement,
         ended=ledger.ended,
         rows=assembly.rows,
-        report=lambda judgement: html.render(
-            judgement, assembly.rows(judgement), _demands(assembly), _manifest(assembly), datetime.now(UTC)
-        ),
+        report=lambda judgement: _html(assembly, judgement),
         metrics=metrics.registry(
             metrics.JudgementCollector(
                 ledger.judgement,
@@ -317,7 +337,7 @@ def write_report(assembly: Assembly, judgement: Judgement, kind: str, target: Pa
     with _writing(target) as out:
         match kind:
             case "html":
-                out.write(html.render(judgement, rows, _demands(assembly), _manifest(assembly), datetime.now(UTC)))
+                out.write(_html(assembly, judgement))
             case "json":
                 scan_json.write(judgement, rows, out)
             case _:
@@ -430,6 +450,20 @@ def _manifest(assembly: Assembly) -> Manifest:
     files = tuple(sorted(item for one in assembly.ledger.sweeps() for item in (one.files or {}).items()))
     events, head = assembly.ledger.head()
     return Manifest(files, events, head)
+
+
+def _html(assembly: Assembly, judgement: Judgement) -> str:
+    rows, now = assembly.rows(judgement), datetime.now(UTC)
+    difference = _since_the_sweeps_before(assembly, judgement)
+    return html.render(judgement, rows, _demands(assembly), _manifest(assembly), now, difference=difference)
+
+
+def _since_the_sweeps_before(assembly: Assembly, judgement: Judgement) -> Difference | str:
+    """What changed; where nothing can be compared, why: the rest of a report stands all the same."""
+    try:
+        return compare(assembly.ledger, assembly.inventory, last=judgement.run.id)
+    except (LedgerError, UsageError) as error:
+        return str(error)
 
 
 def _demands(assembly: Assembly) -> tuple[Demand, ...]:

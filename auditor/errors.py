@@ -46,5 +46,9 @@ class LedgerError(AuditorError):
     """The ledger cannot be read or written, or its chain of hashes does not hold."""
 
 
+class GoneError(LedgerError):
+    """A file that the ledger names is not there any more."""
+
+
 class DiskError(LedgerError):
     """What is known cannot be written down: the disk is full, or may not be written to."""

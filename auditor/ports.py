@@ -9,6 +9,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from auditor.difference import Between
 from auditor.errors import LedgerError
 from auditor.findings import Assessed, Finding, Judgement, Member, Readability
 from auditor.model import (
@@ -476,6 +477,17 @@ class Inventory(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """One judgement that was made, without what it says."""
+
+    number: int
+    """Of its first event in the ledger."""
+    id: str
+    sweeps: tuple[str, ...]
+    """Ids of those that it stands on."""
+
+
+@dataclass(frozen=True, slots=True)
 class PollRecord:
     """One key poll: what was read, by whom, when."""
 
@@ -562,3 +574,82 @@ class Ledger(Protocol):
 
     def judgement(self) -> Judgement | None:
         """The newest judgement, whole; None before the first."""
+
+
+class History(Protocol):
+    """The part of a `Ledger` that knows what was judged before."""
+
+    def made(self) -> Iterator[Made]:
+        """Yield every judgement, the newest first."""
+
+    def named(self, prefix: str) -> tuple[Made, ...]:
+        """The first two judgements, oldest first, whose ids begin so."""
+
+    def then(self, one: Made) -> Judgement:
+        """A judgement of before, whole.
+
+        Raises:
+            LedgerError: the events that led to it are not what was kept.
+        """
+
+    def between(self, first: int, last: int) -> Between:
+        """What became of keys and findings from one judgement to another."""
+
+    def published(self, ids: Iterable[str]) -> tuple[Sweep, ...]:
+        """The complete sweeps of these ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Data of one bucket that went the same way."""
+
+    before: Member | None
+    """Under which key version it was; None: it was not there."""
+    after: Member | None
+    population_before: Population | None
+    population_after: Population | None
+    objects: int
+    size: int
+    """Bytes; of data under several sizes, as much as its share of the objects."""
+    namespaces: int
+    samples: tuple[str, ...]
+    """`bucket/namespace` of the ten with most such objects."""
+
+
+class Flows(Protocol):
+    """Where the data of some buckets went from one sweep to another."""
+
+    @property
+    def flows(self) -> tuple[Flow, ...]:
+        """All that differs, and what was asked for of the rest."""
+
+    @property
+    def stayed(self) -> int:
+        """Objects that are as they were, told or not."""
+
+    def namespaces(self, some: Iterable[int]) -> int:
+        """How many namespaces have data in some of the flows, which are named by their places."""
+
+
+class SweepRows(Protocol):
+    """The part of an `Inventory` that compares what sweeps wrote."""
+
+    def unusable(self, sweeps: Iterable[Sweep]) -> Mapping[str, LedgerError]:
+        """Of each of these sweeps whose dependencies are not there, or not what it wrote: the bucket and why."""
+
+    def flows(
+        self,
+        before: Sequence[Sweep],
+        after: Sequence[Sweep],
+        members: Sequence[Member],
+        also: Collection[Member],
+        left_out: Collection[tuple[str, Population]],
+    ) -> Flows:
+        """Compare what is under each key version of each namespace in two sweeps of each of some buckets.
+
+        `members`: all holdings of both sides; `also`: those of which data that stayed is told as well; `left_out`:
+        what is compared in no case.
+
+        Raises:
+            LedgerError: a file is not there, or is not what the sweep wrote.
+        """

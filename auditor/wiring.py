@@ -1,6 +1,7 @@
 """Config -> everything that a run works with; the one place that knows the concrete parts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -68,11 +69,9 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_
     waivers = waivers_of(config, now())
     clouds = clouds_of(config, wire, Clocks(now, corrected))
     ledger = LedgerStore(config.state / "ledger.db")
-    layouts = {one.url: Layout.parse(one.layout, one.tenant_field) for one in config.bucket}
-    kept = config.retention
+    layouts = _layouts(config)
     registry = RegistryStore(config.state / "registry", {one.name: one.tenant for one in config.key if one.tenant})
-    keep = Keep(kept.snapshots, kept.weekly_snapshots)
-    inventory = FileInventory(config.state / "inventory", layouts, keep, registry)
+    inventory = _inventory(config, layouts, registry)
     agents = config.platform.gcp_service_agents
     pace = Pace(config.probe.per_second, burst=1)
 
@@ -108,8 +107,31 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_
 
 def registries_of(config: Config) -> tuple[FileRegistry, ...]:
     """The registries of the config; none is read yet."""
-    layouts = {one.url: Layout.parse(one.layout, one.tenant_field) for one in config.bucket}
+    layouts = _layouts(config)
     return tuple(_registry(one, layouts) for one in config.registry)
+
+
+@contextmanager
+def stored(config: Config) -> Iterator[tuple[LedgerStore, FileInventory]]:
+    """Open what is stored and nothing else: no credentials are needed for it.
+
+    Raises:
+        LedgerError: the ledger cannot be opened.
+    """
+    ledger = LedgerStore(config.state / "ledger.db")
+    try:
+        yield ledger, _inventory(config, _layouts(config), None)
+    finally:
+        ledger.close()
+
+
+def _layouts(config: Config) -> Mapping[str, Layout]:
+    return {one.url: Layout.parse(one.layout, one.tenant_field) for one in config.bucket}
+
+
+def _inventory(config: Config, layouts: Mapping[str, Layout], registry: RegistryStore | None) -> FileInventory:
+    keep = Keep(config.retention.snapshots, config.retention.weekly_snapshots)
+    return FileInventory(config.state / "inventory", layouts, keep, registry)
 
 
 def _registry(one: Registry, layouts: Mapping[str, Layout]) -> FileRegistry:

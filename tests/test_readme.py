@@ -127,6 +127,7 @@ def test_the_demo_prints_what_it_shows(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     printed = " ".join(done.stdout.split())
     shown, impact = shown_as("6,038 of"), shown_as("disabling version 2")
+    changed = shown_as("687 objects")
     verdict, _, rows = shown.partition("\n")
     assert verdict in printed
     for row in rows.splitlines():
@@ -153,6 +154,16 @@ def test_the_demo_prints_what_it_shows(tmp_path: Path) -> None:
     for line in impact.splitlines():
         # Lines without their ages, which move.
         assert re.sub(r"\d+ (s|min) ago", "", line) in re.sub(r"\d+ (s|min) ago", "", foreseen.stdout)
+    told = subprocess.run(
+        [command[0], "diff", "-c", str(folder / "auditor.toml")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert told.returncode == 1
+    for line in changed.splitlines():
+        assert line in told.stdout
     assert {path.name for path in folder.iterdir()} >= {"report.html", "scan.json", "auditor.toml"}
     again = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert again.returncode == 0, "a folder that a demo wrote is used again"

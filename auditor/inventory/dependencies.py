@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ import duckdb
 from auditor.errors import LedgerError
 from auditor.findings import Assessed, Member, Readability, member_of
 from auditor.inventory.alike import Alike
+from auditor.inventory.cuts import OUTSIDE, ROWS_AT_ONCE, Cut, cut
 from auditor.inventory.files import very_file
 from auditor.inventory.snapshot import moment
 from auditor.model import Dependency, Encryption, Extent, Holding, Population
@@ -30,8 +30,7 @@ _COLUMNS: Final = (
 _TENANTS: Final = 20
 _SAMPLES: Final = 10
 _PAGE: Final = 5_000
-_ROWS_AT_ONCE: Final = 400_000
-"""Rows whose namespaces are told apart at a time, about: what that takes in memory does not grow with the fleet."""
+_ROWS_AT_ONCE: Final = ROWS_AT_ONCE
 _MOST: Final = 2**63 - 1
 
 # What a bucket says of its sizes may add up to more than 64 bits hold: too much to count is no error.
@@ -119,10 +118,6 @@ SELECT rank, total(CASE WHEN ($namespace::VARCHAR IS NULL OR namespace LIKE $nam
 FROM chosen GROUP BY rank
 """
 )
-_STARTS: Final = """
-SELECT stats_min_value, row_group_num_rows FROM parquet_metadata($files)
-WHERE path_in_schema = 'namespace' AND stats_min_value IS NOT NULL ORDER BY 1
-"""
 _NAMESPACES: Final = (
     _CHOSEN
     + """
@@ -165,33 +160,6 @@ _RANKED: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Some namespaces, one after the other in their order; or all rows that are in none."""
-
-    first: str | None = None
-    until: str | None = None
-    """The first that is not of this part."""
-    outside: bool = False
-
-    @property
-    def text(self) -> str:
-        """The condition, which holds for these rows alone."""
-        if self.outside:
-            return "namespace IS NULL"
-        sides = {"first": "namespace >= $first", "until": "namespace < $until"}
-        return " AND ".join(["namespace IS NOT NULL", *(sides[name] for name in self.values)])
-
-    @property
-    def values(self) -> Mapping[str, str]:
-        """What stands for its names."""
-        told = {"first": self.first, "until": self.until}
-        return {name: value for name, value in told.items() if value is not None}
-
-
-_OUTSIDE: Final = _Part(outside=True)
-
-
 _Asked = tuple[tuple[tuple[tuple[Member, ...], Portions], ...], str | None, str | None]
 
 
@@ -229,8 +197,8 @@ class Dependencies:
         self._extents: dict[tuple[Member, ...], Extent] = {}
         self._beyond: dict[_Asked, tuple[tuple[int, int], ...]] = {}
         self._known: _Known | None = None
-        self._cut: tuple[_Part, ...] | None = None
-        self._counts: dict[_Part, Mapping[str, int]] = {}
+        self._cut: tuple[Cut, ...] | None = None
+        self._counts: dict[Cut, Mapping[str, int]] = {}
 
     def holdings(self) -> tuple[Holding, ...]:
         """All holdings, sorted by (bucket, encryption, key, key version)."""
@@ -354,20 +322,9 @@ class Dependencies:
         for part in self._parts():
             yield self._ask(text.format(part=part.text), {**values, **part.values})
 
-    def _parts(self) -> tuple[_Part, ...]:
-        """All namespaces in their order, about so many rows a part.
-
-        Rows stand in the order of namespaces, so that each part of the files is read once.
-        """
+    def _parts(self) -> tuple[Cut, ...]:
         if self._cut is None:
-            starts: list[str | None] = [None]
-            rows = 0
-            for start, count in self._ask(_STARTS, {"files": self._files}) if self._files else ():
-                if rows >= _ROWS_AT_ONCE and start != starts[-1]:
-                    starts.append(start)
-                    rows = 0
-                rows += count
-            self._cut = tuple(_Part(first, until) for first, until in pairwise([*starts, None]))
+            self._cut = tuple(cut(self._files, self._ask, _ROWS_AT_ONCE))
         return self._cut
 
     def namespaces(
@@ -448,7 +405,7 @@ class Dependencies:
         left = limit if limit is not None else _MOST
         skip = offset
         for bucket in dict.fromkeys(one.bucket for one in self.holdings()):
-            for part in (_OUTSIDE, *self._parts()):
+            for part in (OUTSIDE, *self._parts()):
                 held = self._held(part).get(bucket, 0) if skip else _MOST
                 if skip >= held:
                     skip -= held
@@ -461,13 +418,13 @@ class Dependencies:
                     return
                 skip = 0
 
-    def _held(self, part: _Part) -> Mapping[str, int]:
+    def _held(self, part: Cut) -> Mapping[str, int]:
         """How many rows each bucket has in a part."""
         if part not in self._counts:
             self._counts[part] = dict(self._ask(_COUNTS.format(part=part.text), part.values))
         return self._counts[part]
 
-    def _stream(self, text: str, part: _Part, values: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    def _stream(self, text: str, part: Cut, values: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         """Ask, and take the answer a page at a time."""
         with told(), self._database.cursor() as cursor:
             cursor.execute(text.format(part=part.text), {**values, **part.values})

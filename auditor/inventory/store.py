@@ -8,7 +8,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,14 +18,16 @@ from typing import Final
 
 import duckdb
 
-from auditor.errors import CollectError, DiskError, LedgerError
+from auditor.errors import CollectError, DiskError, GoneError, LedgerError
+from auditor.findings import Member
 from auditor.inventory import files, notes, parts, snapshot
 from auditor.inventory.dependencies import Dependencies, told
+from auditor.inventory.flows import FoundFlows, flows
 from auditor.inventory.known import KnownRows
 from auditor.inventory.layout import Layout
 from auditor.inventory.parts import Part
 from auditor.inventory.registry import RegistryStore
-from auditor.model import Reason, Sample, Sweep
+from auditor.model import Population, Reason, Sample, Sweep
 from auditor.ports import Begun, Passes, Written
 
 _log = logging.getLogger(__name__)
@@ -76,6 +78,7 @@ class FileInventory:
         self._keep = keep
         self._lock = threading.Lock()
         self._open: dict[tuple[tuple[str, ...], str], Dependencies] = {}
+        self._compared: tuple[str, FoundFlows] | None = None
         self._proven: dict[str, tuple[int, int, int]] = {}
         """File -> what it looked like when its digest was right."""
         self._samples: dict[tuple[str, str], tuple[Sample, ...]] = {}
@@ -203,6 +206,32 @@ class FileInventory:
                 self._proven = {name: seen for name, seen in self._proven.items() if name.rpartition("/")[0] in used}
             return self._open[asked]
 
+    def flows(
+        self,
+        before: Sequence[Sweep],
+        after: Sequence[Sweep],
+        members: Sequence[Member],
+        also: Collection[Member],
+        left_out: Collection[tuple[str, Population]],
+    ) -> FoundFlows:
+        """Compare what is under each key version of each namespace; the same again costs next to nothing.
+
+        Raises:
+            LedgerError: a file that a sweep names is not there, or is not what the sweep wrote.
+        """
+        sides = [[(one.bucket, *_file(one, snapshot.DEPENDENCIES)) for one in some] for some in (before, after)]
+        asked = repr((sides, members, sorted(also, key=repr), sorted(left_out)))
+        with self._lock:
+            for one in (*sides[0], *sides[1]):
+                self._prove(*one)
+            known = self._compared
+        if known is None or known[0] != asked:
+            earlier, later = ([self._root / name for _, name, _ in some] for some in sides)
+            with told():
+                known = asked, flows(earlier, later, members, also, left_out)
+            self._compared = known
+        return known[1]
+
     def _dependencies(self, held: list[tuple[str, Path]], said: str) -> Dependencies:
         if self._registry is None or not said:
             return Dependencies(path for _, path in held)
@@ -222,7 +251,7 @@ class FileInventory:
                 return
             same = files.digest(path) == digest
         except OSError:
-            raise LedgerError(
+            raise GoneError(
                 f"the inventory of {bucket} lacks {name}, which its sweep in the ledger names",
                 "sweep this bucket again; the ledger and the inventory belong together",
             ) from None

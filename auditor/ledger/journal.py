@@ -1,13 +1,13 @@
 """The chain of events and the state that they add up to."""
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from auditor.errors import LedgerError
@@ -171,10 +171,10 @@ def count(connection: Connection, kind: str, since: datetime, until: datetime) -
 
 
 def moment(text: str) -> datetime:
-    """When an event says that it happened: aware.
+    """When an event says that it happened.
 
     Raises:
-        LedgerError: it does not say it.
+        LedgerError: it does not say so.
     """
     with suppress(ValueError):
         found = datetime.fromisoformat(text)
@@ -204,6 +204,36 @@ def newest(connection: Connection, kind: str, beginning: str) -> dict[str, str]:
     return {row.subject: row.body for row in connection.execute(mine)}
 
 
+def of_kinds(connection: Connection, kinds: Iterable[str], after: int, until: int) -> Iterator[Event]:
+    """Yield the events of some kinds behind one number and up to another, each as its hash says.
+
+    That no link is missing `unbroken` tells: together they prove what they yield, and read no other event.
+
+    Raises:
+        LedgerError: one of them was changed.
+    """
+    chosen = select(EVENT).where(EVENT.c.kind.in_(tuple(kinds)), EVENT.c.seq > after, EVENT.c.seq <= until)
+    for row in connection.execution_options(yield_per=1000).execute(chosen.order_by(EVENT.c.seq)):
+        one = Event(row.seq, row.at, row.kind, row.subject, row.body, row.previous)
+        if row.hash != one.hash:
+            raise _broken(row.seq, row.at)
+        yield one
+
+
+def unbroken(connection: Connection) -> None:
+    """Check that each link names the one before it.
+
+    Raises:
+        LedgerError: one does not, or is missing.
+    """
+    before = EVENT.alias()
+    named = func.coalesce(before.c.hash, _FIRST)
+    joined = EVENT.outerjoin(before, before.c.seq == EVENT.c.seq - 1)
+    wrong = select(EVENT.c.seq, EVENT.c.at).select_from(joined).where(EVENT.c.previous != named)
+    if (first := connection.execute(wrong.order_by(EVENT.c.seq).limit(1)).first()) is not None:
+        raise _broken(first.seq, first.at)
+
+
 def events(connection: Connection) -> Iterator[Event]:
     """Walk the chain from its first link and check each.
 
@@ -214,9 +244,13 @@ def events(connection: Connection) -> Iterator[Event]:
     for row in connection.execution_options(yield_per=1000).execute(select(EVENT).order_by(EVENT.c.seq)):
         one = Event(row.seq, row.at, row.kind, row.subject, row.body, row.previous)
         if row.seq != seq + 1 or row.previous != previous or row.hash != one.hash:
-            raise LedgerError(
-                f"the ledger's chain breaks at event {seq + 1} of {row.at}",
-                "somebody changed it; nothing after that event is proven; restore it from a copy",
-            )
+            raise _broken(seq + 1, row.at)
         seq, previous = row.seq, row.hash
         yield one
+
+
+def _broken(seq: int, at: str) -> LedgerError:
+    return LedgerError(
+        f"the ledger's chain breaks at event {seq} of {at}",
+        "somebody changed it; nothing after that event is proven; restore it from a copy",
+    )

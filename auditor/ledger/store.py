@@ -12,13 +12,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete
 
+from auditor.difference import Between
 from auditor.errors import LedgerError
 from auditor.findings import Assessed, Finding, Judgement, Member, Run, Status, member_of, worst_first
-from auditor.ledger import codec, journal
+from auditor.ledger import codec, history, journal
 from auditor.ledger.codec import KeptContext, KeptKey, KeptPoll
 from auditor.ledger.database import Database
 from auditor.ledger.journal import Effects, Journal
-from auditor.ledger.tables import CURRENT
+from auditor.ledger.tables import CURRENT, DAMAGED
 from auditor.locks import held
 from auditor.model import (
     DECRYPT,
@@ -43,7 +44,7 @@ from auditor.model import (
     use_changes,
 )
 from auditor.overruling import overrules
-from auditor.ports import PollRecord, Stood
+from auditor.ports import Made, PollRecord, Stood
 from auditor.principals import role_of
 
 _WITHOUT_A_BREAK: Final = timedelta(minutes=15)
@@ -62,6 +63,7 @@ class LedgerStore:
         self._database = Database(path, looking=looking)
         self._lock = path.with_name("poll.lock")
         self._read: tuple[int, Judgement | None] | None = None
+        self._then: Judgement | None = None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -275,6 +277,46 @@ class LedgerStore:
             found = _judgement(connection)
         self._read = seq, found
         return found
+
+    def made(self) -> Iterator[Made]:
+        """Yield every judgement, the newest first."""
+        with self._database.reading() as connection:
+            yield from history.made(connection)
+
+    def named(self, prefix: str) -> tuple[Made, ...]:
+        """The first two judgements, oldest first, whose ids begin so."""
+        with self._database.reading() as connection:
+            return tuple(history.named(connection, prefix))
+
+    def then(self, one: Made) -> Judgement:
+        """A judgement of before, whole: made again from the events up to its own; the newest as it stands.
+
+        Raises:
+            LedgerError: these are not what was kept.
+        """
+        newest = self.judgement()
+        if newest is not None and newest.run.id == one.id:
+            return newest
+        known = self._then
+        if known is None or known.run.id != one.id:
+            with self._database.reading() as connection:
+                journal.unbroken(connection)
+                known = _told(history.standing(connection, one.number))
+            if known is None:
+                raise LedgerError(f"the ledger does not hold judgement {one.id} any more", DAMAGED)
+            # The daemon's report asks for the same one with every poll, until the next sweep.
+            self._then = known
+        return known
+
+    def between(self, first: int, last: int) -> Between:
+        """What became of keys and findings from one judgement to another.
+
+        Raises:
+            LedgerError: the events are not what was kept.
+        """
+        with self._database.reading() as connection:
+            journal.unbroken(connection)
+            return history.between(connection, first, last)
 
     def head(self) -> tuple[int, str]:
         """Number and hash of the newest event: they stand for the whole ledger."""
@@ -592,13 +634,20 @@ def _not_of_its_events(thing: str, name: str) -> LedgerError:
 
 
 def _judgement(connection: Connection) -> Judgement | None:
-    poll, context = _newest_poll(connection), _context(connection)
+    things = ("poll", "context", "assessment", "finding", "closed", "gap")
+    return _told({thing: [row.body for row in journal.current(connection, thing).values()] for thing in things})
+
+
+def _told(stands: Mapping[str, Iterable[str]]) -> Judgement | None:
+    """Read a judgement from all that stands: kind of thing -> what is said; None where nothing was judged yet."""
+    poll = next((codec.load(KeptPoll, body) for body in stands.get("poll", ())), None)
+    context = next((codec.load(KeptContext, body) for body in stands.get("context", ())), None)
     if poll is None or context is None:
         return None
-    assessed = [codec.load(Assessed, row.body) for row in journal.current(connection, "assessment").values()]
-    standing = [codec.load(Finding, row.body) for row in journal.current(connection, "finding").values()]
-    closed = [codec.load(Finding, row.body) for row in journal.current(connection, "closed").values()]
-    gaps = [codec.load(Gap, row.body) for row in journal.current(connection, "gap").values()]
+    assessed = [codec.load(Assessed, body) for body in stands.get("assessment", ())]
+    standing = [codec.load(Finding, body) for body in stands.get("finding", ())]
+    closed = [codec.load(Finding, body) for body in stands.get("closed", ())]
+    gaps = [codec.load(Gap, body) for body in stands.get("gap", ())]
     return Judgement(
         run=Run(
             id=poll.id,

@@ -7,8 +7,10 @@ from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from auditor.difference import Difference
 from auditor.findings import Demand, Judgement
 from auditor.log import visible
+from auditor.outputs.changes import NOTHING_BEFORE, changes
 from auditor.outputs.page import Manifest, view
 from auditor.ports import DependencyRows
 
@@ -16,9 +18,18 @@ _LONGEST: Final = 200
 
 
 def render(
-    judgement: Judgement, rows: DependencyRows, rules: tuple[Demand, ...], manifest: Manifest, made: datetime
+    judgement: Judgement,
+    rows: DependencyRows,
+    rules: tuple[Demand, ...],
+    manifest: Manifest,
+    made: datetime,
+    *,
+    difference: Difference | str = NOTHING_BEFORE,
 ) -> str:
-    """Render the report: HTML that needs no network and no script, at most a few megabytes at any fleet's size."""
+    """Render the report: HTML that needs no network and no script, at most a few megabytes at any fleet's size.
+
+    `difference`: from an earlier judgement, or why there is none.
+    """
     environment = Environment(
         loader=FileSystemLoader(_folder() / "templates"),
         autoescape=True,
@@ -29,7 +40,7 @@ def render(
     environment.filters["visible"] = visible
     environment.filters["short"] = _short
     style = (_folder() / "static" / "report.css").read_text(encoding="utf-8")
-    page = view(judgement, rows, rules, manifest, made)
+    page = view(judgement, rows, rules, manifest, made, changes=changes(difference))
     return environment.get_template("report.html.j2").render(page=page, style=style)
 
 

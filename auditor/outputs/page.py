@@ -20,6 +20,7 @@ from auditor.findings import (
 )
 from auditor.model import Gap
 from auditor.outputs import summary, words
+from auditor.outputs.changes import ChangesView
 from auditor.outputs.summary import Amount
 from auditor.ports import DependencyRows
 from auditor.waiver import FIELDS, GivenWaiver
@@ -197,6 +198,7 @@ class Page:
     waived_left_out: int
     waived_count: str
     """Empty where none is."""
+    changes: ChangesView
     deadlines: tuple[Deadline, ...]
     axis: tuple[tuple[float, str], ...]
     versions: tuple[VersionRow, ...]
@@ -213,7 +215,13 @@ class Page:
 
 
 def view(
-    judgement: Judgement, rows: DependencyRows, rules: tuple[Demand, ...], manifest: Manifest, made: datetime
+    judgement: Judgement,
+    rows: DependencyRows,
+    rules: tuple[Demand, ...],
+    manifest: Manifest,
+    made: datetime,
+    *,
+    changes: ChangesView,
 ) -> Page:
     """Build the page's view."""
     now = judgement.now
@@ -250,6 +258,7 @@ def view(
         waived=tuple(_finding(one, by_id, now) for one in waived[:_FINDINGS]),
         waived_left_out=max(0, len(waived) - _FINDINGS),
         waived_count=words.number(len(waived)) if waived else "",
+        changes=changes,
         # That somebody accepts a loss moves no date.
         deadlines=_deadlines([*current, *waived], now),
         axis=_axis([*current, *waived], now),

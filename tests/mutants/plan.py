@@ -16,6 +16,7 @@ HEAVY: Final = (
 )
 """Imported once, before every try is forked off."""
 
+_DIFF: Final = "tests/test_diff.py"
 _ENGINE: Final = "tests/test_engine.py"
 _OF_DATA: Final = "tests/test_rules_of_data.py"
 _OF_KEYS: Final = "tests/test_rules_of_keys.py"
@@ -72,6 +73,9 @@ PLAN: Final = (
     Target("auditor/retirement.py", ("tests/test_retirement.py",)),
     Target("auditor/retiring.py", ("tests/test_retirement.py",)),
     Target("auditor/foreseeing.py", ("tests/test_foreseeing.py",)),
+    *(Target(f"auditor/{one}.py", (_DIFF,)) for one in ("comparable", "comparing", "difference", "flowing", "pairing")),
+    Target("auditor/ledger/history.py", ("tests/ledger/test_history.py", _DIFF)),
+    Target("auditor/inventory/flows.py", ("tests/inventory/test_flows.py", _DIFF)),
     Target("auditor/gaps.py", ("tests/test_gaps.py",)),
     Target("auditor/registering.py", (_REGISTRY,)),
     Target("auditor/inventory/registry.py", (_REGISTRY,)),

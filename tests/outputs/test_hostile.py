@@ -16,6 +16,19 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
+from auditor.difference import (
+    Change,
+    ChangedFinding,
+    ComparedBucket,
+    Data,
+    Difference,
+    Group,
+    How,
+    KeyChange,
+    Place,
+    Total,
+    Turn,
+)
 from auditor.findings import (
     Assessed,
     Assessment,
@@ -27,6 +40,7 @@ from auditor.findings import (
     Member,
     Readability,
     Run,
+    Severity,
     Subject,
     SubjectKind,
     Undo,
@@ -34,7 +48,7 @@ from auditor.findings import (
 )
 from auditor.log import _Json, _Plain
 from auditor.model import Dependency, Encryption, Evidence, Extent, Gap, Holding, Population, Reason
-from auditor.outputs import html, metrics, scan_json, tabular, terminal
+from auditor.outputs import diff_json, diff_table, html, metrics, scan_json, tabular, terminal
 from auditor.outputs.page import Manifest
 from auditor.ports import NamespaceRow, Portions
 from auditor.rules import load
@@ -130,6 +144,39 @@ def a_judgement(name: str) -> tuple[Judgement, Rows]:
     return judgement, Rows(name, holding)
 
 
+def a_difference(name: str) -> Difference:
+    """Every free text of a difference is the hostile name."""
+    judgement, _ = a_judgement(name)
+    (finding,) = judgement.findings
+    version = GCP_KEY.text, "1", Readability.LOST, Population.LIVE
+    place = Place(Encryption.CMEK, *version)
+    kinds = [(change, turn) for change in Change for turn in Turn]
+    gap = judgement.gaps
+    return Difference(
+        before=judgement,
+        after=judgement,
+        buckets=(ComparedBucket(name, How.NOT, None, None, name, (Population.LIVE,)),),
+        data=Data(
+            groups=tuple(Group(*kind, name, place, place, 1, 1, None, (f"{name}/{name}",)) for kind in kinds),
+            by_turn=dict.fromkeys(Turn, Total(1, 1, None)),
+            by_change=dict.fromkeys(Change, Total(1, 1, 1)),
+            unchanged=1,
+            not_compared=(1, 1),
+        ),
+        keys=(KeyChange(GCP_KEY, f"right {name}", name, name, NOW, 2), KeyChange(GCP_KEY, "state", name, None, NOW, 1)),
+        opened=(finding,),
+        closed=(finding,),
+        changed=(ChangedFinding(finding, replace(finding, severity=Severity.LOW, final_at=None)),),
+        passed=(finding,),
+        unseen=frozenset({finding.id}),
+        gaps=gap,
+        gaps_opened=gap,
+        gaps_closed=gap,
+        gaps_standing=gap,
+        otherwise=(f"waiver of {name}",),
+    )
+
+
 class Tags(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
@@ -144,7 +191,9 @@ class Tags(HTMLParser):
 def page_of(name: str) -> str:
     judgement, rows = a_judgement(name)
     demands = tuple(rule.demand for rule in load())
-    return html.render(judgement, rows, demands, Manifest(((name, "0" * 64),), 1, "0" * 64), NOW)
+    return html.render(
+        judgement, rows, demands, Manifest(((name, "0" * 64),), 1, "0" * 64), NOW, difference=a_difference(name)
+    )
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
@@ -169,6 +218,17 @@ def test_json_gives_names_back_as_they_are_and_stays_valid(name: str) -> None:
     jsonschema.Draft202012Validator(scan_json.schema()).validate(told)
     assert told["dependencies"][0]["namespace"] == name
     assert told["gaps"][0]["what"] == name
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_the_json_of_a_difference_gives_names_back_as_they_are_and_stays_valid(name: str) -> None:
+    out = io.StringIO()
+    diff_json.write(a_difference(name), out)
+    told = json.loads(out.getvalue())
+    jsonschema.Draft202012Validator(diff_json.schema()).validate(told)
+    assert told["groups"][0]["sample_namespaces"] == [f"{name}/{name}"]
+    assert {gaps[0]["what"] for gaps in told["gaps"].values()} == {name}
+    assert told["keys"][0]["fact"] == f"right {name}"
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
@@ -226,6 +286,7 @@ def test_the_terminal_shows_no_control_character(name: str, width: int) -> None:
     console = Console(file=out, width=width, highlight=False, markup=False, emoji=False)
     terminal.show(judgement, console)
     console.print(terminal.explain(judgement.findings[0], None, judgement))
+    console.print(diff_table.difference(a_difference(name)))
     assert all(char == "\n" or char.isprintable() for char in out.getvalue())
 
 
@@ -259,6 +320,10 @@ def test_the_page_stays_small_whatever_the_fleet() -> None:
         for number in range(5_000)
     )
     large = replace(judgement, findings=many, assessed=holdings, gaps=judgement.gaps * 5_000)
-    page = html.render(large, rows, (), Manifest((("f" * 200, "0" * 64),) * 5_000, 1, "0" * 64), NOW)
+    less = a_difference("n" * 1024)
+    data = replace(less.data, groups=less.data.groups * 500)
+    much = replace(less, data=data, keys=less.keys * 5_000, opened=less.opened * 5_000, gaps=less.gaps * 5_000)
+    manifest = Manifest((("f" * 200, "0" * 64),) * 5_000, 1, "0" * 64)
+    page = html.render(large, rows, (), manifest, NOW, difference=much)
     assert len(page.encode()) < 5_000_000
     assert "4800 more are not shown here" in page

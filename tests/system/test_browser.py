@@ -54,7 +54,7 @@ def test_it_is_never_wider_than_the_window(report: Path, width: int) -> None:
     )
     told = browse("--allow-file-access-from-files", "--virtual-time-budget=3000", "--dump-dom", frame.as_uri())
     wide, window, headings = map(int, told.partition("<title>")[2].partition("</title>")[0].split("/"))
-    assert (wide, headings) == (window, 11)
+    assert (wide, headings) == (window, 12)
 
 
 def test_it_prints(report: Path) -> None:

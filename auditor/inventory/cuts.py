@@ -1,0 +1,57 @@
+"""All namespaces cut into parts, one after the other, so that what is asked of them takes bounded memory."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+ROWS_AT_ONCE: Final = 400_000
+"""Rows whose namespaces are told apart at a time, about: what that takes in memory does not grow with the fleet."""
+_STARTS: Final = """
+SELECT stats_min_value, row_group_num_rows FROM parquet_metadata($files)
+WHERE path_in_schema = 'namespace' AND stats_min_value IS NOT NULL ORDER BY 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Some namespaces, one after the other in their order; or all rows that are in none."""
+
+    first: str | None = None
+    until: str | None = None
+    """The first that is not of this part."""
+    outside: bool = False
+
+    @property
+    def text(self) -> str:
+        """The condition, which holds for these rows alone."""
+        if self.outside:
+            return "namespace IS NULL"
+        sides = {"first": "namespace >= $first", "until": "namespace < $until"}
+        return " AND ".join(["namespace IS NOT NULL", *(sides[name] for name in self.values)])
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """What stands for its names."""
+        told = {"first": self.first, "until": self.until}
+        return {name: value for name, value in told.items() if value is not None}
+
+
+OUTSIDE: Final = Cut(outside=True)
+
+
+def cut(
+    files: list[str], ask: Callable[[str, Mapping[str, Any]], list[tuple[Any, ...]]], rows_at_once: int
+) -> Iterator[Cut]:
+    """Yield all namespaces in their order, about so many rows a part.
+
+    Rows stand in the order of namespaces, so that each part of the files is read once.
+    """
+    starts: list[str | None] = [None]
+    rows = 0
+    for start, count in ask(_STARTS, {"files": files}) if files else ():
+        if rows >= rows_at_once and start != starts[-1]:
+            starts.append(start)
+            rows = 0
+        rows += count
+    yield from (Cut(first, until) for first, until in pairwise([*starts, None]))
