@@ -290,6 +290,9 @@ def _poll(
             more=(
                 *(gaps.not_usable(bucket, error) for bucket, error in unusable.items()),
                 *heard.gaps,
+                *gaps.of_new_objects(
+                    one.facts for one in sweeps if one.bucket in said.declared.of_buckets or said.tenants
+                ),
                 *_key_gaps(needs, keys, judged.assessed, before),
                 *gaps.of_probes(_latest(probes, judged.assessed, now), agents),
                 *gaps.of_refusals(_by_refusal(probes, judged.assessed), parts.probing.wants, too_old, now),

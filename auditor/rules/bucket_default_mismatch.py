@@ -5,6 +5,7 @@ Whoever writes may name a key with each request; what a bucket does with request
 Source: NIST SP 800-53 Rev. 5, SC-28(1) and CM-6; PCI DSS v4.0.1, 3.5.1.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from auditor.findings import Confidence, Outcome, Severity
@@ -28,7 +29,9 @@ def check(bucket: OwnedBucket, at: Context) -> Outcome:  # noqa: ARG001 - every 
     if new is None or new.default is Encryption.UNKNOWN:
         return unknown("what it makes of new objects whose writer names no key is not known")
     if Encryption.CMEK in new.refused:
-        return failed(f"{bucket.bucket} refuses new objects under customers' keys, and keys are declared for it")
+        return _of_new(
+            failed(f"{bucket.bucket} refuses new objects under customers' keys, and keys are declared for it")
+        )
     if new.default is Encryption.CMEK:
         return _of_key(bucket, bucket.declared, new)
     if Encryption.PROVIDER in new.refused:
@@ -69,7 +72,12 @@ def _may_be(declared: KeyName, named: str, bucket: OwnedBucket) -> bool:
 def _lets(bucket: OwnedBucket, how: str) -> Outcome:
     # What a bucket policy or an organisation refuses besides is not read.
     told = f"{bucket.bucket} lets new objects arrive whose writer names no key, {how}"
-    return failed(f"{told}; whether a policy refuses them is not read", Confidence.INFERRED)
+    return _of_new(failed(f"{told}; whether a policy refuses them is not read", Confidence.INFERRED))
+
+
+def _of_new(outcome: Outcome) -> Outcome:
+    # It is about no object that is there already.
+    return replace(outcome, members=())
 
 
 RULE = Rule(

@@ -12,17 +12,18 @@ from auditor.registered import Mismatch, Portion
 from auditor.rule import Context, Rule, failed, not_applicable, passed, unknown
 
 _WRONG: Final = {
-    Mismatch.DISPUTE: "say different things of {} namespaces, which are judged as if none spoke of them",
-    Mismatch.MISSING_KEY: "names {} keys that do not exist",
-    Mismatch.VERSION: "names a key version for {} namespaces, where new data moves on to the next one",
-    Mismatch.ALIAS: "names an alias for {} namespaces, which may point to another key tomorrow",
+    Mismatch.DISPUTE: ("say different things of", "namespace", ", judged as if none spoke of them"),
+    Mismatch.MISSING_KEY: ("names", "key", " that the service does not know"),
+    Mismatch.VERSION: ("names a key version for", "namespace", ", where new data moves on to the next one"),
+    Mismatch.ALIAS: ("names an alias for", "namespace", ", which may point to another key tomorrow"),
 }
 
 
 def check(registry: HeardRegistry, at: Context) -> Outcome:  # noqa: ARG001 - every check has this shape
     """Fail for what is wrong in one way, however many entries have it."""
     if registry.count:
-        what = _WRONG[registry.mismatch].format(registry.count)
+        says, noun, why = _WRONG[registry.mismatch]
+        what = f"{says} {registry.count} {noun}{'s' if registry.count > 1 else ''}{why}"
         return _of_data(registry, failed(f"{registry.name} {what}: {'; '.join(registry.samples)}"))
     if not registry.read:
         return unknown("it was never read")
