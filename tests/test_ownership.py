@@ -90,6 +90,26 @@ def test_what_its_writer_encrypted_beside_a_key_is_a_mixture(small: Small) -> No
     assert (one.extent.sample_namespaces, one.extent.objects) == (("gs://data/acme/old",), 11)
 
 
+def test_where_nothing_parts_from_anything_a_sweep_stands_as_it_was(small: Small) -> None:
+    judgement = judged(small)
+    assert [one for one in small.config.parent.glob("state/registry/*/placed-*") if one.suffix == ".parquet"] == []
+    assert verdicts("mixed-keys", judgement) == {Verdict.PASSED: 1}
+    put(small, "acme/mixed", GOOGLE_KEY, OTHER_KEY)
+    small.cloud.store.add_bucket("more", "acme", "us-east1")
+    small.cloud.store.put("more", "acme/old/1", key=GOOGLE_KEY, version=1)
+    more = '\n[[bucket]]\nurl = "gs://more"\nlayout = "{org}/{namespace}/"\naccount = "acme"\n'
+    small.config.write_text(small.config.read_text() + more)
+    judgement = judged(small)
+    assert [one.subject.id for one in of("mixed-keys", judgement)] == ["gs://data"]
+    assert verdicts("mixed-keys", judged(small, sweep=False)) == {Verdict.PASSED: 1, Verdict.FAILED: 1}
+    (_,) = (one for one in small.config.parent.glob("state/registry/*/placed-*") if one.suffix == ".parquet")
+    assert sum(one.holding.objects for one in judgement.assessed) == 25
+    small.cloud.store.buckets["data"].objects = [
+        one for one in small.cloud.store.buckets["data"].objects if "mixed" not in one.name
+    ]
+    assert of("mixed-keys", judged(small)) == []
+
+
 def test_a_million_namespaces_under_the_same_keys_are_one_finding(small: Small) -> None:
     for number in range(60):
         put(small, f"acme/mixed-{number:02}", GOOGLE_KEY, OTHER_KEY, count=1)

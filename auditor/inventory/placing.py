@@ -78,6 +78,14 @@ COPY (
 """  # noqa: S608 - numbers of our own
 
 
+def has_mixed(held: Path, folder: Path) -> bool:
+    """Whether live data of any namespace is under more than one key; `folder` is for what does not fit into memory."""
+    with duckdb.connect() as database:
+        settle(database, folder)
+        found = database.execute(f"SELECT EXISTS ({_MIXED})", {"held": [very_file(held)]}).fetchall()
+    return bool(found[0][0])
+
+
 def place(held: Path, target: Path, bucket: str, entries: Path, tenants: Mapping[str, str], *, is_known: bool) -> None:
     """Write the dependencies of a bucket anew: whose they are by the registries, and how they part from them.
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from auditor.errors import DiskError, LedgerError
 from auditor.inventory import files, notes
-from auditor.inventory.placing import place
+from auditor.inventory.placing import has_mixed, place
 from auditor.inventory.sql import quoted, settle
 from auditor.model import KeyName
 from auditor.ports import KeptRegistry, RegistrySource, Unusable
@@ -28,6 +28,8 @@ _AT_ONCE: Final = 50_000
 _FORM: Final = 2
 """Rises when files are to be written anew though nothing was said anew."""
 _NOTE: Final = "registry.json"
+_PLAIN: Final = "as it was"
+"""Stands in place of a digest where nothing was to be put beside a sweep."""
 _ENTRIES: Final = "entries.parquet"
 _TOGETHER: Final = "all-"
 _MERGED: Final = """
@@ -206,8 +208,10 @@ class RegistryStore:
             ),
         )
 
-    def placed(self, digest: str, bucket: str, held: Path) -> Path:
+    def placed(self, digest: str, bucket: str, held: Path) -> Path | None:
         """Where a sweep's dependencies stand beside what registries said; made where they do not yet.
+
+        None where nobody says anything, and each namespace is under one key: then they are as they were.
 
         Raises:
             LedgerError: what they said then is not kept any more, or cannot be read.
@@ -217,8 +221,14 @@ class RegistryStore:
         target = folder / f"placed-{held.parent.name}.parquet"
         proof = target.with_suffix(".json")
         try:
+            if _is_plain(proof):
+                return None
             if not _is_proven(target, proof):
                 is_known = bool(told["known"].get(bucket, False))
+                is_said = is_known or told["tenants"] or told["declared"]["by_registries"]
+                if not is_said and not has_mixed(held, folder):
+                    notes.write(proof, _PLAIN)
+                    return None
                 place(held, target, bucket, folder / _ENTRIES, told["tenants"], is_known=is_known)
                 notes.write(proof, files.digest(target))
         except (OSError, duckdb.Error) as error:
@@ -284,6 +294,13 @@ def _disputed(
             asked = {"files": [files.very_file(path)], "bucket": bucket, "namespace": namespace, "most": _SAMPLES}
             words.extend([name, key, tenant] for key, tenant in database.execute(_WORDS, asked).fetchall())
         yield bucket, namespace, words
+
+
+def _is_plain(proof: Path) -> bool:
+    try:
+        return bool(notes.read(proof) == _PLAIN)
+    except (OSError, ValueError):
+        return False
 
 
 def _is_proven(target: Path, proof: Path) -> bool:
