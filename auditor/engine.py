@@ -1,11 +1,13 @@
 """The judge: holdings, key states and their memory, policy and the moment in; assessments and findings out."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from itertools import chain
 
+from auditor import owning
 from auditor.findings import (
     Assessed,
     BucketCoverage,
@@ -35,17 +37,17 @@ from auditor.model import (
     Probe,
     is_being_made,
 )
+from auditor.owned import HeardRegistry, OwnedBucket, OwnedKey, PlacedKey
+from auditor.owning import NOBODY_SAYS, Sayings
 from auditor.policy import Policy
 from auditor.ports import Holdings, Portions
-from auditor.readability import KeyView, Stores, assess, beside_others, probes_of, rights_of
-from auditor.registered import NOTHING_SAID, Portion, Registered
+from auditor.readability import KeyView, Stores, assess, beside_others, is_gone, probes_of, rights_of
+from auditor.registered import Portion
 from auditor.rule import (
     Cause,
     Context,
     Excepted,
     HeldKey,
-    OwnedBucket,
-    OwnedKey,
     Rule,
     RuleSubject,
     SweptBucket,
@@ -74,9 +76,7 @@ class Facts:
     """Views of keys whose data is hidden for a time: not judged, but what they refused tells of their stores."""
     others: Mapping[KeyName, KeyView] = field(default_factory=dict)
     """Views of keys that nothing needs any more: not judged, but what they said tells of what stands behind them."""
-    registered: Registered = NOTHING_SAID
-    tenants: Mapping[KeyName, str] = field(default_factory=dict)
-    """Key -> whose it is, where somebody says so."""
+    said: Sayings = NOBODY_SAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
         *_causes(facts, assessed),
         *_keys(facts, assessed),
         *_buckets(facts, assessed),
-        *_owned(facts, assessed),
+        *owning.subjects(facts.said, _ground(facts, assessed)),
     )
     about_data = [one for one in rules if one.subject is not Excepted]
     return replace(_put_all(about_data, subjects, facts), assessed=assessed, failing=stores.failing)
@@ -178,7 +178,7 @@ def _outlives_silence(subject: RuleSubject, keys: Mapping[KeyName, KeyView]) -> 
     if isinstance(subject, Cause):
         not_found = any(isinstance(keys[name].reading, KeyGone) for name in subject.keys)
         return subject.subject.kind is SubjectKind.PRINCIPAL or not_found
-    return isinstance(subject, HeldKey | OwnedKey | OwnedBucket)
+    return isinstance(subject, HeldKey | OwnedKey | OwnedBucket | PlacedKey | HeardRegistry)
 
 
 def _put(rule: Rule, subject: RuleSubject, context: Context) -> Outcome:
@@ -281,36 +281,9 @@ def _buckets(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[SweptBuck
         yield SweptBucket(coverage, _members(mine), _members(_unresolved(mine)))
 
 
-def _owned(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterator[OwnedKey | OwnedBucket]:
-    """The data of each key and bucket, beside what registries say of it."""
-    portions = facts.holdings.portions()
-    by_key: dict[str, list[Assessed]] = defaultdict(list)
-    by_bucket: dict[str, list[Assessed]] = defaultdict(list)
-    for one in assessed:
-        by_bucket[one.holding.bucket].append(one)
-        if one.holding.key:
-            by_key[one.holding.key].append(one)
-    for key, group in sorted(by_key.items()):
-        known = {facts.registered.knows(one.holding.bucket) for one in group}
-        yield OwnedKey(
-            members=_members(group),
-            portions=portions,
-            known=None if None in known else True in known,
-            key=KeyName(key),
-            provider_managed=any(one.encryption is Encryption.PROVIDER_KMS for one in group),
-            tenant=facts.tenants.get(KeyName(key)),
-            compared=bool(facts.registered.digest),
-        )
-    for coverage in facts.buckets:
-        group = by_bucket[coverage.bucket]
-        yield OwnedBucket(
-            members=_members(group),
-            portions=portions,
-            known=facts.registered.knows(coverage.bucket),
-            bucket=coverage.bucket,
-            swept=coverage.complete,
-            providers=_members(one for one in group if one.encryption is Encryption.PROVIDER_KMS),
-        )
+def _ground(facts: Facts, assessed: tuple[Assessed, ...]) -> owning.Ground:
+    gone = partial(is_gone, policy=facts.policy, now=facts.now)
+    return owning.Ground(assessed, facts.holdings.portions(), facts.buckets, facts.keys, gone)
 
 
 def _unresolved(group: Iterable[Assessed]) -> list[Assessed]:

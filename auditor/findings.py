@@ -80,6 +80,7 @@ class SubjectKind(StrEnum):
     PRINCIPAL = "principal"
     BUCKET = "bucket"
     WAIVER = "waiver"
+    REGISTRY = "registry"
 
 
 @dataclass(frozen=True, slots=True, order=True)

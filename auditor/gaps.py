@@ -12,7 +12,9 @@ from auditor.model import (
     DENIALS,
     NO_RIGHT,
     AwsKey,
+    BucketFacts,
     Cloud,
+    Encryption,
     Gap,
     GcpKey,
     Grant,
@@ -132,6 +134,18 @@ def registries_not_beside(error: LedgerError) -> Gap:
     """What registries say could not be put beside the data."""
     told = f"which data is under the wrong key is not known: {error}"
     return Gap(REGISTRIES, Reason.UNSUPPORTED, told, error.hint or "look at the auditor's disk")
+
+
+def of_new_objects(buckets: Iterable[BucketFacts]) -> Iterator[Gap]:
+    """Buckets for which keys are declared, and that did not tell what they make of new objects."""
+    told = "what it makes of new objects whose writer names no key is not known"
+    for one in buckets:
+        if one.new_objects is None:
+            hint = "grant what its other gap asks for; where it has none, scan it"
+            yield Gap(one.url, Reason.NOT_VISIBLE, f"{told}: it was not read when the bucket was swept", hint)
+        elif one.new_objects.default is Encryption.UNKNOWN:
+            hint = "look at the bucket's default encryption in the console"
+            yield Gap(one.url, Reason.UNSUPPORTED, f"{told}: its default is of a kind that is not known here", hint)
 
 
 def defect(bucket: str, error: Exception) -> Gap:

@@ -29,6 +29,8 @@ from auditor.readability.gcp import version_name
 _NOT_STOPPED: Final = frozenset({Readability.EXPIRING, Readability.UNKNOWN})
 """What a finding may say and tells nothing of how long the data has not been readable."""
 _WELL: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
+_BY_THEIR_RULE: Final = frozenset({SubjectKind.BUCKET, SubjectKind.REGISTRY})
+"""Subjects that are there whether their data is seen or not: their rules say where they cannot tell."""
 _OF_DATA: Final = frozenset(Readability) - {Readability.UNKNOWN}
 """What a finding on data says; others are on a key as a whole."""
 
@@ -110,7 +112,7 @@ def undecided(
     return frozenset(
         one.id
         for one in before
-        if one.subject.kind is not SubjectKind.BUCKET
+        if one.subject.kind not in _BY_THEIR_RULE
         and (
             sight.leaves_open(one)
             if one.readability in _OF_DATA

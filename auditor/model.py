@@ -70,6 +70,13 @@ class KeyName:
             return False
         return self.owner.isdigit() != other.owner.isdigit()
 
+    def is_replica_of(self, other: "KeyName") -> bool:
+        """Whether both are of one multi-Region key, each in a Region of its own."""
+        if self.cloud is not Cloud.AWS or not self.text.rpartition("/")[2].startswith("mrk-"):
+            return False
+        mine, others = self.text.split(":"), other.text.split(":")
+        return [*mine[:3], *mine[4:]] == [*others[:3], *others[4:]]
+
     def __str__(self) -> str:
         return self.text
 
@@ -678,6 +685,20 @@ class Dependency:
 
 
 @dataclass(frozen=True, slots=True)
+class NewObjects:
+    """What a bucket makes of a new object whose writer names no key, and which kinds of encryption it refuses."""
+
+    default: Encryption
+    """`provider`, `provider_kms` or `cmek`; `unknown` where it is of a kind that is not known here."""
+    named: str | None = None
+    """Of `cmek`, the key as the bucket names it: in full, or on S3 by its id alone or an alias."""
+    refused: tuple[Encryption, ...] = ()
+    """Kinds of which it takes no new object, sorted."""
+    unclear: tuple[Encryption, ...] = ()
+    """Kinds of which it says something that is not known here, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
 class BucketFacts:
     """What the bucket itself says, read once a sweep."""
 
@@ -688,6 +709,10 @@ class BucketFacts:
     default_key: str | None = None
     service_agent: str | None = None
     """Google: the e-mail of the storage service agent of the bucket's project, which must be able to decrypt."""
+    data_locations: tuple[str, ...] = ()
+    """Google: the regions of a dual-region that somebody chose, in lower case, sorted."""
+    new_objects: NewObjects | None = None
+    """None where nobody told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from auditor.model import (
     Sample,
     Sweep,
 )
-from auditor.registered import Entry, Portion, Registered, Registry
+from auditor.registered import Declared, Entry, Mismatch, Portion, Registered, Registry
 from auditor.rows import Done, End, Fingerprint
 
 
@@ -201,6 +201,8 @@ class Unusable:
     place: str
     """Where it stands."""
     why: str
+    mismatch: Mismatch | None = None
+    """Where its key is one, by another kind of name."""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.why}"
@@ -279,6 +281,13 @@ class RegistryKeeper(Protocol):
 
     def tenants(self, digest: str) -> Mapping[KeyName, str]:
         """Whose each key is, where the config says so or registries name it for one tenant only.
+
+        Raises:
+            LedgerError: what they said then is not kept any more.
+        """
+
+    def declared(self, digest: str) -> Declared:
+        """Which keys registries name, and in what they part.
 
         Raises:
             LedgerError: what they said then is not kept any more.

@@ -1,6 +1,7 @@
 """What registries say of namespaces, and which data is otherwise than they say."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -20,11 +21,38 @@ class Portion(StrEnum):
     """In a namespace that no registry of its bucket knows."""
     FOREIGN_TENANT = "foreign_tenant"
     """Under a key that belongs to another tenant than its namespace."""
+    MIXED_KEYS = "mixed_keys"
+    """Live, in a namespace that has live data under another key or under none, and no registry names the one."""
+    DISPUTED = "disputed"
+    """In a namespace of which registries say different things."""
 
     @property
     def bit(self) -> int:
         """How it stands beside others in one number."""
         return 1 << tuple(Portion).index(self)
+
+
+class Mismatch(StrEnum):
+    """How a registry is otherwise than the clouds, or than another one."""
+
+    DISPUTE = "dispute"
+    """Entries say different things of one namespace."""
+    MISSING_KEY = "missing_key"
+    """It names a key that does not exist."""
+    VERSION = "version"
+    """It names a key version, where data moves on to the next one."""
+    ALIAS = "alias"
+    """It names an alias, which moves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flawed:
+    """Entries of one registry that have one fault in common."""
+
+    mismatch: Mismatch
+    count: int
+    first: str
+    """Where the first of them stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +82,8 @@ class Registry:
     """Aware, UTC: when it was read last."""
     unusable: int = 0
     """Entries that cannot be used."""
+    flawed: tuple[Flawed, ...] = ()
+    """Those of them whose key is one by another kind of name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +104,36 @@ class Registered:
 
 NOTHING_SAID: Final = Registered()
 """No registry is configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What one registry says of a namespace of which another entry says something else."""
+
+    registry: str
+    key: str | None
+    tenant: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Disputed:
+    """One namespace of which entries say different things."""
+
+    bucket: str
+    namespace: str
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """Which keys registries name, and in what they part."""
+
+    of_buckets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Bucket -> the keys that its namespaces are to be under, sorted; disputed ones are not among them."""
+    by_registries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Registry -> all keys that it names, sorted."""
+    disputed: tuple[Disputed, ...] = ()
+    """The first few of those namespaces."""
+
+
+NOTHING_DECLARED: Final = Declared()

@@ -7,7 +7,7 @@ from auditor import gaps
 from auditor.errors import AuditorError, LedgerError
 from auditor.model import Gap, KeyName
 from auditor.ports import KeptRegistry, RegistrySource
-from auditor.registered import Registered, Registry
+from auditor.registered import Declared, Registered, Registry
 from auditor.run import Parts
 
 
@@ -63,6 +63,15 @@ def tenants_of(parts: Parts, heard: Heard) -> Mapping[KeyName, str]:
         LedgerError: what they said was removed meanwhile.
     """
     return parts.registry.tenants(heard.registered.digest)
+
+
+def declared_by(parts: Parts, heard: Heard) -> Declared:
+    """Which keys registries name, and in what they part.
+
+    Raises:
+        LedgerError: what they said was removed meanwhile.
+    """
+    return parts.registry.declared(heard.registered.digest)
 
 
 def _read(parts: Parts, source: RegistrySource) -> tuple[KeptRegistry | None, Gap | None]:

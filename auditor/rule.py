@@ -39,6 +39,7 @@ from auditor.model import (
     KeyName,
     Rotation,
 )
+from auditor.owned import HeardRegistry, OwnedBucket, OwnedKey, PlacedKey
 from auditor.policy import Policy
 from auditor.readability import KeyView, is_gone
 from auditor.registered import Portion
@@ -157,52 +158,6 @@ class SweptBucket:
 
 
 @dataclass(frozen=True, slots=True)
-class _Owned:
-    members: tuple[Member, ...]
-    portions: Mapping[Member, tuple[Portion, ...]]
-    """Of each of them, which data in it is otherwise than registries say."""
-    known: bool | None
-    """Registries speak of it; None: one that would was never read."""
-
-    def otherwise(self, *portions: Portion) -> tuple[Member, ...]:
-        """The holdings some of whose data is so."""
-        return tuple(one for one in self.members if not set(portions).isdisjoint(self.portions.get(one, ())))
-
-
-@dataclass(frozen=True, slots=True)
-class OwnedKey(_Owned):
-    """All data under one key beside what registries say of it: the subject of the rules about owners of keys."""
-
-    key: KeyName
-    provider_managed: bool
-    tenant: str | None
-    """Whose key it is; None: nobody says so."""
-    compared: bool
-    """The tenants of its data were compared with that."""
-
-    @property
-    def subject(self) -> Subject:
-        """The key."""
-        return Subject(SubjectKind.KEY, self.key.text)
-
-
-@dataclass(frozen=True, slots=True)
-class OwnedBucket(_Owned):
-    """All data of one bucket beside what registries say of it: the subject of the rules about its owners."""
-
-    bucket: str
-    swept: bool
-    """A whole sweep of it is in force."""
-    providers: tuple[Member, ...]
-    """Holdings under keys that the provider manages."""
-
-    @property
-    def subject(self) -> Subject:
-        """The bucket."""
-        return Subject(SubjectKind.BUCKET, self.bucket)
-
-
-@dataclass(frozen=True, slots=True)
 class Excepted:
     """One exception and the findings that it is about: the subject of the rules about waivers."""
 
@@ -229,7 +184,7 @@ class Context:
     keys: Mapping[KeyName, KeyView]
 
 
-RuleSubject = Cause | HeldKey | SweptBucket | OwnedKey | OwnedBucket | Excepted
+RuleSubject = Cause | HeldKey | SweptBucket | OwnedKey | OwnedBucket | PlacedKey | HeardRegistry | Excepted
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from auditor.findings import (
     Judgement,
     Readability,
     Run,
+    SubjectKind,
     member_of,
     worst_first,
 )
@@ -46,6 +47,7 @@ from auditor.model import (
     told_use,
 )
 from auditor.overruling import CLOCKS_APART
+from auditor.owning import Sayings
 from auditor.policy import Policy
 from auditor.ports import (
     KeyNeed,
@@ -54,7 +56,7 @@ from auditor.ports import (
     PollRecord,
 )
 from auditor.readability import KeyView, continued, is_early, is_over_for_good, next_to
-from auditor.registering import Heard, hear, keys_of, tenants_of
+from auditor.registering import Heard, declared_by, hear, keys_of, tenants_of
 from auditor.rule import Excepted
 from auditor.run import Parts, Progress, new_id
 from auditor.sweeping import sweep_all
@@ -231,10 +233,14 @@ def _poll(
     if unconfigured is None and before is not None and before.run.config_digest == parts.config_digest:
         unconfigured = before.coverage.buckets_not_configured
     elsewhere = unconfigured if isinstance(unconfigured, int) else None
-    said = heard.registered
-    facts = Facts(
-        holdings, keys, agents, buckets, parts.policy, now, probes, unseen, others, said, tenants_of(parts, heard)
+    said = Sayings(
+        registered=heard.registered,
+        declared=declared_by(parts, heard),
+        tenants=tenants_of(parts, heard),
+        buckets={one.bucket: one.facts for one in parts.ledger.sweeps()},
+        spoken_of=frozenset(KeyName(one.subject.id) for one in beforehand if one.subject.kind is SubjectKind.KEY),
     )
+    facts = Facts(holdings, keys, agents, buckets, parts.policy, now, probes, unseen, others, said)
     judged = judge(facts, parts.rules)
     undecided = judged.undecided | lifecycle.undecided(
         beforehand,
@@ -288,6 +294,9 @@ def _poll(
             more=(
                 *(gaps.not_usable(bucket, error) for bucket, error in unusable.items()),
                 *heard.gaps,
+                *gaps.of_new_objects(
+                    one.facts for one in sweeps if one.bucket in said.declared.of_buckets or said.tenants
+                ),
                 *_key_gaps(needs, keys, judged.assessed, before),
                 *gaps.of_probes(_latest(probes, judged.assessed, now), agents),
                 *gaps.of_refusals(_by_refusal(probes, judged.assessed), parts.probing.wants, too_old, now),
@@ -301,7 +310,7 @@ def _poll(
         ),
         tallies=tuple(sorted((*judged.tallies, *excepted.tallies), key=lambda one: one.rule)),
         waivers=given,
-        registered=said,
+        registered=heard.registered,
         sweeps=tuple(one.id for one in sweeps),
         poll_interval=interval,
         oldest_key_read=min((date for date in last_reads.values() if date is not None), default=None),

@@ -219,11 +219,12 @@ def fill(folder: Path, namespaces: int) -> int:
 
 def parts_of(folder: Path, keys: Keys, ledger: LedgerStore) -> Parts:
     """Everything that a poll works with."""
+    registry = RegistryStore(folder / "registry", {})
     return Parts(
         sources=(Bucket(),),
         listers=(),
         keys={Cloud.GCP: keys},
-        inventory=FileInventory(folder / "inventory", {BUCKET: Layout.parse(LAYOUT)}),
+        inventory=FileInventory(folder / "inventory", {BUCKET: Layout.parse(LAYOUT)}, registry=registry),
         ledger=ledger,
         rules=rules.load(),
         policy=Policy(),
@@ -233,7 +234,7 @@ def parts_of(folder: Path, keys: Keys, ledger: LedgerStore) -> Parts:
         probers={},
         clock=lambda: datetime.now(UTC),
         skew=lambda: timedelta(0),
-        registry=RegistryStore(folder / "registry", {}),
+        registry=registry,
         identity=lambda: ("bench",),
         version=__version__,
         rules_version=rules.version(),
@@ -249,7 +250,7 @@ def judge(folder: Path, ledger_file: Path) -> dict[str, Any]:
     parts = parts_of(folder, keys, ledger)
     collector = metrics.JudgementCollector(
         ledger.judgement,
-        lambda judgement: parts.inventory.open(ledger.published(judgement.sweeps)),
+        lambda judgement: parts.inventory.open(ledger.published(judgement.sweeps), judgement.registered.digest),
         dict,
         dict,
         rules=tuple((rule.id, rule.severity) for rule in parts.rules),
@@ -286,7 +287,7 @@ def foreseen(folder: Path, ledger_file: Path) -> dict[str, Any]:
     judgement = ledger.judgement()
     if judgement is None:
         raise RuntimeError("nothing was judged")
-    rows_of = parts.inventory.open(ledger.published(judgement.sweeps))
+    rows_of = parts.inventory.open(ledger.published(judgement.sweeps), judgement.registered.digest)
     impact = foresee(parts, judgement, rows_of, (_SHARED, None, Action.DESTROY))
     told = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - used}
     if (impact.extent.namespaces * ROWS_EACH, len(impact.worst)) != (judgement.coverage.buckets[0].listed, 10):

@@ -41,6 +41,7 @@ from auditor.model import (
     ProbeOutcome,
     Reason,
 )
+from auditor.owned import PlacedKey
 from auditor.policy import Policy
 from auditor.readability import KeyView
 from auditor.rule import Cause, Context, HeldKey, Rule, RuleSubject, SweptBucket, passed
@@ -269,6 +270,7 @@ def test_a_resolved_finding_is_told_once() -> None:
 
 def test_rule_ids_are_those_of_the_catalogue_and_speak_for_themselves() -> None:
     assert [rule.id for rule in load()] == [
+        "bucket-default-mismatch",
         "data-doomed",
         "data-expiring",
         "data-lost",
@@ -279,9 +281,11 @@ def test_rule_ids_are_those_of_the_catalogue_and_speak_for_themselves() -> None:
         "grant-missing",
         "grant-too-wide",
         "key-access-withdrawn",
+        "key-location-mismatch",
         "key-public",
         "key-state-unknown",
         "material-expires",
+        "mixed-keys",
         "no-key-administrator",
         "not-customer-managed",
         "orphan-objects",
@@ -289,6 +293,7 @@ def test_rule_ids_are_those_of_the_catalogue_and_speak_for_themselves() -> None:
         "primary-unusable",
         "probe-disagrees",
         "protection-level",
+        "registry-mismatch",
         "revocation-incomplete",
         "rotation-off",
         "rotation-overdue",
@@ -668,7 +673,8 @@ def test_a_key_was_last_read_when_it_last_gave_a_state(
 
 def test_only_findings_about_whole_keys_stay_undecided() -> None:
     result = judged(a_holding(), keys={AWS_KEY: (denied(), None)})
-    about_keys = {rule.finding_id(Subject(SubjectKind.KEY, AWS_KEY.text)) for rule in load() if rule.subject is HeldKey}
+    key = Subject(SubjectKind.KEY, AWS_KEY.text)
+    about_keys = {rule.finding_id(key) for rule in load() if rule.subject in {HeldKey, PlacedKey}}
     assert result.undecided
     assert result.undecided <= about_keys
 

@@ -12,8 +12,11 @@ from auditor.findings import Assessment, Basis, BucketCoverage, Readability, Sta
 from auditor.model import (
     NO_RIGHT,
     AwsKey,
+    BucketFacts,
+    Cloud,
     CustomKeyStore,
     EkmConnection,
+    Encryption,
     Gap,
     GcpKey,
     Grant,
@@ -23,6 +26,7 @@ from auditor.model import (
     KeyMemory,
     KeyName,
     KeyReading,
+    NewObjects,
     Population,
     Probe,
     ProbeKind,
@@ -155,6 +159,28 @@ def test_a_sweep_by_another_layout_than_the_configs_is_a_gap() -> None:
     assert not list(gaps.of_layout_then("s3://data", "{org}/", "{org}/"))
     (gap,) = gaps.of_layout_then("s3://data", "{a}/", "{org}/")
     assert_told(gap, ("s3://data", Reason.NOT_VISIBLE, "it was swept by {a}/", "scan it"))
+
+
+def test_a_bucket_that_does_not_tell_what_it_makes_of_new_objects_is_a_gap() -> None:
+    told = [
+        BucketFacts("s3://untold", Cloud.AWS),
+        BucketFacts("s3://strange", Cloud.AWS, new_objects=NewObjects(Encryption.UNKNOWN)),
+        BucketFacts("s3://plain", Cloud.AWS, new_objects=NewObjects(Encryption.PROVIDER)),
+    ]
+    assert [(gap.what, gap.reason, gap.effect.rpartition(": ")[2], gap.hint) for gap in gaps.of_new_objects(told)] == [
+        (
+            "s3://untold",
+            Reason.NOT_VISIBLE,
+            "it was not read when the bucket was swept",
+            "grant what its other gap asks for; where it has none, scan it",
+        ),
+        (
+            "s3://strange",
+            Reason.UNSUPPORTED,
+            "its default is of a kind that is not known here",
+            "look at the bucket's default encryption in the console",
+        ),
+    ]
 
 
 def test_dates_that_cannot_be_the_clouds_are_a_gap() -> None:

@@ -133,9 +133,12 @@ def test_the_rules_that_go_by_the_data_under_a_key_are_these() -> None:
     assert {rule.id for rule in load() if rule.of_data} == {
         "foreign-tenant-key",
         "grant-missing",
+        "key-location-mismatch",
+        "mixed-keys",
         "not-customer-managed",
         "orphan-objects",
         "protection-level",
+        "registry-mismatch",
         "revocation-incomplete",
         "stale-version",
         "weak-algorithm",
@@ -145,6 +148,7 @@ def test_the_rules_that_go_by_the_data_under_a_key_are_these() -> None:
 
 def test_severity_follows_what_is_lost() -> None:
     assert {rule.id: rule.severity for rule in load()} == {
+        "bucket-default-mismatch": Severity.MEDIUM,
         "data-doomed": Severity.CRITICAL,
         "data-expiring": Severity.HIGH,
         "data-lost": Severity.CRITICAL,
@@ -155,9 +159,11 @@ def test_severity_follows_what_is_lost() -> None:
         "grant-missing": Severity.HIGH,
         "grant-too-wide": Severity.LOW,
         "key-access-withdrawn": Severity.CRITICAL,
+        "key-location-mismatch": Severity.MEDIUM,
         "key-public": Severity.HIGH,
         "key-state-unknown": Severity.MEDIUM,
         "material-expires": Severity.LOW,
+        "mixed-keys": Severity.MEDIUM,
         "no-key-administrator": Severity.HIGH,
         "not-customer-managed": Severity.HIGH,
         "orphan-objects": Severity.LOW,
@@ -165,6 +171,7 @@ def test_severity_follows_what_is_lost() -> None:
         "primary-unusable": Severity.HIGH,
         "probe-disagrees": Severity.HIGH,
         "protection-level": Severity.MEDIUM,
+        "registry-mismatch": Severity.MEDIUM,
         "revocation-incomplete": Severity.HIGH,
         "rotation-off": Severity.MEDIUM,
         "rotation-overdue": Severity.MEDIUM,

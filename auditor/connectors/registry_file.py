@@ -11,7 +11,7 @@ from typing import IO, Any, Final, TextIO
 from auditor.errors import CollectError
 from auditor.model import KeyName, Reason
 from auditor.ports import Unusable
-from auditor.registered import Entry
+from auditor.registered import Entry, Mismatch
 
 _LONGEST: Final = 1_024
 """Bytes of an object's name, which is longer than any namespace in it. Source: S3 and Cloud Storage, object names."""
@@ -115,7 +115,7 @@ class FileRegistry:
             return Unusable(place, "what it names is no namespace by the bucket's layout")
         key = text["key"]
         if key is not None and (why := _no_key(key)) is not None:
-            return Unusable(place, why)
+            return Unusable(place, *why)
         return Entry(bucket, namespace, key, text["tenant"])
 
     def _namespace(self, layout: tuple[str, ...], text: Mapping[str, str | None]) -> str | None:
@@ -164,13 +164,13 @@ def _object(told: Any, place: str) -> Mapping[str, object]:
     raise ValueError(f"{place} is no object")
 
 
-def _no_key(text: str) -> str | None:
+def _no_key(text: str) -> tuple[str, Mismatch | None] | None:
     try:
         KeyName.parse(text)
     except ValueError:
         if "alias/" in text:
-            return "its key is an alias, which moves: a registry names the key behind it"
+            return "its key is an alias, which moves: a registry names the key behind it", Mismatch.ALIAS
         if "/cryptoKeyVersions/" in text:
-            return "its key is a key version: a registry names the key without it"
-        return "its key is not the full name of a key"
+            return "its key is a key version: a registry names the key without it", Mismatch.VERSION
+        return "its key is not the full name of a key", None
     return None

@@ -45,7 +45,7 @@ _HEALTHY: Final = (
 
 @dataclass(frozen=True)
 class Customer:
-    """One customer on Google Cloud, its key, and what happens to the key once the data is written."""
+    """One customer on Google Cloud, its key in each location, and what happens to it once the data is written."""
 
     org: str
     versions: int = 2
@@ -153,30 +153,33 @@ def fill_google(store: google.Store, seed: int) -> None:
         store.add_bucket(name, PROJECT, location, versioned=name.endswith("archive"))
     store.add_bucket(NOT_CONFIGURED, PROJECT, "us-east1")
     store.buckets["tpuf-gcp-us-east1"].uploads = ["acme/ns-1/upload-in-progress"]
-    names = {customer.org: _make_key(store, customer, agent) for customer in GOOGLE_CUSTOMERS}
+    # A bucket can only be encrypted with keys of its own location.
+    locations = sorted(set(GOOGLE_BUCKETS.values()))
+    names = {(one.org, place): _make_key(store, one, agent, place) for one in GOOGLE_CUSTOMERS for place in locations}
     homes = {customer.org: random.choice(tuple(GOOGLE_BUCKETS)) for customer in GOOGLE_CUSTOMERS}
     weights = [customer.weight for customer in GOOGLE_CUSTOMERS]
     for number in range(_OBJECTS["google"]):
         customer = random.choices(GOOGLE_CUSTOMERS, weights)[0]
         bucket = homes[customer.org] if random.random() < 0.85 else random.choice(tuple(GOOGLE_BUCKETS))  # noqa: PLR2004 - most of a customer is in one bucket
-        _put_google(store, random, customer, (bucket, names[customer.org]), number)
+        _put_google(store, random, customer, (bucket, names[customer.org, GOOGLE_BUCKETS[bucket]]), number)
     for number, name in enumerate(_odd_names()):
-        store.put("tpuf-gcp-us-east1", name, size=number, key=names["acme"])
+        store.put("tpuf-gcp-us-east1", name, size=number, key=names["acme", "us-east1"])
     hashed = base64.b64encode(hashlib.sha256(CUSTOMER_KEY).digest()).decode()
     for number in range(40):
         store.put("tpuf-gcp-us-east1", f"gale/ns-{number % 4}/{number:04}.seg", customer_key_hash=hashed)
     for number in range(120):
         store.put("tpuf-gcp-europe-west1", f"heron/ns-{number % 6}/{number:04}.seg", size=50_000 * number)
     for customer in GOOGLE_CUSTOMERS:
-        _change(store, customer, names[customer.org])
+        for place in locations:
+            _change(store, customer, names[customer.org, place])
 
 
-def _make_key(store: google.Store, customer: Customer, agent: str) -> str:
+def _make_key(store: google.Store, customer: Customer, agent: str, place: str) -> str:
     # One project a customer, as it is where customers bring their own keys.
     project = f"{customer.org}-keys"
     if project not in store.projects:
         store.add_project(project, 900_000_000_000 + len(store.projects))
-    location = f"projects/{project}/locations/us-east1"
+    location = f"projects/{project}/locations/{place}"
     name = f"{location}/keyRings/tpuf/cryptoKeys/data"
     key = store.add_key(name, versions=customer.versions, created=store.clock() - timedelta(days=_AGE), **customer.key)
     for number, version in key.versions.items():

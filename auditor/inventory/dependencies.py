@@ -176,23 +176,20 @@ class _Known:
 class Dependencies:
     """Immutable once made; safe to use from many threads."""
 
-    def __init__(self, files: Iterable[Path], *, placed: bool = False) -> None:
-        """`placed`: the files tell as well how the data parts from what registries say."""
+    def __init__(self, files: Iterable[Path], placed: Iterable[Path] = ()) -> None:
+        """`placed`: files that tell as well how the data parts from what registries say, and from its namespace."""
         self._database = duckdb.connect()
         self._database.execute("SET memory_limit = '512MB'")
         self._database.execute("SET threads = 2")
         self._database.execute(_TOTAL)
-        paths = [very_file(file) for file in files]
-        if paths:
-            listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+        plain, beside = ([very_file(file) for file in some] for some in (files, placed))
+        read = [_read(some, columns) for some, columns in ((plain, "*, 0::BIGINT AS portions"), (beside, "*")) if some]
+        if read:
             with told():
-                # A folder named `key=value` is no column.
-                rows = f"read_parquet([{listed}], hive_partitioning = false)"
-                told_of = "*" if placed else "*, 0::BIGINT AS portions"
-                self._database.execute(f"CREATE VIEW dependency AS SELECT {told_of} FROM {rows}")
+                self._database.execute(f"CREATE VIEW dependency AS {' UNION ALL '.join(read)}")
         else:
             self._database.execute(f"CREATE TABLE dependency ({_COLUMNS})")
-        self._files = paths
+        self._files = [*plain, *beside]
         self._lock = threading.Lock()
         self._extents: dict[tuple[Member, ...], Extent] = {}
         self._beyond: dict[_Asked, tuple[tuple[int, int], ...]] = {}
@@ -434,6 +431,12 @@ class Dependencies:
     def _ask(self, text: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         with told(), self._database.cursor() as cursor:
             return cursor.execute(text, values or None).fetchall()
+
+
+def _read(paths: Iterable[str], columns: str) -> str:
+    listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+    # A folder named `key=value` is no column.
+    return f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning = false)"
 
 
 @contextmanager

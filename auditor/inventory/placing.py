@@ -1,4 +1,4 @@
-"""The dependencies of one sweep beside what registries say of their namespaces."""
+"""The dependencies of one sweep beside what registries say of their namespaces, and beside each other."""
 
 import os
 from collections.abc import Mapping
@@ -26,6 +26,32 @@ _SAME_KEY: Final = """
      AND regexp_full_match(split_part(entry.key, '/', 2), '[0-9]+')
          <> regexp_full_match(split_part(held.key, '/', 2), '[0-9]+')))
 """
+# What is under no KMS key counts as one key more, and what its writer encrypted as another. Each key is spelled once,
+# so that a million namespaces are compared by numbers.
+_MIXED: Final = """
+WITH spelled AS (
+    SELECT key, starts_with(key, 'projects/') AND regexp_full_match(split_part(key, '/', 2), '[0-9]+') AS numbered,
+        if(starts_with(split_part(key, '/', 2), 'mrk-') AND key LIKE 'arn:%',
+           concat_ws(':', split_part(key, ':', 2), split_part(key, ':', 5), split_part(key, '/', 2)), key) AS same
+    FROM (SELECT DISTINCT key FROM read_parquet($held, hive_partitioning = false) WHERE encryption = 'cmek')
+), spelling AS (
+    SELECT key, numbered, dense_rank() OVER (ORDER BY same) AS same,
+        dense_rank() OVER (ORDER BY if(starts_with(key, 'projects/'), regexp_replace(key, '^projects/[^/]+', ''), same))
+        AS alike
+    FROM spelled
+), live AS (
+    SELECT held.namespace, held.encryption, coalesce(spelling.numbered, false) AS numbered,
+        CASE held.encryption WHEN 'cmek' THEN spelling.same WHEN 'customer_supplied' THEN -1 ELSE 0 END AS same,
+        CASE held.encryption WHEN 'cmek' THEN spelling.alike WHEN 'customer_supplied' THEN -1 ELSE 0 END AS alike
+    FROM read_parquet($held, hive_partitioning = false) AS held LEFT JOIN spelling ON spelling.key = held.key
+    WHERE held.population = 'live' AND held.namespace IS NOT NULL AND held.encryption <> 'unknown'
+)
+SELECT namespace FROM live GROUP BY namespace HAVING bool_or(encryption = 'cmek') AND (
+    min(alike) <> max(alike)
+    OR coalesce(min(same) FILTER (numbered) <> max(same) FILTER (numbered), false)
+    OR coalesce(min(same) FILTER (NOT numbered) <> max(same) FILTER (NOT numbered), false)
+)
+"""
 _PLACED: Final = f"""
 COPY (
     SELECT held.* REPLACE (coalesce(entry.tenant, held.tenant) AS tenant),
@@ -33,8 +59,11 @@ COPY (
             if(entry.key IS NOT NULL AND held.encryption = 'cmek' AND NOT {_SAME_KEY}, {Portion.WRONG_KEY.bit}, 0)
             | if(entry.key IS NOT NULL AND held.encryption <> 'cmek', {Portion.NOT_CUSTOMER_MANAGED.bit}, 0)
             | if(owner.tenant <> coalesce(entry.tenant, held.tenant), {Portion.FOREIGN_TENANT.bit}, 0)
+            | if(held.population = 'live' AND mixed.namespace IS NOT NULL AND entry.key IS NULL,
+                 {Portion.MIXED_KEYS.bit}, 0)
         END
         | if($is_known AND held.namespace IS NOT NULL AND entry.namespace IS NULL, {Portion.UNREGISTERED.bit}, 0)
+        | if(entry.contradicted, {Portion.DISPUTED.bit}, 0)
         AS portions
     FROM read_parquet($held, hive_partitioning = false) AS held
     LEFT JOIN (
@@ -43,13 +72,24 @@ COPY (
     LEFT JOIN (
         SELECT unnest($keys::VARCHAR[]) AS key, unnest($tenants::VARCHAR[]) AS tenant
     ) AS owner ON owner.key = held.key
+    LEFT JOIN ({_MIXED}) AS mixed ON mixed.namespace = held.namespace
     ORDER BY held.namespace
 ) TO '{{target}}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)
 """  # noqa: S608 - numbers of our own
 
 
+def has_mixed(held: Path, folder: Path) -> bool:
+    """Whether live data of any namespace is under more than one key; `folder` is for what does not fit into memory."""
+    with duckdb.connect() as database:
+        settle(database, folder)
+        found = database.execute(f"SELECT EXISTS ({_MIXED})", {"held": [very_file(held)]}).fetchall()
+    return bool(found[0][0])
+
+
 def place(held: Path, target: Path, bucket: str, entries: Path, tenants: Mapping[str, str], *, is_known: bool) -> None:
     """Write the dependencies of a bucket anew: whose they are by the registries, and how they part from them.
+
+    What of one namespace is not under one key parts as well, where no registry names the one.
 
     `tenants`: key -> whose it is. `is_known`: the registries know all namespaces of the bucket.
     """

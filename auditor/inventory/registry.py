@@ -17,17 +17,19 @@ import pyarrow.parquet as pq
 
 from auditor.errors import DiskError, LedgerError
 from auditor.inventory import files, notes
-from auditor.inventory.placing import place
+from auditor.inventory.placing import has_mixed, place
 from auditor.inventory.sql import quoted, settle
 from auditor.model import KeyName
 from auditor.ports import KeptRegistry, RegistrySource, Unusable
-from auditor.registered import Entry, Registered, Registry
+from auditor.registered import Declared, Disputed, Entry, Flawed, Mismatch, Registered, Registry, Word
 
 _SCHEMA: Final = pa.schema([pa.field(name, pa.string()) for name in ("bucket", "namespace", "key", "tenant")])
 _AT_ONCE: Final = 50_000
-_FORM: Final = 1
+_FORM: Final = 2
 """Rises when files are to be written anew though nothing was said anew."""
 _NOTE: Final = "registry.json"
+_PLAIN: Final = "as it was"
+"""Stands in place of a digest where nothing was to be put beside a sweep."""
 _ENTRIES: Final = "entries.parquet"
 _TOGETHER: Final = "all-"
 _MERGED: Final = """
@@ -43,6 +45,23 @@ SELECT key, if(count(DISTINCT tenant) = 1, any_value(tenant), NULL)
 FROM read_parquet($files, hive_partitioning = false) WHERE key IS NOT NULL GROUP BY key ORDER BY key
 """
 _CONFLICTS: Final = "SELECT count(*) FROM read_parquet($files, hive_partitioning = false) WHERE contradicted"
+_OF_BUCKETS: Final = """
+SELECT bucket, list(DISTINCT key ORDER BY key)
+FROM read_parquet($files, hive_partitioning = false) WHERE key IS NOT NULL GROUP BY bucket ORDER BY bucket
+"""
+_NAMED: Final = """
+SELECT DISTINCT key FROM read_parquet($files, hive_partitioning = false) WHERE key IS NOT NULL ORDER BY key
+"""
+_DISPUTED: Final = """
+SELECT bucket, namespace FROM read_parquet($files, hive_partitioning = false)
+WHERE contradicted ORDER BY bucket, namespace LIMIT $most
+"""
+_WORDS: Final = """
+SELECT DISTINCT key, tenant FROM read_parquet($files, hive_partitioning = false)
+WHERE bucket = $bucket AND namespace = $namespace ORDER BY key NULLS FIRST, tenant NULLS FIRST LIMIT $most
+"""
+_SAMPLES: Final = 3
+"""As many namespaces that registries say different things of are named, and words of each registry."""
 
 
 class RegistryStore:
@@ -68,6 +87,7 @@ class RegistryStore:
                     namespaces=int(told["namespaces"]),
                     read_at=datetime.fromisoformat(told["read_at"]),
                     unusable=int(told["unusable"]),
+                    flawed=tuple(Flawed(Mismatch(one), int(count), first) for one, count, first in told["flawed"]),
                 ),
                 version=str(told["version"]),
                 first_unusable=told["first_unusable"],
@@ -114,8 +134,6 @@ class RegistryStore:
         """
         every = sorted(kept, key=lambda one: one.registry.name)
         registries = (*(one.registry for one in every), *unread)
-        if not every and not self._tenants:
-            return Registered("", registries)
         told = [[one.registry.name, one.registry.buckets, one.path.name] for one in every]
         open_ = sorted({bucket for one in unread for bucket in one.buckets})
         said = json.dumps([_FORM, told, open_, sorted(self._tenants.items())])
@@ -124,7 +142,7 @@ class RegistryStore:
         try:
             if not (folder / _NOTE).exists():
                 folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-                self._merge(folder, [one.path for one in every], Registered(digest, registries))
+                self._merge(folder, {one.registry.name: one.path for one in every}, Registered(digest, registries))
             return Registered(digest, registries, int(notes.read(folder / _NOTE)["conflicts"]))
         except OSError as error:
             raise _cannot_write(self._root, error) from None
@@ -133,20 +151,28 @@ class RegistryStore:
             hint = "it was removed, and is put together anew the next time"
             raise LedgerError(f"what registries say cannot be put together: {type(error).__name__}", hint) from None
 
-    def _merge(self, folder: Path, paths: list[Path], registered: Registered) -> None:
+    def _merge(self, folder: Path, paths: Mapping[str, Path], registered: Registered) -> None:
         writing = folder / f"{files.UNFINISHED}{os.getpid()}"
         with duckdb.connect() as database:
             settle(database, folder)
             # Where the config alone says whose keys are whose there is no registry.
             nobody = folder / f"{files.UNFINISHED}{os.getpid()}-none"
             pq.write_table(_SCHEMA.empty_table(), nobody)
-            values = {"files": [files.very_file(one) for one in (nobody, *paths)]}
+            values = {"files": [files.very_file(one) for one in (nobody, *paths.values())]}
             database.execute(_MERGED.format(target=quoted(writing)), values)
             nobody.unlink()
             files.put(writing, folder / _ENTRIES)
             merged = {"files": [files.very_file(folder / _ENTRIES)]}
             conflicts = int(database.execute(_CONFLICTS, merged).fetchall()[0][0])
             keys = dict(database.execute(_KEYS, merged).fetchall())
+            declared = {
+                "of_buckets": dict(database.execute(_OF_BUCKETS, merged).fetchall()),
+                "by_registries": {
+                    name: [key for (key,) in database.execute(_NAMED, {"files": [files.very_file(path)]}).fetchall()]
+                    for name, path in paths.items()
+                },
+                "disputed": list(_disputed(database, merged, paths)),
+            }
         buckets = sorted({bucket for one in registered.registries for bucket in one.buckets})
         notes.write(
             folder / _NOTE,
@@ -154,6 +180,7 @@ class RegistryStore:
                 "known": {bucket: registered.knows(bucket) is True for bucket in buckets},
                 "conflicts": conflicts,
                 "keys": sorted(keys),
+                "declared": declared,
                 "tenants": {**{key: tenant for key, tenant in keys.items() if tenant is not None}, **self._tenants},
             },
         )
@@ -167,8 +194,24 @@ class RegistryStore:
         told = self._note(digest)["tenants"] if digest else self._tenants
         return {KeyName(key): str(tenant) for key, tenant in told.items()}
 
-    def placed(self, digest: str, bucket: str, held: Path) -> Path:
+    def declared(self, digest: str) -> Declared:
+        """Which keys registries name, and in what they part."""
+        if not digest:
+            return Declared()
+        told = self._note(digest)["declared"]
+        return Declared(
+            of_buckets={bucket: tuple(keys) for bucket, keys in told["of_buckets"].items()},
+            by_registries={name: tuple(keys) for name, keys in told["by_registries"].items()},
+            disputed=tuple(
+                Disputed(bucket, namespace, tuple(Word(*one) for one in words))
+                for bucket, namespace, words in told["disputed"]
+            ),
+        )
+
+    def placed(self, digest: str, bucket: str, held: Path) -> Path | None:
         """Where a sweep's dependencies stand beside what registries said; made where they do not yet.
+
+        None where nobody says anything, and each namespace is under one key: then they are as they were.
 
         Raises:
             LedgerError: what they said then is not kept any more, or cannot be read.
@@ -178,8 +221,14 @@ class RegistryStore:
         target = folder / f"placed-{held.parent.name}.parquet"
         proof = target.with_suffix(".json")
         try:
+            if _is_plain(proof):
+                return None
             if not _is_proven(target, proof):
                 is_known = bool(told["known"].get(bucket, False))
+                is_said = is_known or told["tenants"] or told["declared"]["by_registries"]
+                if not is_said and not has_mixed(held, folder):
+                    notes.write(proof, _PLAIN)
+                    return None
                 place(held, target, bucket, folder / _ENTRIES, told["tenants"], is_known=is_known)
                 notes.write(proof, files.digest(target))
         except (OSError, duckdb.Error) as error:
@@ -217,16 +266,41 @@ def _write(path: Path, entries: Iterator[Entry | Unusable]) -> dict[str, Any]:
     """Write the usable entries; count them, and the others."""
     namespaces, unusable = 0, 0
     first: str | None = None
+    flawed: dict[Mismatch, tuple[int, str]] = {}
     with pq.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
         while some := list(islice(entries, _AT_ONCE)):
             usable = [one for one in some if isinstance(one, Entry)]
             bad = [one for one in some if isinstance(one, Unusable)]
             if bad and first is None:
                 first = str(bad[0])
+            for one in bad:
+                if one.mismatch is not None:
+                    count, place = flawed.get(one.mismatch, (0, one.place))
+                    flawed[one.mismatch] = count + 1, place
             namespaces, unusable = namespaces + len(usable), unusable + len(bad)
             columns = {name: [getattr(one, name) for one in usable] for name in _SCHEMA.names}
             writer.write_table(pa.table(columns, _SCHEMA))
-    return {"namespaces": namespaces, "unusable": unusable, "first_unusable": first}
+    told = {"namespaces": namespaces, "unusable": unusable, "first_unusable": first}
+    return {**told, "flawed": [[one, *flawed[one]] for one in Mismatch if one in flawed]}
+
+
+def _disputed(
+    database: duckdb.DuckDBPyConnection, merged: Mapping[str, Any], paths: Mapping[str, Path]
+) -> Iterator[tuple[str, str, list[list[str | None]]]]:
+    """The first few namespaces of which registries say different things, and what each says."""
+    for bucket, namespace in database.execute(_DISPUTED, {**merged, "most": _SAMPLES}).fetchall():
+        words: list[list[str | None]] = []
+        for name, path in paths.items():
+            asked = {"files": [files.very_file(path)], "bucket": bucket, "namespace": namespace, "most": _SAMPLES}
+            words.extend([name, key, tenant] for key, tenant in database.execute(_WORDS, asked).fetchall())
+        yield bucket, namespace, words
+
+
+def _is_plain(proof: Path) -> bool:
+    try:
+        return bool(notes.read(proof) == _PLAIN)
+    except (OSError, ValueError):
+        return False
 
 
 def _is_proven(target: Path, proof: Path) -> bool:

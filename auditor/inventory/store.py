@@ -235,7 +235,10 @@ class FileInventory:
     def _dependencies(self, held: list[tuple[str, Path]], said: str) -> Dependencies:
         if self._registry is None or not said:
             return Dependencies(path for _, path in held)
-        return Dependencies([self._registry.placed(said, bucket, path) for bucket, path in held], placed=True)
+        placed = [(path, self._registry.placed(said, bucket, path)) for bucket, path in held]
+        return Dependencies(
+            (path for path, one in placed if one is None), (one for _, one in placed if one is not None)
+        )
 
     def _prove(self, bucket: str, name: str, digest: str) -> None:
         """Compare a file with the digest that the ledger keeps, once and again whenever it was touched.

@@ -21,6 +21,7 @@ KINDS: Final = {
     SubjectKind.PRINCIPAL: "access to",
     SubjectKind.BUCKET: "bucket",
     SubjectKind.WAIVER: "waiver of",
+    SubjectKind.REGISTRY: "registry",
 }
 
 

@@ -5,9 +5,10 @@ Source: NIST SP 800-53 Rev. 5, SC-28(1).
 
 from dataclasses import replace
 
-from auditor.findings import Outcome, Severity, in_order
+from auditor.findings import Outcome, Severity, Verdict, in_order
+from auditor.owned import OwnedBucket
 from auditor.registered import Portion
-from auditor.rule import Context, OwnedBucket, Rule, failed, of_registry, unknown
+from auditor.rule import Context, Rule, failed, of_registry, unknown
 
 
 def check(bucket: OwnedBucket, at: Context) -> Outcome:  # noqa: ARG001 - every check has this shape
@@ -20,7 +21,10 @@ def check(bucket: OwnedBucket, at: Context) -> Outcome:  # noqa: ARG001 - every 
     told = f"data in {bucket.bucket} is under no customer's key, and registries name one for its namespaces"
     if wrong:
         return replace(failed(told), members=found, portions=(Portion.WRONG_KEY, Portion.NOT_CUSTOMER_MANAGED))
-    return of_registry(bucket, told, Portion.NOT_CUSTOMER_MANAGED)
+    outcome = of_registry(bucket, told, Portion.NOT_CUSTOMER_MANAGED)
+    if outcome.verdict is Verdict.PASSED and bucket.unresolved:
+        return unknown("the encryption of some of its data is not known")
+    return outcome
 
 
 RULE = Rule(

@@ -4,8 +4,9 @@ Source: NIST SP 800-53 Rev. 5, CM-8.
 """
 
 from auditor.findings import Outcome, Severity
+from auditor.owned import OwnedBucket
 from auditor.registered import Portion
-from auditor.rule import Context, OwnedBucket, Rule, of_registry, unknown
+from auditor.rule import Context, Rule, of_registry, unknown
 
 
 def check(bucket: OwnedBucket, at: Context) -> Outcome:  # noqa: ARG001 - every check has this shape

@@ -4,8 +4,9 @@ Source: PCI DSS v4.0.1, 3.7.7.
 """
 
 from auditor.findings import Outcome, Severity
+from auditor.owned import OwnedKey
 from auditor.registered import Portion
-from auditor.rule import Context, OwnedKey, Rule, not_applicable, of_registry
+from auditor.rule import Context, Rule, not_applicable, of_registry
 
 
 def check(key: OwnedKey, at: Context) -> Outcome:  # noqa: ARG001 - every check has this shape

@@ -19,7 +19,7 @@ from auditor.connectors.wire import Wire
 from auditor.embedded.aws import AwsCloud
 from auditor.embedded.traffic import Fault, Request
 from auditor.errors import CollectError, ReadOnlyError, UsageError
-from auditor.model import BucketFacts, Cloud, Encryption, Gap, Listing, Population, Reason, StoredObject
+from auditor.model import BucketFacts, Cloud, Encryption, Gap, Listing, NewObjects, Population, Reason, StoredObject
 from auditor.ports import Shard
 from auditor.rows import Done
 from tests.clouds import Clock, an_aws_cloud, aws_clients, objects_of
@@ -681,8 +681,69 @@ def test_reads_what_the_bucket_says_of_itself(cloud: AwsCloud) -> None:
     cloud.store.add_bucket("west", "eu-west-1", versioned=True, default_key=KEY)
     cloud.store.buckets["west"].uploads = [("a", "1"), ("b", "2")]
     bucket = a_bucket(url="s3://west", region="eu-west-1")
-    assert bucket.facts() == BucketFacts("s3://west", Cloud.AWS, "eu-west-1", versioned=True, default_key=KEY)
+    assert bucket.facts() == BucketFacts(
+        "s3://west",
+        Cloud.AWS,
+        "eu-west-1",
+        versioned=True,
+        default_key=KEY,
+        new_objects=NewObjects(Encryption.CMEK, KEY),
+    )
     assert bucket.uploads_in_progress() == 2
+
+
+KEY_ID = KEY.rpartition("/")[2]
+ALIAS = "arn:aws:kms:us-east-1:111122223333:alias/main"
+DEFAULTS: dict[str, tuple[dict[str, Any], NewObjects]] = {
+    "of S3 itself": ({}, NewObjects(Encryption.PROVIDER)),
+    "of S3 itself, and no key of the writer's": (
+        {"blocked": ("SSE-C",)},
+        NewObjects(Encryption.PROVIDER, refused=(Encryption.CUSTOMER_SUPPLIED,)),
+    ),
+    "nothing blocked": ({"blocked": ("NONE",)}, NewObjects(Encryption.PROVIDER)),
+    "a key of Amazon's": ({"default_sse": "aws:kms"}, NewObjects(Encryption.PROVIDER_KMS)),
+    "a key of Amazon's by its alias": ({"default_key": "alias/aws/s3"}, NewObjects(Encryption.PROVIDER_KMS)),
+    "a key of Amazon's by its alias' name": (
+        {"default_key": "arn:aws:kms:us-east-1:111122223333:alias/aws/s3"},
+        NewObjects(Encryption.PROVIDER_KMS),
+    ),
+    "a key, twice over": (
+        {"default_key": KEY, "default_sse": "aws:kms:dsse"},
+        NewObjects(Encryption.CMEK, KEY),
+    ),
+    "a key by its id": ({"default_key": KEY_ID}, NewObjects(Encryption.CMEK, KEY_ID)),
+    "an alias": ({"default_key": ALIAS}, NewObjects(Encryption.CMEK, ALIAS)),
+    "a kind of tomorrow": ({"default_sse": "aws:tomorrow"}, NewObjects(Encryption.UNKNOWN)),
+}
+
+
+@pytest.mark.parametrize(("settings", "expected"), DEFAULTS.values(), ids=DEFAULTS)
+def test_reads_what_the_bucket_makes_of_new_objects(
+    cloud: AwsCloud, settings: dict[str, Any], expected: NewObjects
+) -> None:
+    cloud.store.add_bucket("other", **settings)
+    facts = a_bucket(url="s3://other").facts()
+    assert isinstance(facts, BucketFacts)
+    assert facts.new_objects == expected
+    assert facts.default_key == (KEY if expected.named == KEY else None)
+
+
+def test_where_no_default_was_ever_set_s3_encrypts_by_itself(cloud: AwsCloud) -> None:
+    code = "ServerSideEncryptionConfigurationNotFoundError"
+    cloud.traffic.fail("?encryption", status=404, code=code)
+    facts = a_bucket().facts()
+    assert isinstance(facts, BucketFacts)
+    assert facts.new_objects == NewObjects(Encryption.PROVIDER)
+
+
+def test_a_default_that_says_nothing_of_encryption_is_not_known(cloud: AwsCloud) -> None:
+    rule = "<Rule><BucketKeyEnabled>true</BucketKeyEnabled></Rule>"
+    space = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+    body = f"<ServerSideEncryptionConfiguration {space}>{rule}</ServerSideEncryptionConfiguration>"
+    cloud.traffic.fail("?encryption", status=200, body=body.encode())
+    facts = a_bucket().facts()
+    assert isinstance(facts, BucketFacts)
+    assert facts.new_objects == NewObjects(Encryption.UNKNOWN)
 
 
 def test_settings_that_are_denied_are_a_gap_and_the_listing_goes_on(cloud: AwsCloud) -> None:

@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from auditor.connectors.transfers import Handle
 from auditor.connectors.wire import Wire
 from auditor.embedded.google import GoogleCloud
 from auditor.errors import CollectError, ReadOnlyError
-from auditor.model import BucketFacts, Cloud, Encryption, Gap, Listing, Population, Reason, StoredObject
+from auditor.model import BucketFacts, Cloud, Encryption, Gap, Listing, NewObjects, Population, Reason, StoredObject
 from tests.clouds import GOOGLE_KEY, Clock, a_google_store, google_clients, objects_of
 from tests.hostile import NAMES
 from tests.sweeps import batches, everything
@@ -162,7 +163,37 @@ def test_reads_what_the_bucket_says_of_itself(cloud: GoogleCloud) -> None:
         versioned=True,
         default_key=GOOGLE_KEY,
         service_agent="service-123456@gs-project-accounts.iam.gserviceaccount.com",
+        new_objects=NewObjects(Encryption.CMEK, GOOGLE_KEY),
     )
+
+
+def test_reads_what_the_bucket_makes_of_new_objects_and_in_which_regions_it_is(cloud: GoogleCloud) -> None:
+    modes = {"googleManaged": "FullyRestricted", "customerManaged": "NotRestricted", "customerSupplied": "Sometimes"}
+    cloud.store.add_bucket("other", "acme", "EU", enforced=modes, data_locations=("EUROPE-WEST4", "EUROPE-WEST1"))
+    facts = a_bucket(cloud, "gs://other").facts()
+    assert isinstance(facts, BucketFacts)
+    assert facts.new_objects == NewObjects(
+        Encryption.PROVIDER, refused=(Encryption.PROVIDER,), unclear=(Encryption.CUSTOMER_SUPPLIED,)
+    )
+    assert (facts.location, facts.data_locations) == ("eu", ("europe-west1", "europe-west4"))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"encryption": []},
+        {"encryption": {"googleManagedEncryptionEnforcementConfig": "FullyRestricted"}},
+        {"encryption": {"customerManagedEncryptionEnforcementConfig": {"restrictionMode": 1}}},
+        {"customPlacementConfig": {"dataLocations": "EU"}},
+    ],
+    ids=["encryption", "a restriction", "its mode", "the regions"],
+)
+def test_settings_of_another_kind_are_a_gap(cloud: GoogleCloud, told: dict[str, Any]) -> None:
+    body = {"kind": "storage#bucket", "id": "data", "projectNumber": "123456", **told}
+    cloud.traffic.fail("/b/data?", status=200, body=json.dumps(body).encode())
+    gap = a_bucket(cloud).facts()
+    assert isinstance(gap, Gap)
+    assert gap.reason is Reason.MALFORMED
 
 
 @pytest.mark.parametrize(

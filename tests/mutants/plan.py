@@ -23,6 +23,9 @@ _OF_KEYS: Final = "tests/test_rules_of_keys.py"
 _OF_HYGIENE: Final = "tests/test_rules_of_hygiene.py"
 _OLD_WORDS: Final = "tests/test_old_words.py"
 _REGISTRY: Final = "tests/test_registry.py"
+_OWNERSHIP: Final = "tests/test_rules_of_ownership.py"
+_OWNED: Final = "tests/test_ownership.py"
+_OF_OWNERSHIP: Final = ("bucket_default_mismatch", "key_location_mismatch", "mixed_keys", "registry_mismatch")
 _WAIVERS: Final = "tests/test_waivers.py"
 _TABLES: Final = "tests/readability/test_tables.py"
 _UNDOS: Final = "tests/readability/test_undos.py"
@@ -67,6 +70,12 @@ PLAN: Final = (
         Target(f"auditor/rules/{one}.py", (_REGISTRY,))
         for one in ("foreign_tenant_key", "not_customer_managed", "orphan_objects", "wrong_key")
     ),
+    *(Target(f"auditor/rules/{one}.py", (_OWNERSHIP, _OF_DATA, _OWNED)) for one in _OF_OWNERSHIP),
+    Target("auditor/owning.py", (_OWNERSHIP, _OWNED)),
+    Target("auditor/owned.py", (_OWNERSHIP, _OWNED)),
+    Target("auditor/locations.py", ("tests/test_locations.py",)),
+    Target("auditor/connectors/aws/settings.py", ("tests/connectors/test_aws_objects.py",)),
+    Target("auditor/connectors/gcp/settings.py", ("tests/connectors/test_gcp_objects.py",)),
     Target("auditor/rules/waiver_*.py", (_WAIVERS,)),
     Target("auditor/waive*.py", (_WAIVERS,)),
     Target("auditor/waiving.py", (_WAIVERS,)),
@@ -79,7 +88,7 @@ PLAN: Final = (
     Target("auditor/gaps.py", ("tests/test_gaps.py",)),
     Target("auditor/registering.py", (_REGISTRY,)),
     Target("auditor/inventory/registry.py", (_REGISTRY,)),
-    Target("auditor/inventory/placing.py", (_REGISTRY,)),
+    Target("auditor/inventory/placing.py", (_REGISTRY, _OWNED)),
     Target("auditor/connectors/registry_file.py", (_REGISTRY,)),
     Target("auditor/checkup.py", (_DOCTOR_PARTS,)),
     Target("auditor/doctoring/__init__.py", (_DOCTOR_LOCAL, _DOCTOR)),

@@ -24,6 +24,7 @@ from auditor.connectors.aws.encryption import (
 from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.aws.listing import LARGEST, is_alias, is_certain
 from auditor.connectors.aws.names import is_plain, sibling
+from auditor.connectors.aws.settings import BEFORE_ANY, full_name, parse_new_objects
 from auditor.connectors.pace import Pace
 from auditor.connectors.pages import pages
 from auditor.connectors.shards import EVERYTHING, Order, one_after_the_other
@@ -34,8 +35,8 @@ from auditor.model import (
     Cloud,
     Encryption,
     Gap,
-    KeyName,
     Listing,
+    NewObjects,
     Population,
     Reason,
     Requests,
@@ -116,7 +117,7 @@ class S3Bucket:
             permission = "s3:GetBucketVersioning"
             versioning = self._client.get_bucket_versioning(Bucket=self._bucket)
             permission = "s3:GetEncryptionConfiguration"
-            default_key = self._default_key()
+            new_objects = self._new_objects()
         except FAULTS as error:
             return Gap(
                 self._url,
@@ -129,24 +130,17 @@ class S3Bucket:
             cloud=Cloud.AWS,
             location=region,
             versioned=versioning.get("Status") in {"Enabled", "Suspended"},
-            default_key=default_key,
+            default_key=full_name(new_objects),
+            new_objects=new_objects,
         )
 
-    def _default_key(self) -> str | None:
-        """The default key where it is set by its full name; an alias or a bare id names no key for certain."""
+    def _new_objects(self) -> NewObjects:
         try:
-            told = self._client.get_bucket_encryption(Bucket=self._bucket)
+            return parse_new_objects(self._client.get_bucket_encryption(Bucket=self._bucket))
         except ClientError as error:
             if code_of(error) == "ServerSideEncryptionConfigurationNotFoundError":
-                return None
+                return BEFORE_ANY
             raise
-        for rule in told["ServerSideEncryptionConfiguration"]["Rules"]:
-            name = rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID")
-            try:
-                return KeyName.parse(name).text if name else None
-            except ValueError:
-                return None
-        return None
 
     def uploads_in_progress(self) -> int | Gap:
         """Count unfinished multipart uploads; their key is not knowable."""

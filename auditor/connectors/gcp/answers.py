@@ -25,8 +25,19 @@ class _SoftDeletePolicy(msgspec.Struct, rename="camel"):
     retention_duration_seconds: _Digits | None = None
 
 
+class _Enforcement(msgspec.Struct, rename="camel"):
+    restriction_mode: str | None = None
+
+
 class _Encryption(msgspec.Struct, rename="camel"):
     default_kms_key_name: str | None = None
+    customer_managed_encryption_enforcement_config: _Enforcement | None = None
+    customer_supplied_encryption_enforcement_config: _Enforcement | None = None
+    google_managed_encryption_enforcement_config: _Enforcement | None = None
+
+
+class _Placement(msgspec.Struct, rename="camel"):
+    data_locations: list[str] | None = None
 
 
 class _Bucket(msgspec.Struct, rename="camel"):
@@ -37,6 +48,7 @@ class _Bucket(msgspec.Struct, rename="camel"):
     versioning: _Versioning | None = None
     soft_delete_policy: _SoftDeletePolicy | None = None
     encryption: _Encryption | None = None
+    custom_placement_config: _Placement | None = None
 
 
 class _Named(msgspec.Struct):

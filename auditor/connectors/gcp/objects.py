@@ -11,6 +11,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of, status_of
 from auditor.connectors.gcp.listing import FIELDS, LARGEST
+from auditor.connectors.gcp.settings import parse_data_locations, parse_new_objects
 from auditor.connectors.pace import Pace
 from auditor.connectors.pages import pages
 from auditor.connectors.shards import EVERYTHING, Order, one_after_the_other
@@ -87,6 +88,7 @@ class GcsBucket:
         except FAULTS as error:
             return self._without_settings(reason_of(error), code_of(error), permission)
         self._keeps_deleted = bool(bucket.soft_delete_policy.retention_duration_seconds)
+        resource = bucket._properties  # noqa: SLF001 - it has no other name for all that it was told
         default_key = bucket.default_kms_key_name
         return BucketFacts(
             url=self._url,
@@ -95,6 +97,8 @@ class GcsBucket:
             versioned=bool(bucket.versioning_enabled),
             default_key=_key_name(default_key) if default_key else None,
             service_agent=agent,
+            data_locations=parse_data_locations(resource),
+            new_objects=parse_new_objects(resource),
         )
 
     def _without_settings(self, reason: Reason, why: str, permission: str) -> Gap:

@@ -229,9 +229,12 @@ def _uploads(home: Bucket, asked: Mapping[str, str]) -> Answer:
 
 def _default_encryption(home: Bucket) -> Answer:
     key = f"<KMSMasterKeyID>{home.default_key}</KMSMasterKeyID>" if home.default_key else ""
-    kind = f"<SSEAlgorithm>{'aws:kms' if home.default_key else 'AES256'}</SSEAlgorithm>"
-    rule = f"<Rule><ApplyServerSideEncryptionByDefault>{kind}{key}</ApplyServerSideEncryptionByDefault></Rule>"
-    return _xml("ServerSideEncryptionConfiguration", rule)
+    sse = home.default_sse or ("aws:kms" if home.default_key else "AES256")
+    default = f"<SSEAlgorithm>{sse}</SSEAlgorithm>{key}"
+    kinds = "".join(f"<EncryptionType>{kind}</EncryptionType>" for kind in home.blocked)
+    blocked = f"<BlockedEncryptionTypes>{kinds}</BlockedEncryptionTypes>" if kinds else ""
+    inner = f"<ApplyServerSideEncryptionByDefault>{default}</ApplyServerSideEncryptionByDefault>{blocked}"
+    return _xml("ServerSideEncryptionConfiguration", f"<Rule>{inner}</Rule>")
 
 
 def _xml(tag: str, inner: str) -> Answer:

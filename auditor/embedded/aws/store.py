@@ -160,6 +160,10 @@ class Bucket:
     region: str
     versioned: bool = False
     default_key: str | None = None
+    default_sse: str | None = None
+    """What encrypts new objects by default; None: the default key, else S3 itself."""
+    blocked: tuple[str, ...] = ()
+    """`SSE-C`, where new objects may not be so."""
     objects: dict[str, list[StoredVersion]] = field(default_factory=dict)
     uploads: list[tuple[str, str]] = field(default_factory=list)
     """(name, upload id) of unfinished multipart uploads."""

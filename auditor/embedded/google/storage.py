@@ -80,8 +80,13 @@ class StorageService:
         }
         if home.versioned:
             told["versioning"] = {"enabled": True}
-        if home.default_key:
-            told["encryption"] = {"defaultKmsKeyName": home.default_key}
+        encryption: dict[str, Any] = {"defaultKmsKeyName": home.default_key} if home.default_key else {}
+        for kind, mode in home.enforced.items():
+            encryption[f"{kind}EncryptionEnforcementConfig"] = {"restrictionMode": mode}
+        if encryption:
+            told["encryption"] = encryption
+        if home.data_locations:
+            told["customPlacementConfig"] = {"dataLocations": list(home.data_locations)}
         if home.labels:
             told["labels"] = home.labels
         return told

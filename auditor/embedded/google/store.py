@@ -109,6 +109,10 @@ class Bucket:
     versioned: bool = False
     soft_delete: timedelta = timedelta(days=7)
     default_key: str | None = None
+    enforced: dict[str, str] = field(default_factory=dict)
+    """`googleManaged`, `customerManaged` or `customerSupplied` -> restriction mode of new objects of the kind."""
+    data_locations: tuple[str, ...] = ()
+    """The regions of a dual-region that somebody chose."""
     objects: list[StoredObject] = field(default_factory=list)
     uploads: list[str] = field(default_factory=list)
     """Names of unfinished multipart uploads."""
