@@ -46,8 +46,8 @@ def counted(fleet: Fleet, left_out: set[tuple[str, Population]]) -> Counter[Row]
     )
 
 
-Kind = tuple[bool, bool, bool, bool]
-"""Of a flow: it was there before, is there now, is under the same holding, in the same population."""
+Kind = tuple[bool, bool, bool, bool, bool]
+"""Of a flow: it was there before, is there now, is under the same holding, or key, in the same population."""
 
 
 def matched(less: Counter[Row], more: Counter[Row], alike: Callable[[Row], Hashable]) -> Counter[Kind]:
@@ -61,7 +61,7 @@ def matched(less: Counter[Row], more: Counter[Row], alike: Callable[[Row], Hasha
         for was, now in zip(from_, to, strict=False):
             less[was] -= 1
             more[now] -= 1
-            found[True, True, was[0] == now[0], was[2] == now[2]] += 1
+            found[True, True, was[0] == now[0], was[0][:3] == now[0][:3], was[2] == now[2]] += 1
     less += Counter()
     more += Counter()
     return found
@@ -74,8 +74,8 @@ def expected(before: Fleet, after: Fleet, left_out: set[tuple[str, Population]])
     found += matched(less, more, lambda one: (one[0], one[1]))
     found += matched(less, more, lambda one: (one[0][:3], one[1], one[2]))
     found += matched(less, more, lambda one: (one[0][0], one[1], one[2]))
-    found[True, False, False, False] += sum(less.values())
-    found[False, True, False, False] += sum(more.values())
+    found[True, False, False, False, False] += sum(less.values())
+    found[False, True, False, False, False] += sum(more.values())
     return (was & now).total(), +found
 
 
@@ -83,10 +83,12 @@ def kinds(found: FoundFlows) -> Counter[Kind]:
     told: Counter[Kind] = Counter()
     for one in found.flows:
         both = one.before is not None and one.after is not None
+        keys = [each[:3] for each in (one.before, one.after) if each is not None]
         told[
             one.before is not None,
             one.after is not None,
             both and one.before == one.after,
+            both and keys[0] == keys[-1],
             both and one.population_before is one.population_after,
         ] += one.objects
     return +told
