@@ -454,6 +454,23 @@ def test_it_asks_no_cloud_and_needs_no_credentials(
     )
 
 
+def test_data_whose_key_is_not_told_any_more_has_neither_moved_nor_vanished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with an_aws_cloud(monkeypatch) as cloud:
+        cloud.store.add_bucket("objects")
+        cloud.store.add_key(AWS_KEY)
+        cloud.store.put("objects", "acme/s3/1", size=9, sse="aws:kms", key=AWS_KEY)
+        (tmp_path / "auditor.toml").write_text('state = "state"\n' + AWS_CONFIG)
+        assembly = assemble(load(tmp_path / "auditor.toml"))
+        scan.scan(assembly.parts, NoProgress())
+        cloud.store.put("objects", "acme/s3/1", size=9, sse="aws:kms", key=AWS_KEY, head_denied=True)
+        scan.scan(assembly.parts, NoProgress())
+        found = compare(assembly.ledger, assembly.inventory)
+        assembly.close()
+    assert groups(found) == {(Change.UNRESOLVED, T.NOT_KNOWN, None, None, 1, 1)}
+
+
 def test_a_ledger_that_somebody_changed_is_refused(watched: Watched, capsys: pytest.CaptureFixture[str]) -> None:
     watched.scan()
     watched.small.set_state(1, "DISABLED")

@@ -15,10 +15,10 @@ from auditor.inventory import files, flows
 from auditor.inventory.flows import FoundFlows
 from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
-from auditor.model import Population, StoredObject, Sweep
+from auditor.model import Encryption, Population, StoredObject, Sweep
 from auditor.rows import batched
 from tests.inventory.test_dependencies import BUCKETS, FLEETS, HELD
-from tests.inventory.test_store import a_sweep
+from tests.inventory.test_store import a_sweep, an_object
 from tests.sweeps import write
 
 Fleet = dict[str, list[StoredObject]]
@@ -46,8 +46,8 @@ def counted(fleet: Fleet, left_out: set[tuple[str, Population]]) -> Counter[Row]
     )
 
 
-Kind = tuple[bool, bool, bool, bool]
-"""Of a flow: it was there before, is there now, is under the same holding, in the same population."""
+Kind = tuple[bool, bool, bool, bool, bool]
+"""Of a flow: it was there before, is there now, is under the same holding, or key, in the same population."""
 
 
 def matched(less: Counter[Row], more: Counter[Row], alike: Callable[[Row], Hashable]) -> Counter[Kind]:
@@ -61,7 +61,7 @@ def matched(less: Counter[Row], more: Counter[Row], alike: Callable[[Row], Hasha
         for was, now in zip(from_, to, strict=False):
             less[was] -= 1
             more[now] -= 1
-            found[True, True, was[0] == now[0], was[2] == now[2]] += 1
+            found[True, True, was[0] == now[0], was[0][:3] == now[0][:3], was[2] == now[2]] += 1
     less += Counter()
     more += Counter()
     return found
@@ -74,8 +74,8 @@ def expected(before: Fleet, after: Fleet, left_out: set[tuple[str, Population]])
     found += matched(less, more, lambda one: (one[0], one[1]))
     found += matched(less, more, lambda one: (one[0][:3], one[1], one[2]))
     found += matched(less, more, lambda one: (one[0][0], one[1], one[2]))
-    found[True, False, False, False] += sum(less.values())
-    found[False, True, False, False] += sum(more.values())
+    found[True, False, False, False, False] += sum(less.values())
+    found[False, True, False, False, False] += sum(more.values())
     return (was & now).total(), +found
 
 
@@ -83,10 +83,12 @@ def kinds(found: FoundFlows) -> Counter[Kind]:
     told: Counter[Kind] = Counter()
     for one in found.flows:
         both = one.before is not None and one.after is not None
+        keys = [each[:3] for each in (one.before, one.after) if each is not None]
         told[
             one.before is not None,
             one.after is not None,
             both and one.before == one.after,
+            both and keys[0] == keys[-1],
             both and one.population_before is one.population_after,
         ] += one.objects
     return +told
@@ -193,3 +195,23 @@ def test_files_that_are_gone_or_damaged_are_not_compared(tmp_path: Path) -> None
     path.unlink()
     with pytest.raises(GoneError, match="lacks"):
         inventory.flows(*sides, MEMBERS, set(), ())
+
+
+def test_data_of_two_keys_is_put_together_within_each_as_far_as_it_goes(tmp_path: Path) -> None:
+    def fleet(first: tuple[int, int], second: tuple[int, int]) -> Fleet:
+        amounts = {("k1", "1"): first[0], ("k1", "2"): first[1], ("k2", "1"): second[0], ("k2", "2"): second[1]}
+        rows = [
+            an_object(name=f"a/b/{key}-{version}-{number}", key=key, key_version=version)
+            for (key, version), count in amounts.items()
+            for number in range(count)
+        ]
+        return {BUCKETS[0]: rows}
+
+    inventory = an_inventory(tmp_path)
+    sides = swept(inventory, fleet((8, 0), (5, 0)), "s1"), swept(inventory, fleet((0, 10), (0, 5)), "s2")
+    members: list[Member] = [
+        (BUCKETS[0], Encryption.CMEK, key, version) for key in ("k1", "k2") for version in ("1", "2")
+    ]
+    found = inventory.flows(*sides, members, set(), ())
+    told = {(one.before and one.before[2:], one.after and one.after[2:], one.objects) for one in found.flows}
+    assert told == {(("k1", "1"), ("k1", "2"), 8), (("k2", "1"), ("k2", "2"), 5), (None, ("k1", "2"), 2)}
