@@ -14,7 +14,7 @@ from auditor import rules as all_rules
 from auditor.action import Action
 from auditor.config import Config, full_key_name, load
 from auditor.errors import AuditorError, UsageError
-from auditor.estimate import estimate
+from auditor.estimate import estimate, estimate_registries
 from auditor.findings import Demand, Finding, Judgement, Severity, Status
 from auditor.foreseeing import foresee
 from auditor.locks import held
@@ -35,6 +35,7 @@ from auditor.outputs import (
 from auditor.outputs.page import Manifest
 from auditor.ports import OpenInventory
 from auditor.progress import progress_on
+from auditor.registering import ready
 from auditor.retiring import retiring
 from auditor.wiring import Assembly, assemble
 
@@ -89,13 +90,14 @@ def estimate_sweeps(path: Path, how: Answering, buckets: list[str], *, by_sdk: b
     """Print what sweeps of the buckets (an empty list for all) would ask and cost; make none."""
     _place_for(how.output)
     with _assembled(path, verbose=how.verbose, by_sdk=by_sdk) as (config, assembly):
-        found = estimate(assembly.parts, _configured(config, buckets))
+        chosen = _configured(config, buckets)
+        found, registries = estimate(assembly.parts, chosen), estimate_registries(assembly.parts, chosen)
         rate = config.limits.requests_per_second
         with _writing(how.output) as out:
             if how.form == "json":
-                estimate_json.write(found, rate, out)
+                estimate_json.write(found, rate, out, registries)
             else:
-                terminal.plain(out).print(terminal.estimates(found, rate))
+                terminal.plain(out).print(terminal.estimates(found, rate, registries))
     return 0
 
 
@@ -150,6 +152,7 @@ def run_daemon(path: Path, *, verbose: bool) -> int:
     config = load(path)
     log.start(json_lines=config.log.json_lines, verbose=verbose)
     assembly = assemble(config)
+    ready(assembly.parts)
     with only_daemon(config.state):
         assembly.ledger.verify()
         loops = daemon.Daemon(assembly.parts, config.schedule)

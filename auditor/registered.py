@@ -20,6 +20,8 @@ class Portion(StrEnum):
     """In a namespace that no registry of its bucket knows."""
     FOREIGN_TENANT = "foreign_tenant"
     """Under a key that belongs to another tenant than its namespace."""
+    BRANCHED = "branched"
+    """In a namespace that no registry of its bucket knows, but branches of it: they may need its objects."""
 
     @property
     def bit(self) -> int:
@@ -39,6 +41,8 @@ class Entry:
     """Full name of the key that its data is to be under; None: the registry says nothing of that."""
     tenant: str | None = None
     """Whose it is; None: the registry says nothing of that."""
+    parent: str | None = None
+    """The namespace whose branch it is, so that it may need objects of that one; None: it is no branch."""
 
 
 @dataclass(frozen=True, slots=True)

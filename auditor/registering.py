@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from auditor import gaps
 from auditor.errors import AuditorError, LedgerError
 from auditor.model import Gap, KeyName
-from auditor.ports import KeptRegistry, RegistrySource
+from auditor.ports import KeptRegistry, Recalled, RegistrySource
 from auditor.registered import Registered, Registry
-from auditor.run import Parts
+from auditor.run import Parts, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,34 @@ class Heard:
         return Heard(Registered("", unread), (*self.gaps, gaps.registries_not_beside(error)))
 
 
+def ready(parts: Parts) -> None:
+    """Make sure, before a sweep of hours, that all registries can be asked.
+
+    Raises:
+        UsageError: the config, the environment or what is installed does not allow it.
+    """
+    for one in parts.services:
+        one.ready()
+
+
+def refresh(parts: Parts, progress: Progress, bucket: str) -> None:
+    """Ask the registries of one bucket that are services; what they say, and whether they did, is kept.
+
+    After the bucket was swept, so that whatever was found in it is known to them, if it is to anybody.
+    """
+    for one in parts.services:
+        if bucket in one.buckets:
+            one.refresh(progress.asking)
+
+
 def hear(parts: Parts) -> Heard:
     """Read what registries say anew; where one cannot be read, what it said last counts, and a gap says so."""
     kept: list[KeptRegistry] = []
     unread: list[Registry] = []
     found: list[Gap] = []
+    recalled = {one.name: told for one in parts.services if (told := one.recalled()) is not None}
     for source in parts.registries:
-        one, gap = _read(parts, source)
+        one, gap = _read(parts, source, recalled.get(source.name))
         found.extend([gap] if gap is not None else [])
         if one is None:
             unread.append(Registry(source.name, source.buckets, None, None))
@@ -42,6 +63,8 @@ def hear(parts: Parts) -> Heard:
     except LedgerError as error:
         every = (*(one.registry for one in kept), *unread)
         return Heard(Registered("", every), tuple(found)).not_beside(error)
+    for name, told in recalled.items():
+        found.extend(gaps.of_service(name, told, parts.clock() - parts.policy.sweep_max_age))
     if registered.conflicts:
         found.append(gaps.registries_disagree(registered.conflicts))
     return Heard(registered, tuple(found))
@@ -65,13 +88,13 @@ def tenants_of(parts: Parts, heard: Heard) -> Mapping[KeyName, str]:
     return parts.registry.tenants(heard.registered.digest)
 
 
-def _read(parts: Parts, source: RegistrySource) -> tuple[KeptRegistry | None, Gap | None]:
+def _read(parts: Parts, source: RegistrySource, recalled: Recalled | None) -> tuple[KeptRegistry | None, Gap | None]:
     before = parts.registry.kept(source)
     try:
         version = source.version()
         if before is not None and before.version == version:
             return before, None
-        return parts.registry.keep(source, version, parts.clock()), None
+        return parts.registry.keep(source, version, recalled.listed_at if recalled else parts.clock()), None
     except AuditorError as error:
         read_at = before.registry.read_at if before is not None else None
         return before, gaps.registry_unread(source.name, error, read_at)

@@ -22,6 +22,7 @@ from auditor.embedded import fleet
 from auditor.findings import Confidence, Finding, Judgement, Member, Readability, Status, member_of
 from auditor.model import Encryption, Sweep
 from auditor.outputs import scan_json
+from auditor.ports import Asking
 from auditor.wiring import Assembly, assemble
 from tests.clouds import Clock
 from tests.fleet_clouds import Clouds, the_fleet
@@ -35,6 +36,8 @@ class NoProgress:
     def polled(self, read: int, needed: int) -> None: ...
 
     def probed(self, made: int, chosen: int) -> None: ...
+
+    def asking(self, at: Asking) -> None: ...
 
 
 @dataclass(frozen=True)
