@@ -22,6 +22,7 @@ _OF_KEYS: Final = "tests/test_rules_of_keys.py"
 _OF_HYGIENE: Final = "tests/test_rules_of_hygiene.py"
 _OLD_WORDS: Final = "tests/test_old_words.py"
 _REGISTRY: Final = "tests/test_registry.py"
+_TURBOPUFFER: Final = "tests/test_registry_turbopuffer.py"
 _WAIVERS: Final = "tests/test_waivers.py"
 _TABLES: Final = "tests/readability/test_tables.py"
 _UNDOS: Final = "tests/readability/test_undos.py"
@@ -57,8 +58,9 @@ PLAN: Final = (
     Target("auditor/rules/*.py", (_OF_DATA, _OF_KEYS, _OF_HYGIENE, _OLD_WORDS, _ENGINE)),
     *(
         Target(f"auditor/rules/{one}.py", (_REGISTRY,))
-        for one in ("foreign_tenant_key", "not_customer_managed", "orphan_objects", "wrong_key")
+        for one in ("foreign_tenant_key", "not_customer_managed", "wrong_key")
     ),
+    Target("auditor/rules/orphan_objects.py", (_REGISTRY, _TURBOPUFFER)),
     Target("auditor/rules/waiver_*.py", (_WAIVERS,)),
     Target("auditor/waive*.py", (_WAIVERS,)),
     Target("auditor/waiving.py", (_WAIVERS,)),
@@ -66,10 +68,14 @@ PLAN: Final = (
     Target("auditor/retiring.py", ("tests/test_retirement.py",)),
     Target("auditor/foreseeing.py", ("tests/test_foreseeing.py",)),
     Target("auditor/gaps.py", ("tests/test_gaps.py",)),
-    Target("auditor/registering.py", (_REGISTRY,)),
+    Target("auditor/registering.py", (_REGISTRY, _TURBOPUFFER)),
     Target("auditor/inventory/registry.py", (_REGISTRY,)),
     Target("auditor/inventory/placing.py", (_REGISTRY,)),
     Target("auditor/connectors/registry_file.py", (_REGISTRY,)),
+    Target("auditor/connectors/named_keys.py", (_REGISTRY,)),
+    Target("auditor/connectors/*turbopuffer*.py", (_TURBOPUFFER, _FUZZ)),
+    Target("auditor/inventory/asked.py", (_TURBOPUFFER,)),
+    Target("auditor/inventory/recall.py", (_TURBOPUFFER,)),
     Target("auditor/probing.py", ("tests/test_probing.py",)),
     Target("auditor/principals.py", ("tests/test_principals.py",)),
     Target("auditor/connectors/aws/policy.py", ("tests/connectors/test_aws_policy.py", _FUZZ)),
