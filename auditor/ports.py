@@ -337,12 +337,15 @@ class RegistryService(RegistrySource, Protocol):
         """
 
     def refresh(self, tell: Callable[[Asking], None]) -> None:
-        """Ask which namespaces there are, and of some of them what they are to be under; keep what is said.
+        """Ask which namespaces there are, and keep that; where it could not be asked, that is kept too.
 
-        `tell` is told how far it has got, and may raise to break it off. Where it could not be asked, that is kept too.
+        `tell` is told how far it has got, and may raise to break it off.
+        """
 
-        Raises:
-            LedgerError: it cannot be written down.
+    def ask(self, tell: Callable[[Asking], None]) -> None:
+        """Ask about those of its namespaces whose turn it is, where it could be asked which there are; keep that.
+
+        `tell`: as above.
         """
 
     def recalled(self) -> Recalled | None:

@@ -1,7 +1,9 @@
 """The registries of one run: each read where it says something new, and all put together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Final
 
 from auditor import gaps
 from auditor.errors import AuditorError, LedgerError
@@ -9,6 +11,8 @@ from auditor.model import Gap, KeyName
 from auditor.ports import KeptRegistry, Recalled, RegistrySource
 from auditor.registered import Registered, Registry
 from auditor.run import Parts, Progress
+
+_AT_ONCE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +39,25 @@ def ready(parts: Parts) -> None:
 
 
 def refresh(parts: Parts, progress: Progress, bucket: str) -> None:
-    """Ask the registries of one bucket that are services; what they say, and whether they did, is kept.
+    """Ask the registries of one bucket that are services which namespaces there are.
 
     After the bucket was swept, so that whatever was found in it is known to them, if it is to anybody.
     """
     for one in parts.services:
         if bucket in one.buckets:
             one.refresh(progress.asking)
+
+
+def ask(parts: Parts, progress: Progress, buckets: Collection[str]) -> None:
+    """Ask the registries of some buckets that are services about the namespaces whose turn it is."""
+    chosen = [one for one in parts.services if not set(buckets).isdisjoint(one.buckets)]
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        for done in [pool.submit(one.ask, progress.asking) for one in chosen]:
+            done.result()
+    finally:
+        # Whoever interrupts does not wait for those that may have hours to go.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def hear(parts: Parts) -> Heard:

@@ -14,7 +14,7 @@ from auditor import gaps
 from auditor.errors import AuditorError, CollectError, DiskError, LedgerError, OrderError
 from auditor.model import BucketFacts, Cloud, Gap, Listing, Reason, Sweep, cloud_of
 from auditor.ports import Begun, Coming, Known, ObjectSource, Same, Shard, Written
-from auditor.registering import refresh
+from auditor.registering import ask, refresh
 from auditor.run import Headway, Parts, Progress, new_id
 
 _log = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset
     # What an earlier scan had listed and the ledger did not hear of is no news of today.
     whole_before = _sweep_some(parts, chosen, progress)
     _sweep_some(parts, whole_before, progress)
+    # Nothing of the sweeps waits for this: it may take as long as they did.
+    ask(parts, progress, [one.url for one in chosen])
     return _unconfigured(parts)
 
 

@@ -247,6 +247,7 @@ def test_whoever_was_killed_had_kept_what_was_said_until_then(cloud: Registered)
     assembly = cloud.assembled()
     with pytest.raises(KeyboardInterrupt):
         scan.scan(assembly.parts, Killed())
+    assert [one.bucket for one in assembly.ledger.sweeps()] == ["gs://data"], "no sweep waits for metadata"
     assembly.close()
     (learnt,) = cloud.state.glob("registry/service-*/learnt.jsonl")
     with learnt.open("a") as file:
@@ -318,6 +319,24 @@ def test_what_it_said_last_counts_where_its_list_cannot_be_read(
         assert judgement.registered.registries[0].namespaces == 3
     cloud.service.traffic.heal()
     assert gaps_of(cloud.scanned()) == []
+
+
+def test_where_it_cannot_be_listed_nothing_is_paid_for(cloud: Registered) -> None:
+    cloud.scanned()
+    cloud.clock.ahead = timedelta(days=8)
+    cloud.service.traffic.fail("/v1/namespaces", status=500)
+    cloud.scanned()
+    assert len(metadata(cloud)) == 3
+
+
+def test_what_another_process_could_ask_meanwhile_is_no_failure_any_more(cloud: Registered) -> None:
+    cloud.service.traffic.fail("/v1/namespaces", status=500)
+    daemon = cloud.assembled()
+    assert len(gaps_of(scan.scan(daemon.parts, NoProgress()))) == 1
+    cloud.service.traffic.heal()
+    cloud.scanned()
+    assert gaps_of(scan.poll(daemon.parts, NoProgress())) == []
+    daemon.close()
 
 
 def test_a_list_that_breaks_off_half_way_is_none(cloud: Registered) -> None:
@@ -634,18 +653,22 @@ def test_a_clock_that_was_ahead_when_it_was_asked_keeps_nothing_from_being_asked
     assert len(metadata(cloud)) == 6
 
 
-def test_what_it_is_asked_about_in_one_go_is_put_in_force_bit_by_bit(
-    cloud: Registered, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_learnt_bit_by_bit_is_read_anew_once(cloud: Registered, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("auditor.inventory.asked._AT_ONCE", 1)
-    told: list[Asking] = []
+    told: list[tuple[int, int, int, int]] = []
+    versions: list[str] = []
 
     class Watching(NoProgress):
         def asking(self, at: Asking) -> None:
-            told.append(at)
+            kept = service.recalled()
+            told.append((at.listed, at.described, at.chosen, kept.unasked if kept is not None else -1))
+            versions.extend([service.version()] if at.described else [])
 
     assembly = cloud.assembled()
+    (service,) = assembly.parts.services
     judgement = scan.scan(assembly.parts, Watching())
     assembly.close()
     assert gaps_of(judgement) == []
-    assert [(one.listed, one.described, one.chosen) for one in told] == [(3, 0, 0), (3, 1, 1), (3, 2, 2), (3, 3, 3)]
+    assert told == [(3, 0, 0, -1), (3, 1, 1, 3), (3, 2, 2, 2), (3, 3, 3, 1)]
+    assert len(set(versions)) == 1, "polls make nothing anew meanwhile"
+    assert service.version() not in versions

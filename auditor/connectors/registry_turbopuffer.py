@@ -101,8 +101,9 @@ class TurbopufferRegistry:
         """
         waiting = deque(names)
         failed = 0
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            asked: set[Future[Described | Undescribed]] = set()
+        pool = ThreadPoolExecutor(_AT_ONCE)
+        asked: set[Future[Described | Undescribed]] = set()
+        try:
             while asked or (waiting and failed < _GIVE_UP_AFTER):
                 while waiting and len(asked) < _AT_ONCE and failed < _GIVE_UP_AFTER:
                     asked.add(pool.submit(self._describe, waiting.popleft()))
@@ -112,6 +113,9 @@ class TurbopufferRegistry:
                     is_silent = isinstance(found, Undescribed) and found.reason is not Reason.NOT_FOUND
                     failed = failed + 1 if is_silent else 0
                     yield found
+        finally:
+            # Whoever breaks off does not wait for answers that may take minutes.
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _describe(self, name: str) -> Described | Undescribed:
         try:

@@ -1,6 +1,7 @@
 """turbopuffer's own client, with the read-only hook under it; slow to import, so whoever asks imports it."""
 
 import re
+import time
 from typing import Any, Final
 
 import httpx2
@@ -24,6 +25,10 @@ _OPERATIONS: Final = (
 _TIMEOUT: Final = httpx2.Timeout(30.0, connect=5.0)
 _LARGEST: Final = 16 * 1024 * 1024
 """Bytes of one answer: many times a page of names, or a schema."""
+
+
+_LONGEST: Final = 60.0
+"""Seconds that one answer may take to come, however steadily it comes."""
 
 
 class TooMuchError(httpx2.TransportError):
@@ -102,14 +107,17 @@ def _read(answer: httpx2.Response) -> bytes:
 
     Raises:
         TooMuchError: it is longer than any that is meant, or packed.
-        httpx2.TransportError: it breaks off.
+        httpx2.TransportError: it breaks off, or does not end.
     """
     if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise TooMuchError("it is packed")
     body = bytearray()
     stream: Any = answer.stream
+    until = time.monotonic() + _LONGEST
     for some in stream:
         body += some
+        if time.monotonic() > until:
+            raise httpx2.ReadTimeout("it does not end")
         if len(body) > _LARGEST:
             raise TooMuchError("it is too long")
     return bytes(body)

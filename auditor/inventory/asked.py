@@ -21,10 +21,11 @@ from auditor.registered import Entry
 _log = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 50_000
-"""Namespaces that are asked about until what is learnt is put in force."""
+"""Namespaces that are asked about until what is learnt goes into the table."""
 _A_PAGE: Final = 1_000
 """Names on one page of the list. Source: turbopuffer docs, List namespaces."""
 _FAILED: Final = "failed.json"
+_SAID: Final = "said.json"
 
 
 class _BusyError(AuditorError):
@@ -58,6 +59,7 @@ class AskedRegistry:
         self._home = root / f"service-{hashlib.sha256(asked.where.encode()).hexdigest()[:16]}"
         self._recall = Recall(self._home)
         self._failed: CollectError | None = None
+        """Why what it says could not be written down, so that no other process knows."""
         self.name = asked.name
         self.buckets = (asked.bucket,)
         self.asked = json.dumps([asked.where, asked.bucket, asked.layout, asked.constants])
@@ -72,7 +74,7 @@ class AskedRegistry:
         self._service.ready()
 
     def version(self) -> str:
-        """When it was listed, and the digest of what is known of its namespaces.
+        """When it was listed, and the digest of what was known of its namespaces when it was asked to the end.
 
         Raises:
             CollectError: it was never asked to the end.
@@ -82,7 +84,10 @@ class AskedRegistry:
             raise self._failure() or CollectError(
                 f"{self.name} was not asked yet", "scan: it is asked with each sweep", reason=Reason.NOT_VISIBLE
             )
-        return f"{kept.told.listed_at.isoformat()} {kept.digest}"
+        try:
+            return str(notes.read(self._home / _SAID))
+        except (OSError, ValueError):
+            return kept.digest
 
     def entries(self) -> Iterator[Entry | Unusable]:
         """Yield each namespace, and what it is to be under as far as that is known.
@@ -121,14 +126,25 @@ class AskedRegistry:
         return max(1, ceil(kept.told.namespaces / _A_PAGE)), min(due, self.per_sweep)
 
     def refresh(self, tell: Callable[[Asking], None]) -> None:
-        """Ask which namespaces there are, and about those whose turn it is; where that fails, keep that it did.
+        """Ask which namespaces there are; where that fails, keep that it did.
+
+        `tell` may raise to break it off: what was known before stays.
+        """
+        self._alone(lambda: self._list(tell))
+
+    def ask(self, tell: Callable[[Asking], None]) -> None:
+        """Ask about those whose turn it is, unless it could not even be asked which there are.
 
         `tell` may raise to break it off: what was learnt until then stays.
         """
+        self._alone(lambda: self._describe(tell) if self._failure() is None else None)
+
+    def _alone(self, do: Callable[[], None]) -> None:
+        """Do something that no other process does meanwhile, and keep how it ended."""
         try:
             self._home.mkdir(parents=True, mode=0o700, exist_ok=True)
             with held(self._home / "lock", _BusyError("another process asks this registry")):
-                self._refresh(tell)
+                self._tried(do)
         except _BusyError:
             _log.info("%s: another process is asking it", self.name)
         except OSError as error:
@@ -137,9 +153,9 @@ class AskedRegistry:
             # With the disk out of order nothing can be noted: this process at least remembers.
             self._failed = _on_disk(error)
 
-    def _refresh(self, tell: Callable[[Asking], None]) -> None:
+    def _tried(self, do: Callable[[], None]) -> None:
         try:
-            self._ask(tell)
+            do()
         except CollectError as error:
             self._note(error)
         except AuditorError:
@@ -148,10 +164,8 @@ class AskedRegistry:
             _log.debug("asking %s", self.name, exc_info=True)
             told = f"{self.name} was not asked to the end, by a defect: {type(error).__name__}"
             self._note(CollectError(told, "scan with --verbose and report what it shows", reason=Reason.UNSUPPORTED))
-        else:
-            self._note(None)
 
-    def _ask(self, tell: Callable[[Asking], None]) -> None:
+    def _list(self, tell: Callable[[Asking], None]) -> None:
         began = self._clock()
         self._recall.fold()  # what was learnt by somebody who was killed
         listed = 0
@@ -164,6 +178,13 @@ class AskedRegistry:
                 tell(Asking(self.name, listed, 0, 0))
 
         self._recall.put_names(pages(), began)
+        self._note(None)
+        self._say()
+
+    def _describe(self, tell: Callable[[Asking], None]) -> None:
+        began = self._clock()
+        kept = self._recall.kept()
+        listed = kept.told.namespaces if kept is not None else 0
         told, left = 0, self.per_sweep
         while left > 0 and (names := self._due(min(left, _AT_ONCE), began)):
             before = told
@@ -174,8 +195,14 @@ class AskedRegistry:
                     tell(Asking(self.name, listed, told, before + len(names)))
             self._recall.fold()
             if told - before < len(names):
-                break  # whom it does not answer now is asked the next time
+                break  # whom it does not answer now is asked about the next time
             left -= len(names)
+        self._say()
+
+    def _say(self) -> None:
+        """Let others read it anew: seldom, for all that is judged with it is made anew then."""
+        if (kept := self._recall.kept()) is not None:
+            notes.write(self._home / _SAID, f"{kept.told.listed_at.isoformat()} {kept.digest}")
 
     def _due(self, most: int, began: datetime) -> tuple[str, ...]:
         return self._recall.due(most, began, began - self._asked.reread, self._clock())
@@ -193,7 +220,7 @@ class AskedRegistry:
             return self._failed
 
     def _note(self, error: CollectError | None) -> None:
-        self._failed = error
+        self._failed = None
         path = self._home / _FAILED
         if error is None:
             path.unlink(missing_ok=True)
