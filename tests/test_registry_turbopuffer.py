@@ -624,13 +624,15 @@ def test_the_same_list_makes_the_same_registry(cloud: Registered) -> None:
     assert len(list(cloud.state.glob("registry/service-*/known-*"))) == 1
 
 
-def test_another_fields_value_needs_no_request(cloud: Registered) -> None:
-    cloud.scanned()
+def test_another_fields_value_needs_no_request_and_is_as_old_as_the_list(cloud: Registered) -> None:
+    read_at = cloud.scanned().registered.registries[0].read_at
     before = len(cloud.asked())
+    cloud.clock.ahead = timedelta(hours=5)
     cloud.small.config.write_text(cloud.small.config.read_text().replace('org = "acme"', 'org = "zeta"'))
     judgement = cloud.polled()
     assert set(found(judgement)) == {"orphan-objects"}
     assert len(cloud.asked()) == before
+    assert judgement.registered.registries[0].read_at == read_at
 
 
 def test_a_registry_of_one_bucket_is_not_asked_when_another_is_swept(cloud: Registered) -> None:
