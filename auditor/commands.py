@@ -17,7 +17,7 @@ from auditor.comparing import compare
 from auditor.config import Config, full_key_name, load
 from auditor.difference import Difference
 from auditor.errors import AuditorError, LedgerError, UsageError
-from auditor.estimate import estimate
+from auditor.estimate import estimate, estimate_registries
 from auditor.findings import Demand, Finding, Judgement, Severity, Status
 from auditor.foreseeing import foresee
 from auditor.grants import GcpGrants
@@ -49,6 +49,7 @@ from auditor.planning import planning
 from auditor.ports import OpenInventory
 from auditor.progress import progress_on
 from auditor.proving import proving, see_that_it_is_meant
+from auditor.registering import ready
 from auditor.retiring import retiring
 from auditor.revocation import Proof
 from auditor.wiring import Assembly, assemble, stored
@@ -104,13 +105,14 @@ def estimate_sweeps(path: Path, how: Answering, buckets: list[str], *, by_sdk: b
     """Print what sweeps of the buckets (an empty list for all) would ask and cost; make none."""
     _place_for(how.output)
     with _assembled(path, verbose=how.verbose, by_sdk=by_sdk) as (config, assembly):
-        found = estimate(assembly.parts, _configured(config, buckets))
+        chosen = _configured(config, buckets)
+        found, registries = estimate(assembly.parts, chosen), estimate_registries(assembly.parts, chosen)
         rate = config.limits.requests_per_second
         with _writing(how.output) as out:
             if how.form == "json":
-                estimate_json.write(found, rate, out)
+                estimate_json.write(found, rate, out, registries)
             else:
-                terminal.plain(out).print(terminal.estimates(found, rate))
+                terminal.plain(out).print(terminal.estimates(found, rate, registries))
     return 0
 
 
@@ -247,6 +249,7 @@ def run_daemon(path: Path, *, verbose: bool) -> int:
     config = load(path)
     log.start(json_lines=config.log.json_lines, verbose=verbose)
     assembly = assemble(config)
+    ready(assembly.parts)
     with only_daemon(config.state):
         assembly.ledger.verify()
         loops = daemon.Daemon(assembly.parts, config.schedule)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, get_args
+from urllib.parse import urlsplit
 
 from apscheduler.triggers.cron import CronTrigger
 from pydantic import (
@@ -38,6 +39,9 @@ _BUCKET_URL: Final = re.compile(rf"s3://{_S3_NAME}|gs://{_GCS_NAME}")
 _AWS_PRINCIPAL: Final = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(?:role|user)/[\w+=,.@/-]{1,576}")
 _AWS_REGION: Final = re.compile(r"[a-z]{2,4}(?:-[a-z]+){1,2}-[0-9]{1,2}")  # botocore, partitions.json: regionRegex
 _ENDPOINT: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?")
+_PLATFORM_REGION: Final = re.compile(r"(?:aws|gcp)-[a-z0-9-]{1,60}")  # turbopuffer docs, Regions
+_PUBLIC: Final = re.compile(r"https://((?:aws|gcp)-[a-z0-9-]+)\.turbopuffer\.com")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _NAMED: Final = 3
 """How many mistakes besides the first a message names."""
 
@@ -67,6 +71,29 @@ def _endpoint(text: str) -> str:
     if not _ENDPOINT.fullmatch(text):
         raise ValueError(f"{text!r} is not an endpoint; write http://HOST:PORT or https://HOST")
     return text.rstrip("/")
+
+
+def _base_url(text: str) -> str:
+    found = urlsplit(_endpoint(text))
+    # A bearer token goes with every request.
+    if found.scheme == "http" and found.hostname not in {"127.0.0.1", "localhost"}:
+        raise ValueError(f"{text!r} would send the API key over plain http; write https://, http:// only to 127.0.0.1")
+    return text.rstrip("/")
+
+
+def _platform_region(text: str) -> str:
+    if not _PLATFORM_REGION.fullmatch(text):
+        raise ValueError(f"{text!r} is not the name of a region of turbopuffer; write it like aws-us-east-1")
+    return text
+
+
+def _variable(text: str) -> str:
+    # Whoever put the key itself here must not find it in a log: the text is not told.
+    if text.startswith("tpuf_") or not _VARIABLE.fullmatch(text):
+        raise ValueError(
+            "is not the name of an environment variable; write TURBOPUFFER_API_KEY, and put the key itself there alone"
+        )
+    return text
 
 
 def _cron(text: str) -> str:
@@ -262,19 +289,68 @@ class Key(_Table):
 class Registry(_Table):
     """What says which key each namespace is to be under, and whose it is."""
 
-    kind: Literal["file"]
-    """`file`: CSV with a header, a JSON array of objects, or one JSON object a line."""
-    path: Annotated[Path, BeforeValidator(_file)]
+    kind: Literal["file", "turbopuffer"]
+    """`file`: CSV with a header, a JSON array of objects, or one JSON object a line. `turbopuffer`: its API."""
+    path: Annotated[Path, BeforeValidator(_file)] | None = None
     """.csv, .json or .jsonl, relative to the config file: namespace, and as it has them bucket, key, tenant."""
     bucket: BucketUrl | None = None
     """Which bucket its namespaces are in; needed in the file itself where there are several."""
     fields: dict[str, str] = Field(default_factory=dict)
     """Fields of the layout that its namespaces lack, with their value."""
+    region: Annotated[str, AfterValidator(_platform_region)] | None = None
+    """turbopuffer's name of the region, for example aws-us-east-1."""
+    base_url: Annotated[str, AfterValidator(_base_url)] | None = None
+    """Where its API is; default: the region's public one."""
+    api_key_env: Annotated[str, AfterValidator(_variable)] | None = None
+    """The name of the environment variable that holds the API key, which is never written down."""
+    metadata_per_sweep: int = Field(default=20_000, ge=1, le=10_000_000)
+    """Of how many namespaces each sweep reads the metadata at most; each is billed as a query."""
+    reread_days: int = Field(default=7, ge=1, le=365)
+    """After how many days the metadata of a namespace is read again."""
+    requests_per_second: float = Field(default=20.0, ge=0.1, le=1_000.0)
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        mine = {"file": {"path"}, "turbopuffer": _OF_TURBOPUFFER}
+        for kind, names in mine.items():
+            if kind != self.kind and (others := sorted(names & self.model_fields_set)):
+                raise ValueError(f'{others[0]} is a setting of kind = "{kind}"; this registry is of kind "{self.kind}"')
+        if self.kind == "file" and self.path is None:
+            raise ValueError('path is missing: kind = "file" needs it')
+        if self.kind == "turbopuffer":
+            if lacking := [one for one in ("bucket", "api_key_env") if getattr(self, one) is None]:
+                raise ValueError(f'{lacking[0]} is missing: kind = "turbopuffer" needs it')
+            if self.region is None and self.base_url is None:
+                raise ValueError('region is missing: kind = "turbopuffer" needs it, or a base_url')
+            self._is_one_place()
+        return self
+
+    def _is_one_place(self) -> None:
+        public = _PUBLIC.fullmatch(self.base_url or "")
+        if public is not None and self.region not in {None, public[1]}:
+            raise ValueError(f"base_url is of region {public[1]}, and region says {self.region}")
+        region = self.region or (public[1] if public is not None else "")
+        scheme = {"aws": "s3://", "gcp": "gs://"}.get(region.partition("-")[0])
+        if scheme is not None and self.bucket is not None and not self.bucket.startswith(scheme):
+            raise ValueError(f"bucket {self.bucket} is in another cloud than region {region}")
+
+    @property
+    def url(self) -> str:
+        """Where the API of the platform is."""
+        return self.base_url or f"https://{self.region}.turbopuffer.com"
 
     @property
     def name(self) -> str:
         """How it is told of."""
+        if self.path is None:
+            given = "".join(f" {field}={value}" for field, value in sorted(self.fields.items()))
+            return f"turbopuffer {self.region or urlsplit(self.url).netloc}{given} of {self.bucket}"
         return f"{self.path.name} of {self.bucket}" if self.bucket else self.path.name
+
+
+_OF_TURBOPUFFER: Final = frozenset(
+    {"region", "base_url", "api_key_env", "metadata_per_sweep", "reread_days", "requests_per_second"}
+)
 
 
 class Match(_Table):
@@ -487,6 +563,23 @@ class Config(_Table):
                 raise ValueError(f"registry {one.name} gives field {unknown[0]!r}, which layout {each.layout} lacks")
             if bad := [value for value in one.fields.values() if not value or "/" in value]:
                 raise ValueError(f"registry {one.name} gives {bad[0]!r}, which no field can be: it is empty or holds /")
+            if one.kind == "turbopuffer":
+                self._check_fields(one, each.layout, fields)
+
+    def _check_fields(self, one: Registry, layout: str, fields: tuple[str, ...]) -> None:
+        """The API gives one field, its id; the config all others."""
+        if "namespace" not in fields:
+            raise ValueError(
+                f"registry {one.name}: layout {layout} has no field {{namespace}}, which its ids are; "
+                "call the field so that turbopuffer's name of a namespace stands in"
+            )
+        if "namespace" in one.fields:
+            raise ValueError(f"registry {one.name} gives field 'namespace', which its ids are")
+        if lacking := [name for name in fields if name not in {*one.fields, "namespace"}]:
+            raise ValueError(
+                f"registry {one.name} does not give field {lacking[0]!r} of layout {layout}; "
+                f'write fields = {{ {lacking[0]} = "..." }}'
+            )
 
     @property
     def judging(self) -> Policy:
@@ -534,7 +627,10 @@ def load(path: Path) -> Config:
         config = Config.model_validate(raw)
     except ValidationError as error:
         raise _refusal(path, error) from None
-    registries = tuple(one.model_copy(update={"path": (path.parent / one.path).absolute()}) for one in config.registry)
+    registries = tuple(
+        one.model_copy(update={"path": (path.parent / one.path).absolute()}) if one.path is not None else one
+        for one in config.registry
+    )
     state = (path.parent / config.state).absolute()
     return config.model_copy(update={"state": state, "registry": registries})
 

@@ -23,6 +23,7 @@ from auditor.findings import Finding
 from auditor.listening import make_server, open_listener, raise_file_limit
 from auditor.loops import StoppedError, Turn, WallClock, Watch
 from auditor.model import Gap, Sweep
+from auditor.ports import Asking
 from auditor.run import Parts
 
 _log = logging.getLogger(__name__)
@@ -160,6 +161,15 @@ class Daemon:
             self._watch.get_on("probe")  # however long the round may be
         if made == chosen:
             _log.debug("made %d probes in this round", made)
+
+    def asking(self, at: Asking) -> None:
+        """Break the asking of a registry off when the daemon is ending.
+
+        Raises:
+            StoppedError: it is.
+        """
+        if self._stopping.is_set():
+            raise StoppedError(f"asking of {at.registry} broken off: the daemon is ending")
 
     def _sweep(self) -> None:
         with Turn(self._watch, "sweep"):

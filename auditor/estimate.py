@@ -1,4 +1,4 @@
-"""What a sweep of each bucket would ask, told from what the last ones counted; no bucket is asked anything."""
+"""What a sweep of each bucket would ask, told from what the last ones counted; nobody is asked anything."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 from auditor import scan, sweeping
 from auditor.model import Population, Sweep
 from auditor.ports import ObjectSource
-from auditor.prices import Estimate
+from auditor.prices import Estimate, RegistryEstimate
 from auditor.run import Parts
 
 
@@ -32,6 +32,21 @@ def estimate(parts: Parts, only: frozenset[str] = frozenset()) -> tuple[Estimate
             found.append(Estimate(bucket, unknown="what its last sweep wrote cannot be used"))
         else:
             found.append(Estimate(bucket, unknown=f"never swept{' to its end' if bucket in tried else ''}"))
+    return tuple(found)
+
+
+def estimate_registries(parts: Parts, only: frozenset[str] = frozenset()) -> tuple[RegistryEstimate, ...]:
+    """Tell what sweeps of the buckets would ask of their registries; no registry is asked anything.
+
+    Raises:
+        LedgerError: what is kept of them cannot be read.
+    """
+    found = []
+    for one in parts.services:
+        for bucket in one.buckets:
+            if not only or bucket in only:
+                pages, metadata = one.needs() or (None, None)
+                found.append(RegistryEstimate(one.name, bucket, pages, metadata, one.per_sweep))
     return tuple(found)
 
 

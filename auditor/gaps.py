@@ -30,6 +30,7 @@ from auditor.model import (
     is_being_made,
 )
 from auditor.overruling import CLOCKS_APART
+from auditor.ports import Recalled
 from auditor.principals import same_principal
 from auditor.readability import KeyView
 
@@ -46,6 +47,12 @@ _OBJECT_HINTS: Final = {
     Reason.MALFORMED: "look at one of them in the console: what it says of its key is no key name, or changes",
     Reason.NOT_FOUND: "sweep again: they went away while they were listed",
     Reason.NOT_VISIBLE: "sweep with an identity that sees them",
+}
+_ASKED_AGAIN: Final = "sweep again: they are asked about again; look whether their keys still work"
+_SERVICE_HINTS: Final = {
+    Reason.ACCESS_DENIED: "look at the rights of the API key",
+    Reason.EXPIRED_CREDENTIALS: "look at the API key: the registry does not take it",
+    Reason.THROTTLED: "lower requests_per_second of the registry",
 }
 
 
@@ -118,6 +125,34 @@ def registry_unusable(name: str, count: int, first: str) -> Gap:
     """Some entries of a registry say nothing that can be understood."""
     told = f"{count} of its entries {'is' if count == 1 else 'are'} not heeded; the first is {first}"
     return Gap(name, Reason.MALFORMED, told, "mend them: what they are of is judged as if nobody knew it")
+
+
+def of_service(name: str, told: Recalled, too_old: datetime) -> Iterator[Gap]:
+    """What is not known of a registry that is a service; `too_old`: one that was not asked since then is told."""
+    if told.failed is not None:
+        yield registry_unread(name, told.failed, told.listed_at)
+    elif told.listed_at < too_old:
+        effect = f"what it said on {told.listed_at:%Y-%m-%d %H:%M} UTC counts: it was not asked since"
+        yield Gap(name, Reason.NOT_VISIBLE, effect, "scan: it is asked with each sweep")
+    if told.unasked:
+        why = "it was not asked about them yet"
+        hint = "sweep on: each sweep asks about the next ones; or raise metadata_per_sweep"
+        yield _keys_not_known(name, Reason.NOT_VISIBLE, told.unasked, told, (why, hint))
+    for reason, count in sorted(told.silent.items()):
+        why = f"it does not tell ({reason.replace('_', ' ')})"
+        yield _keys_not_known(name, reason, count, told, (why, _SERVICE_HINTS.get(reason, _ASKED_AGAIN)))
+    for reason, count in sorted(told.stale.items()):
+        since = f"{told.stale_since:%Y-%m-%d %H:%M} UTC" if told.stale_since is not None else "before"
+        why = reason.replace("_", " ")
+        effect = f"of {count} of {told.namespaces} namespaces it tells nothing now ({why}): what it said of them counts"
+        yield Gap(name, reason, f"{effect}, the oldest of {since}", _SERVICE_HINTS.get(reason, _ASKED_AGAIN))
+    for why, count in sorted(told.unclear.items()):
+        yield _keys_not_known(name, Reason.MALFORMED, count, told, (why, "look at these namespaces in the registry"))
+
+
+def _keys_not_known(name: str, reason: Reason, count: int, told: Recalled, why: tuple[str, str]) -> Gap:
+    effect = f"of {count} of {told.namespaces} namespaces the registry's key is not known: {why[0]}"
+    return Gap(name, reason, effect, why[1])
 
 
 def registries_disagree(count: int) -> Gap:

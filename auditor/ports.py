@@ -1,8 +1,8 @@
 """The Protocols that `scan.py` speaks, so that it knows no cloud and no database."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +10,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from auditor.difference import Between
-from auditor.errors import LedgerError
+from auditor.errors import CollectError, LedgerError
 from auditor.findings import Assessed, Finding, Judgement, Member, Readability
 from auditor.model import (
     BucketFacts,
@@ -236,6 +236,126 @@ class RegistrySource(Protocol):
         Raises:
             CollectError: it cannot be read to its end.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How far the asking of a registry has got."""
+
+    registry: str
+    listed: int
+    described: int
+    chosen: int
+    """Of how many namespaces it is asked what they are to be under; 0 while they are listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a service says of one namespace."""
+
+    name: str
+    """As the service calls it."""
+    key: str | None = None
+    """Full name of the key that its data is to be under; None: of none of a customer's, or see `why`."""
+    parent: str | None = None
+    """The namespace whose branch it is: both share objects. None: it is no branch."""
+    why: str | None = None
+    """Why nobody can tell by that which key its data is to be under; None: it can be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undescribed:
+    """A namespace of which a service said nothing when it was asked."""
+
+    name: str
+    reason: Reason
+    """`not_found`: it is not there any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Some of the namespaces that a service has."""
+
+    names: tuple[str, ...]
+    odd: int = 0
+    """Entries beside them that name no namespace."""
+
+
+class NamespaceService(Protocol):
+    """A platform's own list of its namespaces, read-only."""
+
+    def ready(self) -> None:
+        """Make sure that it can be asked at all; nothing is asked yet.
+
+        Raises:
+            UsageError: the config, the environment or what is installed does not allow it.
+        """
+
+    def names(self) -> Iterator[Names]:
+        """Yield the names of all namespaces, page by page, in any order.
+
+        Raises:
+            CollectError: a page could not be read, so that nobody knows all.
+        """
+
+    def describe(self, names: Sequence[str]) -> Iterator[Described | Undescribed]:
+        """Yield what it says of these namespaces, in any order; it ends early where the service answers nobody now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What is kept of a registry that is a service, as it was asked last."""
+
+    listed_at: datetime
+    """Aware, UTC: when all its namespaces were listed last."""
+    namespaces: int
+    unasked: int = 0
+    """Namespaces that it was never asked about: their turn comes."""
+    silent: Mapping[Reason, int] = field(default_factory=dict)
+    """Namespaces that it never said anything of though it was asked: why, and how many."""
+    stale: Mapping[Reason, int] = field(default_factory=dict)
+    """Namespaces that it says nothing of any more, so that what it said before counts: why, and how many."""
+    stale_since: datetime | None = None
+    """Aware, UTC: the oldest of what counts for these."""
+    unclear: Mapping[str, int] = field(default_factory=dict)
+    """Namespaces of whose key it says what cannot be used: why, and how many."""
+    odd: int = 0
+    """Entries of its list that name no namespace."""
+    failed: CollectError | None = None
+    """Why it could not be asked the last time; None: it could."""
+
+
+class RegistryService(RegistrySource, Protocol):
+    """A registry that is asked with each sweep; between sweeps it is told by what is kept of it."""
+
+    @property
+    def per_sweep(self) -> int:
+        """How many namespaces it is asked about at most each time."""
+
+    def ready(self) -> None:
+        """Make sure that it can be asked at all; nothing is asked yet.
+
+        Raises:
+            UsageError: the config, the environment or what is installed does not allow it.
+        """
+
+    def refresh(self, tell: Callable[[Asking], None]) -> None:
+        """Ask which namespaces there are, and keep that; where it could not be asked, that is kept too.
+
+        `tell` is told how far it has got, and may raise to break it off.
+        """
+
+    def ask(self, tell: Callable[[Asking], None]) -> None:
+        """Ask about those of its namespaces whose turn it is, where it could be asked which there are; keep that.
+
+        `tell`: as above.
+        """
+
+    def recalled(self) -> Recalled | None:
+        """What is kept; None where it was never asked to the end, or nobody can tell any more."""
+
+    def needs(self) -> tuple[int, int] | None:
+        """Pages of its list and namespaces that it would be asked about by now; None where nobody can tell."""
 
 
 @dataclass(frozen=True, slots=True)

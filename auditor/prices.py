@@ -92,6 +92,20 @@ class Estimate:
     """Why nothing is known; empty where it is."""
 
 
+@dataclass(frozen=True, slots=True)
+class RegistryEstimate:
+    """What a sweep would ask of a registry that is a service; nobody here knows what that costs."""
+
+    registry: str
+    bucket: str
+    pages: int | None = None
+    """Of the list of its namespaces; None where nobody knows how many there are."""
+    metadata: int | None = None
+    """Namespaces that it would be asked about; None likewise."""
+    per_sweep: int = 0
+    """The most that it would be asked about."""
+
+
 def price_of(bucket: str) -> Price:
     """The list price for a bucket, by its URL."""
     return next(one for one in PRICES if bucket.startswith(one.scheme))

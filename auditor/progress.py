@@ -14,6 +14,7 @@ from rich.table import Column
 from auditor.log import visible
 from auditor.model import Sweep
 from auditor.outputs import words
+from auditor.ports import Asking
 from auditor.run import Headway
 from auditor.run import Progress as Told
 
@@ -52,6 +53,8 @@ class _Silent:
 
     def probed(self, made: int, chosen: int) -> None: ...
 
+    def asking(self, at: Asking) -> None: ...
+
 
 class _Bars:
     """One bar a bucket; the end is known from the sweep before."""
@@ -85,6 +88,14 @@ class _Bars:
         if made == chosen:
             self._bars.console.print(f"made {made} probes in this round", markup=False, highlight=False)
 
+    def asking(self, at: Asking) -> None:
+        with self._lock:
+            if at.registry not in self._tasks:
+                self._tasks[at.registry] = self._bars.add_task(at.registry, total=None), time.monotonic()
+            task, _ = self._tasks[at.registry]
+        total = at.chosen or None
+        self._bars.update(task, completed=at.described, total=total, description=_asked(at))
+
 
 class _Lines:
     """A line every few seconds, and one at each bucket's end."""
@@ -114,6 +125,14 @@ class _Lines:
         if made == chosen:
             self._write(f"made {made} probes in this round")
 
+    def asking(self, at: Asking) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if now - self._last.setdefault(at.registry, now) < _LINES_APART:
+                return
+            self._last[at.registry] = now
+        self._write(f"asking {_asked(at)}")
+
     def _write(self, line: str) -> None:
         self._out.write(f"{line}\n")
         self._out.flush()
@@ -128,6 +147,11 @@ def _headway(at: Headway, seconds: float) -> str:
         parts.append(f"{words.span(timedelta(seconds=max(0, at.expected - at.listed) / rate))} left")
     parts += [f"{at.listed - at.unresolved:,} resolved", words.counted(at.requests, "request")]
     return ", ".join(parts)
+
+
+def _asked(at: Asking) -> str:
+    told = f"{at.registry}: {words.counted(at.listed, 'namespace')}"
+    return f"{told}, {at.described:,} of {at.chosen:,} asked about" if at.chosen else told
 
 
 def _end(sweep: Sweep) -> str:

@@ -63,6 +63,8 @@ _TABLE: Final = (
     Allowed("cloudkms", "GetSingleTenantHsmInstance"),
     Allowed("cloudkms", "VerifyConnectivity"),
     Allowed("cloudresourcemanager", "projects.getIamPolicy"),
+    Allowed("turbopuffer", "namespaces.list"),
+    Allowed("turbopuffer", "namespaces.metadata"),
 )
 TABLE: Final[Mapping[tuple[str, str], Allowed]] = {(row.service, row.operation): row for row in _TABLE}
 

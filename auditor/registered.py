@@ -25,6 +25,8 @@ class Portion(StrEnum):
     """Live, in a namespace that has live data under another key or under none, and no registry names the one."""
     DISPUTED = "disputed"
     """In a namespace of which registries say different things."""
+    BRANCHED = "branched"
+    """In a namespace that no registry of its bucket knows, but branches of it: they may need its objects."""
 
     @property
     def bit(self) -> int:
@@ -67,6 +69,8 @@ class Entry:
     """Full name of the key that its data is to be under; None: the registry says nothing of that."""
     tenant: str | None = None
     """Whose it is; None: the registry says nothing of that."""
+    parent: str | None = None
+    """The namespace whose branch it is, so that it may need objects of that one; None: it is no branch."""
 
 
 @dataclass(frozen=True, slots=True)

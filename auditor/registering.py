@@ -1,14 +1,18 @@
 """The registries of one run: each read where it says something new, and all put together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Final
 
 from auditor import gaps
 from auditor.errors import AuditorError, LedgerError
 from auditor.model import Gap, KeyName
-from auditor.ports import KeptRegistry, RegistrySource
+from auditor.ports import KeptRegistry, Recalled, RegistrySource
 from auditor.registered import Declared, Registered, Registry
-from auditor.run import Parts
+from auditor.run import Parts, Progress
+
+_AT_ONCE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +28,46 @@ class Heard:
         return Heard(Registered("", unread), (*self.gaps, gaps.registries_not_beside(error)))
 
 
+def ready(parts: Parts) -> None:
+    """Make sure, before a sweep of hours, that all registries can be asked.
+
+    Raises:
+        UsageError: the config, the environment or what is installed does not allow it.
+    """
+    for one in parts.services:
+        one.ready()
+
+
+def refresh(parts: Parts, progress: Progress, bucket: str) -> None:
+    """Ask the registries of one bucket that are services which namespaces there are.
+
+    After the bucket was swept, so that whatever was found in it is known to them, if it is to anybody.
+    """
+    for one in parts.services:
+        if bucket in one.buckets:
+            one.refresh(progress.asking)
+
+
+def ask(parts: Parts, progress: Progress, buckets: Collection[str]) -> None:
+    """Ask the registries of some buckets that are services about the namespaces whose turn it is."""
+    chosen = [one for one in parts.services if not set(buckets).isdisjoint(one.buckets)]
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        for done in [pool.submit(one.ask, progress.asking) for one in chosen]:
+            done.result()
+    finally:
+        # Whoever interrupts does not wait for those that may have hours to go.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
 def hear(parts: Parts) -> Heard:
     """Read what registries say anew; where one cannot be read, what it said last counts, and a gap says so."""
     kept: list[KeptRegistry] = []
     unread: list[Registry] = []
     found: list[Gap] = []
+    recalled = {one.name: told for one in parts.services if (told := one.recalled()) is not None}
     for source in parts.registries:
-        one, gap = _read(parts, source)
+        one, gap = _read(parts, source, recalled.get(source.name))
         found.extend([gap] if gap is not None else [])
         if one is None:
             unread.append(Registry(source.name, source.buckets, None, None))
@@ -42,6 +79,8 @@ def hear(parts: Parts) -> Heard:
     except LedgerError as error:
         every = (*(one.registry for one in kept), *unread)
         return Heard(Registered("", every), tuple(found)).not_beside(error)
+    for name, told in recalled.items():
+        found.extend(gaps.of_service(name, told, parts.clock() - parts.policy.sweep_max_age))
     if registered.conflicts:
         found.append(gaps.registries_disagree(registered.conflicts))
     return Heard(registered, tuple(found))
@@ -74,13 +113,13 @@ def declared_by(parts: Parts, heard: Heard) -> Declared:
     return parts.registry.declared(heard.registered.digest)
 
 
-def _read(parts: Parts, source: RegistrySource) -> tuple[KeptRegistry | None, Gap | None]:
+def _read(parts: Parts, source: RegistrySource, recalled: Recalled | None) -> tuple[KeptRegistry | None, Gap | None]:
     before = parts.registry.kept(source)
     try:
         version = source.version()
         if before is not None and before.version == version:
             return before, None
-        return parts.registry.keep(source, version, parts.clock()), None
+        return parts.registry.keep(source, version, recalled.listed_at if recalled else parts.clock()), None
     except AuditorError as error:
         read_at = before.registry.read_at if before is not None else None
         return before, gaps.registry_unread(source.name, error, read_at)

@@ -10,6 +10,7 @@ from auditor import probing
 from auditor.model import Cloud, KeyName, Requests, Sweep
 from auditor.policy import Policy
 from auditor.ports import (
+    Asking,
     BucketLister,
     Inventory,
     KeySource,
@@ -17,6 +18,7 @@ from auditor.ports import (
     ObjectSource,
     Prober,
     RegistryKeeper,
+    RegistryService,
     RegistrySource,
 )
 from auditor.rule import Rule
@@ -54,6 +56,9 @@ class Progress(Protocol):
     def probed(self, made: int, chosen: int) -> None:
         """So many of the chosen probes are made."""
 
+    def asking(self, at: Asking) -> None:
+        """One registry is being asked, and has answered so far."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -82,6 +87,8 @@ class Parts:
     config_digest: str
     registry: RegistryKeeper
     registries: tuple[RegistrySource, ...] = ()
+    services: tuple[RegistryService, ...] = ()
+    """Those of the registries that are asked with each sweep."""
     waivers: tuple[Waiver, ...] = ()
     by_sdk: bool = False
     """Buckets are listed through the SDKs, which ask for everything anew."""

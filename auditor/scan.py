@@ -56,7 +56,7 @@ from auditor.ports import (
     PollRecord,
 )
 from auditor.readability import KeyView, continued, is_early, is_over_for_good, next_to
-from auditor.registering import Heard, declared_by, hear, keys_of, tenants_of
+from auditor.registering import Heard, declared_by, hear, keys_of, ready, tenants_of
 from auditor.rule import Excepted
 from auditor.run import Parts, Progress, new_id
 from auditor.sweeping import sweep_all
@@ -74,7 +74,9 @@ def scan(parts: Parts, progress: Progress, only: frozenset[str] = frozenset()) -
 
     Raises:
         LedgerError: the ledger can be neither read nor written.
+        UsageError: a registry cannot be asked by this config.
     """
+    ready(parts)
     unconfigured = sweep_all(parts, progress, only)
     probe(parts, progress)
     return poll(parts, progress, unconfigured=unconfigured)

@@ -14,6 +14,7 @@ from auditor import gaps
 from auditor.errors import AuditorError, CollectError, DiskError, LedgerError, OrderError
 from auditor.model import BucketFacts, Cloud, Gap, Listing, Reason, Sweep, cloud_of
 from auditor.ports import Begun, Coming, Known, ObjectSource, Same, Shard, Written
+from auditor.registering import ask, refresh
 from auditor.run import Headway, Parts, Progress, new_id
 
 _log = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset
     # What an earlier scan had listed and the ledger did not hear of is no news of today.
     whole_before = _sweep_some(parts, chosen, progress)
     _sweep_some(parts, whole_before, progress)
+    # Nothing of the sweeps waits for this: it may take as long as they did.
+    ask(parts, progress, [one.url for one in chosen])
     return _unconfigured(parts)
 
 
@@ -47,7 +50,7 @@ def _sweep_some(parts: Parts, sources: list[ObjectSource], progress: Progress) -
     whole_before: list[ObjectSource] = []
     pool = ThreadPoolExecutor(_BUCKETS_AT_ONCE)
     try:
-        running = {pool.submit(sweep, parts, one, progress, expected.get(one.url)): one for one in sources}
+        running = {pool.submit(_sweep, parts, one, progress, expected.get(one.url)): one for one in sources}
         for ended in as_completed(running):
             done, is_new = ended.result()
             try:
@@ -72,6 +75,14 @@ def _sweep_some(parts: Parts, sources: list[ObjectSource], progress: Progress) -
     if failed is not None:
         raise failed
     return whole_before
+
+
+def _sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int | None) -> tuple[Sweep, bool]:
+    done, is_new = sweep(parts, source, progress, expected)
+    if is_new:
+        # Also where the bucket itself may not be listed: the keys that its registries name are watched all the same.
+        refresh(parts, progress, source.url)
+    return done, is_new
 
 
 def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int | None) -> tuple[Sweep, bool]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from auditor import __version__, rules
@@ -12,9 +13,11 @@ from auditor.config import Config, Registry
 from auditor.connectors.pace import Pace
 from auditor.connectors.probes import Paced
 from auditor.connectors.registry_file import FileRegistry
+from auditor.connectors.registry_turbopuffer import Account, TurbopufferRegistry
 from auditor.connectors.wire import Wire
 from auditor.errors import UsageError
 from auditor.findings import Judgement
+from auditor.inventory.asked import Asked, AskedRegistry
 from auditor.inventory.layout import Layout
 from auditor.inventory.registry import RegistryStore
 from auditor.inventory.store import FileInventory, Keep
@@ -28,6 +31,7 @@ from auditor.scan import plausible
 from auditor.waiver import Waiver
 
 _LONGEST_WAIVER: Final = timedelta(days=366)
+_AGENT: Final = f"cmek-auditor/{__version__}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_
     layouts = _layouts(config)
     registry = RegistryStore(config.state / "registry", {one.name: one.tenant for one in config.key if one.tenant})
     inventory = _inventory(config, layouts, registry)
+    services = tuple(_services(config, layouts, wire, now))
     agents = config.platform.gcp_service_agents
     pace = Pace(config.probe.per_second, burst=1)
 
@@ -98,7 +103,8 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_
         rules_version=rules.version(),
         config_digest=config.digest,
         registry=registry,
-        registries=registries_of(config),
+        registries=(*registries_of(config), *services),
+        services=services,
         waivers=waivers,
         by_sdk=by_sdk,
     )
@@ -106,9 +112,9 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_
 
 
 def registries_of(config: Config) -> tuple[FileRegistry, ...]:
-    """The registries of the config; none is read yet."""
+    """The registries of the config that are files; none is read yet."""
     layouts = _layouts(config)
-    return tuple(_registry(one, layouts) for one in config.registry)
+    return tuple(_file(one, one.path, layouts) for one in config.registry if one.path is not None)
 
 
 @contextmanager
@@ -134,10 +140,31 @@ def _inventory(config: Config, layouts: Mapping[str, Layout], registry: Registry
     return FileInventory(config.state / "inventory", layouts, keep, registry)
 
 
-def _registry(one: Registry, layouts: Mapping[str, Layout]) -> FileRegistry:
+def _file(one: Registry, path: Path, layouts: Mapping[str, Layout]) -> FileRegistry:
     fields = {url: layout.fields for url, layout in layouts.items()}
     bucket = one.bucket or (next(iter(layouts)) if len(layouts) == 1 else None)
-    return FileRegistry(one.path, bucket, fields, one.fields, one.name)
+    return FileRegistry(path, bucket, fields, one.fields, one.name)
+
+
+def _services(
+    config: Config, layouts: Mapping[str, Layout], wire: Wire, clock: Callable[[], datetime]
+) -> Iterator[AskedRegistry]:
+    """The registries that are a platform's API; nothing is asked yet."""
+    for one in config.registry:
+        if one.bucket is None or one.api_key_env is None:
+            continue
+        name = f"registry {one.name}"
+        account = Account(one.url, one.api_key_env, one.requests_per_second)
+        asked = Asked(
+            name=name,
+            bucket=one.bucket,
+            layout=layouts[one.bucket].fields,
+            constants=tuple(sorted(one.fields.items())),
+            where=f"{one.url} {one.api_key_env} {one.bucket}",
+            per_sweep=one.metadata_per_sweep,
+            reread=timedelta(days=one.reread_days),
+        )
+        yield AskedRegistry(asked, TurbopufferRegistry(account, name, wire, _AGENT), config.state / "registry", clock)
 
 
 def waivers_of(config: Config, now: datetime) -> tuple[Waiver, ...]:
@@ -167,5 +194,4 @@ def waivers_of(config: Config, now: datetime) -> tuple[Waiver, ...]:
 def clouds_of(config: Config, wire: Wire, clocks: Clocks) -> Mapping[Cloud, Made]:
     """Those that hold a bucket or a key which the config names."""
     named = {cloud_of(one.url) for one in config.bucket}.union(KeyName(one.name).cloud for one in config.key)
-    agent = f"cmek-auditor/{__version__}"
-    return {one: maker(one)(config, wire, agent, clocks) for one in Cloud if one in named}
+    return {one: maker(one)(config, wire, _AGENT, clocks) for one in Cloud if one in named}

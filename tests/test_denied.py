@@ -52,6 +52,8 @@ ELSEWHERE = {
     ("cloudkms", "GetSingleTenantHsmInstance"),
     ("cloudkms", "VerifyConnectivity"),
     ("cloudresourcemanager", "projects.getIamPolicy"),
+    ("turbopuffer", "namespaces.list"),
+    ("turbopuffer", "namespaces.metadata"),
 }
 
 

@@ -23,6 +23,7 @@ from auditor.errors import UsageError
 from auditor.findings import Confidence, Finding, Judgement, Member, Readability, Status, member_of
 from auditor.model import Encryption, Sweep
 from auditor.outputs import scan_json
+from auditor.ports import Asking
 from auditor.wiring import Assembly, assemble
 from tests.clouds import Clock
 from tests.fleet_clouds import Clouds, the_fleet
@@ -36,6 +37,8 @@ class NoProgress:
     def polled(self, read: int, needed: int) -> None: ...
 
     def probed(self, made: int, chosen: int) -> None: ...
+
+    def asking(self, at: Asking) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import IO, Any, Final, TextIO
 
+from auditor.connectors.named_keys import why_no_key
 from auditor.errors import CollectError
-from auditor.model import KeyName, Reason
+from auditor.model import Reason
 from auditor.ports import Unusable
-from auditor.registered import Entry, Mismatch
+from auditor.registered import Entry
 
 _LONGEST: Final = 1_024
 """Bytes of an object's name, which is longer than any namespace in it. Source: S3 and Cloud Storage, object names."""
@@ -114,7 +115,7 @@ class FileRegistry:
         if namespace is None or len(namespace) > _LONGEST:
             return Unusable(place, "what it names is no namespace by the bucket's layout")
         key = text["key"]
-        if key is not None and (why := _no_key(key)) is not None:
+        if key is not None and (why := why_no_key(key)) is not None:
             return Unusable(place, *why)
         return Entry(bucket, namespace, key, text["tenant"])
 
@@ -162,15 +163,3 @@ def _object(told: Any, place: str) -> Mapping[str, object]:
     if isinstance(told, dict):
         return told
     raise ValueError(f"{place} is no object")
-
-
-def _no_key(text: str) -> tuple[str, Mismatch | None] | None:
-    try:
-        KeyName.parse(text)
-    except ValueError:
-        if "alias/" in text:
-            return "its key is an alias, which moves: a registry names the key behind it", Mismatch.ALIAS
-        if "/cryptoKeyVersions/" in text:
-            return "its key is a key version: a registry names the key without it", Mismatch.VERSION
-        return "its key is not the full name of a key", None
-    return None

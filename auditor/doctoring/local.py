@@ -95,6 +95,7 @@ def of_config(path: Path, config: Config) -> Iterator[Check]:
     if not config.registry:
         told = "none: whether data is under the right key is not judged"
         yield Check(CONFIG, "[[registry]]", Answer.OFF, told)
+    yield from _services(config)
     for one in registries_of(config):
         what = f"registry {one.name}"
         try:
@@ -111,6 +112,21 @@ def of_config(path: Path, config: Config) -> Iterator[Check]:
             yield Check(CONFIG, what, Answer.MISSING, told, lost=lost, todo="mend them")
         else:
             yield Check(CONFIG, what, Answer.OK, f"{first}, all can be used")
+
+
+def _services(config: Config) -> Iterator[Check]:
+    """Registries that are a platform's API: each request is billed, so that none is made here."""
+    for one in config.registry:
+        if one.api_key_env is None:
+            continue
+        what = f"registry {one.name}"
+        if not os.environ.get(one.api_key_env):
+            lost = "which key data is to be under is not known, or as it was read last, with a gap"
+            told = f"environment variable {one.api_key_env} is not set"
+            yield Check(CONFIG, what, Answer.MISSING, told, lost=lost, todo="put the API key there")
+        else:
+            told = f"{one.api_key_env} is set; whether the key is accepted the next sweep tells"
+            yield Check(CONFIG, what, Answer.OFF, told)
 
 
 def of_machine(config: Config, found: Ledger) -> Iterator[Check]:
@@ -190,7 +206,7 @@ def _daemon(folder: Path) -> Check:
 def _lockout(config: Config) -> Check:
     """Whether what the auditor needs itself hangs on a key that it watches."""
     what = "self-lockout"
-    places = [config.state, *(one.path for one in config.registry)]
+    places = [config.state, *(one.path for one in config.registry if one.path is not None)]
     names = {one.url.partition("://")[2]: one.url for one in config.bucket}
     try:
         mounts = _MOUNTS.read_text(encoding="utf-8", errors="replace")

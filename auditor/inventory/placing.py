@@ -64,11 +64,16 @@ COPY (
         END
         | if($is_known AND held.namespace IS NOT NULL AND entry.namespace IS NULL, {Portion.UNREGISTERED.bit}, 0)
         | if(entry.contradicted, {Portion.DISPUTED.bit}, 0)
+        | if($is_known AND entry.namespace IS NULL AND branched.namespace IS NOT NULL, {Portion.BRANCHED.bit}, 0)
         AS portions
     FROM read_parquet($held, hive_partitioning = false) AS held
     LEFT JOIN (
         SELECT * FROM read_parquet($entries, hive_partitioning = false) WHERE bucket = $bucket
     ) AS entry ON entry.namespace = held.namespace
+    LEFT JOIN (
+        SELECT DISTINCT parent AS namespace FROM read_parquet($entries, hive_partitioning = false)
+        WHERE bucket = $bucket AND parent IS NOT NULL
+    ) AS branched ON branched.namespace = held.namespace
     LEFT JOIN (
         SELECT unnest($keys::VARCHAR[]) AS key, unnest($tenants::VARCHAR[]) AS tenant
     ) AS owner ON owner.key = held.key

@@ -23,7 +23,7 @@ from auditor.model import KeyName
 from auditor.ports import KeptRegistry, RegistrySource, Unusable
 from auditor.registered import Declared, Disputed, Entry, Flawed, Mismatch, Registered, Registry, Word
 
-_SCHEMA: Final = pa.schema([pa.field(name, pa.string()) for name in ("bucket", "namespace", "key", "tenant")])
+_SCHEMA: Final = pa.schema([pa.field(name, pa.string()) for name in ("bucket", "namespace", "key", "tenant", "parent")])
 _AT_ONCE: Final = 50_000
 _FORM: Final = 2
 """Rises when files are to be written anew though nothing was said anew."""
@@ -35,7 +35,7 @@ _TOGETHER: Final = "all-"
 _MERGED: Final = """
 COPY (
     SELECT bucket, namespace, if(count(DISTINCT key) > 1, NULL, any_value(key)) AS key,
-        if(count(DISTINCT tenant) > 1, NULL, any_value(tenant)) AS tenant,
+        if(count(DISTINCT tenant) > 1, NULL, any_value(tenant)) AS tenant, any_value(parent) AS parent,
         count(DISTINCT key) > 1 OR count(DISTINCT tenant) > 1 AS contradicted
     FROM read_parquet($files, hive_partitioning = false) GROUP BY bucket, namespace ORDER BY bucket, namespace
 ) TO '{target}' (FORMAT parquet, COMPRESSION zstd)

@@ -6,12 +6,12 @@ from importlib.resources import files
 from typing import Any, Final, TextIO
 
 from auditor.outputs import scan_json
-from auditor.prices import PRICES, Estimate, Price, together
+from auditor.prices import PRICES, Estimate, Price, RegistryEstimate, together
 
 SCHEMA: Final = "cmek-auditor/estimate/1"
 
 
-def write(found: Sequence[Estimate], rate: float, out: TextIO) -> None:
+def write(found: Sequence[Estimate], rate: float, out: TextIO, registries: Sequence[RegistryEstimate] = ()) -> None:
     """Write the whole document; `rate`: requests a second, a bucket."""
     told = {
         "schema": SCHEMA,
@@ -19,6 +19,7 @@ def write(found: Sequence[Estimate], rate: float, out: TextIO) -> None:
         "prices": [price(one) for one in PRICES],
         "totals": totals(found),
         "buckets": [bucket(one, rate) for one in found],
+        "registries": [registry(one) for one in registries],
     }
     out.write(json.dumps(told, indent=1) + "\n")
 
@@ -56,6 +57,17 @@ def price(one: Price) -> dict[str, Any]:
         "as_of": one.as_of,
         "source": one.source,
         "otherwise": one.otherwise,
+    }
+
+
+def registry(one: RegistryEstimate) -> dict[str, Any]:
+    """One registry that is a service; null where nobody knows how many namespaces it has."""
+    return {
+        "registry": one.registry,
+        "bucket": one.bucket,
+        "list_pages": one.pages,
+        "metadata": one.metadata,
+        "metadata_at_most": one.per_sweep,
     }
 
 

@@ -14,7 +14,7 @@ from auditor.findings import BucketCoverage, Demand, Finding, Judgement, Severit
 from auditor.log import visible
 from auditor.model import Requests
 from auditor.outputs import summary, words
-from auditor.prices import PRICES, Estimate, Price, together, usd
+from auditor.prices import PRICES, Estimate, Price, RegistryEstimate, together, usd
 from auditor.waiver import Waiver
 
 _STYLES: Final = {
@@ -97,7 +97,7 @@ def sent(buckets: Iterable[BucketCoverage]) -> RenderableType:
     return Group(table, *(_plain(note, "dim") for note in notes), _plain(_PRICES, "dim"))
 
 
-def estimates(found: Sequence[Estimate], rate: float) -> RenderableType:
+def estimates(found: Sequence[Estimate], rate: float, registries: Sequence[RegistryEstimate] = ()) -> RenderableType:
     """Tell of each bucket what a sweep would ask, cost and take; `rate`: requests a second, a bucket."""
     known = [(one, one.needed) for one in found if one.needed is not None]
     table = _numbers("bucket", "objects", "LIST", "HEAD", "other", "estimated", "at least")
@@ -122,9 +122,26 @@ def estimates(found: Sequence[Estimate], rate: float) -> RenderableType:
         "Of a whole sweep, by what the last one counted: what was written since, and retries, are not in it.",
         f"at least: at {rate:g} requests a second, a bucket; pages wait for each other, which may take longer.",
         *(_told_price(one) for one in PRICES if any(each.bucket.startswith(one.scheme) for each, _ in known)),
-        "No request was made to any bucket.",
+        *([_UNPRICED] if registries else []),
+        "No request was made to any bucket, nor to any registry."
+        if registries
+        else "No request was made to any bucket.",
     )
-    return Group(*([table] if known else []), *unknown, *lacking, *(_plain(note, "dim") for note in notes))
+    asked = [_plain(_of_registry(one)) for one in registries]
+    return Group(*([table] if known else []), *unknown, *lacking, *asked, *(_plain(note, "dim") for note in notes))
+
+
+_UNPRICED: Final = (
+    "registries: the platform bills each namespace's metadata as a query, by the plan; no price of it is known here."
+)
+
+
+def _of_registry(one: RegistryEstimate) -> str:
+    if one.pages is None or one.metadata is None:
+        most = words.counted(one.per_sweep, "namespace")
+        return f"{one.registry}: never asked: pages of its list, and metadata of {most} at most"
+    pages = words.counted(one.pages, "page")
+    return f"{one.registry}: {pages} of its list, metadata of {words.counted(one.metadata, 'namespace')}"
 
 
 def _told_price(one: Price) -> str:

@@ -13,7 +13,10 @@ def check(bucket: OwnedBucket, at: Context) -> Outcome:  # noqa: ARG001 - every 
     """Fail for data in namespaces that no registry of the bucket names."""
     if not bucket.swept:
         return unknown("no whole sweep of the bucket is in force")
-    return of_registry(bucket, f"{bucket.bucket} has data in namespaces that no registry knows", Portion.UNREGISTERED)
+    told = f"{bucket.bucket} has data in namespaces that no registry knows"
+    if bucket.otherwise(Portion.BRANCHED):
+        told += "; a registry knows branches of some of them, which may still need that data"
+    return of_registry(bucket, told, Portion.UNREGISTERED)
 
 
 RULE = Rule(
@@ -22,7 +25,8 @@ RULE = Rule(
     subject=OwnedBucket,
     severity=Severity.LOW,
     source="NIST SP 800-53 Rev. 5, CM-8",
-    remedy="Look whether the namespaces were deleted and left data behind, or are missing in the registry.",
+    remedy="Look whether the namespaces were deleted and left data behind, or are missing in the registry; a branch "
+    "may need the data of the namespace that it was made from, also when that is gone.",
     check=check,
     of_data=True,
 )

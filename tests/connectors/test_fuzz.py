@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from auditor.connectors.gcp.objects import parse_object
 from auditor.connectors.gcp.policy import Policies, grant_of, parse_policy
 from auditor.connectors.gcp.probes import why
 from auditor.connectors.gcp.uploads import parse_uploads
+from auditor.connectors.turbopuffer_answers import parse_metadata, parse_page
 from auditor.errors import LedgerError, UsageError
 from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
@@ -78,6 +80,46 @@ def test_the_headers_of_a_head(told: dict[str, str]) -> None:
 def test_the_metadata_of_an_aws_key(told: dict[str, Any]) -> None:
     key = AwsKey(**parse_key(AWS_KEY, told))
     assert key.state == str(told.get("KeyState", ""))
+
+
+ENCRYPTION = st.fixed_dictionaries(
+    {},
+    optional={
+        "mode": SCALARS | st.sampled_from(["default", "customer-managed"]),
+        "key_name": SCALARS | st.sampled_from([AWS_KEY.text, f"{AWS_KEY.text}/1", "alias/main"]),
+        "sse": SCALARS,
+        "cmek": JSON | st.fixed_dictionaries({"key_name": SCALARS | st.just(AWS_KEY.text)}),
+    },
+)
+
+
+@given(JSON | st.fixed_dictionaries({}, optional={"encryption": JSON | ENCRYPTION, "branching": JSON}))
+def test_the_metadata_of_a_namespace_names_no_key_that_it_does_not_name_and_none_only_where_it_says_so(
+    told: Any,
+) -> None:
+    try:
+        one = parse_metadata("a", json.dumps(told).encode())
+    except ValueError:
+        assert not isinstance(told, dict)
+        return
+    given = told.get("encryption")
+    if one.key is not None:
+        assert (one.key, one.why) == (AWS_KEY.text, None)
+        assert AWS_KEY.text in {given.get("key_name"), *(given.get("cmek") or {}).values()}
+    elif one.why is None:
+        said = {name: value for name, value in given.items() if value is not None}
+        assert said in ({"mode": "default"}, {"sse": True})
+        assert said.get("sse", True) is True, "1 is not true"
+
+
+@given(st.binary() | (JSON | st.fixed_dictionaries({"namespaces": JSON})).map(lambda told: json.dumps(told).encode()))
+def test_a_page_of_namespaces_lacks_none_of_its_entries(body: bytes) -> None:
+    try:
+        page = parse_page(body)
+    except (ValueError, RecursionError):
+        return
+    assert len(page.names) + page.odd == len(json.loads(body)["namespaces"])
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]{1,128}", one) and one not in {".", ".."} for one in page.names)
 
 
 @given(st.lists(st.fixed_dictionaries({}, optional={"role": SCALARS, "members": st.lists(SCALARS), "condition": JSON})))

@@ -11,6 +11,7 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from auditor.checkup import Answer, exit_code
+from auditor.config import load
 from auditor.doctoring import local
 from auditor.locks import held
 from tests.clouds import GOOGLE_KEY
@@ -152,3 +153,26 @@ def test_a_memory_that_hangs_on_a_key_that_it_watches_is_told(
     assert the(visit(small), "self-lockout").answer is answer
     monkeypatch.setattr(local, "_MOUNTS", tmp_path / "none")
     assert the(visit(small), "self-lockout").answer is Answer.UNKNOWN
+
+
+def test_a_registry_that_bills_each_request_is_not_asked_and_its_key_must_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = '[[bucket]]\nurl = "gs://data"\nlayout = "{namespace}/"\naccount = "acme"\n'
+    text += '[[registry]]\nkind = "turbopuffer"\nregion = "gcp-us-east1"\napi_key_env = "NO_SUCH_KEY"\nbucket = "gs://data"\n'
+    (tmp_path / "auditor.toml").write_text(text)
+    config = load(tmp_path / "auditor.toml")
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    (one,) = [
+        each
+        for each in local.of_config(tmp_path / "auditor.toml", config)
+        if each.what.startswith("registry turbopuffer")
+    ]
+    assert (one.answer, one.told) == (Answer.MISSING, "environment variable NO_SUCH_KEY is not set")
+    monkeypatch.setenv("NO_SUCH_KEY", "tpuf_secret")
+    (one,) = [
+        each
+        for each in local.of_config(tmp_path / "auditor.toml", config)
+        if each.what.startswith("registry turbopuffer")
+    ]
+    assert (one.answer, "tpuf_secret" in repr(one)) == (Answer.OFF, False)

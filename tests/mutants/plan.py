@@ -26,6 +26,7 @@ _REGISTRY: Final = "tests/test_registry.py"
 _OWNERSHIP: Final = "tests/test_rules_of_ownership.py"
 _OWNED: Final = "tests/test_ownership.py"
 _OF_OWNERSHIP: Final = ("bucket_default_mismatch", "key_location_mismatch", "mixed_keys", "registry_mismatch")
+_TURBOPUFFER: Final = "tests/test_registry_turbopuffer.py"
 _WAIVERS: Final = "tests/test_waivers.py"
 _TABLES: Final = "tests/readability/test_tables.py"
 _UNDOS: Final = "tests/readability/test_undos.py"
@@ -68,7 +69,7 @@ PLAN: Final = (
     Target("auditor/rules/*.py", (_OF_DATA, _OF_KEYS, _OF_HYGIENE, _OLD_WORDS, _ENGINE)),
     *(
         Target(f"auditor/rules/{one}.py", (_REGISTRY,))
-        for one in ("foreign_tenant_key", "not_customer_managed", "orphan_objects", "wrong_key")
+        for one in ("foreign_tenant_key", "not_customer_managed", "wrong_key")
     ),
     *(Target(f"auditor/rules/{one}.py", (_OWNERSHIP, _OF_DATA, _OWNED)) for one in _OF_OWNERSHIP),
     Target("auditor/owning.py", (_OWNERSHIP, _OWNED)),
@@ -76,6 +77,7 @@ PLAN: Final = (
     Target("auditor/locations.py", ("tests/test_locations.py",)),
     Target("auditor/connectors/aws/settings.py", ("tests/connectors/test_aws_objects.py",)),
     Target("auditor/connectors/gcp/settings.py", ("tests/connectors/test_gcp_objects.py",)),
+    Target("auditor/rules/orphan_objects.py", (_REGISTRY, _TURBOPUFFER)),
     Target("auditor/rules/waiver_*.py", (_WAIVERS,)),
     Target("auditor/waive*.py", (_WAIVERS,)),
     Target("auditor/waiving.py", (_WAIVERS,)),
@@ -86,7 +88,7 @@ PLAN: Final = (
     Target("auditor/ledger/history.py", ("tests/ledger/test_history.py", _DIFF)),
     Target("auditor/inventory/flows.py", ("tests/inventory/test_flows.py", _DIFF)),
     Target("auditor/gaps.py", ("tests/test_gaps.py",)),
-    Target("auditor/registering.py", (_REGISTRY,)),
+    Target("auditor/registering.py", (_REGISTRY, _TURBOPUFFER)),
     Target("auditor/inventory/registry.py", (_REGISTRY,)),
     Target("auditor/inventory/placing.py", (_REGISTRY, _OWNED)),
     Target("auditor/connectors/registry_file.py", (_REGISTRY,)),
@@ -97,6 +99,10 @@ PLAN: Final = (
     Target("auditor/doctoring/asking.py", (_DOCTOR_PARTS, _DOCTOR)),
     Target("auditor/doctoring/local.py", (_DOCTOR_LOCAL,)),
     Target("auditor/connectors/*/doctor*.py", (_DOCTOR,)),
+    Target("auditor/connectors/named_keys.py", (_REGISTRY,)),
+    Target("auditor/connectors/*turbopuffer*.py", (_TURBOPUFFER, _FUZZ)),
+    Target("auditor/inventory/asked.py", (_TURBOPUFFER,)),
+    Target("auditor/inventory/recall.py", (_TURBOPUFFER,)),
     Target("auditor/probing.py", ("tests/test_probing.py",)),
     Target("auditor/principals.py", ("tests/test_principals.py",)),
     Target("auditor/connectors/aws/policy.py", ("tests/connectors/test_aws_policy.py", _FUZZ)),
