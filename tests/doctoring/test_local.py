@@ -158,7 +158,7 @@ def test_a_memory_that_hangs_on_a_key_that_it_watches_is_told(
 def test_a_registry_that_bills_each_request_is_not_asked_and_its_key_must_be_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = '[[bucket]]\nurl = "gs://data"\nlayout = "{namespace}/"\naccount = "acme"\n'
+    text = '[[bucket]]\nurl = "gs://data"\nlayout = "{namespace}/"\n'
     text += '[[registry]]\nkind = "turbopuffer"\nregion = "gcp-us-east1"\napi_key_env = "NO_SUCH_KEY"\nbucket = "gs://data"\n'
     (tmp_path / "auditor.toml").write_text(text)
     config = load(tmp_path / "auditor.toml")
