@@ -283,7 +283,9 @@ def _buckets(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[SweptBuck
 
 def _ground(facts: Facts, assessed: tuple[Assessed, ...]) -> owning.Ground:
     gone = partial(is_gone, policy=facts.policy, now=facts.now)
-    return owning.Ground(assessed, facts.holdings.portions(), facts.buckets, facts.keys, gone)
+    cut = facts.said.otherwise_cut
+    portions = {member: some for member, some in facts.holdings.portions().items() if member[0] not in cut}
+    return owning.Ground(assessed, portions, facts.buckets, facts.keys, gone)
 
 
 def _unresolved(group: Iterable[Assessed]) -> list[Assessed]:

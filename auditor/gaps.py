@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from auditor.errors import AuditorError, CollectError, LedgerError
-from auditor.findings import Assessment, BucketCoverage, Finding, Readability, Status, Subject, SubjectKind
+from auditor.findings import Assessment, BucketCoverage, Finding, Member, Readability, Status, Subject, SubjectKind
 from auditor.model import (
     DECRYPT,
     DENIALS,
@@ -33,6 +33,7 @@ from auditor.overruling import CLOCKS_APART
 from auditor.ports import Recalled
 from auditor.principals import same_principal
 from auditor.readability import KeyView
+from auditor.registered import Portion
 
 BUCKET_LISTS: Final = "list of all buckets"
 PRINCIPALS: Final = "[platform] aws_principals"
@@ -124,7 +125,12 @@ def registry_unread(name: str, error: AuditorError, read_at: datetime | None) ->
 def registry_unusable(name: str, count: int, first: str) -> Gap:
     """Some entries of a registry say nothing that can be understood."""
     told = f"{count} of its entries {'is' if count == 1 else 'are'} not heeded; the first is {first}"
-    return Gap(name, Reason.MALFORMED, told, "mend them: what they are of is judged as if nobody knew it")
+    return Gap(
+        name,
+        Reason.MALFORMED,
+        told,
+        "mend them: until then nothing about whose key it is passes or ends in its buckets",
+    )
 
 
 def of_service(name: str, told: Recalled, too_old: datetime) -> Iterator[Gap]:
@@ -160,7 +166,7 @@ def registries_disagree(count: int) -> Gap:
     return Gap(
         REGISTRIES,
         Reason.MALFORMED,
-        f"they say different things of {count} namespaces: what they part in is judged as if none spoke of it",
+        f"they say different things of {count} namespaces: what they part in neither passes nor ends",
         "make them agree",
     )
 
@@ -273,6 +279,25 @@ def of_layouts(buckets: Iterable[BucketCoverage]) -> Iterator[Gap]:
                 "no object's name fits the bucket's layout: what hangs on a key is told without namespaces and tenants",
                 "look at `layout` in the config and at the names in the bucket",
             )
+
+
+def of_namesakes(portions: Mapping[Member, Collection[Portion]]) -> Iterator[Gap]:
+    """Keys of data that registries name by the other name of their project, perhaps."""
+    for key in sorted({member[2] or "" for member, some in portions.items() if Portion.NAMESAKE in some}):
+        effect = "whether its data is under the right key is not known: a registry names one that may be it by the "
+        hint = "name the project in the registry as the objects do, by its id or its number"
+        yield Gap(key, Reason.NOT_VISIBLE, f"{effect}other name of its project", hint)
+
+
+def of_registries_that_left(
+    findings: Iterable[Finding], before: Collection[str], now: Collection[str]
+) -> Iterator[Gap]:
+    """Registries that the config names no more, where findings end with them."""
+    ended = sum(one.status is Status.RESOLVED and bool(one.portions) for one in findings)
+    for name in sorted(set(before).difference(now)) if ended else ():
+        which = "a finding is" if ended == 1 else f"{ended} findings are"
+        effect = f"{which} told as resolved, perhaps only because the config leaves out this registry now"
+        yield Gap(name, Reason.NOT_VISIBLE, effect, "name it in the config again to have that judged")
 
 
 def of_what_left_the_config(

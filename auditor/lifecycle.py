@@ -96,7 +96,7 @@ def undecided(
 
     - the key tells nothing,
     - the finding's subject is unknown, or bars it as before in the shadow of something worse, or
-    - nobody knows whether it is there,
+    - nobody knows whether it is there (of a finding on a portion of it: whether more of it is as the portion says),
 
     and nothing that is told now refutes it: its subject as something else, or data that is readable with nothing of
     that subject in the shadow. One on a key as a whole is left open only where the key is needed by hidden data alone,
@@ -112,11 +112,14 @@ def undecided(
     return frozenset(
         one.id
         for one in before
-        if one.subject.kind not in _BY_THEIR_RULE
-        and (
-            sight.leaves_open(one)
-            if one.readability in _OF_DATA
-            else (not is_seen(one) and sight.hides(one)) or (one.rule in of_data and sight.hides_some(one))
+        if sight.hides_a_portion(one)
+        or (
+            one.subject.kind not in _BY_THEIR_RULE
+            and (
+                sight.leaves_open(one)
+                if one.readability in _OF_DATA
+                else (not is_seen(one) and sight.hides(one)) or (one.rule in of_data and sight.hides_some(one))
+            )
         )
     )
 
@@ -156,7 +159,11 @@ class _Hiding:
         """Where nothing is judged, or nobody knows what encrypts some of the data: any other may be among it."""
 
     def __call__(self, member: Member) -> bool:
-        return member not in self._seen and member[0] in self._buckets
+        return member not in self._seen and self.may_hold(member[0])
+
+    def may_hold(self, bucket: str) -> bool:
+        """Whether some data of a bucket may be any other than it seems."""
+        return bucket in self._buckets
 
 
 class _Sight:
@@ -195,6 +202,10 @@ class _Sight:
     def hides_some(self, one: Finding) -> bool:
         """Whether some of the data of a finding is hidden."""
         return any(map(self._is_hidden, one.members))
+
+    def hides_a_portion(self, one: Finding) -> bool:
+        """Whether what a finding is about is part of some data, and may be where nobody knows the key of some."""
+        return bool(one.portions) and any(self._is_hidden.may_hold(bucket) for bucket, *_ in one.members)
 
     def leaves_open(self, one: Finding) -> bool:
         """Whether some of a finding's data leaves it open, and none of what is told refutes it."""

@@ -15,6 +15,8 @@ class _Owned:
     """Of each of them, which data in it is otherwise than registries say."""
     known: bool | None
     """Registries speak of it; None: one that would was never read."""
+    sound: bool
+    """No entry that may speak of its data is unusable, and no two part over it."""
 
     def otherwise(self, *portions: Portion) -> tuple[Member, ...]:
         """The holdings some of whose data is so."""
@@ -31,6 +33,8 @@ class OwnedKey(_Owned):
     """Whose key it is; None: nobody says so."""
     compared: bool
     """The tenants of its data were compared with that."""
+    owners_told: bool = True
+    """All who could say whose key it is were heard."""
 
     @property
     def subject(self) -> Subject:

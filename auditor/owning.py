@@ -26,6 +26,18 @@ class Sayings:
     """What each bucket said of itself, by its URL."""
     spoken_of: frozenset[KeyName] = frozenset()
     """Keys that open findings speak of: each is decided over, though nothing names it any more."""
+    otherwise_cut: frozenset[str] = frozenset()
+    """Buckets that were swept by another layout than the config has: their namespaces are not the registries'."""
+
+    def knows(self, bucket: str) -> bool | None:
+        """Whether registries know all namespaces of a bucket; None where that cannot be told now."""
+        known = self.registered.knows(bucket)
+        return None if known and bucket in self.otherwise_cut else known
+
+    def owner(self, key: KeyName) -> str | None:
+        """Whose a key is, or any replica of it; None where nobody says so, or they part."""
+        told = {tenant for one, tenant in self.tenants.items() if one == key or key.is_replica_of(one)}
+        return min(told) if len(told) == 1 else None
 
 
 NOBODY_SAYS: Final = Sayings()
@@ -60,16 +72,24 @@ def subjects(said: Sayings, on: Ground) -> Iterator[OwnedKey | OwnedBucket | Pla
 
 def _keys(said: Sayings, on: Ground, by_key: Mapping[str, list[Assessed]]) -> Iterator[OwnedKey]:
     for key, group in sorted(by_key.items()):
-        known = {said.registered.knows(one.holding.bucket) for one in group}
+        known = {said.knows(one.holding.bucket) for one in group}
         yield OwnedKey(
             members=_members(group),
             portions=on.portions,
             known=None if None in known else True in known,
+            sound=_is_sound(said, on, group),
             key=KeyName(key),
             provider_managed=any(one.encryption is Encryption.PROVIDER_KMS for one in group),
-            tenant=said.tenants.get(KeyName(key)),
+            tenant=said.owner(KeyName(key)),
             compared=bool(said.registered.digest),
+            owners_told=said.registered.is_whole,
         )
+
+
+def _is_sound(said: Sayings, on: Ground, group: Iterable[Assessed]) -> bool:
+    every = list(group)
+    disputed = any(Portion.DISPUTED in on.portions.get(member_of(one.holding), ()) for one in every)
+    return not disputed and all(said.registered.is_sound(one.holding.bucket) for one in every)
 
 
 def _bucket(said: Sayings, on: Ground, coverage: BucketCoverage, group: Sequence[Assessed]) -> OwnedBucket:
@@ -77,7 +97,8 @@ def _bucket(said: Sayings, on: Ground, coverage: BucketCoverage, group: Sequence
     return OwnedBucket(
         members=_members(group),
         portions=on.portions,
-        known=said.registered.knows(coverage.bucket),
+        known=said.knows(coverage.bucket),
+        sound=_is_sound(said, on, group) and said.registered.is_sound(coverage.bucket),
         bucket=coverage.bucket,
         swept=coverage.complete,
         providers=_members(one for one in group if one.encryption is Encryption.PROVIDER_KMS),

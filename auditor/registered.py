@@ -27,6 +27,8 @@ class Portion(StrEnum):
     """In a namespace of which registries say different things."""
     BRANCHED = "branched"
     """In a namespace that no registry of its bucket knows, but branches of it: they may need its objects."""
+    NAMESAKE = "namesake"
+    """Under a key that may be the registry's by the other name of its project: nobody says whether it is."""
 
     @property
     def bit(self) -> int:
@@ -104,6 +106,16 @@ class Registered:
         """Whether registries know all namespaces of a bucket; None: one that would was never read."""
         mine = [one for one in self.registries if bucket in one.buckets]
         return None if any(one.namespaces is None for one in mine) else bool(mine)
+
+    def is_sound(self, bucket: str) -> bool:
+        """Whether all that registries say of a bucket can be used: an entry that cannot may speak of any namespace."""
+        mine = [one for one in self.registries if bucket in one.buckets or not one.buckets]
+        return not any(one.namespaces is None or one.unusable for one in mine)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every registry was read, and what they say could be put together."""
+        return not self.registries or (bool(self.digest) and all(one.namespaces is not None for one in self.registries))
 
 
 NOTHING_SAID: Final = Registered()

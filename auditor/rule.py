@@ -308,7 +308,9 @@ def of_registry(one: OwnedKey | OwnedBucket, what: str, *portions: Portion) -> O
     if found := one.otherwise(*portions):
         return replace(failed(what), members=found, portions=portions)
     if one.known is None:
-        return unknown("a registry that speaks of it was never read")
+        return unknown("a registry that speaks of it was never read, or its namespaces were cut by another layout")
+    if one.known and not one.sound:
+        return unknown("entries of registries that may speak of its data cannot be used, or part")
     return passed("registries say nothing else of its data") if one.known else not_applicable("no registry knows it")
 
 

@@ -19,6 +19,7 @@ from auditor.findings import (
     Judgement,
     Readability,
     Run,
+    Status,
     SubjectKind,
     member_of,
     worst_first,
@@ -56,6 +57,7 @@ from auditor.ports import (
     PollRecord,
 )
 from auditor.readability import KeyView, continued, is_early, is_over_for_good, next_to
+from auditor.registered import Registered
 from auditor.registering import Heard, declared_by, hear, keys_of, ready, tenants_of
 from auditor.rule import Excepted
 from auditor.run import Parts, Progress, new_id
@@ -210,7 +212,7 @@ def _poll(
     heard, holdings = _beside(parts, sweeps)
     memory = parts.ledger.memory()
     agents = {one.bucket: agents_of(parts, one.facts) for one in sweeps}
-    watched = (*parts.watched, *keys_of(parts, heard))
+    watched = (*parts.watched, *keys_of(parts, heard), *_spoken_of(heard, before))
     needs = tuple(_needs(parts, watched, holdings.holdings(), agents, unusable))
     if strangers := only.difference(need.name for need in needs):
         raise UsageError(
@@ -241,6 +243,9 @@ def _poll(
         tenants=tenants_of(parts, heard),
         buckets={one.bucket: one.facts for one in parts.ledger.sweeps()},
         spoken_of=frozenset(KeyName(one.subject.id) for one in beforehand if one.subject.kind is SubjectKind.KEY),
+        otherwise_cut=frozenset(
+            one.bucket for one in sweeps if one.layout not in {None, parts.inventory.layout(one.bucket)}
+        ),
     )
     facts = Facts(holdings, keys, agents, buckets, parts.policy, now, probes, unseen, others, said)
     judged = judge(facts, parts.rules)
@@ -257,7 +262,12 @@ def _poll(
     carried = lifecycle.carry_on(fresh, (one for one in beforehand if one.rule not in about_waivers), now, undecided)
     of_data = {one.id for one in parts.rules if one.is_about_data}
     waived, given = waive(
-        carried, parts.waivers, now, Sight(of_data, _not_all_seen(holdings, unusable), holdings.beyond)
+        carried,
+        parts.waivers,
+        now,
+        Sight(
+            of_data, _not_all_seen(holdings, unusable), holdings.beyond, frozenset(_of_unknown_tenants(said, buckets))
+        ),
     )
     excepted = judge_waivers(facts, parts.rules, given, waived)
     ending = lifecycle.carry_on(excepted.findings, (one for one in beforehand if one.rule in about_waivers), now)
@@ -304,6 +314,10 @@ def _poll(
                 *gaps.of_refusals(_by_refusal(probes, judged.assessed), parts.probing.wants, too_old, now),
                 *_not_sampled(parts, sweeps),
                 *gaps.of_layouts(buckets),
+                *gaps.of_namesakes(holdings.portions()),
+                *gaps.of_registries_that_left(
+                    findings, _named(before.registered) if before is not None else (), _named(heard.registered)
+                ),
                 *gaps.of_what_left_the_config(findings, configured, _narrowed(before, buckets)),
                 *_swept_otherwise(parts, sweeps),
                 *gaps.of_clock(parts.skew() - plausible(parts.skew())),
@@ -347,6 +361,26 @@ def _beside(parts: Parts, sweeps: Iterable[Sweep]) -> tuple[Heard, OpenInventory
         # Whether data can be read is judged all the same.
         return heard.not_beside(error), parts.inventory.open(sweeps)
     return heard, holdings
+
+
+def _of_unknown_tenants(said: Sayings, buckets: Iterable[BucketCoverage]) -> Iterator[str]:
+    """Buckets of some of whose data registries may say another tenant than is known now."""
+    for one in buckets:
+        parted = said.registered.conflicts and said.registered.knows(one.bucket)
+        if said.knows(one.bucket) is None or not said.registered.is_sound(one.bucket) or parted:
+            yield one.bucket
+
+
+def _named(registered: Registered) -> frozenset[str]:
+    return frozenset(one.name for one in registered.registries)
+
+
+def _spoken_of(heard: Heard, before: Judgement | None) -> Iterator[KeyName]:
+    """Keys that findings speak of, while registries that may name them cannot be heard: they are needed still."""
+    if before is not None and not heard.registered.is_whole:
+        for one in before.findings:
+            if one.subject.kind is SubjectKind.KEY and one.status is not Status.RESOLVED:
+                yield KeyName(one.subject.id)
 
 
 def _not_all_seen(holdings: OpenInventory, unusable: Iterable[str]) -> frozenset[str]:

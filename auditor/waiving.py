@@ -28,6 +28,8 @@ class Sight:
     hidden: Collection[str]
     """Buckets of which something is not seen, or not which key it is under: there namespaces prove nothing."""
     beyond: Beyond
+    tenants_open: Collection[str] = ()
+    """Buckets of which registries may say other tenants than are known: there tenants prove nothing."""
 
 
 class _Reach(Enum):
@@ -78,7 +80,8 @@ def _reaches(waiver: Waiver, findings: Mapping[str, Finding], sight: Sight) -> M
     }
     for name, some in within.items():
         objects, others = counts[name]
-        is_sure = not by_names or all(bucket not in sight.hidden for bucket, *_ in some)
+        open_ = {*sight.hidden, *(sight.tenants_open if waiver.tenant is not None else ())}
+        is_sure = not by_names or all(bucket not in open_ for bucket, *_ in some)
         is_all = len(some) == len(mine[name].members) and not others and is_sure
         reach[name] = _Reach.NONE if not objects else _Reach.ALL if is_all else _Reach.PART
     return reach

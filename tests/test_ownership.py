@@ -347,7 +347,7 @@ def test_registries_that_disagree_are_told_with_namespaces_and_keys(small: Small
     )
     assert listed(small, one, judgement) == {"acme/old": 10}
     assert one.cause == (
-        "registries say different things of 1 namespace, judged as if none spoke of them: gs://data/acme/old: "
+        "registries say different things of 1 namespace, which therefore neither pass nor end: gs://data/acme/old: "
         f"registry more.csv of gs://data says key {OTHER_KEY} and tenant zeta, "
         f"registry namespaces.csv says key {GOOGLE_KEY}"
     )

@@ -135,7 +135,15 @@ def test_only_data_in_the_wrong_place_is_meant() -> None:
 
 
 def a_bucket(facts: BucketFacts | None = GOOGLE, **more: Any) -> OwnedBucket:
-    said: dict[str, Any] = {"members": (), "portions": {}, "known": True, "swept": True, "providers": (), **more}
+    said: dict[str, Any] = {
+        "members": (),
+        "portions": {},
+        "known": True,
+        "sound": True,
+        "swept": True,
+        "providers": (),
+        **more,
+    }
     return OwnedBucket(bucket="gs://data", facts=facts, **said)
 
 
@@ -344,7 +352,7 @@ HEARD: dict[str, tuple[HeardRegistry, V, str]] = {
     "a dispute, though another was never read": (
         heard(Mismatch.DISPUTE, 4, samples=("x",), read=False),
         V.FAILED,
-        "say different things of 4 namespaces, judged as if none spoke of them: x",
+        "say different things of 4 namespaces, which therefore neither pass nor end: x",
     ),
 }
 

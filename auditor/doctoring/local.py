@@ -107,7 +107,7 @@ def of_config(path: Path, config: Config) -> Iterator[Check]:
         bad = [each for each in some if isinstance(each, Unusable)]
         first = f"of its first {words.counted(len(some), 'entry', 'entries')}"
         if bad:
-            lost = "what they are of is judged as if nobody knew it, with a gap"
+            lost = "nothing about whose key it is passes or ends in its buckets, with a gap"
             told = f"{first}, {len(bad)} cannot be used, the first {bad[0]}"
             yield Check(CONFIG, what, Answer.MISSING, told, lost=lost, todo="mend them")
         else:

@@ -11,20 +11,28 @@ from auditor.inventory.files import UNFINISHED, put, very_file
 from auditor.inventory.sql import quoted, settle
 from auditor.registered import Portion
 
-# Of a multi-Region key all replicas are the same key; a Google project may be named by its id or its number, and
-# whether both are the same nobody says: that is no proof of a wrong key.
+# Of a multi-Region key all replicas are the same key.
 _SAME_KEY: Final = """
 (entry.key = held.key
  OR (starts_with(split_part(held.key, '/', 2), 'mrk-') AND held.key LIKE 'arn:%'
      AND split_part(entry.key, '/', 2) = split_part(held.key, '/', 2)
      AND split_part(entry.key, ':', 5) = split_part(held.key, ':', 5)
-     AND split_part(entry.key, ':', 2) = split_part(held.key, ':', 2))
- OR (starts_with(held.key, 'projects/') AND starts_with(entry.key, 'projects/')
+     AND split_part(entry.key, ':', 2) = split_part(held.key, ':', 2)))
+"""
+# A Google project may be named by its id or its number, and whether both are the same nobody says: that is no proof of
+# a wrong key, and none of the right one.
+_NAMESAKE: Final = """
+(starts_with(held.key, 'projects/') AND starts_with(entry.key, 'projects/')
      AND split_part(entry.key, '/', 4) = split_part(held.key, '/', 4)
      AND split_part(entry.key, '/', 6) = split_part(held.key, '/', 6)
      AND split_part(entry.key, '/', 8) = split_part(held.key, '/', 8)
      AND regexp_full_match(split_part(entry.key, '/', 2), '[0-9]+')
-         <> regexp_full_match(split_part(held.key, '/', 2), '[0-9]+')))
+         <> regexp_full_match(split_part(held.key, '/', 2), '[0-9]+'))
+"""
+# Whatever is said of one replica is said of all.
+_SAME: Final = """
+if(starts_with(split_part({key}, '/', 2), 'mrk-') AND {key} LIKE 'arn:%',
+   concat_ws(':', split_part({key}, ':', 2), split_part({key}, ':', 5), split_part({key}, '/', 2)), {key})
 """
 # What is under no KMS key counts as one key more, and what its writer encrypted as another. Each key is spelled once,
 # so that a million namespaces are compared by numbers.
@@ -56,7 +64,8 @@ _PLACED: Final = f"""
 COPY (
     SELECT held.* REPLACE (coalesce(entry.tenant, held.tenant) AS tenant),
         CASE WHEN held.namespace IS NULL OR held.encryption = 'unknown' THEN 0 ELSE
-            if(entry.key IS NOT NULL AND held.encryption = 'cmek' AND NOT {_SAME_KEY}, {Portion.WRONG_KEY.bit}, 0)
+            if(entry.key IS NOT NULL AND held.encryption = 'cmek' AND NOT {_SAME_KEY},
+               if({_NAMESAKE}, {Portion.NAMESAKE.bit}, {Portion.WRONG_KEY.bit}), 0)
             | if(entry.key IS NOT NULL AND held.encryption <> 'cmek', {Portion.NOT_CUSTOMER_MANAGED.bit}, 0)
             | if(owner.tenant <> coalesce(entry.tenant, held.tenant), {Portion.FOREIGN_TENANT.bit}, 0)
             | if(held.population = 'live' AND mixed.namespace IS NOT NULL AND entry.key IS NULL,
@@ -75,8 +84,10 @@ COPY (
         WHERE bucket = $bucket AND parent IS NOT NULL
     ) AS branched ON branched.namespace = held.namespace
     LEFT JOIN (
-        SELECT unnest($keys::VARCHAR[]) AS key, unnest($tenants::VARCHAR[]) AS tenant
-    ) AS owner ON owner.key = held.key
+        SELECT {_SAME.format(key="key")} AS same, min(tenant) AS tenant
+        FROM (SELECT unnest($keys::VARCHAR[]) AS key, unnest($tenants::VARCHAR[]) AS tenant)
+        GROUP BY same HAVING count(DISTINCT tenant) = 1
+    ) AS owner ON owner.same = {_SAME.format(key="held.key")}
     LEFT JOIN ({_MIXED}) AS mixed ON mixed.namespace = held.namespace
     ORDER BY held.namespace
 ) TO '{{target}}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)

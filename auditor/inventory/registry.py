@@ -25,7 +25,7 @@ from auditor.registered import Declared, Disputed, Entry, Flawed, Mismatch, Regi
 
 _SCHEMA: Final = pa.schema([pa.field(name, pa.string()) for name in ("bucket", "namespace", "key", "tenant", "parent")])
 _AT_ONCE: Final = 50_000
-_FORM: Final = 2
+_FORM: Final = 3
 """Rises when files are to be written anew though nothing was said anew."""
 _NOTE: Final = "registry.json"
 _PLAIN: Final = "as it was"

@@ -13,12 +13,14 @@ from auditor.rule import Context, Rule, failed, not_applicable, passed, unknown
 
 def check(key: OwnedKey, at: Context) -> Outcome:  # noqa: ARG001 - every check has this shape
     """Fail for data of other tenants than the key's."""
+    if key.tenant is None and not key.owners_told:
+        return unknown("whose key it is a registry may tell that cannot be heard now")
     if key.tenant is None:
         return not_applicable("neither [[key]] nor a registry says whose key it is, or several tenants share it")
     if members := key.otherwise(Portion.FOREIGN_TENANT):
         told = f"data of other tenants is under key {key.key}, which belongs to {key.tenant}"
         return replace(failed(told), members=members, portions=(Portion.FOREIGN_TENANT,))
-    if key.known is None or not key.compared:
+    if key.known is None or not key.compared or not key.sound:
         return unknown("whose data is under it is not known")
     return passed("all data under it whose tenant is known is its tenant's")
 

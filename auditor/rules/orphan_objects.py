@@ -3,7 +3,9 @@
 Source: NIST SP 800-53 Rev. 5, CM-8.
 """
 
-from auditor.findings import Outcome, Severity
+from dataclasses import replace
+
+from auditor.findings import Confidence, Outcome, Severity, Verdict
 from auditor.owned import OwnedBucket
 from auditor.registered import Portion
 from auditor.rule import Context, Rule, of_registry, unknown
@@ -16,7 +18,11 @@ def check(bucket: OwnedBucket, at: Context) -> Outcome:  # noqa: ARG001 - every 
     told = f"{bucket.bucket} has data in namespaces that no registry knows"
     if bucket.otherwise(Portion.BRANCHED):
         told += "; a registry knows branches of some of them, which may still need that data"
-    return of_registry(bucket, told, Portion.UNREGISTERED)
+    outcome = of_registry(bucket, told, Portion.UNREGISTERED)
+    if outcome.verdict is Verdict.FAILED and not bucket.sound:
+        more = "; entries that cannot be used may be of these namespaces"
+        return replace(outcome, text=outcome.text + more, confidence=Confidence.INFERRED)
+    return outcome
 
 
 RULE = Rule(

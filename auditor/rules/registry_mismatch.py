@@ -12,7 +12,7 @@ from auditor.registered import Mismatch, Portion
 from auditor.rule import Context, Rule, failed, not_applicable, passed, unknown
 
 _WRONG: Final = {
-    Mismatch.DISPUTE: ("say different things of", "namespace", ", judged as if none spoke of them"),
+    Mismatch.DISPUTE: ("say different things of", "namespace", ", which therefore neither pass nor end"),
     Mismatch.MISSING_KEY: ("names", "key", " that the service does not know"),
     Mismatch.VERSION: ("names a key version for", "namespace", ", where new data moves on to the next one"),
     Mismatch.ALIAS: ("names an alias for", "namespace", ", which may point to another key tomorrow"),

@@ -3,10 +3,10 @@
 Source: PCI DSS v4.0.1, 3.7.7.
 """
 
-from auditor.findings import Outcome, Severity
+from auditor.findings import Outcome, Severity, Verdict
 from auditor.owned import OwnedKey
 from auditor.registered import Portion
-from auditor.rule import Context, Rule, not_applicable, of_registry
+from auditor.rule import Context, Rule, not_applicable, of_registry, unknown
 
 
 def check(key: OwnedKey, at: Context) -> Outcome:  # noqa: ARG001 - every check has this shape
@@ -14,7 +14,10 @@ def check(key: OwnedKey, at: Context) -> Outcome:  # noqa: ARG001 - every check 
     if key.provider_managed:
         return not_applicable("the provider manages the key: not-customer-managed speaks of its data")
     told = f"data is under key {key.key}, and registries name other keys for its namespaces"
-    return of_registry(key, told, Portion.WRONG_KEY)
+    outcome = of_registry(key, told, Portion.WRONG_KEY)
+    if outcome.verdict is Verdict.PASSED and key.otherwise(Portion.NAMESAKE):
+        return unknown("whether it is the key that registries name by the other name of its project nobody says")
+    return outcome
 
 
 RULE = Rule(
