@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
@@ -60,6 +61,8 @@ _WORDS: Final = """
 SELECT DISTINCT key, tenant FROM read_parquet($files, hive_partitioning = false)
 WHERE bucket = $bucket AND namespace = $namespace ORDER BY key NULLS FIRST, tenant NULLS FIRST LIMIT $most
 """
+_LONG: Final = 3600.0
+"""Seconds after which nobody still judges by what registries said: each poll tells anew that it does."""
 _SAMPLES: Final = 3
 """As many namespaces that registries say different things of are named, and words of each registry."""
 
@@ -143,6 +146,8 @@ class RegistryStore:
             if not (folder / _NOTE).exists():
                 folder.mkdir(parents=True, mode=0o700, exist_ok=True)
                 self._merge(folder, {one.registry.name: one.path for one in every}, Registered(digest, registries))
+            # So that no other process removes it meanwhile, whose config says otherwise.
+            os.utime(folder)
             return Registered(digest, registries, int(notes.read(folder / _NOTE)["conflicts"]))
         except OSError as error:
             raise _cannot_write(self._root, error) from None
@@ -236,11 +241,12 @@ class RegistryStore:
         return target
 
     def prune(self, digests: Collection[str], sweeps: Collection[str]) -> None:
-        """Remove what nothing stands on any more."""
+        """Remove what nothing stands on any more, and no other process used lately."""
         stay = {self._folder(one) for one in digests if one}
         for folder in self._root.glob(f"{_TOGETHER}*"):
             if folder not in stay:
-                shutil.rmtree(folder, ignore_errors=True)
+                if _age(folder) > _LONG:
+                    shutil.rmtree(folder, ignore_errors=True)
                 continue
             for path in folder.glob("placed-*"):
                 if path.stem.removeprefix("placed-") not in sweeps:
@@ -294,6 +300,14 @@ def _disputed(
             asked = {"files": [files.very_file(path)], "bucket": bucket, "namespace": namespace, "most": _SAMPLES}
             words.extend([name, key, tenant] for key, tenant in database.execute(_WORDS, asked).fetchall())
         yield bucket, namespace, words
+
+
+def _age(path: Path) -> float:
+    """Seconds since it was last written or used; none where it is not there any more."""
+    try:
+        return time.time() - path.lstat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _is_plain(proof: Path) -> bool:
