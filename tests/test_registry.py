@@ -197,7 +197,7 @@ BAD: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize(("line", "why"), BAD.values(), ids=BAD)
 def test_an_entry_that_cannot_be_used_is_a_gap(small: Small, line: str, why: str) -> None:
-    said(small, "acme/new,,", line)
+    said(small, f"acme/new,{GOOGLE_KEY},", line)
     judgement = judged(small)
     (gap,) = (one for one in judgement.gaps if "registry" in one.what)
     assert gap.reason is Reason.MALFORMED

@@ -83,3 +83,72 @@ def test_polls_of_another_config_leave_what_a_process_used_within_the_hour(small
     for _ in range(3):
         judged(small, sweep=False)
     assert (small.config.parent / "state" / "registry" / f"all-{mine[:32]}" / "entries.parquet").exists()
+
+
+def wrong(small: Small, *, sweep: bool = True) -> tuple[set[str], str]:
+    """Which rules found something, and what the registry's gaps tell."""
+    judgement = judged(small, sweep=sweep)
+    return set(found(judgement)), "; ".join(gap.effect for gap in judgement.gaps if gap.what.startswith("registry"))
+
+
+@pytest.mark.parametrize("header", ["namespace, key,tenant", "namespace,key ,tenant", " namespace ,key,tenant"])
+def test_spaces_around_the_name_of_a_column_do_not_count(small: Small, header: str) -> None:
+    said(small, *WHOLE, header=header)
+    assert wrong(small) == ({"wrong-key"}, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("Key", "key"),
+        ("kms_key", "key"),
+        ("KMS Key", "key"),
+        ("key-name", "key"),
+        ("kms_key_name", "key"),
+        ("kmsKey", "key"),
+        ("Tenant", "tenant"),
+        ("Bucket", "bucket"),
+        ("name_space", "namespace"),
+    ],
+)
+def test_a_column_that_is_almost_called_so_is_refused_and_what_was_said_last_counts(
+    small: Small, name: str, meant: str
+) -> None:
+    said(small, *WHOLE)
+    judged(small)
+    said(small, f"acme/old,{GOOGLE_KEY},,", header=f"namespace,key,tenant,{name}")
+    rules, told = wrong(small, sweep=False)
+    assert rules == {"wrong-key"}
+    assert f"names column '{name}', which is not heeded: call it `{meant}`" in told
+
+
+@pytest.mark.parametrize("name", ["namespaces.json", "namespaces.jsonl"])
+def test_a_field_that_is_almost_called_so_is_refused(small: Small, name: str) -> None:
+    told = '{"namespace": "acme/new", "Kms_Key": "x"}'
+    as_json(small, name, told)
+    assert "has field 'Kms_Key', which is not heeded: call it `key`" in wrong(small)[1]
+
+
+def as_json(small: Small, name: str, *entries: str) -> None:
+    small.config.write_text(small.config.read_text().replace("namespaces.csv", name))
+    told = f"[{','.join(entries)}]" if name.endswith(".json") else "\n".join(entries)
+    (small.config.parent / name).write_text(told)
+
+
+def test_a_name_of_a_column_is_cut_where_it_is_told(small: Small) -> None:
+    said(small, header=f"namespace,{'k' * 500},{'k' * 500}")
+    told = wrong(small)[1]
+    assert f"names column '{'k' * 60}...' twice" in told
+
+
+def test_a_registry_that_names_no_key_is_a_gap(small: Small) -> None:
+    said(small, "acme/old,acme", "acme/new,acme", header="namespace,tenant")
+    assert "it names a key for none of its 2 namespaces" in wrong(small)[1]
+
+
+@pytest.mark.parametrize("name", ["namespaces.json", "namespaces.jsonl"])
+def test_an_object_that_says_one_thing_twice_is_not_heeded(small: Small, name: str) -> None:
+    twice = f'{{"namespace": "acme/old", "key": "{OTHER_KEY}", "key": "{GOOGLE_KEY}"}}'
+    as_json(small, name, twice, f'{{"namespace": "acme/new", "key": "{GOOGLE_KEY}"}}')
+    assert "1 of its entries is not heeded; the first is " in wrong(small)[1]
+    assert "it has field 'key' twice" in wrong(small, sweep=False)[1]

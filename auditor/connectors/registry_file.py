@@ -3,7 +3,9 @@
 import csv
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from stat import S_ISREG
 from typing import IO, Any, Final, TextIO
@@ -16,7 +18,24 @@ from auditor.registered import Entry
 
 _LONGEST: Final = 1_024
 """Bytes of an object's name, which is longer than any namespace in it. Source: S3 and Cloud Storage, object names."""
+_MEANT: Final = {
+    **{name: name for name in ("bucket", "namespace", "key", "tenant")},
+    **dict.fromkeys(("kmskey", "keyname", "kmskeyname"), "key"),
+}
+"""How names are often spelled, in small letters and without what stands between words -> the name that is heeded."""
+_REMEMBERED: Final = 1_000
+"""Names of fields that are not looked at twice."""
+_QUOTED: Final = 60
+"""As much of a name as an error tells."""
 _LARGEST_ARRAY: Final = 256 * 1024 * 1024
+
+
+class _Twice(dict[str, object]):
+    """An object that has one field twice."""
+
+    def __init__(self, told: Mapping[str, object], field: str) -> None:
+        super().__init__(told)
+        self.field = field
 
 
 class FileRegistry:
@@ -35,6 +54,10 @@ class FileRegistry:
         self._bucket = bucket
         self._layouts = layouts
         self._constants = constants
+        own = (field for each in layouts.values() for field in each)
+        self._names = frozenset(("bucket", "namespace", "key", "tenant", *own))
+        """What columns and fields are called that say something; all others are not looked at."""
+        self._passed: set[str] = set()
         self.name = f"registry {given}"
         self.buckets = (bucket,) if bucket is not None else tuple(sorted(layouts))
         self.asked = json.dumps([str(path), self.buckets, sorted(constants.items()), sorted(layouts.items())])
@@ -81,27 +104,47 @@ class FileRegistry:
         elif ending == ".jsonl":
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    yield f"line {number}", _object(json.loads(line), f"line {number}")
+                    yield f"line {number}", self._object(json.loads(line, object_pairs_hook=_fields), f"line {number}")
         else:
             text = _whole(file)
-            told = json.loads(text)
+            told = json.loads(text, object_pairs_hook=_fields)
             for number, one in enumerate(_array(told), 1):
-                yield f"entry {number}", _object(one, f"entry {number}")
+                yield f"entry {number}", self._object(one, f"entry {number}")
 
     def _rows(self, file: TextIO) -> Iterator[tuple[str, Mapping[str, object]]]:
         rows = csv.DictReader(file, strict=True)
-        header = rows.fieldnames or ()
+        header = [one.strip() for one in rows.fieldnames or ()]
+        rows.fieldnames = header
+        self._check("its first line names column", header)
         if "namespace" not in header and not any(field in header for each in self._layouts.values() for field in each):
             raise ValueError("its first line names no column `namespace`")
-        if twice := [one for one in header if list(header).count(one) > 1]:
-            raise ValueError(f"its first line names column {twice[0]!r} twice")
+        if twice := [one for one in header if header.count(one) > 1]:
+            raise ValueError(f"its first line names column {_short(twice[0])} twice")
         for told in rows:
             place = f"line {rows.line_num}"
             if None in told or None in told.values():
                 raise ValueError(f"{place} has not as many fields as the first line")
             yield place, told
 
+    def _object(self, told: Any, place: str) -> Mapping[str, object]:
+        entry = _object(told, place)
+        # Entries have the same fields, mostly.
+        if new := entry.keys() - self._passed:
+            self._check(f"{place} has field", new)
+            if len(self._passed) < _REMEMBERED:
+                self._passed.update(new)
+        return entry
+
+    def _check(self, where: str, names: Iterable[str]) -> None:
+        """Refuse what looks like a name that is heeded and is another: all that it says would count for nothing."""
+        for one in names:
+            meant = _MEANT.get(re.sub(r"[\s_-]", "", one).casefold())
+            if meant is not None and one not in self._names:
+                raise ValueError(f"{where} {_short(one)}, which is not heeded: call it `{meant}`")
+
     def _entry(self, place: str, told: Mapping[str, object]) -> Entry | Unusable:
+        if isinstance(told, _Twice):
+            return Unusable(place, f"it has field {_short(told.field)} twice")
         text: dict[str, str | None] = {}
         for name in ("bucket", "key", "tenant", "namespace", *(one for each in self._layouts.values() for one in each)):
             value = told.get(name)
@@ -163,3 +206,16 @@ def _object(told: Any, place: str) -> Mapping[str, object]:
     if isinstance(told, dict):
         return told
     raise ValueError(f"{place} is no object")
+
+
+def _fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """One object, which tells where it has a field twice: nobody knows which of both is meant."""
+    told = dict(pairs)
+    if len(told) == len(pairs):
+        return told
+    seen = Counter(name for name, _ in pairs)
+    return _Twice(told, next(name for name, count in seen.items() if count > 1))
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= _QUOTED else f"{text[:_QUOTED]}...")

@@ -26,7 +26,7 @@ from auditor.registered import Declared, Disputed, Entry, Flawed, Mismatch, Regi
 
 _SCHEMA: Final = pa.schema([pa.field(name, pa.string()) for name in ("bucket", "namespace", "key", "tenant", "parent")])
 _AT_ONCE: Final = 50_000
-_FORM: Final = 2
+_FORM: Final = 3
 """Rises when files are to be written anew though nothing was said anew."""
 _NOTE: Final = "registry.json"
 _PLAIN: Final = "as it was"
@@ -95,6 +95,7 @@ class RegistryStore:
                 version=str(told["version"]),
                 first_unusable=told["first_unusable"],
                 path=path,
+                keyed=int(told["keyed"]),
             )
         except (OSError, KeyError, ValueError, TypeError):
             return None
@@ -270,7 +271,7 @@ class RegistryStore:
 
 def _write(path: Path, entries: Iterator[Entry | Unusable]) -> dict[str, Any]:
     """Write the usable entries; count them, and the others."""
-    namespaces, unusable = 0, 0
+    namespaces, keyed, unusable = 0, 0, 0
     first: str | None = None
     flawed: dict[Mismatch, tuple[int, str]] = {}
     with pq.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
@@ -284,9 +285,10 @@ def _write(path: Path, entries: Iterator[Entry | Unusable]) -> dict[str, Any]:
                     count, place = flawed.get(one.mismatch, (0, one.place))
                     flawed[one.mismatch] = count + 1, place
             namespaces, unusable = namespaces + len(usable), unusable + len(bad)
+            keyed += sum(one.key is not None for one in usable)
             columns = {name: [getattr(one, name) for one in usable] for name in _SCHEMA.names}
             writer.write_table(pa.table(columns, _SCHEMA))
-    told = {"namespaces": namespaces, "unusable": unusable, "first_unusable": first}
+    told = {"namespaces": namespaces, "keyed": keyed, "unusable": unusable, "first_unusable": first}
     return {**told, "flawed": [[one, *flawed[one]] for one in Mismatch if one in flawed]}
 
 
