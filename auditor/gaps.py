@@ -127,6 +127,12 @@ def registry_unusable(name: str, count: int, first: str) -> Gap:
     return Gap(name, Reason.MALFORMED, told, "mend them: what they are of is judged as if nobody knew it")
 
 
+def registry_empty(name: str) -> Gap:
+    """A registry is read whole and names nothing."""
+    told = "it is empty: which key data is to be under is not known"
+    return Gap(name, Reason.MALFORMED, told, "write it; where nothing is to be registered, remove its [[registry]]")
+
+
 def registry_keyless(name: str, namespaces: int) -> Gap:
     """A registry is read whole and names no key: that nothing was found by it proves nothing."""
     told = f"it names a key for none of its {namespaces} namespaces: which key data is to be under is not known"

@@ -129,5 +129,7 @@ def _read(parts: Parts, source: RegistrySource, recalled: Recalled | None) -> tu
 
 
 def _unusable(one: KeptRegistry) -> Iterator[Gap]:
+    if not one.registry.namespaces and not one.registry.unusable:
+        yield gaps.registry_empty(one.registry.name)
     if one.registry.unusable:
         yield gaps.registry_unusable(one.registry.name, one.registry.unusable, one.first_unusable or "unknown")

@@ -9,6 +9,7 @@ import pytest
 from auditor import scan
 from auditor.config import load
 from auditor.inventory.store import FileInventory
+from auditor.model import Reason
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY, Clock
 from tests.small import Small, a_small_cloud
@@ -152,3 +153,38 @@ def test_an_object_that_says_one_thing_twice_is_not_heeded(small: Small, name: s
     as_json(small, name, twice, f'{{"namespace": "acme/new", "key": "{GOOGLE_KEY}"}}')
     assert "1 of its entries is not heeded; the first is " in wrong(small)[1]
     assert "it has field 'key' twice" in wrong(small, sweep=False)[1]
+
+
+EMPTY: dict[str, tuple[str, str]] = {
+    "a header alone": ("namespaces.csv", "namespace,key\n"),
+    "an empty array": ("namespaces.json", "[]"),
+    "no line": ("namespaces.jsonl", ""),
+}
+
+
+@pytest.mark.parametrize(("name", "text"), EMPTY.values(), ids=EMPTY)
+def test_an_empty_registry_is_a_gap(small: Small, name: str, text: str) -> None:
+    as_json(small, name)
+    (small.config.parent / name).write_text(text)
+    judgement = judged(small)
+    (gap,) = (one for one in judgement.gaps if one.what == f"registry {name}")
+    assert (gap.reason, gap.effect.partition(":")[0]) == (Reason.MALFORMED, "it is empty")
+    assert judgement.registered.registries[0].namespaces == 0
+
+
+@pytest.mark.parametrize(("name", "text"), EMPTY.values(), ids=EMPTY)
+def test_a_registry_that_becomes_empty_is_not_believed(small: Small, name: str, text: str) -> None:
+    entry = f'{{"namespace": "acme/old", "key": "{OTHER_KEY}"}}'
+    as_json(small, name, entry, '{"namespace": "acme/new"}')
+    if name.endswith(".csv"):
+        said(small, *WHOLE)
+    assert wrong(small) == ({"wrong-key"}, "")
+    (small.config.parent / name).write_text(text)
+    for _ in range(2):
+        judgement = judged(small, sweep=False)
+        (gap,) = (one for one in judgement.gaps if one.what == f"registry {name}")
+        assert gap.reason is Reason.MALFORMED
+        assert "is empty, and named " in gap.effect
+        assert "what it said on 20" in gap.effect
+        assert "remove its [[registry]]" in gap.hint
+        assert set(found(judgement)) == {"wrong-key"}

@@ -16,11 +16,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from auditor.errors import DiskError, LedgerError
+from auditor.errors import CollectError, DiskError, LedgerError
 from auditor.inventory import files, notes
 from auditor.inventory.placing import has_mixed, place
 from auditor.inventory.sql import quoted, settle
-from auditor.model import KeyName
+from auditor.model import KeyName, Reason
 from auditor.ports import KeptRegistry, RegistrySource, Unusable
 from auditor.registered import Declared, Disputed, Entry, Flawed, Mismatch, Registered, Registry, Word
 
@@ -104,7 +104,7 @@ class RegistryStore:
         """Read all that a registry says, and keep it in place of what it said before.
 
         Raises:
-            CollectError: it could not be read to its end; what it said before stays.
+            CollectError: it could not be read to its end, or has become empty; what it said before stays.
             LedgerError: it cannot be written down.
         """
         home = self._home(source)
@@ -113,6 +113,7 @@ class RegistryStore:
             writing = home / f"{files.UNFINISHED}{os.getpid()}"
             try:
                 counted = _write(writing, source.entries())
+                self._believe(source, counted)
                 digest = files.digest(writing)
                 path = home / f"entries-{digest[:16]}.parquet"
                 files.put(writing, path)
@@ -129,6 +130,18 @@ class RegistryStore:
         if kept is None:
             raise LedgerError(f"what {source.name} says is not kept as it was written", f"look at {self._root}")
         return kept
+
+    def _believe(self, source: RegistrySource, counted: Mapping[str, Any]) -> None:
+        """Refuse a registry that has become empty: somebody who writes it broke off more likely than all went away."""
+        if counted["namespaces"] or counted["unusable"]:
+            return
+        before = self.kept(source)
+        if before is not None and before.registry.namespaces:
+            raise CollectError(
+                f"{source.name} is empty, and named {before.registry.namespaces} namespaces before",
+                "write it whole; where nothing is to be registered any more, remove its [[registry]]",
+                reason=Reason.MALFORMED,
+            )
 
     def together(self, kept: Iterable[KeptRegistry], unread: Iterable[Registry]) -> Registered:
         """Put together what registries said last; `unread` are those that never said anything.
