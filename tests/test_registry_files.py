@@ -188,3 +188,11 @@ def test_a_registry_that_becomes_empty_is_not_believed(small: Small, name: str, 
         assert "what it said on 20" in gap.effect
         assert "remove its [[registry]]" in gap.hint
         assert set(found(judgement)) == {"wrong-key"}
+
+
+def test_an_entry_of_another_field_than_the_config_gives_is_not_heeded(small: Small) -> None:
+    small.config.write_text(f'{small.config.read_text()}fields = {{ org = "acme" }}\n')
+    said(small, f"acme,old,{GOOGLE_KEY}", f"zeta,new,{OTHER_KEY}", f",new,{GOOGLE_KEY}", header="org,namespace,key")
+    rules, told = wrong(small)
+    assert "wrong-key" not in rules
+    assert "1 of its entries is not heeded; the first is line 3: its org is another than `fields` of the config" in told

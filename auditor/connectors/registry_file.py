@@ -154,8 +154,12 @@ class FileRegistry:
         bucket = text["bucket"] or self._bucket
         if bucket is None or bucket not in self._layouts or (self._bucket is not None and bucket != self._bucket):
             return Unusable(place, "its bucket is none of those that the registry is of")
-        namespace = self._namespace(self._layouts[bucket], text)
-        if namespace is None or len(namespace) > _LONGEST:
+        layout = self._layouts[bucket]
+        for field in layout:
+            if text[field] is not None and self._constants.get(field, text[field]) != text[field]:
+                return Unusable(place, f"its {field} is another than `fields` of the config gives")
+        namespace = self._namespace(layout, text)
+        if namespace is None or len(namespace.encode()) > _LONGEST:
             return Unusable(place, "what it names is no namespace by the bucket's layout")
         key = text["key"]
         if key is not None and (why := why_no_key(key)) is not None:
