@@ -1,5 +1,6 @@
 """Registries that are files: what is kept of them outlives other processes, and bad files are told."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -196,3 +197,47 @@ def test_an_entry_of_another_field_than_the_config_gives_is_not_heeded(small: Sm
     rules, told = wrong(small)
     assert "wrong-key" not in rules
     assert "1 of its entries is not heeded; the first is line 3: its org is another than `fields` of the config" in told
+
+
+@pytest.mark.parametrize("field", ["key", "tenant", "namespace"])
+def test_an_entry_with_a_text_that_is_too_long_is_not_heeded(small: Small, field: str) -> None:
+    entry = {"namespace": "acme/old", "key": GOOGLE_KEY, "tenant": "acme", field: "é" * 513}
+    as_json(small, "namespaces.jsonl", json.dumps(entry), json.dumps({"namespace": "acme/new", "key": GOOGLE_KEY}))
+    told = wrong(small)[1]
+    assert f"1 of its entries is not heeded; the first is line 1: {field} is longer than 1024 bytes" in told
+
+
+def test_a_text_of_1024_bytes_is_heeded(small: Small) -> None:
+    said(small, f"acme/old,{GOOGLE_KEY},{'é' * 512}")
+    assert wrong(small)[1] == ""
+
+
+@pytest.mark.parametrize("name", ["namespaces.csv", "namespaces.jsonl"])
+def test_a_line_without_end_is_no_entry(small: Small, name: str) -> None:
+    small.config.write_text(small.config.read_text().replace("namespaces.csv", name))
+    (small.config.parent / name).write_text(" " * (1024 * 1024 + 1))
+    assert "line 1 is longer than 1048576 characters" in wrong(small)[1]
+
+
+def test_an_array_that_is_too_large_is_to_be_written_by_lines(small: Small) -> None:
+    as_json(small, "namespaces.json")
+    (small.config.parent / "namespaces.json").write_text("[" + " " * 32 * 1024 * 1024)
+    assert "more than 32 MiB is not read; write one object a line, as .jsonl" in wrong(small)[1]
+
+
+ARRAYS: dict[str, tuple[str, str]] = {
+    "cut off": ('[{"namespace": "acme/old"}', "Expecting ',' delimiter"),
+    "cut off after a comma": ('[{"namespace": "acme/old"},', "Expecting value"),
+    "a comma too much": ('[{"namespace": "acme/old"},]', "Expecting value"),
+    "something after it": ("[{}] {}", "Extra data"),
+    "something after an empty one": ("[] 1", "Extra data"),
+    "no comma": ("[{} {}]", "Expecting ',' delimiter"),
+    "a number": ("1", "it is no array"),
+}
+
+
+@pytest.mark.parametrize(("text", "why"), ARRAYS.values(), ids=ARRAYS)
+def test_an_array_that_is_not_whole_is_not_read(small: Small, text: str, why: str) -> None:
+    as_json(small, "namespaces.json")
+    (small.config.parent / "namespaces.json").write_text(text)
+    assert f"cannot be understood: {why}" in wrong(small)[1]

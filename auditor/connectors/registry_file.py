@@ -27,7 +27,11 @@ _REMEMBERED: Final = 1_000
 """Names of fields that are not looked at twice."""
 _QUOTED: Final = 60
 """As much of a name as an error tells."""
-_LARGEST_ARRAY: Final = 256 * 1024 * 1024
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
+_LONGEST_LINE: Final = 1024 * 1024
+"""Characters of a line, which holds one entry."""
+_LARGEST_ARRAY: Final = 32 * 1024 * 1024
+"""Characters of an array, which stands in memory whole."""
 
 
 class _Twice(dict[str, object]):
@@ -102,17 +106,15 @@ class FileRegistry:
         if ending == ".csv":
             yield from self._rows(file)
         elif ending == ".jsonl":
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(_lines(file), 1):
                 if line.strip():
                     yield f"line {number}", self._object(json.loads(line, object_pairs_hook=_fields), f"line {number}")
         else:
-            text = _whole(file)
-            told = json.loads(text, object_pairs_hook=_fields)
-            for number, one in enumerate(_array(told), 1):
+            for number, one in enumerate(_array(_whole(file)), 1):
                 yield f"entry {number}", self._object(one, f"entry {number}")
 
     def _rows(self, file: TextIO) -> Iterator[tuple[str, Mapping[str, object]]]:
-        rows = csv.DictReader(file, strict=True)
+        rows = csv.DictReader(_lines(file), strict=True)
         header = [one.strip() for one in rows.fieldnames or ()]
         rows.fieldnames = header
         self._check("its first line names column", header)
@@ -150,6 +152,8 @@ class FileRegistry:
             value = told.get(name)
             if value is not None and not _is_text(value):
                 return Unusable(place, f"{name} is no text")
+            if value and len(str(value).encode()) > _LONGEST:
+                return Unusable(place, f"{name} is longer than {_LONGEST} bytes")
             text[name] = str(value) if value else None
         bucket = text["bucket"] or self._bucket
         if bucket is None or bucket not in self._layouts or (self._bucket is not None and bucket != self._bucket):
@@ -191,7 +195,7 @@ class FileRegistry:
 def _whole(file: IO[str]) -> str:
     text = file.read(_LARGEST_ARRAY + 1)
     if len(text) > _LARGEST_ARRAY:
-        raise ValueError("an array of that size does not fit into memory; write one object a line, as .jsonl")
+        raise ValueError("an array of more than 32 MiB is not read; write one object a line, as .jsonl")
     return text
 
 
@@ -200,10 +204,41 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and value == value.encode(errors="replace").decode()
 
 
-def _array(told: Any) -> list[Any]:
-    if isinstance(told, list):
-        return told
-    raise ValueError("it is no array")
+def _lines(file: TextIO) -> Iterator[str]:
+    number = 0
+    while line := file.readline(_LONGEST_LINE + 1):
+        number += 1
+        if len(line) > _LONGEST_LINE:
+            raise ValueError(f"line {number} is longer than {_LONGEST_LINE} characters")
+        yield line
+
+
+def _array(text: str) -> Iterator[object]:
+    """Yield what an array is of, one after the other: all at once takes many times the memory of the text."""
+    decoder = json.JSONDecoder(object_pairs_hook=_fields)
+    at = _after_space(text, 0)
+    if not text.startswith("[", at):
+        decoder.raw_decode(text, at)
+        raise ValueError("it is no array")
+    at = _after_space(text, at + 1)
+    is_first = True
+    while not (is_first and text.startswith("]", at)):
+        one, at = decoder.raw_decode(text, at)
+        yield one
+        is_first = False
+        at = _after_space(text, at)
+        if text.startswith("]", at):
+            break
+        if not text.startswith(",", at):
+            raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
+        at = _after_space(text, at + 1)
+    if (end := _after_space(text, at + 1)) != len(text):
+        raise json.JSONDecodeError("Extra data", text, end)
+
+
+def _after_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found is not None else at
 
 
 def _object(told: Any, place: str) -> Mapping[str, object]:
