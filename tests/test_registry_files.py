@@ -1,7 +1,9 @@
 """Registries that are files: what is kept of them outlives other processes, and bad files are told."""
 
 import json
+import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -241,3 +243,18 @@ def test_an_array_that_is_not_whole_is_not_read(small: Small, text: str, why: st
     as_json(small, "namespaces.json")
     (small.config.parent / "namespaces.json").write_text(text)
     assert f"cannot be understood: {why}" in wrong(small)[1]
+
+
+def test_what_killed_polls_left_half_written_is_removed(small: Small) -> None:
+    said(small, *WHOLE)
+    judged(small)
+    (home,) = small.config.parent.glob("state/registry/registry-*")
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    dead, old, alive = (home / f".writing-{one}" for one in (ended.pid, "of-somebody", os.getppid()))
+    for path in (dead, old, alive):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    said(small, *WHOLE, f"acme/more,{GOOGLE_KEY},")
+    judged(small, sweep=False)
+    assert [path.name for path in home.glob(".writing-*")] == [alive.name]

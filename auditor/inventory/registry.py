@@ -110,6 +110,7 @@ class RegistryStore:
         home = self._home(source)
         try:
             home.mkdir(parents=True, mode=0o700, exist_ok=True)
+            _remove_unfinished(home)
             writing = home / f"{files.UNFINISHED}{os.getpid()}"
             try:
                 counted = _write(writing, source.entries())
@@ -323,6 +324,24 @@ def _age(path: Path) -> float:
         return time.time() - path.lstat().st_mtime
     except OSError:
         return 0.0
+
+
+def _remove_unfinished(home: Path) -> None:
+    """Remove what polls left that were killed while they wrote."""
+    for path in home.glob(f"{files.UNFINISHED}*"):
+        name = path.name.removeprefix(files.UNFINISHED)
+        if _age(path) > _LONG or (name.isdecimal() and not _is_running(int(name))):
+            path.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def _is_plain(proof: Path) -> bool:
