@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from auditor import scan
@@ -258,3 +260,15 @@ def test_what_killed_polls_left_half_written_is_removed(small: Small) -> None:
     said(small, *WHOLE, f"acme/more,{GOOGLE_KEY},")
     judged(small, sweep=False)
     assert [path.name for path in home.glob(".writing-*")] == [alive.name]
+
+
+def test_what_registries_say_together_is_put_together_anew_when_it_was_changed(small: Small) -> None:
+    said(small, *WHOLE)
+    before = found(judged(small))["wrong-key"]
+    (entries,) = small.config.parent.glob("state/registry/all-*/entries.parquet")
+    table = pq.read_table(entries)
+    nothing_said = pa.array([None] * len(table), pa.string())
+    pq.write_table(table.set_column(table.schema.get_field_index("key"), "key", nothing_said), entries)
+    after = judged(small)
+    assert found(after)["wrong-key"].extent == before.extent, "beside another sweep, for which it is read again"
+    assert not [gap for gap in after.gaps if gap.what.startswith("registr")]

@@ -158,7 +158,8 @@ class RegistryStore:
         digest = hashlib.sha256(said.encode()).hexdigest()
         folder = self._folder(digest)
         try:
-            if not (folder / _NOTE).exists():
+            if not _is_whole(folder):
+                shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir(parents=True, mode=0o700, exist_ok=True)
                 self._merge(folder, {one.registry.name: one.path for one in every}, Registered(digest, registries))
             # So that no other process removes it meanwhile, whose config says otherwise.
@@ -181,6 +182,7 @@ class RegistryStore:
             values = {"files": [files.very_file(one) for one in (nobody, *paths.values())]}
             database.execute(_MERGED.format(target=quoted(writing)), values)
             nobody.unlink()
+            digest = files.digest(writing)
             files.put(writing, folder / _ENTRIES)
             merged = {"files": [files.very_file(folder / _ENTRIES)]}
             conflicts = int(database.execute(_CONFLICTS, merged).fetchall()[0][0])
@@ -197,6 +199,7 @@ class RegistryStore:
         notes.write(
             folder / _NOTE,
             {
+                "entries": digest,
                 "known": {bucket: registered.knows(bucket) is True for bucket in buckets},
                 "conflicts": conflicts,
                 "keys": sorted(keys),
@@ -249,6 +252,8 @@ class RegistryStore:
                 if not is_said and not has_mixed(held, folder):
                     notes.write(proof, _PLAIN)
                     return None
+                if not _is_whole(folder):
+                    raise LedgerError("what registries say was changed", "poll: it is put together anew")
                 place(held, target, bucket, folder / _ENTRIES, told["tenants"], is_known=is_known)
                 notes.write(proof, files.digest(target))
         except (OSError, duckdb.Error) as error:
@@ -342,6 +347,14 @@ def _is_running(process: int) -> bool:
     except (OSError, OverflowError):
         return False
     return True
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether what registries say together is as it was written."""
+    try:
+        return bool(notes.read(folder / _NOTE)["entries"] == files.digest(folder / _ENTRIES))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _is_plain(proof: Path) -> bool:
