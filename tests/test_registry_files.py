@@ -13,6 +13,7 @@ import pytest
 
 from auditor import scan
 from auditor.config import load
+from auditor.errors import UsageError
 from auditor.inventory.store import FileInventory
 from auditor.model import Reason
 from auditor.wiring import assemble
@@ -272,3 +273,20 @@ def test_what_registries_say_together_is_put_together_anew_when_it_was_changed(s
     after = judged(small)
     assert found(after)["wrong-key"].extent == before.extent, "beside another sweep, for which it is read again"
     assert not [gap for gap in after.gaps if gap.what.startswith("registr")]
+
+
+def test_files_of_one_name_are_told_apart_by_their_paths(small: Small) -> None:
+    text = small.config.read_text().replace("namespaces.csv", "a/ns.csv")
+    small.config.write_text(f'{text}\n[[registry]]\nkind = "file"\npath = "b/ns.csv"\n')
+    for folder, line in (("a", WHOLE[0]), ("b", f"acme/new,{GOOGLE_KEY},")):
+        (small.config.parent / folder).mkdir()
+        (small.config.parent / folder / "ns.csv").write_text(f"namespace,key,tenant\n{line}\n")
+    judgement = judged(small)
+    assert [one.name for one in judgement.registered.registries] == ["registry a/ns.csv", "registry b/ns.csv"]
+    assert found(judgement)["wrong-key"].extent.namespaces == 1
+
+
+def test_one_file_is_given_once(small: Small) -> None:
+    small.config.write_text(f'{small.config.read_text()}\n[[registry]]\nkind = "file"\npath = "./namespaces.csv"\n')
+    with pytest.raises(UsageError, match=r"registry 'namespaces\.csv' is given twice"):
+        load(small.config)

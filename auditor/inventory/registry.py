@@ -159,7 +159,9 @@ class RegistryStore:
         folder = self._folder(digest)
         try:
             if not _is_whole(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+                # Another process may be about to put it together: what it writes stays.
+                for path in folder.glob("placed-*"):
+                    path.unlink(missing_ok=True)
                 folder.mkdir(parents=True, mode=0o700, exist_ok=True)
                 self._merge(folder, {one.registry.name: one.path for one in every}, Registered(digest, registries))
             # So that no other process removes it meanwhile, whose config says otherwise.
