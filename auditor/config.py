@@ -543,8 +543,8 @@ class Config(_Table):
     @model_validator(mode="after")
     def _names_are_told_apart(self) -> Self:
         shared = Counter(one.name for one in self.registry)
-        for one in [one for one in self.registry if one.path is not None and shared[one.name] > 1]:
-            one.tell_path()
+        for each in [one for one in self.registry if one.path is not None and shared[one.name] > 1]:
+            each.tell_path()
         for what, names in (
             ("bucket url", [one.url for one in self.bucket]),
             ("key name", [one.name for one in self.key]),
