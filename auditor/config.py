@@ -19,6 +19,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     StrictBool,
     ValidationError,
     model_validator,
@@ -289,6 +290,7 @@ class Key(_Table):
 class Registry(_Table):
     """What says which key each namespace is to be under, and whose it is."""
 
+    _written: str | None = PrivateAttr(default=None)
     kind: Literal["file", "turbopuffer"]
     """`file`: CSV with a header, a JSON array of objects, or one JSON object a line. `turbopuffer`: its API."""
     path: Annotated[Path, BeforeValidator(_file)] | None = None
@@ -345,7 +347,12 @@ class Registry(_Table):
         if self.path is None:
             given = "".join(f" {field}={value}" for field, value in sorted(self.fields.items()))
             return f"turbopuffer {self.region or urlsplit(self.url).netloc}{given} of {self.bucket}"
-        return f"{self.path.name} of {self.bucket}" if self.bucket else self.path.name
+        told = self._written or self.path.name
+        return f"{told} of {self.bucket}" if self.bucket else told
+
+    def tell_path(self) -> None:
+        """Be told of by the path as the config has it from now on: another one's file has the same name."""
+        self._written = str(self.path)
 
 
 _OF_TURBOPUFFER: Final = frozenset(
@@ -535,6 +542,9 @@ class Config(_Table):
 
     @model_validator(mode="after")
     def _names_are_told_apart(self) -> Self:
+        shared = Counter(one.name for one in self.registry)
+        for each in [one for one in self.registry if one.path is not None and shared[one.name] > 1]:
+            each.tell_path()
         for what, names in (
             ("bucket url", [one.url for one in self.bucket]),
             ("key name", [one.name for one in self.key]),

@@ -133,6 +133,18 @@ def registry_unusable(name: str, count: int, first: str) -> Gap:
     )
 
 
+def registry_empty(name: str) -> Gap:
+    """A registry is read whole and names nothing."""
+    told = "it is empty: which key data is to be under is not known"
+    return Gap(name, Reason.MALFORMED, told, "write it; where nothing is to be registered, remove its [[registry]]")
+
+
+def registry_keyless(name: str, namespaces: int) -> Gap:
+    """A registry is read whole and names no key: that nothing was found by it proves nothing."""
+    told = f"it names a key for none of its {namespaces} namespaces: which key data is to be under is not known"
+    return Gap(name, Reason.NOT_VISIBLE, told, "name the keys in `key`, each by its full name")
+
+
 def of_service(name: str, told: Recalled, too_old: datetime) -> Iterator[Gap]:
     """What is not known of a registry that is a service; `too_old`: one that was not asked since then is told."""
     if told.failed is not None:

@@ -369,6 +369,8 @@ class KeptRegistry:
     """Where the first entry stands that cannot be used, and why."""
     path: Path
     """Its entries."""
+    keyed: int
+    """Of how many namespaces it names a key."""
 
 
 class RegistryKeeper(Protocol):

@@ -74,6 +74,9 @@ def hear(parts: Parts) -> Heard:
         else:
             kept.append(one)
             found.extend(_unusable(one))
+            # A service that names none was either not asked yet, which is told, or its data is under no customer's key.
+            if one.registry.namespaces and not one.keyed and source.name not in recalled:
+                found.append(gaps.registry_keyless(source.name, one.registry.namespaces))
     try:
         registered = parts.registry.together(kept, unread)
     except LedgerError as error:
@@ -126,5 +129,7 @@ def _read(parts: Parts, source: RegistrySource, recalled: Recalled | None) -> tu
 
 
 def _unusable(one: KeptRegistry) -> Iterator[Gap]:
+    if not one.registry.namespaces and not one.registry.unusable:
+        yield gaps.registry_empty(one.registry.name)
     if one.registry.unusable:
         yield gaps.registry_unusable(one.registry.name, one.registry.unusable, one.first_unusable or "unknown")

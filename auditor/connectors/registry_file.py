@@ -3,7 +3,9 @@
 import csv
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from stat import S_ISREG
 from typing import IO, Any, Final, TextIO
@@ -16,7 +18,28 @@ from auditor.registered import Entry
 
 _LONGEST: Final = 1_024
 """Bytes of an object's name, which is longer than any namespace in it. Source: S3 and Cloud Storage, object names."""
-_LARGEST_ARRAY: Final = 256 * 1024 * 1024
+_MEANT: Final = {
+    **{name: name for name in ("bucket", "namespace", "key", "tenant")},
+    **dict.fromkeys(("kmskey", "keyname", "kmskeyname"), "key"),
+}
+"""How names are often spelled, in small letters and without what stands between words -> the name that is heeded."""
+_REMEMBERED: Final = 1_000
+"""Names of fields that are not looked at twice."""
+_QUOTED: Final = 60
+"""As much of a name as an error tells."""
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
+_LONGEST_LINE: Final = 1024 * 1024
+"""Characters of a line, which holds one entry."""
+_LARGEST_ARRAY: Final = 32 * 1024 * 1024
+"""Characters of an array, which stands in memory whole."""
+
+
+class _Twice(dict[str, object]):
+    """An object that has one field twice."""
+
+    def __init__(self, told: Mapping[str, object], field: str) -> None:
+        super().__init__(told)
+        self.field = field
 
 
 class FileRegistry:
@@ -35,6 +58,10 @@ class FileRegistry:
         self._bucket = bucket
         self._layouts = layouts
         self._constants = constants
+        own = (field for each in layouts.values() for field in each)
+        self._names = frozenset(("bucket", "namespace", "key", "tenant", *own))
+        """What columns and fields are called that say something; all others are not looked at."""
+        self._passed: set[str] = set()
         self.name = f"registry {given}"
         self.buckets = (bucket,) if bucket is not None else tuple(sorted(layouts))
         self.asked = json.dumps([str(path), self.buckets, sorted(constants.items()), sorted(layouts.items())])
@@ -79,40 +106,64 @@ class FileRegistry:
         if ending == ".csv":
             yield from self._rows(file)
         elif ending == ".jsonl":
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(_lines(file), 1):
                 if line.strip():
-                    yield f"line {number}", _object(json.loads(line), f"line {number}")
+                    yield f"line {number}", self._object(json.loads(line, object_pairs_hook=_fields), f"line {number}")
         else:
-            text = _whole(file)
-            told = json.loads(text)
-            for number, one in enumerate(_array(told), 1):
-                yield f"entry {number}", _object(one, f"entry {number}")
+            for number, one in enumerate(_array(_whole(file)), 1):
+                yield f"entry {number}", self._object(one, f"entry {number}")
 
     def _rows(self, file: TextIO) -> Iterator[tuple[str, Mapping[str, object]]]:
-        rows = csv.DictReader(file, strict=True)
-        header = rows.fieldnames or ()
+        rows = csv.DictReader(_lines(file), strict=True)
+        header = [one.strip() for one in rows.fieldnames or ()]
+        rows.fieldnames = header
+        self._check("its first line names column", header)
         if "namespace" not in header and not any(field in header for each in self._layouts.values() for field in each):
             raise ValueError("its first line names no column `namespace`")
-        if twice := [one for one in header if list(header).count(one) > 1]:
-            raise ValueError(f"its first line names column {twice[0]!r} twice")
+        if twice := [one for one in header if header.count(one) > 1]:
+            raise ValueError(f"its first line names column {_short(twice[0])} twice")
         for told in rows:
             place = f"line {rows.line_num}"
             if None in told or None in told.values():
                 raise ValueError(f"{place} has not as many fields as the first line")
             yield place, told
 
+    def _object(self, told: Any, place: str) -> Mapping[str, object]:
+        entry = _object(told, place)
+        # Entries have the same fields, mostly.
+        if new := entry.keys() - self._passed:
+            self._check(f"{place} has field", new)
+            if len(self._passed) < _REMEMBERED:
+                self._passed.update(new)
+        return entry
+
+    def _check(self, where: str, names: Iterable[str]) -> None:
+        """Refuse what looks like a name that is heeded and is another: all that it says would count for nothing."""
+        for one in names:
+            meant = _MEANT.get(re.sub(r"[\s_-]", "", one).casefold())
+            if meant is not None and one not in self._names:
+                raise ValueError(f"{where} {_short(one)}, which is not heeded: call it `{meant}`")
+
     def _entry(self, place: str, told: Mapping[str, object]) -> Entry | Unusable:
+        if isinstance(told, _Twice):
+            return Unusable(place, f"it has field {_short(told.field)} twice")
         text: dict[str, str | None] = {}
         for name in ("bucket", "key", "tenant", "namespace", *(one for each in self._layouts.values() for one in each)):
             value = told.get(name)
             if value is not None and not _is_text(value):
                 return Unusable(place, f"{name} is no text")
+            if value and len(str(value).encode()) > _LONGEST:
+                return Unusable(place, f"{name} is longer than {_LONGEST} bytes")
             text[name] = str(value) if value else None
         bucket = text["bucket"] or self._bucket
         if bucket is None or bucket not in self._layouts or (self._bucket is not None and bucket != self._bucket):
             return Unusable(place, "its bucket is none of those that the registry is of")
-        namespace = self._namespace(self._layouts[bucket], text)
-        if namespace is None or len(namespace) > _LONGEST:
+        layout = self._layouts[bucket]
+        for field in layout:
+            if text[field] is not None and self._constants.get(field, text[field]) != text[field]:
+                return Unusable(place, f"its {field} is another than `fields` of the config gives")
+        namespace = self._namespace(layout, text)
+        if namespace is None or len(namespace.encode()) > _LONGEST:
             return Unusable(place, "what it names is no namespace by the bucket's layout")
         key = text["key"]
         if key is not None and (why := why_no_key(key)) is not None:
@@ -144,7 +195,7 @@ class FileRegistry:
 def _whole(file: IO[str]) -> str:
     text = file.read(_LARGEST_ARRAY + 1)
     if len(text) > _LARGEST_ARRAY:
-        raise ValueError("an array of that size does not fit into memory; write one object a line, as .jsonl")
+        raise ValueError("an array of more than 32 MiB is not read; write one object a line, as .jsonl")
     return text
 
 
@@ -153,13 +204,57 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and value == value.encode(errors="replace").decode()
 
 
-def _array(told: Any) -> list[Any]:
-    if isinstance(told, list):
-        return told
-    raise ValueError("it is no array")
+def _lines(file: TextIO) -> Iterator[str]:
+    number = 0
+    while line := file.readline(_LONGEST_LINE + 1):
+        number += 1
+        if len(line) > _LONGEST_LINE:
+            raise ValueError(f"line {number} is longer than {_LONGEST_LINE} characters")
+        yield line
+
+
+def _array(text: str) -> Iterator[object]:
+    """Yield what an array is of, one after the other: all at once takes many times the memory of the text."""
+    decoder = json.JSONDecoder(object_pairs_hook=_fields)
+    at = _after_space(text, 0)
+    if not text.startswith("[", at):
+        decoder.raw_decode(text, at)
+        raise ValueError("it is no array")
+    at = _after_space(text, at + 1)
+    is_first = True
+    while not (is_first and text.startswith("]", at)):
+        one, at = decoder.raw_decode(text, at)
+        yield one
+        is_first = False
+        at = _after_space(text, at)
+        if text.startswith("]", at):
+            break
+        if not text.startswith(",", at):
+            raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
+        at = _after_space(text, at + 1)
+    if (end := _after_space(text, at + 1)) != len(text):
+        raise json.JSONDecodeError("Extra data", text, end)
+
+
+def _after_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found is not None else at
 
 
 def _object(told: Any, place: str) -> Mapping[str, object]:
     if isinstance(told, dict):
         return told
     raise ValueError(f"{place} is no object")
+
+
+def _fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """One object, which tells where it has a field twice: nobody knows which of both is meant."""
+    told = dict(pairs)
+    if len(told) == len(pairs):
+        return told
+    seen = Counter(name for name, _ in pairs)
+    return _Twice(told, next(name for name, count in seen.items() if count > 1))
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= _QUOTED else f"{text[:_QUOTED]}...")

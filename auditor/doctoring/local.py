@@ -104,6 +104,10 @@ def of_config(path: Path, config: Config) -> Iterator[Check]:
             lost = "which key data is to be under is not known, or as it was read last, with a gap"
             yield Check(CONFIG, what, Answer.MISSING, str(error), lost=lost, todo=error.hint or "look at the file")
             continue
+        if not some:
+            lost = "which key data is to be under is not known, or as it was read last, with a gap"
+            yield Check(CONFIG, what, Answer.MISSING, "it is empty", lost=lost, todo="write it, or remove it here")
+            continue
         bad = [each for each in some if isinstance(each, Unusable)]
         first = f"of its first {words.counted(len(some), 'entry', 'entries')}"
         if bad:

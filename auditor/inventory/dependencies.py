@@ -190,6 +190,8 @@ class Dependencies:
         else:
             self._database.execute(f"CREATE TABLE dependency ({_COLUMNS})")
         self._files = [*plain, *beside]
+        self.failed = False
+        """Whether a file could not be read since: the same again would fail again."""
         self._lock = threading.Lock()
         self._extents: dict[tuple[Member, ...], Extent] = {}
         self._beyond: dict[_Asked, tuple[tuple[int, int], ...]] = {}
@@ -423,13 +425,22 @@ class Dependencies:
 
     def _stream(self, text: str, part: Cut, values: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         """Ask, and take the answer a page at a time."""
-        with told(), self._database.cursor() as cursor:
+        with self._told(), self._database.cursor() as cursor:
             cursor.execute(text.format(part=part.text), {**values, **part.values})
             while some := cursor.fetchmany(_PAGE):
                 yield from some
 
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            with told():
+                yield
+        except LedgerError:
+            self.failed = True
+            raise
+
     def _ask(self, text: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        with told(), self._database.cursor() as cursor:
+        with self._told(), self._database.cursor() as cursor:
             return cursor.execute(text, values or None).fetchall()
 
 

@@ -18,6 +18,8 @@ _AFTER: Final[list["pa.Field[Any]"]] = [  # quoted: the class takes no parameter
     pa.field("tenant", pa.string()),
 ]
 SCHEMA: Final = pa.schema([*_BEFORE, *rows.SCHEMA, *_AFTER])
+Seen = tuple[int, int, int]
+"""Inode, size and time of the last change."""
 UNFINISHED: Final = ".writing-"
 """What the name of a file begins with that is not whole yet."""
 _ROWS_A_GROUP: Final = 30_000
@@ -97,6 +99,16 @@ def digest(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seen(path: Path) -> Seen:
+    """What a file looks like; it looks otherwise whenever somebody touched it.
+
+    Raises:
+        OSError: it is not there.
+    """
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_ctime_ns
 
 
 def very_file(path: Path) -> str:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
@@ -15,11 +16,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from auditor.errors import DiskError, LedgerError
+from auditor.errors import CollectError, DiskError, LedgerError
 from auditor.inventory import files, notes
 from auditor.inventory.placing import has_mixed, place
 from auditor.inventory.sql import quoted, settle
-from auditor.model import KeyName
+from auditor.model import KeyName, Reason
 from auditor.ports import KeptRegistry, RegistrySource, Unusable
 from auditor.registered import Declared, Disputed, Entry, Flawed, Mismatch, Registered, Registry, Word
 
@@ -60,6 +61,8 @@ _WORDS: Final = """
 SELECT DISTINCT key, tenant FROM read_parquet($files, hive_partitioning = false)
 WHERE bucket = $bucket AND namespace = $namespace ORDER BY key NULLS FIRST, tenant NULLS FIRST LIMIT $most
 """
+_LONG: Final = 3600.0
+"""Seconds after which nobody still judges by what registries said: each poll tells anew that it does."""
 _SAMPLES: Final = 3
 """As many namespaces that registries say different things of are named, and words of each registry."""
 
@@ -92,6 +95,7 @@ class RegistryStore:
                 version=str(told["version"]),
                 first_unusable=told["first_unusable"],
                 path=path,
+                keyed=int(told["keyed"]),
             )
         except (OSError, KeyError, ValueError, TypeError):
             return None
@@ -100,15 +104,17 @@ class RegistryStore:
         """Read all that a registry says, and keep it in place of what it said before.
 
         Raises:
-            CollectError: it could not be read to its end; what it said before stays.
+            CollectError: it could not be read to its end, or has become empty; what it said before stays.
             LedgerError: it cannot be written down.
         """
         home = self._home(source)
         try:
             home.mkdir(parents=True, mode=0o700, exist_ok=True)
+            _remove_unfinished(home)
             writing = home / f"{files.UNFINISHED}{os.getpid()}"
             try:
                 counted = _write(writing, source.entries())
+                self._believe(source, counted)
                 digest = files.digest(writing)
                 path = home / f"entries-{digest[:16]}.parquet"
                 files.put(writing, path)
@@ -126,6 +132,18 @@ class RegistryStore:
             raise LedgerError(f"what {source.name} says is not kept as it was written", f"look at {self._root}")
         return kept
 
+    def _believe(self, source: RegistrySource, counted: Mapping[str, Any]) -> None:
+        """Refuse a registry that has become empty: somebody who writes it broke off more likely than all went away."""
+        if counted["namespaces"] or counted["unusable"]:
+            return
+        before = self.kept(source)
+        if before is not None and before.registry.namespaces:
+            raise CollectError(
+                f"{source.name} is empty, and named {before.registry.namespaces} namespaces before",
+                "write it whole; where nothing is to be registered any more, remove its [[registry]]",
+                reason=Reason.MALFORMED,
+            )
+
     def together(self, kept: Iterable[KeptRegistry], unread: Iterable[Registry]) -> Registered:
         """Put together what registries said last; `unread` are those that never said anything.
 
@@ -140,9 +158,14 @@ class RegistryStore:
         digest = hashlib.sha256(said.encode()).hexdigest()
         folder = self._folder(digest)
         try:
-            if not (folder / _NOTE).exists():
+            if not _is_whole(folder):
+                # Another process may be about to put it together: what it writes stays.
+                for path in folder.glob("placed-*"):
+                    path.unlink(missing_ok=True)
                 folder.mkdir(parents=True, mode=0o700, exist_ok=True)
                 self._merge(folder, {one.registry.name: one.path for one in every}, Registered(digest, registries))
+            # So that no other process removes it meanwhile, whose config says otherwise.
+            os.utime(folder)
             return Registered(digest, registries, int(notes.read(folder / _NOTE)["conflicts"]))
         except OSError as error:
             raise _cannot_write(self._root, error) from None
@@ -161,6 +184,7 @@ class RegistryStore:
             values = {"files": [files.very_file(one) for one in (nobody, *paths.values())]}
             database.execute(_MERGED.format(target=quoted(writing)), values)
             nobody.unlink()
+            digest = files.digest(writing)
             files.put(writing, folder / _ENTRIES)
             merged = {"files": [files.very_file(folder / _ENTRIES)]}
             conflicts = int(database.execute(_CONFLICTS, merged).fetchall()[0][0])
@@ -177,6 +201,7 @@ class RegistryStore:
         notes.write(
             folder / _NOTE,
             {
+                "entries": digest,
                 "known": {bucket: registered.knows(bucket) is True for bucket in buckets},
                 "conflicts": conflicts,
                 "keys": sorted(keys),
@@ -229,6 +254,8 @@ class RegistryStore:
                 if not is_said and not has_mixed(held, folder):
                     notes.write(proof, _PLAIN)
                     return None
+                if not _is_whole(folder):
+                    raise LedgerError("what registries say was changed", "poll: it is put together anew")
                 place(held, target, bucket, folder / _ENTRIES, told["tenants"], is_known=is_known)
                 notes.write(proof, files.digest(target))
         except (OSError, duckdb.Error) as error:
@@ -236,11 +263,12 @@ class RegistryStore:
         return target
 
     def prune(self, digests: Collection[str], sweeps: Collection[str]) -> None:
-        """Remove what nothing stands on any more."""
+        """Remove what nothing stands on any more, and no other process used lately."""
         stay = {self._folder(one) for one in digests if one}
         for folder in self._root.glob(f"{_TOGETHER}*"):
             if folder not in stay:
-                shutil.rmtree(folder, ignore_errors=True)
+                if _age(folder) > _LONG:
+                    shutil.rmtree(folder, ignore_errors=True)
                 continue
             for path in folder.glob("placed-*"):
                 if path.stem.removeprefix("placed-") not in sweeps:
@@ -264,7 +292,7 @@ class RegistryStore:
 
 def _write(path: Path, entries: Iterator[Entry | Unusable]) -> dict[str, Any]:
     """Write the usable entries; count them, and the others."""
-    namespaces, unusable = 0, 0
+    namespaces, keyed, unusable = 0, 0, 0
     first: str | None = None
     flawed: dict[Mismatch, tuple[int, str]] = {}
     with pq.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
@@ -278,9 +306,10 @@ def _write(path: Path, entries: Iterator[Entry | Unusable]) -> dict[str, Any]:
                     count, place = flawed.get(one.mismatch, (0, one.place))
                     flawed[one.mismatch] = count + 1, place
             namespaces, unusable = namespaces + len(usable), unusable + len(bad)
+            keyed += sum(one.key is not None for one in usable)
             columns = {name: [getattr(one, name) for one in usable] for name in _SCHEMA.names}
             writer.write_table(pa.table(columns, _SCHEMA))
-    told = {"namespaces": namespaces, "unusable": unusable, "first_unusable": first}
+    told = {"namespaces": namespaces, "keyed": keyed, "unusable": unusable, "first_unusable": first}
     return {**told, "flawed": [[one, *flawed[one]] for one in Mismatch if one in flawed]}
 
 
@@ -294,6 +323,40 @@ def _disputed(
             asked = {"files": [files.very_file(path)], "bucket": bucket, "namespace": namespace, "most": _SAMPLES}
             words.extend([name, key, tenant] for key, tenant in database.execute(_WORDS, asked).fetchall())
         yield bucket, namespace, words
+
+
+def _age(path: Path) -> float:
+    """Seconds since it was last written or used; none where it is not there any more."""
+    try:
+        return time.time() - path.lstat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _remove_unfinished(home: Path) -> None:
+    """Remove what polls left that were killed while they wrote."""
+    for path in home.glob(f"{files.UNFINISHED}*"):
+        name = path.name.removeprefix(files.UNFINISHED)
+        if _age(path) > _LONG or (name.isdecimal() and not _is_running(int(name))):
+            path.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether what registries say together is as it was written."""
+    try:
+        return bool(notes.read(folder / _NOTE)["entries"] == files.digest(folder / _ENTRIES))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _is_plain(proof: Path) -> bool:

@@ -66,6 +66,22 @@ class Keep:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """Dependencies that are read by now, with the files beside registries that they stand on."""
+
+    dependencies: Dependencies
+    looks: Mapping[Path, files.Seen]
+    """File -> what it looked like when it was put there."""
+
+    def is_as_it_was(self) -> bool:
+        """Whether it may be read on: other processes remove what registries said, and make it anew."""
+        try:
+            return not self.dependencies.failed and all(files.seen(path) == look for path, look in self.looks.items())
+        except OSError:
+            return False
+
+
 class FileInventory:
     """Snapshots below one folder; one process writes a bucket at a time."""
 
@@ -77,9 +93,9 @@ class FileInventory:
         self._layouts = layouts
         self._keep = keep
         self._lock = threading.Lock()
-        self._open: dict[tuple[tuple[str, ...], str], Dependencies] = {}
+        self._open: dict[tuple[tuple[str, ...], str], _Opened] = {}
         self._compared: tuple[str, FoundFlows] | None = None
-        self._proven: dict[str, tuple[int, int, int]] = {}
+        self._proven: dict[str, files.Seen] = {}
         """File -> what it looked like when its digest was right."""
         self._samples: dict[tuple[str, str], tuple[Sample, ...]] = {}
 
@@ -192,10 +208,15 @@ class FileInventory:
         """
         wanted = tuple((one.bucket, *_file(one, snapshot.DEPENDENCIES)) for one in sweeps)
         names = tuple(name for _, name, _ in wanted)
+        asked = names, said
         with self._lock:
+            known = self._open.get(asked)
+            if known is not None and not known.is_as_it_was():
+                del self._open[asked]
+                if known.dependencies.failed:
+                    self._proven = {name: seen for name, seen in self._proven.items() if name not in names}
             for bucket, name, digest in wanted:
                 self._prove(bucket, name, digest)
-            asked = names, said
             if asked not in self._open:
                 # Two at most: the newest judgement's, and that of sweeps which are published and not judged yet.
                 for old in tuple(self._open)[:-1]:
@@ -204,7 +225,7 @@ class FileInventory:
                 self._open[asked] = self._dependencies(held, said)
                 used = {name.rpartition("/")[0] for group, _ in self._open for name in group}
                 self._proven = {name: seen for name, seen in self._proven.items() if name.rpartition("/")[0] in used}
-            return self._open[asked]
+            return self._open[asked].dependencies
 
     def flows(
         self,
@@ -232,13 +253,16 @@ class FileInventory:
             self._compared = known
         return known[1]
 
-    def _dependencies(self, held: list[tuple[str, Path]], said: str) -> Dependencies:
+    def _dependencies(self, held: list[tuple[str, Path]], said: str) -> "_Opened":
         if self._registry is None or not said:
-            return Dependencies(path for _, path in held)
+            return _Opened(Dependencies(path for _, path in held), {})
         placed = [(path, self._registry.placed(said, bucket, path)) for bucket, path in held]
-        return Dependencies(
-            (path for path, one in placed if one is None), (one for _, one in placed if one is not None)
-        )
+        beside = [one for _, one in placed if one is not None]
+        try:
+            looks = {one: files.seen(one) for one in beside}
+        except OSError:
+            raise LedgerError("what registries say was removed while it was read", "poll again") from None
+        return _Opened(Dependencies((path for path, one in placed if one is None), beside), looks)
 
     def _prove(self, bucket: str, name: str, digest: str) -> None:
         """Compare a file with the digest that the ledger keeps, once and again whenever it was touched.
@@ -248,8 +272,7 @@ class FileInventory:
         """
         path = self._root / name
         try:
-            found = path.stat()
-            seen = found.st_ino, found.st_size, found.st_ctime_ns
+            seen = files.seen(path)
             if self._proven.get(name) == seen:
                 return
             same = files.digest(path) == digest
