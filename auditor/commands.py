@@ -3,10 +3,11 @@
 import difflib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -46,7 +47,7 @@ from auditor.outputs import (
 )
 from auditor.outputs.page import Manifest
 from auditor.planning import planning
-from auditor.ports import OpenInventory
+from auditor.ports import NamespaceRow, OpenInventory
 from auditor.progress import progress_on
 from auditor.proving import proving, see_that_it_is_meant
 from auditor.registering import ready
@@ -55,6 +56,7 @@ from auditor.revocation import Proof
 from auditor.wiring import Assembly, assemble, stored
 
 _STANDARD_OUTPUT: Final = Path("-")
+_TOLD_WITHOUT_IT: Final = "`explain` without --namespaces tells how many there were, and some of them"
 _HEXADECIMAL: Final = frozenset("0123456789abcdef")
 """What ids of findings are made of."""
 
@@ -381,11 +383,12 @@ def explain_one(path: Path, what: str, form: str, output: Path | None, *, namesp
         if namespaces and one not in judgement.findings:
             raise UsageError(
                 f"finding {one.id} ended at {words.instant(one.last_seen)}: all namespaces of then are not kept",
-                "`explain` without --namespaces tells how many there were, and some of them",
+                _TOLD_WITHOUT_IT,
             )
+        listed = _namespaces(one, assembly.rows(judgement)) if namespaces else ()
         with _writing(output) as out:
             if namespaces:
-                tabular.write_namespaces(assembly.rows(judgement).namespaces(one.members, portions=one.portions), out)
+                tabular.write_namespaces(listed, out)
             elif form == "json":
                 out.write(json.dumps(scan_json.finding(one)) + "\n")
             else:
@@ -490,6 +493,15 @@ def _finding(assembly: Assembly, judgement: Judgement, what: str) -> Finding:
     if found:
         raise UsageError(f"{what!r} begins the ids of {len(found)} findings", "give more of the id")
     raise _neither(what)
+
+
+def _namespaces(one: Finding, rows: OpenInventory) -> Iterable[NamespaceRow]:
+    """All namespaces of a finding, one by one; an empty list would say that there were none where there were some."""
+    listed = rows.namespaces(one.members, portions=one.portions)
+    first = next(listed, None)
+    if first is None and one.extent.namespaces:
+        raise UsageError(f"finding {one.id}: {words.NAMESPACES_NOT_KEPT}", _TOLD_WITHOUT_IT)
+    return chain(() if first is None else (first,), listed)
 
 
 def _neither(what: str) -> UsageError:
