@@ -9,10 +9,11 @@ from auditor import scan
 from auditor.errors import UsageError
 from auditor.findings import Judgement
 from auditor.model import Cloud, Gap, Holding, KeyMemory, KeyName, Reason, cloud_of
+from auditor.naming import Named, named_by, takes_new_data
 from auditor.prices import month_of
 from auditor.retirement import Seen, call_of, next_step, standings
 from auditor.run import Parts
-from auditor.standing import Candidate, Retiring, Use
+from auditor.standing import Candidate, Retiring, Standing, Use
 
 
 def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiring:
@@ -38,6 +39,7 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
     known = parts.policy.no_data_elsewhere
     seen = Seen(judgement.coverage.buckets, 0 if known else elsewhere, () if known else scan.left_behind(parts))
 
+    named = named_by(parts, judgement)
     of_buckets = {cloud: tuple(_doubts_of_buckets(cloud, parts, judgement)) for cloud in Cloud}
 
     def candidates(key: KeyName) -> Iterator[Candidate | Gap]:
@@ -49,8 +51,9 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
             return
         for one in standings(known.last, known, under[key], seen, now):
             doubts = (*_doubts(known, parts, judgement, now), *of_buckets[key.cloud], *_doubts_of_names(key, judgement))
-            unproven = one.use in {Use.UNUSED, Use.NOT_PROVEN} and doubts
-            standing = replace(one, use=Use.NOT_PROVEN, reasons=(*one.reasons, *doubts)) if unproven else one
+            if takes_new_data(known.last, one.version):
+                doubts = (*doubts, *_doubts_of_registries(key, named))
+            standing = _doubted(one, doubts)
             step = next_step(standing, parts.policy.quarantine, now)
             name = f"{key}/cryptoKeyVersions/{one.version}" if one.version is not None else key.text
             yield Candidate(key, standing, step, call_of(name, step.step), month_of(known.last, one.version))
@@ -64,6 +67,11 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
         candidates=tuple(one for one in found if isinstance(one, Candidate)),
         gaps=tuple(one for one in found if isinstance(one, Gap)),
     )
+
+
+def _doubted(one: Standing, doubts: tuple[str, ...]) -> Standing:
+    unproven = one.use in {Use.UNUSED, Use.NOT_PROVEN} and doubts
+    return replace(one, use=Use.NOT_PROVEN, reasons=(*one.reasons, *doubts)) if unproven else one
 
 
 def _doubts(known: KeyMemory, parts: Parts, judgement: Judgement, now: datetime) -> Iterator[str]:
@@ -82,6 +90,13 @@ def _doubts(known: KeyMemory, parts: Parts, judgement: Judgement, now: datetime)
 def _doubts_of_names(key: KeyName, judgement: Judgement) -> Iterator[str]:
     for one in scan.namesakes(key, judgement):
         yield f"data names the key {one}, which may be this one by the other name of its project"
+
+
+def _doubts_of_registries(key: KeyName, named: Named) -> Iterator[str]:
+    """Why data that is not there yet may be meant to come under the key."""
+    if who := named.who(key):
+        yield f"a registry names it for its namespaces, whose data may come under it: {', '.join(who)}"
+    yield from (f"what registries name is not known: {one.what}: {one.effect}" for one in named.gaps)
 
 
 def _doubts_of_buckets(cloud: Cloud, parts: Parts, judgement: Judgement) -> Iterator[str]:
