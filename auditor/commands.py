@@ -119,7 +119,7 @@ def estimate_sweeps(path: Path, how: Answering, buckets: list[str], *, by_sdk: b
 
 
 def foresee_one(path: Path, what: str, action: Action, how: Answering, *, namespaces: bool) -> int:
-    """Print what an action on a key would do; 1 if anything depends on it, else 3 where something is not known."""
+    """Print what an action on a key would do; 1 if anything depends on it, or is meant to, else 3 for a gap."""
     allowed = _reasons(how.allow_gaps)
     _place_for(how.output)
     with _assembled(path, verbose=how.verbose) as (_, assembly):
@@ -135,7 +135,7 @@ def foresee_one(path: Path, what: str, action: Action, how: Answering, *, namesp
             else:
                 # Commands stay whole, so that they can be pasted.
                 terminal.plain(out).print(impact_table.impact(found), soft_wrap=True)
-    if found.extent.objects or found.untouched:
+    if found.extent.objects or found.untouched or found.writes.registries:
         return 1
     return 3 if any(gap.reason not in allowed for gap in found.gaps) else 0
 

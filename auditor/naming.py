@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from auditor.errors import LedgerError
 from auditor.findings import Judgement
@@ -22,6 +23,10 @@ class Named:
     def who(self, key: KeyName) -> tuple[str, ...]:
         """The registries that name a key, or what may be another name of it; replicas of a key are the same key."""
         return tuple(sorted(one for one, keys in self.by_registries.items() if any(_same(key, each) for each in keys)))
+
+
+NOTHING_NAMED: Final = Named({}, ())
+"""Where it does not matter what registries name."""
 
 
 def named_by(parts: Parts, judgement: Judgement) -> Named:

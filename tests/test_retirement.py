@@ -529,10 +529,11 @@ NAMED_BY = {
 }
 
 
-@pytest.mark.parametrize(("first", "last", "why"), NAMED_BY.values(), ids=NAMED_BY)
+@pytest.mark.parametrize("said", NAMED_BY.values(), ids=NAMED_BY)
 def test_a_key_that_a_registry_names_or_may_name_is_never_unused(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, first: str | None, last: str | None, why: str | None
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, said: tuple[str | None, str | None, str | None]
 ) -> None:
+    first, last, why = said
     config, registry = tmp_path / "aws" / "auditor.toml", tmp_path / "aws" / "namespaces.csv"
     config.parent.mkdir()
     config.write_text(S3 + (REGISTRY if first is not None else ""))
