@@ -141,7 +141,7 @@ def foresee_one(path: Path, what: str, action: Action, how: Answering, *, namesp
 
 
 def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: bool) -> int:
-    """Print which key versions may go; 3 where of a key nothing is known, else 0."""
+    """Print which key versions may go; 3 where of a key, or of what a bucket holds, nothing is known, else 0."""
     allowed = _reasons(how.allow_gaps)
     _place_for(how.output)
     with _assembled(path, verbose=how.verbose) as (_, assembly):
