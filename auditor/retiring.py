@@ -1,7 +1,7 @@
 """Which key versions may go, and what stands in the way of the others, told from what is stored: no cloud is asked."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -60,13 +60,29 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
 
     found = [each for key in keys if only in {None, key} for each in candidates(key)]
     # Where no key is known at all, that is what the buckets leave open, and no proof that there is none.
-    found.extend(() if keys else judgement.gaps)
+    found.extend(_unswept(only, found, parts, judgement) if keys else judgement.gaps)
     return Retiring(
         now=now,
         judged=judgement.now,
         candidates=tuple(one for one in found if isinstance(one, Candidate)),
         gaps=tuple(one for one in found if isinstance(one, Gap)),
     )
+
+
+def _unswept(
+    only: KeyName | None, found: Iterable[Candidate | Gap], parts: Parts, judgement: Judgement
+) -> Iterator[Gap]:
+    """Why buckets that hold what nobody knows are so: of all of them there may be keys that nobody knows either.
+
+    Of one key only where it is not proven unused for it.
+    """
+    proven = all(isinstance(one, Gap) or one.standing.use is not Use.NOT_PROVEN for one in found)
+    clouds = set(Cloud) if only is None else set() if proven else {only.cloud}
+    whole = {one.bucket for one in judgement.coverage.buckets if one.complete}
+    for url in sorted(one.url for one in parts.sources if cloud_of(one.url) in clouds and one.url not in whole):
+        told = [one for one in judgement.gaps if one.what == url]
+        effect = "nothing is known of its objects: it is in the config since the last judgement"
+        yield from told or [Gap(url, Reason.NOT_VISIBLE, effect, "scan it")]
 
 
 def _doubted(one: Standing, doubts: tuple[str, ...]) -> Standing:

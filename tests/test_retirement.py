@@ -18,6 +18,7 @@ from auditor.action import Action
 from auditor.config import load
 from auditor.findings import BucketCoverage
 from auditor.foreseeing import foresee
+from auditor.inventory.store import folder_name
 from auditor.model import AwsKey, GcpKey, Holding, KeyManager, KeyMemory, KeyName, Population, Rotation
 from auditor.outputs import retire_json
 from auditor.retirement import Seen, next_step, standings
@@ -578,3 +579,44 @@ def test_no_data_comes_under_an_old_version_of_a_key_that_a_registry_names_while
     kind, reasons = use(assembly)
     assembly.close()
     assert (kind, any("a registry names it" in one for one in reasons)) == (expected, expected is not Use.UNUSED)
+
+
+OTHER_CLOUD = '\n[[bucket]]\nurl = "s3://objects"\nregion = "us-east-1"\nlayout = "{org}/{namespace}/"\n'
+
+
+@pytest.mark.parametrize("how", ["refused", "damaged", "new"])
+def test_a_bucket_of_which_nothing_is_known_is_told_whatever_its_cloud(
+    small: Small, clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    with an_aws_cloud(monkeypatch) as cloud:
+        cloud.store.clock = clock
+        cloud.store.add_bucket("objects")
+        cloud.store.put("objects", "acme/a/1")
+        if how == "new":
+            told(capsys, small, "scan", "-q")
+            assert told(capsys, small, "retire")[0] == 0
+        small.config.write_text(small.config.read_text() + OTHER_CLOUD)
+        if how == "refused":
+            cloud.traffic.fail("s3 GET /objects", status=403, code="AccessDenied")
+            cloud.traffic.fail("s3 HEAD /objects", status=403, code="AccessDenied")
+        if how != "new":
+            told(capsys, small, "scan", "-q")
+        if how == "damaged":
+            assert told(capsys, small, "retire")[0] == 0
+            shutil.rmtree(small.config.parent / "state" / "inventory" / folder_name("s3://objects"))
+            told(capsys, small, "poll", "-q")
+        code, out = told(capsys, small, "retire")
+        assert (code, "gap: s3://objects: " in out) == (3, True), out
+        code, out = told(capsys, small, "retire", SHORT)
+        assert (code, "gap: " in out) == (0, False), out
+
+
+def test_a_bucket_of_its_cloud_of_which_nothing_is_known_is_told_where_a_key_is_not_proven_unused_for_it(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small.cloud.store.add_bucket("more", "acme", "us-east1")
+    more = '[[bucket]]\nurl = "gs://more"\nlayout = "{org}/{namespace}/"\naccount = "acme"\n'
+    small.config.write_text(f"{small.config.read_text()}\n{more}")
+    told(capsys, small, "scan", "-q", "--bucket", "gs://data")
+    code, out = told(capsys, small, "retire", SHORT)
+    assert (code, "gap: gs://more: nothing is known of its objects" in out) == (3, True), out
