@@ -122,7 +122,7 @@ def foresee_one(path: Path, what: str, action: Action, how: Answering, *, namesp
     """Print what an action on a key would do; 1 if anything depends on it, or is meant to, else 3 for a gap."""
     allowed = _reasons(how.allow_gaps)
     _place_for(how.output)
-    with _assembled(path, verbose=how.verbose) as (_, assembly):
+    with _assembled(path, verbose=how.verbose, asking=False) as (_, assembly):
         judgement = _judged(assembly)
         key, version = _key_or_version(what, action, assembly)
         rows = assembly.rows(judgement)
@@ -144,7 +144,7 @@ def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: boo
     """Print which key versions may go; 3 where of a key, or of what a bucket holds, nothing is known, else 0."""
     allowed = _reasons(how.allow_gaps)
     _place_for(how.output)
-    with _assembled(path, verbose=how.verbose) as (_, assembly):
+    with _assembled(path, verbose=how.verbose, asking=False) as (_, assembly):
         judgement = _judged(assembly)
         only = min(_key_names([what], assembly)) if what is not None else None
         found = retiring(assembly.parts, judgement, only)
@@ -311,7 +311,7 @@ def render_report(path: Path, kinds: list[str], output: Path | None, *, quiet: b
     """Render the newest judgement as files of each kind."""
     if output == _STANDARD_OUTPUT and len(kinds) > 1:
         raise UsageError("standard output takes one kind of report", "name a file with --output, or one kind with --as")
-    with _assembled(path, verbose=verbose) as (_, assembly):
+    with _assembled(path, verbose=verbose, asking=False) as (_, assembly):
         assembly.ledger.verify()
         judgement = _judged(assembly)
         written = [one for kind, to in _targets(kinds, output) for one in write_report(assembly, judgement, kind, to)]
@@ -377,7 +377,7 @@ def explain_one(path: Path, what: str, form: str, output: Path | None, *, namesp
     if not set(what.lower()) <= _HEXADECIMAL:
         raise _neither(what)
     what = what.lower()
-    with _assembled(path, verbose=verbose) as (_, assembly):
+    with _assembled(path, verbose=verbose, asking=False) as (_, assembly):
         judgement = _judged(assembly)
         one = _finding(assembly, judgement, what)
         if namespaces and one not in judgement.findings:
@@ -408,10 +408,12 @@ def list_rules(form: str, output: Path | None) -> int:
 
 
 @contextmanager
-def _assembled(path: Path, *, verbose: bool, by_sdk: bool = False) -> Iterator[tuple[Config, Assembly]]:
+def _assembled(
+    path: Path, *, verbose: bool, by_sdk: bool = False, asking: bool = True
+) -> Iterator[tuple[Config, Assembly]]:
     config = load(path)
     log.start(json_lines=config.log.json_lines, verbose=verbose)
-    assembly = assemble(config, by_sdk=by_sdk)
+    assembly = assemble(config, by_sdk=by_sdk, asking=asking)
     try:
         yield config, assembly
     finally:

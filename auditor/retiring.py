@@ -79,7 +79,7 @@ def _unswept(
     proven = all(isinstance(one, Gap) or one.standing.use is not Use.NOT_PROVEN for one in found)
     clouds = set(Cloud) if only is None else set() if proven else {only.cloud}
     whole = {one.bucket for one in judgement.coverage.buckets if one.complete}
-    for url in sorted(one.url for one in parts.sources if cloud_of(one.url) in clouds and one.url not in whole):
+    for url in sorted(one for one in parts.buckets if cloud_of(one) in clouds and one not in whole):
         told = [one for one in judgement.gaps if one.what == url]
         effect = "nothing is known of its objects: it is in the config since the last judgement"
         yield from told or [Gap(url, Reason.NOT_VISIBLE, effect, "scan it")]
@@ -117,7 +117,7 @@ def _doubts_of_registries(key: KeyName, named: Named) -> Iterator[str]:
 
 def _doubts_of_buckets(cloud: Cloud, parts: Parts, judgement: Judgement) -> Iterator[str]:
     """Why a sweep proves nothing of what is in a bucket now."""
-    mine = {one.url for one in parts.sources if cloud_of(one.url) is cloud}
+    mine = {one for one in parts.buckets if cloud_of(one) is cloud}
     for url in sorted(mine.difference(one.bucket for one in judgement.coverage.buckets)):
         yield f"{url}: it is in the config since the last judgement"
     yield from (f"{one.what}: {one.effect}" for one in judgement.gaps if one.what in mine)
