@@ -3,10 +3,11 @@
 import difflib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -46,7 +47,7 @@ from auditor.outputs import (
 )
 from auditor.outputs.page import Manifest
 from auditor.planning import planning
-from auditor.ports import OpenInventory
+from auditor.ports import NamespaceRow, OpenInventory
 from auditor.progress import progress_on
 from auditor.proving import proving, see_that_it_is_meant
 from auditor.registering import ready
@@ -55,6 +56,7 @@ from auditor.revocation import Proof
 from auditor.wiring import Assembly, assemble, stored
 
 _STANDARD_OUTPUT: Final = Path("-")
+_TOLD_WITHOUT_IT: Final = "`explain` without --namespaces tells how many there were, and some of them"
 _HEXADECIMAL: Final = frozenset("0123456789abcdef")
 """What ids of findings are made of."""
 
@@ -117,10 +119,10 @@ def estimate_sweeps(path: Path, how: Answering, buckets: list[str], *, by_sdk: b
 
 
 def foresee_one(path: Path, what: str, action: Action, how: Answering, *, namespaces: bool) -> int:
-    """Print what an action on a key would do; 1 if anything depends on it, else 3 where something is not known."""
+    """Print what an action on a key would do; 1 if anything depends on it, or is meant to, else 3 for a gap."""
     allowed = _reasons(how.allow_gaps)
     _place_for(how.output)
-    with _assembled(path, verbose=how.verbose) as (_, assembly):
+    with _assembled(path, verbose=how.verbose, asking=False) as (_, assembly):
         judgement = _judged(assembly)
         key, version = _key_or_version(what, action, assembly)
         rows = assembly.rows(judgement)
@@ -133,16 +135,16 @@ def foresee_one(path: Path, what: str, action: Action, how: Answering, *, namesp
             else:
                 # Commands stay whole, so that they can be pasted.
                 terminal.plain(out).print(impact_table.impact(found), soft_wrap=True)
-    if found.extent.objects or found.untouched:
+    if found.extent.objects or found.untouched or found.writes.registries:
         return 1
     return 3 if any(gap.reason not in allowed for gap in found.gaps) else 0
 
 
 def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: bool) -> int:
-    """Print which key versions may go; 3 where of a key nothing is known, else 0."""
+    """Print which key versions may go; 3 where of a key, or of what a bucket holds, nothing is known, else 0."""
     allowed = _reasons(how.allow_gaps)
     _place_for(how.output)
-    with _assembled(path, verbose=how.verbose) as (_, assembly):
+    with _assembled(path, verbose=how.verbose, asking=False) as (_, assembly):
         judgement = _judged(assembly)
         only = min(_key_names([what], assembly)) if what is not None else None
         found = retiring(assembly.parts, judgement, only)
@@ -309,7 +311,7 @@ def render_report(path: Path, kinds: list[str], output: Path | None, *, quiet: b
     """Render the newest judgement as files of each kind."""
     if output == _STANDARD_OUTPUT and len(kinds) > 1:
         raise UsageError("standard output takes one kind of report", "name a file with --output, or one kind with --as")
-    with _assembled(path, verbose=verbose) as (_, assembly):
+    with _assembled(path, verbose=verbose, asking=False) as (_, assembly):
         assembly.ledger.verify()
         judgement = _judged(assembly)
         written = [one for kind, to in _targets(kinds, output) for one in write_report(assembly, judgement, kind, to)]
@@ -375,17 +377,18 @@ def explain_one(path: Path, what: str, form: str, output: Path | None, *, namesp
     if not set(what.lower()) <= _HEXADECIMAL:
         raise _neither(what)
     what = what.lower()
-    with _assembled(path, verbose=verbose) as (_, assembly):
+    with _assembled(path, verbose=verbose, asking=False) as (_, assembly):
         judgement = _judged(assembly)
         one = _finding(assembly, judgement, what)
         if namespaces and one not in judgement.findings:
             raise UsageError(
                 f"finding {one.id} ended at {words.instant(one.last_seen)}: all namespaces of then are not kept",
-                "`explain` without --namespaces tells how many there were, and some of them",
+                _TOLD_WITHOUT_IT,
             )
+        listed = _namespaces(one, assembly.rows(judgement)) if namespaces else ()
         with _writing(output) as out:
             if namespaces:
-                tabular.write_namespaces(assembly.rows(judgement).namespaces(one.members, portions=one.portions), out)
+                tabular.write_namespaces(listed, out)
             elif form == "json":
                 out.write(json.dumps(scan_json.finding(one)) + "\n")
             else:
@@ -405,10 +408,12 @@ def list_rules(form: str, output: Path | None) -> int:
 
 
 @contextmanager
-def _assembled(path: Path, *, verbose: bool, by_sdk: bool = False) -> Iterator[tuple[Config, Assembly]]:
+def _assembled(
+    path: Path, *, verbose: bool, by_sdk: bool = False, asking: bool = True
+) -> Iterator[tuple[Config, Assembly]]:
     config = load(path)
     log.start(json_lines=config.log.json_lines, verbose=verbose)
-    assembly = assemble(config, by_sdk=by_sdk)
+    assembly = assemble(config, by_sdk=by_sdk, asking=asking)
     try:
         yield config, assembly
     finally:
@@ -490,6 +495,15 @@ def _finding(assembly: Assembly, judgement: Judgement, what: str) -> Finding:
     if found:
         raise UsageError(f"{what!r} begins the ids of {len(found)} findings", "give more of the id")
     raise _neither(what)
+
+
+def _namespaces(one: Finding, rows: OpenInventory) -> Iterable[NamespaceRow]:
+    """All namespaces of a finding, one by one; an empty list would say that there were none where there were some."""
+    listed = rows.namespaces(one.members, portions=one.portions)
+    first = next(listed, None)
+    if first is None and one.extent.namespaces:
+        raise UsageError(f"finding {one.id}: {words.NAMESPACES_NOT_KEPT}", _TOLD_WITHOUT_IT)
+    return chain(() if first is None else (first,), listed)
 
 
 def _neither(what: str) -> UsageError:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -22,6 +22,7 @@ from auditor.model import (
     Reason,
     Sweep,
 )
+from auditor.naming import NOTHING_NAMED, named_by, takes_new_data
 from auditor.ports import Measured, OpenInventory
 from auditor.readability import KeyView, assess
 from auditor.readability.action import AWS_WAITING, GCP_WAITING, after
@@ -95,6 +96,9 @@ def foresee(
     groups = sorted(moved, key=lambda pair: (-_ORDER.index(pair[1]), _ORDER.index(pair[0])))
     measured = rows.measured([_members(moved[pair]) for pair in groups], _WORST)
     final, final_at = _final(case)
+    # Under other versions no data comes that registries name the key for.
+    named = named_by(parts, judgement) if takes_new_data(case.known, version) else NOTHING_NAMED
+    writes = _writes(case, sweeps, lambda: _namespaces(rows, under, measured, members), idle=acted.idle is not None)
     return Impact(
         key=key,
         version=version,
@@ -110,14 +114,14 @@ def foresee(
         worst=measured.worst,
         populations=measured.populations,
         untouched=sum(one.holding.objects for one in stays if _hangs_on(case, one)),
-        writes=_writes(case, sweeps, lambda: _namespaces(rows, under, measured, members), idle=acted.idle is not None),
+        writes=replace(writes, registries=named.who(key)),
         takes_effect=_takes_effect(case),
         final=final,
         final_at=final_at if acted.idle is None else None,
         undo=undo,
         not_covered=tuple(_not_covered(case)),
         known=known_of(judgement, key.cloud),
-        gaps=tuple(_gaps(case, parts, read=read is not None)),
+        gaps=(*_gaps(case, parts, read=read is not None), *named.gaps),
     )
 
 

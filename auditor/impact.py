@@ -30,6 +30,8 @@ class Writes:
     """With data under the key, in whatever version."""
     buckets: tuple[str, ...] = ()
     """Whose default key it is."""
+    registries: tuple[str, ...] = ()
+    """That name the key for their namespaces, so that more data may be meant to come under it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Which key versions may go, and what stands in the way of the others, told from what is stored: no cloud is asked."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,10 +9,11 @@ from auditor import scan
 from auditor.errors import UsageError
 from auditor.findings import Judgement
 from auditor.model import Cloud, Gap, Holding, KeyMemory, KeyName, Reason, cloud_of
+from auditor.naming import Named, named_by, takes_new_data
 from auditor.prices import month_of
 from auditor.retirement import Seen, call_of, next_step, standings
 from auditor.run import Parts
-from auditor.standing import Candidate, Retiring, Use
+from auditor.standing import Candidate, Retiring, Standing, Use
 
 
 def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiring:
@@ -38,6 +39,7 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
     known = parts.policy.no_data_elsewhere
     seen = Seen(judgement.coverage.buckets, 0 if known else elsewhere, () if known else scan.left_behind(parts))
 
+    named = named_by(parts, judgement)
     of_buckets = {cloud: tuple(_doubts_of_buckets(cloud, parts, judgement)) for cloud in Cloud}
 
     def candidates(key: KeyName) -> Iterator[Candidate | Gap]:
@@ -49,21 +51,43 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
             return
         for one in standings(known.last, known, under[key], seen, now):
             doubts = (*_doubts(known, parts, judgement, now), *of_buckets[key.cloud], *_doubts_of_names(key, judgement))
-            unproven = one.use in {Use.UNUSED, Use.NOT_PROVEN} and doubts
-            standing = replace(one, use=Use.NOT_PROVEN, reasons=(*one.reasons, *doubts)) if unproven else one
+            if takes_new_data(known.last, one.version):
+                doubts = (*doubts, *_doubts_of_registries(key, named))
+            standing = _doubted(one, doubts)
             step = next_step(standing, parts.policy.quarantine, now)
             name = f"{key}/cryptoKeyVersions/{one.version}" if one.version is not None else key.text
             yield Candidate(key, standing, step, call_of(name, step.step), month_of(known.last, one.version))
 
     found = [each for key in keys if only in {None, key} for each in candidates(key)]
     # Where no key is known at all, that is what the buckets leave open, and no proof that there is none.
-    found.extend(() if keys else judgement.gaps)
+    found.extend(_unswept(only, found, parts, judgement) if keys else judgement.gaps)
     return Retiring(
         now=now,
         judged=judgement.now,
         candidates=tuple(one for one in found if isinstance(one, Candidate)),
         gaps=tuple(one for one in found if isinstance(one, Gap)),
     )
+
+
+def _unswept(
+    only: KeyName | None, found: Iterable[Candidate | Gap], parts: Parts, judgement: Judgement
+) -> Iterator[Gap]:
+    """Why buckets that hold what nobody knows are so: of all of them there may be keys that nobody knows either.
+
+    Of one key only where it is not proven unused for it.
+    """
+    proven = all(isinstance(one, Gap) or one.standing.use is not Use.NOT_PROVEN for one in found)
+    clouds = set(Cloud) if only is None else set() if proven else {only.cloud}
+    whole = {one.bucket for one in judgement.coverage.buckets if one.complete}
+    for url in sorted(one for one in parts.buckets if cloud_of(one) in clouds and one not in whole):
+        told = [one for one in judgement.gaps if one.what == url]
+        effect = "nothing is known of its objects: it is in the config since the last judgement"
+        yield from told or [Gap(url, Reason.NOT_VISIBLE, effect, "scan it")]
+
+
+def _doubted(one: Standing, doubts: tuple[str, ...]) -> Standing:
+    unproven = one.use in {Use.UNUSED, Use.NOT_PROVEN} and doubts
+    return replace(one, use=Use.NOT_PROVEN, reasons=(*one.reasons, *doubts)) if unproven else one
 
 
 def _doubts(known: KeyMemory, parts: Parts, judgement: Judgement, now: datetime) -> Iterator[str]:
@@ -84,9 +108,16 @@ def _doubts_of_names(key: KeyName, judgement: Judgement) -> Iterator[str]:
         yield f"data names the key {one}, which may be this one by the other name of its project"
 
 
+def _doubts_of_registries(key: KeyName, named: Named) -> Iterator[str]:
+    """Why data that is not there yet may be meant to come under the key."""
+    if who := named.who(key):
+        yield f"a registry names it for its namespaces, whose data may come under it: {', '.join(who)}"
+    yield from (f"what registries name is not known: {one.what}: {one.effect}" for one in named.gaps)
+
+
 def _doubts_of_buckets(cloud: Cloud, parts: Parts, judgement: Judgement) -> Iterator[str]:
     """Why a sweep proves nothing of what is in a bucket now."""
-    mine = {one.url for one in parts.sources if cloud_of(one.url) is cloud}
+    mine = {one for one in parts.buckets if cloud_of(one) is cloud}
     for url in sorted(mine.difference(one.bucket for one in judgement.coverage.buckets)):
         yield f"{url}: it is in the config since the last judgement"
     yield from (f"{one.what}: {one.effect}" for one in judgement.gaps if one.what in mine)

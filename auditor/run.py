@@ -64,7 +64,10 @@ class Progress(Protocol):
 class Parts:
     """Everything that a run works with; `wiring.py` makes it."""
 
+    buckets: tuple[str, ...]
+    """URLs of those that the config names."""
     sources: tuple[ObjectSource, ...]
+    """The same, to be asked; none where nothing is to be asked of a cloud."""
     listers: tuple[BucketLister, ...]
     keys: Mapping[Cloud, KeySource]
     inventory: Inventory

@@ -422,7 +422,7 @@ def usable(parts: Parts) -> tuple[tuple[Sweep, ...], Mapping[str, LedgerError]]:
     Raises:
         LedgerError: the ledger cannot be read.
     """
-    configured = frozenset(source.url for source in parts.sources)
+    configured = frozenset(parts.buckets)
     in_force = tuple(one for one in parts.ledger.sweeps() if one.bucket in configured)
     unusable = parts.inventory.unusable(in_force)
     return tuple(one for one in in_force if one.bucket not in unusable), unusable
@@ -458,7 +458,7 @@ def left_behind(parts: Parts) -> tuple[str, ...]:
     Raises:
         LedgerError: the ledger cannot be read.
     """
-    configured = {source.url for source in parts.sources}
+    configured = set(parts.buckets)
     tried = {one.bucket for one in (*parts.ledger.sweeps(), *parts.ledger.failed_attempts())}
     return tuple(sorted(tried - configured))
 

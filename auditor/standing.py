@@ -91,4 +91,4 @@ class Retiring:
     """Aware, UTC: the moment of the judgement that it goes by."""
     candidates: tuple[Candidate, ...]
     gaps: tuple[Gap, ...]
-    """Keys of which nothing can be told."""
+    """Keys of which nothing can be told, and buckets that may hold data under keys that nobody knows."""

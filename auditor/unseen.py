@@ -47,7 +47,7 @@ def gaps_beside(key: KeyName, judgement: Judgement, parts: Parts, now: datetime)
         effect = f"data names the key {name}, which may be this one by the other name of its project"
         yield Gap(key.text, Reason.NOT_VISIBLE, effect, f"ask for {name} as well")
     judged = {one.bucket for one in judgement.coverage.buckets}
-    for url in sorted(one.url for one in parts.sources if cloud_of(one.url) is key.cloud and one.url not in judged):
+    for url in sorted(one for one in parts.buckets if cloud_of(one) is key.cloud and one not in judged):
         yield Gap(url, Reason.NOT_VISIBLE, "nothing is known of its objects: it is in the config since", "scan it")
     for url in scan.left_behind(parts):
         if cloud_of(url) is key.cloud:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from auditor.errors import AuditorError
 from auditor.findings import Finding, Judgement
 from auditor.model import KeyMemory, KeyName
-from auditor.outputs import scan_json
+from auditor.outputs import scan_json, words
 from auditor.ports import OpenInventory
 
 _log = logging.getLogger(__name__)
@@ -232,7 +232,11 @@ class _Pages:
             raise HTTPException(404, "this finding has ended: all namespaces of then are not kept")
         start, limit = _place(request)
         rows = self._read.rows(judgement).namespaces(one.members, start, limit + 1, one.portions)
-        return _page(request, map(scan_json.namespace, rows), skipped=True)
+        first = next(rows, None)
+        if first is None and not start and one.extent.namespaces:
+            raise HTTPException(404, words.NAMESPACES_NOT_KEPT)
+        some = chain(() if first is None else (first,), rows)
+        return _page(request, map(scan_json.namespace, some), skipped=True)
 
     def dependencies(self, request: Request) -> Response:
         judgement = self._needed()

@@ -56,8 +56,12 @@ class Assembly:
         self.ledger.close()
 
 
-def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_sdk: bool = False) -> Assembly:
+def assemble(
+    config: Config, clock: Callable[[], datetime] | None = None, *, by_sdk: bool = False, asking: bool = True
+) -> Assembly:
     """Make all parts; nothing is asked of a cloud yet. `by_sdk`: buckets are listed through the SDKs.
+
+    Without `asking` only what is stored is told: nothing that asks a cloud is made, and no credentials are needed.
 
     Raises:
         LedgerError: the ledger cannot be opened.
@@ -71,7 +75,7 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_
         return now() + plausible(wire.skew())
 
     waivers = waivers_of(config, now())
-    clouds = clouds_of(config, wire, Clocks(now, corrected))
+    clouds = clouds_of(config, wire, Clocks(now, corrected)) if asking else {}
     ledger = LedgerStore(config.state / "ledger.db")
     layouts = _layouts(config)
     registry = RegistryStore(config.state / "registry", {one.name: one.tenant for one in config.key if one.tenant})
@@ -84,7 +88,8 @@ def assemble(config: Config, clock: Callable[[], datetime] | None = None, *, by_
         return tuple(sorted({one for each in clouds.values() for one in each.identity()}))
 
     parts = Parts(
-        sources=tuple(clouds[cloud_of(one.url)].source(one, by_sdk=by_sdk) for one in config.bucket),
+        buckets=tuple(one.url for one in config.bucket),
+        sources=tuple(clouds[cloud_of(one.url)].source(one, by_sdk=by_sdk) for one in config.bucket if asking),
         listers=tuple(one for each in clouds.values() if (one := each.lister()) is not None),
         keys={cloud: one.keys for cloud, one in clouds.items()},
         inventory=inventory,

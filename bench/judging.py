@@ -221,6 +221,7 @@ def parts_of(folder: Path, keys: Keys, ledger: LedgerStore) -> Parts:
     """Everything that a poll works with."""
     registry = RegistryStore(folder / "registry", {})
     return Parts(
+        buckets=(BUCKET,),
         sources=(Bucket(),),
         listers=(),
         keys={Cloud.GCP: keys},

@@ -458,3 +458,39 @@ def test_what_cannot_be_asked_is_one_error_and_one_hint(
 def test_before_the_first_judgement_there_is_nothing_to_go_by(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = told(capsys, small, GOOGLE_KEY)
     assert (code, "there is no judgement yet" in err) == (2, True)
+
+
+MEANT = f"{GOOGLE_KEY}-idle"
+SAYING: dict[str, tuple[str | None, str, str, int, str]] = {
+    "names it": (MEANT, "ENABLED", "", 1, "a registry names it for its namespaces: new data would fail.\n"),
+    "names it by the project's number": (MEANT.replace("acme", "123456", 1), "ENABLED", "", 1, "a registry names it"),
+    "names it, which is disabled": (MEANT, "DISABLED", "", 1, "; a registry names it for its namespaces.\n"),
+    "names it, of its primary version": (MEANT, "ENABLED", "/2", 1, "a registry names it"),
+    "names it, of its old version": (MEANT, "ENABLED", "/1", 0, "Nothing that is known depends on it.\n"),
+    "names another": (GOOGLE_KEY, "ENABLED", "", 0, "Nothing that is known depends on it.\n"),
+    "was never read": (None, "ENABLED", "", 3, "which key data is to be under is not known"),
+    "was never read, of an old version": (None, "ENABLED", "/1", 0, "Nothing that is known depends on it.\n"),
+}
+
+
+@pytest.mark.parametrize("case", SAYING.values(), ids=SAYING)
+def test_data_that_a_registry_means_to_come_under_a_key_depends_on_it(
+    small: Small, capsys: pytest.CaptureFixture[str], case: tuple[str | None, str, str, int, str]
+) -> None:
+    named, state, version, expected, text = case
+    small.cloud.store.add_key(MEANT, versions=2)
+    key = small.cloud.store.key(MEANT)
+    assert key is not None
+    for one in key.versions.values():
+        one.state = state
+    registry = '[[registry]]\nkind = "file"\npath = "namespaces.csv"\n'
+    small.config.write_text(f'{small.config.read_text()}\n[[key]]\nname = "{MEANT}"\n{registry}')
+    if named is not None:
+        (small.config.parent / "namespaces.csv").write_text(f"namespace,key\nacme/new,{named}\n")
+    swept(small, capsys)
+    code, out, _ = told(capsys, small, MEANT + version)
+    assert (code, text in out) == (expected, True), out
+    document = json.loads(told(capsys, small, MEANT + version, "--format", "json")[1])
+    jsonschema.Draft202012Validator(impact_json.schema()).validate(document)
+    assert document["writes"]["named_by"] == (["registry namespaces.csv"] if expected == 1 else [])
+    assert told(capsys, small, MEANT + version, "--allow-gaps", ",".join(Reason))[0] == expected % 3

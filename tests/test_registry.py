@@ -4,20 +4,23 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from auditor import scan
+from auditor import cli, scan
 from auditor.config import load
 from auditor.findings import Finding, Judgement, Status, Verdict
 from auditor.model import Reason
+from auditor.outputs import words
 from auditor.registered import Portion
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY, Clock
 from tests.small import Small, a_small_cloud
 from tests.test_fleet import NoProgress
+from tests.test_web import ask, readings
 
 OTHER_KEY = f"{GOOGLE_KEY}-2"
 
@@ -98,6 +101,34 @@ def test_a_finding_ends_when_the_registry_is_mended_without_a_sweep(small: Small
     judgement = judged(small, sweep=False)
     assert found(judgement) == {}
     assert [one.rule for one in judgement.findings if one.status is Status.RESOLVED] == ["wrong-key"]
+
+
+@pytest.mark.parametrize("how", ["resolved", "undecided"])
+def test_an_empty_list_of_namespaces_is_never_given_for_a_finding_that_has_some(
+    small: Small, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    others = ("acme/new,,", "acme/plain,,", "zeta/plain,,")
+    said(small, f"acme/old,{OTHER_KEY},", *others)
+    judged(small)
+    if how == "resolved":
+        said(small, f"acme/old,{GOOGLE_KEY},", *others)
+    else:
+        registries = small.config.parent / "state" / "registry"
+        shutil.rmtree(registries)
+        registries.write_text("")
+    judgement = judged(small, sweep=False)
+    (one,) = (each for each in judgement.findings if each.rule == "wrong-key")
+    assert (one.status.value, one.extent.namespaces) == ("resolved" if how == "resolved" else "open", 1)
+    target = small.config.parent / "told.csv"
+    argv = small.argv("explain", one.id, "--namespaces", "--output", str(target))
+    assert cli._run(argv) == 2  # noqa: SLF001 - without the end of the process
+    err = capsys.readouterr().err
+    assert (words.NAMESPACES_NOT_KEPT in err, "hint: " in err, target.exists()) == (True, True, False)
+    assembly = assemble(load(small.config), small.cloud.store.clock)
+    read = readings(lambda: judgement)
+    answer = ask(f"/api/v1/findings/{one.id}/namespaces", replace(read, rows=assembly.rows))
+    assembly.close()
+    assert (answer.status, json.loads(answer.text)["error"]) == (404, words.NAMESPACES_NOT_KEPT)
 
 
 def test_whose_data_it_is_the_registry_says_before_the_layout(small: Small) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,13 +18,14 @@ from auditor.action import Action
 from auditor.config import load
 from auditor.findings import BucketCoverage
 from auditor.foreseeing import foresee
+from auditor.inventory.store import folder_name
 from auditor.model import AwsKey, GcpKey, Holding, KeyManager, KeyMemory, KeyName, Population, Rotation
 from auditor.outputs import retire_json
 from auditor.retirement import Seen, next_step, standings
 from auditor.retiring import retiring
 from auditor.standing import Next, Standing, Step, Use
 from auditor.wiring import Assembly, assemble
-from tests.clouds import GOOGLE_KEY, Clock
+from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
 from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key, days
 from tests.small import Small, a_small_cloud
 from tests.test_fleet import NoProgress
@@ -499,3 +501,122 @@ def test_where_no_key_is_known_that_is_no_proof_that_there_is_none(
         capsys.readouterr()
         assert cli._run(small.argv("retire")) == 3  # noqa: SLF001 - without the end of the process
         assert "it was never swept" in capsys.readouterr().out
+
+
+REGISTRY = '\n[[registry]]\nkind = "file"\npath = "namespaces.csv"\n'
+ON_AWS = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-00000000000"
+S3 = f"""
+state = "state"
+[policy]
+no_data_elsewhere = true
+[platform]
+aws_principals = ["arn:aws:iam::111122223333:role/storage"]
+[[bucket]]
+url = "s3://objects"
+region = "us-east-1"
+layout = "{{org}}/{{namespace}}/"
+[[key]]
+name = "{ON_AWS}2"
+"""
+GOOD = f"acme/old,{ON_AWS}1\n"
+NAMED_BY = {
+    "no registry": (None, None, None),
+    "it names another key": (GOOD, GOOD, None),
+    "it names the key": (f"acme/old,{ON_AWS}2\n", f"acme/old,{ON_AWS}2\n", "a registry names it for its namespaces"),
+    "it was never read": ("", None, "what registries name is not known: registry namespaces.csv: "),
+    "it can be read no more": (GOOD, "", "what registries name is not known: registry namespaces.csv: "),
+    "an entry cannot be used": (GOOD, f"{GOOD}acme/new,alias/x\n", "1 of its entries is not heeded"),
+    "what it said is lost": (GOOD, "lost", "what registries name is not known: registries: "),
+}
+
+
+@pytest.mark.parametrize("said", NAMED_BY.values(), ids=NAMED_BY)
+def test_a_key_that_a_registry_names_or_may_name_is_never_unused(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, said: tuple[str | None, str | None, str | None]
+) -> None:
+    first, last, why = said
+    config, registry = tmp_path / "aws" / "auditor.toml", tmp_path / "aws" / "namespaces.csv"
+    config.parent.mkdir()
+    config.write_text(S3 + (REGISTRY if first is not None else ""))
+    with an_aws_cloud(monkeypatch) as cloud:
+        cloud.store.clock = clock
+        cloud.store.add_bucket("objects")
+        cloud.store.add_key(f"{ON_AWS}1")
+        cloud.store.add_key(f"{ON_AWS}2", state="Disabled")
+        cloud.store.put("objects", "acme/old/1", sse="aws:kms", key=f"{ON_AWS}1")
+        if first:
+            registry.write_text(f"namespace,key\n{first}")
+        assembly = assemble(load(config), clock)
+        for _ in range(2):
+            scan.scan(assembly.parts, NoProgress())
+            clock.ahead += days(2)
+            cloud.store.put("objects", "acme/old/1", sse="aws:kms", key=f"{ON_AWS}1")
+        if last == "lost":
+            shutil.rmtree(config.parent / "state" / "registry")
+            (config.parent / "state" / "registry").write_text("")
+        elif last:
+            registry.write_text(f"namespace,key\n{last}")
+        else:
+            registry.unlink(missing_ok=True)
+        judgement = scan.scan(assembly.parts, NoProgress())
+        (one,) = retiring(assembly.parts, judgement, KeyName(f"{ON_AWS}2")).candidates
+        assembly.close()
+    if why is None:
+        assert (one.standing.use, one.next.step) == (Use.UNUSED, Step.WAIT)
+    else:
+        assert (one.standing.use, one.next.step, one.call) == (Use.NOT_PROVEN, Step.NONE, None)
+        assert any(why in each for each in one.standing.reasons)
+
+
+@pytest.mark.parametrize(("primary", "expected"), [("ENABLED", Use.UNUSED), ("DISABLED", Use.NOT_PROVEN)])
+def test_no_data_comes_under_an_old_version_of_a_key_that_a_registry_names_while_the_new_one_works(
+    small: Small, clock: Clock, primary: str, expected: Use
+) -> None:
+    small.config.write_text(small.config.read_text() + REGISTRY)
+    (small.config.parent / "namespaces.csv").write_text(f"namespace,key\nacme/new,{GOOGLE_KEY}\n")
+    small.set_state(2, primary)
+    assembly = watched(small, clock)
+    kind, reasons = use(assembly)
+    assembly.close()
+    assert (kind, any("a registry names it" in one for one in reasons)) == (expected, expected is not Use.UNUSED)
+
+
+OTHER_CLOUD = '\n[[bucket]]\nurl = "s3://objects"\nregion = "us-east-1"\nlayout = "{org}/{namespace}/"\n'
+
+
+@pytest.mark.parametrize("how", ["refused", "damaged", "new"])
+def test_a_bucket_of_which_nothing_is_known_is_told_whatever_its_cloud(
+    small: Small, clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    with an_aws_cloud(monkeypatch) as cloud:
+        cloud.store.clock = clock
+        cloud.store.add_bucket("objects")
+        cloud.store.put("objects", "acme/a/1")
+        if how == "new":
+            told(capsys, small, "scan", "-q")
+            assert told(capsys, small, "retire")[0] == 0
+        small.config.write_text(small.config.read_text() + OTHER_CLOUD)
+        if how == "refused":
+            cloud.traffic.fail("s3 GET /objects", status=403, code="AccessDenied")
+            cloud.traffic.fail("s3 HEAD /objects", status=403, code="AccessDenied")
+        if how != "new":
+            told(capsys, small, "scan", "-q")
+        if how == "damaged":
+            assert told(capsys, small, "retire")[0] == 0
+            shutil.rmtree(small.config.parent / "state" / "inventory" / folder_name("s3://objects"))
+            told(capsys, small, "poll", "-q")
+        code, out = told(capsys, small, "retire")
+        assert (code, "gap: s3://objects: " in out) == (3, True), out
+        code, out = told(capsys, small, "retire", SHORT)
+        assert (code, "gap: " in out) == (0, False), out
+
+
+def test_a_bucket_of_its_cloud_of_which_nothing_is_known_is_told_where_a_key_is_not_proven_unused_for_it(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small.cloud.store.add_bucket("more", "acme", "us-east1")
+    more = '[[bucket]]\nurl = "gs://more"\nlayout = "{org}/{namespace}/"\naccount = "acme"\n'
+    small.config.write_text(f"{small.config.read_text()}\n{more}")
+    told(capsys, small, "scan", "-q", "--bucket", "gs://data")
+    code, out = told(capsys, small, "retire", SHORT)
+    assert (code, "gap: gs://more: nothing is known of its objects" in out) == (3, True), out

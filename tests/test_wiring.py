@@ -1,10 +1,15 @@
 """What a config makes of the parts."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from auditor import cli
+from tests.clouds import GOOGLE_KEY
+from tests.small import a_small_cloud
 
 ASSEMBLE = """
 import sys
@@ -33,3 +38,25 @@ def test_the_sdk_of_a_cloud_that_nobody_uses_is_not_loaded(tmp_path: Path, url: 
         [sys.executable, "-c", ASSEMBLE, str(config)], check=True, capture_output=True, text=True, timeout=60
     )
     assert run.stdout.strip() == expected
+
+
+@pytest.mark.parametrize("command", ["impact", "retire", "explain", "report"])
+def test_what_is_told_from_what_is_stored_needs_no_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    with a_small_cloud(tmp_path) as small:
+        small.set_state(1, "DISABLED")
+        cli._run(small.argv("scan", "-q", "--format", "json"))  # noqa: SLF001 - the command without the end of the process
+        finding = json.loads(capsys.readouterr().out)["findings"][0]["id"]
+        calls = len(small.cloud.traffic.requests)
+        # At Google's own address credentials are needed.
+        text = small.config.read_text()
+        small.config.write_text("\n".join(line for line in text.splitlines() if "_endpoint" not in line))
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+        assert cli._run(small.argv("scan", "-q")) == 2  # noqa: SLF001 - as above
+        assert "credentials" in capsys.readouterr().err
+        more = {"impact": [GOOGLE_KEY], "explain": [finding], "report": ["--output", str(tmp_path / "report.html")]}
+        code = cli._run(small.argv(command, *more.get(command, [])))  # noqa: SLF001 - as above
+        told = capsys.readouterr()
+        assert (code, told.err) == (1 if command == "impact" else 0, "")
+        assert len(small.cloud.traffic.requests) == calls

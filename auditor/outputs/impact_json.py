@@ -38,6 +38,7 @@ def write(one: Impact, out: TextIO) -> None:
             "text": one.writes.text,
             "namespaces": one.writes.namespaces,
             "default_key_of": list(one.writes.buckets),
+            "named_by": list(one.writes.registries),
         },
         "takes_effect": one.takes_effect,
         "final": one.final,

@@ -31,7 +31,8 @@ def verdict(one: Impact) -> str:
     """The answer in one sentence."""
     if one.idle is not None:
         kept = f"; {words.counted(one.untouched, 'object')} still hang on it" if one.untouched else ""
-        return f"Nothing would change: {one.idle}{kept}."
+        meant = "; a registry names it for its namespaces" if one.writes.registries else ""
+        return f"Nothing would change: {one.idle}{kept}{meant}."
     if one.extent.objects:
         return (
             f"{words.counted(one.extent.objects, 'object')} ({words.size(one.extent.size)}) in "
@@ -39,6 +40,10 @@ def verdict(one: Impact) -> str:
         )
     if one.untouched:
         return f"Nothing would change for the {words.counted(one.untouched, 'object')} that hang on it."
+    if one.writes.registries:
+        left = ", and not everything is known" if one.gaps else ""
+        fails = "would fail" if one.writes.fail else "may fail"
+        return f"No known data depends on it, but a registry names it for its namespaces: new data {fails}{left}."
     if one.gaps:
         return "Nothing that is known depends on it, and not everything is known."
     return "Nothing that is known depends on it."
@@ -100,11 +105,20 @@ def _namespaces(one: Impact) -> Iterator[Text]:
 
 def _writes(one: Impact) -> Iterator[Text]:
     if one.idle is not None:
+        yield from _named(one, "registries  ")
         return
     yield _plain(f"writes      {one.writes.text}")
     if one.writes.fail is not False and one.writes.namespaces:
         yield _plain(f"            {words.counted(one.writes.namespaces, 'namespace')} have data under the key")
     yield from (_plain(f"            it is the default key of {bucket}") for bucket in one.writes.buckets)
+    yield from _named(one, "            ")
+
+
+def _named(one: Impact, head: str) -> Iterator[Text]:
+    if one.writes.registries:
+        yield _plain(
+            f"{head}data of the namespaces that these name it for may come: {', '.join(one.writes.registries)}"
+        )
 
 
 def undos(steps: Iterable[Undo]) -> Iterator[Text]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -9,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from auditor.findings import Assessed, Finding, Judgement, Severity, Status, SubjectKind, member_of
+from auditor.log import visible
 from auditor.model import Reason, split_version
 from auditor.outputs import summary
 from auditor.outputs.summary import Amount
@@ -199,8 +201,18 @@ def _family(one: Described, samples: Samples) -> Metric:
     kind = CounterMetricFamily if one.counter else GaugeMetricFamily
     family = kind(one.name, one.meaning, labels=one.labels)
     for labels, value in samples:
-        family.add_metric(labels, value)
+        family.add_metric(tuple(map(_harmless, labels)), value)
     return family
+
+
+def _harmless(label: str) -> str:
+    """A label as it is; with characters that command a terminal, they are escaped, and a digest tells such names apart.
+
+    Without it a name with an escape in it, and one that is spelt like that escape, would be one series.
+    """
+    if label.isprintable():
+        return label
+    return f"{visible(label)} ({sha256(label.encode(errors='surrogatepass')).hexdigest()[:8]})"
 
 
 def _labels(place: tuple[str, ...]) -> tuple[str, ...]:

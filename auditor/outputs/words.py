@@ -12,6 +12,9 @@ _STEP: Final = 1000
 _TEN: Final = 10
 _LEAST: Final = 0.0001
 
+NAMESPACES_NOT_KEPT: Final = "which namespaces hung on it when it was last told is not kept whole"
+"""Of a finding that nothing hangs on now, or of which nobody can tell now what does."""
+
 KINDS: Final = {
     SubjectKind.KEY_VERSION: "key version",
     SubjectKind.KEY: "key",

@@ -46,7 +46,7 @@ from auditor.findings import (
     Undo,
     member_of,
 )
-from auditor.log import _Json, _Plain
+from auditor.log import _Json, _Plain, visible
 from auditor.model import Dependency, Encryption, Evidence, Extent, Gap, Holding, Population, Reason
 from auditor.outputs import diff_json, diff_table, html, metrics, scan_json, tabular, terminal
 from auditor.outputs.page import Manifest
@@ -298,14 +298,29 @@ def test_a_log_line_stays_one_line(name: str) -> None:
     assert (told.isprintable(), json.loads(told)["message"]) == (True, f"swept {name}")
 
 
-@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+@pytest.mark.parametrize("name", COMMANDS.values(), ids=COMMANDS)
 def test_metrics_stay_one_line_a_sample(name: str) -> None:
     judgement, rows = a_judgement(name)
     collector = metrics.JudgementCollector(lambda: judgement, lambda _: rows, dict, dict, rules=(), version=("0", "r"))
 
     text = generate_latest(metrics.registry(collector)).decode()
+    assert all(line.isprintable() for line in text.split("\n"))
     families = {one.name: one for one in text_string_to_metric_families(text)}
-    assert families["cmek_finding_info"].samples[0].labels["tenant"] == name
+    told = families["cmek_finding_info"].samples[0].labels["tenant"]
+    assert told == name if name.isprintable() else told.startswith(f"{visible(name)} (")
+
+
+def test_tenants_whose_names_look_alike_are_told_apart_in_metrics() -> None:
+    judgement, rows = a_judgement("harmless")
+    names = ("acme\x1b", "acme\\x1b", "acme\r", "acme\\r", "acme\0", "acme\ud800", "acme")
+    findings = (replace(judgement.findings[0], id=name, extent=Extent(1, 1, 1, (name,))) for name in names)
+    many = replace(judgement, findings=tuple(findings))
+    collector = metrics.JudgementCollector(lambda: many, lambda _: rows, dict, dict, rules=(), version=("0", "r"))
+    text = generate_latest(metrics.registry(collector)).decode()
+    families = {one.name: one for one in text_string_to_metric_families(text)}
+    told = {one.labels["tenant"] for one in families["cmek_finding_info"].samples}
+    assert len(told) == len(names)
+    assert all(one.isprintable() for one in told)
 
 
 def test_the_page_stays_small_whatever_the_fleet() -> None:
