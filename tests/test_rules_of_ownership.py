@@ -433,6 +433,11 @@ def test_a_key_is_for_the_buckets_of_its_data_of_registries_and_of_defaults() ->
     assert (mine.places[1].members, mine.told) == ((member_of(there),), True)
 
 
+def test_a_key_that_is_watched_and_for_no_bucket_is_asked_about() -> None:
+    (one,) = asked(key_location_mismatch.RULE, keys=HERE)
+    assert (one.key, one.places, one.told) == (GCP_KEY, (), True)
+
+
 def test_of_a_bucket_that_never_told_where_it_is_nobody_knows_it() -> None:
     (one,) = asked(key_location_mismatch.RULE, a_holding(GCP_KEY, "1"), keys=HERE)
     assert one.places == (Place(BucketFacts("gs://data", Cloud.GCP), (member_of(a_holding(GCP_KEY, "1")),)),)
