@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from auditor.findings import Assessed, Member, Readability, member_of
 from auditor.inventory.alike import Alike
 from auditor.inventory.files import very_file
 from auditor.inventory.snapshot import moment
+from auditor.inventory.spans import OUTSIDE, Span, cut
 from auditor.model import Dependency, Encryption, Extent, Holding, Population
 from auditor.ports import Measured, NamespaceRow, Portions
 from auditor.registered import Portion
@@ -30,8 +30,6 @@ _COLUMNS: Final = (
 _TENANTS: Final = 20
 _SAMPLES: Final = 10
 _PAGE: Final = 5_000
-_ROWS_AT_ONCE: Final = 400_000
-"""Rows whose namespaces are told apart at a time, about: what that takes in memory does not grow with the fleet."""
 _MOST: Final = 2**63 - 1
 
 # What a bucket says of its sizes may add up to more than 64 bits hold: too much to count is no error.
@@ -119,10 +117,6 @@ SELECT rank, total(CASE WHEN ($namespace::VARCHAR IS NULL OR namespace LIKE $nam
 FROM chosen GROUP BY rank
 """
 )
-_STARTS: Final = """
-SELECT stats_min_value, row_group_num_rows FROM parquet_metadata($files)
-WHERE path_in_schema = 'namespace' AND stats_min_value IS NOT NULL ORDER BY 1
-"""
 _NAMESPACES: Final = (
     _CHOSEN
     + """
@@ -165,33 +159,6 @@ _RANKED: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Some namespaces, one after the other in their order; or all rows that are in none."""
-
-    first: str | None = None
-    until: str | None = None
-    """The first that is not of this part."""
-    outside: bool = False
-
-    @property
-    def text(self) -> str:
-        """The condition, which holds for these rows alone."""
-        if self.outside:
-            return "namespace IS NULL"
-        sides = {"first": "namespace >= $first", "until": "namespace < $until"}
-        return " AND ".join(["namespace IS NOT NULL", *(sides[name] for name in self.values)])
-
-    @property
-    def values(self) -> Mapping[str, str]:
-        """What stands for its names."""
-        told = {"first": self.first, "until": self.until}
-        return {name: value for name, value in told.items() if value is not None}
-
-
-_OUTSIDE: Final = _Part(outside=True)
-
-
 _Asked = tuple[tuple[tuple[tuple[Member, ...], Portions], ...], str | None, str | None]
 
 
@@ -224,10 +191,12 @@ class Dependencies:
         self._files = [*plain, *beside]
         self._lock = threading.Lock()
         self._extents: dict[tuple[Member, ...], Extent] = {}
+        self._extents_of: dict[tuple[tuple[Member, ...], Portions], Extent] = {}
+        self._portions: Mapping[Member, Portions] | None = None
         self._beyond: dict[_Asked, tuple[tuple[int, int], ...]] = {}
         self._known: _Known | None = None
-        self._cut: tuple[_Part, ...] | None = None
-        self._counts: dict[_Part, Mapping[str, int]] = {}
+        self._cut: tuple[Span, ...] | None = None
+        self._counts: dict[Span, Mapping[str, int]] = {}
 
     def holdings(self) -> tuple[Holding, ...]:
         """All holdings, sorted by (bucket, encryption, key, key version)."""
@@ -278,15 +247,26 @@ class Dependencies:
 
     def portions(self) -> Mapping[Member, Portions]:
         """Of each holding, which data in it is otherwise than registries say; holdings without any are not in it."""
-        found: dict[Member, int] = defaultdict(int)
-        for bucket, encryption, key, version, bits in self._ask(_PORTIONS):
-            found[bucket, Encryption(encryption), key, version] |= bits
-        return {member: tuple(one for one in Portion if one.bit & bits) for member, bits in found.items()}
+        if self._portions is None:
+            found: dict[Member, int] = defaultdict(int)
+            for bucket, encryption, key, version, bits in self._ask(_PORTIONS):
+                found[bucket, Encryption(encryption), key, version] |= bits
+            self._portions = {member: tuple(one for one in Portion if one.bit & bits) for member, bits in found.items()}
+        return self._portions
 
     def extents_of(self, wanted: Sequence[tuple[Sequence[Member], Portions]]) -> tuple[Extent, ...]:
-        """How much data some portions of each set of holdings are together."""
-        if not wanted:
-            return ()
+        """How much data some portions of each set of holdings are together; remembered, as nothing changes."""
+        asked = [(tuple(some), portions) for some, portions in wanted]
+        with self._lock:
+            new = [one for one in dict.fromkeys(asked) if one not in self._extents_of]
+        if new:
+            found = dict(zip(new, self._measured_of(new), strict=True))
+            with self._lock:
+                self._extents_of.update(found)
+        with self._lock:
+            return tuple(self._extents_of[one] for one in asked)
+
+    def _measured_of(self, wanted: Sequence[tuple[Sequence[Member], Portions]]) -> tuple[Extent, ...]:
         chosen = _chosen(
             [(one, rank) for rank, (some, _) in enumerate(wanted) for one in some],
             [portions for some, portions in wanted for _ in some],
@@ -351,20 +331,14 @@ class Dependencies:
         for part in self._parts():
             yield self._ask(text.format(part=part.text), {**values, **part.values})
 
-    def _parts(self) -> tuple[_Part, ...]:
+    def _parts(self) -> tuple[Span, ...]:
         """All namespaces in their order, about so many rows a part.
 
         Rows stand in the order of namespaces, so that each part of the files is read once.
         """
         if self._cut is None:
-            starts: list[str | None] = [None]
-            rows = 0
-            for start, count in self._ask(_STARTS, {"files": self._files}) if self._files else ():
-                if rows >= _ROWS_AT_ONCE and start != starts[-1]:
-                    starts.append(start)
-                    rows = 0
-                rows += count
-            self._cut = tuple(_Part(first, until) for first, until in pairwise([*starts, None]))
+            with told(), self._database.cursor() as cursor:
+                self._cut = cut(cursor, self._files)
         return self._cut
 
     def namespaces(
@@ -445,7 +419,7 @@ class Dependencies:
         left = limit if limit is not None else _MOST
         skip = offset
         for bucket in dict.fromkeys(one.bucket for one in self.holdings()):
-            for part in (_OUTSIDE, *self._parts()):
+            for part in (OUTSIDE, *self._parts()):
                 held = self._held(part).get(bucket, 0) if skip else _MOST
                 if skip >= held:
                     skip -= held
@@ -458,13 +432,13 @@ class Dependencies:
                     return
                 skip = 0
 
-    def _held(self, part: _Part) -> Mapping[str, int]:
+    def _held(self, part: Span) -> Mapping[str, int]:
         """How many rows each bucket has in a part."""
         if part not in self._counts:
             self._counts[part] = dict(self._ask(_COUNTS.format(part=part.text), part.values))
         return self._counts[part]
 
-    def _stream(self, text: str, part: _Part, values: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    def _stream(self, text: str, part: Span, values: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         """Ask, and take the answer a page at a time."""
         with told(), self._database.cursor() as cursor:
             cursor.execute(text.format(part=part.text), {**values, **part.values})

@@ -2,14 +2,20 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 import duckdb
+import pyarrow.parquet as pq
 
 from auditor.inventory.files import UNFINISHED, put, very_file
-from auditor.inventory.sql import quoted, settle
+from auditor.inventory.spans import OUTSIDE, cut
+from auditor.inventory.sql import settle
 from auditor.registered import Portion
+
+_ROWS_AT_ONCE: Final = 100_000
+"""Rows that are put beside registries at a time, about, and that are compressed together."""
 
 # Of a multi-Region key all replicas are the same key; a Google project may be named by its id or its number, and
 # whether both are the same nobody says: that is no proof of a wrong key.
@@ -26,14 +32,15 @@ _SAME_KEY: Final = """
      AND regexp_full_match(split_part(entry.key, '/', 2), '[0-9]+')
          <> regexp_full_match(split_part(held.key, '/', 2), '[0-9]+')))
 """
+_HELD: Final = "held AS (SELECT * FROM read_parquet($held, hive_partitioning = false) WHERE {span})"
 # What is under no KMS key counts as one key more, and what its writer encrypted as another. Each key is spelled once,
 # so that a million namespaces are compared by numbers.
-_MIXED: Final = """
-WITH spelled AS (
+_MIXED: Final = f"""
+WITH {_HELD}, spelled AS (
     SELECT key, starts_with(key, 'projects/') AND regexp_full_match(split_part(key, '/', 2), '[0-9]+') AS numbered,
         if(starts_with(split_part(key, '/', 2), 'mrk-') AND key LIKE 'arn:%',
            concat_ws(':', split_part(key, ':', 2), split_part(key, ':', 5), split_part(key, '/', 2)), key) AS same
-    FROM (SELECT DISTINCT key FROM read_parquet($held, hive_partitioning = false) WHERE encryption = 'cmek')
+    FROM (SELECT DISTINCT key FROM held WHERE encryption = 'cmek')
 ), spelling AS (
     SELECT key, numbered, dense_rank() OVER (ORDER BY same) AS same,
         dense_rank() OVER (ORDER BY if(starts_with(key, 'projects/'), regexp_replace(key, '^projects/[^/]+', ''), same))
@@ -43,7 +50,7 @@ WITH spelled AS (
     SELECT held.namespace, held.encryption, coalesce(spelling.numbered, false) AS numbered,
         CASE held.encryption WHEN 'cmek' THEN spelling.same WHEN 'customer_supplied' THEN -1 ELSE 0 END AS same,
         CASE held.encryption WHEN 'cmek' THEN spelling.alike WHEN 'customer_supplied' THEN -1 ELSE 0 END AS alike
-    FROM read_parquet($held, hive_partitioning = false) AS held LEFT JOIN spelling ON spelling.key = held.key
+    FROM held LEFT JOIN spelling ON spelling.key = held.key
     WHERE held.population = 'live' AND held.namespace IS NOT NULL AND held.encryption <> 'unknown'
 )
 SELECT namespace FROM live GROUP BY namespace HAVING bool_or(encryption = 'cmek') AND (
@@ -51,9 +58,9 @@ SELECT namespace FROM live GROUP BY namespace HAVING bool_or(encryption = 'cmek'
     OR coalesce(min(same) FILTER (numbered) <> max(same) FILTER (numbered), false)
     OR coalesce(min(same) FILTER (NOT numbered) <> max(same) FILTER (NOT numbered), false)
 )
-"""
+"""  # noqa: S608 - words of our own
 _PLACED: Final = f"""
-COPY (
+    WITH {_HELD}
     SELECT held.* REPLACE (coalesce(entry.tenant, held.tenant) AS tenant),
         CASE WHEN held.namespace IS NULL OR held.encryption = 'unknown' THEN 0 ELSE
             if(entry.key IS NOT NULL AND held.encryption = 'cmek' AND NOT {_SAME_KEY}, {Portion.WRONG_KEY.bit}, 0)
@@ -65,25 +72,28 @@ COPY (
         | if($is_known AND held.namespace IS NOT NULL AND entry.namespace IS NULL, {Portion.UNREGISTERED.bit}, 0)
         | if(entry.contradicted, {Portion.DISPUTED.bit}, 0)
         AS portions
-    FROM read_parquet($held, hive_partitioning = false) AS held
+    FROM held
     LEFT JOIN (
-        SELECT * FROM read_parquet($entries, hive_partitioning = false) WHERE bucket = $bucket
+        SELECT * FROM read_parquet($entries, hive_partitioning = false) WHERE bucket = $bucket AND {{span}}
     ) AS entry ON entry.namespace = held.namespace
     LEFT JOIN (
         SELECT unnest($keys::VARCHAR[]) AS key, unnest($tenants::VARCHAR[]) AS tenant
     ) AS owner ON owner.key = held.key
     LEFT JOIN ({_MIXED}) AS mixed ON mixed.namespace = held.namespace
     ORDER BY held.namespace
-) TO '{{target}}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)
 """  # noqa: S608 - numbers of our own
 
 
 def has_mixed(held: Path, folder: Path) -> bool:
     """Whether live data of any namespace is under more than one key; `folder` is for what does not fit into memory."""
+    file = very_file(held)
     with duckdb.connect() as database:
         settle(database, folder)
-        found = database.execute(f"SELECT EXISTS ({_MIXED})", {"held": [very_file(held)]}).fetchall()
-    return bool(found[0][0])
+        asked = (
+            database.execute(f"SELECT EXISTS ({_MIXED.format(span=one.text)})", {"held": [file], **one.values})
+            for one in cut(database, [file])
+        )
+        return any(found.fetchall()[0][0] for found in asked)
 
 
 def place(held: Path, target: Path, bucket: str, entries: Path, tenants: Mapping[str, str], *, is_known: bool) -> None:
@@ -94,15 +104,21 @@ def place(held: Path, target: Path, bucket: str, entries: Path, tenants: Mapping
     `tenants`: key -> whose it is. `is_known`: the registries know all namespaces of the bucket.
     """
     unfinished = target.with_name(f"{UNFINISHED}{os.getpid()}-{target.name}")
-    with duckdb.connect() as database:
+    rows = [very_file(held)]
+    values = {
+        "held": rows,
+        "entries": [very_file(entries)],
+        "bucket": bucket,
+        "keys": list(tenants),
+        "tenants": list(tenants.values()),
+        "is_known": is_known,
+    }
+    with duckdb.connect() as database, ExitStack() as stack:
         settle(database, target.parent)
-        values = {
-            "held": [very_file(held)],
-            "entries": [very_file(entries)],
-            "bucket": bucket,
-            "keys": list(tenants),
-            "tenants": list(tenants.values()),
-            "is_known": is_known,
-        }
-        database.execute(_PLACED.format(target=quoted(unfinished)), values)
+        writer: pq.ParquetWriter | None = None
+        for one in (OUTSIDE, *cut(database, rows, _ROWS_AT_ONCE)):
+            asked = database.sql(_PLACED.format(span=one.text), params={**values, **one.values})
+            some = asked.to_arrow_table()
+            writer = writer or stack.enter_context(pq.ParquetWriter(unfinished, some.schema, compression="zstd"))
+            writer.write_table(some)
     put(unfinished, target)

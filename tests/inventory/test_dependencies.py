@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditor.findings import Assessed, Assessment, Basis, Member, Readability, Subject, SubjectKind, member_of
-from auditor.inventory import dependencies, files, totals
+from auditor.inventory import dependencies, files, spans, totals
 from auditor.inventory.dependencies import Dependencies
 from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
@@ -104,7 +104,7 @@ def test_every_question_is_answered_as_by_looking_at_each_object(
     members: list[Member] = [(bucket, *one) for bucket in BUCKETS for one in HELD]
     sets = data.draw(st.lists(st.lists(st.sampled_from(members), unique=True, max_size=5), max_size=5))
     how: dict[Any, tuple[str, int]] = {
-        dependencies: ("_ROWS_AT_ONCE", data.draw(st.integers(0, 5))),
+        spans: ("_ROWS_AT_ONCE", data.draw(st.integers(0, 5))),
         files: ("_ROWS_A_GROUP", data.draw(st.integers(1, 5))),
         totals: ("_SUMS_HELD", data.draw(st.integers(0, 3))),
     }
@@ -118,7 +118,7 @@ def test_every_question_is_answered_as_by_looking_at_each_object(
     assert [found.count_namespaces(one) for one in sets] == [extent(fleet, one).namespaces for one in sets]
     apart = [[one for one in members if members.index(one) % 3 == number] for number in range(3)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dependencies, "_ROWS_AT_ONCE", data.draw(st.integers(0, 5)))
+        patch.setattr(spans, "_ROWS_AT_ONCE", data.draw(st.integers(0, 5)))
         measured = opened(tmp_path_factory.mktemp("inventory"), fleet).measured(apart, 2)
     assert measured.together == extent(fleet, members)
     assert [(one.objects, one.size, one.namespaces) for one in measured.each] == [
