@@ -34,6 +34,7 @@ from auditor.rules import (
     mixed_keys,
     not_customer_managed,
     registry_mismatch,
+    wrong_key,
 )
 from tests.core_builders import (
     AWS_KEY,
@@ -533,6 +534,10 @@ def test_keys_of_the_provider_are_told_apart() -> None:
     keys = {AWS_KEY: (an_aws_key(manager=KeyManager.PROVIDER), None)}
     (one,) = asked(mixed_keys.RULE, holding, keys=keys, buckets=(a_coverage(S3),))
     assert one.providers == (member_of(holding),)
+    (one,) = asked(wrong_key.RULE, holding, keys=keys)
+    assert (one.provider_managed, told(wrong_key.RULE, one)[0]) == (True, V.NOT_APPLICABLE)
+    (one,) = asked(wrong_key.RULE, holding, keys={AWS_KEY: (an_aws_key(), None)})
+    assert not one.provider_managed
 
 
 def test_without_a_registry_nothing_is_asked_of_one() -> None:
