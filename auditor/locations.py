@@ -21,8 +21,6 @@ def serves(key: KeyName, bucket: BucketFacts) -> bool | None:
     if key.cloud is not bucket.cloud:
         return False
     location = key.location.lower()
-    if bucket.cloud is Cloud.AWS:
-        return None if bucket.location is None else location == bucket.location.lower()
     if location == _GLOBAL:
         return False
     needed = needed_location(bucket)

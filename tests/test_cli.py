@@ -403,8 +403,8 @@ def two_buckets(small: Small) -> None:
     store = small.cloud.store
     store.add_bucket("bee", "acme", "us-east1")
     store.add_key(f"{GOOGLE_KEY}-2")
-    for name, key, version in (("1", GOOGLE_KEY, 1), ("2", GOOGLE_KEY, 2), ("3", f"{GOOGLE_KEY}-2", 1)):
-        store.put("bee", f"acme/bee/{name}", key=key, version=version, size=100)
+    for name, key, version in (("bee/1", GOOGLE_KEY, 1), ("bee/2", GOOGLE_KEY, 2), ("wasp/3", f"{GOOGLE_KEY}-2", 1)):
+        store.put("bee", f"acme/{name}", key=key, version=version, size=100)
     layout = 'layout = "{org}/{namespace}/"'
     small.config.write_text(small.config.read_text() + f'[[bucket]]\nurl = "gs://bee"\n{layout}\naccount = "acme"\n')
 

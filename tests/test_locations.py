@@ -73,6 +73,7 @@ SERVES: dict[str, tuple[KeyName, BucketFacts, bool | None]] = {
     "of a place that nobody told": (key("us-east1"), google(None), None),
     "of AWS, for a bucket of Google": (aws_key("us-east-1"), google("us-east1"), False),
     "of Google, for a bucket of AWS": (key("us-east1"), amazon("us-east-1"), False),
+    "of a place of the same name in the other cloud": (key("us-east-1"), amazon("us-east-1"), False),
     "of the bucket's Region": (aws_key("us-east-1"), amazon("us-east-1"), True),
     "of a Region in capitals": (aws_key("us-east-1"), amazon("US-EAST-1"), True),
     "of another Region": (aws_key("us-east-2"), amazon("us-east-1"), False),

@@ -32,7 +32,7 @@ def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Smal
         aws.store.add_key(AWS_KEY)
         aws.store.put("objects", "acme/s3/empty", size=0, sse="aws:kms", key=AWS_KEY)
         aws.store.put("objects", "acme/s3/cold", size=9, sse="aws:kms", key=AWS_KEY, storage_class="GLACIER")
-        aws.store.put("objects", "acme/s3/plain", size=9)
+        aws.store.put("objects", "acme/plain/0", size=9)
         for number in range(5):
             when = datetime(2026, 1, 1 + number, tzinfo=UTC)
             aws.store.put("objects", f"acme/s3/{number}", size=100, sse="aws:kms", key=AWS_KEY, modified=when)

@@ -34,6 +34,7 @@ from auditor.rules import (
     mixed_keys,
     not_customer_managed,
     registry_mismatch,
+    wrong_key,
 )
 from tests.core_builders import (
     AWS_KEY,
@@ -441,6 +442,11 @@ def test_a_key_is_for_the_buckets_of_its_data_of_registries_and_of_defaults() ->
     assert (mine.places[1].members, mine.told) == ((member_of(there),), True)
 
 
+def test_a_key_that_is_watched_and_for_no_bucket_is_asked_about() -> None:
+    (one,) = asked(key_location_mismatch.RULE, keys=HERE)
+    assert (one.key, one.places, one.told) == (GCP_KEY, (), True)
+
+
 def test_of_a_bucket_that_never_told_where_it_is_nobody_knows_it() -> None:
     (one,) = asked(key_location_mismatch.RULE, a_holding(GCP_KEY, "1"), keys=HERE)
     assert one.places == (Place(BucketFacts("gs://data", Cloud.GCP), (member_of(a_holding(GCP_KEY, "1")),)),)
@@ -536,6 +542,10 @@ def test_keys_of_the_provider_are_told_apart() -> None:
     keys = {AWS_KEY: (an_aws_key(manager=KeyManager.PROVIDER), None)}
     (one,) = asked(mixed_keys.RULE, holding, keys=keys, buckets=(a_coverage(S3),))
     assert one.providers == (member_of(holding),)
+    (one,) = asked(wrong_key.RULE, holding, keys=keys)
+    assert (one.provider_managed, told(wrong_key.RULE, one)[0]) == (True, V.NOT_APPLICABLE)
+    (one,) = asked(wrong_key.RULE, holding, keys={AWS_KEY: (an_aws_key(), None)})
+    assert not one.provider_managed
 
 
 def test_without_a_registry_nothing_is_asked_of_one() -> None:

@@ -194,6 +194,8 @@ class Dependencies:
         """Whether a file could not be read since: the same again would fail again."""
         self._lock = threading.Lock()
         self._extents: dict[tuple[Member, ...], Extent] = {}
+        self._extents_of: dict[tuple[tuple[Member, ...], Portions], Extent] = {}
+        self._portions: Mapping[Member, Portions] | None = None
         self._beyond: dict[_Asked, tuple[tuple[int, int], ...]] = {}
         self._known: _Known | None = None
         self._cut: tuple[Cut, ...] | None = None
@@ -248,15 +250,26 @@ class Dependencies:
 
     def portions(self) -> Mapping[Member, Portions]:
         """Of each holding, which data in it is otherwise than registries say; holdings without any are not in it."""
-        found: dict[Member, int] = defaultdict(int)
-        for bucket, encryption, key, version, bits in self._ask(_PORTIONS):
-            found[bucket, Encryption(encryption), key, version] |= bits
-        return {member: tuple(one for one in Portion if one.bit & bits) for member, bits in found.items()}
+        if self._portions is None:
+            found: dict[Member, int] = defaultdict(int)
+            for bucket, encryption, key, version, bits in self._ask(_PORTIONS):
+                found[bucket, Encryption(encryption), key, version] |= bits
+            self._portions = {member: tuple(one for one in Portion if one.bit & bits) for member, bits in found.items()}
+        return self._portions
 
     def extents_of(self, wanted: Sequence[tuple[Sequence[Member], Portions]]) -> tuple[Extent, ...]:
-        """How much data some portions of each set of holdings are together."""
-        if not wanted:
-            return ()
+        """How much data some portions of each set of holdings are together; remembered, as nothing changes."""
+        asked = [(tuple(some), portions) for some, portions in wanted]
+        with self._lock:
+            new = [one for one in dict.fromkeys(asked) if one not in self._extents_of]
+        if new:
+            found = dict(zip(new, self._measured_of(new), strict=True))
+            with self._lock:
+                self._extents_of.update(found)
+        with self._lock:
+            return tuple(self._extents_of[one] for one in asked)
+
+    def _measured_of(self, wanted: Sequence[tuple[Sequence[Member], Portions]]) -> tuple[Extent, ...]:
         chosen = _chosen(
             [(one, rank) for rank, (some, _) in enumerate(wanted) for one in some],
             [portions for some, portions in wanted for _ in some],

@@ -1,15 +1,21 @@
 """The dependencies of one sweep beside what registries say of their namespaces, and beside each other."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
+import pyarrow.parquet as pq
 
+from auditor.inventory.cuts import OUTSIDE, ROWS_AT_ONCE, cut
 from auditor.inventory.files import UNFINISHED, put, very_file
-from auditor.inventory.sql import quoted, settle
+from auditor.inventory.sql import settle
 from auditor.registered import Portion
+
+_ROWS_AT_ONCE: Final = 100_000
+"""Rows that are put beside registries at a time, about, and that are compressed together."""
 
 # Of a multi-Region key all replicas are the same key.
 _SAME_KEY: Final = """
@@ -34,14 +40,15 @@ _SAME: Final = """
 if(starts_with(split_part({key}, '/', 2), 'mrk-') AND {key} LIKE 'arn:%',
    concat_ws(':', split_part({key}, ':', 2), split_part({key}, ':', 5), split_part({key}, '/', 2)), {key})
 """
+_HELD: Final = "held AS (SELECT * FROM read_parquet($held, hive_partitioning = false) WHERE {span})"
 # What is under no KMS key counts as one key more, and what its writer encrypted as another. Each key is spelled once,
 # so that a million namespaces are compared by numbers.
-_MIXED: Final = """
-WITH spelled AS (
+_MIXED: Final = f"""
+WITH {_HELD}, spelled AS (
     SELECT key, starts_with(key, 'projects/') AND regexp_full_match(split_part(key, '/', 2), '[0-9]+') AS numbered,
         if(starts_with(split_part(key, '/', 2), 'mrk-') AND key LIKE 'arn:%',
            concat_ws(':', split_part(key, ':', 2), split_part(key, ':', 5), split_part(key, '/', 2)), key) AS same
-    FROM (SELECT DISTINCT key FROM read_parquet($held, hive_partitioning = false) WHERE encryption = 'cmek')
+    FROM (SELECT DISTINCT key FROM held WHERE encryption = 'cmek')
 ), spelling AS (
     SELECT key, numbered, dense_rank() OVER (ORDER BY same) AS same,
         dense_rank() OVER (ORDER BY if(starts_with(key, 'projects/'), regexp_replace(key, '^projects/[^/]+', ''), same))
@@ -51,7 +58,7 @@ WITH spelled AS (
     SELECT held.namespace, held.encryption, coalesce(spelling.numbered, false) AS numbered,
         CASE held.encryption WHEN 'cmek' THEN spelling.same WHEN 'customer_supplied' THEN -1 ELSE 0 END AS same,
         CASE held.encryption WHEN 'cmek' THEN spelling.alike WHEN 'customer_supplied' THEN -1 ELSE 0 END AS alike
-    FROM read_parquet($held, hive_partitioning = false) AS held LEFT JOIN spelling ON spelling.key = held.key
+    FROM held LEFT JOIN spelling ON spelling.key = held.key
     WHERE held.population = 'live' AND held.namespace IS NOT NULL AND held.encryption <> 'unknown'
 )
 SELECT namespace FROM live GROUP BY namespace HAVING bool_or(encryption = 'cmek') AND (
@@ -59,9 +66,9 @@ SELECT namespace FROM live GROUP BY namespace HAVING bool_or(encryption = 'cmek'
     OR coalesce(min(same) FILTER (numbered) <> max(same) FILTER (numbered), false)
     OR coalesce(min(same) FILTER (NOT numbered) <> max(same) FILTER (NOT numbered), false)
 )
-"""
+"""  # noqa: S608 - words of our own
 _PLACED: Final = f"""
-COPY (
+    WITH {_HELD}
     SELECT held.* REPLACE (coalesce(entry.tenant, held.tenant) AS tenant),
         CASE WHEN held.namespace IS NULL OR held.encryption = 'unknown' THEN 0 ELSE
             if(entry.key IS NOT NULL AND held.encryption = 'cmek' AND NOT {_SAME_KEY},
@@ -75,9 +82,9 @@ COPY (
         | if(entry.contradicted, {Portion.DISPUTED.bit}, 0)
         | if($is_known AND entry.namespace IS NULL AND branched.namespace IS NOT NULL, {Portion.BRANCHED.bit}, 0)
         AS portions
-    FROM read_parquet($held, hive_partitioning = false) AS held
+    FROM held
     LEFT JOIN (
-        SELECT * FROM read_parquet($entries, hive_partitioning = false) WHERE bucket = $bucket
+        SELECT * FROM read_parquet($entries, hive_partitioning = false) WHERE bucket = $bucket AND {{span}}
     ) AS entry ON entry.namespace = held.namespace
     LEFT JOIN (
         SELECT DISTINCT parent AS namespace FROM read_parquet($entries, hive_partitioning = false)
@@ -90,16 +97,23 @@ COPY (
     ) AS owner ON owner.same = {_SAME.format(key="held.key")}
     LEFT JOIN ({_MIXED}) AS mixed ON mixed.namespace = held.namespace
     ORDER BY held.namespace
-) TO '{{target}}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)
 """  # noqa: S608 - numbers of our own
+
+
+def _asking(database: duckdb.DuckDBPyConnection) -> Callable[[str, Mapping[str, Any]], list[tuple[Any, ...]]]:
+    return lambda text, values: database.execute(text, dict(values)).fetchall()
 
 
 def has_mixed(held: Path, folder: Path) -> bool:
     """Whether live data of any namespace is under more than one key; `folder` is for what does not fit into memory."""
+    file = very_file(held)
     with duckdb.connect() as database:
         settle(database, folder)
-        found = database.execute(f"SELECT EXISTS ({_MIXED})", {"held": [very_file(held)]}).fetchall()
-    return bool(found[0][0])
+        asked = (
+            database.execute(f"SELECT EXISTS ({_MIXED.format(span=one.text)})", {"held": [file], **one.values})
+            for one in cut([file], _asking(database), ROWS_AT_ONCE)
+        )
+        return any(found.fetchall()[0][0] for found in asked)
 
 
 def place(held: Path, target: Path, bucket: str, entries: Path, tenants: Mapping[str, str], *, is_known: bool) -> None:
@@ -110,15 +124,21 @@ def place(held: Path, target: Path, bucket: str, entries: Path, tenants: Mapping
     `tenants`: key -> whose it is. `is_known`: the registries know all namespaces of the bucket.
     """
     unfinished = target.with_name(f"{UNFINISHED}{os.getpid()}-{target.name}")
-    with duckdb.connect() as database:
+    rows = [very_file(held)]
+    values = {
+        "held": rows,
+        "entries": [very_file(entries)],
+        "bucket": bucket,
+        "keys": list(tenants),
+        "tenants": list(tenants.values()),
+        "is_known": is_known,
+    }
+    with duckdb.connect() as database, ExitStack() as stack:
         settle(database, target.parent)
-        values = {
-            "held": [very_file(held)],
-            "entries": [very_file(entries)],
-            "bucket": bucket,
-            "keys": list(tenants),
-            "tenants": list(tenants.values()),
-            "is_known": is_known,
-        }
-        database.execute(_PLACED.format(target=quoted(unfinished)), values)
+        writer: pq.ParquetWriter | None = None
+        for one in (OUTSIDE, *cut(rows, _asking(database), _ROWS_AT_ONCE)):
+            asked = database.sql(_PLACED.format(span=one.text), params={**values, **one.values})
+            some = asked.to_arrow_table()
+            writer = writer or stack.enter_context(pq.ParquetWriter(unfinished, some.schema, compression="zstd"))
+            writer.write_table(some)
     put(unfinished, target)

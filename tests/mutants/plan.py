@@ -72,7 +72,7 @@ PLAN: Final = (
         for one in ("foreign_tenant_key", "not_customer_managed", "wrong_key")
     ),
     *(Target(f"auditor/rules/{one}.py", (_OWNERSHIP, _OF_DATA, _OWNED)) for one in _OF_OWNERSHIP),
-    Target("auditor/owning.py", (_OWNERSHIP, _OWNED)),
+    Target("auditor/owning.py", (_OWNERSHIP, _REGISTRY, _ENGINE, _OWNED)),
     Target("auditor/owned.py", (_OWNERSHIP, _OWNED)),
     Target("auditor/locations.py", ("tests/test_locations.py",)),
     Target("auditor/connectors/aws/settings.py", ("tests/connectors/test_aws_objects.py",)),
