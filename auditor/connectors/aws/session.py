@@ -70,26 +70,27 @@ class AwsClients:
         connections: int,
         attempts: int | None = None,
         *,
-        patience: int = _READ_TIMEOUT,
+        patience: int | None = None,
     ) -> None:
-        """`patience`: seconds that one attempt waits for an answer."""
+        """`patience`: seconds that one attempt waits for an answer; None: as long as a listing may take."""
         demand_whole_headers()
         self._identities = identities
         self.wire = wire
         self.agent = user_agent
         self.attempts = attempts
+        longest = patience or _READ_TIMEOUT
         self._config = Config(
             retries={"mode": "standard", "total_max_attempts": attempts or _ATTEMPTS},
-            connect_timeout=min(10, patience),
-            read_timeout=patience,
+            connect_timeout=min(10, longest),
+            read_timeout=longest,
             max_pool_connections=connections,
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             user_agent_extra=user_agent,
         )
         # A key that hangs must not keep the others waiting; a listing has more time.
-        quick = min(_QUICK_TIMEOUT, patience)
-        self._quick = self._config.merge(Config(connect_timeout=quick, read_timeout=quick))
+        quick = min(_QUICK_TIMEOUT, longest)
+        self._quick = self._config.merge(Config(connect_timeout=min(5, quick), read_timeout=quick))
         self._lock = threading.RLock()
         self._sessions: dict[str | None, boto3.session.Session] = {}
         self._clients: dict[tuple[str, str, str | None], Any] = {}
