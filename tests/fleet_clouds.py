@@ -25,6 +25,8 @@ class Clouds:
 
 @contextmanager
 def the_fleet(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Clouds]:
+    # The embedded Cloud KMS has no quota, and waiting for one would be most of the time of a test.
+    monkeypatch.setattr("auditor.clouds.gcp._KMS_QUOTA", 1_000.0)
     store = GoogleStore(Clock())
     fleet.fill_google(store, SEED)
     with GoogleCloud(store) as google, an_aws_cloud(monkeypatch) as aws:

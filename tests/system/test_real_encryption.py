@@ -153,7 +153,10 @@ class World:
         (bucket,) = told["coverage"]["buckets"]
         gaps = {one["effect"] for one in told["gaps"]} - {"since when its current material is in use is not known"}
         assert (bucket["complete"], bucket["resolved"], gaps) == (True, len(self.stored), set())
-        return done.returncode, told
+        # One namespace is under two keys on purpose, whatever becomes of them.
+        mixed = [one for one in told["findings"] if one["rule"] == "mixed-keys"]
+        assert [one["status"] for one in mixed] == ["open"]
+        return done.returncode, {**told, "findings": [one for one in told["findings"] if one not in mixed]}
 
 
 @pytest.fixture
