@@ -644,6 +644,7 @@ def test_a_key_that_nobody_needs_is_not_polled_silently(small: Small, capsys: py
 
 
 # Nothing but this device fails so, and only Linux has it.
+# Only Linux has a file that is always full.
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full, which is always full")
 def test_an_answer_that_cannot_be_written_is_told(small: Small) -> None:
     command = [sys.executable, "-c", "from auditor.cli import main; main()"]

@@ -32,6 +32,7 @@ def test_a_state_folder_that_cannot_be_is_missing(small: Small) -> None:
     assert (told.answer, "is no folder" in told.told, exit_code(checks)) == (Answer.MISSING, True, 1)
 
 
+# Root may write everywhere, so that nothing is refused there.
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_state_folder_that_may_not_be_written_to_is_missing(small: Small) -> None:
     folder = small.config.parent / "state"

@@ -143,10 +143,7 @@ class GcpClients:
             google.api_core.exceptions.GoogleAPICallError, RetryError: an answer that is an error.
             google.auth.exceptions.GoogleAuthError: no credentials.
         """
-        session: requests.Session = self._once(
-            "uploads", project, lambda one: self._session(self._endpoints.storage, one)
-        )
-        url = f"{self._endpoints.storage or _STORAGE}/{bucket}"
+        session, url = self._uploads_of(project, bucket)
         asked: dict[str, str] = {"uploads": ""}
         count = 0
         trail = Trail()
@@ -169,12 +166,16 @@ class GcpClients:
             google.api_core.exceptions.GoogleAPICallError, RetryError: an answer that is an error.
             google.auth.exceptions.GoogleAuthError: no credentials.
         """
+        session, url = self._uploads_of(project, bucket)
+        asked = {"uploads": "", "max-uploads": "1"}
+        parse_uploads(_answered(lambda: session.get(url, params=asked, timeout=_POLICY_TIMEOUT), _RETRY_POLICY).content)
+
+    def _uploads_of(self, project: str | None, bucket: str) -> tuple[requests.Session, str]:
+        """Who asks for the uploads of a bucket, and where."""
         session: requests.Session = self._once(
             "uploads", project, lambda one: self._session(self._endpoints.storage, one)
         )
-        url = f"{self._endpoints.storage or _STORAGE}/{bucket}"
-        asked = {"uploads": "", "max-uploads": "1"}
-        parse_uploads(_answered(lambda: session.get(url, params=asked, timeout=_POLICY_TIMEOUT), _RETRY_POLICY).content)
+        return session, f"{self._endpoints.storage or _STORAGE}/{bucket}"
 
     def email(self, project: str | None) -> str | None:
         """E-mail address of the identity for the buckets of a project, as far as the credentials tell it.
