@@ -7,7 +7,7 @@ from typing import Final
 
 from auditor.errors import UsageError
 from auditor.findings import Assessed, Assessment, Confidence, Judgement, Readability, Status, in_order, member_of
-from auditor.model import AwsKey, Cloud, Gap, KeyMemory, KeyName, Reason
+from auditor.model import AwsKey, Cloud, Gap, KeyMemory, KeyName, Probe, ProbeKind, ProbeOutcome, Reason
 from auditor.ports import OpenInventory
 from auditor.revocation import Part, Proof, Revocation
 from auditor.rules import revocation_incomplete
@@ -43,6 +43,9 @@ def proving(parts: Parts, judgement: Judgement, rows: OpenInventory, key: KeyNam
     found = sorted(zip(groups, measured.each, strict=True), key=lambda pair: (_order(pair[0]), pair[0].cause))
     told = [one for one in judgement.findings if one.rule == revocation_incomplete.RULE.id]
     standing = [one.cause for one in told if one.subject.id == key.text and one.status is not Status.RESOLVED]
+    changed = max(memory.changed.values(), default=None) if memory is not None else None
+    probes = sorted((one for one in parts.ledger.probes() if one.key == key.text), key=lambda one: one.at)
+    standing.extend(_reads_since(probes, changed))
     proof, why = proof_of([one.assessment for one in under], standing)
     last = memory.last if memory is not None else None
     events, head = parts.ledger.head()
@@ -54,11 +57,11 @@ def proving(parts: Parts, judgement: Judgement, rows: OpenInventory, key: KeyNam
         why=why,
         state=_state(memory),
         state_read=memory.last_at if memory is not None else None,
-        changed=max(memory.changed.values(), default=None) if memory is not None else None,
+        changed=changed,
         parts=tuple(Part(one, extent) for one, extent in found),
         extent=measured.together,
         populations=measured.populations,
-        probes=tuple(sorted((one for one in parts.ledger.probes() if one.key == key.text), key=lambda one: one.at)),
+        probes=tuple(probes),
         undo=tuple(dict.fromkeys(step for one in under for step in one.assessment.undo)),
         evidence=tuple(
             dict.fromkeys(
@@ -89,6 +92,21 @@ def see_that_it_is_meant(parts: Parts, key: KeyName, now: datetime) -> None:
         f"the config means key {key} to work{until}",
         'give it `intended_state = "revoked"` in its [[key]]; `impact` tells what revoking it would do',
     )
+
+
+def _reads_since(probes: Iterable[Probe], changed: datetime | None) -> Iterator[str]:
+    """Reads that passed since the last change that was seen, and that no later one was refused after.
+
+    Whatever the key says of itself, somebody could read then.
+    """
+    last = {(one.bucket, one.key_version): one for one in probes if one.kind is ProbeKind.READ and _tells(one)}
+    for (bucket, _), one in last.items():
+        if one.outcome is ProbeOutcome.PASSED and (changed is None or one.at >= changed):
+            yield f"a read in {bucket} passed at {one.at:%Y-%m-%dT%H:%M:%SZ}, when the key was off already"
+
+
+def _tells(one: Probe) -> bool:
+    return one.outcome is not ProbeOutcome.INCONCLUSIVE
 
 
 def _order(one: Assessment) -> int:

@@ -121,6 +121,23 @@ def test_attempts_that_were_refused_stand_beside_the_state(small: Small, capsys:
     assert out.count("attempt     a read in gs://data under version ") == 2
 
 
+def test_a_read_that_still_passes_is_no_proof_whatever_the_key_says(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small.config.write_text(small.config.read_text() + "\n[probe]\nreads = true\nper_second = 100\n")
+    run(capsys, small.argv("scan", "-q"))
+    key = small.cloud.store.key(GOOGLE_KEY)
+    assert key is not None
+    set_all(small, "DISABLED")
+    key.versions[1].reads_as = "ENABLED"  # the change is still spreading
+    code, told = proven(small, capsys)
+    assert (code != 0, told["proof"] in {"not_proven", "readable"}) == (True, True)
+    assert {one["outcome"] for one in told["attempts"]} >= {"passed"}
+    key.versions[1].reads_as = None
+    code, told = proven(small, capsys)
+    assert (code, told["proof"]) == (0, "revoked"), "a later refusal of the same data ends it"
+
+
 def test_without_attempts_that_is_said(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
     set_all(small, "DISABLED")
     run(capsys, small.argv("scan", "-q"))
