@@ -53,6 +53,7 @@ from auditor.proving import proving, see_that_it_is_meant
 from auditor.registering import ready
 from auditor.retiring import retiring
 from auditor.revocation import Proof
+from auditor.skew import plausible
 from auditor.wiring import Assembly, assemble, stored
 
 _STANDARD_OUTPUT: Final = Path("-")
@@ -169,14 +170,16 @@ def prove_revoked(path: Path, what: str, how: Answering) -> int:
     with _assembled(path, verbose=how.verbose) as (_, assembly):
         key = min(_key_names([what], assembly))
         parts = replace(assembly.parts, policy=replace(assembly.parts.policy, one_reading=True))
-        see_that_it_is_meant(parts, key, parts.clock())
+        asked = parts.clock()
+        see_that_it_is_meant(parts, key, asked)
         with progress_on(sys.stderr, quiet=how.quiet) as progress:
             judgement = scan.poll(parts, progress, only=frozenset({key}))
             if parts.probing.reads or parts.probing.dry_runs:
                 # After the key was asked: what it says now is kept next to what the attempts find.
                 scan.probe(parts, progress, at_once=frozenset({key}))
                 judgement = scan.poll(parts, progress, only=frozenset({key}))
-        found = proving(parts, judgement, assembly.rows(judgement), key)
+        asked += plausible(judgement.run.skew)
+        found = proving(parts, judgement, assembly.rows(judgement), key, asked)
         with _writing(how.output) as out:
             if how.form == "json":
                 revocation_json.write(found, out)

@@ -27,6 +27,7 @@ from auditor.ports import Measured, OpenInventory
 from auditor.readability import KeyView, assess
 from auditor.readability.action import AWS_WAITING, GCP_WAITING, after
 from auditor.run import Parts
+from auditor.skew import plausible
 from auditor.unseen import gaps_beside, known_of
 
 _CAN_BE_READ: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
@@ -87,7 +88,7 @@ def foresee(
         judgement=judgement,
         agents={one.bucket: scan.agents_of(parts, one.facts) for one in sweeps},
         known=read if read is not None else _as_if_it_worked(key, version, under),
-        now=parts.clock() + scan.plausible(judgement.run.skew),
+        now=parts.clock() + plausible(judgement.run.skew),
     )
     losing = {agent for one in under for agent in _deciding(case, one.holding.bucket)}
     acted = after(case.known, version, action, losing, case.now)

@@ -427,7 +427,7 @@ def _of_reading(view: KeyView, principals: tuple[str, ...], judged: Sequence[Ass
         case KeyUnread() as unread:
             yield Gap(name, unread.reason, _effect_of_silence(view, unread, principals, judged), unread.hint)
             if unread.reason not in DENIALS:
-                yield from _left_open(view)
+                yield from _left_open(view, principals)
         case KeyGone(proven=False):
             yield Gap(
                 name,
@@ -443,11 +443,11 @@ def _of_reading(view: KeyView, principals: tuple[str, ...], judged: Sequence[Ass
                 seen = view.memory.last_at if view.memory is not None else None
                 by = f"; it is judged by its state of {seen:%Y-%m-%dT%H:%M:%SZ}" if seen is not None else ""
                 yield Gap(name, Reason.NOT_VISIBLE, f"it is being made, and tells nothing{by}", "poll again")
-                yield from _left_open(view)
+                yield from _left_open(view, principals)
         case AwsKey() as key:
-            yield from _of_aws_key(key)
+            yield from _of_aws_key(key, principals)
         case GcpKey() as key:
-            yield from _of_gcp_key(key)
+            yield from _of_gcp_key(key, principals)
         case None:
             yield from of_unasked(view, principals)
         case _:
@@ -459,7 +459,7 @@ def of_unasked(view: KeyView, principals: tuple[str, ...]) -> Iterator[Gap]:
     if (strangers := _never_asked(view, principals)) and view.memory is not None:
         told = f"whether {', '.join(strangers)} may decrypt was never asked"
         yield Gap(view.name.text, Reason.NOT_VISIBLE, told, "poll again, without naming keys")
-    yield from _left_open(view)
+    yield from _left_open(view, principals)
 
 
 def _effect_of_silence(
@@ -479,16 +479,16 @@ def _effect_of_silence(
     return told
 
 
-def _left_open(view: KeyView) -> Iterator[Gap]:
+def _left_open(view: KeyView, principals: tuple[str, ...]) -> Iterator[Gap]:
     """What a key that is judged by its last word left open then."""
     memory = view.memory
     if memory is None or memory.denied_since is not None or memory.missing_since is not None:
         return
     match view.beside or memory.last:
         case AwsKey() as last:
-            yield from _of_aws_key(last)
+            yield from _of_aws_key(last, principals)
         case GcpKey() as last:
-            yield from _of_gcp_key(last)
+            yield from _of_gcp_key(last, principals)
         case _:
             return
 
@@ -501,7 +501,7 @@ def _never_asked(view: KeyView, principals: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(one for one in principals if access is None or access.grant(one, decrypt) is None)
 
 
-def _of_aws_key(key: AwsKey) -> Iterator[Gap]:
+def _of_aws_key(key: AwsKey, principals: tuple[str, ...]) -> Iterator[Gap]:
     if key.store is not None and (key.store.connection_state is None or key.store.older):
         why = key.store.unread or Reason.NOT_VISIBLE
         grant = "grant kms:DescribeCustomKeyStores in the key's account"
@@ -535,10 +535,10 @@ def _of_aws_key(key: AwsKey) -> Iterator[Gap]:
             "whether it is rotated is not known",
             _access_hint(key.name, "kms:GetKeyRotationStatus", key.rotation_unread or Reason.TIMEOUT),
         )
-    yield from _of_access(key, key.access)
+    yield from _of_access(key, key.access, principals)
 
 
-def _of_gcp_key(key: GcpKey) -> Iterator[Gap]:
+def _of_gcp_key(key: GcpKey, principals: tuple[str, ...]) -> Iterator[Gap]:
     if key.hsm_instance is not None and (key.hsm_instance.state is None or key.hsm_instance.older):
         why = key.hsm_instance.unread or Reason.ACCESS_DENIED
         yield Gap(
@@ -555,7 +555,7 @@ def _of_gcp_key(key: GcpKey) -> Iterator[Gap]:
                 "whether Cloud KMS reaches the external key manager behind it is not known",
                 "set [probe] verify_connectivity, and grant cloudkms.ekmConnections.verifyConnectivity to the auditor",
             )
-    yield from _of_access(key, key.access)
+    yield from _of_access(key, key.access, principals)
 
 
 def of_probes(probes: Iterable[Probe], agents: Mapping[str, tuple[str, ...]]) -> Iterator[Gap]:
@@ -602,15 +602,19 @@ _OPEN: Final = frozenset({Grant.UNREAD, Grant.WITHDRAWN})
 _PROJECT_POLICY: Final = "resourcemanager.projects.getIamPolicy"
 
 
-def _of_access(key: AwsKey | GcpKey, access: KeyAccess | None) -> Iterator[Gap]:
-    """What could not be read of who may use a key, and what the answer lacks for it."""
+def _of_access(key: AwsKey | GcpKey, access: KeyAccess | None, principals: tuple[str, ...]) -> Iterator[Gap]:
+    """What could not be read of who may use a key, and what the answer lacks for it.
+
+    Who was asked about besides those that must be able to decrypt is nobody's concern here.
+    """
     if access is None:
         return
     decrypt = DECRYPT[key.name.cloud]
-    open_for = [one.principal for one in access.rights if one.action == decrypt and one.grant in _OPEN]
+    rights = [one for one in access.rights if one.principal in principals]
+    open_for = [one.principal for one in rights if one.action == decrypt and one.grant in _OPEN]
     for call, reason in access.unread:
         # Another account's policies cannot be read by anybody: a gap only where the config asks who may decrypt.
-        if (reason is Reason.NOT_VISIBLE and not access.rights) or (call == _PROJECT_POLICY and not open_for):
+        if (reason is Reason.NOT_VISIBLE and not rights) or (call == _PROJECT_POLICY and not open_for):
             continue
         if open_for and call != "cloudkms.cryptoKeys.list":
             effect = f"whether {', '.join(open_for)} may decrypt is not known: {call} gave no answer"

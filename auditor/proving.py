@@ -6,9 +6,34 @@ from datetime import datetime
 from typing import Final
 
 from auditor.errors import UsageError
-from auditor.findings import Assessed, Assessment, Confidence, Judgement, Readability, Status, in_order, member_of
-from auditor.model import AwsKey, Cloud, Gap, KeyMemory, KeyName, Probe, ProbeKind, ProbeOutcome, Reason
+from auditor.findings import (
+    Assessed,
+    Assessment,
+    Basis,
+    BucketCoverage,
+    Confidence,
+    Judgement,
+    Readability,
+    Status,
+    in_order,
+    member_of,
+)
+from auditor.model import (
+    AwsKey,
+    Cloud,
+    Gap,
+    KeyMemory,
+    KeyName,
+    Probe,
+    ProbeKind,
+    ProbeOutcome,
+    Reason,
+    cloud_of,
+    concerns,
+)
+from auditor.overruling import CLOCKS_APART
 from auditor.ports import OpenInventory
+from auditor.principals import same_principal
 from auditor.revocation import Part, Proof, Revocation
 from auditor.rules import revocation_incomplete
 from auditor.run import Parts
@@ -28,8 +53,12 @@ _LEFT_OF: Final = {
 """Source: S3 User Guide, Bucket Keys; Cloud KMS docs, consistency."""
 
 
-def proving(parts: Parts, judgement: Judgement, rows: OpenInventory, key: KeyName) -> Revocation:
+def proving(
+    parts: Parts, judgement: Judgement, rows: OpenInventory, key: KeyName, asked: datetime | None = None
+) -> Revocation:
     """Tell what one judgement proves of a key that the config means to be revoked.
+
+    `asked`: since when the key was asked for it, by the clouds' clocks; None: whenever it was.
 
     Raises:
         LedgerError: the ledger or the inventory cannot be read.
@@ -45,7 +74,10 @@ def proving(parts: Parts, judgement: Judgement, rows: OpenInventory, key: KeyNam
     standing = [one.cause for one in told if one.subject.id == key.text and one.status is not Status.RESOLVED]
     changed = max(memory.changed.values(), default=None) if memory is not None else None
     probes = sorted((one for one in parts.ledger.probes() if one.key == key.text), key=lambda one: one.at)
-    standing.extend(_reads_since(probes, changed))
+    standing.extend(_silence(memory, judgement.now))
+    standing.extend(_reads_since(probes, memory))
+    standing.extend(_old_refusals(under, probes, asked))
+    standing.extend(_replicas(key, judgement))
     proof, why = proof_of([one.assessment for one in under], standing)
     last = memory.last if memory is not None else None
     events, head = parts.ledger.head()
@@ -94,19 +126,61 @@ def see_that_it_is_meant(parts: Parts, key: KeyName, now: datetime) -> None:
     )
 
 
-def _reads_since(probes: Iterable[Probe], changed: datetime | None) -> Iterator[str]:
-    """Reads that passed since the last change that was seen, and that no later one was refused after.
+def _silence(memory: KeyMemory | None, now: datetime) -> Iterator[str]:
+    """That a key which gave no answer now says nothing of now."""
+    if memory is not None and memory.missing_since is None and memory.last_at != now:
+        yield "the key gave no answer now, and what it said before may be over"
+
+
+def _reads_since(probes: Sequence[Probe], memory: KeyMemory | None) -> Iterator[str]:
+    """Reads that passed since what decides over them was seen to change last, and that no later one was refused after.
 
     Whatever the key says of itself, somebody could read then.
     """
-    last = {(one.bucket, one.key_version): one for one in probes if one.kind is ProbeKind.READ and _tells(one)}
-    for (bucket, _), one in last.items():
-        if one.outcome is ProbeOutcome.PASSED and (changed is None or one.at >= changed):
-            yield f"a read in {bucket} passed at {one.at:%Y-%m-%dT%H:%M:%SZ}, when the key was off already"
+    for place, one in enumerate(probes):
+        if (one.kind, one.outcome) != (ProbeKind.READ, ProbeOutcome.PASSED) or _is_over(one, memory):
+            continue
+        if not any(_refused_after(later, one) for later in probes[place + 1 :]):
+            yield f"a read in {one.bucket} passed at {one.at:%Y-%m-%dT%H:%M:%SZ}, when the key was off already"
 
 
-def _tells(one: Probe) -> bool:
-    return one.outcome is not ProbeOutcome.INCONCLUSIVE
+def _is_over(read: Probe, memory: KeyMemory | None) -> bool:
+    """Whether the key was seen to change after a read in what decides over the same read."""
+    changed = memory.changed if memory is not None else {}
+    who = (read.principal,) if read.principal is not None else ()
+    return any(read.at < date for fact, date in changed.items() if concerns(fact, read.key_version, who))
+
+
+def _refused_after(later: Probe, read: Probe) -> bool:
+    is_alike = (later.kind, later.bucket, later.key_version) == (read.kind, read.bucket, read.key_version)
+    is_same = same_principal(later.principal or "", read.principal or "")
+    return later.outcome is ProbeOutcome.REFUSED and is_alike and is_same
+
+
+def _old_refusals(under: Iterable[Assessed], probes: Sequence[Probe], asked: datetime | None) -> Iterator[str]:
+    """Data that is judged dead by an attempt of before, which nobody has made again now."""
+    refused = [one for one in probes if one.outcome is ProbeOutcome.REFUSED]
+    now = [one for one in refused if asked is None or one.at >= asked - CLOCKS_APART]
+    for one in under:
+        if one.assessment.basis is not Basis.PROBE or one.assessment.readability not in _DEAD:
+            continue
+        grounds = set(one.assessment.evidence)
+        if not any(not grounds.isdisjoint(each.evidence) for each in now):
+            yield f"that data in {one.holding.bucket} cannot be read is told by an attempt of before alone"
+
+
+def _replicas(key: KeyName, judgement: Judgement) -> Iterator[str]:
+    """Data under the same key in other Regions that is not dead: replicas of a key are one key."""
+    alive: dict[str, Readability] = {}
+    for one in judgement.assessed:
+        name = one.holding.key
+        if name is not None and name != key.text and KeyName(name).is_replica_of(key):
+            alive.setdefault(name, one.assessment.readability)
+            if one.assessment.readability not in _DEAD:
+                alive[name] = one.assessment.readability
+    for name, found in sorted(alive.items()):
+        if found not in _DEAD:
+            yield f"{name} is a replica of the key, and data under it is {found}"
 
 
 def _order(one: Assessment) -> int:
@@ -123,8 +197,10 @@ def proof_of(every: Sequence[Assessment], standing: Sequence[str]) -> tuple[Proo
     if standing:
         return Proof.NOT_PROVEN, standing[0]
     # Two ways of looking: whatever the rule overlooks is no proof either.
-    if any(one.readability not in _DEAD or one.confidence is not Confidence.PROVEN for one in every):
+    if any(one.readability not in _DEAD for one in every):
         return Proof.NOT_PROVEN, "that its data cannot be read is not proven"
+    if inferred := [one.cause for one in every if one.confidence is not Confidence.PROVEN]:
+        return Proof.NOT_PROVEN, f"that its data cannot be read is only inferred: {inferred[0]}"
     if not every:
         return Proof.NOT_PROVEN, "no data is known to be under the key: there is nothing to prove it by"
     is_for_good = all(one.readability is Readability.LOST for one in every)
@@ -155,5 +231,27 @@ def _left_of(key: KeyName, memory: KeyMemory | None, under: Iterable[Assessed]) 
 
 def _gaps(key: KeyName, judgement: Judgement, parts: Parts, memory: KeyMemory | None) -> Iterator[Gap]:
     yield from gaps_beside(key, judgement, parts, judgement.now)
+    off = max(memory.changed.values(), default=None) if memory is not None else None
+    for one in judgement.coverage.buckets:
+        if cloud_of(one.bucket) is key.cloud:
+            yield from _moved_since(one, off)
     if (memory is None or memory.last is None) and all(one.what != key.text for one in judgement.gaps):
         yield Gap(key.text, Reason.NOT_VISIBLE, "the key never told its state", "see that its name is right")
+
+
+def _moved_since(one: BucketCoverage, off: datetime | None) -> Iterator[Gap]:
+    """What may have left the key since the keys of a bucket's objects were read: it would not be dead with it.
+
+    On S3 the key of what is listed as before was read earlier; a change of its encryption alone shows nowhere else.
+    """
+    looked = min((each for each in (one.sweep_started, one.oldest_verified) if each is not None), default=None)
+    if off is None or looked is None or looked >= off:
+        return
+    effect = (
+        f"what has moved from the key to another since {looked:%Y-%m-%dT%H:%M:%SZ} is not known: not all of its "
+        f"objects were looked at since {off:%Y-%m-%dT%H:%M:%SZ}, when the key was seen to change"
+    )
+    hint = "scan again"
+    if one.oldest_verified is not None and one.sweep_started is not None and one.sweep_started >= off:
+        hint = "scan with [limits] reverify_days = 0, so that every object is asked for its key again"
+    yield Gap(one.bucket, Reason.NOT_VISIBLE, effect, hint)

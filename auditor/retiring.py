@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from auditor import scan
 from auditor.errors import UsageError
 from auditor.findings import Judgement
 from auditor.model import Cloud, Gap, Holding, KeyMemory, KeyName, Reason, cloud_of
@@ -13,6 +12,7 @@ from auditor.naming import Named, named_by, takes_new_data
 from auditor.prices import month_of
 from auditor.retirement import Seen, call_of, next_step, standings
 from auditor.run import Parts
+from auditor.skew import plausible
 from auditor.standing import Candidate, Retiring, Standing, Use
 
 
@@ -24,7 +24,7 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
         UsageError: `only` is none of these keys.
     """
     skew = judgement.run.skew
-    now = parts.clock() + scan.plausible(skew)
+    now = parts.clock() + plausible(skew)
     memory = parts.ledger.memory()
     under: dict[KeyName, list[Holding]] = defaultdict(list)
     for one in judgement.assessed:
@@ -37,7 +37,7 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
         )
     elsewhere = judgement.coverage.buckets_not_configured
     known = parts.policy.no_data_elsewhere
-    seen = Seen(judgement.coverage.buckets, 0 if known else elsewhere, () if known else scan.left_behind(parts))
+    seen = Seen(judgement.coverage.buckets, 0 if known else elsewhere, () if known else left_behind(parts))
 
     named = named_by(parts, judgement)
     of_buckets = {cloud: tuple(_doubts_of_buckets(cloud, parts, judgement)) for cloud in Cloud}
@@ -67,6 +67,23 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
         candidates=tuple(one for one in found if isinstance(one, Candidate)),
         gaps=tuple(one for one in found if isinstance(one, Gap)),
     )
+
+
+def left_behind(parts: Parts) -> tuple[str, ...]:
+    """Buckets that a sweep was tried of, and that the config names no more: what is there now nobody knows.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    configured = set(parts.buckets)
+    tried = {one.bucket for one in (*parts.ledger.sweeps(), *parts.ledger.failed_attempts())}
+    return tuple(sorted(tried - configured))
+
+
+def namesakes(key: KeyName, judgement: Judgement) -> tuple[KeyName, ...]:
+    """Name other keys that data names and that may be this one: a project has an id and a number."""
+    others = {KeyName(one.holding.key) for one in judgement.assessed if one.holding.key is not None}
+    return tuple(sorted(one for one in others if one.may_be(key)))
 
 
 def _unswept(
@@ -99,12 +116,12 @@ def _doubts(known: KeyMemory, parts: Parts, judgement: Judgement, now: datetime)
         yield f"the key tells nothing now; what it said last is of {when}"
     if judgement.run.config_digest != parts.config_digest:
         yield "the last judgement was made by another config: poll first"
-    if scan.plausible(judgement.run.skew) != judgement.run.skew:
+    if plausible(judgement.run.skew) != judgement.run.skew:
         yield "the clock here and those of the clouds are more than a day apart"
 
 
 def _doubts_of_names(key: KeyName, judgement: Judgement) -> Iterator[str]:
-    for one in scan.namesakes(key, judgement):
+    for one in namesakes(key, judgement):
         yield f"data names the key {one}, which may be this one by the other name of its project"
 
 
@@ -122,5 +139,5 @@ def _doubts_of_buckets(cloud: Cloud, parts: Parts, judgement: Judgement) -> Iter
         yield f"{url}: it is in the config since the last judgement"
     yield from (f"{one.what}: {one.effect}" for one in judgement.gaps if one.what in mine)
     for sweep in parts.ledger.sweeps():
-        if sweep.bucket in mine and scan.plausible(sweep.skew) != sweep.skew:
+        if sweep.bucket in mine and plausible(sweep.skew) != sweep.skew:
             yield f"{sweep.bucket}: it was swept by a clock that was more than a day wrong: sweep it again"

@@ -61,12 +61,12 @@ from auditor.registered import Registered
 from auditor.registering import Heard, declared_by, hear, keys_of, ready, tenants_of
 from auditor.rule import Excepted
 from auditor.run import Parts, Progress, new_id
+from auditor.skew import plausible
 from auditor.sweeping import sweep_all
 from auditor.waiving import Sight, waive
 
 _log = logging.getLogger(__name__)
 
-_MOST_SKEW = timedelta(days=1)
 _HOUR = timedelta(hours=1)
 _MAY_READ = frozenset({Readability.READABLE, Readability.EXPIRING, Readability.UNKNOWN})
 
@@ -104,14 +104,6 @@ def _swept_otherwise(parts: Parts, sweeps: Iterable[Sweep]) -> Iterator[Gap]:
         yield from gaps.of_populations(one.bucket, [each for each in Population if each in lacking])
         yield from gaps.of_layout_then(one.bucket, one.layout, parts.inventory.layout(one.bucket))
         yield from gaps.of_endpoint_then(one.bucket, one.made_by, endpoints[one.bucket])
-
-
-def plausible(skew: timedelta) -> timedelta:
-    """The difference of the clocks as far as it is believed: none where it would be more than a day.
-
-    A cloud refuses who is far off, so that such dates are rather somebody else's than the cloud's.
-    """
-    return skew if abs(skew) <= _MOST_SKEW else timedelta(0)
 
 
 def probe(parts: Parts, progress: Progress, at_once: frozenset[KeyName] = frozenset()) -> None:
@@ -452,17 +444,6 @@ def _needs(
         yield KeyNeed(name, tuple(sorted(principals[name])))
 
 
-def left_behind(parts: Parts) -> tuple[str, ...]:
-    """Buckets that a sweep was tried of, and that the config names no more: what is there now nobody knows.
-
-    Raises:
-        LedgerError: the ledger cannot be read.
-    """
-    configured = set(parts.buckets)
-    tried = {one.bucket for one in (*parts.ledger.sweeps(), *parts.ledger.failed_attempts())}
-    return tuple(sorted(tried - configured))
-
-
 def agents_of(parts: Parts, facts: BucketFacts) -> tuple[str, ...]:
     """Who must be able to decrypt for a bucket, as far as config and bucket tell."""
     if (named := parts.agents[facts.cloud]) is not None:
@@ -586,16 +567,11 @@ def _key_gaps(
             continue
         left = tuple(gaps.of_unasked(view, need.principals))
         # Of what it shares with others, those may have told that it is well.
-        over = {*gaps.names_of_shared(view)}.difference(gap.what for gap in left)
+        still = (*(gap.what for gap in left), *gaps.names_of_unknown(mine))
+        over = {*gaps.names_of_shared(view)}.difference(still)
         yield from dict.fromkeys((*(gap for gap in known if gap.what not in over), *left))
         every = ((member_of(one.holding), one.assessment) for one in judged[need.name.text])
         yield from gaps.of_unknown(view, [found for member, found in every if (member, found.cause) not in unknown])
-
-
-def namesakes(key: KeyName, judgement: Judgement) -> tuple[KeyName, ...]:
-    """Name other keys that data names and that may be this one: a project has an id and a number."""
-    others = {KeyName(one.holding.key) for one in judgement.assessed if one.holding.key is not None}
-    return tuple(sorted(one for one in others if one.may_be(key)))
 
 
 def _narrowed(before: Judgement | None, buckets: Iterable[BucketCoverage]) -> Mapping[str, frozenset[Population]]:

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from auditor import scan
 from auditor.findings import BucketCoverage, Judgement
-from auditor.gaps import BUCKET_LISTS
+from auditor.gaps import BUCKET_LISTS, names_of
 from auditor.impact import Known
 from auditor.model import Cloud, Gap, KeyName, Reason, cloud_of
+from auditor.readability import KeyView
+from auditor.retiring import left_behind, namesakes
 from auditor.run import Parts
 
 
@@ -31,8 +32,11 @@ def gaps_beside(key: KeyName, judgement: Judgement, parts: Parts, now: datetime)
         LedgerError: the ledger cannot be read.
     """
     mine = _of(judgement, key.cloud)
-    about = {*(one.bucket for one in mine), key.text, BUCKET_LISTS}
-    yield from (one for one in judgement.gaps if one.what in about)
+    view = KeyView(key, None, parts.ledger.memory().get(key))
+    about = {*(one.bucket for one in mine), *names_of(view), BUCKET_LISTS}
+    # A version that the key does not tell of any more may have data under it all the same.
+    versions = f"{key}/cryptoKeyVersions/"
+    yield from (one for one in judgement.gaps if one.what in about or one.what.startswith(versions))
     for one in mine:
         yield from _of_bucket(one, parts, now)
     if elsewhere := judgement.coverage.buckets_not_configured if not parts.policy.no_data_elsewhere else 0:
@@ -43,13 +47,13 @@ def gaps_beside(key: KeyName, judgement: Judgement, parts: Parts, now: datetime)
         )
         effect = f"{told} in no config: nobody looked there"
         yield Gap(BUCKET_LISTS, Reason.NOT_VISIBLE, effect, "add them as [[bucket]], or set [policy] no_data_elsewhere")
-    for name in scan.namesakes(key, judgement):
+    for name in namesakes(key, judgement):
         effect = f"data names the key {name}, which may be this one by the other name of its project"
         yield Gap(key.text, Reason.NOT_VISIBLE, effect, f"ask for {name} as well")
     judged = {one.bucket for one in judgement.coverage.buckets}
     for url in sorted(one for one in parts.buckets if cloud_of(one) is key.cloud and one not in judged):
         yield Gap(url, Reason.NOT_VISIBLE, "nothing is known of its objects: it is in the config since", "scan it")
-    for url in scan.left_behind(parts):
+    for url in left_behind(parts):
         if cloud_of(url) is key.cloud:
             effect = "nobody looks there: it was swept and has left the config"
             yield Gap(url, Reason.NOT_VISIBLE, effect, "name it again")

@@ -27,7 +27,7 @@ from auditor.ports import OpenInventory
 from auditor.probing import Budget
 from auditor.rule import Excepted
 from auditor.run import Parts
-from auditor.scan import plausible
+from auditor.skew import plausible
 from auditor.waiver import Waiver
 
 _LONGEST_WAIVER: Final = timedelta(days=366)

@@ -566,10 +566,20 @@ PARTS: dict[str, tuple[KeyReading, list[Told]]] = {
 def test_what_was_not_read_of_a_key_that_gave_its_state_is_told_part_by_part(
     reading: KeyReading, expected: list[Told]
 ) -> None:
-    found = list(gaps.of_key(KeyView(reading.name, reading, None)))
+    access = reading.access if isinstance(reading, AwsKey | GcpKey) else None
+    asked = tuple(one.principal for one in access.rights) if access is not None else ()
+    found = list(gaps.of_key(KeyView(reading.name, reading, None), asked))
     assert len(found) == len(expected)
     for gap, told in zip(found, expected, strict=True):
         assert_told(gap, told)
+
+
+def test_of_those_who_need_no_right_any_more_no_gap_speaks() -> None:
+    """Who is barred stays asked for after the config has ceased to name them."""
+    key = an_aws_key(access=unread("aws", ("kms:GetKeyPolicy", Reason.THROTTLED), grants=(Grant.UNREAD,)))
+    for view in (KeyView(AWS_KEY, key, None), KeyView(AWS_KEY, None, KeyMemory(key, NOW))):
+        (gap,) = gaps.of_key(view, ())
+        assert gap.effect.startswith("who else may use it")
 
 
 def a_probe(outcome: ProbeOutcome, code: str, **more: Any) -> Probe:

@@ -11,7 +11,7 @@ from auditor import scan
 from auditor.config import load
 from auditor.embedded.google.store import Version
 from auditor.engine import Facts, judge
-from auditor.findings import Judgement, Readability, Severity, Status, SubjectKind
+from auditor.findings import Confidence, Judgement, Readability, Severity, Status, SubjectKind
 from auditor.model import (
     AwsKey,
     CustomKeyStore,
@@ -270,7 +270,10 @@ def test_a_replica_that_is_silent_may_have_been_made_anew(reading: KeyReading | 
     assert "revocation-incomplete" in {one.rule for one in now.findings}
     heard = replace(view, reading=KeyGone(REPLICA, proven=False))
     now = judge(Facts(FixedHoldings(a_holding(REPLICA)), {REPLICA: heard}, {}, (), meant, NOW), rules())
-    assert [one.assessment.readability for one in now.assessed] == [Readability.LOST]
+    assert [(one.assessment.readability, one.assessment.confidence) for one in now.assessed] == [
+        (Readability.LOST, Confidence.INFERRED)
+    ]
+    assert "unless a related key is replicated there anew" in now.assessed[0].assessment.cause
     assert "revocation-incomplete" not in {one.rule for one in now.findings}
 
 
@@ -349,3 +352,27 @@ def test_a_new_principal_that_nobody_asked_for_is_a_gap_beside_those_of_before(
     told = [gap.effect for gap in found.gaps if gap.what == other]
     assert "whether arn:aws:iam::111122223333:role/reader may decrypt was never asked" in told
     assert len(told) == 2
+
+
+def test_a_gap_of_what_is_unknown_outlives_a_poll_of_another_key_that_shares_its_instance(tmp_path: Path) -> None:
+    """The instance is heard of again, and what is behind it stays unknown."""
+    ring = GOOGLE_KEY.partition("/cryptoKeys/")[0]
+    instance = "projects/acme/locations/us-east1/singleTenantHsmInstances/one"
+    with a_small_cloud(tmp_path) as small:
+        store, clock = small.cloud.store, Clock()
+        store.clock = clock
+        store.add_instance(instance, "CREATING")
+        behind = store.add_key(f"{ring}/cryptoKeys/behind", versions=1)
+        behind.backend = instance
+        behind.versions[1].protection = "HSM_SINGLE_TENANT"
+        store.put("data", "acme/behind/1", key=behind.name, version=1, size=5)
+        assembly = assemble(load(small.config), clock)
+        told = [scan.scan(assembly.parts, NoProgress())]
+        for _ in range(2):
+            clock.ahead += timedelta(minutes=1)
+            told.append(scan.poll(assembly.parts, NoProgress(), only=frozenset({KeyName(GOOGLE_KEY)})))
+        assembly.close()
+    for judgement in told:
+        unknown = [one for one in judgement.assessed if one.holding.key == behind.name]
+        assert [one.assessment.readability for one in unknown] == [Readability.UNKNOWN]
+        assert any(one.what == instance for one in judgement.gaps)

@@ -46,11 +46,18 @@ def set_all(small: Small, state: str) -> None:
         small.set_state(version, state)
 
 
+def seen_since(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    """Everything is looked at again once the key was seen to change."""
+    run(capsys, small.argv("poll", "-q"))
+    run(capsys, small.argv("scan", "-q"))
+
+
 def test_a_key_whose_versions_are_all_off_is_proven_revoked_with_the_way_back(
     small: Small, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(capsys, small.argv("scan", "-q"))
     set_all(small, "DISABLED")
+    seen_since(small, capsys)
     code, told = proven(small, capsys)
     assert (code, told["proof"], told["why"], told["gaps"]) == (0, "revoked", None, [])
     assert told["verdict"] == "Revoked: none of the 20 objects (2.0 kB) in 2 namespaces under the key can be read."
@@ -60,7 +67,7 @@ def test_a_key_whose_versions_are_all_off_is_proven_revoked_with_the_way_back(
     ] * 2
     assert told["populations"] == {"live": {"objects": 20, "bytes": 2000}}
     assert len(told["undo"]) == 2, "each version has its own way back"
-    assert told["change_seen"] == told["at"], "it was seen to change by this very poll"
+    assert told["change_seen"] < told["at"], "it was seen to change by the poll before the sweep"
     assert {one["call"] for one in told["evidence"]} >= {"cloudkms:ListCryptoKeyVersions"}
     assert told["ledger"]["events"] > 0
 
@@ -80,6 +87,7 @@ def test_one_version_that_works_is_no_revocation(small: Small, capsys: pytest.Ca
 def test_what_is_destroyed_is_erased_and_has_no_way_back(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
     run(capsys, small.argv("scan", "-q"))
     set_all(small, "DESTROYED")
+    seen_since(small, capsys)
     code, told = proven(small, capsys)
     assert (code, told["proof"], told["undo"]) == (0, "erased", [])
     assert told["verdict"].startswith("Erased: none of the 20 objects (2.0 kB) in 2 namespaces under the key can ever")
@@ -98,6 +106,7 @@ def test_a_key_that_tells_nothing_proves_nothing(small: Small, capsys: pytest.Ca
 def test_what_may_hold_more_and_is_not_seen_leaves_it_open(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
     run(capsys, small.argv("scan", "-q"))
     set_all(small, "DISABLED")
+    seen_since(small, capsys)
     more = '[[bucket]]\nurl = "gs://more"\nlayout = "{org}/{namespace}/"\naccount = "acme"\n'
     small.config.write_text(small.config.read_text() + more)
     code, told = proven(small, capsys)
@@ -111,11 +120,12 @@ def test_attempts_that_were_refused_stand_beside_the_state(small: Small, capsys:
     small.config.write_text(small.config.read_text() + "\n[probe]\nreads = true\nper_second = 100\n")
     run(capsys, small.argv("scan", "-q"))
     set_all(small, "DISABLED")
+    seen_since(small, capsys)
     code, told = proven(small, capsys)
     assert (code, told["proof"]) == (0, "revoked")
-    assert [(one["kind"], one["outcome"], one["bucket"]) for one in told["attempts"]] == [
+    assert {(one["kind"], one["outcome"], one["bucket"]) for one in told["attempts"]} == {
         ("read", "refused", "gs://data")
-    ] * 2
+    }
     assert told["refused_first"] == min(one["at"] for one in told["attempts"])
     _, out, _ = run(capsys, [*small.argv("prove-revoked"), SHORT, "-q"])
     assert out.count("attempt     a read in gs://data under version ") == 2
@@ -134,6 +144,7 @@ def test_a_read_that_still_passes_is_no_proof_whatever_the_key_says(
     assert (code != 0, told["proof"] in {"not_proven", "readable"}) == (True, True)
     assert {one["outcome"] for one in told["attempts"]} >= {"passed"}
     key.versions[1].reads_as = None
+    run(capsys, small.argv("scan", "-q"))
     code, told = proven(small, capsys)
     assert (code, told["proof"]) == (0, "revoked"), "a later refusal of the same data ends it"
 

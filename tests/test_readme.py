@@ -109,6 +109,8 @@ def test_what_a_proof_of_a_revocation_looks_like(tmp_path: Path, capsys: pytest.
         assert cli._run(small.argv("scan", "-q")) == 1  # noqa: SLF001 - as above
         small.set_state(1, "DISABLED")
         small.set_state(2, "DISABLED")
+        assert cli._run(small.argv("poll", "-q")) == 0  # noqa: SLF001 - as above
+        assert cli._run(small.argv("scan", "-q")) == 0  # noqa: SLF001 - as above
         capsys.readouterr()
         assert cli._run([*small.argv("prove-revoked", "-q"), GOOGLE_KEY]) == 0  # noqa: SLF001 - as above
     printed = without_times(capsys.readouterr().out)

@@ -27,6 +27,7 @@ from tests.core_builders import (
     NOW,
     ROLE,
     a_gcp_key,
+    a_version,
     access,
     an_aws_key,
     days,
@@ -271,8 +272,23 @@ REVOKED = {
 def test_a_revocation_must_be_complete(
     revoked: Mapping[KeyName, datetime | None], readabilities: tuple[R, ...], verdict: V
 ) -> None:
-    key = held(an_aws_key(), *readabilities)
+    key = held(an_aws_key("Disabled"), *readabilities)
     assert revocation_incomplete.RULE.check(key, at(revoked=revoked)).verdict is verdict
+
+
+WORKING: dict[str, AwsKey | GcpKey] = {
+    "it is Enabled": an_aws_key(),
+    "its version 2 is ENABLED": a_gcp_key(a_version("1", "DISABLED"), a_version("2"), primary="2"),
+}
+
+
+@pytest.mark.parametrize("readabilities", [(R.UNREADABLE, R.LOST), ()], ids=["all that is known is dead", "no data"])
+@pytest.mark.parametrize(("told", "key"), WORKING.items(), ids=WORKING)
+def test_a_key_that_works_is_not_revoked_whatever_is_known_under_it(
+    told: str, key: AwsKey | GcpKey, readabilities: tuple[R, ...]
+) -> None:
+    found = revocation_incomplete.RULE.check(held(key, *readabilities), at(revoked={key.name: None}))
+    assert (found.verdict, told in found.text) == (V.FAILED, True)
 
 
 OTHER = f"{ROLE}-2"
@@ -342,7 +358,9 @@ def test_a_revocation_is_complete_once_nobody_of_the_platform_can_decrypt(
     revoked = Assessment(
         R.REVOKED, Basis.POLICY, "", Subject(SubjectKind.PRINCIPAL, f"{who} -> {AWS_KEY}"), shadowed=shadowed
     )
-    key = replace(held(an_aws_key(access=KeyAccess(rights=rights)), platform=platform), assessments=(revoked,))
+    is_off = any((subject.kind, one) == (SubjectKind.KEY, R.UNREADABLE) for subject, one in shadowed)
+    known = an_aws_key("Disabled" if is_off else "Enabled", access=KeyAccess(rights=rights))
+    key = replace(held(known, platform=platform), assessments=(revoked,))
     found = revocation_incomplete.RULE.check(key, at(revoked=NOW_REVOKED))
     assert found.verdict is verdict
     assert (OTHER in found.text) is (verdict is V.FAILED)
@@ -362,7 +380,7 @@ def test_what_a_silent_key_said_long_ago_proves_no_revocation() -> None:
 
 
 def test_a_death_that_is_only_inferred_is_no_proof() -> None:
-    key = held(an_aws_key(), R.LOST, confidence=Confidence.INFERRED)
+    key = held(an_aws_key("Disabled"), R.LOST, confidence=Confidence.INFERRED)
     found = revocation_incomplete.RULE.check(key, at(revoked=NOW_REVOKED))
     assert (found.verdict, found.confidence) == (V.FAILED, Confidence.INFERRED)
 

@@ -17,7 +17,7 @@ from auditor.doctoring.endpoints import of_clock, of_endpoints
 from auditor.doctoring.gcp_grants import gcp_grants
 from auditor.errors import UsageError
 from auditor.model import Cloud, KeyName, Reason
-from auditor.scan import plausible
+from auditor.skew import plausible
 from auditor.wiring import clouds_of, waivers_of
 
 __all__ = ("aws_grants", "examine", "gcp_grants", "known_keys")

@@ -234,12 +234,15 @@ def _gone(holding: Holding, view: KeyView, gone: KeyGone, at: Standpoint) -> Ass
     settled = gone.proven or _was_settled(view.memory, at.now, at)
     if settled or at.policy.one_reading:
         by = "" if settled else " (one reading; poll again some minutes later to confirm it)"
+        ever = "nothing under it can ever be read again"
+        if _may_come_back(view):
+            ever = f"{ever}, unless a related key is replicated there anew: whether that helps is not documented"
         return Assessment(
             readability=Readability.LOST,
             basis=Basis.STATE,
-            cause=f"key {view.name} does not exist any more: nothing under it can ever be read again{by}",
+            cause=f"key {view.name} does not exist any more: {ever}{by}",
             subject=Subject(SubjectKind.KEY, view.name.text),
-            confidence=Confidence.PROVEN if settled else Confidence.INFERRED,
+            confidence=Confidence.PROVEN if settled and not _may_come_back(view) else Confidence.INFERRED,
             evidence=gone.evidence,
         )
     cause = f"key {view.name} was not found; it counts as gone when it is still not found some minutes later"

@@ -6,7 +6,7 @@ Source: GDPR, Art. 17 by cryptographic erasure; NIST SP 800-88 Rev. 1, cryptogra
 from collections.abc import Iterator
 
 from auditor.findings import Assessment, Confidence, Outcome, Readability, Severity, SubjectKind
-from auditor.model import DECRYPT, Grant
+from auditor.model import DECRYPT, AwsKey, GcpKey, Grant
 from auditor.principals import same_principal
 from auditor.readability.access import ANY_PRINCIPAL
 from auditor.rule import Context, HeldKey, Rule, failed, not_applicable, passed
@@ -32,16 +32,33 @@ def check(key: HeldKey, at: Context) -> Outcome:
         return failed(
             f"{told}; it tells nothing now, and what it said last is too old to prove it", Confidence.INFERRED
         )
-    if others := _who_may_still(key):
+    works = None if key.is_lost(at) else _works(key.known)
+    if works is not None and not any(True for one in key.assessments for _ in _barred(one)):
+        return failed(f"{told}, and {works}: whatever comes under it can be read")
+    if others := _who_may_still(key, works):
         return failed(f"{told}, and nothing proves that {', '.join(others)} cannot decrypt with it")
     if not key.is_gone(at) and any(one.confidence is Confidence.INFERRED for one in key.assessments):
         return failed(f"{told}; that its data cannot be read is only inferred", Confidence.INFERRED)
     return passed(f"{told}, and nothing under it can be read")
 
 
-def _who_may_still(key: HeldKey) -> tuple[str, ...]:
+def _works(known: AwsKey | GcpKey | None) -> str | None:
+    """Which part of a key works by its own word, whatever data is known under it."""
+    match known:
+        case AwsKey(state="Enabled"):
+            return "it is Enabled"
+        case GcpKey(versions=versions):
+            working = [one.number for one in versions if one.state == "ENABLED"]
+            return f"its version {', '.join(working)} is ENABLED" if working else None
+        case _:
+            return None
+
+
+def _who_may_still(key: HeldKey, works: str | None) -> tuple[str, ...]:
     """Those of the platform who are not barred while others are: the key itself works."""
-    revoked = [one for one in key.assessments if one.readability is Readability.REVOKED and not _is_dead(one)]
+    revoked = [
+        one for one in key.assessments if any(True for _ in _barred(one)) and (works is not None or not _is_dead(one))
+    ]
     barred = {who for one in revoked for who in _barred(one)}
     if not revoked or ANY_PRINCIPAL in barred:
         return ()
