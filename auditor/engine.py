@@ -54,6 +54,7 @@ from auditor.rule import (
     not_applicable,
     unknown,
 )
+from auditor.standing import Candidate
 from auditor.waiver import GivenWaiver
 
 
@@ -77,6 +78,8 @@ class Facts:
     others: Mapping[KeyName, KeyView] = field(default_factory=dict)
     """Views of keys that nothing needs any more: not judged, but what they said tells of what stands behind them."""
     said: Sayings = NOBODY_SAYS
+    candidates: tuple[Candidate, ...] = ()
+    """What key versions were there for, by the judgement before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +254,9 @@ def _keys(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[HeldKey]:
     for one in assessed:
         if one.holding.key:
             by_key[KeyName(one.holding.key)].append(one)
+    candidates: dict[KeyName, list[Candidate]] = defaultdict(list)
+    for each in facts.candidates:
+        candidates[each.key].append(each)
     for name, group in sorted(by_key.items()):
         agents = {agent for one in group for agent in facts.agents.get(one.holding.bucket, ())}
         yield HeldKey(
@@ -260,6 +266,7 @@ def _keys(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[HeldKey]:
             assessments=tuple(one.assessment for one in group),
             members=_members(group),
             holdings=tuple(one.holding for one in group),
+            candidates=tuple(candidates[name]),
         )
 
 

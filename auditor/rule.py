@@ -43,6 +43,7 @@ from auditor.owned import HeardRegistry, OwnedBucket, OwnedKey, PlacedKey
 from auditor.policy import Policy
 from auditor.readability import KeyView, is_gone
 from auditor.registered import Portion
+from auditor.standing import Candidate
 from auditor.waiver import GivenWaiver
 
 
@@ -84,6 +85,8 @@ class HeldKey:
     members: tuple[Member, ...]
     holdings: tuple[Holding, ...] = ()
     """The data under it, version by version."""
+    candidates: tuple[Candidate, ...] = ()
+    """What each of its versions was there for, by the judgement before; empty where there was none."""
 
     @property
     def name(self) -> KeyName:

@@ -59,6 +59,7 @@ from auditor.ports import (
 from auditor.readability import KeyView, continued, is_early, is_over_for_good, next_to
 from auditor.registered import Registered
 from auditor.registering import Heard, declared_by, hear, keys_of, ready, tenants_of
+from auditor.retiring import retiring
 from auditor.rule import Excepted
 from auditor.run import Parts, Progress, new_id
 from auditor.skew import plausible
@@ -239,7 +240,9 @@ def _poll(
             one.bucket for one in sweeps if one.layout not in {None, parts.inventory.layout(one.bucket)}
         ),
     )
-    facts = Facts(holdings, keys, agents, buckets, parts.policy, now, probes, unseen, others, said)
+    # What stands in the way of a proof is known once all is judged: it comes from the judgement before.
+    candidates = retiring(parts, before, None).candidates if before is not None else ()
+    facts = Facts(holdings, keys, agents, buckets, parts.policy, now, probes, unseen, others, said, candidates)
     judged = judge(facts, parts.rules)
     undecided = judged.undecided | lifecycle.undecided(
         beforehand,

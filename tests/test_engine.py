@@ -294,6 +294,7 @@ def test_rule_ids_are_those_of_the_catalogue_and_speak_for_themselves() -> None:
         "probe-disagrees",
         "protection-level",
         "registry-mismatch",
+        "retirable-version",
         "revocation-incomplete",
         "rotation-off",
         "rotation-overdue",

@@ -3,7 +3,7 @@
 import json
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,7 +16,7 @@ import pytest
 from auditor import cli, scan
 from auditor.action import Action
 from auditor.config import load
-from auditor.findings import BucketCoverage
+from auditor.findings import BucketCoverage, Status
 from auditor.foreseeing import foresee
 from auditor.inventory.store import folder_name
 from auditor.model import AwsKey, GcpKey, Holding, KeyManager, KeyMemory, KeyName, Population, Rotation
@@ -620,3 +620,61 @@ def test_a_bucket_of_its_cloud_of_which_nothing_is_known_is_told_where_a_key_is_
     told(capsys, small, "scan", "-q", "--bucket", "gs://data")
     code, out = told(capsys, small, "retire", SHORT)
     assert (code, "gap: gs://more: nothing is known of its objects" in out) == (3, True), out
+
+
+def retirable(assembly: Assembly) -> list[str]:
+    """What the finding says of the key, as the next poll tells it."""
+    findings = scan.poll(assembly.parts, NoProgress()).findings
+    return [one.cause for one in findings if one.rule == "retirable-version" and one.status is Status.OPEN]
+
+
+def test_what_is_proven_unused_is_a_finding_until_it_is_on_its_way_out(small: Small, clock: Clock) -> None:
+    assembly = watched(small, clock)
+    (told,) = retirable(assembly)
+    assert told.startswith(f"nothing is under version 1 of key {GOOGLE_KEY}, and everything was seen since ")
+    assert told.endswith("; $0.06 a month by list price")
+    small.set_state(1, "DISABLED")
+    scan.poll(assembly.parts, NoProgress())
+    (told,) = retirable(assembly)
+    assert f"; disabled, and to be left so until {clock() + QUARANTINE:%Y-%m-%d}" in told
+    assert not any(word in told for word in ("gcloud", "destroy"))
+    small.set_state(1, "DESTROY_SCHEDULED")
+    scan.poll(assembly.parts, NoProgress())
+    assert retirable(assembly) == []
+    assembly.close()
+
+
+def a_primary_again(small: Small) -> None:
+    key = small.cloud.store.key(GOOGLE_KEY)
+    assert key is not None
+    key.primary = 1
+
+
+def with_data_again(small: Small) -> None:
+    small.cloud.store.put("data", "acme/old/again", key=GOOGLE_KEY, version=1, size=100)
+
+
+def silent(small: Small) -> None:
+    small.cloud.store.deny("cloudkms.cryptoKeys.get", GOOGLE_KEY)
+
+
+def among_new_buckets(small: Small) -> None:
+    """There may be data in one that nobody looks into."""
+    small.cloud.store.add_bucket("more", "acme", "us-east1")
+
+
+@pytest.mark.parametrize("what", [a_primary_again, with_data_again, silent, among_new_buckets])
+def test_what_is_not_proven_any_more_is_no_finding_any_more(
+    small: Small, clock: Clock, what: Callable[[Small], None]
+) -> None:
+    assembly = watched(small, clock)
+    assert retirable(assembly)
+    what(small)
+    scan.scan(assembly.parts, NoProgress())
+    if what is not among_new_buckets:
+        now = assembly.ledger.judgement()
+        assert now is not None
+        open_ = {one.rule for one in now.findings if one.status is Status.OPEN}
+        assert "retirable-version" not in open_, "at once"
+    assert retirable(assembly) == []
+    assembly.close()

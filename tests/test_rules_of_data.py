@@ -172,6 +172,7 @@ def test_severity_follows_what_is_lost() -> None:
         "probe-disagrees": Severity.HIGH,
         "protection-level": Severity.MEDIUM,
         "registry-mismatch": Severity.MEDIUM,
+        "retirable-version": Severity.LOW,
         "revocation-incomplete": Severity.HIGH,
         "rotation-off": Severity.MEDIUM,
         "rotation-overdue": Severity.MEDIUM,

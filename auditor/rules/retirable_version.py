@@ -1,0 +1,65 @@
+"""retirable-version: no key version is kept that is proven unused.
+
+Source: NIST SP 800-57 Part 1 Rev. 5, key states and transitions; Cloud KMS docs, Destroy and restore key versions.
+"""
+
+from collections.abc import Sequence
+
+from auditor.findings import Outcome, Severity
+from auditor.model import resting
+from auditor.rule import Context, HeldKey, Rule, failed, never_told, not_applicable, passed
+from auditor.standing import Candidate, Step, Use
+
+
+def check(key: HeldKey, at: Context) -> Outcome:
+    """Fail for versions, or a key of AWS, that nothing is under, where all was seen after data could have come."""
+    if key.known is None:
+        return never_told()
+    if key.provider_managed:
+        return not_applicable("the provider manages it")
+    if not key.is_told(at):
+        return not_applicable("it tells nothing now, so that nothing is proven of it")
+    under = {one.key_version for one in key.holdings}
+    resting_now = resting(key.known)
+    empty = [
+        one
+        for one in key.candidates
+        if None not in under and one.standing.version not in under and (one.standing.version or "") in resting_now
+    ]
+    if unused := [one for one in empty if one.next.step is not Step.NONE]:
+        told = (
+            f"nothing is under {_listed(unused)} of key {key.name}, and everything was seen since data could have come"
+        )
+        return failed(f"{told}{_advice(unused)}")
+    if any(one.standing.use is Use.NOT_PROVEN for one in empty):
+        return not_applicable("of none is it proven that nothing is under it: `retire` tells what is in the way")
+    return passed("each of its versions holds data, takes new data, or is on its way out")
+
+
+def _listed(unused: Sequence[Candidate]) -> str:
+    versions = [one.standing.version for one in unused if one.standing.version is not None]
+    if not versions:
+        return "any version"
+    return f"version{'s' if len(versions) > 1 else ''} {', '.join(versions)}"
+
+
+def _advice(unused: Sequence[Candidate]) -> str:
+    """How far they are on their way out; no command, so that none is at hand before its time."""
+    waiting = [one.next.at for one in unused if one.next.step is Step.WAIT and one.next.at is not None]
+    over = any(one.next.step is Step.DESTROY for one in unused)
+    until = f"; disabled, and to be left so until {min(waiting):%Y-%m-%d}" if waiting else ""
+    month = sum(one.month for one in unused if one.month is not None)
+    return f"{until}{'; nobody has missed it for the quarantine' if over else ''}; ${month:,.2f} a month by list price"
+
+
+RULE = Rule(
+    id="retirable-version",
+    title="No version that is proven unused is kept",
+    subject=HeldKey,
+    severity=Severity.LOW,
+    source="NIST SP 800-57 Part 1 Rev. 5, Key states and transitions",
+    remedy="Ask `retire KEY` for the next step: disable it, leave it so for quarantine_days, look again; only then "
+    "schedule its destruction.",
+    check=check,
+    of_silence=True,
+)
