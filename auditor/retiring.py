@@ -1,9 +1,10 @@
 """Which key versions may go, and what stands in the way of the others, told from what is stored: no cloud is asked."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from auditor.errors import UsageError
 from auditor.findings import Judgement
@@ -14,6 +15,9 @@ from auditor.retirement import Seen, call_of, next_step, standings
 from auditor.run import Parts
 from auditor.skew import plausible
 from auditor.standing import Candidate, Retiring, Standing, Use
+
+_DOUBTFUL: Final = frozenset({Use.UNUSED, Use.NOT_PROVEN})
+"""Where nothing known is in the way of a proof."""
 
 
 def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiring:
@@ -40,6 +44,7 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
     seen = Seen(judgement.coverage.buckets, 0 if known else elsewhere, () if known else left_behind(parts))
 
     named = named_by(parts, judgement)
+    names = _names_of_data(judgement)
     of_buckets = {cloud: tuple(_doubts_of_buckets(cloud, parts, judgement)) for cloud in Cloud}
 
     def candidates(key: KeyName) -> Iterator[Candidate | Gap]:
@@ -50,8 +55,11 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
             yield from told or [Gap(key.text, Reason.NOT_VISIBLE, effect, "explain its findings, or poll it")]
             return
         for one in standings(known.last, known, under[key], seen, now):
-            doubts = (*_doubts(known, parts, judgement, now), *of_buckets[key.cloud], *_doubts_of_names(key, judgement))
-            if takes_new_data(known.last, one.version):
+            doubts: tuple[str, ...] = ()
+            if one.use in _DOUBTFUL:
+                alike = _doubts_of_names(_alike(key, names))
+                doubts = (*_doubts(known, parts, judgement, now), *of_buckets[key.cloud], *alike)
+            if one.use in _DOUBTFUL and takes_new_data(known.last, one.version):
                 doubts = (*doubts, *_doubts_of_registries(key, named))
             standing = _doubted(one, doubts)
             step = next_step(standing, parts.policy.quarantine, now)
@@ -82,8 +90,23 @@ def left_behind(parts: Parts) -> tuple[str, ...]:
 
 def namesakes(key: KeyName, judgement: Judgement) -> tuple[KeyName, ...]:
     """Name other keys that data names and that may be this one: a project has an id and a number."""
-    others = {KeyName(one.holding.key) for one in judgement.assessed if one.holding.key is not None}
-    return tuple(sorted(one for one in others if one.may_be(key)))
+    return _alike(key, _names_of_data(judgement))
+
+
+def _names_of_data(judgement: Judgement) -> Mapping[str, frozenset[KeyName]]:
+    """What the keys of data are called, by what is left of their names without the project."""
+    found: dict[str, set[KeyName]] = defaultdict(set)
+    for text in {one.holding.key for one in judgement.assessed if one.holding.key is not None}:
+        found[_without_project(text)].add(KeyName(text))
+    return {left: frozenset(names) for left, names in found.items()}
+
+
+def _alike(key: KeyName, names: Mapping[str, frozenset[KeyName]]) -> tuple[KeyName, ...]:
+    return tuple(sorted(one for one in names.get(_without_project(key.text), ()) if one.may_be(key)))
+
+
+def _without_project(name: str) -> str:
+    return name.partition("/")[2].partition("/")[2]
 
 
 def _unswept(
@@ -103,8 +126,7 @@ def _unswept(
 
 
 def _doubted(one: Standing, doubts: tuple[str, ...]) -> Standing:
-    unproven = one.use in {Use.UNUSED, Use.NOT_PROVEN} and doubts
-    return replace(one, use=Use.NOT_PROVEN, reasons=(*one.reasons, *doubts)) if unproven else one
+    return replace(one, use=Use.NOT_PROVEN, reasons=(*one.reasons, *doubts)) if doubts else one
 
 
 def _doubts(known: KeyMemory, parts: Parts, judgement: Judgement, now: datetime) -> Iterator[str]:
@@ -120,8 +142,8 @@ def _doubts(known: KeyMemory, parts: Parts, judgement: Judgement, now: datetime)
         yield "the clock here and those of the clouds are more than a day apart"
 
 
-def _doubts_of_names(key: KeyName, judgement: Judgement) -> Iterator[str]:
-    for one in namesakes(key, judgement):
+def _doubts_of_names(names: Iterable[KeyName]) -> Iterator[str]:
+    for one in names:
         yield f"data names the key {one}, which may be this one by the other name of its project"
 
 
