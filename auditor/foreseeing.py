@@ -9,7 +9,7 @@ from typing import Final
 from auditor import scan
 from auditor.action import Action
 from auditor.errors import UsageError
-from auditor.findings import Assessed, Judgement, Member, Readability, Undo, in_order, member_of
+from auditor.findings import Assessed, Assessment, Judgement, Member, Readability, Undo, in_order, member_of
 from auditor.impact import Impact, Shift, Writes
 from auditor.model import (
     AwsKey,
@@ -17,14 +17,16 @@ from auditor.model import (
     Gap,
     GcpKey,
     GcpKeyVersion,
+    Holding,
     KeyManager,
     KeyName,
     Reason,
     Sweep,
 )
 from auditor.naming import NOTHING_NAMED, named_by, takes_new_data
+from auditor.policy import Policy
 from auditor.ports import Measured, OpenInventory
-from auditor.readability import KeyView, assess
+from auditor.readability import KeyView, assess, assess_claim
 from auditor.readability.action import AWS_WAITING, GCP_WAITING, after
 from auditor.run import Parts
 from auditor.unseen import gaps_beside, known_of
@@ -85,7 +87,10 @@ def foresee(
         version=version,
         action=action,
         judgement=judgement,
-        agents={one.bucket: scan.agents_of(parts, one.facts) for one in sweeps},
+        agents={
+            **{one.bucket: scan.agents_of(parts, one.facts) for one in sweeps},
+            **{one.holding.bucket: parts.agents[key.cloud] or () for one in under if one.holding.is_claimed},
+        },
         known=read if read is not None else _as_if_it_worked(key, version, under),
         now=parts.clock() + scan.plausible(judgement.run.skew),
     )
@@ -113,7 +118,7 @@ def foresee(
         members=members,
         worst=measured.worst,
         populations=measured.populations,
-        untouched=sum(one.holding.objects for one in stays if _hangs_on(case, one)),
+        untouched=_together(one.holding for one in stays if _hangs_on(case, one)),
         writes=replace(writes, registries=named.who(key)),
         takes_effect=_takes_effect(case),
         final=final,
@@ -144,15 +149,39 @@ def _moved(
     undo: dict[Undo, None] = {}
     for one in under:
         agents = _deciding(case, one.holding.bucket)
-        would = assess(one.holding, KeyView(case.key, key, None), agents, parts.policy, case.now).assessment
+        would, steps = _would_be(one.holding, KeyView(case.key, key, None), agents, parts.policy, case)
         was = one.assessment.readability
         if would.readability is was or was is Readability.LOST or would.readability in _CAN_BE_READ:
             stays.append(one)
             continue
         moved[was, would.readability].append(one)
-        if would.readability is not Readability.UNKNOWN and _NOBODY not in agents:
-            undo.update(dict.fromkeys(_back(would.undo, _state_under(case, one.holding.key_version))))
+        is_told = one.holding.is_claimed or would.readability is not Readability.UNKNOWN
+        if is_told and (_NOBODY not in agents or (one.holding.is_claimed and case.action is not Action.REVOKE)):
+            undo.update(dict.fromkeys(_back(steps, _state_under(case, one.holding.key_version or case.version))))
     return moved, stays, tuple(undo)
+
+
+def _would_be(
+    holding: Holding, view: KeyView, agents: tuple[str, ...], policy: Policy, case: _Case
+) -> tuple[Assessment, tuple[Undo, ...]]:
+    """How data would be judged, and what would undo that."""
+    if not holding.is_claimed:
+        found = assess(holding, view, agents, policy, case.now).assessment
+        return found, found.undo
+    claim = assess_claim(holding, view, agents, policy, case.now)
+    ours = (
+        bar.undo
+        for bar, _ in claim.bars
+        if case.version is None or bar.subject.id.endswith(f"/cryptoKeyVersions/{case.version}")
+    )
+    return claim.assessed.assessment, tuple(step for steps in ours for step in steps)
+
+
+def _together(holdings: Iterable[Holding]) -> int | None:
+    """How many objects; None where nobody saw those of some."""
+    each = [one.objects for one in holdings]
+    known = [one for one in each if one is not None]
+    return sum(known) if len(known) == len(each) else None
 
 
 def _back(steps: Iterable[Undo], state: str | None) -> Iterator[Undo]:
@@ -268,6 +297,8 @@ def _final(case: _Case) -> tuple[str, datetime | None]:
 
 
 def _not_covered(case: _Case) -> Iterator[str]:
+    if case.judgement.is_keys_only:
+        yield "which objects are under the key, and under which of its versions: no bucket is configured"
     yield "what the platform keeps in its own memory and on its own disks, and for how long it serves that"
     yield "branches and copies that share objects under another key's prefix: no registry tells of them"
     if isinstance(case.known, AwsKey) and case.known.multi_region and case.action is Action.DESTROY:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from auditor import scan
 from auditor.findings import BucketCoverage, Judgement
-from auditor.gaps import BUCKET_LISTS
+from auditor.gaps import BUCKET_LISTS, OBJECTS
 from auditor.impact import Known
 from auditor.model import Cloud, Gap, KeyName, Reason, cloud_of
 from auditor.run import Parts
@@ -15,8 +15,8 @@ def known_of(judgement: Judgement, cloud: Cloud) -> Known:
     """How much of the buckets of a cloud one judgement knows."""
     mine = _of(judgement, cloud)
     return Known(
-        listed=sum(one.listed for one in mine),
-        resolved=sum(one.resolved for one in mine),
+        listed=sum(one.listed for one in mine) if not judgement.is_keys_only else None,
+        resolved=sum(one.resolved for one in mine) if not judgement.is_keys_only else None,
         swept=min((one.sweep_started for one in mine if one.complete and one.sweep_started), default=None),
         buckets=len(mine),
         lacking=sum(not one.complete for one in mine),
@@ -31,7 +31,7 @@ def gaps_beside(key: KeyName, judgement: Judgement, parts: Parts, now: datetime)
         LedgerError: the ledger cannot be read.
     """
     mine = _of(judgement, key.cloud)
-    about = {*(one.bucket for one in mine), key.text, BUCKET_LISTS}
+    about = {*(one.bucket for one in mine), key.text, BUCKET_LISTS, OBJECTS}
     yield from (one for one in judgement.gaps if one.what in about)
     for one in mine:
         yield from _of_bucket(one, parts, now)
