@@ -9,7 +9,7 @@ from typing import Final
 from auditor import scan
 from auditor.action import Action
 from auditor.errors import UsageError
-from auditor.findings import Assessed, Assessment, Judgement, Member, Readability, Undo, in_order, member_of
+from auditor.findings import Assessed, Judgement, Member, Readability, Undo, in_order, member_of
 from auditor.impact import Impact, Shift, Writes
 from auditor.model import (
     AwsKey,
@@ -24,11 +24,11 @@ from auditor.model import (
     Sweep,
 )
 from auditor.naming import NOTHING_NAMED, named_by, takes_new_data
-from auditor.policy import Policy
 from auditor.ports import Measured, OpenInventory
-from auditor.readability import KeyView, assess, assess_claim
+from auditor.readability import KeyView, assess
 from auditor.readability.action import AWS_WAITING, GCP_WAITING, after
 from auditor.run import Parts
+from auditor.supposing import Supposed, suppose
 from auditor.unseen import gaps_beside, known_of
 
 _CAN_BE_READ: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
@@ -149,32 +149,25 @@ def _moved(
     undo: dict[Undo, None] = {}
     for one in under:
         agents = _deciding(case, one.holding.bucket)
-        would, steps = _would_be(one.holding, KeyView(case.key, key, None), agents, parts.policy, case)
+        if one.holding.is_claimed:
+            pair = suppose(one.holding, agents, Supposed(case.known, key, case.version, parts.policy, case.now))
+            if pair is None:
+                stays.append(one)
+                continue
+            before, after_it = pair
+            moved[before.readability, after_it.readability].append(one)
+            if _NOBODY not in agents or case.action is not Action.REVOKE:
+                undo.update(dict.fromkeys(_back(after_it.undo, _state_under(case, case.version))))
+            continue
+        would = assess(one.holding, KeyView(case.key, key, None), agents, parts.policy, case.now).assessment
         was = one.assessment.readability
         if would.readability is was or was is Readability.LOST or would.readability in _CAN_BE_READ:
             stays.append(one)
             continue
         moved[was, would.readability].append(one)
-        is_told = one.holding.is_claimed or would.readability is not Readability.UNKNOWN
-        if is_told and (_NOBODY not in agents or (one.holding.is_claimed and case.action is not Action.REVOKE)):
-            undo.update(dict.fromkeys(_back(steps, _state_under(case, one.holding.key_version or case.version))))
+        if would.readability is not Readability.UNKNOWN and _NOBODY not in agents:
+            undo.update(dict.fromkeys(_back(would.undo, _state_under(case, one.holding.key_version))))
     return moved, stays, tuple(undo)
-
-
-def _would_be(
-    holding: Holding, view: KeyView, agents: tuple[str, ...], policy: Policy, case: _Case
-) -> tuple[Assessment, tuple[Undo, ...]]:
-    """How data would be judged, and what would undo that."""
-    if not holding.is_claimed:
-        found = assess(holding, view, agents, policy, case.now).assessment
-        return found, found.undo
-    claim = assess_claim(holding, view, agents, policy, case.now)
-    ours = (
-        bar.undo
-        for bar, _ in claim.bars
-        if case.version is None or bar.subject.id.endswith(f"/cryptoKeyVersions/{case.version}")
-    )
-    return claim.assessed.assessment, tuple(step for steps in ours for step in steps)
 
 
 def _together(holdings: Iterable[Holding]) -> int | None:

@@ -1,5 +1,6 @@
 """Keys-only: without a bucket, data depends on keys as registries say, and nothing is told that nobody saw."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,13 +10,16 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from auditor import cli
+from auditor import cli, commands, daemon
+from auditor.config import load
 from auditor.embedded.turbopuffer import Platform, Turbopuffer, customer_managed
 from auditor.findings import Basis, Confidence, Readability, Severity, Status, Verdict
-from auditor.outputs import scan_json, summary
+from auditor.outputs import diff_json, impact_json, retire_json, revocation_json, scan_json, summary
 from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
 from tests.core_builders import AWS_KEY
-from tests.keys_only import OTHER_KEY, KeysOnly, a_cloud_of_keys, opened
+from tests.keys_only import FILE, OTHER_KEY, KeysOnly, a_cloud_of_keys, opened
+from tests.small import a_small_cloud
+from tests.test_web import ask
 
 API_KEY = "tpuf_A1b2C3d4E5f6"
 NOT_SEEN = "no bucket is configured"
@@ -315,3 +319,106 @@ def test_what_registries_say_is_not_compared_with_itself(keys: KeysOnly) -> None
     tallies = {one.rule: one.counts for one in keys.scanned().tallies}
     for rule in ("wrong-key", "not-customer-managed", "orphan-objects", "foreign-tenant-key", "mixed-keys"):
         assert tallies[rule][Verdict.PASSED] == 0, rule
+
+
+def test_impact_tells_of_a_version_that_no_finding_is_about_whatever_others_say(
+    keys: KeysOnly, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys.set_state(1, "DISABLED")
+    keys.scanned()
+    found = document(keys, capsys, "impact", f"{GOOGLE_KEY}/2")
+    Draft202012Validator(impact_json.schema()).validate(found)
+    assert (found["affected"]["objects"], found["affected"]["namespaces"]) == (None, 3)
+    assert [(one["before"], one["after"]) for one in found["shifts"]] == [("readable", "unreadable")]
+    assert "what of them is under version 2 would be affected" in found["verdict"]
+    assert found["known"]["listed"] is None
+    assert any("which objects are under the key" in one for one in found["not_covered"])
+    assert [step["call"].split()[5] for step in found["undo"]] == ["2"]
+    whole = document(keys, capsys, "impact", GOOGLE_KEY, "--action", "destroy")
+    assert [(one["before"], one["after"]) for one in whole["shifts"]] == [("readable", "doomed")]
+    none = document(keys, capsys, "impact", f"{GOOGLE_KEY}/1")
+    assert none["as_before"] is None
+    assert told(keys, capsys, "impact", f"{GOOGLE_KEY}/1")[0] == 1
+
+
+def test_retire_proves_nothing_unused(keys: KeysOnly, capsys: pytest.CaptureFixture[str]) -> None:
+    for version in (1, 2):
+        keys.set_state(version, "DISABLED")
+    keys.scanned()
+    found = document(keys, capsys, "retire")
+    Draft202012Validator(retire_json.schema()).validate(found)
+    assert {(one["use"], one["objects"], one["call"]) for one in found["key_versions"]} == {("not_proven", None, None)}
+    assert all(any("a registry names the key for" in why for why in one["reasons"]) for one in found["key_versions"])
+    assert told(keys, capsys, "retire")[0] == 3
+    assert "Nothing that is proven unused" in told(keys, capsys, "retire", "--destroy")[1]
+
+
+def test_prove_revoked_says_that_objects_are_not_covered_and_proves_nothing(
+    keys: KeysOnly, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys.config.write_text(f'{keys.config.read_text()}[[key]]\nname = "{OTHER_KEY}"\nintended_state = "revoked"\n')
+    keys.set_state(1, "DISABLED", OTHER_KEY)
+    keys.scanned()
+    found = document(keys, capsys, "prove-revoked", OTHER_KEY)
+    Draft202012Validator(revocation_json.schema()).validate(found)
+    assert found["proof"] == "not_proven"
+    assert found["data"]["objects"] is None
+    assert any(one.startswith("the objects:") for one in found["not_covered"])
+    assert told(keys, capsys, "prove-revoked", OTHER_KEY)[0] == 3
+
+
+def test_diff_tells_of_keys_and_findings_and_that_data_is_not_compared(
+    keys: KeysOnly, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys.scanned()
+    keys.set_state(3, "DISABLED")
+    keys.polled()
+    code, said = told(keys, capsys, "diff")
+    assert code == 1
+    assert "what data came, moved or went is not known" in said
+    assert "version 3 ENABLED -> DISABLED" in said
+    assert "opened critical data-unreadable" in said
+    found = document(keys, capsys, "diff")
+    Draft202012Validator(diff_json.schema()).validate(found)
+    assert found["unchanged_objects"] is None
+
+
+def test_metrics_have_namespaces_and_no_number_of_objects(keys: KeysOnly) -> None:
+    keys.set_state(3, "DISABLED")
+    keys.scanned()
+    with contextlib.closing(keys.assembled()) as assembly:
+        loops = daemon.Daemon(assembly.parts, load(keys.config).schedule)
+        read = commands.readings(assembly, loops)
+        lines = ask("/metrics", read).text.splitlines()
+        assert not [one for one in lines if one.startswith(("cmek_dependent_objects{", "cmek_dependent_bytes{"))]
+        assert 'cmek_dependent_namespaces{bucket="registry namespaces.csv",readability="unknown"} 3.0' in lines
+        assert 'cmek_findings{rule="data-unreadable",severity="critical",status="open"} 1.0' in lines
+        rows = json.loads(ask("/api/v1/keys", read).text)["items"]
+        assert [(one["objects"], one["namespaces"]) for one in rows] == [(None, 3), (None, 1)]
+        (one,) = json.loads(ask("/api/v1/findings", read).text)["items"]
+        named = json.loads(ask(f"/api/v1/findings/{one['id']}/namespaces", read).text)["items"]
+        assert [(each["namespace"], each["objects"]) for each in named] == [
+            ("chat", None),
+            ("mail", None),
+            ("search", None),
+        ]
+        assert "3 namespaces by the registry, objects not known" in ask("/", read).text
+
+
+def test_a_config_that_lost_its_buckets_says_so_and_keeps_census_and_claims_apart(tmp_path: Path) -> None:
+    with a_small_cloud(tmp_path) as small:
+        whole = small.config.read_text()
+        (tmp_path / "namespaces.csv").write_text(f"namespace,key\nacme/old,{GOOGLE_KEY}\n")
+        small.config.write_text(f"{whole}{FILE}")
+        keys = KeysOnly(small.cloud, small.config)
+        keys.set_state(1, "DISABLED")
+        census = keys.scanned()
+        assert {one.holding.is_claimed for one in census.assessed} == {False}
+        assert opened(census)["data-unreadable", "1"].extent.objects == 10
+        small.config.write_text(whole[: whole.index("[[bucket]]")] + FILE)
+        claims = keys.polled()
+        assert {one.holding.is_claimed for one in claims.assessed} == {True}
+        one = opened(claims)["data-unreadable", "1"]
+        assert (one.extent.objects, one.extent.namespaces) == (None, 1)
+        small.config.write_text(f"{whole}{FILE}")
+        assert {one.holding.is_claimed for one in keys.polled().assessed} == {False}

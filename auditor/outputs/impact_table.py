@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from auditor.action import Action
-from auditor.findings import Readability, Undo
+from auditor.findings import Undo
 from auditor.impact import Impact, Known
 from auditor.log import visible
 from auditor.outputs import words
@@ -34,14 +34,16 @@ def verdict(one: Impact) -> str:
         meant = "; a registry names it for its namespaces" if one.writes.registries else ""
         return f"Nothing would change: {one.idle}{kept}{meant}."
     if one.extent.objects is None:
-        certain = all(each.after is not Readability.UNKNOWN for each in one.shifts)
-        return f"{words.amount(one.extent)}: what is under it {'would' if certain else 'may'} be affected."
+        which = f"what of them is under version {one.version}" if one.version else "what of them is under the key"
+        return f"{words.amount(one.extent)}: {which} would be affected."
     if one.extent.objects:
         return (
             f"{words.counted(one.extent.objects, 'object')} ({words.size(one.extent.size)}) in "
             f"{words.counted(one.extent.namespaces, 'namespace')} would be affected."
         )
     if one.untouched != 0:
+        if one.untouched is None:
+            return "Nothing would change for the namespaces that registries name it for."
         return f"Nothing would change for the {_left(one)} that hang on it."
     if one.writes.registries:
         left = ", and not everything is known" if one.gaps else ""

@@ -249,7 +249,7 @@ def view(
         shares=_shares(judgement, sums),
         total=_total(judgement, total),
         stopped=words.number(_weights(judgement, summary.STOPPED)),
-        stopped_size=words.size(stopped.size),
+        stopped_size=words.size(stopped.size) if stopped.size is not None else "",
         counts=tuple(
             (words.number(sum(one.severity is severity for one in current)), severity.value)
             for severity in reversed(Severity)

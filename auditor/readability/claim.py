@@ -44,7 +44,7 @@ def assess_claim(
     def judged(version: str | None) -> Assessed:
         return assess(replace(holding, key_version=version), view, agents, policy, now)
 
-    numbers = tuple(_versions(view))
+    numbers = tuple(versions_of(view))
     if not isinstance(view.known, GcpKey) or not numbers:
         found = judged(None)
         one = _told(found.assessment, said, _HEARSAY)
@@ -67,7 +67,7 @@ def assess_claim(
     return Claim(replace(each[numbers[0]], holding=holding, assessment=together), causes)
 
 
-def _versions(view: KeyView) -> Iterator[str]:
+def versions_of(view: KeyView) -> Iterator[str]:
     """The versions that data may be under: all that ever had material, and one that is not there any more."""
     known = view.known
     if not isinstance(known, GcpKey):
