@@ -98,7 +98,7 @@ def judge_once(
                 judgement = scan.poll(parts, progress, only=only)
         with _writing(how.output) as out:
             _print(judgement, assembly.rows(judgement), how.form, out)
-            if buckets is not None and how.form == "table":
+            if buckets is not None and how.form == "table" and judgement.coverage.buckets:
                 swept = (one for one in judgement.coverage.buckets if not buckets or one.bucket in buckets)
                 terminal.plain(out).print("", terminal.sent(swept), sep="\n")
     return exit_code(judgement, how.fail_on, allowed)
@@ -136,7 +136,7 @@ def foresee_one(path: Path, what: str, action: Action, how: Answering, *, namesp
             else:
                 # Commands stay whole, so that they can be pasted.
                 terminal.plain(out).print(impact_table.impact(found), soft_wrap=True)
-    if found.extent.objects or found.untouched or found.writes.registries:
+    if found.extent.objects != 0 or found.untouched != 0 or found.writes.registries:
         return 1
     return 3 if any(gap.reason not in allowed for gap in found.gaps) else 0
 

@@ -6,7 +6,8 @@ from auditor.comparable import Side, compared, side
 from auditor.difference import ChangedFinding, Difference, How
 from auditor.findings import Finding, Judgement, Status, SubjectKind, worst_first
 from auditor.flowing import whereabouts
-from auditor.model import Gap
+from auditor.gaps import OBJECTS
+from auditor.model import Gap, Reason
 from auditor.pairing import pair
 from auditor.ports import History, Made, SweepRows
 
@@ -43,7 +44,7 @@ def compare(history: History, inventory: SweepRows, first: str | None = None, la
         changed=tuple(sorted((one for one in pairs if one.fields), key=lambda one: worst_first(one.after))),
         passed=tuple(one for one in between.passed if one.id not in was.keys() | now.keys()),
         unseen=frozenset(one.id for one in (*opened, *closed) if _is_unseen(one, blind)),
-        gaps=tuple(gap for _, some in buckets for gap in some),
+        gaps=(*(gap for _, some in buckets for gap in some), *_claimed(before.judgement, after.judgement)),
         gaps_opened=new,
         gaps_closed=ended,
         gaps_standing=standing,
@@ -54,6 +55,13 @@ def compare(history: History, inventory: SweepRows, first: str | None = None, la
 def _side(history: History, inventory: SweepRows, one: Made) -> Side:
     judgement = history.then(one)
     return side(judgement, history.published(judgement.sweeps), inventory)
+
+
+def _claimed(before: Judgement, after: Judgement) -> Iterator[Gap]:
+    """What a side says of data that nobody saw is not compared: keys and findings are."""
+    if before.is_keys_only or after.is_keys_only:
+        effect = "what data came, moved or went is not known: no bucket was configured, and only registries speak of it"
+        yield Gap(OBJECTS, Reason.NOT_VISIBLE, effect, "whoever may list the buckets can tell")
 
 
 def _current(judgement: Judgement) -> Mapping[str, Finding]:

@@ -29,7 +29,7 @@ from pydantic_core import ErrorDetails
 from auditor import waiver
 from auditor.errors import UsageError
 from auditor.inventory.layout import Layout
-from auditor.model import KeyName, Population
+from auditor.model import Cloud, KeyName, Population, cloud_of
 from auditor.policy import Policy
 from auditor.registered import ENDINGS
 from auditor.waiver import FIELDS
@@ -296,7 +296,8 @@ class Registry(_Table):
     path: Annotated[Path, BeforeValidator(_file)] | None = None
     """.csv, .json or .jsonl, relative to the config file: namespace, and as it has them bucket, key, tenant."""
     bucket: BucketUrl | None = None
-    """Which bucket its namespaces are in; needed in the file itself where there are several."""
+    """Which bucket its namespaces are in; where there are several, a file may say it itself. Without any [[bucket]] it
+    is told and not looked at."""
     fields: dict[str, str] = Field(default_factory=dict)
     """Fields of the layout that its namespaces lack, with their value."""
     region: Annotated[str, AfterValidator(_platform_region)] | None = None
@@ -320,8 +321,8 @@ class Registry(_Table):
         if self.kind == "file" and self.path is None:
             raise ValueError('path is missing: kind = "file" needs it')
         if self.kind == "turbopuffer":
-            if lacking := [one for one in ("bucket", "api_key_env") if getattr(self, one) is None]:
-                raise ValueError(f'{lacking[0]} is missing: kind = "turbopuffer" needs it')
+            if self.api_key_env is None:
+                raise ValueError('api_key_env is missing: kind = "turbopuffer" needs it')
             if self.region is None and self.base_url is None:
                 raise ValueError('region is missing: kind = "turbopuffer" needs it, or a base_url')
             self._is_one_place()
@@ -337,6 +338,14 @@ class Registry(_Table):
             raise ValueError(f"bucket {self.bucket} is in another cloud than region {region}")
 
     @property
+    def cloud(self) -> Cloud | None:
+        """In which cloud its namespaces are; None where each entry may name another."""
+        if self.bucket is not None:
+            return cloud_of(self.bucket)
+        region = self.region or (hit[1] if (hit := _PUBLIC.fullmatch(self.base_url or "")) else "")
+        return {"aws": Cloud.AWS, "gcp": Cloud.GCP}.get(region.partition("-")[0])
+
+    @property
     def url(self) -> str:
         """Where the API of the platform is."""
         return self.base_url or f"https://{self.region}.turbopuffer.com"
@@ -346,7 +355,8 @@ class Registry(_Table):
         """How it is told of."""
         if self.path is None:
             given = "".join(f" {field}={value}" for field, value in sorted(self.fields.items()))
-            return f"turbopuffer {self.region or urlsplit(self.url).netloc}{given} of {self.bucket}"
+            of = f"of {self.bucket}" if self.bucket else f"by {self.api_key_env}"
+            return f"turbopuffer {self.region or urlsplit(self.url).netloc}{given} {of}"
         told = self._written or self.path.name
         return f"{told} of {self.bucket}" if self.bucket else told
 
@@ -528,7 +538,8 @@ class Config(_Table):
     schedule: Schedule = Schedule()
     account: tuple[Account, ...] = ()
     platform: Platform = Platform()
-    bucket: tuple[Bucket, ...] = Field(min_length=1)
+    bucket: tuple[Bucket, ...] = ()
+    """Without any, data depends on keys as far as registries say so, and no object is seen (keys-only)."""
     registry: tuple[Registry, ...] = ()
     key: tuple[Key, ...] = ()
     gcp: Gcp = Gcp()
@@ -555,6 +566,8 @@ class Config(_Table):
             twice = [name for name, count in Counter(names).items() if count > 1]
             if twice:
                 raise ValueError(f"{what} {twice[0]!r} is given twice")
+        if not (self.bucket or self.key or self.registry):
+            raise ValueError("no bucket, no registry and no key is configured, so that there is nothing to audit")
         for one in self.bucket:
             field = "id" if one.url.startswith("s3://") else "project"
             if one.account is not None and one.account not in {getattr(each, field) for each in self.account}:
@@ -564,6 +577,12 @@ class Config(_Table):
         return self
 
     def _check(self, one: Registry) -> None:
+        if not self.bucket:
+            if one.fields:
+                raise ValueError(f"registry {one.name} gives fields, which only the layout of a [[bucket]] has")
+            return
+        if one.kind == "turbopuffer" and one.bucket is None:
+            raise ValueError(f'registry {one.name}: bucket is missing: kind = "turbopuffer" needs it')
         mine = [each for each in self.bucket if one.bucket in {None, each.url}]
         if not mine:
             raise ValueError(f"registry {one.name} names bucket {one.bucket}, and no [[bucket]] has that url")

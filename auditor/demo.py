@@ -177,7 +177,7 @@ def _busiest_version(judgement: Judgement) -> str:
         and one.holding.key_version is not None
         and KeyName(one.holding.key).cloud is Cloud.GCP
     ]
-    most = max(readable, key=lambda holding: holding.objects)
+    most = max(readable, key=lambda holding: holding.objects or 0)
     return f"{most.key}/cryptoKeyVersions/{most.key_version}"
 
 

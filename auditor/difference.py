@@ -253,6 +253,11 @@ class Difference:
     """What else differs between how the two were judged, in words."""
 
     @property
+    def is_keys_only(self) -> bool:
+        """Whether neither side saw an object, because no bucket was configured."""
+        return self.before.is_keys_only and self.after.is_keys_only
+
+    @property
     def worse(self) -> bool:
         """Something cannot be read that could be, is worse, or is not known any more."""
         return any(one.turn in GOT_WORSE for one in self.data.groups)

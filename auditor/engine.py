@@ -29,8 +29,10 @@ from auditor.model import (
     AwsKey,
     Cloud,
     Encryption,
+    Evidence,
     Extent,
     GcpKey,
+    Holding,
     KeyGone,
     KeyName,
     KeyUnread,
@@ -41,7 +43,17 @@ from auditor.owned import HeardRegistry, OwnedBucket, OwnedKey, PlacedKey
 from auditor.owning import NOBODY_SAYS, Sayings
 from auditor.policy import Policy
 from auditor.ports import Holdings, Portions
-from auditor.readability import KeyView, Stores, assess, beside_others, is_gone, probes_of, rights_of
+from auditor.readability import (
+    Claim,
+    KeyView,
+    Stores,
+    assess,
+    assess_claim,
+    beside_others,
+    is_gone,
+    probes_of,
+    rights_of,
+)
 from auditor.registered import Portion
 from auditor.rule import (
     Cause,
@@ -80,6 +92,10 @@ class Facts:
     said: Sayings = NOBODY_SAYS
     candidates: tuple[Candidate, ...] = ()
     """What key versions were there for, by the judgement before."""
+    platform: Mapping[Cloud, tuple[str, ...]] = field(default_factory=dict)
+    """The principals that decrypt for data which nobody saw in any bucket, where they are known."""
+    spoken: Mapping[str, tuple[Evidence, ...]] = field(default_factory=dict)
+    """Bucket, or what stands for it -> which registries say what is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +119,11 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     held = {KeyName(one.key) for one in facts.holdings.holdings() if one.key}
     depended_on = {**facts.unseen, **{name: view for name, view in facts.keys.items() if name in held}}
     stores = Stores(facts.probes, depended_on, facts.policy, facts.now)
-    assessed = tuple(stores.beside(_assess(facts), facts.keys))
+    claims = tuple(_claims(facts))
+    assessed = tuple(stores.beside((*_assess(facts), *(one.assessed for one in claims)), facts.keys))
     subjects: tuple[RuleSubject, ...] = (
-        *_causes(facts, assessed),
+        *_causes(facts, (one for one in assessed if not one.holding.is_claimed)),
+        *_claimed_causes(facts, claims),
         *_keys(facts, assessed),
         *_buckets(facts, assessed),
         *owning.subjects(facts.said, _ground(facts, assessed)),
@@ -207,6 +225,8 @@ def _assess(facts: Facts) -> Iterable[Assessed]:
         if KeyName(one.key).cloud is Cloud.GCP:
             on_google[one.key].append(one)
     for holding in facts.holdings.holdings():
+        if holding.is_claimed:
+            continue
         view = facts.keys.get(KeyName(holding.key)) if holding.key else None
         agents = facts.agents.get(holding.bucket, ())
         # Data on Google Cloud that names no version may hang on any.
@@ -218,7 +238,26 @@ def _assess(facts: Facts) -> Iterable[Assessed]:
         yield assess(holding, view, agents, facts.policy, facts.now, probes=(*mine, *more))
 
 
-def _causes(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[Cause]:
+def _claims(facts: Facts) -> Iterable[Claim]:
+    """What registries say is under keys, judged by these."""
+    for holding in facts.holdings.holdings():
+        if holding.is_claimed and holding.key is not None:
+            name = KeyName(holding.key)
+            said = facts.spoken.get(holding.bucket, ())
+            yield assess_claim(
+                holding, facts.keys[name], facts.platform.get(name.cloud, ()), facts.policy, facts.now, said=said
+            )
+
+
+def _claimed_causes(facts: Facts, claims: Iterable[Claim]) -> Iterable[Cause]:
+    """Each cause by itself: of two versions of a key either may be the one that data is under."""
+    every = [(replace(one.assessed, assessment=bar), possible) for one in claims for bar, possible in one.bars]
+    possible = {one.assessment.subject for one, is_possible in every if is_possible}
+    for cause in _causes(facts, (one for one, _ in every)):
+        yield replace(cause, possible=cause.subject in possible)
+
+
+def _causes(facts: Facts, assessed: Iterable[Assessed]) -> Iterable[Cause]:
     probed = {(one.bucket, one.key, one.key_version) for one in facts.probes}
     groups: dict[tuple[Subject, Readability], list[Assessed]] = defaultdict(list)
     for one in assessed:
@@ -245,8 +284,15 @@ def _causes(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[Cause]:
             ),
             evidence=tuple(dict.fromkeys(evidence for one in group for evidence in one.assessment.evidence)),
             probed=any((one.holding.bucket, one.holding.key, one.holding.key_version) in probed for one in group),
-            users_known=all(facts.agents.get(one.holding.bucket) for one in group),
+            users_known=all(_agents(facts, one.holding) for one in group),
         )
+
+
+def _agents(facts: Facts, holding: Holding) -> tuple[str, ...]:
+    """Who must be able to decrypt some data, as far as known."""
+    if holding.is_claimed and holding.key is not None:
+        return facts.platform.get(KeyName(holding.key).cloud, ())
+    return facts.agents.get(holding.bucket, ())
 
 
 def _keys(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[HeldKey]:
@@ -258,7 +304,7 @@ def _keys(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[HeldKey]:
     for each in facts.candidates:
         candidates[each.key].append(each)
     for name, group in sorted(by_key.items()):
-        agents = {agent for one in group for agent in facts.agents.get(one.holding.bucket, ())}
+        agents = {agent for one in group for agent in _agents(facts, one.holding)}
         yield HeldKey(
             view=facts.keys[name],
             last_read=last_read(facts.keys[name], facts.now),
@@ -292,7 +338,9 @@ def _ground(facts: Facts, assessed: tuple[Assessed, ...]) -> owning.Ground:
     gone = partial(is_gone, policy=facts.policy, now=facts.now)
     cut = facts.said.otherwise_cut
     portions = {member: some for member, some in facts.holdings.portions().items() if member[0] not in cut}
-    return owning.Ground(assessed, portions, facts.buckets, facts.keys, gone)
+    # What registries say cannot part from what they say.
+    seen = tuple(one for one in assessed if not one.holding.is_claimed)
+    return owning.Ground(seen, portions, facts.buckets, facts.keys, gone)
 
 
 def _unresolved(group: Iterable[Assessed]) -> list[Assessed]:

@@ -26,6 +26,8 @@ class Readability(StrEnum):
 class Basis(StrEnum):
     """On what a readability stands; each proves more than the one before."""
 
+    REGISTRY = "registry"
+    """The key's state, for data that a registry says is under it: nobody saw an object."""
     STATE = "state"
     POLICY = "policy"
     PROBE = "probe"
@@ -218,7 +220,7 @@ class Finding:
 
 def worst_first(one: Finding) -> tuple[int, int, int, str]:
     """Sort key of every list of findings: open, waived, resolved; then severity, then how much hangs on it."""
-    return tuple(Status).index(one.status), -one.severity.rank, -one.extent.objects, one.id
+    return tuple(Status).index(one.status), -one.severity.rank, -(one.extent.objects or 0), one.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +262,7 @@ class Coverage:
     """How complete the answer is."""
 
     buckets: tuple[BucketCoverage, ...]
+    """All of the config; none: it has keys and registries only, so that nobody saw an object (keys-only)."""
     keys_needed: int
     keys_read: int
     """Keys whose state the judgement knows, gone ones included."""
@@ -336,8 +339,15 @@ class Judgement:
     """Aware, UTC: the oldest of the newest successful readings of the needed keys; None before the first."""
 
     @property
+    def is_keys_only(self) -> bool:
+        """Whether the config had no bucket, so that all data is what registries say of it."""
+        return not self.coverage.buckets
+
+    @property
     def next_loss(self) -> datetime | None:
         """When the next data is lost, or taken away, at a date; None when no date is known."""
-        dates = [one.assessment.final_at for one in self.assessed if one.holding.objects]
-        dates += [one.final_at for one in self.findings if one.status is not Status.RESOLVED and one.extent.objects]
+        dates = [one.assessment.final_at for one in self.assessed if one.holding.objects != 0]
+        dates += [
+            one.final_at for one in self.findings if one.status is not Status.RESOLVED and one.extent.objects != 0
+        ]
         return min((date for date in dates if date is not None and date > self.now), default=None)

@@ -21,7 +21,11 @@ def whereabouts(inventory: SweepRows, before: Side, after: Side, buckets: Mappin
     Raises:
         LedgerError: the inventory cannot be read, or is not what was kept.
     """
-    was, now = ({member_of(one.holding): one for one in each.judgement.assessed} for each in (before, after))
+    # What registries alone say has no objects that could have gone anywhere.
+    was, now = (
+        {member_of(one.holding): one for one in each.judgement.assessed if not one.holding.is_claimed}
+        for each in (before, after)
+    )
     every = in_order({*was, *now})
     turned = {
         one for one in was.keys() & now.keys() if was[one].assessment.readability is not now[one].assessment.readability
@@ -95,7 +99,7 @@ def _sums(was: Assessed | None, now: Assessed | None) -> Iterator[Group]:
 
 
 def _amount(one: Assessed | None) -> tuple[int, int]:
-    return (one.holding.objects, one.holding.size) if one is not None else (0, 0)
+    return (one.holding.objects or 0, one.holding.size or 0) if one is not None else (0, 0)
 
 
 def _place(one: Assessed, population: Population | None) -> Place:
@@ -115,7 +119,7 @@ def _total(some: list[_Numbered], found: Flows) -> Total:
 
 def _beyond(judged: _Judged, buckets: Mapping[str, ComparedBucket]) -> int:
     """How many objects one side knows in buckets that are not compared."""
-    return sum(one.holding.objects for one in judged.values() if buckets[one.holding.bucket].how is How.NOT)
+    return sum(one.holding.objects or 0 for one in judged.values() if buckets[one.holding.bucket].how is How.NOT)
 
 
 def _worst_first(one: Group) -> tuple[int, int, str, str]:

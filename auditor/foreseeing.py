@@ -17,6 +17,7 @@ from auditor.model import (
     Gap,
     GcpKey,
     GcpKeyVersion,
+    Holding,
     KeyManager,
     KeyName,
     Reason,
@@ -28,6 +29,7 @@ from auditor.readability import KeyView, assess
 from auditor.readability.action import AWS_WAITING, GCP_WAITING, after
 from auditor.run import Parts
 from auditor.skew import plausible
+from auditor.supposing import Supposed, suppose
 from auditor.unseen import gaps_beside, known_of
 
 _CAN_BE_READ: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
@@ -86,7 +88,10 @@ def foresee(
         version=version,
         action=action,
         judgement=judgement,
-        agents={one.bucket: scan.agents_of(parts, one.facts) for one in sweeps},
+        agents={
+            **{one.bucket: scan.agents_of(parts, one.facts) for one in sweeps},
+            **{one.holding.bucket: parts.agents[key.cloud] or () for one in under if one.holding.is_claimed},
+        },
         known=read if read is not None else _as_if_it_worked(key, version, under),
         now=parts.clock() + plausible(judgement.run.skew),
     )
@@ -114,7 +119,7 @@ def foresee(
         members=members,
         worst=measured.worst,
         populations=measured.populations,
-        untouched=sum(one.holding.objects for one in stays if _hangs_on(case, one)),
+        untouched=_together(one.holding for one in stays if _hangs_on(case, one)),
         writes=replace(writes, registries=named.who(key)),
         takes_effect=_takes_effect(case),
         final=final,
@@ -145,6 +150,16 @@ def _moved(
     undo: dict[Undo, None] = {}
     for one in under:
         agents = _deciding(case, one.holding.bucket)
+        if one.holding.is_claimed:
+            pair = suppose(one.holding, agents, Supposed(case.known, key, case.version, parts.policy, case.now))
+            if pair is None:
+                stays.append(one)
+                continue
+            before, after_it = pair
+            moved[before.readability, after_it.readability].append(one)
+            if _NOBODY not in agents or case.action is not Action.REVOKE:
+                undo.update(dict.fromkeys(_back(after_it.undo, _state_under(case, case.version))))
+            continue
         would = assess(one.holding, KeyView(case.key, key, None), agents, parts.policy, case.now).assessment
         was = one.assessment.readability
         if would.readability is was or was is Readability.LOST or would.readability in _CAN_BE_READ:
@@ -154,6 +169,13 @@ def _moved(
         if would.readability is not Readability.UNKNOWN and _NOBODY not in agents:
             undo.update(dict.fromkeys(_back(would.undo, _state_under(case, one.holding.key_version))))
     return moved, stays, tuple(undo)
+
+
+def _together(holdings: Iterable[Holding]) -> int | None:
+    """How many objects; None where nobody saw those of some."""
+    each = [one.objects for one in holdings]
+    known = [one for one in each if one is not None]
+    return sum(known) if len(known) == len(each) else None
 
 
 def _back(steps: Iterable[Undo], state: str | None) -> Iterator[Undo]:
@@ -269,6 +291,8 @@ def _final(case: _Case) -> tuple[str, datetime | None]:
 
 
 def _not_covered(case: _Case) -> Iterator[str]:
+    if case.judgement.is_keys_only:
+        yield "which objects are under the key, and under which of its versions: no bucket is configured"
     yield "what the platform keeps in its own memory and on its own disks, and for how long it serves that"
     yield "branches and copies that share objects under another key's prefix: no registry tells of them"
     if isinstance(case.known, AwsKey) and case.known.multi_region and case.action is Action.DESTROY:

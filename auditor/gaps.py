@@ -6,7 +6,17 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from auditor.errors import AuditorError, CollectError, LedgerError
-from auditor.findings import Assessment, BucketCoverage, Finding, Member, Readability, Status, Subject, SubjectKind
+from auditor.findings import (
+    Assessment,
+    Basis,
+    BucketCoverage,
+    Finding,
+    Member,
+    Readability,
+    Status,
+    Subject,
+    SubjectKind,
+)
 from auditor.model import (
     DECRYPT,
     DENIALS,
@@ -36,6 +46,7 @@ from auditor.readability import KeyView
 from auditor.registered import Portion
 
 BUCKET_LISTS: Final = "list of all buckets"
+OBJECTS: Final = "objects"
 PRINCIPALS: Final = "[platform] aws_principals"
 REGISTRIES: Final = "registries"
 
@@ -142,6 +153,23 @@ def registry_empty(name: str) -> Gap:
 def registry_keyless(name: str, namespaces: int) -> Gap:
     """A registry is read whole and names no key: that nothing was found by it proves nothing."""
     told = f"it names a key for none of its {namespaces} namespaces: which key data is to be under is not known"
+    return Gap(name, Reason.NOT_VISIBLE, told, "name the keys in `key`, each by its full name")
+
+
+def nobody_looked() -> Gap:
+    """No bucket is configured: nobody saw an object, and what depends on keys is what registries say."""
+    return Gap(
+        OBJECTS,
+        Reason.NOT_VISIBLE,
+        "no bucket is configured: which objects are under these keys, and under which of their versions, was not seen; "
+        "what depends on the keys is what registries say",
+        "whoever may list the buckets can tell: they configure them as [[bucket]]",
+    )
+
+
+def registry_lacks_keys(name: str, lacking: int, namespaces: int) -> Gap:
+    """A registry is read whole and does not name the key of all its namespaces."""
+    told = f"it names no key for {lacking} of its {namespaces} namespaces: which key they are under is not known"
     return Gap(name, Reason.NOT_VISIBLE, told, "name the keys in `key`, each by its full name")
 
 
@@ -370,9 +398,15 @@ def of_key(view: KeyView, principals: tuple[str, ...] = (), judged: Sequence[Ass
 
 def of_unknown(view: KeyView, judged: Iterable[Assessment]) -> Iterator[Gap]:
     """Whatever is unknown of some data under a key, one gap for each cause."""
-    causes = {one.subject: one.cause for one in judged if one.readability is Readability.UNKNOWN}
+    unknown = [one for one in judged if one.readability is Readability.UNKNOWN]
+    causes = {one.subject: one.cause for one in unknown}
+    claimed = {one.cause for one in unknown if one.basis is Basis.REGISTRY and isinstance(view.known, GcpKey)}
     for subject, cause in sorted(causes.items()):
-        yield Gap(_named(subject), _why_unknown(view), cause, _what_it_needs(view, subject))
+        if cause in claimed:
+            hint = "keep every version enabled until whoever may list the buckets has looked which ones are needed"
+            yield Gap(_named(subject), Reason.NOT_VISIBLE, cause, hint)
+        else:
+            yield Gap(_named(subject), _why_unknown(view), cause, _what_it_needs(view, subject))
 
 
 def names_of_unknown(judged: Iterable[Assessment]) -> Iterator[str]:

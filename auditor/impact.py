@@ -38,9 +38,10 @@ class Writes:
 class Known:
     """How much of the buckets that could hold such data is known, and from when."""
 
-    listed: int
-    resolved: int
-    """Objects whose key is known."""
+    listed: int | None
+    """None: no bucket is configured, and registries alone say what depends on the key."""
+    resolved: int | None
+    """Objects whose key is known; None with `listed`."""
     swept: datetime | None
     """Aware, UTC: when the oldest of the sweeps began; None where there is none."""
     buckets: int
@@ -78,7 +79,7 @@ class Impact:
     """The ten namespaces with most of such objects."""
     populations: Mapping[Population, tuple[int, int]]
     """Objects and bytes of them; populations without any are not in it."""
-    untouched: int
+    untouched: int | None
     """Objects under the same key or version that would stay as they are."""
     writes: Writes
     takes_effect: str

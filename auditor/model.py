@@ -638,23 +638,31 @@ class Holding:
     encryption: Encryption
     key: str | None
     key_version: str | None
-    objects: int
-    size: int
-    """Bytes."""
+    objects: int | None
+    """None: nobody saw any, a registry says that the namespaces are under the key."""
+    size: int | None
+    """Bytes; None where nobody tells."""
     archived: int
     namespaces: int
     """Distinct namespaces; names outside the layout are not among them."""
-    oldest: datetime
-    newest: datetime
+    oldest: datetime | None
+    """None with `objects`."""
+    newest: datetime | None
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether a registry says that it is there, and nobody looked."""
+        return self.objects is None
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
     """How much data a set of holdings is, each namespace counted once."""
 
-    objects: int = 0
-    size: int = 0
-    """Bytes."""
+    objects: int | None = 0
+    """None: nobody saw any, a registry names the namespaces."""
+    size: int | None = 0
+    """Bytes; None where nobody tells."""
     namespaces: int = 0
     tenants: tuple[str, ...] = ()
     """The first 20 by name."""
@@ -670,16 +678,18 @@ class Dependency:
     namespace: str | None
     """The layout's fields joined by `/`; None outside the layout."""
     tenant: str | None
-    population: Population
+    population: Population | None
+    """None with `objects`."""
     encryption: Encryption
     key: str | None
     key_version: str | None
-    objects: int
-    size: int
-    """Bytes."""
-    archived: int
-    oldest: datetime
-    newest: datetime
+    objects: int | None
+    """None: nobody saw any, a registry says that the namespace is under the key."""
+    size: int | None
+    """Bytes; None where nobody tells."""
+    archived: int | None
+    oldest: datetime | None
+    newest: datetime | None
     samples: tuple[str, ...]
     """A few object names; hostile."""
 

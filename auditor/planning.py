@@ -30,7 +30,8 @@ def planning(
         LedgerError: the ledger or the inventory cannot be read.
     """
     movable = [one for one in judgement.assessed if one.assessment.readability is not Readability.LOST]
-    under = [one for one in movable if one.holding.key == key.name.text]
+    # Of what nobody saw there is nothing to plan by.
+    under = [one for one in movable if one.holding.key == key.name.text and not one.holding.is_claimed]
     stood = tuple(ledger.stood(key.name.text))
     found = [
         _move(key, version, mine, _newer(key.name, version, movable), (rows, stood, now))
@@ -73,12 +74,12 @@ def _move(
     measured = rows.measured([old], _LARGEST)
     together = rows.measured([old, young], 0) if young else measured
     younger = together.each[1].namespaces if young else 0
-    size = measured.together.size
+    size = measured.together.size or 0
     state = key.state if isinstance(key, AwsKey) else next(one.state for one in key.versions if one.number == version)
     return Move(
         version=version,
         state=state,
-        objects=measured.together.objects,
+        objects=measured.together.objects or 0,
         size=size,
         namespaces=measured.together.namespaces,
         idle=together.together.namespaces - younger,
@@ -86,7 +87,7 @@ def _move(
         deadline=min((one.assessment.final_at for one in mine if one.assessment.final_at is not None), default=None),
         first=_first(mine),
         copying=timedelta(seconds=size / COPIED_A_SECOND),
-        usd=sum(one.holding.objects * price_of(one.holding.bucket).lists / 1000 for one in mine),
+        usd=sum((one.holding.objects or 0) * price_of(one.holding.bucket).lists / 1000 for one in mine),
         largest=measured.worst,
     )
 

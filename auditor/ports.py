@@ -261,6 +261,8 @@ class Described:
     """The namespace whose branch it is: both share objects. None: it is no branch."""
     why: str | None = None
     """Why nobody can tell by that which key its data is to be under; None: it can be told."""
+    size: int | None = None
+    """Bytes, about, as the service counts them; None: it does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -449,9 +451,10 @@ class NamespaceRow:
     bucket: str
     namespace: str
     tenant: str | None
-    objects: int
-    size: int
-    """Bytes."""
+    objects: int | None
+    """None: nobody saw them, a registry names the namespace."""
+    size: int | None
+    """Bytes; None where nobody tells."""
     readability: Readability | None = None
     """The worst of its data, where the rows are about that."""
 
@@ -592,6 +595,13 @@ class Inventory(Protocol):
 
         Raises:
             LedgerError: a file that a sweep names is not there, or is not what the sweep wrote.
+        """
+
+    def claimed(self, said: str) -> OpenInventory:
+        """Open what registries `said` of namespaces as dependencies, where no bucket is swept.
+
+        Raises:
+            LedgerError: what they said then is not kept any more, or cannot be read.
         """
 
     def samples(self, sweeps: Iterable[Sweep]) -> tuple[Sample, ...]:

@@ -46,6 +46,7 @@ _LEFT: Final = (
     "copies of the data under other keys, exports and backups",
     "data keys that somebody has kept: they decrypt without the key management service",
 )
+_OBJECTS: Final = "the objects: no bucket is configured, and what is under the key is what registries say"
 _LEFT_OF: Final = {
     Cloud.AWS: "reads behind an S3 Bucket Key, which may go on for a time that AWS does not state",
     Cloud.GCP: "reads until the change has reached all of Cloud KMS: typically a minute, exceptionally several hours",
@@ -102,7 +103,7 @@ def proving(
                 for each in evidence
             )
         ),
-        not_covered=(*_LEFT, *_left_of(key, memory, under)),
+        not_covered=(*([_OBJECTS] if judgement.is_keys_only else ()), *_LEFT, *_left_of(key, memory, under)),
         known=known_of(judgement, key.cloud),
         gaps=tuple(_gaps(key, judgement, parts, memory)),
         events=events,

@@ -73,6 +73,8 @@ class Entry:
     """Whose it is; None: the registry says nothing of that."""
     parent: str | None = None
     """The namespace whose branch it is, so that it may need objects of that one; None: it is no branch."""
+    size: int | None = None
+    """Bytes, about, as the registry counts them; None: it says nothing of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Registry:
 
     name: str
     buckets: tuple[str, ...]
-    """Of which it knows all namespaces."""
+    """Of which it knows all namespaces; in a config without buckets, what stands for them."""
     namespaces: int | None
     """How many it names; None: it was never read."""
     read_at: datetime | None

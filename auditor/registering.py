@@ -38,6 +38,13 @@ def ready(parts: Parts) -> None:
         one.ready()
 
 
+def ask_all(parts: Parts, progress: Progress) -> None:
+    """Ask all registries that are services, where no bucket is swept."""
+    for one in parts.services:
+        one.refresh(progress.asking)
+    ask(parts, progress, [bucket for one in parts.services for bucket in one.buckets])
+
+
 def refresh(parts: Parts, progress: Progress, bucket: str) -> None:
     """Ask the registries of one bucket that are services which namespaces there are.
 
@@ -74,6 +81,9 @@ def hear(parts: Parts) -> Heard:
         else:
             kept.append(one)
             found.extend(_unusable(one))
+            named = one.registry.namespaces or 0
+            if parts.is_keys_only and 0 < one.keyed < named and source.name not in recalled:
+                found.append(gaps.registry_lacks_keys(source.name, named - one.keyed, named))
             # A service that names none was either not asked yet, which is told, or its data is under no customer's key.
             if one.registry.namespaces and not one.keyed and source.name not in recalled:
                 found.append(gaps.registry_keyless(source.name, one.registry.namespaces))

@@ -88,12 +88,12 @@ def _aws(key: AwsKey, look: _Look) -> Standing:
     disabled = _disabled("state", since, look) if key.state == "Disabled" else None
     if key.manager is KeyManager.PROVIDER:
         return Standing(None, key.state, Use.IN_USE, ("AWS manages it",))
-    if look.holdings:
-        return _in_use(None, key.state, look.holdings, since, disabled)
+    if mine := [one for one in look.holdings if not one.is_claimed]:
+        return _in_use(None, key.state, mine, since, disabled)
     if since is None:
         why = "new data may come under an enabled key at any moment: disable it, then sweep and look again"
-        return Standing(None, key.state, Use.TAKES_NEW_DATA, (why,))
-    found = Standing(None, key.state, Use.NOT_PROVEN, resting=since, disabled=disabled)
+        return Standing(None, key.state, Use.TAKES_NEW_DATA, (why, *_claimed(look.holdings)))
+    found = Standing(None, key.state, Use.NOT_PROVEN, tuple(_claimed(look.holdings)), since, disabled)
     return _proven(found, Cloud.AWS, look, since)
 
 
@@ -105,11 +105,17 @@ def _google(version: GcpKeyVersion, look: _Look) -> Standing:
         return _in_use(number, state, mine, since, disabled)
     if since is None:
         why = "it is the primary version: new data comes under it"
-        return Standing(number, state, Use.TAKES_NEW_DATA, (why,))
-    unnamed = sum(one.objects for one in look.holdings if one.key_version is None)
+        return Standing(number, state, Use.TAKES_NEW_DATA, (why, *_claimed(look.holdings)))
+    unnamed = sum(one.objects or 0 for one in look.holdings if one.key_version is None)
     reasons = (f"{_counted(unnamed, 'object')} with the key's bare name may be under it",) if unnamed else ()
-    found = Standing(number, state, Use.NOT_PROVEN, reasons, since, disabled)
+    found = Standing(number, state, Use.NOT_PROVEN, (*reasons, *_claimed(look.holdings)), since, disabled)
     return _proven(found, Cloud.GCP, look, since)
+
+
+def _claimed(holdings: Iterable[Holding]) -> Iterator[str]:
+    """What registries say is under the key, and nobody saw."""
+    if named := sum(one.namespaces for one in holdings if one.is_claimed):
+        yield f"{_counted(named, 'namespace')} that a registry names the key for may hold data under it"
 
 
 def _disabled(fact: str, since: datetime | None, look: _Look) -> datetime | None:
@@ -128,8 +134,8 @@ def _in_use(
         use=Use.IN_USE,
         resting=since,
         disabled=disabled,
-        objects=sum(one.objects for one in every),
-        size=sum(one.size for one in every),
+        objects=sum(one.objects or 0 for one in every),
+        size=sum(one.size or 0 for one in every),
     )
 
 

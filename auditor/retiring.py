@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from auditor import gaps
 from auditor.errors import UsageError
 from auditor.findings import Judgement
 from auditor.model import Cloud, Gap, Holding, KeyMemory, KeyName, Reason, cloud_of
@@ -61,7 +62,7 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
                 doubts = (*_doubts(known, parts, judgement, now), *of_buckets[key.cloud], *alike)
             if one.use in _DOUBTFUL and takes_new_data(known.last, one.version):
                 doubts = (*doubts, *_doubts_of_registries(key, named))
-            standing = _doubted(one, doubts)
+            standing = _doubted(_not_seen(one) if judgement.is_keys_only else one, doubts)
             step = next_step(standing, parts.policy.quarantine, now)
             name = f"{key}/cryptoKeyVersions/{one.version}" if one.version is not None else key.text
             yield Candidate(key, standing, step, call_of(name, step.step), month_of(known.last, one.version))
@@ -69,6 +70,8 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
     found = [each for key in keys if only in {None, key} for each in candidates(key)]
     # Where no key is known at all, that is what the buckets leave open, and no proof that there is none.
     found.extend(_unswept(only, found, parts, judgement) if keys else judgement.gaps)
+    if keys and judgement.is_keys_only:
+        found.append(gaps.nobody_looked())
     return Retiring(
         now=now,
         judged=judgement.now,
@@ -123,6 +126,12 @@ def _unswept(
         told = [one for one in judgement.gaps if one.what == url]
         effect = "nothing is known of its objects: it is in the config since the last judgement"
         yield from told or [Gap(url, Reason.NOT_VISIBLE, effect, "scan it")]
+
+
+def _not_seen(one: Standing) -> Standing:
+    """A version of which nobody knows what is under it, because no bucket is configured."""
+    use = Use.NOT_PROVEN if one.use is Use.TAKES_NEW_DATA else one.use
+    return replace(one, use=use, objects=None, size=None)
 
 
 def _doubted(one: Standing, doubts: tuple[str, ...]) -> Standing:

@@ -69,6 +69,8 @@ class Cause:
     """A probe of the data is known."""
     users_known: bool = True
     """Who must be able to decrypt is known for all of the data."""
+    possible: bool = False
+    """A version of a key that registries name, and not its primary one: the data need not be under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +321,7 @@ def of_registry(one: OwnedKey | OwnedBucket, what: str, *portions: Portion) -> O
 
 _MEANT_BY_REVOKED: Final = frozenset({Readability.UNREADABLE, Readability.REVOKED, Readability.UNKNOWN})
 """What a revocation on purpose leads to; a destruction goes further, and a store that fails is something else."""
+POSSIBLE: Final = "high where only a registry names the key, and the version is not its primary one"
 MEANT: Final = 'low where [[key]] says intended_state = "revoked"'
 
 
@@ -359,7 +362,10 @@ def fails_when(readability: Readability) -> Callable[[Cause, Context], Outcome]:
         if not cause.keys:
             return not_applicable(cause.text)
         if cause.readability is readability:
-            return as_meant(failed(cause.text), at, cause.keys, cause.readability, cause.members)
+            found = failed(cause.text)
+            # What nobody saw under it may be well.
+            told = replace(found, severity=Severity.HIGH) if cause.possible else found
+            return as_meant(told, at, cause.keys, cause.readability, cause.members)
         if cause.readability is Readability.UNKNOWN:
             return unknown(cause.text)
         return passed(cause.text)

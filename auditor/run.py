@@ -96,6 +96,11 @@ class Parts:
     by_sdk: bool = False
     """Buckets are listed through the SDKs, which ask for everything anew."""
 
+    @property
+    def is_keys_only(self) -> bool:
+        """Whether no bucket is configured: what data there is registries say, and no object is seen."""
+        return not self.buckets
+
 
 def new_id(moment: datetime) -> str:
     """Sortable by time, unique without one."""

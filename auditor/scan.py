@@ -16,6 +16,7 @@ from auditor.findings import (
     Basis,
     BucketCoverage,
     Coverage,
+    Finding,
     Judgement,
     Readability,
     Run,
@@ -29,6 +30,7 @@ from auditor.model import (
     BucketFacts,
     Cloud,
     Encryption,
+    Evidence,
     Gap,
     GcpKey,
     Holding,
@@ -86,11 +88,13 @@ def scan(parts: Parts, progress: Progress, only: frozenset[str] = frozenset()) -
 
 
 def wanting(parts: Parts) -> frozenset[str]:
-    """Buckets that were never swept to their end, or not as the config asks now.
+    """Buckets that were never swept to their end, or not as the config asks now; without any, registries never asked.
 
     Raises:
         LedgerError: the ledger cannot be read.
     """
+    if parts.is_keys_only:
+        return frozenset(one.name for one in parts.services if one.recalled() is None)
     sweeps, _ = usable(parts)
     never = {source.url for source in parts.sources}.difference(one.bucket for one in sweeps)
     return frozenset(never.union(gap.what for gap in _swept_otherwise(parts, sweeps)))
@@ -223,7 +227,8 @@ def _poll(
     buckets = _coverage(parts, sweeps, failed, unusable)
     probes = _probes_that_count(parts, readings, before.now if before is not None else None, now)
     beforehand = before.findings if before is not None else ()
-    hidden = lifecycle.hidden_keys(beforehand, holdings.holdings(), unusable)
+    unheard = frozenset(unusable) | _unheard(parts, heard, beforehand)
+    hidden = lifecycle.hidden_keys(beforehand, holdings.holdings(), unheard)
     unseen = {name: KeyView(name, None, memory.get(name)) for name in hidden}
     others = {name: KeyView(name, None, one) for name, one in memory.items() if name not in keys}
     # By another config other buckets were elsewhere, and perhaps other accounts were asked.
@@ -242,17 +247,31 @@ def _poll(
     )
     # What stands in the way of a proof is known once all is judged: it comes from the judgement before.
     candidates = retiring(parts, before, None).candidates if before is not None else ()
-    facts = Facts(holdings, keys, agents, buckets, parts.policy, now, probes, unseen, others, said, candidates)
+    facts = Facts(
+        holdings,
+        keys,
+        agents,
+        buckets,
+        parts.policy,
+        now,
+        probes,
+        unseen,
+        others,
+        said,
+        platform={cloud: some for cloud, some in parts.agents.items() if some},
+        spoken=_spoken(heard.registered),
+        candidates=candidates,
+    )
     judged = judge(facts, parts.rules)
     undecided = judged.undecided | lifecycle.undecided(
         beforehand,
         judged.assessed,
-        unusable,
+        unheard,
         keys,
         judged.failing,
         of_data={one.id for one in parts.rules if one.of_data},
     )
-    fresh = lifecycle.with_what_is_hidden(judged.findings, beforehand, judged.assessed, unusable)
+    fresh = lifecycle.with_what_is_hidden(judged.findings, beforehand, judged.assessed, unheard)
     about_waivers = {one.id for one in parts.rules if one.subject is Excepted}
     carried = lifecycle.carry_on(fresh, (one for one in beforehand if one.rule not in about_waivers), now, undecided)
     of_data = {one.id for one in parts.rules if one.is_about_data}
@@ -261,7 +280,7 @@ def _poll(
         parts.waivers,
         now,
         Sight(
-            of_data, _not_all_seen(holdings, unusable), holdings.beyond, frozenset(_of_unknown_tenants(said, buckets))
+            of_data, _not_all_seen(holdings, unheard), holdings.beyond, frozenset(_of_unknown_tenants(said, buckets))
         ),
     )
     excepted = judge_waivers(facts, parts.rules, given, waived)
@@ -298,9 +317,11 @@ def _poll(
             configured.difference(unusable),
             unconfigured,
             before,
+            keys_only=parts.is_keys_only,
             more=(
                 *(gaps.not_usable(bucket, error) for bucket, error in unusable.items()),
                 *heard.gaps,
+                *([gaps.nobody_looked()] if parts.is_keys_only else ()),
                 *gaps.of_new_objects(
                     one.facts for one in sweeps if one.bucket in said.declared.of_buckets or said.tenants
                 ),
@@ -313,7 +334,9 @@ def _poll(
                 *gaps.of_registries_that_left(
                     findings, _named(before.registered) if before is not None else (), _named(heard.registered)
                 ),
-                *gaps.of_what_left_the_config(findings, configured, _narrowed(before, buckets)),
+                *gaps.of_what_left_the_config(
+                    findings, configured | _spoken_for(heard, holdings, before), _narrowed(before, buckets)
+                ),
                 *_swept_otherwise(parts, sweeps),
                 *gaps.of_clock(parts.skew() - plausible(parts.skew())),
                 *gaps.of_principals(0 if parts.agents.get(Cloud.AWS) else _nobody_asked(needs, keys)),
@@ -347,6 +370,8 @@ def _beside(parts: Parts, sweeps: Iterable[Sweep]) -> tuple[Heard, OpenInventory
         LedgerError: they are not there any more, or are not what the sweeps wrote.
     """
     heard = hear(parts)
+    if parts.is_keys_only:
+        return heard, parts.inventory.claimed(heard.registered.digest)
     try:
         holdings = parts.inventory.open(sweeps, heard.registered.digest)
         holdings.portions()
@@ -364,6 +389,33 @@ def _of_unknown_tenants(said: Sayings, buckets: Iterable[BucketCoverage]) -> Ite
         parted = said.registered.conflicts and said.registered.knows(one.bucket)
         if said.knows(one.bucket) is None or not said.registered.is_sound(one.bucket) or parted:
             yield one.bucket
+
+
+def _unheard(parts: Parts, heard: Heard, before: Iterable[Finding]) -> frozenset[str]:
+    """Where data may be that findings speak of and no registry tells of now, though one may know it."""
+    told = heard.registered
+    if not parts.is_keys_only or (told.is_whole and not any(one.unusable for one in told.registries)):
+        return frozenset()
+    return frozenset(bucket for one in before for bucket, *_ in one.members)
+
+
+def _spoken_for(heard: Heard, holdings: OpenInventory, before: Judgement | None) -> frozenset[str]:
+    """Where registries tell of data that nobody looks for, or did before: no config ever named it."""
+    told = {one.bucket for one in holdings.holdings() if one.is_claimed}
+    if before is not None and before.is_keys_only:
+        told.update(bucket for one in before.findings for bucket, *_ in one.members)
+    return frozenset(told.union(*(one.buckets for one in heard.registered.registries)) if told else ())
+
+
+def _spoken(registered: Registered) -> Mapping[str, tuple[Evidence, ...]]:
+    """Which registries say what is in each bucket, or in what stands for it, and when they were read."""
+    spoken: dict[str, tuple[Evidence, ...]] = defaultdict(tuple)
+    for one in registered.registries:
+        for bucket in one.buckets:
+            if one.read_at is not None:
+                word = Evidence("registry", one.name, one.read_at, None, registered.digest)
+                spoken[bucket] += (word,)
+    return spoken
 
 
 def _named(registered: Registered) -> frozenset[str]:
@@ -441,6 +493,8 @@ def _needs(
     for holding in holdings:
         if holding.key is not None:
             name = KeyName(holding.key)
+            if holding.is_claimed:
+                principals[name].update(parts.agents[name.cloud] or ())
             principals[name].update(agents.get(holding.bucket, ()))
             principals[name].update(*(agents_of(parts, one) for one in hidden if one.cloud is name.cloud))
     for name in sorted(principals):
@@ -528,13 +582,14 @@ def _all_gaps(
     unconfigured: int | Gap | None,
     before: Judgement | None,
     *,
+    keys_only: bool,
     more: Iterable[Gap],
 ) -> tuple[Gap, ...]:
     found = [*(gap for one in sweeps for gap in one.gaps), *more]
     found.extend(gaps.never_swept(url) for url in configured.difference(one.bucket for one in sweeps))
     if isinstance(unconfigured, Gap):
         found.append(unconfigured)
-    elif unconfigured is None:
+    elif unconfigured is None and not keys_only:
         kept = [gap for gap in before.gaps if gap.what == gaps.BUCKET_LISTS] if before is not None else []
         found.extend(kept or [gaps.nobody_listed()])
     return tuple(sorted(dict.fromkeys(found), key=lambda gap: (gap.what, gap.reason, gap.effect)))

@@ -35,9 +35,10 @@ class Standing:
     """Aware, UTC: since when it was seen disabled without a break; None where it is not."""
     looked: datetime | None = None
     """Aware, UTC: from when on everything was looked at, at the latest; None where data is under it, or may come."""
-    objects: int = 0
-    size: int = 0
-    """Bytes."""
+    objects: int | None = 0
+    """None: no bucket is configured, so that nobody looked."""
+    size: int | None = 0
+    """Bytes; None with `objects`."""
 
 
 class Step(StrEnum):

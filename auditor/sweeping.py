@@ -14,7 +14,7 @@ from auditor import gaps
 from auditor.errors import AuditorError, CollectError, DiskError, LedgerError, OrderError
 from auditor.model import BucketFacts, Cloud, Gap, Listing, Reason, Sweep, cloud_of
 from auditor.ports import Begun, Coming, Known, ObjectSource, Same, Shard, Written
-from auditor.registering import ask, refresh
+from auditor.registering import ask, ask_all, refresh
 from auditor.run import Headway, Parts, Progress, new_id
 
 _log = logging.getLogger(__name__)
@@ -24,12 +24,17 @@ _LONGEST_SWEEP: Final = timedelta(days=7)
 """Nobody goes on with one that began longer ago."""
 
 
-def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset()) -> int | Gap:
+def sweep_all(parts: Parts, progress: Progress, only: frozenset[str] = frozenset()) -> int | Gap | None:
     """Sweep the buckets and publish each when it is done; return how many buckets nobody configured.
+
+    None where no bucket is configured: then registries alone are asked.
 
     Raises:
         LedgerError: the ledger can be neither read nor written.
     """
+    if parts.is_keys_only:
+        ask_all(parts, progress)
+        return None
     chosen = [source for source in parts.sources if not only or source.url in only]
     # What an earlier scan had listed and the ledger did not hear of is no news of today.
     whole_before = _sweep_some(parts, chosen, progress)

@@ -29,5 +29,5 @@ def tell(before: Iterable[Finding], after: Iterable[Finding]) -> None:
 
 def _line(one: Finding) -> str:
     status = "" if one.status is Status.OPEN else f" ({one.status})"
-    objects = words.counted(one.extent.objects, "object")
-    return f"{one.severity}{status} {one.rule}, {words.short(one.subject.id)}, {objects}, id {one.id}"
+    hangs = words.counted(one.extent.objects, "object") if one.extent.objects is not None else words.amount(one.extent)
+    return f"{one.severity}{status} {one.rule}, {words.short(one.subject.id)}, {hangs}, id {one.id}"

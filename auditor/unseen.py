@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from auditor.findings import BucketCoverage, Judgement
-from auditor.gaps import BUCKET_LISTS, names_of
+from auditor.gaps import BUCKET_LISTS, OBJECTS, names_of
 from auditor.impact import Known
 from auditor.model import Cloud, Gap, KeyName, Reason, cloud_of
 from auditor.readability import KeyView
@@ -16,8 +16,8 @@ def known_of(judgement: Judgement, cloud: Cloud) -> Known:
     """How much of the buckets of a cloud one judgement knows."""
     mine = _of(judgement, cloud)
     return Known(
-        listed=sum(one.listed for one in mine),
-        resolved=sum(one.resolved for one in mine),
+        listed=sum(one.listed for one in mine) if not judgement.is_keys_only else None,
+        resolved=sum(one.resolved for one in mine) if not judgement.is_keys_only else None,
         swept=min((one.sweep_started for one in mine if one.complete and one.sweep_started), default=None),
         buckets=len(mine),
         lacking=sum(not one.complete for one in mine),
@@ -33,7 +33,7 @@ def gaps_beside(key: KeyName, judgement: Judgement, parts: Parts, now: datetime)
     """
     mine = _of(judgement, key.cloud)
     view = KeyView(key, None, parts.ledger.memory().get(key))
-    about = {*(one.bucket for one in mine), *names_of(view), BUCKET_LISTS}
+    about = {*(one.bucket for one in mine), *names_of(view), BUCKET_LISTS, OBJECTS}
     # A version that the key does not tell of any more may have data under it all the same.
     versions = f"{key}/cryptoKeyVersions/"
     yield from (one for one in judgement.gaps if one.what in about or one.what.startswith(versions))

@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from auditor import __version__, rules
 from auditor.clouds import Clocks, Made, maker
+from auditor.clouds.late import Late
 from auditor.config import Config, Registry
 from auditor.connectors.pace import Pace
 from auditor.connectors.probes import Paced
@@ -23,7 +25,7 @@ from auditor.inventory.registry import RegistryStore
 from auditor.inventory.store import FileInventory, Keep
 from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName, cloud_of
-from auditor.ports import OpenInventory
+from auditor.ports import KeySource, OpenInventory
 from auditor.probing import Budget
 from auditor.rule import Excepted
 from auditor.run import Parts
@@ -49,6 +51,8 @@ class Assembly:
         Raises:
             LedgerError: they are not there any more, or are not what the sweeps wrote.
         """
+        if judgement.is_keys_only:
+            return self.inventory.claimed(judgement.registered.digest)
         return self.inventory.open(self.ledger.published(judgement.sweeps), judgement.registered.digest)
 
     def close(self) -> None:
@@ -75,7 +79,13 @@ def assemble(
         return now() + plausible(wire.skew())
 
     waivers = waivers_of(config, now())
-    clouds = clouds_of(config, wire, Clocks(now, corrected)) if asking else {}
+    clocks = Clocks(now, corrected)
+    clouds = clouds_of(config, wire, clocks) if asking else {}
+    late = _perhaps(config).difference(clouds) if asking else frozenset()
+
+    def made(cloud: Cloud) -> KeySource:
+        return maker(cloud)(config, wire, _AGENT, clocks).keys
+
     ledger = LedgerStore(config.state / "ledger.db")
     layouts = _layouts(config)
     registry = RegistryStore(config.state / "registry", {one.name: one.tenant for one in config.key if one.tenant})
@@ -91,7 +101,10 @@ def assemble(
         buckets=tuple(one.url for one in config.bucket),
         sources=tuple(clouds[cloud_of(one.url)].source(one, by_sdk=by_sdk) for one in config.bucket if asking),
         listers=tuple(one for each in clouds.values() if (one := each.lister()) is not None),
-        keys={cloud: one.keys for cloud, one in clouds.items()},
+        keys={
+            **{one: Late(one, partial(made, one)) for one in late},
+            **{cloud: one.keys for cloud, one in clouds.items()},
+        },
         inventory=inventory,
         ledger=ledger,
         rules=rules.load(),
@@ -146,7 +159,7 @@ def _inventory(config: Config, layouts: Mapping[str, Layout], registry: Registry
 
 
 def _file(one: Registry, path: Path, layouts: Mapping[str, Layout]) -> FileRegistry:
-    fields = {url: layout.fields for url, layout in layouts.items()}
+    fields = {url: layout.fields for url, layout in layouts.items()} or None
     bucket = one.bucket or (next(iter(layouts)) if len(layouts) == 1 else None)
     return FileRegistry(path, bucket, fields, one.fields, one.name)
 
@@ -156,16 +169,17 @@ def _services(
 ) -> Iterator[AskedRegistry]:
     """The registries that are a platform's API; nothing is asked yet."""
     for one in config.registry:
-        if one.bucket is None or one.api_key_env is None:
+        if one.api_key_env is None:
             continue
         name = f"registry {one.name}"
+        bucket = one.bucket or name
         account = Account(one.url, one.api_key_env, one.requests_per_second)
         asked = Asked(
             name=name,
-            bucket=one.bucket,
-            layout=layouts[one.bucket].fields,
+            bucket=bucket,
+            layout=layouts[bucket].fields if layouts else ("namespace",),
             constants=tuple(sorted(one.fields.items())),
-            where=f"{one.url} {one.api_key_env} {one.bucket}",
+            where=f"{one.url} {one.api_key_env} {bucket}",
             per_sweep=one.metadata_per_sweep,
             reread=timedelta(days=one.reread_days),
         )
@@ -196,7 +210,16 @@ def waivers_of(config: Config, now: datetime) -> tuple[Waiver, ...]:
     return tuple(one.given() for one in config.waiver)
 
 
+def _perhaps(config: Config) -> frozenset[Cloud]:
+    """Clouds whose keys a registry may name, where no bucket says which: known when it is read."""
+    is_open = not config.bucket and any(one.cloud is None for one in config.registry)
+    return frozenset(Cloud) if is_open else frozenset()
+
+
 def clouds_of(config: Config, wire: Wire, clocks: Clocks) -> Mapping[Cloud, Made]:
-    """Those that hold a bucket or a key which the config names."""
+    """Those that hold a bucket or a key which the config names, or are said to."""
     named = {cloud_of(one.url) for one in config.bucket}.union(KeyName(one.name).cloud for one in config.key)
+    if not config.bucket:
+        named.update(cloud for one in config.registry if (cloud := one.cloud) is not None)
+        named.update(Cloud.AWS if one.id else Cloud.GCP for one in config.account)
     return {one: maker(one)(config, wire, _AGENT, clocks) for one in Cloud if one in named}

@@ -105,7 +105,7 @@ class FixedHoldings:
         chosen = set(members)
         found = [one for one in self._holdings if member_of(one) in chosen]
         return Extent(
-            objects=sum(one.objects for one in found),
-            size=sum(one.size for one in found),
+            objects=sum(one.objects or 0 for one in found),
+            size=sum(one.size or 0 for one in found),
             namespaces=sum(one.namespaces for one in found),
         )

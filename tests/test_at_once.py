@@ -39,7 +39,7 @@ def assembled(small: Small) -> Iterator[Assembly]:
 
 
 def objects(judgement: Judgement) -> int:
-    return sum(one.holding.objects for one in judgement.assessed)
+    return sum(one.holding.objects or 0 for one in judgement.assessed)
 
 
 class OnceRead(NoProgress):
@@ -88,7 +88,7 @@ def test_sweeps_that_nobody_judged_by_take_nothing_from_the_judgement_before(sma
             sweeping.sweep_all(assembly.parts, NoProgress())  # and the process is killed before it judges
     with assembled(small) as another:
         assert another.ledger.judgement() == judgement
-        assert sum(row.objects for row, _ in another.rows(judgement).rows(judgement.assessed)) == 20
+        assert sum(row.objects or 0 for row, _ in another.rows(judgement).rows(judgement.assessed)) == 20
         scan.poll(another.parts, NoProgress())
         scan.scan(another.parts, NoProgress())
         assert len(list((small.config.parent / "state").rglob("dependencies.parquet"))) == 3

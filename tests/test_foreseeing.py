@@ -50,7 +50,7 @@ def asked(
 def objects(judgement: Judgement) -> Counter[R]:
     found: Counter[R] = Counter()
     for one in judgement.assessed:
-        found[one.assessment.readability] += one.holding.objects
+        found[one.assessment.readability] += one.holding.objects or 0
     return found
 
 
@@ -58,8 +58,8 @@ def foreseen(judgement: Judgement, impact: Impact) -> Counter[R]:
     """How many objects are so, once what was foreseen has happened."""
     found = objects(judgement)
     for one in impact.shifts:
-        found[one.before] -= one.extent.objects
-        found[one.after] += one.extent.objects
+        found[one.before] -= one.extent.objects or 0
+        found[one.after] += one.extent.objects or 0
     return +found
 
 
@@ -109,7 +109,7 @@ def test_on_google_what_is_foreseen_is_what_happens(
         clock.ahead += timedelta(hours=3)
         assert objects(scan.poll(assembly.parts, NoProgress())) == foreseen(judgement, impact)
         assert len(small.cloud.traffic.requests) > asked_of_clouds
-        assert impact.extent.objects == sum(one.extent.objects for one in impact.shifts)
+        assert impact.extent.objects == sum(one.extent.objects or 0 for one in impact.shifts)
         assert sum(count for count, _ in impact.populations.values()) == impact.extent.objects
 
 

@@ -103,7 +103,7 @@ def test_where_nothing_parts_from_anything_a_sweep_stands_as_it_was(small: Small
     assert [one.subject.id for one in of("mixed-keys", judgement)] == ["gs://data"]
     assert verdicts("mixed-keys", judged(small, sweep=False)) == {Verdict.PASSED: 1, Verdict.FAILED: 1}
     (_,) = (one for one in small.config.parent.glob("state/registry/*/placed-*") if one.suffix == ".parquet")
-    assert sum(one.holding.objects for one in judgement.assessed) == 25
+    assert sum(one.holding.objects or 0 for one in judgement.assessed) == 25
     small.cloud.store.buckets["data"].objects = [
         one for one in small.cloud.store.buckets["data"].objects if "mixed" not in one.name
     ]

@@ -14,6 +14,7 @@ from auditor import cli, web
 from auditor.config import load
 from auditor.prices import PRICES
 from tests.clouds import GOOGLE_KEY, RING
+from tests.keys_only import a_cloud_of_keys
 from tests.small import a_small_cloud
 from tests.test_prove_revoked import MEANT
 
@@ -83,7 +84,7 @@ def test_it_names_every_page_of_the_web_side() -> None:
 
 def test_the_config_in_it_is_valid(tmp_path: Path) -> None:
     path = tmp_path / "auditor.toml"
-    path.write_text("\n".join(text for kind, text in BLOCKS if kind == "toml"))
+    path.write_text("\n".join(text for kind, text in BLOCKS if kind == "toml" and not text.startswith("# keys-only")))
     config = load(path)
     assert (len(config.bucket), len(config.waiver)) == (2, 1)
 
@@ -116,6 +117,21 @@ def test_what_a_proof_of_a_revocation_looks_like(tmp_path: Path, capsys: pytest.
     printed = without_times(capsys.readouterr().out)
     for line in shown_as("Revoked: none").splitlines():
         assert without_times(line) in printed
+
+
+def test_what_an_answer_without_a_bucket_looks_like(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (config,) = (text for kind, text in BLOCKS if kind == "toml" and text.startswith("# keys-only"))
+    with a_cloud_of_keys(tmp_path, "") as keys:
+        own = keys.config.read_text().replace('[[account]]\nproject = "acme"\n', "")
+        keys.config.write_text(f"{own}{config}")
+        argv = ["--config", str(keys.config), "-q"]
+        assert cli._run(["scan", *argv]) == 3  # noqa: SLF001 - as above
+        keys.set_state(1, "DISABLED")
+        capsys.readouterr()
+        assert cli._run(["poll", *argv]) == 1  # noqa: SLF001 - as above
+    printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    for line in shown_as("By what registries say").splitlines():
+        assert line in printed
 
 
 def without_times(text: str) -> str:

@@ -64,7 +64,7 @@ def listed(small: Small, finding: Finding, judgement: Judgement) -> dict[str, in
     """The namespaces of a finding, with how many objects of each are meant."""
     assembly = assemble(load(small.config), small.cloud.store.clock)
     rows = assembly.rows(judgement)
-    told = {one.namespace: one.objects for one in rows.namespaces(finding.members, portions=finding.portions)}
+    told = {one.namespace: one.objects or 0 for one in rows.namespaces(finding.members, portions=finding.portions)}
     assembly.close()
     return told
 

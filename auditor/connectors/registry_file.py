@@ -49,22 +49,27 @@ class FileRegistry:
         self,
         path: Path,
         bucket: str | None,
-        layouts: Mapping[str, tuple[str, ...]],
+        layouts: Mapping[str, tuple[str, ...]] | None,
         constants: Mapping[str, str],
         given: str,
     ) -> None:
-        """`bucket`: whose namespaces it names, None where each entry says so; `layouts`: bucket -> its fields."""
+        """`bucket`: whose namespaces it names, None where each entry says so; `layouts`: bucket -> its fields.
+
+        Without layouts no bucket is configured: an entry may name any, and names its namespace whole.
+        """
         self._path = path
         self._bucket = bucket
-        self._layouts = layouts
+        self._layouts = layouts or {}
+        self._is_alone = layouts is None
         self._constants = constants
-        own = (field for each in layouts.values() for field in each)
+        own = (field for each in self._layouts.values() for field in each)
         self._names = frozenset(("bucket", "namespace", "key", "tenant", *own))
         """What columns and fields are called that say something; all others are not looked at."""
         self._passed: set[str] = set()
         self.name = f"registry {given}"
-        self.buckets = (bucket,) if bucket is not None else tuple(sorted(layouts))
-        self.asked = json.dumps([str(path), self.buckets, sorted(constants.items()), sorted(layouts.items())])
+        self.buckets = (bucket,) if bucket is not None else (self.name,) if layouts is None else tuple(sorted(layouts))
+        told = sorted(layouts.items()) if layouts is not None else None
+        self.asked = json.dumps([str(path), self.buckets, sorted(constants.items()), told])
 
     def version(self) -> str:
         """SHA-256 of the file.
@@ -155,7 +160,12 @@ class FileRegistry:
             if value and len(str(value).encode()) > _LONGEST:
                 return Unusable(place, f"{name} is longer than {_LONGEST} bytes")
             text[name] = str(value) if value else None
+        key = text["key"]
+        if key is not None and (why := why_no_key(key)) is not None:
+            return Unusable(place, *why)
         bucket = text["bucket"] or self._bucket
+        if self._is_alone:
+            return self._alone(place, bucket, text)
         if bucket is None or bucket not in self._layouts or (self._bucket is not None and bucket != self._bucket):
             return Unusable(place, "its bucket is none of those that the registry is of")
         layout = self._layouts[bucket]
@@ -165,10 +175,16 @@ class FileRegistry:
         namespace = self._namespace(layout, text)
         if namespace is None or len(namespace.encode()) > _LONGEST:
             return Unusable(place, "what it names is no namespace by the bucket's layout")
-        key = text["key"]
-        if key is not None and (why := why_no_key(key)) is not None:
-            return Unusable(place, *why)
         return Entry(bucket, namespace, key, text["tenant"])
+
+    def _alone(self, place: str, bucket: str | None, text: Mapping[str, str | None]) -> Entry | Unusable:
+        """An entry where no bucket is configured, so that no layout says what a namespace is."""
+        if self._bucket is not None and bucket != self._bucket:
+            return Unusable(place, "its bucket is none of those that the registry is of")
+        namespace = text["namespace"]
+        if namespace is None:
+            return Unusable(place, "it names no namespace")
+        return Entry(bucket or self.name, namespace, text["key"], text["tenant"])
 
     def _namespace(self, layout: tuple[str, ...], text: Mapping[str, str | None]) -> str | None:
         """The layout's fields joined: each from the config, from a column of its name, or all from `namespace`."""

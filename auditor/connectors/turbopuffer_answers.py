@@ -13,6 +13,8 @@ from auditor.connectors.named_keys import why_no_key
 from auditor.ports import Described
 
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")  # turbopuffer docs, Limits: names of namespaces
+_MOST: Final = 2**63 - 1
+"""Bytes that are still counted."""
 _NO_STEP: Final = frozenset({".", ".."})
 """In a path they would lead elsewhere."""
 UNKNOWN_SHAPE: Final = "what it says of its encryption is in no form that is known"
@@ -63,7 +65,7 @@ def parse_metadata(name: str, body: bytes) -> Described:
     key, why = _key_of(told.get("encryption"))
     branching = told.get("branching")
     parent = branching.get("parent") if isinstance(branching, dict) else None
-    return Described(name, key, parent if _is_name(parent) else None, why)
+    return Described(name, key, parent if _is_name(parent) else None, why, _size_of(told.get("approx_logical_bytes")))
 
 
 def _key_of(told: Any) -> tuple[str | None, str | None]:
@@ -96,6 +98,12 @@ def _form(told: Any) -> str | bool:
             return True
         case _:
             return False
+
+
+def _size_of(told: object) -> int | None:
+    """A number of bytes; what is none says nothing."""
+    is_number = isinstance(told, int) and not isinstance(told, bool)
+    return told if is_number and isinstance(told, int) and 0 <= told <= _MOST else None
 
 
 def _is_name(told: object) -> bool:

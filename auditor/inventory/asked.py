@@ -38,6 +38,7 @@ class Asked:
 
     name: str
     bucket: str
+    """Which bucket its namespaces are in; where no config names one, what stands for it."""
     layout: tuple[str, ...]
     """The fields of the bucket's layout, one of which is `namespace`: as the service calls it."""
     constants: tuple[tuple[str, str], ...]
@@ -100,10 +101,11 @@ class AskedRegistry:
             hint = "scan: it is asked anew"
             raise CollectError(f"what is kept of {self.name} was changed", hint, reason=Reason.MALFORMED)
         for some in files.read([kept.path]):
-            for name, key, parent in zip(
-                *(some.column(one).to_pylist() for one in ("name", "key", "parent")), strict=True
-            ):
-                yield Entry(self._asked.bucket, self._space(name), key, None, parent and self._space(parent))
+            told = [some.column(one).to_pylist() for one in ("name", "key", "parent")]
+            # A table of an older version has no sizes.
+            sizes = some.column("size").to_pylist() if "size" in some.schema.names else [None] * some.num_rows
+            for name, key, parent, size in zip(*told, sizes, strict=True):
+                yield Entry(self._asked.bucket, self._space(name), key, None, parent and self._space(parent), size)
         for number in range(kept.told.odd):
             yield Unusable(f"entry {number + 1} of the odd ones", "its id is no name of a namespace")
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import reduce
 from pathlib import Path
 from typing import Any, Final
@@ -33,16 +34,20 @@ _PAGE: Final = 5_000
 _ROWS_AT_ONCE: Final = ROWS_AT_ONCE
 _MOST: Final = 2**63 - 1
 
-# What a bucket says of its sizes may add up to more than 64 bits hold: too much to count is no error.
+# What a bucket says of its sizes may add up to more than 64 bits hold: too much to count is no error. Where nobody
+# tells one of the amounts, nobody knows what they are together.
 _TOTAL: Final = """
-CREATE MACRO total(amount) AS least(coalesce(sum(amount), 0), 9223372036854775807)::BIGINT
+CREATE MACRO total(amount) AS
+CASE WHEN count(amount) = count(*) THEN least(coalesce(sum(amount), 0), 9223372036854775807)::BIGINT END
 """
 _HOLDINGS: Final = """
 SELECT bucket, encryption, key, key_version, total(objects), total(bytes), total(archived),
        epoch_us(min(oldest)), epoch_us(max(newest))
 FROM dependency GROUP BY ALL ORDER BY bucket, encryption, key NULLS FIRST, key_version NULLS FIRST
 """
-_POPULATIONS: Final = "SELECT bucket, population, total(objects) FROM dependency GROUP BY ALL"
+_POPULATIONS: Final = """
+SELECT bucket, population, total(objects) FROM dependency WHERE population IS NOT NULL GROUP BY ALL
+"""
 _CHOSEN: Final = """
 WITH member AS (
     SELECT unnest($buckets::VARCHAR[]) AS bucket, unnest($encryptions::VARCHAR[]) AS encryption,
@@ -113,8 +118,9 @@ _BEYOND: Final = (
     _CHOSEN
     + """
 SELECT rank, total(CASE WHEN ($namespace::VARCHAR IS NULL OR namespace LIKE $namespace::VARCHAR ESCAPE '!')
-                   AND ($tenant::VARCHAR IS NULL OR tenant LIKE $tenant::VARCHAR ESCAPE '!') THEN objects END),
-       total(objects)
+                   AND ($tenant::VARCHAR IS NULL OR tenant LIKE $tenant::VARCHAR ESCAPE '!')
+                   THEN coalesce(objects, 1) ELSE 0 END),
+       total(coalesce(objects, 1))
 FROM chosen GROUP BY rank
 """
 )
@@ -160,6 +166,8 @@ _RANKED: Final = (
 )
 
 
+_Sum = tuple[int | None, int | None]
+"""Objects and bytes; None: nobody tells."""
 _Asked = tuple[tuple[tuple[tuple[Member, ...], Portions], ...], str | None, str | None]
 
 
@@ -226,7 +234,7 @@ class Dependencies:
         """Count for portions of each set of holdings its objects in namespaces and of tenants that patterns fit.
 
         Beside them stand its others. A holding of which nothing is here counts as one other: nobody knows what is in
-        it.
+        it. A namespace of which nobody saw an object counts as one.
         """
         asked = tuple((tuple(some), portions) for some, portions in wanted), namespace, tenant
         with self._lock:
@@ -274,10 +282,10 @@ class Dependencies:
             [(one, rank) for rank, (some, _) in enumerate(wanted) for one in some],
             [portions for some, portions in wanted for _ in some],
         )
-        sums: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
+        sums: dict[int, _Sum] = defaultdict(lambda: (0, 0))
         spaces: dict[int, int] = defaultdict(int)
         tenants: dict[int, set[str]] = defaultdict(set)
-        samples: dict[int, list[tuple[int, str, str]]] = defaultdict(list)
+        samples: dict[int, list[tuple[int | None, str, str]]] = defaultdict(list)
         for some in self._in_parts(_MEASURED, {**chosen, "tenants": _TENANTS, "samples": _SAMPLES}):
             for rank, objects, size, count, first, most in some:
                 sums[rank] = _added(sums[rank], (objects, size))
@@ -301,7 +309,7 @@ class Dependencies:
 
     def _measured(self, sets: list[tuple[Member, ...]]) -> Iterator[Extent]:
         tenants: dict[int, set[str]] = defaultdict(set)
-        samples: dict[int, list[tuple[int, str, str]]] = defaultdict(list)
+        samples: dict[int, list[tuple[int | None, str, str]]] = defaultdict(list)
         chosen = _chosen([(member, number) for number, members in enumerate(sets) for member in members])
         for some in self._in_parts(_SAMPLED, {**chosen, "tenants": _TENANTS, "samples": _SAMPLES}):
             for number, first, most in some:
@@ -310,9 +318,10 @@ class Dependencies:
         known = self._all()
         for number, members in enumerate(sets):
             held = [known.holdings[known.places[one]] for one in members if one in known.places]
+            objects, size = _sum_of((one.objects, one.size) for one in held)
             yield Extent(
-                objects=min(_MOST, sum(one.objects for one in held)),
-                size=min(_MOST, sum(one.size for one in held)),
+                objects=objects,
+                size=size,
                 namespaces=self.count_namespaces(members),
                 tenants=tuple(sorted(tenants[number])[:_TENANTS]),
                 sample_namespaces=_named(samples[number]),
@@ -354,7 +363,7 @@ class Dependencies:
         """Rank all namespaces by the worst of their data, then by how much is so."""
         values = {**_chosen(_ranks(assessed)), "most": limit}
         found = (row for some in self._in_parts(_WORST, values) for row in some)
-        worst = heapq.nsmallest(limit, found, key=lambda row: (-row[5], -row[3], row[0], row[1]))
+        worst = heapq.nsmallest(limit, found, key=lambda row: (-row[5], -(row[3] or 0), row[0], row[1]))
         return tuple(
             NamespaceRow(bucket, namespace, tenant, objects, size, _RANKED[rank])
             for bucket, namespace, tenant, objects, size, rank in worst
@@ -374,13 +383,14 @@ class Dependencies:
     def measured(self, groups: Sequence[Iterable[Member]], worst: int) -> Measured:
         """How much data some sets of holdings are, each for itself and all together; no holding is in two of them."""
         chosen = _chosen([(member, rank) for rank, members in enumerate(groups) for member in members])
-        sums: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
+        sums: dict[int, _Sum] = defaultdict(lambda: (0, 0))
         populations: dict[Population, tuple[int, int]] = {}
         for rank, population, objects, size in self._ask(_SUMS, chosen):
             sums[rank] = _added(sums[rank], (objects, size))
-            populations[Population(population)] = _added(
-                populations.get(Population(population), (0, 0)), (objects, size)
-            )
+            if population is None:
+                continue  # nobody saw an object
+            before = populations.get(Population(population), (0, 0))
+            populations[Population(population)] = min(_MOST, before[0] + objects), min(_MOST, before[1] + size)
         namespaces = [0] * len(groups)
         every, tenants, most = 0, set[str](), list[tuple[Any, ...]]()
         values = {**chosen, "tenants": _TENANTS, "samples": max(worst, _SAMPLES)}
@@ -392,7 +402,7 @@ class Dependencies:
                 for rank in range(len(groups)):
                     namespaces[rank] += count if ranks >> rank & 1 else 0
         most = heapq.nsmallest(max(worst, _SAMPLES), most, key=lambda row: row[:3])
-        objects, size = reduce(_added, sums.values(), (0, 0))
+        objects, size = _sum_of(sums.values())
         return Measured(
             each=tuple(Extent(*sums[rank], namespaces[rank]) for rank in range(len(groups))),
             together=Extent(
@@ -404,7 +414,7 @@ class Dependencies:
             ),
             populations=populations,
             worst=tuple(
-                NamespaceRow(bucket, namespace, tenant, -held, size)
+                NamespaceRow(bucket, namespace, tenant, None if held is None else -held, size)
                 for held, bucket, namespace, tenant, size in most[:worst]
             ),
         )
@@ -478,16 +488,26 @@ def told() -> Iterator[None]:
         ) from None
 
 
-def _added(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
-    """Objects and bytes together; too much to count is no error."""
-    return min(_MOST, one[0] + other[0]), min(_MOST, one[1] + other[1])
+def _added(one: _Sum, other: _Sum) -> _Sum:
+    """Objects and bytes together; too much to count is no error, and what is not known of a part is not of all."""
+    objects, size = zip(one, other, strict=True)
+    return _both(*objects), _both(*size)
+
+
+def _sum_of(every: Iterable[_Sum]) -> _Sum:
+    nothing: _Sum = (0, 0)
+    return reduce(_added, every, nothing)
+
+
+def _both(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else min(_MOST, one + other)
 
 
 def _ranks(assessed: Iterable[Assessed]) -> list[tuple[Member, int]]:
     return [(member_of(one.holding), _RANKED.index(one.assessment.readability)) for one in assessed]
 
 
-def _named(samples: Iterable[tuple[int, str, str]]) -> tuple[str, ...]:
+def _named(samples: Iterable[tuple[int | None, str, str]]) -> tuple[str, ...]:
     return tuple(f"{bucket}/{namespace}" for _, bucket, namespace in heapq.nsmallest(_SAMPLES, samples))
 
 
@@ -513,11 +533,15 @@ def _holding(row: tuple[Any, ...], namespaces: int) -> Holding:
         key_version=version,
         objects=objects,
         size=size,
-        archived=archived,
+        archived=archived or 0,
         namespaces=namespaces,
-        oldest=moment(oldest),
-        newest=moment(newest),
+        oldest=_moment(oldest),
+        newest=_moment(newest),
     )
+
+
+def _moment(told: int | None) -> datetime | None:
+    return moment(told) if told is not None else None
 
 
 def _dependency(row: tuple[Any, ...]) -> Dependency:
@@ -540,16 +564,16 @@ def _dependency(row: tuple[Any, ...]) -> Dependency:
         bucket=bucket,
         namespace=namespace,
         tenant=tenant,
-        population=Population(population),
+        population=Population(population) if population is not None else None,
         encryption=Encryption(encryption),
         key=key,
         key_version=version,
         objects=objects,
         size=size,
         archived=archived,
-        oldest=moment(oldest),
-        newest=moment(newest),
-        samples=tuple(dict.fromkeys(names)),
+        oldest=_moment(oldest),
+        newest=_moment(newest),
+        samples=tuple(dict.fromkeys(name for name in names if name is not None)),
     )
 
 

@@ -27,14 +27,16 @@ _TIME: Final = pa.timestamp("us", tz="UTC")
 _TEXTS: Final = ("name", "key", "parent", "why", "problem")
 _NAMES: Final = pa.schema({"name": pa.string()})
 _TEXT_COLUMNS: Final[list[tuple[str, pa.DataType]]] = [(name, pa.string()) for name in _TEXTS]
-_KNOWN: Final = pa.schema([*_TEXT_COLUMNS, ("read_at", _TIME), ("tried_at", _TIME)])
-_LEARNT_SCHEMA: Final = pa.schema([*_TEXT_COLUMNS, ("at", _TIME)])
+_KNOWN: Final = pa.schema([*_TEXT_COLUMNS, ("size", pa.int64()), ("read_at", _TIME), ("tried_at", _TIME)])
+_LEARNT_SCHEMA: Final = pa.schema([*_TEXT_COLUMNS, ("size", pa.int64()), ("at", _TIME)])
 _OLD: Final = "read_parquet($known, hive_partitioning = false)"
+# A table of an older version has no sizes; beside an empty one that does, they are not known.
+_BEFORE: Final = "read_parquet($before, hive_partitioning = false, union_by_name = true)"
 _LISTED: Final = f"""
 COPY (
-    SELECT listed.name, key, parent, why, problem, read_at, tried_at
+    SELECT listed.name, key, parent, why, problem, size, read_at, tried_at
     FROM (SELECT DISTINCT name FROM read_parquet($listed, hive_partitioning = false)) AS listed
-    LEFT JOIN {_OLD} AS known ON known.name = listed.name ORDER BY listed.name
+    LEFT JOIN {_BEFORE} AS known ON known.name = listed.name ORDER BY listed.name
 ) TO '{{target}}' (FORMAT parquet, COMPRESSION zstd)
 """  # noqa: S608 - constant text
 # A try that failed leaves what was said before; who is not found has gone away.
@@ -45,9 +47,10 @@ COPY (
         if(learnt.name IS NULL OR learnt.problem IS NOT NULL, known.parent, learnt.parent) AS parent,
         if(learnt.name IS NULL OR learnt.problem IS NOT NULL, known.why, learnt.why) AS why,
         if(learnt.name IS NULL, known.problem, learnt.problem) AS problem,
+        if(learnt.name IS NULL OR learnt.problem IS NOT NULL, known.size, learnt.size) AS size,
         if(learnt.name IS NULL OR learnt.problem IS NOT NULL, known.read_at, learnt.at) AS read_at,
         coalesce(learnt.at, known.tried_at) AS tried_at
-    FROM {_OLD} AS known LEFT JOIN learnt ON learnt.name = known.name
+    FROM {_BEFORE} AS known LEFT JOIN learnt ON learnt.name = known.name
     WHERE learnt.problem IS DISTINCT FROM '{Reason.NOT_FOUND.value}' ORDER BY known.name
 ) TO '{{target}}' (FORMAT parquet, COMPRESSION zstd)
 """  # noqa: S608 - constant text
@@ -150,7 +153,7 @@ class Recall:
 
             def keep(one: Described | Undescribed, at: datetime) -> None:
                 if isinstance(one, Described):
-                    told = {"key": one.key, "parent": one.parent, "why": one.why, "problem": None}
+                    told = {"key": one.key, "parent": one.parent, "why": one.why, "size": one.size, "problem": None}
                 else:
                     told = {"problem": one.reason.value}
                 file.write(json.dumps({"name": one.name, "at": at.isoformat(), **told}) + "\n")
@@ -197,12 +200,14 @@ class Recall:
         writing = self._home / f"{files.UNFINISHED}known"
         nothing = self._home / f"{files.UNFINISHED}none"
         pq.write_table(_KNOWN.empty_table(), nothing)
-        known = nothing if before is None else before.path
+        older = [nothing] if before is None else [nothing, before.path]
         with duckdb.connect() as database:
             settle(database, self._home)
             if learnt is not None:
                 database.register("learnt", learnt)
-            database.execute(sql.format(target=quoted(writing)), {"known": [files.very_file(known)], **values})
+            database.execute(
+                sql.format(target=quoted(writing)), {"before": [files.very_file(one) for one in older], **values}
+            )
             digest = files.digest(writing)
             path = self._home / f"known-{digest[:16]}.parquet"
             files.put(writing, path)
@@ -267,7 +272,7 @@ def _read_learnt(path: Path) -> pa.Table:
             try:
                 told = json.loads(line)
                 at = datetime.fromisoformat(told["at"])
-                found[told["name"]] = {**dict.fromkeys(_TEXTS), **told, "at": at}
+                found[told["name"]] = {**dict.fromkeys(_TEXTS), "size": None, **told, "at": at}
             except (ValueError, KeyError, TypeError):
                 continue
     return pa.Table.from_pylist(list(found.values()), _LEARNT_SCHEMA)

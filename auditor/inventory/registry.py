@@ -18,26 +18,31 @@ import pyarrow.parquet as pq
 
 from auditor.errors import CollectError, DiskError, LedgerError
 from auditor.inventory import files, notes
+from auditor.inventory.claiming import claim
 from auditor.inventory.placing import has_mixed, place
 from auditor.inventory.sql import quoted, settle
 from auditor.model import KeyName, Reason
 from auditor.ports import KeptRegistry, RegistrySource, Unusable
 from auditor.registered import Declared, Disputed, Entry, Flawed, Mismatch, Registered, Registry, Word
 
-_SCHEMA: Final = pa.schema([pa.field(name, pa.string()) for name in ("bucket", "namespace", "key", "tenant", "parent")])
+_TEXTS: Final = ("bucket", "namespace", "key", "tenant", "parent")
+_FIELDS: Final[list[tuple[str, pa.DataType]]] = [*((name, pa.string()) for name in _TEXTS), ("size", pa.int64())]
+_SCHEMA: Final = pa.schema(_FIELDS)
 _AT_ONCE: Final = 50_000
-_FORM: Final = 3
+_FORM: Final = 4
 """Rises when files are to be written anew though nothing was said anew."""
 _NOTE: Final = "registry.json"
 _PLAIN: Final = "as it was"
 """Stands in place of a digest where nothing was to be put beside a sweep."""
 _ENTRIES: Final = "entries.parquet"
+_CLAIMS: Final = "claims.parquet"
 _TOGETHER: Final = "all-"
 _MERGED: Final = """
 COPY (
     SELECT bucket, namespace, if(count(DISTINCT key) > 1, NULL, any_value(key)) AS key,
         if(count(DISTINCT tenant) > 1, NULL, any_value(tenant)) AS tenant, any_value(parent) AS parent,
-        count(DISTINCT key) > 1 OR count(DISTINCT tenant) > 1 AS contradicted
+        count(DISTINCT key) > 1 OR count(DISTINCT tenant) > 1 AS contradicted,
+        list(DISTINCT key ORDER BY key) FILTER (WHERE key IS NOT NULL) AS keys, max(size) AS size
     FROM read_parquet($files, hive_partitioning = false) GROUP BY bucket, namespace ORDER BY bucket, namespace
 ) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
 """
@@ -257,6 +262,26 @@ class RegistryStore:
                 if not _is_whole(folder):
                     raise LedgerError("what registries say was changed", "poll: it is put together anew")
                 place(held, target, bucket, folder / _ENTRIES, told["tenants"], is_known=is_known)
+                notes.write(proof, files.digest(target))
+        except (OSError, duckdb.Error) as error:
+            raise _cannot_write(self._root, error) from None
+        return target
+
+    def claimed(self, digest: str) -> Path:
+        """Where what registries said stands as dependencies: each namespace under each key that anybody names for it.
+
+        Raises:
+            LedgerError: what they said then is not kept any more, or cannot be read.
+        """
+        folder = self._folder(digest)
+        tenants = self._note(digest)["tenants"]
+        target = folder / _CLAIMS
+        proof = target.with_suffix(".json")
+        try:
+            if not _is_proven(target, proof):
+                if not _is_whole(folder):
+                    raise LedgerError("what registries say was changed", "poll: it is put together anew")
+                claim(folder / _ENTRIES, target, tenants)
                 notes.write(proof, files.digest(target))
         except (OSError, duckdb.Error) as error:
             raise _cannot_write(self._root, error) from None

@@ -227,6 +227,28 @@ class FileInventory:
                 self._proven = {name: seen for name, seen in self._proven.items() if name.rpartition("/")[0] in used}
             return self._open[asked].dependencies
 
+    def claimed(self, said: str) -> Dependencies:
+        """Open what registries `said` of namespaces as dependencies; the same again costs next to nothing.
+
+        Raises:
+            LedgerError: what they said then is not kept any more, or cannot be read.
+        """
+        if self._registry is None or not said:
+            return Dependencies(())
+        asked = (), f"claimed {said}"
+        with self._lock:
+            known = self._open.get(asked)
+            if known is None or not known.is_as_it_was():
+                path = self._registry.claimed(said)
+                try:
+                    looks = {path: files.seen(path)}
+                except OSError:
+                    raise LedgerError("what registries say was removed while it was read", "poll again") from None
+                for old in tuple(self._open)[:-1]:
+                    del self._open[old]
+                self._open[asked] = _Opened(Dependencies((path,)), looks)
+            return self._open[asked].dependencies
+
     def flows(
         self,
         before: Sequence[Sweep],

@@ -229,7 +229,8 @@ class LedgerStore:
                     if member[2] != key:
                         continue
                     holding = codec.load(Assessed, row.body).holding if row.kind == "assessment_changed" else None
-                    held[member] = (holding.objects, holding.size) if holding is not None else (0, 0)
+                    # What registries alone say stands nowhere that anybody saw.
+                    held[member] = (holding.objects or 0, holding.size or 0) if holding is not None else (0, 0)
                 for version in sorted({one[3] for one in held}, key=str):
                     mine = [count for one, count in held.items() if one[3] == version]
                     objects, size = (sum(one) for one in zip(*mine, strict=True))

@@ -22,7 +22,7 @@ def write(one: Difference, out: TextIO) -> None:
         "worse": one.worse,
         "by_turn": {name.value: _total(total) for name, total in data.by_turn.items()},
         "by_change": {name.value: _total(total) for name, total in data.by_change.items()},
-        "unchanged_objects": data.unchanged,
+        "unchanged_objects": data.unchanged if not one.is_keys_only else None,
         "not_compared": {"objects_before": data.not_compared[0], "objects_after": data.not_compared[1]},
         "buckets": [_bucket(each) for each in one.buckets],
         "groups": [_group(each) for each in data.groups],

@@ -59,6 +59,8 @@ NOT_COMPARED: Final = "its buckets are not compared: it may be older, or stand s
 
 def verdict(one: Difference) -> str:
     """The answer in one sentence; where something was not compared, never that nothing changed."""
+    if one.is_keys_only:
+        return "No bucket was configured: what data came, moved or went is not known. Keys and findings are compared."
     data = one.data
     turned = [
         f"{_amount(data.by_turn[each])} {told}" for each, told in _SENTENCES.items() if data.by_turn[each].objects
@@ -81,7 +83,8 @@ def scope(one: Difference) -> Iterator[str]:
     sums = sum(each.how is How.SUMS for each in one.buckets)
     if sums:
         yield f"{sums} of {words.counted(len(one.buckets), 'bucket')} compared by sums alone"
-    yield f"{words.counted(one.data.unchanged, 'object')} as before, as far as counts tell"
+    if not one.is_keys_only:
+        yield f"{words.counted(one.data.unchanged, 'object')} as before, as far as counts tell"
     yield from one.otherwise
 
 

@@ -30,16 +30,21 @@ def impact(one: Impact) -> RenderableType:
 def verdict(one: Impact) -> str:
     """The answer in one sentence."""
     if one.idle is not None:
-        kept = f"; {words.counted(one.untouched, 'object')} still hang on it" if one.untouched else ""
+        kept = f"; {_left(one)} still hang on it" if one.untouched != 0 else ""
         meant = "; a registry names it for its namespaces" if one.writes.registries else ""
         return f"Nothing would change: {one.idle}{kept}{meant}."
+    if one.extent.objects is None:
+        which = f"what of them is under version {one.version}" if one.version else "what of them is under the key"
+        return f"{words.amount(one.extent)}: {which} would be affected."
     if one.extent.objects:
         return (
             f"{words.counted(one.extent.objects, 'object')} ({words.size(one.extent.size)}) in "
             f"{words.counted(one.extent.namespaces, 'namespace')} would be affected."
         )
-    if one.untouched:
-        return f"Nothing would change for the {words.counted(one.untouched, 'object')} that hang on it."
+    if one.untouched != 0:
+        if one.untouched is None:
+            return "Nothing would change for the namespaces that registries name it for."
+        return f"Nothing would change for the {_left(one)} that hang on it."
     if one.writes.registries:
         left = ", and not everything is known" if one.gaps else ""
         fails = "would fail" if one.writes.fail else "may fail"
@@ -55,7 +60,13 @@ def _lines(one: Impact) -> Iterator[Text]:
     read = f", read {words.until(one.state_read, one.now)}" if one.state_read else ""
     yield _plain(f"now         {one.state}{read}; nothing was done, and no cloud was asked")
     yield Text()
-    yield _plain(verdict(one), "bold red" if one.extent.objects else "bold")
+    yield _plain(verdict(one), "bold red" if one.extent.objects != 0 else "bold")
+
+
+def _left(one: Impact) -> str:
+    if one.untouched is None:
+        return "namespaces that registries name it for"
+    return words.counted(one.untouched, "object")
 
 
 def _shifts(one: Impact) -> Table:
@@ -81,8 +92,8 @@ def _rest(one: Impact) -> Iterator[Text]:
     if one.extent.tenants:
         yield _plain(f"tenants     {', '.join(one.extent.tenants)}")
     yield from _namespaces(one)
-    if one.idle is None and one.untouched and one.extent.objects:
-        yield _plain(f"as before   {words.counted(one.untouched, 'object')} under the same key or version")
+    if one.idle is None and one.untouched != 0 and one.extent.objects != 0:
+        yield _plain(f"as before   {_left(one)} under the same key or version")
     yield from _writes(one)
     if one.idle is None:
         yield _plain(f"effect      {one.takes_effect}")
@@ -98,7 +109,8 @@ def _rest(one: Impact) -> Iterator[Text]:
 def _namespaces(one: Impact) -> Iterator[Text]:
     for place, row in enumerate(one.worst):
         head = "namespaces  " if not place else "            "
-        yield _plain(f"{head}{row.bucket}/{row.namespace} ({words.counted(row.objects, 'object')})", "dim")
+        hangs = f" ({words.counted(row.objects, 'object')})" if row.objects is not None else ""
+        yield _plain(f"{head}{row.bucket}/{row.namespace}{hangs}", "dim")
     if one.worst and (left := one.extent.namespaces - len(one.worst)) > 0:
         yield _plain(f"            and {words.number(left)} more; --namespaces lists them all", "dim")
 
@@ -131,6 +143,11 @@ def undos(steps: Iterable[Undo]) -> Iterator[Text]:
 
 def known(one: Known, now: datetime) -> Iterator[Text]:
     """Tell how much of the buckets is one."""
+    if one.listed is None:
+        yield _plain(
+            "known       no object: no bucket is configured, and registries say what depends on the key", "yellow"
+        )
+        return
     age = f"; the oldest sweep began {words.until(one.swept, now)}" if one.swept else ""
     yield _plain(
         f"known       the key of {words.number(one.resolved)} of {words.counted(one.listed, 'object')} in "

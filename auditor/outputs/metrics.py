@@ -144,8 +144,15 @@ class JudgementCollector(Collector):
         namespaces = rows.namespaces_by_readability(judgement.assessed)
         swept = [one for one in judgement.coverage.buckets if one.sweep_started and one.sweep_ended]
         return {
-            "cmek_dependent_objects": [(_labels(place), amount.objects) for place, amount in sorted(by_bucket.items())],
-            "cmek_dependent_bytes": [(_labels(place), amount.size) for place, amount in sorted(by_bucket.items())],
+            # What nobody saw has no number: 0 would say that nothing is there.
+            "cmek_dependent_objects": [
+                (_labels(place), amount.objects)
+                for place, amount in sorted(by_bucket.items())
+                if amount.objects is not None
+            ],
+            "cmek_dependent_bytes": [
+                (_labels(place), amount.size) for place, amount in sorted(by_bucket.items()) if amount.size is not None
+            ],
             "cmek_dependent_namespaces": [
                 ((bucket, readability.value), count) for (bucket, readability), count in sorted(namespaces.items())
             ],
@@ -225,7 +232,7 @@ def _by_key_version(judgement: Judgement, rows: DependencyRows) -> dict[str, Sam
         if one.holding.key is not None:
             place = one.holding.key, one.holding.key_version or "", one.assessment.readability.value
             groups.setdefault(place, []).append(one)
-    ranked = sorted(groups.items(), key=lambda item: (_badness(item[1][0]), -_amount(item[1]).objects, item[0]))
+    ranked = sorted(groups.items(), key=lambda item: (_badness(item[1][0]), -_weight(item[1]), item[0]))
     objects: dict[tuple[str, ...], float] = {}
     sizes: dict[tuple[str, ...], float] = {}
     spaces: dict[tuple[str, ...], float] = {}
@@ -233,8 +240,9 @@ def _by_key_version(judgement: Judgement, rows: DependencyRows) -> dict[str, Sam
     for rank, (name, group) in enumerate(ranked):
         labels = name if rank < _WORST else (_OTHER, "", name[2])
         amount = _amount(group)
-        objects[labels] = objects.get(labels, 0) + amount.objects
-        sizes[labels] = sizes.get(labels, 0) + amount.size
+        for numbers, count in ((objects, amount.objects), (sizes, amount.size)):
+            if count is not None:
+                numbers[labels] = numbers.get(labels, 0) + count
         if rank < _WORST:
             spaces[labels] = rows.count_namespaces(member_of(one.holding) for one in group)
             dates = [one.assessment.final_at.timestamp() for one in group if one.assessment.final_at]
@@ -254,6 +262,11 @@ def _badness(one: Assessed) -> int:
 
 def _amount(group: list[Assessed]) -> Amount:
     return sum((Amount(one.holding.objects, one.holding.size) for one in group), Amount())
+
+
+def _weight(group: list[Assessed]) -> int:
+    """How much hangs on it: objects, or where nobody saw any, namespaces."""
+    return sum(one.holding.namespaces if one.holding.objects is None else one.holding.objects for one in group)
 
 
 def _infos(judgement: Judgement) -> Iterator[tuple[tuple[str, ...], float]]:

@@ -184,6 +184,8 @@ class Page:
     next_loss: str
     next_loss_left: str
     next_loss_what: str
+    unit: str
+    """What shares, their total and what is stopped are counted in."""
     shares: tuple[Share, ...]
     total: str
     stopped: str
@@ -236,17 +238,18 @@ def view(
     next_loss = judgement.next_loss
     return Page(
         verdict=summary.verdict(judgement),
-        tone="stopped" if stopped.objects else "unknown" if judgement.gaps or not total.objects else "fine",
+        tone=_tone(judgement, total),
         complete=summary.complete(judgement),
         made=words.instant(made),
         judged=words.stamp(now),
         next_loss=words.instant(next_loss) if next_loss else "no date known",
         next_loss_left=words.until(next_loss, now) if next_loss else "",
         next_loss_what=_what_is_lost(judgement),
-        shares=_shares(sums, total),
-        total=words.counted(total.objects, "object"),
-        stopped=words.number(stopped.objects),
-        stopped_size=words.size(stopped.size),
+        unit="namespaces by registries" if judgement.is_keys_only else "objects",
+        shares=_shares(judgement, sums),
+        total=_total(judgement, total),
+        stopped=words.number(_weights(judgement, summary.STOPPED)),
+        stopped_size=words.size(stopped.size) if stopped.size is not None else "",
         counts=tuple(
             (words.number(sum(one.severity is severity for one in current)), severity.value)
             for severity in reversed(Severity)
@@ -308,21 +311,48 @@ def _what_is_lost(judgement: Judgement) -> str:
     for one in sorted(judgement.findings, key=lambda each: each.final_at or datetime.max.replace(tzinfo=UTC)):
         if one.status is not Status.RESOLVED and one.final_at is not None and one.final_at == judgement.next_loss:
             verb = "are lost for good" if one.readability is Readability.DOOMED else "stop being readable"
-            return f"{words.counted(one.extent.objects, 'object')} under {words.short(one.subject.id)} {verb}"
+            hangs = words.counted(one.extent.objects, "object")
+            if one.extent.objects is None:
+                hangs = words.counted(one.extent.namespaces, "namespace")
+                verb = f"{verb}, as far as registries and the versions in use go" if one.readability else verb
+            return f"{hangs} under {words.short(one.subject.id)} {verb}"
     return ""
 
 
-def _shares(amounts: Mapping[Readability, Amount], total: Amount) -> tuple[Share, ...]:
+def _tone(judgement: Judgement, total: Amount) -> str:
+    if _weights(judgement, summary.STOPPED):
+        return "stopped"
+    return "unknown" if judgement.gaps or not total.objects else "fine"
+
+
+def _total(judgement: Judgement, total: Amount) -> str:
+    if judgement.is_keys_only:
+        named = words.counted(_weights(judgement, tuple(Readability)), "namespace")
+        return f"{named} by registries, objects {words.NOT_KNOWN}"
+    return words.counted(total.objects, "object")
+
+
+def _weight(one: Assessed) -> int:
+    """How much it is: objects, or where nobody saw any, namespaces."""
+    return one.holding.namespaces if one.holding.objects is None else one.holding.objects
+
+
+def _weights(judgement: Judgement, some: tuple[Readability, ...]) -> int:
+    return sum(_weight(one) for one in judgement.assessed if one.assessment.readability in some)
+
+
+def _shares(judgement: Judgement, amounts: Mapping[Readability, Amount]) -> tuple[Share, ...]:
     found: list[Share] = []
     x = 0.0
+    total = _weights(judgement, tuple(Readability))
     for readability in summary.WORST_FIRST:
-        amount = amounts[readability]
-        width = 100 * amount.objects / total.objects if total.objects else 0.0
+        amount, weight = amounts[readability], _weights(judgement, (readability,))
+        width = 100 * weight / total if total else 0.0
         found.append(
             Share(
                 readability.value,
                 MEANINGS[readability],
-                words.number(amount.objects),
+                words.number(weight),
                 words.size(amount.size),
                 round(x, 3),
                 round(width, 3),
@@ -346,10 +376,7 @@ def _finding(one: Finding, rules: dict[str, Demand], now: datetime) -> FindingVi
         readability=one.readability.value if one.readability else "",
         cause=one.cause,
         confidence=one.confidence.value,
-        amount=(
-            f"{words.counted(extent.objects, 'object')}, {words.size(extent.size)}, "
-            f"{words.counted(extent.namespaces, 'namespace')}"
-        ),
+        amount=words.amount(extent),
         deadline=words.instant(one.final_at) if one.final_at else "",
         left=words.until(one.final_at, now) if one.final_at else "",
         since=f"{words.instant(one.since)}, {_SINCE[one.since_source]}",
@@ -425,22 +452,22 @@ def _versions(judgement: Judgement, rows: DependencyRows) -> tuple[VersionRow, .
             groups.setdefault((one.holding.key, one.holding.key_version or ""), []).append(one)
     of_key: dict[str, int] = {}
     for (key, _), group in groups.items():
-        of_key[key] = of_key.get(key, 0) + sum(one.holding.objects for one in group)
+        of_key[key] = of_key.get(key, 0) + sum(map(_weight, group))
     found: list[tuple[tuple[int, str, int], VersionRow]] = []
     for (key, version), group in groups.items():
         worst = min(group, key=lambda one: summary.WORST_FIRST.index(one.assessment.readability))
-        objects = sum(one.holding.objects for one in group)
+        amount = sum((Amount(one.holding.objects, one.holding.size) for one in group), Amount())
         row = VersionRow(
             key=key,
             name=words.short(key),
             version=version,
             readability=worst.assessment.readability.value,
             cause=worst.assessment.cause,
-            objects=words.number(objects),
-            size=words.size(sum(one.holding.size for one in group)),
+            objects=words.number(amount.objects),
+            size=words.size(amount.size),
             namespaces=words.number(rows.count_namespaces(member_of(one.holding) for one in group)),
             buckets=_few(sorted({one.holding.bucket for one in group})),
-            share=round(100 * objects / of_key[key], 1) if of_key[key] else 0.0,
+            share=round(100 * sum(map(_weight, group)) / of_key[key], 1) if of_key[key] else 0.0,
         )
         found.append(((0, key, int(version) if version.isdigit() else 0), row))
     # Keys with the worst version first, and the versions of one key together.

@@ -59,7 +59,7 @@ def _lines(one: Revocation) -> Iterator[Text]:
         yield _plain(f"refused     {words.span(one.refused_first - one.changed)} after that at the latest")
     for part in one.parts:
         found, extent = part.found, part.extent
-        count = words.counted(extent.objects, "object")
+        count = words.counted(extent.objects, "object") if extent.objects is not None else f"{words.amount(extent)},"
         yield _plain(f"data        {count} {found.readability}, {found.confidence} by {found.basis}: {found.cause}")
         if found.final_at is not None:
             yield _plain(f"            for good at {words.instant(found.final_at)}")

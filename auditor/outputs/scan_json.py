@@ -68,13 +68,30 @@ def head(judgement: Judgement) -> dict[str, Any]:
             "buckets_not_configured": coverage.buckets_not_configured,
             "registries": [registry(one) for one in judgement.registered.registries],
         },
-        "totals": {
+        "totals": _by_registries(judgement)
+        if judgement.is_keys_only
+        else {
             "objects": total.objects,
             "bytes": total.size,
             "by_readability": {
                 readability.value: {"objects": amount.objects, "bytes": amount.size}
                 for readability, amount in sums.items()
             },
+        },
+    }
+
+
+def _by_registries(judgement: Judgement) -> dict[str, Any]:
+    """The totals where nobody saw an object: in namespaces, as registries name them."""
+    spaces = summary.spaces_by_readability(judgement.assessed)
+    sums = summary.by_readability(judgement.assessed)
+    return {
+        "objects": None,
+        "bytes": sum(sums.values(), summary.Amount()).size,
+        "namespaces": sum(spaces.values()),
+        "by_readability": {
+            readability.value: {"objects": None, "bytes": amount.size, "namespaces": spaces[readability]}
+            for readability, amount in sums.items()
         },
     }
 
@@ -124,7 +141,7 @@ def dependency(row: Dependency, assessed: Assessed) -> dict[str, Any]:
         "bucket": row.bucket,
         "namespace": row.namespace,
         "tenant": row.tenant,
-        "population": row.population.value,
+        "population": row.population.value if row.population is not None else None,
         "encryption": assessed.encryption.value,
         "key": row.key,
         "key_version": row.key_version,
@@ -219,6 +236,7 @@ def keys(judgement: Judgement) -> Iterator[dict[str, Any]]:
         if one.holding.key is not None:
             sums.setdefault((one.holding.key, one.holding.key_version), []).append(one)
     for (key, version), group in sorted(sums.items(), key=lambda item: (item[0][0], item[0][1] or "")):
+        amount = sum((summary.Amount(one.holding.objects, one.holding.size) for one in group), summary.Amount())
         worst = min(group, key=lambda one: summary.WORST_FIRST.index(one.assessment.readability)).assessment
         yield {
             "key": key,
@@ -226,8 +244,9 @@ def keys(judgement: Judgement) -> Iterator[dict[str, Any]]:
             "readability": worst.readability.value,
             "cause": worst.cause,
             "final_at": time(worst.final_at),
-            "objects": sum(one.holding.objects for one in group),
-            "bytes": sum(one.holding.size for one in group),
+            "objects": amount.objects,
+            "bytes": amount.size,
+            "namespaces": sum(one.holding.namespaces for one in group),
             "buckets": sorted({one.holding.bucket for one in group}),
         }
 

@@ -23,13 +23,17 @@ WORST_FIRST: Final = (*STOPPED, Readability.UNKNOWN, Readability.EXPIRING, Reada
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """Objects and their bytes."""
+    """Objects and their bytes; None: nobody saw them, or tells."""
 
-    objects: int = 0
-    size: int = 0
+    objects: int | None = 0
+    size: int | None = 0
 
     def __add__(self, other: "Amount") -> "Amount":
-        return Amount(self.objects + other.objects, self.size + other.size)
+        return Amount(_sum(self.objects, other.objects), _sum(self.size, other.size))
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
 
 
 def by_readability(assessed: Iterable[Assessed]) -> Mapping[Readability, Amount]:
@@ -57,6 +61,8 @@ def stopped(assessed: Iterable[Assessed]) -> Amount:
 
 def verdict(judgement: Judgement) -> str:
     """Say in one sentence what cannot be read, what will be lost and what is not known."""
+    if judgement.is_keys_only:
+        return _by_registries(judgement)
     sums = by_readability(judgement.assessed)
     total = sum(sums.values(), Amount())
     if not total.objects:
@@ -84,8 +90,44 @@ def verdict(judgement: Judgement) -> str:
     return f"{told}."
 
 
+def _by_registries(judgement: Judgement) -> str:
+    """The same where nobody saw an object, in namespaces."""
+    sums = spaces_by_readability(judgement.assessed)
+    total = sum(sums.values())
+    if not total:
+        return "No data is known: no bucket is configured, and no registry names a key for a namespace."
+    named = words.counted(total, "namespace")
+    stopped_now = sum(sums[one] for one in STOPPED)
+    unknown = sums[Readability.UNKNOWN]
+    if stopped_now:
+        told = f"{words.number(stopped_now)} of {named} are under keys that cannot be used now"
+        each = {Readability.LOST: "are lost for good", Readability.DOOMED: "will be lost for good at a known date"}
+        parts = [f"{words.number(sums[one])} {text}" for one, text in each.items() if sums[one]]
+        told += f" ({', '.join(parts)})" if parts else ""
+    elif unknown:
+        told = f"no proven obstacle stops all reads of any of {named}"
+    else:
+        told = f"no proven obstacle stops a read of any of {named}"
+    if expiring := sums[Readability.EXPIRING]:
+        told += f"; {words.number(expiring)} more will stop being readable at a known date"
+    if unknown:
+        told += f"; of {words.number(unknown)} it is not known whether all of it can be read"
+    return f"By what registries say, {told}; their objects were not seen."
+
+
+def spaces_by_readability(assessed: Iterable[Assessed]) -> Mapping[Readability, int]:
+    """Count namespaces by readability, one that several keys are named for once under each."""
+    sums = dict.fromkeys(Readability, 0)
+    for one in assessed:
+        sums[one.assessment.readability] += one.holding.namespaces
+    return sums
+
+
 def complete(judgement: Judgement) -> str:
     """Say how complete and how fresh the answer is."""
+    if judgement.is_keys_only:
+        told = ["no bucket configured: objects not known", *_registries(judgement), keys(judgement)]
+        return ", ".join([*told, words.counted(len(judgement.gaps), "gap")])
     coverage = judgement.coverage
     listed = sum(one.listed for one in coverage.buckets)
     resolved = sum(one.resolved for one in coverage.buckets)
@@ -149,4 +191,4 @@ def _meant(judgement: Judgement) -> int:
         if one.meant and one.status is not Status.RESOLVED and one.readability in STOPPED
         for member in one.members
     }
-    return sum(one.holding.objects for one in judgement.assessed if member_of(one.holding) in members)
+    return sum(one.holding.objects or 0 for one in judgement.assessed if member_of(one.holding) in members)

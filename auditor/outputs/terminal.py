@@ -188,12 +188,7 @@ def explain(one: Finding, rule: Demand | None, judgement: Judgement) -> Renderab
     )
     if one.final_at:
         lines.append(_plain(f"deadline    {words.instant(one.final_at)} ({words.until(one.final_at, now)})", "bold"))
-    lines.append(
-        _plain(
-            f"hangs on it {words.counted(extent.objects, 'object')}, {words.size(extent.size)}, "
-            f"{words.counted(extent.namespaces, 'namespace')}"
-        )
-    )
+    lines.append(_plain(f"hangs on it {words.amount(extent)}"))
     if extent.tenants:
         lines.append(_plain(f"tenants     {', '.join(extent.tenants)}"))
     lines.extend(_plain(f"            {name}", "dim") for name in extent.sample_namespaces)
@@ -282,9 +277,7 @@ def _narrow_findings(found: Sequence[Finding], now: datetime) -> RenderableType:
         head = [_plain(f"{one.severity} ", _STYLES[one.severity]), _plain(f"{one.rule} "), _plain(one.id[:_ID], "dim")]
         lines.append(Text.assemble(*head))
         lines.append(_plain(f"  {words.short(_without_arrow(one.subject.id))}"))
-        extent = one.extent
-        hangs = f"{words.counted(extent.objects, 'object')}, {words.size(extent.size)}"
-        hangs += f", {words.counted(extent.namespaces, 'namespace')}"
+        hangs = words.amount(one.extent)
         until = _plain(f", {words.until(one.final_at, now)}" if one.final_at else "", "bold")
         lines.append(Text.assemble(_plain(f"  {hangs}"), until))
     return Group(*lines)

@@ -5,7 +5,7 @@ from typing import Final
 
 from auditor.findings import SubjectKind
 from auditor.log import visible
-from auditor.model import Cloud, KeyName, split_version
+from auditor.model import Cloud, Extent, KeyName, split_version
 
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _STEP: Final = 1000
@@ -28,24 +28,41 @@ KINDS: Final = {
 }
 
 
-def number(count: int) -> str:
+NOT_KNOWN: Final = "not known"
+"""Of what nobody saw: never 0."""
+
+
+def number(count: int | None) -> str:
     """Thousands in groups."""
-    return f"{count:,}"
+    return NOT_KNOWN if count is None else f"{count:,}"
 
 
-def counted(count: int, noun: str, plural: str | None = None) -> str:
+def counted(count: int | None, noun: str, plural: str | None = None) -> str:
     """A number with its noun, in the plural where it belongs; `plural`: where that is not the noun with an s."""
+    if count is None:
+        return f"{plural or f'{noun}s'} {NOT_KNOWN}"
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {plural or f'{noun}s'}"
 
 
-def size(count: int) -> str:
+def amount(extent: Extent) -> str:
+    """How much data it is; of what nobody saw, what registries say of it."""
+    spaces = counted(extent.namespaces, "namespace")
+    if extent.objects is not None:
+        return f"{counted(extent.objects, 'object')}, {size(extent.size)}, {spaces}"
+    told = f", {size(extent.size)} of data" if extent.size is not None else ""
+    return f"{spaces}{told} by the registry, objects {NOT_KNOWN}"
+
+
+def size(count: int | None) -> str:
     """Bytes in decimal units, two digits at least."""
-    amount = float(count)
+    if count is None:
+        return NOT_KNOWN
+    left = float(count)
     for unit in _UNITS:
-        if amount < _STEP or unit == _UNITS[-1]:
+        if left < _STEP or unit == _UNITS[-1]:
             break
-        amount /= _STEP
-    return f"{amount:.0f} {unit}" if unit == "B" or amount >= _TEN else f"{amount:.1f} {unit}"
+        left /= _STEP
+    return f"{left:.0f} {unit}" if unit == "B" or left >= _TEN else f"{left:.1f} {unit}"
 
 
 def dollars(amount: float) -> str:

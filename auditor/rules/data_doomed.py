@@ -4,7 +4,7 @@ Source: Cloud KMS docs, Key version states; AWS KMS Developer Guide, Key states 
 """
 
 from auditor.findings import Readability, Severity
-from auditor.rule import Cause, Rule, fails_when
+from auditor.rule import POSSIBLE, Cause, Rule, fails_when
 
 RULE = Rule(
     id="data-doomed",
@@ -13,5 +13,6 @@ RULE = Rule(
     severity=Severity.CRITICAL,
     source="Cloud KMS docs, Key version states; AWS KMS Developer Guide, Key states of AWS KMS keys",
     remedy="Cancel the destruction before the date, enable the key again, then move the data before any new attempt.",
+    otherwise=POSSIBLE,
     check=fails_when(Readability.DOOMED),
 )

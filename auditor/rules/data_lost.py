@@ -4,7 +4,7 @@ Source: Cloud KMS docs, Key version states; AWS KMS Developer Guide, Key states 
 """
 
 from auditor.findings import Readability, Severity
-from auditor.rule import Cause, Rule, fails_when
+from auditor.rule import POSSIBLE, Cause, Rule, fails_when
 
 RULE = Rule(
     id="data-lost",
@@ -13,5 +13,6 @@ RULE = Rule(
     severity=Severity.CRITICAL,
     source="Cloud KMS docs, Key version states; AWS KMS Developer Guide, Key states of AWS KMS keys",
     remedy="Restore the data from a copy under another key; keep the evidence, and look at who destroyed the key.",
+    otherwise=POSSIBLE,
     check=fails_when(Readability.LOST),
 )

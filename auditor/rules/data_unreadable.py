@@ -4,7 +4,7 @@ Source: Cloud KMS docs, Key version states; AWS KMS Developer Guide, Key states 
 """
 
 from auditor.findings import Readability, Severity
-from auditor.rule import MEANT, Cause, Rule, fails_when
+from auditor.rule import MEANT, POSSIBLE, Cause, Rule, fails_when
 
 RULE = Rule(
     id="data-unreadable",
@@ -13,6 +13,6 @@ RULE = Rule(
     severity=Severity.CRITICAL,
     source="Cloud KMS docs, Key version states; AWS KMS Developer Guide, Key states of AWS KMS keys",
     remedy="Enable the key again, or import its material again; no data needs copying for that.",
-    otherwise=MEANT,
+    otherwise=f"{MEANT}; {POSSIBLE}",
     check=fails_when(Readability.UNREADABLE),
 )

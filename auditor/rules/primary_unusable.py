@@ -46,8 +46,12 @@ def check(key: HeldKey, at: Context) -> Outcome:
 
 
 def _is_told(holding: Holding, found: Assessment, primary: str) -> bool:
-    """Whether a rule about data says of some that the primary version bars it."""
-    return holding.key_version == primary or (holding.key_version is None and found.readability in _BARRED)
+    """Whether a rule about data says of some that the primary version bars it: of claimed data of each version."""
+    return (
+        holding.is_claimed
+        or holding.key_version == primary
+        or (holding.key_version is None and found.readability in _BARRED)
+    )
 
 
 RULE = Rule(

@@ -6,7 +6,7 @@ Source: NIST SP 800-57 Part 1 Rev. 5, key states and transitions; Cloud KMS docs
 from collections.abc import Sequence
 
 from auditor.findings import Outcome, Severity
-from auditor.model import resting
+from auditor.model import GcpKey, resting
 from auditor.rule import Context, HeldKey, Rule, failed, never_told, not_applicable, passed
 from auditor.standing import Candidate, Step, Use
 
@@ -20,11 +20,11 @@ def check(key: HeldKey, at: Context) -> Outcome:
     if not key.is_told(at):
         return not_applicable("it tells nothing now, so that nothing is proven of it")
     under = {one.key_version for one in key.holdings}
-    resting_now = resting(key.known)
+    if None in under and isinstance(key.known, GcpKey):
+        return not_applicable("data that names no version may be under any of them")
+    still = resting(key.known)
     empty = [
-        one
-        for one in key.candidates
-        if None not in under and one.standing.version not in under and (one.standing.version or "") in resting_now
+        one for one in key.candidates if one.standing.version not in under and (one.standing.version or "") in still
     ]
     if unused := [one for one in empty if one.next.step is not Step.NONE]:
         told = (

@@ -57,7 +57,7 @@ def _late(key: HeldKey, known: GcpKey, replaced: list[GcpKeyVersion]) -> list[Gc
     """The versions under which something was stored a day and more after the primary one had taken their place."""
     if (since := _rotated_at(known)) is None:
         return []
-    late = {one.key_version for one in key.holdings if one.newest - since > SETTLES}
+    late = {one.key_version for one in key.holdings if one.newest is not None and one.newest - since > SETTLES}
     return [one for one in replaced if one.number in late]
 
 
@@ -77,7 +77,7 @@ def _rotated_at(key: GcpKey) -> datetime | None:
 
 def _last(key: HeldKey, versions: list[GcpKeyVersion]) -> datetime:
     numbers = {one.number for one in versions}
-    return max(one.newest for one in key.holdings if one.key_version in numbers)
+    return max(one.newest for one in key.holdings if one.key_version in numbers and one.newest is not None)
 
 
 def _listed(versions: list[GcpKeyVersion]) -> str:

@@ -1,0 +1,41 @@
+"""What registries say of namespaces, as dependencies of which nobody saw an object."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from auditor.inventory.files import UNFINISHED, put, very_file
+from auditor.inventory.sql import quoted, settle
+
+# Of a namespace whose entries name several keys each may hold some of it. Whose the key is counts where nobody says
+# whose the namespace is.
+_CLAIMED: Final = """
+COPY (
+    SELECT entry.bucket, entry.namespace, coalesce(entry.tenant, owner.tenant) AS tenant,
+        NULL::VARCHAR AS population, 'cmek' AS encryption, entry.key, NULL::VARCHAR AS key_version,
+        NULL::BIGINT AS objects, entry.size AS bytes, NULL::BIGINT AS archived,
+        NULL::TIMESTAMPTZ AS oldest, NULL::TIMESTAMPTZ AS newest,
+        NULL::VARCHAR AS first_name, NULL::VARCHAR AS last_name
+    FROM (
+        SELECT bucket, namespace, tenant, size, unnest(keys) AS key
+        FROM read_parquet($entries, hive_partitioning = false)
+    ) AS entry
+    LEFT JOIN (
+        SELECT unnest($keys::VARCHAR[]) AS key, unnest($tenants::VARCHAR[]) AS tenant
+    ) AS owner ON owner.key = entry.key
+    ORDER BY entry.namespace, entry.bucket, entry.key
+) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
+"""
+
+
+def claim(entries: Path, target: Path, tenants: Mapping[str, str]) -> None:
+    """Write the dependencies; `tenants`: key -> whose it is."""
+    unfinished = target.with_name(f"{UNFINISHED}{os.getpid()}-{target.name}")
+    values = {"entries": [very_file(entries)], "keys": list(tenants), "tenants": list(tenants.values())}
+    with duckdb.connect() as database:
+        settle(database, target.parent)
+        database.execute(_CLAIMED.format(target=quoted(unfinished)), values)
+    put(unfinished, target)

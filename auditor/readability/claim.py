@@ -1,0 +1,118 @@
+"""What a registry says is under a key, judged by the key: nobody saw the objects, nor which versions they are under."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from auditor.findings import Assessed, Assessment, Basis, Confidence, Readability, Subject, SubjectKind
+from auditor.model import Evidence, GcpKey, Holding
+from auditor.policy import Policy
+from auditor.readability.assess import KeyView, assess
+from auditor.readability.gcp import version_name
+from auditor.readability.table import before, worst
+
+_HEARSAY: Final = "that data is under it a registry says, and nobody saw the objects"
+_NEVER_USED: Final = frozenset({"PENDING_GENERATION", "PENDING_IMPORT", "GENERATION_FAILED"})
+"""States of versions that never had key material. Source: Cloud KMS docs, Key version states."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is judged of the namespaces of one place that a registry names one key for."""
+
+    assessed: Assessed
+    """By which they count."""
+    bars: tuple[tuple[Assessment, bool], ...]
+    """What bars them, or may, each cause by itself; and whether it is a version that they need not be under."""
+
+
+def assess_claim(
+    holding: Holding,
+    view: KeyView,
+    agents: tuple[str, ...],
+    policy: Policy,
+    now: datetime,
+    *,
+    said: tuple[Evidence, ...] = (),
+) -> Claim:
+    """Judge by the key, and on Google Cloud by each version that data may be under; `said` is the registry's word.
+
+    Where versions differ it is not known whether the namespaces can be read: what they hold may be under any of them.
+    """
+
+    def judged(version: str | None) -> Assessed:
+        return assess(replace(holding, key_version=version), view, agents, policy, now)
+
+    numbers = tuple(versions_of(view))
+    if not isinstance(view.known, GcpKey) or not numbers:
+        found = judged(None)
+        one = _told(found.assessment, said, _HEARSAY)
+        return Claim(replace(found, holding=holding, assessment=one), ((one, False),))
+    each = {number: judged(number) for number in numbers}
+    primary = view.known.primary
+    every = {number: _told(one.assessment, said, _clause(view.known, number)) for number, one in each.items()}
+    bars = {
+        one.subject: (one, one.subject.kind is SubjectKind.KEY_VERSION and number != primary)
+        for number, one in every.items()
+        if one.readability is not Readability.READABLE
+    }
+    if len({one.readability for one in every.values()}) > 1:
+        together = _not_known(view.known, tuple(every.values()), said)
+    else:
+        together = every.get(primary or "") or worst(every.values())
+        for one, _ in bars.values():
+            together = before(together, one)
+    causes = tuple(bars.values()) or ((together, False),)
+    return Claim(replace(each[numbers[0]], holding=holding, assessment=together), causes)
+
+
+def versions_of(view: KeyView) -> Iterator[str]:
+    """The versions that data may be under: all that ever had material, and one that is not there any more."""
+    known = view.known
+    if not isinstance(known, GcpKey):
+        return
+    listed = {one.number for one in known.versions}
+    yield from (one.number for one in known.versions if one.state not in _NEVER_USED)
+    highest = max([*map(int, listed), view.memory.highest_version if view.memory is not None else 0])
+    missing = (str(number) for number in range(1, highest + 1) if str(number) not in listed)
+    yield from [*missing][:1]
+
+
+def _clause(key: GcpKey, number: str) -> str:
+    if number == key.primary:
+        return _HEARSAY
+    return (
+        f"a registry says that data is under the key, and nobody saw under which versions: what was written while "
+        f"version {number} was the primary one is under it"
+    )
+
+
+def _told(one: Assessment, said: tuple[Evidence, ...], clause: str) -> Assessment:
+    """An assessment as far as it may be believed of what nobody saw."""
+    return replace(
+        one,
+        basis=Basis.REGISTRY,
+        confidence=Confidence.INFERRED,
+        cause=f"{one.cause}; {clause}",
+        evidence=(*one.evidence, *said),
+    )
+
+
+def _not_known(key: GcpKey, every: tuple[Assessment, ...], said: tuple[Evidence, ...]) -> Assessment:
+    off = {one.subject.id for one in every if one.readability is not Readability.READABLE}
+    states = [f"{one.number} is {one.state}" for one in key.versions if version_name(key, one.number) in off]
+    which = f" (version {', '.join(states)})" if states else ""
+    found = Assessment(
+        readability=Readability.UNKNOWN,
+        basis=Basis.REGISTRY,
+        cause=f"registries name key {key.name} for the data, its versions differ{which}, and nobody saw which of them "
+        "the objects are under",
+        subject=Subject(SubjectKind.KEY, key.name.text),
+        confidence=Confidence.INFERRED,
+        final_at=min((one.final_at for one in every if one.final_at is not None), default=None),
+        evidence=(*every[0].evidence, *said),
+    )
+    for one in every:
+        found = before(found, one)
+    return found

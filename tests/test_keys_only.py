@@ -1,0 +1,424 @@
+"""Keys-only: without a bucket, data depends on keys as registries say, and nothing is told that nobody saw."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from auditor import cli, commands, daemon
+from auditor.config import load
+from auditor.embedded.turbopuffer import Platform, Turbopuffer, customer_managed
+from auditor.findings import Basis, Confidence, Readability, Severity, Status, Verdict
+from auditor.outputs import diff_json, impact_json, retire_json, revocation_json, scan_json, summary
+from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
+from tests.core_builders import AWS_KEY
+from tests.keys_only import FILE, OTHER_KEY, KeysOnly, a_cloud_of_keys, opened
+from tests.small import a_small_cloud
+from tests.test_web import ask
+
+API_KEY = "tpuf_A1b2C3d4E5f6"
+NOT_SEEN = "no bucket is configured"
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Iterator[KeysOnly]:
+    with a_cloud_of_keys(tmp_path) as running:
+        yield running
+
+
+def told(keys: KeysOnly, capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str]:
+    capsys.readouterr()
+    code = cli._run([argv[0], "--config", str(keys.config), *argv[1:]])  # noqa: SLF001 - the command without the end of the process
+    return code, capsys.readouterr().out
+
+
+def document(keys: KeysOnly, capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(told(keys, capsys, *argv, "--format", "json")[1])
+    return found
+
+
+def test_namespaces_depend_on_the_key_that_a_registry_names_and_their_objects_are_not_known(keys: KeysOnly) -> None:
+    judgement = keys.scanned()
+    held = {one.holding.key: one for one in judgement.assessed}
+    assert {key: one.holding.namespaces for key, one in held.items()} == {GOOGLE_KEY: 3, OTHER_KEY: 1}
+    for one in held.values():
+        assert one.assessment.readability is Readability.READABLE
+        assert one.assessment.basis is Basis.REGISTRY
+        assert one.assessment.confidence is Confidence.INFERRED
+        assert one.holding.objects is None
+        assert one.holding.size is None
+        assert "registry" in {each.call for each in one.assessment.evidence}
+    assert opened(judgement) == {}
+    assert [gap.what for gap in judgement.gaps if NOT_SEEN in gap.effect] == ["objects"]
+    assert judgement.coverage.buckets_not_configured is None
+
+
+@pytest.mark.parametrize(
+    ("state", "rule"),
+    [("DISABLED", "data-unreadable"), ("DESTROY_SCHEDULED", "data-doomed"), ("DESTROYED", "data-lost")],
+)
+def test_a_primary_version_that_cannot_be_used_is_critical_for_all_namespaces_of_the_key(
+    keys: KeysOnly, state: str, rule: str
+) -> None:
+    keys.scanned()
+    if state == "DESTROY_SCHEDULED":
+        key = keys.cloud.store.key(GOOGLE_KEY)
+        assert key is not None
+        key.versions[3].destroy_time = keys.cloud.store.clock() + timedelta(days=5)
+    keys.set_state(3, state)
+    judgement = keys.polled()
+    one = opened(judgement)[rule, "3"]
+    assert (one.severity, one.confidence) == (Severity.CRITICAL, Confidence.INFERRED)
+    assert (one.extent.objects, one.extent.size, one.extent.namespaces) == (None, None, 3)
+    assert one.extent.tenants == ("acme",)
+    assert "a registry says" in one.cause
+    if state == "DESTROY_SCHEDULED":
+        assert one.final_at is not None
+        assert judgement.next_loss == one.final_at
+    assert not any(rule == "primary-unusable" for rule, _ in opened(judgement))
+
+
+@pytest.mark.parametrize("state", ["DISABLED", "DESTROYED"])
+def test_an_old_version_that_cannot_be_used_is_never_an_all_clear(keys: KeysOnly, state: str) -> None:
+    keys.scanned()
+    keys.set_state(1, state)
+    judgement = keys.polled()
+    ((name, one),) = opened(judgement).items()
+    assert name == ("data-unreadable" if state == "DISABLED" else "data-lost", "1")
+    assert (one.severity, one.extent.namespaces, one.extent.objects) == (Severity.HIGH, 3, None)
+    assert "nobody saw under which versions" in one.cause
+    assert [step.call.split()[4] for step in one.undo] == (["enable"] if state == "DISABLED" else [])
+    (held,) = (each for each in judgement.assessed if each.holding.key == GOOGLE_KEY)
+    assert held.assessment.readability is Readability.UNKNOWN
+    (gap,) = (each for each in judgement.gaps if each.what == GOOGLE_KEY)
+    assert f"version 1 is {state}" in gap.effect
+    assert "it is not known whether all of it can be read" in summary.verdict(judgement)
+
+
+def test_each_version_is_a_cause_of_its_own_and_the_newest_is_not_hidden_by_an_older(keys: KeysOnly) -> None:
+    keys.scanned()
+    keys.set_state(1, "DESTROYED")
+    keys.polled()
+    keys.set_state(2, "DISABLED")
+    assert set(opened(keys.polled())) == {("data-lost", "1"), ("data-unreadable", "2")}
+    keys.set_state(2, "ENABLED")
+    judgement = keys.polled()
+    assert set(opened(judgement)) == {("data-lost", "1")}
+    assert [one.subject.id[-1] for one in judgement.findings if one.status is Status.RESOLVED] == ["2"]
+
+
+def test_a_version_that_never_had_material_holds_no_data(keys: KeysOnly) -> None:
+    keys.set_state(1, "GENERATION_FAILED")
+    judgement = keys.scanned()
+    assert opened(judgement) == {}
+    assert {one.assessment.readability for one in judgement.assessed} == {Readability.READABLE}
+
+
+def test_when_all_versions_are_off_all_namespaces_count_as_unreadable(keys: KeysOnly) -> None:
+    keys.scanned()
+    for version in (1, 2, 3):
+        keys.set_state(version, "DISABLED")
+    judgement = keys.polled()
+    assert "3 of 4 namespaces are under keys that cannot be used now" in summary.verdict(judgement)
+    assert set(opened(judgement)) == {("data-unreadable", str(version)) for version in (1, 2, 3)}
+
+
+def test_access_that_is_withdrawn_is_the_finding_of_the_key(keys: KeysOnly) -> None:
+    keys.scanned()
+    keys.set_state(1, "DISABLED")
+    keys.polled()
+    keys.cloud.store.deny("cloudkms.cryptoKeys.get", GOOGLE_KEY)
+    keys.cloud.store.deny("cloudkms.cryptoKeyVersions.list", GOOGLE_KEY)
+    judgement = keys.polled()
+    one = opened(judgement)["key-access-withdrawn", "main"]
+    assert (one.severity, one.extent.namespaces, one.extent.objects) == (Severity.CRITICAL, 3, None)
+    # That nobody tells of the version any more does not end what was found of it.
+    assert ("data-unreadable", "1") in opened(judgement)
+
+
+def test_a_registry_that_cannot_be_read_keeps_its_last_answer_with_its_age(keys: KeysOnly) -> None:
+    keys.scanned()
+    keys.set_state(3, "DISABLED")
+    (keys.config.parent / "namespaces.csv").unlink()
+    judgement = keys.polled()
+    assert opened(judgement)["data-unreadable", "3"].extent.namespaces == 3
+    (gap,) = (one for one in judgement.gaps if one.what.startswith("registry"))
+    assert "what it said on" in gap.effect
+
+
+def test_what_no_registry_tells_any_more_ends_no_finding(keys: KeysOnly) -> None:
+    keys.scanned()
+    keys.set_state(3, "DISABLED")
+    keys.polled()
+    (keys.config.parent / "namespaces.csv").unlink()
+    for path in sorted((keys.config.parent / "state" / "registry").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    judgement = keys.polled()
+    assert not judgement.assessed
+    assert ("data-unreadable", "3") in opened(judgement)
+
+
+def test_an_entry_that_became_unusable_ends_no_finding(keys: KeysOnly) -> None:
+    keys.scanned()
+    keys.set_state(3, "DISABLED")
+    keys.polled()
+    keys.say(*(f"{name},alias/main,acme" for name in ("search", "chat", "mail")), f"other,{OTHER_KEY},zeta")
+    assert ("data-unreadable", "3") in opened(keys.polled())
+
+
+def test_namespaces_that_left_the_registry_end_their_finding(keys: KeysOnly) -> None:
+    keys.scanned()
+    keys.set_state(3, "DISABLED")
+    keys.polled()
+    keys.say(f"other,{OTHER_KEY},zeta")
+    judgement = keys.polled()
+    assert opened(judgement) == {}
+    assert [gap.what for gap in judgement.gaps] == ["objects"]
+
+
+def test_a_namespace_of_which_entries_name_two_keys_depends_on_both(keys: KeysOnly) -> None:
+    keys.say(f"search,{GOOGLE_KEY},acme", f"search,{OTHER_KEY},acme")
+    keys.set_state(1, "DISABLED", OTHER_KEY)
+    judgement = keys.scanned()
+    assert opened(judgement)["data-unreadable", "1"].extent.namespaces == 1
+    assert {one.holding.key for one in judgement.assessed} == {GOOGLE_KEY, OTHER_KEY}
+
+
+def test_a_namespace_without_a_key_is_a_gap_and_no_dependency(keys: KeysOnly) -> None:
+    keys.say(f"search,{GOOGLE_KEY},acme", "chat,,acme")
+    judgement = keys.scanned()
+    assert sum(one.holding.namespaces for one in judgement.assessed) == 1
+    (gap,) = (one for one in judgement.gaps if one.what.startswith("registry"))
+    assert "it names no key for 1 of its 2 namespaces" in gap.effect
+
+
+def test_a_bucket_that_the_registry_names_is_told_and_not_looked_at(keys: KeysOnly) -> None:
+    keys.say(f"gs://theirs,search,{GOOGLE_KEY},acme", header="bucket,namespace,key,tenant")
+    judgement = keys.scanned()
+    assert [one.holding.bucket for one in judgement.assessed] == ["gs://theirs"]
+    assert not any("theirs" in one.target for one in keys.cloud.traffic.requests)
+
+
+def test_only_keys_are_a_config_too_and_tell_their_states_alone(tmp_path: Path) -> None:
+    with a_cloud_of_keys(tmp_path, f'[[key]]\nname = "{GOOGLE_KEY}"\n') as keys:
+        keys.set_state(3, "DISABLED")
+        judgement = keys.scanned()
+        assert judgement.coverage.keys_read == 1
+        assert judgement.assessed == ()
+        assert opened(judgement)["primary-unusable", "main"].severity is Severity.LOW
+        assert "No data is known" in summary.verdict(judgement)
+        assert [one.what for one in judgement.gaps] == ["objects"]
+
+
+def test_an_empty_config_is_one_clear_error_with_a_hint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "auditor.toml"
+    config.write_text('state = "state"\n')
+    assert cli._run(["scan", "--config", str(config)]) == 2  # noqa: SLF001 - as above
+    said = capsys.readouterr().err
+    assert "no bucket, no registry and no key is configured" in said
+    assert "hint:" in said
+
+
+def test_json_says_null_where_nobody_saw_an_object_and_fits_its_schema(
+    keys: KeysOnly, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys.set_state(1, "DISABLED")
+    found = document(keys, capsys, "scan")
+    Draft202012Validator(scan_json.schema()).validate(found)
+    assert (found["totals"]["objects"], found["totals"]["bytes"], found["totals"]["namespaces"]) == (None, None, 4)
+    assert found["totals"]["by_readability"]["unknown"] == {"objects": None, "bytes": None, "namespaces": 3}
+    assert [(one["objects"], one["namespaces"]) for one in found["findings"]] == [(None, 3)]
+    names = {one["namespace"] for one in found["dependencies"]}
+    assert names == {"search", "chat", "mail", "other"}
+    nothing = {(one["objects"], one["population"], one["oldest"], one["basis"]) for one in found["dependencies"]}
+    assert nothing == {(None, None, None, "registry")}
+    assert found["coverage"]["buckets"] == []
+
+
+def test_no_text_says_0_objects_of_what_nobody_saw(keys: KeysOnly, capsys: pytest.CaptureFixture[str]) -> None:
+    keys.set_state(1, "DISABLED")
+    code, said = told(keys, capsys, "scan")
+    assert code == 1
+    assert "not known" in said
+    finding = next(iter(opened(keys.polled()).values()))
+    for argv in (
+        ["scan"],
+        ["poll"],
+        ["explain", finding.id],
+        ["impact", f"{GOOGLE_KEY}/2"],
+        ["impact", GOOGLE_KEY],
+        ["impact", GOOGLE_KEY, "--action", "destroy"],
+        ["retire"],
+        ["retire", GOOGLE_KEY],
+        ["diff"],
+        ["report", "--as", "html", "--output", "-"],
+        ["report", "--as", "csv", "--output", "-"],
+    ):
+        _, said = told(keys, capsys, *argv)
+        assert said, argv
+        for wrong in ("0 objects", " 0 B", ">0 object"):
+            assert wrong not in said, (argv, wrong)
+
+
+def test_a_poll_without_findings_ends_with_3_until_the_gap_is_allowed(
+    keys: KeysOnly, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(keys, capsys, "scan")[0] == 3
+    assert told(keys, capsys, "poll", "--allow-gaps", "not_visible")[0] == 0
+    assert not [one for one in keys.cloud.traffic.requests if "/storage/" in one.target]
+
+
+def test_on_aws_a_disabled_key_is_critical_for_all_that_a_registry_names_it_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with an_aws_cloud(monkeypatch) as cloud, a_cloud_of_keys(tmp_path) as keys:
+        arn = AWS_KEY.text
+        cloud.store.add_key(arn)
+        keys.say(f"search,{arn},acme", f"other,{OTHER_KEY},zeta")
+        assert opened(keys.scanned()) == {}
+        key = cloud.store.key(arn)
+        assert key is not None
+        key.state = "Disabled"
+        one = opened(keys.polled())["data-unreadable", arn.rpartition("/")[2]]
+        assert (one.severity, one.extent.namespaces, one.extent.objects) == (Severity.CRITICAL, 1, None)
+
+
+def test_turbopuffer_tells_namespaces_keys_and_logical_bytes_without_a_bucket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TPUF_KEY_OF_TESTS", API_KEY)
+    platform = Platform(Clock(), API_KEY)
+    for name in ("search", "chat"):
+        platform.put(name, customer_managed(GOOGLE_KEY), approx_logical_bytes=3000)
+    platform.put("plain")
+    settings = (
+        '[[registry]]\nkind = "turbopuffer"\nregion = "gcp-us-east1"\napi_key_env = "TPUF_KEY_OF_TESTS"\n'
+        "requests_per_second = 1000\n"
+    )
+    with (
+        Turbopuffer(platform) as service,
+        a_cloud_of_keys(tmp_path, f'{settings}base_url = "{service.endpoint}"\n') as keys,
+    ):
+        keys.set_state(3, "DISABLED")
+        one = opened(keys.scanned())["data-unreadable", "3"]
+        assert (one.extent.objects, one.extent.size, one.extent.namespaces) == (None, 6000, 2)
+        assert {each.resource for each in one.evidence if each.call == "registry"} == {
+            "registry turbopuffer gcp-us-east1 by TPUF_KEY_OF_TESTS"
+        }
+        platform.put("mail", customer_managed(GOOGLE_KEY), approx_logical_bytes="many")
+        one = opened(keys.scanned())["data-unreadable", "3"]
+        assert (one.extent.size, one.extent.namespaces) == (None, 3)
+
+
+def test_what_registries_say_is_not_compared_with_itself(keys: KeysOnly) -> None:
+    tallies = {one.rule: one.counts for one in keys.scanned().tallies}
+    for rule in ("wrong-key", "not-customer-managed", "orphan-objects", "foreign-tenant-key", "mixed-keys"):
+        assert tallies[rule][Verdict.PASSED] == 0, rule
+
+
+def test_impact_tells_of_a_version_that_no_finding_is_about_whatever_others_say(
+    keys: KeysOnly, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys.set_state(1, "DISABLED")
+    keys.scanned()
+    found = document(keys, capsys, "impact", f"{GOOGLE_KEY}/2")
+    Draft202012Validator(impact_json.schema()).validate(found)
+    assert (found["affected"]["objects"], found["affected"]["namespaces"]) == (None, 3)
+    assert [(one["before"], one["after"]) for one in found["shifts"]] == [("readable", "unreadable")]
+    assert "what of them is under version 2 would be affected" in found["verdict"]
+    assert found["known"]["listed"] is None
+    assert any("which objects are under the key" in one for one in found["not_covered"])
+    assert [step["call"].split()[5] for step in found["undo"]] == ["2"]
+    whole = document(keys, capsys, "impact", GOOGLE_KEY, "--action", "destroy")
+    assert [(one["before"], one["after"]) for one in whole["shifts"]] == [("readable", "doomed")]
+    none = document(keys, capsys, "impact", f"{GOOGLE_KEY}/1")
+    assert none["as_before"] is None
+    assert told(keys, capsys, "impact", f"{GOOGLE_KEY}/1")[0] == 1
+
+
+def test_retire_proves_nothing_unused(keys: KeysOnly, capsys: pytest.CaptureFixture[str]) -> None:
+    for version in (1, 2):
+        keys.set_state(version, "DISABLED")
+    keys.scanned()
+    found = document(keys, capsys, "retire")
+    Draft202012Validator(retire_json.schema()).validate(found)
+    assert {(one["use"], one["objects"], one["call"]) for one in found["key_versions"]} == {("not_proven", None, None)}
+    assert all(any("a registry names the key for" in why for why in one["reasons"]) for one in found["key_versions"])
+    assert told(keys, capsys, "retire")[0] == 3
+    assert "Nothing that is proven unused" in told(keys, capsys, "retire", "--destroy")[1]
+
+
+def test_prove_revoked_says_that_objects_are_not_covered_and_proves_nothing(
+    keys: KeysOnly, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys.config.write_text(f'{keys.config.read_text()}[[key]]\nname = "{OTHER_KEY}"\nintended_state = "revoked"\n')
+    keys.set_state(1, "DISABLED", OTHER_KEY)
+    keys.scanned()
+    found = document(keys, capsys, "prove-revoked", OTHER_KEY)
+    Draft202012Validator(revocation_json.schema()).validate(found)
+    assert found["proof"] == "not_proven"
+    assert found["data"]["objects"] is None
+    assert any(one.startswith("the objects:") for one in found["not_covered"])
+    assert told(keys, capsys, "prove-revoked", OTHER_KEY)[0] == 3
+
+
+def test_diff_tells_of_keys_and_findings_and_that_data_is_not_compared(
+    keys: KeysOnly, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys.scanned()
+    keys.set_state(3, "DISABLED")
+    keys.polled()
+    code, said = told(keys, capsys, "diff")
+    assert code == 1
+    assert "what data came, moved or went is not known" in said
+    assert "version 3 ENABLED -> DISABLED" in said
+    assert "opened critical data-unreadable" in said
+    found = document(keys, capsys, "diff")
+    Draft202012Validator(diff_json.schema()).validate(found)
+    assert found["unchanged_objects"] is None
+
+
+def test_metrics_have_namespaces_and_no_number_of_objects(keys: KeysOnly) -> None:
+    keys.set_state(3, "DISABLED")
+    keys.scanned()
+    with contextlib.closing(keys.assembled()) as assembly:
+        loops = daemon.Daemon(assembly.parts, load(keys.config).schedule)
+        read = commands.readings(assembly, loops)
+        lines = ask("/metrics", read).text.splitlines()
+        assert not [one for one in lines if one.startswith(("cmek_dependent_objects{", "cmek_dependent_bytes{"))]
+        assert 'cmek_dependent_namespaces{bucket="registry namespaces.csv",readability="unknown"} 3.0' in lines
+        assert 'cmek_findings{rule="data-unreadable",severity="critical",status="open"} 1.0' in lines
+        rows = json.loads(ask("/api/v1/keys", read).text)["items"]
+        assert [(one["objects"], one["namespaces"]) for one in rows] == [(None, 3), (None, 1)]
+        (one,) = json.loads(ask("/api/v1/findings", read).text)["items"]
+        named = json.loads(ask(f"/api/v1/findings/{one['id']}/namespaces", read).text)["items"]
+        assert [(each["namespace"], each["objects"]) for each in named] == [
+            ("chat", None),
+            ("mail", None),
+            ("search", None),
+        ]
+        assert "3 namespaces by the registry, objects not known" in ask("/", read).text
+
+
+def test_a_config_that_lost_its_buckets_says_so_and_keeps_census_and_claims_apart(tmp_path: Path) -> None:
+    with a_small_cloud(tmp_path) as small:
+        whole = small.config.read_text()
+        (tmp_path / "namespaces.csv").write_text(f"namespace,key\nacme/old,{GOOGLE_KEY}\n")
+        small.config.write_text(f"{whole}{FILE}")
+        keys = KeysOnly(small.cloud, small.config)
+        keys.set_state(1, "DISABLED")
+        census = keys.scanned()
+        assert {one.holding.is_claimed for one in census.assessed} == {False}
+        assert opened(census)["data-unreadable", "1"].extent.objects == 10
+        small.config.write_text(whole[: whole.index("[[bucket]]")] + FILE)
+        claims = keys.polled()
+        assert {one.holding.is_claimed for one in claims.assessed} == {True}
+        one = opened(claims)["data-unreadable", "1"]
+        assert (one.extent.objects, one.extent.namespaces) == (None, 1)
+        small.config.write_text(f"{whole}{FILE}")
+        assert {one.holding.is_claimed for one in keys.polled().assessed} == {False}
