@@ -103,7 +103,7 @@ class AskedRegistry:
             for name, key, parent in zip(
                 *(some.column(one).to_pylist() for one in ("name", "key", "parent")), strict=True
             ):
-                yield Entry(self._asked.bucket, self._space(name), key, None, parent and self._space(parent))
+                yield Entry(self._asked.bucket, self._space(name), key, parent=parent and self._space(parent))
         for number in range(kept.told.odd):
             yield Unusable(f"entry {number + 1} of the odd ones", "its id is no name of a namespace")
 

@@ -194,8 +194,7 @@ def explain(one: Finding, rule: Demand | None, judgement: Judgement) -> Renderab
             f"{words.counted(extent.namespaces, 'namespace')}"
         )
     )
-    if extent.tenants:
-        lines.append(_plain(f"tenants     {', '.join(extent.tenants)}"))
+    lines.extend(_plain(line) for line in words.whose(extent))
     lines.extend(_plain(f"            {name}", "dim") for name in extent.sample_namespaces)
     if left := extent.namespaces - len(extent.sample_namespaces):
         lines.append(_plain(f"            and {words.number(left)} more; --namespaces lists them all", "dim"))

@@ -1,11 +1,12 @@
 """How numbers, dates and hostile names are written for people: the same in terminal and report."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
 from auditor.findings import SubjectKind
 from auditor.log import visible
-from auditor.model import Cloud, KeyName, split_version
+from auditor.model import Cloud, Extent, KeyName, split_version
 
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _STEP: Final = 1000
@@ -46,6 +47,13 @@ def size(count: int) -> str:
             break
         amount /= _STEP
     return f"{amount:.0f} {unit}" if unit == "B" or amount >= _TEN else f"{amount:.1f} {unit}"
+
+
+def whose(extent: Extent) -> Iterator[str]:
+    """Lines that tell whose data it is and who answers for it, as far as somebody says so."""
+    for head, names in (("tenants", extent.tenants), ("owners", extent.owners), ("teams", extent.teams)):
+        if names:
+            yield f"{head:<11} {', '.join(names)}"
 
 
 def dollars(amount: float) -> str:
