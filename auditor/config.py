@@ -277,6 +277,10 @@ class Key(_Table):
     """`revoked`: the key is meant to be unusable, and that its data can still be read is the finding."""
     tenant: Name | None = None
     """Whose key it is: data of other tenants under it is a finding."""
+    owner: Name | None = None
+    """Who answers for data under it of which no registry names an owner."""
+    team: Name | None = None
+    """In which team; likewise."""
     since: date | None = None
     """From which day on (UTC) it is meant to be revoked; without a day, at once."""
 
@@ -294,7 +298,8 @@ class Registry(_Table):
     kind: Literal["file", "turbopuffer"]
     """`file`: CSV with a header, a JSON array of objects, or one JSON object a line. `turbopuffer`: its API."""
     path: Annotated[Path, BeforeValidator(_file)] | None = None
-    """.csv, .json or .jsonl, relative to the config file: namespace, and as it has them bucket, key, tenant."""
+    """.csv, .json or .jsonl, relative to the config file: namespace, and as it has them bucket, key, tenant,
+    owner, team."""
     bucket: BucketUrl | None = None
     """Which bucket its namespaces are in; where there are several, a file may say it itself. Without any [[bucket]] it
     is told and not looked at."""

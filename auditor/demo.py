@@ -1,4 +1,4 @@
-"""The demo told on one page: two embedded clouds, one scan, one change, one poll."""
+"""The demo told on one page: two embedded clouds and a platform, one scan, one change, one poll."""
 
 import contextlib
 import json
@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -20,13 +22,16 @@ from google.cloud.kms_v1.services.key_management_service.transports import KeyMa
 from auditor import commands, scan
 from auditor import daemon as daemons
 from auditor.config import load
-from auditor.embedded import fleet
+from auditor.embedded import fleet, owned
 from auditor.errors import AuditorError, UsageError
 from auditor.findings import Finding, Judgement, Readability, Status
 from auditor.locks import held
 from auditor.model import Cloud, Encryption, KeyName
-from auditor.outputs import terminal
+from auditor.outputs import terminal, words
 from auditor.progress import progress_on
+from auditor.retiring import retiring
+from auditor.run import Parts
+from auditor.standing import Use
 from auditor.web import make_app
 from auditor.wiring import Assembly, assemble
 
@@ -36,18 +41,25 @@ _POLICY: Final = """
 # These clouds forget no key for a moment: one that is not found is gone, for the daemon as for the scan before it.
 confirm_missing_minutes = 0
 """
-_READY_WITHIN: Final = 60.0
+_ACCEPTED_FOR: Final = timedelta(days=60)
+_REGISTRIES: Final = "Whose each namespace of one bucket is, and its key, {file} says{platform}."
+_ASKED: Final = ", and the platform's own API on {}"
+_NOT_ASKED: Final = " (and the platform's API as well, with the extra `turbopuffer`)"
+_REASONS: Final = 2
+_OWNERSHIP: Final = ("foreign-tenant-key", "wrong-key", "not-customer-managed", "mixed-keys", "orphan-objects")
 
 
 def run(folder: Path, seed: int, *, keep: bool) -> int:
     """Run the demo in a folder of its own; 0 when it showed what it promises."""
     began = time.monotonic()
     _prepare(folder)
-    with _cloud("google", seed) as google, _cloud("aws", seed) as aws:
+    with _cloud("google", seed) as google, _cloud("aws", seed) as aws, _platform(seed) as platform:
         _point_at(aws)
         config = folder / "auditor.toml"
-        config.write_text(config_text(google), encoding="utf-8")
+        config.write_text(config_text(google, platform), encoding="utf-8")
+        owned.write(folder)
         _say(f"Two embedded clouds are running: Google Cloud on {google}, AWS on {aws}.")
+        _say(_REGISTRIES.format(file=folder / owned.FILE, platform=_ASKED.format(platform) if platform else _NOT_ASKED))
         _say("Sweeping them with the real clients, polling the keys, judging:")
         assembly = assemble(load(config))
         try:
@@ -64,9 +76,10 @@ def run(folder: Path, seed: int, *, keep: bool) -> int:
     return 0
 
 
-def config_text(google: str) -> str:
+def config_text(google: str, platform: str | None = None) -> str:
     """The demo's config file."""
-    return _MARK + fleet.config(google) + _POLICY
+    until = (datetime.now(UTC) + _ACCEPTED_FOR).date()
+    return _MARK + fleet.config(google, until, platform) + _POLICY
 
 
 def _show(assembly: Assembly, folder: Path, google: str) -> None:
@@ -74,7 +87,13 @@ def _show(assembly: Assembly, folder: Path, google: str) -> None:
     with progress_on(sys.stderr, quiet=False) as progress:
         before = scan.scan(parts, progress)
         _say("")
-        terminal.show(before, terminal.plain(sys.stdout), most=12)
+        console = terminal.plain(sys.stdout)
+        terminal.show(before, console, most=12)
+        _say("\nWhose key is it? What is otherwise than registries and the config say:")
+        whose = [one for one in before.findings if one.rule in _OWNERSHIP and one.status is Status.OPEN]
+        console.print(terminal.findings(whose, before.now, console))
+        _tell_what_may_go(parts, before, folder)
+        _say("")
         for written in commands.write_report(assembly, before, "html", folder / "report.html"):
             _say(f"wrote {written}")
         for written in commands.write_report(assembly, before, "json", folder / "scan.json"):
@@ -88,7 +107,20 @@ def _show(assembly: Assembly, folder: Path, google: str) -> None:
         seconds = time.monotonic() - changed
     found = _new(before, after)
     _say(f"Found {seconds:.1f} s after the change, without listing a single object:\n")
-    terminal.plain(sys.stdout).print(terminal.explain(found, None, after))
+    console.print(terminal.explain(found, None, after))
+
+
+def _tell_what_may_go(parts: Parts, judgement: Judgement, folder: Path) -> None:
+    """Show what stands in the way of a version that nothing is under: a proof takes a day and more."""
+    found = retiring(parts, judgement, KeyName(owned.NACRE))
+    one = next(each for each in found.candidates if each.standing.use is not Use.IN_USE)
+    _say(f"\nMay a key version go? Nothing is known under {words.short(one.name)}, but that is not proven:")
+    for why in one.standing.reasons[:_REASONS]:
+        _say(f"  {why}")
+    more = len(one.standing.reasons) - _REASONS
+    _say(
+        f"  and {more} more; `cmek-auditor retire {words.short_key(KeyName(owned.NACRE))} -c {folder / 'auditor.toml'}`"
+    )
 
 
 def _keep(assembly: Assembly, config: Path, google: str, aws: str) -> int:
@@ -131,6 +163,16 @@ def _make_sure_that_no_daemon_works_on(folder: Path) -> None:
 
 
 @contextmanager
+def _platform(seed: int) -> Iterator[str | None]:
+    """Run the embedded platform where its client is installed; None where it is not."""
+    if find_spec("turbopuffer") is None:
+        yield None
+        return
+    with _cloud("turbopuffer", seed) as endpoint:
+        yield endpoint
+
+
+@contextmanager
 def _cloud(name: str, seed: int) -> Iterator[str]:
     """Run one embedded cloud in a process of its own and yield its address."""
     command = [sys.executable, "-m", "auditor.embedded", name, "--fleet", str(seed), "--with-parent"]
@@ -156,6 +198,7 @@ def _environment(aws: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL_STS": aws,
         "AWS_ACCESS_KEY_ID": "AKIA111122223333DEMO",
         "AWS_SECRET_ACCESS_KEY": "demo",
+        owned.API_KEY_ENV: owned.API_KEY,
     }
 
 

@@ -211,6 +211,16 @@ def registries_disagree(count: int) -> Gap:
     )
 
 
+def registries_part_in_labels(count: int) -> Gap:
+    """Registries, or entries of one, name different owners or teams of the same namespaces."""
+    return Gap(
+        REGISTRIES,
+        Reason.MALFORMED,
+        f"they name different owners or teams of {count} namespaces: whom to call about these is not told",
+        "make them agree",
+    )
+
+
 def registries_not_beside(error: LedgerError) -> Gap:
     """What registries say could not be put beside the data."""
     told = f"which data is under the wrong key is not known: {error}"

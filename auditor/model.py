@@ -668,6 +668,10 @@ class Extent:
     """The first 20 by name."""
     sample_namespaces: tuple[str, ...] = ()
     """`bucket/namespace` of the ten with most objects."""
+    owners: tuple[str, ...] = ()
+    """The first 20 by name."""
+    teams: tuple[str, ...] = ()
+    """Likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -692,6 +696,10 @@ class Dependency:
     newest: datetime | None
     samples: tuple[str, ...]
     """A few object names; hostile."""
+    owner: str | None = None
+    """Who answers for the namespace, where a registry or the config says so; hostile."""
+    team: str | None = None
+    """In which team; likewise."""
 
 
 @dataclass(frozen=True, slots=True)

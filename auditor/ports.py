@@ -457,6 +457,8 @@ class NamespaceRow:
     """Bytes; None where nobody tells."""
     readability: Readability | None = None
     """The worst of its data, where the rows are about that."""
+    owner: str | None = None
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,7 +466,7 @@ class Measured:
     """How much data some sets of holdings are."""
 
     each: tuple[Extent, ...]
-    """Without tenants and samples."""
+    """Without tenants, owners, teams and samples."""
     together: Extent
     populations: Mapping[Population, tuple[int, int]]
     """Objects and bytes of all of them; populations without any are not in it."""

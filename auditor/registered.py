@@ -71,10 +71,22 @@ class Entry:
     """Full name of the key that its data is to be under; None: the registry says nothing of that."""
     tenant: str | None = None
     """Whose it is; None: the registry says nothing of that."""
+    owner: str | None = None
+    """Who answers for it; None likewise."""
+    team: str | None = None
+    """In which team; None likewise."""
     parent: str | None = None
     """The namespace whose branch it is, so that it may need objects of that one; None: it is no branch."""
     size: int | None = None
     """Bytes, about, as the registry counts them; None: it says nothing of that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Who answers for data; they tell whom to call, and decide nothing."""
+
+    owner: str | None = None
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +115,8 @@ class Registered:
     registries: tuple[Registry, ...] = ()
     conflicts: int = 0
     """Namespaces of which two say different things."""
+    parted_labels: int = 0
+    """Namespaces of which two name different owners or teams."""
 
     def knows(self, bucket: str) -> bool | None:
         """Whether registries know all namespaces of a bucket; None: one that would was never read."""

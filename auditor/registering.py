@@ -96,6 +96,8 @@ def hear(parts: Parts) -> Heard:
         found.extend(gaps.of_service(name, told, parts.clock() - parts.policy.sweep_max_age))
     if registered.conflicts:
         found.append(gaps.registries_disagree(registered.conflicts))
+    if registered.parted_labels:
+        found.append(gaps.registries_part_in_labels(registered.parted_labels))
     return Heard(registered, tuple(found))
 
 

@@ -27,6 +27,7 @@ from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName, cloud_of
 from auditor.ports import KeySource, OpenInventory
 from auditor.probing import Budget
+from auditor.registered import Labels
 from auditor.rule import Excepted
 from auditor.run import Parts
 from auditor.skew import plausible
@@ -88,7 +89,11 @@ def assemble(
 
     ledger = LedgerStore(config.state / "ledger.db")
     layouts = _layouts(config)
-    registry = RegistryStore(config.state / "registry", {one.name: one.tenant for one in config.key if one.tenant})
+    registry = RegistryStore(
+        config.state / "registry",
+        {one.name: one.tenant for one in config.key if one.tenant},
+        {one.name: Labels(one.owner, one.team) for one in config.key if one.owner or one.team},
+    )
     inventory = _inventory(config, layouts, registry)
     services = tuple(_services(config, layouts, wire, now))
     agents = config.platform.gcp_service_agents

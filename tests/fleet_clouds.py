@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from auditor.embedded import fleet
+from auditor.embedded import fleet, owned
 from auditor.embedded.aws import AwsCloud
 from auditor.embedded.google import GoogleCloud
 from auditor.embedded.google import Store as GoogleStore
@@ -32,5 +33,6 @@ def the_fleet(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Clouds]
     with GoogleCloud(store) as google, an_aws_cloud(monkeypatch) as aws:
         fleet.fill_aws(aws.store, SEED)
         config = folder / "auditor.toml"
-        config.write_text(fleet.config(google.endpoint))
+        config.write_text(fleet.config(google.endpoint, (store.clock() + timedelta(days=60)).date()))
+        owned.write(folder)
         yield Clouds(google, aws, config)

@@ -308,7 +308,7 @@ def test_explain_tells_all_about_a_finding_by_the_start_of_its_id(
     code, out, _ = run(capsys, [*small.argv("explain"), name[:6]])
     assert (code, "gcloud kms keys versions enable 1 --project=" in out, "acme/old" in out) == (0, True, True)
     code, out, _ = run(capsys, [*small.argv("explain", "--namespaces"), name])
-    assert list(csv.reader(out.splitlines()))[1] == ["gs://data", "acme/old", "acme", "10", "1000"]
+    assert list(csv.reader(out.splitlines()))[1] == ["gs://data", "acme/old", "acme", "", "", "10", "1000"]
     code, out, _ = run(capsys, [*small.argv("explain", "--format", "json"), name])
     assert json.loads(out) == told[0]
 

@@ -416,7 +416,11 @@ def test_all_namespaces_that_would_be_affected_come_as_csv(small: Small, capsys:
     code, out, _ = told(capsys, small, SHORT, "--namespaces")
     assert (code, out.splitlines()) == (
         1,
-        ["bucket,namespace,tenant,objects,bytes", "gs://data,acme/new,acme,10,1000", "gs://data,acme/old,acme,10,1000"],
+        [
+            "bucket,namespace,tenant,owner,team,objects,bytes",
+            "gs://data,acme/new,acme,,,10,1000",
+            "gs://data,acme/old,acme,,,10,1000",
+        ],
     )
 
 

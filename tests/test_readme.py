@@ -145,6 +145,7 @@ def test_the_demo_prints_what_it_shows(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     printed = " ".join(done.stdout.split())
     shown, impact = shown_as("6,038 of"), shown_as("disabling version 2")
+    whose, explained = shown_as("Whose key is it?"), shown_as("high · foreign-tenant-key")
     changed = shown_as("649 objects")
     verdict, _, rows = shown.partition("\n")
     assert verdict in printed
@@ -152,7 +153,18 @@ def test_the_demo_prints_what_it_shows(tmp_path: Path) -> None:
         if row.startswith("critical"):
             # A row without its deadline, which moves.
             assert " ".join(row.split()[:6]) in printed
+    for line in whose.splitlines():
+        assert " ".join(line.split()) in printed
+    assert "waived until" in printed
     assert re.search(r"Found [0-9.]+ s after the change", printed)
+    one = subprocess.run(
+        [command[0], "explain", "7f53b509", "-c", str(folder / "auditor.toml")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert [line for line in explained.splitlines() if without_times(line) not in without_times(one.stdout)] == []
     estimated = subprocess.run(
         [command[0], "scan", "--estimate", "-c", str(folder / "auditor.toml")],
         capture_output=True,

@@ -114,6 +114,8 @@ def test_spaces_around_the_name_of_a_column_do_not_count(small: Small, header: s
         ("kms_key_name", "key"),
         ("kmsKey", "key"),
         ("Tenant", "tenant"),
+        ("Owner", "owner"),
+        ("te_am", "team"),
         ("Bucket", "bucket"),
         ("name_space", "namespace"),
     ],
@@ -204,7 +206,7 @@ def test_an_entry_of_another_field_than_the_config_gives_is_not_heeded(small: Sm
     assert "1 of its entries is not heeded; the first is line 3: its org is another than `fields` of the config" in told
 
 
-@pytest.mark.parametrize("field", ["key", "tenant", "namespace"])
+@pytest.mark.parametrize("field", ["key", "tenant", "namespace", "owner", "team"])
 def test_an_entry_with_a_text_that_is_too_long_is_not_heeded(small: Small, field: str) -> None:
     entry = {"namespace": "acme/old", "key": GOOGLE_KEY, "tenant": "acme", field: "é" * 513}
     as_json(small, "namespaces.jsonl", json.dumps(entry), json.dumps({"namespace": "acme/new", "key": GOOGLE_KEY}))

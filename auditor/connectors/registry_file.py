@@ -18,8 +18,10 @@ from auditor.registered import Entry
 
 _LONGEST: Final = 1_024
 """Bytes of an object's name, which is longer than any namespace in it. Source: S3 and Cloud Storage, object names."""
+_SAID: Final = ("bucket", "key", "tenant", "owner", "team")
+"""What an entry may say beside the name of its namespace."""
 _MEANT: Final = {
-    **{name: name for name in ("bucket", "namespace", "key", "tenant")},
+    **{name: name for name in ("namespace", *_SAID)},
     **dict.fromkeys(("kmskey", "keyname", "kmskeyname"), "key"),
 }
 """How names are often spelled, in small letters and without what stands between words -> the name that is heeded."""
@@ -63,7 +65,7 @@ class FileRegistry:
         self._is_alone = layouts is None
         self._constants = constants
         own = (field for each in self._layouts.values() for field in each)
-        self._names = frozenset(("bucket", "namespace", "key", "tenant", *own))
+        self._names = frozenset(("bucket", "namespace", *_SAID, *own))
         """What columns and fields are called that say something; all others are not looked at."""
         self._passed: set[str] = set()
         self.name = f"registry {given}"
@@ -153,7 +155,7 @@ class FileRegistry:
         if isinstance(told, _Twice):
             return Unusable(place, f"it has field {_short(told.field)} twice")
         text: dict[str, str | None] = {}
-        for name in ("bucket", "key", "tenant", "namespace", *(one for each in self._layouts.values() for one in each)):
+        for name in (*_SAID, "namespace", *(one for each in self._layouts.values() for one in each)):
             value = told.get(name)
             if value is not None and not _is_text(value):
                 return Unusable(place, f"{name} is no text")
@@ -175,7 +177,7 @@ class FileRegistry:
         namespace = self._namespace(layout, text)
         if namespace is None or len(namespace.encode()) > _LONGEST:
             return Unusable(place, "what it names is no namespace by the bucket's layout")
-        return Entry(bucket, namespace, key, text["tenant"])
+        return Entry(bucket, namespace, key, text["tenant"], text["owner"], text["team"])
 
     def _alone(self, place: str, bucket: str | None, text: Mapping[str, str | None]) -> Entry | Unusable:
         """An entry where no bucket is configured, so that no layout says what a namespace is."""
@@ -184,7 +186,7 @@ class FileRegistry:
         namespace = text["namespace"]
         if namespace is None:
             return Unusable(place, "it names no namespace")
-        return Entry(bucket or self.name, namespace, text["key"], text["tenant"])
+        return Entry(bucket or self.name, namespace, text["key"], text["tenant"], text["owner"], text["team"])
 
     def _namespace(self, layout: tuple[str, ...], text: Mapping[str, str | None]) -> str | None:
         """The layout's fields joined: each from the config, from a column of its name, or all from `namespace`."""

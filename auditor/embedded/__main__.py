@@ -7,13 +7,14 @@ import sys
 import threading
 from datetime import UTC, datetime
 
-from auditor.embedded import aws, fleet, google
+from auditor.embedded import aws, fleet, google, owned
+from auditor.embedded.turbopuffer import Platform, Turbopuffer
 
 
 def main() -> None:
     """Print one JSON line with the addresses, then serve until SIGTERM, SIGINT or the end of standard input."""
     parser = argparse.ArgumentParser(prog="python -m auditor.embedded", description=__doc__)
-    parser.add_argument("cloud", choices=["google", "aws"])
+    parser.add_argument("cloud", choices=["google", "aws", "turbopuffer"])
     parser.add_argument("--port", type=int, default=0, help="HTTP port; 0 takes a free one")
     parser.add_argument("--fleet", type=int, metavar="SEED", help="fill it with the demo's fleet")
     parser.add_argument("--with-parent", action="store_true", help="end when standard input ends")
@@ -29,6 +30,13 @@ def main() -> None:
             fleet.fill_google(google_store, asked.fleet)
         with google.GoogleCloud(google_store, asked.port) as google_cloud:
             _tell({"endpoint": google_cloud.endpoint, "grpc": google_cloud.grpc_address})
+            stop.wait()
+    elif asked.cloud == "turbopuffer":
+        platform = Platform(lambda: datetime.now(UTC), owned.API_KEY)
+        if asked.fleet is not None:
+            owned.tell(platform)
+        with Turbopuffer(platform, asked.port) as service:
+            _tell({"endpoint": service.endpoint})
             stop.wait()
     else:
         aws_store = aws.Store(lambda: datetime.now(UTC))

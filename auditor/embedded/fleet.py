@@ -7,11 +7,11 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from random import Random
 from typing import Any, Final
 
-from auditor.embedded import aws, google
+from auditor.embedded import aws, google, owned
 
 PROJECT: Final = "tpuf-prod"
 CUSTOMER_KEY: Final = b"0123456789abcdef0123456789abcdef"
@@ -172,6 +172,7 @@ def fill_google(store: google.Store, seed: int) -> None:
     for customer in GOOGLE_CUSTOMERS:
         for place in locations:
             _change(store, customer, names[customer.org, place])
+    owned.fill(store, PROJECT, agent)
 
 
 def _make_key(store: google.Store, customer: Customer, agent: str, place: str) -> str:
@@ -323,8 +324,11 @@ def _odd_names() -> Iterator[str]:
     yield from ("acme/ns-<b>/x.seg", "acme/ns-\u202etxt/x.seg", "=1+1/ns/x.seg", "acme/ns-ünï/日本.seg", "acme/ns/../x")
 
 
-def config(google_endpoint: str) -> str:
-    """The auditor's config for this fleet; AWS endpoints come from the environment."""
+def config(google_endpoint: str, until: date, platform: str | None = None) -> str:
+    """The auditor's config for this fleet; AWS endpoints come from the environment.
+
+    `until`: the last day of its exception. `platform`: where the platform's API is; None where nobody can ask it.
+    """
     buckets = [f'[[bucket]]\nurl = "gs://{name}"\naccount = "{PROJECT}"\n' for name in GOOGLE_BUCKETS]
     buckets += [f'[[bucket]]\nurl = "s3://{name}"\nregion = "{region}"\n' for name, region in AWS_BUCKETS.items()]
     endpoints = "\n".join(f'{name}_endpoint = "{google_endpoint}"' for name in ("storage", "kms", "iam"))
@@ -332,4 +336,13 @@ def config(google_endpoint: str) -> str:
     account = f'[[account]]\nproject = "{PROJECT}"\n\n[platform]\naws_principals = ["{STORAGE_ROLE}"]\n'
     limits = "[limits]\n# The clouds are our own: no neighbour to be good to.\ngcp_kms_quota_share = 1.0\n"
     layout = 'layout = "{org}/{namespace}/"\n'
-    return "\n".join([head, account, f"[gcp]\n{endpoints}\n", limits, *(one + layout for one in buckets)])
+    return "\n".join(
+        [
+            head,
+            account,
+            f"[gcp]\n{endpoints}\n",
+            limits,
+            *(one + layout for one in buckets),
+            owned.config(PROJECT, until, platform),
+        ]
+    )

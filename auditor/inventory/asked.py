@@ -105,7 +105,8 @@ class AskedRegistry:
             # A table of an older version has no sizes.
             sizes = some.column("size").to_pylist() if "size" in some.schema.names else [None] * some.num_rows
             for name, key, parent, size in zip(*told, sizes, strict=True):
-                yield Entry(self._asked.bucket, self._space(name), key, None, parent and self._space(parent), size)
+                above = parent and self._space(parent)
+                yield Entry(self._asked.bucket, self._space(name), key, parent=above, size=size)
         for number in range(kept.told.odd):
             yield Unusable(f"entry {number + 1} of the odd ones", "its id is no name of a namespace")
 

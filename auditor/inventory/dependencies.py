@@ -26,9 +26,10 @@ from auditor.registered import Portion
 _COLUMNS: Final = (
     "bucket VARCHAR, namespace VARCHAR, tenant VARCHAR, population VARCHAR, encryption VARCHAR, key VARCHAR, "
     "key_version VARCHAR, objects BIGINT, bytes BIGINT, archived BIGINT, oldest TIMESTAMPTZ, newest TIMESTAMPTZ, "
-    "first_name VARCHAR, last_name VARCHAR, portions BIGINT"
+    "first_name VARCHAR, last_name VARCHAR, owner VARCHAR, team VARCHAR, portions BIGINT"
 )
 _TENANTS: Final = 20
+"""As many tenants of some data are told, and owners and teams."""
 _SAMPLES: Final = 10
 _PAGE: Final = 5_000
 _ROWS_AT_ONCE: Final = ROWS_AT_ONCE
@@ -95,6 +96,14 @@ _SAMPLED: Final = (
 SELECT rank, min(DISTINCT tenant, $tenants), min((-held, bucket, namespace), $samples) FROM space GROUP BY rank
 """
 )
+# Who answers for data hangs on its namespace, and where nobody says that, on its key.
+_LABELLED: Final = "SELECT EXISTS (SELECT 1 FROM dependency WHERE owner IS NOT NULL OR team IS NOT NULL)"
+_LABELS: Final = (
+    _CHOSEN
+    + """
+SELECT rank, min(DISTINCT owner, $most), min(DISTINCT team, $most) FROM chosen WHERE {part} GROUP BY rank
+"""
+)
 _SUMS: Final = (
     _CHOSEN
     + """
@@ -107,10 +116,11 @@ _TOGETHER: Final = (
     + """
 , space AS (
     SELECT bucket, namespace, bit_or(1::BIGINT << rank) AS ranks, min(tenant) AS tenant, total(objects) AS held,
-           total(bytes) AS bytes
+           total(bytes) AS bytes, min(owner) AS owner, min(team) AS team
     FROM chosen WHERE {part} GROUP BY bucket, namespace
 )
-SELECT ranks, count(*), min(DISTINCT tenant, $tenants), min((-held, bucket, namespace, tenant, bytes), $samples)
+SELECT ranks, count(*), min(DISTINCT tenant, $tenants),
+       min((-held, bucket, namespace, tenant, bytes, owner, team), $samples)
 FROM space GROUP BY ranks
 """
 )
@@ -127,7 +137,7 @@ FROM chosen GROUP BY rank
 _NAMESPACES: Final = (
     _CHOSEN
     + """
-SELECT bucket, namespace, min(tenant), total(objects) AS held, total(bytes) FROM chosen
+SELECT bucket, namespace, min(tenant), total(objects) AS held, total(bytes), min(owner), min(team) FROM chosen
 WHERE namespace IS NOT NULL GROUP BY bucket, namespace ORDER BY held DESC, bucket, namespace LIMIT $most OFFSET $skip
 """
 )
@@ -135,17 +145,18 @@ _WORST: Final = (
     _CHOSEN
     + """
 , space AS (
-    SELECT bucket, namespace, rank, min(tenant) AS tenant, total(objects) AS held, total(bytes) AS bytes
+    SELECT bucket, namespace, rank, min(tenant) AS tenant, total(objects) AS held, total(bytes) AS bytes,
+           min(owner) AS owner, min(team) AS team
     FROM chosen WHERE {part} GROUP BY bucket, namespace, rank
     QUALIFY row_number() OVER (PARTITION BY bucket, namespace ORDER BY rank DESC) = 1
 )
-SELECT bucket, namespace, tenant, held, bytes, rank FROM space
+SELECT bucket, namespace, tenant, held, bytes, rank, owner, team FROM space
 ORDER BY rank DESC, held DESC, bucket, namespace LIMIT $most
 """
 )
 _ROWS: Final = """
 SELECT bucket, namespace, tenant, population, encryption, key, key_version, objects, bytes, archived,
-       epoch_us(oldest), epoch_us(newest), first_name, last_name
+       epoch_us(oldest), epoch_us(newest), owner, team, first_name, last_name
 FROM dependency WHERE bucket = $bucket AND {part}
 ORDER BY namespace, tenant NULLS FIRST, population, encryption, key NULLS FIRST,
          key_version NULLS FIRST
@@ -181,6 +192,20 @@ class _Known:
     alike: Alike
 
 
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The first owners and teams of some data, by name."""
+
+    owners: tuple[str, ...] = ()
+    teams: tuple[str, ...] = ()
+
+    def beside(self, owners: Iterable[str], teams: Iterable[str]) -> "_Names":
+        """The first of these and of others."""
+        return _Names(
+            tuple(sorted({*self.owners, *owners})[:_TENANTS]), tuple(sorted({*self.teams, *teams})[:_TENANTS])
+        )
+
+
 class Dependencies:
     """Immutable once made; safe to use from many threads."""
 
@@ -194,7 +219,7 @@ class Dependencies:
         read = [_read(some, columns) for some, columns in ((plain, "*, 0::BIGINT AS portions"), (beside, "*")) if some]
         if read:
             with told():
-                self._database.execute(f"CREATE VIEW dependency AS {' UNION ALL '.join(read)}")
+                self._database.execute(f"CREATE VIEW dependency AS {' UNION ALL BY NAME '.join([_NOBODY, *read])}")
         else:
             self._database.execute(f"CREATE TABLE dependency ({_COLUMNS})")
         self._files = [*plain, *beside]
@@ -206,6 +231,7 @@ class Dependencies:
         self._portions: Mapping[Member, Portions] | None = None
         self._beyond: dict[_Asked, tuple[tuple[int, int], ...]] = {}
         self._known: _Known | None = None
+        self._labelled: bool | None = None
         self._cut: tuple[Cut, ...] | None = None
         self._counts: dict[Cut, Mapping[str, int]] = {}
 
@@ -292,12 +318,15 @@ class Dependencies:
                 spaces[rank] += count
                 tenants[rank].update(first or ())
                 samples[rank].extend(most)
+        labels = self._labels_of(chosen)
         return tuple(
             Extent(
                 *sums[rank],
                 namespaces=spaces[rank],
                 tenants=tuple(sorted(tenants[rank])[:_TENANTS]),
                 sample_namespaces=_named(samples[rank]),
+                owners=labels[rank].owners,
+                teams=labels[rank].teams,
             )
             for rank in range(len(wanted))
         )
@@ -315,6 +344,7 @@ class Dependencies:
             for number, first, most in some:
                 tenants[number].update(first or ())
                 samples[number].extend(most)
+        labels = self._labels_of(chosen)
         known = self._all()
         for number, members in enumerate(sets):
             held = [known.holdings[known.places[one]] for one in members if one in known.places]
@@ -325,7 +355,19 @@ class Dependencies:
                 namespaces=self.count_namespaces(members),
                 tenants=tuple(sorted(tenants[number])[:_TENANTS]),
                 sample_namespaces=_named(samples[number]),
+                owners=labels[number].owners,
+                teams=labels[number].teams,
             )
+
+    def _labels_of(self, chosen: Mapping[str, Any]) -> Mapping[int, "_Names"]:
+        """Who answers for each set of holdings, by its rank."""
+        if self._labelled is None:
+            self._labelled = bool(self._ask(_LABELLED)[0][0])
+        found: dict[int, _Names] = defaultdict(_Names)
+        for some in self._in_parts(_LABELS, {**chosen, "most": _TENANTS}) if self._labelled else ():
+            for rank, owners, teams in some:
+                found[rank] = found[rank].beside(owners or (), teams or ())
+        return found
 
     def _all(self) -> "_Known":
         if self._known is None:
@@ -354,10 +396,10 @@ class Dependencies:
         """Yield the namespaces of these holdings, or of some portions of them, most objects first."""
         named = [(member, 0) for member in members]
         chosen = _chosen(named, [portions] * len(named))
-        for bucket, namespace, tenant, objects, size in self._ask(
+        for bucket, namespace, tenant, objects, size, owner, team in self._ask(
             _NAMESPACES, {**chosen, "most": limit if limit is not None else 2**62, "skip": offset}
         ):
-            yield NamespaceRow(bucket, namespace, tenant, objects, size)
+            yield NamespaceRow(bucket, namespace, tenant, objects, size, owner=owner, team=team)
 
     def worst_namespaces(self, assessed: Iterable[Assessed], limit: int) -> tuple[NamespaceRow, ...]:
         """Rank all namespaces by the worst of their data, then by how much is so."""
@@ -365,8 +407,8 @@ class Dependencies:
         found = (row for some in self._in_parts(_WORST, values) for row in some)
         worst = heapq.nsmallest(limit, found, key=lambda row: (-row[5], -(row[3] or 0), row[0], row[1]))
         return tuple(
-            NamespaceRow(bucket, namespace, tenant, objects, size, _RANKED[rank])
-            for bucket, namespace, tenant, objects, size, rank in worst
+            NamespaceRow(bucket, namespace, tenant, objects, size, _RANKED[rank], owner, team)
+            for bucket, namespace, tenant, objects, size, rank, owner, team in worst
         )
 
     def namespaces_by_readability(self, assessed: Iterable[Assessed]) -> Mapping[tuple[str, Readability], int]:
@@ -403,6 +445,9 @@ class Dependencies:
                     namespaces[rank] += count if ranks >> rank & 1 else 0
         most = heapq.nsmallest(max(worst, _SAMPLES), most, key=lambda row: row[:3])
         objects, size = _sum_of(sums.values())
+        labels = reduce(
+            lambda one, other: one.beside(other.owners, other.teams), self._labels_of(chosen).values(), _Names()
+        )
         return Measured(
             each=tuple(Extent(*sums[rank], namespaces[rank]) for rank in range(len(groups))),
             together=Extent(
@@ -411,11 +456,13 @@ class Dependencies:
                 namespaces=every,
                 tenants=tuple(sorted(tenants)[:_TENANTS]),
                 sample_namespaces=tuple(f"{bucket}/{namespace}" for _, bucket, namespace, *_ in most[:_SAMPLES]),
+                owners=labels.owners,
+                teams=labels.teams,
             ),
             populations=populations,
             worst=tuple(
-                NamespaceRow(bucket, namespace, tenant, None if held is None else -held, size)
-                for held, bucket, namespace, tenant, size in most[:worst]
+                NamespaceRow(bucket, namespace, tenant, None if held is None else -held, size, owner=owner, team=team)
+                for held, bucket, namespace, tenant, size, owner, team in most[:worst]
             ),
         )
 
@@ -467,10 +514,14 @@ class Dependencies:
             return cursor.execute(text, values or None).fetchall()
 
 
+# What was put beside registries by an older version, or beside none, names nobody.
+_NOBODY: Final = "SELECT NULL::VARCHAR AS owner, NULL::VARCHAR AS team WHERE false"
+
+
 def _read(paths: Iterable[str], columns: str) -> str:
     listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
     # A folder named `key=value` is no column.
-    return f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning = false)"
+    return f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning = false, union_by_name = true)"
 
 
 @contextmanager
@@ -558,6 +609,8 @@ def _dependency(row: tuple[Any, ...]) -> Dependency:
         archived,
         oldest,
         newest,
+        owner,
+        team,
         *names,
     ) = row
     return Dependency(
@@ -574,6 +627,8 @@ def _dependency(row: tuple[Any, ...]) -> Dependency:
         oldest=_moment(oldest),
         newest=_moment(newest),
         samples=tuple(dict.fromkeys(name for name in names if name is not None)),
+        owner=owner,
+        team=team,
     )
 
 

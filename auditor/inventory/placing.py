@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 from auditor.inventory.cuts import OUTSIDE, ROWS_AT_ONCE, cut
 from auditor.inventory.files import UNFINISHED, put, very_file
 from auditor.inventory.sql import settle
-from auditor.registered import Portion
+from auditor.registered import Labels, Portion
 
 _ROWS_AT_ONCE: Final = 100_000
 """Rows that are put beside registries at a time, about, and that are compressed together."""
@@ -70,6 +71,7 @@ SELECT namespace FROM live GROUP BY namespace HAVING bool_or(encryption = 'cmek'
 _PLACED: Final = f"""
     WITH {_HELD}
     SELECT held.* REPLACE (coalesce(entry.tenant, held.tenant) AS tenant),
+        coalesce(entry.owner, label.owner) AS owner, coalesce(entry.team, label.team) AS team,
         CASE WHEN held.namespace IS NULL OR held.encryption = 'unknown' THEN 0 ELSE
             if(entry.key IS NOT NULL AND held.encryption = 'cmek' AND NOT {_SAME_KEY},
                if({_NAMESAKE}, {Portion.NAMESAKE.bit}, {Portion.WRONG_KEY.bit}), 0)
@@ -95,6 +97,14 @@ _PLACED: Final = f"""
         FROM (SELECT unnest($keys::VARCHAR[]) AS key, unnest($tenants::VARCHAR[]) AS tenant)
         GROUP BY same HAVING count(DISTINCT tenant) = 1
     ) AS owner ON owner.same = {_SAME.format(key="held.key")}
+    LEFT JOIN (
+        SELECT {_SAME.format(key="key")} AS same, if(count(DISTINCT owner) = 1, min(owner), NULL) AS owner,
+            if(count(DISTINCT team) = 1, min(team), NULL) AS team
+        FROM (
+            SELECT unnest($labelled::VARCHAR[]) AS key, unnest($owners::VARCHAR[]) AS owner,
+                unnest($teams::VARCHAR[]) AS team
+        ) GROUP BY same
+    ) AS label ON label.same = {_SAME.format(key="held.key")}
     LEFT JOIN ({_MIXED}) AS mixed ON mixed.namespace = held.namespace
     ORDER BY held.namespace
 """  # noqa: S608 - numbers of our own
@@ -116,12 +126,22 @@ def has_mixed(held: Path, folder: Path) -> bool:
         return any(found.fetchall()[0][0] for found in asked)
 
 
-def place(held: Path, target: Path, bucket: str, entries: Path, tenants: Mapping[str, str], *, is_known: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class OfKeys:
+    """What is said of keys rather than of namespaces."""
+
+    tenants: Mapping[str, str]
+    """Key -> whose it is."""
+    labels: Mapping[str, Labels]
+    """Key -> who answers for data under it of which no registry says so."""
+
+
+def place(held: Path, target: Path, bucket: str, entries: Path, of_keys: OfKeys, *, is_known: bool) -> None:
     """Write the dependencies of a bucket anew: whose they are by the registries, and how they part from them.
 
     What of one namespace is not under one key parts as well, where no registry names the one.
 
-    `tenants`: key -> whose it is. `is_known`: the registries know all namespaces of the bucket.
+    `is_known`: the registries know all namespaces of the bucket.
     """
     unfinished = target.with_name(f"{UNFINISHED}{os.getpid()}-{target.name}")
     rows = [very_file(held)]
@@ -129,8 +149,11 @@ def place(held: Path, target: Path, bucket: str, entries: Path, tenants: Mapping
         "held": rows,
         "entries": [very_file(entries)],
         "bucket": bucket,
-        "keys": list(tenants),
-        "tenants": list(tenants.values()),
+        "keys": list(of_keys.tenants),
+        "tenants": list(of_keys.tenants.values()),
+        "labelled": list(of_keys.labels),
+        "owners": [one.owner for one in of_keys.labels.values()],
+        "teams": [one.team for one in of_keys.labels.values()],
         "is_known": is_known,
     }
     with duckdb.connect() as database, ExitStack() as stack:

@@ -19,13 +19,13 @@ import pyarrow.parquet as pq
 from auditor.errors import CollectError, DiskError, LedgerError
 from auditor.inventory import files, notes
 from auditor.inventory.claiming import claim
-from auditor.inventory.placing import has_mixed, place
+from auditor.inventory.placing import OfKeys, has_mixed, place
 from auditor.inventory.sql import quoted, settle
 from auditor.model import KeyName, Reason
 from auditor.ports import KeptRegistry, RegistrySource, Unusable
-from auditor.registered import Declared, Disputed, Entry, Flawed, Mismatch, Registered, Registry, Word
+from auditor.registered import Declared, Disputed, Entry, Flawed, Labels, Mismatch, Registered, Registry, Word
 
-_TEXTS: Final = ("bucket", "namespace", "key", "tenant", "parent")
+_TEXTS: Final = ("bucket", "namespace", "key", "tenant", "owner", "team", "parent")
 _FIELDS: Final[list[tuple[str, pa.DataType]]] = [*((name, pa.string()) for name in _TEXTS), ("size", pa.int64())]
 _SCHEMA: Final = pa.schema(_FIELDS)
 _AT_ONCE: Final = 50_000
@@ -37,11 +37,15 @@ _PLAIN: Final = "as it was"
 _ENTRIES: Final = "entries.parquet"
 _CLAIMS: Final = "claims.parquet"
 _TOGETHER: Final = "all-"
+# Least and greatest part where any two do, and hold two texts a namespace instead of all.
 _MERGED: Final = """
 COPY (
-    SELECT bucket, namespace, if(count(DISTINCT key) > 1, NULL, any_value(key)) AS key,
-        if(count(DISTINCT tenant) > 1, NULL, any_value(tenant)) AS tenant, any_value(parent) AS parent,
-        count(DISTINCT key) > 1 OR count(DISTINCT tenant) > 1 AS contradicted,
+    SELECT bucket, namespace, if(min(key) <> max(key), NULL, min(key)) AS key,
+        if(min(tenant) <> max(tenant), NULL, min(tenant)) AS tenant,
+        if(min(owner) <> max(owner), NULL, min(owner)) AS owner, if(min(team) <> max(team), NULL, min(team)) AS team,
+        any_value(parent) AS parent,
+        coalesce(min(key) <> max(key), false) OR coalesce(min(tenant) <> max(tenant), false) AS contradicted,
+        coalesce(min(owner) <> max(owner), false) OR coalesce(min(team) <> max(team), false) AS parted,
         list(DISTINCT key ORDER BY key) FILTER (WHERE key IS NOT NULL) AS keys, max(size) AS size
     FROM read_parquet($files, hive_partitioning = false) GROUP BY bucket, namespace ORDER BY bucket, namespace
 ) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
@@ -50,7 +54,9 @@ _KEYS: Final = """
 SELECT key, if(count(DISTINCT tenant) = 1, any_value(tenant), NULL)
 FROM read_parquet($files, hive_partitioning = false) WHERE key IS NOT NULL GROUP BY key ORDER BY key
 """
-_CONFLICTS: Final = "SELECT count(*) FROM read_parquet($files, hive_partitioning = false) WHERE contradicted"
+_CONFLICTS: Final = """
+SELECT count(*) FILTER (contradicted), count(*) FILTER (parted) FROM read_parquet($files, hive_partitioning = false)
+"""
 _OF_BUCKETS: Final = """
 SELECT bucket, list(DISTINCT key ORDER BY key)
 FROM read_parquet($files, hive_partitioning = false) WHERE key IS NOT NULL GROUP BY bucket ORDER BY bucket
@@ -75,10 +81,12 @@ _SAMPLES: Final = 3
 class RegistryStore:
     """Below one folder, one folder for each registry, and one for all together as they were at one time."""
 
-    def __init__(self, root: Path, tenants: Mapping[str, str]) -> None:
+    def __init__(self, root: Path, tenants: Mapping[str, str], labels: Mapping[str, Labels] | None = None) -> None:
         self._root = root
         self._tenants = tenants
         """Key -> whose it is, as the config says."""
+        self._labels = labels or {}
+        """Key -> who answers for data under it of which no registry says so, as the config says."""
 
     def kept(self, source: RegistrySource) -> KeptRegistry | None:
         """What a registry said when it was read last; None where it never was, or nobody can tell any more."""
@@ -159,7 +167,7 @@ class RegistryStore:
         registries = (*(one.registry for one in every), *unread)
         told = [[one.registry.name, one.registry.buckets, one.path.name] for one in every]
         open_ = sorted({bucket for one in unread for bucket in one.buckets})
-        said = json.dumps([_FORM, told, open_, sorted(self._tenants.items())])
+        said = json.dumps([_FORM, told, open_, sorted(self._tenants.items()), self._told_labels()])
         digest = hashlib.sha256(said.encode()).hexdigest()
         folder = self._folder(digest)
         try:
@@ -171,7 +179,8 @@ class RegistryStore:
                 self._merge(folder, {one.registry.name: one.path for one in every}, Registered(digest, registries))
             # So that no other process removes it meanwhile, whose config says otherwise.
             os.utime(folder)
-            return Registered(digest, registries, int(notes.read(folder / _NOTE)["conflicts"]))
+            note = notes.read(folder / _NOTE)
+            return Registered(digest, registries, int(note["conflicts"]), int(note["parted_labels"]))
         except OSError as error:
             raise _cannot_write(self._root, error) from None
         except (duckdb.Error, KeyError, ValueError, TypeError) as error:
@@ -192,7 +201,7 @@ class RegistryStore:
             digest = files.digest(writing)
             files.put(writing, folder / _ENTRIES)
             merged = {"files": [files.very_file(folder / _ENTRIES)]}
-            conflicts = int(database.execute(_CONFLICTS, merged).fetchall()[0][0])
+            ((conflicts, parted),) = database.execute(_CONFLICTS, merged).fetchall()
             keys = dict(database.execute(_KEYS, merged).fetchall())
             declared = {
                 "of_buckets": dict(database.execute(_OF_BUCKETS, merged).fetchall()),
@@ -209,11 +218,16 @@ class RegistryStore:
                 "entries": digest,
                 "known": {bucket: registered.knows(bucket) is True for bucket in buckets},
                 "conflicts": conflicts,
+                "parted_labels": parted,
+                "labels": self._told_labels(),
                 "keys": sorted(keys),
                 "declared": declared,
                 "tenants": {**{key: tenant for key, tenant in keys.items() if tenant is not None}, **self._tenants},
             },
         )
+
+    def _told_labels(self) -> list[list[str | None]]:
+        return [[key, one.owner, one.team] for key, one in sorted(self._labels.items())]
 
     def keys(self, digest: str) -> tuple[KeyName, ...]:
         """Every key that registries name."""
@@ -255,13 +269,14 @@ class RegistryStore:
                 return None
             if not _is_proven(target, proof):
                 is_known = bool(told["known"].get(bucket, False))
-                is_said = is_known or told["tenants"] or told["declared"]["by_registries"]
+                is_said = is_known or told["tenants"] or told["labels"] or told["declared"]["by_registries"]
                 if not is_said and not has_mixed(held, folder):
                     notes.write(proof, _PLAIN)
                     return None
                 if not _is_whole(folder):
                     raise LedgerError("what registries say was changed", "poll: it is put together anew")
-                place(held, target, bucket, folder / _ENTRIES, told["tenants"], is_known=is_known)
+                of_keys = _of_keys(told)
+                place(held, target, bucket, folder / _ENTRIES, of_keys, is_known=is_known)
                 notes.write(proof, files.digest(target))
         except (OSError, duckdb.Error) as error:
             raise _cannot_write(self._root, error) from None
@@ -274,14 +289,14 @@ class RegistryStore:
             LedgerError: what they said then is not kept any more, or cannot be read.
         """
         folder = self._folder(digest)
-        tenants = self._note(digest)["tenants"]
+        of_keys = _of_keys(self._note(digest))
         target = folder / _CLAIMS
         proof = target.with_suffix(".json")
         try:
             if not _is_proven(target, proof):
                 if not _is_whole(folder):
                     raise LedgerError("what registries say was changed", "poll: it is put together anew")
-                claim(folder / _ENTRIES, target, tenants)
+                claim(folder / _ENTRIES, target, of_keys)
                 notes.write(proof, files.digest(target))
         except (OSError, duckdb.Error) as error:
             raise _cannot_write(self._root, error) from None
@@ -389,6 +404,10 @@ def _is_plain(proof: Path) -> bool:
         return bool(notes.read(proof) == _PLAIN)
     except (OSError, ValueError):
         return False
+
+
+def _of_keys(note: Mapping[str, Any]) -> OfKeys:
+    return OfKeys(note["tenants"], {key: Labels(*one) for key, *one in note["labels"]})
 
 
 def _is_proven(target: Path, proof: Path) -> bool:

@@ -77,4 +77,6 @@ def extent(one: Extent) -> dict[str, Any]:
         "bytes": one.size,
         "namespaces": one.namespaces,
         "tenants": list(one.tenants),
+        "owners": list(one.owners),
+        "teams": list(one.teams),
     }

@@ -89,8 +89,7 @@ def _rest(one: Impact) -> Iterator[Text]:
     if one.populations:
         counts = (f"{words.number(count)} {name.replace('_', '-')}" for name, (count, _) in one.populations.items())
         yield _plain(f"populations {', '.join(counts)}")
-    if one.extent.tenants:
-        yield _plain(f"tenants     {', '.join(one.extent.tenants)}")
+    yield from map(_plain, words.whose(one.extent))
     yield from _namespaces(one)
     if one.idle is None and one.untouched != 0 and one.extent.objects != 0:
         yield _plain(f"as before   {_left(one)} under the same key or version")

@@ -57,8 +57,8 @@ TABLE: Final = (
     Described("cmek_findings", ("rule", "severity", "status"), "Findings of the newest judgement."),
     Described(
         "cmek_finding_info",
-        ("id", "rule", "severity", "key", "version", "tenant", "actor"),
-        "1 for each open critical or high finding, the worst 50.",
+        ("id", "rule", "severity", "key", "version", "tenant", "owner", "team", "actor"),
+        "1 for each open critical or high finding, the worst 50. Of several tenants, owners or teams none is named.",
     ),
     Described("cmek_gaps", ("reason",), "What could not be read."),
     Described("cmek_coverage_ratio", ("bucket",), "Share of a bucket's objects whose encryption is known, 0 to 1."),
@@ -277,8 +277,9 @@ def _infos(judgement: Judgement) -> Iterator[tuple[tuple[str, ...], float]]:
     ]
     for one in shown[:_WORST]:
         key, version = _key_of(one)
-        tenant = one.extent.tenants[0] if len(one.extent.tenants) == 1 else ""
-        yield (one.id, one.rule, one.severity.value, key, version, tenant, ""), 1
+        extent = one.extent
+        whose = tuple(names[0] if len(names) == 1 else "" for names in (extent.tenants, extent.owners, extent.teams))
+        yield (one.id, one.rule, one.severity.value, key, version, *whose, ""), 1
 
 
 def _key_of(one: Finding) -> tuple[str, str]:

@@ -27,6 +27,8 @@ from auditor.waiver import FIELDS, GivenWaiver
 
 _FINDINGS: Final = 200
 _EVIDENCES: Final = 20
+_LABELS: Final = 5
+"""As many owners and teams of a finding are named."""
 _VERSIONS: Final = 300
 _NAMESPACES: Final = 100
 _GAPS: Final = 200
@@ -98,6 +100,8 @@ class FindingView:
     since: str
     seen: str
     tenants: str
+    owners: str
+    teams: str
     samples: tuple[str, ...]
     undo: tuple[StepView, ...]
     evidence: tuple[tuple[str, str, str, str], ...]
@@ -205,8 +209,10 @@ class Page:
     axis: tuple[tuple[float, str], ...]
     versions: tuple[VersionRow, ...]
     versions_left_out: int
-    namespaces: tuple[tuple[str, str, str, str, str, str], ...]
+    namespaces: tuple[tuple[str, str, str, str, str, str, str, str], ...]
     namespaces_left_out: bool
+    namespaces_labelled: bool
+    """Somebody says of one of them who answers for it."""
     rules: tuple[tuple[str, str, str, str, str, str, str], ...]
     """(id, title, outcome, exceptions, met, not known, source)."""
     buckets: tuple[BucketRow, ...]
@@ -272,6 +278,8 @@ def view(
                 row.namespace,
                 row.bucket,
                 row.tenant or "",
+                row.owner or "",
+                row.team or "",
                 row.readability.value if row.readability else "",
                 words.number(row.objects),
                 words.size(row.size),
@@ -279,6 +287,7 @@ def view(
             for row in worst[:_NAMESPACES]
         ),
         namespaces_left_out=len(worst) > _NAMESPACES,
+        namespaces_labelled=any(row.owner or row.team for row in worst[:_NAMESPACES]),
         rules=_rules(judgement, by_id),
         buckets=tuple(_bucket(one) for one in judgement.coverage.buckets[:_BUCKETS]),
         gaps=judgement.gaps[:_GAPS],
@@ -382,6 +391,8 @@ def _finding(one: Finding, rules: dict[str, Demand], now: datetime) -> FindingVi
         since=f"{words.instant(one.since)}, {_SINCE[one.since_source]}",
         seen=f"{words.instant(one.first_seen)} to {words.instant(one.last_seen)}",
         tenants=", ".join(_clip(name) for name in extent.tenants),
+        owners=_first(extent.owners),
+        teams=_first(extent.teams),
         samples=extent.sample_namespaces,
         undo=tuple(
             StepView(step.call, step.who, step.lands_in, words.instant(step.until) if step.until else "")
@@ -494,6 +505,10 @@ def _grouped(ordered: list[VersionRow]) -> Iterator[VersionRow]:
 
 def _clip(name: str) -> str:
     return name if len(name) <= 100 else f"{name[:100]}..."  # noqa: PLR2004 - one line
+
+
+def _first(names: tuple[str, ...]) -> str:
+    return ", ".join([*map(_clip, names[:_LABELS]), *(["and others"] if len(names) > _LABELS else [])])
 
 
 def _few(names: list[str]) -> str:

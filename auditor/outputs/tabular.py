@@ -17,7 +17,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def write_findings(judgement: Judgement, out: TextIO) -> None:
-    """One line a finding; lists are joined by a space."""
+    """One line a finding; tenants are joined by a space, owners and teams, which may have some in them, by `; `."""
     names = [
         "id",
         "rule",
@@ -32,6 +32,8 @@ def write_findings(judgement: Judgement, out: TextIO) -> None:
         "objects",
         "bytes",
         "tenants",
+        "owners",
+        "teams",
         "final_at",
         "since",
         "since_source",
@@ -48,6 +50,8 @@ def write_dependencies(judgement: Judgement, rows: DependencyRows, out: TextIO) 
         "bucket",
         "namespace",
         "tenant",
+        "owner",
+        "team",
         "population",
         "encryption",
         "key",
@@ -72,7 +76,7 @@ def write_gaps(judgement: Judgement, out: TextIO) -> None:
 
 def write_namespaces(rows: Iterable[NamespaceRow], out: TextIO) -> None:
     """One line a namespace of one finding."""
-    _write(out, ["bucket", "namespace", "tenant", "objects", "bytes"], map(scan_json.namespace, rows))
+    _write(out, ["bucket", "namespace", "tenant", "owner", "team", "objects", "bytes"], map(scan_json.namespace, rows))
 
 
 def safe(value: object) -> str:
@@ -89,6 +93,8 @@ def _finding(told: Mapping[str, Any]) -> dict[str, Any]:
         "subject_kind": told["subject"]["kind"],
         "subject": told["subject"]["id"],
         "tenants": " ".join(told["tenants"]),
+        "owners": "; ".join(told["owners"]),
+        "teams": "; ".join(told["teams"]),
         "undo": " && ".join(step["call"] for step in told["undo"]),
     }
 

@@ -43,8 +43,7 @@ def show(judgement: Judgement, console: Console, *, most: int = 30) -> None:
     current = [one for one in judgement.findings if one.status is Status.OPEN]
     if current:
         console.print()
-        told = _findings if console.width >= _NARROW else _narrow_findings
-        console.print(told(current[:most], judgement.now))
+        console.print(findings(current[:most], judgement.now, console))
     if len(current) > most:
         counts = Counter(one.severity for one in current[most:])
         rest = ", ".join(f"{counts[one]} {one}" for one in reversed(Severity) if counts[one])
@@ -189,8 +188,7 @@ def explain(one: Finding, rule: Demand | None, judgement: Judgement) -> Renderab
     if one.final_at:
         lines.append(_plain(f"deadline    {words.instant(one.final_at)} ({words.until(one.final_at, now)})", "bold"))
     lines.append(_plain(f"hangs on it {words.amount(extent)}"))
-    if extent.tenants:
-        lines.append(_plain(f"tenants     {', '.join(extent.tenants)}"))
+    lines.extend(_plain(line) for line in words.whose(extent))
     lines.extend(_plain(f"            {name}", "dim") for name in extent.sample_namespaces)
     if left := extent.namespaces - len(extent.sample_namespaces):
         lines.append(_plain(f"            and {words.number(left)} more; --namespaces lists them all", "dim"))
@@ -244,6 +242,11 @@ def _clock(judgement: Judgement) -> Text:
         return _plain("No date of a next loss is known.")
     when = f"{words.instant(judgement.next_loss)}, {words.until(judgement.next_loss, judgement.now)}"
     return _plain(f"Next loss: {when}.", "bold red")
+
+
+def findings(found: Sequence[Finding], now: datetime, console: Console) -> RenderableType:
+    """Tell findings in a table, or one below the other where there is no room for one."""
+    return (_findings if console.width >= _NARROW else _narrow_findings)(found, now)
 
 
 def _findings(found: Sequence[Finding], now: datetime) -> RenderableType:

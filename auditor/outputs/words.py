@@ -1,5 +1,6 @@
 """How numbers, dates and hostile names are written for people: the same in terminal and report."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -63,6 +64,13 @@ def size(count: int | None) -> str:
             break
         left /= _STEP
     return f"{left:.0f} {unit}" if unit == "B" or left >= _TEN else f"{left:.1f} {unit}"
+
+
+def whose(extent: Extent) -> Iterator[str]:
+    """Lines that tell whose data it is and who answers for it, as far as somebody says so."""
+    for head, names in (("tenants", extent.tenants), ("owners", extent.owners), ("teams", extent.teams)):
+        if names:
+            yield f"{head:<11} {', '.join(names)}"
 
 
 def dollars(amount: float) -> str:

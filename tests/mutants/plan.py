@@ -22,6 +22,7 @@ _OF_DATA: Final = "tests/test_rules_of_data.py"
 _OF_KEYS: Final = "tests/test_rules_of_keys.py"
 _OF_HYGIENE: Final = "tests/test_rules_of_hygiene.py"
 _OLD_WORDS: Final = "tests/test_old_words.py"
+_LABELS: Final = "tests/test_labels.py"
 _REGISTRY: Final = "tests/test_registry.py"
 _OWNERSHIP: Final = "tests/test_rules_of_ownership.py"
 _OWNED: Final = "tests/test_ownership.py"
@@ -88,10 +89,10 @@ PLAN: Final = (
     Target("auditor/ledger/history.py", ("tests/ledger/test_history.py", _DIFF)),
     Target("auditor/inventory/flows.py", ("tests/inventory/test_flows.py", _DIFF)),
     Target("auditor/gaps.py", ("tests/test_gaps.py",)),
-    Target("auditor/registering.py", (_REGISTRY, _TURBOPUFFER)),
-    Target("auditor/inventory/registry.py", (_REGISTRY,)),
-    Target("auditor/inventory/placing.py", (_REGISTRY, _OWNED)),
-    Target("auditor/connectors/registry_file.py", (_REGISTRY,)),
+    Target("auditor/registering.py", (_REGISTRY, _TURBOPUFFER, _LABELS)),
+    Target("auditor/inventory/registry.py", (_REGISTRY, _LABELS)),
+    Target("auditor/inventory/placing.py", (_REGISTRY, _OWNED, _LABELS)),
+    Target("auditor/connectors/registry_file.py", (_REGISTRY, _LABELS)),
     Target("auditor/checkup.py", (_DOCTOR_PARTS,)),
     Target("auditor/doctoring/__init__.py", (_DOCTOR_LOCAL, _DOCTOR)),
     Target("auditor/doctoring/*_grants.py", (_GRANTS, _DOCTOR)),

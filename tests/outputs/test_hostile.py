@@ -88,6 +88,8 @@ class Rows:
                 oldest=one.oldest,
                 newest=one.newest,
                 samples=(self._name,),
+                owner=self._name,
+                team=self._name,
             ),
             next(iter(assessed)),
         )
@@ -96,11 +98,11 @@ class Rows:
         self, members: Iterable[Member], offset: int = 0, limit: int | None = None, portions: Portions = ()
     ) -> Iterator[NamespaceRow]:
         del members, offset, limit, portions
-        yield NamespaceRow("gs://data", self._name, self._name, 1, 1)
+        yield NamespaceRow("gs://data", self._name, self._name, 1, 1, owner=self._name, team=self._name)
 
     def worst_namespaces(self, assessed: Iterable[Assessed], limit: int) -> tuple[NamespaceRow, ...]:
         del assessed, limit
-        return (NamespaceRow("gs://data", self._name, self._name, 1, 1, Readability.LOST),)
+        return (NamespaceRow("gs://data", self._name, self._name, 1, 1, Readability.LOST, self._name, self._name),)
 
     def namespaces_by_readability(self, assessed: Iterable[Assessed]) -> Mapping[tuple[str, Readability], int]:
         del assessed
@@ -127,7 +129,7 @@ def a_judgement(name: str) -> tuple[Judgement, Rows]:
         undo=assessment.undo,
         evidence=assessment.evidence,
         final_at=assessment.final_at,
-        extent=Extent(1, 1, 1, (name,), (name,)),
+        extent=Extent(1, 1, 1, (name,), (name,), (name,), (name,)),
         members=(member_of(holding),),
     )
     coverage = Coverage((BucketCoverage("gs://data", True, 10, 10, 0, 0, 0, NOW, NOW, NOW, name),), 1, 1, None)
@@ -306,8 +308,9 @@ def test_metrics_stay_one_line_a_sample(name: str) -> None:
     text = generate_latest(metrics.registry(collector)).decode()
     assert all(line.isprintable() for line in text.split("\n"))
     families = {one.name: one for one in text_string_to_metric_families(text)}
-    told = families["cmek_finding_info"].samples[0].labels["tenant"]
-    assert told == name if name.isprintable() else told.startswith(f"{visible(name)} (")
+    labels = families["cmek_finding_info"].samples[0].labels
+    for told in (labels["tenant"], labels["owner"], labels["team"]):
+        assert told == name if name.isprintable() else told.startswith(f"{visible(name)} (")
 
 
 def test_tenants_whose_names_look_alike_are_told_apart_in_metrics() -> None:
@@ -327,7 +330,9 @@ def test_the_page_stays_small_whatever_the_fleet() -> None:
     judgement, rows = a_judgement("n" * 1024)
     (one,) = judgement.findings
     many = tuple(
-        replace(one, id=f"{number:016x}", evidence=one.evidence * 500, extent=Extent(1, 1, 1, one.extent.tenants * 20))
+        replace(
+            one, id=f"{number:016x}", evidence=one.evidence * 500, extent=Extent(1, 1, 1, *[("n" * 1024,) * 20] * 4)
+        )
         for number in range(5_000)
     )
     holdings = tuple(
