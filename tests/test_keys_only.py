@@ -422,3 +422,21 @@ def test_a_config_that_lost_its_buckets_says_so_and_keeps_census_and_claims_apar
         assert (one.extent.objects, one.extent.namespaces) == (None, 1)
         small.config.write_text(f"{whole}{FILE}")
         assert {one.holding.is_claimed for one in keys.polled().assessed} == {False}
+
+
+def test_who_answers_for_a_namespace_is_told_by_its_registry_or_by_its_key(keys: KeysOnly) -> None:
+    keys.say(
+        f"search,{GOOGLE_KEY},acme,ann,storage",
+        f"other,{OTHER_KEY},zeta,,",
+        header="namespace,key,tenant,owner,team",
+    )
+    keys.config.write_text(f'{keys.config.read_text()}\n[[key]]\nname = "{OTHER_KEY}"\nteam = "search"\n')
+    keys.set_state(3, "DISABLED")
+    keys.set_state(1, "DISABLED", OTHER_KEY)
+    found = opened(keys.scanned())
+    assert [
+        (found["data-unreadable", one].extent.owners, found["data-unreadable", one].extent.teams) for one in "31"
+    ] == [
+        (("ann",), ("storage",)),
+        ((), ("search",)),
+    ]

@@ -28,7 +28,8 @@ COPY (
         SELECT unnest($keys::VARCHAR[]) AS key, unnest($tenants::VARCHAR[]) AS tenant
     ) AS owner ON owner.key = entry.key
     LEFT JOIN (
-        SELECT unnest($labelled::VARCHAR[]) AS key, unnest($owners::VARCHAR[]) AS owner, unnest($teams::VARCHAR[]) AS team
+        SELECT unnest($labelled::VARCHAR[]) AS key, unnest($owners::VARCHAR[]) AS owner,
+            unnest($teams::VARCHAR[]) AS team
     ) AS label ON label.key = entry.key
     ORDER BY entry.namespace, entry.bucket, entry.key
 ) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
