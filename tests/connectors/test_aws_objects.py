@@ -432,6 +432,29 @@ def test_a_name_that_is_refused_is_no_customers_key(cloud: AwsCloud) -> None:
     assert found["d e"].encryption is Encryption.CUSTOMER_SUPPLIED
 
 
+SIBLINGS = {
+    "throttled": ({"status": 503, "bare": True}, Reason.THROTTLED),
+    "denied": ({"status": 403, "bare": True}, Reason.ACCESS_DENIED),
+    "no answer": ({"drop": True}, Reason.TIMEOUT),
+    "there, of all things": ({"status": 200, "body": b""}, Reason.MALFORMED),
+    "refused as well": ({"status": 400, "bare": True}, Reason.UNSUPPORTED),
+}
+
+
+@pytest.mark.parametrize(("fault", "reason"), SIBLINGS.values(), ids=SIBLINGS)
+def test_why_an_odd_name_cannot_be_told_from_a_refused_one_is_the_reason(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any], reason: Reason
+) -> None:
+    for client in ("census", "objects"):
+        monkeypatch.setattr(f"auditor.connectors.aws.{client}.sibling", lambda name: f"{name}-much-like-it")
+    cloud.store.put("data", "a")
+    cloud.store.put("data", "d e", sse=None, customer_key=b"k" * 32)
+    cloud.traffic.fail("-much-like-it", **fault)
+    found = by_name(sweep(clients=aws_clients(attempts=1)))
+    assert (found["d e"].encryption, found["d e"].problem) == (Encryption.UNKNOWN, reason)
+    assert found["a"].problem is None
+
+
 def test_a_bare_400_that_somebody_on_the_way_makes_is_no_customers_key(cloud: AwsCloud) -> None:
     for name in ("a", "b", "c"):
         cloud.store.put("data", name, sse="aws:kms", key=KEY)

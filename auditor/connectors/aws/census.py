@@ -621,8 +621,9 @@ class _Run:
 
     def _compared_with_sibling(self, found: _Rows, place: int, transfer: Transfer) -> None:
         """Where a name much like it, that is not there, is just not found, it is not the name that is refused."""
-        accepted = code_of(transfer) == "404"
-        self._settle(found, place, Told(Encryption.CUSTOMER_SUPPLIED) if accepted else Reason.UNSUPPORTED)
+        code = code_of(transfer)
+        refused = Reason.UNSUPPORTED if code == _BARE else _reason(transfer)
+        self._settle(found, place, Told(Encryption.CUSTOMER_SUPPLIED) if code == "404" else refused)
 
     def _settle(self, found: _Rows, place: int, told: Told | Reason | _Gone) -> None:
         found.told[place] = told

@@ -389,8 +389,9 @@ class _Heads:
         problem = self._ask_a_control()
         if problem is not None:
             return replace(found.unresolved, problem=problem)
-        if not self._is_accepted(found.listed.name):
-            return replace(found.unresolved, problem=Reason.UNSUPPORTED)
+        problem = self._ask_for_sibling(found.listed.name)
+        if problem is not None:
+            return replace(found.unresolved, problem=problem)
         return replace(found.unresolved, encryption=Encryption.CUSTOMER_SUPPLIED, problem=None, verified=self._clock())
 
     def _ask_a_control(self) -> Reason | None:
@@ -410,16 +411,18 @@ class _Heads:
                 return None
         return self._refused or Reason.UNSUPPORTED
 
-    def _is_accepted(self, name: str) -> bool:
-        """Whether it is not the name that is refused: one much like it, that is not there, is just not found."""
+    def _ask_for_sibling(self, name: str) -> Reason | None:
+        """Why a name much like it, that is not there, is not just not found; None where it is not the name's fault."""
         if is_plain(name):
-            return True
+            return None
         self._pace.wait()
         try:
             self._client.head_object(Bucket=self._bucket, Key=sibling(name))
         except FAULTS as error:
-            return code_of(error) == "404"
-        return False
+            if code_of(error) == "404":
+                return None
+            return Reason.UNSUPPORTED if code_of(error) == _BARE else reason_of(error)
+        return Reason.MALFORMED
 
     def _is_gone(self, listed: Listed) -> bool:
         """Whether a version that HEAD did not find is not listed any more either: then it hangs on no key."""
