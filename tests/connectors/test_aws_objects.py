@@ -648,6 +648,53 @@ def test_a_listing_that_goes_round_in_a_circle_ends(cloud: AwsCloud, populations
     assert broken.value.reason is Reason.MALFORMED
 
 
+ENTRY = "<Key>a</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>1</Size>"
+ALWAYS_MORE = {
+    "live, empty": ((Population.LIVE,), ""),
+    "live, the same": ((Population.LIVE,), f"<Contents>{ENTRY}</Contents>"),
+    "versions, empty": ((), ""),
+    "versions, the same": ((), f"<Version>{ENTRY}<IsLatest>true</IsLatest><VersionId>1</VersionId></Version>"),
+    "versions, the same marker": (
+        (),
+        f"<DeleteMarker>{ENTRY}<IsLatest>true</IsLatest><VersionId>1</VersionId></DeleteMarker>",
+    ),
+}
+
+
+@pytest.mark.parametrize(("populations", "entry"), ALWAYS_MORE.values(), ids=ALWAYS_MORE)
+def test_a_listing_that_tells_nothing_new_ends_whatever_places_it_names(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, populations: tuple[Population, ...], entry: str
+) -> None:
+    monkeypatch.setattr("auditor.connectors.trail._EMPTY_PAGES", 10)
+    root, said = ("ListBucketResult" if populations else "ListVersionsResult"), "<Name>data</Name><Prefix></Prefix>"
+    for number in range(30):
+        place = f"<NextContinuationToken>t{number}</NextContinuationToken>"
+        name = "a" if entry else f"a{number:02}"
+        place += f"<NextKeyMarker>{name}</NextKeyMarker><NextVersionIdMarker>v{number}</NextVersionIdMarker>"
+        body = f"<{root}>{said}<IsTruncated>true</IsTruncated>{place}{entry}</{root}>".encode()
+        cloud.traffic.fail("s3 GET /data?" if populations else "versions", status=200, body=body, times=1)
+    cloud.traffic.fail("s3 GET /data", status=403, code="AccessDenied")
+    with pytest.raises(CollectError) as broken:
+        sweep(populations=populations)
+    assert broken.value.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("populations", [(), (Population.LIVE,)], ids=["versions", "live"])
+def test_pages_without_an_entry_are_waited_through(cloud: AwsCloud, populations: tuple[Population, ...]) -> None:
+    cloud.store.put("data", "b")
+    root = "ListBucketResult" if populations else "ListVersionsResult"
+    for number in range(50):
+        place = f"<NextContinuationToken>t{number}</NextContinuationToken><NextKeyMarker>a{number:02}</NextKeyMarker>"
+        body = f"<{root}><Name>data</Name><Prefix></Prefix><IsTruncated>true</IsTruncated>{place}</{root}>".encode()
+        cloud.traffic.fail("s3 GET /data", status=200, body=body, times=1)
+    last = "t49" if populations else "a49"
+    listed = "<Name>data</Name><Prefix></Prefix><IsTruncated>false</IsTruncated>"
+    row = "Contents" if populations else "Version"
+    entry = f"<{row}>{ENTRY}<IsLatest>true</IsLatest></{row}>".replace(">a<", ">b<")
+    cloud.traffic.fail(last, status=200, body=f"<{root}>{listed}{entry}</{root}>".encode(), times=1)
+    assert [one.name for one in sweep(populations=populations)] == ["b"]
+
+
 @pytest.mark.parametrize("second", ["", "<Version><Key>a</Key>{}</Version>"], ids=["nothing", "names from before"])
 def test_a_later_page_does_not_begin_at_the_start(cloud: AwsCloud, second: str) -> None:
     entry = "<LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>1</Size><IsLatest>true</IsLatest>"

@@ -369,6 +369,31 @@ def test_a_listing_that_goes_round_in_a_circle_ends(cloud: GoogleCloud) -> None:
     assert broken.value.reason is Reason.MALFORMED
 
 
+ITEM = b'{"name": "a", "generation": "1", "size": "1", "timeCreated": "2026-01-01T00:00:00Z"}'
+
+
+@pytest.mark.parametrize("item", [b"", ITEM], ids=["nothing", "the same"])
+def test_a_listing_that_tells_nothing_new_ends_whatever_tokens_it_names(
+    cloud: GoogleCloud, monkeypatch: pytest.MonkeyPatch, item: bytes
+) -> None:
+    monkeypatch.setattr("auditor.connectors.trail._EMPTY_PAGES", 10)
+    for number in range(30):
+        body = b'{"kind": "storage#objects", "items": [%s], "nextPageToken": "t%d"}' % (item, number)
+        cloud.traffic.fail("/o?", status=200, body=body, times=1)
+    cloud.traffic.fail("/o?", status=403)
+    with pytest.raises(CollectError) as broken:
+        sweep(cloud)
+    assert broken.value.reason is Reason.MALFORMED
+
+
+def test_pages_without_an_entry_are_waited_through(cloud: GoogleCloud) -> None:
+    for number in range(50):
+        body = b'{"kind": "storage#objects", "nextPageToken": "t%d"}' % number
+        cloud.traffic.fail("/o?", status=200, body=body, times=1)
+    cloud.traffic.fail("t49", status=200, body=b'{"kind": "storage#objects", "items": [%s]}' % ITEM, times=1)
+    assert [one.name for one in sweep(cloud, populations=(Population.LIVE,))] == ["a"]
+
+
 def test_uploads_that_go_round_in_a_circle_or_do_not_say_how_many_are_a_gap(cloud: GoogleCloud) -> None:
     def page(rest: bytes) -> bytes:
         return b"<ListMultipartUploadsResult>" + rest + b"</ListMultipartUploadsResult>"

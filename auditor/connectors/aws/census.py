@@ -415,7 +415,7 @@ class _Run:
     def _go_on(self, sheet: Sheet) -> None:
         if sheet.following is None:
             self.ended = True
-        elif not self._trail.leads_on(tuple(sheet.following.items())):
+        elif not (self._trail.leads_on(tuple(sheet.following.items())) and self._trail.gets_on(sheet.end())):
             raise self._by_sdk.endless()
         else:
             self._asked = dict(sheet.following)

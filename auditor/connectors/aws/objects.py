@@ -239,7 +239,7 @@ class S3Bucket:
             if not page.get("IsTruncated"):
                 return
             token = page.get("NextContinuationToken")
-            if not token or not trail.leads_on(token):
+            if not (token and trail.leads_on(token) and trail.gets_on(_end_of(page.get("Contents", [])))):
                 raise self.endless()
             more = {"ContinuationToken": token}
 
@@ -260,7 +260,8 @@ class S3Bucket:
             if name and entries:
                 # Whatever it names instead, or the SDK reads in it: behind the last entry nothing is skipped.
                 name = max(one["Key"] for one in entries)
-            if not name or not trail.leads_on((name, version)):
+            ends = _end_of(page.get("Versions", []), page.get("DeleteMarkers", []))
+            if not (name and trail.leads_on((name, version)) and trail.gets_on(ends)):
                 raise self.endless()
             more = {"KeyMarker": name, "VersionIdMarker": version}
 
@@ -278,7 +279,7 @@ class S3Bucket:
     def endless(self) -> CollectError:
         """What a listing ends with that would never end."""
         return CollectError(
-            f"cannot list {self._url}: a page says that there is more and does not say where",
+            f"cannot list {self._url}: its pages say that there is more, and lead nowhere",
             "sweep again; if it stays so, report it to the storage's operator",
             reason=Reason.MALFORMED,
         )
@@ -499,6 +500,11 @@ def _has_number(error: Exception) -> bool:
     """Whether it is the service's own refusal: one that somebody on the way makes has no number."""
     told: Mapping[str, Any] = error.response if isinstance(error, ClientError) else {}
     return "x-amz-request-id" in told.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+
+
+def _end_of(*kinds: Sequence[Mapping[str, Any]]) -> tuple[object, ...] | None:
+    """The last entry of each kind on a page; None where it has none of any."""
+    return tuple((some[-1].get("Key"), some[-1].get("VersionId")) for some in kinds if some) or None
 
 
 def parse_listed(told: Mapping[str, Any], *, newest: bool, versioned: bool) -> Listed:
