@@ -1,3 +1,4 @@
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -649,6 +650,26 @@ def test_a_listing_that_goes_round_in_a_circle_ends(cloud: AwsCloud, populations
 
 
 ENTRY = "<Key>a</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>1</Size>"
+
+
+ALL: tuple[Population, ...] = ()
+LACKED = [(ALL, one) for one in ("Key", "Size", "LastModified", "IsLatest")]
+LACKED += [((Population.LIVE,), one) for one in ("Key", "Size", "LastModified")]
+
+
+@pytest.mark.parametrize(("populations", "lacking"), LACKED)
+def test_an_entry_that_leaves_out_what_every_object_has_is_none(
+    cloud: AwsCloud, populations: tuple[Population, ...], lacking: str
+) -> None:
+    root, row = ("ListBucketResult", "Contents") if populations else ("ListVersionsResult", "Version")
+    said = "<Name>data</Name><Prefix></Prefix><IsTruncated>false</IsTruncated>"
+    entry = re.sub(f"<{lacking}>.*?</{lacking}>", "", f"{ENTRY}<IsLatest>true</IsLatest>")
+    cloud.traffic.fail("s3 GET /data", status=200, body=f"<{root}>{said}<{row}>{entry}</{row}></{root}>".encode())
+    with pytest.raises(CollectError) as broken:
+        sweep(populations=populations)
+    assert (broken.value.reason, "s3://data" in str(broken.value)) == (Reason.MALFORMED, True)
+
+
 ALWAYS_MORE = {
     "live, empty": ((Population.LIVE,), ""),
     "live, the same": ((Population.LIVE,), f"<Contents>{ENTRY}</Contents>"),

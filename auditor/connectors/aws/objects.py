@@ -225,7 +225,8 @@ class S3Bucket:
                 yield [one for one in page if one.name != after]
         except FAULTS as error:
             raise self.broken_off(code_of(error), reason_of(error)) from None
-        except ValueError:
+        except (ValueError, KeyError):
+            # An entry that says what no object can say, or leaves out what every object has.
             raise self.broken_off(MALFORMED, Reason.MALFORMED) from None
 
     def _live_pages(self, after: str | None) -> Iterator[list[Listed]]:
