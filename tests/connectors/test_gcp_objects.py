@@ -105,6 +105,13 @@ def test_all_three_populations_pin_key_versions(cloud: GoogleCloud) -> None:
         assert {one.population for one in sweep(cloud, populations=(population,))} == {population}
 
 
+def test_a_noncurrent_generation_that_was_deleted_pins_its_key_version(cloud: GoogleCloud) -> None:
+    cloud.store.put("data", "a", key=GOOGLE_KEY, version=1, noncurrent_since=WHEN, soft_deleted_since=WHEN)
+    cloud.store.put("data", "a", key=GOOGLE_KEY, version=2)
+    found = {one.population: one.key_version for one in sweep(cloud)}
+    assert found == {Population.LIVE: "2", Population.SOFT_DELETED: "1"}
+
+
 def test_what_names_no_date_of_deletion_was_not_deleted(cloud: GoogleCloud) -> None:
     entry = b'{"name": "a", "generation": "1", "size": "1", "timeCreated": "2026-01-01T00:00:00Z", "timeDeleted": ""}'
     cloud.traffic.fail("/o?", status=200, body=b'{"kind": "storage#objects", "items": [' + entry + b"]}")
