@@ -423,6 +423,17 @@ def test_what_is_deleted_before_it_is_asked_again_is_gone(cloud: AwsCloud) -> No
     assert [one.name for one in sweep()] == ["a"]
 
 
+def test_who_answers_in_another_shard_tells_a_customers_key_as_well(cloud: AwsCloud) -> None:
+    # As a sweep that is gone on with has them: what lies between is in finished parts.
+    for number in range(20):
+        cloud.store.put("data", f"a/{number:02}", sse=None, customer_key=b"k" * 32)
+        cloud.store.put("data", f"b/{number:02}", sse="aws:kms", key=KEY)
+        cloud.store.put("data", f"c/{number:02}", sse=None, customer_key=b"k" * 32)
+    found = [one for _, one in a_bucket().shards(Listing.STORED, [Shard(None, "a/99"), Shard("b", "b/99"), Shard("c")])]
+    told = [one.encryption for one in objects_of(found)]
+    assert sorted(told) == [Encryption.CMEK] * 20 + [Encryption.CUSTOMER_SUPPLIED] * 40
+
+
 def test_a_name_that_is_refused_is_no_customers_key(cloud: AwsCloud) -> None:
     for name in ("a", "b c"):
         cloud.store.put("data", name)

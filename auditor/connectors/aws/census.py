@@ -281,8 +281,8 @@ class _Listing:
 
     @property
     def ended(self) -> bool:
-        """No page comes any more."""
-        return all(one.ended for one in self.runs)
+        """No page comes any more, of these shards or of others."""
+        return all(one.ended for one in self.runs) and not self.plan.left
 
     def shards(self) -> Iterator[tuple[Shard, Coming]]:
         """Yield the rows of all shards, some of one and then of another."""
@@ -322,7 +322,8 @@ class _Listing:
     def _begin(self) -> None:
         """List more shards at once, unless HEADs are what is waited for."""
         while not self.runs or (self.transfers.open < CONNECTIONS and self.held <= _ROWS_HELD):
-            shard = self.plan.following(self.runs)
+            # What is listed to its end may wait for somebody who answers, in a shard that is not listed yet.
+            shard = self.plan.following([one for one in self.runs if not one.ended])
             if shard is None:
                 return
             self.runs.append(_Run(self, shard))

@@ -192,7 +192,8 @@ class S3Bucket:
             OrderError: names do not come in the order that shards need.
             CollectError: a page could not be read, so the listing is not complete.
         """
-        return one_after_the_other(shards, self.objects)
+        heads = self._heads()
+        return one_after_the_other(shards, lambda shard: self._objects(shard, heads))
 
     def objects(self, shard: Shard = EVERYTHING) -> Iterator[StoredObject]:
         """Yield all behind the beginning of a shard one by one, in the order of the listing.
@@ -201,7 +202,13 @@ class S3Bucket:
             OrderError: names do not come in order, and the shard is not everything.
             CollectError: a page could not be read, so the listing is not complete.
         """
-        heads = _Heads(self._client, self._bucket, self._pace, self._clock)
+        return self._objects(shard, self._heads())
+
+    def _heads(self) -> "_Heads":
+        return _Heads(self._client, self._bucket, self._pace, self._clock)
+
+    def _objects(self, shard: Shard, heads: "_Heads") -> Iterator[StoredObject]:
+        heads.begin()
         with ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
             ahead: deque[list[Future[StoredObject | _Undecided | None]]] = deque()
             try:
@@ -319,6 +326,10 @@ class _Heads:
         """The first cannot be decided yet, and nothing overtakes it: parts of a sweep rely on the order of names."""
         self._refused: Reason | None = None
         """Why the last that was known to answer did not."""
+
+    def begin(self) -> None:
+        """Begin with another shard; who answered in the one before it may do so again."""
+        self._waiting.clear()
 
     def learn(self, listed: Listed) -> "StoredObject | _Undecided | None":
         """HEAD one version; a failure leaves it unresolved, never lost. None for one that was deleted meanwhile."""
