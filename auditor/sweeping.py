@@ -118,9 +118,13 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
             plainly = not (begun.kept or known) and not isinstance(error, OrderError)
             if plainly or not _begins_anew(error):
                 raise
-            begun = _anew(parts, source)
-            # What is known is no reason for another process to go on with the sweep.
-            known = None if isinstance(error, CollectError) else learnt(parts, source)
+            malformed = isinstance(error, CollectError)
+            # What stands still of the one that was gone on with broke off so by itself, too: nothing would be better.
+            anew = _begun(parts, source) if begun.kept and malformed else _anew(parts, source)
+            if anew.id == begun.id and known is None:
+                raise
+            # Stretches may be what was at fault. Rows are not: each is compared with what is listed.
+            begun, known = anew, learnt(parts, source, in_bytes=not malformed)
             written = write(begun, known, split=not isinstance(error, OrderError))
     except CollectError as error:
         failed = gaps.listing_stopped(source.url, error)
@@ -188,15 +192,18 @@ def _begins_anew(error: CollectError | LedgerError) -> bool:
     return not isinstance(error, DiskError)
 
 
-def learnt(parts: Parts, source: ObjectSource) -> Known | None:
-    """What the sweep in force learnt, if by the same words: what they meant then may have been wrong."""
+def learnt(parts: Parts, source: ObjectSource, *, in_bytes: bool = True) -> Known | None:
+    """What the sweep in force learnt, if by the same words: what they meant then may have been wrong.
+
+    `in_bytes`: stretches of a listing are compared as well, and not only its rows.
+    """
     if cloud_of(source.url) is Cloud.GCP:
         return None  # every page tells the keys
     in_force = next((one for one in parts.ledger.sweeps() if one.bucket == source.url), None)
     if in_force is None or in_force.made_by != _made_by(parts, source):
         return None
     same = (in_force.layout, in_force.left_out) == (parts.inventory.layout(source.url), source.left_out)
-    return parts.inventory.known(in_force, as_is=same)
+    return parts.inventory.known(in_force, as_is=in_bytes and same)
 
 
 def _made_by(parts: Parts, source: ObjectSource) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from typer.testing import CliRunner
@@ -141,6 +142,51 @@ def test_everything_is_asked_where_the_last_sweep_cannot_be_built_on(
     change(tmp_path)
     second, heads = scanned(cloud, tmp_path)
     assert (heads, second["totals"]) == (OBJECTS, first["totals"])
+
+
+@pytest.fixture
+def a_bad_page(cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The third page of three, which is no page for good."""
+    monkeypatch.setattr("auditor.embedded.aws.s3._PAGE", OBJECTS // 3)
+    monkeypatch.setattr("auditor.connectors.aws.stretches.ROWS", OBJECTS // 3)
+    monkeypatch.setattr("auditor.connectors.transfers._FIRST_WAIT", 0.001)
+    # Each page is asked for when the one before it is done, so that it is the same in every run how far a sweep came.
+    monkeypatch.setattr("auditor.connectors.aws.census._HEADS_AHEAD", 1)
+    names = sorted(cloud.store.buckets["data"].objects)
+    return f"key-marker={quote(names[OBJECTS // 3 * 2 - 1], safe='')}"
+
+
+def test_a_page_that_cannot_be_read_makes_no_scan_ask_again_for_what_is_listed_as_it_was(
+    cloud: AwsCloud, tmp_path: Path, a_bad_page: str
+) -> None:
+    whole, _ = scanned(cloud, tmp_path)
+    cloud.traffic.fail(a_bad_page, status=200, body=b"<html>a proxy</html>")
+    cloud.store.put("data", "acme/0/000", sse="aws:kms", key=KEY, size=1_000)
+    asked = 0
+    for _ in range(3):
+        told, heads = scanned(cloud, tmp_path)
+        assert (told["totals"], [one["reason"] for one in told["gaps"]]) == (whole["totals"], ["malformed"])
+        asked += heads
+    assert 1 <= asked <= 2, "once by each attempt of the first scan; what that finished stays"
+    cloud.traffic.heal()
+    told, heads = scanned(cloud, tmp_path)
+    assert (told["totals"]["bytes"], told["gaps"], heads) == (whole["totals"]["bytes"] + 990, [], 0)
+
+
+def test_a_first_sweep_that_meets_such_a_page_each_time_keeps_what_it_finished(
+    cloud: AwsCloud, tmp_path: Path, a_bad_page: str
+) -> None:
+    finished = sorted(cloud.store.buckets["data"].objects)[: OBJECTS // 3]
+    cloud.traffic.fail(a_bad_page, status=200, body=b"<html>a proxy</html>")
+    assert scanned(cloud, tmp_path)[1] >= len(finished)
+    begin = len(cloud.traffic.requests)
+    for _ in range(3):
+        assert scanned(cloud, tmp_path)[1] <= OBJECTS // 3, "what is behind the last part alone"
+    asked = {one.target.partition("?")[0] for one in cloud.traffic.requests[begin:] if one.verb == "HEAD"}
+    assert asked.isdisjoint(f"/data/{name}" for name in finished)
+    cloud.traffic.heal()
+    told, _ = scanned(cloud, tmp_path)
+    assert (told["totals"]["objects"], told["gaps"]) == (OBJECTS, [])
 
 
 def test_the_sdks_ask_for_everything_and_say_the_same(cloud: AwsCloud, tmp_path: Path) -> None:

@@ -55,6 +55,11 @@ class Shards:
         self._look_again = _PAGES
         """So many pages must have come before a name is looked for again, where there was none to be guessed."""
 
+    @property
+    def left(self) -> bool:
+        """Some are not being listed yet."""
+        return bool(self._left)
+
     def following(self, running: Sequence[Running]) -> Shard | None:
         """What is to be listed beside these by now: a shard that waits, or one that was split off; None for none."""
         if len(running) >= self._streams:

@@ -18,7 +18,7 @@ from typing import Final
 
 import duckdb
 
-from auditor.errors import CollectError, DiskError, GoneError, LedgerError
+from auditor.errors import CollectError, DiskError, GoneError, LedgerError, OrderError
 from auditor.findings import Member
 from auditor.inventory import files, notes, parts, snapshot
 from auditor.inventory.dependencies import Dependencies, told
@@ -35,6 +35,8 @@ _log = logging.getLogger(__name__)
 _UNFINISHED: Final = ".unfinished-"
 _OWNER: Final = ".owner"
 _BEGUN: Final = ".begun"
+_MALFORMED: Final = ".malformed"
+"""A file that says that the listing met an answer that cannot be though it had begun at its beginning."""
 _RESUMABLE: Final = 24 * 3600.0
 """Seconds after its last finished part in which a sweep can be gone on with."""
 _TRIES: Final = 20
@@ -152,6 +154,7 @@ class FileInventory:
                     raise
                 os.replace(unfinished, home / begun.id)  # noqa: PTH105 - the atomic call by its own name
             (home / begun.id / _OWNER).unlink()
+            (home / begun.id / _MALFORMED).unlink(missing_ok=True)
             return self._told(bucket, begun, written)
         except (OSError, duckdb.OperationalError) as error:
             why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
@@ -399,11 +402,15 @@ def _keep(folder: Path, begun: Begun) -> None:
 
 def _may_go_on(folder: Path, begun: Begun, error: BaseException) -> bool:
     """Whether the next sweep may do better from where this one broke off than from the beginning."""
-    if isinstance(error, CollectError) and error.reason is Reason.MALFORMED and begun.kept:
-        # An answer that cannot be one to where it was to go on would be the same again.
+    if isinstance(error, OrderError | LedgerError):
         return False
-    if isinstance(error, LedgerError):
-        return False
+    if isinstance(error, CollectError) and error.reason is Reason.MALFORMED:
+        if begun.kept and not (folder / _MALFORMED).exists():
+            # An answer that cannot be one to where it was to go on would be the same again.
+            return False
+        # Where it went on is not why: from its beginning the listing comes to the same answer.
+        with suppress(OSError):
+            (folder / _MALFORMED).touch()
     kept = _kept(folder)
     return kept is not None and kept.kept > 0
 

@@ -1,3 +1,4 @@
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -422,6 +423,17 @@ def test_what_is_deleted_before_it_is_asked_again_is_gone(cloud: AwsCloud) -> No
     assert [one.name for one in sweep()] == ["a"]
 
 
+def test_who_answers_in_another_shard_tells_a_customers_key_as_well(cloud: AwsCloud) -> None:
+    # As a sweep that is gone on with has them: what lies between is in finished parts.
+    for number in range(20):
+        cloud.store.put("data", f"a/{number:02}", sse=None, customer_key=b"k" * 32)
+        cloud.store.put("data", f"b/{number:02}", sse="aws:kms", key=KEY)
+        cloud.store.put("data", f"c/{number:02}", sse=None, customer_key=b"k" * 32)
+    found = [one for _, one in a_bucket().shards(Listing.STORED, [Shard(None, "a/99"), Shard("b", "b/99"), Shard("c")])]
+    told = [one.encryption for one in objects_of(found)]
+    assert sorted(told) == [Encryption.CMEK] * 20 + [Encryption.CUSTOMER_SUPPLIED] * 40
+
+
 def test_a_name_that_is_refused_is_no_customers_key(cloud: AwsCloud) -> None:
     for name in ("a", "b c"):
         cloud.store.put("data", name)
@@ -430,6 +442,29 @@ def test_a_name_that_is_refused_is_no_customers_key(cloud: AwsCloud) -> None:
     found = by_name(sweep())
     assert (found["b c"].encryption, found["b c"].problem) == (Encryption.UNKNOWN, Reason.UNSUPPORTED)
     assert found["d e"].encryption is Encryption.CUSTOMER_SUPPLIED
+
+
+SIBLINGS = {
+    "throttled": ({"status": 503, "bare": True}, Reason.THROTTLED),
+    "denied": ({"status": 403, "bare": True}, Reason.ACCESS_DENIED),
+    "no answer": ({"drop": True}, Reason.TIMEOUT),
+    "there, of all things": ({"status": 200, "body": b""}, Reason.MALFORMED),
+    "refused as well": ({"status": 400, "bare": True}, Reason.UNSUPPORTED),
+}
+
+
+@pytest.mark.parametrize(("fault", "reason"), SIBLINGS.values(), ids=SIBLINGS)
+def test_why_an_odd_name_cannot_be_told_from_a_refused_one_is_the_reason(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any], reason: Reason
+) -> None:
+    for client in ("census", "objects"):
+        monkeypatch.setattr(f"auditor.connectors.aws.{client}.sibling", lambda name: f"{name}-much-like-it")
+    cloud.store.put("data", "a")
+    cloud.store.put("data", "d e", sse=None, customer_key=b"k" * 32)
+    cloud.traffic.fail("-much-like-it", **fault)
+    found = by_name(sweep(clients=aws_clients(attempts=1)))
+    assert (found["d e"].encryption, found["d e"].problem) == (Encryption.UNKNOWN, reason)
+    assert found["a"].problem is None
 
 
 def test_a_bare_400_that_somebody_on_the_way_makes_is_no_customers_key(cloud: AwsCloud) -> None:
@@ -623,6 +658,73 @@ def test_a_listing_that_goes_round_in_a_circle_ends(cloud: AwsCloud, populations
     with pytest.raises(CollectError) as broken:
         sweep(populations=populations)
     assert broken.value.reason is Reason.MALFORMED
+
+
+ENTRY = "<Key>a</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>1</Size>"
+
+
+ALL: tuple[Population, ...] = ()
+LACKED = [(ALL, one) for one in ("Key", "Size", "LastModified", "IsLatest")]
+LACKED += [((Population.LIVE,), one) for one in ("Key", "Size", "LastModified")]
+
+
+@pytest.mark.parametrize(("populations", "lacking"), LACKED)
+def test_an_entry_that_leaves_out_what_every_object_has_is_none(
+    cloud: AwsCloud, populations: tuple[Population, ...], lacking: str
+) -> None:
+    root, row = ("ListBucketResult", "Contents") if populations else ("ListVersionsResult", "Version")
+    said = "<Name>data</Name><Prefix></Prefix><IsTruncated>false</IsTruncated>"
+    entry = re.sub(f"<{lacking}>.*?</{lacking}>", "", f"{ENTRY}<IsLatest>true</IsLatest>")
+    cloud.traffic.fail("s3 GET /data", status=200, body=f"<{root}>{said}<{row}>{entry}</{row}></{root}>".encode())
+    with pytest.raises(CollectError) as broken:
+        sweep(populations=populations)
+    assert (broken.value.reason, "s3://data" in str(broken.value)) == (Reason.MALFORMED, True)
+
+
+ALWAYS_MORE = {
+    "live, empty": ((Population.LIVE,), ""),
+    "live, the same": ((Population.LIVE,), f"<Contents>{ENTRY}</Contents>"),
+    "versions, empty": ((), ""),
+    "versions, the same": ((), f"<Version>{ENTRY}<IsLatest>true</IsLatest><VersionId>1</VersionId></Version>"),
+    "versions, the same marker": (
+        (),
+        f"<DeleteMarker>{ENTRY}<IsLatest>true</IsLatest><VersionId>1</VersionId></DeleteMarker>",
+    ),
+}
+
+
+@pytest.mark.parametrize(("populations", "entry"), ALWAYS_MORE.values(), ids=ALWAYS_MORE)
+def test_a_listing_that_tells_nothing_new_ends_whatever_places_it_names(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, populations: tuple[Population, ...], entry: str
+) -> None:
+    monkeypatch.setattr("auditor.connectors.trail._EMPTY_PAGES", 10)
+    root, said = ("ListBucketResult" if populations else "ListVersionsResult"), "<Name>data</Name><Prefix></Prefix>"
+    for number in range(30):
+        place = f"<NextContinuationToken>t{number}</NextContinuationToken>"
+        name = "a" if entry else f"a{number:02}"
+        place += f"<NextKeyMarker>{name}</NextKeyMarker><NextVersionIdMarker>v{number}</NextVersionIdMarker>"
+        body = f"<{root}>{said}<IsTruncated>true</IsTruncated>{place}{entry}</{root}>".encode()
+        cloud.traffic.fail("s3 GET /data?" if populations else "versions", status=200, body=body, times=1)
+    cloud.traffic.fail("s3 GET /data", status=403, code="AccessDenied")
+    with pytest.raises(CollectError) as broken:
+        sweep(populations=populations)
+    assert broken.value.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("populations", [(), (Population.LIVE,)], ids=["versions", "live"])
+def test_pages_without_an_entry_are_waited_through(cloud: AwsCloud, populations: tuple[Population, ...]) -> None:
+    cloud.store.put("data", "b")
+    root = "ListBucketResult" if populations else "ListVersionsResult"
+    for number in range(50):
+        place = f"<NextContinuationToken>t{number}</NextContinuationToken><NextKeyMarker>a{number:02}</NextKeyMarker>"
+        body = f"<{root}><Name>data</Name><Prefix></Prefix><IsTruncated>true</IsTruncated>{place}</{root}>".encode()
+        cloud.traffic.fail("s3 GET /data", status=200, body=body, times=1)
+    last = "t49" if populations else "a49"
+    listed = "<Name>data</Name><Prefix></Prefix><IsTruncated>false</IsTruncated>"
+    row = "Contents" if populations else "Version"
+    entry = f"<{row}>{ENTRY}<IsLatest>true</IsLatest></{row}>".replace(">a<", ">b<")
+    cloud.traffic.fail(last, status=200, body=f"<{root}>{listed}{entry}</{root}>".encode(), times=1)
+    assert [one.name for one in sweep(populations=populations)] == ["b"]
 
 
 @pytest.mark.parametrize("second", ["", "<Version><Key>a</Key>{}</Version>"], ids=["nothing", "names from before"])

@@ -105,6 +105,13 @@ def test_all_three_populations_pin_key_versions(cloud: GoogleCloud) -> None:
         assert {one.population for one in sweep(cloud, populations=(population,))} == {population}
 
 
+def test_a_noncurrent_generation_that_was_deleted_pins_its_key_version(cloud: GoogleCloud) -> None:
+    cloud.store.put("data", "a", key=GOOGLE_KEY, version=1, noncurrent_since=WHEN, soft_deleted_since=WHEN)
+    cloud.store.put("data", "a", key=GOOGLE_KEY, version=2)
+    found = {one.population: one.key_version for one in sweep(cloud)}
+    assert found == {Population.LIVE: "2", Population.SOFT_DELETED: "1"}
+
+
 def test_what_names_no_date_of_deletion_was_not_deleted(cloud: GoogleCloud) -> None:
     entry = b'{"name": "a", "generation": "1", "size": "1", "timeCreated": "2026-01-01T00:00:00Z", "timeDeleted": ""}'
     cloud.traffic.fail("/o?", status=200, body=b'{"kind": "storage#objects", "items": [' + entry + b"]}")
@@ -367,6 +374,31 @@ def test_a_listing_that_goes_round_in_a_circle_ends(cloud: GoogleCloud) -> None:
     with pytest.raises(CollectError) as broken:
         sweep(cloud)
     assert broken.value.reason is Reason.MALFORMED
+
+
+ITEM = b'{"name": "a", "generation": "1", "size": "1", "timeCreated": "2026-01-01T00:00:00Z"}'
+
+
+@pytest.mark.parametrize("item", [b"", ITEM], ids=["nothing", "the same"])
+def test_a_listing_that_tells_nothing_new_ends_whatever_tokens_it_names(
+    cloud: GoogleCloud, monkeypatch: pytest.MonkeyPatch, item: bytes
+) -> None:
+    monkeypatch.setattr("auditor.connectors.trail._EMPTY_PAGES", 10)
+    for number in range(30):
+        body = b'{"kind": "storage#objects", "items": [%s], "nextPageToken": "t%d"}' % (item, number)
+        cloud.traffic.fail("/o?", status=200, body=body, times=1)
+    cloud.traffic.fail("/o?", status=403)
+    with pytest.raises(CollectError) as broken:
+        sweep(cloud)
+    assert broken.value.reason is Reason.MALFORMED
+
+
+def test_pages_without_an_entry_are_waited_through(cloud: GoogleCloud) -> None:
+    for number in range(50):
+        body = b'{"kind": "storage#objects", "nextPageToken": "t%d"}' % number
+        cloud.traffic.fail("/o?", status=200, body=body, times=1)
+    cloud.traffic.fail("t49", status=200, body=b'{"kind": "storage#objects", "items": [%s]}' % ITEM, times=1)
+    assert [one.name for one in sweep(cloud, populations=(Population.LIVE,))] == ["a"]
 
 
 def test_uploads_that_go_round_in_a_circle_or_do_not_say_how_many_are_a_gap(cloud: GoogleCloud) -> None:

@@ -207,6 +207,16 @@ def test_a_deleted_object_goes_by_versioning_and_soft_deletion(cloud: GoogleClou
     assert [one.time_deleted is None for one in buckets(cloud).list_blobs("data", versions=True)] == [False, True]
 
 
+def test_a_noncurrent_generation_that_is_deleted_is_told_among_what_can_be_restored(cloud: GoogleCloud) -> None:
+    cloud.store.buckets["data"].versioned = True
+    blob = buckets(cloud).bucket("data").blob("a/b ü")
+    blob.upload_from_string(b"two")
+    (old, _) = buckets(cloud).list_blobs("data", versions=True)
+    old.delete()
+    assert [one.generation for one in buckets(cloud).list_blobs("data", soft_deleted=True)] == [old.generation]
+    assert [one.time_deleted for one in buckets(cloud).list_blobs("data", versions=True)] == [None]
+
+
 def test_a_write_needs_a_usable_key_its_grant_and_a_name_without_version(cloud: GoogleCloud) -> None:
     def refusal(key: str) -> tuple[int, str]:
         name = f"/upload/storage/v1/b/data/o?uploadType=media&name=x&kmsKeyName={key}"

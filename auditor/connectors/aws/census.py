@@ -281,8 +281,8 @@ class _Listing:
 
     @property
     def ended(self) -> bool:
-        """No page comes any more."""
-        return all(one.ended for one in self.runs)
+        """No page comes any more, of these shards or of others."""
+        return all(one.ended for one in self.runs) and not self.plan.left
 
     def shards(self) -> Iterator[tuple[Shard, Coming]]:
         """Yield the rows of all shards, some of one and then of another."""
@@ -322,7 +322,8 @@ class _Listing:
     def _begin(self) -> None:
         """List more shards at once, unless HEADs are what is waited for."""
         while not self.runs or (self.transfers.open < CONNECTIONS and self.held <= _ROWS_HELD):
-            shard = self.plan.following(self.runs)
+            # What is listed to its end may wait for somebody who answers, in a shard that is not listed yet.
+            shard = self.plan.following([one for one in self.runs if not one.ended])
             if shard is None:
                 return
             self.runs.append(_Run(self, shard))
@@ -415,7 +416,7 @@ class _Run:
     def _go_on(self, sheet: Sheet) -> None:
         if sheet.following is None:
             self.ended = True
-        elif not self._trail.leads_on(tuple(sheet.following.items())):
+        elif not (self._trail.leads_on(tuple(sheet.following.items())) and self._trail.gets_on(sheet.end())):
             raise self._by_sdk.endless()
         else:
             self._asked = dict(sheet.following)
@@ -621,8 +622,9 @@ class _Run:
 
     def _compared_with_sibling(self, found: _Rows, place: int, transfer: Transfer) -> None:
         """Where a name much like it, that is not there, is just not found, it is not the name that is refused."""
-        accepted = code_of(transfer) == "404"
-        self._settle(found, place, Told(Encryption.CUSTOMER_SUPPLIED) if accepted else Reason.UNSUPPORTED)
+        code = code_of(transfer)
+        refused = Reason.UNSUPPORTED if code == _BARE else _reason(transfer)
+        self._settle(found, place, Told(Encryption.CUSTOMER_SUPPLIED) if code == "404" else refused)
 
     def _settle(self, found: _Rows, place: int, told: Told | Reason | _Gone) -> None:
         found.told[place] = told

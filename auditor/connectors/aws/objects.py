@@ -192,7 +192,8 @@ class S3Bucket:
             OrderError: names do not come in the order that shards need.
             CollectError: a page could not be read, so the listing is not complete.
         """
-        return one_after_the_other(shards, self.objects)
+        heads = self._heads()
+        return one_after_the_other(shards, lambda shard: self._objects(shard, heads))
 
     def objects(self, shard: Shard = EVERYTHING) -> Iterator[StoredObject]:
         """Yield all behind the beginning of a shard one by one, in the order of the listing.
@@ -201,7 +202,13 @@ class S3Bucket:
             OrderError: names do not come in order, and the shard is not everything.
             CollectError: a page could not be read, so the listing is not complete.
         """
-        heads = _Heads(self._client, self._bucket, self._pace, self._clock)
+        return self._objects(shard, self._heads())
+
+    def _heads(self) -> "_Heads":
+        return _Heads(self._client, self._bucket, self._pace, self._clock)
+
+    def _objects(self, shard: Shard, heads: "_Heads") -> Iterator[StoredObject]:
+        heads.begin()
         with ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
             ahead: deque[list[Future[StoredObject | _Undecided | None]]] = deque()
             try:
@@ -225,7 +232,8 @@ class S3Bucket:
                 yield [one for one in page if one.name != after]
         except FAULTS as error:
             raise self.broken_off(code_of(error), reason_of(error)) from None
-        except ValueError:
+        except (ValueError, KeyError):
+            # An entry that says what no object can say, or leaves out what every object has.
             raise self.broken_off(MALFORMED, Reason.MALFORMED) from None
 
     def _live_pages(self, after: str | None) -> Iterator[list[Listed]]:
@@ -239,7 +247,7 @@ class S3Bucket:
             if not page.get("IsTruncated"):
                 return
             token = page.get("NextContinuationToken")
-            if not token or not trail.leads_on(token):
+            if not (token and trail.leads_on(token) and trail.gets_on(_end_of(page.get("Contents", [])))):
                 raise self.endless()
             more = {"ContinuationToken": token}
 
@@ -260,7 +268,8 @@ class S3Bucket:
             if name and entries:
                 # Whatever it names instead, or the SDK reads in it: behind the last entry nothing is skipped.
                 name = max(one["Key"] for one in entries)
-            if not name or not trail.leads_on((name, version)):
+            ends = _end_of(page.get("Versions", []), page.get("DeleteMarkers", []))
+            if not (name and trail.leads_on((name, version)) and trail.gets_on(ends)):
                 raise self.endless()
             more = {"KeyMarker": name, "VersionIdMarker": version}
 
@@ -278,7 +287,7 @@ class S3Bucket:
     def endless(self) -> CollectError:
         """What a listing ends with that would never end."""
         return CollectError(
-            f"cannot list {self._url}: a page says that there is more and does not say where",
+            f"cannot list {self._url}: its pages say that there is more, and lead nowhere",
             "sweep again; if it stays so, report it to the storage's operator",
             reason=Reason.MALFORMED,
         )
@@ -317,6 +326,10 @@ class _Heads:
         """The first cannot be decided yet, and nothing overtakes it: parts of a sweep rely on the order of names."""
         self._refused: Reason | None = None
         """Why the last that was known to answer did not."""
+
+    def begin(self) -> None:
+        """Begin with another shard; who answered in the one before it may do so again."""
+        self._waiting.clear()
 
     def learn(self, listed: Listed) -> "StoredObject | _Undecided | None":
         """HEAD one version; a failure leaves it unresolved, never lost. None for one that was deleted meanwhile."""
@@ -389,8 +402,9 @@ class _Heads:
         problem = self._ask_a_control()
         if problem is not None:
             return replace(found.unresolved, problem=problem)
-        if not self._is_accepted(found.listed.name):
-            return replace(found.unresolved, problem=Reason.UNSUPPORTED)
+        problem = self._ask_for_sibling(found.listed.name)
+        if problem is not None:
+            return replace(found.unresolved, problem=problem)
         return replace(found.unresolved, encryption=Encryption.CUSTOMER_SUPPLIED, problem=None, verified=self._clock())
 
     def _ask_a_control(self) -> Reason | None:
@@ -410,16 +424,18 @@ class _Heads:
                 return None
         return self._refused or Reason.UNSUPPORTED
 
-    def _is_accepted(self, name: str) -> bool:
-        """Whether it is not the name that is refused: one much like it, that is not there, is just not found."""
+    def _ask_for_sibling(self, name: str) -> Reason | None:
+        """Why a name much like it, that is not there, is not just not found; None where it is not the name's fault."""
         if is_plain(name):
-            return True
+            return None
         self._pace.wait()
         try:
             self._client.head_object(Bucket=self._bucket, Key=sibling(name))
         except FAULTS as error:
-            return code_of(error) == "404"
-        return False
+            if code_of(error) == "404":
+                return None
+            return Reason.UNSUPPORTED if code_of(error) == _BARE else reason_of(error)
+        return Reason.MALFORMED
 
     def _is_gone(self, listed: Listed) -> bool:
         """Whether a version that HEAD did not find is not listed any more either: then it hangs on no key."""
@@ -496,6 +512,11 @@ def _has_number(error: Exception) -> bool:
     """Whether it is the service's own refusal: one that somebody on the way makes has no number."""
     told: Mapping[str, Any] = error.response if isinstance(error, ClientError) else {}
     return "x-amz-request-id" in told.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+
+
+def _end_of(*kinds: Sequence[Mapping[str, Any]]) -> tuple[object, ...] | None:
+    """The last entry of each kind on a page; None where it has none of any."""
+    return tuple((some[-1].get("Key"), some[-1].get("VersionId")) for some in kinds if some) or None
 
 
 def parse_listed(told: Mapping[str, Any], *, newest: bool, versioned: bool) -> Listed:

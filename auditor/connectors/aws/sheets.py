@@ -102,6 +102,13 @@ class Sheet:
         """The name of the last entry, as the service wrote it; None where there is none to be seen."""
         return last_name(self.entries) if self.dialect else None
 
+    def end(self) -> bytes | tuple[object, ...] | None:
+        """What its last entry looks like, to be told from that of another page; None where it has no entry."""
+        if len(self.entries):
+            return bytes(self.entries[-_NEAR:])
+        page = self.page()
+        return (page.names[-1], page.versions[-1]) if page.names else None
+
     def split(self) -> Sequence[Entry]:
         """Where each entry begins.
 

@@ -217,7 +217,7 @@ class _Run:
         self._waiting.append((page, about.clock()))
         if not page.next_page_token:
             self.ended = True
-        elif not self._trail.leads_on(page.next_page_token):
+        elif not (self._trail.leads_on(page.next_page_token) and self._trail.gets_on(_end_of(page))):
             raise about.by_sdk.endless()
         else:
             self._asked = {"pageToken": page.next_page_token, **self._kind}
@@ -242,6 +242,11 @@ class _Run:
             about = self._about
             asked = about.signer.page(about.by_sdk.url.removeprefix("gs://"), self._asked, self)
             about.transfers.start(asked)
+
+
+def _end_of(page: Page) -> tuple[object, ...] | None:
+    """The last entry of a page; None where it has none."""
+    return (page.items[-1].name, page.items[-1].generation) if page.items else None
 
 
 def _certificates() -> str:

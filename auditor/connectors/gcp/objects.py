@@ -182,13 +182,14 @@ class GcsBucket:
             for page in blobs.pages:
                 at = self._clock()
                 pages += 1
-                if blobs.next_page_token and not trail.leads_on(blobs.next_page_token):
-                    raise self.endless()
                 if page.raw_page.get("prefixes"):
                     raise self.no_object()
                 # The raw page: a Blob has no public name for a customer's own key, and costs more than the page.
                 found = [self._parsed(one, at, soft_deleted=soft_deleted) for one in page.raw_page.get("items", [])]
                 order.follow(one.name for one in found)
+                token, end = blobs.next_page_token, (found[-1].name, found[-1].version) if found else None
+                if token and not (trail.leads_on(token) and trail.gets_on(end)):
+                    raise self.endless()
                 yield from (one for one in found if one.population in self._populations)
                 self._pace.wait()
         except FAULTS as error:
@@ -214,7 +215,7 @@ class GcsBucket:
     def endless(self) -> CollectError:
         """What a listing ends with that would never end."""
         return CollectError(
-            f"cannot list {self._url}: a page names itself as the next; an older sweep, if any, stays in force",
+            f"cannot list {self._url}: its pages say that there is more, and lead nowhere",
             "scan again; if it stays so, report it to the storage's operator",
             reason=Reason.MALFORMED,
         )

@@ -277,7 +277,8 @@ class Store:
             start = bisect_right(home.objects, after, key=lambda one: one.order) if after else 0
             chosen = home.objects[start:]
         for one in chosen:
-            if soft_deleted == (one.soft_deleted_since is not None) and (versions or one.noncurrent_since is None):
+            told = versions or soft_deleted or one.noncurrent_since is None
+            if told and soft_deleted == (one.soft_deleted_since is not None):
                 yield one
 
     def find(self, bucket: str, name: str, generation: int | None) -> StoredObject | None:
