@@ -259,6 +259,16 @@ def test_a_finding_of_a_bucket_that_was_not_seen_is_told_so(watched: Watched) ->
     assert {one.rule for one in closed.closed if one.id in closed.unseen} >= {"data-unreadable"}
 
 
+def test_a_finding_about_part_of_the_data_of_a_namespace_is_told_as_the_schema_says(watched: Watched) -> None:
+    watched.small.cloud.store.add_key(OTHER_KEY, versions=1)
+    watched.scan()
+    watched.small.cloud.store.put("data", watched.objects[0].name + "x", key=OTHER_KEY, version=1)
+    watched.scan()
+    _, told = watched.told()
+    (mixed,) = [one["finding"] for one in told["findings"]["opened"] if one["finding"]["rule"] == "mixed-keys"]
+    assert mixed["portions"] == ["mixed_keys"]
+
+
 def test_a_sweep_that_failed_leaves_the_bucket_as_the_one_before_saw_it(watched: Watched) -> None:
     first = watched.scan()
     watched.small.cloud.store.deny("storage.objects.list", "data")
