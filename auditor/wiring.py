@@ -23,7 +23,7 @@ from auditor.inventory.registry import RegistryStore
 from auditor.inventory.store import FileInventory, Keep
 from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName, cloud_of
-from auditor.ports import OpenInventory
+from auditor.ports import NamespaceService, OpenInventory
 from auditor.probing import Budget
 from auditor.rule import Excepted
 from auditor.run import Parts
@@ -122,6 +122,12 @@ def registries_of(config: Config) -> tuple[FileRegistry, ...]:
     return tuple(_file(one, one.path, layouts) for one in config.registry if one.path is not None)
 
 
+def service_of(one: Registry, key_env: str, wire: Wire) -> NamespaceService:
+    """The platform's API that a registry of the config is; nothing is asked yet."""
+    account = Account(one.url, key_env, one.requests_per_second)
+    return TurbopufferRegistry(account, f"registry {one.name}", wire, _AGENT)
+
+
 @contextmanager
 def stored(config: Config) -> Iterator[tuple[LedgerStore, FileInventory]]:
     """Open what is stored and nothing else: no credentials are needed for it.
@@ -158,10 +164,8 @@ def _services(
     for one in config.registry:
         if one.bucket is None or one.api_key_env is None:
             continue
-        name = f"registry {one.name}"
-        account = Account(one.url, one.api_key_env, one.requests_per_second)
         asked = Asked(
-            name=name,
+            name=f"registry {one.name}",
             bucket=one.bucket,
             layout=layouts[one.bucket].fields,
             constants=tuple(sorted(one.fields.items())),
@@ -169,7 +173,7 @@ def _services(
             per_sweep=one.metadata_per_sweep,
             reread=timedelta(days=one.reread_days),
         )
-        yield AskedRegistry(asked, TurbopufferRegistry(account, name, wire, _AGENT), config.state / "registry", clock)
+        yield AskedRegistry(asked, service_of(one, one.api_key_env, wire), config.state / "registry", clock)
 
 
 def waivers_of(config: Config, now: datetime) -> tuple[Waiver, ...]:
