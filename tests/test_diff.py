@@ -259,6 +259,53 @@ def test_a_finding_of_a_bucket_that_was_not_seen_is_told_so(watched: Watched) ->
     assert {one.rule for one in closed.closed if one.id in closed.unseen} >= {"data-unreadable"}
 
 
+LESS_TO_SEE = {
+    "a bucket left": (SECOND, ""),
+    "a population was left out": ("", 'populations = ["live", "noncurrent"]\n'),
+}
+
+
+@pytest.mark.parametrize(("first", "then"), LESS_TO_SEE.values(), ids=LESS_TO_SEE)
+def test_a_finding_that_only_the_config_made_smaller_is_told_so(
+    watched: Watched, capsys: pytest.CaptureFixture[str], first: str, then: str
+) -> None:
+    config, store = watched.small.config.read_text(), watched.small.cloud.store
+    store.add_bucket("second", "acme", "us-east1")
+    store.put("second", "acme/there/1", key=GOOGLE_KEY, version=1)
+    watched.objects[0].soft_deleted_since = watched.clock()
+    watched.small.set_state(1, "DISABLED")
+    watched.configure(config + first)
+    before = watched.scan()
+    watched.configure(config + then)
+    after = watched.scan()
+    assert watched.run(before.run.id, after.run.id) == 3
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if one.startswith("changed critical")]
+    assert line.endswith("(part of its data is not compared, and may be as it was)")
+    (changed,) = watched.told(before.run.id, after.run.id)[1]["findings"]["changed"]
+    assert (changed["finding"]["rule"], changed["compared"]) == ("data-unreadable", False)
+    store.put("data", "acme/old/more", key=GOOGLE_KEY, version=1)
+    watched.scan()
+    (changed,) = watched.told(after.run.id)[1]["findings"]["changed"]
+    assert changed["compared"], "both sides saw all that either counts"
+
+
+def test_a_key_that_nobody_asked_is_told_as_that_and_not_as_silent(watched: Watched) -> None:
+    config, store = watched.small.config.read_text(), watched.small.cloud.store
+    store.add_bucket("second", "acme", "us-east1")
+    store.add_key(OTHER_KEY, versions=1)
+    store.put("second", "acme/there/1", key=OTHER_KEY, version=1)
+    watched.configure(config + SECOND)
+    both = watched.scan()
+    watched.configure(config)
+    alone = watched.scan()
+    (one,) = watched.found(both, alone).keys
+    assert (one.key.text, one.fact, one.before, one.after) == (OTHER_KEY, "answer", "answered", "not asked")
+    watched.configure(config + SECOND)
+    store.deny("cloudkms.cryptoKeyVersions.list", OTHER_KEY)
+    (one,) = watched.found(alone, watched.scan()).keys
+    assert (one.before, one.after) == ("not asked", "denied")
+
+
 def test_a_finding_about_part_of_the_data_of_a_namespace_is_told_as_the_schema_says(watched: Watched) -> None:
     watched.small.cloud.store.add_key(OTHER_KEY, versions=1)
     watched.scan()
