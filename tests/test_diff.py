@@ -459,12 +459,14 @@ def test_ids_that_name_no_two_judgements_are_refused_with_those_that_are_there(w
         (("",), "begins the id of no judgement"),
         (("2",), "'2' begins the ids of several judgements"),
         ((last,), "compared with itself"),
+        (("a" * 100_000,), f"'{'a' * 64}' and what follows, 100000 characters, is longer than any id"),
+        ((first, f"{last}{'%' * 60}"), "is longer than any id"),
     ):
         told = refused(*ids)
         assert why in told
         assert f"{last}, {first}" in told
     assert "was made after" in refused(last, first)
-    assert watched.run("zzz") == 2
+    assert watched.run("zzz") == watched.run("a" * 100_000) == 2
     assert (
         watched.found().before.run.id
         == compare(watched.assembly.ledger, watched.assembly.inventory, first[:-1], last[:-1]).before.run.id
