@@ -30,8 +30,11 @@ def compare(history: History, inventory: SweepRows, first: str | None = None, la
     was, now = (_current(each.judgement) for each in (before, after))
     opened = tuple(sorted((now[one] for one in now.keys() - was.keys()), key=worst_first))
     closed = tuple(sorted((was[one] for one in was.keys() - now.keys()), key=worst_first))
-    pairs = (ChangedFinding(was[one], now[one]) for one in was.keys() & now.keys())
+    pairs = [ChangedFinding(was[one], now[one]) for one in was.keys() & now.keys()]
     blind = {name for name, one in by_name.items() if one.how is How.NOT}
+    dim = blind | {name for name, one in by_name.items() if one.left_out}
+    unseen = {one.id for one in (*opened, *closed) if _is_unseen(one, blind)}
+    unseen |= {one.after.id for one in pairs if not dim.isdisjoint(_buckets(one.before) | _buckets(one.after))}
     standing, ended, new = _gaps(before.judgement.gaps, after.judgement.gaps)
     return Difference(
         before=before.judgement,
@@ -43,7 +46,7 @@ def compare(history: History, inventory: SweepRows, first: str | None = None, la
         closed=closed,
         changed=tuple(sorted((one for one in pairs if one.fields), key=lambda one: worst_first(one.after))),
         passed=tuple(one for one in between.passed if one.id not in was.keys() | now.keys()),
-        unseen=frozenset(one.id for one in (*opened, *closed) if _is_unseen(one, blind)),
+        unseen=frozenset(unseen),
         gaps=(*(gap for _, some in buckets for gap in some), *_claimed(before.judgement, after.judgement)),
         gaps_opened=new,
         gaps_closed=ended,
@@ -70,8 +73,13 @@ def _current(judgement: Judgement) -> Mapping[str, Finding]:
 
 def _is_unseen(one: Finding, blind: Collection[str]) -> bool:
     """Whether a finding is only about buckets that one side did not see: nobody knows since when, or whether still."""
-    buckets = {one.subject.id} if one.subject.kind is SubjectKind.BUCKET else {member[0] for member in one.members}
+    buckets = _buckets(one)
     return bool(buckets) and buckets <= set(blind)
+
+
+def _buckets(one: Finding) -> set[str]:
+    """The buckets that a finding is about."""
+    return {one.subject.id} if one.subject.kind is SubjectKind.BUCKET else {member[0] for member in one.members}
 
 
 def _gaps(before: Iterable[Gap], after: Iterable[Gap]) -> _Gaps:

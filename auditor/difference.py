@@ -242,7 +242,7 @@ class Difference:
     changed: tuple[ChangedFinding, ...]
     passed: tuple[Finding, ...]
     unseen: frozenset[str]
-    """Ids of opened and closed findings all whose data is in buckets that are not compared."""
+    """Ids of opened and closed findings all whose data, and of changed ones some of whose data, is not compared."""
     gaps: tuple[Gap, ...]
     """What of the two cannot be compared."""
     gaps_opened: tuple[Gap, ...]

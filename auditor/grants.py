@@ -45,7 +45,19 @@ class ProjectRole:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotaProject:
+    """A project that requests of one identity count against."""
+
+    project: str
+    member: str | None
+    """As of a `ProjectRole`."""
+
+
+@dataclass(frozen=True, slots=True)
 class GcpGrants:
     """All of it on Google Cloud."""
 
     roles: tuple[ProjectRole, ...]
+    impersonated: tuple[str, ...] = ()
+    """Service accounts that whoever the SDK finds credentials of acts as."""
+    quota_projects: tuple[QuotaProject, ...] = ()

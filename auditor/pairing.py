@@ -9,6 +9,8 @@ from auditor.ports import History, Made
 
 _NEWEST: Final = 5
 """Ids that a hint names."""
+_LONGEST: Final = 64
+"""Characters: twice as long as an id is."""
 
 
 def pair(history: History, first: str | None, last: str | None) -> tuple[Made, Made]:
@@ -37,6 +39,9 @@ def _newest(history: History) -> Made:
 
 def _named(history: History, prefix: str) -> Made:
     _newest(history)
+    if len(prefix) > _LONGEST:
+        told = f"{prefix[:_LONGEST]!r} and what follows, {len(prefix)} characters, is longer than any id"
+        raise UsageError(told, _hint(history, "the newest are"))
     found = history.named(prefix) if prefix else ()
     if len(found) == 1:
         return found[0]

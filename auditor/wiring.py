@@ -25,7 +25,7 @@ from auditor.inventory.registry import RegistryStore
 from auditor.inventory.store import FileInventory, Keep
 from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName, cloud_of
-from auditor.ports import KeySource, OpenInventory
+from auditor.ports import KeySource, NamespaceService, OpenInventory
 from auditor.probing import Budget
 from auditor.registered import Labels
 from auditor.rule import Excepted
@@ -140,6 +140,12 @@ def registries_of(config: Config) -> tuple[FileRegistry, ...]:
     return tuple(_file(one, one.path, layouts) for one in config.registry if one.path is not None)
 
 
+def service_of(one: Registry, key_env: str, wire: Wire) -> NamespaceService:
+    """The platform's API that a registry of the config is; nothing is asked yet."""
+    account = Account(one.url, key_env, one.requests_per_second)
+    return TurbopufferRegistry(account, f"registry {one.name}", wire, _AGENT)
+
+
 @contextmanager
 def stored(config: Config) -> Iterator[tuple[LedgerStore, FileInventory]]:
     """Open what is stored and nothing else: no credentials are needed for it.
@@ -178,7 +184,6 @@ def _services(
             continue
         name = f"registry {one.name}"
         bucket = one.bucket or name
-        account = Account(one.url, one.api_key_env, one.requests_per_second)
         asked = Asked(
             name=name,
             bucket=bucket,
@@ -188,7 +193,7 @@ def _services(
             per_sweep=one.metadata_per_sweep,
             reread=timedelta(days=one.reread_days),
         )
-        yield AskedRegistry(asked, TurbopufferRegistry(account, name, wire, _AGENT), config.state / "registry", clock)
+        yield AskedRegistry(asked, service_of(one, one.api_key_env, wire), config.state / "registry", clock)
 
 
 def waivers_of(config: Config, now: datetime) -> tuple[Waiver, ...]:

@@ -259,6 +259,63 @@ def test_a_finding_of_a_bucket_that_was_not_seen_is_told_so(watched: Watched) ->
     assert {one.rule for one in closed.closed if one.id in closed.unseen} >= {"data-unreadable"}
 
 
+LESS_TO_SEE = {
+    "a bucket left": (SECOND, ""),
+    "a population was left out": ("", 'populations = ["live", "noncurrent"]\n'),
+}
+
+
+@pytest.mark.parametrize(("first", "then"), LESS_TO_SEE.values(), ids=LESS_TO_SEE)
+def test_a_finding_that_only_the_config_made_smaller_is_told_so(
+    watched: Watched, capsys: pytest.CaptureFixture[str], first: str, then: str
+) -> None:
+    config, store = watched.small.config.read_text(), watched.small.cloud.store
+    store.add_bucket("second", "acme", "us-east1")
+    store.put("second", "acme/there/1", key=GOOGLE_KEY, version=1)
+    watched.objects[0].soft_deleted_since = watched.clock()
+    watched.small.set_state(1, "DISABLED")
+    watched.configure(config + first)
+    before = watched.scan()
+    watched.configure(config + then)
+    after = watched.scan()
+    assert watched.run(before.run.id, after.run.id) == 3
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if one.startswith("changed critical")]
+    assert line.endswith("(part of its data is not compared, and may be as it was)")
+    (changed,) = watched.told(before.run.id, after.run.id)[1]["findings"]["changed"]
+    assert (changed["finding"]["rule"], changed["compared"]) == ("data-unreadable", False)
+    store.put("data", "acme/old/more", key=GOOGLE_KEY, version=1)
+    watched.scan()
+    (changed,) = watched.told(after.run.id)[1]["findings"]["changed"]
+    assert changed["compared"], "both sides saw all that either counts"
+
+
+def test_a_key_that_nobody_asked_is_told_as_that_and_not_as_silent(watched: Watched) -> None:
+    config, store = watched.small.config.read_text(), watched.small.cloud.store
+    store.add_bucket("second", "acme", "us-east1")
+    store.add_key(OTHER_KEY, versions=1)
+    store.put("second", "acme/there/1", key=OTHER_KEY, version=1)
+    watched.configure(config + SECOND)
+    both = watched.scan()
+    watched.configure(config)
+    alone = watched.scan()
+    (one,) = watched.found(both, alone).keys
+    assert (one.key.text, one.fact, one.before, one.after) == (OTHER_KEY, "answer", "answered", "not asked")
+    watched.configure(config + SECOND)
+    store.deny("cloudkms.cryptoKeyVersions.list", OTHER_KEY)
+    (one,) = watched.found(alone, watched.scan()).keys
+    assert (one.before, one.after) == ("not asked", "denied")
+
+
+def test_a_finding_about_part_of_the_data_of_a_namespace_is_told_as_the_schema_says(watched: Watched) -> None:
+    watched.small.cloud.store.add_key(OTHER_KEY, versions=1)
+    watched.scan()
+    watched.small.cloud.store.put("data", watched.objects[0].name + "x", key=OTHER_KEY, version=1)
+    watched.scan()
+    _, told = watched.told()
+    (mixed,) = [one["finding"] for one in told["findings"]["opened"] if one["finding"]["rule"] == "mixed-keys"]
+    assert mixed["portions"] == ["mixed_keys"]
+
+
 def test_a_sweep_that_failed_leaves_the_bucket_as_the_one_before_saw_it(watched: Watched) -> None:
     first = watched.scan()
     watched.small.cloud.store.deny("storage.objects.list", "data")
@@ -402,12 +459,14 @@ def test_ids_that_name_no_two_judgements_are_refused_with_those_that_are_there(w
         (("",), "begins the id of no judgement"),
         (("2",), "'2' begins the ids of several judgements"),
         ((last,), "compared with itself"),
+        (("a" * 100_000,), f"'{'a' * 64}' and what follows, 100000 characters, is longer than any id"),
+        ((first, f"{last}{'%' * 60}"), "is longer than any id"),
     ):
         told = refused(*ids)
         assert why in told
         assert f"{last}, {first}" in told
     assert "was made after" in refused(last, first)
-    assert watched.run("zzz") == 2
+    assert watched.run("zzz") == watched.run("a" * 100_000) == 2
     assert (
         watched.found().before.run.id
         == compare(watched.assembly.ledger, watched.assembly.inventory, first[:-1], last[:-1]).before.run.id

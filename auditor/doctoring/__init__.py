@@ -37,8 +37,8 @@ def examine(
     now = clock or (lambda: datetime.now(UTC))
     waivers_of(config, now())
     ledger = local.ledger(config)
-    checks = [*local.of_config(path, config), *local.of_machine(config, ledger)]
     wire = Wire(now)
+    checks = [*local.of_config(path, config, wire), *local.of_machine(config, ledger)]
     clocks = Clocks(now, lambda: now() + plausible(wire.skew()))
     keys = {*ledger.memory, *(KeyName(one.name) for one in config.key)}
     choose = chooser(frozenset(KeyName(one.name) for one in config.key), ledger.memory)

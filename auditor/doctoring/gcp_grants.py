@@ -1,6 +1,7 @@
 """The least that Google Cloud must grant for a config as it is: a custom role in each project of buckets or keys.
 
-Source: the IAM references of Cloud Storage, Cloud KMS and Resource Manager.
+Source: the IAM references of Cloud Storage, Cloud KMS and Resource Manager; IAM docs, Create short-lived credentials
+for a service account; Google Cloud docs, Set the quota project.
 """
 
 from collections import defaultdict
@@ -8,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from auditor.config import Config
-from auditor.grants import GcpGrants, ProjectRole
+from auditor.grants import GcpGrants, ProjectRole, QuotaProject
 from auditor.model import Cloud, KeyName
 
 _OF_BUCKETS: Final = frozenset(
@@ -59,5 +60,16 @@ def gcp_grants(config: Config, keys: Iterable[KeyName]) -> GcpGrants:
                 project, tuple(buckets.get(project, ())), members.get(project or ""), tuple(sorted(permissions))
             )
             for project, permissions in sorted(wanted.items(), key=lambda one: one[0] or "")
-        )
+        ),
+        *_of_identities(config if wanted else None),
+    )
+
+
+def _of_identities(config: Config | None) -> tuple[tuple[str, ...], tuple[QuotaProject, ...]]:
+    """Whom to act as, and what requests count against; of every account, as keys of each may be found later."""
+    accounts = [one for one in config.account if one.project] if config is not None else []
+    quotas = {(one.quota_project, one.impersonate) for one in accounts if one.quota_project}
+    return (
+        tuple(sorted({one.impersonate for one in accounts if one.impersonate})),
+        tuple(QuotaProject(*one) for one in sorted(quotas, key=lambda one: (one[0], one[1] or ""))),
     )

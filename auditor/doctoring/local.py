@@ -12,14 +12,15 @@ from typing import Final
 
 from auditor.checkup import Answer, Check
 from auditor.config import Config
-from auditor.errors import AuditorError, LedgerError
+from auditor.connectors.wire import Wire
+from auditor.errors import AuditorError, LedgerError, UsageError
 from auditor.ledger.database import OlderSchemaError
 from auditor.ledger.store import LedgerStore
 from auditor.locks import is_held
 from auditor.model import Cloud, KeyMemory, KeyName, Reason, Sweep, cloud_of
 from auditor.outputs import words
 from auditor.ports import Unusable
-from auditor.wiring import registries_of
+from auditor.wiring import registries_of, service_of
 
 CONFIG: Final = "config"
 MACHINE: Final = "this machine"
@@ -67,7 +68,7 @@ def _broken(what: str, error: LedgerError) -> Check:
     return Check(MACHINE, what, Answer.MISSING, str(error), lost=lost, todo=error.hint or "look at the file")
 
 
-def of_config(path: Path, config: Config) -> Iterator[Check]:
+def of_config(path: Path, config: Config, wire: Wire) -> Iterator[Check]:
     """Look at the file, and at what it leaves open or names."""
     counts = ((len(config.bucket), "bucket"), (len(config.account), "account"), (len(config.key), "key"))
     told = ", ".join(words.counted(*one) for one in counts)
@@ -95,7 +96,7 @@ def of_config(path: Path, config: Config) -> Iterator[Check]:
     if not config.registry:
         told = "none: whether data is under the right key is not judged"
         yield Check(CONFIG, "[[registry]]", Answer.OFF, told)
-    yield from _services(config)
+    yield from _services(config, wire)
     for one in registries_of(config):
         what = f"registry {one.name}"
         try:
@@ -118,16 +119,18 @@ def of_config(path: Path, config: Config) -> Iterator[Check]:
             yield Check(CONFIG, what, Answer.OK, f"{first}, all can be used")
 
 
-def _services(config: Config) -> Iterator[Check]:
+def _services(config: Config, wire: Wire) -> Iterator[Check]:
     """Registries that are a platform's API: each request is billed, so that none is made here."""
     for one in config.registry:
         if one.api_key_env is None:
             continue
         what = f"registry {one.name}"
-        if not os.environ.get(one.api_key_env):
-            lost = "which key data is to be under is not known, or as it was read last, with a gap"
-            told = f"environment variable {one.api_key_env} is not set"
-            yield Check(CONFIG, what, Answer.MISSING, told, lost=lost, todo="put the API key there")
+        try:
+            service_of(one, one.api_key_env, wire).ready()
+        except UsageError as error:
+            lost = "no scan and no daemon starts: exit code 2"
+            told = str(error).removeprefix(f"{what}: ")
+            yield Check(CONFIG, what, Answer.MISSING, told, lost=lost, todo=error.hint or "look at the config")
         else:
             told = f"{one.api_key_env} is set; whether the key is accepted the next sweep tells"
             yield Check(CONFIG, what, Answer.OFF, told)

@@ -32,6 +32,8 @@ class KeptKey:
 
     answered: bool
     """The newest poll got its state: then `last_at` is that poll's moment."""
+    asked: bool = True
+    """The newest poll asked for it: data hangs on it, or the config watches it."""
     aws: AwsKey | None = None
     gcp: GcpKey | None = None
     last_at: datetime | None = None

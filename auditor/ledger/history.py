@@ -121,7 +121,9 @@ def _end(connection: Connection, number: int) -> int:
 def _facts(kept: KeptKey, before: Mapping[str, str]) -> dict[str, str]:
     """What is known of how a key can be used: what a fault hides is as it was."""
     last = kept.aws or kept.gcp
-    if kept.answered:
+    if not kept.asked:
+        answer = "not asked"
+    elif kept.answered:
         answer = "answered"
     elif kept.denied_since is not None:
         answer = "denied"

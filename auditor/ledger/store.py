@@ -435,7 +435,8 @@ def _keep_keys(
     asked = {one.name.text: one for one in readings}
     for name in sorted(kept.keys() | asked.keys()):
         old = kept.get(name)
-        new = _kept_key(asked.get(name), old, now, before)
+        reading = asked.get(name)
+        new = replace(_kept_key(reading, old, now, before), asked=reading is not None)
         if old is None or codec.facts(new) != codec.facts(old):
             log.add(now, "key_changed", name, codec.dump(new), codec.facts(new))
 

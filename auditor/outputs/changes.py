@@ -61,7 +61,7 @@ def changes(one: Difference | str) -> ChangesView:
     findings = [
         *(("opened", each, _note(each, one)) for each in one.opened),
         *(("closed", each, _note(each, one)) for each in one.closed),
-        *(("changed", each.after, diff_words.fields(each)) for each in one.changed),
+        *(("changed", each.after, diff_words.fields(each, one)) for each in one.changed),
         *(("opened, closed again", each, "") for each in one.passed),
     ]
     gaps = [

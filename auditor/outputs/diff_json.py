@@ -30,7 +30,7 @@ def write(one: Difference, out: TextIO) -> None:
         "findings": {
             "opened": [_finding(each, one) for each in one.opened],
             "closed": [_finding(each, one) for each in one.closed],
-            "changed": [_changed(each) for each in one.changed],
+            "changed": [_changed(each, one) for each in one.changed],
             "opened_and_closed": [scan_json.finding(each) for each in one.passed],
         },
         "gaps": {
@@ -118,6 +118,7 @@ def _finding(one: Finding, of: Difference) -> dict[str, Any]:
     return {"finding": scan_json.finding(one), "compared": one.id not in of.unseen}
 
 
-def _changed(one: ChangedFinding) -> dict[str, Any]:
+def _changed(one: ChangedFinding, of: Difference) -> dict[str, Any]:
     was, now = scan_json.finding(one.before), scan_json.finding(one.after)
-    return {"finding": now, "changes": {name: {"before": was[name], "after": now[name]} for name in one.fields}}
+    changes = {name: {"before": was[name], "after": now[name]} for name in one.fields}
+    return {**_finding(one.after, of), "changes": changes}

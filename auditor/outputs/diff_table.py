@@ -79,7 +79,7 @@ def _findings(one: Difference) -> Iterator[Text]:
         *(_line("opened", "red", each, one) for each in one.opened),
         *(_line("closed", "green", each, one) for each in one.closed),
         *(
-            _plain(f"changed {_named(each.after)}: {diff_words.fields(each)}", "yellow" if each.is_worse else "")
+            _plain(f"changed {_named(each.after)}: {diff_words.fields(each, one)}", "yellow" if each.is_worse else "")
             for each in one.changed
         ),
         *(_plain(f"opened, and closed again: {_named(each)}", "dim") for each in one.passed),

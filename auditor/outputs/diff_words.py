@@ -55,6 +55,7 @@ _WITHOUT_KEY: Final = {
 
 
 NOT_COMPARED: Final = "its buckets are not compared: it may be older, or stand still"
+_IN_PART: Final = "part of its data is not compared, and may be as it was"
 
 
 def verdict(one: Difference) -> str:
@@ -115,10 +116,11 @@ def after(one: Group) -> str:
     return "the same" if told and told == place(one.before) else told
 
 
-def fields(one: ChangedFinding) -> str:
-    """What of a finding is otherwise."""
+def fields(one: ChangedFinding, of: Difference) -> str:
+    """What of a finding is otherwise, and whether that is known of all its data."""
     pairs = one.fields.items()
-    return ", ".join(f"{name.replace('_', ' ')} {_value(was)} -> {_value(now)}" for name, (was, now) in pairs)
+    told = ", ".join(f"{name.replace('_', ' ')} {_value(was)} -> {_value(now)}" for name, (was, now) in pairs)
+    return f"{told} ({_IN_PART})" if one.after.id in of.unseen else told
 
 
 def _value(one: object) -> str:

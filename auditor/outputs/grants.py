@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any, Final, TextIO
 
-from auditor.grants import AwsGrants, GcpGrants, ProjectRole
+from auditor.grants import AwsGrants, GcpGrants, ProjectRole, QuotaProject
 from auditor.log import visible
 
 SCHEMA: Final = "cmek-auditor/grants/1"
 _ROLE: Final = "cmekAuditor"
+_IMPERSONATION: Final = ("roles/iam.serviceAccountTokenCreator", "iam.serviceAccounts.getAccessToken")
+_QUOTA: Final = ("roles/serviceusage.serviceUsageConsumer", "serviceusage.services.use")
+"""Google's own role, and what of it is needed."""
 _SOMEBODY: Final = "serviceAccount:NAME@PROJECT.iam.gserviceaccount.com"
 
 
@@ -36,10 +39,18 @@ def write_json(aws: AwsGrants | None, gcp: GcpGrants | None, out: TextIO) -> Non
                     "permissions": list(one.permissions),
                 }
                 for one in gcp.roles
-            ]
+            ],
+            "impersonated": [{"service_account": one, **_role(_IMPERSONATION)} for one in gcp.impersonated],
+            "quota_projects": [
+                {"project": one.project, "member": one.member, **_role(_QUOTA)} for one in gcp.quota_projects
+            ],
         },
     }
     out.write(json.dumps(told, indent=1) + "\n")
+
+
+def _role(one: tuple[str, str]) -> dict[str, Any]:
+    return {"role": one[0], "permissions": [one[1]]}
 
 
 def schema() -> dict[str, Any]:
@@ -65,11 +76,19 @@ def aws_text(one: AwsGrants) -> Iterator[str]:
 
 def gcp_text(one: GcpGrants) -> Iterator[str]:
     """Yield a shell script that makes the roles and gives them; what nobody knows is asked of its environment."""
-    if any(role.member is None for role in one.roles):
+    members = {*(role.member for role in one.roles), *(quota.member for quota in one.quota_projects)}
+    if None in members or one.impersonated:
         yield f': "${{MEMBER:?set it to who the auditor is, like {_SOMEBODY}}}"'
     for role in one.roles:
         # A name with a line break must not begin a line of its own, not even in a comment.
         yield from map(visible, _of_project(role))
+    for account in one.impersonated:
+        yield visible(
+            f"gcloud iam service-accounts add-iam-policy-binding {shlex.quote(account)} --member={_member(None)} "
+            f"--role={_IMPERSONATION[0]} --condition=None"
+        )
+    for quota in one.quota_projects:
+        yield visible(_of_quota(quota))
 
 
 def _of_project(role: ProjectRole) -> Iterator[str]:
@@ -77,13 +96,23 @@ def _of_project(role: ProjectRole) -> Iterator[str]:
         yield f"# the project of {', '.join(role.of)}, which the config does not name"
         yield ': "${PROJECT:?set it to that project}"'
     project = shlex.quote(role.project) if role.project is not None else '"$PROJECT"'
-    member = shlex.quote(f"serviceAccount:{role.member}") if role.member is not None else '"$MEMBER"'
     permissions = ",".join(role.permissions)
     yield (
         f"gcloud iam roles create {_ROLE} --project={project} --title='CMEK auditor' --stage=GA "
         f"--permissions={permissions}"
     )
     yield (
-        f"gcloud projects add-iam-policy-binding {project} --member={member} "
+        f"gcloud projects add-iam-policy-binding {project} --member={_member(role.member)} "
         f"--role=projects/{project}/roles/{_ROLE} --condition=None"
     )
+
+
+def _of_quota(one: QuotaProject) -> str:
+    return (
+        f"gcloud projects add-iam-policy-binding {shlex.quote(one.project)} --member={_member(one.member)} "
+        f"--role={_QUOTA[0]} --condition=None"
+    )
+
+
+def _member(given: str | None) -> str:
+    return shlex.quote(f"serviceAccount:{given}") if given is not None else '"$MEMBER"'

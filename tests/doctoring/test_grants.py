@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from auditor import doctoring
@@ -194,17 +195,20 @@ def test_the_script_for_google_cloud_runs_nothing_but_gcloud(tmp_path: Path, pro
     path = tmp_path / "auditor.toml"
     bucket = '[[bucket]]\nurl = "gs://one"\nlayout = "{org}/"\n'
     given = json.dumps(project)
-    path.write_text(f"{bucket}account = {given}\n[[account]]\nproject = {given}\nimpersonate = {given}\n")
+    path.write_text(
+        f"{bucket}account = {given}\n[[account]]\nproject = {given}\nimpersonate = {given}\nquota_project = {given}\n"
+    )
     lines = "\n".join(grants.gcp_text(doctoring.gcp_grants(load(path), ())))
     (tmp_path / "gcloud").write_text('#!/bin/sh\nprintf "%s\\n" "$@" >> said\n')
     (tmp_path / "gcloud").chmod(0o700)
-    env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "MEMBER": "user:me"}
     subprocess.run(["/bin/sh", "-e"], input=lines, text=True, check=True, cwd=tmp_path, env=env)
     said = (tmp_path / "said").read_text()
     assert not (tmp_path / "pwned").exists()
     shown = project.replace("\n", "\\n")
     assert f"--project={shown}\n" in said
-    assert f"--member=serviceAccount:{shown}\n" in said
+    assert said.count(f"--member=serviceAccount:{shown}\n") == 2
+    assert f"add-iam-policy-binding\n{shown}\n--member=user:me\n--role=roles/iam.serviceAccountTokenCreator\n" in said
 
 
 def test_what_the_config_does_not_say_the_script_asks_for(tmp_path: Path) -> None:
@@ -236,6 +240,37 @@ def test_keys_in_other_projects_are_granted_there(tmp_path: Path) -> None:
     assert set(roles) == {"acme", "b"}
     assert not roles["acme"] & roles["b"]
     assert "cloudkms.cryptoKeys.get" in roles["acme"]
+
+
+def test_acting_as_somebody_and_counting_against_another_project_are_granted_where_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "auditor.toml"
+    reader = "reader@platform.iam.gserviceaccount.com"
+    accounts = (
+        f'[[account]]\nproject = "b"\nimpersonate = "{reader}"\nquota_project = "pays"\n',
+        '[[account]]\nproject = "c"\nquota_project = "pays"\n',
+        f'[[account]]\nproject = "d"\nimpersonate = "{reader}"\nquota_project = "pays"\n',
+    )
+    path.write_text('[[bucket]]\nurl = "gs://one"\nlayout = "{org}/"\naccount = "b"\n' + "".join(accounts))
+    argv = ["doctor", "--grants", "gcp", "--config", str(path)]
+    lines = [one for one in run(capsys, argv)[1].splitlines() if "=roles/" in one]
+    to_act = "gcloud iam service-accounts add-iam-policy-binding"
+    to_pay = "gcloud projects add-iam-policy-binding pays"
+    assert lines == [
+        f'{to_act} {reader} --member="$MEMBER" --role=roles/iam.serviceAccountTokenCreator --condition=None',
+        f'{to_pay} --member="$MEMBER" --role=roles/serviceusage.serviceUsageConsumer --condition=None',
+        f"{to_pay} --member=serviceAccount:{reader} --role=roles/serviceusage.serviceUsageConsumer --condition=None",
+    ]
+    told = json.loads(run(capsys, [*argv, "--format", "json"])[1])
+    jsonschema.validate(told, grants.schema())
+    assert [(one["service_account"], one["permissions"]) for one in told["gcp"]["impersonated"]] == [
+        (reader, ["iam.serviceAccounts.getAccessToken"])
+    ]
+    assert [(one["project"], one["member"], one["permissions"]) for one in told["gcp"]["quota_projects"]] == [
+        ("pays", None, ["serviceusage.services.use"]),
+        ("pays", reader, ["serviceusage.services.use"]),
+    ]
 
 
 def test_nothing_to_grant_is_nothing() -> None:

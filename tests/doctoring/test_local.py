@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,13 +11,16 @@ from types import SimpleNamespace
 import pytest
 from alembic.script import ScriptDirectory
 
+from auditor import connectors
 from auditor.checkup import Answer, exit_code
-from auditor.config import load
 from auditor.doctoring import local
 from auditor.locks import held
 from tests.clouds import GOOGLE_KEY
 from tests.small import Small, a_small_cloud
+from tests.turbopuffer_cloud import API_KEY, a_registered_cloud
 from tests.visits import run, the, tree, visit
+
+KEY_ENV = "TPUF_KEY_OF_TESTS"
 
 
 @pytest.fixture
@@ -156,24 +160,34 @@ def test_a_memory_that_hangs_on_a_key_that_it_watches_is_told(
     assert the(visit(small), "self-lockout").answer is Answer.UNKNOWN
 
 
-def test_a_registry_that_bills_each_request_is_not_asked_and_its_key_must_be_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def no_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "turbopuffer", None)
+    monkeypatch.delitem(sys.modules, "auditor.connectors.turbopuffer_client", raising=False)
+    monkeypatch.delattr(connectors, "turbopuffer_client", raising=False)
+
+
+UNREADY: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
+    "no API key": (lambda patch: patch.delenv(KEY_ENV), "is not set"),
+    "a line break behind the key": (lambda patch: patch.setenv(KEY_ENV, f"{API_KEY}\n"), "holds is no API key"),
+    "no client": (no_client, "is not installed"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "told"), UNREADY.values(), ids=UNREADY)
+def test_a_registry_that_a_scan_refuses_to_begin_with_is_missing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    spoil: Callable[[pytest.MonkeyPatch], None],
+    told: str,
 ) -> None:
-    text = '[[bucket]]\nurl = "gs://data"\nlayout = "{namespace}/"\n'
-    text += '[[registry]]\nkind = "turbopuffer"\nregion = "gcp-us-east1"\napi_key_env = "NO_SUCH_KEY"\nbucket = "gs://data"\n'
-    (tmp_path / "auditor.toml").write_text(text)
-    config = load(tmp_path / "auditor.toml")
-    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
-    (one,) = [
-        each
-        for each in local.of_config(tmp_path / "auditor.toml", config)
-        if each.what.startswith("registry turbopuffer")
-    ]
-    assert (one.answer, one.told) == (Answer.MISSING, "environment variable NO_SUCH_KEY is not set")
-    monkeypatch.setenv("NO_SUCH_KEY", "tpuf_secret")
-    (one,) = [
-        each
-        for each in local.of_config(tmp_path / "auditor.toml", config)
-        if each.what.startswith("registry turbopuffer")
-    ]
-    assert (one.answer, "tpuf_secret" in repr(one)) == (Answer.OFF, False)
+    with a_registered_cloud(tmp_path, monkeypatch) as cloud:
+        whole = the(visit(cloud.small), "registry turbopuffer")
+        spoil(monkeypatch)
+        checks = visit(cloud.small)
+        one = the(checks, "registry turbopuffer")
+        assert (whole.answer, one.answer, exit_code(checks)) == (Answer.OFF, Answer.MISSING, 1)
+        code, _, err = run(capsys, cloud.small.argv("scan", "-q"))
+        assert (code, told in one.told, one.told in err, one.todo in err) == (2, True, True, True)
+        assert cloud.asked() == [], "each request is billed"
+        assert API_KEY not in repr(checks) + err

@@ -84,6 +84,20 @@ def test_between_two_polls_only_what_happened_there_is_told(ledger: LedgerStore)
     assert (back["state"].at, back["state"].times) == (NOW + minutes(4), 2)
 
 
+def test_a_key_that_was_not_asked_is_neither_silent_nor_what_it_was(ledger: LedgerStore) -> None:
+    other = a_gcp_key(a_version("1"))
+    told_each: list[tuple[KeyReading, ...]] = [(an_aws_key(), other), (DENIED, other), (other,), (DENIED, other)]
+    for number, readings in enumerate(told_each):
+        poll(ledger, *readings, now=NOW + minutes(number), number=number)
+    made = list(reversed(list(ledger.made())))
+    told = [ledger.between(*(each.number for each in made[place : place + 2])).keys for place in range(3)]
+    assert [[(one.key, one.before, one.after) for one in keys] for keys in told] == [
+        [(AWS_KEY, "answered", "denied")],
+        [(AWS_KEY, "denied", "not asked")],
+        [(AWS_KEY, "not asked", "denied")],
+    ]
+
+
 def test_new_versions_of_a_key_and_its_primary_one_are_told(ledger: LedgerStore) -> None:
     under = (a_holding(GCP_KEY, "1"),)
     one, two = a_version("1"), a_version("2")

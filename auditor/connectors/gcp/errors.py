@@ -28,7 +28,8 @@ _STATUS: Final = {
 
 HINTS: Final = {
     Reason.NOT_FOUND: "look at the name in the config",
-    Reason.EXPIRED_CREDENTIALS: "give the auditor credentials, or renew them",
+    Reason.EXPIRED_CREDENTIALS: "give the auditor credentials, or renew them; to `impersonate` an account takes "
+    "iam.serviceAccounts.getAccessToken on it",
     Reason.THROTTLED: "lower requests_per_second or gcp_kms_quota_share",
     Reason.MALFORMED: "look at the name and the endpoint in the config",
     Reason.UNSUPPORTED: "look at the endpoint: it does not know this call",

@@ -290,8 +290,10 @@ class GcpClients:
         if endpoint is not None and endpoint.startswith("http://"):
             return AnonymousCredentials()
         identity = self._identities.get(project or "", GcpIdentity())
+        # Requests count against it, not what makes the token: that is the business of whoever impersonates.
+        own_quota = None if identity.impersonate else identity.quota_project
         try:
-            found, _ = google.auth.default(scopes=[_SCOPE], quota_project_id=identity.quota_project)
+            found, _ = google.auth.default(scopes=[_SCOPE], quota_project_id=own_quota)
         except google.auth.exceptions.DefaultCredentialsError as error:
             first = str(error).partition(".")[0]
             raise UsageError(
@@ -300,7 +302,10 @@ class GcpClients:
             ) from None
         if identity.impersonate:
             found = google.auth.impersonated_credentials.Credentials(
-                source_credentials=found, target_principal=identity.impersonate, target_scopes=[_SCOPE]
+                source_credentials=found,
+                target_principal=identity.impersonate,
+                target_scopes=[_SCOPE],
+                quota_project_id=identity.quota_project,
             )
         return with_scopes_if_required(found, [_SCOPE])
 
