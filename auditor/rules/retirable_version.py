@@ -27,20 +27,19 @@ def check(key: HeldKey, at: Context) -> Outcome:
         one for one in key.candidates if one.standing.version not in under and (one.standing.version or "") in still
     ]
     if unused := [one for one in empty if one.next.step is not Step.NONE]:
-        told = (
-            f"nothing is under {_listed(unused)} of key {key.name}, and everything was seen since data could have come"
-        )
-        return failed(f"{told}{_advice(unused)}")
+        told = f"nothing is under {_listed(unused)}key {key.name}"
+        return failed(f"{told}, and everything was seen since data could have come{_advice(unused)}")
     if any(one.standing.use is Use.NOT_PROVEN for one in empty):
         return not_applicable("of none is it proven that nothing is under it: `retire` tells what is in the way")
     return passed("each of its versions holds data, takes new data, or is on its way out")
 
 
 def _listed(unused: Sequence[Candidate]) -> str:
+    """The versions before the key's name; a key of AWS has none."""
     versions = [one.standing.version for one in unused if one.standing.version is not None]
     if not versions:
-        return "any version"
-    return f"version{'s' if len(versions) > 1 else ''} {', '.join(versions)}"
+        return ""
+    return f"version{'s' if len(versions) > 1 else ''} {', '.join(versions)} of "
 
 
 def _advice(unused: Sequence[Candidate]) -> str:
