@@ -16,14 +16,18 @@ import pytest
 from auditor import cli, scan
 from auditor.action import Action
 from auditor.config import load
-from auditor.findings import BucketCoverage, Status
+from auditor.findings import BucketCoverage, Status, Verdict
 from auditor.foreseeing import foresee
 from auditor.inventory.store import folder_name
 from auditor.model import AwsKey, GcpKey, Holding, KeyManager, KeyMemory, KeyName, Population, Rotation
 from auditor.outputs import retire_json
+from auditor.policy import Policy
+from auditor.readability import KeyView
 from auditor.retirement import Seen, next_step, standings
 from auditor.retiring import retiring
-from auditor.standing import Next, Standing, Step, Use
+from auditor.rule import Context, HeldKey
+from auditor.rules import retirable_version
+from auditor.standing import Candidate, Next, Standing, Step, Use
 from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
 from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key, days
@@ -678,3 +682,20 @@ def test_what_is_not_proven_any_more_is_no_finding_any_more(
         assert "retirable-version" not in open_, "at once"
     assert retirable(assembly) == []
     assembly.close()
+
+
+def test_of_a_key_of_aws_the_whole_key_is_told() -> None:
+    over = NOW + days(3)
+    standing = Standing(None, "Disabled", Use.UNUSED, resting=LONG_AGO, disabled=LONG_AGO, looked=NOW)
+    for step, more in (
+        (Next(Step.WAIT, over), f"until {over:%Y-%m-%d}"),
+        (Next(Step.DESTROY, over), "nobody has missed"),
+    ):
+        one = Candidate(AWS_KEY, standing, step, None, 1.0)
+        key = HeldKey(KeyView(AWS_KEY, an_aws_key("Disabled"), None), NOW, (), (), (), candidates=(one,))
+        found = retirable_version.RULE.check(key, Context(NOW, Policy(), {}))
+        assert (found.verdict, found.text.startswith(f"nothing is under key {AWS_KEY}, and ")) == (Verdict.FAILED, True)
+        assert more in found.text
+        assert found.text.endswith("$1.00 a month by list price")
+        enabled = replace(key, view=KeyView(AWS_KEY, an_aws_key(), None))
+        assert retirable_version.RULE.check(enabled, Context(NOW, Policy(), {})).verdict is Verdict.PASSED
