@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from jsonschema import Draft202012Validator
 from auditor import cli, commands, daemon
 from auditor.config import load
 from auditor.embedded.turbopuffer import Platform, Turbopuffer, customer_managed
+from auditor.errors import UsageError
 from auditor.findings import Basis, Confidence, Readability, Severity, Status, Verdict
 from auditor.outputs import diff_json, impact_json, retire_json, revocation_json, scan_json, summary
 from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
@@ -21,6 +23,9 @@ from tests.keys_only import FILE, OTHER_KEY, KeysOnly, a_cloud_of_keys, opened
 from tests.small import a_small_cloud
 from tests.test_web import ask
 
+BUCKET = '[[bucket]]\nurl = "gs://data"\nlayout = "{namespace}/"\n'
+TURBOPUFFER = '[[registry]]\nkind = "turbopuffer"\nregion = "gcp-us-east1"\napi_key_env = "KEY"\n'
+HEADER = "bucket,namespace,key,tenant"
 API_KEY = "tpuf_A1b2C3d4E5f6"
 NOT_SEEN = "no bucket is configured"
 
@@ -440,3 +445,54 @@ def test_who_answers_for_a_namespace_is_told_by_its_registry_or_by_its_key(keys:
         (("ann",), ("storage",)),
         ((), ("search",)),
     ]
+
+
+def test_entries_that_name_no_namespace_or_no_bucket_are_not_heeded(keys: KeysOnly) -> None:
+    keys.say(f"gs://theirs,,{GOOGLE_KEY},", f"theirs,chat,{GOOGLE_KEY},", f",mail,{GOOGLE_KEY},", header=HEADER)
+    judgement = keys.scanned()
+    assert [(one.holding.bucket, one.holding.namespaces) for one in judgement.assessed] == [
+        ("registry namespaces.csv", 1)
+    ]
+    (gap,) = (one for one in judgement.gaps if one.what.startswith("registry"))
+    assert "2 of its entries are not heeded" in gap.effect
+
+
+def test_what_registries_call_things_reaches_no_terminal_unescaped(
+    keys: KeysOnly, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys.set_state(3, "DISABLED")
+    keys.say(f"gs://a\x1b[2Jb,<script>\x1b[31m,{GOOGLE_KEY},ten\x1b]0;ant", header=HEADER)
+    judgement = keys.scanned()
+    (finding,) = opened(judgement).values()
+    for argv in (["poll"], ["explain", finding.id], ["impact", GOOGLE_KEY], ["retire"], ["diff"]):
+        assert "\x1b" not in told(keys, capsys, *argv)[1], argv
+    _, page = told(keys, capsys, "report", "--as", "html", "--output", "-")
+    assert "\x1b" not in page
+    assert "<script>\\x1b" not in page
+
+
+@pytest.mark.parametrize(
+    ("more", "wrong"),
+    [
+        (f'{FILE}fields = {{ org = "acme" }}\n', "gives fields, which only the layout of a [[bucket]] has"),
+        ('[[registry]]\nkind = "turbopuffer"\nregion = "aws-us-east-1"\n', "api_key_env is missing"),
+        (
+            f"{BUCKET}{TURBOPUFFER}",
+            "bucket is missing",
+        ),
+    ],
+)
+def test_a_config_that_cannot_be_meant_is_refused(tmp_path: Path, more: str, wrong: str) -> None:
+    config = tmp_path / "auditor.toml"
+    config.write_text(more)
+    with pytest.raises(UsageError, match=re.escape(wrong)):
+        load(config)
+
+
+def test_an_estimate_without_buckets_tells_what_registries_would_be_asked(
+    keys: KeysOnly, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = len(keys.cloud.traffic.requests)
+    code, said = told(keys, capsys, "scan", "--estimate")
+    assert (code, "No request was made to any bucket" in said) == (0, True)
+    assert len(keys.cloud.traffic.requests) == before

@@ -183,6 +183,8 @@ class FileRegistry:
         """An entry where no bucket is configured, so that no layout says what a namespace is."""
         if self._bucket is not None and bucket != self._bucket:
             return Unusable(place, "its bucket is none of those that the registry is of")
+        if bucket is not None and not bucket.startswith(("s3://", "gs://")):
+            return Unusable(place, "its bucket is no s3:// or gs:// URL")
         namespace = text["namespace"]
         if namespace is None:
             return Unusable(place, "it names no namespace")
