@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -468,6 +470,22 @@ def test_a_defect_of_ours_is_a_gap_and_ends_no_sweep(cloud: Registered, monkeypa
     judgement = cloud.scanned()
     assert "by a defect: ZeroDivisionError" in the_gap(judgement).effect
     assert all(one.complete for one in judgement.coverage.buckets)
+
+
+def test_the_clients_own_log_stays_closed_whatever_its_environment_asks_for(cloud: Registered) -> None:
+    echo = {"X-Echo": f"{API_KEY}\x07"}
+    cloud.service.traffic.fail("/new/metadata", status=400, message="no", headers=echo)
+    code = "from auditor.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *cloud.small.argv("scan", "--verbose")],
+        env={**os.environ, "TURBOPUFFER_LOG": "debug"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, "registry turbopuffer" in done.stdout) == (3, True)
+    for told in (API_KEY, "X-Echo", "x-echo", "HTTP Request", "\x07"):
+        assert told not in done.stdout + done.stderr
 
 
 def test_its_key_is_written_down_nowhere(
