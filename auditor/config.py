@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from auditor import waiver
+from auditor.addresses import shown
 from auditor.errors import UsageError
 from auditor.inventory.layout import Layout
 from auditor.model import Cloud, KeyName, Population, cloud_of
@@ -672,7 +673,7 @@ def load(path: Path) -> Config:
 def _refusal(path: Path, error: ValidationError) -> UsageError:
     first, *others = _mistakes(error)
     setting = _setting(first["loc"])
-    given = _one_line(repr(first["input"]) if not isinstance(first["input"], date) else str(first["input"]))
+    given = _one_line(shown(repr(first["input"]) if not isinstance(first["input"], date) else str(first["input"])))
     more = _and_more([_setting(one["loc"]) for one in others])
     match first["type"]:
         case "extra_forbidden":
@@ -682,7 +683,7 @@ def _refusal(path: Path, error: ValidationError) -> UsageError:
         case "missing":
             return UsageError(f"{path}: {setting}: is missing{more}", "docs/auditor.example.toml shows every setting")
         case "value_error":
-            told = _one_line(str(first["ctx"]["error"]))
+            told = _one_line(shown(str(first["ctx"]["error"])))
             return UsageError(f"{path}: {setting}: {told}{more}", "docs/auditor.example.toml shows every setting")
         case "tuple_type" if len(first["loc"]) == 1:
             return UsageError(f"{path}: {setting}: is a list of tables, not {given}{more}", f"write [[{setting}]]")
@@ -732,5 +733,5 @@ def _names_beside(where: tuple[int | str, ...]) -> list[str]:
 
 def _one_line(text: str) -> str:
     """Keep hostile text on one line and short."""
-    shown = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
-    return shown if len(shown) <= 200 else f"{shown[:200]}..."  # noqa: PLR2004 - one terminal line or two
+    line = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+    return line if len(line) <= 200 else f"{line[:200]}..."  # noqa: PLR2004 - one terminal line or two

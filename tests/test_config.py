@@ -83,6 +83,7 @@ REFUSED = {
     "longer than time": (BUCKET + "[policy]\npropagation_minutes = 1e300\n", "policy.propagation_minutes"),
     "wide listen address": (BUCKET + '[web]\nlisten = "0.0.0.0:9464"\n', "not a loopback address"),
     "no port": (BUCKET + '[web]\nlisten = "127.0.0.1"\n', "not HOST:PORT"),
+    "a password in an endpoint": (BUCKET + '[gcp]\nkms_endpoint = "http://u:secret@h:1"\n', "'http://...@h:1' is not"),
     "bad endpoint": (BUCKET + '[gcp]\nkms_endpoint = "ftp://x"\n', "not an endpoint"),
     "share above one": (BUCKET + "[limits]\nkms_quota_share = 2\n", "limits.kms_quota_share"),
     "text for a number": (BUCKET + '[policy]\nhorizon_days = "soon"\n', "policy.horizon_days"),

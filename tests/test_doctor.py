@@ -323,6 +323,20 @@ def test_who_hangs_is_unknown_and_holds_up_nobody(
     assert [one.what for one in checks if one.answer is Answer.UNKNOWN] == [silent.what]
 
 
+@pytest.mark.parametrize("password", ["secret", "sec@secret", "sec%2Fsecret", "sec/secret"])
+def test_a_password_in_an_endpoint_is_not_told(
+    both: tuple[Small, AwsCloud], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], password: str
+) -> None:
+    small, _ = both
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://me:{password}@127.0.0.1:1")
+    for form in ("table", "json"):
+        _, out, err = run(capsys, small.argv("doctor", "--format", form))
+        assert ("secret" in out + err, "me:" in out + err) == (False, False)
+        assert "endpoint http://...@127.0.0.1:1" in out
+    _, out, err = run(capsys, small.argv("scan", "--verbose"))
+    assert ("secret" in out + err, "me:" in out + err) == (False, False)
+
+
 def test_an_endpoint_that_is_not_there_is_told_once_and_not_asked_again(
     both: tuple[Small, AwsCloud], monkeypatch: pytest.MonkeyPatch
 ) -> None:

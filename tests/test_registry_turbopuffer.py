@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -470,6 +472,22 @@ def test_a_defect_of_ours_is_a_gap_and_ends_no_sweep(cloud: Registered, monkeypa
     assert all(one.complete for one in judgement.coverage.buckets)
 
 
+def test_the_clients_own_log_stays_closed_whatever_its_environment_asks_for(cloud: Registered) -> None:
+    echo = {"X-Echo": f"{API_KEY}\x07"}
+    cloud.service.traffic.fail("/new/metadata", status=400, message="no", headers=echo)
+    code = "from auditor.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *cloud.small.argv("scan", "--verbose")],
+        env={**os.environ, "TURBOPUFFER_LOG": "debug"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, "registry turbopuffer" in done.stdout) == (3, True)
+    for told in (API_KEY, "X-Echo", "x-echo", "HTTP Request", "\x07"):
+        assert told not in done.stdout + done.stderr
+
+
 def test_its_key_is_written_down_nowhere(
     cloud: Registered, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -546,6 +564,9 @@ REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
     "no region": ({"region": '"us-east1"'}, "is not the name of a region of turbopuffer"),
     "plain http": ({"base_url": '"http://10.0.0.1"'}, "would send the API key over plain http"),
     "a path": ({"base_url": '"https://host/v1"'}, "is not an endpoint"),
+    "a password": ({"base_url": '"https://u:SECRETSECRET@host"'}, "'https://...@host' is not an endpoint"),
+    "a password in a list": ({"base_url": '["https://u:SECRETSECRET@host"]'}, "not ['https://...@host']"),
+    "a long password": ({"base_url": f'"https://u:{"SECRETSECRET" * 40}@host"'}, "'https://...@host' is not"),
     "no budget": ({"metadata_per_sweep": "0"}, "greater than or equal to 1"),
     "unknown setting": ({"api_key": '"tpuf_SECRETSECRET"'}, "there is no such setting"),
     "an unknown kind": ({"kind": '"api"'}, "'file' or 'turbopuffer'"),

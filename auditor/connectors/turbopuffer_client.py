@@ -1,5 +1,6 @@
 """turbopuffer's own client, with the read-only hook under it; slow to import, so whoever asks imports it."""
 
+import logging
 import re
 import time
 from typing import Any, Final
@@ -11,6 +12,10 @@ from turbopuffer import Turbopuffer, omit
 from auditor.connectors.pace import Pace
 from auditor.connectors.wire import Wire
 from auditor.errors import ReadOnlyError
+
+# TURBOPUFFER_LOG lets them tell headers and bodies of answers, as they came.
+for _log in ("turbopuffer", "httpx2"):
+    logging.getLogger(_log).setLevel(logging.WARNING)
 
 STATUS_ERROR: Final = turbopuffer.APIStatusError
 FAULTS: Final = (turbopuffer.TurbopufferError, httpx2.HTTPError, httpx2.InvalidURL)

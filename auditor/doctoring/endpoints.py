@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+from auditor.addresses import shown
 from auditor.checkup import Answer, Check, Question, Told
 from auditor.doctoring.asking import ask
 from auditor.doctoring.local import MACHINE
@@ -58,7 +59,7 @@ def of_clock(skew: timedelta, heard: bool) -> Check:  # noqa: FBT001 - one call
 
 
 def _what(endpoint: str) -> str:
-    return f"endpoint {endpoint}"
+    return f"endpoint {shown(endpoint)}"
 
 
 def _answered(endpoint: str) -> Check:
