@@ -15,7 +15,7 @@ from auditor.connectors.aws.keys import AwsKeys
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.probes import AwsProbes
 from auditor.connectors.aws.session import AwsClients, AwsIdentity
-from auditor.connectors.pace import Pace
+from auditor.connectors.pace import Pace, of_a_bucket
 from auditor.connectors.wire import Wire
 from auditor.model import Population
 from auditor.ports import BucketLister, ObjectSource
@@ -52,7 +52,7 @@ class Aws:
         """One bucket."""
         limits, place = self._config.limits, (bucket.region, bucket.account)
         rate = limits.requests_per_second
-        plain = S3Bucket(self._clients.s3(*place), bucket.url, bucket.populations, Pace(rate), self._clock)
+        plain = S3Bucket(self._clients.s3(*place), bucket.url, bucket.populations, of_a_bucket(rate), self._clock)
         if by_sdk:
             return plain
         return S3Census(

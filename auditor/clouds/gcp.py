@@ -14,7 +14,7 @@ from auditor.connectors.gcp.keys import GcpKeys
 from auditor.connectors.gcp.objects import GcsBucket
 from auditor.connectors.gcp.probes import GcpProbes
 from auditor.connectors.gcp.session import Endpoints, GcpClients, GcpIdentity
-from auditor.connectors.pace import Pace
+from auditor.connectors.pace import Pace, of_a_bucket
 from auditor.connectors.wire import Wire
 from auditor.model import Population
 from auditor.ports import BucketLister, ObjectSource
@@ -47,7 +47,7 @@ class Gcp:
         rate = limits.requests_per_second
         client = self._clients.storage(bucket.account)
         uploads = partial(self._clients.count_uploads, bucket.account)
-        plain = GcsBucket(client, bucket.url, bucket.populations, Pace(rate), clock=self._clock, uploads=uploads)
+        plain = GcsBucket(client, bucket.url, bucket.populations, of_a_bucket(rate), clock=self._clock, uploads=uploads)
         if by_sdk:
             return plain
         return GcsCensus(

@@ -3,6 +3,10 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import Final
+
+_BURST: Final = 0.1
+"""Seconds' worth of requests to one bucket that may go at once."""
 
 
 class Pace:
@@ -33,3 +37,10 @@ class Pace:
             due = -self._tokens / self._rate
         if due > 0:
             self._sleep(due)
+
+
+def of_a_bucket(
+    ceiling: float, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+) -> Pace:
+    """Ask one bucket no faster than that, in whatever second."""
+    return Pace(ceiling, ceiling * _BURST, clock, sleep)

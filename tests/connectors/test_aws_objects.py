@@ -423,6 +423,40 @@ def test_what_is_deleted_before_it_is_asked_again_is_gone(cloud: AwsCloud) -> No
     assert [one.name for one in sweep()] == ["a"]
 
 
+class Counted(Pace):
+    """Everything may leave at once, and is counted."""
+
+    def __init__(self) -> None:
+        super().__init__(1e9)
+        self.waits: list[int] = []
+
+    def wait(self) -> None:
+        self.waits.append(1)
+
+
+def test_whatever_the_sdk_sends_to_a_bucket_waits_for_its_turn(cloud: AwsCloud) -> None:
+    cloud.store.put("data", "a")
+    for number in range(20):
+        cloud.store.put("data", f"b {number:02}", sse=None, customer_key=b"k" * 32)
+    cloud.traffic.fail("HEAD /data/a", status=503, bare=True, times=1)
+    cloud.traffic.fail("versions", status=500, code="InternalError", times=1)
+    cloud.store.add_bucket("other")
+    client, pace, others = aws_clients(attempts=3).s3("us-east-1", None), Counted(), Counted()
+    bucket, other = (
+        S3Bucket(client, f"s3://{name}", (), each, Clock()) for name, each in (("data", pace), ("other", others))
+    )
+    begin = len(cloud.traffic.requests)
+    bucket.facts()
+    bucket.uploads_in_progress()
+    found = list(bucket.objects())
+    assert [one.encryption for one in found[1:]] == [Encryption.CUSTOMER_SUPPLIED] * 20
+    sent = cloud.traffic.requests[begin:]
+    assert sum(one.verb == "HEAD" and one.target == "/data" for one in sent) > 20, "to find the bucket's Region"
+    assert (len(pace.waits), len(others.waits)) == (len(sent), 0)
+    other.facts()
+    assert (len(pace.waits), len(others.waits)) == (len(sent), 3)
+
+
 def test_who_answers_in_another_shard_tells_a_customers_key_as_well(cloud: AwsCloud) -> None:
     # As a sweep that is gone on with has them: what lies between is in finished parts.
     for number in range(20):

@@ -1,4 +1,4 @@
-from auditor.connectors.pace import Pace
+from auditor.connectors.pace import Pace, of_a_bucket
 
 
 class Time:
@@ -43,3 +43,13 @@ def test_a_rate_below_one_a_second_still_lets_the_first_pass() -> None:
     assert time.now == 0
     pace.wait()
     assert time.now == 2.0
+
+
+def test_a_bucket_is_asked_for_a_tenth_of_a_second_s_worth_at_once() -> None:
+    time = Time()
+    pace = of_a_bucket(50, clock=time, sleep=time.sleep)
+    left: list[float] = []
+    for _ in range(200):
+        pace.wait()
+        left.append(time.now)
+    assert max(sum(begin <= one < begin + 1 for one in left) for begin in left) <= 55

@@ -92,6 +92,13 @@ class S3Bucket:
         self._populations = populations or (Population.LIVE, Population.NONCURRENT)
         self._pace = pace
         self._clock = clock
+        events: Any = client.meta.events  # the stubs do not know what an event is called with
+        events.register_first("request-created.s3", self._let_go)
+
+    def _let_go(self, request: Any, **_: Any) -> None:
+        """Hold a request until its turn, before it is signed: the SDK makes some again, and some to find the bucket."""
+        if request.context.get("cmek_bucket") == self._url:
+            self._pace.wait()
 
     @property
     def url(self) -> str:
@@ -149,7 +156,6 @@ class S3Bucket:
         trail = Trail()
         try:
             while True:
-                self._pace.wait()
                 page = self._client.list_multipart_uploads(Bucket=self._bucket, **asked)
                 count += len(page.get("Uploads", []))
                 if not page.get("IsTruncated"):
@@ -205,7 +211,7 @@ class S3Bucket:
         return self._objects(shard, self._heads())
 
     def _heads(self) -> "_Heads":
-        return _Heads(self._client, self._bucket, self._pace, self._clock)
+        return _Heads(self._client, self._bucket, self._clock)
 
     def _objects(self, shard: Shard, heads: "_Heads") -> Iterator[StoredObject]:
         heads.begin()
@@ -240,7 +246,6 @@ class S3Bucket:
         more = {} if after is None else {"StartAfter": after}
         trail = Trail()
         while True:
-            self._pace.wait()
             page = self._client.list_objects_v2(Bucket=self._bucket, **more)  # type: ignore[arg-type]  # one optional text
             self._check(page, {"ContinuationToken": "", **more}, [one["Key"] for one in page.get("Contents", [])])
             yield [parse_listed(one, newest=True, versioned=False) for one in page.get("Contents", [])]
@@ -255,7 +260,6 @@ class S3Bucket:
         more = {} if after is None else {"KeyMarker": after}
         trail = Trail()
         while True:
-            self._pace.wait()
             page = self._client.list_object_versions(Bucket=self._bucket, **more)  # type: ignore[arg-type]  # as above
             asked = {"KeyMarker": "", "VersionIdMarker": "", **more}
             self._check(page, asked, [one["Key"] for one in page.get("Versions", [])])
@@ -314,10 +318,9 @@ class _Undecided:
 class _Heads:
     """HEADs of one sweep and the control object that tells a customer's key from bad credentials."""
 
-    def __init__(self, client: "S3Client", bucket: str, pace: Pace, clock: Callable[[], datetime]) -> None:
+    def __init__(self, client: "S3Client", bucket: str, clock: Callable[[], datetime]) -> None:
         self._client = client
         self._bucket = bucket
-        self._pace = pace
         self._clock = clock
         self._lock = threading.Lock()
         self._controls: tuple[Listed, ...] = ()
@@ -428,7 +431,6 @@ class _Heads:
         """Why a name much like it, that is not there, is not just not found; None where it is not the name's fault."""
         if is_plain(name):
             return None
-        self._pace.wait()
         try:
             self._client.head_object(Bucket=self._bucket, Key=sibling(name))
         except FAULTS as error:
@@ -449,7 +451,6 @@ class _Heads:
         most = 1 if listed.version is None else 1000
         where = {"Bucket": self._bucket, "Prefix": listed.name, "MaxKeys": most}
         client: Any = self._client  # the stubs tell the two answers apart, which are read alike here
-        self._pace.wait()
         try:
             if listed.version is None:
                 page = client.list_objects_v2(**where)
@@ -479,7 +480,6 @@ class _Heads:
         return headed(listed, told, self._clock())
 
     def _head(self, listed: Listed) -> Mapping[str, Any]:
-        self._pace.wait()
         if listed.version is None:
             return self._client.head_object(Bucket=self._bucket, Key=listed.name)
         return self._client.head_object(Bucket=self._bucket, Key=listed.name, VersionId=listed.version)
