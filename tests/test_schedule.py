@@ -43,6 +43,7 @@ def test_turns_of_a_loop_never_overlap_and_missed_ones_come_together(monkeypatch
     parts = SimpleNamespace(
         clock=lambda: datetime.now(UTC),
         buckets=(),
+        is_keys_only=False,
         sources=(),
         probing=NO_PROBES,
         ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None),
@@ -71,6 +72,7 @@ def test_a_turn_that_fails_is_not_the_end_of_its_loop(monkeypatch: pytest.Monkey
     parts = SimpleNamespace(
         clock=lambda: datetime.now(UTC),
         buckets=(),
+        is_keys_only=False,
         sources=(),
         probing=NO_PROBES,
         ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None),
@@ -109,7 +111,9 @@ def daemon(worlds: Worlds) -> Iterator[Daemon]:
     """A daemon whose timers start no turn by themselves."""
     ledger = SimpleNamespace(sweeps=lambda: (), probes=lambda: (), judgement=lambda: None)
     probing = Budget(reads=True, dry_runs=False, per_hour=60)
-    parts = SimpleNamespace(clock=lambda: worlds.wall, buckets=(), sources=(), probing=probing, ledger=ledger)
+    parts = SimpleNamespace(
+        clock=lambda: worlds.wall, buckets=(), is_keys_only=False, sources=(), probing=probing, ledger=ledger
+    )
     made = Daemon(cast("Parts", parts), Schedule(sweep="0 * * * *", key_poll=60), lambda: worlds.ticks)
     made._scheduler.start(paused=True)  # noqa: SLF001 - else the machine's own clock would have a say
     yield made
@@ -262,6 +266,7 @@ def test_a_bucket_that_was_not_swept_as_the_config_asks_is_swept_at_once(
     parts = SimpleNamespace(
         clock=lambda: worlds.wall,
         buckets=("gs://data",),
+        is_keys_only=False,
         sources=(SimpleNamespace(url="gs://data", left_out=(), endpoint="http://a"),),
         probing=NO_PROBES,
         ledger=SimpleNamespace(sweeps=lambda: sweeps, judgement=lambda: None),
@@ -279,7 +284,9 @@ def test_what_an_earlier_process_found_is_not_told_again(
 ) -> None:
     before = SimpleNamespace(findings=(LOST,))
     ledger = SimpleNamespace(sweeps=lambda: (), judgement=lambda: before)
-    parts = SimpleNamespace(clock=lambda: worlds.wall, buckets=(), sources=(), probing=NO_PROBES, ledger=ledger)
+    parts = SimpleNamespace(
+        clock=lambda: worlds.wall, buckets=(), is_keys_only=False, sources=(), probing=NO_PROBES, ledger=ledger
+    )
     made = Daemon(cast("Parts", parts), Schedule(), lambda: worlds.ticks)
     found = [(LOST,), (LOST, OTHER), (LOST, OTHER), (LOST,), (LOST,)]
     turns = iter(found)
