@@ -45,6 +45,7 @@ from auditor.principals import same_principal
 from auditor.readability import KeyView
 from auditor.registered import Portion
 
+CLOCKS: Final = "clocks"
 BUCKET_LISTS: Final = "list of all buckets"
 OBJECTS: Final = "objects"
 PRINCIPALS: Final = "[platform] aws_principals"
@@ -379,7 +380,7 @@ def of_clock(off: timedelta) -> Iterator[Gap]:
     if off:
         days = f"{abs(off).days} days {'ahead of' if off > timedelta(0) else 'behind'}"
         yield Gap(
-            "clocks",
+            CLOCKS,
             Reason.MALFORMED,
             f"the clouds' answers are dated {days} this machine's clock; dates are judged by this clock alone",
             "set this machine's clock; if it is right, look who answers in the clouds' place",

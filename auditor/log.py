@@ -36,4 +36,6 @@ def start(*, json_lines: bool, verbose: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if json_lines else _Plain())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    # More connections than a pool keeps are closed again: nothing is lost, and nobody can do anything about it.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     logging.getLogger("auditor").setLevel(logging.DEBUG if verbose else logging.INFO)

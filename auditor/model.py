@@ -568,6 +568,8 @@ class KeyMemory:
 
     Versions that take new data are not in it.
     """
+    first_at: datetime | None = None
+    """Aware, UTC: when it gave a state first, as far as that is kept."""
 
 
 class ProbeKind(StrEnum):

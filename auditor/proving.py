@@ -37,6 +37,7 @@ from auditor.principals import same_principal
 from auditor.revocation import Part, Proof, Revocation
 from auditor.rules import revocation_incomplete
 from auditor.run import Parts
+from auditor.skew import plausible
 from auditor.unseen import gaps_beside, known_of
 
 _READS: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
@@ -142,14 +143,16 @@ def _reads_since(probes: Sequence[Probe], memory: KeyMemory | None) -> Iterator[
         if (one.kind, one.outcome) != (ProbeKind.READ, ProbeOutcome.PASSED) or _is_over(one, memory):
             continue
         if not any(_refused_after(later, one) for later in probes[place + 1 :]):
-            yield f"a read in {one.bucket} passed at {one.at:%Y-%m-%dT%H:%M:%SZ}, when the key was off already"
+            yield f"a read in {one.bucket} passed at {one.at:%Y-%m-%dT%H:%M:%SZ}, and none like it was refused since"
 
 
 def _is_over(read: Probe, memory: KeyMemory | None) -> bool:
     """Whether the key was seen to change after a read in what decides over the same read."""
     changed = memory.changed if memory is not None else {}
     who = (read.principal,) if read.principal is not None else ()
-    return any(read.at < date for fact, date in changed.items() if concerns(fact, read.key_version, who))
+    # Two readings of the clocks differ: what was seen within a minute may have come in the other order.
+    before = read.at + CLOCKS_APART
+    return any(before < date for fact, date in changed.items() if concerns(fact, read.key_version, who))
 
 
 def _refused_after(later: Probe, read: Probe) -> bool:
@@ -232,22 +235,32 @@ def _left_of(key: KeyName, memory: KeyMemory | None, under: Iterable[Assessed]) 
 
 def _gaps(key: KeyName, judgement: Judgement, parts: Parts, memory: KeyMemory | None) -> Iterator[Gap]:
     yield from gaps_beside(key, judgement, parts, judgement.now)
-    off = max(memory.changed.values(), default=None) if memory is not None else None
+    # Of one that was never seen to change nobody knows since when it is as it was heard of first.
+    off = max(memory.changed.values(), default=memory.first_at) if memory is not None else None
+    wrong = {one.bucket for one in parts.ledger.sweeps() if plausible(one.skew) != one.skew}
     for one in judgement.coverage.buckets:
         if cloud_of(one.bucket) is key.cloud:
-            yield from _moved_since(one, off)
+            yield from _moved_since(one, off, judgement.now, by_a_wrong_clock=one.bucket in wrong)
     if (memory is None or memory.last is None) and all(one.what != key.text for one in judgement.gaps):
         yield Gap(key.text, Reason.NOT_VISIBLE, "the key never told its state", "see that its name is right")
 
 
-def _moved_since(one: BucketCoverage, off: datetime | None) -> Iterator[Gap]:
+def _moved_since(one: BucketCoverage, off: datetime | None, now: datetime, *, by_a_wrong_clock: bool) -> Iterator[Gap]:
     """What may have left the key since the keys of a bucket's objects were read: it would not be dead with it.
 
     On S3 the key of what is listed as before was read earlier; a change of its encryption alone shows nowhere else.
     """
     looked = min((each for each in (one.sweep_started, one.oldest_verified) if each is not None), default=None)
-    if off is None or looked is None or looked >= off:
-        return
+    if looked is not None and (by_a_wrong_clock or looked > now + CLOCKS_APART):
+        effect = (
+            f"when its objects were looked at is not known: a clock was wrong that said {looked:%Y-%m-%dT%H:%M:%SZ}"
+        )
+        yield Gap(one.bucket, Reason.MALFORMED, effect, "scan again")
+    elif looked is not None and off is not None and looked < off:
+        yield _moved(one, looked, off)
+
+
+def _moved(one: BucketCoverage, looked: datetime, off: datetime) -> Gap:
     effect = (
         f"what has moved from the key to another since {looked:%Y-%m-%dT%H:%M:%SZ} is not known: not all of its "
         f"objects were looked at since {off:%Y-%m-%dT%H:%M:%SZ}, when the key was seen to change"
@@ -255,4 +268,4 @@ def _moved_since(one: BucketCoverage, off: datetime | None) -> Iterator[Gap]:
     hint = "scan again"
     if one.oldest_verified is not None and one.sweep_started is not None and one.sweep_started >= off:
         hint = "scan with [limits] reverify_days = 0, so that every object is asked for its key again"
-    yield Gap(one.bucket, Reason.NOT_VISIBLE, effect, hint)
+    return Gap(one.bucket, Reason.NOT_VISIBLE, effect, hint)

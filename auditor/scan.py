@@ -205,7 +205,7 @@ def _poll(
     configured = frozenset(source.url for source in parts.sources)
     sweeps, unusable = usable(parts)
     failed = tuple(one for one in parts.ledger.failed_attempts() if one.bucket in configured)
-    before = parts.ledger.judgement()
+    before = _before(parts, interval)
     heard, holdings = _beside(parts, sweeps)
     memory = parts.ledger.memory()
     agents = {one.bucket: agents_of(parts, one.facts) for one in sweeps}
@@ -361,6 +361,14 @@ def _poll(
     needed = [one for one in (before, judgement) if one is not None]
     parts.registry.prune([one.registered.digest for one in needed], [each for one in needed for each in one.sweeps])
     return parts.ledger.judgement() or judgement
+
+
+def _before(parts: Parts, interval: timedelta | None) -> Judgement | None:
+    """The judgement before this one; a daemon says it where somebody judged by another config: each undoes the other."""
+    before = parts.ledger.judgement()
+    if interval is not None and before is not None and before.run.config_digest != parts.config_digest:
+        _log.warning("the judgement before was made by another config; if that one is newer, restart this process")
+    return before
 
 
 def _beside(parts: Parts, sweeps: Iterable[Sweep]) -> tuple[Heard, OpenInventory]:

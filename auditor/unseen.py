@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from auditor.findings import BucketCoverage, Judgement
-from auditor.gaps import BUCKET_LISTS, OBJECTS, names_of
+from auditor.gaps import BUCKET_LISTS, CLOCKS, OBJECTS, names_of
 from auditor.impact import Known
 from auditor.model import Cloud, Gap, KeyName, Reason, cloud_of
 from auditor.readability import KeyView
@@ -33,7 +33,7 @@ def gaps_beside(key: KeyName, judgement: Judgement, parts: Parts, now: datetime)
     """
     mine = _of(judgement, key.cloud)
     view = KeyView(key, None, parts.ledger.memory().get(key))
-    about = {*(one.bucket for one in mine), *names_of(view), BUCKET_LISTS, OBJECTS}
+    about = {*(one.bucket for one in mine), *names_of(view), BUCKET_LISTS, OBJECTS, CLOCKS}
     # A version that the key does not tell of any more may have data under it all the same.
     versions = f"{key}/cryptoKeyVersions/"
     yield from (one for one in judgement.gaps if one.what in about or one.what.startswith(versions))

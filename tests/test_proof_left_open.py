@@ -15,7 +15,7 @@ from auditor.model import KeyName, Probe, ProbeKind, ProbeOutcome
 from auditor.proving import proving
 from auditor.revocation import Proof, Revocation
 from auditor.wiring import Assembly, assemble
-from tests.clouds import GOOGLE_KEY, an_aws_cloud
+from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
 from tests.small import Small, a_small_cloud
 from tests.test_denied import AWS_CONFIG
 from tests.test_fleet import NoProgress
@@ -209,4 +209,46 @@ def test_only_who_was_refused_cannot_read(on_aws: tuple[Any, Path], who: str, pr
     refused = Probe(outcome=ProbeOutcome.REFUSED, code="DisabledException", at=later, principal=who, **a_read)
     assembly.ledger.keep_probe(refused)
     assert told_of(assembly, KEY).proof is proof
+    assembly.close()
+
+
+@pytest.mark.parametrize("step", [timedelta(seconds=1), timedelta(seconds=30)])
+def test_a_read_that_passed_counts_though_the_clock_stepped_back(on_aws: tuple[Any, Path], step: timedelta) -> None:
+    cloud, config = on_aws
+    cloud.store.add_key(KEY)
+    cloud.store.put("objects", "acme/a/1", sse="aws:kms", key=KEY)
+    assembly = meant(config, KEY)
+    scan.scan(assembly.parts, NoProgress())
+    cloud.store.key(KEY).state = "Disabled"
+    seen = scan.poll(assembly.parts, NoProgress()).now
+    read = Probe("s3://objects", KEY, None, ProbeKind.READ, seen - step, ProbeOutcome.PASSED, "200", ROLES[0])
+    assembly.ledger.keep_probe(read)
+    assert told_of(assembly, KEY).proof is Proof.NOT_PROVEN
+    assembly.close()
+
+
+def test_what_was_moved_before_a_key_was_heard_of_first_is_a_gap(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was off already when the first poll heard of it, behind the first sweep."""
+    set_all(small, "DISABLED")
+    run(capsys, small.argv("scan", "-q"))
+    code, told = proven(small, capsys)
+    assert (code, [one["hint"] for one in told["gaps"]]) == (3, ["scan again"])
+
+
+def test_a_sweep_that_a_clock_ahead_has_dated_is_no_look_since(on_aws: tuple[Any, Path]) -> None:
+    cloud, config = on_aws
+    cloud.store.add_key(KEY)
+    cloud.store.put("objects", "acme/a/1", sse="aws:kms", key=KEY)
+    clock = Clock()
+    cloud.store.clock = clock
+    config.write_text(f'{config.read_text()}\n[[key]]\nname = "{KEY}"\nintended_state = "revoked"\n')
+    assembly = assemble(load(config), clock)
+    clock.ahead = timedelta(hours=12)
+    scan.scan(assembly.parts, NoProgress())
+    clock.ahead = timedelta(0)
+    cloud.store.key(KEY).state = "Disabled"
+    found = told_of(assembly, KEY)
+    assert any("a clock was wrong" in one.effect for one in found.gaps if one.what == "s3://objects")
     assembly.close()

@@ -53,6 +53,8 @@ class KeptKey:
     highest_version: int = 0
     resting: dict[str, datetime] = field(default_factory=dict)
     """Version, or nothing for a key of AWS -> since when every answer said that it takes no new data."""
+    first_at: datetime | None = None
+    """When it gave its state first."""
 
     def memory(self, newest_poll: datetime) -> KeyMemory:
         """Tell the judge."""
@@ -71,6 +73,7 @@ class KeptKey:
             denied_since=self.denied_since,
             highest_version=self.highest_version,
             resting=self.resting,
+            first_at=self.first_at,
         )
 
 

@@ -121,8 +121,9 @@ def _end(connection: Connection, number: int) -> int:
 def _facts(kept: KeptKey, before: Mapping[str, str]) -> dict[str, str]:
     """What is known of how a key can be used: what a fault hides is as it was."""
     last = kept.aws or kept.gcp
-    if not kept.asked:
-        answer = "not asked"
+    # That nobody asked, as after `poll KEY`, is no change of the key.
+    if not kept.asked and _ANSWER in before:
+        answer = before[_ANSWER]
     elif kept.answered:
         answer = "answered"
     elif kept.denied_since is not None:

@@ -470,6 +470,7 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
                 told={**was.told, **told_use(key)},
                 highest_version=max(was.highest_version, _highest(key)),
                 resting=_resting(key, was, now, before),
+                first_at=min(was.first_at or now, now),
                 **_FOUND,
             )
         case KeyGone(proven=proven):
