@@ -364,7 +364,7 @@ def _poll(
 
 
 def _before(parts: Parts, interval: timedelta | None) -> Judgement | None:
-    """The judgement before this one; a daemon says it where somebody judged by another config: each undoes the other."""
+    """The judgement before this one; a daemon says it where another config made it: each undoes the other."""
     before = parts.ledger.judgement()
     if interval is not None and before is not None and before.run.config_digest != parts.config_digest:
         _log.warning("the judgement before was made by another config; if that one is newer, restart this process")

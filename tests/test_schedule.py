@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from auditor import scan
 from auditor.config import Schedule
 from auditor.daemon import Daemon
 from auditor.errors import LedgerError
@@ -298,3 +299,15 @@ def test_what_an_earlier_process_found_is_not_told_again(
             made._poll()  # noqa: SLF001 - what its timer calls
             told.append([one.getMessage().partition(":")[0] for one in caplog.records])
     assert told == [[], ["finding opened"], [], ["finding resolved"], []]
+
+
+@pytest.mark.parametrize(
+    ("digest", "interval", "told"), [("other", 60, True), ("mine", 60, False), ("other", None, False)]
+)
+def test_a_daemon_says_that_somebody_judged_by_another_config(
+    caplog: pytest.LogCaptureFixture, digest: str, interval: int | None, *, told: bool
+) -> None:
+    before = SimpleNamespace(run=SimpleNamespace(config_digest=digest))
+    parts = SimpleNamespace(ledger=SimpleNamespace(judgement=lambda: before), config_digest="mine")
+    scan._before(cast("Parts", parts), timedelta(seconds=interval) if interval else None)  # noqa: SLF001 - what only its log shows
+    assert ("made by another config" in caplog.text) is told
