@@ -117,6 +117,19 @@ def test_each_version_is_a_cause_of_its_own_and_the_newest_is_not_hidden_by_an_o
     assert [one.subject.id[-1] for one in judgement.findings if one.status is Status.RESOLVED] == ["2"]
 
 
+def test_a_second_deleted_version_is_a_loss_of_its_own_and_the_first_stays(keys: KeysOnly) -> None:
+    keys.scanned()
+    for number, lost in ((1, {"1"}), (2, {"1", "2"})):
+        key = keys.cloud.store.key(GOOGLE_KEY)
+        assert key is not None
+        keys.set_state(number, "DESTROYED")
+        keys.polled()
+        del key.versions[number]
+        judgement = keys.polled()
+        assert set(opened(judgement)) == {("data-lost", one) for one in lost}
+        assert [one.subject.id[-1] for one in judgement.findings if one.status is Status.RESOLVED] == []
+
+
 def test_a_version_that_never_had_material_holds_no_data(keys: KeysOnly) -> None:
     keys.set_state(1, "GENERATION_FAILED")
     judgement = keys.scanned()
