@@ -137,6 +137,20 @@ def test_a_version_that_never_had_material_holds_no_data(keys: KeysOnly) -> None
     assert {one.assessment.readability for one in judgement.assessed} == {Readability.READABLE}
 
 
+def test_an_import_of_the_same_material_ends_no_loss_until_it_is_back(keys: KeysOnly) -> None:
+    keys.scanned()
+    keys.set_state(1, "DESTROYED")
+    keys.polled()
+    for _ in range(2):
+        keys.set_state(1, "PENDING_IMPORT")
+        judgement = keys.polled()
+        assert set(opened(judgement)) == {("data-lost", "1"), ("key-state-unknown", "1")}
+        (gap,) = (each for each in judgement.gaps if each.what == GOOGLE_KEY)
+        assert "version 1 is PENDING_IMPORT" in gap.effect
+    keys.set_state(1, "ENABLED")
+    assert opened(keys.polled()) == {}
+
+
 def test_when_all_versions_are_off_all_namespaces_count_as_unreadable(keys: KeysOnly) -> None:
     keys.scanned()
     for version in (1, 2, 3):
