@@ -474,6 +474,19 @@ def test_who_answers_for_a_namespace_is_told_by_its_registry_or_by_its_key(keys:
     ]
 
 
+def test_where_registries_part_no_key_says_who_answers_or_whose_the_data_is(keys: KeysOnly) -> None:
+    keys.say(
+        f"search,{GOOGLE_KEY},acme,ann,storage",
+        f"search,{GOOGLE_KEY},zeta,bob,storage",
+        header="namespace,key,tenant,owner,team",
+    )
+    of_the_key = f'\n[[key]]\nname = "{GOOGLE_KEY}"\ntenant = "acme"\nowner = "keys"\nteam = "desk"\n'
+    keys.config.write_text(keys.config.read_text() + of_the_key)
+    keys.set_state(3, "DISABLED")
+    extent = opened(keys.scanned())["data-unreadable", "3"].extent
+    assert (extent.tenants, extent.owners, extent.teams) == ((), (), ("storage",))
+
+
 def test_entries_that_name_no_namespace_or_no_bucket_are_not_heeded(keys: KeysOnly) -> None:
     keys.say(f"gs://theirs,,{GOOGLE_KEY},", f"theirs,chat,{GOOGLE_KEY},", f",mail,{GOOGLE_KEY},", header=HEADER)
     judgement = keys.scanned()
