@@ -412,7 +412,9 @@ def test_diff_tells_of_keys_and_findings_and_that_data_is_not_compared(
     assert "opened critical data-unreadable" in said
     found = document(keys, capsys, "diff")
     Draft202012Validator(diff_json.schema()).validate(found)
-    assert found["unchanged_objects"] is None
+    assert (found["unchanged_objects"], found["worse"]) == (None, None)
+    counts = [*found["by_turn"].values(), *found["by_change"].values(), found["not_compared"]]
+    assert {number for one in counts for number in one.values()} == {None}
 
 
 def test_metrics_have_namespaces_and_no_number_of_objects(keys: KeysOnly) -> None:
@@ -535,4 +537,7 @@ def test_an_estimate_without_buckets_tells_what_registries_would_be_asked(
     before = len(keys.cloud.traffic.requests)
     code, said = told(keys, capsys, "scan", "--estimate")
     assert (code, "No request was made to any bucket" in said) == (0, True)
+    assert "No bucket is configured: a scan sweeps none." in said
+    assert "sweep, by what the last one counted" not in said
+    assert "at least" not in said
     assert len(keys.cloud.traffic.requests) == before
