@@ -366,6 +366,8 @@ class GcpKeyVersion:
     """Aware, UTC: when a scheduled destruction becomes final."""
     destroyed_time: datetime | None = None
     reimport_eligible: bool = False
+    imported: datetime | None = None
+    """Aware, UTC: when its material was imported last; None of one that was generated, or never had any."""
     failure: str | None = None
     """Generation, import or external destruction failure as the service words it."""
     ekm_connection: str | None = None

@@ -117,11 +117,38 @@ def test_each_version_is_a_cause_of_its_own_and_the_newest_is_not_hidden_by_an_o
     assert [one.subject.id[-1] for one in judgement.findings if one.status is Status.RESOLVED] == ["2"]
 
 
+def test_a_second_deleted_version_is_a_loss_of_its_own_and_the_first_stays(keys: KeysOnly) -> None:
+    keys.scanned()
+    for number, lost in ((1, {"1"}), (2, {"1", "2"})):
+        key = keys.cloud.store.key(GOOGLE_KEY)
+        assert key is not None
+        keys.set_state(number, "DESTROYED")
+        keys.polled()
+        del key.versions[number]
+        judgement = keys.polled()
+        assert set(opened(judgement)) == {("data-lost", one) for one in lost}
+        assert [one.subject.id[-1] for one in judgement.findings if one.status is Status.RESOLVED] == []
+
+
 def test_a_version_that_never_had_material_holds_no_data(keys: KeysOnly) -> None:
     keys.set_state(1, "GENERATION_FAILED")
     judgement = keys.scanned()
     assert opened(judgement) == {}
     assert {one.assessment.readability for one in judgement.assessed} == {Readability.READABLE}
+
+
+def test_an_import_of_the_same_material_ends_no_loss_until_it_is_back(keys: KeysOnly) -> None:
+    keys.scanned()
+    keys.set_state(1, "DESTROYED")
+    keys.polled()
+    for _ in range(2):
+        keys.set_state(1, "PENDING_IMPORT")
+        judgement = keys.polled()
+        assert set(opened(judgement)) == {("data-lost", "1"), ("key-state-unknown", "1")}
+        (gap,) = (each for each in judgement.gaps if each.what == GOOGLE_KEY)
+        assert "version 1 is PENDING_IMPORT" in gap.effect
+    keys.set_state(1, "ENABLED")
+    assert opened(keys.polled()) == {}
 
 
 def test_when_all_versions_are_off_all_namespaces_count_as_unreadable(keys: KeysOnly) -> None:
@@ -385,7 +412,9 @@ def test_diff_tells_of_keys_and_findings_and_that_data_is_not_compared(
     assert "opened critical data-unreadable" in said
     found = document(keys, capsys, "diff")
     Draft202012Validator(diff_json.schema()).validate(found)
-    assert found["unchanged_objects"] is None
+    assert (found["unchanged_objects"], found["worse"]) == (None, None)
+    counts = [*found["by_turn"].values(), *found["by_change"].values(), found["not_compared"]]
+    assert {number for one in counts for number in one.values()} == {None}
 
 
 def test_metrics_have_namespaces_and_no_number_of_objects(keys: KeysOnly) -> None:
@@ -447,6 +476,19 @@ def test_who_answers_for_a_namespace_is_told_by_its_registry_or_by_its_key(keys:
     ]
 
 
+def test_where_registries_part_no_key_says_who_answers_or_whose_the_data_is(keys: KeysOnly) -> None:
+    keys.say(
+        f"search,{GOOGLE_KEY},acme,ann,storage",
+        f"search,{GOOGLE_KEY},zeta,bob,storage",
+        header="namespace,key,tenant,owner,team",
+    )
+    of_the_key = f'\n[[key]]\nname = "{GOOGLE_KEY}"\ntenant = "acme"\nowner = "keys"\nteam = "desk"\n'
+    keys.config.write_text(keys.config.read_text() + of_the_key)
+    keys.set_state(3, "DISABLED")
+    extent = opened(keys.scanned())["data-unreadable", "3"].extent
+    assert (extent.tenants, extent.owners, extent.teams) == ((), (), ("storage",))
+
+
 def test_entries_that_name_no_namespace_or_no_bucket_are_not_heeded(keys: KeysOnly) -> None:
     keys.say(f"gs://theirs,,{GOOGLE_KEY},", f"theirs,chat,{GOOGLE_KEY},", f",mail,{GOOGLE_KEY},", header=HEADER)
     judgement = keys.scanned()
@@ -495,4 +537,7 @@ def test_an_estimate_without_buckets_tells_what_registries_would_be_asked(
     before = len(keys.cloud.traffic.requests)
     code, said = told(keys, capsys, "scan", "--estimate")
     assert (code, "No request was made to any bucket" in said) == (0, True)
+    assert "No bucket is configured: a scan sweeps none." in said
+    assert "sweep, by what the last one counted" not in said
+    assert "at least" not in said
     assert len(keys.cloud.traffic.requests) == before

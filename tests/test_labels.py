@@ -146,6 +146,14 @@ def test_two_owners_of_one_namespace_are_a_gap_and_neither_is_told(small: Small)
     assert not [each for each in judgement.findings if each.rule == "registry-mismatch"]
 
 
+def test_who_answers_for_the_key_does_not_answer_for_data_of_which_registries_part(small: Small) -> None:
+    small.config.write_text(small.config.read_text() + OF_THE_KEY)
+    assert labels(of_version_1(small, "acme/old,,,ada,search", "acme/old,,,bob,search", "acme/new,,,,")) == (
+        (),
+        ("search",),
+    )
+
+
 def test_an_owner_of_another_kind_than_text_is_not_heeded(small: Small) -> None:
     small.config.write_text(small.config.read_text().replace("namespaces.csv", "namespaces.json"))
     told = [{"namespace": "acme/old", "owner": ["ada"]}, {"namespace": "acme/new", "team": "search"}]

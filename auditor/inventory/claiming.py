@@ -10,18 +10,19 @@ from auditor.inventory.files import UNFINISHED, put, very_file
 from auditor.inventory.placing import OfKeys
 from auditor.inventory.sql import quoted, settle
 
-# Of a namespace whose entries name several keys each may hold some of it. Whose the key is counts where nobody says
-# whose the namespace is.
+# Of a namespace whose entries name several keys each may hold some of it. Whose the key is, and who answers for it,
+# counts where nobody says so of the namespace, and not where entries part.
 _CLAIMED: Final = """
 COPY (
-    SELECT entry.bucket, entry.namespace, coalesce(entry.tenant, owner.tenant) AS tenant,
+    SELECT entry.bucket, entry.namespace, coalesce(entry.tenant, if(entry.contradicted, NULL, owner.tenant)) AS tenant,
         NULL::VARCHAR AS population, 'cmek' AS encryption, entry.key, NULL::VARCHAR AS key_version,
         NULL::BIGINT AS objects, entry.size AS bytes, NULL::BIGINT AS archived,
         NULL::TIMESTAMPTZ AS oldest, NULL::TIMESTAMPTZ AS newest,
         NULL::VARCHAR AS first_name, NULL::VARCHAR AS last_name,
-        coalesce(entry.owner, label.owner) AS owner, coalesce(entry.team, label.team) AS team
+        coalesce(entry.owner, if(entry.parted, NULL, label.owner)) AS owner,
+        coalesce(entry.team, if(entry.parted, NULL, label.team)) AS team
     FROM (
-        SELECT bucket, namespace, tenant, owner, team, size, unnest(keys) AS key
+        SELECT bucket, namespace, tenant, owner, team, size, contradicted, parted, unnest(keys) AS key
         FROM read_parquet($entries, hive_partitioning = false)
     ) AS entry
     LEFT JOIN (

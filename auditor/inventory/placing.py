@@ -71,7 +71,8 @@ SELECT namespace FROM live GROUP BY namespace HAVING bool_or(encryption = 'cmek'
 _PLACED: Final = f"""
     WITH {_HELD}
     SELECT held.* REPLACE (coalesce(entry.tenant, held.tenant) AS tenant),
-        coalesce(entry.owner, label.owner) AS owner, coalesce(entry.team, label.team) AS team,
+        coalesce(entry.owner, if(entry.parted, NULL, label.owner)) AS owner,
+        coalesce(entry.team, if(entry.parted, NULL, label.team)) AS team,
         CASE WHEN held.namespace IS NULL OR held.encryption = 'unknown' THEN 0 ELSE
             if(entry.key IS NOT NULL AND held.encryption = 'cmek' AND NOT {_SAME_KEY},
                if({_NAMESAKE}, {Portion.NAMESAKE.bit}, {Portion.WRONG_KEY.bit}), 0)

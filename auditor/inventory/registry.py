@@ -31,6 +31,8 @@ _SCHEMA: Final = pa.schema(_FIELDS)
 _AT_ONCE: Final = 50_000
 _FORM: Final = 4
 """Rises when files are to be written anew though nothing was said anew."""
+_FORM_TOGETHER: Final = 2
+"""Rises when that is so of what is made of all of them together, and what each said stays."""
 _NOTE: Final = "registry.json"
 _PLAIN: Final = "as it was"
 """Stands in place of a digest where nothing was to be put beside a sweep."""
@@ -167,7 +169,7 @@ class RegistryStore:
         registries = (*(one.registry for one in every), *unread)
         told = [[one.registry.name, one.registry.buckets, one.path.name] for one in every]
         open_ = sorted({bucket for one in unread for bucket in one.buckets})
-        said = json.dumps([_FORM, told, open_, sorted(self._tenants.items()), self._told_labels()])
+        said = json.dumps([_FORM, _FORM_TOGETHER, told, open_, sorted(self._tenants.items()), self._told_labels()])
         digest = hashlib.sha256(said.encode()).hexdigest()
         folder = self._folder(digest)
         try:

@@ -14,16 +14,21 @@ SCHEMA: Final = "cmek-auditor/diff/1"
 def write(one: Difference, out: TextIO) -> None:
     """Write the whole document."""
     data = one.data
+    # Where neither side saw an object nothing was counted, and what nobody counted is not 0.
+    seen = not one.is_keys_only
     told = {
         "schema": SCHEMA,
         "before": _judgement(one.before),
         "after": _judgement(one.after),
         "verdict": diff_words.verdict(one),
-        "worse": one.worse,
-        "by_turn": {name.value: _total(total) for name, total in data.by_turn.items()},
-        "by_change": {name.value: _total(total) for name, total in data.by_change.items()},
-        "unchanged_objects": data.unchanged if not one.is_keys_only else None,
-        "not_compared": {"objects_before": data.not_compared[0], "objects_after": data.not_compared[1]},
+        "worse": one.worse if seen else None,
+        "by_turn": {name.value: _total(total if seen else None) for name, total in data.by_turn.items()},
+        "by_change": {name.value: _total(total if seen else None) for name, total in data.by_change.items()},
+        "unchanged_objects": data.unchanged if seen else None,
+        "not_compared": {
+            "objects_before": data.not_compared[0] if seen else None,
+            "objects_after": data.not_compared[1] if seen else None,
+        },
         "buckets": [_bucket(each) for each in one.buckets],
         "groups": [_group(each) for each in data.groups],
         "keys": [_key(each) for each in one.keys],
@@ -62,7 +67,9 @@ def _judgement(one: Judgement) -> dict[str, Any]:
     }
 
 
-def _total(one: Total) -> dict[str, Any]:
+def _total(one: Total | None) -> dict[str, Any]:
+    if one is None:
+        return {"objects": None, "bytes": None, "namespaces": None}
     return {"objects": one.objects, "bytes": one.size, "namespaces": one.namespaces}
 
 

@@ -117,9 +117,12 @@ def estimates(found: Sequence[Estimate], rate: float, registries: Sequence[Regis
         for one in found
         if (which := " and ".join(each.replace("_", "-") for each in one.lacking))
     ]
-    notes = (
+    of_sweeps = (
         "Of a whole sweep, by what the last one counted: what was written since, and retries, are not in it.",
         f"at least: at {rate:g} requests a second, a bucket; pages wait for each other, which may take longer.",
+    )
+    notes = (
+        *(of_sweeps if found else ["No bucket is configured: a scan sweeps none."]),
         *(_told_price(one) for one in PRICES if any(each.bucket.startswith(one.scheme) for each, _ in known)),
         *([_UNPRICED] if registries else []),
         "No request was made to any bucket, nor to any registry."

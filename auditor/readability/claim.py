@@ -3,18 +3,23 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from auditor.findings import Assessed, Assessment, Basis, Confidence, Readability, Subject, SubjectKind
-from auditor.model import Evidence, GcpKey, Holding
+from auditor.model import Evidence, GcpKey, GcpKeyVersion, Holding, KeyMemory, use_changes
 from auditor.policy import Policy
 from auditor.readability.assess import KeyView, assess
 from auditor.readability.gcp import version_name
 from auditor.readability.table import before, worst
 
 _HEARSAY: Final = "that data is under it a registry says, and nobody saw the objects"
-_NEVER_USED: Final = frozenset({"PENDING_GENERATION", "PENDING_IMPORT", "GENERATION_FAILED"})
+_MOST_MISSING: Final = 10_000
+"""A version each day for 27 years. Their numbers are whatever the service says."""
+_NEVER_USED: Final = frozenset({"PENDING_GENERATION", "GENERATION_FAILED"})
 """States of versions that never had key material. Source: Cloud KMS docs, Key version states."""
+_TO_BE_IMPORTED: Final = "PENDING_IMPORT"
+"""A version that was destroyed is in it again while its material is imported anew; so is one that was just made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +73,25 @@ def assess_claim(
 
 
 def versions_of(view: KeyView) -> Iterator[str]:
-    """The versions that data may be under: all that ever had material, and one that is not there any more."""
+    """The versions that data may be under: all that ever had material, and those that are not there any more."""
     known = view.known
     if not isinstance(known, GcpKey):
         return
     listed = {one.number for one in known.versions}
-    yield from (one.number for one in known.versions if one.state not in _NEVER_USED)
+    yield from (one.number for one in known.versions if _may_hold_data(one, known, view.memory))
     highest = max([*map(int, listed), view.memory.highest_version if view.memory is not None else 0])
     missing = (str(number) for number in range(1, highest + 1) if str(number) not in listed)
-    yield from [*missing][:1]
+    yield from islice(missing, _MOST_MISSING)
+
+
+def _may_hold_data(one: GcpKeyVersion, key: GcpKey, memory: KeyMemory | None) -> bool:
+    if one.state in _NEVER_USED:
+        return False
+    if one.state != _TO_BE_IMPORTED or one.imported is not None or one.number == key.primary:
+        return True
+    # Whatever a version was before it waits for material, it had some, or was to have it at least.
+    fact = f"version {one.number}"
+    return memory is not None and (fact in memory.changed or fact in use_changes(memory.told, key))
 
 
 def _clause(key: GcpKey, number: str) -> str:

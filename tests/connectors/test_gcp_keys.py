@@ -64,11 +64,11 @@ def test_tells_every_version_state_as_the_service_does(cloud: GoogleCloud, *, ov
 def test_reads_dates_in_utc_and_everything_that_a_version_says(cloud: GoogleCloud, *, over_grpc: bool) -> None:
     key = cloud.store.add_key(GOOGLE_KEY, versions=2)
     key.versions[1] = Version(1, WHEN, "DESTROY_SCHEDULED", destroy_time=WHEN + timedelta(days=9))
-    key.versions[2] = Version(2, WHEN, "DESTROYED", destroyed_time=WHEN, reimport_eligible=True)
+    key.versions[2] = Version(2, WHEN, "DESTROYED", destroyed_time=WHEN, reimport_eligible=True, imported=WHEN)
     key.versions[3] = Version(3, WHEN, "GENERATION_FAILED", failure="no entropy", protection="EXTERNAL_VPC")
     first, second, third = the_key(cloud, over_grpc=over_grpc).versions
     assert (first.created, first.destroy_time) == (WHEN, WHEN + timedelta(days=9))
-    assert (second.destroyed_time, second.reimport_eligible) == (WHEN, True)
+    assert (second.destroyed_time, second.reimport_eligible, second.imported) == (WHEN, True, WHEN)
     assert (third.failure, third.protection_level) == ("no entropy", "EXTERNAL_VPC")
 
 

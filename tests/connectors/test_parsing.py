@@ -479,6 +479,7 @@ def test_a_key_version_is_read_field_by_field() -> None:
         destroy_time=WHEN + timedelta(days=1),
         destroy_event_time=WHEN + timedelta(days=2),
         reimport_eligible=True,
+        import_time=WHEN + timedelta(days=3),
     )
     assert found == GcpKeyVersion(
         number="7",
@@ -489,6 +490,7 @@ def test_a_key_version_is_read_field_by_field() -> None:
         destroy_time=WHEN + timedelta(days=1),
         destroyed_time=WHEN + timedelta(days=2),
         reimport_eligible=True,
+        imported=WHEN + timedelta(days=3),
     )
     plain = version(state="ENABLED", protection_level="SOFTWARE", algorithm="GOOGLE_SYMMETRIC_ENCRYPTION")
     assert plain == GcpKeyVersion("7", "ENABLED")

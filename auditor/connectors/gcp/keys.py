@@ -305,6 +305,7 @@ def parse_version(told: Any, backend: str = "") -> GcpKeyVersion:
         destroy_time=_utc(told.destroy_time) if "destroy_time" in told else None,
         destroyed_time=_utc(told.destroy_event_time) if "destroy_event_time" in told else None,
         reimport_eligible=bool(told.reimport_eligible),
+        imported=_utc(told.import_time) if "import_time" in told else None,
         failure=failure,
         ekm_connection=(external.ekm_connection_backend_override or backend or None) if in_vpc else None,
     )

@@ -286,6 +286,8 @@ def _version(key: Key, version: Version) -> Any:
         told.destroy_time = version.destroy_time
     if version.destroyed_time:
         told.destroy_event_time = version.destroyed_time
+    if version.imported:
+        told.import_time = version.imported
     if version.failure:
         told.generation_failure_reason = version.failure
     if version.ekm_connection:

@@ -31,6 +31,7 @@ class Version:
     destroy_time: datetime | None = None
     destroyed_time: datetime | None = None
     reimport_eligible: bool = False
+    imported: datetime | None = None
     failure: str | None = None
     ekm_connection: str | None = None
     """The connection that it uses instead of its key's."""
