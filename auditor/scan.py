@@ -393,10 +393,15 @@ def _of_unknown_tenants(said: Sayings, buckets: Iterable[BucketCoverage]) -> Ite
 
 def _unheard(parts: Parts, heard: Heard, before: Iterable[Finding]) -> frozenset[str]:
     """Where data may be that findings speak of and no registry tells of now, though one may know it."""
-    told = heard.registered
-    if not parts.is_keys_only or (told.is_whole and not any(one.unusable for one in told.registries)):
+    if not parts.is_keys_only or _is_all_told(heard):
         return frozenset()
     return frozenset(bucket for one in before for bucket, *_ in one.members)
+
+
+def _is_all_told(heard: Heard) -> bool:
+    """Whether registries tell all that there is, and which key each of it is under."""
+    told = heard.registered
+    return told.is_whole and heard.is_told and not any(one.unusable for one in told.registries)
 
 
 def _spoken_for(heard: Heard, holdings: OpenInventory, before: Judgement | None) -> frozenset[str]:

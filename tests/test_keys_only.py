@@ -42,6 +42,13 @@ def told(keys: KeysOnly, capsys: pytest.CaptureFixture[str], *argv: str) -> tupl
     return code, capsys.readouterr().out
 
 
+def a_service(service: Turbopuffer) -> str:
+    return (
+        '[[registry]]\nkind = "turbopuffer"\nregion = "gcp-us-east1"\napi_key_env = "TPUF_KEY_OF_TESTS"\n'
+        f'requests_per_second = 1000\nbase_url = "{service.endpoint}"\n'
+    )
+
+
 def document(keys: KeysOnly, capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(told(keys, capsys, *argv, "--format", "json")[1])
     return found
@@ -176,6 +183,38 @@ def test_an_entry_that_became_unusable_ends_no_finding(keys: KeysOnly) -> None:
     assert ("data-unreadable", "3") in opened(keys.polled())
 
 
+@pytest.mark.parametrize("other", [f"other,{OTHER_KEY},zeta", "other,,zeta"])
+def test_entries_whose_key_became_blank_end_no_finding_until_a_key_is_told_of_each(keys: KeysOnly, other: str) -> None:
+    keys.scanned()
+    keys.set_state(3, "DISABLED")
+    keys.polled()
+    keys.say("search,,acme", "chat,,acme", "mail,,acme", other)
+    for _ in range(2):
+        assert ("data-unreadable", "3") in opened(keys.polled())
+    keys.say(*(f"{name},{OTHER_KEY},acme" for name in ("search", "chat", "mail", "other")))
+    assert opened(keys.polled()) == {}
+
+
+@pytest.mark.parametrize("now", [{"mode": "new-mode", "key": "x"}, customer_managed("alias/x")])
+def test_a_service_that_tells_the_key_no_more_ends_no_finding_and_one_that_tells_of_none_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("TPUF_KEY_OF_TESTS", API_KEY)
+    platform = Platform(Clock(), API_KEY)
+    platform.put("search", customer_managed(GOOGLE_KEY))
+    with Turbopuffer(platform) as service, a_cloud_of_keys(tmp_path, a_service(service)) as keys:
+        keys.set_state(3, "DISABLED")
+        assert ("data-unreadable", "3") in opened(keys.scanned())
+        keys.cloud.store.clock.ahead = timedelta(days=30)
+        platform.put("search", now)
+        judgement = keys.scanned()
+        assert judgement.assessed == ()
+        assert ("data-unreadable", "3") in opened(judgement)
+        keys.cloud.store.clock.ahead = timedelta(days=60)
+        platform.put("search")
+        assert opened(keys.scanned()) == {}
+
+
 def test_namespaces_that_left_the_registry_end_their_finding(keys: KeysOnly) -> None:
     keys.scanned()
     keys.set_state(3, "DISABLED")
@@ -301,14 +340,7 @@ def test_turbopuffer_tells_namespaces_keys_and_logical_bytes_without_a_bucket(
     for name in ("search", "chat"):
         platform.put(name, customer_managed(GOOGLE_KEY), approx_logical_bytes=3000)
     platform.put("plain")
-    settings = (
-        '[[registry]]\nkind = "turbopuffer"\nregion = "gcp-us-east1"\napi_key_env = "TPUF_KEY_OF_TESTS"\n'
-        "requests_per_second = 1000\n"
-    )
-    with (
-        Turbopuffer(platform) as service,
-        a_cloud_of_keys(tmp_path, f'{settings}base_url = "{service.endpoint}"\n') as keys,
-    ):
+    with Turbopuffer(platform) as service, a_cloud_of_keys(tmp_path, a_service(service)) as keys:
         keys.set_state(3, "DISABLED")
         one = opened(keys.scanned())["data-unreadable", "3"]
         assert (one.extent.objects, one.extent.size, one.extent.namespaces) == (None, 6000, 2)
