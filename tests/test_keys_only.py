@@ -24,6 +24,7 @@ from tests.small import a_small_cloud
 from tests.test_web import ask
 
 BUCKET = '[[bucket]]\nurl = "gs://data"\nlayout = "{namespace}/"\n'
+FILE_OF_BUCKET = f'{FILE}bucket = "gs://data"\n'
 TURBOPUFFER = '[[registry]]\nkind = "turbopuffer"\nregion = "gcp-us-east1"\napi_key_env = "KEY"\n'
 HEADER = "bucket,namespace,key,tenant"
 API_KEY = "tpuf_A1b2C3d4E5f6"
@@ -440,6 +441,51 @@ def test_metrics_have_namespaces_and_no_number_of_objects(keys: KeysOnly) -> Non
             ("search", None),
         ]
         assert "3 namespaces by the registry, objects not known" in ask("/", read).text
+
+
+@pytest.mark.parametrize("rows", [None, "gs://data", "gs://elsewhere"])
+def test_a_bucket_that_was_never_swept_ends_nothing_that_registries_told(
+    keys: KeysOnly, capsys: pytest.CaptureFixture[str], rows: str | None
+) -> None:
+    if rows is not None:
+        keys.say(f"{rows},search,{GOOGLE_KEY},acme", header=HEADER)
+    keys.set_state(3, "DISABLED")
+    keys.scanned()
+    keys.cloud.store.add_bucket("data", "acme", "us-east1")
+    keys.cloud.store.put("data", "mail/1", key=OTHER_KEY, version=1, size=100)
+    keys.config.write_text(keys.config.read_text().replace(FILE, f'{BUCKET}account = "acme"\n{FILE_OF_BUCKET}'))
+    for _ in range(2):
+        assert ("data-unreadable", "3") in opened(keys.polled())
+    found = document(keys, capsys, "poll")
+    Draft202012Validator(scan_json.schema()).validate(found)
+    assert ("data-unreadable", "open", None) in {
+        (one["rule"], one["status"], one["objects"]) for one in found["findings"]
+    }
+    assert told(keys, capsys, "poll", "--allow-gaps", "not_visible")[0] == 1
+    judgement = keys.scanned()
+    assert ("data-unreadable", "3") not in opened(judgement)
+    left = [gap.what for gap in judgement.gaps if "what a registry alone says counts no more" in gap.effect]
+    # The bucket that was swept since then is told by its sweep.
+    assert left == ([] if rows == "gs://data" else [rows or "registry namespaces.csv"])
+
+
+def test_a_sweep_goes_on_with_what_a_registry_told_or_ends_it_beside_a_gap(keys: KeysOnly) -> None:
+    keys.set_state(3, "DISABLED")
+    keys.set_state(1, "DISABLED", OTHER_KEY)
+    claims = opened(keys.scanned())
+    keys.cloud.store.add_bucket("data", "acme", "us-east1")
+    keys.cloud.store.put("data", "search/1", key=GOOGLE_KEY, version=3, size=100)
+    keys.config.write_text(keys.config.read_text().replace(FILE, f'{BUCKET}account = "acme"\n{FILE_OF_BUCKET}'))
+    census = keys.scanned()
+    one = opened(census)["data-unreadable", "3"]
+    assert (one.id, one.extent.objects) == (claims["data-unreadable", "3"].id, 1)
+    assert {bucket for bucket, *_ in one.members} == {"gs://data"}
+    assert [each.subject.id for each in census.findings if each.status is Status.RESOLVED] == [
+        f"{OTHER_KEY}/cryptoKeyVersions/1"
+    ]
+    (gap,) = (each for each in census.gaps if each.what == "registry namespaces.csv")
+    assert gap.effect.startswith("a finding is told as resolved without a look at all of its data")
+    assert not [each for each in keys.polled().gaps if each.what == "registry namespaces.csv"]
 
 
 def test_a_config_that_lost_its_buckets_says_so_and_keeps_census_and_claims_apart(tmp_path: Path) -> None:
