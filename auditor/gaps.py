@@ -340,10 +340,16 @@ def of_namesakes(portions: Mapping[Member, Collection[Portion]]) -> Iterator[Gap
 
 
 def of_registries_that_left(
-    findings: Iterable[Finding], before: Collection[str], now: Collection[str]
+    findings: Iterable[Finding], before: Collection[str], now: Collection[str], claimed: Container[str] = ()
 ) -> Iterator[Gap]:
-    """Registries that the config names no more, where findings end with them."""
-    ended = sum(one.status is Status.RESOLVED and bool(one.portions) for one in findings)
+    """Registries that the config names no more, where findings end with them.
+
+    `claimed` is where nobody but registries told of data, and still nobody else does.
+    """
+    ended = sum(
+        one.status is Status.RESOLVED and (bool(one.portions) or any(bucket in claimed for bucket, *_ in one.members))
+        for one in findings
+    )
     for name in sorted(set(before).difference(now)) if ended else ():
         which = "a finding is" if ended == 1 else f"{ended} findings are"
         effect = f"{which} told as resolved, perhaps only because the config leaves out this registry now"

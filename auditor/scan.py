@@ -332,7 +332,10 @@ def _poll(
                 *gaps.of_layouts(buckets),
                 *gaps.of_namesakes(holdings.portions()),
                 *gaps.of_registries_that_left(
-                    findings, _named(before.registered) if before is not None else (), _named(heard.registered)
+                    findings,
+                    _named(before.registered) if before is not None else (),
+                    _named(heard.registered),
+                    claimed if parts.is_keys_only else (),
                 ),
                 *gaps.of_what_left_the_config(
                     findings, configured | _spoken_for(heard, holdings, claimed), _narrowed(before, buckets)

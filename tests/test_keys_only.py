@@ -204,14 +204,15 @@ def test_a_service_that_tells_the_key_no_more_ends_no_finding_and_one_that_tells
     platform = Platform(Clock(), API_KEY)
     platform.put("search", customer_managed(GOOGLE_KEY))
     with Turbopuffer(platform) as service, a_cloud_of_keys(tmp_path, a_service(service)) as keys:
+        keys.cloud.store.clock = clock = Clock()
         keys.set_state(3, "DISABLED")
         assert ("data-unreadable", "3") in opened(keys.scanned())
-        keys.cloud.store.clock.ahead = timedelta(days=30)
+        clock.ahead = timedelta(days=30)
         platform.put("search", now)
         judgement = keys.scanned()
         assert judgement.assessed == ()
         assert ("data-unreadable", "3") in opened(judgement)
-        keys.cloud.store.clock.ahead = timedelta(days=60)
+        clock.ahead = timedelta(days=60)
         platform.put("search")
         assert opened(keys.scanned()) == {}
 
@@ -224,6 +225,26 @@ def test_namespaces_that_left_the_registry_end_their_finding(keys: KeysOnly) -> 
     judgement = keys.polled()
     assert opened(judgement) == {}
     assert [gap.what for gap in judgement.gaps] == ["objects"]
+
+
+@pytest.mark.parametrize("place", ["", "gs://theirs"])
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_registry_that_left_the_config_ends_its_findings_beside_a_gap(
+    tmp_path: Path, place: str, *, stays: bool
+) -> None:
+    other = FILE.replace("namespaces", "other")
+    with a_cloud_of_keys(tmp_path, f'{FILE}{other}[[key]]\nname = "{OTHER_KEY}"\n') as keys:
+        keys.say(f"{place},search,{GOOGLE_KEY},acme", header=HEADER)
+        (tmp_path / "other.csv").write_text(f"{HEADER}\n{place},x,{OTHER_KEY},zeta\n")
+        keys.set_state(1, "DISABLED", OTHER_KEY)
+        assert ("data-unreadable", "1") in opened(keys.scanned())
+        whole = keys.config.read_text()
+        keys.config.write_text(whole.replace(other, "") if stays else whole.replace(other, "").replace(FILE, ""))
+        judgement = keys.polled()
+        assert ("data-unreadable", "1") not in opened(judgement)
+        left = {gap.what for gap in judgement.gaps if "the config leaves out this registry now" in gap.effect}
+        assert left == {"registry other.csv"} | (set() if stays else {"registry namespaces.csv"})
+        assert not [gap for gap in keys.polled().gaps if "leaves out" in gap.effect]
 
 
 def test_a_namespace_of_which_entries_name_two_keys_depends_on_both(keys: KeysOnly) -> None:
