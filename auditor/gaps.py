@@ -341,14 +341,36 @@ def of_namesakes(portions: Mapping[Member, Collection[Portion]]) -> Iterator[Gap
 
 
 def of_registries_that_left(
-    findings: Iterable[Finding], before: Collection[str], now: Collection[str]
+    findings: Iterable[Finding], before: Collection[str], now: Collection[str], claimed: Container[str] = ()
 ) -> Iterator[Gap]:
-    """Registries that the config names no more, where findings end with them."""
-    ended = sum(one.status is Status.RESOLVED and bool(one.portions) for one in findings)
+    """Registries that the config names no more, where findings end with them.
+
+    `claimed` is where nobody but registries told of data, and still nobody else does.
+    """
+    ended = sum(
+        one.status is Status.RESOLVED and (bool(one.portions) or any(bucket in claimed for bucket, *_ in one.members))
+        for one in findings
+    )
     for name in sorted(set(before).difference(now)) if ended else ():
         which = "a finding is" if ended == 1 else f"{ended} findings are"
         effect = f"{which} told as resolved, perhaps only because the config leaves out this registry now"
         yield Gap(name, Reason.NOT_VISIBLE, effect, "name it in the config again to have that judged")
+
+
+def of_claims_that_ended(findings: Iterable[Finding], claimed: Container[str]) -> Iterator[Gap]:
+    """Findings that end now because the config has buckets, and their data is in none of them.
+
+    `claimed` is where registries alone told of data, and no bucket of the config.
+    """
+    ended: Counter[str] = Counter()
+    for one in findings:
+        if one.status is Status.RESOLVED:
+            ended.update({bucket for bucket, *_ in one.members if bucket in claimed})
+    for bucket, count in sorted(ended.items()):
+        which = "a finding is" if count == 1 else f"{count} findings are"
+        effect = f"{which} told as resolved without a look at all of its data: with buckets, what a registry alone says"
+        hint = "configure the buckets that its namespaces are in as [[bucket]], and scan, to have that judged"
+        yield Gap(bucket, Reason.NOT_VISIBLE, f"{effect} counts no more", hint)
 
 
 def of_what_left_the_config(

@@ -21,11 +21,13 @@ class Heard:
 
     registered: Registered
     gaps: tuple[Gap, ...] = ()
+    is_told: bool = True
+    """Whether every registry tells of all its namespaces which key they are under, be it none."""
 
     def not_beside(self, error: LedgerError) -> "Heard":
         """The same where it cannot be put beside the data."""
         unread = tuple(replace(one, namespaces=None) for one in self.registered.registries)
-        return Heard(Registered("", unread), (*self.gaps, gaps.registries_not_beside(error)))
+        return Heard(Registered("", unread), (*self.gaps, gaps.registries_not_beside(error)), self.is_told)
 
 
 def ready(parts: Parts) -> None:
@@ -98,7 +100,8 @@ def hear(parts: Parts) -> Heard:
         found.append(gaps.registries_disagree(registered.conflicts))
     if registered.parted_labels:
         found.append(gaps.registries_part_in_labels(registered.parted_labels))
-    return Heard(registered, tuple(found))
+    is_told = all(_tells_keys(one, recalled.get(one.registry.name)) for one in kept)
+    return Heard(registered, tuple(found), is_told)
 
 
 def keys_of(parts: Parts, heard: Heard) -> tuple[KeyName, ...]:
@@ -138,6 +141,13 @@ def _read(parts: Parts, source: RegistrySource, recalled: Recalled | None) -> tu
     except AuditorError as error:
         read_at = before.registry.read_at if before is not None else None
         return before, gaps.registry_unread(source.name, error, read_at)
+
+
+def _tells_keys(one: KeptRegistry, recalled: Recalled | None) -> bool:
+    """Whether a registry tells of all its namespaces which key they are under; only a service can tell of none."""
+    if recalled is not None:
+        return not (recalled.unasked or recalled.silent or recalled.unclear)
+    return one.keyed >= (one.registry.namespaces or 0)
 
 
 def _unusable(one: KeptRegistry) -> Iterator[Gap]:

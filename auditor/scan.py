@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,7 +16,6 @@ from auditor.findings import (
     Basis,
     BucketCoverage,
     Coverage,
-    Finding,
     Judgement,
     Readability,
     Run,
@@ -227,7 +226,8 @@ def _poll(
     buckets = _coverage(parts, sweeps, failed, unusable)
     probes = _probes_that_count(parts, readings, before.now if before is not None else None, now)
     beforehand = before.findings if before is not None else ()
-    unheard = frozenset(unusable) | _unheard(parts, heard, beforehand)
+    claimed = _claimed(before)
+    unheard = frozenset(unusable) | _unheard(parts, heard, before, {one.bucket for one in sweeps})
     hidden = lifecycle.hidden_keys(beforehand, holdings.holdings(), unheard)
     unseen = {name: KeyView(name, None, memory.get(name)) for name in hidden}
     others = {name: KeyView(name, None, one) for name, one in memory.items() if name not in keys}
@@ -332,11 +332,15 @@ def _poll(
                 *gaps.of_layouts(buckets),
                 *gaps.of_namesakes(holdings.portions()),
                 *gaps.of_registries_that_left(
-                    findings, _named(before.registered) if before is not None else (), _named(heard.registered)
+                    findings,
+                    _named(before.registered) if before is not None else (),
+                    _named(heard.registered),
+                    claimed if parts.is_keys_only else (),
                 ),
                 *gaps.of_what_left_the_config(
-                    findings, configured | _spoken_for(heard, holdings, before), _narrowed(before, buckets)
+                    findings, configured | _spoken_for(heard, holdings, claimed), _narrowed(before, buckets)
                 ),
+                *([] if parts.is_keys_only else gaps.of_claims_that_ended(findings, claimed.difference(configured))),
                 *_swept_otherwise(parts, sweeps),
                 *gaps.of_clock(parts.skew() - plausible(parts.skew())),
                 *gaps.of_principals(0 if parts.agents.get(Cloud.AWS) else _nobody_asked(needs, keys)),
@@ -399,20 +403,41 @@ def _of_unknown_tenants(said: Sayings, buckets: Iterable[BucketCoverage]) -> Ite
             yield one.bucket
 
 
-def _unheard(parts: Parts, heard: Heard, before: Iterable[Finding]) -> frozenset[str]:
-    """Where data may be that findings speak of and no registry tells of now, though one may know it."""
-    told = heard.registered
-    if not parts.is_keys_only or (told.is_whole and not any(one.unusable for one in told.registries)):
+def _claimed(before: Judgement | None) -> frozenset[str]:
+    """Where the data is of which registries alone told, as findings of before speak of it: no config named it."""
+    named = {one.bucket for one in before.coverage.buckets} if before is not None else set()
+    return _places(before).difference(named)
+
+
+def _places(before: Judgement | None) -> frozenset[str]:
+    """Where the data is that findings of before speak of."""
+    return frozenset(bucket for one in (before.findings if before is not None else ()) for bucket, *_ in one.members)
+
+
+def _unheard(parts: Parts, heard: Heard, before: Judgement | None, swept: Collection[str]) -> frozenset[str]:
+    """Where data may be that findings speak of and nobody tells of now, though some may know it.
+
+    Beside buckets, what registries alone told counts no more once all of them were looked at.
+    """
+    if parts.is_keys_only:
+        return frozenset() if _is_all_told(heard) else _places(before)
+    configured = {one.url for one in parts.sources}
+    if before is None or configured.issubset(swept):
         return frozenset()
-    return frozenset(bucket for one in before for bucket, *_ in one.members)
+    known = {one.bucket for one in before.coverage.buckets if one.complete or one.bucket not in configured}
+    return _places(before).difference(known)
 
 
-def _spoken_for(heard: Heard, holdings: OpenInventory, before: Judgement | None) -> frozenset[str]:
+def _is_all_told(heard: Heard) -> bool:
+    """Whether registries tell all that there is, and which key each of it is under."""
+    told = heard.registered
+    return told.is_whole and heard.is_told and not any(one.unusable for one in told.registries)
+
+
+def _spoken_for(heard: Heard, holdings: OpenInventory, claimed: frozenset[str]) -> frozenset[str]:
     """Where registries tell of data that nobody looks for, or did before: no config ever named it."""
     told = {one.bucket for one in holdings.holdings() if one.is_claimed}
-    if before is not None and before.is_keys_only:
-        told.update(bucket for one in before.findings for bucket, *_ in one.members)
-    return frozenset(told.union(*(one.buckets for one in heard.registered.registries)) if told else ())
+    return claimed.union(told, *(one.buckets for one in heard.registered.registries if told or claimed))
 
 
 def _spoken(registered: Registered) -> Mapping[str, tuple[Evidence, ...]]:

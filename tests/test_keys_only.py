@@ -24,6 +24,7 @@ from tests.small import a_small_cloud
 from tests.test_web import ask
 
 BUCKET = '[[bucket]]\nurl = "gs://data"\nlayout = "{namespace}/"\n'
+FILE_OF_BUCKET = f'{FILE}bucket = "gs://data"\n'
 TURBOPUFFER = '[[registry]]\nkind = "turbopuffer"\nregion = "gcp-us-east1"\napi_key_env = "KEY"\n'
 HEADER = "bucket,namespace,key,tenant"
 API_KEY = "tpuf_A1b2C3d4E5f6"
@@ -40,6 +41,13 @@ def told(keys: KeysOnly, capsys: pytest.CaptureFixture[str], *argv: str) -> tupl
     capsys.readouterr()
     code = cli._run([argv[0], "--config", str(keys.config), *argv[1:]])  # noqa: SLF001 - the command without the end of the process
     return code, capsys.readouterr().out
+
+
+def a_service(service: Turbopuffer) -> str:
+    return (
+        '[[registry]]\nkind = "turbopuffer"\nregion = "gcp-us-east1"\napi_key_env = "TPUF_KEY_OF_TESTS"\n'
+        f'requests_per_second = 1000\nbase_url = "{service.endpoint}"\n'
+    )
 
 
 def document(keys: KeysOnly, capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, Any]:
@@ -203,6 +211,39 @@ def test_an_entry_that_became_unusable_ends_no_finding(keys: KeysOnly) -> None:
     assert ("data-unreadable", "3") in opened(keys.polled())
 
 
+@pytest.mark.parametrize("other", [f"other,{OTHER_KEY},zeta", "other,,zeta"])
+def test_entries_whose_key_became_blank_end_no_finding_until_a_key_is_told_of_each(keys: KeysOnly, other: str) -> None:
+    keys.scanned()
+    keys.set_state(3, "DISABLED")
+    keys.polled()
+    keys.say("search,,acme", "chat,,acme", "mail,,acme", other)
+    for _ in range(2):
+        assert ("data-unreadable", "3") in opened(keys.polled())
+    keys.say(*(f"{name},{OTHER_KEY},acme" for name in ("search", "chat", "mail", "other")))
+    assert opened(keys.polled()) == {}
+
+
+@pytest.mark.parametrize("now", [{"mode": "new-mode", "key": "x"}, customer_managed("alias/x")])
+def test_a_service_that_tells_the_key_no_more_ends_no_finding_and_one_that_tells_of_none_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("TPUF_KEY_OF_TESTS", API_KEY)
+    platform = Platform(Clock(), API_KEY)
+    platform.put("search", customer_managed(GOOGLE_KEY))
+    with Turbopuffer(platform) as service, a_cloud_of_keys(tmp_path, a_service(service)) as keys:
+        keys.cloud.store.clock = clock = Clock()
+        keys.set_state(3, "DISABLED")
+        assert ("data-unreadable", "3") in opened(keys.scanned())
+        clock.ahead = timedelta(days=30)
+        platform.put("search", now)
+        judgement = keys.scanned()
+        assert judgement.assessed == ()
+        assert ("data-unreadable", "3") in opened(judgement)
+        clock.ahead = timedelta(days=60)
+        platform.put("search")
+        assert opened(keys.scanned()) == {}
+
+
 def test_namespaces_that_left_the_registry_end_their_finding(keys: KeysOnly) -> None:
     keys.scanned()
     keys.set_state(3, "DISABLED")
@@ -211,6 +252,26 @@ def test_namespaces_that_left_the_registry_end_their_finding(keys: KeysOnly) -> 
     judgement = keys.polled()
     assert opened(judgement) == {}
     assert [gap.what for gap in judgement.gaps] == ["objects"]
+
+
+@pytest.mark.parametrize("place", ["", "gs://theirs"])
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_registry_that_left_the_config_ends_its_findings_beside_a_gap(
+    tmp_path: Path, place: str, *, stays: bool
+) -> None:
+    other = FILE.replace("namespaces", "other")
+    with a_cloud_of_keys(tmp_path, f'{FILE}{other}[[key]]\nname = "{OTHER_KEY}"\n') as keys:
+        keys.say(f"{place},search,{GOOGLE_KEY},acme", header=HEADER)
+        (tmp_path / "other.csv").write_text(f"{HEADER}\n{place},x,{OTHER_KEY},zeta\n")
+        keys.set_state(1, "DISABLED", OTHER_KEY)
+        assert ("data-unreadable", "1") in opened(keys.scanned())
+        whole = keys.config.read_text()
+        keys.config.write_text(whole.replace(other, "") if stays else whole.replace(other, "").replace(FILE, ""))
+        judgement = keys.polled()
+        assert ("data-unreadable", "1") not in opened(judgement)
+        left = {gap.what for gap in judgement.gaps if "the config leaves out this registry now" in gap.effect}
+        assert left == {"registry other.csv"} | (set() if stays else {"registry namespaces.csv"})
+        assert not [gap for gap in keys.polled().gaps if "leaves out" in gap.effect]
 
 
 def test_a_namespace_of_which_entries_name_two_keys_depends_on_both(keys: KeysOnly) -> None:
@@ -328,14 +389,7 @@ def test_turbopuffer_tells_namespaces_keys_and_logical_bytes_without_a_bucket(
     for name in ("search", "chat"):
         platform.put(name, customer_managed(GOOGLE_KEY), approx_logical_bytes=3000)
     platform.put("plain")
-    settings = (
-        '[[registry]]\nkind = "turbopuffer"\nregion = "gcp-us-east1"\napi_key_env = "TPUF_KEY_OF_TESTS"\n'
-        "requests_per_second = 1000\n"
-    )
-    with (
-        Turbopuffer(platform) as service,
-        a_cloud_of_keys(tmp_path, f'{settings}base_url = "{service.endpoint}"\n') as keys,
-    ):
+    with Turbopuffer(platform) as service, a_cloud_of_keys(tmp_path, a_service(service)) as keys:
         keys.set_state(3, "DISABLED")
         one = opened(keys.scanned())["data-unreadable", "3"]
         assert (one.extent.objects, one.extent.size, one.extent.namespaces) == (None, 6000, 2)
@@ -437,6 +491,51 @@ def test_metrics_have_namespaces_and_no_number_of_objects(keys: KeysOnly) -> Non
             ("search", None),
         ]
         assert "3 namespaces by the registry, objects not known" in ask("/", read).text
+
+
+@pytest.mark.parametrize("rows", [None, "gs://data", "gs://elsewhere"])
+def test_a_bucket_that_was_never_swept_ends_nothing_that_registries_told(
+    keys: KeysOnly, capsys: pytest.CaptureFixture[str], rows: str | None
+) -> None:
+    if rows is not None:
+        keys.say(f"{rows},search,{GOOGLE_KEY},acme", header=HEADER)
+    keys.set_state(3, "DISABLED")
+    keys.scanned()
+    keys.cloud.store.add_bucket("data", "acme", "us-east1")
+    keys.cloud.store.put("data", "mail/1", key=OTHER_KEY, version=1, size=100)
+    keys.config.write_text(keys.config.read_text().replace(FILE, f'{BUCKET}account = "acme"\n{FILE_OF_BUCKET}'))
+    for _ in range(2):
+        assert ("data-unreadable", "3") in opened(keys.polled())
+    found = document(keys, capsys, "poll")
+    Draft202012Validator(scan_json.schema()).validate(found)
+    assert ("data-unreadable", "open", None) in {
+        (one["rule"], one["status"], one["objects"]) for one in found["findings"]
+    }
+    assert told(keys, capsys, "poll", "--allow-gaps", "not_visible")[0] == 1
+    judgement = keys.scanned()
+    assert ("data-unreadable", "3") not in opened(judgement)
+    left = [gap.what for gap in judgement.gaps if "what a registry alone says counts no more" in gap.effect]
+    # The bucket that was swept since then is told by its sweep.
+    assert left == ([] if rows == "gs://data" else [rows or "registry namespaces.csv"])
+
+
+def test_a_sweep_goes_on_with_what_a_registry_told_or_ends_it_beside_a_gap(keys: KeysOnly) -> None:
+    keys.set_state(3, "DISABLED")
+    keys.set_state(1, "DISABLED", OTHER_KEY)
+    claims = opened(keys.scanned())
+    keys.cloud.store.add_bucket("data", "acme", "us-east1")
+    keys.cloud.store.put("data", "search/1", key=GOOGLE_KEY, version=3, size=100)
+    keys.config.write_text(keys.config.read_text().replace(FILE, f'{BUCKET}account = "acme"\n{FILE_OF_BUCKET}'))
+    census = keys.scanned()
+    one = opened(census)["data-unreadable", "3"]
+    assert (one.id, one.extent.objects) == (claims["data-unreadable", "3"].id, 1)
+    assert {bucket for bucket, *_ in one.members} == {"gs://data"}
+    assert [each.subject.id for each in census.findings if each.status is Status.RESOLVED] == [
+        f"{OTHER_KEY}/cryptoKeyVersions/1"
+    ]
+    (gap,) = (each for each in census.gaps if each.what == "registry namespaces.csv")
+    assert gap.effect.startswith("a finding is told as resolved without a look at all of its data")
+    assert not [each for each in keys.polled().gaps if each.what == "registry namespaces.csv"]
 
 
 def test_a_config_that_lost_its_buckets_says_so_and_keeps_census_and_claims_apart(tmp_path: Path) -> None:
