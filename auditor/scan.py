@@ -280,7 +280,10 @@ def _poll(
         parts.waivers,
         now,
         Sight(
-            of_data, _not_all_seen(holdings, unheard), holdings.beyond, frozenset(_of_unknown_tenants(said, buckets))
+            of_data,
+            _not_all_seen(holdings, heard, unheard),
+            holdings.beyond,
+            frozenset(_of_unknown_tenants(said, buckets, holdings)),
         ),
     )
     excepted = judge_waivers(facts, parts.rules, given, waived)
@@ -395,8 +398,10 @@ def _beside(parts: Parts, sweeps: Iterable[Sweep]) -> tuple[Heard, OpenInventory
     return heard, holdings
 
 
-def _of_unknown_tenants(said: Sayings, buckets: Iterable[BucketCoverage]) -> Iterator[str]:
+def _of_unknown_tenants(said: Sayings, buckets: Iterable[BucketCoverage], holdings: OpenInventory) -> Iterator[str]:
     """Buckets of some of whose data registries may say another tenant than is known now."""
+    if said.registered.conflicts:
+        yield from _claims(holdings)
     for one in buckets:
         parted = said.registered.conflicts and said.registered.knows(one.bucket)
         if said.knows(one.bucket) is None or not said.registered.is_sound(one.bucket) or parted:
@@ -434,10 +439,15 @@ def _is_all_told(heard: Heard) -> bool:
     return told.is_whole and heard.is_told and not any(one.unusable for one in told.registries)
 
 
+def _claims(holdings: OpenInventory) -> frozenset[str]:
+    """Where registries tell of data that nobody looks for."""
+    return frozenset(one.bucket for one in holdings.holdings() if one.is_claimed)
+
+
 def _spoken_for(heard: Heard, holdings: OpenInventory, claimed: frozenset[str]) -> frozenset[str]:
     """Where registries tell of data that nobody looks for, or did before: no config ever named it."""
-    told = {one.bucket for one in holdings.holdings() if one.is_claimed}
-    return claimed.union(told, *(one.buckets for one in heard.registered.registries if told or claimed))
+    told = claimed | _claims(holdings)
+    return told.union(*(one.buckets for one in heard.registered.registries)) if told else told
 
 
 def _spoken(registered: Registered) -> Mapping[str, tuple[Evidence, ...]]:
@@ -463,10 +473,13 @@ def _spoken_of(heard: Heard, before: Judgement | None) -> Iterator[KeyName]:
                 yield KeyName(one.subject.id)
 
 
-def _not_all_seen(holdings: OpenInventory, unusable: Iterable[str]) -> frozenset[str]:
-    """Buckets whose inventory cannot be used, or of some of whose data nobody knows the encryption."""
+def _not_all_seen(holdings: OpenInventory, heard: Heard, unusable: Iterable[str]) -> frozenset[str]:
+    """Buckets whose inventory cannot be used, or of some of whose data nobody knows the encryption.
+
+    Where registries alone tell of data, what they do not tell may be anywhere.
+    """
     found = {one.bucket for one in holdings.holdings() if one.encryption is Encryption.UNKNOWN}
-    return frozenset(found.union(unusable))
+    return frozenset(found).union(unusable, () if _is_all_told(heard) else _claims(holdings))
 
 
 def _probes_that_count(

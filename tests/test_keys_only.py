@@ -274,6 +274,45 @@ def test_a_registry_that_left_the_config_ends_its_findings_beside_a_gap(
         assert not [gap for gap in keys.polled().gaps if "leaves out" in gap.effect]
 
 
+DISPUTE = (f"search,{GOOGLE_KEY},acme", f"search,{GOOGLE_KEY},zeta", f"chat,{GOOGLE_KEY},acme")
+UNUSABLE = ("search,alias/main,zeta", f"chat,{GOOGLE_KEY},acme")
+KEYLESS = ("search,,zeta", f"chat,{GOOGLE_KEY},acme")
+TOLD = (f"chat,{GOOGLE_KEY},acme",)
+UNREAD = FILE.replace("namespaces", "other")
+
+
+@pytest.mark.parametrize(
+    ("lines", "more", "match", "status"),
+    [
+        (DISPUTE, "", 'tenant = "acme"', Status.OPEN),
+        (UNUSABLE, "", 'tenant = "acme"', Status.OPEN),
+        (UNUSABLE, "", 'namespace = "chat"', Status.OPEN),
+        (KEYLESS, "", 'tenant = "acme"', Status.OPEN),
+        (KEYLESS, "", 'namespace = "chat"', Status.OPEN),
+        (TOLD, UNREAD, 'tenant = "acme"', Status.OPEN),
+        (TOLD, UNREAD, 'namespace = "chat"', Status.OPEN),
+        (TOLD, "", 'tenant = "acme"', Status.WAIVED),
+        (TOLD, "", 'namespace = "chat"', Status.WAIVED),
+        (DISPUTE, "", 'namespace = "*ch*"', Status.WAIVED),
+        (UNUSABLE, UNREAD, f'key = "{GOOGLE_KEY}"', Status.WAIVED),
+    ],
+)
+def test_a_waiver_by_names_covers_nothing_while_registries_may_know_others_under_the_key(
+    keys: KeysOnly, lines: tuple[str, ...], more: str, match: str, status: Status
+) -> None:
+    until = keys.cloud.store.clock() + timedelta(days=30)
+    waiver = (
+        f'[[waiver]]\nrule = "data-unreadable"\nmatch = {{ {match} }}\nreason = "accepted"\n'
+        f'until = {until:%Y-%m-%d}\nowner = "ann"\napproved_by = "bob"\n'
+    )
+    keys.config.write_text(f"{keys.config.read_text()}{more}{waiver}")
+    keys.say(*lines)
+    keys.set_state(3, "DISABLED")
+    for judgement in (keys.scanned(), keys.polled()):
+        (found,) = (one for one in judgement.findings if one.rule == "data-unreadable")
+        assert found.status is status
+
+
 def test_a_namespace_of_which_entries_name_two_keys_depends_on_both(keys: KeysOnly) -> None:
     keys.say(f"search,{GOOGLE_KEY},acme", f"search,{OTHER_KEY},acme")
     keys.set_state(1, "DISABLED", OTHER_KEY)
