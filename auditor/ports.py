@@ -675,6 +675,13 @@ class Ledger(Protocol):
     def needed(self, bucket: str) -> frozenset[str]:
         """Ids of the bucket's sweep in force and of all sweeps that the newest judgement stands on."""
 
+    def published(self, ids: Iterable[str]) -> tuple[Sweep, ...]:
+        """The complete sweeps of these ids, also where a newer one has replaced them since.
+
+        Raises:
+            LedgerError: the ledger knows of no such sweep.
+        """
+
     def failed_attempts(self) -> tuple[Sweep, ...]:
         """For each bucket whose newest attempt is not complete: that attempt."""
 

@@ -67,7 +67,7 @@ def _sweep_some(parts: Parts, sources: list[ObjectSource], progress: Progress) -
             parts.inventory.settle(done)
             if in_force:
                 parts.inventory.prune(done.bucket, parts.ledger.needed(done.bucket))
-            elif done.complete and done.id not in parts.ledger.needed(done.bucket):
+            elif done.complete and not _was_in_force(parts, done):
                 # Another one that began later is in force already, and this one nobody has judged by.
                 parts.inventory.remove(done)
             if is_new:
@@ -183,6 +183,17 @@ def _anew(parts: Parts, source: ObjectSource) -> Begun:
     layout = parts.inventory.layout(source.url)
     settings = [parts.version, parts.config_digest, source.endpoint, source.left_out, layout, parts.by_sdk]
     return Begun(new_id(started), started, json.dumps(settings), after, head)
+
+
+def _was_in_force(parts: Parts, done: Sweep) -> bool:
+    """Whether another process has published the same sweep meanwhile: somebody may be about to judge by it.
+
+    That is so where one found it whole before the other, which had written it, could publish it.
+    """
+    try:
+        return bool(parts.ledger.published([done.id]))
+    except LedgerError:
+        return False
 
 
 def _begins_anew(error: CollectError | LedgerError) -> bool:

@@ -1,6 +1,7 @@
 """Two runs at the same time on one state folder: the answer is that of the later one."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -236,3 +238,22 @@ def test_what_somebody_has_judged_by_is_not_removed_by_who_hands_it_over_too_lat
         sweeping.sweep_all(second.parts, NoProgress())
         with assembled(small) as reader:
             assert reader.rows(judged[0]).holdings()
+
+
+def test_a_sweep_that_another_process_has_published_stays_for_whoever_is_about_to_judge_by_it(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was found whole before its writer could publish it, and a later one was published between the two."""
+    assembly = assemble(load(small.config))
+    scan.scan(assembly.parts, NoProgress())
+    (first,) = assembly.ledger.sweeps()
+    scan.scan(assembly.parts, NoProgress())
+    monkeypatch.setattr(sweeping, "_sweep", lambda *_: (first, True))
+    sweeping.sweep_all(assembly.parts, NoProgress())
+    assert assembly.inventory.open([first]).holdings()
+    never = replace(first, id="20200101T000000Z-00000000")
+    shutil.copytree(folder := next(small.config.parent.glob(f"state/inventory/*/{first.id}")), folder.parent / never.id)
+    monkeypatch.setattr(sweeping, "_sweep", lambda *_: (never, True))
+    sweeping.sweep_all(assembly.parts, NoProgress())
+    assert not (folder.parent / never.id).exists(), "one that nobody published is removed"
+    assembly.close()
