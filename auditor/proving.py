@@ -55,12 +55,10 @@ _LEFT_OF: Final = {
 """Source: S3 User Guide, Bucket Keys; Cloud KMS docs, consistency."""
 
 
-def proving(
-    parts: Parts, judgement: Judgement, rows: OpenInventory, key: KeyName, asked: datetime | None = None
-) -> Revocation:
+def proving(parts: Parts, judgement: Judgement, rows: OpenInventory, key: KeyName, asked: datetime) -> Revocation:
     """Tell what one judgement proves of a key that the config means to be revoked.
 
-    `asked`: since when the key was asked for it, by the clouds' clocks; None: whenever it was.
+    `asked`: since when the key was asked for it, by the clouds' clocks.
 
     Raises:
         LedgerError: the ledger or the inventory cannot be read.
@@ -161,10 +159,10 @@ def _refused_after(later: Probe, read: Probe) -> bool:
     return later.outcome is ProbeOutcome.REFUSED and is_alike and is_same
 
 
-def _old_refusals(under: Iterable[Assessed], probes: Sequence[Probe], asked: datetime | None) -> Iterator[str]:
+def _old_refusals(under: Iterable[Assessed], probes: Sequence[Probe], asked: datetime) -> Iterator[str]:
     """Data that is judged dead by an attempt of before, which nobody has made again now."""
     refused = [one for one in probes if one.outcome is ProbeOutcome.REFUSED]
-    now = [one for one in refused if asked is None or one.at >= asked - CLOCKS_APART]
+    now = [one for one in refused if one.at >= asked - CLOCKS_APART]
     for one in under:
         if one.assessment.basis is not Basis.PROBE or one.assessment.readability not in _DEAD:
             continue

@@ -60,8 +60,8 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
             if one.use in _DOUBTFUL:
                 alike = _doubts_of_names(_alike(key, names))
                 doubts = (*_doubts(known, parts, judgement, now), *of_buckets[key.cloud], *alike)
-            if one.use in _DOUBTFUL and takes_new_data(known.last, one.version):
-                doubts = (*doubts, *_doubts_of_registries(key, named))
+                if takes_new_data(known.last, one.version):
+                    doubts = (*doubts, *_doubts_of_registries(key, named))
             standing = _doubted(_not_seen(one) if judgement.is_keys_only else one, doubts)
             step = next_step(standing, parts.policy.quarantine, now)
             name = f"{key}/cryptoKeyVersions/{one.version}" if one.version is not None else key.text

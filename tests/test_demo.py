@@ -83,7 +83,7 @@ def test_each_thing_that_is_wrong_is_found_once_and_the_re_key_is_waived(tmp_pat
         # Half of it has moved, and the registries explain why it is under two keys.
         "wrong-key waived": (45, (f"gs://{owned.BUCKET}/opal-search",)),
     }
-    assert told["wrong-key open"].extent.owners == ("bob@marlin.example",)
+    assert told["wrong-key open"].extent.owners == ("orders-oncall@marlin.example",)
     assert told["foreign-tenant-key open"].extent.teams == ("events",)
 
 

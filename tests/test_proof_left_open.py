@@ -138,7 +138,7 @@ def meant(config: Path, key: str, more: str = "") -> Assembly:
 
 def told_of(assembly: Assembly, key: str, judgement: Judgement | None = None) -> Revocation:
     now = judgement or scan.poll(assembly.parts, NoProgress())
-    return proving(assembly.parts, now, assembly.rows(now), KeyName(key))
+    return proving(assembly.parts, now, assembly.rows(now), KeyName(key), now.now)
 
 
 def test_what_was_asked_for_its_key_before_the_key_was_off_may_have_moved(on_aws: tuple[Any, Path]) -> None:

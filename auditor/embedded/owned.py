@@ -51,14 +51,14 @@ class Space:
 
 
 SPACES: Final = (
-    Space("marlin-search", ((MARLIN, 60),), MARLIN, "marlin", "ada@marlin.example", "search"),
+    Space("marlin-search", ((MARLIN, 60),), MARLIN, "marlin", "search-oncall@marlin.example", "search"),
     # Under another key than the one that was agreed on.
-    Space("marlin-orders", ((_ARCHIVE, 40),), MARLIN, "marlin", "bob@marlin.example", "orders"),
-    Space("nacre-search", ((NACRE, 50),), NACRE, "nacre", "cora@nacre.example", "search"),
+    Space("marlin-orders", ((_ARCHIVE, 40),), MARLIN, "marlin", "orders-oncall@marlin.example", "orders"),
+    Space("nacre-search", ((NACRE, 50),), NACRE, "nacre", "search-oncall@nacre.example", "search"),
     # As the platform means it to be: it put one customer's data under another one's key.
-    Space("nacre-events", ((MARLIN, 30),), MARLIN, "nacre", "dan@nacre.example", "events"),
+    Space("nacre-events", ((MARLIN, 30),), MARLIN, "nacre", "events-oncall@nacre.example", "events"),
     # A re-key that has come half way.
-    Space("opal-search", ((BEFORE, 45), (_AFTER, 25)), _AFTER, "opal", "eve@opal.example", "search"),
+    Space("opal-search", ((BEFORE, 45), (_AFTER, 25)), _AFTER, "opal", "search-oncall@opal.example", "search"),
     # What a namespace left behind that is gone.
     Space("quince-old", ((NACRE, 12),)),
 )
@@ -117,9 +117,10 @@ def config(project: str, until: date, platform: str | None) -> str:
         f'[[registry]]\nkind = "turbopuffer"\nbase_url = "{platform}"\nregion = "gcp-{_PLACE}"\n'
         f'api_key_env = "{API_KEY_ENV}"\nbucket = "gs://{BUCKET}"\nrequests_per_second = 1000\n'
     )
-    key = f'[[key]]\nname = "{MARLIN}"\ntenant = "marlin"\nowner = "ada@marlin.example"\nteam = "search"\n'
+    key = f'[[key]]\nname = "{MARLIN}"\ntenant = "marlin"\nowner = "search-oncall@marlin.example"\nteam = "search"\n'
     waiver = (
         f'[[waiver]]\nrule = "wrong-key"\nmatch = {{ namespace = "opal-*" }}\nuntil = {until}\n'
-        'owner = "eve@opal.example"\napproved_by = "head of security"\nreason = "re-key to data-2026 under way"\n'
+        'owner = "search-oncall@opal.example"\napproved_by = "head of security"\n'
+        'reason = "re-key to data-2026 under way"\n'
     )
     return "\n".join([bucket, registry, *([service] if platform else []), key, waiver])
