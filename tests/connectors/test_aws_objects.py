@@ -226,7 +226,7 @@ def test_of_the_sdks_client_a_few_wait_for_an_answer_and_no_more(
     cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.connectors.test_aws_objects.BY_SDK", True)
-    monkeypatch.setattr(objects, "_MOST_WAITING", 5)
+    monkeypatch.setattr(objects, "MOST_WAITING", 5)
     monkeypatch.setattr(objects, "_HEADS_AT_ONCE", 1)
     monkeypatch.setattr(objects, "_PAGES_AHEAD", 0)
     monkeypatch.setattr("auditor.embedded.aws.s3._PAGE", 1)
@@ -806,6 +806,20 @@ def test_uploads_that_go_round_in_a_circle_are_a_gap(cloud: AwsCloud) -> None:
         gap = a_bucket().uploads_in_progress()
         assert isinstance(gap, Gap), place
         assert gap.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("places", [["b", "a"], [f"{number:02}" for number in range(20)]])
+def test_uploads_that_go_back_or_never_come_are_a_gap(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, places: list[str]
+) -> None:
+    monkeypatch.setattr("auditor.connectors.trail._EMPTY_PAGES", 9)
+    for number, place in enumerate(places):
+        told = f"<NextKeyMarker>{place}</NextKeyMarker><NextUploadIdMarker>{number}</NextUploadIdMarker>"
+        body = f"<ListMultipartUploadsResult><IsTruncated>true</IsTruncated>{told}</ListMultipartUploadsResult>"
+        cloud.traffic.fail("uploads", status=200, body=body.encode(), times=1)
+    gap = a_bucket().uploads_in_progress()
+    assert isinstance(gap, Gap)
+    assert gap.reason is Reason.MALFORMED
 
 
 @pytest.mark.parametrize(("fault", "reason"), BROKEN.values(), ids=BROKEN)

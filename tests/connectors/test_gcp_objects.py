@@ -227,7 +227,7 @@ def test_an_error_that_the_client_cannot_read_is_no_answer(cloud: GoogleCloud, b
 
 
 def test_unfinished_uploads_are_counted_or_it_is_said_why_not(cloud: GoogleCloud) -> None:
-    cloud.store.buckets["data"].uploads = [f"a<{number}" for number in range(2_300)]
+    cloud.store.buckets["data"].uploads = [f"a<{number:04}" for number in range(2_300)]
     assert a_bucket(cloud).uploads_in_progress() == 2_300
     cloud.traffic.fail("uploads=", body=b"no XML", status=200, times=1)
     gap = a_bucket(cloud).uploads_in_progress()
@@ -412,6 +412,20 @@ def test_uploads_that_go_round_in_a_circle_or_do_not_say_how_many_are_a_gap(clou
         gap = a_bucket(cloud).uploads_in_progress()
         assert isinstance(gap, Gap), rest
         assert gap.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("places", [["b", "a"], [f"{number:02}" for number in range(20)]])
+def test_uploads_that_go_back_or_never_come_are_a_gap(
+    cloud: GoogleCloud, monkeypatch: pytest.MonkeyPatch, places: list[str]
+) -> None:
+    monkeypatch.setattr("auditor.connectors.trail._EMPTY_PAGES", 9)
+    for number, place in enumerate(places):
+        told = f"<NextKeyMarker>{place}</NextKeyMarker><NextUploadIdMarker>{number}</NextUploadIdMarker>"
+        body = f"<ListMultipartUploadsResult><IsTruncated>true</IsTruncated>{told}</ListMultipartUploadsResult>"
+        cloud.traffic.fail("uploads=", status=200, body=body.encode(), times=1)
+    gap = a_bucket(cloud).uploads_in_progress()
+    assert isinstance(gap, Gap)
+    assert gap.reason is Reason.MALFORMED
 
 
 def test_a_short_storm_of_503_and_429_is_survived(cloud: GoogleCloud) -> None:

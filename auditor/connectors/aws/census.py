@@ -25,7 +25,7 @@ from auditor.connectors.aws.errors import FAULTS, reason_of, reason_of_code
 from auditor.connectors.aws.errors import code_of as code_of_fault
 from auditor.connectors.aws.listing import NoPageError, Page, is_gone, is_listed
 from auditor.connectors.aws.names import is_plain, sibling
-from auditor.connectors.aws.objects import S3Bucket
+from auditor.connectors.aws.objects import MOST_WAITING, S3Bucket
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.aws.sheets import Sheet, decoded
 from auditor.connectors.aws.signing import S3Signer, code_of
@@ -42,8 +42,6 @@ from auditor.rows import Done, End
 
 _HEADS_AHEAD: Final = 3_000
 """No further page is asked for while more HEADs than that wait."""
-_ROWS_HELD: Final = 50_000
-"""Rows that may wait for a control object to appear."""
 _CONTROLS: Final = 8
 """Versions that answered lately: one or the other may be deleted before it is asked again."""
 _BARE: Final = "400"
@@ -277,7 +275,7 @@ class _Listing:
     @property
     def room(self) -> bool:
         """One more page may be asked for."""
-        return self.transfers.open < _HEADS_AHEAD and self.held <= _ROWS_HELD
+        return self.transfers.open < _HEADS_AHEAD and self.held <= MOST_WAITING
 
     @property
     def ended(self) -> bool:
@@ -321,7 +319,7 @@ class _Listing:
 
     def _begin(self) -> None:
         """List more shards at once, unless HEADs are what is waited for."""
-        while not self.runs or (self.transfers.open < CONNECTIONS and self.held <= _ROWS_HELD):
+        while not self.runs or (self.transfers.open < CONNECTIONS and self.held <= MOST_WAITING):
             # What is listed to its end may wait for somebody who answers, in a shard that is not listed yet.
             shard = self.plan.following([one for one in self.runs if not one.ended])
             if shard is None:
@@ -656,7 +654,7 @@ class _Run:
         """Leave the entries of a page unresolved that wait, where nobody is left to ask and nothing more comes."""
         about = self._about
         self._ask()
-        hopeless = about.held > _ROWS_HELD or (about.ended and not self._transfers.open)
+        hopeless = about.held > MOST_WAITING or (about.ended and not self._transfers.open)
         if about.asking or about.has_control() or not hopeless:
             return
         for waiting in about.waiting.values():

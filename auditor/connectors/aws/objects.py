@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 
 _HEADS_AT_ONCE: Final = 16
 _PAGES_AHEAD: Final = 2
-_MOST_WAITING: Final = 10_000
-"""Versions that wait for a control; from then on the first of them stays unresolved."""
+MOST_WAITING: Final = 50_000
+"""Versions that may wait for a control; from then on the first of them stays unresolved."""
 _CONTROLS: Final = 8
 """Versions that answered lately: one or the other may be deleted before it is asked again."""
 _NOT_FOUND: Final = frozenset({"404", "405"})
@@ -157,11 +157,13 @@ class S3Bucket:
         try:
             while True:
                 page = self._client.list_multipart_uploads(Bucket=self._bucket, **asked)
-                count += len(page.get("Uploads", []))
+                found = len(page.get("Uploads", []))
+                count += found
                 if not page.get("IsTruncated"):
                     return count
                 name, upload = page.get("NextKeyMarker"), page.get("NextUploadIdMarker")
-                if not (name and trail.leads_on((name, upload))):
+                back = not name or name < asked.get("KeyMarker", "")
+                if back or not (trail.leads_on((name, upload)) and trail.gets_on((name, upload) if found else None)):
                     return self._uncounted(Reason.MALFORMED, MALFORMED)
                 asked = {"KeyMarker": name, **({"UploadIdMarker": upload} if upload else {})}
         except FAULTS as error:
@@ -367,7 +369,7 @@ class _Heads:
 
     def _until_undecided(self) -> Iterator[StoredObject]:
         while self._waiting and (
-            self._controls or isinstance(self._waiting[0], StoredObject) or len(self._waiting) > _MOST_WAITING
+            self._controls or isinstance(self._waiting[0], StoredObject) or len(self._waiting) > MOST_WAITING
         ):
             yield from self._settled(self._waiting.popleft())
 

@@ -154,8 +154,10 @@ class GcpClients:
             count += uploads
             if following is None:
                 return count
-            if not trail.leads_on(tuple(following.items())):
-                raise requests.JSONDecodeError("the pages go round in a circle", "", 0)
+            place = tuple(following.items())
+            back = following["key-marker"] < asked.get("key-marker", "")
+            if back or not (trail.leads_on(place) and trail.gets_on(place if uploads else None)):
+                raise requests.JSONDecodeError("the pages never end", "", 0)
             asked = following
 
     def some_uploads(self, project: str | None, bucket: str) -> None:
