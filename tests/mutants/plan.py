@@ -56,7 +56,7 @@ class Target:
 PLAN: Final = (
     Target("auditor/readability/probe.py", (_PROBE, _TABLES, _ENGINE)),
     Target("auditor/readability/[!p]*.py", (_TABLES, _UNDOS, _PROBE, _CONTINUITY, _ENGINE)),
-    Target("auditor/readability/action.py", ("tests/test_foreseeing.py",)),
+    Target("auditor/readability/action.py", ("tests/readability/test_action.py", "tests/test_foreseeing.py")),
     Target("auditor/proving.py", ("tests/test_prove_revoked.py",)),
     Target("auditor/planning.py", ("tests/test_planning.py",)),
     Target("auditor/unseen.py", ("tests/test_foreseeing.py",)),
