@@ -71,6 +71,10 @@ class Aws:
         accounts = {one.account for one in self._config.bucket if one.url.startswith("s3://")}
         return AwsBuckets(self._clients, sorted(accounts, key=lambda one: one or "")) if accounts else None
 
+    def poll_takes(self, keys: int) -> float:
+        """ListGrants for each: its quota is the smallest."""
+        return keys / (_LIST_QUOTA * self._config.limits.kms_quota_share)
+
     def doctor(self, choose: Choosing) -> Doctor:
         """Who asks once and little, by clients of their own: those of a sweep wait longer."""
         clients = AwsClients(self._identities, self._wire, self._agent, CONNECTIONS, ATTEMPTS, patience=PATIENCE)

@@ -64,6 +64,10 @@ class Gcp:
         """Who lists the buckets of the projects that configured ones are read with; None where there are none."""
         return GcsBuckets(self._clients, self._projects()) if self._mine() else None
 
+    def poll_takes(self, keys: int) -> float:
+        """GetCryptoKey, ListCryptoKeyVersions and GetIamPolicy for each; all count against one quota."""
+        return 3 * keys / (_KMS_QUOTA * self._config.limits.gcp_kms_quota_share)
+
     def doctor(self, choose: Choosing) -> Doctor:
         """Who asks once and little."""
         mine, probe = self._mine(), self._config.probe
