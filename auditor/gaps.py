@@ -48,7 +48,7 @@ from auditor.registered import Portion
 CLOCKS: Final = "clocks"
 BUCKET_LISTS: Final = "list of all buckets"
 OBJECTS: Final = "objects"
-PRINCIPALS: Final = "[platform] aws_principals"
+PRINCIPALS: Final = {Cloud.AWS: "[platform] aws_principals", Cloud.GCP: "[platform] gcp_service_agents"}
 REGISTRIES: Final = "registries"
 
 _OBJECT_HINTS: Final = {
@@ -308,16 +308,20 @@ def names_of_shared(view: KeyView) -> Iterator[str]:
             yield known.hsm_instance.name
 
 
-def of_principals(keys: int) -> Iterator[Gap]:
-    """Of so many AWS keys nobody said who must be able to decrypt with them: a revocation would pass unseen."""
-    if keys:
+def of_principals(cloud: Cloud, keys: int) -> Iterator[Gap]:
+    """Of so many keys nobody said who must be able to decrypt with them: a revocation would pass unseen."""
+    if not keys:
+        return
+    if cloud is Cloud.AWS:
         which = "an AWS key" if keys == 1 else f"{keys} AWS keys"
-        yield Gap(
-            PRINCIPALS,
-            Reason.NOT_VISIBLE,
-            f"whether the platform may use {which} is not judged: the config names none of its roles",
-            "name the roles and users that read and write on S3 in [platform] aws_principals",
-        )
+        why = "the config names none of its roles"
+        hint = "name the roles and users that read and write on S3 in [platform] aws_principals"
+    else:
+        which = "a Google key" if keys == 1 else f"{keys} Google keys"
+        why = "the config names none of its service agents"
+        hint = "name the storage service agents of its buckets in [platform] gcp_service_agents"
+    effect = f"whether the platform may use {which} is not judged: {why}"
+    yield Gap(PRINCIPALS[cloud], Reason.NOT_VISIBLE, effect, hint)
 
 
 def of_layouts(buckets: Iterable[BucketCoverage]) -> Iterator[Gap]:
@@ -384,6 +388,8 @@ def of_what_left_the_config(
     for one in findings:
         if one.status is Status.RESOLVED:
             buckets = {bucket for bucket, *_ in one.members}
+            if one.subject.kind is SubjectKind.BUCKET:
+                buckets.add(one.subject.id)
             ended.update(each for each in buckets if each not in configured or narrowed.get(each))
     for bucket, count in sorted(ended.items()):
         which = "a finding is" if count == 1 else f"{count} findings are"

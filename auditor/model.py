@@ -571,7 +571,10 @@ class KeyMemory:
     Versions that take new data are not in it.
     """
     first_at: datetime | None = None
-    """Aware, UTC: when it gave a state first, as far as that is kept."""
+    """Aware, UTC: when it gave a state first, or first again after a time of which nobody knows what it was.
+
+    None where that was not kept.
+    """
 
 
 class ProbeKind(StrEnum):

@@ -22,6 +22,7 @@ from auditor.model import (
     AwsKey,
     Cloud,
     Gap,
+    GcpKey,
     KeyMemory,
     KeyName,
     Probe,
@@ -46,8 +47,12 @@ _LEFT: Final = (
     "what the platform keeps in its own memory and on its own disks, and for how long it serves that",
     "copies of the data under other keys, exports and backups",
     "data keys that somebody has kept: they decrypt without the key management service",
+    "what was done to the key and undone between two readings of it",
 )
 _OBJECTS: Final = "the objects: no bucket is configured, and what is under the key is what registries say"
+_EXTERNAL: Final = (
+    "the external key manager, which may hold the key still: Cloud KMS does not see what is destroyed there"
+)
 _LEFT_OF: Final = {
     Cloud.AWS: "reads behind an S3 Bucket Key, which may go on for a time that AWS does not state",
     Cloud.GCP: "reads until the change has reached all of Cloud KMS: typically a minute, exceptionally several hours",
@@ -78,7 +83,8 @@ def proving(parts: Parts, judgement: Judgement, rows: OpenInventory, key: KeyNam
     standing.extend(_reads_since(probes, memory))
     standing.extend(_old_refusals(under, probes, asked))
     standing.extend(_replicas(key, judgement))
-    proof, why = proof_of([one.assessment for one in under], standing)
+    elsewhere = _is_held_elsewhere(memory, under)
+    proof, why = proof_of([one.assessment for one in under], standing, elsewhere=elsewhere)
     last = memory.last if memory is not None else None
     events, head = parts.ledger.head()
     return Revocation(
@@ -102,7 +108,12 @@ def proving(parts: Parts, judgement: Judgement, rows: OpenInventory, key: KeyNam
                 for each in evidence
             )
         ),
-        not_covered=(*([_OBJECTS] if judgement.is_keys_only else ()), *_LEFT, *_left_of(key, memory, under)),
+        not_covered=(
+            *([_OBJECTS] if judgement.is_keys_only else ()),
+            *_LEFT,
+            *([_EXTERNAL] if elsewhere else ()),
+            *_left_of(key, memory, under),
+        ),
         known=known_of(judgement, key.cloud),
         gaps=tuple(_gaps(key, judgement, parts, memory)),
         events=events,
@@ -189,10 +200,11 @@ def _order(one: Assessment) -> int:
     return tuple(Readability).index(one.readability)
 
 
-def proof_of(every: Sequence[Assessment], standing: Sequence[str]) -> tuple[Proof, str]:
+def proof_of(every: Sequence[Assessment], standing: Sequence[str], *, elsewhere: bool = False) -> tuple[Proof, str]:
     """What assessments of all data under a key prove, and what is in the way of more.
 
-    `standing` are the causes of what the rule about it finds.
+    `standing` are the causes of what the rule about it finds; `elsewhere`: somebody outside the cloud may hold the
+    material still.
     """
     if any(one.readability in _READS for one in every):
         return Proof.READABLE, standing[0] if standing else "data under the key can still be read"
@@ -205,7 +217,7 @@ def proof_of(every: Sequence[Assessment], standing: Sequence[str]) -> tuple[Proo
         return Proof.NOT_PROVEN, f"that its data cannot be read is only inferred: {inferred[0]}"
     if not every:
         return Proof.NOT_PROVEN, "no data is known to be under the key: there is nothing to prove it by"
-    is_for_good = all(one.readability is Readability.LOST for one in every)
+    is_for_good = all(one.readability is Readability.LOST for one in every) and not elsewhere
     return (Proof.ERASED if is_for_good else Proof.REVOKED), ""
 
 
@@ -218,6 +230,15 @@ def _state(memory: KeyMemory | None) -> str:
     if isinstance(last, AwsKey):
         return f"{last.state}{gone}{hidden}"
     return f"{', '.join(f'{one.number} {one.state}' for one in last.versions) or 'no versions'}{gone}{hidden}"
+
+
+def _is_held_elsewhere(memory: KeyMemory | None, under: Iterable[Assessed]) -> bool:
+    """Whether data is under versions whose material an external key manager has. Source: Cloud KMS docs, Cloud EKM."""
+    last = memory.last if memory is not None else None
+    versions = {one.holding.key_version for one in under}
+    return isinstance(last, GcpKey) and any(
+        one.external for one in last.versions if one.number in versions or None in versions
+    )
 
 
 def _left_of(key: KeyName, memory: KeyMemory | None, under: Iterable[Assessed]) -> Iterator[str]:
@@ -233,8 +254,10 @@ def _left_of(key: KeyName, memory: KeyMemory | None, under: Iterable[Assessed]) 
 
 def _gaps(key: KeyName, judgement: Judgement, parts: Parts, memory: KeyMemory | None) -> Iterator[Gap]:
     yield from gaps_beside(key, judgement, parts, judgement.now)
-    # Of one that was never seen to change nobody knows since when it is as it was heard of first.
-    off = max(memory.changed.values(), default=memory.first_at) if memory is not None else None
+    # Of one that was never seen to change nobody knows since when it is as it was heard of first, nor what it was
+    # while it did not tell.
+    known = (*memory.changed.values(), memory.first_at, memory.missing_since) if memory is not None else ()
+    off = max((one for one in known if one is not None), default=None)
     wrong = {one.bucket for one in parts.ledger.sweeps() if plausible(one.skew) != one.skew}
     for one in judgement.coverage.buckets:
         if cloud_of(one.bucket) is key.cloud:
@@ -261,7 +284,8 @@ def _moved_since(one: BucketCoverage, off: datetime | None, now: datetime, *, by
 def _moved(one: BucketCoverage, looked: datetime, off: datetime) -> Gap:
     effect = (
         f"what has moved from the key to another since {looked:%Y-%m-%dT%H:%M:%SZ} is not known: not all of its "
-        f"objects were looked at since {off:%Y-%m-%dT%H:%M:%SZ}, when the key was seen to change"
+        f"objects were looked at since {off:%Y-%m-%dT%H:%M:%SZ}, when the key was seen to change, or told "
+        "its state first, or again"
     )
     hint = "scan again"
     if one.oldest_verified is not None and one.sweep_started is not None and one.sweep_started >= off:

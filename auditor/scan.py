@@ -341,12 +341,14 @@ def _poll(
                     claimed if parts.is_keys_only else (),
                 ),
                 *gaps.of_what_left_the_config(
-                    findings, configured | _spoken_for(heard, holdings, claimed), _narrowed(before, buckets)
+                    findings,
+                    configured | _spoken_for(heard, holdings, claimed).difference(_looked_at(before)),
+                    _narrowed(before, buckets),
                 ),
                 *([] if parts.is_keys_only else gaps.of_claims_that_ended(findings, claimed.difference(configured))),
                 *_swept_otherwise(parts, sweeps),
                 *gaps.of_clock(parts.skew() - plausible(parts.skew())),
-                *gaps.of_principals(0 if parts.agents.get(Cloud.AWS) else _nobody_asked(needs, keys)),
+                *_of_principals(parts, needs, keys),
             ),
         ),
         tallies=tuple(sorted((*judged.tallies, *excepted.tallies), key=lambda one: one.rule)),
@@ -412,6 +414,10 @@ def _claimed(before: Judgement | None) -> frozenset[str]:
     """Where the data is of which registries alone told, as findings of before speak of it: no config named it."""
     named = {one.bucket for one in before.coverage.buckets} if before is not None else set()
     return _places(before).difference(named)
+
+
+def _looked_at(before: Judgement | None) -> frozenset[str]:
+    return frozenset(one.bucket for one in (before.coverage.buckets if before is not None else ()))
 
 
 def _places(before: Judgement | None) -> frozenset[str]:
@@ -684,10 +690,17 @@ def _narrowed(before: Judgement | None, buckets: Iterable[BucketCoverage]) -> Ma
     return {one.bucket: frozenset(one.left_out).difference(then.get(one.bucket, one.left_out)) for one in buckets}
 
 
-def _nobody_asked(needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView]) -> int:
-    """How many AWS keys there are of which the config does not say who must be able to decrypt with them."""
-    told = (keys[need.name].known for need in needs if not need.principals)
-    return sum(isinstance(one, AwsKey) and one.manager is KeyManager.CUSTOMER for one in told)
+def _of_principals(parts: Parts, needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView]) -> Iterator[Gap]:
+    """Keys that are there, and of which the config does not say who must be able to decrypt with them."""
+    views = [keys[need.name] for need in needs if not need.principals]
+    told = [one.known for one in views if not isinstance(one.reading, KeyGone)]
+    if not parts.agents.get(Cloud.AWS):
+        count = sum(isinstance(one, AwsKey) and one.manager is KeyManager.CUSTOMER for one in told)
+        yield from gaps.of_principals(Cloud.AWS, count)
+    # Each bucket tells its own service agent, or has a gap that it does not.
+    agents = parts.agents.get(Cloud.GCP)
+    if agents == () or (agents is None and parts.is_keys_only):
+        yield from gaps.of_principals(Cloud.GCP, sum(isinstance(one, GcpKey) for one in told))
 
 
 def _by_refusal(probes: Iterable[Probe], assessed: Iterable[Assessed]) -> Iterator[Probe]:

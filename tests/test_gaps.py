@@ -96,10 +96,11 @@ def test_objects_are_counted_and_every_reason_has_its_hint(reason: Reason) -> No
 
 
 def test_nobody_named_who_must_be_able_to_decrypt_is_a_gap() -> None:
-    assert not list(gaps.of_principals(0))
-    for keys, told in ((1, "an AWS key"), (7, "7 AWS keys")):
-        (gap,) = gaps.of_principals(keys)
-        assert_told(gap, ("[platform] aws_principals", Reason.NOT_VISIBLE, told, "aws_principals"))
+    for cloud, name, setting in ((Cloud.AWS, "AWS", "aws_principals"), (Cloud.GCP, "Google", "gcp_service_agents")):
+        assert not list(gaps.of_principals(cloud, 0))
+        for keys, told in ((1, f"{name} key"), (7, f"7 {name} keys")):
+            (gap,) = gaps.of_principals(cloud, keys)
+            assert_told(gap, (f"[platform] {setting}", Reason.NOT_VISIBLE, told, setting))
 
 
 def covered(listed: int, outside: int) -> BucketCoverage:
@@ -134,6 +135,9 @@ def test_what_ends_without_a_look_is_a_gap_of_the_bucket_that_left_the_config() 
     for findings, told in (([elsewhere], "a finding is told"), ([elsewhere, elsewhere], "2 findings are told")):
         (gap,) = gaps.of_what_left_the_config(findings, {member[0]}, {})
         assert_told(gap, ("s3://left", Reason.NOT_VISIBLE, f"{told} as resolved without a look", "name this bucket"))
+    of_a_bucket = replace(ended, members=(), subject=Subject(SubjectKind.BUCKET, "s3://left"))
+    (gap,) = gaps.of_what_left_the_config([of_a_bucket], {member[0]}, {})
+    assert gap.what == "s3://left"
     narrowed = {member[0]: {Population.NONCURRENT, Population.SOFT_DELETED}}
     (gap,) = gaps.of_what_left_the_config([a_finding(), ended], {member[0]}, narrowed)
     words = "a finding is told as resolved without a look at all of its data: the config leaves out its noncurrent and "

@@ -18,7 +18,7 @@ from auditor.errors import UsageError
 from auditor.findings import Basis, Confidence, Readability, Severity, Status, Verdict
 from auditor.outputs import diff_json, impact_json, retire_json, revocation_json, scan_json, summary
 from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
-from tests.core_builders import AWS_KEY
+from tests.core_builders import AGENT, AWS_KEY
 from tests.keys_only import FILE, OTHER_KEY, KeysOnly, a_cloud_of_keys, opened
 from tests.small import a_small_cloud
 from tests.test_web import ask
@@ -251,7 +251,7 @@ def test_namespaces_that_left_the_registry_end_their_finding(keys: KeysOnly) -> 
     keys.say(f"other,{OTHER_KEY},zeta")
     judgement = keys.polled()
     assert opened(judgement) == {}
-    assert [gap.what for gap in judgement.gaps] == ["objects"]
+    assert [gap.what for gap in judgement.gaps] == ["[platform] gcp_service_agents", "objects"]
 
 
 @pytest.mark.parametrize("place", ["", "gs://theirs"])
@@ -344,7 +344,7 @@ def test_only_keys_are_a_config_too_and_tell_their_states_alone(tmp_path: Path) 
         assert judgement.assessed == ()
         assert opened(judgement)["primary-unusable", "main"].severity is Severity.LOW
         assert "No data is known" in summary.verdict(judgement)
-        assert [one.what for one in judgement.gaps] == ["objects"]
+        assert [one.what for one in judgement.gaps] == ["[platform] gcp_service_agents", "objects"]
 
 
 def test_an_empty_config_is_one_clear_error_with_a_hint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -609,6 +609,51 @@ def test_a_file_may_say_how_much_a_namespace_is(keys: KeysOnly) -> None:
 def test_what_is_no_number_of_bytes_is_told(keys: KeysOnly, size: str) -> None:
     keys.say(f"search,{GOOGLE_KEY},{size}", f"chat,{GOOGLE_KEY},1", header="namespace,key,bytes")
     assert any("line 2: bytes is no whole number" in one.effect for one in keys.scanned().gaps)
+
+
+def test_what_was_seen_in_a_bucket_that_leaves_the_config_ends_beside_a_gap(tmp_path: Path) -> None:
+    """Though a registry names the bucket: of that data it says nothing."""
+    with a_small_cloud(tmp_path) as small:
+        store = small.cloud.store
+        store.add_key(OTHER_KEY)
+        store.put("data", "acme/rogue/1", key=OTHER_KEY, version=1, size=100)
+        key = store.key(OTHER_KEY)
+        assert key is not None
+        key.versions[1].state = "DISABLED"
+        (tmp_path / "namespaces.csv").write_text(f"bucket,namespace,key\ngs://data,acme/old,{GOOGLE_KEY}\n")
+        whole = small.config.read_text()
+        small.config.write_text(f"{whole}{FILE}")
+        keys = KeysOnly(small.cloud, small.config)
+        assert ("data-unreadable", "1") in opened(keys.scanned())
+        small.config.write_text(f"{whole[: whole.index('[[bucket]]')]}{FILE}")
+        judgement = keys.polled()
+        assert ("data-unreadable", "1") not in opened(judgement)
+        assert any(
+            one.what == "gs://data" and "told as resolved without a look" in one.effect for one in judgement.gaps
+        )
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [("", True), ("gcp_service_agents = []", True), (f'gcp_service_agents = ["{AGENT}"]', False)],
+)
+def test_that_nobody_is_named_who_must_be_able_to_decrypt_is_a_gap(
+    keys: KeysOnly, setting: str, *, expected: bool
+) -> None:
+    keys.config.write_text(f"{keys.config.read_text()}\n[platform]\n{setting}\n")
+    told = [one.effect for one in keys.scanned().gaps if one.what == "[platform] gcp_service_agents"]
+    assert bool(told) is expected
+    assert all("2 Google keys is not judged" in one for one in told)
+
+
+def test_an_empty_list_of_service_agents_is_a_gap_with_buckets_as_well(tmp_path: Path) -> None:
+    with a_small_cloud(tmp_path) as small:
+        keys = KeysOnly(small.cloud, small.config)
+        named = [one.what for one in keys.scanned().gaps]
+        assert "[platform] gcp_service_agents" not in named, "each bucket tells its own"
+        small.config.write_text(f"{small.config.read_text()}\n[platform]\ngcp_service_agents = []\n")
+        (gap,) = (one for one in keys.scanned().gaps if one.what == "[platform] gcp_service_agents")
+        assert "a Google key is not judged" in gap.effect
 
 
 def test_who_answers_for_a_namespace_is_told_by_its_registry_or_by_its_key(keys: KeysOnly) -> None:

@@ -252,3 +252,75 @@ def test_a_sweep_that_a_clock_ahead_has_dated_is_no_look_since(on_aws: tuple[Any
     found = told_of(assembly, KEY)
     assert any("a clock was wrong" in one.effect for one in found.gaps if one.what == "s3://objects")
     assembly.close()
+
+
+def unheard_of(small: Small, clock: Clock, how: str) -> None:
+    """An hour in which the key does not tell, and nobody knows what is done to it."""
+    store = small.cloud.store
+    if how == "denied":
+        store.deny("cloudkms.cryptoKeys.get", GOOGLE_KEY)
+    else:
+        small.cloud.traffic.fail("kms GetCryptoKey ", status=503)
+    clock.ahead += timedelta(minutes=30)
+    assembly = assemble(load(small.config), clock)
+    scan.poll(assembly.parts, NoProgress())
+    assembly.close()
+    store.allow("cloudkms.cryptoKeys.get", GOOGLE_KEY)
+    small.cloud.traffic.heal()
+    clock.ahead += timedelta(minutes=30)
+
+
+@pytest.mark.parametrize("how", ["denied", "unavailable"])
+def test_what_may_have_moved_while_the_key_did_not_tell_is_a_gap(small: Small, how: str) -> None:
+    """It may have been on meanwhile, and what was under it written anew under another one."""
+    clock = Clock()
+    small.cloud.store.clock = clock
+    set_all(small, "DISABLED")
+    assembly = assemble(load(small.config), clock)
+    for _ in range(2):
+        scan.scan(assembly.parts, NoProgress())
+        clock.ahead += timedelta(minutes=1)
+    assert told_of(assembly, GOOGLE_KEY).gaps == ()
+    unheard_of(small, clock, how)
+    found = told_of(assembly, GOOGLE_KEY)
+    assert (found.proof, [one.hint for one in found.gaps]) == (Proof.REVOKED, ["scan again"])
+    clock.ahead += timedelta(minutes=1)
+    scan.scan(assembly.parts, NoProgress())
+    assert told_of(assembly, GOOGLE_KEY).gaps == ()
+    assembly.close()
+
+
+def test_what_may_have_moved_before_a_key_was_seen_to_be_gone_is_a_gap(on_aws: tuple[Any, Path]) -> None:
+    cloud, config = on_aws
+    clock = Clock()
+    cloud.store.clock = clock
+    cloud.store.add_key(KEY).state = "Disabled"
+    cloud.store.put("objects", "acme/a/1", sse="aws:kms", key=KEY, modified=clock() - timedelta(days=10))
+    more = "[policy]\nconfirm_missing_minutes = 0\n"
+    config.write_text(f'{config.read_text()}\n[[key]]\nname = "{KEY}"\nintended_state = "revoked"\n{more}')
+    assembly = assemble(load(config), clock)
+    scan.scan(assembly.parts, NoProgress())
+    clock.ahead += timedelta(days=8)
+    cloud.store.remove_key(KEY)
+    scan.poll(assembly.parts, NoProgress())
+    found = told_of(assembly, KEY)
+    assert found.proof is Proof.ERASED
+    assert any("what has moved from the key" in one.effect for one in found.gaps)
+    assembly.close()
+
+
+@pytest.mark.parametrize("protection", ["SOFTWARE", "EXTERNAL", "EXTERNAL_VPC"])
+def test_what_an_external_manager_may_hold_still_is_not_called_erased(
+    small: Small, capsys: pytest.CaptureFixture[str], protection: str
+) -> None:
+    key = small.cloud.store.key(GOOGLE_KEY)
+    assert key is not None
+    for one in key.versions.values():
+        one.protection = protection
+    run(capsys, small.argv("scan", "-q"))
+    set_all(small, "DESTROYED")
+    run(capsys, small.argv("scan", "-q"))
+    told = proven(small, capsys)[1]
+    is_elsewhere = protection != "SOFTWARE"
+    assert told["proof"] == ("revoked" if is_elsewhere else "erased")
+    assert any("external key manager" in one for one in told["not_covered"]) is is_elsewhere

@@ -470,7 +470,7 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, be
                 told={**was.told, **told_use(key)},
                 highest_version=max(was.highest_version, _highest(key)),
                 resting=_resting(key, was, now, before),
-                first_at=min(was.first_at or now, now),
+                first_at=now if _was_silent(was, now) else min(was.first_at or now, now),
                 **_FOUND,
             )
         case KeyGone(proven=proven):
@@ -528,6 +528,12 @@ def _barred(key: AwsKey | GcpKey, was: KeptKey) -> tuple[str, ...]:
     barred.update(one for one, grant in told.items() if grant in {Grant.ABSENT, Grant.DENIED})
     barred.update(one for one, grant in told.items() if grant is Grant.WITHDRAWN and one in was.granted)
     return tuple(sorted(barred))
+
+
+def _was_silent(was: KeptKey, now: datetime) -> bool:
+    """Whether it was asked for a time until now and did not tell: it may have been used, and be again what it was."""
+    is_long = not was.answered and was.last_at is not None and now - was.last_at > _WITHOUT_A_BREAK
+    return is_long or was.denied_since is not None or was.missing_since is not None
 
 
 def _resting(key: AwsKey | GcpKey, was: KeptKey, now: datetime, before: datetime | None) -> dict[str, datetime]:
