@@ -4,7 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from google.api_core.exceptions import InvalidArgument
+from google.cloud import kms_v1 as kms
 
+from auditor.connectors.gcp import keys
 from auditor.connectors.gcp.keys import GcpKeys
 from auditor.connectors.gcp.policy import (
     DECRYPT,
@@ -115,6 +118,14 @@ def test_the_digest_of_an_answer_changes_with_each_thing_that_it_says(
 def test_a_key_says_what_it_is_for(cloud: GoogleCloud, *, over_grpc: bool) -> None:
     cloud.store.add_key(GOOGLE_KEY)
     assert the_key(cloud, over_grpc=over_grpc).purpose == "ENCRYPT_DECRYPT"
+
+
+@pytest.mark.parametrize("seconds", [253_402_300_800, -(10**15), 10**15])
+def test_a_time_that_no_calendar_has_is_no_answer(seconds: int) -> None:
+    told = kms.CryptoKey()
+    kms.CryptoKey.pb(told).next_rotation_time.seconds = seconds
+    with pytest.raises(InvalidArgument):
+        keys._times(told)  # noqa: SLF001 - over REST the SDK refuses it before
 
 
 def test_a_version_that_only_some_pages_count_is_missed(cloud: GoogleCloud) -> None:
