@@ -64,6 +64,9 @@ class Gcp:
         """Who lists the buckets of the projects that configured ones are read with; None where there are none."""
         return GcsBuckets(self._clients, self._projects()) if self._mine() else None
 
+    def last_uses(self) -> None:
+        """Cloud KMS has no call that tells it."""
+
     def doctor(self, choose: Choosing) -> Doctor:
         """Who asks once and little."""
         mine, probe = self._mine(), self._config.probe
