@@ -1,8 +1,10 @@
 """What AWS recorded of a key's last use speaks against a proof, never for one; who does not say is a gap."""
 
 import json
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -126,7 +128,7 @@ class World:
     cloud: AwsCloud
     config: Path
     clock: Clock
-    capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str] = field(init=False)
 
     def scan(self, ahead: timedelta = timedelta(0)) -> None:
         """Time passes, then everything is looked at; the data is always new."""
@@ -160,21 +162,42 @@ class World:
         return [one.body for one in self.cloud.traffic.requests if one.verb == "GetKeyLastUsage"]
 
 
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[World]:
-    """A key with data; one that was disabled three weeks ago, is proven unused, and may be destroyed."""
+@contextmanager
+def a_world(monkeypatch: pytest.MonkeyPatch, folder: Path, clock: Clock) -> Iterator[World]:
+    """A key with data, and one that was disabled long ago."""
     monkeypatch.setattr("auditor.ledger.store._WITHOUT_A_BREAK", days(60))
-    config, clock = tmp_path / "auditor.toml", Clock()
-    config.write_text(CONFIG)
     monkeypatch.setattr("auditor.commands.assemble", partial(assemble, clock=clock))
+    config = folder / "auditor.toml"
+    config.write_text(CONFIG)
     with an_aws_cloud(monkeypatch) as cloud:
         cloud.store.clock = clock
         cloud.store.add_bucket("objects")
         cloud.store.add_key(FULL)
         cloud.store.add_key(EMPTY, state="Disabled", created=clock() - days(400))
-        made = World(cloud, config, clock, capsys)
+        yield World(cloud, config, clock)
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is stored three weeks after the first look."""
+    folder = tmp_path_factory.mktemp("lived")
+    with pytest.MonkeyPatch.context() as patch, a_world(patch, folder, Clock()) as made:
         made.scan()
         made.scan(days(21))
+    (folder / "state").rename(folder / "lived")
+    return folder
+
+
+@pytest.fixture
+def world(lived: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[World]:
+    """Of the key without data it is proven that it is unused, and it may be destroyed."""
+    # In the same place: the config's digest hangs on it.
+    shutil.rmtree(lived / "state", ignore_errors=True)
+    shutil.copytree(lived / "lived", lived / "state")
+    clock = Clock()
+    clock.ahead = days(21)
+    with a_world(monkeypatch, lived, clock) as made:
+        made.capsys = capsys
         yield made
 
 
@@ -236,7 +259,7 @@ def test_that_no_use_is_recorded_proves_nothing(world: World) -> None:
     world.scan()
     code, out = world.retire("--last-usage")
     assert (code, "1 without known data, which is not proven" in out) == (0, True)
-    assert f"no use since it was made, {world.clock() - days(421):%Y-%m-%d}" in out
+    assert f"no use since it was made, {world.clock() - days(400):%Y-%m-%d}" in out
     world.cloud.store.tracks_since = world.clock() - days(100)
     assert f"no use since recording began, {world.clock() - days(100):%Y-%m-%d}" in world.retire("--last-usage")[1]
     assert world.document("--last-usage")[1][EMPTY]["last_use"]["recorded"] == "no_record"
