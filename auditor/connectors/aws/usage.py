@@ -62,16 +62,13 @@ def parse_last_use(name: KeyName, told: Mapping[str, Any]) -> LastUse | Reason:
     if told["KeyId"] not in {name.text, name.text.rpartition("/")[2]}:
         return Reason.MALFORMED
     use = told.get("KeyLastUsage", {})
-    try:
-        return LastUse(
-            since=told["TrackingStartDate"].astimezone(UTC),
-            created=_utc(told.get("KeyCreationDate")),
-            at=_utc(use.get("Timestamp")),
-            operation=use.get("Operation"),
-            event=use.get("CloudTrailEventId"),
-        )
-    except OverflowError:  # a date that UTC pushes off the calendar
-        return Reason.MALFORMED
+    return LastUse(
+        since=told["TrackingStartDate"].astimezone(UTC),
+        created=_utc(told.get("KeyCreationDate")),
+        at=_utc(use.get("Timestamp")),
+        operation=use.get("Operation"),
+        event=use.get("CloudTrailEventId"),
+    )
 
 
 def _utc(moment: datetime | None) -> datetime | None:
