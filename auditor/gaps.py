@@ -180,7 +180,7 @@ def nobody_looked() -> Gap:
 
 def last_use_not_known(key: KeyName, reason: Reason) -> Gap:
     """AWS was asked when a key was used last, and did not say."""
-    effect = "when it was last used is not known: what would speak against its being unused may be missing"
+    effect = "when it was last used is not known, which may speak against a proof: nothing tells how to destroy it"
     return Gap(key.text, reason, effect, _LAST_USE_HINTS.get(reason, _LAST_USE_HINT))
 
 

@@ -1,6 +1,7 @@
 """What AWS recorded of a key's last use speaks against a proof, never for one; who does not say is a gap."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -253,6 +254,17 @@ def test_a_read_after_the_sweep_that_found_nothing_ends_the_proof(world: World) 
     assert world.document("--last-usage")[1][EMPTY]["next"] == "destroy", "and nobody missed it for long enough"
 
 
+def test_what_the_readme_shows_of_it_is_what_it_prints(world: World) -> None:
+    def without_times(text: str) -> str:
+        return re.sub(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}", "", text)
+
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```text\n(Of 2 key versions: 1 without known.*?)```", readme, re.DOTALL)
+    world.used(timedelta(hours=2), event="2cfd5892-ea8c-4342-ad49-4b9594b06a8b")
+    printed = without_times(world.retire("--last-usage")[1]).splitlines()
+    assert [line for line in without_times(shown).splitlines() if line not in printed] == []
+
+
 def test_that_no_use_is_recorded_proves_nothing(world: World) -> None:
     world.config.write_text(CONFIG.replace("no_data_elsewhere = true", ""))
     world.cloud.store.add_bucket("elsewhere")
@@ -294,7 +306,8 @@ def test_who_does_not_say_is_a_gap_and_nothing_is_told_to_be_destroyed(
     code, out = world.retire("--last-usage")
     assert (code, f"not known [{reason}]" in out, hint in out) == (3, True, True)
     code, out = world.retire("--last-usage", "--destroy")
-    assert (code, "schedule-key-deletion" in out, "held back" in out, hint in out) == (3, False, True, True)
+    assert (code, "schedule-key-deletion" in out, hint in out) == (3, False, True)
+    assert out.startswith("Nothing that is proven unused and whose last use is known has been disabled for as long")
     assert world.retire("--last-usage", "--allow-gaps", str(reason))[0] == 0
 
 
@@ -381,3 +394,11 @@ def test_where_all_keys_are_googles_nobody_is_asked(tmp_path: Path, capsys: pyte
         assert "Last use" not in capsys.readouterr().out
         assert cli._run(small.argv("retire", "--last-usage", "--format", "json")) == 0  # noqa: SLF001 - as above
         assert {one["last_use"] for one in json.loads(capsys.readouterr().out)["key_versions"]} == {None}
+
+
+def test_a_profile_that_is_not_there_is_a_wrong_config(world: World) -> None:
+    world.config.write_text(f'{CONFIG}[[account]]\nid = "111122223333"\nprofile = "nowhere"\n')
+    argv = ["retire", "--last-usage", "--config", str(world.config)]
+    assert cli._run(argv) == 2  # noqa: SLF001 - the command without the end of the process
+    assert "AWS profile nowhere" in world.capsys.readouterr().err
+    assert cli._run(["retire", "--config", str(world.config)]) == 0  # noqa: SLF001 - as above

@@ -39,11 +39,11 @@ def retiring(one: Retiring) -> RenderableType:
 def destroying(one: Retiring) -> RenderableType:
     """Tell the commands that destroy what has waited long enough; beside them only what last uses say, where asked."""
     ready = [each for each in one.candidates if each.next.step is Step.DESTROY]
-    mute = [each for each in one.candidates if each.recorded is Recorded.NOT_KNOWN]
-    silent = [_plain(f"{words.short(each.name)}: its last use is not known: held back", "yellow") for each in mute]
-    more = [*silent, *_gaps(one)] if mute else []
+    is_held_back = any(each.recorded is Recorded.NOT_KNOWN for each in one.candidates)
+    more = list(_gaps(one)) if is_held_back else []
     if not ready:
-        none = "Nothing that is proven unused has been disabled for as long as the policy asks."
+        known = " and whose last use is known" if is_held_back else ""
+        none = f"Nothing that is proven unused{known} has been disabled for as long as the policy asks."
         return Group(_plain(none, "bold"), *more)
     count = words.counted(len(ready), "key version")
     lines = [_plain(f"{count} may be destroyed; once it is done, nothing brings them back.", "bold")]
