@@ -300,7 +300,7 @@ class Registry(_Table):
     """`file`: CSV with a header, a JSON array of objects, or one JSON object a line. `turbopuffer`: its API."""
     path: Annotated[Path, BeforeValidator(_file)] | None = None
     """.csv, .json or .jsonl, relative to the config file: namespace, and as it has them bucket, key, tenant,
-    owner, team."""
+    owner, team, bytes."""
     bucket: BucketUrl | None = None
     """Which bucket its namespaces are in; where there are several, a file may say it itself. Without any [[bucket]] it
     is told and not looked at."""

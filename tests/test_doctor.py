@@ -278,6 +278,19 @@ def test_one_bucket_that_is_not_there_stops_no_other(both: tuple[Small, AwsCloud
     assert the(checks, "s3://objects: list").answer is Answer.OK
 
 
+def test_a_poll_that_the_quota_share_makes_longer_than_key_poll_is_told(both: tuple[Small, AwsCloud]) -> None:
+    small, _ = both
+    what = ("key_poll for AWS KMS", "key_poll for Cloud KMS")
+    assert [the(visit(small), one).answer for one in what] == [Answer.OK, Answer.OK]
+    limits = "kms_quota_share = 0.0001\ngcp_kms_quota_share = 0.002"
+    small.config.write_text(f"{small.config.read_text()}\n[limits]\n{limits}\n")
+    aws, google = (the(visit(small), one) for one in what)
+    assert (aws.answer, google.answer) == (Answer.MISSING, Answer.MISSING)
+    assert aws.told == "3 keys: 300 s a poll at kms_quota_share = 0.0001, due every 5 s"
+    assert google.told == "2 keys: 300 s a poll at gcp_kms_quota_share = 0.002, due every 5 s"
+    assert google.todo == "raise gcp_kms_quota_share or the quota itself, or say key_poll = 300"
+
+
 def test_a_wrong_region_is_told_with_the_right_one(both: tuple[Small, AwsCloud]) -> None:
     small, aws = both
     aws.store.buckets["objects"].region = "eu-west-1"

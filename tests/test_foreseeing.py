@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
@@ -19,12 +18,11 @@ from auditor.embedded.aws.store import default_policy
 from auditor.findings import Judgement, Readability
 from auditor.foreseeing import foresee
 from auditor.impact import Impact
-from auditor.model import Grant, KeyName, Population, Reason
+from auditor.model import KeyName, Population, Reason
 from auditor.outputs import impact_json
-from auditor.readability.action import after
 from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY, RING
-from tests.core_builders import AWS_KEY, NOW, a_gcp_key, a_version, an_aws_key
+from tests.core_builders import AWS_KEY
 from tests.small import Small, a_small_cloud
 from tests.test_denied import AWS_KEY as KEY_ON_AWS
 from tests.test_fleet import NoProgress
@@ -320,44 +318,6 @@ def test_data_that_is_lost_already_is_told(tmp_path: Path, gone: str) -> None:
         judgement = scan.poll(assembly.parts, NoProgress())
         found = asked(assembly, judgement, Action.DESTROY, "1")
     assert (found.extent.objects, found.untouched) == (0, 10)
-
-
-IDLE: dict[str, tuple[Any, str | None, Action]] = {
-    "disabled already": (an_aws_key("Disabled"), None, Action.DISABLE),
-    "about to be deleted": (an_aws_key("PendingDeletion"), None, Action.DISABLE),
-    "to be deleted already": (an_aws_key("PendingDeletion"), None, Action.DESTROY),
-    "waits for its material": (an_aws_key("PendingImport"), None, Action.DISABLE),
-    "a version that is disabled": (a_gcp_key(a_version("1", "DISABLED"), a_version("2")), "1", Action.DISABLE),
-    "a version that is destroyed": (a_gcp_key(a_version("1", "DESTROYED")), "1", Action.DESTROY),
-    "a version to be destroyed": (a_gcp_key(a_version("1", "DESTROY_SCHEDULED")), "1", Action.DESTROY),
-    "a version that is not there": (a_gcp_key(a_version("1")), "9", Action.DISABLE),
-    "a version that is not listed": (a_gcp_key(a_version("1", unlisted_since=NOW)), "1", Action.DISABLE),
-    "no versions": (a_gcp_key(a_version("1", "DESTROYED")), None, Action.DISABLE),
-}
-
-
-@pytest.mark.parametrize(("key", "version", "action"), IDLE.values(), ids=IDLE)
-def test_what_the_cloud_would_refuse_changes_nothing(key: Any, version: str | None, action: Action) -> None:
-    found = after(key, version, action, (), NOW)
-    assert found.key == key
-    assert found.idle
-
-
-@pytest.mark.parametrize("state", ["Enabled", "Updating", "Unavailable", "Disabled", "PendingImport"])
-def test_an_aws_key_can_be_deleted_from_most_states(state: str) -> None:
-    found = after(an_aws_key(state), None, Action.DESTROY, (), NOW)
-    assert found.idle is None
-    assert found.key == an_aws_key("PendingDeletion", deletion_date=NOW + MONTH)
-
-
-def test_a_right_that_is_taken_away_leaves_the_others() -> None:
-    role, other = "arn:aws:iam::111122223333:role/storage", "arn:aws:iam::111122223333:role/backup"
-    found = after(an_aws_key(), None, Action.REVOKE, (role,), NOW).key
-    assert found.access is not None
-    assert found.access.grant(role, "kms:Decrypt") is Grant.ABSENT
-    again = after(found, None, Action.REVOKE, (other,), NOW).key
-    assert again.access is not None
-    assert [one.principal for one in again.access.rights] == [role, other]
 
 
 def told(capsys: pytest.CaptureFixture[str], small: Small, *more: str) -> tuple[int, str, str]:

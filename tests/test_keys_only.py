@@ -596,6 +596,21 @@ def test_a_config_that_lost_its_buckets_says_so_and_keeps_census_and_claims_apar
         assert {one.holding.is_claimed for one in keys.polled().assessed} == {False}
 
 
+def test_a_file_may_say_how_much_a_namespace_is(keys: KeysOnly) -> None:
+    keys.set_state(3, "DISABLED")
+    keys.say(f"search,{GOOGLE_KEY},3000", f"chat,{GOOGLE_KEY},0", header="namespace,key,bytes")
+    assert opened(keys.scanned())["data-unreadable", "3"].extent.size == 3000
+    keys.say(f"search,{GOOGLE_KEY},3000", f"chat,{GOOGLE_KEY},", header="namespace,key,bytes")
+    extent = opened(keys.scanned())["data-unreadable", "3"].extent
+    assert (extent.size, extent.namespaces) == (None, 2), "of one nobody said it"
+
+
+@pytest.mark.parametrize("size", ["many", "-1", "1.5", "1" * 19, " 7"])
+def test_what_is_no_number_of_bytes_is_told(keys: KeysOnly, size: str) -> None:
+    keys.say(f"search,{GOOGLE_KEY},{size}", f"chat,{GOOGLE_KEY},1", header="namespace,key,bytes")
+    assert any("line 2: bytes is no whole number" in one.effect for one in keys.scanned().gaps)
+
+
 def test_who_answers_for_a_namespace_is_told_by_its_registry_or_by_its_key(keys: KeysOnly) -> None:
     keys.say(
         f"search,{GOOGLE_KEY},acme,ann,storage",

@@ -54,6 +54,9 @@ class Made(Protocol):
     def identity(self) -> tuple[str, ...]:
         """As whom it is asked."""
 
+    def poll_takes(self, keys: int) -> float:
+        """Seconds that a poll of so many keys takes at least, at the share of the quotas that it may use."""
+
     def doctor(self, choose: Choosing) -> Doctor:
         """Who asks it once and little, and waits for seconds; `choose` says which keys."""
 

@@ -78,6 +78,10 @@ class Aws:
         """Who tells when its keys were used last."""
         return AwsLastUses(self._clients, Pace(_LAST_USE_QUOTA * self._config.limits.kms_quota_share, burst=1))
 
+    def poll_takes(self, keys: int) -> float:
+        """ListGrants for each: its quota is the smallest."""
+        return keys / (_LIST_QUOTA * self._config.limits.kms_quota_share)
+
     def doctor(self, choose: Choosing) -> Doctor:
         """Who asks once and little, by clients of their own: those of a sweep wait longer."""
         clients = AwsClients(self._identities, self._wire, self._agent, CONNECTIONS, ATTEMPTS, patience=PATIENCE)

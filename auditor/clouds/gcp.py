@@ -67,6 +67,10 @@ class Gcp:
     def last_uses(self) -> None:
         """Cloud KMS has no call that tells it."""
 
+    def poll_takes(self, keys: int) -> float:
+        """GetCryptoKey, ListCryptoKeyVersions and GetIamPolicy for each; all count against one quota."""
+        return 3 * keys / (_KMS_QUOTA * self._config.limits.gcp_kms_quota_share)
+
     def doctor(self, choose: Choosing) -> Doctor:
         """Who asks once and little."""
         mine, probe = self._mine(), self._config.probe

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from stat import S_ISREG
 from typing import IO, Any, Final, TextIO
@@ -19,9 +20,12 @@ from auditor.registered import Entry
 _LONGEST: Final = 1_024
 """Bytes of an object's name, which is longer than any namespace in it. Source: S3 and Cloud Storage, object names."""
 _SAID: Final = ("bucket", "key", "tenant", "owner", "team")
-"""What an entry may say beside the name of its namespace."""
+"""What an entry may say beside the name of its namespace, in words."""
+_SIZE: Final = "bytes"
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+"""As many digits as 64 bits hold in any case."""
 _MEANT: Final = {
-    **{name: name for name in ("namespace", *_SAID)},
+    **{name: name for name in ("namespace", _SIZE, *_SAID)},
     **dict.fromkeys(("kmskey", "keyname", "kmskeyname"), "key"),
 }
 """How names are often spelled, in small letters and without what stands between words -> the name that is heeded."""
@@ -65,7 +69,7 @@ class FileRegistry:
         self._is_alone = layouts is None
         self._constants = constants
         own = (field for each in self._layouts.values() for field in each)
-        self._names = frozenset(("bucket", "namespace", *_SAID, *own))
+        self._names = frozenset(("bucket", "namespace", _SIZE, *_SAID, *own))
         """What columns and fields are called that say something; all others are not looked at."""
         self._passed: set[str] = set()
         self.name = f"registry {given}"
@@ -165,9 +169,17 @@ class FileRegistry:
         key = text["key"]
         if key is not None and (why := why_no_key(key)) is not None:
             return Unusable(place, *why)
+        size = told.get(_SIZE)
+        if size in {None, ""}:
+            size = None
+        elif isinstance(size, bool) or not _NUMBER.fullmatch(str(size)):
+            return Unusable(place, f"{_SIZE} is no whole number")
         bucket = text["bucket"] or self._bucket
-        if self._is_alone:
-            return self._alone(place, bucket, text)
+        entry = self._alone(place, bucket, text) if self._is_alone else self._laid_out(place, bucket, text)
+        return entry if isinstance(entry, Unusable) or size is None else replace(entry, size=int(str(size)))
+
+    def _laid_out(self, place: str, bucket: str | None, text: Mapping[str, str | None]) -> Entry | Unusable:
+        """An entry whose namespace is one by the layout of its bucket."""
         if bucket is None or bucket not in self._layouts or (self._bucket is not None and bucket != self._bucket):
             return Unusable(place, "its bucket is none of those that the registry is of")
         layout = self._layouts[bucket]
@@ -177,7 +189,7 @@ class FileRegistry:
         namespace = self._namespace(layout, text)
         if namespace is None or len(namespace.encode()) > _LONGEST:
             return Unusable(place, "what it names is no namespace by the bucket's layout")
-        return Entry(bucket, namespace, key, text["tenant"], text["owner"], text["team"])
+        return Entry(bucket, namespace, text["key"], text["tenant"], text["owner"], text["team"])
 
     def _alone(self, place: str, bucket: str | None, text: Mapping[str, str | None]) -> Entry | Unusable:
         """An entry where no bucket is configured, so that no layout says what a namespace is."""

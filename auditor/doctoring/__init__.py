@@ -15,6 +15,7 @@ from auditor.doctoring.aws_grants import aws_grants
 from auditor.doctoring.choosing import chooser
 from auditor.doctoring.endpoints import of_clock, of_endpoints
 from auditor.doctoring.gcp_grants import gcp_grants
+from auditor.doctoring.polling import of_polls
 from auditor.errors import UsageError
 from auditor.model import Cloud, KeyName, Reason
 from auditor.skew import plausible
@@ -45,6 +46,9 @@ def examine(
     heard: list[tuple[str, Told]] = []
     asked: list[Check] = []
     for cloud, made in clouds_of(config, wire, clocks).items():
+        mine = sum(one.cloud is cloud for one in keys)
+        if mine:
+            asked.append(of_polls(config, cloud, mine, made.poll_takes(mine)))
         try:
             for questions in made.doctor(choose).rounds(keys):
                 answers = ask(questions, within, _silent(heard))

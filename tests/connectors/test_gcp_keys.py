@@ -90,6 +90,43 @@ def test_a_key_says_how_it_is_rotated(cloud: GoogleCloud, *, over_grpc: bool) ->
     assert (found.rotation, found.import_only) == (Rotation(None), True)
 
 
+CHANGES: dict[str, dict[str, Any]] = {
+    "another primary": {"primary": 2},
+    "another purpose": {"purpose": "ASYMMETRIC_DECRYPT"},
+    "another delay": {"destroy_after": timedelta(days=1)},
+    "another rotation": {"rotated_every": None},
+    "takes imports alone": {"import_only": True},
+    "access by reason": {"access_reasons": []},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_the_digest_of_an_answer_changes_with_each_thing_that_it_says(
+    cloud: GoogleCloud, change: dict[str, Any]
+) -> None:
+    key = cloud.store.add_key(GOOGLE_KEY, versions=3)
+    before = {one.call: one.answer_digest for one in the_key(cloud).evidence}
+    for name, value in change.items():
+        setattr(key, name, value)
+    after = {one.call: one.answer_digest for one in the_key(cloud).evidence}
+    assert {call for call, digest in after.items() if digest != before[call]} == {"cloudkms:GetCryptoKey"}
+
+
+def test_a_key_says_what_it_is_for(cloud: GoogleCloud, *, over_grpc: bool) -> None:
+    cloud.store.add_key(GOOGLE_KEY)
+    assert the_key(cloud, over_grpc=over_grpc).purpose == "ENCRYPT_DECRYPT"
+
+
+def test_a_version_that_only_some_pages_count_is_missed(cloud: GoogleCloud) -> None:
+    cloud.store.add_key(GOOGLE_KEY)
+    version = {"name": f"{GOOGLE_KEY}/cryptoKeyVersions/1", "state": "ENABLED"}
+    for page in ({"totalSize": 2, "nextPageToken": "t"}, {"cryptoKeyVersions": [version], "totalSize": 1}):
+        cloud.traffic.fail("kms ListCryptoKeyVersions ", status=200, body=json.dumps(page).encode(), times=1)
+    (found,) = read(cloud)
+    assert isinstance(found, KeyUnread)
+    assert found.reason is Reason.MALFORMED
+
+
 def test_versions_page_to_the_end(cloud: GoogleCloud, *, over_grpc: bool) -> None:
     cloud.store.add_key(GOOGLE_KEY, versions=350)
     found = the_key(cloud, over_grpc=over_grpc)

@@ -2,17 +2,26 @@
 
 import hashlib
 import hmac
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
 from typing import cast
 from urllib.parse import parse_qsl, quote
 
 import pycurl
 import pytest
 from botocore.credentials import Credentials, ReadOnlyCredentials
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from auditor.connectors.aws.signing import S3Signer
 from auditor.connectors.headers import header
@@ -119,6 +128,45 @@ def test_every_request_is_answered_once_and_counted() -> None:
     assert {header(one.headers, b"x-told") for one in done} == {"yes"}
     assert wire.counts() == {("s3", "ListObjectsV2", "ok"): 300}
     assert {agent["user-agent"] for _, _, agent in server.asked} == {"test/1"}
+
+
+def a_certificate(folder: Path, host: str) -> Path:
+    """Make a certificate that nobody vouches for, with its key in the same file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    named: x509.GeneralName = x509.IPAddress(ip_address(host)) if host[0].isdigit() else x509.DNSName(host)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([named]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    told = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path = folder / f"{host}.pem"
+    path.write_bytes(made.public_bytes(Encoding.PEM) + told)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("host", "trusted", "status"),
+    [("127.0.0.1", True, 200), ("127.0.0.1", False, 0), ("other.example", True, 0)],
+    ids=["trusted", "nobody vouches for it", "of another host"],
+)
+def test_only_who_has_a_trusted_certificate_of_its_own_name_is_asked(
+    tmp_path: Path, host: str, *, trusted: bool, status: int
+) -> None:
+    certificate = a_certificate(tmp_path, host)
+    with serving(lambda _: (200, b"")) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        named = str(certificate) if trusted else None
+        transfers = Transfers(Plain(), Wire(Clock()), ceiling=100_000, agent="test/1", certificates=named, attempts=1)
+        (done,) = gathered(transfers, [Transfer(LIST, f"{server.url.replace('http:', 'https:')}/")])
+    assert (done.status, bool(done.lost)) == (status, status == 0)
+    assert len(server.asked) == (status == 200)
 
 
 class Unrenewable(Plain):

@@ -23,6 +23,7 @@ _OF_DATA: Final = "tests/test_rules_of_data.py"
 _OF_KEYS: Final = "tests/test_rules_of_keys.py"
 _OF_HYGIENE: Final = "tests/test_rules_of_hygiene.py"
 _OLD_WORDS: Final = "tests/test_old_words.py"
+_KEYS_ONLY: Final = "tests/test_keys_only.py"
 _LABELS: Final = "tests/test_labels.py"
 _REGISTRY: Final = "tests/test_registry.py"
 _OWNERSHIP: Final = "tests/test_rules_of_ownership.py"
@@ -57,14 +58,21 @@ class Target:
 PLAN: Final = (
     Target("auditor/readability/probe.py", (_PROBE, _TABLES, _ENGINE)),
     Target("auditor/readability/[!p]*.py", (_TABLES, _UNDOS, _PROBE, _CONTINUITY, _ENGINE)),
-    Target("auditor/readability/action.py", ("tests/test_foreseeing.py",)),
-    Target("auditor/proving.py", ("tests/test_prove_revoked.py",)),
+    Target("auditor/readability/action.py", ("tests/readability/test_action.py", "tests/test_foreseeing.py")),
+    Target("auditor/readability/claim.py", ("tests/readability/test_claims.py", _KEYS_ONLY)),
+    Target("auditor/supposing.py", (_KEYS_ONLY,)),
+    Target("auditor/inventory/claiming.py", (_KEYS_ONLY,)),
+    Target("auditor/rules/retirable_version.py", ("tests/test_retirement.py",)),
+    Target("auditor/proving.py", ("tests/test_prove_revoked.py", "tests/test_proof_left_open.py")),
     Target("auditor/planning.py", ("tests/test_planning.py",)),
     Target("auditor/unseen.py", ("tests/test_foreseeing.py",)),
     Target("auditor/readability/continuity.py", (_CONTINUITY, _TABLES)),
     Target("auditor/readability/neighbours.py", ("tests/readability/test_neighbours.py",)),
     Target("auditor/readability/shared.py", ("tests/readability/test_shared.py",)),
-    Target("auditor/engine.py", (_ENGINE, "tests/readability/test_shared.py", _OLD_WORDS)),
+    Target(
+        "auditor/engine.py",
+        (_ENGINE, "tests/readability/test_shared.py", _OLD_WORDS, _OWNERSHIP, _WAIVERS, _OWNED, _KEYS_ONLY),
+    ),
     Target("auditor/lifecycle.py", ("tests/test_lifecycle.py", _ENGINE)),
     Target("auditor/overruling.py", ("tests/test_overruling.py",)),
     Target("auditor/rule.py", ("tests/test_rule.py", _OF_DATA, _OF_KEYS, _OF_HYGIENE, _OLD_WORDS, _ENGINE)),

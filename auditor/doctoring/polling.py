@@ -1,0 +1,28 @@
+"""Whether the keys that are known can be polled as often as the config wants, at its share of the quotas."""
+
+from math import ceil
+from typing import Final
+
+from auditor.checkup import Answer, Check
+from auditor.config import Config
+from auditor.doctoring.local import CONFIG
+from auditor.model import Cloud
+from auditor.outputs import words
+
+_SETTINGS: Final = {Cloud.AWS: "kms_quota_share", Cloud.GCP: "gcp_kms_quota_share"}
+_NAMES: Final = {Cloud.AWS: "AWS KMS", Cloud.GCP: "Cloud KMS"}
+
+
+def of_polls(config: Config, cloud: Cloud, keys: int, seconds: float) -> Check:
+    """Hold what a poll of so many keys takes at least (`seconds`) against how often one is due."""
+    what = f"key_poll for {_NAMES[cloud]}"
+    due = config.schedule.key_poll
+    setting = _SETTINGS[cloud]
+    share = getattr(config.limits, setting)
+    least = ceil(seconds)
+    told = f"{words.counted(keys, 'key')}: {least} s a poll at {setting} = {share:g}, due every {due} s"
+    if least <= due:
+        return Check(CONFIG, what, Answer.OK, told)
+    lost = f"what happens to a key is seen {least} s later, not {due} s"
+    todo = f"raise {setting} or the quota itself, or say key_poll = {least}"
+    return Check(CONFIG, what, Answer.MISSING, told, lost=lost, todo=todo)
