@@ -193,6 +193,14 @@ def retire(
     destroy: Annotated[
         bool, typer.Option("--destroy", help="Print the commands that destroy what has waited long enough, alone.")
     ] = False,
+    last_usage: Annotated[
+        bool,
+        typer.Option(
+            "--last-usage",
+            help="Ask AWS when its keys that nothing known is under, or KEY, were used last (GetKeyLastUsage): "
+            "a use speaks against a proof, and none proves nothing.",
+        ),
+    ] = False,
     config: ConfigOption = _CONFIG,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
@@ -203,7 +211,7 @@ def retire(
     from auditor.commands import Answering, retire_keys
 
     how = Answering(form.value, output, Severity.HIGH, allow_gaps, quiet=True, verbose=verbose)
-    return retire_keys(config, key, how, destroying=destroy)
+    return retire_keys(config, key, how, destroying=destroy, last_usage=last_usage)
 
 
 @app.command("prove-revoked")

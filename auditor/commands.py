@@ -141,14 +141,18 @@ def foresee_one(path: Path, what: str, action: Action, how: Answering, *, namesp
     return 3 if any(gap.reason not in allowed for gap in found.gaps) else 0
 
 
-def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: bool) -> int:
-    """Print which key versions may go; 3 where of a key, or of what a bucket holds, nothing is known, else 0."""
+def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: bool, last_usage: bool = False) -> int:
+    """Print which key versions may go; 3 where of a key, or of what a bucket holds, nothing is known, else 0.
+
+    `last_usage`: AWS is asked when its keys were used last; 3 also where it does not say.
+    """
     allowed = _reasons(how.allow_gaps)
     _place_for(how.output)
     with _assembled(path, verbose=how.verbose, asking=False) as (_, assembly):
         judgement = _judged(assembly)
         only = min(_key_names([what], assembly)) if what is not None else None
-        found = retiring(assembly.parts, judgement, only)
+        uses = assembly.last_uses() if last_usage else None
+        found = retiring(assembly.parts, judgement, only, uses.read if uses is not None else None)
         known = assembly.ledger.memory().get(only) if only is not None else None
         rows = assembly.rows(judgement)
         plan = planning(known.last, judgement, rows, assembly.ledger, found.now) if known and known.last else ()

@@ -67,6 +67,16 @@ _SERVICE_HINTS: Final = {
     Reason.EXPIRED_CREDENTIALS: "look at the API key: the registry does not take it",
     Reason.THROTTLED: "lower requests_per_second of the registry",
 }
+_LAST_USE_HINT: Final = "look at the network between the auditor and KMS, and ask again"
+_LAST_USE_HINTS: Final = {
+    Reason.ACCESS_DENIED: "grant kms:GetKeyLastUsage on the key to the auditor, also by the key's policy",
+    Reason.NOT_VISIBLE: "only the key's own account is told; give [[account]] a role there",
+    Reason.THROTTLED: "ask again later: KMS answers five of these a second to a whole account, or ask of one KEY",
+    Reason.UNSUPPORTED: "look at the endpoint: it does not know GetKeyLastUsage",
+    Reason.NOT_FOUND: "poll the key: KMS says that it is not there",
+    Reason.EXPIRED_CREDENTIALS: "give the auditor credentials, or renew them",
+    Reason.MALFORMED: "ask again; if it stays so, look at the endpoint: it answers something else",
+}
 
 
 def listing_stopped(bucket: str, error: CollectError) -> Gap:
@@ -166,6 +176,12 @@ def nobody_looked() -> Gap:
         "what depends on the keys is what registries say",
         "whoever may list the buckets can tell: they configure them as [[bucket]]",
     )
+
+
+def last_use_not_known(key: KeyName, reason: Reason) -> Gap:
+    """AWS was asked when a key was used last, and did not say."""
+    effect = "when it was last used is not known, which may speak against a proof: nothing tells how to destroy it"
+    return Gap(key.text, reason, effect, _LAST_USE_HINTS.get(reason, _LAST_USE_HINT))
 
 
 def registry_lacks_keys(name: str, lacking: int, namespaces: int) -> Gap:

@@ -32,6 +32,7 @@ from auditor.model import (
 )
 from auditor.registered import Declared, Entry, Mismatch, Portion, Registered, Registry
 from auditor.rows import Done, End, Fingerprint
+from auditor.standing import LastUse
 
 
 class Stretch(Protocol):
@@ -182,6 +183,13 @@ class KeySource(Protocol):
 
     def read(self, needs: Iterable[KeyNeed]) -> Iterator[KeyReading]:
         """Yield one reading for each need, in any order; what could not be read is a `KeyUnread`, not an exception."""
+
+
+class LastUses(Protocol):
+    """Tells when keys of one cloud were used last, read-only."""
+
+    def read(self, name: KeyName) -> LastUse | Reason:
+        """Ask about one key; a reason where nobody says."""
 
 
 class Prober(Protocol):

@@ -46,6 +46,7 @@ _TABLE: Final = (
     Allowed("kms", "ListGrants"),
     Allowed("kms", "ListKeyRotations"),
     Allowed("kms", "GetKeyRotationStatus"),
+    Allowed("kms", "GetKeyLastUsage"),
     Allowed("kms", "Decrypt", _dry_run),
     Allowed("kms", "GenerateDataKey", _dry_run),
     Allowed("kms", "GenerateDataKeyWithoutPlaintext", _dry_run),

@@ -8,7 +8,7 @@ from typing import Final
 from auditor.findings import BucketCoverage
 from auditor.model import AwsKey, Cloud, GcpKey, GcpKeyVersion, Holding, KeyManager, KeyMemory, cloud_of, resting
 from auditor.readability.lines import destroy, disable
-from auditor.standing import Next, Standing, Step, Use
+from auditor.standing import LastUse, Next, Standing, Step, Use
 
 SETTLES: Final = timedelta(hours=24)
 """How long after another version became the primary one new data may still come under the old. Source: Cloud KMS docs,
@@ -43,6 +43,38 @@ def next_step(one: Standing, quarantine: timedelta, now: datetime) -> Next:
     over = one.disabled + quarantine
     is_over = now >= over and one.looked is not None and one.looked >= over
     return Next(Step.DESTROY if is_over else Step.WAIT, over)
+
+
+def counted_anew(memory: KeyMemory, last: LastUse, now: datetime) -> KeyMemory:
+    """What is remembered of a key of AWS, where a use tells that it was not at rest all the time.
+
+    That it took no new data, and was disabled without a break, then counts from the use on: polls may have missed some
+    minutes of it, not more. Nothing ever counts from earlier.
+    """
+    rest = memory.resting.get("")
+    if rest is None or last.at is None or last.at <= rest:
+        return memory
+    return replace(memory, resting={**memory.resting, "": min(last.at, now)})
+
+
+def spoken_against(one: Standing, memory: KeyMemory, last: LastUse, seen: Seen) -> Standing:
+    """Tell why the last use of a key of AWS speaks against its being unused, where it does.
+
+    `memory`: as it is, counted from no use. Lack of a use is never a reason for anything.
+    """
+    if last.at is None:
+        return one
+    whole = all(one.complete for one in seen.buckets if cloud_of(one.bucket) is Cloud.AWS)
+    looked = _all_looked(Cloud.AWS, seen) if whole else None
+    rest = memory.resting.get("")
+    used = f"AWS recorded that it was used at {_minute(last.at)} ({last.operation or 'operation not told'})"
+    if one.use is Use.NOT_PROVEN and rest is not None and last.at > rest:
+        why = f"{used}, after it was seen to take no new data: all counts anew from then"
+    elif one.use is Use.TAKES_NEW_DATA and looked is not None and last.at > looked:
+        why = f"{used}, after everything was looked at: what used it was not seen"
+    else:
+        return one
+    return replace(one, reasons=(why, *one.reasons))
 
 
 def call_of(name: str, step: Step) -> str | None:
@@ -142,8 +174,13 @@ def _in_use(
 def _proven(found: Standing, cloud: Cloud, look: _Look, since: datetime) -> Standing:
     """Unused where nothing stands in the way of a proof, neither what it has against it already."""
     every = (*found.reasons, *_blind(cloud, look.seen, since, look.now))
-    looked = min((_looked(one) for one in look.seen.buckets if cloud_of(one.bucket) is cloud), default=None)
+    looked = _all_looked(cloud, look.seen)
     return replace(found, use=Use.NOT_PROVEN if every else Use.UNUSED, reasons=every, looked=looked)
+
+
+def _all_looked(cloud: Cloud, seen: Seen) -> datetime | None:
+    """From when on everything in buckets of a cloud was looked at, at the latest."""
+    return min((_looked(one) for one in seen.buckets if cloud_of(one.bucket) is cloud), default=None)
 
 
 def _blind(cloud: Cloud, seen: Seen, since: datetime, now: datetime) -> Iterator[str]:

@@ -1,7 +1,10 @@
-"""Which key versions may go, and what stands in the way of the others, told from what is stored: no cloud is asked."""
+"""Which key versions may go, and what stands in the way of the others, told from what is stored.
+
+No cloud is asked but by whoever is handed in to tell last uses.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -12,17 +15,24 @@ from auditor.findings import Judgement
 from auditor.model import Cloud, Gap, Holding, KeyMemory, KeyName, Reason, cloud_of
 from auditor.naming import Named, named_by, takes_new_data
 from auditor.prices import month_of
-from auditor.retirement import Seen, call_of, next_step, standings
+from auditor.retirement import Seen, call_of, counted_anew, next_step, spoken_against, standings
 from auditor.run import Parts
 from auditor.skew import plausible
-from auditor.standing import Candidate, Retiring, Standing, Use
+from auditor.standing import Candidate, LastUse, Next, Retiring, Standing, Step, Use
 
 _DOUBTFUL: Final = frozenset({Use.UNUSED, Use.NOT_PROVEN})
 """Where nothing known is in the way of a proof."""
 
 
-def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiring:
+def retiring(
+    parts: Parts,
+    judgement: Judgement,
+    only: KeyName | None,
+    last_use: Callable[[KeyName], LastUse | Reason] | None = None,
+) -> Retiring:
     """Tell it of every key that data names or the config watches, or of one.
+
+    `last_use`: asks AWS when a key was used last; of all keys, those that nothing known is under are asked about.
 
     Raises:
         LedgerError: the ledger cannot be read.
@@ -55,7 +65,11 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
             effect = "nothing is known of its versions: it gave no state"
             yield from told or [Gap(key.text, Reason.NOT_VISIBLE, effect, "explain its findings, or poll it")]
             return
-        for one in standings(known.last, known, under[key], seen, now):
+        last = last_use(key) if last_use is not None and _is_asked(key, only, under[key]) else None
+        if isinstance(last, Reason):
+            yield gaps.last_use_not_known(key, last)
+        counted = counted_anew(known, last, now) if isinstance(last, LastUse) else known
+        for one in standings(known.last, counted, under[key], seen, now):
             doubts: tuple[str, ...] = ()
             if one.use in _DOUBTFUL:
                 alike = _doubts_of_names(_alike(key, names))
@@ -63,9 +77,13 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
                 if takes_new_data(known.last, one.version):
                     doubts = (*doubts, *_doubts_of_registries(key, named))
             standing = _doubted(_not_seen(one) if judgement.is_keys_only else one, doubts)
+            if isinstance(last, LastUse):
+                standing = spoken_against(standing, known, last, seen)
             step = next_step(standing, parts.policy.quarantine, now)
+            if step.step is Step.DESTROY and isinstance(last, Reason):
+                step = Next(Step.NONE)  # it was to be asked first, and did not answer
             name = f"{key}/cryptoKeyVersions/{one.version}" if one.version is not None else key.text
-            yield Candidate(key, standing, step, call_of(name, step.step), month_of(known.last, one.version))
+            yield Candidate(key, standing, step, call_of(name, step.step), month_of(known.last, one.version), last)
 
     found = [each for key in keys if only in {None, key} for each in candidates(key)]
     # Where no key is known at all, that is what the buckets leave open, and no proof that there is none.
@@ -78,6 +96,11 @@ def retiring(parts: Parts, judgement: Judgement, only: KeyName | None) -> Retiri
         candidates=tuple(one for one in found if isinstance(one, Candidate)),
         gaps=tuple(one for one in found if isinstance(one, Gap)),
     )
+
+
+def _is_asked(key: KeyName, only: KeyName | None, under: Sequence[Holding]) -> bool:
+    """Whether its last use is asked for: of what holds data it changes nothing, and the quota is small."""
+    return key.cloud is Cloud.AWS and (key == only or all(one.is_claimed for one in under))
 
 
 def left_behind(parts: Parts) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ LOST: Final[Mapping[str, str]] = {
     "kms:ListKeyRotations": "materials are not named, and rotation-overdue stays unknown for keys "
     "older than the policy allows, with a gap",
     "kms:GetKeyRotationStatus": "rotation-off and rotation-overdue stay unknown for the key, with a gap",
+    "kms:GetKeyLastUsage": "retire --last-usage tells no last use of the key, with a gap",
     "kms:Decrypt": _PROBE,
     "sts:AssumeRole": "everything in those accounts",
     "storage.objects.list": _BUCKET,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from auditor.model import Gap, KeyName
+from auditor.model import Gap, KeyName, Reason
 
 
 class Use(StrEnum):
@@ -63,6 +63,43 @@ class Next:
     """Aware, UTC: of `wait`, until when; of `destroy`, since when."""
 
 
+class Recorded(StrEnum):
+    """What a service recorded of the uses of a key."""
+
+    USED = "used"
+    NEVER_USED = "never_used"
+    """Not since it was made."""
+    NO_RECORD = "no_record"
+    """Not since recording began, which was after the key was made: of before nobody knows."""
+    NOT_KNOWN = "not_known"
+    """It was asked, and did not say."""
+    NOT_ASKED = "not_asked"
+
+
+@dataclass(frozen=True, slots=True)
+class LastUse:
+    """What AWS recorded of the uses of one key."""
+
+    since: datetime
+    """Aware, UTC: from when on uses are recorded."""
+    created: datetime | None
+    """Aware, UTC: when the key was made."""
+    at: datetime | None = None
+    """Aware, UTC: when it was used last; None: no use is recorded."""
+    operation: str | None = None
+    """In the service's own word."""
+    event: str | None = None
+    """The id of its event in CloudTrail."""
+
+    @property
+    def recorded(self) -> Recorded:
+        """What it comes to."""
+        if self.at is not None:
+            return Recorded.USED
+        whole = self.created is not None and self.created >= self.since
+        return Recorded.NEVER_USED if whole else Recorded.NO_RECORD
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One key version, or key of AWS, and what may be done with it."""
@@ -74,6 +111,15 @@ class Candidate:
     """The command line of the next step; None where nothing is to be done now."""
     month: float | None = None
     """What it costs a month by list price, in USD; None where that is not known."""
+    last_use: LastUse | Reason | None = None
+    """Of a key of AWS: what is recorded, or why nobody says; None: not asked."""
+
+    @property
+    def recorded(self) -> Recorded:
+        """What its last use comes to."""
+        if isinstance(self.last_use, LastUse):
+            return self.last_use.recorded
+        return Recorded.NOT_ASKED if self.last_use is None else Recorded.NOT_KNOWN
 
     @property
     def name(self) -> str:

@@ -25,7 +25,7 @@ from auditor.inventory.registry import RegistryStore
 from auditor.inventory.store import FileInventory, Keep
 from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName, cloud_of
-from auditor.ports import KeySource, NamespaceService, OpenInventory
+from auditor.ports import KeySource, LastUses, NamespaceService, OpenInventory
 from auditor.probing import Budget
 from auditor.registered import Labels
 from auditor.rule import Excepted
@@ -45,6 +45,8 @@ class Assembly:
     ledger: LedgerStore
     inventory: FileInventory
     wire: Wire
+    last_uses: Callable[[], LastUses | None]
+    """Makes who tells when keys of AWS were used last; nothing else needs credentials for it."""
 
     def rows(self, judgement: Judgement) -> OpenInventory:
         """Open the dependencies that a judgement stands on.
@@ -131,7 +133,11 @@ def assemble(
         waivers=waivers,
         by_sdk=by_sdk,
     )
-    return Assembly(parts, ledger, inventory, wire)
+
+    def last_uses() -> LastUses | None:
+        return maker(Cloud.AWS)(config, wire, _AGENT, clocks).last_uses()
+
+    return Assembly(parts, ledger, inventory, wire, last_uses)
 
 
 def registries_of(config: Config) -> tuple[FileRegistry, ...]:

@@ -26,7 +26,7 @@ S3_PERMISSIONS = {
 }
 KMS_PERMISSIONS = (
     *("kms:DescribeKey", "kms:DescribeCustomKeyStores", "kms:GetKeyPolicy", "kms:ListGrants", "kms:ListKeyRotations"),
-    "kms:GetKeyRotationStatus",
+    *("kms:GetKeyRotationStatus", "kms:GetKeyLastUsage"),
 )
 # Only for what [probe] switches on; the files in deploy/ leave them out.
 FOR_PROBES = {

@@ -43,8 +43,9 @@ REQUESTS = {
     ("kms", "GetKeyRotationStatus"): "kms GetKeyRotationStatus",
     ("kms", "DescribeCustomKeyStores"): "kms DescribeCustomKeyStores",
 }
-# Not part of this scan: live listings, other accounts, and what is asked only after another answer.
+# Not part of this scan: live listings, other accounts, what is asked only after another answer, or only by `retire`.
 ELSEWHERE = {
+    ("kms", "GetKeyLastUsage"),
     ("s3", "ListObjectsV2"),
     ("sts", "GetCallerIdentity"),
     ("sts", "AssumeRole"),

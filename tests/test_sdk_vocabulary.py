@@ -34,7 +34,7 @@ NO_WORD_ON_THE_KEY = {
     "operation",
     [
         *("DescribeKey", "DescribeCustomKeyStores", "GetKeyPolicy", "ListGrants", "ListKeyRotations"),
-        "GetKeyRotationStatus",
+        *("GetKeyRotationStatus", "GetKeyLastUsage"),
     ],
 )
 def test_every_error_of_every_kms_call_has_its_reason(operation: str) -> None:

@@ -10,7 +10,7 @@ from auditor.checkup import Choosing, Doctor
 from auditor.config import Bucket, Config
 from auditor.connectors.wire import Wire
 from auditor.model import Cloud
-from auditor.ports import BucketLister, KeySource, ObjectSource, Prober
+from auditor.ports import BucketLister, KeySource, LastUses, ObjectSource, Prober
 
 CONNECTIONS: Final = 64
 _MODULES: Final[Mapping[Cloud, str]] = {Cloud.AWS: "auditor.clouds.aws", Cloud.GCP: "auditor.clouds.gcp"}
@@ -47,6 +47,9 @@ class Made(Protocol):
 
     def lister(self) -> BucketLister | None:
         """Who lists its buckets, over the accounts that configured ones are read with; None where there are none."""
+
+    def last_uses(self) -> LastUses | None:
+        """Who tells when its keys were used last; None where no call of the cloud does."""
 
     def identity(self) -> tuple[str, ...]:
         """As whom it is asked."""

@@ -15,10 +15,11 @@ from auditor.connectors.aws.keys import AwsKeys
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.probes import AwsProbes
 from auditor.connectors.aws.session import AwsClients, AwsIdentity
+from auditor.connectors.aws.usage import AwsLastUses
 from auditor.connectors.pace import Pace, of_a_bucket
 from auditor.connectors.wire import Wire
 from auditor.model import Population
-from auditor.ports import BucketLister, ObjectSource
+from auditor.ports import BucketLister, LastUses, ObjectSource
 
 _KMS_QUOTA: Final = 2_000
 """DescribeKey requests a second, account and Region. Source: AWS KMS Developer Guide, Request quotas."""
@@ -26,6 +27,8 @@ _POLICY_QUOTA: Final = 1_000
 """GetKeyPolicy requests a second. Source: the same."""
 _LIST_QUOTA: Final = 100
 """ListGrants and ListKeyRotations requests a second, each. Source: the same."""
+_LAST_USE_QUOTA: Final = 5
+"""GetKeyLastUsage requests a second. Source: the same."""
 
 
 class Aws:
@@ -70,6 +73,10 @@ class Aws:
         """Who lists the buckets of the accounts that configured ones are read with; None where there are none."""
         accounts = {one.account for one in self._config.bucket if one.url.startswith("s3://")}
         return AwsBuckets(self._clients, sorted(accounts, key=lambda one: one or "")) if accounts else None
+
+    def last_uses(self) -> LastUses:
+        """Who tells when its keys were used last."""
+        return AwsLastUses(self._clients, Pace(_LAST_USE_QUOTA * self._config.limits.kms_quota_share, burst=1))
 
     def poll_takes(self, keys: int) -> float:
         """ListGrants for each: its quota is the smallest."""

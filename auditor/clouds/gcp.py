@@ -64,6 +64,9 @@ class Gcp:
         """Who lists the buckets of the projects that configured ones are read with; None where there are none."""
         return GcsBuckets(self._clients, self._projects()) if self._mine() else None
 
+    def last_uses(self) -> None:
+        """Cloud KMS has no call that tells it."""
+
     def poll_takes(self, keys: int) -> float:
         """GetCryptoKey, ListCryptoKeyVersions and GetIamPolicy for each; all count against one quota."""
         return 3 * keys / (_KMS_QUOTA * self._config.limits.gcp_kms_quota_share)

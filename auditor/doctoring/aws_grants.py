@@ -19,6 +19,8 @@ _OF_BUCKET: Final = (
 _STATE: Final = "kms:DescribeKey"
 _OF_KEY: Final = ("kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListKeyRotations")
 _STORES: Final = "kms:DescribeCustomKeyStores"
+_LAST_USE: Final = "kms:GetKeyLastUsage"
+"""Only `retire --last-usage` asks for it: a statement of its own, which can be left out."""
 
 
 def aws_grants(config: Config, keys: Iterable[KeyName]) -> AwsGrants:
@@ -80,6 +82,7 @@ def _of_keys(places: list[tuple[str, str, str]], config: Config) -> Iterable[dic
     yield _allow("ReadKeyStates", (_STATE,), keys)
     yield _allow("ReadWhoMayUseKeysAndRotation", tuple(sorted((*_OF_KEY, *grants))), keys)
     yield _allow("ReadCustomKeyStores", (_STORES,), ["*"])
+    yield _allow("ReadLastUseForRetire", (_LAST_USE,), keys)
     if probes:
         yield _allow("ProbeDryRuns", probes, keys)
 

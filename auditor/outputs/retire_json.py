@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, Final, TextIO
 
+from auditor.model import Cloud
 from auditor.move import Move
 from auditor.outputs import retire_table, scan_json
-from auditor.standing import Candidate, Retiring, Step
+from auditor.standing import Candidate, LastUse, Retiring, Step
 
 SCHEMA: Final = "cmek-auditor/retire/1"
 
@@ -62,6 +63,17 @@ def _move(one: Move, beside: Retiring) -> dict[str, Any]:
     }
 
 
+def _last_use(one: Candidate) -> dict[str, Any]:
+    found = one.last_use if isinstance(one.last_use, LastUse) else None
+    return {
+        "recorded": one.recorded.value,
+        "at": scan_json.time(found.at) if found else None,
+        "operation": found.operation if found else None,
+        "event_id": found.event if found else None,
+        "tracked_since": scan_json.time(found.since) if found else None,
+    }
+
+
 def _candidate(one: Candidate, *, destroy: bool) -> dict[str, Any]:
     found = one.standing
     shown = one.next.step is (Step.DESTROY if destroy else Step.DISABLE)
@@ -76,6 +88,7 @@ def _candidate(one: Candidate, *, destroy: bool) -> dict[str, Any]:
         "objects": found.objects,
         "bytes": found.size,
         "usd_month": one.month,
+        "last_use": _last_use(one) if one.key.cloud is Cloud.AWS else None,
         "next": one.next.step.value,
         "next_at": scan_json.time(one.next.at),
         "call": one.call if shown else None,

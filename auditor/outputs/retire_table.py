@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from auditor.log import visible
-from auditor.outputs import words
+from auditor.outputs import last_use, words
 from auditor.prices import KEY_SOURCE
-from auditor.standing import Candidate, Retiring, Step, Use
+from auditor.standing import Candidate, Recorded, Retiring, Step, Use
 
 _ORDER: Final = (Use.UNUSED, Use.NOT_PROVEN, Use.TAKES_NEW_DATA, Use.IN_USE)
 _STYLES: Final = {Use.UNUSED: "green", Use.NOT_PROVEN: "yellow", Use.IN_USE: "", Use.TAKES_NEW_DATA: ""}
@@ -32,20 +32,27 @@ def retiring(one: Retiring) -> RenderableType:
     table = _table(shown, one.now)
     more = len(one.candidates) - len(shown)
     left = [_plain(f"and {words.number(more)} in use; --format json has them all", "dim")] if more else []
-    return Group(_plain(verdict(one), "bold"), Text(), table, *left, _costs(one), *_steps(one), *_gaps(one))
+    told: tuple[RenderableType, ...] = (table, *left, _costs(one), *_steps(one), *_last_uses(one), *_gaps(one))
+    return Group(_plain(verdict(one), "bold"), Text(), *told)
 
 
 def destroying(one: Retiring) -> RenderableType:
-    """Tell the commands that destroy what has waited long enough, and nothing else."""
+    """Tell the commands that destroy what has waited long enough; beside them only what last uses say, where asked."""
     ready = [each for each in one.candidates if each.next.step is Step.DESTROY]
+    is_held_back = any(each.recorded is Recorded.NOT_KNOWN for each in one.candidates)
+    more = list(_gaps(one)) if is_held_back else []
     if not ready:
-        return _plain("Nothing that is proven unused has been disabled for as long as the policy asks.", "bold")
+        known = " and whose last use is known" if is_held_back else ""
+        none = f"Nothing that is proven unused{known} has been disabled for as long as the policy asks."
+        return Group(_plain(none, "bold"), *more)
     count = words.counted(len(ready), "key version")
     lines = [_plain(f"{count} may be destroyed; once it is done, nothing brings them back.", "bold")]
     for each in ready:
         lines.append(_plain(f"# {words.short(each.name)}: disabled since {_day(each.standing.disabled)}", "dim"))
+        if each.recorded is not Recorded.NOT_ASKED:
+            lines.append(_plain(f"# last use: {last_use.told(each, one.now)}", "dim"))
         lines.append(_plain(each.call or ""))
-    return Group(*lines)
+    return Group(*lines, *more)
 
 
 def verdict(one: Retiring) -> str:
@@ -113,6 +120,12 @@ def _steps(one: Retiring) -> Iterator[Text]:
         yield _plain("Not proven:")
         for each in held:
             yield from (_plain(f"{words.short(each.name)}: {why}", "yellow") for why in each.standing.reasons)
+
+
+def _last_uses(one: Retiring) -> Iterator[Text]:
+    if told := list(last_use.lines(one.candidates, one.now)):
+        yield Text()
+        yield from (_plain(line, "dim") for line in told)
 
 
 def _gaps(one: Retiring) -> Iterator[Text]:

@@ -82,6 +82,29 @@ def test_an_answer_of_kms_holds_what_was_asked_for(operation: str, member: str) 
     assert not sound(operation, b"[" * 60_000)
 
 
+USAGES: dict[str, tuple[dict[str, object], bool]] = {
+    "used": ({"KeyLastUsage": {"Timestamp": 2.0, "Operation": "Decrypt", "CloudTrailEventId": "e"}}, True),
+    "never used": ({"KeyLastUsage": {}}, True),
+    "without the element": ({}, True),
+    "a use without a time": ({"KeyLastUsage": {"Operation": "Decrypt"}}, False),
+    "a time that is a text": ({"KeyLastUsage": {"Timestamp": "2026"}}, False),
+    "a time that is a truth": ({"KeyLastUsage": {"Timestamp": True}}, False),
+    "an operation that is no text": ({"KeyLastUsage": {"Timestamp": 2.0, "Operation": 5}}, False),
+    "no use at all": ({"KeyLastUsage": None}, False),
+    "a list of uses": ({"KeyLastUsage": []}, False),
+    "of no key": ({"KeyId": ""}, False),
+    "of a key that is a number": ({"KeyId": 5}, False),
+    "no time of tracking": ({"TrackingStartDate": None}, False),
+    "no date of the key": ({"KeyCreationDate": None}, False),
+}
+
+
+@pytest.mark.parametrize(("told", "found"), USAGES.values(), ids=USAGES)
+def test_a_last_use_is_about_a_key_and_has_times(told: dict[str, object], *, found: bool) -> None:
+    whole = {"KeyId": "k", "TrackingStartDate": 1.5, "KeyCreationDate": 1, **told}
+    assert sound("GetKeyLastUsage", json.dumps(whole).encode()) is found
+
+
 @pytest.mark.parametrize(("days", "found"), [(90, True), (2560, True), (None, True), ("90", False), (-1, False)])
 def test_the_time_between_two_rotations_is_a_number_of_days(days: object, *, found: bool) -> None:
     told = {"KeyRotationEnabled": True, "RotationPeriodInDays": days}

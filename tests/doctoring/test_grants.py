@@ -68,6 +68,7 @@ def test_a_whole_policy_says_this_and_no_more(tmp_path: Path) -> None:
         "ReadKeyStates": (["kms:DescribeKey"], KEYS),
         "ReadWhoMayUseKeysAndRotation": (WHO, KEYS),
         "ReadCustomKeyStores": (["kms:DescribeCustomKeyStores"], ["*"]),
+        "ReadLastUseForRetire": (["kms:GetKeyLastUsage"], KEYS),
         "ProbeDryRuns": (["kms:Decrypt"], KEYS),
     }
     (other,) = found.key_statements

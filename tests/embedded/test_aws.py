@@ -303,3 +303,66 @@ def test_a_page_that_ends_in_a_name_with_a_blank_leads_on_behind_it(cloud: AwsCl
         cloud.store.put("blanks", name)
     pages = s3().get_paginator("list_objects_v2").paginate(Bucket="blanks", PaginationConfig={"PageSize": 1})
     assert [one["Key"] for page in pages for one in page["Contents"]] == sorted(names)
+
+
+def last_usage() -> dict[str, Any]:
+    told: dict[str, Any] = kms().get_key_last_usage(KeyId=ARN)
+    return told
+
+
+def test_a_key_without_a_use_has_an_empty_one_and_says_since_when_uses_are_recorded(cloud: AwsCloud) -> None:
+    told = last_usage()
+    key = cloud.store.key(ARN)
+    assert key is not None
+    assert (told["KeyId"], told["KeyLastUsage"]) == (ARN.rpartition("/")[2], {})
+    assert told["TrackingStartDate"] == told["KeyCreationDate"]
+    cloud.store.tracks_since = key.created + timedelta(days=1)
+    assert last_usage()["TrackingStartDate"] - told["KeyCreationDate"] == timedelta(days=1)
+
+
+def test_the_last_use_that_succeeded_is_recorded_and_nothing_else_is(cloud: AwsCloud) -> None:
+    clock = Clock()
+    cloud.store.clock = clock
+    s3().put_object(Bucket="data", Key="a", Body=b"a", ServerSideEncryption="aws:kms", SSEKMSKeyId=ARN)
+    first = last_usage()["KeyLastUsage"]
+    assert first["Operation"] == "GenerateDataKey"
+    clock.ahead += timedelta(hours=1)
+    s3().head_object(Bucket="data", Key="a")
+    assert code(kms().generate_data_key, KeyId=ARN, KeySpec="AES_256", DryRun=True) == (412, "DryRunOperationException")
+    kms().describe_key(KeyId=ARN)
+    assert last_usage()["KeyLastUsage"] == first, "no operation with the key"
+    s3().get_object(Bucket="data", Key="a")
+    last = last_usage()["KeyLastUsage"]
+    assert (last["Operation"], last["Timestamp"].microsecond) == ("Decrypt", 0)
+    assert timedelta(minutes=59) < last["Timestamp"] - first["Timestamp"] < timedelta(minutes=61)
+    assert last["CloudTrailEventId"] != first["CloudTrailEventId"]
+    assert last["KmsRequestId"] != first["KmsRequestId"]
+    kms().disable_key(KeyId=ARN)
+    assert code(s3().get_object, Bucket="data", Key="a") == (400, "KMS.DisabledException")
+    assert last_usage()["KeyLastUsage"] == last, "a refusal is no use"
+
+
+def test_reads_through_a_bucket_key_are_recorded_once(cloud: AwsCloud) -> None:
+    cloud.store.put("data", "a", sse="aws:kms", key=ARN, bucket_key=True)
+    s3().get_object(Bucket="data", Key="a")
+    first = last_usage()["KeyLastUsage"]
+    s3().get_object(Bucket="data", Key="a")
+    assert last_usage()["KeyLastUsage"] == first
+
+
+def test_what_happened_before_recording_began_is_not_recorded(cloud: AwsCloud) -> None:
+    cloud.store.tracks_since = cloud.store.clock() + timedelta(days=1)
+    s3().put_object(Bucket="data", Key="a", Body=b"a", ServerSideEncryption="aws:kms", SSEKMSKeyId=ARN)
+    assert last_usage()["KeyLastUsage"] == {}
+
+
+def test_a_last_use_is_told_to_the_keys_own_account_where_the_right_is_given(cloud: AwsCloud) -> None:
+    foreign = ARN.replace("111122223333", "444455556666")
+    cloud.store.add_key(foreign)
+    ask = kms().get_key_last_usage
+    assert code(ask, KeyId=foreign) == (400, "AccessDeniedException")
+    assert code(ask, KeyId=f"{ARN[:-1]}9") == (400, "NotFoundException")
+    assert code(ask, KeyId=ARN.replace("us-east-1", "eu-west-1")) == (400, "InvalidArnException")
+    assert code(ask, KeyId="alias/data") == (400, "UnknownOperationException")
+    cloud.store.denied.add(("GetKeyLastUsage", ARN))
+    assert code(ask, KeyId=ARN) == (400, "AccessDeniedException")

@@ -17,6 +17,7 @@ HEAVY: Final = (
 """Imported once, before every try is forked off."""
 
 _DIFF: Final = "tests/test_diff.py"
+_LAST_USE: Final = "tests/test_last_use.py"
 _ENGINE: Final = "tests/test_engine.py"
 _OF_DATA: Final = "tests/test_rules_of_data.py"
 _OF_KEYS: Final = "tests/test_rules_of_keys.py"
@@ -90,8 +91,9 @@ PLAN: Final = (
     Target("auditor/rules/waiver_*.py", (_WAIVERS,)),
     Target("auditor/waive*.py", (_WAIVERS,)),
     Target("auditor/waiving.py", (_WAIVERS,)),
-    Target("auditor/retirement.py", ("tests/test_retirement.py",)),
-    Target("auditor/retiring.py", ("tests/test_retirement.py",)),
+    Target("auditor/retirement.py", ("tests/test_retirement.py", _LAST_USE)),
+    Target("auditor/retiring.py", ("tests/test_retirement.py", _LAST_USE)),
+    Target("auditor/connectors/aws/usage.py", ("tests/connectors/test_aws_usage.py",)),
     Target("auditor/foreseeing.py", ("tests/test_foreseeing.py",)),
     *(Target(f"auditor/{one}.py", (_DIFF,)) for one in ("comparable", "comparing", "difference", "flowing", "pairing")),
     Target("auditor/ledger/history.py", ("tests/ledger/test_history.py", _DIFF)),

@@ -16,7 +16,7 @@ from auditor.model import Encryption, Population, ProbeKind, ProbeOutcome, Reaso
 from auditor.outputs import diff_json, scan_json
 from auditor.registered import Portion
 from auditor.revocation import Proof
-from auditor.standing import Step, Use
+from auditor.standing import Recorded, Step, Use
 
 SCHEMAS: Final = {one.name: one for one in files("auditor.schemas").iterdir() if one.name.endswith(".json")}
 # By the field that they are of, in whichever document.
@@ -37,6 +37,7 @@ WORDS: Final[dict[str, type[StrEnum]]] = {
     "proof": Proof,
     "readability": Readability,
     "reason": Reason,
+    "recorded": Recorded,
     "severity": Severity,
     "status": Status,
     "turn": Turn,

@@ -46,6 +46,7 @@ _MEMBERS: Final = {
     "ListGrants": "Grants",
     "ListKeyRotations": "Rotations",
     "GetKeyRotationStatus": "KeyRotationEnabled",
+    "GetKeyLastUsage": "TrackingStartDate",
 }
 
 
@@ -93,6 +94,8 @@ def _has_member(body: bytes, member: str) -> bool:
             return _are_stores(told[member])
         case "Policy":
             return isinstance(told[member], str)
+        case "TrackingStartDate":
+            return _is_last_usage(told)
         case "KeyRotationEnabled":
             days = told.get("RotationPeriodInDays")
             return isinstance(told[member], bool) and (days is None or _is_number_of_days(days))
@@ -106,6 +109,20 @@ def _is_metadata(told: object) -> bool:
         return False
     days = told.get("PendingDeletionWindowInDays")
     return (days is None or _is_number_of_days(days)) and _are_texts(told, _TEXTS_OF_KEY)
+
+
+def _is_last_usage(told: Mapping[str, object]) -> bool:
+    """It is about a key, and each of its times is one; a use that has no time is none that can be told."""
+    use = told.get("KeyLastUsage", {})
+    if not isinstance(use, dict) or not told.get("KeyId") or not _are_texts(told, ("KeyId",)):
+        return False
+    times = (told["TrackingStartDate"], told.get("KeyCreationDate", 0), use.get("Timestamp", 0))
+    timed = "Timestamp" in use or not use
+    return timed and all(map(_is_number, times)) and _are_texts(use, ("Operation", "CloudTrailEventId"))
+
+
+def _is_number(told: object) -> bool:
+    return isinstance(told, int | float) and not isinstance(told, bool)
 
 
 def _is_number_of_days(days: object) -> bool:

@@ -80,6 +80,7 @@ class ChangeService:
                 raise RefusedError(400, "KMS.NotFoundException", f"Key '{key}' does not exist")
             call = self._store.call(access_key, "kms:GenerateDataKey", f"s3.{home.region}.amazonaws.com")
             self._store.refuse_use(known, key, call, prefix="KMS.")
+            self._store.used(known, "GenerateDataKey")
         how = {"sse": "aws:kms", "key": key} if key else {}
         one = self._store.put(home.name, name, len(body), data=body, **how)
         told = {"ETag": f'"{one.etag}"', **({_SSE: one.sse} if one.sse else {})}

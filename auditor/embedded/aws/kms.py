@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from auditor.embedded.aws.store import Key, Material, RefusedError, Store
+from auditor.embedded.aws.uses import last_usage
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class KeyService:
             "ListGrants": self._grants,
             "ListKeyRotations": self._rotations,
             "GetKeyRotationStatus": self._rotation,
+            "GetKeyLastUsage": self._last_usage,
             "DescribeCustomKeyStores": self._key_stores,
             "ListResourceTags": self._tags,
             "CreateKey": self._create,
@@ -159,6 +161,13 @@ class KeyService:
                 due += period
             told |= {"RotationPeriodInDays": days, "NextRotationDate": due.timestamp()}
         return told
+
+    def _last_usage(self, asked: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+        if "alias/" in str(asked.get("KeyId", "")):
+            # That it takes none is documented, with which error not.
+            raise RefusedError(400, "UnknownOperationException", "what KMS answers to an alias here is not documented")
+        key = self._own_key(asked, caller, "GetKeyLastUsage")
+        return last_usage(key.arn, key.created, self._store.tracks_since, key.last_use)
 
     def _rotations(self, asked: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
         key = self._own_key(asked, caller, "ListKeyRotations")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from auditor.embedded.aws.policy import Call, allowed
+from auditor.embedded.aws.uses import KeyUse
 from auditor.embedded.content import content
 
 BUCKET_KEY_LASTS: Final = timedelta(minutes=5)
@@ -88,6 +89,7 @@ class Key:
     """Days between two rotations by AWS; None while that is off."""
     rotated: list[datetime] = field(default_factory=list)
     """When it got new material."""
+    last_use: KeyUse | None = None
 
     def rotations(self, now: datetime) -> list[datetime]:
         """When it got new material until now, by hand or by AWS."""
@@ -206,6 +208,8 @@ class Store:
         """Access key -> ARN of the role or user that it belongs to; others are let use every key."""
         self.by_iam: set[str] = set()
         """Principals whose own IAM policies allow everything with every key."""
+        self.tracks_since = datetime.min.replace(tzinfo=UTC)
+        """From when on uses are recorded, of keys that are older; AWS does not document its own date."""
         self._warm: dict[tuple[str, str, str], datetime] = {}
         self._keys: dict[str, Key] = {}
         self._count = 0
@@ -352,8 +356,17 @@ class Store:
                 and self.clock() - self._warm.get(warm, datetime.min.replace(tzinfo=UTC)) < BUCKET_KEY_LASTS
             ):
                 return  # S3 still holds a bucket key, and asks KMS nothing
-            self.refuse_use(self.key(one.key), one.key, self.call(access_key, "kms:Decrypt", via), prefix="KMS.")
+            key = self.key(one.key)
+            self.refuse_use(key, one.key, self.call(access_key, "kms:Decrypt", via), prefix="KMS.")
+            if key is not None:
+                self.used(key, "Decrypt")
             self._warm[warm] = self.clock()
+
+    def used(self, key: Key, operation: str) -> None:
+        """Record a successful operation, as `GetKeyLastUsage` tells it; dry runs and refusals are none."""
+        now = self.clock()
+        if now >= self.tracks_since:
+            key.last_use = KeyUse(operation, now)
 
     def refuse_customer_key(self, one: StoredVersion, customer_key: str | None) -> None:
         """Do nothing when a customer-supplied key is the right one, or none is needed.
