@@ -256,6 +256,45 @@ def test_a_key_of_another_account_tells_who_must_do_what(both: tuple[Small, AwsC
     assert "--grants aws" in state.todo
 
 
+def test_a_key_that_is_gone_is_told_by_what_the_ledger_knows_and_lacks_no_permission(
+    both: tuple[Small, AwsCloud], capsys: pytest.CaptureFixture[str]
+) -> None:
+    small, aws = both
+    run(capsys, small.argv("scan", "-q"))
+    aws.store.remove_key(AWS_KEY)
+    small.cloud.store.delete_key(ON_HSM)
+    checks = visit(small)
+    assert [one for one in checks if one.answer in {Answer.MISSING, Answer.UNKNOWN}] == []
+    for name in (AWS_KEY, ON_HSM):
+        told = the(checks, f"{name}: state").told
+        assert re.fullmatch(
+            r"answered: the key is gone; it was there until [0-9-]{10} [0-9:]{5} UTC, and `scan` tells what is lost", told
+        )
+    assert [one.what for one in checks if AWS_KEY in one.what] == [f"{AWS_KEY}: state"], "its policy has gone with it"
+
+
+def test_a_key_that_the_config_names_and_that_never_was_is_missing_and_one_that_data_names_is_lost(
+    both: tuple[Small, AwsCloud], capsys: pytest.CaptureFixture[str]
+) -> None:
+    small, aws = both
+    never = AWS_KEY.replace("1f3c0f5e", "00000000")
+    small.config.write_text(f'{small.config.read_text()}\n[[key]]\nname = "{never}"\n')
+    missing = the(visit(small), f"{never}: state")
+    assert (missing.answer, missing.told) == (Answer.MISSING, "answered: there is no such key")
+    assert "look at its name in [[key]]" in missing.todo
+    run(capsys, small.argv("scan", "-q"))
+    missing = the(visit(small), f"{never}: state")
+    assert (missing.answer, "nor was there one when it was asked before" in missing.told) == (Answer.MISSING, True)
+
+    lost = AWS_KEY.replace("us-east-1", "eu-west-1")
+    aws.store.put("objects", "aaa/first", sse="aws:kms", key=lost)
+    told = the(visit(small), f"{lost}: state")
+    assert (told.answer, "though data names it" in told.told) == (Answer.OK, True)
+    run(capsys, small.argv("scan", "-q"))
+    told = the(visit(small), f"{lost}: state")
+    assert (told.answer, "the key is gone, as is known since" in told.told) == (Answer.OK, True)
+
+
 def test_without_principals_nobody_asks_who_may_decrypt_on_aws_and_that_is_missing(
     both: tuple[Small, AwsCloud],
 ) -> None:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from auditor.checkup import Choosing, Doctor
+from auditor.checkup import Choosing, Doctor, Gone
 from auditor.clouds import ATTEMPTS, CONNECTIONS, PATIENCE, Clocks
 from auditor.config import Account, Bucket, Config
 from auditor.connectors.aws.buckets import AwsBuckets
@@ -71,7 +71,7 @@ class Aws:
         accounts = {one.account for one in self._config.bucket if one.url.startswith("s3://")}
         return AwsBuckets(self._clients, sorted(accounts, key=lambda one: one or "")) if accounts else None
 
-    def doctor(self, choose: Choosing) -> Doctor:
+    def doctor(self, choose: Choosing, gone: Gone) -> Doctor:
         """Who asks once and little, by clients of their own: those of a sweep wait longer."""
         clients = AwsClients(self._identities, self._wire, self._agent, CONNECTIONS, ATTEMPTS, patience=PATIENCE)
         mine = [one for one in self._config.bucket if one.url.startswith("s3://")]
@@ -86,6 +86,7 @@ class Aws:
             Wanted(self._config.platform.aws_principals, probe.reads, probe.dry_runs),
             AwsProbes(clients, where, self._clock),
             choose,
+            gone,
         )
 
     def identity(self) -> tuple[str, ...]:

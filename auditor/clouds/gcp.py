@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Final
 
-from auditor.checkup import Choosing, Doctor
+from auditor.checkup import Choosing, Doctor, Gone
 from auditor.clouds import Clocks
 from auditor.config import Account, Bucket, Config
 from auditor.connectors.gcp.buckets import GcsBuckets
@@ -64,7 +64,7 @@ class Gcp:
         """Who lists the buckets of the projects that configured ones are read with; None where there are none."""
         return GcsBuckets(self._clients, self._projects()) if self._mine() else None
 
-    def doctor(self, choose: Choosing) -> Doctor:
+    def doctor(self, choose: Choosing, gone: Gone) -> Doctor:
         """Who asks once and little."""
         mine, probe = self._mine(), self._config.probe
         return GcpDoctor(
@@ -76,6 +76,7 @@ class Gcp:
             probe.verify_connectivity,
             self.prober,
             choose,
+            gone,
         )
 
     def _mine(self) -> list[Bucket]:

@@ -40,7 +40,7 @@ def _some(mine: list[KeyName], configured: frozenset[KeyName], memory: Mapping[K
         silent = known is not None and (known.denied_since is not None or known.last is None)
         new = (kind := _kind(known)) not in seen
         seen.add(kind)
-        ranked.append((0 if silent or name in configured else 1 if new else 2, name))
+        ranked.append((0 if silent else 1 if name in configured else 2 if new else 3, name))
     return [name for _, name in sorted(ranked)[:MOST]]
 
 
