@@ -25,7 +25,7 @@ def chooser(configured: frozenset[KeyName], memory: Mapping[KeyName, KeyMemory])
             chosen.extend(some)
             if len(some) < len(mine):
                 text = f"{len(some)} of {len(mine)} known ones are asked, those that were silent last among them"
-                told.append(Check(_group(mine[0]), f"keys in {place}", Answer.OK, text))
+                told.append(Check(_group(mine[0]), f"{place}: keys that are asked", Answer.OK, text))
         return tuple(chosen), tuple(told)
 
     return choose

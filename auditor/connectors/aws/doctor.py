@@ -79,7 +79,7 @@ class AwsDoctor:
                 )
             return Told(None, found[1])
 
-        what = f"become {role}" if role else "credentials"
+        what = f"{role}: become it" if role else "credentials"
         return Question(
             group_of(account), what, ask, "sts:AssumeRole" if role else None, endpoint_of(self.clients, "sts", account)
         )

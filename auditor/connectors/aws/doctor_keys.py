@@ -116,10 +116,12 @@ class KeyQuestions:
 
     def _of_another(self, name: KeyName, what: str, permission: str, *, judged: bool = False) -> Check:
         """Nobody of another account is ever answered; `judged`: a verdict hangs on it in any case."""
-        text = f"nobody of another account than {name.owner} may ask"
+        text = "nobody of another account than the key's own may ask"
         if not (judged or self.wanted.principals):
             return self._off(name, what, permission, f"{text}, and [platform] aws_principals asks for no verdict on it")
-        todo = f"give [[account]] {name.owner} a role there, with the policy of `cmek-auditor doctor --grants aws`"
+        todo = (
+            "give its account an [[account]] with a role there; `cmek-auditor doctor --grants aws` then prints for it"
+        )
         group = group_of(name.owner)
         return Check(group, f"{name.text}: {what}", Answer.MISSING, text, permission, Reason.NOT_VISIBLE, todo=todo)
 
