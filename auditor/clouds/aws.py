@@ -1,5 +1,6 @@
 """Amazon S3 and AWS KMS, as the config wants them to be asked."""
 
+import os
 from datetime import timedelta
 from typing import Final
 
@@ -11,6 +12,7 @@ from auditor.connectors.aws.census import S3Census
 from auditor.connectors.aws.doctor import AwsDoctor
 from auditor.connectors.aws.doctor_buckets import S3Place
 from auditor.connectors.aws.doctor_keys import Wanted
+from auditor.connectors.aws.endpoints import demand_usable
 from auditor.connectors.aws.keys import AwsKeys
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.probes import AwsProbes
@@ -32,6 +34,7 @@ class Aws:
     """`clouds.Made`."""
 
     def __init__(self, config: Config, wire: Wire, agent: str, clocks: Clocks) -> None:
+        demand_usable(os.environ)
         self._config = config
         self._identities = {one.id: _identity(one) for one in config.account if one.id}
         self._wire, self._agent = wire, agent
