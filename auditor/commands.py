@@ -54,6 +54,7 @@ from auditor.registering import ready
 from auditor.retiring import retiring
 from auditor.revocation import Proof
 from auditor.skew import plausible
+from auditor.standing import Use
 from auditor.wiring import Assembly, assemble, stored
 
 _STANDARD_OUTPUT: Final = Path("-")
@@ -142,7 +143,10 @@ def foresee_one(path: Path, what: str, action: Action, how: Answering, *, namesp
 
 
 def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: bool) -> int:
-    """Print which key versions may go; 3 where of a key, or of what a bucket holds, nothing is known, else 0."""
+    """Print which key versions may go; 3 where of a key, or of what a bucket holds, nothing is known, else 0.
+
+    Of one key that is asked about also where whether it may go is not proven.
+    """
     allowed = _reasons(how.allow_gaps)
     _place_for(how.output)
     with _assembled(path, verbose=how.verbose, asking=False) as (_, assembly):
@@ -160,7 +164,8 @@ def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: boo
                 terminal.plain(out).print(table(found), soft_wrap=True)
                 if only is not None and not destroying:
                     terminal.plain(out).print("", move_table.moves(only, plan, found.now), sep="\n", soft_wrap=True)
-    return 3 if any(gap.reason not in allowed for gap in found.gaps) else 0
+    is_open = only is not None and any(one.standing.use is Use.NOT_PROVEN for one in found.candidates)
+    return 3 if is_open or any(gap.reason not in allowed for gap in found.gaps) else 0
 
 
 def prove_revoked(path: Path, what: str, how: Answering) -> int:
