@@ -244,7 +244,8 @@ def _clock(judgement: Judgement) -> Text:
     if judgement.next_loss is None:
         return _plain("No date of a next loss is known.")
     when = f"{words.instant(judgement.next_loss)}, {words.until(judgement.next_loss, judgement.now)}"
-    return _plain(f"Next loss: {when}.", "bold red")
+    what = summary.next_loss(judgement)
+    return _plain(f"Next loss: {when}{f': {what}' if what else ''}.", "bold red")
 
 
 def findings(found: Sequence[Finding], now: datetime, console: Console) -> RenderableType:
