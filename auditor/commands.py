@@ -3,7 +3,7 @@
 import difflib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -59,6 +59,10 @@ from auditor.wiring import Assembly, assemble, stored
 
 _STANDARD_OUTPUT: Final = Path("-")
 _TOLD_WITHOUT_IT: Final = "`explain` without --namespaces tells how many there were, and some of them"
+_NAMED: Final = 3
+"""How many of the known keys a hint names."""
+_ALIKE: Final = 0.85
+"""From which share on a name counts as misspelt: all names of a platform's keys are much alike."""
 _HEXADECIMAL: Final = frozenset("0123456789abcdef")
 """What ids of findings are made of."""
 
@@ -554,17 +558,17 @@ def _configured(config: Config, buckets: list[str]) -> frozenset[str]:
 
 def _key_or_version(text: str, action: Action, assembly: Assembly) -> tuple[KeyName, str | None]:
     """A key or one of its versions, by full name, by `KEY/VERSION`, or as tables print them."""
-    short = {words.short_key(one): one for one in (*assembly.ledger.memory(), *assembly.parts.watched)}
+    short = _known_keys(assembly)
     head, _, number = text.replace(" version ", "/").rpartition("/")
     if text in short:
         key, version = short[text], None
     elif number.isdecimal() and (head in short or head.startswith("projects/")) and "/cryptoKeyVersions" not in head:
-        key, version = short.get(head) or _full(head), number
+        key, version = short.get(head) or _full(head, short), number
     else:
         try:
             key, version = split_version(text)
         except ValueError:
-            key, version = _full(text), None
+            key, version = _full(text, short), None
     if version is not None and key.cloud is Cloud.AWS:
         raise UsageError(f"{text!r}: an AWS key is usable or not as a whole", "name the key without a version")
     if version is not None and action is Action.REVOKE:
@@ -572,14 +576,32 @@ def _key_or_version(text: str, action: Action, assembly: Assembly) -> tuple[KeyN
     return key, str(int(version)) if version is not None else None
 
 
-def _full(text: str) -> KeyName:
+def _known_keys(assembly: Assembly) -> Mapping[str, KeyName]:
+    """Keys that were read before or are watched, by the short name that tables print."""
+    return {words.short_key(one): one for one in (*assembly.ledger.memory(), *assembly.parts.watched)}
+
+
+def _full(text: str, known: Mapping[str, KeyName]) -> KeyName:
     try:
         return KeyName(full_key_name(text))
     except ValueError as error:
-        raise UsageError(str(error), "write the name as `scan` or `scan --format json` shows it") from None
+        is_short = not text.startswith(("arn:", "projects/", "alias/"))
+        told = f"no known key is called {text!r}, and it is not the full name of a key" if is_short else str(error)
+        raise UsageError(told, _meant(text, known)) from None
+
+
+def _meant(text: str, known: Mapping[str, KeyName]) -> str:
+    """Which key may be meant, else some of those that there are."""
+    if alike := difflib.get_close_matches(text, known, 1, _ALIKE):
+        return f"did you mean {alike[0]}?"
+    if not known:
+        return "no key is known yet: `cmek-auditor scan` finds those that data names"
+    some = sorted(known)[:_NAMED]
+    more = f" and {words.number(len(known) - len(some))} more" if len(known) > len(some) else ""
+    return f"known are {', '.join(some)}{more}; write the name as `scan` or `scan --format json` shows it"
 
 
 def _key_names(given: list[str], assembly: Assembly) -> frozenset[KeyName]:
     """Full names, or short ones as tables print them of keys that were read before or are watched."""
-    short = {words.short_key(one): one for one in (*assembly.ledger.memory(), *assembly.parts.watched)}
-    return frozenset(short.get(one) or _full(one) for one in given)
+    short = _known_keys(assembly)
+    return frozenset(short.get(one) or _full(one, short) for one in given)
