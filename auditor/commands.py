@@ -285,9 +285,9 @@ def only_daemon(state: Path) -> AbstractContextManager[None]:
     """Keep other daemons from a state folder; commands may use it meanwhile.
 
     Raises:
-        AuditorError: another daemon works on it.
+        UsageError: another daemon works on it.
     """
-    busy = AuditorError(
+    busy = UsageError(
         f"another daemon works on the state folder {state}", "stop it first, or give this one a `state` of its own"
     )
     return held(state / "daemon.lock", busy)
