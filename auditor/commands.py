@@ -227,9 +227,10 @@ def print_grants(path: Path, cloud: Cloud, how: Answering) -> int:
     with _writing(how.output) as out:
         if how.form == "json":
             grants.write_json(aws, gcp, out)
+        elif aws is not None:
+            grants.write_aws(aws, out, sys.stderr)
         else:
-            lines = grants.aws_text(aws) if aws is not None else grants.gcp_text(gcp or GcpGrants(()))
-            out.writelines(f"{line}\n" for line in lines)
+            out.writelines(f"{line}\n" for line in grants.gcp_text(gcp or GcpGrants(())))
     return 0
 
 
