@@ -307,7 +307,7 @@ def _waiver(one: GivenWaiver, now: datetime) -> WaiverRow:
     return WaiverRow(
         rule=told.rule,
         match=tuple((field, value) for field in FIELDS if (value := getattr(told, field)) is not None),
-        until=words.instant(told.until),
+        until=words.through(told.until),
         left="over" if over else words.until(told.until, now),
         owner=told.owner,
         approved_by=told.approved_by,
@@ -393,7 +393,7 @@ def _finding(one: Finding, rules: dict[str, Demand], now: datetime) -> FindingVi
         remedy=_MEANT if one.meant else rule.remedy if rule else "",
         source=rule.source if rule else "",
         status=one.status.value,
-        waived=words.instant(one.waived_until) if one.waived_until else "",
+        waived=words.through(one.waived_until) if one.waived_until else "",
     )
 
 
