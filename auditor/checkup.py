@@ -68,6 +68,9 @@ Round = Sequence[Question | Check]
 Choosing = Callable[[Iterable[KeyName]], tuple[tuple[KeyName, ...], tuple[Check, ...]]]
 """Tells of many keys the few that are asked, and what is said of the others."""
 
+Gone = Callable[[KeyName], Told]
+"""Tells of a key that its service says is not there."""
+
 
 class Doctor(Protocol):
     """Asks one cloud everything that the config needs of it, once and little."""

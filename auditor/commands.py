@@ -3,7 +3,7 @@
 import difflib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -54,10 +54,15 @@ from auditor.registering import ready
 from auditor.retiring import retiring
 from auditor.revocation import Proof
 from auditor.skew import plausible
+from auditor.standing import Use
 from auditor.wiring import Assembly, assemble, stored
 
 _STANDARD_OUTPUT: Final = Path("-")
 _TOLD_WITHOUT_IT: Final = "`explain` without --namespaces tells how many there were, and some of them"
+_NAMED: Final = 3
+"""How many of the known keys a hint names."""
+_ALIKE: Final = 0.85
+"""From which share on a name counts as misspelt: all names of a platform's keys are much alike."""
 _HEXADECIMAL: Final = frozenset("0123456789abcdef")
 """What ids of findings are made of."""
 
@@ -144,7 +149,8 @@ def foresee_one(path: Path, what: str, action: Action, how: Answering, *, namesp
 def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: bool, last_usage: bool = False) -> int:
     """Print which key versions may go; 3 where of a key, or of what a bucket holds, nothing is known, else 0.
 
-    `last_usage`: AWS is asked when its keys were used last; 3 also where it does not say.
+    Of one key that is asked about also where whether it may go is not proven. `last_usage`: AWS is asked when its keys
+    were used last; 3 also where it does not say.
     """
     allowed = _reasons(how.allow_gaps)
     _place_for(how.output)
@@ -164,7 +170,8 @@ def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: boo
                 terminal.plain(out).print(table(found), soft_wrap=True)
                 if only is not None and not destroying:
                     terminal.plain(out).print("", move_table.moves(only, plan, found.now), sep="\n", soft_wrap=True)
-    return 3 if any(gap.reason not in allowed for gap in found.gaps) else 0
+    is_open = only is not None and any(one.standing.use is Use.NOT_PROVEN for one in found.candidates)
+    return 3 if is_open or any(gap.reason not in allowed for gap in found.gaps) else 0
 
 
 def prove_revoked(path: Path, what: str, how: Answering) -> int:
@@ -222,9 +229,10 @@ def print_grants(path: Path, cloud: Cloud, how: Answering) -> int:
     with _writing(how.output) as out:
         if how.form == "json":
             grants.write_json(aws, gcp, out)
+        elif aws is not None:
+            grants.write_aws(aws, out, sys.stderr)
         else:
-            lines = grants.aws_text(aws) if aws is not None else grants.gcp_text(gcp or GcpGrants(()))
-            out.writelines(f"{line}\n" for line in lines)
+            out.writelines(f"{line}\n" for line in grants.gcp_text(gcp or GcpGrants(())))
     return 0
 
 
@@ -280,9 +288,9 @@ def only_daemon(state: Path) -> AbstractContextManager[None]:
     """Keep other daemons from a state folder; commands may use it meanwhile.
 
     Raises:
-        AuditorError: another daemon works on it.
+        UsageError: another daemon works on it.
     """
-    busy = AuditorError(
+    busy = UsageError(
         f"another daemon works on the state folder {state}", "stop it first, or give this one a `state` of its own"
     )
     return held(state / "daemon.lock", busy)
@@ -553,17 +561,17 @@ def _configured(config: Config, buckets: list[str]) -> frozenset[str]:
 
 def _key_or_version(text: str, action: Action, assembly: Assembly) -> tuple[KeyName, str | None]:
     """A key or one of its versions, by full name, by `KEY/VERSION`, or as tables print them."""
-    short = {words.short_key(one): one for one in (*assembly.ledger.memory(), *assembly.parts.watched)}
+    short = _known_keys(assembly)
     head, _, number = text.replace(" version ", "/").rpartition("/")
     if text in short:
         key, version = short[text], None
     elif number.isdecimal() and (head in short or head.startswith("projects/")) and "/cryptoKeyVersions" not in head:
-        key, version = short.get(head) or _full(head), number
+        key, version = short.get(head) or _full(head, short), number
     else:
         try:
             key, version = split_version(text)
         except ValueError:
-            key, version = _full(text), None
+            key, version = _full(text, short), None
     if version is not None and key.cloud is Cloud.AWS:
         raise UsageError(f"{text!r}: an AWS key is usable or not as a whole", "name the key without a version")
     if version is not None and action is Action.REVOKE:
@@ -571,14 +579,32 @@ def _key_or_version(text: str, action: Action, assembly: Assembly) -> tuple[KeyN
     return key, str(int(version)) if version is not None else None
 
 
-def _full(text: str) -> KeyName:
+def _known_keys(assembly: Assembly) -> Mapping[str, KeyName]:
+    """Keys that were read before or are watched, by the short name that tables print."""
+    return {words.short_key(one): one for one in (*assembly.ledger.memory(), *assembly.parts.watched)}
+
+
+def _full(text: str, known: Mapping[str, KeyName]) -> KeyName:
     try:
         return KeyName(full_key_name(text))
     except ValueError as error:
-        raise UsageError(str(error), "write the name as `scan` or `scan --format json` shows it") from None
+        is_short = not text.startswith(("arn:", "projects/", "alias/"))
+        told = f"no known key is called {text!r}, and it is not the full name of a key" if is_short else str(error)
+        raise UsageError(told, _meant(text, known)) from None
+
+
+def _meant(text: str, known: Mapping[str, KeyName]) -> str:
+    """Which key may be meant, else some of those that there are."""
+    if alike := difflib.get_close_matches(text, known, 1, _ALIKE):
+        return f"did you mean {alike[0]}?"
+    if not known:
+        return "no key is known yet: `cmek-auditor scan` finds those that data names"
+    some = sorted(known)[:_NAMED]
+    more = f" and {words.number(len(known) - len(some))} more" if len(known) > len(some) else ""
+    return f"known are {', '.join(some)}{more}; write the name as `scan` or `scan --format json` shows it"
 
 
 def _key_names(given: list[str], assembly: Assembly) -> frozenset[KeyName]:
     """Full names, or short ones as tables print them of keys that were read before or are watched."""
-    short = {words.short_key(one): one for one in (*assembly.ledger.memory(), *assembly.parts.watched)}
-    return frozenset(short.get(one) or _full(one) for one in given)
+    short = _known_keys(assembly)
+    return frozenset(short.get(one) or _full(one, short) for one in given)

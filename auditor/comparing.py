@@ -10,6 +10,7 @@ from auditor.gaps import OBJECTS
 from auditor.model import Gap, Reason
 from auditor.pairing import pair
 from auditor.ports import History, Made, SweepRows
+from auditor.waiver import last_day
 
 _Gaps = tuple[tuple[Gap, ...], tuple[Gap, ...], tuple[Gap, ...]]
 
@@ -100,8 +101,8 @@ def _otherwise(before: Judgement, after: Judgement) -> Iterator[str]:
         yield "judged by another config"
     yield from _listed(
         "waiver of",
-        {one.waiver.name: f"until {one.waiver.until:%Y-%m-%d}" for one in before.waivers},
-        {one.waiver.name: f"until {one.waiver.until:%Y-%m-%d}" for one in after.waivers},
+        {one.waiver.name: f"until {last_day(one.waiver.until)}" for one in before.waivers},
+        {one.waiver.name: f"until {last_day(one.waiver.until)}" for one in after.waivers},
     )
     if before.registered.digest != after.registered.digest:
         yield from _listed("registry", *(dict(_registries(one)) for one in (before, after)))

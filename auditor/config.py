@@ -671,7 +671,8 @@ def load(path: Path) -> Config:
 
 
 def _refusal(path: Path, error: ValidationError) -> UsageError:
-    first, *others = _mistakes(error)
+    # A setting that is misspelt is missing as well: what nobody knows is told first.
+    first, *others = sorted(_mistakes(error), key=lambda one: one["type"] != "extra_forbidden")
     setting = _setting(first["loc"])
     given = _one_line(shown(repr(first["input"]) if not isinstance(first["input"], date) else str(first["input"])))
     more = _and_more([_setting(one["loc"]) for one in others])

@@ -211,7 +211,7 @@ def serve(daemon: Daemon, app: Starlette, listen: str, started: Callable[[str], 
         False when a job still ran at the end: the caller ends the process without waiting for it.
 
     Raises:
-        AuditorError: the address cannot be listened on.
+        UsageError: the address cannot be listened on.
     """
     host, _, port = listen.rpartition(":")
     raise_file_limit()

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,9 @@ from auditor.standing import Use
 from auditor.web import make_app
 from auditor.wiring import Assembly, assemble
 
+_NAME: Final = "cmek-auditor"
+_NOT_OURS: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
+"""Settings of the user's own that would count in place of the demo's."""
 _MARK: Final = "# Written by `cmek-auditor demo`, which replaces this folder's contents.\n"
 _POLICY: Final = """
 [policy]
@@ -70,7 +74,7 @@ def run(folder: Path, seed: int, *, keep: bool) -> int:
         finally:
             assembly.close()
     _say(
-        f"\nNext: open {folder / 'report.html'}, look into {folder / 'scan.json'}, or run `cmek-auditor demo --keep`\n"
+        f"\nNext: open {folder / 'report.html'}, look into {folder / 'scan.json'}, or run `{_command()} demo --keep`\n"
         "to leave clouds and daemon running. README.md tells how to point it at real clouds."
     )
     return 0
@@ -118,9 +122,8 @@ def _tell_what_may_go(parts: Parts, judgement: Judgement, folder: Path) -> None:
     for why in one.standing.reasons[:_REASONS]:
         _say(f"  {why}")
     more = len(one.standing.reasons) - _REASONS
-    _say(
-        f"  and {more} more; `cmek-auditor retire {words.short_key(KeyName(owned.NACRE))} -c {folder / 'auditor.toml'}`"
-    )
+    config = shlex.quote(str(folder / "auditor.toml"))
+    _say(f"  and {more} more; `{_command()} retire {words.short_key(KeyName(owned.NACRE))} -c {config}`")
 
 
 def _keep(assembly: Assembly, config: Path, google: str, aws: str) -> int:
@@ -132,7 +135,8 @@ def _keep(assembly: Assembly, config: Path, google: str, aws: str) -> int:
         _say(f"  metrics  {address}/metrics\n  API      {address}/api/v1/status\n  config   {config.absolute()}")
         _say(f"  Google   {google}\n  AWS      {aws}")
         _say("For commands in another terminal:")
-        _say("  export " + " ".join(f"{name}={os.environ[name]}" for name in _environment(aws)))
+        for line in _for_another_terminal(config, aws):
+            _say(f"  {line}")
 
     with commands.only_daemon(settings.state):
         done = daemons.serve(loops, make_app(commands.readings(assembly, loops)), settings.web.listen, started)
@@ -198,15 +202,34 @@ def _environment(aws: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL_STS": aws,
         "AWS_ACCESS_KEY_ID": "AKIA111122223333DEMO",
         "AWS_SECRET_ACCESS_KEY": "demo",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         owned.API_KEY_ENV: owned.API_KEY,
     }
 
 
 def _point_at(aws: str) -> None:
     """Let nothing of the user's own AWS settings into the demo."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
+    for name in _NOT_OURS:
         os.environ.pop(name, None)
-    os.environ |= {**_environment(aws), "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    os.environ |= _environment(aws)
+
+
+def _for_another_terminal(config: Path, aws: str) -> Iterator[str]:
+    """What makes commands there ask the demo's clouds, to be pasted, and the first of them."""
+    yield f"unset {' '.join(_NOT_OURS)}"
+    yield "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in _environment(aws).items())
+    yield f"export CMEK_AUDITOR_CONFIG={shlex.quote(str(config.absolute()))}"
+    yield f"{_command()} poll"
+
+
+def _command() -> str:
+    """How this program is run again: by its name where the shell finds it by that, else by its place."""
+    here = Path(sys.argv[0])
+    found = shutil.which(_NAME)
+    if here.name != _NAME or (found is not None and here.exists() and Path(found).samefile(here)):
+        return _NAME
+    return shlex.quote(str(here.absolute()))
 
 
 def _busiest_version(judgement: Judgement) -> str:

@@ -14,7 +14,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from auditor.errors import AuditorError
+from auditor.errors import UsageError
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def open_listener(host: str, port: int, most: int | None = None) -> socket.socke
     """Open the listening socket; `most` connections at once.
 
     Raises:
-        AuditorError: the address cannot be listened on.
+        UsageError: the address cannot be listened on.
     """
     listener = Listener(socket.AF_INET6 if ":" in host else socket.AF_INET, _most() if most is None else most)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -65,7 +65,7 @@ def open_listener(host: str, port: int, most: int | None = None) -> socket.socke
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise AuditorError(
+        raise UsageError(
             f"cannot listen on {host}:{port}: {error.strerror}", "choose another port in [web] listen"
         ) from None
     listener.listen(_AT_ONCE)

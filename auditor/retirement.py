@@ -8,11 +8,8 @@ from typing import Final
 from auditor.findings import BucketCoverage
 from auditor.model import AwsKey, Cloud, GcpKey, GcpKeyVersion, Holding, KeyManager, KeyMemory, cloud_of, resting
 from auditor.readability.lines import destroy, disable
-from auditor.standing import LastUse, Next, Standing, Step, Use
+from auditor.standing import SETTLES, LastUse, Next, Standing, Step, Use
 
-SETTLES: Final = timedelta(hours=24)
-"""How long after another version became the primary one new data may still come under the old. Source: Cloud KMS docs,
-Resource consistency: hours at most. An upload that was begun before may end later: the sweep after the wait sees it."""
 _HOLDS_DATA: Final = frozenset({"ENABLED", "DISABLED", "DESTROY_SCHEDULED"})
 """States in which a version can be needed and be acted on; others are being made, or are gone."""
 

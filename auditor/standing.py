@@ -1,10 +1,15 @@
 """What key versions are there for, and which may go: the values of an answer."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from auditor.model import Gap, KeyName, Reason
+
+SETTLES: Final = timedelta(hours=24)
+"""How long after another version became the primary one new data may still come under the old. Source: Cloud KMS docs,
+Resource consistency: hours at most. An upload that was begun before may end later: the sweep after the wait sees it."""
 
 
 class Use(StrEnum):

@@ -1,7 +1,7 @@
 """An exception that somebody answers for, until a date; it turns no finding green."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 FIELDS: Final = ("key", "bucket", "namespace", "tenant")
@@ -41,6 +41,11 @@ class GivenWaiver:
     """Ids of the findings that are waived by it or, where it is over, would be."""
     in_part: tuple[str, ...] = ()
     """Ids of findings some of whose data is beyond what it names: they stay open."""
+
+
+def last_day(until: datetime) -> date:
+    """The day (UTC) on which something counts for the last time that from `until` on counts no more."""
+    return (until.astimezone(UTC) - datetime.resolution).date()
 
 
 def fits(pattern: str, text: str) -> bool:

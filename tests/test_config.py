@@ -21,6 +21,10 @@ REFUSED = {
     "upper case URL": ('[[bucket]]\nurl = "s3://Data"\nlayout = "{a}/"\n', "is not a bucket URL"),
     "the same URL twice": (BUCKET + BUCKET, "'gs://data' is given twice"),
     "impossible layout": ('[[bucket]]\nurl = "gs://data"\nlayout = "{a}"\n', "ends in a field"),
+    "misspelt setting that must be there": (
+        '[[bucket]]\nurl = "gs://data"\nlayuot = "{org}/"\n',
+        "bucket[1].layuot: there is no such setting (and 1 more: bucket[1].layout)",
+    ),
     "layout missing": ('[[bucket]]\nurl = "gs://data"\n', "bucket[1].layout: is missing"),
     "tenant field missing": (BUCKET + 'tenant_field = "x"\n', "no field {x}"),
     "region on GCS": (BUCKET + 'region = "us-east-1"\n', "region is for S3"),
@@ -119,7 +123,7 @@ MISTAKES = {
     "one in agents": (BUCKET + "[platform]\ngcp_service_agents = [1]\n", ""),
     "no bucket": ("bucket = []\n", ""),
     "two": (BUCKET + "[schedule]\nkey_poll = 1\n[policy]\nhorizon_days = nan\n", " (and 1 more: policy.horizon_days)"),
-    "two of one bucket": (BUCKET + 'laiout = "x"\naccount = 1\n', " (and 1 more: bucket[1].laiout)"),
+    "two of one bucket": (BUCKET + 'laiout = "x"\naccount = 1\n', " (and 1 more: bucket[1].account)"),
     "five": (
         BUCKET + "a = 1\nb = 1\nc = 1\nd = 1\ne = 1\n",
         " (and 4 more: bucket[1].b, bucket[1].c, bucket[1].d, ...)",

@@ -216,7 +216,7 @@ def test_an_address_that_is_taken_is_one_error_and_a_hint(small: Small) -> None:
         other.write_text(own_state.replace("127.0.0.1:0", f"127.0.0.1:{taken}"))
         command = [str(Path(sys.executable).with_name("cmek-auditor")), "serve", "--config", str(other)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 70
+    assert done.returncode == 2
     assert "error: cannot listen on 127.0.0.1" in done.stderr
     assert "hint: " in done.stderr
 
@@ -226,7 +226,7 @@ def test_a_second_daemon_on_the_same_state_is_refused_until_the_first_is_gone(sm
     with serving(small.config) as daemon:
         eventually(lambda: daemon.metric("cmek_dependent_objects", readability="readable") == 20)
         done = subprocess.run([*command, *small.argv("serve")], capture_output=True, text=True, timeout=60, check=False)
-        assert (done.returncode, done.stdout) == (70, "")
+        assert (done.returncode, done.stdout) == (2, "")
         error, hint = done.stderr.splitlines()
         assert error == f"error: another daemon works on the state folder {small.config.parent / 'state'}"
         assert hint.startswith("hint: ")

@@ -1,5 +1,7 @@
 """The demo's bucket that registries speak of: each thing is found once, with the platform's API and without it."""
 
+import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -112,3 +114,28 @@ def test_a_version_that_nothing_is_under_is_not_called_unused_on_the_first_day(t
         found = retiring(assembly.parts, judgement, KeyName(owned.NACRE))
     uses = {one.name.rpartition("/")[2]: (one.standing.use, one.standing.objects) for one in found.candidates}
     assert uses == {"1": (Use.NOT_PROVEN, 0), "2": (Use.IN_USE, 62)}
+
+
+def test_commands_are_printed_as_the_demo_itself_was_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    here = tmp_path / "a b" / "cmek-auditor"
+    here.parent.mkdir()
+    here.touch(0o700)
+    monkeypatch.setattr(sys, "argv", [str(here), "demo"])
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert shlex.split(demo._command()) == [str(here)]  # noqa: SLF001 - what a user pastes
+    monkeypatch.setenv("PATH", str(here.parent))
+    assert demo._command() == "cmek-auditor"  # noqa: SLF001 - as above
+
+
+def test_what_is_to_be_pasted_into_another_terminal_is_all_that_a_command_needs_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "_command", lambda: "env; :")
+    lines = "\n".join(demo._for_another_terminal(tmp_path / "a b.toml", "http://127.0.0.1:1"))  # noqa: SLF001 - as above
+    mine = {"PATH": "/usr/bin:/bin", "AWS_PROFILE": "mine", "AWS_ENDPOINT_URL": "http://mine"}
+    done = subprocess.run(["/bin/sh", "-e"], input=lines, text=True, capture_output=True, check=True, env=mine)
+    told = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    assert "mine" not in " ".join(told.values())
+    assert told["CMEK_AUDITOR_CONFIG"] == str(tmp_path / "a b.toml")
+    assert {told[f"AWS_ENDPOINT_URL_{service}"] for service in ("S3", "KMS", "STS")} == {"http://127.0.0.1:1"}
+    assert told[owned.API_KEY_ENV] == owned.API_KEY

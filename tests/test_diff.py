@@ -604,7 +604,8 @@ def test_waivers_that_came_and_went_are_told(watched: Watched) -> None:
     watched.configure(config + waiver)
     waived = watched.poll()
     found = watched.found(plain, waived)
-    assert [one for one in found.otherwise if one.startswith("waiver of rotation-off") and "new" in one]
+    (new,) = [one for one in found.otherwise if one.startswith("waiver of rotation-off")]
+    assert ("new" in new, f"until {until}" in new) == (True, True), "by its last day, as the config has it"
     (changed,) = found.changed
     assert (changed.fields["status"], changed.is_worse) == ((Status.OPEN, Status.WAIVED), False)
     watched.configure(config)

@@ -251,11 +251,51 @@ def test_a_key_of_another_account_tells_who_must_do_what(both: tuple[Small, AwsC
     assert the(checks, f"{FOREIGN}: state").answer is Answer.OK, "it was found under the first object"
     policy = the(checks, f"{FOREIGN}: policy")
     assert (policy.answer, policy.reason) == (Answer.MISSING, Reason.NOT_VISIBLE)
-    assert "give [[account]] 444455556666 a role there" in policy.todo
+    assert "give its account an [[account]] with a role there" in policy.todo
     aws.store.remove_key(FOREIGN)
     state = the(visit(small), f"{FOREIGN}: state")
     assert (state.answer, "a key that is not there is refused alike" in state.told) == (Answer.MISSING, True)
     assert "--grants aws" in state.todo
+
+
+def test_a_key_that_is_gone_is_told_by_what_the_ledger_knows_and_lacks_no_permission(
+    both: tuple[Small, AwsCloud], capsys: pytest.CaptureFixture[str]
+) -> None:
+    small, aws = both
+    run(capsys, small.argv("scan", "-q"))
+    aws.store.remove_key(AWS_KEY)
+    small.cloud.store.delete_key(ON_HSM)
+    checks = visit(small)
+    assert [one for one in checks if one.answer in {Answer.MISSING, Answer.UNKNOWN}] == []
+    for name in (AWS_KEY, ON_HSM):
+        told = the(checks, f"{name}: state").told
+        assert re.fullmatch(
+            r"answered: the key is gone; it was there until [0-9-]{10} [0-9:]{5} UTC, and `scan` tells what is lost",
+            told,
+        )
+    assert [one.what for one in checks if AWS_KEY in one.what] == [f"{AWS_KEY}: state"], "its policy has gone with it"
+
+
+def test_a_key_that_the_config_names_and_that_never_was_is_missing_and_one_that_data_names_is_lost(
+    both: tuple[Small, AwsCloud], capsys: pytest.CaptureFixture[str]
+) -> None:
+    small, aws = both
+    never = AWS_KEY.replace("1f3c0f5e", "00000000")
+    small.config.write_text(f'{small.config.read_text()}\n[[key]]\nname = "{never}"\n')
+    missing = the(visit(small), f"{never}: state")
+    assert (missing.answer, missing.told) == (Answer.MISSING, "answered: there is no such key")
+    assert "look at its name in [[key]]" in missing.todo
+    run(capsys, small.argv("scan", "-q"))
+    missing = the(visit(small), f"{never}: state")
+    assert (missing.answer, "nor was there one when it was asked before" in missing.told) == (Answer.MISSING, True)
+
+    lost = AWS_KEY.replace("us-east-1", "eu-west-1")
+    aws.store.put("objects", "aaa/first", sse="aws:kms", key=lost)
+    told = the(visit(small), f"{lost}: state")
+    assert (told.answer, "though data names it" in told.told) == (Answer.OK, True)
+    run(capsys, small.argv("scan", "-q"))
+    told = the(visit(small), f"{lost}: state")
+    assert (told.answer, "the key is gone, as is known since" in told.told) == (Answer.OK, True)
 
 
 def test_without_principals_nobody_asks_who_may_decrypt_on_aws_and_that_is_missing(
@@ -394,10 +434,10 @@ def test_a_role_that_may_not_be_assumed_is_missing(both: tuple[Small, AwsCloud])
     small, aws = both
     role = "arn:aws:iam::111122223333:role/cmek-auditor"
     small.config.write_text(f'{small.config.read_text()}\n[[account]]\nid = "111122223333"\nrole_arn = "{role}"\n')
-    assert the(visit(small), f"become {role}").answer is Answer.OK
+    assert the(visit(small), f"{role}: become it").answer is Answer.OK
     aws.store.permits = lambda _account, action, _resource: action != "sts:AssumeRole"
     checks = visit(small)
-    assert the(checks, f"become {role}").answer is Answer.MISSING
+    assert the(checks, f"{role}: become it").answer is Answer.MISSING
     assert named(checks, Answer.MISSING) == {"sts:AssumeRole"}
 
 
@@ -468,8 +508,11 @@ def test_rows_of_one_kind_are_one_row_where_all_is_well(
     aws.store.denied.add(("ListMultipartUploads", "more-3"))
     code, out, _ = run(capsys, small.argv("doctor"))
     assert code == 1
-    assert "ok       list, 6 times (s3:ListBucketVersions)" in out
-    assert "unfinished uploads, 5 times" in out
+    first = "s3://objects, s3://more-0, s3://more-1"
+    assert re.search(rf"\nok +list \(s3:ListBucketVersions\) +6 buckets: {first} and 3 more *\n", out)
+    assert re.search(
+        rf"\nok +unfinished uploads \(s3:ListBucketMultipartUploads\) +5 buckets: {first} and 2 more *\n", out
+    )
     assert "missing  s3://more-3: unfinished uploads" in out
     lines = out.splitlines()
     place = lines.index("missing: s3:ListBucketMultipartUploads: s3://more-3: unfinished uploads")
@@ -483,6 +526,33 @@ def test_rows_of_one_kind_are_one_row_where_all_is_well(
     _, out, _ = run(capsys, small.argv("doctor"))
     assert "\nmissing: s3:GetBucketVersioning: s3://more-0: versioning and 3 more\n" in out
     assert re.search(r"\nunknown: .*s3://more-4: .* and 3 more\n  to do: lower requests_per_second", out)
+
+
+def test_keys_that_are_alike_are_one_row_with_the_reason_whosever_they_are_and_json_has_each(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ""
+    for number in range(5):
+        name = f"projects/p{number}/locations/us-east1/keyRings/r/cryptoKeys/k"
+        small.cloud.store.add_key(name)
+        more += f'\n[[key]]\nname = "{name}"\n'
+    small.config.write_text(small.config.read_text() + more)
+    small.cloud.store.permits = lambda permission, resource: (
+        not (permission == "cloudkms.cryptoKeys.getIamPolicy" and "projects/p" in resource)
+    )
+    code, out, _ = run(capsys, small.argv("doctor"))
+    assert code == 1
+    first = "p0/us-east1/r/k, p1/us-east1/r/k, p2/us-east1/r/k and 2 more"
+    policy = r"IAM policy \(cloudkms.cryptoKeys.getIamPolicy\)"
+    assert re.search(rf"\nmissing +{policy} +5 keys: {first}; HTTP 403 \[access_denied\] *\n", out)
+    assert re.search(
+        r"\nok +versions \(cloudkms.cryptoKeyVersions.list\) +6 keys: acme/us-east1/tpuf/main, p0/us-east1", out
+    )
+    assert "\nGoogle project p3\n" not in out, "nothing of it is unlike the others"
+    assert "--format json has every check" in out
+    _, out, _ = run(capsys, small.argv("doctor", "--format", "json"))
+    rows = [one for one in json.loads(out)["checks"] if one["permission"] == "cloudkms.cryptoKeys.getIamPolicy"]
+    assert [one["answer"] for one in rows].count("missing") == 5
 
 
 def test_a_config_that_cannot_be_used_ends_with_2(small: Small, capsys: pytest.CaptureFixture[str]) -> None:

@@ -402,7 +402,12 @@ def test_a_key_that_nothing_depends_on_ends_with_0_and_one_that_nobody_read_with
 @pytest.mark.parametrize(
     ("argv", "error"),
     [
-        (("acme/nonsense",), "is not the full name of a key"),
+        (
+            ("acme/nonsense",),
+            f"no known key is called 'acme/nonsense', and it is not the full name of a key\nhint: known are {SHORT};",
+        ),
+        ((f"{SHORT[:-1]}/1",), f"\nhint: did you mean {SHORT}?"),
+        ((f"{SHORT}/9",), "has no version 9\nhint: its versions are 1, 2"),
         ((f"{AWS_KEY}/3",), "is not the full name of a key"),
         ((f"{GOOGLE_KEY}/1", "--action", "revoke"), "a right is on the key"),
         ((GOOGLE_KEY, "--action", "rotate"), "invalid value for '--action'"),

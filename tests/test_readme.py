@@ -1,5 +1,6 @@
 """The README's commands run, and what it shows is what they print."""
 
+import os
 import re
 import subprocess
 import sys
@@ -141,7 +142,8 @@ def without_times(text: str) -> str:
 def test_the_demo_prints_what_it_shows(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     command = [str(Path(sys.executable).with_name("cmek-auditor")), "demo", "--folder", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    elsewhere = {**os.environ, "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=elsewhere)
     assert done.returncode == 0, done.stderr
     printed = " ".join(done.stdout.split())
     shown, impact = shown_as("6,038 of"), shown_as("disabling version 2")
@@ -156,6 +158,9 @@ def test_the_demo_prints_what_it_shows(tmp_path: Path) -> None:
     for line in whose.splitlines():
         assert " ".join(line.split()) in printed
     assert "waived until" in printed
+    (retire,) = re.findall(r"`(\S+ retire .+)`", done.stdout)
+    pasted = subprocess.run(["/bin/sh", "-c", retire], env=elsewhere, capture_output=True, timeout=120, check=False)
+    assert pasted.returncode == 3, "it runs as it was printed, where it is not on the PATH; nothing is proven yet"
     assert re.search(r"Found [0-9.]+ s after the change", printed)
     one = subprocess.run(
         [command[0], "explain", "7f53b509", "-c", str(folder / "auditor.toml")],

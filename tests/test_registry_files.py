@@ -167,6 +167,10 @@ EMPTY: dict[str, tuple[str, str]] = {
     "a header alone": ("namespaces.csv", "namespace,key\n"),
     "an empty array": ("namespaces.json", "[]"),
     "no line": ("namespaces.jsonl", ""),
+    "no header": ("namespaces.csv", ""),
+    "no array": ("namespaces.json", ""),
+    "blank lines": ("namespaces.csv", "\n \n"),
+    "blank space": ("namespaces.json", " \n"),
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,14 @@ from auditor.findings import BucketCoverage, Status, Verdict
 from auditor.foreseeing import foresee
 from auditor.inventory.store import folder_name
 from auditor.model import AwsKey, GcpKey, Holding, KeyManager, KeyMemory, KeyName, Population, Rotation
-from auditor.outputs import retire_json
+from auditor.outputs import retire_json, retire_table, terminal
 from auditor.policy import Policy
 from auditor.readability import KeyView
 from auditor.retirement import Seen, next_step, standings
 from auditor.retiring import retiring
 from auditor.rule import Context, HeldKey
 from auditor.rules import retirable_version
-from auditor.standing import Candidate, Next, Standing, Step, Use
+from auditor.standing import Candidate, Next, Retiring, Standing, Step, Use
 from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
 from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key, days
@@ -370,12 +371,46 @@ def test_commands_that_destroy_never_stand_beside_commands_that_disable(
         assert [one["usd_month"] for one in document["key_versions"]] == ([] if more else [0.06, 0.06])
 
 
+def test_a_key_of_which_nothing_is_proven_ends_with_3_and_says_what_to_do_next(
+    small: Small, clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.commands.assemble", partial(assemble, clock=clock))
+    told(capsys, small, "scan", "-q")
+    settled = clock() + days(1)
+    code, out = told(capsys, small, "retire", SHORT)
+    assert (code, f"scan after {settled:%Y-%m-%d %H:%M} UTC, see below" in out) == (3, True), out
+    assert told(capsys, small, "retire")[0] == 0, "of all keys there is always one that is not proven"
+    clock.ahead += days(2)
+    told(capsys, small, "poll", "-q")
+    code, out = told(capsys, small, "retire", SHORT)
+    assert (code, "mend what is told below, then scan" in out) == (3, True), out
+    told(capsys, small, "scan", "-q")
+    code, out = told(capsys, small, "retire", SHORT)
+    assert (code, "disable it" in out) == (0, True), out
+
+
+NOT_YET = {
+    "old data": (Use.IN_USE, LONG_AGO, GOOGLE_KEY, "move its data first"),
+    "primary with data": (Use.IN_USE, None, GOOGLE_KEY, "nothing, while new data comes"),
+    "primary": (Use.TAKES_NEW_DATA, None, GOOGLE_KEY, "nothing, while it is the primary version"),
+    "key of AWS": (Use.TAKES_NEW_DATA, None, AWS_KEY.text, "ask `impact`: only once it is disabled"),
+}
+
+
+@pytest.mark.parametrize(("use", "since", "key", "expected"), NOT_YET.values(), ids=NOT_YET)
+def test_each_version_is_told_with_what_is_next(use: Use, since: datetime | None, key: str, expected: str) -> None:
+    one = Candidate(KeyName(key), Standing("1", "ENABLED", use, resting=since), Next(Step.NONE), None)
+    out = StringIO()
+    terminal.plain(out).print(retire_table.retiring(Retiring(NOW, NOW, (one,), ())))
+    assert expected in out.getvalue()
+
+
 def test_a_key_that_was_never_read_ends_with_3(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
     small.config.write_text(f'{small.config.read_text()}\n[[key]]\nname = "{GOOGLE_KEY}-2"\n')
     told(capsys, small, "scan", "--quiet")
     code, out = told(capsys, small, "retire")
     assert (code, f"gap: {SHORT}-2: " in out) == (3, True)
-    assert told(capsys, small, "retire", "acme/us-east1/tpuf/main")[0] == 0
+    assert "gap: " not in told(capsys, small, "retire", "acme/us-east1/tpuf/main")[1]
 
 
 def test_a_key_that_has_fallen_silent_proves_nothing(small: Small, clock: Clock) -> None:
@@ -612,7 +647,7 @@ def test_a_bucket_of_which_nothing_is_known_is_told_whatever_its_cloud(
         code, out = told(capsys, small, "retire")
         assert (code, "gap: s3://objects: " in out) == (3, True), out
         code, out = told(capsys, small, "retire", SHORT)
-        assert (code, "gap: " in out) == (0, False), out
+        assert (code, "gap: " in out) == (3, False), "it is not proven unused, which another cloud has no part in"
 
 
 def test_a_bucket_of_its_cloud_of_which_nothing_is_known_is_told_where_a_key_is_not_proven_unused_for_it(

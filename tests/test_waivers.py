@@ -204,6 +204,7 @@ def test_a_waiver_that_is_taken_back_ends_at_once(small: Small, clock: Clock) ->
 def test_a_waived_finding_is_told_everywhere_and_alarms_nobody(
     small: Small, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    last = (Clock()() + timedelta(days=100)).date()
     waived(small, 'namespace = "acme/*"')
 
     def run(*argv: str) -> tuple[int, str]:
@@ -213,7 +214,8 @@ def test_a_waived_finding_is_told_everywhere_and_alarms_nobody(
     code, table = run("scan", "--fail-on", "low", "--allow-gaps", "not_visible")
     assert code == 0
     (line,) = [each for each in table.splitlines() if each.startswith("waived until ")]
-    assert "by ada@acme.example: critical data-unreadable" in line
+    through = f"{last} (UTC, that day included)"
+    assert line.startswith(f"waived until {through} by ada@acme.example: critical data-unreadable")
     assert "10 of 20 objects cannot be read now" in table, "nothing turns green"
     code, text = run("report", "--as", "json", "--output", "-")
     told = json.loads(text)
@@ -225,9 +227,11 @@ def test_a_waived_finding_is_told_everywhere_and_alarms_nobody(
     page = small.config.parent / "report.html"
     run("report", "--output", str(page))
     assert "waived</a></li>" in page.read_text()
+    assert f"waived until {through}<" in page.read_text(), "the day that the config names, and no other"
+    assert f'<span class="quiet">{through}</span>' in page.read_text()
     assert f'id="f-{one["id"]}"' in page.read_text()
     _, explained = run("explain", one["id"])
-    assert "by ada@acme.example, approved by head of security: a migration" in explained
+    assert f"until {through} by ada@acme.example, approved by head of security: a migration" in explained
 
 
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {

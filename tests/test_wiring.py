@@ -60,3 +60,57 @@ def test_what_is_told_from_what_is_stored_needs_no_credentials(
         told = capsys.readouterr()
         assert (code, told.err) == (1 if command == "impact" else 0, "")
         assert len(small.cloud.traffic.requests) == calls
+
+
+WITHOUT_SCHEME = {
+    "AWS_ENDPOINT_URL_S3": "localhost:9000",
+    "AWS_ENDPOINT_URL_KMS": "//localhost",
+    "AWS_ENDPOINT_URL_STS": "ftp://localhost",
+    "AWS_ENDPOINT_URL": "http://",
+}
+
+
+@pytest.mark.parametrize("command", ["scan", "poll", "doctor", "serve"])
+@pytest.mark.parametrize("name", WITHOUT_SCHEME)
+def test_an_endpoint_in_the_environment_that_is_no_url_is_told_before_anything_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, command: str
+) -> None:
+    for each in WITHOUT_SCHEME:
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(name, WITHOUT_SCHEME[name])
+    config = tmp_path / "auditor.toml"
+    config.write_text('[[bucket]]\nurl = "s3://data"\nregion = "us-east-1"\nlayout = "{org}/"\n')
+    assert cli._run([command, "-c", str(config)]) == 2  # noqa: SLF001 - as above
+    told = capsys.readouterr()
+    error = f"error: environment variable {name}: {WITHOUT_SCHEME[name]!r} is not an endpoint\n"
+    assert (told.out, told.err) == ("", f"{error}hint: write http://HOST:PORT or https://HOST\n")
+    monkeypatch.setenv(name, "me:secret@localhost")
+    assert cli._run([command, "-c", str(config)]) == 2  # noqa: SLF001 - as above
+    assert "secret" not in capsys.readouterr().err
+
+
+def test_an_endpoint_of_the_aws_config_file_that_is_no_url_ends_with_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for each in WITHOUT_SCHEME:
+        monkeypatch.delenv(each, raising=False)
+    (tmp_path / "config").write_text("[default]\nendpoint_url = localhost:9000\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    config = tmp_path / "auditor.toml"
+    config.write_text('[[bucket]]\nurl = "s3://data"\nregion = "us-east-1"\nlayout = "{org}/"\n')
+    assert cli._run(["scan", "-c", str(config)]) == 2  # noqa: SLF001 - as above
+    assert "the endpoint of s3 in profile default is no URL" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["STORAGE_EMULATOR_HOST", "API_ENDPOINT_OVERRIDE"])
+def test_a_variable_that_would_send_half_of_the_requests_elsewhere_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    with a_small_cloud(tmp_path) as small:
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+        assert cli._run(small.argv("scan", "-q")) == 0, "the config's own endpoint counts"  # noqa: SLF001 - as above
+        text = small.config.read_text()
+        small.config.write_text("\n".join(line for line in text.splitlines() if "storage_endpoint" not in line))
+        capsys.readouterr()
+        assert cli._run(small.argv("scan", "-q")) == 2  # noqa: SLF001 - as above
+        assert f"environment variable {name} is set" in capsys.readouterr().err

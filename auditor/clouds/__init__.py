@@ -6,7 +6,7 @@ from datetime import datetime
 from importlib import import_module
 from typing import Final, Protocol
 
-from auditor.checkup import Choosing, Doctor
+from auditor.checkup import Choosing, Doctor, Gone
 from auditor.config import Bucket, Config
 from auditor.connectors.wire import Wire
 from auditor.model import Cloud
@@ -57,8 +57,8 @@ class Made(Protocol):
     def poll_takes(self, keys: int) -> float:
         """Seconds that a poll of so many keys takes at least, at the share of the quotas that it may use."""
 
-    def doctor(self, choose: Choosing) -> Doctor:
-        """Who asks it once and little, and waits for seconds; `choose` says which keys."""
+    def doctor(self, choose: Choosing, gone: Gone) -> Doctor:
+        """Who asks it once and little, and waits for seconds; `choose` says which keys, `gone` what of lost ones."""
 
 
 class Maker(Protocol):

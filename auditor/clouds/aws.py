@@ -1,9 +1,10 @@
 """Amazon S3 and AWS KMS, as the config wants them to be asked."""
 
+import os
 from datetime import timedelta
 from typing import Final
 
-from auditor.checkup import Choosing, Doctor
+from auditor.checkup import Choosing, Doctor, Gone
 from auditor.clouds import ATTEMPTS, CONNECTIONS, PATIENCE, Clocks
 from auditor.config import Account, Bucket, Config
 from auditor.connectors.aws.buckets import AwsBuckets
@@ -11,6 +12,7 @@ from auditor.connectors.aws.census import S3Census
 from auditor.connectors.aws.doctor import AwsDoctor
 from auditor.connectors.aws.doctor_buckets import S3Place
 from auditor.connectors.aws.doctor_keys import Wanted
+from auditor.connectors.aws.endpoints import demand_usable
 from auditor.connectors.aws.keys import AwsKeys
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.probes import AwsProbes
@@ -35,6 +37,7 @@ class Aws:
     """`clouds.Made`."""
 
     def __init__(self, config: Config, wire: Wire, agent: str, clocks: Clocks) -> None:
+        demand_usable(os.environ)
         self._config = config
         self._identities = {one.id: _identity(one) for one in config.account if one.id}
         self._wire, self._agent = wire, agent
@@ -82,7 +85,7 @@ class Aws:
         """ListGrants for each: its quota is the smallest."""
         return keys / (_LIST_QUOTA * self._config.limits.kms_quota_share)
 
-    def doctor(self, choose: Choosing) -> Doctor:
+    def doctor(self, choose: Choosing, gone: Gone) -> Doctor:
         """Who asks once and little, by clients of their own: those of a sweep wait longer."""
         clients = AwsClients(self._identities, self._wire, self._agent, CONNECTIONS, ATTEMPTS, patience=PATIENCE)
         mine = [one for one in self._config.bucket if one.url.startswith("s3://")]
@@ -97,6 +100,7 @@ class Aws:
             Wanted(self._config.platform.aws_principals, probe.reads, probe.dry_runs),
             AwsProbes(clients, where, self._clock),
             choose,
+            gone,
         )
 
     def identity(self) -> tuple[str, ...]:

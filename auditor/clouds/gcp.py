@@ -1,9 +1,10 @@
 """Cloud Storage and Cloud KMS, as the config wants them to be asked."""
 
+import os
 from functools import partial
 from typing import Final
 
-from auditor.checkup import Choosing, Doctor
+from auditor.checkup import Choosing, Doctor, Gone
 from auditor.clouds import Clocks
 from auditor.config import Account, Bucket, Config
 from auditor.connectors.gcp.buckets import GcsBuckets
@@ -16,11 +17,14 @@ from auditor.connectors.gcp.probes import GcpProbes
 from auditor.connectors.gcp.session import Endpoints, GcpClients, GcpIdentity
 from auditor.connectors.pace import Pace, of_a_bucket
 from auditor.connectors.wire import Wire
+from auditor.errors import UsageError
 from auditor.model import Population
 from auditor.ports import BucketLister, ObjectSource
 
 _KMS_QUOTA: Final = 600 / 60
 """Read tokens a second, project and region. Source: Cloud KMS docs, Quotas (600 a minute by default)."""
+_OTHER_PLACES: Final = ("STORAGE_EMULATOR_HOST", "API_ENDPOINT_OVERRIDE")
+"""Variables by which the SDK's client for Cloud Storage goes elsewhere. Source: google-cloud-storage, Client."""
 
 
 class Gcp:
@@ -28,6 +32,7 @@ class Gcp:
 
     def __init__(self, config: Config, wire: Wire, agent: str, clocks: Clocks) -> None:
         self._config = config
+        _demand_one_place(config)
         endpoints = Endpoints(config.gcp.storage_endpoint, config.gcp.kms_endpoint, config.gcp.iam_endpoint)
         identities = {one.project: _identity(one) for one in config.account if one.project}
         self._clients = GcpClients(identities, endpoints, wire, agent)
@@ -71,7 +76,7 @@ class Gcp:
         """GetCryptoKey, ListCryptoKeyVersions and GetIamPolicy for each; all count against one quota."""
         return 3 * keys / (_KMS_QUOTA * self._config.limits.gcp_kms_quota_share)
 
-    def doctor(self, choose: Choosing) -> Doctor:
+    def doctor(self, choose: Choosing, gone: Gone) -> Doctor:
         """Who asks once and little."""
         mine, probe = self._mine(), self._config.probe
         return GcpDoctor(
@@ -83,6 +88,7 @@ class Gcp:
             probe.verify_connectivity,
             self.prober,
             choose,
+            gone,
         )
 
     def _mine(self) -> list[Bucket]:
@@ -99,6 +105,21 @@ class Gcp:
     def identity(self) -> tuple[str, ...]:
         """As whom it is asked."""
         return tuple(self._clients.identity())
+
+
+def _demand_one_place(config: Config) -> None:
+    """See that no variable sends the SDK elsewhere than the rest: half of an answer would be of another cloud.
+
+    Raises:
+        UsageError: one does.
+    """
+    is_open = config.gcp.storage_endpoint is None and any(one.url.startswith("gs://") for one in config.bucket)
+    name = next((one for one in _OTHER_PLACES if os.environ.get(one)), None)
+    if is_open and name is not None:
+        raise UsageError(
+            f"environment variable {name} is set, and not all requests would go there",
+            "write the place as [gcp] storage_endpoint, or unset the variable",
+        )
 
 
 def _pace(share: float) -> Pace:

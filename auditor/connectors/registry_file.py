@@ -120,11 +120,14 @@ class FileRegistry:
             for number, line in enumerate(_lines(file), 1):
                 if line.strip():
                     yield f"line {number}", self._object(json.loads(line, object_pairs_hook=_fields), f"line {number}")
-        else:
-            for number, one in enumerate(_array(_whole(file)), 1):
+        elif text := _whole(file).strip():
+            for number, one in enumerate(_array(text), 1):
                 yield f"entry {number}", self._object(one, f"entry {number}")
 
     def _rows(self, file: TextIO) -> Iterator[tuple[str, Mapping[str, object]]]:
+        if not any(line.strip() for line in _lines(file)):
+            return  # an empty file has no header either, and is told as empty
+        file.seek(0)
         rows = csv.DictReader(_lines(file), strict=True)
         header = [one.strip() for one in rows.fieldnames or ()]
         rows.fieldnames = header

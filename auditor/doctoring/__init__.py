@@ -9,7 +9,7 @@ from auditor.checkup import Answer, Check, Told
 from auditor.clouds import Clocks
 from auditor.config import Config
 from auditor.connectors.wire import Wire
-from auditor.doctoring import local
+from auditor.doctoring import gone, local
 from auditor.doctoring.asking import as_check, ask
 from auditor.doctoring.aws_grants import aws_grants
 from auditor.doctoring.choosing import chooser
@@ -41,8 +41,9 @@ def examine(
     wire = Wire(now)
     checks = [*local.of_config(path, config, wire), *local.of_machine(config, ledger)]
     clocks = Clocks(now, lambda: now() + plausible(wire.skew()))
-    keys = {*ledger.memory, *(KeyName(one.name) for one in config.key)}
-    choose = chooser(frozenset(KeyName(one.name) for one in config.key), ledger.memory)
+    configured = frozenset(KeyName(one.name) for one in config.key)
+    keys = {*ledger.memory, *configured}
+    choose, lost = chooser(configured, ledger.memory), gone.teller(configured, ledger.memory)
     heard: list[tuple[str, Told]] = []
     asked: list[Check] = []
     for cloud, made in clouds_of(config, wire, clocks).items():
@@ -50,7 +51,7 @@ def examine(
         if mine:
             asked.append(of_polls(config, cloud, mine, made.poll_takes(mine)))
         try:
-            for questions in made.doctor(choose).rounds(keys):
+            for questions in made.doctor(choose, lost).rounds(keys):
                 answers = ask(questions, within, _silent(heard))
                 asked.extend(check for check, _, _ in answers)
                 heard.extend((endpoint, told) for _, endpoint, told in answers if endpoint and told is not None)

@@ -25,7 +25,7 @@ def chooser(configured: frozenset[KeyName], memory: Mapping[KeyName, KeyMemory])
             chosen.extend(some)
             if len(some) < len(mine):
                 text = f"{len(some)} of {len(mine)} known ones are asked, those that were silent last among them"
-                told.append(Check(_group(mine[0]), f"keys in {place}", Answer.OK, text))
+                told.append(Check(_group(mine[0]), f"{place}: keys that are asked", Answer.OK, text))
         return tuple(chosen), tuple(told)
 
     return choose
@@ -40,7 +40,7 @@ def _some(mine: list[KeyName], configured: frozenset[KeyName], memory: Mapping[K
         silent = known is not None and (known.denied_since is not None or known.last is None)
         new = (kind := _kind(known)) not in seen
         seen.add(kind)
-        ranked.append((0 if silent or name in configured else 1 if new else 2, name))
+        ranked.append((0 if silent else 1 if name in configured else 2 if new else 3, name))
     return [name for _, name in sorted(ranked)[:MOST]]
 
 

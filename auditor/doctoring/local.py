@@ -98,7 +98,7 @@ def of_config(path: Path, config: Config, wire: Wire) -> Iterator[Check]:
         yield Check(CONFIG, "[[registry]]", Answer.OFF, told)
     yield from _services(config, wire)
     for one in registries_of(config):
-        what = f"registry {one.name}"
+        what = one.name
         try:
             some = list(islice(one.entries(), _ENTRIES))
         except AuditorError as error:

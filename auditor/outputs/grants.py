@@ -60,22 +60,29 @@ def schema() -> dict[str, Any]:
     return parsed
 
 
-def aws_text(one: AwsGrants) -> Iterator[str]:
-    """Yield each policy behind a line that says whose it is; one alone stands as it is, to be put into a file."""
-    if len(one.policies) == 1 and not one.key_statements:
-        yield json.dumps(one.policies[0].document, indent=2)
-        return
+def write_aws(one: AwsGrants, out: TextIO, notes: TextIO) -> None:
+    """Write each policy as AWS takes it and nothing else; whose it is, and what others add, goes to `notes`."""
+    is_alone = len(one.policies) == 1 and not one.key_statements
     for policy in one.policies:
-        yield visible(f"# IAM policy of {policy.identity}")
-        yield json.dumps(policy.document, indent=2)
+        if not is_alone:
+            notes.write(visible(f"# IAM policy of {policy.identity}") + "\n")
+            notes.flush()
+        out.write(json.dumps(policy.document, indent=2) + "\n")
+        out.flush()
     for other in one.key_statements:
-        yield f"# unless account {other.account} is the auditor's own: its owner adds this to the policy of each of"
-        yield from (f"#   {key}" for key in other.keys)
-        yield json.dumps(other.statement, indent=2)
+        lines = [
+            f"# unless account {other.account} is the auditor's own: its owner adds this to the policy of each of",
+            *(f"#   {key}" for key in other.keys),
+        ]
+        notes.writelines(f"{visible(line)}\n" for line in lines)
+        notes.write(json.dumps(other.statement, indent=2) + "\n")
 
 
 def gcp_text(one: GcpGrants) -> Iterator[str]:
-    """Yield a shell script that makes the roles and gives them; what nobody knows is asked of its environment."""
+    """Yield a shell script that makes the roles, or brings them up to date, and gives them.
+
+    What nobody knows is asked of its environment.
+    """
     members = {*(role.member for role in one.roles), *(quota.member for quota in one.quota_projects)}
     if None in members or one.impersonated:
         yield f': "${{MEMBER:?set it to who the auditor is, like {_SOMEBODY}}}"'
@@ -97,8 +104,11 @@ def _of_project(role: ProjectRole) -> Iterator[str]:
         yield ': "${PROJECT:?set it to that project}"'
     project = shlex.quote(role.project) if role.project is not None else '"$PROJECT"'
     permissions = ",".join(role.permissions)
+    # Run again, for another permission or project, it finds the role that it made.
+    there = f"gcloud iam roles describe {_ROLE} --project={project} >/dev/null 2>&1"
+    yield f"{there} && VERB=update || VERB=create"
     yield (
-        f"gcloud iam roles create {_ROLE} --project={project} --title='CMEK auditor' --stage=GA "
+        f"gcloud iam roles \"$VERB\" {_ROLE} --project={project} --title='CMEK auditor' --stage=GA "
         f"--permissions={permissions}"
     )
     yield (

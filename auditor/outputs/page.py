@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
 
@@ -250,7 +250,7 @@ def view(
         judged=words.stamp(now),
         next_loss=words.instant(next_loss) if next_loss else "no date known",
         next_loss_left=words.until(next_loss, now) if next_loss else "",
-        next_loss_what=_what_is_lost(judgement),
+        next_loss_what=summary.next_loss(judgement),
         unit="namespaces by registries" if judgement.is_keys_only else "objects",
         shares=_shares(judgement, sums),
         total=_total(judgement, total),
@@ -307,25 +307,13 @@ def _waiver(one: GivenWaiver, now: datetime) -> WaiverRow:
     return WaiverRow(
         rule=told.rule,
         match=tuple((field, value) for field in FIELDS if (value := getattr(told, field)) is not None),
-        until=words.instant(told.until),
+        until=words.through(told.until),
         left="over" if over else words.until(told.until, now),
         owner=told.owner,
         approved_by=told.approved_by,
         reason=told.reason,
         covers="; ".join(parts),
     )
-
-
-def _what_is_lost(judgement: Judgement) -> str:
-    for one in sorted(judgement.findings, key=lambda each: each.final_at or datetime.max.replace(tzinfo=UTC)):
-        if one.status is not Status.RESOLVED and one.final_at is not None and one.final_at == judgement.next_loss:
-            verb = "are lost for good" if one.readability is Readability.DOOMED else "stop being readable"
-            hangs = words.counted(one.extent.objects, "object")
-            if one.extent.objects is None:
-                hangs = words.counted(one.extent.namespaces, "namespace")
-                verb = f"{verb}, as far as registries and the versions in use go" if one.readability else verb
-            return f"{hangs} under {words.short(one.subject.id)} {verb}"
-    return ""
 
 
 def _tone(judgement: Judgement, total: Amount) -> str:
@@ -405,7 +393,7 @@ def _finding(one: Finding, rules: dict[str, Demand], now: datetime) -> FindingVi
         remedy=_MEANT if one.meant else rule.remedy if rule else "",
         source=rule.source if rule else "",
         status=one.status.value,
-        waived=words.instant(one.waived_until) if one.waived_until else "",
+        waived=words.through(one.waived_until) if one.waived_until else "",
     )
 
 

@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from auditor.log import visible
+from auditor.model import Cloud
 from auditor.outputs import last_use, words
 from auditor.prices import KEY_SOURCE
-from auditor.standing import Candidate, Recorded, Retiring, Step, Use
+from auditor.standing import SETTLES, Candidate, Recorded, Retiring, Step, Use
 
 _ORDER: Final = (Use.UNUSED, Use.NOT_PROVEN, Use.TAKES_NEW_DATA, Use.IN_USE)
 _STYLES: Final = {Use.UNUSED: "green", Use.NOT_PROVEN: "yellow", Use.IN_USE: "", Use.TAKES_NEW_DATA: ""}
@@ -107,7 +108,25 @@ def _next(each: Candidate, now: datetime) -> str:
         case Step.DESTROY:
             return "retire --destroy"
         case _:
-            return ""
+            return _not_yet(each, now)
+
+
+def _not_yet(each: Candidate, now: datetime) -> str:
+    """What stands before any step."""
+    since = each.standing.resting
+    match each.standing.use:
+        case Use.UNUSED:
+            return "nothing: it is on its way out" if each.standing.state == "DESTROY_SCHEDULED" else "wait"
+        case Use.NOT_PROVEN if since is not None and now < since + SETTLES:
+            return f"scan after {words.instant(since + SETTLES)}, see below"
+        case Use.NOT_PROVEN:
+            return "mend what is told below, then scan"
+        case Use.TAKES_NEW_DATA if each.key.cloud is Cloud.AWS:
+            return "ask `impact`: only once it is disabled a proof is possible"
+        case Use.TAKES_NEW_DATA:
+            return "nothing, while it is the primary version"
+        case _:
+            return "nothing, while new data comes" if since is None else "move its data first"
 
 
 def _steps(one: Retiring) -> Iterator[Text]:

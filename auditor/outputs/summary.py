@@ -123,6 +123,23 @@ def spaces_by_readability(assessed: Iterable[Assessed]) -> Mapping[Readability, 
     return sums
 
 
+def next_loss(judgement: Judgement) -> str:
+    """Say most of what the next loss takes away, and how much else has the same minute; empty where nobody tells."""
+    date = judgement.next_loss
+    open_ones = (one for one in judgement.findings if one.status is not Status.RESOLVED and one.extent.objects != 0)
+    alike = [one for one in open_ones if date and one.final_at and words.instant(one.final_at) == words.instant(date)]
+    if not alike:
+        return ""
+    first, *more = sorted(alike, key=lambda one: -(one.extent.objects or 0))
+    verb = "are lost for good" if first.readability is Readability.DOOMED else "stop being readable"
+    hangs = words.counted(first.extent.objects, "object")
+    if first.extent.objects is None:
+        hangs = words.counted(first.extent.namespaces, "namespace")
+        verb = f"{verb}, as far as registries and the versions in use go" if first.readability else verb
+    others = f", and {words.counted(len(more), 'more finding')} at that minute" if more else ""
+    return f"{hangs} under {words.short(first.subject.id)} {verb}{others}"
+
+
 def complete(judgement: Judgement) -> str:
     """Say how complete and how fresh the answer is."""
     if judgement.is_keys_only:

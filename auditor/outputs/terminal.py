@@ -67,7 +67,7 @@ def _waived(judgement: Judgement, most: int) -> Iterator[str]:
     for one in found[:most]:
         name = words.short(_without_arrow(one.subject.id))
         owner = ", ".join(each.owner for each in waivers_of(one, judgement))
-        until = words.instant(one.waived_until) if one.waived_until else ""
+        until = words.through(one.waived_until) if one.waived_until else ""
         yield f"waived until {until} by {owner}: {one.severity} {one.rule} {name} {one.id[:_ID]}"
     if len(found) > most:
         yield f"and {len(found) - most} more waived; --format json has all of them"
@@ -182,7 +182,7 @@ def explain(one: Finding, rule: Demand | None, judgement: Judgement) -> Renderab
         lines.append(_plain(f"resolved    {words.instant(one.last_seen)}: what follows was so before", "bold"))
     lines.extend(
         _plain(
-            f"waived      until {words.instant(each.until)} by {each.owner}, approved by {each.approved_by}: "
+            f"waived      until {words.through(each.until)} by {each.owner}, approved by {each.approved_by}: "
             f"{each.reason}",
             "bold",
         )
@@ -244,7 +244,8 @@ def _clock(judgement: Judgement) -> Text:
     if judgement.next_loss is None:
         return _plain("No date of a next loss is known.")
     when = f"{words.instant(judgement.next_loss)}, {words.until(judgement.next_loss, judgement.now)}"
-    return _plain(f"Next loss: {when}.", "bold red")
+    what = summary.next_loss(judgement)
+    return _plain(f"Next loss: {when}{f': {what}' if what else ''}.", "bold red")
 
 
 def findings(found: Sequence[Finding], now: datetime, console: Console) -> RenderableType:

@@ -7,6 +7,7 @@ from typing import Final
 from auditor.findings import SubjectKind
 from auditor.log import visible
 from auditor.model import Cloud, Extent, KeyName, split_version
+from auditor.waiver import last_day
 
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _STEP: Final = 1000
@@ -83,6 +84,11 @@ def dollars(amount: float) -> str:
 def instant(moment: datetime) -> str:
     """A time to the minute, UTC."""
     return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def through(until: datetime) -> str:
+    """The last day of what from a moment on counts no more, as a config names it: that day is in it."""
+    return f"{last_day(until)} (UTC, that day included)"
 
 
 def stamp(moment: datetime) -> str:

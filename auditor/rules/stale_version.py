@@ -8,7 +8,6 @@ from datetime import datetime
 
 from auditor.findings import Outcome, Readability, Severity
 from auditor.model import AwsKey, GcpKey, GcpKeyVersion
-from auditor.retirement import SETTLES
 from auditor.rule import (
     Context,
     HeldKey,
@@ -20,6 +19,7 @@ from auditor.rule import (
     passed,
     unknown,
 )
+from auditor.standing import SETTLES
 
 
 def check(key: HeldKey, at: Context) -> Outcome:

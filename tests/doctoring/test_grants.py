@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,10 @@ def test_each_identity_gets_a_policy_of_its_own(tmp_path: Path) -> None:
         BUCKET.format("one", "us-east-1") + BUCKET.format("two", "eu-west-1") + 'account = "444455556666"\n' + account
     )
     found = aws_of(tmp_path, text, (FOREIGN,))
+    out, notes = StringIO(), StringIO()
+    grants.write_aws(found, out, notes)
+    assert out.getvalue() == "".join(json.dumps(one.document, indent=2) + "\n" for one in found.policies)
+    assert notes.getvalue().splitlines() == [f"# IAM policy of {one.identity}" for one in found.policies]
     first, second = found.policies
     assert (second.identity, found.key_statements) == (role, ())
     assert allowed(first.document, "s3:ListBucketVersions") == ["arn:aws:s3:::one"]
@@ -174,9 +179,12 @@ def test_the_owner_of_a_key_in_an_account_that_nobody_configured_gets_a_statemen
     found = aws_of(tmp_path, BUCKET.format("one", "us-east-1"), (FOREIGN,))
     (other,) = found.key_statements
     assert (other.account, other.keys, other.statement["Action"]) == ("444455556666", (FOREIGN,), ["kms:DescribeKey"])
-    text = "\n".join(grants.aws_text(found))
-    assert f"#   {FOREIGN}" in text
-    assert "account 444455556666 is the auditor's own" in text
+    out, notes = StringIO(), StringIO()
+    grants.write_aws(found, out, notes)
+    assert json.loads(out.getvalue()) == found.policies[0].document, "it can be piped as it is"
+    assert f"\n#   {FOREIGN}\n" in notes.getvalue()
+    assert "account 444455556666 is the auditor's own" in notes.getvalue()
+    assert json.loads(notes.getvalue().partition(FOREIGN)[2]) == other.statement
 
 
 def test_one_policy_alone_is_printed_as_the_file_that_aws_takes(
@@ -210,6 +218,23 @@ def test_the_script_for_google_cloud_runs_nothing_but_gcloud(tmp_path: Path, pro
     assert f"--project={shown}\n" in said
     assert said.count(f"--member=serviceAccount:{shown}\n") == 2
     assert f"add-iam-policy-binding\n{shown}\n--member=user:me\n--role=roles/iam.serviceAccountTokenCreator\n" in said
+
+
+def test_the_script_for_google_cloud_makes_a_role_once_and_then_brings_it_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "auditor.toml"
+    path.write_text('[[bucket]]\nurl = "gs://one"\nlayout = "{org}/"\naccount = "b"\n[[account]]\nproject = "b"\n')
+    lines = "\n".join(grants.gcp_text(doctoring.gcp_grants(load(path), ())))
+    gcloud = (
+        *("#!/bin/sh", 'case "$3" in', "describe) test -e made ;;", "create) test ! -e made && touch made ;;", "esac"),
+        *("code=$?", 'echo "$3 $4" >> said', "exit $code"),
+    )
+    (tmp_path / "gcloud").write_text("\n".join(gcloud))
+    (tmp_path / "gcloud").chmod(0o700)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "MEMBER": "user:me"}
+    for verb in ("create", "update"):
+        subprocess.run(["/bin/sh", "-e"], input=lines, text=True, check=True, cwd=tmp_path, env=env)
+        said = (tmp_path / "said").read_text().splitlines()
+        assert said[-3:] == ["describe cmekAuditor", f"{verb} cmekAuditor", "b --member=user:me"]
 
 
 def test_what_the_config_does_not_say_the_script_asks_for(tmp_path: Path) -> None:
@@ -275,5 +300,7 @@ def test_acting_as_somebody_and_counting_against_another_project_are_granted_whe
 
 
 def test_nothing_to_grant_is_nothing() -> None:
-    assert list(grants.aws_text(AwsGrants((), ()))) == []
+    out = StringIO()
+    grants.write_aws(AwsGrants((), ()), out, out)
+    assert out.getvalue() == ""
     assert list(grants.gcp_text(GcpGrants(()))) == []

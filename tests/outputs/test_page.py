@@ -1,6 +1,11 @@
-from auditor.model import AwsKey, KeyName
+from dataclasses import replace
+from datetime import timedelta
+
+from auditor.model import AwsKey, GcpKey, KeyName
+from auditor.outputs import summary, words
 from auditor.outputs.page import _deadlines
 from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key, days
+from tests.outputs.test_hostile import a_judgement
 from tests.test_engine import judged
 
 
@@ -22,3 +27,23 @@ def test_a_deadline_says_whether_the_data_is_lost_or_stops_being_readable() -> N
     )
     told = [(one.what, one.readability) for one in _deadlines(list(result.findings), NOW)]
     assert told == [("lost for good", "doomed"), ("stops being readable", "expiring"), ("stops being readable", "")]
+
+
+def test_the_next_loss_names_the_most_and_counts_what_else_has_the_same_minute() -> None:
+    def scheduled(name: KeyName, seconds: float) -> GcpKey:
+        gone = a_version("1", "DESTROY_SCHEDULED", destroy_time=NOW + days(1) + timedelta(seconds=seconds))
+        return replace(a_gcp_key(gone), name=name)
+
+    names = [KeyName(f"{GCP_KEY}-{number}") for number in range(4)]
+    seconds = (0, 1, 2, 3600)
+    empty = replace(a_judgement("harmless")[0], assessed=(), findings=(), now=NOW)
+    result = judged(
+        *(a_holding(name, "1", objects=number + 1) for number, name in enumerate(names)),
+        keys={name: (scheduled(name, late), None) for name, late in zip(names, seconds, strict=True)},
+    )
+    told = summary.next_loss(replace(empty, findings=tuple(result.findings)))
+    most = f"3 objects under {words.short_key(names[2])} version 1 are lost for good"
+    assert told == f"{most}, and 2 more findings at that minute"
+    one = judged(a_holding(names[0], "1"), keys={names[0]: (scheduled(names[0], 0), None)})
+    assert summary.next_loss(replace(empty, findings=tuple(one.findings))).endswith("are lost for good")
+    assert summary.next_loss(empty) == ""

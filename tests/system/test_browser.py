@@ -3,11 +3,13 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from auditor import cli
+from tests.clouds import GOOGLE_KEY
 from tests.small import a_small_cloud
 from tests.system.conftest import tool
 
@@ -19,6 +21,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("report")
     with a_small_cloud(folder) as small:
         small.set_state(1, "DISABLED")
+        doomed = small.cloud.store.add_key(f"{GOOGLE_KEY}-doomed")
+        doomed.versions[1].state = "DESTROY_SCHEDULED"
+        doomed.versions[1].destroy_time = datetime.now(UTC) + timedelta(days=2)
+        small.cloud.store.put("data", "acme/doomed/1", key=doomed.name, version=1, size=100)
         small.cloud.store.put("data", f"{'long' * 60}/{'name' * 60}/x", key=None)
         assert cli._run(small.argv("scan", "-q")) == 1  # noqa: SLF001 - the command without the end of the process
         page = folder / "report.html"
@@ -55,6 +61,18 @@ def test_it_is_never_wider_than_the_window(report: Path, width: int) -> None:
     told = browse("--allow-file-access-from-files", "--virtual-time-budget=3000", "--dump-dom", frame.as_uri())
     wide, window, headings = map(int, told.partition("<title>")[2].partition("</title>")[0].split("/"))
     assert (wide, headings) == (window, 12)
+
+
+def test_on_a_phone_all_of_the_deadlines_is_seen_without_scrolling_sideways(report: Path) -> None:
+    frame = report.with_name("phone.html")
+    frame.write_text(
+        f'<iframe id=f src="{report.name}" style="width:420px;height:900px;border:0"></iframe>'
+        "<script>f.onload=()=>{const d=f.contentDocument.querySelector('[aria-labelledby=deadlines] .scroll');"
+        "document.title=d.scrollWidth+'/'+d.clientWidth+'/'+d.querySelectorAll('tbody tr').length}</script>"
+    )
+    told = browse("--allow-file-access-from-files", "--virtual-time-budget=3000", "--dump-dom", frame.as_uri())
+    wide, window, rows = map(int, told.partition("<title>")[2].partition("</title>")[0].split("/"))
+    assert (wide, rows) == (window, 1)
 
 
 def test_it_prints(report: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from auditor.checkup import Answer, Choosing, Question, Round, Told
+from auditor.checkup import Answer, Choosing, Gone, Question, Round, Told
 from auditor.connectors.aws.doctor_buckets import BucketQuestions, S3Place, Seen
 from auditor.connectors.aws.doctor_keys import KeyQuestions, Wanted
 from auditor.connectors.aws.doctor_told import endpoint_of, group_of
@@ -25,6 +25,7 @@ class AwsDoctor:
     wanted: Wanted
     prober: AwsProbes
     choose: Choosing
+    gone: Gone
     _whose: dict[str | None, str] = field(default_factory=dict)
     """Account of the config, None for the default identity -> the account whose identity it is."""
 
@@ -32,7 +33,9 @@ class AwsDoctor:
         """Yield credentials and buckets, then objects, then keys, then what hangs on the kind of each key."""
         seen = {one.url: Seen() for one in self.buckets}
         of_buckets = BucketQuestions(self.clients, self.prober, self.wanted.reads, seen)
-        of_keys = KeyQuestions(self.clients, self.prober, self.wanted, self._is_ours, next(iter(seen), "s3://none"))
+        of_keys = KeyQuestions(
+            self.clients, self.prober, self.wanted, self._is_ours, self.gone, next(iter(seen), "s3://none")
+        )
         known = {one for one in keys if one.cloud is Cloud.AWS}
         owners = {one.owner if one.owner in self.roles else None for one in known}
         accounts = sorted({one.account for one in self.buckets}.union(self.roles, owners), key=lambda one: one or "")
@@ -76,7 +79,7 @@ class AwsDoctor:
                 )
             return Told(None, found[1])
 
-        what = f"become {role}" if role else "credentials"
+        what = f"{role}: become it" if role else "credentials"
         return Question(
             group_of(account), what, ask, "sts:AssumeRole" if role else None, endpoint_of(self.clients, "sts", account)
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from auditor.checkup import Answer, Check, Question, Told
+from auditor.checkup import Answer, Check, Gone, Question, Told
 from auditor.connectors.aws.doctor_told import endpoint_of, group_of, may, not_told, of_probe
 from auditor.connectors.aws.errors import FAULTS
 from auditor.connectors.aws.keys import WITH_MATERIAL, is_rotated, parse_key
@@ -44,9 +44,12 @@ class KeyQuestions:
     wanted: Wanted
     is_ours: Callable[[KeyName], bool]
     """Whether the identity is of the key's account; one that cannot be told is let try."""
+    gone: Gone
     bucket: str
     """For which data a dry run asks."""
     described: dict[KeyName, Mapping[str, Any]] = field(default_factory=dict)
+    lost: set[KeyName] = field(default_factory=set)
+    """Those that are not there, by the word of their own account."""
 
     def describe(self, name: KeyName) -> Question:
         """Make the question for the state of a key, which decides what else is asked of it."""
@@ -61,7 +64,8 @@ class KeyQuestions:
                 if found.reason is Reason.NOT_FOUND:
                     # In its own account whoever is told so was let ask; in others nobody is told the truth.
                     if self.is_ours(name):
-                        return Told(None, "answered: there is no such key")
+                        self.lost.add(name)
+                        return self.gone(name)
                     return Told(Reason.NOT_VISIBLE, f"{found.text}: only the key's own account can tell", _OWNER)
                 return found
             self.described[name] = parse_key(name, told) | {"store": told.get("CustomKeyStoreId")}
@@ -72,7 +76,7 @@ class KeyQuestions:
     def of_key(self, name: KeyName) -> Iterator[Question | Check]:
         """What a poll asks beside the state; all of it where the state was refused, so that nothing comes up later."""
         key = self.described.get(name)
-        if key is not None and key["manager"] == "provider":
+        if name in self.lost or (key is not None and key["manager"] == "provider"):
             return
         rotated = key is None or is_rotated(key)
         ours = self.is_ours(name)
@@ -112,10 +116,12 @@ class KeyQuestions:
 
     def _of_another(self, name: KeyName, what: str, permission: str, *, judged: bool = False) -> Check:
         """Nobody of another account is ever answered; `judged`: a verdict hangs on it in any case."""
-        text = f"nobody of another account than {name.owner} may ask"
+        text = "nobody of another account than the key's own may ask"
         if not (judged or self.wanted.principals):
             return self._off(name, what, permission, f"{text}, and [platform] aws_principals asks for no verdict on it")
-        todo = f"give [[account]] {name.owner} a role there, with the policy of `cmek-auditor doctor --grants aws`"
+        todo = (
+            "give its account an [[account]] with a role there; `cmek-auditor doctor --grants aws` then prints for it"
+        )
         group = group_of(name.owner)
         return Check(group, f"{name.text}: {what}", Answer.MISSING, text, permission, Reason.NOT_VISIBLE, todo=todo)
 

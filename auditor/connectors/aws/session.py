@@ -28,6 +28,7 @@ from botocore.utils import parse_timestamp
 from urllib3 import HTTPResponse
 
 from auditor.connectors.aws import answers
+from auditor.connectors.aws.endpoints import HINT
 from auditor.connectors.aws.errors import FAULTS, reason_of
 from auditor.connectors.aws.whole import demand_whole_headers
 from auditor.connectors.wire import Wire
@@ -196,6 +197,14 @@ class AwsClients:
                     raise UsageError(
                         f"half of the AWS credentials is missing: {error.kwargs['cred_var']}",
                         "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or neither",
+                    ) from None
+                except ValueError as error:
+                    # Of the environment it was told before; the SDK says it so of what stands in its config file.
+                    if not str(error).startswith("Invalid endpoint"):
+                        raise
+                    where = f"profile {profile}" if (profile := session.profile_name) else "the AWS config file"
+                    raise UsageError(
+                        f"the endpoint of {service} in {where} is no URL", f"{HINT} as its `endpoint_url`"
                     ) from None
                 self._hook(client)
                 self._clients[service, where, account] = client

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from google.cloud.storage.retry import DEFAULT_RETRY
 
-from auditor.checkup import Answer, Check, Choosing, Question, Round, Told
+from auditor.checkup import Answer, Check, Choosing, Gone, Question, Round, Told
 from auditor.connectors.gcp.calls import KmsCalls
 from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.gcp.probes import GcpProbes
@@ -48,6 +48,7 @@ class _Kind:
     """What a key told of itself."""
 
     read: bool = False
+    is_gone: bool = False
     backend: str = ""
     levels: set[str] = field(default_factory=set)
     """Protection levels of its primary version, and of one other."""
@@ -72,6 +73,7 @@ class GcpDoctor:
     verify_connectivity: bool
     prober: GcpProbes
     choose: Choosing
+    gone: Gone
     _seen: dict[str, _Seen] = field(default_factory=dict)
     _kinds: dict[KeyName, _Kind] = field(default_factory=dict)
 
@@ -190,9 +192,15 @@ class GcpDoctor:
     def _of_key(self, name: KeyName) -> Iterator[Question]:
         kind = self._kinds[name]
 
-        def state() -> str:
+        def state() -> str | Told:
             client = self.clients.keys(name.owner)
-            key: Any = self.calls.call("GetCryptoKey", client.get_crypto_key, {"name": name.text})
+            try:
+                key: Any = self.calls.call("GetCryptoKey", client.get_crypto_key, {"name": name.text})
+            except FAULTS as error:
+                kind.is_gone = reason_of(error) is Reason.NOT_FOUND
+                if kind.is_gone:
+                    return self.gone(name)
+                raise
             kind.read, kind.backend = True, key.crypto_key_backend
             kind.look(key.primary)
             return "answered"
@@ -231,6 +239,8 @@ class GcpDoctor:
 
     def _behind(self, name: KeyName) -> Iterator[Question | Check]:
         kind, group = self._kinds[name], _group(name.owner)
+        if kind.is_gone:
+            return
         what, permission = f"{name.text}: its single-tenant HSM", "cloudkms.singleTenantHsmInstances.get"
         if not kind.read:
             told = "on which it is was not told"
@@ -290,15 +300,16 @@ class GcpDoctor:
 
     # Questions
 
-    def _kms(self, name: KeyName, what: str, permission: str, ask: Callable[[], str]) -> Question:
+    def _kms(self, name: KeyName, what: str, permission: str, ask: Callable[[], str | Told]) -> Question:
         return self._question(name.owner, what, permission, ask, "kms")
 
     def _question(
-        self, project: str | None, what: str, permission: str, ask: Callable[[], str], service: str = "storage"
+        self, project: str | None, what: str, permission: str, ask: Callable[[], str | Told], service: str = "storage"
     ) -> Question:
         def tried() -> Told:
             try:
-                return Told(None, ask())
+                found = ask()
+                return found if isinstance(found, Told) else Told(None, found)
             except FAULTS as error:
                 if service == "kms" and reason_of(error) is Reason.NOT_FOUND:
                     return Told(None, "answered: there is none of this name")  # whoever is told so was let ask
