@@ -808,6 +808,48 @@ def test_uploads_that_go_round_in_a_circle_are_a_gap(cloud: AwsCloud) -> None:
         assert gap.reason is Reason.MALFORMED
 
 
+def test_a_page_of_uploads_that_comes_again_and_again_is_a_gap(cloud: AwsCloud) -> None:
+    for number in range(20):
+        told = f"<NextKeyMarker>b</NextKeyMarker><NextUploadIdMarker>{number}</NextUploadIdMarker>"
+        one = "<Upload><Key>a</Key><UploadId>1</UploadId></Upload>"
+        body = f"<ListMultipartUploadsResult><IsTruncated>true</IsTruncated>{told}{one}</ListMultipartUploadsResult>"
+        cloud.traffic.fail("uploads", status=200, body=body.encode(), times=1)
+    gap = a_bucket().uploads_in_progress()
+    assert isinstance(gap, Gap)
+    assert gap.reason is Reason.MALFORMED
+
+
+def test_uploads_of_names_that_xml_cannot_hold_are_counted(cloud: AwsCloud) -> None:
+    cloud.store.buckets["data"].uploads = [("a\x01b", "1"), ("a b+c%", "2")]
+    assert a_bucket().uploads_in_progress() == 2
+
+
+ODD_ENTRIES: dict[str, tuple[str, str]] = {
+    "which version it is": ("<VersionId>v00000001</VersionId>", ""),
+    "whether it is the newest": ("<IsLatest>true</IsLatest>", "<IsLatest/>"),
+    "in a word whether it is": ("<IsLatest>true</IsLatest>", "<IsLatest>1</IsLatest>"),
+    "its name": ("<Key>b</Key>", "<Key/>"),
+    "its name once": ("<Key>b</Key>", "<Key>b</Key><Key>b</Key>"),
+    "its class once": ("</StorageClass>", "</StorageClass><StorageClass>STANDARD</StorageClass>"),
+    "its class in a text": ("STANDARD</StorageClass>", "<a>STANDARD</a></StorageClass>"),
+}
+
+
+@pytest.mark.parametrize(("what", "instead"), ODD_ENTRIES.values(), ids=ODD_ENTRIES)
+def test_a_version_that_does_not_say_what_every_version_says_makes_no_page(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, what: str, instead: str
+) -> None:
+    """Else a version would be told under the key of another one."""
+    cloud.store.buckets["data"].versioned = True
+    for name, key in (("a", KEY), ("a", None), ("b", None)):
+        cloud.store.put("data", name, sse="aws:kms" if key else "AES256", key=key)
+    rendered = s3._xml  # noqa: SLF001 - where the embedded store writes its pages
+    monkeypatch.setattr(s3, "_xml", lambda tag, inner: rendered(tag, inner.replace(what, instead)))
+    with pytest.raises(CollectError) as broken:
+        sweep()
+    assert broken.value.reason is Reason.MALFORMED
+
+
 @pytest.mark.parametrize("places", [["b", "a"], [f"{number:02}" for number in range(20)]])
 def test_uploads_that_go_back_or_never_come_are_a_gap(
     cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, places: list[str]

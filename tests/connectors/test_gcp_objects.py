@@ -414,6 +414,17 @@ def test_uploads_that_go_round_in_a_circle_or_do_not_say_how_many_are_a_gap(clou
         assert gap.reason is Reason.MALFORMED
 
 
+def test_a_page_of_uploads_that_comes_again_and_again_is_a_gap(cloud: GoogleCloud) -> None:
+    for number in range(20):
+        told = f"<NextKeyMarker>b</NextKeyMarker><NextUploadIdMarker>{number}</NextUploadIdMarker>"
+        one = "<Upload><Key>a</Key><UploadId>1</UploadId></Upload>"
+        body = f"<ListMultipartUploadsResult><IsTruncated>true</IsTruncated>{told}{one}</ListMultipartUploadsResult>"
+        cloud.traffic.fail("uploads=", status=200, body=body.encode(), times=1)
+    gap = a_bucket(cloud).uploads_in_progress()
+    assert isinstance(gap, Gap)
+    assert gap.reason is Reason.MALFORMED
+
+
 @pytest.mark.parametrize("places", [["b", "a"], [f"{number:02}" for number in range(20)]])
 def test_uploads_that_go_back_or_never_come_are_a_gap(
     cloud: GoogleCloud, monkeypatch: pytest.MonkeyPatch, places: list[str]

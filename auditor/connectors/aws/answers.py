@@ -7,6 +7,7 @@ Source: Amazon S3 and AWS STS API References, response syntax of each operation;
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final, TypeGuard
@@ -31,6 +32,8 @@ _ROOTS: Final = {
     "ListMultipartUploads": "ListMultipartUploadsResult",
 }
 _PAGED: Final = frozenset({"ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"})
+_ENTRIES: Final = {"ListObjectsV2": "Contents", "ListObjectVersions": "Version"}
+_OF_AN_ENTRY: Final = frozenset({"Key", "Size", "LastModified", "ETag", "StorageClass", "VersionId", "IsLatest"})
 _SAID: Final = ({"true"}, {"false"})
 """What a page may say of whether there is more; the SDK takes silence for a last page."""
 _WRAPPED: Final = {"GetCallerIdentity": "GetCallerIdentityResult", "AssumeRole": "AssumeRoleResult"}
@@ -153,7 +156,31 @@ def _has_root(body: bytes, operation: str) -> bool:
         told = [child for child in root if _bare(child.tag) == "IsTruncated"]
         if {child.text for child in told} not in _SAID or any(len(child) for child in told):
             return False
+    if operation in _ENTRIES and not _are_entries(root, _ENTRIES[operation]):
+        return False
     return operation not in _ROOTS or _bare(root.tag) == _ROOTS[operation]
+
+
+def _are_entries(root: ET.Element, row: str) -> bool:
+    """Whether each entry has a name and says nothing twice, and each version whether it is the newest, else which.
+
+    The SDK takes the first or the last of several, and every word but `true` for `false`.
+    """
+    beside = Counter(name for one in root if (name := _bare(one.tag)).startswith("Next"))
+    if any(count > 1 for count in beside.values()):
+        return False
+    for entry in root:
+        if _bare(entry.tag) != row:
+            continue
+        told = [one for one in entry if _bare(one.tag) in _OF_AN_ENTRY]
+        texts = {_bare(one.tag): one.text for one in told}
+        if len(texts) != len(told) or any(len(one) for one in told) or not texts.get("Key"):
+            return False
+        if row == "Version" and not (
+            texts.get("IsLatest") == "true" or (texts.get("IsLatest") == "false" and texts.get("VersionId"))
+        ):
+            return False
+    return True
 
 
 def _has_credentials(inner: ET.Element) -> bool:

@@ -30,6 +30,8 @@ _ECHOES: Final = {
 """What was asked -> the element that repeats it."""
 _ENCODED: Final = frozenset({"prefix", "key-marker", "start-after"})
 _ONCE: Final = (*_ECHOES.values(), "EncodingType", "IsTruncated", "KeyCount", "MaxKeys")
+_NEXT: Final = ("NextKeyMarker", "NextVersionIdMarker", "NextContinuationToken")
+_NEWEST: Final = frozenset({"true", "false"})
 _ROLLED_UP: Final = "CommonPrefixes"
 """Names that stand for many: nobody asks for them."""
 _ALIASES: Final = ("-s3alias", "--ol-s3")
@@ -127,6 +129,13 @@ def parse_page(
         following = _following(root, space, versions=versions, encoded=encoded)
     except UnicodeDecodeError:
         raise NoPageError("a place that is no text") from None
+    if versions and not _NEWEST.issuperset(found["IsLatest"]):
+        raise NoPageError("a version that does not say whether it is the newest")
+    if versions and "" in found["VersionId"]:
+        pairs = zip(found["VersionId"], found["IsLatest"], strict=True)
+        if any(not version and newest == "false" for version, newest in pairs):
+            # Whoever is asked for it without a version answers of the newest.
+            raise NoPageError("a version that is not the newest and has no id")
     return Page(
         names=names,
         versions=[one or None for one in found["VersionId"]] if versions else [None] * count,
@@ -220,7 +229,7 @@ def _look_around(root: etree._Element, space: str, row: str) -> None:
     names = Counter(one.tag for one in root.iterchildren(etree.Element))
     for tag, count in names.items():
         there, _, name = str(tag).rpartition("}")
-        if name == _ROLLED_UP or (name in {row, *_ONCE} and there != space) or (name in _ONCE and count > 1):
+        if name == _ROLLED_UP or (name in {row, *_ONCE} and there != space) or (name in {*_ONCE, *_NEXT} and count > 1):
             raise NoPageError(f"a page with {name} where none, one or another is due")
 
 

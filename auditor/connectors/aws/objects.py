@@ -156,18 +156,23 @@ class S3Bucket:
         trail = Trail()
         try:
             while True:
-                page = self._client.list_multipart_uploads(Bucket=self._bucket, **asked)
-                found = len(page.get("Uploads", []))
-                count += found
+                page = self._client.list_multipart_uploads(Bucket=self._bucket, EncodingType="url", **asked)
+                found = page.get("Uploads", [])
+                count += len(found)
                 if not page.get("IsTruncated"):
                     return count
-                name, upload = page.get("NextKeyMarker"), page.get("NextUploadIdMarker")
+                name, upload = page.get("NextKeyMarker") or "", page.get("NextUploadIdMarker")
+                # The SDK decodes names of objects alone.
+                name = unquote_plus(name, errors="strict") if page.get("EncodingType") == "url" else name
+                last = (found[-1].get("Key"), found[-1].get("UploadId")) if found else None
                 back = not name or name < asked.get("KeyMarker", "")
-                if back or not (trail.leads_on((name, upload)) and trail.gets_on((name, upload) if found else None)):
+                if back or not (trail.leads_on((name, upload)) and trail.gets_on(last)):
                     return self._uncounted(Reason.MALFORMED, MALFORMED)
                 asked = {"KeyMarker": name, **({"UploadIdMarker": upload} if upload else {})}
         except FAULTS as error:
             return self._uncounted(reason_of(error), code_of(error))
+        except UnicodeDecodeError:
+            return self._uncounted(Reason.MALFORMED, MALFORMED)
 
     def _uncounted(self, reason: Reason, code: str) -> Gap:
         told = f"unfinished multipart uploads are not counted ({code})"
@@ -213,7 +218,7 @@ class S3Bucket:
         return self._objects(shard, self._heads())
 
     def _heads(self) -> "_Heads":
-        return _Heads(self._client, self._bucket, self._clock)
+        return _Heads(self._client, self._bucket, self._clock, versions=self._populations != (Population.LIVE,))
 
     def _objects(self, shard: Shard, heads: "_Heads") -> Iterator[StoredObject]:
         heads.begin()
@@ -240,7 +245,7 @@ class S3Bucket:
                 yield [one for one in page if one.name != after]
         except FAULTS as error:
             raise self.broken_off(code_of(error), reason_of(error)) from None
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             # An entry that says what no object can say, or leaves out what every object has.
             raise self.broken_off(MALFORMED, Reason.MALFORMED) from None
 
@@ -320,9 +325,10 @@ class _Undecided:
 class _Heads:
     """HEADs of one sweep and the control object that tells a customer's key from bad credentials."""
 
-    def __init__(self, client: "S3Client", bucket: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, client: "S3Client", bucket: str, clock: Callable[[], datetime], *, versions: bool) -> None:
         self._client = client
         self._bucket = bucket
+        self._versions = versions
         self._clock = clock
         self._lock = threading.Lock()
         self._controls: tuple[Listed, ...] = ()
@@ -450,16 +456,16 @@ class _Heads:
         """List a name once more; None where that tells nothing of it."""
         if "\ufffd" in listed.name:
             return None  # the SDK's mark for a name that is no text
-        most = 1 if listed.version is None else 1000
+        most = 1000 if self._versions else 1
         where = {"Bucket": self._bucket, "Prefix": listed.name, "MaxKeys": most}
         client: Any = self._client  # the stubs tell the two answers apart, which are read alike here
         try:
-            if listed.version is None:
-                page = client.list_objects_v2(**where)
-                found = [parse_listed(one, newest=True, versioned=False) for one in page.get("Contents", [])]
-            else:
+            if self._versions:
                 page = client.list_object_versions(**where)
                 found = [parse_listed(one, newest=True, versioned=True) for one in page.get("Versions", [])]
+            else:
+                page = client.list_objects_v2(**where)
+                found = [parse_listed(one, newest=True, versioned=False) for one in page.get("Contents", [])]
         except (*FAULTS, ValueError, KeyError, AttributeError):
             return None
         another = page.get("Name") != self._bucket and not is_alias(self._bucket)
@@ -500,14 +506,15 @@ def _is_gone(page: _About, listed: Listed) -> bool:
     names = [one.name for one in page.found]
     to_its_end = not page.truncated or any(name != listed.name for name in names)
     about_it = is_certain(listed.name) and all(name.startswith(listed.name) for name in names)
-    there = any((one.name, one.version) == (listed.name, listed.version) for one in page.found)
+    there = any(one.name == listed.name and listed.version in {None, one.version} for one in page.found)
     return about_it and to_its_end and not there
 
 
 def _is_listed(page: _About, listed: Listed, head: Head) -> bool:
     """Whether the page lists a version as HEAD describes it."""
-    described = listed.name, listed.version, head.etag
-    return any((one.name, one.version, one.etag) == described and head.size in {None, one.size} for one in page.found)
+    described = listed.name, head.etag
+    mine = [one for one in page.found if listed.version in {None, one.version}]
+    return any((one.name, one.etag) == described and head.size in {None, one.size} for one in mine)
 
 
 def _has_number(error: Exception) -> bool:

@@ -151,12 +151,12 @@ class GcpClients:
             pace.wait()
             answer = _answered(partial(session.get, url, params=asked, timeout=_TIMEOUT))
             uploads, following = parse_uploads(answer.content)
-            count += uploads
+            count += len(uploads)
             if following is None:
                 return count
             place = tuple(following.items())
             back = following["key-marker"] < asked.get("key-marker", "")
-            if back or not (trail.leads_on(place) and trail.gets_on(place if uploads else None)):
+            if back or not (trail.leads_on(place) and trail.gets_on(uploads[-1] if uploads else None)):
                 raise requests.JSONDecodeError("the pages never end", "", 0)
             asked = following
 

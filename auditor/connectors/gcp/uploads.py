@@ -8,8 +8,8 @@ from xml.etree import ElementTree as ET
 import requests
 
 
-def parse_uploads(raw: bytes) -> tuple[int, dict[str, str] | None]:
-    """Read a page: how many uploads, and the query of the next page if there is one.
+def parse_uploads(raw: bytes) -> tuple[list[tuple[str, str]], dict[str, str] | None]:
+    """Read a page: (name, id) of its uploads, and the query of the next page if there is one.
 
     Raises:
         requests.JSONDecodeError: it is no such page (the connectors' word for an answer that cannot be read).
@@ -22,15 +22,20 @@ def parse_uploads(raw: bytes) -> tuple[int, dict[str, str] | None]:
     if root.tag.rpartition("}")[2] != "ListMultipartUploadsResult":
         raise requests.JSONDecodeError("no list of uploads", "", 0)
     texts = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
-    count = sum(child.tag.rpartition("}")[2] == "Upload" for child in root)
+    uploads = [_named(child) for child in root if child.tag.rpartition("}")[2] == "Upload"]
     if texts.get("IsTruncated") not in {"true", "false"}:
         raise requests.JSONDecodeError("a page that does not say whether there is more", "", 0)
     if texts["IsTruncated"] == "false":
-        return count, None
+        return uploads, None
     if not texts.get("NextKeyMarker"):
         raise requests.JSONDecodeError("a page that says there is more, and not where", "", 0)
-    return count, {
+    return uploads, {
         "uploads": "",
         "key-marker": texts["NextKeyMarker"],
         "upload-id-marker": texts.get("NextUploadIdMarker", ""),
     }
+
+
+def _named(upload: ET.Element) -> tuple[str, str]:
+    texts = {child.tag.rpartition("}")[2]: child.text or "" for child in upload}
+    return texts.get("Key", ""), texts.get("UploadId", "")
