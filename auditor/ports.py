@@ -418,6 +418,13 @@ class RegistryKeeper(Protocol):
             LedgerError: what they said then is not kept any more.
         """
 
+    def shared(self, digest: str) -> frozenset[KeyName]:
+        """Every key that registries name for several tenants.
+
+        Raises:
+            LedgerError: what they said then is not kept any more.
+        """
+
     def declared(self, digest: str) -> Declared:
         """Which keys registries name, and in what they part.
 
@@ -505,7 +512,20 @@ class DependencyRows(Protocol):
         """Count namespaces for each (bucket, readability); one namespace may stand under several."""
 
 
-class OpenInventory(Holdings, DependencyRows, Protocol):
+class TenantRows(Protocol):
+    """The dependencies of one tenant, to be told to it: nothing of another's may be among them."""
+
+    def of_tenant(self, tenant: str) -> Iterator[Dependency]:
+        """Yield every dependency of the namespaces that are certainly this tenant's, without names of objects."""
+
+    def keys_of_others(self, tenant: str) -> frozenset[str]:
+        """Every key that has data of a namespace which is not certainly this tenant's."""
+
+    def of_nobody(self) -> int:
+        """Count the namespaces of which nobody says for certain whose they are."""
+
+
+class OpenInventory(Holdings, DependencyRows, TenantRows, Protocol):
     """The dependencies of some sweeps, for the judge and for outputs."""
 
     def populations(self) -> Mapping[tuple[str, Population], int]:

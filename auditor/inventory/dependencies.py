@@ -15,6 +15,7 @@ import duckdb
 
 from auditor.errors import LedgerError
 from auditor.findings import Assessed, Member, Readability, member_of
+from auditor.inventory import tenancy
 from auditor.inventory.alike import Alike
 from auditor.inventory.cuts import OUTSIDE, ROWS_AT_ONCE, Cut, cut
 from auditor.inventory.files import very_file
@@ -486,6 +487,19 @@ class Dependencies:
                 if not left:
                     return
                 skip = 0
+
+    def of_tenant(self, tenant: str) -> Iterator[Dependency]:
+        """Yield every dependency of the namespaces that are certainly this tenant's, without names of objects."""
+        for part in self._parts():
+            yield from map(_dependency, self._stream(tenancy.ROWS, part, {"tenant": tenant}))
+
+    def keys_of_others(self, tenant: str) -> frozenset[str]:
+        """Every key that has data of a namespace which is not certainly this tenant's."""
+        return frozenset(key for (key,) in self._ask(tenancy.FOREIGN, {"tenant": tenant}))
+
+    def of_nobody(self) -> int:
+        """Count the namespaces of which nobody says for certain whose they are."""
+        return sum(some[0][0] for some in self._in_parts(tenancy.UNCLEAR, {}))
 
     def _held(self, part: Cut) -> Mapping[str, int]:
         """How many rows each bucket has in a part."""

@@ -31,7 +31,7 @@ _SCHEMA: Final = pa.schema(_FIELDS)
 _AT_ONCE: Final = 50_000
 _FORM: Final = 4
 """Rises when files are to be written anew though nothing was said anew."""
-_FORM_TOGETHER: Final = 2
+_FORM_TOGETHER: Final = 3
 """Rises when that is so of what is made of all of them together, and what each said stays."""
 _NOTE: Final = "registry.json"
 _PLAIN: Final = "as it was"
@@ -53,7 +53,7 @@ COPY (
 ) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
 """
 _KEYS: Final = """
-SELECT key, if(count(DISTINCT tenant) = 1, any_value(tenant), NULL)
+SELECT key, if(count(DISTINCT tenant) = 1, any_value(tenant), NULL), count(DISTINCT tenant) > 1
 FROM read_parquet($files, hive_partitioning = false) WHERE key IS NOT NULL GROUP BY key ORDER BY key
 """
 _CONFLICTS: Final = """
@@ -204,7 +204,7 @@ class RegistryStore:
             files.put(writing, folder / _ENTRIES)
             merged = {"files": [files.very_file(folder / _ENTRIES)]}
             ((conflicts, parted),) = database.execute(_CONFLICTS, merged).fetchall()
-            keys = dict(database.execute(_KEYS, merged).fetchall())
+            named = database.execute(_KEYS, merged).fetchall()
             declared = {
                 "of_buckets": dict(database.execute(_OF_BUCKETS, merged).fetchall()),
                 "by_registries": {
@@ -222,9 +222,10 @@ class RegistryStore:
                 "conflicts": conflicts,
                 "parted_labels": parted,
                 "labels": self._told_labels(),
-                "keys": sorted(keys),
+                "keys": [key for key, *_ in named],
+                "shared": [key for key, _, is_shared in named if is_shared],
                 "declared": declared,
-                "tenants": {**{key: tenant for key, tenant in keys.items() if tenant is not None}, **self._tenants},
+                "tenants": {**{key: tenant for key, tenant, _ in named if tenant is not None}, **self._tenants},
             },
         )
 
@@ -239,6 +240,10 @@ class RegistryStore:
         """Whose each key is, where the config says so or registries name it for one tenant only."""
         told = self._note(digest)["tenants"] if digest else self._tenants
         return {KeyName(key): str(tenant) for key, tenant in told.items()}
+
+    def shared(self, digest: str) -> frozenset[KeyName]:
+        """Every key that registries name for several tenants."""
+        return frozenset(KeyName(one) for one in self._note(digest)["shared"]) if digest else frozenset()
 
     def declared(self, digest: str) -> Declared:
         """Which keys registries name, and in what they part."""
