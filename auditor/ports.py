@@ -9,6 +9,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from auditor.bundle import Believed
 from auditor.difference import Between
 from auditor.errors import CollectError, LedgerError
 from auditor.findings import Assessed, Finding, Judgement, Member, Readability
@@ -368,6 +369,39 @@ class RegistryService(RegistrySource, Protocol):
         """Pages of its list and namespaces that it would be asked about by now; None where nobody can tell."""
 
 
+class BundleSource(Protocol):
+    """A file that an operator has signed, read-only."""
+
+    @property
+    def name(self) -> str:
+        """How it is told of: no two registries share it."""
+
+    def signer(self) -> str | None:
+        """Fingerprint of the key that must have signed it; None where that cannot be read now."""
+
+    def version(self) -> str:
+        """Text that changes when the file does, or the key.
+
+        Raises:
+            CollectError: one of them cannot be read.
+        """
+
+    def read(self) -> Believed:
+        """What is signed.
+
+        Raises:
+            CollectError: it cannot be read, is not signed by the key, or says what cannot be.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """A bundle of the config, and how old what it tells may be."""
+
+    source: BundleSource
+    max_age: timedelta
+
+
 @dataclass(frozen=True, slots=True)
 class KeptRegistry:
     """One registry as it was read last."""
@@ -378,7 +412,7 @@ class KeptRegistry:
     first_unusable: str | None
     """Where the first entry stands that cannot be used, and why."""
     path: Path
-    """Its entries."""
+    """Its entries; of a bundle, dependencies."""
     keyed: int
     """Of how many namespaces it names a key."""
 
@@ -434,6 +468,21 @@ class RegistryKeeper(Protocol):
 
     def prune(self, digests: Collection[str], sweeps: Collection[str]) -> None:
         """Remove what nothing stands on any more."""
+
+
+class BundleKeeper(Protocol):
+    """Keeps what operators' bundles said when they were believed last."""
+
+    def kept(self, source: BundleSource) -> KeptRegistry | None:
+        """What a bundle said when it was believed last; None where none was, or the key is another one now."""
+
+    def keep(self, source: BundleSource, version: str, now: datetime) -> KeptRegistry:
+        """Read a bundle, and keep it in place of what it said before.
+
+        Raises:
+            CollectError: it is not believed; what it said before stays.
+            LedgerError: it cannot be written down.
+        """
 
 
 class BucketLister(Protocol):

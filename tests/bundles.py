@@ -76,6 +76,18 @@ class Operator:
         for number in range(count):
             self.cloud.store.put(bucket, f"{namespace}/{number}", key=key, version=version, size=100)
 
+    def remove(self, namespace: str, bucket: str = "data") -> None:
+        """Take all of it out for good."""
+        home = self.cloud.store.buckets[bucket]
+        home.objects = [one for one in home.objects if not one.name.startswith(f"{namespace}/")]
+
+    def hand_over(self, *customers: "Customer") -> None:
+        """Sweep, bundle, send."""
+        self.scanned()
+        assert self.bundle("-q") == 0
+        for one in customers:
+            one.given(self)
+
     def configure(self, more: str) -> None:
         self.config.write_text(CONFIG.format(endpoint=self.cloud.endpoint) + more)
 
@@ -107,3 +119,48 @@ def an_operator(folder: Path, settings: str = BUCKET) -> Iterator[Operator]:
         running.put("acme/chat", 2)
         running.put("zeta/secret", 1, key=OTHERS_KEY)
         yield running
+
+
+@dataclass(frozen=True)
+class Customer:
+    """Owns the key, sees no bucket, and has the operator's public key and the bundle that was handed over."""
+
+    cloud: GoogleCloud
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "auditor.toml"
+
+    @property
+    def bundle(self) -> Path:
+        return self.folder / "acme.json"
+
+    def configure(self, more: str = BUNDLE) -> None:
+        self.config.write_text(CONFIG.format(endpoint=self.cloud.endpoint) + more)
+
+    def given(self, operator: Operator) -> None:
+        """Hand over what the operator has made."""
+        self.bundle.write_bytes(operator.made.read_bytes())
+
+    def set_state(self, version: int, state: str) -> None:
+        key = self.cloud.store.key(GOOGLE_KEY)
+        assert key is not None
+        key.versions[version].state = state
+
+    def polled(self) -> Judgement:
+        assembly = assemble(load(self.config), self.cloud.store.clock)
+        try:
+            return scan.poll(assembly.parts, NoProgress())
+        finally:
+            assembly.close()
+
+
+def a_customer(operator: Operator, name: str = "customer") -> Customer:
+    """A customer of this operator, who was told the public key and has no bundle yet."""
+    home = operator.folder.parent / name
+    home.mkdir()
+    (home / "operator.pub").write_bytes((operator.folder / "operator.pub").read_bytes())
+    customer = Customer(operator.cloud, home)
+    customer.configure()
+    return customer
