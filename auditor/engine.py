@@ -369,6 +369,7 @@ def _portions(subject: RuleSubject, outcome: Outcome) -> Portions:
 
 def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, extent: Extent, facts: Facts) -> Finding:
     cause = subject if isinstance(subject, Cause) else None
+    told = _told_of(rule, subject, facts)
     # Severity follows what is lost: with no data under a key there is nothing to lose yet.
     idle = isinstance(subject, HeldKey) and not subject.members
     return Finding(
@@ -379,19 +380,26 @@ def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, extent: Extent,
         subject=subject.subject,
         readability=cause.readability if cause else None,
         cause=outcome.text,
-        confidence=cause.confidence if cause else outcome.confidence,
+        confidence=cause.confidence if cause else Confidence.INFERRED if told else outcome.confidence,
         extent=extent,
         members=_concerned(subject, outcome),
         final_at=cause.final_at if cause else outcome.final_at,
         since=cause.since if cause and cause.since else facts.now,
         since_source=_since_source(subject, facts),
-        evidence=cause.evidence if cause else subject.evidence if isinstance(subject, HeldKey) else (),
+        evidence=cause.evidence if cause else (*subject.evidence, *told) if isinstance(subject, HeldKey) else (),
         undo=cause.undo if cause and not outcome.meant else (),
         first_seen=facts.now,
         last_seen=facts.now,
         meant=outcome.meant,
         portions=_portions(subject, outcome),
     )
+
+
+def _told_of(rule: Rule, subject: RuleSubject, facts: Facts) -> tuple[Evidence, ...]:
+    """Who told of the data by which a rule on a key passes or fails, where that was somebody else."""
+    holdings = subject.holdings if isinstance(subject, HeldKey) and rule.of_data else ()
+    said = (facts.handed.get(one.bucket, ()) for one in holdings if one.is_told)
+    return tuple(dict.fromkeys(chain.from_iterable(said)))
 
 
 def _since_source(subject: RuleSubject, facts: Facts) -> str:

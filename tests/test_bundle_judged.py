@@ -99,6 +99,16 @@ def test_a_version_that_no_data_is_told_of_bars_nothing(customer: Customer) -> N
     assert not [one for one in customer.polled().gaps if one.what == GOOGLE_KEY]
 
 
+def test_a_rule_on_a_key_that_fails_by_what_is_told_is_inferred_and_says_who_told(customer: Customer) -> None:
+    key = customer.cloud.store.key(GOOGLE_KEY)
+    assert key is not None
+    for one in key.versions.values():
+        one.created -= timedelta(days=400)
+    found = opened(customer.polled())["stale-version", "main"]
+    assert (found.extent.objects, found.confidence) == (20, Confidence.INFERRED)
+    assert "bundle" in {one.call for one in found.evidence}
+
+
 def test_a_poll_without_findings_ends_with_3_until_the_gap_is_allowed(
     customer: Customer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -331,6 +341,8 @@ def test_on_aws_a_disabled_key_is_critical_for_what_the_operator_saw_under_it(
         on_aws(cloud, operator)
         customer = a_customer(operator)
         operator.hand_over(customer)
+        (held,) = [one.holding for one in customer.polled().assessed]
+        assert (held.key, held.objects, held.archived) == (AWS_KEY.text, 3, 1)
         assert opened(customer.polled()) == {}
         key = cloud.store.key(AWS_KEY.text)
         assert key is not None
@@ -347,8 +359,8 @@ def on_aws(cloud: AwsCloud, operator: Operator) -> None:
     """The operator's bucket is on S3: three objects of acme, one of zeta."""
     cloud.store.add_key(AWS_KEY.text)
     cloud.store.add_bucket("data", AWS_KEY.location)
-    for number in range(3):
-        cloud.store.put("data", f"acme/search/{number}", sse="aws:kms", key=AWS_KEY.text, size=10)
+    for number, more in enumerate(({}, {}, {"storage_class": "GLACIER"})):
+        cloud.store.put("data", f"acme/search/{number}", sse="aws:kms", key=AWS_KEY.text, size=10, **more)
     cloud.store.put("data", "zeta/secret/0", size=10)
     operator.configure(
         BUCKET.replace("gs://data", "s3://data").replace("layout", f'region = "{AWS_KEY.location}"\nlayout')

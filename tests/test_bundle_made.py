@@ -4,6 +4,7 @@ import base64
 import json
 import stat
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -267,3 +268,40 @@ def test_it_asks_no_cloud(operator: Operator) -> None:
     before = operator.cloud.traffic.requests
     assert operator.bundle("-q") == 0
     assert operator.cloud.traffic.requests == before
+
+
+def test_what_is_under_several_keys_that_are_not_named_is_told_together(operator: Operator) -> None:
+    operator.cloud.store.add_key(f"{OTHERS_KEY}-2")
+    operator.put("zeta/more", 1, key=f"{OTHERS_KEY}-2")
+    operator.put("acme/lost", 1, count=2, key=OTHERS_KEY)
+    for number in range(3):
+        operator.cloud.store.put("data", f"acme/lost/more-{number}", size=7, key=f"{OTHERS_KEY}-2", version=1)
+    operator.configure(f'{BUCKET}[[key]]\nname = "{GOOGLE_KEY}"\ntenant = "acme"\n')
+    operator.scanned()
+    operator.bundle("-q")
+    (kept,) = [one for one in signed(operator.made)["data"] if one["key"] is None]
+    ((name, objects, size, _, oldest, newest),) = kept["namespaces"]
+    assert (name, objects, size) == ("acme/lost", 5, 221)
+    written = [one.created for one in operator.cloud.store.buckets["data"].objects if one.name.startswith("acme/lost/")]
+    assert [datetime.fromisoformat(one).replace(microsecond=0) for one in (oldest, newest)] == [
+        one.replace(microsecond=0) for one in (min(written), max(written))
+    ]
+
+
+def test_what_could_not_be_read_of_the_tenants_bucket_is_told_as_a_reason_alone(operator: Operator) -> None:
+    operator.cloud.store.add_bucket("archive", "acme", "us-east1")
+    operator.put("acme/old", 1, bucket="archive")
+    operator.configure(BUCKET.replace("gs://data", "gs://archive") + BUCKET)
+    operator.cloud.traffic.fail("/b/archive/o?uploads", status=403, code="AccessDenied")
+    operator.cloud.traffic.fail("GET /archive?uploads", status=403, code="AccessDenied")
+    judgement = operator.scanned()
+    told = sorted({(one.what, one.reason.value) for one in judgement.gaps if one.what in {"gs://archive", "gs://data"}})
+    assert "gs://archive" in {what for what, _ in told}
+    operator.bundle("-q")
+    found = signed(operator.made)
+    assert [one["bucket"] for one in found["buckets"]] == ["gs://archive", "gs://data"]
+    assert [(one["about"], one["reason"]) for one in found["gaps"]] == told
+    assert [one["uploads"] for one in found["buckets"]] == [
+        None if one.uploads_in_progress is None else bool(one.uploads_in_progress)
+        for one in sorted(judgement.coverage.buckets, key=lambda each: each.bucket)
+    ]
