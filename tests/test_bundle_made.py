@@ -4,7 +4,7 @@ import base64
 import json
 import stat
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from jsonschema import Draft202012Validator
 
 from auditor import envelope, handing
-from auditor.bundle import PAYLOAD_TYPE, Bundle
+from auditor.bundle import PAYLOAD_TYPE, Bundle, Data, Seen, SweptBucket
+from auditor.errors import UsageError
+from auditor.model import Encryption, Population
 from tests.bundles import BUCKET, OTHERS_KEY, Operator, an_operator, run, signed
-from tests.clouds import GOOGLE_KEY
+from tests.clouds import GOOGLE_KEY, an_aws_cloud
+from tests.core_builders import AWS_KEY
 from tests.hostile import NAMES
 
 FILE = '[[registry]]\nkind = "file"\npath = "namespaces.csv"\nbucket = "gs://data"\n'
@@ -305,3 +308,50 @@ def test_what_could_not_be_read_of_the_tenants_bucket_is_told_as_a_reason_alone(
         None if one.uploads_in_progress is None else bool(one.uploads_in_progress)
         for one in sorted(judgement.coverage.buckets, key=lambda each: each.bucket)
     ]
+
+
+def test_data_under_a_key_that_the_provider_manages_is_told_as_such_without_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with an_aws_cloud(monkeypatch) as cloud, an_operator(tmp_path, "") as operator:
+        cloud.store.add_key(AWS_KEY.text, manager="AWS")
+        cloud.store.add_bucket("data", AWS_KEY.location)
+        cloud.store.put("data", "acme/search/0", sse="aws:kms", key=AWS_KEY.text)
+        region = f'region = "{AWS_KEY.location}"'
+        operator.configure(BUCKET.replace("gs://data", "s3://data").replace("layout", f"{region}\nlayout"))
+        operator.scanned()
+        operator.bundle("-q")
+        assert [(one["encryption"], one["key"]) for one in signed(operator.made)["data"]] == [("provider_kms", None)]
+
+
+def test_what_could_not_be_read_of_the_tenants_key_is_told_too(operator: Operator) -> None:
+    operator.cloud.traffic.fail(GOOGLE_KEY, status=403, code="PERMISSION_DENIED")
+    judgement = operator.scanned()
+    assert GOOGLE_KEY in {one.what for one in judgement.gaps}
+    operator.bundle("-q")
+    assert GOOGLE_KEY in {one["about"] for one in signed(operator.made)["gaps"]}
+    assert OTHERS_KEY not in operator.made.read_text()
+
+
+def test_a_bundle_that_nobody_would_read_is_not_written(operator: Operator) -> None:
+    now = datetime.now(UTC)
+    names = (f"{'x' * 1000}{number:06}" for number in range(50_000))
+    rows = tuple((name, 1, 1, 0, now, now) for name in names)
+    whole = Bundle(
+        buckets=(SweptBucket("gs://data", now, now, now, (), outside=False, uploads=None),),
+        data=(Data("gs://data", Encryption.PROVIDER, None, rows, Population.LIVE, None),),
+        gaps=(),
+        judgement="1",
+        made=now,
+        operator=None,
+        seen=Seen(0, registries=True, unclear=0, unswept=0),
+        tenant="acme",
+        version="1",
+    )
+    with pytest.raises(UsageError, match="no more than 67,108,864 are read"):
+        handing.hand_over(whole, operator.key, operator.made)
+    nothing = msgspec.structs.replace(whole.data[0], namespaces=(("y", 0, 0, 0, now, now),))
+    one = msgspec.structs.replace(whole, data=(nothing,))
+    with pytest.raises(UsageError, match="nobody could read the bundle"):
+        handing.hand_over(one, operator.key, operator.made)
+    assert not operator.made.exists()
