@@ -168,6 +168,24 @@ def report(
 
 
 @app.command()
+def bundle(
+    tenant: Annotated[str, typer.Option("--tenant", help="Whose data, as `scan --format json` names the tenant.")],
+    sign_with: Annotated[Path, typer.Option("--sign-with", help="Your private Ed25519 key, a PEM file.")],
+    operator: Annotated[
+        str | None, typer.Option("--operator", help="What you call yourself; the signature does not prove it.")
+    ] = None,
+    config: ConfigOption = _CONFIG,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File.")] = Path("cmek-bundle.json"),
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> int:
+    """Write what is known of one tenant's data as a signed file for this tenant; asks no cloud."""
+    from auditor.commands import write_bundle
+
+    return write_bundle(config, tenant, operator, sign_with, output, quiet=quiet, verbose=verbose)
+
+
+@app.command()
 def impact(
     key: Annotated[str, typer.Argument(help="Key or KEY/VERSION, by full name or as tables print them.")],
     action: Annotated[Action, typer.Option("--action", help="What somebody would do.")] = Action.DISABLE,

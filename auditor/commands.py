@@ -14,6 +14,7 @@ from typing import Final, TextIO
 from auditor import checkup, daemon, doctoring, log, scan, web
 from auditor import rules as all_rules
 from auditor.action import Action
+from auditor.bundling import bundling
 from auditor.comparing import compare
 from auditor.config import Config, full_key_name, load
 from auditor.difference import Difference
@@ -22,9 +23,12 @@ from auditor.estimate import estimate, estimate_registries
 from auditor.findings import Demand, Finding, Judgement, Severity, Status
 from auditor.foreseeing import foresee
 from auditor.grants import GcpGrants
+from auditor.handing import fingerprint_of, hand_over, signing_key
 from auditor.locks import held
+from auditor.log import visible
 from auditor.model import Cloud, KeyName, Reason, split_version
 from auditor.outputs import (
+    bundle_text,
     diff_json,
     diff_table,
     doctor_json,
@@ -58,6 +62,7 @@ from auditor.standing import Use
 from auditor.wiring import Assembly, assemble, stored
 
 _STANDARD_OUTPUT: Final = Path("-")
+_LONGEST_OPERATOR: Final = 200
 _TOLD_WITHOUT_IT: Final = "`explain` without --namespaces tells how many there were, and some of them"
 _NAMED: Final = 3
 """How many of the known keys a hint names."""
@@ -332,6 +337,26 @@ def render_report(path: Path, kinds: list[str], output: Path | None, *, quiet: b
         written = [one for kind, to in _targets(kinds, output) for one in write_report(assembly, judgement, kind, to)]
     if not quiet and sys.stdout is not None:
         sys.stdout.writelines(f"wrote {one}\n" for one in written)
+    return 0
+
+
+def write_bundle(
+    path: Path, tenant: str, operator: str | None, sign_with: Path, output: Path, *, quiet: bool, verbose: bool
+) -> int:
+    """Write what the newest judgement tells of one tenant's data, signed for this tenant."""
+    if operator is not None and not (operator.isprintable() and 0 < len(operator) <= _LONGEST_OPERATOR):
+        raise UsageError(f"--operator {operator!r} is no name", f"give one of at most {_LONGEST_OPERATOR} characters")
+    key = signing_key(sign_with)
+    with _assembled(path, verbose=verbose, asking=False) as (_, assembly):
+        assembly.ledger.verify()
+        judgement = _judged(assembly)
+        now = assembly.parts.clock() + plausible(judgement.run.skew)
+        made = bundling(assembly.parts, judgement, assembly.rows(judgement), tenant=tenant, operator=operator, now=now)
+    hand_over(made, key, output)
+    if not quiet and sys.stdout is not None:
+        sys.stdout.writelines(
+            f"{visible(one)}\n" for one in (f"wrote {output}", *bundle_text.made(made, fingerprint_of(key)))
+        )
     return 0
 
 

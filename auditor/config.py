@@ -122,6 +122,12 @@ def _file(given: object) -> object:
         return given
     if Path(given).suffix.lower() not in ENDINGS:
         raise ValueError(f"{given!r} is no registry; its name ends in {', '.join(ENDINGS)}")
+    return _some_file(given)
+
+
+def _some_file(given: object) -> object:
+    if not isinstance(given, str):
+        return given
     try:
         return Path(given).expanduser()
     except RuntimeError as error:
@@ -293,11 +299,12 @@ class Key(_Table):
 
 
 class Registry(_Table):
-    """What says which key each namespace is to be under, and whose it is."""
+    """What says which key each namespace is to be under, and whose it is; or, of a bundle, which it is under."""
 
     _written: str | None = PrivateAttr(default=None)
-    kind: Literal["file", "turbopuffer"]
-    """`file`: CSV with a header, a JSON array of objects, or one JSON object a line. `turbopuffer`: its API."""
+    kind: Literal["file", "turbopuffer", "bundle"]
+    """`file`: CSV with a header, a JSON array of objects, or one JSON object a line. `turbopuffer`: its API. `bundle`:
+    what `cmek-auditor bundle` of whoever sees the buckets has written."""
     path: Annotated[Path, BeforeValidator(_file)] | None = None
     """.csv, .json or .jsonl, relative to the config file: namespace, and as it has them bucket, key, tenant,
     owner, team, bytes."""
@@ -306,6 +313,10 @@ class Registry(_Table):
     is told and not looked at."""
     fields: dict[str, str] = Field(default_factory=dict)
     """Fields of the layout that its namespaces lack, with their value."""
+    signer: Annotated[Path, BeforeValidator(_some_file)] | None = None
+    """Of a bundle: the public key that it is signed with, a PEM file, relative to the config file."""
+    max_age_hours: float = Field(default=48, gt=0, le=87_600)
+    """Of a bundle: how long ago the oldest of its sweeps may have begun."""
     region: Annotated[str, AfterValidator(_platform_region)] | None = None
     """turbopuffer's name of the region, for example aws-us-east-1."""
     base_url: Annotated[str, AfterValidator(_base_url)] | None = None
@@ -320,12 +331,14 @@ class Registry(_Table):
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
-        mine = {"file": {"path"}, "turbopuffer": _OF_TURBOPUFFER}
-        for kind, names in mine.items():
-            if kind != self.kind and (others := sorted(names & self.model_fields_set)):
-                raise ValueError(f'{others[0]} is a setting of kind = "{kind}"; this registry is of kind "{self.kind}"')
-        if self.kind == "file" and self.path is None:
-            raise ValueError('path is missing: kind = "file" needs it')
+        every = frozenset().union(*_OF_KINDS.values())
+        for name in sorted((every - _OF_KINDS[self.kind]) & self.model_fields_set):
+            kind = next(kind for kind, names in _OF_KINDS.items() if name in names)
+            raise ValueError(f'{name} is a setting of kind = "{kind}"; this registry is of kind "{self.kind}"')
+        if self.kind in {"file", "bundle"} and self.path is None:
+            raise ValueError(f'path is missing: kind = "{self.kind}" needs it')
+        if self.kind == "bundle" and self.signer is None:
+            raise ValueError('signer is missing: kind = "bundle" needs the public key that it is signed with')
         if self.kind == "turbopuffer":
             if self.api_key_env is None:
                 raise ValueError('api_key_env is missing: kind = "turbopuffer" needs it')
@@ -371,9 +384,15 @@ class Registry(_Table):
         self._written = str(self.path)
 
 
-_OF_TURBOPUFFER: Final = frozenset(
-    {"region", "base_url", "api_key_env", "metadata_per_sweep", "reread_days", "requests_per_second"}
-)
+_OF_KINDS: Final = {
+    "file": frozenset({"path", "bucket", "fields"}),
+    "turbopuffer": frozenset(
+        {"bucket", "fields", "region", "base_url", "api_key_env", "metadata_per_sweep", "reread_days"}
+        | {"requests_per_second"}
+    ),
+    "bundle": frozenset({"path", "signer", "max_age_hours"}),
+}
+"""Settings that registries of a kind have."""
 
 
 class Match(_Table):
@@ -583,6 +602,11 @@ class Config(_Table):
         return self
 
     def _check(self, one: Registry) -> None:
+        if one.kind == "bundle" and self.bucket:
+            raise ValueError(
+                f"registry {one.name} is an operator's bundle, which is for a config without [[bucket]]: what this one "
+                "sees itself and what others say they saw are never in one judgement"
+            )
         if not self.bucket:
             if one.fields:
                 raise ValueError(f"registry {one.name} gives fields, which only the layout of a [[bucket]] has")
@@ -663,7 +687,13 @@ def load(path: Path) -> Config:
     except ValidationError as error:
         raise _refusal(path, error) from None
     registries = tuple(
-        one.model_copy(update={"path": (path.parent / one.path).absolute()}) if one.path is not None else one
+        one.model_copy(
+            update={
+                name: (path.parent / given).absolute()
+                for name in ("path", "signer")
+                if (given := getattr(one, name)) is not None
+            }
+        )
         for one in config.registry
     )
     state = (path.parent / config.state).absolute()

@@ -47,6 +47,7 @@ from auditor.readability import (
     Claim,
     KeyView,
     Stores,
+    as_told,
     assess,
     assess_claim,
     beside_others,
@@ -96,6 +97,8 @@ class Facts:
     """The principals that decrypt for data which nobody saw in any bucket, where they are known."""
     spoken: Mapping[str, tuple[Evidence, ...]] = field(default_factory=dict)
     """Bucket, or what stands for it -> which registries say what is in it."""
+    handed: Mapping[str, tuple[Evidence, ...]] = field(default_factory=dict)
+    """Bucket -> which operators' bundles say what is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +125,8 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     claims = tuple(_claims(facts))
     assessed = tuple(stores.beside((*_assess(facts), *(one.assessed for one in claims)), facts.keys))
     subjects: tuple[RuleSubject, ...] = (
-        *_causes(facts, (one for one in assessed if not one.holding.is_claimed)),
-        *_claimed_causes(facts, claims),
+        *_causes(facts, (one for one in assessed if one.holding.is_seen)),
+        *_causes_by_others(facts, claims, [one for one in assessed if one.holding.is_told]),
         *_keys(facts, assessed),
         *_buckets(facts, assessed),
         *owning.subjects(facts.said, _ground(facts, assessed)),
@@ -228,14 +231,15 @@ def _assess(facts: Facts) -> Iterable[Assessed]:
         if holding.is_claimed:
             continue
         view = facts.keys.get(KeyName(holding.key)) if holding.key else None
-        agents = facts.agents.get(holding.bucket, ())
+        agents = _agents(facts, holding)
         # Data on Google Cloud that names no version may hang on any.
         unnamed = on_google[holding.key] if holding.key_version is None else ()
         versions = dict.fromkeys([holding.key_version, *(one.key_version for one in unnamed)])
         groups = (probes_of(holding.bucket, probes[holding.key, one], facts.now) for one in versions)
         mine = tuple(chain.from_iterable(groups))
         more = (one for one in rights_of(holding.bucket, on_google[holding.key], agents, facts.now) if one not in mine)
-        yield assess(holding, view, agents, facts.policy, facts.now, probes=(*mine, *more))
+        found = assess(holding, view, agents, facts.policy, facts.now, probes=(*mine, *more))
+        yield as_told(found, facts.handed.get(holding.bucket, ())) if holding.is_told else found
 
 
 def _claims(facts: Facts) -> Iterable[Claim]:
@@ -249,12 +253,16 @@ def _claims(facts: Facts) -> Iterable[Claim]:
             )
 
 
-def _claimed_causes(facts: Facts, claims: Iterable[Claim]) -> Iterable[Cause]:
-    """Each cause by itself: of two versions of a key either may be the one that data is under."""
-    every = [(replace(one.assessed, assessment=bar), possible) for one in claims for bar, possible in one.bars]
-    possible = {one.assessment.subject for one, is_possible in every if is_possible}
+def _causes_by_others(facts: Facts, claims: Iterable[Claim], told: Iterable[Assessed]) -> Iterable[Cause]:
+    """Each cause by itself: of two versions of a key either may be the one that data is under.
+
+    What somebody has seen under a version is no mere possibility, whatever else may be under it.
+    """
+    every = [(one, False) for one in told]
+    every += [(replace(one.assessed, assessment=bar), possible) for one in claims for bar, possible in one.bars]
+    certain = {one.assessment.subject for one, is_possible in every if not is_possible}
     for cause in _causes(facts, (one for one, _ in every)):
-        yield replace(cause, possible=cause.subject in possible)
+        yield replace(cause, possible=cause.subject not in certain)
 
 
 def _causes(facts: Facts, assessed: Iterable[Assessed]) -> Iterable[Cause]:
@@ -290,7 +298,7 @@ def _causes(facts: Facts, assessed: Iterable[Assessed]) -> Iterable[Cause]:
 
 def _agents(facts: Facts, holding: Holding) -> tuple[str, ...]:
     """Who must be able to decrypt some data, as far as known."""
-    if holding.is_claimed and holding.key is not None:
+    if not holding.is_seen and holding.key is not None:
         return facts.platform.get(KeyName(holding.key).cloud, ())
     return facts.agents.get(holding.bucket, ())
 
@@ -339,7 +347,7 @@ def _ground(facts: Facts, assessed: tuple[Assessed, ...]) -> owning.Ground:
     cut = facts.said.otherwise_cut
     portions = {member: some for member, some in facts.holdings.portions().items() if member[0] not in cut}
     # What registries say cannot part from what they say.
-    seen = tuple(one for one in assessed if not one.holding.is_claimed)
+    seen = tuple(one for one in assessed if one.holding.is_seen)
     return owning.Ground(seen, portions, facts.buckets, facts.keys, gone)
 
 
@@ -361,6 +369,7 @@ def _portions(subject: RuleSubject, outcome: Outcome) -> Portions:
 
 def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, extent: Extent, facts: Facts) -> Finding:
     cause = subject if isinstance(subject, Cause) else None
+    told = _told_of(rule, subject, facts)
     # Severity follows what is lost: with no data under a key there is nothing to lose yet.
     idle = isinstance(subject, HeldKey) and not subject.members
     return Finding(
@@ -371,19 +380,26 @@ def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, extent: Extent,
         subject=subject.subject,
         readability=cause.readability if cause else None,
         cause=outcome.text,
-        confidence=cause.confidence if cause else outcome.confidence,
+        confidence=cause.confidence if cause else Confidence.INFERRED if told else outcome.confidence,
         extent=extent,
         members=_concerned(subject, outcome),
         final_at=cause.final_at if cause else outcome.final_at,
         since=cause.since if cause and cause.since else facts.now,
         since_source=_since_source(subject, facts),
-        evidence=cause.evidence if cause else subject.evidence if isinstance(subject, HeldKey) else (),
+        evidence=cause.evidence if cause else (*subject.evidence, *told) if isinstance(subject, HeldKey) else (),
         undo=cause.undo if cause and not outcome.meant else (),
         first_seen=facts.now,
         last_seen=facts.now,
         meant=outcome.meant,
         portions=_portions(subject, outcome),
     )
+
+
+def _told_of(rule: Rule, subject: RuleSubject, facts: Facts) -> tuple[Evidence, ...]:
+    """Who told of the data by which a rule on a key passes or fails, where that was somebody else."""
+    holdings = subject.holdings if isinstance(subject, HeldKey) and rule.of_data else ()
+    said = (facts.handed.get(one.bucket, ()) for one in holdings if one.is_told)
+    return tuple(dict.fromkeys(chain.from_iterable(said)))
 
 
 def _since_source(subject: RuleSubject, facts: Facts) -> str:

@@ -28,6 +28,8 @@ class Basis(StrEnum):
 
     REGISTRY = "registry"
     """The key's state, for data that a registry says is under it: nobody saw an object."""
+    BUNDLE = "bundle"
+    """The key's state, for data that an operator's signed bundle says is under it: another one saw the objects."""
     STATE = "state"
     POLICY = "policy"
     PROBE = "probe"
@@ -342,6 +344,11 @@ class Judgement:
     def is_keys_only(self) -> bool:
         """Whether the config had no bucket, so that all data is what registries say of it."""
         return not self.coverage.buckets
+
+    @property
+    def is_by_bundles(self) -> bool:
+        """Whether it is, and operators' bundles tell of objects of all of it."""
+        return self.is_keys_only and bool(self.assessed) and all(one.holding.is_told for one in self.assessed)
 
     @property
     def next_loss(self) -> datetime | None:

@@ -23,7 +23,7 @@ def whereabouts(inventory: SweepRows, before: Side, after: Side, buckets: Mappin
     """
     # What registries alone say has no objects that could have gone anywhere.
     was, now = (
-        {member_of(one.holding): one for one in each.judgement.assessed if not one.holding.is_claimed}
+        {member_of(one.holding): one for one in each.judgement.assessed if one.holding.is_seen}
         for each in (before, after)
     )
     every = in_order({*was, *now})

@@ -90,7 +90,7 @@ def foresee(
         judgement=judgement,
         agents={
             **{one.bucket: scan.agents_of(parts, one.facts) for one in sweeps},
-            **{one.holding.bucket: parts.agents[key.cloud] or () for one in under if one.holding.is_claimed},
+            **{one.holding.bucket: parts.agents[key.cloud] or () for one in under if not one.holding.is_seen},
         },
         known=read if read is not None else _as_if_it_worked(key, version, under),
         now=parts.clock() + plausible(judgement.run.skew),
@@ -291,7 +291,9 @@ def _final(case: _Case) -> tuple[str, datetime | None]:
 
 
 def _not_covered(case: _Case) -> Iterator[str]:
-    if case.judgement.is_keys_only:
+    if case.judgement.registered.bundles:
+        yield "what was written, moved or deleted since the sweeps that an operator's bundle tells of"
+    if case.judgement.is_keys_only and not case.judgement.is_by_bundles:
         yield "which objects are under the key, and under which of its versions: no bucket is configured"
     yield "what the platform keeps in its own memory and on its own disks, and for how long it serves that"
     yield "branches and copies that share objects under another key's prefix: no registry tells of them"

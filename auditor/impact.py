@@ -50,6 +50,8 @@ class Known:
     """How many of them have no complete sweep in force."""
     elsewhere: int | None
     """Buckets of the accounts in use that no config names, of both clouds; None where nobody could list them."""
+    told: datetime | None = None
+    """Aware, UTC: when the oldest of the sweeps began that operators' bundles tell of; None where there are none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -655,11 +655,18 @@ class Holding:
     oldest: datetime | None
     """None with `objects`."""
     newest: datetime | None
+    is_told: bool = False
+    """An operator's bundle says that it is there: somebody looked, and not this auditor."""
 
     @property
     def is_claimed(self) -> bool:
         """Whether a registry says that it is there, and nobody looked."""
         return self.objects is None
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether this auditor looked."""
+        return not (self.is_claimed or self.is_told)
 
 
 @dataclass(frozen=True, slots=True)

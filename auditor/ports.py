@@ -9,6 +9,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from auditor.bundle import Believed
 from auditor.difference import Between
 from auditor.errors import CollectError, LedgerError
 from auditor.findings import Assessed, Finding, Judgement, Member, Readability
@@ -368,6 +369,39 @@ class RegistryService(RegistrySource, Protocol):
         """Pages of its list and namespaces that it would be asked about by now; None where nobody can tell."""
 
 
+class BundleSource(Protocol):
+    """A file that an operator has signed, read-only."""
+
+    @property
+    def name(self) -> str:
+        """How it is told of: no two registries share it."""
+
+    def signer(self) -> str | None:
+        """Fingerprint of the key that must have signed it; None where that cannot be read now."""
+
+    def version(self) -> str:
+        """Text that changes when the file does, or the key.
+
+        Raises:
+            CollectError: one of them cannot be read.
+        """
+
+    def read(self) -> Believed:
+        """What is signed.
+
+        Raises:
+            CollectError: it cannot be read, is not signed by the key, or says what cannot be.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """A bundle of the config, and how old what it tells may be."""
+
+    source: BundleSource
+    max_age: timedelta
+
+
 @dataclass(frozen=True, slots=True)
 class KeptRegistry:
     """One registry as it was read last."""
@@ -378,7 +412,7 @@ class KeptRegistry:
     first_unusable: str | None
     """Where the first entry stands that cannot be used, and why."""
     path: Path
-    """Its entries."""
+    """Its entries; of a bundle, dependencies."""
     keyed: int
     """Of how many namespaces it names a key."""
 
@@ -418,6 +452,13 @@ class RegistryKeeper(Protocol):
             LedgerError: what they said then is not kept any more.
         """
 
+    def shared(self, digest: str) -> frozenset[KeyName]:
+        """Every key that registries name for several tenants.
+
+        Raises:
+            LedgerError: what they said then is not kept any more.
+        """
+
     def declared(self, digest: str) -> Declared:
         """Which keys registries name, and in what they part.
 
@@ -427,6 +468,21 @@ class RegistryKeeper(Protocol):
 
     def prune(self, digests: Collection[str], sweeps: Collection[str]) -> None:
         """Remove what nothing stands on any more."""
+
+
+class BundleKeeper(Protocol):
+    """Keeps what operators' bundles said when they were believed last."""
+
+    def kept(self, source: BundleSource) -> KeptRegistry | None:
+        """What a bundle said when it was believed last; None where none was, or the key is another one now."""
+
+    def keep(self, source: BundleSource, version: str, now: datetime) -> KeptRegistry:
+        """Read a bundle, and keep it in place of what it said before.
+
+        Raises:
+            CollectError: it is not believed; what it said before stays.
+            LedgerError: it cannot be written down.
+        """
 
 
 class BucketLister(Protocol):
@@ -505,7 +561,20 @@ class DependencyRows(Protocol):
         """Count namespaces for each (bucket, readability); one namespace may stand under several."""
 
 
-class OpenInventory(Holdings, DependencyRows, Protocol):
+class TenantRows(Protocol):
+    """The dependencies of one tenant, to be told to it: nothing of another's may be among them."""
+
+    def of_tenant(self, tenant: str) -> Iterator[Dependency]:
+        """Yield every dependency of the namespaces that are certainly this tenant's, without names of objects."""
+
+    def keys_of_others(self, tenant: str) -> frozenset[str]:
+        """Every key that has data of a namespace which is not certainly this tenant's."""
+
+    def of_nobody(self) -> int:
+        """Count the namespaces of which nobody says for certain whose they are."""
+
+
+class OpenInventory(Holdings, DependencyRows, TenantRows, Protocol):
     """The dependencies of some sweeps, for the judge and for outputs."""
 
     def populations(self) -> Mapping[tuple[str, Population], int]:

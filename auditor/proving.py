@@ -49,7 +49,7 @@ _LEFT: Final = (
     "data keys that somebody has kept: they decrypt without the key management service",
     "what was done to the key and undone between two readings of it",
 )
-_OBJECTS: Final = "the objects: no bucket is configured, and what is under the key is what registries say"
+_OBJECTS: Final = "the objects: no bucket is configured, and what is under the key others say"
 _EXTERNAL: Final = (
     "the external key manager, which may hold the key still: Cloud KMS does not see what is destroyed there"
 )

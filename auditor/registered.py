@@ -90,6 +90,61 @@ class Labels:
 
 
 @dataclass(frozen=True, slots=True)
+class HandedBucket:
+    """What a bundle says of one bucket that nobody looked at."""
+
+    bucket: str
+    left_out: tuple[str, ...]
+    """Populations."""
+    outside: bool
+    """It has objects in no namespace."""
+    uploads: bool | None
+    """It has unfinished uploads; None: that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What an operator's signed bundle says of itself, and what it leaves open."""
+
+    tenant: str
+    operator: str | None
+    """What the operator calls itself: a claim, though the bundle is signed."""
+    signer: str
+    """Fingerprint of the key that it is signed with: SHA-256, hexadecimal."""
+    digest: str
+    """SHA-256 of what is signed, hexadecimal."""
+    version: str
+    """Of the program that made it."""
+    made: datetime
+    """Aware, UTC."""
+    swept: datetime
+    """Aware, UTC: when the oldest of its sweeps began; what came or went since may not be in it."""
+    objects: int
+    size: int
+    """Bytes."""
+    unknown: int
+    """Objects whose encryption the operator could not learn."""
+    withheld: int
+    """Objects under a key that the operator does not name."""
+    unclear: int
+    """Namespaces of which nobody says for certain whose they are."""
+    unswept: int
+    """Buckets without a whole sweep that can be used."""
+    elsewhere: int | None
+    """Buckets in no config of the operator; None: nobody knows."""
+    registries: bool
+    """All that says whose a namespace is could be used."""
+    buckets: tuple[HandedBucket, ...] = ()
+    gaps: tuple[tuple[str, str], ...] = ()
+    """(bucket or key, reason) of what the operator could not read."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that the operator has of the tenant's is in it."""
+        return self.registries and not (self.unclear or self.unswept)
+
+
+@dataclass(frozen=True, slots=True)
 class Registry:
     """One registry of the config, as it was read last."""
 
@@ -104,6 +159,8 @@ class Registry:
     """Entries that cannot be used."""
     flawed: tuple[Flawed, ...] = ()
     """Those of them whose key is one by another kind of name."""
+    bundle: Handed | None = None
+    """Where it is an operator's bundle: what that says of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +174,11 @@ class Registered:
     """Namespaces of which two say different things."""
     parted_labels: int = 0
     """Namespaces of which two name different owners or teams."""
+
+    @property
+    def bundles(self) -> tuple[Registry, ...]:
+        """Those that are operators' bundles and were believed."""
+        return tuple(one for one in self.registries if one.bundle is not None)
 
     def knows(self, bucket: str) -> bool | None:
         """Whether registries know all namespaces of a bucket; None: one that would was never read."""

@@ -3,14 +3,16 @@
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
-from auditor import gaps
+from auditor import gaps, lacking
 from auditor.errors import AuditorError, LedgerError
 from auditor.model import Gap, KeyName
-from auditor.ports import KeptRegistry, Recalled, RegistrySource
+from auditor.ports import BundleSource, KeptRegistry, Recalled, RegistrySource
 from auditor.registered import Declared, Registered, Registry
 from auditor.run import Parts, Progress
+from auditor.skew import plausible
 
 _AT_ONCE: Final = 4
 
@@ -89,6 +91,17 @@ def hear(parts: Parts) -> Heard:
             # A service that names none was either not asked yet, which is told, or its data is under no customer's key.
             if one.registry.namespaces and not one.keyed and source.name not in recalled:
                 found.append(gaps.registry_keyless(source.name, one.registry.namespaces))
+    is_told = all(_tells_keys(one, recalled.get(one.registry.name)) for one in kept)
+    now = parts.clock() + plausible(parts.skew())
+    for each in parts.handed:
+        one, gap = _believed(parts, each.source, now)
+        found.extend([gap] if gap is not None else [])
+        if one is None or one.registry.bundle is None:
+            unread.append(Registry(each.source.name, (), None, None))
+        else:
+            kept.append(one)
+            found.extend(lacking.of_bundle(each.source.name, one.registry.bundle, now, each.max_age))
+            is_told = is_told and one.registry.bundle.is_whole
     try:
         registered = parts.registry.together(kept, unread)
     except LedgerError as error:
@@ -100,7 +113,6 @@ def hear(parts: Parts) -> Heard:
         found.append(gaps.registries_disagree(registered.conflicts))
     if registered.parted_labels:
         found.append(gaps.registries_part_in_labels(registered.parted_labels))
-    is_told = all(_tells_keys(one, recalled.get(one.registry.name)) for one in kept)
     return Heard(registered, tuple(found), is_told)
 
 
@@ -141,6 +153,18 @@ def _read(parts: Parts, source: RegistrySource, recalled: Recalled | None) -> tu
     except AuditorError as error:
         read_at = before.registry.read_at if before is not None else None
         return before, gaps.registry_unread(source.name, error, read_at)
+
+
+def _believed(parts: Parts, source: BundleSource, now: datetime) -> tuple[KeptRegistry | None, Gap | None]:
+    """What a bundle says; where it is not believed now, the one that was believed last, and why."""
+    before = parts.bundles.kept(source)
+    try:
+        version = source.version()
+        if before is not None and before.version == version:
+            return before, None
+        return parts.bundles.keep(source, version, now), None
+    except AuditorError as error:
+        return before, lacking.not_believed(source.name, error, before.registry.bundle if before is not None else None)
 
 
 def _tells_keys(one: KeptRegistry, recalled: Recalled | None) -> bool:

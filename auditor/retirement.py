@@ -141,8 +141,10 @@ def _google(version: GcpKeyVersion, look: _Look) -> Standing:
     return _proven(found, Cloud.GCP, look, since)
 
 
-def _claimed(holdings: Iterable[Holding]) -> Iterator[str]:
-    """What registries say is under the key, and nobody saw."""
+def _claimed(holdings: Sequence[Holding]) -> Iterator[str]:
+    """What registries say is under the key, and nobody saw; and that somebody else saw some of it."""
+    if any(one.is_told for one in holdings):
+        yield "an operator's bundle tells of data under the key: what it does not tell of may be there all the same"
     if named := sum(one.namespaces for one in holdings if one.is_claimed):
         yield f"{_counted(named, 'namespace')} that a registry names the key for may hold data under it"
 

@@ -89,7 +89,8 @@ def retiring(
     # Where no key is known at all, that is what the buckets leave open, and no proof that there is none.
     found.extend(_unswept(only, found, parts, judgement) if keys else judgement.gaps)
     if keys and judgement.is_keys_only:
-        found.append(gaps.nobody_looked())
+        others = {gaps.OBJECTS, *(one.name for one in judgement.registered.bundles)}
+        found.extend(one for one in judgement.gaps if one.what in others)
     return Retiring(
         now=now,
         judged=judgement.now,
@@ -152,9 +153,9 @@ def _unswept(
 
 
 def _not_seen(one: Standing) -> Standing:
-    """A version of which nobody knows what is under it, because no bucket is configured."""
-    use = Use.NOT_PROVEN if one.use is Use.TAKES_NEW_DATA else one.use
-    return replace(one, use=use, objects=None, size=None)
+    """A version of which nobody here knows what is under it, because no bucket is configured."""
+    use = Use.NOT_PROVEN if one.use in {Use.TAKES_NEW_DATA, Use.UNUSED} else one.use
+    return replace(one, use=use, objects=one.objects or None, size=one.size if one.objects else None)
 
 
 def _doubted(one: Standing, doubts: tuple[str, ...]) -> Standing:

@@ -12,6 +12,8 @@ from auditor.policy import Policy
 from auditor.ports import (
     Asking,
     BucketLister,
+    BundleKeeper,
+    HandedOver,
     Inventory,
     KeySource,
     Ledger,
@@ -89,9 +91,12 @@ class Parts:
     rules_version: str
     config_digest: str
     registry: RegistryKeeper
+    bundles: BundleKeeper
     registries: tuple[RegistrySource, ...] = ()
     services: tuple[RegistryService, ...] = ()
     """Those of the registries that are asked with each sweep."""
+    handed: tuple[HandedOver, ...] = ()
+    """Operators' bundles, which are told of as registries are."""
     waivers: tuple[Waiver, ...] = ()
     by_sdk: bool = False
     """Buckets are listed through the SDKs, which ask for everything anew."""

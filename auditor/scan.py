@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 
-from auditor import gaps, lifecycle, probing
+from auditor import gaps, lacking, lifecycle, probing
 from auditor.engine import Facts, judge, judge_waivers, last_read
 from auditor.errors import LedgerError, UsageError
 from auditor.findings import (
@@ -259,7 +259,8 @@ def _poll(
         others,
         said,
         platform={cloud: some for cloud, some in parts.agents.items() if some},
-        spoken=_spoken(heard.registered),
+        spoken=_spoken(heard.registered, bundles=False),
+        handed=_spoken(heard.registered, bundles=True),
         candidates=candidates,
     )
     judged = judge(facts, parts.rules)
@@ -324,7 +325,12 @@ def _poll(
             more=(
                 *(gaps.not_usable(bucket, error) for bucket, error in unusable.items()),
                 *heard.gaps,
-                *([gaps.nobody_looked()] if parts.is_keys_only else ()),
+                *([gaps.nobody_looked()] if parts.is_keys_only and not _is_all_by_bundles(heard) else ()),
+                *lacking.written_since(
+                    (one.bundle for one in heard.registered.bundles if one.bundle is not None),
+                    keys,
+                    ((one.key, one.key_version) for one in holdings.holdings() if one.is_told and one.key is not None),
+                ),
                 *gaps.of_new_objects(
                     one.facts for one in sweeps if one.bucket in said.declared.of_buckets or said.tenants
                 ),
@@ -445,9 +451,15 @@ def _is_all_told(heard: Heard) -> bool:
     return told.is_whole and heard.is_told and not any(one.unusable for one in told.registries)
 
 
+def _is_all_by_bundles(heard: Heard) -> bool:
+    """Whether all that is told of data operators' bundles tell, who looked; each says so in a gap of its own."""
+    every = heard.registered.registries
+    return bool(every) and all(one.bundle is not None for one in every)
+
+
 def _claims(holdings: OpenInventory) -> frozenset[str]:
-    """Where registries tell of data that nobody looks for."""
-    return frozenset(one.bucket for one in holdings.holdings() if one.is_claimed)
+    """Where registries or bundles tell of data that nobody looks for."""
+    return frozenset(one.bucket for one in holdings.holdings() if not one.is_seen)
 
 
 def _spoken_for(heard: Heard, holdings: OpenInventory, claimed: frozenset[str]) -> frozenset[str]:
@@ -456,14 +468,20 @@ def _spoken_for(heard: Heard, holdings: OpenInventory, claimed: frozenset[str]) 
     return told.union(*(one.buckets for one in heard.registered.registries)) if told else told
 
 
-def _spoken(registered: Registered) -> Mapping[str, tuple[Evidence, ...]]:
-    """Which registries say what is in each bucket, or in what stands for it, and when they were read."""
+def _spoken(registered: Registered, *, bundles: bool) -> Mapping[str, tuple[Evidence, ...]]:
+    """Which registries, or which `bundles`, say what is in each bucket, or in what stands for it; and when they did."""
     spoken: dict[str, tuple[Evidence, ...]] = defaultdict(tuple)
     for one in registered.registries:
-        for bucket in one.buckets:
-            if one.read_at is not None:
-                word = Evidence("registry", one.name, one.read_at, None, registered.digest)
-                spoken[bucket] += (word,)
+        if one.bundle is not None:
+            word = Evidence(
+                "bundle", f"{one.name} signed by sha256:{one.bundle.signer}", one.bundle.made, None, one.bundle.digest
+            )
+        elif one.read_at is not None:
+            word = Evidence("registry", one.name, one.read_at, None, registered.digest)
+        else:
+            continue
+        for bucket in one.buckets if (one.bundle is not None) is bundles else ():
+            spoken[bucket] += (word,)
     return spoken
 
 
@@ -545,7 +563,7 @@ def _needs(
     for holding in holdings:
         if holding.key is not None:
             name = KeyName(holding.key)
-            if holding.is_claimed:
+            if not holding.is_seen:
                 principals[name].update(parts.agents[name.cloud] or ())
             principals[name].update(agents.get(holding.bucket, ()))
             principals[name].update(*(agents_of(parts, one) for one in hidden if one.cloud is name.cloud))

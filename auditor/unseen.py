@@ -19,6 +19,7 @@ def known_of(judgement: Judgement, cloud: Cloud) -> Known:
         listed=sum(one.listed for one in mine) if not judgement.is_keys_only else None,
         resolved=sum(one.resolved for one in mine) if not judgement.is_keys_only else None,
         swept=min((one.sweep_started for one in mine if one.complete and one.sweep_started), default=None),
+        told=min((one.bundle.swept for one in judgement.registered.bundles if one.bundle is not None), default=None),
         buckets=len(mine),
         lacking=sum(not one.complete for one in mine),
         elsewhere=judgement.coverage.buckets_not_configured,
@@ -34,6 +35,7 @@ def gaps_beside(key: KeyName, judgement: Judgement, parts: Parts, now: datetime)
     mine = _of(judgement, key.cloud)
     view = KeyView(key, None, parts.ledger.memory().get(key))
     about = {*(one.bucket for one in mine), *names_of(view), BUCKET_LISTS, OBJECTS, CLOCKS}
+    about.update(name for one in judgement.registered.bundles for name in (one.name, *one.buckets))
     # A version that the key does not tell of any more may have data under it all the same.
     versions = f"{key}/cryptoKeyVersions/"
     yield from (one for one in judgement.gaps if one.what in about or one.what.startswith(versions))

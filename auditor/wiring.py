@@ -14,18 +14,20 @@ from auditor.clouds.late import Late
 from auditor.config import Config, Registry
 from auditor.connectors.pace import Pace
 from auditor.connectors.probes import Paced
+from auditor.connectors.registry_bundle import BundleFile
 from auditor.connectors.registry_file import FileRegistry
 from auditor.connectors.registry_turbopuffer import Account, TurbopufferRegistry
 from auditor.connectors.wire import Wire
 from auditor.errors import UsageError
 from auditor.findings import Judgement
 from auditor.inventory.asked import Asked, AskedRegistry
+from auditor.inventory.handed import BundleStore
 from auditor.inventory.layout import Layout
 from auditor.inventory.registry import RegistryStore
 from auditor.inventory.store import FileInventory, Keep
 from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName, cloud_of
-from auditor.ports import KeySource, LastUses, NamespaceService, OpenInventory
+from auditor.ports import HandedOver, KeySource, LastUses, NamespaceService, OpenInventory
 from auditor.probing import Budget
 from auditor.registered import Labels
 from auditor.rule import Excepted
@@ -128,8 +130,10 @@ def assemble(
         rules_version=rules.version(),
         config_digest=config.digest,
         registry=registry,
+        bundles=BundleStore(config.state / "registry"),
         registries=(*registries_of(config), *services),
         services=services,
+        handed=handed_of(config, corrected),
         waivers=waivers,
         by_sdk=by_sdk,
     )
@@ -143,7 +147,18 @@ def assemble(
 def registries_of(config: Config) -> tuple[FileRegistry, ...]:
     """The registries of the config that are files; none is read yet."""
     layouts = _layouts(config)
-    return tuple(_file(one, one.path, layouts) for one in config.registry if one.path is not None)
+    return tuple(
+        _file(one, one.path, layouts) for one in config.registry if one.kind == "file" and one.path is not None
+    )
+
+
+def handed_of(config: Config, clock: Callable[[], datetime]) -> tuple[HandedOver, ...]:
+    """The registries of the config that are operators' bundles; none is read yet. `clock`: aware, UTC."""
+    return tuple(
+        HandedOver(BundleFile(one.path, one.signer, one.name, clock), timedelta(hours=one.max_age_hours))
+        for one in config.registry
+        if one.kind == "bundle" and one.path is not None and one.signer is not None
+    )
 
 
 def service_of(one: Registry, key_env: str, wire: Wire) -> NamespaceService:

@@ -32,6 +32,7 @@ from auditor.connectors.wire import Wire
 from auditor.embedded.google import GoogleCloud, Store
 from auditor.findings import Judgement, Status
 from auditor.foreseeing import foresee
+from auditor.inventory.handed import BundleStore
 from auditor.inventory.layout import Layout
 from auditor.inventory.registry import RegistryStore
 from auditor.inventory.store import FileInventory
@@ -236,6 +237,7 @@ def parts_of(folder: Path, keys: Keys, ledger: LedgerStore) -> Parts:
         clock=lambda: datetime.now(UTC),
         skew=lambda: timedelta(0),
         registry=registry,
+        bundles=BundleStore(folder / "registry"),
         identity=lambda: ("bench",),
         version=__version__,
         rules_version=rules.version(),

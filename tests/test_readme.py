@@ -2,6 +2,8 @@
 
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ from starlette.routing import Route
 from auditor import cli, web
 from auditor.config import load
 from auditor.prices import PRICES
+from tests.bundles import a_customer, an_operator
 from tests.clouds import GOOGLE_KEY, RING
 from tests.keys_only import a_cloud_of_keys
 from tests.small import a_small_cloud
@@ -121,7 +124,7 @@ def test_what_a_proof_of_a_revocation_looks_like(tmp_path: Path, capsys: pytest.
 
 
 def test_what_an_answer_without_a_bucket_looks_like(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (config,) = (text for kind, text in BLOCKS if kind == "toml" and text.startswith("# keys-only"))
+    (config,) = (text for kind, text in BLOCKS if kind == "toml" and text.startswith("# keys-only\n"))
     with a_cloud_of_keys(tmp_path, "") as keys:
         own = keys.config.read_text().replace('[[account]]\nproject = "acme"\n', "")
         keys.config.write_text(f"{own}{config}")
@@ -133,6 +136,34 @@ def test_what_an_answer_without_a_bucket_looks_like(tmp_path: Path, capsys: pyte
     printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     for line in shown_as("By what registries say").splitlines():
         assert line in printed
+
+
+def test_what_a_bundle_says_to_both_sides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (config,) = (text for kind, text in BLOCKS if kind == "toml" and text.startswith("# keys-only, with a bundle\n"))
+    ((*by_openssl, made),) = (text.splitlines() for kind, text in BLOCKS if kind == "sh")
+    with an_operator(tmp_path) as operator:
+        operator.scanned()
+        monkeypatch.chdir(operator.folder)
+        if shutil.which("openssl"):
+            for line in by_openssl:
+                subprocess.run(shlex.split(line), check=True, capture_output=True)
+        assert cli._run(shlex.split(made)[1:]) == 0  # noqa: SLF001 - as above
+        printed = without_times(capsys.readouterr().out).splitlines()
+        for line in shown_as("wrote acme.json").splitlines():
+            assert without_times(line) in printed
+        customer = a_customer(operator)
+        customer.configure(config.replace('[[account]]\nproject = "acme"\n', ""))
+        customer.given(operator)
+        argv = ["--config", str(customer.config), "-q"]
+        assert cli._run(["poll", *argv]) == 3  # noqa: SLF001 - as above
+        customer.set_state(1, "DISABLED")
+        capsys.readouterr()
+        assert cli._run(["poll", *argv]) == 1  # noqa: SLF001 - as above
+    told = [without_times(line).rstrip() for line in capsys.readouterr().out.splitlines()]
+    for line in shown_as("By what an operator's bundle").splitlines():
+        assert without_times(line) in told
 
 
 def without_times(text: str) -> str:

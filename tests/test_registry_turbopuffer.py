@@ -572,7 +572,7 @@ REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
     "a long password": ({"base_url": f'"https://u:{"SECRETSECRET" * 40}@host"'}, "'https://...@host' is not"),
     "no budget": ({"metadata_per_sweep": "0"}, "greater than or equal to 1"),
     "unknown setting": ({"api_key": '"tpuf_SECRETSECRET"'}, "there is no such setting"),
-    "an unknown kind": ({"kind": '"api"'}, "'file' or 'turbopuffer'"),
+    "an unknown kind": ({"kind": '"api"'}, "'file', 'turbopuffer' or 'bundle'"),
 }
 
 

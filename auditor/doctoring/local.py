@@ -13,6 +13,7 @@ from typing import Final
 from auditor.checkup import Answer, Check
 from auditor.config import Config
 from auditor.connectors.wire import Wire
+from auditor.doctoring.bundles import of_bundles
 from auditor.errors import AuditorError, LedgerError, UsageError
 from auditor.ledger.database import OlderSchemaError
 from auditor.ledger.store import LedgerStore
@@ -22,10 +23,10 @@ from auditor.outputs import words
 from auditor.ports import Unusable
 from auditor.wiring import registries_of, service_of
 
-CONFIG: Final = "config"
 MACHINE: Final = "this machine"
 _LEAST: Final = 100_000_000
 """Bytes that must be free in any case."""
+CONFIG: Final = "config"
 _ENTRIES: Final = 1_000
 """Of a registry, that are read to see whether it can be."""
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -97,6 +98,7 @@ def of_config(path: Path, config: Config, wire: Wire) -> Iterator[Check]:
         told = "none: whether data is under the right key is not judged"
         yield Check(CONFIG, "[[registry]]", Answer.OFF, told)
     yield from _services(config, wire)
+    yield from of_bundles(config, CONFIG)
     for one in registries_of(config):
         what = one.name
         try:

@@ -1,47 +1,93 @@
-"""What registries say of namespaces, as dependencies of which nobody saw an object."""
+"""What registries and operators' bundles say of namespaces, as dependencies of which this auditor saw no object."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from auditor.inventory import totals
 from auditor.inventory.files import UNFINISHED, put, very_file
 from auditor.inventory.placing import OfKeys
 from auditor.inventory.sql import quoted, settle
+from auditor.rows import TIME
 
+TOLD: Final = pa.schema([*totals.SCHEMA, pa.field("swept", TIME), pa.field("source", pa.string())])
+"""What bundles say: dependencies, when the bucket was swept, and which bundle says so."""
+# Of what two bundles tell of one tenant in a bucket, the newer sweep counts.
+_GATHERED: Final = """
+COPY (
+    SELECT * EXCLUDE (swept, source) FROM read_parquet($files, hive_partitioning = false)
+    QUALIFY rank() OVER (PARTITION BY bucket, tenant ORDER BY swept DESC, source) = 1
+    ORDER BY namespace, bucket, population, encryption, key NULLS FIRST, key_version NULLS FIRST
+) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
+"""
 # Of a namespace whose entries name several keys each may hold some of it. Whose the key is, and who answers for it,
-# counts where nobody says so of the namespace, and not where entries part.
+# counts where nobody says so of the namespace, and not where entries part. What a bundle tells of a namespace under a
+# key is claimed no more.
 _CLAIMED: Final = """
 COPY (
-    SELECT entry.bucket, entry.namespace, coalesce(entry.tenant, if(entry.contradicted, NULL, owner.tenant)) AS tenant,
-        NULL::VARCHAR AS population, 'cmek' AS encryption, entry.key, NULL::VARCHAR AS key_version,
-        NULL::BIGINT AS objects, entry.size AS bytes, NULL::BIGINT AS archived,
-        NULL::TIMESTAMPTZ AS oldest, NULL::TIMESTAMPTZ AS newest,
-        NULL::VARCHAR AS first_name, NULL::VARCHAR AS last_name,
-        coalesce(entry.owner, if(entry.parted, NULL, label.owner)) AS owner,
-        coalesce(entry.team, if(entry.parted, NULL, label.team)) AS team
-    FROM (
-        SELECT bucket, namespace, tenant, owner, team, size, contradicted, parted, unnest(keys) AS key
-        FROM read_parquet($entries, hive_partitioning = false)
-    ) AS entry
-    LEFT JOIN (
+    WITH entries AS (
+        SELECT * FROM read_parquet($entries, hive_partitioning = false)
+    ), told AS (
+        SELECT * FROM read_parquet($told, hive_partitioning = false)
+    ), owner AS (
         SELECT unnest($keys::VARCHAR[]) AS key, unnest($tenants::VARCHAR[]) AS tenant
-    ) AS owner ON owner.key = entry.key
-    LEFT JOIN (
+    ), label AS (
         SELECT unnest($labelled::VARCHAR[]) AS key, unnest($owners::VARCHAR[]) AS owner,
             unnest($teams::VARCHAR[]) AS team
-    ) AS label ON label.key = entry.key
-    ORDER BY entry.namespace, entry.bucket, entry.key
+    ), claim AS (
+        SELECT entry.bucket, entry.namespace,
+            coalesce(entry.tenant, if(entry.contradicted, NULL, owner.tenant)) AS tenant,
+            NULL::VARCHAR AS population, 'cmek' AS encryption, entry.key, NULL::VARCHAR AS key_version,
+            NULL::BIGINT AS objects, entry.size AS bytes, NULL::BIGINT AS archived,
+            NULL::TIMESTAMPTZ AS oldest, NULL::TIMESTAMPTZ AS newest,
+            NULL::VARCHAR AS first_name, NULL::VARCHAR AS last_name,
+            coalesce(entry.owner, if(entry.parted, NULL, label.owner)) AS owner,
+            coalesce(entry.team, if(entry.parted, NULL, label.team)) AS team
+        FROM (
+            SELECT bucket, namespace, tenant, owner, team, size, contradicted, parted, unnest(keys) AS key FROM entries
+        ) AS entry
+        LEFT JOIN owner ON owner.key = entry.key
+        LEFT JOIN label ON label.key = entry.key
+        WHERE NOT EXISTS (
+            SELECT 1 FROM told
+            WHERE told.bucket = entry.bucket AND told.namespace = entry.namespace AND told.key = entry.key
+        )
+    ), seen AS (
+        SELECT told.* REPLACE (coalesce(entry.tenant, told.tenant) AS tenant),
+            coalesce(entry.owner, if(entry.parted, NULL, label.owner)) AS owner,
+            coalesce(entry.team, if(entry.parted, NULL, label.team)) AS team
+        FROM told
+        LEFT JOIN entries AS entry ON entry.bucket = told.bucket AND entry.namespace = told.namespace
+        LEFT JOIN label ON label.key = told.key
+    )
+    SELECT * FROM (SELECT * FROM claim UNION ALL BY NAME SELECT * FROM seen)
+    ORDER BY namespace, bucket, key, key_version NULLS FIRST, population NULLS FIRST
 ) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
 """
 
 
-def claim(entries: Path, target: Path, of_keys: OfKeys) -> None:
+def gather(database: duckdb.DuckDBPyConnection, bundles: Collection[Path], target: Path) -> None:
+    """Put together what bundles say."""
+    unfinished = target.with_name(f"{UNFINISHED}{os.getpid()}-{target.name}")
+    if bundles:
+        files = {"files": [very_file(one) for one in bundles]}
+        database.execute(_GATHERED.format(target=quoted(unfinished)), files)
+    else:
+        pq.write_table(totals.SCHEMA.empty_table(), unfinished)
+    put(unfinished, target)
+
+
+def claim(entries: Path, told: Path, target: Path, of_keys: OfKeys) -> None:
     """Write the dependencies."""
     unfinished = target.with_name(f"{UNFINISHED}{os.getpid()}-{target.name}")
     values = {
         "entries": [very_file(entries)],
+        "told": [very_file(told)],
         "keys": list(of_keys.tenants),
         "tenants": list(of_keys.tenants.values()),
         "labelled": list(of_keys.labels),

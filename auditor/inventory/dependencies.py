@@ -15,6 +15,7 @@ import duckdb
 
 from auditor.errors import LedgerError
 from auditor.findings import Assessed, Member, Readability, member_of
+from auditor.inventory import tenancy
 from auditor.inventory.alike import Alike
 from auditor.inventory.cuts import OUTSIDE, ROWS_AT_ONCE, Cut, cut
 from auditor.inventory.files import very_file
@@ -209,8 +210,12 @@ class _Names:
 class Dependencies:
     """Immutable once made; safe to use from many threads."""
 
-    def __init__(self, files: Iterable[Path], placed: Iterable[Path] = ()) -> None:
-        """`placed`: files that tell as well how the data parts from what registries say, and from its namespace."""
+    def __init__(self, files: Iterable[Path], placed: Iterable[Path] = (), *, told_by_others: bool = False) -> None:
+        """`placed`: files that tell as well how the data parts from what registries say, and from its namespace.
+
+        `told_by_others`: whoever saw objects was not this auditor.
+        """
+        self._told_by_others = told_by_others
         self._database = duckdb.connect()
         self._database.execute("SET memory_limit = '512MB'")
         self._database.execute("SET threads = 2")
@@ -376,7 +381,10 @@ class Dependencies:
             places = {member: place for place, member in enumerate(members)}
             parts = self._in_parts(_ALIKE, _chosen(list(places.items())))
             alike = Alike((ranks, count) for some in parts for ranks, count in some)
-            holdings = tuple(_holding(row, alike.count([place])) for place, row in enumerate(found))
+            holdings = tuple(
+                _holding(row, alike.count([place]), is_told=self._told_by_others and row[4] is not None)
+                for place, row in enumerate(found)
+            )
             self._known = _Known(holdings, places, alike)
         return self._known
 
@@ -443,7 +451,7 @@ class Dependencies:
                 most.extend(top)
                 for rank in range(len(groups)):
                     namespaces[rank] += count if ranks >> rank & 1 else 0
-        most = heapq.nsmallest(max(worst, _SAMPLES), most, key=lambda row: row[:3])
+        most = heapq.nsmallest(max(worst, _SAMPLES), most, key=_by_amount)
         objects, size = _sum_of(sums.values())
         labels = reduce(
             lambda one, other: one.beside(other.owners, other.teams), self._labels_of(chosen).values(), _Names()
@@ -486,6 +494,19 @@ class Dependencies:
                 if not left:
                     return
                 skip = 0
+
+    def of_tenant(self, tenant: str) -> Iterator[Dependency]:
+        """Yield every dependency of the namespaces that are certainly this tenant's, without names of objects."""
+        for part in self._parts():
+            yield from map(_dependency, self._stream(tenancy.ROWS, part, {"tenant": tenant}))
+
+    def keys_of_others(self, tenant: str) -> frozenset[str]:
+        """Every key that has data of a namespace which is not certainly this tenant's."""
+        return frozenset(key for (key,) in self._ask(tenancy.FOREIGN, {"tenant": tenant}))
+
+    def of_nobody(self) -> int:
+        """Count the namespaces of which nobody says for certain whose they are."""
+        return sum(some[0][0] for some in self._in_parts(tenancy.UNCLEAR, {}))
 
     def _held(self, part: Cut) -> Mapping[str, int]:
         """How many rows each bucket has in a part."""
@@ -558,8 +579,14 @@ def _ranks(assessed: Iterable[Assessed]) -> list[tuple[Member, int]]:
     return [(member_of(one.holding), _RANKED.index(one.assessment.readability)) for one in assessed]
 
 
+def _by_amount(row: tuple[Any, ...]) -> tuple[bool, int, str, str]:
+    """Most objects first, which stand there as fewer than none; last those of which nobody saw any."""
+    held, bucket, namespace, *_ = row
+    return held is None, held or 0, bucket, namespace
+
+
 def _named(samples: Iterable[tuple[int | None, str, str]]) -> tuple[str, ...]:
-    return tuple(f"{bucket}/{namespace}" for _, bucket, namespace in heapq.nsmallest(_SAMPLES, samples))
+    return tuple(f"{bucket}/{namespace}" for _, bucket, namespace in heapq.nsmallest(_SAMPLES, samples, _by_amount))
 
 
 def _chosen(members: list[tuple[Member, int]], portions: Sequence[Portions] | None = None) -> dict[str, Any]:
@@ -575,7 +602,7 @@ def _chosen(members: list[tuple[Member, int]], portions: Sequence[Portions] | No
     }
 
 
-def _holding(row: tuple[Any, ...], namespaces: int) -> Holding:
+def _holding(row: tuple[Any, ...], namespaces: int, *, is_told: bool) -> Holding:
     bucket, encryption, key, version, objects, size, archived, oldest, newest = row
     return Holding(
         bucket=bucket,
@@ -588,6 +615,7 @@ def _holding(row: tuple[Any, ...], namespaces: int) -> Holding:
         namespaces=namespaces,
         oldest=_moment(oldest),
         newest=_moment(newest),
+        is_told=is_told,
     )
 
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from auditor.errors import CollectError, DiskError, LedgerError
 from auditor.inventory import files, notes
-from auditor.inventory.claiming import claim
+from auditor.inventory.claiming import claim, gather
 from auditor.inventory.placing import OfKeys, has_mixed, place
 from auditor.inventory.sql import quoted, settle
 from auditor.model import KeyName, Reason
@@ -31,12 +31,14 @@ _SCHEMA: Final = pa.schema(_FIELDS)
 _AT_ONCE: Final = 50_000
 _FORM: Final = 4
 """Rises when files are to be written anew though nothing was said anew."""
-_FORM_TOGETHER: Final = 2
+_FORM_TOGETHER: Final = 3
 """Rises when that is so of what is made of all of them together, and what each said stays."""
 _NOTE: Final = "registry.json"
 _PLAIN: Final = "as it was"
 """Stands in place of a digest where nothing was to be put beside a sweep."""
 _ENTRIES: Final = "entries.parquet"
+_TOLD: Final = "told.parquet"
+"""What operators' bundles say is there."""
 _CLAIMS: Final = "claims.parquet"
 _TOGETHER: Final = "all-"
 # Least and greatest part where any two do, and hold two texts a namespace instead of all.
@@ -53,7 +55,7 @@ COPY (
 ) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
 """
 _KEYS: Final = """
-SELECT key, if(count(DISTINCT tenant) = 1, any_value(tenant), NULL)
+SELECT key, if(count(DISTINCT tenant) = 1, any_value(tenant), NULL), count(DISTINCT tenant) > 1
 FROM read_parquet($files, hive_partitioning = false) WHERE key IS NOT NULL GROUP BY key ORDER BY key
 """
 _CONFLICTS: Final = """
@@ -92,7 +94,7 @@ class RegistryStore:
 
     def kept(self, source: RegistrySource) -> KeptRegistry | None:
         """What a registry said when it was read last; None where it never was, or nobody can tell any more."""
-        home = self._home(source)
+        home = home_of(self._root, source.name)
         try:
             told = notes.read(home / _NOTE)
             path = home / str(told["file"])
@@ -122,10 +124,10 @@ class RegistryStore:
             CollectError: it could not be read to its end, or has become empty; what it said before stays.
             LedgerError: it cannot be written down.
         """
-        home = self._home(source)
+        home = home_of(self._root, source.name)
         try:
             home.mkdir(parents=True, mode=0o700, exist_ok=True)
-            _remove_unfinished(home)
+            remove_unfinished(home)
             writing = home / f"{files.UNFINISHED}{os.getpid()}"
             try:
                 counted = _write(writing, source.entries())
@@ -141,7 +143,7 @@ class RegistryStore:
                 if old != path:
                     old.unlink(missing_ok=True)
         except OSError as error:
-            raise _cannot_write(self._root, error) from None
+            raise cannot_write(self._root, error) from None
         kept = self.kept(source)
         if kept is None:
             raise LedgerError(f"what {source.name} says is not kept as it was written", f"look at {self._root}")
@@ -178,19 +180,21 @@ class RegistryStore:
                 for path in folder.glob("placed-*"):
                     path.unlink(missing_ok=True)
                 folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-                self._merge(folder, {one.registry.name: one.path for one in every}, Registered(digest, registries))
+                handed = [one.path for one in every if one.registry.bundle is not None]
+                paths = {one.registry.name: one.path for one in every if one.registry.bundle is None}
+                self._merge(folder, paths, handed, Registered(digest, registries))
             # So that no other process removes it meanwhile, whose config says otherwise.
             os.utime(folder)
             note = notes.read(folder / _NOTE)
             return Registered(digest, registries, int(note["conflicts"]), int(note["parted_labels"]))
         except OSError as error:
-            raise _cannot_write(self._root, error) from None
+            raise cannot_write(self._root, error) from None
         except (duckdb.Error, KeyError, ValueError, TypeError) as error:
             shutil.rmtree(folder, ignore_errors=True)
             hint = "it was removed, and is put together anew the next time"
             raise LedgerError(f"what registries say cannot be put together: {type(error).__name__}", hint) from None
 
-    def _merge(self, folder: Path, paths: Mapping[str, Path], registered: Registered) -> None:
+    def _merge(self, folder: Path, paths: Mapping[str, Path], handed: Collection[Path], registered: Registered) -> None:
         writing = folder / f"{files.UNFINISHED}{os.getpid()}"
         with duckdb.connect() as database:
             settle(database, folder)
@@ -202,9 +206,10 @@ class RegistryStore:
             nobody.unlink()
             digest = files.digest(writing)
             files.put(writing, folder / _ENTRIES)
+            gather(database, handed, folder / _TOLD)
             merged = {"files": [files.very_file(folder / _ENTRIES)]}
             ((conflicts, parted),) = database.execute(_CONFLICTS, merged).fetchall()
-            keys = dict(database.execute(_KEYS, merged).fetchall())
+            named = database.execute(_KEYS, merged).fetchall()
             declared = {
                 "of_buckets": dict(database.execute(_OF_BUCKETS, merged).fetchall()),
                 "by_registries": {
@@ -218,13 +223,15 @@ class RegistryStore:
             folder / _NOTE,
             {
                 "entries": digest,
+                "told": files.digest(folder / _TOLD),
                 "known": {bucket: registered.knows(bucket) is True for bucket in buckets},
                 "conflicts": conflicts,
                 "parted_labels": parted,
                 "labels": self._told_labels(),
-                "keys": sorted(keys),
+                "keys": [key for key, *_ in named],
+                "shared": [key for key, _, is_shared in named if is_shared],
                 "declared": declared,
-                "tenants": {**{key: tenant for key, tenant in keys.items() if tenant is not None}, **self._tenants},
+                "tenants": {**{key: tenant for key, tenant, _ in named if tenant is not None}, **self._tenants},
             },
         )
 
@@ -239,6 +246,10 @@ class RegistryStore:
         """Whose each key is, where the config says so or registries name it for one tenant only."""
         told = self._note(digest)["tenants"] if digest else self._tenants
         return {KeyName(key): str(tenant) for key, tenant in told.items()}
+
+    def shared(self, digest: str) -> frozenset[KeyName]:
+        """Every key that registries name for several tenants."""
+        return frozenset(KeyName(one) for one in self._note(digest)["shared"]) if digest else frozenset()
 
     def declared(self, digest: str) -> Declared:
         """Which keys registries name, and in what they part."""
@@ -281,7 +292,7 @@ class RegistryStore:
                 place(held, target, bucket, folder / _ENTRIES, of_keys, is_known=is_known)
                 notes.write(proof, files.digest(target))
         except (OSError, duckdb.Error) as error:
-            raise _cannot_write(self._root, error) from None
+            raise cannot_write(self._root, error) from None
         return target
 
     def claimed(self, digest: str) -> Path:
@@ -298,10 +309,10 @@ class RegistryStore:
             if not _is_proven(target, proof):
                 if not _is_whole(folder):
                     raise LedgerError("what registries say was changed", "poll: it is put together anew")
-                claim(folder / _ENTRIES, target, of_keys)
+                claim(folder / _ENTRIES, folder / _TOLD, target, of_keys)
                 notes.write(proof, files.digest(target))
         except (OSError, duckdb.Error) as error:
-            raise _cannot_write(self._root, error) from None
+            raise cannot_write(self._root, error) from None
         return target
 
     def prune(self, digests: Collection[str], sweeps: Collection[str]) -> None:
@@ -327,9 +338,11 @@ class RegistryStore:
     def _folder(self, digest: str) -> Path:
         return self._root / f"{_TOGETHER}{digest[:32]}"
 
-    def _home(self, source: RegistrySource) -> Path:
-        readable = re.sub(r"[^a-z0-9-]", "-", source.name.lower())[:60]
-        return self._root / f"{readable}-{hashlib.sha256(source.name.encode()).hexdigest()[:8]}"
+
+def home_of(root: Path, name: str) -> Path:
+    """Where what one registry says is kept."""
+    readable = re.sub(r"[^a-z0-9-]", "-", name.lower())[:60]
+    return root / f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _write(path: Path, entries: Iterator[Entry | Unusable]) -> dict[str, Any]:
@@ -375,7 +388,7 @@ def _age(path: Path) -> float:
         return 0.0
 
 
-def _remove_unfinished(home: Path) -> None:
+def remove_unfinished(home: Path) -> None:
     """Remove what polls left that were killed while they wrote."""
     for path in home.glob(f"{files.UNFINISHED}*"):
         name = path.name.removeprefix(files.UNFINISHED)
@@ -396,7 +409,8 @@ def _is_running(process: int) -> bool:
 def _is_whole(folder: Path) -> bool:
     """Whether what registries say together is as it was written."""
     try:
-        return bool(notes.read(folder / _NOTE)["entries"] == files.digest(folder / _ENTRIES))
+        note = notes.read(folder / _NOTE)
+        return [note[name] for name in ("entries", "told")] == [files.digest(folder / one) for one in (_ENTRIES, _TOLD)]
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -419,6 +433,7 @@ def _is_proven(target: Path, proof: Path) -> bool:
         return False
 
 
-def _cannot_write(root: Path, error: Exception) -> LedgerError:
+def cannot_write(root: Path, error: Exception) -> LedgerError:
+    """Say that what registries say cannot be kept."""
     why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
     return DiskError(f"what registries say cannot be kept: {why}", f"look at disk and rights of {root}")

@@ -142,6 +142,10 @@ def undos(steps: Iterable[Undo]) -> Iterator[Text]:
 
 def known(one: Known, now: datetime) -> Iterator[Text]:
     """Tell how much of the buckets is one."""
+    if one.listed is None and one.told is not None:
+        told = f"what an operator's bundle tells; the oldest of its sweeps began {words.until(one.told, now)}"
+        yield _plain(f"known       {told}", "yellow")
+        return
     if one.listed is None:
         yield _plain(
             "known       no object: no bucket is configured, and registries say what depends on the key", "yellow"

@@ -1,6 +1,6 @@
 """What the report shows: one frozen page, every number and word of it made from a judgement."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -251,7 +251,7 @@ def view(
         next_loss=words.instant(next_loss) if next_loss else "no date known",
         next_loss_left=words.until(next_loss, now) if next_loss else "",
         next_loss_what=summary.next_loss(judgement),
-        unit="namespaces by registries" if judgement.is_keys_only else "objects",
+        unit=_unit(judgement),
         shares=_shares(judgement, sums),
         total=_total(judgement, total),
         stopped=words.number(_weights(judgement, summary.STOPPED)),
@@ -322,20 +322,29 @@ def _tone(judgement: Judgement, total: Amount) -> str:
     return "unknown" if judgement.gaps or not total.objects else "fine"
 
 
+def _unit(judgement: Judgement) -> str:
+    if judgement.is_by_bundles:
+        return "objects by an operator's bundle"
+    return "namespaces by registries" if judgement.is_keys_only else "objects"
+
+
 def _total(judgement: Judgement, total: Amount) -> str:
+    if judgement.is_by_bundles:
+        return f"{words.counted(total.objects, 'object')} by an operator's bundle"
     if judgement.is_keys_only:
         named = words.counted(_weights(judgement, tuple(Readability)), "namespace")
         return f"{named} by registries, objects {words.NOT_KNOWN}"
     return words.counted(total.objects, "object")
 
 
-def _weight(one: Assessed) -> int:
-    """How much it is: objects, or where nobody saw any, namespaces."""
-    return one.holding.namespaces if one.holding.objects is None else one.holding.objects
+def _weight(judgement: Judgement, some: Iterable[Assessed]) -> int:
+    """How much it is: objects, or where nobody saw those of all data, namespaces."""
+    is_counted = judgement.is_by_bundles or not judgement.is_keys_only
+    return sum((one.holding.objects or 0) if is_counted else one.holding.namespaces for one in some)
 
 
 def _weights(judgement: Judgement, some: tuple[Readability, ...]) -> int:
-    return sum(_weight(one) for one in judgement.assessed if one.assessment.readability in some)
+    return _weight(judgement, (one for one in judgement.assessed if one.assessment.readability in some))
 
 
 def _shares(judgement: Judgement, amounts: Mapping[Readability, Amount]) -> tuple[Share, ...]:
@@ -451,7 +460,7 @@ def _versions(judgement: Judgement, rows: DependencyRows) -> tuple[VersionRow, .
             groups.setdefault((one.holding.key, one.holding.key_version or ""), []).append(one)
     of_key: dict[str, int] = {}
     for (key, _), group in groups.items():
-        of_key[key] = of_key.get(key, 0) + sum(map(_weight, group))
+        of_key[key] = of_key.get(key, 0) + _weight(judgement, group)
     found: list[tuple[tuple[int, str, int], VersionRow]] = []
     for (key, version), group in groups.items():
         worst = min(group, key=lambda one: summary.WORST_FIRST.index(one.assessment.readability))
@@ -466,7 +475,7 @@ def _versions(judgement: Judgement, rows: DependencyRows) -> tuple[VersionRow, .
             size=words.size(amount.size),
             namespaces=words.number(rows.count_namespaces(member_of(one.holding) for one in group)),
             buckets=_few(sorted({one.holding.bucket for one in group})),
-            share=round(100 * sum(map(_weight, group)) / of_key[key], 1) if of_key[key] else 0.0,
+            share=round(100 * _weight(judgement, group) / of_key[key], 1) if of_key[key] else 0.0,
         )
         found.append(((0, key, int(version) if version.isdigit() else 0), row))
     # Keys with the worst version first, and the versions of one key together.

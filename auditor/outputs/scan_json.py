@@ -11,7 +11,7 @@ from auditor.model import Dependency, Evidence, Gap, Requests
 from auditor.outputs import summary
 from auditor.ports import DependencyRows, NamespaceRow
 from auditor.prices import usd
-from auditor.registered import Registry
+from auditor.registered import Handed, Registry
 from auditor.waiver import FIELDS, GivenWaiver
 
 SCHEMA: Final = "cmek-auditor/scan/1"
@@ -69,7 +69,7 @@ def head(judgement: Judgement) -> dict[str, Any]:
             "registries": [registry(one) for one in judgement.registered.registries],
         },
         "totals": _by_registries(judgement)
-        if judgement.is_keys_only
+        if judgement.is_keys_only and not judgement.is_by_bundles
         else {
             "objects": total.objects,
             "bytes": total.size,
@@ -126,6 +126,28 @@ def registry(one: Registry) -> dict[str, Any]:
         "namespaces": one.namespaces,
         "unusable": one.unusable,
         "read_at": time(one.read_at),
+        "bundle": bundle(one.bundle) if one.bundle is not None else None,
+    }
+
+
+def bundle(one: Handed) -> dict[str, Any]:
+    """What an operator's bundle says of itself; `operator` is what it calls itself, `signer` who has signed it."""
+    return {
+        "tenant": one.tenant,
+        "operator": one.operator,
+        "signer": f"sha256:{one.signer}",
+        "digest": one.digest,
+        "version": one.version,
+        "made": time(one.made),
+        "oldest_sweep": time(one.swept),
+        "objects": one.objects,
+        "bytes": one.size,
+        "encryption_unknown": one.unknown,
+        "key_not_named": one.withheld,
+        "namespaces_of_nobody": one.unclear,
+        "buckets_not_swept": one.unswept,
+        "buckets_not_configured": one.elsewhere,
+        "registries_usable": one.registries,
     }
 
 

@@ -1,7 +1,7 @@
 """What a judgement comes to: sums by readability, and the verdict in one sentence."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,8 +61,15 @@ def stopped(assessed: Iterable[Assessed]) -> Amount:
 
 def verdict(judgement: Judgement) -> str:
     """Say in one sentence what cannot be read, what will be lost and what is not known."""
-    if judgement.is_keys_only:
-        return _by_registries(judgement)
+    if judgement.is_by_bundles:
+        made = min(one.bundle.made for one in judgement.registered.bundles if one.bundle is not None)
+        told = _by_objects(judgement)
+        return f"By what an operator's bundle of {words.instant(made)} tells, {told[0].lower()}{told[1:]}"
+    return _by_registries(judgement) if judgement.is_keys_only else _by_objects(judgement)
+
+
+def _by_objects(judgement: Judgement) -> str:
+    """The same where somebody saw the objects."""
     sums = by_readability(judgement.assessed)
     total = sum(sums.values(), Amount())
     if not total.objects:
@@ -112,6 +119,8 @@ def _by_registries(judgement: Judgement) -> str:
         told += f"; {words.number(expiring)} more will stop being readable at a known date"
     if unknown:
         told += f"; of {words.number(unknown)} it is not known whether all of it can be read"
+    if judgement.registered.bundles:
+        return f"By what registries and an operator's bundle say, {told}; the objects of some were not seen."
     return f"By what registries say, {told}; their objects were not seen."
 
 
@@ -143,7 +152,8 @@ def next_loss(judgement: Judgement) -> str:
 def complete(judgement: Judgement) -> str:
     """Say how complete and how fresh the answer is."""
     if judgement.is_keys_only:
-        told = ["no bucket configured: objects not known", *_registries(judgement), keys(judgement)]
+        objects = "no bucket configured: objects " + ("as others tell" if judgement.is_by_bundles else "not known")
+        told = [objects, *_registries(judgement), *_bundles(judgement), keys(judgement)]
         return ", ".join([*told, words.counted(len(judgement.gaps), "gap")])
     coverage = judgement.coverage
     listed = sum(one.listed for one in coverage.buckets)
@@ -181,6 +191,16 @@ def _registries(judgement: Judgement) -> list[str]:
     read = [one.namespaces for one in every if one.namespaces is not None]
     named = words.counted(sum(read), "namespace")
     return [f"{len(read)} of {words.counted(len(every), 'registry', 'registries')} read ({named})"]
+
+
+def _bundles(judgement: Judgement) -> Iterator[str]:
+    """Say of each operator's bundle whose it is, how old, and who has signed it."""
+    for one in judgement.registered.bundles:
+        if (told := one.bundle) is not None:
+            who = f"of {told.operator} (as it says)" if told.operator is not None else "of an operator"
+            age, swept = (words.until(each, judgement.now) for each in (told.made, told.swept))
+            signer = f"signed by sha256:{told.signer[:16]}"
+            yield f"bundle {who} for {told.tenant} made {age} from sweeps since {swept}, {signer}"
 
 
 def _swept(coverage: Coverage) -> str:

@@ -14,6 +14,7 @@ from auditor.readability.gcp import version_name
 from auditor.readability.table import before, worst
 
 _HEARSAY: Final = "that data is under it a registry says, and nobody saw the objects"
+_BY_BUNDLE: Final = "that the data is there an operator's bundle says, and nobody here saw it"
 _MOST_MISSING: Final = 10_000
 """A version each day for 27 years. Their numbers are whatever the service says."""
 _NEVER_USED: Final = frozenset({"PENDING_GENERATION", "GENERATION_FAILED"})
@@ -70,6 +71,22 @@ def assess_claim(
             together = before(together, one)
     causes = tuple(bars.values()) or ((together, False),)
     return Claim(replace(each[numbers[0]], holding=holding, assessment=together), causes)
+
+
+def as_told(found: Assessed, said: tuple[Evidence, ...]) -> Assessed:
+    """An assessment of data that an operator's bundle tells of; `said` is its word.
+
+    It names the version, so that what bars that one bars the data, and no other does.
+    """
+    one = found.assessment
+    told = replace(
+        one,
+        basis=Basis.BUNDLE,
+        confidence=Confidence.INFERRED,
+        cause=f"{one.cause}; {_BY_BUNDLE}",
+        evidence=(*one.evidence, *said),
+    )
+    return replace(found, assessment=told)
 
 
 def versions_of(view: KeyView) -> Iterator[str]:

@@ -24,6 +24,9 @@ _OF_KEYS: Final = "tests/test_rules_of_keys.py"
 _OF_HYGIENE: Final = "tests/test_rules_of_hygiene.py"
 _OLD_WORDS: Final = "tests/test_old_words.py"
 _KEYS_ONLY: Final = "tests/test_keys_only.py"
+_BUNDLE_MADE: Final = "tests/test_bundle_made.py"
+_BUNDLE_READ: Final = "tests/test_bundle_read.py"
+_BUNDLE_JUDGED: Final = "tests/test_bundle_judged.py"
 _LABELS: Final = "tests/test_labels.py"
 _REGISTRY: Final = "tests/test_registry.py"
 _OWNERSHIP: Final = "tests/test_rules_of_ownership.py"
@@ -59,9 +62,14 @@ PLAN: Final = (
     Target("auditor/readability/probe.py", (_PROBE, _TABLES, _ENGINE)),
     Target("auditor/readability/[!p]*.py", (_TABLES, _UNDOS, _PROBE, _CONTINUITY, _ENGINE)),
     Target("auditor/readability/action.py", ("tests/readability/test_action.py", "tests/test_foreseeing.py")),
-    Target("auditor/readability/claim.py", ("tests/readability/test_claims.py", _KEYS_ONLY)),
+    Target("auditor/readability/claim.py", ("tests/readability/test_claims.py", _KEYS_ONLY, _BUNDLE_JUDGED)),
     Target("auditor/supposing.py", (_KEYS_ONLY,)),
-    Target("auditor/inventory/claiming.py", (_KEYS_ONLY,)),
+    Target("auditor/inventory/claiming.py", (_KEYS_ONLY, _BUNDLE_JUDGED)),
+    Target("auditor/bundle.py", (_BUNDLE_READ,)),
+    Target("auditor/envelope.py", (_BUNDLE_MADE, _BUNDLE_READ)),
+    Target("auditor/bundling.py", (_BUNDLE_MADE,)),
+    Target("auditor/lacking.py", (_BUNDLE_READ, _BUNDLE_JUDGED)),
+    Target("auditor/inventory/handed.py", (_BUNDLE_READ, _BUNDLE_JUDGED)),
     Target("auditor/rules/retirable_version.py", ("tests/test_retirement.py",)),
     Target("auditor/proving.py", ("tests/test_prove_revoked.py", "tests/test_proof_left_open.py")),
     Target("auditor/planning.py", ("tests/test_planning.py",)),

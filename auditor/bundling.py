@@ -1,0 +1,138 @@
+"""What the newest judgement tells of one tenant's data, and nothing of anybody else's."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from auditor.bundle import LARGEST, Bundle, Data, NamespaceSums, Open, Seen, SweptBucket
+from auditor.errors import UsageError
+from auditor.findings import BucketCoverage, Judgement, Member, member_of
+from auditor.model import Dependency, Encryption, KeyName, Population
+from auditor.ports import OpenInventory
+from auditor.run import Parts
+
+_MOST: Final = LARGEST // 64
+"""Namespaces and what they hang on: no more fit into a bundle, whatever they are called."""
+_ALL: Final = 2**63 - 1
+
+_Place = tuple[str, Encryption, str | None, str | None, Population]
+"""Bucket, encryption, key, version and population."""
+
+
+def bundling(
+    parts: Parts, judgement: Judgement, rows: OpenInventory, *, tenant: str, operator: str | None, now: datetime
+) -> Bundle:
+    """Tell a tenant what is known of its data.
+
+    A key is named where somebody says that it is the tenant's, or where nobody says whose it is and nothing is under
+    it but the tenant's: the name of any other may be another tenant's.
+
+    Raises:
+        LedgerError: the inventory, or what registries said, cannot be read.
+        UsageError: nothing is known of such a tenant, or there is too much of it, or no bucket was swept.
+    """
+    if judgement.is_keys_only:
+        raise UsageError("the newest judgement saw no bucket, so that there is nothing to tell", "configure [[bucket]]")
+    encryptions = {member_of(one.holding): one.encryption for one in judgement.assessed}
+    mine = _Mine(parts, judgement, rows, tenant)
+    sums: dict[_Place, dict[str, NamespaceSums]] = defaultdict(dict)
+    for count, row in enumerate(rows.of_tenant(tenant)):
+        if count >= _MOST:
+            raise UsageError(f"the data of tenant {tenant!r} does not fit into one bundle", "give it several tenants")
+        _add(sums, row, _encryption(row, encryptions), mine)
+    if not sums:
+        raise UsageError(
+            f"no data of tenant {tenant!r} is known",
+            "name it as `scan --format json` does; a registry or `tenant_field` says whose a namespace is",
+        )
+    data = [
+        Data(bucket, encryption, key, tuple(some[name] for name in sorted(some)), population, version)
+        for (bucket, encryption, key, version, population), some in sums.items()
+    ]
+    buckets = {one.bucket for one in data}
+    about = buckets.union(one.key for one in data if one.key is not None)
+    return Bundle(
+        buckets=tuple(
+            _swept(one)
+            for one in sorted(judgement.coverage.buckets, key=lambda one: one.bucket)
+            if one.bucket in buckets
+        ),
+        data=tuple(sorted(data, key=lambda one: one.place)),
+        gaps=tuple(
+            Open(*one) for one in sorted({(gap.what, gap.reason) for gap in judgement.gaps if gap.what in about})
+        ),
+        judgement=judgement.run.id,
+        made=now,
+        operator=operator,
+        seen=_seen(judgement, rows),
+        tenant=tenant,
+        version=parts.version,
+    )
+
+
+class _Mine:
+    """Which keys may be named to a tenant."""
+
+    def __init__(self, parts: Parts, judgement: Judgement, rows: OpenInventory, tenant: str) -> None:
+        said = judgement.registered.digest
+        self._tenant = tenant
+        self._tenants = parts.registry.tenants(said)
+        self._others = parts.registry.shared(said) | {KeyName(one) for one in rows.keys_of_others(tenant)}
+
+    def named(self, key: str) -> bool:
+        """Whether this one may."""
+        name = KeyName(key)
+        owners = {tenant for one, tenant in self._tenants.items() if _is_same(one, name)}
+        return owners == {self._tenant} or not (owners or any(_is_same(one, name) for one in self._others))
+
+
+def _is_same(one: KeyName, other: KeyName) -> bool:
+    """Whether two names may be of the same key."""
+    return one == other or one.is_replica_of(other) or one.may_be(other)
+
+
+def _encryption(row: Dependency, encryptions: Mapping[Member, Encryption]) -> Encryption:
+    return encryptions.get((row.bucket, row.encryption, row.key, row.key_version), row.encryption)
+
+
+def _add(sums: dict[_Place, dict[str, NamespaceSums]], row: Dependency, encryption: Encryption, mine: _Mine) -> None:
+    is_named = encryption is Encryption.CMEK and row.key is not None and mine.named(row.key)
+    key, version = (row.key, row.key_version) if is_named else (None, None)
+    if row.namespace is None or row.population is None or row.oldest is None or row.newest is None:
+        raise ValueError(f"a row of {row.bucket} tells of no object")
+    told = row.namespace, row.objects or 0, row.size or 0, row.archived or 0, row.oldest, row.newest
+    some = sums[row.bucket, encryption, key, version, row.population]
+    some[row.namespace] = _both(some[row.namespace], told) if row.namespace in some else told
+
+
+def _both(one: NamespaceSums, other: NamespaceSums) -> NamespaceSums:
+    """Of one namespace, what is under several keys that are not named."""
+    objects, size, archived = (min(_ALL, mine + others) for mine, others in zip(one[1:4], other[1:4], strict=True))
+    return one[0], objects, size, archived, min(one[4], other[4]), max(one[5], other[5])
+
+
+def _swept(one: BucketCoverage) -> SweptBucket:
+    if one.sweep_started is None or one.sweep_ended is None:
+        raise ValueError(f"{one.bucket} has data and no sweep")
+    return SweptBucket(
+        bucket=one.bucket,
+        started=one.sweep_started,
+        ended=one.sweep_ended,
+        verified=min(one.oldest_verified or one.sweep_started, one.sweep_ended),
+        left_out=tuple(one.left_out),
+        outside=bool(one.outside),
+        uploads=None if one.uploads_in_progress is None else bool(one.uploads_in_progress),
+    )
+
+
+def _seen(judgement: Judgement, rows: OpenInventory) -> Seen:
+    registered = judgement.registered
+    names = {one.name for one in registered.registries}
+    is_unheard = any(gap.what in names for gap in judgement.gaps) or any(one.unusable for one in registered.registries)
+    return Seen(
+        elsewhere=judgement.coverage.buckets_not_configured,
+        registries=registered.is_whole and not is_unheard,
+        unclear=rows.of_nobody(),
+        unswept=sum(not one.complete for one in judgement.coverage.buckets),
+    )

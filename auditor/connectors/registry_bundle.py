@@ -1,0 +1,91 @@
+"""A registry that is a file which an operator has signed: only what its key has signed is read."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from stat import S_ISREG
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from auditor import envelope
+from auditor.bundle import LARGEST, PAYLOAD_TYPE, Believed, unpack
+from auditor.connectors.documents import parse_once
+from auditor.errors import CollectError
+from auditor.model import Reason
+
+_LARGEST_KEY: Final = 64 * 1024
+"""Bytes of a file with a public key; it has a hundred."""
+_ANOTHER: Final = "get it from whoever sees the buckets, who makes it with `cmek-auditor bundle`"
+_KEY: Final = "name the public key that the operator has given you: `openssl pkey -in KEY.pem -pubout` writes it"
+
+
+class BundleFile:
+    """One file, verified anew whenever it or the key is another."""
+
+    def __init__(self, path: Path, signer: Path, given: str, clock: Callable[[], datetime]) -> None:
+        self._path = path
+        self._signer = signer
+        self._clock = clock
+        self.name = f"registry {given}"
+
+    def signer(self) -> str | None:
+        """Fingerprint of the key that must have signed it; None where that cannot be read now."""
+        try:
+            return envelope.fingerprint(self._key())
+        except CollectError:
+            return None
+
+    def version(self) -> str:
+        """Text that changes when the file does, or the key.
+
+        Raises:
+            CollectError: one of them cannot be read.
+        """
+        return f"{hashlib.sha256(_read(self._path, LARGEST, _ANOTHER)).hexdigest()} {envelope.fingerprint(self._key())}"
+
+    def read(self) -> Believed:
+        """What is signed.
+
+        Raises:
+            CollectError: the file cannot be read, is not signed by the key, or says what cannot be.
+        """
+        key = self._key()
+        content = _read(self._path, LARGEST, _ANOTHER)
+        try:
+            payload = envelope.unseal(parse_once(content), PAYLOAD_TYPE, key)
+            found = unpack(payload, self._clock())
+        except RecursionError:
+            raise _malformed(f"{self._path} cannot be understood: it is too deep", _ANOTHER) from None
+        except ValueError as error:
+            told = str(error) if not isinstance(error, UnicodeDecodeError) else "it is no text"
+            raise _malformed(f"{self._path} is not believed: {told}", _ANOTHER) from None
+        return Believed(found, envelope.fingerprint(key), hashlib.sha256(payload).hexdigest())
+
+    def _key(self) -> Ed25519PublicKey:
+        try:
+            return envelope.public_key(_read(self._signer, _LARGEST_KEY, _KEY))
+        except ValueError as error:
+            raise _malformed(f"nothing can be verified with {self._signer}: {error}", _KEY) from None
+
+
+def _read(path: Path, most: int, hint: str) -> bytes:
+    try:
+        # A pipe would be waited for, and whoever waits polls no keys.
+        if not S_ISREG(path.stat().st_mode):
+            raise _malformed(f"{path} is no file", "name a file")
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+    except OSError as error:
+        reason = Reason.ACCESS_DENIED if isinstance(error, PermissionError) else Reason.NOT_FOUND
+        raise CollectError(
+            f"{path} cannot be read: {error.strerror}", "look at path and rights", reason=reason
+        ) from None
+    if len(content) > most:
+        raise _malformed(f"{path} has more than {most:,} bytes", hint)
+    return content
+
+
+def _malformed(what: str, hint: str) -> CollectError:
+    return CollectError(what, hint, reason=Reason.MALFORMED)

@@ -1,0 +1,32 @@
+"""What a doctor finds of operators' bundles: whether each would be believed, and whose it is."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from auditor.checkup import Answer, Check
+from auditor.config import Config
+from auditor.errors import AuditorError
+from auditor.outputs import words
+from auditor.wiring import handed_of
+
+_LOST: Final = "which objects are under which key version is not known, or as it was told last, with a gap"
+
+
+def of_bundles(config: Config, group: str) -> Iterator[Check]:
+    """Read each of them, and keep nothing: whether an older one is played back only a poll can tell."""
+    now = datetime.now(UTC)
+    for one in handed_of(config, lambda: now):
+        name = one.source.name
+        try:
+            found = one.source.read()
+        except AuditorError as error:
+            todo = error.hint or "look at the files"
+            yield Check(group, name, Answer.MISSING, str(error), lost=_LOST, todo=todo)
+            continue
+        age = now - found.bundle.swept
+        told = f"signed by sha256:{found.signer}; the oldest of its sweeps began {words.until(found.bundle.swept, now)}"
+        if age > one.max_age:
+            yield Check(group, name, Answer.MISSING, told, lost=_LOST, todo="get a newer one, or raise max_age_hours")
+        else:
+            yield Check(group, name, Answer.OK, told)

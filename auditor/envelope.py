@@ -1,0 +1,113 @@
+"""A signed envelope: one payload, its type, one Ed25519 signature over both.
+
+Source: DSSE 1.0.2 (https://github.com/secure-systems-lab/dsse), protocol.md and envelope.md; RFC 8032 for Ed25519.
+"""
+
+import hashlib
+import json
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+_URL_SAFE: Final = str.maketrans("-_", "+/")
+
+
+def private_key(pem: bytes) -> Ed25519PrivateKey:
+    """Read a key to sign with.
+
+    Raises:
+        ValueError: it is none, or another kind of key, or encrypted.
+    """
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except TypeError:
+        raise ValueError("it is encrypted with a passphrase") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError("it is no private key in PEM form") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError("it is no Ed25519 key")  # noqa: TRY004 - what a file holds is a value
+    return key
+
+
+def public_key(pem: bytes) -> Ed25519PublicKey:
+    """Read a key to verify with.
+
+    Raises:
+        ValueError: it is none, or another kind of key.
+    """
+    try:
+        key = load_pem_public_key(pem)
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError("it is no public key in PEM form") from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise ValueError("it is no Ed25519 key")  # noqa: TRY004 - as above
+    return key
+
+
+def fingerprint(key: Ed25519PublicKey) -> str:
+    """SHA-256 of the public key as DER, hexadecimal: `openssl pkey -pubin -outform DER | sha256sum` says the same."""
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def seal(payload: bytes, kind: str, key: Ed25519PrivateKey) -> bytes:
+    """Sign a payload; `kind` is its type. The same payload and key give the same bytes."""
+    signature = {"keyid": fingerprint(key.public_key()), "sig": _text(key.sign(_signed(kind, payload)))}
+    told = {"payload": _text(payload), "payloadType": kind, "signatures": [signature]}
+    return json.dumps(told, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
+def unseal(envelope: Any, kind: str, key: Ed25519PublicKey) -> bytes:
+    """Give the payload of an envelope, which is JSON that was read, once its signature is verified.
+
+    Nothing of the payload is looked at before that. `keyid` decides nothing: nobody has signed it.
+
+    Raises:
+        ValueError: it is no envelope, holds another type, or is not signed by this key.
+    """
+    fields = {"payload", "payloadType", "signatures"}
+    if not isinstance(envelope, dict) or envelope.keys() != fields:
+        raise ValueError("it is no envelope of a signature")
+    if envelope["payloadType"] != kind:
+        raise ValueError(f"its payloadType is another than {kind}")
+    payload = _bytes(envelope["payload"], "payload")
+    signatures = envelope["signatures"]
+    if not isinstance(signatures, list) or len(signatures) != 1:
+        raise ValueError("it has not exactly one signature")
+    (one,) = signatures
+    if not isinstance(one, dict) or not {"sig"} <= one.keys() <= {"sig", "keyid"}:
+        raise ValueError("its signature is none")
+    signature = _bytes(one["sig"], "signature")
+    try:
+        key.verify(signature, _signed(kind, payload))
+    except InvalidSignature:
+        raise ValueError("it is not signed by that key, or was changed since") from None
+    return payload
+
+
+def _signed(kind: str, payload: bytes) -> bytes:
+    """What a signature is over. Source: DSSE, protocol.md, PAE."""
+    name = kind.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(name), name, len(payload), payload)
+
+
+def _text(content: bytes) -> str:
+    return b64encode(content).decode("ascii")
+
+
+def _bytes(text: object, what: str) -> bytes:
+    """Both alphabets are allowed. Source: DSSE, envelope.md."""
+    if not isinstance(text, str):
+        raise ValueError(f"its {what} is no text")  # noqa: TRY004 - as above
+    try:
+        return b64decode(text.translate(_URL_SAFE), validate=True)
+    except (Base64Error, ValueError):
+        raise ValueError(f"its {what} is no base64") from None
