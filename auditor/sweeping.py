@@ -2,24 +2,27 @@
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 import pyarrow as pa
 
-from auditor import gaps
+from auditor import gaps, rows
 from auditor.errors import AuditorError, CollectError, DiskError, LedgerError, OrderError
-from auditor.model import BucketFacts, Cloud, Gap, Listing, Reason, Sweep, cloud_of
-from auditor.ports import Begun, Coming, Known, ObjectSource, Same, Shard, Written
+from auditor.model import BucketFacts, Cloud, Gap, Listing, Reason, Requests, Sweep, cloud_of
+from auditor.ports import Begun, Coming, Known, ObjectSource, Same, Shard, Stretch, Written
 from auditor.registering import ask, ask_all, refresh
 from auditor.run import Headway, Parts, Progress, new_id
 
 _log = logging.getLogger(__name__)
 
 _BUCKETS_AT_ONCE: Final = 4
+_NOTHING: Final = rows.batch([[] for _ in rows.SCHEMA])
+"""Says that a shard was listed further, and that no row of it came."""
 _LONGEST_SWEEP: Final = timedelta(days=7)
 """Nobody goes on with one that began longer ago."""
 
@@ -103,29 +106,25 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
     written = Written({}, 0, 0, 0, None, ())
     failed: Gap | None = None
 
-    def write(begun: Begun, known: Known | None, *, split: bool = True) -> Written:
+    def write(attempt: _Attempt) -> Written:
         at = Headway(source.url, begun.kept, begun.kept, 0, 0, expected)
-        told = _Told(source, progress, at, known, lambda: (parts.sent(source.url) - before).total, split=split)
+        told = _Told(source, progress, at, attempt, lambda: parts.sent(source.url) - before)
         return parts.inventory.write(source.url, begun, told)
 
     try:
         facts = source.facts()
         uploads = source.uploads_in_progress()
-        known = learnt(parts, source)
-        try:
-            written = write(begun, known)
-        except (CollectError, LedgerError) as error:
-            plainly = not (begun.kept or known) and not isinstance(error, OrderError)
-            if plainly or not _begins_anew(error):
-                raise
-            malformed = isinstance(error, CollectError)
-            # What stands still of the one that was gone on with broke off so by itself, too: nothing would be better.
-            anew = _begun(parts, source) if begun.kept and malformed else _anew(parts, source)
-            if anew.id == begun.id and known is None:
-                raise
-            # Stretches may be what was at fault. Rows are not: each is compared with what is listed.
-            begun, known = anew, learnt(parts, source, in_bytes=not malformed)
-            written = write(begun, known, split=not isinstance(error, OrderError))
+        attempt = _Attempt(begun, _lent(parts, source))
+        while True:
+            begun = attempt.begun
+            try:
+                written = write(attempt)
+                break
+            except (CollectError, LedgerError) as error:
+                better = _better(parts, source, attempt, error)
+                if better is None:
+                    raise
+                attempt = better
     except CollectError as error:
         failed = gaps.listing_stopped(source.url, error)
     except LedgerError as error:
@@ -196,11 +195,28 @@ def _was_in_force(parts: Parts, done: Sweep) -> bool:
         return False
 
 
-def _begins_anew(error: CollectError | LedgerError) -> bool:
-    """Whether a sweep that builds on others may do better from the beginning."""
+def _better(
+    parts: Parts, source: ObjectSource, last: "_Attempt", error: CollectError | LedgerError
+) -> "_Attempt | None":
+    """What may do better than an attempt that failed so; None: nothing would."""
+    split, in_bytes, kept = last.split, False, last.begun.kept
+    # Stretches may be what was at fault. Rows are not: each is compared with what is listed.
     if isinstance(error, CollectError):
-        return error.reason is Reason.MALFORMED
-    return not isinstance(error, DiskError)
+        possible = error.reason is Reason.MALFORMED
+        split = split and not isinstance(error, OrderError)
+        offered = last.in_bytes and last.known is not None and last.known.offered
+        differs = offered or split is not last.split
+    else:
+        possible = not isinstance(error, DiskError)
+        in_bytes = last.in_bytes and kept > 0
+        differs = last.in_bytes and last.known is not None
+    if not (possible and (kept or differs)):
+        return None
+    # What stands still of the one that was gone on with broke off so from its beginning, too.
+    begun = _begun(parts, source) if kept and isinstance(error, CollectError) else _anew(parts, source)
+    if begun.id == last.begun.id and not differs:
+        return None
+    return _Attempt(begun, _lent(parts, source, in_bytes=in_bytes), in_bytes=in_bytes, split=split)
 
 
 def learnt(parts: Parts, source: ObjectSource, *, in_bytes: bool = True) -> Known | None:
@@ -228,6 +244,59 @@ def _facts_before(parts: Parts, bucket: str, cloud: Cloud) -> BucketFacts:
     return next(known, BucketFacts(bucket, cloud))
 
 
+def _lent(parts: Parts, source: ObjectSource, *, in_bytes: bool = True) -> "_Lent | None":
+    known = learnt(parts, source, in_bytes=in_bytes)
+    return None if known is None else _Lent(known)
+
+
+class _Lent:
+    """What is known, as a source is given it: whether that took any stretches is noted."""
+
+    def __init__(self, known: Known, taken: threading.Event | None = None) -> None:
+        self._known = known
+        self._taken = taken or threading.Event()
+
+    @property
+    def offered(self) -> bool:
+        """Somebody took stretches; whoever takes none does the same without them."""
+        return self._taken.is_set()
+
+    @property
+    def stretches(self) -> tuple[Stretch, ...]:
+        found = self._known.stretches
+        if found:
+            self._taken.set()
+        return found
+
+    def of(self, names: Sequence[str], versions: Sequence[str | None], newest: str) -> pa.Table:
+        return self._known.of(names, versions, newest)
+
+    def anew(self) -> "_Lent":
+        return _Lent(self._known.anew(), self._taken)
+
+    @property
+    def newest(self) -> datetime | None:
+        return self._known.newest
+
+    def answered(self) -> Sequence[tuple[str, str | None]]:
+        return self._known.answered()
+
+    def rest(self) -> Iterator[pa.Table]:
+        return self._known.rest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One way to list a bucket."""
+
+    begun: Begun
+    known: _Lent | None
+    in_bytes: bool = True
+    """Stretches of the listing are compared as well, where they are known."""
+    split: bool = True
+    """It may be listed in shards."""
+
+
 class _Told:
     """A source whose progress is told."""
 
@@ -236,13 +305,10 @@ class _Told:
         source: ObjectSource,
         progress: Progress,
         at: Headway,
-        known: Known | None,
-        sent: Callable[[], int],
-        *,
-        split: bool,
+        attempt: _Attempt,
+        sent: Callable[[], Requests],
     ) -> None:
-        self._known = known
-        self._split = split
+        self._attempt = attempt
         self._source = source
         self._progress = progress
         self._at = at
@@ -252,16 +318,29 @@ class _Told:
     def shards(self, listing: Listing, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Coming]]:
         """Hand on what the source lists."""
         self._tell()
-        for shard, some in self._source.shards(listing, shards, self._known, split=self._split):
+        heads = self._sent().heads
+        try:
+            yield from self._listed(listing, shards)
+        except CollectError:
+            known = self._attempt.known
+            # Something may have been listed that was held back: it was to be compared, or its HEADs were under way.
+            compared = known is not None and known.offered
+            if compared or (len(shards) == 1 and self._sent().heads > heads):
+                yield from ((shard, _NOTHING) for shard in shards)
+            raise
+        if listing is self.listings[-1]:
+            self._at = replace(self._at, expected=self._at.listed)
+            self._tell()
+
+    def _listed(self, listing: Listing, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Coming]]:
+        how = self._attempt
+        for shard, some in self._source.shards(listing, shards, how.known, split=how.split):
             match some:
                 case pa.RecordBatch():
                     self._saw(some.num_rows, some.num_rows - some.column("problem").null_count)
                 case Same(stretch):
                     self._saw(stretch.rows, 0)
             yield shard, some
-        if listing is self.listings[-1]:
-            self._at = replace(self._at, expected=self._at.listed)
-            self._tell()
 
     def _saw(self, listed: int, unresolved: int) -> None:
         at = self._at
@@ -269,7 +348,7 @@ class _Told:
         self._tell()
 
     def _tell(self) -> None:
-        self._progress.sweeping(replace(self._at, requests=self._sent()))
+        self._progress.sweeping(replace(self._at, requests=self._sent().total))
 
 
 def _unconfigured(parts: Parts) -> int | Gap:

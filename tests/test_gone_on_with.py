@@ -1,5 +1,6 @@
 """What a sweep that broke off leaves is gone on with only where that is the same listing of the same bucket."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,8 +15,9 @@ from auditor.embedded.google import GoogleCloud
 from auditor.errors import OrderError
 from auditor.findings import Judgement
 from auditor.inventory import files, parts
+from auditor.inventory.store import FileInventory
 from auditor.model import Listing
-from auditor.ports import Coming, Known, ObjectSource, Shard
+from auditor.ports import Begun, Coming, Known, ObjectSource, Passes, Shard, Written
 from auditor.rows import Done
 from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY, a_google_store
@@ -128,6 +130,25 @@ def test_where_it_cannot_be_gone_on_with_the_same_scan_begins_anew(tmp_path: Pat
         judgement = swept(small)
         assert objects(judgement) == {"gs://data": OBJECTS}
         assert judgement.gaps == ()
+
+
+def test_what_another_process_has_given_up_meanwhile_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_cloud(tmp_path) as small:
+        break_off(small)
+        write = FileInventory.write
+
+        def too_late(self: FileInventory, bucket: str, begun: Begun, passes: Passes) -> Written:
+            if begun.kept:
+                (folder,) = (tmp_path / "state").glob("inventory/*/.unfinished-*")
+                shutil.rmtree(folder)
+            return write(self, bucket, begun, passes)
+
+        monkeypatch.setattr(FileInventory, "write", too_late)
+        judgement = swept(small)
+        assert (objects(judgement), judgement.gaps) == ({"gs://data": OBJECTS}, ())
+        assert judgement.coverage.buckets[0].kept == 0, "it is a sweep of its own, as old as it is"
 
 
 def test_what_breaks_off_again_stays_as_it_was(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from auditor import scan
 from auditor.cli import app
 from auditor.config import load
 from auditor.embedded.aws import AwsCloud
+from auditor.embedded.traffic import Fault, Request
 from auditor.errors import LedgerError
 from auditor.inventory.store import FileInventory
 from auditor.ports import Begun, Passes, Written
@@ -187,6 +188,53 @@ def test_a_first_sweep_that_meets_such_a_page_each_time_keeps_what_it_finished(
     cloud.traffic.heal()
     told, _ = scanned(cloud, tmp_path)
     assert (told["totals"]["objects"], told["gaps"]) == (OBJECTS, [])
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_where_a_store_cannot_go_on_the_next_scan_begins_anew_once_the_page_is_one(
+    cloud: AwsCloud, tmp_path: Path, a_bad_page: str, monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
+    if known:
+        scanned(cloud, tmp_path)
+    cloud.traffic.fail(a_bad_page, status=200, body=b"<html>a proxy</html>")
+    assert [one["reason"] for one in scanned(cloud, tmp_path)[0]["gaps"]] == ["malformed"]
+    cloud.traffic.heal()
+    arrived = cloud.traffic.arrived
+
+    def behind_no_name_alone(request: Request) -> Fault | None:
+        fault = arrived(request)
+        alone = "key-marker" in request.target and "version-id-marker" not in request.target
+        return Fault("", status=200, body=b"<html>an error</html>") if alone else fault
+
+    monkeypatch.setattr(cloud.traffic, "arrived", behind_no_name_alone)
+    told, heads = scanned(cloud, tmp_path)
+    assert (told["totals"]["objects"], told["gaps"], heads) == (OBJECTS, [], 0 if known else OBJECTS)
+
+
+def listings(cloud: AwsCloud, begin: int) -> int:
+    """How often the bucket was listed from its beginning."""
+    asked = [one.target for one in cloud.traffic.requests[begin:] if one.verb == "GET" and "versions" in one.target]
+    return sum("key-marker" not in one and "prefix=" not in one for one in asked)
+
+
+@pytest.mark.parametrize("how", ["by the SDKs", "nothing is to be believed"])
+def test_who_builds_on_no_bytes_makes_no_second_attempt_at_a_page_that_cannot_be_read(
+    cloud: AwsCloud, tmp_path: Path, a_bad_page: str, how: str
+) -> None:
+    more = ["--client", "boto3"] if how == "by the SDKs" else []
+    if not more:
+        never(tmp_path)
+    whole, heads = scanned(cloud, tmp_path, *more)
+    assert heads == OBJECTS
+    cloud.traffic.fail(a_bad_page, status=200, body=b"<html>a proxy</html>")
+    begin = len(cloud.traffic.requests)
+    told, heads = scanned(cloud, tmp_path, *more)
+    assert (told["totals"], [one["reason"] for one in told["gaps"]]) == (whole["totals"], ["malformed"])
+    assert (listings(cloud, begin), heads <= OBJECTS // 3 * 2) == (1, True)
+    if not more:
+        begin = len(cloud.traffic.requests)
+        assert scanned(cloud, tmp_path)[1] == OBJECTS // 3, "what was finished is not asked again"
+        assert listings(cloud, begin) == 0
 
 
 def test_the_sdks_ask_for_everything_and_say_the_same(cloud: AwsCloud, tmp_path: Path) -> None:

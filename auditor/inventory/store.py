@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import duckdb
 
@@ -27,8 +27,8 @@ from auditor.inventory.known import KnownRows
 from auditor.inventory.layout import Layout
 from auditor.inventory.parts import Part
 from auditor.inventory.registry import RegistryStore
-from auditor.model import Population, Reason, Sample, Sweep
-from auditor.ports import Begun, Passes, Written
+from auditor.model import Listing, Population, Reason, Sample, Sweep
+from auditor.ports import Begun, Coming, Passes, Shard, Written
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,11 @@ _UNFINISHED: Final = ".unfinished-"
 _OWNER: Final = ".owner"
 _BEGUN: Final = ".begun"
 _MALFORMED: Final = ".malformed"
-"""A file that says that the listing met an answer that cannot be though it had begun at its beginning."""
+"""A note that the listing met an answer that cannot be though it had begun at its beginning.
+
+It is a number: where that followed one that had been gone on with, and had not come a step further, how many rows that
+one had kept; else 0.
+"""
 _RESUMABLE: Final = 24 * 3600.0
 """Seconds after its last finished part in which a sweep can be gone on with."""
 _TRIES: Final = 20
@@ -100,6 +104,8 @@ class FileInventory:
         self._proven: dict[str, files.Seen] = {}
         """File -> what it looked like when its digest was right."""
         self._samples: dict[tuple[str, str], tuple[Sample, ...]] = {}
+        self._stuck: dict[str, int] = {}
+        """Bucket -> how many rows a sweep had kept that came no further, until the next begins anew."""
 
     def layout(self, bucket: str) -> str:
         """How the config says that namespaces are cut out of the names in a bucket."""
@@ -141,17 +147,14 @@ class FileInventory:
             # Nobody goes on any more with what was left before.
             self._remove_dead(home)
         try:
-            if begun.kept and (home / begun.id).is_dir():
-                ended = datetime.fromtimestamp((home / begun.id / parts.SNAPSHOT).stat().st_mtime, UTC)
-                return self._told(bucket, begun, replace(snapshot.again(home / begun.id, bucket), ended=ended))
-            unfinished.mkdir(parents=True, mode=0o700, exist_ok=bool(begun.kept))
-            with _owned(unfinished):
-                try:
-                    written = self._write(unfinished, bucket, begun, passes)
-                except BaseException as error:
-                    if not _may_go_on(unfinished, begun, error):
-                        shutil.rmtree(unfinished, ignore_errors=True)
-                    raise
+            if (whole := self._whole(bucket, begun)) is not None:
+                return whole
+            if not begun.kept:
+                unfinished.mkdir(parents=True, mode=0o700)
+            with _owned(unfinished) as is_there:
+                if not is_there:
+                    return self._ended(bucket, begun)
+                written = self._write(unfinished, bucket, begun, passes)
                 os.replace(unfinished, home / begun.id)  # noqa: PTH105 - the atomic call by its own name
             (home / begun.id / _OWNER).unlink()
             (home / begun.id / _MALFORMED).unlink(missing_ok=True)
@@ -173,10 +176,40 @@ class FileInventory:
         names = [f"{place}/{name}" for name in (parts.SNAPSHOT, snapshot.DEPENDENCIES)]
         return replace(written, files={name: files.digest(self._root / name) for name in names})
 
+    def _whole(self, bucket: str, begun: Begun) -> Written | None:
+        """What there is of a sweep that was gone on with to its end; None where it has none yet."""
+        folder = self._root / folder_name(bucket) / begun.id
+        if not (begun.kept and folder.is_dir()):
+            return None
+        ended = datetime.fromtimestamp((folder / parts.SNAPSHOT).stat().st_mtime, UTC)
+        return self._told(bucket, begun, replace(snapshot.again(folder, bucket), ended=ended))
+
+    def _ended(self, bucket: str, begun: Begun) -> Written:
+        """What another process has made of a sweep that was to be gone on with.
+
+        Raises:
+            LedgerError: it broke off there, and nothing is left.
+        """
+        whole = self._whole(bucket, begun)
+        if whole is None:
+            raise LedgerError("another process had this sweep, and nothing of it is left", "scan again")
+        return whole
+
     def _write(self, folder: Path, bucket: str, begun: Begun, passes: Passes) -> Written:
-        _keep(folder, begun)
+        heard = _Heard(passes)
+        stuck = 0 if begun.kept else self._stuck.pop(bucket, 0)
         try:
-            return snapshot.write(folder, bucket, self._layouts[bucket], passes)
+            _keep(folder, begun)
+            return snapshot.write(folder, bucket, self._layouts[bucket], heard)
+        except BaseException as error:
+            malformed = isinstance(error, CollectError) and error.reason is Reason.MALFORMED
+            if malformed and not begun.kept:
+                _note(folder, stuck)
+            if not _may_go_on(folder, begun, error, further=heard.further):
+                shutil.rmtree(folder, ignore_errors=True)
+                if malformed and not heard.further:
+                    self._stuck[bucket] = begun.kept
+            raise
         finally:
             shutil.rmtree(folder / "spill", ignore_errors=True)
 
@@ -400,17 +433,50 @@ def _keep(folder: Path, begun: Begun) -> None:
     notes.write(folder / _BEGUN, told)
 
 
-def _may_go_on(folder: Path, begun: Begun, error: BaseException) -> bool:
-    """Whether the next sweep may do better from where this one broke off than from the beginning."""
+class _Heard:
+    """Passes, of which is noted whether they came further than where they went on."""
+
+    def __init__(self, passes: Passes) -> None:
+        self.listings = passes.listings
+        self._passes = passes
+        self._silent: set[Shard] = set()
+
+    @property
+    def further(self) -> bool:
+        """Something came of every shard that began behind a name, in the last pass."""
+        return not self._silent
+
+    def shards(self, listing: Listing, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Coming]]:
+        """Hand on what comes."""
+        self._silent = {one for one in shards if one.after is not None}
+        for shard, some in self._passes.shards(listing, shards):
+            self._silent.discard(shard)
+            yield shard, some
+
+
+def _note(folder: Path, stuck: int) -> None:
+    # Where that cannot be it does no harm: the next one begins anew.
+    with suppress(OSError):
+        notes.write(folder / _MALFORMED, stuck)
+
+
+def _may_go_on(folder: Path, begun: Begun, error: BaseException, *, further: bool) -> bool:
+    """Whether the next sweep may do better from where this one broke off than from the beginning.
+
+    `further`: it came further than where it went on.
+    """
     if isinstance(error, OrderError | LedgerError):
         return False
-    if isinstance(error, CollectError) and error.reason is Reason.MALFORMED:
-        if begun.kept and not (folder / _MALFORMED).exists():
-            # An answer that cannot be one to where it was to go on would be the same again.
+    if isinstance(error, CollectError) and error.reason is Reason.MALFORMED and begun.kept:
+        try:
+            stuck = int(notes.read(folder / _MALFORMED))
+        except (OSError, ValueError, TypeError):
+            # From its beginning the listing may meet no such answer.
             return False
-        # Where it went on is not why: from its beginning the listing comes to the same answer.
-        with suppress(OSError):
-            (folder / _MALFORMED).touch()
+        if not further and begun.kept > stuck:
+            # Perhaps the store cannot go on here. One that begins anew shows it: what that keeps, if it comes no
+            # further either, is gone on with.
+            return False
     kept = _kept(folder)
     return kept is not None and kept.kept > 0
 
@@ -439,12 +505,19 @@ def _kept(folder: Path) -> Begun | None:
 
 
 @contextmanager
-def _owned(folder: Path) -> Iterator[None]:
+def _owned(folder: Path) -> Iterator[bool]:
     """Hold a lock that ends with the process, so that others can tell a running sweep from a killed one.
 
-    It moves along with the folder.
+    It moves along with the folder. False: somebody had it before, and has moved or removed the folder.
     """
-    with (folder / _OWNER).open("w") as file:
+    try:
+        file = (folder / _OWNER).open("w")
+    except FileNotFoundError:
+        file = None
+    if file is None:
+        yield False
+        return
+    with file:
         for tries in range(_TRIES, -1, -1):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -454,7 +527,14 @@ def _owned(folder: Path) -> Iterator[None]:
                 if not tries:
                     raise LedgerError("another process goes on with this sweep", "wait until it has ended") from None
                 time.sleep(_PAUSE)
-        yield
+        yield _is_at(folder / _OWNER, file)
+
+
+def _is_at(path: Path, file: IO[str]) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def _file(sweep: Sweep, kind: str) -> tuple[str, str]:

@@ -2,8 +2,9 @@ import contextlib
 import json
 import os
 import shutil
+import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -229,6 +230,108 @@ def test_an_answer_that_cannot_be_to_where_it_was_to_go_on_ends_the_going_on(inv
     assert inventory.begun(BUCKET, "") is None
 
 
+class Spoilt(Bucket):
+    """A bucket one of whose pages is none: that with so many objects before it."""
+
+    def __init__(self, before: int | None) -> None:
+        super().__init__(stored())
+        self.before = before
+        self.goes_on = True
+
+    def batches(self, listing: Listing, after: str | None) -> Iterator[pa.RecordBatch]:
+        if after is not None and not self.goes_on:
+            self.asked.append((listing, after))
+            raise NO_PAGE
+        for some in super().batches(listing, after):
+            if self.before is not None and some["name"][-1].as_py() > NAMES[self.before]:
+                raise NO_PAGE
+            yield some
+
+    def begins(self) -> list[str | None]:
+        """Behind which names it was listed since somebody asked."""
+        names, self.asked = [after for listing, after in self.asked if listing is STORED], []
+        return names
+
+
+NO_PAGE = CollectError("no page", reason=Reason.MALFORMED)
+
+
+def swept_like_a_scan(inventory: FileInventory, bucket: Bucket, sweep_id: str) -> int | None:
+    """Go on with what can be gone on with; begin anew where nothing of it is left; how many objects, if whole."""
+    one = inventory.begun(BUCKET, "") or begun(sweep_id)
+    with contextlib.suppress(CollectError):
+        return inventory.write(BUCKET, one, bucket).listed
+    if one.kept and inventory.begun(BUCKET, "") is None:
+        with contextlib.suppress(CollectError):
+            return inventory.write(BUCKET, begun(f"{sweep_id}-anew"), bucket).listed
+    return None
+
+
+def test_what_breaks_off_where_it_goes_on_begins_anew_and_may_be_whole(inventory: FileInventory) -> None:
+    bucket = Spoilt(before=50)
+    assert swept_like_a_scan(inventory, bucket, "s1") is None
+    bucket.before, bucket.goes_on = None, False
+    assert swept_like_a_scan(inventory, bucket, "s2") == 100
+    assert bucket.begins() == [None, NAMES[39], None]
+
+
+def test_what_comes_no_further_from_its_beginning_either_begins_anew_once(inventory: FileInventory) -> None:
+    bucket = Spoilt(before=50)
+    bucket.goes_on = False
+    for number in range(5):
+        assert swept_like_a_scan(inventory, bucket, f"s{number}") is None
+    assert bucket.begins() == [None, NAMES[39], None, *[NAMES[39]] * 3]
+    # Now it comes further, and stands still there: that is another place.
+    bucket.goes_on, bucket.before = True, 70
+    assert swept_like_a_scan(inventory, bucket, "s5") is None
+    bucket.goes_on = False
+    for number in range(6, 9):
+        assert swept_like_a_scan(inventory, bucket, f"s{number}") is None
+    assert bucket.begins() == [NAMES[39], NAMES[59], None, NAMES[59], NAMES[59]]
+
+
+def test_what_comes_further_than_where_it_goes_on_keeps_what_it_finished(inventory: FileInventory) -> None:
+    bucket = Spoilt(before=50)
+    for number in range(4):
+        assert swept_like_a_scan(inventory, bucket, f"s{number}") is None
+    assert bucket.begins() == [None, NAMES[39], NAMES[39], NAMES[39]]
+    bucket.before = None
+    assert swept_like_a_scan(inventory, bucket, "s4") == 100
+    assert bucket.begins() == [NAMES[39]]
+
+
+@pytest.mark.parametrize("note", [b"", b"no note"])
+def test_where_nothing_says_how_far_it_came_from_its_beginning_it_begins_anew(
+    inventory: FileInventory, tmp_path: Path, note: bytes
+) -> None:
+    bucket = Spoilt(before=50)
+    swept_like_a_scan(inventory, bucket, "s1")
+    (tmp_path / folder_name(BUCKET) / ".unfinished-s1" / ".malformed").write_bytes(note)
+    swept_like_a_scan(inventory, bucket, "s2")
+    assert bucket.begins() == [None, NAMES[39], None]
+
+
+def test_of_several_shards_each_must_come_further(inventory: FileInventory, tmp_path: Path) -> None:
+    bucket = Spoilt(before=50)
+    swept_like_a_scan(inventory, bucket, "s1")
+    kept = inventory.begun(BUCKET, "")
+    assert kept is not None
+    folder = tmp_path / folder_name(BUCKET) / ".unfinished-s1"
+    (folder / "part-0-stored-000001.json").unlink()
+    left = replace(kept, kept=kept.kept - 10)
+    assert inventory.begun(BUCKET, "") == left
+
+    class OneStandsStill(Spoilt):
+        def batches(self, listing: Listing, after: str | None) -> Iterator[pa.RecordBatch]:
+            if after == NAMES[39]:
+                raise NO_PAGE
+            yield from super().batches(listing, after)
+
+    with pytest.raises(CollectError):
+        inventory.write(BUCKET, left, OneStandsStill(None))
+    assert inventory.begun(BUCKET, "") is None
+
+
 def test_a_later_pass_is_made_again_with_the_one_before_it(inventory: FileInventory, tmp_path: Path) -> None:
     deleted = stored("acme/0/000x", "acme/9/099x", population=Population.SOFT_DELETED)
     bucket = Bucket(stored(), [*deleted, *stored(*(f"zeta/1/{n:02}" for n in range(20)))], pages=12)
@@ -276,6 +379,87 @@ def test_two_do_not_go_on_with_one_sweep(inventory: FileInventory, tmp_path: Pat
             yield from super().batches(listing, after)
 
     assert inventory.write(BUCKET, kept, Meanwhile(stored())).listed == 100
+
+
+def while_it_waits(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Let something happen once, as soon as somebody waits for a sweep that another process goes on with."""
+    acts = [act]
+    monkeypatch.setattr("auditor.inventory.store.time.sleep", lambda _: acts.pop()() if acts else None)
+
+
+class Held(Bucket):
+    """A bucket that is listed when it may be, and says when somebody has begun to."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        super().__init__(stored())
+        self.listing, self.may_go_on = threading.Event(), threading.Event()
+        self._broken = broken
+
+    def batches(self, listing: Listing, after: str | None) -> Iterator[pa.RecordBatch]:
+        self.listing.set()
+        assert self.may_go_on.wait(60)
+        if self._broken:
+            raise OrderError(BUCKET)
+        yield from super().batches(listing, after)
+
+
+@contextlib.contextmanager
+def another_that_ends_meanwhile(
+    root: Path, monkeypatch: pytest.MonkeyPatch, kept: Begun, bucket: Held
+) -> Iterator[list[Written]]:
+    """Another process goes on with a sweep, and is through with it while this one waits for its turn."""
+    other = FileInventory(root, {BUCKET: Layout.parse("{org}/{namespace}/")})
+    found: list[Written] = []
+
+    def go_on() -> None:
+        with contextlib.suppress(CollectError):
+            found.append(other.write(BUCKET, kept, bucket))
+
+    def end() -> None:
+        bucket.may_go_on.set()
+        thread.join()
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    assert bucket.listing.wait(60)
+    while_it_waits(monkeypatch, end)
+    yield found
+    assert not thread.is_alive(), "somebody has waited"
+
+
+def test_what_another_process_ends_while_this_one_waits_for_it_is_whole(
+    inventory: FileInventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = broken_off(inventory, Bucket(stored(), pages=5), begun("s1"))
+    with another_that_ends_meanwhile(tmp_path, monkeypatch, kept, Held()) as theirs:
+        mine = inventory.write(BUCKET, kept, bucket := Bucket(stored()))
+    assert bucket.asked == []
+    assert mine.ended is not None
+    assert [replace(mine, ended=None)] == theirs
+    assert [path.name for path in (tmp_path / folder_name(BUCKET)).iterdir()] == ["s1"]
+
+
+def test_what_another_process_gives_up_while_this_one_waits_for_it_is_no_fault_of_the_disk(
+    inventory: FileInventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = broken_off(inventory, Bucket(stored(), pages=5), begun("s1"))
+    with (
+        another_that_ends_meanwhile(tmp_path, monkeypatch, kept, Held(broken=True)),
+        pytest.raises(LedgerError, match="nothing of it is left") as refused,
+    ):
+        inventory.write(BUCKET, kept, Bucket(stored()))
+    assert not isinstance(refused.value, DiskError), "whoever has that begins anew"
+    assert refused.value.hint
+
+
+def test_what_is_gone_before_anybody_goes_on_with_it_is_not_made_anew(inventory: FileInventory, tmp_path: Path) -> None:
+    kept = broken_off(inventory, Bucket(stored(), pages=5), begun("s1"))
+    home = tmp_path / folder_name(BUCKET)
+    shutil.rmtree(home / ".unfinished-s1")
+    with pytest.raises(LedgerError, match="nothing of it is left") as refused:
+        inventory.write(BUCKET, kept, Bucket(stored()))
+    assert not isinstance(refused.value, DiskError)
+    assert list(home.iterdir()) == []
 
 
 def flipped(path: Path, at: int) -> None:
