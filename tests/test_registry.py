@@ -246,7 +246,7 @@ FILES: dict[str, tuple[str, str, str]] = {
     "no array": ("namespaces.json", "{}", "it is no array"),
     "no objects": ("namespaces.json", "[1]", "entry 1 is no object"),
     "no JSON on a line": ("namespaces.jsonl", "{}\n{\n", "Expecting property name"),
-    "nothing at all": ("namespaces.json", "", "Expecting value"),
+    "nothing at all": ("namespaces.json", "", "it is empty"),
 }
 
 
