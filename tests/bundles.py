@@ -17,20 +17,10 @@ from auditor.embedded.google import GoogleCloud
 from auditor.findings import Judgement
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY, RING, a_google_store
+from tests.keys_only import CONFIG
 from tests.test_fleet import NoProgress
 
 OTHERS_KEY = f"{RING}/cryptoKeys/zeta-key"
-CONFIG = """
-state = "state"
-[[account]]
-project = "acme"
-[web]
-listen = "127.0.0.1:0"
-[gcp]
-storage_endpoint = "{endpoint}"
-kms_endpoint = "{endpoint}"
-iam_endpoint = "{endpoint}"
-"""
 BUCKET = '[[bucket]]\nurl = "gs://data"\nlayout = "{org}/{namespace}/"\ntenant_field = "org"\n'
 BUNDLE = '[[registry]]\nkind = "bundle"\npath = "acme.json"\nsigner = "operator.pub"\n'
 

@@ -656,6 +656,14 @@ def test_an_empty_list_of_service_agents_is_a_gap_with_buckets_as_well(tmp_path:
         assert "a Google key is not judged" in gap.effect
 
 
+@pytest.mark.parametrize("size", [[], {}, [1], True, 1.5])
+def test_what_is_no_number_of_bytes_in_json_is_told_as_well(keys: KeysOnly, size: object) -> None:
+    keys.config.write_text(keys.config.read_text().replace("namespaces.csv", "namespaces.jsonl"))
+    told = [{"namespace": "search", "key": GOOGLE_KEY, "bytes": size}, {"namespace": "chat", "key": GOOGLE_KEY}]
+    (keys.config.parent / "namespaces.jsonl").write_text("\n".join(map(json.dumps, told)))
+    assert any("line 1: bytes is no whole number" in one.effect for one in keys.scanned().gaps)
+
+
 def test_who_answers_for_a_namespace_is_told_by_its_registry_or_by_its_key(keys: KeysOnly) -> None:
     keys.say(
         f"search,{GOOGLE_KEY},acme,ann,storage",

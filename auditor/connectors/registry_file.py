@@ -173,7 +173,7 @@ class FileRegistry:
         if key is not None and (why := why_no_key(key)) is not None:
             return Unusable(place, *why)
         size = told.get(_SIZE)
-        if size in {None, ""}:
+        if size is None or size == "":
             size = None
         elif isinstance(size, bool) or not _NUMBER.fullmatch(str(size)):
             return Unusable(place, f"{_SIZE} is no whole number")
