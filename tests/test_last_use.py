@@ -28,25 +28,10 @@ from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
 from tests.core_builders import NOW, an_aws_key, days
 from tests.small import a_small_cloud
 from tests.test_fleet import NoProgress
-from tests.test_retirement import HOUR, LONG_AGO, ON_S3, memory
+from tests.test_retirement import HOUR, LONG_AGO, ON_AWS, ON_S3, S3, memory
 
-KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-00000000000"
-FULL, EMPTY, FOREIGN = f"{KEY}1", f"{KEY}2", f"{KEY}3".replace("111122223333", "444455556666")
-CONFIG = f"""
-state = "state"
-[limits]
-kms_quota_share = 1
-[policy]
-no_data_elsewhere = true
-[platform]
-aws_principals = ["arn:aws:iam::111122223333:role/storage"]
-[[bucket]]
-url = "s3://objects"
-region = "us-east-1"
-layout = "{{org}}/{{namespace}}/"
-[[key]]
-name = "{EMPTY}"
-"""
+FULL, EMPTY, FOREIGN = f"{ON_AWS}1", f"{ON_AWS}2", f"{ON_AWS}3".replace("111122223333", "444455556666")
+CONFIG = S3.replace("[policy]", "[limits]\nkms_quota_share = 1\n[policy]")
 ASKED = "kms GetKeyLastUsage"
 
 
@@ -350,10 +335,10 @@ def test_of_all_keys_those_are_asked_that_hold_nothing_and_of_one_that_one(world
 
 
 def test_a_key_that_the_auditor_knows_nothing_of_is_not_asked(world: World) -> None:
-    world.config.write_text(f'{CONFIG}[[key]]\nname = "{KEY}7"\n')
+    world.config.write_text(f'{CONFIG}[[key]]\nname = "{ON_AWS}7"\n')
     world.scan()
     world.retire("--last-usage")
-    assert not any(f"{KEY}7" in one for one in world.asked())
+    assert not any(f"{ON_AWS}7" in one for one in world.asked())
 
 
 def test_an_enabled_key_that_something_unseen_uses_says_so(world: World) -> None:

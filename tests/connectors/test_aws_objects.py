@@ -799,7 +799,10 @@ def test_credentials_that_cannot_be_renewed_half_way_are_a_gap_with_their_reason
 
 
 def test_uploads_that_go_round_in_a_circle_are_a_gap(cloud: AwsCloud) -> None:
-    for place in ("<NextKeyMarker>a</NextKeyMarker><NextUploadIdMarker>1</NextUploadIdMarker>", ""):
+    encoded = "<EncodingType>url</EncodingType>"
+    twice = "<NextKeyMarker>a</NextKeyMarker>" * 2
+    circle = "<NextKeyMarker>a</NextKeyMarker><NextUploadIdMarker>1</NextUploadIdMarker>"
+    for place in (circle, "", twice, encoded + twice, f"{encoded}<NextKeyMarker>%ff</NextKeyMarker>"):
         body = f"<ListMultipartUploadsResult><IsTruncated>true</IsTruncated>{place}</ListMultipartUploadsResult>"
         cloud.traffic.heal()
         cloud.traffic.fail("uploads", status=200, body=body.encode())

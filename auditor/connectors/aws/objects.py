@@ -171,7 +171,8 @@ class S3Bucket:
                 asked = {"KeyMarker": name, **({"UploadIdMarker": upload} if upload else {})}
         except FAULTS as error:
             return self._uncounted(reason_of(error), code_of(error))
-        except UnicodeDecodeError:
+        except (UnicodeDecodeError, TypeError, AttributeError):
+            # A name that is no text, or a place that is told twice.
             return self._uncounted(Reason.MALFORMED, MALFORMED)
 
     def _uncounted(self, reason: Reason, code: str) -> Gap:
