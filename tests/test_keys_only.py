@@ -58,6 +58,7 @@ def document(keys: KeysOnly, capsys: pytest.CaptureFixture[str], *argv: str) -> 
 def test_namespaces_depend_on_the_key_that_a_registry_names_and_their_objects_are_not_known(keys: KeysOnly) -> None:
     judgement = keys.scanned()
     held = {one.holding.key: one for one in judgement.assessed}
+    assert len(held) == len(judgement.assessed), "each is judged once"
     assert {key: one.holding.namespaces for key, one in held.items()} == {GOOGLE_KEY: 3, OTHER_KEY: 1}
     for one in held.values():
         assert one.assessment.readability is Readability.READABLE

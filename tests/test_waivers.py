@@ -15,14 +15,19 @@ from hypothesis import strategies as st
 
 from auditor import cli, scan
 from auditor.config import load
+from auditor.engine import Facts, judge_waivers
 from auditor.errors import UsageError
 from auditor.findings import Finding, Judgement, Severity, Status, Subject, SubjectKind
 from auditor.outputs import scan_json
-from auditor.waiver import Waiver, fits
+from auditor.policy import Policy
+from auditor.ports import Portions
+from auditor.registered import Portion
+from auditor.rules import load as load_rules
+from auditor.waiver import GivenWaiver, Waiver, fits
 from auditor.waiving import Sight, waive
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
-from tests.core_builders import NOW, days
+from tests.core_builders import NOW, FixedHoldings, a_holding, days
 from tests.small import Small, a_small_cloud
 from tests.test_denied import AWS_CONFIG, AWS_KEY, PLATFORM
 from tests.test_engine import a_finding
@@ -375,6 +380,25 @@ def test_of_several_waivers_the_last_to_end_counts_and_one_that_is_over_does_not
 
 def _until(end: datetime) -> Waiver:
     return Waiver("rotation-off", end, "o", "a", "r", key=GOOGLE_KEY)
+
+
+@pytest.mark.parametrize(
+    ("each", "together"),
+    [
+        (((Portion.MIXED_KEYS,), (Portion.WRONG_KEY, Portion.MIXED_KEYS)), (Portion.WRONG_KEY, Portion.MIXED_KEYS)),
+        (((Portion.MIXED_KEYS,), ()), ()),
+        (((), ()), ()),
+    ],
+    ids=["of two parts", "of a part and of all", "of all twice"],
+)
+def test_a_waiver_of_several_findings_is_about_all_the_data_that_one_of_them_is_about(
+    each: tuple[Portions, ...], together: Portions
+) -> None:
+    findings = [replace(a_finding(), id=f"f{place}", portions=some) for place, some in enumerate(each)]
+    waiver = Waiver("mixed-keys", NOW + days(1), "security", "security", "a migration")
+    facts = Facts(FixedHoldings(a_holding()), {}, {}, (), Policy(), NOW)
+    (told,) = judge_waivers(facts, load_rules(), [GivenWaiver(waiver, ("f0", "f1"))], findings).findings
+    assert (told.rule, told.portions, told.members) == ("waiver-ending", together, a_finding().members)
 
 
 def test_what_is_resolved_is_waived_by_nobody() -> None:

@@ -79,7 +79,16 @@ PLAN: Final = (
     Target("auditor/readability/shared.py", ("tests/readability/test_shared.py",)),
     Target(
         "auditor/engine.py",
-        (_ENGINE, "tests/readability/test_shared.py", _OLD_WORDS, _OWNERSHIP, _WAIVERS, _OWNED, _KEYS_ONLY),
+        (
+            _ENGINE,
+            "tests/readability/test_shared.py",
+            _OLD_WORDS,
+            _OWNERSHIP,
+            _WAIVERS,
+            _OWNED,
+            _KEYS_ONLY,
+            _BUNDLE_JUDGED,
+        ),
     ),
     Target("auditor/lifecycle.py", ("tests/test_lifecycle.py", _ENGINE)),
     Target("auditor/overruling.py", ("tests/test_overruling.py",)),
