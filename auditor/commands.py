@@ -4,27 +4,24 @@ import difflib
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Final, TextIO
 
-from auditor import checkup, daemon, doctoring, log, scan, web
+from auditor import checkup, doctoring, log, scan, serving
 from auditor import rules as all_rules
 from auditor.action import Action
 from auditor.bundling import bundling
 from auditor.comparing import compare
 from auditor.config import Config, full_key_name, load
-from auditor.difference import Difference
-from auditor.errors import AuditorError, LedgerError, UsageError
+from auditor.errors import AuditorError, UsageError
 from auditor.estimate import estimate, estimate_registries
-from auditor.findings import Demand, Finding, Judgement, Severity, Status
+from auditor.findings import Finding, Judgement, Severity, Status
 from auditor.foreseeing import foresee
 from auditor.grants import GcpGrants
 from auditor.handing import fingerprint_of, hand_over, signing_key
-from auditor.locks import held
 from auditor.log import visible
 from auditor.model import Cloud, KeyName, Reason, split_version
 from auditor.outputs import (
@@ -35,10 +32,8 @@ from auditor.outputs import (
     doctor_table,
     estimate_json,
     grants,
-    html,
     impact_json,
     impact_table,
-    metrics,
     move_table,
     retire_json,
     retire_table,
@@ -49,12 +44,12 @@ from auditor.outputs import (
     terminal,
     words,
 )
-from auditor.outputs.page import Manifest
 from auditor.planning import planning
 from auditor.ports import NamespaceRow, OpenInventory
 from auditor.progress import progress_on
 from auditor.proving import proving, see_that_it_is_meant
 from auditor.registering import ready
+from auditor.reporting import html_of
 from auditor.retiring import retiring
 from auditor.revocation import Proof
 from auditor.skew import plausible
@@ -267,64 +262,23 @@ def exit_code(judgement: Judgement, fail_on: Severity, allowed: frozenset[Reason
 
 
 def run_daemon(path: Path, *, verbose: bool) -> int:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT, and read the config anew at SIGHUP."""
     config = load(path)
     log.start(json_lines=config.log.json_lines, verbose=verbose)
     assembly = assemble(config)
     ready(assembly.parts)
-    with only_daemon(config.state):
+    with serving.only_daemon(config.state):
         assembly.ledger.verify()
-        loops = daemon.Daemon(assembly.parts, config.schedule)
-        app = web.make_app(readings(assembly, loops))
+        served = serving.Serving(path, config, assembly, verbose=verbose)
 
         def started(address: str) -> None:
             if sys.stdout is not None:
                 sys.stdout.write(f"serving on {address} (metrics: {address}/metrics, report: {address}/)\n")
                 sys.stdout.flush()
 
-        done = daemon.serve(loops, app, config.web.listen, started)
-        if done:
-            assembly.close()
-        daemon.leave(at_once=not done)
+        done = serving.serve(served, started)
+        serving.leave(at_once=not done)
     return 0
-
-
-def only_daemon(state: Path) -> AbstractContextManager[None]:
-    """Keep other daemons from a state folder; commands may use it meanwhile.
-
-    Raises:
-        UsageError: another daemon works on it.
-    """
-    busy = UsageError(
-        f"another daemon works on the state folder {state}", "stop it first, or give this one a `state` of its own"
-    )
-    return held(state / "daemon.lock", busy)
-
-
-def readings(assembly: Assembly, loops: daemon.Daemon) -> web.Readings:
-    """Everything that the web side shows, from the ledger and the inventory of one process."""
-    ledger, parts = assembly.ledger, assembly.parts
-
-    return web.Readings(
-        judgement=ledger.judgement,
-        ended=ledger.ended,
-        rows=assembly.rows,
-        report=lambda judgement: _html(assembly, judgement),
-        metrics=metrics.registry(
-            metrics.JudgementCollector(
-                ledger.judgement,
-                assembly.rows,
-                assembly.wire.counts,
-                loops.swept_objects,
-                rules=tuple((rule.id, rule.severity) for rule in parts.rules),
-                version=(parts.version, parts.rules_version),
-            )
-        ),
-        loops_alive=loops.loops_alive,
-        failing=loops.failing,
-        memory=ledger.memory,
-        clock=parts.clock,
-    )
 
 
 def render_report(path: Path, kinds: list[str], output: Path | None, *, quiet: bool, verbose: bool) -> int:
@@ -382,7 +336,7 @@ def write_report(assembly: Assembly, judgement: Judgement, kind: str, target: Pa
     with _writing(target) as out:
         match kind:
             case "html":
-                out.write(_html(assembly, judgement))
+                out.write(html_of(assembly, judgement))
             case "json":
                 scan_json.write(judgement, rows, out)
             case _:
@@ -492,30 +446,6 @@ def _print(judgement: Judgement, rows: OpenInventory, form: str, out: TextIO) ->
         scan_json.write(judgement, rows, out)
     else:
         terminal.show(judgement, terminal.plain(out))
-
-
-def _manifest(assembly: Assembly) -> Manifest:
-    files = tuple(sorted(item for one in assembly.ledger.sweeps() for item in (one.files or {}).items()))
-    events, head = assembly.ledger.head()
-    return Manifest(files, events, head)
-
-
-def _html(assembly: Assembly, judgement: Judgement) -> str:
-    rows, now = assembly.rows(judgement), datetime.now(UTC)
-    difference = _since_the_sweeps_before(assembly, judgement)
-    return html.render(judgement, rows, _demands(assembly), _manifest(assembly), now, difference=difference)
-
-
-def _since_the_sweeps_before(assembly: Assembly, judgement: Judgement) -> Difference | str:
-    """What changed; where nothing can be compared, why: the rest of a report stands all the same."""
-    try:
-        return compare(assembly.ledger, assembly.inventory, last=judgement.run.id)
-    except (LedgerError, UsageError) as error:
-        return str(error)
-
-
-def _demands(assembly: Assembly) -> tuple[Demand, ...]:
-    return tuple(rule.demand for rule in assembly.parts.rules)
 
 
 def _judged(assembly: Assembly) -> Judgement:

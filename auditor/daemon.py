@@ -1,26 +1,21 @@
-"""The daemon: the timer of sweep and poll, the signals, the web server beside them."""
+"""The daemon's loops: sweep, poll and probes, each on its timer."""
 
 import logging
-import os
-import signal
-import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
-from starlette.applications import Starlette
 
 from auditor import run, scan, sweeping, telling
 from auditor.config import Schedule
-from auditor.errors import AuditorError
 from auditor.findings import Finding
-from auditor.listening import make_server, open_listener, raise_file_limit
 from auditor.loops import StoppedError, Turn, WallClock, Watch
 from auditor.model import Gap, Sweep
 from auditor.ports import Asking
@@ -37,10 +32,31 @@ _SWEEP_HUNG_AFTER: Final = timedelta(hours=24)
 _PROBES_HUNG_AFTER: Final = timedelta(hours=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What loops know that others go on with."""
+
+    swept: Mapping[tuple[str, str], int]
+    """As `Daemon.swept_objects` tells it."""
+    last_poll: float | None
+    """When keys were polled last, by the clock of the loops."""
+    told: tuple[Finding, ...] | None
+    """The findings that the log knows."""
+    sweeping: bool
+    """Whether a sweep was broken off, or was due."""
+
+
 class Daemon:
     """Sweeps and polls on their timers until it is stopped; the two never wait for each other."""
 
-    def __init__(self, parts: Parts, schedule: Schedule, ticks: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        schedule: Schedule,
+        ticks: Callable[[], float] = time.monotonic,
+        inherited: Inherited | None = None,
+    ) -> None:
+        """Plan the loops; `inherited`: of the stopped ones of another config, whose place these take."""
         self._parts = parts
         self._interval = timedelta(seconds=schedule.key_poll)
         self._stopping = threading.Event()
@@ -49,9 +65,11 @@ class Daemon:
         self._ticks = ticks
         self._wall_clock = WallClock(parts.clock, ticks)
         self._counting = threading.Lock()
-        self._swept: Counter[tuple[str, str]] = Counter()
-        self._last_poll: float | None = None
-        self._told: tuple[Finding, ...] | None = None
+        before = inherited or Inherited({}, None, None, sweeping=False)
+        self._swept = Counter({at: some for at, some in before.swept.items() if at[0] in parts.buckets})
+        self._last_poll = before.last_poll
+        self._told = before.told
+        self._owes_sweep = before.sweeping
         self._unconfigured: int | Gap | None = None
         self._scheduler = BackgroundScheduler(timezone=UTC)
         # Overlapping runs coalesce: one at a time, and what was missed meanwhile is made up for by one run.
@@ -64,15 +82,19 @@ class Daemon:
         self._scheduler.add_job(self._poll, IntervalTrigger(seconds=schedule.key_poll), id="key_poll", **rules)
 
     def start(self) -> None:
-        """Start the timers; keys are polled at once, and buckets swept where one never was as the config asks."""
+        """Start the timers; keys are polled at once, and buckets swept where one never was as the config asks.
+
+        So are they where a sweep was broken off for this config's sake.
+        """
         now = datetime.now(UTC)
         self._scheduler.start()
-        if scan.wanting(self._parts):
+        if self._owes_sweep or scan.wanting(self._parts):
             self._scheduler.modify_job("sweep", next_run_time=now)
         self._scheduler.modify_job("key_poll", next_run_time=now)
 
     def stop(self) -> bool:
         """Stop the timers and wait a little for running jobs; False when one still runs."""
+        self._owes_sweep = self._is_sweeping()
         self._stopping.set()
         self._scheduler.pause()
         deadline = self._ticks() + _LAST_WORDS.total_seconds()
@@ -81,6 +103,15 @@ class Daemon:
         done = not any(self._watch.running_for(one) for one in self._loops())
         self._scheduler.shutdown(wait=False)
         return done
+
+    def handed_on(self) -> Inherited:
+        """What those that take the place of these go on with; after `stop`."""
+        return Inherited(self.swept_objects(), self._last_poll, self._told, sweeping=self._owes_sweep)
+
+    def _is_sweeping(self) -> bool:
+        job = self._scheduler.get_job("sweep")
+        is_due = job.next_run_time is not None and job.next_run_time <= datetime.now(UTC)
+        return is_due or bool(self._watch.running_for("sweep"))
 
     def loops_alive(self) -> Mapping[str, bool]:
         """Loop -> whether its turns come to an end and, where they are regular, one ended well not too long ago."""
@@ -122,13 +153,13 @@ class Daemon:
         return ("key_poll", "sweep", "probe") if probing else ("key_poll", "sweep")
 
     def sweeping(self, at: run.Headway) -> None:
-        """Break a sweep off when the daemon is ending.
+        """Break a sweep off when the loops are ending.
 
         Raises:
-            StoppedError: it is.
+            StoppedError: they are.
         """
         if self._stopping.is_set():
-            raise StoppedError(f"sweep of {at.bucket} broken off: the daemon is ending")
+            raise StoppedError(f"sweep of {at.bucket} broken off: its loops are ending")
 
     def swept(self, sweep: Sweep) -> None:
         """Log one bucket's end, and count its objects."""
@@ -150,26 +181,26 @@ class Daemon:
         _log.debug("polled %d of %d keys", read, needed)
 
     def probed(self, made: int, chosen: int) -> None:
-        """Log one round of probes, and break it off when the daemon is ending.
+        """Log one round of probes, and break it off when the loops are ending.
 
         Raises:
-            StoppedError: it is.
+            StoppedError: they are.
         """
         if self._stopping.is_set():
-            raise StoppedError("probing broken off: the daemon is ending")
+            raise StoppedError("probing broken off: its loops are ending")
         if made:
             self._watch.get_on("probe")  # however long the round may be
         if made == chosen:
             _log.debug("made %d probes in this round", made)
 
     def asking(self, at: Asking) -> None:
-        """Break the asking of a registry off when the daemon is ending.
+        """Break the asking of a registry off when the loops are ending.
 
         Raises:
-            StoppedError: it is.
+            StoppedError: they are.
         """
         if self._stopping.is_set():
-            raise StoppedError(f"asking of {at.registry} broken off: the daemon is ending")
+            raise StoppedError(f"asking of {at.registry} broken off: its loops are ending")
 
     def _sweep(self) -> None:
         with Turn(self._watch, "sweep"):
@@ -202,46 +233,3 @@ class Daemon:
             return self._told
         last = self._parts.ledger.judgement()
         return last.findings if last is not None else ()
-
-
-def serve(daemon: Daemon, app: Starlette, listen: str, started: Callable[[str], None]) -> bool:
-    """Run the daemon and the web server until SIGTERM or SIGINT; `started` is told the address.
-
-    Returns:
-        False when a job still ran at the end: the caller ends the process without waiting for it.
-
-    Raises:
-        UsageError: the address cannot be listened on.
-    """
-    host, _, port = listen.rpartition(":")
-    raise_file_limit()
-    server = make_server(app)
-    listener = open_listener(host.strip("[]"), int(port))
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    # In a thread of its own, so that the signals stay ours.
-    web = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True, name="web")
-    web.start()
-    daemon.start()
-    started(f"http://{_address(listener)}")
-    while not stop.wait(1.0):
-        if not web.is_alive():
-            raise AuditorError(f"the web server on {listen} ended by itself", "look at the log lines before this one")
-        daemon.mind_the_clock()
-    _log.info("stopping")
-    done = daemon.stop()
-    server.should_exit = True
-    web.join(timeout=3)
-    return done
-
-
-def leave(*, at_once: bool) -> None:
-    """End the process without waiting for a thread that hangs in a request; what it wrote is only temporary."""
-    if at_once:
-        os._exit(0)
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -20,8 +20,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import kms_v1 as kms
 from google.cloud.kms_v1.services.key_management_service.transports import KeyManagementServiceRestTransport
 
-from auditor import commands, scan
-from auditor import daemon as daemons
+from auditor import commands, scan, serving
 from auditor.config import load
 from auditor.embedded import fleet, owned
 from auditor.errors import AuditorError, UsageError
@@ -33,7 +32,6 @@ from auditor.progress import progress_on
 from auditor.retiring import retiring
 from auditor.run import Parts
 from auditor.standing import Use
-from auditor.web import make_app
 from auditor.wiring import Assembly, assemble
 
 _NAME: Final = "cmek-auditor"
@@ -128,7 +126,6 @@ def _tell_what_may_go(parts: Parts, judgement: Judgement, folder: Path) -> None:
 
 def _keep(assembly: Assembly, config: Path, google: str, aws: str) -> int:
     settings = load(config)
-    loops = daemons.Daemon(assembly.parts, settings.schedule)
 
     def started(address: str) -> None:
         _say(f"\nThe daemon is running, and so are both clouds, until Ctrl-C:\n  report   {address}/")
@@ -138,9 +135,9 @@ def _keep(assembly: Assembly, config: Path, google: str, aws: str) -> int:
         for line in _for_another_terminal(config, aws):
             _say(f"  {line}")
 
-    with commands.only_daemon(settings.state):
-        done = daemons.serve(loops, make_app(commands.readings(assembly, loops)), settings.web.listen, started)
-    daemons.leave(at_once=not done)
+    with serving.only_daemon(settings.state):
+        done = serving.serve(serving.Serving(config, settings, assembly), started)
+    serving.leave(at_once=not done)
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import h11
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from auditor.errors import UsageError
@@ -34,7 +34,7 @@ _SELDOM: Final = 60.0
 """Seconds until the same complaint about clients is logged again."""
 
 
-def make_server(app: Starlette, *, patience: float = _PATIENCE, life: float = _LIFE) -> uvicorn.Server:
+def make_server(app: ASGIApp, *, patience: float = _PATIENCE, life: float = _LIFE) -> uvicorn.Server:
     """Make a server that clients cannot wear out."""
     for name in (__name__, "auditor.web", "asyncio", "uvicorn.error"):
         logging.getLogger(name).addFilter(Seldom())

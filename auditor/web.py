@@ -48,6 +48,16 @@ _HEADERS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class Loaded:
+    """Which config the daemon works by. All times are aware, UTC, by this machine's clock."""
+
+    digest: str
+    at: datetime
+    refused: tuple[datetime, str] | None = None
+    """When another was to take its place since and could not, and why."""
+
+
+@dataclass(frozen=True, slots=True)
 class Readings:
     """Where the pages get what they show."""
 
@@ -64,6 +74,7 @@ class Readings:
     memory: Callable[[], Mapping[KeyName, KeyMemory]]
     """What is remembered of every key."""
     clock: Callable[[], datetime]
+    loaded: Callable[[], Loaded]
 
 
 def make_app(readings: Readings) -> Starlette:
@@ -181,13 +192,15 @@ class _Pages:
     def status(self, _request: Request) -> Response:
         judgement = self._read.judgement()
         loops = dict(self._read.loops_alive())
+        config = self._config()
         if judgement is None:
-            return JSONResponse({"judged": None, "loops": loops})
+            return JSONResponse({"judged": None, "loops": loops, "config": config})
         head = scan_json.head(judgement)
         return JSONResponse(
             {
                 "judged": _time(judgement.now),
                 "loops": loops,
+                "config": config,
                 "scan": head["scan"],
                 "coverage": head["coverage"],
                 "gaps": len(judgement.gaps),
@@ -204,6 +217,11 @@ class _Pages:
                 "next_loss": _time(judgement.next_loss),
             }
         )
+
+    def _config(self) -> dict[str, Any]:
+        loaded = self._read.loaded()
+        refused = {"at": _time(loaded.refused[0]), "why": loaded.refused[1]} if loaded.refused else None
+        return {"digest": loaded.digest, "read": _time(loaded.at), "refused_since": refused}
 
     def _keys_not_read(self, judgement: Judgement) -> list[dict[str, Any]]:
         """Keys of which the newest poll learnt no state: why, and when one was last read."""

@@ -66,19 +66,26 @@ class Assembly:
 
 
 def assemble(
-    config: Config, clock: Callable[[], datetime] | None = None, *, by_sdk: bool = False, asking: bool = True
+    config: Config,
+    clock: Callable[[], datetime] | None = None,
+    *,
+    by_sdk: bool = False,
+    asking: bool = True,
+    wire: Wire | None = None,
 ) -> Assembly:
     """Make all parts; nothing is asked of a cloud yet. `by_sdk`: buckets are listed through the SDKs.
 
     Without `asking` only what is stored is told: nothing that asks a cloud is made, and no credentials are needed.
+    `wire`: of another assembly of this process, which counts on.
 
     Raises:
         LedgerError: the ledger cannot be opened.
         UsageError: there are no credentials where the config needs them.
     """
     now = clock or (lambda: datetime.now(UTC))
-    # Time passes as a clock that is given says; only the system's own can be set while it does.
-    wire = Wire(now) if clock is None else Wire(now, lambda: now().timestamp())
+    if wire is None:
+        # Time passes as a clock that is given says; only the system's own can be set while it does.
+        wire = Wire(now) if clock is None else Wire(now, lambda: now().timestamp())
 
     def corrected() -> datetime:
         return now() + plausible(wire.skew())

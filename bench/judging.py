@@ -256,6 +256,7 @@ def judge(folder: Path, ledger_file: Path) -> dict[str, Any]:
         lambda judgement: parts.inventory.open(ledger.published(judgement.sweeps), judgement.registered.digest),
         dict,
         dict,
+        reloaded=bool,
         rules=tuple((rule.id, rule.severity) for rule in parts.rules),
         version=(parts.version, parts.rules_version),
     )

@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from auditor import commands, daemon
+from auditor import daemon, serving
 from auditor.config import load
 from auditor.doctoring.bundles import of_bundles
 from auditor.embedded.aws import AwsCloud
 from auditor.findings import Basis, Confidence, Finding, Judgement, Severity, Status, Verdict
 from auditor.outputs import diff_json, impact_json, retire_json, revocation_json, scan_json, summary
+from auditor.web import Loaded
 from auditor.wiring import assemble
 from tests.bundles import BUCKET, BUNDLE, Customer, Operator, a_customer, an_operator, run
 from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
-from tests.core_builders import AWS_KEY
+from tests.core_builders import AWS_KEY, NOW
 from tests.keys_only import FILE
 from tests.test_web import ask
 
@@ -217,7 +218,8 @@ def test_metrics_and_the_web_side_have_the_objects_that_are_told(customer: Custo
     customer.set_state(1, "DISABLED")
     customer.polled()
     with contextlib.closing(assemble(load(customer.config), customer.cloud.store.clock)) as assembly:
-        read = commands.readings(assembly, daemon.Daemon(assembly.parts, load(customer.config).schedule))
+        loops = daemon.Daemon(assembly.parts, load(customer.config).schedule)
+        read = serving.readings(assembly, loops, lambda: Loaded("0" * 64, NOW))
         lines = ask("/metrics", read).text.splitlines()
         assert 'cmek_dependent_objects{basis="bundle",bucket="gs://data",readability="unreadable"} 10.0' in lines
         rows = json.loads(ask("/api/v1/keys", read).text)["items"]

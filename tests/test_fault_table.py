@@ -23,9 +23,8 @@ from typing import Any, Final
 import botocore.loaders
 import pytest
 
-from auditor import cli, commands, scan, web
+from auditor import cli, commands, scan, serving
 from auditor.config import Config, load
-from auditor.daemon import Daemon
 from auditor.embedded.aws import AwsCloud
 from auditor.embedded.google import GoogleCloud
 from auditor.embedded.google.store import Bucket as GoogleBucket
@@ -201,7 +200,7 @@ def exact(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def status_of(assembly: Assembly, config: Config) -> dict[str, Any]:
-    app = web.make_app(commands.readings(assembly, Daemon(assembly.parts, config.schedule)))
+    app = serving.Serving(Path("auditor.toml"), config, assembly)
     sent: list[Any] = []
 
     async def send(message: Any) -> None:

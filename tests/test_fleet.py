@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 from botocore.exceptions import ClientError
 
-from auditor import commands, demo, readonly, run, scan
+from auditor import demo, readonly, run, scan, serving
 from auditor.config import load
 from auditor.embedded import fleet
 from auditor.errors import UsageError
@@ -293,7 +293,7 @@ def test_the_demo_leaves_a_folder_alone_that_a_daemon_works_on(tmp_path: Path) -
     folder = tmp_path / "demo"
     (folder / "state").mkdir(parents=True)
     (folder / "auditor.toml").write_text(demo.config_text("http://127.0.0.1:1"))
-    with commands.only_daemon(folder / "state"), pytest.raises(UsageError, match="a demo still runs on"):
+    with serving.only_daemon(folder / "state"), pytest.raises(UsageError, match="a demo still runs on"):
         demo.run(folder, 7, keep=False)
     assert (folder / "auditor.toml").exists()
 

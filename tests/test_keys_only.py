@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from auditor import cli, commands, daemon
+from auditor import cli, daemon, serving
 from auditor.config import load
 from auditor.embedded.turbopuffer import Platform, Turbopuffer, customer_managed
 from auditor.errors import UsageError
 from auditor.findings import Basis, Confidence, Readability, Severity, Status, Verdict
 from auditor.outputs import diff_json, impact_json, retire_json, revocation_json, scan_json, summary
+from auditor.web import Loaded
 from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
-from tests.core_builders import AGENT, AWS_KEY
+from tests.core_builders import AGENT, AWS_KEY, NOW
 from tests.keys_only import FILE, OTHER_KEY, KeysOnly, a_cloud_of_keys, opened
 from tests.small import a_small_cloud
 from tests.test_web import ask
@@ -516,7 +517,7 @@ def test_metrics_have_namespaces_and_no_number_of_objects(keys: KeysOnly) -> Non
     keys.scanned()
     with contextlib.closing(keys.assembled()) as assembly:
         loops = daemon.Daemon(assembly.parts, load(keys.config).schedule)
-        read = commands.readings(assembly, loops)
+        read = serving.readings(assembly, loops, lambda: Loaded("0" * 64, NOW))
         lines = ask("/metrics", read).text.splitlines()
         assert not [one for one in lines if one.startswith(("cmek_dependent_objects{", "cmek_dependent_bytes{"))]
         assert 'cmek_dependent_namespaces{bucket="registry namespaces.csv",readability="unknown"} 3.0' in lines

@@ -47,7 +47,9 @@ def labels(finding: Finding) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def infos(small: Small, judgement: Judgement) -> Iterator[dict[str, str]]:
     """The labels of each finding that the metrics name."""
     assembly = assemble(load(small.config), small.cloud.store.clock)
-    collector = metrics.JudgementCollector(lambda: judgement, assembly.rows, dict, dict, rules=(), version=("0", "r"))
+    collector = metrics.JudgementCollector(
+        lambda: judgement, assembly.rows, dict, dict, reloaded=bool, rules=(), version=("0", "r")
+    )
     for family in collector.collect():
         if family.name == "cmek_finding_info":
             yield from (one.labels for one in family.samples)

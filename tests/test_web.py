@@ -12,7 +12,7 @@ import pytest
 from auditor.errors import LedgerError
 from auditor.findings import Judgement, Status
 from auditor.outputs import metrics
-from auditor.web import Readings, make_app
+from auditor.web import Loaded, Readings, make_app
 from tests.core_builders import NOW
 from tests.outputs.test_hostile import a_judgement
 
@@ -33,12 +33,13 @@ def readings(judgement: Callable[[], Judgement | None] | None = None) -> Reading
         rows=lambda _: rows,  # type: ignore[arg-type, return-value] # enough of an inventory for the pages
         report=lambda _: "<!doctype html>",
         metrics=metrics.registry(
-            metrics.JudgementCollector(read, lambda _: rows, dict, dict, rules=(), version=("0", "r"))
+            metrics.JudgementCollector(read, lambda _: rows, dict, dict, reloaded=bool, rules=(), version=("0", "r"))
         ),
         loops_alive=lambda: {"key_poll": True, "sweep": True},
         failing=lambda: (),
         memory=dict,
         clock=lambda: NOW + timedelta(minutes=1),
+        loaded=lambda: Loaded("0" * 64, NOW),
     )
 
 

@@ -93,6 +93,11 @@ TABLE: Final = (
         ("rule", "owner"),
         "When a waiver ends; of several with one rule and owner, the first.",
     ),
+    Described(
+        "cmek_config_last_reload_successful",
+        (),
+        "1, or 0 where the config was to be read anew and could not be: the one of before stays.",
+    ),
     Described("cmek_clock_skew_seconds", (), "Median of the clouds' clocks minus ours."),
     Described("cmek_build_info", ("version", "rules_version"), "1, with the version of the auditor and of its rules."),
 )
@@ -111,6 +116,7 @@ class JudgementCollector(Collector):
         counts: Callable[[], Mapping[tuple[str, str, str], int]],
         swept: Callable[[], Mapping[tuple[str, str], int]],
         *,
+        reloaded: Callable[[], bool],
         rules: tuple[tuple[str, Severity], ...],
         version: tuple[str, str],
     ) -> None:
@@ -118,6 +124,7 @@ class JudgementCollector(Collector):
         self._rows = rows
         self._counts = counts
         self._swept = swept
+        self._reloaded = reloaded
         self._rules = rules
         self._version = version
         self._kept: tuple[str, dict[str, Samples]] | None = None
@@ -128,6 +135,7 @@ class JudgementCollector(Collector):
         samples: dict[str, Samples] = dict(self._of(judgement)) if judgement is not None else {}
         samples["cmek_api_requests"] = [(place, count) for place, count in sorted(self._counts().items())]
         samples["cmek_sweep_objects"] = [(place, count) for place, count in sorted(self._swept().items())]
+        samples["cmek_config_last_reload_successful"] = [((), float(self._reloaded()))]
         samples["cmek_build_info"] = [(self._version, 1)]
         for one in TABLE:
             if one.name in samples:

@@ -303,7 +303,9 @@ def test_a_log_line_stays_one_line(name: str) -> None:
 @pytest.mark.parametrize("name", COMMANDS.values(), ids=COMMANDS)
 def test_metrics_stay_one_line_a_sample(name: str) -> None:
     judgement, rows = a_judgement(name)
-    collector = metrics.JudgementCollector(lambda: judgement, lambda _: rows, dict, dict, rules=(), version=("0", "r"))
+    collector = metrics.JudgementCollector(
+        lambda: judgement, lambda _: rows, dict, dict, reloaded=bool, rules=(), version=("0", "r")
+    )
 
     text = generate_latest(metrics.registry(collector)).decode()
     assert all(line.isprintable() for line in text.split("\n"))
@@ -318,7 +320,9 @@ def test_tenants_whose_names_look_alike_are_told_apart_in_metrics() -> None:
     names = ("acme\x1b", "acme\\x1b", "acme\r", "acme\\r", "acme\0", "acme\ud800", "acme")
     findings = (replace(judgement.findings[0], id=name, extent=Extent(1, 1, 1, (name,))) for name in names)
     many = replace(judgement, findings=tuple(findings))
-    collector = metrics.JudgementCollector(lambda: many, lambda _: rows, dict, dict, rules=(), version=("0", "r"))
+    collector = metrics.JudgementCollector(
+        lambda: many, lambda _: rows, dict, dict, reloaded=bool, rules=(), version=("0", "r")
+    )
     text = generate_latest(metrics.registry(collector)).decode()
     families = {one.name: one for one in text_string_to_metric_families(text)}
     told = {one.labels["tenant"] for one in families["cmek_finding_info"].samples}

@@ -1,0 +1,41 @@
+"""A judgement as the HTML report: what it compares with, what it stands on, and the rules that made it."""
+
+from datetime import UTC, datetime
+
+from auditor.comparing import compare
+from auditor.difference import Difference
+from auditor.errors import LedgerError, UsageError
+from auditor.findings import Demand, Judgement
+from auditor.outputs import html
+from auditor.outputs.page import Manifest
+from auditor.wiring import Assembly
+
+
+def html_of(assembly: Assembly, judgement: Judgement) -> str:
+    """Render the report of a judgement, with what changed since the sweeps before it.
+
+    Raises:
+        LedgerError: what it stands on cannot be read.
+    """
+    rows, now = assembly.rows(judgement), datetime.now(UTC)
+    difference = _since_the_sweeps_before(assembly, judgement)
+    return html.render(judgement, rows, demands(assembly), _manifest(assembly), now, difference=difference)
+
+
+def demands(assembly: Assembly) -> tuple[Demand, ...]:
+    """What the rules demand that judge here."""
+    return tuple(rule.demand for rule in assembly.parts.rules)
+
+
+def _manifest(assembly: Assembly) -> Manifest:
+    files = tuple(sorted(item for one in assembly.ledger.sweeps() for item in (one.files or {}).items()))
+    events, head = assembly.ledger.head()
+    return Manifest(files, events, head)
+
+
+def _since_the_sweeps_before(assembly: Assembly, judgement: Judgement) -> Difference | str:
+    """What changed; where nothing can be compared, why: the rest of a report stands all the same."""
+    try:
+        return compare(assembly.ledger, assembly.inventory, last=judgement.run.id)
+    except (LedgerError, UsageError) as error:
+        return str(error)
