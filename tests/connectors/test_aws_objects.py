@@ -123,7 +123,7 @@ def test_a_listing_is_gone_on_with_behind_a_name(
     starts = (*NAMES.values(), "acme/0012", "acme/0024", "acme/", "zzzz", "acme/0012x")
     begin = len(cloud.traffic.requests)
     for after in starts:
-        found = objects_of(batches(a_bucket(url="s3://versioned", populations=populations), after=after))
+        found = objects_of(batches(source, after=after))
         expected = [(one.name, one.version) for one in whole if one.name > after]
         assert [(one.name, one.version) for one in found] == expected, after
     assert pages_of_all > 2

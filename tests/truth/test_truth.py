@@ -32,7 +32,7 @@ from tests.test_fleet import NoProgress
 from tests.truth.matrix import MATRIX
 from tests.truth.worlds import CUSTOMER_KEY, READER_KEY, World, a_step, a_world
 
-WORLDS = int(os.environ.get("TRUTH_WORLDS", "60"))
+WORLDS = int(os.environ.get("TRUTH_WORLDS", "100"))
 PARTS = 10
 """Parts with seeds of their own, which workers share."""
 READS = {Readability.READABLE, Readability.EXPIRING}
