@@ -9,7 +9,6 @@ from auditor.errors import UsageError
 from auditor.findings import (
     Assessed,
     Assessment,
-    Basis,
     BucketCoverage,
     Confidence,
     Judgement,
@@ -25,16 +24,12 @@ from auditor.model import (
     GcpKey,
     KeyMemory,
     KeyName,
-    Probe,
-    ProbeKind,
-    ProbeOutcome,
     Reason,
     cloud_of,
-    concerns,
 )
 from auditor.overruling import CLOCKS_APART
 from auditor.ports import OpenInventory
-from auditor.principals import same_principal
+from auditor.refuting import DEAD, old_refusals, reads_since, replicas, silence
 from auditor.revocation import Part, Proof, Revocation
 from auditor.rules import revocation_incomplete
 from auditor.run import Parts
@@ -42,7 +37,6 @@ from auditor.skew import plausible
 from auditor.unseen import gaps_beside, known_of
 
 _READS: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
-_DEAD: Final = frozenset({Readability.UNREADABLE, Readability.DOOMED, Readability.REVOKED, Readability.LOST})
 _LEFT: Final = (
     "what the platform keeps in its own memory and on its own disks, and for how long it serves that",
     "copies of the data under other keys, exports and backups",
@@ -79,10 +73,10 @@ def proving(parts: Parts, judgement: Judgement, rows: OpenInventory, key: KeyNam
     standing = [one.cause for one in told if one.subject.id == key.text and one.status is not Status.RESOLVED]
     changed = max(memory.changed.values(), default=None) if memory is not None else None
     probes = sorted((one for one in parts.ledger.probes() if one.key == key.text), key=lambda one: one.at)
-    standing.extend(_silence(memory, judgement.now))
-    standing.extend(_reads_since(probes, memory))
-    standing.extend(_old_refusals(under, probes, asked))
-    standing.extend(_replicas(key, judgement))
+    standing.extend(silence(memory, judgement.now))
+    standing.extend(reads_since(probes, memory))
+    standing.extend(old_refusals(under, probes, asked))
+    standing.extend(replicas(key, judgement.assessed))
     elsewhere = _is_held_elsewhere(memory, under)
     proof, why = proof_of([one.assessment for one in under], standing, elsewhere=elsewhere)
     last = memory.last if memory is not None else None
@@ -137,65 +131,6 @@ def see_that_it_is_meant(parts: Parts, key: KeyName, now: datetime) -> None:
     )
 
 
-def _silence(memory: KeyMemory | None, now: datetime) -> Iterator[str]:
-    """That a key which gave no answer now says nothing of now."""
-    if memory is not None and memory.missing_since is None and memory.last_at != now:
-        yield "the key gave no answer now, and what it said before may be over"
-
-
-def _reads_since(probes: Sequence[Probe], memory: KeyMemory | None) -> Iterator[str]:
-    """Reads that passed since what decides over them was seen to change last, and that no later one was refused after.
-
-    Whatever the key says of itself, somebody could read then.
-    """
-    for place, one in enumerate(probes):
-        if (one.kind, one.outcome) != (ProbeKind.READ, ProbeOutcome.PASSED) or _is_over(one, memory):
-            continue
-        if not any(_refused_after(later, one) for later in probes[place + 1 :]):
-            yield f"a read in {one.bucket} passed at {one.at:%Y-%m-%dT%H:%M:%SZ}, and none like it was refused since"
-
-
-def _is_over(read: Probe, memory: KeyMemory | None) -> bool:
-    """Whether the key was seen to change after a read in what decides over the same read."""
-    changed = memory.changed if memory is not None else {}
-    who = (read.principal,) if read.principal is not None else ()
-    # Two readings of the clocks differ: what was seen within a minute may have come in the other order.
-    before = read.at + CLOCKS_APART
-    return any(before < date for fact, date in changed.items() if concerns(fact, read.key_version, who))
-
-
-def _refused_after(later: Probe, read: Probe) -> bool:
-    is_alike = (later.kind, later.bucket, later.key_version) == (read.kind, read.bucket, read.key_version)
-    is_same = same_principal(later.principal or "", read.principal or "")
-    return later.outcome is ProbeOutcome.REFUSED and is_alike and is_same
-
-
-def _old_refusals(under: Iterable[Assessed], probes: Sequence[Probe], asked: datetime) -> Iterator[str]:
-    """Data that is judged dead by an attempt of before, which nobody has made again now."""
-    refused = [one for one in probes if one.outcome is ProbeOutcome.REFUSED]
-    now = [one for one in refused if one.at >= asked - CLOCKS_APART]
-    for one in under:
-        if one.assessment.basis is not Basis.PROBE or one.assessment.readability not in _DEAD:
-            continue
-        grounds = set(one.assessment.evidence)
-        if not any(not grounds.isdisjoint(each.evidence) for each in now):
-            yield f"that data in {one.holding.bucket} cannot be read is told by an attempt of before alone"
-
-
-def _replicas(key: KeyName, judgement: Judgement) -> Iterator[str]:
-    """Data under the same key in other Regions that is not dead: replicas of a key are one key."""
-    alive: dict[str, Readability] = {}
-    for one in judgement.assessed:
-        name = one.holding.key
-        if name is not None and name != key.text and KeyName(name).is_replica_of(key):
-            alive.setdefault(name, one.assessment.readability)
-            if one.assessment.readability not in _DEAD:
-                alive[name] = one.assessment.readability
-    for name, found in sorted(alive.items()):
-        if found not in _DEAD:
-            yield f"{name} is a replica of the key, and data under it is {found}"
-
-
 def _order(one: Assessment) -> int:
     return tuple(Readability).index(one.readability)
 
@@ -211,7 +146,7 @@ def proof_of(every: Sequence[Assessment], standing: Sequence[str], *, elsewhere:
     if standing:
         return Proof.NOT_PROVEN, standing[0]
     # Two ways of looking: whatever the rule overlooks is no proof either.
-    if any(one.readability not in _DEAD for one in every):
+    if any(one.readability not in DEAD for one in every):
         return Proof.NOT_PROVEN, "that its data cannot be read is not proven"
     if inferred := [one.cause for one in every if one.confidence is not Confidence.PROVEN]:
         return Proof.NOT_PROVEN, f"that its data cannot be read is only inferred: {inferred[0]}"
