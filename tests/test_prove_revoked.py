@@ -56,6 +56,8 @@ def test_a_key_whose_versions_are_all_off_is_proven_revoked_with_the_way_back(
     small: Small, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(capsys, small.argv("scan", "-q"))
+    small.set_state(1, "DISABLED")
+    first = json.loads(run(capsys, small.argv("poll", "--format", "json"))[1])["scan"]["ended"]
     set_all(small, "DISABLED")
     seen_since(small, capsys)
     code, told = proven(small, capsys)
@@ -67,7 +69,11 @@ def test_a_key_whose_versions_are_all_off_is_proven_revoked_with_the_way_back(
     ] * 2
     assert told["populations"] == {"live": {"objects": 20, "bytes": 2000}}
     assert len(told["undo"]) == 2, "each version has its own way back"
-    assert told["change_seen"] < told["at"], "it was seen to change by the poll before the sweep"
+    assert first < told["change_seen"] < told["at"], "the last change was seen by the poll before the sweep"
+    assert told["state_read"] == told["at"]
+    for text in ("memory and on its own disks", "copies of the data", "data keys that", "done to the key and undone"):
+        assert any(text in one for one in told["not_covered"]), text
+    assert len(told["not_covered"]) == 5, "and reads until all of Cloud KMS knows"
     assert {one["call"] for one in told["evidence"]} >= {"cloudkms:ListCryptoKeyVersions"}
     assert told["ledger"]["events"] > 0
 

@@ -71,7 +71,10 @@ PLAN: Final = (
     Target("auditor/lacking.py", (_BUNDLE_READ, _BUNDLE_JUDGED)),
     Target("auditor/inventory/handed.py", (_BUNDLE_READ, _BUNDLE_JUDGED)),
     Target("auditor/rules/retirable_version.py", ("tests/test_retirement.py",)),
-    Target("auditor/proving.py", ("tests/test_prove_revoked.py", "tests/test_proof_left_open.py")),
+    Target(
+        "auditor/proving.py",
+        ("tests/test_prove_revoked.py", "tests/test_proof_left_open.py", _KEYS_ONLY, _BUNDLE_JUDGED),
+    ),
     Target("auditor/refuting.py", ("tests/test_refuting.py",)),
     Target("auditor/planning.py", ("tests/test_planning.py",)),
     Target("auditor/unseen.py", ("tests/test_foreseeing.py",)),
