@@ -4,12 +4,13 @@ import json
 import re
 from pathlib import Path
 
-from auditor import readonly
+from auditor import cli, readonly
 from auditor.model import Reason
 from auditor.outputs import metrics
 from auditor.rules import load
 
 ROOT = Path(__file__).parents[1]
+ALERTS = ROOT / "grafana" / "alerts"
 METRIC = re.compile(r"\bcmek_[a-z_]+\b")
 EXPOSED = {f"{one.name}_total" if one.counter else one.name for one in metrics.TABLE}
 
@@ -54,7 +55,7 @@ GOOGLE_PERMISSIONS = {
 
 
 def test_dashboard_and_alerts_use_metrics_rules_and_reasons_that_exist() -> None:
-    for name in ("dashboards/cmek-auditor.json", "alerts.yaml", "alerts_test.yaml"):
+    for name in ("dashboards/cmek-auditor.json", *(f"alerts/{one.name}" for one in ALERTS.iterdir())):
         text = (ROOT / "grafana" / name).read_text()
         used = set(METRIC.findall(text))
         assert used - EXPOSED == set(), name
@@ -69,10 +70,28 @@ def test_dashboard_and_alerts_use_metrics_rules_and_reasons_that_exist() -> None
             assert {f"data-{one}" for one in group.split("|")} <= rules
 
 
-def test_every_alert_has_a_test() -> None:
-    alerts = set(re.findall(r"alert: (\w+)", (ROOT / "grafana/alerts.yaml").read_text()))
-    tested = set(re.findall(r"alertname: (\w+)", (ROOT / "grafana/alerts_test.yaml").read_text()))
-    assert alerts == tested
+def test_every_alert_has_a_test_and_a_runbook_that_its_annotation_names() -> None:
+    text = "".join((ALERTS / name).read_text() for name in ("data.yml", "answer.yml"))
+    alerts = re.findall(r"alert: (\w+)", text)
+    assert set(alerts) == set(re.findall(r"alertname: (\w+)", (ALERTS / "tests.yml").read_text()))
+    assert re.findall(r"runbook_url: (\S+)", text) == [f"docs/runbooks/{one}.md" for one in alerts]
+    pages = {one.stem: one.read_text() for one in (ROOT / "docs/runbooks").iterdir()}
+    assert pages.keys() - {"README"} == set(alerts)
+    for name in alerts:
+        assert pages[name].startswith(f"# {name}\n"), name
+        assert "\n## In the first ten minutes\n" in pages[name], name
+        assert f"({name}.md)" in pages["README"], name
+
+
+def test_runbooks_name_commands_options_metrics_and_settings_that_exist() -> None:
+    commands = {one.name or one.callback.__name__ for one in cli.app.registered_commands if one.callback}
+    settings = (ROOT / "docs/auditor.example.toml").read_text()
+    for page in (ROOT / "docs/runbooks").iterdir():
+        text = page.read_text()
+        assert set(METRIC.findall(text)) - EXPOSED == set(), page.name
+        assert set(re.findall(r"cmek-auditor ([a-z-]+)", text)) <= commands, page.name
+        for setting in re.findall(r"`\[[a-z]+\] ([a-z_]+)", text):
+            assert setting in settings, (page.name, setting)
 
 
 def test_the_compose_file_says_where_the_state_has_to_be() -> None:

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -130,14 +131,18 @@ def test_a_scrape_calls_no_cloud(small: Small) -> None:
 
 def test_every_metric_of_the_table_is_there_and_no_other(small: Small) -> None:
     small.set_state(1, "DESTROY_SCHEDULED")
+    key = small.cloud.store.key(GOOGLE_KEY)
+    assert key is not None
+    lost = (small.cloud.store.clock() + timedelta(days=2)).replace(microsecond=0)
+    key.versions[1].destroy_time = lost
     with serving(small.config) as daemon:
         eventually(lambda: daemon.metric("cmek_key_version_dependent_objects", readability="doomed") == 10)
         _, text, _ = daemon.get("/metrics")
-    told = {family.name for family in text_string_to_metric_families(text)}
-    # The version has no destroy time here, so that no date is known.
-    assert told == {one.name for one in metrics.TABLE} - {"cmek_key_version_final_timestamp_seconds"} | (
-        told & {"cmek_key_version_final_timestamp_seconds"}
-    )
+        (finding,) = [one for one in daemon.json("/api/v1/findings")["items"] if one["rule"] == "data-doomed"]
+        assert daemon.metric("cmek_finding_objects", id=finding["id"]) == 10
+        assert daemon.metric("cmek_finding_namespaces", id=finding["id"]) == 1
+        assert daemon.metric("cmek_finding_final_timestamp_seconds", id=finding["id"]) == lost.timestamp()
+    assert {family.name for family in text_string_to_metric_families(text)} == {one.name for one in metrics.TABLE}
 
 
 def test_pages_of_the_api_add_up_and_refuse_what_makes_no_sense(small: Small) -> None:

@@ -60,6 +60,13 @@ TABLE: Final = (
         ("id", "rule", "severity", "key", "version", "tenant", "owner", "team", "actor"),
         "1 for each open critical or high finding, the worst 50. Of several tenants, owners or teams none is named.",
     ),
+    Described("cmek_finding_objects", ("id",), "Objects that hang on each finding of cmek_finding_info, where known."),
+    Described("cmek_finding_namespaces", ("id",), "Namespaces of those objects."),
+    Described(
+        "cmek_finding_final_timestamp_seconds",
+        ("id",),
+        "When it becomes final, or an expiry begins; findings of cmek_finding_info that have a date.",
+    ),
     Described("cmek_gaps", ("reason",), "What could not be read."),
     Described("cmek_coverage_ratio", ("bucket",), "Share of a bucket's objects whose encryption is known, 0 to 1."),
     Described(
@@ -169,7 +176,7 @@ class JudgementCollector(Collector):
                 ((), judgement.next_loss.timestamp() if judgement.next_loss else float("inf"))
             ],
             "cmek_findings": self._findings(judgement),
-            "cmek_finding_info": list(_infos(judgement)),
+            **_named(judgement),
             "cmek_gaps": [((reason.value,), sum(gap.reason is reason for gap in judgement.gaps)) for reason in Reason],
             "cmek_coverage_ratio": [((one.bucket,), one.ratio) for one in judgement.coverage.buckets],
             "cmek_oldest_verification_timestamp_seconds": [
@@ -277,17 +284,25 @@ def _weight(group: list[Assessed]) -> int:
     return sum(one.holding.namespaces if one.holding.objects is None else one.holding.objects for one in group)
 
 
-def _infos(judgement: Judgement) -> Iterator[tuple[tuple[str, ...], float]]:
-    shown = [
-        one
-        for one in judgement.findings
-        if one.status is Status.OPEN and one.severity in {Severity.CRITICAL, Severity.HIGH}
-    ]
-    for one in shown[:_WORST]:
-        key, version = _key_of(one)
-        extent = one.extent
-        whose = tuple(names[0] if len(names) == 1 else "" for names in (extent.tenants, extent.owners, extent.teams))
-        yield (one.id, one.rule, one.severity.value, key, version, *whose, ""), 1
+def _named(judgement: Judgement) -> dict[str, Samples]:
+    """The worst findings by name, and what hangs on each."""
+    grave = {Severity.CRITICAL, Severity.HIGH}
+    shown = [one for one in judgement.findings if one.status is Status.OPEN and one.severity in grave][:_WORST]
+    return {
+        "cmek_finding_info": [(_info(one), 1) for one in shown],
+        "cmek_finding_objects": [((one.id,), one.extent.objects) for one in shown if one.extent.objects is not None],
+        "cmek_finding_namespaces": [((one.id,), one.extent.namespaces) for one in shown],
+        "cmek_finding_final_timestamp_seconds": [
+            ((one.id,), one.final_at.timestamp()) for one in shown if one.final_at
+        ],
+    }
+
+
+def _info(one: Finding) -> tuple[str, ...]:
+    key, version = _key_of(one)
+    extent = one.extent
+    whose = tuple(names[0] if len(names) == 1 else "" for names in (extent.tenants, extent.owners, extent.teams))
+    return one.id, one.rule, one.severity.value, key, version, *whose, ""
 
 
 def _key_of(one: Finding) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from tests.small import a_small_cloud
 from tests.system.conftest import ROOT, free_ports, running, tool
 from tests.test_daemon import Running, eventually, serving
 
-ALERTS = ROOT / "grafana" / "alerts.yaml"
+ALERTS = ROOT / "grafana" / "alerts"
 DASHBOARD = ROOT / "grafana" / "dashboards" / "cmek-auditor.json"
 
 
@@ -51,7 +51,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         with serving(small.config) as daemon:
             config = folder / "prometheus.yml"
             text = (ROOT / "grafana" / "prometheus.yaml").read_text()
-            text = text.replace("30s", "1s").replace("alerts.yaml", str(ALERTS))
+            text = text.replace("30s", "1s").replace("alerts/", f"{ALERTS}/")
             text = text.replace("127.0.0.1:9464", daemon.address.removeprefix("http://"))
             text += f"alerting:\n  alertmanagers:\n    - static_configs: [{{targets: ['127.0.0.1:{manager}']}}]\n"
             config.write_text(text)
@@ -88,8 +88,8 @@ def test_promtool_finds_nothing_to_mend_in_the_metrics(watched: Watched) -> None
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["check", "rules", "grafana/alerts.yaml"],
-        ["test", "rules", "grafana/alerts_test.yaml"],
+        ["check", "rules", "grafana/alerts/data.yml", "grafana/alerts/answer.yml"],
+        ["test", "rules", "grafana/alerts/tests.yml"],
         ["check", "config", "grafana/prometheus.yaml"],
     ],
     ids=["alert rules", "alert tests", "config"],
@@ -103,7 +103,7 @@ def test_doomed_data_reaches_the_alertmanager(watched: Watched) -> None:
     def alerts() -> set[str]:
         return {one["labels"]["alertname"] for one in get(f"{watched.alertmanager}/api/v2/alerts")}
 
-    eventually(lambda: {"CmekDataCannotBeRead", "CmekNextLossNear"} <= alerts())
+    eventually(lambda: {"CmekDataCannotBeRead", "CmekLossWithinWeek"} <= alerts())
 
 
 def test_every_panel_of_the_dashboard_asks_what_prometheus_can_answer(watched: Watched) -> None:
