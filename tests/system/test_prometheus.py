@@ -2,41 +2,20 @@
 
 import json
 import subprocess
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from pathlib import Path
 
 import pytest
 
 from tests.clouds import GOOGLE_KEY
 from tests.small import a_small_cloud
-from tests.system.conftest import ROOT, free_ports, running, tool
-from tests.test_daemon import Running, eventually, serving
+from tests.system.conftest import ROOT, tool
+from tests.system.watching import Watched, get, watching
+from tests.test_daemon import eventually, serving
 
-ALERTS = ROOT / "grafana" / "alerts"
 DASHBOARD = ROOT / "grafana" / "dashboards" / "cmek-auditor.json"
-
-
-def get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return json.loads(answer.read())
-
-
-@dataclass(frozen=True)
-class Watched:
-    daemon: Running
-    prometheus: str
-    alertmanager: str
-
-    def query(self, expression: str) -> list[dict[str, Any]]:
-        told = get(f"{self.prometheus}/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
-        assert told["status"] == "success", expression
-        found: list[dict[str, Any]] = told["data"]["result"]
-        return found
 
 
 @pytest.fixture(scope="module")
@@ -47,34 +26,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         key = small.cloud.store.key(GOOGLE_KEY)
         assert key is not None
         key.versions[1].destroy_time = small.cloud.store.clock() + timedelta(days=2)
-        manager, server = free_ports(2)
-        with serving(small.config) as daemon:
-            config = folder / "prometheus.yml"
-            text = (ROOT / "grafana" / "prometheus.yaml").read_text()
-            text = text.replace("30s", "1s").replace("alerts/", f"{ALERTS}/")
-            text = text.replace("127.0.0.1:9464", daemon.address.removeprefix("http://"))
-            text += f"alerting:\n  alertmanagers:\n    - static_configs: [{{targets: ['127.0.0.1:{manager}']}}]\n"
-            config.write_text(text)
-            routes = folder / "alertmanager.yml"
-            routes.write_text("route: {receiver: none}\nreceivers: [{name: none}]\n")
-            with (
-                running(
-                    tool("prometheus-alertmanager"),
-                    f"--config.file={routes}",
-                    f"--storage.path={folder / 'alertmanager'}",
-                    f"--web.listen-address=127.0.0.1:{manager}",
-                    "--cluster.listen-address=",
-                    ready=f"http://127.0.0.1:{manager}/-/ready",
-                ),
-                running(
-                    tool("prometheus"),
-                    f"--config.file={config}",
-                    f"--storage.tsdb.path={folder / 'tsdb'}",
-                    f"--web.listen-address=127.0.0.1:{server}",
-                    ready=f"http://127.0.0.1:{server}/-/ready",
-                ),
-            ):
-                yield Watched(daemon, f"http://127.0.0.1:{server}", f"http://127.0.0.1:{manager}")
+        with serving(small.config) as daemon, watching(folder, daemon) as running:
+            yield running
 
 
 def test_promtool_finds_nothing_to_mend_in_the_metrics(watched: Watched) -> None:
@@ -117,3 +70,26 @@ def test_every_panel_of_the_dashboard_asks_what_prometheus_can_answer(watched: W
             else:
                 # A rate needs two scrapes.
                 eventually(partial(watched.query, target["expr"]))
+
+
+def test_who_disables_a_version_has_the_pager_called_and_who_enables_it_ends_the_call(tmp_path: Path) -> None:
+    with a_small_cloud(tmp_path) as small, serving(small.config) as daemon, watching(tmp_path, daemon) as running:
+        eventually(lambda: daemon.metric("cmek_dependent_objects", readability="readable") == 20)
+        eventually(lambda: running.pager.last("CmekWatchdog"))
+        assert running.pager.last("CmekDataCannotBeRead") is None
+
+        small.set_state(1, "DISABLED")
+        eventually(lambda: running.pager.last("CmekDataCannotBeRead"))
+        called = running.pager.last("CmekDataCannotBeRead")
+        assert called is not None
+        (finding,) = daemon.json("/api/v1/findings")["items"]
+        labels = {"rule": "data-unreadable", "severity": "critical", "id": finding["id"]}
+        assert called["status"] == "firing"
+        assert labels.items() <= called["labels"].items()
+        assert (called["labels"]["key"], called["labels"]["version"]) == (GOOGLE_KEY, "1")
+        told = called["annotations"]["description"]
+        assert told.startswith("Namespaces: 1. Objects: 10. ")
+        assert told.endswith(f"cmek-auditor explain {finding['id']}")
+
+        small.set_state(1, "ENABLED")
+        eventually(lambda: (running.pager.last("CmekDataCannotBeRead") or {})["status"] == "resolved")
