@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from auditor.model import GcpKey, KeyMemory
+from auditor.findings import Basis, Confidence, Readability
+from auditor.model import AwsKey, Evidence, GcpKey, Holding, KeyMemory
+from auditor.policy import Policy
 from auditor.readability.assess import KeyView
-from auditor.readability.claim import versions_of
-from tests.core_builders import NOW, a_gcp_key, a_version, remembered
+from auditor.readability.claim import Claim, assess_claim, versions_of
+from tests.core_builders import NOW, a_gcp_key, a_holding, a_version, an_aws_key, remembered
 
 
 def under(key: GcpKey, memory: KeyMemory | None = None) -> list[str]:
@@ -41,3 +43,66 @@ def test_a_version_whose_material_is_imported_again_may_hold_data() -> None:
     imported = a_gcp_key(a_version("1"), a_version("2", "PENDING_IMPORT", imported=NOW), primary="1")
     assert under(imported) == ["1", "2"], "the service tells"
     assert under(replace(key, primary="2")) == ["1", "2"], "writes go to it"
+
+
+SAID = Evidence("registry", "namespaces.csv", NOW, None, "e" * 64)
+
+
+def claimed(key: GcpKey | AwsKey, *, said: tuple[Evidence, ...] = (SAID,)) -> tuple[Holding, Claim]:
+    holding = a_holding(key.name, objects=None, size=None)
+    return holding, assess_claim(holding, KeyView(key.name, key, None), (), Policy(), NOW, said=said)
+
+
+def bars(claim: Claim) -> list[tuple[str, Readability, bool]]:
+    return [(one.subject.id.rpartition("/")[2], one.readability, possible) for one, possible in claim.bars]
+
+
+@pytest.mark.parametrize(
+    ("key", "readability"),
+    [
+        (an_aws_key(), Readability.READABLE),
+        (an_aws_key("Disabled"), Readability.UNREADABLE),
+        (a_gcp_key(a_version("1", "PENDING_GENERATION")), Readability.UNKNOWN),
+    ],
+    ids=["on", "off", "no version that may hold data"],
+)
+def test_where_versions_play_no_part_the_key_itself_is_what_is_judged(
+    key: GcpKey | AwsKey, readability: Readability
+) -> None:
+    holding, claim = claimed(key)
+    assert claim.assessed.holding == holding
+    assert claim.bars == ((claim.assessed.assessment, False),), "no mere possibility"
+    told = claim.assessed.assessment
+    assert (told.readability, told.basis, told.confidence) == (readability, Basis.REGISTRY, Confidence.INFERRED)
+    assert told.evidence[-1] == SAID
+    assert "that data is under it a registry says" in told.cause
+
+
+def test_of_versions_that_all_work_nothing_bars_anything() -> None:
+    holding, claim = claimed(a_gcp_key(a_version("1"), a_version("2"), primary="2"))
+    told = claim.assessed.assessment
+    assert claim.assessed.holding == holding, "no version is named"
+    assert (told.readability, told.subject.id.rpartition("/")[2]) == (Readability.READABLE, "2")
+    assert claim.bars == ((told, False),)
+
+
+def test_an_older_version_that_is_off_may_bar_it_and_the_primary_one_does() -> None:
+    _, claim = claimed(a_gcp_key(a_version("1", "DISABLED"), a_version("2"), primary="2"))
+    assert bars(claim) == [("1", Readability.UNREADABLE, True)]
+    assert claim.assessed.assessment.readability is Readability.UNKNOWN
+    _, claim = claimed(a_gcp_key(a_version("1"), a_version("2", "DISABLED"), primary="2"))
+    assert bars(claim) == [("2", Readability.UNREADABLE, False)]
+
+
+def test_of_versions_that_are_all_off_the_primary_one_speaks_and_without_one_the_first_that_is_worst() -> None:
+    off = a_version("1", "DISABLED"), a_version("2", "DISABLED"), a_version("3", "DISABLED")
+    _, claim = claimed(a_gcp_key(*off, primary="2"))
+    assert claim.assessed.assessment.subject.id.rpartition("/")[2] == "2"
+    assert bars(claim) == [
+        ("1", Readability.UNREADABLE, True),
+        ("2", Readability.UNREADABLE, False),
+        ("3", Readability.UNREADABLE, True),
+    ]
+    _, claim = claimed(a_gcp_key(*off, primary=None))
+    assert claim.assessed.assessment.readability is Readability.UNREADABLE
+    assert all(possible for _, _, possible in bars(claim))
