@@ -555,11 +555,22 @@ class Log(_Table):
     """One JSON object a line instead of plain text."""
 
 
+def _database(url: str) -> str:
+    """Not told in any error: whoever writes a password into it would find that in a log."""
+    if not url.startswith("postgresql+psycopg://"):
+        raise ValueError("names no PostgreSQL database; write postgresql+psycopg://USER@HOST:PORT/DATABASE")
+    if urlsplit(url).password is not None or "password=" in url:
+        raise ValueError("holds a password; give it as PGPASSWORD, or in a file as ~/.pgpass")
+    return url
+
+
 class Config(_Table):
     """The whole file."""
 
     state: Annotated[Path, BeforeValidator(_folder)] = Path("var")
     """Folder of the ledger and the inventory, relative to the config file."""
+    ledger: Annotated[str, AfterValidator(_database)] | None = None
+    """A PostgreSQL database for the ledger, which several machines may share; else a file in the folder of `state`."""
     schedule: Schedule = Schedule()
     account: tuple[Account, ...] = ()
     platform: Platform = Platform()

@@ -89,6 +89,7 @@ class Serving:
         config = load(self._path)
         for what, now, then in (
             ("state", self._config.state, config.state),
+            ("ledger", self._config.ledger, config.ledger),
             ("[web] listen", self._config.web.listen, config.web.listen),
         ):
             if now != then:

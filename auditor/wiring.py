@@ -98,7 +98,7 @@ def assemble(
     def made(cloud: Cloud) -> KeySource:
         return maker(cloud)(config, wire, _AGENT, clocks).keys
 
-    ledger = LedgerStore(config.state / "ledger.db")
+    ledger = LedgerStore(ledger_of(config))
     layouts = _layouts(config)
     registry = RegistryStore(
         config.state / "registry",
@@ -151,6 +151,11 @@ def assemble(
     return Assembly(parts, ledger, inventory, wire, last_uses)
 
 
+def ledger_of(config: Config) -> Path | str:
+    """Where the ledger is: a file, or the URL of a PostgreSQL database."""
+    return config.ledger or config.state / "ledger.db"
+
+
 def registries_of(config: Config) -> tuple[FileRegistry, ...]:
     """The registries of the config that are files; none is read yet."""
     layouts = _layouts(config)
@@ -181,7 +186,7 @@ def stored(config: Config) -> Iterator[tuple[LedgerStore, FileInventory]]:
     Raises:
         LedgerError: the ledger cannot be opened.
     """
-    ledger = LedgerStore(config.state / "ledger.db")
+    ledger = LedgerStore(ledger_of(config))
     try:
         yield ledger, _inventory(config, _layouts(config), None)
     finally:

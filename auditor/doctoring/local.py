@@ -21,7 +21,7 @@ from auditor.locks import is_held
 from auditor.model import Cloud, KeyMemory, KeyName, Reason, Sweep, cloud_of
 from auditor.outputs import words
 from auditor.ports import Unusable
-from auditor.wiring import registries_of, service_of
+from auditor.wiring import ledger_of, registries_of, service_of
 
 MACHINE: Final = "this machine"
 _LEAST: Final = 100_000_000
@@ -45,12 +45,12 @@ class Ledger:
 
 def ledger(config: Config) -> Ledger:
     """Read the ledger as it is, and walk its whole chain."""
-    path = config.state / "ledger.db"
-    what = f"ledger {path}"
-    if not _is_there(path):
+    where = ledger_of(config)
+    what = f"ledger {where}" if isinstance(where, Path) else "ledger in PostgreSQL"
+    if isinstance(where, Path) and not _is_there(where):
         return Ledger(Check(MACHINE, what, Answer.OK, "not there yet: the first scan makes it"))
     try:
-        store = LedgerStore(path, looking=True)
+        store = LedgerStore(where, looking=True)
         try:
             links = store.verify()
             memory, sweeps = store.memory(), store.sweeps()
@@ -58,13 +58,13 @@ def ledger(config: Config) -> Ledger:
             store.close()
     except OlderSchemaError as error:
         return Ledger(Check(MACHINE, what, Answer.OK, f"{error}: {error.hint}"))
-    except LedgerError as error:
+    except (LedgerError, UsageError) as error:
         return Ledger(_broken(what, error))
     told = f"{words.counted(links, 'event')}, whose chain holds; {words.counted(len(memory), 'key')} known"
     return Ledger(Check(MACHINE, what, Answer.OK, told), memory, sweeps)
 
 
-def _broken(what: str, error: LedgerError) -> Check:
+def _broken(what: str, error: AuditorError) -> Check:
     lost = "nothing can be judged or told"
     return Check(MACHINE, what, Answer.MISSING, str(error), lost=lost, todo=error.hint or "look at the file")
 

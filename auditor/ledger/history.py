@@ -29,7 +29,7 @@ def made(connection: Connection) -> Iterator[Made]:
     )
     waiting: list[tuple[int, str]] = []
     sweeps: tuple[str, ...] | None = None
-    for row in connection.execution_options(yield_per=1000).execute(chosen.order_by(EVENT.c.seq.desc())):
+    for row in journal.streamed(connection, chosen.order_by(EVENT.c.seq.desc())):
         if row.kind == "context_changed":
             sweeps = codec.load(KeptContext, row.body).sweeps
             # Those that came behind it, and were told without a change.

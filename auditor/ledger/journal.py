@@ -5,10 +5,10 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from auditor.errors import LedgerError
 from auditor.ledger.codec import canonical
@@ -111,14 +111,20 @@ class Effects:
             if left is not None
         ]
         if standing:
-            connection.execute(_STANDS, standing)
+            connection.execute(_STANDS[connection.dialect.name], standing)
 
 
 _GONE: Final = delete(CURRENT).where(CURRENT.c.kind == bindparam("thing"), CURRENT.c.id == bindparam("name"))
-_NEW: Final = upsert(CURRENT)
-_STANDS: Final = _NEW.on_conflict_do_update(
-    ["kind", "id"], set_={"facts": _NEW.excluded.facts, "body": _NEW.excluded.body}
-)
+_Insert = TypeVar("_Insert", postgresql.Insert, sqlite.Insert)
+
+
+def _stands(new: _Insert) -> _Insert:
+    """Put rows in the place of those of the same name."""
+    changed = {"facts": new.excluded.facts, "body": new.excluded.body}
+    return new.on_conflict_do_update(index_elements=["kind", "id"], set_=changed)
+
+
+_STANDS: Final = {"sqlite": _stands(sqlite.insert(CURRENT)), "postgresql": _stands(postgresql.insert(CURRENT))}
 
 
 def effect(kind: str, subject: str) -> tuple[str, str, bool]:
@@ -133,17 +139,21 @@ def effect(kind: str, subject: str) -> tuple[str, str, bool]:
     return thing, _NEWEST if thing in _ALONE else subject, stands
 
 
+def streamed(connection: Connection, rows: Select[Any]) -> Iterator[Any]:
+    """Yield what one statement gives, some rows at a time; the connection itself stays as it was."""
+    yield from connection.execute(rows, execution_options={"yield_per": 1000})
+
+
 def everything(connection: Connection) -> Iterator[Row[Any, Any, Any, Any]]:
     """Yield all that stands: (kind, id, facts, body)."""
-    yield from connection.execution_options(yield_per=1000).execute(
-        select(CURRENT.c.kind, CURRENT.c.id, CURRENT.c.facts, CURRENT.c.body)
-    )
+    yield from streamed(connection, select(CURRENT.c.kind, CURRENT.c.id, CURRENT.c.facts, CURRENT.c.body))
 
 
 def current(connection: Connection, thing: str) -> dict[str, Row[Any, Any, Any]]:
-    """Everything of one kind that stands: id -> (id, facts, body)."""
+    """Everything of one kind that stands, in the order of the ids: id -> (id, facts, body)."""
     found = connection.execute(select(CURRENT.c.id, CURRENT.c.facts, CURRENT.c.body).where(CURRENT.c.kind == thing))
-    return {row.id: row for row in found}
+    # Databases sort texts in ways of their own.
+    return {row.id: row for row in sorted(found, key=lambda row: row.id)}
 
 
 def head(connection: Connection) -> tuple[int, str]:
@@ -162,7 +172,7 @@ def count(connection: Connection, kind: str, since: datetime, until: datetime) -
     """How many events of one kind there are between two moments, by when they say that they happened."""
     newest_first = select(EVENT.c.at).where(EVENT.c.kind == kind).order_by(EVENT.c.seq.desc())
     found = 0
-    for row in connection.execution_options(yield_per=1000).execute(newest_first):
+    for row in streamed(connection, newest_first):
         at = moment(row.at)
         if at < since:
             break
@@ -186,7 +196,7 @@ def moment(text: str) -> datetime:
 def bodies(connection: Connection, kind: str) -> Iterator[str]:
     """Yield what the events of one kind say, the newest first."""
     newest_first = select(EVENT.c.body).where(EVENT.c.kind == kind).order_by(EVENT.c.seq.desc())
-    for row in connection.execution_options(yield_per=1000).execute(newest_first):
+    for row in streamed(connection, newest_first):
         yield row.body
 
 
@@ -194,7 +204,7 @@ def told_of(connection: Connection, kinds: Collection[str], part: str) -> Iterat
     """Yield the events of some kinds in whose subject a text stands, the oldest first: (at, kind, subject, body)."""
     columns = (EVENT.c.at, EVENT.c.kind, EVENT.c.subject, EVENT.c.body)
     mine = select(*columns).where(EVENT.c.kind.in_(kinds), EVENT.c.subject.contains(part, autoescape=True))
-    yield from connection.execution_options(yield_per=1000).execute(mine.order_by(EVENT.c.seq))
+    yield from streamed(connection, mine.order_by(EVENT.c.seq))
 
 
 def newest(connection: Connection, kind: str, beginning: str) -> dict[str, str]:
@@ -213,7 +223,7 @@ def of_kinds(connection: Connection, kinds: Iterable[str], after: int, until: in
         LedgerError: one of them was changed.
     """
     chosen = select(EVENT).where(EVENT.c.kind.in_(tuple(kinds)), EVENT.c.seq > after, EVENT.c.seq <= until)
-    for row in connection.execution_options(yield_per=1000).execute(chosen.order_by(EVENT.c.seq)):
+    for row in streamed(connection, chosen.order_by(EVENT.c.seq)):
         one = Event(row.seq, row.at, row.kind, row.subject, row.body, row.previous)
         if row.hash != one.hash:
             raise _broken(row.seq, row.at)
@@ -241,7 +251,7 @@ def events(connection: Connection) -> Iterator[Event]:
         LedgerError: a link is missing or was changed.
     """
     seq, previous = 0, _FIRST
-    for row in connection.execution_options(yield_per=1000).execute(select(EVENT).order_by(EVENT.c.seq)):
+    for row in streamed(connection, select(EVENT).order_by(EVENT.c.seq)):
         one = Event(row.seq, row.at, row.kind, row.subject, row.body, row.previous)
         if row.seq != seq + 1 or row.previous != previous or row.hash != one.hash:
             raise _broken(seq + 1, row.at)

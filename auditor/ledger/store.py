@@ -20,7 +20,6 @@ from auditor.ledger.codec import KeptContext, KeptKey, KeptPoll
 from auditor.ledger.database import Database
 from auditor.ledger.journal import Effects, Journal
 from auditor.ledger.tables import CURRENT, DAMAGED
-from auditor.locks import held
 from auditor.model import (
     DECRYPT,
     DENIALS,
@@ -54,14 +53,15 @@ _WAIT_SECONDS: Final = 1800.0
 
 
 class LedgerStore:
-    """`ports.Ledger` on a SQLite file; safe to use from many threads and processes.
+    """`ports.Ledger` on a SQLite file, or a database of PostgreSQL by its URL.
+
+    It is safe to use from many threads and processes.
 
     `looking`: it is only read, and stays as it is, also where it is none.
     """
 
-    def __init__(self, path: Path, *, looking: bool = False) -> None:
-        self._database = Database(path, looking=looking)
-        self._lock = path.with_name("poll.lock")
+    def __init__(self, where: Path | str, *, looking: bool = False) -> None:
+        self._database = Database(where, looking=looking)
         self._read: tuple[int, Judgement | None] | None = None
         self._then: Judgement | None = None
 
@@ -205,7 +205,7 @@ class LedgerStore:
             f"another poll with this ledger did not end within {_WAIT_SECONDS:.0f} s",
             "look what the other one waits for, or stop it; then poll again",
         )
-        with held(self._lock, busy, _WAIT_SECONDS):
+        with self._database.held("poll", busy, _WAIT_SECONDS):
             yield
 
     def findings(self) -> tuple[Finding, ...]:

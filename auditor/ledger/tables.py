@@ -1,6 +1,6 @@
 """The ledger's two tables: what happened, and what stands now because of it."""
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, TypeDecorator
 
@@ -46,3 +46,8 @@ CURRENT = Table(
     Column("body", _Text, nullable=False),
 )
 """The newest state of everything, derived from the events alone and rebuildable from them."""
+
+OURS: Final = frozenset({"alembic_version", EVENT.name, CURRENT.name})
+"""All tables of a ledger."""
+WRITING: Final = "cmek_writing"
+"""The execution option of a connection whose transaction excludes all other writers."""

@@ -1,6 +1,5 @@
 """Any judgement of before is given back as it was, and nothing is told of a chain that somebody changed."""
 
-import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ from auditor.findings import Judgement
 from auditor.ledger.store import LedgerStore
 from auditor.model import KeyGone, KeyReading, KeyUnread, Reason
 from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key, days
+from tests.ledger.raw import sql
 from tests.ledger.test_store import minutes, poll
 
 DENIED = KeyUnread(AWS_KEY, Reason.ACCESS_DENIED, "AccessDeniedException", "grant it")
@@ -29,8 +29,8 @@ TOLD: tuple[KeyReading, ...] = (
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[LedgerStore]:
-    store = LedgerStore(tmp_path / "ledger.db")
+def ledger(where: Path | str) -> Iterator[LedgerStore]:
+    store = LedgerStore(where)
     yield store
     store.close()
 
@@ -141,12 +141,10 @@ FORGED = {
 
 
 @pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
-def test_of_a_chain_that_somebody_changed_nothing_is_told(tmp_path: Path, ledger: LedgerStore, forged: str) -> None:
+def test_of_a_chain_that_somebody_changed_nothing_is_told(where: Path | str, ledger: LedgerStore, forged: str) -> None:
     polled(ledger, *TOLD[1:4])
     last, _, first = ledger.made()
-    with sqlite3.connect(tmp_path / "ledger.db") as database:
-        assert database.execute(forged).rowcount
-    database.close()
+    assert sql(where, forged)[0]
     with pytest.raises(LedgerError, match="chain breaks at event"):
         ledger.then(first)
     if "assessment" not in forged and "subject" not in forged:
@@ -154,14 +152,10 @@ def test_of_a_chain_that_somebody_changed_nothing_is_told(tmp_path: Path, ledger
             ledger.between(first.number, last.number)
 
 
-def test_a_key_whose_event_was_changed_is_not_told(tmp_path: Path, ledger: LedgerStore) -> None:
+def test_a_key_whose_event_was_changed_is_not_told(where: Path | str, ledger: LedgerStore) -> None:
     polled(ledger, *TOLD[:2])
     last, first = ledger.made()
-    with sqlite3.connect(tmp_path / "ledger.db") as database:
-        assert database.execute(
-            "UPDATE event SET body = replace(body, 'Disabled', 'Enabled') WHERE kind = 'key_changed'"
-        ).rowcount
-    database.close()
+    assert sql(where, "UPDATE event SET body = replace(body, 'Disabled', 'Enabled') WHERE kind = 'key_changed'")[0]
     with pytest.raises(LedgerError, match="chain breaks at event"):
         ledger.between(first.number, last.number)
 

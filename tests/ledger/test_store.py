@@ -63,11 +63,12 @@ from tests.core_builders import (
     days,
     denied,
 )
+from tests.ledger.raw import sql
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[LedgerStore]:
-    store = LedgerStore(tmp_path / "ledger.db")
+def ledger(where: Path | str) -> Iterator[LedgerStore]:
+    store = LedgerStore(where)
     yield store
     store.close()
 
@@ -508,7 +509,7 @@ def test_a_finding_that_ended_is_found_by_the_beginning_of_its_id_as_it_was_last
     assert (ledger.ended("no such id"), ledger.ended("%"), ledger.ended("_" * 4)) == ((), (), ())
 
 
-def test_an_unchanged_poll_adds_one_event_below_a_kilobyte(ledger: LedgerStore, tmp_path: Path) -> None:
+def test_an_unchanged_poll_adds_one_event_below_a_kilobyte(ledger: LedgerStore, where: Path | str) -> None:
     keys = [KeyName(f"arn:aws:kms:us-east-1:111122223333:key/{number:08}") for number in range(100)]
     holdings = tuple(a_holding(name, bucket="s3://data") for name in keys)
 
@@ -522,14 +523,12 @@ def test_an_unchanged_poll_adds_one_event_below_a_kilobyte(ledger: LedgerStore, 
     for number in range(1, 6):
         once(number)
     assert ledger.head()[0] == first + 5
-    with sqlite3.connect(tmp_path / "ledger.db") as database:
-        sizes = database.execute(
-            "SELECT length(body) + length(hash) + length(previous) + length(subject) FROM event WHERE seq > ?", (first,)
-        ).fetchall()
+    told = "SELECT length(body) + length(hash) + length(previous) + length(subject) FROM event WHERE seq > ?"
+    _, sizes = sql(where, told, (first,))
     assert max(size for (size,) in sizes) < 1024
 
 
-def test_the_current_state_can_be_made_anew_from_the_events_alone(ledger: LedgerStore, tmp_path: Path) -> None:
+def test_the_current_state_can_be_made_anew_from_the_events_alone(ledger: LedgerStore, where: Path | str) -> None:
     ledger.publish(a_sweep())
     ledger.publish(a_sweep(sweep_id="s2", complete=False))
     readings: list[KeyReading] = [an_aws_key(), an_aws_key("Disabled"), denied(), an_aws_key(), denied()]
@@ -537,8 +536,7 @@ def test_the_current_state_can_be_made_anew_from_the_events_alone(ledger: Ledger
         poll(ledger, reading, now=NOW + minutes(number), number=number)
 
     def state() -> list[Any]:
-        with sqlite3.connect(tmp_path / "ledger.db") as database:
-            return database.execute("SELECT * FROM current ORDER BY kind, id").fetchall()
+        return sql(where, "SELECT * FROM current ORDER BY kind, id")[1]
 
     before = state()
     assert len(before) > 5
@@ -556,11 +554,10 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("change", TAMPERED.values(), ids=TAMPERED)
-def test_a_changed_ledger_is_found_out(ledger: LedgerStore, tmp_path: Path, change: str) -> None:
+def test_a_changed_ledger_is_found_out(ledger: LedgerStore, where: Path | str, change: str) -> None:
     poll(ledger, an_aws_key("Disabled"))
     assert ledger.verify() == ledger.head()[0]
-    with sqlite3.connect(tmp_path / "ledger.db") as database:
-        assert database.execute(change).rowcount
+    assert sql(where, change)[0]
     with pytest.raises(LedgerError, match="chain breaks at event"):
         ledger.verify()
 
@@ -614,12 +611,11 @@ def test_a_damaged_ledger_is_an_error_with_a_hint_that_quotes_nothing_of_it(
         assert "secret" not in f"{one} {one.hint}"
 
 
-def test_an_event_of_an_unknown_kind_is_told_whole_as_the_chain_may_be(ledger: LedgerStore, tmp_path: Path) -> None:
+def test_an_event_of_an_unknown_kind_is_told_whole_as_the_chain_may_be(ledger: LedgerStore, where: Path | str) -> None:
     seq, head = ledger.head()
     one = Event(seq + 1, NOW.isoformat(), "made_up", "s", "{}", head)
-    with sqlite3.connect(tmp_path / "ledger.db") as database:
-        row = (one.seq, one.at, one.kind, one.subject, one.body, one.previous, one.hash)
-        database.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    row = (one.seq, one.at, one.kind, one.subject, one.body, one.previous, one.hash)
+    sql(where, "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", row)
     with pytest.raises(LedgerError, match="a kind that this version does not know") as refused:
         ledger.verify()
     assert refused.value.hint
@@ -637,21 +633,20 @@ UNPROVEN = {
 
 
 @pytest.mark.parametrize("change", UNPROVEN.values(), ids=UNPROVEN)
-def test_a_state_that_the_events_do_not_give_is_found_out(ledger: LedgerStore, tmp_path: Path, change: str) -> None:
+def test_a_state_that_the_events_do_not_give_is_found_out(ledger: LedgerStore, where: Path | str, change: str) -> None:
     ledger.publish(a_sweep())
     poll(ledger, an_aws_key(), denied())
     poll(ledger, an_aws_key("Disabled", evidence=evidence(NOW)), now=NOW + minutes(1))
     assert ledger.verify() == ledger.head()[0]
-    with sqlite3.connect(tmp_path / "ledger.db") as database:
-        assert database.execute(change).rowcount
+    assert sql(where, change)[0]
     with pytest.raises(LedgerError, match="not what its events give"):
         ledger.verify()
     ledger.rebuild()
     assert ledger.verify() == ledger.head()[0]
 
 
-def test_writers_at_the_same_time_queue_and_the_chain_stays_whole(ledger: LedgerStore, tmp_path: Path) -> None:
-    stores = [ledger, LedgerStore(tmp_path / "ledger.db")]
+def test_writers_at_the_same_time_queue_and_the_chain_stays_whole(ledger: LedgerStore, where: Path | str) -> None:
+    stores = [ledger, LedgerStore(where)]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda number: stores[number % 2].publish(a_sweep(f"s3://b{number}")), range(40)))
     assert len(ledger.sweeps()) == 40
@@ -664,7 +659,8 @@ import sys
 from pathlib import Path
 from auditor.ledger import store
 from tests.ledger.test_store import a_sweep, an_aws_key, poll
-ledger = store.LedgerStore(Path(sys.argv[1]))
+where = sys.argv[1]
+ledger = store.LedgerStore(where if "://" in where else Path(where))
 def stop(*_):
     print("ready", flush=True)
     while True: pass
@@ -673,9 +669,9 @@ poll(ledger, an_aws_key("Disabled"), number=1)
 """
 
 
-def test_a_process_killed_while_it_keeps_leaves_what_was_before(ledger: LedgerStore, tmp_path: Path) -> None:
+def test_a_process_killed_while_it_keeps_leaves_what_was_before(ledger: LedgerStore, where: Path | str) -> None:
     before = poll(ledger, an_aws_key())
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "ledger.db")]
+    command = [sys.executable, "-c", KILLED, str(where)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"ready\n"
@@ -688,7 +684,7 @@ def test_a_process_killed_while_it_keeps_leaves_what_was_before(ledger: LedgerSt
 def test_a_ledger_that_stays_locked_is_told_with_a_hint(
     ledger: LedgerStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("auditor.ledger.database._WAIT_MILLISECONDS", 50)
+    monkeypatch.setattr("auditor.ledger.sqlite._WAIT_MILLISECONDS", 50)
     other = LedgerStore(tmp_path / "ledger.db")
     with sqlite3.connect(tmp_path / "ledger.db", isolation_level=None) as holder:
         holder.execute("BEGIN IMMEDIATE")
@@ -754,12 +750,11 @@ def test_an_empty_file_and_a_ledger_that_is_there_are_opened(tmp_path: Path) -> 
         store.close()
 
 
-def test_a_ledger_of_a_newer_version_is_refused(ledger: LedgerStore, tmp_path: Path) -> None:
+def test_a_ledger_of_a_newer_version_is_refused(ledger: LedgerStore, where: Path | str) -> None:
     ledger.close()
-    with sqlite3.connect(tmp_path / "ledger.db") as database:
-        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    sql(where, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(LedgerError, match="newer version"):
-        LedgerStore(tmp_path / "ledger.db")
+        LedgerStore(where)
 
 
 def test_a_place_that_cannot_be_written_is_refused_with_a_hint(tmp_path: Path) -> None:

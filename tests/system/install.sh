@@ -4,4 +4,4 @@ set -eu
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends \
-  prometheus prometheus-alertmanager chromium fonts-dejavu-core buildah debootstrap
+  postgresql prometheus prometheus-alertmanager chromium fonts-dejavu-core buildah debootstrap

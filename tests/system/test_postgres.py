@@ -1,0 +1,133 @@
+"""The ledger on a real PostgreSQL: the same promises as on a file, and machines that share it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+
+from auditor import cli
+from auditor.errors import LedgerError
+from auditor.ledger.store import LedgerStore
+from tests.ledger.conftest import a_database
+from tests.ledger.raw import sql
+from tests.small import a_small_cloud
+from tests.system.conftest import ROOT, free_ports, tool
+
+_READY_WITHIN = 60.0
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A cluster of its own, run by whom it lets run it."""
+    folder = Path(mkdtemp(prefix="cmek-postgres-"))
+    as_user: list[str] = []
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+        as_user = [tool("setpriv"), "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+    (port,) = free_ports(1)
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    assert found, "PostgreSQL is not installed: run tests/system/install.sh, then make test-system"
+    programs = found[-1]
+    data = folder / "data"
+    made = [
+        *as_user,
+        str(programs / "initdb"),
+        "-D",
+        str(data),
+        "-U",
+        "auditor",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C",
+    ]
+    subprocess.run(made, check=True, capture_output=True, cwd="/")
+    command = [*as_user, str(programs / "postgres"), "-D", str(data), "-p", str(port), "-k", str(folder)]
+    command += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, cwd="/") as process,
+    ):
+        try:
+            ready = [str(programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
+            deadline = time.monotonic() + _READY_WITHIN
+            while subprocess.run(ready, capture_output=True, check=False).returncode:
+                assert process.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < deadline, (folder / "log").read_text()
+                time.sleep(0.1)
+            yield f"postgresql+psycopg://auditor@127.0.0.1:{port}/postgres"
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_every_promise_of_the_ledger_that_is_not_about_files_holds(server: str) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "tests/ledger", "-p", "no:xdist"]
+    env = {**os.environ, "CMEK_TEST_POSTGRES": server}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-5_000:]
+    ((databases,),) = sql(server, "SELECT count(*) FROM pg_database WHERE datname LIKE 'ledger_%'")[1]
+    assert databases > 50, "each had one of its own"
+
+
+def test_a_scan_keeps_its_ledger_there_and_the_next_goes_on_with_it(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with a_small_cloud(tmp_path) as small:
+        small.config.write_text(f'ledger = "{a_database(server)}"\n{small.config.read_text()}')
+        assert cli._run(small.argv("scan", "-q")) == 0  # noqa: SLF001 - the command without the end of the process
+        small.set_state(1, "DISABLED")
+        assert cli._run(small.argv("poll", "-q")) == 1  # noqa: SLF001 - likewise
+        capsys.readouterr()
+        assert cli._run(small.argv("diff")) == 1  # noqa: SLF001 - likewise
+        assert "data-unreadable" in capsys.readouterr().out
+        assert cli._run(small.argv("doctor")) in {0, 1, 3}  # noqa: SLF001 - likewise
+        assert "whose chain holds" in capsys.readouterr().out
+        assert cli._run(small.argv("report", "-o", str(tmp_path / "report.html"), "-q")) == 0  # noqa: SLF001 - likewise
+        assert not list((tmp_path / "state").glob("ledger.db*"))
+
+
+def test_one_poll_at_a_time_whoever_shares_the_database(server: str) -> None:
+    url = a_database(server)
+    first, second = LedgerStore(url), LedgerStore(url)
+    order: list[str] = []
+    with first.judging():
+        other = threading.Thread(target=lambda: _judge(second, order))
+        other.start()
+        time.sleep(1.0)
+        order.append("first")
+    other.join(timeout=30)
+    assert order == ["first", "second"]
+    first.close()
+    second.close()
+
+
+def _judge(store: LedgerStore, order: list[str]) -> None:
+    with store.judging():
+        order.append("second")
+
+
+def test_a_database_of_something_else_is_refused_and_not_touched(server: str) -> None:
+    url = a_database(server)
+    sql(url, "CREATE TABLE event (seq integer)")
+    with pytest.raises(LedgerError, match="holds something else, no ledger"):
+        LedgerStore(url)
+    assert sql(url, "SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = 'public'")[1] == [(1,)]
+
+
+def test_a_server_that_does_not_answer_is_told_without_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPASSWORD", "a secret")
+    (port,) = free_ports(1)
+    with pytest.raises(LedgerError) as refused:
+        LedgerStore(f"postgresql+psycopg://auditor@127.0.0.1:{port}/none")
+    assert refused.value.hint == "look whether the server runs and can be reached; `ledger` in the config names it"
+    assert "secret" not in f"{refused.value} {refused.value.hint}"
