@@ -75,7 +75,7 @@ def test_every_promise_of_the_ledger_that_is_not_about_files_holds(server: str) 
     env = {**os.environ, "CMEK_TEST_POSTGRES": server}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-5_000:]
-    ((databases,),) = sql(server, "SELECT count(*) FROM pg_database WHERE datname LIKE 'ledger_%'")[1]
+    ((databases,),) = sql(server, "SELECT count(*) FROM pg_database WHERE starts_with(datname, 'ledger_')")[1]
     assert databases > 50, "each had one of its own"
 
 
