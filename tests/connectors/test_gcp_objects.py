@@ -406,7 +406,8 @@ def test_uploads_that_go_round_in_a_circle_or_do_not_say_how_many_are_a_gap(clou
         return b"<ListMultipartUploadsResult>" + rest + b"</ListMultipartUploadsResult>"
 
     place = b"<IsTruncated>true</IsTruncated><NextKeyMarker>a</NextKeyMarker><NextUploadIdMarker>1</NextUploadIdMarker>"
-    for rest in (place, b"", b"<IsTruncated>true</IsTruncated>"):
+    twice = b"<IsTruncated>true</IsTruncated><IsTruncated>false</IsTruncated>"
+    for rest in (place, b"", b"<IsTruncated>true</IsTruncated>", twice):
         cloud.traffic.heal()
         cloud.traffic.fail("uploads=", status=200, body=page(rest))
         gap = a_bucket(cloud).uploads_in_progress()
