@@ -959,6 +959,32 @@ def test_settings_that_are_denied_are_a_gap_and_the_listing_goes_on(cloud: AwsCl
     assert len(objects_of(everything(bucket))) == 1
 
 
+PLACES: dict[str, tuple[str, str]] = {
+    "no version": (r"<NextVersionIdMarker>\w+", "<NextVersionIdMarker>"),
+    "no element for the version": (r"<NextVersionIdMarker>\w+</NextVersionIdMarker>", ""),
+    "what comes next instead": (r"<NextKeyMarker>.*</NextVersionIdMarker>", "<NextKeyMarker>c</NextKeyMarker>{}"),
+}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+@pytest.mark.parametrize(("what", "instead"), PLACES.values(), ids=PLACES)
+def test_no_version_is_skipped_whatever_a_page_names_as_the_next_place(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, size: int, what: str, instead: str
+) -> None:
+    monkeypatch.setattr(s3, "_PAGE", size)
+    cloud.store.buckets["data"].versioned = True
+    for name in ("a", "b"):
+        for _ in range(3):
+            cloud.store.put("data", name, sse="aws:kms", key=KEY)
+            cloud.store.delete("data", name, None)
+    stored = sorted((one.name, one.version or "") for one in sweep())
+    assert len(stored) == 6
+    rendered = s3._xml  # noqa: SLF001 - where the embedded store writes its pages
+    odd = instead.format("<NextVersionIdMarker>v0</NextVersionIdMarker>")
+    monkeypatch.setattr(s3, "_xml", lambda tag, inner: rendered(tag, re.sub(what, odd, inner)))
+    assert sorted({(one.name, one.version or "") for one in sweep()}) == stored
+
+
 BY_DEFAULT = "ApplyServerSideEncryptionByDefault"
 TWICE: dict[str, tuple[str, str]] = {
     "?versioning": ("VersioningConfiguration", "<Status>Enabled</Status>" * 2),
