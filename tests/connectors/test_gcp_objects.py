@@ -296,6 +296,14 @@ BROKEN: dict[str, tuple[dict[str, Any], Reason]] = {
         },
         Reason.MALFORMED,
     ),
+    "a generation that is no number": (
+        {
+            "status": 200,
+            "body": b'{"kind": "storage#objects", "items": [{"name": "a", "generation": "", "size": "1", '
+            b'"timeCreated": "2026-01-01T00:00:00Z"}]}',
+        },
+        Reason.MALFORMED,
+    ),
     "a date that is none": (
         {
             "status": 200,
@@ -391,6 +399,12 @@ def test_a_listing_that_tells_nothing_new_ends_whatever_tokens_it_names(
     with pytest.raises(CollectError) as broken:
         sweep(cloud)
     assert broken.value.reason is Reason.MALFORMED
+
+
+def test_an_object_whose_class_is_not_told_is_of_the_usual_one(cloud: GoogleCloud) -> None:
+    item = ITEM.replace(b"}", b', "storageClass": null}')
+    cloud.traffic.fail("/o?", status=200, body=b'{"kind": "storage#objects", "items": [%s]}' % item, times=1)
+    assert [one.storage_class for one in sweep(cloud, populations=(Population.LIVE,))] == ["STANDARD"]
 
 
 def test_pages_without_an_entry_are_waited_through(cloud: GoogleCloud) -> None:
