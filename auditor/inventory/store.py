@@ -499,7 +499,10 @@ def _kept(folder: Path) -> Begun | None:
         return None
     if folder.name not in {f"{_UNFINISHED}{begun.id}", begun.id} or (folder / parts.DISORDER).exists():
         return None
-    found = parts.found_in(folder)
+    try:
+        found = parts.found_in(folder)
+    except OSError:
+        return None  # another process has removed it meanwhile
     # Rows that were taken over are as old as the sweep that wrote them.
     noted = [one for one in (folder / parts.SNAPSHOT, *(each.note for each in found)) if one.exists()]
     if min((_age(one) for one in noted), default=_RESUMABLE) >= _RESUMABLE:

@@ -520,6 +520,21 @@ def test_what_somebody_was_killed_over_while_it_was_removed_is_removed_by_the_ne
     assert list((tmp_path / folder_name(BUCKET)).iterdir()) == []
 
 
+def test_what_is_removed_while_somebody_looks_at_it_is_not_gone_on_with(
+    inventory: FileInventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken_off(inventory, Bucket(stored(), pages=5), begun("s1"))
+
+    def too_late(folder: Path, _: str) -> Iterator[Path]:
+        shutil.rmtree(folder)
+        # As where the folder goes after it was seen to be one.
+        return iter(list(folder.iterdir()))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "glob", too_late)
+        assert inventory.begun(BUCKET, "") is None
+
+
 def test_two_that_begin_anew_at_once_leave_each_other_alone(
     inventory: FileInventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
