@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial, reduce
 from pathlib import Path
+from secrets import token_hex
 from typing import Final, cast
 
 import duckdb
@@ -125,7 +126,7 @@ def _write_shards(
     """Write what is left of a listing beside the parts that were found.
 
     Raises:
-        OrderError: names come in no order, and more than one shard is listed.
+        OrderError: names come in no order, and more than one shard is listed, or was before.
         LedgerError: some of it was not listed.
     """
     names = Names(listing, found=found)
@@ -136,7 +137,7 @@ def _write_shards(
             if writer is None:
                 writer = writers[shard] = Writer(folder, listing, names, shard)
             writer.take(some)
-            if not writer.order.kept and (len(writers) > 1 or shard.until is not None):
+            if not writer.order.kept and (len(writers) > 1 or shard.after is not None or shard.until is not None):
                 raise OrderError(bucket)
     finally:
         for writer in writers.values():
@@ -233,7 +234,8 @@ def _write_whole(folder: Path, together: Iterable[pa.RecordBatch]) -> list[Part]
 
 def _sum_up(folder: Path, whole: Iterable[Part]) -> int:
     """Write the dependencies of all parts; return how many objects are in them."""
-    unfinished = folder / f"{files.UNFINISHED}{DEPENDENCIES}"
+    # Several processes at once may tell of a sweep that nobody heard of.
+    unfinished = folder / f"{files.UNFINISHED}{token_hex(8)}-{DEPENDENCIES}"
     totals = Totals(unfinished)
     objects = 0
     for one in whole:

@@ -33,6 +33,8 @@ from auditor.ports import Begun, Coming, Passes, Shard, Written
 _log = logging.getLogger(__name__)
 
 _UNFINISHED: Final = ".unfinished-"
+_GONE: Final = ".gone"
+"""How the name of a folder ends that is being removed; who is killed meanwhile leaves it to the next one."""
 _OWNER: Final = ".owner"
 _BEGUN: Final = ".begun"
 _MALFORMED: Final = ".malformed"
@@ -206,7 +208,7 @@ class FileInventory:
             if malformed and not begun.kept:
                 _note(folder, stuck)
             if not _may_go_on(folder, begun, error, further=heard.further):
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
                 if malformed and not heard.further:
                     self._stuck[bucket] = begun.kept
             raise
@@ -399,12 +401,12 @@ class FileInventory:
             found = list(home.iterdir())
         except OSError:
             return
-        dead = [path for path in found if path.name.startswith(_UNFINISHED) and _is_dead(path)]
+        self._remove_dead(home)
         whole = sorted((path for path in found if not path.name.startswith(_UNFINISHED)), key=_age, reverse=True)
         # It was replaced when the next one was put in place, or later.
         replaced = (one for one, following in pairwise(whole) if _age(following) > _LONG)
         stay = self._keep.chosen({path: _age(path) for path in whole})
-        for path in [*dead, *(one for one in replaced if one.name not in needed and one not in stay)]:
+        for path in (one for one in replaced if one.name not in needed and one not in stay):
             shutil.rmtree(path, ignore_errors=True)
 
     def _remove_dead(self, home: Path) -> None:
@@ -413,8 +415,9 @@ class FileInventory:
         except OSError:
             return
         for path in found:
-            if _is_dead(path):
-                shutil.rmtree(path, ignore_errors=True)
+            with _unowned(path) as is_dead:
+                if is_dead:
+                    _remove(path)
 
     def remove(self, sweep: Sweep) -> None:
         """Remove the files of a sweep that never was in force, so that nothing stands on them."""
@@ -496,7 +499,10 @@ def _kept(folder: Path) -> Begun | None:
         return None
     if folder.name not in {f"{_UNFINISHED}{begun.id}", begun.id} or (folder / parts.DISORDER).exists():
         return None
-    found = parts.found_in(folder)
+    try:
+        found = parts.found_in(folder)
+    except OSError:
+        return None  # another process has removed it meanwhile
     # Rows that were taken over are as old as the sweep that wrote them.
     noted = [one for one in (folder / parts.SNAPSHOT, *(each.note for each in found)) if one.exists()]
     if min((_age(one) for one in noted), default=_RESUMABLE) >= _RESUMABLE:
@@ -549,15 +555,39 @@ def _file(sweep: Sweep, kind: str) -> tuple[str, str]:
 
 
 def _is_dead(folder: Path) -> bool:
+    with _unowned(folder) as is_dead:
+        return is_dead
+
+
+@contextmanager
+def _unowned(folder: Path) -> Iterator[bool]:
+    """Tell whether nobody writes into a folder any more, and let nobody go on with it meanwhile."""
     try:
-        with (folder / _OWNER).open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        file = (folder / _OWNER).open()
     except FileNotFoundError:
-        # About to be locked, moved into place by now, or left by a version that unlocked before it was.
-        return _age(folder) > _LONG
+        file = None
     except OSError:
-        return False
-    return True
+        yield False
+        return
+    if file is None:
+        # About to be locked, moved into place by now, or left by a version that unlocked before it was.
+        yield _age(folder) > _LONG
+        return
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        # Whoever begins anew locks it first, and then says what it begins.
+        yield (folder / _BEGUN).exists() or _age(folder) > _LONG
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder that is locked: whoever waits to go on with it finds all of it gone, and not half."""
+    with suppress(OSError):
+        folder = folder.replace(folder.with_name(f"{folder.name}{_GONE}"))
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _age(path: Path) -> float:

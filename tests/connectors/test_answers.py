@@ -186,8 +186,38 @@ def test_a_page_says_whether_there_is_more(operation: str) -> None:
     twice = "<IsTruncated>false</IsTruncated><IsTruncated>true</IsTruncated>"
     assert not sound(operation, f"<{ROOTS[operation]}>{twice}</{ROOTS[operation]}>".encode())
     pieces, once = "<IsTruncated>false<b/>true</IsTruncated>", "<IsTruncated>false</IsTruncated>"
-    for told in (pieces, once + pieces):
+    for told in (pieces, once + pieces, once + once):
         assert not sound(operation, f"<{ROOTS[operation]}>{told}</{ROOTS[operation]}>".encode())
+
+
+@pytest.mark.parametrize("operation", PAGED)
+@pytest.mark.parametrize("name", ["EncodingType", "NextKeyMarker", "NextContinuationToken", "NextUploadIdMarker"])
+def test_a_page_says_where_and_how_once(operation: str, name: str) -> None:
+    """Of two the SDK makes a list, which is neither a place nor `url`."""
+    for times, found in ((1, True), (2, False)):
+        told = f"<IsTruncated>true</IsTruncated>{f'<{name}>url</{name}>' * times}"
+        assert sound(operation, f"<{ROOTS[operation]}>{told}</{ROOTS[operation]}>".encode()) is found
+
+
+KMS_TWICE = "<SSEAlgorithm>aws:kms</SSEAlgorithm>" * 2
+SETTINGS = {
+    "its status": ("GetBucketVersioning", "<Status>Enabled</Status>", False),
+    "the rule": ("GetBucketEncryption", "<Rule/>", True),
+    "what is blocked": ("GetBucketEncryption", "<Rule><BlockedEncryptionTypes/></Rule>", True),
+}
+
+
+@pytest.mark.parametrize(("operation", "told", "found"), SETTINGS.values(), ids=SETTINGS)
+def test_settings_say_nothing_twice_of_which_there_is_one(operation: str, told: str, *, found: bool) -> None:
+    root = ROOTS[operation]
+    assert sound(operation, f"<{root}>{told}</{root}>".encode())
+    assert sound(operation, f"<{root}>{told * 2}</{root}>".encode()) is found
+    inner = f"<ApplyServerSideEncryptionByDefault>{KMS_TWICE}</ApplyServerSideEncryptionByDefault>"
+    assert not sound(operation, f"<{root}><Rule>{inner}</Rule></{root}>".encode())
+    kinds = "<EncryptionType>SSE-C</EncryptionType>" * 2
+    assert sound(
+        operation, f"<{root}><Rule><BlockedEncryptionTypes>{kinds}</BlockedEncryptionTypes></Rule></{root}>".encode()
+    )
 
 
 @pytest.mark.parametrize("status", [201, 206, 299])

@@ -959,6 +959,67 @@ def test_settings_that_are_denied_are_a_gap_and_the_listing_goes_on(cloud: AwsCl
     assert len(objects_of(everything(bucket))) == 1
 
 
+PLACES: dict[str, tuple[str, str]] = {
+    "no version": (r"<NextVersionIdMarker>\w+", "<NextVersionIdMarker>"),
+    "no element for the version": (r"<NextVersionIdMarker>\w+</NextVersionIdMarker>", ""),
+    "what comes next instead": (r"<NextKeyMarker>.*</NextVersionIdMarker>", "<NextKeyMarker>c</NextKeyMarker>{}"),
+}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+@pytest.mark.parametrize(("what", "instead"), PLACES.values(), ids=PLACES)
+def test_no_version_is_skipped_whatever_a_page_names_as_the_next_place(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, size: int, what: str, instead: str
+) -> None:
+    monkeypatch.setattr(s3, "_PAGE", size)
+    cloud.store.buckets["data"].versioned = True
+    for name in ("a", "b"):
+        for _ in range(3):
+            cloud.store.put("data", name, sse="aws:kms", key=KEY)
+            cloud.store.delete("data", name, None)
+    stored = sorted((one.name, one.version or "") for one in sweep())
+    assert len(stored) == 6
+    rendered = s3._xml  # noqa: SLF001 - where the embedded store writes its pages
+    odd = instead.format("<NextVersionIdMarker>v0</NextVersionIdMarker>")
+    monkeypatch.setattr(s3, "_xml", lambda tag, inner: rendered(tag, re.sub(what, odd, inner)))
+    assert sorted({(one.name, one.version or "") for one in sweep()}) == stored
+
+
+BY_DEFAULT = "ApplyServerSideEncryptionByDefault"
+TWICE: dict[str, tuple[str, str]] = {
+    "?versioning": ("VersioningConfiguration", "<Status>Enabled</Status>" * 2),
+    "?encryption": (
+        "ServerSideEncryptionConfiguration",
+        f"<Rule><{BY_DEFAULT}>{'<SSEAlgorithm>aws:kms</SSEAlgorithm>' * 2}</{BY_DEFAULT}></Rule>",
+    ),
+}
+
+
+@pytest.mark.parametrize("which", TWICE)
+def test_settings_that_say_something_twice_are_a_gap_and_no_defect(cloud: AwsCloud, which: str) -> None:
+    root, told = TWICE[which]
+    cloud.traffic.fail(which, status=200, body=f"<{root}>{told}</{root}>".encode())
+    gap = a_bucket().facts()
+    assert isinstance(gap, Gap)
+    assert gap.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("populations", [(), (Population.LIVE,)])
+@pytest.mark.parametrize("what", ["<IsTruncated>true</IsTruncated>", "<EncodingType>url</EncodingType>"])
+def test_a_page_that_says_something_twice_is_not_taken_for_the_last_one(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, populations: tuple[Population, ...], what: str
+) -> None:
+    monkeypatch.setattr(s3, "_PAGE", 2)
+    for number in range(4):
+        cloud.store.put("data", f"a/{number}", sse="aws:kms", key=KEY)
+    assert len(sweep(populations=populations)) == 4
+    rendered = s3._xml  # noqa: SLF001 - where the embedded store writes its pages
+    monkeypatch.setattr(s3, "_xml", lambda tag, inner: rendered(tag, inner.replace(what, what * 2)))
+    with pytest.raises(CollectError) as broken:
+        sweep(populations=populations)
+    assert broken.value.reason is Reason.MALFORMED
+
+
 def test_a_bucket_in_another_region_is_followed(cloud: AwsCloud) -> None:
     cloud.store.add_bucket("west", "eu-west-1")
     cloud.store.put("west", "a")

@@ -400,7 +400,7 @@ def test_a_page_that_is_cut_has_none_behind_it(style: str) -> None:
     first, _ = pages([Entry(f"{number:02}") for number in range(6)], [3, 3], of_versions=True, style=style)
     body = first.replace(b"</IsTruncated>", b"</IsTruncated><NextKeyMarker>02</NextKeyMarker>")
     sheet = Sheet(body, "data", versions=True)
-    assert sheet.following == {"key-marker": "02"}
+    assert sheet.following == {"key-marker": "02", "version-id-marker": "v1"}
     assert sheet.up_to("02") is sheet
     assert (sheet.up_to("01").following, sheet.up_to("01").page().names) == (None, ["00", "01"])
     assert (sheet.up_to("0").following, sheet.up_to("0").page().names) == (None, [])

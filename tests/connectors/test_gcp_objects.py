@@ -296,6 +296,14 @@ BROKEN: dict[str, tuple[dict[str, Any], Reason]] = {
         },
         Reason.MALFORMED,
     ),
+    "a generation that is no number": (
+        {
+            "status": 200,
+            "body": b'{"kind": "storage#objects", "items": [{"name": "a", "generation": "", "size": "1", '
+            b'"timeCreated": "2026-01-01T00:00:00Z"}]}',
+        },
+        Reason.MALFORMED,
+    ),
     "a date that is none": (
         {
             "status": 200,
@@ -393,6 +401,12 @@ def test_a_listing_that_tells_nothing_new_ends_whatever_tokens_it_names(
     assert broken.value.reason is Reason.MALFORMED
 
 
+def test_an_object_whose_class_is_not_told_is_of_the_usual_one(cloud: GoogleCloud) -> None:
+    item = ITEM.replace(b"}", b', "storageClass": null}')
+    cloud.traffic.fail("/o?", status=200, body=b'{"kind": "storage#objects", "items": [%s]}' % item, times=1)
+    assert [one.storage_class for one in sweep(cloud, populations=(Population.LIVE,))] == ["STANDARD"]
+
+
 def test_pages_without_an_entry_are_waited_through(cloud: GoogleCloud) -> None:
     for number in range(50):
         body = b'{"kind": "storage#objects", "nextPageToken": "t%d"}' % number
@@ -406,7 +420,8 @@ def test_uploads_that_go_round_in_a_circle_or_do_not_say_how_many_are_a_gap(clou
         return b"<ListMultipartUploadsResult>" + rest + b"</ListMultipartUploadsResult>"
 
     place = b"<IsTruncated>true</IsTruncated><NextKeyMarker>a</NextKeyMarker><NextUploadIdMarker>1</NextUploadIdMarker>"
-    for rest in (place, b"", b"<IsTruncated>true</IsTruncated>"):
+    twice = b"<IsTruncated>true</IsTruncated><IsTruncated>false</IsTruncated>"
+    for rest in (place, b"", b"<IsTruncated>true</IsTruncated>", twice):
         cloud.traffic.heal()
         cloud.traffic.fail("uploads=", status=200, body=page(rest))
         gap = a_bucket(cloud).uploads_in_progress()

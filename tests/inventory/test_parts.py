@@ -1,4 +1,5 @@
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from auditor.inventory import files, notes, parts
 from auditor.inventory.layout import Layout
 from auditor.inventory.parts import Part, disjoint, left
 from auditor.inventory.store import FileInventory, folder_name
-from auditor.inventory.totals import Told
+from auditor.inventory.totals import Told, Totals
 from auditor.loops import StoppedError
 from auditor.model import Listing, Population, Reason, StoredObject
 from auditor.ports import Begun, Coming, Same, Shard, Written
@@ -166,6 +167,18 @@ def test_a_listing_in_no_order_is_begun_anew(inventory: FileInventory, tmp_path:
         inventory.write(BUCKET, begun("s1"), bucket)
     assert inventory.begun(BUCKET, "") is None
     bucket.pages = 999
+    assert inventory.write(BUCKET, begun("s2"), bucket).listed == 50
+    assert [row["name"] for row in found(tmp_path, "s2")] == NAMES[:50]
+
+
+def test_what_turns_out_to_have_no_order_is_not_gone_on_with(inventory: FileInventory, tmp_path: Path) -> None:
+    # What comes last stands, by its name, before what was finished: nobody asks for it any more.
+    bucket = Bucket(stored(*NAMES[:12], *NAMES[13:40], *reversed(NAMES[40:50]), NAMES[12]), pages=3)
+    kept = broken_off(inventory, bucket, begun("s1"))
+    bucket.pages = 999
+    with pytest.raises(OrderError):
+        inventory.write(BUCKET, kept, bucket)
+    assert inventory.begun(BUCKET, "") is None
     assert inventory.write(BUCKET, begun("s2"), bucket).listed == 50
     assert [row["name"] for row in found(tmp_path, "s2")] == NAMES[:50]
 
@@ -462,6 +475,83 @@ def test_what_is_gone_before_anybody_goes_on_with_it_is_not_made_anew(inventory:
     assert list(home.iterdir()) == []
 
 
+def test_what_is_being_removed_is_no_fault_of_the_disk_for_whoever_goes_on_with_it(
+    inventory: FileInventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = broken_off(inventory, Bucket(stored(), pages=5), begun("s1"))
+    bucket, faults = Held(), list[LedgerError]()
+
+    def go_on() -> None:
+        other = FileInventory(tmp_path, {BUCKET: Layout.parse("{org}/{namespace}/")})
+        try:
+            other.write(BUCKET, kept, bucket)
+        except LedgerError as error:
+            faults.append(error)
+        bucket.listing.set()
+
+    threads: list[threading.Thread] = []
+    remove = shutil.rmtree
+
+    def meanwhile(path: Path, **more: Any) -> None:
+        if not threads:
+            threads.append(threading.Thread(target=go_on))
+            threads[0].start()
+            assert bucket.listing.wait(60)
+        remove(path, **more)
+
+    monkeypatch.setattr("auditor.inventory.store.shutil.rmtree", meanwhile)
+    inventory.prune(BUCKET, ())
+    bucket.may_go_on.set()
+    threads[0].join()
+    (fault,) = faults
+    assert not isinstance(fault, DiskError), "whoever has that begins anew"
+    assert list((tmp_path / folder_name(BUCKET)).iterdir()) == []
+
+
+def test_what_somebody_was_killed_over_while_it_was_removed_is_removed_by_the_next(
+    inventory: FileInventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken_off(inventory, Bucket(stored(), pages=5), begun("s1"))
+    with monkeypatch.context() as patch:
+        patch.setattr("auditor.inventory.store.shutil.rmtree", lambda *_, **__: None)
+        inventory.prune(BUCKET, ())
+    assert inventory.begun(BUCKET, "") is None
+    inventory.prune(BUCKET, ())
+    assert list((tmp_path / folder_name(BUCKET)).iterdir()) == []
+
+
+def test_what_is_removed_while_somebody_looks_at_it_is_not_gone_on_with(
+    inventory: FileInventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken_off(inventory, Bucket(stored(), pages=5), begun("s1"))
+
+    def too_late(folder: Path, _: str) -> Iterator[Path]:
+        shutil.rmtree(folder)
+        # As where the folder goes after it was seen to be one.
+        return iter(list(folder.iterdir()))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "glob", too_late)
+        assert inventory.begun(BUCKET, "") is None
+
+
+def test_two_that_begin_anew_at_once_leave_each_other_alone(
+    inventory: FileInventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = fcntl.flock
+    other = FileInventory(tmp_path, {BUCKET: Layout.parse("{org}/{namespace}/")})
+    before = [lambda: other.write(BUCKET, begun("s2"), Bucket(stored()))]
+
+    def late(file: Any, how: int) -> None:
+        if how & fcntl.LOCK_EX and before:
+            assert before.pop()().listed == 100
+        lock(file, how)
+
+    monkeypatch.setattr("auditor.inventory.store.fcntl.flock", late)
+    assert inventory.write(BUCKET, begun("s1"), Bucket(stored())).listed == 100
+    assert sorted(path.name for path in (tmp_path / folder_name(BUCKET)).iterdir()) == ["s1", "s2"]
+
+
 def flipped(path: Path, at: int) -> None:
     raw = bytearray(path.read_bytes())
     raw[at] ^= 1
@@ -683,6 +773,27 @@ def test_what_no_ledger_has_heard_of_is_told_again_without_a_listing(inventory: 
     settled(inventory, BUCKET, "s1")
     assert inventory.begun(BUCKET, "") is None
     assert inventory.open([a_sweep(again)]).holdings()
+
+
+def test_what_no_ledger_has_heard_of_may_be_told_by_two_at_once(
+    inventory: FileInventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = inventory.write(BUCKET, begun("s1"), Bucket(stored()))
+    kept = inventory.begun(BUCKET, "")
+    assert kept is not None
+    other = FileInventory(tmp_path, {BUCKET: Layout.parse("{org}/{namespace}/")})
+    close, told = Totals.close, list[Written]()
+
+    def meanwhile(self: Totals) -> Told:
+        if not told:
+            monkeypatch.setattr(Totals, "close", close)
+            told.append(other.write(BUCKET, kept, Bucket(stored())))
+        return close(self)
+
+    monkeypatch.setattr(Totals, "close", meanwhile)
+    told.append(inventory.write(BUCKET, kept, Bucket(stored())))
+    assert [replace(one, ended=None) for one in told] == [first, first]
+    assert inventory.open([a_sweep(first)]).holdings(), "the file is what each of them has said"
 
 
 @pytest.mark.parametrize("kind", ["rows", "sums"])

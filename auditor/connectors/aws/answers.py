@@ -34,8 +34,12 @@ _ROOTS: Final = {
 _PAGED: Final = frozenset({"ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"})
 _ENTRIES: Final = {"ListObjectsV2": "Contents", "ListObjectVersions": "Version"}
 _OF_AN_ENTRY: Final = frozenset({"Key", "Size", "LastModified", "ETag", "StorageClass", "VersionId", "IsLatest"})
-_SAID: Final = ({"true"}, {"false"})
-"""What a page may say of whether there is more; the SDK takes silence for a last page."""
+_ONCE: Final = frozenset({"IsTruncated", "EncodingType"})
+_SAID: Final = frozenset({"true", "false"})
+"""What a page may say of whether there is more; the SDK takes silence for a last page, and two words for none."""
+_SETTINGS: Final = frozenset({"GetBucketVersioning", "GetBucketEncryption"})
+_SEVERAL: Final = frozenset({"Rule", "EncryptionType"})
+"""What a bucket's settings may have more of than one; of anything else the SDK makes a list where a text is due."""
 _WRAPPED: Final = {"GetCallerIdentity": "GetCallerIdentityResult", "AssumeRole": "AssumeRoleResult"}
 _CREDENTIALS: Final = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
 """What the SDK takes for granted of a role's."""
@@ -152,13 +156,25 @@ def _has_root(body: bytes, operation: str) -> bool:
     if operation in _WRAPPED:
         inner = _child(root, _WRAPPED[operation])
         return inner is not None and (operation != "AssumeRole" or _has_credentials(inner))
-    if operation in _PAGED:
-        told = [child for child in root if _bare(child.tag) == "IsTruncated"]
-        if {child.text for child in told} not in _SAID or any(len(child) for child in told):
-            return False
+    if operation in _PAGED and not _says_where(root):
+        return False
+    if operation in _SETTINGS and not _tells_once(root):
+        return False
     if operation in _ENTRIES and not _are_entries(root, _ENTRIES[operation]):
         return False
     return operation not in _ROOTS or _bare(root.tag) == _ROOTS[operation]
+
+
+def _says_where(root: ET.Element) -> bool:
+    """Whether a page says, once and in a text, whether there is more, and where."""
+    told = [one for one in root if (name := _bare(one.tag)) in _ONCE or name.startswith("Next")]
+    texts = {_bare(one.tag): one.text for one in told}
+    return len(texts) == len(told) and not any(len(one) for one in told) and texts.get("IsTruncated") in _SAID
+
+
+def _tells_once(root: ET.Element) -> bool:
+    counts = (Counter(_bare(inner.tag) for inner in one) for one in root.iter())
+    return all(count == 1 or name in _SEVERAL for each in counts for name, count in each.items())
 
 
 def _are_entries(root: ET.Element, row: str) -> bool:
@@ -166,9 +182,6 @@ def _are_entries(root: ET.Element, row: str) -> bool:
 
     The SDK takes the first or the last of several, and every word but `true` for `false`.
     """
-    beside = Counter(name for one in root if (name := _bare(one.tag)).startswith("Next"))
-    if any(count > 1 for count in beside.values()):
-        return False
     for entry in root:
         if _bare(entry.tag) != row:
             continue

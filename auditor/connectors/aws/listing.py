@@ -256,7 +256,8 @@ def _following(root: etree._Element, space: str, *, versions: bool, encoded: boo
     if last is None:
         name = _decoded(name) if encoded else name
     elif last[0] in (_readings(name) if encoded else {name}):
-        name = last[0]
+        # Behind the name alone, other versions of it would be skipped.
+        name, version = last[0], version or last[1]
     else:
         # Whatever it names instead: behind the last entry nothing is skipped.
         name, version = last

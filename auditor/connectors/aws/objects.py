@@ -275,15 +275,16 @@ class S3Bucket:
             yield [one for one in versions if _population(one) in self._populations]
             if not page.get("IsTruncated"):
                 return
-            name, version = page.get("NextKeyMarker"), page.get("NextVersionIdMarker", "")
-            entries = (*page.get("Versions", []), *page.get("DeleteMarkers", []))
-            if name and entries:
+            name, version = page.get("NextKeyMarker"), page.get("NextVersionIdMarker") or ""
+            kinds = page.get("Versions", []), page.get("DeleteMarkers", [])
+            if name and any(kinds):
                 # Whatever it names instead, or the SDK reads in it: behind the last entry nothing is skipped.
-                name = max(one["Key"] for one in entries)
-            ends = _end_of(page.get("Versions", []), page.get("DeleteMarkers", []))
+                last = max(one["Key"] for some in kinds for one in some)
+                name, version = last, (version if name == last else "") or _last_version(last, *kinds)
+            ends = _end_of(*kinds)
             if not (name and trail.leads_on((name, version)) and trail.gets_on(ends)):
                 raise self.endless()
-            more = {"KeyMarker": name, "VersionIdMarker": version}
+            more = {"KeyMarker": name, **({"VersionIdMarker": version} if version else {})}
 
     def _check(self, page: Mapping[str, Any], asked: Mapping[str, str], names: Sequence[str]) -> None:
         """Refuse a page that begins elsewhere than it was to, leaves names out, or says another number of entries."""
@@ -527,6 +528,13 @@ def _has_number(error: Exception) -> bool:
 def _end_of(*kinds: Sequence[Mapping[str, Any]]) -> tuple[object, ...] | None:
     """The last entry of each kind on a page; None where it has none of any."""
     return tuple((some[-1].get("Key"), some[-1].get("VersionId")) for some in kinds if some) or None
+
+
+def _last_version(name: str, *kinds: Sequence[Mapping[str, Any]]) -> str:
+    """The last version of a name on a page, or one before it: what is listed behind that one comes again."""
+    ends = [some[-1] for some in kinds if some and some[-1]["Key"] == name]
+    oldest = min(ends, key=lambda one: one["LastModified"], default=None)
+    return str(oldest.get("VersionId") or "") if oldest is not None else ""
 
 
 def parse_listed(told: Mapping[str, Any], *, newest: bool, versioned: bool) -> Listed:

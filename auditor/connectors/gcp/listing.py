@@ -127,8 +127,10 @@ def columns(
     count = len(items)
     try:
         sizes = pa.array([one.size for one in items], pa.string())
-        if items and not pc.all(pc.ascii_is_decimal(sizes)).as_py():
-            raise NoPageError("a size that is no number")
+        generations = pa.array([one.generation for one in items], pa.string())
+        # Of two generations that are told alike one would count.
+        if items and not all(pc.all(pc.ascii_is_decimal(one)).as_py() for one in (sizes, generations)):
+            raise NoPageError("a size or a generation that is no number")
         size = sizes.cast(pa.int64())
         if items and not 0 <= pc.min(size).as_py() <= pc.max(size).as_py() <= LARGEST:
             raise NoPageError("a size that no object has")
@@ -136,7 +138,7 @@ def columns(
         return rows.batch(
             [
                 [one.name for one in items],
-                [one.generation for one in items],
+                generations,
                 [_SOFT_DELETED] * count
                 if soft_deleted
                 else [_NONCURRENT if one.time_deleted else _LIVE for one in items],

@@ -243,19 +243,21 @@ def parse_object(told: Mapping[str, Any], at: datetime, *, soft_deleted: bool) -
     Raises:
         KeyError, ValueError, TypeError, AttributeError, OverflowError: it is not an object as the JSON API tells them.
     """
-    size = int(told["size"])
+    size, generation = int(told["size"]), str(told["generation"])
     if not isinstance(told["name"], str) or not 0 <= size <= LARGEST:
         raise ValueError("no object has such a name or size")
+    if not (generation.isascii() and generation.isdecimal()):
+        raise ValueError("no object has such a generation")
     encryption, key, version, problem = _encryption(told)
     population = Population.NONCURRENT if told.get("timeDeleted") else Population.LIVE
     return StoredObject(
         name=told["name"],
-        version=str(told["generation"]),
+        version=generation,
         population=Population.SOFT_DELETED if soft_deleted else population,
         size=size,
         modified=datetime.fromisoformat(told["timeCreated"]).astimezone(UTC),
         etag=told.get("etag"),
-        storage_class=told.get("storageClass", "STANDARD"),
+        storage_class=told.get("storageClass") or "STANDARD",
         archived=False,  # every class of Cloud Storage can be read at once
         encryption=encryption,
         key=key,

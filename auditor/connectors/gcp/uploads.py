@@ -3,9 +3,12 @@
 Source: Cloud Storage XML API reference, List multipart uploads.
 """
 
+from typing import Final
 from xml.etree import ElementTree as ET
 
 import requests
+
+_ONCE: Final = frozenset({"IsTruncated", "NextKeyMarker", "NextUploadIdMarker"})
 
 
 def parse_uploads(raw: bytes) -> tuple[list[tuple[str, str]], dict[str, str] | None]:
@@ -21,8 +24,12 @@ def parse_uploads(raw: bytes) -> tuple[list[tuple[str, str]], dict[str, str] | N
         raise requests.JSONDecodeError(str(error), "", 0) from None
     if root.tag.rpartition("}")[2] != "ListMultipartUploadsResult":
         raise requests.JSONDecodeError("no list of uploads", "", 0)
-    texts = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
     uploads = [_named(child) for child in root if child.tag.rpartition("}")[2] == "Upload"]
+    told = [(child.tag.rpartition("}")[2], child.text or "") for child in root]
+    beside = [one for one in told if one[0] in _ONCE]
+    texts = dict(beside)
+    if len(texts) < len(beside):
+        raise requests.JSONDecodeError("a page that says something twice", "", 0)
     if texts.get("IsTruncated") not in {"true", "false"}:
         raise requests.JSONDecodeError("a page that does not say whether there is more", "", 0)
     if texts["IsTruncated"] == "false":
