@@ -66,7 +66,7 @@ class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unclear: _Count
     """Namespaces of which nobody says for certain whose they are: they are in no bundle."""
     unswept: _Count
-    """Buckets of the operator's config without a whole sweep that can be used."""
+    """Buckets without a whole sweep that can be used: of the operator's config, or swept before they left it."""
 
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

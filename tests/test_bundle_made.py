@@ -185,6 +185,67 @@ def test_a_namespace_whose_tenant_is_not_certain_is_in_no_bundle_and_counted(
     assert "1 namespace of all tenants of which nobody says for certain whose they are" in capsys.readouterr().out
 
 
+def namespaces(operator: Operator) -> set[object]:
+    """Those that are told."""
+    return {row[0] for one in signed(operator.made)["data"] for row in one["namespaces"]}
+
+
+@pytest.mark.parametrize(
+    ("lines", "left"),
+    [(["acme/search,alias/main,mars", "acme/chat,,acme"], {"acme/chat"}), (None, set())],
+    ids=["an entry that cannot be used", "it was never read"],
+)
+def test_what_a_registry_may_say_is_another_tenants_is_in_no_bundle(
+    operator: Operator, capsys: pytest.CaptureFixture[str], lines: list[str] | None, left: set[str]
+) -> None:
+    """The names of the objects say that all of it is acme's, and of two words the registry's counts."""
+    if lines is not None:
+        (operator.folder / "namespaces.csv").write_text("\n".join(["namespace,key,tenant", *lines]) + "\n")
+    operator.configure(BUCKET + FILE)
+    operator.scanned()
+    if not left:
+        assert "no data is known to be of tenant 'acme'" in refused(operator, capsys)
+        return
+    operator.bundle("-q")
+    assert namespaces(operator) == left
+    # `search` of acme, and `secret` of zeta, are anybody's.
+    assert signed(operator.made)["seen"]["unclear"] == 2
+
+
+def test_a_bucket_that_was_swept_by_another_layout_tells_nobody_whose_it_is(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator.scanned()
+    operator.configure(BUCKET.replace("{org}/{namespace}", "{namespace}/{org}"))
+    assert run("poll", "-q", "-c", str(operator.config)) == 3
+    assert "no data is known to be of tenant 'acme'" in refused(operator, capsys)
+    operator.scanned()
+    assert operator.bundle("-q", tenant="search") == 0
+
+
+def test_a_config_that_was_never_judged_by_is_not_told_by(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator.scanned()
+    operator.configure(f'{BUCKET}[[key]]\nname = "{GOOGLE_KEY}"\ntenant = "zeta"\n')
+    assert "was made by another config" in refused(operator, capsys)
+    operator.scanned()
+    operator.bundle("-q")
+    assert GOOGLE_KEY not in operator.made.read_text()
+    assert {key for key, _ in data(operator)} == {None}
+
+
+def test_a_key_that_has_data_in_no_namespace_may_be_anybodys(operator: Operator) -> None:
+    operator.cloud.store.put("data", "outside", key=GOOGLE_KEY, version=3)
+    operator.scanned()
+    operator.bundle("-q")
+    assert {key for key, _ in data(operator)} == {None}
+    operator.configure(f'{BUCKET}[[key]]\nname = "{GOOGLE_KEY}"\ntenant = "acme"\n')
+    operator.scanned()
+    operator.bundle("-q")
+    assert {key for key, _ in data(operator)} == {GOOGLE_KEY}
+
+
 def test_it_says_what_the_operator_did_not_see(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
     operator.configure(BUCKET + BUCKET.replace("gs://data", "gs://nobody-has-this"))
     operator.cloud.store.put("data", "outside", size=1)
@@ -218,7 +279,7 @@ def refused(operator: Operator, capsys: pytest.CaptureFixture[str], *more: str, 
 
 def test_an_unknown_tenant_is_one_clear_error(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
     operator.scanned()
-    assert "no data of tenant 'mars' is known" in refused(operator, capsys, tenant="mars")
+    assert "no data is known to be of tenant 'mars'" in refused(operator, capsys, tenant="mars")
     assert "\x1b" not in refused(operator, capsys, tenant="\x1b[31m")
 
 

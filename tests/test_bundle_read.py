@@ -329,6 +329,25 @@ def test_a_bundle_that_lacks_something_ends_no_finding(customer: Customer, opera
     assert [(one.id, one.status) for one in customer.polled().findings] == [(finding.id, "resolved")]
 
 
+def test_a_bucket_that_left_the_operators_config_ends_no_finding(customer: Customer, operator: Operator) -> None:
+    operator.cloud.store.add_bucket("archive", "acme", "us-east1")
+    operator.put("acme/old", 1, bucket="archive")
+    operator.remove("acme/search")
+    operator.configure(BUCKET + BUCKET.replace("gs://data", "gs://archive"))
+    operator.hand_over(customer)
+    customer.set_state(1, "DISABLED")
+    (finding,) = customer.polled().findings
+    operator.configure(BUCKET)
+    operator.hand_over(customer)
+    judgement = customer.polled()
+    assert told(judgement).objects == 10
+    assert [(one.id, one.status) for one in judgement.findings] == [(finding.id, "open")]
+    assert "1 bucket without a whole sweep" in gap(judgement, "whole sweep").effect
+    operator.configure(f"{BUCKET}[policy]\nno_data_elsewhere = true\n")
+    operator.hand_over(customer)
+    assert [(one.id, one.status) for one in customer.polled().findings] == [(finding.id, "resolved")]
+
+
 CASES = {
     "beside buckets": (f"{BUNDLE}{BUCKET}", "which is for a config without"),
     "no path": (BUNDLE.replace('path = "acme.json"\n', ""), "path is missing"),
