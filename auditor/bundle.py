@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Annotated, Any, Final
 
@@ -151,6 +151,8 @@ def unpack(payload: bytes, now: datetime) -> Bundle:
 
 def _wrongs(one: Bundle, now: datetime) -> Iterator[str]:
     latest = now + CLOCKS_APART
+    if not _is_utc(one.made, *(moment for each in one.buckets for moment in (each.started, each.ended, each.verified))):
+        yield "a time of it is not told in UTC"
     if one.made > latest:
         yield "it was made in the future"
     # What a pattern calls the end may stand before a line break.
@@ -209,10 +211,17 @@ def _of_namespaces(every: tuple[NamespaceSums, ...], latest: datetime) -> Iterat
     for name, objects, _, archived, oldest, newest in every:
         if len(name.encode()) > LONGEST_NAME:
             yield f"a namespace is longer than {LONGEST_NAME} bytes"
+        if not _is_utc(oldest, newest):
+            yield "a time of its objects is not told in UTC"
         if archived > objects:
             yield "more objects are archived than there are"
         if not oldest <= newest <= latest:
             yield "objects were written in the future, or the newest before the oldest"
+
+
+def _is_utc(*moments: datetime) -> bool:
+    """Whether all are as `pack` writes them: others are told wrongly, and some are none once they are moved to UTC."""
+    return all(one.tzinfo is UTC for one in moments)
 
 
 def _is_rising(some: Iterable[Any]) -> bool:

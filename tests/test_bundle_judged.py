@@ -18,10 +18,11 @@ from auditor.embedded.aws import AwsCloud
 from auditor.findings import Basis, Confidence, Finding, Judgement, Severity, Status, Verdict
 from auditor.outputs import diff_json, impact_json, retire_json, revocation_json, scan_json, summary
 from auditor.wiring import assemble
-from tests.bundles import BUCKET, BUNDLE, Customer, Operator, a_customer, an_operator, run
+from tests.bundles import BUCKET, BUNDLE, Customer, Operator, a_customer, a_signer, an_operator, run
 from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
 from tests.core_builders import AWS_KEY
 from tests.keys_only import FILE
+from tests.test_bundle_read import anew
 from tests.test_web import ask
 
 VERSION = f"{GOOGLE_KEY}/cryptoKeyVersions"
@@ -275,6 +276,27 @@ def test_of_two_bundles_of_one_bucket_and_tenant_the_newer_sweep_counts(customer
     judgement = customer.polled()
     assert sum(one.holding.objects or 0 for one in judgement.assessed) == 30
     assert len(judgement.registered.bundles) == 2
+
+
+def test_no_other_signer_takes_away_what_a_bundle_tells_by_a_newer_sweep(
+    customer: Customer, operator: Operator
+) -> None:
+    customer.set_state(1, "DISABLED")
+    (name,) = opened(customer.polled())
+    other = customer.folder / "vendor.json"
+    other.write_bytes(operator.made.read_bytes())
+
+    def later(one: dict[str, Any]) -> None:
+        one["data"] = [some for some in one["data"] if some["version"] != "1"]
+        one["buckets"][0] |= {"started": one["made"], "ended": one["made"]}
+
+    anew(other, a_signer(customer.folder, "vendor"), later)
+    customer.configure(BUNDLE + BUNDLE.replace("acme.json", "vendor.json").replace("operator.pub", "vendor.pub"))
+    assert opened(customer.polled()).keys() == {name}
+    # Of the same signer it does.
+    customer.configure(BUNDLE + BUNDLE.replace("acme.json", "vendor.json"))
+    anew(other, operator.key, later)
+    assert opened(customer.polled()) == {}
 
 
 def test_a_census_ends_what_a_bundle_told_only_once_the_bucket_was_looked_at(customer: Customer) -> None:

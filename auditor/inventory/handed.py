@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
-from auditor.bundle import Believed, Bundle
+from auditor.bundle import Believed
 from auditor.errors import CollectError, LedgerError
 from auditor.inventory import files, notes
 from auditor.inventory.claiming import TOLD
@@ -20,7 +20,7 @@ from auditor.model import Encryption, Reason
 from auditor.ports import BundleSource, KeptRegistry
 from auditor.registered import Handed, HandedBucket, Registry
 
-_FORM: Final = 1
+_FORM: Final = 2
 """Rises when files are to be written anew though nothing was said anew."""
 _NOTE: Final = "bundle.json"
 _AT_ONCE: Final = 50_000
@@ -117,7 +117,7 @@ def _write(path: Path, source: str, believed: Believed) -> tuple[Handed, int]:
     told = believed.bundle
     counts = dict.fromkeys(("unknown", "withheld"), 0)
     with pq.ParquetWriter(path, TOLD, compression="zstd") as writer:
-        rows = _rows(told, source, counts)
+        rows = _rows(believed, source, counts)
         while some := list(islice(rows, _AT_ONCE)):
             writer.write_table(pa.Table.from_pylist(some, TOLD))
     namespaces, objects, size = told.amounts
@@ -146,7 +146,8 @@ def _write(path: Path, source: str, believed: Believed) -> tuple[Handed, int]:
     return handed, namespaces
 
 
-def _rows(told: Bundle, source: str, counts: dict[str, int]) -> Iterator[dict[str, Any]]:
+def _rows(believed: Believed, source: str, counts: dict[str, int]) -> Iterator[dict[str, Any]]:
+    told = believed.bundle
     swept = {one.bucket: one.started for one in told.buckets}
     for some in told.data:
         is_withheld = some.encryption is Encryption.CMEK and some.key is None
@@ -170,5 +171,6 @@ def _rows(told: Bundle, source: str, counts: dict[str, int]) -> Iterator[dict[st
                 "first_name": None,
                 "last_name": None,
                 "swept": swept[some.bucket],
+                "signer": believed.signer,
                 "source": source,
             }
