@@ -281,6 +281,7 @@ def test_an_unknown_tenant_is_one_clear_error(operator: Operator, capsys: pytest
     operator.scanned()
     assert "no data is known to be of tenant 'mars'" in refused(operator, capsys, tenant="mars")
     assert "\x1b" not in refused(operator, capsys, tenant="\x1b[31m")
+    assert "is no text in UTF-8" in refused(operator, capsys, tenant="acme\udcff")
 
 
 def test_without_a_judgement_or_a_bucket_there_is_nothing_to_tell(
@@ -317,6 +318,16 @@ def test_what_is_no_key_to_sign_with_is_refused(operator: Operator, capsys: pyte
     path.write_bytes(operator.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
     assert "passphrase" in told()
     assert not operator.made.exists()
+
+
+def test_the_key_to_sign_with_is_never_written_over(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+    operator.scanned()
+    path = operator.folder / "operator.pem"
+    before = path.read_bytes()
+    (operator.folder / "link.json").symlink_to(path)
+    for output in (path, operator.folder / "link.json"):
+        assert "is the key to sign with" in refused(operator, capsys, "--output", str(output))
+    assert path.read_bytes() == before
 
 
 def test_a_name_of_an_operator_that_could_forge_a_line_is_refused(

@@ -215,6 +215,15 @@ def test_a_larger_file_than_is_read_is_refused(customer: Customer) -> None:
     assert told(judgement).objects == 20
 
 
+def test_a_file_that_would_take_much_memory_is_refused_before_it_is_taken_apart(customer: Customer) -> None:
+    customer.polled()
+    for one in ("[" + "[]," * 1000 + "[]]", "{" + ",".join(f'"{number}":0' for number in range(1000)) + "}"):
+        customer.bundle.write_text(one)
+        judgement = customer.polled()
+        assert "too many parts for an envelope" in gap(judgement, "is not believed").effect
+        assert told(judgement).objects == 20
+
+
 def test_a_public_key_that_is_none_is_a_gap_and_the_last_bundle_counts(customer: Customer) -> None:
     customer.polled()
     good = (customer.folder / "operator.pub").read_bytes()
