@@ -108,6 +108,11 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         return min((one.started for one in self.buckets), default=self.made)
 
     @property
+    def verified(self) -> datetime:
+        """Since when an object may have come under another key than is told: when one was read longest ago."""
+        return min((min(one.started, one.verified) for one in self.buckets), default=self.made)
+
+    @property
     def amounts(self) -> tuple[int, int, int]:
         """Namespaces, objects and bytes."""
         each = [one for some in self.data for one in some.namespaces]

@@ -101,6 +101,8 @@ def _hearsay(name: str, told: Handed) -> Gap:
         f"{_minute(told.made)} that is signed with the key sha256:{told.signer[:16]}; what was written, moved or "
         f"deleted since {_minute(told.swept)} was not seen"
     )
+    if told.verified is not None and told.verified < told.swept:
+        effect += f"; of some objects the key was read at {_minute(told.verified)}, and not since"
     return Gap(name, Reason.NOT_VISIBLE, effect, _ANOTHER)
 
 

@@ -137,6 +137,8 @@ class Handed:
     buckets: tuple[HandedBucket, ...] = ()
     gaps: tuple[tuple[str, str], ...] = ()
     """(bucket or key, reason) of what the operator could not read."""
+    verified: datetime | None = None
+    """Aware, UTC: when the key of an object was read longest ago; None: nobody kept that."""
 
     @property
     def is_whole(self) -> bool:

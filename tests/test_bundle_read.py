@@ -303,6 +303,15 @@ def test_a_stale_bundle_is_a_gap_by_the_age_of_its_oldest_sweep(customer: Custom
     assert not [one for one in customer.polled().gaps if "hours ago" in one.effect]
 
 
+def test_when_the_key_of_an_object_was_read_longest_ago_is_told(customer: Customer, operator: Operator) -> None:
+    """A sweep of S3 asks again about what is listed as before only from time to time, and its key may have changed."""
+    anew(customer.bundle, operator.key, set_at("buckets", 0, "verified", to="2026-01-01T00:00:00Z"))
+    found = gap(customer.polled(), "was not seen")
+    assert "; of some objects the key was read at 2026-01-01 00:00 UTC, and not since" in found.effect
+    operator.hand_over(customer)
+    assert "the key was read at" not in gap(customer.polled(), "was not seen").effect
+
+
 def test_what_the_operator_did_not_see_stays_unknown(customer: Customer, operator: Operator) -> None:
     operator.put("zeta/mixed", 1, key=GOOGLE_KEY)
     operator.configure(

@@ -142,6 +142,7 @@ def _write(path: Path, source: str, believed: Believed) -> tuple[Handed, int]:
             for one in told.buckets
         ),
         gaps=tuple((one.about, one.reason.value) for one in told.gaps),
+        verified=told.verified,
     )
     return handed, namespaces
 
