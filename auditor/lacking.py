@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from auditor.bundle import CLOCKS_APART
 from auditor.errors import AuditorError, CollectError
 from auditor.model import Gap, GcpKey, GcpKeyVersion, KeyMemory, KeyName, Reason
 from auditor.readability import KeyView
@@ -25,6 +26,9 @@ def of_bundle(name: str, told: Handed, now: datetime, max_age: timedelta) -> Ite
     """What a bundle that counts leaves open."""
     yield _hearsay(name, told)
     age = now - told.swept
+    if age < -CLOCKS_APART:
+        effect = f"the oldest sweep that it tells of began in the future, at {_minute(told.swept)}"
+        yield Gap(name, Reason.MALFORMED, effect, "set this machine's clock; if it is right, ask the operator")
     if age > max_age:
         hours = age / timedelta(hours=1)
         allowed = f"max_age_hours allows {max_age / timedelta(hours=1):g}"

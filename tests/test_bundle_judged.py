@@ -216,11 +216,16 @@ def test_diff_compares_keys_and_findings(customer: Customer, capsys: pytest.Capt
 
 def test_metrics_and_the_web_side_have_the_objects_that_are_told(customer: Customer) -> None:
     customer.set_state(1, "DISABLED")
-    customer.polled()
+    (registry,) = customer.polled().registered.bundles
+    assert registry.bundle is not None
+    swept = registry.bundle.swept.timestamp()
     with contextlib.closing(assemble(load(customer.config), customer.cloud.store.clock)) as assembly:
         read = commands.readings(assembly, daemon.Daemon(assembly.parts, load(customer.config).schedule))
         lines = ask("/metrics", read).text.splitlines()
         assert 'cmek_dependent_objects{basis="bundle",bucket="gs://data",readability="unreadable"} 10.0' in lines
+        (old,) = [one for one in lines if one.startswith("cmek_bundle_oldest_sweep_timestamp_seconds{")]
+        assert old.startswith('cmek_bundle_oldest_sweep_timestamp_seconds{registry="registry acme.json"} ')
+        assert float(old.rpartition(" ")[2]) == pytest.approx(swept)
         rows = json.loads(ask("/api/v1/keys", read).text)["items"]
         assert [(one["key_version"], one["objects"]) for one in rows] == [("1", 10), ("2", 10)]
         assert "20 objects by an operator&#39;s bundle" in ask("/", read).text

@@ -303,6 +303,15 @@ def test_a_stale_bundle_is_a_gap_by_the_age_of_its_oldest_sweep(customer: Custom
     assert not [one for one in customer.polled().gaps if "hours ago" in one.effect]
 
 
+def test_a_clock_that_was_set_back_makes_no_bundle_young(customer: Customer, operator: Operator) -> None:
+    customer.polled()
+    clock = operator.cloud.store.clock
+    assert isinstance(clock, Clock)
+    clock.ahead -= timedelta(hours=1)
+    found = gap(customer.polled(), "began in the future")
+    assert (found.what, found.reason) == (NAME, Reason.MALFORMED)
+
+
 def test_when_the_key_of_an_object_was_read_longest_ago_is_told(customer: Customer, operator: Operator) -> None:
     """A sweep of S3 asks again about what is listed as before only from time to time, and its key may have changed."""
     anew(customer.bundle, operator.key, set_at("buckets", 0, "verified", to="2026-01-01T00:00:00Z"))
