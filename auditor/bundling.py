@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
+from auditor import gaps
 from auditor.bundle import LARGEST, Bundle, Data, NamespaceSums, Open, Seen, SweptBucket
 from auditor.errors import UsageError
 from auditor.findings import BucketCoverage, Judgement, Member, member_of
@@ -148,7 +149,11 @@ def _doubt(parts: Parts, judgement: Judgement) -> Doubt:
 def _seen(parts: Parts, judgement: Judgement, rows: OpenInventory, doubt: Doubt) -> Seen:
     registered = judgement.registered
     names = {one.name for one in registered.registries}
-    is_unheard = any(gap.what in names for gap in judgement.gaps) or any(one.unusable for one in registered.registries)
+    # Whose a namespace is a registry tells without naming keys.
+    keyless = {gaps.registry_keyless(one.name, one.namespaces) for one in registered.registries if one.namespaces}
+    is_unheard = any(one.unusable for one in registered.registries) or any(
+        gap.what in names and gap not in keyless for gap in judgement.gaps
+    )
     left: set[str] = set()
     if not parts.policy.no_data_elsewhere:
         # An earlier bundle told of it, and nobody looks there any more.

@@ -212,6 +212,18 @@ def test_what_a_registry_may_say_is_another_tenants_is_in_no_bundle(
     assert signed(operator.made)["seen"]["unclear"] == 2
 
 
+def test_a_registry_that_names_tenants_and_no_keys_tells_all_that_a_bundle_needs(operator: Operator) -> None:
+    (operator.folder / "namespaces.csv").write_text("namespace,tenant\nacme/search,acme\nzeta/secret,zeta\n")
+    operator.configure(BUCKET + FILE)
+    assert "names a key for none" in " ".join(one.effect for one in operator.scanned().gaps)
+    operator.bundle("-q")
+    assert signed(operator.made)["seen"]["registries"] is True
+    (operator.folder / "namespaces.csv").unlink()
+    operator.scanned()
+    operator.bundle("-q")
+    assert signed(operator.made)["seen"]["registries"] is False
+
+
 def test_a_bucket_that_was_swept_by_another_layout_tells_nobody_whose_it_is(
     operator: Operator, capsys: pytest.CaptureFixture[str]
 ) -> None:
