@@ -33,7 +33,8 @@ def of_bundle(name: str, told: Handed, now: datetime, max_age: timedelta) -> Ite
         hours = age / timedelta(hours=1)
         allowed = f"max_age_hours allows {max_age / timedelta(hours=1):g}"
         effect = f"the oldest sweep that it tells of began {hours:,.0f} hours ago, and {allowed}"
-        yield Gap(name, Reason.NOT_VISIBLE, effect, _ANOTHER)
+        # Whoever allows what no bundle can tell has not allowed that none comes any more.
+        yield Gap(name, Reason.TIMEOUT, effect, _ANOTHER)
     yield from (Gap(name, Reason.NOT_VISIBLE, effect, _OPERATOR) for effect in _of_the_whole(told))
     if told.unknown:
         effect = f"the operator could not learn what {_counted(told.unknown, 'object')} are encrypted with"

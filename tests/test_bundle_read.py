@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -291,7 +291,7 @@ def test_a_stale_bundle_is_a_gap_by_the_age_of_its_oldest_sweep(customer: Custom
     assert isinstance(clock, Clock)
     clock.ahead += timedelta(hours=49)
     found = gap(customer.polled(), "hours ago")
-    assert (found.what, found.reason) == (NAME, Reason.NOT_VISIBLE)
+    assert (found.what, found.reason) == (NAME, Reason.TIMEOUT)
     assert "began 49 hours ago, and max_age_hours allows 48" in found.effect
     # Made anew of old sweeps it is no younger.
     payload = base64.b64decode(json.loads(customer.bundle.read_text())["payload"])
@@ -301,6 +301,20 @@ def test_a_stale_bundle_is_a_gap_by_the_age_of_its_oldest_sweep(customer: Custom
     assert "49 hours ago" in gap(customer.polled(), "hours ago").effect
     customer.configure(f"{BUNDLE}max_age_hours = 50\n")
     assert not [one for one in customer.polled().gaps if "hours ago" in one.effect]
+
+
+def test_who_allows_what_no_bundle_can_tell_has_not_allowed_an_old_one(customer: Customer, operator: Operator) -> None:
+    argv = ("poll", "-q", "-c", str(customer.config), "--allow-gaps", "not_visible")
+    assert run(*argv) == 0
+    now = datetime.now(UTC)
+
+    def old(one: Told) -> None:
+        one["buckets"][0]["started"] = f"{now - timedelta(hours=49):%Y-%m-%dT%H:%M:%SZ}"
+        one["made"] = f"{now + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
+
+    anew(customer.bundle, operator.key, old)
+    assert run(*argv) == 3
+    assert "hours ago" in gap(customer.polled(), "max_age_hours allows").effect
 
 
 def test_a_clock_that_was_set_back_makes_no_bundle_young(customer: Customer, operator: Operator) -> None:
