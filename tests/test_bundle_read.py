@@ -268,6 +268,21 @@ def test_an_older_bundle_than_the_one_read_last_is_not_believed(customer: Custom
     assert not [one for one in customer.polled().gaps if one.reason is Reason.MALFORMED]
 
 
+def test_a_damaged_state_lets_no_older_bundle_be_believed(customer: Customer, operator: Operator) -> None:
+    older = operator.made.read_bytes()
+    operator.put("acme/new", 3)
+    operator.hand_over(customer)
+    assert told(customer.polled()).objects == 30
+    (kept,) = (customer.folder / "state" / "registry").glob("registry-acme-json-*/told-*.parquet")
+    kept.write_bytes(b"")
+    customer.bundle.write_bytes(older)
+    judgement = customer.polled()
+    assert "what it tells is not known" in gap(judgement, "and the one that was read last is newer").effect
+    assert judgement.assessed == ()
+    customer.given(operator)
+    assert told(customer.polled()).objects == 30
+
+
 def test_another_bundle_of_the_same_moment_is_not_believed(customer: Customer, operator: Operator) -> None:
     customer.polled()
     anew(customer.bundle, operator.key, lambda one: one["data"].pop())

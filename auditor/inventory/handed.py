@@ -39,9 +39,8 @@ class BundleStore:
         try:
             told = notes.read(home / _NOTE)
             path = home / str(told["file"])
-            handed = _HANDED.validate_python(told["handed"])
-            is_other = source.signer() not in {None, handed.signer}
-            if told["form"] != _FORM or is_other or files.digest(path) != told["digest"]:
+            handed = self._before(source)
+            if handed is None or told["form"] != _FORM or files.digest(path) != told["digest"]:
                 return None
             return KeptRegistry(
                 registry=Registry(
@@ -59,6 +58,14 @@ class BundleStore:
         except (OSError, KeyError, ValueError, TypeError, ValidationError):
             return None
 
+    def _before(self, source: BundleSource) -> Handed | None:
+        """What the one that was believed last says of itself, though what it tells of data may be damaged meanwhile."""
+        try:
+            handed = _HANDED.validate_python(notes.read(home_of(self._root, source.name) / _NOTE)["handed"])
+        except (OSError, KeyError, ValueError, TypeError, ValidationError):
+            return None
+        return handed if source.signer() in {None, handed.signer} else None
+
     def keep(self, source: BundleSource, version: str, now: datetime) -> KeptRegistry:
         """Read a bundle, and keep it in place of what it said before.
 
@@ -67,10 +74,9 @@ class BundleStore:
             LedgerError: it cannot be written down.
         """
         believed = source.read()
-        before = self.kept(source)
         home = home_of(self._root, source.name)
-        if before is not None and before.registry.bundle is not None:
-            _see_that_it_goes_on(source.name, before.registry.bundle, believed, home)
+        if (before := self._before(source)) is not None:
+            _see_that_it_goes_on(source.name, before, believed, home)
         try:
             home.mkdir(parents=True, mode=0o700, exist_ok=True)
             remove_unfinished(home)
