@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Annotated, Any, Final
 
@@ -66,7 +66,7 @@ class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unclear: _Count
     """Namespaces of which nobody says for certain whose they are: they are in no bundle."""
     unswept: _Count
-    """Buckets of the operator's config without a whole sweep that can be used."""
+    """Buckets without a whole sweep that can be used: of the operator's config, or swept before they left it."""
 
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,6 +106,11 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     def swept(self) -> datetime:
         """Since when what came or went may not be in it: when the oldest of its sweeps began."""
         return min((one.started for one in self.buckets), default=self.made)
+
+    @property
+    def verified(self) -> datetime:
+        """Since when an object may have come under another key than is told: when one was read longest ago."""
+        return min((min(one.started, one.verified) for one in self.buckets), default=self.made)
 
     @property
     def amounts(self) -> tuple[int, int, int]:
@@ -151,6 +156,8 @@ def unpack(payload: bytes, now: datetime) -> Bundle:
 
 def _wrongs(one: Bundle, now: datetime) -> Iterator[str]:
     latest = now + CLOCKS_APART
+    if not _is_utc(one.made, *(moment for each in one.buckets for moment in (each.started, each.ended, each.verified))):
+        yield "a time of it is not told in UTC"
     if one.made > latest:
         yield "it was made in the future"
     # What a pattern calls the end may stand before a line break.
@@ -209,10 +216,17 @@ def _of_namespaces(every: tuple[NamespaceSums, ...], latest: datetime) -> Iterat
     for name, objects, _, archived, oldest, newest in every:
         if len(name.encode()) > LONGEST_NAME:
             yield f"a namespace is longer than {LONGEST_NAME} bytes"
+        if not _is_utc(oldest, newest):
+            yield "a time of its objects is not told in UTC"
         if archived > objects:
             yield "more objects are archived than there are"
         if not oldest <= newest <= latest:
             yield "objects were written in the future, or the newest before the oldest"
+
+
+def _is_utc(*moments: datetime) -> bool:
+    """Whether all are as `pack` writes them: others are told wrongly, and some are none once they are moved to UTC."""
+    return all(one.tzinfo is UTC for one in moments)
 
 
 def _is_rising(some: Iterable[Any]) -> bool:

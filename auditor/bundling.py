@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
+from auditor import gaps
 from auditor.bundle import LARGEST, Bundle, Data, NamespaceSums, Open, Seen, SweptBucket
 from auditor.errors import UsageError
 from auditor.findings import BucketCoverage, Judgement, Member, member_of
 from auditor.model import Dependency, Encryption, KeyName, Population
 from auditor.ports import OpenInventory
+from auditor.registered import Doubt
 from auditor.run import Parts
 
 _MOST: Final = LARGEST // 64
@@ -34,16 +36,19 @@ def bundling(
     """
     if judgement.is_keys_only:
         raise UsageError("the newest judgement saw no bucket, so that there is nothing to tell", "configure [[bucket]]")
+    if judgement.run.config_digest != parts.config_digest:
+        raise UsageError("the newest judgement was made by another config, which may say whose what is", "poll first")
+    doubt = _doubt(parts, judgement)
     encryptions = {member_of(one.holding): one.encryption for one in judgement.assessed}
-    mine = _Mine(parts, judgement, rows, tenant)
+    mine = _Mine(parts, judgement, rows, tenant, doubt)
     sums: dict[_Place, dict[str, NamespaceSums]] = defaultdict(dict)
-    for count, row in enumerate(rows.of_tenant(tenant)):
+    for count, row in enumerate(rows.of_tenant(tenant, doubt)):
         if count >= _MOST:
             raise UsageError(f"the data of tenant {tenant!r} does not fit into one bundle", "give it several tenants")
         _add(sums, row, _encryption(row, encryptions), mine)
     if not sums:
         raise UsageError(
-            f"no data of tenant {tenant!r} is known",
+            f"no data is known to be of tenant {tenant!r}",
             "name it as `scan --format json` does; a registry or `tenant_field` says whose a namespace is",
         )
     data = [
@@ -65,7 +70,7 @@ def bundling(
         judgement=judgement.run.id,
         made=now,
         operator=operator,
-        seen=_seen(judgement, rows),
+        seen=_seen(parts, judgement, rows, doubt),
         tenant=tenant,
         version=parts.version,
     )
@@ -74,11 +79,11 @@ def bundling(
 class _Mine:
     """Which keys may be named to a tenant."""
 
-    def __init__(self, parts: Parts, judgement: Judgement, rows: OpenInventory, tenant: str) -> None:
+    def __init__(self, parts: Parts, judgement: Judgement, rows: OpenInventory, tenant: str, doubt: Doubt) -> None:
         said = judgement.registered.digest
         self._tenant = tenant
         self._tenants = parts.registry.tenants(said)
-        self._others = parts.registry.shared(said) | {KeyName(one) for one in rows.keys_of_others(tenant)}
+        self._others = parts.registry.shared(said) | {KeyName(one) for one in rows.keys_of_others(tenant, doubt)}
 
     def named(self, key: str) -> bool:
         """Whether this one may."""
@@ -126,13 +131,36 @@ def _swept(one: BucketCoverage) -> SweptBucket:
     )
 
 
-def _seen(judgement: Judgement, rows: OpenInventory) -> Seen:
+def _doubt(parts: Parts, judgement: Judgement) -> Doubt:
+    """Where what names say of namespaces may be otherwise: a registry that would say so was not, or not all, heard."""
+    registered = judgement.registered
+    layouts = {one.bucket: one.layout for one in parts.ledger.sweeps()}
+    buckets = [one.bucket for one in judgement.coverage.buckets]
+    return Doubt(
+        buckets=tuple(
+            one
+            for one in buckets
+            if registered.knows(one) is None or layouts.get(one) not in {None, parts.inventory.layout(one)}
+        ),
+        unregistered=tuple(one for one in buckets if not registered.is_sound(one)),
+    )
+
+
+def _seen(parts: Parts, judgement: Judgement, rows: OpenInventory, doubt: Doubt) -> Seen:
     registered = judgement.registered
     names = {one.name for one in registered.registries}
-    is_unheard = any(gap.what in names for gap in judgement.gaps) or any(one.unusable for one in registered.registries)
+    # Whose a namespace is a registry tells without naming keys.
+    keyless = {gaps.registry_keyless(one.name, one.namespaces) for one in registered.registries if one.namespaces}
+    is_unheard = any(one.unusable for one in registered.registries) or any(
+        gap.what in names and gap not in keyless for gap in judgement.gaps
+    )
+    left: set[str] = set()
+    if not parts.policy.no_data_elsewhere:
+        # An earlier bundle told of it, and nobody looks there any more.
+        left = {one.bucket for one in parts.ledger.sweeps()}.difference(parts.buckets)
     return Seen(
         elsewhere=judgement.coverage.buckets_not_configured,
         registries=registered.is_whole and not is_unheard,
-        unclear=rows.of_nobody(),
-        unswept=sum(not one.complete for one in judgement.coverage.buckets),
+        unclear=rows.of_nobody(doubt),
+        unswept=sum(not one.complete for one in judgement.coverage.buckets) + len(left),
     )

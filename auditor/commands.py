@@ -300,7 +300,11 @@ def write_bundle(
     """Write what the newest judgement tells of one tenant's data, signed for this tenant."""
     if operator is not None and not (operator.isprintable() and 0 < len(operator) <= _LONGEST_OPERATOR):
         raise UsageError(f"--operator {operator!r} is no name", f"give one of at most {_LONGEST_OPERATOR} characters")
+    if not _is_text(tenant):
+        raise UsageError(f"--tenant {tenant!r} is no text in UTF-8", "name it as `scan --format json` does")
     key = signing_key(sign_with)
+    if output.exists() and output.samefile(sign_with):
+        raise UsageError(f"--output {output} is the key to sign with, which would be lost", "choose another --output")
     with _assembled(path, verbose=verbose, asking=False) as (_, assembly):
         assembly.ledger.verify()
         judgement = _judged(assembly)
@@ -312,6 +316,15 @@ def write_bundle(
             f"{visible(one)}\n" for one in (f"wrote {output}", *bundle_text.made(made, fingerprint_of(key)))
         )
     return 0
+
+
+def _is_text(given: str) -> bool:
+    """Whether it was given as text: bytes of a command line that are none stand for themselves."""
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _targets(kinds: list[str], output: Path | None) -> Iterator[tuple[str, Path]]:

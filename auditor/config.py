@@ -519,7 +519,7 @@ class Thresholds(_Table):
     quarantine_days: float = Field(default=14, ge=0, le=36_500)
     """retire: how long a version that holds nothing stays disabled before it is destroyed."""
     no_data_elsewhere: StrictBool = False
-    """retire: buckets that no config names hold nothing under these keys; only who knows all of them can say so."""
+    """retire, bundle: buckets that no config names hold nothing under these keys; only who knows all can say so."""
     allowed_protection_levels: list[ProtectionLevel] = Field(default=[])
     """protection-level: the levels of Cloud KMS that versions may have; empty: every one."""
 

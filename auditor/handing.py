@@ -12,6 +12,8 @@ from auditor import envelope
 from auditor.bundle import LARGEST, PAYLOAD_TYPE, Bundle, pack, unpack
 from auditor.errors import AuditorError, UsageError
 
+_LARGEST_KEY: Final = 64 * 1024
+"""Bytes of a file with a private key, of which no more are read; it has a hundred."""
 _MAKE: Final = "make one: openssl genpkey -algorithm ed25519 -out KEY.pem"
 
 
@@ -29,7 +31,8 @@ def signing_key(path: Path) -> Ed25519PrivateKey:
         UsageError: it cannot be read, or is no such key.
     """
     try:
-        return envelope.private_key(path.read_bytes())
+        with path.open("rb") as file:
+            return envelope.private_key(file.read(_LARGEST_KEY))
     except OSError as error:
         raise UsageError(f"the key {path} cannot be read: {error.strerror}", _MAKE) from None
     except ValueError as error:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from auditor.bundle import CLOCKS_APART
 from auditor.errors import AuditorError, CollectError
 from auditor.model import Gap, GcpKey, GcpKeyVersion, KeyMemory, KeyName, Reason
 from auditor.readability import KeyView
@@ -25,11 +26,15 @@ def of_bundle(name: str, told: Handed, now: datetime, max_age: timedelta) -> Ite
     """What a bundle that counts leaves open."""
     yield _hearsay(name, told)
     age = now - told.swept
+    if age < -CLOCKS_APART:
+        effect = f"the oldest sweep that it tells of began in the future, at {_minute(told.swept)}"
+        yield Gap(name, Reason.MALFORMED, effect, "set this machine's clock; if it is right, ask the operator")
     if age > max_age:
         hours = age / timedelta(hours=1)
         allowed = f"max_age_hours allows {max_age / timedelta(hours=1):g}"
         effect = f"the oldest sweep that it tells of began {hours:,.0f} hours ago, and {allowed}"
-        yield Gap(name, Reason.NOT_VISIBLE, effect, _ANOTHER)
+        # Whoever allows what no bundle can tell has not allowed that none comes any more.
+        yield Gap(name, Reason.TIMEOUT, effect, _ANOTHER)
     yield from (Gap(name, Reason.NOT_VISIBLE, effect, _OPERATOR) for effect in _of_the_whole(told))
     if told.unknown:
         effect = f"the operator could not learn what {_counted(told.unknown, 'object')} are encrypted with"
@@ -101,6 +106,8 @@ def _hearsay(name: str, told: Handed) -> Gap:
         f"{_minute(told.made)} that is signed with the key sha256:{told.signer[:16]}; what was written, moved or "
         f"deleted since {_minute(told.swept)} was not seen"
     )
+    if told.verified is not None and told.verified < told.swept:
+        effect += f"; of some objects the key was read at {_minute(told.verified)}, and not since"
     return Gap(name, Reason.NOT_VISIBLE, effect, _ANOTHER)
 
 

@@ -31,7 +31,7 @@ from auditor.model import (
     Sample,
     Sweep,
 )
-from auditor.registered import Declared, Entry, Mismatch, Portion, Registered, Registry
+from auditor.registered import Declared, Doubt, Entry, Mismatch, Portion, Registered, Registry
 from auditor.rows import Done, End, Fingerprint
 from auditor.standing import LastUse
 
@@ -564,13 +564,13 @@ class DependencyRows(Protocol):
 class TenantRows(Protocol):
     """The dependencies of one tenant, to be told to it: nothing of another's may be among them."""
 
-    def of_tenant(self, tenant: str) -> Iterator[Dependency]:
+    def of_tenant(self, tenant: str, doubt: Doubt) -> Iterator[Dependency]:
         """Yield every dependency of the namespaces that are certainly this tenant's, without names of objects."""
 
-    def keys_of_others(self, tenant: str) -> frozenset[str]:
-        """Every key that has data of a namespace which is not certainly this tenant's."""
+    def keys_of_others(self, tenant: str, doubt: Doubt) -> frozenset[str]:
+        """Every key that has data which is not certainly this tenant's."""
 
-    def of_nobody(self) -> int:
+    def of_nobody(self, doubt: Doubt) -> int:
         """Count the namespaces of which nobody says for certain whose they are."""
 
 

@@ -129,7 +129,7 @@ class Handed:
     unclear: int
     """Namespaces of which nobody says for certain whose they are."""
     unswept: int
-    """Buckets without a whole sweep that can be used."""
+    """Buckets without a whole sweep that can be used, with those that left the operator's config."""
     elsewhere: int | None
     """Buckets in no config of the operator; None: nobody knows."""
     registries: bool
@@ -137,6 +137,8 @@ class Handed:
     buckets: tuple[HandedBucket, ...] = ()
     gaps: tuple[tuple[str, str], ...] = ()
     """(bucket or key, reason) of what the operator could not read."""
+    verified: datetime | None = None
+    """Aware, UTC: when the key of an object was read longest ago; None: nobody kept that."""
 
     @property
     def is_whole(self) -> bool:
@@ -194,6 +196,16 @@ class Registered:
     def is_whole(self) -> bool:
         """Whether every registry was read, and what they say could be put together."""
         return not self.registries or (bool(self.digest) and all(one.namespaces is not None for one in self.registries))
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Where nobody says for certain whose a namespace is, though something does, like its name."""
+
+    buckets: tuple[str, ...] = ()
+    """Those of all whose namespaces that is so."""
+    unregistered: tuple[str, ...] = ()
+    """Those of whose namespaces it is so where no entry names them: one that cannot be used may speak of any."""
 
 
 NOTHING_SAID: Final = Registered()

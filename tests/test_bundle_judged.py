@@ -19,10 +19,11 @@ from auditor.findings import Basis, Confidence, Finding, Judgement, Severity, St
 from auditor.outputs import diff_json, impact_json, retire_json, revocation_json, scan_json, summary
 from auditor.web import Loaded
 from auditor.wiring import assemble
-from tests.bundles import BUCKET, BUNDLE, Customer, Operator, a_customer, an_operator, run
+from tests.bundles import BUCKET, BUNDLE, Customer, Operator, a_customer, a_signer, an_operator, run
 from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
 from tests.core_builders import AWS_KEY, NOW
 from tests.keys_only import FILE
+from tests.test_bundle_read import anew
 from tests.test_web import ask
 
 VERSION = f"{GOOGLE_KEY}/cryptoKeyVersions"
@@ -216,12 +217,17 @@ def test_diff_compares_keys_and_findings(customer: Customer, capsys: pytest.Capt
 
 def test_metrics_and_the_web_side_have_the_objects_that_are_told(customer: Customer) -> None:
     customer.set_state(1, "DISABLED")
-    customer.polled()
+    (registry,) = customer.polled().registered.bundles
+    assert registry.bundle is not None
+    swept = registry.bundle.swept.timestamp()
     with contextlib.closing(assemble(load(customer.config), customer.cloud.store.clock)) as assembly:
         loops = daemon.Daemon(assembly.parts, load(customer.config).schedule)
         read = serving.readings(assembly, loops, lambda: Loaded("0" * 64, NOW))
         lines = ask("/metrics", read).text.splitlines()
         assert 'cmek_dependent_objects{basis="bundle",bucket="gs://data",readability="unreadable"} 10.0' in lines
+        (old,) = [one for one in lines if one.startswith("cmek_bundle_oldest_sweep_timestamp_seconds{")]
+        assert old.startswith('cmek_bundle_oldest_sweep_timestamp_seconds{registry="registry acme.json"} ')
+        assert float(old.rpartition(" ")[2]) == pytest.approx(swept)
         rows = json.loads(ask("/api/v1/keys", read).text)["items"]
         assert [(one["key_version"], one["objects"]) for one in rows] == [("1", 10), ("2", 10)]
         assert "20 objects by an operator&#39;s bundle" in ask("/", read).text
@@ -277,6 +283,27 @@ def test_of_two_bundles_of_one_bucket_and_tenant_the_newer_sweep_counts(customer
     judgement = customer.polled()
     assert sum(one.holding.objects or 0 for one in judgement.assessed) == 30
     assert len(judgement.registered.bundles) == 2
+
+
+def test_no_other_signer_takes_away_what_a_bundle_tells_by_a_newer_sweep(
+    customer: Customer, operator: Operator
+) -> None:
+    customer.set_state(1, "DISABLED")
+    (name,) = opened(customer.polled())
+    other = customer.folder / "vendor.json"
+    other.write_bytes(operator.made.read_bytes())
+
+    def later(one: dict[str, Any]) -> None:
+        one["data"] = [some for some in one["data"] if some["version"] != "1"]
+        one["buckets"][0] |= {"started": one["made"], "ended": one["made"]}
+
+    anew(other, a_signer(customer.folder, "vendor"), later)
+    customer.configure(BUNDLE + BUNDLE.replace("acme.json", "vendor.json").replace("operator.pub", "vendor.pub"))
+    assert opened(customer.polled()).keys() == {name}
+    # Of the same signer it does.
+    customer.configure(BUNDLE + BUNDLE.replace("acme.json", "vendor.json"))
+    anew(other, operator.key, later)
+    assert opened(customer.polled()) == {}
 
 
 def test_a_census_ends_what_a_bundle_told_only_once_the_bucket_was_looked_at(customer: Customer) -> None:

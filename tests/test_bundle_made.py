@@ -185,6 +185,79 @@ def test_a_namespace_whose_tenant_is_not_certain_is_in_no_bundle_and_counted(
     assert "1 namespace of all tenants of which nobody says for certain whose they are" in capsys.readouterr().out
 
 
+def namespaces(operator: Operator) -> set[object]:
+    """Those that are told."""
+    return {row[0] for one in signed(operator.made)["data"] for row in one["namespaces"]}
+
+
+@pytest.mark.parametrize(
+    ("lines", "left"),
+    [(["acme/search,alias/main,mars", "acme/chat,,acme"], {"acme/chat"}), (None, set())],
+    ids=["an entry that cannot be used", "it was never read"],
+)
+def test_what_a_registry_may_say_is_another_tenants_is_in_no_bundle(
+    operator: Operator, capsys: pytest.CaptureFixture[str], lines: list[str] | None, left: set[str]
+) -> None:
+    """The names of the objects say that all of it is acme's, and of two words the registry's counts."""
+    if lines is not None:
+        (operator.folder / "namespaces.csv").write_text("\n".join(["namespace,key,tenant", *lines]) + "\n")
+    operator.configure(BUCKET + FILE)
+    operator.scanned()
+    if not left:
+        assert "no data is known to be of tenant 'acme'" in refused(operator, capsys)
+        return
+    operator.bundle("-q")
+    assert namespaces(operator) == left
+    # `search` of acme, and `secret` of zeta, are anybody's.
+    assert signed(operator.made)["seen"]["unclear"] == 2
+
+
+def test_a_registry_that_names_tenants_and_no_keys_tells_all_that_a_bundle_needs(operator: Operator) -> None:
+    (operator.folder / "namespaces.csv").write_text("namespace,tenant\nacme/search,acme\nzeta/secret,zeta\n")
+    operator.configure(BUCKET + FILE)
+    assert "names a key for none" in " ".join(one.effect for one in operator.scanned().gaps)
+    operator.bundle("-q")
+    assert signed(operator.made)["seen"]["registries"] is True
+    (operator.folder / "namespaces.csv").unlink()
+    operator.scanned()
+    operator.bundle("-q")
+    assert signed(operator.made)["seen"]["registries"] is False
+
+
+def test_a_bucket_that_was_swept_by_another_layout_tells_nobody_whose_it_is(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator.scanned()
+    operator.configure(BUCKET.replace("{org}/{namespace}", "{namespace}/{org}"))
+    assert run("poll", "-q", "-c", str(operator.config)) == 3
+    assert "no data is known to be of tenant 'acme'" in refused(operator, capsys)
+    operator.scanned()
+    assert operator.bundle("-q", tenant="search") == 0
+
+
+def test_a_config_that_was_never_judged_by_is_not_told_by(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator.scanned()
+    operator.configure(f'{BUCKET}[[key]]\nname = "{GOOGLE_KEY}"\ntenant = "zeta"\n')
+    assert "was made by another config" in refused(operator, capsys)
+    operator.scanned()
+    operator.bundle("-q")
+    assert GOOGLE_KEY not in operator.made.read_text()
+    assert {key for key, _ in data(operator)} == {None}
+
+
+def test_a_key_that_has_data_in_no_namespace_may_be_anybodys(operator: Operator) -> None:
+    operator.cloud.store.put("data", "outside", key=GOOGLE_KEY, version=3)
+    operator.scanned()
+    operator.bundle("-q")
+    assert {key for key, _ in data(operator)} == {None}
+    operator.configure(f'{BUCKET}[[key]]\nname = "{GOOGLE_KEY}"\ntenant = "acme"\n')
+    operator.scanned()
+    operator.bundle("-q")
+    assert {key for key, _ in data(operator)} == {GOOGLE_KEY}
+
+
 def test_it_says_what_the_operator_did_not_see(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
     operator.configure(BUCKET + BUCKET.replace("gs://data", "gs://nobody-has-this"))
     operator.cloud.store.put("data", "outside", size=1)
@@ -218,8 +291,9 @@ def refused(operator: Operator, capsys: pytest.CaptureFixture[str], *more: str, 
 
 def test_an_unknown_tenant_is_one_clear_error(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
     operator.scanned()
-    assert "no data of tenant 'mars' is known" in refused(operator, capsys, tenant="mars")
+    assert "no data is known to be of tenant 'mars'" in refused(operator, capsys, tenant="mars")
     assert "\x1b" not in refused(operator, capsys, tenant="\x1b[31m")
+    assert "is no text in UTF-8" in refused(operator, capsys, tenant="acme\udcff")
 
 
 def test_without_a_judgement_or_a_bucket_there_is_nothing_to_tell(
@@ -256,6 +330,16 @@ def test_what_is_no_key_to_sign_with_is_refused(operator: Operator, capsys: pyte
     path.write_bytes(operator.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
     assert "passphrase" in told()
     assert not operator.made.exists()
+
+
+def test_the_key_to_sign_with_is_never_written_over(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+    operator.scanned()
+    path = operator.folder / "operator.pem"
+    before = path.read_bytes()
+    (operator.folder / "link.json").symlink_to(path)
+    for output in (path, operator.folder / "link.json"):
+        assert "is the key to sign with" in refused(operator, capsys, "--output", str(output))
+    assert path.read_bytes() == before
 
 
 def test_a_name_of_an_operator_that_could_forge_a_line_is_refused(

@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,9 @@ WRONG: dict[str, Callable[[Told], None]] = {
     "made in the future": set_at("made", to=FAR),
     "made at no time": set_at("made", to="yesterday"),
     "made without a zone": set_at("made", to="2026-01-01T00:00:00"),
+    "made in a zone of its own": set_at("made", to="2026-01-01T00:00:00+05:00"),
+    "a sweep in a zone of its own": set_at("buckets", 0, "started", to="2026-01-01T00:00:00+05:00"),
+    "objects of before all times": set_at("data", 0, "namespaces", 0, 4, to="0001-01-01T00:00:00+23:59"),
     "a sweep that ended before it began": set_at("buckets", 0, "started", to=FAR),
     "objects of the future": set_at("data", 0, "namespaces", 0, 5, to=FAR),
     "a huge number": set_at("data", 0, "namespaces", 0, 1, to=2**63),
@@ -212,6 +215,15 @@ def test_a_larger_file_than_is_read_is_refused(customer: Customer) -> None:
     assert told(judgement).objects == 20
 
 
+def test_a_file_that_would_take_much_memory_is_refused_before_it_is_taken_apart(customer: Customer) -> None:
+    customer.polled()
+    for one in ("[" + "[]," * 1000 + "[]]", "{" + ",".join(f'"{number}":0' for number in range(1000)) + "}"):
+        customer.bundle.write_text(one)
+        judgement = customer.polled()
+        assert "too many parts for an envelope" in gap(judgement, "is not believed").effect
+        assert told(judgement).objects == 20
+
+
 def test_a_public_key_that_is_none_is_a_gap_and_the_last_bundle_counts(customer: Customer) -> None:
     customer.polled()
     good = (customer.folder / "operator.pub").read_bytes()
@@ -256,6 +268,21 @@ def test_an_older_bundle_than_the_one_read_last_is_not_believed(customer: Custom
     assert not [one for one in customer.polled().gaps if one.reason is Reason.MALFORMED]
 
 
+def test_a_damaged_state_lets_no_older_bundle_be_believed(customer: Customer, operator: Operator) -> None:
+    older = operator.made.read_bytes()
+    operator.put("acme/new", 3)
+    operator.hand_over(customer)
+    assert told(customer.polled()).objects == 30
+    (kept,) = (customer.folder / "state" / "registry").glob("registry-acme-json-*/told-*.parquet")
+    kept.write_bytes(b"")
+    customer.bundle.write_bytes(older)
+    judgement = customer.polled()
+    assert "what it tells is not known" in gap(judgement, "and the one that was read last is newer").effect
+    assert judgement.assessed == ()
+    customer.given(operator)
+    assert told(customer.polled()).objects == 30
+
+
 def test_another_bundle_of_the_same_moment_is_not_believed(customer: Customer, operator: Operator) -> None:
     customer.polled()
     anew(customer.bundle, operator.key, lambda one: one["data"].pop())
@@ -279,7 +306,7 @@ def test_a_stale_bundle_is_a_gap_by_the_age_of_its_oldest_sweep(customer: Custom
     assert isinstance(clock, Clock)
     clock.ahead += timedelta(hours=49)
     found = gap(customer.polled(), "hours ago")
-    assert (found.what, found.reason) == (NAME, Reason.NOT_VISIBLE)
+    assert (found.what, found.reason) == (NAME, Reason.TIMEOUT)
     assert "began 49 hours ago, and max_age_hours allows 48" in found.effect
     # Made anew of old sweeps it is no younger.
     payload = base64.b64decode(json.loads(customer.bundle.read_text())["payload"])
@@ -289,6 +316,38 @@ def test_a_stale_bundle_is_a_gap_by_the_age_of_its_oldest_sweep(customer: Custom
     assert "49 hours ago" in gap(customer.polled(), "hours ago").effect
     customer.configure(f"{BUNDLE}max_age_hours = 50\n")
     assert not [one for one in customer.polled().gaps if "hours ago" in one.effect]
+
+
+def test_who_allows_what_no_bundle_can_tell_has_not_allowed_an_old_one(customer: Customer, operator: Operator) -> None:
+    argv = ("poll", "-q", "-c", str(customer.config), "--allow-gaps", "not_visible")
+    assert run(*argv) == 0
+    now = datetime.now(UTC)
+
+    def old(one: Told) -> None:
+        one["buckets"][0]["started"] = f"{now - timedelta(hours=49):%Y-%m-%dT%H:%M:%SZ}"
+        one["made"] = f"{now + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
+
+    anew(customer.bundle, operator.key, old)
+    assert run(*argv) == 3
+    assert "hours ago" in gap(customer.polled(), "max_age_hours allows").effect
+
+
+def test_a_clock_that_was_set_back_makes_no_bundle_young(customer: Customer, operator: Operator) -> None:
+    customer.polled()
+    clock = operator.cloud.store.clock
+    assert isinstance(clock, Clock)
+    clock.ahead -= timedelta(hours=1)
+    found = gap(customer.polled(), "began in the future")
+    assert (found.what, found.reason) == (NAME, Reason.MALFORMED)
+
+
+def test_when_the_key_of_an_object_was_read_longest_ago_is_told(customer: Customer, operator: Operator) -> None:
+    """A sweep of S3 asks again about what is listed as before only from time to time, and its key may have changed."""
+    anew(customer.bundle, operator.key, set_at("buckets", 0, "verified", to="2026-01-01T00:00:00Z"))
+    found = gap(customer.polled(), "was not seen")
+    assert "; of some objects the key was read at 2026-01-01 00:00 UTC, and not since" in found.effect
+    operator.hand_over(customer)
+    assert "the key was read at" not in gap(customer.polled(), "was not seen").effect
 
 
 def test_what_the_operator_did_not_see_stays_unknown(customer: Customer, operator: Operator) -> None:
@@ -326,6 +385,25 @@ def test_a_bundle_that_lacks_something_ends_no_finding(customer: Customer, opera
     operator.scanned()
     operator.bundle("-q")
     customer.given(operator)
+    assert [(one.id, one.status) for one in customer.polled().findings] == [(finding.id, "resolved")]
+
+
+def test_a_bucket_that_left_the_operators_config_ends_no_finding(customer: Customer, operator: Operator) -> None:
+    operator.cloud.store.add_bucket("archive", "acme", "us-east1")
+    operator.put("acme/old", 1, bucket="archive")
+    operator.remove("acme/search")
+    operator.configure(BUCKET + BUCKET.replace("gs://data", "gs://archive"))
+    operator.hand_over(customer)
+    customer.set_state(1, "DISABLED")
+    (finding,) = customer.polled().findings
+    operator.configure(BUCKET)
+    operator.hand_over(customer)
+    judgement = customer.polled()
+    assert told(judgement).objects == 10
+    assert [(one.id, one.status) for one in judgement.findings] == [(finding.id, "open")]
+    assert "1 bucket without a whole sweep" in gap(judgement, "whole sweep").effect
+    operator.configure(f"{BUCKET}[policy]\nno_data_elsewhere = true\n")
+    operator.hand_over(customer)
     assert [(one.id, one.status) for one in customer.polled().findings] == [(finding.id, "resolved")]
 
 

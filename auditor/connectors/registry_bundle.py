@@ -17,6 +17,8 @@ from auditor.model import Reason
 
 _LARGEST_KEY: Final = 64 * 1024
 """Bytes of a file with a public key; it has a hundred."""
+_MOST_PARTS: Final = 100
+"""Of an envelope, told by its commas; it has three, and some more where somebody calls a key so."""
 _ANOTHER: Final = "get it from whoever sees the buckets, who makes it with `cmek-auditor bundle`"
 _KEY: Final = "name the public key that the operator has given you: `openssl pkey -in KEY.pem -pubout` writes it"
 
@@ -53,6 +55,9 @@ class BundleFile:
         """
         key = self._key()
         content = _read(self._path, LARGEST, _ANOTHER)
+        # Whoever wrote it is not known yet, and each part that is taken apart costs many times its bytes.
+        if content.count(b",") > _MOST_PARTS:
+            raise _malformed(f"{self._path} is not believed: it has too many parts for an envelope", _ANOTHER)
         try:
             payload = envelope.unseal(parse_once(content), PAYLOAD_TYPE, key)
             found = unpack(payload, self._clock())

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
@@ -15,13 +15,19 @@ from auditor.inventory.placing import OfKeys
 from auditor.inventory.sql import quoted, settle
 from auditor.rows import TIME
 
-TOLD: Final = pa.schema([*totals.SCHEMA, pa.field("swept", TIME), pa.field("source", pa.string())])
-"""What bundles say: dependencies, when the bucket was swept, and which bundle says so."""
-# Of what two bundles tell of one tenant in a bucket, the newer sweep counts.
+_OF_BUNDLES: Final[list["pa.Field[Any]"]] = [  # quoted: the class takes no parameters at run time
+    pa.field("swept", TIME),
+    pa.field("signer", pa.string()),
+    pa.field("source", pa.string()),
+]
+TOLD: Final = pa.schema([*totals.SCHEMA, *_OF_BUNDLES])
+"""What bundles say: dependencies, when the bucket was swept, who has signed that, and which bundle says so."""
+# Of what two bundles of one signer tell of one tenant in a bucket, the newer sweep counts. Another signer's word takes
+# nothing away: who hides data by it would have only to say that he looked later.
 _GATHERED: Final = """
 COPY (
-    SELECT * EXCLUDE (swept, source) FROM read_parquet($files, hive_partitioning = false)
-    QUALIFY rank() OVER (PARTITION BY bucket, tenant ORDER BY swept DESC, source) = 1
+    SELECT * EXCLUDE (swept, signer, source) FROM read_parquet($files, hive_partitioning = false)
+    QUALIFY rank() OVER (PARTITION BY bucket, tenant, signer ORDER BY swept DESC, source) = 1
     ORDER BY namespace, bucket, population, encryption, key NULLS FIRST, key_version NULLS FIRST
 ) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
 """

@@ -22,7 +22,7 @@ from auditor.inventory.files import very_file
 from auditor.inventory.snapshot import moment
 from auditor.model import Dependency, Encryption, Extent, Holding, Population
 from auditor.ports import Measured, NamespaceRow, Portions
-from auditor.registered import Portion
+from auditor.registered import Doubt, Portion
 
 _COLUMNS: Final = (
     "bucket VARCHAR, namespace VARCHAR, tenant VARCHAR, population VARCHAR, encryption VARCHAR, key VARCHAR, "
@@ -495,18 +495,20 @@ class Dependencies:
                     return
                 skip = 0
 
-    def of_tenant(self, tenant: str) -> Iterator[Dependency]:
+    def of_tenant(self, tenant: str, doubt: Doubt) -> Iterator[Dependency]:
         """Yield every dependency of the namespaces that are certainly this tenant's, without names of objects."""
         for part in self._parts():
-            yield from map(_dependency, self._stream(tenancy.ROWS, part, {"tenant": tenant}))
+            values = {"tenant": tenant, **tenancy.doubted(doubt)}
+            yield from map(_dependency, self._stream(tenancy.ROWS, part, values))
 
-    def keys_of_others(self, tenant: str) -> frozenset[str]:
-        """Every key that has data of a namespace which is not certainly this tenant's."""
-        return frozenset(key for (key,) in self._ask(tenancy.FOREIGN, {"tenant": tenant}))
+    def keys_of_others(self, tenant: str, doubt: Doubt) -> frozenset[str]:
+        """Every key that has data which is not certainly this tenant's."""
+        values = {"tenant": tenant, **tenancy.doubted(doubt)}
+        return frozenset(key for (key,) in self._ask(tenancy.FOREIGN, values))
 
-    def of_nobody(self) -> int:
+    def of_nobody(self, doubt: Doubt) -> int:
         """Count the namespaces of which nobody says for certain whose they are."""
-        return sum(some[0][0] for some in self._in_parts(tenancy.UNCLEAR, {}))
+        return sum(some[0][0] for some in self._in_parts(tenancy.UNCLEAR, tenancy.doubted(doubt)))
 
     def _held(self, part: Cut) -> Mapping[str, int]:
         """How many rows each bucket has in a part."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
-from auditor.bundle import Believed, Bundle
+from auditor.bundle import Believed
 from auditor.errors import CollectError, LedgerError
 from auditor.inventory import files, notes
 from auditor.inventory.claiming import TOLD
@@ -20,7 +20,7 @@ from auditor.model import Encryption, Reason
 from auditor.ports import BundleSource, KeptRegistry
 from auditor.registered import Handed, HandedBucket, Registry
 
-_FORM: Final = 1
+_FORM: Final = 2
 """Rises when files are to be written anew though nothing was said anew."""
 _NOTE: Final = "bundle.json"
 _AT_ONCE: Final = 50_000
@@ -39,9 +39,8 @@ class BundleStore:
         try:
             told = notes.read(home / _NOTE)
             path = home / str(told["file"])
-            handed = _HANDED.validate_python(told["handed"])
-            is_other = source.signer() not in {None, handed.signer}
-            if told["form"] != _FORM or is_other or files.digest(path) != told["digest"]:
+            handed = self._before(source)
+            if handed is None or told["form"] != _FORM or files.digest(path) != told["digest"]:
                 return None
             return KeptRegistry(
                 registry=Registry(
@@ -59,6 +58,14 @@ class BundleStore:
         except (OSError, KeyError, ValueError, TypeError, ValidationError):
             return None
 
+    def _before(self, source: BundleSource) -> Handed | None:
+        """What the one that was believed last says of itself, though what it tells of data may be damaged meanwhile."""
+        try:
+            handed = _HANDED.validate_python(notes.read(home_of(self._root, source.name) / _NOTE)["handed"])
+        except (OSError, KeyError, ValueError, TypeError, ValidationError):
+            return None
+        return handed if source.signer() in {None, handed.signer} else None
+
     def keep(self, source: BundleSource, version: str, now: datetime) -> KeptRegistry:
         """Read a bundle, and keep it in place of what it said before.
 
@@ -67,10 +74,9 @@ class BundleStore:
             LedgerError: it cannot be written down.
         """
         believed = source.read()
-        before = self.kept(source)
         home = home_of(self._root, source.name)
-        if before is not None and before.registry.bundle is not None:
-            _see_that_it_goes_on(source.name, before.registry.bundle, believed, home)
+        if (before := self._before(source)) is not None:
+            _see_that_it_goes_on(source.name, before, believed, home)
         try:
             home.mkdir(parents=True, mode=0o700, exist_ok=True)
             remove_unfinished(home)
@@ -117,7 +123,7 @@ def _write(path: Path, source: str, believed: Believed) -> tuple[Handed, int]:
     told = believed.bundle
     counts = dict.fromkeys(("unknown", "withheld"), 0)
     with pq.ParquetWriter(path, TOLD, compression="zstd") as writer:
-        rows = _rows(told, source, counts)
+        rows = _rows(believed, source, counts)
         while some := list(islice(rows, _AT_ONCE)):
             writer.write_table(pa.Table.from_pylist(some, TOLD))
     namespaces, objects, size = told.amounts
@@ -142,11 +148,13 @@ def _write(path: Path, source: str, believed: Believed) -> tuple[Handed, int]:
             for one in told.buckets
         ),
         gaps=tuple((one.about, one.reason.value) for one in told.gaps),
+        verified=told.verified,
     )
     return handed, namespaces
 
 
-def _rows(told: Bundle, source: str, counts: dict[str, int]) -> Iterator[dict[str, Any]]:
+def _rows(believed: Believed, source: str, counts: dict[str, int]) -> Iterator[dict[str, Any]]:
+    told = believed.bundle
     swept = {one.bucket: one.started for one in told.buckets}
     for some in told.data:
         is_withheld = some.encryption is Encryption.CMEK and some.key is None
@@ -170,5 +178,6 @@ def _rows(told: Bundle, source: str, counts: dict[str, int]) -> Iterator[dict[st
                 "first_name": None,
                 "last_name": None,
                 "swept": swept[some.bucket],
+                "signer": believed.signer,
                 "source": source,
             }

@@ -1,11 +1,15 @@
 """The questions that are asked of dependencies about the data of one tenant alone."""
 
+from collections.abc import Mapping
 from typing import Final
 
-from auditor.registered import Portion
+from auditor.registered import Doubt, Portion
 
-_CERTAIN: Final = f"namespace IS NOT NULL AND portions & {Portion.DISPUTED.bit} = 0"
-"""Of which entries of registries say different things may be another tenant's."""
+_CERTAIN: Final = f"""
+namespace IS NOT NULL AND portions & {Portion.DISPUTED.bit} = 0 AND NOT list_contains($doubted::VARCHAR[], bucket)
+AND NOT (portions & {Portion.UNREGISTERED.bit} <> 0 AND list_contains($unsound::VARCHAR[], bucket))
+"""
+"""Of which entries of registries say different things, or may, may be another tenant's."""
 ROWS: Final = f"""
 SELECT bucket, namespace, tenant, population, encryption, key, key_version, objects, bytes, archived,
        epoch_us(oldest), epoch_us(newest), NULL, NULL, NULL, NULL
@@ -14,11 +18,16 @@ ORDER BY bucket, namespace, population, encryption, key NULLS FIRST, key_version
 """  # noqa: S608 - a number of our own
 FOREIGN: Final = f"""
 SELECT DISTINCT key FROM dependency
-WHERE key IS NOT NULL AND namespace IS NOT NULL AND NOT coalesce(tenant = $tenant AND {_CERTAIN}, false)
-"""  # noqa: S608 - as above
+WHERE key IS NOT NULL AND NOT coalesce(tenant = $tenant AND {_CERTAIN}, false)
+"""  # noqa: S608 - as above; what is in no namespace is anybody's
 UNCLEAR: Final = f"""
 SELECT count(*) FROM (
     SELECT DISTINCT bucket, namespace FROM dependency
     WHERE namespace IS NOT NULL AND (tenant IS NULL OR NOT ({_CERTAIN})) AND {{part}}
 )
 """  # noqa: S608 - as above
+
+
+def doubted(doubt: Doubt) -> Mapping[str, list[str]]:
+    """What stands for the buckets in question."""
+    return {"doubted": list(doubt.buckets), "unsound": list(doubt.unregistered)}

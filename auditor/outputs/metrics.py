@@ -88,6 +88,11 @@ TABLE: Final = (
         "Objects that complete sweeps of this process have listed; outcome is resolved or unresolved.",
         counter=True,
     ),
+    Described(
+        "cmek_bundle_oldest_sweep_timestamp_seconds",
+        ("registry",),
+        "When the oldest sweep began that the operator's bundle tells of, the one that was believed last.",
+    ),
     Described("cmek_sweep_duration_seconds", ("bucket",), "How long the newest complete sweep took."),
     Described(
         "cmek_api_requests",
@@ -193,6 +198,9 @@ class JudgementCollector(Collector):
             ],
             "cmek_sweep_last_success_timestamp_seconds": [
                 ((one.bucket,), one.sweep_ended.timestamp()) for one in swept if one.sweep_ended
+            ],
+            "cmek_bundle_oldest_sweep_timestamp_seconds": [
+                ((one.name,), one.bundle.swept.timestamp()) for one in judgement.registered.bundles if one.bundle
             ],
             "cmek_sweep_duration_seconds": [
                 ((one.bucket,), (one.sweep_ended - one.sweep_started).total_seconds())
