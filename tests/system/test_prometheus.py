@@ -1,6 +1,7 @@
 """The metrics, alerts and dashboard with a real Prometheus and a real Alertmanager."""
 
 import json
+import re
 import subprocess
 import urllib.parse
 import urllib.request
@@ -8,11 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.clouds import GOOGLE_KEY
+from tests.logins import TOKEN, a_certificate
 from tests.small import a_small_cloud
 from tests.system.conftest import ROOT, free_ports, running, tool
 from tests.test_daemon import Running, eventually, serving
@@ -117,3 +120,35 @@ def test_every_panel_of_the_dashboard_asks_what_prometheus_can_answer(watched: W
             else:
                 # A rate needs two scrapes.
                 eventually(partial(watched.query, target["expr"]))
+
+
+def test_a_real_prometheus_reads_a_closed_daemon_by_the_job_of_the_documentation(tmp_path: Path) -> None:
+    (job,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "web.md").read_text(), re.DOTALL)
+    made = a_certificate(tmp_path, "127.0.0.1")
+    (tmp_path / "token").write_text(TOKEN)
+    (port,) = free_ports(1)
+    with a_small_cloud(tmp_path) as small, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AUDITOR_TOKEN", TOKEN)
+        tls = 'listen = "0.0.0.0:0"\ntls_cert = "tls.pem"\ntls_key = "tls.key"\ntoken_env = "AUDITOR_TOKEN"'
+        small.config.write_text(small.config.read_text().replace('listen = "127.0.0.1:0"', tls))
+        with serving(small.config) as daemon:
+            for what, ours in {
+                "/etc/prometheus/cmek-auditor.token": str(tmp_path / "token"),
+                "/etc/prometheus/cmek-auditor-ca.pem": str(made.cert),
+                "auditor.example.com:9464": f"127.0.0.1:{daemon.address.rpartition(':')[2]}",
+            }.items():
+                assert what in job
+                job = job.replace(what, ours)
+            config = tmp_path / "prometheus.yml"
+            config.write_text(f"global:\n  scrape_interval: 1s\n{job}")
+            server = f"http://127.0.0.1:{port}"
+            with running(
+                tool("prometheus"),
+                f"--config.file={config}",
+                f"--storage.tsdb.path={tmp_path / 'tsdb'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+                ready=f"{server}/-/ready",
+            ):
+                asked = Watched(daemon, server, "")
+                eventually(lambda: [one["value"][1] for one in asked.query("up")] == ["1"])
+                eventually(lambda: asked.query("cmek_build_info"))
