@@ -1,12 +1,10 @@
 """The API: a judgement as JSON, page by page."""
 
-import base64
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, islice
-from typing import Any, Final
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,21 +12,23 @@ from starlette.responses import JSONResponse, Response
 
 from auditor.findings import Finding, Judgement
 from auditor.outputs import scan_json, words
+from auditor.web import openapi
+from auditor.web.asking import MOST, NAMING, PAGING, SPACE, Place, of_findings, paging, parameters, place
+from auditor.web.choosing import chosen, named, one_named
 from auditor.web.readings import Readings
-
-_MOST: Final = 1000
-_USUAL: Final = 100
-_LIMIT: Final = re.compile(r"[0-9]{1,4}")
 
 
 class Api:
     """One method an address; they are plain functions, so that Starlette runs them beside its loop."""
 
-    def __init__(self, readings: Readings) -> None:
+    def __init__(self, readings: Readings, challenges: Sequence[str] = ()) -> None:
+        """`challenges`: how one logs in, as `WWW-Authenticate` says it."""
         self._read = readings
+        self._challenges = challenges
 
-    def status(self, _request: Request) -> Response:
+    def status(self, request: Request) -> Response:
         """How the daemon is, and what it judged last."""
+        parameters(request, ())
         judgement = self._read.judgement()
         loops = dict(self._read.loops_alive())
         config = self._config()
@@ -72,43 +72,70 @@ class Api:
             if name.text in reasons and kept.last_at != judgement.now
         ]
 
-    def judgement(self, _request: Request) -> Response:
+    def judgement(self, request: Request) -> Response:
         """The newest judgement without its long lists, and its gaps."""
+        parameters(request, ())
         judgement = self._needed()
-        gaps = [scan_json.gap(one) for one in judgement.gaps[:_MOST]]
+        gaps = [scan_json.gap(one) for one in judgement.gaps[:MOST]]
         return JSONResponse({**scan_json.head(judgement), "gaps": gaps, "gaps_total": len(judgement.gaps)})
 
     def findings(self, request: Request) -> Response:
-        """Findings, worst first."""
-        return _page(request, (scan_json.finding(one) for one in self._needed().findings))
+        """Findings, worst first; parameters narrow them down."""
+        where, filters = of_findings(request)
+        judgement = self._needed()
+        found = chosen(judgement, lambda: self._read.rows(judgement), filters)
+        return _page(where, map(scan_json.finding, found))
 
     def finding(self, request: Request) -> Response:
         """One finding, also one that has ended."""
+        parameters(request, ())
         return JSONResponse(scan_json.finding(self._one(request)))
 
-    def namespaces(self, request: Request) -> Response:
+    def namespaces_of(self, request: Request) -> Response:
         """All namespaces that hang on a finding."""
+        where = paging(request)
         judgement, one = self._needed(), self._one(request)
         if one not in judgement.findings:
             raise HTTPException(404, "this finding has ended: all namespaces of then are not kept")
-        start, limit = _place(request)
-        rows = self._read.rows(judgement).namespaces(one.members, start, limit + 1, one.portions)
+        rows = self._read.rows(judgement).namespaces(one.members, where.start, where.limit + 1, one.portions)
         first = next(rows, None)
-        if first is None and not start and one.extent.namespaces:
+        if first is None and not where.start and one.extent.namespaces:
             raise HTTPException(404, words.NAMESPACES_NOT_KEPT)
         some = chain(() if first is None else (first,), rows)
-        return _page(request, map(scan_json.namespace, some), skipped=True)
+        return _page(where, map(scan_json.namespace, some), skipped=True)
+
+    def namespaces(self, request: Request) -> Response:
+        """Namespaces by name, or by how it begins, in the order of their names."""
+        asked = parameters(request, (*PAGING, *NAMING))
+        where = place(asked)
+        judgement = self._needed()
+        found = named(judgement, self._read.rows(judgement), asked, where)
+        return _page(where, map(scan_json.worst_of_namespace, found), skipped=True)
 
     def dependencies(self, request: Request) -> Response:
         """All dependencies, each with its readability."""
+        where = paging(request)
         judgement = self._needed()
-        start, limit = _place(request)
-        rows = self._read.rows(judgement).rows(judgement.assessed, start, limit + 1)
-        return _page(request, (scan_json.dependency(row, assessed) for row, assessed in rows), skipped=True)
+        found = self._read.rows(judgement).rows(judgement.assessed, where.start, where.limit + 1)
+        return _page(where, (scan_json.dependency(row, assessed) for row, assessed in found), skipped=True)
+
+    def dependencies_of(self, request: Request) -> Response:
+        """Those of one namespace."""
+        asked = parameters(request, (*PAGING, *SPACE), needed=SPACE)
+        where = place(asked)
+        judgement = self._needed()
+        rows, space = self._read.rows(judgement), (asked["bucket"], asked["name"])
+        found = rows.of_namespace(judgement.assessed, *space, where.start, where.limit + 1)
+        return _page(where, (scan_json.dependency(row, assessed) for row, assessed in found), skipped=True)
 
     def keys(self, request: Request) -> Response:
         """Each key version that data depends on, and what does."""
-        return _page(request, scan_json.keys(self._needed()))
+        return _page(paging(request), scan_json.keys(self._needed()))
+
+    def described(self, request: Request) -> Response:
+        """Describe all of this as OpenAPI."""
+        parameters(request, ())
+        return JSONResponse(openapi.document(self._challenges))
 
     def _needed(self) -> Judgement:
         judgement = self._read.judgement()
@@ -117,45 +144,15 @@ class Api:
         return judgement
 
     def _one(self, request: Request) -> Finding:
-        asked = request.path_params["id"]
-        found: Sequence[Finding] = [one for one in self._needed().findings if one.id.startswith(asked)]
-        if not found:
-            found = self._read.ended(asked)
-        if len(found) > 1:
-            raise HTTPException(404, f"the ids of {len(found)} findings begin so: give more of the id")
-        if found:
-            return found[0]
-        raise HTTPException(404, "there neither is nor was such a finding")
+        return one_named(self._needed(), self._read.ended, request.path_params["id"])
 
 
 def _time(moment: datetime | None) -> str | None:
     return moment.isoformat().replace("+00:00", "Z") if moment else None
 
 
-def _page(request: Request, items: Iterable[Mapping[str, Any]], *, skipped: bool = False) -> Response:
+def _page(place: Place, items: Iterable[Mapping[str, Any]], *, skipped: bool = False) -> Response:
     """One page and the cursor of the next; `skipped` says that the items begin at the page already."""
-    start, limit = _place(request)
-    found = list(islice(items, 0 if skipped else start, limit + 1 if skipped else start + limit + 1))
-    more = len(found) > limit
-    following = base64.urlsafe_b64encode(str(start + limit).encode()).decode() if more else None
-    return JSONResponse({"items": found[:limit], "next": following})
-
-
-def _place(request: Request) -> tuple[int, int]:
-    asked = request.query_params
-    unknown = sorted(set(asked) - {"limit", "cursor"})
-    if unknown:
-        raise HTTPException(400, f"there is no parameter {unknown[0]!r}; limit and cursor are")
-    limit = asked.get("limit", str(_USUAL))
-    if not (_LIMIT.fullmatch(limit) and 1 <= int(limit) <= _MOST):
-        raise HTTPException(400, f"limit is a number from 1 to {_MOST}")
-    cursor = asked.get("cursor")
-    if cursor is None:
-        return 0, int(limit)
-    try:
-        start = int(base64.urlsafe_b64decode(cursor.encode("ascii")))
-    except ValueError:
-        raise HTTPException(400, "cursor is not one that a page before gave") from None
-    if not 0 <= start < 2**53:
-        raise HTTPException(400, "cursor is not one that a page before gave")
-    return start, int(limit)
+    found = list(islice(items, 0 if skipped else place.start, place.limit + 1 + (0 if skipped else place.start)))
+    more = len(found) > place.limit
+    return JSONResponse({"items": found[: place.limit], "next": place.following if more else None})

@@ -37,7 +37,7 @@ _LOCAL: Final = Hosts(local=True)
 
 def make_app(readings: Readings, hosts: Hosts = _LOCAL, logins: Logins | None = None) -> Starlette:
     """Make the application; every page is read-only. Without `logins` everybody who reaches it may read."""
-    pages, api = _Pages(readings), Api(readings)
+    pages, api = _Pages(readings), Api(readings, logins.challenges if logins is not None else ())
     routes = [
         Route("/", pages.report),
         Route("/metrics", pages.metrics),
@@ -47,9 +47,12 @@ def make_app(readings: Readings, hosts: Hosts = _LOCAL, logins: Logins | None = 
         Route("/api/v1/judgement", api.judgement),
         Route("/api/v1/findings", api.findings),
         Route("/api/v1/findings/{id}", api.finding),
-        Route("/api/v1/findings/{id}/namespaces", api.namespaces),
+        Route("/api/v1/findings/{id}/namespaces", api.namespaces_of),
+        Route("/api/v1/namespaces", api.namespaces),
+        Route("/api/v1/namespaces/dependencies", api.dependencies_of),
         Route("/api/v1/dependencies", api.dependencies),
         Route("/api/v1/keys", api.keys),
+        Route("/api/v1/openapi.json", api.described),
     ]
     guards = [Middleware(_Headers), Middleware(OnlyKnownHosts, hosts)]
     if logins is not None:
