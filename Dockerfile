@@ -16,6 +16,6 @@ RUN install -d -o 10001 -g 10001 -m 0700 /var/lib/cmek-auditor
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/var/lib/cmek-auditor
 USER 10001:10001
 VOLUME /var/lib/cmek-auditor
-HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD ["/opt/cmek-auditor/bin/python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9464/healthz', timeout=4)"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD ["/opt/cmek-auditor/bin/python", "-c", "import ssl, sys, urllib.request as r\nany_cert = ssl._create_unverified_context()\nfor scheme in 'http', 'https':\n try:\n  sys.exit(r.urlopen(scheme + '://127.0.0.1:9464/healthz', timeout=2, context=any_cert).status != 200)\n except Exception:\n  pass\nsys.exit(1)"]
 ENTRYPOINT ["/opt/cmek-auditor/bin/cmek-auditor"]
 CMD ["serve", "--config", "/config/auditor.toml"]

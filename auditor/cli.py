@@ -322,6 +322,16 @@ def doctor(
 
 
 @app.command()
+def password(
+    name: Annotated[str, typer.Argument(help="Who logs in with it.")],
+) -> int:
+    """Ask for a password, or read it as a line of standard input, and print a line for [web] users_file."""
+    from auditor.commands import make_user
+
+    return make_user(name)
+
+
+@app.command()
 def demo(
     folder: Annotated[Path, typer.Option("--folder", help="Where the demo writes.")] = Path("demo"),
     keep: Annotated[bool, typer.Option("--keep", help="Leave clouds and daemon running until Ctrl-C.")] = False,

@@ -1,6 +1,7 @@
 """What the commands do: one function each, from a config file to an exit code."""
 
 import difflib
+import getpass
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -54,6 +55,7 @@ from auditor.retiring import retiring
 from auditor.revocation import Proof
 from auditor.skew import plausible
 from auditor.standing import Use
+from auditor.web.users import line_for
 from auditor.wiring import Assembly, assemble, stored
 
 _STANDARD_OUTPUT: Final = Path("-")
@@ -278,6 +280,19 @@ def run_daemon(path: Path, *, verbose: bool) -> int:
 
         done = serving.serve(served, started)
         serving.leave(at_once=not done)
+    return 0
+
+
+def make_user(name: str) -> int:
+    """Print a line for a file of users; the password comes from the terminal, unseen, or from a pipe."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        given = getpass.getpass("password: ")
+        if getpass.getpass("again: ") != given:
+            raise UsageError("the two are not the same", "type it again")
+    else:
+        given = sys.stdin.readline().rstrip("\r\n") if sys.stdin is not None else ""
+    line = line_for(name, given)
+    sys.stdout.write(f"{line}\n")
     return 0
 
 

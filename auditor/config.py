@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import ipaddress
 import json
 import re
 import tomllib
@@ -44,6 +45,7 @@ _ENDPOINT: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?")
 _PLATFORM_REGION: Final = re.compile(r"(?:aws|gcp)-[a-z0-9-]{1,60}")  # turbopuffer docs, Regions
 _PUBLIC: Final = re.compile(r"https://((?:aws|gcp)-[a-z0-9-]+)\.turbopuffer\.com")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_HOST: Final = re.compile(r"\*|(?:\*\.)?[A-Za-z0-9][A-Za-z0-9.-]{0,252}|[0-9A-Fa-f:.]{2,45}")
 _NAMED: Final = 3
 """How many mistakes besides the first a message names."""
 
@@ -174,13 +176,35 @@ def _aws_principal(text: str) -> str:
 
 def _listen(text: str) -> str:
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the largest TCP port
+    if not colon or not port.isdecimal() or not port.isascii() or int(port) > 65535:  # noqa: PLR2004 - the largest TCP port
         raise ValueError(f"{text!r} is not HOST:PORT")
-    if host not in {"127.0.0.1", "localhost", "[::1]"}:
+    if host == "localhost":
+        return text
+    try:
+        is_six = isinstance(ipaddress.ip_address(host.removeprefix("[").removesuffix("]")), ipaddress.IPv6Address)
+    except ValueError:
         raise ValueError(
-            f"{text!r} is not a loopback address; the web side has no authentication yet, so it stays local"
+            f"{text!r} does not begin with an address; write 127.0.0.1:PORT, 0.0.0.0:PORT or [::]:PORT"
+        ) from None
+    if is_six != (host[0] == "[" and host[-1] == "]") or "%" in host:
+        raise ValueError(f"{text!r} is not HOST:PORT; an IPv6 address stands in brackets, without a zone")
+    return text
+
+
+def _token_variable(text: str) -> str:
+    # Whoever put the token itself here must not find it in a log: the text is not told.
+    if not _VARIABLE.fullmatch(text):
+        raise ValueError(
+            "is not the name of an environment variable; write AUDITOR_TOKEN, and put the token itself there alone"
         )
     return text
+
+
+def _hosts(given: tuple[str, ...]) -> tuple[str, ...]:
+    for one in given:
+        if not _HOST.fullmatch(one):
+            raise ValueError(f"{one!r} is no name or address; write auditor.example.com, *.example.com, 10.0.0.7 or *")
+    return given
 
 
 BucketUrl = Annotated[str, AfterValidator(_bucket_url)]
@@ -542,10 +566,48 @@ class Thresholds(_Table):
 
 
 class Web(_Table):
-    """Where the daemon answers."""
+    """Where the daemon answers, and whom."""
 
     listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:9464"
-    """Loopback address and port; port 0 takes a free one."""
+    """Address and port; port 0 takes a free one. One beyond loopback needs TLS and a login."""
+    tls_cert: Annotated[Path, BeforeValidator(_some_file)] | None = None
+    """The certificate with its chain, a PEM file, relative to the config file."""
+    tls_key: Annotated[Path, BeforeValidator(_some_file)] | None = None
+    """Its private key, a PEM file without a password."""
+    token_env: Annotated[str, AfterValidator(_token_variable)] | None = None
+    """The name of the environment variable that holds a bearer token, which is never written down."""
+    users_file: Annotated[Path, BeforeValidator(_some_file)] | None = None
+    """Users and their hashed passwords, a line each, as `cmek-auditor password NAME` makes them."""
+    hosts: Annotated[tuple[str, ...], AfterValidator(_hosts)] = ()
+    """Names that requests may call it by; default: those of the certificate. On loopback, beside its own."""
+
+    @model_validator(mode="after")
+    def _is_closed(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            missing = "tls_key" if self.tls_key is None else "tls_cert"
+            raise ValueError(f"{missing} is missing: TLS needs the certificate and its key")
+        lacking = [
+            *(["TLS (tls_cert, tls_key)"] if self.tls_cert is None else []),
+            *(["a login (token_env, users_file)"] if not self.asks else []),
+        ]
+        if lacking and not self.is_local:
+            raise ValueError(f"listen = {self.listen!r} is beyond loopback, and that needs {' and '.join(lacking)}")
+        return self
+
+    @property
+    def host(self) -> str:
+        """The address alone."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def is_local(self) -> bool:
+        """Only this machine reaches it."""
+        return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+
+    @property
+    def asks(self) -> bool:
+        """Whoever reads has to log in."""
+        return self.token_env is not None or self.users_file is not None
 
 
 class Log(_Table):
@@ -697,18 +759,16 @@ def load(path: Path) -> Config:
         config = Config.model_validate(raw)
     except ValidationError as error:
         raise _refusal(path, error) from None
-    registries = tuple(
-        one.model_copy(
-            update={
-                name: (path.parent / given).absolute()
-                for name in ("path", "signer")
-                if (given := getattr(one, name)) is not None
-            }
-        )
-        for one in config.registry
-    )
+    registries = tuple(one.model_copy(update=_absolute(path, one, ("path", "signer"))) for one in config.registry)
     state = (path.parent / config.state).absolute()
-    return config.model_copy(update={"state": state, "registry": registries})
+    web = config.web.model_copy(update=_absolute(path, config.web, ("tls_cert", "tls_key", "users_file")))
+    return config.model_copy(update={"state": state, "registry": registries, "web": web})
+
+
+def _absolute(path: Path, table: BaseModel, names: tuple[str, ...]) -> dict[str, Path]:
+    """Those of these settings that are given, relative to the config file."""
+    given = ((name, getattr(table, name)) for name in names)
+    return {name: (path.parent / file).absolute() for name, file in given if file is not None}
 
 
 def _refusal(path: Path, error: ValidationError) -> UsageError:

@@ -1,9 +1,11 @@
 """The web server's socket: who may hold a connection, how many, and for how long."""
 
 import asyncio
+import functools
 import logging
 import resource
 import socket
+import ssl
 import time
 import weakref
 from collections.abc import Callable
@@ -34,23 +36,47 @@ _SELDOM: Final = 60.0
 """Seconds until the same complaint about clients is logged again."""
 
 
-def make_server(app: ASGIApp, *, patience: float = _PATIENCE, life: float = _LIFE) -> uvicorn.Server:
+def make_server(
+    app: ASGIApp, *, patience: float = _PATIENCE, life: float = _LIFE, tls: ssl.SSLContext | None = None
+) -> uvicorn.Server:
     """Make a server that clients cannot wear out."""
-    for name in (__name__, "auditor.web", "asyncio", "uvicorn.error"):
+    for name in (__name__, "auditor.web.app", "asyncio", "uvicorn.error"):
         logging.getLogger(name).addFilter(Seldom())
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            http=_protocol(patience, life),
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            backlog=_AT_ONCE,
-            limit_concurrency=_most(),
-            timeout_graceful_shutdown=2,
-        )
+    config = uvicorn.Config(
+        app,
+        http=_protocol(patience, life),
+        ws="none",
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Whose address a login comes from decides how often it may fail: no header is believed.
+        proxy_headers=False,
+        backlog=_AT_ONCE,
+        limit_concurrency=_most(),
+        timeout_graceful_shutdown=2,
     )
+    if tls is None:
+        return uvicorn.Server(config)
+    config.load()
+    config.ssl = tls
+    return _TlsServer(config, patience)
+
+
+class _TlsServer(uvicorn.Server):
+    """Waits for a handshake no longer than for a request; uvicorn leaves that to asyncio, which waits for a minute."""
+
+    def __init__(self, config: uvicorn.Config, patience: float) -> None:
+        super().__init__(config)
+        self._patience = patience
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        patient = functools.partial(
+            loop.create_server, ssl_handshake_timeout=self._patience, ssl_shutdown_timeout=self._patience
+        )
+        loop.create_server = patient  # type: ignore[method-assign] # no setting of uvicorn's reaches it
+        await super().startup(sockets)
 
 
 def open_listener(host: str, port: int, most: int | None = None) -> socket.socket:
@@ -66,7 +92,7 @@ def open_listener(host: str, port: int, most: int | None = None) -> socket.socke
     except OSError as error:
         listener.close()
         raise UsageError(
-            f"cannot listen on {host}:{port}: {error.strerror}", "choose another port in [web] listen"
+            f"cannot listen on {host}:{port}: {error.strerror}", "choose another address or port in [web] listen"
         ) from None
     listener.listen(_AT_ONCE)
     return listener

@@ -574,7 +574,24 @@ class TenantRows(Protocol):
         """Count the namespaces of which nobody says for certain whose they are."""
 
 
-class OpenInventory(Holdings, DependencyRows, TenantRows, Protocol):
+class SpaceRows(Protocol):
+    """The part of an `OpenInventory` that finds single namespaces; what it takes grows with what is found alone."""
+
+    def named(
+        self, assessed: Iterable[Assessed], name: str, *, prefix: bool, bucket: str | None, offset: int, limit: int
+    ) -> tuple[NamespaceRow, ...]:
+        """Find namespaces by name, or by how it begins, in the order of their names, with the worst of their data."""
+
+    def of_namespace(
+        self, assessed: Iterable[Assessed], bucket: str, namespace: str, offset: int, limit: int
+    ) -> Iterator[tuple[Dependency, Assessed]]:
+        """Yield the dependencies of one namespace with their assessments."""
+
+    def held_by(self, tenant: str) -> frozenset[tuple[Member, Portions]]:
+        """Which holdings have data of a tenant, and of which of their portions it is."""
+
+
+class OpenInventory(Holdings, DependencyRows, TenantRows, SpaceRows, Protocol):
     """The dependencies of some sweeps, for the judge and for outputs."""
 
     def populations(self) -> Mapping[tuple[str, Population], int]:

@@ -5,11 +5,14 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
+from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from auditor import log
@@ -21,10 +24,17 @@ from auditor.locks import held
 from auditor.outputs import metrics
 from auditor.registering import ready
 from auditor.reporting import html_of
-from auditor.web import Loaded, Readings, make_app
+from auditor.tls import Certificate
+from auditor.web.app import make_app
+from auditor.web.doors import hosts_of, logins_of
+from auditor.web.logins import Logins
+from auditor.web.readings import Loaded, Readings
 from auditor.wiring import Assembly, assemble
 
 _log = logging.getLogger(__name__)
+
+_LOOK_AGAIN: Final = 60
+"""Seconds until the certificate's files are looked at again."""
 
 
 def only_daemon(state: Path) -> AbstractContextManager[None]:
@@ -49,11 +59,18 @@ class Serving:
         self._verbose = verbose
         self._loaded = Loaded(config.digest, datetime.now(UTC))
         self._loops = Daemon(assembly.parts, config.schedule)
-        self._app = make_app(readings(assembly, self._loops, lambda: self._loaded))
+        web = config.web
+        self.certificate = Certificate(web.tls_cert, web.tls_key) if web.tls_cert and web.tls_key else None
+        self._logins = logins_of(web)
+        self._app = self._made()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request by the config that counts now."""
         await self._app(scope, receive, send)
+
+    def _made(self) -> Starlette:
+        hosts = hosts_of(self._config.web, self.certificate.names if self.certificate else None)
+        return make_app(readings(self._assembly, self._loops, lambda: self._loaded), hosts, self._logins)
 
     @property
     def listen(self) -> str:
@@ -75,11 +92,20 @@ class Serving:
             self._assembly.close()
         return done
 
+    def mind_the_certificate(self) -> None:
+        """Take the certificate anew where it was renewed on disk."""
+        if self.certificate is not None and self.certificate.renew():
+            self._app = self._made()
+
     def reload(self) -> None:
         """Read the config anew and go on by it; where that cannot be, the one of before stays, and it is told."""
         try:
             config = self._read()
-            self._take_over(config, self._assembled(config))
+            self.mind_the_certificate()
+            # Whatever can be refused comes before anything is changed.
+            logins = logins_of(config.web)
+            hosts_of(config.web, self.certificate.names if self.certificate else None)
+            self._take_over(config, self._assembled(config), logins)
         except AuditorError as error:
             self._refuse(f"{error}; {error.hint}" if error.hint else str(error))
         except Exception as error:  # noqa: BLE001 - a defect in reading must not end a daemon that works
@@ -91,6 +117,8 @@ class Serving:
             ("state", self._config.state, config.state),
             ("ledger", self._config.ledger, config.ledger),
             ("[web] listen", self._config.web.listen, config.web.listen),
+            ("[web] tls_cert", self._config.web.tls_cert, config.web.tls_cert),
+            ("[web] tls_key", self._config.web.tls_key, config.web.tls_key),
         ):
             if now != then:
                 raise UsageError(f"{what} cannot change while the daemon runs", "restart it")
@@ -106,14 +134,14 @@ class Serving:
             raise
         return assembly
 
-    def _take_over(self, config: Config, assembly: Assembly) -> None:
+    def _take_over(self, config: Config, assembly: Assembly, logins: Logins | None) -> None:
         log.start(json_lines=config.log.json_lines, verbose=self._verbose)
         if not self.stop():
             _log.warning("a turn of the loops by the config of before still runs; it ends by itself")
-        self._config, self._assembly = config, assembly
+        self._config, self._assembly, self._logins = config, assembly, logins
         self._loaded = Loaded(config.digest, datetime.now(UTC))
         self._loops = Daemon(assembly.parts, config.schedule, inherited=self._loops.handed_on())
-        self._app = make_app(readings(assembly, self._loops, lambda: self._loaded))
+        self._app = self._made()
         self._loops.start()
         _log.info("the config was read anew: %s, SHA-256 %s", self._path, config.digest)
 
@@ -162,7 +190,8 @@ def serve(serving: Serving, started: Callable[[str], None]) -> bool:
     """
     host, _, port = serving.listen.rpartition(":")
     raise_file_limit()
-    server = make_server(serving)
+    certificate = serving.certificate
+    server = make_server(serving, tls=certificate.context if certificate is not None else None)
     listener = open_listener(host.strip("[]"), int(port))
     stop, again = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -172,7 +201,8 @@ def serve(serving: Serving, started: Callable[[str], None]) -> bool:
     web = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True, name="web")
     web.start()
     serving.start()
-    started(f"http://{_address(listener)}")
+    started(f"{'http' if certificate is None else 'https'}://{_address(listener)}")
+    looked = time.monotonic()
     while not stop.wait(1.0):
         if not web.is_alive():
             raise AuditorError(
@@ -182,6 +212,9 @@ def serve(serving: Serving, started: Callable[[str], None]) -> bool:
             again.clear()
             serving.reload()
         serving.mind_the_clock()
+        if time.monotonic() - looked >= _LOOK_AGAIN:
+            looked = time.monotonic()
+            serving.mind_the_certificate()
     _log.info("stopping")
     done = serving.stop()
     server.should_exit = True

@@ -17,7 +17,7 @@ from auditor.doctoring.bundles import of_bundles
 from auditor.embedded.aws import AwsCloud
 from auditor.findings import Basis, Confidence, Finding, Judgement, Severity, Status, Verdict
 from auditor.outputs import diff_json, impact_json, retire_json, revocation_json, scan_json, summary
-from auditor.web import Loaded
+from auditor.web.readings import Loaded
 from auditor.wiring import assemble
 from tests.bundles import BUCKET, BUNDLE, Customer, Operator, a_customer, a_signer, an_operator, run
 from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud

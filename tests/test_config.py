@@ -85,7 +85,7 @@ REFUSED = {
     "a list for one table": (BUCKET + "[[web]]\n", "web: is one table"),
     "no number": (BUCKET + "[policy]\nhorizon_days = nan\n", "policy.horizon_days"),
     "longer than time": (BUCKET + "[policy]\npropagation_minutes = 1e300\n", "policy.propagation_minutes"),
-    "wide listen address": (BUCKET + '[web]\nlisten = "0.0.0.0:9464"\n', "not a loopback address"),
+    "wide listen address": (BUCKET + '[web]\nlisten = "0.0.0.0:9464"\n', "is beyond loopback, and that needs TLS"),
     "no port": (BUCKET + '[web]\nlisten = "127.0.0.1"\n', "not HOST:PORT"),
     "a password in an endpoint": (BUCKET + '[gcp]\nkms_endpoint = "http://u:secret@h:1"\n', "'http://...@h:1' is not"),
     "bad endpoint": (BUCKET + '[gcp]\nkms_endpoint = "ftp://x"\n', "not an endpoint"),

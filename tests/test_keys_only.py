@@ -17,7 +17,7 @@ from auditor.embedded.turbopuffer import Platform, Turbopuffer, customer_managed
 from auditor.errors import UsageError
 from auditor.findings import Basis, Confidence, Readability, Severity, Status, Verdict
 from auditor.outputs import diff_json, impact_json, retire_json, revocation_json, scan_json, summary
-from auditor.web import Loaded
+from auditor.web.readings import Loaded
 from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
 from tests.core_builders import AGENT, AWS_KEY, NOW
 from tests.keys_only import FILE, OTHER_KEY, KeysOnly, a_cloud_of_keys, opened

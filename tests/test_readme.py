@@ -8,14 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from starlette.routing import Route
 
-from auditor import cli, web
+from auditor import cli
 from auditor.config import load
 from auditor.prices import PRICES
+from auditor.web.app import make_app
 from tests.bundles import a_customer, an_operator
 from tests.clouds import GOOGLE_KEY, RING
 from tests.keys_only import a_cloud_of_keys
@@ -80,7 +81,7 @@ def test_every_command_in_the_table_exists(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_it_names_every_page_of_the_web_side() -> None:
-    app = web.make_app(cast("web.Readings", SimpleNamespace()))
+    app = make_app(cast("Any", SimpleNamespace()))
     pages = {route.path.replace("{id}", "ID") for route in app.routes if isinstance(route, Route)}
     (listed,) = re.findall(r"^`/api/v1/` has (.*?) as JSON", README, re.DOTALL | re.MULTILINE)
     assert {f"/api/v1/{name}" for name in re.findall(r"`(\S+)`", listed)} == {one for one in pages if "/api/" in one}

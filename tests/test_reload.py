@@ -115,6 +115,12 @@ def test_a_sweep_that_a_new_config_breaks_off_is_made_again_at_once(small: Small
     [
         ('state = "state"', 'state = "elsewhere"', "state cannot change while the daemon runs; restart it"),
         ("127.0.0.1:0", "127.0.0.1:9464", "[web] listen cannot change while the daemon runs; restart it"),
+        (
+            "[web]",
+            '[web]\ntls_cert = "a"\ntls_key = "b"',
+            "[web] tls_cert cannot change while the daemon runs; restart",
+        ),
+        ("[web]", '[web]\ntoken_env = "NOT_THERE"', "environment variable NOT_THERE is not set"),
         ('layout = "{org}', 'layout = "{org}{org}', "has nothing between {org} and {org}"),
     ],
 )

@@ -8,11 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 
 from auditor.errors import LedgerError
 from auditor.findings import Judgement, Status
 from auditor.outputs import metrics
-from auditor.web import Loaded, Readings, make_app
+from auditor.web.app import make_app
+from auditor.web.readings import Loaded, Readings
 from tests.core_builders import NOW
 from tests.outputs.test_hostile import a_judgement
 
@@ -45,12 +47,18 @@ def readings(judgement: Callable[[], Judgement | None] | None = None) -> Reading
 
 def ask(path: str, read: Readings | None = None, **headers: str) -> Answer:
     """Send one GET through the application."""
+    return asyncio.run(sent_through(make_app(read or readings()), path, **headers))
+
+
+async def sent_through(app: Starlette, path: str, *, address: str = "10.0.0.1", **headers: str) -> Answer:
+    """Send one GET through an application."""
     path, _, query = path.partition("?")
     scope = {
         "type": "http",
         "method": "GET",
         "path": path,
         "query_string": query.encode(),
+        "client": (address, 1),
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
     }
     sent: list[Any] = []
@@ -61,7 +69,7 @@ def ask(path: str, read: Readings | None = None, **headers: str) -> Answer:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(make_app(read or readings())(scope, receive, send))
+    await app(scope, receive, send)
     told = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return Answer(sent[0]["status"], told, b"".join(one.get("body", b"") for one in sent[1:]).decode())
 

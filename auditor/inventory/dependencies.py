@@ -15,7 +15,7 @@ import duckdb
 
 from auditor.errors import LedgerError
 from auditor.findings import Assessed, Member, Readability, member_of
-from auditor.inventory import tenancy
+from auditor.inventory import spaces, tenancy
 from auditor.inventory.alike import Alike
 from auditor.inventory.cuts import OUTSIDE, ROWS_AT_ONCE, Cut, cut
 from auditor.inventory.files import very_file
@@ -494,6 +494,36 @@ class Dependencies:
                 if not left:
                     return
                 skip = 0
+
+    def named(
+        self, assessed: Iterable[Assessed], name: str, *, prefix: bool, bucket: str | None, offset: int, limit: int
+    ) -> tuple[NamespaceRow, ...]:
+        """Find namespaces by name, or by how it begins, in the order of their names, with the worst of their data."""
+        until = spaces.upper_bound(name) if prefix else None
+        part = Cut(name, until) if prefix else Cut(name, f"{name}\0")
+        values = {**_chosen(_ranks(assessed)), **part.values, "bucket": bucket, "most": limit, "skip": offset}
+        found = self._ask((_CHOSEN + spaces.NAMED).format(part=part.text), values)
+        return tuple(
+            NamespaceRow(place, namespace, tenant, objects, size, _RANKED[rank], owner, team)
+            for place, namespace, tenant, objects, size, rank, owner, team in found
+        )
+
+    def of_namespace(
+        self, assessed: Iterable[Assessed], bucket: str, namespace: str, offset: int, limit: int
+    ) -> Iterator[tuple[Dependency, Assessed]]:
+        """Yield the dependencies of one namespace with their assessments."""
+        by_member = {member_of(one.holding): one for one in assessed}
+        part = Cut(namespace, f"{namespace}\0")
+        for row in self._stream(_ROWS, part, {"bucket": bucket, "most": limit, "skip": offset}):
+            found = _dependency(row)
+            yield found, by_member[found.bucket, found.encryption, found.key, found.key_version]
+
+    def held_by(self, tenant: str) -> frozenset[tuple[Member, Portions]]:
+        """Which holdings have data of a tenant, and of which of their portions it is."""
+        return frozenset(
+            ((bucket, Encryption(encryption), key, version), tuple(one for one in Portion if one.bit & bits))
+            for bucket, encryption, key, version, bits in self._ask(spaces.HELD, {"tenant": tenant})
+        )
 
     def of_tenant(self, tenant: str, doubt: Doubt) -> Iterator[Dependency]:
         """Yield every dependency of the namespaces that are certainly this tenant's, without names of objects."""

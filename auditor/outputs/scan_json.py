@@ -290,6 +290,11 @@ def namespace(row: NamespaceRow) -> dict[str, Any]:
     }
 
 
+def worst_of_namespace(row: NamespaceRow) -> dict[str, Any]:
+    """One namespace with the worst of its data."""
+    return {**namespace(row), "readability": row.readability.value if row.readability else None}
+
+
 def schema() -> dict[str, Any]:
     """The JSON Schema of the document."""
     text = files("auditor.schemas").joinpath("scan-1.schema.json").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditor.findings import Assessed, Assessment, Basis, Member, Readability, Subject, SubjectKind, member_of
-from auditor.inventory import dependencies, files, totals
+from auditor.inventory import dependencies, files, spaces, totals
 from auditor.inventory.dependencies import Dependencies
 from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
@@ -189,3 +189,65 @@ def test_of_a_holding_that_is_not_seen_nobody_knows_what_is_in_it(tmp_path: Path
     member: Member = ("gs://one", Encryption.CMEK, "k1", "1")
     assert rows.beyond([([member], ()), ([], ())], "a/*", None) == ((0, 1), (0, 0))
     assert rows.beyond([], "a/*", None) == ()
+
+
+@settings(max_examples=25)
+@given(
+    fleet=FLEETS,
+    name=st.sampled_from(["a", "a/", "a/b", "b/é", "é", "z", "", "a/b/"]),
+    bucket=st.none() | st.sampled_from(BUCKETS),
+    place=st.tuples(st.integers(0, 3), st.integers(1, 4)),
+)
+def test_namespaces_are_found_by_name_and_by_how_it_begins(
+    tmp_path_factory: pytest.TempPathFactory,
+    fleet: dict[str, list[StoredObject]],
+    name: str,
+    bucket: str | None,
+    place: tuple[int, int],
+) -> None:
+    rows = opened(tmp_path_factory.mktemp("inventory"), fleet)
+    assessed = [
+        Assessed(one, one.encryption, judged(Readability.LOST if one.key == "k1" else Readability.READABLE))
+        for one in rows.holdings()
+    ]
+    every = held(fleet, [member_of(one.holding) for one in assessed])
+    start, most = place
+    for prefix in (True, False):
+        fitting = {
+            (space, where)
+            for where, space, _ in every
+            if space is not None and (space.startswith(name) if prefix else space == name) and bucket in {None, where}
+        }
+        expected = sorted(fitting, key=lambda one: (one[0].encode(), one[1]))
+        found = rows.named(assessed, name, prefix=prefix, bucket=bucket, offset=0, limit=100)
+        assert [(one.namespace, one.bucket) for one in found] == expected
+        assert (
+            rows.named(assessed, name, prefix=prefix, bucket=bucket, offset=start, limit=most) == found[start:][:most]
+        )
+        for one in found:
+            mine = [each for where, space, each in every if (where, space) == (one.bucket, one.namespace)]
+            is_lost = any(each.key == "k1" for each in mine)
+            assert (one.objects, one.size) == (len(mine), sum(each.size for each in mine))
+            assert one.readability is (Readability.LOST if is_lost else Readability.READABLE)
+            told = [row for row, _ in rows.of_namespace(assessed, one.bucket, one.namespace, 0, 100)]
+            assert told == [
+                row for row, _ in rows.rows(assessed) if (row.bucket, row.namespace) == (one.bucket, one.namespace)
+            ]
+            assert [row for row, _ in rows.of_namespace(assessed, one.bucket, one.namespace, 1, 2)] == told[1:3]
+    tenants = {space.partition("/")[0] for _, space, _ in every if space}
+    for tenant in ("a", "nobody"):
+        members = {
+            (where, one.encryption, one.key, one.key_version)
+            for where, space, one in every
+            if space and space.partition("/")[0] == tenant
+        }
+        assert rows.held_by(tenant) == {(member, ()) for member in members}
+    assert "nobody" not in tenants
+
+
+BOUNDS = {"a": "b", "a/": "a0", "z\ud7ff": "z\ue000", "a\U0010ffff": "b", "\U0010ffff": None, "": None}
+
+
+@pytest.mark.parametrize(("prefix", "until"), BOUNDS.items(), ids=range(len(BOUNDS)))
+def test_what_begins_so_ends_where_the_next_text_begins(prefix: str, until: str | None) -> None:
+    assert spaces.upper_bound(prefix) == until

@@ -104,6 +104,16 @@ class Rows:
         del assessed, limit
         return (NamespaceRow("gs://data", self._name, self._name, 1, 1, Readability.LOST, self._name, self._name),)
 
+    def named(self, assessed: Iterable[Assessed], name: str, **how: object) -> tuple[NamespaceRow, ...]:
+        del name, how
+        return self.worst_namespaces(assessed, 1)
+
+    def of_namespace(
+        self, assessed: Iterable[Assessed], bucket: str, namespace: str, offset: int, limit: int
+    ) -> Iterator[tuple[Dependency, Assessed]]:
+        del bucket, namespace
+        return self.rows(assessed, offset, limit)
+
     def namespaces_by_readability(self, assessed: Iterable[Assessed]) -> Mapping[tuple[str, Readability], int]:
         del assessed
         return {("gs://data", Readability.LOST): 1}

@@ -1,5 +1,6 @@
 """The container image, built and run for real on a plain Debian base."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -133,12 +134,10 @@ def test_the_image_says_who_it_runs_as_and_how_healthy_it_is(image: str, environ
 def _health(root: Path) -> int:
     """Run the image's own health check against the daemon."""
     line = next(one for one in (ROOT / "Dockerfile").read_text().splitlines() if one.startswith("HEALTHCHECK"))
-    code = line.partition('"-c", "')[2].rpartition('"]')[0]
+    command = json.loads(line.partition(" CMD ")[2])
     deadline = time.monotonic() + 20
     while True:
-        done = subprocess.run(
-            ["chroot", str(root), "/opt/cmek-auditor/bin/python", "-c", code], capture_output=True, check=False
-        )
+        done = subprocess.run(["chroot", str(root), *command], capture_output=True, check=False)
         if done.returncode == 0 or time.monotonic() > deadline:
             return done.returncode
         time.sleep(0.5)

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.clouds import GOOGLE_KEY
+from tests.logins import TOKEN, a_certificate
 from tests.small import a_small_cloud
-from tests.system.conftest import ROOT, tool
-from tests.system.watching import Watched, get, watching
+from tests.system.conftest import ROOT, free_ports, running, tool
+from tests.system.watching import Pager, Watched, get, watching
 from tests.test_daemon import eventually, serving
 
 DASHBOARDS = ROOT / "grafana" / "dashboards"
@@ -27,8 +28,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         key = small.cloud.store.key(GOOGLE_KEY)
         assert key is not None
         key.versions[1].destroy_time = small.cloud.store.clock() + timedelta(days=2)
-        with serving(small.config) as daemon, watching(folder, daemon) as running:
-            yield running
+        with serving(small.config) as daemon, watching(folder, daemon) as every:
+            yield every
 
 
 def test_promtool_finds_nothing_to_mend_in_the_metrics(watched: Watched) -> None:
@@ -91,14 +92,14 @@ def test_every_panel_and_variable_of_a_dashboard_asks_what_prometheus_can_answer
 
 
 def test_who_disables_a_version_has_the_pager_called_and_who_enables_it_ends_the_call(tmp_path: Path) -> None:
-    with a_small_cloud(tmp_path) as small, serving(small.config) as daemon, watching(tmp_path, daemon) as running:
+    with a_small_cloud(tmp_path) as small, serving(small.config) as daemon, watching(tmp_path, daemon) as every:
         eventually(lambda: daemon.metric("cmek_dependent_objects", readability="readable") == 20)
-        eventually(lambda: running.pager.last("CmekWatchdog"))
-        assert running.pager.last("CmekDataCannotBeRead") is None
+        eventually(lambda: every.pager.last("CmekWatchdog"))
+        assert every.pager.last("CmekDataCannotBeRead") is None
 
         small.set_state(1, "DISABLED")
-        eventually(lambda: running.pager.last("CmekDataCannotBeRead"))
-        called = running.pager.last("CmekDataCannotBeRead")
+        eventually(lambda: every.pager.last("CmekDataCannotBeRead"))
+        called = every.pager.last("CmekDataCannotBeRead")
         assert called is not None
         (finding,) = daemon.json("/api/v1/findings")["items"]
         labels = {"rule": "data-unreadable", "severity": "critical", "id": finding["id"]}
@@ -110,4 +111,36 @@ def test_who_disables_a_version_has_the_pager_called_and_who_enables_it_ends_the
         assert told.endswith(f"cmek-auditor explain {finding['id']}")
 
         small.set_state(1, "ENABLED")
-        eventually(lambda: (running.pager.last("CmekDataCannotBeRead") or {})["status"] == "resolved")
+        eventually(lambda: (every.pager.last("CmekDataCannotBeRead") or {})["status"] == "resolved")
+
+
+def test_a_real_prometheus_reads_a_closed_daemon_by_the_job_of_the_documentation(tmp_path: Path) -> None:
+    (job,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "web.md").read_text(), re.DOTALL)
+    made = a_certificate(tmp_path, "127.0.0.1")
+    (tmp_path / "token").write_text(TOKEN)
+    (port,) = free_ports(1)
+    with a_small_cloud(tmp_path) as small, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AUDITOR_TOKEN", TOKEN)
+        tls = 'listen = "0.0.0.0:0"\ntls_cert = "tls.pem"\ntls_key = "tls.key"\ntoken_env = "AUDITOR_TOKEN"'
+        small.config.write_text(small.config.read_text().replace('listen = "127.0.0.1:0"', tls))
+        with serving(small.config) as daemon:
+            for what, ours in {
+                "/etc/prometheus/cmek-auditor.token": str(tmp_path / "token"),
+                "/etc/prometheus/cmek-auditor-ca.pem": str(made.cert),
+                "auditor.example.com:9464": f"127.0.0.1:{daemon.address.rpartition(':')[2]}",
+            }.items():
+                assert what in job
+                job = job.replace(what, ours)
+            config = tmp_path / "prometheus.yml"
+            config.write_text(f"global:\n  scrape_interval: 1s\n{job}")
+            server = f"http://127.0.0.1:{port}"
+            with running(
+                tool("prometheus"),
+                f"--config.file={config}",
+                f"--storage.tsdb.path={tmp_path / 'tsdb'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+                ready=f"{server}/-/ready",
+            ):
+                asked = Watched(daemon, server, "", Pager())
+                eventually(lambda: [one["value"][1] for one in asked.query("up")] == ["1"])
+                eventually(lambda: asked.query("cmek_build_info"))

@@ -1,0 +1,1 @@
+"""The web side: what is judged, for people and machines that may see it. It reads the ledger and nothing else."""

@@ -1,0 +1,41 @@
+"""Where the web side gets what it shows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry
+
+from auditor.findings import Finding, Judgement
+from auditor.model import KeyMemory, KeyName
+from auditor.ports import OpenInventory
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Which config the daemon works by. All times are aware, UTC, by this machine's clock."""
+
+    digest: str
+    at: datetime
+    refused: tuple[datetime, str] | None = None
+    """When another was to take its place since and could not, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Where the pages get what they show."""
+
+    judgement: Callable[[], Judgement | None]
+    ended: Callable[[str], Sequence[Finding]]
+    """Findings whose id begins so, as they were when they ended."""
+    rows: Callable[[Judgement], OpenInventory]
+    """The dependencies that the judgement stands on."""
+    report: Callable[[Judgement], str]
+    metrics: CollectorRegistry
+    loops_alive: Callable[[], Mapping[str, bool]]
+    failing: Callable[[], tuple[str, ...]]
+    """Loops whose last turns all failed."""
+    memory: Callable[[], Mapping[KeyName, KeyMemory]]
+    """What is remembered of every key."""
+    clock: Callable[[], datetime]
+    loaded: Callable[[], Loaded]
