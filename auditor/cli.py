@@ -133,11 +133,18 @@ def poll(
 
 
 @app.command()
-def serve(config: ConfigOption = _CONFIG, verbose: VerboseOption = False) -> int:
+def serve(
+    config: ConfigOption = _CONFIG,
+    standby: Annotated[
+        bool,
+        typer.Option("--standby", help="While another daemon works with the same ledger, wait, and take over from it."),
+    ] = False,
+    verbose: VerboseOption = False,
+) -> int:
     """Run the daemon: sweep and poll on the schedule, answer on the web address."""
     from auditor.commands import run_daemon
 
-    return run_daemon(config, verbose=verbose)
+    return run_daemon(config, standby=standby, verbose=verbose)
 
 
 @app.command()

@@ -23,6 +23,7 @@ from auditor.findings import Finding, Judgement, Severity, Status
 from auditor.foreseeing import foresee
 from auditor.grants import GcpGrants
 from auditor.handing import fingerprint_of, hand_over, signing_key
+from auditor.leading import Leadership
 from auditor.log import visible
 from auditor.model import Cloud, KeyName, Reason, split_version
 from auditor.outputs import (
@@ -263,24 +264,40 @@ def exit_code(judgement: Judgement, fail_on: Severity, allowed: frozenset[Reason
     return 3 if any(gap.reason not in allowed for gap in judgement.gaps) else 0
 
 
-def run_daemon(path: Path, *, verbose: bool) -> int:
-    """Serve until SIGTERM or SIGINT, and read the config anew at SIGHUP."""
+def run_daemon(path: Path, *, standby: bool, verbose: bool) -> int:
+    """Serve until SIGTERM or SIGINT, and read the config anew at SIGHUP; with `standby` behind another daemon."""
     config = load(path)
     log.start(json_lines=config.log.json_lines, verbose=verbose)
     assembly = assemble(config)
     ready(assembly.parts)
-    with serving.only_daemon(config.state):
-        assembly.ledger.verify()
-        served = serving.Serving(path, config, assembly, verbose=verbose)
+    leadership = leading_or_waiting(assembly, standby=standby)
+    assembly.ledger.verify()
 
-        def started(address: str) -> None:
-            if sys.stdout is not None:
-                sys.stdout.write(f"serving on {address} (metrics: {address}/metrics, report: {address}/)\n")
-                sys.stdout.flush()
+    def started(address: str) -> None:
+        if sys.stdout is not None:
+            waits = "" if leadership else "; another daemon works, and this one waits"
+            sys.stdout.write(f"serving on {address} (metrics: {address}/metrics, report: {address}/){waits}\n")
+            sys.stdout.flush()
 
-        done = serving.serve(served, started)
-        serving.leave(at_once=not done)
+    done = serving.serve(serving.Serving(path, config, assembly, leadership, verbose=verbose), started)
+    serving.leave(at_once=not done)
     return 0
+
+
+def leading_or_waiting(assembly: Assembly, *, standby: bool) -> Leadership:
+    """Make this daemon the one that works with its ledger, or one that may wait for that.
+
+    Raises:
+        UsageError: another daemon works, and this one is not to wait.
+    """
+    leadership = Leadership(assembly.ledger)
+    leadership.look()
+    if not leadership and not standby:
+        raise UsageError(
+            f"another daemon works with the ledger {assembly.ledger.name}",
+            "stop it first, let this one wait with --standby, or give it a `state` of its own",
+        )
+    return leadership
 
 
 def make_user(name: str) -> int:

@@ -135,8 +135,8 @@ def _keep(assembly: Assembly, config: Path, google: str, aws: str) -> int:
         for line in _for_another_terminal(config, aws):
             _say(f"  {line}")
 
-    with serving.only_daemon(settings.state):
-        done = serving.serve(serving.Serving(config, settings, assembly), started)
+    leadership = commands.leading_or_waiting(assembly, standby=False)
+    done = serving.serve(serving.Serving(config, settings, assembly, leadership), started)
     serving.leave(at_once=not done)
     return 0
 

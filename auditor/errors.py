@@ -52,3 +52,7 @@ class GoneError(LedgerError):
 
 class DiskError(LedgerError):
     """What is known cannot be written down: the disk is full, or may not be written to."""
+
+
+class BusyError(LedgerError):
+    """Another process, here or elsewhere, holds what only one may hold."""

@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -19,8 +18,8 @@ from auditor import log
 from auditor.config import Config, load
 from auditor.daemon import Daemon
 from auditor.errors import AuditorError, UsageError
+from auditor.leading import Leadership
 from auditor.listening import make_server, open_listener, raise_file_limit
-from auditor.locks import held
 from auditor.outputs import metrics
 from auditor.registering import ready
 from auditor.reporting import html_of
@@ -37,28 +36,20 @@ _LOOK_AGAIN: Final = 60
 """Seconds until the certificate's files are looked at again."""
 
 
-def only_daemon(state: Path) -> AbstractContextManager[None]:
-    """Keep other daemons from a state folder; commands may use it meanwhile.
-
-    Raises:
-        UsageError: another daemon works on it.
-    """
-    busy = UsageError(
-        f"another daemon works on the state folder {state}", "stop it first, or give this one a `state` of its own"
-    )
-    return held(state / "daemon.lock", busy)
-
-
 class Serving:
     """The loops and the pages of one config; another one takes their place as a whole, or not at all."""
 
-    def __init__(self, path: Path, config: Config, assembly: Assembly, *, verbose: bool = False) -> None:
+    def __init__(
+        self, path: Path, config: Config, assembly: Assembly, leadership: Leadership, *, verbose: bool = False
+    ) -> None:
         self._path = path
         self._config = config
         self._assembly = assembly
         self._verbose = verbose
         self._loaded = Loaded(config.digest, datetime.now(UTC))
+        self._leadership = leadership
         self._loops = Daemon(assembly.parts, config.schedule)
+        self._works = False
         web = config.web
         self.certificate = Certificate(web.tls_cert, web.tls_key) if web.tls_cert and web.tls_key else None
         self._logins = logins_of(web)
@@ -70,24 +61,45 @@ class Serving:
 
     def _made(self) -> Starlette:
         hosts = hosts_of(self._config.web, self.certificate.names if self.certificate else None)
-        return make_app(readings(self._assembly, self._loops, lambda: self._loaded), hosts, self._logins)
+        read = readings(self._assembly, self._loops, lambda: self._loaded, lambda: self._works)
+        return make_app(read, hosts, self._logins)
 
     @property
     def listen(self) -> str:
         """Address and port to answer on."""
         return self._config.web.listen
 
-    def start(self) -> None:
-        """Start the loops."""
-        self._loops.start()
+    def lead_or_wait(self) -> None:
+        """Start the loops where this daemon has come to lead, and stop them where it does no more."""
+        self._leadership.look()
+        if self._leadership and not self._works:
+            self._works = True
+            self._loops.start()
+            _log.info("this daemon works")
+        elif self._works and not self._leadership:
+            self._rest()
+            self._loops = Daemon(self._assembly.parts, self._config.schedule, inherited=self._loops.handed_on())
+            self._app = self._made()
+
+    def _rest(self) -> bool:
+        """Stop the loops where they run; False when a turn still does."""
+        if not self._works:
+            return True
+        self._works = False
+        done = self._loops.stop()
+        if not done:
+            _log.warning("a turn of the loops still runs; it ends by itself")
+        return done
 
     def mind_the_clock(self) -> None:
         """Plan all turns anew when the wall clock was set."""
-        self._loops.mind_the_clock()
+        if self._works:
+            self._loops.mind_the_clock()
 
     def stop(self) -> bool:
-        """Stop the loops; False when one still runs, which then keeps the ledger open."""
-        done = self._loops.stop()
+        """Stop the loops, and let another daemon work; False when one still runs, which then keeps the ledger open."""
+        done = self._rest()
+        self._leadership.let_go()
         if done:
             self._assembly.close()
         return done
@@ -136,13 +148,16 @@ class Serving:
 
     def _take_over(self, config: Config, assembly: Assembly, logins: Logins | None) -> None:
         log.start(json_lines=config.log.json_lines, verbose=self._verbose)
-        if not self.stop():
-            _log.warning("a turn of the loops by the config of before still runs; it ends by itself")
+        was_working = self._works
+        if self._rest():
+            self._assembly.close()
         self._config, self._assembly, self._logins = config, assembly, logins
         self._loaded = Loaded(config.digest, datetime.now(UTC))
         self._loops = Daemon(assembly.parts, config.schedule, inherited=self._loops.handed_on())
         self._app = self._made()
-        self._loops.start()
+        if was_working:
+            self._works = True
+            self._loops.start()
         _log.info("the config was read anew: %s, SHA-256 %s", self._path, config.digest)
 
     def _refuse(self, why: str) -> None:
@@ -150,7 +165,9 @@ class Serving:
         _log.error("the config was not read anew, and the one of before stays: %s", why)
 
 
-def readings(assembly: Assembly, loops: Daemon, loaded: Callable[[], Loaded]) -> Readings:
+def readings(
+    assembly: Assembly, loops: Daemon, loaded: Callable[[], Loaded], works: Callable[[], bool] = lambda: True
+) -> Readings:
     """Everything that the web side shows, from the ledger and the inventory of one process."""
     ledger, parts = assembly.ledger, assembly.parts
     return Readings(
@@ -165,15 +182,18 @@ def readings(assembly: Assembly, loops: Daemon, loaded: Callable[[], Loaded]) ->
                 assembly.wire.counts,
                 loops.swept_objects,
                 reloaded=lambda: loaded().refused is None,
+                leads=works,
                 rules=tuple((rule.id, rule.severity) for rule in parts.rules),
                 version=(parts.version, parts.rules_version),
             )
         ),
-        loops_alive=loops.loops_alive,
+        # Of one that waits none is expected to live.
+        loops_alive=lambda: loops.loops_alive() if works() else {},
         failing=loops.failing,
         memory=ledger.memory,
         clock=parts.clock,
         loaded=loaded,
+        leads=works,
     )
 
 
@@ -200,7 +220,7 @@ def serve(serving: Serving, started: Callable[[str], None]) -> bool:
     # In a thread of its own, so that the signals stay ours.
     web = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True, name="web")
     web.start()
-    serving.start()
+    serving.lead_or_wait()
     started(f"{'http' if certificate is None else 'https'}://{_address(listener)}")
     looked = time.monotonic()
     while not stop.wait(1.0):
@@ -211,6 +231,7 @@ def serve(serving: Serving, started: Callable[[str], None]) -> bool:
         if again.is_set():
             again.clear()
             serving.reload()
+        serving.lead_or_wait()
         serving.mind_the_clock()
         if time.monotonic() - looked >= _LOOK_AGAIN:
             looked = time.monotonic()

@@ -257,6 +257,7 @@ def judge(folder: Path, ledger_file: Path) -> dict[str, Any]:
         dict,
         dict,
         reloaded=bool,
+        leads=bool,
         rules=tuple((rule.id, rule.severity) for rule in parts.rules),
         version=(parts.version, parts.rules_version),
     )

@@ -30,9 +30,11 @@ def small(tmp_path: Path) -> Iterator[Small]:
 
 
 class Running:
-    def __init__(self, process: subprocess.Popen[str], address: str) -> None:
+    def __init__(self, process: subprocess.Popen[str], address: str, said: str = "") -> None:
         self.process = process
         self.address = address
+        self.said = said
+        """Its first line."""
 
     def get(self, path: str, method: str = "GET") -> tuple[int, str, dict[str, str]]:
         request = urllib.request.Request(f"{self.address}{path}", method=method)
@@ -57,13 +59,13 @@ class Running:
 
 
 @contextmanager
-def serving(config: Path) -> Iterator[Running]:
-    command = [str(Path(sys.executable).with_name("cmek-auditor")), "serve", "--config", str(config)]
+def serving(config: Path, *more: str) -> Iterator[Running]:
+    command = [str(Path(sys.executable).with_name("cmek-auditor")), "serve", "--config", str(config), *more]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         try:
-            yield Running(process, line.split()[2])
+            yield Running(process, line.split()[2], line)
         finally:
             process.kill()
 
@@ -233,7 +235,7 @@ def test_a_second_daemon_on_the_same_state_is_refused_until_the_first_is_gone(sm
         done = subprocess.run([*command, *small.argv("serve")], capture_output=True, text=True, timeout=60, check=False)
         assert (done.returncode, done.stdout) == (2, "")
         error, hint = done.stderr.splitlines()
-        assert error == f"error: another daemon works on the state folder {small.config.parent / 'state'}"
+        assert error == f"error: another daemon works with the ledger {small.config.parent / 'state' / 'ledger.db'}"
         assert hint.startswith("hint: ")
         beside = subprocess.run([*command, *small.argv("poll", "-q")], capture_output=True, timeout=60, check=False)
         assert beside.returncode == 0

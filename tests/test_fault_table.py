@@ -30,6 +30,7 @@ from auditor.embedded.google import GoogleCloud
 from auditor.embedded.google.store import Bucket as GoogleBucket
 from auditor.embedded.traffic import Fault, Request, Traffic
 from auditor.findings import Judgement, Severity
+from auditor.leading import Leadership
 from auditor.outputs import scan_json
 from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY, Clock, a_google_store, an_aws_cloud
@@ -200,7 +201,7 @@ def exact(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def status_of(assembly: Assembly, config: Config) -> dict[str, Any]:
-    app = serving.Serving(Path("auditor.toml"), config, assembly)
+    app = serving.Serving(Path("auditor.toml"), config, assembly, Leadership(assembly.ledger))
     sent: list[Any] = []
 
     async def send(message: Any) -> None:

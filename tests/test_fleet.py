@@ -16,11 +16,12 @@ import jsonschema
 import pytest
 from botocore.exceptions import ClientError
 
-from auditor import demo, readonly, run, scan, serving
+from auditor import demo, readonly, run, scan
 from auditor.config import load
 from auditor.embedded import fleet
 from auditor.errors import UsageError
 from auditor.findings import Confidence, Finding, Judgement, Member, Readability, Status, member_of
+from auditor.ledger.store import LedgerStore
 from auditor.model import Encryption, Sweep
 from auditor.outputs import scan_json
 from auditor.ports import Asking
@@ -293,7 +294,8 @@ def test_the_demo_leaves_a_folder_alone_that_a_daemon_works_on(tmp_path: Path) -
     folder = tmp_path / "demo"
     (folder / "state").mkdir(parents=True)
     (folder / "auditor.toml").write_text(demo.config_text("http://127.0.0.1:1"))
-    with serving.only_daemon(folder / "state"), pytest.raises(UsageError, match="a demo still runs on"):
+    ledger = LedgerStore(folder / "state" / "ledger.db")
+    with ledger.leading(), pytest.raises(UsageError, match="a demo still runs on"):
         demo.run(folder, 7, keep=False)
     assert (folder / "auditor.toml").exists()
 

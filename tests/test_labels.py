@@ -48,7 +48,7 @@ def infos(small: Small, judgement: Judgement) -> Iterator[dict[str, str]]:
     """The labels of each finding that the metrics name."""
     assembly = assemble(load(small.config), small.cloud.store.clock)
     collector = metrics.JudgementCollector(
-        lambda: judgement, assembly.rows, dict, dict, reloaded=bool, rules=(), version=("0", "r")
+        lambda: judgement, assembly.rows, dict, dict, reloaded=bool, leads=bool, rules=(), version=("0", "r")
     )
     for family in collector.collect():
         if family.name == "cmek_finding_info":

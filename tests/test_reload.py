@@ -10,6 +10,7 @@ import pytest
 from auditor import scan, serving
 from auditor.config import load
 from auditor.daemon import Daemon
+from auditor.leading import Leadership
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY
 from tests.small import Small, a_small_cloud
@@ -129,7 +130,7 @@ def test_what_cannot_change_while_it_runs_is_refused_as_a_whole(
 ) -> None:
     config = load(small.config)
     assembly = assemble(config)
-    served = serving.Serving(small.config, config, assembly)
+    served = serving.Serving(small.config, config, assembly, Leadership(assembly.ledger))
     small.config.write_text(small.config.read_text().replace(before, after))
     served.reload()
     assert told in caplog.text
@@ -140,7 +141,7 @@ def test_what_cannot_change_while_it_runs_is_refused_as_a_whole(
 def test_a_registry_whose_key_is_missing_is_refused(small: Small, caplog: pytest.LogCaptureFixture) -> None:
     config = load(small.config)
     assembly = assemble(config)
-    served = serving.Serving(small.config, config, assembly)
+    served = serving.Serving(small.config, config, assembly, Leadership(assembly.ledger))
     registry = (
         '[[registry]]\nkind = "turbopuffer"\nregion = "gcp-us-east1"\napi_key_env = "NOT_THERE"\n'
         'bucket = "gs://data"\nfields = { org = "acme" }\n'

@@ -35,13 +35,16 @@ def readings(judgement: Callable[[], Judgement | None] | None = None) -> Reading
         rows=lambda _: rows,  # type: ignore[arg-type, return-value] # enough of an inventory for the pages
         report=lambda _: "<!doctype html>",
         metrics=metrics.registry(
-            metrics.JudgementCollector(read, lambda _: rows, dict, dict, reloaded=bool, rules=(), version=("0", "r"))
+            metrics.JudgementCollector(
+                read, lambda _: rows, dict, dict, reloaded=bool, leads=bool, rules=(), version=("0", "r")
+            )
         ),
         loops_alive=lambda: {"key_poll": True, "sweep": True},
         failing=lambda: (),
         memory=dict,
         clock=lambda: NOW + timedelta(minutes=1),
         loaded=lambda: Loaded("0" * 64, NOW),
+        leads=lambda: True,
     )
 
 

@@ -1,6 +1,6 @@
 """The ledger's database: opened, migrated, locked for writing, its errors told in words."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
@@ -36,6 +36,11 @@ class Database:
         with self.writing() as connection:
             self._migrate(connection)
 
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        return self._place.name
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One consistent view of the ledger.
@@ -58,10 +63,11 @@ class Database:
         with self._told(), self._place.engine.execution_options(**{WRITING: True}).begin() as connection:
             yield connection
 
-    def held(self, what: str, busy: LedgerError, seconds: float) -> AbstractContextManager[None]:
+    def held(self, what: str, busy: LedgerError, seconds: float) -> AbstractContextManager[Callable[[], bool]]:
         """Hold one of the locks that go with the ledger, against everybody who works with it.
 
-        `busy` is raised where another one holds it, `seconds` how long to wait before.
+        `busy` is raised where another one holds it, `seconds` how long to wait before. It gives how to ask whether it
+        is held still.
         """
         return self._place.held(what, busy, seconds)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -60,10 +60,10 @@ class PostgresDatabase:
         """A database that is gone answers no statement."""
 
     @contextmanager
-    def held(self, what: str, busy: LedgerError, seconds: float) -> Iterator[None]:
+    def held(self, what: str, busy: LedgerError, seconds: float) -> Iterator[Callable[[], bool]]:
         """Hold one of the locks that go with the ledger, against everybody who shares the database.
 
-        It is let go with the connection, however that ends.
+        It is let go with the connection, however that ends; it yields how to ask whether it is held still.
 
         Raises:
             LedgerError: `busy`, where another one holds it for longer; or the database does not answer.
@@ -80,7 +80,7 @@ class PostgresDatabase:
                 if time.monotonic() >= deadline:
                     raise busy
                 time.sleep(_PAUSE)
-            yield
+            yield lambda: _answers(connection)
         finally:
             with suppress(SQLAlchemyError):
                 connection.close()
@@ -152,6 +152,14 @@ def _engine(where: URL) -> Engine:
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
     return engine
+
+
+def _answers(connection: Connection) -> bool:
+    try:
+        connection.exec_driver_sql("SELECT 1")
+    except SQLAlchemyError:
+        return False
+    return True
 
 
 def _number(what: str) -> int:

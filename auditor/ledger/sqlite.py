@@ -1,7 +1,8 @@
 """A ledger in a SQLite file beside the inventory."""
 
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -51,9 +52,17 @@ class SqliteFile:
                 "put it back, or start the auditor again to begin with what is there now",
             )
 
-    def held(self, what: str, busy: LedgerError, seconds: float) -> AbstractContextManager[None]:
-        """Hold one of the locks that go with the ledger, against all other processes and threads."""
-        return held(self._path.with_name(f"{what}.lock"), busy, seconds)
+    @contextmanager
+    def held(self, what: str, busy: LedgerError, seconds: float) -> Iterator[Callable[[], bool]]:
+        """Hold one of the locks that go with the ledger, against all other processes and threads.
+
+        It yields how to ask whether it is held still: no file's is ever lost.
+
+        Raises:
+            LedgerError: `busy`, where another one holds it for longer; or it cannot be locked at all.
+        """
+        with held(self._path.with_name(f"{what}.lock"), busy, seconds):
+            yield lambda: True
 
     def hint(self, told: str) -> str:
         """What to do about a fault."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete
 
 from auditor.difference import Between
-from auditor.errors import LedgerError
+from auditor.errors import BusyError, LedgerError
 from auditor.findings import Assessed, Finding, Judgement, Member, Run, Status, member_of, worst_first
 from auditor.ledger import codec, history, journal
 from auditor.ledger.codec import KeptContext, KeptKey, KeptPoll
@@ -64,6 +64,11 @@ class LedgerStore:
         self._database = Database(where, looking=looking)
         self._read: tuple[int, Judgement | None] | None = None
         self._then: Judgement | None = None
+
+    @property
+    def name(self) -> str:
+        """What errors call it: a file, or a URL without a password."""
+        return self._database.name
 
     def close(self) -> None:
         """Let go of the file."""
@@ -207,6 +212,21 @@ class LedgerStore:
         )
         with self._database.held("poll", busy, _WAIT_SECONDS):
             yield
+
+    @contextmanager
+    def leading(self) -> Iterator[Callable[[], bool]]:
+        """Hold what only one daemon may hold; it gives how to ask whether it is held still.
+
+        Raises:
+            BusyError: another daemon holds it.
+            LedgerError: whether one does cannot be told.
+        """
+        busy = BusyError(
+            "another daemon works with this ledger",
+            "stop it first, let this one wait with --standby, or give it a `state` of its own",
+        )
+        with self._database.held("daemon", busy, 0.0) as still:
+            yield still
 
     def findings(self) -> tuple[Finding, ...]:
         """Findings of the newest judgement that are not resolved."""

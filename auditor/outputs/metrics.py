@@ -105,6 +105,7 @@ TABLE: Final = (
         ("rule", "owner"),
         "When a waiver ends; of several with one rule and owner, the first.",
     ),
+    Described("cmek_leader", (), "1 where this daemon works, 0 where it waits while another one does."),
     Described(
         "cmek_config_last_reload_successful",
         (),
@@ -129,6 +130,7 @@ class JudgementCollector(Collector):
         swept: Callable[[], Mapping[tuple[str, str], int]],
         *,
         reloaded: Callable[[], bool],
+        leads: Callable[[], bool],
         rules: tuple[tuple[str, Severity], ...],
         version: tuple[str, str],
     ) -> None:
@@ -137,6 +139,7 @@ class JudgementCollector(Collector):
         self._counts = counts
         self._swept = swept
         self._reloaded = reloaded
+        self._leads = leads
         self._rules = rules
         self._version = version
         self._kept: tuple[str, dict[str, Samples]] | None = None
@@ -147,6 +150,7 @@ class JudgementCollector(Collector):
         samples: dict[str, Samples] = dict(self._of(judgement)) if judgement is not None else {}
         samples["cmek_api_requests"] = [(place, count) for place, count in sorted(self._counts().items())]
         samples["cmek_sweep_objects"] = [(place, count) for place, count in sorted(self._swept().items())]
+        samples["cmek_leader"] = [((), float(self._leads()))]
         samples["cmek_config_last_reload_successful"] = [((), float(self._reloaded()))]
         samples["cmek_build_info"] = [(self._version, 1)]
         for one in TABLE:

@@ -33,13 +33,14 @@ class Api:
         loops = dict(self._read.loops_alive())
         config = self._config()
         if judgement is None:
-            return JSONResponse({"judged": None, "loops": loops, "config": config})
+            return JSONResponse({"judged": None, "loops": loops, "config": config, "leader": self._read.leads()})
         head = scan_json.head(judgement)
         return JSONResponse(
             {
                 "judged": _time(judgement.now),
                 "loops": loops,
                 "config": config,
+                "leader": self._read.leads(),
                 "scan": head["scan"],
                 "coverage": head["coverage"],
                 "gaps": len(judgement.gaps),

@@ -140,6 +140,7 @@ def _schemas() -> Mapping[str, _Schema]:
         "judged": _or_null(_TIME),
         "loops": {"type": "object", "additionalProperties": {"type": "boolean"}},
         "config": _object(config),
+        "leader": {"type": "boolean"},
     }
     judged = {
         "scan": scan["scan"],

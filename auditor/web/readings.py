@@ -39,3 +39,5 @@ class Readings:
     """What is remembered of every key."""
     clock: Callable[[], datetime]
     loaded: Callable[[], Loaded]
+    leads: Callable[[], bool]
+    """Whether this daemon works, and does not wait while another one does."""

@@ -19,6 +19,6 @@ def sql(where: Path | str, statement: str, values: Sequence[object] = ()) -> tup
     with engine.connect() as connection:
         told = connection.exec_driver_sql(statement.replace("?", "%s"), tuple(values) or None)
         found = [tuple(row) for row in told] if told.returns_rows else []
-        count = told.rowcount
+        count = len(found) if told.returns_rows else told.rowcount
     engine.dispose()
     return count, found

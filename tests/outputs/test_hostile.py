@@ -314,7 +314,7 @@ def test_a_log_line_stays_one_line(name: str) -> None:
 def test_metrics_stay_one_line_a_sample(name: str) -> None:
     judgement, rows = a_judgement(name)
     collector = metrics.JudgementCollector(
-        lambda: judgement, lambda _: rows, dict, dict, reloaded=bool, rules=(), version=("0", "r")
+        lambda: judgement, lambda _: rows, dict, dict, reloaded=bool, leads=bool, rules=(), version=("0", "r")
     )
 
     text = generate_latest(metrics.registry(collector)).decode()
@@ -331,7 +331,7 @@ def test_tenants_whose_names_look_alike_are_told_apart_in_metrics() -> None:
     findings = (replace(judgement.findings[0], id=name, extent=Extent(1, 1, 1, (name,))) for name in names)
     many = replace(judgement, findings=tuple(findings))
     collector = metrics.JudgementCollector(
-        lambda: many, lambda _: rows, dict, dict, reloaded=bool, rules=(), version=("0", "r")
+        lambda: many, lambda _: rows, dict, dict, reloaded=bool, leads=bool, rules=(), version=("0", "r")
     )
     text = generate_latest(metrics.registry(collector)).decode()
     families = {one.name: one for one in text_string_to_metric_families(text)}

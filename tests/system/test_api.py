@@ -13,6 +13,7 @@ from schemathesis import GenerationMode
 
 from auditor import cli, serving
 from auditor.config import load
+from auditor.leading import Leadership
 from auditor.web import openapi
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY
@@ -30,9 +31,8 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         assert cli._run(small.argv("scan", "-q")) == 1  # noqa: SLF001 - the command without the end of the process
         config = load(small.config)
         assembly = assemble(config)
-        yield schemathesis.openapi.from_asgi(
-            "/api/v1/openapi.json", serving.Serving(small.config, config, assembly), headers={"Host": "localhost"}
-        )
+        app = serving.Serving(small.config, config, assembly, Leadership(assembly.ledger))
+        yield schemathesis.openapi.from_asgi("/api/v1/openapi.json", app, headers={"Host": "localhost"})
         assembly.close()
 
 

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -19,6 +20,7 @@ from tests.ledger.conftest import a_database
 from tests.ledger.raw import sql
 from tests.small import a_small_cloud
 from tests.system.conftest import ROOT, free_ports, tool
+from tests.test_daemon import eventually, serving
 
 _READY_WITHIN = 60.0
 
@@ -131,3 +133,31 @@ def test_a_server_that_does_not_answer_is_told_without_the_password(monkeypatch:
         LedgerStore(f"postgresql+psycopg://auditor@127.0.0.1:{port}/none")
     assert refused.value.hint == "look whether the server runs and can be reached; `ledger` in the config names it"
     assert "secret" not in f"{refused.value} {refused.value.hint}"
+
+
+def test_a_daemon_that_waits_takes_over_when_the_one_that_works_is_killed(server: str, tmp_path: Path) -> None:
+    with a_small_cloud(tmp_path) as small, ExitStack() as stack:
+        small.config.write_text(f'ledger = "{a_database(server)}"\n{small.config.read_text()}')
+        first = stack.enter_context(serving(small.config))
+        eventually(lambda: first.metric("cmek_dependent_objects", readability="readable") == 20)
+        second = stack.enter_context(serving(small.config, "--standby"))
+        assert second.metric("cmek_leader") == 0
+        first.process.kill()
+        small.set_state(1, "DISABLED")
+        eventually(lambda: second.metric("cmek_leader") == 1)
+        eventually(lambda: second.metric("cmek_findings", rule="data-unreadable", status="open") == 1)
+
+
+def test_a_daemon_whose_lock_is_cut_off_stops_and_works_again_once_it_has_it_back(server: str, tmp_path: Path) -> None:
+    with a_small_cloud(tmp_path) as small:
+        url = a_database(server)
+        small.config.write_text(f'ledger = "{url}"\n{small.config.read_text()}')
+        with serving(small.config) as daemon:
+            eventually(lambda: daemon.metric("cmek_leader") == 1)
+            eventually(lambda: daemon.metric("cmek_dependent_objects", readability="readable") == 20)
+            cut = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            assert sql(url, cut)[0] >= 1
+            eventually(lambda: daemon.metric("cmek_leader") == 0)
+            eventually(lambda: daemon.metric("cmek_leader") == 1)
+            small.set_state(1, "DISABLED")
+            eventually(lambda: daemon.metric("cmek_findings", rule="data-unreadable", status="open") == 1)
