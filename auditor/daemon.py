@@ -28,8 +28,11 @@ _LAST_WORDS: Final = timedelta(seconds=6)
 _PROBES_EACH: Final = 60
 """Seconds between two rounds of probes."""
 _HUNG_AFTER_INTERVALS: Final = 10
-_SWEEP_HUNG_AFTER: Final = timedelta(hours=24)
+_SWEEP_HUNG_AFTER: Final = timedelta(hours=1)
+"""Without one object more; a first sweep may take days."""
 _PROBES_HUNG_AFTER: Final = timedelta(hours=1)
+_GIVEN_UP_AFTER: Final = timedelta(hours=2)
+"""Longer than any poll takes at its share of the quotas, and than any request waits for its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,10 @@ class Daemon:
         """Loop -> whether its turns come to an end and, where they are regular, one ended well not too long ago."""
         return {loop: self._scheduler.running and self._quiet_for(loop) < self._limit(loop) for loop in self._loops()}
 
+    def hung(self) -> tuple[str, ...]:
+        """Loops whose present turn has not got on for so long that it never will: threads cannot be ended."""
+        return tuple(loop for loop in self._loops() if self._watch.running_for(loop) >= _GIVEN_UP_AFTER)
+
     def failing(self) -> tuple[str, ...]:
         """Loops whose last turns, three in a row, all failed."""
         return tuple(loop for loop in self._loops() if self._watch.failing(loop))
@@ -160,6 +167,7 @@ class Daemon:
         """
         if self._stopping.is_set():
             raise StoppedError(f"sweep of {at.bucket} broken off: its loops are ending")
+        self._watch.get_on("sweep")  # however long it may be
 
     def swept(self, sweep: Sweep) -> None:
         """Log one bucket's end, and count its objects."""

@@ -91,10 +91,20 @@ class Serving:
             _log.warning("a turn of the loops still runs; it ends by itself")
         return done
 
-    def mind_the_clock(self) -> None:
-        """Plan all turns anew when the wall clock was set."""
-        if self._works:
-            self._loops.mind_the_clock()
+    def mind_the_loops(self) -> None:
+        """Plan all turns anew when the wall clock was set; end where a turn hangs for good.
+
+        Raises:
+            AuditorError: one does, and only another process can go on.
+        """
+        if not self._works:
+            return
+        self._loops.mind_the_clock()
+        if hung := self._loops.hung():
+            raise AuditorError(
+                f"{', '.join(hung)} has hung for hours, so this process ends",
+                "have it started again by whatever supervises it; the log lines before tell what it did last",
+            )
 
     def stop(self) -> bool:
         """Stop the loops, and let another daemon work; False when one still runs, which then keeps the ledger open."""
@@ -232,7 +242,7 @@ def serve(serving: Serving, started: Callable[[str], None]) -> bool:
             again.clear()
             serving.reload()
         serving.lead_or_wait()
-        serving.mind_the_clock()
+        serving.mind_the_loops()
         if time.monotonic() - looked >= _LOOK_AGAIN:
             looked = time.monotonic()
             serving.mind_the_certificate()

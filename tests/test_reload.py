@@ -10,6 +10,7 @@ import pytest
 from auditor import scan, serving
 from auditor.config import load
 from auditor.daemon import Daemon
+from auditor.errors import AuditorError
 from auditor.leading import Leadership
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY
@@ -109,6 +110,19 @@ def test_a_sweep_that_a_new_config_breaks_off_is_made_again_at_once(small: Small
     eventually(after.swept_objects)
     assert after.stop()
     assembly.close()
+
+
+def test_a_loop_that_hangs_for_good_ends_the_process(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load(small.config)
+    assembly = assemble(config)
+    served = serving.Serving(small.config, config, assembly, Leadership(assembly.ledger))
+    served.lead_or_wait()
+    served.mind_the_loops()
+    monkeypatch.setattr(Daemon, "hung", lambda _: ("key_poll",))
+    with pytest.raises(AuditorError, match="key_poll has hung for hours, so this process ends") as ended:
+        served.mind_the_loops()
+    assert ended.value.exit_code == 70
+    assert served.stop()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from auditor.errors import LedgerError
 from auditor.loops import StoppedError
 from auditor.model import Population
 from auditor.probing import Budget
+from auditor.run import Headway
 from tests.test_telling import LOST, OTHER
 
 if TYPE_CHECKING:
@@ -201,6 +202,27 @@ def test_a_round_of_probes_that_gets_on_lives_however_long_it_is(
     monkeypatch.setattr("auditor.scan.probe", slow)
     daemon._probe()  # noqa: SLF001 - what its timer calls
     assert alive == [True, True, True, True, False]
+
+
+def test_a_sweep_that_gets_on_lives_however_long_it_is_and_one_that_hangs_is_given_up(
+    daemon: Daemon, worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+
+    def slow(_parts: object, progress: Daemon) -> None:
+        for _ in range(100):
+            progress.sweeping(Headway("gs://data", 1, 0, 0, 1, None))
+            worlds.pass_by(3000)
+            told.append((daemon.loops_alive()["sweep"], daemon.hung()))
+        for seconds in (599, 1, 3600):
+            worlds.pass_by(seconds)
+            told.append((daemon.loops_alive()["sweep"], daemon.hung()))
+
+    monkeypatch.setattr("auditor.sweeping.sweep_all", slow)
+    monkeypatch.setattr("auditor.scan.poll", lambda *_, **__: NOTHING_FOUND)
+    daemon._sweep()  # noqa: SLF001 - what its timer calls
+    assert told == [(True, ())] * 101 + [(False, ()), (False, ("sweep",))]
+    assert daemon.hung() == ()
 
 
 def test_a_stop_is_no_failure(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -67,7 +68,7 @@ def server() -> Iterator[str]:
                 time.sleep(0.1)
             yield f"postgresql+psycopg://auditor@127.0.0.1:{port}/postgres"
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # at once, whoever is connected
             process.wait(timeout=30)
             shutil.rmtree(folder, ignore_errors=True)
 
