@@ -58,7 +58,8 @@ TABLE: Final = (
     Described(
         "cmek_finding_info",
         ("id", "rule", "severity", "key", "version", "tenant", "owner", "team", "actor"),
-        "1 for each open critical or high finding, the worst 50. Of several tenants, owners or teams none is named.",
+        "1 for each open critical or high finding, the worst 50. Of several tenants, owners or teams none is named; "
+        "actor is who did it, by the audit log.",
     ),
     Described("cmek_gaps", ("reason",), "What could not be read."),
     Described("cmek_coverage_ratio", ("bucket",), "Share of a bucket's objects whose encryption is known, 0 to 1."),
@@ -287,7 +288,8 @@ def _infos(judgement: Judgement) -> Iterator[tuple[tuple[str, ...], float]]:
         key, version = _key_of(one)
         extent = one.extent
         whose = tuple(names[0] if len(names) == 1 else "" for names in (extent.tenants, extent.owners, extent.teams))
-        yield (one.id, one.rule, one.severity.value, key, version, *whose, ""), 1
+        actor = one.actor.principal if one.actor is not None else ""
+        yield (one.id, one.rule, one.severity.value, key, version, *whose, actor), 1
 
 
 def _key_of(one: Finding) -> tuple[str, str]:
