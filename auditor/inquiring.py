@@ -17,6 +17,8 @@ _log = logging.getLogger(__name__)
 
 WITHIN: Final = 5.0
 """Seconds that all logs together may keep a poll waiting."""
+_STALL: Final = 30.0
+"""Seconds after which a log that is still being asked counts as silent; before, it may only be slow."""
 
 
 @dataclass(slots=True)
@@ -24,6 +26,7 @@ class _Turn:
     """What is asked in one place; the thread that asks fills it, and stops to ask once nobody waits."""
 
     asked: Sequence[Inquiry]
+    begun: float
     replies: dict[KeyName, Reply] = field(default_factory=dict)
     over: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
@@ -38,10 +41,12 @@ class Inquirer:
         logs: Callable[[Cloud], AuditLog | None],
         *,
         within: float | None = None,
+        stall: float = _STALL,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._logs = logs
         self._within = WITHIN if within is None else within
+        self._stall = stall
         self._clock = clock
         self._turns: dict[str, _Turn] = {}
         """Those that still hang, by their place."""
@@ -73,7 +78,7 @@ class Inquirer:
                     self._turns[place] = before
                     continue
             if left := [one for one in group if one.key not in found]:
-                begun[place] = _begin(place, logs[place], left)
+                begun[place] = _begin(place, logs[place], _Turn(left, self._clock()))
         until = self._clock() + self._within
         for place, turn in begun.items():
             turn.done.wait(max(0.0, until - self._clock()))
@@ -84,15 +89,14 @@ class Inquirer:
                 self._turns[place] = turn
             if turn.refused is not None:
                 raise turn.refused
-        # Where nothing came at all the log is silent; where something did, the others have their turn later.
-        for group in groups.values():
-            if not any(one.key in found for one in group):
-                found.update({one.key: Reply(one, unread=Reason.TIMEOUT) for one in group})
+        for place, turn in self._turns.items():
+            if self._clock() - turn.begun >= self._stall:
+                silent = (one for one in groups.get(place, ()) if one.key not in found)
+                found.update({one.key: Reply(one, unread=Reason.TIMEOUT) for one in silent})
         return found
 
 
-def _begin(place: str, log: AuditLog, group: Sequence[Inquiry]) -> _Turn:
-    turn = _Turn(group)
+def _begin(place: str, log: AuditLog, turn: _Turn) -> _Turn:
     threading.Thread(target=_run, args=(log, turn), daemon=True, name=f"audit log {place}").start()
     return turn
 
@@ -104,8 +108,8 @@ def _taken(turn: _Turn) -> dict[KeyName, Reply]:
 
 def _run(log: AuditLog, turn: _Turn) -> None:
     try:
-        for reply in log.read(turn.asked):
-            turn.replies[reply.inquiry.key] = reply
+        for replies in log.read(turn.asked):
+            turn.replies.update({one.inquiry.key: one for one in replies})
             if turn.over.is_set():
                 break
     except ReadOnlyError as error:

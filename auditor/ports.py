@@ -207,8 +207,8 @@ class AuditLog(Protocol):
     def name(self, key: KeyName) -> str:
         """The log of the account or project that a key is in."""
 
-    def read(self, inquiries: Sequence[Inquiry]) -> Iterator[Reply]:
-        """Yield a reply to each inquiry about one place, as soon as it is there: whoever stops to listen asks no more.
+    def read(self, inquiries: Sequence[Inquiry]) -> Iterator[tuple[Reply, ...]]:
+        """Yield replies to inquiries about one place, each as soon as it is there: who stops to listen asks no more.
 
         What could not be read is told in the reply, and is no exception.
         """

@@ -23,7 +23,7 @@ from auditor.model import KeyName
 from auditor.readability import KeyView
 
 _OFF: Final = "[audit_log] attribute is off"
-_NOT_YET: Final = "its audit log was not asked yet; the next poll goes on"
+_NOT_YET: Final = "its audit log was not read in the time that a poll has; the next one goes on"
 _NO_CALL: Final = "no call that an audit log records leads to it"
 _NO_KEY: Final = "it names no key whose audit log could be asked"
 

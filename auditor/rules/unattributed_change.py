@@ -16,7 +16,7 @@ def check(caused: Caused, _at: Context) -> Outcome:
         return passed("the audit log tells who did it")
     for one in caused.findings:
         if one.sought is None or not one.sought.settled:
-            return unknown(one.unattributed or "its audit log was not asked yet")
+            return unknown(one.unattributed or "its audit log was not read yet")
     return not_applicable("nobody saw it change in the time that the log reaches back to")
 
 

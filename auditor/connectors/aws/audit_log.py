@@ -28,6 +28,8 @@ _PAGE: Final = 50
 _PAGES_OF_A_KEY: Final = 2
 """What a busy key is used for stands in the same history: its changes are rather found by their names then."""
 _PAGES_OF_A_NAME: Final = 4
+_AT_ONCE: Final = 8
+"""Keys whose calls are looked for by their names together."""
 _LONGEST: Final = 300_000
 """Characters; a record has 256 kB at most."""
 _SECOND: Final = timedelta(seconds=1)
@@ -70,27 +72,29 @@ class AwsAuditLog:
         """The history of the account."""
         return f"cloudtrail/{key.owner}"
 
-    def read(self, inquiries: Sequence[Inquiry]) -> Iterator[Reply]:
-        """Yield a reply to each inquiry about one account and Region: by the key, then all that is left by name."""
+    def read(self, inquiries: Sequence[Inquiry]) -> Iterator[tuple[Reply, ...]]:
+        """Yield replies to inquiries about one account and Region: some by their keys, what is left of them by name."""
         key = inquiries[0].key
         caller = self._clients.caller(key.owner)
         if isinstance(caller, Reason) or caller[0] != key.owner:
             # Nobody else is told of an account's calls: their own history would have none of them.
-            reason = caller if isinstance(caller, Reason) else Reason.NOT_VISIBLE
-            yield from (Reply(one, unread=reason) for one in inquiries)
+            yield _silent(inquiries, caller if isinstance(caller, Reason) else Reason.NOT_VISIBLE)
             return
-        left = list(inquiries)
+        for start in range(0, len(inquiries), _AT_ONCE):
+            yield from self._some(inquiries[start : start + _AT_ONCE])
+
+    def _some(self, some: Sequence[Inquiry]) -> Iterator[tuple[Reply, ...]]:
+        left = list(some)
         try:
-            for one in inquiries:
+            for one in some:
                 found = self._by_key(one)
                 if found.changes:
                     left.remove(one)
-                    yield _reply(one, found, whole=True)
+                    yield (_reply(one, found, whole=True),)
             if left:
-                yield from self._by_name(left)
+                yield tuple(self._by_name(left))
         except FAULTS as error:
-            reason = reason_of(error)
-            yield from (Reply(one, unread=reason) for one in left)
+            yield _silent(left, reason_of(error))
 
     def _by_key(self, one: Inquiry) -> _Found:
         """What the history has under the key's ARN; events about what stands behind the key are not."""
@@ -149,6 +153,10 @@ class AwsAuditLog:
                 break
             asked["NextToken"] = told["NextToken"]
         yield None
+
+
+def _silent(some: Iterable[Inquiry], reason: Reason) -> tuple[Reply, ...]:
+    return tuple(Reply(one, unread=reason) for one in some)
 
 
 def _reply(one: Inquiry, found: _Found, *, whole: bool) -> Reply:

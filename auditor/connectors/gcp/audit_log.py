@@ -53,12 +53,12 @@ class GcpAuditLog:
         """The Admin Activity log of the project."""
         return f"projects/{key.owner}/logs/cloudaudit.googleapis.com%2Factivity"
 
-    def read(self, inquiries: Sequence[Inquiry]) -> Iterator[Reply]:
-        """Yield a reply to each inquiry about one project, some keys at a time."""
+    def read(self, inquiries: Sequence[Inquiry]) -> Iterator[tuple[Reply, ...]]:
+        """Yield replies to inquiries about one project, for some keys at a time."""
         for start in range(0, len(inquiries), _AT_ONCE):
-            yield from self._read(inquiries[start : start + _AT_ONCE])
+            yield self._read(inquiries[start : start + _AT_ONCE])
 
-    def _read(self, some: Sequence[Inquiry]) -> Iterator[Reply]:
+    def _read(self, some: Sequence[Inquiry]) -> tuple[Reply, ...]:
         project = some[0].key.owner
         found: dict[tuple[str, str], Change] = {}
         whole = sound = True
@@ -74,15 +74,12 @@ class GcpAuditLog:
                     else:
                         sound = sound and not is_odd(entry)
         except ImportError:
-            yield from (Reply(one, unread=Reason.UNSUPPORTED) for one in some)
-            return
+            return _silent(some, Reason.UNSUPPORTED)
         except FAULTS as error:
-            reason = reason_of(error)
-            yield from (Reply(one, unread=reason) for one in some)
-            return
+            return _silent(some, reason_of(error))
         changes = tuple(found.values())
         unread = None if sound else Reason.MALFORMED
-        yield from (Reply(one, changes, whole, unread) for one in some)
+        return tuple(Reply(one, changes, whole, unread) for one in some)
 
     def _pages(self, project: str, asked: str) -> Iterator[list[Any] | None]:
         """Yield each page of what a filter finds, at last None where not all of them were asked for."""
@@ -101,6 +98,10 @@ class GcpAuditLog:
             if not trail.leads_on(token):
                 break
         yield None
+
+
+def _silent(some: Iterable[Inquiry], reason: Reason) -> tuple[Reply, ...]:
+    return tuple(Reply(one, unread=reason) for one in some)
 
 
 def filter_of(some: Iterable[Inquiry], now: datetime) -> str:
