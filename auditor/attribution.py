@@ -25,8 +25,10 @@ from auditor.readability.access import ANY_PRINCIPAL
 LAG: Final = {Cloud.AWS: timedelta(hours=2), Cloud.GCP: timedelta(minutes=10)}
 """How late an entry may come. CloudTrail promises nothing and mostly takes minutes; 85 were seen. Admin Activity
 entries of Google Cloud are there within seconds, unless Logging itself is in trouble."""
+_OFTEN: Final = timedelta(minutes=5)
 _SELDOM: Final = timedelta(hours=1)
-"""A log that cannot be read, or explains nothing yet, is asked after ever longer times, and at last so often."""
+"""A log that cannot be read, or explains nothing yet, is asked with each poll for some minutes, after ever longer
+times then, and at last so often."""
 
 EXPIRES: Final = "EXPIRES"
 """What an import of material lands in that has a date at which it goes away."""
@@ -194,8 +196,8 @@ def is_due(one: Finding, now: datetime, lag: timedelta) -> bool:
         return False
     if sought.first is None or sought.last is None or not sought.last <= now:
         return True
-    over = one.first_seen + lag
-    return (now >= over > sought.last) or now - sought.last >= min(_SELDOM, sought.last - sought.first)
+    over, passed = one.first_seen + lag, sought.last - sought.first
+    return passed < _OFTEN or (now >= over > sought.last) or now - sought.last >= min(_SELDOM, passed)
 
 
 def inquiry(one: Finding, what: Wanted, now: datetime, overlap: timedelta) -> Inquiry:
