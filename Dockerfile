@@ -7,7 +7,7 @@ COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY auditor auditor
 COPY reports reports
 RUN python3 -m venv /opt/cmek-auditor \
- && /opt/cmek-auditor/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[turbopuffer]'
+ && /opt/cmek-auditor/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[logging,turbopuffer]'
 
 FROM ${BASE}
 COPY --from=build /opt/cmek-auditor /opt/cmek-auditor

@@ -475,6 +475,14 @@ class Gcp(_Table):
     storage_endpoint: Endpoint | None = None
     kms_endpoint: Endpoint | None = None
     iam_endpoint: Endpoint | None = None
+    logging_endpoint: Endpoint | None = None
+
+
+class AuditLog(_Table):
+    """Whether the clouds' audit logs are asked who did what a finding says."""
+
+    attribute: StrictBool = True
+    """Ask them, where there is such a finding and nobody is known yet."""
 
 
 class Limits(_Table):
@@ -641,6 +649,7 @@ class Config(_Table):
     registry: tuple[Registry, ...] = ()
     key: tuple[Key, ...] = ()
     gcp: Gcp = Gcp()
+    audit_log: AuditLog = AuditLog()
     limits: Limits = Limits()
     retention: Retention = Retention()
     probe: Probe = Probe()

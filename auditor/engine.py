@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import chain
+from typing import Final
 
 from auditor import owning
+from auditor.attribution import attributable, unreadable
 from auditor.findings import (
     Assessed,
     BucketCoverage,
@@ -37,6 +39,7 @@ from auditor.model import (
     KeyName,
     KeyUnread,
     Probe,
+    Reason,
     is_being_made,
 )
 from auditor.owned import HeardRegistry, OwnedBucket, OwnedKey, PlacedKey
@@ -57,7 +60,9 @@ from auditor.readability import (
 )
 from auditor.registered import Portion
 from auditor.rule import (
+    AskedLog,
     Cause,
+    Caused,
     Context,
     Excepted,
     HeldKey,
@@ -131,8 +136,31 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
         *_buckets(facts, assessed),
         *owning.subjects(facts.said, _ground(facts, assessed)),
     )
-    about_data = [one for one in rules if one.subject is not Excepted]
-    return replace(_put_all(about_data, subjects, facts), assessed=assessed, failing=stores.failing)
+    at_once = [one for one in rules if one.subject not in {Excepted, *ABOUT_LOGS}]
+    return replace(_put_all(at_once, subjects, facts), assessed=assessed, failing=stores.failing)
+
+
+ABOUT_LOGS: Final = (Caused, AskedLog)
+"""Subjects that are there once the findings on all others are, and the logs were asked about those."""
+
+
+def judge_logs(facts: Facts, rules: Iterable[Rule], findings: Iterable[Finding]) -> Judged:
+    """Put the rules about audit logs to what these tell, and do not tell, of the findings that stand now."""
+    caused: dict[Subject, list[Finding]] = defaultdict(list)
+    logs: dict[str, list[Finding]] = defaultdict(list)
+    for one in findings:
+        if attributable(one):
+            caused[one.subject].append(one)
+            if one.sought is not None and one.sought.log is not None:
+                logs[one.sought.log].append(one)
+    silent: dict[str, list[Reason]] = defaultdict(list)
+    for each in unreadable(one for some in logs.values() for one in some):
+        silent[each.log].append(each.reason)
+    subjects: tuple[RuleSubject, ...] = (
+        *(Caused(tuple(some)) for _, some in sorted(caused.items())),
+        *(AskedLog(name, tuple(silent[name]), tuple(some)) for name, some in sorted(logs.items())),
+    )
+    return _put_all([one for one in rules if one.subject in ABOUT_LOGS], subjects, facts)
 
 
 def judge_waivers(
@@ -202,7 +230,7 @@ def _outlives_silence(subject: RuleSubject, keys: Mapping[KeyName, KeyView]) -> 
     if isinstance(subject, Cause):
         not_found = any(isinstance(keys[name].reading, KeyGone) for name in subject.keys)
         return subject.subject.kind is SubjectKind.PRINCIPAL or not_found
-    return isinstance(subject, HeldKey | OwnedKey | OwnedBucket | PlacedKey | HeardRegistry)
+    return isinstance(subject, HeldKey | OwnedKey | OwnedBucket | PlacedKey | HeardRegistry | AskedLog)
 
 
 def _put(rule: Rule, subject: RuleSubject, context: Context) -> Outcome:

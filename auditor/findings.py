@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from auditor.model import Encryption, Evidence, Extent, Gap, Holding, Population, Requests
+from auditor.model import Encryption, Evidence, Extent, Gap, Holding, Population, Reason, Requests
 from auditor.registered import NOTHING_SAID, Portion, Registered
 from auditor.waiver import GivenWaiver
 
@@ -85,6 +85,7 @@ class SubjectKind(StrEnum):
     BUCKET = "bucket"
     WAIVER = "waiver"
     REGISTRY = "registry"
+    AUDIT_LOG = "audit_log"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -185,6 +186,43 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it, as the cloud's audit log tells: hostile text that only printable characters are left of."""
+
+    principal: str
+    call: str
+    """Name of the operation, as the service has it."""
+    time: datetime
+    """Aware, UTC: when the call was made, by the log."""
+    source: str | None
+    """Address that the call came from; None where the log does not tell."""
+    via: str | None
+    """The role, service or delegation through which it was made; None where the principal made it itself."""
+    event_id: str
+    """Of the log's entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """How far the search for who did it has got."""
+
+    after: datetime | None
+    """Aware, UTC: the last reading that told otherwise; None where nobody saw it change."""
+    first: datetime | None = None
+    """Aware, UTC: when the log was asked first; None: it was not yet."""
+    last: datetime | None = None
+    """Aware, UTC: when it was asked last."""
+    unread: Reason | None = None
+    """Why it told nothing then."""
+    log: str | None = None
+    """Which log was asked."""
+    settled: bool = False
+    """Nobody asks any more."""
+    vain: bool = False
+    """It was read whole after its lag, and explains a change that was seen by nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One cause with its whole blast radius."""
 
@@ -205,7 +243,8 @@ class Finding:
     since: datetime
     """Aware, UTC: when it became so, as far as `since_source` can tell."""
     since_source: str
-    """`key_state` (the service dates it), `between_polls` (seen changing) or `first_read` (so when first looked at)."""
+    """Who dates it: `audit_log` (the call that did it), `key_state` (the service), `between_polls` (seen changing) or
+    `first_read` (so when first looked at)."""
     evidence: tuple[Evidence, ...]
     undo: tuple[Undo, ...]
     first_seen: datetime
@@ -218,6 +257,12 @@ class Finding:
     """The config says that it is to be so: it is told, and there is nothing to undo."""
     portions: tuple[Portion, ...] = ()
     """Which data of its holdings it is about, by what registries say; none for all."""
+    actor: Actor | None = None
+    """Who did it; stays for as long as the finding does."""
+    unattributed: str | None = None
+    """Why nobody is told, in words; None with `actor`, and where the finding is about nothing that a call changes."""
+    sought: Sought | None = None
+    """None: nobody was looked for yet."""
 
 
 def worst_first(one: Finding) -> tuple[int, int, int, str]:

@@ -63,7 +63,14 @@ def carry_on(
 def _with_past(one: Finding, same: Finding | None, ended: Mapping[Subject, Finding]) -> Finding:
     if same is not None:
         return replace(
-            one, first_seen=same.first_seen, since=same.since, since_source=same.since_source, succeeds=same.succeeds
+            one,
+            first_seen=same.first_seen,
+            since=same.since,
+            since_source=same.since_source,
+            succeeds=same.succeeds,
+            actor=same.actor,
+            unattributed=same.unattributed,
+            sought=same.sought,
         )
     heir_of = ended.get(one.subject) if one.readability is not None else None
     if heir_of is None:

@@ -13,6 +13,7 @@ from auditor.bundle import Believed
 from auditor.difference import Between
 from auditor.errors import CollectError, LedgerError
 from auditor.findings import Assessed, Finding, Judgement, Member, Readability
+from auditor.logged import Inquiry, Reply
 from auditor.model import (
     BucketFacts,
     Cloud,
@@ -191,6 +192,26 @@ class LastUses(Protocol):
 
     def read(self, name: KeyName) -> LastUse | Reason:
         """Ask about one key; a reason where nobody says."""
+
+
+class AuditLog(Protocol):
+    """What tells who changed keys of one cloud, read-only."""
+
+    @property
+    def silent(self) -> str | None:
+        """Why the config lets nobody ask it; None: it can be asked."""
+
+    def place(self, key: KeyName) -> str:
+        """Where it is asked about a key: inquiries about one place wait for each other."""
+
+    def name(self, key: KeyName) -> str:
+        """The log of the account or project that a key is in."""
+
+    def read(self, inquiries: Sequence[Inquiry]) -> Iterator[tuple[Reply, ...]]:
+        """Yield replies to inquiries about one place, each as soon as it is there: who stops to listen asks no more.
+
+        What could not be read is told in the reply, and is no exception.
+        """
 
 
 class Prober(Protocol):

@@ -64,6 +64,8 @@ _TABLE: Final = (
     Allowed("cloudkms", "GetSingleTenantHsmInstance"),
     Allowed("cloudkms", "VerifyConnectivity"),
     Allowed("cloudresourcemanager", "projects.getIamPolicy"),
+    Allowed("logging", "entries.list"),
+    Allowed("cloudtrail", "LookupEvents"),
     Allowed("turbopuffer", "namespaces.list"),
     Allowed("turbopuffer", "namespaces.metadata"),
 )

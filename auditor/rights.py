@@ -11,6 +11,7 @@ _SETTINGS: Final = "the settings, with a gap"
 _KEY: Final = "all data under the key counts as unknown, with a gap"
 _REVOKED: Final = "revoked cannot be found for the key, with a gap"
 _OF_BUCKET: Final = "revoked cannot be found for the bucket, with a gap"
+_ACTOR: Final = "who did what findings on its keys say is not known, with a gap and audit-log-off"
 _PROBE: Final = "no probe of it proves anything, with a gap"
 
 LOST: Final[Mapping[str, str]] = {
@@ -31,6 +32,7 @@ LOST: Final[Mapping[str, str]] = {
     "kms:GetKeyRotationStatus": "rotation-off and rotation-overdue stay unknown for the key, with a gap",
     "kms:GetKeyLastUsage": "retire --last-usage tells no last use of the key, with a gap",
     "kms:Decrypt": _PROBE,
+    "cloudtrail:LookupEvents": _ACTOR,
     "sts:AssumeRole": "everything in those accounts",
     "storage.objects.list": _BUCKET,
     "storage.buckets.get": _OF_BUCKET,
@@ -47,5 +49,6 @@ LOST: Final[Mapping[str, str]] = {
     "cloudkms.retiredResources.list": "a missing key counts as gone only minutes later",
     "cloudkms.singleTenantHsmInstances.get": "the keys on it are judged by their own state, with a gap",
     "cloudkms.ekmConnections.verifyConnectivity": _PROBE,
+    "logging.logEntries.list": _ACTOR,
 }
 """Permission -> what is lost without it."""

@@ -37,6 +37,7 @@ from auditor.model import (
     KeyGone,
     KeyManager,
     KeyName,
+    Reason,
     Rotation,
 )
 from auditor.owned import HeardRegistry, OwnedBucket, OwnedKey, PlacedKey
@@ -181,6 +182,45 @@ class Excepted:
 
 
 @dataclass(frozen=True, slots=True)
+class Caused:
+    """What somebody's call has led to, with all findings on it: the subject of the rule about unattributed changes."""
+
+    findings: tuple[Finding, ...]
+    """Those that still stand; one at least, and all of one subject."""
+
+    @property
+    def subject(self) -> Subject:
+        """What they are about."""
+        return self.findings[0].subject
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """All data of all of them."""
+        return in_order({member for one in self.findings for member in one.members})
+
+
+@dataclass(frozen=True, slots=True)
+class AskedLog:
+    """An audit log that was asked who did something: the subject of the rule about logs that do not tell."""
+
+    name: str
+    unread: tuple[Reason, ...]
+    """Why it told nothing when it was asked last; none: it told."""
+    findings: tuple[Finding, ...]
+    """For which it was asked; they still stand."""
+
+    @property
+    def subject(self) -> Subject:
+        """The log."""
+        return Subject(SubjectKind.AUDIT_LOG, self.name)
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """None: it is about no data, whatever the findings are about."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """All that a rule may read besides its subject."""
 
@@ -189,7 +229,9 @@ class Context:
     keys: Mapping[KeyName, KeyView]
 
 
-RuleSubject = Cause | HeldKey | SweptBucket | OwnedKey | OwnedBucket | PlacedKey | HeardRegistry | Excepted
+RuleSubject = (
+    Cause | HeldKey | SweptBucket | OwnedKey | OwnedBucket | PlacedKey | HeardRegistry | Excepted | Caused | AskedLog
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from auditor import probing
+from auditor.inquiring import Inquirer
 from auditor.model import Cloud, KeyName, Requests, Sweep
 from auditor.policy import Policy
 from auditor.ports import (
@@ -98,6 +99,8 @@ class Parts:
     handed: tuple[HandedOver, ...] = ()
     """Operators' bundles, which are told of as registries are."""
     waivers: tuple[Waiver, ...] = ()
+    inquirer: Inquirer | None = None
+    """Asks audit logs who did what findings say; None: nobody wants to know."""
     by_sdk: bool = False
     """Buckets are listed through the SDKs, which ask for everything anew."""
 

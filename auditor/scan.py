@@ -8,19 +8,21 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 
-from auditor import gaps, lacking, lifecycle, probing
-from auditor.engine import Facts, judge, judge_waivers, last_read
+from auditor import attribution, gaps, lacking, lifecycle, probing, silent_logs
+from auditor.engine import ABOUT_LOGS, Facts, Judged, judge, judge_logs, judge_waivers, last_read
 from auditor.errors import LedgerError, UsageError
 from auditor.findings import (
     Assessed,
     Basis,
     BucketCoverage,
     Coverage,
+    Finding,
     Judgement,
     Readability,
     Run,
     Status,
     SubjectKind,
+    Tally,
     member_of,
     worst_first,
 )
@@ -65,6 +67,7 @@ from auditor.rule import Excepted
 from auditor.run import Parts, Progress, new_id
 from auditor.skew import plausible
 from auditor.sweeping import sweep_all
+from auditor.tracing import traced
 from auditor.waiving import Sight, waive
 
 _log = logging.getLogger(__name__)
@@ -264,20 +267,12 @@ def _poll(
         candidates=candidates,
     )
     judged = judge(facts, parts.rules)
-    undecided = judged.undecided | lifecycle.undecided(
-        beforehand,
-        judged.assessed,
-        unheard,
-        keys,
-        judged.failing,
-        of_data={one.id for one in parts.rules if one.of_data},
-    )
-    fresh = lifecycle.with_what_is_hidden(judged.findings, beforehand, judged.assessed, unheard)
     about_waivers = {one.id for one in parts.rules if one.subject is Excepted}
-    carried = lifecycle.carry_on(fresh, (one for one in beforehand if one.rule not in about_waivers), now, undecided)
+    of_others = tuple(one for one in beforehand if one.rule not in about_waivers)
+    attributed, of_logs = _attributed(parts, facts, judged, of_others, unheard)
     of_data = {one.id for one in parts.rules if one.is_about_data}
     waived, given = waive(
-        carried,
+        attributed,
         parts.waivers,
         now,
         Sight(
@@ -355,9 +350,10 @@ def _poll(
                 *_swept_otherwise(parts, sweeps),
                 *gaps.of_clock(parts.skew() - plausible(parts.skew())),
                 *_of_principals(parts, needs, keys),
+                *silent_logs.of_logs(attribution.unreadable(attributed)),
             ),
         ),
-        tallies=tuple(sorted((*judged.tallies, *excepted.tallies), key=lambda one: one.rule)),
+        tallies=tuple(sorted((*judged.tallies, *of_logs, *excepted.tallies), key=lambda one: one.rule)),
         waivers=given,
         registered=heard.registered,
         sweeps=tuple(one.id for one in sweeps),
@@ -376,6 +372,29 @@ def _poll(
     needed = [one for one in (before, judgement) if one is not None]
     parts.registry.prune([one.registered.digest for one in needed], [each for one in needed for each in one.sweeps])
     return parts.ledger.judgement() or judgement
+
+
+def _attributed(
+    parts: Parts, facts: Facts, judged: Judged, before: Iterable[Finding], unheard: Collection[str]
+) -> tuple[tuple[Finding, ...], tuple[Tally, ...]]:
+    """What findings of `before` and now come to, with who did it as far as logs tell, and those on the logs."""
+    beforehand = tuple(before)
+    undecided = judged.undecided | lifecycle.undecided(
+        beforehand,
+        judged.assessed,
+        unheard,
+        facts.keys,
+        judged.failing,
+        of_data={one.id for one in parts.rules if one.of_data},
+    )
+    fresh = lifecycle.with_what_is_hidden(judged.findings, beforehand, judged.assessed, unheard)
+    about_logs = {one.id for one in parts.rules if one.subject in ABOUT_LOGS}
+    of_others = (one for one in beforehand if one.rule not in about_logs)
+    carried = lifecycle.carry_on(fresh, of_others, facts.now, undecided)
+    found = traced(carried, facts.keys, parts.inquirer, facts.now, parts.policy.propagation)
+    on_logs = judge_logs(facts, parts.rules, found)
+    of_logs = (one for one in beforehand if one.rule in about_logs)
+    return (*found, *lifecycle.carry_on(on_logs.findings, of_logs, facts.now, on_logs.undecided)), on_logs.tallies
 
 
 def _before(parts: Parts, interval: timedelta | None) -> Judgement | None:

@@ -22,6 +22,8 @@ def tell(before: Iterable[Finding], after: Iterable[Finding]) -> None:
             _log.warning("finding opened: %s", _line(one))
         elif (was.severity, was.status) != (one.severity, one.status):
             _log.warning("finding changed from %s %s: %s", was.status, was.severity, _line(one))
+        elif was.actor is None and one.actor is not None:
+            _log.info("finding attributed: %s", _line(one))
     for one in old.values():
         if one.id not in new:
             _log.info("finding resolved: %s", _line(one))
@@ -30,4 +32,5 @@ def tell(before: Iterable[Finding], after: Iterable[Finding]) -> None:
 def _line(one: Finding) -> str:
     status = "" if one.status is Status.OPEN else f" ({one.status})"
     hangs = words.counted(one.extent.objects, "object") if one.extent.objects is not None else words.amount(one.extent)
-    return f"{one.severity}{status} {one.rule}, {words.short(one.subject.id)}, {hangs}, id {one.id}"
+    who = f", by {one.actor.principal}" if one.actor is not None else ""
+    return f"{one.severity}{status} {one.rule}, {words.short(one.subject.id)}, {hangs}{who}, id {one.id}"

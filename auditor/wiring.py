@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ from auditor.connectors.registry_turbopuffer import Account, TurbopufferRegistry
 from auditor.connectors.wire import Wire
 from auditor.errors import UsageError
 from auditor.findings import Judgement
+from auditor.inquiring import Inquirer
 from auditor.inventory.asked import Asked, AskedRegistry
 from auditor.inventory.handed import BundleStore
 from auditor.inventory.layout import Layout
@@ -27,7 +28,7 @@ from auditor.inventory.registry import RegistryStore
 from auditor.inventory.store import FileInventory, Keep
 from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName, cloud_of
-from auditor.ports import HandedOver, KeySource, LastUses, NamespaceService, OpenInventory
+from auditor.ports import AuditLog, HandedOver, KeySource, LastUses, NamespaceService, OpenInventory
 from auditor.probing import Budget
 from auditor.registered import Labels
 from auditor.rule import Excepted
@@ -95,8 +96,15 @@ def assemble(
     clouds = clouds_of(config, wire, clocks) if asking else {}
     late = _perhaps(config).difference(clouds) if asking else frozenset()
 
-    def made(cloud: Cloud) -> KeySource:
-        return maker(cloud)(config, wire, _AGENT, clocks).keys
+    @cache
+    def made(cloud: Cloud) -> Made:
+        return clouds[cloud] if cloud in clouds else maker(cloud)(config, wire, _AGENT, clocks)
+
+    def keys(cloud: Cloud) -> KeySource:
+        return made(cloud).keys
+
+    def log(cloud: Cloud) -> AuditLog | None:
+        return made(cloud).audit_log if cloud in clouds or cloud in late else None
 
     ledger = LedgerStore(ledger_of(config))
     layouts = _layouts(config)
@@ -118,7 +126,7 @@ def assemble(
         sources=tuple(clouds[cloud_of(one.url)].source(one, by_sdk=by_sdk) for one in config.bucket if asking),
         listers=tuple(one for each in clouds.values() if (one := each.lister()) is not None),
         keys={
-            **{one: Late(one, partial(made, one)) for one in late},
+            **{one: Late(one, partial(keys, one)) for one in late},
             **{cloud: one.keys for cloud, one in clouds.items()},
         },
         inventory=inventory,
@@ -142,6 +150,7 @@ def assemble(
         services=services,
         handed=handed_of(config, corrected),
         waivers=waivers,
+        inquirer=Inquirer(log) if config.audit_log.attribute else None,
         by_sdk=by_sdk,
     )
 

@@ -28,6 +28,7 @@ class Clouds:
 def the_fleet(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Clouds]:
     # The embedded Cloud KMS has no quota, and waiting for one would be most of the time of a test.
     monkeypatch.setattr("auditor.clouds.gcp._KMS_QUOTA", 1_000.0)
+    monkeypatch.setattr("auditor.connectors.aws.audit_log._QUOTA", 1_000.0)
     store = GoogleStore(Clock())
     fleet.fill_google(store, SEED)
     with GoogleCloud(store) as google, an_aws_cloud(monkeypatch) as aws:

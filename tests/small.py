@@ -19,6 +19,7 @@ project = "acme"
 [gcp]
 storage_endpoint = "{endpoint}"
 kms_endpoint = "{endpoint}"
+logging_endpoint = "{endpoint}"
 iam_endpoint = "{endpoint}"
 [[bucket]]
 url = "gs://data"

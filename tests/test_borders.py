@@ -27,7 +27,7 @@ S3_PERMISSIONS = {
 }
 KMS_PERMISSIONS = (
     *("kms:DescribeKey", "kms:DescribeCustomKeyStores", "kms:GetKeyPolicy", "kms:ListGrants", "kms:ListKeyRotations"),
-    *("kms:GetKeyRotationStatus", "kms:GetKeyLastUsage"),
+    *("kms:GetKeyRotationStatus", "kms:GetKeyLastUsage", "cloudtrail:LookupEvents"),
 )
 # Only for what [probe] switches on; the files in deploy/ leave them out.
 FOR_PROBES = {
@@ -51,6 +51,7 @@ GOOGLE_PERMISSIONS = {
     ("cloudkms", "GetIamPolicy"): "cloudkms.cryptoKeys.getIamPolicy",
     ("cloudkms", "GetSingleTenantHsmInstance"): "cloudkms.singleTenantHsmInstances.get",
     ("cloudresourcemanager", "projects.getIamPolicy"): "resourcemanager.projects.getIamPolicy",
+    ("logging", "entries.list"): "logging.logEntries.list",
 }
 
 
@@ -107,7 +108,11 @@ def test_the_aws_policy_allows_what_is_sent_and_nothing_else() -> None:
     for one in policy["Statement"]:
         actions = one["Action"] if isinstance(one["Action"], list) else [one["Action"]]
         (allowed if one["Effect"] == "Allow" else denied).update(actions)
-    sent = {place for place, row in readonly.TABLE.items() if place[0] in {"s3", "kms", "sts"} and not _dry(row)}
+    sent = {
+        place
+        for place, row in readonly.TABLE.items()
+        if place[0] in {"s3", "kms", "sts", "cloudtrail"} and not _dry(row)
+    }
     needed = {
         S3_PERMISSIONS[operation] if service == "s3" else f"{service}:{operation}"
         for service, operation in sent - NEEDS_NO_PERMISSION
@@ -124,7 +129,7 @@ def _dry(row: readonly.Allowed) -> bool:
 def test_the_google_role_allows_what_is_sent_and_nothing_else() -> None:
     text = (ROOT / "deploy/gcp-auditor-role.yaml").read_text()
     allowed = set(re.findall(r"^  - (\S+)$", text, re.MULTILINE))
-    google = {"storage", "cloudkms", "cloudresourcemanager"}
+    google = {"storage", "cloudkms", "cloudresourcemanager", "logging"}
     sent = {place for place, row in readonly.TABLE.items() if place[0] in google and not _dry(row)} - set(FOR_PROBES)
     assert set(GOOGLE_PERMISSIONS) == sent
     # GetIamPolicy is asked of keys and of rings.

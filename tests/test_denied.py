@@ -42,6 +42,8 @@ REQUESTS = {
     ("kms", "ListKeyRotations"): "kms ListKeyRotations",
     ("kms", "GetKeyRotationStatus"): "kms GetKeyRotationStatus",
     ("kms", "DescribeCustomKeyStores"): "kms DescribeCustomKeyStores",
+    ("cloudtrail", "LookupEvents"): "cloudtrail LookupEvents",
+    ("logging", "entries.list"): "logging POST /v2/entries:list",
 }
 # Not part of this scan: live listings, other accounts, what is asked only after another answer, or only by `retire`.
 ELSEWHERE = {
@@ -99,6 +101,10 @@ def test_every_refusal_is_told_and_makes_nothing_readable(
     small.set_state(1, "DISABLED")
     if operation == ("cloudkms", "GetIamPolicy"):
         small.set_state(1, "ENABLED")
+    if operation == ("cloudtrail", "LookupEvents"):
+        key = aws.store.key(IMPORTED)
+        assert key is not None
+        key.state = "Disabled"
     _, before = scan(small, capsys)
     aws.traffic.fail(match, status=403, code="AccessDenied" if operation[0] == "s3" else "AccessDeniedException")
     small.cloud.traffic.fail(match, status=403, message="no")

@@ -270,6 +270,7 @@ def test_a_resolved_finding_is_told_once() -> None:
 
 def test_rule_ids_are_those_of_the_catalogue_and_speak_for_themselves() -> None:
     assert [rule.id for rule in load()] == [
+        "audit-log-off",
         "bucket-default-mismatch",
         "data-doomed",
         "data-expiring",
@@ -302,6 +303,7 @@ def test_rule_ids_are_those_of_the_catalogue_and_speak_for_themselves() -> None:
         "stale-version",
         "sweep-incomplete",
         "sweep-stale",
+        "unattributed-change",
         "waiver-ending",
         "waiver-expired",
         "weak-algorithm",

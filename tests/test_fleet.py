@@ -234,12 +234,15 @@ def test_a_whole_scan_sends_nothing_but_reading_requests(scanned: Scanned) -> No
         ("kms", "ListKeyRotations"),
         ("kms", "GetKeyRotationStatus"),
         ("sts", "GetCallerIdentity"),
+        ("cloudtrail", "LookupEvents"),
     }
     for one in scanned.clouds.google.traffic.requests:
         if one.service == "kms":
             assert ("cloudkms", one.verb) in readonly.TABLE
         elif one.service == "iam":
             assert one.target.endswith(":getIamPolicy")
+        elif one.service == "logging":
+            assert one.target.startswith("/v2/entries:list?")
         else:
             assert one.verb == "GET"
 

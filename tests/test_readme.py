@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from starlette.routing import Route
 
-from auditor import cli
+from auditor import cli, demo
 from auditor.config import load
 from auditor.prices import PRICES
 from auditor.web.app import make_app
@@ -63,7 +63,7 @@ def test_every_command_runs(
 
 
 def test_the_doctor_says_what_it_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = shown_as("Of 25 checks")
+    shown = shown_as("Of 26 checks")
     with a_small_cloud(tmp_path) as small:
         small.cloud.store.deny("cloudkms.keyRings.getIamPolicy", RING)
         assert cli._run(small.argv("doctor")) == 1  # noqa: SLF001 - as above
@@ -137,6 +137,18 @@ def test_what_an_answer_without_a_bucket_looks_like(tmp_path: Path, capsys: pyte
     printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     for line in shown_as("By what registries say").splitlines():
         assert line in printed
+
+
+def test_who_did_it_is_told_as_it_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = shown_as("critical · data-unreadable")
+    with a_small_cloud(tmp_path) as small:
+        assert cli._run(small.argv("scan", "-q")) == 0  # noqa: SLF001 - as above
+        demo._disable(small.cloud.endpoint, f"{GOOGLE_KEY}/cryptoKeyVersions/1")  # noqa: SLF001 - what a customer does
+        assert cli._run(small.argv("poll", "-q")) == 1  # noqa: SLF001 - as above
+        capsys.readouterr()
+        assert cli._run([*small.argv("explain"), "94402fc0"]) == 0  # noqa: SLF001 - as above
+    printed = [without_times(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in shown.splitlines() if without_times(line) not in printed] == []
 
 
 def test_what_a_bundle_says_to_both_sides(

@@ -148,6 +148,7 @@ def test_the_rules_that_go_by_the_data_under_a_key_are_these() -> None:
 
 def test_severity_follows_what_is_lost() -> None:
     assert {rule.id: rule.severity for rule in load()} == {
+        "audit-log-off": Severity.MEDIUM,
         "bucket-default-mismatch": Severity.MEDIUM,
         "data-doomed": Severity.CRITICAL,
         "data-expiring": Severity.HIGH,
@@ -180,6 +181,7 @@ def test_severity_follows_what_is_lost() -> None:
         "stale-version": Severity.LOW,
         "sweep-incomplete": Severity.MEDIUM,
         "sweep-stale": Severity.MEDIUM,
+        "unattributed-change": Severity.MEDIUM,
         "waiver-ending": Severity.LOW,
         "waiver-expired": Severity.MEDIUM,
         "weak-algorithm": Severity.MEDIUM,

@@ -10,7 +10,7 @@ from auditor.checkup import Choosing, Doctor, Gone
 from auditor.config import Bucket, Config
 from auditor.connectors.wire import Wire
 from auditor.model import Cloud
-from auditor.ports import BucketLister, KeySource, LastUses, ObjectSource, Prober
+from auditor.ports import AuditLog, BucketLister, KeySource, LastUses, ObjectSource, Prober
 
 CONNECTIONS: Final = 64
 _MODULES: Final[Mapping[Cloud, str]] = {Cloud.AWS: "auditor.clouds.aws", Cloud.GCP: "auditor.clouds.gcp"}
@@ -41,6 +41,10 @@ class Made(Protocol):
     @property
     def prober(self) -> Prober:
         """Who tries them."""
+
+    @property
+    def audit_log(self) -> AuditLog:
+        """What tells who changed its keys."""
 
     def source(self, bucket: Bucket, *, by_sdk: bool) -> ObjectSource:
         """One of its buckets."""

@@ -1,12 +1,14 @@
 """Amazon S3 and AWS KMS, as the config wants them to be asked."""
 
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
 from auditor.checkup import Choosing, Doctor, Gone
 from auditor.clouds import ATTEMPTS, CONNECTIONS, PATIENCE, Clocks
 from auditor.config import Account, Bucket, Config
+from auditor.connectors.aws.audit_log import AwsAuditLog
 from auditor.connectors.aws.buckets import AwsBuckets
 from auditor.connectors.aws.census import S3Census
 from auditor.connectors.aws.doctor import AwsDoctor
@@ -51,6 +53,7 @@ class Aws:
             policies=Pace(_POLICY_QUOTA * share),
             lists=Pace(_LIST_QUOTA * share),
         )
+        self.audit_log = AwsAuditLog(self._clients, clocks.corrected, _no_log_beside(os.environ))
         places = {one.url: (one.region, one.account) for one in config.bucket}
         self.prober = AwsProbes(self._clients, places, clocks.corrected)
 
@@ -97,15 +100,27 @@ class Aws:
             clients,
             places,
             {account: one.role_arn for account, one in self._identities.items()},
-            Wanted(self._config.platform.aws_principals, probe.reads, probe.dry_runs),
+            Wanted(self._config.platform.aws_principals, probe.reads, probe.dry_runs, self._no_history()),
             AwsProbes(clients, where, self._clock),
             choose,
             gone,
         )
 
+    def _no_history(self) -> str | None:
+        """Why nobody asks who changed keys; None: somebody does."""
+        return self.audit_log.silent if self._config.audit_log.attribute else "[audit_log] attribute is off"
+
     def identity(self) -> tuple[str, ...]:
         """As whom it is asked."""
         return tuple(self._clients.identity())
+
+
+def _no_log_beside(environment: Mapping[str, str]) -> str | None:
+    """Why no history is asked: keys of a test cloud are in none of Amazon's own."""
+    elsewhere = environment.get("AWS_ENDPOINT_URL_KMS", "").startswith("http://")
+    if elsewhere and not any(environment.get(one) for one in ("AWS_ENDPOINT_URL_CLOUDTRAIL", "AWS_ENDPOINT_URL")):
+        return "AWS_ENDPOINT_URL_KMS is another one than Amazon's, and AWS_ENDPOINT_URL_CLOUDTRAIL is not set"
+    return None
 
 
 def _identity(account: Account) -> AwsIdentity:

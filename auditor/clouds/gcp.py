@@ -7,6 +7,7 @@ from typing import Final
 from auditor.checkup import Choosing, Doctor, Gone
 from auditor.clouds import Clocks
 from auditor.config import Account, Bucket, Config
+from auditor.connectors.gcp.audit_log import GcpAuditLog
 from auditor.connectors.gcp.buckets import GcsBuckets
 from auditor.connectors.gcp.calls import KmsCalls
 from auditor.connectors.gcp.census import GcsCensus
@@ -33,7 +34,8 @@ class Gcp:
     def __init__(self, config: Config, wire: Wire, agent: str, clocks: Clocks) -> None:
         self._config = config
         _demand_one_place(config)
-        endpoints = Endpoints(config.gcp.storage_endpoint, config.gcp.kms_endpoint, config.gcp.iam_endpoint)
+        own = config.gcp
+        endpoints = Endpoints(own.storage_endpoint, own.kms_endpoint, own.iam_endpoint, own.logging_endpoint)
         identities = {one.project: _identity(one) for one in config.account if one.project}
         self._clients = GcpClients(identities, endpoints, wire, agent)
         self._clock = clocks.corrected
@@ -43,6 +45,7 @@ class Gcp:
             clocks.own,
             verify_connectivity=config.probe.verify_connectivity,
         )
+        self.audit_log = GcpAuditLog(self._clients, clocks.corrected, _no_log_beside(config))
         places = {one.url: one.account for one in config.bucket}
         self.prober = GcpProbes(self._clients, places, clocks.corrected)
 
@@ -86,6 +89,7 @@ class Gcp:
             tuple(self._projects()) if mine else (),
             probe.reads,
             probe.verify_connectivity,
+            self.audit_log.silent if self._config.audit_log.attribute else "[audit_log] attribute is off",
             self.prober,
             choose,
             gone,
@@ -120,6 +124,13 @@ def _demand_one_place(config: Config) -> None:
             f"environment variable {name} is set, and not all requests would go there",
             "write the place as [gcp] storage_endpoint, or unset the variable",
         )
+
+
+def _no_log_beside(config: Config) -> str | None:
+    """Why no log is asked: keys of a test cloud are in no log of Google's own."""
+    if (config.gcp.kms_endpoint or "").startswith("http://") and config.gcp.logging_endpoint is None:
+        return "[gcp] kms_endpoint is another one than Google's, and logging_endpoint is not set"
+    return None
 
 
 def _pace(share: float) -> Pace:

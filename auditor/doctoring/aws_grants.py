@@ -1,6 +1,6 @@
 """The least that AWS must grant for a config as it is: one IAM policy an identity, one statement for others' keys.
 
-Source: Service Authorization Reference for Amazon S3, AWS KMS and AWS STS.
+Source: Service Authorization Reference for Amazon S3, AWS KMS, AWS STS and AWS CloudTrail.
 """
 
 from collections.abc import Iterable
@@ -19,6 +19,7 @@ _OF_BUCKET: Final = (
 _STATE: Final = "kms:DescribeKey"
 _OF_KEY: Final = ("kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListKeyRotations")
 _STORES: Final = "kms:DescribeCustomKeyStores"
+_HISTORY: Final = "cloudtrail:LookupEvents"
 _LAST_USE: Final = "kms:GetKeyLastUsage"
 """Only `retire --last-usage` asks for it: a statement of its own, which can be left out."""
 
@@ -82,6 +83,8 @@ def _of_keys(places: list[tuple[str, str, str]], config: Config) -> Iterable[dic
     yield _allow("ReadKeyStates", (_STATE,), keys)
     yield _allow("ReadWhoMayUseKeysAndRotation", tuple(sorted((*_OF_KEY, *grants))), keys)
     yield _allow("ReadCustomKeyStores", (_STORES,), ["*"])
+    if config.audit_log.attribute:
+        yield _allow("ReadWhoChangedKeys", (_HISTORY,), ["*"])
     yield _allow("ReadLastUseForRetire", (_LAST_USE,), keys)
     if probes:
         yield _allow("ProbeDryRuns", probes, keys)

@@ -231,12 +231,31 @@ def _change(store: google.Store, customer: Customer, name: str) -> None:
             told["destroyed_time"] = store.clock() - timedelta(days=3)
         for field_name, value in told.items():
             setattr(key.versions[number], field_name, value)
+        _tell_google(store, customer.org, name, number, str(told.get("state")))
     for number in customer.deleted_versions:
         del key.versions[number]
     if customer.deleted:
         store.delete_key(name)
     if customer.denied:
         store.deny(customer.denied, name)
+
+
+def _tell_google(store: google.Store, org: str, name: str, number: int, state: str) -> None:
+    """Let the audit log have who switched a version off."""
+    call, days = _SWITCHED_OFF.get(state, (None, 0))
+    if call is not None:
+        asked = {"cryptoKeyVersion": {"state": state}} if state == "DISABLED" else None
+        who = {"principalEmail": f"kms-admin@{org}.example"}
+        version, at = f"{name}/cryptoKeyVersions/{number}", store.clock() - timedelta(days=days)
+        store.note(call, version, asked, at=at, authenticationInfo=who)
+
+
+_SWITCHED_OFF: Final = {
+    "DISABLED": ("UpdateCryptoKeyVersion", 12),
+    "DESTROY_SCHEDULED": ("DestroyCryptoKeyVersion", 27),
+    "DESTROYED": ("DestroyCryptoKeyVersion", 33),
+}
+"""State -> the call that led to it, and how many days ago."""
 
 
 def fill_aws(store: aws.Store, seed: int) -> None:
@@ -311,6 +330,10 @@ def _make_aws_key(store: aws.Store, org: str, about: dict[str, Any]) -> str:
     about["policy"] = _policy(account, about.pop("access", "the platform"))
     arn = f"arn:aws:kms:{region}:{account}:key/{name}"
     store.add_key(arn, created=(store.clock() - timedelta(days=_AGE)).replace(microsecond=0), **about)
+    call = {"Disabled": "DisableKey", "PendingDeletion": "ScheduleKeyDeletion"}.get(about.get("state", ""))
+    if call is not None:
+        who = f"arn:aws:iam::{account}:user/kms-admin"
+        store.note(call, arn, at=store.clock() - timedelta(days=2), principal=who)
     return arn
 
 
@@ -331,7 +354,7 @@ def config(google_endpoint: str, until: date, platform: str | None = None) -> st
     """
     buckets = [f'[[bucket]]\nurl = "gs://{name}"\naccount = "{PROJECT}"\n' for name in GOOGLE_BUCKETS]
     buckets += [f'[[bucket]]\nurl = "s3://{name}"\nregion = "{region}"\n' for name, region in AWS_BUCKETS.items()]
-    endpoints = "\n".join(f'{name}_endpoint = "{google_endpoint}"' for name in ("storage", "kms", "iam"))
+    endpoints = "\n".join(f'{name}_endpoint = "{google_endpoint}"' for name in ("storage", "kms", "iam", "logging"))
     head = 'state = "state"\n\n[schedule]\nkey_poll = 60\n\n[web]\nlisten = "127.0.0.1:0"\n'
     account = f'[[account]]\nproject = "{PROJECT}"\n\n[platform]\naws_principals = ["{STORAGE_ROLE}"]\n'
     limits = "[limits]\n# The clouds are our own: no neighbour to be good to.\ngcp_kms_quota_share = 1.0\n"

@@ -58,7 +58,8 @@ TABLE: Final = (
     Described(
         "cmek_finding_info",
         ("id", "rule", "severity", "key", "version", "tenant", "owner", "team", "actor"),
-        "1 for each open critical or high finding, the worst 50. Of several tenants, owners or teams none is named.",
+        "1 for each open critical or high finding, the worst 50. Of several tenants, owners or teams none is named; "
+        "actor is who did it, by the audit log.",
     ),
     Described("cmek_finding_objects", ("id",), "Objects that hang on each finding of cmek_finding_info, where known."),
     Described("cmek_finding_namespaces", ("id",), "Namespaces of those objects."),
@@ -314,7 +315,8 @@ def _info(one: Finding) -> tuple[str, ...]:
     key, version = _key_of(one)
     extent = one.extent
     whose = tuple(names[0] if len(names) == 1 else "" for names in (extent.tenants, extent.owners, extent.teams))
-    return one.id, one.rule, one.severity.value, key, version, *whose, ""
+    actor = one.actor.principal if one.actor is not None else ""
+    return one.id, one.rule, one.severity.value, key, version, *whose, actor
 
 
 def _key_of(one: Finding) -> tuple[str, str]:

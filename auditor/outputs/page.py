@@ -98,6 +98,9 @@ class FindingView:
     deadline: str
     left: str
     since: str
+    actor: str
+    """Who did it, or why nobody is told; empty where it is about nothing that a call changes."""
+    is_attributed: bool
     seen: str
     tenants: str
     owners: str
@@ -386,6 +389,8 @@ def _finding(one: Finding, rules: dict[str, Demand], now: datetime) -> FindingVi
         deadline=words.instant(one.final_at) if one.final_at else "",
         left=words.until(one.final_at, now) if one.final_at else "",
         since=f"{words.instant(one.since)}, {_SINCE[one.since_source]}",
+        actor=words.attributed(one),
+        is_attributed=one.actor is not None,
         seen=f"{words.instant(one.first_seen)} to {words.instant(one.last_seen)}",
         tenants=", ".join(_clip(name) for name in extent.tenants),
         owners=_first(extent.owners),
@@ -407,10 +412,21 @@ def _finding(one: Finding, rules: dict[str, Demand], now: datetime) -> FindingVi
 
 
 _SINCE: Final = {
+    "audit_log": "as the audit log says",
     "key_state": "as the key service says",
     "between_polls": "seen changing between two polls",
     "first_read": "so when it was first read; it may be older",
 }
+
+
+def _attributed(judgement: Judgement) -> str:
+    """Of how many findings that somebody's call has led to it is known whose that was."""
+    found = [one for one in judgement.findings if one.status is not Status.RESOLVED]
+    known = sum(one.actor is not None for one in found)
+    every = known + sum(one.unattributed is not None for one in found)
+    if not every:
+        return "no finding is about a change that somebody made"
+    return f"audit logs tell who did it for {known} of {words.counted(every, 'finding')} about changes of keys"
 
 
 def _dated(current: list[Finding], now: datetime) -> list[Finding]:
@@ -567,7 +583,7 @@ def _method(judgement: Judgement, manifest: Manifest) -> tuple[tuple[str, str], 
         ("cmek-auditor", f"version {run.version}, rules {run.rules_version}"),
         ("config", f"SHA-256 {run.config_digest}"),
         ("ledger", f"{manifest.ledger_events} events, chain head {manifest.ledger_head}"),
-        ("actors", "not attributed: no audit log is read yet"),
+        ("actors", _attributed(judgement)),
         (
             "readability",
             (

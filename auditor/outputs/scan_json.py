@@ -6,7 +6,7 @@ from datetime import datetime
 from importlib.resources import files
 from typing import Any, Final, TextIO
 
-from auditor.findings import Assessed, BucketCoverage, Finding, Judgement, Undo
+from auditor.findings import Actor, Assessed, BucketCoverage, Finding, Judgement, Undo
 from auditor.model import Dependency, Evidence, Gap, Requests
 from auditor.outputs import summary
 from auditor.ports import DependencyRows, NamespaceRow
@@ -182,7 +182,7 @@ def dependency(row: Dependency, assessed: Assessed) -> dict[str, Any]:
 
 
 def finding(one: Finding) -> dict[str, Any]:
-    """One finding; who did it is not known while no audit log is read."""
+    """One finding."""
     return {
         "id": one.id,
         "rule": one.rule,
@@ -203,13 +203,26 @@ def finding(one: Finding) -> dict[str, Any]:
         "final_at": time(one.final_at),
         "since": time(one.since),
         "since_source": one.since_source,
-        "actor": None,
+        "actor": actor(one.actor) if one.actor is not None else None,
+        "unattributed": one.unattributed,
         "evidence": [evidence(each) for each in one.evidence],
         "undo": [undo(step) for step in one.undo],
         "succeeds": one.succeeds,
         "waived_until": time(one.waived_until),
         "first_seen": time(one.first_seen),
         "last_seen": time(one.last_seen),
+    }
+
+
+def actor(one: Actor) -> dict[str, Any]:
+    """Who did it."""
+    return {
+        "principal": one.principal,
+        "call": one.call,
+        "time": time(one.time),
+        "source": one.source,
+        "via": one.via,
+        "event_id": one.event_id,
     }
 
 

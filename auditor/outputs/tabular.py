@@ -13,6 +13,15 @@ from auditor.log import visible
 from auditor.outputs import scan_json
 from auditor.ports import DependencyRows, NamespaceRow
 
+_ACTOR: Final = {
+    "actor": "principal",
+    "actor_call": "call",
+    "actor_time": "time",
+    "actor_source": "source",
+    "actor_via": "via",
+    "actor_event_id": "event_id",
+}
+"""Column -> what of who did it stands there."""
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -37,6 +46,8 @@ def write_findings(judgement: Judgement, out: TextIO) -> None:
         "final_at",
         "since",
         "since_source",
+        *_ACTOR,
+        "unattributed",
         "first_seen",
         "last_seen",
         "undo",
@@ -95,6 +106,7 @@ def _finding(told: Mapping[str, Any]) -> dict[str, Any]:
         "tenants": " ".join(told["tenants"]),
         "owners": "; ".join(told["owners"]),
         "teams": "; ".join(told["teams"]),
+        **{name: (told["actor"] or {}).get(field) for name, field in _ACTOR.items()},
         "undo": " && ".join(step["call"] for step in told["undo"]),
     }
 

@@ -24,6 +24,8 @@ _STYLES: Final = {
     Severity.LOW: "dim",
 }
 _NARROW: Final = 100
+_WIDE: Final = 140
+"""Columns from which on a table has room to tell who did it."""
 _NO_WIDTH: Final = 100_000
 _ID: Final = 8
 """Digits of a finding's id: enough for `explain` to find it by."""
@@ -178,6 +180,8 @@ def explain(one: Finding, rule: Demand | None, judgement: Judgement) -> Renderab
         _plain(f"confidence  {one.confidence}"),
         _plain(f"since       {words.instant(one.since)} ({one.since_source.replace('_', ' ')})"),
     ]
+    if who := words.attributed(one):
+        lines.append(_plain(f"actor       {who}"))
     if one.status is Status.RESOLVED:
         lines.append(_plain(f"resolved    {words.instant(one.last_seen)}: what follows was so before", "bold"))
     lines.extend(
@@ -250,10 +254,12 @@ def _clock(judgement: Judgement) -> Text:
 
 def findings(found: Sequence[Finding], now: datetime, console: Console) -> RenderableType:
     """Tell findings in a table, or one below the other where there is no room for one."""
-    return (_findings if console.width >= _NARROW else _narrow_findings)(found, now)
+    if console.width < _NARROW:
+        return _narrow_findings(found, now)
+    return _findings(found, now, who=console.width >= _WIDE and any(one.actor is not None for one in found))
 
 
-def _findings(found: Sequence[Finding], now: datetime) -> RenderableType:
+def _findings(found: Sequence[Finding], now: datetime, *, who: bool) -> RenderableType:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("severity", no_wrap=True)
     table.add_column("rule", no_wrap=True)
@@ -262,6 +268,8 @@ def _findings(found: Sequence[Finding], now: datetime) -> RenderableType:
     table.add_column("namespaces", justify="right", no_wrap=True)
     table.add_column("bytes", justify="right", no_wrap=True)
     table.add_column("deadline", no_wrap=True)
+    if who:
+        table.add_column("done by", overflow="fold")
     table.add_column("finding", no_wrap=True)
     for one in found:
         table.add_row(
@@ -272,6 +280,7 @@ def _findings(found: Sequence[Finding], now: datetime) -> RenderableType:
             _plain(words.number(one.extent.namespaces)),
             _plain(words.size(one.extent.size)),
             _plain(words.until(one.final_at, now) if one.final_at else "", "bold"),
+            *([_plain(one.actor.principal if one.actor is not None else "")] if who else []),
             _plain(one.id[:_ID], "dim"),
         )
     return table
@@ -287,6 +296,8 @@ def _narrow_findings(found: Sequence[Finding], now: datetime) -> RenderableType:
         hangs = words.amount(one.extent)
         until = _plain(f", {words.until(one.final_at, now)}" if one.final_at else "", "bold")
         lines.append(Text.assemble(_plain(f"  {hangs}"), until))
+        if one.actor is not None:
+            lines.append(_plain(f"  by {one.actor.principal}"))
     return Group(*lines)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from auditor.findings import SubjectKind
+from auditor.findings import Actor, Finding, SubjectKind
 from auditor.log import visible
 from auditor.model import Cloud, Extent, KeyName, split_version
 from auditor.waiver import last_day
@@ -27,6 +27,7 @@ KINDS: Final = {
     SubjectKind.BUCKET: "bucket",
     SubjectKind.WAIVER: "waiver of",
     SubjectKind.REGISTRY: "registry",
+    SubjectKind.AUDIT_LOG: "audit log",
 }
 
 
@@ -72,6 +73,20 @@ def whose(extent: Extent) -> Iterator[str]:
     for head, names in (("tenants", extent.tenants), ("owners", extent.owners), ("teams", extent.teams)):
         if names:
             yield f"{head:<11} {', '.join(names)}"
+
+
+def done_by(one: Actor) -> str:
+    """Who did it, by which call, when, from where and through whom; and which entry of the log says so."""
+    source = f" from {one.source}" if one.source is not None else ""
+    via = f", through {one.via}" if one.via is not None else ""
+    return f"{one.principal} by {one.call} at {stamp(one.time)}{source}{via} (entry {one.event_id})"
+
+
+def attributed(one: Finding) -> str:
+    """Who did what a finding is about, or why nobody is told; empty where it is about nothing that a call changes."""
+    if one.actor is not None:
+        return done_by(one.actor)
+    return f"not attributed: {one.unattributed}" if one.unattributed is not None else ""
 
 
 def dollars(amount: float) -> str:

@@ -3,7 +3,7 @@
 The SDK takes a page of another kind, half a document and no document at all for an answer that says nothing: a bucket
 without objects, an object without encryption, a key without grants.
 
-Source: Amazon S3 and AWS STS API References, response syntax of each operation; botocore's kms model.
+Source: Amazon S3 and AWS STS API References, response syntax of each operation; botocore's kms and cloudtrail models.
 """
 
 import json
@@ -54,6 +54,7 @@ _MEMBERS: Final = {
     "ListKeyRotations": "Rotations",
     "GetKeyRotationStatus": "KeyRotationEnabled",
     "GetKeyLastUsage": "TrackingStartDate",
+    "LookupEvents": "Events",
 }
 
 
@@ -81,7 +82,7 @@ def is_sound(operation: str, status: int, headers: Mapping[str, str], body: byte
 
 def as_error(service: str) -> bytes:
     """An error body in the words of one service."""
-    if service == "kms":
+    if service in {"kms", "cloudtrail"}:
         return json.dumps({"__type": MALFORMED, "message": "the answer is not what was asked for"}).encode()
     inner = f"<Error><Code>{MALFORMED}</Code><Message>the answer is not what was asked for</Message></Error>"
     return (inner if service == "s3" else f"<ErrorResponse>{inner}</ErrorResponse>").encode()
@@ -103,6 +104,9 @@ def _has_member(body: bytes, member: str) -> bool:
             return isinstance(told[member], str)
         case "TrackingStartDate":
             return _is_last_usage(told)
+        case "Events":
+            texts = ("EventId", "EventName", "CloudTrailEvent")
+            return _are_objects(told[member]) and all(_are_texts(one, texts) for one in told[member])
         case "KeyRotationEnabled":
             days = told.get("RotationPeriodInDays")
             return isinstance(told[member], bool) and (days is None or _is_number_of_days(days))

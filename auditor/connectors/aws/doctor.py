@@ -49,7 +49,10 @@ class AwsDoctor:
         found = {one for each in seen.values() for one in each.named()}
         chosen, told = self.choose(known | found)
         yield [*told, *(of_keys.describe(one) for one in chosen)]
-        yield [one for name in chosen for one in of_keys.of_key(name)] + list(of_keys.stores(chosen))
+        yield [one for name in chosen for one in of_keys.of_key(name)] + [
+            *of_keys.stores(chosen),
+            *of_keys.histories(chosen),
+        ]
 
     def _identity(self, account: str | None) -> Question:
         role = self.roles.get(account or "")

@@ -33,6 +33,8 @@ class Wanted:
     principals: tuple[str, ...]
     reads: bool
     dry_runs: bool
+    history: str | None
+    """Why nobody asks who changed keys; None: somebody does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,27 @@ class KeyQuestions:
 
             endpoint = endpoint_of(self.clients, "kms", name.owner, name.location)
             yield Question(group_of(name.owner), what, ask, permission, endpoint)
+
+    def histories(self, chosen: Iterable[KeyName]) -> Iterator[Question | Check]:
+        """Yield one question for each account and Region: who changed keys there."""
+        permission = "cloudtrail:LookupEvents"
+        for name in {(one.owner, one.location): one for one in chosen}.values():
+            what, group = f"who changed keys in {name.location}", group_of(name.owner)
+            if self.wanted.history is not None:
+                yield Check(group, what, Answer.OFF, self.wanted.history, permission)
+                continue
+            if not self.is_ours(name):
+                told = "nobody of another account than the key's own is told who changed it"
+                todo = "give its account an [[account]] with a role there, or set [audit_log] attribute = false"
+                yield Check(group, what, Answer.MISSING, told, permission, Reason.NOT_VISIBLE, todo=todo)
+                continue
+
+            def ask(name: KeyName = name) -> Told:
+                client = self.clients.cloudtrail(name.location, name.owner)
+                return may(lambda: client.lookup_events(MaxResults=1), permission)
+
+            endpoint = endpoint_of(self.clients, "cloudtrail", name.owner, name.location)
+            yield Question(group, what, ask, permission, endpoint)
 
     def _question(self, name: KeyName, what: str, permission: str, ask: Callable[[], Told]) -> Question:
         endpoint = endpoint_of(self.clients, "kms", name.owner, name.location)

@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 _ATTEMPTS: Final = 5
 _READ_TIMEOUT: Final = 30
 _QUICK_TIMEOUT: Final = 5
-"""Seconds; the second for KMS and STS."""
+"""Seconds; the second for KMS, STS and CloudTrail."""
 _DEFAULT_REGION: Final = "us-east-1"
-_OF_SERVICE: Final = {"s3": "s3", "kms": "kms", "sts": "sts"}
+_OF_SERVICE: Final = {"s3": "s3", "kms": "kms", "sts": "sts", "cloudtrail": "cloudtrail"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,10 @@ class AwsClients:
         """A client for the Region in a key's ARN."""
         client: KMSClient = self._client("kms", region, self._known(account))
         return client
+
+    def cloudtrail(self, region: str, account: str | None) -> Any:
+        """A client for the event history of the Region in a key's ARN; its one call needs no types of its own."""
+        return self._client("cloudtrail", region, self._known(account))
 
     def endpoint(self, service: str, region: str | None, account: str | None) -> str:
         """Where requests to a service go.

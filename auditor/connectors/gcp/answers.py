@@ -1,9 +1,10 @@
-"""Whether an answer of Cloud Storage or Resource Manager is of the kind that was asked for.
+"""Whether an answer of Cloud Storage, Resource Manager or Cloud Logging is of the kind that was asked for.
 
 The clients take a JSON object of another kind for an answer that says nothing, a bucket without objects, and break on
 one whose fields are of another kind.
 
-Source: Cloud Storage JSON API reference, `kind` of each resource; Resource Manager v3, Policy.
+Source: Cloud Storage JSON API reference, `kind` of each resource; Resource Manager v3, Policy; Cloud Logging v2,
+entries.list.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -72,7 +73,13 @@ class _Policy(msgspec.Struct):
     bindings: list[dict[str, Any]] = []
 
 
+class _Entries(msgspec.Struct, rename="camel"):
+    entries: list[dict[str, Any]] = []
+    next_page_token: str | None = None
+
+
 _KINDS: Final = {
+    "entries.list": _Entries,
     "buckets.list": _Buckets,
     "buckets.get": _Bucket,
     "projects.serviceAccount.get": _Agent,
@@ -88,7 +95,11 @@ def is_sound(operation: str, body: bytes) -> bool:
         if operation == "objects.list":
             parse_page(body)
         else:
-            msgspec.convert(parse_once(body), _KINDS.get(operation, dict[str, Any]))
+            told = parse_once(body)
+            msgspec.convert(told, _KINDS.get(operation, dict[str, Any]))
+            # A log without entries says nothing at all; what says something else is no page of one.
+            if operation == "entries.list" and "entries" not in told and set(told) - {"nextPageToken"}:
+                return False
     except (ValueError, RecursionError):
         return False
     return True

@@ -71,6 +71,8 @@ class GcpDoctor:
     """Those whose buckets are counted."""
     reads: bool
     verify_connectivity: bool
+    no_log: str | None
+    """Why nobody asks who changed keys; None: somebody does."""
     prober: GcpProbes
     choose: Choosing
     gone: Gone
@@ -218,7 +220,7 @@ class GcpDoctor:
         what = f"{name.text}: IAM policy"
         yield self._kms(name, what, "cloudkms.cryptoKeys.getIamPolicy", partial(self._policy, name, name.text))
 
-    def _of_places(self, chosen: Iterable[KeyName]) -> Iterator[Question]:
+    def _of_places(self, chosen: Iterable[KeyName]) -> Iterator[Question | Check]:
         """What many keys have in common: rings, locations, projects."""
         rings = {one.ring: one for one in chosen}
         for ring, name in sorted(rings.items()):
@@ -236,6 +238,24 @@ class GcpDoctor:
                 return "answered"
 
             yield self._question(project, "IAM policy", "resourcemanager.projects.getIamPolicy", ask, "iam")
+            yield self._log(project)
+
+    def _log(self, project: str) -> Question | Check:
+        what, permission = "who changed keys", "logging.logEntries.list"
+        if self.no_log is not None:
+            return Check(_group(project), what, Answer.OFF, self.no_log, permission)
+
+        def ask() -> str | Told:
+            # Far in the past there is nothing, and whoever may not ask is refused all the same.
+            asked = {"filter": 'timestamp<="1971-01-01T00:00:00Z"', "pageSize": 1}
+            try:
+                self.clients.log_entries(project, asked)
+            except ImportError:
+                todo = "pip install 'cmek-auditor[logging]'"
+                return Told(Reason.UNSUPPORTED, "google-cloud-logging is not installed", todo, Answer.MISSING)
+            return "answered"
+
+        return self._question(project, what, permission, ask, "logging")
 
     def _behind(self, name: KeyName) -> Iterator[Question | Check]:
         kind, group = self._kinds[name], _group(name.owner)

@@ -37,6 +37,7 @@ _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 _IAM: Final = "https://cloudresourcemanager.googleapis.com"
 _STORAGE: Final = "https://storage.googleapis.com"
 _KMS: Final = "https://cloudkms.googleapis.com"
+_LOGGING: Final = "https://logging.googleapis.com"
 _TIMEOUT: Final = 30
 _RETRY: Final = DEFAULT_RETRY.with_timeout(60.0)
 _RETRY_POLICY: Final = DEFAULT_RETRY.with_timeout(5.0)
@@ -44,7 +45,7 @@ _POLICY_TIMEOUT: Final = 5
 """Seconds: a policy that hangs must not hide the state of the key that it is about."""
 
 # (service, operation) of each HTTP request that may leave; the group is the bucket that it names. Source: the
-# references of Cloud Storage's JSON and XML APIs and of Resource Manager v3.
+# references of Cloud Storage's JSON and XML APIs, of Resource Manager v3 and of Cloud Logging v2.
 _OPERATIONS: Final = (
     (re.compile(r"GET /storage/v1/b"), ("storage", "buckets.list")),
     (re.compile(r"GET /storage/v1/b/([^/]+)"), ("storage", "buckets.get")),
@@ -53,6 +54,7 @@ _OPERATIONS: Final = (
     (re.compile(r"GET /storage/v1/projects/[^/]+/serviceAccount"), ("storage", "projects.serviceAccount.get")),
     (re.compile(r"GET /((?!storage/)[a-z0-9._-]+)"), ("storage", "multipartUploads.list")),
     (re.compile(r"POST /v3/projects/[^/]+:getIamPolicy"), ("cloudresourcemanager", "projects.getIamPolicy")),
+    (re.compile(r"POST /v2/entries:list"), ("logging", "entries.list")),
 )
 
 
@@ -71,6 +73,7 @@ class Endpoints:
     storage: str | None = None
     kms: str | None = None
     iam: str | None = None
+    logging: str | None = None
 
 
 class GcpClients:
@@ -135,6 +138,23 @@ class GcpClients:
         told: Mapping[str, Any] = answer.json()
         return told
 
+    def log_entries(self, project: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Read one page of a project's log entries, as google-cloud-logging asks for it over its JSON route.
+
+        What the page holds is handed on as it came: the library itself breaks on one entry of another shape.
+
+        Raises:
+            ImportError: the library is not installed.
+            requests.RequestException: no answer, or none that can be read.
+            google.api_core.exceptions.GoogleAPICallError, RetryError: an answer that is an error.
+            google.auth.exceptions.GoogleAuthError: no credentials.
+        """
+        api = self._once("logging", project, self._new_log)
+        request = {"resourceNames": [f"projects/{project}"], **asked}
+        page = partial(api.api_request, method="POST", path="/entries:list", data=request, timeout=_POLICY_TIMEOUT)
+        told: Mapping[str, Any] = _RETRY_POLICY(page)()
+        return told
+
     def count_uploads(self, project: str | None, bucket: str, pace: Pace) -> int:
         """Count a bucket's unfinished multipart uploads, which only the XML API lists.
 
@@ -189,9 +209,14 @@ class GcpClients:
         return self._email(project if project in self._identities else None)
 
     def at(self, service: str) -> str:
-        """Where requests to a service go: `storage`, `kms` or `iam`."""
-        given = {"storage": self._endpoints.storage, "kms": self._endpoints.kms, "iam": self._endpoints.iam}[service]
-        return given or {"storage": _STORAGE, "kms": _KMS, "iam": _IAM}[service]
+        """Where requests to a service go: `storage`, `kms`, `iam` or `logging`."""
+        given, usual = {
+            "storage": (self._endpoints.storage, _STORAGE),
+            "kms": (self._endpoints.kms, _KMS),
+            "iam": (self._endpoints.iam, _IAM),
+            "logging": (self._endpoints.logging, _LOGGING),
+        }[service]
+        return given or usual
 
     def read_byte(self, project: str | None, bucket: str, name: str, generation: str) -> requests.Response:
         """Read the first byte of one generation; the answer's body is left on the wire, unless it is an error.
@@ -241,6 +266,19 @@ class GcpClients:
             client_options=options,
             _http=self._session(endpoint, project),
         )
+
+    def _new_log(self, project: str | None) -> Any:
+        # Only who looks for somebody pays for the import.
+        from google.cloud.logging_v2 import Client as LogClient  # noqa: PLC0415 - as said above
+
+        endpoint = self._endpoints.logging
+        return LogClient(
+            project=project or "none",
+            credentials=self._credentials(endpoint, project),
+            client_options={"api_endpoint": endpoint} if endpoint else None,
+            _http=self._session(endpoint, project),
+            _use_grpc=False,
+        ).logging_api
 
     def _new_keys(self, project: str | None) -> kms.KeyManagementServiceClient:
         endpoint = self._endpoints.kms

@@ -27,6 +27,8 @@ def needed(asked: Asked, service: str, operation: str, caller: Caller) -> Iterat
         told = dict(parse_qsl(asked.body.decode()))
         if told.get("Action") == "AssumeRole":
             yield "sts:AssumeRole", told["RoleArn"]
+    elif service == "cloudtrail":
+        yield f"cloudtrail:{operation}", "*"
     elif service == "kms":
         name = str(json.loads(asked.body or b"{}").get("KeyId", ""))
         arn = name if name.startswith("arn:") else f"arn:aws:kms:{caller.region}:{caller.account}:key/{name}"

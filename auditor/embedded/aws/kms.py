@@ -6,10 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from auditor.embedded.aws.store import Key, Material, RefusedError, Store
 from auditor.embedded.aws.uses import last_usage
+
+CHANGES: Final = frozenset(
+    {"CreateKey", "EnableKey", "DisableKey", "ScheduleKeyDeletion", "CancelKeyDeletion", "DeleteImportedKeyMaterial"}
+    | {"PutKeyPolicy"}
+)
+"""What the event history has of what this cloud can do."""
+_COLONS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,23 @@ class KeyService:
         found = self._operations.get(operation)
         if found is None:
             raise RefusedError(400, "UnknownOperationException", f"{operation} is not part of this embedded cloud")
-        return found(asked, caller)
+        if operation not in CHANGES:
+            return found(asked, caller)
+        try:
+            told = found(asked, caller)
+        except RefusedError as refusal:
+            self._note(operation, asked, caller, errorCode=refusal.code)
+            raise
+        self._note(operation, {**asked, "KeyId": told.get("KeyMetadata", {}).get("Arn", asked.get("KeyId"))}, caller)
+        return told
+
+    def _note(self, operation: str, asked: Mapping[str, Any], caller: Caller, **more: Any) -> None:
+        """Let the event history have a change, or that somebody tried it."""
+        name = str(asked.get("KeyId", ""))
+        arn = name if name.startswith("arn:") else f"arn:aws:kms:{caller.region}:{caller.account}:key/{name}"
+        given = {f"{field[:1].lower()}{field[1:]}": value for field, value in asked.items()}
+        if arn.count(":") == _COLONS:
+            self._store.note(operation, arn, given, principal=self._store.principals.get(caller.access_key), **more)
 
     def _key(self, asked: Mapping[str, Any], caller: Caller) -> Key:
         name = str(asked.get("KeyId", ""))

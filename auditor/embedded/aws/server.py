@@ -1,4 +1,4 @@
-"""The embedded AWS on the wire: S3, KMS and STS on one loopback port, told apart as the SDKs sign them."""
+"""The embedded AWS on the wire: S3, KMS, STS and CloudTrail on one loopback port, told apart as the SDKs sign them."""
 
 import json
 import re
@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 from auditor.embedded.aws.changes import ChangeService
+from auditor.embedded.aws.history import HistoryService
 from auditor.embedded.aws.iam import needed
 from auditor.embedded.aws.kms import Caller, KeyService
 from auditor.embedded.aws.s3 import ObjectService
@@ -17,6 +18,9 @@ from auditor.embedded.http import RESET, Answer, Asked, HttpServer, cut
 from auditor.embedded.traffic import Fault, Request, Traffic
 
 _SCOPE: Final = re.compile(r"Credential=([^/,]+)/[0-9]{8}/([a-z0-9-]+)/([a-z0-9]+)/aws4_request")
+
+_JSON: Final = frozenset({"kms", "cloudtrail"})
+"""Services that answer in JSON."""
 
 
 class AwsCloud:
@@ -29,6 +33,7 @@ class AwsCloud:
         self.store = store
         self.traffic = Traffic()
         self._keys = KeyService(store)
+        self._history = HistoryService(store)
         self._objects = ObjectService(store)
         self._changes = ChangeService(store)
         self._http = HttpServer(port, self._serve, self._now)
@@ -47,9 +52,9 @@ class AwsCloud:
     def _serve(self, asked: Asked) -> Answer | None:
         signed = _SCOPE.search(asked.headers.get("authorization", ""))
         access_key, region, service = signed.groups() if signed else ("", "us-east-1", "s3")
-        operation = asked.headers.get("x-amz-target", "").removeprefix("TrentService.")
+        target, _, operation = asked.headers.get("x-amz-target", "").rpartition(".")
         if operation:
-            service = "kms"
+            service = "kms" if target == "TrentService" else "cloudtrail"
         verb = operation or (dict(parse_qsl(asked.body.decode(errors="replace"))).get("Action", "") or asked.verb)
         body = asked.body[:2000].decode(errors="replace")
         fault = self.traffic.arrived(Request(service, verb, asked.target, body))
@@ -66,10 +71,12 @@ class AwsCloud:
                 raise RefusedError(400, code, "The provided token has expired.")  # noqa: TRY301 - one place answers
             caller = Caller(_account(access_key), region, access_key)
             if not all(self.store.permits(caller.account, *one) for one in needed(asked, service, operation, caller)):
-                code = "AccessDeniedException" if service == "kms" else "AccessDenied"
-                raise RefusedError(400 if service == "kms" else 403, code, "not authorized")  # noqa: TRY301 - as above
+                code = "AccessDeniedException" if service in _JSON else "AccessDenied"
+                raise RefusedError(400 if service in _JSON else 403, code, "not authorized")  # noqa: TRY301 - as above
             if service == "kms":
                 return _json(200, self._keys.answer(operation, json.loads(asked.body or b"{}"), caller))
+            if service == "cloudtrail":
+                return _json(200, self._history.answer(operation, json.loads(asked.body or b"{}"), caller))
             if service == "sts":
                 arn = self.store.principals.get(access_key)
                 return _sts(dict(parse_qsl(asked.body.decode())), caller, arn)
@@ -112,7 +119,7 @@ def _json(status: int, told: dict[str, Any]) -> Answer:
 
 
 def _refused(refusal: RefusedError, service: str, verb: str) -> Answer:
-    if service == "kms":
+    if service in _JSON:
         return _json(refusal.status, {"__type": refusal.code, "message": refusal.message})
     headers = {"x-amz-request-id": uuid.uuid4().hex[:16].upper(), **refusal.headers}
     if verb == "HEAD":

@@ -3,8 +3,9 @@
 import base64
 import hashlib
 import threading
+import uuid
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -210,6 +211,14 @@ class Store:
         """Principals whose own IAM policies allow everything with every key."""
         self.tracks_since = datetime.min.replace(tzinfo=UTC)
         """From when on uses are recorded, of keys that are older; AWS does not document its own date."""
+        self.history: list[dict[str, Any]] = []
+        """CloudTrail records."""
+        self.history_lag = timedelta(0)
+        """How long after its time an event can be looked up."""
+        self.history_by_arn = True
+        """Whether keys are found by their ARNs, which nobody promises."""
+        self.caller = f"arn:aws:iam::{ACCOUNT}:user/key-admin"
+        """Who makes changes with an access key that belongs to nobody, as the history tells it."""
         self._warm: dict[tuple[str, str, str], datetime] = {}
         self._keys: dict[str, Key] = {}
         self._count = 0
@@ -361,6 +370,39 @@ class Store:
             if key is not None:
                 self.used(key, "Decrypt")
             self._warm[warm] = self.clock()
+
+    def note(
+        self,
+        call: str,
+        arn: str,
+        asked: Mapping[str, Any] | None = None,
+        *,
+        at: datetime | None = None,
+        principal: str | None = None,
+        **fields: Any,
+    ) -> dict[str, Any]:
+        """Write an event about a key into the history; `fields` are more of the record's, or others than usual."""
+        region, account = arn.split(":")[3:5]
+        who = principal or self.caller
+        with self.lock:
+            record = {
+                "eventVersion": "1.11",
+                "userIdentity": {"type": "IAMUser", "principalId": "AIDAEXAMPLE", "arn": who, "accountId": account},
+                "eventTime": f"{at or self.clock():%Y-%m-%dT%H:%M:%SZ}",
+                "eventSource": "kms.amazonaws.com",
+                "eventName": call,
+                "awsRegion": region,
+                "sourceIPAddress": "203.0.113.7",
+                "requestParameters": dict(asked) if asked is not None else {"keyId": arn},
+                "readOnly": False,
+                "eventID": str(uuid.UUID(int=len(self.history) + 1)),
+                "resources": [{"accountId": account, "type": "AWS::KMS::Key", "ARN": arn}],
+                "eventType": "AwsApiCall",
+                "recipientAccountId": account,
+                **fields,
+            }
+            self.history.append(record)
+            return record
 
     def used(self, key: Key, operation: str) -> None:
         """Record a successful operation, as `GetKeyLastUsage` tells it; dry runs and refusals are none."""

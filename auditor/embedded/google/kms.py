@@ -112,8 +112,15 @@ class KeyService:
 
     def SetIamPolicy(self, ask: Any) -> Any:
         told = MessageToDict(ask.policy, preserving_proto_field_name=True)
+        before = _pairs(self._store.policy(ask.resource))
         self._store.set_policy(ask.resource, told.get("bindings", []))
-        self._store.note("SetIamPolicy", ask.resource)
+        after = _pairs(self._store.policy(ask.resource))
+        deltas = [
+            {"action": action, "role": role, "member": member}
+            for action, pairs in (("REMOVE", before - after), ("ADD", after - before))
+            for role, member in sorted(pairs)
+        ]
+        self._store.note("SetIamPolicy", ask.resource, serviceData={"policyDelta": {"bindingDeltas": deltas}})
         return ask.policy
 
     def TestIamPermissions(self, ask: Any) -> Any:
@@ -170,7 +177,8 @@ class KeyService:
         if version.state not in {"ENABLED", "DISABLED"} or wanted not in {"ENABLED", "DISABLED"}:
             raise self._wrong_state(key, version)
         version.state = wanted
-        self._store.note("UpdateCryptoKeyVersion", ask.crypto_key_version.name)
+        told = {"cryptoKeyVersion": {"name": ask.crypto_key_version.name, "state": wanted}, "updateMask": "state"}
+        self._store.note("UpdateCryptoKeyVersion", ask.crypto_key_version.name, told)
         return _version(key, version)
 
     def DestroyCryptoKeyVersion(self, ask: Any) -> Any:
@@ -240,6 +248,10 @@ class KeyService:
         name = f"{key.name}{_VERSION}{version.number}"
         text = f"{name} is not enabled, current state is: {version.state}."
         return FailedRpcError("FAILED_PRECONDITION", text, (f"KEY_{version.state}", name))
+
+
+def _pairs(bindings: list[dict[str, Any]]) -> set[tuple[str, str]]:
+    return {(one["role"], member) for one in bindings for member in one.get("members", ())}
 
 
 def _page(items: list[Any], ask: Any) -> tuple[list[Any], str]:

@@ -15,6 +15,7 @@ from grpc_status import rpc_status
 from auditor.embedded.google import rpc
 from auditor.embedded.google.changes import ChangeService
 from auditor.embedded.google.kms import FailedRpcError, KeyService
+from auditor.embedded.google.logs import LogService
 from auditor.embedded.google.storage import StorageService
 from auditor.embedded.google.store import RefusedError, Store
 from auditor.embedded.http import RESET, Answer, Asked, HttpServer, cut
@@ -43,6 +44,7 @@ class GoogleCloud:
         self.storage = StorageService(store)
         self._changes = ChangeService(store, self.storage)
         self._keys = KeyService(store)
+        self._logs = LogService(store)
         self._http = HttpServer(port, self._serve, self._now)
         self._grpc = grpc.server(futures.ThreadPoolExecutor(8))
         self._grpc.add_generic_rpc_handlers(self._handlers())
@@ -148,11 +150,7 @@ class GoogleCloud:
             with self.store.lock:
                 self.store.log.extend(asked.get("entries", []))
             return {}
-        start = int(asked.get("pageToken") or 0)
-        end = start + int(asked.get("pageSize") or 50)
-        with self.store.lock:
-            page, more = self.store.log[start:end], end < len(self.store.log)
-        return {"entries": page, **({"nextPageToken": str(end)} if more else {})}
+        return self._logs.list(asked)
 
 
 def _request(route: rpc.Route, fields: tuple[str, ...], query: str, raw: bytes) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -146,6 +146,10 @@ class Store:
         self.connections: dict[str, bool] = {}
         """EKM connection -> whether its external key manager answers."""
         self.log: list[dict[str, Any]] = []
+        self.caller = "key-admin@customer.example"
+        """Who makes the changes, as the log tells it."""
+        self.log_lag = timedelta(0)
+        """How long after its time an entry of the log can be seen."""
         self._keys: dict[str, Key] = {}
         self._policies: dict[str, list[dict[str, Any]]] = {}
         self._denied: set[tuple[str, str]] = set()
@@ -340,20 +344,32 @@ class Store:
         if not self._holds(self.agent(home.project), key_name, ENCRYPTERS):
             raise RefusedError(403, "forbidden", _NOT_GRANTED)
 
-    def note(self, method: str, resource: str) -> None:
-        """Write an Admin Activity entry."""
+    def note(
+        self,
+        method: str,
+        resource: str,
+        request: Mapping[str, Any] | None = None,
+        *,
+        at: datetime | None = None,
+        service: str = "cloudkms.googleapis.com",
+        **payload: Any,
+    ) -> dict[str, Any]:
+        """Write an Admin Activity entry; `payload` are more fields of its `protoPayload`, or others than usual."""
         with self.lock:
-            self.log.append(
-                {
-                    "logName": f"{'/'.join(resource.split('/')[:2])}/logs/cloudaudit.googleapis.com%2Factivity",
-                    "insertId": f"{len(self.log) + 1:08}",
-                    "timestamp": self.clock().isoformat().replace("+00:00", "Z"),
-                    "protoPayload": {
-                        "@type": "type.googleapis.com/google.cloud.audit.AuditLog",
-                        "serviceName": "cloudkms.googleapis.com",
-                        "methodName": method,
-                        "resourceName": resource,
-                        "authenticationInfo": {"principalEmail": "key-admin@customer.example"},
-                    },
-                }
-            )
+            entry = {
+                "logName": f"{'/'.join(resource.split('/')[:2])}/logs/cloudaudit.googleapis.com%2Factivity",
+                "insertId": f"{len(self.log) + 1:08}",
+                "timestamp": (at or self.clock()).isoformat().replace("+00:00", "Z"),
+                "protoPayload": {
+                    "@type": "type.googleapis.com/google.cloud.audit.AuditLog",
+                    "serviceName": service,
+                    "methodName": method,
+                    "resourceName": resource,
+                    "authenticationInfo": {"principalEmail": self.caller},
+                    "requestMetadata": {"callerIp": "203.0.113.7"},
+                    **({"request": request} if request is not None else {}),
+                    **payload,
+                },
+            }
+            self.log.append(entry)
+            return entry

@@ -1,0 +1,323 @@
+"""Who did it: which entry of an audit log explains a finding, and what is told while none does."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from auditor.findings import Actor, Finding, Sought, Status, SubjectKind
+from auditor.logged import REACHES, Change, Inquiry, Reply
+from auditor.model import (
+    AwsKey,
+    Cloud,
+    GcpKey,
+    KeyName,
+    Reason,
+    concerns,
+    is_being_made,
+    split_version,
+    use_changes,
+)
+from auditor.overruling import CLOCKS_APART
+from auditor.readability import KeyView
+from auditor.readability.access import ANY_PRINCIPAL
+
+LAG: Final = {Cloud.AWS: timedelta(hours=2), Cloud.GCP: timedelta(minutes=10)}
+"""How late an entry may come. CloudTrail promises nothing and mostly takes minutes; 85 were seen. Admin Activity
+entries of Google Cloud are there within seconds, unless Logging itself is in trouble."""
+_OFTEN: Final = timedelta(minutes=5)
+_SELDOM: Final = timedelta(hours=1)
+"""A log that cannot be read, or explains nothing yet, is asked with each poll for some minutes, after ever longer
+times then, and at last so often."""
+
+EXPIRES: Final = "EXPIRES"
+"""What an import of material lands in that has a date at which it goes away."""
+_DISABLED: Final = frozenset({"DISABLED"})
+_ANY: Final[frozenset[str]] = frozenset()
+
+Calls = Mapping[str, frozenset[str]]
+"""Name of an operation -> the states that it must have asked for; none: whatever it asked for."""
+
+_AWS_DISABLE: Final[Calls] = {"DisableKey": _ANY, "CancelKeyDeletion": _ANY}
+_AWS_DELETE: Final[Calls] = {"ScheduleKeyDeletion": _ANY}
+_AWS_IMPORT: Final[Calls] = {"ImportKeyMaterial": frozenset({EXPIRES})}
+_AWS_MATERIAL: Final[Calls] = {"DeleteImportedKeyMaterial": _ANY, **_AWS_IMPORT}
+_AWS_STORE: Final[Calls] = {"DisconnectCustomKeyStore": _ANY, "UpdateCustomKeyStore": _ANY}
+_AWS_POLICY: Final[Calls] = {"PutKeyPolicy": _ANY, "RevokeGrant": _ANY, "RetireGrant": _ANY}
+_AWS_GIVEN: Final[Calls] = {"PutKeyPolicy": _ANY, "CreateKey": _ANY}
+_AWS_STATES: Final[Mapping[str, Calls]] = {
+    "Disabled": _AWS_DISABLE,
+    "PendingImport": _AWS_MATERIAL,
+    "PendingDeletion": _AWS_DELETE,
+    "PendingReplicaDeletion": _AWS_DELETE,
+    "Unavailable": _AWS_STORE,
+}
+_GCP_DISABLE: Final[Calls] = {"UpdateCryptoKeyVersion": _DISABLED, "RestoreCryptoKeyVersion": _ANY}
+_GCP_DESTROY: Final[Calls] = {"DestroyCryptoKeyVersion": _ANY}
+_GCP_LOSE: Final[Calls] = {**_GCP_DESTROY, "DeleteCryptoKeyVersion": _ANY, "DeleteCryptoKey": _ANY}
+_GCP_POLICY: Final[Calls] = {"SetIamPolicy": _ANY}
+_GCP_STATES: Final[Mapping[str, Calls]] = {
+    "DISABLED": _GCP_DISABLE,
+    "DESTROY_SCHEDULED": _GCP_DESTROY,
+    "DESTROYED": _GCP_DESTROY,
+    "IMPORT_FAILED": {"ImportCryptoKeyVersion": _ANY},
+}
+
+_BY_RULE: Final[Mapping[str, Mapping[Cloud, Calls]]] = {
+    "data-lost": {Cloud.AWS: _AWS_DELETE, Cloud.GCP: _GCP_LOSE},
+    "data-doomed": {Cloud.AWS: _AWS_DELETE, Cloud.GCP: _GCP_DESTROY},
+    "data-unreadable": {Cloud.AWS: {}, Cloud.GCP: {}},  # by the key's state
+    "data-unreachable": {Cloud.AWS: _AWS_STORE, Cloud.GCP: {"UpdateEkmConnection": _ANY}},
+    "data-expiring": {Cloud.AWS: _AWS_IMPORT, Cloud.GCP: {}},
+    "data-revoked": {Cloud.AWS: _AWS_POLICY, Cloud.GCP: _GCP_POLICY},
+    "key-access-withdrawn": {Cloud.AWS: _AWS_POLICY, Cloud.GCP: _GCP_POLICY},
+    "grant-missing": {Cloud.AWS: {**_AWS_POLICY, "CreateKey": _ANY}, Cloud.GCP: _GCP_POLICY},
+    "key-public": {Cloud.AWS: _AWS_GIVEN, Cloud.GCP: _GCP_POLICY},
+    "no-key-administrator": {Cloud.AWS: _AWS_GIVEN, Cloud.GCP: _GCP_POLICY},
+    "primary-unusable": {Cloud.AWS: {}, Cloud.GCP: {"UpdateCryptoKeyPrimaryVersion": _ANY}},  # and by its state
+}
+"""The rules whose findings somebody's call has led to, and which calls do. `grant-too-wide` is none of them: it speaks
+of what stands, mostly as the platform prescribes it."""
+_ENABLED: Final[Calls] = {"UpdateCryptoKeyVersion": frozenset({"ENABLED"})}
+_UNDONE_BY: Final[Mapping[str, Calls]] = {
+    "DisableKey": {"EnableKey": _ANY},
+    "CancelKeyDeletion": {"EnableKey": _ANY},
+    "ScheduleKeyDeletion": {"CancelKeyDeletion": _ANY},
+    "DeleteImportedKeyMaterial": {"ImportKeyMaterial": _ANY},
+    "DisconnectCustomKeyStore": {"ConnectCustomKeyStore": _ANY},
+    "UpdateCryptoKeyVersion": _ENABLED,
+    "RestoreCryptoKeyVersion": _ENABLED,
+    "DestroyCryptoKeyVersion": {"RestoreCryptoKeyVersion": _ANY},
+}
+"""What was undone explains nothing, however it came back: the call that counts is not in the log yet."""
+_BY_STATE: Final = frozenset({"data-unreadable", "primary-unusable"})
+_MAY_BE_OLD: Final = frozenset({"data-lost", "data-expiring"})
+"""What comes by itself, long after the call that has led to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries of a log would tell who caused a finding."""
+
+    key: KeyName
+    calls: Calls
+    about: frozenset[str]
+    behind: frozenset[str] = frozenset()
+    deprived: str | None = None
+    """Whose right it is that is not there any more."""
+    old: bool = False
+    """The call may have been made long before what it led to."""
+
+
+def attributable(one: Finding) -> bool:
+    """Whether a finding is about a key's state or about who may use it, so that somebody's call has led to it."""
+    return one.rule in _BY_RULE and one.status is not Status.RESOLVED
+
+
+def wanted(one: Finding, views: Mapping[KeyName, KeyView]) -> Wanted | None:
+    """Tell which entries would explain a finding; None where they would be about no key that is known."""
+    principal, arrow, named = one.subject.id.rpartition(" -> ")
+    keys = sorted({KeyName(member[2]) for member in one.members if member[2] is not None})
+    version: str | None = None
+    if one.subject.kind in {SubjectKind.KEY, SubjectKind.KEY_VERSION, SubjectKind.PRINCIPAL}:
+        try:
+            key, version = split_version(named)
+        except ValueError:
+            return None
+    elif keys:
+        key = keys[0]
+    else:
+        return None
+    find = _of_aws if key.cloud is Cloud.AWS else _of_google
+    found = find(one, key, version, views.get(key))
+    return replace(found, deprived=principal) if arrow and key.cloud is Cloud.GCP else found
+
+
+def _of_aws(one: Finding, key: KeyName, _version: str | None, view: KeyView | None) -> Wanted:
+    known = view.known if view is not None else None
+    state = known.state if isinstance(known, AwsKey) else ""
+    calls = _AWS_STATES.get(state, {}) if one.rule in _BY_STATE else _BY_RULE[one.rule][Cloud.AWS]
+    about, behind = frozenset({key.text}), frozenset[str]()
+    store = known.store if isinstance(known, AwsKey) else None
+    if "DisconnectCustomKeyStore" in calls and store is not None:
+        about = behind = frozenset({store.id})
+    # Material that expires goes by itself, and so does a replica's primary key.
+    old = one.rule in _MAY_BE_OLD or state in {"PendingImport", "PendingReplicaDeletion"}
+    return Wanted(key, calls, about, behind, old=old)
+
+
+def _of_google(one: Finding, key: KeyName, version: str | None, view: KeyView | None) -> Wanted:
+    known = view.known if view is not None else None
+    versions = {each.number: each.state for each in known.versions} if isinstance(known, GcpKey) else {}
+    if one.rule == "primary-unusable" and isinstance(known, GcpKey):
+        version = known.primary
+    mine = [version] if version is not None else sorted(versions)
+    calls = dict(_BY_RULE[one.rule][Cloud.GCP])
+    states = {versions.get(number, "") for number in mine}
+    if one.rule in _BY_STATE:
+        for state in sorted(states):
+            calls |= _GCP_STATES.get(state, {})
+    about = {key.text, *(f"{key}/cryptoKeyVersions/{number}" for number in mine)}
+    behind = frozenset[str]()
+    if one.rule == "data-revoked" and one.subject.id.startswith(f"{ANY_PRINCIPAL} -> "):
+        calls = {"UpdateCryptoKey": _ANY}  # its policy for Key Access Justifications
+    elif "SetIamPolicy" in calls:
+        about |= {key.ring, f"projects/{key.owner}"}
+    elif one.subject.kind is SubjectKind.EKM_CONNECTION:
+        behind = frozenset({one.subject.id})
+        about = {one.subject.id}
+    elif one.subject.kind is SubjectKind.HSM_INSTANCE:
+        calls = {}
+    old = one.rule in _MAY_BE_OLD or (one.rule in _BY_STATE and "DESTROYED" in states)
+    return Wanted(key, calls, frozenset(about), behind, old=old)
+
+
+def last_otherwise(one: Finding, what: Wanted, views: Mapping[KeyName, KeyView]) -> datetime | None:
+    """When what a finding says was last read to be otherwise; None where nobody saw it change."""
+    view = views.get(what.key)
+    memory = view.memory if view is not None else None
+    if view is None or memory is None or memory.last is None or memory.last_at is None or view.reading is None:
+        return None
+    if isinstance(view.reading, AwsKey | GcpKey) and not is_being_made(view.reading):
+        _, version = split_version(one.subject.id) if one.subject.kind is SubjectKind.KEY_VERSION else (None, None)
+        principal = one.subject.id.rpartition(" -> ")[0]
+        changed = use_changes(memory.told, view.reading)
+        if not any(concerns(fact, version, (principal,)) for fact in changed):
+            return None
+    elif memory.denied_since is not None or memory.missing_since is not None:
+        return None
+    return memory.last_at
+
+
+def is_due(one: Finding, now: datetime, lag: timedelta) -> bool:
+    """Whether the log is to be asked now: at first with each poll, then ever more seldom, and when its lag is over."""
+    sought = one.sought
+    if one.actor is not None or sought is None or sought.settled:
+        return False
+    if sought.first is None or sought.last is None or not sought.last <= now:
+        return True
+    over, passed = one.first_seen + lag, sought.last - sought.first
+    return passed < _OFTEN or (now >= over > sought.last) or now - sought.last >= min(_SELDOM, passed)
+
+
+def inquiry(one: Finding, what: Wanted, now: datetime, overlap: timedelta) -> Inquiry:
+    """What is asked of the log for a finding; `overlap`: how long after a call the state before it may be read."""
+    after = one.sought.after if one.sought is not None and not what.old else None
+    until = min(now, one.first_seen) + CLOCKS_APART
+    calls = frozenset(what.calls).union(*(_UNDONE_BY.get(call, {}) for call in what.calls))
+    return Inquiry(what.key, calls, after - overlap if after else None, until, what.behind)
+
+
+def together(inquiries: Iterable[Inquiry]) -> tuple[Inquiry, ...]:
+    """One inquiry for each key, wide enough for all of its findings, in the order of the first of each."""
+    found: dict[KeyName, Inquiry] = {}
+    for one in inquiries:
+        other = found.get(one.key)
+        if other is not None:
+            since = None if one.since is None or other.since is None else min(one.since, other.since)
+            until = max(one.until, other.until)
+            one = Inquiry(one.key, one.calls | other.calls, since, until, one.behind | other.behind)  # noqa: PLW2901 - grown
+        found[one.key] = one
+    return tuple(found.values())
+
+
+def with_reply(one: Finding, what: Wanted, asked: Inquiry, reply: Reply, at: "Moment") -> Finding:
+    """What a finding says once the log has replied; `asked`: what was to be asked for it alone."""
+    before = one.sought or Sought(None)
+    sought = replace(before, first=before.first or at.now, last=at.now, unread=None, log=at.log)
+    hits = [each for each in reply.changes if _explains(each, what, asked) and not _is_undone(each, reply, asked)]
+    newest = max(hits, key=lambda each: (each.at, each.event_id), default=None)
+    if newest is not None and newest.principal is not None:
+        return _done_by(one, what, newest, newest.principal, sought)
+    unread = reply.unread or (None if reply.whole else Reason.TIMEOUT)
+    if newest is not None:
+        why = f"its audit log names nobody for {newest.call} of {_minute(newest.at)} (entry {newest.event_id})"
+        return replace(one, unattributed=why, sought=replace(sought, settled=True))
+    if unread is not None:
+        why = f"its audit log could not be read ({unread.replace('_', ' ')})"
+        return replace(one, unattributed=why, sought=replace(sought, unread=unread))
+    if at.now < one.first_seen + at.lag:
+        why = f"no entry of its audit log explains it yet; one may come up to {_span(at.lag)} late"
+        return replace(one, unattributed=why, sought=sought)
+    since = asked.since or at.now - REACHES[what.key.cloud]
+    if sought.after is not None:
+        why = f"no entry of its audit log from {_minute(since)} on explains it, and none may come late any more"
+        return replace(one, unattributed=why, sought=replace(sought, settled=True, vain=True))
+    why = f"no entry of its audit log, which reaches back to {since:%Y-%m-%d}, explains it; nobody saw it change"
+    return replace(one, unattributed=why, sought=replace(sought, settled=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a log has replied, which one that was, and how late its entries may come."""
+
+    now: datetime
+    log: str
+    lag: timedelta
+
+
+def _explains(each: Change, what: Wanted, asked: Inquiry) -> bool:
+    if each.call not in what.calls or each.about not in what.about:
+        return False
+    if each.at > asked.until or (asked.since is not None and each.at < asked.since):
+        return False
+    states = what.calls[each.call]
+    if states and each.lands_in not in states:
+        return False
+    if what.deprived is None or each.deprived is None or what.deprived == ANY_PRINCIPAL:
+        return True
+    # Whom a group or a domain holds the log does not tell.
+    return any(one.partition(":")[2] == what.deprived or not one.startswith(_ONE) for one in each.deprived)
+
+
+def _is_undone(each: Change, reply: Reply, asked: Inquiry) -> bool:
+    by = _UNDONE_BY.get(each.call, {})
+    return any(
+        other.call in by
+        and other.about == each.about
+        and each.at < other.at <= asked.until
+        and (not by[other.call] or other.lands_in in by[other.call])
+        for other in reply.changes
+    )
+
+
+_ONE: Final = ("user:", "serviceAccount:", "deleted:")
+"""How members of a policy begin that are one person or account."""
+
+
+def _done_by(one: Finding, what: Wanted, entry: Change, principal: str, sought: Sought) -> Finding:
+    actor = Actor(principal, entry.call, entry.at, entry.source, entry.via, entry.event_id)
+    done = replace(one, actor=actor, unattributed=None, sought=replace(sought, settled=True))
+    # What went before may have stopped the data already, and what comes by itself comes later than the call.
+    if what.old or entry.at > one.since:
+        return done
+    return replace(done, since=entry.at, since_source="audit_log")
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A log that told nothing when it was asked, and for which findings."""
+
+    log: str
+    reason: Reason
+    findings: tuple[Finding, ...] = field(default=())
+
+
+def unreadable(findings: Iterable[Finding]) -> Iterator[Unreadable]:
+    """Yield each log that told nothing of some finding when it was asked last, with why."""
+    silent: dict[tuple[str, Reason], list[Finding]] = {}
+    for one in findings:
+        sought = one.sought
+        if attributable(one) and one.actor is None and sought is not None and sought.unread and sought.log:
+            silent.setdefault((sought.log, sought.unread), []).append(one)
+    for (log, reason), found in sorted(silent.items()):
+        yield Unreadable(log, reason, tuple(found))
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _span(length: timedelta) -> str:
+    minutes = int(length.total_seconds()) // 60
+    return f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} min"

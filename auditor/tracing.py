@@ -1,0 +1,97 @@
+"""Looks in audit logs for who did what findings say: once for each, while the log may still tell."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from auditor.attribution import (
+    LAG,
+    Moment,
+    Wanted,
+    attributable,
+    inquiry,
+    is_due,
+    last_otherwise,
+    together,
+    wanted,
+    with_reply,
+)
+from auditor.findings import Finding, Sought
+from auditor.inquiring import Inquirer
+from auditor.model import KeyName
+from auditor.readability import KeyView
+
+_OFF: Final = "[audit_log] attribute is off"
+_NOT_YET: Final = "its audit log was not read in the time that a poll has; the next one goes on"
+_NO_CALL: Final = "no call that an audit log records leads to it"
+_NO_KEY: Final = "it names no key whose audit log could be asked"
+
+
+def traced(
+    findings: Iterable[Finding],
+    views: Mapping[KeyName, KeyView],
+    inquirer: Inquirer | None,
+    now: datetime,
+    overlap: timedelta,
+) -> tuple[Finding, ...]:
+    """Put beside each finding who did it, or why nobody is told; `inquirer` None: nobody wants to know.
+
+    Raises:
+        ReadOnlyError: a request was about to leave that must not.
+    """
+    every = tuple(findings)
+    sought: dict[str, Wanted] = {}
+    told: dict[str, Finding] = {}
+    for one in every:
+        if not attributable(one) or one.actor is not None:
+            continue
+        what = wanted(one, views)
+        begun = replace(one, sought=_begun(one, what, views))
+        why, settled = _why_not(what, inquirer)
+        if why is not None:
+            told[one.id] = replace(begun, unattributed=why, sought=_ended(begun) if settled else begun.sought)
+        elif what is not None:
+            told[one.id] = begun if begun.unattributed is not None else replace(begun, unattributed=_NOT_YET)
+            if is_due(begun, now, LAG[what.key.cloud]):
+                sought[one.id] = what
+    if inquirer is None or not sought:
+        return tuple(told.get(one.id, one) for one in every)
+    # Who was never asked for comes first, then the worst.
+    due = sorted((told[name] for name in sought), key=lambda one: (_asked(one) is not None, -one.severity.rank))
+    asked = {one.id: inquiry(one, sought[one.id], now, overlap) for one in due}
+    replies = inquirer.ask(together(asked.values()))
+    for name, what in sought.items():
+        reply, log = replies.get(what.key), inquirer.log_of(what.key)
+        if reply is not None and log is not None:
+            at = Moment(now, log.name(what.key), LAG[what.key.cloud])
+            told[name] = with_reply(told[name], what, asked[name], reply, at)
+    return tuple(told.get(one.id, one) for one in every)
+
+
+def _begun(one: Finding, what: Wanted | None, views: Mapping[KeyName, KeyView]) -> Sought:
+    if one.sought is not None:
+        return one.sought
+    return Sought(last_otherwise(one, what, views) if what is not None else None)
+
+
+def _ended(one: Finding) -> Sought:
+    return replace(one.sought or Sought(None), settled=True)
+
+
+def _why_not(what: Wanted | None, inquirer: Inquirer | None) -> tuple[str | None, bool]:
+    """Why nobody is asked who did it, and whether that stays so."""
+    if what is None:
+        return _NO_KEY, True
+    if not what.calls:
+        return _NO_CALL, False  # its key may be in another state by the next poll
+    if inquirer is None:
+        return _OFF, False
+    log = inquirer.log_of(what.key)
+    if log is None:
+        return _NO_KEY, False
+    return log.silent, False
+
+
+def _asked(one: Finding) -> datetime | None:
+    return one.sought.last if one.sought is not None else None
