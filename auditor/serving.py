@@ -147,20 +147,15 @@ class Serving:
         return config
 
     def _assembled(self, config: Config) -> Assembly:
-        # What was counted, and how far the clouds' clocks are off, goes on.
-        assembly = assemble(config, wire=self._assembly.wire)
-        try:
-            ready(assembly.parts)
-        except AuditorError:
-            assembly.close()
-            raise
+        # What was counted, and how far the clouds' clocks are off, goes on, and so does the handle on the ledger.
+        assembly = assemble(config, after=self._assembly)
+        ready(assembly.parts)
         return assembly
 
     def _take_over(self, config: Config, assembly: Assembly, logins: Logins | None) -> None:
         log.start(json_lines=config.log.json_lines, verbose=self._verbose)
         was_working = self._works
-        if self._rest():
-            self._assembly.close()
+        self._rest()
         self._config, self._assembly, self._logins = config, assembly, logins
         self._loaded = Loaded(config.digest, datetime.now(UTC))
         self._loops = Daemon(assembly.parts, config.schedule, inherited=self._loops.handed_on())

@@ -72,21 +72,20 @@ def assemble(
     *,
     by_sdk: bool = False,
     asking: bool = True,
-    wire: Wire | None = None,
+    after: Assembly | None = None,
 ) -> Assembly:
     """Make all parts; nothing is asked of a cloud yet. `by_sdk`: buckets are listed through the SDKs.
 
     Without `asking` only what is stored is told: nothing that asks a cloud is made, and no credentials are needed.
-    `wire`: of another assembly of this process, which counts on.
+    `after`: another assembly of this process on the same ledger, whose place this one takes: it goes on with its handle
+    on the ledger and with what was counted.
 
     Raises:
         LedgerError: the ledger cannot be opened.
         UsageError: there are no credentials where the config needs them.
     """
     now = clock or (lambda: datetime.now(UTC))
-    if wire is None:
-        # Time passes as a clock that is given says; only the system's own can be set while it does.
-        wire = Wire(now) if clock is None else Wire(now, lambda: now().timestamp())
+    wire = after.wire if after is not None else _wire(clock)
 
     def corrected() -> datetime:
         return now() + plausible(wire.skew())
@@ -106,7 +105,7 @@ def assemble(
     def log(cloud: Cloud) -> AuditLog | None:
         return made(cloud).audit_log if cloud in clouds or cloud in late else None
 
-    ledger = LedgerStore(ledger_of(config))
+    ledger = after.ledger if after is not None else LedgerStore(ledger_of(config))
     layouts = _layouts(config)
     registry = RegistryStore(
         config.state / "registry",
@@ -158,6 +157,11 @@ def assemble(
         return maker(Cloud.AWS)(config, wire, _AGENT, clocks).last_uses()
 
     return Assembly(parts, ledger, inventory, wire, last_uses)
+
+
+def _wire(clock: Callable[[], datetime] | None) -> Wire:
+    # Time passes as a clock that is given says; only the system's own can be set while it does.
+    return Wire(lambda: datetime.now(UTC)) if clock is None else Wire(clock, lambda: clock().timestamp())
 
 
 def ledger_of(config: Config) -> Path | str:

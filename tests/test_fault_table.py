@@ -835,7 +835,7 @@ def test_an_inventory_that_cannot_be_written_is_a_gap_of_its_bucket(
 def test_a_locked_ledger_fails_the_scan_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("auditor.ledger.database._WAIT_MILLISECONDS", 50)
+    monkeypatch.setattr("auditor.ledger.sqlite._WAIT_MILLISECONDS", 50)
     with a_google_world(tmp_path, monkeypatch) as world:
         with assembled(world) as assembly:
             judged(world, assembly, "exact", unfaulted("gcp"))

@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from errno import EACCES
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -26,10 +27,12 @@ class SqliteFile:
         try:
             if not looking:
                 path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-            # Made with its mode before the first byte; SQLite gives its side files the same.
-            file = os.open(path, os.O_RDONLY if looking else os.O_CREAT | os.O_RDWR, 0o600)
-            self._file = os.fstat(file)
-            os.close(file)
+                _make(path)
+            # A file that is there is never opened but by SQLite: whoever closes it takes every lock of this process off it,
+            # also those that SQLite holds for others, and then somebody else removes the journal under them.
+            self._file = path.stat()
+            if not os.access(path, os.R_OK if looking else os.R_OK | os.W_OK):
+                raise PermissionError(EACCES, os.strerror(EACCES))
         except OSError as error:
             raise LedgerError(
                 f"cannot open the ledger {path}: {error.strerror}", "look at `state` in the config and its rights"
@@ -73,6 +76,12 @@ class SqliteFile:
         if "readonly" in told or "unable to open" in told:
             return "look at the rights of the file and its folder"
         return DAMAGED
+
+
+def _make(path: Path) -> None:
+    """Make the file where it is not there, with its mode before the first byte; SQLite gives its side files the same."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _engine(path: Path, *, looking: bool) -> Engine:

@@ -696,6 +696,32 @@ def test_a_ledger_that_stays_locked_is_told_with_a_hint(
     other.close()
 
 
+ELSEWHERE = """
+import sys
+from pathlib import Path
+from auditor.ledger.store import LedgerStore
+store = LedgerStore(Path(sys.argv[1]))
+print(store.head()[0])
+store.close()
+"""
+
+
+def test_a_second_handle_of_a_process_takes_no_locks_from_the_first(ledger: LedgerStore, tmp_path: Path) -> None:
+    """POSIX takes all locks of a process off a file as soon as any of its handles on it is closed."""
+    path = tmp_path / "ledger.db"
+    poll(ledger, an_aws_key())
+    LedgerStore(path).close()
+    LedgerStore(path, looking=True).close()
+    for number in range(1, 4):
+        seen = subprocess.run([sys.executable, "-c", ELSEWHERE, str(path)], capture_output=True, check=True, text=True)
+        assert int(seen.stdout) == ledger.head()[0], "another process sees what this one has written"
+        poll(ledger, an_aws_key("Disabled" if number % 2 else "Enabled"), now=NOW + minutes(number), number=number)
+    other = LedgerStore(path)
+    assert other.head() == ledger.head()
+    assert other.verify() == ledger.verify() == ledger.head()[0]
+    other.close()
+
+
 def test_only_the_owner_may_read_the_ledger(ledger: LedgerStore, tmp_path: Path) -> None:
     poll(ledger, an_aws_key())
     for file in tmp_path.glob("ledger.db*"):
