@@ -40,6 +40,7 @@ _S3_NAME: Final = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"  # Amazon S3 User Guide, B
 _GCS_NAME: Final = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"  # Cloud Storage docs, Bucket naming
 _BUCKET_URL: Final = re.compile(rf"s3://{_S3_NAME}|gs://{_GCS_NAME}")
 _AWS_PRINCIPAL: Final = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(?:role|user)/[\w+=,.@/-]{1,576}")
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _AWS_REGION: Final = re.compile(r"[a-z]{2,4}(?:-[a-z]+){1,2}-[0-9]{1,2}")  # botocore, partitions.json: regionRegex
 _ENDPOINT: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?")
 _PLATFORM_REGION: Final = re.compile(r"(?:aws|gcp)-[a-z0-9-]{1,60}")  # turbopuffer docs, Regions
@@ -159,7 +160,7 @@ def full_key_name(text: str) -> str:
 
 
 def _agents(given: object) -> object:
-    named = isinstance(given, list | tuple) and all(isinstance(one, str) for one in given)
+    named = isinstance(given, list | tuple) and all(isinstance(one, str) and _EMAIL.fullmatch(one) for one in given)
     if given != "bucket" and not named:
         raise ValueError(f'{given!r} is neither "bucket" nor a list of e-mail addresses; write ["NAME@..."]')
     return given

@@ -66,6 +66,17 @@ class BundleStore:
             return None
         return handed if source.signer() in {None, handed.signer} else None
 
+    def believed(self, source: BundleSource) -> Believed:
+        """Read a bundle that goes on with what it said before; nothing is kept.
+
+        Raises:
+            CollectError: it is not believed.
+        """
+        found = source.read()
+        if (before := self._before(source)) is not None:
+            _see_that_it_goes_on(source.name, before, found, home_of(self._root, source.name))
+        return found
+
     def keep(self, source: BundleSource, version: str, now: datetime) -> KeptRegistry:
         """Read a bundle, and keep it in place of what it said before.
 
@@ -73,10 +84,8 @@ class BundleStore:
             CollectError: it is not believed; what it said before stays.
             LedgerError: it cannot be written down.
         """
-        believed = source.read()
+        believed = self.believed(source)
         home = home_of(self._root, source.name)
-        if (before := self._before(source)) is not None:
-            _see_that_it_goes_on(source.name, before, believed, home)
         try:
             home.mkdir(parents=True, mode=0o700, exist_ok=True)
             remove_unfinished(home)
@@ -106,7 +115,10 @@ def _see_that_it_goes_on(name: str, before: Handed, believed: Believed, home: Pa
     """Refuse what is older than what was believed last, or of somebody else: it may be an old file played back."""
     now = believed.bundle
     if now.tenant != before.tenant:
-        raise _refused(f"{name} is of another tenant than the one before", f"if that is meant, remove {home}")
+        raise _refused(
+            f"{name} is of tenant {now.tenant}, and the one before was of {before.tenant}",
+            f"if that is meant, remove {home}",
+        )
     if now.made < before.made or (now.made == before.made and believed.digest != before.digest):
         raise _refused(
             f"{name} was made {now.made:%Y-%m-%dT%H:%M:%SZ}, and the one that was read last is newer",

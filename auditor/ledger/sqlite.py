@@ -28,8 +28,8 @@ class SqliteFile:
             if not looking:
                 path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
                 _make(path)
-            # A file that is there is never opened but by SQLite: whoever closes it takes every lock of this process off it,
-            # also those that SQLite holds for others, and then somebody else removes the journal under them.
+            # A file that is there is never opened but by SQLite: who closes it takes every lock of this process off it,
+            # also those that SQLite holds for another handle, and then somebody else removes the journal under that.
             self._file = path.stat()
             if not os.access(path, os.R_OK if looking else os.R_OK | os.W_OK):
                 raise PermissionError(EACCES, os.strerror(EACCES))
@@ -79,7 +79,10 @@ class SqliteFile:
 
 
 def _make(path: Path) -> None:
-    """Make the file where it is not there, with its mode before the first byte; SQLite gives its side files the same."""
+    """Make the file where it is not there, with its mode before the first byte.
+
+    SQLite gives its side files the same.
+    """
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from auditor.findings import Assessed, Basis, Coverage, Judgement, Readability, Status, member_of
-from auditor.model import Population
+from auditor.model import Population, Reason
 from auditor.outputs import words
 
 STOPPED: Final = (
@@ -84,6 +84,10 @@ def _by_objects(judgement: Judgement) -> str:
         if meant := _meant(judgement):
             parts.append(f"{words.number(meant)} as the config means it")
         told += f" ({', '.join(parts)})" if parts else ""
+    elif sums[Readability.UNKNOWN].objects == total.objects:
+        return (
+            f"Whether any of {words.counted(total.objects, 'object')} can be read is not known{_not_whole(judgement)}."
+        )
     else:
         told = f"No proven obstacle stops a read of any of the {words.number(total.objects)} objects"
     expiring, unknown = sums[Readability.EXPIRING].objects, sums[Readability.UNKNOWN].objects
@@ -91,10 +95,15 @@ def _by_objects(judgement: Judgement) -> str:
         told += f"; {words.number(expiring)} more will stop being readable at a known date"
     if unknown:
         told += f"; of {words.number(unknown)} it is not known"
+    return f"{told}{_not_whole(judgement)}."
+
+
+def _not_whole(judgement: Judgement) -> str:
     buckets = judgement.coverage.buckets
-    if never := sum(not one.complete for one in buckets):
-        told += f"; {never} of {words.counted(len(buckets), 'bucket')} have no whole sweep in force and are not counted"
-    return f"{told}."
+    never = sum(not one.complete for one in buckets)
+    if not never:
+        return ""
+    return f"; {never} of {words.counted(len(buckets), 'bucket')} have no whole sweep in force and are not counted"
 
 
 def _by_registries(judgement: Judgement) -> str:
@@ -102,6 +111,9 @@ def _by_registries(judgement: Judgement) -> str:
     sums = spaces_by_readability(judgement.assessed)
     total = sum(sums.values())
     if not total:
+        if unread := _not_read_now(judgement):
+            whose = words.counted(unread, "registry", "registries")
+            return f"No data is known: no bucket is configured, and {whose} could not be read or used now."
         return "No data is known: no bucket is configured, and no registry names a key for a namespace."
     named = words.counted(total, "namespace")
     stopped_now = sum(sums[one] for one in STOPPED)
@@ -190,7 +202,18 @@ def _registries(judgement: Judgement) -> list[str]:
         return []
     read = [one.namespaces for one in every if one.namespaces is not None]
     named = words.counted(sum(read), "namespace")
-    return [f"{len(read)} of {words.counted(len(every), 'registry', 'registries')} read ({named})"]
+    before = sum(one.namespaces is not None for one in every if _is_silent(one.name, judgement))
+    told = f"{named}, {before} of them not now but before" if before else named
+    return [f"{len(read)} of {words.counted(len(every), 'registry', 'registries')} read ({told})"]
+
+
+def _not_read_now(judgement: Judgement) -> int:
+    """How many registries could not be read, or not be believed, by this judgement."""
+    return sum(_is_silent(one.name, judgement) for one in judgement.registered.registries)
+
+
+def _is_silent(registry: str, judgement: Judgement) -> bool:
+    return any(one.what == registry and one.reason is not Reason.NOT_VISIBLE for one in judgement.gaps)
 
 
 def _bundles(judgement: Judgement) -> Iterator[str]:
