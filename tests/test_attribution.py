@@ -123,6 +123,17 @@ def test_with_the_setting_off_nobody_is_asked_and_the_finding_says_so(world: Wor
     assert (after.gaps, rules(after) & {"audit-log-off", "unattributed-change"}) == ((), set())
 
 
+def test_what_could_not_be_read_is_no_gap_any_more_once_nobody_wants_to_know(google: World) -> None:
+    google.scanned()
+    google.deny()
+    google.by(google.alice, google.disable)
+    assert "audit-log-off" in rules(google.polled())
+    google.close()
+    google.config.write_text(f"{google.config.read_text()}\n[audit_log]\nattribute = false\n")
+    after = google.scanned()
+    assert (after.gaps, "audit-log-off" in rules(after)) == ((), False)
+
+
 def test_keys_of_a_test_cloud_are_looked_for_in_no_log_of_the_real_one(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -355,7 +366,7 @@ class Slow:
 def test_a_log_that_hangs_keeps_no_poll_waiting_and_what_comes_later_is_not_lost() -> None:
     log, now = Slow(), [0.0]
     inquirer = inquiring.Inquirer(lambda _: log, within=0, stall=30, clock=lambda: now[0])
-    one = Inquiry(KeyName(AWS_KEY), frozenset({"DisableKey"}), None, datetime.now(UTC))
+    one = Inquiry(KeyName(AWS_KEY), frozenset({"DisableKey"}), None, datetime.now(UTC), datetime.now(UTC))
     other = replace(one, key=KeyName(AWS_KEY[:-1] + "2"))
     assert inquirer.ask([one, other]) == {}, "it may only be slow"
     now[0] = 30.0
@@ -379,7 +390,7 @@ def test_a_defect_in_reading_a_log_ends_no_poll_and_a_request_that_must_not_leav
 
     log = Broken()
     log.let.set()
-    one = Inquiry(KeyName(AWS_KEY), frozenset({"DisableKey"}), None, datetime.now(UTC))
+    one = Inquiry(KeyName(AWS_KEY), frozenset({"DisableKey"}), None, datetime.now(UTC), datetime.now(UTC))
     inquirer = inquiring.Inquirer(lambda _: log, within=5)
     assert inquirer.ask([one])[one.key].unread is Reason.UNSUPPORTED
     log.error = UsageError("no credentials", "log in")
@@ -521,7 +532,7 @@ def of_aws(**fields: Any) -> Change | None:
     """What is read out of a record about a DisableKey, with some of its fields otherwise."""
     record = AwsStore(Clock()).note("DisableKey", AWS_KEY, **fields)
     told = audit_log.record_of({"CloudTrailEvent": json.dumps(record)})
-    asked = Inquiry(KeyName(AWS_KEY), frozenset({"DisableKey"}), None, datetime.now(UTC))
+    asked = Inquiry(KeyName(AWS_KEY), frozenset({"DisableKey"}), None, datetime.now(UTC), datetime.now(UTC))
     return audit_log.parse_record(told, asked) if told is not None else None
 
 
