@@ -109,7 +109,8 @@ def test_a_quiet_fleet_asks_nothing_and_who_is_known_is_not_asked_about_again(wo
     assert who(world.found()) == world.alice
     asked = world.asked
     world.later(minutes=1)
-    assert who(world.found()) == world.alice
+    again = world.found()
+    assert (who(again), again.unattributed) == (world.alice, None)
     assert world.asked == asked > 0
 
 
@@ -398,6 +399,17 @@ def test_a_defect_in_reading_a_log_ends_no_poll_and_a_request_that_must_not_leav
     log.error = ReadOnlyError("refused", "nothing was sent")
     with pytest.raises(ReadOnlyError):
         inquirer.ask([one])
+
+
+def test_that_a_log_is_silent_for_a_time_does_not_end_that_it_may_not_be_read(aws: World) -> None:
+    aws.scanned()
+    aws.deny()
+    aws.by(aws.alice, aws.disable)
+    assert "audit-log-off" in rules(aws.polled())
+    aws.cloud.traffic.fail("cloudtrail ", status=400, code="ThrottlingException")
+    aws.later(minutes=1)
+    after = aws.polled()
+    assert ([gap.reason for gap in after.gaps], "audit-log-off" in rules(after)) == (["throttled"], True)
 
 
 def test_the_library_that_google_cloud_is_asked_with_may_be_missing(
