@@ -205,7 +205,7 @@ def inquiry(one: Finding, what: Wanted, now: datetime, overlap: timedelta) -> In
     after = one.sought.after if one.sought is not None and not what.old else None
     until = min(now, one.first_seen) + CLOCKS_APART
     calls = frozenset(what.calls).union(*(_UNDONE_BY.get(call, {}) for call in what.calls))
-    return Inquiry(what.key, calls, after - overlap if after else None, until, what.behind)
+    return Inquiry(what.key, calls, after - overlap if after else None, until, now, what.behind)
 
 
 def together(inquiries: Iterable[Inquiry]) -> tuple[Inquiry, ...]:
@@ -216,9 +216,16 @@ def together(inquiries: Iterable[Inquiry]) -> tuple[Inquiry, ...]:
         if other is not None:
             since = None if one.since is None or other.since is None else min(one.since, other.since)
             until = max(one.until, other.until)
-            one = Inquiry(one.key, one.calls | other.calls, since, until, one.behind | other.behind)  # noqa: PLW2901 - grown
+            one = Inquiry(one.key, one.calls | other.calls, since, until, one.at, one.behind | other.behind)  # noqa: PLW2901 - grown
         found[one.key] = one
     return tuple(found.values())
+
+
+def covers(reply: Reply, asked: Inquiry) -> bool:
+    """Whether a reply, which may be to what an earlier poll has asked, is to all that is asked now."""
+    was = reply.inquiry
+    early = was.since is None or (asked.since is not None and was.since <= asked.since)
+    return asked.calls <= was.calls and asked.behind <= was.behind and early
 
 
 def with_reply(one: Finding, what: Wanted, asked: Inquiry, reply: Reply, at: "Moment") -> Finding:

@@ -22,6 +22,8 @@ class Inquiry:
     """Aware, UTC; None: as far back as the log reaches."""
     until: datetime
     """Aware, UTC."""
+    at: datetime
+    """Aware, UTC: when it is asked."""
     behind: frozenset[str] = frozenset()
     """What stands behind the key and matters as well: a custom key store's id, an EKM connection's name."""
 

@@ -10,6 +10,7 @@ from auditor.attribution import (
     Moment,
     Wanted,
     attributable,
+    covers,
     inquiry,
     is_due,
     last_otherwise,
@@ -50,7 +51,7 @@ def traced(
         begun = replace(one, sought=_begun(one, what, views))
         why, settled = _why_not(what, inquirer)
         if why is not None:
-            told[one.id] = replace(begun, unattributed=why, sought=_ended(begun) if settled else begun.sought)
+            told[one.id] = replace(begun, unattributed=why, sought=_not_asked(begun, settled=settled))
         elif what is not None:
             told[one.id] = begun if begun.unattributed is not None else replace(begun, unattributed=_NOT_YET)
             if is_due(begun, now, LAG[what.key.cloud]):
@@ -63,8 +64,8 @@ def traced(
     replies = inquirer.ask(together(asked.values()))
     for name, what in sought.items():
         reply, log = replies.get(what.key), inquirer.log_of(what.key)
-        if reply is not None and log is not None:
-            at = Moment(now, log.name(what.key), LAG[what.key.cloud])
+        if reply is not None and log is not None and covers(reply, asked[name]):
+            at = Moment(reply.inquiry.at, log.name(what.key), LAG[what.key.cloud])
             told[name] = with_reply(told[name], what, asked[name], reply, at)
     return tuple(told.get(one.id, one) for one in every)
 
@@ -75,8 +76,9 @@ def _begun(one: Finding, what: Wanted | None, views: Mapping[KeyName, KeyView]) 
     return Sought(last_otherwise(one, what, views) if what is not None else None)
 
 
-def _ended(one: Finding) -> Sought:
-    return replace(one.sought or Sought(None), settled=True)
+def _not_asked(one: Finding, *, settled: bool) -> Sought:
+    """What is left of a search that nobody goes on with: that a log could not be read says nothing any more."""
+    return replace(one.sought or Sought(None), unread=None, settled=settled)
 
 
 def _why_not(what: Wanted | None, inquirer: Inquirer | None) -> tuple[str | None, bool]:

@@ -110,7 +110,8 @@ def test_a_quiet_fleet_asks_nothing_and_who_is_known_is_not_asked_about_again(wo
     assert who(world.found()) == world.alice
     asked = world.asked
     world.later(minutes=1)
-    assert who(world.found()) == world.alice
+    again = world.found()
+    assert (who(again), again.unattributed) == (world.alice, None)
     assert world.asked == asked > 0
 
 
@@ -122,6 +123,17 @@ def test_with_the_setting_off_nobody_is_asked_and_the_finding_says_so(world: Wor
     one = world.of("data-unreadable", after)
     assert (one.actor, one.unattributed, world.asked) == (None, "[audit_log] attribute is off", 0)
     assert (after.gaps, rules(after) & {"audit-log-off", "unattributed-change"}) == ((), set())
+
+
+def test_what_could_not_be_read_is_no_gap_any_more_once_nobody_wants_to_know(google: World) -> None:
+    google.scanned()
+    google.deny()
+    google.by(google.alice, google.disable)
+    assert "audit-log-off" in rules(google.polled())
+    google.close()
+    google.config.write_text(f"{google.config.read_text()}\n[audit_log]\nattribute = false\n")
+    after = google.scanned()
+    assert (after.gaps, "audit-log-off" in rules(after)) == ((), False)
 
 
 def test_keys_of_a_test_cloud_are_looked_for_in_no_log_of_the_real_one(
@@ -356,7 +368,7 @@ class Slow:
 def test_a_log_that_hangs_keeps_no_poll_waiting_and_what_comes_later_is_not_lost() -> None:
     log, now = Slow(), [0.0]
     inquirer = inquiring.Inquirer(lambda _: log, within=0, stall=30, clock=lambda: now[0])
-    one = Inquiry(KeyName(AWS_KEY), frozenset({"DisableKey"}), None, datetime.now(UTC))
+    one = Inquiry(KeyName(AWS_KEY), frozenset({"DisableKey"}), None, datetime.now(UTC), datetime.now(UTC))
     other = replace(one, key=KeyName(AWS_KEY[:-1] + "2"))
     assert inquirer.ask([one, other]) == {}, "it may only be slow"
     now[0] = 30.0
@@ -380,7 +392,7 @@ def test_a_defect_in_reading_a_log_ends_no_poll_and_a_request_that_must_not_leav
 
     log = Broken()
     log.let.set()
-    one = Inquiry(KeyName(AWS_KEY), frozenset({"DisableKey"}), None, datetime.now(UTC))
+    one = Inquiry(KeyName(AWS_KEY), frozenset({"DisableKey"}), None, datetime.now(UTC), datetime.now(UTC))
     inquirer = inquiring.Inquirer(lambda _: log, within=5)
     assert inquirer.ask([one])[one.key].unread is Reason.UNSUPPORTED
     log.error = UsageError("no credentials", "log in")
@@ -388,6 +400,17 @@ def test_a_defect_in_reading_a_log_ends_no_poll_and_a_request_that_must_not_leav
     log.error = ReadOnlyError("refused", "nothing was sent")
     with pytest.raises(ReadOnlyError):
         inquirer.ask([one])
+
+
+def test_that_a_log_is_silent_for_a_time_does_not_end_that_it_may_not_be_read(aws: World) -> None:
+    aws.scanned()
+    aws.deny()
+    aws.by(aws.alice, aws.disable)
+    assert "audit-log-off" in rules(aws.polled())
+    aws.cloud.traffic.fail("cloudtrail ", status=400, code="ThrottlingException")
+    aws.later(minutes=1)
+    after = aws.polled()
+    assert ([gap.reason for gap in after.gaps], "audit-log-off" in rules(after)) == (["throttled"], True)
 
 
 def test_the_library_that_google_cloud_is_asked_with_may_be_missing(
@@ -522,7 +545,7 @@ def of_aws(**fields: Any) -> Change | None:
     """What is read out of a record about a DisableKey, with some of its fields otherwise."""
     record = AwsStore(Clock()).note("DisableKey", AWS_KEY, **fields)
     told = audit_log.record_of({"CloudTrailEvent": json.dumps(record)})
-    asked = Inquiry(KeyName(AWS_KEY), frozenset({"DisableKey"}), None, datetime.now(UTC))
+    asked = Inquiry(KeyName(AWS_KEY), frozenset({"DisableKey"}), None, datetime.now(UTC), datetime.now(UTC))
     return audit_log.parse_record(told, asked) if told is not None else None
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from auditor.attribution import LAG, Moment, attributable, inquiry, is_due, last_otherwise, wanted, with_reply
+from auditor.attribution import LAG, Moment, attributable, covers, inquiry, is_due, last_otherwise, wanted, with_reply
 from auditor.findings import Confidence, Finding, Severity, Sought, Status, Subject, SubjectKind
 from auditor.ledger import codec
-from auditor.logged import Change, Reply
+from auditor.logged import Change, Inquiry, Reply
 from auditor.model import (
     AwsKey,
     Cloud,
@@ -319,6 +319,14 @@ def test_another_version_that_changed_is_no_change_of_this_one() -> None:
         what = wanted(one, {GCP_KEY: view})
         assert what is not None
         assert (last_otherwise(one, what, {GCP_KEY: view}) is not None) is seen
+
+
+def test_what_an_earlier_poll_has_asked_counts_only_where_that_was_all_that_is_asked_now() -> None:
+    was = Inquiry(AWS_KEY, frozenset({"DisableKey"}), NOW - days(1), NOW, NOW)
+    assert covers(Reply(was), was)
+    assert covers(Reply(replace(was, since=None)), was)
+    for more in ({"calls": frozenset({"PutKeyPolicy"})}, {"since": None}, {"behind": frozenset({"cks-1"})}):
+        assert not covers(Reply(was), replace(was, **more))
 
 
 def test_findings_that_no_call_leads_to_are_left_alone() -> None:

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from auditor.findings import Confidence, Finding, Severity, Status, Subject, SubjectKind
+from auditor.findings import Actor, Confidence, Finding, Severity, Status, Subject, SubjectKind
 from auditor.log import visible
 from auditor.model import Extent
 from auditor.telling import tell
@@ -35,6 +35,11 @@ TOLD = f"data-lost, acme-keys/us-east1/tpuf/main version 1, 1,200 objects, id {L
 CASES: dict[str, tuple[tuple[Finding, ...], tuple[Finding, ...], list[tuple[str, str]]]] = {
     "nothing": ((), (), []),
     "one opens": ((), (LOST,), [("WARNING", f"finding opened: critical {TOLD}")]),
+    "who did it becomes known": (
+        (LOST,),
+        (replace(LOST, actor=Actor("alice", "DisableKey", NOW, None, None, "1")),),
+        [("INFO", f"finding attributed: critical {TOLD.replace(', id', ', by alice, id')}")],
+    ),
     "it stays": ((LOST,), (replace(LOST, extent=Extent(1300, 1, 1), last_seen=NOW),), []),
     "another one opens": (
         (LOST,),
