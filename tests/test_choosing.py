@@ -131,7 +131,7 @@ REFUSED = {
     "?status=closed": "status is one of open, waived, resolved",
     "?rule=": "rule is empty",
     "?rule=a&rule=b": "rule is given twice",
-    f"?text={'x' * 1201}": "text is longer than 1200 characters",
+    f"?text={'x' * 5001}": "text is longer than 5000 characters",
     "?colour=red": "there is no parameter 'colour'",
 }
 

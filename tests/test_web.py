@@ -34,6 +34,7 @@ def readings(judgement: Callable[[], Judgement | None] | None = None) -> Reading
         ended=lambda _: (),
         rows=lambda _: rows,  # type: ignore[arg-type, return-value] # enough of an inventory for the pages
         report=lambda _: "<!doctype html>",
+        demands=(),
         metrics=metrics.registry(
             metrics.JudgementCollector(read, lambda _: rows, dict, dict, reloaded=bool, rules=(), version=("0", "r"))
         ),

@@ -197,15 +197,23 @@ def test_of_a_holding_that_is_not_seen_nobody_knows_what_is_in_it(tmp_path: Path
     name=st.sampled_from(["a", "a/", "a/b", "b/é", "é", "z", "", "a/b/"]),
     bucket=st.none() | st.sampled_from(BUCKETS),
     place=st.tuples(st.integers(0, 3), st.integers(1, 4)),
+    at_once=st.integers(0, 5),
 )
 def test_namespaces_are_found_by_name_and_by_how_it_begins(
     tmp_path_factory: pytest.TempPathFactory,
+    *,
     fleet: dict[str, list[StoredObject]],
     name: str,
     bucket: str | None,
     place: tuple[int, int],
+    at_once: int,
 ) -> None:
-    rows = opened(tmp_path_factory.mktemp("inventory"), fleet)
+    with pytest.MonkeyPatch.context() as patch:
+        # Many parts of few rows.
+        patch.setattr(dependencies, "_ROWS_AT_ONCE", at_once)
+        patch.setattr(files, "_ROWS_A_GROUP", 1 + at_once)
+        rows = opened(tmp_path_factory.mktemp("inventory"), fleet)
+        rows.holdings()
     assessed = [
         Assessed(one, one.encryption, judged(Readability.LOST if one.key == "k1" else Readability.READABLE))
         for one in rows.holdings()
