@@ -14,6 +14,7 @@ from auditor.errors import LedgerError
 from auditor.findings import Assessed, Finding, Judgement, Readability, Status, member_of
 from auditor.model import Extent, Gap, KeyMemory, KeyName, Reason
 from auditor.outputs import browse, html
+from auditor.registered import Portion
 from auditor.rules import load
 from auditor.web.readings import Readings
 from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key, remembered
@@ -235,7 +236,8 @@ def test_a_namespace_has_the_findings_on_what_it_hangs_on_and_no_others() -> Non
     elsewhere = replace(one, id="e" * 16, members=(member_of(other),), extent=Extent(1, 1, 1))
     named = replace(elsewhere, id="f" * 16, extent=Extent(1, 1, 1, sample_namespaces=("gs://data/harmless",)))
     ended = replace(one, id="a" * 16, status=Status.RESOLVED)
-    some = replace(judgement, findings=(one, elsewhere, named, ended))
+    of_some = replace(one, id="b" * 16, portions=(Portion.WRONG_KEY,), extent=Extent(1, 1, 1))
+    some = replace(judgement, findings=(one, elsewhere, named, ended, of_some))
     found = browse.findings_about(judgement.assessed, "gs://data", "harmless", some)
     assert [each.id for each in found] == [one.id, named.id]
 
