@@ -83,15 +83,13 @@ class Browser:
             self._heard(told)
 
     @contextmanager
-    def open(self, address: str, width: int, *, headers: dict[str, str] | None = None) -> Iterator[Shown]:
+    def open(self, address: str, width: int) -> Iterator[Shown]:
         """Open an address in a window of this width, and wait until all of it is there."""
         target = self.call("Target.createTarget", {"url": "about:blank"})["targetId"]
         session = self.call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
         shown = self._pages[session] = Shown(self, session)
         for domain in ("Page", "Network", "Runtime", "Log"):
             self.call(f"{domain}.enable", None, session)
-        if headers:
-            self.call("Network.setExtraHTTPHeaders", {"headers": headers}, session)
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", size, session)
         self._loaded.discard(session)
