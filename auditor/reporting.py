@@ -11,15 +11,19 @@ from auditor.outputs.page import Manifest
 from auditor.wiring import Assembly
 
 
-def html_of(assembly: Assembly, judgement: Judgement) -> str:
+def html_of(assembly: Assembly, judgement: Judgement, *, linked: bool = False) -> str:
     """Render the report of a judgement, with what changed since the sweeps before it.
+
+    `linked`: it is shown beside the other pages, and leads to them.
 
     Raises:
         LedgerError: what it stands on cannot be read.
     """
     rows, now = assembly.rows(judgement), datetime.now(UTC)
     difference = _since_the_sweeps_before(assembly, judgement)
-    return html.render(judgement, rows, demands(assembly), _manifest(assembly), now, difference=difference)
+    return html.render(
+        judgement, rows, demands(assembly), _manifest(assembly), now, difference=difference, linked=linked
+    )
 
 
 def demands(assembly: Assembly) -> tuple[Demand, ...]:

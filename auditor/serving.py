@@ -22,7 +22,7 @@ from auditor.leading import Leadership
 from auditor.listening import make_server, open_listener, raise_file_limit
 from auditor.outputs import metrics
 from auditor.registering import ready
-from auditor.reporting import html_of
+from auditor.reporting import demands, html_of
 from auditor.tls import Certificate
 from auditor.web.app import make_app
 from auditor.web.doors import hosts_of, logins_of
@@ -179,7 +179,8 @@ def readings(
         judgement=ledger.judgement,
         ended=ledger.ended,
         rows=assembly.rows,
-        report=lambda judgement: html_of(assembly, judgement),
+        report=lambda judgement: html_of(assembly, judgement, linked=True),
+        demands=demands(assembly),
         metrics=metrics.registry(
             metrics.JudgementCollector(
                 ledger.judgement,

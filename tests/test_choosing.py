@@ -36,7 +36,7 @@ def finding(name: str, **more: Any) -> Finding:
 
 
 FINDINGS = (
-    finding("version", rule="data-lost", subject=Subject(SubjectKind.KEY_VERSION, VERSION), members=(GCP_DATA,)),
+    finding("version", rule="data-lost", subject=Subject(SubjectKind.KEY_VERSION, VERSION), members=()),
     finding(
         "key", rule="rotation-off", severity=Severity.LOW, subject=Subject(SubjectKind.KEY, AWS_KEY.text), members=()
     ),
@@ -118,6 +118,10 @@ def test_a_tenant_that_a_finding_is_too_large_to_name_is_looked_for_in_its_data(
     unregistered = (Portion.UNREGISTERED,)
     assert names(Held(zebra=(GCP_DATA, unregistered)), tenant="zebra") == ["of many"]
     assert names(Held(zebra=(GCP_DATA, (Portion.WRONG_KEY,))), tenant="zebra") == [], "of a portion that is not meant"
+    whole = replace(FINDINGS[-1], portions=())
+    asked = cast("SpaceRows", Held(zebra=(GCP_DATA, ())))
+    about = chosen(replace(judgement(), findings=(whole,)), lambda: asked, Filters(tenant="zebra"))
+    assert list(about) == [whole], "it is about all of its data"
     other: Member = ("gs://data", Encryption.CMEK, GCP_KEY.text, "2")
     assert names(Held(zebra=(other, unregistered)), tenant="zebra") == []
     assert names(tenant="nobody") == []
@@ -131,7 +135,7 @@ REFUSED = {
     "?status=closed": "status is one of open, waived, resolved",
     "?rule=": "rule is empty",
     "?rule=a&rule=b": "rule is given twice",
-    f"?text={'x' * 1201}": "text is longer than 1200 characters",
+    f"?text={'x' * 5001}": "text is longer than 5000 characters",
     "?colour=red": "there is no parameter 'colour'",
 }
 

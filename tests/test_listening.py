@@ -24,7 +24,11 @@ async def hello(_request: Request) -> Response:
     return PlainTextResponse("hello\n")
 
 
-APP = Starlette(routes=[Route("/", hello)])
+async def who(request: Request) -> Response:
+    return PlainTextResponse(f"you are {request.client.host}\n" if request.client else "")
+
+
+APP = Starlette(routes=[Route("/", hello), Route("/who", who)])
 WHOLE = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 OWED = {
     "nothing": b"",
@@ -196,3 +200,12 @@ def test_the_server_bounds_what_it_does_at_once() -> None:
     server = make_server(APP)
     assert server.config.limit_concurrency is not None
     assert server.config.limit_concurrency <= min(64, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def test_nobody_can_say_that_a_request_comes_from_another_address() -> None:
+    asked = WHOLE.replace(b"GET /", b"GET /who").replace(
+        b"\r\n\r\n", b"\r\nX-Forwarded-For: 10.9.9.9\r\nConnection: close\r\n\r\n"
+    )
+    with serving() as address, connect(address) as client:
+        client.sendall(asked)
+        assert b"you are 127.0.0.1" in read_to_the_end(client)

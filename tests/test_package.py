@@ -27,6 +27,8 @@ def test_the_wheel_has_one_import_package_with_the_templates_inside(wheel: Path)
     for needed in (
         "auditor/_reports/templates/report.html.j2",
         "auditor/_reports/static/report.css",
+        "auditor/_reports/static/pages.css",
+        "auditor/_reports/templates/namespace.html.j2",
         "auditor/schemas/scan-1.schema.json",
         "auditor/schemas/estimate-1.schema.json",
         "auditor/schemas/doctor-1.schema.json",

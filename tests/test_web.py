@@ -34,6 +34,7 @@ def readings(judgement: Callable[[], Judgement | None] | None = None) -> Reading
         ended=lambda _: (),
         rows=lambda _: rows,  # type: ignore[arg-type, return-value] # enough of an inventory for the pages
         report=lambda _: "<!doctype html>",
+        demands=(),
         metrics=metrics.registry(
             metrics.JudgementCollector(
                 read, lambda _: rows, dict, dict, reloaded=bool, leads=bool, rules=(), version=("0", "r")
@@ -143,7 +144,7 @@ def test_who_asks_for_this_machine_is_answered(host: str) -> None:
 
 @pytest.mark.parametrize("host", ELSEWHERE)
 def test_a_page_elsewhere_that_points_its_name_here_learns_nothing(host: str) -> None:
-    for path in ("/", "/metrics", "/api/v1/judgement", "/readyz", "/nope"):
+    for path in ("/", "/metrics", "/api/v1/judgement", "/readyz", "/nope", "/healthz", "/findings", "/style.css"):
         answer = ask(path, host=host)
         assert (answer.status, list(json.loads(answer.text))) == (421, ["error"])
         assert answer.headers["x-content-type-options"] == "nosniff"

@@ -36,6 +36,12 @@ class Cut:
         told = {"first": self.first, "until": self.until}
         return {name: value for name, value in told.items() if value is not None}
 
+    def within(self, other: "Cut") -> "Cut | None":
+        """What is in both; None where nothing can be."""
+        first = max((one for one in (self.first, other.first) if one is not None), default=None)
+        until = min((one for one in (self.until, other.until) if one is not None), default=None)
+        return None if first is not None and until is not None and until <= first else Cut(first, until)
+
 
 OUTSIDE: Final = Cut(outside=True)
 

@@ -499,14 +499,26 @@ class Dependencies:
         self, assessed: Iterable[Assessed], name: str, *, prefix: bool, bucket: str | None, offset: int, limit: int
     ) -> tuple[NamespaceRow, ...]:
         """Find namespaces by name, or by how it begins, in the order of their names, with the worst of their data."""
-        until = spaces.upper_bound(name) if prefix else None
-        part = Cut(name, until) if prefix else Cut(name, f"{name}\0")
-        values = {**_chosen(_ranks(assessed)), **part.values, "bucket": bucket, "most": limit, "skip": offset}
-        found = self._ask((_CHOSEN + spaces.NAMED).format(part=part.text), values)
-        return tuple(
-            NamespaceRow(place, namespace, tenant, objects, size, _RANKED[rank], owner, team)
-            for place, namespace, tenant, objects, size, rank, owner, team in found
-        )
+        wanted = Cut(name, spaces.upper_bound(name)) if prefix else Cut(name, f"{name}\0")
+        chosen = _chosen(_ranks(assessed))
+        found: list[NamespaceRow] = []
+        # Part by part: what one takes in memory does not grow with the fleet.
+        for part in filter(None, (wanted.within(one) for one in self._parts())):
+            values = {**part.values, "bucket": bucket}
+            if offset and (count := self._ask(spaces.COUNT.format(part=part.text), values)[0][0]) <= offset:
+                offset -= count
+                continue
+            more = {**chosen, **values, "most": limit - len(found), "skip": offset}
+            found += (
+                NamespaceRow(place, namespace, tenant, objects, size, _RANKED[rank], owner, team)
+                for place, namespace, tenant, objects, size, rank, owner, team in self._ask(
+                    (_CHOSEN + spaces.NAMED).format(part=part.text), more
+                )
+            )
+            offset = 0
+            if len(found) >= limit:
+                break
+        return tuple(found)
 
     def of_namespace(
         self, assessed: Iterable[Assessed], bucket: str, namespace: str, offset: int, limit: int

@@ -13,6 +13,11 @@ SELECT bucket, namespace, min(tenant), total(held), total(bytes), max(rank), min
 GROUP BY namespace, bucket ORDER BY namespace, bucket LIMIT $most OFFSET $skip
 """
 """Behind `_CHOSEN`: namespaces in the order of their names, each with the worst of its data."""
+COUNT: Final = """
+SELECT count(*) FROM (
+    SELECT DISTINCT namespace, bucket FROM dependency WHERE {part} AND ($bucket::VARCHAR IS NULL OR bucket = $bucket)
+)
+"""
 HELD: Final = """
 SELECT DISTINCT bucket, encryption, key, key_version, portions FROM dependency WHERE tenant = $tenant
 """

@@ -1,9 +1,11 @@
-"""The report as HTML: one self-contained file, no script, no request to anywhere."""
+"""Templates filled in: the report as one self-contained file, and the pages that go with a stylesheet; no script."""
 
 from datetime import datetime
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -25,11 +27,50 @@ def render(
     made: datetime,
     *,
     difference: Difference | str = NOTHING_BEFORE,
+    linked: bool = False,
 ) -> str:
     """Render the report: HTML that needs no network and no script, at most a few megabytes at any fleet's size.
 
-    `difference`: from an earlier judgement, or why there is none.
+    `difference`: from an earlier judgement, or why there is none. `linked`: it is shown beside the other pages, and
+    leads to them.
     """
+    page = view(judgement, rows, rules, manifest, made, changes=changes(difference))
+    return _environment().get_template("report.html.j2").render(page=page, style=report_style(), linked=linked)
+
+
+def render_page(name: str, **values: Any) -> str:
+    """Render one of the pages that the web side has beside the report."""
+    return _environment().get_template(f"{name}.html.j2").render(linked=True, **values)
+
+
+@cache
+def report_style() -> str:
+    """The style of the report, which stands in it."""
+    return _static("report.css")
+
+
+@cache
+def stylesheet() -> str:
+    """The style of the pages: that of the report, and what they have beside it."""
+    return report_style() + _static("pages.css")
+
+
+def key_address(key: str) -> str:
+    """Where the page of a key is."""
+    return f"/keys/{quote(key, safe='/:')}"
+
+
+def space_address(namespace: str, bucket: str) -> str:
+    """Where the page of a namespace is."""
+    return f"/namespaces/one?{urlencode({'bucket': bucket, 'name': namespace})}"
+
+
+def _static(name: str) -> str:
+    return (_folder() / "static" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_folder() / "templates"),
         autoescape=True,
@@ -39,9 +80,9 @@ def render(
     )
     environment.filters["visible"] = visible
     environment.filters["short"] = _short
-    style = (_folder() / "static" / "report.css").read_text(encoding="utf-8")
-    page = view(judgement, rows, rules, manifest, made, changes=changes(difference))
-    return environment.get_template("report.html.j2").render(page=page, style=style)
+    environment.filters["key_address"] = key_address
+    environment.filters["space_address"] = space_address
+    return environment
 
 
 def _short(text: str) -> str:

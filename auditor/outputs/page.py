@@ -263,11 +263,11 @@ def view(
             (words.number(sum(one.severity is severity for one in current)), severity.value)
             for severity in reversed(Severity)
         ),
-        findings=tuple(_finding(one, by_id, now) for one in current[:_FINDINGS]),
+        findings=tuple(finding_view(one, by_id, now) for one in current[:_FINDINGS]),
         findings_left_out=max(0, len(current) - _FINDINGS),
-        resolved=tuple(_finding(one, by_id, now) for one in judgement.findings if one.status is Status.RESOLVED),
+        resolved=tuple(finding_view(one, by_id, now) for one in judgement.findings if one.status is Status.RESOLVED),
         waivers=tuple(_waiver(one, now) for one in judgement.waivers),
-        waived=tuple(_finding(one, by_id, now) for one in waived[:_FINDINGS]),
+        waived=tuple(finding_view(one, by_id, now) for one in waived[:_FINDINGS]),
         waived_left_out=max(0, len(waived) - _FINDINGS),
         waived_count=words.number(len(waived)) if waived else "",
         changes=changes,
@@ -371,7 +371,8 @@ def _shares(judgement: Judgement, amounts: Mapping[Readability, Amount]) -> tupl
     return tuple(found)
 
 
-def _finding(one: Finding, rules: dict[str, Demand], now: datetime) -> FindingView:
+def finding_view(one: Finding, rules: Mapping[str, Demand], now: datetime) -> FindingView:
+    """One finding in words."""
     rule = rules.get(one.rule)
     extent = one.extent
     return FindingView(

@@ -1,12 +1,15 @@
 """The application: which address shows what, to whom."""
 
-import json
+import base64
+import hashlib
 import logging
 import re
+from functools import cache
 from typing import Final
 
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -15,9 +18,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auditor.errors import AuditorError
+from auditor.outputs import html
 from auditor.web.api import Api
 from auditor.web.hosts import HEALTH, Hosts, OnlyKnownHosts
 from auditor.web.logins import Logins, OnlyWhoMay
+from auditor.web.pages import POLICY, STYLE, Pages
 from auditor.web.readings import Readings
 
 _log = logging.getLogger(__name__)
@@ -25,24 +30,30 @@ _log = logging.getLogger(__name__)
 _VERSIONS: Final = re.compile(r"version=([^;,]*)")
 _VERSION: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){0,2}")
 _HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
 _LOCAL: Final = Hosts(local=True)
+_WRONG_METHOD: Final = 405
 
 
 def make_app(readings: Readings, hosts: Hosts = _LOCAL, logins: Logins | None = None) -> Starlette:
     """Make the application; every page is read-only. Without `logins` everybody who reaches it may read."""
-    pages, api = _Pages(readings), Api(readings, logins.challenges if logins is not None else ())
+    own, pages, api = _Own(readings), Pages(readings), Api(readings, logins.challenges if logins is not None else ())
     routes = [
-        Route("/", pages.report),
-        Route("/metrics", pages.metrics),
-        Route(HEALTH, pages.healthz),
-        Route("/readyz", pages.readyz),
+        Route("/", own.report),
+        Route("/metrics", own.metrics),
+        Route(HEALTH, own.healthz),
+        Route("/readyz", own.readyz),
+        Route(STYLE, pages.style),
+        Route("/findings", pages.findings),
+        Route("/findings/{id}", pages.finding),
+        Route("/keys", pages.keys),
+        Route("/keys/{name:path}", pages.key),
+        Route("/namespaces", pages.namespaces),
+        Route("/namespaces/one", pages.namespace),
         Route("/api/v1/status", api.status),
         Route("/api/v1/judgement", api.judgement),
         Route("/api/v1/findings", api.findings),
@@ -57,8 +68,11 @@ def make_app(readings: Readings, hosts: Hosts = _LOCAL, logins: Logins | None = 
     guards = [Middleware(_Headers), Middleware(OnlyKnownHosts, hosts)]
     if logins is not None:
         guards.append(Middleware(OnlyWhoMay, logins))
+    refusals = _Refusals(pages)
     return Starlette(
-        routes=routes, middleware=guards, exception_handlers={HTTPException: _refused, AuditorError: _broken}
+        routes=routes,
+        middleware=guards,
+        exception_handlers={HTTPException: refusals.refused, AuditorError: refusals.broken},
     )
 
 
@@ -69,15 +83,16 @@ class _Headers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                told = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
-                message["headers"] = [*message.get("headers", []), *told]
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         await self._app(scope, receive, with_headers)
 
 
-class _Pages:
-    """One method a page; they are plain functions, so that Starlette runs them beside its loop."""
+class _Own:
+    """The report, and what machines ask of the process itself."""
 
     def __init__(self, readings: Readings) -> None:
         self._read = readings
@@ -92,7 +107,7 @@ class _Pages:
             )
         if self._kept is None or self._kept[0] != judgement.run.id:
             self._kept = judgement.run.id, self._read.report(judgement)
-        return HTMLResponse(self._kept[1])
+        return HTMLResponse(self._kept[1], headers={"Content-Security-Policy": _report_policy()})
 
     def metrics(self, request: Request) -> Response:
         accept = request.headers.get("accept", "")
@@ -116,13 +131,33 @@ class _Pages:
         return PlainTextResponse("ok\n")
 
 
-def _refused(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise TypeError(type(error).__name__)
-    return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=error.headers)
+class _Refusals:
+    """Why something is not answered: as a page to whoever reads pages, else as JSON."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    def refused(self, request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            raise TypeError(type(error).__name__)
+        if self._is_page(request) and error.status_code != _WRONG_METHOD:
+            return self._pages.message(error.status_code, error.detail)
+        return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=error.headers)
+
+    def broken(self, request: Request, error: Exception) -> Response:
+        _log.error("%s", error)
+        # The text names files of ours, not of the clouds; whoever reads it may read the judgement too.
+        return (
+            self._pages.message(503, str(error)) if self._is_page(request) else JSONResponse({"error": str(error)}, 503)
+        )
+
+    @staticmethod
+    def _is_page(request: Request) -> bool:
+        return request.url.path.split("/")[1] in {"findings", "keys", "namespaces"}
 
 
-def _broken(_request: Request, error: Exception) -> Response:
-    _log.error("%s", error)
-    # The text names files of ours, not of the clouds; whoever reads it may read the judgement too.
-    return Response(json.dumps({"error": str(error)}), status_code=503, media_type="application/json")
+@cache
+def _report_policy() -> str:
+    """The report stands on its own: its style is in it, and is known by its hash."""
+    digest = base64.b64encode(hashlib.sha256(html.report_style().encode()).digest()).decode()
+    return POLICY.replace("'self'", f"'sha256-{digest}'", 1).replace("form-action 'self'", "form-action 'none'")

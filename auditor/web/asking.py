@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,7 +14,7 @@ from auditor.findings import Severity, Status
 
 MOST: Final = 1000
 USUAL: Final = 100
-LONGEST: Final = 1200
+LONGEST: Final = 5000
 """Characters of a name that is asked for: an object's whole name has fewer."""
 _LIMIT: Final = re.compile(r"[0-9]{1,4}")
 PAGING: Final = ("limit", "cursor")
@@ -27,9 +28,23 @@ class Place:
     limit: int
 
     @property
+    def cursor(self) -> str:
+        """How it is asked for."""
+        return base64.urlsafe_b64encode(str(self.start).encode()).decode()
+
+    @property
     def following(self) -> str:
         """The cursor of the page after it."""
-        return base64.urlsafe_b64encode(str(self.start + self.limit).encode()).decode()
+        return Place(self.start + self.limit, self.limit).cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Where a page of a list stands; an address is empty where there is no such page."""
+
+    told: str
+    before: str
+    after: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +118,25 @@ def place(asked: dict[str, str], usual: int = USUAL) -> Place:
     return Place(start, int(limit))
 
 
-def paging(request: Request) -> Place:
+def shown(request: Request, place: Place, count: int, *, total: int | None, more: bool) -> Here:
+    """Where a page of a list stands, with the addresses of those beside it."""
+    path, asked = request.url.path, [one for one in request.query_params.multi_items() if one[0] != "cursor" and one[1]]
+
+    def address(start: int) -> str:
+        cursor = Place(start, place.limit).cursor
+        return f"{path}?{urlencode([*asked, *([('cursor', cursor)] if start else [])])}"
+
+    of = f" of {total:,}" if total is not None else ""
+    return Here(
+        told=f"{place.start + 1:,} to {place.start + count:,}{of}" if count else f"none behind {place.start:,}{of}",
+        before=address(max(0, place.start - place.limit)) if place.start else "",
+        after=address(place.start + place.limit) if more else "",
+    )
+
+
+def paging(request: Request, usual: int = USUAL) -> Place:
     """Which page of a list without filters is asked for."""
-    return place(parameters(request, PAGING))
+    return place(parameters(request, PAGING), usual)
 
 
 def of_findings(request: Request, *, blank: bool = False, usual: int = USUAL) -> tuple[Place, Filters]:

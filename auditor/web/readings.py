@@ -6,7 +6,7 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry
 
-from auditor.findings import Finding, Judgement
+from auditor.findings import Demand, Finding, Judgement
 from auditor.model import KeyMemory, KeyName
 from auditor.ports import OpenInventory
 
@@ -31,6 +31,8 @@ class Readings:
     rows: Callable[[Judgement], OpenInventory]
     """The dependencies that the judgement stands on."""
     report: Callable[[Judgement], str]
+    demands: tuple[Demand, ...]
+    """What the rules demand."""
     metrics: CollectorRegistry
     loops_alive: Callable[[], Mapping[str, bool]]
     failing: Callable[[], tuple[str, ...]]

@@ -1,5 +1,6 @@
 """What is asked of dependencies is what their rows say, however they are asked and wherever the rows stand."""
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from auditor.findings import Assessed, Assessment, Basis, Member, Readability, Subject, SubjectKind, member_of
 from auditor.inventory import dependencies, files, spaces, totals
+from auditor.inventory.cuts import Cut
 from auditor.inventory.dependencies import Dependencies
 from auditor.inventory.layout import Layout
 from auditor.inventory.store import FileInventory
@@ -197,15 +199,20 @@ def test_of_a_holding_that_is_not_seen_nobody_knows_what_is_in_it(tmp_path: Path
     name=st.sampled_from(["a", "a/", "a/b", "b/é", "é", "z", "", "a/b/"]),
     bucket=st.none() | st.sampled_from(BUCKETS),
     place=st.tuples(st.integers(0, 3), st.integers(1, 4)),
+    parts=st.sets(st.sampled_from(["a/a", "a/b", "a/é", "b", "b/b", "é/a"])),
 )
 def test_namespaces_are_found_by_name_and_by_how_it_begins(
     tmp_path_factory: pytest.TempPathFactory,
+    *,
     fleet: dict[str, list[StoredObject]],
     name: str,
     bucket: str | None,
     place: tuple[int, int],
+    parts: set[str],
 ) -> None:
     rows = opened(tmp_path_factory.mktemp("inventory"), fleet)
+    starts = [None, *sorted(parts), None]
+    rows._cut = tuple(itertools.starmap(Cut, itertools.pairwise(starts)))  # noqa: SLF001 - as of a large fleet
     assessed = [
         Assessed(one, one.encryption, judged(Readability.LOST if one.key == "k1" else Readability.READABLE))
         for one in rows.holdings()
@@ -251,3 +258,20 @@ BOUNDS = {"a": "b", "a/": "a0", "z\ud7ff": "z\ue000", "a\U0010ffff": "b", "\U001
 @pytest.mark.parametrize(("prefix", "until"), BOUNDS.items(), ids=range(len(BOUNDS)))
 def test_what_begins_so_ends_where_the_next_text_begins(prefix: str, until: str | None) -> None:
     assert spaces.upper_bound(prefix) == until
+
+
+def test_a_page_of_namespaces_goes_on_over_the_parts_of_a_large_fleet(tmp_path: Path) -> None:
+    def stored(name: str) -> StoredObject:
+        held = {"encryption": Encryption.CMEK, "key": "k1", "key_version": "1", "storage_class": "STANDARD"}
+        seen = {"modified": NOW, "verified": NOW, "etag": None, "archived": False}
+        return StoredObject(name=f"{name}/x", version="1", population=Population.LIVE, size=1, **held, **seen)  # type: ignore[arg-type] # each is what it is called
+
+    names = ["a/a", "a/b", "a/c", "b/a", "b/b", "c/a"]
+    rows = opened(tmp_path, {"gs://one": [stored(name) for name in names], "gs://two": [stored("b/a")]})
+    rows._cut = (Cut(None, "a/c"), Cut("a/c", "b/b"), Cut("b/b", None))  # noqa: SLF001 - as of a large fleet
+    assessed = [Assessed(one, one.encryption, judged(Readability.LOST)) for one in rows.holdings()]
+    expected = sorted([*names, "b/a"])
+    for start in range(9):
+        for most in range(1, 9):
+            found = rows.named(assessed, "", prefix=True, bucket=None, offset=start, limit=most)
+            assert [one.namespace for one in found] == expected[start:][:most], (start, most)
