@@ -279,8 +279,11 @@ class S3Bucket:
             kinds = page.get("Versions", []), page.get("DeleteMarkers", [])
             if name and any(kinds):
                 # Whatever it names instead, or the SDK reads in it: behind the last entry nothing is skipped.
-                last = max(one["Key"] for some in kinds for one in some)
+                last = name if name in (names := [some[-1]["Key"] for some in kinds if some]) else max(names)
                 name, version = last, (version if name == last else "") or _last_version(last, *kinds)
+            elif name and not version:
+                # Behind the name alone, versions of it would be skipped that are not listed yet.
+                raise self.broken_off(MALFORMED, Reason.MALFORMED)
             ends = _end_of(*kinds)
             if not (name and trail.leads_on((name, version)) and trail.gets_on(ends)):
                 raise self.endless()
