@@ -472,7 +472,7 @@ def test_what_is_no_object_is_refused_by_both_clients(wrong: dict[str, Any]) -> 
     entry = {"name": "a", "generation": "1", "size": "1", "timeCreated": "2027-01-31T06:30:00Z"}
     page = json.dumps({"kind": "storage#objects", "items": [{**entry, **wrong}]}).encode()
     assert parse_object(entry, WHEN, soft_deleted=False).version == "1"
-    with pytest.raises(ValueError, match="no object has|nobody knows|Expected"):
+    with pytest.raises(ValueError, match=r"no object has|nobody knows|Expected"):
         parse_object({**entry, **wrong}, WHEN, soft_deleted=False)
     with pytest.raises(NoPageError):
         columns(parse_page(page), WHEN, (), soft_deleted=True)
