@@ -812,6 +812,28 @@ def test_uploads_that_go_round_in_a_circle_are_a_gap(cloud: AwsCloud) -> None:
         assert gap.reason is Reason.MALFORMED
 
 
+NOT_MINE = {
+    "another bucket": "<Bucket>other</Bucket>",
+    "a page that begins elsewhere": "<KeyMarker>m</KeyMarker>",
+    "some names alone": "<Prefix>a</Prefix>",
+    "names that stand for many": "<CommonPrefixes><Prefix>a/</Prefix></CommonPrefixes>",
+}
+
+
+@pytest.mark.parametrize("what", NOT_MINE.values(), ids=NOT_MINE)
+def test_uploads_of_others_are_not_counted(cloud: AwsCloud, what: str) -> None:
+    def told(inner: str) -> int | Gap:
+        body = f"<ListMultipartUploadsResult>{inner}<IsTruncated>false</IsTruncated></ListMultipartUploadsResult>"
+        cloud.traffic.heal()
+        cloud.traffic.fail("uploads", status=200, body=body.encode())
+        return a_bucket().uploads_in_progress()
+
+    assert told("<Bucket>data</Bucket><KeyMarker/><Prefix/>") == 0
+    gap = told(what)
+    assert isinstance(gap, Gap)
+    assert gap.reason is Reason.MALFORMED
+
+
 def test_a_page_of_uploads_that_comes_again_and_again_is_a_gap(cloud: AwsCloud) -> None:
     for number in range(20):
         told = f"<NextKeyMarker>b</NextKeyMarker><NextUploadIdMarker>{number}</NextUploadIdMarker>"

@@ -158,6 +158,8 @@ class S3Bucket:
             while True:
                 page = self._client.list_multipart_uploads(Bucket=self._bucket, EncodingType="url", **asked)
                 found = page.get("Uploads", [])
+                if self._is_of_others(page, asked):
+                    return self._uncounted(Reason.MALFORMED, MALFORMED)
                 count += len(found)
                 if not page.get("IsTruncated"):
                     return count
@@ -174,6 +176,16 @@ class S3Bucket:
         except (UnicodeDecodeError, TypeError, AttributeError):
             # A name that is no text, or a place that is told twice.
             return self._uncounted(Reason.MALFORMED, MALFORMED)
+
+    def _is_of_others(self, page: Mapping[str, Any], asked: Mapping[str, str]) -> bool:
+        """Whether a page of uploads is of another bucket, begins elsewhere than it was to, or leaves names out."""
+        echoes = {"Bucket": self._bucket, "Prefix": "", "Delimiter": "", "KeyMarker": "", "UploadIdMarker": "", **asked}
+        told = {name: str(page.get(name, due)) for name, due in echoes.items()}
+        if is_alias(self._bucket):
+            del told["Bucket"]
+        return "CommonPrefixes" in page or any(
+            echoes[name] not in {one, unquote_plus(one)} for name, one in told.items()
+        )
 
     def _uncounted(self, reason: Reason, code: str) -> Gap:
         told = f"unfinished multipart uploads are not counted ({code})"
