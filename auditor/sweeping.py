@@ -138,11 +138,13 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
     unresolved = (gaps.unresolved(source.url, reason, count) for reason, count in written.unresolved)
     found = (*(one for one in (facts, uploads) if isinstance(one, Gap)), *unresolved)
     now = parts.clock()
+    ended = now if written.ended is None else max(begun.started, min(now, written.ended))
     done = Sweep(
         id=begun.id,
         bucket=source.url,
-        started=begun.started,
-        ended=now if written.ended is None else max(begun.started, min(now, written.ended)),
+        # Where the clock was set back meanwhile it began at the latest when it ended.
+        started=min(begun.started, ended),
+        ended=ended,
         complete=failed is None,
         listed=written.listed,
         resolved=written.resolved,

@@ -14,6 +14,7 @@ import pytest
 from auditor import cli, scan
 from auditor.config import load
 from auditor.ledger.store import LedgerStore
+from auditor.run import Headway
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY, an_aws_cloud
 from tests.small import Small, a_small_cloud
@@ -59,6 +60,23 @@ def test_a_clock_that_jumps_changes_no_verdict(small: Small, jump: timedelta) ->
     same = {one.id for one in before.findings} & {one.id for one in after.findings}
     assert same == {one.id for one in before.findings}
     assert assembly.ledger.judgement() == after
+    assembly.close()
+
+
+def test_a_clock_that_is_set_back_while_a_bucket_is_swept_lets_it_not_end_before_it_began(small: Small) -> None:
+    assembly = assemble(load(small.config))
+    clock, back = assembly.parts.clock, timedelta(0)
+
+    class SetBack(NoProgress):
+        def sweeping(self, at: Headway) -> None:  # noqa: ARG002 - the port's shape
+            nonlocal back
+            back = timedelta(hours=3)
+
+    judgement = scan.scan(replace(assembly.parts, clock=lambda: clock() - back), SetBack())
+    (bucket,) = judgement.coverage.buckets
+    assert bucket.complete
+    assert bucket.sweep_started is not None
+    assert bucket.sweep_started == bucket.sweep_ended, "as a bundle says it to whoever does not see the bucket"
     assembly.close()
 
 

@@ -40,8 +40,7 @@ _BEGUN: Final = ".begun"
 _MALFORMED: Final = ".malformed"
 """A note that the listing met an answer that cannot be though it had begun at its beginning.
 
-It is a number: where that followed one that had been gone on with, and had not come a step further, how many rows that
-one had kept; else 0.
+It is a list: where that followed one that had been gone on with, the names behind which that one had come no further.
 """
 _RESUMABLE: Final = 24 * 3600.0
 """Seconds after its last finished part in which a sweep can be gone on with."""
@@ -106,8 +105,8 @@ class FileInventory:
         self._proven: dict[str, files.Seen] = {}
         """File -> what it looked like when its digest was right."""
         self._samples: dict[tuple[str, str], tuple[Sample, ...]] = {}
-        self._stuck: dict[str, int] = {}
-        """Bucket -> how many rows a sweep had kept that came no further, until the next begins anew."""
+        self._stuck: dict[str, tuple[str, ...]] = {}
+        """Bucket -> names behind which a sweep came no further, until the next begins anew."""
 
     def layout(self, bucket: str) -> str:
         """How the config says that namespaces are cut out of the names in a bucket."""
@@ -199,7 +198,7 @@ class FileInventory:
 
     def _write(self, folder: Path, bucket: str, begun: Begun, passes: Passes) -> Written:
         heard = _Heard(passes)
-        stuck = 0 if begun.kept else self._stuck.pop(bucket, 0)
+        stuck = () if begun.kept else self._stuck.pop(bucket, ())
         try:
             _keep(folder, begun)
             return snapshot.write(folder, bucket, self._layouts[bucket], heard)
@@ -207,10 +206,10 @@ class FileInventory:
             malformed = isinstance(error, CollectError) and error.reason is Reason.MALFORMED
             if malformed and not begun.kept:
                 _note(folder, stuck)
-            if not _may_go_on(folder, begun, error, further=heard.further):
+            if not _may_go_on(folder, begun, error, heard.silent):
                 _remove(folder)
-                if malformed and not heard.further:
-                    self._stuck[bucket] = begun.kept
+                if malformed and heard.silent:
+                    self._stuck[bucket] = tuple(str(one.after) for one in heard.silent)
             raise
         finally:
             shutil.rmtree(folder / "spill", ignore_errors=True)
@@ -442,46 +441,47 @@ class _Heard:
     def __init__(self, passes: Passes) -> None:
         self.listings = passes.listings
         self._passes = passes
-        self._silent: set[Shard] = set()
-
-    @property
-    def further(self) -> bool:
-        """Something came of every shard that began behind a name, in the last pass."""
-        return not self._silent
+        self.silent: set[Shard] = set()
+        """Those that began behind a name, in the last pass, and of which nothing came."""
 
     def shards(self, listing: Listing, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Coming]]:
         """Hand on what comes."""
-        self._silent = {one for one in shards if one.after is not None}
+        self.silent = {one for one in shards if one.after is not None}
         for shard, some in self._passes.shards(listing, shards):
-            self._silent.discard(shard)
+            self.silent.discard(shard)
             yield shard, some
 
 
-def _note(folder: Path, stuck: int) -> None:
+def _note(folder: Path, stuck: Sequence[str]) -> None:
     # Where that cannot be it does no harm: the next one begins anew.
     with suppress(OSError):
         notes.write(folder / _MALFORMED, stuck)
 
 
-def _may_go_on(folder: Path, begun: Begun, error: BaseException, *, further: bool) -> bool:
+def _may_go_on(folder: Path, begun: Begun, error: BaseException, silent: Collection[Shard]) -> bool:
     """Whether the next sweep may do better from where this one broke off than from the beginning.
 
-    `further`: it came further than where it went on.
+    `silent`: shards that came no further than where they went on.
     """
     if isinstance(error, OrderError | LedgerError):
         return False
     if isinstance(error, CollectError) and error.reason is Reason.MALFORMED and begun.kept:
         try:
-            stuck = int(notes.read(folder / _MALFORMED))
+            stuck = [str(one) for one in notes.read(folder / _MALFORMED)]
         except (OSError, ValueError, TypeError):
             # From its beginning the listing may meet no such answer.
             return False
-        if not further and begun.kept > stuck:
+        if silent and not any(_holds(shard, name) for shard in silent for name in stuck):
             # Perhaps the store cannot go on here. One that begins anew shows it: what that keeps, if it comes no
             # further either, is gone on with.
             return False
     kept = _kept(folder)
     return kept is not None and kept.kept > 0
+
+
+def _holds(shard: Shard, name: str) -> bool:
+    """Whether what stands behind a name is still to be listed."""
+    return (shard.after is None or shard.after <= name) and (shard.until is None or name < shard.until)
 
 
 def _kept(folder: Path) -> Begun | None:

@@ -751,6 +751,7 @@ def test_pages_without_an_entry_are_waited_through(cloud: AwsCloud, populations:
     root = "ListBucketResult" if populations else "ListVersionsResult"
     for number in range(50):
         place = f"<NextContinuationToken>t{number}</NextContinuationToken><NextKeyMarker>a{number:02}</NextKeyMarker>"
+        place += f"<NextVersionIdMarker>v{number}</NextVersionIdMarker>"
         body = f"<{root}><Name>data</Name><Prefix></Prefix><IsTruncated>true</IsTruncated>{place}</{root}>".encode()
         cloud.traffic.fail("s3 GET /data", status=200, body=body, times=1)
     last = "t49" if populations else "a49"
@@ -809,6 +810,28 @@ def test_uploads_that_go_round_in_a_circle_are_a_gap(cloud: AwsCloud) -> None:
         gap = a_bucket().uploads_in_progress()
         assert isinstance(gap, Gap), place
         assert gap.reason is Reason.MALFORMED
+
+
+NOT_MINE = {
+    "another bucket": "<Bucket>other</Bucket>",
+    "a page that begins elsewhere": "<KeyMarker>m</KeyMarker>",
+    "some names alone": "<Prefix>a</Prefix>",
+    "names that stand for many": "<CommonPrefixes><Prefix>a/</Prefix></CommonPrefixes>",
+}
+
+
+@pytest.mark.parametrize("what", NOT_MINE.values(), ids=NOT_MINE)
+def test_uploads_of_others_are_not_counted(cloud: AwsCloud, what: str) -> None:
+    def told(inner: str) -> int | Gap:
+        body = f"<ListMultipartUploadsResult>{inner}<IsTruncated>false</IsTruncated></ListMultipartUploadsResult>"
+        cloud.traffic.heal()
+        cloud.traffic.fail("uploads", status=200, body=body.encode())
+        return a_bucket().uploads_in_progress()
+
+    assert told("<Bucket>data</Bucket><KeyMarker/><Prefix/>") == 0
+    gap = told(what)
+    assert isinstance(gap, Gap)
+    assert gap.reason is Reason.MALFORMED
 
 
 def test_a_page_of_uploads_that_comes_again_and_again_is_a_gap(cloud: AwsCloud) -> None:
@@ -959,6 +982,17 @@ def test_settings_that_are_denied_are_a_gap_and_the_listing_goes_on(cloud: AwsCl
     assert len(objects_of(everything(bucket))) == 1
 
 
+def three_versions_and_as_many_delete_markers(cloud: AwsCloud) -> list[tuple[str, str | None]]:
+    """Of each of two names; what a sweep is to find of them."""
+    cloud.store.buckets["data"].versioned = True
+    for name in ("a", "b"):
+        for _ in range(3):
+            cloud.store.put("data", name, sse="aws:kms", key=KEY)
+            cloud.store.delete("data", name, None)
+    home = cloud.store.buckets["data"].objects
+    return sorted((one.name, one.version_id) for all_of in home.values() for one in all_of if not one.delete_marker)
+
+
 PLACES: dict[str, tuple[str, str]] = {
     "no version": (r"<NextVersionIdMarker>\w+", "<NextVersionIdMarker>"),
     "no element for the version": (r"<NextVersionIdMarker>\w+</NextVersionIdMarker>", ""),
@@ -972,17 +1006,52 @@ def test_no_version_is_skipped_whatever_a_page_names_as_the_next_place(
     cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, size: int, what: str, instead: str
 ) -> None:
     monkeypatch.setattr(s3, "_PAGE", size)
-    cloud.store.buckets["data"].versioned = True
-    for name in ("a", "b"):
-        for _ in range(3):
-            cloud.store.put("data", name, sse="aws:kms", key=KEY)
-            cloud.store.delete("data", name, None)
-    stored = sorted((one.name, one.version or "") for one in sweep())
-    assert len(stored) == 6
+    stored = three_versions_and_as_many_delete_markers(cloud)
     rendered = s3._xml  # noqa: SLF001 - where the embedded store writes its pages
     odd = instead.format("<NextVersionIdMarker>v0</NextVersionIdMarker>")
     monkeypatch.setattr(s3, "_xml", lambda tag, inner: rendered(tag, re.sub(what, odd, inner)))
-    assert sorted({(one.name, one.version or "") for one in sweep()}) == stored
+    assert sorted({(one.name, one.version) for one in sweep()}) == stored
+
+
+MARKERS = r"<DeleteMarker>.*?</DeleteMarker>"
+
+
+NEXT_VERSION = r"<NextVersionIdMarker>\w+</NextVersionIdMarker>"
+
+
+def test_versions_behind_a_page_without_an_entry_are_not_skipped(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "_PAGE", 1)
+    stored = three_versions_and_as_many_delete_markers(cloud)
+    rendered = s3._xml  # noqa: SLF001 - where the embedded store writes its pages
+    monkeypatch.setattr(s3, "_xml", lambda tag, inner: rendered(tag, re.sub(MARKERS, "", inner)))
+    assert sorted((one.name, one.version) for one in sweep()) == stored
+    monkeypatch.setattr(s3, "_xml", lambda tag, inner: rendered(tag, re.sub(f"{MARKERS}|{NEXT_VERSION}", "", inner)))
+    with pytest.raises(CollectError) as broken:
+        sweep()
+    assert broken.value.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("place", [MARKERS, f"{MARKERS}|{NEXT_VERSION}"], ids=["a version", "no version"])
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
+def test_pages_that_list_all_versions_before_their_delete_markers_are_gone_on_with_where_they_end(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, size: int, place: str
+) -> None:
+    monkeypatch.setattr(s3, "_PAGE", size)
+    stored = three_versions_and_as_many_delete_markers(cloud)
+    cloud.store.put("data", "c", sse="aws:kms", key=KEY)
+    rendered = s3._xml  # noqa: SLF001 - where the embedded store writes its pages
+
+    def grouped(tag: str, inner: str) -> Any:
+        markers = "".join(re.findall(MARKERS, inner))
+        return rendered(tag, re.sub(place, "", inner) + markers)
+
+    monkeypatch.setattr(s3, "_xml", grouped)
+    found = [(one.name, one.version) for one in sweep()]
+    assert sorted(set(found))[:-1] == stored
+    assert len({name for name, _ in found}) == 3
+    assert [name for name, _ in found] == sorted(name for name, _ in found), "and nothing of it is listed out of order"
 
 
 BY_DEFAULT = "ApplyServerSideEncryptionByDefault"

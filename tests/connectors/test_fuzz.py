@@ -236,7 +236,7 @@ def test_stored_files_of_anything_are_one_error(raw: bytes) -> None:
 @given(st.binary(max_size=300) | st.text(alphabet="<>/aU&;!ELOKS ", max_size=80).map(str.encode))
 def test_a_page_of_uploads(raw: bytes) -> None:
     try:
-        uploads, following = parse_uploads(raw)
+        uploads, following = parse_uploads(raw, {})
     except requests.JSONDecodeError:
         return
     assert len(uploads) <= raw.count(b"Upload")
@@ -248,7 +248,7 @@ def test_a_page_of_uploads_whose_entities_explode_is_refused() -> None:
     for number in range(8):
         bomb += f'<!ENTITY c{number} "{f"&c{number - 1};" * 20 if number else "&b;" * 20}">'.encode()
     try:
-        uploads, _ = parse_uploads(bomb + b"]><r><Upload>&c7;</Upload></r>")
+        uploads, _ = parse_uploads(bomb + b"]><r><Upload>&c7;</Upload></r>", {})
     except requests.JSONDecodeError:
         return
     assert len(uploads) <= 1

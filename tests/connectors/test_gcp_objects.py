@@ -421,12 +421,35 @@ def test_uploads_that_go_round_in_a_circle_or_do_not_say_how_many_are_a_gap(clou
 
     place = b"<IsTruncated>true</IsTruncated><NextKeyMarker>a</NextKeyMarker><NextUploadIdMarker>1</NextUploadIdMarker>"
     twice = b"<IsTruncated>true</IsTruncated><IsTruncated>false</IsTruncated>"
-    for rest in (place, b"", b"<IsTruncated>true</IsTruncated>", twice):
+    pieces = b"<IsTruncated>false<b/>true</IsTruncated>"
+    for rest in (place, b"", b"<IsTruncated>true</IsTruncated>", twice, pieces):
         cloud.traffic.heal()
         cloud.traffic.fail("uploads=", status=200, body=page(rest))
         gap = a_bucket(cloud).uploads_in_progress()
         assert isinstance(gap, Gap), rest
         assert gap.reason is Reason.MALFORMED
+
+
+NOT_MINE = {
+    "another bucket": "<Bucket>other</Bucket>",
+    "a page that begins elsewhere": "<KeyMarker>m</KeyMarker>",
+    "some names alone": "<Prefix>a</Prefix>",
+    "names that stand for many": "<CommonPrefixes><Prefix>a/</Prefix></CommonPrefixes>",
+}
+
+
+@pytest.mark.parametrize("what", NOT_MINE.values(), ids=NOT_MINE)
+def test_uploads_of_others_are_not_counted(cloud: GoogleCloud, what: str) -> None:
+    def told(inner: str) -> int | Gap:
+        body = f"<ListMultipartUploadsResult>{inner}<IsTruncated>false</IsTruncated></ListMultipartUploadsResult>"
+        cloud.traffic.heal()
+        cloud.traffic.fail("uploads", status=200, body=body.encode())
+        return a_bucket(cloud).uploads_in_progress()
+
+    assert told("<Bucket>data</Bucket><KeyMarker/><Prefix/>") == 0
+    gap = told(what)
+    assert isinstance(gap, Gap)
+    assert gap.reason is Reason.MALFORMED
 
 
 def test_a_page_of_uploads_that_comes_again_and_again_is_a_gap(cloud: GoogleCloud) -> None:

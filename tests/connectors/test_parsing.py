@@ -27,7 +27,7 @@ from auditor.connectors.aws.keys import parse_key, parse_materials
 from auditor.connectors.aws.objects import Listed, headed, parse_listed
 from auditor.connectors.gcp import errors as gcp_errors
 from auditor.connectors.gcp.keys import _access_reasons, _is_single_tenant, _violation, parse_version
-from auditor.connectors.gcp.listing import columns, parse_page
+from auditor.connectors.gcp.listing import NoPageError, columns, parse_page
 from auditor.connectors.gcp.objects import parse_object
 from auditor.model import Encryption, GcpKeyVersion, KeyManager, Material, Population, Reason, StoredObject
 from tests.core_builders import AWS_KEY, GCP_KEY, a_version
@@ -455,11 +455,27 @@ def test_an_entry_of_cloud_storage_stands_where_its_dates_say(deleted: str | Non
     assert parse_object(entry, WHEN, soft_deleted=soft).population is POPULATIONS[deleted, soft]
 
 
-@pytest.mark.parametrize("wrong", [{"name": 7}, {"size": "-1"}])
-def test_what_is_no_object_is_refused(wrong: dict[str, Any]) -> None:
-    entry = {"name": "a", "generation": "1", "size": "1", "timeCreated": "2027-01-31T06:30:00Z", **wrong}
-    with pytest.raises(ValueError, match="no object has such a name or size"):
-        parse_object(entry, WHEN, soft_deleted=False)
+NO_OBJECTS: tuple[dict[str, Any], ...] = (
+    {"name": 7},
+    *({"size": size} for size in ("-1", " 5 ", "1_000", "\u0665", 5, True, "9" * 30)),
+    *({"generation": generation} for generation in ("", 7, "+1")),
+    {"timeCreated": "2027-01-31T06:30:00"},
+    {"timeDeleted": False},
+    {"etag": 7},
+    {"storageClass": ["STANDARD"]},
+    {"customerEncryption": False},
+)
+
+
+@pytest.mark.parametrize("wrong", NO_OBJECTS, ids=repr)
+def test_what_is_no_object_is_refused_by_both_clients(wrong: dict[str, Any]) -> None:
+    entry = {"name": "a", "generation": "1", "size": "1", "timeCreated": "2027-01-31T06:30:00Z"}
+    page = json.dumps({"kind": "storage#objects", "items": [{**entry, **wrong}]}).encode()
+    assert parse_object(entry, WHEN, soft_deleted=False).version == "1"
+    with pytest.raises(ValueError, match=r"no object has|nobody knows|Expected"):
+        parse_object({**entry, **wrong}, WHEN, soft_deleted=False)
+    with pytest.raises(NoPageError):
+        columns(parse_page(page), WHEN, (), soft_deleted=True)
 
 
 EKM = "projects/acme/locations/us-east1/ekmConnections/one"

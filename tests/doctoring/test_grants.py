@@ -62,6 +62,7 @@ def test_a_whole_policy_says_this_and_no_more(tmp_path: Path) -> None:
     assert {one["Effect"] for one in policy.document["Statement"]} == {"Allow"}
     assert {one["Sid"]: (one["Action"], one["Resource"]) for one in policy.document["Statement"]} == {
         "ReadBucketSettings": (SETTINGS, BUCKETS),
+        "ReadWhoChangedKeys": (["cloudtrail:LookupEvents"], ["*"]),
         "ListVersions": (["s3:ListBucketVersions"], ["arn:aws:s3:::one"]),
         "HeadVersions": (["s3:GetObjectVersion"], ["arn:aws:s3:::one/*"]),
         "HeadLiveObjects": (["s3:GetObject"], ["arn:aws:s3:::two/*"]),

@@ -54,6 +54,10 @@ class Bucket(InTurn):
         self.pages = pages
         self.asked: list[tuple[Listing, str | None]] = []
 
+    def put(self, names: Iterable[str]) -> None:
+        """More objects are written."""
+        self._objects[STORED] = sorted([*self._objects[STORED], *stored(*names)], key=lambda one: one.name)
+
     def batches(self, listing: Listing, after: str | None) -> Iterator[pa.RecordBatch]:
         self.asked.append((listing, after))
         left = [one for one in self._objects[listing] if after is None or one.name > after]
@@ -322,6 +326,46 @@ def test_where_nothing_says_how_far_it_came_from_its_beginning_it_begins_anew(
     (tmp_path / folder_name(BUCKET) / ".unfinished-s1" / ".malformed").write_bytes(note)
     swept_like_a_scan(inventory, bucket, "s2")
     assert bucket.begins() == [None, NAMES[39], None]
+
+
+def test_what_stands_still_where_it_did_begins_anew_once_though_the_bucket_grows(inventory: FileInventory) -> None:
+    bucket = Spoilt(before=50)
+    bucket.goes_on = False
+    for number in range(5):
+        assert swept_like_a_scan(inventory, bucket, f"s{number}") is None
+        if number == 0:
+            # They stand before the page that is none: whoever begins anew keeps more, and comes no further.
+            bucket.put(f"acme/0/000-{more:02}" for more in range(20))
+    assert bucket.begins() == [None, NAMES[39], None, *[NAMES[39]] * 3]
+
+
+def test_one_shard_that_stands_still_begins_anew_once_though_others_come_further(
+    inventory: FileInventory, tmp_path: Path
+) -> None:
+    bucket = Spoilt(before=50)
+    assert swept_like_a_scan(inventory, bucket, "s1") is None
+    assert swept_like_a_scan(inventory, bucket, "s2") is None
+    bucket.goes_on = False
+    assert swept_like_a_scan(inventory, bucket, "s3") is None
+    assert bucket.begins() == [None, NAMES[39], NAMES[39], None]
+    kept = inventory.begun(BUCKET, "")
+    assert kept is not None
+    # Had there been shards, less of the others would have been listed, and more by whoever goes on.
+    (tmp_path / folder_name(BUCKET) / f".unfinished-{kept.id}" / "part-0-stored-000001.json").unlink()
+    bucket.put(f"acme/1/010-{more:02}" for more in range(20))
+    bucket.goes_on, bucket.before, stands_still = True, None, NAMES[39]
+    batches = bucket.batches
+
+    def one_is_none(listing: Listing, after: str | None) -> Iterator[pa.RecordBatch]:
+        if after == stands_still:
+            bucket.asked.append((listing, after))
+            raise NO_PAGE
+        yield from batches(listing, after)
+
+    bucket.batches = one_is_none  # type: ignore[method-assign] # of this one
+    for number in range(4, 7):
+        assert swept_like_a_scan(inventory, bucket, f"s{number}") is None
+    assert bucket.begins() == [NAMES[9], *[NAMES[39]] * 3]
 
 
 def test_of_several_shards_each_must_come_further(inventory: FileInventory, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from auditor import cli, listening, serving
 from auditor.config import load
+from auditor.leading import Leadership
 from auditor.outputs import html
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY
@@ -36,7 +37,7 @@ def answering(small: Small) -> Iterator[tuple[str, str]]:
     config = load(small.config)
     assembly = assemble(config)
     listener = listening.open_listener("127.0.0.1", 0)
-    server = listening.make_server(serving.Serving(small.config, config, assembly))
+    server = listening.make_server(serving.Serving(small.config, config, assembly, Leadership(assembly.ledger)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     judgement = assembly.ledger.judgement()

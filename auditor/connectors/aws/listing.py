@@ -237,7 +237,7 @@ def _following(root: etree._Element, space: str, *, versions: bool, encoded: boo
     """The query of the next page; None where there is none.
 
     Raises:
-        NoPageError: it does not say whether there is one.
+        NoPageError: it does not say whether there is one, or behind which version.
     """
     match _text(root, space, "IsTruncated"):
         case "true":
@@ -252,26 +252,36 @@ def _following(root: etree._Element, space: str, *, versions: bool, encoded: boo
     name, version = _text(root, space, "NextKeyMarker"), _text(root, space, "NextVersionIdMarker")
     if not name:
         return {}
-    last = _last(root, space, encoded=encoded)
-    if last is None:
-        name = _decoded(name) if encoded else name
-    elif last[0] in (_readings(name) if encoded else {name}):
-        # Behind the name alone, other versions of it would be skipped.
+    ends = _ends(root, space, encoded=encoded)
+    if not ends and not version:
+        # Behind the name alone, versions of it would be skipped that are not listed yet.
+        raise NoPageError("a place that names no version, and no entry that tells which")
+    readings = _readings(name) if encoded else {name}
+    last = next((one for one in ends if one[0] in readings), None)
+    if last is not None:
         name, version = last[0], version or last[1]
-    else:
+    elif ends:
         # Whatever it names instead: behind the last entry nothing is skipped.
-        name, version = last
+        name, version = max(ends, key=lambda end: end[0])
+    else:
+        name = _decoded(name) if encoded else name
     return {"key-marker": name, **({"version-id-marker": version} if version else {})}
 
 
-def _last(root: etree._Element, space: str, *, encoded: bool) -> tuple[str, str] | None:
-    """Name and version of the last entry, delete markers counted; None where there is none."""
+def _ends(root: etree._Element, space: str, *, encoded: bool) -> list[tuple[str, str]]:
+    """Name and version of the last of the versions and of the delete markers, that which stands last first.
+
+    Most list both together, and some one kind behind the other.
+    """
     inside = f"{space}}}" if space else ""
-    for one in root.iterchildren(reversed=True):
-        if one.tag in {f"{inside}Version", f"{inside}DeleteMarker"}:
+    found: dict[str, tuple[str, str]] = {}
+    for one in root.iterchildren(f"{inside}Version", f"{inside}DeleteMarker", reversed=True):
+        if one.tag not in found:
             name = one.findtext(f"{inside}Key") or ""
-            return (_decoded(name) if encoded else name), one.findtext(f"{inside}VersionId") or ""
-    return None
+            found[one.tag] = (_decoded(name) if encoded else name), one.findtext(f"{inside}VersionId") or ""
+        if len(found) > 1:
+            break
+    return list(found.values())
 
 
 def _same_place(root: etree._Element, space: str, asked: Mapping[str, str], *, encoded: bool) -> None:

@@ -158,6 +158,8 @@ class S3Bucket:
             while True:
                 page = self._client.list_multipart_uploads(Bucket=self._bucket, EncodingType="url", **asked)
                 found = page.get("Uploads", [])
+                if self._is_of_others(page, asked):
+                    return self._uncounted(Reason.MALFORMED, MALFORMED)
                 count += len(found)
                 if not page.get("IsTruncated"):
                     return count
@@ -174,6 +176,16 @@ class S3Bucket:
         except (UnicodeDecodeError, TypeError, AttributeError):
             # A name that is no text, or a place that is told twice.
             return self._uncounted(Reason.MALFORMED, MALFORMED)
+
+    def _is_of_others(self, page: Mapping[str, Any], asked: Mapping[str, str]) -> bool:
+        """Whether a page of uploads is of another bucket, begins elsewhere than it was to, or leaves names out."""
+        echoes = {"Bucket": self._bucket, "Prefix": "", "Delimiter": "", "KeyMarker": "", "UploadIdMarker": "", **asked}
+        told = {name: str(page.get(name, due)) for name, due in echoes.items()}
+        if is_alias(self._bucket):
+            del told["Bucket"]
+        return "CommonPrefixes" in page or any(
+            echoes[name] not in {one, unquote_plus(one)} for name, one in told.items()
+        )
 
     def _uncounted(self, reason: Reason, code: str) -> Gap:
         told = f"unfinished multipart uploads are not counted ({code})"
@@ -279,8 +291,11 @@ class S3Bucket:
             kinds = page.get("Versions", []), page.get("DeleteMarkers", [])
             if name and any(kinds):
                 # Whatever it names instead, or the SDK reads in it: behind the last entry nothing is skipped.
-                last = max(one["Key"] for some in kinds for one in some)
+                last = name if name in (names := [some[-1]["Key"] for some in kinds if some]) else max(names)
                 name, version = last, (version if name == last else "") or _last_version(last, *kinds)
+            elif name and not version:
+                # Behind the name alone, versions of it would be skipped that are not listed yet.
+                raise self.broken_off(MALFORMED, Reason.MALFORMED)
             ends = _end_of(*kinds)
             if not (name and trail.leads_on((name, version)) and trail.gets_on(ends)):
                 raise self.endless()

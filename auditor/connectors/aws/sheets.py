@@ -46,7 +46,7 @@ class Sheet:
         self._page: Page | None = None
         around: Page | None = None
         if not whole and begin < end:
-            some, rows = _first_and_last(body[begin:end])
+            some, rows = _first_and_last(body[begin:end], tags)
             count = None if versions else body.count(b"<Contents>", begin, end)
             around = self._parse(body[:begin] + some + body[end:], count)
             # Entries in other words stand around those that were found.
@@ -168,13 +168,11 @@ def _entries(body: bytes, tags: tuple[bytes, ...]) -> tuple[int, int]:
     return 0, 0
 
 
-def _first_and_last(entries: bytes) -> tuple[bytes, int]:
-    """The first and the last of some entries, and how many of these are no delete markers."""
-    near = max(1, len(entries) - _NEAR)
-    last = _last_entry(entries, near)
-    last = last if last > 0 else _last_entry(entries, 1)
-    first = _ENTRY.search(entries, 1)
-    some = entries if first is None or last <= 0 else entries[: first.start()] + entries[last:]
+def _first_and_last(entries: bytes, tags: tuple[bytes, ...]) -> tuple[bytes, int]:
+    """The first of some entries and the last of each kind, and how many of these are no delete markers."""
+    lasts = sorted(at for tag in tags if (at := entries.rfind(b"<%s>" % tag)) > 0)
+    ends = [found.start() if (found := _ENTRY.search(entries, at + 1)) else len(entries) for at in (0, *lasts)]
+    some = b"".join(entries[at:end] for at, end in zip((0, *lasts), ends, strict=True))
     return some, sum(one[1] != _MARKER for one in _ENTRY.finditer(some))
 
 

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
+import msgspec
 from google.api_core import exceptions as api
 from google.cloud.storage import Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of, status_of
-from auditor.connectors.gcp.listing import FIELDS, LARGEST
+from auditor.connectors.gcp.listing import FIELDS, LARGEST, Item
 from auditor.connectors.gcp.settings import parse_data_locations, parse_new_objects
 from auditor.connectors.pace import Pace
 from auditor.connectors.pages import pages
@@ -201,7 +202,7 @@ class GcsBucket:
     def _parsed(self, told: Mapping[str, Any], at: datetime, *, soft_deleted: bool) -> StoredObject:
         try:
             return parse_object(told, at, soft_deleted=soft_deleted)
-        except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
+        except (ValueError, OverflowError):
             raise self.no_object() from None
 
     @property
@@ -241,23 +242,24 @@ def parse_object(told: Mapping[str, Any], at: datetime, *, soft_deleted: bool) -
     """Read one entry of a listing page.
 
     Raises:
-        KeyError, ValueError, TypeError, AttributeError, OverflowError: it is not an object as the JSON API tells them.
+        ValueError, OverflowError: it is not an object as the JSON API tells them.
     """
-    size, generation = int(told["size"]), str(told["generation"])
-    if not isinstance(told["name"], str) or not 0 <= size <= LARGEST:
-        raise ValueError("no object has such a name or size")
-    if not (generation.isascii() and generation.isdecimal()):
-        raise ValueError("no object has such a generation")
-    encryption, key, version, problem = _encryption(told)
-    population = Population.NONCURRENT if told.get("timeDeleted") else Population.LIVE
+    one = msgspec.convert(told, Item)
+    if not all(each.isascii() and each.isdecimal() for each in (one.size, one.generation)) or int(one.size) > LARGEST:
+        raise ValueError("no object has such a size or generation")
+    created = datetime.fromisoformat(one.time_created)
+    if created.tzinfo is None:
+        raise ValueError("nobody knows when that is")
+    encryption, key, version, problem = _encryption(one)
+    population = Population.NONCURRENT if one.time_deleted else Population.LIVE
     return StoredObject(
-        name=told["name"],
-        version=generation,
+        name=one.name,
+        version=one.generation,
         population=Population.SOFT_DELETED if soft_deleted else population,
-        size=size,
-        modified=datetime.fromisoformat(told["timeCreated"]).astimezone(UTC),
-        etag=told.get("etag"),
-        storage_class=told.get("storageClass") or "STANDARD",
+        size=int(one.size),
+        modified=created.astimezone(UTC),
+        etag=one.etag,
+        storage_class=one.storage_class or "STANDARD",
         archived=False,  # every class of Cloud Storage can be read at once
         encryption=encryption,
         key=key,
@@ -267,17 +269,16 @@ def parse_object(told: Mapping[str, Any], at: datetime, *, soft_deleted: bool) -
     )
 
 
-def _encryption(told: Mapping[str, Any]) -> tuple[Encryption, str | None, str | None, Reason | None]:
-    name = told.get("kmsKeyName")
-    if name is not None:
+def _encryption(one: Item) -> tuple[Encryption, str | None, str | None, Reason | None]:
+    if one.kms_key_name is not None:
         try:
-            key, version = split_version(name)
+            key, version = split_version(one.kms_key_name)
         except ValueError:
             return Encryption.UNKNOWN, None, None, Reason.MALFORMED
         if key.cloud is not Cloud.GCP:
             return Encryption.UNKNOWN, None, None, Reason.MALFORMED
         return Encryption.CMEK, key.text, version, None
-    if told.get("customerEncryption") is not None:
+    if one.customer_encryption is not None:
         # Empty as well: whatever it leaves out, somebody brought a key.
         return Encryption.CUSTOMER_SUPPLIED, None, None, None
     return Encryption.PROVIDER, None, None, None

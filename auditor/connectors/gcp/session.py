@@ -170,7 +170,7 @@ class GcpClients:
         while True:
             pace.wait()
             answer = _answered(partial(session.get, url, params=asked, timeout=_TIMEOUT))
-            uploads, following = parse_uploads(answer.content)
+            uploads, following = parse_uploads(answer.content, {**asked, "bucket": bucket})
             count += len(uploads)
             if following is None:
                 return count
@@ -190,7 +190,8 @@ class GcpClients:
         """
         session, url = self._uploads_of(project, bucket)
         asked = {"uploads": "", "max-uploads": "1"}
-        parse_uploads(_answered(lambda: session.get(url, params=asked, timeout=_POLICY_TIMEOUT), _RETRY_POLICY).content)
+        answer = _answered(lambda: session.get(url, params=asked, timeout=_POLICY_TIMEOUT), _RETRY_POLICY)
+        parse_uploads(answer.content, {**asked, "bucket": bucket})
 
     def _uploads_of(self, project: str | None, bucket: str) -> tuple[requests.Session, str]:
         """Who asks for the uploads of a bucket, and where."""
