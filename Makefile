@@ -1,6 +1,8 @@
 # Python 3.11 or newer and make are all that is needed. PYTHON=… names another interpreter.
 PYTHON ?= python3
 VENV := .venv
+# One more than there are processors: many tests wait.
+WORKERS := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 BIN := $(VENV)/bin
 
 .PHONY: demo demo-keep test test-system truth mutants lint clean bench bench-quick
@@ -12,7 +14,7 @@ demo-keep: $(VENV)/.demo
 	$(BIN)/cmek-auditor demo --keep
 
 test: $(VENV)/.dev lint
-	$(BIN)/pytest -n auto --dist loadgroup -m "not system"
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not system"
 
 test-system: $(VENV)/.dev $(VENV)/.peers
 	$(BIN)/pytest -m system
