@@ -16,7 +16,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from auditor import run, scan, sweeping, telling
 from auditor.config import Schedule
 from auditor.findings import Finding
-from auditor.loops import StoppedError, Turn, WallClock, Watch
+from auditor.loops import StoppedError, Turn, WallClock, Watch, tidy
 from auditor.model import Gap, Sweep
 from auditor.ports import Asking
 from auditor.run import Parts
@@ -234,6 +234,7 @@ class Daemon:
             self._last_poll = began
             telling.tell(before, judgement.findings)
             self._told = judgement.findings
+        tidy()
 
     def _told_before(self) -> tuple[Finding, ...]:
         """The findings that the log knows; what an earlier process found is not new after a restart."""

@@ -37,6 +37,7 @@ from auditor.inventory.layout import Layout
 from auditor.inventory.registry import RegistryStore
 from auditor.inventory.store import FileInventory
 from auditor.ledger.store import LedgerStore
+from auditor.loops import tidy
 from auditor.model import (
     DECRYPT,
     BucketFacts,
@@ -268,6 +269,7 @@ def judge(folder: Path, ledger_file: Path) -> dict[str, Any]:
             keys.shared_is = "DISABLED"
         began, used = time.perf_counter(), time.process_time()
         judgement = poll(parts, Silent())
+        tidy()
         polled, spent = time.perf_counter(), time.process_time()
         scrape()
         told[what] = {"poll": polled - began, "cpu": spent - used, "scrape": time.perf_counter() - polled}

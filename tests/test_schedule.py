@@ -1,6 +1,8 @@
+import gc
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -223,6 +225,29 @@ def test_a_sweep_that_gets_on_lives_however_long_it_is_and_one_that_hangs_is_giv
     daemon._sweep()  # noqa: SLF001 - what its timer calls
     assert told == [(True, ())] * 101 + [(False, ()), (False, ("sweep",))]
     assert daemon.hung() == ()
+
+
+class Ring:
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_a_poll_leaves_nothing_to_collect_for_the_next_scrape_and_keeps_nothing_for_ever(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.scan.poll", lambda *_, **__: NOTHING_FOUND)
+    first, second = Ring(), Ring()
+    gone, stands = weakref.ref(first), weakref.ref(second)
+    del first
+    try:
+        daemon._poll()  # noqa: SLF001 - what its timer calls
+        assert gone() is None
+        assert gc.get_freeze_count() > 0
+        del second
+        daemon._poll()  # noqa: SLF001 - as above
+        assert stands() is None, "it had been set aside"
+    finally:
+        gc.unfreeze()
 
 
 def test_a_stop_is_no_failure(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
