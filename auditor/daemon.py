@@ -31,8 +31,8 @@ _HUNG_AFTER_INTERVALS: Final = 10
 _SWEEP_HUNG_AFTER: Final = timedelta(hours=1)
 """Without one object more; a first sweep may take days."""
 _PROBES_HUNG_AFTER: Final = timedelta(hours=1)
-_GIVEN_UP_AFTER: Final = timedelta(hours=2)
-"""Longer than any poll takes at its share of the quotas, and than any request waits for its answer."""
+_GIVEN_UP_AFTER: Final = timedelta(hours=24)
+"""A poll does not tell how it gets on, and one of tens of thousands of keys takes hours at its share of the quotas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +209,7 @@ class Daemon:
         """
         if self._stopping.is_set():
             raise StoppedError(f"asking of {at.registry} broken off: its loops are ending")
+        self._watch.get_on("sweep")  # which asks the registries of its buckets
 
     def _sweep(self) -> None:
         with Turn(self._watch, "sweep"):

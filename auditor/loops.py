@@ -49,9 +49,10 @@ class Watch:
             self._began[loop] = self._ticks()
 
     def get_on(self, loop: str) -> None:
-        """Tell that a turn is not hung: its time counts anew."""
+        """Tell that a turn is not hung: its time counts anew. Between two turns there is nothing to count."""
         with self._lock:
-            self._began[loop] = self._succeeded[loop] = self._ticks()
+            if loop in self._began:
+                self._began[loop] = self._succeeded[loop] = self._ticks()
 
     def end(self, loop: str, *, well: bool) -> None:
         """Tell that a turn ended."""

@@ -102,7 +102,7 @@ class Serving:
         self._loops.mind_the_clock()
         if hung := self._loops.hung():
             raise AuditorError(
-                f"{', '.join(hung)} has hung for hours, so this process ends",
+                f"{', '.join(hung)} has hung for a day, so this process ends",
                 "have it started again by whatever supervises it; the log lines before tell what it did last",
             )
 

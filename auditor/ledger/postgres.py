@@ -116,13 +116,9 @@ class PostgresDatabase:
         try:
             yield
         except SQLAlchemyError as error:
-            raise told(self, error) from None
-
-
-def told(place: "PostgresDatabase", error: SQLAlchemyError) -> LedgerError:
-    """A fault in words: the first line of the server's own, which tells no parameters."""
-    cause = str(getattr(error, "orig", None) or type(error).__name__).strip().partition("\n")[0]
-    return LedgerError(f"ledger {place.name}: {cause}", place.hint(cause))
+            # Its first line: those behind it may quote what was sent.
+            cause = str(getattr(error, "orig", None) or type(error).__name__).strip().partition("\n")[0]
+            raise LedgerError(f"ledger {self.name}: {cause}", self.hint(cause)) from None
 
 
 def _url(text: str) -> URL:
