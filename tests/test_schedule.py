@@ -225,6 +225,9 @@ def test_a_sweep_that_gets_on_lives_however_long_it_is_and_one_that_hangs_is_giv
     daemon._sweep()  # noqa: SLF001 - what its timer calls
     assert told == [(True, ())] * 101 + [(False, ())] * 2 + [(False, ("sweep",))]
     assert daemon.hung() == ()
+    daemon.sweeping(Headway("gs://data", 1, 0, 0, 1, None))
+    worlds.pass_by(48 * 3600)
+    assert daemon.hung() == (), "who gets on between two turns begins none"
 
 
 class Ring:
