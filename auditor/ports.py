@@ -214,6 +214,53 @@ class AuditLog(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a feed says: somebody did something to a key. It is no truth by itself; it makes the key be read now."""
+
+    key: KeyName | None
+    """None: it names none and may bear on any key of the place, as a change of a key store or of IAM does."""
+    call: str
+    """As the cloud names it, such as `DisableKey`; hostile text."""
+    occurred: datetime
+    """When, by the cloud's clock; aware, UTC."""
+    event: str | None
+    """The id of the event, the same in each copy of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one look at a feed brought."""
+
+    hints: tuple[Hint, ...] = ()
+    receipts: tuple[str, ...] = ()
+    """What to hand back once the keys are read; messages that hint at nothing have theirs here too."""
+    poison: int = 0
+    """Messages that nobody can understand; they have receipts, so that they do not come again."""
+
+
+class Feed(Protocol):
+    """A queue of one account or project that tells soon who changed a key; duplicates and disorder are harmless."""
+
+    @property
+    def name(self) -> str:
+        """How metrics and logs name it: no two share it, and no secret is in it."""
+
+    def hear(self, wait: float) -> Heard:
+        """Wait at most so many seconds for messages, and return what came, or nothing.
+
+        Raises:
+            CollectError: the feed does not answer, or refuses.
+        """
+
+    def handled(self, heard: Heard) -> None:
+        """Acknowledge what was heard: the one write to a cloud that a feed makes.
+
+        Raises:
+            CollectError: it could not be; the messages will come again.
+        """
+
+
 class Prober(Protocol):
     """Tries to use the keys of one cloud, for data of its buckets; changes nothing."""
 
