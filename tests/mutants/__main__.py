@@ -29,7 +29,9 @@ from tests.mutants.plan import ENUMS, HEAVY, ROOT, Target, planned
 _MEMORY: Final = 6 << 30
 """Bytes that one try may take: a change can make a loop endless."""
 _PATIENCE: Final = 20.0
-"""Seconds that a try may take at least; ten times as long as without a change where that is more."""
+"""Seconds of work that a try may take at least; ten times as many as without a change where that is more."""
+_WAITS: Final = 20
+"""How many times longer than its work a try may last: a busy machine is slow, and notices nothing by that."""
 
 Change = tuple[str, str, str, str]
 """(module, function or class, before, after)."""
@@ -62,7 +64,10 @@ class _Few:
 
 
 def started(path: Path, source: str | None, tests: Sequence[str], limit: float) -> int:
-    """Fork a process off that runs the tests on the changed source; it ends with 0 when they noticed nothing."""
+    """Fork a process off that runs the tests on the changed source; it ends with 0 when they noticed nothing.
+
+    `limit`: seconds of work, whoever else the machine works for.
+    """
     child = os.fork()
     if child == 0:
         _tried(path, source, tests, limit)
@@ -72,8 +77,12 @@ def started(path: Path, source: str | None, tests: Sequence[str], limit: float) 
 def _tried(path: Path, source: str | None, tests: Sequence[str], limit: float) -> NoReturn:
     code = 1
     try:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, limit)
+        for timer, ended_by, seconds in (
+            (signal.ITIMER_PROF, signal.SIGPROF, limit),
+            (signal.ITIMER_REAL, signal.SIGALRM, _WAITS * limit),
+        ):
+            signal.signal(ended_by, signal.SIG_DFL)
+            signal.setitimer(timer, seconds)
         resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
         nowhere = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
@@ -103,16 +112,15 @@ def _alive(path: Path, found: Sequence[Mutant], target: Target, limit: float, co
 
 
 def _unchanged(target: Target) -> float:
-    """Seconds that the tests of a target take as they are.
+    """Seconds of work that the tests of a target are as they are.
 
     Raises:
         ValueError: they fail, so that no failure would mean anything.
     """
-    begun = time.monotonic()
-    _, status = os.waitpid(started(ROOT, None, target.tests, 600.0), 0)
+    _, status, used = os.wait4(started(ROOT, None, target.tests, 600.0), 0)
     if status != 0:
         raise ValueError(f"{' '.join(target.tests)} fail as they are; nothing was changed")
-    return time.monotonic() - begun
+    return used.ru_utime + used.ru_stime
 
 
 def _accepted(modules: Container[str]) -> set[Change]:
