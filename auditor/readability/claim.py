@@ -19,8 +19,8 @@ _MOST_MISSING: Final = 10_000
 """A version each day for 27 years. Their numbers are whatever the service says."""
 _NEVER_USED: Final = frozenset({"PENDING_GENERATION", "GENERATION_FAILED"})
 """States of versions that never had key material. Source: Cloud KMS docs, Key version states."""
-_TO_BE_IMPORTED: Final = "PENDING_IMPORT"
-"""A version that was destroyed is in it again while its material is imported anew; so is one that was just made."""
+_NOT_IMPORTED: Final = frozenset({"PENDING_IMPORT", "IMPORT_FAILED"})
+"""A version that was destroyed is in them again while its material is imported anew; so is one that was just made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def versions_of(view: KeyView) -> Iterator[str]:
 def _may_hold_data(one: GcpKeyVersion, key: GcpKey, memory: KeyMemory | None) -> bool:
     if one.state in _NEVER_USED:
         return False
-    if one.state != _TO_BE_IMPORTED or one.imported is not None or one.number == key.primary:
+    if one.state not in _NOT_IMPORTED or one.imported is not None or one.number == key.primary:
         return True
     # Whatever a version was before it waits for material, it had some, or was to have it at least.
     fact = f"version {one.number}"
