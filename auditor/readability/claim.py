@@ -54,7 +54,7 @@ def assess_claim(
     if not isinstance(view.known, GcpKey) or not numbers:
         found = judged(None)
         one = _told(found.assessment, said, _HEARSAY)
-        return Claim(replace(found, holding=holding, assessment=one), ((one, False),))
+        return Claim(replace(found, assessment=one), ((one, False),))
     each = {number: judged(number) for number in numbers}
     primary = view.known.primary
     every = {number: _told(one.assessment, said, _clause(view.known, number)) for number, one in each.items()}
@@ -64,7 +64,7 @@ def assess_claim(
         if one.readability is not Readability.READABLE
     }
     if len({one.readability for one in every.values()}) > 1:
-        together = _not_known(view.known, tuple(every.values()), said)
+        together = _not_known(view.known, tuple(every.values()))
     else:
         together = every.get(primary or "") or worst(every.values())
         for one, _ in bars.values():
@@ -131,7 +131,7 @@ def _told(one: Assessment, said: tuple[Evidence, ...], clause: str) -> Assessmen
     )
 
 
-def _not_known(key: GcpKey, every: tuple[Assessment, ...], said: tuple[Evidence, ...]) -> Assessment:
+def _not_known(key: GcpKey, every: tuple[Assessment, ...]) -> Assessment:
     off = {one.subject.id for one in every if one.readability is not Readability.READABLE}
     states = [f"{one.number} is {one.state}" for one in key.versions if version_name(key, one.number) in off]
     which = f" (version {', '.join(states)})" if states else ""
@@ -143,7 +143,7 @@ def _not_known(key: GcpKey, every: tuple[Assessment, ...], said: tuple[Evidence,
         subject=Subject(SubjectKind.KEY, key.name.text),
         confidence=Confidence.INFERRED,
         final_at=min((one.final_at for one in every if one.final_at is not None), default=None),
-        evidence=(*every[0].evidence, *said),
+        evidence=every[0].evidence,
     )
     for one in every:
         found = before(found, one)

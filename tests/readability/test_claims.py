@@ -1,14 +1,15 @@
 """Which versions of a key data may be under, where a registry alone says that it is under the key."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from auditor.findings import Basis, Confidence, Readability
+from auditor.findings import Basis, Confidence, Readability, SubjectKind
 from auditor.model import AwsKey, Evidence, GcpKey, Holding, KeyMemory
 from auditor.policy import Policy
-from auditor.readability.assess import KeyView
-from auditor.readability.claim import Claim, assess_claim, versions_of
+from auditor.readability.assess import KeyView, assess
+from auditor.readability.claim import Claim, as_told, assess_claim, versions_of
 from tests.core_builders import NOW, a_gcp_key, a_holding, a_version, an_aws_key, remembered
 
 
@@ -46,6 +47,7 @@ def test_a_version_whose_material_is_imported_again_may_hold_data(state: str) ->
     assert under(replace(key, primary="2")) == ["1", "2"], "writes go to it"
 
 
+READ = Evidence("cloudkms", "GetCryptoKey", NOW, None, "d" * 64)
 SAID = Evidence("registry", "namespaces.csv", NOW, None, "e" * 64)
 
 
@@ -107,3 +109,41 @@ def test_of_versions_that_are_all_off_the_primary_one_speaks_and_without_one_the
     _, claim = claimed(a_gcp_key(*off, primary=None))
     assert claim.assessed.assessment.readability is Readability.UNREADABLE
     assert all(possible for _, _, possible in bars(claim))
+
+
+def test_a_key_without_versions_has_none_that_data_may_be_under() -> None:
+    assert under(replace(a_gcp_key(), versions=())) == []
+
+
+def test_whether_the_data_is_under_the_primary_version_or_was_once_written_under_another_is_told() -> None:
+    off = a_version("1", "DISABLED"), a_version("2", "DISABLED")
+    _, claim = claimed(a_gcp_key(*off, primary="2"))
+    old, primary = (one.cause for one, _ in claim.bars)
+    assert "what was written while version 1 was the primary one is under it" in old
+    assert primary.endswith("that data is under it a registry says, and nobody saw the objects")
+
+
+def test_where_versions_differ_the_key_is_unknown_by_inference_with_the_first_date_and_all_that_says_so() -> None:
+    soon, late = NOW + timedelta(days=3), NOW + timedelta(days=9)
+    key = a_gcp_key(
+        a_version("1"),
+        a_version("2", "DESTROY_SCHEDULED", destroy_time=late),
+        a_version("3", "DESTROY_SCHEDULED", destroy_time=soon),
+        primary="1",
+        evidence=(READ,),
+    )
+    _, claim = claimed(key)
+    told = claim.assessed.assessment
+    assert (told.readability, told.confidence, told.final_at) == (Readability.UNKNOWN, Confidence.INFERRED, soon)
+    assert (told.subject.kind, told.subject.id) == (SubjectKind.KEY, key.name.text)
+    assert "(version 2 is DESTROY_SCHEDULED, 3 is DESTROY_SCHEDULED)" in told.cause
+    assert told.evidence == (READ, SAID)
+    assert all(one.evidence == (READ, SAID) for one, _ in claim.bars)
+
+
+def test_a_bundles_word_adds_to_what_the_key_says_and_takes_nothing_from_it() -> None:
+    key = a_gcp_key(a_version("1", "DISABLED"), evidence=(READ,))
+    known = assess(a_holding(key.name, "1"), KeyView(key.name, key, None), (), Policy(), NOW)
+    told = as_told(known, (SAID,)).assessment
+    assert (told.evidence, told.basis) == ((READ, SAID), Basis.BUNDLE)
+    assert told.cause.startswith(known.assessment.cause)
