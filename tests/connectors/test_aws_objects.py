@@ -2,7 +2,8 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import unquote_plus
 
 import pytest
 from botocore.credentials import Credentials
@@ -1031,6 +1032,33 @@ def test_versions_behind_a_page_without_an_entry_are_not_skipped(
     with pytest.raises(CollectError) as broken:
         sweep()
     assert broken.value.reason is Reason.MALFORMED
+
+
+PLACE: Final = re.compile(r"<(KeyMarker|NextKeyMarker)>(.*?)</")
+
+
+def test_a_page_without_an_entry_whose_place_is_not_encoded_as_its_names_are_hides_no_version(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, client: str
+) -> None:
+    monkeypatch.setattr(s3, "_PAGE", 1)
+    cloud.store.buckets["data"].versioned = True
+    # Read as if it were encoded, the second name stands behind the third.
+    for name in ("a%2B1", "a%2B2", "a%2B3"):
+        cloud.store.put("data", name, sse="aws:kms", key=KEY)
+    cloud.store.delete("data", "a%2B2", None)
+    rendered = s3._xml  # noqa: SLF001 - where the embedded store writes its pages
+
+    def as_it_is(tag: str, inner: str) -> Any:
+        plain = PLACE.sub(lambda told: f"<{told[1]}>{unquote_plus(told[2])}</", inner)
+        return rendered(tag, re.sub(MARKERS, "", plain))
+
+    monkeypatch.setattr(s3, "_xml", as_it_is)
+    if client == "boto3":
+        with pytest.raises(CollectError) as broken:
+            sweep()
+        assert broken.value.reason is Reason.MALFORMED, "the SDK has made another name of it"
+    else:
+        assert [one.name for one in sweep()] == ["a%2B1", "a%2B2", "a%2B3"]
 
 
 @pytest.mark.parametrize("place", [MARKERS, f"{MARKERS}|{NEXT_VERSION}"], ids=["a version", "no version"])

@@ -126,7 +126,7 @@ def parse_page(
     if count and not 0 <= min(sizes) <= max(sizes) <= LARGEST:
         raise NoPageError("a size that no object has")
     try:
-        following = _following(root, space, versions=versions, encoded=encoded)
+        following = _following(root, space, asked, versions=versions, encoded=encoded)
     except UnicodeDecodeError:
         raise NoPageError("a place that is no text") from None
     if versions and not _NEWEST.issuperset(found["IsLatest"]):
@@ -233,7 +233,9 @@ def _look_around(root: etree._Element, space: str, row: str) -> None:
             raise NoPageError(f"a page with {name} where none, one or another is due")
 
 
-def _following(root: etree._Element, space: str, *, versions: bool, encoded: bool) -> Mapping[str, str] | None:
+def _following(
+    root: etree._Element, space: str, asked: Mapping[str, str], *, versions: bool, encoded: bool
+) -> Mapping[str, str] | None:
     """The query of the next page; None where there is none.
 
     Raises:
@@ -263,9 +265,15 @@ def _following(root: etree._Element, space: str, *, versions: bool, encoded: boo
     elif ends:
         # Whatever it names instead: behind the last entry nothing is skipped.
         name, version = max(ends, key=lambda end: end[0])
-    else:
-        name = _decoded(name) if encoded else name
+    elif encoded and not _is_as_it_was_asked(root, space, asked):
+        name = _decoded(name)
     return {"key-marker": name, **({"version-id-marker": version} if version else {})}
+
+
+def _is_as_it_was_asked(root: etree._Element, space: str, asked: Mapping[str, str]) -> bool:
+    """Whether a page repeats the place where it was to begin as it was: then it encodes no other place either."""
+    told = _told(root, space, "KeyMarker") or ""
+    return told == asked.get("key-marker") and not {"%", "+"}.isdisjoint(told)
 
 
 def _ends(root: etree._Element, space: str, *, encoded: bool) -> list[tuple[str, str]]:

@@ -293,8 +293,9 @@ class S3Bucket:
                 # Whatever it names instead, or the SDK reads in it: behind the last entry nothing is skipped.
                 last = name if name in (names := [some[-1]["Key"] for some in kinds if some]) else max(names)
                 name, version = last, (version if name == last else "") or _last_version(last, *kinds)
-            elif name and not version:
-                # Behind the name alone, versions of it would be skipped that are not listed yet.
+            elif name and (not version or page.get("KeyMarker", asked["KeyMarker"]) != asked["KeyMarker"]):
+                # Behind the name alone, versions of it would be skipped that are not listed yet; and of a place that is
+                # not encoded the SDK makes another name.
                 raise self.broken_off(MALFORMED, Reason.MALFORMED)
             ends = _end_of(*kinds)
             if not (name and trail.leads_on((name, version)) and trail.gets_on(ends)):
