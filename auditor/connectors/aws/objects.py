@@ -563,7 +563,7 @@ def parse_listed(told: Mapping[str, Any], *, newest: bool, versioned: bool) -> L
         raise ValueError("a size that no object has")
     return Listed(
         name=told["Key"],
-        version=told.get("VersionId") if versioned else None,
+        version=told.get("VersionId") or None if versioned else None,
         newest=newest,
         size=told["Size"],
         modified=told["LastModified"].astimezone(UTC),
