@@ -279,10 +279,15 @@ class S3Bucket:
     def _version_pages(self, after: str | None) -> Iterator[list[Listed]]:
         more = {} if after is None else {"KeyMarker": after}
         trail = Trail()
+        doubtful = False
         while True:
             page = self._client.list_object_versions(Bucket=self._bucket, **more)  # type: ignore[arg-type]  # as above
             asked = {"KeyMarker": "", "VersionIdMarker": "", **more}
             self._check(page, asked, [one["Key"] for one in page.get("Versions", [])])
+            doubtful = doubtful or not (page.get("Versions") or page.get("DeleteMarkers"))
+            if doubtful and page.get("KeyMarker", asked["KeyMarker"]) != asked["KeyMarker"]:
+                # Of a place that is not encoded the SDK makes another name: some may be skipped.
+                raise self.broken_off(MALFORMED, Reason.MALFORMED)
             versions = (parse_listed(one, newest=one["IsLatest"], versioned=True) for one in page.get("Versions", []))
             yield [one for one in versions if _population(one) in self._populations]
             if not page.get("IsTruncated"):
@@ -293,9 +298,8 @@ class S3Bucket:
                 # Whatever it names instead, or the SDK reads in it: behind the last entry nothing is skipped.
                 last = name if name in (names := [some[-1]["Key"] for some in kinds if some]) else max(names)
                 name, version = last, (version if name == last else "") or _last_version(last, *kinds)
-            elif name and (not version or page.get("KeyMarker", asked["KeyMarker"]) != asked["KeyMarker"]):
-                # Behind the name alone, versions of it would be skipped that are not listed yet; and of a place that is
-                # not encoded the SDK makes another name.
+            elif name and not version:
+                # Behind the name alone, versions of it would be skipped that are not listed yet.
                 raise self.broken_off(MALFORMED, Reason.MALFORMED)
             ends = _end_of(*kinds)
             if not (name and trail.leads_on((name, version)) and trail.gets_on(ends)):

@@ -59,7 +59,7 @@ class Sheet:
         else:
             plain = True
         plain = plain and _is_in_order(body[begin:end])
-        self.following = around.following
+        self.following, self.doubtful, self.repeats = around.following, around.doubtful, around.repeats
         self.dialect = around.dialect if plain else ""
         """What the same bytes must stand in to mean the same; empty where no bytes can be compared."""
         self.entries = memoryview(body)[begin:end]
@@ -185,7 +185,10 @@ def _is_in_order(entries: bytes) -> bool:
     """
     if any(b"<%s>" % tag not in entries for tag in _OF_VERSIONS):
         return True
-    return all(one <= other for one, other in pairwise(decoded(name) for name in _KEY.findall(entries)))
+    names = _KEY.findall(entries)
+    if b"%" in entries or b"+" in entries:
+        return all(one <= other for one, other in pairwise(map(decoded, names)))
+    return names == sorted(names)
 
 
 def _last_entry(entries: bytes, start: int) -> int:
