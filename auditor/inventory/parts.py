@@ -303,6 +303,7 @@ class Writer:
         if self._open is None:
             return
         opened, self._open = self._open, None
+        self.order.ended = True
         name, first, (told, digests) = opened.name, opened.first, opened.close()
         last = None if first is None else self.order.last
         self._put(
@@ -417,6 +418,8 @@ class Order:
         """A version came twice under one name."""
         self.last = last
         """The last name; text has the order of its UTF-8 bytes."""
+        self.ended = False
+        """A part was finished behind the last name: whoever goes on there gets none of it any more."""
         self._versions: set[str | None] = set()
 
     def follow(self, some: pa.RecordBatch) -> None:
@@ -427,7 +430,9 @@ class Order:
         firsts, nexts = names[:-1], names[1:]
         first = str(some.column("name")[0].as_py())
         in_order = pc.all(pc.less_equal(firsts, nexts), min_count=0).as_py()
-        if not in_order or (self.last is not None and first < self.last):
+        before = self.last is not None and (first < self.last or (self.ended and first == self.last))
+        self.ended = False
+        if before or not in_order:
             self.kept = False
         elif first == self.last or pc.any(pc.equal(firsts, nexts), min_count=0).as_py():
             self._look_closely(some.column("name").to_pylist(), some.column("version").to_pylist())
@@ -439,7 +444,7 @@ class Order:
         """Rows come that are known to be in order, from one name to another."""
         if self.last is not None and (first is None or first <= self.last):
             self.kept = False
-        self.last, self._versions = last, set()
+        self.last, self._versions, self.ended = last, set(), True
 
     def _look_closely(self, names: list[str | None], versions: list[str | None]) -> None:
         for name, version in zip(names, versions, strict=True):

@@ -146,7 +146,8 @@ def _write_shards(
     if not all(one.order.kept for one in writers.values()):
         return _Made(every, in_order=False)
     every = parts.in_turn(every)
-    if parts.left(every) or parts.disjoint(every, listing) != every:
+    within = all(one.until is None or one.last is None or one.last <= one.until for one in every)
+    if not within or parts.left(every) or parts.disjoint(every, listing) != every:
         raise LedgerError(
             f"the sweep of {bucket} ended before all of it was listed, once and not twice",
             "scan it again; if that does not help, report it: rows must not get lost",

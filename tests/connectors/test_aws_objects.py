@@ -2,8 +2,10 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import unquote_plus
 
+import pyarrow as pa
 import pytest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, NoRegionError
@@ -1031,6 +1033,64 @@ def test_versions_behind_a_page_without_an_entry_are_not_skipped(
     with pytest.raises(CollectError) as broken:
         sweep()
     assert broken.value.reason is Reason.MALFORMED
+
+
+ODD: dict[str, tuple[str, str]] = {
+    "a time without a zone": ("LastModified", "2026-01-01T00:00:00"),
+    "seconds for a time": ("LastModified", "1767225600"),
+    "half a time": ("LastModified", "12:00"),
+    "a name that is no text": ("Key", "%ff"),
+}
+
+
+@pytest.mark.parametrize(("element", "text"), ODD.values(), ids=ODD)
+@pytest.mark.parametrize("populations", [(), (Population.LIVE,)], ids=["versions", "live"])
+def test_what_no_object_can_say_of_itself_is_read_by_neither_client(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, element: str, text: str, populations: tuple[Population, ...]
+) -> None:
+    cloud.store.put("data", "a", sse="aws:kms", key=KEY)
+    rendered = s3._xml  # noqa: SLF001 - where the embedded store writes its pages
+    told = f"<{element}>{text}</{element}>"
+    odd = re.compile(f"<{element}>.*?</{element}>")
+    monkeypatch.setattr(s3, "_xml", lambda tag, inner: rendered(tag, odd.sub(told, inner)))
+    with pytest.raises((CollectError, pa.ArrowInvalid)):
+        sweep(populations=populations)
+
+
+def test_a_version_without_an_id_has_none_for_either_client(cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud.store.put("data", "a", sse="aws:kms", key=KEY)
+    rendered = s3._xml  # noqa: SLF001 - where the embedded store writes its pages
+    odd = re.compile("<VersionId>.*?</VersionId>")
+    monkeypatch.setattr(s3, "_xml", lambda tag, inner: rendered(tag, odd.sub("<VersionId></VersionId>", inner)))
+    assert [(one.name, one.version) for one in sweep()] == [("a", None)]
+
+
+PLACE: Final = re.compile(r"<(KeyMarker|NextKeyMarker)>(.*?)</")
+
+
+@pytest.mark.parametrize(("deleted", "is_known"), [("a%2B1", False), ("a%2B2", True)])
+def test_a_page_without_an_entry_whose_place_is_not_encoded_as_its_names_are_hides_no_version(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, client: str, deleted: str, *, is_known: bool
+) -> None:
+    monkeypatch.setattr(s3, "_PAGE", 1)
+    cloud.store.buckets["data"].versioned = True
+    # Read as if they were encoded, the first two stand behind the third.
+    for name in ("a%2B1", "a%2B2", "a%2B3"):
+        cloud.store.put("data", name, sse="aws:kms", key=KEY)
+    cloud.store.delete("data", deleted, None)
+    rendered = s3._xml  # noqa: SLF001 - where the embedded store writes its pages
+
+    def as_it_is(tag: str, inner: str) -> Any:
+        plain = PLACE.sub(lambda told: f"<{told[1]}>{unquote_plus(told[2])}</", inner)
+        return rendered(tag, re.sub(MARKERS, "", plain))
+
+    monkeypatch.setattr(s3, "_xml", as_it_is)
+    if client == "boto3" or not is_known:
+        with pytest.raises(CollectError) as broken:
+            sweep()
+        assert broken.value.reason is Reason.MALFORMED, "it was read as another name, by the SDK or for want of a hint"
+    else:
+        assert [one.name for one in sweep()] == ["a%2B1", "a%2B2", "a%2B3"]
 
 
 @pytest.mark.parametrize("place", [MARKERS, f"{MARKERS}|{NEXT_VERSION}"], ids=["a version", "no version"])

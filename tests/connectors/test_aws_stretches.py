@@ -1,7 +1,7 @@
 """What is listed to the byte as it was is not decoded again; whatever else there is, no entry is lost or told twice."""
 
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -69,7 +69,17 @@ def xml(one: Entry, *, of_versions: bool, style: str = "") -> str:
     return f"<DeleteMarker>{told}</DeleteMarker>" if one.marker else f"<Version{attribute}>{told}{rest}</Version>"
 
 
-def pages(entries: list[Entry], sizes: Iterable[int], *, of_versions: bool, style: str = "") -> Iterator[bytes]:
+ORDERS: dict[str, Callable[[list[Entry]], list[Entry]]] = {
+    "together": list,
+    "markers last": lambda some: sorted(some, key=lambda one: one.marker),
+    "markers first": lambda some: sorted(some, key=lambda one: not one.marker),
+}
+"""How a service brings the versions and the delete markers of one page into an order."""
+
+
+def pages(
+    entries: list[Entry], sizes: Iterable[int], *, of_versions: bool, style: str = "", order: str = "together"
+) -> Iterator[bytes]:
     """The bodies in which a service lists, so many entries each."""
     tag = "ListVersionsResult" if of_versions else "ListBucketResult"
     encoding = "" if style == "not encoded" else "<EncodingType>url</EncodingType>"
@@ -78,7 +88,7 @@ def pages(entries: list[Entry], sizes: Iterable[int], *, of_versions: bool, styl
         some, left = left[:size], left[size:]
         more = "true" if left else "false"
         about = f"<Name>data</Name>{encoding}<IsTruncated>{more}</IsTruncated>"
-        inside = "".join(xml(one, of_versions=of_versions, style=style) for one in some)
+        inside = "".join(xml(one, of_versions=of_versions, style=style) for one in ORDERS[order](some))
         if style == "comments":
             inside = inside.replace("<Key>", "<!-- <Key>x</Key> --><Key>")
         yield f"<{tag}>{about}{inside}</{tag}>".encode()
@@ -94,20 +104,25 @@ def listed(
     kept: list[Kept] = []
     now: list[tuple[str, str | None, str | None]] = []
     decoded = 0
+    ended: str | None = None
     for body in bodies:
         for some in made.add(Sheet(body, "data", versions=of_versions, whole=whole)):
             after = kept[-1].last if kept else None
             match some:
                 case Page():
+                    assert some.names[0] != ended, "whoever goes on behind the end of a stretch would skip the rest"
+                    ended = None
                     now.extend(zip(some.names, some.versions, some.etags, strict=True))
                     decoded += len(some.names)
                 case End(fingerprint):
                     kept.append(Kept(now, fingerprint, after))
-                    now = []
+                    ended, now = kept[-1].last, []
                 case Same(stretch):
                     assert isinstance(stretch, Kept)
                     assert not now, "a stretch ends before another is taken over"
+                    assert not ended or stretch.rows_kept[0][0] != ended
                     kept.append(Kept(stretch.rows_kept, stretch.fingerprint, after))
+                    ended = kept[-1].last
     assert not now, "the last stretch ends"
     return kept, decoded
 
@@ -136,16 +151,18 @@ def buckets(draw: st.DrawFn, *, of_versions: bool) -> list[Entry]:
     return [found[place] for place in sorted(found)]
 
 
-@pytest.mark.parametrize("of_versions", [False, True])
+@pytest.mark.parametrize(("of_versions", "order"), [(False, "together"), *((True, order) for order in ORDERS)], ids=str)
 @given(data=st.data(), sizes=SIZES)
 def test_nothing_is_lost_or_told_twice_whatever_changes(
-    data: st.DataObject, sizes: list[int], *, of_versions: bool
+    data: st.DataObject, sizes: list[int], *, of_versions: bool, order: str
 ) -> None:
     known: list[Kept] = []
     now = data.draw(buckets(of_versions=of_versions))
     for _ in range(4):
         kept, _ = listed(
-            pages(now, data.draw(st.permutations(sizes)), of_versions=of_versions), known, of_versions=of_versions
+            pages(now, data.draw(st.permutations(sizes)), of_versions=of_versions, order=order),
+            known,
+            of_versions=of_versions,
         )
         assert rows(kept) == expected(now, of_versions=of_versions)
         # Some of it goes, something else comes or changes.
@@ -230,6 +247,16 @@ def test_a_stretch_does_not_end_within_a_name() -> None:
     assert [one.rows for one in kept] == [9]
     again, decoded = listed(pages(entries, [2] * 5, of_versions=True), kept, of_versions=True)
     assert (rows(again), decoded) == (rows(kept), 0)
+
+
+def test_a_stretch_does_not_end_within_a_name_where_a_delete_marker_stands_last_on_its_page() -> None:
+    marked = [Entry("b1"), Entry("b2"), Entry("b3"), Entry("b4", marker=True), Entry("b5", marker=True)]
+    then = [*marked, Entry("c", "v1"), Entry("d"), Entry("e")]
+    now = [*marked, Entry("c", "v2"), Entry("c", "v1"), Entry("d"), Entry("e")]
+    known, _ = listed(pages(then, [2] * 9, of_versions=True, order="markers last"), [], of_versions=True)
+    assert [one.last for one in known] == ["c", "e"]
+    kept, _ = listed(pages(now, [2] * 9, of_versions=True, order="markers last"), known, of_versions=True)
+    assert rows(kept) == expected(now, of_versions=True)
 
 
 def test_nothing_is_trusted_of_which_nobody_said_so() -> None:
@@ -378,6 +405,26 @@ def test_a_page_tells_the_same_decoded_at_once_or_later(count: int, *, of_versio
     )
     assert at_once.last() == later.last() == (f"{count - 1:02}".encode() if count else None)
     assert at_once.page() == later.page()
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [Entry("c", "v9"), Entry("a", marker=True)],
+        [Entry("a", marker=True), Entry("d", marker=True), Entry("b"), Entry("e")],
+        [Entry("a"), Entry("d"), Entry("b", marker=True), Entry("e", marker=True)],
+    ],
+)
+@pytest.mark.parametrize("whole", [False, True])
+def test_where_delete_markers_stand_apart_the_last_entry_is_not_the_last_name(
+    entries: list[Entry], *, whole: bool
+) -> None:
+    (body,) = pages(entries, [9], of_versions=True)
+    sheet = Sheet(body, "data", versions=True, whole=whole)
+    assert (sheet.dialect, sheet.last()) == ("", None), "by its bytes nobody tells where a name ends"
+    for until in "abcde":
+        names = [one.name for one in entries if not one.marker and one.name <= until]
+        assert sheet.up_to(until).page().names == names
 
 
 @given(

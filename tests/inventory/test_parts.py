@@ -786,6 +786,27 @@ def test_a_part_that_comes_where_its_names_cannot_is_not_told_twice(inventory: F
         inventory.write(BUCKET, begun("s3"), Listed(Same(first), Same(second), Same(first)))
 
 
+@pytest.mark.parametrize("taken_over", [False, True])
+def test_a_part_that_ends_within_a_name_is_not_gone_on_behind(
+    inventory: FileInventory, tmp_path: Path, *, taken_over: bool
+) -> None:
+    one, other = (replace(an_object("a"), version=version) for version in ("1", "2"))
+    inventory.write(BUCKET, begun("s1"), Listed([one], End(a_fingerprint())))
+    settled(inventory, BUCKET, "s1")
+    (first,) = kept_parts(tmp_path, "s1")
+
+    class Ending(Listed):
+        def batches(self, listing: Listing, after: str | None) -> Iterator[Coming]:
+            yield from super().batches(listing, after)
+            raise BROKEN
+
+    begins: list[Any] = [Same(first)] if taken_over else [[one], End(None)]
+    with pytest.raises(CollectError):
+        inventory.write(BUCKET, begun("s2"), Ending(*begins, [other]))
+    assert inventory.begun(BUCKET, "") is None, "the other version would be skipped"
+    assert inventory.write(BUCKET, begun("s3"), Listed(*begins, [other])).listed == 2
+
+
 def test_what_was_taken_over_is_gone_on_behind(inventory: FileInventory, tmp_path: Path) -> None:
     inventory.write(BUCKET, begun("s1"), Listed(stored(*NAMES[:10]), End(a_fingerprint())))
     (first,) = kept_parts(tmp_path, "s1")
@@ -921,6 +942,29 @@ def test_names_in_no_order_are_not_taken_in_shards(inventory: FileInventory, nam
 def test_a_shard_that_tells_what_is_not_in_it_is_not_taken(inventory: FileInventory) -> None:
     with pytest.raises(OrderError):
         inventory.write(BUCKET, begun(), InTurns(list("az"), list("np")))
+
+
+class SplitTooLate:
+    """A listing that is split at a name behind which it has told some already."""
+
+    listings = (STORED,)
+
+    def shards(self, listing: Listing, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Coming]]:
+        assert listing is STORED
+        (whole,) = shards
+        for some in batched(stored("a", "z")):
+            yield whole, some
+        whole.until = "m"
+        yield whole, Done()
+        rest = Shard("m")
+        for some in batched(stored("z")):
+            yield rest, some
+        yield rest, Done()
+
+
+def test_a_sweep_in_which_two_shards_tell_the_same_name_is_not_whole(inventory: FileInventory) -> None:
+    with pytest.raises(LedgerError, match="once and not twice"):
+        inventory.write(BUCKET, begun(), SplitTooLate())
 
 
 @pytest.mark.parametrize("ended", [(True, False), (False, True)])

@@ -11,9 +11,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final, TypeGuard
+from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 
+import pyarrow as pa
+
 from auditor.connectors.documents import parse_once
+from auditor.rows import TIME
 
 MALFORMED: Final = "MalformedAnswer"
 """The error code that stands for such an answer; no service uses it."""
@@ -182,10 +186,13 @@ def _tells_once(root: ET.Element) -> bool:
 
 
 def _are_entries(root: ET.Element, row: str) -> bool:
-    """Whether each entry has a name and says nothing twice, and each version whether it is the newest, else which.
+    """Whether each entry has a name and a time and says nothing twice, and each version whether it is the newest.
 
-    The SDK takes the first or the last of several, and every word but `true` for `false`.
+    The SDK takes the first or the last of several, every word but `true` for `false`, half a word for a time and makes
+    a name of what is none.
     """
+    encoded = any(_bare(one.tag) == "EncodingType" and one.text == "url" for one in root)
+    times: list[str | None] = []
     for entry in root:
         if _bare(entry.tag) != row:
             continue
@@ -197,7 +204,26 @@ def _are_entries(root: ET.Element, row: str) -> bool:
             texts.get("IsLatest") == "true" or (texts.get("IsLatest") == "false" and texts.get("VersionId"))
         ):
             return False
+        if encoded and not _is_text(texts["Key"] or ""):
+            return False
+        times.append(texts.get("LastModified"))
+    return _are_times(times)
+
+
+def _is_text(encoded: str) -> bool:
+    try:
+        unquote_plus(encoded, errors="strict")
+    except UnicodeDecodeError:
+        return False
     return True
+
+
+def _are_times(told: list[str | None]) -> bool:
+    """Whether all are times as libcurl's client keeps them."""
+    try:
+        return pa.array(told, pa.string()).cast(TIME).null_count == 0
+    except pa.ArrowInvalid:
+        return False
 
 
 def _has_credentials(inner: ET.Element) -> bool:

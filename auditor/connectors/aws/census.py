@@ -345,6 +345,7 @@ class _Run:
         self._asked = {} if shard.after is None else {marker: shard.after}
         self._trail = Trail()
         self._listing = False
+        self._doubtful = False
         self._moved = False
         self._pages: deque[_Rows | End | Same] = deque()
         """What is on its way out."""
@@ -412,6 +413,10 @@ class _Run:
             raise self._by_sdk.broken_off(MALFORMED, Reason.MALFORMED) from None
 
     def _go_on(self, sheet: Sheet) -> None:
+        if self._doubtful and sheet.repeats:
+            # It encodes no place: what was read as if it were encoded is another name, and some may be skipped.
+            raise self._by_sdk.broken_off(MALFORMED, Reason.MALFORMED)
+        self._doubtful = sheet.doubtful
         if sheet.following is None:
             self.ended = True
         elif not (self._trail.leads_on(tuple(sheet.following.items())) and self._trail.gets_on(sheet.end())):

@@ -58,6 +58,10 @@ class Page:
     classes: list[str]
     following: Mapping[str, str] | None
     """Query parameters that ask for the next page, empty where it says none; None on the last page."""
+    doubtful: bool = field(default=False, compare=False)
+    """It has no entry, and nothing tells whether the name that it goes on behind is encoded."""
+    repeats: bool = field(default=False, compare=False)
+    """It repeats the name behind which it was to begin, and encodes nothing of it."""
     dialect: str = field(default="", compare=False)
     """The name of its root with its namespace, where names in it are encoded; empty where they are not."""
 
@@ -125,8 +129,10 @@ def parse_page(
         raise NoPageError("a size that is no number") from None
     if count and not 0 <= min(sizes) <= max(sizes) <= LARGEST:
         raise NoPageError("a size that no object has")
+    repeats = versions and bool(asked.get("key-marker")) and _told(root, space, "KeyMarker") == asked["key-marker"]
+    as_it_is = repeats and not {"%", "+"}.isdisjoint(asked["key-marker"])
     try:
-        following = _following(root, space, versions=versions, encoded=encoded)
+        following = _following(root, space, versions=versions, encoded=encoded, as_it_is=as_it_is)
     except UnicodeDecodeError:
         raise NoPageError("a place that is no text") from None
     if versions and not _NEWEST.issuperset(found["IsLatest"]):
@@ -145,6 +151,13 @@ def parse_page(
         etags=[one.strip('"') or None for one in found["ETag"]],
         classes=[one or "STANDARD" for one in found["StorageClass"]],
         following=following,
+        doubtful=following is not None
+        and versions
+        and encoded
+        and not count
+        and not as_it_is
+        and _is_doubtful(root, space),
+        repeats=repeats,
         dialect=root.tag if encoded else "",
     )
 
@@ -233,7 +246,9 @@ def _look_around(root: etree._Element, space: str, row: str) -> None:
             raise NoPageError(f"a page with {name} where none, one or another is due")
 
 
-def _following(root: etree._Element, space: str, *, versions: bool, encoded: bool) -> Mapping[str, str] | None:
+def _following(
+    root: etree._Element, space: str, *, versions: bool, encoded: bool, as_it_is: bool
+) -> Mapping[str, str] | None:
     """The query of the next page; None where there is none.
 
     Raises:
@@ -263,9 +278,16 @@ def _following(root: etree._Element, space: str, *, versions: bool, encoded: boo
     elif ends:
         # Whatever it names instead: behind the last entry nothing is skipped.
         name, version = max(ends, key=lambda end: end[0])
-    else:
-        name = _decoded(name) if encoded else name
+    elif encoded:
+        read = _decoded(name)
+        # Behind the one that comes first nothing is skipped.
+        name = min(name, read) if as_it_is else read
     return {"key-marker": name, **({"version-id-marker": version} if version else {})}
+
+
+def _is_doubtful(root: etree._Element, space: str) -> bool:
+    """Whether the next place of a page without an entry may be read in two ways."""
+    return len(_readings(_text(root, space, "NextKeyMarker"))) > 1 and not _ends(root, space, encoded=True)
 
 
 def _ends(root: etree._Element, space: str, *, encoded: bool) -> list[tuple[str, str]]:

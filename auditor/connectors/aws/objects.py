@@ -279,10 +279,15 @@ class S3Bucket:
     def _version_pages(self, after: str | None) -> Iterator[list[Listed]]:
         more = {} if after is None else {"KeyMarker": after}
         trail = Trail()
+        doubtful = False
         while True:
             page = self._client.list_object_versions(Bucket=self._bucket, **more)  # type: ignore[arg-type]  # as above
             asked = {"KeyMarker": "", "VersionIdMarker": "", **more}
             self._check(page, asked, [one["Key"] for one in page.get("Versions", [])])
+            doubtful = doubtful or not (page.get("Versions") or page.get("DeleteMarkers"))
+            if doubtful and page.get("KeyMarker", asked["KeyMarker"]) != asked["KeyMarker"]:
+                # Of a place that is not encoded the SDK makes another name: some may be skipped.
+                raise self.broken_off(MALFORMED, Reason.MALFORMED)
             versions = (parse_listed(one, newest=one["IsLatest"], versioned=True) for one in page.get("Versions", []))
             yield [one for one in versions if _population(one) in self._populations]
             if not page.get("IsTruncated"):
@@ -562,7 +567,7 @@ def parse_listed(told: Mapping[str, Any], *, newest: bool, versioned: bool) -> L
         raise ValueError("a size that no object has")
     return Listed(
         name=told["Key"],
-        version=told.get("VersionId") if versioned else None,
+        version=told.get("VersionId") or None if versioned else None,
         newest=newest,
         size=told["Size"],
         modified=told["LastModified"].astimezone(UTC),

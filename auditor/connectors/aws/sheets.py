@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -57,7 +58,8 @@ class Sheet:
             plain = told == len(around.names)
         else:
             plain = True
-        self.following = around.following
+        plain = plain and _is_in_order(body[begin:end])
+        self.following, self.doubtful, self.repeats = around.following, around.doubtful, around.repeats
         self.dialect = around.dialect if plain else ""
         """What the same bytes must stand in to mean the same; empty where no bytes can be compared."""
         self.entries = memoryview(body)[begin:end]
@@ -174,6 +176,19 @@ def _first_and_last(entries: bytes, tags: tuple[bytes, ...]) -> tuple[bytes, int
     ends = [found.start() if (found := _ENTRY.search(entries, at + 1)) else len(entries) for at in (0, *lasts)]
     some = b"".join(entries[at:end] for at, end in zip((0, *lasts), ends, strict=True))
     return some, sum(one[1] != _MARKER for one in _ENTRY.finditer(some))
+
+
+def _is_in_order(entries: bytes) -> bool:
+    """Whether versions and delete markers stand together in the order of their names.
+
+    Some list one kind behind the other: what stands last on such a page is not the last name on it.
+    """
+    if any(b"<%s>" % tag not in entries for tag in _OF_VERSIONS):
+        return True
+    names = _KEY.findall(entries)
+    if b"%" in entries or b"+" in entries:
+        return all(one <= other for one, other in pairwise(map(decoded, names)))
+    return names == sorted(names)
 
 
 def _last_entry(entries: bytes, start: int) -> int:

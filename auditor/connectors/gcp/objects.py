@@ -6,10 +6,12 @@ from functools import partial
 from typing import Any, Final
 
 import msgspec
+import pyarrow as pa
 from google.api_core import exceptions as api
 from google.cloud.storage import Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 
+from auditor import rows
 from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of, status_of
 from auditor.connectors.gcp.listing import FIELDS, LARGEST, Item
 from auditor.connectors.gcp.settings import parse_data_locations, parse_new_objects
@@ -247,9 +249,8 @@ def parse_object(told: Mapping[str, Any], at: datetime, *, soft_deleted: bool) -
     one = msgspec.convert(told, Item)
     if not all(each.isascii() and each.isdecimal() for each in (one.size, one.generation)) or int(one.size) > LARGEST:
         raise ValueError("no object has such a size or generation")
-    created = datetime.fromisoformat(one.time_created)
-    if created.tzinfo is None:
-        raise ValueError("nobody knows when that is")
+    # As columns are read: of the many ways to write a time both clients know the same.
+    created: Any = pa.scalar(one.time_created, pa.string()).cast(rows.TIME).as_py()  # the stubs have no times
     encryption, key, version, problem = _encryption(one)
     population = Population.NONCURRENT if one.time_deleted else Population.LIVE
     return StoredObject(
