@@ -1,11 +1,12 @@
 """A registry that is a file which an operator has signed: only what its key has signed is read."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from stat import S_ISREG
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -20,6 +21,9 @@ _LARGEST_KEY: Final = 64 * 1024
 _MOST_PARTS: Final = 100
 """Of an envelope, told by its commas; it has three, and some more where somebody calls a key so."""
 _ANOTHER: Final = "get it from whoever sees the buckets, who makes it with `cmek-auditor bundle`"
+_OTHER_KEY: Final = (
+    f"{_ANOTHER}; if they sign with another key now, have them give you the public one on a way that you trust"
+)
 _KEY: Final = "name the public key that the operator has given you: `openssl pkey -in KEY.pem -pubout` writes it"
 
 
@@ -59,13 +63,14 @@ class BundleFile:
         if content.count(b",") > _MOST_PARTS:
             raise _malformed(f"{self._path} is not believed: it has too many parts for an envelope", _ANOTHER)
         try:
-            payload = envelope.unseal(parse_once(content), PAYLOAD_TYPE, key)
+            payload = envelope.unseal(_parsed(content), PAYLOAD_TYPE, key)
             found = unpack(payload, self._clock())
         except RecursionError:
             raise _malformed(f"{self._path} cannot be understood: it is too deep", _ANOTHER) from None
+        except envelope.NotSignedError as error:
+            raise _malformed(f"{self._path} is not believed: {error}", _OTHER_KEY) from None
         except ValueError as error:
-            told = str(error) if not isinstance(error, UnicodeDecodeError) else "it is no text"
-            raise _malformed(f"{self._path} is not believed: {told}", _ANOTHER) from None
+            raise _malformed(f"{self._path} is not believed: {error}", _ANOTHER) from None
         return Believed(found, envelope.fingerprint(key), hashlib.sha256(payload).hexdigest())
 
     def _key(self) -> Ed25519PublicKey:
@@ -73,6 +78,26 @@ class BundleFile:
             return envelope.public_key(_read(self._signer, _LARGEST_KEY, _KEY))
         except ValueError as error:
             raise _malformed(f"nothing can be verified with {self._signer}: {error}", _KEY) from None
+
+
+def _parsed(content: bytes) -> Any:
+    """An envelope as JSON; what is none is told so that one sees what became of the file.
+
+    Raises:
+        ValueError: it is none.
+        RecursionError: it is too deep.
+    """
+    if not content.strip():
+        raise ValueError("it is empty")
+    try:
+        return parse_once(content)
+    except UnicodeDecodeError:
+        raise ValueError("it is no text, and a bundle is JSON: it was damaged, packed or is another file") from None
+    except json.JSONDecodeError as error:
+        if content.lstrip().startswith(b"{") and not content.rstrip().endswith(b"}"):
+            raise ValueError(f"it is cut off: it ends after {len(content):,} bytes within its JSON") from None
+        place = f"line {error.lineno} column {error.colno}"
+        raise ValueError(f"it is no JSON, as from {place}: it was damaged or is another file") from None
 
 
 def _read(path: Path, most: int, hint: str) -> bytes:
