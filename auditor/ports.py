@@ -444,11 +444,15 @@ class BundleSource(Protocol):
     def name(self) -> str:
         """How it is told of: no two registries share it."""
 
+    @property
+    def tenant(self) -> str | None:
+        """Whose it must be; None: the config does not say."""
+
     def signer(self) -> str | None:
         """Fingerprint of the key that must have signed it; None where that cannot be read now."""
 
     def version(self) -> str:
-        """Text that changes when the file does, or the key.
+        """Text that changes when the file does, the key, or whose it must be.
 
         Raises:
             CollectError: one of them cannot be read.
@@ -458,7 +462,7 @@ class BundleSource(Protocol):
         """What is signed.
 
         Raises:
-            CollectError: it cannot be read, is not signed by the key, or says what cannot be.
+            CollectError: it cannot be read, is not signed by the key, of another tenant, or says what cannot be.
         """
 
 

@@ -336,6 +336,28 @@ def test_a_bundle_of_another_tenant_is_not_believed(customer: Customer, operator
     assert told(judgement).tenant == "acme"
 
 
+def test_a_bundle_of_another_tenant_than_the_config_names_is_refused_from_the_first_one_on(
+    customer: Customer, operator: Operator
+) -> None:
+    operator.bundle("-q", tenant="zeta")
+    customer.given(operator)
+    customer.configure(f'{BUNDLE}tenant = "acme"\n')
+    found = gap(customer.polled(), "is not believed")
+    assert "it is of tenant zeta, and the config says acme; what it tells is not known" in found.effect
+    assert found.reason is Reason.MALFORMED
+
+    # Nor does it count on where it was believed before the config said so.
+    customer.configure()
+    assert told(customer.polled()).tenant == "zeta"
+    customer.configure(f'{BUNDLE}tenant = "acme"\n')
+    judgement = customer.polled()
+    assert "what it tells is not known" in gap(judgement, "is not believed").effect
+    assert judgement.assessed == ()
+    operator.bundle("-q")
+    customer.given(operator)
+    assert told(customer.polled()).tenant == "acme"
+
+
 def test_a_stale_bundle_is_a_gap_by_the_age_of_its_oldest_sweep(customer: Customer, operator: Operator) -> None:
     assert not [one for one in customer.polled().gaps if "hours ago" in one.effect]
     clock = operator.cloud.store.clock

@@ -30,11 +30,15 @@ _KEY: Final = "name the public key that the operator has given you: `openssl pke
 class BundleFile:
     """One file, verified anew whenever it or the key is another."""
 
-    def __init__(self, path: Path, signer: Path, given: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, path: Path, signer: Path, given: str, clock: Callable[[], datetime], tenant: str | None = None
+    ) -> None:
+        """`clock`: aware, UTC; `tenant`: whose it must be."""
         self._path = path
         self._signer = signer
         self._clock = clock
         self.name = f"registry {given}"
+        self.tenant = tenant
 
     def signer(self) -> str | None:
         """Fingerprint of the key that must have signed it; None where that cannot be read now."""
@@ -44,18 +48,19 @@ class BundleFile:
             return None
 
     def version(self) -> str:
-        """Text that changes when the file does, or the key.
+        """Text that changes when the file does, the key, or whose it must be.
 
         Raises:
             CollectError: one of them cannot be read.
         """
-        return f"{hashlib.sha256(_read(self._path, LARGEST, _ANOTHER)).hexdigest()} {envelope.fingerprint(self._key())}"
+        told = f"{hashlib.sha256(_read(self._path, LARGEST, _ANOTHER)).hexdigest()} {envelope.fingerprint(self._key())}"
+        return told if self.tenant is None else f"{told} {self.tenant}"
 
     def read(self) -> Believed:
         """What is signed.
 
         Raises:
-            CollectError: the file cannot be read, is not signed by the key, or says what cannot be.
+            CollectError: the file cannot be read, is not signed by the key, of another tenant, or says what cannot be.
         """
         key = self._key()
         content = _read(self._path, LARGEST, _ANOTHER)
@@ -71,6 +76,9 @@ class BundleFile:
             raise _malformed(f"{self._path} is not believed: {error}", _OTHER_KEY) from None
         except ValueError as error:
             raise _malformed(f"{self._path} is not believed: {error}", _ANOTHER) from None
+        if self.tenant not in {None, found.tenant}:
+            told = f"{self._path} is not believed: it is of tenant {found.tenant}, and the config says {self.tenant}"
+            raise _malformed(told, "have the operator make one for this tenant, or mend `tenant` of the registry")
         return Believed(found, envelope.fingerprint(key), hashlib.sha256(payload).hexdigest())
 
     def _key(self) -> Ed25519PublicKey:
