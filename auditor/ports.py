@@ -642,6 +642,9 @@ class TenantRows(Protocol):
     def keys_of_others(self, tenant: str, doubt: Doubt) -> frozenset[str]:
         """Every key that has data which is not certainly this tenant's."""
 
+    def tenants_like(self, tenant: str, doubt: Doubt, most: int) -> tuple[Sequence[str], int]:
+        """The `most` names of tenants that are most like this one, and how many have data for certain: for the operator alone."""
+
     def of_nobody(self, doubt: Doubt) -> int:
         """Count the namespaces of which nobody says for certain whose they are."""
 
