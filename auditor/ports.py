@@ -643,7 +643,10 @@ class TenantRows(Protocol):
         """Every key that has data which is not certainly this tenant's."""
 
     def tenants_like(self, tenant: str, doubt: Doubt, most: int) -> tuple[Sequence[str], int]:
-        """The `most` names of tenants that are most like this one, and how many have data for certain: for the operator alone."""
+        """The `most` names of tenants that are most like this one, and how many have data for certain.
+
+        For the operator alone.
+        """
 
     def of_nobody(self, doubt: Doubt) -> int:
         """Count the namespaces of which nobody says for certain whose they are."""

@@ -549,7 +549,10 @@ class Dependencies:
         return frozenset(key for (key,) in self._ask(tenancy.FOREIGN, values))
 
     def tenants_like(self, tenant: str, doubt: Doubt, most: int) -> tuple[Sequence[str], int]:
-        """The `most` names of tenants that are most like this one, and how many have data for certain: for the operator alone."""
+        """The `most` names of tenants that are most like this one, and how many have data for certain.
+
+        For the operator alone.
+        """
         values = {"tenant": tenant, "most": most, **tenancy.doubted(doubt)}
         found = self._ask(tenancy.NAMED, values)
         return [name for name, _ in found], found[0][1] if found else 0
