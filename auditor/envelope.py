@@ -71,6 +71,18 @@ def seal(payload: bytes, kind: str, key: Ed25519PrivateKey) -> bytes:
     return json.dumps(told, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
+def unsealed(envelope: Any, kind: str) -> tuple[bytes, str | None]:
+    """The payload of an envelope whose signature nobody verifies, and the fingerprint of the key that it names.
+
+    For people who look at it; nothing may be believed of it.
+
+    Raises:
+        ValueError: it is no envelope, or holds another type.
+    """
+    payload, _, named = _opened(envelope, kind)
+    return payload, _fingerprint_in(named)
+
+
 def unseal(envelope: Any, kind: str, key: Ed25519PublicKey) -> bytes:
     """Give the payload of an envelope, which is JSON that was read, once its signature is verified.
 
@@ -80,6 +92,16 @@ def unseal(envelope: Any, kind: str, key: Ed25519PublicKey) -> bytes:
         NotSignedError: it is not signed by this key.
         ValueError: it is no envelope, or holds another type.
     """
+    payload, signature, named = _opened(envelope, kind)
+    try:
+        key.verify(signature, _signed(kind, payload))
+    except InvalidSignature:
+        raise NotSignedError(_why(named, fingerprint(key))) from None
+    return payload
+
+
+def _opened(envelope: Any, kind: str) -> tuple[bytes, bytes, object]:
+    """Payload, signature and what it calls its key; none of it is verified."""
     fields = {"payload", "payloadType", "signatures"}
     if not isinstance(envelope, dict) or envelope.keys() != fields:
         raise ValueError("it is JSON, and no signed envelope: it has not exactly payload, payloadType and signatures")
@@ -93,19 +115,19 @@ def unseal(envelope: Any, kind: str, key: Ed25519PublicKey) -> bytes:
     if not isinstance(one, dict) or not {"sig"} <= one.keys() <= {"sig", "keyid"}:
         raise ValueError("its signature is none")
     signature = _bytes(one["sig"], "signature")
-    try:
-        key.verify(signature, _signed(kind, payload))
-    except InvalidSignature:
-        raise NotSignedError(_why(one.get("keyid"), fingerprint(key))) from None
-    return payload
+    return payload, signature, one.get("keyid")
+
+
+def _fingerprint_in(named: object) -> str | None:
+    return named if isinstance(named, str) and _FINGERPRINT.fullmatch(named) else None
 
 
 def _why(named: object, expected: str) -> str:
     """Why a signature may not fit; which key it is of only the envelope says, for whom nobody vouches."""
     if named == expected:
         return f"it names the expected key sha256:{expected}, and was changed or damaged after that had signed it"
-    if isinstance(named, str) and _FINGERPRINT.fullmatch(named):
-        return f"it is not signed by the expected key sha256:{expected}; it names sha256:{named}"
+    if told := _fingerprint_in(named):
+        return f"it is not signed by the expected key sha256:{expected}; it names sha256:{told}"
     return f"it is not signed by the expected key sha256:{expected}, or was changed since; it names no key"
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from auditor import envelope
-from auditor.bundle import LARGEST, PAYLOAD_TYPE, Believed, unpack
+from auditor.bundle import LARGEST, PAYLOAD_TYPE, Believed, Shown, unpack
 from auditor.connectors.documents import parse_once
 from auditor.errors import CollectError
 from auditor.model import Reason
@@ -63,29 +63,52 @@ class BundleFile:
             CollectError: the file cannot be read, is not signed by the key, of another tenant, or says what cannot be.
         """
         key = self._key()
-        content = _read(self._path, LARGEST, _ANOTHER)
-        # Whoever wrote it is not known yet, and each part that is taken apart costs many times its bytes.
-        if content.count(b",") > _MOST_PARTS:
-            raise _malformed(f"{self._path} is not believed: it has too many parts for an envelope", _ANOTHER)
-        try:
-            payload = envelope.unseal(_parsed(content), PAYLOAD_TYPE, key)
-            found = unpack(payload, self._clock())
-        except RecursionError:
-            raise _malformed(f"{self._path} cannot be understood: it is too deep", _ANOTHER) from None
-        except envelope.NotSignedError as error:
-            raise _malformed(f"{self._path} is not believed: {error}", _OTHER_KEY) from None
-        except ValueError as error:
-            raise _malformed(f"{self._path} is not believed: {error}", _ANOTHER) from None
+        one = _opened(self._path, key, self._clock())
+        found = one.bundle
         if self.tenant not in {None, found.tenant}:
             told = f"{self._path} is not believed: it is of tenant {found.tenant}, and the config says {self.tenant}"
             raise _malformed(told, "have the operator make one for this tenant, or mend `tenant` of the registry")
-        return Believed(found, envelope.fingerprint(key), hashlib.sha256(payload).hexdigest())
+        return Believed(found, envelope.fingerprint(key), one.digest)
 
     def _key(self) -> Ed25519PublicKey:
-        try:
-            return envelope.public_key(_read(self._signer, _LARGEST_KEY, _KEY))
-        except ValueError as error:
-            raise _malformed(f"nothing can be verified with {self._signer}: {error}", _KEY) from None
+        return _public_key(self._signer)
+
+
+def look(path: Path, signer: Path | None, now: datetime) -> Shown:
+    """What a file says, for people; only with `signer` its signature is verified.
+
+    Raises:
+        CollectError: it cannot be read, is no bundle, is not signed by that key, or says what cannot be.
+    """
+    return _opened(path, _public_key(signer) if signer is not None else None, now)
+
+
+def _opened(path: Path, key: Ed25519PublicKey | None, now: datetime) -> Shown:
+    content = _read(path, LARGEST, _ANOTHER)
+    # Whoever wrote it is not known yet, and each part that is taken apart costs many times its bytes.
+    if content.count(b",") > _MOST_PARTS:
+        raise _malformed(f"{path} is not believed: it has too many parts for an envelope", _ANOTHER)
+    try:
+        cover = _parsed(content)
+        payload, named = envelope.unsealed(cover, PAYLOAD_TYPE)
+        if key is not None:
+            payload = envelope.unseal(cover, PAYLOAD_TYPE, key)
+        found = unpack(payload, now)
+    except RecursionError:
+        raise _malformed(f"{path} cannot be understood: it is too deep", _ANOTHER) from None
+    except envelope.NotSignedError as error:
+        raise _malformed(f"{path} is not believed: {error}", _OTHER_KEY) from None
+    except ValueError as error:
+        raise _malformed(f"{path} is not believed: {error}", _ANOTHER) from None
+    signer = envelope.fingerprint(key) if key is not None else None
+    return Shown(found, hashlib.sha256(payload).hexdigest(), named, signer)
+
+
+def _public_key(path: Path) -> Ed25519PublicKey:
+    try:
+        return envelope.public_key(_read(path, _LARGEST_KEY, _KEY))
+    except ValueError as error:
+        raise _malformed(f"nothing can be verified with {path}: {error}", _KEY) from None
 
 
 def _parsed(content: bytes) -> Any:
