@@ -1,6 +1,7 @@
 """What an operator tells one tenant of its data: the document, to bytes and back."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -86,6 +87,24 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.bucket, self.population.value, self.encryption.value, self.key or "", self.version or ""
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What of all data hangs on the same, wherever it is."""
+
+    encryption: Encryption
+    key: str | None
+    version: str | None
+    namespaces: int
+    objects: int
+    size: int
+    """Bytes."""
+
+    @property
+    def is_withheld(self) -> bool:
+        """It is under a key that the operator does not name, as it may be another's."""
+        return self.encryption is Encryption.CMEK and self.key is None
+
+
 class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="schema", tag=SCHEMA):
     """All that is told one tenant at one time."""
 
@@ -119,6 +138,26 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         names = {(some.bucket, one[0]) for some in self.data for one in some.namespaces}
         return len(names), min(_MOST, sum(one[1] for one in each)), min(_MOST, sum(one[2] for one in each))
 
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """What the data hangs on, sorted."""
+        names: dict[tuple[str, str, str], set[tuple[str, str]]] = defaultdict(set)
+        sums: dict[tuple[str, str, str], list[tuple[int, int]]] = defaultdict(list)
+        for some in self.data:
+            place = some.key or "", some.version or "", some.encryption.value
+            names[place].update((some.bucket, one[0]) for one in some.namespaces)
+            sums[place].append((sum(one[1] for one in some.namespaces), sum(one[2] for one in some.namespaces)))
+        return tuple(
+            Held(
+                Encryption(place[2]),
+                place[0] or None,
+                place[1] or None,
+                len(names[place]),
+                *(min(_MOST, sum(column)) for column in zip(*sums[place], strict=True)),
+            )
+            for place in sorted(sums)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Believed:
@@ -129,6 +168,19 @@ class Believed:
     """Fingerprint of the key that it is signed with."""
     digest: str
     """SHA-256 of what is signed, hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A bundle that somebody looks at, whether its signature was verified or not."""
+
+    bundle: Bundle
+    digest: str
+    """As of `Believed`."""
+    named: str | None
+    """Fingerprint of the key that the file names; nobody vouches for that. None: it names none."""
+    signer: str | None
+    """Fingerprint of the key that the signature was verified with; None: it was not."""
 
 
 def pack(bundle: Bundle) -> bytes:

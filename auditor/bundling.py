@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Final
 
 from auditor import gaps
@@ -16,6 +17,10 @@ from auditor.run import Parts
 
 _MOST: Final = LARGEST // 64
 """Namespaces and what they hang on: no more fit into a bundle, whatever they are called."""
+_NAMED: Final = 5
+"""Tenants that a hint names."""
+_ALIKE: Final = 0.7
+"""From which share on a name counts as misspelt."""
 _ALL: Final = 2**63 - 1
 
 _Place = tuple[str, Encryption, str | None, str | None, Population]
@@ -47,10 +52,7 @@ def bundling(
             raise UsageError(f"the data of tenant {tenant!r} does not fit into one bundle", "give it several tenants")
         _add(sums, row, _encryption(row, encryptions), mine)
     if not sums:
-        raise UsageError(
-            f"no data is known to be of tenant {tenant!r}",
-            "name it as `scan --format json` does; a registry or `tenant_field` says whose a namespace is",
-        )
+        raise UsageError(f"no data is known to be of tenant {tenant!r}", _meant(tenant, rows, doubt))
     data = [
         Data(bucket, encryption, key, tuple(some[name] for name in sorted(some)), population, version)
         for (bucket, encryption, key, version, population), some in sums.items()
@@ -74,6 +76,19 @@ def bundling(
         tenant=tenant,
         version=parts.version,
     )
+
+
+def _meant(tenant: str, rows: OpenInventory, doubt: Doubt) -> str:
+    """Which tenant may be meant, else some of those that there are."""
+    some, count = rows.tenants_like(tenant, doubt, _NAMED)
+    if not count:
+        return "of no namespace it is certain whose it is: a registry that can be read, or `tenant_field`, says so"
+    spelt = {one.casefold(): one for one in some}
+    if alike := get_close_matches(tenant.casefold(), spelt, 1, _ALIKE):
+        return f"did you mean {spelt[alike[0]]!r}?"
+    more = f" and {count - len(some):,} more" if count > len(some) else ""
+    named = ", ".join(repr(one) for one in some)
+    return f"tenants with data are {named}{more}; a registry or `tenant_field` says whose a namespace is"
 
 
 class _Mine:

@@ -193,6 +193,23 @@ def bundle(
 
 
 @app.command()
+def show(
+    file: Annotated[Path, typer.Argument(help="What `bundle` has written.")],
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", help="The operator's public key, PEM; without it nothing is verified."),
+    ] = None,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+    verbose: VerboseOption = False,
+) -> int:
+    """Tell what is in an operator's bundle and whether its signature holds; believes and keeps nothing of it."""
+    from auditor.commands import Answering, show_bundle
+
+    return show_bundle(file, key, Answering(form.value, output, Severity.HIGH, "", quiet=True, verbose=verbose))
+
+
+@app.command()
 def impact(
     key: Annotated[str, typer.Argument(help="Key or KEY/VERSION, by full name or as tables print them.")],
     action: Annotated[Action, typer.Option("--action", help="What somebody would do.")] = Action.DISABLE,

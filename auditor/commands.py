@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Final, TextIO
@@ -17,7 +18,8 @@ from auditor.action import Action
 from auditor.bundling import bundling
 from auditor.comparing import compare
 from auditor.config import Config, full_key_name, load
-from auditor.errors import AuditorError, UsageError
+from auditor.connectors.registry_bundle import look
+from auditor.errors import AuditorError, CollectError, UsageError
 from auditor.estimate import estimate, estimate_registries
 from auditor.findings import Finding, Judgement, Severity, Status
 from auditor.foreseeing import foresee
@@ -42,6 +44,8 @@ from auditor.outputs import (
     revocation_json,
     revocation_table,
     scan_json,
+    show_json,
+    show_table,
     tabular,
     terminal,
     words,
@@ -348,6 +352,27 @@ def write_bundle(
             f"{visible(one)}\n" for one in (f"wrote {output}", *bundle_text.made(made, fingerprint_of(key)))
         )
     return 0
+
+
+def show_bundle(path: Path, key: Path | None, how: Answering) -> int:
+    """Print what a bundle says of itself and of the data; 3 where its signature was not verified.
+
+    Raises:
+        UsageError: it cannot be read, is none, or is not signed by the key.
+    """
+    _place_for(how.output)
+    log.start(json_lines=False, verbose=how.verbose)
+    now = datetime.now(UTC)
+    try:
+        found = look(path, key, now)
+    except CollectError as error:
+        raise UsageError(str(error), error.hint) from None
+    with _writing(how.output) as out:
+        if how.form == "json":
+            show_json.write(found, out)
+        else:
+            terminal.plain(out).print(show_table.shown(found, now), soft_wrap=True)
+    return 0 if found.signer is not None else 3
 
 
 def _is_text(given: str) -> bool:

@@ -340,6 +340,8 @@ class Registry(_Table):
     """Fields of the layout that its namespaces lack, with their value."""
     signer: Annotated[Path, BeforeValidator(_some_file)] | None = None
     """Of a bundle: the public key that it is signed with, a PEM file, relative to the config file."""
+    tenant: Name | None = None
+    """Of a bundle: whose it is to be; another tenant's is refused. Default: whoever's the first one is."""
     max_age_hours: float = Field(default=48, gt=0, le=87_600)
     """Of a bundle: how long ago the oldest of its sweeps may have begun."""
     region: Annotated[str, AfterValidator(_platform_region)] | None = None
@@ -415,7 +417,7 @@ _OF_KINDS: Final = {
         {"bucket", "fields", "region", "base_url", "api_key_env", "metadata_per_sweep", "reread_days"}
         | {"requests_per_second"}
     ),
-    "bundle": frozenset({"path", "signer", "max_age_hours"}),
+    "bundle": frozenset({"path", "signer", "tenant", "max_age_hours"}),
 }
 """Settings that registries of a kind have."""
 

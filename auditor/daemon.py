@@ -13,9 +13,9 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from auditor import run, scan, sweeping, telling
+from auditor import announcing, run, scan, sweeping, telling
 from auditor.config import Schedule
-from auditor.findings import Finding
+from auditor.findings import Judgement
 from auditor.loops import StoppedError, Turn, WallClock, Watch, tidy
 from auditor.model import Gap, Sweep
 from auditor.ports import Asking
@@ -43,10 +43,12 @@ class Inherited:
     """As `Daemon.swept_objects` tells it."""
     last_poll: float | None
     """When keys were polled last, by the clock of the loops."""
-    told: tuple[Finding, ...] | None
-    """The findings that the log knows."""
+    told: Judgement | None
+    """What the log knows."""
     sweeping: bool
     """Whether a sweep was broken off, or was due."""
+    config: str | None = None
+    """Digest of theirs."""
 
 
 class Daemon:
@@ -72,6 +74,8 @@ class Daemon:
         self._swept = Counter({at: some for at, some in before.swept.items() if at[0] in parts.buckets})
         self._last_poll = before.last_poll
         self._told = before.told
+        self._taken_over = before.config
+        self._other_configs: set[str] = set()
         self._owes_sweep = before.sweeping
         self._unconfigured: int | Gap | None = None
         self._scheduler = BackgroundScheduler(timezone=UTC)
@@ -109,7 +113,13 @@ class Daemon:
 
     def handed_on(self) -> Inherited:
         """What those that take the place of these go on with; after `stop`."""
-        return Inherited(self.swept_objects(), self._last_poll, self._told, sweeping=self._owes_sweep)
+        return Inherited(
+            self.swept_objects(),
+            self._last_poll,
+            self._told,
+            sweeping=self._owes_sweep,
+            config=self._parts.config_digest,
+        )
 
     def _is_sweeping(self) -> bool:
         job = self._scheduler.get_job("sweep")
@@ -229,17 +239,28 @@ class Daemon:
             began = self._ticks()
             interval = self._interval if self._last_poll is None else timedelta(seconds=began - self._last_poll)
             before = self._told_before()
+            self._mind_other_configs()
             judgement = scan.poll(
                 self._parts, self, unconfigured=self._unconfigured, interval=max(interval, self._interval)
             )
             self._last_poll = began
-            telling.tell(before, judgement.findings)
-            self._told = judgement.findings
+            telling.tell(before.findings if before is not None else (), judgement.findings)
+            announcing.announce(before, judgement, {one.source.name for one in self._parts.handed})
+            self._told = judgement
         tidy()
 
-    def _told_before(self) -> tuple[Finding, ...]:
-        """The findings that the log knows; what an earlier process found is not new after a restart."""
-        if self._told is not None:
-            return self._told
+    def _told_before(self) -> Judgement | None:
+        """What the log knows; what an earlier process found is not new after a restart."""
+        return self._told if self._told is not None else self._parts.ledger.judgement()
+
+    def _mind_other_configs(self) -> None:
+        """Say once of each other config that somebody judges by it beside this daemon: each undoes the other."""
         last = self._parts.ledger.judgement()
-        return last.findings if last is not None else ()
+        digest = last.run.config_digest if last is not None else self._parts.config_digest
+        if digest not in {self._parts.config_digest, self._taken_over, *self._other_configs}:
+            self._other_configs.add(digest)
+            _log.warning(
+                "the judgement before was made by another config; if that one is newer, send SIGHUP to this process"
+            )
+        # That the one whose place this one takes was judged by is no news, but once only.
+        self._taken_over = None

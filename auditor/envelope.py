@@ -5,6 +5,7 @@ Source: DSSE 1.0.2 (https://github.com/secure-systems-lab/dsse), protocol.md and
 
 import hashlib
 import json
+import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from typing import Any, Final
@@ -18,7 +19,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 _URL_SAFE: Final = str.maketrans("-_", "+/")
+
+
+class NotSignedError(ValueError):
+    """An envelope is not signed by the key that was expected, or was changed since."""
 
 
 def private_key(pem: bytes) -> Ed25519PrivateKey:
@@ -65,17 +71,40 @@ def seal(payload: bytes, kind: str, key: Ed25519PrivateKey) -> bytes:
     return json.dumps(told, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
+def unsealed(envelope: Any, kind: str) -> tuple[bytes, str | None]:
+    """The payload of an envelope whose signature nobody verifies, and the fingerprint of the key that it names.
+
+    For people who look at it; nothing may be believed of it.
+
+    Raises:
+        ValueError: it is no envelope, or holds another type.
+    """
+    payload, _, named = _opened(envelope, kind)
+    return payload, _fingerprint_in(named)
+
+
 def unseal(envelope: Any, kind: str, key: Ed25519PublicKey) -> bytes:
     """Give the payload of an envelope, which is JSON that was read, once its signature is verified.
 
     Nothing of the payload is looked at before that. `keyid` decides nothing: nobody has signed it.
 
     Raises:
-        ValueError: it is no envelope, holds another type, or is not signed by this key.
+        NotSignedError: it is not signed by this key.
+        ValueError: it is no envelope, or holds another type.
     """
+    payload, signature, named = _opened(envelope, kind)
+    try:
+        key.verify(signature, _signed(kind, payload))
+    except InvalidSignature:
+        raise NotSignedError(_why(named, fingerprint(key))) from None
+    return payload
+
+
+def _opened(envelope: Any, kind: str) -> tuple[bytes, bytes, object]:
+    """Payload, signature and what it calls its key; none of it is verified."""
     fields = {"payload", "payloadType", "signatures"}
     if not isinstance(envelope, dict) or envelope.keys() != fields:
-        raise ValueError("it is no envelope of a signature")
+        raise ValueError("it is JSON, and no signed envelope: it has not exactly payload, payloadType and signatures")
     if envelope["payloadType"] != kind:
         raise ValueError(f"its payloadType is another than {kind}")
     payload = _bytes(envelope["payload"], "payload")
@@ -86,11 +115,20 @@ def unseal(envelope: Any, kind: str, key: Ed25519PublicKey) -> bytes:
     if not isinstance(one, dict) or not {"sig"} <= one.keys() <= {"sig", "keyid"}:
         raise ValueError("its signature is none")
     signature = _bytes(one["sig"], "signature")
-    try:
-        key.verify(signature, _signed(kind, payload))
-    except InvalidSignature:
-        raise ValueError("it is not signed by that key, or was changed since") from None
-    return payload
+    return payload, signature, one.get("keyid")
+
+
+def _fingerprint_in(named: object) -> str | None:
+    return named if isinstance(named, str) and _FINGERPRINT.fullmatch(named) else None
+
+
+def _why(named: object, expected: str) -> str:
+    """Why a signature may not fit; which key it is of only the envelope says, for whom nobody vouches."""
+    if named == expected:
+        return f"it names the expected key sha256:{expected}, and was changed or damaged after that had signed it"
+    if told := _fingerprint_in(named):
+        return f"it is not signed by the expected key sha256:{expected}; it names sha256:{told}"
+    return f"it is not signed by the expected key sha256:{expected}, or was changed since; it names no key"
 
 
 def _signed(kind: str, payload: bytes) -> bytes:
@@ -110,4 +148,4 @@ def _bytes(text: object, what: str) -> bytes:
     try:
         return b64decode(text.translate(_URL_SAFE), validate=True)
     except (Base64Error, ValueError):
-        raise ValueError(f"its {what} is no base64") from None
+        raise ValueError(f"its {what} is no base64, so that it was damaged") from None

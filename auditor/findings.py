@@ -396,6 +396,19 @@ class Judgement:
         return self.is_keys_only and bool(self.assessed) and all(one.holding.is_told for one in self.assessed)
 
     @property
+    def is_untold(self) -> bool:
+        """Whether nobody told of any data, so that how much there is, and what of it can be read, is not known.
+
+        No bucket has a whole sweep in force; or there is none, and no registry, or one that was not or not all read.
+        """
+        if self.assessed:
+            return False
+        if not self.is_keys_only:
+            return not any(one.complete for one in self.coverage.buckets)
+        every = self.registered.registries
+        return not every or any(one.namespaces is None or one.unusable for one in every)
+
+    @property
     def next_loss(self) -> datetime | None:
         """When the next data is lost, or taken away, at a date; None when no date is known."""
         dates = [one.assessment.final_at for one in self.assessed if one.holding.objects != 0]

@@ -12,14 +12,22 @@ from auditor.registered import Handed
 
 _ANOTHER: Final = "get a newer bundle from the operator, as often as you need to know"
 _OPERATOR: Final = "ask the operator, who can mend it and send another bundle"
+_COUNTS: Final = " told counts"
+_LOST: Final = "what it tells is not known"
+"""How the effect ends of a bundle that is not believed, with one that was before or without."""
 _USABLE: Final = "ENABLED"
 
 
 def not_believed(name: str, error: AuditorError, before: Handed | None) -> Gap:
     """A bundle could not be read, or is not believed; `before`: the one that was, so that it counts on."""
     reason = error.reason if isinstance(error, CollectError) else Reason.UNSUPPORTED
-    told = f"what the one of {_minute(before.made)} told counts" if before is not None else "what it tells is not known"
+    told = f"what the one of {_minute(before.made)}{_COUNTS}" if before is not None else _LOST
     return Gap(name, reason, f"{error}; {told}", error.hint or "look at the auditor's disk")
+
+
+def is_refusal(gap: Gap) -> bool:
+    """Whether a gap of a bundle says that it could not be read, or is not believed, and not what one leaves open."""
+    return gap.effect.endswith((_COUNTS, _LOST))
 
 
 def of_bundle(name: str, told: Handed, now: datetime, max_age: timedelta) -> Iterator[Gap]:

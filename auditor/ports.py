@@ -444,11 +444,15 @@ class BundleSource(Protocol):
     def name(self) -> str:
         """How it is told of: no two registries share it."""
 
+    @property
+    def tenant(self) -> str | None:
+        """Whose it must be; None: the config does not say."""
+
     def signer(self) -> str | None:
         """Fingerprint of the key that must have signed it; None where that cannot be read now."""
 
     def version(self) -> str:
-        """Text that changes when the file does, or the key.
+        """Text that changes when the file does, the key, or whose it must be.
 
         Raises:
             CollectError: one of them cannot be read.
@@ -458,7 +462,7 @@ class BundleSource(Protocol):
         """What is signed.
 
         Raises:
-            CollectError: it cannot be read, is not signed by the key, or says what cannot be.
+            CollectError: it cannot be read, is not signed by the key, of another tenant, or says what cannot be.
         """
 
 
@@ -637,6 +641,12 @@ class TenantRows(Protocol):
 
     def keys_of_others(self, tenant: str, doubt: Doubt) -> frozenset[str]:
         """Every key that has data which is not certainly this tenant's."""
+
+    def tenants_like(self, tenant: str, doubt: Doubt, most: int) -> tuple[Sequence[str], int]:
+        """The `most` names of tenants that are most like this one, and how many have data for certain.
+
+        For the operator alone.
+        """
 
     def of_nobody(self, doubt: Doubt) -> int:
         """Count the namespaces of which nobody says for certain whose they are."""

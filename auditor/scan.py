@@ -1,6 +1,5 @@
 """One run told on one page: sweep the buckets, poll the keys, judge, keep."""
 
-import logging
 from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -69,8 +68,6 @@ from auditor.skew import plausible
 from auditor.sweeping import sweep_all
 from auditor.tracing import traced
 from auditor.waiving import Sight, waive
-
-_log = logging.getLogger(__name__)
 
 _HOUR = timedelta(hours=1)
 _MAY_READ = frozenset({Readability.READABLE, Readability.EXPIRING, Readability.UNKNOWN})
@@ -207,7 +204,7 @@ def _poll(
     configured = frozenset(source.url for source in parts.sources)
     sweeps, unusable = usable(parts)
     failed = tuple(one for one in parts.ledger.failed_attempts() if one.bucket in configured)
-    before = _before(parts, interval)
+    before = parts.ledger.judgement()
     heard, holdings = _beside(parts, sweeps)
     memory = parts.ledger.memory()
     agents = {one.bucket: agents_of(parts, one.facts) for one in sweeps}
@@ -395,14 +392,6 @@ def _attributed(
     on_logs = judge_logs(facts, parts.rules, found)
     of_logs = (one for one in beforehand if one.rule in about_logs)
     return (*found, *lifecycle.carry_on(on_logs.findings, of_logs, facts.now, on_logs.undecided)), on_logs.tallies
-
-
-def _before(parts: Parts, interval: timedelta | None) -> Judgement | None:
-    """The judgement before this one; a daemon says it where another config made it: each undoes the other."""
-    before = parts.ledger.judgement()
-    if interval is not None and before is not None and before.run.config_digest != parts.config_digest:
-        _log.warning("the judgement before was made by another config; if that one is newer, restart this process")
-    return before
 
 
 def _beside(parts: Parts, sweeps: Iterable[Sweep]) -> tuple[Heard, OpenInventory]:

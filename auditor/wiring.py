@@ -180,7 +180,7 @@ def registries_of(config: Config) -> tuple[FileRegistry, ...]:
 def handed_of(config: Config, clock: Callable[[], datetime]) -> tuple[HandedOver, ...]:
     """The registries of the config that are operators' bundles; none is read yet. `clock`: aware, UTC."""
     return tuple(
-        HandedOver(BundleFile(one.path, one.signer, one.name, clock), timedelta(hours=one.max_age_hours))
+        HandedOver(BundleFile(one.path, one.signer, one.name, clock, one.tenant), timedelta(hours=one.max_age_hours))
         for one in config.registry
         if one.kind == "bundle" and one.path is not None and one.signer is not None
     )

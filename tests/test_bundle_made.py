@@ -87,7 +87,7 @@ def test_it_is_signed_by_the_operators_key_and_by_no_other(operator: Operator) -
     sealed = json.loads(operator.made.read_text())
     payload = envelope.unseal(sealed, PAYLOAD_TYPE, operator.key.public_key())
     assert json.loads(payload) == signed(operator.made)
-    with pytest.raises(ValueError, match="not signed by that key"):
+    with pytest.raises(ValueError, match="not signed by the expected key"):
         envelope.unseal(sealed, PAYLOAD_TYPE, Ed25519PrivateKey.generate().public_key())
 
 
@@ -294,6 +294,31 @@ def test_an_unknown_tenant_is_one_clear_error(operator: Operator, capsys: pytest
     assert "no data is known to be of tenant 'mars'" in refused(operator, capsys, tenant="mars")
     assert "\x1b" not in refused(operator, capsys, tenant="\x1b[31m")
     assert "is no text in UTF-8" in refused(operator, capsys, tenant="acme\udcff")
+
+
+def test_a_tenant_that_is_misspelt_is_guessed_and_else_some_are_named(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator.scanned()
+    assert "hint: did you mean 'acme'?\n" in refused(operator, capsys, tenant="acmee")
+    assert "hint: did you mean 'acme'?\n" in refused(operator, capsys, tenant="ACME")
+    assert "hint: tenants with data are 'acme', 'zeta'; " in refused(operator, capsys, tenant="mars")
+    for number in range(20):
+        operator.put(f"corp-{number:02}/search", 1, count=1)
+    operator.put("bad\x1b[31m/search", 1, count=1)
+    operator.scanned()
+    assert "hint: did you mean 'corp-07'?\n" in refused(operator, capsys, tenant="corp07")
+    told = refused(operator, capsys, tenant="bad")
+    assert "\x1b" not in told
+    assert " and 18 more; a registry or " in told
+
+
+def test_where_nobody_says_whose_anything_is_no_tenant_is_guessed(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator.configure(BUCKET + FILE)
+    operator.scanned()
+    assert "hint: of no namespace it is certain whose it is" in refused(operator, capsys)
 
 
 def test_without_a_judgement_or_a_bucket_there_is_nothing_to_tell(

@@ -193,10 +193,46 @@ def test_what_another_key_has_signed_is_refused(customer: Customer) -> None:
     other = a_signer(customer.folder, "thief")
     anew(customer.bundle, other, set_at("data", to=[]))
     judgement = customer.polled()
-    found = gap(judgement, "not signed by that key")
+    found = gap(judgement, "not signed by the expected key")
     assert "what it tells is not known" in found.effect
     assert judgement.assessed == ()
     assert judgement.registered.registries[0].namespaces is None
+
+
+def test_a_refusal_names_the_key_that_was_expected_and_the_one_that_the_file_names(
+    customer: Customer, operator: Operator
+) -> None:
+    expected = envelope.fingerprint(operator.key.public_key())
+    good = json.loads(customer.bundle.read_text())
+
+    def refused_as(keyid: object) -> Gap:
+        (one,) = good["signatures"]
+        sig = base64.b64encode(b"x" * 64).decode()
+        customer.bundle.write_text(json.dumps({**good, "signatures": [{**one, "sig": sig, "keyid": keyid}]}))
+        return gap(customer.polled(), "is not believed")
+
+    assert f"it names the expected key sha256:{expected}, and was changed or damaged" in refused_as(expected).effect
+    found = refused_as("ab" * 32)
+    assert f"not signed by the expected key sha256:{expected}; it names sha256:{'ab' * 32};" in found.effect
+    assert "if they sign with another key now" in found.hint
+    for keyid in (None, 1, "\x1b[31m", "ab" * 33, "AB" * 32):
+        assert f"the expected key sha256:{expected}, or was changed since; it names no key;" in refused_as(keyid).effect
+
+
+def test_a_refusal_says_what_became_of_the_file(customer: Customer) -> None:
+    good = customer.bundle.read_bytes()
+    cases = {
+        b"": "it is empty",
+        b" \n": "it is empty",
+        good[:-40]: f"it is cut off: it ends after {len(good) - 40:,} bytes within its JSON",
+        b"\x1f\x8b\xff\xfe": "it is no text, and a bundle is JSON",
+        b"<html>no such file</html>": "it is no JSON, as from line 1 column 1: it was damaged or is another file",
+        b'{"a": 1}': "it is JSON, and no signed envelope: it has not exactly payload, payloadType and signatures",
+        good.replace(b'"payload":"', b'"payload":"\x40'): "its payload is no base64, so that it was damaged",
+    }
+    for content, why in cases.items():
+        customer.bundle.write_bytes(content)
+        assert f"is not believed: {why}" in gap(customer.polled(), "is not believed").effect
 
 
 def test_a_bundle_that_was_never_believed_is_a_gap_and_no_all_clear(customer: Customer) -> None:
@@ -244,7 +280,7 @@ def test_what_a_key_has_signed_that_is_trusted_no_more_does_not_count_on(
     (finding,) = customer.polled().findings
     a_signer(customer.folder, "operator")
     judgement = customer.polled()
-    assert "not signed by that key" in gap(judgement, "what it tells is not known").effect
+    assert "not signed by the expected key" in gap(judgement, "what it tells is not known").effect
     assert judgement.assessed == ()
     # What it told is no all-clear either.
     assert [one.id for one in judgement.findings if one.status == "open"] == [finding.id]
@@ -298,6 +334,28 @@ def test_a_bundle_of_another_tenant_is_not_believed(customer: Customer, operator
     judgement = customer.polled()
     assert "and the one before was of " in gap(judgement, "is of tenant ").effect
     assert told(judgement).tenant == "acme"
+
+
+def test_a_bundle_of_another_tenant_than_the_config_names_is_refused_from_the_first_one_on(
+    customer: Customer, operator: Operator
+) -> None:
+    operator.bundle("-q", tenant="zeta")
+    customer.given(operator)
+    customer.configure(f'{BUNDLE}tenant = "acme"\n')
+    found = gap(customer.polled(), "is not believed")
+    assert "it is of tenant zeta, and the config says acme; what it tells is not known" in found.effect
+    assert found.reason is Reason.MALFORMED
+
+    # Nor does it count on where it was believed before the config said so.
+    customer.configure()
+    assert told(customer.polled()).tenant == "zeta"
+    customer.configure(f'{BUNDLE}tenant = "acme"\n')
+    judgement = customer.polled()
+    assert "what it tells is not known" in gap(judgement, "is not believed").effect
+    assert judgement.assessed == ()
+    operator.bundle("-q")
+    customer.given(operator)
+    assert told(customer.polled()).tenant == "acme"
 
 
 def test_a_stale_bundle_is_a_gap_by_the_age_of_its_oldest_sweep(customer: Customer, operator: Operator) -> None:

@@ -197,11 +197,12 @@ def test_the_example_is_valid_and_shows_every_setting() -> None:
 def test_what_the_example_shows_of_a_bundle_is_valid_without_buckets(tmp_path: Path) -> None:
     lines = (Path(__file__).parents[1] / "docs" / "auditor.example.toml").read_text().splitlines()
     begin = next(at for at, line in enumerate(lines) if line.startswith("# Only without any [[bucket]]")) + 1
-    shown = [line.removeprefix("# ") for line in lines[begin : begin + 5]]
+    shown = [line.removeprefix("# ") for line in lines[begin : begin + 6]]
     path = tmp_path / "auditor.toml"
     path.write_text("\n".join(shown))
     (one,) = load(path).registry
     assert (one.kind, one.path, one.signer) == ("bundle", tmp_path / "acme.json", tmp_path / "operator.pub")
+    assert one.tenant == "acme"
     assert one.max_age_hours == type(one).model_fields["max_age_hours"].default
 
 

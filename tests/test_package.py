@@ -35,6 +35,7 @@ def test_the_wheel_has_one_import_package_with_the_templates_inside(wheel: Path)
         "auditor/schemas/grants-1.schema.json",
         "auditor/schemas/diff-1.schema.json",
         "auditor/schemas/bundle-1.schema.json",
+        "auditor/schemas/show-1.schema.json",
         "auditor/ledger/migrations/versions/v0001_events.py",
     ):
         assert needed in names

@@ -156,6 +156,20 @@ def test_what_was_killed_is_not_gone_on_with_by_another_config(tmp_path: Path) -
         assert sum("/o?" in one and "softDeleted" not in one for one in asked) == 2
 
 
+def test_a_whole_sweep_that_has_lost_the_list_of_its_parts_is_begun_anew_at_once(tmp_path: Path) -> None:
+    with a_small_cloud(tmp_path) as small:
+        killed_in_the_second_listing(small)
+        (folder,) = (tmp_path / "state").glob("inventory/*/.unfinished-*")
+        assert finished(folder)
+        # As a disk leaves it that has lost one of its files: whole by its name, and nobody knows of which parts.
+        folder.rename(folder.with_name(folder.name.removeprefix(".unfinished-")))
+        told = json.loads(scanning(small.config).communicate(timeout=60)[0])
+        assert told["totals"]["objects"] == 20
+        (bucket,) = told["coverage"]["buckets"]
+        assert (bucket["complete"], bucket["last_attempt_failed"]) == (True, None)
+        assert bucket["requests"]["objects_listed_before"] == 0
+
+
 def killed_in_the_second_listing(small: Small) -> None:
     small.cloud.traffic.fail("softDeleted", delay=60, times=1)
     process = scanning(small.config)

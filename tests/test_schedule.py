@@ -3,17 +3,17 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from auditor import scan
 from auditor.config import Schedule
-from auditor.daemon import Daemon
+from auditor.daemon import Daemon, Inherited
 from auditor.errors import LedgerError
+from auditor.findings import Finding
 from auditor.loops import StoppedError
 from auditor.model import Population
 from auditor.probing import Budget
@@ -24,7 +24,35 @@ if TYPE_CHECKING:
     from auditor.run import Parts
 
 NO_PROBES = Budget(reads=False, dry_runs=False, per_hour=1)
-NOTHING_FOUND = SimpleNamespace(findings=())
+
+
+def judged_by(config: str, *findings: Finding) -> Any:
+    """A judgement, as far as the log tells of it."""
+    return SimpleNamespace(
+        findings=findings,
+        gaps=(),
+        registered=SimpleNamespace(bundles=()),
+        run=SimpleNamespace(config_digest=config),
+    )
+
+
+def parts_of(worlds: "Worlds", judgement: Callable[[], object], probing: Budget | None = None) -> "Parts":
+    """What a daemon that only polls works with."""
+    ledger = SimpleNamespace(sweeps=lambda: (), probes=lambda: (), judgement=judgement)
+    parts = SimpleNamespace(
+        clock=lambda: worlds.wall,
+        buckets=(),
+        is_keys_only=False,
+        sources=(),
+        handed=(),
+        probing=probing or NO_PROBES,
+        ledger=ledger,
+        config_digest="mine",
+    )
+    return cast("Parts", parts)
+
+
+NOTHING_FOUND = judged_by("mine")
 NO_INVENTORY = SimpleNamespace(unusable=lambda _: {})
 
 
@@ -50,6 +78,8 @@ def test_turns_of_a_loop_never_overlap_and_missed_ones_come_together(monkeypatch
         is_keys_only=False,
         sources=(),
         probing=NO_PROBES,
+        handed=(),
+        config_digest="mine",
         ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None),
         inventory=NO_INVENTORY,
         rules=(),
@@ -79,6 +109,8 @@ def test_a_turn_that_fails_is_not_the_end_of_its_loop(monkeypatch: pytest.Monkey
         is_keys_only=False,
         sources=(),
         probing=NO_PROBES,
+        handed=(),
+        config_digest="mine",
         ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None),
         inventory=NO_INVENTORY,
     )
@@ -113,12 +145,8 @@ def worlds() -> Worlds:
 @pytest.fixture
 def daemon(worlds: Worlds) -> Iterator[Daemon]:
     """A daemon whose timers start no turn by themselves."""
-    ledger = SimpleNamespace(sweeps=lambda: (), probes=lambda: (), judgement=lambda: None)
-    probing = Budget(reads=True, dry_runs=False, per_hour=60)
-    parts = SimpleNamespace(
-        clock=lambda: worlds.wall, buckets=(), is_keys_only=False, sources=(), probing=probing, ledger=ledger
-    )
-    made = Daemon(cast("Parts", parts), Schedule(sweep="0 * * * *", key_poll=60), lambda: worlds.ticks)
+    parts = parts_of(worlds, lambda: None, Budget(reads=True, dry_runs=False, per_hour=60))
+    made = Daemon(parts, Schedule(sweep="0 * * * *", key_poll=60), lambda: worlds.ticks)
     made._scheduler.start(paused=True)  # noqa: SLF001 - else the machine's own clock would have a say
     yield made
     made._scheduler.shutdown()  # noqa: SLF001 - as above
@@ -320,6 +348,8 @@ def test_a_bucket_that_was_not_swept_as_the_config_asks_is_swept_at_once(
         is_keys_only=False,
         sources=(SimpleNamespace(url="gs://data", left_out=(), endpoint="http://a"),),
         probing=NO_PROBES,
+        handed=(),
+        config_digest="mine",
         ledger=SimpleNamespace(sweeps=lambda: sweeps, judgement=lambda: None),
         inventory=SimpleNamespace(layout=lambda _: "{org}/", unusable=lambda _: unusable),
     )
@@ -333,15 +363,10 @@ def test_a_bucket_that_was_not_swept_as_the_config_asks_is_swept_at_once(
 def test_what_an_earlier_process_found_is_not_told_again(
     worlds: Worlds, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = SimpleNamespace(findings=(LOST,))
-    ledger = SimpleNamespace(sweeps=lambda: (), judgement=lambda: before)
-    parts = SimpleNamespace(
-        clock=lambda: worlds.wall, buckets=(), is_keys_only=False, sources=(), probing=NO_PROBES, ledger=ledger
-    )
-    made = Daemon(cast("Parts", parts), Schedule(), lambda: worlds.ticks)
+    made = Daemon(parts_of(worlds, lambda: judged_by("mine", LOST)), Schedule(), lambda: worlds.ticks)
     found = [(LOST,), (LOST, OTHER), (LOST, OTHER), (LOST,), (LOST,)]
     turns = iter(found)
-    monkeypatch.setattr("auditor.scan.poll", lambda *_, **__: SimpleNamespace(findings=next(turns)))
+    monkeypatch.setattr("auditor.scan.poll", lambda *_, **__: judged_by("mine", *next(turns)))
     told = []
     with caplog.at_level(logging.INFO):
         for _ in found:
@@ -351,13 +376,25 @@ def test_what_an_earlier_process_found_is_not_told_again(
     assert told == [[], ["finding opened"], [], ["finding resolved"], []]
 
 
-@pytest.mark.parametrize(
-    ("digest", "interval", "told"), [("other", 60, True), ("mine", 60, False), ("other", None, False)]
-)
-def test_a_daemon_says_that_somebody_judged_by_another_config(
-    caplog: pytest.LogCaptureFixture, digest: str, interval: int | None, *, told: bool
+def test_a_daemon_says_once_that_somebody_judged_by_another_config(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = SimpleNamespace(run=SimpleNamespace(config_digest=digest))
-    parts = SimpleNamespace(ledger=SimpleNamespace(judgement=lambda: before), config_digest="mine")
-    scan._before(cast("Parts", parts), timedelta(seconds=interval) if interval else None)  # noqa: SLF001 - what only its log shows
-    assert ("made by another config" in caplog.text) is told
+    last = [judged_by("mine")]
+    parts = parts_of(worlds, lambda: last[0])
+    monkeypatch.setattr("auditor.scan.poll", lambda *_, **__: judged_by("mine"))
+
+    def turn(loops: Daemon, before: str) -> bool:
+        last[0] = judged_by(before)
+        caplog.clear()
+        loops._poll()  # noqa: SLF001 - what its timer calls
+        return "made by another config" in caplog.text
+
+    made = Daemon(parts, Schedule(), lambda: worlds.ticks)
+    found = [turn(made, one) for one in ("mine", "other", "other", "mine", "other", "third", "third")]
+    assert found == [False, True, False, False, False, True, False]
+
+    # What the one before was judged by is no news after SIGHUP; that somebody goes on by it is.
+    old = Inherited({}, None, judged_by("old"), sweeping=False, config="old")
+    after = Daemon(parts, Schedule(), lambda: worlds.ticks, old)
+    assert [turn(after, one) for one in ("old", "mine", "old", "old")] == [False, False, True, False]
+    assert after.handed_on().config == "mine"

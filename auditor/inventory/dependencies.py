@@ -548,6 +548,15 @@ class Dependencies:
         values = {"tenant": tenant, **tenancy.doubted(doubt)}
         return frozenset(key for (key,) in self._ask(tenancy.FOREIGN, values))
 
+    def tenants_like(self, tenant: str, doubt: Doubt, most: int) -> tuple[Sequence[str], int]:
+        """The `most` names of tenants that are most like this one, and how many have data for certain.
+
+        For the operator alone.
+        """
+        values = {"tenant": tenant, "most": most, **tenancy.doubted(doubt)}
+        found = self._ask(tenancy.NAMED, values)
+        return [name for name, _ in found], found[0][1] if found else 0
+
     def of_nobody(self, doubt: Doubt) -> int:
         """Count the namespaces of which nobody says for certain whose they are."""
         return sum(some[0][0] for some in self._in_parts(tenancy.UNCLEAR, tenancy.doubted(doubt)))

@@ -34,7 +34,7 @@ class BundleStore:
         self._root = root
 
     def kept(self, source: BundleSource) -> KeptRegistry | None:
-        """What a bundle said when it was believed last; None where none was, or the key is another one now."""
+        """What a bundle said when it was believed last; None where none was, or another key or tenant is meant now."""
         home = home_of(self._root, source.name)
         try:
             told = notes.read(home / _NOTE)
@@ -64,7 +64,8 @@ class BundleStore:
             handed = _HANDED.validate_python(notes.read(home_of(self._root, source.name) / _NOTE)["handed"])
         except (OSError, KeyError, ValueError, TypeError, ValidationError):
             return None
-        return handed if source.signer() in {None, handed.signer} else None
+        is_meant = source.tenant in {None, handed.tenant} and source.signer() in {None, handed.signer}
+        return handed if is_meant else None
 
     def believed(self, source: BundleSource) -> Believed:
         """Read a bundle that goes on with what it said before; nothing is kept.

@@ -499,6 +499,8 @@ def _kept(folder: Path) -> Begun | None:
         return None
     if folder.name not in {f"{_UNFINISHED}{begun.id}", begun.id} or (folder / parts.DISORDER).exists():
         return None
+    if folder.name == begun.id and not (folder / parts.SNAPSHOT).exists():
+        return None  # it was put in place whole, and nobody knows any more of which parts: to begin anew loses none
     try:
         found = parts.found_in(folder)
     except OSError:

@@ -20,6 +20,10 @@ FOREIGN: Final = f"""
 SELECT DISTINCT key FROM dependency
 WHERE key IS NOT NULL AND NOT coalesce(tenant = $tenant AND {_CERTAIN}, false)
 """  # noqa: S608 - as above; what is in no namespace is anybody's
+NAMED: Final = f"""
+SELECT tenant, count(*) OVER () FROM (SELECT DISTINCT tenant FROM dependency WHERE tenant IS NOT NULL AND {_CERTAIN})
+ORDER BY jaro_winkler_similarity(lower(tenant), lower($tenant)) DESC, tenant LIMIT $most
+"""  # noqa: S608 - as above
 UNCLEAR: Final = f"""
 SELECT count(*) FROM (
     SELECT DISTINCT bucket, namespace FROM dependency

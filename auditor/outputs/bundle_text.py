@@ -16,10 +16,11 @@ def made(bundle: Bundle, signer: str) -> Iterator[str]:
         f"{words.stamp(bundle.swept)}"
     )
     yield f"signed with the key whose fingerprint is sha256:{signer}"
-    yield from (f"not in it: {one}" for one in _lacking(bundle))
+    yield from (f"not in it: {one}" for one in lacking(bundle))
 
 
-def _lacking(bundle: Bundle) -> Iterator[str]:
+def lacking(bundle: Bundle) -> Iterator[str]:
+    """What there may be of the tenant that is not in it."""
     seen = bundle.seen
     if kept := sum(
         one[1]

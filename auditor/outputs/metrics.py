@@ -53,7 +53,11 @@ TABLE: Final = (
         ("key", "version"),
         "When data under a key version is lost for good or stops being readable; the worst 50 that have a date.",
     ),
-    Described("cmek_next_loss_timestamp_seconds", (), "The nearest of all those dates; +Inf when none is known."),
+    Described(
+        "cmek_next_loss_timestamp_seconds",
+        (),
+        "The nearest of all those dates; +Inf when none is known, and missing where nobody has told of any data yet.",
+    ),
     Described("cmek_findings", ("rule", "severity", "status"), "Findings of the newest judgement."),
     Described(
         "cmek_finding_info",
@@ -182,9 +186,7 @@ class JudgementCollector(Collector):
                 ((bucket, readability.value), count) for (bucket, readability), count in sorted(namespaces.items())
             ],
             **_by_key_version(judgement, rows),
-            "cmek_next_loss_timestamp_seconds": [
-                ((), judgement.next_loss.timestamp() if judgement.next_loss else float("inf"))
-            ],
+            "cmek_next_loss_timestamp_seconds": _next_loss(judgement),
             "cmek_findings": self._findings(judgement),
             **_named(judgement),
             "cmek_gaps": [((reason.value,), sum(gap.reason is reason for gap in judgement.gaps)) for reason in Reason],
@@ -222,6 +224,13 @@ class JudgementCollector(Collector):
             place = one.rule, one.severity.value, one.status.value
             counts[place] = counts.get(place, 0) + 1
         return sorted(counts.items())
+
+
+def _next_loss(judgement: Judgement) -> Samples:
+    """When the next data is lost; nothing where nobody told of any data, because "never" would be an all-clear."""
+    if judgement.next_loss is None and judgement.is_untold:
+        return []
+    return [((), judgement.next_loss.timestamp() if judgement.next_loss else float("inf"))]
 
 
 def _waiver_ends(judgement: Judgement) -> Samples:

@@ -251,14 +251,18 @@ def view(
         complete=summary.complete(judgement),
         made=words.instant(made),
         judged=words.stamp(now),
-        next_loss=words.instant(next_loss) if next_loss else "no date known",
+        next_loss=words.instant(next_loss)
+        if next_loss
+        else words.NOT_KNOWN
+        if judgement.is_untold
+        else "no date known",
         next_loss_left=words.until(next_loss, now) if next_loss else "",
         next_loss_what=summary.next_loss(judgement),
         unit=_unit(judgement),
         shares=_shares(judgement, sums),
         total=_total(judgement, total),
-        stopped=words.number(_weights(judgement, summary.STOPPED)),
-        stopped_size=words.size(stopped.size) if stopped.size is not None else "",
+        stopped=words.number(None if judgement.is_untold else _weights(judgement, summary.STOPPED)),
+        stopped_size=words.size(stopped.size) if stopped.size is not None and not judgement.is_untold else "",
         counts=tuple(
             (words.number(sum(one.severity is severity for one in current)), severity.value)
             for severity in reversed(Severity)
@@ -325,6 +329,10 @@ def _tone(judgement: Judgement, total: Amount) -> str:
     return "unknown" if judgement.gaps or not total.objects else "fine"
 
 
+def _no_date(judgement: Judgement) -> str:
+    return words.NOT_KNOWN if judgement.is_untold else "no date known"
+
+
 def _unit(judgement: Judgement) -> str:
     if judgement.is_by_bundles:
         return "objects by an operator's bundle"
@@ -332,6 +340,8 @@ def _unit(judgement: Judgement) -> str:
 
 
 def _total(judgement: Judgement, total: Amount) -> str:
+    if judgement.is_untold:
+        return summary.of_untold(judgement)
     if judgement.is_by_bundles:
         return f"{words.counted(total.objects, 'object')} by an operator's bundle"
     if judgement.is_keys_only:
@@ -361,8 +371,8 @@ def _shares(judgement: Judgement, amounts: Mapping[Readability, Amount]) -> tupl
             Share(
                 readability.value,
                 MEANINGS[readability],
-                words.number(weight),
-                words.size(amount.size),
+                words.number(None if judgement.is_untold else weight),
+                words.size(None if judgement.is_untold else amount.size),
                 round(x, 3),
                 round(width, 3),
             )

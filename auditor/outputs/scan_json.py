@@ -6,7 +6,7 @@ from datetime import datetime
 from importlib.resources import files
 from typing import Any, Final, TextIO
 
-from auditor.findings import Actor, Assessed, BucketCoverage, Finding, Judgement, Undo
+from auditor.findings import Actor, Assessed, BucketCoverage, Finding, Judgement, Readability, Undo
 from auditor.model import Dependency, Evidence, Gap, Requests
 from auditor.outputs import summary
 from auditor.ports import DependencyRows, NamespaceRow
@@ -43,6 +43,7 @@ def write(judgement: Judgement, rows: DependencyRows, out: TextIO) -> None:
 def head(judgement: Judgement) -> dict[str, Any]:
     """Everything but the long lists."""
     run, coverage = judgement.run, judgement.coverage
+    untold = summary.are_keys_untold(judgement)
     sums = summary.by_readability(judgement.assessed)
     total = sum(sums.values(), summary.Amount())
     return {
@@ -60,10 +61,10 @@ def head(judgement: Judgement) -> dict[str, Any]:
         "coverage": {
             "buckets": [bucket(one) for one in coverage.buckets],
             "keys": {
-                "needed": coverage.keys_needed,
+                "needed": None if untold else coverage.keys_needed,
                 "read": coverage.keys_read,
                 "from_before": coverage.keys_from_before,
-                "unknown": coverage.keys_unknown,
+                "unknown": None if untold else coverage.keys_unknown,
             },
             "buckets_not_configured": coverage.buckets_not_configured,
             "registries": [registry(one) for one in judgement.registered.registries],
@@ -82,7 +83,10 @@ def head(judgement: Judgement) -> dict[str, Any]:
 
 
 def _by_registries(judgement: Judgement) -> dict[str, Any]:
-    """The totals where nobody saw an object: in namespaces, as registries name them."""
+    """The totals where nobody saw an object: in namespaces, as registries name them; null where none told of any."""
+    if judgement.is_untold:
+        each = {"objects": None, "bytes": None, "namespaces": None}
+        return {**each, "by_readability": {readability.value: each for readability in Readability}}
     spaces = summary.spaces_by_readability(judgement.assessed)
     sums = summary.by_readability(judgement.assessed)
     return {

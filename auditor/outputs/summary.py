@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from auditor.findings import Assessed, Basis, Coverage, Judgement, Readability, Status, member_of
-from auditor.model import Population, Reason
+from auditor.model import Gap, Population, Reason
 from auditor.outputs import words
 
 STOPPED: Final = (
@@ -100,10 +100,13 @@ def _by_objects(judgement: Judgement) -> str:
 
 def _not_whole(judgement: Judgement) -> str:
     buckets = judgement.coverage.buckets
-    never = sum(not one.complete for one in buckets)
-    if not never:
-        return ""
-    return f"; {never} of {words.counted(len(buckets), 'bucket')} have no whole sweep in force and are not counted"
+    told = ""
+    if never := sum(not one.complete for one in buckets):
+        told = f"; {never} of {words.counted(len(buckets), 'bucket')} have no whole sweep in force and are not counted"
+    every = judgement.registered.registries
+    if judgement.is_keys_only and (unread := sum(one.namespaces is None for one in every)):
+        told += f"; {unread} of {words.counted(len(every), 'registry', 'registries')} never read and not counted"
+    return told
 
 
 def _by_registries(judgement: Judgement) -> str:
@@ -113,7 +116,9 @@ def _by_registries(judgement: Judgement) -> str:
     if not total:
         if unread := _not_read_now(judgement):
             whose = words.counted(unread, "registry", "registries")
-            return f"No data is known: no bucket is configured, and {whose} could not be read or used now."
+            why = f"could not be read or used now ({', '.join(_reasons(judgement))})"
+            known = "What data there is, and whether it can be read, is not known"
+            return f"{known}: no bucket is configured, and {whose} {why}."
         return "No data is known: no bucket is configured, and no registry names a key for a namespace."
     named = words.counted(total, "namespace")
     stopped_now = sum(sums[one] for one in STOPPED)
@@ -132,8 +137,10 @@ def _by_registries(judgement: Judgement) -> str:
     if unknown:
         told += f"; of {words.number(unknown)} it is not known whether all of it can be read"
     if judgement.registered.bundles:
-        return f"By what registries and an operator's bundle say, {told}; the objects of some were not seen."
-    return f"By what registries say, {told}; their objects were not seen."
+        told = f"By what registries and an operator's bundle say, {told}; the objects of some were not seen"
+    else:
+        told = f"By what registries say, {told}; their objects were not seen"
+    return f"{told}{_not_whole(judgement)}."
 
 
 def spaces_by_readability(assessed: Iterable[Assessed]) -> Mapping[Readability, int]:
@@ -188,11 +195,35 @@ def complete(judgement: Judgement) -> str:
 def keys(judgement: Judgement) -> str:
     """Say of how many keys the state is known, and of how many only from before."""
     coverage = judgement.coverage
+    if are_keys_untold(judgement):
+        return f"keys that data is under {words.NOT_KNOWN}"
     told = f"{coverage.keys_read} of {words.counted(coverage.keys_needed, 'key')} read"
     if not coverage.keys_from_before:
         return told
     oldest = f", the oldest at {words.stamp(judgement.oldest_key_read)}" if judgement.oldest_key_read else ""
     return f"{told} ({coverage.keys_from_before} of them not now but before{oldest})"
+
+
+def are_keys_untold(judgement: Judgement) -> bool:
+    """Whether nobody named a key to read, because those that would were not heard: that none is needed nobody says."""
+    return judgement.is_keys_only and judgement.is_untold and not judgement.coverage.keys_needed
+
+
+def of_untold(judgement: Judgement) -> str:
+    """Of what a number is not known where nobody told of any data, and why."""
+    if not judgement.is_keys_only:
+        return "whatever objects there are: no bucket has a whole sweep in force"
+    silent = [one.name for one in judgement.registered.registries if _is_silent(one.name, judgement)]
+    if not silent:
+        return "whatever data there is: nobody tells of any"
+    more = f" and {words.number(len(silent) - 1)} more" if len(silent) > 1 else ""
+    return f"whatever data there is: {silent[0]}{more} not read or used ({', '.join(_reasons(judgement))})"
+
+
+def _reasons(judgement: Judgement) -> list[str]:
+    """Why registries could not be read, or not be believed, by this judgement."""
+    names = {one.name for one in judgement.registered.registries}
+    return sorted({gap.reason.value for gap in judgement.gaps if gap.what in names and _is_of_silence(gap)})
 
 
 def _registries(judgement: Judgement) -> list[str]:
@@ -201,7 +232,7 @@ def _registries(judgement: Judgement) -> list[str]:
     if not every:
         return []
     read = [one.namespaces for one in every if one.namespaces is not None]
-    named = words.counted(sum(read), "namespace")
+    named = words.counted(sum(read) if read else None, "namespace")
     before = sum(one.namespaces is not None for one in every if _is_silent(one.name, judgement))
     told = f"{named}, {before} of them not now but before" if before else named
     return [f"{len(read)} of {words.counted(len(every), 'registry', 'registries')} read ({told})"]
@@ -213,7 +244,11 @@ def _not_read_now(judgement: Judgement) -> int:
 
 
 def _is_silent(registry: str, judgement: Judgement) -> bool:
-    return any(one.what == registry and one.reason is not Reason.NOT_VISIBLE for one in judgement.gaps)
+    return any(one.what == registry and _is_of_silence(one) for one in judgement.gaps)
+
+
+def _is_of_silence(gap: Gap) -> bool:
+    return gap.reason is not Reason.NOT_VISIBLE
 
 
 def _bundles(judgement: Judgement) -> Iterator[str]:

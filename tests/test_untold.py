@@ -1,0 +1,112 @@
+"""Where nobody has told of any data yet, no answer has a number for it: 0 would be an all-clear."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from auditor import daemon, serving
+from auditor.config import load
+from auditor.outputs import scan_json, summary
+from auditor.web.readings import Loaded
+from auditor.wiring import assemble
+from tests.bundles import BUNDLE, Customer, Operator, a_customer, an_operator, run
+from tests.clouds import GOOGLE_KEY
+from tests.core_builders import NOW
+from tests.keys_only import FILE
+from tests.test_web import ask
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Iterator[Operator]:
+    with an_operator(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(params=["missing", "refused"])
+def customer(operator: Operator, request: pytest.FixtureRequest) -> Customer:
+    """At the first use: no bundle was believed before."""
+    found = a_customer(operator)
+    if request.param == "refused":
+        found.bundle.write_text("{}")
+    return found
+
+
+def reason(customer: Customer) -> str:
+    return "malformed" if customer.bundle.exists() else "not_found"
+
+
+def test_the_text_says_that_it_is_not_known_and_why(customer: Customer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("poll", "-q", "-c", str(customer.config)) == 3
+    out = capsys.readouterr().out
+    why = f"1 registry could not be read or used now ({reason(customer)})"
+    assert out.startswith("What data there is, and whether it can be read, is not known: no bucket is configured")
+    assert why in out
+    assert "0 of 1 registry read (namespaces not known), keys that data is under not known, 2 gaps" in out
+
+
+def test_json_has_no_number_of_what_nobody_told(customer: Customer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("poll", "-q", "-c", str(customer.config), "--format", "json") == 3
+    found = json.loads(capsys.readouterr().out)
+    Draft202012Validator(scan_json.schema()).validate(found)
+    nothing = {"objects": None, "bytes": None, "namespaces": None}
+    sums = found["totals"].pop("by_readability")
+    assert found["totals"] == nothing
+    assert len(sums) == 8
+    assert all(one == nothing for one in sums.values())
+    assert (found["coverage"]["keys"]["needed"], found["coverage"]["keys"]["unknown"]) == (None, None)
+
+
+def test_report_metrics_and_status_have_none_either(customer: Customer) -> None:
+    customer.polled()
+    with contextlib.closing(assemble(load(customer.config), customer.cloud.store.clock)) as assembly:
+        loops = daemon.Daemon(assembly.parts, load(customer.config).schedule)
+        read = serving.readings(assembly, loops, lambda: Loaded("0" * 64, NOW))
+        page = " ".join(ask("/", read).text.split())
+        why = f"of whatever data there is: registry acme.json not read or used ({reason(customer)})"
+        assert f'Cannot be read now</p><p class="big">not known</p><p class="quiet">{why}' in page
+        assert 'Next loss</p><p class="big">not known<' in page
+        first = page[page.index('id="verdict"') : page.index('id="deadlines"')]
+        assert "0 B" not in first
+        assert '"num">0<' not in first
+        lines = ask("/metrics", read).text.splitlines()
+        assert f'cmek_gaps{{reason="{reason(customer)}"}} 1.0' in lines
+        for name in ("cmek_dependent_", "cmek_key_version_dependent_", "cmek_next_loss_timestamp_seconds"):
+            assert not [one for one in lines if one.startswith(name)], name
+        status = json.loads(ask("/api/v1/status", read).text)
+        assert status["coverage"]["keys"]["needed"] is None
+        assert status["gaps_by_reason"] == {"not_visible": 1, reason(customer): 1}
+
+
+def test_what_is_known_beside_a_bundle_that_was_never_read_is_told_with_what_is_not(operator: Operator) -> None:
+    customer = a_customer(operator)
+    operator.hand_over(customer)
+    customer.configure(BUNDLE + BUNDLE.replace("acme.json", "other.json"))
+    judgement = customer.polled()
+    assert not judgement.is_untold
+    assert summary.verdict(judgement).endswith("20 objects; 1 of 2 registries never read and not counted.")
+    (customer.folder / "namespaces.csv").write_text(f"namespace,key\nmail,{GOOGLE_KEY}\n")
+    customer.configure(BUNDLE.replace("acme.json", "other.json") + FILE)
+    assert summary.verdict(customer.polled()).endswith("not seen; 1 of 2 registries never read and not counted.")
+
+
+def test_a_registry_that_was_read_and_names_nothing_has_told_that(operator: Operator) -> None:
+    customer = a_customer(operator)
+    (customer.folder / "namespaces.csv").write_text("namespace,key\n")
+    customer.configure(FILE)
+    assert not customer.polled().is_untold
+    (customer.folder / "namespaces.csv").write_text("namespace,key\nmail,alias/main\n")
+    assert customer.polled().is_untold
+
+
+def test_before_the_first_whole_sweep_a_report_has_no_number_of_objects(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("poll", "-q", "-c", str(operator.config)) == 3
+    capsys.readouterr()
+    assert run("report", "-q", "-c", str(operator.config), "-o", "-") == 0
+    page = " ".join(capsys.readouterr().out.split())
+    assert '<p class="big">not known</p><p class="quiet">of whatever objects there are: no bucket has' in page
