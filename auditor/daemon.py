@@ -15,10 +15,9 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from auditor import run, scan, sweeping, telling
 from auditor.config import Schedule
-from auditor.findings import Finding
 from auditor.loops import StoppedError, Turn, WallClock, Watch, tidy
 from auditor.model import Gap, Sweep
-from auditor.ports import Asking
+from auditor.ports import Asking, Follower
 from auditor.run import Parts
 
 _log = logging.getLogger(__name__)
@@ -43,8 +42,8 @@ class Inherited:
     """As `Daemon.swept_objects` tells it."""
     last_poll: float | None
     """When keys were polled last, by the clock of the loops."""
-    told: tuple[Finding, ...] | None
-    """The findings that the log knows."""
+    told: Follower | None
+    """How far the log knows what judgements found."""
     sweeping: bool
     """Whether a sweep was broken off, or was due."""
 
@@ -228,18 +227,9 @@ class Daemon:
         with self._judging:
             began = self._ticks()
             interval = self._interval if self._last_poll is None else timedelta(seconds=began - self._last_poll)
-            before = self._told_before()
-            judgement = scan.poll(
-                self._parts, self, unconfigured=self._unconfigured, interval=max(interval, self._interval)
-            )
+            # What an earlier process found is not new after a restart.
+            self._told = self._told or self._parts.ledger.follow()
+            scan.poll(self._parts, self, unconfigured=self._unconfigured, interval=max(interval, self._interval))
             self._last_poll = began
-            telling.tell(before, judgement.findings)
-            self._told = judgement.findings
+            telling.tell(self._told.turns())
         tidy()
-
-    def _told_before(self) -> tuple[Finding, ...]:
-        """The findings that the log knows; what an earlier process found is not new after a restart."""
-        if self._told is not None:
-            return self._told
-        last = self._parts.ledger.judgement()
-        return last.findings if last is not None else ()

@@ -5,13 +5,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from auditor.bundle import Believed
 from auditor.difference import Between
 from auditor.errors import CollectError, LedgerError
+from auditor.events import Turn
 from auditor.findings import Assessed, Finding, Judgement, Member, Readability
 from auditor.logged import Inquiry, Reply
 from auditor.model import (
@@ -816,6 +817,32 @@ class Stood:
     """Bytes."""
 
 
+class Follower(Protocol):
+    """The ledger told on as it grows."""
+
+    @property
+    def number(self) -> int:
+        """Of the event behind which all is still to be told."""
+
+    def turns(self) -> tuple[Turn, ...]:
+        """What judgements found since, those in which something is otherwise; none: it is at the newest event.
+
+        Raises:
+            LedgerError: the ledger cannot be read, or is not what was kept.
+        """
+
+
+class LogSink(Protocol):
+    """A log of one's own in a cloud."""
+
+    @property
+    def name(self) -> str:
+        """Its full name."""
+
+    def write(self, entries: Sequence[Mapping[str, Any]]) -> Reason | None:
+        """Write some entries, all or none; None: they are written, else why not."""
+
+
 class Ledger(Protocol):
     """Append-only, hash-chained memory; its views are what every output shows."""
 
@@ -824,6 +851,16 @@ class Ledger(Protocol):
 
     def has(self, number: int, hash_: str) -> bool:
         """Whether an event of this ledger has this number and hash, or was the newest before the first."""
+
+    def follow(self, number: int | None = None, *, anew: bool = False) -> Follower:
+        """Tell on behind event `number`, or behind the newest; `anew`: first of all that stood there.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+
+    def hash_of(self, number: int) -> str:
+        """Hash of one event; of none, what stands before the first."""
 
     def publish(self, sweep: Sweep) -> bool:
         """Keep one sweep attempt, complete or not; tell whether it is in force now.

@@ -1,5 +1,4 @@
 import gc
-import logging
 import threading
 import time
 import weakref
@@ -18,13 +17,13 @@ from auditor.loops import StoppedError
 from auditor.model import Population
 from auditor.probing import Budget
 from auditor.run import Headway
-from tests.test_telling import LOST, OTHER
 
 if TYPE_CHECKING:
     from auditor.run import Parts
 
 NO_PROBES = Budget(reads=False, dry_runs=False, per_hour=1)
 NOTHING_FOUND = SimpleNamespace(findings=())
+NOTHING_TOLD = SimpleNamespace(turns=lambda: ())
 NO_INVENTORY = SimpleNamespace(unusable=lambda _: {})
 
 
@@ -50,7 +49,7 @@ def test_turns_of_a_loop_never_overlap_and_missed_ones_come_together(monkeypatch
         is_keys_only=False,
         sources=(),
         probing=NO_PROBES,
-        ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None),
+        ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None, follow=lambda: NOTHING_TOLD),
         inventory=NO_INVENTORY,
         rules=(),
     )
@@ -79,7 +78,7 @@ def test_a_turn_that_fails_is_not_the_end_of_its_loop(monkeypatch: pytest.Monkey
         is_keys_only=False,
         sources=(),
         probing=NO_PROBES,
-        ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None),
+        ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None, follow=lambda: NOTHING_TOLD),
         inventory=NO_INVENTORY,
     )
     schedule = Schedule.model_construct(sweep="0 0 1 1 *", key_poll=0.05)
@@ -113,7 +112,7 @@ def worlds() -> Worlds:
 @pytest.fixture
 def daemon(worlds: Worlds) -> Iterator[Daemon]:
     """A daemon whose timers start no turn by themselves."""
-    ledger = SimpleNamespace(sweeps=lambda: (), probes=lambda: (), judgement=lambda: None)
+    ledger = SimpleNamespace(sweeps=lambda: (), probes=lambda: (), judgement=lambda: None, follow=lambda: NOTHING_TOLD)
     probing = Budget(reads=True, dry_runs=False, per_hour=60)
     parts = SimpleNamespace(
         clock=lambda: worlds.wall, buckets=(), is_keys_only=False, sources=(), probing=probing, ledger=ledger
@@ -320,7 +319,7 @@ def test_a_bucket_that_was_not_swept_as_the_config_asks_is_swept_at_once(
         is_keys_only=False,
         sources=(SimpleNamespace(url="gs://data", left_out=(), endpoint="http://a"),),
         probing=NO_PROBES,
-        ledger=SimpleNamespace(sweeps=lambda: sweeps, judgement=lambda: None),
+        ledger=SimpleNamespace(sweeps=lambda: sweeps, judgement=lambda: None, follow=lambda: NOTHING_TOLD),
         inventory=SimpleNamespace(layout=lambda _: "{org}/", unusable=lambda _: unusable),
     )
     made = Daemon(cast("Parts", parts), Schedule(sweep="0 0 1 1 *"))
@@ -328,27 +327,6 @@ def test_a_bucket_that_was_not_swept_as_the_config_asks_is_swept_at_once(
     assert (swept if at_once else polled).wait(10)
     assert made.stop()
     assert swept.is_set() is at_once
-
-
-def test_what_an_earlier_process_found_is_not_told_again(
-    worlds: Worlds, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    before = SimpleNamespace(findings=(LOST,))
-    ledger = SimpleNamespace(sweeps=lambda: (), judgement=lambda: before)
-    parts = SimpleNamespace(
-        clock=lambda: worlds.wall, buckets=(), is_keys_only=False, sources=(), probing=NO_PROBES, ledger=ledger
-    )
-    made = Daemon(cast("Parts", parts), Schedule(), lambda: worlds.ticks)
-    found = [(LOST,), (LOST, OTHER), (LOST, OTHER), (LOST,), (LOST,)]
-    turns = iter(found)
-    monkeypatch.setattr("auditor.scan.poll", lambda *_, **__: SimpleNamespace(findings=next(turns)))
-    told = []
-    with caplog.at_level(logging.INFO):
-        for _ in found:
-            caplog.clear()
-            made._poll()  # noqa: SLF001 - what its timer calls
-            told.append([one.getMessage().partition(":")[0] for one in caplog.records])
-    assert told == [[], ["finding opened"], [], ["finding resolved"], []]
 
 
 @pytest.mark.parametrize(
