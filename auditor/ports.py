@@ -832,6 +832,28 @@ class Follower(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """Why entries could not be written."""
+
+    reason: Reason
+    for_good: bool = False
+    """The service itself says that what was sent is no entry: it never will be."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogStanding:
+    """How a log of one's own is."""
+
+    name: str
+    entries: Mapping[str, int]
+    """Outcome -> entries since this process started: `written`, `refused` for good, `lost` because they got too old."""
+    told_at: datetime | None
+    """Aware, UTC, by this machine's clock: when it was last told all that there was."""
+    unwritten: Reason | None
+    """Why it cannot be written now."""
+
+
 class LogSink(Protocol):
     """A log of one's own in a cloud."""
 
@@ -839,8 +861,11 @@ class LogSink(Protocol):
     def name(self) -> str:
         """Its full name."""
 
-    def write(self, entries: Sequence[Mapping[str, Any]]) -> Reason | None:
+    def write(self, entries: Sequence[Mapping[str, Any]]) -> Unwritten | None:
         """Write some entries, all or none; None: they are written, else why not."""
+
+    def hint(self, reason: Reason) -> str:
+        """What would let it be written."""
 
 
 class Ledger(Protocol):
