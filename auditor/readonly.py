@@ -70,6 +70,7 @@ _TABLE: Final = (
     Allowed("cloudkms", "GetSingleTenantHsmInstance"),
     Allowed("cloudkms", "VerifyConnectivity"),
     Allowed("cloudresourcemanager", "projects.getIamPolicy"),
+    Allowed("cloudresourcemanager", "projects.testIamPermissions"),
     Allowed("logging", "entries.list"),
     Allowed("logging", "entries.write", _own_log),
     Allowed("cloudtrail", "LookupEvents"),

@@ -281,9 +281,11 @@ def _perhaps(config: Config) -> frozenset[Cloud]:
 
 
 def clouds_of(config: Config, wire: Wire, clocks: Clocks) -> Mapping[Cloud, Made]:
-    """Those that hold a bucket or a key which the config names, or are said to."""
+    """Those that hold a bucket, a key or a log which the config names, or are said to."""
     named = {cloud_of(one.url) for one in config.bucket}.union(KeyName(one.name).cloud for one in config.key)
     if not config.bucket:
         named.update(cloud for one in config.registry if (cloud := one.cloud) is not None)
         named.update(Cloud.AWS if one.id else Cloud.GCP for one in config.account)
+    if config.log.cloud_logging is not None:
+        named.add(Cloud.GCP)
     return {one: maker(one)(config, wire, _AGENT, clocks) for one in Cloud if one in named}

@@ -115,6 +115,7 @@ class Gcp:
             self.prober,
             choose,
             gone,
+            self._config.log.cloud_logging,
         )
 
     def _mine(self) -> list[Bucket]:

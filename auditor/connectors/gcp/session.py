@@ -55,6 +55,10 @@ _OPERATIONS: Final = (
     (re.compile(r"GET /storage/v1/projects/[^/]+/serviceAccount"), ("storage", "projects.serviceAccount.get")),
     (re.compile(r"GET /((?!storage/)[a-z0-9._-]+)"), ("storage", "multipartUploads.list")),
     (re.compile(r"POST /v3/projects/[^/]+:getIamPolicy"), ("cloudresourcemanager", "projects.getIamPolicy")),
+    (
+        re.compile(r"POST /v3/projects/[^/]+:testIamPermissions"),
+        ("cloudresourcemanager", "projects.testIamPermissions"),
+    ),
     (re.compile(r"POST /v2/entries:list"), ("logging", "entries.list")),
     (re.compile(r"POST /v2/entries:write"), ("logging", "entries.write")),
 )
@@ -143,6 +147,20 @@ class GcpClients:
         answer = _answered(lambda: session.post(url, json=options, timeout=_POLICY_TIMEOUT), _RETRY_POLICY)
         told: Mapping[str, Any] = answer.json()
         return told
+
+    def has(self, project: str, permission: str) -> bool:
+        """Ask whether the identity for a project has a permission on it, which takes none.
+
+        Raises:
+            requests.RequestException: no answer, or none that can be read.
+            google.api_core.exceptions.GoogleAPICallError, RetryError: an answer that is an error.
+            google.auth.exceptions.GoogleAuthError: no credentials.
+        """
+        session: requests.Session = self._once("iam", project, lambda one: self._session(self._endpoints.iam, one))
+        url = f"{self._endpoints.iam or _IAM}/v3/projects/{project}:testIamPermissions"
+        asked = {"permissions": [permission]}
+        answer = _answered(lambda: session.post(url, json=asked, timeout=_POLICY_TIMEOUT), _RETRY_POLICY)
+        return permission in answer.json().get("permissions", ())
 
     def log_entries(self, project: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         """Read one page of a project's log entries, as google-cloud-logging asks for it over its JSON route.
