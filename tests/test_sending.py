@@ -1,6 +1,8 @@
 """The auditor's own log in Cloud Logging, written through google-cloud-logging to the embedded cloud."""
 
 import json
+import re
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,14 +17,17 @@ import pytest
 from auditor import scan
 from auditor.config import load
 from auditor.errors import LedgerError, ReadOnlyError, UsageError
+from auditor.events import Action
 from auditor.ledger.bookmark import BookmarkFile
 from auditor.model import Reason
 from auditor.outputs import event_json
 from auditor.ports import LogSink, Unwritten
 from auditor.sending import Sender
 from auditor.wiring import Assembly, assemble
-from tests.clouds import google_clients
+from tests.clouds import GOOGLE_KEY, google_clients
 from tests.small import Small, a_small_cloud
+from tests.test_daemon import eventually
+from tests.test_daemon import serving as running_daemon
 from tests.test_fleet import NoProgress
 
 LOG = "projects/acme/logs/cmek-auditor"
@@ -350,3 +355,44 @@ def test_a_secret_of_the_environment_is_in_no_entry(keeping: Keeping, monkeypatc
     keeping.turn()
     assert keeping.entries
     assert "s3cr3t" not in json.dumps(keeping.entries)
+
+
+_OF_EACH_RUN = ("insertId", "timestamp", "occurred_at", "at", "judgement", "judged_at", "config_digest", "insert_id")
+
+
+def _without(told: object) -> object:
+    """The same without what is another in each run."""
+    if isinstance(told, dict):
+        return {name: "*" if name in _OF_EACH_RUN else _without(one) for name, one in told.items()}
+    return [_without(one) for one in told] if isinstance(told, list) else told
+
+
+def test_the_example_in_the_docs_is_what_is_written(keeping: Keeping) -> None:
+    keeping.turn()
+    keeping.small.set_state(1, "DISABLED")
+    version = f"{GOOGLE_KEY}/cryptoKeyVersions/1"
+    asked = {"cryptoKeyVersion": {"name": version, "state": "DISABLED"}, "updateMask": "state"}
+    keeping.small.cloud.store.note("UpdateCryptoKeyVersion", version, asked)
+    keeping.poll()
+    keeping.turn()
+    (written,) = [one for one in keeping.entries if one["jsonPayload"]["action"] == "key.changed"]
+    page = (Path(__file__).parents[1] / "docs" / "log.md").read_text()
+    (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    assert _without(json.loads(example)) == _without(written)
+    for one in Action:
+        assert f"`{one}`" in page
+
+
+def test_serve_writes_and_its_status_says_so(keeping: Keeping) -> None:
+    with running_daemon(keeping.small.config) as daemon:
+        eventually(lambda: (daemon.json("/api/v1/status")["log"] or {}).get("told_at"))
+        told = daemon.json("/api/v1/status")["log"]
+        assert (told["name"], told["unwritten_because"]) == (LOG, None)
+        assert told["entries"]["written"] == len(keeping.entries) > 0
+        assert daemon.metric("cmek_log_entries_total", outcome="written") == told["entries"]["written"]
+        keeping.small.set_state(1, "DISABLED")
+        eventually(lambda: keeping.told("key.changed"))
+        keeping.small.config.write_text(keeping.small.config.read_text().replace(LOG, f"{LOG}-2"))
+        daemon.process.send_signal(signal.SIGHUP)
+        eventually(lambda: daemon.json("/api/v1/status")["log"]["name"] == f"{LOG}-2")
+        eventually(lambda: [one for one in keeping.small.cloud.store.log if one["logName"] == f"{LOG}-2"])
