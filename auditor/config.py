@@ -46,6 +46,8 @@ _ENDPOINT: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?")
 _PLATFORM_REGION: Final = re.compile(r"(?:aws|gcp)-[a-z0-9-]{1,60}")  # turbopuffer docs, Regions
 _PUBLIC: Final = re.compile(r"https://((?:aws|gcp)-[a-z0-9-]+)\.turbopuffer\.com")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_LOG_NAME: Final = re.compile(r"projects/[a-z0-9][a-z0-9.:-]{3,99}/logs/[A-Za-z0-9_.-](?:[A-Za-z0-9_.-]|%2F){0,199}")
+"""Source: Cloud Logging docs, LogEntry: logName."""
 _HOST: Final = re.compile(r"\*|(?:\*\.)?[A-Za-z0-9][A-Za-z0-9.-]{0,252}|[0-9A-Fa-f:.]{2,45}")
 _NAMED: Final = 3
 """How many mistakes besides the first a message names."""
@@ -621,11 +623,27 @@ class Web(_Table):
         return self.token_env is not None or self.users_file is not None
 
 
+def _own_log(name: str) -> str:
+    """What Cloud Logging calls a log: its id is letters, digits and `_-.`, with `/` as %2F."""
+    if not _LOG_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} names no log; write projects/PROJECT/logs/NAME, with any / of NAME as %2F")
+    if "googleapis.com" in name:
+        raise ValueError(f"{name!r} is a log of Google's own services; name another one")
+    return name
+
+
 class Log(_Table):
     """How the daemon logs."""
 
     json_lines: bool = Field(default=False, alias="json")
     """One JSON object a line instead of plain text."""
+    cloud_logging: Annotated[str, AfterValidator(_own_log)] | None = None
+    """The log of Cloud Logging that `serve` writes what happens to as well: projects/PROJECT/logs/NAME."""
+
+    @property
+    def project(self) -> str | None:
+        """Whose log that is."""
+        return self.cloud_logging.split("/")[1] if self.cloud_logging is not None else None
 
 
 def _database(url: str) -> str:

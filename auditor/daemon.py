@@ -18,7 +18,7 @@ from auditor.config import Schedule
 from auditor.findings import Judgement
 from auditor.loops import StoppedError, Turn, WallClock, Watch, tidy
 from auditor.model import Gap, Sweep
-from auditor.ports import Asking
+from auditor.ports import Asking, Follower
 from auditor.run import Parts
 
 _log = logging.getLogger(__name__)
@@ -43,8 +43,8 @@ class Inherited:
     """As `Daemon.swept_objects` tells it."""
     last_poll: float | None
     """When keys were polled last, by the clock of the loops."""
-    told: Judgement | None
-    """What the log knows."""
+    told: Follower | None
+    """How far the log knows what judgements found."""
     sweeping: bool
     """Whether a sweep was broken off, or was due."""
     config: str | None = None
@@ -238,24 +238,20 @@ class Daemon:
         with self._judging:
             began = self._ticks()
             interval = self._interval if self._last_poll is None else timedelta(seconds=began - self._last_poll)
-            before = self._told_before()
-            self._mind_other_configs()
+            before = self._parts.ledger.judgement()
+            self._mind_other_configs(before)
+            # What an earlier process found is not new after a restart.
+            self._told = self._told or self._parts.ledger.follow()
             judgement = scan.poll(
                 self._parts, self, unconfigured=self._unconfigured, interval=max(interval, self._interval)
             )
             self._last_poll = began
-            telling.tell(before.findings if before is not None else (), judgement.findings)
+            telling.tell(self._told.turns())
             announcing.announce(before, judgement, {one.source.name for one in self._parts.handed})
-            self._told = judgement
         tidy()
 
-    def _told_before(self) -> Judgement | None:
-        """What the log knows; what an earlier process found is not new after a restart."""
-        return self._told if self._told is not None else self._parts.ledger.judgement()
-
-    def _mind_other_configs(self) -> None:
+    def _mind_other_configs(self, last: Judgement | None) -> None:
         """Say once of each other config that somebody judges by it beside this daemon: each undoes the other."""
-        last = self._parts.ledger.judgement()
         digest = last.run.config_digest if last is not None else self._parts.config_digest
         if digest not in {self._parts.config_digest, self._taken_over, *self._other_configs}:
             self._other_configs.add(digest)

@@ -3,7 +3,9 @@
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 
 def visible(text: str) -> str:
@@ -24,7 +26,17 @@ class _Json(logging.Formatter):
         told = {"time": _time(record), "severity": record.levelname, "message": record.getMessage()}
         if record.exc_info and record.exc_info[0]:
             told["error"] = record.exc_info[0].__name__
-        return json.dumps(told)
+        event = getattr(record, "cmek_event", None)
+        return json.dumps(told if event is None else {**told, "event": event})
+
+
+def also(event: Mapping[str, Any], *, plain: bool) -> Mapping[str, Any]:
+    """What a record says besides its text: an object for JSON lines, and whether it is a plain line at all."""
+    return {"cmek_event": event, "cmek_plain": plain}
+
+
+def _is_plain(record: logging.LogRecord) -> bool:
+    return getattr(record, "cmek_plain", True)
 
 
 def _time(record: logging.LogRecord) -> str:
@@ -35,6 +47,8 @@ def start(*, json_lines: bool, verbose: bool) -> None:
     """Send the log of this process to standard error; the SDKs' own lines only from warning on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if json_lines else _Plain())
+    if not json_lines:
+        handler.addFilter(_is_plain)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     # More connections than a pool keeps are closed again: nothing is lost, and nobody can do anything about it.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)

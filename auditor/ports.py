@@ -5,13 +5,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from auditor.bundle import Believed
 from auditor.difference import Between
 from auditor.errors import CollectError, LedgerError
+from auditor.events import Turn
 from auditor.findings import Assessed, Finding, Judgement, Member, Readability
 from auditor.logged import Inquiry, Reply
 from auditor.model import (
@@ -826,6 +827,57 @@ class Stood:
     """Bytes."""
 
 
+class Follower(Protocol):
+    """The ledger told on as it grows."""
+
+    @property
+    def number(self) -> int:
+        """Of the event behind which all is still to be told."""
+
+    def turns(self) -> tuple[Turn, ...]:
+        """What judgements found since, those in which something is otherwise; none: it is at the newest event.
+
+        Raises:
+            LedgerError: the ledger cannot be read, or is not what was kept.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """Why entries could not be written."""
+
+    reason: Reason
+    for_good: bool = False
+    """The service itself says that what was sent is no entry: it never will be."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogStanding:
+    """How a log of one's own is."""
+
+    name: str
+    entries: Mapping[str, int]
+    """Outcome -> entries since this process started: `written`, `refused` for good, `lost` because they got too old."""
+    told_at: datetime | None
+    """Aware, UTC, by this machine's clock: when it was last told all that there was."""
+    unwritten: Reason | None
+    """Why it cannot be written now."""
+
+
+class LogSink(Protocol):
+    """A log of one's own in a cloud."""
+
+    @property
+    def name(self) -> str:
+        """Its full name."""
+
+    def write(self, entries: Sequence[Mapping[str, Any]]) -> Unwritten | None:
+        """Write some entries, all or none; None: they are written, else why not."""
+
+    def hint(self, reason: Reason) -> str:
+        """What would let it be written."""
+
+
 class Ledger(Protocol):
     """Append-only, hash-chained memory; its views are what every output shows."""
 
@@ -834,6 +886,16 @@ class Ledger(Protocol):
 
     def has(self, number: int, hash_: str) -> bool:
         """Whether an event of this ledger has this number and hash, or was the newest before the first."""
+
+    def follow(self, number: int | None = None, *, anew: bool = False) -> Follower:
+        """Tell on behind event `number`, or behind the newest; `anew`: first of all that stood there.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+
+    def hash_of(self, number: int) -> str:
+        """Hash of one event; of none, what stands before the first."""
 
     def publish(self, sweep: Sweep) -> bool:
         """Keep one sweep attempt, complete or not; tell whether it is in force now.

@@ -19,9 +19,15 @@ def _dry_run(params: Mapping[str, Any]) -> bool:
     return params.get("DryRun") is True
 
 
+def _own_log(params: Mapping[str, Any]) -> bool:
+    """Whether what is written goes to the one log that the config names, and to no other."""
+    mine = params.get("own_log")
+    return isinstance(mine, str) and params.get("logs") == (mine,)
+
+
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """One operation of one service and the condition under which it changes nothing."""
+    """One operation of one service and the condition under which it changes nothing but the auditor's own log."""
 
     service: str
     operation: str
@@ -64,7 +70,9 @@ _TABLE: Final = (
     Allowed("cloudkms", "GetSingleTenantHsmInstance"),
     Allowed("cloudkms", "VerifyConnectivity"),
     Allowed("cloudresourcemanager", "projects.getIamPolicy"),
+    Allowed("cloudresourcemanager", "projects.testIamPermissions"),
     Allowed("logging", "entries.list"),
+    Allowed("logging", "entries.write", _own_log),
     Allowed("cloudtrail", "LookupEvents"),
     Allowed("turbopuffer", "namespaces.list"),
     Allowed("turbopuffer", "namespaces.metadata"),

@@ -21,8 +21,10 @@ from auditor.errors import AuditorError, UsageError
 from auditor.leading import Leadership
 from auditor.listening import make_server, open_listener, raise_file_limit
 from auditor.outputs import metrics
+from auditor.ports import LogStanding
 from auditor.registering import ready
 from auditor.reporting import demands, html_of
+from auditor.sending import Sender
 from auditor.tls import Certificate
 from auditor.web.app import make_app
 from auditor.web.doors import hosts_of, logins_of
@@ -32,6 +34,8 @@ from auditor.wiring import Assembly, assemble
 
 _log = logging.getLogger(__name__)
 
+_LAST_ENTRY: Final = 1.0
+"""Seconds that a stop waits for a request to our own log: together with the loops it stays below ten."""
 _LOOK_AGAIN: Final = 60
 """Seconds until the certificate's files are looked at again."""
 
@@ -49,6 +53,7 @@ class Serving:
         self._loaded = Loaded(config.digest, datetime.now(UTC))
         self._leadership = leadership
         self._loops = Daemon(assembly.parts, config.schedule)
+        self._sender = assembly.sender(None)
         self._works = False
         web = config.web
         self.certificate = Certificate(web.tls_cert, web.tls_key) if web.tls_cert and web.tls_key else None
@@ -61,7 +66,9 @@ class Serving:
 
     def _made(self) -> Starlette:
         hosts = hosts_of(self._config.web, self.certificate.names if self.certificate else None)
-        read = readings(self._assembly, self._loops, lambda: self._loaded, lambda: self._works)
+        sender = self._sender
+        own_log = (lambda: sender.standing) if sender is not None else (lambda: None)
+        read = readings(self._assembly, self._loops, lambda: self._loaded, lambda: self._works, own_log)
         return make_app(read, hosts, self._logins)
 
     @property
@@ -73,13 +80,18 @@ class Serving:
         """Start the loops where this daemon has come to lead, and stop them where it does no more."""
         self._leadership.look()
         if self._leadership and not self._works:
-            self._works = True
-            self._loops.start()
+            self._start()
             _log.info("this daemon works")
         elif self._works and not self._leadership:
             self._rest()
             self._loops = Daemon(self._assembly.parts, self._config.schedule, inherited=self._loops.handed_on())
             self._app = self._made()
+
+    def _start(self) -> None:
+        self._works = True
+        self._loops.start()
+        if self._sender is not None:
+            self._sender.start()
 
     def _rest(self) -> bool:
         """Stop the loops where they run; False when a turn still does."""
@@ -87,6 +99,7 @@ class Serving:
             return True
         self._works = False
         done = self._loops.stop()
+        done = (self._sender is None or self._sender.stop(_LAST_ENTRY)) and done
         if not done:
             _log.warning("a turn of the loops still runs; it ends by itself")
         return done
@@ -127,7 +140,8 @@ class Serving:
             # Whatever can be refused comes before anything is changed.
             logins = logins_of(config.web)
             hosts_of(config.web, self.certificate.names if self.certificate else None)
-            self._take_over(config, self._assembled(config), logins)
+            assembly = self._assembled(config)
+            self._take_over(config, assembly, assembly.sender(self._sender), logins)
         except AuditorError as error:
             self._refuse(f"{error}; {error.hint}" if error.hint else str(error))
         except Exception as error:  # noqa: BLE001 - a defect in reading must not end a daemon that works
@@ -152,17 +166,16 @@ class Serving:
         ready(assembly.parts)
         return assembly
 
-    def _take_over(self, config: Config, assembly: Assembly, logins: Logins | None) -> None:
+    def _take_over(self, config: Config, assembly: Assembly, sender: Sender | None, logins: Logins | None) -> None:
         log.start(json_lines=config.log.json_lines, verbose=self._verbose)
         was_working = self._works
         self._rest()
-        self._config, self._assembly, self._logins = config, assembly, logins
+        self._config, self._assembly, self._sender, self._logins = config, assembly, sender, logins
         self._loaded = Loaded(config.digest, datetime.now(UTC))
         self._loops = Daemon(assembly.parts, config.schedule, inherited=self._loops.handed_on())
         self._app = self._made()
         if was_working:
-            self._works = True
-            self._loops.start()
+            self._start()
         _log.info("the config was read anew: %s, SHA-256 %s", self._path, config.digest)
 
     def _refuse(self, why: str) -> None:
@@ -171,7 +184,11 @@ class Serving:
 
 
 def readings(
-    assembly: Assembly, loops: Daemon, loaded: Callable[[], Loaded], works: Callable[[], bool] = lambda: True
+    assembly: Assembly,
+    loops: Daemon,
+    loaded: Callable[[], Loaded],
+    works: Callable[[], bool] = lambda: True,
+    own_log: Callable[[], LogStanding | None] = lambda: None,
 ) -> Readings:
     """Everything that the web side shows, from the ledger and the inventory of one process."""
     ledger, parts = assembly.ledger, assembly.parts
@@ -189,6 +206,7 @@ def readings(
                 loops.swept_objects,
                 reloaded=lambda: loaded().refused is None,
                 leads=works,
+                own_log=own_log,
                 rules=tuple((rule.id, rule.severity) for rule in parts.rules),
                 version=(parts.version, parts.rules_version),
             )
@@ -200,6 +218,7 @@ def readings(
         clock=parts.clock,
         loaded=loaded,
         leads=works,
+        own_log=own_log,
     )
 
 

@@ -26,6 +26,7 @@ from auditor.inventory.handed import BundleStore
 from auditor.inventory.layout import Layout
 from auditor.inventory.registry import RegistryStore
 from auditor.inventory.store import FileInventory, Keep
+from auditor.ledger.bookmark import BookmarkFile
 from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName, cloud_of
 from auditor.ports import AuditLog, HandedOver, KeySource, LastUses, NamespaceService, OpenInventory
@@ -33,6 +34,7 @@ from auditor.probing import Budget
 from auditor.registered import Labels
 from auditor.rule import Excepted
 from auditor.run import Parts
+from auditor.sending import Sender
 from auditor.skew import plausible
 from auditor.waiver import Waiver
 
@@ -50,6 +52,8 @@ class Assembly:
     wire: Wire
     last_uses: Callable[[], LastUses | None]
     """Makes who tells when keys of AWS were used last; nothing else needs credentials for it."""
+    sender: Callable[[Sender | None], Sender | None]
+    """Makes who writes our own log, in the place of another one of this process; None where the config names none."""
 
     def rows(self, judgement: Judgement) -> OpenInventory:
         """Open the dependencies that a judgement stands on.
@@ -156,7 +160,11 @@ def assemble(
     def last_uses() -> LastUses | None:
         return maker(Cloud.AWS)(config, wire, _AGENT, clocks).last_uses()
 
-    return Assembly(parts, ledger, inventory, wire, last_uses)
+    def sender(before: Sender | None) -> Sender | None:
+        sink = made(Cloud.GCP).own_log() if config.log.cloud_logging is not None else None
+        return Sender(sink, ledger, BookmarkFile(config.state / "own-log.json"), now, before=before) if sink else None
+
+    return Assembly(parts, ledger, inventory, wire, last_uses, sender)
 
 
 def _wire(clock: Callable[[], datetime] | None) -> Wire:
@@ -273,9 +281,11 @@ def _perhaps(config: Config) -> frozenset[Cloud]:
 
 
 def clouds_of(config: Config, wire: Wire, clocks: Clocks) -> Mapping[Cloud, Made]:
-    """Those that hold a bucket or a key which the config names, or are said to."""
+    """Those that hold a bucket, a key or a log which the config names, or are said to."""
     named = {cloud_of(one.url) for one in config.bucket}.union(KeyName(one.name).cloud for one in config.key)
     if not config.bucket:
         named.update(cloud for one in config.registry if (cloud := one.cloud) is not None)
         named.update(Cloud.AWS if one.id else Cloud.GCP for one in config.account)
+    if config.log.cloud_logging is not None:
+        named.add(Cloud.GCP)
     return {one: maker(one)(config, wire, _AGENT, clocks) for one in Cloud if one in named}

@@ -64,10 +64,12 @@ RING = "projects/acme/locations/us-east1/keyRings/tpuf"
 GOOGLE_KEY = f"{RING}/cryptoKeys/main"
 
 
-def google_clients(cloud: GoogleCloud, wire: Wire | None = None, *, over_grpc: bool = False) -> GcpClients:
+def google_clients(
+    cloud: GoogleCloud, wire: Wire | None = None, *, over_grpc: bool = False, own_log: str | None = None
+) -> GcpClients:
     channel = grpc.insecure_channel(cloud.grpc_address) if over_grpc else None
     endpoints = Endpoints(cloud.endpoint, cloud.endpoint, cloud.endpoint, cloud.endpoint)
-    return GcpClients({}, endpoints, wire or Wire(Clock()), grpc_channel=channel)
+    return GcpClients({}, endpoints, wire or Wire(Clock()), grpc_channel=channel, own_log=own_log)
 
 
 def objects_of(coming: Iterable[Coming]) -> list[StoredObject]:

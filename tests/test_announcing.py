@@ -3,21 +3,15 @@
 import json
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from auditor import envelope
-from auditor.announcing import announce
 from auditor.config import load
 from auditor.daemon import Daemon
-from auditor.findings import Judgement
-from auditor.model import Gap, Reason
 from auditor.wiring import assemble
 from tests.bundles import Customer, Operator, a_customer, an_operator
-from tests.clouds import Clock
 
 Turn = Callable[[], list[str]]
 
@@ -94,44 +88,3 @@ def test_a_bundle_that_is_missing_comes_is_refused_and_goes_is_told_each_time_on
     customer.given(operator)
     (taken,) = of_bundles(turn())
     assert taken.startswith("INFO bundle taken: registry acme.json of tenant acme, made ")
-
-
-def test_a_bundle_that_grows_old_opens_a_gap_once_however_its_age_is_told(
-    customer: Customer, operator: Operator, turn: Turn
-) -> None:
-    customer.given(operator)
-    assert [one for one in turn() if "gap opened: registry acme.json [not_visible]" in one]
-    clock = customer.cloud.store.clock
-    assert isinstance(clock, Clock)
-    clock.ahead += timedelta(hours=49)
-    (line,) = turn()
-    assert line.startswith(
-        "WARNING gap opened: registry acme.json [timeout]: the oldest sweep that it tells of began 49"
-    )
-    clock.ahead += timedelta(hours=2)
-    assert turn() == []
-    clock.ahead -= timedelta(hours=51)
-    assert turn() == ["INFO gap closed: registry acme.json [timeout]"]
-
-
-def test_of_many_gaps_a_few_are_told_and_how_many_more(customer: Customer, caplog: pytest.LogCaptureFixture) -> None:
-    nothing = replace(customer.polled(), gaps=())
-    some = [Gap(f"gs://bucket-{number}", Reason.ACCESS_DENIED, "it is not read", "grant it") for number in range(40)]
-    unseen = Gap("objects", Reason.NOT_VISIBLE, "nobody looked", "look")
-    many = replace(nothing, gaps=(unseen, *some))
-
-    def told(before: Judgement | None, after: Judgement) -> list[str]:
-        caplog.clear()
-        with caplog.at_level(logging.INFO):
-            announce(before, after, ())
-        return [f"{one.levelname} {one.getMessage()}" for one in caplog.records]
-
-    for before in (None, nothing):
-        lines = told(before, many)
-        assert lines[0] == "WARNING gap opened: gs://bucket-0 [access_denied]: it is not read"
-        assert lines[5:] == ["WARNING and 36 more gaps opened"]
-    assert told(many, many) == []
-    assert told(many, replace(many, gaps=(unseen, *some[1:]))) == ["INFO gap closed: gs://bucket-0 [access_denied]"]
-    lines = told(many, nothing)
-    assert (len(lines), lines[-1]) == (6, "INFO and 36 more gaps closed")
-    assert told(nothing, replace(nothing, gaps=(unseen,))) == ["INFO gap opened: objects [not_visible]: nobody looked"]

@@ -91,15 +91,18 @@ def test_who_disabled_a_key_is_told_in_every_output(
 def test_the_metric_of_a_finding_names_who_did_it_and_the_log_line_too(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = world.scanned()
+    world.scanned()
+    following = world._assembled().ledger.follow()  # noqa: SLF001 - as the daemon does
     world.by(world.alice, world.disable)
     after = world.polled()
     named = metrics._named(after)["cmek_finding_info"]  # noqa: SLF001 - as scraped
     (info,) = [labels for labels, _ in named if labels[1] == "data-unreadable"]
     assert info[-1] == world.alice
     with caplog.at_level(logging.INFO):
-        tell(before.findings, after.findings)
-    assert any(f", by {world.alice}, id " in one.getMessage() for one in caplog.records)
+        tell(following.turns())
+    lines = [one.getMessage() for one in caplog.records]
+    assert any(f", by {world.alice}, id " in one for one in lines)
+    assert any(one.startswith("key changed: ") and one.endswith(f", by {world.alice}") for one in lines)
 
 
 def test_a_quiet_fleet_asks_nothing_and_who_is_known_is_not_asked_about_again(world: World) -> None:

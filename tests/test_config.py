@@ -91,6 +91,15 @@ REFUSED = {
     "bad endpoint": (BUCKET + '[gcp]\nkms_endpoint = "ftp://x"\n', "not an endpoint"),
     "share above one": (BUCKET + "[limits]\nkms_quota_share = 2\n", "limits.kms_quota_share"),
     "text for a number": (BUCKET + '[policy]\nhorizon_days = "soon"\n', "policy.horizon_days"),
+    "a log without a project": (BUCKET + '[log]\ncloud_logging = "cmek-auditor"\n', "log.cloud_logging"),
+    "a log whose name holds a slash": (
+        BUCKET + '[log]\ncloud_logging = "projects/acme-prod/logs/a/b"\n',
+        "log.cloud_logging",
+    ),
+    "a log of Google's own": (
+        BUCKET + '[log]\ncloud_logging = "projects/acme-prod/logs/cloudaudit.googleapis.com%2Factivity"\n',
+        "log.cloud_logging",
+    ),
     "hostile value": (BUCKET + '[log]\njson = "\\u001b[31m\\nforged"\n', "log.json"),
 }
 

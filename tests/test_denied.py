@@ -55,6 +55,7 @@ ELSEWHERE = {
     ("cloudkms", "GetSingleTenantHsmInstance"),
     ("cloudkms", "VerifyConnectivity"),
     ("cloudresourcemanager", "projects.getIamPolicy"),
+    ("cloudresourcemanager", "projects.testIamPermissions"),
     ("turbopuffer", "namespaces.list"),
     ("turbopuffer", "namespaces.metadata"),
 }

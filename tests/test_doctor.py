@@ -582,3 +582,20 @@ def test_names_that_are_hostile_reach_no_terminal(small: Small, capsys: pytest.C
     _, out, _ = run(capsys, small.argv("doctor"))
     assert "\x1b" not in out
     assert "ac\\x1bme" in out
+
+
+def test_whether_the_own_log_may_be_written_is_asked_and_nothing_is_written(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small.config.write_text(f'{small.config.read_text()}[log]\ncloud_logging = "projects/acme/logs/cmek-auditor"\n')
+    told = granted(small, capsys, "gcp")
+    assert "logging.logEntries.create" in told["roles"][0]["permissions"]
+    _, out, _ = run(capsys, small.argv("doctor"))
+    assert "own log projects/acme/logs/cmek-auditor" in out
+    assert "may not be written" not in out
+    small.cloud.store.deny("logging.logEntries.create", "projects/acme")
+    code, out, _ = run(capsys, small.argv("doctor"))
+    assert code == 1
+    assert "may not be written" in out
+    assert "grant logging.logEntries.create" in " ".join(out.split())
+    assert not [one for one in small.cloud.traffic.requests if "entries:write" in one.target]

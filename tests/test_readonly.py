@@ -34,3 +34,20 @@ def test_cryptographic_calls_pass_only_as_dry_runs(operation: str) -> None:
     for params in ({}, {"DryRun": False}, {"DryRun": "true"}, {"DryRun": 1}):
         with pytest.raises(ReadOnlyError):
             readonly.check("kms", operation, params)
+
+
+OWN = "projects/acme/logs/cmek-auditor"
+OTHER_LOGS: dict[str, dict[str, object]] = {
+    "nothing is configured": {"own_log": None, "logs": (OWN,)},
+    "another log": {"own_log": OWN, "logs": ("projects/acme/logs/other",)},
+    "another log besides": {"own_log": OWN, "logs": (OWN, "projects/acme/logs/other")},
+    "no log": {"own_log": OWN, "logs": ()},
+    "nobody says which": {},
+}
+
+
+@pytest.mark.parametrize("params", OTHER_LOGS.values(), ids=OTHER_LOGS)
+def test_only_the_log_of_the_config_can_be_written(params: dict[str, object]) -> None:
+    readonly.check("logging", "entries.write", {"own_log": OWN, "logs": (OWN,)})
+    with pytest.raises(ReadOnlyError):
+        readonly.check("logging", "entries.write", params)

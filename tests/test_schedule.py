@@ -1,5 +1,4 @@
 import gc
-import logging
 import threading
 import time
 import weakref
@@ -18,7 +17,6 @@ from auditor.loops import StoppedError
 from auditor.model import Population
 from auditor.probing import Budget
 from auditor.run import Headway
-from tests.test_telling import LOST, OTHER
 
 if TYPE_CHECKING:
     from auditor.run import Parts
@@ -38,7 +36,7 @@ def judged_by(config: str, *findings: Finding) -> Any:
 
 def parts_of(worlds: "Worlds", judgement: Callable[[], object], probing: Budget | None = None) -> "Parts":
     """What a daemon that only polls works with."""
-    ledger = SimpleNamespace(sweeps=lambda: (), probes=lambda: (), judgement=judgement)
+    ledger = SimpleNamespace(sweeps=lambda: (), probes=lambda: (), judgement=judgement, follow=lambda: NOTHING_TOLD)
     parts = SimpleNamespace(
         clock=lambda: worlds.wall,
         buckets=(),
@@ -53,6 +51,7 @@ def parts_of(worlds: "Worlds", judgement: Callable[[], object], probing: Budget 
 
 
 NOTHING_FOUND = judged_by("mine")
+NOTHING_TOLD = SimpleNamespace(turns=lambda: ())
 NO_INVENTORY = SimpleNamespace(unusable=lambda _: {})
 
 
@@ -80,7 +79,7 @@ def test_turns_of_a_loop_never_overlap_and_missed_ones_come_together(monkeypatch
         probing=NO_PROBES,
         handed=(),
         config_digest="mine",
-        ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None),
+        ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None, follow=lambda: NOTHING_TOLD),
         inventory=NO_INVENTORY,
         rules=(),
     )
@@ -111,7 +110,7 @@ def test_a_turn_that_fails_is_not_the_end_of_its_loop(monkeypatch: pytest.Monkey
         probing=NO_PROBES,
         handed=(),
         config_digest="mine",
-        ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None),
+        ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None, follow=lambda: NOTHING_TOLD),
         inventory=NO_INVENTORY,
     )
     schedule = Schedule.model_construct(sweep="0 0 1 1 *", key_poll=0.05)
@@ -350,7 +349,7 @@ def test_a_bucket_that_was_not_swept_as_the_config_asks_is_swept_at_once(
         probing=NO_PROBES,
         handed=(),
         config_digest="mine",
-        ledger=SimpleNamespace(sweeps=lambda: sweeps, judgement=lambda: None),
+        ledger=SimpleNamespace(sweeps=lambda: sweeps, judgement=lambda: None, follow=lambda: NOTHING_TOLD),
         inventory=SimpleNamespace(layout=lambda _: "{org}/", unusable=lambda _: unusable),
     )
     made = Daemon(cast("Parts", parts), Schedule(sweep="0 0 1 1 *"))
@@ -358,22 +357,6 @@ def test_a_bucket_that_was_not_swept_as_the_config_asks_is_swept_at_once(
     assert (swept if at_once else polled).wait(10)
     assert made.stop()
     assert swept.is_set() is at_once
-
-
-def test_what_an_earlier_process_found_is_not_told_again(
-    worlds: Worlds, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    made = Daemon(parts_of(worlds, lambda: judged_by("mine", LOST)), Schedule(), lambda: worlds.ticks)
-    found = [(LOST,), (LOST, OTHER), (LOST, OTHER), (LOST,), (LOST,)]
-    turns = iter(found)
-    monkeypatch.setattr("auditor.scan.poll", lambda *_, **__: judged_by("mine", *next(turns)))
-    told = []
-    with caplog.at_level(logging.INFO):
-        for _ in found:
-            caplog.clear()
-            made._poll()  # noqa: SLF001 - what its timer calls
-            told.append([one.getMessage().partition(":")[0] for one in caplog.records])
-    assert told == [[], ["finding opened"], [], ["finding resolved"], []]
 
 
 def test_a_daemon_says_once_that_somebody_judged_by_another_config(
@@ -394,7 +377,7 @@ def test_a_daemon_says_once_that_somebody_judged_by_another_config(
     assert found == [False, True, False, False, False, True, False]
 
     # What the one before was judged by is no news after SIGHUP; that somebody goes on by it is.
-    old = Inherited({}, None, judged_by("old"), sweeping=False, config="old")
+    old = Inherited({}, None, None, sweeping=False, config="old")
     after = Daemon(parts, Schedule(), lambda: worlds.ticks, old)
     assert [turn(after, one) for one in ("old", "mine", "old", "old")] == [False, False, True, False]
     assert after.handed_on().config == "mine"

@@ -8,11 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 from starlette.applications import Starlette
 
 from auditor.errors import LedgerError
 from auditor.findings import Judgement, Status
+from auditor.model import Reason
 from auditor.outputs import metrics
+from auditor.ports import LogStanding
 from auditor.web.app import make_app
 from auditor.web.readings import Loaded, Readings
 from tests.core_builders import NOW
@@ -47,6 +50,27 @@ def readings(judgement: Callable[[], Judgement | None] | None = None) -> Reading
         loaded=lambda: Loaded("0" * 64, NOW),
         leads=lambda: True,
     )
+
+
+def test_the_status_and_the_metrics_tell_how_our_own_log_is() -> None:
+    log = LogStanding("projects/acme/logs/a", {"written": 7, "refused": 0, "lost": 1}, NOW, Reason.ACCESS_DENIED)
+    made = replace(readings(), own_log=lambda: log)
+    told = json.loads(ask("/api/v1/status", made).text)["log"]
+    assert told == {
+        "name": "projects/acme/logs/a",
+        "told_at": NOW.isoformat().replace("+00:00", "Z"),
+        "entries": {"written": 7, "refused": 0, "lost": 1},
+        "unwritten_because": "access_denied",
+    }
+    assert json.loads(ask("/api/v1/status").text)["log"] is None
+    collector = metrics.JudgementCollector(
+        lambda: None, lambda _: a_judgement("x")[1], dict, dict, reloaded=bool, leads=bool, own_log=lambda: log,
+        rules=(), version=("0", "r"),
+    )  # fmt: skip
+    text = generate_latest(metrics.registry(collector)).decode()
+    assert 'cmek_log_entries_total{outcome="written"} 7.0' in text
+    (at,) = [one.split()[1] for one in text.splitlines() if one.startswith("cmek_log_last_success")]
+    assert float(at) == NOW.timestamp()
 
 
 def ask(path: str, read: Readings | None = None, **headers: str) -> Answer:

@@ -10,7 +10,7 @@ from auditor.checkup import Choosing, Doctor, Gone
 from auditor.config import Bucket, Config
 from auditor.connectors.wire import Wire
 from auditor.model import Cloud
-from auditor.ports import AuditLog, BucketLister, KeySource, LastUses, ObjectSource, Prober
+from auditor.ports import AuditLog, BucketLister, KeySource, LastUses, LogSink, ObjectSource, Prober
 
 CONNECTIONS: Final = 64
 _MODULES: Final[Mapping[Cloud, str]] = {Cloud.AWS: "auditor.clouds.aws", Cloud.GCP: "auditor.clouds.gcp"}
@@ -54,6 +54,13 @@ class Made(Protocol):
 
     def last_uses(self) -> LastUses | None:
         """Who tells when its keys were used last; None where no call of the cloud does."""
+
+    def own_log(self) -> LogSink | None:
+        """The log of ours that the config names; None where it names none of this cloud.
+
+        Raises:
+            UsageError: what writes it is not installed.
+        """
 
     def identity(self) -> tuple[str, ...]:
         """As whom it is asked."""

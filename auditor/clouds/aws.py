@@ -110,6 +110,9 @@ class Aws:
         """Why nobody asks who changed keys; None: somebody does."""
         return self.audit_log.silent if self._config.audit_log.attribute else "[audit_log] attribute is off"
 
+    def own_log(self) -> None:
+        """No log of this cloud can be named."""
+
     def identity(self) -> tuple[str, ...]:
         """As whom it is asked."""
         return tuple(self._clients.identity())

@@ -2,6 +2,7 @@
 
 import os
 from functools import partial
+from importlib.util import find_spec
 from typing import Final
 
 from auditor.checkup import Choosing, Doctor, Gone
@@ -14,13 +15,14 @@ from auditor.connectors.gcp.census import GcsCensus
 from auditor.connectors.gcp.doctor import GcpDoctor, GcsPlace
 from auditor.connectors.gcp.keys import GcpKeys
 from auditor.connectors.gcp.objects import GcsBucket
+from auditor.connectors.gcp.own_log import GcpOwnLog
 from auditor.connectors.gcp.probes import GcpProbes
 from auditor.connectors.gcp.session import Endpoints, GcpClients, GcpIdentity
 from auditor.connectors.pace import Pace, of_a_bucket
 from auditor.connectors.wire import Wire
 from auditor.errors import UsageError
 from auditor.model import Population
-from auditor.ports import BucketLister, ObjectSource
+from auditor.ports import BucketLister, LogSink, ObjectSource
 
 _KMS_QUOTA: Final = 600 / 60
 """Read tokens a second, project and region. Source: Cloud KMS docs, Quotas (600 a minute by default)."""
@@ -37,7 +39,7 @@ class Gcp:
         own = config.gcp
         endpoints = Endpoints(own.storage_endpoint, own.kms_endpoint, own.iam_endpoint, own.logging_endpoint)
         identities = {one.project: _identity(one) for one in config.account if one.project}
-        self._clients = GcpClients(identities, endpoints, wire, agent)
+        self._clients = GcpClients(identities, endpoints, wire, agent, own_log=config.log.cloud_logging)
         self._clock = clocks.corrected
         self.keys = GcpKeys(
             self._clients,
@@ -75,6 +77,26 @@ class Gcp:
     def last_uses(self) -> None:
         """Cloud KMS has no call that tells it."""
 
+    def own_log(self) -> LogSink | None:
+        """The log of ours that the config names; None where it names none.
+
+        Raises:
+            UsageError: google-cloud-logging is not installed.
+        """
+        name = self._config.log.cloud_logging
+        if name is None:
+            return None
+        try:
+            installed = find_spec("google.cloud.logging_v2") is not None
+        except ModuleNotFoundError:
+            installed = False
+        if not installed:
+            raise UsageError(
+                "[log] cloud_logging is set, and google-cloud-logging is not installed",
+                "pip install 'cmek-auditor[logging]'",
+            )
+        return GcpOwnLog(self._clients, name)
+
     def poll_takes(self, keys: int) -> float:
         """GetCryptoKey, ListCryptoKeyVersions and GetIamPolicy for each; all count against one quota."""
         return 3 * keys / (_KMS_QUOTA * self._config.limits.gcp_kms_quota_share)
@@ -93,6 +115,7 @@ class Gcp:
             self.prober,
             choose,
             gone,
+            self._config.log.cloud_logging,
         )
 
     def _mine(self) -> list[Bucket]:

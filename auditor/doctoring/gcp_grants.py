@@ -55,6 +55,8 @@ def gcp_grants(config: Config, keys: Iterable[KeyName]) -> GcpGrants:
     places: set[str | None] = {one.owner for one in known}
     for project in places or set(buckets):
         wanted[project] |= of_keys
+    if config.log.project is not None:
+        wanted[config.log.project].add("logging.logEntries.create")
     return GcpGrants(
         tuple(
             ProjectRole(

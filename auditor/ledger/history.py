@@ -76,9 +76,9 @@ def between(connection: Connection, first: int, last: int) -> Between:
     known: dict[str, dict[str, str]] = {}
     changes: dict[tuple[str, str], _Seen] = {}
     for one in journal.of_kinds(connection, ("key_changed",), 0, end):
-        now = _facts(codec.load(KeptKey, one.body), known.get(one.subject, {}))
+        now = facts(codec.load(KeptKey, one.body), known.get(one.subject, {}))
         if one.seq > begin:
-            for fact, (was, is_) in _changed(known.get(one.subject), now).items():
+            for fact, (was, is_) in changed(known.get(one.subject), now).items():
                 changes.setdefault((one.subject, fact), _Seen(was)).see(is_, journal.moment(one.at))
         known[one.subject] = now
     keys = tuple(
@@ -118,7 +118,7 @@ def _end(connection: Connection, number: int) -> int:
     return found - 1 if found is not None else journal.head(connection)[0]
 
 
-def _facts(kept: KeptKey, before: Mapping[str, str]) -> dict[str, str]:
+def facts(kept: KeptKey, before: Mapping[str, str]) -> dict[str, str]:
     """What is known of how a key can be used: what a fault hides is as it was."""
     last = kept.aws or kept.gcp
     # That nobody asked, as after `poll KEY`, is no change of the key.
@@ -143,7 +143,7 @@ def _text(value: object) -> str:
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
-def _changed(before: Mapping[str, str] | None, now: Mapping[str, str]) -> Mapping[str, tuple[str | None, str | None]]:
+def changed(before: Mapping[str, str] | None, now: Mapping[str, str]) -> Mapping[str, tuple[str | None, str | None]]:
     """Facts that are otherwise; of a key that was never heard of before, that it was heard of."""
     if before is None:
         return {_ANSWER: (None, now[_ANSWER])}

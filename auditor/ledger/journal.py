@@ -164,8 +164,13 @@ def head(connection: Connection) -> tuple[int, str]:
 
 def has(connection: Connection, number: int, hash_: str) -> bool:
     """Whether there is an event of this number with this hash, or is meant what stands before the first."""
+    return hash_ == hash_of(connection, number)
+
+
+def hash_of(connection: Connection, number: int) -> str:
+    """Hash of one event; of number 0 what stands before the first, and nothing where there is no such event."""
     found = connection.execute(select(EVENT.c.hash).where(EVENT.c.seq == number)).scalar()
-    return hash_ == (found if number else _FIRST)
+    return str(found or "") if number else _FIRST
 
 
 def count(connection: Connection, kind: str, since: datetime, until: datetime) -> int:

@@ -18,6 +18,7 @@ from auditor.findings import Assessed, Finding, Judgement, Member, Run, Status, 
 from auditor.ledger import codec, history, journal
 from auditor.ledger.codec import KeptContext, KeptKey, KeptPoll
 from auditor.ledger.database import Database
+from auditor.ledger.following import Following
 from auditor.ledger.journal import Effects, Journal
 from auditor.ledger.tables import CURRENT, DAMAGED
 from auditor.model import (
@@ -348,6 +349,19 @@ class LedgerStore:
         """Whether an event of this ledger has this number and hash, or was the newest before the first."""
         with self._database.reading() as connection:
             return journal.has(connection, number, hash_)
+
+    def follow(self, number: int | None = None, *, anew: bool = False) -> Following:
+        """Tell on behind event `number`, or behind the newest; `anew`: first of all that stood there.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        return Following(self._database, number, anew=anew)
+
+    def hash_of(self, number: int) -> str:
+        """Hash of one event; of none, what stands before the first."""
+        with self._database.reading() as connection:
+            return journal.hash_of(connection, number)
 
     def verify(self) -> int:
         """Walk the whole chain, compare what it adds up to with the current state, and count the links.

@@ -14,7 +14,7 @@ from auditor.log import visible
 from auditor.model import Reason, split_version
 from auditor.outputs import summary
 from auditor.outputs.summary import Amount
-from auditor.ports import DependencyRows
+from auditor.ports import DependencyRows, LogStanding
 
 _WORST: Final = 50
 """Key versions and findings with series of their own; the rest goes together under `other`."""
@@ -110,6 +110,18 @@ TABLE: Final = (
         ("rule", "owner"),
         "When a waiver ends; of several with one rule and owner, the first.",
     ),
+    Described(
+        "cmek_log_entries",
+        ("outcome",),
+        "Entries of our own log, with [log] cloud_logging, since this process started; outcome is written, refused "
+        "(the service takes it never) or lost (given up after 14 days).",
+        counter=True,
+    ),
+    Described(
+        "cmek_log_last_success_timestamp_seconds",
+        (),
+        "When our own log was last told all that there was; missing until then, and without [log] cloud_logging.",
+    ),
     Described("cmek_leader", (), "1 where this daemon works, 0 where it waits while another one does."),
     Described(
         "cmek_config_last_reload_successful",
@@ -136,6 +148,7 @@ class JudgementCollector(Collector):
         *,
         reloaded: Callable[[], bool],
         leads: Callable[[], bool],
+        own_log: Callable[[], LogStanding | None] = lambda: None,
         rules: tuple[tuple[str, Severity], ...],
         version: tuple[str, str],
     ) -> None:
@@ -145,6 +158,7 @@ class JudgementCollector(Collector):
         self._swept = swept
         self._reloaded = reloaded
         self._leads = leads
+        self._own_log = own_log
         self._rules = rules
         self._version = version
         self._kept: tuple[str, dict[str, Samples]] | None = None
@@ -155,6 +169,10 @@ class JudgementCollector(Collector):
         samples: dict[str, Samples] = dict(self._of(judgement)) if judgement is not None else {}
         samples["cmek_api_requests"] = [(place, count) for place, count in sorted(self._counts().items())]
         samples["cmek_sweep_objects"] = [(place, count) for place, count in sorted(self._swept().items())]
+        if (log := self._own_log()) is not None:
+            samples["cmek_log_entries"] = [((outcome,), count) for outcome, count in sorted(log.entries.items())]
+            if log.told_at is not None:
+                samples["cmek_log_last_success_timestamp_seconds"] = [((), log.told_at.timestamp())]
         samples["cmek_leader"] = [((), float(self._leads()))]
         samples["cmek_config_last_reload_successful"] = [((), float(self._reloaded()))]
         samples["cmek_build_info"] = [(self._version, 1)]

@@ -33,7 +33,9 @@ class Api:
         loops = dict(self._read.loops_alive())
         config = self._config()
         if judgement is None:
-            return JSONResponse({"judged": None, "loops": loops, "config": config, "leader": self._read.leads()})
+            return JSONResponse(
+                {"judged": None, "loops": loops, "config": config, "leader": self._read.leads(), "log": self._log()}
+            )
         head = scan_json.head(judgement)
         return JSONResponse(
             {
@@ -41,6 +43,7 @@ class Api:
                 "loops": loops,
                 "config": config,
                 "leader": self._read.leads(),
+                "log": self._log(),
                 "scan": head["scan"],
                 "coverage": head["coverage"],
                 "gaps": len(judgement.gaps),
@@ -62,6 +65,14 @@ class Api:
         loaded = self._read.loaded()
         refused = {"at": _time(loaded.refused[0]), "why": loaded.refused[1]} if loaded.refused else None
         return {"digest": loaded.digest, "read": _time(loaded.at), "refused_since": refused}
+
+    def _log(self) -> dict[str, Any] | None:
+        """How our own log is; None where there is none."""
+        log = self._read.own_log()
+        if log is None:
+            return None
+        told = {"name": log.name, "told_at": _time(log.told_at), "entries": dict(log.entries)}
+        return {**told, "unwritten_because": log.unwritten.value if log.unwritten is not None else None}
 
     def _keys_not_read(self, judgement: Judgement) -> list[dict[str, Any]]:
         """Keys of which the newest poll learnt no state: why, and when one was last read."""

@@ -141,6 +141,16 @@ def _schemas() -> Mapping[str, _Schema]:
         "loops": {"type": "object", "additionalProperties": {"type": "boolean"}},
         "config": _object(config),
         "leader": {"type": "boolean"},
+        "log": _or_null(
+            _object(
+                {
+                    "name": _TEXT,
+                    "told_at": _or_null(_TIME),
+                    "entries": _object(dict.fromkeys(("written", "refused", "lost"), _COUNT)),
+                    "unwritten_because": _or_null(scan["gaps"]["items"]["properties"]["reason"]),
+                }
+            )
+        ),
     }
     judged = {
         "scan": scan["scan"],

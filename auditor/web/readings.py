@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from auditor.findings import Demand, Finding, Judgement
 from auditor.model import KeyMemory, KeyName
-from auditor.ports import OpenInventory
+from auditor.ports import LogStanding, OpenInventory
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +43,5 @@ class Readings:
     loaded: Callable[[], Loaded]
     leads: Callable[[], bool]
     """Whether this daemon works, and does not wait while another one does."""
+    own_log: Callable[[], LogStanding | None] = lambda: None
+    """How our own log is; None where there is none."""

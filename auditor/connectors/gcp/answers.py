@@ -73,6 +73,10 @@ class _Policy(msgspec.Struct):
     bindings: list[dict[str, Any]] = []
 
 
+class _Permissions(msgspec.Struct):
+    permissions: list[str] = []
+
+
 class _Entries(msgspec.Struct, rename="camel"):
     entries: list[dict[str, Any]] = []
     next_page_token: str | None = None
@@ -84,6 +88,7 @@ _KINDS: Final = {
     "buckets.get": _Bucket,
     "projects.serviceAccount.get": _Agent,
     "projects.getIamPolicy": _Policy,
+    "projects.testIamPermissions": _Permissions,
 }
 
 

@@ -76,6 +76,8 @@ class GcpDoctor:
     prober: GcpProbes
     choose: Choosing
     gone: Gone
+    own_log: str | None = None
+    """The log that the config names for what happens."""
     _seen: dict[str, _Seen] = field(default_factory=dict)
     _kinds: dict[KeyName, _Kind] = field(default_factory=dict)
 
@@ -87,6 +89,7 @@ class GcpDoctor:
             *(self._identity(one) for one in named),
             *(one for place in self.buckets for one in self._of_bucket(place)),
             *self._all_buckets(),
+            *self._own_log(),
         ]
         yield [one for place in self.buckets for one in self._of_owner(place)]
         found = {one for seen in self._seen.values() for one in seen.keys}
@@ -256,6 +259,20 @@ class GcpDoctor:
             return "answered"
 
         return self._question(project, what, permission, ask, "logging")
+
+    def _own_log(self) -> Iterator[Question]:
+        """Whether the own log may be written; nothing is written for it."""
+        if self.own_log is None:
+            return
+        project, permission = self.own_log.split("/")[1], "logging.logEntries.create"
+
+        def ask() -> str | Told:
+            if self.clients.has(project, permission):
+                return "answered: it may be written"
+            todo = f"grant {permission}: `cmek-auditor doctor --grants gcp` prints how"
+            return Told(Reason.ACCESS_DENIED, "may not be written", todo, Answer.MISSING)
+
+        yield self._question(project, f"own log {self.own_log}", permission, ask, "iam")
 
     def _behind(self, name: KeyName) -> Iterator[Question | Check]:
         kind, group = self._kinds[name], _group(name.owner)

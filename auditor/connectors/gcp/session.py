@@ -26,6 +26,7 @@ from google.cloud.storage import Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
 
+from auditor.connectors.documents import parse_once
 from auditor.connectors.gcp.answers import is_sound
 from auditor.connectors.gcp.uploads import parse_uploads
 from auditor.connectors.pace import Pace
@@ -54,7 +55,12 @@ _OPERATIONS: Final = (
     (re.compile(r"GET /storage/v1/projects/[^/]+/serviceAccount"), ("storage", "projects.serviceAccount.get")),
     (re.compile(r"GET /((?!storage/)[a-z0-9._-]+)"), ("storage", "multipartUploads.list")),
     (re.compile(r"POST /v3/projects/[^/]+:getIamPolicy"), ("cloudresourcemanager", "projects.getIamPolicy")),
+    (
+        re.compile(r"POST /v3/projects/[^/]+:testIamPermissions"),
+        ("cloudresourcemanager", "projects.testIamPermissions"),
+    ),
     (re.compile(r"POST /v2/entries:list"), ("logging", "entries.list")),
+    (re.compile(r"POST /v2/entries:write"), ("logging", "entries.write")),
 )
 
 
@@ -85,13 +91,17 @@ class GcpClients:
         endpoints: Endpoints,
         wire: Wire,
         agent: str = "cmek-auditor",
+        *,
         grpc_channel: grpc.Channel | None = None,
+        own_log: str | None = None,
     ) -> None:
+        """`own_log`: the one log that may be written to; None: none may."""
         self._identities = identities
         self._endpoints = endpoints
         self.wire = wire
         self.agent = agent
         self._channel = grpc_channel
+        self._own_log = own_log
         self._lock = threading.RLock()
         self._made: dict[tuple[str, str | None], Any] = {}
 
@@ -138,6 +148,20 @@ class GcpClients:
         told: Mapping[str, Any] = answer.json()
         return told
 
+    def has(self, project: str, permission: str) -> bool:
+        """Ask whether the identity for a project has a permission on it, which takes none.
+
+        Raises:
+            requests.RequestException: no answer, or none that can be read.
+            google.api_core.exceptions.GoogleAPICallError, RetryError: an answer that is an error.
+            google.auth.exceptions.GoogleAuthError: no credentials.
+        """
+        session: requests.Session = self._once("iam", project, lambda one: self._session(self._endpoints.iam, one))
+        url = f"{self._endpoints.iam or _IAM}/v3/projects/{project}:testIamPermissions"
+        asked = {"permissions": [permission]}
+        answer = _answered(lambda: session.post(url, json=asked, timeout=_POLICY_TIMEOUT), _RETRY_POLICY)
+        return permission in answer.json().get("permissions", ())
+
     def log_entries(self, project: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         """Read one page of a project's log entries, as google-cloud-logging asks for it over its JSON route.
 
@@ -154,6 +178,18 @@ class GcpClients:
         page = partial(api.api_request, method="POST", path="/entries:list", data=request, timeout=_POLICY_TIMEOUT)
         told: Mapping[str, Any] = _RETRY_POLICY(page)()
         return told
+
+    def write_log(self, project: str, asked: Mapping[str, Any]) -> None:
+        """Write entries, as google-cloud-logging does over its JSON route; asked once, for whoever asks again later.
+
+        Raises:
+            ReadOnlyError: an entry is for another log than the auditor's own.
+            requests.RequestException: no answer, or none that can be read.
+            google.api_core.exceptions.GoogleAPICallError: an answer that is an error.
+            google.auth.exceptions.GoogleAuthError: no credentials.
+        """
+        api = self._once("logging", project, self._new_log)
+        api.api_request(method="POST", path="/entries:write", data=asked, timeout=_POLICY_TIMEOUT)
 
     def count_uploads(self, project: str | None, bucket: str, pace: Pace) -> int:
         """Count a bucket's unfinished multipart uploads, which only the XML API lists.
@@ -324,7 +360,7 @@ class GcpClients:
         session = AuthorizedSession(self._credentials(endpoint, project))
         session.max_redirects = 0  # these APIs never redirect: who does is not the service
         for scheme in ("https://", "http://"):
-            session.mount(scheme, _Guarded(self.wire))
+            session.mount(scheme, _Guarded(self.wire, self._own_log))
         return session
 
     def _credentials(self, endpoint: str | None, project: str | None) -> Any:
@@ -367,14 +403,18 @@ class GcpClients:
 class _Guarded(HTTPAdapter):
     """Refuses what is not in the table, and counts every answer, retried ones too."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, own_log: str | None = None) -> None:
         super().__init__(pool_maxsize=32)
         self._wire = wire
+        self._own_log = own_log
 
     def send(self, request: requests.PreparedRequest, *args: Any, **more: Any) -> requests.Response:
         url = urlsplit(request.url or "")
         service, operation, bucket = _operation(f"{request.method} {url.path}", url.query)
-        self._wire.allow(service, operation, {"Range": request.headers.get("Range")})
+        params: dict[str, Any] = {"Range": request.headers.get("Range")}
+        if operation == "entries.write":
+            params |= {"own_log": self._own_log, "logs": logs_in(request.body)}
+        self._wire.allow(service, operation, params)
         try:
             answer = super().send(request, *args, **more)
             # The body of a read is the object's, and stays on the wire.
@@ -391,6 +431,17 @@ class _Guarded(HTTPAdapter):
         outcome = "ok" if answer.ok else str(answer.status_code)
         self._wire.answered(service, operation, outcome, answer.headers.get("Date"), bucket=bucket)
         return answer
+
+
+def logs_in(body: Any) -> tuple[str, ...]:
+    """Names of all logs that a request writes to; none where it cannot be told of each entry."""
+    try:
+        told = parse_once(body if isinstance(body, bytes) else str(body).encode())
+        named = [one.get("logName", told.get("logName")) for one in told["entries"]]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return ()
+    names = {told.get("logName"), *named} if told.get("logName") is not None else {*named}
+    return tuple(sorted(names)) if names and all(isinstance(one, str) for one in names) else ()
 
 
 def _is_readable(answer: requests.Response) -> bool:

@@ -110,6 +110,8 @@ class GoogleCloud:
                 ask = _request(route, fields, query, asked.body)
                 return _answer(200, route.rpc.tell(self._call(route.rpc, route.rpc.parse(ask))))
             if service == "iam":
+                if path.endswith(":testIamPermissions"):
+                    return _answer(200, self._permissions(path, json.loads(asked.body or b"{}")))
                 return _answer(200, self._project_policy(path))
             if service == "logging":
                 return _answer(200, self._entries(path, json.loads(asked.body or b"{}")))
@@ -126,10 +128,10 @@ class GoogleCloud:
     def _route(self, verb: str, raw_path: str) -> tuple[str, rpc.Route | None, tuple[str, ...]]:
         if raw_path.startswith(("/storage/", "/download/", "/upload/")):
             return "storage", None, ()
-        if raw_path.startswith(("/v1/projects/", "/v3/projects/")) and raw_path.endswith(":getIamPolicy"):
-            if "/locations/" not in raw_path:
-                return "iam", None, ()
-        elif raw_path.startswith("/v2/entries:"):
+        of_projects = raw_path.startswith(("/v1/projects/", "/v3/projects/")) and "/locations/" not in raw_path
+        if of_projects and raw_path.endswith((":getIamPolicy", ":testIamPermissions")):
+            return "iam", None, ()
+        if raw_path.startswith("/v2/entries:"):
             return "logging", None, ()
         for route in rpc.routes():
             if route.verb == verb and (hit := route.pattern.fullmatch(unquote(raw_path))):
@@ -145,11 +147,17 @@ class GoogleCloud:
             raise FailedRpcError("PERMISSION_DENIED", "The caller does not have permission")
         return {"version": 3, "etag": "BwY=", "bindings": self.store.policy(resource)}
 
+    def _permissions(self, path: str, asked: dict[str, Any]) -> dict[str, Any]:
+        """Which of some permissions the caller has; whoever has none is told so, and not refused."""
+        resource = unquote(path).split("/", 2)[2].removesuffix(":testIamPermissions")
+        if resource.removeprefix("projects/") not in self.store.projects:
+            raise FailedRpcError("PERMISSION_DENIED", "The caller does not have permission")
+        mine = [one for one in asked.get("permissions", []) if not self.store.denied(str(one), resource)]
+        return {"permissions": mine} if mine else {}
+
     def _entries(self, path: str, asked: dict[str, Any]) -> dict[str, Any]:
         if path.endswith(":write"):
-            with self.store.lock:
-                self.store.log.extend(asked.get("entries", []))
-            return {}
+            return self._logs.write(asked)
         return self._logs.list(asked)
 
 
