@@ -19,6 +19,11 @@ def _dry_run(params: Mapping[str, Any]) -> bool:
     return params.get("DryRun") is True
 
 
+def _of_a_feed(params: Mapping[str, Any]) -> bool:
+    """The one write: what came of a feed that the config names is acknowledged there, and nowhere else."""
+    return params.get("name") in params.get("feeds", ())
+
+
 @dataclass(frozen=True, slots=True)
 class Allowed:
     """One operation of one service and the condition under which it changes nothing."""
@@ -65,6 +70,8 @@ _TABLE: Final = (
     Allowed("cloudkms", "VerifyConnectivity"),
     Allowed("cloudresourcemanager", "projects.getIamPolicy"),
     Allowed("logging", "entries.list"),
+    Allowed("pubsub", "subscriptions.pull", _of_a_feed),
+    Allowed("pubsub", "subscriptions.acknowledge", _of_a_feed),
     Allowed("cloudtrail", "LookupEvents"),
     Allowed("turbopuffer", "namespaces.list"),
     Allowed("turbopuffer", "namespaces.metadata"),

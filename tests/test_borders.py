@@ -36,6 +36,11 @@ FOR_PROBES = {
     ("storage", "objects.get"): "storage.objects.get",
     ("cloudkms", "VerifyConnectivity"): "cloudkms.ekmConnections.verifyConnectivity",
 }
+# Only on subscriptions that [[account]] feed names.
+FOR_FEEDS = {
+    ("pubsub", "subscriptions.pull"): "pubsub.subscriptions.consume",
+    ("pubsub", "subscriptions.acknowledge"): "pubsub.subscriptions.consume",
+}
 NEEDS_NO_PERMISSION = {("sts", "GetCallerIdentity")}
 # Source: the IAM reference of Cloud Storage, Cloud KMS and Resource Manager.
 GOOGLE_PERMISSIONS = {
@@ -132,6 +137,7 @@ def test_the_google_role_allows_what_is_sent_and_nothing_else() -> None:
     google = {"storage", "cloudkms", "cloudresourcemanager", "logging"}
     sent = {place for place, row in readonly.TABLE.items() if place[0] in google and not _dry(row)} - set(FOR_PROBES)
     assert set(GOOGLE_PERMISSIONS) == sent
+    assert {place for place in readonly.TABLE if place[0] == "pubsub"} == set(FOR_FEEDS)
     # GetIamPolicy is asked of keys and of rings.
     assert allowed == set(GOOGLE_PERMISSIONS.values()) | {"cloudkms.keyRings.getIamPolicy"}
 
@@ -143,6 +149,7 @@ def test_the_permissions_page_tells_each_of_them() -> None:
         *GOOGLE_PERMISSIONS.values(),
         *KMS_PERMISSIONS,
         *FOR_PROBES.values(),
+        *FOR_FEEDS.values(),
         "sts:AssumeRole",
     }:
         assert f"`{permission}`" in page

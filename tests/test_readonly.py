@@ -17,6 +17,9 @@ CHANGING = [
     ("cloudkms", "DestroyCryptoKeyVersion"),
     ("cloudkms", "SetIamPolicy"),
     ("cloudkms", "Decrypt"),
+    ("pubsub", "subscriptions.pull"),
+    ("pubsub", "subscriptions.acknowledge"),
+    ("pubsub", "subscriptions.modifyAckDeadline"),
     ("anything", "else"),
 ]
 DRY = ["Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"]
@@ -34,3 +37,12 @@ def test_cryptographic_calls_pass_only_as_dry_runs(operation: str) -> None:
     for params in ({}, {"DryRun": False}, {"DryRun": "true"}, {"DryRun": 1}):
         with pytest.raises(ReadOnlyError):
             readonly.check("kms", operation, params)
+
+
+@pytest.mark.parametrize("operation", ["subscriptions.pull", "subscriptions.acknowledge"])
+def test_a_subscription_is_heard_and_acknowledged_only_where_the_config_makes_it_a_feed(operation: str) -> None:
+    mine, other = "projects/acme/subscriptions/mine", "projects/acme/subscriptions/other"
+    readonly.check("pubsub", operation, {"name": mine, "feeds": {mine}})
+    for params in ({"name": other, "feeds": {mine}}, {"name": mine, "feeds": ()}, {"name": None, "feeds": {mine}}):
+        with pytest.raises(ReadOnlyError):
+            readonly.check("pubsub", operation, params)

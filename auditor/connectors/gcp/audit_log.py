@@ -106,7 +106,7 @@ def parse_entry(entry: Any, project: str) -> Change | None:
     call, name = payload.get("methodName"), payload.get("resourceName")
     at, event = moment(table(entry).get("timestamp")), printable(table(entry).get("insertId"))
     service = payload.get("serviceName")
-    if has_failed(payload) or service not in {KMS, PROJECTS}:
+    if has_failed(payload) or not isinstance(service, str) or service not in {KMS, PROJECTS}:
         return None
     if not isinstance(call, str) or at is None or event is None:
         return None

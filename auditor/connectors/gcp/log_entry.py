@@ -32,7 +32,8 @@ def moment(told: object) -> datetime | None:
 
 def has_failed(payload: Mapping[str, Any]) -> bool:
     """Whether the call of an audit entry was refused or broke off, so that it changed nothing."""
-    return table(payload.get("status")).get("code") not in {None, 0}
+    # A code of another kind is none that says that all went well.
+    return table(payload.get("status")).get("code") not in (None, 0)
 
 
 def stamp(at: datetime) -> str:
