@@ -173,7 +173,9 @@ def test_an_entry_that_nobody_can_understand_is_counted_once(world: World, caplo
     assert (found.hints, found.poison, len(found.receipts)) == ((), 1, 1)
     world.feed.handled(found)
     assert world.feed.hear(60) == Heard()
-    assert caplog.messages == ["feed projects/acme: an entry is left out: it does not say what was called"]
+    assert caplog.messages == [
+        "feed projects/acme: left out 1 that nobody can understand, the first because it does not say what was called"
+    ]
 
 
 def test_entries_without_an_id_are_told_apart_by_all_that_they_say(world: World) -> None:

@@ -126,19 +126,21 @@ class PubSubFeed:
     def _heard(self, received: Iterable[Mapping[str, Any]]) -> Heard:
         hints: list[Hint] = []
         receipts: list[str] = []
-        poison = 0
+        poison: list[str] = []
         for one in received:
             receipts.append(one["ackId"])
             message = one.get("message", {})
             try:
                 hint = parse_message(message)
             except ValueError as error:
-                poison += 1
-                number = printable(message.get("messageId"))
-                _log.warning("feed %s: message %s is left out: %s", self.name, number, error)
+                poison.append(f"{printable(message.get('messageId'))}: {error}")
             else:
                 hints += [hint] if hint is not None else []
-        return Heard(tuple(hints), tuple(receipts), poison)
+        if poison:
+            _log.warning(
+                "feed %s: left out %d that nobody can understand, the first %s", self.name, len(poison), poison[0]
+            )
+        return Heard(tuple(hints), tuple(receipts), len(poison))
 
     def _failed(self, what: str, error: Exception) -> CollectError:
         if isinstance(error, UsageError):

@@ -94,7 +94,7 @@ class LogFeed:
         seen: set[str] = set()
         hints: list[Hint] = []
         fresh: list[str] = []
-        poison = 0
+        poison: list[str] = []
         is_new = False
         for page in self._pages.found(self._project, filter_of(since), _MOST_PAGES):
             if page is None:
@@ -113,13 +113,19 @@ class LogFeed:
                 try:
                     hint = parse_entry(entry)
                 except ValueError as error:
-                    poison += 1
-                    _log.warning("feed %s: an entry is left out: %s", self.name, error)
+                    poison.append(str(error))
                 else:
                     hints += [hint] if hint is not None else []
+        if poison:
+            _log.warning(
+                "feed %s: left out %d that nobody can understand, the first because %s",
+                self.name,
+                len(poison),
+                poison[0],
+            )
         self._handled &= seen
         self._seen_until = now
-        return Heard(tuple(hints), tuple(fresh), poison)
+        return Heard(tuple(hints), tuple(fresh), len(poison))
 
     def _failed(self, told: str, hint: str | None, reason: Reason) -> CollectError:
         return CollectError(f"cannot hear the audit log of {self.name}: {told}", hint, reason=reason)
