@@ -179,8 +179,9 @@ def test_an_entry_that_nobody_can_understand_is_counted_once(world: World, caplo
 
 
 def test_entries_without_an_id_are_told_apart_by_all_that_they_say(world: World) -> None:
+    at = world.now()
     for number in (1, 2):
-        world.note(name=f"{GOOGLE_KEY}/cryptoKeyVersions/{number}")
+        world.note(name=f"{GOOGLE_KEY}/cryptoKeyVersions/{number}", at=at)
         del world.cloud.store.log[-1]["insertId"]
     found = world.feed.hear(60)
     assert (len(found.hints), len(set(found.receipts))) == (2, 2)
