@@ -43,6 +43,8 @@ _AWS_PRINCIPAL: Final = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(?:role|user)
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _AWS_REGION: Final = re.compile(r"[a-z]{2,4}(?:-[a-z]+){1,2}-[0-9]{1,2}")  # botocore, partitions.json: regionRegex
 _ENDPOINT: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?")
+_GOOGLE_FEED: Final = re.compile(r"projects/[^/\s]+(?:/subscriptions/[A-Za-z][A-Za-z0-9._~+-]{2,254})?")
+# Source: Pub/Sub docs, Guidelines to name resources; names may hold % too, which nothing here would write as it is.
 _PLATFORM_REGION: Final = re.compile(r"(?:aws|gcp)-[a-z0-9-]{1,60}")  # turbopuffer docs, Regions
 _PUBLIC: Final = re.compile(r"https://((?:aws|gcp)-[a-z0-9-]+)\.turbopuffer\.com")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -86,6 +88,15 @@ def _base_url(text: str) -> str:
     if found.scheme == "http" and found.hostname not in {"127.0.0.1", "localhost"}:
         raise ValueError(f"{text!r} would send the API key over plain http; write https://, http:// only to 127.0.0.1")
     return text.rstrip("/")
+
+
+def _feed(text: str) -> str:
+    if not _GOOGLE_FEED.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is no feed; write projects/PROJECT/subscriptions/NAME for a subscription that a log sink fills, "
+            "or projects/PROJECT to ask the audit log itself"
+        )
+    return text
 
 
 def _platform_region(text: str) -> str:
@@ -250,11 +261,17 @@ class Account(_Table):
     """Google service account to act as."""
     quota_project: str | None = None
     """Google project that the requests count against."""
+    feed: Annotated[str, AfterValidator(_feed)] | None = None
+    """What tells soon that somebody changed a key: a Pub/Sub subscription that a log sink fills, or the audit log."""
 
     @model_validator(mode="after")
     def _one_cloud(self) -> Self:
         if (self.id is None) == (self.project is None):
             raise ValueError("give either id (AWS) or project (Google Cloud)")
+        if self.feed is not None and self.project is None:
+            raise ValueError("feed belongs to a Google project; this one has an AWS id")
+        if self.feed is not None and "/subscriptions/" not in self.feed and self.feed != f"projects/{self.project}":
+            raise ValueError(f"feed {self.feed!r} is the audit log of another project than {self.project}")
         if self.id is None and (self.role_arn or self.external_id or self.profile):
             raise ValueError("role_arn, external_id and profile belong to an AWS account; this one has a project")
         if self.project is None and (self.impersonate or self.quota_project):
@@ -481,6 +498,7 @@ class Gcp(_Table):
     kms_endpoint: Endpoint | None = None
     iam_endpoint: Endpoint | None = None
     logging_endpoint: Endpoint | None = None
+    pubsub_endpoint: Endpoint | None = None
 
 
 class AuditLog(_Table):
@@ -688,6 +706,7 @@ class Config(_Table):
             ("bucket url", [one.url for one in self.bucket]),
             ("key name", [one.name for one in self.key]),
             ("account", [one.id or one.project or "" for one in self.account]),
+            ("feed", [one.feed for one in self.account if one.feed]),
             ("registry", [one.name for one in self.registry]),
             ("waiver", [one.given().name for one in self.waiver]),
         ):

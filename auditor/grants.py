@@ -54,6 +54,16 @@ class QuotaProject:
 
 
 @dataclass(frozen=True, slots=True)
+class Subscription:
+    """A subscription that one identity hears and acknowledges."""
+
+    name: str
+    """projects/P/subscriptions/S."""
+    member: str | None
+    """As of a `ProjectRole`."""
+
+
+@dataclass(frozen=True, slots=True)
 class GcpGrants:
     """All of it on Google Cloud."""
 
@@ -61,3 +71,4 @@ class GcpGrants:
     impersonated: tuple[str, ...] = ()
     """Service accounts that whoever the SDK finds credentials of acts as."""
     quota_projects: tuple[QuotaProject, ...] = ()
+    subscriptions: tuple[Subscription, ...] = ()

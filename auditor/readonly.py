@@ -25,6 +25,11 @@ def _own_log(params: Mapping[str, Any]) -> bool:
     return isinstance(mine, str) and params.get("logs") == (mine,)
 
 
+def _of_a_feed(params: Mapping[str, Any]) -> bool:
+    """What came of a feed that the config names is acknowledged there, and nowhere else."""
+    return params.get("name") in params.get("feeds", ())
+
+
 @dataclass(frozen=True, slots=True)
 class Allowed:
     """One operation of one service and the condition under which it changes nothing but the auditor's own log."""
@@ -73,6 +78,8 @@ _TABLE: Final = (
     Allowed("cloudresourcemanager", "projects.testIamPermissions"),
     Allowed("logging", "entries.list"),
     Allowed("logging", "entries.write", _own_log),
+    Allowed("pubsub", "subscriptions.pull", _of_a_feed),
+    Allowed("pubsub", "subscriptions.acknowledge", _of_a_feed),
     Allowed("cloudtrail", "LookupEvents"),
     Allowed("turbopuffer", "namespaces.list"),
     Allowed("turbopuffer", "namespaces.metadata"),

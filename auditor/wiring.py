@@ -29,7 +29,7 @@ from auditor.inventory.store import FileInventory, Keep
 from auditor.ledger.bookmark import BookmarkFile
 from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName, cloud_of
-from auditor.ports import AuditLog, HandedOver, KeySource, LastUses, NamespaceService, OpenInventory
+from auditor.ports import AuditLog, Feed, HandedOver, KeySource, LastUses, NamespaceService, OpenInventory
 from auditor.probing import Budget
 from auditor.registered import Labels
 from auditor.rule import Excepted
@@ -170,6 +170,15 @@ def assemble(
 def _wire(clock: Callable[[], datetime] | None) -> Wire:
     # Time passes as a clock that is given says; only the system's own can be set while it does.
     return Wire(lambda: datetime.now(UTC)) if clock is None else Wire(clock, lambda: clock().timestamp())
+
+
+def google_feeds(config: Config, wire: Wire, clocks: Clocks) -> tuple[Feed, ...]:
+    """What tells soon that keys of Google Cloud were changed; nothing is asked yet."""
+    if not any(one.project and one.feed for one in config.account):
+        return ()
+    from auditor.clouds.gcp import feeds  # noqa: PLC0415 - the SDK of a cloud that nobody uses takes memory
+
+    return feeds(config, wire, _AGENT, clocks)
 
 
 def ledger_of(config: Config) -> Path | str:

@@ -14,5 +14,5 @@ settings.load_profile("untimed")
 loaders.create_loader = functools.cache(loaders.create_loader)
 
 # The clouds' own quotas of their logs are a request or two a second: each poll that finds something would wait.
-for _cloud in ("aws", "gcp"):
-    pytest.MonkeyPatch().setattr(f"auditor.connectors.{_cloud}.audit_log._QUOTA", 1000.0)
+for _asked in ("aws.audit_log", "gcp.log_pages"):
+    pytest.MonkeyPatch().setattr(f"auditor.connectors.{_asked}._QUOTA", 1000.0)

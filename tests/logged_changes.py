@@ -166,7 +166,7 @@ def an_aws_world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worl
 
 @contextmanager
 def a_google_world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr("auditor.connectors.gcp.audit_log._QUOTA", 1_000.0)
+    monkeypatch.setattr("auditor.connectors.gcp.log_pages._QUOTA", 1_000.0)
     store = a_google_store()
     store.add_bucket("data", "acme", "us-east1")
     store.add_key(GOOGLE_KEY, versions=11)

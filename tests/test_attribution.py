@@ -442,7 +442,7 @@ def test_who_changed_a_key_of_another_account_nobody_else_is_told(aws: World) ->
 def test_many_keys_are_asked_about_at_once_on_google_cloud_and_page_by_page(
     google: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("auditor.connectors.gcp.audit_log._PAGE", 3)
+    monkeypatch.setattr("auditor.connectors.gcp.log_pages._PAGE", 3)
     for number in range(5):
         name = f"{RING}/cryptoKeys/more-{number}"
         google.store.add_key(name).versions[1].state = "DISABLED"

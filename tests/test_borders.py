@@ -39,6 +39,11 @@ FOR_PROBES = {
 NEEDS_NO_PERMISSION = {("sts", "GetCallerIdentity"), ("cloudresourcemanager", "projects.testIamPermissions")}
 # Only for [log] cloud_logging; the file in deploy/ leaves it out.
 FOR_OUR_LOG = {("logging", "entries.write"): "logging.logEntries.create"}
+# Only on subscriptions that [[account]] feed names.
+FOR_FEEDS = {
+    ("pubsub", "subscriptions.pull"): "pubsub.subscriptions.consume",
+    ("pubsub", "subscriptions.acknowledge"): "pubsub.subscriptions.consume",
+}
 # Source: the IAM reference of Cloud Storage, Cloud KMS and Resource Manager.
 GOOGLE_PERMISSIONS = {
     ("storage", "buckets.get"): "storage.buckets.get",
@@ -134,6 +139,7 @@ def test_the_google_role_allows_what_is_sent_and_nothing_else() -> None:
     google = {"storage", "cloudkms", "cloudresourcemanager", "logging"}
     sent = {place for place, row in readonly.TABLE.items() if place[0] in google and not _dry(row)} - set(FOR_PROBES)
     assert set(GOOGLE_PERMISSIONS) == sent - NEEDS_NO_PERMISSION
+    assert {place for place in readonly.TABLE if place[0] == "pubsub"} == set(FOR_FEEDS)
     # GetIamPolicy is asked of keys and of rings.
     assert allowed == set(GOOGLE_PERMISSIONS.values()) | {"cloudkms.keyRings.getIamPolicy"}
 
@@ -146,6 +152,7 @@ def test_the_permissions_page_tells_each_of_them() -> None:
         *KMS_PERMISSIONS,
         *FOR_PROBES.values(),
         *FOR_OUR_LOG.values(),
+        *FOR_FEEDS.values(),
         "sts:AssumeRole",
     }:
         assert f"`{permission}`" in page

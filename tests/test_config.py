@@ -89,6 +89,26 @@ REFUSED = {
     "no port": (BUCKET + '[web]\nlisten = "127.0.0.1"\n', "not HOST:PORT"),
     "a password in an endpoint": (BUCKET + '[gcp]\nkms_endpoint = "http://u:secret@h:1"\n', "'http://...@h:1' is not"),
     "bad endpoint": (BUCKET + '[gcp]\nkms_endpoint = "ftp://x"\n', "not an endpoint"),
+    "a feed that is none": (BUCKET + '[[account]]\nproject = "p"\nfeed = "p/subscriptions/s"\n', "is no feed; write"),
+    "a topic for a feed": (BUCKET + '[[account]]\nproject = "p"\nfeed = "projects/p/topics/t"\n', "is no feed; write"),
+    "a feed in a path": (
+        BUCKET + '[[account]]\nproject = "p"\nfeed = "projects/p/subscriptions/sss:seek?a="\n',
+        "is no feed; write",
+    ),
+    "the log of another project": (
+        BUCKET + '[[account]]\nproject = "p"\nfeed = "projects/other"\n',
+        "is the audit log of another project than p",
+    ),
+    "a feed of Google's for an AWS account": (
+        BUCKET + '[[account]]\nid = "111122223333"\nfeed = "projects/p"\n',
+        "feed belongs to a Google project",
+    ),
+    "a feed of two accounts": (
+        BUCKET
+        + '[[account]]\nproject = "p"\nfeed = "projects/p/subscriptions/one"\n'
+        + '[[account]]\nproject = "q"\nfeed = "projects/p/subscriptions/one"\n',
+        "feed 'projects/p/subscriptions/one' is given twice",
+    ),
     "share above one": (BUCKET + "[limits]\nkms_quota_share = 2\n", "limits.kms_quota_share"),
     "text for a number": (BUCKET + '[policy]\nhorizon_days = "soon"\n', "policy.horizon_days"),
     "a log without a project": (BUCKET + '[log]\ncloud_logging = "cmek-auditor"\n', "log.cloud_logging"),

@@ -17,6 +17,9 @@ CHANGING = [
     ("cloudkms", "DestroyCryptoKeyVersion"),
     ("cloudkms", "SetIamPolicy"),
     ("cloudkms", "Decrypt"),
+    ("pubsub", "subscriptions.pull"),
+    ("pubsub", "subscriptions.acknowledge"),
+    ("pubsub", "subscriptions.modifyAckDeadline"),
     ("anything", "else"),
 ]
 DRY = ["Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"]
@@ -51,3 +54,12 @@ def test_only_the_log_of_the_config_can_be_written(params: dict[str, object]) ->
     readonly.check("logging", "entries.write", {"own_log": OWN, "logs": (OWN,)})
     with pytest.raises(ReadOnlyError):
         readonly.check("logging", "entries.write", params)
+
+
+@pytest.mark.parametrize("operation", ["subscriptions.pull", "subscriptions.acknowledge"])
+def test_a_subscription_is_heard_and_acknowledged_only_where_the_config_makes_it_a_feed(operation: str) -> None:
+    mine, other = "projects/acme/subscriptions/mine", "projects/acme/subscriptions/other"
+    readonly.check("pubsub", operation, {"name": mine, "feeds": {mine}})
+    for params in ({"name": other, "feeds": {mine}}, {"name": mine, "feeds": ()}, {"name": None, "feeds": {mine}}):
+        with pytest.raises(ReadOnlyError):
+            readonly.check("pubsub", operation, params)

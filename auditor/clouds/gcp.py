@@ -13,7 +13,9 @@ from auditor.connectors.gcp.buckets import GcsBuckets
 from auditor.connectors.gcp.calls import KmsCalls
 from auditor.connectors.gcp.census import GcsCensus
 from auditor.connectors.gcp.doctor import GcpDoctor, GcsPlace
+from auditor.connectors.gcp.feed import PubSubFeed
 from auditor.connectors.gcp.keys import GcpKeys
+from auditor.connectors.gcp.log_feed import LogFeed
 from auditor.connectors.gcp.objects import GcsBucket
 from auditor.connectors.gcp.own_log import GcpOwnLog
 from auditor.connectors.gcp.probes import GcpProbes
@@ -22,7 +24,7 @@ from auditor.connectors.pace import Pace, of_a_bucket
 from auditor.connectors.wire import Wire
 from auditor.errors import UsageError
 from auditor.model import Population
-from auditor.ports import BucketLister, LogSink, ObjectSource
+from auditor.ports import BucketLister, Feed, LogSink, ObjectSource
 
 _KMS_QUOTA: Final = 600 / 60
 """Read tokens a second, project and region. Source: Cloud KMS docs, Quotas (600 a minute by default)."""
@@ -36,10 +38,7 @@ class Gcp:
     def __init__(self, config: Config, wire: Wire, agent: str, clocks: Clocks) -> None:
         self._config = config
         _demand_one_place(config)
-        own = config.gcp
-        endpoints = Endpoints(own.storage_endpoint, own.kms_endpoint, own.iam_endpoint, own.logging_endpoint)
-        identities = {one.project: _identity(one) for one in config.account if one.project}
-        self._clients = GcpClients(identities, endpoints, wire, agent, own_log=config.log.cloud_logging)
+        self._clients = _clients(config, wire, agent)
         self._clock = clocks.corrected
         self.keys = GcpKeys(
             self._clients,
@@ -116,6 +115,7 @@ class Gcp:
             choose,
             gone,
             self._config.log.cloud_logging,
+            _feeds(self._config),
         )
 
     def _mine(self) -> list[Bucket]:
@@ -132,6 +132,34 @@ class Gcp:
     def identity(self) -> tuple[str, ...]:
         """As whom it is asked."""
         return tuple(self._clients.identity())
+
+
+def feeds(config: Config, wire: Wire, agent: str, clocks: Clocks) -> tuple[Feed, ...]:
+    """The feeds of all projects, in the order of the config; nothing is asked yet."""
+    clients = _clients(config, wire, agent)
+    return tuple(
+        PubSubFeed(clients, name, project) if _is_subscription(name) else LogFeed(clients, project, clocks.corrected)
+        for name, project in _feeds(config)
+    )
+
+
+def _feeds(config: Config) -> tuple[tuple[str, str], ...]:
+    """(name, project whose identity hears it) of each feed."""
+    return tuple((one.feed, one.project) for one in config.account if one.project and one.feed)
+
+
+def _is_subscription(feed: str) -> bool:
+    return "/subscriptions/" in feed
+
+
+def _clients(config: Config, wire: Wire, agent: str) -> GcpClients:
+    own = config.gcp
+    endpoints = Endpoints(
+        own.storage_endpoint, own.kms_endpoint, own.iam_endpoint, own.logging_endpoint, own.pubsub_endpoint
+    )
+    identities = {one.project: _identity(one) for one in config.account if one.project}
+    heard = [name for name, _ in _feeds(config) if _is_subscription(name)]
+    return GcpClients(identities, endpoints, wire, agent, own_log=config.log.cloud_logging, feeds=heard)
 
 
 def _demand_one_place(config: Config) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from auditor.config import Config
-from auditor.grants import GcpGrants, ProjectRole, QuotaProject
+from auditor.grants import GcpGrants, ProjectRole, QuotaProject, Subscription
 from auditor.model import Cloud, KeyName
 
 _OF_BUCKETS: Final = frozenset(
@@ -52,6 +52,9 @@ def gcp_grants(config: Config, keys: Iterable[KeyName]) -> GcpGrants:
     wanted: defaultdict[str | None, set[str]] = defaultdict(set)
     for project in buckets:
         wanted[project] |= of_buckets
+    for account in config.account:
+        if account.project and account.feed == f"projects/{account.project}":
+            wanted[account.project].add("logging.logEntries.list")
     places: set[str | None] = {one.owner for one in known}
     for project in places or set(buckets):
         wanted[project] |= of_keys
@@ -65,6 +68,11 @@ def gcp_grants(config: Config, keys: Iterable[KeyName]) -> GcpGrants:
             for project, permissions in sorted(wanted.items(), key=lambda one: one[0] or "")
         ),
         *_of_identities(config if wanted else None),
+        tuple(
+            Subscription(account.feed, account.impersonate)
+            for account in config.account
+            if account.feed and "/subscriptions/" in account.feed and account.project
+        ),
     )
 
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any, Final, TextIO
 
-from auditor.grants import AwsGrants, GcpGrants, ProjectRole, QuotaProject
+from auditor.grants import AwsGrants, GcpGrants, ProjectRole, QuotaProject, Subscription
 from auditor.log import visible
 
 SCHEMA: Final = "cmek-auditor/grants/1"
 _ROLE: Final = "cmekAuditor"
 _IMPERSONATION: Final = ("roles/iam.serviceAccountTokenCreator", "iam.serviceAccounts.getAccessToken")
 _QUOTA: Final = ("roles/serviceusage.serviceUsageConsumer", "serviceusage.services.use")
+_SUBSCRIBER: Final = ("roles/pubsub.subscriber", "pubsub.subscriptions.consume")
 """Google's own role, and what of it is needed."""
 _SOMEBODY: Final = "serviceAccount:NAME@PROJECT.iam.gserviceaccount.com"
 
@@ -43,6 +44,9 @@ def write_json(aws: AwsGrants | None, gcp: GcpGrants | None, out: TextIO) -> Non
             "impersonated": [{"service_account": one, **_role(_IMPERSONATION)} for one in gcp.impersonated],
             "quota_projects": [
                 {"project": one.project, "member": one.member, **_role(_QUOTA)} for one in gcp.quota_projects
+            ],
+            "subscriptions": [
+                {"name": one.name, "member": one.member, **_role(_SUBSCRIBER)} for one in gcp.subscriptions
             ],
         },
     }
@@ -78,24 +82,30 @@ def write_aws(one: AwsGrants, out: TextIO, notes: TextIO) -> None:
         notes.write(json.dumps(other.statement, indent=2) + "\n")
 
 
-def gcp_text(one: GcpGrants) -> Iterator[str]:
+def gcp_text(given: GcpGrants) -> Iterator[str]:
     """Yield a shell script that makes the roles, or brings them up to date, and gives them.
 
     What nobody knows is asked of its environment.
     """
-    members = {*(role.member for role in one.roles), *(quota.member for quota in one.quota_projects)}
-    if None in members or one.impersonated:
+    members = {
+        *(one.member for one in given.roles),
+        *(one.member for one in given.quota_projects),
+        *(one.member for one in given.subscriptions),
+    }
+    if None in members or given.impersonated:
         yield f': "${{MEMBER:?set it to who the auditor is, like {_SOMEBODY}}}"'
-    for role in one.roles:
+    for role in given.roles:
         # A name with a line break must not begin a line of its own, not even in a comment.
         yield from map(visible, _of_project(role))
-    for account in one.impersonated:
+    for account in given.impersonated:
         yield visible(
             f"gcloud iam service-accounts add-iam-policy-binding {shlex.quote(account)} --member={_member(None)} "
             f"--role={_IMPERSONATION[0]} --condition=None"
         )
-    for quota in one.quota_projects:
+    for quota in given.quota_projects:
         yield visible(_of_quota(quota))
+    for one in given.subscriptions:
+        yield visible(_of_subscription(one))
 
 
 def _of_project(role: ProjectRole) -> Iterator[str]:
@@ -121,6 +131,14 @@ def _of_quota(one: QuotaProject) -> str:
     return (
         f"gcloud projects add-iam-policy-binding {shlex.quote(one.project)} --member={_member(one.member)} "
         f"--role={_QUOTA[0]} --condition=None"
+    )
+
+
+def _of_subscription(one: Subscription) -> str:
+    _, project, _, name = one.name.split("/")
+    return (
+        f"gcloud pubsub subscriptions add-iam-policy-binding {shlex.quote(name)} --project={shlex.quote(project)} "
+        f"--member={_member(one.member)} --role={_SUBSCRIBER[0]}"
     )
 
 

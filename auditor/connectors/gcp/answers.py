@@ -1,10 +1,10 @@
-"""Whether an answer of Cloud Storage, Resource Manager or Cloud Logging is of the kind that was asked for.
+"""Whether an answer of Cloud Storage, Resource Manager, Cloud Logging or Pub/Sub is of the kind that was asked for.
 
 The clients take a JSON object of another kind for an answer that says nothing, a bucket without objects, and break on
 one whose fields are of another kind.
 
 Source: Cloud Storage JSON API reference, `kind` of each resource; Resource Manager v3, Policy; Cloud Logging v2,
-entries.list.
+entries.list; Pub/Sub v1, subscriptions.pull.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -82,7 +82,17 @@ class _Entries(msgspec.Struct, rename="camel"):
     next_page_token: str | None = None
 
 
+class _Received(msgspec.Struct, rename="camel"):
+    ack_id: _Text
+    message: dict[str, Any] = {}
+
+
+class _Pulled(msgspec.Struct, rename="camel"):
+    received_messages: list[_Received] = []
+
+
 _KINDS: Final = {
+    "subscriptions.pull": _Pulled,
     "entries.list": _Entries,
     "buckets.list": _Buckets,
     "buckets.get": _Bucket,
@@ -90,6 +100,13 @@ _KINDS: Final = {
     "projects.getIamPolicy": _Policy,
     "projects.testIamPermissions": _Permissions,
 }
+
+
+_SAY_NOTHING: Final = {
+    "subscriptions.pull": {"receivedMessages"},
+    "subscriptions.acknowledge": frozenset[str](),
+}
+"""Answers that are an empty object where nothing is to be said: what says something else is none."""
 
 
 def is_sound(operation: str, body: bytes) -> bool:
@@ -104,6 +121,8 @@ def is_sound(operation: str, body: bytes) -> bool:
             msgspec.convert(told, _KINDS.get(operation, dict[str, Any]))
             # A log without entries says nothing at all; what says something else is no page of one.
             if operation == "entries.list" and "entries" not in told and set(told) - {"nextPageToken"}:
+                return False
+            if operation in _SAY_NOTHING and set(told) - _SAY_NOTHING[operation]:
                 return False
     except (ValueError, RecursionError):
         return False

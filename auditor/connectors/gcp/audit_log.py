@@ -5,32 +5,24 @@ language, Quotas and limits; the reference of `AuditLog`.
 """
 
 import re
-import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from auditor.connectors.gcp.errors import FAULTS, reason_of
+from auditor.connectors.gcp.log_entry import ACTIVITY, KMS, PROJECTS, has_failed, moment, quoted, stamp, table
+from auditor.connectors.gcp.log_pages import LogPages
 from auditor.connectors.gcp.session import GcpClients
-from auditor.connectors.pace import Pace
 from auditor.connectors.printable import printable
-from auditor.connectors.trail import Trail
 from auditor.logged import REACHES, Change, Inquiry, Reply
 from auditor.model import Cloud, KeyName, Reason
 
-_QUOTA: Final = 60 / 60
-"""entries.list requests a second, a project; nobody can raise it."""
 _SHARE: Final = 0.5
 _BURST: Final = 10
-_PAGE: Final = 1000
 _MOST_PAGES: Final = 10
 """Of one question: what is behind them is told as not looked through."""
 _AT_ONCE: Final = 50
 """Keys in one question: a filter has 20,000 characters at most."""
-_LOG: Final = "cloudaudit.googleapis.com/activity"
-_KMS: Final = "cloudkms.googleapis.com"
-_PROJECTS: Final = "cloudresourcemanager.googleapis.com"
 _POLICY: Final = "SetIamPolicy"
 _WHOSE: Final = re.compile(r"projects/([^/]+)(/.+)?")
 
@@ -39,11 +31,9 @@ class GcpAuditLog:
     """`ports.AuditLog`; safe to use from many threads."""
 
     def __init__(self, clients: GcpClients, clock: Callable[[], datetime], silent: str | None = None) -> None:
-        self._clients = clients
+        self._pages = LogPages(clients, _SHARE, _BURST)
         self._clock = clock
         self.silent = silent
-        self._paces: defaultdict[str, Pace] = defaultdict(lambda: Pace(_QUOTA * _SHARE, burst=_BURST))
-        self._lock = threading.Lock()
 
     def place(self, key: KeyName) -> str:
         """The project."""
@@ -63,7 +53,7 @@ class GcpAuditLog:
         found: dict[tuple[str, str], Change] = {}
         whole = sound = True
         try:
-            for page in self._pages(project, filter_of(some, self._clock())):
+            for page in self._pages.found(project, filter_of(some, self._clock()), _MOST_PAGES):
                 if page is None:
                     whole = False
                     break
@@ -81,24 +71,6 @@ class GcpAuditLog:
         unread = None if sound else Reason.MALFORMED
         return tuple(Reply(one, changes, whole, unread) for one in some)
 
-    def _pages(self, project: str, asked: str) -> Iterator[list[Any] | None]:
-        """Yield each page of what a filter finds, at last None where not all of them were asked for."""
-        trail, token = Trail(), ""
-        with self._lock:
-            pace = self._paces[project]
-        for _ in range(_MOST_PAGES):
-            pace.wait()
-            request = {"filter": asked, "orderBy": "timestamp desc", "pageSize": _PAGE}
-            told = self._clients.log_entries(project, {**request, "pageToken": token} if token else request)
-            yield list(told.get("entries", ()))
-            # An empty page may have another one behind it: the search was not finished.
-            token = told.get("nextPageToken") or ""
-            if not token:
-                return
-            if not trail.leads_on(token):
-                break
-        yield None
-
 
 def _silent(some: Iterable[Inquiry], reason: Reason) -> tuple[Reply, ...]:
     return tuple(Reply(one, unread=reason) for one in some)
@@ -113,41 +85,42 @@ def filter_of(some: Iterable[Inquiry], now: datetime) -> str:
     calls = sorted({call for one in every for call in one.calls})
     named = r"(^|\.)(" + "|".join(calls) + ")$"
     names = [*(_under(one.key) for one in every), *(_ending(each) for one in every for each in sorted(one.behind))]
-    about = " OR ".join(f"protoPayload.resourceName=~{_quoted(one)}" for one in dict.fromkeys(names))
+    about = " OR ".join(f"protoPayload.resourceName=~{quoted(one)}" for one in dict.fromkeys(names))
     parts = [
-        f"log_id({_quoted(_LOG)})",
-        f'timestamp>="{_stamp(since)}"',
-        f'timestamp<="{_stamp(until)}"',
+        f"log_id({quoted(ACTIVITY)})",
+        f'timestamp>="{stamp(since)}"',
+        f'timestamp<="{stamp(until)}"',
         # Short names today; others of Google's services have the service's before them.
-        f"protoPayload.methodName=~{_quoted(named)}",
+        f"protoPayload.methodName=~{quoted(named)}",
     ]
     if _POLICY not in calls:
         return " AND ".join((*parts, f"({about})"))
     rings = dict.fromkeys(_ending(one.key.ring) for one in every)
-    of_rings = " OR ".join(f"protoPayload.resourceName=~{_quoted(one)}" for one in rings)
-    return " AND ".join((*parts, f"({about} OR {of_rings} OR protoPayload.serviceName={_quoted(_PROJECTS)})"))
+    of_rings = " OR ".join(f"protoPayload.resourceName=~{quoted(one)}" for one in rings)
+    return " AND ".join((*parts, f"({about} OR {of_rings} OR protoPayload.serviceName={quoted(PROJECTS)})"))
 
 
 def parse_entry(entry: Any, project: str) -> Change | None:
     """Read one entry of a project's log; None where it is no change that succeeded, or cannot be read."""
-    payload = _table(_table(entry).get("protoPayload"))
+    payload = table(table(entry).get("protoPayload"))
     call, name = payload.get("methodName"), payload.get("resourceName")
-    at, event = _time(_table(entry).get("timestamp")), printable(_table(entry).get("insertId"))
+    at, event = moment(table(entry).get("timestamp")), printable(table(entry).get("insertId"))
     service = payload.get("serviceName")
-    failed = _table(payload.get("status")).get("code") not in {None, 0}
-    if failed or service not in {_KMS, _PROJECTS} or not isinstance(call, str) or at is None or event is None:
+    if has_failed(payload) or not isinstance(service, str) or service not in {KMS, PROJECTS}:
+        return None
+    if not isinstance(call, str) or at is None or event is None:
         return None
     about = _about(name, project, service)
     if about is None:
         return None
-    who = _table(payload.get("authenticationInfo"))
+    who = table(payload.get("authenticationInfo"))
     return Change(
         call=printable(call.rpartition(".")[2]) or "",
         about=about,
         at=at,
         event_id=event,
         principal=printable(who.get("principalEmail")) or printable(who.get("principalSubject")),
-        source=printable(_table(payload.get("requestMetadata")).get("callerIp")),
+        source=printable(table(payload.get("requestMetadata")).get("callerIp")),
         via=_via(who),
         lands_in=_state(payload),
         deprived=_deprived(payload) if call.endswith(_POLICY) else None,
@@ -156,15 +129,15 @@ def parse_entry(entry: Any, project: str) -> Change | None:
 
 def is_odd(entry: Any) -> bool:
     """Whether an entry lacks what every one has, so that it may be the one that is looked for."""
-    payload = _table(_table(entry).get("protoPayload"))
+    payload = table(table(entry).get("protoPayload"))
     texts = (payload.get("methodName"), payload.get("resourceName"), payload.get("serviceName"))
-    named = all(isinstance(one, str) for one in texts) and printable(_table(entry).get("insertId"))
-    return not named or _time(_table(entry).get("timestamp")) is None
+    named = all(isinstance(one, str) for one in texts) and printable(table(entry).get("insertId"))
+    return not named or moment(table(entry).get("timestamp")) is None
 
 
 def _about(name: object, project: str, service: object) -> str | None:
     """The name of what was changed, with the project called as we call it: by its id here, by its number there."""
-    if service == _PROJECTS:
+    if service == PROJECTS:
         return f"projects/{project}"
     hit = _WHOSE.fullmatch(name) if isinstance(name, str) else None
     if hit is None or hit[2] is None or not (hit[1] == project or hit[1].isdigit() or project.isdigit()):
@@ -174,8 +147,8 @@ def _about(name: object, project: str, service: object) -> str | None:
 
 def _state(payload: Mapping[str, Any]) -> str | None:
     """The state that a version was to be in, or is in since."""
-    version = _table(_table(payload.get("request")).get("cryptoKeyVersion"))
-    for told in (version.get("state"), _table(payload.get("response")).get("state")):
+    version = table(table(payload.get("request")).get("cryptoKeyVersion"))
+    for told in (version.get("state"), table(payload.get("response")).get("state")):
         if isinstance(told, str):
             return printable(told)
     return None
@@ -183,11 +156,11 @@ def _state(payload: Mapping[str, Any]) -> str | None:
 
 def _deprived(payload: Mapping[str, Any]) -> frozenset[str] | None:
     """Members that lost a role by a change of a policy; None where the entry does not tell."""
-    delta = _table(_table(payload.get("serviceData")).get("policyDelta"))
+    delta = table(table(payload.get("serviceData")).get("policyDelta"))
     told = delta.get("bindingDeltas")
     if not isinstance(told, list):
         return None
-    removed = (_table(one).get("member") for one in told if _table(one).get("action") == "REMOVE")
+    removed = (table(one).get("member") for one in told if table(one).get("action") == "REMOVE")
     return frozenset(one for one in removed if isinstance(one, str))
 
 
@@ -196,27 +169,9 @@ def _via(who: Mapping[str, Any]) -> str | None:
     told = who.get("serviceAccountDelegationInfo")
     names = []
     for one in told if isinstance(told, list) else ():
-        first = _table(_table(one).get("firstPartyPrincipal")).get("principalEmail")
-        names.append(printable(first) or printable(_table(one).get("principalSubject")))
+        first = table(table(one).get("firstPartyPrincipal")).get("principalEmail")
+        names.append(printable(first) or printable(table(one).get("principalSubject")))
     return printable(" by ".join(one for one in names if one))
-
-
-def _table(told: object) -> Mapping[str, Any]:
-    return told if isinstance(told, dict) else {}
-
-
-def _time(told: object) -> datetime | None:
-    if not isinstance(told, str):
-        return None
-    try:
-        found = datetime.fromisoformat(re.sub(r"(\.[0-9]{6})[0-9]+", r"\1", told))
-        return found.astimezone(UTC) if found.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None
-
-
-def _stamp(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def _under(key: KeyName) -> str:
@@ -230,8 +185,3 @@ def _ending(name: str) -> str:
 
 def _bare(name: str) -> str:
     return re.escape("/" + name.split("/", 2)[2]).replace("\\-", "-").replace("\\/", "/")
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

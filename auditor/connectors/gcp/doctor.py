@@ -10,9 +10,10 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from auditor.checkup import Answer, Check, Choosing, Gone, Question, Round, Told
 from auditor.connectors.gcp.calls import KmsCalls
 from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of
+from auditor.connectors.gcp.feed import PERMISSION, PubSubFeed
 from auditor.connectors.gcp.probes import GcpProbes
 from auditor.connectors.gcp.session import GcpClients
-from auditor.errors import UsageError
+from auditor.errors import CollectError, UsageError
 from auditor.model import NO_RIGHT, SINGLE_TENANT, Cloud, KeyName, ProbeOutcome, Reason, Sample, split_version
 
 _TIMEOUT: Final = 5
@@ -78,6 +79,8 @@ class GcpDoctor:
     gone: Gone
     own_log: str | None = None
     """The log that the config names for what happens."""
+    feeds: tuple[tuple[str, str], ...] = ()
+    """(name, project whose identity hears it)."""
     _seen: dict[str, _Seen] = field(default_factory=dict)
     _kinds: dict[KeyName, _Kind] = field(default_factory=dict)
 
@@ -90,6 +93,7 @@ class GcpDoctor:
             *(one for place in self.buckets for one in self._of_bucket(place)),
             *self._all_buckets(),
             *self._own_log(),
+            *(self._of_feed(name, project) for name, project in self.feeds),
         ]
         yield [one for place in self.buckets for one in self._of_owner(place)]
         found = {one for seen in self._seen.values() for one in seen.keys}
@@ -248,17 +252,31 @@ class GcpDoctor:
         if self.no_log is not None:
             return Check(_group(project), what, Answer.OFF, self.no_log, permission)
 
-        def ask() -> str | Told:
-            # Far in the past there is nothing, and whoever may not ask is refused all the same.
-            asked = {"filter": 'timestamp<="1971-01-01T00:00:00Z"', "pageSize": 1}
-            try:
-                self.clients.log_entries(project, asked)
-            except ImportError:
-                todo = "pip install 'cmek-auditor[logging]'"
-                return Told(Reason.UNSUPPORTED, "google-cloud-logging is not installed", todo, Answer.MISSING)
-            return "answered"
+        return self._question(project, what, permission, lambda: self._no_entries(project), "logging")
 
-        return self._question(project, what, permission, ask, "logging")
+    def _of_feed(self, name: str, project: str) -> Question:
+        is_log = "/subscriptions/" not in name
+
+        def ask() -> str | Told:
+            if is_log:
+                return self._no_entries(project)
+            try:
+                is_there = PubSubFeed(self.clients, name, project).waits()
+            except CollectError as error:
+                return Told(error.reason, str(error), error.hint or "")
+            return "answered; a message waits" if is_there else "answered"
+
+        permission, service = ("logging.logEntries.list", "logging") if is_log else (PERMISSION, "pubsub")
+        return self._question(project, f"feed {name}", permission, ask, service)
+
+    def _no_entries(self, project: str) -> str | Told:
+        """Ask for entries of a time in which there are none: whoever may not ask is refused all the same."""
+        try:
+            self.clients.log_entries(project, {"filter": 'timestamp<="1971-01-01T00:00:00Z"', "pageSize": 1})
+        except ImportError:
+            todo = "pip install 'cmek-auditor[logging]'"
+            return Told(Reason.UNSUPPORTED, "google-cloud-logging is not installed", todo, Answer.MISSING)
+        return "answered"
 
     def _own_log(self) -> Iterator[Question]:
         """Whether the own log may be written; nothing is written for it."""

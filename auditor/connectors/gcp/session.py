@@ -3,7 +3,7 @@
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -28,6 +28,7 @@ from requests.adapters import HTTPAdapter
 
 from auditor.connectors.documents import parse_once
 from auditor.connectors.gcp.answers import is_sound
+from auditor.connectors.gcp.errors import status_in
 from auditor.connectors.gcp.uploads import parse_uploads
 from auditor.connectors.pace import Pace
 from auditor.connectors.trail import Trail
@@ -39,14 +40,16 @@ _IAM: Final = "https://cloudresourcemanager.googleapis.com"
 _STORAGE: Final = "https://storage.googleapis.com"
 _KMS: Final = "https://cloudkms.googleapis.com"
 _LOGGING: Final = "https://logging.googleapis.com"
+_PUBSUB: Final = "https://pubsub.googleapis.com"
 _TIMEOUT: Final = 30
 _RETRY: Final = DEFAULT_RETRY.with_timeout(60.0)
 _RETRY_POLICY: Final = DEFAULT_RETRY.with_timeout(5.0)
 _POLICY_TIMEOUT: Final = 5
 """Seconds: a policy that hangs must not hide the state of the key that it is about."""
+_PULL: Final = "subscriptions.pull"
 
 # (service, operation) of each HTTP request that may leave; the group is the bucket that it names. Source: the
-# references of Cloud Storage's JSON and XML APIs, of Resource Manager v3 and of Cloud Logging v2.
+# references of Cloud Storage's JSON and XML APIs, of Resource Manager v3, of Cloud Logging v2 and of Pub/Sub v1.
 _OPERATIONS: Final = (
     (re.compile(r"GET /storage/v1/b"), ("storage", "buckets.list")),
     (re.compile(r"GET /storage/v1/b/([^/]+)"), ("storage", "buckets.get")),
@@ -61,6 +64,8 @@ _OPERATIONS: Final = (
     ),
     (re.compile(r"POST /v2/entries:list"), ("logging", "entries.list")),
     (re.compile(r"POST /v2/entries:write"), ("logging", "entries.write")),
+    (re.compile(r"POST /v1/projects/[^/]+/subscriptions/[^/:]+:pull"), ("pubsub", _PULL)),
+    (re.compile(r"POST /v1/projects/[^/]+/subscriptions/[^/:]+:acknowledge"), ("pubsub", "subscriptions.acknowledge")),
 )
 
 
@@ -80,6 +85,7 @@ class Endpoints:
     kms: str | None = None
     iam: str | None = None
     logging: str | None = None
+    pubsub: str | None = None
 
 
 class GcpClients:
@@ -94,8 +100,13 @@ class GcpClients:
         *,
         grpc_channel: grpc.Channel | None = None,
         own_log: str | None = None,
+        feeds: Collection[str] = (),
     ) -> None:
-        """`own_log`: the one log that may be written to; None: none may."""
+        """Make none yet.
+
+        `own_log`: the one log that may be written to. `feeds`: subscriptions that may be pulled and acknowledged.
+        """
+        self._feeds = frozenset(feeds)
         self._identities = identities
         self._endpoints = endpoints
         self.wire = wire
@@ -191,6 +202,17 @@ class GcpClients:
         api = self._once("logging", project, self._new_log)
         api.api_request(method="POST", path="/entries:write", data=asked, timeout=_POLICY_TIMEOUT)
 
+    def feeds(self, project: str | None) -> requests.Session:
+        """Who asks Pub/Sub for the subscriptions that are feeds; for others nothing is sent.
+
+        Raises:
+            UsageError: there are no credentials.
+        """
+        session: requests.Session = self._once(
+            "pubsub", project, lambda one: self._session(self._endpoints.pubsub, one)
+        )
+        return session
+
     def count_uploads(self, project: str | None, bucket: str, pace: Pace) -> int:
         """Count a bucket's unfinished multipart uploads, which only the XML API lists.
 
@@ -246,12 +268,13 @@ class GcpClients:
         return self._email(project if project in self._identities else None)
 
     def at(self, service: str) -> str:
-        """Where requests to a service go: `storage`, `kms`, `iam` or `logging`."""
+        """Where requests to a service go: `storage`, `kms`, `iam`, `logging` or `pubsub`."""
         given, usual = {
             "storage": (self._endpoints.storage, _STORAGE),
             "kms": (self._endpoints.kms, _KMS),
             "iam": (self._endpoints.iam, _IAM),
             "logging": (self._endpoints.logging, _LOGGING),
+            "pubsub": (self._endpoints.pubsub, _PUBSUB),
         }[service]
         return given or usual
 
@@ -360,7 +383,7 @@ class GcpClients:
         session = AuthorizedSession(self._credentials(endpoint, project))
         session.max_redirects = 0  # these APIs never redirect: who does is not the service
         for scheme in ("https://", "http://"):
-            session.mount(scheme, _Guarded(self.wire, self._own_log))
+            session.mount(scheme, _Guarded(self.wire, self._own_log, self._feeds))
         return session
 
     def _credentials(self, endpoint: str | None, project: str | None) -> Any:
@@ -403,18 +426,23 @@ class GcpClients:
 class _Guarded(HTTPAdapter):
     """Refuses what is not in the table, and counts every answer, retried ones too."""
 
-    def __init__(self, wire: Wire, own_log: str | None = None) -> None:
+    def __init__(self, wire: Wire, own_log: str | None = None, feeds: Collection[str] = ()) -> None:
         super().__init__(pool_maxsize=32)
         self._wire = wire
         self._own_log = own_log
+        self._feeds = feeds
 
     def send(self, request: requests.PreparedRequest, *args: Any, **more: Any) -> requests.Response:
         url = urlsplit(request.url or "")
         service, operation, bucket = _operation(f"{request.method} {url.path}", url.query)
-        params: dict[str, Any] = {"Range": request.headers.get("Range")}
+        about: dict[str, Any] = {
+            "Range": request.headers.get("Range"),
+            "name": _named(url.path),
+            "feeds": self._feeds,
+        }
         if operation == "entries.write":
-            params |= {"own_log": self._own_log, "logs": logs_in(request.body)}
-        self._wire.allow(service, operation, params)
+            about |= {"own_log": self._own_log, "logs": logs_in(request.body)}
+        self._wire.allow(service, operation, about)
         try:
             answer = super().send(request, *args, **more)
             # The body of a read is the object's, and stays on the wire.
@@ -428,7 +456,7 @@ class _Guarded(HTTPAdapter):
         if not sound:
             self._wire.answered(service, operation, "malformed", answer.headers.get("Date"), bucket=bucket)
             raise requests.JSONDecodeError("the answer is not what was asked for", "", 0, request=request)
-        outcome = "ok" if answer.ok else str(answer.status_code)
+        outcome = "ok" if answer.ok or _has_waited(operation, answer) else str(answer.status_code)
         self._wire.answered(service, operation, outcome, answer.headers.get("Date"), bucket=bucket)
         return answer
 
@@ -442,6 +470,17 @@ def logs_in(body: Any) -> tuple[str, ...]:
         return ()
     names = {told.get("logName"), *named} if told.get("logName") is not None else {*named}
     return tuple(sorted(names)) if names and all(isinstance(one, str) for one in names) else ()
+
+
+def _named(path: str) -> str:
+    """The name of the resource that a request calls a method of."""
+    return path.removeprefix("/v1/").rpartition(":")[0]
+
+
+def _has_waited(operation: str, answer: requests.Response) -> bool:
+    """Whether a pull has ended because nothing came in the time that it was given: that is an answer."""
+    is_late = operation == _PULL and answer.status_code == requests.codes.gateway_timeout
+    return is_late and status_in(answer.content) == "DEADLINE_EXCEEDED"
 
 
 def _is_readable(answer: requests.Response) -> bool:

@@ -16,6 +16,7 @@ from auditor.embedded.google import rpc
 from auditor.embedded.google.changes import ChangeService
 from auditor.embedded.google.kms import FailedRpcError, KeyService
 from auditor.embedded.google.logs import LogService
+from auditor.embedded.google.pubsub import PubSubService
 from auditor.embedded.google.storage import StorageService
 from auditor.embedded.google.store import RefusedError, Store
 from auditor.embedded.http import RESET, Answer, Asked, HttpServer, cut
@@ -45,6 +46,7 @@ class GoogleCloud:
         self._changes = ChangeService(store, self.storage)
         self._keys = KeyService(store)
         self._logs = LogService(store)
+        self.pubsub = PubSubService(store)
         self._http = HttpServer(port, self._serve, self._now)
         self._grpc = grpc.server(futures.ThreadPoolExecutor(8))
         self._grpc.add_generic_rpc_handlers(self._handlers())
@@ -115,6 +117,8 @@ class GoogleCloud:
                 return _answer(200, self._project_policy(path))
             if service == "logging":
                 return _answer(200, self._entries(path, json.loads(asked.body or b"{}")))
+            if service == "pubsub":
+                return _answer(200, self.pubsub.answer(asked.verb, unquote(path), asked.headers, asked.body))
             if asked.verb != "GET":
                 return self._changes.answer(asked.verb, asked.target, asked.headers, asked.body)
             return self.storage.answer(path, query, asked.headers)
@@ -131,6 +135,8 @@ class GoogleCloud:
         of_projects = raw_path.startswith(("/v1/projects/", "/v3/projects/")) and "/locations/" not in raw_path
         if of_projects and raw_path.endswith((":getIamPolicy", ":testIamPermissions")):
             return "iam", None, ()
+        if raw_path.startswith("/v1/projects/") and "/subscriptions/" in raw_path:
+            return "pubsub", None, ()
         if raw_path.startswith("/v2/entries:"):
             return "logging", None, ()
         for route in rpc.routes():

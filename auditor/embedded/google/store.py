@@ -137,6 +137,8 @@ class Store:
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self.clock = clock
         self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
+        """Told of each entry of the log."""
         self.projects: dict[str, int] = {}
         self.buckets: dict[str, Bucket] = {}
         self.rings: set[str] = set()
@@ -360,6 +362,7 @@ class Store:
                 "logName": f"{'/'.join(resource.split('/')[:2])}/logs/cloudaudit.googleapis.com%2Factivity",
                 "insertId": f"{len(self.log) + 1:08}",
                 "timestamp": (at or self.clock()).isoformat().replace("+00:00", "Z"),
+                "receiveTimestamp": self.clock().isoformat().replace("+00:00", "Z"),
                 "protoPayload": {
                     "@type": "type.googleapis.com/google.cloud.audit.AuditLog",
                     "serviceName": service,
@@ -372,4 +375,5 @@ class Store:
                 },
             }
             self.log.append(entry)
+            self.changed.notify_all()
             return entry
