@@ -127,6 +127,19 @@ def test_commands_are_printed_as_the_demo_itself_was_run(monkeypatch: pytest.Mon
     assert demo._command() == "cmek-auditor"  # noqa: SLF001 - as above
 
 
+def test_the_line_that_disables_a_version_changes_the_embedded_cloud_as_it_is_printed(tmp_path: Path) -> None:
+    with a_small_cloud(tmp_path) as small:
+        line = demo._to_disable(small.cloud.endpoint, f"{GOOGLE_KEY}/cryptoKeyVersions/1")  # noqa: SLF001 - as above
+        command, _, _, method, _, header, _, body, url = shlex.split(line)
+        name, _, value = header.partition(": ")
+        ask = urllib.request.Request(url, body.encode(), {name: value}, method=method)  # noqa: S310 - our own cloud
+        with urllib.request.urlopen(ask) as answer:  # noqa: S310 - as above
+            assert (command, answer.status) == ("curl", 200)
+        key = small.cloud.store.key(GOOGLE_KEY)
+        assert key is not None
+        assert [one.state for one in key.versions.values()] == ["DISABLED", "ENABLED"]
+
+
 def test_what_is_to_be_pasted_into_another_terminal_is_all_that_a_command_needs_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
