@@ -50,7 +50,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "alias/da;ta": ("is an alias, which moves", "--key-id='alias/da;ta' "),
     "arn:aws:kms:eu-west-1:111122223333:alias/data": (
         "is an alias, which moves",
-        "--region=eu-west-1 --query=KeyMetadata.Arn --output=text` tells it; known there are 111122223333/eu-west-1/mrk-",
+        "--region=eu-west-1 --query=KeyMetadata.Arn --output=text` tells it; known there are 111122223333/eu-west-1/",
     ),
     "main": ("no known key is called 'main'", "did you mean acme/us-east1/tpuf/main?"),
     "acme/us-east1/tpuf/mian/2": ("no known key is called", "did you mean acme/us-east1/tpuf/main?"),
