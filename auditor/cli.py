@@ -231,7 +231,9 @@ def impact(
 
 @app.command()
 def retire(
-    key: Annotated[str | None, typer.Argument(help="Only this key, by full name or as tables print it.")] = None,
+    key: Annotated[
+        str | None, typer.Argument(help="Only this key or KEY/VERSION, by full name or as tables print it.")
+    ] = None,
     destroy: Annotated[
         bool, typer.Option("--destroy", help="Print the commands that destroy what has waited long enough, alone.")
     ] = False,
@@ -300,7 +302,7 @@ def diff(
 
 @app.command()
 def explain(
-    what: Annotated[str, typer.Argument(help="Id of a finding, or of a rule.")],
+    what: Annotated[str, typer.Argument(help="Id of a finding, or of a rule, or a key with one finding.")],
     config: ConfigOption = _CONFIG,
     namespaces: Annotated[
         bool,

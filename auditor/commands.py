@@ -4,7 +4,7 @@ import difflib
 import getpass
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,8 +16,9 @@ from auditor import checkup, doctoring, log, scan, serving
 from auditor import rules as all_rules
 from auditor.action import Action
 from auditor.bundling import bundling
+from auditor.called import Called, called, may_be_key, whole
 from auditor.comparing import compare
-from auditor.config import Config, full_key_name, load
+from auditor.config import Config, load
 from auditor.connectors.registry_bundle import look
 from auditor.errors import AuditorError, CollectError, UsageError
 from auditor.estimate import estimate, estimate_registries
@@ -27,7 +28,9 @@ from auditor.grants import GcpGrants
 from auditor.handing import fingerprint_of, hand_over, signing_key
 from auditor.leading import Leadership
 from auditor.log import visible
-from auditor.model import Cloud, KeyName, Reason, split_version
+from auditor.model import Cloud, KeyName, Reason
+from auditor.move import Plan
+from auditor.naming import named_by
 from auditor.outputs import (
     bundle_text,
     diff_json,
@@ -50,26 +53,27 @@ from auditor.outputs import (
     terminal,
     words,
 )
-from auditor.planning import planning
+from auditor.planning import plan_of
 from auditor.ports import NamespaceRow, OpenInventory
 from auditor.progress import progress_on
 from auditor.proving import proving, see_that_it_is_meant
 from auditor.registering import ready
 from auditor.reporting import html_of
-from auditor.retiring import retiring
+from auditor.retiring import retiring, see_that_it_is_there
 from auditor.revocation import Proof
 from auditor.skew import plausible
 from auditor.standing import Use
+from auditor.unseen import known_of
 from auditor.web.users import line_for
 from auditor.wiring import Assembly, assemble, stored
 
 _STANDARD_OUTPUT: Final = Path("-")
 _LONGEST_OPERATOR: Final = 200
 _TOLD_WITHOUT_IT: Final = "`explain` without --namespaces tells how many there were, and some of them"
-_NAMED: Final = 3
-"""How many of the known keys a hint names."""
-_ALIKE: Final = 0.85
-"""From which share on a name counts as misspelt: all names of a platform's keys are much alike."""
+_NAMED: Final = 5
+"""As many findings about a key are named."""
+_SHORT: Final = 8
+"""As much of an id as tables print."""
 _HEXADECIMAL: Final = frozenset("0123456789abcdef")
 """What ids of findings are made of."""
 
@@ -105,7 +109,10 @@ def judge_once(
             if buckets is not None:
                 judgement = scan.scan(parts, progress, only=_configured(config, buckets))
             else:
-                only = _key_names(keys or [], assembly)
+                names = _known_keys(assembly, assembly.ledger.judgement()) if keys else frozenset()
+                # A registry may name a key since: the poll hears it, and refuses what nobody names.
+                may_be_new = bool(parts.registries or parts.services or parts.handed)
+                only = frozenset(whole(one, names, strangers=may_be_new) for one in keys or ())
                 scan.probe(parts, progress)
                 judgement = scan.poll(parts, progress, only=only)
         with _writing(how.output) as out:
@@ -137,7 +144,7 @@ def foresee_one(path: Path, what: str, action: Action, how: Answering, *, namesp
     _place_for(how.output)
     with _assembled(path, verbose=how.verbose, asking=False) as (_, assembly):
         judgement = _judged(assembly)
-        key, version = _key_or_version(what, action, assembly)
+        key, version = _acted_on(what, action, _known_keys(assembly, judgement))
         rows = assembly.rows(judgement)
         found = foresee(assembly.parts, judgement, rows, (key, version, action))
         with _writing(how.output) as out:
@@ -163,12 +170,21 @@ def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: boo
     _place_for(how.output)
     with _assembled(path, verbose=how.verbose, asking=False) as (_, assembly):
         judgement = _judged(assembly)
-        only = min(_key_names([what], assembly)) if what is not None else None
-        uses = assembly.last_uses() if last_usage else None
-        found = retiring(assembly.parts, judgement, only, uses.read if uses is not None else None)
+        meant = called(what, _known_keys(assembly, judgement)) if what is not None else None
+        if what is not None and meant is not None:
+            _see_that_it_has_versions(what, meant)
+        only, version = (meant.key, meant.version) if meant is not None else (None, None)
         known = assembly.ledger.memory().get(only) if only is not None else None
+        if only is not None:
+            held = (one.holding.key_version for one in judgement.assessed if one.holding.key == only.text)
+            see_that_it_is_there(only, version, known.last if known else None, filter(None, held))
+        uses = assembly.last_uses() if last_usage else None
+        asks = uses.read if uses is not None else None
+        found = retiring(assembly.parts, judgement, only, asks, version)
         rows = assembly.rows(judgement)
-        plan = planning(known.last, judgement, rows, assembly.ledger, found.now) if known and known.last else ()
+        plan = plan_of(only, known, judgement, (rows, assembly.ledger), found.now) if only is not None else Plan()
+        if version is not None:
+            plan = replace(plan, moves=tuple(one for one in plan.moves if one.version == version))
         with _writing(how.output) as out:
             if how.form == "json":
                 retire_json.write(found, plan, out, destroy=destroying)
@@ -176,7 +192,9 @@ def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: boo
                 table = retire_table.destroying if destroying else retire_table.retiring
                 terminal.plain(out).print(table(found), soft_wrap=True)
                 if only is not None and not destroying:
-                    terminal.plain(out).print("", move_table.moves(only, plan, found.now), sep="\n", soft_wrap=True)
+                    seen = impact_table.known(known_of(judgement, only.cloud), found.now)
+                    plain = terminal.plain(out)
+                    plain.print("", move_table.moves(only, plan, found.now), *seen, sep="\n", soft_wrap=True)
     is_open = only is not None and any(one.standing.use is Use.NOT_PROVEN for one in found.candidates)
     return 3 if is_open or any(gap.reason not in allowed for gap in found.gaps) else 0
 
@@ -186,7 +204,7 @@ def prove_revoked(path: Path, what: str, how: Answering) -> int:
     allowed = _reasons(how.allow_gaps)
     _place_for(how.output)
     with _assembled(path, verbose=how.verbose) as (_, assembly):
-        key = min(_key_names([what], assembly))
+        key = whole(what, _known_keys(assembly, assembly.ledger.judgement()))
         parts = replace(assembly.parts, policy=replace(assembly.parts.policy, one_reading=True))
         asked = parts.clock()
         see_that_it_is_meant(parts, key, asked)
@@ -438,12 +456,12 @@ def explain_one(path: Path, what: str, form: str, output: Path | None, *, namesp
             else:
                 terminal.plain(out).print(terminal.explain_rule(rules[what]))
         return 0
-    if not set(what.lower()) <= _HEXADECIMAL:
+    is_id = set(what.lower()) <= _HEXADECIMAL
+    if not is_id and not may_be_key(what):
         raise _neither(what)
-    what = what.lower()
     with _assembled(path, verbose=verbose, asking=False) as (_, assembly):
         judgement = _judged(assembly)
-        one = _finding(assembly, judgement, what)
+        one = _finding(assembly, judgement, what.lower()) if is_id else _finding_about(assembly, judgement, what)
         if namespaces and one not in judgement.findings:
             raise UsageError(
                 f"finding {one.id} ended at {words.instant(one.last_seen)}: all namespaces of then are not kept",
@@ -537,6 +555,22 @@ def _finding(assembly: Assembly, judgement: Judgement, what: str) -> Finding:
     raise _neither(what)
 
 
+def _finding_about(assembly: Assembly, judgement: Judgement, what: str) -> Finding:
+    """The finding about a key, its versions or who may use it, or about one version, where there is one alone."""
+    meant = called(what, _known_keys(assembly, judgement))
+    name = f"{meant.key}/cryptoKeyVersions/{meant.version}" if meant.version is not None else meant.key.text
+    standing = [one for one in judgement.findings if one.status is not Status.RESOLVED]
+    found = [one for one in standing if f"{one.subject.id.rpartition(' -> ')[2]}/".startswith(f"{name}/")]
+    if len(found) == 1:
+        return found[0]
+    short = words.short(name)
+    if not found:
+        raise UsageError(f"no finding is about {short}", f"`cmek-auditor impact {name}` tells what hangs on it")
+    some = [f"{one.id[:_SHORT]} ({one.rule})" for one in found[:_NAMED]]
+    more = [f"{words.number(len(found) - _NAMED)} more"] if len(found) > _NAMED else []
+    raise UsageError(f"{len(found)} findings are about {short}", f"explain one of them: {', '.join([*some, *more])}")
+
+
 def _namespaces(one: Finding, rows: OpenInventory) -> Iterable[NamespaceRow]:
     """All namespaces of a finding, one by one; an empty list would say that there were none where there were some."""
     listed = rows.namespaces(one.members, portions=one.portions)
@@ -584,52 +618,23 @@ def _configured(config: Config, buckets: list[str]) -> frozenset[str]:
     return frozenset(buckets)
 
 
-def _key_or_version(text: str, action: Action, assembly: Assembly) -> tuple[KeyName, str | None]:
-    """A key or one of its versions, by full name, by `KEY/VERSION`, or as tables print them."""
-    short = _known_keys(assembly)
-    head, _, number = text.replace(" version ", "/").rpartition("/")
-    if text in short:
-        key, version = short[text], None
-    elif number.isdecimal() and (head in short or head.startswith("projects/")) and "/cryptoKeyVersions" not in head:
-        key, version = short.get(head) or _full(head, short), number
-    else:
-        try:
-            key, version = split_version(text)
-        except ValueError:
-            key, version = _full(text, short), None
-    if version is not None and key.cloud is Cloud.AWS:
-        raise UsageError(f"{text!r}: an AWS key is usable or not as a whole", "name the key without a version")
-    if version is not None and action is Action.REVOKE:
+def _acted_on(text: str, action: Action, names: Iterable[KeyName]) -> tuple[KeyName, str | None]:
+    """A key or one of its versions that somebody would act on."""
+    found = called(text, names)
+    _see_that_it_has_versions(text, found)
+    if found.version is not None and action is Action.REVOKE:
         raise UsageError(f"{text!r}: a right is on the key, never on one version", "name the key without a version")
-    return key, str(int(version)) if version is not None else None
+    return found.key, found.version
 
 
-def _known_keys(assembly: Assembly) -> Mapping[str, KeyName]:
-    """Keys that were read before or are watched, by the short name that tables print."""
-    return {words.short_key(one): one for one in (*assembly.ledger.memory(), *assembly.parts.watched)}
+def _see_that_it_has_versions(text: str, one: Called) -> None:
+    if one.version is not None and one.key.cloud is Cloud.AWS:
+        raise UsageError(f"{text!r}: an AWS key is usable or not as a whole", "name the key without a version")
 
 
-def _full(text: str, known: Mapping[str, KeyName]) -> KeyName:
-    try:
-        return KeyName(full_key_name(text))
-    except ValueError as error:
-        is_short = not text.startswith(("arn:", "projects/", "alias/"))
-        told = f"no known key is called {text!r}, and it is not the full name of a key" if is_short else str(error)
-        raise UsageError(told, _meant(text, known)) from None
-
-
-def _meant(text: str, known: Mapping[str, KeyName]) -> str:
-    """Which key may be meant, else some of those that there are."""
-    if alike := difflib.get_close_matches(text, known, 1, _ALIKE):
-        return f"did you mean {alike[0]}?"
-    if not known:
-        return "no key is known yet: `cmek-auditor scan` finds those that data names"
-    some = sorted(known)[:_NAMED]
-    more = f" and {words.number(len(known) - len(some))} more" if len(known) > len(some) else ""
-    return f"known are {', '.join(some)}{more}; write the name as `scan` or `scan --format json` shows it"
-
-
-def _key_names(given: list[str], assembly: Assembly) -> frozenset[KeyName]:
-    """Full names, or short ones as tables print them of keys that were read before or are watched."""
-    short = _known_keys(assembly)
-    return frozenset(short.get(one) or _full(one, short) for one in given)
+def _known_keys(assembly: Assembly, judgement: Judgement | None) -> frozenset[KeyName]:
+    """Keys that were ever asked, are watched, or are named by data or registries."""
+    parts = assembly.parts
+    named = named_by(parts, judgement).by_registries.values() if judgement is not None else ()
+    held = (one.holding.key for one in judgement.assessed if one.holding.key) if judgement is not None else ()
+    return frozenset((*assembly.ledger.memory(), *parts.watched, *map(KeyName, chain(held, *named))))

@@ -126,6 +126,8 @@ def _tell_what_may_go(parts: Parts, judgement: Judgement, folder: Path) -> None:
 
 def _keep(assembly: Assembly, config: Path, google: str, aws: str) -> int:
     settings = load(config)
+    judgement = assembly.ledger.judgement()
+    chosen = _busiest_version(judgement) if judgement is not None else f"{owned.NACRE}/cryptoKeyVersions/1"
 
     def started(address: str) -> None:
         _say(f"\nThe daemon is running, and so are both clouds, until Ctrl-C:\n  report   {address}/")
@@ -134,6 +136,8 @@ def _keep(assembly: Assembly, config: Path, google: str, aws: str) -> int:
         _say("For commands in another terminal:")
         for line in _for_another_terminal(config, aws):
             _say(f"  {line}")
+        _say("To disable one more key version, in the embedded cloud alone (ENABLED instead of DISABLED undoes it):")
+        _say(f"  {_to_disable(google, chosen)}")
 
     leadership = commands.leading_or_waiting(assembly, standby=False)
     done = serving.serve(serving.Serving(config, settings, assembly, leadership), started)
@@ -219,6 +223,12 @@ def _for_another_terminal(config: Path, aws: str) -> Iterator[str]:
     yield "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in _environment(aws).items())
     yield f"export CMEK_AUDITOR_CONFIG={shlex.quote(str(config.absolute()))}"
     yield f"{_command()} poll"
+
+
+def _to_disable(google: str, version: str) -> str:
+    """What disables a key version of the embedded cloud, to be pasted: nothing but that cloud changes."""
+    body = "-H 'Content-Type: application/json' -d '{\"state\": \"DISABLED\"}'"
+    return f"curl -s -X PATCH {body} {shlex.quote(f'{google}/v1/{version}?updateMask=state')}"
 
 
 def _command() -> str:

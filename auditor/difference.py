@@ -172,12 +172,14 @@ class KeyChange:
     fact: str
     """`answer`, `state`, `primary`, `version 3`, `right PRINCIPAL` and so on."""
     before: str | None
-    """In the service's own word; None where there was none yet."""
+    """In the service's own word; None where there was none yet, or it was never read before."""
     after: str | None
     at: datetime
     """Aware, UTC: the poll that saw it change last."""
     times: int
     """How often it was seen to change."""
+    read_before: bool = True
+    """The key had told of itself before; else None in `before` says that nobody knows how it was."""
 
     @property
     def is_back(self) -> bool:

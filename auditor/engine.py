@@ -374,8 +374,8 @@ def _ground(facts: Facts, assessed: tuple[Assessed, ...]) -> owning.Ground:
     gone = partial(is_gone, policy=facts.policy, now=facts.now)
     cut = facts.said.otherwise_cut
     portions = {member: some for member, some in facts.holdings.portions().items() if member[0] not in cut}
-    # What registries say cannot part from what they say.
-    seen = tuple(one for one in assessed if one.holding.is_seen)
+    # What registries say cannot part from what they say; what an operator saw can.
+    seen = tuple(one for one in assessed if not one.holding.is_claimed)
     return owning.Ground(seen, portions, facts.buckets, facts.keys, gone)
 
 
@@ -397,7 +397,7 @@ def _portions(subject: RuleSubject, outcome: Outcome) -> Portions:
 
 def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, extent: Extent, facts: Facts) -> Finding:
     cause = subject if isinstance(subject, Cause) else None
-    told = _told_of(rule, subject, facts)
+    told = _told_of(rule, subject, outcome, facts)
     # Severity follows what is lost: with no data under a key there is nothing to lose yet.
     idle = isinstance(subject, HeldKey) and not subject.members
     return Finding(
@@ -414,7 +414,7 @@ def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, extent: Extent,
         final_at=cause.final_at if cause else outcome.final_at,
         since=cause.since if cause and cause.since else facts.now,
         since_source=_since_source(subject, facts),
-        evidence=cause.evidence if cause else (*subject.evidence, *told) if isinstance(subject, HeldKey) else (),
+        evidence=cause.evidence if cause else (*subject.evidence, *told) if isinstance(subject, HeldKey) else told,
         undo=cause.undo if cause and not outcome.meant else (),
         first_seen=facts.now,
         last_seen=facts.now,
@@ -423,10 +423,13 @@ def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, extent: Extent,
     )
 
 
-def _told_of(rule: Rule, subject: RuleSubject, facts: Facts) -> tuple[Evidence, ...]:
+def _told_of(rule: Rule, subject: RuleSubject, outcome: Outcome, facts: Facts) -> tuple[Evidence, ...]:
     """Who told of the data by which a rule on a key passes or fails, where that was somebody else."""
     holdings = subject.holdings if isinstance(subject, HeldKey) and rule.of_data else ()
-    said = (facts.handed.get(one.bucket, ()) for one in holdings if one.is_told)
+    buckets = [one.bucket for one in holdings if one.is_told]
+    if isinstance(subject, OwnedKey):
+        buckets.extend(bucket for bucket, _, _, _ in _concerned(subject, outcome))
+    said = (facts.handed.get(one, ()) for one in buckets)
     return tuple(dict.fromkeys(chain.from_iterable(said)))
 
 

@@ -8,7 +8,6 @@ from typing import Final
 
 from auditor import scan
 from auditor.action import Action
-from auditor.errors import UsageError
 from auditor.findings import Assessed, Judgement, Member, Readability, Undo, in_order, member_of
 from auditor.impact import Impact, Shift, Writes
 from auditor.model import (
@@ -24,9 +23,11 @@ from auditor.model import (
     Sweep,
 )
 from auditor.naming import NOTHING_NAMED, named_by, takes_new_data
+from auditor.outputs import words
 from auditor.ports import Measured, OpenInventory
 from auditor.readability import KeyView, assess
 from auditor.readability.action import AWS_WAITING, GCP_WAITING, after
+from auditor.retiring import see_that_it_is_there
 from auditor.run import Parts
 from auditor.skew import plausible
 from auditor.supposing import Supposed, suppose
@@ -82,7 +83,8 @@ def foresee(
     sweeps, _ = scan.usable(parts)
     under = [one for one in judgement.assessed if one.holding.key == key.text]
     read = memory.last if memory is not None else None
-    _see_that_it_is_there(key, version, read, under)
+    held = (one.holding.key_version for one in under if one.holding.key_version is not None)
+    see_that_it_is_there(key, version, read, held)
     case = _Case(
         key=key,
         version=version,
@@ -127,18 +129,9 @@ def foresee(
         undo=undo,
         not_covered=tuple(_not_covered(case)),
         known=known_of(judgement, key.cloud),
-        gaps=(*_gaps(case, parts, read=read is not None), *named.gaps),
+        # What is not known of a registry may hide data of today, and of tomorrow.
+        gaps=tuple(dict.fromkeys((*_gaps(case, parts, read=read is not None), *named.gaps))),
     )
-
-
-def _see_that_it_is_there(
-    key: KeyName, version: str | None, read: AwsKey | GcpKey | None, under: Iterable[Assessed]
-) -> None:
-    if not isinstance(read, GcpKey) or version is None:
-        return
-    numbers = [one.number for one in read.versions]
-    if version not in {*numbers, *(one.holding.key_version for one in under)}:
-        raise UsageError(f"key {key} has no version {version}", f"its versions are {', '.join(numbers) or 'none'}")
 
 
 def _moved(
@@ -223,8 +216,8 @@ def _state_under(case: _Case, version: str | None) -> str | None:
 def _state(case: _Case) -> str:
     known = case.known
     if isinstance(known, AwsKey):
-        return known.state
-    states = {one.state for one in known.versions if case.version in {None, one.number}}
+        return words.state(known.state, Cloud.AWS)
+    states = {words.state(one.state, Cloud.GCP) for one in known.versions if case.version in {None, one.number}}
     return ", ".join(sorted(states)) or "not listed"
 
 

@@ -46,3 +46,17 @@ class Move:
     def fits(self, now: datetime) -> bool | None:
         """Whether copying would end before the deadline; None where there is none."""
         return None if self.deadline is None else now + self.copying <= self.deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How all data that stays under one key could be moved."""
+
+    moves: tuple[Move, ...] = ()
+    """The nearest deadline first."""
+    not_known: tuple[str, ...] = ()
+    """Why there may be more of it than they tell."""
+    barred: str | None = None
+    """Why nothing can be rewritten to the primary version now, and what to do first; None where it can be."""
+    by_operator: bool = False
+    """Whoever asks sees no bucket, so that others have to move it."""

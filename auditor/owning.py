@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from auditor.findings import Assessed, BucketCoverage, Member, in_order, member_of
@@ -66,13 +66,15 @@ def subjects(said: Sayings, on: Ground) -> Iterator[OwnedKey | OwnedBucket | Pla
     yield from _keys(said, on, by_key)
     for coverage in on.coverage:
         yield _bucket(said, on, coverage, by_bucket[coverage.bucket])
-    yield from _placed(said, on, by_key)
+    # Where a bucket is that others have looked into nobody here knows.
+    here = {key: mine for key, group in by_key.items() if (mine := [one for one in group if not one.holding.is_told])}
+    yield from _placed(said, on, here)
     yield from _heard(said, on)
 
 
 def _keys(said: Sayings, on: Ground, by_key: Mapping[str, list[Assessed]]) -> Iterator[OwnedKey]:
     for key, group in sorted(by_key.items()):
-        known = {said.knows(one.holding.bucket) for one in group}
+        known = {_compares(said, one) for one in group}
         yield OwnedKey(
             members=_members(group),
             portions=on.portions,
@@ -84,6 +86,14 @@ def _keys(said: Sayings, on: Ground, by_key: Mapping[str, list[Assessed]]) -> It
             compared=bool(said.registered.digest),
             owners_told=said.registered.is_whole,
         )
+
+
+def _compares(said: Sayings, one: Assessed) -> bool | None:
+    """Whether registries know all namespaces of the bucket of some data; whoever told of the data is none of them."""
+    if not one.holding.is_told:
+        return said.knows(one.holding.bucket)
+    own = tuple(each for each in said.registered.registries if each.bundle is None)
+    return replace(said.registered, registries=own).knows(one.holding.bucket)
 
 
 def _is_sound(said: Sayings, on: Ground, group: Iterable[Assessed]) -> bool:

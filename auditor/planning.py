@@ -6,10 +6,12 @@ from itertools import takewhile
 from typing import Final
 
 from auditor.findings import Assessed, Judgement, Readability, in_order, member_of
-from auditor.model import AwsKey, Cloud, Encryption, GcpKey, KeyName
-from auditor.move import Move, Trend
+from auditor.model import AwsKey, Cloud, Encryption, GcpKey, KeyMemory, KeyName
+from auditor.move import Move, Plan, Trend
+from auditor.outputs import words
 from auditor.ports import Ledger, OpenInventory, Stood
 from auditor.prices import price_of
+from auditor.readability.lines import google_version
 
 COPIED_A_SECOND: Final = 72_000_000
 """Bytes that a copy of one namespace was seen to move. Source: turbopuffer docs, limits, 2026."""
@@ -17,6 +19,60 @@ _WINDOW: Final = timedelta(days=30)
 _SHORTEST: Final = timedelta(days=1)
 _LARGEST: Final = 10
 _CAN_BE_READ: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
+
+
+def plan_of(
+    name: KeyName,
+    memory: KeyMemory | None,
+    judgement: Judgement,
+    stored: tuple[OpenInventory, Ledger],
+    now: datetime,
+) -> Plan:
+    """Tell how the data that stays under a key could be moved, and what of that is not known.
+
+    Raises:
+        LedgerError: the ledger or the inventory cannot be read.
+    """
+    under = [one.holding for one in judgement.assessed if one.holding.key == name.text]
+    if memory is None or memory.last is None:
+        objects = "" if judgement.is_keys_only else f"; {sum(one.objects or 0 for one in under):,} objects are under it"
+        told = f"the key never gave a state, so that which versions it has is not known{objects}"
+        return Plan(not_known=(told,), by_operator=judgement.is_keys_only)
+    key = memory.last
+    not_known: list[str] = []
+    if isinstance(key, GcpKey) and key.primary is None:
+        not_known.append("the key tells no primary version, so that which of its versions are old is not known")
+    if judgement.is_keys_only and (claimed := sum(one.namespaces for one in under if one.is_claimed)):
+        whose = f"{claimed:,} namespaces" if claimed > 1 else "a namespace"
+        not_known.append(
+            f"under which version the data of {whose} is that registries name the key for nobody here sees"
+        )
+    return Plan(
+        moves=planning(key, judgement, *stored, now),
+        not_known=tuple(not_known),
+        barred=_barred(memory, key),
+        by_operator=judgement.is_keys_only,
+    )
+
+
+def _barred(memory: KeyMemory, key: AwsKey | GcpKey) -> str | None:
+    """Why nothing can be rewritten to the primary version; on AWS data moves to another key."""
+    if isinstance(key, AwsKey):
+        return None
+    if memory.denied_since is not None or memory.missing_since is not None:
+        return "the key tells nothing now, so that whether its primary version works is not known: poll it first"
+    primary = next((one for one in key.versions if one.number == key.primary), None)
+    if primary is None or primary.unlisted_since is not None:
+        return (
+            "which version is its primary one, and whether that works, is not known: make a new primary version first"
+        )
+    if primary.state == "ENABLED":
+        return None
+    is_ = f"its primary version {primary.number} is {words.state(primary.state, Cloud.GCP)}"
+    if primary.state == "DISABLED":
+        enable = google_version("enable")(f"{key.name}/cryptoKeyVersions/{primary.number}")
+        return f"{is_}: enable it first (`{enable}`), or make another one the primary one"
+    return f"{is_}: make a new primary version first"
 
 
 def planning(

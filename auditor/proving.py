@@ -27,6 +27,7 @@ from auditor.model import (
     Reason,
     cloud_of,
 )
+from auditor.outputs import words
 from auditor.overruling import CLOCKS_APART
 from auditor.ports import OpenInventory
 from auditor.refuting import DEAD, old_refusals, reads_since, replicas, silence
@@ -163,8 +164,9 @@ def _state(memory: KeyMemory | None) -> str:
     gone = " (not found since)" if memory.missing_since is not None else ""
     hidden = " (denied since)" if memory.denied_since is not None else ""
     if isinstance(last, AwsKey):
-        return f"{last.state}{gone}{hidden}"
-    return f"{', '.join(f'{one.number} {one.state}' for one in last.versions) or 'no versions'}{gone}{hidden}"
+        return f"{words.state(last.state, Cloud.AWS)}{gone}{hidden}"
+    each = ", ".join(f"{one.number} {words.state(one.state, Cloud.GCP)}" for one in last.versions)
+    return f"{each or 'no versions'}{gone}{hidden}"
 
 
 def _is_held_elsewhere(memory: KeyMemory | None, under: Iterable[Assessed]) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 from auditor.findings import BucketCoverage
 from auditor.model import AwsKey, Cloud, GcpKey, GcpKeyVersion, Holding, KeyManager, KeyMemory, cloud_of, resting
 from auditor.readability.lines import destroy, disable
-from auditor.standing import SETTLES, LastUse, Next, Standing, Step, Use
+from auditor.standing import MANAGED, SETTLES, LastUse, Next, Standing, Step, Use
 
 _HOLDS_DATA: Final = frozenset({"ENABLED", "DISABLED", "DESTROY_SCHEDULED"})
 """States in which a version can be needed and be acted on; others are being made, or are gone."""
@@ -115,9 +115,10 @@ def standings(
 def _aws(key: AwsKey, look: _Look) -> Standing:
     since = look.rests.get("")
     disabled = _disabled("state", since, look) if key.state == "Disabled" else None
+    mine = [one for one in look.holdings if not one.is_claimed]
     if key.manager is KeyManager.PROVIDER:
-        return Standing(None, key.state, Use.IN_USE, ("AWS manages it",))
-    if mine := [one for one in look.holdings if not one.is_claimed]:
+        return replace(_in_use(None, key.state, mine, None, None), reasons=(MANAGED,))
+    if mine:
         return _in_use(None, key.state, mine, since, disabled)
     if since is None:
         why = "new data may come under an enabled key at any moment: disable it, then sweep and look again"

@@ -12,7 +12,7 @@ from typing import Final
 from auditor import gaps
 from auditor.errors import UsageError
 from auditor.findings import Judgement
-from auditor.model import Cloud, Gap, Holding, KeyMemory, KeyName, Reason, cloud_of
+from auditor.model import AwsKey, Cloud, Gap, GcpKey, Holding, KeyMemory, KeyName, Reason, cloud_of
 from auditor.naming import Named, named_by, takes_new_data
 from auditor.prices import month_of
 from auditor.retirement import Seen, call_of, counted_anew, next_step, spoken_against, standings
@@ -29,14 +29,15 @@ def retiring(
     judgement: Judgement,
     only: KeyName | None,
     last_use: Callable[[KeyName], LastUse | Reason] | None = None,
+    version: str | None = None,
 ) -> Retiring:
-    """Tell it of every key that data names or the config watches, or of one.
+    """Tell it of every key that data names or the config watches, or of one, or of one `version` of that.
 
     `last_use`: asks AWS when a key was used last; of all keys, those that nothing known is under are asked about.
 
     Raises:
         LedgerError: the ledger cannot be read.
-        UsageError: `only` is none of these keys.
+        UsageError: `only` is none of these keys, or `version` is none that is left of it.
     """
     skew = judgement.run.skew
     now = parts.clock() + plausible(skew)
@@ -69,7 +70,12 @@ def retiring(
         if isinstance(last, Reason):
             yield gaps.last_use_not_known(key, last)
         counted = counted_anew(known, last, now) if isinstance(last, LastUse) else known
-        for one in standings(known.last, counted, under[key], seen, now):
+        every = standings(known.last, counted, under[key], seen, now)
+        if version is not None and version not in {one.version for one in every}:
+            raise _nothing_left(key, version, known.last)
+        for one in every:
+            if version not in {None, one.version}:
+                continue
             doubts: tuple[str, ...] = ()
             if one.use in _DOUBTFUL:
                 alike = _doubts_of_names(_alike(key, names))
@@ -92,10 +98,35 @@ def retiring(
         others = {gaps.OBJECTS, *(one.name for one in judgement.registered.bundles)}
         found.extend(one for one in judgement.gaps if one.what in others)
     return Retiring(
+        last_uses_asked=last_use is not None,
         now=now,
         judged=judgement.now,
         candidates=tuple(one for one in found if isinstance(one, Candidate)),
-        gaps=tuple(one for one in found if isinstance(one, Gap)),
+        gaps=tuple(dict.fromkeys(one for one in found if isinstance(one, Gap))),
+    )
+
+
+def see_that_it_is_there(key: KeyName, version: str | None, read: AwsKey | GcpKey | None, held: Iterable[str]) -> None:
+    """See that a key has a version, as far as it tells; `held`: versions that data names.
+
+    Raises:
+        UsageError: it has none of that number.
+    """
+    if not isinstance(read, GcpKey) or version is None:
+        return
+    numbers = [one.number for one in read.versions]
+    if version not in {*numbers, *held}:
+        raise UsageError(f"key {key} has no version {version}", f"its versions are {', '.join(numbers) or 'none'}")
+
+
+def _nothing_left(key: KeyName, version: str, read: AwsKey | GcpKey) -> UsageError:
+    """Say why of a version of a key nothing can go any more."""
+    states = {one.number: one for one in read.versions} if isinstance(read, GcpKey) else {}
+    found = states.get(version)
+    state = found.state if found is not None and found.unlisted_since is None else "not listed any more"
+    return UsageError(
+        f"version {version} of key {key} is {state}: nothing of it is left to retire",
+        f"`impact {key}/cryptoKeyVersions/{version}` tells what hangs on it",
     )
 
 

@@ -12,6 +12,10 @@ SETTLES: Final = timedelta(hours=24)
 Resource consistency: hours at most. An upload that was begun before may end later: the sweep after the wait sees it."""
 
 
+MANAGED: Final = "AWS manages it"
+"""Why a key is in use whatever is under it: nobody else can disable or delete it."""
+
+
 class Use(StrEnum):
     """What a key version is there for."""
 
@@ -144,3 +148,5 @@ class Retiring:
     candidates: tuple[Candidate, ...]
     gaps: tuple[Gap, ...]
     """Keys of which nothing can be told, and buckets that may hold data under keys that nobody knows."""
+    last_uses_asked: bool = False
+    """Last uses were to be asked for."""

@@ -10,7 +10,7 @@ from auditor.difference import KeyChange
 from auditor.events import Action, Event, Turn, events_of
 from auditor.findings import BucketCoverage, Finding, Severity, Status
 from auditor.model import Gap, Reason
-from auditor.outputs import event_json, words
+from auditor.outputs import diff_words, event_json, words
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def _line(one: Event) -> str:
             return f"{_FINDING[one.action]}{_before(one)}: {_finding(about)}"
         case KeyChange() as about:
             by = f", by {one.actor.principal}" if one.actor is not None else ""
-            return f"key changed: {words.short(about.key.text)}, {_changes(one)}{by}"
+            return f"key changed: {words.short(about.key.text)}, {diff_words.key_change(about)}{by}"
         case Gap() as about:
             opened = one.action is Action.GAP_OPENED
             return f"gap {'opened' if opened else 'closed'}: {about.what}: {about.reason}, {about.effect}"

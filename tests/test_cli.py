@@ -640,7 +640,7 @@ def test_a_defect_in_one_key_is_a_gap_and_does_not_blind_the_others(
 def test_a_key_that_nobody_needs_is_not_polled_silently(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
     run(capsys, small.argv("scan"))
     code, _, err = run(capsys, [*small.argv("poll"), GOOGLE_KEY.replace("main", "else")])
-    assert (code, "error: no data depends on key" in err) == (2, True)
+    assert (code, "error: nothing is known of key" in err) == (2, True)
 
 
 # Nothing but this device fails so, and only Linux has it.

@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -21,7 +22,8 @@ from auditor.model import KeyName
 from auditor.retiring import retiring
 from auditor.standing import Use
 from auditor.wiring import Assembly, assemble
-from tests.clouds import Clock
+from tests.clouds import GOOGLE_KEY, Clock
+from tests.small import a_small_cloud
 from tests.test_fleet import NoProgress
 
 SETTINGS = """
@@ -125,6 +127,19 @@ def test_commands_are_printed_as_the_demo_itself_was_run(monkeypatch: pytest.Mon
     assert shlex.split(demo._command()) == [str(here)]  # noqa: SLF001 - what a user pastes
     monkeypatch.setenv("PATH", str(here.parent))
     assert demo._command() == "cmek-auditor"  # noqa: SLF001 - as above
+
+
+def test_the_line_that_disables_a_version_changes_the_embedded_cloud_as_it_is_printed(tmp_path: Path) -> None:
+    with a_small_cloud(tmp_path) as small:
+        line = demo._to_disable(small.cloud.endpoint, f"{GOOGLE_KEY}/cryptoKeyVersions/1")  # noqa: SLF001 - as above
+        command, _, _, method, _, header, _, body, url = shlex.split(line)
+        name, _, value = header.partition(": ")
+        ask = urllib.request.Request(url, body.encode(), {name: value}, method=method)
+        with urllib.request.urlopen(ask) as answer:
+            assert (command, answer.status) == ("curl", 200)
+        key = small.cloud.store.key(GOOGLE_KEY)
+        assert key is not None
+        assert [one.state for one in key.versions.values()] == ["DISABLED", "ENABLED"]
 
 
 def test_what_is_to_be_pasted_into_another_terminal_is_all_that_a_command_needs_there(

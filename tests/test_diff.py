@@ -211,6 +211,29 @@ def test_a_key_that_is_denied_leaves_its_data_unknown_and_that_is_worse(watched:
     assert watched.told()[0] == 1
 
 
+def test_a_version_of_a_key_that_was_never_read_before_was_not_read_and_a_new_one_was_not_there(
+    watched: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = watched.small.cloud.store
+    store.deny("cloudkms.cryptoKeyVersions.list", GOOGLE_KEY)
+    watched.scan()
+    store.allow("cloudkms.cryptoKeyVersions.list", GOOGLE_KEY)
+    watched.small.set_state(1, "DISABLED")
+    read = watched.poll()
+    watched.run()
+    out = capsys.readouterr().out
+    assert ("version 1 not read -> DISABLED" in out, "not there" in out) == (True, False)
+    keys = watched.told()[1]["keys"]
+    assert {one["read_before"] for one in keys if one["fact"] == "version 1"} == {False}
+    key = store.key(GOOGLE_KEY)
+    assert key is not None
+    key.versions[3] = replace(key.versions[2], number=3)
+    watched.poll()
+    watched.run(read.run.id)
+    out = capsys.readouterr().out
+    assert ("version 3 not there -> ENABLED" in out, "not read" in out) == (True, False)
+
+
 def test_a_bucket_that_one_config_did_not_name_is_not_compared(watched: Watched) -> None:
     config = watched.small.config.read_text()
     watched.small.cloud.store.add_bucket("second", "acme", "us-east1")

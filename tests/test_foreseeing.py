@@ -384,7 +384,7 @@ def test_all_namespaces_that_would_be_affected_come_as_csv(small: Small, capsys:
     )
 
 
-def test_a_key_that_nothing_depends_on_ends_with_0_and_one_that_nobody_read_with_3(
+def test_a_key_that_nothing_depends_on_ends_with_0_one_that_nobody_read_with_3_and_one_that_nothing_names_with_2(
     small: Small, capsys: pytest.CaptureFixture[str]
 ) -> None:
     key = small.cloud.store.key(GOOGLE_KEY)
@@ -394,9 +394,11 @@ def test_a_key_that_nothing_depends_on_ends_with_0_and_one_that_nobody_read_with
     swept(small, capsys)
     code, out, _ = told(capsys, small, f"{SHORT}-idle")
     assert (code, "Nothing that is known depends on it.\n" in out) == (0, True)
-    code, out, _ = told(capsys, small, f"{GOOGLE_KEY}-typo")
+    small.config.write_text(f'{small.config.read_text()}\n[[key]]\nname = "{GOOGLE_KEY}-unread"\n')
+    code, out, _ = told(capsys, small, f"{SHORT}-unread")
     assert (code, "Nothing that is known depends on it, and not everything is known.\n" in out) == (3, True)
-    assert told(capsys, small, f"{GOOGLE_KEY}-typo", "--allow-gaps", "not_visible")[0] == 0
+    assert told(capsys, small, f"{SHORT}-unread", "--allow-gaps", "not_visible")[0] == 0
+    assert told(capsys, small, f"{GOOGLE_KEY}-typo", "--allow-gaps", "not_visible")[0] == 2
 
 
 @pytest.mark.parametrize(

@@ -376,6 +376,9 @@ def test_where_all_keys_are_googles_nobody_is_asked(tmp_path: Path, capsys: pyte
         assert cli._run(small.argv("scan", "-q")) == 0  # noqa: SLF001 - the command without the end of the process
         capsys.readouterr()
         assert cli._run(small.argv("retire", "--last-usage", GOOGLE_KEY)) == 0  # noqa: SLF001 - as above
+        nobody = "Last use: nobody was asked: only AWS tells it, and none of these is a key of AWS that gave a state.\n"
+        assert nobody in capsys.readouterr().out
+        assert cli._run(small.argv("retire", GOOGLE_KEY)) == 0  # noqa: SLF001 - as above
         assert "Last use" not in capsys.readouterr().out
         assert cli._run(small.argv("retire", "--last-usage", "--format", "json")) == 0  # noqa: SLF001 - as above
         assert {one["last_use"] for one in json.loads(capsys.readouterr().out)["key_versions"]} == {None}

@@ -167,6 +167,16 @@ def test_a_key_of_aws_is_unused_only_once_it_is_disabled(
     assert first(key, *under, known=known or memory(key), bucket=ON_S3).use is use
 
 
+def test_data_under_a_key_that_aws_manages_is_counted() -> None:
+    found = first(an_aws_key(manager=KeyManager.PROVIDER), a_holding(AWS_KEY), bucket=ON_S3)
+    assert (found.use, found.objects, found.size) == (Use.IN_USE, a_holding(AWS_KEY).objects, a_holding(AWS_KEY).size)
+    assert (found.objects or 0) > 0
+    one = Candidate(AWS_KEY, found, Next(Step.NONE), None)
+    out = StringIO()
+    terminal.plain(out).print(retire_table.retiring(Retiring(NOW, NOW, (one,), ())))
+    assert "nothing: AWS manages it" in out.getvalue()
+
+
 def test_a_key_of_aws_says_since_when_it_is_disabled_and_why_nothing_is_proven_of_it() -> None:
     off = an_aws_key("Disabled")
     assert first(off, known=memory(off, v=LONG_AGO), bucket=ON_S3).disabled == LONG_AGO
@@ -731,6 +741,7 @@ def test_of_a_key_of_aws_the_whole_key_is_told() -> None:
         found = retirable_version.RULE.check(key, Context(NOW, Policy(), {}))
         assert (found.verdict, found.text.startswith(f"nothing is under key {AWS_KEY}, and ")) == (Verdict.FAILED, True)
         assert more in found.text
-        assert found.text.endswith("$1.00 a month by list price")
+        assert "; $1.00 a month by list price; " in found.text
+        assert found.text.endswith(": `retire KEY --last-usage` asks AWS, before anything is done"), "nobody asked yet"
         enabled = replace(key, view=KeyView(AWS_KEY, an_aws_key(), None))
         assert retirable_version.RULE.check(enabled, Context(NOW, Policy(), {})).verdict is Verdict.PASSED

@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 
 from auditor.inventory import totals
 from auditor.inventory.files import UNFINISHED, put, very_file
-from auditor.inventory.placing import OfKeys
+from auditor.inventory.placing import NAMESAKE, SAME, SAME_KEY, OfKeys
 from auditor.inventory.sql import quoted, settle
+from auditor.registered import Portion
 from auditor.rows import TIME
 
 _OF_BUNDLES: Final[list["pa.Field[Any]"]] = [  # quoted: the class takes no parameters at run time
@@ -33,8 +34,9 @@ COPY (
 """
 # Of a namespace whose entries name several keys each may hold some of it. Whose the key is, and who answers for it,
 # counts where nobody says so of the namespace, and not where entries part. What a bundle tells of a namespace under a
-# key is claimed no more.
-_CLAIMED: Final = """
+# key is claimed no more. What a bundle tells parts from what other registries say as what was swept does; but whose the
+# data is only these say in the words in which they say whose a key is.
+_CLAIMED: Final = f"""
 COPY (
     WITH entries AS (
         SELECT * FROM read_parquet($entries, hive_partitioning = false)
@@ -42,6 +44,9 @@ COPY (
         SELECT * FROM read_parquet($told, hive_partitioning = false)
     ), owner AS (
         SELECT unnest($keys::VARCHAR[]) AS key, unnest($tenants::VARCHAR[]) AS tenant
+    ), owning AS (
+        SELECT {SAME.format(key="key")} AS same, min(tenant) AS tenant FROM owner
+        GROUP BY same HAVING count(DISTINCT tenant) = 1
     ), label AS (
         SELECT unnest($labelled::VARCHAR[]) AS key, unnest($owners::VARCHAR[]) AS owner,
             unnest($teams::VARCHAR[]) AS team
@@ -53,7 +58,8 @@ COPY (
             NULL::TIMESTAMPTZ AS oldest, NULL::TIMESTAMPTZ AS newest,
             NULL::VARCHAR AS first_name, NULL::VARCHAR AS last_name,
             coalesce(entry.owner, if(entry.parted, NULL, label.owner)) AS owner,
-            coalesce(entry.team, if(entry.parted, NULL, label.team)) AS team
+            coalesce(entry.team, if(entry.parted, NULL, label.team)) AS team,
+            0::BIGINT AS portions
         FROM (
             SELECT bucket, namespace, tenant, owner, team, size, contradicted, parted, unnest(keys) AS key FROM entries
         ) AS entry
@@ -64,17 +70,23 @@ COPY (
             WHERE told.bucket = entry.bucket AND told.namespace = entry.namespace AND told.key = entry.key
         )
     ), seen AS (
-        SELECT told.* REPLACE (coalesce(entry.tenant, told.tenant) AS tenant),
+        SELECT held.* REPLACE (coalesce(entry.tenant, held.tenant) AS tenant),
             coalesce(entry.owner, if(entry.parted, NULL, label.owner)) AS owner,
-            coalesce(entry.team, if(entry.parted, NULL, label.team)) AS team
-        FROM told
-        LEFT JOIN entries AS entry ON entry.bucket = told.bucket AND entry.namespace = told.namespace
-        LEFT JOIN label ON label.key = told.key
+            coalesce(entry.team, if(entry.parted, NULL, label.team)) AS team,
+            (CASE WHEN held.encryption = 'cmek' THEN
+                if(entry.key IS NOT NULL AND NOT {SAME_KEY},
+                   if({NAMESAKE}, {Portion.NAMESAKE.bit}, {Portion.WRONG_KEY.bit}), 0)
+                | if(owning.tenant <> entry.tenant, {Portion.FOREIGN_TENANT.bit}, 0)
+            ELSE 0 END | if(entry.contradicted, {Portion.DISPUTED.bit}, 0))::BIGINT AS portions
+        FROM told AS held
+        LEFT JOIN entries AS entry ON entry.bucket = held.bucket AND entry.namespace = held.namespace
+        LEFT JOIN label ON label.key = held.key
+        LEFT JOIN owning ON owning.same = {SAME.format(key="held.key")}
     )
     SELECT * FROM (SELECT * FROM claim UNION ALL BY NAME SELECT * FROM seen)
     ORDER BY namespace, bucket, key, key_version NULLS FIRST, population NULLS FIRST
-) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
-"""
+) TO '{{target}}' (FORMAT parquet, COMPRESSION zstd)
+"""  # noqa: S608 - words and numbers of our own
 
 
 def gather(database: duckdb.DuckDBPyConnection, bundles: Collection[Path], target: Path) -> None:

@@ -19,7 +19,7 @@ _ROWS_AT_ONCE: Final = 100_000
 """Rows that are put beside registries at a time, about, and that are compressed together."""
 
 # Of a multi-Region key all replicas are the same key.
-_SAME_KEY: Final = """
+SAME_KEY: Final = """
 (entry.key = held.key
  OR (starts_with(split_part(held.key, '/', 2), 'mrk-') AND held.key LIKE 'arn:%'
      AND split_part(entry.key, '/', 2) = split_part(held.key, '/', 2)
@@ -28,7 +28,7 @@ _SAME_KEY: Final = """
 """
 # A Google project may be named by its id or its number, and whether both are the same nobody says: that is no proof of
 # a wrong key, and none of the right one.
-_NAMESAKE: Final = """
+NAMESAKE: Final = """
 (starts_with(held.key, 'projects/') AND starts_with(entry.key, 'projects/')
      AND split_part(entry.key, '/', 4) = split_part(held.key, '/', 4)
      AND split_part(entry.key, '/', 6) = split_part(held.key, '/', 6)
@@ -37,7 +37,7 @@ _NAMESAKE: Final = """
          <> regexp_full_match(split_part(held.key, '/', 2), '[0-9]+'))
 """
 # Whatever is said of one replica is said of all.
-_SAME: Final = """
+SAME: Final = """
 if(starts_with(split_part({key}, '/', 2), 'mrk-') AND {key} LIKE 'arn:%',
    concat_ws(':', split_part({key}, ':', 2), split_part({key}, ':', 5), split_part({key}, '/', 2)), {key})
 """
@@ -74,8 +74,8 @@ _PLACED: Final = f"""
         coalesce(entry.owner, if(entry.parted, NULL, label.owner)) AS owner,
         coalesce(entry.team, if(entry.parted, NULL, label.team)) AS team,
         CASE WHEN held.namespace IS NULL OR held.encryption = 'unknown' THEN 0 ELSE
-            if(entry.key IS NOT NULL AND held.encryption = 'cmek' AND NOT {_SAME_KEY},
-               if({_NAMESAKE}, {Portion.NAMESAKE.bit}, {Portion.WRONG_KEY.bit}), 0)
+            if(entry.key IS NOT NULL AND held.encryption = 'cmek' AND NOT {SAME_KEY},
+               if({NAMESAKE}, {Portion.NAMESAKE.bit}, {Portion.WRONG_KEY.bit}), 0)
             | if(entry.key IS NOT NULL AND held.encryption <> 'cmek', {Portion.NOT_CUSTOMER_MANAGED.bit}, 0)
             | if(owner.tenant <> coalesce(entry.tenant, held.tenant), {Portion.FOREIGN_TENANT.bit}, 0)
             | if(held.population = 'live' AND mixed.namespace IS NOT NULL AND entry.key IS NULL,
@@ -94,18 +94,18 @@ _PLACED: Final = f"""
         WHERE bucket = $bucket AND parent IS NOT NULL
     ) AS branched ON branched.namespace = held.namespace
     LEFT JOIN (
-        SELECT {_SAME.format(key="key")} AS same, min(tenant) AS tenant
+        SELECT {SAME.format(key="key")} AS same, min(tenant) AS tenant
         FROM (SELECT unnest($keys::VARCHAR[]) AS key, unnest($tenants::VARCHAR[]) AS tenant)
         GROUP BY same HAVING count(DISTINCT tenant) = 1
-    ) AS owner ON owner.same = {_SAME.format(key="held.key")}
+    ) AS owner ON owner.same = {SAME.format(key="held.key")}
     LEFT JOIN (
-        SELECT {_SAME.format(key="key")} AS same, if(count(DISTINCT owner) = 1, min(owner), NULL) AS owner,
+        SELECT {SAME.format(key="key")} AS same, if(count(DISTINCT owner) = 1, min(owner), NULL) AS owner,
             if(count(DISTINCT team) = 1, min(team), NULL) AS team
         FROM (
             SELECT unnest($labelled::VARCHAR[]) AS key, unnest($owners::VARCHAR[]) AS owner,
                 unnest($teams::VARCHAR[]) AS team
         ) GROUP BY same
-    ) AS label ON label.same = {_SAME.format(key="held.key")}
+    ) AS label ON label.same = {SAME.format(key="held.key")}
     LEFT JOIN ({_MIXED}) AS mixed ON mixed.namespace = held.namespace
     ORDER BY held.namespace
 """  # noqa: S608 - numbers of our own

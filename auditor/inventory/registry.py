@@ -39,7 +39,7 @@ _PLAIN: Final = "as it was"
 _ENTRIES: Final = "entries.parquet"
 _TOLD: Final = "told.parquet"
 """What operators' bundles say is there."""
-_CLAIMS: Final = "claims.parquet"
+_CLAIMS: Final = "claimed.parquet"
 _TOGETHER: Final = "all-"
 # Least and greatest part where any two do, and hold two texts a namespace instead of all.
 _MERGED: Final = """

@@ -283,7 +283,7 @@ class FileInventory:
                     raise LedgerError("what registries say was removed while it was read", "poll again") from None
                 for old in tuple(self._open)[:-1]:
                     del self._open[old]
-                self._open[asked] = _Opened(Dependencies((path,), told_by_others=True), looks)
+                self._open[asked] = _Opened(Dependencies((), (path,), told_by_others=True), looks)
             return self._open[asked].dependencies
 
     def flows(

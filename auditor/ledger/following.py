@@ -175,5 +175,8 @@ class Following:
         self._keys[one.subject] = now
         if before is None:
             return  # that it is heard of for the first time is no change of it
+        was_read = history.was_read(before)
         for fact, (was, is_) in sorted(history.changed(before, now).items()):
-            turn.keys.append(KeyChange(KeyName(one.subject), fact, was, is_, turn.poll.now, 1))
+            turn.keys.append(
+                KeyChange(KeyName(one.subject), fact, was, is_, turn.poll.now, 1, was_read)
+            )

@@ -79,10 +79,11 @@ def between(connection: Connection, first: int, last: int) -> Between:
         now = facts(codec.load(KeptKey, one.body), known.get(one.subject, {}))
         if one.seq > begin:
             for fact, (was, is_) in changed(known.get(one.subject), now).items():
-                changes.setdefault((one.subject, fact), _Seen(was)).see(is_, journal.moment(one.at))
+                seen = _Seen(was, was_read=was_read(known.get(one.subject)))
+                changes.setdefault((one.subject, fact), seen).see(is_, journal.moment(one.at))
         known[one.subject] = now
     keys = tuple(
-        KeyChange(KeyName(name), fact, seen.before, seen.after, seen.at[-1], len(seen.at))
+        KeyChange(KeyName(name), fact, seen.before, seen.after, seen.at[-1], len(seen.at), seen.was_read)
         for (name, fact), seen in sorted(changes.items())
     )
     return Between(keys, tuple(_passed(connection, begin, end)))
@@ -93,6 +94,8 @@ class _Seen:
     """What was seen to become of one fact."""
 
     before: str | None
+    was_read: bool
+    """The key had told of itself before."""
     after: str | None = None
     at: list[datetime] = field(default_factory=list)
 
@@ -137,6 +140,11 @@ def facts(kept: KeptKey, before: Mapping[str, str]) -> dict[str, str]:
         now["primary"] = last.primary
     gone = {fact for fact in before if fact.startswith("version ") and fact not in now}
     return {**{fact: value for fact, value in before.items() if fact not in gone}, **now, _ANSWER: answer}
+
+
+def was_read(facts: Mapping[str, str] | None) -> bool:
+    """Whether a key had told of itself: of one that was denied or silent from the first nobody knows how it was."""
+    return facts is not None and facts.keys() != {_ANSWER}
 
 
 def _text(value: object) -> str:

@@ -293,7 +293,7 @@ def _versions(key: str, kept: KeyMemory | None, judgement: Judgement, rows: Depe
         buckets = sorted({one.holding.bucket for one in some})
         yield VersionView(
             version=number,
-            state=states.get(number, words.NOT_KNOWN),
+            state=words.state(states[number], KeyName(key).cloud) if number in states else words.NOT_KNOWN,
             readability=worst.readability.value if worst else "",
             cause=worst.cause if worst else "",
             objects=words.number(amount.objects) if some else NOTHING_KNOWN,
@@ -317,12 +317,11 @@ def _states(kept: KeyMemory | None) -> dict[str, str]:
 
 
 def _state(kept: KeyMemory | None) -> str:
-    states = Counter(_states(kept).values())
-    if not states:
+    states = list(_states(kept).values())
+    if not states or kept is None or kept.last is None:
         return words.NOT_KNOWN
-    if len(states) == 1 and states.total() == 1:
-        return next(iter(states))
-    return ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
+    cloud = kept.last.name.cloud
+    return words.state(states[0], cloud) if len(states) == 1 else words.states(states, cloud)
 
 
 def _facts(key: str, kept: KeyMemory | None, now: datetime) -> Iterator[tuple[str, str]]:

@@ -115,6 +115,7 @@ def _key(one: KeyChange) -> dict[str, Any]:
         "key": one.key.text,
         "fact": one.fact,
         "before": one.before,
+        "read_before": one.read_before,
         "after": one.after,
         "seen_at": scan_json.time(one.at),
         "times": one.times,

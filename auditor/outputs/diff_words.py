@@ -91,12 +91,20 @@ def scope(one: Difference) -> Iterator[str]:
 
 def key_change(one: KeyChange) -> str:
     """One change of a key: what, from what to what."""
-    was = one.before if one.before is not None else "not there"
-    now = one.after if one.after is not None else "not listed any more"
+    was, now = (_fact(one, each) for each in (one.before, one.after))
+    if was is None:
+        was = "not there" if one.read_before else "not read"
+    now = now if now is not None else "not listed any more"
     if one.fact == "answer" and one.before is None:
         return f"heard of for the first time: {now}"
     back = f", and back to {now}" if one.is_back else f" -> {now}"
     return f"{one.fact} {was}{back}"
+
+
+def _fact(one: KeyChange, told: str | None) -> str | None:
+    """What a key said of itself; states in words where their meaning is not known."""
+    is_state = one.fact == "state" or one.fact.startswith("version ")
+    return words.state(told, one.key.cloud) if is_state and told is not None else told
 
 
 def place(one: Place | None) -> str:

@@ -1,12 +1,12 @@
 """When keys of AWS were used last, on a terminal: what was recorded, and what that does not tell."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
 from auditor.model import Cloud
 from auditor.outputs import words
-from auditor.standing import Candidate, LastUse, Recorded, Use
+from auditor.standing import Candidate, LastUse, Recorded, Retiring, Use
 
 CAVEATS: Final = (
     "Recorded is the last success of an operation with this one key, up to an hour late, whoever asked: reads of",
@@ -16,19 +16,28 @@ CAVEATS: Final = (
 """Source: AWS KMS Developer Guide, Determine past usage of a KMS key; Amazon S3 User Guide, S3 Bucket Keys."""
 
 
-def lines(candidates: Iterable[Candidate], now: datetime) -> Iterator[str]:
-    """Tell it of each that was asked; that none was, where one might be."""
-    mine = [each for each in candidates if each.key.cloud is Cloud.AWS]
+def lines(one: Retiring) -> Iterator[str]:
+    """Tell it of each that was asked; that none was, where one might be, or where somebody wanted to know."""
+    mine = [each for each in one.candidates if each.key.cloud is Cloud.AWS]
     asked = [each for each in mine if each.recorded is not Recorded.NOT_ASKED]
+    if not asked and one.last_uses_asked:
+        yield f"Last use: nobody was asked: {_nobody(mine)}."
+    elif not asked and any(each.standing.use is not Use.IN_USE for each in mine):
+        yield "Last use: not asked. --last-usage asks AWS when its keys were used last."
     if not asked:
-        if any(each.standing.use is not Use.IN_USE for each in mine):
-            yield "Last use: not asked. --last-usage asks AWS when its keys were used last."
         return
     yield "Last use, as AWS recorded it; that there is none proves nothing:"
-    yield from (f"{words.short(each.name)}: {told(each, now)}" for each in asked)
+    yield from (f"{words.short(each.name)}: {told(each, one.now)}" for each in asked)
     if len(asked) < len(mine):
         yield f"and {words.number(len(mine) - len(asked))} that hold data, not asked; retire KEY --last-usage asks"
     yield from CAVEATS
+
+
+def _nobody(mine: Sequence[Candidate]) -> str:
+    """Why there was nothing to ask."""
+    if not mine:
+        return "only AWS tells it, and none of these is a key of AWS that gave a state"
+    return f"{words.counted(len(mine), 'key')} of AWS known here, and data is under each; retire KEY --last-usage asks"
 
 
 def told(one: Candidate, now: datetime) -> str:

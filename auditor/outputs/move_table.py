@@ -10,7 +10,7 @@ from rich.text import Text
 
 from auditor.log import visible
 from auditor.model import Cloud, KeyName
-from auditor.move import Move
+from auditor.move import Move, Plan
 from auditor.outputs import words
 
 _IN_PLACE: Final = {
@@ -19,11 +19,20 @@ _IN_PLACE: Final = {
 }
 
 
-def moves(key: KeyName, plan: Sequence[Move], now: datetime) -> RenderableType:
+def moves(key: KeyName, plan: Plan, now: datetime) -> RenderableType:
     """Tell the whole plan of one key."""
-    if not plan:
-        return _plain("No data is known to stay under an old version of it.")
-    return Group(_plain("Data that stays:"), _table(key, plan, now), *_lines(key, plan, now))
+    lines = [_plain(f"Not known: {one}.", "yellow") for one in plan.not_known]
+    if plan.moves:
+        return Group(_plain("Data that stays:"), _table(key, plan.moves, now), *_lines(key, plan, now), *lines)
+    if not lines:
+        under = "it" if key.cloud is Cloud.AWS else "a version of it that is older than the primary one"
+        lines = [_plain(f"No data that was seen is under {under}.")]
+    return Group(*lines, *_first(plan))
+
+
+def _first(plan: Plan) -> Iterator[Text]:
+    if plan.barred is not None:
+        yield _plain(f"before anything is rewritten: {plan.barred}", "yellow")
 
 
 def _table(key: KeyName, plan: Sequence[Move], now: datetime) -> Table:
@@ -37,7 +46,7 @@ def _table(key: KeyName, plan: Sequence[Move], now: datetime) -> Table:
     for one in plan:
         table.add_row(
             _plain(one.version or "all of it"),
-            _plain(one.state),
+            _plain(words.state(one.state, key.cloud)),
             _plain(words.number(one.objects)),
             _plain(words.size(one.size)),
             _plain(words.number(one.namespaces)),
@@ -57,29 +66,38 @@ def _by_itself(one: Move, now: datetime) -> str:
     return f"{words.until(one.trend.empty_at, now)}, as from {words.size(one.trend.then)} {ago}"
 
 
-def _lines(key: KeyName, plan: Sequence[Move], now: datetime) -> Iterator[Text]:
-    if any(one.idle for one in plan):
+def _lines(key: KeyName, plan: Plan, now: datetime) -> Iterator[Text]:
+    if any(one.idle for one in plan.moves):
         newer = "a newer version" if key.cloud is Cloud.GCP else "another key"
         yield _plain(
             f"idle: namespaces with nothing under {newer}; what nobody writes to never leaves by itself", "dim"
         )
-    for one in plan:
+    yield from _first(plan)
+    for one in plan.moves:
         yield Text()
         yield _plain(f"{words.short(_name(key, one))}:", "bold")
         if one.first is not None:
             yield _plain(f"  first: it must be readable again: {one.first}", "yellow")
-        fits = {None: "", True: ", which fits before the deadline", False: ", which ends after the deadline"}
-        took = words.span(one.copying)
-        yield _plain(
-            f"  copied by the platform: about {took} at 72 MB/s, one namespace after the other{fits[one.fits(now)]}"
-        )
-        yield _plain("    copy_from_namespace with the new `encryption`, switch the clients over, delete the source")
-        yield _plain(f"  {_IN_PLACE[key.cloud]}: estimated {words.dollars(one.usd)} by list price")
+        yield from _ways(key, one, plan, now)
         for row in one.largest[:3]:
             yield _plain(f"  {row.bucket}/{row.namespace} ({words.size(row.size)})", "dim")
         if left := one.namespaces - min(3, len(one.largest)):
             command = f"impact {_name(key, one)} --namespaces"
             yield _plain(f"  and {words.counted(left, 'namespace')} more; `{command}` lists them all", "dim")
+
+
+def _ways(key: KeyName, one: Move, plan: Plan, now: datetime) -> Iterator[Text]:
+    """Tell whoever writes the buckets how to move it, and whoever does not whom to ask."""
+    fits = {None: "", True: ", which fits before the deadline", False: ", which ends after the deadline"}
+    took = f"about {words.span(one.copying)} at 72 MB/s, one namespace after the other{fits[one.fits(now)]}"
+    if plan.by_operator:
+        yield _plain("  ask the platform's operator to move it: only who may write the buckets can")
+        yield _plain(f"    copying it takes {took}")
+        return
+    yield _plain(f"  copied by the platform: {took}")
+    yield _plain("    copy_from_namespace with the new `encryption`, switch the clients over, delete the source")
+    later = "not yet (see above), then " if plan.barred is not None else ""
+    yield _plain(f"  {later}{_IN_PLACE[key.cloud]}: estimated {words.dollars(one.usd)} by list price")
 
 
 def _name(key: KeyName, one: Move) -> str:

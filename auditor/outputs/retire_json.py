@@ -1,19 +1,18 @@
 """`cmek-auditor/retire/1`: which key versions may go, as JSON."""
 
 import json
-from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, Final, TextIO
 
 from auditor.model import Cloud
-from auditor.move import Move
+from auditor.move import Move, Plan
 from auditor.outputs import retire_table, scan_json
 from auditor.standing import Candidate, LastUse, Retiring, Step
 
 SCHEMA: Final = "cmek-auditor/retire/1"
 
 
-def write(one: Retiring, plan: Sequence[Move], out: TextIO, *, destroy: bool) -> None:
+def write(one: Retiring, plan: Plan, out: TextIO, *, destroy: bool) -> None:
     """Write the whole document; the commands that destroy stand in it alone, and only where they are asked for."""
     told = {
         "schema": SCHEMA,
@@ -25,7 +24,10 @@ def write(one: Retiring, plan: Sequence[Move], out: TextIO, *, destroy: bool) ->
             for each in one.candidates
             if not destroy or each.next.step is Step.DESTROY
         ],
-        "moves": [_move(each, one) for each in plan] if not destroy else [],
+        "moves": [_move(each, one) for each in plan.moves] if not destroy else [],
+        "moves_not_known": list(plan.not_known) if not destroy else [],
+        "rewriting_barred_by": plan.barred if not destroy else None,
+        "moved_by_operator": plan.by_operator if not destroy else False,
         "gaps": [scan_json.gap(each) for each in one.gaps],
     }
     out.write(json.dumps(told, indent=1) + "\n")

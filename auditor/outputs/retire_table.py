@@ -13,7 +13,7 @@ from auditor.log import visible
 from auditor.model import Cloud
 from auditor.outputs import last_use, words
 from auditor.prices import KEY_SOURCE
-from auditor.standing import SETTLES, Candidate, Recorded, Retiring, Step, Use
+from auditor.standing import MANAGED, SETTLES, Candidate, Recorded, Retiring, Step, Use
 
 _ORDER: Final = (Use.UNUSED, Use.NOT_PROVEN, Use.TAKES_NEW_DATA, Use.IN_USE)
 _STYLES: Final = {Use.UNUSED: "green", Use.NOT_PROVEN: "yellow", Use.IN_USE: "", Use.TAKES_NEW_DATA: ""}
@@ -28,7 +28,7 @@ _TOLD: Final = {
 def retiring(one: Retiring) -> RenderableType:
     """Tell the whole answer; what must never be done before something else was is not told beside it."""
     if not one.candidates:
-        return Group(_plain("Of no key version anything is known.", "bold"), *_gaps(one))
+        return Group(_plain("Of no key version anything is known.", "bold"), *_last_uses(one), *_gaps(one))
     shown = [each for each in one.candidates if each.standing.use is not Use.IN_USE] or one.candidates
     table = _table(shown, one.now)
     more = len(one.candidates) - len(shown)
@@ -41,7 +41,9 @@ def destroying(one: Retiring) -> RenderableType:
     """Tell the commands that destroy what has waited long enough; beside them only what last uses say, where asked."""
     ready = [each for each in one.candidates if each.next.step is Step.DESTROY]
     is_held_back = any(each.recorded is Recorded.NOT_KNOWN for each in one.candidates)
-    more = list(_gaps(one)) if is_held_back else []
+    more = [*_gaps(one)] if is_held_back else []
+    if one.last_uses_asked and all(each.recorded is Recorded.NOT_ASKED for each in one.candidates):
+        more.extend(_last_uses(one))
     if not ready:
         known = " and whose last use is known" if is_held_back else ""
         none = f"Nothing that is proven unused{known} has been disabled for as long as the policy asks."
@@ -74,7 +76,7 @@ def _table(shown: Sequence[Candidate], now: datetime) -> Table:
         found = each.standing
         table.add_row(
             _plain(words.short(each.name)),
-            _plain(found.state),
+            _plain(words.state(found.state, each.key.cloud)),
             _plain(found.use.replace("_", " "), _STYLES[found.use]),
             _plain(words.number(found.objects)),
             _plain(words.size(found.size)),
@@ -125,6 +127,8 @@ def _not_yet(each: Candidate, now: datetime) -> str:
             return "ask `impact`: only once it is disabled a proof is possible"
         case Use.TAKES_NEW_DATA:
             return "nothing, while it is the primary version"
+        case Use.IN_USE if MANAGED in each.standing.reasons:
+            return f"nothing: {MANAGED}"
         case _:
             return "nothing, while new data comes" if since is None else "move its data first"
 
@@ -142,7 +146,7 @@ def _steps(one: Retiring) -> Iterator[Text]:
 
 
 def _last_uses(one: Retiring) -> Iterator[Text]:
-    if told := list(last_use.lines(one.candidates, one.now)):
+    if told := list(last_use.lines(one)):
         yield Text()
         yield from (_plain(line, "dim") for line in told)
 

@@ -1,12 +1,14 @@
 """How numbers, dates and hostile names are written for people: the same in terminal and report."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
 from auditor.findings import Actor, Finding, SubjectKind
 from auditor.log import visible
 from auditor.model import Cloud, Extent, KeyName, split_version
+from auditor.states import STATES
 from auditor.waiver import last_day
 
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
@@ -125,6 +127,19 @@ def span(length: timedelta) -> str:
 def until(moment: datetime, now: datetime) -> str:
     """How far a moment is: `in 2 d 21 h`, or `3 h 5 min ago`."""
     return f"in {span(moment - now)}" if moment > now else f"{span(now - moment)} ago"
+
+
+def state(text: str, cloud: Cloud) -> str:
+    """A state of a key or version in the service's own word, where that is one whose meaning is known."""
+    return text if text in STATES[cloud] else f"a state that this version does not know ({text})"
+
+
+def states(some: Iterable[str], cloud: Cloud) -> str:
+    """How many are in which state."""
+    counts = sorted(Counter(some).items())
+    known = (f"{number(count)} {one}" for one, count in counts if one in STATES[cloud])
+    unknown = (f"{number(count)} in {state(one, cloud)}" for one, count in counts if one not in STATES[cloud])
+    return ", ".join((*known, *unknown))
 
 
 def short(name: str) -> str:

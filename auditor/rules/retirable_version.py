@@ -6,7 +6,7 @@ Source: NIST SP 800-57 Part 1 Rev. 5, key states and transitions; Cloud KMS docs
 from collections.abc import Sequence
 
 from auditor.findings import Outcome, Severity
-from auditor.model import GcpKey, resting
+from auditor.model import Cloud, GcpKey, resting
 from auditor.rule import Context, HeldKey, Rule, failed, never_told, not_applicable, passed
 from auditor.standing import Candidate, Step, Use
 
@@ -48,7 +48,15 @@ def _advice(unused: Sequence[Candidate]) -> str:
     over = any(one.next.step is Step.DESTROY for one in unused)
     until = f"; disabled, and to be left so until {min(waiting):%Y-%m-%d}" if waiting else ""
     month = sum(one.month for one in unused if one.month is not None)
-    return f"{until}{'; nobody has missed it for the quarantine' if over else ''}; ${month:,.2f} a month by list price"
+    price = f"; ${month:,.2f} a month by list price"
+    return f"{until}{'; nobody has missed it for the quarantine' if over else ''}{price}{_not_asked(unused)}"
+
+
+def _not_asked(unused: Sequence[Candidate]) -> str:
+    """What speaks against it that no poll asks for: the quota of last uses is small, and shared with everybody."""
+    if unused[0].key.cloud is not Cloud.AWS:
+        return ""
+    return "; whether it was used lately was not asked: `retire KEY --last-usage` asks AWS, before anything is done"
 
 
 RULE = Rule(
@@ -57,8 +65,8 @@ RULE = Rule(
     subject=HeldKey,
     severity=Severity.LOW,
     source="NIST SP 800-57 Part 1 Rev. 5, Key states and transitions",
-    remedy="Ask `retire KEY` for the next step: disable it, leave it so for quarantine_days, look again; only then "
-    "schedule its destruction.",
+    remedy="Ask `retire KEY` for the next step, of a key of AWS with --last-usage: disable it, leave it so for "
+    "quarantine_days, look again; only then schedule its destruction.",
     check=check,
     of_silence=True,
 )

@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from auditor.findings import SubjectKind
+from auditor.model import Cloud
 from auditor.outputs import metrics, scan_json, words
 from auditor.outputs.words import KINDS
+from auditor.readability import aws, gcp
+from auditor.states import STATES
 from tests.core_builders import AWS_KEY, GCP_KEY, NOW
 
 SIZES = {0: "0 B", 999: "999 B", 1000: "1.0 kB", 9_999: "10.0 kB", 12_345: "12 kB", 2_500_000_000: "2.5 GB"}
@@ -24,6 +27,20 @@ DOLLARS = {0: "$0.0000", 0.000099: "< $0.0001", 0.0001: "$0.0001", 0.99: "$0.990
 @pytest.mark.parametrize(("amount", "told"), DOLLARS.items())
 def test_a_price_that_is_too_little_to_write_is_not_none(amount: float, told: str) -> None:
     assert words.dollars(amount) == told
+
+
+def test_a_state_without_a_known_meaning_is_told_in_words_wherever_states_are_counted() -> None:
+    assert words.states(["77", "DISABLED", "DISABLED"], Cloud.GCP) == (
+        "2 DISABLED, 1 in a state that this version does not know (77)"
+    )
+    assert words.state("77", Cloud.GCP) == "a state that this version does not know (77)"
+    assert words.state("Enabled", Cloud.AWS) == "Enabled"
+    assert words.state("ENABLED", Cloud.AWS) == "a state that this version does not know (ENABLED)"
+
+
+def test_the_states_with_a_known_meaning_are_those_that_are_judged_by() -> None:
+    assert STATES[Cloud.GCP] == set(gcp.STATES)
+    assert STATES[Cloud.AWS] == set(aws.STATES)
 
 
 @pytest.mark.parametrize(("count", "told"), SIZES.items())

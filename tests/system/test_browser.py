@@ -75,6 +75,20 @@ def test_on_a_phone_all_of_the_deadlines_is_seen_without_scrolling_sideways(repo
     assert (wide, rows) == (window, 1)
 
 
+@pytest.mark.parametrize("width", [420, 1280])
+def test_no_date_of_a_deadline_is_broken(report: Path, width: int) -> None:
+    frame = report.with_name(f"dates-{width}.html")
+    frame.write_text(
+        f'<iframe id=f src="{report.name}" style="width:{width}px;height:900px;border:0"></iframe>'
+        "<script>f.onload=()=>{const all=f.contentDocument.querySelectorAll("
+        "'[aria-labelledby=deadlines] tbody th .whole, .deadline .whole');"
+        "document.title=all.length+'/'+[...all].filter(e=>e.getClientRects().length>1).length}</script>"
+    )
+    told = browse("--allow-file-access-from-files", "--virtual-time-budget=3000", "--dump-dom", frame.as_uri())
+    dates, broken = map(int, told.partition("<title>")[2].partition("</title>")[0].split("/"))
+    assert (dates >= 5, broken) == (True, 0)
+
+
 def test_it_prints(report: Path) -> None:
     paper = report.with_name("report.pdf")
     browse(f"--print-to-pdf={paper}", report.as_uri())

@@ -1,0 +1,78 @@
+"""What an operator saw is put beside what the customer's own registry names: data under another key is found."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from auditor.findings import Confidence, Finding, Judgement, Severity, Status
+from tests.bundles import BUNDLE, Customer, a_customer, an_operator
+from tests.clouds import GOOGLE_KEY, RING
+
+OWN_KEY = f"{RING}/cryptoKeys/second"
+REGISTRY = '[[registry]]\nkind = "file"\npath = "own.csv"\nbucket = "gs://data"\n'
+
+
+@pytest.fixture
+def customer(tmp_path: Path) -> Iterator[Customer]:
+    with an_operator(tmp_path) as operator:
+        operator.cloud.store.add_key(OWN_KEY)
+        found = a_customer(operator)
+        operator.hand_over(found)
+        found.configure(BUNDLE + REGISTRY)
+        yield found
+
+
+def says(customer: Customer, *lines: str) -> None:
+    (customer.folder / "own.csv").write_text("\n".join(["namespace,key,tenant", *lines]) + "\n")
+
+
+def owned(judgement: Judgement) -> dict[str, Finding]:
+    rules = {"wrong-key", "foreign-tenant-key", "not-customer-managed", "mixed-keys", "orphan-objects"}
+    return {one.rule: one for one in judgement.findings if one.rule in rules and one.status is Status.OPEN}
+
+
+def test_data_under_another_key_than_the_customers_registry_names_is_wrong_key_by_the_operators_word(
+    customer: Customer,
+) -> None:
+    says(customer, f"acme/search,{OWN_KEY},acme", f"acme/chat,{GOOGLE_KEY},acme")
+    ((rule, one),) = owned(customer.polled()).items()
+    assert (rule, one.subject.id, one.severity) == ("wrong-key", GOOGLE_KEY, Severity.HIGH)
+    assert (one.extent.objects, one.extent.sample_namespaces) == (10, ("gs://data/acme/search",))
+    assert one.confidence is Confidence.INFERRED, "nobody here has seen it"
+    assert {each.call for each in one.evidence} == {"bundle"}
+
+
+def test_it_ends_when_the_registry_says_what_the_operator_saw(customer: Customer) -> None:
+    says(customer, f"acme/search,{OWN_KEY},acme", f"acme/chat,{GOOGLE_KEY},acme")
+    assert set(owned(customer.polled())) == {"wrong-key"}
+    says(customer, f"acme/search,{GOOGLE_KEY},acme", f"acme/chat,{GOOGLE_KEY},acme")
+    assert not owned(customer.polled())
+
+
+def test_data_of_another_tenant_by_the_customers_own_registry_is_foreign(customer: Customer) -> None:
+    customer.configure(f'{BUNDLE}{REGISTRY}[[key]]\nname = "{GOOGLE_KEY}"\ntenant = "acme-eu"\n')
+    says(customer, "acme/search,,acme-us", "acme/chat,,acme-eu")
+    ((rule, one),) = owned(customer.polled()).items()
+    assert (rule, one.subject.id, one.extent.objects) == ("foreign-tenant-key", GOOGLE_KEY, 10)
+    assert one.extent.sample_namespaces == ("gs://data/acme/search",)
+
+
+def test_what_the_operator_calls_a_tenant_makes_no_data_foreign(customer: Customer) -> None:
+    customer.configure(f'{BUNDLE}{REGISTRY}[[key]]\nname = "{GOOGLE_KEY}"\ntenant = "acme corporation"\n')
+    says(customer, f"acme/search,{GOOGLE_KEY},", f"acme/chat,{GOOGLE_KEY},")
+    assert not owned(customer.polled())
+
+
+def test_a_registry_that_names_no_bucket_is_compared_with_nothing(customer: Customer) -> None:
+    customer.configure(BUNDLE + REGISTRY.replace('bucket = "gs://data"\n', ""))
+    says(customer, f"acme/search,{OWN_KEY},acme")
+    assert not owned(customer.polled())
+
+
+def test_entries_that_part_make_no_key_wrong(customer: Customer) -> None:
+    more = REGISTRY.replace("own.csv", "more.csv")
+    customer.configure(BUNDLE + REGISTRY + more)
+    says(customer, f"acme/search,{OWN_KEY},acme", f"acme/chat,{GOOGLE_KEY},acme")
+    (customer.folder / "more.csv").write_text(f"namespace,key,tenant\nacme/search,{GOOGLE_KEY},acme\n")
+    assert not owned(customer.polled())
