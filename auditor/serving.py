@@ -116,7 +116,10 @@ class Serving:
 
     def mind_the_certificate(self) -> None:
         """Take the certificate anew where it was renewed on disk."""
-        if self.certificate is not None and self.certificate.renew():
+        if self.certificate is None:
+            return
+        # One without names is refused here as it is at the start: nobody could call us any more.
+        if self.certificate.renew(lambda names: hosts_of(self._config.web, names)):
             self._app = self._made()
 
     def reload(self) -> None:

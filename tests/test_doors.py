@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives import serialization
 from auditor import cli, listening
 from auditor.config import Web, load
 from auditor.errors import UsageError
+from auditor.leading import Leadership
+from auditor.serving import Serving
 from auditor.tls import Certificate
 from auditor.web import logins, users
 from auditor.web.app import make_app
@@ -32,6 +34,7 @@ from auditor.web.doors import hosts_of, logins_of
 from auditor.web.hosts import Hosts
 from auditor.web.logins import Logins
 from auditor.web.users import Hashed, read_users
+from auditor.wiring import assemble
 from tests.logins import PASSWORD, TOKEN, USER, Made, a_certificate
 from tests.small import Small, a_small_cloud
 from tests.test_daemon import Running, eventually
@@ -455,7 +458,9 @@ UNUSABLE: dict[str, Callable[[Made], object]] = {
     "an empty key": lambda made: made.key.write_text(""),
     "a key with a password": lambda made: made.key.write_bytes(_encrypted(made.key.read_bytes())),
     "another's key": lambda made: made.key.write_bytes(a_certificate(_folder(made), "b").key.read_bytes()),
+    "a name of a kind that nobody reads": lambda made: a_certificate(made.cert.parent, extension=_AN_X400_ADDRESS),
 }
+_AN_X400_ADDRESS = b"\x30\x04\xa3\x02\x30\x00"
 
 
 def _encrypted(key: bytes) -> bytes:
@@ -489,6 +494,25 @@ def test_a_certificate_that_cannot_be_used_is_one_error_and_later_no_reason_to_s
     assert good.renew()
     assert " ".join(good.names) == "b.example 10.0.0.7"
     assert not good.renew()
+
+
+def test_a_renewed_certificate_without_names_is_refused_where_they_are_the_only_ones(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("AUDITOR_TOKEN", TOKEN)
+    a_certificate(tmp_path, "127.0.0.1")
+    wide = f'listen = "0.0.0.0:0"\n{TLS}{LOGIN}'
+    small.config.write_text(small.config.read_text().replace('listen = "127.0.0.1:0"', wide))
+    config = load(small.config)
+    assembly = assemble(config)
+    served = Serving(small.config, config, assembly, Leadership(assembly.ledger))
+    assert served.certificate is not None
+    a_certificate(tmp_path)
+    served.mind_the_certificate()
+    assert served.certificate.names == ("127.0.0.1",)
+    assert "has no subject alternative names" in caplog.text
+    assert "the one of before stays" in caplog.text
+    assembly.close()
 
 
 def test_a_certificate_that_has_expired_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
