@@ -184,8 +184,22 @@ class Daemon:
         with self._counting:
             return dict(self._swept)
 
+    def polling(self, needed: int) -> None:
+        """Break a poll off when the loops are ending: what it waited for may have been by another config.
+
+        Raises:
+            StoppedError: they are.
+        """
+        if self._stopping.is_set():
+            raise StoppedError(f"poll of {needed} keys broken off: its loops are ending")
+
     def polled(self, read: int, needed: int) -> None:
-        """Log one poll."""
+        """Log one poll, and break it off when the loops are ending: those that take their place poll at once.
+
+        Raises:
+            StoppedError: they are.
+        """
+        self.polling(needed)
         _log.debug("polled %d of %d keys", read, needed)
 
     def probed(self, made: int, chosen: int) -> None:

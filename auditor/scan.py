@@ -219,6 +219,7 @@ def _poll(
             "name a key that `scan --format json` shows, or add it as [[key]]",
         )
     wanted = (_with_who_is_barred(need, memory) for need in needs if not only or need.name in only)
+    progress.polling(len(needs))
     asked = _read(parts, _by_hope(wanted, memory))
     progress.polled(sum(not isinstance(one, KeyUnread) for one in asked.values()), len(needs))
 

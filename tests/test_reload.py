@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,46 @@ def test_a_sweep_that_a_new_config_breaks_off_is_made_again_at_once(small: Small
     after.start()
     eventually(after.swept_objects)
     assert after.stop()
+    assembly.close()
+
+
+def test_a_poll_that_waited_while_another_config_took_over_asks_nobody_and_judges_nothing(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.daemon._LAST_WORDS", timedelta(0))
+    config = load(small.config)
+    assembly = assemble(config)
+    judged = scan.scan(assembly.parts, NoProgress())
+    with assembly.ledger.judging():
+        before = Daemon(assembly.parts, config.schedule)
+        before.start()
+        eventually(lambda: before._watch.running_for("key_poll"))  # noqa: SLF001 - nobody else can tell
+        assert not before.stop(), "it waits for whoever polls"
+        asked = len(small.cloud.traffic.requests)
+    eventually(lambda: not before._watch.running_for("key_poll"))  # noqa: SLF001 - likewise
+    assert len(small.cloud.traffic.requests) == asked
+    newest = assembly.ledger.judgement()
+    assert newest is not None
+    assert newest.run.id == judged.run.id
+    assembly.close()
+
+
+def test_a_poll_whose_loops_end_while_keys_answer_judges_nothing(
+    small: Small, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = load(small.config)
+    assembly = assemble(config)
+    judged = scan.scan(assembly.parts, NoProgress())
+    small.cloud.traffic.fail("/cryptoKeys/", delay=1.0, times=1)
+    asked = len(small.cloud.traffic.requests)
+    before = Daemon(assembly.parts, config.schedule)
+    before.start()
+    eventually(lambda: any("/cryptoKeys/" in one.target for one in small.cloud.traffic.requests[asked:]))
+    assert before.stop()
+    newest = assembly.ledger.judgement()
+    assert newest is not None
+    assert newest.run.id == judged.run.id
+    assert " failed" not in caplog.text
     assembly.close()
 
 
