@@ -88,10 +88,14 @@ class Daemon:
         """Start the timers; keys are polled at once, and buckets swept where one never was as the config asks.
 
         So are they where a sweep was broken off for this config's sake.
+
+        Raises:
+            LedgerError: which sweeps there are cannot be read; nothing was started.
         """
+        owes_sweep = self._owes_sweep or scan.wanting(self._parts)
         now = datetime.now(UTC)
         self._scheduler.start()
-        if self._owes_sweep or scan.wanting(self._parts):
+        if owes_sweep:
             self._scheduler.modify_job("sweep", next_run_time=now)
         self._scheduler.modify_job("key_poll", next_run_time=now)
 

@@ -192,8 +192,18 @@ def poll(
         LedgerError: the ledger can be neither read nor written, or another poll does not end.
         UsageError: `only` names a key that neither data nor the config names.
     """
-    with parts.ledger.judging():
-        return _poll(parts, progress, only, unconfigured, interval)
+    with parts.ledger.judging() as still:
+        record, judgement, before = _poll(parts, progress, only, unconfigured, interval)
+        if not still():
+            # Somebody else may have asked the keys later, and kept that.
+            raise LedgerError(
+                "the ledger's lock was lost while keys were asked, so that this poll is not kept",
+                "look why the ledger's server was out of reach, or who takes files out of the state folder; poll again",
+            )
+        parts.ledger.keep(record, judgement)
+        needed = [one for one in (before, judgement) if one is not None]
+        parts.registry.prune([one.registered.digest for one in needed], [each for one in needed for each in one.sweeps])
+        return parts.ledger.judgement() or judgement
 
 
 def _poll(
@@ -202,7 +212,8 @@ def _poll(
     only: frozenset[KeyName],
     unconfigured: int | Gap | None,
     interval: timedelta | None,
-) -> Judgement:
+) -> tuple[PollRecord, Judgement, Judgement | None]:
+    """A poll, the judgement made from it, and the one before; nothing is kept yet."""
     started = parts.clock()
     configured = frozenset(source.url for source in parts.sources)
     sweeps, unusable = usable(parts)
@@ -369,10 +380,7 @@ def _poll(
         skew=judgement.run.skew,
         config_digest=parts.config_digest,
     )
-    parts.ledger.keep(record, judgement)
-    needed = [one for one in (before, judgement) if one is not None]
-    parts.registry.prune([one.registered.digest for one in needed], [each for one in needed for each in one.sweeps])
-    return parts.ledger.judgement() or judgement
+    return record, judgement, before
 
 
 def _attributed(

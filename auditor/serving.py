@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from auditor import log
 from auditor.config import Config, load
 from auditor.daemon import Daemon
-from auditor.errors import AuditorError, UsageError
+from auditor.errors import AuditorError, LedgerError, UsageError
 from auditor.leading import Leadership
 from auditor.listening import make_server, open_listener, raise_file_limit
 from auditor.outputs import metrics
@@ -73,13 +73,22 @@ class Serving:
         """Start the loops where this daemon has come to lead, and stop them where it does no more."""
         self._leadership.look()
         if self._leadership and not self._works:
-            self._works = True
-            self._loops.start()
-            _log.info("this daemon works")
+            self._begin()
         elif self._works and not self._leadership:
             self._rest()
             self._loops = Daemon(self._assembly.parts, self._config.schedule, inherited=self._loops.handed_on())
             self._app = self._made()
+
+    def _begin(self) -> None:
+        """Start the loops; where the ledger cannot be read for that, somebody else may try until the next look."""
+        try:
+            self._loops.start()
+        except LedgerError as error:
+            _log.error("the loops cannot start, which is tried again: %s", error)
+            self._leadership.let_go()
+            return
+        self._works = True
+        _log.info("this daemon works")
 
     def _rest(self) -> bool:
         """Stop the loops where they run; False when a turn still does."""
@@ -163,10 +172,9 @@ class Serving:
         self._loaded = Loaded(config.digest, datetime.now(UTC))
         self._loops = Daemon(assembly.parts, config.schedule, inherited=self._loops.handed_on())
         self._app = self._made()
-        if was_working:
-            self._works = True
-            self._loops.start()
         _log.info("the config was read anew: %s, SHA-256 %s", self._path, config.digest)
+        if was_working:
+            self._begin()
 
     def _refuse(self, why: str) -> None:
         self._loaded = Loaded(self._loaded.digest, self._loaded.at, (datetime.now(UTC), why))
