@@ -28,7 +28,7 @@ from auditor.errors import UsageError
 from auditor.leading import Leadership
 from auditor.serving import Serving
 from auditor.tls import Certificate
-from auditor.web import logins, users
+from auditor.web import users
 from auditor.web.app import make_app
 from auditor.web.doors import hosts_of, logins_of
 from auditor.web.hosts import Hosts
@@ -219,10 +219,9 @@ def basic(name: str = "ada", password: str = PASSWORD) -> str:
 class Door:
     """An application behind a token and one user, asked in one event loop."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.user = Counted()
         self.ticks = Time()
-        monkeypatch.setattr(logins, "hashed", lambda _: self.user)
         self.logins = Logins(TOKEN, {"ada": self.user}, self.ticks)  # type: ignore[dict-item] # enough of one
         self.app = make_app(readings(), logins=self.logins)
 
@@ -235,8 +234,8 @@ class Door:
 
 
 @pytest.fixture
-def door(monkeypatch: pytest.MonkeyPatch) -> Door:
-    return Door(monkeypatch)
+def door() -> Door:
+    return Door()
 
 
 PAGES = ["/", "/metrics", "/readyz", "/api/v1/status", "/api/v1/findings/x", "/nope", "/healthz/", "//healthz", ""]
@@ -319,8 +318,22 @@ def test_each_kind_of_login_is_offered_only_where_there_is_one(tmp_path: Path) -
 
 
 def test_a_name_that_nobody_has_takes_as_long_as_a_wrong_password(door: Door) -> None:
-    door.ask(basic(name="nobody"))
+    assert door.ask(basic(name="nobody")).status == 401, "although it is somebody's password"
     assert door.user.tried == [PASSWORD.encode()]
+
+
+def test_a_name_that_nobody_has_costs_what_one_that_somebody_has_does_and_always_the_same() -> None:
+    dear, cheap = Counted(), Counted()
+    app = make_app(readings(), logins=Logins(None, {"ada": dear, "eve": cheap}, Time()))  # type: ignore[dict-item] # enough of them
+    for name in ("nobody", "nobody", "somebody", "anybody"):
+        asyncio.run(sent_through(app, "/", address=f"10.0.0.{name}", authorization=basic(name, "wrong")))
+    assert len(dear.tried) + len(cheap.tried) == 4, "nothing else is hashed"
+
+    both = {"ada": Counted(), "eve": Counted()}
+    app = make_app(readings(), logins=Logins(None, both, Time()))  # type: ignore[arg-type] # likewise
+    for address in range(8):
+        asyncio.run(sent_through(app, "/", address=str(address), authorization=basic("nobody", "wrong")))
+    assert sorted(len(one.tried) for one in both.values()) == [0, 8]
 
 
 def test_a_password_that_was_right_is_not_hashed_again_while_it_is_used(door: Door) -> None:
@@ -451,6 +464,7 @@ def _paths(made: Made) -> tuple[Path, Path]:
     return made.cert, made.key
 
 
+_AN_X400_ADDRESS = b"\x30\x04\xa3\x02\x30\x00"
 UNUSABLE: dict[str, Callable[[Made], object]] = {
     "no certificate": lambda made: made.cert.unlink(),
     "no key": lambda made: made.key.unlink(),
@@ -460,7 +474,6 @@ UNUSABLE: dict[str, Callable[[Made], object]] = {
     "another's key": lambda made: made.key.write_bytes(a_certificate(_folder(made), "b").key.read_bytes()),
     "a name of a kind that nobody reads": lambda made: a_certificate(made.cert.parent, extension=_AN_X400_ADDRESS),
 }
-_AN_X400_ADDRESS = b"\x30\x04\xa3\x02\x30\x00"
 
 
 def _encrypted(key: bytes) -> bytes:
