@@ -214,8 +214,15 @@ def readings(
     )
 
 
-def serve(serving: Serving, started: Callable[[str], None]) -> bool:
-    """Run loops and web server until SIGTERM or SIGINT, and read the config anew at SIGHUP.
+def hang_ups() -> threading.Event:
+    """Take SIGHUP from now on: it sets the event. Before that it would end a daemon that is starting."""
+    again = threading.Event()
+    signal.signal(signal.SIGHUP, lambda *_: again.set())
+    return again
+
+
+def serve(serving: Serving, started: Callable[[str], None], again: threading.Event) -> bool:
+    """Run loops and web server until SIGTERM or SIGINT, and read the config anew whenever `again` is set.
 
     `started` is told the address.
 
@@ -230,10 +237,9 @@ def serve(serving: Serving, started: Callable[[str], None]) -> bool:
     certificate = serving.certificate
     server = make_server(serving, tls=certificate.context if certificate is not None else None)
     listener = open_listener(host.strip("[]"), int(port))
-    stop, again = threading.Event(), threading.Event()
+    stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    signal.signal(signal.SIGHUP, lambda *_: again.set())
     # In a thread of its own, so that the signals stay ours.
     web = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True, name="web")
     web.start()

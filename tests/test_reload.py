@@ -1,6 +1,8 @@
 """SIGHUP: the daemon goes on by the config as it is now; by one that is wrong it does not, and says so."""
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -37,6 +39,25 @@ def config_of(daemon: Running) -> Any:
 
 def hang_up(daemon: Running) -> None:
     daemon.process.send_signal(signal.SIGHUP)
+
+
+HUNG_UP_EARLY = """
+import os, signal
+from auditor import cli
+from auditor.ledger.store import LedgerStore
+LedgerStore.verify = lambda self: os.kill(os.getpid(), signal.SIGHUP)
+cli.main()
+"""
+
+
+def test_a_hang_up_while_it_starts_ends_nothing_and_is_a_reload_as_soon_as_it_can_be(small: Small) -> None:
+    command = [sys.executable, "-c", HUNG_UP_EARLY, *small.argv("serve")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            assert any("the config was read anew: " in line for line in process.stderr)
+        finally:
+            process.kill()
 
 
 def test_a_bucket_that_the_config_gains_is_swept_and_told_without_a_restart(small: Small) -> None:
