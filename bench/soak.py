@@ -229,8 +229,12 @@ def main() -> int:
         changes = sorted((int(5 + one * every) for one in range(asked.changes)), reverse=True)
         kills = sorted((random.randrange(5, asked.cycles * 2 // 3) for _ in range(asked.kills)), reverse=True)  # noqa: S311
         soak = Soak(subjects, daemons, changes, kills)
-        soak.run(asked.cycles)
-        codes = [one.end() for one in daemons]
+        try:
+            soak.run(asked.cycles)
+            codes = [one.end() for one in daemons]
+        finally:
+            for one in daemons:
+                one.lives[-1].process.kill()
         links, polls, faults = walked(Path(name) / "state" / "ledger.db", subjects)
         told = log.read_text()
     lives = [life for one in daemons for life in one.lives]
