@@ -288,6 +288,7 @@ def exit_code(judgement: Judgement, fail_on: Severity, allowed: frozenset[Reason
 
 def run_daemon(path: Path, *, standby: bool, verbose: bool) -> int:
     """Serve until SIGTERM or SIGINT, and read the config anew at SIGHUP; with `standby` behind another daemon."""
+    again = serving.hang_ups()
     config = load(path)
     log.start(json_lines=config.log.json_lines, verbose=verbose)
     assembly = assemble(config)
@@ -301,7 +302,7 @@ def run_daemon(path: Path, *, standby: bool, verbose: bool) -> int:
             sys.stdout.write(f"serving on {address} (metrics: {address}/metrics, report: {address}/){waits}\n")
             sys.stdout.flush()
 
-    done = serving.serve(serving.Serving(path, config, assembly, leadership, verbose=verbose), started)
+    done = serving.serve(serving.Serving(path, config, assembly, leadership, verbose=verbose), started, again)
     serving.leave(at_once=not done)
     return 0
 

@@ -92,10 +92,14 @@ class Daemon:
         """Start the timers; keys are polled at once, and buckets swept where one never was as the config asks.
 
         So are they where a sweep was broken off for this config's sake.
+
+        Raises:
+            LedgerError: which sweeps there are cannot be read; nothing was started.
         """
+        owes_sweep = self._owes_sweep or scan.wanting(self._parts)
         now = datetime.now(UTC)
         self._scheduler.start()
-        if self._owes_sweep or scan.wanting(self._parts):
+        if owes_sweep:
             self._scheduler.modify_job("sweep", next_run_time=now)
         self._scheduler.modify_job("key_poll", next_run_time=now)
 
@@ -194,8 +198,22 @@ class Daemon:
         with self._counting:
             return dict(self._swept)
 
+    def polling(self, needed: int) -> None:
+        """Break a poll off when the loops are ending: what it waited for may have been by another config.
+
+        Raises:
+            StoppedError: they are.
+        """
+        if self._stopping.is_set():
+            raise StoppedError(f"poll of {needed} keys broken off: its loops are ending")
+
     def polled(self, read: int, needed: int) -> None:
-        """Log one poll."""
+        """Log one poll, and break it off when the loops are ending: those that take their place poll at once.
+
+        Raises:
+            StoppedError: they are.
+        """
+        self.polling(needed)
         _log.debug("polled %d of %d keys", read, needed)
 
     def probed(self, made: int, chosen: int) -> None:

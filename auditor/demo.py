@@ -140,7 +140,7 @@ def _keep(assembly: Assembly, config: Path, google: str, aws: str) -> int:
         _say(f"  {_to_disable(google, chosen)}")
 
     leadership = commands.leading_or_waiting(assembly, standby=False)
-    done = serving.serve(serving.Serving(config, settings, assembly, leadership), started)
+    done = serving.serve(serving.Serving(config, settings, assembly, leadership), started, serving.hang_ups())
     serving.leave(at_once=not done)
     return 0
 

@@ -1,6 +1,7 @@
 """Which of several daemons works: the one that holds the ledger's lock, as long as it does."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -13,10 +14,18 @@ _log = logging.getLogger(__name__)
 
 _EACH: Final = 5.0
 """Seconds between two looks: whoever waits takes over so soon after the other one has ended."""
+_LONGEST: Final = 20.0
+"""Seconds that a look may take; a server that says nothing for so long may have given the lock to somebody else."""
+_AT_ONCE: Final = 1.0
+"""Seconds that a look is waited for."""
 
 
 class Leadership:
-    """The right to work, which one daemon has at a time."""
+    """The right to work, which one daemon has at a time.
+
+    A look is made in a thread of its own: a server that takes what it is sent and answers nothing would hold up
+    whoever waits for it, and the signals with it.
+    """
 
     def __init__(self, ledger: LedgerStore, ticks: Callable[[], float] = time.monotonic) -> None:
         self._ledger = ledger
@@ -24,25 +33,48 @@ class Leadership:
         self._held: ExitStack | None = None
         self._still: Callable[[], bool] = lambda: False
         self._looked: float | None = None
+        self._looking: threading.Thread | None = None
         self._silent = False
+        self._doubted = False
 
     def __bool__(self) -> bool:
-        """Whether it was held at the last look."""
-        return self._held is not None
+        """Whether it was held at the last look, and the one that is being made does not take too long."""
+        return self._held is not None and not self._doubted
 
     def look(self) -> None:
         """Take it where nobody has it, and give it up where it was lost; not at each call."""
+        if self._looking is not None and self._looking.is_alive():
+            self._doubt()
+            return
         if self._looked is not None and self._ticks() - self._looked < _EACH:
             return
+        is_first = self._looked is None
         self._looked = self._ticks()
+        self._looking = threading.Thread(target=self._look, daemon=True, name="leader")
+        self._looking.start()
+        self._looking.join(None if is_first else _AT_ONCE)
+
+    def let_go(self) -> None:
+        """Let another daemon work; where a look hangs, as soon as this process ends."""
+        if self._looking is None or not self._looking.is_alive():
+            self._give_up()
+
+    def _look(self) -> None:
         if self._held is None:
             self._try()
         elif not self._still():
             _log.error("the ledger's lock was lost: another daemon may work now, so this one stops")
-            self.let_go()
+            self._give_up()
+        self._doubted = False
 
-    def let_go(self) -> None:
-        """Let another daemon work."""
+    def _doubt(self) -> None:
+        if self._doubted or self._looked is None or self._ticks() - self._looked < _LONGEST:
+            return
+        self._doubted = True
+        if self._held is not None:
+            _log.error("the ledger does not answer: another daemon may work now, so this one stops")
+
+    def _give_up(self) -> None:
         held, self._held = self._held, None
         if held is not None:
             held.close()

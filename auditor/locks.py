@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -15,22 +15,22 @@ _PAUSE: Final = 0.1
 
 
 @contextmanager
-def held(path: Path, busy: AuditorError, seconds: float = 0.0) -> Iterator[None]:
+def held(path: Path, busy: AuditorError, seconds: float = 0.0) -> Iterator[Callable[[], bool]]:
     """Hold the lock on a file, against all other processes and threads; the file stays.
 
-    `busy` is raised where another one holds it, `seconds` how long to wait before.
+    `busy` is raised where another one holds it, `seconds` how long to wait before. It yields how to ask whether it is
+    held still: who takes the file away lets somebody else lock another one of its name.
 
     Raises:
         LedgerError: the file cannot be opened or locked at all.
     """
     deadline = time.monotonic() + seconds
-    file = _opened(path)
+    while (file := _taken(path)) is None:
+        if time.monotonic() >= deadline:
+            raise busy
+        time.sleep(_PAUSE)
     try:
-        while not _locked(path, file):
-            if time.monotonic() >= deadline:
-                raise busy
-            time.sleep(_PAUSE)
-        yield
+        yield lambda: _is_there(path, file)
     finally:
         os.close(file)
 
@@ -55,6 +55,18 @@ def is_held(path: Path) -> bool:
     return False
 
 
+def _taken(path: Path) -> int | None:
+    """Open and lock the file that is there now; None where another one holds it, or somebody takes it away."""
+    file = _opened(path)
+    is_ours = False
+    try:
+        is_ours = _locked(path, file) and _is_there(path, file)
+    finally:
+        if not is_ours:
+            os.close(file)
+    return file if is_ours else None
+
+
 def _opened(path: Path) -> int:
     try:
         return os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
@@ -70,6 +82,13 @@ def _locked(path: Path, file: int) -> bool:
     except OSError as error:
         raise _useless(path, error) from None
     return True
+
+
+def _is_there(path: Path, file: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file))
+    except OSError:
+        return False
 
 
 def _useless(path: Path, error: OSError) -> LedgerError:

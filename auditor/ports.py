@@ -941,8 +941,11 @@ class Ledger(Protocol):
     def keep_told(self, probes: Iterable[tuple[Probe, Probe]]) -> None:
         """Keep what keys told next to refusals that are kept already: each as it was, and as it is now."""
 
-    def judging(self) -> AbstractContextManager[None]:
-        """Hold while keys are read and judged: whoever began to read them later keeps its judgement later."""
+    def judging(self) -> AbstractContextManager[Callable[[], bool]]:
+        """Hold while keys are read and judged: whoever began to read them later keeps its judgement later.
+
+        It gives how to ask whether it is held still.
+        """
 
     def findings(self) -> tuple[Finding, ...]:
         """Findings of the newest judgement that are not resolved."""

@@ -49,6 +49,8 @@ class _Silent:
 
     def swept(self, sweep: Sweep) -> None: ...
 
+    def polling(self, needed: int) -> None: ...
+
     def polled(self, read: int, needed: int) -> None: ...
 
     def probed(self, made: int, chosen: int) -> None: ...
@@ -80,6 +82,8 @@ class _Bars:
             known = self._tasks.pop(sweep.bucket, None)
         if known is not None:
             self._bars.remove_task(known[0])
+
+    def polling(self, needed: int) -> None: ...
 
     def polled(self, read: int, needed: int) -> None:
         self._bars.console.print(f"polled {read} of {needed} keys", markup=False, highlight=False)
@@ -117,6 +121,8 @@ class _Lines:
 
     def swept(self, sweep: Sweep) -> None:
         self._write(_end(sweep))
+
+    def polling(self, needed: int) -> None: ...
 
     def polled(self, read: int, needed: int) -> None:
         self._write(f"polled {read} of {needed} keys")

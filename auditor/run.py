@@ -53,6 +53,9 @@ class Progress(Protocol):
     def swept(self, sweep: Sweep) -> None:
         """One bucket is done, well or not."""
 
+    def polling(self, needed: int) -> None:
+        """So many keys are about to be asked, and nobody else asks them meanwhile."""
+
     def polled(self, read: int, needed: int) -> None:
         """The keys were asked."""
 

@@ -189,8 +189,18 @@ def poll(
         LedgerError: the ledger can be neither read nor written, or another poll does not end.
         UsageError: `only` names a key that neither data nor the config names.
     """
-    with parts.ledger.judging():
-        return _poll(parts, progress, only, unconfigured, interval)
+    with parts.ledger.judging() as still:
+        record, judgement, before = _poll(parts, progress, only, unconfigured, interval)
+        if not still():
+            # Somebody else may have asked the keys later, and kept that.
+            raise LedgerError(
+                "the ledger's lock was lost while keys were asked, so that this poll is not kept",
+                "look why the ledger's server was out of reach, or who takes files out of the state folder; poll again",
+            )
+        parts.ledger.keep(record, judgement)
+        needed = [one for one in (before, judgement) if one is not None]
+        parts.registry.prune([one.registered.digest for one in needed], [each for one in needed for each in one.sweeps])
+        return parts.ledger.judgement() or judgement
 
 
 def _poll(
@@ -199,7 +209,8 @@ def _poll(
     only: frozenset[KeyName],
     unconfigured: int | Gap | None,
     interval: timedelta | None,
-) -> Judgement:
+) -> tuple[PollRecord, Judgement, Judgement | None]:
+    """A poll, the judgement made from it, and the one before; nothing is kept yet."""
     started = parts.clock()
     configured = frozenset(source.url for source in parts.sources)
     sweeps, unusable = usable(parts)
@@ -216,6 +227,7 @@ def _poll(
             "name a key that `scan --format json` shows, or add it as [[key]]",
         )
     wanted = (_with_who_is_barred(need, memory) for need in needs if not only or need.name in only)
+    progress.polling(len(needs))
     asked = _read(parts, _by_hope(wanted, memory))
     progress.polled(sum(not isinstance(one, KeyUnread) for one in asked.values()), len(needs))
 
@@ -365,10 +377,7 @@ def _poll(
         skew=judgement.run.skew,
         config_digest=parts.config_digest,
     )
-    parts.ledger.keep(record, judgement)
-    needed = [one for one in (before, judgement) if one is not None]
-    parts.registry.prune([one.registered.digest for one in needed], [each for one in needed for each in one.sweeps])
-    return parts.ledger.judgement() or judgement
+    return record, judgement, before
 
 
 def _attributed(

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from auditor import log
 from auditor.config import Config, load
 from auditor.daemon import Daemon
-from auditor.errors import AuditorError, UsageError
+from auditor.errors import AuditorError, LedgerError, UsageError
 from auditor.leading import Leadership
 from auditor.listening import make_server, open_listener, raise_file_limit
 from auditor.outputs import metrics
@@ -80,18 +80,24 @@ class Serving:
         """Start the loops where this daemon has come to lead, and stop them where it does no more."""
         self._leadership.look()
         if self._leadership and not self._works:
-            self._start()
-            _log.info("this daemon works")
+            self._begin()
         elif self._works and not self._leadership:
             self._rest()
             self._loops = Daemon(self._assembly.parts, self._config.schedule, inherited=self._loops.handed_on())
             self._app = self._made()
 
-    def _start(self) -> None:
+    def _begin(self) -> None:
+        """Start the loops; where the ledger cannot be read for that, somebody else may try until the next look."""
+        try:
+            self._loops.start()
+        except LedgerError as error:
+            _log.error("the loops cannot start, which is tried again: %s", error)
+            self._leadership.let_go()
+            return
         self._works = True
-        self._loops.start()
         if self._sender is not None:
             self._sender.start()
+        _log.info("this daemon works")
 
     def _rest(self) -> bool:
         """Stop the loops where they run; False when a turn still does."""
@@ -129,7 +135,10 @@ class Serving:
 
     def mind_the_certificate(self) -> None:
         """Take the certificate anew where it was renewed on disk."""
-        if self.certificate is not None and self.certificate.renew():
+        if self.certificate is None:
+            return
+        # One without names is refused here as it is at the start: nobody could call us any more.
+        if self.certificate.renew(lambda names: hosts_of(self._config.web, names)):
             self._app = self._made()
 
     def reload(self) -> None:
@@ -174,9 +183,9 @@ class Serving:
         self._loaded = Loaded(config.digest, datetime.now(UTC))
         self._loops = Daemon(assembly.parts, config.schedule, inherited=self._loops.handed_on())
         self._app = self._made()
-        if was_working:
-            self._start()
         _log.info("the config was read anew: %s, SHA-256 %s", self._path, config.digest)
+        if was_working:
+            self._begin()
 
     def _refuse(self, why: str) -> None:
         self._loaded = Loaded(self._loaded.digest, self._loaded.at, (datetime.now(UTC), why))
@@ -222,8 +231,15 @@ def readings(
     )
 
 
-def serve(serving: Serving, started: Callable[[str], None]) -> bool:
-    """Run loops and web server until SIGTERM or SIGINT, and read the config anew at SIGHUP.
+def hang_ups() -> threading.Event:
+    """Take SIGHUP from now on: it sets the event. Before that it would end a daemon that is starting."""
+    again = threading.Event()
+    signal.signal(signal.SIGHUP, lambda *_: again.set())
+    return again
+
+
+def serve(serving: Serving, started: Callable[[str], None], again: threading.Event) -> bool:
+    """Run loops and web server until SIGTERM or SIGINT, and read the config anew whenever `again` is set.
 
     `started` is told the address.
 
@@ -238,10 +254,9 @@ def serve(serving: Serving, started: Callable[[str], None]) -> bool:
     certificate = serving.certificate
     server = make_server(serving, tls=certificate.context if certificate is not None else None)
     listener = open_listener(host.strip("[]"), int(port))
-    stop, again = threading.Event(), threading.Event()
+    stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    signal.signal(signal.SIGHUP, lambda *_: again.set())
     # In a thread of its own, so that the signals stay ours.
     web = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True, name="web")
     web.start()

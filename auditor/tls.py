@@ -2,7 +2,7 @@
 
 import logging
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -40,13 +40,17 @@ class Certificate:
         """The names and addresses that it is for."""
         return self._names
 
-    def renew(self) -> bool:
-        """Take it anew if its files were touched; what cannot be used is logged once, and the one of before stays."""
+    def renew(self, check: Callable[[Sequence[str]], object] = lambda _: None) -> bool:
+        """Take it anew if its files were touched; what cannot be used is logged once, and the one of before stays.
+
+        `check` is asked whether its names will do, and raises `UsageError` where they do not.
+        """
         looks = self._looks()
         if looks == self._seen:
             return False
         try:
             current, names = self._loaded(), _names(self._files[0])
+            check(names)
         except UsageError as error:
             if looks != self._refused:
                 _log.error("%s; the one of before stays", error)
@@ -92,7 +96,7 @@ def _names(path: Path) -> tuple[str, ...]:
         told = first.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise UsageError(f"[web] tls_cert {path} cannot be read: {type(error).__name__}", _HINT) from None
     if first.not_valid_after_utc <= datetime.now(UTC):
         _log.warning("[web] tls_cert %s has expired at %s", path, first.not_valid_after_utc.isoformat())

@@ -8,7 +8,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 PASSWORD = "correct horse"
@@ -22,8 +22,11 @@ class Made:
     key: Path
 
 
-def a_certificate(folder: Path, *names: str, days: int = 1) -> Made:
-    """Write a certificate that signs itself, and its key; what is there already is replaced."""
+def a_certificate(folder: Path, *names: str, days: int = 1, extension: bytes | None = None) -> Made:
+    """Write a certificate that signs itself, and its key; what is there already is replaced.
+
+    `extension`: the DER of its subject alternative names, in place of `names`.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "auditor")])
     now = datetime.now(UTC)
@@ -37,8 +40,11 @@ def a_certificate(folder: Path, *names: str, days: int = 1) -> Made:
         .not_valid_after(now + timedelta(days=days))
     )
     if names:
-        told = [x509.IPAddress(ip_address(one)) if one[0].isdigit() else x509.DNSName(one) for one in names]
-        made = made.add_extension(x509.SubjectAlternativeName(told), critical=False)
+        each = [x509.IPAddress(ip_address(one)) if one[0].isdigit() else x509.DNSName(one) for one in names]
+        made = made.add_extension(x509.SubjectAlternativeName(each), critical=False)
+    if extension is not None:
+        told = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, extension)
+        made = made.add_extension(told, critical=False)
     cert = made.sign(key, hashes.SHA256())
     found = Made(folder / "tls.pem", folder / "tls.key")
     found.cert.write_bytes(cert.public_bytes(serialization.Encoding.PEM))

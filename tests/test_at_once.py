@@ -128,6 +128,20 @@ def test_a_poll_waits_for_one_that_has_read_the_keys_before(small: Small) -> Non
         assert [one.rule for one in assembly.ledger.findings()] == ["data-unreadable"]
 
 
+def test_a_poll_whose_lock_was_taken_away_keeps_nothing_over_what_somebody_read_later(small: Small) -> None:
+    def lose_the_lock_and_disable_and_poll() -> None:
+        (small.config.parent / "state" / "poll.lock").unlink()
+        small.set_state(1, "DISABLED")
+        with assembled(small) as other:
+            scan.poll(other.parts, NoProgress())
+
+    with assembled(small) as assembly:
+        scan.scan(assembly.parts, NoProgress())
+        with pytest.raises(LedgerError, match="lock was lost while keys were asked, so that this poll is not kept"):
+            scan.poll(assembly.parts, OnceRead(lose_the_lock_and_disable_and_poll))
+        assert [one.rule for one in assembly.ledger.findings()] == ["data-unreadable"]
+
+
 HOLDER = """
 import sys, time
 from pathlib import Path

@@ -25,13 +25,16 @@ from cryptography.hazmat.primitives import serialization
 from auditor import cli, listening
 from auditor.config import Web, load
 from auditor.errors import UsageError
+from auditor.leading import Leadership
+from auditor.serving import Serving
 from auditor.tls import Certificate
-from auditor.web import logins, users
+from auditor.web import users
 from auditor.web.app import make_app
 from auditor.web.doors import hosts_of, logins_of
 from auditor.web.hosts import Hosts
 from auditor.web.logins import Logins
 from auditor.web.users import Hashed, read_users
+from auditor.wiring import assemble
 from tests.logins import PASSWORD, TOKEN, USER, Made, a_certificate
 from tests.small import Small, a_small_cloud
 from tests.test_daemon import Running, eventually
@@ -216,10 +219,9 @@ def basic(name: str = "ada", password: str = PASSWORD) -> str:
 class Door:
     """An application behind a token and one user, asked in one event loop."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.user = Counted()
         self.ticks = Time()
-        monkeypatch.setattr(logins, "hashed", lambda _: self.user)
         self.logins = Logins(TOKEN, {"ada": self.user}, self.ticks)  # type: ignore[dict-item] # enough of one
         self.app = make_app(readings(), logins=self.logins)
 
@@ -232,8 +234,8 @@ class Door:
 
 
 @pytest.fixture
-def door(monkeypatch: pytest.MonkeyPatch) -> Door:
-    return Door(monkeypatch)
+def door() -> Door:
+    return Door()
 
 
 PAGES = ["/", "/metrics", "/readyz", "/api/v1/status", "/api/v1/findings/x", "/nope", "/healthz/", "//healthz", ""]
@@ -316,8 +318,22 @@ def test_each_kind_of_login_is_offered_only_where_there_is_one(tmp_path: Path) -
 
 
 def test_a_name_that_nobody_has_takes_as_long_as_a_wrong_password(door: Door) -> None:
-    door.ask(basic(name="nobody"))
+    assert door.ask(basic(name="nobody")).status == 401, "although it is somebody's password"
     assert door.user.tried == [PASSWORD.encode()]
+
+
+def test_a_name_that_nobody_has_costs_what_one_that_somebody_has_does_and_always_the_same() -> None:
+    dear, cheap = Counted(), Counted()
+    app = make_app(readings(), logins=Logins(None, {"ada": dear, "eve": cheap}, Time()))  # type: ignore[dict-item] # enough of them
+    for name in ("nobody", "nobody", "somebody", "anybody"):
+        asyncio.run(sent_through(app, "/", address=f"10.0.0.{name}", authorization=basic(name, "wrong")))
+    assert len(dear.tried) + len(cheap.tried) == 4, "nothing else is hashed"
+
+    both = {"ada": Counted(), "eve": Counted()}
+    app = make_app(readings(), logins=Logins(None, both, Time()))  # type: ignore[arg-type] # likewise
+    for address in range(8):
+        asyncio.run(sent_through(app, "/", address=str(address), authorization=basic("nobody", "wrong")))
+    assert sorted(len(one.tried) for one in both.values()) == [0, 8]
 
 
 def test_a_password_that_was_right_is_not_hashed_again_while_it_is_used(door: Door) -> None:
@@ -448,6 +464,7 @@ def _paths(made: Made) -> tuple[Path, Path]:
     return made.cert, made.key
 
 
+_AN_X400_ADDRESS = b"\x30\x04\xa3\x02\x30\x00"
 UNUSABLE: dict[str, Callable[[Made], object]] = {
     "no certificate": lambda made: made.cert.unlink(),
     "no key": lambda made: made.key.unlink(),
@@ -455,6 +472,7 @@ UNUSABLE: dict[str, Callable[[Made], object]] = {
     "an empty key": lambda made: made.key.write_text(""),
     "a key with a password": lambda made: made.key.write_bytes(_encrypted(made.key.read_bytes())),
     "another's key": lambda made: made.key.write_bytes(a_certificate(_folder(made), "b").key.read_bytes()),
+    "a name of a kind that nobody reads": lambda made: a_certificate(made.cert.parent, extension=_AN_X400_ADDRESS),
 }
 
 
@@ -489,6 +507,25 @@ def test_a_certificate_that_cannot_be_used_is_one_error_and_later_no_reason_to_s
     assert good.renew()
     assert " ".join(good.names) == "b.example 10.0.0.7"
     assert not good.renew()
+
+
+def test_a_renewed_certificate_without_names_is_refused_where_they_are_the_only_ones(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("AUDITOR_TOKEN", TOKEN)
+    a_certificate(tmp_path, "127.0.0.1")
+    wide = f'listen = "0.0.0.0:0"\n{TLS}{LOGIN}'
+    small.config.write_text(small.config.read_text().replace('listen = "127.0.0.1:0"', wide))
+    config = load(small.config)
+    assembly = assemble(config)
+    served = Serving(small.config, config, assembly, Leadership(assembly.ledger))
+    assert served.certificate is not None
+    a_certificate(tmp_path)
+    served.mind_the_certificate()
+    assert served.certificate.names == ("127.0.0.1",)
+    assert "has no subject alternative names" in caplog.text
+    assert "the one of before stays" in caplog.text
+    assembly.close()
 
 
 def test_a_certificate_that_has_expired_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

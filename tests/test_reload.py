@@ -1,7 +1,10 @@
 """SIGHUP: the daemon goes on by the config as it is now; by one that is wrong it does not, and says so."""
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,25 @@ def config_of(daemon: Running) -> Any:
 
 def hang_up(daemon: Running) -> None:
     daemon.process.send_signal(signal.SIGHUP)
+
+
+HUNG_UP_EARLY = """
+import os, signal
+from auditor import cli
+from auditor.ledger.store import LedgerStore
+LedgerStore.verify = lambda self: os.kill(os.getpid(), signal.SIGHUP)
+cli.main()
+"""
+
+
+def test_a_hang_up_while_it_starts_ends_nothing_and_is_a_reload_as_soon_as_it_can_be(small: Small) -> None:
+    command = [sys.executable, "-c", HUNG_UP_EARLY, *small.argv("serve")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            assert any("the config was read anew: " in line for line in process.stderr)
+        finally:
+            process.kill()
 
 
 def test_a_bucket_that_the_config_gains_is_swept_and_told_without_a_restart(small: Small) -> None:
@@ -109,6 +131,46 @@ def test_a_sweep_that_a_new_config_breaks_off_is_made_again_at_once(small: Small
     after.start()
     eventually(after.swept_objects)
     assert after.stop()
+    assembly.close()
+
+
+def test_a_poll_that_waited_while_another_config_took_over_asks_nobody_and_judges_nothing(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.daemon._LAST_WORDS", timedelta(0))
+    config = load(small.config)
+    assembly = assemble(config)
+    judged = scan.scan(assembly.parts, NoProgress())
+    with assembly.ledger.judging():
+        before = Daemon(assembly.parts, config.schedule)
+        before.start()
+        eventually(lambda: before._watch.running_for("key_poll"))  # noqa: SLF001 - nobody else can tell
+        assert not before.stop(), "it waits for whoever polls"
+        asked = len(small.cloud.traffic.requests)
+    eventually(lambda: not before._watch.running_for("key_poll"))  # noqa: SLF001 - likewise
+    assert len(small.cloud.traffic.requests) == asked
+    newest = assembly.ledger.judgement()
+    assert newest is not None
+    assert newest.run.id == judged.run.id
+    assembly.close()
+
+
+def test_a_poll_whose_loops_end_while_keys_answer_judges_nothing(
+    small: Small, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = load(small.config)
+    assembly = assemble(config)
+    judged = scan.scan(assembly.parts, NoProgress())
+    small.cloud.traffic.fail("/cryptoKeys/", delay=1.0, times=1)
+    asked = len(small.cloud.traffic.requests)
+    before = Daemon(assembly.parts, config.schedule)
+    before.start()
+    eventually(lambda: any("/cryptoKeys/" in one.target for one in small.cloud.traffic.requests[asked:]))
+    assert before.stop()
+    newest = assembly.ledger.judgement()
+    assert newest is not None
+    assert newest.run.id == judged.run.id
+    assert " failed" not in caplog.text
     assembly.close()
 
 

@@ -12,7 +12,7 @@ from prometheus_client import generate_latest
 from starlette.applications import Starlette
 
 from auditor.errors import LedgerError
-from auditor.findings import Judgement, Status
+from auditor.findings import Finding, Judgement, Status
 from auditor.model import Reason
 from auditor.outputs import metrics
 from auditor.ports import LogStanding
@@ -122,6 +122,16 @@ def test_a_finding_that_has_ended_is_still_told_but_not_all_of_its_namespaces() 
     assert (told.status, "all namespaces of then are not kept" in told.text) == (404, True)
     told = ask("/api/v1/findings/4567", read)
     assert (told.status, "neither is nor was" in told.text) == (404, True)
+
+
+@pytest.mark.parametrize("name", ["%00", "a" * 60_000, "%25", "_", "ABC", "%F0%9F%98%80", "a%0A"])
+def test_what_no_id_can_be_is_looked_for_in_no_ledger(name: str) -> None:
+    def ended(beginning: str) -> tuple[Finding, ...]:
+        raise LedgerError(f"asked for {len(beginning)} characters")
+
+    for page in ("/api/v1/findings/", "/findings/"):
+        told = ask(f"{page}{name}", replace(readings(), ended=ended))
+        assert (told.status, "neither is nor was" in told.text) == (404, True)
 
 
 ACCEPTED = {

@@ -177,6 +177,4 @@ class Following:
             return  # that it is heard of for the first time is no change of it
         was_read = history.was_read(before)
         for fact, (was, is_) in sorted(history.changed(before, now).items()):
-            turn.keys.append(
-                KeyChange(KeyName(one.subject), fact, was, is_, turn.poll.now, 1, was_read)
-            )
+            turn.keys.append(KeyChange(KeyName(one.subject), fact, was, is_, turn.poll.now, 1, was_read))

@@ -59,13 +59,13 @@ class SqliteFile:
     def held(self, what: str, busy: LedgerError, seconds: float) -> Iterator[Callable[[], bool]]:
         """Hold one of the locks that go with the ledger, against all other processes and threads.
 
-        It yields how to ask whether it is held still: no file's is ever lost.
+        It yields how to ask whether it is held still: it is lost with the file.
 
         Raises:
             LedgerError: `busy`, where another one holds it for longer; or it cannot be locked at all.
         """
-        with held(self._path.with_name(f"{what}.lock"), busy, seconds):
-            yield lambda: True
+        with held(self._path.with_name(f"{what}.lock"), busy, seconds) as still:
+            yield still
 
     def hint(self, told: str) -> str:
         """What to do about a fault."""

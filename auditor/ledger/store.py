@@ -201,8 +201,10 @@ class LedgerStore:
                     log.add(new.at, "probe_told", name, codec.dump(new))
 
     @contextmanager
-    def judging(self) -> Iterator[None]:
+    def judging(self) -> Iterator[Callable[[], bool]]:
         """Hold while keys are read and judged; wait for whoever holds it, in this process or another.
+
+        It gives how to ask whether it is held still.
 
         Raises:
             LedgerError: another one holds it for too long.
@@ -211,8 +213,8 @@ class LedgerStore:
             f"another poll with this ledger did not end within {_WAIT_SECONDS:.0f} s",
             "look what the other one waits for, or stop it; then poll again",
         )
-        with self._database.held("poll", busy, _WAIT_SECONDS):
-            yield
+        with self._database.held("poll", busy, _WAIT_SECONDS) as still:
+            yield still
 
     @contextmanager
     def leading(self) -> Iterator[Callable[[], bool]]:

@@ -1,5 +1,6 @@
 """Which findings are those that are asked for."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -9,6 +10,8 @@ from auditor.findings import Finding, Judgement, Member, SubjectKind
 from auditor.ports import NamespaceRow, Portions, SpaceRows
 from auditor.web.asking import Filters, Place
 
+_ID: Final = re.compile(r"[0-9a-f]{1,64}")
+_NO_SUCH: Final = "there neither is nor was such a finding"
 _TOLD: Final = 20
 """As many tenants of its data a finding tells; where it tells so many there may be more."""
 
@@ -50,12 +53,15 @@ def one_named(judgement: Judgement, ended: Callable[[str], Sequence[Finding]], b
     Raises:
         HTTPException: there is none, or there are several.
     """
+    if not _ID.fullmatch(beginning):
+        # What no id can be is not looked for in the ledger: databases do not take any text.
+        raise HTTPException(404, _NO_SUCH)
     found: Sequence[Finding] = [one for one in judgement.findings if one.id.startswith(beginning)] or ended(beginning)
     if len(found) > 1:
         raise HTTPException(404, f"the ids of {len(found)} findings begin so: give more of the id")
     if found:
         return found[0]
-    raise HTTPException(404, "there neither is nor was such a finding")
+    raise HTTPException(404, _NO_SUCH)
 
 
 class _Tenant:

@@ -16,6 +16,7 @@ import pytest
 
 from auditor import cli
 from auditor.errors import LedgerError
+from auditor.ledger import postgres
 from auditor.ledger.store import LedgerStore
 from tests.ledger.conftest import a_database
 from tests.ledger.raw import sql
@@ -147,6 +148,24 @@ def test_a_daemon_that_waits_takes_over_when_the_one_that_works_is_killed(server
         small.set_state(1, "DISABLED")
         eventually(lambda: second.metric("cmek_leader") == 1)
         eventually(lambda: second.metric("cmek_findings", rule="data-unreadable", status="open") == 1)
+
+
+def test_a_server_that_answers_nothing_any_more_keeps_no_daemon_from_ending(server: str, tmp_path: Path) -> None:
+    with a_small_cloud(tmp_path) as small:
+        url = a_database(server)
+        small.config.write_text(f'ledger = "{url}"\n{small.config.read_text()}')
+        with serving(small.config) as daemon:
+            eventually(lambda: daemon.metric("cmek_dependent_objects", readability="readable") == 20)
+            number = postgres._number("daemon") % 2**64  # noqa: SLF001 - which of its locks makes it lead
+            holds = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND (classid, objid) = (?, ?)"
+            ((backend,),) = sql(url, holds, (number >> 32, number % 2**32))[1]
+            os.kill(backend, signal.SIGSTOP)
+            try:
+                eventually(lambda: daemon.metric("cmek_leader") == 0)
+                daemon.process.send_signal(signal.SIGTERM)
+                assert daemon.process.wait(timeout=10) == 0
+            finally:
+                os.kill(backend, signal.SIGCONT)
 
 
 def test_a_daemon_whose_lock_is_cut_off_stops_and_works_again_once_it_has_it_back(server: str, tmp_path: Path) -> None:
