@@ -24,6 +24,8 @@ def tell(before: Iterable[Finding], after: Iterable[Finding]) -> None:
             _log.warning("finding changed from %s %s: %s", was.status, was.severity, _line(one))
         elif was.actor is None and one.actor is not None:
             _log.info("finding attributed: %s", _line(one))
+        elif was.actor is not None and (one.actor is None or one.actor.event_id != was.actor.event_id):
+            _log.warning("finding not led to by %s after all: %s", was.actor.principal, _line(one))
     for one in old.values():
         if one.id not in new:
             _log.info("finding resolved: %s", _line(one))

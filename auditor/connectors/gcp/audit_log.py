@@ -7,11 +7,12 @@ language, Quotas and limits; the reference of `AuditLog`.
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from auditor.connectors.gcp.errors import FAULTS, reason_of
+from auditor.connectors.gcp.policy import NEVER
 from auditor.connectors.gcp.session import GcpClients
 from auditor.connectors.pace import Pace
 from auditor.connectors.printable import printable
@@ -62,11 +63,13 @@ class GcpAuditLog:
         project = some[0].key.owner
         found: dict[tuple[str, str], Change] = {}
         whole = sound = True
+        back_to: datetime | None = None
         try:
             for page in self._pages(project, filter_of(some, self._clock())):
                 if page is None:
                     whole = False
                     break
+                back_to = min((at for at in (back_to, *map(_at, page)) if at is not None), default=None)
                 for entry in page:
                     change = parse_entry(entry, project)
                     if change is not None:
@@ -79,7 +82,7 @@ class GcpAuditLog:
             return _silent(some, reason_of(error))
         changes = tuple(found.values())
         unread = None if sound else Reason.MALFORMED
-        return tuple(Reply(one, changes, whole, unread) for one in some)
+        return tuple(Reply(one, changes, whole, unread, None if whole else back_to) for one in some)
 
     def _pages(self, project: str, asked: str) -> Iterator[list[Any] | None]:
         """Yield each page of what a filter finds, at last None where not all of them were asked for."""
@@ -132,10 +135,10 @@ def parse_entry(entry: Any, project: str) -> Change | None:
     """Read one entry of a project's log; None where it is no change that succeeded, or cannot be read."""
     payload = _table(_table(entry).get("protoPayload"))
     call, name = payload.get("methodName"), payload.get("resourceName")
-    at, event = _time(_table(entry).get("timestamp")), printable(_table(entry).get("insertId"))
+    at, event = _at(entry), printable(_table(entry).get("insertId"))
     service = payload.get("serviceName")
-    failed = _table(payload.get("status")).get("code") not in {None, 0}
-    if failed or service not in {_KMS, _PROJECTS} or not isinstance(call, str) or at is None or event is None:
+    failed = _table(payload.get("status")).get("code") not in (None, 0)
+    if failed or service not in (_KMS, _PROJECTS) or not isinstance(call, str) or at is None or event is None:
         return None
     about = _about(name, project, service)
     if about is None:
@@ -150,7 +153,8 @@ def parse_entry(entry: Any, project: str) -> Change | None:
         source=printable(_table(payload.get("requestMetadata")).get("callerIp")),
         via=_via(who),
         lands_in=_state(payload),
-        deprived=_deprived(payload) if call.endswith(_POLICY) else None,
+        deprived=_members(payload, "REMOVE", idle=NEVER) if call.endswith(_POLICY) else None,
+        given=_members(payload, "ADD") if call.endswith(_POLICY) else None,
     )
 
 
@@ -159,7 +163,7 @@ def is_odd(entry: Any) -> bool:
     payload = _table(_table(entry).get("protoPayload"))
     texts = (payload.get("methodName"), payload.get("resourceName"), payload.get("serviceName"))
     named = all(isinstance(one, str) for one in texts) and printable(_table(entry).get("insertId"))
-    return not named or _time(_table(entry).get("timestamp")) is None
+    return not named or _at(entry) is None
 
 
 def _about(name: object, project: str, service: object) -> str | None:
@@ -172,6 +176,10 @@ def _about(name: object, project: str, service: object) -> str | None:
     return f"projects/{project}{hit[2]}"
 
 
+def _at(entry: object) -> datetime | None:
+    return _time(_table(entry).get("timestamp"))
+
+
 def _state(payload: Mapping[str, Any]) -> str | None:
     """The state that a version was to be in, or is in since."""
     version = _table(_table(payload.get("request")).get("cryptoKeyVersion"))
@@ -181,14 +189,13 @@ def _state(payload: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _deprived(payload: Mapping[str, Any]) -> frozenset[str] | None:
-    """Members that lost a role by a change of a policy; None where the entry does not tell."""
-    delta = _table(_table(payload.get("serviceData")).get("policyDelta"))
-    told = delta.get("bindingDeltas")
+def _members(payload: Mapping[str, Any], action: str, idle: Container[str] = ()) -> frozenset[str] | None:
+    """Members that lost, or got, a role that is none of the idle ones; None where the entry does not tell."""
+    told = _table(_table(payload.get("serviceData")).get("policyDelta")).get("bindingDeltas")
     if not isinstance(told, list):
         return None
-    removed = (_table(one).get("member") for one in told if _table(one).get("action") == "REMOVE")
-    return frozenset(one for one in removed if isinstance(one, str))
+    changed = [one for one in map(_table, told) if one.get("action") == action and str(one.get("role")) not in idle]
+    return frozenset(one["member"] for one in changed if isinstance(one.get("member"), str))
 
 
 def _via(who: Mapping[str, Any]) -> str | None:
