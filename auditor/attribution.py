@@ -244,7 +244,7 @@ def with_reply(one: Finding, what: Wanted, asked: Inquiry, reply: Reply, at: Mom
     sought = replace(before, first=before.first or at.now, last=at.now, unread=None, log=at.log)
     unread = reply.unread or (None if reply.whole else Reason.TIMEOUT)
     # What cannot be read may be the newest of all.
-    found = explaining(reply, what, asked, sought.after) if unread is not Reason.MALFORMED else ()
+    found = explaining(reply, what, asked, sought.after, seen_so(one)) if unread is not Reason.MALFORMED else ()
     if one.actor is not None and not found and all(each.event_id != one.actor.event_id for each in reply.changes):
         # The log tells nothing new.
         return replace(one, sought=replace(sought, settled=over and unread not in _PASSING))

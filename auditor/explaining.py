@@ -1,6 +1,6 @@
 """Which entries of an audit log explain a finding: the call that made it so, and none that changed nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -73,15 +73,25 @@ class Wanted:
     """The call may have been made long before what it led to."""
 
 
-def explaining(reply: Reply, what: Wanted, asked: Inquiry, after: datetime | None) -> tuple[Change, ...]:
+def explaining(
+    reply: Reply, what: Wanted, asked: Inquiry, after: datetime | None, seen: datetime
+) -> tuple[Change, ...]:
     """The call that explains it, or all those of which each may be the one, the oldest first; none: no call does.
 
-    `after`: when it was last read to be otherwise; None where nobody saw it change.
+    `after`: when it was last read to be otherwise; None where nobody saw it change. `seen`: when it was first seen.
+    What is dated a little later counts where nothing else explains it: clocks differ.
     """
-    hits = (each for each in reply.changes if _explains(each, what, asked))
+    changes = [each for each in reply.changes if each.at <= asked.until]
+    told = [each for each in changes if each.at <= seen]
+    return _explaining(told, reply, what, asked, after) or _explaining(changes, reply, what, asked, after)
+
+
+def _explaining(
+    changes: Sequence[Change], reply: Reply, what: Wanted, asked: Inquiry, after: datetime | None
+) -> tuple[Change, ...]:
+    hits = (each for each in changes if _explains(each, what, asked))
     standing = sorted(
-        (each for each in hits if not _is_undone(each, reply, asked, after)),
-        key=lambda each: (each.at, each.event_id),
+        (each for each in hits if not _is_undone(each, changes, after)), key=lambda each: (each.at, each.event_id)
     )
     if not standing or (reply.back_to is not None and standing[-1].at < reply.back_to):
         return ()
@@ -95,14 +105,14 @@ def explaining(reply: Reply, what: Wanted, asked: Inquiry, after: datetime | Non
     run = [each for each in standing if _MAKES.get(each.call) == made and each.about == newest.about]
     first = [each for each in run if each.at == run[0].at]
     # It may have come before it as well.
-    is_in_doubt = any(_undoes(other, each) and other.at == each.at for other in reply.changes for each in first)
+    is_in_doubt = any(_undoes(other, each) and other.at == each.at for other in changes for each in first)
     return tuple(run[: len(first) + 1] if is_in_doubt else first)
 
 
 def _explains(each: Change, what: Wanted, asked: Inquiry) -> bool:
     if each.call not in what.calls or each.about not in what.about:
         return False
-    if each.at > asked.until or (asked.since is not None and each.at < asked.since):
+    if asked.since is not None and each.at < asked.since:
         return False
     states = what.calls[each.call]
     if states and each.lands_in not in states:
@@ -122,13 +132,10 @@ def _is_sure(each: Change, what: Wanted) -> bool:
     return any(one.partition(":")[2].lower() == (what.deprived or "").lower() for one in each.deprived or ())
 
 
-def _is_undone(each: Change, reply: Reply, asked: Inquiry, after: datetime | None) -> bool:
+def _is_undone(each: Change, changes: Iterable[Change], after: datetime | None) -> bool:
     # CloudTrail tells whole seconds. What undoes a call in its own second came after it if it was undone later.
     is_past = after is not None and each.at < after
-    return any(
-        _undoes(other, each) and (each.at < other.at or (is_past and each.at == other.at)) and other.at <= asked.until
-        for other in reply.changes
-    )
+    return any(_undoes(other, each) and (each.at < other.at or (is_past and each.at == other.at)) for other in changes)
 
 
 def _undoes(other: Change, each: Change) -> bool:

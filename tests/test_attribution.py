@@ -21,6 +21,7 @@ from google.cloud.logging_v2 import Client
 from auditor import inquiring
 from auditor.connectors.aws import audit_log
 from auditor.connectors.gcp.audit_log import parse_entry
+from auditor.connectors.pace import Pace
 from auditor.embedded.aws import Store as AwsStore
 from auditor.errors import ReadOnlyError, UsageError
 from auditor.findings import Finding, Judgement, Status
@@ -488,6 +489,19 @@ def test_who_changed_a_key_of_another_account_nobody_else_is_told(aws: World) ->
 
 
 # How much is asked
+
+
+def test_cloudtrail_is_asked_no_more_than_twice_in_any_second() -> None:
+    now, asked = [0.0], []
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    pace = Pace(2 * audit_log._SHARE, audit_log._BURST, lambda: now[0], sleep)  # noqa: SLF001 - as it is
+    for _ in range(50):
+        pace.wait()
+        asked.append(now[0])
+    assert max(sum(start <= one < start + 1 for one in asked) for start in asked) == 2
 
 
 def test_many_keys_are_asked_about_at_once_on_google_cloud_and_page_by_page(

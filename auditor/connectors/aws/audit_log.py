@@ -23,7 +23,8 @@ from auditor.model import Cloud, KeyName, Reason
 _QUOTA: Final = 2.0
 """LookupEvents requests a second, account and Region."""
 _SHARE: Final = 0.75
-_BURST: Final = 2
+_BURST: Final = 1
+"""With more at once there were three in the first second, and whoever else asks has none left."""
 _PAGE: Final = 50
 _PAGES_OF_A_KEY: Final = 2
 """What a busy key is used for stands in the same history: its changes are rather found by their names then."""
