@@ -1,6 +1,8 @@
 """Which entries of an audit log explain a finding: the call that made it so, and none that changed nothing."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -90,8 +92,11 @@ def _explaining(
     changes: Sequence[Change], reply: Reply, what: Wanted, asked: Inquiry, after: datetime | None
 ) -> tuple[Change, ...]:
     hits = (each for each in changes if _explains(each, what, asked))
+    undone = _undone(changes)
+    last = {name: max(times) for name, times in undone.items()}
     standing = sorted(
-        (each for each in hits if not _is_undone(each, changes, after)), key=lambda each: (each.at, each.event_id)
+        (each for each in hits if not _is_undone(each, last.get((each.call, each.about)), after)),
+        key=lambda each: (each.at, each.event_id),
     )
     if not standing or (reply.back_to is not None and standing[-1].at < reply.back_to):
         return ()
@@ -105,7 +110,7 @@ def _explaining(
     run = [each for each in standing if _MAKES.get(each.call) == made and each.about == newest.about]
     first = [each for each in run if each.at == run[0].at]
     # It may have come before it as well.
-    is_in_doubt = any(_undoes(other, each) and other.at == each.at for other in changes for each in first)
+    is_in_doubt = any(each.at in undone.get((each.call, each.about), ()) for each in first)
     return tuple(run[: len(first) + 1] if is_in_doubt else first)
 
 
@@ -132,12 +137,18 @@ def _is_sure(each: Change, what: Wanted) -> bool:
     return any(one.partition(":")[2].lower() == (what.deprived or "").lower() for one in each.deprived or ())
 
 
-def _is_undone(each: Change, changes: Iterable[Change], after: datetime | None) -> bool:
+def _undone(changes: Iterable[Change]) -> Mapping[tuple[str, str], AbstractSet[datetime]]:
+    """Call, and what it was about -> when it was undone, each time."""
+    found: defaultdict[tuple[str, str], set[datetime]] = defaultdict(set)
+    for each in changes:
+        for call, by in UNDONE_BY.items():
+            states = by.get(each.call)
+            if states is not None and (not states or each.lands_in in states):
+                found[call, each.about].add(each.at)
+    return found
+
+
+def _is_undone(each: Change, last: datetime | None, after: datetime | None) -> bool:
     # CloudTrail tells whole seconds. What undoes a call in its own second came after it if it was undone later.
     is_past = after is not None and each.at < after
-    return any(_undoes(other, each) and (each.at < other.at or (is_past and each.at == other.at)) for other in changes)
-
-
-def _undoes(other: Change, each: Change) -> bool:
-    states = UNDONE_BY.get(each.call, {}).get(other.call)
-    return states is not None and other.about == each.about and (not states or other.lands_in in states)
+    return last is not None and (each.at < last or (is_past and each.at == last))

@@ -369,6 +369,20 @@ def test_of_several_calls_the_one_that_made_it_so_is_named_and_nobody_where_that
         assert (found.sought.settled, found.sought.vain) == (True, False)
 
 
+def test_whoever_switches_a_key_on_and_off_thousands_of_times_keeps_no_poll_busy() -> None:
+    states = ("ENABLED", "DISABLED")
+    every = [
+        replace(
+            change("UpdateCryptoKeyVersion", ONE, 1 - one / 30_000, by=f"p{one}", lands_in=states[one % 2]),
+            event_id=f"e{one}",
+        )
+        for one in range(20_000)
+    ]
+    found = told(a_finding("data-unreadable", VERSION), google("DISABLED"), *every)
+    assert found.actor is not None
+    assert found.actor.principal == "p19999"
+
+
 def test_of_many_who_may_have_been_it_a_few_are_named() -> None:
     many = [change("PutKeyPolicy", AWS_KEY.text, 0.9 - one / 1_000, by=f"p{one}") for one in range(500)]
     found = told(a_finding("data-revoked", ROLE_BARRED), aws(), *many)
