@@ -7,7 +7,6 @@ from typing import Final
 
 from auditor.attribution import (
     LAG,
-    Moment,
     attributable,
     begun,
     covers,
@@ -15,13 +14,13 @@ from auditor.attribution import (
     is_due,
     together,
     wanted,
-    with_reply,
 )
 from auditor.explaining import Wanted
 from auditor.findings import Finding, Sought
 from auditor.inquiring import Inquirer
 from auditor.model import KeyName
 from auditor.readability import KeyView
+from auditor.replied import Moment, with_reply
 
 _OFF: Final = "[audit_log] attribute is off"
 _NOT_YET: Final = "its audit log was not read in the time that a poll has; the next one goes on"

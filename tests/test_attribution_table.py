@@ -9,7 +9,6 @@ import pytest
 
 from auditor.attribution import (
     LAG,
-    Moment,
     attributable,
     begun,
     covers,
@@ -17,7 +16,6 @@ from auditor.attribution import (
     is_due,
     last_otherwise,
     wanted,
-    with_reply,
 )
 from auditor.findings import Confidence, Finding, Severity, Sought, Status, Subject, SubjectKind
 from auditor.ledger import codec
@@ -37,6 +35,7 @@ from auditor.model import (
 )
 from auditor.readability import KeyView
 from auditor.readability.access import ANY_PRINCIPAL
+from auditor.replied import Moment, with_reply
 from tests.core_builders import AGENT, AWS_KEY, GCP_KEY, NOW, ROLE, a_gcp_key, a_version, an_aws_key, days
 
 ONE, TEN = (f"{GCP_KEY}/cryptoKeyVersions/{number}" for number in ("1", "10"))
@@ -436,6 +435,22 @@ def test_where_a_key_is_in_another_state_under_the_same_finding_somebody_else_is
     assert (found.actor.principal, found.since) == ("bob", alice.since), "it could not be read before that either"
     unread = {AWS_KEY: KeyView(AWS_KEY, None, None)}
     assert begun(alice, wanted(alice, unread), unread, now).actor == alice.actor, "nobody knows that it changed"
+
+
+def test_where_another_version_is_the_primary_one_somebody_else_is_looked_for() -> None:
+    one = a_finding("primary-unusable", Subject(SubjectKind.KEY, GCP_KEY.text), sought=None)
+    before = google("ENABLED", "DISABLED", "DISABLED")
+    named = told(
+        begun(one, wanted(one, before), before, NOW),
+        before,
+        change("UpdateCryptoKeyVersion", TEN, lands_in="DISABLED"),
+    )
+    assert named.actor is not None
+    known = before[GCP_KEY].reading
+    assert isinstance(known, GcpKey)
+    after = {GCP_KEY: KeyView(GCP_KEY, replace(known, primary="11"), None)}
+    assert begun(named, wanted(named, before), before, NOW).actor == named.actor
+    assert begun(named, wanted(named, after), after, NOW).actor is None
 
 
 def test_where_not_all_was_looked_through_only_what_was_counts() -> None:
