@@ -61,4 +61,4 @@ class Reply:
     unread: Reason | None = None
     """Why it told nothing; what it told before that may be here all the same."""
     back_to: datetime | None = None
-    """Aware, UTC: where not all was looked through, from when on all was."""
+    """Aware, UTC: from when on all was looked through; None where nothing before what is told can speak against it."""

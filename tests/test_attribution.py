@@ -24,10 +24,13 @@ from auditor.connectors.gcp.audit_log import parse_entry
 from auditor.connectors.pace import Pace
 from auditor.embedded.aws import Store as AwsStore
 from auditor.errors import ReadOnlyError, UsageError
-from auditor.findings import Finding, Judgement, Status
+from auditor.findings import Finding, Judgement, Status, Verdict
 from auditor.logged import Change, Inquiry, Reply
 from auditor.model import KeyName, Reason
 from auditor.outputs import metrics, scan_json
+from auditor.policy import Policy
+from auditor.rule import Caused, Context
+from auditor.rules import unattributed_change
 from auditor.telling import tell
 from tests.clouds import GOOGLE_KEY, RING, Clock, a_google_store
 from tests.logged_changes import AWS_KEY, VERSION, WORLDS, World
@@ -272,6 +275,22 @@ def test_a_version_that_is_destroyed_after_it_was_disabled_has_another_actor_und
     store.key(GOOGLE_KEY).versions[11].destroy_time = store.clock() + timedelta(days=30)
     google.by(google.bob, lambda: store.note("DestroyCryptoKeyVersion", version))
     assert who(google.found("primary-unusable")) == google.bob
+
+
+def test_a_change_that_one_of_several_made_has_its_entries_in_the_log(aws: World) -> None:
+    aws.scanned()
+    aws.later(minutes=1)
+    aws.by(aws.alice, aws.disable)
+    aws.by(aws.bob, aws.disable)
+    aws.log[-1]["eventTime"] = aws.log[-2]["eventTime"]
+    first = aws.found()
+    assert who(first) is None
+    assert all(name in (first.unattributed or "") for name in (aws.alice, aws.bob))
+    aws.later(hours=3)
+    after = aws.polled()
+    assert (after.gaps, "unattributed-change" in rules(after)) == ((), False)
+    caused = Caused((aws.of("data-unreadable", after),))
+    assert unattributed_change.RULE.check(caused, Context(after.now, Policy(), {})).verdict is Verdict.PASSED
 
 
 def test_what_was_undone_since_explains_nothing_while_the_newest_entry_is_missing(world: World) -> None:

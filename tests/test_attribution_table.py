@@ -33,6 +33,7 @@ from auditor.model import (
     Reason,
     told_use,
 )
+from auditor.outputs import words
 from auditor.readability import KeyView
 from auditor.readability.access import ANY_PRINCIPAL
 from auditor.replied import Moment, with_reply
@@ -394,6 +395,7 @@ def test_who_was_found_early_is_looked_at_again_and_gives_way_to_whoever_it_was(
     alice, bob = change("DisableKey", AWS_KEY.text, 0.9), change("DisableKey", AWS_KEY.text, 0.3, by="bob")
     first = told(one, aws("Disabled"), alice)
     assert (first.since, first.sought.settled if first.sought else None) == (alice.at, False)
+    assert words.attributed(first).endswith("; entries may still come that tell otherwise")
     due = [minute for minute in range(1, 121) if is_due(first, NOW + timedelta(minutes=minute), LAG[Cloud.AWS])]
     assert due[0] == 15
     undone = told(first, aws("Disabled"), alice, change("EnableKey", AWS_KEY.text, 0.6), minutes=15)
@@ -403,6 +405,7 @@ def test_who_was_found_early_is_looked_at_again_and_gives_way_to_whoever_it_was(
     last = told(late, aws("Disabled"), alice, change("EnableKey", AWS_KEY.text, 0.6), bob, minutes=120)
     assert (last.actor, last.sought.settled if last.sought else None) == (late.actor, True)
     assert not is_due(last, NOW + days(1), LAG[Cloud.AWS])
+    assert words.attributed(last).endswith(f"(entry {bob.event_id})")
 
 
 @pytest.mark.parametrize("unread", [None, Reason.ACCESS_DENIED, Reason.THROTTLED])

@@ -63,13 +63,11 @@ class GcpAuditLog:
         project = some[0].key.owner
         found: dict[tuple[str, str], Change] = {}
         whole = sound = True
-        back_to: datetime | None = None
         try:
             for page in self._pages(project, filter_of(some, self._clock())):
                 if page is None:
                     whole = False
                     break
-                back_to = min((at for at in (back_to, *map(_at, page)) if at is not None), default=None)
                 for entry in page:
                     change = parse_entry(entry, project)
                     if change is not None:
@@ -82,7 +80,8 @@ class GcpAuditLog:
             return _silent(some, reason_of(error))
         changes = tuple(found.values())
         unread = None if sound else Reason.MALFORMED
-        return tuple(Reply(one, changes, whole, unread, None if whole else back_to) for one in some)
+        # What is missing is older than all of these: the newest entries come first.
+        return tuple(Reply(one, changes, whole, unread) for one in some)
 
     def _pages(self, project: str, asked: str) -> Iterator[list[Any] | None]:
         """Yield each page of what a filter finds, at last None where not all of them were asked for."""
