@@ -1,12 +1,13 @@
-"""Who did it: which entry of an audit log explains a finding, and what is told while none does."""
+"""Who did it: what is asked of an audit log for a finding, and when."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from auditor.findings import Actor, Finding, Sought, Status, SubjectKind
-from auditor.logged import REACHES, Change, Inquiry, Reply
+from auditor.explaining import ANY_STATE, UNDONE_BY, UNSURE, Calls, Wanted
+from auditor.findings import Finding, Sought, Status, SubjectKind
+from auditor.logged import Inquiry, Reply
 from auditor.model import (
     AwsKey,
     Cloud,
@@ -26,6 +27,8 @@ LAG: Final = {Cloud.AWS: timedelta(hours=2), Cloud.GCP: timedelta(minutes=10)}
 """How late an entry may come. CloudTrail promises nothing and mostly takes minutes; 85 were seen. Admin Activity
 entries of Google Cloud are there within seconds, unless Logging itself is in trouble."""
 _OFTEN: Final = timedelta(minutes=5)
+_AGAIN: Final = timedelta(minutes=15)
+"""After so long nearly all entries are there: who was found before is looked at again, and when the lag is over."""
 _SELDOM: Final = timedelta(hours=1)
 """A log that cannot be read, or explains nothing yet, is asked with each poll for some minutes, after ever longer
 times then, and at last so often."""
@@ -33,10 +36,7 @@ times then, and at last so often."""
 EXPIRES: Final = "EXPIRES"
 """What an import of material lands in that has a date at which it goes away."""
 _DISABLED: Final = frozenset({"DISABLED"})
-_ANY: Final[frozenset[str]] = frozenset()
-
-Calls = Mapping[str, frozenset[str]]
-"""Name of an operation -> the states that it must have asked for; none: whatever it asked for."""
+_ANY: Final = ANY_STATE
 
 _AWS_DISABLE: Final[Calls] = {"DisableKey": _ANY, "CancelKeyDeletion": _ANY}
 _AWS_DELETE: Final[Calls] = {"ScheduleKeyDeletion": _ANY}
@@ -54,7 +54,6 @@ _AWS_STATES: Final[Mapping[str, Calls]] = {
 }
 _GCP_DISABLE: Final[Calls] = {"UpdateCryptoKeyVersion": _DISABLED, "RestoreCryptoKeyVersion": _ANY}
 _GCP_DESTROY: Final[Calls] = {"DestroyCryptoKeyVersion": _ANY}
-_GCP_LOSE: Final[Calls] = {**_GCP_DESTROY, "DeleteCryptoKeyVersion": _ANY, "DeleteCryptoKey": _ANY}
 _GCP_POLICY: Final[Calls] = {"SetIamPolicy": _ANY}
 _GCP_STATES: Final[Mapping[str, Calls]] = {
     "DISABLED": _GCP_DISABLE,
@@ -64,7 +63,7 @@ _GCP_STATES: Final[Mapping[str, Calls]] = {
 }
 
 _BY_RULE: Final[Mapping[str, Mapping[Cloud, Calls]]] = {
-    "data-lost": {Cloud.AWS: _AWS_DELETE, Cloud.GCP: _GCP_LOSE},
+    "data-lost": {Cloud.AWS: _AWS_DELETE, Cloud.GCP: _GCP_DESTROY},  # only what is destroyed can be deleted
     "data-doomed": {Cloud.AWS: _AWS_DELETE, Cloud.GCP: _GCP_DESTROY},
     "data-unreadable": {Cloud.AWS: {}, Cloud.GCP: {}},  # by the key's state
     "data-unreachable": {Cloud.AWS: _AWS_STORE, Cloud.GCP: {"UpdateEkmConnection": _ANY}},
@@ -78,35 +77,10 @@ _BY_RULE: Final[Mapping[str, Mapping[Cloud, Calls]]] = {
 }
 """The rules whose findings somebody's call has led to, and which calls do. `grant-too-wide` is none of them: it speaks
 of what stands, mostly as the platform prescribes it."""
-_ENABLED: Final[Calls] = {"UpdateCryptoKeyVersion": frozenset({"ENABLED"})}
-_UNDONE_BY: Final[Mapping[str, Calls]] = {
-    "DisableKey": {"EnableKey": _ANY},
-    "CancelKeyDeletion": {"EnableKey": _ANY},
-    "ScheduleKeyDeletion": {"CancelKeyDeletion": _ANY},
-    "DeleteImportedKeyMaterial": {"ImportKeyMaterial": _ANY},
-    "DisconnectCustomKeyStore": {"ConnectCustomKeyStore": _ANY},
-    "UpdateCryptoKeyVersion": _ENABLED,
-    "RestoreCryptoKeyVersion": _ENABLED,
-    "DestroyCryptoKeyVersion": {"RestoreCryptoKeyVersion": _ANY},
-}
-"""What was undone explains nothing, however it came back: the call that counts is not in the log yet."""
+_TAKEN_OFF: Final = frozenset({"DISCONNECTED", "DISCONNECTING"})
 _BY_STATE: Final = frozenset({"data-unreadable", "primary-unusable"})
 _MAY_BE_OLD: Final = frozenset({"data-lost", "data-expiring"})
 """What comes by itself, long after the call that has led to it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which entries of a log would tell who caused a finding."""
-
-    key: KeyName
-    calls: Calls
-    about: frozenset[str]
-    behind: frozenset[str] = frozenset()
-    deprived: str | None = None
-    """Whose right it is that is not there any more."""
-    old: bool = False
-    """The call may have been made long before what it led to."""
 
 
 def attributable(one: Finding) -> bool:
@@ -141,9 +115,11 @@ def _of_aws(one: Finding, key: KeyName, _version: str | None, view: KeyView | No
     store = known.store if isinstance(known, AwsKey) else None
     if "DisconnectCustomKeyStore" in calls and store is not None:
         about = behind = frozenset({store.id})
+        if store.connection_state in _TAKEN_OFF:
+            calls = {"DisconnectCustomKeyStore": _ANY}  # what is changed while it is off did not take it off
     # Material that expires goes by itself, and so does a replica's primary key.
     old = one.rule in _MAY_BE_OLD or state in {"PendingImport", "PendingReplicaDeletion"}
-    return Wanted(key, calls, about, behind, old=old)
+    return Wanted(key, calls, about, behind, state=state if one.rule in _BY_STATE else "", old=old)
 
 
 def _of_google(one: Finding, key: KeyName, version: str | None, view: KeyView | None) -> Wanted:
@@ -169,7 +145,10 @@ def _of_google(one: Finding, key: KeyName, version: str | None, view: KeyView | 
     elif one.subject.kind is SubjectKind.HSM_INSTANCE:
         calls = {}
     old = one.rule in _MAY_BE_OLD or (one.rule in _BY_STATE and "DESTROYED" in states)
-    return Wanted(key, calls, frozenset(about), behind, old=old)
+    # Which version is the primary one may change under the same finding.
+    state = f"{version} {versions[version]}" if one.rule in _BY_STATE and version in versions else ""
+    opened = one.rule == "key-public"
+    return Wanted(key, calls, frozenset(about), behind, state=state, opened=opened, old=old)
 
 
 def last_otherwise(one: Finding, what: Wanted, views: Mapping[KeyName, KeyView]) -> datetime | None:
@@ -181,30 +160,49 @@ def last_otherwise(one: Finding, what: Wanted, views: Mapping[KeyName, KeyView])
     if isinstance(view.reading, AwsKey | GcpKey) and not is_being_made(view.reading):
         _, version = split_version(one.subject.id) if one.subject.kind is SubjectKind.KEY_VERSION else (None, None)
         principal = one.subject.id.rpartition(" -> ")[0]
+        # That a key was enabled uncovers a right that was taken away long before, and the other way round.
+        rights = bool(principal) or what.calls.keys() <= UNSURE
         changed = use_changes(memory.told, view.reading)
-        if not any(concerns(fact, version, (principal,)) for fact in changed):
+        if not any(_is_of_a_right(fact) == rights and concerns(fact, version, (principal,)) for fact in changed):
             return None
     elif memory.denied_since is not None or memory.missing_since is not None:
         return None
     return memory.last_at
 
 
+def _is_of_a_right(fact: str) -> bool:
+    return fact == "reasons" or fact.startswith("right ")
+
+
+def seen_so(one: Finding) -> datetime:
+    """When what somebody is looked for was first seen: what has led to it was done before."""
+    return one.sought.seen if one.sought is not None and one.sought.seen is not None else one.first_seen
+
+
 def is_due(one: Finding, now: datetime, lag: timedelta) -> bool:
-    """Whether the log is to be asked now: at first with each poll, then ever more seldom, and when its lag is over."""
+    """Whether the log is to be asked now: at first with each poll, then ever more seldom, and when its lag is over.
+
+    Who was found meanwhile is looked at again, as entries do not come in their order.
+    """
     sought = one.sought
-    if one.actor is not None or sought is None or sought.settled:
+    if sought is None or sought.settled:
         return False
     if sought.first is None or sought.last is None or not sought.last <= now:
         return True
-    over, passed = one.first_seen + lag, sought.last - sought.first
-    return passed < _OFTEN or (now >= over > sought.last) or now - sought.last >= min(_SELDOM, passed)
+    over, passed, rested = seen_so(one) + lag, sought.last - sought.first, now - sought.last
+    if now >= over > sought.last:
+        return True
+    if one.actor is not None:
+        again = seen_so(one) + _AGAIN
+        return now >= again > sought.last or (now >= over and rested >= _SELDOM)
+    return passed < _OFTEN or rested >= min(_SELDOM, passed)
 
 
 def inquiry(one: Finding, what: Wanted, now: datetime, overlap: timedelta) -> Inquiry:
     """What is asked of the log for a finding; `overlap`: how long after a call the state before it may be read."""
     after = one.sought.after if one.sought is not None and not what.old else None
-    until = min(now, one.first_seen) + CLOCKS_APART
-    calls = frozenset(what.calls).union(*(_UNDONE_BY.get(call, {}) for call in what.calls))
+    until = min(now, seen_so(one)) + CLOCKS_APART
+    calls = frozenset(what.calls).union(*(UNDONE_BY.get(call, {}) for call in what.calls))
     return Inquiry(what.key, calls, after - overlap if after else None, until, now, what.behind)
 
 
@@ -225,80 +223,19 @@ def covers(reply: Reply, asked: Inquiry) -> bool:
     """Whether a reply, which may be to what an earlier poll has asked, is to all that is asked now."""
     was = reply.inquiry
     early = was.since is None or (asked.since is not None and was.since <= asked.since)
-    return asked.calls <= was.calls and asked.behind <= was.behind and early
+    # A key may have been switched on and off again since it was asked about.
+    return asked.calls <= was.calls and asked.behind <= was.behind and early and was.until >= asked.until
 
 
-def with_reply(one: Finding, what: Wanted, asked: Inquiry, reply: Reply, at: "Moment") -> Finding:
-    """What a finding says once the log has replied; `asked`: what was to be asked for it alone."""
-    before = one.sought or Sought(None)
-    sought = replace(before, first=before.first or at.now, last=at.now, unread=None, log=at.log)
-    hits = [each for each in reply.changes if _explains(each, what, asked) and not _is_undone(each, reply, asked)]
-    newest = max(hits, key=lambda each: (each.at, each.event_id), default=None)
-    if newest is not None and newest.principal is not None:
-        return _done_by(one, what, newest, newest.principal, sought)
-    unread = reply.unread or (None if reply.whole else Reason.TIMEOUT)
-    if newest is not None:
-        why = f"its audit log names nobody for {newest.call} of {_minute(newest.at)} (entry {newest.event_id})"
-        return replace(one, unattributed=why, sought=replace(sought, settled=True))
-    if unread is not None:
-        why = f"its audit log could not be read ({unread.replace('_', ' ')})"
-        return replace(one, unattributed=why, sought=replace(sought, unread=unread))
-    if at.now < one.first_seen + at.lag:
-        why = f"no entry of its audit log explains it yet; one may come up to {_span(at.lag)} late"
-        return replace(one, unattributed=why, sought=sought)
-    since = asked.since or at.now - REACHES[what.key.cloud]
-    if sought.after is not None:
-        why = f"no entry of its audit log from {_minute(since)} on explains it, and none may come late any more"
-        return replace(one, unattributed=why, sought=replace(sought, settled=True, vain=True))
-    why = f"no entry of its audit log, which reaches back to {since:%Y-%m-%d}, explains it; nobody saw it change"
-    return replace(one, unattributed=why, sought=replace(sought, settled=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """When a log has replied, which one that was, and how late its entries may come."""
-
-    now: datetime
-    log: str
-    lag: timedelta
-
-
-def _explains(each: Change, what: Wanted, asked: Inquiry) -> bool:
-    if each.call not in what.calls or each.about not in what.about:
-        return False
-    if each.at > asked.until or (asked.since is not None and each.at < asked.since):
-        return False
-    states = what.calls[each.call]
-    if states and each.lands_in not in states:
-        return False
-    if what.deprived is None or each.deprived is None or what.deprived == ANY_PRINCIPAL:
-        return True
-    # Whom a group or a domain holds the log does not tell.
-    return any(one.partition(":")[2] == what.deprived or not one.startswith(_ONE) for one in each.deprived)
-
-
-def _is_undone(each: Change, reply: Reply, asked: Inquiry) -> bool:
-    by = _UNDONE_BY.get(each.call, {})
-    return any(
-        other.call in by
-        and other.about == each.about
-        and each.at < other.at <= asked.until
-        and (not by[other.call] or other.lands_in in by[other.call])
-        for other in reply.changes
-    )
-
-
-_ONE: Final = ("user:", "serviceAccount:", "deleted:")
-"""How members of a policy begin that are one person or account."""
-
-
-def _done_by(one: Finding, what: Wanted, entry: Change, principal: str, sought: Sought) -> Finding:
-    actor = Actor(principal, entry.call, entry.at, entry.source, entry.via, entry.event_id)
-    done = replace(one, actor=actor, unattributed=None, sought=replace(sought, settled=True))
-    # What went before may have stopped the data already, and what comes by itself comes later than the call.
-    if what.old or entry.at > one.since:
-        return done
-    return replace(done, since=entry.at, since_source="audit_log")
+def begun(one: Finding, what: Wanted | None, views: Mapping[KeyName, KeyView], now: datetime) -> Finding:
+    """The finding with its search begun: anew where its key is in another state than the one that was looked for."""
+    sought, state = one.sought, what.state if what is not None else ""
+    if sought is not None and (not state or sought.state in {None, state}):
+        return one if not state else replace(one, sought=replace(sought, state=state))
+    after = last_otherwise(one, what, views) if what is not None else None
+    if sought is None:
+        return replace(one, sought=Sought(after, state=state or None))
+    return replace(one, actor=None, unattributed=None, sought=Sought(after, state=state, seen=now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,12 +256,3 @@ def unreadable(findings: Iterable[Finding]) -> Iterator[Unreadable]:
             silent.setdefault((sought.log, sought.unread), []).append(one)
     for (log, reason), found in sorted(silent.items()):
         yield Unreadable(log, reason, tuple(found))
-
-
-def _minute(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
-
-
-def _span(length: timedelta) -> str:
-    minutes = int(length.total_seconds()) // 60
-    return f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} min"

@@ -125,8 +125,11 @@ def _of_finding(turn: Turn, was: Finding | None, now: Finding | None) -> Iterato
         return
     if changes := tuple(_differing(_facts(was), _facts(now))):
         yield Event(Action.FINDING_CHANGED, turn.judged, turn.judged.now, now, changes, *_done_by(now)[1:])
-    if was.actor is None and now.actor is not None:
-        yield Event(Action.FINDING_ATTRIBUTED, turn.judged, now.actor.time, now, *_done_by(now))
+    if (was.actor and was.actor.event_id) != (now.actor and now.actor.event_id):
+        by = now.actor.principal if now.actor is not None else None
+        others = (Differing("actor", was.actor.principal, by),) if was.actor and was.actor.principal != by else ()
+        at = now.actor.time if now.actor is not None else turn.judged.now
+        yield Event(Action.FINDING_ATTRIBUTED, turn.judged, at, now, others, *_done_by(now)[1:])
 
 
 def _facts(one: Finding) -> dict[str, str | None]:

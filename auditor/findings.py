@@ -217,9 +217,13 @@ class Sought:
     log: str | None = None
     """Which log was asked."""
     settled: bool = False
-    """Nobody asks any more."""
+    """Nobody asks any more. Until all entries are there a later one may tell better who it was."""
     vain: bool = False
     """It was read whole after its lag, and explains a change that was seen by nothing."""
+    state: str | None = None
+    """The state of the key, or of its version, that somebody is looked for; None where the rule tells it."""
+    seen: datetime | None = None
+    """Aware, UTC: when it was first seen so, if that is later than the finding."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ class Change:
     """The state that it asked for, where that tells one use of a call from another."""
     deprived: frozenset[str] | None = None
     """Whom a change of a policy took something from; None where the log does not tell."""
+    given: frozenset[str] | None = None
+    """Whom it gave something; None where the log does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +60,5 @@ class Reply:
     """All of the time that was asked about was looked through, as far as the log reaches."""
     unread: Reason | None = None
     """Why it told nothing; what it told before that may be here all the same."""
+    back_to: datetime | None = None
+    """Aware, UTC: from when on all was looked through; None where nothing before what is told can speak against it."""

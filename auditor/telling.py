@@ -38,6 +38,8 @@ def alarms(one: Event) -> bool:
     """Whether it tells of something worse, or of a judgement of findings that changed."""
     if isinstance(one.about, Gap) and one.about.reason is Reason.NOT_VISIBLE:
         return False  # by the nature of things
+    if one.action is Action.FINDING_ATTRIBUTED:
+        return bool(one.changes)  # somebody else was named before
     return one.action in _ALARMING or (one.action is Action.FINDING_CHANGED and _is_for_people(one))
 
 
@@ -56,7 +58,7 @@ def line(one: Event) -> str:
 def _line(one: Event) -> str:
     match one.about:
         case Finding() as about:
-            return f"{_FINDING[one.action]}{_before(one)}: {_finding(about)}"
+            return f"{_did(one)}: {_finding(about)}"
         case KeyChange() as about:
             by = f", by {one.actor.principal}" if one.actor is not None else ""
             return f"key changed: {words.short(about.key.text)}, {diff_words.key_change(about)}{by}"
@@ -77,11 +79,14 @@ _FINDING = {
 }
 
 
-def _before(one: Event) -> str:
-    if one.action is not Action.FINDING_CHANGED or not isinstance(one.about, Finding):
-        return ""
+def _did(one: Event) -> str:
     was = {each.what: each.before for each in one.changes}
-    return f" from {was.get('status', one.about.status.value)} {was.get('severity', one.about.severity.value)}"
+    if one.action is Action.FINDING_ATTRIBUTED and was:
+        return f"finding not led to by {was['actor']} after all"
+    if one.action is not Action.FINDING_CHANGED or not isinstance(one.about, Finding):
+        return _FINDING[one.action]
+    before = f"{was.get('status', one.about.status.value)} {was.get('severity', one.about.severity.value)}"
+    return f"{_FINDING[one.action]} from {before}"
 
 
 def _changes(one: Event) -> str:

@@ -7,21 +7,20 @@ from typing import Final
 
 from auditor.attribution import (
     LAG,
-    Moment,
-    Wanted,
     attributable,
+    begun,
     covers,
     inquiry,
     is_due,
-    last_otherwise,
     together,
     wanted,
-    with_reply,
 )
+from auditor.explaining import Wanted
 from auditor.findings import Finding, Sought
 from auditor.inquiring import Inquirer
 from auditor.model import KeyName
 from auditor.readability import KeyView
+from auditor.replied import Moment, with_reply
 
 _OFF: Final = "[audit_log] attribute is off"
 _NOT_YET: Final = "its audit log was not read in the time that a poll has; the next one goes on"
@@ -45,16 +44,18 @@ def traced(
     sought: dict[str, Wanted] = {}
     told: dict[str, Finding] = {}
     for one in every:
-        if not attributable(one) or one.actor is not None:
+        if not attributable(one):
             continue
         what = wanted(one, views)
-        begun = replace(one, sought=_begun(one, what, views))
+        ready = begun(one, what, views, now)
+        told[one.id] = ready
         why, settled = _why_not(what, inquirer)
-        if why is not None:
-            told[one.id] = replace(begun, unattributed=why, sought=_not_asked(begun, settled=settled))
-        elif what is not None:
-            told[one.id] = begun if begun.unattributed is not None else replace(begun, unattributed=_NOT_YET)
-            if is_due(begun, now, LAG[what.key.cloud]):
+        if why is not None and ready.actor is None:
+            told[one.id] = replace(ready, unattributed=why, sought=_not_asked(ready, settled=settled))
+        elif why is None and what is not None:
+            if ready.actor is None and ready.unattributed is None:
+                told[one.id] = replace(ready, unattributed=_NOT_YET)
+            if is_due(ready, now, LAG[what.key.cloud]):
                 sought[one.id] = what
     if inquirer is None or not sought:
         return tuple(told.get(one.id, one) for one in every)
@@ -68,12 +69,6 @@ def traced(
             at = Moment(reply.inquiry.at, log.name(what.key), LAG[what.key.cloud])
             told[name] = with_reply(told[name], what, asked[name], reply, at)
     return tuple(told.get(one.id, one) for one in every)
-
-
-def _begun(one: Finding, what: Wanted | None, views: Mapping[KeyName, KeyView]) -> Sought:
-    if one.sought is not None:
-        return one.sought
-    return Sought(last_otherwise(one, what, views) if what is not None else None)
 
 
 def _not_asked(one: Finding, *, settled: bool) -> Sought:

@@ -21,12 +21,16 @@ from google.cloud.logging_v2 import Client
 from auditor import inquiring
 from auditor.connectors.aws import audit_log
 from auditor.connectors.gcp.audit_log import parse_entry
+from auditor.connectors.pace import Pace
 from auditor.embedded.aws import Store as AwsStore
 from auditor.errors import ReadOnlyError, UsageError
-from auditor.findings import Finding, Judgement, Status
+from auditor.findings import Finding, Judgement, Status, Verdict
 from auditor.logged import Change, Inquiry, Reply
 from auditor.model import KeyName, Reason
 from auditor.outputs import metrics, scan_json
+from auditor.policy import Policy
+from auditor.rule import Caused, Context
+from auditor.rules import unattributed_change
 from auditor.telling import tell
 from tests.clouds import GOOGLE_KEY, RING, Clock, a_google_store
 from tests.logged_changes import AWS_KEY, VERSION, WORLDS, World
@@ -220,6 +224,77 @@ def test_of_two_changes_the_one_that_counts_now_is_told(world: World) -> None:
     world.later(minutes=1)
     world.by(world.bob, world.disable)
     assert who(world.found()) == world.bob
+
+
+def test_what_changed_nothing_is_not_what_did_it(world: World) -> None:
+    world.scanned()
+    world.later(minutes=1)
+    world.by(world.alice, world.disable)
+    world.later(seconds=20)
+    world.by(world.bob, world.disable)
+    assert who(world.found()) == world.alice
+
+
+def test_entries_that_come_out_of_their_order_accuse_nobody_for_long(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.scanned()
+    world.later(minutes=1)
+    world.by(world.alice, world.disable)
+    world.later(seconds=20)
+    world.by(world.bob, world.enable)
+    world.later(seconds=20)
+    world.by(world.bob, world.disable)
+    late = [world.log.pop(), world.log.pop()]
+    before = world.polled()
+    assert who(world.of("data-unreadable", before)) == world.alice
+    following = world._assembled().ledger.follow()  # noqa: SLF001 - as the daemon does
+    world.log.extend(late)
+    world.later(minutes=15)
+    after = world.polled()
+    assert who(world.of("data-unreadable", after)) == world.bob
+    with caplog.at_level(logging.WARNING):
+        tell(following.turns())
+    assert any(f"not led to by {world.alice} after all" in one.getMessage() for one in caplog.records)
+    world.later(hours=2)
+    world.polled()
+    asked = world.asked
+    world.later(hours=2)
+    assert (who(world.found()), world.asked) == (world.bob, asked)
+
+
+def test_a_version_that_is_destroyed_after_it_was_disabled_has_another_actor_under_the_same_finding(
+    google: World,
+) -> None:
+    google.scanned()
+    version, store = f"{GOOGLE_KEY}/cryptoKeyVersions/11", google.store
+    store.key(GOOGLE_KEY).primary = 11
+    google.polled()
+    store.key(GOOGLE_KEY).versions[11].state = "DISABLED"
+    state = {"cryptoKeyVersion": {"state": "DISABLED"}}
+    google.by(google.alice, lambda: store.note("UpdateCryptoKeyVersion", version, state))
+    assert who(google.found("primary-unusable")) == google.alice
+    google.later(hours=1)
+    store.key(GOOGLE_KEY).versions[11].state = "DESTROY_SCHEDULED"
+    store.key(GOOGLE_KEY).versions[11].destroy_time = store.clock() + timedelta(days=30)
+    google.by(google.bob, lambda: store.note("DestroyCryptoKeyVersion", version))
+    assert who(google.found("primary-unusable")) == google.bob
+
+
+def test_a_change_that_one_of_several_made_has_its_entries_in_the_log(aws: World) -> None:
+    aws.scanned()
+    aws.later(minutes=1)
+    aws.by(aws.alice, aws.disable)
+    aws.by(aws.bob, aws.disable)
+    aws.log[-1]["eventTime"] = aws.log[-2]["eventTime"]
+    first = aws.found()
+    assert who(first) is None
+    assert all(name in (first.unattributed or "") for name in (aws.alice, aws.bob))
+    aws.later(hours=3)
+    after = aws.polled()
+    assert (after.gaps, "unattributed-change" in rules(after)) == ((), False)
+    caused = Caused((aws.of("data-unreadable", after),))
+    assert unattributed_change.RULE.check(caused, Context(after.now, Policy(), {})).verdict is Verdict.PASSED
 
 
 def test_what_was_undone_since_explains_nothing_while_the_newest_entry_is_missing(world: World) -> None:
@@ -439,6 +514,19 @@ def test_who_changed_a_key_of_another_account_nobody_else_is_told(aws: World) ->
 # How much is asked
 
 
+def test_cloudtrail_is_asked_no_more_than_twice_in_any_second() -> None:
+    now, asked = [0.0], []
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    pace = Pace(2 * audit_log._SHARE, audit_log._BURST, lambda: now[0], sleep)  # noqa: SLF001 - as it is
+    for _ in range(50):
+        pace.wait()
+        asked.append(now[0])
+    assert max(sum(start <= one < start + 1 for one in asked) for start in asked) == 2
+
+
 def test_many_keys_are_asked_about_at_once_on_google_cloud_and_page_by_page(
     google: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -466,6 +554,35 @@ def test_a_busy_key_of_aws_is_found_by_the_calls_names_and_so_is_one_that_its_ar
     aws.later(minutes=5)
     aws.by(aws.bob, aws.disable)
     assert who(aws.found()) == aws.bob
+
+
+def test_the_part_of_a_busy_keys_history_that_was_read_names_nobody_by_itself(aws: World) -> None:
+    aws.scanned()
+    aws.by(aws.alice, aws.disable)
+    aws.later(seconds=2)
+    for _ in range(120):
+        aws.store.note("Decrypt", AWS_KEY, readOnly=True, errorCode="DisabledException")
+    aws.later(seconds=2)
+    aws.by(aws.bob, aws.disable)
+    assert who(aws.found()) == aws.alice
+
+
+def test_whoever_may_have_been_undone_where_nobody_looked_is_not_named(
+    aws: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.connectors.aws.audit_log._PAGE", 1)
+    aws.scanned()
+    aws.by(aws.alice, aws.disable)
+    aws.later(seconds=2)
+    aws.by(aws.bob, aws.enable)
+    aws.forget()
+    for number in range(9):
+        aws.later(seconds=2)
+        aws.store.note("EnableKey", AWS_KEY[:-1] + str(number + 2))
+        aws.store.note("Decrypt", AWS_KEY, readOnly=True)
+    after = aws.polled()
+    assert who(aws.of("data-unreadable", after)) is None
+    assert [gap.reason for gap in after.gaps] == ["timeout"]
 
 
 def test_more_entries_than_are_looked_through_are_told_as_such(aws: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -540,6 +657,10 @@ NOT_AN_ACTOR: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"resources": {"ARN": 7}, "requestParameters": [AWS_KEY], "userIdentity": "me"},
         {"request": [], "response": 7, "authenticationInfo": "me", "requestMetadata": []},
     ),
+    "types that no table takes": (
+        {"recipientAccountId": [], "resources": [[], {"ARN": []}], "errorCode": ["AccessDenied"]},
+        {"status": {"code": []}, "serviceName": [], "serviceData": {"policyDelta": {"bindingDeltas": [[], 7]}}},
+    ),
     "nobody is named": ({"userIdentity": {"arn": {}, "principalId": 7}}, {"authenticationInfo": {"principalEmail": 7}}),
 }
 
@@ -573,6 +694,28 @@ def test_a_key_is_known_by_its_id_as_well_and_a_project_by_its_number() -> None:
     short = {"keyId": AWS_KEY.rpartition("/")[2]}
     assert of_aws(resources=[], requestParameters=short) is not None
     assert of_google(resourceName=VERSION.replace("acme", "123456"), methodName="kms.v1.UpdateCryptoKeyVersion")
+
+
+def test_what_takes_no_right_to_a_key_away_or_gives_one_to_others_is_not_what_did_it() -> None:
+    deltas: list[Any] = [
+        {"action": "REMOVE", "role": "roles/logging.viewer", "member": "user:a"},
+        {"action": "REMOVE", "role": "roles/cloudkms.cryptoKeyEncrypterDecrypter", "member": "user:b"},
+        {"action": "ADD", "role": "roles/cloudkms.viewer", "member": "allUsers"},
+        {"action": "REMOVE", "role": [], "member": []},
+        7,
+    ]
+    entry = a_google_store().note("SetIamPolicy", RING, serviceData={"policyDelta": {"bindingDeltas": deltas}})
+    found = parse_entry(entry, "acme")
+    assert found is not None
+    assert (found.deprived, found.given) == (frozenset({"user:b"}), frozenset({"allUsers"}))
+
+
+@pytest.mark.parametrize("event", [7, None, [], {}, {"EventName": []}, {"EventName": {}, "CloudTrailEvent": 7}])
+def test_an_event_of_another_shape_is_no_record_and_may_be_the_one(event: object) -> None:
+    asked = Inquiry(KeyName(AWS_KEY), frozenset({"DisableKey"}), None, datetime.now(UTC), datetime.now(UTC))
+    found = audit_log._Found()  # noqa: SLF001 - what a page leaves
+    found.add([event], asked)
+    assert (found.changes, found.odd) == ({}, True)
 
 
 RAW = ["", "[]", "7", '{"eventName": 7}', "{" * 100_000, '{"a": 1, "a": 2}', "x" * 400_000]

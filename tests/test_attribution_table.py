@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from auditor.attribution import LAG, Moment, attributable, covers, inquiry, is_due, last_otherwise, wanted, with_reply
+from auditor.attribution import (
+    LAG,
+    attributable,
+    begun,
+    covers,
+    inquiry,
+    is_due,
+    last_otherwise,
+    wanted,
+)
 from auditor.findings import Confidence, Finding, Severity, Sought, Status, Subject, SubjectKind
 from auditor.ledger import codec
 from auditor.logged import Change, Inquiry, Reply
@@ -24,8 +33,10 @@ from auditor.model import (
     Reason,
     told_use,
 )
+from auditor.outputs import words
 from auditor.readability import KeyView
 from auditor.readability.access import ANY_PRINCIPAL
+from auditor.replied import Moment, with_reply
 from tests.core_builders import AGENT, AWS_KEY, GCP_KEY, NOW, ROLE, a_gcp_key, a_version, an_aws_key, days
 
 ONE, TEN = (f"{GCP_KEY}/cryptoKeyVersions/{number}" for number in ("1", "10"))
@@ -145,7 +156,7 @@ EXPLAINS: dict[str, tuple[str, Subject, Mapping[KeyName, KeyView], Change]] = {
     ),
 }
 
-NOT: dict[str, tuple[str, Subject, Mapping[KeyName, KeyView], Change]] = {
+NOT: dict[str, tuple[str, Subject, Mapping[KeyName, KeyView], Change | tuple[Change, ...]]] = {
     "a version whose number begins so": (
         "data-unreadable",
         VERSION,
@@ -195,6 +206,42 @@ NOT: dict[str, tuple[str, Subject, Mapping[KeyName, KeyView], Change]] = {
         aws("Disabled"),
         change("DisableKey", AWS_KEY.text, minutes=12),
     ),
+    "its deletion was scheduled since, so that it was disabled anew": (
+        "data-unreadable",
+        KEY,
+        aws("Disabled"),
+        (change("DisableKey", AWS_KEY.text), change("ScheduleKeyDeletion", AWS_KEY.text, 0.4, by="bob")),
+    ),
+    "it was destroyed since, and restored": (
+        "data-unreadable",
+        VERSION,
+        google("DISABLED"),
+        (change("UpdateCryptoKeyVersion", ONE, lands_in="DISABLED"), change("DestroyCryptoKeyVersion", ONE, 0.4)),
+    ),
+    "material was imported since": (
+        "data-lost",
+        VERSION,
+        google("DESTROYED"),
+        (change("DestroyCryptoKeyVersion", ONE), change("ImportCryptoKeyVersion", ONE, 0.4)),
+    ),
+    "a version that was destroyed long before is deleted": (
+        "data-lost",
+        VERSION,
+        google("DESTROYED"),
+        change("DeleteCryptoKeyVersion", ONE),
+    ),
+    "a store that is off is changed": (
+        "data-unreachable",
+        STORE,
+        aws(**ON_STORE),
+        change("UpdateCustomKeyStore", "cks-1"),
+    ),
+    "somebody was let in, and it is open to everybody": (
+        "key-public",
+        Subject(SubjectKind.KEY, GCP_KEY.text),
+        google("ENABLED"),
+        change("SetIamPolicy", GCP_KEY.text, given=frozenset({"user:bob@acme.example"})),
+    ),
     "after the finding": ("data-unreadable", KEY, aws("Disabled"), change("DisableKey", AWS_KEY.text, minutes=-2)),
 }
 
@@ -221,8 +268,216 @@ def test_this_call_explains_it_and_is_asked_for(
 
 
 @pytest.mark.parametrize(("rule", "subject", "views", "done"), NOT.values(), ids=NOT)
-def test_this_call_does_not(rule: str, subject: Subject, views: Mapping[KeyName, KeyView], done: Change) -> None:
-    assert told(a_finding(rule, subject), views, done).actor is None
+def test_this_call_does_not(
+    rule: str, subject: Subject, views: Mapping[KeyName, KeyView], done: Change | tuple[Change, ...]
+) -> None:
+    changes = done if isinstance(done, tuple) else (done,)
+    assert told(a_finding(rule, subject), views, *changes).actor is None
+
+
+PUT, UNLIKE = change("PutKeyPolicy", AWS_KEY.text, 0.7), change("RetireGrant", AWS_KEY.text, 0.2, by="bob")
+ONE_OF: dict[str, tuple[str, Subject, Mapping[KeyName, KeyView], tuple[Change, ...], str | None]] = {
+    "what is disabled is disabled again": (
+        "data-unreadable",
+        KEY,
+        aws("Disabled"),
+        (change("DisableKey", AWS_KEY.text, 0.7), change("DisableKey", AWS_KEY.text, 0.2, by="bob")),
+        "alice",
+    ),
+    "a version that was restored is disabled": (
+        "data-unreadable",
+        VERSION,
+        google("DISABLED"),
+        (
+            change("DestroyCryptoKeyVersion", ONE, 0.8, by="carol"),
+            change("RestoreCryptoKeyVersion", ONE, 0.7),
+            change("UpdateCryptoKeyVersion", ONE, 0.2, by="bob", lands_in="DISABLED"),
+        ),
+        "alice",
+    ),
+    "two in one second": (
+        "data-unreadable",
+        KEY,
+        aws("Disabled"),
+        (change("DisableKey", AWS_KEY.text), replace(change("DisableKey", AWS_KEY.text, by="bob"), event_id="b")),
+        None,
+    ),
+    "one in the second of what undoes it, and another": (
+        "data-unreadable",
+        KEY,
+        aws("Disabled"),
+        (
+            change("DisableKey", AWS_KEY.text),
+            change("EnableKey", AWS_KEY.text, by="carol"),
+            change("DisableKey", AWS_KEY.text, 0.2, by="bob"),
+        ),
+        None,
+    ),
+    "the same, before it was read to be on": (
+        "data-unreadable",
+        KEY,
+        aws("Disabled"),
+        (
+            change("DisableKey", AWS_KEY.text, 5),
+            change("EnableKey", AWS_KEY.text, 5, by="carol"),
+            change("DisableKey", AWS_KEY.text, 0.2, by="bob"),
+        ),
+        "bob",
+    ),
+    "several change a policy": ("data-revoked", ROLE_BARRED, aws(), (PUT, UNLIKE), None),
+    "one changes it twice": ("data-revoked", ROLE_BARRED, aws(), (PUT, replace(UNLIKE, principal="alice")), "alice"),
+    "a key is made, and its policy replaced": (
+        "key-public",
+        KEY,
+        aws(),
+        (change("CreateKey", AWS_KEY.text, 0.7, by="bob"), change("PutKeyPolicy", AWS_KEY.text, 0.2)),
+        "alice",
+    ),
+    "one of several takes it from the one who lacks it": (
+        "data-revoked",
+        BARRED,
+        google(),
+        (
+            change("SetIamPolicy", GCP_KEY.ring, 0.7, deprived=REMOVED),
+            change("SetIamPolicy", GCP_KEY.ring, 0.2, by="bob", deprived=frozenset({"group:all@acme.example"})),
+            change("SetIamPolicy", GCP_KEY.ring, 0.1, by="carol"),
+        ),
+        "alice",
+    ),
+    "one of several lets everybody in": (
+        "key-public",
+        Subject(SubjectKind.KEY, GCP_KEY.text),
+        google("ENABLED"),
+        (
+            change("SetIamPolicy", GCP_KEY.ring, 0.7, given=frozenset({"allUsers"})),
+            change("SetIamPolicy", GCP_KEY.ring, 0.2, by="bob"),
+        ),
+        "alice",
+    ),
+}
+
+
+@pytest.mark.parametrize(("rule", "subject", "views", "done", "by"), ONE_OF.values(), ids=ONE_OF)
+def test_of_several_calls_the_one_that_made_it_so_is_named_and_nobody_where_that_is_not_known(
+    rule: str, subject: Subject, views: Mapping[KeyName, KeyView], done: tuple[Change, ...], by: str | None
+) -> None:
+    for changes in (done, done[::-1]):
+        found = told(a_finding(rule, subject), views, *changes, minutes=180)
+        assert (found.actor.principal if found.actor else None) == by
+        assert by is not None or (found.unattributed or "").startswith("calls of several may have led to it: ")
+        assert found.sought is not None
+        assert (found.sought.settled, found.sought.vain) == (True, False)
+
+
+def test_whoever_switches_a_key_on_and_off_thousands_of_times_keeps_no_poll_busy() -> None:
+    states = ("ENABLED", "DISABLED")
+    every = [
+        replace(
+            change("UpdateCryptoKeyVersion", ONE, 1 - one / 30_000, by=f"p{one}", lands_in=states[one % 2]),
+            event_id=f"e{one}",
+        )
+        for one in range(20_000)
+    ]
+    found = told(a_finding("data-unreadable", VERSION), google("DISABLED"), *every)
+    assert found.actor is not None
+    assert found.actor.principal == "p19999"
+
+
+def test_of_many_who_may_have_been_it_a_few_are_named() -> None:
+    many = [change("PutKeyPolicy", AWS_KEY.text, 0.9 - one / 1_000, by=f"p{one}") for one in range(500)]
+    found = told(a_finding("data-revoked", ROLE_BARRED), aws(), *many)
+    assert (found.unattributed or "").endswith(" UTC, and 497 more")
+    assert len(found.unattributed or "") < 300
+
+
+def test_who_was_found_early_is_looked_at_again_and_gives_way_to_whoever_it_was() -> None:
+    one = a_finding("data-unreadable", KEY)
+    alice, bob = change("DisableKey", AWS_KEY.text, 0.9), change("DisableKey", AWS_KEY.text, 0.3, by="bob")
+    first = told(one, aws("Disabled"), alice)
+    assert (first.since, first.sought.settled if first.sought else None) == (alice.at, False)
+    assert words.attributed(first).endswith("; entries may still come that tell otherwise")
+    due = [minute for minute in range(1, 121) if is_due(first, NOW + timedelta(minutes=minute), LAG[Cloud.AWS])]
+    assert due[0] == 15
+    undone = told(first, aws("Disabled"), alice, change("EnableKey", AWS_KEY.text, 0.6), minutes=15)
+    assert (undone.actor, undone.since, undone.since_source) == (None, NOW, "between_polls")
+    late = told(first, aws("Disabled"), alice, change("EnableKey", AWS_KEY.text, 0.6), bob, minutes=15)
+    assert (late.actor.principal if late.actor else None, late.since) == ("bob", bob.at)
+    last = told(late, aws("Disabled"), alice, change("EnableKey", AWS_KEY.text, 0.6), bob, minutes=120)
+    assert (last.actor, last.sought.settled if last.sought else None) == (late.actor, True)
+    assert not is_due(last, NOW + days(1), LAG[Cloud.AWS])
+    assert words.attributed(last).endswith(f"(entry {bob.event_id})")
+
+
+@pytest.mark.parametrize("unread", [None, Reason.ACCESS_DENIED, Reason.THROTTLED])
+def test_a_log_that_tells_nothing_of_it_any_more_takes_nobody_back(unread: Reason | None) -> None:
+    first = told(a_finding("data-unreadable", KEY), aws("Disabled"), change("DisableKey", AWS_KEY.text))
+    again = told(first, aws("Disabled"), minutes=130, unread=unread)
+    assert (again.actor, again.unattributed) == (first.actor, None)
+    assert again.sought is not None
+    assert (again.sought.settled, again.sought.unread) == (unread is not Reason.THROTTLED, None)
+    assert not is_due(again, NOW + timedelta(minutes=189), LAG[Cloud.AWS])
+    assert is_due(again, NOW + timedelta(minutes=190), LAG[Cloud.AWS]) is (unread is Reason.THROTTLED)
+
+
+def test_where_a_key_is_in_another_state_under_the_same_finding_somebody_else_is_looked_for() -> None:
+    one = a_finding("data-unreadable", KEY, sought=None)
+    what = wanted(one, aws("Disabled"))
+    assert what is not None
+    alice = told(begun(one, what, aws("Disabled"), NOW), aws("Disabled"), change("DisableKey", AWS_KEY.text))
+    assert alice.actor is not None
+    now = NOW + days(2)
+    for state, named in (("Disabled", alice.actor), ("PendingImport", None)):
+        what = wanted(alice, aws(state))
+        again = begun(alice, what, aws(state), now)
+        assert again.actor == named
+    assert again.sought is not None
+    assert (again.sought.seen, again.sought.settled) == (now, False)
+    bob = change("DeleteImportedKeyMaterial", AWS_KEY.text, minutes=-(2 * 24 * 60 - 1), by="bob")
+    found = told(again, aws("PendingImport"), bob, minutes=2 * 24 * 60)
+    assert found.actor is not None
+    assert (found.actor.principal, found.since) == ("bob", alice.since), "it could not be read before that either"
+    unread = {AWS_KEY: KeyView(AWS_KEY, None, None)}
+    assert begun(alice, wanted(alice, unread), unread, now).actor == alice.actor, "nobody knows that it changed"
+
+
+def test_where_another_version_is_the_primary_one_somebody_else_is_looked_for() -> None:
+    one = a_finding("primary-unusable", Subject(SubjectKind.KEY, GCP_KEY.text), sought=None)
+    before = google("ENABLED", "DISABLED", "DISABLED")
+    named = told(
+        begun(one, wanted(one, before), before, NOW),
+        before,
+        change("UpdateCryptoKeyVersion", TEN, lands_in="DISABLED"),
+    )
+    assert named.actor is not None
+    known = before[GCP_KEY].reading
+    assert isinstance(known, GcpKey)
+    after = {GCP_KEY: KeyView(GCP_KEY, replace(known, primary="11"), None)}
+    assert begun(named, wanted(named, before), before, NOW).actor == named.actor
+    assert begun(named, wanted(named, after), after, NOW).actor is None
+
+
+def test_where_not_all_was_looked_through_only_what_was_counts() -> None:
+    one, done = a_finding("data-revoked", ROLE_BARRED), change("PutKeyPolicy", AWS_KEY.text, 0.5)
+    early, late = (NOW - timedelta(minutes=each) for each in (0.6, 0.4))
+    found = told(one, aws(), done, whole=False, back_to=early)
+    assert found.actor is not None
+    hidden = told(one, aws(), done, whole=False, back_to=late)
+    assert (hidden.actor, hidden.sought.unread if hidden.sought else None) == (None, Reason.TIMEOUT)
+
+
+def test_nobody_is_named_while_an_entry_cannot_be_read_that_may_be_the_newest() -> None:
+    done = change("DisableKey", AWS_KEY.text)
+    found = told(a_finding("data-unreadable", KEY), aws("Disabled"), done, unread=Reason.MALFORMED)
+    assert (found.actor, found.sought.unread if found.sought else None) == (None, Reason.MALFORMED)
+
+
+def test_that_a_key_was_switched_on_does_not_tell_when_a_right_was_taken() -> None:
+    before, now = an_aws_key("Disabled"), an_aws_key()
+    view = KeyView(AWS_KEY, now, KeyMemory(before, NOW - timedelta(minutes=1), told=told_use(before)))
+    for one in (a_finding("data-revoked", ROLE_BARRED), a_finding("key-public", KEY)):
+        what = wanted(one, {AWS_KEY: view})
+        assert what is not None
+        assert last_otherwise(one, what, {AWS_KEY: view}) is None
 
 
 def test_what_comes_by_itself_keeps_the_date_of_the_loss_and_other_things_have_the_calls() -> None:
@@ -241,7 +496,8 @@ def test_what_comes_by_itself_keeps_the_date_of_the_loss_and_other_things_have_t
 def test_an_entry_that_names_nobody_settles_it_and_no_older_one_is_taken_instead() -> None:
     newest = change("DisableKey", AWS_KEY.text, by=None)
     older = change("DisableKey", AWS_KEY.text, minutes=0.8)
-    found = told(a_finding("data-unreadable", KEY), aws("Disabled"), older, newest)
+    undone = change("EnableKey", AWS_KEY.text, minutes=0.7)
+    found = told(a_finding("data-unreadable", KEY), aws("Disabled"), older, undone, newest)
     assert (found.actor, found.sought.settled if found.sought else None) == (None, True)
     assert "names nobody for DisableKey" in (found.unattributed or "")
 
@@ -325,7 +581,13 @@ def test_what_an_earlier_poll_has_asked_counts_only_where_that_was_all_that_is_a
     was = Inquiry(AWS_KEY, frozenset({"DisableKey"}), NOW - days(1), NOW, NOW)
     assert covers(Reply(was), was)
     assert covers(Reply(replace(was, since=None)), was)
-    for more in ({"calls": frozenset({"PutKeyPolicy"})}, {"since": None}, {"behind": frozenset({"cks-1"})}):
+    others: tuple[dict[str, Any], ...] = (
+        {"calls": frozenset({"PutKeyPolicy"})},
+        {"since": None},
+        {"behind": frozenset({"cks-1"})},
+        {"until": NOW + days(1)},
+    )
+    for more in others:
         assert not covers(Reply(was), replace(was, **more))
 
 

@@ -87,7 +87,8 @@ def done_by(one: Actor) -> str:
 def attributed(one: Finding) -> str:
     """Who did what a finding is about, or why nobody is told; empty where it is about nothing that a call changes."""
     if one.actor is not None:
-        return done_by(one.actor)
+        is_early = one.sought is not None and not one.sought.settled
+        return f"{done_by(one.actor)}{'; entries may still come that tell otherwise' if is_early else ''}"
     return f"not attributed: {one.unattributed}" if one.unattributed is not None else ""
 
 

@@ -23,7 +23,8 @@ from auditor.model import Cloud, KeyName, Reason
 _QUOTA: Final = 2.0
 """LookupEvents requests a second, account and Region."""
 _SHARE: Final = 0.75
-_BURST: Final = 2
+_BURST: Final = 1
+"""With more at once there were three in the first second, and whoever else asks has none left."""
 _PAGE: Final = 50
 _PAGES_OF_A_KEY: Final = 2
 """What a busy key is used for stands in the same history: its changes are rather found by their names then."""
@@ -43,15 +44,24 @@ class _Found:
     changes: dict[str, Change] = field(default_factory=dict)
     odd: bool = False
     """Something could not be read that may be one of them."""
+    whole: bool = True
+    back_to: datetime | None = None
+    """From when on all was looked through, where not all was."""
 
     def add(self, events: Iterable[Any], asked: Inquiry) -> None:
         """Take what is about the key out of a page."""
         for event in events:
             record = record_of(event)
             if record is None:
-                self.odd = self.odd or event.get("EventName") in asked.calls
+                name = _table(event).get("EventName")
+                self.odd = self.odd or not isinstance(name, str) or name in asked.calls
             elif (change := parse_record(record, asked)) is not None:
                 self.changes[change.event_id] = change
+
+    def cut(self, oldest: datetime) -> None:
+        """Note that nothing before a moment was looked through for some of the calls."""
+        self.whole = False
+        self.back_to = oldest if self.back_to is None else max(self.back_to, oldest)
 
 
 class AwsAuditLog:
@@ -88,9 +98,10 @@ class AwsAuditLog:
         try:
             for one in some:
                 found = self._by_key(one)
-                if found.changes:
+                # A part of a key's history may lack the very call that undid, or repeated, what the rest tells.
+                if found.changes and found.whole:
                     left.remove(one)
-                    yield (_reply(one, found, whole=True),)
+                    yield (_reply(one, found),)
             if left:
                 yield tuple(self._by_name(left))
         except FAULTS as error:
@@ -99,12 +110,11 @@ class AwsAuditLog:
     def _by_key(self, one: Inquiry) -> _Found:
         """What the history has under the key's ARN; events about what stands behind the key are not."""
         found = _Found()
-        if one.calls <= _STORES:
+        if one.behind or one.calls <= _STORES:
             return found
         for page in self._pages(one.key, ("ResourceName", one.key.text), (one.since, one.until), _PAGES_OF_A_KEY):
+            found.whole = page is not None
             found.add(page or (), one)
-            if found.changes:
-                break  # the newest come first
         return found
 
     def _by_name(self, left: Sequence[Inquiry]) -> Iterator[Reply]:
@@ -114,17 +124,18 @@ class AwsAuditLog:
         known = [one for one in every if one is not None]
         since = min(known) if len(known) == len(every) else None
         until = max(one.until for one in left)
-        whole: dict[str, bool] = {}
         for call in sorted({call for one in left for call in one.calls}):
-            whole[call] = True
+            asking = [one for one in left if call in one.calls]
+            oldest = until
             for page in self._pages(left[0].key, ("EventName", call), (since, until), _PAGES_OF_A_NAME):
-                if page is None:
-                    whole[call] = False
-                    break
-                for one in left:
-                    found[one.key].add(page, one)
+                for one in asking:
+                    if page is None:
+                        found[one.key].cut(oldest)
+                    else:
+                        found[one.key].add(page, one)
+                oldest = min((oldest, *_times(page or ())))
         for one in left:
-            yield _reply(one, found[one.key], whole=all(whole[call] for call in one.calls))
+            yield _reply(one, found[one.key])
 
     def _pages(
         self, key: KeyName, by: tuple[str, str], window: tuple[datetime | None, datetime], most: int
@@ -159,13 +170,22 @@ def _silent(some: Iterable[Inquiry], reason: Reason) -> tuple[Reply, ...]:
     return tuple(Reply(one, unread=reason) for one in some)
 
 
-def _reply(one: Inquiry, found: _Found, *, whole: bool) -> Reply:
-    return Reply(one, tuple(found.changes.values()), whole, Reason.MALFORMED if found.odd else None)
+def _reply(one: Inquiry, found: _Found) -> Reply:
+    unread = Reason.MALFORMED if found.odd else None
+    return Reply(one, tuple(found.changes.values()), found.whole, unread, found.back_to)
 
 
-def record_of(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _times(events: Iterable[Any]) -> Iterator[datetime]:
+    """When the calls of a page were made; of one that cannot be read nobody knows."""
+    for event in events:
+        at = _time((record_of(event) or {}).get("eventTime"))
+        if at is not None:
+            yield at
+
+
+def record_of(event: object) -> Mapping[str, Any] | None:
     """The record in an entry of the history; None where it is none."""
-    text = event.get("CloudTrailEvent")
+    text = _table(event).get("CloudTrailEvent")
     if not isinstance(text, str) or len(text) > _LONGEST:
         return None
     try:
@@ -203,7 +223,7 @@ def parse_record(record: Mapping[str, Any], asked: Inquiry) -> Change | None:
 def _about(record: Mapping[str, Any], asked: Inquiry) -> str | None:
     """What of that which is asked about a record is about: the key, or what stands behind it."""
     key, told = asked.key, _table(record.get("requestParameters"))
-    if record.get("awsRegion") != key.location or record.get("recipientAccountId") not in {None, key.owner}:
+    if record.get("awsRegion") != key.location or record.get("recipientAccountId") not in (None, key.owner):
         return None
     store = told.get("customKeyStoreId")
     if isinstance(store, str) and store in asked.behind:

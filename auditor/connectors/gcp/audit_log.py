@@ -5,13 +5,14 @@ language, Quotas and limits; the reference of `AuditLog`.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from auditor.connectors.gcp.errors import FAULTS, reason_of
 from auditor.connectors.gcp.log_entry import ACTIVITY, KMS, PROJECTS, has_failed, moment, quoted, stamp, table
 from auditor.connectors.gcp.log_pages import LogPages
+from auditor.connectors.gcp.policy import NEVER
 from auditor.connectors.gcp.session import GcpClients
 from auditor.connectors.printable import printable
 from auditor.logged import REACHES, Change, Inquiry, Reply
@@ -69,6 +70,7 @@ class GcpAuditLog:
             return _silent(some, reason_of(error))
         changes = tuple(found.values())
         unread = None if sound else Reason.MALFORMED
+        # What is missing is older than all of these: the newest entries come first.
         return tuple(Reply(one, changes, whole, unread) for one in some)
 
 
@@ -123,7 +125,8 @@ def parse_entry(entry: Any, project: str) -> Change | None:
         source=printable(table(payload.get("requestMetadata")).get("callerIp")),
         via=_via(who),
         lands_in=_state(payload),
-        deprived=_deprived(payload) if call.endswith(_POLICY) else None,
+        deprived=_members(payload, "REMOVE", idle=NEVER) if call.endswith(_POLICY) else None,
+        given=_members(payload, "ADD") if call.endswith(_POLICY) else None,
     )
 
 
@@ -154,14 +157,13 @@ def _state(payload: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _deprived(payload: Mapping[str, Any]) -> frozenset[str] | None:
-    """Members that lost a role by a change of a policy; None where the entry does not tell."""
-    delta = table(table(payload.get("serviceData")).get("policyDelta"))
-    told = delta.get("bindingDeltas")
+def _members(payload: Mapping[str, Any], action: str, idle: Container[str] = ()) -> frozenset[str] | None:
+    """Members that lost, or got, a role that is none of the idle ones; None where the entry does not tell."""
+    told = table(table(payload.get("serviceData")).get("policyDelta")).get("bindingDeltas")
     if not isinstance(told, list):
         return None
-    removed = (table(one).get("member") for one in told if table(one).get("action") == "REMOVE")
-    return frozenset(one for one in removed if isinstance(one, str))
+    changed = [one for one in map(table, told) if one.get("action") == action and str(one.get("role")) not in idle]
+    return frozenset(one["member"] for one in changed if isinstance(one.get("member"), str))
 
 
 def _via(who: Mapping[str, Any]) -> str | None:

@@ -22,7 +22,7 @@ GRANTING: Final[Mapping[str, frozenset[str]]] = {
 }
 """Predefined roles that hold a permission without a further condition."""
 
-_NEVER: Final = frozenset(
+NEVER: Final = frozenset(
     {
         "roles/cloudkms.admin",
         "roles/cloudkms.viewer",
@@ -137,7 +137,7 @@ def _possible(agent: str, action: str, binding: Binding) -> bool:
 
 def _may_grant(action: str, binding: Binding) -> bool:
     other = frozenset().union(*GRANTING.values()) - GRANTING[action]
-    return binding.role not in _NEVER and binding.role not in other
+    return binding.role not in NEVER and binding.role not in other
 
 
 def _may_include(members: Iterable[str]) -> Iterable[bool]:
