@@ -47,6 +47,12 @@ _PLATFORM_REGION: Final = re.compile(r"(?:aws|gcp)-[a-z0-9-]{1,60}")  # turbopuf
 _PUBLIC: Final = re.compile(r"https://((?:aws|gcp)-[a-z0-9-]+)\.turbopuffer\.com")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _HOST: Final = re.compile(r"\*|(?:\*\.)?[A-Za-z0-9][A-Za-z0-9.-]{0,252}|[0-9A-Fa-f:.]{2,45}")
+_QUEUE: Final = re.compile(
+    r"https://sqs(?:-fips)?\.[a-z0-9-]{5,30}\.(?:amazonaws\.com(?:\.cn)?|api\.aws)/[0-9]{12}/[A-Za-z0-9_-]{1,80}(?:\.fifo)?"
+)  # Amazon SQS Developer Guide, Queue identifiers; AWS General Reference, SQS endpoints
+_SUBSCRIPTION: Final = re.compile(
+    r"projects/[a-z][a-z0-9.:-]{2,100}/subscriptions/(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
+)  # Pub/Sub docs, Resource names
 _NAMED: Final = 3
 """How many mistakes besides the first a message names."""
 
@@ -248,6 +254,9 @@ class Account(_Table):
     """Google service account to act as."""
     quota_project: str | None = None
     """Google project that the requests count against."""
+    feed: str | None = None
+    """Where its events arrive: the URL of an SQS queue, or projects/PROJECT/subscriptions/NAME of Pub/Sub. `serve` reads
+    from there which keys were changed; without one they are polled alone."""
 
     @model_validator(mode="after")
     def _one_cloud(self) -> Self:
@@ -259,7 +268,19 @@ class Account(_Table):
             raise ValueError("impersonate and quota_project belong to a Google project; this one has an AWS id")
         if self.role_arn and self.id != self.role_arn.split(":")[4]:
             raise ValueError(f"role_arn {self.role_arn!r} is a role of another account than id {self.id!r}")
+        if self.feed is not None:
+            self._check_feed(self.feed)
         return self
+
+    def _check_feed(self, feed: str) -> None:
+        shape, like = (
+            (_QUEUE, "the URL of an SQS queue, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
+            if self.id is not None
+            else (_SUBSCRIPTION, "a subscription of Pub/Sub, projects/PROJECT/subscriptions/NAME")
+        )
+        if not shape.fullmatch(feed):
+            whose = f"AWS account {self.id}" if self.id is not None else f"Google project {self.project}"
+            raise ValueError(f"feed {shown(feed)!r} of {whose} is not one: give {like}")
 
 
 class Platform(_Table):
@@ -539,6 +560,8 @@ class Thresholds(_Table):
     """sweep-incomplete: the share of objects whose key must be known."""
     poll_max_age_minutes: float = Field(default=15, gt=0, le=525_600)
     """poll-stale."""
+    feed_max_silence_minutes: float = Field(default=60, ge=1, le=525_600)
+    """feed-silent: how long the service of a feed may give no answer."""
     propagation_minutes: float = Field(default=10, ge=0, le=525_600)
     """probe-disagrees: how long after a change a read may still find the old state."""
     confirm_missing_minutes: float = Field(default=5, ge=0, le=525_600)
@@ -563,6 +586,7 @@ class Thresholds(_Table):
             sweep_max_age=timedelta(hours=self.sweep_max_age_hours),
             min_coverage=self.min_coverage,
             poll_max_age=timedelta(minutes=self.poll_max_age_minutes),
+            feed_max_silence=timedelta(minutes=self.feed_max_silence_minutes),
             propagation=timedelta(minutes=self.propagation_minutes),
             confirm_missing=timedelta(minutes=self.confirm_missing_minutes),
             rotation_period=timedelta(days=self.rotation_period_days),
@@ -668,6 +692,7 @@ class Config(_Table):
             ("bucket url", [one.url for one in self.bucket]),
             ("key name", [one.name for one in self.key]),
             ("account", [one.id or one.project or "" for one in self.account]),
+            ("feed", [one.feed for one in self.account if one.feed is not None]),
             ("registry", [one.name for one in self.registry]),
             ("waiver", [one.given().name for one in self.waiver]),
         ):

@@ -59,6 +59,30 @@ REFUSED = {
         BUCKET + '[[account]]\nid = "111122223333"\nrole_arn = "arn:aws:iam::444455556666:role/auditor"\n',
         "is a role of another account than id '111122223333'",
     ),
+    "queue of a project": (
+        BUCKET + '[[account]]\nproject = "x"\nfeed = "https://sqs.us-east-1.amazonaws.com/111122223333/q"\n',
+        "of Google project x is not one: give a subscription of Pub/Sub, projects/PROJECT/subscriptions/NAME",
+    ),
+    "subscription of an account": (
+        BUCKET + '[[account]]\nid = "111122223333"\nfeed = "projects/x/subscriptions/y-y"\n',
+        "of AWS account 111122223333 is not one: give the URL of an SQS queue, https://sqs.REGION.amazonaws.com/",
+    ),
+    "queue elsewhere": (
+        BUCKET + '[[account]]\nid = "111122223333"\nfeed = "https://sqs.evil.example/111122223333/q"\n',
+        "is not one: give the URL of an SQS queue",
+    ),
+    "queue with a password": (
+        BUCKET + '[[account]]\nid = "111122223333"\nfeed = "https://me:pass@sqs.us-east-1.amazonaws.com/111122223333/q"\n',
+        "is not one: give the URL of an SQS queue",
+    ),
+    "one queue twice": (
+        BUCKET
+        + "".join(
+            f'[[account]]\nid = "{one}"\nfeed = "https://sqs.us-east-1.amazonaws.com/111122223333/q"\n'
+            for one in ("111122223333", "444455556666")
+        ),
+        "feed 'https://sqs.us-east-1.amazonaws.com/111122223333/q' is given twice",
+    ),
     "bucket read with an account of the other cloud": (
         BUCKET + 'account = "111122223333"\n[[account]]\nid = "111122223333"\n',
         "no [[account]] has that project",
