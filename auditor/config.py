@@ -255,8 +255,9 @@ class Account(_Table):
     quota_project: str | None = None
     """Google project that the requests count against."""
     feed: str | None = None
-    """Where its events arrive: the URL of an SQS queue, or projects/PROJECT/subscriptions/NAME of Pub/Sub. `serve` reads
-    from there which keys were changed; without one they are polled alone."""
+    """Where its events arrive: the URL of an SQS queue, or projects/PROJECT/subscriptions/NAME of Pub/Sub.
+
+    `serve` reads from there which keys were changed; without one they are polled alone."""
 
     @model_validator(mode="after")
     def _one_cloud(self) -> Self:

@@ -65,6 +65,7 @@ from auditor.registering import Heard, declared_by, hear, keys_of, ready, tenant
 from auditor.retiring import retiring
 from auditor.rule import Excepted
 from auditor.run import Parts, Progress, new_id
+from auditor.silence import Ear
 from auditor.skew import plausible
 from auditor.sweeping import sweep_all
 from auditor.tracing import traced
@@ -182,18 +183,23 @@ def poll(
     only: frozenset[KeyName] = frozenset(),
     unconfigured: int | Gap | None = None,
     interval: timedelta | None = None,
+    *,
+    ears: tuple[Ear, ...] | None = None,
+    strict: bool = True,
 ) -> Judgement:
     """Read the state of every needed key (or of those named), judge, and keep both; one poll at a time.
 
     `unconfigured` is what a sweep of the bucket lists just found (None: as before), `interval` the effective time
-    between two polls (None: no daemon).
+    between two polls (None: no daemon), `ears` how feeds are listened to (None: as `parts` say). Where it is not
+    `strict`, keys that nothing needs are left out of `only`.
 
     Raises:
         LedgerError: the ledger can be neither read nor written, or another poll does not end.
         UsageError: `only` names a key that neither data nor the config names.
     """
     with parts.ledger.judging():
-        return _poll(parts, progress, only, unconfigured, interval)
+        listened = parts.ears if ears is None else ears
+        return _poll(parts, progress, only, unconfigured, interval, ears=listened, strict=strict)
 
 
 def _poll(
@@ -202,6 +208,9 @@ def _poll(
     only: frozenset[KeyName],
     unconfigured: int | Gap | None,
     interval: timedelta | None,
+    *,
+    ears: tuple[Ear, ...],
+    strict: bool,
 ) -> Judgement:
     started = parts.clock()
     configured = frozenset(source.url for source in parts.sources)
@@ -213,14 +222,14 @@ def _poll(
     agents = {one.bucket: agents_of(parts, one.facts) for one in sweeps}
     watched = (*parts.watched, *keys_of(parts, heard), *_spoken_of(heard, before))
     needs = tuple(_needs(parts, watched, holdings.holdings(), agents, unusable))
-    if strangers := only.difference(need.name for need in needs):
+    if strict and (strangers := only.difference(need.name for need in needs)):
         raise UsageError(
             f"no data depends on key {min(strangers)}, and the config does not watch it",
             "name a key that `scan --format json` shows, or add it as [[key]]",
         )
     wanted = (_with_who_is_barred(need, memory) for need in needs if not only or need.name in only)
     asked = _read(parts, _by_hope(wanted, memory))
-    progress.polled(sum(not isinstance(one, KeyUnread) for one in asked.values()), len(needs))
+    progress.polled(sum(not isinstance(one, KeyUnread) for one in asked.values()), [need.name for need in needs])
 
     now = parts.clock() + plausible(parts.skew())
     too_old = now - parts.policy.probe_max_age
@@ -265,6 +274,7 @@ def _poll(
         spoken=_spoken(heard.registered, bundles=False),
         handed=_spoken(heard.registered, bundles=True),
         candidates=candidates,
+        ears=ears,
     )
     judged = judge(facts, parts.rules)
     about_waivers = {one.id for one in parts.rules if one.subject is Excepted}

@@ -48,7 +48,7 @@ class Serving:
         self._verbose = verbose
         self._loaded = Loaded(config.digest, datetime.now(UTC))
         self._leadership = leadership
-        self._loops = Daemon(assembly.parts, config.schedule)
+        self._loops = Daemon(assembly.parts, config.schedule, feeds=assembly.feeds)
         self._works = False
         web = config.web
         self.certificate = Certificate(web.tls_cert, web.tls_key) if web.tls_cert and web.tls_key else None
@@ -78,8 +78,13 @@ class Serving:
             _log.info("this daemon works")
         elif self._works and not self._leadership:
             self._rest()
-            self._loops = Daemon(self._assembly.parts, self._config.schedule, inherited=self._loops.handed_on())
+            self._loops = self._successors()
             self._app = self._made()
+
+    def _successors(self) -> Daemon:
+        """Loops by the config that counts now, in place of those that were stopped."""
+        assembly, inherited = self._assembly, self._loops.handed_on()
+        return Daemon(assembly.parts, self._config.schedule, inherited=inherited, feeds=assembly.feeds)
 
     def _rest(self) -> bool:
         """Stop the loops where they run; False when a turn still does."""
@@ -158,7 +163,7 @@ class Serving:
         self._rest()
         self._config, self._assembly, self._logins = config, assembly, logins
         self._loaded = Loaded(config.digest, datetime.now(UTC))
-        self._loops = Daemon(assembly.parts, config.schedule, inherited=self._loops.handed_on())
+        self._loops = self._successors()
         self._app = self._made()
         if was_working:
             self._works = True
@@ -191,6 +196,7 @@ def readings(
                 leads=works,
                 rules=tuple((rule.id, rule.severity) for rule in parts.rules),
                 version=(parts.version, parts.rules_version),
+                ears=loops.ears,
             )
         ),
         # Of one that waits none is expected to live.
@@ -200,6 +206,8 @@ def readings(
         clock=parts.clock,
         loaded=loaded,
         leads=works,
+        ears=loops.ears,
+        polled_alone=loops.polled_alone,
     )
 
 

@@ -28,11 +28,12 @@ from auditor.inventory.registry import RegistryStore
 from auditor.inventory.store import FileInventory, Keep
 from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName, cloud_of
-from auditor.ports import AuditLog, HandedOver, KeySource, LastUses, NamespaceService, OpenInventory
+from auditor.ports import AuditLog, Feed, HandedOver, KeySource, LastUses, NamespaceService, OpenInventory
 from auditor.probing import Budget
 from auditor.registered import Labels
 from auditor.rule import Excepted
 from auditor.run import Parts
+from auditor.silence import Ear
 from auditor.skew import plausible
 from auditor.waiver import Waiver
 
@@ -50,6 +51,8 @@ class Assembly:
     wire: Wire
     last_uses: Callable[[], LastUses | None]
     """Makes who tells when keys of AWS were used last; nothing else needs credentials for it."""
+    feeds: tuple[tuple[str, Feed], ...] = ()
+    """The account or project of each feed of the config, and the feed; only the daemon listens."""
 
     def rows(self, judgement: Judgement) -> OpenInventory:
         """Open the dependencies that a judgement stands on.
@@ -113,6 +116,7 @@ def assemble(
         {one.name: Labels(one.owner, one.team) for one in config.key if one.owner or one.team},
     )
     inventory = _inventory(config, layouts, registry)
+    feeds = tuple(_feeds(config, made)) if asking else ()
     services = tuple(_services(config, layouts, wire, now))
     agents = config.platform.gcp_service_agents
     pace = Pace(config.probe.per_second, burst=1)
@@ -150,13 +154,20 @@ def assemble(
         handed=handed_of(config, corrected),
         waivers=waivers,
         inquirer=Inquirer(log) if config.audit_log.attribute else None,
+        ears=tuple(Ear(feed.name, owner) for owner, feed in feeds),
         by_sdk=by_sdk,
     )
 
     def last_uses() -> LastUses | None:
         return maker(Cloud.AWS)(config, wire, _AGENT, clocks).last_uses()
 
-    return Assembly(parts, ledger, inventory, wire, last_uses)
+    return Assembly(parts, ledger, inventory, wire, last_uses, feeds)
+
+
+def _feeds(config: Config, made: Callable[[Cloud], Made]) -> Iterator[tuple[str, Feed]]:
+    for one in config.account:
+        if one.feed is not None:
+            yield one.id or one.project or "", made(Cloud.AWS if one.id else Cloud.GCP).feed(one)
 
 
 def _wire(clock: Callable[[], datetime] | None) -> Wire:

@@ -1,6 +1,6 @@
 """Embedded clouds for tests, with a clock that tests move."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -36,7 +36,7 @@ class Clock:
 def an_aws_cloud(monkeypatch: pytest.MonkeyPatch, access_key: str = ACCESS_KEY) -> Iterator[AwsCloud]:
     """Run an embedded AWS and point the SDK's own variables at it."""
     with AwsCloud(AwsStore(Clock())) as cloud:
-        for service in ("S3", "KMS", "STS", "CLOUDTRAIL"):
+        for service in ("S3", "KMS", "STS", "CLOUDTRAIL", "SQS"):
             monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", cloud.endpoint)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
@@ -47,9 +47,13 @@ def an_aws_cloud(monkeypatch: pytest.MonkeyPatch, access_key: str = ACCESS_KEY) 
         yield cloud
 
 
-def aws_clients(wire: Wire | None = None, attempts: int = 1, **identities: AwsIdentity) -> AwsClients:
+def aws_clients(
+    wire: Wire | None = None, attempts: int = 1, queues: Collection[str] = (), **identities: AwsIdentity
+) -> AwsClients:
     named = {name.removeprefix("a"): one for name, one in identities.items()}
-    return AwsClients(named, wire or Wire(Clock()), "cmek-auditor/test", connections=16, attempts=attempts)
+    return AwsClients(
+        named, wire or Wire(Clock()), "cmek-auditor/test", connections=16, attempts=attempts, queues=queues
+    )
 
 
 def a_google_store() -> GoogleStore:

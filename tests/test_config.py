@@ -72,7 +72,8 @@ REFUSED = {
         "is not one: give the URL of an SQS queue",
     ),
     "queue with a password": (
-        BUCKET + '[[account]]\nid = "111122223333"\nfeed = "https://me:pass@sqs.us-east-1.amazonaws.com/111122223333/q"\n',
+        BUCKET
+        + '[[account]]\nid = "111122223333"\nfeed = "https://me:pass@sqs.us-east-1.amazonaws.com/111122223333/q"\n',
         "is not one: give the URL of an SQS queue",
     ),
     "one queue twice": (

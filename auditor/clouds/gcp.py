@@ -20,7 +20,7 @@ from auditor.connectors.pace import Pace, of_a_bucket
 from auditor.connectors.wire import Wire
 from auditor.errors import UsageError
 from auditor.model import Population
-from auditor.ports import BucketLister, ObjectSource
+from auditor.ports import BucketLister, Feed, ObjectSource
 
 _KMS_QUOTA: Final = 600 / 60
 """Read tokens a second, project and region. Source: Cloud KMS docs, Quotas (600 a minute by default)."""
@@ -105,6 +105,14 @@ class Gcp:
         if not all(one.account for one in mine):
             projects.update(one.project for one in self._config.account if one.project)
         return sorted(projects)
+
+    def feed(self, account: Account) -> Feed:
+        """None yet.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(f"feed {account.feed}: Pub/Sub is not listened to yet", "leave it out; keys are polled")
 
     def identity(self) -> tuple[str, ...]:
         """As whom it is asked."""

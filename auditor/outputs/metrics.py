@@ -15,6 +15,7 @@ from auditor.model import Reason, split_version
 from auditor.outputs import summary
 from auditor.outputs.summary import Amount
 from auditor.ports import DependencyRows
+from auditor.silence import Ear
 
 _WORST: Final = 50
 """Key versions and findings with series of their own; the rest goes together under `other`."""
@@ -102,6 +103,22 @@ TABLE: Final = (
         counter=True,
     ),
     Described(
+        "cmek_feed_last_event_timestamp_seconds",
+        ("feed",),
+        "When the newest event happened that a feed told of, by the cloud's clock; missing until one came.",
+    ),
+    Described(
+        "cmek_feed_last_answer_timestamp_seconds",
+        ("feed",),
+        "When a feed's service last answered, be it that nothing came.",
+    ),
+    Described(
+        "cmek_feed_messages",
+        ("feed", "outcome"),
+        "Messages of a feed: needed (they hint at a key that is needed), unneeded (at another one), nothing or poison.",
+        counter=True,
+    ),
+    Described(
         "cmek_waiver_end_timestamp_seconds",
         ("rule", "owner"),
         "When a waiver ends; of several with one rule and owner, the first.",
@@ -134,6 +151,7 @@ class JudgementCollector(Collector):
         leads: Callable[[], bool],
         rules: tuple[tuple[str, Severity], ...],
         version: tuple[str, str],
+        ears: Callable[[], tuple[Ear, ...]] = tuple,
     ) -> None:
         self._read = read
         self._rows = rows
@@ -143,6 +161,7 @@ class JudgementCollector(Collector):
         self._leads = leads
         self._rules = rules
         self._version = version
+        self._ears = ears
         self._kept: tuple[str, dict[str, Samples]] | None = None
 
     def collect(self) -> Iterator[Metric]:
@@ -151,6 +170,7 @@ class JudgementCollector(Collector):
         samples: dict[str, Samples] = dict(self._of(judgement)) if judgement is not None else {}
         samples["cmek_api_requests"] = [(place, count) for place, count in sorted(self._counts().items())]
         samples["cmek_sweep_objects"] = [(place, count) for place, count in sorted(self._swept().items())]
+        samples.update(_of_feeds(self._ears()))
         samples["cmek_leader"] = [((), float(self._leads()))]
         samples["cmek_config_last_reload_successful"] = [((), float(self._reloaded()))]
         samples["cmek_build_info"] = [(self._version, 1)]
@@ -222,6 +242,21 @@ class JudgementCollector(Collector):
             place = one.rule, one.severity.value, one.status.value
             counts[place] = counts.get(place, 0) + 1
         return sorted(counts.items())
+
+
+def _of_feeds(ears: Iterable[Ear]) -> dict[str, Samples]:
+    every = tuple(ears)
+    return {
+        "cmek_feed_last_event_timestamp_seconds": [
+            ((one.feed,), one.newest.timestamp()) for one in every if one.newest is not None
+        ],
+        "cmek_feed_last_answer_timestamp_seconds": [
+            ((one.feed,), one.answered.timestamp()) for one in every if one.answered is not None
+        ],
+        "cmek_feed_messages": [
+            ((one.feed, outcome), count) for one in every for outcome, count in sorted(one.messages.items())
+        ],
+    }
 
 
 def _waiver_ends(judgement: Judgement) -> Samples:

@@ -31,14 +31,17 @@ class Api:
         parameters(request, ())
         judgement = self._read.judgement()
         loops = dict(self._read.loops_alive())
-        config = self._config()
+        config, feeds = self._config(), self._feeds()
         if judgement is None:
-            return JSONResponse({"judged": None, "loops": loops, "config": config, "leader": self._read.leads()})
+            return JSONResponse(
+                {"judged": None, "loops": loops, "feeds": feeds, "config": config, "leader": self._read.leads()}
+            )
         head = scan_json.head(judgement)
         return JSONResponse(
             {
                 "judged": _time(judgement.now),
                 "loops": loops,
+                "feeds": feeds,
                 "config": config,
                 "leader": self._read.leads(),
                 "scan": head["scan"],
@@ -62,6 +65,20 @@ class Api:
         loaded = self._read.loaded()
         refused = {"at": _time(loaded.refused[0]), "why": loaded.refused[1]} if loaded.refused else None
         return {"digest": loaded.digest, "read": _time(loaded.at), "refused_since": refused}
+
+    def _feeds(self) -> dict[str, Any]:
+        """How each feed is listened to, and how many keys none tells of."""
+        told = [
+            {
+                "feed": one.feed,
+                "of": one.owner,
+                "last_answer": _time(one.answered),
+                "last_event": _time(one.newest),
+                "fault": one.fault,
+            }
+            for one in self._read.ears()
+        ]
+        return {"listened_to": told, "keys_polled_alone": self._read.polled_alone()}
 
     def _keys_not_read(self, judgement: Judgement) -> list[dict[str, Any]]:
         """Keys of which the newest poll learnt no state: why, and when one was last read."""

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from auditor.findings import Demand, Finding, Judgement
 from auditor.model import KeyMemory, KeyName
 from auditor.ports import OpenInventory
+from auditor.silence import Ear
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +44,7 @@ class Readings:
     loaded: Callable[[], Loaded]
     leads: Callable[[], bool]
     """Whether this daemon works, and does not wait while another one does."""
+    ears: Callable[[], tuple[Ear, ...]] = tuple
+    """How feeds are listened to."""
+    polled_alone: Callable[[], int | None] = lambda: None
+    """How many needed keys no feed tells of; None where that is not known yet."""
