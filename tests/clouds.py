@@ -1,6 +1,6 @@
 """Embedded clouds for tests, with a clock that tests move."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -47,13 +47,9 @@ def an_aws_cloud(monkeypatch: pytest.MonkeyPatch, access_key: str = ACCESS_KEY) 
         yield cloud
 
 
-def aws_clients(
-    wire: Wire | None = None, attempts: int = 1, queues: Collection[str] = (), **identities: AwsIdentity
-) -> AwsClients:
+def aws_clients(wire: Wire | None = None, attempts: int = 1, **identities: AwsIdentity) -> AwsClients:
     named = {name.removeprefix("a"): one for name, one in identities.items()}
-    return AwsClients(
-        named, wire or Wire(Clock()), "cmek-auditor/test", connections=16, attempts=attempts, queues=queues
-    )
+    return AwsClients(named, wire or Wire(Clock()), "cmek-auditor/test", connections=16, attempts=attempts)
 
 
 def a_google_store() -> GoogleStore:

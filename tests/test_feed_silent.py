@@ -52,7 +52,9 @@ FINDINGS: dict[str, tuple[Ear, Finding, bool]] = {
 
 @pytest.mark.parametrize(("ear", "finding", "is_silent"), FINDINGS.values(), ids=FINDINGS)
 def test_a_change_that_a_poll_found_proves_silence_where_the_feed_should_have_told(
-    ear: Ear, finding: Finding, is_silent: bool
+    ear: Ear,
+    finding: Finding,
+    is_silent: bool,  # noqa: FBT001 - a column of the table above
 ) -> None:
     found = untold(ear, [finding], NOW)
     assert bool(found) is is_silent

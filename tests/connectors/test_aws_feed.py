@@ -12,16 +12,18 @@ from moto import mock_aws
 
 from auditor.connectors.aws.errors import _CODES
 from auditor.connectors.aws.feed import AwsFeed, hints_of, queue_of
+from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.wire import Wire
 from auditor.embedded.aws import AwsCloud
 from auditor.embedded.aws.events import Queue
 from auditor.errors import CollectError, ReadOnlyError
 from auditor.model import KeyName, Reason
 from auditor.ports import Hint
-from tests.clouds import Clock, an_aws_cloud, aws_clients
+from tests.clouds import Clock, an_aws_cloud
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
 OTHER = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000002"
+SQS: Any = botocore.session.get_session().get_service_model("sqs")
 AT = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 
 
@@ -32,8 +34,16 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsCloud]:
         yield running
 
 
-def the_feed(queue: Queue, wire: Wire | None = None) -> AwsFeed:
-    return AwsFeed(aws_clients(wire, queues=[queue.url]), queue_of(queue.url), None)
+def the_clients(url: str) -> AwsClients:
+    return AwsClients({}, Wire(Clock()), "cmek-auditor/test", connections=4, queues=[url])
+
+
+def the_feed(queue: Queue) -> AwsFeed:
+    return AwsFeed(the_clients(queue.url), queue_of(queue.url), None)
+
+
+def left_in(queue: Queue) -> int:
+    return len(queue.messages)
 
 
 def kms() -> Any:
@@ -153,10 +163,10 @@ def test_a_change_in_the_cloud_is_heard_and_stays_until_it_is_handled(cloud: Aws
     (one,) = heard.hints
     assert (one.key, one.call, heard.poison, len(heard.receipts)) == (KeyName(KEY), "DisableKey", 0, 1)
     assert one.event == cloud.store.history[-1]["eventID"]
-    assert len(queue.messages) == 1
+    assert left_in(queue) == 1
     assert feed.hear(0).receipts == (), "it is hidden while its keys are read"
     feed.handled(heard)
-    assert queue.messages == ()
+    assert left_in(queue) == 0
 
 
 def test_what_was_not_handled_comes_again(cloud: AwsCloud) -> None:
@@ -180,7 +190,7 @@ def test_copies_that_come_late_and_backwards_name_the_same_events(cloud: AwsClou
     assert [one.call for one in heard.hints] == ["EnableKey", "EnableKey", "DisableKey", "DisableKey"]
     assert len({one.event for one in heard.hints}) == 2
     feed.handled(heard)
-    assert queue.messages == ()
+    assert left_in(queue) == 0
 
 
 def test_poison_has_receipts_and_is_handled_like_the_rest(cloud: AwsCloud) -> None:
@@ -191,7 +201,7 @@ def test_poison_has_receipts_and_is_handled_like_the_rest(cloud: AwsCloud) -> No
     heard = feed.hear(0)
     assert (len(heard.receipts), heard.poison, heard.hints) == (4, 2, (hint(),))
     feed.handled(heard)
-    assert queue.messages == ()
+    assert left_in(queue) == 0
 
 
 def test_a_queue_that_refuses_is_one_error_that_names_the_right(cloud: AwsCloud) -> None:
@@ -238,7 +248,7 @@ def test_a_queue_that_is_gone_is_told_as_such(cloud: AwsCloud) -> None:
 
 def test_only_queues_of_the_config_are_read_and_nothing_is_sent_to_them(cloud: AwsCloud) -> None:
     queue, other = cloud.store.add_queue("cmek"), cloud.store.add_queue("other")
-    client = aws_clients(queues=[queue.url]).sqs("us-east-1", None)
+    client = the_clients(queue.url).sqs("us-east-1", None)
     before = len(cloud.traffic.requests)
     for ask in (
         lambda: client.receive_message(QueueUrl=other.url),
@@ -257,7 +267,7 @@ def test_only_queues_of_the_config_are_read_and_nothing_is_sent_to_them(cloud: A
 
 @pytest.mark.parametrize("operation", ["ReceiveMessage", "DeleteMessageBatch", "GetQueueAttributes"])
 def test_every_refusal_of_a_queue_has_its_reason(operation: str) -> None:
-    model = botocore.session.get_session().get_service_model("sqs").operation_model(operation)
+    model = SQS.operation_model(operation)
     errors = {one.name for one in model.error_shapes}
     # What the auditor never does, and what the queue's own key makes of it: no word that anything hangs on.
     others = {"UnsupportedOperation", "InvalidSecurity", "InvalidAddress", "InvalidAttributeName"}
@@ -273,7 +283,7 @@ def test_moto_plays_the_same_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     with mock_aws():
         sqs = boto3.client("sqs", region_name="us-east-1")
         url = sqs.create_queue(QueueName="cmek")["QueueUrl"]
-        feed = AwsFeed(aws_clients(Wire(Clock()), queues=[url]), queue_of(url), None)
+        feed = AwsFeed(the_clients(url), queue_of(url), None)
         assert feed.hear(0).receipts == ()
         for number in range(11):
             sqs.send_message(QueueUrl=url, MessageBody=json.dumps(an_event()) if number else "poison")
