@@ -12,7 +12,6 @@ import pytest
 
 from auditor import scan
 from auditor.config import load
-from auditor.embedded.aws.events import Queue
 from auditor.findings import Judgement, Status
 from auditor.model import KeyName
 from auditor.wiring import assemble
@@ -30,7 +29,7 @@ class Fed:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.queue: Queue = world.store.add_queue("cmek")
+        self.queue = world.store.add_queue("cmek")
         self.write(feed=True)
 
     def write(self, times: str = A_DAY, *, feed: bool) -> None:
@@ -62,7 +61,8 @@ def test_a_disabled_key_is_found_by_its_event_long_before_the_next_poll(fed: Fed
         status = daemon.json("/api/v1/status")
         (one,) = status["feeds"]["listened_to"]
         assert (one["feed"], one["of"], one["fault"]) == (FEED, "111122223333", None)
-        assert one["last_event"] and one["last_answer"]
+        assert one["last_event"] is not None
+        assert one["last_answer"] is not None
         assert status["feeds"]["keys_polled_alone"] == 0
         assert status["loops"] == {"key_poll": True, "sweep": True, f"feed {FEED}": True}
         fed.world.enable()

@@ -15,10 +15,11 @@ from auditor.connectors.aws.doctor import AwsDoctor
 from auditor.connectors.aws.doctor_buckets import S3Place
 from auditor.connectors.aws.doctor_keys import Wanted
 from auditor.connectors.aws.endpoints import demand_usable
-from auditor.connectors.aws.feed import AwsFeed, queue_of
+from auditor.connectors.aws.feed import AwsFeed
 from auditor.connectors.aws.keys import AwsKeys
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.probes import AwsProbes
+from auditor.connectors.aws.queue import queue_of
 from auditor.connectors.aws.session import AwsClients, AwsIdentity
 from auditor.connectors.aws.usage import AwsLastUses
 from auditor.connectors.pace import Pace, of_a_bucket
@@ -108,6 +109,7 @@ class Aws:
             AwsProbes(clients, where, self._clock),
             choose,
             gone,
+            tuple((queue_of(one.feed), one.id) for one in self._config.account if one.id and one.feed),
         )
 
     def _no_history(self) -> str | None:

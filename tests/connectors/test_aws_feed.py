@@ -11,7 +11,8 @@ import pytest
 from moto import mock_aws
 
 from auditor.connectors.aws.errors import _CODES
-from auditor.connectors.aws.feed import AwsFeed, hints_of, queue_of
+from auditor.connectors.aws.feed import AwsFeed, hints_of
+from auditor.connectors.aws.queue import queue_of
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.wire import Wire
 from auditor.embedded.aws import AwsCloud

@@ -6,11 +6,11 @@ User Guide, events from AWS services via CloudTrail; AWS KMS Developer Guide, Au
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from auditor.connectors.aws.errors import FAULTS, hint_for, reason_of
+from auditor.connectors.aws.queue import Queue
 from auditor.connectors.aws.session import LONGEST_WAIT, AwsClients
 from auditor.connectors.documents import parse_once
 from auditor.connectors.printable import printable
@@ -25,44 +25,10 @@ _LONGEST: Final = 1_048_576
 """Characters; no message has more bytes."""
 _MOST_KEYS: Final = 20
 """Keys that one event may name; a whole poll reads what names more."""
-_URL: Final = re.compile(r"https://sqs(?:-fips)?\.([a-z0-9-]+)\.[a-z.]+/([0-9]{12})/([A-Za-z0-9_.-]+)")
 _KEY_ID: Final = re.compile(r"(?:mrk-)?[0-9a-f-]{32,36}")
 _CALLS: Final = frozenset({"AWS API Call via CloudTrail", "AWS Service Event via CloudTrail"})
 _FAILED: Final = Reason.TIMEOUT
 _KMS: Final = "kms.amazonaws.com"
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """One queue, as its URL names it."""
-
-    url: str
-    region: str
-    account: str
-    name: str
-
-    @property
-    def partition(self) -> str:
-        """The partition that its Region is in. Source: botocore, partitions.json."""
-        begins = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
-        return next((one for prefix, one in begins.items() if self.region.startswith(prefix)), "aws")
-
-    @property
-    def arn(self) -> str:
-        """Its full name."""
-        return f"arn:{self.partition}:sqs:{self.region}:{self.account}:{self.name}"
-
-
-def queue_of(url: str) -> Queue:
-    """The queue that a URL names, whose shape the config has checked.
-
-    Raises:
-        ValueError: it names none.
-    """
-    hit = _URL.fullmatch(url)
-    if hit is None:
-        raise ValueError(f"{url!r} is not the URL of a queue")
-    return Queue(url, *hit.groups())
 
 
 class AwsFeed:
