@@ -15,6 +15,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from auditor import run, scan, sweeping, telling
 from auditor.config import Schedule
+from auditor.detecting import Detections
 from auditor.feeding import Listener, Memory
 from auditor.findings import Finding
 from auditor.loops import StoppedError, Turn, WallClock, Watch, tidy
@@ -52,6 +53,7 @@ class Inherited:
     """Whether a sweep was broken off, or was due."""
     feeds: Mapping[str, Memory] = field(default_factory=dict)
     """What each feed has told, by its name."""
+    detections: Detections = field(default_factory=Detections)
 
 
 class Daemon:
@@ -81,6 +83,7 @@ class Daemon:
         self._swept = Counter({at: some for at, some in before.swept.items() if at[0] in parts.buckets})
         self._last_poll = before.last_poll
         self._told = before.told
+        self.detections = before.detections
         self._owes_sweep = before.sweeping
         self._unconfigured: int | Gap | None = None
         self._needed: frozenset[KeyName] | None = None
@@ -90,7 +93,7 @@ class Daemon:
                 feed,
                 owner,
                 self,
-                clock=lambda: parts.clock() + plausible(parts.skew()),
+                clock=self._now,
                 ticks=ticks,
                 memory=before.feeds.get(feed.name),
             )
@@ -136,7 +139,14 @@ class Daemon:
     def handed_on(self) -> Inherited:
         """What those that take the place of these go on with; after `stop`."""
         feeds = {one.name: one.memory for one in self._listeners}
-        return Inherited(self.swept_objects(), self._last_poll, self._told, sweeping=self._owes_sweep, feeds=feeds)
+        return Inherited(
+            self.swept_objects(),
+            self._last_poll,
+            self._told,
+            sweeping=self._owes_sweep,
+            feeds=feeds,
+            detections=self.detections,
+        )
 
     def _is_sweeping(self) -> bool:
         job = self._scheduler.get_job("sweep")
@@ -295,8 +305,14 @@ class Daemon:
             if not only:
                 self._last_poll = began
             telling.tell(before, judgement.findings)
+            if before or judgement.findings:
+                self.detections.judged(before, judgement.findings, self._now())
             self._told = judgement.findings
         tidy()
+
+    def _now(self) -> datetime:
+        """What the clouds' clocks say."""
+        return self._parts.clock() + plausible(self._parts.skew())
 
     def _told_before(self) -> tuple[Finding, ...]:
         """The findings that the log knows; what an earlier process found is not new after a restart."""

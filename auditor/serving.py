@@ -197,6 +197,7 @@ def readings(
                 rules=tuple((rule.id, rule.severity) for rule in parts.rules),
                 version=(parts.version, parts.rules_version),
                 ears=loops.ears,
+                latencies=loops.detections.latencies,
             )
         ),
         # Of one that waits none is expected to live.

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import accumulate
 from typing import Final
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from auditor.detecting import BOUNDS, Latencies
 from auditor.findings import Assessed, Finding, Judgement, Severity, Status, SubjectKind, member_of
 from auditor.log import visible
 from auditor.model import Reason, split_version
@@ -30,6 +32,7 @@ class Described:
     labels: tuple[str, ...]
     meaning: str
     counter: bool = False
+    histogram: bool = False
 
 
 TABLE: Final = (
@@ -123,6 +126,13 @@ TABLE: Final = (
         ("rule", "owner"),
         "When a waiver ends; of several with one rule and owner, the first.",
     ),
+    Described(
+        "cmek_detection_latency_seconds",
+        (),
+        "From a change, as the audit log dates it, until a judgement with a finding on it was stored: of changes that "
+        "this process saw happening, each once the log tells.",
+        histogram=True,
+    ),
     Described("cmek_leader", (), "1 where this daemon works, 0 where it waits while another one does."),
     Described(
         "cmek_config_last_reload_successful",
@@ -152,6 +162,7 @@ class JudgementCollector(Collector):
         rules: tuple[tuple[str, Severity], ...],
         version: tuple[str, str],
         ears: Callable[[], tuple[Ear, ...]] = tuple,
+        latencies: Callable[[], Latencies] = Latencies,
     ) -> None:
         self._read = read
         self._rows = rows
@@ -162,6 +173,7 @@ class JudgementCollector(Collector):
         self._rules = rules
         self._version = version
         self._ears = ears
+        self._latencies = latencies
         self._kept: tuple[str, dict[str, Samples]] | None = None
 
     def collect(self) -> Iterator[Metric]:
@@ -175,7 +187,9 @@ class JudgementCollector(Collector):
         samples["cmek_config_last_reload_successful"] = [((), float(self._reloaded()))]
         samples["cmek_build_info"] = [(self._version, 1)]
         for one in TABLE:
-            if one.name in samples:
+            if one.histogram:
+                yield _histogram(one, self._latencies())
+            elif one.name in samples:
                 yield _family(one, samples[one.name])
 
     def _of(self, judgement: Judgement) -> dict[str, Samples]:
@@ -273,6 +287,12 @@ def _family(one: Described, samples: Samples) -> Metric:
     for labels, value in samples:
         family.add_metric(tuple(map(_harmless, labels)), value)
     return family
+
+
+def _histogram(one: Described, found: Latencies) -> Metric:
+    edges = (*(str(bound) for bound in BOUNDS), "+Inf")
+    buckets = list(zip(edges, accumulate(found.counts), strict=True))
+    return HistogramMetricFamily(one.name, one.meaning, buckets=buckets, sum_value=found.total)
 
 
 def _harmless(label: str) -> str:

@@ -281,7 +281,7 @@ def test_moto_plays_the_same_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.delenv("AWS_ENDPOINT_URL_SQS", raising=False)
-    with mock_aws():
+    with mock_aws():  # type: ignore[no-untyped-call]  # moto is not typed
         sqs = boto3.client("sqs", region_name="us-east-1")
         url = sqs.create_queue(QueueName="cmek")["QueueUrl"]
         feed = AwsFeed(the_clients(url), queue_of(url), None)
