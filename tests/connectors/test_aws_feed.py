@@ -1,7 +1,7 @@
 """The queue of AWS events: what a message hints at, over the wire with the real client."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -251,7 +251,7 @@ def test_only_queues_of_the_config_are_read_and_nothing_is_sent_to_them(cloud: A
     queue, other = cloud.store.add_queue("cmek"), cloud.store.add_queue("other")
     client = the_clients(queue.url).sqs("us-east-1", None)
     before = len(cloud.traffic.requests)
-    for ask in (
+    asks: tuple[Callable[[], Any], ...] = (
         lambda: client.receive_message(QueueUrl=other.url),
         lambda: client.delete_message_batch(QueueUrl=other.url, Entries=[{"Id": "1", "ReceiptHandle": "x"}]),
         lambda: client.get_queue_attributes(QueueUrl=other.url),
@@ -260,7 +260,8 @@ def test_only_queues_of_the_config_are_read_and_nothing_is_sent_to_them(cloud: A
         lambda: client.delete_queue(QueueUrl=queue.url),
         lambda: client.change_message_visibility(QueueUrl=queue.url, ReceiptHandle="x", VisibilityTimeout=1),
         lambda: client.set_queue_attributes(QueueUrl=queue.url, Attributes={}),
-    ):
+    )
+    for ask in asks:
         with pytest.raises(ReadOnlyError):
             ask()
     assert len(cloud.traffic.requests) == before
@@ -281,7 +282,7 @@ def test_moto_plays_the_same_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.delenv("AWS_ENDPOINT_URL_SQS", raising=False)
-    with mock_aws():  # type: ignore[no-untyped-call]  # moto is not typed
+    with mock_aws():
         sqs = boto3.client("sqs", region_name="us-east-1")
         url = sqs.create_queue(QueueName="cmek")["QueueUrl"]
         feed = AwsFeed(the_clients(url), queue_of(url), None)
