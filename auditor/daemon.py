@@ -20,6 +20,7 @@ from auditor.feeding import Listener, Memory
 from auditor.findings import Finding
 from auditor.loops import StoppedError, Turn, WallClock, Watch, tidy
 from auditor.model import Gap, KeyName, Sweep
+from auditor.overtaking import Lane
 from auditor.ports import Asking, Feed
 from auditor.run import Parts
 from auditor.silence import Ear
@@ -35,6 +36,8 @@ _HUNG_AFTER_INTERVALS: Final = 10
 _SWEEP_HUNG_AFTER: Final = timedelta(hours=1)
 """Without one object more; a first sweep may take days."""
 _PROBES_HUNG_AFTER: Final = timedelta(hours=1)
+_LOOKS_APART: Final = 0.2
+"""Seconds between two looks whether a poll that runs can be overtaken by now."""
 _GIVEN_UP_AFTER: Final = timedelta(hours=24)
 """A poll does not tell how it gets on, and one of tens of thousands of keys takes hours at its share of the quotas."""
 
@@ -75,6 +78,7 @@ class Daemon:
         self._interval = timedelta(seconds=schedule.key_poll)
         self._stopping = threading.Event()
         self._judging = threading.Lock()
+        self._lane = Lane()
         self._watch = Watch(ticks)
         self._ticks = ticks
         self._wall_clock = WallClock(parts.clock, ticks)
@@ -248,8 +252,15 @@ class Daemon:
         return self._needed
 
     def follow(self, keys: frozenset[KeyName]) -> None:
-        """Poll these keys now, or all where there are none; a poll that runs comes to its end before."""
-        self._judge(keys)
+        """Poll these keys now, or all where there are none: all of them after a poll that runs, a few beside it."""
+        while not (keys and self._lane.overtake(keys, lambda: self._judged(keys, overtakes=True))):
+            if self._judging.acquire(timeout=_LOOKS_APART):
+                try:
+                    self._judged(keys)
+                finally:
+                    self._judging.release()
+                break
+        tidy()
 
     def probed(self, made: int, chosen: int) -> None:
         """Log one round of probes, and break it off when the loops are ending.
@@ -287,28 +298,34 @@ class Daemon:
         with Turn(self._watch, "probe"):
             scan.probe(self._parts, self)
 
-    def _judge(self, only: frozenset[KeyName] = frozenset()) -> None:
+    def _judge(self) -> None:
         with self._judging:
-            began = self._ticks()
-            if not only and self._last_poll is not None:
-                self._effective = max(timedelta(seconds=began - self._last_poll), self._interval)
-            before = self._told_before()
-            judgement = scan.poll(
-                self._parts,
-                self,
-                only,
-                unconfigured=self._unconfigured,
-                interval=self._effective,
-                ears=self.ears(),
-                strict=False,
-            )
-            if not only:
-                self._last_poll = began
-            telling.tell(before, judgement.findings)
-            if before or judgement.findings:
-                self.detections.judged(before, judgement.findings, self._now())
-            self._told = judgement.findings
+            self._judged()
         tidy()
+
+    def _judged(self, only: frozenset[KeyName] = frozenset(), *, overtakes: bool = False) -> None:
+        began = self._ticks()
+        if not only and self._last_poll is not None:
+            self._effective = max(timedelta(seconds=began - self._last_poll), self._interval)
+        self._told = self._told_before()
+        judgement = scan.poll(
+            self._parts,
+            self,
+            only,
+            unconfigured=self._unconfigured,
+            interval=self._effective,
+            ears=self.ears(),
+            strict=False,
+            lane=self._lane,
+            overtakes=overtakes,
+        )
+        if not only:
+            self._last_poll = began
+        # Another poll may have overtaken this one, and told what it found.
+        before, self._told = self._told, judgement.findings
+        telling.tell(before, judgement.findings)
+        if before or judgement.findings:
+            self.detections.judged(before, judgement.findings, self._now())
 
     def _now(self) -> datetime:
         """What the clouds' clocks say."""

@@ -4,6 +4,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -51,6 +52,7 @@ from auditor.model import (
     told_use,
 )
 from auditor.overruling import CLOCKS_APART
+from auditor.overtaking import Lane
 from auditor.owning import Sayings
 from auditor.policy import Policy
 from auditor.ports import (
@@ -186,20 +188,24 @@ def poll(
     *,
     ears: tuple[Ear, ...] | None = None,
     strict: bool = True,
+    lane: Lane | None = None,
+    overtakes: bool = False,
 ) -> Judgement:
     """Read the state of every needed key (or of those named), judge, and keep both; one poll at a time.
 
     `unconfigured` is what a sweep of the bucket lists just found (None: as before), `interval` the effective time
     between two polls (None: no daemon), `ears` how feeds are listened to (None: as `parts` say). Where it is not
-    `strict`, keys that nothing needs are left out of `only`.
+    `strict`, keys that nothing needs are left out of `only`. While a poll of all keys reads, those that are given the
+    same `lane` may overtake it; one that `overtakes` is made while this process holds the ledger for such a poll.
 
     Raises:
         LedgerError: the ledger can be neither read nor written, or another poll does not end.
         UsageError: `only` names a key that neither data nor the config names.
     """
-    with parts.ledger.judging():
+    with nullcontext() if overtakes else parts.ledger.judging():
         listened = parts.ears if ears is None else ears
-        return _poll(parts, progress, only, unconfigured, interval, ears=listened, strict=strict)
+        mine = Lane() if lane is None or only else lane
+        return _poll(parts, progress, only, unconfigured, interval, ears=listened, strict=strict, lane=mine)
 
 
 def _poll(
@@ -211,6 +217,7 @@ def _poll(
     *,
     ears: tuple[Ear, ...],
     strict: bool,
+    lane: Lane,
 ) -> Judgement:
     started = parts.clock()
     configured = frozenset(source.url for source in parts.sources)
@@ -228,7 +235,7 @@ def _poll(
             "name a key that `scan --format json` shows, or add it as [[key]]",
         )
     wanted = (_with_who_is_barred(need, memory) for need in needs if not only or need.name in only)
-    asked = _read(parts, _by_hope(wanted, memory))
+    asked, before, memory = _read_beside_others(parts, lane, _by_hope(wanted, memory), (before, memory))
     progress.polled(sum(not isinstance(one, KeyUnread) for one in asked.values()), [need.name for need in needs])
 
     now = parts.clock() + plausible(parts.skew())
@@ -624,6 +631,24 @@ def _with_who_is_barred(need: KeyNeed, memory: Mapping[KeyName, KeyMemory]) -> K
     """
     kept = memory.get(need.name)
     return replace(need, principals=tuple(sorted({*need.principals, *(kept.barred if kept is not None else ())})))
+
+
+def _read_beside_others(
+    parts: Parts,
+    lane: Lane,
+    needs: Iterable[KeyNeed],
+    known: tuple[Judgement | None, Mapping[KeyName, KeyMemory]],
+) -> tuple[Mapping[KeyName, KeyReading], Judgement | None, Mapping[KeyName, KeyMemory]]:
+    """The readings, the judgement before and what is remembered, as both are once all is read; `known`: as they were.
+
+    What others have read and kept meanwhile is newer than what was read here before.
+    """
+    with lane.reading() as overtaken:
+        asked = _read(parts, needs)
+    if not overtaken:
+        return asked, *known
+    newest = {name: one for name, one in asked.items() if name not in overtaken}
+    return newest, parts.ledger.judgement(), parts.ledger.memory()
 
 
 def _read(parts: Parts, needs: Iterable[KeyNeed]) -> Mapping[KeyName, KeyReading]:
