@@ -17,6 +17,10 @@ CHANGING = [
     ("cloudkms", "DestroyCryptoKeyVersion"),
     ("cloudkms", "SetIamPolicy"),
     ("cloudkms", "Decrypt"),
+    ("sqs", "ReceiveMessage"),
+    ("sqs", "DeleteMessageBatch"),
+    ("sqs", "SendMessage"),
+    ("sqs", "PurgeQueue"),
     ("anything", "else"),
 ]
 DRY = ["Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"]
@@ -26,6 +30,14 @@ DRY = ["Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"]
 def test_what_changes_or_reads_contents_is_refused(service: str, operation: str) -> None:
     with pytest.raises(ReadOnlyError):
         readonly.check(service, operation, {"DryRun": True} if service == "kms" else {})
+
+
+def test_a_feed_is_read_and_acknowledged_where_the_config_names_it() -> None:
+    for operation in ("ReceiveMessage", "DeleteMessageBatch", "GetQueueAttributes"):
+        readonly.check("sqs", operation, {"QueueUrl": "q"}, {"q"})
+        for params in ({}, {"QueueUrl": "other"}, {"QueueUrl": None}):
+            with pytest.raises(ReadOnlyError):
+                readonly.check("sqs", operation, params, {"q"})
 
 
 @pytest.mark.parametrize("operation", DRY)

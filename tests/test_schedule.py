@@ -336,7 +336,13 @@ def test_what_an_earlier_process_found_is_not_told_again(
     before = SimpleNamespace(findings=(LOST,))
     ledger = SimpleNamespace(sweeps=lambda: (), judgement=lambda: before)
     parts = SimpleNamespace(
-        clock=lambda: worlds.wall, buckets=(), is_keys_only=False, sources=(), probing=NO_PROBES, ledger=ledger
+        clock=lambda: worlds.wall,
+        skew=timedelta,
+        buckets=(),
+        is_keys_only=False,
+        sources=(),
+        probing=NO_PROBES,
+        ledger=ledger,
     )
     made = Daemon(cast("Parts", parts), Schedule(), lambda: worlds.ticks)
     found = [(LOST,), (LOST, OTHER), (LOST, OTHER), (LOST,), (LOST,)]
