@@ -51,6 +51,9 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _LOG_NAME: Final = re.compile(r"projects/[a-z0-9][a-z0-9.:-]{3,99}/logs/[A-Za-z0-9_.-](?:[A-Za-z0-9_.-]|%2F){0,199}")
 """Source: Cloud Logging docs, LogEntry: logName."""
 _HOST: Final = re.compile(r"\*|(?:\*\.)?[A-Za-z0-9][A-Za-z0-9.-]{0,252}|[0-9A-Fa-f:.]{2,45}")
+_QUEUE: Final = re.compile(
+    r"https://sqs(?:-fips)?\.[a-z0-9-]{5,30}\.(?:amazonaws\.com(?:\.cn)?|api\.aws)/[0-9]{12}/[A-Za-z0-9_-]{1,80}(?:\.fifo)?"
+)  # Amazon SQS Developer Guide, Queue identifiers; AWS General Reference, SQS endpoints
 _NAMED: Final = 3
 """How many mistakes besides the first a message names."""
 
@@ -88,15 +91,6 @@ def _base_url(text: str) -> str:
     if found.scheme == "http" and found.hostname not in {"127.0.0.1", "localhost"}:
         raise ValueError(f"{text!r} would send the API key over plain http; write https://, http:// only to 127.0.0.1")
     return text.rstrip("/")
-
-
-def _feed(text: str) -> str:
-    if not _GOOGLE_FEED.fullmatch(text):
-        raise ValueError(
-            f"{text!r} is no feed; write projects/PROJECT/subscriptions/NAME for a subscription that a log sink fills, "
-            "or projects/PROJECT to ask the audit log itself"
-        )
-    return text
 
 
 def _platform_region(text: str) -> str:
@@ -261,24 +255,40 @@ class Account(_Table):
     """Google service account to act as."""
     quota_project: str | None = None
     """Google project that the requests count against."""
-    feed: Annotated[str, AfterValidator(_feed)] | None = None
-    """What tells soon that somebody changed a key: a Pub/Sub subscription that a log sink fills, or the audit log."""
+    feed: str | None = None
+    """What tells soon that somebody changed a key; without one its keys are polled alone.
+
+    The URL of an SQS queue; on Google Cloud a subscription that a log sink fills, projects/PROJECT/subscriptions/NAME,
+    or the audit log itself, projects/PROJECT."""
 
     @model_validator(mode="after")
     def _one_cloud(self) -> Self:
         if (self.id is None) == (self.project is None):
             raise ValueError("give either id (AWS) or project (Google Cloud)")
-        if self.feed is not None and self.project is None:
-            raise ValueError("feed belongs to a Google project; this one has an AWS id")
-        if self.feed is not None and "/subscriptions/" not in self.feed and self.feed != f"projects/{self.project}":
-            raise ValueError(f"feed {self.feed!r} is the audit log of another project than {self.project}")
         if self.id is None and (self.role_arn or self.external_id or self.profile):
             raise ValueError("role_arn, external_id and profile belong to an AWS account; this one has a project")
         if self.project is None and (self.impersonate or self.quota_project):
             raise ValueError("impersonate and quota_project belong to a Google project; this one has an AWS id")
         if self.role_arn and self.id != self.role_arn.split(":")[4]:
             raise ValueError(f"role_arn {self.role_arn!r} is a role of another account than id {self.id!r}")
+        if self.feed is not None:
+            self._check_feed(self.feed)
         return self
+
+    def _check_feed(self, feed: str) -> None:
+        shape, like = (
+            (_QUEUE, "the URL of an SQS queue, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
+            if self.id is not None
+            else (
+                _GOOGLE_FEED,
+                "a subscription of Pub/Sub, projects/PROJECT/subscriptions/NAME, or projects/PROJECT for the audit log",
+            )
+        )
+        if not shape.fullmatch(feed):
+            whose = f"AWS account {self.id}" if self.id is not None else f"Google project {self.project}"
+            raise ValueError(f"feed {shown(feed)!r} of {whose} is not one: give {like}")
+        if self.project is not None and "/subscriptions/" not in feed and feed != f"projects/{self.project}":
+            raise ValueError(f"feed {feed!r} is the audit log of another project than {self.project}")
 
 
 class Platform(_Table):
@@ -561,6 +571,8 @@ class Thresholds(_Table):
     """sweep-incomplete: the share of objects whose key must be known."""
     poll_max_age_minutes: float = Field(default=15, gt=0, le=525_600)
     """poll-stale."""
+    feed_max_silence_minutes: float = Field(default=60, ge=1, le=525_600)
+    """feed-silent: how long the service of a feed may give no answer."""
     propagation_minutes: float = Field(default=10, ge=0, le=525_600)
     """probe-disagrees: how long after a change a read may still find the old state."""
     confirm_missing_minutes: float = Field(default=5, ge=0, le=525_600)
@@ -585,6 +597,7 @@ class Thresholds(_Table):
             sweep_max_age=timedelta(hours=self.sweep_max_age_hours),
             min_coverage=self.min_coverage,
             poll_max_age=timedelta(minutes=self.poll_max_age_minutes),
+            feed_max_silence=timedelta(minutes=self.feed_max_silence_minutes),
             propagation=timedelta(minutes=self.propagation_minutes),
             confirm_missing=timedelta(minutes=self.confirm_missing_minutes),
             rotation_period=timedelta(days=self.rotation_period_days),
@@ -706,7 +719,7 @@ class Config(_Table):
             ("bucket url", [one.url for one in self.bucket]),
             ("key name", [one.name for one in self.key]),
             ("account", [one.id or one.project or "" for one in self.account]),
-            ("feed", [one.feed for one in self.account if one.feed]),
+            ("feed", [one.feed for one in self.account if one.feed is not None]),
             ("registry", [one.name for one in self.registry]),
             ("waiver", [one.given().name for one in self.waiver]),
         ):

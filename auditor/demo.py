@@ -202,6 +202,7 @@ def _environment(aws: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL_KMS": aws,
         "AWS_ENDPOINT_URL_STS": aws,
         "AWS_ENDPOINT_URL_CLOUDTRAIL": aws,
+        "AWS_ENDPOINT_URL_SQS": aws,
         "AWS_ACCESS_KEY_ID": "AKIA111122223333DEMO",
         "AWS_SECRET_ACCESS_KEY": "demo",
         "AWS_CONFIG_FILE": os.devnull,

@@ -63,6 +63,7 @@ from auditor.rule import (
     AskedLog,
     Cause,
     Caused,
+    ConfiguredFeed,
     Context,
     Excepted,
     HeldKey,
@@ -72,6 +73,7 @@ from auditor.rule import (
     not_applicable,
     unknown,
 )
+from auditor.silence import Ear, untold
 from auditor.standing import Candidate
 from auditor.waiver import GivenWaiver
 
@@ -104,6 +106,8 @@ class Facts:
     """Bucket, or what stands for it -> which registries say what is in it."""
     handed: Mapping[str, tuple[Evidence, ...]] = field(default_factory=dict)
     """Bucket -> which operators' bundles say what is in it."""
+    ears: tuple[Ear, ...] = ()
+    """How the feeds of the config are listened to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +144,14 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     return replace(_put_all(at_once, subjects, facts), assessed=assessed, failing=stores.failing)
 
 
-ABOUT_LOGS: Final = (Caused, AskedLog)
-"""Subjects that are there once the findings on all others are, and the logs were asked about those."""
+ABOUT_LOGS: Final = (Caused, AskedLog, ConfiguredFeed)
+"""Subjects that are there once the findings on all others are, and the logs were asked about those: these tell also of
+what feeds should have told."""
 
 
 def judge_logs(facts: Facts, rules: Iterable[Rule], findings: Iterable[Finding]) -> Judged:
-    """Put the rules about audit logs to what these tell, and do not tell, of the findings that stand now."""
+    """Put the rules about audit logs and feeds to what these tell, and do not tell, of the findings that stand now."""
+    findings = tuple(findings)
     caused: dict[Subject, list[Finding]] = defaultdict(list)
     logs: dict[str, list[Finding]] = defaultdict(list)
     for one in findings:
@@ -159,6 +165,7 @@ def judge_logs(facts: Facts, rules: Iterable[Rule], findings: Iterable[Finding])
     subjects: tuple[RuleSubject, ...] = (
         *(Caused(tuple(some)) for _, some in sorted(caused.items())),
         *(AskedLog(name, tuple(silent[name]), tuple(some)) for name, some in sorted(logs.items())),
+        *(ConfiguredFeed(one, untold(one, findings, facts.now)) for one in facts.ears),
     )
     return _put_all([one for one in rules if one.subject in ABOUT_LOGS], subjects, facts)
 
@@ -230,7 +237,7 @@ def _outlives_silence(subject: RuleSubject, keys: Mapping[KeyName, KeyView]) -> 
     if isinstance(subject, Cause):
         not_found = any(isinstance(keys[name].reading, KeyGone) for name in subject.keys)
         return subject.subject.kind is SubjectKind.PRINCIPAL or not_found
-    return isinstance(subject, HeldKey | OwnedKey | OwnedBucket | PlacedKey | HeardRegistry | AskedLog)
+    return isinstance(subject, HeldKey | OwnedKey | OwnedBucket | PlacedKey | HeardRegistry | AskedLog | ConfiguredFeed)
 
 
 def _put(rule: Rule, subject: RuleSubject, context: Context) -> Outcome:

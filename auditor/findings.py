@@ -86,6 +86,7 @@ class SubjectKind(StrEnum):
     WAIVER = "waiver"
     REGISTRY = "registry"
     AUDIT_LOG = "audit_log"
+    FEED = "feed"
 
 
 @dataclass(frozen=True, slots=True, order=True)

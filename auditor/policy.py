@@ -16,6 +16,8 @@ class Policy:
     sweep_max_age: timedelta = timedelta(hours=24)
     min_coverage: float = 1.0
     poll_max_age: timedelta = timedelta(minutes=15)
+    feed_max_silence: timedelta = timedelta(minutes=60)
+    """How long the service of a feed may give no answer."""
     confirm_missing: timedelta = timedelta(minutes=5)
     """An AWS key that is not found counts as gone when it is still not found this long after the first time."""
     propagation: timedelta = timedelta(minutes=10)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final, TextIO
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
 from auditor.log import visible
-from auditor.model import Sweep
+from auditor.model import KeyName, Sweep
 from auditor.outputs import words
 from auditor.ports import Asking
 from auditor.run import Headway
@@ -51,7 +51,7 @@ class _Silent:
 
     def polling(self, needed: int) -> None: ...
 
-    def polled(self, read: int, needed: int) -> None: ...
+    def polled(self, read: int, needed: Collection[KeyName]) -> None: ...
 
     def probed(self, made: int, chosen: int) -> None: ...
 
@@ -85,8 +85,8 @@ class _Bars:
 
     def polling(self, needed: int) -> None: ...
 
-    def polled(self, read: int, needed: int) -> None:
-        self._bars.console.print(f"polled {read} of {needed} keys", markup=False, highlight=False)
+    def polled(self, read: int, needed: Collection[KeyName]) -> None:
+        self._bars.console.print(f"polled {read} of {len(needed)} keys", markup=False, highlight=False)
 
     def probed(self, made: int, chosen: int) -> None:
         if made == chosen:
@@ -124,8 +124,8 @@ class _Lines:
 
     def polling(self, needed: int) -> None: ...
 
-    def polled(self, read: int, needed: int) -> None:
-        self._write(f"polled {read} of {needed} keys")
+    def polled(self, read: int, needed: Collection[KeyName]) -> None:
+        self._write(f"polled {read} of {len(needed)} keys")
 
     def probed(self, made: int, chosen: int) -> None:
         if made == chosen:

@@ -1,6 +1,10 @@
-"""The one table of requests that the auditor may send; whatever is not in it is refused before it is sent."""
+"""The one table of requests that the auditor may send; whatever is not in it is refused before it is sent.
 
-from collections.abc import Callable, Mapping
+What arrives at a feed of the config is acknowledged, and its own log written: those are the only changes that it
+makes in a cloud, each off unless configured.
+"""
+
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,11 +29,6 @@ def _own_log(params: Mapping[str, Any]) -> bool:
     return isinstance(mine, str) and params.get("logs") == (mine,)
 
 
-def _of_a_feed(params: Mapping[str, Any]) -> bool:
-    """What came of a feed that the config names is acknowledged there, and nowhere else."""
-    return params.get("name") in params.get("feeds", ())
-
-
 @dataclass(frozen=True, slots=True)
 class Allowed:
     """One operation of one service and the condition under which it changes nothing but the auditor's own log."""
@@ -37,6 +36,8 @@ class Allowed:
     service: str
     operation: str
     when: Callable[[Mapping[str, Any]], bool] = _always
+    of_feed: str | None = None
+    """The parameter that must name a feed of the config; None: it is about none."""
 
 
 _TABLE: Final = (
@@ -78,23 +79,27 @@ _TABLE: Final = (
     Allowed("cloudresourcemanager", "projects.testIamPermissions"),
     Allowed("logging", "entries.list"),
     Allowed("logging", "entries.write", _own_log),
-    Allowed("pubsub", "subscriptions.pull", _of_a_feed),
-    Allowed("pubsub", "subscriptions.acknowledge", _of_a_feed),
+    Allowed("pubsub", "subscriptions.pull", of_feed="name"),
+    Allowed("pubsub", "subscriptions.acknowledge", of_feed="name"),
     Allowed("cloudtrail", "LookupEvents"),
+    Allowed("sqs", "ReceiveMessage", of_feed="QueueUrl"),
+    Allowed("sqs", "DeleteMessageBatch", of_feed="QueueUrl"),
+    Allowed("sqs", "GetQueueAttributes", of_feed="QueueUrl"),
     Allowed("turbopuffer", "namespaces.list"),
     Allowed("turbopuffer", "namespaces.metadata"),
 )
 TABLE: Final[Mapping[tuple[str, str], Allowed]] = {(row.service, row.operation): row for row in _TABLE}
 
 
-def check(service: str, operation: str, params: Mapping[str, Any]) -> None:
-    """Refuse a request that is not in the table.
+def check(service: str, operation: str, params: Mapping[str, Any], feeds: Collection[str] = ()) -> None:
+    """Refuse a request that is not in the table; `feeds` are those of the config, as requests name them.
 
     Raises:
         ReadOnlyError: the operation is not in the table, or not under this condition.
     """
     row = TABLE.get((service, operation))
-    if row is None or not row.when(params):
+    is_other = row is not None and row.of_feed is not None and params.get(row.of_feed) not in feeds
+    if row is None or is_other or not row.when(params):
         raise ReadOnlyError(
             f"refused to send {service} {operation}: it is not in the table of read-only requests",
             "this is a defect of the auditor; nothing was sent",

@@ -12,6 +12,7 @@ _KEY: Final = "all data under the key counts as unknown, with a gap"
 _REVOKED: Final = "revoked cannot be found for the key, with a gap"
 _OF_BUCKET: Final = "revoked cannot be found for the bucket, with a gap"
 _ACTOR: Final = "who did what findings on its keys say is not known, with a gap and audit-log-off"
+_FEED: Final = "changes of its keys are found by polling alone, and feed-silent fails"
 _PROBE: Final = "no probe of it proves anything, with a gap"
 
 LOST: Final[Mapping[str, str]] = {
@@ -33,6 +34,9 @@ LOST: Final[Mapping[str, str]] = {
     "kms:GetKeyLastUsage": "retire --last-usage tells no last use of the key, with a gap",
     "kms:Decrypt": _PROBE,
     "cloudtrail:LookupEvents": _ACTOR,
+    "sqs:ReceiveMessage": _FEED,
+    "sqs:DeleteMessage": "each event comes again and again, until the queue drops it",
+    "sqs:GetQueueAttributes": "the doctor cannot tell whether the queue is there",
     "sts:AssumeRole": "everything in those accounts",
     "storage.objects.list": _BUCKET,
     "storage.buckets.get": _OF_BUCKET,

@@ -44,6 +44,7 @@ from auditor.owned import HeardRegistry, OwnedBucket, OwnedKey, PlacedKey
 from auditor.policy import Policy
 from auditor.readability import KeyView, is_gone
 from auditor.registered import Portion
+from auditor.silence import Ear, Untold
 from auditor.standing import Candidate
 from auditor.waiver import GivenWaiver
 
@@ -221,6 +222,25 @@ class AskedLog:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfiguredFeed:
+    """A feed of the config and what it has not told of: the subject of the rule about feeds that tell nothing."""
+
+    ear: Ear
+    untold: tuple[Untold, ...] = ()
+    """The oldest first."""
+
+    @property
+    def subject(self) -> Subject:
+        """The feed."""
+        return Subject(SubjectKind.FEED, self.ear.feed)
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """None: it is about no data, whatever keys it tells of."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """All that a rule may read besides its subject."""
 
@@ -230,7 +250,17 @@ class Context:
 
 
 RuleSubject = (
-    Cause | HeldKey | SweptBucket | OwnedKey | OwnedBucket | PlacedKey | HeardRegistry | Excepted | Caused | AskedLog
+    Cause
+    | HeldKey
+    | SweptBucket
+    | OwnedKey
+    | OwnedBucket
+    | PlacedKey
+    | HeardRegistry
+    | Excepted
+    | Caused
+    | AskedLog
+    | ConfiguredFeed
 )
 
 

@@ -1,7 +1,7 @@
 """What a run works with, and whom it tells how it gets on."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -25,6 +25,7 @@ from auditor.ports import (
     RegistrySource,
 )
 from auditor.rule import Rule
+from auditor.silence import Ear
 from auditor.waiver import Waiver
 
 
@@ -56,8 +57,8 @@ class Progress(Protocol):
     def polling(self, needed: int) -> None:
         """So many keys are about to be asked, and nobody else asks them meanwhile."""
 
-    def polled(self, read: int, needed: int) -> None:
-        """The keys were asked."""
+    def polled(self, read: int, needed: Collection[KeyName]) -> None:
+        """Keys were asked, and so many told; `needed` are all, be they asked this time or not."""
 
     def probed(self, made: int, chosen: int) -> None:
         """So many of the chosen probes are made."""
@@ -104,6 +105,8 @@ class Parts:
     waivers: tuple[Waiver, ...] = ()
     inquirer: Inquirer | None = None
     """Asks audit logs who did what findings say; None: nobody wants to know."""
+    ears: tuple[Ear, ...] = ()
+    """The feeds of the config, to none of which this process listens as far as that is known here."""
     by_sdk: bool = False
     """Buckets are listed through the SDKs, which ask for everything anew."""
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -50,6 +51,7 @@ from auditor.model import (
     told_use,
 )
 from auditor.overruling import CLOCKS_APART
+from auditor.overtaking import Lane
 from auditor.owning import Sayings
 from auditor.policy import Policy
 from auditor.ports import (
@@ -64,6 +66,7 @@ from auditor.registering import Heard, declared_by, hear, keys_of, ready, tenant
 from auditor.retiring import retiring
 from auditor.rule import Excepted
 from auditor.run import Parts, Progress, new_id
+from auditor.silence import Ear
 from auditor.skew import plausible
 from auditor.sweeping import sweep_all
 from auditor.tracing import traced
@@ -179,18 +182,30 @@ def poll(
     only: frozenset[KeyName] = frozenset(),
     unconfigured: int | Gap | None = None,
     interval: timedelta | None = None,
+    *,
+    ears: tuple[Ear, ...] | None = None,
+    strict: bool = True,
+    lane: Lane | None = None,
+    overtakes: bool = False,
 ) -> Judgement:
     """Read the state of every needed key (or of those named), judge, and keep both; one poll at a time.
 
     `unconfigured` is what a sweep of the bucket lists just found (None: as before), `interval` the effective time
-    between two polls (None: no daemon).
+    between two polls (None: no daemon), `ears` how feeds are listened to (None: as `parts` say). Where it is not
+    `strict`, keys that nothing needs are left out of `only`. While a poll of all keys reads, those that are given the
+    same `lane` may overtake it; one that `overtakes` is made while this process holds the ledger for such a poll.
 
     Raises:
         LedgerError: the ledger can be neither read nor written, or another poll does not end.
         UsageError: `only` names a key that neither data nor the config names.
     """
-    with parts.ledger.judging() as still:
-        record, judgement, before = _poll(parts, progress, only, unconfigured, interval)
+    listened = parts.ears if ears is None else ears
+    mine = Lane() if lane is None or only else lane
+    with nullcontext(lane.still) if overtakes and lane is not None else parts.ledger.judging() as still:
+        mine.still = still
+        record, judgement, before = _poll(
+            parts, progress, only, unconfigured, interval, ears=listened, strict=strict, lane=mine
+        )
         if not still():
             # Somebody else may have asked the keys later, and kept that.
             raise LedgerError(
@@ -199,7 +214,10 @@ def poll(
             )
         parts.ledger.keep(record, judgement)
         needed = [one for one in (before, judgement) if one is not None]
-        parts.registry.prune([one.registered.digest for one in needed], [each for one in needed for each in one.sweeps])
+        if not overtakes:  # the poll that it overtakes may stand on more
+            parts.registry.prune(
+                [one.registered.digest for one in needed], [each for one in needed for each in one.sweeps]
+            )
         return parts.ledger.judgement() or judgement
 
 
@@ -209,6 +227,10 @@ def _poll(
     only: frozenset[KeyName],
     unconfigured: int | Gap | None,
     interval: timedelta | None,
+    *,
+    ears: tuple[Ear, ...],
+    strict: bool,
+    lane: Lane,
 ) -> tuple[PollRecord, Judgement, Judgement | None]:
     """A poll, the judgement made from it, and the one before; nothing is kept yet."""
     started = parts.clock()
@@ -221,15 +243,15 @@ def _poll(
     agents = {one.bucket: agents_of(parts, one.facts) for one in sweeps}
     watched = (*parts.watched, *keys_of(parts, heard), *_spoken_of(heard, before))
     needs = tuple(_needs(parts, watched, holdings.holdings(), agents, unusable))
-    if strangers := only.difference(need.name for need in needs):
+    if strict and (strangers := only.difference(need.name for need in needs)):
         raise UsageError(
             f"no data depends on key {min(strangers)}, and the config does not watch it",
             "name a key that `scan --format json` shows, or add it as [[key]]",
         )
     wanted = (_with_who_is_barred(need, memory) for need in needs if not only or need.name in only)
     progress.polling(len(needs))
-    asked = _read(parts, _by_hope(wanted, memory))
-    progress.polled(sum(not isinstance(one, KeyUnread) for one in asked.values()), len(needs))
+    asked, before, memory = _read_beside_others(parts, lane, _by_hope(wanted, memory), (before, memory))
+    progress.polled(sum(not isinstance(one, KeyUnread) for one in asked.values()), [need.name for need in needs])
 
     now = parts.clock() + plausible(parts.skew())
     too_old = now - parts.policy.probe_max_age
@@ -274,6 +296,7 @@ def _poll(
         spoken=_spoken(heard.registered, bundles=False),
         handed=_spoken(heard.registered, bundles=True),
         candidates=candidates,
+        ears=ears,
     )
     judged = judge(facts, parts.rules)
     about_waivers = {one.id for one in parts.rules if one.subject is Excepted}
@@ -612,6 +635,24 @@ def _with_who_is_barred(need: KeyNeed, memory: Mapping[KeyName, KeyMemory]) -> K
     """
     kept = memory.get(need.name)
     return replace(need, principals=tuple(sorted({*need.principals, *(kept.barred if kept is not None else ())})))
+
+
+def _read_beside_others(
+    parts: Parts,
+    lane: Lane,
+    needs: Iterable[KeyNeed],
+    known: tuple[Judgement | None, Mapping[KeyName, KeyMemory]],
+) -> tuple[Mapping[KeyName, KeyReading], Judgement | None, Mapping[KeyName, KeyMemory]]:
+    """The readings, the judgement before and what is remembered, as both are once all is read; `known`: as they were.
+
+    What others have read and kept meanwhile is newer than what was read here before.
+    """
+    with lane.reading() as overtaken:
+        asked = _read(parts, needs)
+    if not overtaken:
+        return asked, *known
+    newest = {name: one for name, one in asked.items() if name not in overtaken}
+    return newest, parts.ledger.judgement(), parts.ledger.memory()
 
 
 def _read(parts: Parts, needs: Iterable[KeyNeed]) -> Mapping[KeyName, KeyReading]:

@@ -52,7 +52,7 @@ class Serving:
         self._verbose = verbose
         self._loaded = Loaded(config.digest, datetime.now(UTC))
         self._leadership = leadership
-        self._loops = Daemon(assembly.parts, config.schedule)
+        self._loops = Daemon(assembly.parts, config.schedule, feeds=assembly.feeds)
         self._sender = assembly.sender(None)
         self._works = False
         web = config.web
@@ -83,7 +83,7 @@ class Serving:
             self._begin()
         elif self._works and not self._leadership:
             self._rest()
-            self._loops = Daemon(self._assembly.parts, self._config.schedule, inherited=self._loops.handed_on())
+            self._loops = self._successors()
             self._app = self._made()
 
     def _begin(self) -> None:
@@ -98,6 +98,11 @@ class Serving:
         if self._sender is not None:
             self._sender.start()
         _log.info("this daemon works")
+
+    def _successors(self) -> Daemon:
+        """Loops by the config that counts now, in place of those that were stopped."""
+        assembly, inherited = self._assembly, self._loops.handed_on()
+        return Daemon(assembly.parts, self._config.schedule, inherited=inherited, feeds=assembly.feeds)
 
     def _rest(self) -> bool:
         """Stop the loops where they run; False when a turn still does."""
@@ -181,7 +186,7 @@ class Serving:
         self._rest()
         self._config, self._assembly, self._sender, self._logins = config, assembly, sender, logins
         self._loaded = Loaded(config.digest, datetime.now(UTC))
-        self._loops = Daemon(assembly.parts, config.schedule, inherited=self._loops.handed_on())
+        self._loops = self._successors()
         self._app = self._made()
         _log.info("the config was read anew: %s, SHA-256 %s", self._path, config.digest)
         if was_working:
@@ -218,6 +223,8 @@ def readings(
                 own_log=own_log,
                 rules=tuple((rule.id, rule.severity) for rule in parts.rules),
                 version=(parts.version, parts.rules_version),
+                ears=loops.ears,
+                latencies=loops.detections.latencies,
             )
         ),
         # Of one that waits none is expected to live.
@@ -228,6 +235,8 @@ def readings(
         loaded=loaded,
         leads=works,
         own_log=own_log,
+        ears=loops.ears,
+        polled_alone=loops.polled_alone,
     )
 
 

@@ -35,6 +35,7 @@ from auditor.registered import Labels
 from auditor.rule import Excepted
 from auditor.run import Parts
 from auditor.sending import Sender
+from auditor.silence import Ear
 from auditor.skew import plausible
 from auditor.waiver import Waiver
 
@@ -54,6 +55,8 @@ class Assembly:
     """Makes who tells when keys of AWS were used last; nothing else needs credentials for it."""
     sender: Callable[[Sender | None], Sender | None]
     """Makes who writes our own log, in the place of another one of this process; None where the config names none."""
+    feeds: tuple[tuple[str, Feed], ...] = ()
+    """The account or project of each feed of the config, and the feed; only the daemon listens."""
 
     def rows(self, judgement: Judgement) -> OpenInventory:
         """Open the dependencies that a judgement stands on.
@@ -117,6 +120,7 @@ def assemble(
         {one.name: Labels(one.owner, one.team) for one in config.key if one.owner or one.team},
     )
     inventory = _inventory(config, layouts, registry)
+    feeds = tuple(_feeds(config, made)) if asking else ()
     services = tuple(_services(config, layouts, wire, now))
     agents = config.platform.gcp_service_agents
     pace = Pace(config.probe.per_second, burst=1)
@@ -154,6 +158,7 @@ def assemble(
         handed=handed_of(config, corrected),
         waivers=waivers,
         inquirer=Inquirer(log) if config.audit_log.attribute else None,
+        ears=tuple(Ear(feed.name, owner) for owner, feed in feeds),
         by_sdk=by_sdk,
     )
 
@@ -164,21 +169,18 @@ def assemble(
         sink = made(Cloud.GCP).own_log() if config.log.cloud_logging is not None else None
         return Sender(sink, ledger, BookmarkFile(config.state / "own-log.json"), now, before=before) if sink else None
 
-    return Assembly(parts, ledger, inventory, wire, last_uses, sender)
+    return Assembly(parts, ledger, inventory, wire, last_uses, sender, feeds)
+
+
+def _feeds(config: Config, made: Callable[[Cloud], Made]) -> Iterator[tuple[str, Feed]]:
+    for one in config.account:
+        if one.feed is not None:
+            yield one.id or one.project or "", made(Cloud.AWS if one.id else Cloud.GCP).feed(one)
 
 
 def _wire(clock: Callable[[], datetime] | None) -> Wire:
     # Time passes as a clock that is given says; only the system's own can be set while it does.
     return Wire(lambda: datetime.now(UTC)) if clock is None else Wire(clock, lambda: clock().timestamp())
-
-
-def google_feeds(config: Config, wire: Wire, clocks: Clocks) -> tuple[Feed, ...]:
-    """What tells soon that keys of Google Cloud were changed; nothing is asked yet."""
-    if not any(one.project and one.feed for one in config.account):
-        return ()
-    from auditor.clouds.gcp import feeds  # noqa: PLC0415 - the SDK of a cloud that nobody uses takes memory
-
-    return feeds(config, wire, _AGENT, clocks)
 
 
 def ledger_of(config: Config) -> Path | str:

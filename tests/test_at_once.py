@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from auditor import run, scan, sweeping
 from auditor.config import load
 from auditor.errors import LedgerError
 from auditor.findings import Judgement
-from auditor.model import Sweep
+from auditor.model import KeyName, Sweep
 from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY
 from tests.small import Small, a_small_cloud
@@ -50,7 +50,7 @@ class OnceRead(NoProgress):
     def __init__(self, act: Callable[[], object]) -> None:
         self._act = act
 
-    def polled(self, read: int, needed: int) -> None:  # noqa: ARG002 - the port's shape
+    def polled(self, read: int, needed: Collection[KeyName]) -> None:  # noqa: ARG002 - the port's shape
         self._act()
 
 

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 ALERTS = ROOT / "grafana" / "alerts"
 METRIC = re.compile(r"\bcmek_[a-z_]+\b")
 EXPOSED = {f"{one.name}_total" if one.counter else one.name for one in metrics.TABLE}
+EXPOSED |= {f"{one.name}_{part}" for one in metrics.TABLE if one.histogram for part in ("bucket", "count", "sum")}
 
 # One S3 permission may serve several operations. Source: Service Authorization Reference, Amazon S3.
 S3_PERMISSIONS = {

@@ -59,6 +59,31 @@ REFUSED = {
         BUCKET + '[[account]]\nid = "111122223333"\nrole_arn = "arn:aws:iam::444455556666:role/auditor"\n',
         "is a role of another account than id '111122223333'",
     ),
+    "queue of a project": (
+        BUCKET + '[[account]]\nproject = "x"\nfeed = "https://sqs.us-east-1.amazonaws.com/111122223333/q"\n',
+        "of Google project x is not one: give a subscription of Pub/Sub, projects/PROJECT/subscriptions/NAME",
+    ),
+    "subscription of an account": (
+        BUCKET + '[[account]]\nid = "111122223333"\nfeed = "projects/x/subscriptions/y-y"\n',
+        "of AWS account 111122223333 is not one: give the URL of an SQS queue, https://sqs.REGION.amazonaws.com/",
+    ),
+    "queue elsewhere": (
+        BUCKET + '[[account]]\nid = "111122223333"\nfeed = "https://sqs.evil.example/111122223333/q"\n',
+        "is not one: give the URL of an SQS queue",
+    ),
+    "queue with a password": (
+        BUCKET
+        + '[[account]]\nid = "111122223333"\nfeed = "https://me:pass@sqs.us-east-1.amazonaws.com/111122223333/q"\n',
+        "is not one: give the URL of an SQS queue",
+    ),
+    "one queue twice": (
+        BUCKET
+        + "".join(
+            f'[[account]]\nid = "{one}"\nfeed = "https://sqs.us-east-1.amazonaws.com/111122223333/q"\n'
+            for one in ("111122223333", "444455556666")
+        ),
+        "feed 'https://sqs.us-east-1.amazonaws.com/111122223333/q' is given twice",
+    ),
     "bucket read with an account of the other cloud": (
         BUCKET + 'account = "111122223333"\n[[account]]\nid = "111122223333"\n',
         "no [[account]] has that project",
@@ -89,19 +114,21 @@ REFUSED = {
     "no port": (BUCKET + '[web]\nlisten = "127.0.0.1"\n', "not HOST:PORT"),
     "a password in an endpoint": (BUCKET + '[gcp]\nkms_endpoint = "http://u:secret@h:1"\n', "'http://...@h:1' is not"),
     "bad endpoint": (BUCKET + '[gcp]\nkms_endpoint = "ftp://x"\n', "not an endpoint"),
-    "a feed that is none": (BUCKET + '[[account]]\nproject = "p"\nfeed = "p/subscriptions/s"\n', "is no feed; write"),
-    "a topic for a feed": (BUCKET + '[[account]]\nproject = "p"\nfeed = "projects/p/topics/t"\n', "is no feed; write"),
+    "a feed that is none": (
+        BUCKET + '[[account]]\nproject = "p"\nfeed = "p/subscriptions/s"\n',
+        "of Google project p is not one: give a subscription of Pub/Sub",
+    ),
+    "a topic for a feed": (
+        BUCKET + '[[account]]\nproject = "p"\nfeed = "projects/p/topics/t"\n',
+        "of Google project p is not one: give a subscription of Pub/Sub",
+    ),
     "a feed in a path": (
         BUCKET + '[[account]]\nproject = "p"\nfeed = "projects/p/subscriptions/sss:seek?a="\n',
-        "is no feed; write",
+        "of Google project p is not one: give a subscription of Pub/Sub",
     ),
     "the log of another project": (
         BUCKET + '[[account]]\nproject = "p"\nfeed = "projects/other"\n',
         "is the audit log of another project than p",
-    ),
-    "a feed of Google's for an AWS account": (
-        BUCKET + '[[account]]\nid = "111122223333"\nfeed = "projects/p"\n',
-        "feed belongs to a Google project",
     ),
     "a feed of two accounts": (
         BUCKET

@@ -49,6 +49,9 @@ REQUESTS = {
 ELSEWHERE = {
     ("kms", "GetKeyLastUsage"),
     ("s3", "ListObjectsV2"),
+    ("sqs", "ReceiveMessage"),
+    ("sqs", "DeleteMessageBatch"),
+    ("sqs", "GetQueueAttributes"),
     ("sts", "GetCallerIdentity"),
     ("sts", "AssumeRole"),
     ("cloudkms", "ListRetiredResources"),

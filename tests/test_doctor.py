@@ -205,6 +205,34 @@ def test_each_permission_of_aws_that_is_taken_away_is_named_alone_and_is_a_gap(
     assert {one["reason"] for one in json.loads(out)["gaps"]} <= {"access_denied", "not_visible"}
 
 
+def test_the_queue_of_a_feed_is_asked_for_and_nothing_is_taken_from_it(
+    both: tuple[Small, AwsCloud], capsys: pytest.CaptureFixture[str]
+) -> None:
+    small, aws = both
+    queue = aws.store.add_queue("cmek")
+    queue.put_text("an event")
+    feed = f'\n[[account]]\nid = "111122223333"\nfeed = "{queue.url}"\n'
+    small.config.write_text(small.config.read_text() + feed)
+    (policy,) = granted(small, capsys, "aws")["policies"]
+    aws.store.permits = permits(policy["document"])
+    checks = visit(small)
+    assert exit_code(checks) == 0
+    assert the(checks, "queue of its events").told == "it is there; the daemon shows whether it may be read"
+    assert [one.received for one in queue.messages] == [0]
+
+    action = "sqs:GetQueueAttributes"
+    aws.store.permits = permits(policy["document"], without=action)
+    checks = visit(small)
+    assert (named(checks, Answer.MISSING), exit_code(checks)) == ({action}, 1)
+    one = the(checks, "queue of its events")
+    assert (one.lost, one.group) == (LOST[action], "AWS account 111122223333")
+
+    aws.store.permits = permits(policy["document"])
+    aws.store.queues.clear()
+    one = the(visit(small), "queue of its events")
+    assert (one.answer, one.reason) == (Answer.MISSING, Reason.NOT_FOUND)
+
+
 def test_with_exactly_what_it_says_to_grant_on_google_cloud_there_is_no_gap(
     both: tuple[Small, AwsCloud], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -278,6 +278,7 @@ def test_rule_ids_are_those_of_the_catalogue_and_speak_for_themselves() -> None:
         "data-revoked",
         "data-unreachable",
         "data-unreadable",
+        "feed-silent",
         "foreign-tenant-key",
         "grant-missing",
         "grant-too-wide",

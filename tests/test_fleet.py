@@ -4,7 +4,7 @@ import http.client
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from auditor.embedded import fleet
 from auditor.errors import UsageError
 from auditor.findings import Confidence, Finding, Judgement, Member, Readability, Status, member_of
 from auditor.ledger.store import LedgerStore
-from auditor.model import Encryption, Sweep
+from auditor.model import Encryption, KeyName, Sweep
 from auditor.outputs import scan_json
 from auditor.ports import Asking
 from auditor.wiring import Assembly, assemble
@@ -37,7 +37,7 @@ class NoProgress:
 
     def polling(self, needed: int) -> None: ...
 
-    def polled(self, read: int, needed: int) -> None: ...
+    def polled(self, read: int, needed: Collection[KeyName]) -> None: ...
 
     def probed(self, made: int, chosen: int) -> None: ...
 

@@ -10,17 +10,15 @@ import pytest
 import requests
 
 from auditor.checkup import Answer
-from auditor.clouds import Clocks
 from auditor.config import load
 from auditor.connectors.gcp.log_hints import WATCHED
-from auditor.connectors.wire import Wire
 from auditor.errors import CollectError
 from auditor.findings import Status
 from auditor.model import KeyName
 from auditor.outputs import grants
 from auditor.ports import Feed
 from auditor.rights import LOST
-from auditor.wiring import google_feeds
+from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY, Clock
 from tests.logged_changes import World, a_google_world
 from tests.small import Small, a_small_cloud
@@ -39,8 +37,7 @@ def with_feed(config: Path, feed: str, endpoint: str) -> None:
 
 
 def feeds_of(config: Path) -> tuple[Feed, ...]:
-    clock = Clock()
-    return google_feeds(load(config), Wire(clock), Clocks(clock, clock))
+    return tuple(feed for _, feed in assemble(load(config), Clock()).feeds)
 
 
 @pytest.fixture(params=KINDS.values(), ids=list(KINDS))

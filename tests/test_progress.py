@@ -8,16 +8,18 @@ import pytest
 from auditor import progress as told_by
 from auditor import sweeping
 from auditor.config import load
-from auditor.model import Requests
+from auditor.model import KeyName, Requests
 from auditor.progress import progress_on
 from auditor.run import Headway
 from auditor.wiring import assemble
+from tests.clouds import GOOGLE_KEY
 from tests.ledger.test_store import a_sweep
 from tests.small import a_small_cloud
 from tests.test_fleet import NoProgress
 from tests.test_resumed import killed_in_the_second_listing
 from tests.test_sent import an_s3_bucket
 
+KEYS = [KeyName(f"{GOOGLE_KEY}{number}") for number in range(4)]
 START = Headway("s3://data", listed=0, kept=0, unresolved=0, requests=0, expected=2_000)
 
 
@@ -38,7 +40,7 @@ def told(out: io.StringIO, *, quiet: bool = False) -> str:
         progress.swept(a_sweep())
         progress.swept(replace(a_sweep(), sent=Requests(2, 10, 3)))
         progress.swept(a_sweep("s3://other", complete=False))
-        progress.polled(3, 4)
+        progress.polled(3, KEYS)
     return out.getvalue()
 
 
@@ -90,7 +92,7 @@ def test_a_terminal_gets_one_line_a_bucket_and_what_stays_are_their_ends(monkeyp
         progress.sweeping(replace(START, listed=500, requests=512))
         progress._bars.refresh()  # type: ignore[attr-defined]  # noqa: SLF001 - frames come by time
         progress.swept(a_sweep())
-        progress.polled(3, 4)
+        progress.polled(3, KEYS)
     text = out.getvalue()
     line = next(one for one in text.splitlines() if "resolved, 512 requests" in one)
     assert "s3://data" in line

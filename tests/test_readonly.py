@@ -20,6 +20,10 @@ CHANGING = [
     ("pubsub", "subscriptions.pull"),
     ("pubsub", "subscriptions.acknowledge"),
     ("pubsub", "subscriptions.modifyAckDeadline"),
+    ("sqs", "ReceiveMessage"),
+    ("sqs", "DeleteMessageBatch"),
+    ("sqs", "SendMessage"),
+    ("sqs", "PurgeQueue"),
     ("anything", "else"),
 ]
 DRY = ["Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"]
@@ -29,6 +33,14 @@ DRY = ["Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"]
 def test_what_changes_or_reads_contents_is_refused(service: str, operation: str) -> None:
     with pytest.raises(ReadOnlyError):
         readonly.check(service, operation, {"DryRun": True} if service == "kms" else {})
+
+
+def test_a_feed_is_read_and_acknowledged_where_the_config_names_it() -> None:
+    for operation in ("ReceiveMessage", "DeleteMessageBatch", "GetQueueAttributes"):
+        readonly.check("sqs", operation, {"QueueUrl": "q"}, {"q"})
+        for params in ({}, {"QueueUrl": "other"}, {"QueueUrl": None}):
+            with pytest.raises(ReadOnlyError):
+                readonly.check("sqs", operation, params, {"q"})
 
 
 @pytest.mark.parametrize("operation", DRY)
@@ -59,7 +71,7 @@ def test_only_the_log_of_the_config_can_be_written(params: dict[str, object]) ->
 @pytest.mark.parametrize("operation", ["subscriptions.pull", "subscriptions.acknowledge"])
 def test_a_subscription_is_heard_and_acknowledged_only_where_the_config_makes_it_a_feed(operation: str) -> None:
     mine, other = "projects/acme/subscriptions/mine", "projects/acme/subscriptions/other"
-    readonly.check("pubsub", operation, {"name": mine, "feeds": {mine}})
-    for params in ({"name": other, "feeds": {mine}}, {"name": mine, "feeds": ()}, {"name": None, "feeds": {mine}}):
+    readonly.check("pubsub", operation, {"name": mine}, {mine})
+    for name, feeds in ((other, {mine}), (mine, ()), (None, {mine})):
         with pytest.raises(ReadOnlyError):
-            readonly.check("pubsub", operation, params)
+            readonly.check("pubsub", operation, {"name": name}, feeds)

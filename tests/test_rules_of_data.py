@@ -156,6 +156,7 @@ def test_severity_follows_what_is_lost() -> None:
         "data-revoked": Severity.CRITICAL,
         "data-unreachable": Severity.CRITICAL,
         "data-unreadable": Severity.CRITICAL,
+        "feed-silent": Severity.MEDIUM,
         "foreign-tenant-key": Severity.HIGH,
         "grant-missing": Severity.HIGH,
         "grant-too-wide": Severity.LOW,

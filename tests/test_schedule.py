@@ -39,6 +39,7 @@ def parts_of(worlds: "Worlds", judgement: Callable[[], object], probing: Budget 
     ledger = SimpleNamespace(sweeps=lambda: (), probes=lambda: (), judgement=judgement, follow=lambda: NOTHING_TOLD)
     parts = SimpleNamespace(
         clock=lambda: worlds.wall,
+        skew=timedelta,
         buckets=(),
         is_keys_only=False,
         sources=(),
@@ -343,6 +344,7 @@ def test_a_bucket_that_was_not_swept_as_the_config_asks_is_swept_at_once(
     monkeypatch.setattr("auditor.scan.poll", poll)
     parts = SimpleNamespace(
         clock=lambda: worlds.wall,
+        skew=timedelta,
         buckets=("gs://data",),
         is_keys_only=False,
         sources=(SimpleNamespace(url="gs://data", left_out=(), endpoint="http://a"),),

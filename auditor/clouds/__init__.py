@@ -7,10 +7,10 @@ from importlib import import_module
 from typing import Final, Protocol
 
 from auditor.checkup import Choosing, Doctor, Gone
-from auditor.config import Bucket, Config
+from auditor.config import Account, Bucket, Config
 from auditor.connectors.wire import Wire
 from auditor.model import Cloud
-from auditor.ports import AuditLog, BucketLister, KeySource, LastUses, LogSink, ObjectSource, Prober
+from auditor.ports import AuditLog, BucketLister, Feed, KeySource, LastUses, LogSink, ObjectSource, Prober
 
 CONNECTIONS: Final = 64
 _MODULES: Final[Mapping[Cloud, str]] = {Cloud.AWS: "auditor.clouds.aws", Cloud.GCP: "auditor.clouds.gcp"}
@@ -60,6 +60,13 @@ class Made(Protocol):
 
         Raises:
             UsageError: what writes it is not installed.
+        """
+
+    def feed(self, account: Account) -> Feed:
+        """The feed of one account or project of the config, which has one; nothing is asked until it is heard.
+
+        Raises:
+            UsageError: what is installed does not allow it.
         """
 
     def identity(self) -> tuple[str, ...]:

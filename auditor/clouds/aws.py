@@ -15,15 +15,17 @@ from auditor.connectors.aws.doctor import AwsDoctor
 from auditor.connectors.aws.doctor_buckets import S3Place
 from auditor.connectors.aws.doctor_keys import Wanted
 from auditor.connectors.aws.endpoints import demand_usable
+from auditor.connectors.aws.feed import AwsFeed
 from auditor.connectors.aws.keys import AwsKeys
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.probes import AwsProbes
+from auditor.connectors.aws.queue import queue_of
 from auditor.connectors.aws.session import AwsClients, AwsIdentity
 from auditor.connectors.aws.usage import AwsLastUses
 from auditor.connectors.pace import Pace, of_a_bucket
 from auditor.connectors.wire import Wire
 from auditor.model import Population
-from auditor.ports import BucketLister, LastUses, ObjectSource
+from auditor.ports import BucketLister, Feed, LastUses, ObjectSource
 
 _KMS_QUOTA: Final = 2_000
 """DescribeKey requests a second, account and Region. Source: AWS KMS Developer Guide, Request quotas."""
@@ -43,7 +45,8 @@ class Aws:
         self._config = config
         self._identities = {one.id: _identity(one) for one in config.account if one.id}
         self._wire, self._agent = wire, agent
-        self._clients = AwsClients(self._identities, wire, agent, CONNECTIONS)
+        self._queues = frozenset(one.feed for one in config.account if one.id and one.feed)
+        self._clients = AwsClients(self._identities, wire, agent, CONNECTIONS, queues=self._queues)
         self._clock = clocks.corrected
         share = config.limits.kms_quota_share
         self.keys = AwsKeys(
@@ -90,7 +93,9 @@ class Aws:
 
     def doctor(self, choose: Choosing, gone: Gone) -> Doctor:
         """Who asks once and little, by clients of their own: those of a sweep wait longer."""
-        clients = AwsClients(self._identities, self._wire, self._agent, CONNECTIONS, ATTEMPTS, patience=PATIENCE)
+        clients = AwsClients(
+            self._identities, self._wire, self._agent, CONNECTIONS, ATTEMPTS, patience=PATIENCE, queues=self._queues
+        )
         mine = [one for one in self._config.bucket if one.url.startswith("s3://")]
         live = (Population.LIVE,)
         places = tuple(S3Place(one.url, one.region, one.account, one.populations == live) for one in mine)
@@ -104,6 +109,7 @@ class Aws:
             AwsProbes(clients, where, self._clock),
             choose,
             gone,
+            tuple((queue_of(one.feed), one.id) for one in self._config.account if one.id and one.feed),
         )
 
     def _no_history(self) -> str | None:
@@ -112,6 +118,10 @@ class Aws:
 
     def own_log(self) -> None:
         """No log of this cloud can be named."""
+
+    def feed(self, account: Account) -> Feed:
+        """The queue of an account."""
+        return AwsFeed(self._clients, queue_of(account.feed or ""), account.id)
 
     def identity(self) -> tuple[str, ...]:
         """As whom it is asked."""

@@ -129,18 +129,16 @@ class Gcp:
             projects.update(one.project for one in self._config.account if one.project)
         return sorted(projects)
 
+    def feed(self, account: Account) -> Feed:
+        """The subscription of a project, or its audit log."""
+        name, project = account.feed or "", account.project or ""
+        if _is_subscription(name):
+            return PubSubFeed(self._clients, name, project)
+        return LogFeed(self._clients, project, self._clock)
+
     def identity(self) -> tuple[str, ...]:
         """As whom it is asked."""
         return tuple(self._clients.identity())
-
-
-def feeds(config: Config, wire: Wire, agent: str, clocks: Clocks) -> tuple[Feed, ...]:
-    """The feeds of all projects, in the order of the config; nothing is asked yet."""
-    clients = _clients(config, wire, agent)
-    return tuple(
-        PubSubFeed(clients, name, project) if _is_subscription(name) else LogFeed(clients, project, clocks.corrected)
-        for name, project in _feeds(config)
-    )
 
 
 def _feeds(config: Config) -> tuple[tuple[str, str], ...]:

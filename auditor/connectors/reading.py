@@ -23,7 +23,7 @@ _HINT: Final = "look at the endpoint, and at the network"
 
 
 class Reader:
-    """Reads keys, poll after poll; of one thread.
+    """Reads keys, poll after poll; safe to use from several threads.
 
     It remembers which keys were asked and did not answer: those are asked last, and not at all while their call hangs.
     """
@@ -42,7 +42,9 @@ class Reader:
         Raises:
             ReadOnlyError: a request was about to leave that must not; nothing excuses that.
         """
-        self._hanging = {name: one for name, one in self._hanging.items() if not one.done()}
+        for name, one in list(self._hanging.items()):
+            if one.done():
+                self._hanging.pop(name, None)
         pools: dict[str, ThreadPoolExecutor] = {}
         asked: dict[Future[KeyReading], KeyNeed] = {}
         try:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from statistics import median
@@ -43,13 +43,15 @@ class Wire:
         self._about: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._skews: deque[timedelta] = deque(maxlen=_SAMPLES)
 
-    def allow(self, service: str, operation: str, params: Mapping[str, Any]) -> None:
-        """Let a read-only request pass.
+    def allow(
+        self, service: str, operation: str, params: Mapping[str, Any], feeds: Collection[str] = frozenset()
+    ) -> None:
+        """Let a read-only request pass, or one that acknowledges what came from one of the `feeds`.
 
         Raises:
             ReadOnlyError: it is not in the table; nothing may be sent.
         """
-        readonly.check(service, operation, params)
+        readonly.check(service, operation, params, feeds)
 
     def answered(
         self,

@@ -1,12 +1,13 @@
 """The least that AWS must grant for a config as it is: one IAM policy an identity, one statement for others' keys.
 
-Source: Service Authorization Reference for Amazon S3, AWS KMS, AWS STS and AWS CloudTrail.
+Source: Service Authorization Reference for Amazon S3, AWS KMS, AWS STS, AWS CloudTrail and Amazon SQS.
 """
 
 from collections.abc import Iterable
 from typing import Any, Final
 
 from auditor.config import Account, Bucket, Config
+from auditor.connectors.aws.queue import queue_of
 from auditor.grants import AwsGrants, IamPolicy, KeyStatement
 from auditor.model import Cloud, KeyName, Population
 
@@ -22,6 +23,8 @@ _STORES: Final = "kms:DescribeCustomKeyStores"
 _HISTORY: Final = "cloudtrail:LookupEvents"
 _LAST_USE: Final = "kms:GetKeyLastUsage"
 """Only `retire --last-usage` asks for it: a statement of its own, which can be left out."""
+
+_OF_QUEUE: Final = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 
 
 def aws_grants(config: Config, keys: Iterable[KeyName]) -> AwsGrants:
@@ -42,6 +45,7 @@ def aws_grants(config: Config, keys: Iterable[KeyName]) -> AwsGrants:
         statements = [
             *_of_buckets(read, config),
             *_of_keys(_places(read, owned, accounts, mine), config),
+            *_of_feeds(one for one in config.account if one.id and _whose(one) == identity),
             *_assume(sorted(assumed)),
         ]
         if statements:
@@ -105,6 +109,12 @@ def _places(
         places |= {(partition, region, account) for partition, region in regions for account in accounts}
     covered = {(partition, region) for partition, region, account in wide if account == "*"}
     return sorted(one for one in places if one[2] == "*" or one[:2] not in covered)
+
+
+def _of_feeds(accounts: Iterable[Account]) -> Iterable[dict[str, Any]]:
+    queues = sorted(queue_of(one.feed).arn for one in accounts if one.feed is not None)
+    if queues:
+        yield _allow("ListenToFeeds", _OF_QUEUE, queues)
 
 
 def _assume(roles: list[str]) -> Iterable[dict[str, Any]]:

@@ -3,18 +3,21 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import accumulate
 from typing import Final
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from auditor.detecting import BOUNDS, Latencies
 from auditor.findings import Assessed, Finding, Judgement, Severity, Status, SubjectKind, member_of
 from auditor.log import visible
 from auditor.model import Reason, split_version
 from auditor.outputs import summary
 from auditor.outputs.summary import Amount
 from auditor.ports import DependencyRows, LogStanding
+from auditor.silence import Ear
 
 _WORST: Final = 50
 """Key versions and findings with series of their own; the rest goes together under `other`."""
@@ -29,6 +32,7 @@ class Described:
     labels: tuple[str, ...]
     meaning: str
     counter: bool = False
+    histogram: bool = False
 
 
 TABLE: Final = (
@@ -106,6 +110,22 @@ TABLE: Final = (
         counter=True,
     ),
     Described(
+        "cmek_feed_last_event_timestamp_seconds",
+        ("feed",),
+        "When the newest event happened that a feed told of, by the cloud's clock; missing until one came.",
+    ),
+    Described(
+        "cmek_feed_last_answer_timestamp_seconds",
+        ("feed",),
+        "When a feed's service last answered, be it that nothing came.",
+    ),
+    Described(
+        "cmek_feed_messages",
+        ("feed", "outcome"),
+        "Messages of a feed: needed (they hint at a key that is needed), unneeded (at another one), nothing or poison.",
+        counter=True,
+    ),
+    Described(
         "cmek_waiver_end_timestamp_seconds",
         ("rule", "owner"),
         "When a waiver ends; of several with one rule and owner, the first.",
@@ -121,6 +141,13 @@ TABLE: Final = (
         "cmek_log_last_success_timestamp_seconds",
         (),
         "When our own log was last told all that there was; missing until then, and without [log] cloud_logging.",
+    ),
+    Described(
+        "cmek_detection_latency_seconds",
+        (),
+        "From a change, as the audit log dates it, until a judgement with a finding on it was stored: of changes that "
+        "this process saw happening, each once the log tells.",
+        histogram=True,
     ),
     Described("cmek_leader", (), "1 where this daemon works, 0 where it waits while another one does."),
     Described(
@@ -151,6 +178,8 @@ class JudgementCollector(Collector):
         own_log: Callable[[], LogStanding | None] = lambda: None,
         rules: tuple[tuple[str, Severity], ...],
         version: tuple[str, str],
+        ears: Callable[[], tuple[Ear, ...]] = tuple,
+        latencies: Callable[[], Latencies] = Latencies,
     ) -> None:
         self._read = read
         self._rows = rows
@@ -161,6 +190,8 @@ class JudgementCollector(Collector):
         self._own_log = own_log
         self._rules = rules
         self._version = version
+        self._ears = ears
+        self._latencies = latencies
         self._kept: tuple[str, dict[str, Samples]] | None = None
 
     def collect(self) -> Iterator[Metric]:
@@ -173,11 +204,14 @@ class JudgementCollector(Collector):
             samples["cmek_log_entries"] = [((outcome,), count) for outcome, count in sorted(log.entries.items())]
             if log.told_at is not None:
                 samples["cmek_log_last_success_timestamp_seconds"] = [((), log.told_at.timestamp())]
+        samples.update(_of_feeds(self._ears()))
         samples["cmek_leader"] = [((), float(self._leads()))]
         samples["cmek_config_last_reload_successful"] = [((), float(self._reloaded()))]
         samples["cmek_build_info"] = [(self._version, 1)]
         for one in TABLE:
-            if one.name in samples:
+            if one.histogram:
+                yield _histogram(one, self._latencies())
+            elif one.name in samples:
                 yield _family(one, samples[one.name])
 
     def _of(self, judgement: Judgement) -> dict[str, Samples]:
@@ -251,6 +285,21 @@ def _next_loss(judgement: Judgement) -> Samples:
     return [((), judgement.next_loss.timestamp() if judgement.next_loss else float("inf"))]
 
 
+def _of_feeds(ears: Iterable[Ear]) -> dict[str, Samples]:
+    every = tuple(ears)
+    return {
+        "cmek_feed_last_event_timestamp_seconds": [
+            ((one.feed,), one.newest.timestamp()) for one in every if one.newest is not None
+        ],
+        "cmek_feed_last_answer_timestamp_seconds": [
+            ((one.feed,), one.answered.timestamp()) for one in every if one.answered is not None
+        ],
+        "cmek_feed_messages": [
+            ((one.feed, outcome), count) for one in every for outcome, count in sorted(one.messages.items())
+        ],
+    }
+
+
 def _waiver_ends(judgement: Judgement) -> Samples:
     ends: dict[tuple[str, ...], float] = {}
     for one in judgement.waivers:
@@ -265,6 +314,12 @@ def _family(one: Described, samples: Samples) -> Metric:
     for labels, value in samples:
         family.add_metric(tuple(map(_harmless, labels)), value)
     return family
+
+
+def _histogram(one: Described, found: Latencies) -> Metric:
+    edges = (*(str(bound) for bound in BOUNDS), "+Inf")
+    buckets = list(zip(edges, accumulate(found.counts), strict=True))
+    return HistogramMetricFamily(one.name, one.meaning, buckets=buckets, sum_value=found.total)
 
 
 def _harmless(label: str) -> str:

@@ -30,6 +30,7 @@ KINDS: Final = {
     SubjectKind.WAIVER: "waiver of",
     SubjectKind.REGISTRY: "registry",
     SubjectKind.AUDIT_LOG: "audit log",
+    SubjectKind.FEED: "feed",
 }
 
 

@@ -31,16 +31,24 @@ class Api:
         parameters(request, ())
         judgement = self._read.judgement()
         loops = dict(self._read.loops_alive())
-        config = self._config()
+        config, feeds = self._config(), self._feeds()
         if judgement is None:
             return JSONResponse(
-                {"judged": None, "loops": loops, "config": config, "leader": self._read.leads(), "log": self._log()}
+                {
+                    "judged": None,
+                    "loops": loops,
+                    "feeds": feeds,
+                    "config": config,
+                    "leader": self._read.leads(),
+                    "log": self._log(),
+                }
             )
         head = scan_json.head(judgement)
         return JSONResponse(
             {
                 "judged": _time(judgement.now),
                 "loops": loops,
+                "feeds": feeds,
                 "config": config,
                 "leader": self._read.leads(),
                 "log": self._log(),
@@ -73,6 +81,20 @@ class Api:
             return None
         told = {"name": log.name, "told_at": _time(log.told_at), "entries": dict(log.entries)}
         return {**told, "unwritten_because": log.unwritten.value if log.unwritten is not None else None}
+
+    def _feeds(self) -> dict[str, Any]:
+        """How each feed is listened to, and how many keys none tells of."""
+        told = [
+            {
+                "feed": one.feed,
+                "of": one.owner,
+                "last_answer": _time(one.answered),
+                "last_event": _time(one.newest),
+                "fault": one.fault,
+            }
+            for one in self._read.ears()
+        ]
+        return {"listened_to": told, "keys_polled_alone": self._read.polled_alone()}
 
     def _keys_not_read(self, judgement: Judgement) -> list[dict[str, Any]]:
         """Keys of which the newest poll learnt no state: why, and when one was last read."""

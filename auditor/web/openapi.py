@@ -136,9 +136,16 @@ def _schemas() -> Mapping[str, _Schema]:
     dependency = scan["dependencies"]["items"]["properties"]
     readability = dependency["readability"]
     config = {"digest": _TEXT, "read": _TIME, "refused_since": _or_null(_object({"at": _TIME, "why": _TEXT}))}
+    feed = {
+        "feed": _TEXT,
+        "of": _TEXT,
+        **{name: _or_null(_TIME) for name in ("last_answer", "last_event")},
+        "fault": _or_null(_TEXT),
+    }
     state = {
         "judged": _or_null(_TIME),
         "loops": {"type": "object", "additionalProperties": {"type": "boolean"}},
+        "feeds": _object({"listened_to": _list(_object(feed)), "keys_polled_alone": _or_null(_COUNT)}),
         "config": _object(config),
         "leader": {"type": "boolean"},
         "log": _or_null(

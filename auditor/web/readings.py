@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from auditor.findings import Demand, Finding, Judgement
 from auditor.model import KeyMemory, KeyName
 from auditor.ports import LogStanding, OpenInventory
+from auditor.silence import Ear
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +46,7 @@ class Readings:
     """Whether this daemon works, and does not wait while another one does."""
     own_log: Callable[[], LogStanding | None] = lambda: None
     """How our own log is; None where there is none."""
+    ears: Callable[[], tuple[Ear, ...]] = tuple
+    """How feeds are listened to."""
+    polled_alone: Callable[[], int | None] = lambda: None
+    """How many needed keys no feed tells of; None where that is not known yet."""

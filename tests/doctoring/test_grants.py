@@ -109,6 +109,29 @@ def test_a_profile_is_an_identity_and_what_it_assumes_is_its_own_to_assume(tmp_p
     assert allowed(policies["the identity whose credentials the SDK finds"], "sts:AssumeRole") == []
 
 
+FEED = 'feed = "https://sqs.{}.amazonaws.com/{}/cmek"\n'
+
+
+def test_who_listens_to_a_queue_may_read_that_one_and_no_other(tmp_path: Path) -> None:
+    role = "arn:aws:iam::444455556666:role/a"
+    own = '[[account]]\nid = "111122223333"\n' + FEED.format("us-east-1", "111122223333")
+    other = f'[[account]]\nid = "444455556666"\nrole_arn = "{role}"\n' + FEED.format("cn-north-1", "444455556666")
+    found = aws_of(tmp_path, BUCKET.format("one", "us-east-1") + own + other)
+    policies = {one.identity: one.document for one in found.policies}
+    for identity, queue in {
+        "the identity whose credentials the SDK finds": "arn:aws:sqs:us-east-1:111122223333:cmek",
+        role: "arn:aws-cn:sqs:cn-north-1:444455556666:cmek",
+    }.items():
+        assert [one for one in policies[identity]["Statement"] if "sqs" in str(one)] == [
+            {
+                "Sid": "ListenToFeeds",
+                "Effect": "Allow",
+                "Action": ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+                "Resource": [queue],
+            }
+        ]
+
+
 PARTITIONS = {
     "us-gov-west-1": "aws-us-gov",
     "cn-north-1": "aws-cn",

@@ -3,7 +3,8 @@
 The SDK takes a page of another kind, half a document and no document at all for an answer that says nothing: a bucket
 without objects, an object without encryption, a key without grants.
 
-Source: Amazon S3 and AWS STS API References, response syntax of each operation; botocore's kms and cloudtrail models.
+Source: Amazon S3, AWS STS and Amazon SQS API References, response syntax of each operation; botocore's kms and
+cloudtrail models.
 """
 
 import json
@@ -61,12 +62,14 @@ _MEMBERS: Final = {
     "LookupEvents": "Events",
 }
 
+_OF_QUEUES: Final = frozenset({"ReceiveMessage", "DeleteMessageBatch", "GetQueueAttributes"})
+
 
 def is_sound(operation: str, status: int, headers: Mapping[str, str], body: bytes) -> bool:
     """Tell whether a success is one; `headers` are looked up without regard to case."""
     if status == _INTERNAL and body:
         # The SDK gives this status to an S3 answer that it cannot parse, whatever the service gave.
-        return operation in _MEMBERS or _root(body) is not None
+        return operation in _MEMBERS or operation in _OF_QUEUES or _root(body) is not None
     if status >= _REDIRECTS:
         return True
     if operation == "HeadObject":
@@ -81,12 +84,14 @@ def is_sound(operation: str, status: int, headers: Mapping[str, str], body: byte
         return False
     if operation in _MEMBERS:
         return _has_member(body, _MEMBERS[operation])
+    if operation in _OF_QUEUES:
+        return _is_of_queue(body, operation)
     return _has_root(body, operation)
 
 
 def as_error(service: str) -> bytes:
     """An error body in the words of one service."""
-    if service in {"kms", "cloudtrail"}:
+    if service in {"kms", "cloudtrail", "sqs"}:
         return json.dumps({"__type": MALFORMED, "message": "the answer is not what was asked for"}).encode()
     inner = f"<Error><Code>{MALFORMED}</Code><Message>the answer is not what was asked for</Message></Error>"
     return (inner if service == "s3" else f"<ErrorResponse>{inner}</ErrorResponse>").encode()
@@ -116,6 +121,32 @@ def _has_member(body: bytes, member: str) -> bool:
             return isinstance(told[member], bool) and (days is None or _is_number_of_days(days))
         case _:
             return _are_objects(told[member])
+
+
+def _is_of_queue(body: bytes, operation: str) -> bool:
+    """An answer without messages may be an empty object, which has nothing else in it then."""
+    try:
+        told = parse_once(body)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(told, dict):
+        return False
+    match operation:
+        case "ReceiveMessage":
+            messages = told.get("Messages", [])
+            texts = ("Body", "ReceiptHandle")
+            return told.keys() <= {"Messages"} and (
+                messages is None
+                or (
+                    _are_objects(messages) and all(isinstance(one.get(text), str) for one in messages for text in texts)
+                )
+            )
+        case "DeleteMessageBatch":
+            return bool(told.keys() & {"Successful", "Failed"}) and all(
+                told.get(one) is None or _are_objects(told[one]) for one in ("Successful", "Failed")
+            )
+        case _:
+            return isinstance(told.get("Attributes"), dict)
 
 
 def _is_metadata(told: object) -> bool:

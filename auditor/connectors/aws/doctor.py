@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from auditor.checkup import Answer, Choosing, Gone, Question, Round, Told
 from auditor.connectors.aws.doctor_buckets import BucketQuestions, S3Place, Seen
 from auditor.connectors.aws.doctor_keys import KeyQuestions, Wanted
-from auditor.connectors.aws.doctor_told import endpoint_of, group_of
+from auditor.connectors.aws.doctor_told import endpoint_of, group_of, tried
 from auditor.connectors.aws.errors import hint_for
 from auditor.connectors.aws.probes import AwsProbes
+from auditor.connectors.aws.queue import Queue
 from auditor.connectors.aws.session import AwsClients
 from auditor.errors import UsageError
 from auditor.model import Cloud, KeyName, Reason
@@ -26,6 +27,8 @@ class AwsDoctor:
     prober: AwsProbes
     choose: Choosing
     gone: Gone
+    queues: tuple[tuple[Queue, str], ...] = ()
+    """Those that are listened to, each with the account of the config that it is of."""
     _whose: dict[str | None, str] = field(default_factory=dict)
     """Account of the config, None for the default identity -> the account whose identity it is."""
 
@@ -44,6 +47,7 @@ class AwsDoctor:
             *(self._identity(one) for one in accounts),
             *(one for place in self.buckets for one in of_buckets.of_bucket(place)),
             *(of_buckets.all_buckets(one) for one in lists),
+            *(self._queue(*one) for one in self.queues),
         ]
         yield [one for place in self.buckets for one in of_buckets.of_object(place)]
         found = {one for each in seen.values() for one in each.named()}
@@ -86,6 +90,20 @@ class AwsDoctor:
         return Question(
             group_of(account), what, ask, "sts:AssumeRole" if role else None, endpoint_of(self.clients, "sts", account)
         )
+
+    def _queue(self, queue: Queue, account: str) -> Question:
+        """Whether it is there; that it may be read shows when the daemon listens, and no message is taken to try it."""
+
+        def ask() -> str:
+            self.clients.sqs(queue.region, account).get_queue_attributes(
+                QueueUrl=queue.url, AttributeNames=["QueueArn"]
+            )
+            return "it is there; the daemon shows whether it may be read"
+
+        permission = "sqs:GetQueueAttributes"
+        endpoint = endpoint_of(self.clients, "sqs", account, queue.region)
+        what = f"{queue.arn}: queue of its events"
+        return Question(group_of(account), what, lambda: tried(ask, permission), permission, endpoint)
 
     def _is_ours(self, name: KeyName) -> bool:
         """Whether the identity is of the key's account; one that cannot be told is let try."""

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
@@ -45,7 +45,9 @@ _READ_TIMEOUT: Final = 30
 _QUICK_TIMEOUT: Final = 5
 """Seconds; the second for KMS, STS and CloudTrail."""
 _DEFAULT_REGION: Final = "us-east-1"
-_OF_SERVICE: Final = {"s3": "s3", "kms": "kms", "sts": "sts", "cloudtrail": "cloudtrail"}
+_OF_SERVICE: Final = {"s3": "s3", "kms": "kms", "sts": "sts", "cloudtrail": "cloudtrail", "sqs": "sqs"}
+LONGEST_WAIT: Final = 20
+"""Seconds that a queue may be asked to wait for messages. Source: Amazon SQS API Reference, ReceiveMessage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,16 @@ class AwsClients:
         attempts: int | None = None,
         *,
         patience: int | None = None,
+        queues: Collection[str] = (),
     ) -> None:
-        """`patience`: seconds that one attempt waits for an answer; None: as long as a listing may take."""
+        """`patience`: seconds that one attempt waits for an answer; None: as long as a listing may take.
+
+        `queues`: URLs of the only ones that may be read.
+        """
         demand_whole_headers()
         self._identities = identities
         self.wire = wire
+        self._queues = frozenset(queues)
         self.agent = user_agent
         self.attempts = attempts
         longest = patience or _READ_TIMEOUT
@@ -92,6 +99,10 @@ class AwsClients:
         # A key that hangs must not keep the others waiting; a listing has more time.
         quick = min(_QUICK_TIMEOUT, longest)
         self._quick = self._config.merge(Config(connect_timeout=min(5, quick), read_timeout=quick))
+        # Who listens asks again and again by itself, and is answered only after the time that it gives.
+        self._patient = self._quick.merge(
+            Config(read_timeout=quick + LONGEST_WAIT, retries={"mode": "standard", "total_max_attempts": 1})
+        )
         self._lock = threading.RLock()
         self._sessions: dict[str | None, boto3.session.Session] = {}
         self._clients: dict[tuple[str, str, str | None], Any] = {}
@@ -110,6 +121,10 @@ class AwsClients:
     def cloudtrail(self, region: str, account: str | None) -> Any:
         """A client for the event history of the Region in a key's ARN; its one call needs no types of its own."""
         return self._client("cloudtrail", region, self._known(account))
+
+    def sqs(self, region: str, account: str | None) -> Any:
+        """A client for the Region of a queue; its few calls need no types of their own."""
+        return self._client("sqs", region, self._known(account))
 
     def endpoint(self, service: str, region: str | None, account: str | None) -> str:
         """Where requests to a service go.
@@ -194,7 +209,7 @@ class AwsClients:
             client = self._clients.get((service, where, account))
             if client is None:
                 make: Any = session.client  # the stubs want the service's name literally
-                config = self._config if service == "s3" else self._quick
+                config = {"s3": self._config, "sqs": self._patient}.get(service, self._quick)
                 try:
                     client = make(service, region_name=where, config=config)
                 except PartialCredentialsError as error:
@@ -252,7 +267,7 @@ class AwsClients:
         wire = self.wire
 
         def allow(params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
-            wire.allow(_OF_SERVICE[model.service_model.service_name], model.name, params)
+            wire.allow(_OF_SERVICE[model.service_model.service_name], model.name, params, self._queues)
             context["cmek_bucket"] = f"s3://{params['Bucket']}" if "Bucket" in params else None
 
         def answered(

@@ -435,14 +435,10 @@ class _Guarded(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **more: Any) -> requests.Response:
         url = urlsplit(request.url or "")
         service, operation, bucket = _operation(f"{request.method} {url.path}", url.query)
-        about: dict[str, Any] = {
-            "Range": request.headers.get("Range"),
-            "name": _named(url.path),
-            "feeds": self._feeds,
-        }
+        about: dict[str, Any] = {"Range": request.headers.get("Range"), "name": _named(url.path)}
         if operation == "entries.write":
             about |= {"own_log": self._own_log, "logs": logs_in(request.body)}
-        self._wire.allow(service, operation, about)
+        self._wire.allow(service, operation, about, self._feeds)
         try:
             answer = super().send(request, *args, **more)
             # The body of a read is the object's, and stays on the wire.

@@ -1,6 +1,7 @@
 """Which permission a request needs, and on what.
 
-Source: Service Authorization Reference for Amazon S3, AWS KMS and AWS STS; written apart from the auditor's own table.
+Source: Service Authorization Reference for Amazon S3, Amazon SQS, AWS KMS and AWS STS; written apart from the auditor's
+own table.
 """
 
 import json
@@ -18,6 +19,7 @@ _OF_BUCKET: Final = {
     "uploads": "s3:ListBucketMultipartUploads",
     "versions": "s3:ListBucketVersions",
 }
+_OF_QUEUE: Final = {"DeleteMessageBatch": "DeleteMessage"}
 _WITHOUT_RESOURCE: Final = frozenset({"DescribeCustomKeyStores", "ListKeys", "CreateKey"})
 
 
@@ -29,6 +31,10 @@ def needed(asked: Asked, service: str, operation: str, caller: Caller) -> Iterat
             yield "sts:AssumeRole", told["RoleArn"]
     elif service == "cloudtrail":
         yield f"cloudtrail:{operation}", "*"
+    elif service == "sqs":
+        account, name = str(json.loads(asked.body or b"{}").get("QueueUrl", "")).split("/")[-2:] or ("", "")
+        action = _OF_QUEUE.get(operation, operation)
+        yield f"sqs:{action}", f"arn:aws:sqs:{caller.region}:{account}:{name}"
     elif service == "kms":
         name = str(json.loads(asked.body or b"{}").get("KeyId", ""))
         arn = name if name.startswith("arn:") else f"arn:aws:kms:{caller.region}:{caller.account}:key/{name}"

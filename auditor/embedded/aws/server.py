@@ -1,4 +1,4 @@
-"""The embedded AWS on the wire: S3, KMS, STS and CloudTrail on one loopback port, told apart as the SDKs sign them."""
+"""The embedded AWS on the wire: S3, KMS, STS, CloudTrail, SQS on one loopback port, told apart by their signatures."""
 
 import json
 import re
@@ -12,6 +12,7 @@ from auditor.embedded.aws.changes import ChangeService
 from auditor.embedded.aws.history import HistoryService
 from auditor.embedded.aws.iam import needed
 from auditor.embedded.aws.kms import Caller, KeyService
+from auditor.embedded.aws.queues import QueueService
 from auditor.embedded.aws.s3 import ObjectService
 from auditor.embedded.aws.store import ACCOUNT, RefusedError, Store
 from auditor.embedded.http import RESET, Answer, Asked, HttpServer, cut
@@ -19,7 +20,7 @@ from auditor.embedded.traffic import Fault, Request, Traffic
 
 _SCOPE: Final = re.compile(r"Credential=([^/,]+)/[0-9]{8}/([a-z0-9-]+)/([a-z0-9]+)/aws4_request")
 
-_JSON: Final = frozenset({"kms", "cloudtrail"})
+_JSON: Final = frozenset({"kms", "cloudtrail", "sqs"})
 """Services that answer in JSON."""
 
 
@@ -34,6 +35,7 @@ class AwsCloud:
         self.traffic = Traffic()
         self._keys = KeyService(store)
         self._history = HistoryService(store)
+        self._queues = QueueService(store)
         self._objects = ObjectService(store)
         self._changes = ChangeService(store)
         self._http = HttpServer(port, self._serve, self._now)
@@ -54,7 +56,7 @@ class AwsCloud:
         access_key, region, service = signed.groups() if signed else ("", "us-east-1", "s3")
         target, _, operation = asked.headers.get("x-amz-target", "").rpartition(".")
         if operation:
-            service = "kms" if target == "TrentService" else "cloudtrail"
+            service = {"TrentService": "kms", "AmazonSQS": "sqs"}.get(target, "cloudtrail")
         verb = operation or (dict(parse_qsl(asked.body.decode(errors="replace"))).get("Action", "") or asked.verb)
         body = asked.body[:2000].decode(errors="replace")
         fault = self.traffic.arrived(Request(service, verb, asked.target, body))
@@ -77,6 +79,8 @@ class AwsCloud:
                 return _json(200, self._keys.answer(operation, json.loads(asked.body or b"{}"), caller))
             if service == "cloudtrail":
                 return _json(200, self._history.answer(operation, json.loads(asked.body or b"{}"), caller))
+            if service == "sqs":
+                return _json(200, self._queues.answer(operation, json.loads(asked.body or b"{}")))
             if service == "sts":
                 arn = self.store.principals.get(access_key)
                 return _sts(dict(parse_qsl(asked.body.decode())), caller, arn)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from auditor.embedded.aws.events import Queue, as_event
 from auditor.embedded.aws.policy import Call, allowed
 from auditor.embedded.aws.uses import KeyUse
 from auditor.embedded.content import content
@@ -219,9 +220,14 @@ class Store:
         """Whether keys are found by their ARNs, which nobody promises."""
         self.caller = f"arn:aws:iam::{ACCOUNT}:user/key-admin"
         """Who makes changes with an access key that belongs to nobody, as the history tells it."""
+        self.queues: dict[str, Queue] = {}
+        """By their URLs."""
         self._warm: dict[tuple[str, str, str], datetime] = {}
         self._keys: dict[str, Key] = {}
         self._count = 0
+
+    def _now(self) -> datetime:
+        return self.clock()  # which may be given another one meanwhile
 
     def add_bucket(self, name: str, region: str = "us-east-1", **more: Any) -> Bucket:
         """Make a bucket."""
@@ -402,7 +408,16 @@ class Store:
                 **fields,
             }
             self.history.append(record)
-            return record
+            queues = [one for one in self.queues.values() if (one.hears_of, one.region) == (account, region)]
+        for queue in queues:
+            queue.put(as_event(record))
+        return record
+
+    def add_queue(self, name: str, region: str = "us-east-1", account: str = ACCOUNT) -> Queue:
+        """Make a queue that is told of each change of a key in its account and Region."""
+        made = Queue(name, region, account, self._now)
+        self.queues[made.url] = made
+        return made
 
     def used(self, key: Key, operation: str) -> None:
         """Record a successful operation, as `GetKeyLastUsage` tells it; dry runs and refusals are none."""

@@ -1,0 +1,72 @@
+"""How feeds of events are listened to, and which changes of keys they have not told of."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from auditor.findings import Finding, SubjectKind
+from auditor.model import KeyName, split_version
+
+GRACE: Final = timedelta(minutes=15)
+"""How long a feed may take to tell of a change. Both clouds deliver within minutes, and promise nothing."""
+_APART: Final = timedelta(minutes=1)
+"""By how much a log and a feed may date one change differently."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ear:
+    """One feed of the config, as the process that judges listens to it.
+
+    All times are aware, UTC, by the clouds' clocks.
+    """
+
+    feed: str
+    owner: str
+    """The account or project whose keys it tells of."""
+    since: datetime | None = None
+    """Since when this process listens to it; None: it does not, because only the daemon does."""
+    answered: datetime | None = None
+    """When its service answered last, be it that nothing came."""
+    newest: datetime | None = None
+    """When the newest thing that it told of happened."""
+    told: Mapping[str, datetime] = field(default_factory=dict)
+    """Location -> when the newest change of one of the owner's keys there happened that it told of."""
+    fault: str | None = None
+    """Why the last try to listen failed; None: it did not."""
+    messages: Mapping[str, int] = field(default_factory=dict)
+    """What became of messages -> how many there were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """A change of a key that a poll found, that the audit log dates, and that the feed has not told of."""
+
+    key: KeyName
+    at: datetime
+    """By the log."""
+
+
+def untold(ear: Ear, findings: Iterable[Finding], now: datetime) -> tuple[Untold, ...]:
+    """The changes that it should have told of by now, the oldest first; none where it told of a later one there."""
+    return tuple(sorted(_untold(ear, findings, now), key=lambda one: (one.at, one.key)))
+
+
+def _untold(ear: Ear, findings: Iterable[Finding], now: datetime) -> Iterator[Untold]:
+    if ear.since is None:
+        return
+    for one in findings:
+        actor, key = one.actor, _key_of(one)
+        if actor is None or key is None or key.owner != ear.owner:
+            continue
+        newest = ear.told.get(key.location)
+        if ear.since <= actor.time <= now - GRACE and (newest is None or newest < actor.time - _APART):
+            yield Untold(key, actor.time)
+
+
+def _key_of(one: Finding) -> KeyName | None:
+    if one.subject.kind in {SubjectKind.KEY, SubjectKind.KEY_VERSION}:
+        return split_version(one.subject.id)[0]
+    if one.subject.kind is SubjectKind.PRINCIPAL:
+        return split_version(one.subject.id.rpartition(" -> ")[2])[0]
+    return None

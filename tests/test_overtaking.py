@@ -1,0 +1,150 @@
+"""A key that a feed names is not kept waiting by a poll of all keys, and what that one read before counts no more."""
+
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from auditor import scan
+from auditor.config import Schedule, load
+from auditor.daemon import Daemon
+from auditor.errors import LedgerError
+from auditor.findings import Judgement, Readability
+from auditor.model import Cloud, KeyName, KeyReading
+from auditor.overtaking import Lane
+from auditor.ports import KeyNeed, KeySource
+from auditor.wiring import assemble
+from tests.logged_changes import AWS_KEY, an_aws_world
+from tests.test_fleet import NoProgress
+
+if TYPE_CHECKING:
+    from auditor.run import Parts
+
+OTHER = f"{AWS_KEY[:-1]}2"
+WITHIN = 30.0
+
+
+class OnceAllIsRead:
+    """A key source that lets something happen behind the last reading of a poll of all keys."""
+
+    cloud = Cloud.AWS
+
+    def __init__(self, source: KeySource) -> None:
+        self._source = source
+        self.act: Any = None
+
+    def read(self, needs: Iterable[KeyNeed]) -> Iterator[KeyReading]:
+        yield from self._source.read(needs)
+        act, self.act = self.act, None
+        if act is not None:
+            act()
+
+
+def readability(judgement: Judgement) -> dict[str | None, Readability]:
+    return {one.holding.key: one.assessment.readability for one in judgement.assessed}
+
+
+def test_what_was_read_before_it_was_overtaken_does_not_undo_what_was_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with an_aws_world(tmp_path, monkeypatch) as world:
+        world.store.add_key(OTHER)
+        world.store.put("objects", "acme/other/1", size=100, sse="aws:kms", key=OTHER)
+        assembly = assemble(load(world.config), world.store.clock)
+        source = OnceAllIsRead(assembly.parts.keys[Cloud.AWS])
+        parts = replace(assembly.parts, keys={Cloud.AWS: source})
+        lane = Lane()
+        keys = frozenset({KeyName(AWS_KEY)})
+        found: list[Judgement] = []
+
+        def overtake() -> None:
+            world.disable()
+            world.store.key(OTHER).state = "Disabled"
+            poll = lambda: found.append(scan.poll(parts, NoProgress(), keys, lane=lane, overtakes=True))  # noqa: E731
+            assert lane.overtake(keys, poll)
+
+        try:
+            scan.scan(parts, NoProgress())
+            source.act = overtake
+            after = scan.poll(parts, NoProgress(), lane=lane)
+            assert readability(found[0]) == {AWS_KEY: Readability.UNREADABLE, OTHER: Readability.READABLE}
+            assert readability(after) == readability(found[0]), "the other key was read before it was disabled"
+            assert after.gaps == found[0].gaps
+            assert set(readability(scan.poll(parts, NoProgress(), lane=lane)).values()) == {Readability.UNREADABLE}
+        finally:
+            assembly.close()
+
+
+def test_what_overtakes_is_not_kept_where_the_ledger_is_not_held_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with an_aws_world(tmp_path, monkeypatch) as world:
+        assembly = assemble(load(world.config), world.store.clock)
+        lane, keys = Lane(), frozenset({KeyName(AWS_KEY)})
+        try:
+            before = scan.scan(assembly.parts, NoProgress())
+            world.disable()
+            lane.still = lambda: False
+            with lane.reading(), pytest.raises(LedgerError, match="is not kept"):
+                lane.overtake(keys, lambda: scan.poll(assembly.parts, NoProgress(), keys, lane=lane, overtakes=True))
+            assert assembly.ledger.judgement() == before
+        finally:
+            assembly.close()
+
+
+def test_nobody_overtakes_where_no_poll_of_all_reads() -> None:
+    lane, done = Lane(), []
+    keys = frozenset({KeyName(AWS_KEY)})
+    assert not lane.overtake(keys, lambda: done.append(1))
+    with lane.reading() as overtaken:
+        assert lane.overtake(keys, lambda: done.append(2))
+    assert (done, overtaken) == ([2], {KeyName(AWS_KEY)})
+    assert not lane.overtake(keys, lambda: done.append(3))
+
+
+def test_what_failed_to_overtake_has_read_nothing() -> None:
+    def fail() -> None:
+        raise OSError
+
+    lane = Lane()
+    with lane.reading() as overtaken, pytest.raises(OSError):  # noqa: PT011 - raised by this test
+        lane.overtake(frozenset({KeyName(AWS_KEY)}), fail)
+    assert overtaken == set()
+
+
+def test_the_daemon_polls_a_hinted_key_while_a_poll_of_all_still_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads, hinted, over = threading.Event(), threading.Event(), threading.Event()
+
+    def poll(_parts: object, _progress: object, only: frozenset[KeyName], **more: Any) -> object:
+        if only:
+            assert more["overtakes"]
+            hinted.set()
+        else:
+            with more["lane"].reading():
+                reads.set()
+                if hinted.wait(WITHIN):
+                    over.set()
+        return SimpleNamespace(findings=(), gaps=(), registered=SimpleNamespace(bundles=()))
+
+    monkeypatch.setattr("auditor.scan.poll", poll)
+    parts = SimpleNamespace(
+        clock=lambda: datetime.now(UTC),
+        probing=SimpleNamespace(reads=False, dry_runs=False),
+        skew=timedelta,
+        buckets=(),
+        handed=(),
+        config_digest="mine",
+        ledger=SimpleNamespace(judgement=lambda: None, follow=lambda: SimpleNamespace(turns=lambda: ())),
+    )
+    daemon = Daemon(cast("Parts", parts), Schedule())
+    whole = threading.Thread(target=daemon._poll, daemon=True)  # noqa: SLF001 - what its timer does
+    whole.start()
+    assert reads.wait(WITHIN)
+    daemon.follow(frozenset({KeyName(AWS_KEY)}))
+    whole.join(WITHIN)
+    assert over.is_set()
