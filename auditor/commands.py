@@ -12,25 +12,20 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, TextIO
 
-from auditor import checkup, doctoring, log, scan, serving
+from auditor import checkup, doctoring, log, scan
 from auditor import rules as all_rules
 from auditor.action import Action
-from auditor.bundling import bundling
-from auditor.called import Called, called, may_be_key, whole
-from auditor.comparing import compare
 from auditor.config import Config, load
 from auditor.connectors.registry_bundle import look
+from auditor.daemon import serving
+from auditor.daemon.leading import Leadership
 from auditor.errors import AuditorError, CollectError, UsageError
-from auditor.estimate import estimate, estimate_registries
 from auditor.findings import Finding, Judgement, Severity, Status
-from auditor.foreseeing import foresee
 from auditor.grants import GcpGrants
-from auditor.handing import fingerprint_of, hand_over, signing_key
-from auditor.leading import Leadership
+from auditor.handover.bundling import bundling
+from auditor.handover.handing import fingerprint_of, hand_over, signing_key
 from auditor.log import visible
 from auditor.model import Cloud, KeyName, Reason
-from auditor.move import Plan
-from auditor.naming import named_by
 from auditor.outputs import (
     bundle_text,
     diff_json,
@@ -53,17 +48,23 @@ from auditor.outputs import (
     terminal,
     words,
 )
-from auditor.planning import plan_of
+from auditor.ownership.naming import named_by
+from auditor.ownership.registering import ready
 from auditor.ports import NamespaceRow, OpenInventory
 from auditor.progress import progress_on
-from auditor.proving import proving, see_that_it_is_meant
-from auditor.registering import ready
+from auditor.questions.called import Called, called, may_be_key, whole
+from auditor.questions.diff.comparing import compare
+from auditor.questions.estimate import estimate, estimate_registries
+from auditor.questions.impact.foreseeing import foresee
+from auditor.questions.impact.unseen import known_of
+from auditor.questions.prove_revoked.answer import Proof
+from auditor.questions.prove_revoked.proving import proving, see_that_it_is_meant
+from auditor.questions.retire.move import Plan
+from auditor.questions.retire.planning import plan_of
+from auditor.questions.retire.retiring import retiring, see_that_it_is_there
+from auditor.questions.retire.standing import Use
 from auditor.reporting import html_of
-from auditor.retiring import retiring, see_that_it_is_there
-from auditor.revocation import Proof
 from auditor.skew import plausible
-from auditor.standing import Use
-from auditor.unseen import known_of
 from auditor.web.users import line_for
 from auditor.wiring import Assembly, assemble, stored
 

@@ -32,8 +32,8 @@ from auditor.addresses import shown
 from auditor.errors import UsageError
 from auditor.inventory.layout import Layout
 from auditor.model import Cloud, KeyName, Population, cloud_of
+from auditor.ownership.registered import ENDINGS
 from auditor.policy import Policy
-from auditor.registered import ENDINGS
 from auditor.waiver import FIELDS
 
 _S3_NAME: Final = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"  # Amazon S3 User Guide, Bucket naming rules

@@ -20,8 +20,9 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import kms_v1 as kms
 from google.cloud.kms_v1.services.key_management_service.transports import KeyManagementServiceRestTransport
 
-from auditor import commands, scan, serving
+from auditor import commands, scan
 from auditor.config import load
+from auditor.daemon import serving
 from auditor.embedded import fleet, owned
 from auditor.errors import AuditorError, UsageError
 from auditor.findings import Finding, Judgement, Readability, Status
@@ -29,9 +30,9 @@ from auditor.locks import held
 from auditor.model import Cloud, Encryption, KeyName
 from auditor.outputs import terminal, words
 from auditor.progress import progress_on
-from auditor.retiring import retiring
+from auditor.questions.retire.retiring import retiring
+from auditor.questions.retire.standing import Use
 from auditor.run import Parts
-from auditor.standing import Use
 from auditor.wiring import Assembly, assemble
 
 _NAME: Final = "cmek-auditor"

@@ -8,8 +8,8 @@ from functools import partial
 from itertools import chain
 from typing import Final
 
-from auditor import owning
-from auditor.attribution import attributable, unreadable
+from auditor.attribution.who import attributable, unreadable
+from auditor.feeds.silence import Ear, untold
 from auditor.findings import (
     Assessed,
     BucketCoverage,
@@ -42,10 +42,13 @@ from auditor.model import (
     Reason,
     is_being_made,
 )
-from auditor.owned import HeardRegistry, OwnedBucket, OwnedKey, PlacedKey
-from auditor.owning import NOBODY_SAYS, Sayings
+from auditor.ownership import owning
+from auditor.ownership.owned import HeardRegistry, OwnedBucket, OwnedKey, PlacedKey
+from auditor.ownership.owning import NOBODY_SAYS, Sayings
+from auditor.ownership.registered import Portion
 from auditor.policy import Policy
 from auditor.ports import Holdings, Portions
+from auditor.questions.retire.standing import Candidate
 from auditor.readability import (
     Claim,
     KeyView,
@@ -58,7 +61,6 @@ from auditor.readability import (
     probes_of,
     rights_of,
 )
-from auditor.registered import Portion
 from auditor.rule import (
     AskedLog,
     Cause,
@@ -73,8 +75,6 @@ from auditor.rule import (
     not_applicable,
     unknown,
 )
-from auditor.silence import Ear, untold
-from auditor.standing import Candidate
 from auditor.waiver import GivenWaiver
 
 

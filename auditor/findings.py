@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from auditor.model import Encryption, Evidence, Extent, Gap, Holding, Population, Reason, Requests
-from auditor.registered import NOTHING_SAID, Portion, Registered
+from auditor.ownership.registered import NOTHING_SAID, Portion, Registered
 from auditor.waiver import GivenWaiver
 
 

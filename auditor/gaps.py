@@ -40,10 +40,10 @@ from auditor.model import (
     is_being_made,
 )
 from auditor.overruling import CLOCKS_APART
+from auditor.ownership.registered import Portion
 from auditor.ports import Recalled
 from auditor.principals import same_principal
 from auditor.readability import KeyView
-from auditor.registered import Portion
 
 CLOCKS: Final = "clocks"
 BUCKET_LISTS: Final = "list of all buckets"

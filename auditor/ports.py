@@ -9,12 +9,10 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from auditor.bundle import Believed
-from auditor.difference import Between
+from auditor.attribution.logged import Inquiry, Reply
 from auditor.errors import CollectError, LedgerError
-from auditor.events import Turn
 from auditor.findings import Assessed, Finding, Judgement, Member, Readability
-from auditor.logged import Inquiry, Reply
+from auditor.handover.bundle import Believed
 from auditor.model import (
     BucketFacts,
     Cloud,
@@ -33,9 +31,11 @@ from auditor.model import (
     Sample,
     Sweep,
 )
-from auditor.registered import Declared, Doubt, Entry, Mismatch, Portion, Registered, Registry
+from auditor.ownership.registered import Declared, Doubt, Entry, Mismatch, Portion, Registered, Registry
+from auditor.questions.diff.answer import Between
+from auditor.questions.retire.standing import LastUse
 from auditor.rows import Done, End, Fingerprint
-from auditor.standing import LastUse
+from auditor.telling.events import Turn
 
 
 class Stretch(Protocol):

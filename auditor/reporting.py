@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime
 
-from auditor.comparing import compare
-from auditor.difference import Difference
 from auditor.errors import LedgerError, UsageError
 from auditor.findings import Demand, Judgement
 from auditor.outputs import html
 from auditor.outputs.page import Manifest
+from auditor.questions.diff.answer import Difference
+from auditor.questions.diff.comparing import compare
 from auditor.wiring import Assembly
 
 

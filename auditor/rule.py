@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from auditor.feeds.silence import Ear, Untold
 from auditor.findings import (
     Assessment,
     Basis,
@@ -40,12 +41,11 @@ from auditor.model import (
     Reason,
     Rotation,
 )
-from auditor.owned import HeardRegistry, OwnedBucket, OwnedKey, PlacedKey
+from auditor.ownership.owned import HeardRegistry, OwnedBucket, OwnedKey, PlacedKey
+from auditor.ownership.registered import Portion
 from auditor.policy import Policy
+from auditor.questions.retire.standing import Candidate
 from auditor.readability import KeyView, is_gone
-from auditor.registered import Portion
-from auditor.silence import Ear, Untold
-from auditor.standing import Candidate
 from auditor.waiver import GivenWaiver
 
 

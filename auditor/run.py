@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from auditor import probing
-from auditor.inquiring import Inquirer
+from auditor.attribution.inquiring import Inquirer
+from auditor.feeds.silence import Ear
 from auditor.model import Cloud, KeyName, Requests, Sweep
 from auditor.policy import Policy
 from auditor.ports import (
@@ -25,7 +26,6 @@ from auditor.ports import (
     RegistrySource,
 )
 from auditor.rule import Rule
-from auditor.silence import Ear
 from auditor.waiver import Waiver
 
 

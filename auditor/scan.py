@@ -8,9 +8,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 
-from auditor import attribution, gaps, lacking, lifecycle, probing, silent_logs
+from auditor import gaps, lifecycle, probing
+from auditor.attribution import silent_logs, who
+from auditor.attribution.tracing import traced
 from auditor.engine import ABOUT_LOGS, Facts, Judged, judge, judge_logs, judge_waivers, last_read
 from auditor.errors import LedgerError, UsageError
+from auditor.feeds.silence import Ear
 from auditor.findings import (
     Assessed,
     Basis,
@@ -26,6 +29,7 @@ from auditor.findings import (
     member_of,
     worst_first,
 )
+from auditor.handover import lacking
 from auditor.model import (
     AwsKey,
     BucketFacts,
@@ -52,7 +56,9 @@ from auditor.model import (
 )
 from auditor.overruling import CLOCKS_APART
 from auditor.overtaking import Lane
-from auditor.owning import Sayings
+from auditor.ownership.owning import Sayings
+from auditor.ownership.registered import Registered
+from auditor.ownership.registering import Heard, declared_by, hear, keys_of, ready, tenants_of
 from auditor.policy import Policy
 from auditor.ports import (
     KeyNeed,
@@ -60,16 +66,12 @@ from auditor.ports import (
     OpenInventory,
     PollRecord,
 )
+from auditor.questions.retire.retiring import retiring
 from auditor.readability import KeyView, continued, is_early, is_over_for_good, next_to
-from auditor.registered import Registered
-from auditor.registering import Heard, declared_by, hear, keys_of, ready, tenants_of
-from auditor.retiring import retiring
 from auditor.rule import Excepted
 from auditor.run import Parts, Progress, new_id
-from auditor.silence import Ear
 from auditor.skew import plausible
 from auditor.sweeping import sweep_all
-from auditor.tracing import traced
 from auditor.waiving import Sight, waive
 
 _HOUR = timedelta(hours=1)
@@ -382,7 +384,7 @@ def _poll(
                 *_swept_otherwise(parts, sweeps),
                 *gaps.of_clock(parts.skew() - plausible(parts.skew())),
                 *_of_principals(parts, needs, keys),
-                *silent_logs.of_logs(attribution.unreadable(attributed)),
+                *silent_logs.of_logs(who.unreadable(attributed)),
             ),
         ),
         tallies=tuple(sorted((*judged.tallies, *of_logs, *excepted.tallies), key=lambda one: one.rule)),

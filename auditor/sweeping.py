@@ -14,8 +14,8 @@ import pyarrow as pa
 from auditor import gaps, rows
 from auditor.errors import AuditorError, CollectError, DiskError, LedgerError, OrderError
 from auditor.model import BucketFacts, Cloud, Gap, Listing, Reason, Requests, Sweep, cloud_of
+from auditor.ownership.registering import ask, ask_all, refresh
 from auditor.ports import Begun, Coming, Known, ObjectSource, Same, Shard, Stretch, Written
-from auditor.registering import ask, ask_all, refresh
 from auditor.run import Headway, Parts, Progress, new_id
 
 _log = logging.getLogger(__name__)

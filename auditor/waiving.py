@@ -8,7 +8,7 @@ from typing import Final
 
 from auditor.findings import Finding, Member, Status, SubjectKind
 from auditor.model import split_version
-from auditor.registered import Portion
+from auditor.ownership.registered import Portion
 from auditor.waiver import GivenWaiver, Waiver, fits
 
 Beyond = Callable[

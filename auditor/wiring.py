@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from auditor import __version__, rules
+from auditor.attribution.inquiring import Inquirer
 from auditor.clouds import Clocks, Made, maker
 from auditor.clouds.late import Late
 from auditor.config import Config, Registry
@@ -19,8 +20,8 @@ from auditor.connectors.registry_file import FileRegistry
 from auditor.connectors.registry_turbopuffer import Account, TurbopufferRegistry
 from auditor.connectors.wire import Wire
 from auditor.errors import UsageError
+from auditor.feeds.silence import Ear
 from auditor.findings import Judgement
-from auditor.inquiring import Inquirer
 from auditor.inventory.asked import Asked, AskedRegistry
 from auditor.inventory.handed import BundleStore
 from auditor.inventory.layout import Layout
@@ -29,14 +30,13 @@ from auditor.inventory.store import FileInventory, Keep
 from auditor.ledger.bookmark import BookmarkFile
 from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName, cloud_of
+from auditor.ownership.registered import Labels
 from auditor.ports import AuditLog, Feed, HandedOver, KeySource, LastUses, NamespaceService, OpenInventory
 from auditor.probing import Budget
-from auditor.registered import Labels
 from auditor.rule import Excepted
 from auditor.run import Parts
-from auditor.sending import Sender
-from auditor.silence import Ear
 from auditor.skew import plausible
+from auditor.telling.sending import Sender
 from auditor.waiver import Waiver
 
 _LONGEST_WAIVER: Final = timedelta(days=366)

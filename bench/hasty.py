@@ -9,7 +9,7 @@ from typing import Any
 
 from auditor import cli
 from auditor.clouds import gcp
-from auditor.daemon import Daemon
+from auditor.daemon.timers import Daemon
 
 
 def main() -> None:

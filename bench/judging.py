@@ -29,15 +29,14 @@ from auditor.connectors.gcp.keys import GcpKeys
 from auditor.connectors.gcp.session import Endpoints, GcpClients
 from auditor.connectors.pace import Pace
 from auditor.connectors.wire import Wire
+from auditor.daemon.loops import tidy
 from auditor.embedded.google import GoogleCloud, Store
 from auditor.findings import Judgement, Status
-from auditor.foreseeing import foresee
 from auditor.inventory.handed import BundleStore
 from auditor.inventory.layout import Layout
 from auditor.inventory.registry import RegistryStore
 from auditor.inventory.store import FileInventory
 from auditor.ledger.store import LedgerStore
-from auditor.loops import tidy
 from auditor.model import (
     DECRYPT,
     BucketFacts,
@@ -62,6 +61,7 @@ from auditor.outputs import metrics
 from auditor.policy import Policy
 from auditor.ports import Begun, Coming, KeyNeed, Shard
 from auditor.probing import Budget
+from auditor.questions.impact.foreseeing import foresee
 from auditor.rows import Done
 from auditor.run import Parts
 from auditor.scan import poll

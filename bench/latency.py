@@ -16,10 +16,10 @@ from typing import Final
 
 import pytest
 
+from tests.daemon.test_daemon import serving
 from tests.logged_changes import AWS_CONFIG, an_aws_world
 from tests.small import Small, a_small_cloud
 from tests.system.watching import Watched, watching
-from tests.test_daemon import serving
 
 _WITHIN: Final = 300.0
 _BAR: Final = 90

@@ -22,8 +22,8 @@ from auditor.findings import Judgement
 from auditor.model import KeyName, Sweep
 from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY
+from tests.daemon.test_daemon import eventually, serving
 from tests.small import Small, a_small_cloud
-from tests.test_daemon import eventually, serving
 from tests.test_fleet import NoProgress
 
 

@@ -19,8 +19,8 @@ from auditor.embedded.google import Store as GoogleStore
 from auditor.embedded.turbopuffer import Platform, Turbopuffer
 from auditor.findings import Finding, Judgement
 from auditor.model import KeyName
-from auditor.retiring import retiring
-from auditor.standing import Use
+from auditor.questions.retire.retiring import retiring
+from auditor.questions.retire.standing import Use
 from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY, Clock
 from tests.small import a_small_cloud

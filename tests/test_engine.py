@@ -41,7 +41,7 @@ from auditor.model import (
     ProbeOutcome,
     Reason,
 )
-from auditor.owned import PlacedKey
+from auditor.ownership.owned import PlacedKey
 from auditor.policy import Policy
 from auditor.readability import KeyView
 from auditor.rule import Cause, Context, HeldKey, Rule, RuleSubject, SweptBucket, passed

@@ -23,14 +23,15 @@ from typing import Any, Final
 import botocore.loaders
 import pytest
 
-from auditor import cli, commands, scan, serving
+from auditor import cli, commands, scan
 from auditor.config import Config, load
+from auditor.daemon import serving
+from auditor.daemon.leading import Leadership
 from auditor.embedded.aws import AwsCloud
 from auditor.embedded.google import GoogleCloud
 from auditor.embedded.google.store import Bucket as GoogleBucket
 from auditor.embedded.traffic import Fault, Request, Traffic
 from auditor.findings import Judgement, Severity
-from auditor.leading import Leadership
 from auditor.outputs import scan_json
 from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY, Clock, a_google_store, an_aws_cloud
@@ -90,7 +91,7 @@ class World:
 @contextmanager
 def an_aws_world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     with an_aws_cloud(monkeypatch) as cloud:
-        # What a log leaves untold, tests/test_attribution.py tells.
+        # What a log leaves untold, tests/attribution/test_attribution.py tells.
         monkeypatch.delenv("AWS_ENDPOINT_URL_CLOUDTRAIL")
         store = cloud.store
         store.add_bucket("objects", versioned=True)

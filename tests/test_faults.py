@@ -17,8 +17,8 @@ from auditor.ledger.store import LedgerStore
 from auditor.run import Headway
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY, an_aws_cloud
+from tests.daemon.test_daemon import eventually, serving
 from tests.small import Small, a_small_cloud
-from tests.test_daemon import eventually, serving
 from tests.test_denied import AWS_CONFIG, AWS_KEY, PLATFORM
 from tests.test_fleet import NoProgress
 

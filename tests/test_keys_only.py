@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from auditor import cli, daemon, serving
+from auditor import cli
 from auditor.config import load
+from auditor.daemon import serving, timers
 from auditor.embedded.turbopuffer import Platform, Turbopuffer, customer_managed
 from auditor.errors import UsageError
 from auditor.findings import Basis, Confidence, Readability, Severity, Status, Verdict
@@ -22,7 +23,7 @@ from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
 from tests.core_builders import AGENT, AWS_KEY, NOW
 from tests.keys_only import FILE, OTHER_KEY, KeysOnly, a_cloud_of_keys, opened
 from tests.small import a_small_cloud
-from tests.test_web import ask
+from tests.web.test_web import ask
 
 BUCKET = '[[bucket]]\nurl = "gs://data"\nlayout = "{namespace}/"\n'
 FILE_OF_BUCKET = f'{FILE}bucket = "gs://data"\n'
@@ -516,7 +517,7 @@ def test_metrics_have_namespaces_and_no_number_of_objects(keys: KeysOnly) -> Non
     keys.set_state(3, "DISABLED")
     keys.scanned()
     with contextlib.closing(keys.assembled()) as assembly:
-        loops = daemon.Daemon(assembly.parts, load(keys.config).schedule)
+        loops = timers.Daemon(assembly.parts, load(keys.config).schedule)
         read = serving.readings(assembly, loops, lambda: Loaded("0" * 64, NOW))
         lines = ask("/metrics", read).text.splitlines()
         assert not [one for one in lines if one.startswith(("cmek_dependent_objects{", "cmek_dependent_bytes{"))]

@@ -12,7 +12,7 @@ import pytest
 
 from auditor import scan
 from auditor.config import Schedule, load
-from auditor.daemon import Daemon
+from auditor.daemon.timers import Daemon
 from auditor.errors import LedgerError
 from auditor.findings import Judgement, Readability
 from auditor.model import Cloud, KeyName, KeyReading

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from auditor import cli, daemon, scan, sweeping
+from auditor import cli, scan, sweeping
 from auditor.config import load
+from auditor.daemon import timers
 from auditor.embedded.aws import AwsCloud
 from auditor.findings import Basis, Judgement, Readability, Severity
 from auditor.wiring import Assembly, assemble
@@ -185,7 +186,7 @@ def test_the_hours_budget_is_kept(both: tuple[Small, AwsCloud], running: tuple[A
 def test_the_daemon_probes_beside_its_polls(both: tuple[Small, AwsCloud], running: tuple[Assembly, Clock]) -> None:
     parts = running[0].parts
     sweeping.sweep_all(parts, NoProgress())
-    loops = daemon.Daemon(parts, load(both[0].config).schedule)
+    loops = timers.Daemon(parts, load(both[0].config).schedule)
     assert set(loops.loops_alive()) == {"key_poll", "sweep", "probe"}
     loops._probe()  # noqa: SLF001 - one turn of its loop
     assert len(parts.ledger.probes()) == 4

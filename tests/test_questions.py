@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
 ROWS = [line for line in PAGE.splitlines() if re.match(r"\| \d+ \|", line)]
 NAMES = {one.name or getattr(one.callback, "__name__", "") for one in cli.app.registered_commands}
-# tests/test_daemon.py runs `serve`, which does not end by itself.
+# tests/daemon/test_daemon.py runs `serve`, which does not end by itself.
 COMMANDS = sorted({one for row in ROWS for one in re.findall(r"`([^`]+)`", row) if one.split()[0] in NAMES - {"serve"}})
 
 

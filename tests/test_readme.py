@@ -20,8 +20,8 @@ from auditor.web.app import make_app
 from tests.bundles import a_customer, an_operator
 from tests.clouds import GOOGLE_KEY, RING
 from tests.keys_only import a_cloud_of_keys
+from tests.questions.test_prove_revoked import MEANT
 from tests.small import a_small_cloud
-from tests.test_prove_revoked import MEANT
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -57,7 +57,7 @@ def test_every_command_runs(
     with a_small_cloud(tmp_path):
         for argv in ours:
             if argv[0] == "serve":
-                continue  # tests/test_daemon.py runs it
+                continue  # tests/daemon/test_daemon.py runs it
             assert cli._run(argv) == 0, capsys.readouterr()  # noqa: SLF001 - the command without the end of the process
     assert (tmp_path / "report.html").is_file()
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from auditor import daemon, serving
 from auditor.config import load
+from auditor.daemon import serving, timers
 from auditor.outputs import scan_json, summary
 from auditor.web.readings import Loaded
 from auditor.wiring import assemble
@@ -17,7 +17,7 @@ from tests.bundles import BUNDLE, Customer, Operator, a_customer, an_operator, r
 from tests.clouds import GOOGLE_KEY
 from tests.core_builders import NOW
 from tests.keys_only import FILE
-from tests.test_web import ask
+from tests.web.test_web import ask
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_json_has_no_number_of_what_nobody_told(customer: Customer, capsys: pyte
 def test_report_metrics_and_status_have_none_either(customer: Customer) -> None:
     customer.polled()
     with contextlib.closing(assemble(load(customer.config), customer.cloud.store.clock)) as assembly:
-        loops = daemon.Daemon(assembly.parts, load(customer.config).schedule)
+        loops = timers.Daemon(assembly.parts, load(customer.config).schedule)
         read = serving.readings(assembly, loops, lambda: Loaded("0" * 64, NOW))
         page = " ".join(ask("/", read).text.split())
         why = f"of whatever data there is: registry acme.json not read or used ({reason(customer)})"

@@ -19,9 +19,9 @@ from auditor.engine import Facts, judge_waivers
 from auditor.errors import UsageError
 from auditor.findings import Finding, Judgement, Severity, Status, Subject, SubjectKind
 from auditor.outputs import scan_json
+from auditor.ownership.registered import Portion
 from auditor.policy import Policy
 from auditor.ports import Portions
-from auditor.registered import Portion
 from auditor.rules import load as load_rules
 from auditor.waiver import GivenWaiver, Waiver, fits
 from auditor.waiving import Sight, waive

@@ -1,7 +1,7 @@
 """Keys as others name them: a registry is to give the full name, and what it gives instead is told."""
 
 from auditor.model import KeyName
-from auditor.registered import Mismatch
+from auditor.ownership.registered import Mismatch
 
 
 def why_no_key(text: str) -> tuple[str, Mismatch | None] | None:

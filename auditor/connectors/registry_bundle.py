@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from auditor import envelope
-from auditor.bundle import LARGEST, PAYLOAD_TYPE, Believed, Shown, unpack
 from auditor.connectors.documents import parse_once
 from auditor.errors import CollectError
+from auditor.handover import envelope
+from auditor.handover.bundle import LARGEST, PAYLOAD_TYPE, Believed, Shown, unpack
 from auditor.model import Reason
 
 _LARGEST_KEY: Final = 64 * 1024

@@ -14,8 +14,8 @@ from typing import IO, Any, Final, TextIO
 from auditor.connectors.named_keys import why_no_key
 from auditor.errors import CollectError
 from auditor.model import Reason
+from auditor.ownership.registered import Entry
 from auditor.ports import Unusable
-from auditor.registered import Entry
 
 _LONGEST: Final = 1_024
 """Bytes of an object's name, which is longer than any namespace in it. Source: S3 and Cloud Storage, object names."""

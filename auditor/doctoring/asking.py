@@ -6,9 +6,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final
 
 from auditor.checkup import Answer, Check, Question, Round, Told, answer_of
+from auditor.doctoring.rights import LOST
 from auditor.errors import ReadOnlyError, UsageError
 from auditor.model import Reason
-from auditor.rights import LOST
 
 _log = logging.getLogger(__name__)
 

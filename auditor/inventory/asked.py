@@ -15,8 +15,8 @@ from auditor.inventory import files, notes
 from auditor.inventory.recall import Recall
 from auditor.locks import held
 from auditor.model import Reason
+from auditor.ownership.registered import Entry
 from auditor.ports import Asking, Names, NamespaceService, Recalled, Unusable
-from auditor.registered import Entry
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from auditor.inventory import totals
 from auditor.inventory.files import UNFINISHED, put, very_file
 from auditor.inventory.placing import NAMESAKE, SAME, SAME_KEY, OfKeys
 from auditor.inventory.sql import quoted, settle
-from auditor.registered import Portion
+from auditor.ownership.registered import Portion
 from auditor.rows import TIME
 
 _OF_BUNDLES: Final[list["pa.Field[Any]"]] = [  # quoted: the class takes no parameters at run time

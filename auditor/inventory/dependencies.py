@@ -21,8 +21,8 @@ from auditor.inventory.cuts import OUTSIDE, ROWS_AT_ONCE, Cut, cut
 from auditor.inventory.files import very_file
 from auditor.inventory.snapshot import moment
 from auditor.model import Dependency, Encryption, Extent, Holding, Population
+from auditor.ownership.registered import Doubt, Portion
 from auditor.ports import Measured, NamespaceRow, Portions
-from auditor.registered import Doubt, Portion
 
 _COLUMNS: Final = (
     "bucket VARCHAR, namespace VARCHAR, tenant VARCHAR, population VARCHAR, encryption VARCHAR, key VARCHAR, "

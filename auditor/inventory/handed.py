@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
-from auditor.bundle import Believed
 from auditor.errors import CollectError, LedgerError
+from auditor.handover.bundle import Believed
 from auditor.inventory import files, notes
 from auditor.inventory.claiming import TOLD
 from auditor.inventory.registry import cannot_write, home_of, remove_unfinished
 from auditor.model import Encryption, Reason
+from auditor.ownership.registered import Handed, HandedBucket, Registry
 from auditor.ports import BundleSource, KeptRegistry
-from auditor.registered import Handed, HandedBucket, Registry
 
 _FORM: Final = 2
 """Rises when files are to be written anew though nothing was said anew."""

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from auditor.inventory.cuts import OUTSIDE, ROWS_AT_ONCE, cut
 from auditor.inventory.files import UNFINISHED, put, very_file
 from auditor.inventory.sql import settle
-from auditor.registered import Labels, Portion
+from auditor.ownership.registered import Labels, Portion
 
 _ROWS_AT_ONCE: Final = 100_000
 """Rows that are put beside registries at a time, about, and that are compressed together."""

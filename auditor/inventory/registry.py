@@ -22,8 +22,8 @@ from auditor.inventory.claiming import claim, gather
 from auditor.inventory.placing import OfKeys, has_mixed, place
 from auditor.inventory.sql import quoted, settle
 from auditor.model import KeyName, Reason
+from auditor.ownership.registered import Declared, Disputed, Entry, Flawed, Labels, Mismatch, Registered, Registry, Word
 from auditor.ports import KeptRegistry, RegistrySource, Unusable
-from auditor.registered import Declared, Disputed, Entry, Flawed, Labels, Mismatch, Registered, Registry, Word
 
 _TEXTS: Final = ("bucket", "namespace", "key", "tenant", "owner", "team", "parent")
 _FIELDS: Final[list[tuple[str, pa.DataType]]] = [*((name, pa.string()) for name in _TEXTS), ("size", pa.int64())]

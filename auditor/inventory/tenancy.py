@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from auditor.registered import Doubt, Portion
+from auditor.ownership.registered import Doubt, Portion
 
 _CERTAIN: Final = f"""
 namespace IS NOT NULL AND portions & {Portion.DISPUTED.bit} = 0 AND NOT list_contains($doubted::VARCHAR[], bucket)

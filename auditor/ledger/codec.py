@@ -13,7 +13,7 @@ from pydantic_core import PydanticSerializationError
 from auditor.errors import LedgerError
 from auditor.findings import Coverage, Tally
 from auditor.model import AwsKey, GcpKey, KeyMemory, KeyReading
-from auditor.registered import NOTHING_SAID, Registered
+from auditor.ownership.registered import NOTHING_SAID, Registered
 from auditor.waiver import GivenWaiver
 
 T = TypeVar("T")

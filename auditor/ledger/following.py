@@ -6,13 +6,13 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from auditor.difference import KeyChange
-from auditor.events import Judged, Turn
 from auditor.findings import Coverage, Finding
 from auditor.ledger import codec, history, journal
 from auditor.ledger.codec import KeptContext, KeptKey, KeptPoll
 from auditor.ledger.database import Database
 from auditor.model import Gap, KeyName
+from auditor.questions.diff.answer import KeyChange
+from auditor.telling.events import Judged, Turn
 
 _KINDS: Final = (
     "poll_made",

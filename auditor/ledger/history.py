@@ -8,13 +8,13 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from auditor.difference import Between, KeyChange
 from auditor.findings import Finding, Status
 from auditor.ledger import codec, journal
 from auditor.ledger.codec import KeptContext, KeptKey
 from auditor.ledger.tables import EVENT
 from auditor.model import GcpKey, KeyName
 from auditor.ports import Made
+from auditor.questions.diff.answer import Between, KeyChange
 
 _ANSWER: Final = "answer"
 _JUDGED: Final = frozenset({"context", "assessment", "finding", "closed", "gap"})

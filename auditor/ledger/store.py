@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete
 
-from auditor.difference import Between
 from auditor.errors import BusyError, LedgerError
 from auditor.findings import Assessed, Finding, Judgement, Member, Run, Status, member_of, worst_first
 from auditor.ledger import codec, history, journal
@@ -46,6 +45,7 @@ from auditor.model import (
 from auditor.overruling import overrules
 from auditor.ports import Made, PollRecord, Stood
 from auditor.principals import role_of
+from auditor.questions.diff.answer import Between
 
 _WITHOUT_A_BREAK: Final = timedelta(minutes=15)
 """Between two answers of a key that is heard of all the time; in longer ones anything may be done and undone."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from auditor.bundle import Bundle
+from auditor.handover.bundle import Bundle
 from auditor.model import Encryption
 from auditor.outputs import words
 

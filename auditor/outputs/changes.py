@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Final
 
-from auditor.difference import Difference, Group
 from auditor.findings import Finding
 from auditor.model import Gap
 from auditor.outputs import diff_words, words
+from auditor.questions.diff.answer import Difference, Group
 
 NOTHING_BEFORE: Final = "no earlier judgement was looked for"
 _GROUPS: Final = 100

@@ -4,9 +4,9 @@ import json
 from importlib.resources import files
 from typing import Any, Final, TextIO
 
-from auditor.difference import ChangedFinding, ComparedBucket, Difference, Group, KeyChange, Place, Total
 from auditor.findings import Finding, Judgement
 from auditor.outputs import diff_words, scan_json
+from auditor.questions.diff.answer import ChangedFinding, ComparedBucket, Difference, Group, KeyChange, Place, Total
 
 SCHEMA: Final = "cmek-auditor/diff/1"
 

@@ -7,12 +7,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from auditor.difference import GOT_WORSE, Difference, Turn
-from auditor.difference import Group as Alike
 from auditor.findings import Finding, Severity
 from auditor.log import visible
 from auditor.model import Gap
 from auditor.outputs import diff_words, words
+from auditor.questions.diff.answer import GOT_WORSE, Difference, Turn
+from auditor.questions.diff.answer import Group as Alike
 
 _MOST: Final = 20
 """Of each list; the JSON has all."""

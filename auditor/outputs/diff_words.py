@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from auditor.difference import Change, ChangedFinding, Difference, Group, How, KeyChange, Place, Total, Turn
 from auditor.model import Encryption
 from auditor.outputs import words
+from auditor.questions.diff.answer import Change, ChangedFinding, Difference, Group, How, KeyChange, Place, Total, Turn
 
 TURNS: Final = {
     Turn.STOPPED: "cannot be read any more",

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from typing import Any, Final
 
-from auditor.difference import KeyChange
-from auditor.events import SCHEMA, Event
 from auditor.findings import Actor, BucketCoverage, Finding
 from auditor.log import visible
 from auditor.model import Gap
 from auditor.outputs.scan_json import time
+from auditor.questions.diff.answer import KeyChange
+from auditor.telling.events import SCHEMA, Event
 
 _MOST_TEXT: Final = 1500
 """Bytes of one text; a name of an object has 1,024 at most."""

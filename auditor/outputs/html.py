@@ -9,12 +9,12 @@ from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from auditor.difference import Difference
 from auditor.findings import Demand, Judgement
 from auditor.log import visible
 from auditor.outputs.changes import NOTHING_BEFORE, changes
 from auditor.outputs.page import Manifest, view
 from auditor.ports import DependencyRows
+from auditor.questions.diff.answer import Difference
 
 _LONGEST: Final = 200
 

@@ -4,9 +4,9 @@ import json
 from importlib.resources import files
 from typing import Any, Final, TextIO
 
-from auditor.impact import Impact, Known
 from auditor.model import Extent
 from auditor.outputs import impact_table, scan_json
+from auditor.questions.impact.answer import Impact, Known
 
 SCHEMA: Final = "cmek-auditor/impact/1"
 

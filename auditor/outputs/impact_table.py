@@ -10,9 +10,9 @@ from rich.text import Text
 
 from auditor.action import Action
 from auditor.findings import Undo
-from auditor.impact import Impact, Known
 from auditor.log import visible
 from auditor.outputs import words
+from auditor.questions.impact.answer import Impact, Known
 
 _DOING: Final = {
     Action.DISABLE: "disabling",

@@ -6,7 +6,7 @@ from typing import Final
 
 from auditor.model import Cloud
 from auditor.outputs import words
-from auditor.standing import Candidate, LastUse, Recorded, Retiring, Use
+from auditor.questions.retire.standing import Candidate, LastUse, Recorded, Retiring, Use
 
 CAVEATS: Final = (
     "Recorded is the last success of an operation with this one key, up to an hour late, whoever asked: reads of",

@@ -10,14 +10,14 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from auditor.detecting import BOUNDS, Latencies
+from auditor.daemon.detecting import BOUNDS, Latencies
+from auditor.feeds.silence import Ear
 from auditor.findings import Assessed, Finding, Judgement, Severity, Status, SubjectKind, member_of
 from auditor.log import visible
 from auditor.model import Reason, split_version
 from auditor.outputs import summary
 from auditor.outputs.summary import Amount
 from auditor.ports import DependencyRows, LogStanding
-from auditor.silence import Ear
 
 _WORST: Final = 50
 """Key versions and findings with series of their own; the rest goes together under `other`."""

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from auditor.log import visible
 from auditor.model import Cloud, KeyName
-from auditor.move import Move, Plan
 from auditor.outputs import words
+from auditor.questions.retire.move import Move, Plan
 
 _IN_PLACE: Final = {
     Cloud.AWS: "in place with UpdateObjectEncryption to another key (S3 Batch Operations can), version by version",

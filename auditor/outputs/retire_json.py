@@ -5,9 +5,9 @@ from importlib.resources import files
 from typing import Any, Final, TextIO
 
 from auditor.model import Cloud
-from auditor.move import Move, Plan
 from auditor.outputs import retire_table, scan_json
-from auditor.standing import Candidate, LastUse, Retiring, Step
+from auditor.questions.retire.move import Move, Plan
+from auditor.questions.retire.standing import Candidate, LastUse, Retiring, Step
 
 SCHEMA: Final = "cmek-auditor/retire/1"
 

@@ -13,7 +13,7 @@ from auditor.log import visible
 from auditor.model import Cloud
 from auditor.outputs import last_use, words
 from auditor.prices import KEY_SOURCE
-from auditor.standing import MANAGED, SETTLES, Candidate, Recorded, Retiring, Step, Use
+from auditor.questions.retire.standing import MANAGED, SETTLES, Candidate, Recorded, Retiring, Step, Use
 
 _ORDER: Final = (Use.UNUSED, Use.NOT_PROVEN, Use.TAKES_NEW_DATA, Use.IN_USE)
 _STYLES: Final = {Use.UNUSED: "green", Use.NOT_PROVEN: "yellow", Use.IN_USE: "", Use.TAKES_NEW_DATA: ""}

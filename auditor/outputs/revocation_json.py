@@ -5,7 +5,7 @@ from importlib.resources import files
 from typing import Any, Final, TextIO
 
 from auditor.outputs import impact_json, revocation_table, scan_json
-from auditor.revocation import Part, Revocation
+from auditor.questions.prove_revoked.answer import Part, Revocation
 
 SCHEMA: Final = "cmek-auditor/prove-revoked/1"
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from auditor.log import visible
 from auditor.model import Probe, ProbeKind, ProbeOutcome
 from auditor.outputs import impact_table, words
-from auditor.revocation import Proof, Revocation
+from auditor.questions.prove_revoked.answer import Proof, Revocation
 
 _STYLES: Final = {
     Proof.READABLE: "bold red",

@@ -9,9 +9,9 @@ from typing import Any, Final, TextIO
 from auditor.findings import Actor, Assessed, BucketCoverage, Finding, Judgement, Readability, Undo
 from auditor.model import Dependency, Evidence, Gap, Requests
 from auditor.outputs import summary
+from auditor.ownership.registered import Handed, Registry
 from auditor.ports import DependencyRows, NamespaceRow
 from auditor.prices import usd
-from auditor.registered import Handed, Registry
 from auditor.waiver import FIELDS, GivenWaiver
 
 SCHEMA: Final = "cmek-auditor/scan/1"

@@ -4,7 +4,7 @@ import json
 from importlib.resources import files
 from typing import Any, Final, TextIO
 
-from auditor.bundle import Shown
+from auditor.handover.bundle import Shown
 from auditor.outputs import scan_json
 
 SCHEMA: Final = "cmek-auditor/show/1"

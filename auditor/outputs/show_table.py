@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from auditor.bundle import Bundle, Held, Shown
+from auditor.handover.bundle import Bundle, Held, Shown
 from auditor.log import visible
 from auditor.outputs import words
 from auditor.outputs.bundle_text import lacking

@@ -10,7 +10,7 @@ from typing import Final
 
 from auditor.findings import Confidence, Outcome, Severity
 from auditor.model import Cloud, Encryption, KeyName, NewObjects
-from auditor.owned import OwnedBucket
+from auditor.ownership.owned import OwnedBucket
 from auditor.rule import Context, Rule, failed, not_applicable, passed, unknown
 
 _KINDS: Final = {

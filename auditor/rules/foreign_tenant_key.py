@@ -6,8 +6,8 @@ Source: ISO/IEC 27001:2022, A.5.23; CSA CCM v4, CEK-08.
 from dataclasses import replace
 
 from auditor.findings import Outcome, Severity
-from auditor.owned import OwnedKey
-from auditor.registered import Portion
+from auditor.ownership.owned import OwnedKey
+from auditor.ownership.registered import Portion
 from auditor.rule import Context, Rule, failed, not_applicable, passed, unknown
 
 

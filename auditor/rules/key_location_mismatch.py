@@ -9,7 +9,7 @@ from typing import Final
 
 from auditor.findings import Outcome, Severity, in_order
 from auditor.locations import needed_location, serves
-from auditor.owned import Place, PlacedKey
+from auditor.ownership.owned import Place, PlacedKey
 from auditor.rule import Context, Rule, failed, not_applicable, passed, unknown
 
 _NAMED: Final = 3

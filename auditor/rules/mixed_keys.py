@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Final
 
 from auditor.findings import Member, Outcome, Severity
-from auditor.owned import OwnedBucket
-from auditor.registered import Portion
+from auditor.ownership.owned import OwnedBucket
+from auditor.ownership.registered import Portion
 from auditor.rule import Context, Rule, failed, passed, unknown
 
 _NAMED: Final = 3

@@ -6,8 +6,8 @@ Source: NIST SP 800-53 Rev. 5, SC-28(1).
 from dataclasses import replace
 
 from auditor.findings import Outcome, Severity, Verdict, in_order
-from auditor.owned import OwnedBucket
-from auditor.registered import Portion
+from auditor.ownership.owned import OwnedBucket
+from auditor.ownership.registered import Portion
 from auditor.rule import Context, Rule, failed, of_registry, unknown
 
 

@@ -6,8 +6,8 @@ Source: NIST SP 800-53 Rev. 5, CM-8.
 from dataclasses import replace
 
 from auditor.findings import Confidence, Outcome, Severity, Verdict
-from auditor.owned import OwnedBucket
-from auditor.registered import Portion
+from auditor.ownership.owned import OwnedBucket
+from auditor.ownership.registered import Portion
 from auditor.rule import Context, Rule, of_registry, unknown
 
 

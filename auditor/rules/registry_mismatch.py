@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from auditor.findings import Outcome, Severity
-from auditor.owned import HeardRegistry
-from auditor.registered import Mismatch, Portion
+from auditor.ownership.owned import HeardRegistry
+from auditor.ownership.registered import Mismatch, Portion
 from auditor.rule import Context, Rule, failed, not_applicable, passed, unknown
 
 _WRONG: Final = {

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from auditor.findings import Outcome, Severity
 from auditor.model import Cloud, GcpKey, resting
+from auditor.questions.retire.standing import Candidate, Step, Use
 from auditor.rule import Context, HeldKey, Rule, failed, never_told, not_applicable, passed
-from auditor.standing import Candidate, Step, Use
 
 
 def check(key: HeldKey, at: Context) -> Outcome:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from auditor.findings import Outcome, Readability, Severity
 from auditor.model import AwsKey, GcpKey, GcpKeyVersion
+from auditor.questions.retire.standing import SETTLES
 from auditor.rule import (
     Context,
     HeldKey,
@@ -19,7 +20,6 @@ from auditor.rule import (
     passed,
     unknown,
 )
-from auditor.standing import SETTLES
 
 
 def check(key: HeldKey, at: Context) -> Outcome:

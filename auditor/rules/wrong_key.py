@@ -4,8 +4,8 @@ Source: PCI DSS v4.0.1, 3.7.7.
 """
 
 from auditor.findings import Outcome, Severity, Verdict
-from auditor.owned import OwnedKey
-from auditor.registered import Portion
+from auditor.ownership.owned import OwnedKey
+from auditor.ownership.registered import Portion
 from auditor.rule import Context, Rule, not_applicable, of_registry, unknown
 
 

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry
 
+from auditor.feeds.silence import Ear
 from auditor.findings import Demand, Finding, Judgement
 from auditor.model import KeyMemory, KeyName
 from auditor.ports import LogStanding, OpenInventory
-from auditor.silence import Ear
 
 
 @dataclass(frozen=True, slots=True)

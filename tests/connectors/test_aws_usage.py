@@ -13,7 +13,7 @@ from auditor.connectors.aws.usage import AwsLastUses
 from auditor.connectors.pace import Pace
 from auditor.embedded.aws import AwsCloud
 from auditor.model import KeyName, Reason
-from auditor.standing import LastUse, Recorded
+from auditor.questions.retire.standing import LastUse, Recorded
 from tests.clouds import an_aws_cloud, aws_clients
 
 MINE = KeyName("arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001")

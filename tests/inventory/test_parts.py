@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auditor.daemon.loops import StoppedError
 from auditor.errors import CollectError, DiskError, LedgerError, OrderError
 from auditor.inventory import files, notes, parts
 from auditor.inventory.layout import Layout
 from auditor.inventory.parts import Part, disjoint, left
 from auditor.inventory.store import FileInventory, folder_name
 from auditor.inventory.totals import Told, Totals
-from auditor.loops import StoppedError
 from auditor.model import Listing, Population, Reason, StoredObject
 from auditor.ports import Begun, Coming, Same, Shard, Written
 from auditor.rows import Done, End, Fingerprint, batched

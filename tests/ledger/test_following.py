@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from auditor.events import Action, Event, events_of
 from auditor.ledger.store import LedgerStore
+from auditor.telling.events import Action, Event, events_of
 from tests.core_builders import GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key, denied
 from tests.ledger.test_store import minutes, poll
 

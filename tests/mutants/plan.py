@@ -16,30 +16,30 @@ HEAVY: Final = (
 )
 """Imported once, before every try is forked off."""
 
-_DIFF: Final = "tests/test_diff.py"
-_LAST_USE: Final = "tests/test_last_use.py"
+_DIFF: Final = "tests/questions/test_diff.py"
+_LAST_USE: Final = "tests/questions/test_last_use.py"
 _ENGINE: Final = "tests/test_engine.py"
-_OF_DATA: Final = "tests/test_rules_of_data.py"
-_OF_KEYS: Final = "tests/test_rules_of_keys.py"
-_OF_HYGIENE: Final = "tests/test_rules_of_hygiene.py"
+_OF_DATA: Final = "tests/rules/test_rules_of_data.py"
+_OF_KEYS: Final = "tests/rules/test_rules_of_keys.py"
+_OF_HYGIENE: Final = "tests/rules/test_rules_of_hygiene.py"
 _OLD_WORDS: Final = "tests/test_old_words.py"
 _KEYS_ONLY: Final = "tests/test_keys_only.py"
-_BUNDLE_MADE: Final = "tests/test_bundle_made.py"
-_BUNDLE_READ: Final = "tests/test_bundle_read.py"
-_BUNDLE_JUDGED: Final = "tests/test_bundle_judged.py"
-_LABELS: Final = "tests/test_labels.py"
-_REGISTRY: Final = "tests/test_registry.py"
-_OWNERSHIP: Final = "tests/test_rules_of_ownership.py"
-_OWNED: Final = "tests/test_ownership.py"
+_BUNDLE_MADE: Final = "tests/handover/test_bundle_made.py"
+_BUNDLE_READ: Final = "tests/handover/test_bundle_read.py"
+_BUNDLE_JUDGED: Final = "tests/handover/test_bundle_judged.py"
+_LABELS: Final = "tests/ownership/test_labels.py"
+_REGISTRY: Final = "tests/ownership/test_registry.py"
+_OWNERSHIP: Final = "tests/rules/test_rules_of_ownership.py"
+_OWNED: Final = "tests/ownership/test_ownership.py"
 _OF_OWNERSHIP: Final = ("bucket_default_mismatch", "key_location_mismatch", "mixed_keys", "registry_mismatch")
-_TURBOPUFFER: Final = "tests/test_registry_turbopuffer.py"
+_TURBOPUFFER: Final = "tests/ownership/test_registry_turbopuffer.py"
 _WAIVERS: Final = "tests/test_waivers.py"
 _TABLES: Final = "tests/readability/test_tables.py"
 _UNDOS: Final = "tests/readability/test_undos.py"
 _PROBE: Final = "tests/readability/test_probe.py"
 _CONTINUITY: Final = "tests/readability/test_continuity.py"
 _PARSING: Final = "tests/connectors/test_parsing.py"
-_DOCTOR: Final = "tests/test_doctor.py"
+_DOCTOR: Final = "tests/doctoring/test_doctor.py"
 _DOCTOR_LOCAL: Final = "tests/doctoring/test_local.py"
 _DOCTOR_PARTS: Final = "tests/doctoring/test_parts.py"
 _GRANTS: Final = "tests/doctoring/test_grants.py"
@@ -61,23 +61,28 @@ class Target:
 PLAN: Final = (
     Target("auditor/readability/probe.py", (_PROBE, _TABLES, _ENGINE)),
     Target("auditor/readability/[!p]*.py", (_TABLES, _UNDOS, _PROBE, _CONTINUITY, _ENGINE)),
-    Target("auditor/readability/action.py", ("tests/readability/test_action.py", "tests/test_foreseeing.py")),
+    Target("auditor/readability/action.py", ("tests/readability/test_action.py", "tests/questions/test_foreseeing.py")),
     Target("auditor/readability/claim.py", ("tests/readability/test_claims.py", _KEYS_ONLY, _BUNDLE_JUDGED)),
-    Target("auditor/supposing.py", (_KEYS_ONLY,)),
+    Target("auditor/questions/impact/supposing.py", (_KEYS_ONLY,)),
     Target("auditor/inventory/claiming.py", (_KEYS_ONLY, _BUNDLE_JUDGED)),
-    Target("auditor/bundle.py", (_BUNDLE_READ,)),
-    Target("auditor/envelope.py", (_BUNDLE_MADE, _BUNDLE_READ)),
-    Target("auditor/bundling.py", (_BUNDLE_MADE,)),
-    Target("auditor/lacking.py", (_BUNDLE_READ, _BUNDLE_JUDGED)),
+    Target("auditor/handover/bundle.py", (_BUNDLE_READ,)),
+    Target("auditor/handover/envelope.py", (_BUNDLE_MADE, _BUNDLE_READ)),
+    Target("auditor/handover/bundling.py", (_BUNDLE_MADE,)),
+    Target("auditor/handover/lacking.py", (_BUNDLE_READ, _BUNDLE_JUDGED)),
     Target("auditor/inventory/handed.py", (_BUNDLE_READ, _BUNDLE_JUDGED)),
-    Target("auditor/rules/retirable_version.py", ("tests/test_retirement.py",)),
+    Target("auditor/rules/retirable_version.py", ("tests/questions/test_retirement.py",)),
     Target(
-        "auditor/proving.py",
-        ("tests/test_prove_revoked.py", "tests/test_proof_left_open.py", _KEYS_ONLY, _BUNDLE_JUDGED),
+        "auditor/questions/prove_revoked/proving.py",
+        (
+            "tests/questions/test_prove_revoked.py",
+            "tests/questions/test_proof_left_open.py",
+            _KEYS_ONLY,
+            _BUNDLE_JUDGED,
+        ),
     ),
-    Target("auditor/refuting.py", ("tests/test_refuting.py",)),
-    Target("auditor/planning.py", ("tests/test_planning.py",)),
-    Target("auditor/unseen.py", ("tests/test_foreseeing.py",)),
+    Target("auditor/questions/prove_revoked/refuting.py", ("tests/questions/test_refuting.py",)),
+    Target("auditor/questions/retire/planning.py", ("tests/questions/test_planning.py",)),
+    Target("auditor/questions/impact/unseen.py", ("tests/questions/test_foreseeing.py",)),
     Target("auditor/readability/continuity.py", (_CONTINUITY, _TABLES)),
     Target("auditor/readability/neighbours.py", ("tests/readability/test_neighbours.py",)),
     Target("auditor/readability/shared.py", ("tests/readability/test_shared.py",)),
@@ -96,15 +101,15 @@ PLAN: Final = (
     ),
     Target("auditor/lifecycle.py", ("tests/test_lifecycle.py", _ENGINE)),
     Target("auditor/overruling.py", ("tests/test_overruling.py",)),
-    Target("auditor/rule.py", ("tests/test_rule.py", _OF_DATA, _OF_KEYS, _OF_HYGIENE, _OLD_WORDS, _ENGINE)),
+    Target("auditor/rule.py", ("tests/rules/test_rule.py", _OF_DATA, _OF_KEYS, _OF_HYGIENE, _OLD_WORDS, _ENGINE)),
     Target("auditor/rules/*.py", (_OF_DATA, _OF_KEYS, _OF_HYGIENE, _OLD_WORDS, _ENGINE)),
     *(
         Target(f"auditor/rules/{one}.py", (_REGISTRY,))
         for one in ("foreign_tenant_key", "not_customer_managed", "wrong_key")
     ),
     *(Target(f"auditor/rules/{one}.py", (_OWNERSHIP, _OF_DATA, _OWNED)) for one in _OF_OWNERSHIP),
-    Target("auditor/owning.py", (_OWNERSHIP, _REGISTRY, _ENGINE, _OWNED)),
-    Target("auditor/owned.py", (_OWNERSHIP, _OWNED)),
+    Target("auditor/ownership/owning.py", (_OWNERSHIP, _REGISTRY, _ENGINE, _OWNED)),
+    Target("auditor/ownership/owned.py", (_OWNERSHIP, _OWNED)),
     Target("auditor/locations.py", ("tests/test_locations.py",)),
     Target("auditor/connectors/aws/settings.py", ("tests/connectors/test_aws_objects.py",)),
     Target("auditor/connectors/gcp/settings.py", ("tests/connectors/test_gcp_objects.py",)),
@@ -112,15 +117,18 @@ PLAN: Final = (
     Target("auditor/rules/waiver_*.py", (_WAIVERS,)),
     Target("auditor/waive*.py", (_WAIVERS,)),
     Target("auditor/waiving.py", (_WAIVERS,)),
-    Target("auditor/retirement.py", ("tests/test_retirement.py", _LAST_USE)),
-    Target("auditor/retiring.py", ("tests/test_retirement.py", _LAST_USE)),
+    Target("auditor/questions/retire/retirement.py", ("tests/questions/test_retirement.py", _LAST_USE)),
+    Target("auditor/questions/retire/retiring.py", ("tests/questions/test_retirement.py", _LAST_USE)),
     Target("auditor/connectors/aws/usage.py", ("tests/connectors/test_aws_usage.py",)),
-    Target("auditor/foreseeing.py", ("tests/test_foreseeing.py",)),
-    *(Target(f"auditor/{one}.py", (_DIFF,)) for one in ("comparable", "comparing", "difference", "flowing", "pairing")),
+    Target("auditor/questions/impact/foreseeing.py", ("tests/questions/test_foreseeing.py",)),
+    *(
+        Target(f"auditor/questions/diff/{one}.py", (_DIFF,))
+        for one in ("answer", "comparable", "comparing", "flowing", "pairing")
+    ),
     Target("auditor/ledger/history.py", ("tests/ledger/test_history.py", _DIFF)),
     Target("auditor/inventory/flows.py", ("tests/inventory/test_flows.py", _DIFF)),
     Target("auditor/gaps.py", ("tests/test_gaps.py",)),
-    Target("auditor/registering.py", (_REGISTRY, _TURBOPUFFER, _LABELS)),
+    Target("auditor/ownership/registering.py", (_REGISTRY, _TURBOPUFFER, _LABELS)),
     Target("auditor/inventory/registry.py", (_REGISTRY, _LABELS)),
     Target("auditor/inventory/placing.py", (_REGISTRY, _OWNED, _LABELS)),
     Target("auditor/connectors/registry_file.py", (_REGISTRY, _LABELS)),

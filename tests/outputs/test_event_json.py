@@ -8,15 +8,15 @@ from datetime import timedelta
 import jsonschema
 import pytest
 
-from auditor.difference import KeyChange
-from auditor.events import Action, Event, Judged, Turn, events_of
 from auditor.findings import Actor, BucketCoverage, Coverage, Finding, Severity, Undo
 from auditor.log import visible
 from auditor.model import Encryption, Extent, Gap, Reason
 from auditor.outputs import event_json
+from auditor.questions.diff.answer import KeyChange
+from auditor.telling.events import Action, Event, Judged, Turn, events_of
 from tests.core_builders import GCP_KEY, NOW
 from tests.hostile import NAMES
-from tests.test_telling import LOST
+from tests.telling.test_telling import LOST
 
 _LIMIT = 256 * 1024
 """Of one entry. Source: Cloud Logging docs, Quotas and limits."""

@@ -16,19 +16,6 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
-from auditor.difference import (
-    Change,
-    ChangedFinding,
-    ComparedBucket,
-    Data,
-    Difference,
-    Group,
-    How,
-    KeyChange,
-    Place,
-    Total,
-    Turn,
-)
 from auditor.findings import (
     Assessed,
     Assessment,
@@ -51,6 +38,19 @@ from auditor.model import Dependency, Encryption, Evidence, Extent, Gap, Holding
 from auditor.outputs import diff_json, diff_table, html, metrics, scan_json, tabular, terminal
 from auditor.outputs.page import Manifest
 from auditor.ports import NamespaceRow, Portions
+from auditor.questions.diff.answer import (
+    Change,
+    ChangedFinding,
+    ComparedBucket,
+    Data,
+    Difference,
+    Group,
+    How,
+    KeyChange,
+    Place,
+    Total,
+    Turn,
+)
 from auditor.rules import load
 from tests.core_builders import GCP_KEY, NOW, a_gcp_key, a_holding, a_version
 from tests.hostile import NAMES

@@ -8,16 +8,16 @@ from typing import Any, Final
 
 import pytest
 
-from auditor import events
 from auditor.action import Action
 from auditor.checkup import Answer
-from auditor.difference import Change, How, Turn
 from auditor.findings import Basis, Confidence, Readability, Severity, Status, SubjectKind
 from auditor.model import Encryption, Population, ProbeKind, ProbeOutcome, Reason
 from auditor.outputs import diff_json, scan_json
-from auditor.registered import Portion
-from auditor.revocation import Proof
-from auditor.standing import Recorded, Step, Use
+from auditor.ownership.registered import Portion
+from auditor.questions.diff.answer import Change, How, Turn
+from auditor.questions.prove_revoked.answer import Proof
+from auditor.questions.retire.standing import Recorded, Step, Use
+from auditor.telling import events
 
 SCHEMAS: Final = {one.name: one for one in files("auditor.schemas").iterdir() if one.name.endswith(".json")}
 # By the field that they are of, in whichever document.

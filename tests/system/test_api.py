@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
-from auditor import cli, serving
+from auditor import cli
 from auditor.config import load
-from auditor.leading import Leadership
+from auditor.daemon import serving
+from auditor.daemon.leading import Leadership
 from auditor.web import openapi
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY

@@ -9,9 +9,10 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from auditor import cli, listening, serving
+from auditor import cli
 from auditor.config import load
-from auditor.leading import Leadership
+from auditor.daemon import listening, serving
+from auditor.daemon.leading import Leadership
 from auditor.outputs import html
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY

@@ -18,11 +18,11 @@ from auditor import cli
 from auditor.errors import LedgerError
 from auditor.ledger import postgres
 from auditor.ledger.store import LedgerStore
+from tests.daemon.test_daemon import eventually, serving
 from tests.ledger.conftest import a_database
 from tests.ledger.raw import sql
 from tests.small import a_small_cloud
 from tests.system.conftest import ROOT, free_ports, tool
-from tests.test_daemon import eventually, serving
 
 _READY_WITHIN = 60.0
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.clouds import GOOGLE_KEY
+from tests.daemon.test_daemon import eventually, serving
 from tests.logins import TOKEN, a_certificate
 from tests.small import a_small_cloud
 from tests.system.conftest import ROOT, free_ports, running, tool
 from tests.system.watching import Pager, Watched, get, watching
-from tests.test_daemon import eventually, serving
 
 DASHBOARDS = ROOT / "grafana" / "dashboards"
 

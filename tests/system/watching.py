@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.daemon.test_daemon import Running
 from tests.system.conftest import ROOT, free_ports, running, tool
-from tests.test_daemon import Running
 
 ALERTS = ROOT / "grafana" / "alerts"
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from auditor.attribution.logged import REACHES, Change, Inquiry, Reply
 from auditor.connectors.aws.errors import FAULTS, reason_of
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.documents import parse_once
 from auditor.connectors.pace import Pace
 from auditor.connectors.printable import printable
 from auditor.connectors.trail import Trail
-from auditor.logged import REACHES, Change, Inquiry, Reply
 from auditor.model import Cloud, KeyName, Reason
 
 _QUOTA: Final = 2.0

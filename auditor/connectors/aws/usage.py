@@ -13,7 +13,7 @@ from auditor.connectors.aws.errors import FAULTS, reason_of
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.pace import Pace
 from auditor.model import KeyName, Reason
-from auditor.standing import LastUse
+from auditor.questions.retire.standing import LastUse
 
 
 class AwsLastUses:

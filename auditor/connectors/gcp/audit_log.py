@@ -9,13 +9,13 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from datetime import datetime
 from typing import Any, Final
 
+from auditor.attribution.logged import REACHES, Change, Inquiry, Reply
 from auditor.connectors.gcp.errors import FAULTS, reason_of
 from auditor.connectors.gcp.log_entry import ACTIVITY, KMS, PROJECTS, has_failed, moment, quoted, stamp, table
 from auditor.connectors.gcp.log_pages import LogPages
 from auditor.connectors.gcp.policy import NEVER
 from auditor.connectors.gcp.session import GcpClients
 from auditor.connectors.printable import printable
-from auditor.logged import REACHES, Change, Inquiry, Reply
 from auditor.model import Cloud, KeyName, Reason
 
 _SHARE: Final = 0.5

@@ -1,0 +1,1 @@
+"""Who did what findings say: audit logs asked, and their entries matched."""

@@ -1,0 +1,1 @@
+"""The process of `serve`: its timers, its web socket, who leads."""

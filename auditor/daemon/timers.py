@@ -1,0 +1,372 @@
+"""The daemon's loops: sweep, poll and probes, each on its timer, and one for each feed of events."""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from auditor import run, scan, sweeping
+from auditor.config import Schedule
+from auditor.daemon.detecting import Detections
+from auditor.daemon.loops import StoppedError, Turn, WallClock, Watch, tidy
+from auditor.feeds.feeding import Listener, Memory
+from auditor.feeds.silence import Ear
+from auditor.findings import Judgement
+from auditor.model import Gap, KeyName, Sweep
+from auditor.overtaking import Lane
+from auditor.ports import Asking, Feed, Follower
+from auditor.run import Parts
+from auditor.skew import plausible
+from auditor.telling import bundles, lines
+
+_log = logging.getLogger(__name__)
+
+_LAST_WORDS: Final = timedelta(seconds=6)
+"""How long a stop waits for running jobs; together with the web server's end it stays below ten seconds."""
+_PROBES_EACH: Final = 60
+"""Seconds between two rounds of probes."""
+_HUNG_AFTER_INTERVALS: Final = 10
+_SWEEP_HUNG_AFTER: Final = timedelta(hours=1)
+"""Without one object more; a first sweep may take days."""
+_PROBES_HUNG_AFTER: Final = timedelta(hours=1)
+_LOOKS_APART: Final = 0.2
+"""Seconds between two looks whether a poll that runs can be overtaken by now."""
+_GIVEN_UP_AFTER: Final = timedelta(hours=24)
+"""A poll does not tell how it gets on, and one of tens of thousands of keys takes hours at its share of the quotas."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What loops know that others go on with."""
+
+    swept: Mapping[tuple[str, str], int]
+    """As `Daemon.swept_objects` tells it."""
+    last_poll: float | None
+    """When keys were polled last, by the clock of the loops."""
+    told: Follower | None
+    """How far the log knows what judgements found."""
+    sweeping: bool
+    """Whether a sweep was broken off, or was due."""
+    config: str | None = None
+    """Digest of theirs."""
+    feeds: Mapping[str, Memory] = field(default_factory=dict)
+    """What each feed has told, by its name."""
+    detections: Detections = field(default_factory=Detections)
+
+
+class Daemon:
+    """Sweeps and polls on their timers until it is stopped; the two never wait for each other."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        schedule: Schedule,
+        ticks: Callable[[], float] = time.monotonic,
+        inherited: Inherited | None = None,
+        feeds: Iterable[tuple[str, Feed]] = (),
+    ) -> None:
+        """Plan the loops; `inherited`: of the stopped ones of another config, whose place these take.
+
+        `feeds`: each with the account or project whose keys it tells of.
+        """
+        self._parts = parts
+        self._interval = timedelta(seconds=schedule.key_poll)
+        self._stopping = threading.Event()
+        self._judging = threading.Lock()
+        self._lane = Lane()
+        self._watch = Watch(ticks)
+        self._ticks = ticks
+        self._wall_clock = WallClock(parts.clock, ticks)
+        self._counting = threading.Lock()
+        before = inherited or Inherited({}, None, None, sweeping=False)
+        self._swept = Counter({at: some for at, some in before.swept.items() if at[0] in parts.buckets})
+        self._last_poll = before.last_poll
+        self._told = before.told
+        self._known: Judgement | None = None
+        self._taken_over = before.config
+        self._other_configs: set[str] = set()
+        self.detections = before.detections
+        self._owes_sweep = before.sweeping
+        self._unconfigured: int | Gap | None = None
+        self._needed: frozenset[KeyName] | None = None
+        self._effective = self._interval
+        self._listeners = tuple(
+            Listener(
+                feed,
+                owner,
+                self,
+                clock=self._now,
+                ticks=ticks,
+                memory=before.feeds.get(feed.name),
+            )
+            for owner, feed in feeds
+        )
+        self._scheduler = BackgroundScheduler(timezone=UTC)
+        # Overlapping runs coalesce: one at a time, and what was missed meanwhile is made up for by one run.
+        rules = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
+        self._scheduler.add_job(
+            self._sweep, CronTrigger.from_crontab(schedule.sweep, timezone=UTC), id="sweep", **rules
+        )
+        if parts.probing.reads or parts.probing.dry_runs:
+            self._scheduler.add_job(self._probe, IntervalTrigger(seconds=_PROBES_EACH), id="probe", **rules)
+        self._scheduler.add_job(self._poll, IntervalTrigger(seconds=schedule.key_poll), id="key_poll", **rules)
+
+    def start(self) -> None:
+        """Start the timers; keys are polled at once, and buckets swept where one never was as the config asks.
+
+        So are they where a sweep was broken off for this config's sake.
+
+        Raises:
+            LedgerError: which sweeps there are cannot be read; nothing was started.
+        """
+        owes_sweep = self._owes_sweep or scan.wanting(self._parts)
+        now = datetime.now(UTC)
+        self._scheduler.start()
+        if owes_sweep:
+            self._scheduler.modify_job("sweep", next_run_time=now)
+        self._scheduler.modify_job("key_poll", next_run_time=now)
+        for one in self._listeners:
+            # One that hangs in a request must not keep the process from ending.
+            threading.Thread(target=one.run, args=(self._watch, self._stopping), daemon=True, name=one.loop).start()
+
+    def stop(self) -> bool:
+        """Stop the timers and wait a little for running jobs; False when one still runs."""
+        self._owes_sweep = self._is_sweeping()
+        self._stopping.set()
+        self._scheduler.pause()
+        deadline = self._ticks() + _LAST_WORDS.total_seconds()
+        loops = (*self._loops(), *self._heard_by())
+        while self._ticks() < deadline and any(self._watch.running_for(one) for one in loops):
+            threading.Event().wait(0.05)
+        done = not any(self._watch.running_for(one) for one in loops)
+        self._scheduler.shutdown(wait=False)
+        return done
+
+    def handed_on(self) -> Inherited:
+        """What those that take the place of these go on with; after `stop`."""
+        feeds = {one.name: one.memory for one in self._listeners}
+        return Inherited(
+            self.swept_objects(),
+            self._last_poll,
+            self._told,
+            sweeping=self._owes_sweep,
+            config=self._parts.config_digest,
+            feeds=feeds,
+            detections=self.detections,
+        )
+
+    def _is_sweeping(self) -> bool:
+        job = self._scheduler.get_job("sweep")
+        is_due = job.next_run_time is not None and job.next_run_time <= datetime.now(UTC)
+        return is_due or bool(self._watch.running_for("sweep"))
+
+    def loops_alive(self) -> Mapping[str, bool]:
+        """Loop -> whether its turns come to an end and, where they are regular, one ended well not too long ago."""
+        every = (*self._loops(), *self._heard_by())
+        return {loop: self._scheduler.running and self._quiet_for(loop) < self._limit(loop) for loop in every}
+
+    def hung(self) -> tuple[str, ...]:
+        """Loops whose present turn has not got on for so long that it never will: threads cannot be ended."""
+        return tuple(loop for loop in self._loops() if self._watch.running_for(loop) >= _GIVEN_UP_AFTER)
+
+    def failing(self) -> tuple[str, ...]:
+        """Loops whose last turns, three in a row, all failed; without feeds: while one fails, polls go on."""
+        return tuple(loop for loop in self._loops() if self._watch.failing(loop))
+
+    def mind_the_clock(self) -> None:
+        """Plan all turns anew when the wall clock was set: the timers run on it, and might wait for hours."""
+        jump = self._wall_clock.jumped()
+        if not jump:
+            return
+        _log.warning("the clock was set by %+.0f s; all loops are planned anew", jump.total_seconds())
+        now = self._parts.clock()
+        for loop in self._loops():
+            job = self._scheduler.get_job(loop)
+            # A sweep costs too much to be made at every jump; what a jump ahead has made due stays due.
+            times = (job.next_run_time, job.trigger.get_next_fire_time(None, now)) if loop == "sweep" else (now,)
+            self._scheduler.modify_job(loop, next_run_time=min(filter(None, times), default=None))
+
+    def _quiet_for(self, loop: str) -> timedelta:
+        running = self._watch.running_for(loop)
+        # Between two sweeps there may be days: the schedule says how many. A feed that fails has a finding.
+        return running if loop == "sweep" or loop in self._heard_by() else max(running, self._watch.since_success(loop))
+
+    def _limit(self, loop: str) -> timedelta:
+        match loop:
+            case "sweep":
+                return _SWEEP_HUNG_AFTER
+            case "probe":
+                return _PROBES_HUNG_AFTER
+            case _:
+                return _HUNG_AFTER_INTERVALS * self._interval + timedelta(minutes=5)
+
+    def _loops(self) -> tuple[str, ...]:
+        probing = self._parts.probing.reads or self._parts.probing.dry_runs
+        return ("key_poll", "sweep", "probe") if probing else ("key_poll", "sweep")
+
+    def _heard_by(self) -> tuple[str, ...]:
+        """The loops that listen to feeds; no timer makes their turns."""
+        return tuple(one.loop for one in self._listeners)
+
+    def polled_alone(self) -> int | None:
+        """How many needed keys are of accounts and projects without a feed; None before the first poll."""
+        needed = self._needed
+        if needed is None:
+            return None
+        owners = {one.ear().owner for one in self._listeners}
+        return sum(key.owner not in owners for key in needed)
+
+    def ears(self) -> tuple[Ear, ...]:
+        """How each feed is listened to."""
+        return tuple(one.ear() for one in self._listeners)
+
+    def sweeping(self, at: run.Headway) -> None:
+        """Break a sweep off when the loops are ending.
+
+        Raises:
+            StoppedError: they are.
+        """
+        if self._stopping.is_set():
+            raise StoppedError(f"sweep of {at.bucket} broken off: its loops are ending")
+        self._watch.get_on("sweep")  # however long it may be
+
+    def swept(self, sweep: Sweep) -> None:
+        """Log one bucket's end, and count its objects."""
+        if sweep.complete:
+            with self._counting:
+                self._swept[sweep.bucket, "resolved"] += sweep.resolved
+                self._swept[sweep.bucket, "unresolved"] += sweep.unresolved
+            _log.info("swept %s: %d objects, %d unresolved", sweep.bucket, sweep.listed, sweep.unresolved)
+        else:
+            _log.warning("sweep of %s did not finish: %s", sweep.bucket, sweep.gaps[-1].effect)
+
+    def swept_objects(self) -> Mapping[tuple[str, str], int]:
+        """(bucket, `resolved` or `unresolved`) -> objects that complete sweeps of this process have listed."""
+        with self._counting:
+            return dict(self._swept)
+
+    def polling(self, needed: int) -> None:
+        """Break a poll off when the loops are ending: what it waited for may have been by another config.
+
+        Raises:
+            StoppedError: they are.
+        """
+        if self._stopping.is_set():
+            raise StoppedError(f"poll of {needed} keys broken off: its loops are ending")
+
+    def polled(self, read: int, needed: Collection[KeyName]) -> None:
+        """Log one poll and keep which keys are needed; break it off when the loops end: their successors poll at once.
+
+        Raises:
+            StoppedError: they are.
+        """
+        self.polling(len(needed))
+        _log.debug("polled %d of %d keys", read, len(needed))
+        self._needed = frozenset(needed)
+
+    def needed(self) -> frozenset[KeyName] | None:
+        """All keys that the newest poll of these loops found needed; None before the first."""
+        return self._needed
+
+    def follow(self, keys: frozenset[KeyName]) -> None:
+        """Poll these keys now, or all where there are none: all of them after a poll that runs, a few beside it."""
+        while not (keys and self._lane.overtake(keys, lambda: self._judged(keys, overtakes=True))):
+            if self._judging.acquire(timeout=_LOOKS_APART):
+                try:
+                    self._judged(keys)
+                finally:
+                    self._judging.release()
+                break
+        tidy()
+
+    def probed(self, made: int, chosen: int) -> None:
+        """Log one round of probes, and break it off when the loops are ending.
+
+        Raises:
+            StoppedError: they are.
+        """
+        if self._stopping.is_set():
+            raise StoppedError("probing broken off: its loops are ending")
+        if made:
+            self._watch.get_on("probe")  # however long the round may be
+        if made == chosen:
+            _log.debug("made %d probes in this round", made)
+
+    def asking(self, at: Asking) -> None:
+        """Break the asking of a registry off when the loops are ending.
+
+        Raises:
+            StoppedError: they are.
+        """
+        if self._stopping.is_set():
+            raise StoppedError(f"asking of {at.registry} broken off: its loops are ending")
+        self._watch.get_on("sweep")  # which asks the registries of its buckets
+
+    def _sweep(self) -> None:
+        with Turn(self._watch, "sweep"):
+            self._unconfigured = sweeping.sweep_all(self._parts, self)
+            self._judge()
+
+    def _poll(self) -> None:
+        with Turn(self._watch, "key_poll"):
+            self._judge()
+
+    def _probe(self) -> None:
+        with Turn(self._watch, "probe"):
+            scan.probe(self._parts, self)
+
+    def _judge(self) -> None:
+        with self._judging:
+            self._mind_other_configs(self._parts.ledger.judgement())
+            self._judged()
+        tidy()
+
+    def _judged(self, only: frozenset[KeyName] = frozenset(), *, overtakes: bool = False) -> None:
+        began = self._ticks()
+        if not only and self._last_poll is not None:
+            self._effective = max(timedelta(seconds=began - self._last_poll), self._interval)
+        # What an earlier process found is not new after a restart.
+        self._told = self._told or self._parts.ledger.follow()
+        self._known = self._known or self._parts.ledger.judgement()
+        judgement = scan.poll(
+            self._parts,
+            self,
+            only,
+            unconfigured=self._unconfigured,
+            interval=self._effective,
+            ears=self.ears(),
+            strict=False,
+            lane=self._lane,
+            overtakes=overtakes,
+        )
+        if not only:
+            self._last_poll = began
+        # Another poll may have overtaken this one, and told what it found.
+        before, self._known = self._known, judgement
+        lines.tell(self._told.turns())
+        bundles.announce(before, judgement, {one.source.name for one in self._parts.handed})
+        if before is not None or judgement.findings:
+            self.detections.judged(before.findings if before is not None else (), judgement.findings, self._now())
+
+    def _now(self) -> datetime:
+        """What the clouds' clocks say."""
+        return self._parts.clock() + plausible(self._parts.skew())
+
+    def _mind_other_configs(self, last: Judgement | None) -> None:
+        """Say once of each other config that somebody judges by it beside this daemon: each undoes the other."""
+        digest = last.run.config_digest if last is not None else self._parts.config_digest
+        if digest not in {self._parts.config_digest, self._taken_over, *self._other_configs}:
+            self._other_configs.add(digest)
+            _log.warning(
+                "the judgement before was made by another config; if that one is newer, send SIGHUP to this process"
+            )
+        # That the one whose place this one takes was judged by is no news, but once only.
+        self._taken_over = None

@@ -1,0 +1,260 @@
+"""Listens to one feed of events: what it hints at is polled at once, and again after some minutes."""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from auditor.daemon.loops import StoppedError, Turn, Watch
+from auditor.errors import AuditorError
+from auditor.feeds.silence import Ear
+from auditor.model import KeyName
+from auditor.ports import Feed, Heard, Hint
+
+_log = logging.getLogger(__name__)
+
+_WAIT: Final = 4.0
+"""Seconds that one look waits for messages: below those that a stop waits for running turns."""
+_GATHER: Final = 1.0
+"""Seconds for which what comes in one go is gathered, so that it is one poll."""
+_LOOKS: Final = 50
+"""Looks in one go at most."""
+_AGAIN: Final = (120.0, 600.0)
+"""Seconds after which a key is read once more: a service may still tell the old state a while after a change."""
+_LONGEST_REST: Final = 60.0
+"""Seconds between two tries at most, while a feed fails."""
+_POISON_EACH: Final = 3600.0
+"""Seconds between two log lines about messages that nobody understands."""
+_PLACES: Final = 1000
+"""Locations that are told apart at most: their names are those of messages."""
+NEEDED, UNNEEDED, NOTHING, POISON = "needed", "unneeded", "nothing", "poison"
+OUTCOMES: Final = (NEEDED, UNNEEDED, NOTHING, POISON)
+"""What becomes of messages: they hint at a key that is needed, at another one, at none, or cannot be understood."""
+
+
+class Polls(Protocol):
+    """Who reads keys at once."""
+
+    def follow(self, keys: frozenset[KeyName]) -> None:
+        """Read these keys now, or all where there are none, judge and keep both.
+
+        Raises:
+            AuditorError: it could not be done.
+        """
+
+    def needed(self) -> Collection[KeyName] | None:
+        """All keys that data, config or registries name, as the newest poll knows them; None before the first."""
+
+
+class Memory:
+    """What a feed has told so far, for whoever goes on with it; safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._messages = Counter(dict.fromkeys(OUTCOMES, 0))
+        self._told: dict[str, datetime] = {}
+        self._newest: datetime | None = None
+        self._since: float | None = None
+        self._answered: float | None = None
+        self._fault: str | None = None
+
+    def begin(self, ticks: float) -> None:
+        """Tell that somebody listens from now on, where nobody did before."""
+        with self._lock:
+            self._since = ticks if self._since is None else self._since
+
+    def answered(self, ticks: float) -> None:
+        """Tell that the feed's service answered."""
+        with self._lock:
+            self._answered, self._fault = ticks, None
+
+    def failed(self, why: str) -> None:
+        """Tell that it did not."""
+        with self._lock:
+            self._fault = why
+
+    def count(self, outcomes: Mapping[str, int]) -> None:
+        """Tell what became of messages."""
+        with self._lock:
+            self._messages.update(outcomes)
+
+    def note(self, hints: Iterable[Hint], owner: str, now: datetime) -> None:
+        """Tell what happened when and where; nothing happens later than now."""
+        with self._lock:
+            for one in hints:
+                at = min(one.occurred, now)
+                self._newest = at if self._newest is None else max(at, self._newest)
+                if one.key is not None and one.key.owner == owner:
+                    place = one.key.location
+                    if place in self._told or len(self._told) < _PLACES:
+                        self._told[place] = max(at, self._told.get(place, at))
+
+    def ear(self, feed: str, owner: str, now: datetime, ticks: float) -> Ear:
+        """All of that as it stands now."""
+
+        def when(moment: float | None) -> datetime | None:
+            return None if moment is None else now - timedelta(seconds=ticks - moment)
+
+        with self._lock:
+            return Ear(
+                feed=feed,
+                owner=owner,
+                since=when(self._since),
+                answered=when(self._answered),
+                newest=self._newest,
+                told=dict(self._told),
+                fault=self._fault,
+                messages=dict(self._messages),
+            )
+
+
+class Again:
+    """Which keys are to be read once more, and when; None stands for all keys."""
+
+    def __init__(self) -> None:
+        self._due: dict[KeyName | None, tuple[float, ...]] = {}
+
+    def plan(self, keys: Iterable[KeyName | None], now: float) -> None:
+        """Read these again after each of the usual times; what was due sooner stays due."""
+        for key in keys:
+            first, *later = (now + one for one in _AGAIN)
+            self._due[key] = (min((first, *self._due.get(key, ()))), *later)
+
+    def take(self, now: float) -> frozenset[KeyName | None]:
+        """Those whose time has come; that time is over then."""
+        taken = frozenset(key for key, times in self._due.items() if times[0] <= now)
+        for key in taken:
+            if left := tuple(one for one in self._due.pop(key) if one > now):
+                self._due[key] = left
+        return taken
+
+    def put_back(self, keys: Iterable[KeyName | None], now: float) -> None:
+        """Let those be due at once that were taken, or came, in vain."""
+        for key in keys:
+            self._due[key] = (now, *self._due.get(key, ()))
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until the next is due, zero where one is; None: none ever is."""
+        return max(0.0, min(times[0] for times in self._due.values()) - now) if self._due else None
+
+
+class Listener:
+    """Listens to one feed; of one thread."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        owner: str,
+        polls: Polls,
+        *,
+        clock: Callable[[], datetime],
+        ticks: Callable[[], float],
+        memory: Memory | None = None,
+    ) -> None:
+        """`clock`: aware, UTC, as the clouds' clocks say; `memory`: of the one whose place this one takes."""
+        self._feed = feed
+        self._owner = owner
+        self._polls = polls
+        self._clock = clock
+        self._ticks = ticks
+        self._again = Again()
+        self._told_of_poison: float | None = None
+        self.memory = memory or Memory()
+
+    @property
+    def loop(self) -> str:
+        """How its turns are told of."""
+        return f"feed {self._feed.name}"
+
+    @property
+    def name(self) -> str:
+        """The feed's."""
+        return self._feed.name
+
+    def ear(self) -> Ear:
+        """How it is listened to."""
+        return self.memory.ear(self._feed.name, self._owner, self._clock(), self._ticks())
+
+    def run(self, watch: Watch, stopping: threading.Event) -> None:
+        """Make turn after turn until told to stop; one that fails is followed by a rest."""
+        self.memory.begin(self._ticks())
+        failed = 0
+        while not stopping.is_set():
+            failed += 1
+            with Turn(watch, self.loop):
+                self.turn(stopping.is_set)
+                failed = 0
+            if failed:
+                stopping.wait(min(_LONGEST_REST, 2.0 ** min(failed, 6)))
+
+    def turn(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Listen once, read what is hinted at or due, and only then acknowledge.
+
+        Raises:
+            AuditorError: the feed does not answer, or the keys could not be read.
+        """
+        try:
+            heard = self._gather()
+        except AuditorError as error:
+            self.memory.failed(str(error))
+            raise
+        hints = tuple(hint for one in heard for hint in one.hints)
+        self._warn(sum(one.poison for one in heard))
+        keys, unneeded = self._sorted(hints)
+        wanted = keys | self._again.take(self._ticks())
+        if wanted:
+            self._follow(wanted, stopped)
+            self._again.plan(keys, self._ticks())
+        self.memory.note(hints, self._owner, self._clock())
+        self.memory.count(_outcomes(heard, unneeded))
+        for one in heard:
+            if one.receipts:
+                self._feed.handled(one)
+
+    def _gather(self) -> tuple[Heard, ...]:
+        """What comes in one go."""
+        due = self._again.wait(self._ticks())
+        found = [self._feed.hear(_WAIT if due is None else min(_WAIT, due))]
+        self.memory.answered(self._ticks())
+        until = self._ticks() + _GATHER
+        while found[-1].receipts and len(found) < _LOOKS and self._ticks() < until:
+            try:
+                found.append(self._feed.hear(0))
+            except AuditorError:
+                break  # what came before must not wait for it; the next turn asks again
+        return tuple(found)
+
+    def _sorted(self, hints: Iterable[Hint]) -> tuple[frozenset[KeyName | None], int]:
+        """The keys that are to be read, and how many hints are at others."""
+        needed = self._polls.needed()
+        named = [one.key for one in hints]
+        if needed is None:
+            return frozenset([None] if named else []), 0
+        mine = [key for key in named if key is None or key in needed]
+        return frozenset(mine), len(named) - len(mine)
+
+    def _follow(self, wanted: frozenset[KeyName | None], stopped: Callable[[], bool]) -> None:
+        if stopped():
+            raise StoppedError(f"{self.loop}: its loop is ending; what came is told of again")
+        try:
+            named = frozenset(key for key in wanted if key is not None)
+            self._polls.follow(frozenset() if None in wanted else named)
+        except BaseException:
+            self._again.put_back(wanted, self._ticks())
+            raise
+
+    def _warn(self, poison: int) -> None:
+        """Log that there are such messages, and not each of them: whoever may write to the queue makes them."""
+        now = self._ticks()
+        if poison and (self._told_of_poison is None or now - self._told_of_poison >= _POISON_EACH):
+            self._told_of_poison = now
+            _log.warning("%s: %d messages are no events, and were set aside", self.loop, poison)
+
+
+def _outcomes(heard: Collection[Heard], unneeded: int) -> Mapping[str, int]:
+    hints = sum(len(one.hints) for one in heard)
+    poison = sum(one.poison for one in heard)
+    nothing = sum(max(0, len(one.receipts) - len(one.hints) - one.poison) for one in heard)
+    return {NEEDED: hints - unneeded, UNNEEDED: unneeded, NOTHING: nothing, POISON: poison}

@@ -1,0 +1,1 @@
+"""An operator's signed bundle for one tenant: made, handed over, read."""

@@ -1,0 +1,80 @@
+"""What may hold data under a key, and is not seen: how much of the buckets is known, and every gap in it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from auditor.findings import BucketCoverage, Judgement
+from auditor.gaps import BUCKET_LISTS, CLOCKS, OBJECTS, names_of
+from auditor.model import Cloud, Gap, KeyName, Reason, cloud_of
+from auditor.questions.impact.answer import Known
+from auditor.questions.retire.retiring import left_behind, namesakes
+from auditor.readability import KeyView
+from auditor.run import Parts
+
+
+def known_of(judgement: Judgement, cloud: Cloud) -> Known:
+    """How much of the buckets of a cloud one judgement knows."""
+    mine = _of(judgement, cloud)
+    return Known(
+        listed=sum(one.listed for one in mine) if not judgement.is_keys_only else None,
+        resolved=sum(one.resolved for one in mine) if not judgement.is_keys_only else None,
+        swept=min((one.sweep_started for one in mine if one.complete and one.sweep_started), default=None),
+        told=min((one.bundle.swept for one in judgement.registered.bundles if one.bundle is not None), default=None),
+        buckets=len(mine),
+        lacking=sum(not one.complete for one in mine),
+        elsewhere=judgement.coverage.buckets_not_configured,
+    )
+
+
+def gaps_beside(key: KeyName, judgement: Judgement, parts: Parts, now: datetime) -> Iterator[Gap]:
+    """Everything about the key, and about what may hold data under it, that is not known.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    mine = _of(judgement, key.cloud)
+    view = KeyView(key, None, parts.ledger.memory().get(key))
+    about = {*(one.bucket for one in mine), *names_of(view), BUCKET_LISTS, OBJECTS, CLOCKS}
+    about.update(name for one in judgement.registered.bundles for name in (one.name, *one.buckets))
+    # A version that the key does not tell of any more may have data under it all the same.
+    versions = f"{key}/cryptoKeyVersions/"
+    yield from (one for one in judgement.gaps if one.what in about or one.what.startswith(versions))
+    for one in mine:
+        yield from _of_bucket(one, parts, now)
+    if elsewhere := judgement.coverage.buckets_not_configured if not parts.policy.no_data_elsewhere else 0:
+        told = (
+            f"{elsewhere:,} buckets of the accounts in use are"
+            if elsewhere > 1
+            else "1 bucket of the accounts in use is"
+        )
+        effect = f"{told} in no config: nobody looked there"
+        yield Gap(BUCKET_LISTS, Reason.NOT_VISIBLE, effect, "add them as [[bucket]], or set [policy] no_data_elsewhere")
+    for name in namesakes(key, judgement):
+        effect = f"data names the key {name}, which may be this one by the other name of its project"
+        yield Gap(key.text, Reason.NOT_VISIBLE, effect, f"ask for {name} as well")
+    judged = {one.bucket for one in judgement.coverage.buckets}
+    for url in sorted(one for one in parts.buckets if cloud_of(one) is key.cloud and one not in judged):
+        yield Gap(url, Reason.NOT_VISIBLE, "nothing is known of its objects: it is in the config since", "scan it")
+    for url in left_behind(parts):
+        if cloud_of(url) is key.cloud:
+            effect = "nobody looks there: it was swept and has left the config"
+            yield Gap(url, Reason.NOT_VISIBLE, effect, "name it again")
+
+
+def _of(judgement: Judgement, cloud: Cloud) -> tuple[BucketCoverage, ...]:
+    return tuple(one for one in judgement.coverage.buckets if cloud_of(one.bucket) is cloud)
+
+
+def _of_bucket(one: BucketCoverage, parts: Parts, now: datetime) -> Iterator[Gap]:
+    if one.left_out:
+        which = " and ".join(each.replace("_", "-") for each in one.left_out)
+        effect = f"nothing is known of its {which} objects: the config leaves them out"
+        yield Gap(one.bucket, Reason.NOT_VISIBLE, effect, "take them into its populations, and scan it")
+    begun = one.sweep_started
+    if begun is not None and now - begun > parts.policy.sweep_max_age:
+        effect = f"what was written since {begun:%Y-%m-%dT%H:%M:%SZ} is not known: its newest whole sweep began then"
+        yield Gap(one.bucket, Reason.NOT_VISIBLE, effect, "scan it")
+    if count := one.uploads_in_progress:
+        told = f"{count:,} uploads are" if count > 1 else "an upload is"
+        effect = f"{told} unfinished, of which nobody tells the key"
+        yield Gap(one.bucket, Reason.NOT_VISIBLE, effect, "wait until they end, or abort them; then scan it")

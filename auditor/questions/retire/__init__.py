@@ -1,0 +1,1 @@
+"""`retire`: which key versions may go, and how data leaves them."""

@@ -1,0 +1,229 @@
+"""Which key versions may go, and what stands in the way of the others, told from what is stored.
+
+No cloud is asked but by whoever is handed in to tell last uses.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from auditor import gaps
+from auditor.errors import UsageError
+from auditor.findings import Judgement
+from auditor.model import AwsKey, Cloud, Gap, GcpKey, Holding, KeyMemory, KeyName, Reason, cloud_of
+from auditor.ownership.naming import Named, named_by, takes_new_data
+from auditor.prices import month_of
+from auditor.questions.retire.retirement import Seen, call_of, counted_anew, next_step, spoken_against, standings
+from auditor.questions.retire.standing import Candidate, LastUse, Next, Retiring, Standing, Step, Use
+from auditor.run import Parts
+from auditor.skew import plausible
+
+_DOUBTFUL: Final = frozenset({Use.UNUSED, Use.NOT_PROVEN})
+"""Where nothing known is in the way of a proof."""
+
+
+def retiring(
+    parts: Parts,
+    judgement: Judgement,
+    only: KeyName | None,
+    last_use: Callable[[KeyName], LastUse | Reason] | None = None,
+    version: str | None = None,
+) -> Retiring:
+    """Tell it of every key that data names or the config watches, or of one, or of one `version` of that.
+
+    `last_use`: asks AWS when a key was used last; of all keys, those that nothing known is under are asked about.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+        UsageError: `only` is none of these keys, or `version` is none that is left of it.
+    """
+    skew = judgement.run.skew
+    now = parts.clock() + plausible(skew)
+    memory = parts.ledger.memory()
+    under: dict[KeyName, list[Holding]] = defaultdict(list)
+    for one in judgement.assessed:
+        if one.holding.key is not None:
+            under[KeyName(one.holding.key)].append(one.holding)
+    keys = sorted({*under, *parts.watched})
+    if only is not None and only not in keys:
+        raise UsageError(
+            f"no data depends on key {only}, and the config does not watch it", "add it as [[key]] and poll"
+        )
+    elsewhere = judgement.coverage.buckets_not_configured
+    known = parts.policy.no_data_elsewhere
+    seen = Seen(judgement.coverage.buckets, 0 if known else elsewhere, () if known else left_behind(parts))
+
+    named = named_by(parts, judgement)
+    names = _names_of_data(judgement)
+    of_buckets = {cloud: tuple(_doubts_of_buckets(cloud, parts, judgement)) for cloud in Cloud}
+
+    def candidates(key: KeyName) -> Iterator[Candidate | Gap]:
+        known = memory.get(key)
+        if known is None or known.last is None:
+            told = [one for one in judgement.gaps if one.what == key.text]
+            effect = "nothing is known of its versions: it gave no state"
+            yield from told or [Gap(key.text, Reason.NOT_VISIBLE, effect, "explain its findings, or poll it")]
+            return
+        last = last_use(key) if last_use is not None and _is_asked(key, only, under[key]) else None
+        if isinstance(last, Reason):
+            yield gaps.last_use_not_known(key, last)
+        counted = counted_anew(known, last, now) if isinstance(last, LastUse) else known
+        every = standings(known.last, counted, under[key], seen, now)
+        if version is not None and version not in {one.version for one in every}:
+            raise _nothing_left(key, version, known.last)
+        for one in every:
+            if version not in {None, one.version}:
+                continue
+            doubts: tuple[str, ...] = ()
+            if one.use in _DOUBTFUL:
+                alike = _doubts_of_names(_alike(key, names))
+                doubts = (*_doubts(known, parts, judgement, now), *of_buckets[key.cloud], *alike)
+                if takes_new_data(known.last, one.version):
+                    doubts = (*doubts, *_doubts_of_registries(key, named))
+            standing = _doubted(_not_seen(one) if judgement.is_keys_only else one, doubts)
+            if isinstance(last, LastUse):
+                standing = spoken_against(standing, known, last, seen)
+            step = next_step(standing, parts.policy.quarantine, now)
+            if step.step is Step.DESTROY and isinstance(last, Reason):
+                step = Next(Step.NONE)  # it was to be asked first, and did not answer
+            name = f"{key}/cryptoKeyVersions/{one.version}" if one.version is not None else key.text
+            yield Candidate(key, standing, step, call_of(name, step.step), month_of(known.last, one.version), last)
+
+    found = [each for key in keys if only in {None, key} for each in candidates(key)]
+    # Where no key is known at all, that is what the buckets leave open, and no proof that there is none.
+    found.extend(_unswept(only, found, parts, judgement) if keys else judgement.gaps)
+    if keys and judgement.is_keys_only:
+        others = {gaps.OBJECTS, *(one.name for one in judgement.registered.bundles)}
+        found.extend(one for one in judgement.gaps if one.what in others)
+    return Retiring(
+        last_uses_asked=last_use is not None,
+        now=now,
+        judged=judgement.now,
+        candidates=tuple(one for one in found if isinstance(one, Candidate)),
+        gaps=tuple(dict.fromkeys(one for one in found if isinstance(one, Gap))),
+    )
+
+
+def see_that_it_is_there(key: KeyName, version: str | None, read: AwsKey | GcpKey | None, held: Iterable[str]) -> None:
+    """See that a key has a version, as far as it tells; `held`: versions that data names.
+
+    Raises:
+        UsageError: it has none of that number.
+    """
+    if not isinstance(read, GcpKey) or version is None:
+        return
+    numbers = [one.number for one in read.versions]
+    if version not in {*numbers, *held}:
+        raise UsageError(f"key {key} has no version {version}", f"its versions are {', '.join(numbers) or 'none'}")
+
+
+def _nothing_left(key: KeyName, version: str, read: AwsKey | GcpKey) -> UsageError:
+    """Say why of a version of a key nothing can go any more."""
+    states = {one.number: one for one in read.versions} if isinstance(read, GcpKey) else {}
+    found = states.get(version)
+    state = found.state if found is not None and found.unlisted_since is None else "not listed any more"
+    return UsageError(
+        f"version {version} of key {key} is {state}: nothing of it is left to retire",
+        f"`impact {key}/cryptoKeyVersions/{version}` tells what hangs on it",
+    )
+
+
+def _is_asked(key: KeyName, only: KeyName | None, under: Sequence[Holding]) -> bool:
+    """Whether its last use is asked for: of what holds data it changes nothing, and the quota is small."""
+    return key.cloud is Cloud.AWS and (key == only or all(one.is_claimed for one in under))
+
+
+def left_behind(parts: Parts) -> tuple[str, ...]:
+    """Buckets that a sweep was tried of, and that the config names no more: what is there now nobody knows.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    configured = set(parts.buckets)
+    tried = {one.bucket for one in (*parts.ledger.sweeps(), *parts.ledger.failed_attempts())}
+    return tuple(sorted(tried - configured))
+
+
+def namesakes(key: KeyName, judgement: Judgement) -> tuple[KeyName, ...]:
+    """Name other keys that data names and that may be this one: a project has an id and a number."""
+    return _alike(key, _names_of_data(judgement))
+
+
+def _names_of_data(judgement: Judgement) -> Mapping[str, frozenset[KeyName]]:
+    """What the keys of data are called, by what is left of their names without the project."""
+    found: dict[str, set[KeyName]] = defaultdict(set)
+    for text in {one.holding.key for one in judgement.assessed if one.holding.key is not None}:
+        found[_without_project(text)].add(KeyName(text))
+    return {left: frozenset(names) for left, names in found.items()}
+
+
+def _alike(key: KeyName, names: Mapping[str, frozenset[KeyName]]) -> tuple[KeyName, ...]:
+    return tuple(sorted(one for one in names.get(_without_project(key.text), ()) if one.may_be(key)))
+
+
+def _without_project(name: str) -> str:
+    return name.partition("/")[2].partition("/")[2]
+
+
+def _unswept(
+    only: KeyName | None, found: Iterable[Candidate | Gap], parts: Parts, judgement: Judgement
+) -> Iterator[Gap]:
+    """Why buckets that hold what nobody knows are so: of all of them there may be keys that nobody knows either.
+
+    Of one key only where it is not proven unused for it.
+    """
+    proven = all(isinstance(one, Gap) or one.standing.use is not Use.NOT_PROVEN for one in found)
+    clouds = set(Cloud) if only is None else set() if proven else {only.cloud}
+    whole = {one.bucket for one in judgement.coverage.buckets if one.complete}
+    for url in sorted(one for one in parts.buckets if cloud_of(one) in clouds and one not in whole):
+        told = [one for one in judgement.gaps if one.what == url]
+        effect = "nothing is known of its objects: it is in the config since the last judgement"
+        yield from told or [Gap(url, Reason.NOT_VISIBLE, effect, "scan it")]
+
+
+def _not_seen(one: Standing) -> Standing:
+    """A version of which nobody here knows what is under it, because no bucket is configured."""
+    use = Use.NOT_PROVEN if one.use in {Use.TAKES_NEW_DATA, Use.UNUSED} else one.use
+    return replace(one, use=use, objects=one.objects or None, size=one.size if one.objects else None)
+
+
+def _doubted(one: Standing, doubts: tuple[str, ...]) -> Standing:
+    return replace(one, use=Use.NOT_PROVEN, reasons=(*one.reasons, *doubts)) if doubts else one
+
+
+def _doubts(known: KeyMemory, parts: Parts, judgement: Judgement, now: datetime) -> Iterator[str]:
+    """Why nothing that was read proves anything of now: a key that has fallen silent, another config, a wrong clock."""
+    silent = known.denied_since is not None or known.missing_since is not None
+    oldest = now - parts.policy.poll_max_age
+    if silent or known.last_at is None or not oldest <= known.last_at <= now:
+        when = f"{known.last_at:%Y-%m-%d %H:%M} UTC" if known.last_at is not None else "a time that nobody knows"
+        yield f"the key tells nothing now; what it said last is of {when}"
+    if judgement.run.config_digest != parts.config_digest:
+        yield "the last judgement was made by another config: poll first"
+    if plausible(judgement.run.skew) != judgement.run.skew:
+        yield "the clock here and those of the clouds are more than a day apart"
+
+
+def _doubts_of_names(names: Iterable[KeyName]) -> Iterator[str]:
+    for one in names:
+        yield f"data names the key {one}, which may be this one by the other name of its project"
+
+
+def _doubts_of_registries(key: KeyName, named: Named) -> Iterator[str]:
+    """Why data that is not there yet may be meant to come under the key."""
+    if who := named.who(key):
+        yield f"a registry names it for its namespaces, whose data may come under it: {', '.join(who)}"
+    yield from (f"what registries name is not known: {one.what}: {one.effect}" for one in named.gaps)
+
+
+def _doubts_of_buckets(cloud: Cloud, parts: Parts, judgement: Judgement) -> Iterator[str]:
+    """Why a sweep proves nothing of what is in a bucket now."""
+    mine = {one for one in parts.buckets if cloud_of(one) is cloud}
+    for url in sorted(mine.difference(one.bucket for one in judgement.coverage.buckets)):
+        yield f"{url}: it is in the config since the last judgement"
+    yield from (f"{one.what}: {one.effect}" for one in judgement.gaps if one.what in mine)
+    for sweep in parts.ledger.sweeps():
+        if sweep.bucket in mine and plausible(sweep.skew) != sweep.skew:
+            yield f"{sweep.bucket}: it was swept by a clock that was more than a day wrong: sweep it again"

@@ -1,0 +1,385 @@
+import gc
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from auditor.config import Schedule
+from auditor.daemon.loops import StoppedError
+from auditor.daemon.timers import Daemon, Inherited
+from auditor.errors import LedgerError
+from auditor.findings import Finding
+from auditor.model import Population
+from auditor.probing import Budget
+from auditor.run import Headway
+
+if TYPE_CHECKING:
+    from auditor.run import Parts
+
+NO_PROBES = Budget(reads=False, dry_runs=False, per_hour=1)
+
+
+def judged_by(config: str, *findings: Finding) -> Any:
+    """A judgement, as far as the log tells of it."""
+    return SimpleNamespace(
+        findings=findings,
+        gaps=(),
+        registered=SimpleNamespace(bundles=()),
+        run=SimpleNamespace(config_digest=config),
+    )
+
+
+def parts_of(worlds: "Worlds", judgement: Callable[[], object], probing: Budget | None = None) -> "Parts":
+    """What a daemon that only polls works with."""
+    ledger = SimpleNamespace(sweeps=lambda: (), probes=lambda: (), judgement=judgement, follow=lambda: NOTHING_TOLD)
+    parts = SimpleNamespace(
+        clock=lambda: worlds.wall,
+        skew=timedelta,
+        buckets=(),
+        is_keys_only=False,
+        sources=(),
+        handed=(),
+        probing=probing or NO_PROBES,
+        ledger=ledger,
+        config_digest="mine",
+    )
+    return cast("Parts", parts)
+
+
+NOTHING_FOUND = judged_by("mine")
+NOTHING_TOLD = SimpleNamespace(turns=lambda: ())
+NO_INVENTORY = SimpleNamespace(unusable=lambda _: {})
+
+
+def test_turns_of_a_loop_never_overlap_and_missed_ones_come_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    running, most, turns = 0, 0, 0
+    lock = threading.Lock()
+
+    def slow(*_: Any, **__: Any) -> object:
+        nonlocal running, most, turns
+        with lock:
+            running += 1
+            turns += 1
+            most = max(most, running)
+        time.sleep(0.2)
+        with lock:
+            running -= 1
+        return NOTHING_FOUND
+
+    monkeypatch.setattr("auditor.scan.poll", slow)
+    parts = SimpleNamespace(
+        clock=lambda: datetime.now(UTC),
+        buckets=(),
+        is_keys_only=False,
+        sources=(),
+        probing=NO_PROBES,
+        handed=(),
+        config_digest="mine",
+        ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None, follow=lambda: NOTHING_TOLD),
+        inventory=NO_INVENTORY,
+        rules=(),
+    )
+    # Forty turns would be due in this time.
+    schedule = Schedule.model_construct(sweep="0 0 1 1 *", key_poll=0.05)  # faster than users may
+    daemon = Daemon(cast("Parts", parts), schedule)
+    daemon.start()
+    time.sleep(2.0)
+    assert daemon.stop()
+    assert most == 1
+    assert 3 <= turns <= 11
+
+
+def test_a_turn_that_fails_is_not_the_end_of_its_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = 0
+
+    def failing(*_: Any, **__: Any) -> None:
+        nonlocal turns
+        turns += 1
+        raise OSError
+
+    monkeypatch.setattr("auditor.scan.poll", failing)
+    parts = SimpleNamespace(
+        clock=lambda: datetime.now(UTC),
+        buckets=(),
+        is_keys_only=False,
+        sources=(),
+        probing=NO_PROBES,
+        handed=(),
+        config_digest="mine",
+        ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None, follow=lambda: NOTHING_TOLD),
+        inventory=NO_INVENTORY,
+    )
+    schedule = Schedule.model_construct(sweep="0 0 1 1 *", key_poll=0.05)
+    daemon = Daemon(cast("Parts", parts), schedule)
+    daemon.start()
+    deadline = time.monotonic() + 10
+    while turns < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert turns >= 3
+    assert daemon.loops_alive() == {"key_poll": True, "sweep": True}
+    daemon.stop()
+
+
+class Worlds:
+    """A wall clock that can be set, and ticks that pass only when they are told to."""
+
+    def __init__(self) -> None:
+        self.ticks = 1000.0
+        self.wall = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
+
+    def pass_by(self, seconds: float) -> None:
+        self.ticks += seconds
+        self.wall += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def worlds() -> Worlds:
+    return Worlds()
+
+
+@pytest.fixture
+def daemon(worlds: Worlds) -> Iterator[Daemon]:
+    """A daemon whose timers start no turn by themselves."""
+    parts = parts_of(worlds, lambda: None, Budget(reads=True, dry_runs=False, per_hour=60))
+    made = Daemon(parts, Schedule(sweep="0 * * * *", key_poll=60), lambda: worlds.ticks)
+    made._scheduler.start(paused=True)  # noqa: SLF001 - else the machine's own clock would have a say
+    yield made
+    made._scheduler.shutdown()  # noqa: SLF001 - as above
+
+
+def due(daemon: Daemon, loop: str) -> datetime:
+    found: datetime = daemon._scheduler.get_job(loop).next_run_time  # noqa: SLF001 - nobody else needs to know
+    return found
+
+
+def plan(daemon: Daemon, moment: datetime) -> None:
+    for loop in ("sweep", "key_poll", "probe"):
+        daemon._scheduler.modify_job(loop, next_run_time=moment)  # noqa: SLF001 - as above
+
+
+HOUR = timedelta(hours=1)
+
+
+def test_a_clock_that_is_set_back_stops_no_loop(daemon: Daemon, worlds: Worlds) -> None:
+    plan(daemon, worlds.wall + HOUR / 2)
+    worlds.pass_by(1)
+    worlds.wall -= HOUR
+    daemon.mind_the_clock()
+    assert due(daemon, "key_poll") == due(daemon, "probe") == worlds.wall
+    assert due(daemon, "sweep") == datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+
+
+def test_a_clock_that_is_set_ahead_skips_no_sweep(daemon: Daemon, worlds: Worlds) -> None:
+    missed = worlds.wall + HOUR / 2
+    plan(daemon, missed)
+    worlds.wall += 3 * HOUR
+    daemon.mind_the_clock()
+    assert due(daemon, "key_poll") == worlds.wall
+    assert due(daemon, "sweep") == missed
+
+
+def test_a_clock_that_drifts_changes_no_plan(daemon: Daemon, worlds: Worlds) -> None:
+    planned = worlds.wall + HOUR
+    plan(daemon, planned)
+    for _ in range(100):
+        worlds.pass_by(1)
+        worlds.wall += timedelta(seconds=0.5)
+        daemon.mind_the_clock()
+    assert due(daemon, "key_poll") == due(daemon, "sweep") == planned
+
+
+def test_polls_that_do_not_end_well_are_no_life(
+    daemon: Daemon, worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any, **__: Any) -> None:
+        raise LedgerError("gone")
+
+    turns = daemon._poll, daemon._probe  # noqa: SLF001 - what the timers call
+    monkeypatch.setattr("auditor.scan.probe", lambda *_: None)
+    monkeypatch.setattr("auditor.scan.poll", failing)
+    told = []
+    for seconds in (0, 300, 599, 1):
+        worlds.pass_by(seconds)
+        worlds.wall -= HOUR  # the wall clock has no say
+        for turn in turns:
+            turn()
+        told.append((daemon.loops_alive()["key_poll"], daemon.failing()))
+    assert told == [(True, ()), (True, ()), (True, ("key_poll",)), (False, ("key_poll",))]
+    assert daemon.loops_alive() == {"key_poll": False, "sweep": True, "probe": True}
+    monkeypatch.setattr("auditor.scan.poll", lambda *_, **__: NOTHING_FOUND)
+    daemon._poll()  # noqa: SLF001 - as above
+    assert (daemon.loops_alive()["key_poll"], daemon.failing()) == (True, ())
+
+
+def test_a_round_of_probes_that_gets_on_lives_however_long_it_is(
+    daemon: Daemon, worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive = []
+
+    def slow(*_: Any) -> None:
+        for made in range(4):
+            daemon.probed(made, 5)
+            worlds.pass_by(3000)
+            alive.append(daemon.loops_alive()["probe"])
+        worlds.pass_by(3000)
+        alive.append(daemon.loops_alive()["probe"])
+
+    monkeypatch.setattr("auditor.scan.probe", slow)
+    daemon._probe()  # noqa: SLF001 - what its timer calls
+    assert alive == [True, True, True, True, False]
+
+
+def test_a_sweep_that_gets_on_lives_however_long_it_is_and_one_that_hangs_is_given_up(
+    daemon: Daemon, worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+
+    def slow(_parts: object, progress: Daemon) -> None:
+        for _ in range(100):
+            progress.sweeping(Headway("gs://data", 1, 0, 0, 1, None))
+            worlds.pass_by(3000)
+            told.append((daemon.loops_alive()["sweep"], daemon.hung()))
+        for seconds in (599, 1, 22 * 3600 + 1799, 1801):
+            worlds.pass_by(seconds)
+            told.append((daemon.loops_alive()["sweep"], daemon.hung()))
+
+    monkeypatch.setattr("auditor.sweeping.sweep_all", slow)
+    monkeypatch.setattr("auditor.scan.poll", lambda *_, **__: NOTHING_FOUND)
+    daemon._sweep()  # noqa: SLF001 - what its timer calls
+    assert told == [(True, ())] * 101 + [(False, ())] * 2 + [(False, ("sweep",))]
+    assert daemon.hung() == ()
+    daemon.sweeping(Headway("gs://data", 1, 0, 0, 1, None))
+    worlds.pass_by(48 * 3600)
+    assert daemon.hung() == (), "who gets on between two turns begins none"
+
+
+class Ring:
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_a_poll_leaves_nothing_to_collect_for_the_next_scrape_and_keeps_nothing_for_ever(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.scan.poll", lambda *_, **__: NOTHING_FOUND)
+    first, second = Ring(), Ring()
+    gone, stands = weakref.ref(first), weakref.ref(second)
+    del first
+    try:
+        daemon._poll()  # noqa: SLF001 - what its timer calls
+        assert gone() is None
+        assert gc.get_freeze_count() > 0
+        del second
+        daemon._poll()  # noqa: SLF001 - as above
+        assert stands() is None, "it had been set aside"
+    finally:
+        gc.unfreeze()
+
+
+def test_a_stop_is_no_failure(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: Any) -> None:
+        raise StoppedError("the daemon is ending")
+
+    monkeypatch.setattr("auditor.scan.probe", stopped)
+    for _ in range(3):
+        daemon._probe()  # noqa: SLF001 - what its timer calls
+    assert daemon.failing() == ()
+
+
+def test_the_interval_between_two_polls_is_told_by_the_ticks(
+    daemon: Daemon, worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[timedelta] = []
+
+    def poll(*_: Any, interval: timedelta, **__: Any) -> object:
+        told.append(interval)
+        return NOTHING_FOUND
+
+    monkeypatch.setattr("auditor.scan.poll", poll)
+    for jump in (0, -2, 5):
+        daemon._poll()  # noqa: SLF001 - what its timer calls
+        worlds.pass_by(90)
+        worlds.wall += jump * HOUR
+    assert [one.total_seconds() for one in told] == [60, 90, 90]
+
+
+def as_swept(
+    left_out: tuple[Population, ...] | None = (), layout: str | None = "{org}/", made_by: str | None = "1.0 http://a"
+) -> SimpleNamespace:
+    return SimpleNamespace(bucket="gs://data", left_out=left_out, layout=layout, made_by=made_by)
+
+
+SWEPT: dict[str, tuple[tuple[SimpleNamespace, ...], set[str], bool]] = {
+    "never": ((), set(), True),
+    "as the config asks": ((as_swept(),), set(), False),
+    "by an older version, which did not say how": ((as_swept(None, None, None),), set(), False),
+    "without what the config asks for": ((as_swept((Population.NONCURRENT,)),), set(), True),
+    "by another layout": ((as_swept(layout="{namespace}/"),), set(), True),
+    "at another endpoint": ((as_swept(made_by="1.0 http://b"),), set(), True),
+    "and its inventory is damaged": ((as_swept(),), {"gs://data"}, True),
+}
+
+
+@pytest.mark.parametrize(("sweeps", "unusable", "at_once"), SWEPT.values(), ids=SWEPT)
+def test_a_bucket_that_was_not_swept_as_the_config_asks_is_swept_at_once(
+    worlds: Worlds,
+    monkeypatch: pytest.MonkeyPatch,
+    sweeps: tuple[SimpleNamespace, ...],
+    unusable: set[str],
+    *,
+    at_once: bool,
+) -> None:
+    swept, polled = threading.Event(), threading.Event()
+
+    def poll(*_: Any, **__: Any) -> object:
+        polled.set()
+        return NOTHING_FOUND
+
+    monkeypatch.setattr("auditor.sweeping.sweep_all", lambda *_: swept.set())
+    monkeypatch.setattr("auditor.scan.poll", poll)
+    parts = SimpleNamespace(
+        clock=lambda: worlds.wall,
+        skew=timedelta,
+        buckets=("gs://data",),
+        is_keys_only=False,
+        sources=(SimpleNamespace(url="gs://data", left_out=(), endpoint="http://a"),),
+        probing=NO_PROBES,
+        handed=(),
+        config_digest="mine",
+        ledger=SimpleNamespace(sweeps=lambda: sweeps, judgement=lambda: None, follow=lambda: NOTHING_TOLD),
+        inventory=SimpleNamespace(layout=lambda _: "{org}/", unusable=lambda _: unusable),
+    )
+    made = Daemon(cast("Parts", parts), Schedule(sweep="0 0 1 1 *"))
+    made.start()
+    assert (swept if at_once else polled).wait(10)
+    assert made.stop()
+    assert swept.is_set() is at_once
+
+
+def test_a_daemon_says_once_that_somebody_judged_by_another_config(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    last = [judged_by("mine")]
+    parts = parts_of(worlds, lambda: last[0])
+    monkeypatch.setattr("auditor.scan.poll", lambda *_, **__: judged_by("mine"))
+
+    def turn(loops: Daemon, before: str) -> bool:
+        last[0] = judged_by(before)
+        caplog.clear()
+        loops._poll()  # noqa: SLF001 - what its timer calls
+        return "made by another config" in caplog.text
+
+    made = Daemon(parts, Schedule(), lambda: worlds.ticks)
+    found = [turn(made, one) for one in ("mine", "other", "other", "mine", "other", "third", "third")]
+    assert found == [False, True, False, False, False, True, False]
+
+    # What the one before was judged by is no news after SIGHUP; that somebody goes on by it is.
+    old = Inherited({}, None, None, sweeping=False, config="old")
+    after = Daemon(parts, Schedule(), lambda: worlds.ticks, old)
+    assert [turn(after, one) for one in ("old", "mine", "old", "old")] == [False, False, True, False]
+    assert after.handed_on().config == "mine"

@@ -1,0 +1,94 @@
+"""feed-silent: which feeds count as silent, and by what."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from auditor.feeds.silence import Ear, Untold, untold
+from auditor.findings import Actor, Finding, Subject, SubjectKind, Verdict
+from auditor.policy import Policy
+from auditor.rule import ConfiguredFeed, Context
+from auditor.rules import feed_silent
+from tests.attribution.test_attribution_table import a_finding
+from tests.core_builders import AWS_KEY, GCP_KEY, NOW
+
+MINUTE = timedelta(minutes=1)
+EAR = Ear("q", AWS_KEY.owner, since=NOW - 600 * MINUTE, answered=NOW)
+LIMIT = Policy().feed_max_silence
+
+
+def an_ear(**more: Any) -> Ear:
+    return replace(EAR, **more)
+
+
+def changed(minutes: float = 20, subject: Subject | None = None, **more: Any) -> Finding:
+    """A finding whose cause somebody did so many minutes ago, as the audit log tells."""
+    actor = Actor("alice", "DisableKey", NOW - minutes * MINUTE, None, None, "e-1")
+    return a_finding("data-unreadable", subject or Subject(SubjectKind.KEY, AWS_KEY.text), actor=actor, **more)
+
+
+ON_GOOGLE = changed(subject=Subject(SubjectKind.KEY_VERSION, f"{GCP_KEY}/cryptoKeyVersions/1"))
+SHARED = Subject(SubjectKind.KEY_STORE, "111122223333/us-east-1/cks-1")
+FINDINGS: dict[str, tuple[Ear, Finding, bool]] = {
+    "a change it did not tell of": (EAR, changed(), True),
+    "one that it may still tell of": (EAR, changed(minutes=14.9), False),
+    "just no more": (EAR, changed(minutes=15), True),
+    "one from before it was listened to": (EAR, changed(minutes=601), False),
+    "one that it told of": (an_ear(told={AWS_KEY.location: NOW - 20 * MINUTE}), changed(), False),
+    "one that the log dates a little later": (an_ear(told={AWS_KEY.location: NOW - 20.9 * MINUTE}), changed(), False),
+    "only earlier ones": (an_ear(told={AWS_KEY.location: NOW - 22 * MINUTE}), changed(), True),
+    "a later one": (an_ear(told={AWS_KEY.location: NOW}), changed(), False),
+    "a later one elsewhere": (an_ear(told={"eu-west-1": NOW}), changed(), True),
+    "one of another account": (an_ear(owner="999999999999"), changed(), False),
+    "one of a project": (an_ear(owner=GCP_KEY.owner), ON_GOOGLE, True),
+    "who may use a key": (EAR, changed(subject=Subject(SubjectKind.PRINCIPAL, f"role -> {AWS_KEY}")), True),
+    "what stands behind several keys": (EAR, changed(subject=SHARED), False),
+    "nobody knows who": (EAR, a_finding("data-unreadable", Subject(SubjectKind.KEY, AWS_KEY.text)), False),
+    "nobody listens": (an_ear(since=None), changed(), False),
+}
+
+
+@pytest.mark.parametrize(("ear", "finding", "is_silent"), FINDINGS.values(), ids=FINDINGS)
+def test_a_change_that_a_poll_found_proves_silence_where_the_feed_should_have_told(
+    ear: Ear,
+    finding: Finding,
+    is_silent: bool,  # noqa: FBT001 - a column of the table above
+) -> None:
+    found = untold(ear, [finding], NOW)
+    assert bool(found) is is_silent
+    expected = Verdict.FAILED if is_silent else Verdict.UNKNOWN if ear.since is None else Verdict.PASSED
+    outcome = feed_silent.RULE.check(ConfiguredFeed(ear, found), Context(NOW, Policy(), {}))
+    assert outcome.verdict is expected
+
+
+def test_the_oldest_change_is_named() -> None:
+    feed = ConfiguredFeed(EAR, untold(EAR, [changed(minutes=20), changed(minutes=90)], NOW))
+    assert feed.untold[0] == Untold(AWS_KEY, NOW - 90 * MINUTE)
+    text = feed_silent.RULE.check(feed, Context(NOW, Policy(), {})).text
+    assert (
+        text == f"key {AWS_KEY} was changed at {NOW - 90 * MINUTE:%Y-%m-%dT%H:%M:%SZ}, and the feed has not told of it"
+    )
+
+
+ANSWERS = {
+    "now": (EAR, Verdict.PASSED),
+    "just often enough": (an_ear(answered=NOW - LIMIT), Verdict.PASSED),
+    "too long ago": (an_ear(answered=NOW - LIMIT - timedelta(seconds=1)), Verdict.FAILED),
+    "as long ahead, by a clock that was set": (an_ear(answered=NOW + 2 * LIMIT), Verdict.FAILED),
+    "never, for too long": (an_ear(answered=None), Verdict.FAILED),
+    "not yet": (an_ear(answered=None, since=NOW - MINUTE), Verdict.UNKNOWN),
+    "to nobody here": (Ear("q", AWS_KEY.owner), Verdict.UNKNOWN),
+}
+
+
+@pytest.mark.parametrize(("ear", "verdict"), ANSWERS.values(), ids=ANSWERS)
+def test_a_queue_that_answers_is_no_silence_be_it_empty(ear: Ear, verdict: Verdict) -> None:
+    assert feed_silent.RULE.check(ConfiguredFeed(ear), Context(NOW, Policy(), {})).verdict is verdict
+
+
+def test_how_long_it_may_be_silent_is_the_policys() -> None:
+    ear = an_ear(answered=NOW - 6 * MINUTE)
+    strict = Context(NOW, Policy(feed_max_silence=5 * MINUTE), {})
+    assert feed_silent.RULE.check(ConfiguredFeed(ear), strict).verdict is Verdict.FAILED

@@ -1,0 +1,196 @@
+"""Which findings a filter lets through: on a page and in the API the same."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
+from urllib.parse import urlencode
+
+import jsonschema
+import pytest
+from starlette.routing import Route
+
+from auditor.findings import Finding, Judgement, Member, Severity, Status, Subject, SubjectKind
+from auditor.model import Encryption, Extent
+from auditor.ownership.registered import Portion
+from auditor.ports import Portions, SpaceRows
+from auditor.web import openapi
+from auditor.web.app import make_app
+from auditor.web.asking import Filters
+from auditor.web.choosing import chosen
+from tests.core_builders import AWS_KEY, GCP_KEY
+from tests.hostile import NAMES
+from tests.outputs.test_hostile import a_judgement
+from tests.web.test_web import Answer, ask, readings, sent_through
+
+VERSION = f"{GCP_KEY}/cryptoKeyVersions/1"
+GCP_DATA: Member = ("gs://data", Encryption.CMEK, GCP_KEY.text, "1")
+AWS_DATA: Member = ("s3://data", Encryption.CMEK, AWS_KEY.text, None)
+MANY = tuple(f"tenant-{number:02}" for number in range(20))
+
+
+def finding(name: str, **more: Any) -> Finding:
+    judgement, _ = a_judgement("harmless")
+    return replace(judgement.findings[0], id=name, extent=Extent(1, 1, 1), **more)
+
+
+FINDINGS = (
+    finding("version", rule="data-lost", subject=Subject(SubjectKind.KEY_VERSION, VERSION), members=()),
+    finding(
+        "key", rule="rotation-off", severity=Severity.LOW, subject=Subject(SubjectKind.KEY, AWS_KEY.text), members=()
+    ),
+    finding(
+        "right",
+        rule="grant-missing",
+        status=Status.WAIVED,
+        subject=Subject(SubjectKind.PRINCIPAL, f"role/x -> {AWS_KEY}"),
+        members=(),
+    ),
+    finding("bucket", rule="sweep-stale", subject=Subject(SubjectKind.BUCKET, "s3://data"), members=()),
+    replace(
+        finding("of one", rule="wrong-key", subject=Subject(SubjectKind.BUCKET, "gs://else"), members=(AWS_DATA,)),
+        extent=Extent(1, 1, 1, ("acme",), ("acme/Search",), ("ada@acme.example",), ("storage",)),
+    ),
+    replace(
+        finding("of many", rule="orphan-objects", members=(GCP_DATA, AWS_DATA), portions=(Portion.UNREGISTERED,)),
+        subject=Subject(SubjectKind.BUCKET, "gs://else"),
+        extent=Extent(1, 1, 1, MANY),
+    ),
+)
+
+
+class Held:
+    """Whose data it is, as the inventory says."""
+
+    def __init__(self, **held: tuple[Member, Portions]) -> None:
+        self.held = held
+        self.asked = 0
+
+    def held_by(self, tenant: str) -> frozenset[tuple[Member, Portions]]:
+        self.asked += 1
+        return frozenset([self.held[tenant]] if tenant in self.held else [])
+
+
+def judgement() -> Judgement:
+    found, _ = a_judgement("harmless")
+    return replace(found, findings=FINDINGS)
+
+
+def names(rows: Held | None = None, **filters: Any) -> list[str]:
+    asked = cast("SpaceRows", rows or Held())
+    return [one.id for one in chosen(judgement(), lambda: asked, Filters(**filters))]
+
+
+CASES: Mapping[str, tuple[dict[str, Any], list[str]]] = {
+    "nothing": ({}, [one.id for one in FINDINGS]),
+    "rule": ({"rule": "data-lost"}, ["version"]),
+    "a part of a rule": ({"rule": "data"}, []),
+    "severity": ({"severity": Severity.LOW}, ["key"]),
+    "status": ({"status": Status.WAIVED}, ["right"]),
+    "both": ({"status": Status.WAIVED, "severity": Severity.LOW}, []),
+    "a key by its data": ({"key": GCP_KEY.text}, ["version", "of many"]),
+    "a version": ({"key": VERSION}, ["version", "of many"]),
+    "another version": ({"key": f"{GCP_KEY}/cryptoKeyVersions/10"}, []),
+    "a key by itself": ({"key": AWS_KEY.text}, ["key", "right", "of one", "of many"]),
+    "the beginning of a key": ({"key": GCP_KEY.text[:-1]}, []),
+    "a bucket": ({"bucket": "s3://data"}, ["bucket", "of one", "of many"]),
+    "a bucket that is a subject alone": ({"bucket": "gs://else"}, ["of one", "of many"]),
+    "a tenant that is told": ({"tenant": "acme"}, ["of one"]),
+    "text in a rule": ({"text": "ROTATION"}, ["key"]),
+    "text in a subject": ({"text": "ROLE/x"}, ["right"]),
+    "text in a namespace": ({"text": "acme/search"}, ["of one"]),
+    "text in a label": ({"text": "Storage"}, ["of one"]),
+    "text in an owner": ({"text": "ada@"}, ["of one"]),
+    "text in a tenant": ({"text": "TENANT-19"}, ["of many"]),
+    "text in an id": ({"text": "of m"}, ["of many"]),
+    "text in a cause": ({"text": "cause HARM"}, [one.id for one in FINDINGS]),
+    "no wildcard": ({"text": "%"}, []),
+}
+
+
+@pytest.mark.parametrize(("filters", "expected"), CASES.values(), ids=CASES)
+def test_all_that_is_given_must_fit(filters: dict[str, Any], expected: list[str]) -> None:
+    assert names(**filters) == expected
+
+
+def test_a_tenant_that_a_finding_is_too_large_to_name_is_looked_for_in_its_data() -> None:
+    unregistered = (Portion.UNREGISTERED,)
+    assert names(Held(zebra=(GCP_DATA, unregistered)), tenant="zebra") == ["of many"]
+    assert names(Held(zebra=(GCP_DATA, (Portion.WRONG_KEY,))), tenant="zebra") == [], "of a portion that is not meant"
+    whole = replace(FINDINGS[-1], portions=())
+    asked = cast("SpaceRows", Held(zebra=(GCP_DATA, ())))
+    about = chosen(replace(judgement(), findings=(whole,)), lambda: asked, Filters(tenant="zebra"))
+    assert list(about) == [whole], "it is about all of its data"
+    other: Member = ("gs://data", Encryption.CMEK, GCP_KEY.text, "2")
+    assert names(Held(zebra=(other, unregistered)), tenant="zebra") == []
+    assert names(tenant="nobody") == []
+    rows = Held(acme=(GCP_DATA, unregistered))
+    assert names(rows, tenant="acme") == ["of one", "of many"]
+    assert rows.asked == 1
+
+
+REFUSED = {
+    "?severity=bad": "severity is one of low, medium, high, critical",
+    "?status=closed": "status is one of open, waived, resolved",
+    "?rule=": "rule is empty",
+    "?rule=a&rule=b": "rule is given twice",
+    f"?text={'x' * 5001}": "text is longer than 5000 characters",
+    "?colour=red": "there is no parameter 'colour'",
+}
+
+
+@pytest.mark.parametrize("query", REFUSED)
+def test_a_filter_that_says_nothing_is_refused_and_not_passed_over(query: str) -> None:
+    answer = ask(f"/api/v1/findings{query}")
+    assert (answer.status, REFUSED[query] in answer.text) == (400, True)
+
+
+def test_pages_of_what_is_chosen_add_up() -> None:
+    read = replace(readings(), judgement=judgement)
+    first = json.loads(ask("/api/v1/findings?key=" + AWS_KEY.text + "&limit=3", read).text)
+    rest = json.loads(ask(f"/api/v1/findings?key={AWS_KEY}&limit=3&cursor={first['next']}", read).text)
+    assert [one["id"] for one in first["items"] + rest["items"]] == ["key", "right", "of one", "of many"]
+    assert rest["next"] is None
+
+
+# --- the description ---
+
+EXAMPLES = {"/api/v1/namespaces/dependencies": {"bucket": "gs://data", "name": "acme/x"}}
+
+
+def answers(name: str) -> dict[str, Answer]:
+    newest, rows = a_judgement(name)
+    app = make_app(replace(readings(lambda: newest), rows=lambda _: cast("Any", rows)))
+
+    async def every() -> dict[str, Answer]:
+        return {
+            path: await sent_through(
+                app, f"{path.replace('{id}', newest.findings[0].id)}?{urlencode(EXAMPLES.get(path, {}))}".rstrip("?")
+            )
+            for path in openapi.document()["paths"]
+        }
+
+    return asyncio.run(every())
+
+
+@pytest.mark.parametrize("name", ["harmless", NAMES["markup"], NAMES["right to left"]])
+def test_every_answer_is_as_the_description_says(name: str) -> None:
+    document = openapi.document()
+    for path, answer in answers(name).items():
+        assert (path, answer.status) == (path, 200)
+        told = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        validator = jsonschema.Draft202012Validator({**told, "components": document["components"]})
+        validator.validate(json.loads(answer.text))
+        if "items" in json.loads(answer.text):
+            assert json.loads(answer.text)["items"], path
+
+
+def test_it_describes_every_address_of_the_api_and_how_to_log_in() -> None:
+    app = make_app(readings())
+    routes = {route.path for route in app.routes if isinstance(route, Route)}
+    assert set(openapi.document()["paths"]) == {path for path in routes if path.startswith("/api/")}
+    told = openapi.document(('Basic realm="x"', 'Bearer realm="x"'))
+    assert set(told["components"]["securitySchemes"]) == {"basic", "bearer"}
+    assert told["security"] == [{"basic": []}, {"bearer": []}]
+    assert {"401", "429"} <= set(told["paths"]["/api/v1/keys"]["get"]["responses"])
