@@ -59,6 +59,8 @@ ELSEWHERE = {
     ("cloudkms", "VerifyConnectivity"),
     ("cloudresourcemanager", "projects.getIamPolicy"),
     ("cloudresourcemanager", "projects.testIamPermissions"),
+    ("pubsub", "subscriptions.pull"),
+    ("pubsub", "subscriptions.acknowledge"),
     ("turbopuffer", "namespaces.list"),
     ("turbopuffer", "namespaces.metadata"),
 }

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from auditor.connectors.gcp.log_hints import WATCHED
 from tests.clouds import GOOGLE_KEY
 from tests.daemon.test_daemon import eventually, serving
+from tests.feeds.test_google_feeds import NAME, with_feed
 from tests.logins import TOKEN, a_certificate
 from tests.small import a_small_cloud
 from tests.system.conftest import ROOT, free_ports, running, tool
@@ -28,6 +30,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         key = small.cloud.store.key(GOOGLE_KEY)
         assert key is not None
         key.versions[1].destroy_time = small.cloud.store.clock() + timedelta(days=2)
+        small.cloud.pubsub.subscribe(NAME, filter=WATCHED)
+        with_feed(small.config, NAME, small.cloud.endpoint)
         with serving(small.config) as daemon, watching(folder, daemon) as every:
             yield every
 
