@@ -177,6 +177,7 @@ def test_a_poll_of_one_key_tells_of_the_silent_others_what_was_told_before(
     after = json.loads(capsys.readouterr().out)
     assert bool(before["gaps"]) is (silent == "denied"), "by a command, a key that is gone is lost and no gap"
     assert after["gaps"] == before["gaps"], "they were asked, and nothing is new of them"
+    assert after["coverage"]["keys"]["unknown"] == before["coverage"]["keys"]["unknown"]
     causes = [one["cause"] for one in after["findings"] if one["rule"] == "key-state-unknown"]
     assert all("it is denied since 20" in one for one in causes)
     assert bool(causes) is (silent == "denied")
