@@ -360,13 +360,15 @@ def _keys(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[HeldKey]:
 
 
 def last_read(view: KeyView, now: datetime) -> datetime | None:
-    """When the key last gave a state: now, or what is remembered."""
+    """When the key last gave a state, or was not there when it was asked: now, or what is remembered."""
     memory = view.memory
     if is_being_made(view.reading) and memory is not None and memory.last is not None:
         return now if is_being_made(memory.last) else memory.last_at
     match view.reading:
         case AwsKey() | GcpKey() | KeyGone():
             return now
+        case None if memory is not None and memory.missing_until is not None:
+            return memory.missing_until
         case KeyUnread() | None:
             return memory.last_at if memory is not None else None
 

@@ -444,11 +444,24 @@ def of_key(view: KeyView, principals: tuple[str, ...] = (), judged: Sequence[Ass
     """
     found = list(_of_reading(view, principals, judged))
     lost = bool(judged) and all(one.readability is Readability.LOST for one in judged)
-    if isinstance(view.reading, KeyGone) and lost:
+    if lost and _is_gone(view):
         return
     yield from found
     explained = _explained(view.reading, found)
     yield from of_unknown(view, [one for one in judged if one.subject.kind not in explained])
+
+
+def _is_gone(view: KeyView) -> bool:
+    """Whether its last word is that it is not there."""
+    if view.reading is not None:
+        return isinstance(view.reading, KeyGone)
+    return view.memory is not None and view.memory.missing_since is not None
+
+
+def is_told(view: KeyView, kept: Iterable[Gap]) -> bool:
+    """Whether a gap that is kept says all of a key that told nothing when it was asked last, and was not asked now."""
+    is_silent = view.reading is None and (view.denied or _is_gone(view))
+    return is_silent and any(gap.what == view.name.text for gap in kept)
 
 
 def of_unknown(view: KeyView, judged: Iterable[Assessment]) -> Iterator[Gap]:
@@ -545,7 +558,8 @@ def _of_reading(view: KeyView, principals: tuple[str, ...], judged: Sequence[Ass
 
 def of_unasked(view: KeyView, principals: tuple[str, ...]) -> Iterator[Gap]:
     """What is left open of a key that was not asked this time, by what it said last."""
-    if (strangers := _never_asked(view, principals)) and view.memory is not None:
+    memory = view.memory
+    if memory is not None and not memory.missing_proven and (strangers := _never_asked(view, principals)):
         told = f"whether {', '.join(strangers)} may decrypt was never asked"
         yield Gap(view.name.text, Reason.NOT_VISIBLE, told, "poll again, without naming keys")
     yield from _left_open(view, principals)

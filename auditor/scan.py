@@ -753,6 +753,9 @@ def _key_gaps(
         if not known:
             yield from gaps.of_key(view, need.principals, mine)
             continue
+        if gaps.is_told(view, known):
+            yield from known
+            continue
         left = tuple(gaps.of_unasked(view, need.principals))
         # Of what it shares with others, those may have told that it is well.
         still = (*(gap.what for gap in left), *gaps.names_of_unknown(mine))

@@ -49,6 +49,8 @@ REQUESTS = {
 ELSEWHERE = {
     ("kms", "GetKeyLastUsage"),
     ("s3", "ListObjectsV2"),
+    ("pubsub", "subscriptions.acknowledge"),
+    ("pubsub", "subscriptions.pull"),
     ("sqs", "ReceiveMessage"),
     ("sqs", "DeleteMessageBatch"),
     ("sqs", "GetQueueAttributes"),
@@ -161,6 +163,26 @@ def test_that_nobody_is_named_for_the_keys_of_aws_is_a_gap(
     )
     assert cli._run([*small.argv("poll", "--format", "json"), GOOGLE_KEY]) == 3, "not asked now is no answer"  # noqa: SLF001 - as above
     assert json.loads(capsys.readouterr().out)["gaps"] == [gap]
+
+
+@pytest.mark.parametrize("silent", ["denied", "gone"])
+def test_a_poll_of_one_key_tells_of_the_silent_others_what_was_told_before(
+    both: tuple[Small, AwsCloud], capsys: pytest.CaptureFixture[str], silent: str
+) -> None:
+    small, aws = both
+    if silent == "denied":
+        aws.traffic.fail("kms DescribeKey", status=403, code="AccessDeniedException")
+    else:
+        aws.store.remove_key(AWS_KEY)
+    _, before = scan(small, capsys)
+    cli._run([*small.argv("poll", "-q", "--format", "json"), GOOGLE_KEY])  # noqa: SLF001 - as a user would
+    after = json.loads(capsys.readouterr().out)
+    assert bool(before["gaps"]) is (silent == "denied"), "by a command, a key that is gone is lost and no gap"
+    assert after["gaps"] == before["gaps"], "they were asked, and nothing is new of them"
+    assert after["coverage"]["keys"]["unknown"] == before["coverage"]["keys"]["unknown"]
+    causes = [one["cause"] for one in after["findings"] if one["rule"] == "key-state-unknown"]
+    assert all("it is denied since 20" in one for one in causes)
+    assert bool(causes) is (silent == "denied")
 
 
 def test_a_date_beyond_the_horizon_is_the_next_loss_where_none_is_nearer(

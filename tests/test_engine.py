@@ -663,6 +663,8 @@ LAST_READ: dict[str, tuple[KeyReading | None, KeyMemory | None, datetime | None]
     "still being created": (an_aws_key("Creating"), remembered(an_aws_key("Creating")), NOW),
     "denied after an answer": (denied(), remembered(an_aws_key()), NOW - timedelta(minutes=1)),
     "not asked after an answer": (None, remembered(an_aws_key()), NOW - timedelta(minutes=1)),
+    "not asked, and not there before": (None, remembered(None, missing_since=NOW, missing_until=NOW), NOW),
+    "denied, and not there before": (denied(), remembered(None, missing_since=NOW, missing_until=NOW), None),
     "denied and never read": (denied(), None, None),
     "never asked": (None, None, None),
 }

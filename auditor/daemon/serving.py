@@ -188,7 +188,7 @@ class Serving:
         self._loaded = Loaded(config.digest, datetime.now(UTC))
         self._loops = self._successors()
         self._app = self._made()
-        _log.info("the config was read anew: %s, SHA-256 %s", self._path, config.digest)
+        _log.info("the config was read anew: %s, digest of its settings without waivers %s", self._path, config.digest)
         if was_working:
             self._begin()
 

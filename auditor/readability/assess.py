@@ -325,7 +325,7 @@ def _denied(holding: Holding, view: KeyView, unread: KeyUnread | None, at: Stand
             return gone
     memory = view.memory
     if memory is None or memory.last is None or memory.last_at is None:
-        how = unread.detail if unread is not None else _silence(view)
+        how = unread.detail if unread is not None else _since_denied(view)
         return _unknown(view.name, f"the state of key {view.name} was never read: {how}", _evidence(view))
     cause = f"{withdrawn(view)}; its last known state was {_last_state(memory.last, holding.key_version)}"
     unknown = replace(_unknown(view.name, cause, _evidence(view)), final_at=_known_date(holding, view, at))
@@ -356,6 +356,11 @@ def withdrawn(view: KeyView) -> str:
 def _silence(view: KeyView) -> str:
     """Why nothing newer is known of a key that is judged by its last word."""
     return "it was not asked now" if view.reading is None else "it gives no answer now"
+
+
+def _since_denied(view: KeyView) -> str:
+    since = view.memory.denied_since if view.memory is not None else None
+    return f"it is denied since {since:%Y-%m-%dT%H:%M:%SZ}, and {_silence(view)}" if since else _silence(view)
 
 
 def _known_date(holding: Holding, view: KeyView, at: Standpoint) -> datetime | None:

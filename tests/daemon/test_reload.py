@@ -86,6 +86,7 @@ def test_a_bucket_that_the_config_gains_is_swept_and_told_without_a_restart(smal
         assert daemon.process.stderr is not None
         told = daemon.process.stderr.read()
         assert told.count("the config was read anew: ") == 1
+        assert "digest of its settings without waivers" in told, "nobody compares it with the file's"
         assert told.count("finding opened: critical data-unreadable") == 1, "what was told before is not new"
 
 

@@ -76,6 +76,10 @@ CASES: dict[str, tuple[Turn, list[tuple[str, str]]]] = {
         [("WARNING", f"finding changed from open critical: critical (waived) {TOLD}")],
     ),
     "it ends": (a_turn((LOST, None)), [("INFO", f"finding resolved: critical {TOLD}")]),
+    "it ends, and who led to it is not said to have ended it": (
+        a_turn((replace(LOST, actor=Actor("alice", "DisableKey", NOW, None, None, "1")), None)),
+        [("INFO", f"finding resolved: critical {TOLD.replace(', id', ', opened by alice, id')}")],
+    ),
     "a version is disabled": (
         a_turn(keys=(KeyChange(GCP_KEY, "version 1", "ENABLED", "DISABLED", NOW, 1),)),
         [("INFO", "key changed: acme-keys/us-east1/tpuf/main, version 1 ENABLED -> DISABLED")],
