@@ -58,7 +58,8 @@ class Sheet:
             plain = told == len(around.names)
         else:
             plain = True
-        plain = plain and _is_in_order(body[begin:end])
+        # What is not encoded is not decoded either: its bytes are compared with none.
+        plain = plain and bool(around.dialect) and _is_in_order(body[begin:end])
         self.following, self.doubtful = around.following, around.doubtful
         self.dialect = around.dialect if plain else ""
         """What the same bytes must stand in to mean the same; empty where no bytes can be compared."""
