@@ -2,19 +2,21 @@
 
 import hashlib
 import itertools
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from auditor.config import load
-from auditor.embedded.aws import AwsCloud
+from auditor.embedded.aws import AwsCloud, s3
 from auditor.embedded.google import GoogleCloud
 from auditor.inventory import files
 from auditor.inventory.parts import published
 from auditor.inventory.snapshot import DEPENDENCIES
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY
+from tests.connectors.test_aws_objects import BEGAN, BOTH, with_places_as_they_are
 from tests.fleet_clouds import Clouds, the_fleet
 from tests.hostile import NAMES
 from tests.sweeps import begun
@@ -56,6 +58,26 @@ def test_hostile_names_are_the_same_to_the_byte(monkeypatch: pytest.MonkeyPatch,
         assert fast == digests(clouds, by_sdk=True)
         make_odd(clouds.aws, aws)
         assert digests(clouds, by_sdk=False) != fast, "the digests see what is stored"
+
+
+@pytest.mark.parametrize("places", [BOTH, BEGAN], ids=["neither place", "the next place"])
+def test_what_a_store_lists_as_ceph_does_is_the_same_to_the_byte(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, places: re.Pattern[str]
+) -> None:
+    with the_fleet(monkeypatch, tmp_path) as clouds:
+        aws, *_ = clouds.aws.store.buckets
+        clouds.aws.store.buckets[aws].versioned = True
+        # What no XML holds as it is, is no place where such a store could go on.
+        names = [one for one in NAMES.values() if not {"\x1b", "\n"} & {*one}]
+        for number, name in enumerate((*names, "acme/a%2B", "acme/a%C3%A9", "acme/a+", "acme/a\xe9")):
+            clouds.aws.store.put(aws, name, size=1, sse="AES256")
+            for _ in range(number % 5):
+                clouds.aws.store.delete(aws, name, None)
+        fast = digests(clouds, by_sdk=False)
+        monkeypatch.setattr(s3, "_PAGE", 2)
+        with_places_as_they_are(monkeypatch, places)
+        assert fast == digests(clouds, by_sdk=False), "no page without an entry hides any"
+        assert fast == digests(clouds, by_sdk=True)
 
 
 def make_odd(cloud: AwsCloud | GoogleCloud, bucket: str) -> None:

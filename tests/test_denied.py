@@ -61,8 +61,6 @@ ELSEWHERE = {
     ("cloudkms", "VerifyConnectivity"),
     ("cloudresourcemanager", "projects.getIamPolicy"),
     ("cloudresourcemanager", "projects.testIamPermissions"),
-    ("pubsub", "subscriptions.pull"),
-    ("pubsub", "subscriptions.acknowledge"),
     ("turbopuffer", "namespaces.list"),
     ("turbopuffer", "namespaces.metadata"),
 }

@@ -1,9 +1,10 @@
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote_plus
+from urllib.parse import quote_plus, unquote_plus
+from xml.sax.saxutils import escape
 
 import pyarrow as pa
 import pytest
@@ -26,7 +27,7 @@ from auditor.model import BucketFacts, Cloud, Encryption, Gap, Listing, NewObjec
 from auditor.ports import Shard
 from auditor.rows import Done
 from tests.clouds import Clock, an_aws_cloud, aws_clients, objects_of
-from tests.connectors.test_listing import LACKING
+from tests.connectors.test_listing import LACKING, an_entry
 from tests.hostile import NAMES
 from tests.sweeps import batches, everything
 
@@ -412,6 +413,16 @@ def test_what_became_a_delete_marker_after_it_was_listed_is_gone(cloud: AwsCloud
     )
     cloud.traffic.fail("prefix=a", status=200, body=body.encode())
     assert sweep() == []
+
+
+@pytest.mark.parametrize("name", ["a b", "a\nb"])
+def test_what_is_not_found_under_a_name_that_may_be_written_otherwise_stays(cloud: AwsCloud, name: str) -> None:
+    cloud.store.put("data", name)
+    cloud.traffic.fail("HEAD", status=404, code="NoSuchKey")
+    told = f"<Name>data</Name><Prefix>{quote_plus(name)}</Prefix><EncodingType>url</EncodingType>"
+    body = f"<ListVersionsResult>{told}<IsTruncated>false</IsTruncated></ListVersionsResult>"
+    cloud.traffic.fail("prefix=a", status=200, body=body.encode())
+    assert [one.problem is not None for one in sweep()] == [True]
 
 
 def test_what_is_deleted_before_it_is_asked_again_is_gone(cloud: AwsCloud) -> None:
@@ -1065,32 +1076,114 @@ def test_a_version_without_an_id_has_none_for_either_client(cloud: AwsCloud, mon
     assert [(one.name, one.version) for one in sweep()] == [("a", None)]
 
 
-PLACE: Final = re.compile(r"<(KeyMarker|NextKeyMarker)>(.*?)</")
+BEGAN: Final = re.compile(r"<(KeyMarker)>(.*?)</")
+BOTH: Final = re.compile(r"<(KeyMarker|NextKeyMarker)>(.*?)</")
 
 
-@pytest.mark.parametrize(("deleted", "is_known"), [("a%2B1", False), ("a%2B2", True)])
-def test_a_page_without_an_entry_whose_place_is_not_encoded_as_its_names_are_hides_no_version(
-    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, client: str, deleted: str, *, is_known: bool
-) -> None:
-    monkeypatch.setattr(s3, "_PAGE", 1)
-    cloud.store.buckets["data"].versioned = True
-    # Read as if they were encoded, the first two stand behind the third.
-    for name in ("a%2B1", "a%2B2", "a%2B3"):
-        cloud.store.put("data", name, sse="aws:kms", key=KEY)
-    cloud.store.delete("data", deleted, None)
+def with_places_as_they_are(monkeypatch: pytest.MonkeyPatch, places: re.Pattern[str], *, ever: bool = False) -> None:
+    """List as Ceph does: names are encoded, and not where a page begins or goes on; no delete marker is listed."""
     rendered = s3._xml  # noqa: SLF001 - where the embedded store writes its pages
 
     def as_it_is(tag: str, inner: str) -> Any:
-        plain = PLACE.sub(lambda told: f"<{told[1]}>{unquote_plus(told[2])}</", inner)
-        return rendered(tag, re.sub(MARKERS, "", plain))
+        inner = re.sub(MARKERS, "", inner, flags=re.DOTALL)
+        if "<EncodingType>" in inner:
+            inner = places.sub(lambda told: f"<{told[1]}>{escape(unquote_plus(told[2]))}</", inner)
+        elif ever and tag == "ListVersionsResult":
+            inner += "<EncodingType>url</EncodingType>"
+        return rendered(tag, inner)
 
     monkeypatch.setattr(s3, "_xml", as_it_is)
-    if client == "boto3" or not is_known:
-        with pytest.raises(CollectError) as broken:
-            sweep()
-        assert broken.value.reason is Reason.MALFORMED, "it was read as another name, by the SDK or for want of a hint"
-    else:
-        assert [one.name for one in sweep()] == ["a%2B1", "a%2B2", "a%2B3"]
+
+
+@pytest.mark.parametrize("places", [BOTH, BEGAN, re.compile("^$()()")], ids=["neither", "the next", "both"])
+@pytest.mark.parametrize(
+    "names", [("a%2B1", "a%2B2", "a+3", "a+4", "a/5"), ("a%C3%A9", "a%C3%AA", "a&<+", "a\xe8", "b")]
+)
+@pytest.mark.parametrize("deleted", [(0,), (1,), (2,), (0, 1), (1, 2, 3)])
+def test_a_page_without_an_entry_hides_no_version_whatever_is_encoded_of_its_places(
+    cloud: AwsCloud,
+    monkeypatch: pytest.MonkeyPatch,
+    places: re.Pattern[str],
+    names: tuple[str, ...],
+    deleted: tuple[int, ...],
+) -> None:
+    monkeypatch.setattr(s3, "_PAGE", 1)
+    cloud.store.buckets["data"].versioned = True
+    for name in names:
+        cloud.store.put("data", name, sse="aws:kms", key=KEY)
+    for one in deleted:
+        cloud.store.delete("data", names[one], None)
+    with_places_as_they_are(monkeypatch, places)
+    # Some of these, read as if they were encoded, stand behind others.
+    assert [one.name for one in sweep()] == list(names)
+
+
+def test_a_place_of_which_nothing_tells_whether_it_is_encoded_ends_the_listing(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "_PAGE", 1)
+    cloud.store.buckets["data"].versioned = True
+    for name in ("a%2B1", "a%2B2", "a%2B3"):
+        cloud.store.put("data", name, sse="aws:kms", key=KEY)
+    cloud.store.delete("data", "a%2B1", None)
+    with_places_as_they_are(monkeypatch, BOTH, ever=True)
+    with pytest.raises(CollectError) as broken:
+        sweep()
+    assert broken.value.reason is Reason.MALFORMED, "asked not to encode, it says that it does"
+
+
+def test_what_is_stored_between_a_page_without_an_entry_and_the_same_not_encoded_is_listed(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "_PAGE", 1)
+    cloud.store.buckets["data"].versioned = True
+    for name in ("a%2B1", "a%2B2"):
+        cloud.store.put("data", name, sse="aws:kms", key=KEY)
+    place = "<NextKeyMarker>a%2B1</NextKeyMarker><NextVersionIdMarker>v</NextVersionIdMarker>"
+    told = f"<Name>data</Name><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>{place}"
+    body = f"<ListVersionsResult>{told}</ListVersionsResult>"
+    cloud.traffic.fail("s3 GET /data", status=200, body=body.encode(), times=1)
+    assert [one.name for one in sweep()] == ["a%2B1", "a%2B2"]
+
+
+@pytest.mark.parametrize("inside", ["", an_entry("a\nb", "1"), an_entry("a\nb", "1", "DeleteMarker")])
+def test_a_name_with_a_line_break_that_is_not_encoded_may_be_another(cloud: AwsCloud, inside: str) -> None:
+    for name, encoding in (("a%0Ab", "<EncodingType>url</EncodingType>"), ("a\nb", "")):
+        place = f"<NextKeyMarker>{name}</NextKeyMarker><NextVersionIdMarker>1</NextVersionIdMarker>"
+        told = f"<Name>data</Name>{encoding}<IsTruncated>true</IsTruncated>{place}{inside if not encoding else ''}"
+        body = f"<ListVersionsResult>{told}</ListVersionsResult>"
+        cloud.traffic.fail("s3 GET /data", status=200, body=body.encode(), times=1)
+    with pytest.raises(CollectError) as broken:
+        sweep()
+    assert broken.value.reason is Reason.MALFORMED, "XML makes a line break of a carriage return"
+
+
+@pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize("encoded", [True, False])
+def test_uploads_are_counted_whether_or_not_the_place_where_they_go_on_is_encoded(
+    monkeypatch: pytest.MonkeyPatch, *, encoded: bool
+) -> None:
+    names = ["a%2B1", "a%2B2", "a%2B3", "a+1", "a+2"]
+
+    def page(home: Any, asked: Mapping[str, str]) -> Any:
+        left = [one for one in names if one > asked.get("key-marker", "")]
+        place = quote_plus(left[0]) if encoded else left[0]
+        more = f"<NextKeyMarker>{place}</NextKeyMarker>" if left[1:] else ""
+        one = f"<Upload><Key>{quote_plus(left[0])}</Key><UploadId>1</UploadId></Upload>"
+        told = f"<EncodingType>url</EncodingType><IsTruncated>{str(bool(more)).lower()}</IsTruncated>"
+        return s3._xml("ListMultipartUploadsResult", f"<Bucket>{home.name}</Bucket>{told}{more}{one}")  # noqa: SLF001 - as above
+
+    monkeypatch.setattr(s3, "_uploads", page)
+    assert a_bucket().uploads_in_progress() == len(names)
+
+
+def test_uploads_behind_a_place_that_may_be_encoded_or_not_are_a_gap(cloud: AwsCloud) -> None:
+    place = "<EncodingType>url</EncodingType><NextKeyMarker>a%2B1</NextKeyMarker>"
+    body = f"<ListMultipartUploadsResult><IsTruncated>true</IsTruncated>{place}</ListMultipartUploadsResult>"
+    cloud.traffic.fail("uploads", status=200, body=body.encode(), times=1)
+    gap = a_bucket().uploads_in_progress()
+    assert isinstance(gap, Gap)
+    assert gap.reason is Reason.MALFORMED
 
 
 @pytest.mark.parametrize("place", [MARKERS, f"{MARKERS}|{NEXT_VERSION}"], ids=["a version", "no version"])

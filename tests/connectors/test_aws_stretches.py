@@ -9,7 +9,7 @@ from urllib.parse import quote_plus
 from xml.sax.saxutils import escape
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from auditor.connectors.aws import stretches
@@ -430,6 +430,7 @@ def test_where_delete_markers_stand_apart_the_last_entry_is_not_the_last_name(
 @given(
     names=st.lists(NAMES, unique=True, max_size=9), until=NAMES, whole=st.booleans(), style=st.sampled_from(STYLES[:3])
 )
+@example(names=["%aa", "b", "c"], until="c", whole=True, style="not encoded")
 def test_a_page_up_to_a_name_is_the_listings_last(names: list[str], until: str, *, whole: bool, style: str) -> None:
     entries = [Entry(name, marker=number % 3 == 2) for number, name in enumerate(sorted(names))]
     (body,) = pages(entries, [99], of_versions=True, style=style)

@@ -26,6 +26,7 @@ from auditor.connectors.aws.errors import code_of as code_of_fault
 from auditor.connectors.aws.listing import NoPageError, Page, is_gone, is_listed
 from auditor.connectors.aws.names import is_plain, sibling
 from auditor.connectors.aws.objects import MOST_WAITING, S3Bucket
+from auditor.connectors.aws.places import is_garbled
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.aws.sheets import Sheet, decoded
 from auditor.connectors.aws.signing import S3Signer, code_of
@@ -345,7 +346,8 @@ class _Run:
         self._asked = {} if shard.after is None else {marker: shard.after}
         self._trail = Trail()
         self._listing = False
-        self._doubtful = False
+        self._unsure: Sheet | None = None
+        """A page without an entry, asked for again, not encoded, to tell where it goes on."""
         self._moved = False
         self._pages: deque[_Rows | End | Same] = deque()
         """What is on its way out."""
@@ -371,7 +373,7 @@ class _Run:
 
     def _list(self) -> None:
         self._listing = True
-        asked = self._signer.page(self._asked, versions=self._about.versions, tag=self)
+        asked = self._signer.page(self._asked, versions=self._about.versions, tag=self, encoded=self._unsure is None)
         self._transfers.start(asked, first=True)
 
     def take(self, transfer: Transfer) -> None:
@@ -401,6 +403,9 @@ class _Run:
             return
         self._listing = False
         try:
+            sheet = self._sure(sheet)
+            if sheet is None:
+                return
             sheet = sheet if self.shard.until is None else sheet.up_to(self.shard.until)
             self._about.plan.listed(self, _last_of(sheet))
             self._go_on(sheet)
@@ -412,11 +417,26 @@ class _Run:
         except NoPageError:
             raise self._by_sdk.broken_off(MALFORMED, Reason.MALFORMED) from None
 
+    def _sure(self, sheet: Sheet) -> Sheet | None:
+        """A page of which it is certain where it goes on; None while that is asked.
+
+        Raises:
+            NoPageError: it is not to be found out.
+        """
+        unsure, self._unsure = self._unsure, None
+        if unsure is None:
+            if not sheet.doubtful or is_amazons(self._signer.base):
+                return sheet
+            self._unsure = sheet
+            self._list()
+            return None
+        # What is created meanwhile it lists, and some send fewer entries the one time than the other.
+        names = sheet.page().names if sheet.end() is not None else []
+        if sheet.doubtful or is_garbled(*names, (sheet.following or {}).get("key-marker", "")):
+            raise NoPageError("a place that may be encoded or not")
+        return sheet if sheet.end() is not None else unsure.going_on(sheet.following)
+
     def _go_on(self, sheet: Sheet) -> None:
-        if self._doubtful and sheet.repeats:
-            # It encodes no place: what was read as if it were encoded is another name, and some may be skipped.
-            raise self._by_sdk.broken_off(MALFORMED, Reason.MALFORMED)
-        self._doubtful = sheet.doubtful
         if sheet.following is None:
             self.ended = True
         elif not (self._trail.leads_on(tuple(sheet.following.items())) and self._trail.gets_on(sheet.end())):

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, Self, cast
-from urllib.parse import unquote_plus
 
 from lxml import etree
 
 from auditor.connectors.aws.encryption import Head
+from auditor.connectors.aws.places import behind, decoded, is_garbled, readings
 
 _ROOTS: Final = {"ListBucketResult": "Contents", "ListVersionsResult": "Version"}
 _COLUMNS: Final = ("Key", "Size", "LastModified", "ETag", "StorageClass")
@@ -59,9 +59,7 @@ class Page:
     following: Mapping[str, str] | None
     """Query parameters that ask for the next page, empty where it says none; None on the last page."""
     doubtful: bool = field(default=False, compare=False)
-    """It has no entry, and nothing tells whether the name that it goes on behind is encoded."""
-    repeats: bool = field(default=False, compare=False)
-    """It repeats the name behind which it was to begin, and encodes nothing of it."""
+    """It has no entry to tell by whether the name is encoded behind which it goes on."""
     dialect: str = field(default="", compare=False)
     """The name of its root with its namespace, where names in it are encoded; empty where they are not."""
 
@@ -111,7 +109,7 @@ def parse_page(
     found = _columns(root, space, _ROOTS[tag], _COLUMNS_OF_VERSIONS if versions else _COLUMNS)
     encoded = _text(root, space, "EncodingType") == "url"
     try:
-        names = [_decoded(one) for one in found["Key"]] if encoded else found["Key"]
+        names = [decoded(one) for one in found["Key"]] if encoded else found["Key"]
     except UnicodeDecodeError:
         raise NoPageError("a name that is no text") from None
     count = len(names)
@@ -129,10 +127,8 @@ def parse_page(
         raise NoPageError("a size that is no number") from None
     if count and not 0 <= min(sizes) <= max(sizes) <= LARGEST:
         raise NoPageError("a size that no object has")
-    repeats = versions and bool(asked.get("key-marker")) and _told(root, space, "KeyMarker") == asked["key-marker"]
-    as_it_is = repeats and not {"%", "+"}.isdisjoint(asked["key-marker"])
     try:
-        following = _following(root, space, versions=versions, encoded=encoded, as_it_is=as_it_is)
+        following = _following(root, space, versions=versions, encoded=encoded)
     except UnicodeDecodeError:
         raise NoPageError("a place that is no text") from None
     if versions and not _NEWEST.issuperset(found["IsLatest"]):
@@ -151,13 +147,7 @@ def parse_page(
         etags=[one.strip('"') or None for one in found["ETag"]],
         classes=[one or "STANDARD" for one in found["StorageClass"]],
         following=following,
-        doubtful=following is not None
-        and versions
-        and encoded
-        and not count
-        and not as_it_is
-        and _is_doubtful(root, space),
-        repeats=repeats,
+        doubtful=bool(following) and versions and encoded and not count and _is_doubtful(root, space),
         dialect=root.tag if encoded else "",
     )
 
@@ -176,8 +166,8 @@ def is_gone(page: Page, name: str, version: str | None) -> bool:
 
 
 def is_certain(name: str) -> bool:
-    """Whether it is the name for certain: a blank may be a plus that somebody forgot to encode."""
-    return " " not in name
+    """Whether it is the name for certain: a blank may be a plus, and a line break a carriage return, not encoded."""
+    return " " not in name and not is_garbled(name)
 
 
 def is_listed(page: Page, name: str, version: str | None, head: Head) -> bool:
@@ -246,9 +236,7 @@ def _look_around(root: etree._Element, space: str, row: str) -> None:
             raise NoPageError(f"a page with {name} where none, one or another is due")
 
 
-def _following(
-    root: etree._Element, space: str, *, versions: bool, encoded: bool, as_it_is: bool
-) -> Mapping[str, str] | None:
+def _following(root: etree._Element, space: str, *, versions: bool, encoded: bool) -> Mapping[str, str] | None:
     """The query of the next page; None where there is none.
 
     Raises:
@@ -271,23 +259,18 @@ def _following(
     if not ends and not version:
         # Behind the name alone, versions of it would be skipped that are not listed yet.
         raise NoPageError("a place that names no version, and no entry that tells which")
-    readings = _readings(name) if encoded else {name}
-    last = next((one for one in ends if one[0] in readings), None)
-    if last is not None:
-        name, version = last[0], version or last[1]
-    elif ends:
-        # Whatever it names instead: behind the last entry nothing is skipped.
-        name, version = max(ends, key=lambda end: end[0])
-    elif encoded:
-        read = _decoded(name)
-        # Behind the one that comes first nothing is skipped.
-        name = min(name, read) if as_it_is else read
+    if ends:
+        last = behind(name, [one for one, _ in ends], encoded=encoded)
+        end = next(each for one, each in ends if one == last)
+        name, version = last, (version if last in readings(name, encoded=encoded) else "") or end
+    else:
+        name = behind(name, (), encoded=encoded)
     return {"key-marker": name, **({"version-id-marker": version} if version else {})}
 
 
 def _is_doubtful(root: etree._Element, space: str) -> bool:
-    """Whether the next place of a page without an entry may be read in two ways."""
-    return len(_readings(_text(root, space, "NextKeyMarker"))) > 1 and not _ends(root, space, encoded=True)
+    """Whether the next place of a page that lists no version may be read in two ways."""
+    return len(readings(_text(root, space, "NextKeyMarker"), encoded=True)) > 1 and not _ends(root, space, encoded=True)
 
 
 def _ends(root: etree._Element, space: str, *, encoded: bool) -> list[tuple[str, str]]:
@@ -300,7 +283,7 @@ def _ends(root: etree._Element, space: str, *, encoded: bool) -> list[tuple[str,
     for one in root.iterchildren(f"{inside}Version", f"{inside}DeleteMarker", reversed=True):
         if one.tag not in found:
             name = one.findtext(f"{inside}Key") or ""
-            found[one.tag] = (_decoded(name) if encoded else name), one.findtext(f"{inside}VersionId") or ""
+            found[one.tag] = (decoded(name) if encoded else name), one.findtext(f"{inside}VersionId") or ""
         if len(found) > 1:
             break
     return list(found.values())
@@ -317,8 +300,8 @@ def _same_place(root: etree._Element, space: str, asked: Mapping[str, str], *, e
         if told is None and asks not in _SAID:
             continue
         # Ceph encodes names and repeats what was asked as it was.
-        readings = _readings(told or "") if encoded and asks in _ENCODED else {told or ""}
-        if asked.get(asks, "") not in readings and not (asks == "bucket" and told and is_alias(asked[asks])):
+        found = readings(told or "", encoded=encoded and asks in _ENCODED)
+        if asked.get(asks, "") not in found and not (asks == "bucket" and told and is_alias(asked[asks])):
             raise NoPageError(f"a page of another {asks}")
     most = _text(root, space, "MaxKeys")
     if most and most != asked.get("max-keys", most):
@@ -341,15 +324,3 @@ def _told(root: etree._Element, space: str, name: str) -> str | None:
     if len(one):
         raise NoPageError(f"{name} with more in it than a text")
     return one.text or ""
-
-
-def _readings(name: str) -> set[str]:
-    """What a name may mean that is encoded, or ought to be."""
-    try:
-        return {name, _decoded(name)}
-    except UnicodeDecodeError:
-        return {name}
-
-
-def _decoded(name: str) -> str:
-    return unquote_plus(name, errors="strict") if "%" in name or "+" in name else name

@@ -1,5 +1,6 @@
 """S3 buckets through boto3: list every version, then HEAD each, because no listing tells the key."""
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,7 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
 
@@ -17,6 +17,7 @@ from auditor.connectors.aws.encryption import (
     Asked,
     Head,
     Told,
+    is_amazons,
     is_archive,
     is_encrypted_by_amazon,
     parse_head,
@@ -24,6 +25,7 @@ from auditor.connectors.aws.encryption import (
 from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.aws.listing import LARGEST, is_alias, is_certain
 from auditor.connectors.aws.names import is_plain, sibling
+from auditor.connectors.aws.places import behind, decoded, is_garbled, readings
 from auditor.connectors.aws.settings import BEFORE_ANY, full_name, parse_new_objects
 from auditor.connectors.pace import Pace
 from auditor.connectors.pages import pages
@@ -55,6 +57,10 @@ _CONTROLS: Final = 8
 """Versions that answered lately: one or the other may be deleted before it is asked again."""
 _NOT_FOUND: Final = frozenset({"404", "405"})
 """Of a version: it is not there, or is a delete marker by now. Source: S3 API Reference, HeadObject."""
+_KINDS: Final = ("Contents", "Versions", "DeleteMarkers")
+_ENCODED: Final = frozenset({"Prefix", "Delimiter", "StartAfter", "KeyMarker"})
+"""What a page repeats encoded. The places of a page stay as they are written."""
+_NOT_ENCODED: Final = "none"
 _BARE: Final = "400"
 """What HEAD answers without a body, and so without a code of the service's own."""
 
@@ -94,6 +100,7 @@ class S3Bucket:
         self._clock = clock
         events: Any = client.meta.events  # the stubs do not know what an event is called with
         events.register_first("request-created.s3", self._let_go)
+        events.register("before-call.s3.ListObjectVersions", _as_it_is)
 
     def _let_go(self, request: Any, **_: Any) -> None:
         """Hold a request until its turn, before it is signed: the SDK makes some again, and some to find the bucket."""
@@ -164,9 +171,15 @@ class S3Bucket:
                 if not page.get("IsTruncated"):
                     return count
                 name, upload = page.get("NextKeyMarker") or "", page.get("NextUploadIdMarker")
-                # The SDK decodes names of objects alone.
-                name = unquote_plus(name, errors="strict") if page.get("EncodingType") == "url" else name
                 last = (found[-1].get("Key"), found[-1].get("UploadId")) if found else None
+                encoded = page.get("EncodingType") == "url"
+                # What names the last upload means just that.
+                meant = readings(name, encoded=encoded)
+                ends = meant & {decoded(one["Key"]) if encoded else one["Key"] for one in found[-1:]}
+                if not ends and len(meant) > 1 and not is_amazons(self.endpoint):
+                    # If it means the other, some are skipped.
+                    return self._uncounted(Reason.MALFORMED, MALFORMED)
+                name = behind(name, ends, encoded=encoded)
                 back = not name or name < asked.get("KeyMarker", "")
                 if back or not (trail.leads_on((name, upload)) and trail.gets_on(last)):
                     return self._uncounted(Reason.MALFORMED, MALFORMED)
@@ -184,7 +197,7 @@ class S3Bucket:
         if is_alias(self._bucket):
             del told["Bucket"]
         return "CommonPrefixes" in page or any(
-            echoes[name] not in {one, unquote_plus(one)} for name, one in told.items()
+            echoes[name] not in readings(one, encoded=True) for name, one in told.items()
         )
 
     def _uncounted(self, reason: Reason, code: str) -> Gap:
@@ -266,7 +279,7 @@ class S3Bucket:
         more = {} if after is None else {"StartAfter": after}
         trail = Trail()
         while True:
-            page = self._client.list_objects_v2(Bucket=self._bucket, **more)  # type: ignore[arg-type]  # one optional text
+            page = _read(self._client.list_objects_v2(Bucket=self._bucket, EncodingType="url", **more))  # type: ignore[arg-type]  # one optional text
             self._check(page, {"ContinuationToken": "", **more}, [one["Key"] for one in page.get("Contents", [])])
             yield [parse_listed(one, newest=True, versioned=False) for one in page.get("Contents", [])]
             if not page.get("IsTruncated"):
@@ -279,39 +292,56 @@ class S3Bucket:
     def _version_pages(self, after: str | None) -> Iterator[list[Listed]]:
         more = {} if after is None else {"KeyMarker": after}
         trail = Trail()
-        doubtful = False
         while True:
-            page = self._client.list_object_versions(Bucket=self._bucket, **more)  # type: ignore[arg-type]  # as above
-            asked = {"KeyMarker": "", "VersionIdMarker": "", **more}
-            self._check(page, asked, [one["Key"] for one in page.get("Versions", [])])
-            doubtful = doubtful or not (page.get("Versions") or page.get("DeleteMarkers"))
-            if doubtful and page.get("KeyMarker", asked["KeyMarker"]) != asked["KeyMarker"]:
-                # Of a place that is not encoded the SDK makes another name: some may be skipped.
-                raise self.broken_off(MALFORMED, Reason.MALFORMED)
+            page = self._page_of_versions(more)
             versions = (parse_listed(one, newest=one["IsLatest"], versioned=True) for one in page.get("Versions", []))
             yield [one for one in versions if _population(one) in self._populations]
             if not page.get("IsTruncated"):
                 return
-            name, version = page.get("NextKeyMarker"), page.get("NextVersionIdMarker") or ""
+            name, version = page.get("NextKeyMarker") or "", page.get("NextVersionIdMarker") or ""
             kinds = page.get("Versions", []), page.get("DeleteMarkers", [])
-            if name and any(kinds):
-                # Whatever it names instead, or the SDK reads in it: behind the last entry nothing is skipped.
-                last = name if name in (names := [some[-1]["Key"] for some in kinds if some]) else max(names)
-                name, version = last, (version if name == last else "") or _last_version(last, *kinds)
+            encoded = page.get("EncodingType") == "url"
+            ends = [some[-1]["Key"] for some in kinds if some]
+            if name and ends:
+                told, name = readings(name, encoded=encoded), behind(name, ends, encoded=encoded)
+                version = (version if name in told else "") or _last_version(name, *kinds)
             elif name and not version:
                 # Behind the name alone, versions of it would be skipped that are not listed yet.
                 raise self.broken_off(MALFORMED, Reason.MALFORMED)
-            ends = _end_of(*kinds)
-            if not (name and trail.leads_on((name, version)) and trail.gets_on(ends)):
+            elif name:
+                name = behind(name, (), encoded=encoded)
+            if not (name and trail.leads_on((name, version)) and trail.gets_on(_end_of(*kinds))):
                 raise self.endless()
             more = {"KeyMarker": name, **({"VersionIdMarker": version} if version else {})}
+
+    def _page_of_versions(self, more: Mapping[str, str]) -> Mapping[str, Any]:
+        """One page, asked for again where it has no entry to tell by whether the place is encoded where it goes on."""
+        page = self._ask_for_versions(more, "url")
+        if not _is_doubtful(page) or is_amazons(self.endpoint):
+            return page
+        page = self._ask_for_versions(more, _NOT_ENCODED)
+        names = [one["Key"] for one in (*page.get("Versions", []), *page.get("DeleteMarkers", []))]
+        if _is_doubtful(page) or is_garbled(*names, page.get("NextKeyMarker") or ""):
+            raise self.broken_off(MALFORMED, Reason.MALFORMED)
+        return page
+
+    def _ask_for_versions(self, more: Mapping[str, str], encoding: str) -> Mapping[str, Any]:
+        client: Any = self._client  # the stubs know but one encoding
+        page: Mapping[str, Any] = _read(client.list_object_versions(Bucket=self._bucket, EncodingType=encoding, **more))
+        asked = {"KeyMarker": "", "VersionIdMarker": "", **more}
+        self._check(page, asked, [one["Key"] for one in page.get("Versions", [])])
+        return page
 
     def _check(self, page: Mapping[str, Any], asked: Mapping[str, str], names: Sequence[str]) -> None:
         """Refuse a page that begins elsewhere than it was to, leaves names out, or says another number of entries."""
         echoes = {"Prefix": "", "Delimiter": "", "StartAfter": "", **asked}
         told = page.get("Name")
-        # The SDK decodes what it is told, also where the service has not encoded it.
-        elsewhere = any(page.get(name, due) not in {due, unquote_plus(due)} for name, due in echoes.items())
+        encoded = page.get("EncodingType") == "url"
+        # Ceph encodes names and repeats what was asked as it was.
+        elsewhere = any(
+            due not in readings(page.get(name, due), encoded=encoded and name in _ENCODED)
+            for name, due in echoes.items()
+        )
         another = told != self._bucket and not (told and is_alias(self._bucket))
         before = bool(names) and min(names) < asked.get("KeyMarker", "")
         if elsewhere or another or before or "CommonPrefixes" in page or page.get("KeyCount", len(names)) != len(names):
@@ -476,22 +506,20 @@ class _Heads:
 
     def _page_about(self, listed: Listed) -> "_About | None":
         """List a name once more; None where that tells nothing of it."""
-        if "\ufffd" in listed.name:
-            return None  # the SDK's mark for a name that is no text
         most = 1000 if self._versions else 1
-        where = {"Bucket": self._bucket, "Prefix": listed.name, "MaxKeys": most}
+        where = {"Bucket": self._bucket, "Prefix": listed.name, "MaxKeys": most, "EncodingType": "url"}
         client: Any = self._client  # the stubs tell the two answers apart, which are read alike here
         try:
             if self._versions:
-                page = client.list_object_versions(**where)
+                page = _read(client.list_object_versions(**where))
                 found = [parse_listed(one, newest=True, versioned=True) for one in page.get("Versions", [])]
             else:
-                page = client.list_objects_v2(**where)
+                page = _read(client.list_objects_v2(**where))
                 found = [parse_listed(one, newest=True, versioned=False) for one in page.get("Contents", [])]
         except (*FAULTS, ValueError, KeyError, AttributeError):
             return None
         another = page.get("Name") != self._bucket and not is_alias(self._bucket)
-        others = page.get("Prefix") not in {listed.name, unquote_plus(listed.name)}
+        others = listed.name not in readings(page.get("Prefix") or "", encoded=page.get("EncodingType") == "url")
         rolled_up = bool(page.get("Delimiter")) or "CommonPrefixes" in page
         if another or others or rolled_up or page.get("MaxKeys", most) != most:
             return None
@@ -537,6 +565,30 @@ def _is_listed(page: _About, listed: Listed, head: Head) -> bool:
     described = listed.name, head.etag
     mine = [one for one in page.found if listed.version in {None, one.version}]
     return any((one.name, one.etag) == described and head.size in {None, one.size} for one in mine)
+
+
+def _as_it_is(params: dict[str, Any], **_: Any) -> None:
+    """Ask for names that are not encoded by asking for no encoding: without this the SDK asks for one by itself."""
+    if params["query_string"].get("encoding-type") == _NOT_ENCODED:
+        del params["query_string"]["encoding-type"]
+
+
+def _is_doubtful(page: Mapping[str, Any]) -> bool:
+    """Whether a page has no entry, and may go on behind one name or another."""
+    empty = page.get("IsTruncated") and not page.get("Versions") and not page.get("DeleteMarkers")
+    return bool(empty) and len(readings(page.get("NextKeyMarker") or "", encoded=page.get("EncodingType") == "url")) > 1
+
+
+def _read(page: Any) -> Any:
+    """A page with its entries' names as they are: what is asked to be encoded, the SDK leaves so.
+
+    Raises:
+        UnicodeDecodeError: a name is no text.
+    """
+    if page.get("EncodingType") == "url":
+        for one in itertools.chain(*(page.get(kind, ()) for kind in _KINDS)):
+            one["Key"] = decoded(one["Key"])
+    return page
 
 
 def _has_number(error: Exception) -> bool:

@@ -58,8 +58,9 @@ class Sheet:
             plain = told == len(around.names)
         else:
             plain = True
-        plain = plain and _is_in_order(body[begin:end])
-        self.following, self.doubtful, self.repeats = around.following, around.doubtful, around.repeats
+        # What is not encoded is not decoded either: its bytes are compared with none.
+        plain = plain and bool(around.dialect) and _is_in_order(body[begin:end])
+        self.following, self.doubtful = around.following, around.doubtful
         self.dialect = around.dialect if plain else ""
         """What the same bytes must stand in to mean the same; empty where no bytes can be compared."""
         self.entries = memoryview(body)[begin:end]
@@ -94,6 +95,12 @@ class Sheet:
         end = next(one.at for one in entries if decoded(one.name) > name)
         rows = (one for one in entries if one.is_row)
         return self._cut(page.only([place for place, one in enumerate(rows) if one.at < end]), end)
+
+    def going_on(self, following: Mapping[str, str] | None) -> "Sheet":
+        """The same, once it is known what the place means where it goes on."""
+        found = copy(self)
+        found.following, found.doubtful = following, False
+        return found
 
     def _cut(self, page: Page, end: int) -> "Sheet":
         found = copy(self)

@@ -58,11 +58,12 @@ class S3Signer:
         self._second = -1
         self._signature: HeadSignature | None = None
 
-    def page(self, asked: dict[str, str], *, versions: bool, tag: object = None) -> Transfer:
+    def page(self, asked: dict[str, str], *, versions: bool, tag: object = None, encoded: bool = True) -> Transfer:
         """A request for one page: of the listing, a `Sheet`; of what begins with a `prefix`, a `Page`."""
         kind = {"versions": ""} if versions else {"list-type": "2"}
         operation = ("s3", "ListObjectVersions" if versions else "ListObjectsV2")
-        query = urlencode({**kind, "encoding-type": "url", **asked}, quote_via=quote, safe=_SAFE_IN_QUERY)
+        encoding = {"encoding-type": "url"} if encoded else {}
+        query = urlencode({**kind, **encoding, **asked}, quote_via=quote, safe=_SAFE_IN_QUERY)
         return Transfer(operation, f"{self._root}?{query}", tag, asked=asked)
 
     def version(self, name: str, version: str | None, tag: object = None) -> Transfer:
