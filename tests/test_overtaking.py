@@ -1,6 +1,7 @@
 """A key that a feed names is not kept waiting by a poll of all keys, and what that one read before counts no more."""
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -105,6 +106,30 @@ def test_nobody_overtakes_where_no_poll_of_all_reads() -> None:
         assert lane.overtake(keys, lambda: done.append(2))
     assert (done, overtaken) == ([2], {KeyName(AWS_KEY)})
     assert not lane.overtake(keys, lambda: done.append(3))
+
+
+def test_many_that_overtake_do_not_keep_a_poll_of_all_from_its_end() -> None:
+    lane, done = Lane(), []
+    keys = frozenset({KeyName(AWS_KEY)})
+    inside, read = threading.Event(), threading.Event()
+
+    def first() -> None:
+        inside.set()
+        read.wait(WITHIN)
+        for _ in range(5000):
+            if not lane._open:  # noqa: SLF001 - the poll of all has come to its end, and waits for this one
+                break
+            time.sleep(0.001)
+
+    late = threading.Thread(target=lambda: lane.overtake(keys, lambda: done.append(1)), daemon=True)
+    with lane.reading() as overtaken:
+        threading.Thread(target=lambda: lane.overtake(keys, first), daemon=True).start()
+        assert inside.wait(WITHIN)
+        late.start()
+        read.set()
+    assert overtaken == keys
+    late.join(WITHIN)
+    assert done == []
 
 
 def test_what_failed_to_overtake_has_read_nothing() -> None:

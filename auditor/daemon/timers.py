@@ -350,11 +350,12 @@ class Daemon:
         if not only:
             self._last_poll = began
         # Another poll may have overtaken this one, and told what it found.
-        before, self._known = self._known, judgement
+        before = self._known
         lines.tell(self._told.turns())
         bundles.announce(before, judgement, {one.source.name for one in self._parts.handed})
         if before is not None or judgement.findings:
             self.detections.judged(before.findings if before is not None else (), judgement.findings, self._now())
+        self._known = judgement  # at last: what could not be told now is told with the next one
 
     def _now(self) -> datetime:
         """What the clouds' clocks say."""
