@@ -63,7 +63,7 @@ def test_turns_of_a_loop_never_overlap_and_missed_ones_come_together(monkeypatch
     running, most, turns = 0, 0, 0
     lock = threading.Lock()
 
-    def slow(*_: Any, **__: Any) -> object:
+    def slow(_: Daemon) -> None:
         nonlocal running, most, turns
         with lock:
             running += 1
@@ -73,9 +73,8 @@ def test_turns_of_a_loop_never_overlap_and_missed_ones_come_together(monkeypatch
         may_end.acquire(timeout=WITHIN)
         with lock:
             running -= 1
-        return NOTHING_FOUND
 
-    monkeypatch.setattr("auditor.scan.poll", slow)
+    monkeypatch.setattr(Daemon, "_judge", slow)
     parts = SimpleNamespace(
         clock=lambda: datetime.now(UTC),
         buckets=(),
