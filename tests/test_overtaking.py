@@ -240,5 +240,14 @@ def test_whoever_waits_for_a_poll_ends_with_the_loops() -> None:
     daemon = a_daemon()
     daemon._judging.acquire()  # noqa: SLF001 - as a poll that hangs
     daemon._stopping.set()  # noqa: SLF001 - as `stop` does at first
-    with pytest.raises(StoppedError):
-        daemon.follow(frozenset())
+    ended: list[bool] = []
+
+    def wait() -> None:
+        with pytest.raises(StoppedError):
+            daemon.follow(frozenset())
+        ended.append(True)
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    waiting.join(WITHIN)
+    assert ended == [True]
