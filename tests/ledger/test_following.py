@@ -142,7 +142,8 @@ def test_many_threads_are_told_each_turn_once(ledger: LedgerStore) -> None:
     for number in range(12):
         judged(ledger, number, "DISABLED" if number % 2 else "ENABLED")
     following = ledger.follow(0)
-    begin, found = threading.Barrier(4), []
+    begin = threading.Barrier(4)
+    found: list[str] = []
 
     def take() -> None:
         begin.wait()
