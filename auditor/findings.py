@@ -387,6 +387,8 @@ class Judgement:
     """What registries said of namespaces."""
     poll_interval: timedelta | None = None
     """The effective time between two key polls; None outside the daemon."""
+    whole_poll: datetime | None = None
+    """Aware, UTC: when the newest poll of all needed keys ended, this one or one before; None before the first."""
     oldest_key_read: datetime | None = None
     """Aware, UTC: the oldest of the newest successful readings of the needed keys; None before the first."""
 

@@ -29,8 +29,10 @@ class Lane:
         try:
             yield overtaken
         finally:
+            # Whoever waits for the lock comes too late now: many of them would keep this poll from its end.
+            self._open = False
             with self._lock:
-                self._open = False
+                pass
 
     def overtake(self, keys: Collection[KeyName], poll: Callable[[], object]) -> bool:
         """Poll these keys now, where a poll of all reads; False where none does, and nothing was done."""

@@ -813,6 +813,10 @@ class PollRecord:
     readings: tuple[KeyReading, ...]
     skew: timedelta
     config_digest: str
+    whole: bool = True
+    """All needed keys were to be read, and not a few."""
+    needed: frozenset[KeyName] = frozenset()
+    """All needed keys: one of them that was not read here stays as it was read before."""
 
 
 @dataclass(frozen=True, slots=True)

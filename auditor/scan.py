@@ -320,12 +320,12 @@ def _poll(
     ending = lifecycle.carry_on(excepted.findings, (one for one in beforehand if one.rule in about_waivers), now)
     findings = tuple(sorted((*waived, *ending), key=worst_first))
     last_reads = {name: last_read(view, now) for name, view in keys.items()}
-    poll_id = new_id(started)
+    poll_id, ended = new_id(started), parts.clock()
     judgement = Judgement(
         run=Run(
             id=poll_id,
             started=started,
-            ended=parts.clock(),
+            ended=ended,
             version=parts.version,
             identity=parts.identity(),
             config_digest=parts.config_digest,
@@ -392,6 +392,7 @@ def _poll(
         registered=heard.registered,
         sweeps=tuple(one.id for one in sweeps),
         poll_interval=interval,
+        whole_poll=ended if not only else before.whole_poll if before is not None else None,
         oldest_key_read=min((date for date in last_reads.values() if date is not None), default=None),
     )
     record = PollRecord(
@@ -401,6 +402,8 @@ def _poll(
         readings=tuple(readings[name] for name in sorted(readings)),
         skew=judgement.run.skew,
         config_digest=parts.config_digest,
+        whole=not only,
+        needed=frozenset(keys),
     )
     return record, judgement, before
 

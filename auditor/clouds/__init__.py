@@ -1,6 +1,6 @@
 """What the config makes of each cloud; imported one by one: the SDK of a cloud that nobody uses takes memory."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from auditor.checkup import Choosing, Doctor, Gone
 from auditor.config import Account, Bucket, Config
 from auditor.connectors.wire import Wire
-from auditor.model import Cloud
+from auditor.model import Cloud, KeyName
 from auditor.ports import AuditLog, BucketLister, Feed, KeySource, LastUses, LogSink, ObjectSource, Prober
 
 CONNECTIONS: Final = 64
@@ -72,8 +72,8 @@ class Made(Protocol):
     def identity(self) -> tuple[str, ...]:
         """As whom it is asked."""
 
-    def poll_takes(self, keys: int) -> float:
-        """Seconds that a poll of so many keys takes at least, at the share of the quotas that it may use."""
+    def poll_takes(self, keys: Collection[KeyName]) -> float:
+        """Seconds that a poll of these keys takes at least, at the share of the quotas that it may use."""
 
     def doctor(self, choose: Choosing, gone: Gone) -> Doctor:
         """Who asks it once and little, and waits for seconds; `choose` says which keys, `gone` what of lost ones."""

@@ -1,7 +1,8 @@
 """Amazon S3 and AWS KMS, as the config wants them to be asked."""
 
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -22,9 +23,9 @@ from auditor.connectors.aws.probes import AwsProbes
 from auditor.connectors.aws.queue import queue_of
 from auditor.connectors.aws.session import AwsClients, AwsIdentity
 from auditor.connectors.aws.usage import AwsLastUses
-from auditor.connectors.pace import Pace, of_a_bucket
+from auditor.connectors.pace import Pace, Paces, of_a_bucket
 from auditor.connectors.wire import Wire
-from auditor.model import Population
+from auditor.model import KeyName, Population
 from auditor.ports import BucketLister, Feed, LastUses, ObjectSource
 
 _KMS_QUOTA: Final = 2_000
@@ -32,7 +33,7 @@ _KMS_QUOTA: Final = 2_000
 _POLICY_QUOTA: Final = 1_000
 """GetKeyPolicy requests a second. Source: the same."""
 _LIST_QUOTA: Final = 100
-"""ListGrants and ListKeyRotations requests a second, each. Source: the same."""
+"""ListGrants and ListKeyRotations requests a second, account and Region, each. Source: the same."""
 _LAST_USE_QUOTA: Final = 5
 """GetKeyLastUsage requests a second. Source: the same."""
 
@@ -54,7 +55,7 @@ class Aws:
             Pace(_KMS_QUOTA * share),
             clocks.own,
             policies=Pace(_POLICY_QUOTA * share),
-            lists=Pace(_LIST_QUOTA * share),
+            lists=Paces(lambda: Pace(_LIST_QUOTA * share)),
         )
         self.audit_log = AwsAuditLog(self._clients, clocks.corrected, _no_log_beside(os.environ))
         places = {one.url: (one.region, one.account) for one in config.bucket}
@@ -87,9 +88,10 @@ class Aws:
         """Who tells when its keys were used last."""
         return AwsLastUses(self._clients, Pace(_LAST_USE_QUOTA * self._config.limits.kms_quota_share, burst=1))
 
-    def poll_takes(self, keys: int) -> float:
-        """ListGrants for each: its quota is the smallest."""
-        return keys / (_LIST_QUOTA * self._config.limits.kms_quota_share)
+    def poll_takes(self, keys: Collection[KeyName]) -> float:
+        """ListGrants for each: its quota is the smallest. Each account and Region has its own."""
+        most = max(Counter((one.owner, one.location) for one in keys).values(), default=0)
+        return most / (_LIST_QUOTA * self._config.limits.kms_quota_share)
 
     def doctor(self, choose: Choosing, gone: Gone) -> Doctor:
         """Who asks once and little, by clients of their own: those of a sweep wait longer."""

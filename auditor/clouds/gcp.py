@@ -1,6 +1,7 @@
 """Cloud Storage and Cloud KMS, as the config wants them to be asked."""
 
 import os
+from collections.abc import Collection
 from functools import partial
 from importlib.util import find_spec
 from typing import Final
@@ -23,7 +24,7 @@ from auditor.connectors.gcp.session import Endpoints, GcpClients, GcpIdentity
 from auditor.connectors.pace import Pace, of_a_bucket
 from auditor.connectors.wire import Wire
 from auditor.errors import UsageError
-from auditor.model import Population
+from auditor.model import KeyName, Population
 from auditor.ports import BucketLister, Feed, LogSink, ObjectSource
 
 _KMS_QUOTA: Final = 600 / 60
@@ -96,9 +97,9 @@ class Gcp:
             )
         return GcpOwnLog(self._clients, name)
 
-    def poll_takes(self, keys: int) -> float:
+    def poll_takes(self, keys: Collection[KeyName]) -> float:
         """GetCryptoKey, ListCryptoKeyVersions and GetIamPolicy for each; all count against one quota."""
-        return 3 * keys / (_KMS_QUOTA * self._config.limits.gcp_kms_quota_share)
+        return 3 * len(keys) / (_KMS_QUOTA * self._config.limits.gcp_kms_quota_share)
 
     def doctor(self, choose: Choosing, gone: Gone) -> Doctor:
         """Who asks once and little."""

@@ -39,6 +39,22 @@ class Pace:
             self._sleep(due)
 
 
+class Paces:
+    """A pace for each place whose quota is its own; safe to use from many threads."""
+
+    def __init__(self, make: Callable[[], Pace]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: dict[tuple[str, ...], Pace] = {}
+
+    def of(self, *place: str) -> Pace:
+        """That of one place."""
+        with self._lock:
+            if place not in self._made:
+                self._made[place] = self._make()
+            return self._made[place]
+
+
 def of_a_bucket(
     ceiling: float, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
 ) -> Pace:

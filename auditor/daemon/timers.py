@@ -82,6 +82,8 @@ class Daemon:
         self._stopping = threading.Event()
         self._judging = threading.Lock()
         self._lane = Lane()
+        self._begun = self._ended = 0
+        """How many polls of all keys began, and the number of the one that was kept last."""
         self._watch = Watch(ticks)
         self._ticks = ticks
         self._wall_clock = WallClock(parts.clock, ticks)
@@ -277,8 +279,18 @@ class Daemon:
         return self._needed
 
     def follow(self, keys: frozenset[KeyName]) -> None:
-        """Poll these keys now, or all where there are none: all of them after a poll that runs, a few beside it."""
-        while not (keys and self._lane.overtake(keys, lambda: self._judged(keys, overtakes=True))):
+        """Poll these keys now, or all where there are none: all of them after a poll that runs, a few beside it.
+
+        A poll of all that begins meanwhile is as good: however many ask for one, one is made.
+
+        Raises:
+            StoppedError: the loops are ending.
+        """
+        begun = self._begun
+        while self._ended <= begun:
+            self.polling(len(keys))
+            if keys and self._lane.overtake(keys, lambda: self._judged(keys, overtakes=True)):
+                break
             if self._judging.acquire(timeout=_LOOKS_APART):
                 try:
                     self._judged(keys)
@@ -331,6 +343,8 @@ class Daemon:
 
     def _judged(self, only: frozenset[KeyName] = frozenset(), *, overtakes: bool = False) -> None:
         began = self._ticks()
+        if not only:
+            self._begun += 1
         if not only and self._last_poll is not None:
             self._effective = max(timedelta(seconds=began - self._last_poll), self._interval)
         # What an earlier process found is not new after a restart.
@@ -348,13 +362,14 @@ class Daemon:
             overtakes=overtakes,
         )
         if not only:
-            self._last_poll = began
+            self._last_poll, self._ended = began, self._begun
         # Another poll may have overtaken this one, and told what it found.
-        before, self._known = self._known, judgement
+        before = self._known
         lines.tell(self._told.turns())
         bundles.announce(before, judgement, {one.source.name for one in self._parts.handed})
         if before is not None or judgement.findings:
             self.detections.judged(before.findings if before is not None else (), judgement.findings, self._now())
+        self._known = judgement  # at last: what could not be told now is told with the next one
 
     def _now(self) -> datetime:
         """What the clouds' clocks say."""

@@ -47,9 +47,9 @@ def examine(
     heard: list[tuple[str, Told]] = []
     asked: list[Check] = []
     for cloud, made in clouds_of(config, wire, clocks).items():
-        mine = sum(one.cloud is cloud for one in keys)
+        mine = frozenset(one for one in keys if one.cloud is cloud)
         if mine:
-            asked.append(of_polls(config, cloud, mine, made.poll_takes(mine)))
+            asked.append(of_polls(config, cloud, len(mine), made.poll_takes(mine)))
         try:
             for questions in made.doctor(choose, lost).rounds(keys):
                 answers = ask(questions, within, _silent(heard))

@@ -31,13 +31,13 @@ class KeptKey:
     """What the ledger keeps of one key."""
 
     answered: bool
-    """The newest poll got its state: then `last_at` is that poll's moment."""
+    """It gave its state when it was asked last."""
     asked: bool = True
-    """The newest poll asked for it: data hangs on it, or the config watches it."""
+    """The newest poll found it needed: data hangs on it, or the config watches it."""
     aws: AwsKey | None = None
     gcp: GcpKey | None = None
     last_at: datetime | None = None
-    """Frozen when the key stopped to answer."""
+    """When it gave its state last; None where that was in the newest poll of all keys, or never."""
     missing_since: datetime | None = None
     missing_until: datetime | None = None
     missing_proven: bool = False
@@ -56,10 +56,14 @@ class KeptKey:
     first_at: datetime | None = None
     """When it gave its state first."""
 
-    def memory(self, newest_poll: datetime) -> KeyMemory:
+    def answered_at(self, whole_poll: datetime | None) -> datetime | None:
+        """When it gave its state last; `whole_poll`: the moment of the newest poll of all keys."""
+        return self.last_at or (whole_poll if self.answered else None)
+
+    def memory(self, whole_poll: datetime | None) -> KeyMemory:
         """Tell the judge."""
         last = self.aws or self.gcp
-        last_at = newest_poll if self.answered else self.last_at
+        last_at = self.answered_at(whole_poll)
         return KeyMemory(
             last=last,
             last_at=last_at if last else None,
@@ -78,6 +82,15 @@ class KeptKey:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptWhole:
+    """The newest poll of all keys, as one of a few keys found it."""
+
+    now: datetime | None
+    ended: datetime | None
+    """None: there was none yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeptPoll:
     """The small record of one poll."""
 
@@ -91,6 +104,13 @@ class KeptPoll:
     keys: int
     root: str
     """Merkle root of all readings' facts."""
+    before: KeptWhole | None = None
+    """The newest poll of all keys, where this is one of a few; None: it is one of all."""
+
+    @property
+    def whole(self) -> KeptWhole:
+        """The newest poll of all keys."""
+        return self.before or KeptWhole(self.now, self.ended)
 
 
 @dataclass(frozen=True, slots=True)

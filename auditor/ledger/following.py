@@ -1,5 +1,6 @@
 """The ledger told on as it grows: what each judgement found otherwise than the one before."""
 
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -48,7 +49,7 @@ class _Turn:
 
 
 class Following:
-    """What stood at one event of the ledger, and so what is otherwise behind it."""
+    """What stood at one event of the ledger, and so what is otherwise behind it; safe to use from many threads."""
 
     def __init__(self, database: Database, number: int | None = None, *, anew: bool = False) -> None:
         """Begin behind event `number`, or behind the newest. `anew`: all that stood there is not told yet.
@@ -57,46 +58,62 @@ class Following:
             LedgerError: the ledger cannot be read.
         """
         self._database = database
-        self._findings: dict[str, Finding] = {}
-        self._keys: dict[str, Mapping[str, str]] = {}
-        self._gaps: dict[str, Gap] = {}
-        self._context: KeptContext | None = None
-        self._poll: KeptPoll | None = None
+        self._taking = threading.Lock()
         with database.reading() as connection:
             newest, _ = journal.head(connection)
             self.number = newest if number is None else number
             """Of the event behind which all is still to be told."""
-            if self.number == newest:
-                self._stand(connection)
-            else:
-                for _ in self._read(connection, 0, self.number):
-                    pass
+            self._place(connection, newest)
         self._anew = anew
+        self._broken_off = False
 
     def turns(self) -> tuple[Turn, ...]:
         """Take in what was kept since, or some of it; turns in which nothing is otherwise are left out.
 
         Raises:
-            LedgerError: the ledger cannot be read, or is not what was kept.
+            LedgerError: the ledger cannot be read, or is not what was kept; nothing of it was taken in.
         """
-        if self._anew:
-            self._anew = False
-            whole = self._whole()
-            return (whole,) if whole is not None else ()
+        with self._taking:
+            if self._anew:
+                self._anew = False
+                whole = self._whole()
+                return (whole,) if whole is not None else ()
+            return self._taken()
+
+    def _taken(self) -> tuple[Turn, ...]:
         found: list[Turn] = []
-        size = 0
+        size, number = 0, self.number
         with self._database.reading() as connection:
             newest, _ = journal.head(connection)
+            if self._broken_off:
+                # Half of a turn was taken in before: what it made of things is no change to whoever reads it again.
+                self._place(connection, newest)
+            self._broken_off = True
             for one in self._read(connection, self.number, newest):
-                self.number = one.number
+                number = one.number
                 told = self._told(one)
                 if one.size or told.coverage[0] != told.coverage[1]:
                     found.append(told)
                     size += one.size
                 if size >= _ENOUGH:
-                    return tuple(found)
-            self.number = newest
+                    break
+            else:
+                number = newest
+        self.number, self._broken_off = number, False
         return tuple(found)
+
+    def _place(self, connection: Connection, newest: int) -> None:
+        """Take what stood at the event behind which all is to be told."""
+        self._findings: dict[str, Finding] = {}
+        self._keys: dict[str, Mapping[str, str]] = {}
+        self._gaps: dict[str, Gap] = {}
+        self._context: KeptContext | None = None
+        self._poll: KeptPoll | None = None
+        if self.number == newest:
+            self._stand(connection)
+            return
+        for _ in self._read(connection, 0, self.number):
+            pass
 
     def _stand(self, connection: Connection) -> None:
         """Take what stands now: the same as all events up to here add up to."""

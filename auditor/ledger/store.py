@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete
 from auditor.errors import BusyError, LedgerError
 from auditor.findings import Assessed, Finding, Judgement, Member, Run, Status, member_of, worst_first
 from auditor.ledger import codec, history, journal
-from auditor.ledger.codec import KeptContext, KeptKey, KeptPoll
+from auditor.ledger.codec import KeptContext, KeptKey, KeptPoll, KeptWhole
 from auditor.ledger.database import Database
 from auditor.ledger.following import Following
 from auditor.ledger.journal import Effects, Journal
@@ -138,7 +138,7 @@ class LedgerStore:
             kept = journal.current(connection, "key")
         if poll is None:
             return {}
-        return {KeyName(name): codec.load(KeptKey, row.body).memory(poll.now) for name, row in kept.items()}
+        return {KeyName(name): codec.load(KeptKey, row.body).memory(poll.whole.now) for name, row in kept.items()}
 
     def probes(self) -> tuple[Probe, ...]:
         """The newest telling, cached and inconclusive probe of each kind and principal, for each place."""
@@ -280,9 +280,10 @@ class LedgerStore:
         with self._database.writing() as connection, Journal(connection) as log:
             before = _newest_poll(connection)
             now = judgement.now
-            log.add(now, "poll_made", poll.id, codec.dump(_kept_poll(poll, judgement)))
+            whole = before.whole if before is not None else KeptWhole(None, None)
+            log.add(now, "poll_made", poll.id, codec.dump(_kept_poll(poll, judgement, whole)))
             _keep_context(connection, log, judgement)
-            _keep_keys(connection, log, poll.readings, now, before.now if before else None)
+            _keep_keys(connection, log, poll, now, whole.now)
             _keep_assessed(connection, log, judgement)
             _keep_findings(connection, log, judgement)
             _keep_gaps(connection, log, judgement)
@@ -430,7 +431,7 @@ def _context(connection: Connection) -> KeptContext | None:
     return next((codec.load(KeptContext, row.body) for row in kept.values()), None)
 
 
-def _kept_poll(poll: PollRecord, judgement: Judgement) -> KeptPoll:
+def _kept_poll(poll: PollRecord, judgement: Judgement, whole: KeptWhole) -> KeptPoll:
     return KeptPoll(
         id=poll.id,
         started=judgement.run.started,
@@ -441,6 +442,7 @@ def _kept_poll(poll: PollRecord, judgement: Judgement) -> KeptPoll:
         oldest_key_read=judgement.oldest_key_read,
         keys=len(poll.readings),
         root=codec.merkle_root(poll.readings),
+        before=None if poll.whole else whole,
     )
 
 
@@ -463,24 +465,34 @@ def _keep_context(connection: Connection, log: Journal, judgement: Judgement) ->
         log.add(judgement.now, "context_changed", run.id, body)
 
 
-def _keep_keys(
-    connection: Connection, log: Journal, readings: Iterable[KeyReading], now: datetime, before: datetime | None
-) -> None:
-    """Keep keys whose facts changed, that began or ceased to answer, or that were not asked this time."""
-    kept = {name: codec.load(KeptKey, row.body) for name, row in journal.current(connection, "key").items()}
-    asked = {one.name.text: one for one in readings}
+def _keep_keys(connection: Connection, log: Journal, poll: PollRecord, now: datetime, whole: datetime | None) -> None:
+    """Keep keys whose facts changed, that began or ceased to answer, or that are needed no more.
+
+    `whole`: the moment of the newest poll of all keys before this one.
+    """
+    asked = {one.name.text: one for one in poll.readings}
+    left = {one.text for one in poll.needed}.difference(asked)
+    rows = journal.current(connection, "key")
+    kept = {name: codec.load(KeptKey, row.body) for name, row in rows.items() if poll.whole or name not in left}
     for name in sorted(kept.keys() | asked.keys()):
         old = kept.get(name)
         reading = asked.get(name)
-        new = replace(_kept_key(reading, old, now, before), asked=reading is not None)
+        if old is not None and name in left:
+            # A poll that overtook this one has read it, and later: this one's moment is not its.
+            new = replace(old, last_at=old.answered_at(whole))
+        else:
+            new = replace(_kept_key(reading, old, now, whole), asked=reading is not None)
+            if new.answered and not poll.whole:
+                new = replace(new, last_at=now)
         if old is None or codec.facts(new) != codec.facts(old):
             log.add(now, "key_changed", name, codec.dump(new), codec.facts(new))
 
 
-def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, before: datetime | None) -> KeptKey:
+def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, whole: datetime | None) -> KeptKey:
     was = old or KeptKey(answered=False)
-    # What has just ceased to answer was last confirmed by the poll before this one.
-    ceased = replace(was, answered=False, last_at=before) if was.answered else was
+    # What has just ceased to answer was last confirmed by the poll that it answered last.
+    before = was.answered_at(whole)
+    ceased = replace(was, answered=False, last_at=before)
     match reading:
         case AwsKey() as key if is_being_made(key) and was.aws is not None and not is_being_made(was.aws):
             if was.denied_since is None and was.missing_since is None:
@@ -574,8 +586,7 @@ def _was_silent(was: KeptKey, now: datetime) -> bool:
 
 def _resting(key: AwsKey | GcpKey, was: KeptKey, now: datetime, before: datetime | None) -> dict[str, datetime]:
     """Since when nothing new is stored under what of the key: nobody knows what happened while nobody heard of it."""
-    last = before if was.answered else was.last_at
-    heard = last is not None and timedelta(0) <= now - last <= _WITHOUT_A_BREAK
+    heard = before is not None and timedelta(0) <= now - before <= _WITHOUT_A_BREAK
     known = was.resting if heard and was.denied_since is None and was.missing_since is None else {}
     return {one: min(known.get(one, now), now) for one in sorted(resting(key))}
 
@@ -715,6 +726,7 @@ def _told(stands: Mapping[str, Iterable[str]]) -> Judgement | None:
         registered=context.registered,
         poll_interval=poll.interval,
         oldest_key_read=poll.oldest_key_read,
+        whole_poll=poll.whole.ended,
     )
 
 

@@ -86,7 +86,11 @@ TABLE: Final = (
     Described(
         "cmek_key_state_oldest_read_timestamp_seconds", (), "The oldest of the newest readings of all needed keys."
     ),
-    Described("cmek_key_poll_last_success_timestamp_seconds", (), "When the keys were last polled and judged."),
+    Described(
+        "cmek_key_poll_last_success_timestamp_seconds",
+        (),
+        "When all keys were last polled and judged; a poll of a few, as of a feed's, does not count.",
+    ),
     Described(
         "cmek_key_poll_effective_interval_seconds", (), "Time between the last two polls, at least as configured."
     ),
@@ -251,7 +255,9 @@ class JudgementCollector(Collector):
             "cmek_key_state_oldest_read_timestamp_seconds": [
                 ((), moment.timestamp()) for moment in [judgement.oldest_key_read] if moment
             ],
-            "cmek_key_poll_last_success_timestamp_seconds": [((), judgement.run.ended.timestamp())],
+            "cmek_key_poll_last_success_timestamp_seconds": [
+                ((), moment.timestamp()) for moment in [judgement.whole_poll] if moment
+            ],
             "cmek_key_poll_effective_interval_seconds": [
                 ((), interval.total_seconds()) for interval in [judgement.poll_interval] if interval
             ],

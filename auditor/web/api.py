@@ -63,11 +63,14 @@ class Api:
                 ],
                 "keys_not_read": self._keys_not_read(judgement),
                 # Below zero when this machine's clock went back since.
-                "last_poll_age_seconds": round((self._read.clock() - judgement.run.ended).total_seconds(), 3),
+                "last_poll_age_seconds": self._age(judgement.whole_poll),
                 "findings": sum(one.status.value == "open" for one in judgement.findings),
                 "next_loss": _time(judgement.next_loss),
             }
         )
+
+    def _age(self, moment: datetime | None) -> float | None:
+        return round((self._read.clock() - moment).total_seconds(), 3) if moment is not None else None
 
     def _config(self) -> dict[str, Any]:
         loaded = self._read.loaded()

@@ -170,7 +170,7 @@ def _schemas() -> Mapping[str, _Schema]:
                 {"key": _TEXT, "reason": scan["gaps"]["items"]["properties"]["reason"], "last_read": _or_null(_TIME)}
             )
         ),
-        "last_poll_age_seconds": {"type": "number"},
+        "last_poll_age_seconds": _or_null({"type": "number"}),
         "findings": _COUNT,
         "next_loss": _or_null(_TIME),
     }

@@ -10,7 +10,7 @@ import pytest
 from auditor.connectors.aws.keys import AwsKeys
 from auditor.connectors.aws.policy import PLATFORM_ACTIONS
 from auditor.connectors.aws.session import AwsIdentity
-from auditor.connectors.pace import Pace
+from auditor.connectors.pace import Pace, Paces
 from auditor.embedded.aws import AwsCloud
 from auditor.embedded.aws.store import Material as StoredMaterial
 from auditor.model import AwsKey, Grant, KeyAccess, KeyName, Material, Reason
@@ -34,7 +34,9 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsCloud]:
 
 
 def connector(clock: Clock | None = None, **identities: AwsIdentity) -> AwsKeys:
-    return AwsKeys(aws_clients(None, 1, **identities), Pace(1000), clock or Clock(), Pace(1000), Pace(1000))
+    return AwsKeys(
+        aws_clients(None, 1, **identities), Pace(1000), clock or Clock(), Pace(1000), Paces(lambda: Pace(1000))
+    )
 
 
 def read(keys: AwsKeys | None = None, name: KeyName = MINE, principals: tuple[str, ...] = (ROLE,)) -> AwsKey:
@@ -247,11 +249,26 @@ def test_each_call_waits_for_its_own_pace_and_asks_for_the_largest_page(cloud: A
     cloud.store.add_key(
         MINE.text, policy=NOBODY, grants=others, origin="EXTERNAL", materials=[StoredMaterial("a" * 64)]
     )
-    read(AwsKeys(aws_clients(), first, Clock(), policies, lists))
+    read(AwsKeys(aws_clients(), first, Clock(), policies, Paces(lambda: lists)))
     assert (first.waits, policies.waits, lists.waits) == (1, 2, 3), "two pages of grants, one of materials"
     limits = {one.verb: json.loads(one.body).get("Limit") for one in cloud.traffic.requests if one.service == "kms"}
     # Source: AWS KMS API Reference, ListGrants and ListKeyRotations, Limit.
     assert (limits["ListGrants"], limits["ListKeyRotations"]) == (100, 1000)
+
+
+def test_grants_are_asked_at_the_pace_of_the_account_and_region_that_has_the_quota(cloud: AwsCloud) -> None:
+    made: list[Counted] = []
+
+    def make() -> Counted:
+        made.append(Counted())
+        return made[-1]
+
+    keys = [MINE, KeyName(MINE.text[:-1] + "e"), KeyName(MINE.text.replace(MINE.location, "eu-west-1"))]
+    for one in keys:
+        cloud.store.add_key(one.text, policy=NOBODY)
+    source = AwsKeys(aws_clients(), Pace(1000), Clock(), Pace(1000), Paces(make))
+    assert len(list(source.read([KeyNeed(one, (ROLE,)) for one in keys]))) == len(keys)
+    assert sorted(one.waits for one in made) == [2, 4], "grants and rotations of each key"
 
 
 def test_all_materials_are_listed_the_first_and_the_pending_ones_too(cloud: AwsCloud) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from auditor.connectors.aws.keys import AwsKeys
 from auditor.connectors.aws.session import AwsIdentity
-from auditor.connectors.pace import Pace
+from auditor.connectors.pace import Pace, Paces
 from auditor.embedded.aws import AwsCloud
 from auditor.model import AwsKey, Cloud, CustomKeyStore, KeyGone, KeyManager, KeyName, KeyReading, KeyUnread, Reason
 from auditor.ports import KeyNeed
@@ -26,7 +26,9 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsCloud]:
 
 
 def read(*names: KeyName, attempts: int = 1, **identities: AwsIdentity) -> list[KeyReading]:
-    keys = AwsKeys(aws_clients(None, attempts, **identities), Pace(1000), Clock(), Pace(1000), Pace(1000))
+    keys = AwsKeys(
+        aws_clients(None, attempts, **identities), Pace(1000), Clock(), Pace(1000), Paces(lambda: Pace(1000))
+    )
     assert keys.cloud is Cloud.AWS
     found = {one.name: one for one in keys.read([KeyNeed(name) for name in names])}
     return [found[name] for name in names]

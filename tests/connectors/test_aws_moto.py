@@ -8,7 +8,7 @@ from moto import mock_aws
 
 from auditor.connectors.aws.keys import AwsKeys
 from auditor.connectors.aws.objects import S3Bucket
-from auditor.connectors.pace import Pace
+from auditor.connectors.pace import Pace, Paces
 from auditor.model import AwsKey, Encryption, KeyName, Population
 from auditor.ports import KeyNeed
 from tests.clouds import Clock, aws_clients
@@ -42,6 +42,8 @@ def test_versions_keys_and_pages_are_read_as_moto_plays_them() -> None:
     ]
     assert sum(one.population is Population.NONCURRENT for one in found) == 2
     kms.disable_key(KeyId=arn.rpartition("/")[2])
-    (key,) = AwsKeys(aws_clients(), Pace(1000), Clock(), Pace(1000), Pace(1000)).read([KeyNeed(KeyName(arn))])
+    (key,) = AwsKeys(aws_clients(), Pace(1000), Clock(), Pace(1000), Paces(lambda: Pace(1000))).read(
+        [KeyNeed(KeyName(arn))]
+    )
     assert isinstance(key, AwsKey)
     assert key.state == "Disabled"

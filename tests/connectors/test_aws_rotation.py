@@ -10,7 +10,7 @@ import pytest
 
 from auditor.connectors.aws.keys import AwsKeys
 from auditor.connectors.aws.rotation import _Kept, parse_rotation
-from auditor.connectors.pace import Pace
+from auditor.connectors.pace import Pace, Paces
 from auditor.embedded.aws import AwsCloud
 from auditor.model import AwsKey, KeyName, Reason, Rotation
 from auditor.ports import KeyNeed
@@ -32,7 +32,7 @@ class Asking:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self._keys = AwsKeys(aws_clients(None, 1), Pace(1000), self.clock, Pace(1000), Pace(1000))
+        self._keys = AwsKeys(aws_clients(None, 1), Pace(1000), self.clock, Pace(1000), Paces(lambda: Pace(1000)))
 
     def __call__(self, name: KeyName = MINE) -> AwsKey:
         (found,) = self._keys.read([KeyNeed(name)])
@@ -268,7 +268,8 @@ class Counting(Pace):
 def test_every_question_about_a_key_waits_for_its_turn(cloud: AwsCloud) -> None:
     cloud.store.add_key(MINE.text, created=WHEN, rotated_every=90)
     states, rotations, lists = Counting(), Counting(), Counting()
-    (_,) = AwsKeys(aws_clients(None, 1), states, Clock(), rotations, lists).read([KeyNeed(MINE)])
+    keys = AwsKeys(aws_clients(None, 1), states, Clock(), rotations, Paces(lambda: lists))
+    (_,) = keys.read([KeyNeed(MINE)])
     questions = [one.verb for one in cloud.traffic.requests if one.verb != "GetCallerIdentity"]
     assert {"GetKeyRotationStatus", "ListKeyRotations"} < set(questions)
     assert sum(one.turns for one in (states, rotations, lists)) == len(questions)

@@ -1,5 +1,6 @@
 """A feed from a Pub/Sub subscription: what came is heard, and comes again until it was dealt with."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -152,12 +153,14 @@ def test_a_change_of_a_ring_may_bear_on_any_key(world: World) -> None:
 def test_poison_is_counted_acknowledged_and_told_without_its_text(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG, "auditor")
     for data in (b"\x1b[31mnot JSON", b"{" * 100_000, b""):
         world.cloud.pubsub.publish(NAME, data, {"\x1b[31m": "x"})
     world.disable()
     heard = world.feed.hear(0)
     assert (len(heard.hints), len(heard.receipts), heard.poison) == (1, 4, 3)
     told = f"feed {NAME}: left out 3 that nobody can understand, the first 0000000000000001: its data are no JSON"
+    assert all(one.levelno == logging.DEBUG for one in caplog.records), "whoever listens warns once an hour"
     assert caplog.messages == [told], "a flood of them is one line"
     world.feed.handled(heard)
     world.later(seconds=11)

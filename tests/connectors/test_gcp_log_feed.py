@@ -1,5 +1,6 @@
 """A feed from the audit log itself: each entry is heard once, however late it comes, and most of the quota is left."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -167,12 +168,14 @@ def test_what_changes_no_key_is_not_asked_for_or_not_heard(world: World) -> None
 
 
 def test_an_entry_that_nobody_can_understand_is_counted_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "auditor")
     world.note()
     world.cloud.store.log[-1]["protoPayload"]["methodName"] = ["\x1b[31m"]
     found = world.feed.hear(60)
     assert (found.hints, found.poison, len(found.receipts)) == ((), 1, 1)
     world.feed.handled(found)
     assert world.feed.hear(60) == Heard()
+    assert all(one.levelno == logging.DEBUG for one in caplog.records), "whoever listens warns once an hour"
     assert caplog.messages == [
         "feed projects/acme: left out 1 that nobody can understand, the first because it does not say what was called"
     ]

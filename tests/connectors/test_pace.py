@@ -1,4 +1,4 @@
-from auditor.connectors.pace import Pace, of_a_bucket
+from auditor.connectors.pace import Pace, Paces, of_a_bucket
 
 
 class Time:
@@ -53,3 +53,13 @@ def test_a_bucket_is_asked_for_a_tenth_of_a_second_s_worth_at_once() -> None:
         pace.wait()
         left.append(time.now)
     assert max(sum(begin <= one < begin + 1 for one in left) for begin in left) <= 55
+
+
+def test_each_place_has_a_pace_of_its_own() -> None:
+    time = Time()
+    paces = Paces(lambda: Pace(10, burst=1, clock=time, sleep=time.sleep))
+    for place in (("1", "us-east-1"), ("1", "eu-west-1"), ("2", "us-east-1")):
+        paces.of(*place).wait()
+    assert time.now == 0
+    paces.of("1", "us-east-1").wait()
+    assert time.now > 0

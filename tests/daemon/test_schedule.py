@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES
 
 from auditor.config import Schedule
 from auditor.daemon.loops import StoppedError
@@ -21,6 +22,7 @@ from auditor.run import Headway
 if TYPE_CHECKING:
     from auditor.run import Parts
 
+WITHIN = 30.0
 NO_PROBES = Budget(reads=False, dry_runs=False, per_hour=1)
 
 
@@ -57,21 +59,22 @@ NO_INVENTORY = SimpleNamespace(unusable=lambda _: {})
 
 
 def test_turns_of_a_loop_never_overlap_and_missed_ones_come_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    began, may_end, missed = threading.Semaphore(0), threading.Semaphore(0), threading.Semaphore(0)
     running, most, turns = 0, 0, 0
     lock = threading.Lock()
 
-    def slow(*_: Any, **__: Any) -> object:
+    def slow(_: Daemon) -> None:
         nonlocal running, most, turns
         with lock:
             running += 1
             turns += 1
             most = max(most, running)
-        time.sleep(0.2)
+        began.release()
+        may_end.acquire(timeout=WITHIN)
         with lock:
             running -= 1
-        return NOTHING_FOUND
 
-    monkeypatch.setattr("auditor.scan.poll", slow)
+    monkeypatch.setattr(Daemon, "_judge", slow)
     parts = SimpleNamespace(
         clock=lambda: datetime.now(UTC),
         buckets=(),
@@ -84,14 +87,19 @@ def test_turns_of_a_loop_never_overlap_and_missed_ones_come_together(monkeypatch
         inventory=NO_INVENTORY,
         rules=(),
     )
-    # Forty turns would be due in this time.
     schedule = Schedule.model_construct(sweep="0 0 1 1 *", key_poll=0.05)  # faster than users may
     daemon = Daemon(cast("Parts", parts), schedule)
+    daemon._scheduler.add_listener(  # noqa: SLF001 - it alone knows which turns were due
+        lambda _: missed.release(), EVENT_JOB_MAX_INSTANCES
+    )
     daemon.start()
-    time.sleep(2.0)
+    for turn in (1, 2):
+        assert began.acquire(timeout=WITHIN)
+        assert all(missed.acquire(timeout=WITHIN) for _ in range(3))
+        assert (running, most, turns) == (1, 1, turn)
+        may_end.release()
+    may_end.release(100)
     assert daemon.stop()
-    assert most == 1
-    assert 3 <= turns <= 11
 
 
 def test_a_turn_that_fails_is_not_the_end_of_its_loop(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,14 @@
 """What a ledger tells on, judgement by judgement."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from auditor.errors import LedgerError
+from auditor.ledger import journal
 from auditor.ledger.store import LedgerStore
 from auditor.telling.events import Action, Event, events_of
 from tests.core_builders import GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key, denied
@@ -110,3 +114,44 @@ def test_many_are_told_some_at_a_time_and_none_is_lost(ledger: LedgerStore, monk
     monkeypatch.setattr("auditor.ledger.following._ENOUGH", 1)
     assert told(ledger, 0) == whole
     assert len(ledger.follow(0).turns()) == 1
+
+
+def test_what_could_not_be_read_to_its_end_is_told_whole_the_next_time(
+    ledger: LedgerStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, state in enumerate(("ENABLED", "DISABLED", "ENABLED")):
+        judged(ledger, number, state)
+    whole = told(ledger, 0)
+    following = ledger.follow(0)
+    of_kinds = journal.of_kinds
+
+    def breaks_off(*asked: Any) -> Iterator[journal.Event]:
+        *most, last = of_kinds(*asked)
+        yield from most
+        raise LedgerError(f"the server went away before {last.kind}")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(journal, "of_kinds", breaks_off)
+        with pytest.raises(LedgerError):
+            following.turns()
+    assert [event for turn in following.turns() for event in events_of(turn)] == whole
+    assert following.turns() == ()
+
+
+def test_many_threads_are_told_each_turn_once(ledger: LedgerStore) -> None:
+    for number in range(12):
+        judged(ledger, number, "DISABLED" if number % 2 else "ENABLED")
+    following = ledger.follow(0)
+    begin = threading.Barrier(4)
+    found: list[str] = []
+
+    def take() -> None:
+        begin.wait()
+        found.extend(event.id for turn in following.turns() for event in events_of(turn))
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert sorted(found) == sorted(one.id for one in told(ledger, 0))

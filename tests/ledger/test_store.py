@@ -104,6 +104,7 @@ def poll(
         tallies=judged.tallies,
         sweeps=("s1",),
         poll_interval=None,
+        whole_poll=now,
         oldest_key_read=now,
     )
     ledger.keep(PollRecord(judgement.run.id, now, now, readings, timedelta(0), "c" * 64), judgement)

@@ -9,6 +9,7 @@ import pytest
 
 from auditor.config import load
 from auditor.daemon.timers import Daemon
+from auditor.errors import LedgerError
 from auditor.handover import envelope
 from auditor.wiring import assemble
 from tests.bundles import Customer, Operator, a_customer, an_operator
@@ -90,3 +91,19 @@ def test_a_bundle_that_is_missing_comes_is_refused_and_goes_is_told_each_time_on
     customer.given(operator)
     (taken,) = of_bundles(turn())
     assert taken.startswith("INFO bundle taken: registry acme.json of tenant acme, made ")
+
+
+def test_a_bundle_of_which_nothing_could_be_told_is_told_of_with_the_next_poll(
+    customer: Customer, operator: Operator, turn: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn()
+    customer.given(operator)
+
+    def fail(_: object) -> None:
+        raise LedgerError("the server went away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("auditor.telling.lines.tell", fail)
+        assert turn() == []
+    (taken,) = of_bundles(turn())
+    assert taken.startswith("INFO bundle taken: ")

@@ -11,7 +11,7 @@ from auditor.connectors.aws.policy import PLATFORM_ACTIONS, KeyGrant, Policies, 
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.aws.statements import Statement, parse_policy
 from auditor.connectors.digest import digest
-from auditor.connectors.pace import Pace
+from auditor.connectors.pace import Pace, Paces
 from auditor.connectors.trail import Trail
 from auditor.model import Evidence, Grant, KeyAccess, KeyName, Reason
 
@@ -30,7 +30,7 @@ class AwsAccess:
     Needs `kms:GetKeyPolicy` and `kms:ListGrants`.
     """
 
-    def __init__(self, clients: AwsClients, policies: Pace, lists: Pace, clock: Callable[[], datetime]) -> None:
+    def __init__(self, clients: AwsClients, policies: Pace, lists: Paces, clock: Callable[[], datetime]) -> None:
         self._clients = clients
         self._policies = policies
         self._lists = lists
@@ -110,7 +110,7 @@ class AwsAccess:
         asked: dict[str, Any] = {"KeyId": name.text, "Limit": 100}
         trail = Trail()
         while True:
-            self._lists.wait()
+            self._lists.of(name.owner, name.location).wait()
             page: Mapping[str, Any] = client.list_grants(**asked)
             found.extend(map(parse_grant, page.get("Grants", ())))
             if not page.get("Truncated"):

@@ -14,7 +14,7 @@ from auditor.connectors.aws.policy import access_of_managed
 from auditor.connectors.aws.rotation import AwsRotations
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.digest import digest
-from auditor.connectors.pace import Pace
+from auditor.connectors.pace import Pace, Paces
 from auditor.connectors.reading import Reader
 from auditor.connectors.trail import Trail
 from auditor.model import (
@@ -51,12 +51,13 @@ class AwsKeys:
     """Known keys of any account and Region; needs `kms:DescribeKey` on each and nothing that decrypts or changes.
 
     With `kms:GetKeyPolicy`, `kms:ListGrants`, `kms:ListKeyRotations` and `kms:GetKeyRotationStatus` it also tells who
-    may use a key, which imported material is missing, and how it is rotated. `lists` is the pace of the two lists,
-    whose quota is small, `policies` that of the rest.
+    may use a key, which imported material is missing, and how it is rotated. `lists` are the paces of the two lists,
+    whose quota is small: they answer to a key's own account alone, so that it is that account's. `policies` is the pace
+    of the rest.
     """
 
     def __init__(
-        self, clients: AwsClients, pace: Pace, clock: Callable[[], datetime], policies: Pace, lists: Pace
+        self, clients: AwsClients, pace: Pace, clock: Callable[[], datetime], policies: Pace, lists: Paces
     ) -> None:
         self._clients = clients
         self._pace = pace
@@ -131,7 +132,7 @@ class AwsKeys:
         trail = Trail()
         try:
             while True:
-                self._lists.wait()
+                self._lists.of(name.owner, name.location).wait()
                 page: Mapping[str, Any] = client.list_key_rotations(**asked)
                 rotations.extend(page.get("Rotations", ()))
                 if not page.get("Truncated"):

@@ -8,7 +8,7 @@ from typing import Any, Final
 from auditor.connectors.aws.errors import FAULTS, code_of, reason_of
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.digest import digest
-from auditor.connectors.pace import Pace
+from auditor.connectors.pace import Pace, Paces
 from auditor.connectors.trail import Trail
 from auditor.model import Evidence, KeyName, Reason, Rotation
 
@@ -43,7 +43,7 @@ class AwsRotations:
     tells since when the current material is in use where that does not follow from the period.
     """
 
-    def __init__(self, clients: AwsClients, pace: Pace, lists: Pace, clock: Callable[[], datetime]) -> None:
+    def __init__(self, clients: AwsClients, pace: Pace, lists: Paces, clock: Callable[[], datetime]) -> None:
         self._clients = clients
         self._pace = pace
         self._lists = lists
@@ -101,7 +101,7 @@ class AwsRotations:
         trail = Trail()
         try:
             while True:
-                self._lists.wait()
+                self._lists.of(name.owner, name.location).wait()
                 page: Mapping[str, Any] = client.list_key_rotations(**asked)
                 dates.extend(one.get("RotationDate") for one in page["Rotations"])
                 if not page.get("Truncated"):

@@ -137,7 +137,8 @@ class PubSubFeed:
             else:
                 hints += [hint] if hint is not None else []
         if poison:
-            _log.warning(
+            # Whoever listens warns once an hour: a flood of them must not fill the log.
+            _log.debug(
                 "feed %s: left out %d that nobody can understand, the first %s", self.name, len(poison), poison[0]
             )
         return Heard(tuple(hints), tuple(receipts), len(poison))

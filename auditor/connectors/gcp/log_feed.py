@@ -117,7 +117,7 @@ class LogFeed:
                 else:
                     hints += [hint] if hint is not None else []
         if poison:
-            _log.warning(
+            _log.debug(
                 "feed %s: left out %d that nobody can understand, the first because %s",
                 self.name,
                 len(poison),
