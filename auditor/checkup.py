@@ -1,6 +1,6 @@
 """What a doctor's visit is made of: questions that change nothing, and checks that say what came of them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
@@ -107,3 +107,10 @@ def verdict(checks: Sequence[Check]) -> str:
     counts = {one: sum(each.answer is one for each in checks) for one in Answer}
     told = [f"{counts[one]} {one}" for one in (Answer.MISSING, Answer.UNKNOWN, Answer.OK, Answer.OFF) if counts[one]]
     return f"Of {len(checks)} checks: {', '.join(told)}."
+
+
+def hears_of_none(known: Collection[KeyName], owner: str) -> str:
+    """A clause for a feed that tells of keys of an account or project in which none is that is known."""
+    if not known or any(one.owner == owner for one in known):
+        return ""
+    return f"; of the keys that are known none is in {owner}, so that none is heard of there"

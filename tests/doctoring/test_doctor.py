@@ -233,6 +233,39 @@ def test_the_queue_of_a_feed_is_asked_for_and_nothing_is_taken_from_it(
     assert (one.answer, one.reason) == (Answer.MISSING, Reason.NOT_FOUND)
 
 
+@pytest.mark.parametrize(
+    ("under", "answer", "told"),
+    [
+        (AWS_KEY, Answer.MISSING, "under a key that is watched: whoever takes that key away silences the feed"),
+        (AWS_KEY.rpartition("/")[2], Answer.MISSING, f"silences the feed ({AWS_KEY})"),
+        ("alias/mine", Answer.UNKNOWN, "it is there, under alias/mine: whether that is a key that is watched"),
+        ("alias/aws/sqs", Answer.OK, "it is there; the daemon shows whether it may be read"),
+        (f"{AWS_KEY[:-1]}f", Answer.OK, "it is there; the daemon shows whether it may be read"),
+        (None, Answer.OK, "it is there; the daemon shows whether it may be read"),
+    ],
+    ids=["a watched key", "its id", "an alias", "the key of SQS", "another key", "no key of KMS"],
+)
+def test_a_feed_that_goes_away_with_a_key_that_it_tells_of_is_told(
+    both: tuple[Small, AwsCloud], under: str | None, answer: Answer, told: str
+) -> None:
+    small, aws = both
+    queue = aws.store.add_queue("cmek")
+    queue.key = under
+    config = small.config.read_text() + f'\n[[account]]\nid = "111122223333"\nfeed = "{queue.url}"\n'
+    small.config.write_text(config)
+    one = the(visit(small), "queue of its events")
+    assert (one.answer, told in one.told) == (answer, True)
+
+
+def test_a_feed_of_an_account_without_a_known_key_says_that_it_tells_of_none(both: tuple[Small, AwsCloud]) -> None:
+    small, aws = both
+    queue = aws.store.add_queue("cmek", account="444455556666")
+    config = small.config.read_text() + f'\n[[account]]\nid = "444455556666"\nfeed = "{queue.url}"\n'
+    small.config.write_text(config)
+    told = the(visit(small), "queue of its events").told
+    assert told.endswith("of the keys that are known none is in 444455556666, so that none is heard of there")
+
+
 def test_with_exactly_what_it_says_to_grant_on_google_cloud_there_is_no_gap(
     both: tuple[Small, AwsCloud], capsys: pytest.CaptureFixture[str]
 ) -> None:

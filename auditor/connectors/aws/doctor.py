@@ -1,9 +1,10 @@
 """What is asked of AWS, round by round: who asks, then buckets and objects, then the keys that these name."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
-from auditor.checkup import Answer, Choosing, Gone, Question, Round, Told
+from auditor.checkup import Answer, Choosing, Gone, Question, Round, Told, hears_of_none
 from auditor.connectors.aws.doctor_buckets import BucketQuestions, S3Place, Seen
 from auditor.connectors.aws.doctor_keys import KeyQuestions, Wanted
 from auditor.connectors.aws.doctor_told import endpoint_of, group_of, tried
@@ -11,8 +12,12 @@ from auditor.connectors.aws.errors import hint_for
 from auditor.connectors.aws.probes import AwsProbes
 from auditor.connectors.aws.queue import Queue
 from auditor.connectors.aws.session import AwsClients
+from auditor.connectors.printable import printable
 from auditor.errors import UsageError
 from auditor.model import Cloud, KeyName, Reason
+
+_OWN_KEY: Final = "alias/aws/sqs"
+"""The key that AWS manages for queues. Source: Amazon SQS Developer Guide, Encryption at rest."""
 
 
 @dataclass(slots=True)
@@ -47,7 +52,7 @@ class AwsDoctor:
             *(self._identity(one) for one in accounts),
             *(one for place in self.buckets for one in of_buckets.of_bucket(place)),
             *(of_buckets.all_buckets(one) for one in lists),
-            *(self._queue(*one) for one in self.queues),
+            *(self._queue(*one, known) for one in self.queues),
         ]
         yield [one for place in self.buckets for one in of_buckets.of_object(place)]
         found = {one for each in seen.values() for one in each.named()}
@@ -91,14 +96,26 @@ class AwsDoctor:
             group_of(account), what, ask, "sts:AssumeRole" if role else None, endpoint_of(self.clients, "sts", account)
         )
 
-    def _queue(self, queue: Queue, account: str) -> Question:
-        """Whether it is there; that it may be read shows when the daemon listens, and no message is taken to try it."""
+    def _queue(self, queue: Queue, account: str, known: Collection[KeyName]) -> Question:
+        """Whether it is there, and whether it goes away with a key that it is to tell of.
 
-        def ask() -> str:
-            self.clients.sqs(queue.region, account).get_queue_attributes(
-                QueueUrl=queue.url, AttributeNames=["QueueArn"]
+        That it may be read shows when the daemon listens: no message is taken to try it.
+        """
+
+        def ask() -> str | Told:
+            told = self.clients.sqs(queue.region, account).get_queue_attributes(
+                QueueUrl=queue.url, AttributeNames=["QueueArn", "KmsMasterKeyId"]
             )
-            return "it is there; the daemon shows whether it may be read"
+            under = printable(told.get("Attributes", {}).get("KmsMasterKeyId"))
+            if under is not None and (hit := next((one for one in known if under in _names(one, queue)), None)):
+                lost = "it is there, under a key that is watched: whoever takes that key away silences the feed"
+                return Told(
+                    None, f"{lost} ({hit})", "encrypt the queue with SSE-SQS, or a key of its own", Answer.MISSING
+                )
+            if under is not None and under.startswith("alias/") and under != _OWN_KEY:
+                seen = f"it is there, under {under}: whether that is a key that is watched is not seen"
+                return Told(Reason.NOT_VISIBLE, seen, "look which key the alias is of", Answer.UNKNOWN)
+            return f"it is there; the daemon shows whether it may be read{hears_of_none(known, account)}"
 
         permission = "sqs:GetQueueAttributes"
         endpoint = endpoint_of(self.clients, "sqs", account, queue.region)
@@ -108,3 +125,9 @@ class AwsDoctor:
     def _is_ours(self, name: KeyName) -> bool:
         """Whether the identity is of the key's account; one that cannot be told is let try."""
         return self._whose.get(name.owner if name.owner in self.roles else None, name.owner) == name.owner
+
+
+def _names(key: KeyName, queue: Queue) -> tuple[str, ...]:
+    """How a queue may name a key: by its id alone where both are of one account and Region."""
+    is_near = (key.owner, key.location) == (queue.account, queue.region)
+    return (key.text, key.text.rpartition("/")[2]) if is_near else (key.text,)

@@ -1,13 +1,13 @@
 """One harmless request for each permission that buckets and keys of Google Cloud are read with."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
 from google.cloud.storage.retry import DEFAULT_RETRY
 
-from auditor.checkup import Answer, Check, Choosing, Gone, Question, Round, Told
+from auditor.checkup import Answer, Check, Choosing, Gone, Question, Round, Told, hears_of_none
 from auditor.connectors.gcp.calls import KmsCalls
 from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.gcp.feed import PERMISSION, PubSubFeed
@@ -88,16 +88,17 @@ class GcpDoctor:
         """Yield credentials and buckets, then who owns them, then keys, then what stands behind each key."""
         self._seen = {one.url: _Seen(one.project) for one in self.buckets}
         named = sorted({one.project for one in self.buckets}, key=lambda one: one or "")
+        known = {one for one in keys if one.cloud is Cloud.GCP}
         yield [
             *(self._identity(one) for one in named),
             *(one for place in self.buckets for one in self._of_bucket(place)),
             *self._all_buckets(),
             *self._own_log(),
-            *(self._of_feed(name, project) for name, project in self.feeds),
+            *(self._of_feed(name, project, known) for name, project in self.feeds),
         ]
         yield [one for place in self.buckets for one in self._of_owner(place)]
         found = {one for seen in self._seen.values() for one in seen.keys}
-        chosen, told = self.choose({one for one in {*keys, *found} if one.cloud is Cloud.GCP})
+        chosen, told = self.choose(known | found)
         self._kinds = {one: _Kind() for one in chosen}
         yield [*told, *(one for name in chosen for one in self._of_key(name)), *self._of_places(chosen)]
         yield [one for name in chosen for one in self._behind(name)]
@@ -254,17 +255,19 @@ class GcpDoctor:
 
         return self._question(project, what, permission, lambda: self._no_entries(project), "logging")
 
-    def _of_feed(self, name: str, project: str) -> Question:
+    def _of_feed(self, name: str, project: str, known: Collection[KeyName]) -> Question:
         is_log = "/subscriptions/" not in name
 
         def ask() -> str | Told:
+            none = hears_of_none(known, project)
             if is_log:
-                return self._no_entries(project)
+                told = self._no_entries(project)
+                return told if isinstance(told, Told) else told + none
             try:
                 is_there = PubSubFeed(self.clients, name, project).waits()
             except CollectError as error:
                 return Told(error.reason, str(error), error.hint or "")
-            return "answered; a message waits" if is_there else "answered"
+            return f"answered{'; a message waits' if is_there else ''}{none}"
 
         permission, service = ("logging.logEntries.list", "logging") if is_log else (PERMISSION, "pubsub")
         return self._question(project, f"feed {name}", permission, ask, service)

@@ -32,6 +32,8 @@ class Queue:
         self.name, self.region, self.account = name, region, account
         self.hears_of = account
         """The account whose keys it is told of."""
+        self.key: str | None = None
+        """What its messages are encrypted with, as whoever made it named that key; None: a key of SQS."""
         self.copies = 1
         """How often each event is delivered."""
         self.late = timedelta(0)

@@ -77,5 +77,6 @@ def _attributes(queue: Queue, names: list[str]) -> dict[str, Any]:
         "QueueArn": f"arn:aws:sqs:{queue.region}:{queue.account}:{queue.name}",
         "ApproximateNumberOfMessages": str(len(queue.messages)),
         "VisibilityTimeout": str(_USUALLY_HIDDEN),
+        **({"KmsMasterKeyId": queue.key} if queue.key is not None else {}),
     }
     return {"Attributes": {name: value for name, value in known.items() if "All" in names or name in names}}
