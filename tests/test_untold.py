@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from auditor.config import load
 from auditor.daemon import serving, timers
-from auditor.outputs import scan_json, summary
+from auditor.outputs import impact_json, scan_json, summary
 from auditor.web.readings import Loaded
 from auditor.wiring import assemble
 from tests.bundles import BUNDLE, Customer, Operator, a_customer, an_operator, run
@@ -58,6 +58,47 @@ def test_json_has_no_number_of_what_nobody_told(customer: Customer, capsys: pyte
     assert len(sums) == 8
     assert all(one == nothing for one in sums.values())
     assert (found["coverage"]["keys"]["needed"], found["coverage"]["keys"]["unknown"]) == (None, None)
+
+
+KEY = f'[[key]]\nname = "{GOOGLE_KEY}"\n'
+
+
+def test_impact_has_no_number_of_what_nobody_told(customer: Customer, capsys: pytest.CaptureFixture[str]) -> None:
+    customer.configure(BUNDLE + KEY)
+    customer.polled()
+    assert run("impact", GOOGLE_KEY, "--format", "json", "-c", str(customer.config)) == 3
+    found = json.loads(capsys.readouterr().out)
+    Draft202012Validator(impact_json.schema()).validate(found)
+    affected = [found["affected"][one] for one in ("objects", "bytes", "namespaces")]
+    assert [*affected, found["as_before"], found["writes"]["namespaces"]] == [None] * 5
+
+
+def test_retire_says_that_the_bundle_was_not_read(customer: Customer, capsys: pytest.CaptureFixture[str]) -> None:
+    customer.configure(BUNDLE + KEY)
+    customer.polled()
+    assert run("retire", "--allow-gaps", "not_visible", "-c", str(customer.config)) == 3
+    assert "gap: registry acme.json: " in capsys.readouterr().out
+
+
+def test_impact_says_that_a_bundle_is_in_the_config_since(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    customer = a_customer(operator)
+    customer.configure(KEY)
+    customer.polled()
+    customer.configure(KEY + BUNDLE)
+    assert run("impact", GOOGLE_KEY, "-c", str(customer.config)) == 3
+    assert "gap: registry acme.json: what it names is not known: it is in the config since" in capsys.readouterr().out
+
+
+def test_retire_names_the_key_of_the_data_where_the_project_is_given_by_its_number(
+    operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator.scanned()
+    assert run("retire", GOOGLE_KEY.replace("projects/acme", "projects/123456"), "-c", str(operator.config)) == 2
+    told = capsys.readouterr().err
+    assert f"data names {GOOGLE_KEY}, which may be it by the other name of its project" in told
+    assert "no data depends on" not in told
 
 
 def test_report_metrics_and_status_have_none_either(customer: Customer) -> None:

@@ -233,6 +233,8 @@ def _of_buckets(one: Bundle) -> Iterator[str]:
     if not _is_rising(each.bucket for each in one.buckets):
         yield "its buckets are not in order, or told twice"
     for each in one.buckets:
+        if len(set(each.left_out)) != len(each.left_out):
+            yield f"populations that were left out of {each.bucket} are told twice"
         if not each.started <= each.ended <= one.made + CLOCKS_APART:
             yield f"the sweep of {each.bucket} ended before it began, or after the bundle was made"
         if each.verified > each.ended + CLOCKS_APART:

@@ -9,6 +9,8 @@ from auditor.outputs import impact_table, scan_json
 from auditor.questions.impact.answer import Impact, Known
 
 SCHEMA: Final = "cmek-auditor/impact/1"
+_COUNTS: Final = ("objects", "bytes", "namespaces")
+"""What has no number where nobody told of any data: 0 would be an all-clear."""
 
 
 def write(one: Impact, out: TextIO) -> None:
@@ -24,19 +26,19 @@ def write(one: Impact, out: TextIO) -> None:
         "state_read": scan_json.time(one.state_read),
         "verdict": impact_table.verdict(one),
         "changes_nothing_because": one.idle,
-        "affected": extent(one.extent),
+        "affected": {**extent(one.extent), **(dict.fromkeys(_COUNTS) if one.untold else {})},
         "shifts": [
             {"before": each.before.value, "after": each.after.value, **extent(each.extent)} for each in one.shifts
         ],
         "populations": {
             name.value: {"objects": objects, "bytes": size} for name, (objects, size) in one.populations.items()
         },
-        "as_before": one.untouched,
+        "as_before": one.untouched if not one.untold else None,
         "worst_namespaces": [scan_json.namespace(row) for row in one.worst],
         "writes": {
             "fail": one.writes.fail,
             "text": one.writes.text,
-            "namespaces": one.writes.namespaces,
+            "namespaces": one.writes.namespaces if not one.untold else None,
             "default_key_of": list(one.writes.buckets),
             "named_by": list(one.writes.registries),
         },

@@ -33,7 +33,7 @@ def named_by(parts: Parts, judgement: Judgement) -> Named:
     """Tell which keys the registries of the config name."""
     said = judgement.registered
     heard = {one.name for one in said.registries}
-    new = {one.name for one in parts.registries} - heard
+    new = {*(one.name for one in parts.registries), *(one.source.name for one in parts.handed)} - heard
     declared, open_ = NOTHING_DECLARED, list(_open(judgement, heard, new))
     try:
         declared = parts.registry.declared(said.digest)

@@ -19,6 +19,8 @@ _ALIKE: Final = 0.85
 _ALIAS: Final = "alias/"
 _ID: Final = re.compile(r"mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 """How ids of keys of AWS look."""
+_NUMBER: Final = re.compile(r"[0-9]{1,40}")
+"""What may be meant as the number of a version: none is so long, and what is longer still cannot be counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def called(text: str, names: Iterable[KeyName], *, strangers: bool = False) -> C
     head = head.removesuffix("/cryptoKeyVersions")
     if (key := _known(spelt, known)) is not None:
         return Called(key)
-    number = str(int(number)) if number.isdecimal() and number.isascii() else ""
+    number = str(int(number)) if _NUMBER.fullmatch(number) else ""
     if number and (key := _known(head, known)) is not None:
         return Called(key, number)
     try:

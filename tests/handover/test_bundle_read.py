@@ -151,6 +151,7 @@ WRONG: dict[str, Callable[[Told], None]] = {
     "a number that is text": set_at("data", 0, "namespaces", 0, 1, to="10"),
     "more archived than there are": set_at("data", 0, "namespaces", 0, 3, to=11),
     "a namespace twice": lambda one: one["data"][0]["namespaces"].append(one["data"][0]["namespaces"][0]),
+    "left out twice": lambda one: one["buckets"][0].update(left_out=["noncurrent", "noncurrent"]),
     "data twice": lambda one: one["data"].append(one["data"][-1]),
     "data in another order": lambda one: one["data"].reverse(),
     "a key that is none": set_at("data", 0, "key", to="alias/main"),

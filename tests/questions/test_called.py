@@ -76,6 +76,12 @@ def test_what_is_none_or_may_be_several_is_one_error_with_what_may_be_meant(text
     assert (told[0] in str(refused.value), told[1] in str(refused.value.hint)) == (True, True), refused.value.hint
 
 
+def test_a_version_whose_number_is_longer_than_can_be_counted_is_one_error_too() -> None:
+    for key in (MAIN.text, "acme/us-east1/tpuf/main", f"{MAIN}/cryptoKeyVersions"):
+        with pytest.raises(UsageError, match=r"the full name of a key|a key version"):
+            called(f"{key}/{'9' * 5000}", KNOWN)
+
+
 def test_whoever_hears_of_new_keys_may_be_asked_about_one() -> None:
     other = KeyName(f"{RING}/other")
     assert whole(other.text, KNOWN, strangers=True) == other

@@ -95,3 +95,5 @@ class Impact:
     known: Known
     gaps: tuple[Gap, ...]
     """What could hold more of such data, and could not be read."""
+    untold: bool = False
+    """Nobody told of any data at all, so that how much depends on the key is not known, and not nothing."""

@@ -129,6 +129,7 @@ def foresee(
         undo=undo,
         not_covered=tuple(_not_covered(case)),
         known=known_of(judgement, key.cloud),
+        untold=judgement.is_untold,
         # What is not known of a registry may hide data of today, and of tomorrow.
         gaps=tuple(dict.fromkeys((*_gaps(case, parts, read=read is not None), *named.gaps))),
     )

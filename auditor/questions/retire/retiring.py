@@ -48,9 +48,7 @@ def retiring(
             under[KeyName(one.holding.key)].append(one.holding)
     keys = sorted({*under, *parts.watched})
     if only is not None and only not in keys:
-        raise UsageError(
-            f"no data depends on key {only}, and the config does not watch it", "add it as [[key]] and poll"
-        )
+        raise _not_among(only, judgement)
     elsewhere = judgement.coverage.buckets_not_configured
     known = parts.policy.no_data_elsewhere
     seen = Seen(judgement.coverage.buckets, 0 if known else elsewhere, () if known else left_behind(parts))
@@ -95,14 +93,30 @@ def retiring(
     # Where no key is known at all, that is what the buckets leave open, and no proof that there is none.
     found.extend(_unswept(only, found, parts, judgement) if keys else judgement.gaps)
     if keys and judgement.is_keys_only:
-        others = {gaps.OBJECTS, *(one.name for one in judgement.registered.bundles)}
-        found.extend(one for one in judgement.gaps if one.what in others)
+        found.extend(_untold(judgement))
     return Retiring(
         last_uses_asked=last_use is not None,
         now=now,
         judged=judgement.now,
         candidates=tuple(one for one in found if isinstance(one, Candidate)),
         gaps=tuple(dict.fromkeys(one for one in found if isinstance(one, Gap))),
+    )
+
+
+def _untold(judgement: Judgement) -> Iterator[Gap]:
+    """What is not known where others tell of all data: what bundles leave open, and registries that were never read."""
+    said = judgement.registered.registries
+    others = {gaps.OBJECTS, *(one.name for one in said if one.bundle is not None or one.namespaces is None)}
+    yield from (one for one in judgement.gaps if one.what in others)
+
+
+def _not_among(key: KeyName, judgement: Judgement) -> UsageError:
+    """Say why nothing can be told of a key under whose name no data is."""
+    if others := namesakes(key, judgement):
+        told = f"no data names key {key}, and data names {others[0]}, which may be it by the other name of its project"
+        return UsageError(told, f"ask for {others[0]}")
+    return UsageError(
+        f"no data is known to be under key {key}, and the config does not watch it", "add it as [[key]] and poll"
     )
 
 
