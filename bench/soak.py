@@ -227,7 +227,7 @@ def main() -> int:
         daemons = [Daemon(config(port), port, env, asked.every, log) for port in ports]
         every = asked.cycles / max(1, asked.changes)
         changes = sorted((int(5 + one * every) for one in range(asked.changes)), reverse=True)
-        kills = sorted((random.randrange(5, asked.cycles * 2 // 3) for _ in range(asked.kills)), reverse=True)  # noqa: S311
+        kills = sorted((random.randrange(5, asked.cycles * 2 // 3) for _ in range(asked.kills)), reverse=True)  # noqa: S311 - it hides nothing
         soak = Soak(subjects, daemons, changes, kills)
         try:
             soak.run(asked.cycles)

@@ -68,7 +68,7 @@ def test_what_was_read_before_it_was_overtaken_does_not_undo_what_was_found(
         def overtake() -> None:
             world.disable()
             world.store.key(OTHER).state = "Disabled"
-            poll = lambda: found.append(scan.poll(parts, NoProgress(), keys, lane=lane, overtakes=True))  # noqa: E731
+            poll = lambda: found.append(scan.poll(parts, NoProgress(), keys, lane=lane, overtakes=True))  # noqa: E731 - used in the next line alone
             assert lane.overtake(keys, poll)
 
         try:

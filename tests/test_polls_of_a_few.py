@@ -125,7 +125,7 @@ def test_a_key_that_a_poll_of_all_left_to_the_one_that_overtook_it_is_as_old_as_
     parts = replace(fleet.assembly.parts, keys={Cloud.AWS: source})
 
     def overtake() -> None:
-        poll = lambda: found.append(scan.poll(parts, NoProgress(), ONE, lane=lane, overtakes=True))  # noqa: E731
+        poll = lambda: found.append(scan.poll(parts, NoProgress(), ONE, lane=lane, overtakes=True))  # noqa: E731 - used in the next line alone
         assert lane.overtake(ONE, poll)
         fleet.world.later(minutes=1)
 

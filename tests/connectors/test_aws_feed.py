@@ -175,9 +175,9 @@ def test_what_was_not_handled_comes_again(cloud: AwsCloud) -> None:
     feed = the_feed(queue)
     kms().disable_key(KeyId=KEY)
     first = feed.hear(1)
-    cloud.store.clock.ahead += timedelta(seconds=110)  # type: ignore[attr-defined]
+    cloud.store.clock.ahead += timedelta(seconds=110)  # type: ignore[attr-defined] # it is a Clock of the tests
     assert feed.hear(0).receipts == (), "a poll may take so long"
-    cloud.store.clock.ahead += timedelta(seconds=11)  # type: ignore[attr-defined]
+    cloud.store.clock.ahead += timedelta(seconds=11)  # type: ignore[attr-defined] # it is a Clock of the tests
     assert feed.hear(0).hints == first.hints
 
 
@@ -188,7 +188,7 @@ def test_copies_that_come_late_and_backwards_name_the_same_events(cloud: AwsClou
     kms().disable_key(KeyId=KEY)
     kms().enable_key(KeyId=KEY)
     assert feed.hear(0).receipts == ()
-    cloud.store.clock.ahead += timedelta(minutes=3)  # type: ignore[attr-defined]
+    cloud.store.clock.ahead += timedelta(minutes=3)  # type: ignore[attr-defined] # it is a Clock of the tests
     heard = feed.hear(0)
     assert [one.call for one in heard.hints] == ["EnableKey", "EnableKey", "DisableKey", "DisableKey"]
     assert len({one.event for one in heard.hints}) == 2

@@ -8,11 +8,12 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from auditor.attribution.logged import REACHES, Change, Inquiry, Reply
 from auditor.connectors.aws.errors import FAULTS, reason_of
+from auditor.connectors.aws.event import moment, table
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.documents import parse_once
 from auditor.connectors.pace import Pace
@@ -53,7 +54,7 @@ class _Found:
         for event in events:
             record = record_of(event)
             if record is None:
-                name = _table(event).get("EventName")
+                name = table(event).get("EventName")
                 self.odd = self.odd or not isinstance(name, str) or name in asked.calls
             elif (change := parse_record(record, asked)) is not None:
                 self.changes[change.event_id] = change
@@ -178,14 +179,14 @@ def _reply(one: Inquiry, found: _Found) -> Reply:
 def _times(events: Iterable[Any]) -> Iterator[datetime]:
     """When the calls of a page were made; of one that cannot be read nobody knows."""
     for event in events:
-        at = _time((record_of(event) or {}).get("eventTime"))
+        at = moment((record_of(event) or {}).get("eventTime"))
         if at is not None:
             yield at
 
 
 def record_of(event: object) -> Mapping[str, Any] | None:
     """The record in an entry of the history; None where it is none."""
-    text = _table(event).get("CloudTrailEvent")
+    text = table(event).get("CloudTrailEvent")
     if not isinstance(text, str) or len(text) > _LONGEST:
         return None
     try:
@@ -193,13 +194,13 @@ def record_of(event: object) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     is_one = isinstance(found, dict) and isinstance(found.get("eventName"), str) and printable(found.get("eventID"))
-    return found if is_one and _time(found.get("eventTime")) is not None else None
+    return found if is_one and moment(found.get("eventTime")) is not None else None
 
 
 def parse_record(record: Mapping[str, Any], asked: Inquiry) -> Change | None:
     """Read a record as a change that is asked for; None where it is no such one, or did not succeed."""
-    call, at, event = record["eventName"], _time(record["eventTime"]), printable(record["eventID"])
-    who = _table(record.get("userIdentity"))
+    call, at, event = record["eventName"], moment(record["eventTime"]), printable(record["eventID"])
+    who = table(record.get("userIdentity"))
     if call not in asked.calls or at is None or event is None or record.get("eventSource") != "kms.amazonaws.com":
         return None
     # What a service did by itself has no caller: who caused it called earlier.
@@ -216,20 +217,20 @@ def parse_record(record: Mapping[str, Any], asked: Inquiry) -> Change | None:
         principal=printable(who.get("arn")) or printable(who.get("principalId")) or printable(who.get("invokedBy")),
         source=printable(record.get("sourceIPAddress")),
         via=_via(who),
-        lands_in=_lands_in(_table(record.get("requestParameters"))),
+        lands_in=_lands_in(table(record.get("requestParameters"))),
     )
 
 
 def _about(record: Mapping[str, Any], asked: Inquiry) -> str | None:
     """What of that which is asked about a record is about: the key, or what stands behind it."""
-    key, told = asked.key, _table(record.get("requestParameters"))
+    key, told = asked.key, table(record.get("requestParameters"))
     if record.get("awsRegion") != key.location or record.get("recipientAccountId") not in (None, key.owner):
         return None
     store = told.get("customKeyStoreId")
     if isinstance(store, str) and store in asked.behind:
         return store
     resources = record.get("resources")
-    names = {one.get("ARN") for one in map(_table, resources if isinstance(resources, list) else ()) if _is_text(one)}
+    names = {one.get("ARN") for one in map(table, resources if isinstance(resources, list) else ()) if _is_text(one)}
     named = told.get("keyId")
     if isinstance(named, str):
         names.add(named if named.startswith("arn:") else f"{key.text.rpartition('/')[0]}/{named}")
@@ -248,20 +249,6 @@ def _lands_in(told: Mapping[str, Any]) -> str | None:
 
 def _via(who: Mapping[str, Any]) -> str | None:
     """The role whose session it was, and the service that made the call for it."""
-    issuer = _table(_table(who.get("sessionContext")).get("sessionIssuer"))
+    issuer = table(table(who.get("sessionContext")).get("sessionIssuer"))
     names = (printable(issuer.get("arn")), printable(who.get("invokedBy")))
     return printable(" by ".join(one for one in names if one))
-
-
-def _table(told: object) -> Mapping[str, Any]:
-    return told if isinstance(told, dict) else {}
-
-
-def _time(told: object) -> datetime | None:
-    if not isinstance(told, str):
-        return None
-    try:
-        found = datetime.fromisoformat(told)
-        return found.astimezone(UTC) if found.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None

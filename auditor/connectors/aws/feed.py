@@ -6,10 +6,11 @@ User Guide, events from AWS services via CloudTrail; AWS KMS Developer Guide, Au
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from auditor.connectors.aws.errors import FAULTS, hint_for, reason_of
+from auditor.connectors.aws.event import moment, table
 from auditor.connectors.aws.queue import Queue
 from auditor.connectors.aws.session import LONGEST_WAIT, AwsClients
 from auditor.connectors.documents import parse_once
@@ -111,7 +112,7 @@ def hints_of(body: object, partition: str) -> tuple[Hint, ...] | None:
         return None
     if not isinstance(event, dict) or not isinstance(event.get("detail"), dict):
         return None
-    source, kind, at = event.get("source"), printable(event.get("detail-type")), _time(event.get("time"))
+    source, kind, at = event.get("source"), printable(event.get("detail-type")), moment(event.get("time"))
     if not isinstance(source, str) or kind is None or at is None:
         return None
     if source != "aws.kms":
@@ -127,15 +128,15 @@ def _of_call(event: Mapping[str, Any], at: datetime, partition: str) -> tuple[Hi
         return None
     if record.get("eventSource") != _KMS or record.get("errorCode") or record.get("readOnly") is True:
         return ()
-    given = _table(record.get("requestParameters"))
-    caller = _table(record.get("userIdentity")).get("accountId")
+    given = table(record.get("requestParameters"))
+    caller = table(record.get("userIdentity")).get("accountId")
     owner = record.get("recipientAccountId")
     # A bare id is of the caller's own account; whose that is must be told, and not twice differently.
     place = (partition, record.get("awsRegion"), owner if caller is None or caller == owner else None)
-    resources = [_table(one).get("ARN") for one in _list(record.get("resources"))]
+    resources = [table(one).get("ARN") for one in _list(record.get("resources"))]
     named = [*resources, given.get("keyId"), given.get("targetKeyId")]
     event_id = printable(record.get("eventID")) or printable(event.get("id"))
-    return _hints(_keys(named, place), call, _time(record.get("eventTime")) or at, event_id)
+    return _hints(_keys(named, place), call, moment(record.get("eventTime")) or at, event_id)
 
 
 def _of_service(event: Mapping[str, Any], kind: str, at: datetime, partition: str) -> tuple[Hint, ...]:
@@ -163,19 +164,5 @@ def _keys(named: Sequence[object], place: tuple[str, object, object]) -> Iterato
             continue
 
 
-def _table(told: object) -> Mapping[str, Any]:
-    return told if isinstance(told, dict) else {}
-
-
 def _list(told: object) -> Sequence[Any]:
     return told if isinstance(told, list) else ()
-
-
-def _time(told: object) -> datetime | None:
-    if not isinstance(told, str):
-        return None
-    try:
-        found = datetime.fromisoformat(told)
-        return found.astimezone(UTC) if found.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None
