@@ -42,6 +42,7 @@ _PARSING: Final = "tests/connectors/test_parsing.py"
 _DOCTOR: Final = "tests/doctoring/test_doctor.py"
 _DOCTOR_LOCAL: Final = "tests/doctoring/test_local.py"
 _DOCTOR_PARTS: Final = "tests/doctoring/test_parts.py"
+_ATTRIBUTION: Final = tuple(f"tests/attribution/test_attribution{one}.py" for one in ("_table", "", "_truth"))
 _GRANTS: Final = "tests/doctoring/test_grants.py"
 _FUZZ: Final = "tests/connectors/test_fuzz.py"
 _PROBES: Final = "tests/connectors/test_probes.py"
@@ -98,6 +99,15 @@ PLAN: Final = (
             _KEYS_ONLY,
             _BUNDLE_JUDGED,
         ),
+    ),
+    *(
+        Target(f"auditor/attribution/{one}.py", _ATTRIBUTION)
+        for one in ("who", "explaining", "replied", "silent_logs", "tracing")
+    ),
+    Target("auditor/feeds/silence.py", ("tests/feeds/test_feed_silent.py",)),
+    Target("auditor/overtaking.py", ("tests/test_overtaking.py",)),
+    Target(
+        "auditor/connectors/aws/places.py", ("tests/connectors/test_listing.py", "tests/connectors/test_aws_objects.py")
     ),
     Target("auditor/lifecycle.py", ("tests/test_lifecycle.py", _ENGINE)),
     Target("auditor/overruling.py", ("tests/test_overruling.py",)),
