@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -16,7 +17,8 @@ from auditor.config import load
 from auditor.embedded.aws import AwsCloud
 from auditor.embedded.aws.store import default_policy
 from auditor.findings import Judgement, Readability
-from auditor.model import KeyName, Population, Reason
+from auditor.gaps import OBJECTS
+from auditor.model import Gap, KeyName, Population, Reason
 from auditor.outputs import impact_json
 from auditor.questions.impact.answer import Impact
 from auditor.questions.impact.foreseeing import foresee
@@ -270,6 +272,16 @@ def test_what_may_be_under_the_key_and_was_not_seen_is_a_gap(tmp_path: Path) -> 
     assert "1 bucket of the accounts in use is in no config: nobody looked there" in told
     assert any(one.startswith("what was written since ") for one in told)
     assert any(f"data names the key projects/{number}/" in one for one in told)
+
+
+def test_objects_whose_key_nobody_read_may_be_under_it(tmp_path: Path) -> None:
+    unread = Gap(OBJECTS, Reason.ACCESS_DENIED, "the key of 3 objects is not known", "grant it", 3)
+    of_another = Gap("gs://data-of-others", Reason.ACCESS_DENIED, "it could not be listed", "grant it")
+    with on_google(tmp_path) as (_, assembly, _):
+        judgement = replace(scan.scan(assembly.parts, NoProgress()), gaps=(unread, of_another))
+        found = asked(assembly, judgement, Action.DISABLE, "1")
+    assert unread in found.gaps
+    assert of_another not in found.gaps
 
 
 def test_an_upload_that_is_unfinished_may_become_data_under_the_key(tmp_path: Path) -> None:
