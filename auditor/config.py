@@ -1,6 +1,5 @@
 """The config file: read once, checked whole, refused with file, setting and hint."""
 
-import difflib
 import hashlib
 import ipaddress
 import json
@@ -10,7 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self, get_args
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from apscheduler.triggers.cron import CronTrigger
@@ -31,6 +30,7 @@ from auditor import waiver
 from auditor.addresses import shown
 from auditor.errors import UsageError
 from auditor.inventory.layout import Layout
+from auditor.misspelling import meant
 from auditor.model import Cloud, KeyName, Population, cloud_of
 from auditor.ownership.registered import ENDINGS
 from auditor.policy import Policy
@@ -841,9 +841,7 @@ def _refusal(path: Path, error: ValidationError) -> UsageError:
     more = _and_more([_setting(one["loc"]) for one in others])
     match first["type"]:
         case "extra_forbidden":
-            close = difflib.get_close_matches(str(first["loc"][-1]), _names_beside(first["loc"]), n=1)
-            hint = f"did you mean {close[0]}?" if close else "docs/auditor.example.toml shows every setting"
-            return UsageError(f"{path}: {setting}: there is no such setting{more}", hint)
+            return UsageError(f"{path}: {setting}: there is no such setting{more}", meant(Config, first["loc"]))
         case "missing":
             return UsageError(f"{path}: {setting}: is missing{more}", "docs/auditor.example.toml shows every setting")
         case "value_error":
@@ -881,18 +879,6 @@ def _setting(where: tuple[int | str, ...]) -> str:
     for step in where:
         told += f"[{step + 1}]" if isinstance(step, int) else f".{step}" if told else str(step)
     return _one_line(told) or "file"
-
-
-def _names_beside(where: tuple[int | str, ...]) -> list[str]:
-    """Names of the settings that the table at this place has."""
-    table: type[BaseModel] = Config
-    for step in where[:-1]:
-        if isinstance(step, int):
-            continue
-        field = table.model_fields.get(step)
-        inner = [field.annotation, *get_args(field.annotation)] if field else []
-        table = next((one for one in inner if isinstance(one, type) and issubclass(one, BaseModel)), table)
-    return [field.alias or name for name, field in table.model_fields.items()]
 
 
 def _one_line(text: str) -> str:
