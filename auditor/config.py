@@ -709,6 +709,7 @@ class Config(_Table):
     waiver: tuple[Waiver, ...] = ()
     web: Web = Web()
     log: Log = Log()
+    _file: str | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _names_are_told_apart(self) -> Self:
@@ -791,10 +792,20 @@ class Config(_Table):
     def digest(self) -> str:
         """SHA-256 of the settings in force, hexadecimal; the same settings give the same digest.
 
-        Waivers apart, which change nothing of what is read and judged: each judgement tells them in full.
+        Not of the file: defaults are in it, and comments are not. Waivers apart, which change nothing of what is read
+        and judged: each judgement tells them in full.
         """
         told = self.model_dump(mode="json", exclude={"waiver"})
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def file_digest(self) -> str | None:
+        """SHA-256 of the file as it was read, hexadecimal: `sha256sum` says the same of it; None of one made here."""
+        return self._file
+
+    def tell_file(self, content: bytes) -> None:
+        """Know from now on which file it was read from."""
+        self._file = hashlib.sha256(content).hexdigest()
 
 
 def load(path: Path) -> Config:
@@ -804,7 +815,8 @@ def load(path: Path) -> Config:
         UsageError: the file is missing, unreadable, no TOML, or says something that cannot be.
     """
     try:
-        text = path.read_bytes().decode()
+        content = path.read_bytes()
+        text = content.decode()
     except FileNotFoundError:
         raise UsageError(
             f"config file {path} does not exist", "write one after docs/auditor.example.toml, or name it with --config"
@@ -821,6 +833,7 @@ def load(path: Path) -> Config:
         config = Config.model_validate(raw)
     except ValidationError as error:
         raise _refusal(path, error) from None
+    config.tell_file(content)
     registries = tuple(one.model_copy(update=_absolute(path, one, ("path", "signer"))) for one in config.registry)
     state = (path.parent / config.state).absolute()
     web = config.web.model_copy(update=_absolute(path, config.web, ("tls_cert", "tls_key", "users_file")))

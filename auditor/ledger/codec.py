@@ -126,6 +126,7 @@ class KeptContext:
     sweeps: tuple[str, ...]
     waivers: tuple[GivenWaiver, ...] = ()
     registered: Registered = NOTHING_SAID
+    config_file_digest: str | None = None
 
 
 _ADAPTERS: Final[dict[type[Any], TypeAdapter[Any]]] = {}

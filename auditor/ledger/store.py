@@ -458,6 +458,7 @@ def _keep_context(connection: Connection, log: Journal, judgement: Judgement) ->
         sweeps=judgement.sweeps,
         waivers=judgement.waivers,
         registered=judgement.registered,
+        config_file_digest=run.config_file_digest,
     )
     body = codec.dump(context)
     kept = journal.current(connection, "context")
@@ -714,6 +715,7 @@ def _told(stands: Mapping[str, Iterable[str]]) -> Judgement | None:
             config_digest=context.config_digest,
             rules_version=context.rules_version,
             skew=poll.skew,
+            config_file_digest=context.config_file_digest,
         ),
         now=poll.now,
         coverage=context.coverage,
