@@ -1,6 +1,5 @@
 """The config file: read once, checked whole, refused with file, setting and hint."""
 
-import difflib
 import hashlib
 import ipaddress
 import json
@@ -10,7 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self, get_args
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from apscheduler.triggers.cron import CronTrigger
@@ -31,6 +30,7 @@ from auditor import waiver
 from auditor.addresses import shown
 from auditor.errors import UsageError
 from auditor.inventory.layout import Layout
+from auditor.misspelling import meant
 from auditor.model import Cloud, KeyName, Population, cloud_of
 from auditor.ownership.registered import ENDINGS
 from auditor.policy import Policy
@@ -709,6 +709,7 @@ class Config(_Table):
     waiver: tuple[Waiver, ...] = ()
     web: Web = Web()
     log: Log = Log()
+    _file: str | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _names_are_told_apart(self) -> Self:
@@ -791,10 +792,20 @@ class Config(_Table):
     def digest(self) -> str:
         """SHA-256 of the settings in force, hexadecimal; the same settings give the same digest.
 
-        Waivers apart, which change nothing of what is read and judged: each judgement tells them in full.
+        Not of the file: defaults are in it, and comments are not. Waivers apart, which change nothing of what is read
+        and judged: each judgement tells them in full.
         """
         told = self.model_dump(mode="json", exclude={"waiver"})
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def file_digest(self) -> str | None:
+        """SHA-256 of the file as it was read, hexadecimal: `sha256sum` says the same of it; None of one made here."""
+        return self._file
+
+    def tell_file(self, content: bytes) -> None:
+        """Know from now on which file it was read from."""
+        self._file = hashlib.sha256(content).hexdigest()
 
 
 def load(path: Path) -> Config:
@@ -804,7 +815,8 @@ def load(path: Path) -> Config:
         UsageError: the file is missing, unreadable, no TOML, or says something that cannot be.
     """
     try:
-        text = path.read_bytes().decode()
+        content = path.read_bytes()
+        text = content.decode()
     except FileNotFoundError:
         raise UsageError(
             f"config file {path} does not exist", "write one after docs/auditor.example.toml, or name it with --config"
@@ -821,6 +833,7 @@ def load(path: Path) -> Config:
         config = Config.model_validate(raw)
     except ValidationError as error:
         raise _refusal(path, error) from None
+    config.tell_file(content)
     registries = tuple(one.model_copy(update=_absolute(path, one, ("path", "signer"))) for one in config.registry)
     state = (path.parent / config.state).absolute()
     web = config.web.model_copy(update=_absolute(path, config.web, ("tls_cert", "tls_key", "users_file")))
@@ -841,9 +854,7 @@ def _refusal(path: Path, error: ValidationError) -> UsageError:
     more = _and_more([_setting(one["loc"]) for one in others])
     match first["type"]:
         case "extra_forbidden":
-            close = difflib.get_close_matches(str(first["loc"][-1]), _names_beside(first["loc"]), n=1)
-            hint = f"did you mean {close[0]}?" if close else "docs/auditor.example.toml shows every setting"
-            return UsageError(f"{path}: {setting}: there is no such setting{more}", hint)
+            return UsageError(f"{path}: {setting}: there is no such setting{more}", meant(Config, first["loc"]))
         case "missing":
             return UsageError(f"{path}: {setting}: is missing{more}", "docs/auditor.example.toml shows every setting")
         case "value_error":
@@ -881,18 +892,6 @@ def _setting(where: tuple[int | str, ...]) -> str:
     for step in where:
         told += f"[{step + 1}]" if isinstance(step, int) else f".{step}" if told else str(step)
     return _one_line(told) or "file"
-
-
-def _names_beside(where: tuple[int | str, ...]) -> list[str]:
-    """Names of the settings that the table at this place has."""
-    table: type[BaseModel] = Config
-    for step in where[:-1]:
-        if isinstance(step, int):
-            continue
-        field = table.model_fields.get(step)
-        inner = [field.annotation, *get_args(field.annotation)] if field else []
-        table = next((one for one in inner if isinstance(one, type) and issubclass(one, BaseModel)), table)
-    return [field.alias or name for name, field in table.model_fields.items()]
 
 
 def _one_line(text: str) -> str:

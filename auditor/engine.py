@@ -367,10 +367,12 @@ def last_read(view: KeyView, now: datetime) -> datetime | None:
     match view.reading:
         case AwsKey() | GcpKey() | KeyGone():
             return now
-        case None if memory is not None and memory.missing_until is not None:
-            return memory.missing_until
+        case KeyUnread(reason=Reason.NOT_FOUND) if memory is not None and not memory.missing_proven:
+            # Whoever did not find it before was not asked rightly.
+            return memory.last_at
         case KeyUnread() | None:
-            return memory.last_at if memory is not None else None
+            told = (memory.last_at, memory.missing_until) if memory is not None else ()
+            return max((one for one in told if one is not None), default=None)
 
 
 def _buckets(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[SweptBucket]:

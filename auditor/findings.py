@@ -340,9 +340,12 @@ class Run:
     identity: tuple[str, ...]
     """The principals that the answers were given to."""
     config_digest: str
+    """SHA-256 of the settings in force."""
     rules_version: str
     skew: timedelta
     """Median of the clouds' clocks minus ours."""
+    config_file_digest: str | None = None
+    """SHA-256 of the config file as it was read; None where nobody kept it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -550,7 +550,7 @@ class KeyMemory:
     missing_since: datetime | None = None
     """Aware, UTC: the first of an unbroken row of "does not exist" answers."""
     missing_until: datetime | None = None
-    """Aware, UTC: a late one of that row, the last within a quarter of its length."""
+    """Aware, UTC: the last one of that row."""
     missing_proven: bool = False
     """One answer of that row settled it by itself."""
     granted: tuple[str, ...] = ()

@@ -95,6 +95,7 @@ class Parts:
     version: str
     rules_version: str
     config_digest: str
+    """SHA-256 of the settings in force."""
     registry: RegistryKeeper
     bundles: BundleKeeper
     registries: tuple[RegistrySource, ...] = ()
@@ -102,6 +103,8 @@ class Parts:
     """Those of the registries that are asked with each sweep."""
     handed: tuple[HandedOver, ...] = ()
     """Operators' bundles, which are told of as registries are."""
+    config_file_digest: str | None = None
+    """SHA-256 of the config file as it was read; None where the config came from none."""
     waivers: tuple[Waiver, ...] = ()
     inquirer: Inquirer | None = None
     """Asks audit logs who did what findings say; None: nobody wants to know."""

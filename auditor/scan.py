@@ -331,6 +331,7 @@ def _poll(
             config_digest=parts.config_digest,
             rules_version=parts.rules_version,
             skew=parts.skew(),
+            config_file_digest=parts.config_file_digest,
         ),
         now=now,
         coverage=Coverage(

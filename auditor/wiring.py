@@ -151,6 +151,7 @@ def assemble(
         version=__version__,
         rules_version=rules.version(),
         config_digest=config.digest,
+        config_file_digest=config.file_digest,
         registry=registry,
         bundles=BundleStore(config.state / "registry"),
         registries=(*registries_of(config), *services),

@@ -1,9 +1,10 @@
 import os
 from pathlib import Path
+from typing import Any, get_args, get_origin
 
 import pytest
 
-from auditor.config import load
+from auditor.config import Config, load
 from auditor.errors import UsageError
 
 S3_BUCKET = '[[bucket]]\nurl = "s3://data"\nlayout = "{a}/"\n'
@@ -207,12 +208,58 @@ def test_the_folder_of_the_state_may_be_at_home_or_beside_the_file(
         assert load(path).state == expected
 
 
-def test_a_near_miss_is_told(tmp_path: Path) -> None:
+def hint_for(text: str, tmp_path: Path) -> str | None:
     path = tmp_path / "auditor.toml"
-    path.write_text(BUCKET + "[schedule]\nkey_pol = 60\n")
-    with pytest.raises(UsageError) as refused:
+    path.write_text(text)
+    with pytest.raises(UsageError, match="there is no such setting") as refused:
         load(path)
-    assert refused.value.hint == "did you mean key_poll?"
+    return refused.value.hint
+
+
+UNKNOWN_SETTINGS = {
+    "a near miss": ("[schedule]\nkey_pol = 60\n", "did you mean key_poll?"),
+    "capitals": ('[[account]]\nID = "111122223333"\n', "did you mean id?"),
+    "a dash": ("[limits]\nreverify-days = 3\n", "did you mean reverify_days?"),
+    "nothing near in a list of tables": (
+        '[[account]]\naws = "111122223333"\n',
+        "[[account]] has id, project, role_arn, external_id, profile, impersonate, quota_project, feed",
+    ),
+    "nothing near in a table": ("[schedule]\nwhen = 3\n", "[schedule] has sweep, key_poll"),
+    "nothing near in a table of a table": (
+        '[[waiver]]\nmatch = { prefix = "x" }\n',
+        "[[waiver]].match has key, bucket, namespace, tenant",
+    ),
+    "what belongs to another table": ('[log]\nlisten = "127.0.0.1:1"\n', "it is a setting of [web]"),
+    "what belongs to several": (
+        '[web]\nregion = "us-east-1"\n',
+        "it is a setting of [[bucket]] and [[registry]]",
+    ),
+    "what belongs above the first table": (
+        BUCKET + 'state = "var"\n',
+        "it is a setting of the top of the file, before the first table",
+    ),
+    "a setting above the first table": ('listen = "127.0.0.1:1"\n', "it is a setting of [web]"),
+    "a table in a table": ("[[account]]\n[account.web]\n", "it is a setting of the top of the file, before the"),
+    "an unknown table": (
+        "[x]\n",
+        "the file has state, ledger, schedule, account, platform, bucket, registry, key, gcp, audit_log, limits",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "hint"), UNKNOWN_SETTINGS.values(), ids=UNKNOWN_SETTINGS)
+def test_of_an_unknown_setting_it_is_told_what_was_meant_or_what_there_is(text: str, hint: str, tmp_path: Path) -> None:
+    assert str(hint_for(text, tmp_path)).startswith(hint)
+
+
+def test_every_table_tells_what_it_has(tmp_path: Path) -> None:
+    for name, field in Config.model_fields.items():
+        many = get_origin(field.annotation) is tuple
+        inner: Any = get_args(field.annotation)[0] if many else field.annotation
+        if hasattr(inner, "model_fields"):
+            header = f"[[{name}]]" if many else f"[{name}]"
+            names = ", ".join(one.alias or each for each, one in inner.model_fields.items())
+            assert hint_for(f"{header}\nqqq = 1\n", tmp_path) == f"{header} has {names}"
 
 
 def test_a_file_that_is_not_there_or_not_readable_is_refused(tmp_path: Path) -> None:

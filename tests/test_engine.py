@@ -664,7 +664,17 @@ LAST_READ: dict[str, tuple[KeyReading | None, KeyMemory | None, datetime | None]
     "denied after an answer": (denied(), remembered(an_aws_key()), NOW - timedelta(minutes=1)),
     "not asked after an answer": (None, remembered(an_aws_key()), NOW - timedelta(minutes=1)),
     "not asked, and not there before": (None, remembered(None, missing_since=NOW, missing_until=NOW), NOW),
-    "denied, and not there before": (denied(), remembered(None, missing_since=NOW, missing_until=NOW), None),
+    "denied, and not there before": (denied(), remembered(None, missing_since=NOW, missing_until=NOW), NOW),
+    "not there after an answer, and throttled": (
+        denied(reason=Reason.THROTTLED),
+        remembered(an_aws_key(), days(100), missing_since=NOW - days(99), missing_until=NOW),
+        NOW,
+    ),
+    "not found, and not among those that were deleted": (
+        denied(reason=Reason.NOT_FOUND),
+        remembered(an_aws_key(), days(100), missing_since=NOW - days(99), missing_until=NOW),
+        NOW - days(100),
+    ),
     "denied and never read": (denied(), None, None),
     "never asked": (None, None, None),
 }

@@ -119,6 +119,18 @@ def test_what_each_key_said_last_is_dated_by_the_poll_that_asked_it(fleet: Fleet
     assert (fleet.read_at(AWS_KEY), fleet.read_at(OTHER)) == (some.now, whole.now)
 
 
+def test_a_key_that_is_gone_for_long_is_as_old_as_the_newest_poll_of_all(fleet: Fleet) -> None:
+    fleet.world.store.remove_key(OTHER)
+    for _ in range(10):
+        fleet.world.later(minutes=5)
+        whole = fleet.poll()
+    fleet.world.later(minutes=1)
+    assert (whole.oldest_key_read, fleet.poll(ONE).oldest_key_read) == (whole.now, whole.now)
+    fleet.world.later(minutes=1)
+    some = fleet.poll(frozenset({KeyName(OTHER)}))
+    assert fleet.assembly.ledger.memory()[KeyName(OTHER)].missing_until == some.now
+
+
 def test_a_key_that_a_poll_of_all_left_to_the_one_that_overtook_it_is_as_old_as_that_one_says(fleet: Fleet) -> None:
     lane, found = Lane(), []
     source = OnceAllIsRead(fleet.assembly.parts.keys[Cloud.AWS])

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -50,7 +51,7 @@ class Serving:
         self._config = config
         self._assembly = assembly
         self._verbose = verbose
-        self._loaded = Loaded(config.digest, datetime.now(UTC))
+        self._loaded = _loaded(config)
         self._leadership = leadership
         self._loops = Daemon(assembly.parts, config.schedule, feeds=assembly.feeds)
         self._sender = assembly.sender(None)
@@ -185,16 +186,23 @@ class Serving:
         was_working = self._works
         self._rest()
         self._config, self._assembly, self._sender, self._logins = config, assembly, sender, logins
-        self._loaded = Loaded(config.digest, datetime.now(UTC))
+        self._loaded = _loaded(config)
         self._loops = self._successors()
         self._app = self._made()
-        _log.info("the config was read anew: %s, digest of its settings without waivers %s", self._path, config.digest)
+        _log.info(
+            "the config was read anew: %s, SHA-256 %s, digest of its settings without waivers %s",
+            *(self._path, config.file_digest, config.digest),
+        )
         if was_working:
             self._begin()
 
     def _refuse(self, why: str) -> None:
-        self._loaded = Loaded(self._loaded.digest, self._loaded.at, (datetime.now(UTC), why))
+        self._loaded = replace(self._loaded, refused=(datetime.now(UTC), why))
         _log.error("the config was not read anew, and the one of before stays: %s", why)
+
+
+def _loaded(config: Config) -> Loaded:
+    return Loaded(config.digest, datetime.now(UTC), file_digest=config.file_digest)
 
 
 def readings(

@@ -40,6 +40,7 @@ class KeptKey:
     """When it gave its state last; None where that was in the newest poll of all keys, or never."""
     missing_since: datetime | None = None
     missing_until: datetime | None = None
+    """When it was told last that it is not there, unless the newest poll of all keys told it too."""
     missing_proven: bool = False
     granted: tuple[str, ...] = ()
     above: tuple[str, ...] = ()
@@ -55,10 +56,18 @@ class KeptKey:
     """Version, or nothing for a key of AWS -> since when every answer said that it takes no new data."""
     first_at: datetime | None = None
     """When it gave its state first."""
+    gone: bool = False
+    """It was not there when it was asked last. A key that is gone for years is no event each minute: the moment is that
+    of the newest poll of all keys, or `missing_until` where that is later."""
 
     def answered_at(self, whole_poll: datetime | None) -> datetime | None:
         """When it gave its state last; `whole_poll`: the moment of the newest poll of all keys."""
         return self.last_at or (whole_poll if self.answered else None)
+
+    def missing_at(self, whole_poll: datetime | None) -> datetime | None:
+        """When it was told last that it is not there; `whole_poll`: the moment of the newest poll of all keys."""
+        told = (self.missing_until, whole_poll if self.gone else None)
+        return max((one for one in told if one is not None), default=None)
 
     def memory(self, whole_poll: datetime | None) -> KeyMemory:
         """Tell the judge."""
@@ -68,7 +77,7 @@ class KeptKey:
             last=last,
             last_at=last_at if last else None,
             missing_since=self.missing_since,
-            missing_until=self.missing_until,
+            missing_until=self.missing_at(whole_poll),
             missing_proven=self.missing_proven,
             granted=self.granted,
             barred=self.barred,
@@ -126,6 +135,7 @@ class KeptContext:
     sweeps: tuple[str, ...]
     waivers: tuple[GivenWaiver, ...] = ()
     registered: Registered = NOTHING_SAID
+    config_file_digest: str | None = None
 
 
 _ADAPTERS: Final[dict[type[Any], TypeAdapter[Any]]] = {}

@@ -458,6 +458,7 @@ def _keep_context(connection: Connection, log: Journal, judgement: Judgement) ->
         sweeps=judgement.sweeps,
         waivers=judgement.waivers,
         registered=judgement.registered,
+        config_file_digest=run.config_file_digest,
     )
     body = codec.dump(context)
     kept = journal.current(connection, "context")
@@ -479,11 +480,13 @@ def _keep_keys(connection: Connection, log: Journal, poll: PollRecord, now: date
         reading = asked.get(name)
         if old is not None and name in left:
             # A poll that overtook this one has read it, and later: this one's moment is not its.
-            new = replace(old, last_at=old.answered_at(whole))
+            new = replace(old, last_at=old.answered_at(whole), missing_until=old.missing_at(whole), gone=False)
         else:
             new = replace(_kept_key(reading, old, now, whole), asked=reading is not None)
             if new.answered and not poll.whole:
                 new = replace(new, last_at=now)
+            if new.gone and not poll.whole:
+                new = replace(new, missing_until=now)
         if old is None or codec.facts(new) != codec.facts(old):
             log.add(now, "key_changed", name, codec.dump(new), codec.facts(new))
 
@@ -492,7 +495,7 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, wh
     was = old or KeptKey(answered=False)
     # What has just ceased to answer was last confirmed by the poll that it answered last.
     before = was.answered_at(whole)
-    ceased = replace(was, answered=False, last_at=before)
+    ceased = replace(was, answered=False, last_at=before, missing_until=was.missing_at(whole), gone=False)
     match reading:
         case AwsKey() as key if is_being_made(key) and was.aws is not None and not is_being_made(was.aws):
             if was.denied_since is None and was.missing_since is None:
@@ -524,13 +527,11 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, wh
         case KeyGone(proven=proven):
             # One that a clock in the future has dated begins anew.
             since = min(was.missing_since or now, now)
-            until = was.missing_until or since
-            # Kept at ever longer steps: a key that is gone for years is no event each minute.
-            late = now - until >= (until - since) / 4
             return replace(
                 ceased,
+                gone=True,
                 missing_since=since,
-                missing_until=now if late else until,
+                missing_until=min(was.missing_until or since, now),
                 missing_proven=was.missing_proven or proven,
                 denied_since=None,
             )
@@ -544,6 +545,7 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, wh
 
 
 _FOUND: Final[Mapping[str, Any]] = {
+    "gone": False,
     "missing_since": None,
     "missing_until": None,
     "missing_proven": False,
@@ -714,6 +716,7 @@ def _told(stands: Mapping[str, Iterable[str]]) -> Judgement | None:
             config_digest=context.config_digest,
             rules_version=context.rules_version,
             skew=poll.skew,
+            config_file_digest=context.config_file_digest,
         ),
         now=poll.now,
         coverage=context.coverage,

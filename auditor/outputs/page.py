@@ -13,6 +13,7 @@ from auditor.findings import (
     Finding,
     Judgement,
     Readability,
+    Run,
     Severity,
     Status,
     Verdict,
@@ -574,6 +575,12 @@ def _bucket(one: BucketCoverage) -> BucketRow:
     )
 
 
+def _config_file(run: Run) -> str:
+    if run.config_file_digest is None:
+        return "its SHA-256 was not kept"
+    return f"SHA-256 {run.config_file_digest}, as sha256sum tells it of the file"
+
+
 def _method(judgement: Judgement, manifest: Manifest) -> tuple[tuple[str, str], ...]:
     run, coverage = judgement.run, judgement.coverage
     not_configured = coverage.buckets_not_configured
@@ -592,7 +599,8 @@ def _method(judgement: Judgement, manifest: Manifest) -> tuple[tuple[str, str], 
             words.stamp(judgement.oldest_key_read) if judgement.oldest_key_read else "none yet",
         ),
         ("cmek-auditor", f"version {run.version}, rules {run.rules_version}"),
-        ("config", f"SHA-256 {run.config_digest}"),
+        ("config file as read", _config_file(run)),
+        ("settings in force", f"SHA-256 {run.config_digest}, of no file: defaults are in it, waivers are not"),
         ("ledger", f"{manifest.ledger_events} events, chain head {manifest.ledger_head}"),
         ("actors", _attributed(judgement)),
         (

@@ -43,6 +43,7 @@ def write(one: Revocation, out: TextIO) -> None:
             }
             for each in one.probes
         ],
+        "to_do": [{"call": step.call, "who": step.who, "lands_in": step.lands_in} for step in one.to_do],
         "undo": [scan_json.undo(step) for step in one.undo],
         "evidence": [scan_json.evidence(each) for each in one.evidence],
         "known": impact_json.known(one.known),

@@ -69,6 +69,7 @@ def _lines(one: Revocation) -> Iterator[Text]:
     yield from (_plain(_attempt(each)) for each in one.probes)
     if not one.probes:
         yield _plain("attempts    none: [probe] reads and dry_runs are off, or no object was due", "yellow")
+    yield from _to_do(one)
     yield from impact_table.undos(one.undo)
     yield from (
         _plain(f"evidence    {each.call} {each.resource} at {words.stamp(each.at)}", "dim") for each in one.evidence
@@ -78,6 +79,12 @@ def _lines(one: Revocation) -> Iterator[Text]:
     for gap in one.gaps:
         yield _plain(f"gap: {words.short(gap.what)}: {gap.effect} [{gap.reason}]; {gap.hint}", "yellow")
     yield _plain(f"ledger      {words.counted(one.events, 'event')}, head {one.head}", "dim")
+
+
+def _to_do(one: Revocation) -> Iterator[Text]:
+    for place, step in enumerate(one.to_do, 1):
+        yield _plain(f"to do {place:<5} {step.call}", "bold yellow")
+        yield _plain(f"            by {step.who}; afterwards {step.lands_in}")
 
 
 def _attempt(one: Probe) -> str:

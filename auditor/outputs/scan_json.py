@@ -55,6 +55,7 @@ def head(judgement: Judgement) -> dict[str, Any]:
             "version": run.version,
             "identity": list(run.identity),
             "config_digest": run.config_digest,
+            "config_file_digest": run.config_file_digest,
             "rules_version": run.rules_version,
             "clock_skew_seconds": run.skew.total_seconds(),
         },

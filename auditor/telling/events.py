@@ -13,6 +13,7 @@ from auditor.questions.diff.answer import KeyChange
 
 SCHEMA: Final = "cmek-auditor/event/1"
 _NOBODY_ASKED: Final = "no finding began with this change, and audit logs are asked about findings alone"
+_NOBODY_ASKED_WHO_ENDED: Final = "audit logs are asked who led to a finding, and not who ended it"
 _NEVER_ANYBODY: Final = "it is about nothing that a call changes"
 
 
@@ -117,7 +118,9 @@ def _of_finding(turn: Turn, was: Finding | None, now: Finding | None) -> Iterato
     if now is None:
         if was is not None:
             last = next((one for one in turn.ended if one.id == was.id), was)
-            yield Event(Action.FINDING_CLOSED, turn.judged, turn.judged.now, last, *_done_by(last))
+            actor, why = _ended_by(turn, last)
+            occurred = actor.time if actor is not None else turn.judged.now
+            yield Event(Action.FINDING_CLOSED, turn.judged, occurred, last, (), actor, why)
         return
     if was is None:
         occurred = now.since if now.since_source == "audit_log" else turn.judged.now
@@ -147,6 +150,25 @@ def _facts(one: Finding) -> dict[str, str | None]:
 
 def _done_by(one: Finding) -> tuple[tuple[Differing, ...], Actor | None, str | None]:
     return (), one.actor, None if one.actor is not None else one.unattributed or _NEVER_ANYBODY
+
+
+def _ended_by(turn: Turn, last: Finding) -> tuple[Actor | None, str | None]:
+    """Who ended a finding, or why nobody is named: whoever led to it is somebody else, as a rule.
+
+    A call is known only where it led to another finding, which took the place of this one.
+    """
+    if last.actor is None and last.unattributed is None:
+        return None, _NEVER_ANYBODY
+    heirs = (now for was, now in turn.findings if was is None and now is not None and now.succeeds == last.id)
+    heir = next(heirs, None)
+    if heir is None:
+        return None, _NOBODY_ASKED_WHO_ENDED
+    if heir.actor is None:
+        return None, heir.unattributed or _NEVER_ANYBODY
+    # What was scheduled comes by itself: by a call of before this one stood.
+    if heir.actor.time < last.first_seen:
+        return None, f"it became {heir.rule} by itself: the call that led to that was made before"
+    return heir.actor, None
 
 
 def _of_key(turn: Turn, one: KeyChange) -> Event:

@@ -58,7 +58,7 @@ def line(one: Event) -> str:
 def _line(one: Event) -> str:
     match one.about:
         case Finding() as about:
-            return f"{_did(one)}: {_finding(about, ended=one.action is Action.FINDING_CLOSED)}"
+            return f"{_did(one)}: {_finding(about, one)}"
         case KeyChange() as about:
             by = f", by {one.actor.principal}" if one.actor is not None else ""
             return f"key changed: {words.short(about.key.text)}, {diff_words.key_change(about)}{by}"
@@ -93,11 +93,13 @@ def _changes(one: Event) -> str:
     return ", ".join(f"{each.what} {each.before or 'none'} -> {each.after or 'none'}" for each in one.changes)
 
 
-def _finding(one: Finding, *, ended: bool) -> str:
+def _finding(one: Finding, event: Event) -> str:
     status = f" ({one.status})" if one.status is Status.WAIVED else ""
     hangs = words.counted(one.extent.objects, "object") if one.extent.objects is not None else words.amount(one.extent)
     # Who led to it need not be who ended it.
+    ended = event.action is Action.FINDING_CLOSED
     who = f", {'opened ' if ended else ''}by {one.actor.principal}" if one.actor is not None else ""
+    who += f", ended by {event.actor.principal}" if ended and event.actor is not None else ""
     return f"{one.severity}{status} {one.rule}, {words.short(one.subject.id)}, {hangs}{who}, id {one.id}"
 
 

@@ -75,7 +75,12 @@ class Api:
     def _config(self) -> dict[str, Any]:
         loaded = self._read.loaded()
         refused = {"at": _time(loaded.refused[0]), "why": loaded.refused[1]} if loaded.refused else None
-        return {"digest": loaded.digest, "read": _time(loaded.at), "refused_since": refused}
+        return {
+            "digest": loaded.digest,
+            "file_digest": loaded.file_digest,
+            "read": _time(loaded.at),
+            "refused_since": refused,
+        }
 
     def _log(self) -> dict[str, Any] | None:
         """How our own log is; None where there is none."""

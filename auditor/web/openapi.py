@@ -135,7 +135,12 @@ def _schemas() -> Mapping[str, _Schema]:
     }
     dependency = scan["dependencies"]["items"]["properties"]
     readability = dependency["readability"]
-    config = {"digest": _TEXT, "read": _TIME, "refused_since": _or_null(_object({"at": _TIME, "why": _TEXT}))}
+    config = {
+        "digest": _TEXT,
+        "file_digest": _or_null(_TEXT),
+        "read": _TIME,
+        "refused_since": _or_null(_object({"at": _TIME, "why": _TEXT})),
+    }
     feed = {
         "feed": _TEXT,
         "of": _TEXT,

@@ -17,9 +17,12 @@ class Loaded:
     """Which config the daemon works by. All times are aware, UTC, by this machine's clock."""
 
     digest: str
+    """SHA-256 of the settings in force."""
     at: datetime
     refused: tuple[datetime, str] | None = None
     """When another was to take its place since and could not, and why."""
+    file_digest: str | None = None
+    """SHA-256 of the file as it was read."""
 
 
 @dataclass(frozen=True, slots=True)

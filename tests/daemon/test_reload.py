@@ -69,6 +69,7 @@ def test_a_bucket_that_the_config_gains_is_swept_and_told_without_a_restart(smal
         eventually(lambda: daemon.metric("cmek_dependent_objects", readability="readable") == 10)
         first = config_of(daemon)
         assert (first["digest"], first["refused_since"], reloaded(daemon)) == (load(small.config).digest, None, 1)
+        assert first["file_digest"] == load(small.config).file_digest
         asked = daemon.metric("cmek_api_requests_total", operation="objects.list")
 
         more = '[[bucket]]\nurl = "gs://more"\nlayout = "{org}/{namespace}/"\naccount = "acme"\n'

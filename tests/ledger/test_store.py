@@ -238,17 +238,18 @@ def test_that_one_answer_settled_a_loss_is_kept_until_the_key_answers(ledger: Le
     assert kept == [False, True, True, True, False]
 
 
-def test_how_long_a_key_has_been_gone_is_kept_at_ever_longer_steps(ledger: LedgerStore) -> None:
-    kept = []
+def test_until_when_a_key_has_been_gone_is_known_and_is_no_event_each_time(
+    ledger: LedgerStore, where: Path | str
+) -> None:
     for minute in range(41):
         poll(ledger, KeyGone(AWS_KEY, proven=False), now=NOW + minutes(minute))
-        kept.append(ledger.memory()[AWS_KEY].missing_until)
-    until = kept[-1]
-    assert until is not None
-    assert NOW + minutes(30) <= until <= NOW + minutes(40)
-    assert len(set(kept)) < 20
+        assert ledger.memory()[AWS_KEY].missing_until == NOW + minutes(minute)
+    assert sql(where, "SELECT count(*) FROM event WHERE kind = 'key_changed'")[1] == [(1,)]
     poll(ledger, denied(reason=Reason.TIMEOUT), now=NOW + minutes(50))
-    assert ledger.memory()[AWS_KEY].missing_until == until, "a fault is no answer"
+    assert ledger.memory()[AWS_KEY].missing_until == NOW + minutes(40), "a fault is no answer"
+    poll(ledger, KeyGone(AWS_KEY, proven=False), now=NOW + minutes(51))
+    assert ledger.memory()[AWS_KEY].missing_until == NOW + minutes(51)
+    assert ledger.memory()[AWS_KEY].missing_since == NOW
 
 
 def test_a_principal_that_ever_had_a_direct_grant_is_remembered(ledger: LedgerStore) -> None:

@@ -68,6 +68,7 @@ def test_a_key_whose_versions_are_all_off_is_proven_revoked_with_the_way_back(
         (10, "unreadable", "state")
     ] * 2
     assert told["populations"] == {"live": {"objects": 20, "bytes": 2000}}
+    assert told["to_do"] == []
     assert len(told["undo"]) == 2, "each version has its own way back"
     assert first < told["change_seen"] < told["at"], "the last change was seen by the poll before the sweep"
     assert told["state_read"] == told["at"]
@@ -86,8 +87,11 @@ def test_one_version_that_works_is_no_revocation(small: Small, capsys: pytest.Ca
     code, told = proven(small, capsys)
     assert (code, told["proof"], told["parts"][0]["readability"]) == (1, "readable", "readable")
     assert told["verdict"].startswith("Not revoked: ")
+    assert (len(told["to_do"]), told["undo"]) == (1, []), "what was done is gone on with, and not undone"
     code, out, _ = run(capsys, [*small.argv("prove-revoked"), SHORT, "-q"])
     assert (code, "data under it can still be read" in out) == (1, True)
+    assert f"to do 1     gcloud kms keys versions disable {left} --project=acme" in out
+    assert "\nundo " not in out
 
 
 def test_what_is_destroyed_is_erased_and_has_no_way_back(small: Small, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from auditor.findings import Finding, Severity, Status
+from auditor.findings import Actor, Finding, Severity, Status
 from auditor.model import Extent
 from auditor.questions.diff.answer import KeyChange
 from auditor.telling.events import Action, Event, Turn, events_of
@@ -75,6 +75,49 @@ def test_every_event_without_an_actor_says_why() -> None:
 def test_a_closed_finding_is_told_as_it_ended() -> None:
     last = replace(LOST, status=Status.RESOLVED, extent=Extent(3, 3, 1))
     assert of(turn((LOST, None), ended=(last,)), Action.FINDING_CLOSED).about == last
+
+
+WANTED = replace(LOST, unattributed="no entry explains it yet")
+HEIR = replace(LOST, id="f" * 16, rule="data-doomed", succeeds=LOST.id)
+BOB = replace(ALICE, principal="bob", event_id="2", time=NOW + timedelta(minutes=1))
+ENDED_BY = {
+    "nobody asks who enabled a key": (
+        replace(LOST, actor=ALICE),
+        (),
+        (None, "audit logs are asked who led to a finding, and not who ended it"),
+    ),
+    "nobody knows who opened it either": (
+        WANTED,
+        (),
+        (None, "audit logs are asked who led to a finding, and not who ended it"),
+    ),
+    "it is about no call": (LOST, (), (None, "it is about nothing that a call changes")),
+    "another took its place, by somebody": (replace(LOST, actor=ALICE), (replace(HEIR, actor=BOB),), (BOB, None)),
+    "another took its place, and nobody is known yet": (
+        replace(LOST, actor=ALICE),
+        (replace(HEIR, unattributed="no entry explains it yet"),),
+        (None, "no entry explains it yet"),
+    ),
+    "another took its place by itself": (
+        replace(LOST, actor=ALICE),
+        (replace(HEIR, actor=replace(ALICE, time=LOST.first_seen - timedelta(seconds=1))),),
+        (None, "it became data-doomed by itself: the call that led to that was made before"),
+    ),
+    "another began that has nothing to do with it": (
+        replace(LOST, actor=ALICE),
+        (replace(HEIR, succeeds=None, actor=BOB),),
+        (None, "audit logs are asked who led to a finding, and not who ended it"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("was", "began", "expected"), ENDED_BY.values(), ids=ENDED_BY)
+def test_a_closed_finding_names_who_ended_it_and_never_who_led_to_it(
+    was: Finding, began: tuple[Finding, ...], expected: tuple[Actor | None, str | None]
+) -> None:
+    one = of(turn((was, None), *((None, each) for each in began)), Action.FINDING_CLOSED)
+    assert (one.actor, one.unattributed) == expected
+    assert one.occurred_at == (one.actor.time if one.actor is not None else NOW)
 
 
 def test_ids_are_of_what_happened_at_which_judgement_and_of_nothing_else() -> None:

@@ -35,6 +35,7 @@ LOST = Finding(
     last_seen=NOW,
 )
 OTHER = replace(LOST, id="b2" * 16, rule="data-revoked", subject=Subject(SubjectKind.PRINCIPAL, f"{ROLE} -> {GCP_KEY}"))
+HEIR = replace(LOST, id="c3" * 16, succeeds=LOST.id, actor=Actor("bob", "EnableKey", NOW, None, None, "2"))
 TOLD = f"data-lost, acme-keys/us-east1/tpuf/main version 1, 1,200 objects, id {LOST.id}"
 
 COVERAGE = Coverage((), 1, 1, None)
@@ -79,6 +80,13 @@ CASES: dict[str, tuple[Turn, list[tuple[str, str]]]] = {
     "it ends, and who led to it is not said to have ended it": (
         a_turn((replace(LOST, actor=Actor("alice", "DisableKey", NOW, None, None, "1")), None)),
         [("INFO", f"finding resolved: critical {TOLD.replace(', id', ', opened by alice, id')}")],
+    ),
+    "it ends, and who led to what took its place ended it": (
+        a_turn((replace(LOST, actor=Actor("alice", "DisableKey", NOW, None, None, "1")), None), (None, HEIR)),
+        [
+            ("INFO", f"finding resolved: critical {TOLD.replace(', id', ', opened by alice, ended by bob, id')}"),
+            ("WARNING", f"finding opened: critical {TOLD.replace(f', id {LOST.id}', f', by bob, id {HEIR.id}')}"),
+        ],
     ),
     "a version is disabled": (
         a_turn(keys=(KeyChange(GCP_KEY, "version 1", "ENABLED", "DISABLED", NOW, 1),)),

@@ -32,6 +32,16 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class ToDo:
+    """One thing that is still to be done: the exact call, who can make it, the state that it lands in."""
+
+    call: str
+    """A command line that can be pasted; where no command does it, one sentence."""
+    who: str
+    lands_in: str
+
+
+@dataclass(frozen=True, slots=True)
 class Revocation:
     """The whole answer, of the moment at which the key was just asked."""
 
@@ -57,8 +67,12 @@ class Revocation:
     """Objects and bytes of them; populations without any are not in it."""
     probes: tuple[Probe, ...]
     """What attempts on its data found, the oldest first."""
+    to_do: tuple[ToDo, ...]
+    """What is still to be done before the key works for nobody; empty where it is proven dead, and where nothing of it
+    is known to work."""
     undo: tuple[Undo, ...]
-    """How somebody may make the data readable again; empty where nobody can."""
+    """How somebody may make the data readable again; empty where nobody can, and where it is not revoked yet: what was
+    done so far is to be gone on with there, and not undone."""
     evidence: tuple[Evidence, ...]
     """The calls that it stands on."""
     not_covered: tuple[str, ...]

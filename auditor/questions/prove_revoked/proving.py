@@ -32,6 +32,7 @@ from auditor.overruling import CLOCKS_APART
 from auditor.ports import OpenInventory
 from auditor.questions.impact.unseen import gaps_beside, known_of
 from auditor.questions.prove_revoked.answer import Part, Proof, Revocation
+from auditor.questions.prove_revoked.left_to_do import left_to_do
 from auditor.questions.prove_revoked.refuting import DEAD, old_refusals, reads_since, replicas, silence
 from auditor.rules import revocation_incomplete
 from auditor.run import Parts
@@ -63,7 +64,8 @@ def proving(parts: Parts, judgement: Judgement, rows: OpenInventory, key: KeyNam
     Raises:
         LedgerError: the ledger or the inventory cannot be read.
     """
-    memory = parts.ledger.memory().get(key)
+    memories = parts.ledger.memory()
+    memory = memories.get(key)
     under = [one for one in judgement.assessed if one.holding.key == key.text]
     groups: dict[Assessment, list[Assessed]] = defaultdict(list)
     for one in under:
@@ -80,6 +82,8 @@ def proving(parts: Parts, judgement: Judgement, rows: OpenInventory, key: KeyNam
     standing.extend(replicas(key, judgement.assessed))
     elsewhere = _is_held_elsewhere(memory, under)
     proof, why = proof_of([one.assessment for one in under], standing, elsewhere=elsewhere)
+    to_do = left_to_do(key, memories) if proof in {Proof.READABLE, Proof.NOT_PROVEN} else ()
+    is_open = proof is Proof.READABLE or bool(to_do)
     last = memory.last if memory is not None else None
     events, head = parts.ledger.head()
     return Revocation(
@@ -95,7 +99,8 @@ def proving(parts: Parts, judgement: Judgement, rows: OpenInventory, key: KeyNam
         extent=measured.together,
         populations=measured.populations,
         probes=tuple(probes),
-        undo=tuple(dict.fromkeys(step for one in under for step in one.assessment.undo)),
+        to_do=to_do,
+        undo=tuple(dict.fromkeys(step for one in under for step in one.assessment.undo)) if not is_open else (),
         evidence=tuple(
             dict.fromkeys(
                 each
