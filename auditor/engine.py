@@ -1,6 +1,6 @@
 """The judge: holdings, key states and their memory, policy and the moment in; assessments and findings out."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,6 +14,7 @@ from auditor.findings import (
     Assessed,
     BucketCoverage,
     Confidence,
+    Counted,
     Finding,
     Member,
     Outcome,
@@ -144,6 +145,8 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
     return replace(_put_all(at_once, subjects, facts), assessed=assessed, failing=stores.failing)
 
 
+_WHYS: Final = 3
+"""As many reasons of a rule that could not judge are kept."""
 ABOUT_LOGS: Final = (Caused, AskedLog, ConfiguredFeed)
 """Subjects that are there once the findings on all others are, and the logs were asked about those: these tell also of
 what feeds should have told."""
@@ -194,23 +197,50 @@ def _put_all(rules: Iterable[Rule], subjects: Sequence[RuleSubject], facts: Fact
     tallies: list[Tally] = []
     undecided: set[str] = set()
     for rule in rules:
-        counts = dict.fromkeys(Verdict, 0)
+        outcomes: list[tuple[Cloud | None, Outcome]] = []
         for subject in subjects:
             if not isinstance(subject, rule.subject):
                 continue
             outcome = _put(rule, subject, context)
-            counts[outcome.verdict] += 1
+            outcomes.append((subject.subject.cloud, outcome))
             if outcome.verdict is Verdict.FAILED:
                 failures.append((rule, subject, outcome))
             elif outcome.verdict is Verdict.UNKNOWN and _outlives_silence(subject, facts.keys):
                 undecided.add(rule.finding_id(subject.subject))
-        tallies.append(Tally(rule.id, counts))
+        tallies.append(_tally(rule, outcomes))
     # All at once: a fleet may have a finding for each of its keys.
     extents = _extents(
         facts.holdings, [(_concerned(one, outcome), _portions(one, outcome)) for _, one, outcome in failures]
     )
     findings = tuple(_finding(*one, extent, facts) for one, extent in zip(failures, extents, strict=True))
     return Judged((), findings, tuple(tallies), frozenset(undecided))
+
+
+def _tally(rule: Rule, outcomes: Sequence[tuple[Cloud | None, Outcome]]) -> Tally:
+    """How often a rule gave each outcome, for all and cloud by cloud."""
+    clouds = sorted({cloud for cloud, _ in outcomes}, key=lambda one: one or "")
+    each = {one: [outcome for cloud, outcome in outcomes if cloud is one] for one in clouds}
+    parts = tuple(
+        Counted(
+            cloud,
+            _counts(some),
+            sum(one.untold for one in some),
+            # What is unknown of causes stands in the judgement, with dates that pass.
+            () if rule.subject in {Cause, Caused} else _whys(some),
+        )
+        for cloud, some in each.items()
+    )
+    return Tally(rule.id, _counts([outcome for _, outcome in outcomes]), parts)
+
+
+def _counts(outcomes: Iterable[Outcome]) -> Mapping[Verdict, int]:
+    return {**dict.fromkeys(Verdict, 0), **Counter(one.verdict for one in outcomes)}
+
+
+def _whys(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
+    """The most frequent reasons why a rule could not judge."""
+    texts = Counter(one.text for one in outcomes if one.untold or one.verdict is Verdict.UNKNOWN)
+    return tuple(text for text, _ in sorted(texts.items(), key=lambda item: (-item[1], item[0]))[:_WHYS])
 
 
 def _extents(holdings: Holdings, wanted: Sequence[tuple[tuple[Member, ...], Portions]]) -> list[Extent]:

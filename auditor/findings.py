@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
-from auditor.model import Encryption, Evidence, Extent, Gap, Holding, Population, Reason, Requests
+from auditor.model import Cloud, Encryption, Evidence, Extent, Gap, Holding, Population, Reason, Requests
 from auditor.ownership.registered import NOTHING_SAID, Portion, Registered
 from auditor.waiver import GivenWaiver
 
@@ -89,12 +90,26 @@ class SubjectKind(StrEnum):
     FEED = "feed"
 
 
+_NAMES: Final = {
+    Cloud.AWS: ("arn:", "s3://", "https://", "cloudtrail/"),
+    Cloud.GCP: ("projects/", "gs://"),
+}
+"""How names of each cloud's keys, buckets, queues and logs begin."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Subject:
     """One thing that a finding is about, by its canonical name."""
 
     kind: SubjectKind
     id: str
+
+    @property
+    def cloud(self) -> Cloud | None:
+        """Whose it is, by its name; None where it is of no cloud, as a waiver, or the name does not tell."""
+        if self.kind is SubjectKind.KEY_STORE:
+            return Cloud.AWS
+        return next((cloud for cloud, names in _NAMES.items() if self.id.rpartition(" -> ")[2].startswith(names)), None)
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.id}"
@@ -184,6 +199,8 @@ class Outcome:
     """Which of the subject's data it is about; None for all."""
     portions: tuple[Portion, ...] = ()
     """Which of that data, by what registries say of it; none for all."""
+    untold: bool = False
+    """It is not applicable only because nobody says, or looked, what to judge this subject by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,11 +379,26 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """How often one rule gave each outcome to what is of one cloud."""
+
+    cloud: Cloud | None
+    """None: what is of no cloud, as registries and waivers are."""
+    counts: Mapping[Verdict, int]
+    untold: int = 0
+    """To how many it is not applicable only because nobody says what to judge them by."""
+    whys: tuple[str, ...] = ()
+    """Why it is unknown, or nobody says: the most frequent reasons, in words that may be hostile."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """How often one rule gave each outcome."""
 
     rule: str
     counts: Mapping[Verdict, int]
+    parts: tuple[Counted, ...] | None = None
+    """The same cloud by cloud; None where an older version judged, which did not tell them apart."""
 
 
 @dataclass(frozen=True, slots=True)

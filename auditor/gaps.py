@@ -96,7 +96,7 @@ def not_usable(bucket: str, error: LedgerError) -> Gap:
 
 def not_sampled(bucket: str, error: LedgerError) -> Gap:
     """Probes are asked for, and of what a sweep wrote no object can be chosen for one."""
-    return Gap(bucket, Reason.UNSUPPORTED, f"no probe reads its objects: {error}", error.hint or "sweep it again")
+    return Gap(bucket, Reason.UNSUPPORTED, f"{_NOT_SAMPLED}: {error}", error.hint or "sweep it again")
 
 
 def of_populations(bucket: str, lacking: Sequence[Population]) -> Iterator[Gap]:
@@ -244,16 +244,30 @@ def registries_not_beside(error: LedgerError) -> Gap:
     return Gap(REGISTRIES, Reason.UNSUPPORTED, told, error.hint or "look at the auditor's disk")
 
 
+_NEW_OBJECTS: Final = "what it makes of new objects whose writer names no key is not known"
+_NOT_SAMPLED: Final = "no probe reads its objects"
+_NOT_COUNTED: Final = "unfinished multipart uploads are not counted"
+
+
+def is_narrow(gap: Gap) -> bool:
+    """Whether a gap of a bucket leaves no object of it in doubt: what it leaves open, its own rule says.
+
+    One that is worded otherwise counts as wider than it is, and never as narrower.
+    """
+    return gap.effect.startswith((_NEW_OBJECTS, _NOT_SAMPLED, _NOT_COUNTED))
+
+
 def of_new_objects(buckets: Iterable[BucketFacts]) -> Iterator[Gap]:
     """Buckets for which keys are declared, and that did not tell what they make of new objects."""
-    told = "what it makes of new objects whose writer names no key is not known"
     for one in buckets:
         if one.new_objects is None:
             hint = "grant what its other gap asks for; where it has none, scan it"
-            yield Gap(one.url, Reason.NOT_VISIBLE, f"{told}: it was not read when the bucket was swept", hint)
+            yield Gap(one.url, Reason.NOT_VISIBLE, f"{_NEW_OBJECTS}: it was not read when the bucket was swept", hint)
         elif one.new_objects.default is Encryption.UNKNOWN:
             hint = "look at the bucket's default encryption in the console"
-            yield Gap(one.url, Reason.UNSUPPORTED, f"{told}: its default is of a kind that is not known here", hint)
+            yield Gap(
+                one.url, Reason.UNSUPPORTED, f"{_NEW_OBJECTS}: its default is of a kind that is not known here", hint
+            )
 
 
 def defect(bucket: str, error: Exception) -> Gap:

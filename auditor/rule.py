@@ -313,6 +313,14 @@ def not_applicable(text: str) -> Outcome:
     return Outcome(Verdict.NOT_APPLICABLE, text)
 
 
+def not_told(text: str) -> Outcome:
+    """The demand may concern this subject, and nobody says, or looked, what to judge it by; the text says what lacks.
+
+    For people that is no more than not applicable. It is no full coverage either: docs/adr/0030-what-a-control-says.md.
+    """
+    return Outcome(Verdict.NOT_APPLICABLE, text, untold=True)
+
+
 def unknown(text: str) -> Outcome:
     """The facts to judge by are missing; the text says which."""
     return Outcome(Verdict.UNKNOWN, text)
@@ -388,7 +396,7 @@ def of_registry(one: OwnedKey | OwnedBucket, what: str, *portions: Portion) -> O
         return unknown("a registry that speaks of it was never read, or its namespaces were cut by another layout")
     if one.known and not one.sound:
         return unknown("entries of registries that may speak of its data cannot be used, or part")
-    return passed("registries say nothing else of its data") if one.known else not_applicable("no registry knows it")
+    return passed("registries say nothing else of its data") if one.known else not_told("no registry knows it")
 
 
 _MEANT_BY_REVOKED: Final = frozenset({Readability.UNREADABLE, Readability.REVOKED, Readability.UNKNOWN})

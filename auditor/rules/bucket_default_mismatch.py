@@ -11,7 +11,7 @@ from typing import Final
 from auditor.findings import Confidence, Outcome, Severity
 from auditor.model import Cloud, Encryption, KeyName, NewObjects
 from auditor.ownership.owned import OwnedBucket
-from auditor.rule import Context, Rule, failed, not_applicable, passed, unknown
+from auditor.rule import Context, Rule, failed, not_told, passed, unknown
 
 _KINDS: Final = {
     Encryption.PROVIDER: "the provider's own encryption",
@@ -24,7 +24,7 @@ def check(bucket: OwnedBucket, at: Context) -> Outcome:  # noqa: ARG001 - every 
     if bucket.declared is None:
         return unknown("whether keys are declared for its namespaces is not known")
     if not bucket.declared:
-        return not_applicable("nobody declares a key for its namespaces")
+        return not_told("nobody declares a key for its namespaces")
     new = bucket.facts.new_objects if bucket.facts is not None else None
     if new is None or new.default is Encryption.UNKNOWN:
         return unknown("what it makes of new objects whose writer names no key is not known")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from auditor.findings import Outcome, Severity
 from auditor.ownership.owned import OwnedKey
 from auditor.ownership.registered import Portion
-from auditor.rule import Context, Rule, failed, not_applicable, passed, unknown
+from auditor.rule import Context, Rule, failed, not_told, passed, unknown
 
 
 def check(key: OwnedKey, at: Context) -> Outcome:  # noqa: ARG001 - every check has this shape
@@ -16,7 +16,7 @@ def check(key: OwnedKey, at: Context) -> Outcome:  # noqa: ARG001 - every check 
     if key.tenant is None and not key.owners_told:
         return unknown("whose key it is a registry may tell that cannot be heard now")
     if key.tenant is None:
-        return not_applicable("neither [[key]] nor a registry says whose key it is, or several tenants share it")
+        return not_told("neither [[key]] nor a registry says whose key it is, or several tenants share it")
     if members := key.otherwise(Portion.FOREIGN_TENANT):
         told = f"data of other tenants is under key {key.key}, which belongs to {key.tenant}"
         return replace(failed(told), members=members, portions=(Portion.FOREIGN_TENANT,))

@@ -9,7 +9,7 @@ from typing import Final
 
 from auditor.findings import Confidence, Outcome, Severity
 from auditor.model import DECRYPT, Cloud, Grant, Right
-from auditor.rule import Context, HeldKey, Rule, access_of, failed, not_applicable, passed, unknown
+from auditor.rule import Context, HeldKey, Rule, access_of, failed, not_applicable, not_told, passed, unknown
 
 _LACKING = frozenset({Grant.ABSENT, Grant.DENIED})
 _OPEN = frozenset({Grant.UNREAD, Grant.WITHDRAWN})
@@ -25,7 +25,7 @@ _BESIDES_STORING: Final[Mapping[str, str]] = {
 def check(key: HeldKey, _at: Context) -> Outcome:
     """Fail for a right that is provably not there, where the right to decrypt is not lacking as well."""
     if not key.platform:
-        return not_applicable("who must be able to use the key is not known: [platform] names nobody")
+        return not_told("who must be able to use the key is not known: [platform] names nobody")
     access = access_of(key)
     if isinstance(access, Outcome):
         return access

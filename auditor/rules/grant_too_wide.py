@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from auditor.findings import Outcome, Severity
 from auditor.model import LIST_OF_RING, KeyName
-from auditor.rule import Context, HeldKey, Rule, access_of, failed, not_applicable, passed, unknown
+from auditor.rule import Context, HeldKey, Rule, access_of, failed, not_told, passed, unknown
 
 _SHOWN = 5
 
@@ -15,7 +15,7 @@ _SHOWN = 5
 def check(key: HeldKey, at: Context) -> Outcome:
     """Fail for a stranger who may decrypt, and for a grant on the ring that covers keys without a use here."""
     if not key.platform:
-        return not_applicable("who must be able to use the key is not known: [platform] names nobody")
+        return not_told("who must be able to use the key is not known: [platform] names nobody")
     access = access_of(key)
     if isinstance(access, Outcome):
         return access

@@ -6,7 +6,7 @@ Source: AWS KMS Developer Guide, Eventual consistency; Cloud KMS docs, Resource 
 from dataclasses import replace
 
 from auditor.findings import Outcome, Severity
-from auditor.rule import Cause, Context, Rule, failed, not_applicable, passed
+from auditor.rule import Cause, Context, Rule, failed, not_applicable, not_told, passed
 
 
 def check(cause: Cause, _at: Context) -> Outcome:
@@ -14,7 +14,7 @@ def check(cause: Cause, _at: Context) -> Outcome:
     if not cause.keys:
         return not_applicable(cause.text)
     if not cause.contradictions:
-        return passed("no probe says otherwise") if cause.probed else not_applicable("nothing of it was probed")
+        return passed("no probe says otherwise") if cause.probed else not_told("nothing of it was probed")
     worst = next((one for one in cause.contradictions if one.probe_failed), cause.contradictions[0])
     return replace(failed(worst.text), severity=Severity.CRITICAL if worst.probe_failed else Severity.HIGH)
 

@@ -15,6 +15,7 @@ from auditor.rule import (
     members_under,
     never_told,
     not_applicable,
+    not_told,
     passed,
     versions_in_use,
 )
@@ -24,7 +25,7 @@ def check(key: HeldKey, at: Context) -> Outcome:
     """Fail for each version in use whose protection level is not among those allowed."""
     allowed = at.policy.allowed_protection_levels
     if not allowed:
-        return not_applicable("[policy] allowed_protection_levels names none, so that every one is allowed")
+        return not_told("[policy] allowed_protection_levels names none, so that every one is allowed")
     known = key.known
     if known is None:
         return never_told()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from auditor.findings import Outcome, Severity
 from auditor.model import Cloud, GcpKey, resting
 from auditor.questions.retire.standing import Candidate, Step, Use
-from auditor.rule import Context, HeldKey, Rule, failed, never_told, not_applicable, passed
+from auditor.rule import Context, HeldKey, Rule, failed, never_told, not_applicable, not_told, passed
 
 
 def check(key: HeldKey, at: Context) -> Outcome:
@@ -18,10 +18,10 @@ def check(key: HeldKey, at: Context) -> Outcome:
     if key.provider_managed:
         return not_applicable("the provider manages it")
     if not key.is_told(at):
-        return not_applicable("it tells nothing now, so that nothing is proven of it")
+        return not_told("it tells nothing now, so that nothing is proven of it")
     under = {one.key_version for one in key.holdings}
     if None in under and isinstance(key.known, GcpKey):
-        return not_applicable("data that names no version may be under any of them")
+        return not_told("data that names no version may be under any of them")
     still = resting(key.known)
     empty = [
         one for one in key.candidates if one.standing.version not in under and (one.standing.version or "") in still
@@ -30,7 +30,7 @@ def check(key: HeldKey, at: Context) -> Outcome:
         told = f"nothing is under {_listed(unused)}key {key.name}"
         return failed(f"{told}, and everything was seen since data could have come{_advice(unused)}")
     if any(one.standing.use is Use.NOT_PROVEN for one in empty):
-        return not_applicable("of none is it proven that nothing is under it: `retire` tells what is in the way")
+        return not_told("of none is it proven that nothing is under it: `retire` tells what is in the way")
     return passed("each of its versions holds data, takes new data, or is on its way out")
 
 
