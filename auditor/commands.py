@@ -23,7 +23,7 @@ from auditor.errors import AuditorError, CollectError, UsageError
 from auditor.findings import Finding, Judgement, Severity, Status
 from auditor.grants import GcpGrants
 from auditor.handover.bundling import bundling
-from auditor.handover.handing import fingerprint_of, hand_over, signing_key
+from auditor.handover.handing import hand_over
 from auditor.log import visible
 from auditor.model import Cloud, KeyName, Reason
 from auditor.outputs import (
@@ -64,6 +64,7 @@ from auditor.questions.retire.planning import plan_of
 from auditor.questions.retire.retiring import retiring, see_that_it_is_there
 from auditor.questions.retire.standing import Use
 from auditor.reporting import html_of
+from auditor.signing.keys import fingerprint_of, signing_key
 from auditor.skew import plausible
 from auditor.web.users import line_for
 from auditor.wiring import Assembly, assemble, stored

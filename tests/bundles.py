@@ -29,6 +29,7 @@ def a_signer(folder: Path, name: str = "operator") -> Ed25519PrivateKey:
     """A key pair, as openssl writes it: NAME.pem and NAME.pub."""
     key = Ed25519PrivateKey.generate()
     (folder / f"{name}.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (folder / f"{name}.pem").chmod(0o600)
     told = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (folder / f"{name}.pub").write_bytes(told)
     return key

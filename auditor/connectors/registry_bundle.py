@@ -12,12 +12,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from auditor.connectors.documents import parse_once
 from auditor.errors import CollectError
-from auditor.handover import envelope
 from auditor.handover.bundle import LARGEST, PAYLOAD_TYPE, Believed, Shown, unpack
 from auditor.model import Reason
+from auditor.signing import envelope
+from auditor.signing.keys import LARGEST as _LARGEST_KEY
 
-_LARGEST_KEY: Final = 64 * 1024
-"""Bytes of a file with a public key; it has a hundred."""
 _MOST_PARTS: Final = 100
 """Of an envelope, told by its commas; it has three, and some more where somebody calls a key so."""
 _ANOTHER: Final = "get it from whoever sees the buckets, who makes it with `cmek-auditor bundle`"

@@ -1,20 +1,16 @@
 """The file that an operator hands to a tenant: signed, and put in place whole."""
 
 import json
-import os
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from auditor.errors import AuditorError, UsageError
-from auditor.handover import envelope
+from auditor.errors import UsageError
 from auditor.handover.bundle import LARGEST, PAYLOAD_TYPE, Bundle, pack, unpack
-
-_LARGEST_KEY: Final = 64 * 1024
-"""Bytes of a file with a private key, of which no more are read; it has a hundred."""
-_MAKE: Final = "make one: openssl genpkey -algorithm ed25519 -out KEY.pem"
+from auditor.private_file import private_file
+from auditor.signing import envelope
 
 
 def schema() -> dict[str, Any]:
@@ -22,26 +18,6 @@ def schema() -> dict[str, Any]:
     text = files("auditor.schemas").joinpath("bundle-1.schema.json").read_text(encoding="utf-8")
     told: dict[str, Any] = json.loads(text)
     return told
-
-
-def signing_key(path: Path) -> Ed25519PrivateKey:
-    """Read the key that bundles are signed with.
-
-    Raises:
-        UsageError: it cannot be read, or is no such key.
-    """
-    try:
-        with path.open("rb") as file:
-            return envelope.private_key(file.read(_LARGEST_KEY))
-    except OSError as error:
-        raise UsageError(f"the key {path} cannot be read: {error.strerror}", _MAKE) from None
-    except ValueError as error:
-        raise UsageError(f"nothing can be signed with {path}: {error}", _MAKE) from None
-
-
-def fingerprint_of(key: Ed25519PrivateKey) -> str:
-    """By which a tenant knows that what is signed with it is yours."""
-    return envelope.fingerprint(key.public_key())
 
 
 def hand_over(bundle: Bundle, key: Ed25519PrivateKey, target: Path) -> None:
@@ -62,18 +38,5 @@ def hand_over(bundle: Bundle, key: Ed25519PrivateKey, target: Path) -> None:
             f"the bundle of tenant {bundle.tenant!r} has {len(sealed):,} bytes, and no more than {LARGEST:,} are read",
             "let a registry tell several tenants in its place",
         )
-    writing = target.with_name(f".writing-{os.getpid()}-{target.name}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            # What another process left there is none of ours, whoever may read it.
-            writing.unlink(missing_ok=True)
-            with os.fdopen(os.open(writing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(sealed)
-                file.flush()
-                os.fsync(file.fileno())
-            writing.replace(target)
-        finally:
-            writing.unlink(missing_ok=True)
-    except OSError as error:
-        raise AuditorError(f"cannot write {target}: {error.strerror}", "choose another --output") from None
+    with private_file(target) as file:
+        file.write(sealed)

@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from jsonschema import Draft202012Validator
 
 from auditor.errors import UsageError
-from auditor.handover import envelope, handing
+from auditor.handover import handing
 from auditor.handover.bundle import PAYLOAD_TYPE, Bundle, Data, Seen, SweptBucket
 from auditor.model import Encryption, Population
+from auditor.signing import envelope
 from tests.bundles import BUCKET, OTHERS_KEY, Operator, an_operator, run, signed
 from tests.clouds import GOOGLE_KEY, an_aws_cloud
 from tests.core_builders import AWS_KEY
@@ -354,6 +355,9 @@ def test_what_is_no_key_to_sign_with_is_refused(operator: Operator, capsys: pyte
     assert "no private key" in told()
     path.write_bytes(operator.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
     assert "passphrase" in told()
+    path.write_bytes((operator.folder / "operator.pem").read_bytes())
+    path.chmod(0o644)
+    assert "everybody on this machine may read it" in told()
     assert not operator.made.exists()
 
 

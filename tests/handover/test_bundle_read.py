@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from auditor.config import load
 from auditor.errors import UsageError
 from auditor.findings import Judgement, Readability
-from auditor.handover import envelope
 from auditor.handover.bundle import LARGEST, PAYLOAD_TYPE
 from auditor.model import Gap, Reason
 from auditor.ownership.registered import Handed
+from auditor.signing import envelope
 from tests.bundles import BUCKET, BUNDLE, Customer, Operator, a_customer, a_signer, an_operator, run
 from tests.clouds import GOOGLE_KEY, Clock
 

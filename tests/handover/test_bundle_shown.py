@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from auditor.handover import envelope
 from auditor.handover.bundle import PAYLOAD_TYPE
 from auditor.outputs import show_json
+from auditor.signing import envelope
 from tests.bundles import BUCKET, OTHERS_KEY, Operator, a_signer, an_operator, run
 from tests.clouds import GOOGLE_KEY
 from tests.handover.test_bundle_read import anew

@@ -67,7 +67,7 @@ PLAN: Final = (
     Target("auditor/questions/impact/supposing.py", (_KEYS_ONLY,)),
     Target("auditor/inventory/claiming.py", (_KEYS_ONLY, _BUNDLE_JUDGED)),
     Target("auditor/handover/bundle.py", (_BUNDLE_READ,)),
-    Target("auditor/handover/envelope.py", (_BUNDLE_MADE, _BUNDLE_READ)),
+    Target("auditor/signing/envelope.py", (_BUNDLE_MADE, _BUNDLE_READ)),
     Target("auditor/handover/bundling.py", (_BUNDLE_MADE,)),
     Target("auditor/handover/lacking.py", (_BUNDLE_READ, _BUNDLE_JUDGED)),
     Target("auditor/inventory/handed.py", (_BUNDLE_READ, _BUNDLE_JUDGED)),

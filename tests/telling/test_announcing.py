@@ -10,7 +10,7 @@ import pytest
 from auditor.config import load
 from auditor.daemon.timers import Daemon
 from auditor.errors import LedgerError
-from auditor.handover import envelope
+from auditor.signing import envelope
 from auditor.wiring import assemble
 from tests.bundles import Customer, Operator, a_customer, an_operator
 

@@ -1,0 +1,1 @@
+"""Keys that sign, and the signed envelope that bundles and evidence stand in."""
