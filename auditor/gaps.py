@@ -39,8 +39,10 @@ from auditor.model import (
     Reason,
     is_being_made,
 )
+from auditor.moments import minute, stamp
 from auditor.overruling import CLOCKS_APART
 from auditor.ownership.registered import Portion
+from auditor.plurals import counted
 from auditor.ports import Recalled
 from auditor.principals import same_principal
 from auditor.readability import KeyView
@@ -137,7 +139,7 @@ def registry_unread(name: str, error: AuditorError, read_at: datetime | None) ->
     """A registry could not be read now; `read_at`: when it was last, so that what it said then counts."""
     reason = error.reason if isinstance(error, CollectError) else Reason.UNSUPPORTED
     before = (
-        f"what it said on {read_at:%Y-%m-%d %H:%M} UTC counts"
+        f"what it said on {minute(read_at)} counts"
         if read_at is not None
         else "which key data is to be under is not known"
     )
@@ -163,7 +165,9 @@ def registry_empty(name: str) -> Gap:
 
 def registry_keyless(name: str, namespaces: int) -> Gap:
     """A registry is read whole and names no key: that nothing was found by it proves nothing."""
-    told = f"it names a key for none of its {namespaces} namespaces: which key data is to be under is not known"
+    told = (
+        f"it names a key for none of its {counted(namespaces, 'namespace')}: which key data is to be under is not known"
+    )
     return Gap(name, Reason.NOT_VISIBLE, told, "name the keys in `key`, each by its full name")
 
 
@@ -173,7 +177,7 @@ def nobody_looked() -> Gap:
         OBJECTS,
         Reason.NOT_VISIBLE,
         "no bucket is configured: which objects are under these keys, and under which of their versions, was not seen; "
-        "what depends on the keys is what registries say",
+        "of what depends on the keys only registries can tell",
         "whoever may list the buckets can tell: they configure them as [[bucket]]",
     )
 
@@ -186,7 +190,8 @@ def last_use_not_known(key: KeyName, reason: Reason) -> Gap:
 
 def registry_lacks_keys(name: str, lacking: int, namespaces: int) -> Gap:
     """A registry is read whole and does not name the key of all its namespaces."""
-    told = f"it names no key for {lacking} of its {namespaces} namespaces: which key they are under is not known"
+    its = counted(namespaces, "namespace")
+    told = f"it names no key for {lacking} of its {its}: which key they are under is not known"
     return Gap(name, Reason.NOT_VISIBLE, told, "name the keys in `key`, each by its full name")
 
 
@@ -195,7 +200,7 @@ def of_service(name: str, told: Recalled, too_old: datetime) -> Iterator[Gap]:
     if told.failed is not None:
         yield registry_unread(name, told.failed, told.listed_at)
     elif told.listed_at < too_old:
-        effect = f"what it said on {told.listed_at:%Y-%m-%d %H:%M} UTC counts: it was not asked since"
+        effect = f"what it said on {minute(told.listed_at)} counts: it was not asked since"
         yield Gap(name, Reason.NOT_VISIBLE, effect, "scan: it is asked with each sweep")
     if told.unasked:
         why = "it was not asked about them yet"
@@ -205,16 +210,17 @@ def of_service(name: str, told: Recalled, too_old: datetime) -> Iterator[Gap]:
         why = f"it does not tell ({reason.replace('_', ' ')})"
         yield _keys_not_known(name, reason, count, told, (why, _SERVICE_HINTS.get(reason, _ASKED_AGAIN)))
     for reason, count in sorted(told.stale.items()):
-        since = f"{told.stale_since:%Y-%m-%d %H:%M} UTC" if told.stale_since is not None else "before"
+        since = minute(told.stale_since) if told.stale_since is not None else "before"
         why = reason.replace("_", " ")
-        effect = f"of {count} of {told.namespaces} namespaces it tells nothing now ({why}): what it said of them counts"
+        known = counted(told.namespaces, "namespace")
+        effect = f"of {count} of {known} it tells nothing now ({why}): what it said of them counts"
         yield Gap(name, reason, f"{effect}, the oldest of {since}", _SERVICE_HINTS.get(reason, _ASKED_AGAIN))
     for why, count in sorted(told.unclear.items()):
         yield _keys_not_known(name, Reason.MALFORMED, count, told, (why, "look at these namespaces in the registry"))
 
 
 def _keys_not_known(name: str, reason: Reason, count: int, told: Recalled, why: tuple[str, str]) -> Gap:
-    effect = f"of {count} of {told.namespaces} namespaces the registry's key is not known: {why[0]}"
+    effect = f"of {count} of {counted(told.namespaces, 'namespace')} the registry's key is not known: {why[0]}"
     return Gap(name, reason, effect, why[1])
 
 
@@ -223,7 +229,7 @@ def registries_disagree(count: int) -> Gap:
     return Gap(
         REGISTRIES,
         Reason.MALFORMED,
-        f"they say different things of {count} namespaces: what they part in neither passes nor ends",
+        f"they say different things of {counted(count, 'namespace')}: what they part in neither passes nor ends",
         "make them agree",
     )
 
@@ -233,7 +239,7 @@ def registries_part_in_labels(count: int) -> Gap:
     return Gap(
         REGISTRIES,
         Reason.MALFORMED,
-        f"they name different owners or teams of {count} namespaces: whom to call about these is not told",
+        f"they name different owners or teams of {counted(count, 'namespace')}: whom to call about these is not told",
         "make them agree",
     )
 
@@ -292,7 +298,9 @@ def not_written(bucket: str, error: LedgerError) -> Gap:
 
 def unresolved(bucket: str, reason: Reason, objects: int) -> Gap:
     """Objects were listed, and what they are encrypted with could not be learnt."""
-    return Gap(bucket, reason, f"the encryption of {objects} objects is not known", _OBJECT_HINTS[reason], objects)
+    return Gap(
+        bucket, reason, f"the encryption of {counted(objects, 'object')} is not known", _OBJECT_HINTS[reason], objects
+    )
 
 
 def list_defect(error: Exception) -> Gap:
@@ -557,7 +565,7 @@ def _of_reading(view: KeyView, principals: tuple[str, ...], judged: Sequence[Ass
             # What is unknown with it is told by its cause.
             if any(one.readability is not Readability.UNKNOWN for one in judged):
                 seen = view.memory.last_at if view.memory is not None else None
-                by = f"; it is judged by its state of {seen:%Y-%m-%dT%H:%M:%SZ}" if seen is not None else ""
+                by = f"; it is judged by its state of {stamp(seen)}" if seen is not None else ""
                 yield Gap(name, Reason.NOT_VISIBLE, f"it is being made, and tells nothing{by}", "poll again")
                 yield from _left_open(view, principals)
         case AwsKey() as key:
@@ -585,7 +593,7 @@ def _effect_of_silence(
     memory = view.memory
     if memory is None or memory.last_at is None:
         return f"its state is not known ({unread.detail}); what depends on it counts as unknown"
-    seen = f"{memory.last_at:%Y-%m-%dT%H:%M:%SZ}"
+    seen = stamp(memory.last_at)
     if view.denied or memory.missing_since is not None:
         return f"its state is not known any more ({unread.detail}); it was last read {seen}"
     if judged and all(one.readability is Readability.UNKNOWN for one in judged):
@@ -704,7 +712,7 @@ def of_refusals(
             continue
         option = "reads" if one.kind is ProbeKind.READ else "dry_runs"
         name = one.key if one.key_version is None else f"{one.key}/cryptoKeyVersions/{one.key_version}"
-        when = f"{one.at:%Y-%m-%dT%H:%M:%SZ}{', by a clock that was ahead' if ahead else ''}"
+        when = f"{stamp(one.at)}{', by a clock that was ahead' if ahead else ''}"
         yield Gap(
             name,
             Reason.NOT_VISIBLE,

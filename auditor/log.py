@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from auditor.moments import exact
+
 
 def visible(text: str) -> str:
     """Show control characters and line breaks as escapes, so that a hostile name cannot forge a line."""
@@ -40,7 +42,7 @@ def _is_plain(record: logging.LogRecord) -> bool:
 
 
 def _time(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return exact(datetime.fromtimestamp(record.created, UTC))
 
 
 def start(*, json_lines: bool, verbose: bool) -> None:

@@ -14,6 +14,7 @@ from rich.table import Column
 from auditor.log import visible
 from auditor.model import KeyName, Sweep
 from auditor.outputs import words
+from auditor.plurals import counted
 from auditor.ports import Asking
 from auditor.run import Headway
 from auditor.run import Progress as Told
@@ -86,7 +87,7 @@ class _Bars:
     def polling(self, needed: int) -> None: ...
 
     def polled(self, read: int, needed: Collection[KeyName]) -> None:
-        self._bars.console.print(f"polled {read} of {len(needed)} keys", markup=False, highlight=False)
+        self._bars.console.print(f"polled {read} of {counted(len(needed), 'key')}", markup=False, highlight=False)
 
     def probed(self, made: int, chosen: int) -> None:
         if made == chosen:
@@ -125,7 +126,7 @@ class _Lines:
     def polling(self, needed: int) -> None: ...
 
     def polled(self, read: int, needed: Collection[KeyName]) -> None:
-        self._write(f"polled {read} of {len(needed)} keys")
+        self._write(f"polled {read} of {counted(len(needed), 'key')}")
 
     def probed(self, made: int, chosen: int) -> None:
         if made == chosen:

@@ -121,4 +121,4 @@ class Parts:
 
 def new_id(moment: datetime) -> str:
     """Sortable by time, unique without one."""
-    return f"{moment:%Y%m%dT%H%M%S.%fZ}-{uuid.uuid4().hex[:8]}"
+    return f"{moment.year:04}{moment:%m%dT%H%M%S.%fZ}-{uuid.uuid4().hex[:8]}"

@@ -42,7 +42,7 @@ def test_a_healthy_fleet_ends_with_0(small: Small, capsys: pytest.CaptureFixture
     code, out, err = run(capsys, small.argv("scan"))
     assert (code, "No proven obstacle stops a read of any of the 20 objects." in out) == (0, True)
     assert "swept gs://data: 20 objects" in err
-    assert "polled 1 of 1 keys" in err
+    assert "polled 1 of 1 key" in err
 
 
 def test_a_finding_ends_with_1_and_the_table_names_it(small: Small, capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,6 +73,15 @@ def test_impact_has_no_number_of_what_nobody_told(customer: Customer, capsys: py
     assert [*affected, found["as_before"], found["writes"]["namespaces"]] == [None] * 5
 
 
+def test_no_registry_is_said_to_have_said_anything(customer: Customer, capsys: pytest.CaptureFixture[str]) -> None:
+    customer.configure(BUNDLE + KEY)
+    customer.polled()
+    assert run("impact", GOOGLE_KEY, "-c", str(customer.config)) == 3
+    out = capsys.readouterr().out
+    assert "no bucket is configured, and no registry has said yet what depends on the key" in out
+    assert "registries say" not in out
+
+
 def test_retire_says_that_the_bundle_was_not_read(customer: Customer, capsys: pytest.CaptureFixture[str]) -> None:
     customer.configure(BUNDLE + KEY)
     customer.polled()

@@ -9,6 +9,7 @@ from auditor.attribution.logged import REACHES, Change, Inquiry, Reply
 from auditor.attribution.who import seen_so
 from auditor.findings import Actor, Finding, Sought
 from auditor.model import Reason
+from auditor.moments import day, minute
 
 _PASSING: Final = frozenset({Reason.THROTTLED, Reason.TIMEOUT})
 _MOST_NAMED: Final = 3
@@ -43,7 +44,7 @@ def with_reply(one: Finding, what: Wanted, asked: Inquiry, reply: Reply, at: Mom
         why = f"calls of several may have led to it: {_each_of(found)}"
         return replace(one, unattributed=why, sought=replace(sought, settled=over))
     if newest is not None:
-        why = f"its audit log names nobody for {newest.call} of {_minute(newest.at)} (entry {newest.event_id})"
+        why = f"its audit log names nobody for {newest.call} of {minute(newest.at)} (entry {newest.event_id})"
         return replace(one, unattributed=why, sought=replace(sought, settled=True))
     if unread is not None:
         why = f"its audit log could not be read ({unread.replace('_', ' ')})"
@@ -53,9 +54,9 @@ def with_reply(one: Finding, what: Wanted, asked: Inquiry, reply: Reply, at: Mom
         return replace(one, unattributed=why, sought=sought)
     since = asked.since or at.now - REACHES[what.key.cloud]
     if sought.after is not None:
-        why = f"no entry of its audit log from {_minute(since)} on explains it, and none may come late any more"
+        why = f"no entry of its audit log from {minute(since)} on explains it, and none may come late any more"
         return replace(one, unattributed=why, sought=replace(sought, settled=True, vain=True))
-    why = f"no entry of its audit log, which reaches back to {since:%Y-%m-%d}, explains it; nobody saw it change"
+    why = f"no entry of its audit log, which reaches back to {day(since)}, explains it; nobody saw it change"
     return replace(one, unattributed=why, sought=replace(sought, settled=True))
 
 
@@ -82,13 +83,9 @@ def _done_by_nobody(one: Finding) -> Finding:
 def _each_of(found: tuple[Change, ...]) -> str:
     """Whoever may have been it, each with the newest call."""
     last = {each.principal: each for each in found}
-    told = [f"{one.principal or 'nobody named'} by {one.call} of {_minute(one.at)}" for one in last.values()]
+    told = [f"{one.principal or 'nobody named'} by {one.call} of {minute(one.at)}" for one in last.values()]
     more = f", and {len(told) - _MOST_NAMED} more" if len(told) > _MOST_NAMED else ""
     return ", ".join(told[-_MOST_NAMED:]) + more
-
-
-def _minute(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def _span(length: timedelta) -> str:

@@ -7,7 +7,9 @@ from typing import Final
 from auditor.errors import AuditorError, CollectError
 from auditor.handover.bundle import CLOCKS_APART
 from auditor.model import Gap, GcpKey, GcpKeyVersion, KeyMemory, KeyName, Reason
+from auditor.moments import minute
 from auditor.ownership.registered import Handed
+from auditor.plurals import agreed, counted
 from auditor.readability import KeyView
 
 _ANOTHER: Final = "get a newer bundle from the operator, as often as you need to know"
@@ -21,7 +23,7 @@ _USABLE: Final = "ENABLED"
 def not_believed(name: str, error: AuditorError, before: Handed | None) -> Gap:
     """A bundle could not be read, or is not believed; `before`: the one that was, so that it counts on."""
     reason = error.reason if isinstance(error, CollectError) else Reason.UNSUPPORTED
-    told = f"what the one of {_minute(before.made)}{_COUNTS}" if before is not None else _LOST
+    told = f"what the one of {minute(before.made)}{_COUNTS}" if before is not None else _LOST
     return Gap(name, reason, f"{error}; {told}", error.hint or "look at the auditor's disk")
 
 
@@ -35,7 +37,7 @@ def of_bundle(name: str, told: Handed, now: datetime, max_age: timedelta) -> Ite
     yield _hearsay(name, told)
     age = now - told.swept
     if age < -CLOCKS_APART:
-        effect = f"the oldest sweep that it tells of began in the future, at {_minute(told.swept)}"
+        effect = f"the oldest sweep that it tells of began in the future, at {minute(told.swept)}"
         yield Gap(name, Reason.MALFORMED, effect, "set this machine's clock; if it is right, ask the operator")
     if age > max_age:
         hours = age / timedelta(hours=1)
@@ -45,12 +47,14 @@ def of_bundle(name: str, told: Handed, now: datetime, max_age: timedelta) -> Ite
         yield Gap(name, Reason.TIMEOUT, effect, _ANOTHER)
     yield from (Gap(name, Reason.NOT_VISIBLE, effect, _OPERATOR) for effect in _of_the_whole(told))
     if told.unknown:
-        effect = f"the operator could not learn what {_counted(told.unknown, 'object')} are encrypted with"
+        are = agreed(told.unknown, "is", "are")
+        effect = f"the operator could not learn what {counted(told.unknown, 'object')} {are} encrypted with"
         yield Gap(name, Reason.NOT_VISIBLE, effect, _OPERATOR, told.unknown)
     if told.withheld:
+        are, they = (agreed(told.withheld, one, many) for one, many in (("is", "are"), ("it", "they")))
         effect = (
-            f"{_counted(told.withheld, 'object')} are under a key that the operator does not name, as it may be "
-            "another customer's: whether they can be read is not known"
+            f"{counted(told.withheld, 'object')} {are} under a key that the operator does not name, as it may be "
+            f"another customer's: whether {they} can be read is not known"
         )
         hint = "ask the operator why your data is under it; `[[key]] tenant` in their config lets it be named"
         yield Gap(name, Reason.NOT_VISIBLE, effect, hint, told.withheld)
@@ -90,7 +94,7 @@ def written_since(
         if numbers:
             effect = (
                 f"version {', '.join(numbers)} cannot be used now, and may have taken new data since "
-                f"{_minute(oldest)}, when the sweeps began that bundles tell of: whether any is under it is not known"
+                f"{minute(oldest)}, when the sweeps began that bundles tell of: whether any is under it is not known"
             )
             yield Gap(name.text, Reason.NOT_VISIBLE, effect, _ANOTHER)
 
@@ -111,26 +115,26 @@ def _hearsay(name: str, told: Handed) -> Gap:
     who = f"an operator that calls itself {told.operator}" if told.operator is not None else "an operator"
     effect = (
         f"no bucket is configured: which objects there are, and what they are under, {who} says, in a bundle of "
-        f"{_minute(told.made)} that is signed with the key sha256:{told.signer[:16]}; what was written, moved or "
-        f"deleted since {_minute(told.swept)} was not seen"
+        f"{minute(told.made)} that is signed with the key sha256:{told.signer[:16]}; what was written, moved or "
+        f"deleted since {minute(told.swept)} was not seen"
     )
     if told.verified is not None and told.verified < told.swept:
-        effect += f"; of some objects the key was read at {_minute(told.verified)}, and not since"
+        effect += f"; of some objects the key was read at {minute(told.verified)}, and not since"
     return Gap(name, Reason.NOT_VISIBLE, effect, _ANOTHER)
 
 
 def _of_the_whole(told: Handed) -> Iterator[str]:
     if told.unswept:
-        counted = _counted(told.unswept, "bucket")
-        yield f"the operator has {counted} without a whole sweep: what of {told.tenant} is there is not known"
+        some = counted(told.unswept, "bucket")
+        yield f"the operator has {some} without a whole sweep: what of {told.tenant} is there is not known"
     if told.elsewhere is None:
         yield "which buckets the operator does not look at is not known"
     elif told.elsewhere:
-        counted = _counted(told.elsewhere, "bucket")
-        yield f"the operator has {counted} in no config: what of {told.tenant} is there is not known"
+        some = counted(told.elsewhere, "bucket")
+        yield f"the operator has {some} in no config: what of {told.tenant} is there is not known"
     if told.unclear:
-        counted = _counted(told.unclear, "namespace")
-        yield f"of {counted} of the operator nobody says for certain whose they are: they are in no bundle"
+        some, they = counted(told.unclear, "namespace"), agreed(told.unclear, "it is", "they are")
+        yield f"of {some} of the operator nobody says for certain whose {they}: {they} in no bundle"
     if not told.registries:
         yield "not all that tells the operator whose a namespace is could be used: some may be missing"
 
@@ -138,11 +142,3 @@ def _of_the_whole(told: Handed) -> Iterator[str]:
 def _of_bucket(left_out: Iterable[str]) -> Iterator[str]:
     for one in left_out:
         yield f"its {one.replace('_', '-')} objects were left out: what of them is under which key is not known"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def _minute(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"

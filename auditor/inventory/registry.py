@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from auditor import plurals
 from auditor.errors import CollectError, DiskError, LedgerError
 from auditor.inventory import files, notes
 from auditor.inventory.claiming import claim, gather
@@ -156,7 +157,7 @@ class RegistryStore:
         before = self.kept(source)
         if before is not None and before.registry.namespaces:
             raise CollectError(
-                f"{source.name} is empty, and named {before.registry.namespaces} namespaces before",
+                f"{source.name} is empty, and named {plurals.counted(before.registry.namespaces, 'namespace')} before",
                 "write it whole; where nothing is to be registered any more, remove its [[registry]]",
                 reason=Reason.MALFORMED,
             )

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from auditor import rows
+from auditor import plurals, rows
 from auditor.errors import CollectError, LedgerError, OrderError
 from auditor.inventory import files, parts
 from auditor.inventory.layout import Layout
@@ -208,7 +208,7 @@ def _put_together(folder: Path, bucket: str, made: list[_Made]) -> tuple[list[Pa
             again = _count_twice(database, each.parts)
             if again and not each.in_order:
                 raise CollectError(
-                    f"cannot list {bucket}: its pages tell {again} versions twice, in no order",
+                    f"cannot list {bucket}: its pages tell {plurals.counted(again, 'version')} twice, in no order",
                     "sweep again; if it stays so, report it to the storage's operator",
                     reason=Reason.MALFORMED,
                 )

@@ -12,12 +12,17 @@ from auditor.action import Action
 from auditor.findings import Undo
 from auditor.log import visible
 from auditor.outputs import words
+from auditor.plurals import agreed
 from auditor.questions.impact.answer import Impact, Known
 
 _DOING: Final = {
     Action.DISABLE: "disabling",
     Action.DESTROY: "scheduling the destruction of",
     Action.REVOKE: "taking the platform's right to",
+}
+_WHO_SAYS: Final = {
+    True: "registries say what depends on the key",
+    False: "no registry has said yet what depends on the key",
 }
 
 
@@ -30,7 +35,7 @@ def impact(one: Impact) -> RenderableType:
 def verdict(one: Impact) -> str:
     """The answer in one sentence."""
     if one.idle is not None:
-        kept = f"; {_left(one)} still hang on it" if one.untouched != 0 else ""
+        kept = f"; {_left(one)} still {_hangs(one)} on it" if one.untouched != 0 else ""
         meant = "; a registry names it for its namespaces" if one.writes.registries else ""
         return f"Nothing would change: {one.idle}{kept}{meant}."
     if one.extent.objects is None:
@@ -44,7 +49,7 @@ def verdict(one: Impact) -> str:
     if one.untouched != 0:
         if one.untouched is None:
             return "Nothing would change for the namespaces that registries name it for."
-        return f"Nothing would change for the {_left(one)} that hang on it."
+        return f"Nothing would change for the {_left(one)} that {_hangs(one)} on it."
     if one.writes.registries:
         left = ", and not everything is known" if one.gaps else ""
         fails = "would fail" if one.writes.fail else "may fail"
@@ -67,6 +72,10 @@ def _left(one: Impact) -> str:
     if one.untouched is None:
         return "namespaces that registries name it for"
     return words.counted(one.untouched, "object")
+
+
+def _hangs(one: Impact) -> str:
+    return agreed(one.untouched or 0, "hangs", "hang")
 
 
 def _shifts(one: Impact) -> Table:
@@ -120,7 +129,8 @@ def _writes(one: Impact) -> Iterator[Text]:
         return
     yield _plain(f"writes      {one.writes.text}")
     if one.writes.fail is not False and one.writes.namespaces:
-        yield _plain(f"            {words.counted(one.writes.namespaces, 'namespace')} have data under the key")
+        has = agreed(one.writes.namespaces, "has", "have")
+        yield _plain(f"            {words.counted(one.writes.namespaces, 'namespace')} {has} data under the key")
     yield from (_plain(f"            it is the default key of {bucket}") for bucket in one.writes.buckets)
     yield from _named(one, "            ")
 
@@ -147,9 +157,7 @@ def known(one: Known, now: datetime) -> Iterator[Text]:
         yield _plain(f"known       {told}", "yellow")
         return
     if one.listed is None:
-        yield _plain(
-            "known       no object: no bucket is configured, and registries say what depends on the key", "yellow"
-        )
+        yield _plain(f"known       no object: no bucket is configured, and {_WHO_SAYS[one.heard]}", "yellow")
         return
     age = f"; the oldest sweep began {words.until(one.swept, now)}" if one.swept else ""
     yield _plain(

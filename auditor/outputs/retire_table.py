@@ -11,6 +11,7 @@ from rich.text import Text
 
 from auditor.log import visible
 from auditor.model import Cloud
+from auditor.moments import day
 from auditor.outputs import last_use, words
 from auditor.prices import KEY_SOURCE
 from auditor.questions.retire.standing import MANAGED, SETTLES, Candidate, Recorded, Retiring, Step, Use
@@ -157,7 +158,7 @@ def _gaps(one: Retiring) -> Iterator[Text]:
 
 
 def _day(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d}" if moment is not None else "an unknown day"
+    return day(moment) if moment is not None else "an unknown day"
 
 
 def _plain(text: str, style: str = "") -> Text:

@@ -8,6 +8,7 @@ from typing import Final
 from auditor.findings import Assessed, Basis, Coverage, Judgement, Readability, Status, member_of
 from auditor.model import Gap, Population, Reason
 from auditor.outputs import words
+from auditor.plurals import agreed
 
 STOPPED: Final = (
     Readability.LOST,
@@ -77,8 +78,8 @@ def _by_objects(judgement: Judgement) -> str:
     now = stopped(judgement.assessed)
     lost, doomed = sums[Readability.LOST].objects, sums[Readability.DOOMED].objects
     if now.objects:
-        told = f"{words.number(now.objects)} of {words.number(total.objects)} objects cannot be read now"
-        parts = [f"{words.number(lost)} are lost for good"] if lost else []
+        told = f"{words.number(now.objects)} of {words.counted(total.objects, 'object')} cannot be read now"
+        parts = [f"{words.number(lost)} {agreed(lost, 'is', 'are')} lost for good"] if lost else []
         if doomed:
             parts.append(f"{words.number(doomed)} will be lost for good at a known date")
         if meant := _meant(judgement):
@@ -89,7 +90,8 @@ def _by_objects(judgement: Judgement) -> str:
             f"Whether any of {words.counted(total.objects, 'object')} can be read is not known{_not_whole(judgement)}."
         )
     else:
-        told = f"No proven obstacle stops a read of any of the {words.number(total.objects)} objects"
+        which = agreed(total.objects, "the 1 object", f"any of the {words.number(total.objects)} objects")
+        told = f"No proven obstacle stops a read of {which}"
     expiring, unknown = sums[Readability.EXPIRING].objects, sums[Readability.UNKNOWN].objects
     if expiring:
         told += f"; {words.number(expiring)} more will stop being readable at a known date"
@@ -102,7 +104,8 @@ def _not_whole(judgement: Judgement) -> str:
     buckets = judgement.coverage.buckets
     told = ""
     if never := sum(not one.complete for one in buckets):
-        told = f"; {never} of {words.counted(len(buckets), 'bucket')} have no whole sweep in force and are not counted"
+        lacks = agreed(never, "has no whole sweep in force and is", "have no whole sweep in force and are")
+        told = f"; {never} of {words.counted(len(buckets), 'bucket')} {lacks} not counted"
     every = judgement.registered.registries
     if judgement.is_keys_only and (unread := sum(one.namespaces is None for one in every)):
         told += f"; {unread} of {words.counted(len(every), 'registry', 'registries')} never read and not counted"
@@ -124,8 +127,10 @@ def _by_registries(judgement: Judgement) -> str:
     stopped_now = sum(sums[one] for one in STOPPED)
     unknown = sums[Readability.UNKNOWN]
     if stopped_now:
-        told = f"{words.number(stopped_now)} of {named} are under keys that cannot be used now"
-        each = {Readability.LOST: "are lost for good", Readability.DOOMED: "will be lost for good at a known date"}
+        are = agreed(stopped_now, "is", "are")
+        told = f"{words.number(stopped_now)} of {named} {are} under keys that cannot be used now"
+        are_lost = f"{agreed(sums[Readability.LOST], 'is', 'are')} lost for good"
+        each = {Readability.LOST: are_lost, Readability.DOOMED: "will be lost for good at a known date"}
         parts = [f"{words.number(sums[one])} {text}" for one, text in each.items() if sums[one]]
         told += f" ({', '.join(parts)})" if parts else ""
     elif unknown:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+from auditor import moments, plurals
 from auditor.findings import Actor, Finding, SubjectKind
 from auditor.log import visible
 from auditor.model import Cloud, Extent, KeyName, split_version
@@ -47,7 +48,7 @@ def counted(count: int | None, noun: str, plural: str | None = None) -> str:
     """A number with its noun, in the plural where it belongs; `plural`: where that is not the noun with an s."""
     if count is None:
         return f"{plural or f'{noun}s'} {NOT_KNOWN}"
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {plural or f'{noun}s'}"
+    return plurals.counted(count, noun, plural)
 
 
 def amount(extent: Extent) -> str:
@@ -102,7 +103,7 @@ def dollars(amount: float) -> str:
 
 def instant(moment: datetime) -> str:
     """A time to the minute, UTC."""
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
+    return moments.minute(moment)
 
 
 def through(until: datetime) -> str:
@@ -112,7 +113,7 @@ def through(until: datetime) -> str:
 
 def stamp(moment: datetime) -> str:
     """A time to the second in RFC 3339, UTC."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}Z"
+    return moments.stamp(moment)
 
 
 def span(length: timedelta) -> str:

@@ -30,6 +30,7 @@ from auditor.model import (
     told_use,
     use_changes,
 )
+from auditor.moments import stamp
 from auditor.policy import Policy
 from auditor.principals import same_principal
 from auditor.readability import aws, gcp
@@ -138,7 +139,7 @@ def _beside_other_versions(found: Assessment, view: KeyView, probes: tuple[Probe
         return found
     cause = (
         f"data names key {view.name} without a version, and a read under version {refused.key_version} was refused "
-        f"({refused.code}) at {refused.at:%Y-%m-%dT%H:%M:%SZ}, and none has passed since"
+        f"({refused.code}) at {stamp(refused.at)}, and none has passed since"
     )
     unknown = _unknown(view.name, cause, (*found.evidence, *refused.evidence))
     return before(replace(unknown, final_at=found.final_at), found)
@@ -296,7 +297,7 @@ def _still_gone(view: KeyView, at: Standpoint, *, one_reading: bool) -> Assessme
     return Assessment(
         readability=Readability.LOST,
         basis=Basis.STATE,
-        cause=f"key {view.name} did not exist at {memory.missing_until:%Y-%m-%dT%H:%M:%SZ}, and {_silence(view)}",
+        cause=f"key {view.name} did not exist at {stamp(memory.missing_until)}, and {_silence(view)}",
         subject=Subject(SubjectKind.KEY, view.name.text),
         confidence=Confidence.INFERRED,
         evidence=_evidence(view),
@@ -311,7 +312,7 @@ def _still_denied(holding: Holding, view: KeyView, at: Standpoint) -> Assessment
     if view.denied:
         return _denied(holding, view, None, at)
     if memory.missing_since is not None:
-        cause = f"key {view.name} was not found at {memory.missing_since:%Y-%m-%dT%H:%M:%SZ}, and {_silence(view)}"
+        cause = f"key {view.name} was not found at {stamp(memory.missing_since)}, and {_silence(view)}"
         unknown = replace(_unknown(view.name, cause, _evidence(view)), final_at=_known_date(holding, view, at))
         return _past_deletion(holding, view, _evidence(view), at.now) or unknown
     return None
@@ -350,7 +351,7 @@ def withdrawn(view: KeyView) -> str:
         if isinstance(view.reading, KeyUnread) and view.reading.reason in DENIALS
         else _silence(view)
     )
-    return f"key {view.name} answered until {view.memory.last_at:%Y-%m-%dT%H:%M:%SZ} and is denied since ({how})"
+    return f"key {view.name} answered until {stamp(view.memory.last_at)} and is denied since ({how})"
 
 
 def _silence(view: KeyView) -> str:
@@ -360,7 +361,7 @@ def _silence(view: KeyView) -> str:
 
 def _since_denied(view: KeyView) -> str:
     since = view.memory.denied_since if view.memory is not None else None
-    return f"it is denied since {since:%Y-%m-%dT%H:%M:%SZ}, and {_silence(view)}" if since else _silence(view)
+    return f"it is denied since {stamp(since)}, and {_silence(view)}" if since else _silence(view)
 
 
 def _known_date(holding: Holding, view: KeyView, at: Standpoint) -> datetime | None:
@@ -413,7 +414,7 @@ def _past_deletion(holding: Holding, view: KeyView, evidence: tuple[Evidence, ..
     return Assessment(
         readability=Readability.LOST,
         basis=Basis.STATE,
-        cause=f"{subject.id} was to be destroyed at {date:%Y-%m-%dT%H:%M:%SZ}, no cancellation was seen, "
+        cause=f"{subject.id} was to be destroyed at {stamp(date)}, no cancellation was seen, "
         "and it gives no answer any more",
         subject=subject,
         confidence=Confidence.INFERRED,
@@ -440,9 +441,7 @@ def _remembered(holding: Holding, view: KeyView, at: Standpoint) -> Assessment |
         cause = f"{found.cause}; that date has passed, and whether it was cancelled in time is not known"
         return replace(found, cause=cause, confidence=Confidence.INFERRED, undo=())
     if found.readability in {Readability.READABLE, Readability.EXPIRING} and not _is_fresh(memory, at):
-        cause = (
-            f"key {view.name} was last read at {memory.last_at:%Y-%m-%dT%H:%M:%SZ}, too long ago to call it readable"
-        )
+        cause = f"key {view.name} was last read at {stamp(memory.last_at)}, too long ago to call it readable"
         return replace(_unknown(view.name, cause, found.evidence), final_at=found.final_at)
     return found
 

@@ -4,6 +4,7 @@ Source: NIST SP 800-53 Rev. 5, SI-4(5) and AU-5; PCI DSS v4.0.1, 10.7.2.
 """
 
 from auditor.findings import Outcome, Severity
+from auditor.moments import stamp
 from auditor.rule import ConfiguredFeed, Context, Rule, failed, passed, unknown
 
 
@@ -14,10 +15,10 @@ def check(feed: ConfiguredFeed, at: Context) -> Outcome:
         return unknown("only the daemon listens to it")
     if feed.untold:
         first = feed.untold[0]
-        return failed(f"key {first.key} was changed at {first.at:%Y-%m-%dT%H:%M:%SZ}, and the feed has not told of it")
+        return failed(f"key {first.key} was changed at {stamp(first.at)}, and the feed has not told of it")
     last = ear.answered or ear.since
     if abs(at.now - last) > at.policy.feed_max_silence:
-        return failed(f"its service gave no answer since {last:%Y-%m-%dT%H:%M:%SZ}")
+        return failed(f"its service gave no answer since {stamp(last)}")
     if ear.answered is None:
         return unknown("its service gave no answer yet")
     return passed("its service answers, and no change came to light without it")

@@ -9,6 +9,7 @@ from typing import Final
 from auditor.findings import Outcome, Severity
 from auditor.ownership.owned import HeardRegistry
 from auditor.ownership.registered import Mismatch, Portion
+from auditor.plurals import agreed, counted
 from auditor.rule import Context, Rule, failed, not_applicable, passed, unknown
 
 _WRONG: Final = {
@@ -28,7 +29,8 @@ def check(registry: HeardRegistry, at: Context) -> Outcome:  # noqa: ARG001 - ev
     if not registry.read:
         return unknown("it was never read")
     if registry.untold:
-        return unknown(f"of {registry.untold} keys that it names nobody tells whether they exist")
+        they = agreed(registry.untold, "it exists", "they exist")
+        return unknown(f"of {counted(registry.untold, 'key')} that it names nobody tells whether {they}")
     if not registry.applies:
         return not_applicable("it says nothing that could be wrong so")
     return passed("nothing in it is wrong so")

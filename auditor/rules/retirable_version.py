@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from auditor.findings import Outcome, Severity
 from auditor.model import Cloud, GcpKey, resting
+from auditor.moments import day
 from auditor.questions.retire.standing import Candidate, Step, Use
 from auditor.rule import Context, HeldKey, Rule, failed, never_told, not_applicable, not_told, passed
 
@@ -46,7 +47,7 @@ def _advice(unused: Sequence[Candidate]) -> str:
     """How far they are on their way out; no command, so that none is at hand before its time."""
     waiting = [one.next.at for one in unused if one.next.step is Step.WAIT and one.next.at is not None]
     over = any(one.next.step is Step.DESTROY for one in unused)
-    until = f"; disabled, and to be left so until {min(waiting):%Y-%m-%d}" if waiting else ""
+    until = f"; disabled, and to be left so until {day(min(waiting))}" if waiting else ""
     month = sum(one.month for one in unused if one.month is not None)
     price = f"; ${month:,.2f} a month by list price"
     return f"{until}{'; nobody has missed it for the quarantine' if over else ''}{price}{_not_asked(unused)}"

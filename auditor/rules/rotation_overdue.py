@@ -7,6 +7,7 @@ from datetime import datetime
 
 from auditor.findings import Outcome, Severity
 from auditor.model import AwsKey, GcpKey, Rotation
+from auditor.moments import day
 from auditor.rule import Context, HeldKey, Rule, failed, passed, rotation_of, unknown
 
 
@@ -25,11 +26,11 @@ def check(key: HeldKey, at: Context) -> Outcome:
     if since is None and shared and is_young:
         return unknown("it has the material of the other Regions, which may be older than itself")
     if is_young:
-        return passed(f"its current material is in use since {earliest:%Y-%m-%d}{'' if since else ', or later'}")
+        return passed(f"its current material is in use since {day(earliest)}{'' if since else ', or later'}")
     if since is None and not (shared and rotation.latest_unread is None):
-        return unknown(f"it was made on {earliest:%Y-%m-%d}, and when it was rotated last could not be read")
+        return unknown(f"it was made on {day(earliest)}, and when it was rotated last could not be read")
     since = since or earliest
-    told = f"what key {key.name} encrypts with is in use since {since:%Y-%m-%d}"
+    told = f"what key {key.name} encrypts with is in use since {day(since)}"
     return failed(f"{told}; the policy demands a new one every {at.policy.rotation_period.days} days")
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from auditor.findings import Outcome, Readability, Severity
 from auditor.model import AwsKey, GcpKey, GcpKeyVersion
+from auditor.moments import day
 from auditor.questions.retire.standing import SETTLES
 from auditor.rule import (
     Context,
@@ -40,8 +41,8 @@ def check(key: HeldKey, at: Context) -> Outcome:
     named = {one.key_version for one in key.holdings}
     replaced = [one for one in known.versions if one.number in named and int(one.number) < int(primary.number)]
     if late := _late(key, known, replaced):
-        told = f"objects were stored under {_listed(late)} of key {key.name}, the last on {_last(key, late):%Y-%m-%d}"
-        more = f"although version {primary.number} took their place on {primary.created:%Y-%m-%d}"
+        told = f"objects were stored under {_listed(late)} of key {key.name}, the last on {day(_last(key, late))}"
+        more = f"although version {primary.number} took their place on {day(primary.created)}"
         return replace(failed(f"{told}, {more}"), severity=Severity.MEDIUM, members=members_under(key, late))
     longest = at.policy.stale_version
     if old := [one for one in replaced if one.created is not None and at.now - one.created > longest]:

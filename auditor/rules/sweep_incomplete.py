@@ -6,6 +6,7 @@ Source: NIST SP 800-53 Rev. 5, CM-8.
 from dataclasses import replace
 
 from auditor.findings import Outcome, Severity
+from auditor.plurals import agreed, counted
 from auditor.rule import Context, Rule, SweptBucket, failed, passed
 
 
@@ -15,7 +16,8 @@ def check(bucket: SweptBucket, at: Context) -> Outcome:
     if not coverage.complete:
         why = f": {coverage.last_attempt_failed}" if coverage.last_attempt_failed else ""
         return failed(f"no whole sweep of {coverage.bucket} is in force{why}")
-    text = f"{coverage.resolved} of {coverage.listed} objects of {coverage.bucket} are known"
+    is_, listed = agreed(coverage.resolved, "is", "are"), counted(coverage.listed, "object")
+    text = f"{coverage.resolved} of {listed} of {coverage.bucket} {is_} known"
     if coverage.last_attempt_failed:
         return failed(f"{text}, by an older sweep; the newest attempt failed: {coverage.last_attempt_failed}")
     if coverage.ratio >= at.policy.min_coverage:

@@ -140,7 +140,7 @@ def test_no_object_of_a_bucket_without_versions_gets_lost_between_passes(
 
 def test_pages_that_overlap_in_no_order_are_refused(inventory: FileInventory) -> None:
     told = [an_object(name) for name in ("a", "b", "a")]
-    with pytest.raises(CollectError, match="tell 1 versions twice, in no order") as refused:
+    with pytest.raises(CollectError, match="tell 1 version twice, in no order") as refused:
         write(inventory, BUCKET, batched(told))
     assert (refused.value.reason, bool(refused.value.hint)) == (Reason.MALFORMED, True)
 

@@ -143,7 +143,7 @@ def test_two_owners_of_one_namespace_are_a_gap_and_neither_is_told(small: Small)
     assert labels(one) == ((), ("search",))
     judgement = judged(small, sweep=False)
     (gap,) = (each for each in judgement.gaps if each.what == "registries")
-    assert (gap.reason, "different owners or teams of 1 namespaces" in gap.effect) == (Reason.MALFORMED, True)
+    assert (gap.reason, "different owners or teams of 1 namespace:" in gap.effect) == (Reason.MALFORMED, True)
     # What they say of keys counts all the same.
     assert not [each for each in judgement.findings if each.rule == "registry-mismatch"]
 

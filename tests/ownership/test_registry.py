@@ -299,7 +299,7 @@ def test_what_registries_part_in_nobody_judges_by(small: Small) -> None:
     judgement = judged(small)
     assert found(judgement) == {}
     (gap,) = (one for one in judgement.gaps if one.what == "registries")
-    assert "different things of 1 namespaces" in gap.effect
+    assert "different things of 1 namespace:" in gap.effect
 
 
 def test_a_file_that_is_no_text_is_a_gap(small: Small) -> None:

@@ -25,7 +25,7 @@ class HeadSignature:
         self._origin = len(base) - len(urlsplit(base).path)
         host = _host_of(base)
         now = datetime.fromtimestamp(second, UTC)
-        date, day = f"{now:%Y%m%dT%H%M%SZ}", f"{now:%Y%m%d}"
+        date, day = f"{now.year:04}{now:%m%dT%H%M%SZ}", f"{now.year:04}{now:%m%d}"
         signed = {"host": host, "x-amz-content-sha256": _NOTHING, "x-amz-date": date}
         if credentials.token:
             signed["x-amz-security-token"] = credentials.token

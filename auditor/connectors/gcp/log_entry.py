@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from auditor.moments import exact
+
 ACTIVITY: Final = "cloudaudit.googleapis.com/activity"
 SYSTEM_EVENT: Final = "cloudaudit.googleapis.com/system_event"
 KMS: Final = "cloudkms.googleapis.com"
@@ -38,7 +40,7 @@ def has_failed(payload: Mapping[str, Any]) -> bool:
 
 def stamp(at: datetime) -> str:
     """A moment as a filter names it."""
-    return f"{at:%Y-%m-%dT%H:%M:%S.%f}Z"
+    return exact(at)
 
 
 def quoted(text: str) -> str:

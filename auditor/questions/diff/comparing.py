@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from auditor.findings import Finding, Judgement, Status, SubjectKind, worst_first
 from auditor.gaps import OBJECTS
 from auditor.model import Gap, Reason
+from auditor.moments import stamp
+from auditor.plurals import counted
 from auditor.ports import History, Made, SweepRows
 from auditor.questions.diff.answer import ChangedFinding, Difference, How
 from auditor.questions.diff.comparable import Side, compared, side
@@ -110,8 +112,8 @@ def _otherwise(before: Judgement, after: Judgement) -> Iterator[str]:
 
 def _registries(one: Judgement) -> Iterator[tuple[str, str]]:
     for each in one.registered.registries:
-        named = "never read" if each.namespaces is None else f"{each.namespaces:,} namespaces"
-        yield each.name, f"{named}, read {each.read_at:%Y-%m-%dT%H:%M:%SZ}" if each.read_at is not None else named
+        named = "never read" if each.namespaces is None else counted(each.namespaces, "namespace")
+        yield each.name, f"{named}, read {stamp(each.read_at)}" if each.read_at is not None else named
 
 
 def _listed(what: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:

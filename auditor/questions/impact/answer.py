@@ -52,6 +52,8 @@ class Known:
     """Buckets of the accounts in use that no config names, of both clouds; None where nobody could list them."""
     told: datetime | None = None
     """Aware, UTC: when the oldest of the sweeps began that operators' bundles tell of; None where there are none."""
+    heard: bool = True
+    """Some registry has said what depends on keys."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from datetime import datetime
 from auditor.findings import BucketCoverage, Judgement
 from auditor.gaps import BUCKET_LISTS, CLOCKS, OBJECTS, names_of
 from auditor.model import Cloud, Gap, KeyName, Reason, cloud_of
+from auditor.moments import stamp
 from auditor.questions.impact.answer import Known
 from auditor.questions.retire.retiring import left_behind, namesakes
 from auditor.readability import KeyView
@@ -23,6 +24,7 @@ def known_of(judgement: Judgement, cloud: Cloud) -> Known:
         buckets=len(mine),
         lacking=sum(not one.complete for one in mine),
         elsewhere=judgement.coverage.buckets_not_configured,
+        heard=any(one.namespaces is not None for one in judgement.registered.registries),
     )
 
 
@@ -72,7 +74,7 @@ def _of_bucket(one: BucketCoverage, parts: Parts, now: datetime) -> Iterator[Gap
         yield Gap(one.bucket, Reason.NOT_VISIBLE, effect, "take them into its populations, and scan it")
     begun = one.sweep_started
     if begun is not None and now - begun > parts.policy.sweep_max_age:
-        effect = f"what was written since {begun:%Y-%m-%dT%H:%M:%SZ} is not known: its newest whole sweep began then"
+        effect = f"what was written since {stamp(begun)} is not known: its newest whole sweep began then"
         yield Gap(one.bucket, Reason.NOT_VISIBLE, effect, "scan it")
     if count := one.uploads_in_progress:
         told = f"{count:,} uploads are" if count > 1 else "an upload is"

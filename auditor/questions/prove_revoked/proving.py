@@ -27,6 +27,7 @@ from auditor.model import (
     Reason,
     cloud_of,
 )
+from auditor.moments import stamp
 from auditor.outputs import words
 from auditor.overruling import CLOCKS_APART
 from auditor.ports import OpenInventory
@@ -130,7 +131,7 @@ def see_that_it_is_meant(parts: Parts, key: KeyName, now: datetime) -> None:
     if parts.policy.means_revoked(key, now):
         return
     since = parts.policy.revoked.get(key)
-    until = f" until {since:%Y-%m-%dT%H:%M:%SZ}" if since is not None else ""
+    until = f" until {stamp(since)}" if since is not None else ""
     raise UsageError(
         f"the config means key {key} to work{until}",
         'give it `intended_state = "revoked"` in its [[key]]; `impact` tells what revoking it would do',
@@ -215,9 +216,7 @@ def _moved_since(one: BucketCoverage, off: datetime | None, now: datetime, *, by
     """
     looked = min((each for each in (one.sweep_started, one.oldest_verified) if each is not None), default=None)
     if looked is not None and (by_a_wrong_clock or looked > now + CLOCKS_APART):
-        effect = (
-            f"when its objects were looked at is not known: a clock was wrong that said {looked:%Y-%m-%dT%H:%M:%SZ}"
-        )
+        effect = f"when its objects were looked at is not known: a clock was wrong that said {stamp(looked)}"
         yield Gap(one.bucket, Reason.MALFORMED, effect, "scan again")
     elif looked is not None and off is not None and looked < off:
         yield _moved(one, looked, off)
@@ -225,8 +224,8 @@ def _moved_since(one: BucketCoverage, off: datetime | None, now: datetime, *, by
 
 def _moved(one: BucketCoverage, looked: datetime, off: datetime) -> Gap:
     effect = (
-        f"what has moved from the key to another since {looked:%Y-%m-%dT%H:%M:%SZ} is not known: not all of its "
-        f"objects were looked at since {off:%Y-%m-%dT%H:%M:%SZ}, when the key was seen to change, or told "
+        f"what has moved from the key to another since {stamp(looked)} is not known: not all of its "
+        f"objects were looked at since {stamp(off)}, when the key was seen to change, or told "
         "its state first, or again"
     )
     hint = "scan again"

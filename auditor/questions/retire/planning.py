@@ -8,6 +8,7 @@ from typing import Final
 from auditor.findings import Assessed, Judgement, Readability, in_order, member_of
 from auditor.model import AwsKey, Cloud, Encryption, GcpKey, KeyMemory, KeyName
 from auditor.outputs import words
+from auditor.plurals import agreed, counted
 from auditor.ports import Ledger, OpenInventory, Stood
 from auditor.prices import price_of
 from auditor.questions.retire.move import Move, Plan, Trend
@@ -35,8 +36,11 @@ def plan_of(
     """
     under = [one.holding for one in judgement.assessed if one.holding.key == name.text]
     if memory is None or memory.last is None:
-        objects = "" if judgement.is_keys_only else f"; {sum(one.objects or 0 for one in under):,} objects are under it"
-        told = f"the key never gave a state, so that which versions it has is not known{objects}"
+        objects = sum(one.objects or 0 for one in under)
+        held = (
+            "" if judgement.is_keys_only else f"; {counted(objects, 'object')} {agreed(objects, 'is', 'are')} under it"
+        )
+        told = f"the key never gave a state, so that which versions it has is not known{held}"
         return Plan(not_known=(told,), by_operator=judgement.is_keys_only)
     key = memory.last
     not_known: list[str] = []

@@ -7,6 +7,8 @@ from typing import Final
 
 from auditor.findings import BucketCoverage
 from auditor.model import AwsKey, Cloud, GcpKey, GcpKeyVersion, Holding, KeyManager, KeyMemory, cloud_of, resting
+from auditor.moments import minute
+from auditor.plurals import counted
 from auditor.questions.retire.standing import MANAGED, SETTLES, LastUse, Next, Standing, Step, Use
 from auditor.readability.lines import destroy, disable
 
@@ -64,7 +66,7 @@ def spoken_against(one: Standing, memory: KeyMemory, last: LastUse, seen: Seen) 
     whole = all(one.complete for one in seen.buckets if cloud_of(one.bucket) is Cloud.AWS)
     looked = _all_looked(Cloud.AWS, seen) if whole else None
     rest = memory.resting.get("")
-    used = f"AWS recorded that it was used at {_minute(last.at)} ({last.operation or 'operation not told'})"
+    used = f"AWS recorded that it was used at {minute(last.at)} ({last.operation or 'operation not told'})"
     if one.use is Use.NOT_PROVEN and rest is not None and last.at > rest:
         why = f"{used}, after it was seen to take no new data: all counts anew from then"
     elif one.use is Use.TAKES_NEW_DATA and looked is not None and last.at > looked:
@@ -137,7 +139,7 @@ def _google(version: GcpKeyVersion, look: _Look) -> Standing:
         why = "it is the primary version: new data comes under it"
         return Standing(number, state, Use.TAKES_NEW_DATA, (why, *_claimed(look.holdings)))
     unnamed = sum(one.objects or 0 for one in look.holdings if one.key_version is None)
-    reasons = (f"{_counted(unnamed, 'object')} with the key's bare name may be under it",) if unnamed else ()
+    reasons = (f"{counted(unnamed, 'object')} with the key's bare name may be under it",) if unnamed else ()
     found = Standing(number, state, Use.NOT_PROVEN, (*reasons, *_claimed(look.holdings)), since, disabled)
     return _proven(found, Cloud.GCP, look, since)
 
@@ -147,7 +149,7 @@ def _claimed(holdings: Sequence[Holding]) -> Iterator[str]:
     if any(one.is_told for one in holdings):
         yield "an operator's bundle tells of data under the key: what it does not tell of may be there all the same"
     if named := sum(one.namespaces for one in holdings if one.is_claimed):
-        yield f"{_counted(named, 'namespace')} that a registry names the key for may hold data under it"
+        yield f"{counted(named, 'namespace')} that a registry names the key for may hold data under it"
 
 
 def _disabled(fact: str, since: datetime | None, look: _Look) -> datetime | None:
@@ -194,7 +196,7 @@ def _blind(cloud: Cloud, seen: Seen, since: datetime, now: datetime) -> Iterator
     if seen.elsewhere is None:
         yield "which buckets no config names is not known"
     elif seen.elsewhere:
-        yield f"{_counted(seen.elsewhere, 'bucket')} of the accounts in use in no config: nobody looked there"
+        yield f"{counted(seen.elsewhere, 'bucket')} of the accounts in use in no config: nobody looked there"
 
 
 def _hidden(one: BucketCoverage, settled: datetime, now: datetime) -> Iterator[str]:
@@ -204,27 +206,19 @@ def _hidden(one: BucketCoverage, settled: datetime, now: datetime) -> Iterator[s
     if one.left_out:
         yield f"its {' and '.join(each.replace('_', '-') for each in one.left_out)} objects were left out"
     if one.unresolved:
-        yield f"the key of {_counted(one.unresolved, 'object')} is not known"
+        yield f"the key of {counted(one.unresolved, 'object')} is not known"
     if one.uploads_in_progress is None:
         yield "whether uploads are unfinished is not known"
     elif one.uploads_in_progress:
-        yield f"{_counted(one.uploads_in_progress, 'unfinished upload')}, of which nobody tells the key"
+        yield f"{counted(one.uploads_in_progress, 'unfinished upload')}, of which nobody tells the key"
     looked = _looked(one)
     if looked > now:
-        yield f"its objects were looked at by a clock that was ahead, from {_minute(looked)} on: sweep it again"
+        yield f"its objects were looked at by a clock that was ahead, from {minute(looked)} on: sweep it again"
     elif looked < settled:
-        yield f"its objects were looked at from {_minute(looked)} on; new data may have come until {_minute(settled)}"
+        yield f"its objects were looked at from {minute(looked)} on; new data may have come until {minute(settled)}"
 
 
 def _looked(one: BucketCoverage) -> datetime:
     """From when on its objects were looked at: on S3 the key of what is listed as before was read earlier."""
     never = datetime.min.replace(tzinfo=UTC)
     return min(one.sweep_started or never, one.oldest_verified or one.sweep_started or never)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def _minute(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -13,6 +13,7 @@ from auditor import gaps
 from auditor.errors import UsageError
 from auditor.findings import Judgement
 from auditor.model import AwsKey, Cloud, Gap, GcpKey, Holding, KeyMemory, KeyName, Reason, cloud_of
+from auditor.moments import minute
 from auditor.ownership.naming import Named, named_by, takes_new_data
 from auditor.prices import month_of
 from auditor.questions.retire.retirement import Seen, call_of, counted_anew, next_step, spoken_against, standings
@@ -212,7 +213,7 @@ def _doubts(known: KeyMemory, parts: Parts, judgement: Judgement, now: datetime)
     silent = known.denied_since is not None or known.missing_since is not None
     oldest = now - parts.policy.poll_max_age
     if silent or known.last_at is None or not oldest <= known.last_at <= now:
-        when = f"{known.last_at:%Y-%m-%d %H:%M} UTC" if known.last_at is not None else "a time that nobody knows"
+        when = minute(known.last_at) if known.last_at is not None else "a time that nobody knows"
         yield f"the key tells nothing now; what it said last is of {when}"
     if judgement.run.config_digest != parts.config_digest:
         yield "the last judgement was made by another config: poll first"
