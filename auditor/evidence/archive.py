@@ -24,6 +24,7 @@ from auditor.signing import envelope
 _PIECE: Final = 1024 * 1024
 _LONGEST_NAME: Final = 100
 """Bytes of a name that are shown."""
+_ANOTHER: Final = "it was packed anew by another program, as {} shows"
 _AGAIN: Final = "get it once more from whoever made it; `cmek-auditor report --bundle` writes it"
 _AS_IT_WAS: Final = "verify the file as it was handed over: what was unpacked and packed anew is another file"
 _OTHER_KEY: Final = (
@@ -137,9 +138,20 @@ def opened(path: Path, key: Ed25519PublicKey | None) -> Iterator[Archive]:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "look at path and rights") from None
     with file:
         try:
-            yield _Reading(path, file, os.fstat(file.fileno()).st_size).all(key)
+            yield read(path, file, key)
         except OSError as error:
             raise UsageError(f"{path} cannot be read: {error.strerror}", "look at the disk") from None
+
+
+def read(path: Path, file: BinaryIO, key: Ed25519PublicKey | None) -> Archive:
+    """Look at each byte of an archive that is open; `path`: what it is called.
+
+    Raises:
+        RefusedError: it is none, or not as it was signed.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return _Reading(path, file, size).all(key)
 
 
 class _Reading:
@@ -186,8 +198,10 @@ class _Reading:
         if len(whole) < found.size:
             self._cut_off(SEAL)
         self._entries.append(Entry(SEAL, found.size, found.crc))
-        if header + name != zipped.local(self._entries[-1]) or zlib.crc32(whole) != found.crc:
+        if zlib.crc32(whole) != found.crc:
             self._refuse(Check.FILES, f"it is damaged: {SEAL} is not what its checksum says", _AGAIN)
+        if header + name != zipped.local(self._entries[-1]):
+            self._refuse(Check.FILES, _ANOTHER.format(SEAL), _AS_IT_WAS)
         return whole
 
     def _signed(self, sealed: bytes, key: Ed25519PublicKey | None) -> tuple[bytes, str | None]:
@@ -268,7 +282,7 @@ class _Reading:
 
     def _demand_ours(self, found: Found, name: str) -> None:
         if found.is_packed or found.has_more:
-            self._refuse(Check.FILES, f"it was packed anew by another program, as {name} shows", _AS_IT_WAS)
+            self._refuse(Check.FILES, _ANOTHER.format(name), _AS_IT_WAS)
 
     def _cut_off(self, name: str) -> NoReturn:
         self._refuse(Check.FILES, f"it is cut off: it ends after {self._size:,} bytes, in or before {name}", _AGAIN)
