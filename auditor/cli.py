@@ -149,7 +149,21 @@ def serve(
 
 @app.command()
 def report(
-    kinds: Annotated[str, typer.Option("--as", help="html, json, csv, or several separated by commas.")] = "html",
+    kinds: Annotated[
+        str | None,
+        typer.Option("--as", help="html, json, csv, or several separated by commas.", show_default="html"),
+    ] = None,
+    bundle: Annotated[
+        bool,
+        typer.Option(
+            "--bundle",
+            help="All of it as one signed archive that `verify` checks: report, judgement, dependencies, readings of "
+            "keys, waivers, provenance; needs --sign-with.",
+        ),
+    ] = False,
+    sign_with: Annotated[
+        Path | None, typer.Option("--sign-with", help="Of --bundle: your private Ed25519 key, a PEM file.")
+    ] = None,
     config: ConfigOption = _CONFIG,
     output: Annotated[
         Path | None,
@@ -158,20 +172,57 @@ def report(
             "-o",
             help="File, or for several kinds the name without its ending; - is standard output, for one kind. "
             "CSV adds NAME-dependencies.csv and NAME-gaps.csv.",
-            show_default="cmek-report and the kind's ending",
+            show_default="cmek-report and the kind's ending; of --bundle cmek-evidence.zip",
         ),
     ] = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> int:
     """Render the newest judgement."""
-    from auditor.commands import render_report
+    from auditor.commands import render_report, write_evidence
 
+    if bundle:
+        if kinds is not None:
+            raise UsageError("--as and --bundle go not together", "leave --as away: a bundle has every kind")
+        if sign_with is None:
+            raise UsageError(
+                "--bundle needs --sign-with KEY.pem", "make a key: openssl genpkey -algorithm ed25519 -out KEY.pem"
+            )
+        return write_evidence(config, sign_with, output or Path("cmek-evidence.zip"), quiet=quiet, verbose=verbose)
+    if sign_with is not None:
+        raise UsageError("--sign-with is of --bundle, and nothing else of a report is signed", "give --bundle as well")
+    kinds = "html" if kinds is None else kinds
     asked = list(dict.fromkeys(one.strip() for one in kinds.split(",") if one.strip()))
     wrong = [one for one in asked if one not in set(ReportKind)]
     if wrong or not asked:
         raise UsageError(f"--as {kinds!r} names no kind of report", f"kinds are {', '.join(ReportKind)}")
     return render_report(config, asked, output, quiet=quiet, verbose=verbose)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="BUNDLE", help="What `report --bundle` has written.")],
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", help="The signer's public key, PEM; without it nobody knows who signed it."),
+    ] = None,
+    after: Annotated[
+        Path | None,
+        typer.Option("--after", help="An earlier bundle: see that the ledger of this one goes on from there."),
+    ] = None,
+    after_key: Annotated[
+        Path | None,
+        typer.Option("--after-key", help="The public key that the earlier one is signed with, where it is another."),
+    ] = None,
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+    verbose: VerboseOption = False,
+) -> int:
+    """Tell whether an evidence bundle is as it was signed, byte by byte; needs no config, and believes nothing."""
+    from auditor.commands import Answering, verify_bundle
+
+    how = Answering(form.value, output, Severity.HIGH, "", quiet=True, verbose=verbose)
+    return verify_bundle(file, key, after, after_key, how)
 
 
 @app.command()

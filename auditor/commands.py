@@ -19,7 +19,10 @@ from auditor.config import Config, load
 from auditor.connectors.registry_bundle import look
 from auditor.daemon import serving
 from auditor.daemon.leading import Leadership
-from auditor.errors import AuditorError, CollectError, UsageError
+from auditor.errors import AuditorError, CollectError, RefusedError, UsageError
+from auditor.evidence.making import make
+from auditor.evidence.verified import Verified
+from auditor.evidence.verifying import verify
 from auditor.findings import Finding, Judgement, Severity, Status
 from auditor.grants import GcpGrants
 from auditor.handover.bundling import bundling
@@ -33,6 +36,7 @@ from auditor.outputs import (
     doctor_json,
     doctor_table,
     estimate_json,
+    evidence_text,
     grants,
     impact_json,
     impact_table,
@@ -46,6 +50,8 @@ from auditor.outputs import (
     show_table,
     tabular,
     terminal,
+    verify_json,
+    verify_table,
     words,
 )
 from auditor.ownership.naming import named_by
@@ -64,7 +70,7 @@ from auditor.questions.retire.planning import plan_of
 from auditor.questions.retire.retiring import retiring, see_that_it_is_there
 from auditor.questions.retire.standing import Use
 from auditor.reporting import html_of
-from auditor.signing.keys import fingerprint_of, signing_key
+from auditor.signing.keys import fingerprint_of, signing_key, verifying_key
 from auditor.skew import plausible
 from auditor.web.users import line_for
 from auditor.wiring import Assembly, assemble, stored
@@ -349,6 +355,51 @@ def render_report(path: Path, kinds: list[str], output: Path | None, *, quiet: b
     if not quiet and sys.stdout is not None:
         sys.stdout.writelines(f"wrote {one}\n" for one in written)
     return 0
+
+
+def write_evidence(path: Path, sign_with: Path, output: Path, *, quiet: bool, verbose: bool) -> int:
+    """Write the newest judgement and all that it stands on as one signed archive."""
+    if output == _STANDARD_OUTPUT:
+        raise UsageError("a bundle is a file, and standard output is none", "name a file with --output")
+    key = signing_key(sign_with)
+    if output.exists() and output.samefile(sign_with):
+        raise UsageError(f"--output {output} is the key to sign with, which would be lost", "choose another --output")
+    with _assembled(path, verbose=verbose, asking=False) as (config, assembly):
+        assembly.ledger.verify()
+        made = make(assembly, config, key, output)
+    if not quiet and sys.stdout is not None:
+        told = evidence_text.made(made.statement, made.size, fingerprint_of(key))
+        sys.stdout.writelines(f"{visible(one)}\n" for one in (f"wrote {output}", *told))
+    return 0
+
+
+def verify_bundle(path: Path, key: Path | None, after: Path | None, after_key: Path | None, how: Answering) -> int:
+    """Print whether an evidence bundle holds; 1 where it does not, 3 where its signature was not verified.
+
+    Raises:
+        RefusedError: something of it does not hold.
+        UsageError: a file or a key cannot be read.
+    """
+    _place_for(how.output)
+    log.start(json_lines=False, verbose=how.verbose)
+    if after_key is not None and after is None:
+        raise UsageError("--after-key is of the bundle that --after names", "name that, or leave both away")
+    signer = verifying_key(key) if key is not None else None
+    found: Verified | RefusedError
+    try:
+        found = verify(path, signer, after, verifying_key(after_key) if after_key is not None else None)
+    except RefusedError as error:
+        if how.form != "json":
+            raise
+        found = error
+    with _writing(how.output) as out:
+        if how.form == "json":
+            verify_json.write(path, after, found, out)
+        elif isinstance(found, Verified):
+            terminal.plain(out).print(verify_table.verified(found, datetime.now(UTC)), soft_wrap=True)
+    if isinstance(found, RefusedError):
+        raise found
+    return 0 if found.bundle.signer is not None else 3
 
 
 def write_bundle(

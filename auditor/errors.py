@@ -19,6 +19,16 @@ class UsageError(AuditorError):
     exit_code = 2
 
 
+class RefusedError(AuditorError):
+    """What was handed over is not what was signed, or does not go on where it should; `check` names what failed."""
+
+    exit_code = 1
+
+    def __init__(self, check: str, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.check = check
+
+
 class CollectError(AuditorError):
     """A bucket or a service could not be read to the end; `reason` is the gap that it leaves."""
 

@@ -11,18 +11,18 @@ from auditor.questions.diff.comparing import compare
 from auditor.wiring import Assembly
 
 
-def html_of(assembly: Assembly, judgement: Judgement, *, linked: bool = False) -> str:
+def html_of(assembly: Assembly, judgement: Judgement, *, linked: bool = False, made: datetime | None = None) -> str:
     """Render the report of a judgement, with what changed since the sweeps before it.
 
-    `linked`: it is shown beside the other pages, and leads to them.
+    `linked`: it is shown beside the other pages, and leads to them. `made`: when it says that it was; None: now.
 
     Raises:
         LedgerError: what it stands on cannot be read.
     """
-    rows, now = assembly.rows(judgement), datetime.now(UTC)
+    rows, now = assembly.rows(judgement), made or datetime.now(UTC)
     difference = _since_the_sweeps_before(assembly, judgement)
     return html.render(
-        judgement, rows, demands(assembly), _manifest(assembly), now, difference=difference, linked=linked
+        judgement, rows, demands(assembly), _manifest(assembly, judgement), now, difference=difference, linked=linked
     )
 
 
@@ -31,10 +31,11 @@ def demands(assembly: Assembly) -> tuple[Demand, ...]:
     return tuple(rule.demand for rule in assembly.parts.rules)
 
 
-def _manifest(assembly: Assembly) -> Manifest:
-    files = tuple(sorted(item for one in assembly.ledger.sweeps() for item in (one.files or {}).items()))
-    events, head = assembly.ledger.head()
-    return Manifest(files, events, head)
+def _manifest(assembly: Assembly, judgement: Judgement) -> Manifest:
+    """What this judgement stands on, and the ledger as it was when it had been kept."""
+    sweeps = assembly.ledger.published(judgement.sweeps)
+    files = tuple(sorted(item for one in sweeps for item in (one.files or {}).items()))
+    return Manifest(files, *assembly.ledger.chain().end_of(judgement.run.id))
 
 
 def _since_the_sweeps_before(assembly: Assembly, judgement: Judgement) -> Difference | str:

@@ -1,8 +1,6 @@
 """Values to canonical JSON and back, strictly; and the digest of what counts as a change."""
 
 import hashlib
-import json
-import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -12,16 +10,13 @@ from pydantic_core import PydanticSerializationError
 
 from auditor.errors import LedgerError
 from auditor.findings import Coverage, Tally
+from auditor.ledger.link import canonical
 from auditor.model import AwsKey, GcpKey, KeyMemory, KeyReading
 from auditor.ownership.registered import NOTHING_SAID, Registered
 from auditor.waiver import GivenWaiver
 
 T = TypeVar("T")
 
-# An escaped backslash is stepped over, then a whole pair, so that only a surrogate by itself is left to be replaced.
-_HALF: Final = re.compile(
-    r"(\\\\|\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})|\\ud[89a-f][0-9a-f]{2}",
-)
 _PASSING: Final = frozenset({"at", "request_id"})
 """Fields of an evidence that differ from call to call although nothing has changed."""
 
@@ -181,11 +176,6 @@ def load(kind: type[T], text: str) -> T:
             "the ledger was changed or belongs to another version; restore it from a copy",
         ) from None
     return value
-
-
-def canonical(value: object) -> str:
-    """One text for equal values: sorted keys, no spaces, ASCII; half a character, which is no text, becomes a mark."""
-    return _HALF.sub(lambda hit: hit[1] or r"\ufffd", json.dumps(value, sort_keys=True, separators=(",", ":")))
 
 
 def facts(value: object) -> str:

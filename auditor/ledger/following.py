@@ -11,6 +11,7 @@ from auditor.findings import Coverage, Finding
 from auditor.ledger import codec, history, journal
 from auditor.ledger.codec import KeptContext, KeptKey, KeptPoll
 from auditor.ledger.database import Database
+from auditor.ledger.link import Event
 from auditor.model import Gap, KeyName
 from auditor.questions.diff.answer import KeyChange
 from auditor.telling.events import Judged, Turn
@@ -166,7 +167,7 @@ class Following:
         if turn is not None:
             yield turn
 
-    def _take(self, one: journal.Event, turn: _Turn) -> None:
+    def _take(self, one: Event, turn: _Turn) -> None:
         match one.kind:
             case "context_changed":
                 self._context = codec.load(KeptContext, one.body)
@@ -186,7 +187,7 @@ class Following:
             case "gap_closed" if one.subject in self._gaps:
                 turn.closed.append(self._gaps.pop(one.subject))
 
-    def _take_key(self, one: journal.Event, turn: _Turn) -> None:
+    def _take_key(self, one: Event, turn: _Turn) -> None:
         before = self._keys.get(one.subject)
         now = history.facts(codec.load(KeptKey, one.body), before or {})
         self._keys[one.subject] = now

@@ -1,9 +1,8 @@
 """The chain of events and the state that they add up to."""
 
-import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final, Self, TypeVar
 
@@ -11,10 +10,8 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from auditor.errors import LedgerError
-from auditor.ledger.codec import canonical
+from auditor.ledger.link import FIRST, Event
 from auditor.ledger.tables import CURRENT, DAMAGED, EVENT
-
-_FIRST: Final = "0" * 64
 
 # What an event does to the current state: (which kind of thing, whether it stands afterwards).
 EFFECTS: Final = {
@@ -37,28 +34,11 @@ EFFECTS: Final = {
     "probe_made": ("probe", True),
     "probe_told": ("probe", True),
     "probe_overruled": ("probe", False),
+    "head_given": ("head", True),
 }
 _NEWEST: Final = "newest"
-_ALONE: Final = frozenset({"poll", "context"})
+_ALONE: Final = frozenset({"poll", "context", "head"})
 """Kinds of which only the newest stands, whatever its subject."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One link of the chain."""
-
-    seq: int
-    at: str
-    kind: str
-    subject: str
-    body: str
-    previous: str
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 over everything in the link, the hash of the one before included."""
-        told = canonical([self.previous, self.seq, self.at, self.kind, self.subject, self.body])
-        return hashlib.sha256(told.encode()).hexdigest()
 
 
 class Journal:
@@ -159,7 +139,7 @@ def current(connection: Connection, thing: str) -> dict[str, Row[Any, Any, Any]]
 def head(connection: Connection) -> tuple[int, str]:
     """Number and hash of the newest event; (0, zeros) before the first."""
     found = connection.execute(select(EVENT.c.seq, EVENT.c.hash).order_by(EVENT.c.seq.desc()).limit(1)).first()
-    return (found.seq, found.hash) if found else (0, _FIRST)
+    return (found.seq, found.hash) if found else (0, FIRST)
 
 
 def has(connection: Connection, number: int, hash_: str) -> bool:
@@ -170,7 +150,7 @@ def has(connection: Connection, number: int, hash_: str) -> bool:
 def hash_of(connection: Connection, number: int) -> str:
     """Hash of one event; of number 0 what stands before the first, and nothing where there is no such event."""
     found = connection.execute(select(EVENT.c.hash).where(EVENT.c.seq == number)).scalar()
-    return str(found or "") if number else _FIRST
+    return str(found or "") if number else FIRST
 
 
 def count(connection: Connection, kind: str, since: datetime, until: datetime) -> int:
@@ -231,7 +211,7 @@ def of_kinds(connection: Connection, kinds: Iterable[str], after: int, until: in
     for row in streamed(connection, chosen.order_by(EVENT.c.seq)):
         one = Event(row.seq, row.at, row.kind, row.subject, row.body, row.previous)
         if row.hash != one.hash:
-            raise _broken(row.seq, row.at)
+            raise broken(row.seq, row.at)
         yield one
 
 
@@ -242,11 +222,11 @@ def unbroken(connection: Connection) -> None:
         LedgerError: one does not, or is missing.
     """
     before = EVENT.alias()
-    named = func.coalesce(before.c.hash, _FIRST)
+    named = func.coalesce(before.c.hash, FIRST)
     joined = EVENT.outerjoin(before, before.c.seq == EVENT.c.seq - 1)
     wrong = select(EVENT.c.seq, EVENT.c.at).select_from(joined).where(EVENT.c.previous != named)
     if (first := connection.execute(wrong.order_by(EVENT.c.seq).limit(1)).first()) is not None:
-        raise _broken(first.seq, first.at)
+        raise broken(first.seq, first.at)
 
 
 def events(connection: Connection) -> Iterator[Event]:
@@ -255,16 +235,17 @@ def events(connection: Connection) -> Iterator[Event]:
     Raises:
         LedgerError: a link is missing or was changed.
     """
-    seq, previous = 0, _FIRST
+    seq, previous = 0, FIRST
     for row in streamed(connection, select(EVENT).order_by(EVENT.c.seq)):
         one = Event(row.seq, row.at, row.kind, row.subject, row.body, row.previous)
         if row.seq != seq + 1 or row.previous != previous or row.hash != one.hash:
-            raise _broken(seq + 1, row.at)
+            raise broken(seq + 1, row.at)
         seq, previous = row.seq, row.hash
         yield one
 
 
-def _broken(seq: int, at: str) -> LedgerError:
+def broken(seq: int, at: str) -> LedgerError:
+    """What is said of a link that is missing or was changed."""
     return LedgerError(
         f"the ledger's chain breaks at event {seq} of {at}",
         "somebody changed it; nothing after that event is proven; restore it from a copy",

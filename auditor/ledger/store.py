@@ -15,10 +15,12 @@ from sqlalchemy import Connection, delete
 from auditor.errors import BusyError, LedgerError
 from auditor.findings import Assessed, Finding, Judgement, Member, Run, Status, member_of, worst_first
 from auditor.ledger import codec, history, journal
+from auditor.ledger.chain import Chain
 from auditor.ledger.codec import KeptContext, KeptKey, KeptPoll, KeptWhole
 from auditor.ledger.database import Database
 from auditor.ledger.following import Following
 from auditor.ledger.journal import Effects, Journal
+from auditor.ledger.link import canonical
 from auditor.ledger.tables import CURRENT, DAMAGED
 from auditor.model import (
     DECRYPT,
@@ -245,7 +247,7 @@ class LedgerStore:
         held: dict[Member, tuple[int, int]] = {}
         last: dict[str | None, tuple[int, int]] = {}
         with self._database.reading() as connection:
-            told = journal.told_of(connection, ("assessment_changed", "assessment_gone"), codec.canonical(key))
+            told = journal.told_of(connection, ("assessment_changed", "assessment_gone"), canonical(key))
             for at, some in groupby(told, lambda row: row.at):
                 for row in some:
                     member = _member(row.subject)
@@ -360,6 +362,10 @@ class LedgerStore:
             LedgerError: the ledger cannot be read.
         """
         return Following(self._database, number, anew=anew)
+
+    def chain(self) -> Chain:
+        """What the chain proves to somebody who has no ledger."""
+        return Chain(self._database)
 
     def hash_of(self, number: int) -> str:
         """Hash of one event; of none, what stands before the first."""
@@ -558,7 +564,7 @@ def _probe_name(probe: Probe) -> str:
     word = "cached" if probe.cached else probe.outcome.value
     why = [probe.code, dict(probe.told)] if probe.outcome is ProbeOutcome.REFUSED else []
     who = role_of(probe.principal) if probe.principal is not None else None
-    return codec.canonical([probe.bucket, probe.key, probe.key_version, probe.kind, word, who, *why])
+    return canonical([probe.bucket, probe.key, probe.key_version, probe.kind, word, who, *why])
 
 
 def _barred(key: AwsKey | GcpKey, was: KeptKey) -> tuple[str, ...]:
@@ -659,7 +665,7 @@ def _keep_gaps(connection: Connection, log: Journal, judgement: Judgement) -> No
 
 
 def _member_id(member: Member) -> str:
-    return codec.canonical(member)
+    return canonical(member)
 
 
 def _member(name: str) -> Member:

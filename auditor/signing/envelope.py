@@ -66,9 +66,17 @@ def fingerprint(key: Ed25519PublicKey) -> str:
 
 def seal(payload: bytes, kind: str, key: Ed25519PrivateKey) -> bytes:
     """Sign a payload; `kind` is its type. The same payload and key give the same bytes."""
-    signature = {"keyid": fingerprint(key.public_key()), "sig": _text(key.sign(_signed(kind, payload)))}
-    told = {"payload": _text(payload), "payloadType": kind, "signatures": [signature]}
-    return json.dumps(told, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+    return _written(payload, kind, key.sign(_signed(kind, payload)), fingerprint(key.public_key()))
+
+
+def rewritten(envelope: Any, kind: str) -> bytes:
+    """The bytes in which `seal` writes an envelope that was read: another form of the same was not written by it.
+
+    Raises:
+        ValueError: it is no envelope, or holds another type.
+    """
+    payload, signature, named = _opened(envelope, kind)
+    return _written(payload, kind, signature, named)
 
 
 def unsealed(envelope: Any, kind: str) -> tuple[bytes, str | None]:
@@ -98,6 +106,11 @@ def unseal(envelope: Any, kind: str, key: Ed25519PublicKey) -> bytes:
     except InvalidSignature:
         raise NotSignedError(_why(named, fingerprint(key))) from None
     return payload
+
+
+def _written(payload: bytes, kind: str, signature: bytes, named: object) -> bytes:
+    told = {"payload": _text(payload), "payloadType": kind, "signatures": [{"keyid": named, "sig": _text(signature)}]}
+    return json.dumps(told, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
 def _opened(envelope: Any, kind: str) -> tuple[bytes, bytes, object]:

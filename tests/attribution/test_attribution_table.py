@@ -21,6 +21,7 @@ from auditor.attribution.who import (
 )
 from auditor.findings import Confidence, Finding, Severity, Sought, Status, Subject, SubjectKind
 from auditor.ledger import codec
+from auditor.ledger.link import canonical
 from auditor.model import (
     AwsKey,
     Cloud,
@@ -600,7 +601,7 @@ def test_a_finding_of_an_older_ledger_is_read_and_has_nobody_yet() -> None:
     kept = codec.plain(a_finding("data-unreadable", KEY, sought=None))
     for name in ("actor", "unattributed", "sought"):
         del kept[name]
-    found = codec.load(Finding, codec.canonical(kept))
+    found = codec.load(Finding, canonical(kept))
     assert (found.actor, found.unattributed, found.sought) == (None, None, None)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from auditor.errors import LedgerError
-from auditor.ledger import journal
+from auditor.ledger import journal, link
 from auditor.ledger.store import LedgerStore
 from auditor.telling.events import Action, Event, events_of
 from tests.core_builders import GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key, denied
@@ -125,7 +125,7 @@ def test_what_could_not_be_read_to_its_end_is_told_whole_the_next_time(
     following = ledger.follow(0)
     of_kinds = journal.of_kinds
 
-    def breaks_off(*asked: Any) -> Iterator[journal.Event]:
+    def breaks_off(*asked: Any) -> Iterator[link.Event]:
         *most, last = of_kinds(*asked)
         yield from most
         raise LedgerError(f"the server went away before {last.kind}")

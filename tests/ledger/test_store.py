@@ -20,7 +20,7 @@ from auditor.engine import Facts, judge
 from auditor.errors import LedgerError
 from auditor.findings import BucketCoverage, Coverage, Judgement, Run, Status
 from auditor.ledger import codec
-from auditor.ledger.journal import Event
+from auditor.ledger.link import Event, canonical
 from auditor.ledger.store import LedgerStore
 from auditor.model import (
     DECRYPT,
@@ -205,7 +205,7 @@ def test_what_the_newest_judgement_stands_on_is_needed_beside_the_sweep_in_force
 def test_a_sweep_of_an_older_version_says_nothing_of_what_it_left_out() -> None:
     told = codec.plain(a_sweep())
     assert (told.pop("left_out"), told.pop("layout")) == (None, None)
-    assert codec.load(Sweep, codec.canonical(told)) == a_sweep()
+    assert codec.load(Sweep, canonical(told)) == a_sweep()
 
 
 def test_a_key_that_stops_to_answer_keeps_the_moment_of_its_last_answer(ledger: LedgerStore) -> None:
