@@ -23,3 +23,13 @@ STATES: Final[Mapping[Cloud, frozenset[str]]] = {
     ),
 }
 """Of keys of AWS, and of Cloud KMS key versions, in the services' own words."""
+
+
+def told(state: str, cloud: Cloud) -> str:
+    """A state in the service's own word, where that is one whose meaning is known."""
+    return state if state in STATES[cloud] else f"a state that this version does not know ({state})"
+
+
+def being(state: str, cloud: Cloud) -> str:
+    """The same of a key or version that is so."""
+    return state if state in STATES[cloud] else f"in {told(state, cloud)}"

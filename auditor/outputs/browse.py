@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from auditor.findings import Assessed, Assessment, Finding, Judgement, Readability, Status, member_of
-from auditor.model import AwsKey, Dependency, Gap, KeyMemory, KeyName
+from auditor.model import AwsKey, Cloud, Dependency, Gap, Grant, KeyMemory, KeyName
 from auditor.outputs import summary, words
 from auditor.outputs.summary import Amount
 from auditor.ports import DependencyRows, NamespaceRow
@@ -17,6 +17,8 @@ _FEW: Final = 2
 _FINDINGS: Final = 50
 """As many findings are named beside a key or a namespace."""
 _GAPS: Final = 20
+_FACTS: Final = {"True": "yes", "False": "no", **{repr(one): one.value for one in Grant}}
+"""What is remembered of a fact that is no text."""
 NOTHING_KNOWN: Final = "nothing known"
 """Of a key that no data was seen under: that is no proof that there is none."""
 
@@ -337,7 +339,18 @@ def _facts(key: str, kept: KeyMemory | None, now: datetime) -> Iterator[tuple[st
         if moment is not None:
             yield what, words.stamp(moment)
     for fact, moment in sorted(kept.changed.items(), key=lambda item: item[1], reverse=True)[:_FEW]:
-        yield f"{fact} changed", f"to {kept.told.get(fact, words.NOT_KNOWN)}, seen {words.stamp(moment)}"
+        yield f"{fact} changed", f"to {_told(fact, kept, KeyName(key).cloud)}, seen {words.stamp(moment)}"
+
+
+def _told(fact: str, kept: KeyMemory, cloud: Cloud) -> str:
+    """What a fact was when it was told last."""
+    told = kept.told.get(fact)
+    if told is None:
+        return words.NOT_KNOWN
+    if told in _FACTS:
+        return _FACTS[told]
+    text = told[1:-1]  # it stands in quotes
+    return words.state(text, cloud) if fact == "state" or fact.startswith("version ") else text
 
 
 def _worst(held: list[Assessed]) -> Assessment:

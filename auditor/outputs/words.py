@@ -9,7 +9,7 @@ from auditor import moments, plurals
 from auditor.findings import Actor, Finding, SubjectKind
 from auditor.log import visible
 from auditor.model import Cloud, Extent, KeyName, split_version
-from auditor.states import STATES
+from auditor.states import STATES, being, told
 from auditor.waiver import last_day
 
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
@@ -134,14 +134,14 @@ def until(moment: datetime, now: datetime) -> str:
 
 def state(text: str, cloud: Cloud) -> str:
     """A state of a key or version in the service's own word, where that is one whose meaning is known."""
-    return text if text in STATES[cloud] else f"a state that this version does not know ({text})"
+    return told(text, cloud)
 
 
 def states(some: Iterable[str], cloud: Cloud) -> str:
     """How many are in which state."""
     counts = sorted(Counter(some).items())
     known = (f"{number(count)} {one}" for one, count in counts if one in STATES[cloud])
-    unknown = (f"{number(count)} in {state(one, cloud)}" for one, count in counts if one not in STATES[cloud])
+    unknown = (f"{number(count)} {being(one, cloud)}" for one, count in counts if one not in STATES[cloud])
     return ", ".join((*known, *unknown))
 
 

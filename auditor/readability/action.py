@@ -9,6 +9,7 @@ from auditor.action import Action
 from auditor.model import (
     DECRYPT,
     AwsKey,
+    Cloud,
     GcpKey,
     GcpKeyVersion,
     Grant,
@@ -16,6 +17,7 @@ from auditor.model import (
     KeyManager,
     Right,
 )
+from auditor.states import being
 
 AWS_WAITING: Final = timedelta(days=30)
 """Where nothing else is asked for; 7 days at least. Source: AWS KMS API Reference, ScheduleKeyDeletion."""
@@ -57,11 +59,11 @@ def _aws(key: AwsKey, action: Action, agents: tuple[str, ...], now: datetime) ->
         case Action.DISABLE if key.state in _CAN_BE_DISABLED:
             return After(replace(key, state="Disabled"))
         case Action.DISABLE:
-            return After(key, f"a key that is {key.state} cannot be disabled")
+            return After(key, f"a key that is {being(key.state, Cloud.AWS)} cannot be disabled")
         case Action.DESTROY if key.state in _CAN_BE_DELETED:
             return After(replace(key, state="PendingDeletion", deletion_date=now + AWS_WAITING))
         case _:
-            return After(key, f"the deletion of a key that is {key.state} cannot be scheduled")
+            return After(key, f"the deletion of a key that is {being(key.state, Cloud.AWS)} cannot be scheduled")
 
 
 def _google(key: GcpKey, version: str | None, act: Callable[[GcpKeyVersion], GcpKeyVersion | None]) -> After:
@@ -72,7 +74,7 @@ def _google(key: GcpKey, version: str | None, act: Callable[[GcpKeyVersion], Gcp
         one.number: new for one in chosen if one.unlisted_since is None and (new := act(one)) is not None
     }
     if not changed:
-        states = ", ".join(sorted({one.state for one in chosen}))
+        states = ", ".join(sorted({being(one.state, Cloud.GCP) for one in chosen}))
         what = f"version {version} is" if version else "all its versions are"
         return After(key, f"{what} {states}, in which that cannot be done")
     return After(replace(key, versions=tuple(changed.get(one.number, one) for one in key.versions)))

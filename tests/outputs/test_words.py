@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from auditor import states
 from auditor.findings import SubjectKind
 from auditor.model import Cloud
 from auditor.outputs import metrics, scan_json, words
@@ -34,6 +35,8 @@ def test_a_state_without_a_known_meaning_is_told_in_words_wherever_states_are_co
         "2 DISABLED, 1 in a state that this version does not know (77)"
     )
     assert words.state("77", Cloud.GCP) == "a state that this version does not know (77)"
+    assert states.being("77", Cloud.GCP) == "in a state that this version does not know (77)"
+    assert states.being("DISABLED", Cloud.GCP) == "DISABLED"
     assert words.state("Enabled", Cloud.AWS) == "Enabled"
     assert words.state("ENABLED", Cloud.AWS) == "a state that this version does not know (ENABLED)"
 

@@ -318,6 +318,22 @@ def test_new_data_that_fails_already_is_told_so(tmp_path: Path) -> None:
     assert (found.fail, "version 2, the primary one, is DISABLED" in found.text) == (True, True)
 
 
+def test_whether_new_data_fails_under_a_state_of_tomorrow_is_not_known(tmp_path: Path) -> None:
+    with on_google(tmp_path) as (small, assembly, _):
+        key = small.cloud.store.key(GOOGLE_KEY)
+        assert key is not None
+        key.versions[2].state = 77
+        judgement = scan.scan(assembly.parts, NoProgress())
+        found = asked(assembly, judgement, Action.DISABLE, "1").writes
+        whole = asked(assembly, judgement, Action.DISABLE)
+    assert found.fail is None
+    assert found.text == (
+        "whether new data can be written is not known: version 2, the primary one, is in a state that this version "
+        "does not know (77)"
+    )
+    assert whole.state == "ENABLED, a state that this version does not know (77)"
+
+
 @pytest.mark.parametrize("gone", ["version", "key"])
 def test_data_that_is_lost_already_is_told(tmp_path: Path, gone: str) -> None:
     with on_google(tmp_path) as (small, assembly, clock):

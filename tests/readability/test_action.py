@@ -65,6 +65,11 @@ def test_why_nothing_can_be_done_names_what_was_asked_for() -> None:
     assert idle(replace(a_gcp_key(), versions=()), None) == "the key has no versions"
     assert idle(of_one, "1") == "version 1 is DISABLED, in which that cannot be done"
     assert idle(of_one, None) == "all its versions are DISABLED, in which that cannot be done"
+    strange = "in a state that this version does not know (77)"
+    assert idle(a_gcp_key(a_version("1", "77")), "1") == f"version 1 is {strange}, in which that cannot be done"
+    assert idle(an_aws_key("Asleep"), None) == (
+        "a key that is in a state that this version does not know (Asleep) cannot be disabled"
+    )
 
 
 @pytest.mark.parametrize(("delay", "waits"), [(None, 30), (days(1), 1), (days(120), 120)])

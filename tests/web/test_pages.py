@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html as html_of
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,12 +13,23 @@ import pytest
 
 from auditor.errors import LedgerError
 from auditor.findings import Assessed, Finding, Judgement, Readability, Status, member_of
-from auditor.model import Extent, Gap, KeyMemory, KeyName, Reason
+from auditor.model import Extent, Gap, Grant, KeyMemory, KeyName, Reason
 from auditor.outputs import browse, html
 from auditor.ownership.registered import Portion
 from auditor.rules import load
 from auditor.web.readings import Readings
-from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key, remembered
+from tests.core_builders import (
+    AGENT,
+    AWS_KEY,
+    GCP_KEY,
+    NOW,
+    a_gcp_key,
+    a_holding,
+    a_version,
+    access,
+    an_aws_key,
+    remembered,
+)
 from tests.hostile import NAMES
 from tests.outputs.test_hostile import Tags, a_judgement
 from tests.web.test_web import ask, readings
@@ -75,6 +87,23 @@ def test_every_page_says_how_old_the_answer_is_and_what_it_lacks() -> None:
         assert "Judged 3 h 0 min ago (2026-11-24T12:00:00Z)" in text, path
         assert "Gaps: 1 timeout. What could not be read is unknown, never fine." in text
         assert "key_poll failed again and again: this gets no newer" in text
+
+
+STRANGE = "a state that this version does not know (77)"
+
+
+def test_keys_tell_states_that_nobody_knows_in_words_and_facts_as_people_read_them() -> None:
+    key = a_gcp_key(a_version("1", "77"), a_version("2", "DISABLED"), access=access(GCP_KEY, Grant.ABSENT))
+    changed = {"version 1": NOW, f"right {AGENT}": NOW - timedelta(hours=1)}
+    read = shown(memory=lambda: {GCP_KEY: remembered(key, changed=changed)})
+    text = html_of.unescape(re.sub(r"<[^>]*>", " ", ask("/keys", read).text))
+    assert f"1 DISABLED, 1 in {STRANGE}" in text
+    text = html_of.unescape(re.sub(r"<[^>]*>", " ", ask(html.key_address(GCP_KEY.text), read).text))
+    assert f"to {STRANGE}, seen " in text
+    assert "to absent, seen " in text
+    assert "Grant." not in text
+    other = {GCP_KEY: remembered(key, changed={"reasons": NOW}, told={"reasons": "False"})}
+    assert "to no, seen " in ask(html.key_address(GCP_KEY.text), shown(memory=lambda: other)).text
 
 
 def test_nothing_but_the_stylesheet_is_let_in_and_the_report_knows_its_own_style() -> None:

@@ -32,6 +32,7 @@ from auditor.readability import KeyView, assess
 from auditor.readability.action import AWS_WAITING, GCP_WAITING, after
 from auditor.run import Parts
 from auditor.skew import plausible
+from auditor.states import STATES, being
 
 _CAN_BE_READ: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
 _WORST: Final = 10
@@ -256,10 +257,10 @@ def _new_data(case: _Case) -> tuple[bool | None, str]:
         return None, "which version new data is written under is not known"
     primary = next((one for one in case.known.versions if one.number == case.known.primary), None)
     if primary is not None and primary.state != "ENABLED":
-        return (
-            True,
-            f"new data cannot be written already: version {primary.number}, the primary one, is {primary.state}",
-        )
+        is_ = f"version {primary.number}, the primary one, is {being(primary.state, Cloud.GCP)}"
+        if primary.state not in STATES[Cloud.GCP]:
+            return None, f"whether new data can be written is not known: {is_}"
+        return True, f"new data cannot be written already: {is_}"
     if case.known.primary == case.version:
         return True, "it is the primary version: new data cannot be written under the key until another one is"
     return False, f"new data is written under version {case.known.primary}"

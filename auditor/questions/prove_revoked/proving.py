@@ -28,7 +28,6 @@ from auditor.model import (
     cloud_of,
 )
 from auditor.moments import stamp
-from auditor.outputs import words
 from auditor.overruling import CLOCKS_APART
 from auditor.ports import OpenInventory
 from auditor.questions.impact.unseen import gaps_beside, known_of
@@ -38,6 +37,7 @@ from auditor.questions.prove_revoked.refuting import DEAD, old_refusals, reads_s
 from auditor.rules import revocation_incomplete
 from auditor.run import Parts
 from auditor.skew import plausible
+from auditor.states import being
 
 _READS: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
 _LEFT: Final = (
@@ -170,8 +170,8 @@ def _state(memory: KeyMemory | None) -> str:
     gone = " (not found since)" if memory.missing_since is not None else ""
     hidden = " (denied since)" if memory.denied_since is not None else ""
     if isinstance(last, AwsKey):
-        return f"{words.state(last.state, Cloud.AWS)}{gone}{hidden}"
-    each = ", ".join(f"{one.number} {words.state(one.state, Cloud.GCP)}" for one in last.versions)
+        return f"{being(last.state, Cloud.AWS)}{gone}{hidden}"
+    each = ", ".join(f"{one.number} {being(one.state, Cloud.GCP)}" for one in last.versions)
     return f"{each or 'no versions'}{gone}{hidden}"
 
 

@@ -7,12 +7,12 @@ from typing import Final
 
 from auditor.findings import Assessed, Judgement, Readability, in_order, member_of
 from auditor.model import AwsKey, Cloud, Encryption, GcpKey, KeyMemory, KeyName
-from auditor.outputs import words
 from auditor.plurals import agreed, counted
 from auditor.ports import Ledger, OpenInventory, Stood
 from auditor.prices import price_of
 from auditor.questions.retire.move import Move, Plan, Trend
 from auditor.readability.lines import google_version
+from auditor.states import being
 
 COPIED_A_SECOND: Final = 72_000_000
 """Bytes that a copy of one namespace was seen to move. Source: turbopuffer docs, limits, 2026."""
@@ -72,7 +72,7 @@ def _barred(memory: KeyMemory, key: AwsKey | GcpKey) -> str | None:
         )
     if primary.state == "ENABLED":
         return None
-    is_ = f"its primary version {primary.number} is {words.state(primary.state, Cloud.GCP)}"
+    is_ = f"its primary version {primary.number} is {being(primary.state, Cloud.GCP)}"
     if primary.state == "DISABLED":
         enable = google_version("enable")(f"{key.name}/cryptoKeyVersions/{primary.number}")
         return f"{is_}: enable it first (`{enable}`), or make another one the primary one"
