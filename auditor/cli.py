@@ -175,6 +175,15 @@ def report(
             show_default="cmek-report and the kind's ending; of --bundle cmek-evidence.zip",
         ),
     ] = None,
+    framework: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--framework",
+            help="Only the controls of this framework, told whole; may be repeated, or several separated by commas. "
+            "A name that there is not lists those that there are.",
+            show_default="all frameworks",
+        ),
+    ] = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> int:
@@ -196,7 +205,10 @@ def report(
     wrong = [one for one in asked if one not in set(ReportKind)]
     if wrong or not asked:
         raise UsageError(f"--as {kinds!r} names no kind of report", f"kinds are {', '.join(ReportKind)}")
-    return render_report(config, asked, output, quiet=quiet, verbose=verbose)
+    named = [name for one in framework or () for each in one.split(",") if (name := each.strip())]
+    if framework and not named:
+        raise UsageError("--framework names none", "name one, as nist-800-53-r5, or leave it out for all")
+    return render_report(config, asked, output, named, quiet=quiet, verbose=verbose)
 
 
 @app.command()

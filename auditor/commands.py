@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from auditor import checkup, doctoring, log, scan
 from auditor import rules as all_rules
 from auditor.action import Action
 from auditor.config import Config, load
 from auditor.connectors.registry_bundle import look
+from auditor.controls import catalogue
+from auditor.controls.framework import Control, Framework
 from auditor.daemon import serving
 from auditor.daemon.leading import Leadership
 from auditor.errors import AuditorError, CollectError, RefusedError, UsageError
@@ -31,6 +33,7 @@ from auditor.log import visible
 from auditor.model import Cloud, KeyName, Reason
 from auditor.outputs import (
     bundle_text,
+    controls_json,
     diff_json,
     diff_table,
     doctor_json,
@@ -69,7 +72,7 @@ from auditor.questions.retire.move import Plan
 from auditor.questions.retire.planning import plan_of
 from auditor.questions.retire.retiring import retiring, see_that_it_is_there
 from auditor.questions.retire.standing import Use
-from auditor.reporting import html_of
+from auditor.reporting import found_in, html_of
 from auditor.signing.keys import fingerprint_of, signing_key, verifying_key
 from auditor.skew import plausible
 from auditor.web.users import line_for
@@ -344,14 +347,19 @@ def make_user(name: str) -> int:
     return 0
 
 
-def render_report(path: Path, kinds: list[str], output: Path | None, *, quiet: bool, verbose: bool) -> int:
-    """Render the newest judgement as files of each kind."""
+def render_report(
+    path: Path, kinds: list[str], output: Path | None, frameworks: list[str], *, quiet: bool, verbose: bool
+) -> int:
+    """Render the newest judgement as files of each kind, of all frameworks or those that are named."""
+    asked = catalogue.chosen(frameworks) if frameworks else ()
     if output == _STANDARD_OUTPUT and len(kinds) > 1:
         raise UsageError("standard output takes one kind of report", "name a file with --output, or one kind with --as")
     with _assembled(path, verbose=verbose, asking=False) as (_, assembly):
         assembly.ledger.verify()
         judgement = _judged(assembly)
-        written = [one for kind, to in _targets(kinds, output) for one in write_report(assembly, judgement, kind, to)]
+        written = [
+            one for kind, to in _targets(kinds, output) for one in write_report(assembly, judgement, kind, to, asked)
+        ]
     if not quiet and sys.stdout is not None:
         sys.stdout.writelines(f"wrote {one}\n" for one in written)
     return 0
@@ -468,8 +476,12 @@ def _targets(kinds: list[str], output: Path | None) -> Iterator[tuple[str, Path]
         yield kind, stem.with_name(f"{stem.name}.{kind}")
 
 
-def write_report(assembly: Assembly, judgement: Judgement, kind: str, target: Path) -> list[Path]:
+def write_report(
+    assembly: Assembly, judgement: Judgement, kind: str, target: Path, asked: tuple[Framework, ...] = ()
+) -> list[Path]:
     """Write a judgement as a file of one kind; CSV has two more beside it, with the dependencies and the gaps.
+
+    `asked`: of which frameworks' controls alone it tells; none: of all.
 
     Returns:
         The files that were written; none where it went to standard output.
@@ -478,9 +490,9 @@ def write_report(assembly: Assembly, judgement: Judgement, kind: str, target: Pa
     with _writing(target) as out:
         match kind:
             case "html":
-                out.write(html_of(assembly, judgement))
+                out.write(html_of(assembly, judgement, asked))
             case "json":
-                scan_json.write(judgement, rows, out)
+                scan_json.write(judgement, rows, out, found_in(assembly, judgement, asked).frameworks)
             case _:
                 tabular.write_findings(judgement, out)
     if target == _STANDARD_OUTPUT:
@@ -508,7 +520,7 @@ def explain_one(path: Path, what: str, form: str, output: Path | None, *, namesp
             if form == "json":
                 out.write(json.dumps(_rule(what)) + "\n")
             else:
-                terminal.plain(out).print(terminal.explain_rule(rules[what]))
+                terminal.plain(out).print(terminal.explain_rule(rules[what], _related(what)))
         return 0
     is_id = set(what.lower()) <= _HEXADECIMAL
     if not is_id and not may_be_key(what):
@@ -539,7 +551,7 @@ def list_rules(form: str, output: Path | None) -> int:
         if form == "json":
             out.write(json.dumps([_rule(rule.id) for rule in all_rules.load()], indent=1) + "\n")
         else:
-            terminal.plain(out).print(terminal.rules(rule.demand for rule in all_rules.load()))
+            terminal.plain(out).print(terminal.rules((rule.demand, _related(rule.id)) for rule in all_rules.load()))
     return 0
 
 
@@ -644,7 +656,7 @@ def _neither(what: str) -> UsageError:
     )
 
 
-def _rule(name: str) -> dict[str, str | None]:
+def _rule(name: str) -> dict[str, Any]:
     rule = next(one for one in all_rules.load() if one.id == name)
     return {
         "id": rule.id,
@@ -653,7 +665,13 @@ def _rule(name: str) -> dict[str, str | None]:
         "source": rule.source,
         "remedy": rule.remedy,
         "otherwise": rule.otherwise,
+        "controls": controls_json.related(name, catalogue.frameworks()),
     }
+
+
+def _related(rule: str) -> list[tuple[Framework, tuple[Control, ...]]]:
+    """The controls that a rule relates to, framework by framework."""
+    return [(one, controls) for one in catalogue.frameworks() if (controls := one.related(rule))]
 
 
 def _reasons(text: str) -> frozenset[Reason]:

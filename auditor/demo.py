@@ -28,7 +28,7 @@ from auditor.errors import AuditorError, UsageError
 from auditor.findings import Finding, Judgement, Readability, Status
 from auditor.locks import held
 from auditor.model import Cloud, Encryption, KeyName
-from auditor.outputs import terminal, words
+from auditor.outputs import scan_json, terminal, words
 from auditor.progress import progress_on
 from auditor.questions.retire.retiring import retiring
 from auditor.questions.retire.standing import Use
@@ -99,8 +99,9 @@ def _show(assembly: Assembly, folder: Path, google: str) -> None:
         _say("")
         for written in commands.write_report(assembly, before, "html", folder / "report.html"):
             _say(f"wrote {written}")
-        for written in commands.write_report(assembly, before, "json", folder / "scan.json"):
-            _say(f"wrote {written}")
+        with (folder / "scan.json").open("w", encoding="utf-8", newline="") as out:
+            scan_json.write(before, assembly.rows(before), out)
+        _say(f"wrote {folder / 'scan.json'}")
 
         chosen = _busiest_version(before)
         _say(f"\nNow somebody disables {chosen}")

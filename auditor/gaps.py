@@ -252,6 +252,7 @@ def registries_not_beside(error: LedgerError) -> Gap:
 
 _NEW_OBJECTS: Final = "what it makes of new objects whose writer names no key is not known"
 _NOT_SAMPLED: Final = "no probe reads its objects"
+_A_PROBE: Final = "a probe of "
 _NOT_COUNTED: Final = "unfinished multipart uploads are not counted"
 
 
@@ -261,6 +262,11 @@ def is_narrow(gap: Gap) -> bool:
     One that is worded otherwise counts as wider than it is, and never as narrower.
     """
     return gap.effect.startswith((_NEW_OBJECTS, _NOT_SAMPLED, _NOT_COUNTED))
+
+
+def is_of_probe(gap: Gap) -> bool:
+    """Whether a gap is about a probe that told nothing of the data, or of which nobody knows whether it still holds."""
+    return gap.effect.startswith(_A_PROBE)
 
 
 def of_new_objects(buckets: Iterable[BucketFacts]) -> Iterator[Gap]:
@@ -690,9 +696,9 @@ def of_probes(probes: Iterable[Probe], agents: Mapping[str, tuple[str, ...]]) ->
             same_principal(one.principal or "", each) for each in agents.get(one.bucket, ())
         )
         if one.outcome is ProbeOutcome.INCONCLUSIVE:
-            effect = f"a probe of {one.bucket} told nothing ({one.code})"
+            effect = f"{_A_PROBE}{one.bucket} told nothing ({one.code})"
         elif for_nobody and KeyName(one.key).cloud is Cloud.AWS:
-            effect = f"a probe of {one.bucket} told nothing: {one.principal} may not decrypt, and is not the platform"
+            effect = f"{_A_PROBE}{one.bucket} told nothing: {one.principal} may not decrypt, and is not the platform"
         else:
             continue
         name = one.key if one.key_version is None else f"{one.key}/cryptoKeyVersions/{one.key_version}"
@@ -716,7 +722,7 @@ def of_refusals(
         yield Gap(
             name,
             Reason.NOT_VISIBLE,
-            f"a probe of {one.bucket} was refused at {when}, and none has told otherwise since",
+            f"{_A_PROBE}{one.bucket} was refused at {when}, and none has told otherwise since",
             f"set [probe] {option} and scan, where an object can be read: a read that passes ends it, a day later "
             "where it passes through a bucket key",
         )

@@ -8,7 +8,7 @@ from typing import Final
 from auditor.controls.answer import ControlStanding, Excused, FrameworkStanding, RuleStanding, State
 from auditor.controls.framework import Control, Framework
 from auditor.findings import Basis, Counted, Finding, Judgement, Readability, Status, Subject, SubjectKind, Verdict
-from auditor.gaps import CLOCKS, OBJECTS, REGISTRIES, is_narrow
+from auditor.gaps import CLOCKS, OBJECTS, REGISTRIES, is_narrow, is_of_probe
 from auditor.model import Cloud, Encryption, Gap, KeyName, Population
 from auditor.ownership.owned import HeardRegistry, OwnedBucket, OwnedKey, PlacedKey
 from auditor.rule import (
@@ -22,7 +22,7 @@ from auditor.rule import (
     RuleSubject,
     SweptBucket,
 )
-from auditor.waiver import GivenWaiver
+from auditor.waiver import Waiver
 
 BLOCKING: Final = ("feed-silent", "key-state-unknown", "poll-stale", "sweep-incomplete", "sweep-stale")
 """While one of these fails, excused or not, what the others pass on is not all there is, or not as it is now."""
@@ -32,7 +32,7 @@ _BY_CONFIG: Final = (SweptBucket, ConfiguredFeed)
 _OWNED: Final = (OwnedKey, OwnedBucket, PlacedKey, HeardRegistry)
 """Subjects that registries are put beside."""
 _NOUNS: Final[Mapping[type[RuleSubject], str]] = {
-    Cause: "causes of readability",
+    Cause: "parts of the data",
     HeldKey: "keys",
     SweptBucket: "buckets",
     OwnedKey: "keys",
@@ -47,6 +47,7 @@ _NOUNS: Final[Mapping[type[RuleSubject], str]] = {
 _BEHIND: Final = ("/ekmConnections/", "/singleTenantHsmInstances/")
 """What is in the name of what stands behind keys on Google Cloud, which their own state does not tell of."""
 _BY_NO_POLICY: Final = frozenset({Basis.REGISTRY, Basis.BUNDLE, Basis.STATE})
+_PROBED: Final = "probe-disagrees"
 _REVOKED: Final = "data-revoked"
 _WHYS: Final = 3
 _GAPS: Final = 5
@@ -162,6 +163,12 @@ class _Sight:
             return ()
         return _listed(one for one in self.judgement.gaps if any(name in one.what for name in _BEHIND))
 
+    def of_probes(self) -> tuple[str, ...]:
+        """Probes that told nothing, or may not be as it is now."""
+        return _listed(
+            one for one in self.judgement.gaps if is_of_probe(one) and self.has(Subject(SubjectKind.KEY, one.what))
+        )
+
     def by_no_policy(self) -> int:
         """How many keys their data counts as readable under, although nobody asked a policy who may decrypt."""
         return len(
@@ -181,7 +188,9 @@ class _Sight:
         return _most(
             one.assessment.cause
             for one in self.judgement.assessed
-            if one.assessment.readability is Readability.UNKNOWN and self.has(one.assessment.subject)
+            if one.assessment.readability is Readability.UNKNOWN
+            and one.holding.key is not None
+            and self.has(one.assessment.subject)
         )
 
     def _gaps(self, names: Iterable[str]) -> Iterator[Gap]:
@@ -236,16 +245,15 @@ def _of_rule(rule: Rule, sight: _Sight, blocked: tuple[str, ...] = ()) -> RuleSt
         unseen=unseen,
         is_idle=state is State.OPEN and is_whole,
         findings=tuple(one for one in findings if one.status is Status.OPEN),
-        excused=tuple(
-            Excused(one, tuple(each.waiver for each in _given_for(one, sight.judgement.waivers)))
-            for one in findings
-            if one.status is Status.WAIVED
-        ),
+        excused=tuple(Excused(one, _waivers(one, sight.judgement)) for one in findings if one.status is Status.WAIVED),
     )
 
 
-def _given_for(finding: Finding, waivers: Iterable[GivenWaiver]) -> Iterator[GivenWaiver]:
-    return (one for one in waivers if finding.id in one.covers)
+def _waivers(finding: Finding, judgement: Judgement) -> tuple[Waiver, ...]:
+    """Those that excuse it now: one that is over excuses nothing any more."""
+    return tuple(
+        one.waiver for one in judgement.waivers if finding.id in one.covers and one.waiver.until > judgement.now
+    )
 
 
 def _unseen(rule: Rule, sight: _Sight) -> tuple[str, ...]:
@@ -268,6 +276,8 @@ def _reasons(
         yield from sight.of_registries()
     if rule.subject is Cause:
         yield from sight.behind_keys()
+    if rule.id == _PROBED:
+        yield from sight.of_probes()
     if rule.id == _REVOKED and (keys := sight.by_no_policy()):
         yield f"under {keys} keys data counts as readable by their state: no policy was evaluated for it"
 
@@ -288,4 +298,5 @@ def _not_judged(
     parts = [f"not known for {unknown} of {total} {noun}"] if unknown else []
     if untold:
         parts.append(f"nobody says, or looked, what to judge {untold} of {total} {noun} by")
-    yield " and ".join(parts) + (f": {'; '.join(whys)}" if whys else "")
+    yield " and ".join(parts)
+    yield from whys

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from auditor.findings import Demand, Judgement
 from auditor.log import visible
 from auditor.outputs.changes import NOTHING_BEFORE, changes
+from auditor.outputs.controls import Found
 from auditor.outputs.page import Manifest, view
 from auditor.ports import DependencyRows
 from auditor.questions.diff.answer import Difference
@@ -26,15 +27,16 @@ def render(
     manifest: Manifest,
     made: datetime,
     *,
+    found: Found,
     difference: Difference | str = NOTHING_BEFORE,
     linked: bool = False,
 ) -> str:
     """Render the report: HTML that needs no network and no script, at most a few megabytes at any fleet's size.
 
-    `difference`: from an earlier judgement, or why there is none. `linked`: it is shown beside the other pages, and
-    leads to them.
+    `found`: what the rules found, and of which frameworks' controls to tell. `difference`: from an earlier judgement,
+    or why there is none. `linked`: it is shown beside the other pages, and leads to them.
     """
-    page = view(judgement, rows, rules, manifest, made, changes=changes(difference))
+    page = view(judgement, rows, rules, manifest, made, changes=changes(difference), found=found)
     return _environment().get_template("report.html.j2").render(page=page, style=report_style(), linked=linked)
 
 

@@ -16,18 +16,18 @@ from auditor.findings import (
     Run,
     Severity,
     Status,
-    Verdict,
     member_of,
 )
 from auditor.model import Gap
-from auditor.outputs import summary, words
+from auditor.outputs import controls, summary, words
 from auditor.outputs.changes import ChangesView
+from auditor.outputs.controls import ControlsView, Found, RuleRow
 from auditor.outputs.summary import Amount
 from auditor.ports import DependencyRows
 from auditor.waiver import FIELDS, GivenWaiver
 
 _FINDINGS: Final = 200
-_EVIDENCES: Final = 20
+_EVIDENCES: Final = 15
 _LABELS: Final = 5
 """As many owners and teams of a finding are named."""
 _VERSIONS: Final = 300
@@ -217,8 +217,8 @@ class Page:
     namespaces_left_out: bool
     namespaces_labelled: bool
     """Somebody says of one of them who answers for it."""
-    rules: tuple[tuple[str, str, str, str, str, str, str], ...]
-    """(id, title, outcome, exceptions, met, not known, source)."""
+    controls: ControlsView
+    rules: tuple[RuleRow, ...]
     buckets: tuple[BucketRow, ...]
     gaps: tuple[Gap, ...]
     gaps_left_out: int
@@ -234,6 +234,7 @@ def view(
     made: datetime,
     *,
     changes: ChangesView,
+    found: Found,
 ) -> Page:
     """Build the page's view."""
     now = judgement.now
@@ -296,7 +297,8 @@ def view(
         ),
         namespaces_left_out=len(worst) > _NAMESPACES,
         namespaces_labelled=any(row.owner or row.team for row in worst[:_NAMESPACES]),
-        rules=_rules(judgement, by_id),
+        controls=controls.view(found, by_id),
+        rules=controls.rule_rows(found.rules.values(), by_id),
         buckets=tuple(_bucket(one) for one in judgement.coverage.buckets[:_BUCKETS]),
         gaps=judgement.gaps[:_GAPS],
         gaps_left_out=max(0, len(judgement.gaps) - _GAPS),
@@ -538,18 +540,6 @@ def _first(names: tuple[str, ...]) -> str:
 
 def _few(names: list[str]) -> str:
     return ", ".join(names) if len(names) <= 2 else words.counted(len(names), "bucket")  # noqa: PLR2004 - what fits
-
-
-def _rules(judgement: Judgement, rules: dict[str, Demand]) -> tuple[tuple[str, str, str, str, str, str, str], ...]:
-    found = []
-    for tally in judgement.tallies:
-        rule = rules.get(tally.rule)
-        failed, passed = tally.counts.get(Verdict.FAILED, 0), tally.counts.get(Verdict.PASSED, 0)
-        unknown = tally.counts.get(Verdict.UNKNOWN, 0)
-        outcome = "exception found" if failed else "not evaluated" if unknown or not passed else "no exception found"
-        title, source = (rule.title, rule.source) if rule else (tally.rule, "")
-        found.append((tally.rule, title, outcome, str(failed), str(passed), str(unknown), source))
-    return tuple(found)
 
 
 def _bucket(one: BucketCoverage) -> BucketRow:

@@ -1,14 +1,15 @@
 """`cmek-auditor/scan/1`: a judgement as JSON, dependency by dependency; its JSON Schema is in the package."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from importlib.resources import files
 from typing import Any, Final, TextIO
 
+from auditor.controls.answer import FrameworkStanding
 from auditor.findings import Actor, Assessed, BucketCoverage, Finding, Judgement, Readability, Undo
 from auditor.model import Dependency, Evidence, Gap, Requests
-from auditor.outputs import summary
+from auditor.outputs import controls_json, summary
 from auditor.ownership.registered import Handed, Registry
 from auditor.ports import DependencyRows, NamespaceRow
 from auditor.prices import usd
@@ -17,8 +18,11 @@ from auditor.waiver import FIELDS, GivenWaiver
 SCHEMA: Final = "cmek-auditor/scan/1"
 
 
-def write(judgement: Judgement, rows: DependencyRows, out: TextIO) -> None:
-    """Write the whole document; memory stays flat however many dependencies there are."""
+def write(judgement: Judgement, rows: DependencyRows, out: TextIO, controls: Sequence[FrameworkStanding] = ()) -> None:
+    """Write the whole document; memory stays flat however many dependencies there are.
+
+    `controls`: what a report says of them; a scan says nothing.
+    """
     told = head(judgement)
     out.write("{")
     out.writelines(
@@ -37,6 +41,9 @@ def write(judgement: Judgement, rows: DependencyRows, out: TextIO) -> None:
     out.write(json.dumps([gap(one) for one in judgement.gaps]))
     out.write(',\n "waivers": ')
     out.write(json.dumps([waiver(one) for one in judgement.waivers]))
+    if controls:
+        out.write(',\n "controls": ')
+        out.write(json.dumps(controls_json.frameworks(controls)))
     out.write("}\n")
 
 

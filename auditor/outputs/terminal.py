@@ -10,6 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from auditor.controls.framework import Control, Framework
 from auditor.findings import BucketCoverage, Demand, Finding, Judgement, Severity, Status
 from auditor.log import visible
 from auditor.model import Requests
@@ -216,24 +217,42 @@ def explain(one: Finding, rule: Demand | None, judgement: Judgement) -> Renderab
     return Group(*lines)
 
 
-def explain_rule(rule: Demand) -> RenderableType:
+Related = Sequence[tuple[Framework, tuple[Control, ...]]]
+"""The controls that a rule relates to, framework by framework."""
+
+
+def explain_rule(rule: Demand, related: Related = ()) -> RenderableType:
     """Tell all about one rule."""
+    told = [
+        _plain(f"        {control.id}  {control.title}" if number else f"{framework.title} ({framework.id})")
+        for framework, controls in related
+        for number, control in enumerate((controls[0], *controls))
+    ]
+    heading = "It relates to these controls:" if related else "It relates to no control of a framework."
     return Group(
         _plain(f"{rule.id} · {_severity(rule)}", _STYLES[rule.severity]),
         _plain(rule.title),
         _plain(f"source  {rule.source}", "dim"),
         _plain(f"remedy  {rule.remedy}"),
+        _plain(""),
+        _plain(heading),
+        *told,
     )
 
 
-def rules(found: Iterable[Demand]) -> RenderableType:
-    """Tell all rules in a table."""
+def rules(found: Iterable[tuple[Demand, Related]]) -> RenderableType:
+    """Tell all rules in a table, with the controls that each relates to."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("rule", "severity", "demand"):
+    for name in ("rule", "severity", "demand and related controls"):
         table.add_column(name)
-    for rule in found:
-        table.add_row(_plain(rule.id), _plain(rule.severity, _STYLES[rule.severity]), _plain(_demand(rule)))
+    for rule, related in found:
+        told = Text("\n").join([_plain(_demand(rule)), *([_plain(_ids(related), "dim")] if related else [])])
+        table.add_row(_plain(rule.id), _plain(rule.severity, _STYLES[rule.severity]), told)
     return table
+
+
+def _ids(related: Related) -> str:
+    return "; ".join(f"{framework.id} {', '.join(one.id for one in controls)}" for framework, controls in related)
 
 
 def _severity(rule: Demand) -> str:

@@ -35,6 +35,7 @@ KINDS: Final = {
 }
 
 
+CLOUDS: Final = {Cloud.AWS: "AWS", Cloud.GCP: "Google Cloud"}
 NOT_KNOWN: Final = "not known"
 """Of what nobody saw: never 0."""
 

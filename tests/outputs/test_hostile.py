@@ -16,6 +16,8 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
+from auditor.controls.answer import ControlStanding, Excused, FrameworkStanding, RuleStanding, State
+from auditor.controls.catalogue import frameworks
 from auditor.findings import (
     Assessed,
     Assessment,
@@ -36,6 +38,7 @@ from auditor.findings import (
 from auditor.log import _Json, _Plain, visible
 from auditor.model import Dependency, Encryption, Evidence, Extent, Gap, Holding, Population, Reason
 from auditor.outputs import diff_json, diff_table, html, metrics, scan_json, tabular, terminal
+from auditor.outputs.controls import Found
 from auditor.outputs.page import Manifest
 from auditor.ports import NamespaceRow, Portions
 from auditor.questions.diff.answer import (
@@ -52,6 +55,7 @@ from auditor.questions.diff.answer import (
     Turn,
 )
 from auditor.rules import load
+from auditor.waiver import Waiver
 from tests.core_builders import GCP_KEY, NOW, a_gcp_key, a_holding, a_version
 from tests.hostile import NAMES
 from tests.test_engine import found, judged
@@ -200,11 +204,43 @@ class Tags(HTMLParser):
         self.attributes |= {name for name, _ in attrs}
 
 
+def a_waiver(name: str) -> Waiver:
+    return Waiver("data-lost", NOW, name, name, name)
+
+
+def found_of(name: str, rules: Mapping[str, RuleStanding] | None = None, *, asked: bool = False) -> Found:
+    """Every free text of what the rules found is the hostile name."""
+    excused = Excused(a_judgement(name)[0].findings[0], (a_waiver(name),))
+    each = rules or {
+        rule.id: RuleStanding(rule.id, State.EXCEPTION, 1, 1, 1, 1, (name,), (name,), excused=(excused,))
+        for rule in load()
+    }
+    told = tuple(
+        FrameworkStanding(
+            one,
+            tuple(
+                ControlStanding(control, State.EXCEPTION, tuple(each[rule] for rule in control.rules))
+                for control in one.controls
+                if control.rules
+            ),
+            (),
+        )
+        for one in frameworks()
+    )
+    return Found(told, each, asked=asked)
+
+
 def page_of(name: str) -> str:
     judgement, rows = a_judgement(name)
     demands = tuple(rule.demand for rule in load())
     return html.render(
-        judgement, rows, demands, Manifest(((name, "0" * 64),), 1, "0" * 64), NOW, difference=a_difference(name)
+        judgement,
+        rows,
+        demands,
+        Manifest(((name, "0" * 64),), 1, "0" * 64),
+        NOW,
+        found=found_of(name),
+        difference=a_difference(name),
     )
 
 
@@ -225,11 +261,12 @@ def test_html_has_the_same_tags_whatever_the_names(name: str) -> None:
 def test_json_gives_names_back_as_they_are_and_stays_valid(name: str) -> None:
     judgement, rows = a_judgement(name)
     out = io.StringIO()
-    scan_json.write(judgement, rows, out)
+    scan_json.write(judgement, rows, out, found_of(name).frameworks)
     told = json.loads(out.getvalue())
     jsonschema.Draft202012Validator(scan_json.schema()).validate(told)
     assert told["dependencies"][0]["namespace"] == name
     assert told["gaps"][0]["what"] == name
+    assert told["controls"][0]["rules"][0]["not_seen"] == [name]
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
@@ -358,6 +395,11 @@ def test_the_page_stays_small_whatever_the_fleet() -> None:
     data = replace(less.data, groups=less.data.groups * 500)
     much = replace(less, data=data, keys=less.keys * 5_000, opened=less.opened * 5_000, gaps=less.gaps * 5_000)
     manifest = Manifest((("f" * 200, "0" * 64),) * 5_000, 1, "0" * 64)
-    page = html.render(large, rows, (), manifest, NOW, difference=much)
+    standing = replace(
+        found_of("n" * 1024).rules["data-lost"],
+        excused=tuple(Excused(one, (a_waiver(f"{number}" * 200),)) for number in range(2_000)),
+    )
+    found = found_of("n" * 1024, dict.fromkeys(found_of("x").rules, standing))
+    page = html.render(large, rows, (), manifest, NOW, found=found, difference=much)
     assert len(page.encode()) < 5_000_000
     assert "4800 more are not shown here" in page

@@ -10,8 +10,9 @@ import pytest
 
 from auditor.action import Action
 from auditor.checkup import Answer
+from auditor.controls.answer import State
 from auditor.findings import Basis, Confidence, Readability, Severity, Status, SubjectKind
-from auditor.model import Encryption, Population, ProbeKind, ProbeOutcome, Reason
+from auditor.model import Cloud, Encryption, Population, ProbeKind, ProbeOutcome, Reason
 from auditor.outputs import diff_json, scan_json
 from auditor.ownership.registered import Portion
 from auditor.questions.diff.answer import Change, How, Turn
@@ -26,6 +27,7 @@ WORDS: Final[dict[str, type[StrEnum]]] = {
     "answer": Answer,
     "basis": Basis,
     "change": Change,
+    "cloud": Cloud,
     "compared_by": How,
     "confidence": Confidence,
     "encryption": Encryption,
@@ -40,6 +42,7 @@ WORDS: Final[dict[str, type[StrEnum]]] = {
     "reason": Reason,
     "recorded": Recorded,
     "severity": Severity,
+    "state": State,
     "status": Status,
     "turn": Turn,
     "use": Use,
