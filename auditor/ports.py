@@ -211,6 +211,8 @@ class AuditLog(Protocol):
     def read(self, inquiries: Sequence[Inquiry]) -> Iterator[tuple[Reply, ...]]:
         """Yield replies to inquiries about one place, each as soon as it is there: who stops to listen asks no more.
 
+        None of them after a request that is one of several: whoever listens may ask elsewhere before it goes on.
+
         What could not be read is told in the reply, and is no exception.
         """
 

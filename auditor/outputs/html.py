@@ -1,5 +1,6 @@
 """Templates filled in: the report as one self-contained file, and the pages that go with a stylesheet; no script."""
 
+import re
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -8,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from auditor.findings import Demand, Judgement
 from auditor.log import visible
@@ -18,6 +20,7 @@ from auditor.ports import DependencyRows
 from auditor.questions.diff.answer import Difference
 
 _LONGEST: Final = 200
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?: UTC|Z)?)?")
 
 
 def render(
@@ -82,6 +85,7 @@ def _environment() -> Environment:
     )
     environment.filters["visible"] = visible
     environment.filters["short"] = _short
+    environment.filters["dates"] = _dates
     environment.filters["key_address"] = key_address
     environment.filters["space_address"] = space_address
     return environment
@@ -91,6 +95,12 @@ def _short(text: str) -> str:
     """A name as it is, or the start of one that nobody could read at a glance; the JSON has it whole."""
     shown = visible(text)
     return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}... ({len(shown)} characters)"
+
+
+def _dates(text: str) -> Markup:
+    """A text of ours in which no date is broken over two lines."""
+    safe = str(escape(visible(text)))
+    return Markup(_DATE.sub(r'<span class="whole">\g<0></span>', safe))  # noqa: S704 - escaped in the line before
 
 
 def _folder() -> Path:

@@ -6,7 +6,7 @@ User Guide, record contents and userIdentity element; AWS KMS Developer Guide, L
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -98,17 +98,17 @@ class AwsAuditLog:
         left = list(some)
         try:
             for one in some:
-                found = self._by_key(one)
+                found = yield from self._by_key(one)
                 # A part of a key's history may lack the very call that undid, or repeated, what the rest tells.
                 if found.changes and found.whole:
                     left.remove(one)
                     yield (_reply(one, found),)
             if left:
-                yield tuple(self._by_name(left))
+                yield (yield from self._by_name(left))
         except FAULTS as error:
             yield _silent(left, reason_of(error))
 
-    def _by_key(self, one: Inquiry) -> _Found:
+    def _by_key(self, one: Inquiry) -> Generator[tuple[Reply, ...], None, _Found]:
         """What the history has under the key's ARN; events about what stands behind the key are not."""
         found = _Found()
         if one.behind or one.calls <= _STORES:
@@ -116,9 +116,10 @@ class AwsAuditLog:
         for page in self._pages(one.key, ("ResourceName", one.key.text), (one.since, one.until), _PAGES_OF_A_KEY):
             found.whole = page is not None
             found.add(page or (), one)
+            yield ()
         return found
 
-    def _by_name(self, left: Sequence[Inquiry]) -> Iterator[Reply]:
+    def _by_name(self, left: Sequence[Inquiry]) -> Generator[tuple[Reply, ...], None, tuple[Reply, ...]]:
         """Look for the calls by their names, once for all keys: under which name a key stands is not promised."""
         found = {one.key: _Found() for one in left}
         every = [one.since for one in left]
@@ -135,8 +136,8 @@ class AwsAuditLog:
                     else:
                         found[one.key].add(page, one)
                 oldest = min((oldest, *_times(page or ())))
-        for one in left:
-            yield _reply(one, found[one.key])
+                yield ()
+        return tuple(_reply(one, found[one.key]) for one in left)
 
     def _pages(
         self, key: KeyName, by: tuple[str, str], window: tuple[datetime | None, datetime], most: int

@@ -5,7 +5,7 @@ language, Quotas and limits; the reference of `AuditLog`.
 """
 
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -47,9 +47,9 @@ class GcpAuditLog:
     def read(self, inquiries: Sequence[Inquiry]) -> Iterator[tuple[Reply, ...]]:
         """Yield replies to inquiries about one project, for some keys at a time."""
         for start in range(0, len(inquiries), _AT_ONCE):
-            yield self._read(inquiries[start : start + _AT_ONCE])
+            yield (yield from self._read(inquiries[start : start + _AT_ONCE]))
 
-    def _read(self, some: Sequence[Inquiry]) -> tuple[Reply, ...]:
+    def _read(self, some: Sequence[Inquiry]) -> Generator[tuple[Reply, ...], None, tuple[Reply, ...]]:
         project = some[0].key.owner
         found: dict[tuple[str, str], Change] = {}
         whole = sound = True
@@ -64,6 +64,7 @@ class GcpAuditLog:
                         found[change.event_id, change.call] = change
                     else:
                         sound = sound and not is_odd(entry)
+                yield ()
         except ImportError:
             return _silent(some, Reason.UNSUPPORTED)
         except FAULTS as error:
