@@ -13,6 +13,7 @@ import pytest
 
 from auditor import cli
 from auditor.connectors.gcp import keys, listing
+from auditor.controls.catalogue import frameworks
 from auditor.errors import ReadOnlyError
 from auditor.inventory.store import folder_name
 from auditor.model import GcpKeyVersion
@@ -336,12 +337,44 @@ def test_explain_and_rules_tell_every_rule(capsys: pytest.CaptureFixture[str]) -
         assert (code, rule.title in out) == (0, True)
 
 
+def test_rules_and_explain_tell_the_controls_that_a_rule_relates_to(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, ["rules", "--format", "json"])
+    told = {one["id"]: {each["framework"]: each for each in one["controls"]} for one in json.loads(out)}
+    assert [one["id"] for one in told["wrong-key"]["pci-dss-4.0.1"]["controls"]] == ["3.7.7"]
+    assert told["waiver-ending"] == {}
+    assert "pci-dss-4.0.1 3.7.7;" in run(capsys, ["rules"])[1]
+    assert "3.7.7  Keys cannot be swapped without authority" in run(capsys, ["explain", "wrong-key"])[1]
+    _, out, _ = run(capsys, ["explain", "wrong-key", "--format", "json"])
+    assert json.loads(out)["controls"] == list(told["wrong-key"].values())
+
+
+def test_a_report_of_some_frameworks_tells_no_other(
+    small: Small, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run(capsys, small.argv("scan", "-q"))
+    asked = ("--framework", "hipaa,fedramp-r5", "--framework", "dora")
+    code, out, _ = run(capsys, small.argv("report", "--as", "html,json", "-o", str(tmp_path / "r"), *asked))
+    assert (code, len(out.splitlines())) == (0, 2)
+    page = (tmp_path / "r.html").read_text()
+    assert [name in page for name in ('id="c-dora"', 'id="c-hipaa"', 'id="c-nist-800-53-r5"', 'id="c-gdpr"')] == [
+        *(True, True, True),
+        False,
+    ]
+    told = json.loads((tmp_path / "r.json").read_text())
+    assert [one["framework"] for one in told["controls"]] == ["dora", "hipaa", "nist-800-53-r5"]
+    run(capsys, small.argv("report", "-q", "-o", str(tmp_path / "all.html")))
+    assert (tmp_path / "all.html").read_text().count('<details class="framework"') == len(frameworks())
+    assert "controls" not in json.loads(run(capsys, small.argv("poll", "--format", "json"))[1])
+
+
 REFUSED_ARGUMENTS = {
     "no such command": ["frobnicate"],
     "no such option": ["scan", "--frobnicate"],
     "no such level": ["scan", "--fail-on", "bad"],
     "no such reason": ["scan", "--allow-gaps", "bad"],
     "no such kind": ["report", "--as", "pdf"],
+    "no such framework": ["report", "--framework", "nist-800-53"],
+    "a framework without a name": ["report", "--framework", " , "],
     "a key that is none": ["poll", "alias/mine"],
     "missing argument": ["explain"],
     "namespaces of a rule": ["explain", "data-lost", "--namespaces"],

@@ -29,6 +29,8 @@ def test_the_wheel_has_one_import_package_with_the_templates_inside(wheel: Path)
         "auditor/_reports/static/report.css",
         "auditor/_reports/static/pages.css",
         "auditor/_reports/templates/namespace.html.j2",
+        "auditor/_reports/templates/controls.html.j2",
+        "auditor/controls/frameworks/nist-800-53-r5.json",
         "auditor/schemas/scan-1.schema.json",
         "auditor/schemas/estimate-1.schema.json",
         "auditor/schemas/doctor-1.schema.json",

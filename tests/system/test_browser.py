@@ -60,7 +60,7 @@ def test_it_is_never_wider_than_the_window(report: Path, width: int) -> None:
     )
     told = browse("--allow-file-access-from-files", "--virtual-time-budget=3000", "--dump-dom", frame.as_uri())
     wide, window, headings = map(int, told.partition("<title>")[2].partition("</title>")[0].split("/"))
-    assert (wide, headings) == (window, 12)
+    assert (wide, headings) == (window, 13)
 
 
 def test_on_a_phone_all_of_the_deadlines_is_seen_without_scrolling_sideways(report: Path) -> None:
