@@ -31,7 +31,7 @@ from auditor.model import (
     Sample,
     Sweep,
 )
-from auditor.ownership.registered import Declared, Doubt, Entry, Mismatch, Portion, Registered, Registry
+from auditor.ownership.registered import Declared, Doubt, Entry, Mismatch, Portion, Registered, Registry, Tenancy
 from auditor.questions.diff.answer import Between
 from auditor.questions.retire.standing import LastUse
 from auditor.rows import Done, End, Fingerprint
@@ -534,6 +534,13 @@ class RegistryKeeper(Protocol):
             LedgerError: what they said then is not kept any more.
         """
 
+    def labelled(self, digest: str) -> frozenset[KeyName]:
+        """Every key of which the config says who answers for data under it.
+
+        Raises:
+            LedgerError: what it said then is not kept any more.
+        """
+
     def declared(self, digest: str) -> Declared:
         """Which keys registries name, and in what they part.
 
@@ -653,6 +660,9 @@ class TenantRows(Protocol):
 
     def of_nobody(self, doubt: Doubt) -> int:
         """Count the namespaces of which nobody says for certain whose they are."""
+
+    def alone(self, of: Tenancy) -> "OpenInventory":
+        """What is told to one tenant, as if nothing else were there: every question is answered by that alone."""
 
 
 class SpaceRows(Protocol):
@@ -1037,11 +1047,13 @@ class SweepRows(Protocol):
         members: Sequence[Member],
         also: Collection[Member],
         left_out: Collection[tuple[str, Population]],
+        *,
+        of: Tenancy | None = None,
     ) -> Flows:
         """Compare what is under each key version of each namespace in two sweeps of each of some buckets.
 
         `members`: all holdings of both sides; `also`: those of which data that stayed is told as well; `left_out`:
-        what is compared in no case.
+        what is compared in no case; `of`: only what is told to one tenant.
 
         Raises:
             LedgerError: a file is not there, or is not what the sweep wrote.

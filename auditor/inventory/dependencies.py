@@ -19,9 +19,10 @@ from auditor.inventory import spaces, tenancy
 from auditor.inventory.alike import Alike
 from auditor.inventory.cuts import OUTSIDE, ROWS_AT_ONCE, Cut, cut
 from auditor.inventory.files import very_file
+from auditor.inventory.held import rows_alone, rows_of
 from auditor.inventory.snapshot import moment
 from auditor.model import Dependency, Encryption, Extent, Holding, Population
-from auditor.ownership.registered import Doubt, Portion
+from auditor.ownership.registered import Doubt, Portion, Tenancy
 from auditor.ports import Measured, NamespaceRow, Portions
 
 _COLUMNS: Final = (
@@ -210,24 +211,33 @@ class _Names:
 class Dependencies:
     """Immutable once made; safe to use from many threads."""
 
-    def __init__(self, files: Iterable[Path], placed: Iterable[Path] = (), *, told_by_others: bool = False) -> None:
+    def __init__(
+        self,
+        files: Iterable[Path],
+        placed: Iterable[Path] = (),
+        *,
+        told_by_others: bool = False,
+        of: Tenancy | None = None,
+    ) -> None:
         """`placed`: files that tell as well how the data parts from what registries say, and from its namespace.
 
-        `told_by_others`: whoever saw objects was not this auditor.
+        `told_by_others`: whoever saw objects was not this auditor. `of`: all else is as if it were not there.
         """
         self._told_by_others = told_by_others
+        self._made_of = tuple(files), tuple(placed)
         self._database = duckdb.connect()
         self._database.execute("SET memory_limit = '512MB'")
         self._database.execute("SET threads = 2")
         self._database.execute(_TOTAL)
-        plain, beside = ([very_file(file) for file in some] for some in (files, placed))
-        read = [_read(some, columns) for some, columns in ((plain, "*, 0::BIGINT AS portions"), (beside, "*")) if some]
-        if read:
+        plain, beside = ([very_file(file) for file in some] for some in self._made_of)
+        self._files = [*plain, *beside]
+        if self._files:
             with told():
-                self._database.execute(f"CREATE VIEW dependency AS {' UNION ALL BY NAME '.join([_NOBODY, *read])}")
+                rows = rows_of(plain, beside)
+                text = rows if of is None else rows_alone(self._database, rows, of)
+                self._database.execute(f"CREATE VIEW dependency AS {text}")
         else:
             self._database.execute(f"CREATE TABLE dependency ({_COLUMNS})")
-        self._files = [*plain, *beside]
         self.failed = False
         """Whether a file could not be read since: the same again would fail again."""
         self._lock = threading.Lock()
@@ -239,6 +249,10 @@ class Dependencies:
         self._labelled: bool | None = None
         self._cut: tuple[Cut, ...] | None = None
         self._counts: dict[Cut, Mapping[str, int]] = {}
+
+    def alone(self, of: Tenancy) -> "Dependencies":
+        """The same of one tenant's data alone."""
+        return Dependencies(*self._made_of, told_by_others=self._told_by_others, of=of)
 
     def holdings(self) -> tuple[Holding, ...]:
         """All holdings, sorted by (bucket, encryption, key, key version)."""
@@ -586,16 +600,6 @@ class Dependencies:
     def _ask(self, text: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         with self._told(), self._database.cursor() as cursor:
             return cursor.execute(text, values or None).fetchall()
-
-
-# What was put beside registries by an older version, or beside none, names nobody.
-_NOBODY: Final = "SELECT NULL::VARCHAR AS owner, NULL::VARCHAR AS team WHERE false"
-
-
-def _read(paths: Iterable[str], columns: str) -> str:
-    listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-    # A folder named `key=value` is no column.
-    return f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning = false, union_by_name = true)"
 
 
 @contextmanager

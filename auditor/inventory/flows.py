@@ -17,8 +17,9 @@ from auditor.findings import Member
 from auditor.inventory.alike import Alike
 from auditor.inventory.cuts import OUTSIDE, ROWS_AT_ONCE, Cut, cut
 from auditor.inventory.files import very_file
-from auditor.inventory.sql import quoted
+from auditor.inventory.held import rows_alone, rows_of
 from auditor.model import Population
+from auditor.ownership.registered import Tenancy
 from auditor.ports import Flow
 
 _SAMPLES: Final = 10
@@ -135,17 +136,23 @@ class FoundFlows:
         return self.alike.count(some)
 
 
+Held = Sequence[tuple[Path, bool]]
+"""Files with the dependencies of one side, and whether they stand beside registries."""
+
+
 def flows(
-    before: Sequence[Path],
-    after: Sequence[Path],
+    before: Held,
+    after: Held,
     members: Sequence[Member],
     also: Collection[Member],
     left_out: Collection[tuple[str, Population]],
+    *,
+    of: Tenancy | None = None,
 ) -> FoundFlows:
     """Compare the dependencies of two sweeps of each bucket.
 
     `members`: all holdings of both sides; `also`: those of which data that stayed is told as well; `left_out`: what is
-    compared in no case.
+    compared in no case; `of`: only what is told to one tenant.
 
     Raises:
         duckdb.Error: a file is missing or damaged.
@@ -156,7 +163,7 @@ def flows(
     values = {**_members(members, also), "left_out": [f"{bucket} {population}" for bucket, population in left_out]}
     stayed = 0
     with duckdb.connect() as database:
-        files = [*_opened(database, "earlier", before), *_opened(database, "later", after)]
+        files = [*_opened(database, "earlier", before, of), *_opened(database, "later", after, of)]
         ask = _Asking(database)
         for part in (OUTSIDE, *cut(files, ask, _ROWS_AT_ONCE)):
             _compare(ask, part, values)
@@ -204,17 +211,16 @@ def _compare(ask: _Asking, part: Cut, values: Mapping[str, Any]) -> None:
     ask(_ONE_SIDED, {})
 
 
-def _opened(database: duckdb.DuckDBPyConnection, name: str, paths: Sequence[Path]) -> Iterator[str]:
-    if not paths:
+def _opened(database: duckdb.DuckDBPyConnection, name: str, held: Held, of: Tenancy | None) -> Iterator[str]:
+    if not held:
         database.execute(f"CREATE TABLE {name} ({_EMPTY})")
         return
-    files = [very_file(path) for path in paths]
-    listed = ", ".join(f"'{quoted(file)}'" for file in files)
-    # A folder named `key=value` is no column.
-    rows = f"read_parquet([{listed}], hive_partitioning = false)"
+    plain, beside = ([very_file(path) for path, is_beside in held if is_beside is wanted] for wanted in (False, True))
+    rows = rows_of(plain, beside)
     columns = "bucket, namespace, population, encryption, key, key_version, objects, bytes"
-    database.execute(f"CREATE VIEW {name} AS SELECT {columns} FROM {rows}")
-    yield from files
+    text = rows if of is None else rows_alone(database, rows, of)
+    database.execute(f"CREATE VIEW {name} AS SELECT {columns} FROM ({text})")
+    yield from (*plain, *beside)
 
 
 def _members(members: Sequence[Member], also: Collection[Member]) -> dict[str, Any]:

@@ -252,6 +252,10 @@ class RegistryStore:
         """Every key that registries name for several tenants."""
         return frozenset(KeyName(one) for one in self._note(digest)["shared"]) if digest else frozenset()
 
+    def labelled(self, digest: str) -> frozenset[KeyName]:
+        """Every key of which the config says who answers for data under it."""
+        return frozenset(map(KeyName, (one[0] for one in self._note(digest)["labels"]) if digest else self._labels))
+
     def declared(self, digest: str) -> Declared:
         """Which keys registries name, and in what they part."""
         if not digest:

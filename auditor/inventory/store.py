@@ -28,6 +28,7 @@ from auditor.inventory.layout import Layout
 from auditor.inventory.parts import Part
 from auditor.inventory.registry import RegistryStore
 from auditor.model import Listing, Population, Reason, Sample, Sweep
+from auditor.ownership.registered import Tenancy
 from auditor.ports import Begun, Coming, Passes, Shard, Written
 
 _log = logging.getLogger(__name__)
@@ -293,35 +294,46 @@ class FileInventory:
         members: Sequence[Member],
         also: Collection[Member],
         left_out: Collection[tuple[str, Population]],
+        *,
+        of: Tenancy | None = None,
     ) -> FoundFlows:
         """Compare what is under each key version of each namespace; the same again costs next to nothing.
+
+        `of`: only what is told to one tenant.
 
         Raises:
             LedgerError: a file that a sweep names is not there, or is not what the sweep wrote.
         """
         sides = [[(one.bucket, *_file(one, snapshot.DEPENDENCIES)) for one in some] for some in (before, after)]
-        asked = repr((sides, members, sorted(also, key=repr), sorted(left_out)))
+        asked = repr((sides, members, sorted(also, key=repr), sorted(left_out), of))
         with self._lock:
             for one in (*sides[0], *sides[1]):
                 self._prove(*one)
             known = self._compared
         if known is None or known[0] != asked:
-            earlier, later = ([self._root / name for _, name, _ in some] for some in sides)
+            said = of.said if of is not None else ""
+            held = ([(bucket, self._root / name) for bucket, name, _ in some] for some in sides)
+            earlier, later = (self._beside(some, said) for some in held)
             with told():
-                known = asked, flows(earlier, later, members, also, left_out)
+                known = asked, flows(earlier, later, members, also, left_out, of=of)
             self._compared = known
         return known[1]
 
-    def _dependencies(self, held: list[tuple[str, Path]], said: str) -> "_Opened":
+    def _beside(self, held: Iterable[tuple[str, Path]], said: str) -> list[tuple[Path, bool]]:
+        """Each file as it stands beside what registries said, where anything is to be put there, else as it is."""
         if self._registry is None or not said:
-            return _Opened(Dependencies(path for _, path in held), {})
-        placed = [(path, self._registry.placed(said, bucket, path)) for bucket, path in held]
-        beside = [one for _, one in placed if one is not None]
+            return [(path, False) for _, path in held]
+        placed = ((path, self._registry.placed(said, bucket, path)) for bucket, path in held)
+        return [(path, False) if beside is None else (beside, True) for path, beside in placed]
+
+    def _dependencies(self, held: list[tuple[str, Path]], said: str) -> "_Opened":
+        every = self._beside(held, said)
+        plain, beside = ([path for path, is_beside in every if is_beside is wanted] for wanted in (False, True))
         try:
             looks = {one: files.seen(one) for one in beside}
         except OSError:
             raise LedgerError("what registries say was removed while it was read", "poll again") from None
-        return _Opened(Dependencies((path for path, one in placed if one is None), beside), looks)
+        return _Opened(Dependencies(plain, beside), looks)
 
     def _prove(self, bucket: str, name: str, digest: str) -> None:
         """Compare a file with the digest that the ledger keeps, once and again whenever it was touched.

@@ -5,11 +5,16 @@ from typing import Final
 
 from auditor.ownership.registered import Doubt, Portion
 
-_CERTAIN: Final = f"""
-namespace IS NOT NULL AND portions & {Portion.DISPUTED.bit} = 0 AND NOT list_contains($doubted::VARCHAR[], bucket)
-AND NOT (portions & {Portion.UNREGISTERED.bit} <> 0 AND list_contains($unsound::VARCHAR[], bucket))
+
+def certain(doubted: str, unsound: str) -> str:
+    """Of which entries of registries say different things, or may, may be another tenant's."""
+    return f"""
+namespace IS NOT NULL AND portions & {Portion.DISPUTED.bit} = 0 AND NOT list_contains({doubted}, bucket)
+AND NOT (portions & {Portion.UNREGISTERED.bit} <> 0 AND list_contains({unsound}, bucket))
 """
-"""Of which entries of registries say different things, or may, may be another tenant's."""
+
+
+_CERTAIN: Final = certain("$doubted::VARCHAR[]", "$unsound::VARCHAR[]")
 ROWS: Final = f"""
 SELECT bucket, namespace, tenant, population, encryption, key, key_version, objects, bytes, archived,
        epoch_us(oldest), epoch_us(newest), NULL, NULL, NULL, NULL

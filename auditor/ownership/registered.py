@@ -208,6 +208,20 @@ class Doubt:
     """Those of whose namespaces it is so where no entry names them: one that cannot be used may speak of any."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tenancy:
+    """Which data is told to one tenant, and by which names."""
+
+    tenant: str
+    doubt: Doubt
+    said: str = ""
+    """Digest of what registries said, which tells whose the data is."""
+    called: Mapping[str, str] = field(default_factory=dict)
+    """Key that may be another tenant's -> what stands for its name."""
+    labelled: frozenset[str] = frozenset()
+    """Those of these keys by which the config says who answers for data under them."""
+
+
 NOTHING_SAID: Final = Registered()
 """No registry is configured."""
 
