@@ -50,6 +50,13 @@ class ReportKind(StrEnum):
     CSV = "csv"
 
 
+class ReportView(StrEnum):
+    """For whom a report is."""
+
+    OPERATOR = "operator"
+    TENANT = "tenant"
+
+
 class Client(StrEnum):
     """Which client lists buckets."""
 
@@ -149,6 +156,13 @@ def serve(
 
 @app.command()
 def report(
+    tenant: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Which tenant, with --view tenant, as `scan --format json` names it."),
+    ] = None,
+    view: Annotated[
+        ReportView, typer.Option("--view", help="For whom: all there is, or `tenant NAME`: of one tenant's own alone.")
+    ] = ReportView.OPERATOR,
     kinds: Annotated[
         str | None,
         typer.Option("--as", help="html, json, csv, or several separated by commas.", show_default="html"),
@@ -190,7 +204,13 @@ def report(
     """Render the newest judgement."""
     from auditor.commands import render_report, write_evidence
 
+    if view is ReportView.TENANT and tenant is None:
+        raise UsageError("--view tenant names no tenant", "say whose: --view tenant NAME")
+    if view is ReportView.OPERATOR and tenant is not None:
+        raise UsageError(f"{tenant!r} is given, and nothing that takes it", "for a tenant: --view tenant NAME")
     if bundle:
+        if tenant is not None:
+            raise UsageError("a bundle has everything of everybody", "give a tenant `report --view tenant NAME`")
         if kinds is not None:
             raise UsageError("--as and --bundle go not together", "leave --as away: a bundle has every kind")
         if sign_with is None:
@@ -208,7 +228,7 @@ def report(
     named = [name for one in framework or () for each in one.split(",") if (name := each.strip())]
     if framework and not named:
         raise UsageError("--framework names none", "name one, as nist-800-53-r5, or leave it out for all")
-    return render_report(config, asked, output, named, quiet=quiet, verbose=verbose)
+    return render_report(config, asked, output, named, tenant=tenant, quiet=quiet, verbose=verbose)
 
 
 @app.command()

@@ -72,7 +72,7 @@ from auditor.questions.retire.move import Plan
 from auditor.questions.retire.planning import plan_of
 from auditor.questions.retire.retiring import retiring, see_that_it_is_there
 from auditor.questions.retire.standing import Use
-from auditor.reporting import found_in, html_of
+from auditor.reporting import Content, content_of
 from auditor.signing.keys import fingerprint_of, signing_key, verifying_key
 from auditor.skew import plausible
 from auditor.web.users import line_for
@@ -348,18 +348,28 @@ def make_user(name: str) -> int:
 
 
 def render_report(
-    path: Path, kinds: list[str], output: Path | None, frameworks: list[str], *, quiet: bool, verbose: bool
+    path: Path,
+    kinds: list[str],
+    output: Path | None,
+    frameworks: list[str],
+    *,
+    tenant: str | None,
+    quiet: bool,
+    verbose: bool,
 ) -> int:
-    """Render the newest judgement as files of each kind, of all frameworks or those that are named."""
+    """Render the newest judgement as files of each kind, of all frameworks or those that are named.
+
+    `tenant`: for whom it is, so that it has what is its own alone; None: for the operator.
+    """
     asked = catalogue.chosen(frameworks) if frameworks else ()
     if output == _STANDARD_OUTPUT and len(kinds) > 1:
         raise UsageError("standard output takes one kind of report", "name a file with --output, or one kind with --as")
+    if tenant is not None and not _is_text(tenant):
+        raise UsageError(f"tenant {tenant!r} is no text in UTF-8", "name it as `scan --format json` does")
     with _assembled(path, verbose=verbose, asking=False) as (_, assembly):
         assembly.ledger.verify()
-        judgement = _judged(assembly)
-        written = [
-            one for kind, to in _targets(kinds, output) for one in write_report(assembly, judgement, kind, to, asked)
-        ]
+        content = content_of(assembly, _judged(assembly), tenant, asked=asked)
+        written = [one for kind, to in _targets(kinds, output) for one in write_report(content, kind, to)]
     if not quiet and sys.stdout is not None:
         sys.stdout.writelines(f"wrote {one}\n" for one in written)
     return 0
@@ -476,23 +486,19 @@ def _targets(kinds: list[str], output: Path | None) -> Iterator[tuple[str, Path]
         yield kind, stem.with_name(f"{stem.name}.{kind}")
 
 
-def write_report(
-    assembly: Assembly, judgement: Judgement, kind: str, target: Path, asked: tuple[Framework, ...] = ()
-) -> list[Path]:
-    """Write a judgement as a file of one kind; CSV has two more beside it, with the dependencies and the gaps.
-
-    `asked`: of which frameworks' controls alone it tells; none: of all.
+def write_report(content: Content, kind: str, target: Path) -> list[Path]:
+    """Write a report as a file of one kind; CSV has two more beside it, with the dependencies and the gaps.
 
     Returns:
         The files that were written; none where it went to standard output.
     """
-    rows = assembly.rows(judgement)
+    judgement, rows = content.judgement, content.rows
     with _writing(target) as out:
         match kind:
             case "html":
-                out.write(html_of(assembly, judgement, asked))
+                out.write(content.html())
             case "json":
-                scan_json.write(judgement, rows, out, found_in(assembly, judgement, asked).frameworks)
+                scan_json.write(judgement, rows, out, content.found.frameworks)
             case _:
                 tabular.write_findings(judgement, out)
     if target == _STANDARD_OUTPUT:

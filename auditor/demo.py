@@ -32,6 +32,7 @@ from auditor.outputs import scan_json, terminal, words
 from auditor.progress import progress_on
 from auditor.questions.retire.retiring import retiring
 from auditor.questions.retire.standing import Use
+from auditor.reporting import content_of
 from auditor.run import Parts
 from auditor.wiring import Assembly, assemble
 
@@ -97,7 +98,7 @@ def _show(assembly: Assembly, folder: Path, google: str) -> None:
         console.print(terminal.findings(whose, before.now, console))
         _tell_what_may_go(parts, before, folder)
         _say("")
-        for written in commands.write_report(assembly, before, "html", folder / "report.html"):
+        for written in commands.write_report(content_of(assembly, before), "html", folder / "report.html"):
             _say(f"wrote {written}")
         with (folder / "scan.json").open("w", encoding="utf-8", newline="") as out:
             scan_json.write(before, assembly.rows(before), out)

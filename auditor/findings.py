@@ -402,6 +402,17 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """For whom all else was left out of a judgement.
+
+    How often a rule is met is not counted by tenant: its tallies tell of passes, and of what is not known, only whether
+    there are any.
+    """
+
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """Newest complete sweep of each bucket and the key states at one moment, judged."""
 
@@ -426,6 +437,11 @@ class Judgement:
     """Aware, UTC: when the newest poll of all needed keys ended, this one or one before; None before the first."""
     oldest_key_read: datetime | None = None
     """Aware, UTC: the oldest of the newest successful readings of the needed keys; None before the first."""
+    view: View | None = None
+    """Of a tenant's view: whose. A key that may be another's has in it, in place of its name, what is no key's name.
+
+    None: everything is here.
+    """
 
     @property
     def is_keys_only(self) -> bool:

@@ -253,6 +253,8 @@ def registries_not_beside(error: LedgerError) -> Gap:
 _NEW_OBJECTS: Final = "what it makes of new objects whose writer names no key is not known"
 _NOT_SAMPLED: Final = "no probe reads its objects"
 _A_PROBE: Final = "a probe of "
+A_PROBE_OF_IT: Final = f"{_A_PROBE}it told nothing, or may not be as it is now"
+"""Where the bucket is not to be named."""
 _NOT_COUNTED: Final = "unfinished multipart uploads are not counted"
 
 
@@ -261,7 +263,17 @@ def is_narrow(gap: Gap) -> bool:
 
     One that is worded otherwise counts as wider than it is, and never as narrower.
     """
-    return gap.effect.startswith((_NEW_OBJECTS, _NOT_SAMPLED, _NOT_COUNTED))
+    return narrowly(gap) is not None
+
+
+def narrowly(gap: Gap) -> str | None:
+    """The words with which a gap begins that leaves no object in doubt; they name nothing. None: it is none."""
+    return next((one for one in (_NEW_OBJECTS, _NOT_SAMPLED, _NOT_COUNTED) if gap.effect.startswith(one)), None)
+
+
+def view_of(tenant: str) -> str:
+    """What is told to one tenant: what there may be of it that is not in there is a gap of this name."""
+    return f"view of tenant {tenant}"
 
 
 def is_of_probe(gap: Gap) -> bool:

@@ -1,60 +1,106 @@
-"""A judgement as the HTML report: what it compares with, what it stands on, and the rules that made it."""
+"""What a report tells of a judgement and to whom: every kind of it shows the same, narrowed once for all kinds."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from auditor.audience.changes import changes_for
+from auditor.audience.nameable import nameable_to
+from auditor.audience.narrowing import Audience, Narrowing
+from auditor.audience.viewing import audience_of, keys_of, with_names
 from auditor.controls.catalogue import frameworks
 from auditor.controls.framework import Framework
 from auditor.controls.standing import of_rules, standings
 from auditor.errors import LedgerError, UsageError
 from auditor.findings import Demand, Judgement
+from auditor.model import KeyName
 from auditor.outputs import html
 from auditor.outputs.controls import Found
 from auditor.outputs.page import Manifest
+from auditor.ownership.registered import Tenancy
+from auditor.ports import OpenInventory
 from auditor.questions.diff.answer import Difference
-from auditor.questions.diff.comparing import compare
+from auditor.questions.diff.comparing import Compared, chosen, difference
 from auditor.wiring import Assembly
 
 
-def html_of(
+@dataclass(frozen=True, slots=True)
+class Content:
+    """All that any kind of report may show: of a tenant's view nothing else is at hand."""
+
+    judgement: Judgement
+    rows: OpenInventory
+    demands: tuple[Demand, ...]
+    found: Found
+    manifest: Manifest
+    difference: Callable[[], Difference | str]
+    """Tells what changed since the sweeps before; where nothing can be compared, why."""
+    made: datetime
+
+    def html(self, *, linked: bool = False) -> str:
+        """Render it as a page. `linked`: it is shown beside the other pages, and leads to them.
+
+        Raises:
+            LedgerError: what it stands on cannot be read.
+        """
+        return html.render(
+            self.judgement,
+            self.rows,
+            self.demands,
+            self.manifest,
+            self.made,
+            found=self.found,
+            difference=self.difference(),
+            linked=linked,
+        )
+
+
+def content_of(
     assembly: Assembly,
     judgement: Judgement,
-    asked: tuple[Framework, ...] = (),
+    tenant: str | None = None,
     *,
-    linked: bool = False,
+    asked: tuple[Framework, ...] = (),
     made: datetime | None = None,
-) -> str:
-    """Render the report of a judgement, with what changed since the sweeps before it.
+) -> Content:
+    """Gather it of a judgement; for a tenant all that is not its own is left out.
 
-    `asked`: of which frameworks alone; none: of all. `linked`: it is shown beside the other pages, and leads to them.
-    `made`: when it says that it was; None: now.
+    `asked`: of which frameworks' controls alone it tells; none: of all. `made`: when it says that it was; None: now.
 
     Raises:
         LedgerError: what it stands on cannot be read.
+        UsageError: nothing is known of such a tenant, or nobody can tell of any.
     """
-    rows, now = assembly.rows(judgement), made or datetime.now(UTC)
-    difference = _since_the_sweeps_before(assembly, judgement)
-    return html.render(
-        judgement,
-        rows,
-        demands(assembly),
-        _manifest(assembly, judgement),
-        now,
-        found=found_in(assembly, judgement, asked),
-        difference=difference,
-        linked=linked,
+    rows = assembly.rows(judgement)
+    told, shown, audience = judgement, rows, None
+    if tenant is not None:
+        audience = audience_of(assembly.parts, judgement, rows, tenant)
+        told, shown = Narrowing(judgement, audience).done(), audience.rows
+
+    def changes(two: Compared) -> Difference | str:
+        return difference(assembly.inventory, two) if audience is None else _of_tenant(assembly, two, audience, rows)
+
+    return Content(
+        judgement=told,
+        rows=shown,
+        demands=demands(assembly),
+        found=_found_in(assembly, told, asked),
+        manifest=_manifest(assembly, told),
+        difference=lambda: _since_the_sweeps_before(assembly, told, changes),
+        made=made or datetime.now(UTC),
     )
-
-
-def found_in(assembly: Assembly, judgement: Judgement, asked: tuple[Framework, ...] = ()) -> Found:
-    """What the rules found, and what that says of controls; of all frameworks where none is asked for."""
-    rules = assembly.parts.rules
-    told = standings(judgement, rules, asked or frameworks())
-    return Found(told, of_rules(judgement, rules), asked=bool(asked))
 
 
 def demands(assembly: Assembly) -> tuple[Demand, ...]:
     """What the rules demand that judge here."""
     return tuple(rule.demand for rule in assembly.parts.rules)
+
+
+def _found_in(assembly: Assembly, judgement: Judgement, asked: tuple[Framework, ...]) -> Found:
+    """What the rules found, and what that says of controls; of all frameworks where none is asked for."""
+    rules = assembly.parts.rules
+    told = standings(judgement, rules, asked or frameworks())
+    return Found(told, of_rules(judgement, rules), asked=bool(asked))
 
 
 def _manifest(assembly: Assembly, judgement: Judgement) -> Manifest:
@@ -64,9 +110,23 @@ def _manifest(assembly: Assembly, judgement: Judgement) -> Manifest:
     return Manifest(files, *assembly.ledger.chain().end_of(judgement.run.id))
 
 
-def _since_the_sweeps_before(assembly: Assembly, judgement: Judgement) -> Difference | str:
+def _since_the_sweeps_before(
+    assembly: Assembly, judgement: Judgement, told: Callable[[Compared], Difference | str]
+) -> Difference | str:
     """What changed; where nothing can be compared, why: the rest of a report stands all the same."""
     try:
-        return compare(assembly.ledger, assembly.inventory, last=judgement.run.id)
+        return told(chosen(assembly.ledger, assembly.inventory, last=judgement.run.id))
     except (LedgerError, UsageError) as error:
-        return str(error)
+        # What fails may name a bucket that is not the tenant's.
+        return str(error) if judgement.view is None else "what the operator has kept of before cannot be compared"
+
+
+def _of_tenant(assembly: Assembly, two: Compared, audience: Audience, rows: OpenInventory) -> Difference | str:
+    of, parts = audience.tenancy, assembly.parts
+
+    def naming(then: OpenInventory, keys: frozenset[KeyName]) -> Tenancy:
+        nameable = nameable_to(of.tenant, of.doubt, parts, two.after.judgement, (rows, then))
+        return with_names(of, keys, nameable, parts.registry.labelled(of.said), keys_of(audience.rows))
+
+    inventory = assembly.inventory
+    return changes_for(two, audience, inventory, lambda sweeps: inventory.open(sweeps, of.said), naming)

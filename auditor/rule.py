@@ -282,6 +282,9 @@ class Rule:
     """Of a rule on a key: what data is under it decides, so that what is not seen of it may be why it passes."""
     of_silence: bool = False
     """Of a rule on a key: it also speaks of one that tells nothing; others cannot tell then."""
+    quotable: bool = False
+    """What it says of a failure names its subject and the platform's principals, and nothing else: whoever may know of
+    the subject may read it. Else a tenant is told only that the demand is not met."""
 
     @property
     def is_about_data(self) -> bool:

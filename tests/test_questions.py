@@ -27,7 +27,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Small]:
 
 
 def test_every_question_has_its_row_and_an_answer() -> None:
-    assert [int(row.split("|")[1]) for row in ROWS] == list(range(1, 28))
+    assert [int(row.split("|")[1]) for row in ROWS] == list(range(1, 29))
     assert all(row.split("|")[4].strip() for row in ROWS)
     assert {one.split()[0] for one in COMMANDS} >= {"scan", "impact", "retire", "prove-revoked", "diff", "report"}
 
@@ -37,13 +37,14 @@ def test_a_command_that_is_named_as_an_answer_runs(
     small: Small, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     meant = f'\n[[key]]\nname = "{GOOGLE_KEY}"\nintended_state = "revoked"\n' if "revoked" in command else ""
-    small.config.write_text(small.config.read_text() + meant)
+    whose = 'tenant_field = "org"\n' if "NAME" in command else ""
+    small.config.write_text(small.config.read_text() + whose + meant)
     cli._run(small.argv("scan", "-q"))  # noqa: SLF001 - the command without the end of the process
     small.set_state(1, "DISABLED")
     capsys.readouterr()
     cli._run(small.argv("poll", "-q", "--format", "json"))  # noqa: SLF001 - as above
     finding = json.loads(capsys.readouterr().out)["findings"][0]
-    words = command.replace("KEY", GOOGLE_KEY).replace("FINDING", finding["id"]).split()
+    words = command.replace("KEY", GOOGLE_KEY).replace("FINDING", finding["id"]).replace("NAME", "acme").split()
     config = [] if words[0] == "rules" else ["--config", str(small.config)]
     code = cli._run([*words, *config])  # noqa: SLF001 - as above
     out, err = capsys.readouterr()

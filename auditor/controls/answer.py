@@ -30,10 +30,11 @@ class RuleStanding:
 
     rule: str
     state: State
-    passed: int
+    passed: int | None
+    """None, as the next: of a tenant's view it is not counted."""
     failed: int
-    unknown: int
-    apart: int
+    unknown: int | None
+    apart: int | None
     """To how many it does not apply."""
     reasons: tuple[str, ...] = ()
     """What it could not judge, in words that may be hostile."""

@@ -8,8 +8,8 @@ from typing import Final
 from auditor.controls.answer import ControlStanding, Excused, FrameworkStanding, RuleStanding, State
 from auditor.controls.framework import Control, Framework
 from auditor.findings import Basis, Counted, Finding, Judgement, Readability, Status, Subject, SubjectKind, Verdict
-from auditor.gaps import CLOCKS, OBJECTS, REGISTRIES, is_narrow, is_of_probe
-from auditor.model import Cloud, Encryption, Gap, KeyName, Population
+from auditor.gaps import CLOCKS, OBJECTS, REGISTRIES, is_narrow, is_of_probe, view_of
+from auditor.model import Cloud, Encryption, Gap, KeyName, Population, cloud_of
 from auditor.ownership.owned import HeardRegistry, OwnedBucket, OwnedKey, PlacedKey
 from auditor.rule import (
     AskedLog,
@@ -142,6 +142,8 @@ class _Sight:
     def of_data(self) -> tuple[str, ...]:
         """What of the data nobody saw."""
         told = [*self._of_buckets(), *_listed(self._gaps(self.buckets)), *_listed(self._gaps({CLOCKS}))]
+        if self.judgement.view is not None:
+            told += _listed(self._gaps({view_of(self.judgement.view.tenant)}))
         if self.judgement.is_keys_only:
             told += [*_listed(self._gaps({OBJECTS})), *self.of_registries()]
         return tuple(dict.fromkeys(told))
@@ -176,7 +178,7 @@ class _Sight:
                 one.holding.key
                 for one in self.judgement.assessed
                 if one.holding.key is not None
-                and self.cloud in {None, KeyName(one.holding.key).cloud}
+                and self.cloud in {None, _cloud_of(one.holding.bucket, one.holding.key)}
                 and one.encryption is Encryption.CMEK
                 and one.assessment.readability in {Readability.READABLE, Readability.EXPIRING}
                 and one.assessment.basis in _BY_NO_POLICY
@@ -211,6 +213,11 @@ class _Sight:
                 yield f"{one.bucket}: the config leaves out its {which} objects"
 
 
+def _cloud_of(bucket: str, key: str) -> Cloud:
+    """Whose the data is: by its bucket, and where nobody saw that, by the key that is named for it."""
+    return cloud_of(bucket) if "://" in bucket else KeyName(key).cloud
+
+
 def _listed(gaps: Iterable[Gap]) -> tuple[str, ...]:
     """Gaps as reasons: a few one by one."""
     told = list(dict.fromkeys(f"{one.what}: {one.effect}" for one in gaps))
@@ -232,15 +239,15 @@ def _of_rule(rule: Rule, sight: _Sight, blocked: tuple[str, ...] = ()) -> RuleSt
     reasons = tuple(_reasons(rule, sight, counted, counts))
     unseen = () if rule.subject in _BY_CONFIG else (*_unseen(rule, sight), *blocked)
     findings = sight.findings(rule.id)
-    is_whole = not (reasons or unseen)
+    is_whole, is_counted = not (reasons or unseen), sight.judgement.view is None
     state = State.EXCEPTION if findings or failed else State.NONE if passed and is_whole else State.OPEN
     return RuleStanding(
         rule=rule.id,
         state=state,
-        passed=passed,
+        passed=passed if is_counted else None,
         failed=failed,
-        unknown=counts[Verdict.UNKNOWN],
-        apart=counts[Verdict.NOT_APPLICABLE],
+        unknown=counts[Verdict.UNKNOWN] if is_counted else None,
+        apart=counts[Verdict.NOT_APPLICABLE] if is_counted else None,
         reasons=reasons,
         unseen=unseen,
         is_idle=state is State.OPEN and is_whole,
@@ -264,6 +271,9 @@ def _reasons(
     rule: Rule, sight: _Sight, counted: tuple[Counted, ...] | None, counts: Mapping[Verdict, int]
 ) -> Iterator[str]:
     """What a rule could not judge of what there is."""
+    if counted is None and sight.judgement.view is not None:
+        yield "what it is about is the operator's, and in no tenant's view"
+        return
     if counted is None:
         yield "what it found was not told cloud by cloud, or it was not put at all: poll again"
         return
@@ -295,6 +305,10 @@ def _not_judged(
         whys = _most(one.unattributed for one in sight.judgement.findings if one.unattributed is not None)
     else:
         whys = tuple(dict.fromkeys(why for one in counted for why in one.whys))[:_WHYS]
+    if sight.judgement.view is not None:
+        yield f"not known for all {noun}: how many of those are this tenant's is not counted"
+        yield from whys
+        return
     parts = [f"not known for {unknown} of {total} {noun}"] if unknown else []
     if untold:
         parts.append(f"nobody says, or looked, what to judge {untold} of {total} {noun} by")

@@ -25,7 +25,7 @@ from auditor.errors import AuditorError, LedgerError, UsageError
 from auditor.outputs import metrics
 from auditor.ownership.registering import ready
 from auditor.ports import LogStanding
-from auditor.reporting import demands, html_of
+from auditor.reporting import content_of, demands
 from auditor.telling.sending import Sender
 from auditor.web.app import make_app
 from auditor.web.doors import hosts_of, logins_of
@@ -218,7 +218,7 @@ def readings(
         judgement=ledger.judgement,
         ended=ledger.ended,
         rows=assembly.rows,
-        report=lambda judgement: html_of(assembly, judgement, linked=True),
+        report=lambda judgement: content_of(assembly, judgement).html(linked=True),
         demands=demands(assembly),
         metrics=metrics.registry(
             metrics.JudgementCollector(

@@ -42,7 +42,7 @@ from auditor.ledger.journal import moment
 from auditor.outputs import dependencies_parquet, provenance_json, scan_json, summary, tabular
 from auditor.outputs.provenance_json import JudgedFrom, Readings
 from auditor.private_file import private_file
-from auditor.reporting import html_of
+from auditor.reporting import content_of
 from auditor.skew import plausible
 from auditor.wiring import Assembly
 
@@ -178,7 +178,8 @@ def _gather(assembly: Assembly, config: Config, judgement: Judgement, shown: _Nu
             for each in known.evidence if known is not None else ():
                 calls[each.request_id is None] += 1
     readings = Readings(len(shown.readings), *calls)
-    _text(folder / "report.html", lambda out: out.write(html_of(assembly, judgement, made=judgement.now)))
+    page = content_of(assembly, judgement, made=judgement.now).html()
+    _text(folder / "report.html", lambda out: out.write(page))
     _text(folder / "findings.csv", lambda out: tabular.write_findings(judgement, out))
     _text(folder / "gaps.csv", lambda out: tabular.write_gaps(judgement, out))
     _text(folder / "waivers.json", lambda out: _json([scan_json.waiver(one) for one in judgement.waivers], out))

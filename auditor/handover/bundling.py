@@ -3,24 +3,20 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Final
 
-from auditor import gaps
+from auditor.audience.certain import doubt_of, no_data_of
+from auditor.audience.looking import seen_of
+from auditor.audience.nameable import Nameable, nameable_to
 from auditor.errors import UsageError
 from auditor.findings import BucketCoverage, Judgement, Member, member_of
-from auditor.handover.bundle import LARGEST, Bundle, Data, NamespaceSums, Open, Seen, SweptBucket
+from auditor.handover.bundle import LARGEST, Bundle, Data, NamespaceSums, Open, SweptBucket
 from auditor.model import Dependency, Encryption, KeyName, Population
-from auditor.ownership.registered import Doubt
 from auditor.ports import OpenInventory
 from auditor.run import Parts
 
 _MOST: Final = LARGEST // 64
 """Namespaces and what they hang on: no more fit into a bundle, whatever they are called."""
-_NAMED: Final = 5
-"""Tenants that a hint names."""
-_ALIKE: Final = 0.7
-"""From which share on a name counts as misspelt."""
 _ALL: Final = 2**63 - 1
 
 _Place = tuple[str, Encryption, str | None, str | None, Population]
@@ -39,20 +35,16 @@ def bundling(
         LedgerError: the inventory, or what registries said, cannot be read.
         UsageError: nothing is known of such a tenant, or there is too much of it, or no bucket was swept.
     """
-    if judgement.is_keys_only:
-        raise UsageError("the newest judgement saw no bucket, so that there is nothing to tell", "configure [[bucket]]")
-    if judgement.run.config_digest != parts.config_digest:
-        raise UsageError("the newest judgement was made by another config, which may say whose what is", "poll first")
-    doubt = _doubt(parts, judgement)
+    doubt = doubt_of(parts, judgement)
     encryptions = {member_of(one.holding): one.encryption for one in judgement.assessed}
-    mine = _Mine(parts, judgement, rows, tenant, doubt)
+    nameable = nameable_to(tenant, doubt, parts, judgement, (rows,))
     sums: dict[_Place, dict[str, NamespaceSums]] = defaultdict(dict)
     for count, row in enumerate(rows.of_tenant(tenant, doubt)):
         if count >= _MOST:
             raise UsageError(f"the data of tenant {tenant!r} does not fit into one bundle", "give it several tenants")
-        _add(sums, row, _encryption(row, encryptions), mine)
+        _add(sums, row, _encryption(row, encryptions), nameable)
     if not sums:
-        raise UsageError(f"no data is known to be of tenant {tenant!r}", _meant(tenant, rows, doubt))
+        raise no_data_of(tenant, rows, doubt)
     data = [
         Data(bucket, encryption, key, tuple(some[name] for name in sorted(some)), population, version)
         for (bucket, encryption, key, version, population), some in sums.items()
@@ -72,52 +64,20 @@ def bundling(
         judgement=judgement.run.id,
         made=now,
         operator=operator,
-        seen=_seen(parts, judgement, rows, doubt),
+        seen=seen_of(parts, judgement, rows, doubt),
         tenant=tenant,
         version=parts.version,
     )
-
-
-def _meant(tenant: str, rows: OpenInventory, doubt: Doubt) -> str:
-    """Which tenant may be meant, else some of those that there are."""
-    some, count = rows.tenants_like(tenant, doubt, _NAMED)
-    if not count:
-        return "of no namespace it is certain whose it is: a registry that can be read, or `tenant_field`, says so"
-    spelt = {one.casefold(): one for one in some}
-    if alike := get_close_matches(tenant.casefold(), spelt, 1, _ALIKE):
-        return f"did you mean {spelt[alike[0]]!r}?"
-    more = f" and {count - len(some):,} more" if count > len(some) else ""
-    named = ", ".join(repr(one) for one in some)
-    return f"tenants with data are {named}{more}; a registry or `tenant_field` says whose a namespace is"
-
-
-class _Mine:
-    """Which keys may be named to a tenant."""
-
-    def __init__(self, parts: Parts, judgement: Judgement, rows: OpenInventory, tenant: str, doubt: Doubt) -> None:
-        said = judgement.registered.digest
-        self._tenant = tenant
-        self._tenants = parts.registry.tenants(said)
-        self._others = parts.registry.shared(said) | {KeyName(one) for one in rows.keys_of_others(tenant, doubt)}
-
-    def named(self, key: str) -> bool:
-        """Whether this one may."""
-        name = KeyName(key)
-        owners = {tenant for one, tenant in self._tenants.items() if _is_same(one, name)}
-        return owners == {self._tenant} or not (owners or any(_is_same(one, name) for one in self._others))
-
-
-def _is_same(one: KeyName, other: KeyName) -> bool:
-    """Whether two names may be of the same key."""
-    return one == other or one.is_replica_of(other) or one.may_be(other)
 
 
 def _encryption(row: Dependency, encryptions: Mapping[Member, Encryption]) -> Encryption:
     return encryptions.get((row.bucket, row.encryption, row.key, row.key_version), row.encryption)
 
 
-def _add(sums: dict[_Place, dict[str, NamespaceSums]], row: Dependency, encryption: Encryption, mine: _Mine) -> None:
-    is_named = encryption is Encryption.CMEK and row.key is not None and mine.named(row.key)
+def _add(
+    sums: dict[_Place, dict[str, NamespaceSums]], row: Dependency, encryption: Encryption, nameable: Nameable
+) -> None:
+    is_named = encryption is Encryption.CMEK and row.key is not None and nameable.may_be(KeyName(row.key))
     key, version = (row.key, row.key_version) if is_named else (None, None)
     if row.namespace is None or row.population is None or row.oldest is None or row.newest is None:
         raise ValueError(f"a row of {row.bucket} tells of no object")
@@ -143,39 +103,4 @@ def _swept(one: BucketCoverage) -> SweptBucket:
         left_out=tuple(one.left_out),
         outside=bool(one.outside),
         uploads=None if one.uploads_in_progress is None else bool(one.uploads_in_progress),
-    )
-
-
-def _doubt(parts: Parts, judgement: Judgement) -> Doubt:
-    """Where what names say of namespaces may be otherwise: a registry that would say so was not, or not all, heard."""
-    registered = judgement.registered
-    layouts = {one.bucket: one.layout for one in parts.ledger.sweeps()}
-    buckets = [one.bucket for one in judgement.coverage.buckets]
-    return Doubt(
-        buckets=tuple(
-            one
-            for one in buckets
-            if registered.knows(one) is None or layouts.get(one) not in {None, parts.inventory.layout(one)}
-        ),
-        unregistered=tuple(one for one in buckets if not registered.is_sound(one)),
-    )
-
-
-def _seen(parts: Parts, judgement: Judgement, rows: OpenInventory, doubt: Doubt) -> Seen:
-    registered = judgement.registered
-    names = {one.name for one in registered.registries}
-    # Whose a namespace is a registry tells without naming keys.
-    keyless = {gaps.registry_keyless(one.name, one.namespaces) for one in registered.registries if one.namespaces}
-    is_unheard = any(one.unusable for one in registered.registries) or any(
-        gap.what in names and gap not in keyless for gap in judgement.gaps
-    )
-    left: set[str] = set()
-    if not parts.policy.no_data_elsewhere:
-        # An earlier bundle told of it, and nobody looks there any more.
-        left = {one.bucket for one in parts.ledger.sweeps()}.difference(parts.buckets)
-    return Seen(
-        elsewhere=judgement.coverage.buckets_not_configured,
-        registries=registered.is_whole and not is_unheard,
-        unclear=rows.of_nobody(doubt),
-        unswept=sum(not one.complete for one in judgement.coverage.buckets) + len(left),
     )

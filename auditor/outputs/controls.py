@@ -90,6 +90,8 @@ class ControlsView:
     unseen: tuple[str, ...]
     """What nobody saw, of all of them together; hostile."""
     is_narrowed: bool
+    is_counted: bool
+    """How often rules are met is told; of a tenant's view it is not."""
 
 
 def view(found: Found, rules: Mapping[str, Demand]) -> ControlsView:
@@ -98,6 +100,7 @@ def view(found: Found, rules: Mapping[str, Demand]) -> ControlsView:
         frameworks=tuple(_framework(one, rules, asked=found.asked) for one in found.frameworks),
         unseen=tuple(dict.fromkeys(why for one in found.frameworks for why in one.unseen)),
         is_narrowed=found.asked,
+        is_counted=all(one.passed is not None for one in found.rules.values()),
     )
 
 

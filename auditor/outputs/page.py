@@ -16,6 +16,7 @@ from auditor.findings import (
     Run,
     Severity,
     Status,
+    View,
     member_of,
 )
 from auditor.model import Gap
@@ -183,6 +184,8 @@ class WaiverRow:
 class Page:
     """Everything that the template may show; nothing is computed there."""
 
+    tenant: str
+    """Whose view it is; empty where everything is here."""
     verdict: str
     tone: str
     """`stopped`, `unknown` or `fine`."""
@@ -248,6 +251,7 @@ def view(
     worst = rows.worst_namespaces(judgement.assessed, _NAMESPACES + 1)
     next_loss = judgement.next_loss
     return Page(
+        tenant=judgement.view.tenant if judgement.view is not None else "",
         verdict=summary.verdict(judgement),
         tone=_tone(judgement, total),
         complete=summary.complete(judgement),
@@ -571,18 +575,27 @@ def _config_file(run: Run) -> str:
     return f"SHA-256 {run.config_file_digest}, as sha256sum tells it of the file"
 
 
+def _of_the_operator(judgement: Judgement) -> Iterator[tuple[str, str]]:
+    """What a tenant is not told."""
+    not_configured = judgement.coverage.buckets_not_configured
+    yield "read as", ", ".join(judgement.run.identity) or "an identity that the credentials do not tell"
+    told = "not known: listing is not allowed" if not_configured is None else str(not_configured)
+    yield "buckets not configured", told
+
+
+def _of_the_view(view: View) -> Iterator[tuple[str, str]]:
+    yield "view", f"only what is certainly of tenant {view.tenant}"
+    yield "amounts", "of its data alone, also where others have data in the same bucket or under the same key"
+    yield "left out", "what may name others, or told in general words; ids of findings are the operator's"
+
+
 def _method(judgement: Judgement, manifest: Manifest) -> tuple[tuple[str, str], ...]:
     run, coverage = judgement.run, judgement.coverage
-    not_configured = coverage.buckets_not_configured
     return (
         ("judgement", run.id),
         ("judged at", f"{words.stamp(judgement.now)} by the clouds' clocks"),
         ("clock skew", f"{run.skew.total_seconds():.0f} s (clouds minus ours)"),
-        ("read as", ", ".join(run.identity) or "an identity that the credentials do not tell"),
-        (
-            "buckets not configured",
-            "not known: listing is not allowed" if not_configured is None else str(not_configured),
-        ),
+        *(_of_the_operator(judgement) if judgement.view is None else _of_the_view(judgement.view)),
         ("keys", f"{summary.keys(judgement)}, {coverage.keys_unknown} unknown"),
         (
             "oldest key reading",

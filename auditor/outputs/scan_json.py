@@ -25,9 +25,7 @@ def write(judgement: Judgement, rows: DependencyRows, out: TextIO, controls: Seq
     """
     told = head(judgement)
     out.write("{")
-    out.writelines(
-        f"{json.dumps(name)}: {json.dumps(told[name])},\n " for name in ("schema", "scan", "coverage", "totals")
-    )
+    out.writelines(f"{json.dumps(name)}: {json.dumps(told[name])},\n " for name in told)
     out.write('"dependencies": [')
     out.writelines(
         ("" if place == 0 else ",") + "\n  " + json.dumps(dependency(row, assessed))
@@ -55,6 +53,7 @@ def head(judgement: Judgement) -> dict[str, Any]:
     total = sum(sums.values(), summary.Amount())
     return {
         "schema": SCHEMA,
+        **({"view": {"tenant": judgement.view.tenant}} if judgement.view is not None else {}),
         "scan": {
             "id": run.id,
             "started": time(run.started),

@@ -30,4 +30,5 @@ RULE = Rule(
     source="NIST SP 800-53 Rev. 5, AU-12; PCI DSS v4.0.1, 10.2 and 10.3",
     remedy="Let the auditor read the log: docs/permissions.md names the right, and the gap of the log what is missing.",
     check=check,
+    quotable=True,
 )

@@ -15,4 +15,5 @@ RULE = Rule(
     remedy="Cancel the destruction before the date, enable the key again, then move the data before any new attempt.",
     otherwise=POSSIBLE,
     check=fails_when(Readability.DOOMED),
+    quotable=True,
 )

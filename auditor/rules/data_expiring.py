@@ -14,4 +14,5 @@ RULE = Rule(
     source="AWS KMS Developer Guide, Imported key material; google-cloud-kms, SingleTenantHsmInstance.disable_time",
     remedy="Import the same material again with a later date, or refresh the instance, before the date.",
     check=fails_when(Readability.EXPIRING),
+    quotable=True,
 )

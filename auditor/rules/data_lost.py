@@ -15,4 +15,5 @@ RULE = Rule(
     remedy="Restore the data from a copy under another key; keep the evidence, and look at who destroyed the key.",
     otherwise=POSSIBLE,
     check=fails_when(Readability.LOST),
+    quotable=True,
 )

@@ -26,4 +26,5 @@ RULE = Rule(
     remedy="Give the named principal its right back on this key; no data needs copying for that.",
     otherwise=MEANT,
     check=check,
+    quotable=True,
 )

@@ -14,4 +14,5 @@ RULE = Rule(
     source="AWS KMS Developer Guide, Custom key stores; google-cloud-kms, SingleTenantHsmInstance",
     remedy="Bring back what stands behind the keys (store, connection or HSM instance); keys and data are still there.",
     check=fails_when(Readability.UNREACHABLE),
+    quotable=True,
 )

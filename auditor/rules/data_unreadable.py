@@ -15,4 +15,5 @@ RULE = Rule(
     remedy="Enable the key again, or import its material again; no data needs copying for that.",
     otherwise=f"{MEANT}; {POSSIBLE}",
     check=fails_when(Readability.UNREADABLE),
+    quotable=True,
 )

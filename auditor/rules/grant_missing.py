@@ -66,4 +66,5 @@ RULE = Rule(
     otherwise="low where new writes work",
     check=check,
     of_data=True,
+    quotable=True,
 )

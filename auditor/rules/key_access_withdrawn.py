@@ -43,4 +43,5 @@ RULE = Rule(
     otherwise=MEANT,
     check=check,
     of_silence=True,
+    quotable=True,
 )

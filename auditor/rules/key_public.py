@@ -27,4 +27,5 @@ RULE = Rule(
     source="AWS Security Hub, KMS.5; CIS Google Cloud Platform Foundation Benchmark, Cloud KMS keys not public",
     remedy="Take the statement or binding for everybody out of the policy, or tie it to named accounts.",
     check=check,
+    quotable=True,
 )

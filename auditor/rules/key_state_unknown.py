@@ -29,4 +29,5 @@ RULE = Rule(
     source="NIST SP 800-53 Rev. 5, SC-12 and CM-8",
     remedy="The gap that names the key says what is missing: a right of the auditor's, an answer, or a meaning.",
     check=check,
+    quotable=True,
 )

@@ -40,4 +40,5 @@ RULE = Rule(
     source="AWS KMS Developer Guide, Importing key material",
     remedy="Import the very same material again, without an expiry; keep the original bytes as long as the data lives.",
     check=check,
+    quotable=True,
 )

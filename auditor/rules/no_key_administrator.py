@@ -30,4 +30,5 @@ RULE = Rule(
     source="AWS KMS Developer Guide, Default key policy; NIST SP 800-57 Part 2 Rev. 1, key management roles",
     remedy="Ask AWS Support to restore access to the key's policy; then let the account's root administer it.",
     check=check,
+    quotable=True,
 )

@@ -37,4 +37,5 @@ RULE = Rule(
     "rewrite on Cloud Storage.",
     check=check,
     of_data=True,
+    quotable=True,
 )

@@ -28,4 +28,5 @@ RULE = Rule(
     remedy="Look at the gap that names this key; a state change since then would not have been seen.",
     check=check,
     of_silence=True,
+    quotable=True,
 )

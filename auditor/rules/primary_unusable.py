@@ -62,4 +62,5 @@ RULE = Rule(
     source="Cloud KMS docs, Key states; google-cloud-kms, CryptoKey.primary",
     remedy="Enable the primary version, or make an enabled one the primary (gcloud kms keys update --primary-version).",
     check=check,
+    quotable=True,
 )

@@ -28,4 +28,5 @@ RULE = Rule(
     remedy="Believe the refused read; where one passes that should not, find what still holds the key.",
     otherwise="critical where a read was refused",
     check=check,
+    quotable=True,
 )

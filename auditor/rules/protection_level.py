@@ -47,4 +47,5 @@ RULE = Rule(
     remedy="A version keeps its level: make a key of an allowed one, store new data under it, and rewrite the old.",
     check=check,
     of_data=True,
+    quotable=True,
 )

@@ -70,4 +70,5 @@ RULE = Rule(
     "quarantine_days, look again; only then schedule its destruction.",
     check=check,
     of_silence=True,
+    quotable=True,
 )

@@ -91,4 +91,5 @@ RULE = Rule(
     check=check,
     of_data=True,
     of_silence=True,
+    quotable=True,
 )

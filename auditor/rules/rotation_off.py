@@ -25,4 +25,5 @@ RULE = Rule(
     source="AWS KMS Developer Guide, Rotate AWS KMS keys; Cloud KMS docs, Key rotation",
     remedy="Turn automatic rotation on; old data stays where it is, and old material must stay as well.",
     check=check,
+    quotable=True,
 )

@@ -50,4 +50,5 @@ RULE = Rule(
     source="AWS KMS API Reference, ListKeyRotations; google-cloud-kms, CryptoKeyVersion.create_time",
     remedy="Rotate the key now, and turn automatic rotation on; old material must stay as long as data is under it.",
     check=check,
+    quotable=True,
 )

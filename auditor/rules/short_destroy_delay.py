@@ -39,4 +39,5 @@ RULE = Rule(
     source="google-cloud-kms, CryptoKey.destroy_scheduled_duration",
     remedy="A key keeps its delay: make one with a longer delay, store new data under it, and rewrite the old.",
     check=check,
+    quotable=True,
 )

@@ -97,4 +97,5 @@ RULE = Rule(
     otherwise="medium where objects were stored under an old version after it was replaced",
     check=check,
     of_data=True,
+    quotable=True,
 )

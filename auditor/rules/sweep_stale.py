@@ -28,4 +28,5 @@ RULE = Rule(
     source="NIST SP 800-53 Rev. 5, CA-7",
     remedy="Look why the sweep does not finish, or sweep more often; objects written since are not in this answer.",
     check=check,
+    quotable=True,
 )

@@ -30,4 +30,5 @@ RULE = Rule(
     source="NIST SP 800-53 Rev. 5, AU-10 and AU-12; PCI DSS v4.0.1, 10.2",
     remedy="Ask the key's owner what happened; look whether entries are excluded from the log, or kept elsewhere.",
     check=check,
+    quotable=True,
 )

@@ -53,4 +53,5 @@ RULE = Rule(
     remedy="Make a symmetric key for encryption, store new data under it, and move the old to it.",
     check=check,
     of_data=True,
+    quotable=True,
 )

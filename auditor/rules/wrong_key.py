@@ -29,4 +29,5 @@ RULE = Rule(
     remedy="Find out which is right. Where it is the registry, re-key the data while its present key is usable.",
     check=check,
     of_data=True,
+    quotable=True,
 )

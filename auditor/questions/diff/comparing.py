@@ -1,6 +1,7 @@
 """What differs between two judgements, told from ledger and inventory: no cloud is asked."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from auditor.findings import Finding, Judgement, Status, SubjectKind, worst_first
 from auditor.gaps import OBJECTS
@@ -8,13 +9,22 @@ from auditor.model import Gap, Reason
 from auditor.moments import stamp
 from auditor.plurals import counted
 from auditor.ports import History, Made, SweepRows
-from auditor.questions.diff.answer import ChangedFinding, Difference, How
+from auditor.questions.diff.answer import Between, ChangedFinding, Difference, How
 from auditor.questions.diff.comparable import Side, compared, side
 from auditor.questions.diff.flowing import whereabouts
 from auditor.questions.diff.pairing import pair
 from auditor.waiver import last_day
 
 _Gaps = tuple[tuple[Gap, ...], tuple[Gap, ...], tuple[Gap, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two judgements with what is left of the sweeps that they stand on, and what happened from one to the other."""
+
+    before: Side
+    after: Side
+    between: Between
 
 
 def compare(history: History, inventory: SweepRows, first: str | None = None, last: str | None = None) -> Difference:
@@ -24,12 +34,31 @@ def compare(history: History, inventory: SweepRows, first: str | None = None, la
         LedgerError: ledger or inventory cannot be read, or are not what was kept.
         UsageError: there are no two such judgements.
     """
+    return difference(inventory, chosen(history, inventory, first, last))
+
+
+def chosen(history: History, inventory: SweepRows, first: str | None = None, last: str | None = None) -> Compared:
+    """The two that are to be compared.
+
+    Raises:
+        LedgerError: ledger or inventory cannot be read, or are not what was kept.
+        UsageError: there are no two such judgements.
+    """
     earlier, later = pair(history, first, last)
     before, after = (_side(history, inventory, one) for one in (earlier, later))
+    return Compared(before, after, history.between(earlier.number, later.number))
+
+
+def difference(inventory: SweepRows, two: Compared) -> Difference:
+    """Tell what differs.
+
+    Raises:
+        LedgerError: the inventory cannot be read, or is not what was kept.
+    """
+    before, after, between = two.before, two.after, two.between
     buckets = tuple(compared(before, after))
     by_name = {one.bucket: one for one, _ in buckets}
     data = whereabouts(inventory, before, after, by_name)
-    between = history.between(earlier.number, later.number)
     was, now = (_current(each.judgement) for each in (before, after))
     opened = tuple(sorted((now[one] for one in now.keys() - was.keys()), key=worst_first))
     closed = tuple(sorted((was[one] for one in was.keys() - now.keys()), key=worst_first))
