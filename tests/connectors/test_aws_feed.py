@@ -207,6 +207,14 @@ def test_poison_has_receipts_and_is_handled_like_the_rest(cloud: AwsCloud) -> No
     assert left_in(queue) == 0
 
 
+def test_a_queue_is_not_asked_again_and_again_for_a_part_of_a_second(cloud: AwsCloud) -> None:
+    queue, slept = cloud.store.add_queue("cmek"), list[float]()
+    feed = AwsFeed(the_clients(queue.url), queue_of(queue.url), None, slept.append)
+    for wait in (0.0, 0.7):
+        feed.hear(wait)
+    assert slept == [0.7], "the service waits for whole seconds alone"
+
+
 def test_a_queue_that_refuses_is_one_error_that_names_the_right(cloud: AwsCloud) -> None:
     queue = cloud.store.add_queue("cmek")
     cloud.store.permits = lambda _account, action, _resource: action != "sqs:ReceiveMessage"

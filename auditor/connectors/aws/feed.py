@@ -5,6 +5,7 @@ User Guide, events from AWS services via CloudTrail; AWS KMS Developer Guide, Au
 """
 
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -35,10 +36,17 @@ _KMS: Final = "kms.amazonaws.com"
 class AwsFeed:
     """`ports.Feed` of one queue, read with the identity of one account; of one thread."""
 
-    def __init__(self, clients: AwsClients, queue: Queue, account: str | None) -> None:
+    def __init__(
+        self,
+        clients: AwsClients,
+        queue: Queue,
+        account: str | None,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
         self._clients = clients
         self._queue = queue
         self._account = account
+        self._sleep = sleep
 
     @property
     def name(self) -> str:
@@ -46,7 +54,7 @@ class AwsFeed:
         return self._queue.arn
 
     def hear(self, wait: float) -> Heard:
-        """Wait at most so many seconds, in whole ones, for ten messages at most.
+        """Wait at most so many seconds for ten messages at most; the service waits whole ones alone.
 
         Raises:
             CollectError: the queue does not answer, or refuses.
@@ -61,6 +69,8 @@ class AwsFeed:
             ),
         )
         messages = told.get("Messages") or ()
+        if not messages and 0 < wait < 1:
+            self._sleep(wait)  # or else it would be asked again and again until something is due
         read = [hints_of(one["Body"], self._queue.partition) for one in messages]
         return Heard(
             hints=tuple(hint for some in read for hint in some or ()),
