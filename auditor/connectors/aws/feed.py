@@ -1,7 +1,8 @@
 """Events of AWS KMS that EventBridge puts into an SQS queue: hints that a key was changed, in any order.
 
 Needs `sqs:ReceiveMessage` and `sqs:DeleteMessage` on that queue. Source: Amazon SQS API Reference; Amazon EventBridge
-User Guide, events from AWS services via CloudTrail; AWS KMS Developer Guide, Automate with EventBridge.
+User Guide, events from AWS services via CloudTrail; AWS KMS Developer Guide, Automate with EventBridge; Amazon SNS
+Developer Guide, Amazon SNS message and JSON formats.
 """
 
 import re
@@ -113,14 +114,15 @@ class AwsFeed:
 
 
 def hints_of(body: object, partition: str) -> tuple[Hint, ...] | None:
-    """What a message hints at: nothing where its event changes no key; None where it is no event at all."""
-    if not isinstance(body, str) or len(body) > _LONGEST:
-        return None
-    try:
-        event = parse_once(body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(event, dict) or not isinstance(event.get("detail"), dict):
+    """What a message hints at: nothing where its event changes no key; None where it is no event at all.
+
+    An event that came over a topic of SNS without raw delivery stands as a text in a notification, once: topics send to
+    no topics. Who signed that is not looked at, because an event is no more than a hint.
+    """
+    event = _parsed(body)
+    if event.get("Type") == "Notification" and "detail" not in event:
+        event = _parsed(event.get("Message"))
+    if not isinstance(event.get("detail"), dict):
         return None
     source, kind, at = event.get("source"), printable(event.get("detail-type")), moment(event.get("time"))
     if not isinstance(source, str) or kind is None or at is None:
@@ -128,6 +130,16 @@ def hints_of(body: object, partition: str) -> tuple[Hint, ...] | None:
     if source != "aws.kms":
         return ()
     return _of_call(event, at, partition) if kind in _CALLS else _of_service(event, kind, at, partition)
+
+
+def _parsed(body: object) -> Mapping[str, Any]:
+    """What should be an object of JSON, or an empty one."""
+    if not isinstance(body, str) or len(body) > _LONGEST:
+        return {}
+    try:
+        return table(parse_once(body))
+    except (ValueError, RecursionError):
+        return {}
 
 
 def _of_call(event: Mapping[str, Any], at: datetime, partition: str) -> tuple[Hint, ...] | None:
