@@ -530,7 +530,7 @@ class Limits(_Table):
     kms_quota_share: float = Field(default=0.1, gt=0, le=1)
     """Share of the AWS KMS request quota that polls may use."""
     gcp_kms_quota_share: float = Field(default=0.5, gt=0, le=1)
-    """Share of the Cloud KMS read quota that polls may use."""
+    """Share of the Cloud KMS read quota that polls may use: that of one project and region, for all keys together."""
 
 
 class Retention(_Table):

@@ -28,7 +28,13 @@ from auditor.model import KeyName, Population
 from auditor.ports import BucketLister, Feed, LogSink, ObjectSource
 
 _KMS_QUOTA: Final = 600 / 60
-"""Read tokens a second, project and region. Source: Cloud KMS docs, Quotas (600 a minute by default)."""
+"""Read tokens a second. Source: Cloud KMS docs, Quotas (600 a minute by default, a *calling* project and region).
+
+Requests count against the project that makes them, whichever projects the keys are in: one pace is for all of them. It
+stays one where accounts name quota projects of their own, and for all regions. Nobody tells us against which project
+credentials without one count, nor in which region a key of a multi-region is served, so that two paces might be of one
+quota, and together more than their share.
+"""
 _OTHER_PLACES: Final = ("STORAGE_EMULATOR_HOST", "API_ENDPOINT_OVERRIDE")
 """Variables by which the SDK's client for Cloud Storage goes elsewhere. Source: google-cloud-storage, Client."""
 
@@ -184,7 +190,7 @@ def _no_log_beside(config: Config) -> str | None:
 
 
 def _pace(share: float) -> Pace:
-    """A minute's budget may go at once, as the quota itself counts by the minute."""
+    """Of one, for all keys. A minute's budget may go at once, as the quota itself counts by the minute."""
     return Pace(_KMS_QUOTA * share, burst=_KMS_QUOTA * share * 60)
 
 

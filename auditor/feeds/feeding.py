@@ -1,15 +1,20 @@
-"""Listens to one feed of events: what it hints at is polled at once, and again after some minutes."""
+"""Listens to one feed of events: what it hints at is polled at once, and again after some minutes.
+
+A key that is hinted at again and again is read each few seconds; its messages are not acknowledged before that.
+"""
 
 import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from auditor.daemon.loops import StoppedError, Turn, Watch
 from auditor.errors import AuditorError
 from auditor.feeds.silence import Ear
+from auditor.feeds.storms import Storms
 from auditor.model import KeyName
 from auditor.ports import Feed, Heard, Hint
 
@@ -140,6 +145,16 @@ class Again:
         return max(0.0, min(times[0] for times in self._due.values()) - now) if self._due else None
 
 
+@dataclass(slots=True)
+class _Owed:
+    """What one look brought, and which keys are still to be read before it may be acknowledged."""
+
+    heard: Heard
+    keys: set[KeyName | None]
+    unneeded: int
+    """Hints at keys that nothing needs."""
+
+
 class Listener:
     """Listens to one feed; of one thread."""
 
@@ -160,6 +175,8 @@ class Listener:
         self._clock = clock
         self._ticks = ticks
         self._again = Again()
+        self._storms = Storms()
+        self._owed: list[_Owed] = []
         self._told_of_poison: float | None = None
         self.memory = memory or Memory()
 
@@ -195,28 +212,22 @@ class Listener:
         Raises:
             AuditorError: the feed does not answer, or the keys could not be read.
         """
+        fault: AuditorError | None = None
         try:
             heard = self._gather()
         except AuditorError as error:
             self.memory.failed(str(error))
-            raise
-        hints = tuple(hint for one in heard for hint in one.hints)
+            heard, fault = (), error
         self._warn(sum(one.poison for one in heard))
-        keys, unneeded = self._sorted(hints)
-        wanted = keys | self._again.take(self._ticks())
-        if wanted:
-            self._follow(wanted, stopped)
-            self._again.plan(keys, self._ticks())
-        self.memory.note(hints, self._owner, self._clock())
-        self.memory.count(_outcomes(heard, unneeded))
-        for one in heard:
-            if one.receipts:
-                self._feed.handled(one)
+        self._owed.extend(map(self._owing, heard))
+        self._read(stopped)
+        self._acknowledge()
+        if fault is not None:
+            raise fault
 
     def _gather(self) -> tuple[Heard, ...]:
         """What comes in one go."""
-        due = self._again.wait(self._ticks())
-        found = [self._feed.hear(_WAIT if due is None else min(_WAIT, due))]
+        found = [self._feed.hear(self._wait())]
         self.memory.answered(self._ticks())
         until = self._ticks() + _GATHER
         while found[-1].receipts and len(found) < _LOOKS and self._ticks() < until:
@@ -226,24 +237,58 @@ class Listener:
                 break  # what came before must not wait for it; the next turn asks again
         return tuple(found)
 
-    def _sorted(self, hints: Iterable[Hint]) -> tuple[frozenset[KeyName | None], int]:
-        """The keys that are to be read, and how many hints are at others."""
-        needed = self._polls.needed()
-        named = [one.key for one in hints]
-        if needed is None:
-            return frozenset([None] if named else []), 0
-        mine = [key for key in named if key is None or key in needed]
-        return frozenset(mine), len(named) - len(mine)
+    def _wait(self) -> float:
+        """Seconds for which a look may wait: something may be due sooner."""
+        now = self._ticks()
+        due = [self._storms.due(key, now) - now for one in self._owed for key in one.keys]
+        again = self._again.wait(now)
+        return max(0.0, min([_WAIT, *due, *([again] if again is not None else [])]))
 
-    def _follow(self, wanted: frozenset[KeyName | None], stopped: Callable[[], bool]) -> None:
+    def _owing(self, heard: Heard) -> _Owed:
+        """The keys that are to be read for what one look brought."""
+        needed = self._polls.needed()
+        named = [one.key for one in heard.hints]
+        if needed is None:
+            return _Owed(heard, {None} if named else set(), 0)
+        mine = [key for key in named if key is None or key in needed]
+        return _Owed(heard, set(mine), len(named) - len(mine))
+
+    def _read(self, stopped: Callable[[], bool]) -> None:
+        """Read what may be read by now: what was hinted at, unless it was a moment ago, and what is due once more."""
+        now = self._ticks()
+        owed = {key for one in self._owed for key in one.keys}
+        wanted = {key for key in owed if self._storms.due(key, now) <= now} | self._again.take(now)
+        if not wanted:
+            return
+        try:
+            self._follow(wanted, stopped)
+        except BaseException:
+            # Nothing of it is acknowledged, so that it comes again; this process goes on by itself.
+            self._again.put_back(wanted | owed, self._ticks())
+            self._owed.clear()
+            raise
+        read = owed if None in wanted else owed & wanted
+        self._storms.read(read, self._ticks())
+        self._again.plan(read, self._ticks())
+        for one in self._owed:
+            one.keys -= read
+
+    def _acknowledge(self) -> None:
+        """Let go of messages whose keys were all read since they came."""
+        done = [one for one in self._owed if not one.keys]
+        self._owed = [one for one in self._owed if one.keys]
+        self.memory.note((hint for one in done for hint in one.heard.hints), self._owner, self._clock())
+        for one in done:
+            self.memory.count(_outcomes(one.heard, one.unneeded))
+        for one in done:
+            if one.heard.receipts:
+                self._feed.handled(one.heard)
+
+    def _follow(self, wanted: Collection[KeyName | None], stopped: Callable[[], bool]) -> None:
         if stopped():
             raise StoppedError(f"{self.loop}: its loop is ending; what came is told of again")
-        try:
-            named = frozenset(key for key in wanted if key is not None)
-            self._polls.follow(frozenset() if None in wanted else named)
-        except BaseException:
-            self._again.put_back(wanted, self._ticks())
-            raise
+        named = frozenset(key for key in wanted if key is not None)
+        self._polls.follow(frozenset() if None in wanted else named)
 
     def _warn(self, poison: int) -> None:
         """Log that there are such messages, and not each of them: whoever may write to the queue makes them."""
@@ -253,8 +298,7 @@ class Listener:
             _log.warning("%s: %d messages are no events, and were set aside", self.loop, poison)
 
 
-def _outcomes(heard: Collection[Heard], unneeded: int) -> Mapping[str, int]:
-    hints = sum(len(one.hints) for one in heard)
-    poison = sum(one.poison for one in heard)
-    nothing = sum(max(0, len(one.receipts) - len(one.hints) - one.poison) for one in heard)
-    return {NEEDED: hints - unneeded, UNNEEDED: unneeded, NOTHING: nothing, POISON: poison}
+def _outcomes(heard: Heard, unneeded: int) -> Mapping[str, int]:
+    hints = len(heard.hints)
+    nothing = max(0, len(heard.receipts) - hints - heard.poison)
+    return {NEEDED: hints - unneeded, UNNEEDED: unneeded, NOTHING: nothing, POISON: heard.poison}

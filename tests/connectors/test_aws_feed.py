@@ -116,6 +116,53 @@ def test_a_call_hints_at_the_keys_that_it_changed(event: dict[str, Any], expecte
     assert hints_of(json.dumps(event), "aws") == expected
 
 
+def over_sns(message: object, **more: Any) -> str:
+    """A message as SNS puts it into a queue without raw delivery."""
+    return json.dumps(
+        {
+            "Type": "Notification",
+            "MessageId": "b3f1",
+            "TopicArn": "arn:aws:sns:us-east-1:111122223333:keys",
+            "Message": message,
+            "Timestamp": "2026-11-01T12:00:08.000Z",
+            "SignatureVersion": "1",
+            "Signature": "x",
+            "SigningCertURL": "https://sns.us-east-1.amazonaws.com/x.pem",
+            "UnsubscribeURL": "https://sns.us-east-1.amazonaws.com/?Action=Unsubscribe",
+            **more,
+        }
+    )
+
+
+@pytest.mark.parametrize(("event", "expected"), CALLS.values(), ids=CALLS)
+def test_an_event_that_came_over_a_topic_hints_at_the_same(event: dict[str, Any], expected: tuple[Hint, ...]) -> None:
+    assert hints_of(over_sns(json.dumps(event)), "aws") == expected
+
+
+NO_EVENTS = {
+    "a notification in a notification": over_sns(over_sns(json.dumps(an_event()))),
+    "an object for a text": over_sns(an_event()),
+    "no JSON": over_sns("hello"),
+    "a list": over_sns("[]"),
+    "nothing": over_sns(None),
+    "deeply nested": over_sns("[" * 100_000 + "]" * 100_000),
+    "long": over_sns(json.dumps(a_call(requestID="x" * 1_100_000))),
+    "told twice": over_sns(json.dumps(an_event()).replace('"id": "b-1"', '"id": "b-1", "source": "aws.kms"')),
+    "to be confirmed": over_sns(json.dumps(an_event()), Type="SubscriptionConfirmation", SubscribeURL="https://x/"),
+    "of another type": over_sns(json.dumps(an_event()), Type=["Notification"]),
+}
+
+
+@pytest.mark.parametrize("body", NO_EVENTS.values(), ids=NO_EVENTS)
+def test_what_came_over_a_topic_and_is_no_event_is_poison(body: str) -> None:
+    assert hints_of(body, "aws") is None
+
+
+def test_an_event_is_no_notification_whatever_is_written_into_it() -> None:
+    told = {**an_event(), "Type": "Notification", "Message": json.dumps(a_call(resources=[{"ARN": OTHER}]))}
+    assert hints_of(json.dumps(told), "aws") == (hint(KEY),)
+
+
 NATIVE = {
     "by its resources": {"resources": [KEY], "detail": {}},
     "by the id in it": {"detail": {"key-id": KEY.rpartition("/")[2]}},
@@ -205,6 +252,14 @@ def test_poison_has_receipts_and_is_handled_like_the_rest(cloud: AwsCloud) -> No
     assert (len(heard.receipts), heard.poison, heard.hints) == (4, 2, (hint(),))
     feed.handled(heard)
     assert left_in(queue) == 0
+
+
+def test_a_queue_is_not_asked_again_and_again_for_a_part_of_a_second(cloud: AwsCloud) -> None:
+    queue, slept = cloud.store.add_queue("cmek"), list[float]()
+    feed = AwsFeed(the_clients(queue.url), queue_of(queue.url), None, slept.append)
+    for wait in (0.0, 0.7):
+        feed.hear(wait)
+    assert slept == [0.7], "the service waits for whole seconds alone"
 
 
 def test_a_queue_that_refuses_is_one_error_that_names_the_right(cloud: AwsCloud) -> None:

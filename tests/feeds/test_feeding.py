@@ -182,6 +182,99 @@ def test_a_poll_that_fails_leaves_the_message_and_is_made_again_by_itself() -> N
     assert world.turn() == []
 
 
+def a_storm(world: World, until: float, *keys: KeyName | None) -> list[float]:
+    """When something was polled while these keys were hinted at ten times a second."""
+    polled = []
+    while world.passed < until:
+        world.coming = [came(*keys, receipts=f"{world.passed:.1f}".replace(".", "-"))]
+        if any(one.startswith("polled") for one in world.turn()):
+            polled.append(world.passed)
+        world.passed = round(world.passed + 0.1, 1)
+    return polled
+
+
+@pytest.mark.parametrize("key", [AWS_KEY, None])
+def test_a_storm_of_hints_at_one_key_is_a_few_polls(key: KeyName | None) -> None:
+    world = World()
+    assert a_storm(world, 40.0, key) == [0.0, 1.0, 3.0, 7.0, 15.0, 23.0, 31.0, 39.0]
+    world.passed = 46.9
+    assert world.turn() == []
+    assert world.waits[-1] == pytest.approx(0.1)
+    world.passed = 47.0
+    polled, *handled = world.turn()
+    assert (polled.startswith("polled "), len(handled)) == (True, 9), "the last hint is not lost"
+
+
+def test_a_storm_is_over_after_some_seconds_without_a_hint() -> None:
+    world = World()
+    a_storm(world, 7.5, AWS_KEY)
+    world.passed = 15.0
+    world.turn()
+    world.passed = 15.0 + 8.0 + 10.0
+    world.coming = [came(AWS_KEY)]
+    assert world.turn() == [f"polled {AWS_KEY.text[-1]}", "handled a"]
+    world.passed += 1.0
+    world.coming = [came(AWS_KEY)]
+    assert len(world.turn()) == 2
+
+
+def test_a_storm_at_one_key_does_not_hold_up_another() -> None:
+    world = World()
+    a_storm(world, 7.5, AWS_KEY)
+    world.coming = [came(AWS_KEY, OTHER, receipts="ab"), came(OTHER, receipts="c")]
+    assert world.turn() == ["polled 2", "handled c"]
+    world.passed = 15.0
+    assert world.turn()[-1] == "handled a b"
+
+
+def test_a_poll_of_all_is_one_of_a_key_in_a_storm() -> None:
+    world = World()
+    a_storm(world, 1.0, AWS_KEY)
+    world.coming = [came(None, receipts="z")]
+    polled, *handled = world.turn()
+    assert (polled, handled[-1], len(handled)) == ("polled all", "handled z", 10)
+    world.passed = 1.1
+    assert world.turn() == []
+
+
+def test_nothing_is_acknowledged_that_was_not_polled_since_it_came() -> None:
+    world = World()
+    for passed in range(600):
+        world.passed = passed / 10
+        world.coming = [came(AWS_KEY, receipts=chr(0x4E00 + passed))]
+        world.turn()
+    came_at = {chr(0x4E00 + passed): passed / 10 for passed in range(600)}
+    polled_at = {0.0, 1.0, 3.0, 7.0} | {15.0 + 8 * one for one in range(9)}
+    last = -1.0
+    for one in world.done:
+        if one.startswith("polled"):
+            last = min(at for at in polled_at if at > last)
+        else:
+            assert came_at[one.removeprefix("handled ")] <= last
+
+
+def test_a_key_in_a_storm_is_polled_though_its_feed_fails() -> None:
+    world = World()
+    a_storm(world, 0.5, AWS_KEY)
+    world.passed = 1.0
+    world.coming = [REFUSED]
+    before = len(world.done)
+    with pytest.raises(CollectError):
+        world.turn()
+    assert world.done[before] == f"polled {AWS_KEY.text[-1]}"
+    assert len(world.done) - before == 5, "and what had come is acknowledged"
+
+
+def test_what_waits_in_a_storm_comes_again_where_the_poll_fails_and_is_polled_all_the_same() -> None:
+    world = World()
+    a_storm(world, 0.5, AWS_KEY)
+    world.passed, world.polls_fail = 1.0, True
+    with pytest.raises(LedgerError):
+        world.turn()
+    world.polls_fail = False
+    assert world.turn() == [f"polled {AWS_KEY.text[-1]}"], "what was not acknowledged is forgotten here"
+
+
 def test_what_comes_while_the_loop_ends_stays_in_the_queue() -> None:
     world = World()
     world.coming = [came(AWS_KEY)]

@@ -1,10 +1,12 @@
 """Events of AWS KMS that EventBridge puts into an SQS queue: hints that a key was changed, in any order.
 
 Needs `sqs:ReceiveMessage` and `sqs:DeleteMessage` on that queue. Source: Amazon SQS API Reference; Amazon EventBridge
-User Guide, events from AWS services via CloudTrail; AWS KMS Developer Guide, Automate with EventBridge.
+User Guide, events from AWS services via CloudTrail; AWS KMS Developer Guide, Automate with EventBridge; Amazon SNS
+Developer Guide, Amazon SNS message and JSON formats.
 """
 
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -35,10 +37,17 @@ _KMS: Final = "kms.amazonaws.com"
 class AwsFeed:
     """`ports.Feed` of one queue, read with the identity of one account; of one thread."""
 
-    def __init__(self, clients: AwsClients, queue: Queue, account: str | None) -> None:
+    def __init__(
+        self,
+        clients: AwsClients,
+        queue: Queue,
+        account: str | None,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
         self._clients = clients
         self._queue = queue
         self._account = account
+        self._sleep = sleep
 
     @property
     def name(self) -> str:
@@ -46,7 +55,7 @@ class AwsFeed:
         return self._queue.arn
 
     def hear(self, wait: float) -> Heard:
-        """Wait at most so many seconds, in whole ones, for ten messages at most.
+        """Wait at most so many seconds for ten messages at most; the service waits whole ones alone.
 
         Raises:
             CollectError: the queue does not answer, or refuses.
@@ -61,6 +70,8 @@ class AwsFeed:
             ),
         )
         messages = told.get("Messages") or ()
+        if not messages and 0 < wait < 1:
+            self._sleep(wait)  # or else it would be asked again and again until something is due
         read = [hints_of(one["Body"], self._queue.partition) for one in messages]
         return Heard(
             hints=tuple(hint for some in read for hint in some or ()),
@@ -103,14 +114,15 @@ class AwsFeed:
 
 
 def hints_of(body: object, partition: str) -> tuple[Hint, ...] | None:
-    """What a message hints at: nothing where its event changes no key; None where it is no event at all."""
-    if not isinstance(body, str) or len(body) > _LONGEST:
-        return None
-    try:
-        event = parse_once(body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(event, dict) or not isinstance(event.get("detail"), dict):
+    """What a message hints at: nothing where its event changes no key; None where it is no event at all.
+
+    An event that came over a topic of SNS without raw delivery stands as a text in a notification, once: topics send to
+    no topics. Who signed that is not looked at, because an event is no more than a hint.
+    """
+    event = _parsed(body)
+    if event.get("Type") == "Notification" and "detail" not in event:
+        event = _parsed(event.get("Message"))
+    if not isinstance(event.get("detail"), dict):
         return None
     source, kind, at = event.get("source"), printable(event.get("detail-type")), moment(event.get("time"))
     if not isinstance(source, str) or kind is None or at is None:
@@ -118,6 +130,16 @@ def hints_of(body: object, partition: str) -> tuple[Hint, ...] | None:
     if source != "aws.kms":
         return ()
     return _of_call(event, at, partition) if kind in _CALLS else _of_service(event, kind, at, partition)
+
+
+def _parsed(body: object) -> Mapping[str, Any]:
+    """What should be an object of JSON, or an empty one."""
+    if not isinstance(body, str) or len(body) > _LONGEST:
+        return {}
+    try:
+        return table(parse_once(body))
+    except (ValueError, RecursionError):
+        return {}
 
 
 def _of_call(event: Mapping[str, Any], at: datetime, partition: str) -> tuple[Hint, ...] | None:
