@@ -38,9 +38,13 @@ def a_judgement(
     buckets: tuple[BucketCoverage, ...] = (a_bucket(),),
     probes: tuple[Probe, ...] = (),
     gaps: Iterable[Gap] = (),
+    named: bool = True,
     **more: Any,
 ) -> Judgement:
-    """Of one AWS key in use, of which all was read and nothing is wrong, where a case does not say otherwise."""
+    """Of one AWS key in use, of which all was read and nothing is wrong, where a case does not say otherwise.
+
+    `named`: who must be able to decrypt is.
+    """
     held = holdings or (a_holding(),)
     read: dict[KeyName, tuple[KeyReading | None, KeyMemory | None]] = {
         AWS_KEY: (an_aws_key(**READ), None),
@@ -48,7 +52,7 @@ def a_judgement(
     }
     used = {KeyName(one.key) for one in held if one.key}
     views = {name: KeyView(name, *view) for name, view in {**read, **(keys or {})}.items() if name in used}
-    agents = {one.bucket: (ROLE if one.bucket.startswith("s3") else AGENT,) for one in held}
+    agents = {one.bucket: (ROLE if one.bucket.startswith("s3") else AGENT,) for one in held if named}
     result = judge(Facts(FixedHoldings(*held), views, agents, buckets, Policy(), NOW, probes), load())
     facts: dict[str, Any] = {
         "run": Run("poll-1", NOW, NOW, "0", ("me",), "c" * 64, "r", timedelta(0)),

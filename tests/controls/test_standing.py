@@ -7,12 +7,25 @@ from typing import Any
 
 import pytest
 
-from auditor.controls.answer import State
+from auditor.controls.answer import RuleStanding, State
 from auditor.controls.framework import Confidence
 from auditor.controls.standing import BLOCKING, of_rules, standings
-from auditor.findings import Basis, Counted, Status, Tally, Verdict
-from auditor.gaps import CLOCKS, OBJECTS, is_narrow, is_of_probe
-from auditor.model import Cloud, Encryption, Gap, GcpKeyVersion, Grant, Population, ProbeOutcome, Reason
+from auditor.findings import Basis, Counted, Judgement, Status, Subject, SubjectKind, Tally, Verdict
+from auditor.gaps import CLOCKS, OBJECTS, REGISTRIES, is_narrow, is_of_probe
+from auditor.model import (
+    Cloud,
+    Encryption,
+    Gap,
+    GcpKeyVersion,
+    Grant,
+    KeyMemory,
+    KeyName,
+    KeyReading,
+    Population,
+    ProbeOutcome,
+    Reason,
+)
+from auditor.ownership.owned import HeardRegistry, OwnedBucket, OwnedKey, PlacedKey
 from auditor.ownership.registered import Registered, Registry
 from auditor.rules import load
 from auditor.waiver import GivenWaiver, Waiver
@@ -65,7 +78,7 @@ def test_a_waived_finding_stays_an_exception_with_whoever_answers_for_it() -> No
     rest = tuple(each for each in judgement.findings if each is not one)
     given = (
         GivenWaiver(a_waiver(), covers=(one.id,)),
-        GivenWaiver(a_waiver(NOW - days(1), "over"), covers=(one.id,)),
+        GivenWaiver(a_waiver(NOW, "over"), covers=(one.id,)),
         GivenWaiver(a_waiver(reason="of another"), covers=("another",)),
     )
     waived = replace(judgement, findings=(*rest, replace(one, status=Status.WAIVED)), waivers=given)
@@ -114,12 +127,10 @@ def test_a_gap_is_told_once_in_its_own_words() -> None:
     assert told(judgement, "data-lost").unseen.count(f"s3://data: {effect}") == 1
 
 
-def test_of_many_gaps_the_first_are_told_and_the_others_counted() -> None:
-    judgement = a_judgement(gaps=[a_gap(effect=f"gap {number}") for number in range(9)])
-    assert told(judgement, "data-lost").unseen == (
-        *(f"s3://data: gap {number}" for number in range(5)),
-        "4 more gaps of this kind",
-    )
+@pytest.mark.parametrize(("count", "more"), [(5, ()), (6, ("1 more of this kind",))])
+def test_of_many_gaps_the_first_are_told_and_the_others_counted(count: int, more: tuple[str, ...]) -> None:
+    judgement = a_judgement(gaps=[a_gap(effect=f"gap {number}") for number in range(count)])
+    assert told(judgement, "data-lost").unseen == (*(f"s3://data: gap {number}" for number in range(5)), *more)
 
 
 @pytest.mark.parametrize(
@@ -144,17 +155,21 @@ STALE = {
     "sweep-stale": {"buckets": (a_bucket(sweep_started=NOW - days(2)),)},
     "sweep-incomplete": {"buckets": (a_bucket(last_attempt_failed="access denied"),)},
     "key-state-unknown": {"keys": {AWS_KEY: (an_aws_key("Frozen"), None)}},
-    "poll-stale": {"keys": {AWS_KEY: (None, None)}},
+    "poll-stale": {},
+    "feed-silent": {},
 }
+
+
+def passing(judgement: Judgement, rule: str, verdict: Verdict = Verdict.PASSED, **more: Any) -> Judgement:
+    """As if a rule had said so of one thing on AWS, and of nothing else."""
+    rest = (one for one in judgement.tallies if one.rule != rule)
+    tally = Tally(rule, {verdict: 1}, (Counted(Cloud.AWS, {verdict: 1}, **more),))
+    return replace(judgement, tallies=(*rest, tally))
 
 
 @pytest.mark.parametrize(("rule", "facts"), STALE.items(), ids=STALE)
 def test_while_a_rule_about_the_answer_itself_fails_the_others_prove_nothing(rule: str, facts: dict[str, Any]) -> None:
-    judgement = a_judgement(**facts)
-    if rule == "poll-stale":
-        tally = Tally(rule, {Verdict.FAILED: 1}, (Counted(Cloud.AWS, {Verdict.FAILED: 1}),))
-        rest = (one for one in a_judgement().tallies if one.rule != rule)
-        judgement = replace(a_judgement(), tallies=(*rest, tally))
+    judgement = a_judgement(**facts) if facts else passing(a_judgement(), rule, Verdict.FAILED)
     control = told(judgement, "data-lost")
     assert control.state is State.OPEN
     assert f"{rule} found an exception" in control.unseen
@@ -166,7 +181,67 @@ def test_the_rules_about_the_answer_itself_are_judged_by_what_the_config_names()
     judgement = a_judgement(buckets=(a_bucket(), a_bucket("s3://more", complete=False, listed=0, resolved=0)))
     assert told(judgement, "sweep-incomplete").state is State.EXCEPTION
     assert (told(judgement, "sweep-stale").state, told(judgement, "sweep-stale").unseen) == (State.NONE, ())
+    assert told(passing(judgement, "feed-silent"), "feed-silent").state is State.NONE
     assert set(BLOCKING) < {one.id for one in load()}
+
+
+OWNED = {
+    "wrong-key": OwnedKey,
+    "mixed-keys": OwnedBucket,
+    "key-location-mismatch": PlacedKey,
+    "registry-mismatch": HeardRegistry,
+}
+
+
+@pytest.mark.parametrize(("rule", "subject"), OWNED.items(), ids=OWNED)
+def test_what_a_registry_did_not_tell_stands_in_the_way_of_rules_about_owners(rule: str, subject: type) -> None:
+    assert next(one.subject for one in load() if one.id == rule) is subject
+    registered = Registered("d", (Registry("file r.csv", ("s3://data",), 1, NOW),))
+    judgement = passing(a_judgement(registered=registered), rule)
+    assert told(judgement, rule).state is State.NONE
+    for name in ("file r.csv", REGISTRIES):
+        lacking = replace(judgement, gaps=(a_gap(name, "it could not be read"),))
+        assert told(lacking, rule).reasons == ((rule, f"{name}: it could not be read"),)
+        assert told(lacking, "data-lost").state is State.NONE
+        keys_only = replace(lacking, coverage=replace(lacking.coverage, buckets=()))
+        assert (told(keys_only, rule).reasons, told(keys_only, rule).unseen) == ((), (f"{name}: it could not be read",))
+
+
+def test_of_every_rule_it_can_be_said_what_it_could_not_judge() -> None:
+    nouns = set()
+    for rule in load():
+        first, *_ = told(passing(a_judgement(), rule.id, Verdict.UNKNOWN), rule.id).reasons
+        nouns.add(first[1].removeprefix("not known for 1 of 1 "))
+    of_data = {"buckets", "checks of registries", "keys", "parts of the data"}
+    assert nouns == of_data | {"audit logs", "changes", "feeds", "waivers"}
+
+
+def test_the_most_frequent_reasons_are_told() -> None:
+    keys = [KeyName(f"{AWS_KEY.text[:-1]}{number}") for number in range(2, 6)]
+    holdings = [a_holding(keys[3], bucket="s3://more"), *(a_holding(one) for one in reversed(keys))]
+    silent: dict[KeyName, tuple[KeyReading | None, KeyMemory | None]] = {
+        one: (replace(denied(one), detail=f"detail {place}"), None) for place, one in enumerate(keys)
+    }
+    head, *whys = (why for _, why in told(a_judgement(*holdings, keys=silent), "data-lost").reasons)
+    assert head == "not known for 4 of 4 parts of the data"
+    assert [why[-1] for why in whys] == ["3", "0", "1"]
+
+
+def test_a_change_that_nobody_explains_says_why() -> None:
+    dead = a_judgement(keys=DEAD)
+    findings = tuple(replace(one, unattributed=f"because of {one.rule}") for one in dead.findings)
+    judgement = passing(replace(dead, findings=findings), "unattributed-change", Verdict.UNKNOWN)
+    assert ("unattributed-change", "because of data-unreadable") in told(judgement, "unattributed-change").reasons
+
+
+def test_how_often_a_rule_said_what_is_told() -> None:
+    counts = {Verdict.PASSED: 1, Verdict.FAILED: 2, Verdict.UNKNOWN: 3, Verdict.NOT_APPLICABLE: 4}
+    part = Counted(Cloud.AWS, counts, untold=2)
+    judgement = replace(a_judgement(), tallies=(Tally("rotation-off", counts, (part,)),))
+    (rule,) = told(judgement, "rotation-off").rules
+    assert (rule.passed, rule.failed, rule.unknown, rule.apart) == (1, 2, 3, 4)
+    assert rule.reasons == ("not known for 3 of 10 keys and nobody says, or looked, what to judge 2 of 10 keys by",)
+    assert rule.state is State.EXCEPTION
 
 
 def test_a_rule_that_could_not_tell_of_one_key_is_not_evaluated() -> None:
@@ -205,10 +280,41 @@ def test_what_nobody_says_what_to_judge_by_stands_in_the_way(rule: str, why: str
     assert (rule, why) in control.reasons
 
 
+@pytest.mark.parametrize("rule", ["grant-missing", "grant-too-wide"])
+def test_where_nobody_is_named_who_must_decrypt_no_grant_is_judged(rule: str) -> None:
+    control = told(a_judgement(named=False), "data-lost", rule)
+    assert (control.state, control.idle) == (State.OPEN, ())
+    assert (rule, "who must be able to use the key is not known: [platform] names nobody") in control.reasons
+
+
+def test_a_version_that_may_be_unused_and_is_not_proven_so_is_not_judged() -> None:
+    judgement = a_judgement(a_holding(GCP_KEY), buckets=(GOOGLE_BUCKET,))
+    control = told(judgement, "retirable-version")
+    assert (control.state, control.idle) == (State.OPEN, ())
+    assert ("retirable-version", "data that names no version may be under any of them") in control.reasons
+
+
+SUBJECTS = {
+    "a key": (SubjectKind.KEY, AWS_KEY.text, Cloud.AWS),
+    "a version": (SubjectKind.KEY_VERSION, f"{GCP_KEY}/cryptoKeyVersions/1", Cloud.GCP),
+    "a key store": (SubjectKind.KEY_STORE, "111122223333/us-east-1/cks-1", Cloud.AWS),
+    "who may use a key": (SubjectKind.PRINCIPAL, f"somebody@acme.example -> {GCP_KEY}", Cloud.GCP),
+    "a bucket of S3": (SubjectKind.BUCKET, "s3://data", Cloud.AWS),
+    "a bucket of Google": (SubjectKind.BUCKET, "gs://data", Cloud.GCP),
+    "a queue": (SubjectKind.FEED, "https://sqs.us-east-1.amazonaws.com/111122223333/q", Cloud.AWS),
+    "an audit log": (SubjectKind.AUDIT_LOG, "cloudtrail/111122223333", Cloud.AWS),
+    "a waiver": (SubjectKind.WAIVER, "data-lost: bucket gs://data", None),
+    "a registry": (SubjectKind.REGISTRY, "file r.csv (dispute)", None),
+}
+
+
+@pytest.mark.parametrize(("kind", "name", "cloud"), SUBJECTS.values(), ids=SUBJECTS)
+def test_whose_a_subject_is_its_name_tells(kind: SubjectKind, name: str, cloud: Cloud | None) -> None:
+    assert Subject(kind, name).cloud is cloud
+
+
 def test_an_audit_log_that_answered_says_nothing_of_others() -> None:
-    judgement = a_judgement()
-    asked = Tally("audit-log-off", {Verdict.PASSED: 1}, (Counted(Cloud.AWS, {Verdict.PASSED: 1}),))
-    assert told(replace(judgement, tallies=(*judgement.tallies, asked)), "audit-log-off").state is State.OPEN
+    assert told(passing(a_judgement(), "audit-log-off"), "audit-log-off").state is State.OPEN
 
 
 def test_data_that_counts_as_readable_by_its_keys_state_alone_proves_no_right_to_it() -> None:
@@ -220,6 +326,11 @@ def test_data_that_counts_as_readable_by_its_keys_state_alone_proves_no_right_to
     assert control.reasons[0][1].startswith("under 1 keys data counts as readable by their state")
     assert told(judgement, "data-lost").state is State.NONE
     assert told(judgement, "data-revoked", cloud=Cloud.GCP).reasons == ()
+    (one,) = judgement.assessed
+    for basis in Basis:
+        assessed = (replace(one, assessment=replace(one.assessment, basis=basis)),)
+        is_proven = told(replace(judgement, assessed=assessed), "data-revoked").state is State.NONE
+        assert is_proven is (basis in {Basis.POLICY, Basis.PROBE}), basis
 
 
 def test_data_under_no_customers_key_needs_no_policy() -> None:
@@ -233,6 +344,8 @@ def test_what_stands_behind_keys_and_was_not_looked_at_may_stop_every_read() -> 
     judgement = a_judgement(GOOGLE, buckets=(GOOGLE_BUCKET,), gaps=(gap,))
     assert told(judgement, "data-unreachable").reasons == (("data-unreachable", f"{name}: {gap.effect}"),)
     assert told(judgement, "weak-algorithm").reasons == ()
+    instance = replace(gap, what="projects/acme-keys/locations/us-east1/singleTenantHsmInstances/one")
+    assert told(replace(judgement, gaps=(instance,)), "data-unreachable").state is State.OPEN
 
 
 def test_a_probe_that_told_nothing_agrees_with_nothing() -> None:
@@ -273,7 +386,11 @@ def test_a_judgement_of_an_older_version_that_told_no_clouds_apart_proves_nothin
     old = replace(judgement, tallies=tuple(replace(one, parts=None) for one in judgement.tallies))
     assert {one.state for one in of_rules(old, load()).values()} == {State.OPEN}
     assert {one.state for one in of_rules(replace(judgement, tallies=()), load()).values()} == {State.OPEN}
-    assert told(replace(judgement, tallies=()), "no-such-rule").state is State.OPEN
+    (why,) = told(replace(judgement, tallies=()), "data-lost").reasons
+    assert why == ("data-lost", "what it found was not told cloud by cloud, or it was not put at all: poll again")
+    (never,) = told(judgement, "no-such-rule").rules
+    reasons = ("no such rule judged here",)
+    assert never == RuleStanding("no-such-rule", State.OPEN, 0, 0, 0, 0, reasons=reasons)
 
 
 def test_without_a_bucket_the_keys_that_are_named_can_be_judged_and_their_data_cannot() -> None:
