@@ -394,7 +394,7 @@ def verify_bundle(path: Path, key: Path | None, after: Path | None, after_key: P
         found = error
     with _writing(how.output) as out:
         if how.form == "json":
-            verify_json.write(path, after, found, out)
+            verify_json.write(path, after, found, out, keyed=signer is not None)
         elif isinstance(found, Verified):
             terminal.plain(out).print(verify_table.verified(found, datetime.now(UTC)), soft_wrap=True)
     if isinstance(found, RefusedError):

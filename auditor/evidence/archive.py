@@ -8,9 +8,10 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from stat import S_ISREG
-from typing import BinaryIO, Final, NoReturn
+from typing import Any, BinaryIO, Final, NoReturn
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -67,6 +68,13 @@ class Archive:
             yield text
         if seen.hexdigest() != digest:
             raise RefusedError(Check.FILES, f"{self.path}: {name} was changed while it was read", "verify it once more")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of what is signed."""
+    text = files("auditor.schemas").joinpath("evidence-1.schema.json").read_text(encoding="utf-8")
+    told: dict[str, Any] = json.loads(text)
+    return told
 
 
 @dataclass(frozen=True, slots=True)
