@@ -10,14 +10,14 @@ from auditor.findings import Actor, Assessed, BucketCoverage, Finding, Judgement
 from auditor.model import Dependency, Evidence, Gap, Requests
 from auditor.outputs import summary
 from auditor.ownership.registered import Handed, Registry
-from auditor.ports import DependencyRows, NamespaceRow
+from auditor.ports import EachDependency, NamespaceRow
 from auditor.prices import usd
 from auditor.waiver import FIELDS, GivenWaiver
 
 SCHEMA: Final = "cmek-auditor/scan/1"
 
 
-def write(judgement: Judgement, rows: DependencyRows, out: TextIO) -> None:
+def write(judgement: Judgement, rows: EachDependency, out: TextIO) -> None:
     """Write the whole document; memory stays flat however many dependencies there are."""
     told = head(judgement)
     out.write("{")

@@ -6,9 +6,11 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -400,6 +402,33 @@ def test_the_commands_in_it_verify_it(operated: Operated, tmp_path: Path) -> Non
     assert done().returncode == 0, done().stderr
     (tmp_path / "report.html").write_text("<p>all is well</p>")
     assert done().returncode != 0
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text()
+
+
+def test_the_document_has_the_commands_that_the_bundle_has(second: dict[str, bytes]) -> None:
+    (block,) = (one for one in re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL) if one.startswith("jq "))
+    told = second["how-to-verify.txt"].decode().partition("with openssl and jq")[2]
+    assert block.splitlines() == [line.strip() for line in told.splitlines() if line.startswith("  ")]
+
+
+def test_the_program_in_the_document_verifies_both_and_that_one_goes_on_from_the_other(
+    operated: Operated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+    named = [str(operated.folder / one) for one in ("operator.pub", "first.zip", "second.zip")]
+    monkeypatch.setattr(sys, "argv", ["verify.py", *named])
+    exec(compile(program, "verify.py", "exec"), {})  # noqa: S102 - what the document tells people to run
+    assert "goes on from the earlier one" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["verify.py", named[0], named[2], named[1]])
+    with pytest.raises(AssertionError, match="does not go on"):
+        exec(compile(program, "verify.py", "exec"), {})  # noqa: S102 - as above
+
+
+def test_every_file_is_in_the_document(second: dict[str, bytes]) -> None:
+    for name in second:
+        assert f"`{name}`" in DOCUMENT
 
 
 def test_a_library_of_others_reads_the_envelope(operated: Operated) -> None:
