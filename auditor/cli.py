@@ -208,7 +208,10 @@ def report(
     return render_report(config, asked, output, quiet=quiet, verbose=verbose)
 
 
-@app.command()
+@app.command(
+    epilog="Exit codes: 0 all holds that was asked for; 1 something does not hold; 2 a file or a key cannot be read; "
+    "3 no --key was given, so that nobody knows who signed it."
+)
 def verify(
     file: Annotated[Path, typer.Argument(metavar="BUNDLE", help="What `report --bundle` has written.")],
     key: Annotated[

@@ -163,14 +163,14 @@ def _gather(assembly: Assembly, config: Config, judgement: Judgement, shown: _Nu
     chain, rows = assembly.ledger.chain(), assembly.rows(judgement)
     changes: list[JudgedFrom] = []
     with (folder / EVENTS).open("wb") as file:
-        for one in chain.entries(shown.events):
+        for one in chain.events(shown.events):
             file.write(line(one))
             if one.kind == "context_changed":
                 context = codec.load(KeptContext, one.body)
                 changes.append(_judged_from(one.seq, moment(one.at), context))
     calls = [0, 0]
     with (folder / READINGS).open("wb") as file:
-        for one in chain.entries(shown.readings):
+        for one in chain.events(shown.readings):
             file.write(line(one))
             kept = codec.load(KeptKey, one.body)
             known = kept.aws or kept.gcp

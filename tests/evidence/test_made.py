@@ -1,6 +1,7 @@
 """The evidence of a judgement: all of it, nothing secret, the same bytes each time, and verifiable without us."""
 
 import base64
+import errno
 import gzip
 import hashlib
 import io
@@ -551,6 +552,41 @@ def test_a_damaged_ledger_gives_no_evidence(own: Operated, capsys: pytest.Captur
     assert own.bundle("third.zip") == 70
     assert "chain breaks at event 2" in capsys.readouterr().err
     assert not (own.folder / "third.zip").exists()
+
+
+FAULTS: dict[str, tuple[BaseException, int]] = {
+    "Ctrl-C": (KeyboardInterrupt(), 130),
+    "a full disk": (OSError(errno.ENOSPC, "No space left on device"), 70),
+    "a defect": (RuntimeError("x"), 70),
+}
+
+
+@pytest.mark.parametrize(("fault", "code"), FAULTS.values(), ids=FAULTS)
+def test_what_is_not_written_to_its_end_leaves_nothing_behind(
+    own: Operated, monkeypatch: pytest.MonkeyPatch, fault: BaseException, code: int
+) -> None:
+    (own.folder / "third.zip").write_bytes(b"an older one")
+
+    def breaks_off(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(archive, "measure", breaks_off)
+    before = {one.name for one in own.folder.iterdir()}
+    assert own.bundle("third.zip") == code
+    assert {one.name for one in own.folder.iterdir()} == before
+    assert (own.folder / "third.zip").read_bytes() == b"an older one"
+
+
+def test_a_report_has_the_head_of_its_judgement_whatever_came_later(own: Operated) -> None:
+    def report() -> str:
+        assert run(*own.small.argv("report", "-q", "-o", str(own.folder / "r.html"))) == 0
+        return (own.folder / "r.html").read_text()
+
+    head = json.loads(files(own.folder / "second.zip")["manifest.json"])["predicate"]["ledger"]
+    # That a head was given out with it is in the ledger behind it.
+    assert sql(own.ledger, "SELECT count(*) FROM event")[1][0][0] == head["events"] + 1
+    assert f"{head['events']} events, chain head {head['head']}" in report()
+    assert "verify BUNDLE --key PUB.pem --after EARLIER" in report()
 
 
 def test_before_the_first_judgement_there_is_nothing_to_tell(own: Operated, capsys: pytest.CaptureFixture[str]) -> None:
