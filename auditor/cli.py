@@ -176,7 +176,15 @@ def report(
         ),
     ] = False,
     sign_with: Annotated[
-        Path | None, typer.Option("--sign-with", help="Of --bundle: your private Ed25519 key, a PEM file.")
+        str | None,
+        typer.Option(
+            "--sign-with",
+            help="Of --bundle: your private Ed25519 key, a PEM file; or with the extra `sign` a key that is elsewhere, "
+            "as awskms:ARN or gcpkms:NAME.",
+        ),
+    ] = None,
+    public_key: Annotated[
+        Path | None, typer.Option("--public-key", help="Of a key that is elsewhere: its public key, PEM.")
     ] = None,
     config: ConfigOption = _CONFIG,
     output: Annotated[
@@ -217,8 +225,9 @@ def report(
             raise UsageError(
                 "--bundle needs --sign-with KEY.pem", "make a key: openssl genpkey -algorithm ed25519 -out KEY.pem"
             )
-        return write_evidence(config, sign_with, output or Path("cmek-evidence.zip"), quiet=quiet, verbose=verbose)
-    if sign_with is not None:
+        target = output or Path("cmek-evidence.zip")
+        return write_evidence(config, sign_with, public_key, target, quiet=quiet, verbose=verbose)
+    if sign_with is not None or public_key is not None:
         raise UsageError("--sign-with is of --bundle, and nothing else of a report is signed", "give --bundle as well")
     kinds = "html" if kinds is None else kinds
     asked = list(dict.fromkeys(one.strip() for one in kinds.split(",") if one.strip()))
@@ -231,7 +240,10 @@ def report(
     return render_report(config, asked, output, named, tenant=tenant, quiet=quiet, verbose=verbose)
 
 
-@app.command()
+@app.command(
+    epilog="Exit codes: 0 all holds that was asked for; 1 something does not hold; 2 a file or a key cannot be read; "
+    "3 no --key was given, so that nobody knows who signed it."
+)
 def verify(
     file: Annotated[Path, typer.Argument(metavar="BUNDLE", help="What `report --bundle` has written.")],
     key: Annotated[

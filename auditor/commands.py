@@ -73,6 +73,8 @@ from auditor.questions.retire.planning import plan_of
 from auditor.questions.retire.retiring import retiring, see_that_it_is_there
 from auditor.questions.retire.standing import Use
 from auditor.reporting import Content, content_of
+from auditor.signing.elsewhere import is_uri, signer_at
+from auditor.signing.envelope import Signer
 from auditor.signing.keys import fingerprint_of, signing_key, verifying_key
 from auditor.skew import plausible
 from auditor.web.users import line_for
@@ -375,12 +377,12 @@ def render_report(
     return 0
 
 
-def write_evidence(path: Path, sign_with: Path, output: Path, *, quiet: bool, verbose: bool) -> int:
+def write_evidence(path: Path, sign_with: str, public: Path | None, output: Path, *, quiet: bool, verbose: bool) -> int:
     """Write the newest judgement and all that it stands on as one signed archive."""
     if output == _STANDARD_OUTPUT:
         raise UsageError("a bundle is a file, and standard output is none", "name a file with --output")
-    key = signing_key(sign_with)
-    if output.exists() and output.samefile(sign_with):
+    key = _signer(sign_with, public)
+    if output.exists() and not is_uri(sign_with) and output.samefile(sign_with):
         raise UsageError(f"--output {output} is the key to sign with, which would be lost", "choose another --output")
     with _assembled(path, verbose=verbose, asking=False) as (config, assembly):
         assembly.ledger.verify()
@@ -389,6 +391,17 @@ def write_evidence(path: Path, sign_with: Path, output: Path, *, quiet: bool, ve
         told = evidence_text.made(made.statement, made.size, fingerprint_of(key))
         sys.stdout.writelines(f"{visible(one)}\n" for one in (f"wrote {output}", *told))
     return 0
+
+
+def _signer(sign_with: str, public: Path | None) -> Signer:
+    """A key in a file, or one that is elsewhere, of which the public key is in a file."""
+    if not is_uri(sign_with):
+        if public is not None:
+            raise UsageError("--public-key is of a key that --sign-with names by a URI", "leave --public-key away")
+        return signing_key(Path(sign_with))
+    if public is None:
+        raise UsageError(f"--sign-with {sign_with} needs --public-key PUB.pem", "save what its service shows as that")
+    return signer_at(sign_with, verifying_key(public))
 
 
 def verify_bundle(path: Path, key: Path | None, after: Path | None, after_key: Path | None, how: Answering) -> int:
@@ -412,7 +425,7 @@ def verify_bundle(path: Path, key: Path | None, after: Path | None, after_key: P
         found = error
     with _writing(how.output) as out:
         if how.form == "json":
-            verify_json.write(path, after, found, out)
+            verify_json.write(path, after, found, out, keyed=signer is not None)
         elif isinstance(found, Verified):
             terminal.plain(out).print(verify_table.verified(found, datetime.now(UTC)), soft_wrap=True)
     if isinstance(found, RefusedError):

@@ -620,16 +620,20 @@ class Measured:
     """The namespaces with most of their objects."""
 
 
-class DependencyRows(Protocol):
-    """The dependencies one by one, for outputs: what `Holdings` sums up for the judge."""
-
-    def count_namespaces(self, members: Iterable[Member]) -> int:
-        """How many namespaces these holdings have together."""
+class EachDependency(Protocol):
+    """All dependencies, one after the other."""
 
     def rows(
         self, assessed: Iterable[Assessed], offset: int = 0, limit: int | None = None
     ) -> Iterator[tuple[Dependency, Assessed]]:
         """Yield every dependency with its assessment, in an order that only the data decides."""
+
+
+class DependencyRows(EachDependency, Protocol):
+    """The dependencies one by one, for outputs: what `Holdings` sums up for the judge."""
+
+    def count_namespaces(self, members: Iterable[Member]) -> int:
+        """How many namespaces these holdings have together."""
 
     def namespaces(
         self, members: Iterable[Member], offset: int = 0, limit: int | None = None, portions: Portions = ()

@@ -38,6 +38,9 @@ def test_the_wheel_has_one_import_package_with_the_templates_inside(wheel: Path)
         "auditor/schemas/diff-1.schema.json",
         "auditor/schemas/bundle-1.schema.json",
         "auditor/schemas/show-1.schema.json",
+        "auditor/schemas/evidence-1.schema.json",
+        "auditor/schemas/provenance-1.schema.json",
+        "auditor/schemas/verify-1.schema.json",
         "auditor/ledger/migrations/versions/v0001_events.py",
     ):
         assert needed in names

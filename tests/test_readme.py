@@ -17,7 +17,7 @@ from auditor import cli, demo
 from auditor.config import load
 from auditor.prices import PRICES
 from auditor.web.app import make_app
-from tests.bundles import a_customer, an_operator
+from tests.bundles import a_customer, a_signer, an_operator
 from tests.clouds import GOOGLE_KEY, RING
 from tests.keys_only import a_cloud_of_keys
 from tests.questions.test_prove_revoked import MEANT
@@ -155,7 +155,7 @@ def test_what_a_bundle_says_to_both_sides(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (config,) = (text for kind, text in BLOCKS if kind == "toml" and text.startswith("# keys-only, with a bundle\n"))
-    ((*by_openssl, made),) = (text.splitlines() for kind, text in BLOCKS if kind == "sh")
+    *by_openssl, made = shell("cmek-auditor bundle")
     with an_operator(tmp_path) as operator:
         operator.scanned()
         monkeypatch.chdir(operator.folder)
@@ -177,6 +177,36 @@ def test_what_a_bundle_says_to_both_sides(
     told = [without_times(line).rstrip() for line in capsys.readouterr().out.splitlines()]
     for line in shown_as("By what an operator's bundle").splitlines():
         assert without_times(line) in told
+
+
+def test_what_verifying_evidence_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    *by_openssl, first, verify = shell("cmek-auditor report --bundle")
+    a_signer(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    if shutil.which("openssl"):
+        for line in by_openssl:
+            subprocess.run(shlex.split(line), check=True, capture_output=True)
+    with a_small_cloud(tmp_path) as small:
+        assert cli._run(small.argv("scan", "-q")) == 0  # noqa: SLF001 - as above
+        for line in (first, verify):
+            assert cli._run(shlex.split(line)[1:]) == 0  # noqa: SLF001 - as above
+        small.set_state(1, "DISABLED")
+        assert cli._run(small.argv("poll", "-q")) == 1  # noqa: SLF001 - as above
+        assert cli._run(shlex.split(first.replace("-1.zip", "-2.zip"))[1:]) == 0  # noqa: SLF001 - as above
+    (named,) = re.findall(r"`cmek-auditor (verify evidence-2.zip .*?)` tells", README)
+    capsys.readouterr()
+    assert cli._run(shlex.split(named)) == 0  # noqa: SLF001 - as above
+    printed = capsys.readouterr().out.splitlines()
+    assert [line for line in shown_as("continues   from").splitlines() if line not in printed] == []
+
+
+def shell(command: str) -> list[str]:
+    """The lines of the one block of commands that has this one."""
+    found: list[str] = [text for kind, text in BLOCKS if kind == "sh" and command in text]
+    assert len(found) == 1
+    return found[0].splitlines()
 
 
 def without_times(text: str) -> str:

@@ -8,11 +8,10 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from stat import S_ISREG
-from typing import BinaryIO, Final, NoReturn
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from typing import Any, BinaryIO, Final, NoReturn
 
 from auditor.errors import RefusedError, UsageError
 from auditor.evidence import statement, zipped
@@ -20,6 +19,7 @@ from auditor.evidence.statement import MANIFEST, PAYLOAD_TYPE, SEAL, Statement
 from auditor.evidence.verified import Check
 from auditor.evidence.zipped import Entry, Found
 from auditor.signing import envelope
+from auditor.signing.envelope import PublicKey, Signer
 
 _PIECE: Final = 1024 * 1024
 _LONGEST_NAME: Final = 100
@@ -69,6 +69,13 @@ class Archive:
             raise RefusedError(Check.FILES, f"{self.path}: {name} was changed while it was read", "verify it once more")
 
 
+def schema() -> dict[str, Any]:
+    """The JSON Schema of what is signed."""
+    text = files("auditor.schemas").joinpath("evidence-1.schema.json").read_text(encoding="utf-8")
+    told: dict[str, Any] = json.loads(text)
+    return told
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """A file that is to stand in an archive."""
@@ -90,7 +97,7 @@ def measure(path: Path) -> Content:
     return Content(path, size, seen.hexdigest(), crc)
 
 
-def write(told: Statement, contents: Mapping[str, Content], key: Ed25519PrivateKey, file: BinaryIO) -> None:
+def write(told: Statement, contents: Mapping[str, Content], key: Signer, file: BinaryIO) -> None:
     """Sign what is told of some files and write all of it.
 
     Raises:
@@ -120,7 +127,7 @@ def write(told: Statement, contents: Mapping[str, Content], key: Ed25519PrivateK
 
 
 @contextmanager
-def opened(path: Path, key: Ed25519PublicKey | None) -> Iterator[Archive]:
+def opened(path: Path, key: PublicKey | None) -> Iterator[Archive]:
     """Open an archive and look at each byte of it; nothing of it is believed before its signature was verified.
 
     Without `key` nobody knows who signed it: all else is looked at.
@@ -143,7 +150,7 @@ def opened(path: Path, key: Ed25519PublicKey | None) -> Iterator[Archive]:
             raise UsageError(f"{path} cannot be read: {error.strerror}", "look at the disk") from None
 
 
-def read(path: Path, file: BinaryIO, key: Ed25519PublicKey | None) -> Archive:
+def read(path: Path, file: BinaryIO, key: PublicKey | None) -> Archive:
     """Look at each byte of an archive that is open; `path`: what it is called.
 
     Raises:
@@ -163,7 +170,7 @@ class _Reading:
         self._size = size
         self._entries: list[Entry] = []
 
-    def all(self, key: Ed25519PublicKey | None) -> Archive:
+    def all(self, key: PublicKey | None) -> Archive:
         """Look at all of it."""
         sealed = self._seal()
         payload, named = self._signed(sealed, key)
@@ -204,7 +211,7 @@ class _Reading:
             self._refuse(Check.FILES, _ANOTHER.format(SEAL), _AS_IT_WAS)
         return whole
 
-    def _signed(self, sealed: bytes, key: Ed25519PublicKey | None) -> tuple[bytes, str | None]:
+    def _signed(self, sealed: bytes, key: PublicKey | None) -> tuple[bytes, str | None]:
         """What is signed, and the key that the file names."""
         try:
             cover = json.loads(sealed)

@@ -12,8 +12,6 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, BinaryIO, Final, TextIO, cast
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from auditor import __version__
 from auditor.config import Config
 from auditor.errors import AuditorError, BusyError, LedgerError, UsageError
@@ -43,6 +41,7 @@ from auditor.outputs import dependencies_parquet, provenance_json, scan_json, su
 from auditor.outputs.provenance_json import JudgedFrom, Readings
 from auditor.private_file import private_file
 from auditor.reporting import content_of
+from auditor.signing.envelope import Signer
 from auditor.skew import plausible
 from auditor.wiring import Assembly
 
@@ -95,7 +94,7 @@ class Made:
     statement: Statement
 
 
-def make(assembly: Assembly, config: Config, key: Ed25519PrivateKey, target: Path) -> Made:
+def make(assembly: Assembly, config: Config, key: Signer, target: Path) -> Made:
     """Write the evidence of the newest judgement; the same judgement and key give the same bytes.
 
     That a head is given out is kept in the ledger before: the next bundle proves that it goes on from there.
@@ -164,14 +163,14 @@ def _gather(assembly: Assembly, config: Config, judgement: Judgement, shown: _Nu
     chain, rows = assembly.ledger.chain(), assembly.rows(judgement)
     changes: list[JudgedFrom] = []
     with (folder / EVENTS).open("wb") as file:
-        for one in chain.entries(shown.events):
+        for one in chain.events(shown.events):
             file.write(line(one))
             if one.kind == "context_changed":
                 context = codec.load(KeptContext, one.body)
                 changes.append(_judged_from(one.seq, moment(one.at), context))
     calls = [0, 0]
     with (folder / READINGS).open("wb") as file:
-        for one in chain.entries(shown.readings):
+        for one in chain.events(shown.readings):
             file.write(line(one))
             kept = codec.load(KeptKey, one.body)
             known = kept.aws or kept.gcp
@@ -186,14 +185,14 @@ def _gather(assembly: Assembly, config: Config, judgement: Judgement, shown: _Nu
     _text(folder / "config.json", lambda out: _json(_settings(config, judgement), out))
     _text(folder / "provenance.json", lambda out: provenance_json.write(judgement, changes, readings, out))
     _text(folder / HOW, lambda out: out.write(_EXPLAINED.format(files=_listed())))
-    dependencies_parquet.write(judgement, rows, folder / "dependencies.parquet")
     # Without name and time of its own, so that the same content gives the same bytes.
     with (
         (folder / "scan.json.gz").open("wb") as file,
         gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed,
         TextIOWrapper(cast("BinaryIO", packed), encoding="utf-8", newline="") as out,
+        dependencies_parquet.copying(rows, folder / "dependencies.parquet") as copied,
     ):
-        scan_json.write(judgement, rows, out)
+        scan_json.write(judgement, copied, out)
 
 
 def _judged_from(number: int, at: datetime, context: KeptContext) -> JudgedFrom:

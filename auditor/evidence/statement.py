@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -139,11 +139,6 @@ def unpack(payload: bytes) -> Statement:
     for wrong in _wrongs(found):
         raise ValueError(f"what is signed cannot be: {wrong}")
     return found
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema of what is signed, as it is read."""
-    return msgspec.json.schema(Statement)
 
 
 def _wrongs(one: Statement) -> Iterator[str]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final, NoReturn, TypeVar
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from auditor.errors import RefusedError
 from auditor.evidence import archive, tree
@@ -16,6 +15,7 @@ from auditor.evidence.statement import EVENTS, READINGS, TREE, Head
 from auditor.evidence.tree import Peaks
 from auditor.evidence.verified import Check, Looked, Verified
 from auditor.ledger.link import Event
+from auditor.signing.envelope import PublicKey
 
 _LONGEST_EVENT: Final = 64 * 1024 * 1024
 """Bytes of an event as a line; a context of 10,000 buckets has some six millions."""
@@ -53,7 +53,7 @@ def line(one: Event) -> bytes:
 
 
 def verify(
-    path: Path, key: Ed25519PublicKey | None, earlier: Path | None = None, earlier_key: Ed25519PublicKey | None = None
+    path: Path, key: PublicKey | None, earlier: Path | None = None, earlier_key: PublicKey | None = None
 ) -> Verified:
     """Look at a bundle, and where an earlier one is given, whether the ledger goes on from there.
 
@@ -83,7 +83,7 @@ class _Shown:
     context: _Context | None = None
 
 
-def _looked(path: Path, key: Ed25519PublicKey | None, end: int | None = None) -> tuple[Looked, bytes | None]:
+def _looked(path: Path, key: PublicKey | None, end: int | None = None) -> tuple[Looked, bytes | None]:
     """A bundle that holds; and the root of its ledger as it was at an `end`, where the bundle tells that."""
     with archive.opened(path, key) as one:
         told = one.statement.predicate

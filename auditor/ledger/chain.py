@@ -1,4 +1,4 @@
-"""What the chain proves to somebody who has no ledger: its hashes, entries to be shown, and heads that were given."""
+"""What the chain proves to somebody who has no ledger: its hashes, events to be shown, and heads that were given."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
@@ -28,7 +28,7 @@ KEPT_WITH_A_POLL: Final = (
     "gap_opened",
     "gap_closed",
 )
-"""Kinds of entries that a judgement is kept as, all at once behind its poll."""
+"""Kinds of events that a judgement is kept as, all at once behind its poll."""
 _CONTEXTS: Final = 200
 """As many changes of what judged are shown, the newest."""
 _AT_ONCE: Final = 500
@@ -44,13 +44,13 @@ class _Judge(msgspec.Struct, frozen=True):
 
 
 class Chain:
-    """The entries of one ledger; safe to use from many threads and processes."""
+    """The events of one ledger; safe to use from many threads and processes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def end_of(self, judgement: str) -> tuple[int, str]:
-        """Number and hash of the last entry that a judgement was kept as: what came later changes nothing of it.
+        """Number and hash of the last event that a judgement was kept as: what came later changes nothing of it.
 
         Raises:
             LedgerError: there is no such judgement.
@@ -63,7 +63,7 @@ class Chain:
             return number, journal.hash_of(connection, number)
 
     def hashes(self, until: int) -> Iterator[str]:
-        """Yield the hash of each entry up to one, the first one first.
+        """Yield the hash of each event up to one, the first one first.
 
         Raises:
             LedgerError: one of them is missing.
@@ -78,10 +78,10 @@ class Chain:
             else:
                 if number == until:
                     return
-        raise LedgerError(f"the ledger lacks entry {number:,}", DAMAGED)
+        raise LedgerError(f"the ledger lacks event {number:,}", DAMAGED)
 
     def judging(self, judgement: str, until: int) -> tuple[int, ...]:
-        """Numbers of the entries that say who made a judgement, by what and when: its poll, its context.
+        """Numbers of the events that say who made a judgement, by what and when: its poll, its context.
 
         Beside them those in which another config, version or identity had begun to judge.
         """
@@ -98,19 +98,19 @@ class Chain:
             return tuple(sorted({*changes[-_CONTEXTS:], *newest, _poll(connection, judgement)}))
 
     def readings(self, until: int) -> tuple[int, ...]:
-        """Numbers of the entries that say, of each key, what was heard of it when that last changed."""
+        """Numbers of the events that say, of each key, what was heard of it when that last changed."""
         newest = select(func.max(EVENT.c.seq)).where(EVENT.c.kind == "key_changed", EVENT.c.seq <= until)
         with self._database.reading() as connection:
             return tuple(sorted(connection.execute(newest.group_by(EVENT.c.subject)).scalars()))
 
     def given(self, until: int) -> dict[int, Head]:
-        """The heads that were handed out before an entry, by the numbers of the entries that say so."""
+        """The heads that were handed out before an event, by the numbers of the events that say so."""
         mine = select(EVENT.c.seq, EVENT.c.body).where(EVENT.c.kind == "head_given", EVENT.c.seq <= until)
         with self._database.reading() as connection:
             return {row.seq: _given(row.body) for row in connection.execute(mine.order_by(EVENT.c.seq))}
 
-    def entries(self, numbers: Collection[int]) -> Iterator[Event]:
-        """Yield some entries, by their numbers.
+    def events(self, numbers: Collection[int]) -> Iterator[Event]:
+        """Yield some events, by their numbers.
 
         Raises:
             LedgerError: one of them was changed.

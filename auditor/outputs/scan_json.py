@@ -11,14 +11,14 @@ from auditor.findings import Actor, Assessed, BucketCoverage, Finding, Judgement
 from auditor.model import Dependency, Evidence, Gap, Requests
 from auditor.outputs import controls_json, summary
 from auditor.ownership.registered import Handed, Registry
-from auditor.ports import DependencyRows, NamespaceRow
+from auditor.ports import EachDependency, NamespaceRow
 from auditor.prices import usd
 from auditor.waiver import FIELDS, GivenWaiver
 
 SCHEMA: Final = "cmek-auditor/scan/1"
 
 
-def write(judgement: Judgement, rows: DependencyRows, out: TextIO, controls: Sequence[FrameworkStanding] = ()) -> None:
+def write(judgement: Judgement, rows: EachDependency, out: TextIO, controls: Sequence[FrameworkStanding] = ()) -> None:
     """Write the whole document; memory stays flat however many dependencies there are.
 
     `controls`: what a report says of them; a scan says nothing.

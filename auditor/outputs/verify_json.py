@@ -1,6 +1,7 @@
 """`cmek-auditor/verify/1`: whether an evidence bundle holds, as JSON; its JSON Schema is in the package."""
 
 import json
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -12,11 +13,11 @@ from auditor.outputs import evidence_text, scan_json
 SCHEMA: Final = "cmek-auditor/verify/1"
 
 
-def write(path: Path, after: Path | None, found: Verified | RefusedError, out: TextIO) -> None:
-    """Write the whole document."""
+def write(path: Path, after: Path | None, found: Verified | RefusedError, out: TextIO, *, keyed: bool) -> None:
+    """Write the whole document; `keyed`: a key to verify with was given."""
     told: dict[str, Any] = {"schema": SCHEMA, "bundle": str(path), "after": str(after) if after is not None else None}
     if isinstance(found, RefusedError):
-        told |= {"holds": False, "checks": _until(found.check)}
+        told |= {"holds": False, "checks": dict(_until(found.check, keyed=keyed))}
         told |= {"refused": {"check": found.check, "because": str(found), "hint": found.hint}}
         told |= {"found": None, "earlier": None, "proven": [], "not_proven": [], "not_checked": []}
     else:
@@ -38,9 +39,11 @@ def schema() -> dict[str, Any]:
     return told
 
 
-def _until(failed: str) -> dict[str, str]:
-    """What failed; of nothing else it is told, as it may be of another of two bundles."""
-    return {one.value: (Outcome.FAILED if one == failed else Outcome.NOT_CHECKED).value for one in Check}
+def _until(failed: str, *, keyed: bool) -> Iterator[tuple[Check, Outcome]]:
+    """What failed; all else held where that is the last check, and else it may be of either of two bundles."""
+    for one in Check:
+        is_known = failed == Check.CONTINUES and (keyed or one is not Check.SIGNATURE)
+        yield one, Outcome.FAILED if one == failed else Outcome.PASSED if is_known else Outcome.NOT_CHECKED
 
 
 def _looked(one: Looked) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A signed envelope: one payload, its type, one Ed25519 signature over both.
+"""A signed envelope: one payload, its type, one signature over both.
 
 Source: DSSE 1.0.2 (https://github.com/secure-systems-lab/dsse), protocol.md and envelope.md; RFC 8032 for Ed25519.
 """
@@ -8,10 +8,12 @@ import json
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -21,6 +23,22 @@ from cryptography.hazmat.primitives.serialization import (
 
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 _URL_SAFE: Final = str.maketrans("-_", "+/")
+
+
+_HASHES: Final = {"secp256r1": SHA256(), "secp384r1": SHA384()}
+"""The curve of a key -> the hash that is signed, of the same strength. Source: FIPS 186-5, 6.1.1, and RFC 5480."""
+
+PublicKey: TypeAlias = Ed25519PublicKey | EllipticCurvePublicKey
+
+
+class Signer(Protocol):
+    """A private key, wherever it is."""
+
+    def public_key(self) -> PublicKey:
+        """What is verified with."""
+
+    def sign(self, data: bytes, /) -> bytes:
+        """Sign it."""
 
 
 class NotSignedError(ValueError):
@@ -59,13 +77,30 @@ def public_key(pem: bytes) -> Ed25519PublicKey:
     return key
 
 
-def fingerprint(key: Ed25519PublicKey) -> str:
+def any_public_key(pem: bytes) -> PublicKey:
+    """Read a key to verify with, of any kind that a service may sign evidence with.
+
+    Raises:
+        ValueError: it is none, or another kind of key.
+    """
+    try:
+        key = load_pem_public_key(pem)
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError("it is no public key in PEM form") from None
+    if isinstance(key, Ed25519PublicKey):
+        return key
+    if isinstance(key, EllipticCurvePublicKey) and key.curve.name in _HASHES:
+        return key
+    raise ValueError("it is neither an Ed25519 key nor one on the curves P-256 or P-384")
+
+
+def fingerprint(key: PublicKey) -> str:
     """SHA-256 of the public key as DER, hexadecimal: `openssl pkey -pubin -outform DER | sha256sum` says the same."""
     return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
-def seal(payload: bytes, kind: str, key: Ed25519PrivateKey) -> bytes:
-    """Sign a payload; `kind` is its type. The same payload and key give the same bytes."""
+def seal(payload: bytes, kind: str, key: Signer) -> bytes:
+    """Sign a payload; `kind` is its type. The same payload and Ed25519 key give the same bytes."""
     return _written(payload, kind, key.sign(_signed(kind, payload)), fingerprint(key.public_key()))
 
 
@@ -91,7 +126,7 @@ def unsealed(envelope: Any, kind: str) -> tuple[bytes, str | None]:
     return payload, _fingerprint_in(named)
 
 
-def unseal(envelope: Any, kind: str, key: Ed25519PublicKey) -> bytes:
+def unseal(envelope: Any, kind: str, key: PublicKey) -> bytes:
     """Give the payload of an envelope, which is JSON that was read, once its signature is verified.
 
     Nothing of the payload is looked at before that. `keyid` decides nothing: nobody has signed it.
@@ -101,11 +136,21 @@ def unseal(envelope: Any, kind: str, key: Ed25519PublicKey) -> bytes:
         ValueError: it is no envelope, or holds another type.
     """
     payload, signature, named = _opened(envelope, kind)
-    try:
-        key.verify(signature, _signed(kind, payload))
-    except InvalidSignature:
-        raise NotSignedError(_why(named, fingerprint(key))) from None
+    if not is_signed(_signed(kind, payload), signature, key):
+        raise NotSignedError(_why(named, fingerprint(key)))
     return payload
+
+
+def is_signed(data: bytes, signature: bytes, key: PublicKey) -> bool:
+    """Whether a key has signed this; the key alone decides by which algorithm."""
+    try:
+        if isinstance(key, Ed25519PublicKey):
+            key.verify(signature, data)
+        else:
+            key.verify(signature, data, ECDSA(_HASHES[key.curve.name]))
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _written(payload: bytes, kind: str, signature: bytes, named: object) -> bytes:

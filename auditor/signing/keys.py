@@ -6,10 +6,11 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from auditor.errors import UsageError
 from auditor.signing import envelope
+from auditor.signing.envelope import PublicKey, Signer
 
 LARGEST: Final = 64 * 1024
 """Bytes of a file with a key, of which no more are read; it has a hundred."""
@@ -39,7 +40,7 @@ def signing_key(path: Path) -> Ed25519PrivateKey:
     return key
 
 
-def verifying_key(path: Path) -> Ed25519PublicKey:
+def verifying_key(path: Path) -> PublicKey:
     """Read the key that is verified with.
 
     Raises:
@@ -47,13 +48,13 @@ def verifying_key(path: Path) -> Ed25519PublicKey:
     """
     try:
         with path.open("rb") as file:
-            return envelope.public_key(file.read(LARGEST))
+            return envelope.any_public_key(file.read(LARGEST))
     except OSError as error:
         raise UsageError(f"the key {path} cannot be read: {error.strerror}", _PUBLIC) from None
     except ValueError as error:
         raise UsageError(f"nothing can be verified with {path}: {error}", _PUBLIC) from None
 
 
-def fingerprint_of(key: Ed25519PrivateKey) -> str:
+def fingerprint_of(key: Signer) -> str:
     """By which others know that what is signed with it is yours."""
     return envelope.fingerprint(key.public_key())

@@ -25,6 +25,7 @@ from auditor.evidence.statement import (
 from auditor.evidence.tree import Node, Peaks
 from auditor.evidence.verifying import line
 from auditor.ledger.link import FIRST, Event
+from auditor.signing.envelope import Signer
 from tests.core_builders import NOW
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -138,7 +139,7 @@ def written(
     *,
     told: Statement | None = None,
     more: dict[str, bytes] | None = None,
-    key: Ed25519PrivateKey = KEY,
+    key: Signer = KEY,
 ) -> Path:
     """Write a bundle of a ledger; `told`: another statement than belongs to it."""
     files = {**ledger.files(), "report.html": b"<p>all is well</p>", **(more or {})}

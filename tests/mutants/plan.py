@@ -25,6 +25,7 @@ _OF_HYGIENE: Final = "tests/rules/test_rules_of_hygiene.py"
 _OLD_WORDS: Final = "tests/test_old_words.py"
 _KEYS_ONLY: Final = "tests/test_keys_only.py"
 _BUNDLE_MADE: Final = "tests/handover/test_bundle_made.py"
+_VERIFYING: Final = "tests/evidence/test_verifying.py"
 _BUNDLE_READ: Final = "tests/handover/test_bundle_read.py"
 _BUNDLE_JUDGED: Final = "tests/handover/test_bundle_judged.py"
 _LABELS: Final = "tests/ownership/test_labels.py"
@@ -67,7 +68,12 @@ PLAN: Final = (
     Target("auditor/questions/impact/supposing.py", (_KEYS_ONLY,)),
     Target("auditor/inventory/claiming.py", (_KEYS_ONLY, _BUNDLE_JUDGED)),
     Target("auditor/handover/bundle.py", (_BUNDLE_READ,)),
-    Target("auditor/signing/envelope.py", (_BUNDLE_MADE, _BUNDLE_READ)),
+    Target("auditor/signing/envelope.py", (_BUNDLE_MADE, _BUNDLE_READ, "tests/signing/test_elsewhere.py")),
+    Target("auditor/evidence/tree.py", ("tests/evidence/test_tree.py", _VERIFYING)),
+    Target("auditor/evidence/zipped.py", ("tests/evidence/test_zipped.py", _VERIFYING)),
+    Target("auditor/evidence/statement.py", (_VERIFYING,)),
+    Target("auditor/evidence/archive.py", (_VERIFYING,)),
+    Target("auditor/evidence/verifying.py", (_VERIFYING,)),
     Target("auditor/handover/bundling.py", (_BUNDLE_MADE,)),
     Target("auditor/handover/lacking.py", (_BUNDLE_READ, _BUNDLE_JUDGED)),
     Target("auditor/inventory/handed.py", (_BUNDLE_READ, _BUNDLE_JUDGED)),

@@ -11,6 +11,7 @@ import pytest
 from auditor.action import Action
 from auditor.checkup import Answer
 from auditor.controls.answer import State
+from auditor.evidence.verified import Check, Outcome
 from auditor.findings import Basis, Confidence, Readability, Severity, Status, SubjectKind
 from auditor.model import Cloud, Encryption, Population, ProbeKind, ProbeOutcome, Reason
 from auditor.outputs import diff_json, scan_json
@@ -56,7 +57,11 @@ OTHERS: Final = {
     "scheme": {"s3://", "gs://"},
     "since_source": {"key_state", "between_polls", "first_read", "audit_log"},
 }
-OF_ONE: Final[dict[tuple[str, str], type[StrEnum]]] = {("event-1.schema.json", "action"): events.Action}
+OF_ONE: Final[dict[tuple[str, str], type[StrEnum]]] = {
+    ("event-1.schema.json", "action"): events.Action,
+    ("verify-1.schema.json", "check"): Check,
+    **{("verify-1.schema.json", one.value): Outcome for one in Check},
+}
 """Where one document has another word under the name."""
 _FRAME: Final = frozenset({"properties", "items", "anyOf", "oneOf", "$defs", "propertyNames"})
 

@@ -18,6 +18,7 @@ from auditor import cli
 from auditor.errors import LedgerError
 from auditor.ledger import postgres
 from auditor.ledger.store import LedgerStore
+from tests.bundles import a_signer
 from tests.daemon.test_daemon import eventually, serving
 from tests.ledger.conftest import a_database
 from tests.ledger.raw import sql
@@ -97,6 +98,11 @@ def test_a_scan_keeps_its_ledger_there_and_the_next_goes_on_with_it(
         assert cli._run(small.argv("doctor")) in {0, 1, 3}  # noqa: SLF001 - likewise
         assert "whose chain holds" in capsys.readouterr().out
         assert cli._run(small.argv("report", "-o", str(tmp_path / "report.html"), "-q")) == 0  # noqa: SLF001 - likewise
+        a_signer(tmp_path)
+        made = ["--bundle", "--sign-with", str(tmp_path / "operator.pem"), "-o", str(tmp_path / "evidence.zip")]
+        assert cli._run(small.argv("report", "-q", *made)) == 0  # noqa: SLF001 - likewise
+        key = ["--key", str(tmp_path / "operator.pub")]
+        assert cli._run(["verify", str(tmp_path / "evidence.zip"), *key]) == 0  # noqa: SLF001 - likewise
         assert not list((tmp_path / "state").glob("ledger.db*"))
 
 
