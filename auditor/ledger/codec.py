@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from auditor.errors import LedgerError
-from auditor.findings import Coverage, Tally
-from auditor.model import AwsKey, GcpKey, KeyMemory, KeyReading
+from auditor.findings import Coverage, Member, Tally
+from auditor.model import AwsKey, Encryption, GcpKey, KeyMemory, KeyReading
 from auditor.ownership.registered import NOTHING_SAID, Registered
 from auditor.waiver import GivenWaiver
 
@@ -22,6 +22,7 @@ T = TypeVar("T")
 _HALF: Final = re.compile(
     r"(\\\\|\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})|\\ud[89a-f][0-9a-f]{2}",
 )
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _PASSING: Final = frozenset({"at", "request_id"})
 """Fields of an evidence that differ from call to call although nothing has changed."""
 
@@ -175,7 +176,18 @@ def load(kind: type[T], text: str) -> T:
 
 def canonical(value: object) -> str:
     """One text for equal values: sorted keys, no spaces, ASCII; half a character, which is no text, becomes a mark."""
-    return _HALF.sub(lambda hit: hit[1] or r"\ufffd", json.dumps(value, sort_keys=True, separators=(",", ":")))
+    return without_halves(_ENCODER.encode(value))
+
+
+def without_halves(text: str) -> str:
+    """JSON in which half a character, which is no text, has become a mark; nearly every text has none."""
+    return _HALF.sub(lambda hit: hit[1] or r"\ufffd", text) if r"\ud" in text else text
+
+
+def member(text: str) -> Member:
+    """Which holding a canonical text names."""
+    bucket, encryption, key, version = json.loads(text)
+    return bucket, Encryption(encryption), key, version
 
 
 def facts(value: object) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete
 
 from auditor.errors import BusyError, LedgerError
 from auditor.findings import Assessed, Finding, Judgement, Member, Run, Status, member_of, worst_first
-from auditor.ledger import codec, history, journal
+from auditor.ledger import codec, history, journal, past
 from auditor.ledger.codec import KeptContext, KeptKey, KeptPoll, KeptWhole
 from auditor.ledger.database import Database
 from auditor.ledger.following import Following
@@ -24,7 +24,6 @@ from auditor.model import (
     DECRYPT,
     DENIALS,
     AwsKey,
-    Encryption,
     Gap,
     GcpKey,
     Grant,
@@ -46,6 +45,8 @@ from auditor.overruling import overrules
 from auditor.ports import Made, PollRecord, Stood
 from auditor.principals import role_of
 from auditor.questions.diff.answer import Between
+from auditor.questions.period.answer import Chronicle
+from auditor.questions.period.stretches import Stretch
 
 _WITHOUT_A_BREAK: Final = timedelta(minutes=15)
 """Between two answers of a key that is heard of all the time; in longer ones anything may be done and undone."""
@@ -248,7 +249,7 @@ class LedgerStore:
             told = journal.told_of(connection, ("assessment_changed", "assessment_gone"), codec.canonical(key))
             for at, some in groupby(told, lambda row: row.at):
                 for row in some:
-                    member = _member(row.subject)
+                    member = codec.member(row.subject)
                     if member[2] != key:
                         continue
                     holding = codec.load(Assessed, row.body).holding if row.kind == "assessment_changed" else None
@@ -342,6 +343,15 @@ class LedgerStore:
         with self._database.reading() as connection:
             journal.unbroken(connection)
             return history.between(connection, first, last)
+
+    def chronicle(self, period: Stretch, asked: datetime) -> Chronicle:
+        """What was unreadable when in a period, and how much of the time anybody looked.
+
+        Raises:
+            LedgerError: the events are not what was kept.
+        """
+        with self._database.reading() as connection:
+            return past.chronicle(connection, period, asked)
 
     def head(self) -> tuple[int, str]:
         """Number and hash of the newest event: they stand for the whole ledger."""
@@ -658,12 +668,6 @@ def _keep_gaps(connection: Connection, log: Journal, judgement: Judgement) -> No
 
 def _member_id(member: Member) -> str:
     return codec.canonical(member)
-
-
-def _member(name: str) -> Member:
-    """What `_member_id` wrote."""
-    bucket, encryption, key, version = json.loads(name)
-    return bucket, Encryption(encryption), key, version
 
 
 def _facts_of(kind: str, body: str) -> str:
