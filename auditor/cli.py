@@ -158,19 +158,29 @@ def report(
             "-o",
             help="File, or for several kinds the name without its ending; - is standard output, for one kind. "
             "CSV adds NAME-dependencies.csv and NAME-gaps.csv.",
-            show_default="cmek-report and the kind's ending",
+            show_default="cmek-report (cmek-period) and the kind's ending",
+        ),
+    ] = None,
+    period: Annotated[
+        str | None,
+        typer.Option(
+            "--period",
+            help="Instead of what is now: what was unreadable when from A to B, and when nobody looked, as A/B: dates, "
+            "both included, as 2026-10-01/2026-12-31, or times; UTC.",
         ),
     ] = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> int:
-    """Render the newest judgement."""
-    from auditor.commands import render_report
+    """Render the newest judgement, or with --period what the ledger tells of a time."""
+    from auditor.commands import render_period, render_report
 
     asked = list(dict.fromkeys(one.strip() for one in kinds.split(",") if one.strip()))
     wrong = [one for one in asked if one not in set(ReportKind)]
     if wrong or not asked:
         raise UsageError(f"--as {kinds!r} names no kind of report", f"kinds are {', '.join(ReportKind)}")
+    if period is not None:
+        return render_period(config, period, asked, output, quiet=quiet, verbose=verbose)
     return render_report(config, asked, output, quiet=quiet, verbose=verbose)
 
 

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, TextIO
 
-from auditor import checkup, doctoring, log, scan
+from auditor import __version__, checkup, doctoring, log, scan
 from auditor import rules as all_rules
 from auditor.action import Action
 from auditor.config import Config, load
@@ -34,9 +34,13 @@ from auditor.outputs import (
     doctor_table,
     estimate_json,
     grants,
+    html,
     impact_json,
     impact_table,
     move_table,
+    period_csv,
+    period_json,
+    period_page,
     retire_json,
     retire_table,
     revocation_json,
@@ -57,6 +61,7 @@ from auditor.questions.diff.comparing import compare
 from auditor.questions.estimate import estimate, estimate_registries
 from auditor.questions.impact.foreseeing import foresee
 from auditor.questions.impact.unseen import known_of
+from auditor.questions.period.asking import period_of
 from auditor.questions.prove_revoked.answer import Proof
 from auditor.questions.prove_revoked.proving import proving, see_that_it_is_meant
 from auditor.questions.retire.move import Plan
@@ -339,15 +344,47 @@ def make_user(name: str) -> int:
 
 def render_report(path: Path, kinds: list[str], output: Path | None, *, quiet: bool, verbose: bool) -> int:
     """Render the newest judgement as files of each kind."""
-    if output == _STANDARD_OUTPUT and len(kinds) > 1:
-        raise UsageError("standard output takes one kind of report", "name a file with --output, or one kind with --as")
+    _see_that_they_fit(kinds, output)
     with _assembled(path, verbose=verbose, asking=False) as (_, assembly):
         assembly.ledger.verify()
         judgement = _judged(assembly)
         written = [one for kind, to in _targets(kinds, output) for one in write_report(assembly, judgement, kind, to)]
-    if not quiet and sys.stdout is not None:
-        sys.stdout.writelines(f"wrote {one}\n" for one in written)
+    _tell_written(written, quiet=quiet)
     return 0
+
+
+def render_period(path: Path, text: str, kinds: list[str], output: Path | None, *, quiet: bool, verbose: bool) -> int:
+    """Render what the ledger tells of a period as files of each kind."""
+    period, asked = period_of(text), datetime.now(UTC)
+    _see_that_they_fit(kinds, output)
+    config = load(path)
+    log.start(json_lines=config.log.json_lines, verbose=verbose)
+    with stored(config) as (ledger, _):
+        found = ledger.chronicle(period, asked)
+    if found.chain.began is None:
+        raise _not_judged()
+    written = list(_targets(kinds, output, "cmek-period"))
+    for kind, target in written:
+        with _writing(target) as out:
+            match kind:
+                case "html":
+                    out.write(html.render_period(period_page.view(found, asked, __version__)))
+                case "json":
+                    period_json.write(found, __version__, out)
+                case _:
+                    period_csv.write(found, out)
+    _tell_written([target for _, target in written if target != _STANDARD_OUTPUT], quiet=quiet)
+    return 0
+
+
+def _see_that_they_fit(kinds: list[str], output: Path | None) -> None:
+    if output == _STANDARD_OUTPUT and len(kinds) > 1:
+        raise UsageError("standard output takes one kind of report", "name a file with --output, or one kind with --as")
+
+
+def _tell_written(files: Iterable[Path], *, quiet: bool) -> None:
+    if not quiet and sys.stdout is not None:
+        sys.stdout.writelines(f"wrote {one}\n" for one in files)
 
 
 def write_bundle(
@@ -404,12 +441,12 @@ def _is_text(given: str) -> bool:
     return True
 
 
-def _targets(kinds: list[str], output: Path | None) -> Iterator[tuple[str, Path]]:
+def _targets(kinds: list[str], output: Path | None, usual: str = "cmek-report") -> Iterator[tuple[str, Path]]:
     """Each kind with its file: the one that was named, or for several kinds that name with other endings."""
     if output is not None and len(kinds) == 1:
         yield kinds[0], output
         return
-    stem = output or Path("cmek-report")
+    stem = output or Path(usual)
     if stem.suffix.removeprefix(".") in kinds:
         stem = stem.with_suffix("")
     for kind in kinds:
@@ -541,8 +578,12 @@ def _print(judgement: Judgement, rows: OpenInventory, form: str, out: TextIO) ->
 def _judged(assembly: Assembly) -> Judgement:
     judgement = assembly.ledger.judgement()
     if judgement is None:
-        raise UsageError("there is no judgement yet", "run `cmek-auditor scan` first")
+        raise _not_judged()
     return judgement
+
+
+def _not_judged() -> UsageError:
+    return UsageError("there is no judgement yet", "run `cmek-auditor scan` first")
 
 
 def _finding(assembly: Assembly, judgement: Judgement, what: str) -> Finding:

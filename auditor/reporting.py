@@ -22,7 +22,14 @@ def html_of(assembly: Assembly, judgement: Judgement, *, linked: bool = False) -
     rows, now = assembly.rows(judgement), datetime.now(UTC)
     difference = _since_the_sweeps_before(assembly, judgement)
     return html.render(
-        judgement, rows, demands(assembly), _manifest(assembly), now, difference=difference, linked=linked
+        judgement,
+        rows,
+        demands(assembly),
+        _manifest(assembly),
+        now,
+        difference=difference,
+        scans=assembly.ledger.scans(),
+        linked=linked,
     )
 
 

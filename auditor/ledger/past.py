@@ -1,7 +1,9 @@
 """What the events of a ledger tell of a period: one walk over them, in the order in which they were kept."""
 
+import threading
 from contextlib import closing
 from datetime import datetime
+from itertools import groupby
 from typing import Final
 
 from sqlalchemy import Connection
@@ -11,10 +13,20 @@ from auditor.ledger.journal import Event
 from auditor.model import Gap
 from auditor.questions.period.answer import Chain, Chronicle
 from auditor.questions.period.folding import Fold
+from auditor.questions.period.scans import Scanned, Scans
 from auditor.questions.period.stretches import Stretch
-from auditor.questions.period.told import AssessedTold, ContextTold, FindingTold, KeyTold, PollTold, SweepTold
+from auditor.questions.period.told import (
+    AssessedTold,
+    ContextTold,
+    FindingTold,
+    KeyTold,
+    PollTold,
+    SweepsTold,
+    SweepTold,
+)
 
 _OF_KEYS: Final = ("poll_made", "context_changed", "key_changed")
+_OF_DATA: Final = ("context_changed", "assessment_changed", "assessment_gone")
 _KINDS: Final = (
     *_OF_KEYS,
     "assessment_changed",
@@ -54,6 +66,46 @@ def chronicle(connection: Connection, period: Stretch, asked: datetime) -> Chron
             _take(fold, one)
     first = journal.first_of(connection, "poll_made", after=0)
     return fold.chronicle(Chain(events, head, journal.moment(first.at) if first is not None else None))
+
+
+class Recent:
+    """The last scans, read on as the ledger grows; safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._taking = threading.Lock()
+        self._scans = Scans()
+        self._number = 0
+
+    def scans(self, connection: Connection) -> tuple[Scanned, ...]:
+        """Read what was kept since, and tell of the last ones.
+
+        Raises:
+            LedgerError: the events are not what was kept.
+        """
+        with self._taking:
+            newest, _ = journal.head(connection)
+            try:
+                self._read(connection, newest)
+            except BaseException:
+                # Half of a judgement was taken in: all of it is read anew.
+                self._scans, self._number = Scans(), 0
+                raise
+            self._number = newest
+            return self._scans.told()
+
+    def _read(self, connection: Connection, newest: int) -> None:
+        # All that one judgement tells has its moment.
+        events = journal.of_kinds(connection, _OF_DATA, self._number, newest)
+        for at, some in groupby(events, key=lambda one: one.at):
+            for one in some:
+                match one.kind:
+                    case "context_changed":
+                        self._scans.swept(codec.load(SweepsTold, one.body).sweeps)
+                    case "assessment_changed":
+                        self._scans.data(codec.member(one.subject), codec.load(AssessedTold, one.body))
+                    case _:
+                        self._scans.data(codec.member(one.subject), None)
+            self._scans.judged(journal.moment(at))
 
 
 def _last_before(connection: Connection, end: datetime) -> int | None:

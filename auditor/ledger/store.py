@@ -46,6 +46,7 @@ from auditor.ports import Made, PollRecord, Stood
 from auditor.principals import role_of
 from auditor.questions.diff.answer import Between
 from auditor.questions.period.answer import Chronicle
+from auditor.questions.period.scans import Scanned
 from auditor.questions.period.stretches import Stretch
 
 _WITHOUT_A_BREAK: Final = timedelta(minutes=15)
@@ -66,6 +67,7 @@ class LedgerStore:
         self._database = Database(where, looking=looking)
         self._read: tuple[int, Judgement | None] | None = None
         self._then: Judgement | None = None
+        self._recent = past.Recent()
 
     @property
     def name(self) -> str:
@@ -352,6 +354,15 @@ class LedgerStore:
         """
         with self._database.reading() as connection:
             return past.chronicle(connection, period, asked)
+
+    def scans(self) -> tuple[Scanned, ...]:
+        """How much could not be read since each of the last scans, the oldest first.
+
+        Raises:
+            LedgerError: the events are not what was kept.
+        """
+        with self._database.reading() as connection:
+            return self._recent.scans(connection)
 
     def head(self) -> tuple[int, str]:
         """Number and hash of the newest event: they stand for the whole ledger."""

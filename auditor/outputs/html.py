@@ -1,5 +1,6 @@
 """Templates filled in: the report as one self-contained file, and the pages that go with a stylesheet; no script."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -11,10 +12,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from auditor.findings import Demand, Judgement
 from auditor.log import visible
+from auditor.outputs import trend
 from auditor.outputs.changes import NOTHING_BEFORE, changes
 from auditor.outputs.page import Manifest, view
+from auditor.outputs.period_page import PeriodPage
 from auditor.ports import DependencyRows
 from auditor.questions.diff.answer import Difference
+from auditor.questions.period.scans import Scanned
 
 _LONGEST: Final = 200
 
@@ -27,20 +31,28 @@ def render(
     made: datetime,
     *,
     difference: Difference | str = NOTHING_BEFORE,
+    scans: Sequence[Scanned] = (),
     linked: bool = False,
 ) -> str:
     """Render the report: HTML that needs no network and no script, at most a few megabytes at any fleet's size.
 
-    `difference`: from an earlier judgement, or why there is none. `linked`: it is shown beside the other pages, and
-    leads to them.
+    `difference`: from an earlier judgement, or why there is none. `scans`: the last ones. `linked`: it is shown beside
+    the other pages, and leads to them.
     """
     page = view(judgement, rows, rules, manifest, made, changes=changes(difference))
-    return _environment().get_template("report.html.j2").render(page=page, style=report_style(), linked=linked)
+    shown = {"page": page, "trend": trend.view(scans), "style": report_style(), "linked": linked}
+    return _environment().get_template("report.html.j2").render(**shown)
 
 
 def render_page(name: str, **values: Any) -> str:
     """Render one of the pages that the web side has beside the report."""
     return _environment().get_template(f"{name}.html.j2").render(linked=True, **values)
+
+
+def render_period(page: PeriodPage) -> str:
+    """Render the report on a period, which needs no network and no script either."""
+    style = report_style() + _static("period.css")
+    return _environment().get_template("period.html.j2").render(page=page, style=style)
 
 
 @cache

@@ -15,6 +15,7 @@ from auditor.model import Encryption, Population, ProbeKind, ProbeOutcome, Reaso
 from auditor.outputs import diff_json, scan_json
 from auditor.ownership.registered import Portion
 from auditor.questions.diff.answer import Change, How, Turn
+from auditor.questions.period.answer import Ending
 from auditor.questions.prove_revoked.answer import Proof
 from auditor.questions.retire.standing import Recorded, Step, Use
 from auditor.telling import events
@@ -29,6 +30,7 @@ WORDS: Final[dict[str, type[StrEnum]]] = {
     "compared_by": How,
     "confidence": Confidence,
     "encryption": Encryption,
+    "ending": Ending,
     "left_out": Population,
     "next": Step,
     "outcome": ProbeOutcome,

@@ -18,7 +18,7 @@ _LEAST_STEP: Final = timedelta(microseconds=1)
 
 
 @dataclass(slots=True)
-class _Sum:
+class Sum:
     """A sum that things are added to and taken from; what one of them does not tell the sum does not."""
 
     objects: int = 0
@@ -28,6 +28,7 @@ class _Sum:
     without_size: int = 0
 
     def add(self, one: AssessedTold, sign: int) -> None:
+        """Add something, or with the sign -1 take it away."""
         held = one.holding
         self.objects += sign * (held.objects or 0)
         self.size += sign * (held.size or 0)
@@ -36,6 +37,7 @@ class _Sum:
         self.without_size += sign * (held.size is None)
 
     def told(self) -> Much:
+        """How much it is."""
         return Much(
             None if self.without_objects else self.objects, None if self.without_size else self.size, self.namespaces
         )
@@ -50,7 +52,7 @@ class Course:
         self._width = period.length / self._parts
         self._period = period
         self._known: dict[Member, AssessedTold] = {}
-        self._stopped, self._unknown = _Sum(), _Sum()
+        self._stopped, self._unknown = Sum(), Sum()
         self._now: tuple[Much, Much] | None = None
         """What cannot be read now, and what is not known; None: to be summed up again."""
         self._most: list[tuple[Much, Much] | None] = [None] * self._parts

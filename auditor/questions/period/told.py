@@ -56,6 +56,13 @@ class ContextTold:
 
 
 @dataclass(frozen=True, slots=True)
+class SweepsTold:
+    """On which sweeps a judgement stands, by their ids."""
+
+    sweeps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class KeyTold:
     """How one key answered."""
 
