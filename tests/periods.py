@@ -98,15 +98,16 @@ def finding(
 
 
 class Story:
-    """A ledger that is told on judgement by judgement; all moments are minutes after `NOW`."""
+    """A ledger that is told on judgement by judgement; all moments are so many times `unit` after `NOW`."""
 
-    def __init__(self, where: Path | str) -> None:
+    def __init__(self, where: Path | str, unit: timedelta = MINUTE) -> None:
+        self.unit = unit
         self.ledger = LedgerStore(where)
         self.judgements: list[Judgement] = []
 
     def poll(
         self,
-        minute: float,
+        at: float,
         *findings: Finding,
         assessed: Iterable[Assessed] | None = None,
         readings: Iterable[KeyReading] | None = None,
@@ -118,7 +119,7 @@ class Story:
         digest: str = "c" * 64,
     ) -> Judgement:
         """Keep a poll and what was judged; data is as findings say where nothing else is told."""
-        now = NOW + minute * MINUTE
+        now = NOW + at * self.unit
         before = self.ledger.judgement()
         fresh = [replace(one, first_seen=now, last_seen=now) for one in findings]
         asked = tuple((an_aws_key(),) if readings is None else readings)
@@ -143,20 +144,21 @@ class Story:
         self.judgements.append(judgement)
         return judgement
 
-    def polls(self, *minutes: float, **more: Any) -> None:
+    def polls(self, *moments: float, **more: Any) -> None:
         """Polls in which all is well."""
-        for one in minutes:
+        for one in moments:
             self.poll(one, **more)
 
-    def sweep(self, minute: float, *, complete: bool = True, bucket: str = "s3://data") -> None:
+    def sweep(self, at: float, *, complete: bool = True, bucket: str = "s3://data") -> None:
         """Keep the end of a sweep."""
-        at = NOW + minute * MINUTE
+        ended = NOW + at * self.unit
         facts = BucketFacts(bucket, Cloud.AWS, "us-east-1")
-        self.ledger.publish(Sweep(f"s{minute}", bucket, at, at, complete, 10, 10, 0, 0, at, facts, after=int(minute)))
+        self.ledger.publish(Sweep(f"s{at}", bucket, ended, ended, complete, 10, 10, 0, 0, ended, facts, after=int(at)))
 
     def told(self, begin: float, end: float, asked: float | None = None) -> Chronicle:
         """What the ledger tells of a time."""
-        return self.ledger.chronicle(between(begin, end), NOW + (1_000_000 if asked is None else asked) * MINUTE)
+        period = between(begin, end, self.unit)
+        return self.ledger.chronicle(period, NOW + (1_000_000 if asked is None else asked) * self.unit)
 
 
 def a_bucket(name: str = "s3://data", *, complete: bool = True, listed: int = 10, resolved: int = 10) -> BucketCoverage:
@@ -164,11 +166,11 @@ def a_bucket(name: str = "s3://data", *, complete: bool = True, listed: int = 10
     return BucketCoverage(name, complete, listed, resolved, listed - resolved, 0, 0, NOW, NOW, NOW)
 
 
-def between(begin: float, end: float) -> Stretch:
-    """A time, by minutes."""
-    return Stretch(NOW + begin * MINUTE, NOW + end * MINUTE)
+def between(begin: float, end: float, unit: timedelta = MINUTE) -> Stretch:
+    """A time, by so many times `unit` after `NOW`."""
+    return Stretch(NOW + begin * unit, NOW + end * unit)
 
 
-def spans(some: Iterable[Stretch]) -> list[tuple[float, float]]:
-    """Times as minutes after `NOW`."""
-    return [((one.begin - NOW) / MINUTE, (one.end - NOW) / MINUTE) for one in some]
+def spans(some: Iterable[Stretch], unit: timedelta = MINUTE) -> list[tuple[float, float]]:
+    """The same of times."""
+    return [((one.begin - NOW) / unit, (one.end - NOW) / unit) for one in some]

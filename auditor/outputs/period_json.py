@@ -82,7 +82,9 @@ def _observed(one: Chronicle) -> dict[str, Any]:
         "polls_of_all_keys": polls.whole,
         "polls_of_a_few": polls.few,
         "polls_without_an_answer": polls.silent,
-        "promised_interval_seconds": seconds(polls.interval) if polls.interval is not None else None,
+        "promised_seconds": {"shortest": seconds(polls.promised[0]), "longest": seconds(polls.promised[1])}
+        if polls.promised is not None
+        else None,
         "longest_blind_seconds": seconds(polls.longest_blind),
         "blind": [_stretch(each) for each in sorted(longest)],
         "blind_left_out": len(polls.blind) - len(longest),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Final
 
 from auditor.outputs import period_words, words
@@ -24,7 +24,12 @@ from auditor.questions.period.stretches import NOTHING, Stretch
 
 _ROWS: Final = 40
 """As many incidents the timeline has, the worst of them."""
-_INCIDENTS: Final = 200
+_SPANS: Final = 300
+"""As many findings a table has, the worst incidents first."""
+_OF_ONE: Final = 10
+"""As many of one incident, the last ones."""
+_BARS: Final = 100
+"""As many bars of one incident, the last ones."""
 _BLIND: Final = 100
 _KEYS: Final = 100
 _BUCKETS: Final = 200
@@ -71,7 +76,6 @@ class SpanView:
     readability: str
     kind: str
     name: str
-    cause: str
     since: str
     since_source: str
     ended: str
@@ -95,6 +99,8 @@ class IncidentView:
 
     anchor: str
     spans: tuple[SpanView, ...]
+    count: int
+    """How many there are; the last ones are shown."""
     lasted: str
     """Of all of them; empty where there is one."""
 
@@ -184,10 +190,10 @@ def view(one: Chronicle, made: datetime, version: str) -> PeriodPage:
         rows=tuple(_rows(one, stopped[:_ROWS], scale, blind, named)),
         rows_left_out=max(0, len(stopped) - _ROWS),
         marks=scale.marks(),
-        stopped=tuple(_incident(each, one, named) for each in stopped[:_INCIDENTS]),
-        stopped_left_out=max(0, len(stopped) - _INCIDENTS),
-        others=tuple(_incident(each, one, named) for each in others[:_INCIDENTS]),
-        others_left_out=max(0, len(others) - _INCIDENTS),
+        stopped=tuple(_incident(each, one, named) for each in _first(stopped)),
+        stopped_left_out=len(stopped) - len(_first(stopped)),
+        others=tuple(_incident(each, one, named) for each in _first(others)),
+        others_left_out=len(others) - len(_first(others)),
         repairs=tuple(_repair(each) for each in repairs(one.incidents)),
         charts=tuple(_charts(one, scale, blind)),
         course=tuple(_course(one)),
@@ -275,15 +281,14 @@ def _rows(
     yield Row("observed", period_words.tied(period_words.polled(one)), "", blind, period_words.observed(one))
     for each in incidents:
         first = each.spans[0]
-        bars = tuple(bar for span in each.spans for bar in _bars(span, one, scale))
-        told = "; ".join(f"{span.readability} from {_from(span)} to {_to(span, one)}" for span in each.spans)
+        drawn = [span for span in each.spans if span.is_stopped and (span.in_period or span.worst is not None)][-_BARS:]
+        bars = tuple(bar for span in drawn for bar in _bars(span, one, scale))
+        told = "; ".join(f"{span.readability} from {_from(span)} to {_to(span, one)}" for span in drawn)
         note = period_words.tied(f"{words.KINDS[first.subject.kind]}, {period_words.at_most(each.stopped_in_period)}")
         yield Row(_name(first), note, named[id(each)], (*bars, *blind), told)
 
 
 def _bars(span: Span, one: Chronicle, scale: Scale) -> Iterator[Bar]:
-    if not span.is_stopped or (not span.in_period and span.worst is None):
-        return
     until = span.ended or one.until
     # One that a clock has turned round is drawn where it was seen first.
     yield _wide(scale.part(Stretch(span.since, until)), str(span.readability))
@@ -296,9 +301,16 @@ def _wide(part: tuple[float, float], kind: str) -> Bar:
     return Bar(min(x, 100 - width), width, kind)
 
 
+def _first(some: list[Incident]) -> list[Incident]:
+    """As many as a table has."""
+    behind = accumulate(min(_OF_ONE, len(one.spans)) for one in some)
+    return [one for one, count in zip(some, behind, strict=True) if count <= _SPANS]
+
+
 def _incident(one: Incident, beside: Chronicle, named: dict[int, str]) -> IncidentView:
-    spans = tuple(_span(each, one, beside) for each in one.spans)
-    return IncidentView(named[id(one)], spans, period_words.at_most(one.lasted) if len(spans) > 1 else "")
+    count = len(one.spans)
+    spans = tuple(_span(each, one, beside) for each in one.spans[-_OF_ONE:])
+    return IncidentView(named[id(one)], spans, count, period_words.at_most(one.lasted) if count > 1 else "")
 
 
 def _span(one: Span, of: Incident, beside: Chronicle) -> SpanView:
@@ -310,7 +322,6 @@ def _span(one: Span, of: Incident, beside: Chronicle) -> SpanView:
         readability=one.readability.value if one.readability is not None else "",
         kind=words.KINDS[one.subject.kind],
         name=_name(one),
-        cause=one.cause,
         since=_from(one),
         since_source=words.SINCE[one.since_source],
         ended=_to(one, beside),
@@ -483,7 +494,6 @@ def _method(one: Chronicle, version: str) -> Iterator[tuple[str, str]]:
     if chain.began is not None:
         newest = f", the newest of the period at {words.stamp(chain.newest)}" if chain.newest is not None else ""
         yield "judgements", f"the first of all at {words.stamp(chain.began)}{newest}"
-    promised = f"one each {period_words.at_most(polls.interval)}" if polls.interval is not None else "none"
     counted = f"{polls.whole:,} of all keys, {polls.few:,} of a few, {polls.silent:,} in which no key told anything"
-    yield "polls", f"{counted}; promised: {promised}"
+    yield "polls", f"{counted}; time between two that was promised: {period_words.promised(polls)}"
     yield "cmek-auditor", f"version {version} made this page; by what was judged is below"

@@ -7,11 +7,13 @@ from typing import Final
 
 from auditor.findings import Readability
 from auditor.outputs import words
-from auditor.questions.period.answer import Chronicle, Ending, Incident, Much, Span, repairs
+from auditor.questions.period.answer import Chronicle, Ending, Incident, Much, Polls, Span, repairs
 from auditor.questions.period.stretches import NOTHING, Stretch
 
 _DAY: Final = timedelta(days=1)
 _MINUTE: Final = timedelta(minutes=1)
+_ABOUT: Final = timedelta(seconds=90)
+"""What is polled as often is polled each minute."""
 _SECOND: Final = timedelta(seconds=1)
 _LEAST: Final = 0.01
 """Percent: more than nothing is never rounded to that."""
@@ -52,8 +54,17 @@ def polled(one: Chronicle) -> str:
     """In how many minutes polls were made as promised, and the longest time in which none was."""
     minutes = one.over.length // _MINUTE
     missed = -(-(one.over.length - one.polls.observed) // _MINUTE)
+    each = f" by a poll each {promised(one.polls)}" if one.polls.promised and one.polls.promised[1] > _ABOUT else ""
     blind = f", longest blind {at_most(one.polls.longest_blind)}" if one.polls.blind else ", never blind"
-    return f"polled {max(0, minutes - missed):,} of {minutes:,} minutes{blind}"
+    return f"polled {max(0, minutes - missed):,} of {minutes:,} minutes{each}{blind}"
+
+
+def promised(one: Polls) -> str:
+    """The time between two polls."""
+    if one.promised is None:
+        return "none"
+    shortest, longest = one.promised
+    return at_most(longest) if longest <= 2 * shortest else f"{at_most(shortest)} to {at_most(longest)}"
 
 
 def verdict(one: Chronicle) -> str:
@@ -128,7 +139,7 @@ def notes(one: Chronicle) -> Iterator[str]:
             f"The clock was set back {words.counted(len(one.set_back), 'time')}, by up to {most_back}: moments before "
             "and after are in no order, lengths are counted as time passed."
         )
-    if one.polls.interval is None and one.polls.whole:
+    if one.polls.promised is None and one.polls.whole:
         yield "All polls were made outside of the daemon: each stands for its own minute."
 
 

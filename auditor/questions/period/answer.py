@@ -221,8 +221,8 @@ class Polls:
     """Polls of a few keys, which say nothing of the others."""
     silent: int
     """Polls of all needed keys in which none of them told anything: they count as not made."""
-    interval: timedelta | None
-    """The shortest time between two polls that the daemon promised; None: it promised none."""
+    promised: tuple[timedelta, timedelta] | None
+    """The shortest and the longest time between two polls that the daemon promised; None: it promised none."""
     observed: timedelta
     """For how much of the time polls were made as promised."""
     blind: tuple[Stretch, ...]

@@ -1,5 +1,6 @@
 """How much of a period somebody looked at keys: by each poll, and by what each key answered."""
 
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,6 +13,10 @@ from auditor.questions.period.watching import watched
 
 _ITS_MINUTE: Final = timedelta(minutes=1)
 """As long as a poll stands that promises no other one."""
+_AT_MOST: Final = timedelta(minutes=15)
+"""As long as a poll stands at most: the usual `poll_max_age_minutes`, after which `poll-stale` speaks."""
+_LAST: Final = 5
+"""Of so many polls the middle one counts."""
 _IN_TIME: Final = 1.5
 """A poll that comes after so many intervals at most has missed none."""
 
@@ -54,9 +59,10 @@ class _Key:
 class Looking:
     """Takes polls in, and what keys answered; tells when nobody looked.
 
-    A poll stands until the next one where that is in time, else for as long as it promised. What it promised is the
-    shortest interval that polls by the same config tell: one that comes late tells the time that it took, which is no
-    excuse.
+    A poll stands until the next one where that is in time, else for as long as it promised. Each poll tells how long
+    after the one before it came, and at least the interval of the config. Promised is what the middle one of the last
+    polls by the same config tells: where quotas stretch all of them that is the interval, and one that comes late
+    excuses nobody. No poll stands for longer than a key's state is believed.
     """
 
     def __init__(self, window: Stretch) -> None:
@@ -68,9 +74,10 @@ class Looking:
         self._last_promised: _Look | None = None
         self._asked: datetime | None = None
         """When all keys were asked last, whatever they told."""
-        self._shortest: dict[str, timedelta] = {}
-        self._promised: timedelta | None = None
-        """The shortest of all that was promised in the period."""
+        self._stated: defaultdict[str, deque[timedelta]] = defaultdict(lambda: deque(maxlen=_LAST))
+        """By each config: the intervals that its last polls told."""
+        self._promised: tuple[timedelta, timedelta] | None = None
+        """The shortest and the longest of all that was promised in the period."""
         self._counts = {"whole": 0, "few": 0, "silent": 0}
         self._keys: dict[str, _Key] = {}
         self._needed = self._telling = 0
@@ -79,7 +86,7 @@ class Looking:
         self, at: datetime, interval: timedelta | None, config: str, answers: Iterable[tuple[str, KeyTold]]
     ) -> None:
         """Take one poll of all keys in, with what keys answered otherwise than before."""
-        promise = self._promise(at, interval, config)
+        promise = self._begin(at, interval, config, whole=True)
         for name, told in answers:
             self._answer(name, told, at, promise)
         self._asked = at
@@ -98,7 +105,7 @@ class Looking:
         self, at: datetime, interval: timedelta | None, config: str, answers: Iterable[tuple[str, KeyTold]]
     ) -> None:
         """Take one poll of a few keys in, with what they answered."""
-        promise = self._promise(at, interval, config)
+        promise = self._begin(at, interval, config, whole=False)
         for name, told in answers:
             key = self._answer(name, told, at, promise)
             if key.tells:
@@ -120,7 +127,7 @@ class Looking:
             whole=self._counts["whole"],
             few=self._counts["few"],
             silent=self._counts["silent"],
-            interval=self._promised,
+            promised=self._promised,
             observed=seen.length,
             blind=tuple(seen.missing(self._window)),
         )
@@ -176,16 +183,20 @@ class Looking:
         if before is not None:
             self._seen.add(before.at, before.reach(at))
 
-    def _promise(self, at: datetime, interval: timedelta | None, config: str) -> timedelta:
-        """Begin with a poll: until when it stands at least."""
+    def _begin(self, at: datetime, interval: timedelta | None, config: str, *, whole: bool) -> timedelta:
+        """Begin with a poll: how long it stands where no other one comes in time."""
         if self._newest is not None and is_set_back(self._newest.at, at):
             # How long what was seen before stands from now on nobody knows.
             self._last = self._last_promised = None
         promise = _ITS_MINUTE
         if interval is not None:
-            promise = self._shortest[config] = min(interval, self._shortest.get(config, interval))
+            stated = self._stated[config]
+            if whole:
+                stated.append(interval)
+            promise = min(_AT_MOST, sorted(stated)[(len(stated) - 1) // 2]) if stated else interval
             if self._is_in(at):
-                self._promised = min(promise, self._promised or promise)
+                known = self._promised or (promise, promise)
+                self._promised = min(promise, known[0]), max(promise, known[1])
         self._newest = _Look(at, promise, _IN_TIME * promise)
         return promise
 
