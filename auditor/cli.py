@@ -194,7 +194,15 @@ def report(
             "-o",
             help="File, or for several kinds the name without its ending; - is standard output, for one kind. "
             "CSV adds NAME-dependencies.csv and NAME-gaps.csv.",
-            show_default="cmek-report and the kind's ending; of --bundle cmek-evidence.zip",
+            show_default="cmek-report (cmek-period) and the kind's ending; of --bundle cmek-evidence.zip",
+        ),
+    ] = None,
+    period: Annotated[
+        str | None,
+        typer.Option(
+            "--period",
+            help="Instead of what is now: what was unreadable when from A to B, and when nobody looked, as A/B: dates, "
+            "both included, as 2026-10-01/2026-12-31, or times; UTC.",
         ),
     ] = None,
     framework: Annotated[
@@ -209,8 +217,8 @@ def report(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> int:
-    """Render the newest judgement."""
-    from auditor.commands import render_report, write_evidence
+    """Render the newest judgement, or with --period what the ledger tells of a time."""
+    from auditor.commands import render_period, render_report, write_evidence
 
     if view is ReportView.TENANT and tenant is None:
         raise UsageError("--view tenant names no tenant", "say whose: --view tenant NAME")
@@ -237,6 +245,11 @@ def report(
     named = [name for one in framework or () for each in one.split(",") if (name := each.strip())]
     if framework and not named:
         raise UsageError("--framework names none", "name one, as nist-800-53-r5, or leave it out for all")
+    if period is not None:
+        if tenant is not None or named or bundle:
+            hint = "leave --view, --framework and --bundle away"
+            raise UsageError("--period tells of all there is, and of no controls", hint)
+        return render_period(config, period, asked, output, quiet=quiet, verbose=verbose)
     return render_report(config, asked, output, named, tenant=tenant, quiet=quiet, verbose=verbose)
 
 

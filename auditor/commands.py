@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from auditor import checkup, doctoring, log, scan
+from auditor import __version__, checkup, doctoring, log, scan
 from auditor import rules as all_rules
 from auditor.action import Action
 from auditor.config import Config, load
@@ -41,9 +41,13 @@ from auditor.outputs import (
     estimate_json,
     evidence_text,
     grants,
+    html,
     impact_json,
     impact_table,
     move_table,
+    period_csv,
+    period_json,
+    period_page,
     retire_json,
     retire_table,
     revocation_json,
@@ -66,6 +70,7 @@ from auditor.questions.diff.comparing import compare
 from auditor.questions.estimate import estimate, estimate_registries
 from auditor.questions.impact.foreseeing import foresee
 from auditor.questions.impact.unseen import known_of
+from auditor.questions.period.asking import period_of
 from auditor.questions.prove_revoked.answer import Proof
 from auditor.questions.prove_revoked.proving import proving, see_that_it_is_meant
 from auditor.questions.retire.move import Plan
@@ -364,16 +369,14 @@ def render_report(
     `tenant`: for whom it is, so that it has what is its own alone; None: for the operator.
     """
     asked = catalogue.chosen(frameworks) if frameworks else ()
-    if output == _STANDARD_OUTPUT and len(kinds) > 1:
-        raise UsageError("standard output takes one kind of report", "name a file with --output, or one kind with --as")
+    _see_that_they_fit(kinds, output)
     if tenant is not None and not _is_text(tenant):
         raise UsageError(f"tenant {tenant!r} is no text in UTF-8", "name it as `scan --format json` does")
     with _assembled(path, verbose=verbose, asking=False) as (_, assembly):
         assembly.ledger.verify()
         content = content_of(assembly, _judged(assembly), tenant, asked=asked)
         written = [one for kind, to in _targets(kinds, output) for one in write_report(content, kind, to)]
-    if not quiet and sys.stdout is not None:
-        sys.stdout.writelines(f"wrote {one}\n" for one in written)
+    _tell_written(written, quiet=quiet)
     return 0
 
 
@@ -433,6 +436,40 @@ def verify_bundle(path: Path, key: Path | None, after: Path | None, after_key: P
     return 0 if found.bundle.signer is not None else 3
 
 
+def render_period(path: Path, text: str, kinds: list[str], output: Path | None, *, quiet: bool, verbose: bool) -> int:
+    """Render what the ledger tells of a period as files of each kind."""
+    period, asked = period_of(text), datetime.now(UTC)
+    _see_that_they_fit(kinds, output)
+    config = load(path)
+    log.start(json_lines=config.log.json_lines, verbose=verbose)
+    with stored(config) as (ledger, _):
+        found = ledger.chronicle(period, asked)
+    if found.chain.began is None:
+        raise _not_judged()
+    written = list(_targets(kinds, output, "cmek-period"))
+    for kind, target in written:
+        with _writing(target) as out:
+            match kind:
+                case "html":
+                    out.write(html.render_period(period_page.view(found, asked, __version__)))
+                case "json":
+                    period_json.write(found, __version__, out)
+                case _:
+                    period_csv.write(found, out)
+    _tell_written([target for _, target in written if target != _STANDARD_OUTPUT], quiet=quiet)
+    return 0
+
+
+def _see_that_they_fit(kinds: list[str], output: Path | None) -> None:
+    if output == _STANDARD_OUTPUT and len(kinds) > 1:
+        raise UsageError("standard output takes one kind of report", "name a file with --output, or one kind with --as")
+
+
+def _tell_written(files: Iterable[Path], *, quiet: bool) -> None:
+    if not quiet and sys.stdout is not None:
+        sys.stdout.writelines(f"wrote {one}\n" for one in files)
+
+
 def write_bundle(
     path: Path, tenant: str, operator: str | None, sign_with: Path, output: Path, *, quiet: bool, verbose: bool
 ) -> int:
@@ -487,12 +524,12 @@ def _is_text(given: str) -> bool:
     return True
 
 
-def _targets(kinds: list[str], output: Path | None) -> Iterator[tuple[str, Path]]:
+def _targets(kinds: list[str], output: Path | None, usual: str = "cmek-report") -> Iterator[tuple[str, Path]]:
     """Each kind with its file: the one that was named, or for several kinds that name with other endings."""
     if output is not None and len(kinds) == 1:
         yield kinds[0], output
         return
-    stem = output or Path("cmek-report")
+    stem = output or Path(usual)
     if stem.suffix.removeprefix(".") in kinds:
         stem = stem.with_suffix("")
     for kind in kinds:
@@ -624,8 +661,12 @@ def _print(judgement: Judgement, rows: OpenInventory, form: str, out: TextIO) ->
 def _judged(assembly: Assembly) -> Judgement:
     judgement = assembly.ledger.judgement()
     if judgement is None:
-        raise UsageError("there is no judgement yet", "run `cmek-auditor scan` first")
+        raise _not_judged()
     return judgement
+
+
+def _not_judged() -> UsageError:
+    return UsageError("there is no judgement yet", "run `cmek-auditor scan` first")
 
 
 def _finding(assembly: Assembly, judgement: Judgement, what: str) -> Finding:

@@ -21,6 +21,7 @@ from auditor.ownership.registered import Tenancy
 from auditor.ports import OpenInventory
 from auditor.questions.diff.answer import Difference
 from auditor.questions.diff.comparing import Compared, chosen, difference
+from auditor.questions.period.scans import Scanned
 from auditor.wiring import Assembly
 
 
@@ -36,6 +37,8 @@ class Content:
     difference: Callable[[], Difference | str]
     """Tells what changed since the sweeps before; where nothing can be compared, why."""
     made: datetime
+    scans: tuple[Scanned, ...]
+    """The last ones."""
 
     def html(self, *, linked: bool = False) -> str:
         """Render it as a page. `linked`: it is shown beside the other pages, and leads to them.
@@ -51,6 +54,7 @@ class Content:
             self.made,
             found=self.found,
             difference=self.difference(),
+            scans=self.scans,
             linked=linked,
         )
 
@@ -88,6 +92,8 @@ def content_of(
         manifest=_manifest(assembly, told),
         difference=lambda: _since_the_sweeps_before(assembly, told, changes),
         made=made or datetime.now(UTC),
+        # How much could not be read then is counted for all tenants together.
+        scans=assembly.ledger.scans() if tenant is None else (),
     )
 
 

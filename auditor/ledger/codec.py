@@ -1,6 +1,7 @@
 """Values to canonical JSON and back, strictly; and the digest of what counts as a change."""
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -9,9 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from auditor.errors import LedgerError
-from auditor.findings import Coverage, Tally
+from auditor.findings import Coverage, Member, Tally
 from auditor.ledger.link import canonical
-from auditor.model import AwsKey, GcpKey, KeyMemory, KeyReading
+from auditor.model import AwsKey, Encryption, GcpKey, KeyMemory, KeyReading
 from auditor.ownership.registered import NOTHING_SAID, Registered
 from auditor.waiver import GivenWaiver
 
@@ -176,6 +177,12 @@ def load(kind: type[T], text: str) -> T:
             "the ledger was changed or belongs to another version; restore it from a copy",
         ) from None
     return value
+
+
+def member(text: str) -> Member:
+    """Which holding a canonical text names."""
+    bucket, encryption, key, version = json.loads(text)
+    return bucket, Encryption(encryption), key, version
 
 
 def facts(value: object) -> str:

@@ -57,7 +57,7 @@ def named(connection: Connection, prefix: str) -> list[Made]:
 def standing(connection: Connection, number: int) -> Mapping[str, list[str]]:
     """What a judgement is read from, as it stood when that poll had been kept: kind of thing -> what is said."""
     left: dict[tuple[str, str], str] = {}
-    for one in journal.of_kinds(connection, _KINDS, 0, _end(connection, number)):
+    for one in journal.of_kinds(connection, _KINDS, 0, end_of(connection, number)):
         thing, name, stands = journal.effect(one.kind, one.subject)
         if stands:
             left[thing, name] = one.body
@@ -72,7 +72,7 @@ def standing(connection: Connection, number: int) -> Mapping[str, list[str]]:
 
 def between(connection: Connection, first: int, last: int) -> Between:
     """What became of keys from one judgement to another, and which findings opened and ended in between."""
-    begin, end = _end(connection, first), _end(connection, last)
+    begin, end = end_of(connection, first), end_of(connection, last)
     known: dict[str, dict[str, str]] = {}
     changes: dict[tuple[str, str], _Seen] = {}
     for one in journal.of_kinds(connection, ("key_changed",), 0, end):
@@ -114,7 +114,7 @@ def _passed(connection: Connection, begin: int, end: int) -> Iterator[Finding]:
     yield from (one for _, one in sorted(opened.items()) if one.status is Status.RESOLVED)
 
 
-def _end(connection: Connection, number: int) -> int:
+def end_of(connection: Connection, number: int) -> int:
     """Number of the last event of a judgement: the next poll's is behind it."""
     following = select(EVENT.c.seq).where(EVENT.c.kind == "poll_made", EVENT.c.seq > number)
     found = connection.execute(following.order_by(EVENT.c.seq).limit(1)).scalar()

@@ -1,6 +1,6 @@
 """The chain of events and the state that they add up to."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
@@ -165,6 +165,18 @@ def count(connection: Connection, kind: str, since: datetime, until: datetime) -
     return found
 
 
+def moments(connection: Connection, kind: str) -> Generator[Row[Any, Any], None, None]:
+    """Yield when each event of one kind says that it happened, the newest first: (seq, at)."""
+    newest_first = select(EVENT.c.seq, EVENT.c.at).where(EVENT.c.kind == kind).order_by(EVENT.c.seq.desc())
+    yield from streamed(connection, newest_first)
+
+
+def first_of(connection: Connection, kind: str, after: int) -> Row[Any, Any] | None:
+    """The first event of one kind behind a number: (seq, at); None where there is none."""
+    behind = select(EVENT.c.seq, EVENT.c.at).where(EVENT.c.kind == kind, EVENT.c.seq > after)
+    return connection.execute(behind.order_by(EVENT.c.seq).limit(1)).first()
+
+
 def moment(text: str) -> datetime:
     """When an event says that it happened.
 
@@ -209,7 +221,7 @@ def of_kinds(connection: Connection, kinds: Iterable[str], after: int, until: in
     """
     chosen = select(EVENT).where(EVENT.c.kind.in_(tuple(kinds)), EVENT.c.seq > after, EVENT.c.seq <= until)
     for row in streamed(connection, chosen.order_by(EVENT.c.seq)):
-        one = Event(row.seq, row.at, row.kind, row.subject, row.body, row.previous)
+        one = Event(*row[:-1])
         if row.hash != one.hash:
             raise broken(row.seq, row.at)
         yield one
@@ -237,7 +249,7 @@ def events(connection: Connection) -> Iterator[Event]:
     """
     seq, previous = 0, FIRST
     for row in streamed(connection, select(EVENT).order_by(EVENT.c.seq)):
-        one = Event(row.seq, row.at, row.kind, row.subject, row.body, row.previous)
+        one = Event(*row[:-1])
         if row.seq != seq + 1 or row.previous != previous or row.hash != one.hash:
             raise broken(seq + 1, row.at)
         seq, previous = row.seq, row.hash

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete
 
 from auditor.errors import BusyError, LedgerError
 from auditor.findings import Assessed, Finding, Judgement, Member, Run, Status, member_of, worst_first
-from auditor.ledger import codec, history, journal
+from auditor.ledger import codec, history, journal, past
 from auditor.ledger.chain import Chain
 from auditor.ledger.codec import KeptContext, KeptKey, KeptPoll, KeptWhole
 from auditor.ledger.database import Database
@@ -26,7 +26,6 @@ from auditor.model import (
     DECRYPT,
     DENIALS,
     AwsKey,
-    Encryption,
     Gap,
     GcpKey,
     Grant,
@@ -48,6 +47,9 @@ from auditor.overruling import overrules
 from auditor.ports import Made, PollRecord, Stood
 from auditor.principals import role_of
 from auditor.questions.diff.answer import Between
+from auditor.questions.period.answer import Chronicle
+from auditor.questions.period.scans import Scanned
+from auditor.questions.period.stretches import Stretch
 
 _WITHOUT_A_BREAK: Final = timedelta(minutes=15)
 """Between two answers of a key that is heard of all the time; in longer ones anything may be done and undone."""
@@ -67,6 +69,7 @@ class LedgerStore:
         self._database = Database(where, looking=looking)
         self._read: tuple[int, Judgement | None] | None = None
         self._then: Judgement | None = None
+        self._recent = past.Recent()
 
     @property
     def name(self) -> str:
@@ -250,7 +253,7 @@ class LedgerStore:
             told = journal.told_of(connection, ("assessment_changed", "assessment_gone"), canonical(key))
             for at, some in groupby(told, lambda row: row.at):
                 for row in some:
-                    member = _member(row.subject)
+                    member = codec.member(row.subject)
                     if member[2] != key:
                         continue
                     holding = codec.load(Assessed, row.body).holding if row.kind == "assessment_changed" else None
@@ -344,6 +347,24 @@ class LedgerStore:
         with self._database.reading() as connection:
             journal.unbroken(connection)
             return history.between(connection, first, last)
+
+    def chronicle(self, period: Stretch, asked: datetime) -> Chronicle:
+        """What was unreadable when in a period, and how much of the time anybody looked.
+
+        Raises:
+            LedgerError: the events are not what was kept.
+        """
+        with self._database.reading() as connection:
+            return past.chronicle(connection, period, asked)
+
+    def scans(self) -> tuple[Scanned, ...]:
+        """How much could not be read since each of the last scans, the oldest first.
+
+        Raises:
+            LedgerError: the events are not what was kept.
+        """
+        with self._database.reading() as connection:
+            return self._recent.scans(connection)
 
     def head(self) -> tuple[int, str]:
         """Number and hash of the newest event: they stand for the whole ledger."""
@@ -666,12 +687,6 @@ def _keep_gaps(connection: Connection, log: Journal, judgement: Judgement) -> No
 
 def _member_id(member: Member) -> str:
     return canonical(member)
-
-
-def _member(name: str) -> Member:
-    """What `_member_id` wrote."""
-    bucket, encryption, key, version = json.loads(name)
-    return bucket, Encryption(encryption), key, version
 
 
 def _facts_of(kind: str, body: str) -> str:

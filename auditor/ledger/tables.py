@@ -1,5 +1,6 @@
 """The ledger's two tables: what happened, and what stands now because of it."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, TypeDecorator
@@ -16,10 +17,15 @@ class _Text(TypeDecorator[str]):
     impl = Text
     cache_ok = True
 
-    def process_result_value(self, value: Any, dialect: object) -> str:  # noqa: ARG002 - SQLAlchemy's shape
-        if not isinstance(value, str):
-            raise LedgerError("the ledger holds something that is no text where a text belongs", DAMAGED)
-        return value
+    def result_processor(self, dialect: object, coltype: object) -> Callable[[Any], str]:  # noqa: ARG002 - SQLAlchemy's shape
+        return _text
+
+
+def _text(value: Any) -> str:
+    """Called for each text of each row: the whole of it, where SQLAlchemy would put two calls around it."""
+    if not isinstance(value, str):
+        raise LedgerError("the ledger holds something that is no text where a text belongs", DAMAGED)
+    return value
 
 
 METADATA = MetaData()

@@ -1,6 +1,7 @@
 """Templates filled in: the report as one self-contained file, and the pages that go with a stylesheet; no script."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -13,11 +14,14 @@ from markupsafe import Markup, escape
 
 from auditor.findings import Demand, Judgement
 from auditor.log import visible
+from auditor.outputs import trend
 from auditor.outputs.changes import NOTHING_BEFORE, changes
 from auditor.outputs.controls import Found
 from auditor.outputs.page import Manifest, view
+from auditor.outputs.period_page import PeriodPage
 from auditor.ports import DependencyRows
 from auditor.questions.diff.answer import Difference
+from auditor.questions.period.scans import Scanned
 
 _LONGEST: Final = 200
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?: UTC|Z)?)?")
@@ -32,20 +36,28 @@ def render(
     *,
     found: Found,
     difference: Difference | str = NOTHING_BEFORE,
+    scans: Sequence[Scanned] = (),
     linked: bool = False,
 ) -> str:
     """Render the report: HTML that needs no network and no script, at most a few megabytes at any fleet's size.
 
     `found`: what the rules found, and of which frameworks' controls to tell. `difference`: from an earlier judgement,
-    or why there is none. `linked`: it is shown beside the other pages, and leads to them.
+    or why there is none. `scans`: the last ones. `linked`: it is shown beside the other pages, and leads to them.
     """
     page = view(judgement, rows, rules, manifest, made, changes=changes(difference), found=found)
-    return _environment().get_template("report.html.j2").render(page=page, style=report_style(), linked=linked)
+    shown = {"page": page, "trend": trend.view(scans), "style": report_style(), "linked": linked}
+    return _environment().get_template("report.html.j2").render(**shown)
 
 
 def render_page(name: str, **values: Any) -> str:
     """Render one of the pages that the web side has beside the report."""
     return _environment().get_template(f"{name}.html.j2").render(linked=True, **values)
+
+
+def render_period(page: PeriodPage) -> str:
+    """Render the report on a period, which needs no network and no script either."""
+    style = report_style() + _static("period.css")
+    return _environment().get_template("period.html.j2").render(page=page, style=style)
 
 
 @cache

@@ -103,7 +103,10 @@ class FindingView:
     actor: str
     """Who did it, or why nobody is told; empty where it is about nothing that a call changes."""
     is_attributed: bool
+    first_seen: str
     seen: str
+    stood: str
+    """How long it stood; empty while it does."""
     tenants: str
     owners: str
     teams: str
@@ -406,10 +409,12 @@ def finding_view(one: Finding, rules: Mapping[str, Demand], now: datetime) -> Fi
         amount=words.amount(extent),
         deadline=words.instant(one.final_at) if one.final_at else "",
         left=words.until(one.final_at, now) if one.final_at else "",
-        since=f"{words.instant(one.since)}, {_SINCE[one.since_source]}",
+        since=f"{words.instant(one.since)}, {words.SINCE[one.since_source]}",
         actor=words.attributed(one),
         is_attributed=one.actor is not None,
+        first_seen=words.instant(one.first_seen),
         seen=f"{words.instant(one.first_seen)} to {words.instant(one.last_seen)}",
+        stood=words.span(one.last_seen - one.since) if one.status is Status.RESOLVED else "",
         tenants=", ".join(_clip(name) for name in extent.tenants),
         owners=_first(extent.owners),
         teams=_first(extent.teams),
@@ -427,14 +432,6 @@ def finding_view(one: Finding, rules: Mapping[str, Demand], now: datetime) -> Fi
         status=one.status.value,
         waived=words.through(one.waived_until) if one.waived_until else "",
     )
-
-
-_SINCE: Final = {
-    "audit_log": "as the audit log says",
-    "key_state": "as the key service says",
-    "between_polls": "seen changing between two polls",
-    "first_read": "so when it was first read; it may be older",
-}
 
 
 def _attributed(judgement: Judgement) -> str:

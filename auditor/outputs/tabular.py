@@ -52,7 +52,7 @@ def write_findings(judgement: Judgement, out: TextIO) -> None:
         "last_seen",
         "undo",
     ]
-    _write(out, names, (_finding(scan_json.finding(one)) for one in judgement.findings))
+    write_rows(out, names, (_finding(scan_json.finding(one)) for one in judgement.findings))
 
 
 def write_dependencies(judgement: Judgement, rows: DependencyRows, out: TextIO) -> None:
@@ -77,17 +77,19 @@ def write_dependencies(judgement: Judgement, rows: DependencyRows, out: TextIO) 
         "oldest",
         "newest",
     ]
-    _write(out, names, (scan_json.dependency(row, assessed) for row, assessed in rows.rows(judgement.assessed)))
+    write_rows(out, names, (scan_json.dependency(row, assessed) for row, assessed in rows.rows(judgement.assessed)))
 
 
 def write_gaps(judgement: Judgement, out: TextIO) -> None:
     """One line a gap: what could not be read, and so is unknown; the same fields as in the JSON."""
-    _write(out, ["what", "reason", "effect", "hint", "objects"], map(scan_json.gap, judgement.gaps))
+    write_rows(out, ["what", "reason", "effect", "hint", "objects"], map(scan_json.gap, judgement.gaps))
 
 
 def write_namespaces(rows: Iterable[NamespaceRow], out: TextIO) -> None:
     """One line a namespace of one finding."""
-    _write(out, ["bucket", "namespace", "tenant", "owner", "team", "objects", "bytes"], map(scan_json.namespace, rows))
+    write_rows(
+        out, ["bucket", "namespace", "tenant", "owner", "team", "objects", "bytes"], map(scan_json.namespace, rows)
+    )
 
 
 def safe(value: object) -> str:
@@ -111,7 +113,8 @@ def _finding(told: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _write(out: TextIO, names: list[str], rows: Iterable[Mapping[str, Any]]) -> None:
+def write_rows(out: TextIO, names: list[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """One line with the names of the columns, and one for each row."""
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(names)
     shown = visible if out.isatty() else str

@@ -36,6 +36,14 @@ KINDS: Final = {
 
 
 CLOUDS: Final = {Cloud.AWS: "AWS", Cloud.GCP: "Google Cloud"}
+SINCE: Final = {
+    "audit_log": "as the audit log says",
+    "key_state": "as the key service says",
+    "between_polls": "seen changing between two polls",
+    "first_read": "so when it was first read; it may be older",
+}
+"""Who dates a finding."""
+
 NOT_KNOWN: Final = "not known"
 """Of what nobody saw: never 0."""
 

@@ -17,6 +17,7 @@ from auditor.model import Cloud, Encryption, Population, ProbeKind, ProbeOutcome
 from auditor.outputs import diff_json, scan_json
 from auditor.ownership.registered import Portion
 from auditor.questions.diff.answer import Change, How, Turn
+from auditor.questions.period.answer import Ending
 from auditor.questions.prove_revoked.answer import Proof
 from auditor.questions.retire.standing import Recorded, Step, Use
 from auditor.telling import events
@@ -32,6 +33,7 @@ WORDS: Final[dict[str, type[StrEnum]]] = {
     "compared_by": How,
     "confidence": Confidence,
     "encryption": Encryption,
+    "ending": Ending,
     "left_out": Population,
     "next": Step,
     "outcome": ProbeOutcome,

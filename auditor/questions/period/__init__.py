@@ -1,0 +1,1 @@
+"""`report --period`: what was unreadable when, and how much of the time anybody looked."""
