@@ -11,6 +11,7 @@ from auditor.model import Cloud, Encryption, Gap, KeyName, Population, cloud_of
 _BEHIND: Final = ("/ekmConnections/", "/singleTenantHsmInstances/")
 """What is in the name of what stands behind keys on Google Cloud, which their own state does not tell of."""
 _BY_NO_POLICY: Final = frozenset({Basis.REGISTRY, Basis.BUNDLE, Basis.STATE})
+_READ: Final = frozenset({Readability.READABLE, Readability.EXPIRING})
 WHYS: Final = 3
 _NAMED: Final = 5
 """As many things that were not seen are told one by one."""
@@ -63,7 +64,7 @@ class Sight:
                 if one.holding.key is not None
                 and self._cloud in {None, _cloud_of(one.holding.bucket, one.holding.key)}
                 and one.encryption is Encryption.CMEK
-                and one.assessment.readability in {Readability.READABLE, Readability.EXPIRING}
+                and one.assessment.readability in _READ
                 and one.assessment.basis in _BY_NO_POLICY
             }
         )
