@@ -1,5 +1,6 @@
 """What a judgement says of controls: three states, never two."""
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -44,6 +45,12 @@ class RuleStanding:
     findings: tuple[Finding, ...] = ()
     """The exceptions that nobody excuses, worst first."""
     excused: tuple[Excused, ...] = ()
+
+    @property
+    def waivers(self) -> tuple[tuple[Waiver, int], ...]:
+        """Each waiver of its exceptions, and of how many; the most first."""
+        counts = Counter(waiver for each in self.excused for waiver in each.waivers)
+        return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0].name)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """What the report shows of controls: frozen rows, every word of them made from what the rules found."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -146,7 +145,7 @@ def _framework(one: FrameworkStanding, rules: Mapping[str, Demand], *, asked: bo
 
 
 def _control(one: ControlStanding) -> ControlRow:
-    waivers = _waivers(one)
+    waivers = [each for rule in one.rules for each in rule.waivers]
     return ControlRow(
         id=one.control.id,
         title=one.control.title,
@@ -173,12 +172,6 @@ def _groups(one: ControlStanding) -> Iterator[tuple[str, tuple[tuple[str, str], 
 
 def _how_many(one: RuleStanding) -> str:
     return words.number(_exceptions(one)) if one.state is State.EXCEPTION else ""
-
-
-def _waivers(one: ControlStanding) -> list[tuple[Waiver, int]]:
-    """Each waiver of a control's exceptions, and how many it is about; the most first."""
-    counts = Counter(waiver for rule in one.rules for each in rule.excused for waiver in each.waivers)
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0].name))
 
 
 def _waived(waiver: Waiver, count: int) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from auditor.controls.answer import FrameworkStanding, RuleStanding, State
 from auditor.controls.framework import Control, Framework
 from auditor.outputs import words
+from auditor.waiver import Waiver
 
 
 def frameworks(found: Iterable[FrameworkStanding]) -> list[dict[str, Any]]:
@@ -61,20 +62,17 @@ def _rule(one: RuleStanding) -> dict[str, Any]:
         "not_applicable": one.apart,
         "not_judged": list(one.reasons),
         "not_seen": list(one.unseen),
-        "exceptions": [each.id for each in one.findings],
-        "waived": [
-            {
-                "finding": each.finding.id,
-                "waivers": [
-                    {
-                        "until": words.stamp(waiver.until),
-                        "owner": waiver.owner,
-                        "approved_by": waiver.approved_by,
-                        "reason": waiver.reason,
-                    }
-                    for waiver in each.waivers
-                ],
-            }
-            for each in one.excused
-        ],
+        "exceptions": len(one.findings),
+        "waived": len(one.excused),
+        "waivers": [_waiver(*each) for each in one.waivers],
+    }
+
+
+def _waiver(one: Waiver, exceptions: int) -> dict[str, Any]:
+    return {
+        "until": words.stamp(one.until),
+        "owner": one.owner,
+        "approved_by": one.approved_by,
+        "reason": one.reason,
+        "exceptions": exceptions,
     }

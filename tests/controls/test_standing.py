@@ -127,7 +127,7 @@ def test_a_gap_is_told_once_in_its_own_words() -> None:
     assert told(judgement, "data-lost").unseen.count(f"s3://data: {effect}") == 1
 
 
-@pytest.mark.parametrize(("count", "more"), [(5, ()), (6, ("1 more gaps of this kind",))])
+@pytest.mark.parametrize(("count", "more"), [(5, ()), (6, ("1 more of this kind",))])
 def test_of_many_gaps_the_first_are_told_and_the_others_counted(count: int, more: tuple[str, ...]) -> None:
     judgement = a_judgement(gaps=[a_gap(effect=f"gap {number}") for number in range(count)])
     assert told(judgement, "data-lost").unseen == (*(f"s3://data: gap {number}" for number in range(5)), *more)

@@ -99,7 +99,7 @@ PLAN: Final = (
             _BUNDLE_JUDGED,
         ),
     ),
-    Target("auditor/controls/standing.py", ("tests/controls/test_standing.py",), classes=False),
+    Target("auditor/controls/s*.py", ("tests/controls/test_standing.py",), classes=False),
     Target("auditor/lifecycle.py", ("tests/test_lifecycle.py", _ENGINE)),
     Target("auditor/overruling.py", ("tests/test_overruling.py",)),
     Target("auditor/rule.py", ("tests/rules/test_rule.py", _OF_DATA, _OF_KEYS, _OF_HYGIENE, _OLD_WORDS, _ENGINE)),

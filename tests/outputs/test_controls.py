@@ -127,13 +127,14 @@ def test_a_waived_exception_says_until_when_by_whom_and_why() -> None:
     assert f"{waived}, approved by ciso@acme.example: migration planned" in text
     found = next(one for one in document_of(judgement, "gdpr")["controls"] if one)  # type: ignore[attr-defined] # read back from JSON
     (rule,) = (one for one in found["rules"] if one["rule"] == "data-unreadable")
-    assert (rule["state"], rule["exceptions"]) == ("exception found", [])
-    (given,) = rule["waived"][0]["waivers"]
+    assert (rule["state"], rule["exceptions"], rule["waived"]) == ("exception found", 0, 1)
+    (given,) = rule["waivers"]
     assert given == {
         "until": "2026-12-24T12:00:00Z",
         "owner": "security@acme.example",
         "approved_by": "ciso@acme.example",
         "reason": "migration planned",
+        "exceptions": 1,
     }
 
 
@@ -142,7 +143,8 @@ def test_of_many_waivers_the_first_are_told_and_the_others_counted() -> None:
     many = tuple(replace(standing.excused[0], waivers=(a_waiver(f"owner-{number}"),)) for number in range(5))
     found = found_of("x", dict.fromkeys(DEMANDS, replace(standing, excused=many)))
     rows = [row for one in controls.view(found, DEMANDS).frameworks for row in one.controls]
-    assert {(len(row.waived), row.waived_left_out) for row in rows} == {(3, 2)}
+    (row,) = (row for row in rows if row.id == "3.7.7")
+    assert (len(row.waived), row.waived_left_out) == (3, 2)
 
 
 def test_the_table_of_rules_says_the_same_as_the_controls() -> None:
