@@ -68,8 +68,8 @@ An evidence bundle of cmek-auditor: a judgement, all that it stands on, and a si
 
 {files}
 
-attestation.intoto.json is a DSSE envelope with one Ed25519 signature; what it signs is manifest.json, an in-toto
-statement that names each other file with its SHA-256, and the ledger's newest event, head and root.
+attestation.intoto.json is a DSSE envelope with one signature; what is signed is manifest.json, an in-toto statement
+that names each other file with its SHA-256, and how many events the ledger had, its head and the root of its tree.
 
 With cmek-auditor, on a machine without config and without network:
   cmek-auditor verify BUNDLE --key PUB.pem --after AN-EARLIER-BUNDLE

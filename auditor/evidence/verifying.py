@@ -65,7 +65,12 @@ def verify(
     """
     if earlier is None:
         return Verified(_looked(path, key)[0])
-    before, _ = _looked(earlier, earlier_key or key)
+    try:
+        before, _ = _looked(earlier, earlier_key or key)
+    except RefusedError as error:
+        if error.check != Check.SIGNATURE:
+            raise
+        raise RefusedError(error.check, str(error), f"{error.hint}; --after-key is for a key of then") from None
     then = before.statement.predicate.ledger
     after, root = _looked(path, key, then.events)
     _see_that_it_goes_on(before, after, root)

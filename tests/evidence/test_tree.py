@@ -85,6 +85,11 @@ def test_what_is_no_node_is_refused(text: bytes) -> None:
         list(tree.read([text]))
 
 
+def test_no_line_can_be_longer_than_the_longest() -> None:
+    most = 10**15 - 1
+    assert len(tree.line(Node(most, most, bytes(32)))) == tree.LONGEST_LINE
+
+
 def test_a_line_that_lacks_is_noticed() -> None:
     told = [tree.line(one) for one in tree.nodes(map(tree.leaf, HASHES[:7]), ())]
     assert len(told) == 3

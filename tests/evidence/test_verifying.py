@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import re
 import struct
 import zipfile
 import zlib
@@ -570,7 +571,8 @@ def test_an_earlier_one_that_does_not_hold_proves_nothing(tmp_path: Path) -> Non
 def test_an_earlier_one_may_be_signed_with_a_key_that_was_replaced(tmp_path: Path) -> None:
     late = written(tmp_path / "late.zip", told_of(LATER))
     early = written(tmp_path / "early.zip", told_of(BEGINNING), key=OTHER)
-    assert refusal(late, earlier=early).check is Check.SIGNATURE
+    told = refusal(late, earlier=early)
+    assert (told.check, "--after-key" in (told.hint or "")) == (Check.SIGNATURE, True)
     assert verify(late, PUBLIC, early, OTHER.public_key()).earlier is not None
 
 
@@ -599,3 +601,17 @@ def test_a_hostile_name_commands_no_terminal(bundle: Path) -> None:
     del files[READINGS]
     told = str(refusal(anew(bundle, {**files, "\x1b[31m\n" + "x" * 500: b""})))
     assert "\x1b" not in told
+
+
+def test_the_table_in_the_document_says_what_is_said() -> None:
+    """Each text is one that a test here finds in an error, or that the code has as it stands."""
+    document = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text()
+    rows = document.partition("| done | check | said |")[2].partition("Exit codes")[0]
+    said = re.findall(r"`([^`]+)`", rows)
+    assert len(said) > 15
+    folder = Path(archive.__file__).parent
+    code = "".join((folder / f"{name}.py").read_text() for name in ("archive", "statement", "verifying"))
+    code += (folder.parent / "signing" / "envelope.py").read_text()
+    for text in said:
+        name = re.sub(r"^(lacks )?(report\.html|key-readings\.jsonl)", r"\1{name}", text)
+        assert name in code, text
