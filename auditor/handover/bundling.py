@@ -12,6 +12,7 @@ from auditor.findings import BucketCoverage, Judgement, Member, member_of
 from auditor.handover.bundle import LARGEST, Bundle, Data, NamespaceSums, Open, Seen, SweptBucket
 from auditor.model import Dependency, Encryption, KeyName, Population
 from auditor.ownership.registered import Doubt
+from auditor.ownership.spelling import spelling_by
 from auditor.ports import OpenInventory
 from auditor.run import Parts
 
@@ -98,18 +99,22 @@ class _Mine:
         said = judgement.registered.digest
         self._tenant = tenant
         self._tenants = parts.registry.tenants(said)
-        self._others = parts.registry.shared(said) | {KeyName(one) for one in rows.keys_of_others(tenant, doubt)}
+        self._spelling = spelling_by(parts.ledger.memory())
+        # Whose a key is of which the config says two tenants nobody knows.
+        self._others = (
+            parts.registry.shared(said)
+            | parts.registry.parted(said)
+            | {KeyName(one) for one in rows.keys_of_others(tenant, doubt)}
+        )
 
     def named(self, key: str) -> bool:
         """Whether this one may."""
         name = KeyName(key)
-        owners = {tenant for one, tenant in self._tenants.items() if _is_same(one, name)}
-        return owners == {self._tenant} or not (owners or any(_is_same(one, name) for one in self._others))
+        owners = {tenant for one, tenant in self._tenants.items() if self._may_be(one, name)}
+        return owners == {self._tenant} or not (owners or any(self._may_be(one, name) for one in self._others))
 
-
-def _is_same(one: KeyName, other: KeyName) -> bool:
-    """Whether two names may be of the same key."""
-    return one == other or one.is_replica_of(other) or one.may_be(other)
+    def _may_be(self, one: KeyName, other: KeyName) -> bool:
+        return self._spelling.is_one(one, other) is not False
 
 
 def _encryption(row: Dependency, encryptions: Mapping[Member, Encryption]) -> Encryption:
