@@ -7,7 +7,7 @@ from typing import Final
 from auditor.errors import AuditorError, CollectError
 from auditor.handover.bundle import CLOCKS_APART
 from auditor.model import Gap, GcpKey, GcpKeyVersion, KeyMemory, KeyName, Reason
-from auditor.ownership.registered import Handed
+from auditor.ownership.registered import Declared, Handed, Registered
 from auditor.readability import KeyView
 
 _ANOTHER: Final = "get a newer bundle from the operator, as often as you need to know"
@@ -93,6 +93,17 @@ def written_since(
                 f"{_minute(oldest)}, when the sweeps began that bundles tell of: whether any is under it is not known"
             )
             yield Gap(name.text, Reason.NOT_VISIBLE, effect, _ANOTHER)
+
+
+def not_compared(told: Registered, declared: Declared) -> Iterator[Gap]:
+    """Registries of namespaces that are in no bucket: what a bundle tells of may be theirs, and nobody knows."""
+    for one in told.registries if told.bundles else ():
+        if one.bundle is None and one.name in declared.of_buckets:
+            effect = (
+                "it names keys for namespaces and not the bucket that they are in: whether what an operator's bundle "
+                "tells of is under these keys is not known"
+            )
+            yield Gap(one.name, Reason.UNSUPPORTED, effect, "give it `bucket`, or a column of that name")
 
 
 def _may_have_taken_data(one: GcpKeyVersion, key: GcpKey, memory: KeyMemory | None, since: datetime) -> bool:
