@@ -367,6 +367,7 @@ def _poll(
                 *gaps.of_new_objects(
                     one.facts for one in sweeps if one.bucket in said.declared.of_buckets or said.tenants
                 ),
+                *lacking.not_compared(heard.registered, said.declared),
                 *_key_gaps(needs, keys, judged.assessed, before),
                 *gaps.of_probes(_latest(probes, judged.assessed, now), agents),
                 *gaps.of_refusals(

@@ -462,12 +462,12 @@ class _Owners:
 def _owners(named: Iterable[tuple[str, str | None, bool]], tenants: Mapping[str, str], spelling: Spelling) -> _Owners:
     """Whose each key is; `named`: (key, the one tenant that registries name it for, whether they name several)."""
     told = [(KeyName(key), (tenant, is_shared)) for key, tenant, is_shared in named]
-    by_config = spelling.spread((KeyName(key), tenant) for key, tenant in tenants.items())
-    by_registries = spelling.spread(told)
+    by_config = spelling.together((KeyName(key), tenant) for key, tenant in tenants.items())
+    by_registries = spelling.together(told)
     found = _Owners({}, [], [])
-    for name in sorted({*by_config, *by_registries}):
-        said = by_config.get(name) or frozenset()
-        heard = by_registries.get(name) or frozenset()
+    for name in sorted({*map(KeyName, tenants), *(key for key, _ in told), *spelling.ones}):
+        one = spelling.one_of_all(name)
+        said, heard = by_config.get(one, frozenset()), by_registries.get(one, frozenset())
         owners = said or {tenant for tenant, _ in heard if tenant is not None}
         if len(said) > 1:
             found.parted.append(name.text)

@@ -108,6 +108,12 @@ class NamesOfKeys:
         every = self._alike.get(without_project(key), ())
         return tuple(one for one in every if one != key and self._spelling.is_one(one, key) is not False)
 
+    def known_by(self, key: KeyName) -> tuple[KeyName, ...]:
+        """Those that are known to be other names of a key, where its own is none of them all."""
+        if key in self._alike.get(without_project(key), ()):
+            return ()
+        return tuple(one for one in self.others(key) if self._spelling.is_one(one, key))
+
     def doubtful(self, key: KeyName) -> tuple[KeyName, ...]:
         """Those of which nobody knows whether they are of a key."""
         return tuple(one for one in self.others(key) if self._spelling.is_one(one, key) is None)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from auditor.findings import Confidence, Finding, Judgement, Severity, Status, Verdict
+from auditor.model import Reason
 from tests.bundles import BUNDLE, Customer, Operator, a_customer, an_operator
 from tests.clouds import GOOGLE_KEY, RING
 
@@ -73,7 +74,13 @@ def test_what_the_operator_calls_a_tenant_makes_no_data_foreign(customer: Custom
 def test_a_registry_that_names_no_bucket_is_compared_with_nothing(customer: Customer) -> None:
     customer.configure(BUNDLE + REGISTRY.replace('bucket = "gs://data"\n', ""))
     says(customer, f"acme/search,{OWN_KEY},acme")
-    assert not owned(customer.polled())
+    judgement = customer.polled()
+    assert not owned(judgement)
+    (gap,) = (one for one in judgement.gaps if one.what == "registry own.csv")
+    assert (gap.reason, "not the bucket that they are in" in gap.effect) == (Reason.UNSUPPORTED, True)
+    for line in (f"gs://data,acme/search,{GOOGLE_KEY},acme", ",acme/search,,acme"):
+        (customer.folder / "own.csv").write_text(f"bucket,namespace,key,tenant\n{line}\n")
+        assert not [one for one in customer.polled().gaps if "the bucket that they are in" in one.effect]
 
 
 def test_entries_that_part_make_no_key_wrong(customer: Customer) -> None:

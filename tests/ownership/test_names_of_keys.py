@@ -1,5 +1,6 @@
 """A Google key may be called by its project's id or its number: what is said of one name is said of the other."""
 
+import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from auditor import cli
+from auditor.config import load
 from auditor.findings import Finding, Severity, Status, Verdict
 from auditor.model import Gap, GcpKey, KeyName, Reason
+from auditor.ownership import registering
 from auditor.ownership.said import Parted, Said, parted, revoked
 from auditor.ownership.spelling import EACH_ITS_OWN, NamesOfKeys, Spelling, spelling_of
+from auditor.wiring import assemble
 from tests.bundles import BUCKET, BUNDLE, a_customer, an_operator, signed
 from tests.clouds import GOOGLE_KEY
 from tests.core_builders import AWS_KEY, NOW, days
@@ -153,6 +157,16 @@ def test_whose_a_key_is_by_a_registry_reaches_it_too(small: Small) -> None:
     assert foreign(small, sweep=False) is None, "several tenants share it"
 
 
+def test_what_the_config_says_of_one_replica_counts_more_than_what_a_registry_says_of_another(tmp_path: Path) -> None:
+    config = tmp_path / "auditor.toml"
+    table = f'[[key]]\nname = "{MRK}"\ntenant = "acme"\n'
+    config.write_text(f'state = "state"\n[[registry]]\nkind = "file"\npath = "own.csv"\n{table}')
+    (tmp_path / "own.csv").write_text(f"namespace,key,tenant\nsearch,{REPLICA},zeta\n")
+    with contextlib.closing(assemble(load(config), asking=False)) as assembly:
+        heard = registering.hear(assembly.parts, EACH_ITS_OWN)
+        assert registering.tenants_of(assembly.parts, heard) == {MRK: "acme", REPLICA: "acme"}
+
+
 def test_the_key_that_a_registry_names_by_its_other_name_is_the_right_one(small: Small) -> None:
     said(small, f"acme/old,{NUMBER},", f"acme/new,{NUMBER},")
     judgement = judged(small)
@@ -236,6 +250,27 @@ def test_a_key_that_is_meant_to_be_revoked_is_so_by_each_name(small: Small, caps
     code = cli._run([*small.argv("prove-revoked"), GOOGLE_KEY, "-q"])  # noqa: SLF001 - without the end of the process
     out, err = capsys.readouterr()
     assert (code, "Revoked: none of the 20 objects" in out) == (0, True), out + err
+
+
+def test_a_key_is_asked_for_by_the_name_by_which_data_knows_it(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    says_of(small, NUMBER, 'intended_state = "revoked"')
+    said(small, "acme/old,,", "acme/new,,")
+    judged(small)
+    told = [cli._run([*small.argv(one), NUMBER.text]) for one in ("impact", "retire", "prove-revoked")]  # noqa: SLF001 - without the end of the process
+    err = capsys.readouterr().err
+    assert (told, err.count(f"data names {ID}, which is it by the other name of its project")) == ([2] * 3, 3)
+    # Where data knows it by both, each answer is of a part, and says so.
+    small.cloud.store.put("data", "acme/old/more", key=NUMBER.text, version=1)
+    judged(small)
+    code = cli._run([*small.argv("prove-revoked"), GOOGLE_KEY, "-q", "--allow-gaps", "not_visible"])  # noqa: SLF001 - as above
+    assert (code, f"data names the key {NUMBER}, which is this one" in capsys.readouterr().out) == (1, True)
+    for version in (1, 2):
+        small.set_state(version, "DISABLED")
+    judged(small, sweep=False)
+    judged(small)
+    assert cli._run([*small.argv("prove-revoked"), GOOGLE_KEY, "-q", "--allow-gaps", "not_visible"]) == 3  # noqa: SLF001 - as above
 
 
 def test_a_key_that_may_be_meant_to_be_revoked_is_not_proven_before_that_is_known(

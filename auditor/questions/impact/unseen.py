@@ -59,7 +59,9 @@ def gaps_beside(key: KeyName, judgement: Judgement, parts: Parts, now: datetime)
         yield Gap(BUCKET_LISTS, Reason.NOT_VISIBLE, effect, "add them as [[bucket]], or set [policy] no_data_elsewhere")
     names = names_of_data(judgement, memory)
     for name, told in zip(names.others(key), names.told(key, "this one"), strict=True):
-        yield Gap(key.text, Reason.NOT_VISIBLE, f"data names the key {told}", f"ask for {name} as well")
+        # That it is the same key can be known: whoever allows what nobody can see has not allowed to leave it out.
+        reason = Reason.NOT_VISIBLE if name in names.doubtful(key) else Reason.UNSUPPORTED
+        yield Gap(key.text, reason, f"data names the key {told}", f"ask for {name} as well")
     judged = {one.bucket for one in judgement.coverage.buckets}
     for url in sorted(one for one in parts.buckets if cloud_of(one) is key.cloud and one not in judged):
         yield Gap(url, Reason.NOT_VISIBLE, "nothing is known of its objects: it is in the config since", "scan it")

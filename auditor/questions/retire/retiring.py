@@ -50,14 +50,14 @@ def retiring(
         if one.holding.key is not None:
             under[KeyName(one.holding.key)].append(one.holding)
     keys = sorted({*under, *parts.watched})
-    if only is not None and only not in keys:
-        raise not_among(only, names_of_data(judgement, memory))
+    names = names_of_data(judgement, memory)
+    if only is not None and (only not in keys or names.known_by(only)):
+        raise not_among(only, names)
     elsewhere = judgement.coverage.buckets_not_configured
     known = parts.policy.no_data_elsewhere
     seen = Seen(judgement.coverage.buckets, 0 if known else elsewhere, () if known else left_behind(parts))
 
     named = named_by(parts, judgement)
-    names = names_of_data(judgement, memory)
     of_buckets = {cloud: tuple(_doubts_of_buckets(cloud, parts, judgement)) for cloud in Cloud}
 
     def candidates(key: KeyName) -> Iterator[Candidate | Gap]:
@@ -112,6 +112,16 @@ def _untold(judgement: Judgement) -> Iterator[Gap]:
     said = judgement.registered.registries
     others = {gaps.OBJECTS, *(one.name for one in said if one.bundle is not None or one.namespaces is None)}
     yield from (one for one in judgement.gaps if one.what in others)
+
+
+def see_by_which_name(key: KeyName, names: NamesOfKeys) -> None:
+    """See that a key is asked for as data names it; `names`: what the keys of data are called.
+
+    Raises:
+        UsageError: data names it by the other name of its project alone, so that nothing would be told of that data.
+    """
+    if names.known_by(key):
+        raise not_among(key, names)
 
 
 def not_among(key: KeyName, names: NamesOfKeys) -> UsageError:
