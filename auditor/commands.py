@@ -75,7 +75,7 @@ from auditor.questions.prove_revoked.answer import Proof
 from auditor.questions.prove_revoked.proving import proving, see_that_it_is_meant
 from auditor.questions.retire.move import Plan
 from auditor.questions.retire.planning import plan_of
-from auditor.questions.retire.retiring import retiring, see_that_it_is_there
+from auditor.questions.retire.retiring import names_of_data, retiring, see_by_which_name, see_that_it_is_there
 from auditor.questions.retire.standing import Use
 from auditor.reporting import Content, content_of
 from auditor.signing.elsewhere import is_uri, signer_at
@@ -226,6 +226,9 @@ def prove_revoked(path: Path, what: str, how: Answering) -> int:
         parts = replace(assembly.parts, policy=replace(assembly.parts.policy, one_reading=True))
         asked = parts.clock()
         see_that_it_is_meant(parts, key, asked)
+        before = assembly.ledger.judgement()
+        if before is not None:
+            see_by_which_name(key, names_of_data(before, assembly.ledger.memory()))
         with progress_on(sys.stderr, quiet=how.quiet) as progress:
             judgement = scan.poll(parts, progress, only=frozenset({key}))
             if parts.probing.reads or parts.probing.dry_runs:

@@ -33,6 +33,8 @@ from auditor.inventory.layout import Layout
 from auditor.misspelling import meant
 from auditor.model import Cloud, KeyName, Population, cloud_of
 from auditor.ownership.registered import ENDINGS
+from auditor.ownership.said import Said, revoked
+from auditor.ownership.spelling import EACH_ITS_OWN
 from auditor.policy import Policy
 from auditor.waiver import FIELDS
 
@@ -350,6 +352,14 @@ class Key(_Table):
         if self.since is not None and self.intended_state != "revoked":
             raise ValueError('since belongs to intended_state = "revoked"')
         return self
+
+    @property
+    def said(self) -> Said:
+        """What it says of the key; that it is to work only where that is written."""
+        is_said = "intended_state" in self.model_fields_set
+        since = datetime.combine(self.since, time(), UTC) if self.since is not None else None
+        meant = self.intended_state == "revoked" if is_said else None
+        return Said(KeyName(self.name), self.tenant, self.owner, self.team, meant, since)
 
 
 class Registry(_Table):
@@ -779,14 +789,7 @@ class Config(_Table):
     @property
     def judging(self) -> Policy:
         """All that the rules are to demand."""
-        return replace(
-            self.policy.policy(),
-            revoked={
-                KeyName(one.name): datetime.combine(one.since, time(), UTC) if one.since else None
-                for one in self.key
-                if one.intended_state == "revoked"
-            },
-        )
+        return replace(self.policy.policy(), revoked=revoked((one.said for one in self.key), EACH_ITS_OWN))
 
     @property
     def digest(self) -> str:

@@ -465,10 +465,10 @@ def _finding(rule: Rule, subject: RuleSubject, outcome: Outcome, extent: Extent,
 
 
 def _told_of(rule: Rule, subject: RuleSubject, outcome: Outcome, facts: Facts) -> tuple[Evidence, ...]:
-    """Who told of the data by which a rule on a key passes or fails, where that was somebody else."""
+    """Who told of the data by which a rule passes or fails, where that was somebody else."""
     holdings = subject.holdings if isinstance(subject, HeldKey) and rule.of_data else ()
     buckets = [one.bucket for one in holdings if one.is_told]
-    if isinstance(subject, OwnedKey):
+    if isinstance(subject, OwnedKey | OwnedBucket):
         buckets.extend(bucket for bucket, _, _, _ in _concerned(subject, outcome))
     said = (facts.handed.get(one, ()) for one in buckets)
     return tuple(dict.fromkeys(chain.from_iterable(said)))

@@ -201,7 +201,8 @@ def of_service(name: str, told: Recalled, too_old: datetime) -> Iterator[Gap]:
         yield registry_unread(name, told.failed, told.listed_at)
     elif told.listed_at < too_old:
         effect = f"what it said on {minute(told.listed_at)} counts: it was not asked since"
-        yield Gap(name, Reason.NOT_VISIBLE, effect, "scan: it is asked with each sweep")
+        # Whoever allows what no registry can tell has not allowed that none is asked any more.
+        yield Gap(name, Reason.TIMEOUT, effect, "scan: it is asked with each sweep")
     if told.unasked:
         why = "it was not asked about them yet"
         hint = "sweep on: each sweep asks about the next ones; or raise metadata_per_sweep"

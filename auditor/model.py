@@ -445,6 +445,8 @@ class GcpKey:
     """The EKM connections behind its versions, by name; empty where they are not verified."""
     counted: bool = True
     """The service said how many versions there are: one that is not listed is not there."""
+    created: datetime | None = None
+    """Aware, UTC: when it was made, which is told alike under each name of the key; None where it was not told."""
     evidence: tuple[Evidence, ...] = ()
 
     @property

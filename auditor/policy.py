@@ -39,7 +39,7 @@ class Policy:
     one_reading: bool = False
     """Nobody will ask again, so what is not found now counts as gone, inferred from one reading."""
     revoked: Mapping[KeyName, datetime | None] = field(default_factory=dict)
-    """Keys that are meant to be unusable -> since when (aware, UTC); None for ever since."""
+    """Names of keys that are meant to be unusable -> since when (aware, UTC); None for ever since."""
 
     def means_revoked(self, key: KeyName, now: datetime) -> bool:
         """Whether the customer wants nothing to be readable under the key now."""

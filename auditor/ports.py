@@ -32,6 +32,7 @@ from auditor.model import (
     Sweep,
 )
 from auditor.ownership.registered import Declared, Doubt, Entry, Mismatch, Portion, Registered, Registry, Tenancy
+from auditor.ownership.spelling import Spelling
 from auditor.questions.diff.answer import Between
 from auditor.questions.retire.standing import LastUse
 from auditor.rows import Done, End, Fingerprint
@@ -506,8 +507,10 @@ class RegistryKeeper(Protocol):
             LedgerError: it cannot be written down.
         """
 
-    def together(self, kept: Iterable[KeptRegistry], unread: Iterable[Registry]) -> Registered:
+    def together(self, kept: Iterable[KeptRegistry], unread: Iterable[Registry], spelling: Spelling) -> Registered:
         """Put together what registries said last; `unread` are those that never said anything.
+
+        `spelling`: which names are of one key, so that what is said of one name is said of all.
 
         Raises:
             LedgerError: it cannot be written down.
@@ -522,6 +525,13 @@ class RegistryKeeper(Protocol):
 
     def tenants(self, digest: str) -> Mapping[KeyName, str]:
         """Whose each key is, where the config says so or registries name it for one tenant only.
+
+        Raises:
+            LedgerError: what they said then is not kept any more.
+        """
+
+    def parted(self, digest: str) -> frozenset[KeyName]:
+        """Every key of which the config says two tenants, by several of its names.
 
         Raises:
             LedgerError: what they said then is not kept any more.

@@ -329,6 +329,10 @@ def unknown(text: str) -> Outcome:
     return Outcome(Verdict.UNKNOWN, text)
 
 
+BY_OTHERS: Final = not_told("an operator's bundle tells of its data: what that leaves out would make it pass")
+"""What a rule about a bucket says of one that others alone looked into, where they tell of nothing that fails."""
+
+
 def access_of(key: HeldKey) -> KeyAccess | Outcome:
     """What is known of who may use the key; or, where nothing is or need be, what a rule about it says."""
     if key.known is None:

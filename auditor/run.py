@@ -10,6 +10,7 @@ from auditor import probing
 from auditor.attribution.inquiring import Inquirer
 from auditor.feeds.silence import Ear
 from auditor.model import Cloud, KeyName, Requests, Sweep
+from auditor.ownership.said import Said
 from auditor.policy import Policy
 from auditor.ports import (
     Asking,
@@ -83,6 +84,8 @@ class Parts:
     policy: Policy
     watched: tuple[KeyName, ...]
     """Keys that the config names, whether data depends on them or not."""
+    said: tuple[Said, ...]
+    """What it says of them."""
     agents: Mapping[Cloud, tuple[str, ...] | None]
     """Who must be able to decrypt; None on Google Cloud = the storage service agent of each bucket's project."""
     probing: probing.Budget

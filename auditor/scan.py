@@ -12,7 +12,7 @@ from auditor import gaps, lifecycle, probing
 from auditor.attribution import silent_logs, who
 from auditor.attribution.tracing import traced
 from auditor.engine import ABOUT_LOGS, Facts, Judged, judge, judge_logs, judge_waivers, last_read
-from auditor.errors import LedgerError, UsageError
+from auditor.errors import LedgerError
 from auditor.feeds.silence import Ear
 from auditor.findings import (
     Assessed,
@@ -56,9 +56,21 @@ from auditor.model import (
 )
 from auditor.overruling import CLOCKS_APART
 from auditor.overtaking import Lane
+from auditor.ownership import twofold
 from auditor.ownership.owning import Sayings
 from auditor.ownership.registered import Registered
-from auditor.ownership.registering import Heard, declared_by, hear, keys_of, ready, tenants_of
+from auditor.ownership.registering import (
+    Heard,
+    declared_by,
+    hear,
+    keys_of,
+    parted_over,
+    ready,
+    spelt_anew,
+    tenants_of,
+)
+from auditor.ownership.said import parted, revoked
+from auditor.ownership.spelling import NamesOfKeys, Spelling, spelling_by, spelling_of
 from auditor.policy import Policy
 from auditor.ports import (
     KeyNeed,
@@ -66,7 +78,7 @@ from auditor.ports import (
     OpenInventory,
     PollRecord,
 )
-from auditor.questions.retire.retiring import retiring
+from auditor.questions.retire.retiring import not_among, retiring
 from auditor.readability import KeyView, continued, is_early, is_over_for_good, next_to
 from auditor.rule import Excepted
 from auditor.run import Parts, Progress, new_id
@@ -240,25 +252,25 @@ def _poll(
     sweeps, unusable = usable(parts)
     failed = tuple(one for one in parts.ledger.failed_attempts() if one.bucket in configured)
     before = parts.ledger.judgement()
-    heard, holdings = _beside(parts, sweeps)
     memory = parts.ledger.memory()
+    spelling = spelling_by(memory)
+    heard, holdings = _beside(parts, sweeps, hear(parts, spelling))
     agents = {one.bucket: agents_of(parts, one.facts) for one in sweeps}
     watched = (*parts.watched, *keys_of(parts, heard), *_spoken_of(heard, before))
     needs = tuple(_needs(parts, watched, holdings.holdings(), agents, unusable))
     if strict and (strangers := only.difference(need.name for need in needs)):
-        raise UsageError(
-            f"no data depends on key {min(strangers)}, and the config does not watch it",
-            "name a key that `scan --format json` shows, or add it as [[key]]",
-        )
+        raise not_among(min(strangers), NamesOfKeys(_held(holdings), spelling))
     wanted = (_with_who_is_barred(need, memory) for need in needs if not only or need.name in only)
     progress.polling(len(needs))
     asked, before, memory = _read_beside_others(parts, lane, _by_hope(wanted, memory), (before, memory))
     progress.polled(sum(not isinstance(one, KeyUnread) for one in asked.values()), [need.name for need in needs])
 
-    now = parts.clock() + plausible(parts.skew())
-    too_old = now - parts.policy.probe_max_age
+    # Asked once: what comes after it may find another difference, and what is told with this moment is read by it.
+    skew = parts.skew()
+    now = parts.clock() + plausible(skew)
     readings = {name: continued(one, memory.get(name), now) for name, one in asked.items()}
     keys = {need.name: KeyView(need.name, readings.get(need.name), memory.get(need.name)) for need in needs}
+    spelling, heard, holdings = _as_spelt_now(parts, sweeps, (spelling, heard, holdings), memory, keys)
     buckets = _coverage(parts, sweeps, failed, unusable)
     probes = _probes_that_count(parts, readings, before.now if before is not None else None, now)
     beforehand = before.findings if before is not None else ()
@@ -271,16 +283,7 @@ def _poll(
     if unconfigured is None and before is not None and before.run.config_digest == parts.config_digest:
         unconfigured = before.coverage.buckets_not_configured
     elsewhere = unconfigured if isinstance(unconfigured, int) else None
-    said = Sayings(
-        registered=heard.registered,
-        declared=declared_by(parts, heard),
-        tenants=tenants_of(parts, heard),
-        buckets={one.bucket: one.facts for one in parts.ledger.sweeps()},
-        spoken_of=frozenset(KeyName(one.subject.id) for one in beforehand if one.subject.kind is SubjectKind.KEY),
-        otherwise_cut=frozenset(
-            one.bucket for one in sweeps if one.layout not in {None, parts.inventory.layout(one.bucket)}
-        ),
-    )
+    said = _sayings(parts, heard, spelling, sweeps, beforehand)
     # What stands in the way of a proof is known once all is judged: it comes from the judgement before.
     candidates = retiring(parts, before, None).candidates if before is not None else ()
     facts = Facts(
@@ -288,7 +291,7 @@ def _poll(
         keys,
         agents,
         buckets,
-        parts.policy,
+        replace(parts.policy, revoked=revoked(parts.said, spelling)),
         now,
         probes,
         unseen,
@@ -330,7 +333,7 @@ def _poll(
             identity=parts.identity(),
             config_digest=parts.config_digest,
             rules_version=parts.rules_version,
-            skew=parts.skew(),
+            skew=skew,
             config_file_digest=parts.config_file_digest,
         ),
         now=now,
@@ -364,12 +367,17 @@ def _poll(
                 *gaps.of_new_objects(
                     one.facts for one in sweeps if one.bucket in said.declared.of_buckets or said.tenants
                 ),
+                *lacking.not_compared(heard.registered, said.declared),
                 *_key_gaps(needs, keys, judged.assessed, before),
                 *gaps.of_probes(_latest(probes, judged.assessed, now), agents),
-                *gaps.of_refusals(_by_refusal(probes, judged.assessed), parts.probing.wants, too_old, now),
+                *gaps.of_refusals(
+                    _by_refusal(probes, judged.assessed), parts.probing.wants, now - parts.policy.probe_max_age, now
+                ),
                 *_not_sampled(parts, sweeps),
                 *gaps.of_layouts(buckets),
                 *gaps.of_namesakes(holdings.portions()),
+                *twofold.of_parted(parted(parts.said, said.spelling)),
+                *twofold.of_doubtful(_held(holdings), said, parts.said),
                 *gaps.of_registries_that_left(
                     findings,
                     _named(before.registered) if before is not None else (),
@@ -383,7 +391,7 @@ def _poll(
                 ),
                 *([] if parts.is_keys_only else gaps.of_claims_that_ended(findings, claimed.difference(configured))),
                 *_swept_otherwise(parts, sweeps),
-                *gaps.of_clock(parts.skew() - plausible(parts.skew())),
+                *gaps.of_clock(skew - plausible(skew)),
                 *_of_principals(parts, needs, keys),
                 *silent_logs.of_logs(who.unreadable(attributed)),
             ),
@@ -432,13 +440,50 @@ def _attributed(
     return (*found, *lifecycle.carry_on(on_logs.findings, of_logs, facts.now, on_logs.undecided)), on_logs.tallies
 
 
-def _beside(parts: Parts, sweeps: Iterable[Sweep]) -> tuple[Heard, OpenInventory]:
+def _sayings(
+    parts: Parts, heard: Heard, spelling: Spelling, sweeps: Iterable[Sweep], before: Iterable[Finding]
+) -> Sayings:
+    """What others than data and KMS say, for the judge."""
+    return Sayings(
+        registered=heard.registered,
+        declared=declared_by(parts, heard),
+        tenants=tenants_of(parts, heard),
+        buckets={one.bucket: one.facts for one in parts.ledger.sweeps()},
+        spoken_of=frozenset(KeyName(one.subject.id) for one in before if one.subject.kind is SubjectKind.KEY),
+        otherwise_cut=frozenset(
+            one.bucket for one in sweeps if one.layout not in {None, parts.inventory.layout(one.bucket)}
+        ),
+        spelling=spelling,
+        parted=parted_over(parts, heard),
+    )
+
+
+def _held(holdings: OpenInventory) -> frozenset[KeyName]:
+    """The keys of all data."""
+    return frozenset(KeyName(one.key) for one in holdings.holdings() if one.key is not None)
+
+
+def _as_spelt_now(
+    parts: Parts,
+    sweeps: Iterable[Sweep],
+    then: tuple[Spelling, Heard, OpenInventory],
+    memory: Mapping[KeyName, KeyMemory],
+    keys: Mapping[KeyName, KeyView],
+) -> tuple[Spelling, Heard, OpenInventory]:
+    """Put what is said beside the data anew where keys tell more of their names than they did before."""
+    known = {name: one.last for name, one in memory.items()} | {name: view.known for name, view in keys.items()}
+    spelling, (before, heard, holdings) = spelling_of(known.values()), then
+    if spelling == before:
+        return before, heard, holdings
+    return spelling, *_beside(parts, sweeps, spelt_anew(parts, heard, spelling))
+
+
+def _beside(parts: Parts, sweeps: Iterable[Sweep], heard: Heard) -> tuple[Heard, OpenInventory]:
     """The dependencies of some sweeps beside what registries say; alone where that cannot be.
 
     Raises:
         LedgerError: they are not there any more, or are not what the sweeps wrote.
     """
-    heard = hear(parts)
     if parts.is_keys_only:
         return heard, parts.inventory.claimed(heard.registered.digest)
     try:

@@ -141,6 +141,7 @@ def assemble(
         rules=rules.load(),
         policy=config.judging,
         watched=tuple(KeyName(one.name) for one in config.key),
+        said=tuple(one.said for one in config.key),
         agents={Cloud.AWS: config.platform.aws_principals, Cloud.GCP: None if agents == "bucket" else tuple(agents)},
         probing=Budget(config.probe.reads, config.probe.dry_runs, config.probe.per_hour, config.probe.per_second),
         probers={cloud: Paced(one.prober, pace) for cloud, one in clouds.items()},

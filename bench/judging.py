@@ -231,6 +231,7 @@ def parts_of(folder: Path, keys: Keys, ledger: LedgerStore) -> Parts:
         ledger=ledger,
         rules=rules.load(),
         policy=Policy(),
+        said=(),
         watched=(),
         agents={Cloud.AWS: (), Cloud.GCP: None},
         probing=Budget(reads=False, dry_runs=False, per_hour=0, per_second=1.0),

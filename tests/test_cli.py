@@ -676,6 +676,16 @@ def test_a_key_that_nobody_needs_is_not_polled_silently(small: Small, capsys: py
     assert (code, "error: nothing is known of key" in err) == (2, True)
 
 
+def test_a_poll_of_a_key_by_its_projects_other_name_says_by_which_data_names_it(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, small.argv("scan"))
+    by_number = GOOGLE_KEY.replace("projects/acme", "projects/123456")
+    told = [run(capsys, [*small.argv(command), by_number]) for command in ("poll", "retire")]
+    assert told[0] == told[1], "the same words everywhere"
+    assert (told[0][0], f"ask for {GOOGLE_KEY}" in told[0][2]) == (2, True)
+
+
 # Nothing but this device fails so, and only Linux has it.
 # Only Linux has a file that is always full.
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full, which is always full")

@@ -17,6 +17,7 @@ from auditor.daemon import serving, timers
 from auditor.embedded.turbopuffer import Platform, Turbopuffer, customer_managed
 from auditor.errors import UsageError
 from auditor.findings import Basis, Confidence, Readability, Severity, Status, Verdict
+from auditor.model import Reason
 from auditor.outputs import diff_json, impact_json, retire_json, revocation_json, scan_json, summary
 from auditor.web.readings import Loaded
 from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
@@ -245,6 +246,19 @@ def test_a_service_that_tells_the_key_no_more_ends_no_finding_and_one_that_tells
         clock.ahead = timedelta(days=60)
         platform.put("search")
         assert opened(keys.scanned()) == {}
+
+
+def test_a_service_that_nobody_asked_yet_is_no_gap_that_whoever_sees_no_bucket_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TPUF_KEY_OF_TESTS", API_KEY)
+    with (
+        Turbopuffer(Platform(Clock(), API_KEY)) as service,
+        a_cloud_of_keys(tmp_path, a_service(service) + FILE) as keys,
+    ):
+        assert told(keys, capsys, "poll", "--allow-gaps", "not_visible")[0] == 3
+        (gap,) = [one for one in keys.polled().gaps if "was not asked yet" in one.effect]
+        assert gap.reason is Reason.NOT_FOUND
 
 
 def test_namespaces_that_left_the_registry_end_their_finding(keys: KeysOnly) -> None:

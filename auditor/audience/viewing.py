@@ -7,7 +7,7 @@ from typing import Final
 
 from auditor.audience.certain import doubt_of, no_data_of
 from auditor.audience.looking import seen_of
-from auditor.audience.nameable import Alike, Nameable, nameable_to
+from auditor.audience.nameable import Nameable, nameable_to
 from auditor.audience.narrowing import Audience
 from auditor.engine import last_read
 from auditor.findings import Judgement
@@ -71,8 +71,7 @@ def with_names(
     decided = {*(one.text for one in known), *tenancy.called}
     hidden = sorted(one for one in keys if one.text not in decided and not nameable.may_be(one))
     more = {one.text: _CALLED.format(number) for number, one in enumerate(hidden, len(tenancy.called) + 1)}
-    alike = Alike(labelled)
-    answered_for = frozenset(one for one in more if any(alike.of(KeyName(one))))
+    answered_for = frozenset(one.text for one in nameable.among(hidden, labelled))
     return replace(tenancy, called={**tenancy.called, **more}, labelled=tenancy.labelled | answered_for)
 
 

@@ -8,7 +8,7 @@ from auditor.errors import AuditorError, CollectError
 from auditor.handover.bundle import CLOCKS_APART
 from auditor.model import Gap, GcpKey, GcpKeyVersion, KeyMemory, KeyName, Reason
 from auditor.moments import minute
-from auditor.ownership.registered import Handed
+from auditor.ownership.registered import Declared, Handed, Registered
 from auditor.plurals import agreed, counted
 from auditor.readability import KeyView
 
@@ -97,6 +97,17 @@ def written_since(
                 f"{minute(oldest)}, when the sweeps began that bundles tell of: whether any is under it is not known"
             )
             yield Gap(name.text, Reason.NOT_VISIBLE, effect, _ANOTHER)
+
+
+def not_compared(told: Registered, declared: Declared) -> Iterator[Gap]:
+    """Registries of namespaces that are in no bucket: what a bundle tells of may be theirs, and nobody knows."""
+    for one in told.registries if told.bundles else ():
+        if one.bundle is None and one.name in declared.of_buckets:
+            effect = (
+                "it names keys for namespaces and not the bucket that they are in: whether what an operator's bundle "
+                "tells of is under these keys is not known"
+            )
+            yield Gap(one.name, Reason.UNSUPPORTED, effect, "give it `bucket`, or a column of that name")
 
 
 def _may_have_taken_data(one: GcpKeyVersion, key: GcpKey, memory: KeyMemory | None, since: datetime) -> bool:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from auditor.inventory import totals
 from auditor.inventory.files import UNFINISHED, put, very_file
-from auditor.inventory.placing import NAMESAKE, SAME, SAME_KEY, OfKeys
+from auditor.inventory.placing import NAMESAKE, SAME, SAME_KEY, SPELT, OfKeys
 from auditor.inventory.sql import quoted, settle
 from auditor.ownership.registered import Portion
 from auditor.rows import TIME
@@ -42,7 +42,7 @@ COPY (
         SELECT * FROM read_parquet($entries, hive_partitioning = false)
     ), told AS (
         SELECT * FROM read_parquet($told, hive_partitioning = false)
-    ), owner AS (
+    ), {SPELT}, owner AS (
         SELECT unnest($keys::VARCHAR[]) AS key, unnest($tenants::VARCHAR[]) AS tenant
     ), owning AS (
         SELECT {SAME.format(key="key")} AS same, min(tenant) AS tenant FROM owner
@@ -65,9 +65,11 @@ COPY (
         ) AS entry
         LEFT JOIN owner ON owner.key = entry.key
         LEFT JOIN label ON label.key = entry.key
+        LEFT JOIN spelt AS its ON its.name = entry.key
         WHERE NOT EXISTS (
-            SELECT 1 FROM told
-            WHERE told.bucket = entry.bucket AND told.namespace = entry.namespace AND told.key = entry.key
+            SELECT 1 FROM told LEFT JOIN spelt AS mine ON mine.name = told.key
+            WHERE told.bucket = entry.bucket AND told.namespace = entry.namespace
+                AND coalesce(mine.one, told.key) = coalesce(its.one, entry.key)
         )
     ), seen AS (
         SELECT held.* REPLACE (coalesce(entry.tenant, held.tenant) AS tenant),
@@ -77,10 +79,13 @@ COPY (
                 if(entry.key IS NOT NULL AND NOT {SAME_KEY},
                    if({NAMESAKE}, {Portion.NAMESAKE.bit}, {Portion.WRONG_KEY.bit}), 0)
                 | if(owning.tenant <> entry.tenant, {Portion.FOREIGN_TENANT.bit}, 0)
+            WHEN held.encryption <> 'unknown' AND entry.key IS NOT NULL THEN {Portion.NOT_CUSTOMER_MANAGED.bit}
             ELSE 0 END | if(entry.contradicted, {Portion.DISPUTED.bit}, 0))::BIGINT AS portions
         FROM told AS held
         LEFT JOIN entries AS entry ON entry.bucket = held.bucket AND entry.namespace = held.namespace
         LEFT JOIN label ON label.key = held.key
+        LEFT JOIN spelt AS mine ON mine.name = held.key
+        LEFT JOIN spelt AS its ON its.name = entry.key
         LEFT JOIN owning ON owning.same = {SAME.format(key="held.key")}
     )
     SELECT * FROM (SELECT * FROM claim UNION ALL BY NAME SELECT * FROM seen)
@@ -103,15 +108,7 @@ def gather(database: duckdb.DuckDBPyConnection, bundles: Collection[Path], targe
 def claim(entries: Path, told: Path, target: Path, of_keys: OfKeys) -> None:
     """Write the dependencies."""
     unfinished = target.with_name(f"{UNFINISHED}{os.getpid()}-{target.name}")
-    values = {
-        "entries": [very_file(entries)],
-        "told": [very_file(told)],
-        "keys": list(of_keys.tenants),
-        "tenants": list(of_keys.tenants.values()),
-        "labelled": list(of_keys.labels),
-        "owners": [one.owner for one in of_keys.labels.values()],
-        "teams": [one.team for one in of_keys.labels.values()],
-    }
+    values = {"entries": [very_file(entries)], "told": [very_file(told)], **of_keys.values}
     with duckdb.connect() as database:
         settle(database, target.parent)
         database.execute(_CLAIMED.format(target=quoted(unfinished)), values)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,18 +18,21 @@ from auditor.ownership.registered import Labels, Portion
 _ROWS_AT_ONCE: Final = 100_000
 """Rows that are put beside registries at a time, about, and that are compressed together."""
 
+# Names of Google keys that may have another one; what `one` says is the same for all names of a key alone.
+SPELT: Final = "spelt AS (SELECT unnest($names::VARCHAR[]) AS name, unnest($ones::VARCHAR[]) AS one)"
 # Of a multi-Region key all replicas are the same key.
 SAME_KEY: Final = """
-(entry.key = held.key
+(entry.key = held.key OR coalesce(its.one = mine.one, false)
  OR (starts_with(split_part(held.key, '/', 2), 'mrk-') AND held.key LIKE 'arn:%'
      AND split_part(entry.key, '/', 2) = split_part(held.key, '/', 2)
      AND split_part(entry.key, ':', 5) = split_part(held.key, ':', 5)
      AND split_part(entry.key, ':', 2) = split_part(held.key, ':', 2)))
 """
-# A Google project may be named by its id or its number, and whether both are the same nobody says: that is no proof of
-# a wrong key, and none of the right one.
+# A Google project may be named by its id or its number. Where nobody knows whether both are the same, that is no proof
+# of a wrong key, and none of the right one.
 NAMESAKE: Final = """
-(starts_with(held.key, 'projects/') AND starts_with(entry.key, 'projects/')
+((its.one IS NULL OR mine.one IS NULL)
+     AND starts_with(held.key, 'projects/') AND starts_with(entry.key, 'projects/')
      AND split_part(entry.key, '/', 4) = split_part(held.key, '/', 4)
      AND split_part(entry.key, '/', 6) = split_part(held.key, '/', 6)
      AND split_part(entry.key, '/', 8) = split_part(held.key, '/', 8)
@@ -45,18 +48,18 @@ _HELD: Final = "held AS (SELECT * FROM read_parquet($held, hive_partitioning = f
 # What is under no KMS key counts as one key more, and what its writer encrypted as another. Each key is spelled once,
 # so that a million namespaces are compared by numbers.
 _MIXED: Final = f"""
-WITH {_HELD}, spelled AS (
+WITH {_HELD}, {SPELT}, spelled AS (
     SELECT key, starts_with(key, 'projects/') AND regexp_full_match(split_part(key, '/', 2), '[0-9]+') AS numbered,
         if(starts_with(split_part(key, '/', 2), 'mrk-') AND key LIKE 'arn:%',
            concat_ws(':', split_part(key, ':', 2), split_part(key, ':', 5), split_part(key, '/', 2)), key) AS same
     FROM (SELECT DISTINCT key FROM held WHERE encryption = 'cmek')
 ), spelling AS (
-    SELECT key, numbered, dense_rank() OVER (ORDER BY same) AS same,
+    SELECT key, numbered, spelt.one, dense_rank() OVER (ORDER BY same) AS same,
         dense_rank() OVER (ORDER BY if(starts_with(key, 'projects/'), regexp_replace(key, '^projects/[^/]+', ''), same))
         AS alike
-    FROM spelled
+    FROM spelled LEFT JOIN spelt ON spelt.name = spelled.key
 ), live AS (
-    SELECT held.namespace, held.encryption, coalesce(spelling.numbered, false) AS numbered,
+    SELECT held.namespace, held.encryption, coalesce(spelling.numbered, false) AS numbered, spelling.one,
         CASE held.encryption WHEN 'cmek' THEN spelling.same WHEN 'customer_supplied' THEN -1 ELSE 0 END AS same,
         CASE held.encryption WHEN 'cmek' THEN spelling.alike WHEN 'customer_supplied' THEN -1 ELSE 0 END AS alike
     FROM held LEFT JOIN spelling ON spelling.key = held.key
@@ -66,10 +69,11 @@ SELECT namespace FROM live GROUP BY namespace HAVING bool_or(encryption = 'cmek'
     min(alike) <> max(alike)
     OR coalesce(min(same) FILTER (numbered) <> max(same) FILTER (numbered), false)
     OR coalesce(min(same) FILTER (NOT numbered) <> max(same) FILTER (NOT numbered), false)
+    OR coalesce(min(one) <> max(one), false)
 )
 """  # noqa: S608 - words of our own
 _PLACED: Final = f"""
-    WITH {_HELD}
+    WITH {_HELD}, {SPELT}
     SELECT held.* REPLACE (coalesce(entry.tenant, held.tenant) AS tenant),
         coalesce(entry.owner, if(entry.parted, NULL, label.owner)) AS owner,
         coalesce(entry.team, if(entry.parted, NULL, label.team)) AS team,
@@ -93,6 +97,8 @@ _PLACED: Final = f"""
         SELECT DISTINCT parent AS namespace FROM read_parquet($entries, hive_partitioning = false)
         WHERE bucket = $bucket AND parent IS NOT NULL
     ) AS branched ON branched.namespace = held.namespace
+    LEFT JOIN spelt AS mine ON mine.name = held.key
+    LEFT JOIN spelt AS its ON its.name = entry.key
     LEFT JOIN (
         SELECT {SAME.format(key="key")} AS same, min(tenant) AS tenant
         FROM (SELECT unnest($keys::VARCHAR[]) AS key, unnest($tenants::VARCHAR[]) AS tenant)
@@ -115,13 +121,15 @@ def _asking(database: duckdb.DuckDBPyConnection) -> Callable[[str, Mapping[str, 
     return lambda text, values: database.execute(text, dict(values)).fetchall()
 
 
-def has_mixed(held: Path, folder: Path) -> bool:
+def has_mixed(held: Path, folder: Path, of_keys: "OfKeys") -> bool:
     """Whether live data of any namespace is under more than one key; `folder` is for what does not fit into memory."""
     file = very_file(held)
     with duckdb.connect() as database:
         settle(database, folder)
         asked = (
-            database.execute(f"SELECT EXISTS ({_MIXED.format(span=one.text)})", {"held": [file], **one.values})
+            database.execute(
+                f"SELECT EXISTS ({_MIXED.format(span=one.text)})", {"held": [file], **of_keys.spelt, **one.values}
+            )
             for one in cut([file], _asking(database), ROWS_AT_ONCE)
         )
         return any(found.fetchall()[0][0] for found in asked)
@@ -135,6 +143,25 @@ class OfKeys:
     """Key -> whose it is."""
     labels: Mapping[str, Labels]
     """Key -> who answers for data under it of which no registry says so."""
+    ones: Mapping[str, str] = field(default_factory=dict)
+    """Name of a Google key that may have another one -> what is the same for all names of that key alone."""
+
+    @property
+    def values(self) -> dict[str, list[Any]]:
+        """As queries take it."""
+        return {
+            "keys": list(self.tenants),
+            "tenants": list(self.tenants.values()),
+            "labelled": list(self.labels),
+            "owners": [one.owner for one in self.labels.values()],
+            "teams": [one.team for one in self.labels.values()],
+            **self.spelt,
+        }
+
+    @property
+    def spelt(self) -> dict[str, list[Any]]:
+        """Which names are of one key, as queries take it."""
+        return {"names": list(self.ones), "ones": list(self.ones.values())}
 
 
 def place(held: Path, target: Path, bucket: str, entries: Path, of_keys: OfKeys, *, is_known: bool) -> None:
@@ -150,12 +177,8 @@ def place(held: Path, target: Path, bucket: str, entries: Path, of_keys: OfKeys,
         "held": rows,
         "entries": [very_file(entries)],
         "bucket": bucket,
-        "keys": list(of_keys.tenants),
-        "tenants": list(of_keys.tenants.values()),
-        "labelled": list(of_keys.labels),
-        "owners": [one.owner for one in of_keys.labels.values()],
-        "teams": [one.team for one in of_keys.labels.values()],
         "is_known": is_known,
+        **of_keys.values,
     }
     with duckdb.connect() as database, ExitStack() as stack:
         settle(database, target.parent)

@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,7 @@ from auditor.inventory.placing import OfKeys, has_mixed, place
 from auditor.inventory.sql import quoted, settle
 from auditor.model import KeyName, Reason
 from auditor.ownership.registered import Declared, Disputed, Entry, Flawed, Labels, Mismatch, Registered, Registry, Word
+from auditor.ownership.spelling import EACH_ITS_OWN, Spelling
 from auditor.ports import KeptRegistry, RegistrySource, Unusable
 
 _TEXTS: Final = ("bucket", "namespace", "key", "tenant", "owner", "team", "parent")
@@ -32,7 +34,7 @@ _SCHEMA: Final = pa.schema(_FIELDS)
 _AT_ONCE: Final = 50_000
 _FORM: Final = 4
 """Rises when files are to be written anew though nothing was said anew."""
-_FORM_TOGETHER: Final = 3
+_FORM_TOGETHER: Final = 4
 """Rises when that is so of what is made of all of them together, and what each said stays."""
 _NOTE: Final = "registry.json"
 _PLAIN: Final = "as it was"
@@ -162,8 +164,12 @@ class RegistryStore:
                 reason=Reason.MALFORMED,
             )
 
-    def together(self, kept: Iterable[KeptRegistry], unread: Iterable[Registry]) -> Registered:
+    def together(
+        self, kept: Iterable[KeptRegistry], unread: Iterable[Registry], spelling: Spelling = EACH_ITS_OWN
+    ) -> Registered:
         """Put together what registries said last; `unread` are those that never said anything.
+
+        `spelling`: which names are of one key, so that what is said of one name is said of all.
 
         Raises:
             LedgerError: it cannot be written down.
@@ -172,8 +178,9 @@ class RegistryStore:
         registries = (*(one.registry for one in every), *unread)
         told = [[one.registry.name, one.registry.buckets, one.path.name] for one in every]
         open_ = sorted({bucket for one in unread for bucket in one.buckets})
-        said = json.dumps([_FORM, _FORM_TOGETHER, told, open_, sorted(self._tenants.items()), self._told_labels()])
-        digest = hashlib.sha256(said.encode()).hexdigest()
+        ones = sorted((name.text, one) for name, one in spelling.ones.items())
+        said = [_FORM, _FORM_TOGETHER, told, open_, sorted(self._tenants.items()), self._told_labels(), ones]
+        digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()
         folder = self._folder(digest)
         try:
             if not _is_whole(folder):
@@ -183,7 +190,7 @@ class RegistryStore:
                 folder.mkdir(parents=True, mode=0o700, exist_ok=True)
                 handed = [one.path for one in every if one.registry.bundle is not None]
                 paths = {one.registry.name: one.path for one in every if one.registry.bundle is None}
-                self._merge(folder, paths, handed, Registered(digest, registries))
+                self._merge(folder, paths, handed, (Registered(digest, registries), spelling))
             # So that no other process removes it meanwhile, whose config says otherwise.
             os.utime(folder)
             note = notes.read(folder / _NOTE)
@@ -195,7 +202,10 @@ class RegistryStore:
             hint = "it was removed, and is put together anew the next time"
             raise LedgerError(f"what registries say cannot be put together: {type(error).__name__}", hint) from None
 
-    def _merge(self, folder: Path, paths: Mapping[str, Path], handed: Collection[Path], registered: Registered) -> None:
+    def _merge(
+        self, folder: Path, paths: Mapping[str, Path], handed: Collection[Path], of_all: tuple[Registered, Spelling]
+    ) -> None:
+        registered, spelling = of_all
         writing = folder / f"{files.UNFINISHED}{os.getpid()}"
         with duckdb.connect() as database:
             settle(database, folder)
@@ -220,6 +230,7 @@ class RegistryStore:
                 "disputed": list(_disputed(database, merged, paths)),
             }
         buckets = sorted({bucket for one in registered.registries for bucket in one.buckets})
+        owners = _owners(named, self._tenants, spelling)
         notes.write(
             folder / _NOTE,
             {
@@ -228,11 +239,13 @@ class RegistryStore:
                 "known": {bucket: registered.knows(bucket) is True for bucket in buckets},
                 "conflicts": conflicts,
                 "parted_labels": parted,
-                "labels": self._told_labels(),
+                "labels": _labels_of(self._labels, spelling),
                 "keys": [key for key, *_ in named],
-                "shared": [key for key, _, is_shared in named if is_shared],
+                "shared": owners.shared,
+                "parted": owners.parted,
                 "declared": declared,
-                "tenants": {**{key: tenant for key, tenant, _ in named if tenant is not None}, **self._tenants},
+                "tenants": owners.tenants,
+                "ones": {name.text: one for name, one in spelling.ones.items()},
             },
         )
 
@@ -247,6 +260,10 @@ class RegistryStore:
         """Whose each key is, where the config says so or registries name it for one tenant only."""
         told = self._note(digest)["tenants"] if digest else self._tenants
         return {KeyName(key): str(tenant) for key, tenant in told.items()}
+
+    def parted(self, digest: str) -> frozenset[KeyName]:
+        """Every key of which the config says two tenants, by several of its names."""
+        return frozenset(KeyName(one) for one in self._note(digest)["parted"]) if digest else frozenset()
 
     def shared(self, digest: str) -> frozenset[KeyName]:
         """Every key that registries name for several tenants."""
@@ -287,13 +304,13 @@ class RegistryStore:
                 return None
             if not _is_proven(target, proof):
                 is_known = bool(told["known"].get(bucket, False))
-                is_said = is_known or told["tenants"] or told["labels"] or told["declared"]["by_registries"]
-                if not is_said and not has_mixed(held, folder):
+                of_keys = _of_keys(told)
+                is_said = is_known or of_keys.tenants or of_keys.labels or told["declared"]["by_registries"]
+                if not is_said and not has_mixed(held, folder, of_keys):
                     notes.write(proof, _PLAIN)
                     return None
                 if not _is_whole(folder):
                     raise LedgerError("what registries say was changed", "poll: it is put together anew")
-                of_keys = _of_keys(told)
                 place(held, target, bucket, folder / _ENTRIES, of_keys, is_known=is_known)
                 notes.write(proof, files.digest(target))
         except (OSError, duckdb.Error) as error:
@@ -428,7 +445,51 @@ def _is_plain(proof: Path) -> bool:
 
 
 def _of_keys(note: Mapping[str, Any]) -> OfKeys:
-    return OfKeys(note["tenants"], {key: Labels(*one) for key, *one in note["labels"]})
+    return OfKeys(note["tenants"], {key: Labels(*one) for key, *one in note["labels"]}, note["ones"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Owners:
+    """Whose keys are, by each name of theirs."""
+
+    tenants: dict[str, str]
+    shared: list[str]
+    """Names of keys that registries name for several tenants, and of which the config says nothing."""
+    parted: list[str]
+    """Names of keys of which the config says several."""
+
+
+def _owners(named: Iterable[tuple[str, str | None, bool]], tenants: Mapping[str, str], spelling: Spelling) -> _Owners:
+    """Whose each key is; `named`: (key, the one tenant that registries name it for, whether they name several)."""
+    told = [(KeyName(key), (tenant, is_shared)) for key, tenant, is_shared in named]
+    by_config = spelling.together((KeyName(key), tenant) for key, tenant in tenants.items())
+    by_registries = spelling.together(told)
+    found = _Owners({}, [], [])
+    for name in sorted({*map(KeyName, tenants), *(key for key, _ in told), *spelling.ones}):
+        one = spelling.one_of_all(name)
+        said, heard = by_config.get(one, frozenset()), by_registries.get(one, frozenset())
+        owners = said or {tenant for tenant, _ in heard if tenant is not None}
+        if len(said) > 1:
+            found.parted.append(name.text)
+        elif not said and (len(owners) > 1 or any(is_shared for _, is_shared in heard)):
+            found.shared.append(name.text)
+        elif owners:
+            found.tenants[name.text] = min(owners)
+    return found
+
+
+def _labels_of(labels: Mapping[str, Labels], spelling: Spelling) -> list[list[str | None]]:
+    """Who answers for data under each key, by each name of its own; nobody where its names part."""
+    told = spelling.spread((KeyName(key), one) for key, one in labels.items())
+    return [
+        [name.text, _only(one.owner for one in some), _only(one.team for one in some)]
+        for name, some in sorted(told.items())
+    ]
+
+
+def _only(words: Iterable[str | None]) -> str | None:
+    told = {one for one in words if one is not None}
+    return min(told) if len(told) == 1 else None
 
 
 def _is_proven(target: Path, proof: Path) -> bool:

@@ -43,7 +43,7 @@ from auditor.model import (
     told_use,
     use_changes,
 )
-from auditor.overruling import overrules
+from auditor.overruling import CLOCKS_APART, overrules
 from auditor.ports import Made, PollRecord, Stood
 from auditor.principals import role_of
 from auditor.questions.diff.answer import Between
@@ -615,7 +615,7 @@ def _was_silent(was: KeptKey, now: datetime) -> bool:
 
 def _resting(key: AwsKey | GcpKey, was: KeptKey, now: datetime, before: datetime | None) -> dict[str, datetime]:
     """Since when nothing new is stored under what of the key: nobody knows what happened while nobody heard of it."""
-    heard = before is not None and timedelta(0) <= now - before <= _WITHOUT_A_BREAK
+    heard = before is not None and -CLOCKS_APART <= now - before <= _WITHOUT_A_BREAK
     known = was.resting if heard and was.denied_since is None and was.missing_since is None else {}
     return {one: min(known.get(one, now), now) for one in sorted(resting(key))}
 

@@ -26,7 +26,7 @@ def write(one: Impact, out: TextIO) -> None:
         "state_read": scan_json.time(one.state_read),
         "verdict": impact_table.verdict(one),
         "changes_nothing_because": one.idle,
-        "affected": {**extent(one.extent), **(dict.fromkeys(_COUNTS) if one.untold else {})},
+        "affected": extent(one.extent, untold=one.untold),
         "shifts": [
             {"before": each.before.value, "after": each.after.value, **extent(each.extent)} for each in one.shifts
         ],
@@ -72,9 +72,9 @@ def known(one: Known) -> dict[str, Any]:
     }
 
 
-def extent(one: Extent) -> dict[str, Any]:
-    """How much data something is."""
-    return {
+def extent(one: Extent, *, untold: bool = False) -> dict[str, Any]:
+    """How much data something is; `untold`: nobody told of any, so that no number is known."""
+    told = {
         "objects": one.objects,
         "bytes": one.size,
         "namespaces": one.namespaces,
@@ -82,3 +82,4 @@ def extent(one: Extent) -> dict[str, Any]:
         "owners": list(one.owners),
         "teams": list(one.teams),
     }
+    return {**told, **dict.fromkeys(_COUNTS)} if untold else told

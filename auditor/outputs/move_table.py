@@ -25,7 +25,7 @@ def moves(key: KeyName, plan: Plan, now: datetime) -> RenderableType:
     if plan.moves:
         return Group(_plain("Data that stays:"), _table(key, plan.moves, now), *_lines(key, plan, now), *lines)
     if not lines:
-        under = "it" if key.cloud is Cloud.AWS else "a version of it that is older than the primary one"
+        under = "it" if key.cloud is Cloud.AWS else "a version of it that is not the primary one"
         lines = [_plain(f"No data that was seen is under {under}.")]
     return Group(*lines, *_first(plan))
 
@@ -76,6 +76,9 @@ def _lines(key: KeyName, plan: Plan, now: datetime) -> Iterator[Text]:
     for one in plan.moves:
         yield Text()
         yield _plain(f"{words.short(_name(key, one))}:", "bold")
+        if one.newer:
+            told = "it is newer than the primary version: somebody has made an older one the primary one again"
+            yield _plain(f"  {told}; where that is undone, nothing need move", "yellow")
         if one.first is not None:
             yield _plain(f"  first: it must be readable again: {one.first}", "yellow")
         yield from _ways(key, one, plan, now)

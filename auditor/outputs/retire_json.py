@@ -49,6 +49,7 @@ def _move(one: Move, beside: Retiring) -> dict[str, Any]:
         "bytes": one.size,
         "namespaces": one.namespaces,
         "idle_namespaces": one.idle,
+        "newer_than_primary": one.newer,
         "trend": {
             "since": scan_json.time(trend.since),
             "bytes_then": trend.then,

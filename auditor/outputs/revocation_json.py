@@ -24,7 +24,7 @@ def write(one: Revocation, out: TextIO) -> None:
         "state_read": scan_json.time(one.state_read),
         "change_seen": scan_json.time(one.changed),
         "refused_first": scan_json.time(one.refused_first),
-        "data": impact_json.extent(one.extent),
+        "data": impact_json.extent(one.extent, untold=one.untold),
         "parts": [_part(each) for each in one.parts],
         "populations": {
             name.value: {"objects": objects, "bytes": size} for name, (objects, size) in one.populations.items()

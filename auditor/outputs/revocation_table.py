@@ -63,6 +63,8 @@ def _lines(one: Revocation) -> Iterator[Text]:
         yield _plain(f"data        {count} {found.readability}, {found.confidence} by {found.basis}: {found.cause}")
         if found.final_at is not None:
             yield _plain(f"            for good at {words.instant(found.final_at)}")
+    if not one.parts and one.extent.objects is None:
+        yield _plain("data        none is told of: how much is under the key is not known", "yellow")
     if one.populations:
         counts = (f"{words.number(count)} {name.replace('_', '-')}" for name, (count, _) in one.populations.items())
         yield _plain(f"populations {', '.join(counts)}")

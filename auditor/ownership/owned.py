@@ -34,7 +34,7 @@ class OwnedKey(_Owned):
     compared: bool
     """The tenants of its data were compared with that."""
     owners_told: bool = True
-    """All who could say whose key it is were heard."""
+    """All who could say whose key it is were heard, and what they say is known to be of it or not."""
 
     @property
     def subject(self) -> Subject:
@@ -44,7 +44,10 @@ class OwnedKey(_Owned):
 
 @dataclass(frozen=True, slots=True)
 class OwnedBucket(_Owned):
-    """All data of one bucket beside what registries say of it: the subject of the rules about its owners."""
+    """All data of one bucket beside what registries say of it: the subject of the rules about its owners.
+
+    Of one that others alone looked into, all that they tell.
+    """
 
     bucket: str
     swept: bool
@@ -57,6 +60,9 @@ class OwnedBucket(_Owned):
     """Its namespaces were compared with what registries say, and with each other."""
     facts: BucketFacts | None = None
     """What it says of itself; None where it never told."""
+    told: bool = False
+    """An operator's bundle tells of its data, and nobody here looks into it: what that leaves out would make a rule
+    pass, so that nothing passes by it."""
     declared: tuple[KeyName, ...] | None = ()
     """The keys that its namespaces are to be under, as far as somebody says so; None: that is not known."""
 

@@ -18,6 +18,7 @@ from auditor.ownership.registered import (
     Registered,
     Word,
 )
+from auditor.ownership.spelling import EACH_ITS_OWN, NamesOfKeys, Spelling
 from auditor.readability import KeyView
 
 _NAMED: Final = 3
@@ -37,16 +38,45 @@ class Sayings:
     """Keys that open findings speak of: each is decided over, though nothing names it any more."""
     otherwise_cut: frozenset[str] = frozenset()
     """Buckets that were swept by another layout than the config has: their namespaces are not the registries'."""
+    spelling: Spelling = EACH_ITS_OWN
+    """Which names are of one key."""
+    parted: frozenset[KeyName] = frozenset()
+    """Names of keys of which the config says two tenants."""
 
     def knows(self, bucket: str) -> bool | None:
         """Whether registries know all namespaces of a bucket; None where that cannot be told now."""
         known = self.registered.knows(bucket)
         return None if known and bucket in self.otherwise_cut else known
 
-    def owner(self, key: KeyName) -> str | None:
-        """Whose a key is, or any replica of it; None where nobody says so, or they part."""
-        told = {tenant for one, tenant in self.tenants.items() if one == key or key.is_replica_of(one)}
+    def owners(self) -> "Owners":
+        """Whose keys are, by whatever name."""
+        return Owners(
+            self.spelling,
+            self.spelling.together(self.tenants.items()),
+            frozenset(map(self.spelling.one_of_all, self.parted)),
+            NamesOfKeys((*self.tenants, *self.parted), self.spelling),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Whose keys are: made once for all keys of a judgement."""
+
+    spelling: Spelling
+    told: Mapping[str, frozenset[str]]
+    """What is the same for all names of a key -> whose it is said to be."""
+    parted: frozenset[str]
+    names: NamesOfKeys
+    """All that are said to be somebody's."""
+
+    def of(self, key: KeyName) -> str | None:
+        """Whose a key is, by any name or replica of it; None where nobody says so, or they part."""
+        told = self.told.get(self.spelling.one_of_all(key), frozenset())
         return min(told) if len(told) == 1 else None
+
+    def is_open(self, key: KeyName) -> bool:
+        """Whether somebody may say whose a key is, and nobody knows that of it."""
+        return self.spelling.one_of_all(key) in self.parted or bool(self.names.doubtful(key))
 
 
 NOBODY_SAYS: Final = Sayings()
@@ -75,6 +105,9 @@ def subjects(said: Sayings, on: Ground) -> Iterator[OwnedKey | OwnedBucket | Pla
     yield from _keys(said, on, by_key)
     for coverage in on.coverage:
         yield _bucket(said, on, coverage, by_bucket[coverage.bucket])
+    for bucket, group in sorted(by_bucket.items()):
+        if told := [one for one in group if one.holding.is_told]:
+            yield _told_bucket(said, on, bucket, told)
     # Where a bucket is that others have looked into nobody here knows.
     here = {key: mine for key, group in by_key.items() if (mine := [one for one in group if not one.holding.is_told])}
     yield from _placed(said, on, here)
@@ -82,18 +115,20 @@ def subjects(said: Sayings, on: Ground) -> Iterator[OwnedKey | OwnedBucket | Pla
 
 
 def _keys(said: Sayings, on: Ground, by_key: Mapping[str, list[Assessed]]) -> Iterator[OwnedKey]:
+    owners = said.owners()
     for key, group in sorted(by_key.items()):
         known = {_compares(said, one) for one in group}
+        name, tenant = KeyName(key), owners.of(KeyName(key))
         yield OwnedKey(
             members=_members(group),
             portions=on.portions,
             known=None if None in known else True in known,
             sound=_is_sound(said, on, group),
-            key=KeyName(key),
+            key=name,
             provider_managed=any(one.encryption is Encryption.PROVIDER_KMS for one in group),
-            tenant=said.owner(KeyName(key)),
+            tenant=tenant,
             compared=bool(said.registered.digest),
-            owners_told=said.registered.is_whole,
+            owners_told=said.registered.is_whole and (tenant is not None or not owners.is_open(name)),
         )
 
 
@@ -125,6 +160,22 @@ def _bucket(said: Sayings, on: Ground, coverage: BucketCoverage, group: Sequence
         compared=bool(said.registered.digest),
         facts=said.buckets.get(coverage.bucket),
         declared=_declared(said, coverage.bucket, group, all_seen=coverage.complete and not unresolved),
+    )
+
+
+def _told_bucket(said: Sayings, on: Ground, bucket: str, group: Sequence[Assessed]) -> OwnedBucket:
+    known = {_compares(said, one) for one in group}
+    return OwnedBucket(
+        members=_members(group),
+        portions=on.portions,
+        known=None if None in known else True in known,
+        sound=_is_sound(said, on, group),
+        bucket=bucket,
+        swept=False,
+        providers=_members(one for one in group if one.encryption is Encryption.PROVIDER_KMS),
+        unresolved=any(one.holding.encryption is Encryption.UNKNOWN for one in group),
+        compared=bool(said.registered.digest),
+        told=True,
     )
 
 

@@ -9,8 +9,9 @@ from typing import Final
 from auditor import gaps
 from auditor.errors import AuditorError, LedgerError
 from auditor.handover import lacking
-from auditor.model import Gap, KeyName
+from auditor.model import Gap, KeyName, Reason
 from auditor.ownership.registered import Declared, Registered, Registry
+from auditor.ownership.spelling import Spelling
 from auditor.ports import BundleSource, KeptRegistry, Recalled, RegistrySource
 from auditor.run import Parts, Progress
 from auditor.skew import plausible
@@ -26,6 +27,8 @@ class Heard:
     gaps: tuple[Gap, ...] = ()
     is_told: bool = True
     """Whether every registry tells of all its namespaces which key they are under, be it none."""
+    kept: tuple[KeptRegistry, ...] = ()
+    unread: tuple[Registry, ...] = ()
 
     def not_beside(self, error: LedgerError) -> "Heard":
         """The same where it cannot be put beside the data."""
@@ -72,8 +75,11 @@ def ask(parts: Parts, progress: Progress, buckets: Collection[str]) -> None:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def hear(parts: Parts) -> Heard:
-    """Read what registries say anew; where one cannot be read, what it said last counts, and a gap says so."""
+def hear(parts: Parts, spelling: Spelling) -> Heard:
+    """Read what registries say anew; where one cannot be read, what it said last counts, and a gap says so.
+
+    `spelling`: which names are of one key.
+    """
     kept: list[KeptRegistry] = []
     unread: list[Registry] = []
     found: list[Gap] = []
@@ -104,7 +110,7 @@ def hear(parts: Parts) -> Heard:
             found.extend(lacking.of_bundle(each.source.name, one.registry.bundle, now, each.max_age))
             is_told = is_told and one.registry.bundle.is_whole
     try:
-        registered = parts.registry.together(kept, unread)
+        registered = parts.registry.together(kept, unread, spelling)
     except LedgerError as error:
         every = (*(one.registry for one in kept), *unread)
         return Heard(Registered("", every), tuple(found)).not_beside(error)
@@ -114,7 +120,17 @@ def hear(parts: Parts) -> Heard:
         found.append(gaps.registries_disagree(registered.conflicts))
     if registered.parted_labels:
         found.append(gaps.registries_part_in_labels(registered.parted_labels))
-    return Heard(registered, tuple(found), is_told)
+    return Heard(registered, tuple(found), is_told, tuple(kept), tuple(unread))
+
+
+def spelt_anew(parts: Parts, heard: Heard, spelling: Spelling) -> Heard:
+    """The same words where more is known of the names of keys; nothing is read again."""
+    if not heard.registered.digest:
+        return heard
+    try:
+        return replace(heard, registered=parts.registry.together(heard.kept, heard.unread, spelling))
+    except LedgerError as error:
+        return heard.not_beside(error)
 
 
 def keys_of(parts: Parts, heard: Heard) -> tuple[KeyName, ...]:
@@ -135,6 +151,15 @@ def tenants_of(parts: Parts, heard: Heard) -> Mapping[KeyName, str]:
     return parts.registry.tenants(heard.registered.digest)
 
 
+def parted_over(parts: Parts, heard: Heard) -> frozenset[KeyName]:
+    """Every key of which the config says two tenants, by several of its names.
+
+    Raises:
+        LedgerError: what they said was removed meanwhile.
+    """
+    return parts.registry.parted(heard.registered.digest)
+
+
 def declared_by(parts: Parts, heard: Heard) -> Declared:
     """Which keys registries name, and in what they part.
 
@@ -153,7 +178,11 @@ def _read(parts: Parts, source: RegistrySource, recalled: Recalled | None) -> tu
         return parts.registry.keep(source, version, recalled.listed_at if recalled else parts.clock()), None
     except AuditorError as error:
         read_at = before.registry.read_at if before is not None else None
-        return before, gaps.registry_unread(source.name, error, read_at)
+        gap = gaps.registry_unread(source.name, error, read_at)
+        if parts.is_keys_only and before is None and gap.reason is Reason.NOT_VISIBLE:
+            # Nobody else tells of data: whoever allows what registries cannot tell has not allowed that none is asked.
+            gap = replace(gap, reason=Reason.NOT_FOUND)
+        return before, gap
 
 
 def _believed(parts: Parts, source: BundleSource, now: datetime) -> tuple[KeptRegistry | None, Gap | None]:

@@ -11,7 +11,7 @@ from typing import Final
 from auditor.findings import Confidence, Outcome, Severity
 from auditor.model import Cloud, Encryption, KeyName, NewObjects
 from auditor.ownership.owned import OwnedBucket
-from auditor.rule import Context, Rule, failed, not_told, passed, unknown
+from auditor.rule import BY_OTHERS, Context, Rule, failed, not_told, passed, unknown
 
 _KINDS: Final = {
     Encryption.PROVIDER: "the provider's own encryption",
@@ -21,6 +21,8 @@ _KINDS: Final = {
 
 def check(bucket: OwnedBucket, at: Context) -> Outcome:  # noqa: ARG001 - every check has this shape
     """Fail where new objects whose writer names no key arrive under another than the declared one, or under none."""
+    if bucket.told:
+        return BY_OTHERS
     if bucket.declared is None:
         return unknown("whether keys are declared for its namespaces is not known")
     if not bucket.declared:

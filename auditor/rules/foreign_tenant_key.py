@@ -14,7 +14,10 @@ from auditor.rule import Context, Rule, failed, not_told, passed, unknown
 def check(key: OwnedKey, at: Context) -> Outcome:  # noqa: ARG001 - every check has this shape
     """Fail for data of other tenants than the key's."""
     if key.tenant is None and not key.owners_told:
-        return unknown("whose key it is a registry may tell that cannot be heard now")
+        return unknown(
+            "whose key it is is not known: a registry that may tell cannot be heard now, or what is said of one of its "
+            "names parts, or may be said of another key"
+        )
     if key.tenant is None:
         return not_told("neither [[key]] nor a registry says whose key it is, or several tenants share it")
     if members := key.otherwise(Portion.FOREIGN_TENANT):

@@ -10,13 +10,15 @@ from typing import Final
 from auditor.findings import Member, Outcome, Severity
 from auditor.ownership.owned import OwnedBucket
 from auditor.ownership.registered import Portion
-from auditor.rule import Context, Rule, failed, passed, unknown
+from auditor.rule import BY_OTHERS, Context, Rule, failed, passed, unknown
 
 _NAMED: Final = 3
 
 
 def check(bucket: OwnedBucket, at: Context) -> Outcome:  # noqa: ARG001 - every check has this shape
     """Fail for live data of namespaces that have live data under another key, or under none, besides."""
+    if bucket.told:
+        return BY_OTHERS
     if not bucket.swept:
         return unknown("no whole sweep of the bucket is in force")
     if bucket.known is None:

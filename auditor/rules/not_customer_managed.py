@@ -8,12 +8,12 @@ from dataclasses import replace
 from auditor.findings import Outcome, Severity, Verdict, in_order
 from auditor.ownership.owned import OwnedBucket
 from auditor.ownership.registered import Portion
-from auditor.rule import Context, Rule, failed, of_registry, unknown
+from auditor.rule import BY_OTHERS, Context, Rule, failed, of_registry, unknown
 
 
 def check(bucket: OwnedBucket, at: Context) -> Outcome:  # noqa: ARG001 - every check has this shape
     """Fail for data under no customer's key of namespaces for which registries name one."""
-    if not bucket.swept:
+    if not (bucket.swept or bucket.told):
         return unknown("no whole sweep of the bucket is in force")
     # Under keys of the provider it is, by what a sweep sees, under another key than the registry's.
     wrong = set(bucket.otherwise(Portion.WRONG_KEY)).intersection(bucket.providers)
@@ -22,6 +22,8 @@ def check(bucket: OwnedBucket, at: Context) -> Outcome:  # noqa: ARG001 - every 
     if wrong:
         return replace(failed(told), members=found, portions=(Portion.WRONG_KEY, Portion.NOT_CUSTOMER_MANAGED))
     outcome = of_registry(bucket, told, Portion.NOT_CUSTOMER_MANAGED)
+    if outcome.verdict is Verdict.PASSED and bucket.told:
+        return BY_OTHERS
     if outcome.verdict is Verdict.PASSED and bucket.unresolved:
         return unknown("the encryption of some of its data is not known")
     return outcome

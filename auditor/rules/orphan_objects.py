@@ -8,11 +8,13 @@ from dataclasses import replace
 from auditor.findings import Confidence, Outcome, Severity, Verdict
 from auditor.ownership.owned import OwnedBucket
 from auditor.ownership.registered import Portion
-from auditor.rule import Context, Rule, of_registry, unknown
+from auditor.rule import BY_OTHERS, Context, Rule, of_registry, unknown
 
 
 def check(bucket: OwnedBucket, at: Context) -> Outcome:  # noqa: ARG001 - every check has this shape
     """Fail for data in namespaces that no registry of the bucket names."""
+    if bucket.told:
+        return BY_OTHERS
     if not bucket.swept:
         return unknown("no whole sweep of the bucket is in force")
     told = f"{bucket.bucket} has data in namespaces that no registry knows"

@@ -141,18 +141,25 @@ def test_no_byte_of_another_tenants_names_is_in_it(operator: Operator) -> None:
     assert data(operator)[None, None] == [["acme/lost", 10, 1000]]
 
 
+NUMBERED = GOOGLE_KEY.replace("projects/acme", "projects/123456")
+
+
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
         ("", True),
         (f'[[key]]\nname = "{GOOGLE_KEY}"\ntenant = "acme"\n', True),
         (f'[[key]]\nname = "{GOOGLE_KEY}"\ntenant = "zeta"\n', False),
-        (
-            '[[key]]\nname = "projects/123456/locations/us-east1/keyRings/tpuf/cryptoKeys/main"\ntenant = "zeta"\n',
-            False,
-        ),
+        (f'[[key]]\nname = "{NUMBERED}"\ntenant = "zeta"\n', False),
+        (f'[[key]]\nname = "{GOOGLE_KEY}"\ntenant = "acme"\n[[key]]\nname = "{NUMBERED}"\ntenant = "zeta"\n', False),
     ],
-    ids=["nobody says whose it is", "it is the tenant's", "it is another's", "its number is another's"],
+    ids=[
+        "nobody says whose it is",
+        "it is the tenant's",
+        "it is another's",
+        "its number is another's",
+        "two tenants by its two names",
+    ],
 )
 def test_a_key_is_named_that_is_the_tenants_as_far_as_anybody_says(
     operator: Operator, settings: str, *, named: bool

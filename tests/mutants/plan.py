@@ -29,6 +29,7 @@ _VERIFYING: Final = "tests/evidence/test_verifying.py"
 _BUNDLE_READ: Final = "tests/handover/test_bundle_read.py"
 _BUNDLE_JUDGED: Final = "tests/handover/test_bundle_judged.py"
 _LABELS: Final = "tests/ownership/test_labels.py"
+_NAMES: Final = "tests/ownership/test_names_of_keys.py"
 _REGISTRY: Final = "tests/ownership/test_registry.py"
 _OWNERSHIP: Final = "tests/rules/test_rules_of_ownership.py"
 _OWNED: Final = "tests/ownership/test_ownership.py"
@@ -129,6 +130,7 @@ PLAN: Final = (
     *(Target(f"auditor/rules/{one}.py", (_OWNERSHIP, _OF_DATA, _OWNED)) for one in _OF_OWNERSHIP),
     Target("auditor/ownership/owning.py", (_OWNERSHIP, _REGISTRY, _ENGINE, _OWNED)),
     Target("auditor/ownership/owned.py", (_OWNERSHIP, _OWNED)),
+    *(Target(f"auditor/ownership/{one}.py", (_NAMES,)) for one in ("said", "spelling", "twofold")),
     Target("auditor/locations.py", ("tests/test_locations.py",)),
     Target("auditor/connectors/aws/settings.py", ("tests/connectors/test_aws_objects.py",)),
     Target("auditor/connectors/gcp/settings.py", ("tests/connectors/test_gcp_objects.py",)),
@@ -148,8 +150,8 @@ PLAN: Final = (
     Target("auditor/inventory/flows.py", ("tests/inventory/test_flows.py", _DIFF)),
     Target("auditor/gaps.py", ("tests/test_gaps.py",)),
     Target("auditor/ownership/registering.py", (_REGISTRY, _TURBOPUFFER, _LABELS)),
-    Target("auditor/inventory/registry.py", (_REGISTRY, _LABELS)),
-    Target("auditor/inventory/placing.py", (_REGISTRY, _OWNED, _LABELS)),
+    Target("auditor/inventory/registry.py", (_REGISTRY, _LABELS, _NAMES)),
+    Target("auditor/inventory/placing.py", (_REGISTRY, _OWNED, _LABELS, _NAMES)),
     Target("auditor/connectors/registry_file.py", (_REGISTRY, _LABELS)),
     Target("auditor/checkup.py", (_DOCTOR_PARTS,)),
     Target("auditor/doctoring/__init__.py", (_DOCTOR_LOCAL, _DOCTOR)),

@@ -448,7 +448,7 @@ def test_what_nobody_asked_for_long_is_told(cloud: Registered) -> None:
     cloud.scanned()
     cloud.clock.ahead = timedelta(hours=25)
     gap = the_gap(cloud.polled())
-    assert (gap.reason, "it was not asked since" in gap.effect) == (Reason.NOT_VISIBLE, True)
+    assert (gap.reason, "it was not asked since" in gap.effect) == (Reason.TIMEOUT, True)
 
 
 def test_a_disk_that_takes_nothing_is_a_gap_and_ends_no_sweep(cloud: Registered) -> None:

@@ -116,6 +116,25 @@ def test_what_waits_for_its_destruction_comes_first_and_must_be_restored(
     assert (second.fits(NOW), second.fits(second.deadline)) == (True, False)
 
 
+def test_what_is_under_a_newer_version_than_the_primary_one_has_to_move_too(
+    small: Small, watching: tuple[Assembly, Clock], capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = small.cloud.store.key(GOOGLE_KEY)
+    assert key is not None
+    key.primary = 1
+    (one,) = planned(watching[0])
+    assert (one.version, one.newer, one.objects, one.namespaces) == ("2", True, 10, 1)
+    assert one.idle is None, "what is under version 1 may be of before"
+    assert cli._run([*small.argv("retire", "--format", "json"), GOOGLE_KEY]) == 0  # noqa: SLF001 - as below
+    told = json.loads(capsys.readouterr().out)
+    jsonschema.validate(told, retire_json.schema(), format_checker=jsonschema.FormatChecker())
+    assert [(each["idle_namespaces"], each["newer_than_primary"]) for each in told["moves"]] == [(None, True)]
+    cli._run([*small.argv("retire"), GOOGLE_KEY])  # noqa: SLF001 - as below
+    assert "made an older one the primary one again; where that is undone, nothing need move" in capsys.readouterr().out
+    key.primary = 2
+    assert [(each.version, each.newer) for each in planned(watching[0])] == [("1", False)]
+
+
 def test_what_is_lost_cannot_be_moved(small: Small, watching: tuple[Assembly, Clock]) -> None:
     small.set_state(1, "DESTROYED")
     assert planned(watching[0]) == ()

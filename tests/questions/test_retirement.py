@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from io import StringIO
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,12 @@ def test_what_was_not_seen_proves_nothing(how: dict[str, Any], why: str) -> None
     assert len(found.reasons) == 1
     assert why in found.reasons[0]
     assert next_step(found, QUARANTINE, NOW) == Next(Step.NONE)
+
+
+def test_what_two_measurements_of_the_clocks_differ_by_is_no_clock_that_was_ahead() -> None:
+    for apart, expected in ((timedelta(minutes=1), Use.UNUSED), (timedelta(minutes=1, seconds=1), Use.NOT_PROVEN)):
+        swept = replace(SWEPT, sweep_started=NOW + apart, oldest_verified=None)
+        assert first(bucket=swept).use is expected
 
 
 def test_of_several_buckets_the_one_that_was_looked_at_longest_ago_counts() -> None:
@@ -336,6 +343,30 @@ def test_a_version_that_was_the_primary_one_again_begins_anew(small: Small, cloc
     key.primary = 2
     scan.poll(assembly.parts, NoProgress())
     assert use(assembly)[0] is Use.NOT_PROVEN
+    assembly.close()
+
+
+@pytest.mark.parametrize(
+    ("back", "expected"), [(timedelta(seconds=30), Use.UNUSED), (timedelta(minutes=10), Use.NOT_PROVEN)]
+)
+def test_a_measurement_of_the_clocks_that_is_seconds_off_is_no_break(
+    small: Small, clock: Clock, back: timedelta, expected: Use
+) -> None:
+    assembly = watched(small, clock)
+    scan.poll(assembly.parts, NoProgress())
+    clock.ahead -= back
+    scan.poll(assembly.parts, NoProgress())
+    assert use(assembly)[0] is expected
+    assembly.close()
+
+
+def test_a_judgement_is_dated_by_one_measurement_of_the_clocks(small: Small, clock: Clock) -> None:
+    assembly = assemble(load(small.config), clock)
+    minutes = count()
+    parts = replace(assembly.parts, skew=lambda: timedelta(minutes=next(minutes)))
+    began = clock()
+    judgement = scan.poll(parts, NoProgress())
+    assert began <= judgement.now - judgement.run.skew <= clock()
     assembly.close()
 
 

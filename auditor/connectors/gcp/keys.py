@@ -72,16 +72,16 @@ class GcpKeys:
         operation = "GetCryptoKey"
         try:
             key = self._calls.call(operation, client.get_crypto_key, {"name": name.text})
-            if key.name != name.text:
-                raise api.InvalidArgument("the answer is about no key or another one")
-            delay, rotation = _times(key)
+            # Whoever is asked by the number of a project may answer by its id.
+            called = _called(key.name, name)
+            delay, rotation, created = _times(key)
             operation = "ListCryptoKeyVersions"
             request = {"parent": name.text, "page_size": _PAGE}
             pages = self._calls.pages(operation, client.list_crypto_key_versions, request)
             told_versions = [one for page in pages for one in page.crypto_key_versions]
             listed = len(told_versions)
             total = max(page.total_size for page in pages)
-            if not all(_is_version_of(name, one.name) for one in told_versions):
+            if not all(_is_version_of(called, one.name) for one in told_versions):
                 raise api.InvalidArgument("the answer is about versions of another key")
             if listed < max(total, "primary" in key):
                 raise api.InvalidArgument("fewer versions are listed than the key has")
@@ -115,6 +115,7 @@ class GcpKeys:
             access=access,
             connections=connections,
             counted=bool(total),
+            created=created,
             evidence=tuple(
                 Evidence(f"cloudkms:{call}", resource, at, None, digest(repr(facts)))
                 for call, resource, facts in (
@@ -155,7 +156,7 @@ class GcpKeys:
             )
         except FAULTS:
             return None  # not settled: it must be heard again, minutes later
-        return any(one.original_resource == name.text for page in pages for one in page.retired_resources)
+        return any(_is_name_of(name, one.original_resource) for page in pages for one in page.retired_resources)
 
 
 class _Shared:
@@ -268,13 +269,13 @@ class _Shared:
         return HsmInstance(backend, _enum_name(told, "state"), disable_time)
 
 
-def _times(key: Any) -> tuple[timedelta | None, Rotation]:
-    """(how long a destruction waits, how it is rotated)."""
+def _times(key: Any) -> tuple[timedelta | None, Rotation, datetime | None]:
+    """(how long a destruction waits, how it is rotated, when it was made)."""
     try:
         period = key.rotation_period if "rotation_period" in key else None
         due = _utc(key.next_rotation_time) if "next_rotation_time" in key else None
         delay = key.destroy_scheduled_duration if "destroy_scheduled_duration" in key else None
-        return delay, Rotation(period, due)
+        return delay, Rotation(period, due), _utc(key.create_time) if "create_time" in key else None
     except (ValueError, OverflowError):
         raise api.InvalidArgument("a key tells a time that no calendar has") from None
 
@@ -336,6 +337,21 @@ def _access_reasons(key: Any) -> tuple[str, ...] | None:
     raw = type(key).pb(key).key_access_justifications_policy
     known = raw.DESCRIPTOR.fields_by_name["allowed_access_reasons"].enum_type.values_by_number
     return tuple(str(known[one].name) if one in known else str(one) for one in raw.allowed_access_reasons)
+
+
+def _called(told: str, asked: KeyName) -> KeyName:
+    if not _is_name_of(asked, told):
+        raise api.InvalidArgument("the answer is about no key or another one")
+    return KeyName(told)
+
+
+def _is_name_of(asked: KeyName, told: str) -> bool:
+    """Whether a service that was asked by one name of a project means the same key by what it tells."""
+    try:
+        name = KeyName.parse(told)
+    except ValueError:
+        return False
+    return name == asked or name.may_be(asked)
 
 
 def _is_version_of(name: KeyName, version: str) -> bool:

@@ -1,5 +1,6 @@
 """Cloud KMS itself: one method an RPC, named as the RPC."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -45,14 +46,14 @@ class KeyService:
     def ListCryptoKeys(self, ask: Any) -> Any:
         self._check("cloudkms.cryptoKeys.list", ask.parent)
         self._need_ring(ask.parent)
-        page, token = _page(self._store.keys(ask.parent), ask)
+        page, token = _page(self._store.keys(self._store.by_id(ask.parent)), ask)
         return kms.ListCryptoKeysResponse(crypto_keys=[_key(one) for one in page], next_page_token=token)
 
     def GetCryptoKey(self, ask: Any) -> Any:
-        return _key(self._need_key("cloudkms.cryptoKeys.get", ask.name))
+        return _key(self._called(self._need_key("cloudkms.cryptoKeys.get", ask.name), ask.name))
 
     def ListCryptoKeyVersions(self, ask: Any) -> Any:
-        key = self._need_key("cloudkms.cryptoKeyVersions.list", ask.parent)
+        key = self._called(self._need_key("cloudkms.cryptoKeyVersions.list", ask.parent), ask.parent)
         page, token = _page([key.versions[number] for number in sorted(key.versions)], ask)
         return kms.ListCryptoKeyVersionsResponse(
             crypto_key_versions=[_version(key, one) for one in page],
@@ -225,8 +226,12 @@ class KeyService:
                 f"Permission '{permission}' denied on resource '{resource}' (or it may not exist).",
             )
 
+    def _called(self, key: Key, name: str) -> Key:
+        """Let a key be told by the name that it was asked for by."""
+        return key if self._store.tells_ids else replace(key, name=name)
+
     def _need_ring(self, name: str) -> None:
-        if name not in self._store.rings:
+        if not {name, self._store.by_id(name)}.intersection(self._store.rings):
             raise FailedRpcError("NOT_FOUND", f"KeyRing {name} not found.")
 
     def _need_key(self, permission: str, name: str) -> Key:

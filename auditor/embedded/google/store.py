@@ -152,6 +152,8 @@ class Store:
         """Who makes the changes, as the log tells it."""
         self.log_lag = timedelta(0)
         """How long after its time an entry of the log can be seen."""
+        self.tells_ids = False
+        """Keys are told by the id of their project, whatever they are asked for by."""
         self._keys: dict[str, Key] = {}
         self._policies: dict[str, list[dict[str, Any]]] = {}
         self._denied: set[tuple[str, str]] = set()
@@ -196,7 +198,8 @@ class Store:
         with self.lock:
             self._generation += 1
             key = more.pop("key", home.default_key)
-            version = more.pop("version", self._keys[key].primary if key in self._keys else None)
+            named = self.key(key) if key else None
+            version = more.pop("version", named.primary if named is not None else None)
             created = more.pop("created", None) or self.clock()
             one = StoredObject(
                 bucket, name, self._generation, size, created, key=key, version=version if key else None, **more
@@ -214,10 +217,19 @@ class Store:
         """All keys of a ring, by name."""
         return [key for name, key in sorted(self._keys.items()) if name.rpartition("/cryptoKeys/")[0] == ring]
 
+    def by_id(self, resource: str) -> str:
+        """The name of a resource with its project called by its id, where it is called by its number."""
+        kind, _, rest = resource.partition("/")
+        called, slash, rest = rest.partition("/")
+        if kind != "projects" or not called.isdigit():
+            return resource
+        numbers = {str(number): project for project, number in self.projects.items()}
+        return f"{kind}/{numbers.get(called, called)}{slash}{rest}"
+
     def key(self, name: str) -> Key | None:
         """A key whose scheduled destructions have been carried out up to now; None when there is none."""
         with self.lock:
-            key = self._keys.get(name)
+            key = self._keys.get(name) or self._keys.get(self.by_id(name))
             now = self.clock()
             for one in key.versions.values() if key else ():
                 if one.state == "DESTROY_SCHEDULED" and one.destroy_time is not None and one.destroy_time <= now:
@@ -228,7 +240,7 @@ class Store:
 
     def policy(self, resource: str) -> list[dict[str, Any]]:
         """The bindings set on a key, a ring or a project (`projects/ID`)."""
-        return self._policies.setdefault(resource, [])
+        return self._policies.setdefault(self.by_id(resource), [])
 
     def grant(self, resource: str, role: str, member: str, condition: str | None = None) -> None:
         """Bind a role on a key, a ring or a project."""
@@ -239,11 +251,11 @@ class Store:
 
     def revoke(self, resource: str, member: str) -> None:
         """Take all bindings of a member on a resource away."""
-        self._policies[resource] = [one for one in self.policy(resource) if member not in one["members"]]
+        self._policies[self.by_id(resource)] = [one for one in self.policy(resource) if member not in one["members"]]
 
     def set_policy(self, resource: str, bindings: list[dict[str, Any]]) -> None:
         """Replace all bindings of a resource."""
-        self._policies[resource] = bindings
+        self._policies[self.by_id(resource)] = bindings
 
     def deny(self, permission: str, resource: str) -> None:
         """Refuse the auditor one permission on one resource."""
@@ -255,7 +267,8 @@ class Store:
 
     def denied(self, permission: str, resource: str) -> bool:
         """Whether the auditor lacks a permission on a resource."""
-        return (permission, resource) in self._denied or not self.permits(permission, resource)
+        names = {resource, self.by_id(resource)}
+        return any((permission, one) in self._denied for one in names) or not self.permits(permission, resource)
 
     def may_decrypt(self, agent: str, key: str) -> bool:
         """Whether key, ring or project let an agent decrypt."""

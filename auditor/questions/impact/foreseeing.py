@@ -27,7 +27,7 @@ from auditor.ports import Measured, OpenInventory
 from auditor.questions.impact.answer import Impact, Shift, Writes
 from auditor.questions.impact.supposing import Supposed, suppose
 from auditor.questions.impact.unseen import gaps_beside, known_of
-from auditor.questions.retire.retiring import see_that_it_is_there
+from auditor.questions.retire.retiring import names_of_data, see_by_which_name, see_that_it_is_there
 from auditor.readability import KeyView, assess
 from auditor.readability.action import AWS_WAITING, GCP_WAITING, after
 from auditor.run import Parts
@@ -77,10 +77,12 @@ def foresee(
 
     Raises:
         LedgerError: the ledger or the inventory cannot be read.
-        UsageError: the key is known, and the version is none of its own.
+        UsageError: the key is known, and the version is none of its own; or data knows it by its other name.
     """
     key, version, action = target
-    memory = parts.ledger.memory().get(key)
+    remembered = parts.ledger.memory()
+    see_by_which_name(key, names_of_data(judgement, remembered))
+    memory = remembered.get(key)
     sweeps, _ = scan.usable(parts)
     under = [one for one in judgement.assessed if one.holding.key == key.text]
     read = memory.last if memory is not None else None

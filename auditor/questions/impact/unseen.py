@@ -7,8 +7,9 @@ from auditor.findings import BucketCoverage, Judgement
 from auditor.gaps import BUCKET_LISTS, CLOCKS, OBJECTS, names_of
 from auditor.model import Cloud, Gap, KeyName, Reason, cloud_of
 from auditor.moments import stamp
+from auditor.ownership.naming import unheard
 from auditor.questions.impact.answer import Known
-from auditor.questions.retire.retiring import left_behind, namesakes
+from auditor.questions.retire.retiring import left_behind, names_of_data
 from auditor.readability import KeyView
 from auditor.run import Parts
 
@@ -35,9 +36,14 @@ def gaps_beside(key: KeyName, judgement: Judgement, parts: Parts, now: datetime)
         LedgerError: the ledger cannot be read.
     """
     mine = _of(judgement, key.cloud)
-    view = KeyView(key, None, parts.ledger.memory().get(key))
+    memory = parts.ledger.memory()
+    view = KeyView(key, None, memory.get(key))
     about = {*(one.bucket for one in mine), *names_of(view), BUCKET_LISTS, OBJECTS, CLOCKS}
     about.update(name for one in judgement.registered.bundles for name in (one.name, *one.buckets))
+    if judgement.is_keys_only:
+        # Under which version the data is that they do not tell of nobody knows.
+        about.update(one.name for one in judgement.registered.registries)
+        yield from unheard(parts, judgement)
     # A version that the key does not tell of any more may have data under it all the same.
     versions = f"{key}/cryptoKeyVersions/"
     yield from (one for one in judgement.gaps if one.what in about or one.what.startswith(versions))
@@ -51,9 +57,11 @@ def gaps_beside(key: KeyName, judgement: Judgement, parts: Parts, now: datetime)
         )
         effect = f"{told} in no config: nobody looked there"
         yield Gap(BUCKET_LISTS, Reason.NOT_VISIBLE, effect, "add them as [[bucket]], or set [policy] no_data_elsewhere")
-    for name in namesakes(key, judgement):
-        effect = f"data names the key {name}, which may be this one by the other name of its project"
-        yield Gap(key.text, Reason.NOT_VISIBLE, effect, f"ask for {name} as well")
+    names = names_of_data(judgement, memory)
+    for name, told in zip(names.others(key), names.told(key, "this one"), strict=True):
+        # That it is the same key can be known: whoever allows what nobody can see has not allowed to leave it out.
+        reason = Reason.NOT_VISIBLE if name in names.doubtful(key) else Reason.UNSUPPORTED
+        yield Gap(key.text, reason, f"data names the key {told}", f"ask for {name} as well")
     judged = {one.bucket for one in judgement.coverage.buckets}
     for url in sorted(one for one in parts.buckets if cloud_of(one) is key.cloud and one not in judged):
         yield Gap(url, Reason.NOT_VISIBLE, "nothing is known of its objects: it is in the config since", "scan it")

@@ -84,6 +84,8 @@ class Revocation:
     """How many events the ledger holds, this judgement's among them."""
     head: str
     """The hash of the newest: whoever keeps it can tell later whether the ledger was changed."""
+    untold: bool = False
+    """Nobody told of any data at all, so that how much is under the key is not known, and not nothing."""
 
     @property
     def refused_first(self) -> datetime | None:

@@ -1,7 +1,8 @@
 """Whether a key that was revoked on purpose is dead to everybody, told from a judgement that was just made."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -20,6 +21,7 @@ from auditor.findings import (
 from auditor.model import (
     AwsKey,
     Cloud,
+    Extent,
     Gap,
     GcpKey,
     KeyMemory,
@@ -29,6 +31,9 @@ from auditor.model import (
 )
 from auditor.moments import stamp
 from auditor.overruling import CLOCKS_APART
+from auditor.ownership.said import revoked
+from auditor.ownership.spelling import NamesOfKeys, spelling_by
+from auditor.policy import Policy
 from auditor.ports import OpenInventory
 from auditor.questions.impact.unseen import gaps_beside, known_of
 from auditor.questions.prove_revoked.answer import Part, Proof, Revocation
@@ -89,7 +94,7 @@ def proving(parts: Parts, judgement: Judgement, rows: OpenInventory, key: KeyNam
     events, head = parts.ledger.head()
     return Revocation(
         key=key,
-        meant_since=parts.policy.revoked.get(key),
+        meant_since=_meant(parts, memories).revoked.get(key),
         now=judgement.now,
         proof=proof,
         why=why,
@@ -97,7 +102,8 @@ def proving(parts: Parts, judgement: Judgement, rows: OpenInventory, key: KeyNam
         state_read=memory.last_at if memory is not None else None,
         changed=changed,
         parts=tuple(Part(one, extent) for one, extent in found),
-        extent=measured.together,
+        # Where nobody looks, that no data is told of is no number of objects.
+        extent=measured.together if under or not judgement.is_keys_only else Extent(objects=None, size=None),
         populations=measured.populations,
         probes=tuple(probes),
         to_do=to_do,
@@ -119,6 +125,7 @@ def proving(parts: Parts, judgement: Judgement, rows: OpenInventory, key: KeyNam
         gaps=tuple(_gaps(key, judgement, parts, memory)),
         events=events,
         head=head,
+        untold=judgement.is_untold,
     )
 
 
@@ -126,16 +133,26 @@ def see_that_it_is_meant(parts: Parts, key: KeyName, now: datetime) -> None:
     """Refuse to prove anything of a key that is meant to work: data that cannot be read would be an alarm there.
 
     Raises:
+        LedgerError: the ledger cannot be read.
         UsageError: the config does not mean it to be revoked now.
     """
-    if parts.policy.means_revoked(key, now):
+    memory = parts.ledger.memory()
+    policy = _meant(parts, memory)
+    if policy.means_revoked(key, now):
         return
-    since = parts.policy.revoked.get(key)
+    since = policy.revoked.get(key)
     until = f" until {stamp(since)}" if since is not None else ""
-    raise UsageError(
-        f"the config means key {key} to work{until}",
-        'give it `intended_state = "revoked"` in its [[key]]; `impact` tells what revoking it would do',
-    )
+    hint = 'give it `intended_state = "revoked"` in its [[key]]; `impact` tells what revoking it would do'
+    if doubtful := NamesOfKeys(policy.revoked, spelling_by(memory)).doubtful(key):
+        hint = (
+            f"it means {doubtful[0]}, which may be it by the other name of its project: poll both, or name it so there"
+        )
+    raise UsageError(f"the config means key {key} to work{until}", hint)
+
+
+def _meant(parts: Parts, memory: Mapping[KeyName, KeyMemory]) -> Policy:
+    """What the config means with each key, by any of its names."""
+    return replace(parts.policy, revoked=revoked(parts.said, spelling_by(memory)))
 
 
 def _order(one: Assessment) -> int:

@@ -28,8 +28,9 @@ class Move:
     size: int
     """Bytes."""
     namespaces: int
-    idle: int
-    """Those of them with nothing under a newer version, or on AWS under another key: nothing new was stored there."""
+    idle: int | None
+    """Those of them with nothing under a newer version, or on AWS under another key: nothing new was stored there. None
+    where nobody can tell: new data comes under an older version."""
     trend: Trend | None
     """None where it was watched for too short a time."""
     deadline: datetime | None
@@ -42,6 +43,8 @@ class Move:
     """What rewriting each object in place costs by list price: an estimate."""
     largest: tuple[NamespaceRow, ...]
     """The namespaces with most of it."""
+    newer: bool = False
+    """It is newer than the primary version: somebody has made an older one the primary one again."""
 
     def fits(self, now: datetime) -> bool | None:
         """Whether copying would end before the deadline; None where there is none."""

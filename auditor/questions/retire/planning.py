@@ -94,7 +94,7 @@ def planning(
     under = [one for one in movable if one.holding.key == key.name.text and not one.holding.is_claimed]
     stood = tuple(ledger.stood(key.name.text))
     found = [
-        _move(key, version, mine, _newer(key.name, version, movable), (rows, stood, now))
+        _move(key, version, mine, _newer(key, version, movable), (rows, stood, now))
         for version in _left_behind(key)
         if (mine := [one for one in under if one.holding.key_version == version])
     ]
@@ -106,13 +106,26 @@ def _left_behind(key: AwsKey | GcpKey) -> Iterator[str | None]:
     if isinstance(key, AwsKey):
         yield None
     elif key.primary is not None:
-        yield from (one.number for one in key.versions if int(one.number) < int(key.primary))
+        yield from (one.number for one in key.versions if one.number != key.primary)
 
 
-def _newer(name: KeyName, version: str | None, every: Iterable[Assessed]) -> list[Assessed]:
-    """What would tell that a namespace has stored something since."""
-    if name.cloud is Cloud.AWS:
+def _is_newer(key: AwsKey | GcpKey, version: str | None) -> bool:
+    """Whether a version is newer than the primary one."""
+    if not isinstance(key, GcpKey) or key.primary is None or version is None:
+        return False
+    return int(version) > int(key.primary)
+
+
+def _newer(key: AwsKey | GcpKey, version: str | None, every: Iterable[Assessed]) -> list[Assessed] | None:
+    """What would tell that a namespace has stored something since; None where nothing does.
+
+    What is under an older version that is the primary one again may be of before.
+    """
+    name = key.name
+    if isinstance(key, AwsKey):
         return [one for one in every if one.encryption is Encryption.CMEK and one.holding.key not in {None, name.text}]
+    if _is_newer(key, version):
+        return None
     return [
         one
         for one in every
@@ -126,11 +139,11 @@ def _move(
     key: AwsKey | GcpKey,
     version: str | None,
     mine: Sequence[Assessed],
-    newer: Sequence[Assessed],
+    newer: Sequence[Assessed] | None,
     seen: tuple[OpenInventory, Sequence[Stood], datetime],
 ) -> Move:
     rows, stood, now = seen
-    old, young = (in_order(member_of(one.holding) for one in some) for some in (mine, newer))
+    old, young = (in_order(member_of(one.holding) for one in some) for some in (mine, newer or ()))
     measured = rows.measured([old], _LARGEST)
     together = rows.measured([old, young], 0) if young else measured
     younger = together.each[1].namespaces if young else 0
@@ -142,13 +155,14 @@ def _move(
         objects=measured.together.objects or 0,
         size=size,
         namespaces=measured.together.namespaces,
-        idle=together.together.namespaces - younger,
+        idle=together.together.namespaces - younger if newer is not None else None,
         trend=_trend([one for one in stood if one.version == version], size, now),
         deadline=min((one.assessment.final_at for one in mine if one.assessment.final_at is not None), default=None),
         first=_first(mine),
         copying=timedelta(seconds=size / COPIED_A_SECOND),
         usd=sum((one.holding.objects or 0) * price_of(one.holding.bucket).lists / 1000 for one in mine),
         largest=measured.worst,
+        newer=_is_newer(key, version),
     )
 
 

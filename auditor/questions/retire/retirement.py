@@ -8,6 +8,7 @@ from typing import Final
 from auditor.findings import BucketCoverage
 from auditor.model import AwsKey, Cloud, GcpKey, GcpKeyVersion, Holding, KeyManager, KeyMemory, cloud_of, resting
 from auditor.moments import minute
+from auditor.overruling import CLOCKS_APART
 from auditor.plurals import counted
 from auditor.questions.retire.standing import MANAGED, SETTLES, LastUse, Next, Standing, Step, Use
 from auditor.readability.lines import destroy, disable
@@ -212,7 +213,7 @@ def _hidden(one: BucketCoverage, settled: datetime, now: datetime) -> Iterator[s
     elif one.uploads_in_progress:
         yield f"{counted(one.uploads_in_progress, 'unfinished upload')}, of which nobody tells the key"
     looked = _looked(one)
-    if looked > now:
+    if looked > now + CLOCKS_APART:
         yield f"its objects were looked at by a clock that was ahead, from {minute(looked)} on: sweep it again"
     elif looked < settled:
         yield f"its objects were looked at from {minute(looked)} on; new data may have come until {minute(settled)}"

@@ -14,7 +14,9 @@ from auditor.errors import UsageError
 from auditor.findings import Judgement
 from auditor.model import AwsKey, Cloud, Gap, GcpKey, Holding, KeyMemory, KeyName, Reason, cloud_of
 from auditor.moments import minute
-from auditor.ownership.naming import Named, named_by, takes_new_data
+from auditor.overruling import CLOCKS_APART
+from auditor.ownership.naming import Named, named_by, takes_new_data, unheard
+from auditor.ownership.spelling import NamesOfKeys, spelling_by
 from auditor.prices import month_of
 from auditor.questions.retire.retirement import Seen, call_of, counted_anew, next_step, spoken_against, standings
 from auditor.questions.retire.standing import Candidate, LastUse, Next, Retiring, Standing, Step, Use
@@ -48,14 +50,14 @@ def retiring(
         if one.holding.key is not None:
             under[KeyName(one.holding.key)].append(one.holding)
     keys = sorted({*under, *parts.watched})
-    if only is not None and only not in keys:
-        raise _not_among(only, judgement)
+    names = names_of_data(judgement, memory)
+    if only is not None and (only not in keys or names.known_by(only)):
+        raise not_among(only, names)
     elsewhere = judgement.coverage.buckets_not_configured
     known = parts.policy.no_data_elsewhere
     seen = Seen(judgement.coverage.buckets, 0 if known else elsewhere, () if known else left_behind(parts))
 
     named = named_by(parts, judgement)
-    names = _names_of_data(judgement)
     of_buckets = {cloud: tuple(_doubts_of_buckets(cloud, parts, judgement)) for cloud in Cloud}
 
     def candidates(key: KeyName) -> Iterator[Candidate | Gap]:
@@ -77,7 +79,7 @@ def retiring(
                 continue
             doubts: tuple[str, ...] = ()
             if one.use in _DOUBTFUL:
-                alike = _doubts_of_names(_alike(key, names))
+                alike = (f"data names the key {told}" for told in names.told(key, "this one"))
                 doubts = (*_doubts(known, parts, judgement, now), *of_buckets[key.cloud], *alike)
                 if takes_new_data(known.last, one.version):
                     doubts = (*doubts, *_doubts_of_registries(key, named))
@@ -95,6 +97,7 @@ def retiring(
     found.extend(_unswept(only, found, parts, judgement) if keys else judgement.gaps)
     if keys and judgement.is_keys_only:
         found.extend(_untold(judgement))
+        found.extend(unheard(parts, judgement))
     return Retiring(
         last_uses_asked=last_use is not None,
         now=now,
@@ -111,10 +114,20 @@ def _untold(judgement: Judgement) -> Iterator[Gap]:
     yield from (one for one in judgement.gaps if one.what in others)
 
 
-def _not_among(key: KeyName, judgement: Judgement) -> UsageError:
-    """Say why nothing can be told of a key under whose name no data is."""
-    if others := namesakes(key, judgement):
-        told = f"no data names key {key}, and data names {others[0]}, which may be it by the other name of its project"
+def see_by_which_name(key: KeyName, names: NamesOfKeys) -> None:
+    """See that a key is asked for as data names it; `names`: what the keys of data are called.
+
+    Raises:
+        UsageError: data names it by the other name of its project alone, so that nothing would be told of that data.
+    """
+    if names.known_by(key):
+        raise not_among(key, names)
+
+
+def not_among(key: KeyName, names: NamesOfKeys) -> UsageError:
+    """Say why nothing can be told of a key under whose name no data is; `names`: what the keys of data are called."""
+    if others := names.others(key):
+        told = f"no data names key {key}, and data names {names.told(key, 'it')[0]}"
         return UsageError(told, f"ask for {others[0]}")
     return UsageError(
         f"no data is known to be under key {key}, and the config does not watch it", "add it as [[key]] and poll"
@@ -161,25 +174,10 @@ def left_behind(parts: Parts) -> tuple[str, ...]:
     return tuple(sorted(tried - configured))
 
 
-def namesakes(key: KeyName, judgement: Judgement) -> tuple[KeyName, ...]:
-    """Name other keys that data names and that may be this one: a project has an id and a number."""
-    return _alike(key, _names_of_data(judgement))
-
-
-def _names_of_data(judgement: Judgement) -> Mapping[str, frozenset[KeyName]]:
-    """What the keys of data are called, by what is left of their names without the project."""
-    found: dict[str, set[KeyName]] = defaultdict(set)
-    for text in {one.holding.key for one in judgement.assessed if one.holding.key is not None}:
-        found[_without_project(text)].add(KeyName(text))
-    return {left: frozenset(names) for left, names in found.items()}
-
-
-def _alike(key: KeyName, names: Mapping[str, frozenset[KeyName]]) -> tuple[KeyName, ...]:
-    return tuple(sorted(one for one in names.get(_without_project(key.text), ()) if one.may_be(key)))
-
-
-def _without_project(name: str) -> str:
-    return name.partition("/")[2].partition("/")[2]
+def names_of_data(judgement: Judgement, memory: Mapping[KeyName, KeyMemory]) -> NamesOfKeys:
+    """What the keys of data are called: a project has an id and a number."""
+    held = (KeyName(one.holding.key) for one in judgement.assessed if one.holding.key is not None)
+    return NamesOfKeys(held, spelling_by(memory))
 
 
 def _unswept(
@@ -212,18 +210,13 @@ def _doubts(known: KeyMemory, parts: Parts, judgement: Judgement, now: datetime)
     """Why nothing that was read proves anything of now: a key that has fallen silent, another config, a wrong clock."""
     silent = known.denied_since is not None or known.missing_since is not None
     oldest = now - parts.policy.poll_max_age
-    if silent or known.last_at is None or not oldest <= known.last_at <= now:
+    if silent or known.last_at is None or not oldest <= known.last_at <= now + CLOCKS_APART:
         when = minute(known.last_at) if known.last_at is not None else "a time that nobody knows"
         yield f"the key tells nothing now; what it said last is of {when}"
     if judgement.run.config_digest != parts.config_digest:
         yield "the last judgement was made by another config: poll first"
     if plausible(judgement.run.skew) != judgement.run.skew:
         yield "the clock here and those of the clouds are more than a day apart"
-
-
-def _doubts_of_names(names: Iterable[KeyName]) -> Iterator[str]:
-    for one in names:
-        yield f"data names the key {one}, which may be this one by the other name of its project"
 
 
 def _doubts_of_registries(key: KeyName, named: Named) -> Iterator[str]:

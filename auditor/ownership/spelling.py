@@ -1,0 +1,127 @@
+"""Which names are of one key: a Google project has an id and a number, and a multi-Region key of AWS has replicas.
+
+That two names look as if they were of one Google key proves nothing: a fleet calls its rings and keys alike in every
+project. When the key was made does, as it is told under each name: no two keys are made at the same moment.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, TypeVar
+
+from auditor.model import AwsKey, Cloud, GcpKey, KeyMemory, KeyName
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """What is known of the names of keys."""
+
+    ones: Mapping[KeyName, str] = field(default_factory=dict)
+    """Name of a Google key that may have another name -> what is the same for all names of that key alone."""
+
+    def is_one(self, key: KeyName, other: KeyName) -> bool | None:
+        """Whether two names are of one key; None where that is not known."""
+        if key == other or key.is_replica_of(other):
+            return True
+        if not key.may_be(other):
+            return False
+        mine, others = self.ones.get(key), self.ones.get(other)
+        return None if mine is None or others is None else mine == others
+
+    def one(self, key: KeyName) -> str:
+        """What is the same for all names of a key, as far as known; each replica is by itself."""
+        return self.ones.get(key, key.text)
+
+    def one_of_all(self, key: KeyName) -> str:
+        """The same, which all replicas of a key have in common: whatever is said of one is said of all."""
+        if key.cloud is Cloud.AWS and (replicated := key.text.rpartition("/")[2]).startswith("mrk-"):
+            return f"{key.text.split(':')[1]}:{key.owner}:{replicated}"
+        return self.one(key)
+
+    def together(self, told: Iterable[tuple[KeyName, T]]) -> Mapping[str, frozenset[T]]:
+        """All that is told of each key, by what is the same for all its names."""
+        found: dict[str, set[T]] = defaultdict(set)
+        for name, value in told:
+            found[self.one_of_all(name)].add(value)
+        return {one: frozenset(some) for one, some in found.items()}
+
+    def spread(self, told: Iterable[tuple[KeyName, T]]) -> Mapping[KeyName, frozenset[T]]:
+        """All that is told of each key, by each of its names that is told of, and each other one that is known."""
+        found = tuple(told)
+        of_keys = self.together(found)
+        names = dict.fromkeys((*(name for name, _ in found), *self.ones))
+        return {name: of_keys[one] for name in names if (one := self.one_of_all(name)) in of_keys}
+
+
+EACH_ITS_OWN: Final = Spelling()
+"""Nothing is known of other names."""
+
+
+def spelling_of(keys: Iterable[AwsKey | GcpKey | None]) -> Spelling:
+    """Tell it from what keys say of themselves, each under one name."""
+    alike: dict[str, dict[KeyName, datetime]] = defaultdict(dict)
+    for key in keys:
+        if isinstance(key, GcpKey) and key.created is not None:
+            alike[without_project(key.name)][key.name] = key.created
+    ones: dict[KeyName, str] = {}
+    for left, made in alike.items():
+        if len({name.owner.isdigit() for name in made}) > 1:
+            ones.update(_ones(left, made))
+    return Spelling(ones)
+
+
+def spelling_by(memory: Mapping[KeyName, KeyMemory]) -> Spelling:
+    """Tell it from what keys said of themselves last."""
+    return spelling_of(one.last for one in memory.values())
+
+
+def _ones(left: str, made: Mapping[KeyName, datetime]) -> Iterable[tuple[KeyName, str]]:
+    at: dict[datetime, list[KeyName]] = defaultdict(list)
+    for name, moment in made.items():
+        at[moment].append(name)
+    for moment, names in at.items():
+        # Two numbers are of two projects: where their keys were made at one moment, that moment proves nothing.
+        if len(names) == len({name.owner.isdigit() for name in names}):
+            yield from ((name, f"{left} {moment.isoformat()}") for name in names)
+
+
+def without_project(key: KeyName) -> str:
+    """What is left of a name without its project: the same for all names of a Google key."""
+    return key.text.partition("/")[2].partition("/")[2]
+
+
+class NamesOfKeys:
+    """Names of keys, to be asked which of them are of one key: what that takes does not grow with their number."""
+
+    def __init__(self, names: Iterable[KeyName], spelling: Spelling) -> None:
+        self._spelling = spelling
+        self._alike: dict[str, list[KeyName]] = defaultdict(list)
+        for name in sorted(set(names)):
+            if name.cloud is Cloud.GCP:
+                self._alike[without_project(name)].append(name)
+
+    def others(self, key: KeyName) -> tuple[KeyName, ...]:
+        """Those that are other names of a Google key, or may be."""
+        every = self._alike.get(without_project(key), ())
+        return tuple(one for one in every if one != key and self._spelling.is_one(one, key) is not False)
+
+    def known_by(self, key: KeyName) -> tuple[KeyName, ...]:
+        """Those that are known to be other names of a key, where its own is none of them all."""
+        if key in self._alike.get(without_project(key), ()):
+            return ()
+        return tuple(one for one in self.others(key) if self._spelling.is_one(one, key))
+
+    def doubtful(self, key: KeyName) -> tuple[KeyName, ...]:
+        """Those of which nobody knows whether they are of a key."""
+        return tuple(one for one in self.others(key) if self._spelling.is_one(one, key) is None)
+
+    def told(self, key: KeyName, meaning: str) -> tuple[str, ...]:
+        """Each of the others with what it is to a key; `meaning`: how the key is called there."""
+        return tuple(
+            f"{one}, which {'may be' if self._spelling.is_one(one, key) is None else 'is'} {meaning} by the other name "
+            "of its project"
+            for one in self.others(key)
+        )

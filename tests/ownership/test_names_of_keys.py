@@ -1,0 +1,315 @@
+"""A Google key may be called by its project's id or its number: what is said of one name is said of the other."""
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from auditor import cli
+from auditor.config import load
+from auditor.findings import Finding, Severity, Status, Verdict
+from auditor.model import Gap, GcpKey, KeyName, Reason
+from auditor.ownership import registering
+from auditor.ownership.said import Parted, Said, parted, revoked
+from auditor.ownership.spelling import EACH_ITS_OWN, NamesOfKeys, Spelling, spelling_of
+from auditor.wiring import assemble
+from tests.bundles import BUCKET, BUNDLE, a_customer, an_operator, signed
+from tests.clouds import GOOGLE_KEY
+from tests.core_builders import AWS_KEY, NOW, days
+from tests.ownership.test_registry import found, judged, said
+from tests.small import Small, a_small_cloud
+
+ID = KeyName(GOOGLE_KEY)
+NUMBER = KeyName(GOOGLE_KEY.replace("projects/acme", "projects/123456"))
+ZETA = KeyName(GOOGLE_KEY.replace("projects/acme", "projects/zeta"))
+ZETAS_NUMBER = KeyName(GOOGLE_KEY.replace("projects/acme", "projects/777"))
+MRK = KeyName(AWS_KEY.text.replace("key/", "key/mrk-"))
+REPLICA = KeyName(MRK.text.replace("us-east-1", "eu-west-1"))
+
+
+def made(**at: datetime | None) -> Spelling:
+    """What is known where keys say when they were made."""
+    names = {"id": ID, "number": NUMBER, "zeta": ZETA, "zetas_number": ZETAS_NUMBER}
+    return spelling_of(GcpKey(names[name], (), created=moment) for name, moment in at.items())
+
+
+LATER = NOW + days(1)
+PAIRS: dict[str, tuple[Spelling, KeyName, KeyName, bool | None]] = {
+    "nothing is known": (EACH_ITS_OWN, ID, NUMBER, None),
+    "made at one moment": (made(id=NOW, number=NOW), ID, NUMBER, True),
+    "made at two moments": (made(id=NOW, number=LATER), ID, NUMBER, False),
+    "one does not say when": (made(id=NOW, number=None), ID, NUMBER, None),
+    "one was never read": (made(id=NOW, zetas_number=NOW), ID, NUMBER, None),
+    "beside those of a tenant who calls its key so": (
+        made(id=NOW, number=NOW, zeta=LATER, zetas_number=LATER),
+        NUMBER,
+        ZETA,
+        False,
+    ),
+    "two ids whose keys were made at one moment": (made(id=NOW, number=NOW, zeta=NOW), ID, NUMBER, None),
+    "two ids": (made(id=NOW, number=NOW, zeta=NOW), ID, ZETA, False),
+    "a name is of its own key": (EACH_ITS_OWN, ID, ID, True),
+    "another key of the project": (EACH_ITS_OWN, ID, KeyName(f"{NUMBER}-2"), False),
+    "replicas": (EACH_ITS_OWN, MRK, REPLICA, True),
+    "keys of AWS": (EACH_ITS_OWN, AWS_KEY, KeyName(f"{AWS_KEY.text[:-1]}0"), False),
+}
+
+
+@pytest.mark.parametrize(("spelling", "one", "other", "expected"), PAIRS.values(), ids=PAIRS)
+def test_two_names_are_of_one_key_where_it_was_made_at_the_same_moment(
+    spelling: Spelling, one: KeyName, other: KeyName, *, expected: bool | None
+) -> None:
+    assert (spelling.is_one(one, other), spelling.is_one(other, one)) == (expected, expected)
+
+
+def test_what_is_told_of_one_name_is_told_of_all() -> None:
+    spelling = made(id=NOW, number=NOW)
+    assert spelling.spread([(NUMBER, "a"), (ZETA, "b")]) == {ID: {"a"}, NUMBER: {"a"}, ZETA: {"b"}}
+    assert spelling.spread([(MRK, "a"), (REPLICA, "b")]) == {MRK: {"a", "b"}, REPLICA: {"a", "b"}}
+    assert EACH_ITS_OWN.spread([(NUMBER, "a")]) == {NUMBER: {"a"}}
+
+
+def test_other_names_are_told_with_what_is_known_of_them() -> None:
+    names = NamesOfKeys([NUMBER, ZETA, AWS_KEY], made(id=NOW, number=NOW))
+    assert (names.others(ID), names.doubtful(ID)) == ((NUMBER,), ())
+    assert names.told(ID, "it") == (f"{NUMBER}, which is it by the other name of its project",)
+    assert (names.others(ZETAS_NUMBER), names.doubtful(ZETAS_NUMBER)) == ((ZETA,), (ZETA,))
+    assert names.told(ZETAS_NUMBER, "it") == (f"{ZETA}, which may be it by the other name of its project",)
+    assert names.others(AWS_KEY) == ()
+
+
+DAY = datetime(2026, 12, 1, tzinfo=UTC)
+OFF = Said(NUMBER, revoked=True)
+TABLES: dict[str, tuple[tuple[Said, ...], set[str], set[KeyName]]] = {
+    "one table": ((OFF,), set(), {ID, NUMBER}),
+    "nothing is said of that": ((OFF, Said(ID, tenant="acme")), set(), {ID, NUMBER}),
+    "the same by both names": ((OFF, Said(ID, revoked=True)), set(), {ID, NUMBER}),
+    "to work by the other name": ((OFF, Said(ID, revoked=False)), {"intended_state"}, set()),
+    "from two days on": ((OFF, Said(ID, revoked=True, since=DAY)), {"intended_state"}, set()),
+    "two tenants": ((Said(NUMBER, "zeta"), Said(ID, "acme")), {"tenant"}, set()),
+    "two tenants of two keys": ((Said(ZETA, "zeta"), Said(ID, "acme")), set(), set()),
+    "two owners and teams": ((Said(NUMBER, None, "a", "b"), Said(ID, None, "c", "d")), {"owner", "team"}, set()),
+    "two tenants of replicas": ((Said(MRK, "acme"), Said(REPLICA, "zeta")), {"tenant"}, set()),
+    "one replica is off": ((Said(MRK, revoked=True), Said(REPLICA, revoked=False)), set(), {MRK}),
+}
+
+
+@pytest.mark.parametrize(("tables", "settings", "off"), TABLES.values(), ids=TABLES)
+def test_tables_of_one_key_are_taken_together(tables: tuple[Said, ...], settings: set[str], off: set[KeyName]) -> None:
+    spelling = made(id=NOW, number=NOW)
+    assert {one.setting for one in parted(tables, spelling)} == settings
+    assert set(revoked(tables, spelling)) == off
+
+
+def test_where_tables_part_each_is_told_with_its_name() -> None:
+    (one,) = parted([Said(ID, revoked=True, since=DAY), OFF], made(id=NOW, number=NOW))
+    assert one == Parted("intended_state", ((NUMBER, "revoked"), (ID, "revoked since 2026-12-01")))
+
+
+@pytest.fixture(params=[False, True], ids=["told as asked", "told by id"])
+def small(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Small]:
+    """`acme/old` and `acme/new` under one key; a registry that is not written yet; Cloud KMS by either habit."""
+    with a_small_cloud(tmp_path) as running:
+        running.cloud.store.tells_ids = request.param
+        running.config.write_text(
+            f'{running.config.read_text()}\n[[registry]]\nkind = "file"\npath = "namespaces.csv"\n'
+        )
+        yield running
+
+
+def says_of(small: Small, name: KeyName, *settings: str) -> None:
+    table = "\n".join(["[[key]]", f'name = "{name}"', *settings])
+    small.config.write_text(f"{small.config.read_text()}\n{table}\n")
+
+
+def the_gaps(gaps: tuple[Gap, ...], text: str) -> list[Gap]:
+    return [one for one in gaps if text in one.effect]
+
+
+def foreign(small: Small, *, sweep: bool = True) -> Finding | None:
+    return found(judged(small, sweep=sweep)).get("foreign-tenant-key")
+
+
+@pytest.mark.parametrize(("held", "told"), [(ID, NUMBER), (NUMBER, ID), (ID, ID)])
+def test_whose_a_key_is_reaches_data_that_names_it_otherwise(small: Small, held: KeyName, told: KeyName) -> None:
+    for each in small.cloud.store.buckets["data"].objects:
+        each.key = held.text
+    says_of(small, told, 'tenant = "acme"')
+    said(small, "acme/old,,acme", "acme/new,,zeta")
+    one = foreign(small)
+    assert one is not None
+    assert (one.subject.id, one.severity, one.extent.objects) == (held.text, Severity.HIGH, 10)
+    assert foreign(small, sweep=False) is not None
+    said(small, "acme/old,,acme", "acme/new,,acme")
+    judgement = judged(small, sweep=False)
+    assert "foreign-tenant-key" not in found(judgement)
+    assert not the_gaps(judgement.gaps, "other name of its project")
+
+
+def test_whose_a_key_is_by_a_registry_reaches_it_too(small: Small) -> None:
+    said(small, f"acme/old,{NUMBER},acme", f"acme/more,{NUMBER},acme", "acme/new,,zeta")
+    one = foreign(small)
+    assert one is not None
+    assert (one.subject.id, one.extent.objects) == (GOOGLE_KEY, 10)
+    said(small, f"acme/old,{NUMBER},acme", f"acme/more,{ID},zeta", "acme/new,,zeta")
+    assert foreign(small, sweep=False) is None, "several tenants share it"
+
+
+def test_what_the_config_says_of_one_replica_counts_more_than_what_a_registry_says_of_another(tmp_path: Path) -> None:
+    config = tmp_path / "auditor.toml"
+    table = f'[[key]]\nname = "{MRK}"\ntenant = "acme"\n'
+    config.write_text(f'state = "state"\n[[registry]]\nkind = "file"\npath = "own.csv"\n{table}')
+    (tmp_path / "own.csv").write_text(f"namespace,key,tenant\nsearch,{REPLICA},zeta\n")
+    with contextlib.closing(assemble(load(config), asking=False)) as assembly:
+        heard = registering.hear(assembly.parts, EACH_ITS_OWN)
+        assert registering.tenants_of(assembly.parts, heard) == {MRK: "acme", REPLICA: "acme"}
+
+
+def test_the_key_that_a_registry_names_by_its_other_name_is_the_right_one(small: Small) -> None:
+    said(small, f"acme/old,{NUMBER},", f"acme/new,{NUMBER},")
+    judgement = judged(small)
+    assert found(judgement) == {}
+    counts = {one.rule: one.counts for one in judgement.tallies}["wrong-key"]
+    assert (counts[Verdict.PASSED], counts[Verdict.UNKNOWN]) == (1, 0)
+    assert not the_gaps(judgement.gaps, "other name of its project")
+
+
+def test_a_key_of_another_project_that_is_called_alike_is_another_one(small: Small) -> None:
+    store = small.cloud.store
+    store.add_project("zeta", 777)
+    store.add_key(ZETA.text)
+    says_of(small, ZETAS_NUMBER, 'tenant = "zeta"')
+    said(small, f"acme/old,{ZETAS_NUMBER},acme", f"acme/new,{ID},acme")
+    judgement = judged(small)
+    assert set(found(judgement)) == {"wrong-key"}, "and nobody said that its key is zeta's"
+    assert found(judgement)["wrong-key"].extent.objects == 10
+    assert not the_gaps(judgement.gaps, "other name of its project")
+    said(small, "acme/old,,")
+    store.put("data", "acme/old/by-number", key=NUMBER.text, version=1)
+    store.put("data", "acme/two/by-number", key=ZETAS_NUMBER.text, version=1)
+    store.put("data", "acme/two/by-id", key=ID.text, version=1)
+    (mixed,) = (one for one in judged(small).findings if one.rule == "mixed-keys")
+    assert mixed.extent.objects == 2, "and nothing of acme/old, which is under one key by its two names"
+
+
+def test_whose_a_key_is_is_not_known_while_a_name_of_it_cannot_be_read(small: Small) -> None:
+    says_of(small, NUMBER, 'tenant = "acme"')
+    said(small, "acme/old,,acme", "acme/new,,zeta")
+    for name in (NUMBER, ID):
+        small.cloud.store.deny("cloudkms.cryptoKeys.get", name.text)
+        judgement = judged(small)
+        assert "foreign-tenant-key" not in found(judgement)
+        assert {one.rule: one.counts[Verdict.UNKNOWN] for one in judgement.tallies}["foreign-tenant-key"] == 1
+        (gap,) = the_gaps(judgement.gaps, f"what is said of {NUMBER}, which may be it by the other name")
+        assert (gap.what, gap.reason) == (GOOGLE_KEY, Reason.NOT_VISIBLE)
+        small.cloud.store.allow("cloudkms.cryptoKeys.get", name.text)
+    assert foreign(small, sweep=False) is not None
+    # What is known of its names is not forgotten with it.
+    small.cloud.store.deny("cloudkms.cryptoKeys.get", GOOGLE_KEY)
+    assert foreign(small, sweep=False) is not None
+
+
+def test_two_tables_of_one_key_with_two_tenants_are_one_gap_and_end_nothing(small: Small) -> None:
+    says_of(small, NUMBER, 'tenant = "acme"')
+    said(small, "acme/old,,acme", "acme/new,,zeta")
+    assert foreign(small) is not None
+    alone = small.config.read_text()
+    says_of(small, ID, 'tenant = "zeta"')
+    judgement = judged(small, sweep=False)
+    assert found(judgement)["foreign-tenant-key"].status is Status.OPEN, "nobody knows whose it is"
+    (gap,) = the_gaps(judgement.gaps, "[[key]] says different things of it by its names, of which none counts")
+    assert (gap.what, gap.reason) == (NUMBER.text, Reason.MALFORMED)
+    assert gap.effect.endswith(f": tenant acme as {NUMBER}, zeta as {ID}")
+    small.config.write_text(alone)
+    says_of(small, ID, 'tenant = "acme"')
+    assert not the_gaps(judged(small, sweep=False).gaps, "[[key]] says different things")
+
+
+def test_two_tables_that_may_be_of_one_key_with_two_tenants_are_a_gap(small: Small) -> None:
+    says_of(small, NUMBER, 'tenant = "acme"')
+    says_of(small, ID, 'tenant = "zeta"')
+    said(small, "acme/old,,zeta", "acme/new,,zeta")
+    small.cloud.store.deny("cloudkms.cryptoKeys.get", NUMBER.text)
+    (gap,) = the_gaps(judged(small).gaps, f"what is said of {NUMBER}, which may be it by the other name")
+    assert gap.what == GOOGLE_KEY
+
+
+def test_a_key_that_is_meant_to_be_revoked_is_so_by_each_name(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    says_of(small, NUMBER, 'intended_state = "revoked"')
+    said(small, "acme/old,,", "acme/new,,")
+    judgement = judged(small)
+    mine = {one.subject.id: one for one in judgement.findings if one.rule == "revocation-incomplete"}
+    assert (mine[GOOGLE_KEY].severity, mine[GOOGLE_KEY].extent.objects) == (Severity.HIGH, 20)
+    for version in (1, 2):
+        small.set_state(version, "DISABLED")
+    judgement = judged(small)
+    assert {one.severity for one in judgement.findings if one.rule == "data-unreadable"} == {Severity.LOW}
+    judged(small)
+    code = cli._run([*small.argv("prove-revoked"), GOOGLE_KEY, "-q"])  # noqa: SLF001 - without the end of the process
+    out, err = capsys.readouterr()
+    assert (code, "Revoked: none of the 20 objects" in out) == (0, True), out + err
+
+
+def test_a_key_is_asked_for_by_the_name_by_which_data_knows_it(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    says_of(small, NUMBER, 'intended_state = "revoked"')
+    said(small, "acme/old,,", "acme/new,,")
+    judged(small)
+    told = [cli._run([*small.argv(one), NUMBER.text]) for one in ("impact", "retire", "prove-revoked")]  # noqa: SLF001 - without the end of the process
+    err = capsys.readouterr().err
+    assert (told, err.count(f"data names {ID}, which is it by the other name of its project")) == ([2] * 3, 3)
+    # Where data knows it by both, each answer is of a part, and says so.
+    small.cloud.store.put("data", "acme/old/more", key=NUMBER.text, version=1)
+    judged(small)
+    code = cli._run([*small.argv("prove-revoked"), GOOGLE_KEY, "-q", "--allow-gaps", "not_visible"])  # noqa: SLF001 - as above
+    assert (code, f"data names the key {NUMBER}, which is this one" in capsys.readouterr().out) == (1, True)
+    for version in (1, 2):
+        small.set_state(version, "DISABLED")
+    judged(small, sweep=False)
+    judged(small)
+    assert cli._run([*small.argv("prove-revoked"), GOOGLE_KEY, "-q", "--allow-gaps", "not_visible"]) == 3  # noqa: SLF001 - as above
+
+
+def test_a_key_that_may_be_meant_to_be_revoked_is_not_proven_before_that_is_known(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(small, "acme/old,,", "acme/new,,")
+    judged(small)
+    says_of(small, NUMBER, 'intended_state = "revoked"')
+    code = cli._run([*small.argv("prove-revoked"), GOOGLE_KEY, "-q"])  # noqa: SLF001 - without the end of the process
+    assert (code, f"it means {NUMBER}, which may be it" in capsys.readouterr().err) == (2, True)
+
+
+def test_who_answers_for_data_is_said_of_a_key_by_any_name(small: Small) -> None:
+    says_of(small, NUMBER, 'owner = "keys@acme.example"', 'team = "key desk"')
+    said(small, "acme/old,,", "acme/new,,")
+    small.set_state(1, "DISABLED")
+    (one,) = (each for each in judged(small).findings if each.rule == "data-unreadable")
+    assert (one.extent.owners, one.extent.teams) == (("keys@acme.example",), ("key desk",))
+
+
+def test_a_key_that_is_called_as_another_tenants_is_named_to_its_own(tmp_path: Path) -> None:
+    with an_operator(tmp_path) as operator:
+        operator.cloud.store.add_project("zeta", 777)
+        operator.cloud.store.add_key(ZETA.text)
+        table = f'[[key]]\nname = "{ZETAS_NUMBER}"\ntenant = "zeta"\n'
+        operator.configure(BUCKET + table)
+        operator.scanned()
+        assert operator.bundle("-q") == 0
+        assert GOOGLE_KEY in {one["key"] for one in signed(operator.made)["data"]}
+
+
+def test_what_an_operator_saw_is_compared_by_all_names_of_a_key(tmp_path: Path) -> None:
+    registry = '[[registry]]\nkind = "file"\npath = "own.csv"\nbucket = "gs://data"\n'
+    with an_operator(tmp_path) as operator:
+        customer = a_customer(operator)
+        operator.hand_over(customer)
+        customer.configure(f'{BUNDLE}{registry}[[key]]\nname = "{NUMBER}"\ntenant = "acme-eu"\n')
+        lines = (f"acme/search,{NUMBER},acme-us", f"acme/chat,{NUMBER},acme-eu")
+        (customer.folder / "own.csv").write_text("\n".join(["namespace,key,tenant", *lines]) + "\n")
+        judgement = customer.polled()
+        assert {name: one.extent.objects for name, one in found(judgement).items()} == {"foreign-tenant-key": 10}
+        assert {one.holding.key for one in judgement.assessed} == {GOOGLE_KEY}, "nothing is told twice"
