@@ -17,7 +17,6 @@ HEAVY: Final = (
 """Imported once, before every try is forked off."""
 
 _DIFF: Final = "tests/questions/test_diff.py"
-_PERIOD: Final = "tests/questions/test_period.py"
 _LAST_USE: Final = "tests/questions/test_last_use.py"
 _ENGINE: Final = "tests/test_engine.py"
 _OF_DATA: Final = "tests/rules/test_rules_of_data.py"
@@ -136,23 +135,6 @@ PLAN: Final = (
         Target(f"auditor/questions/diff/{one}.py", (_DIFF,))
         for one in ("answer", "comparable", "comparing", "flowing", "pairing")
     ),
-    *(
-        Target(f"auditor/questions/period/{one}.py", (_PERIOD, f"{_PERIOD.removesuffix('.py')}_oracle.py"))
-        for one in (
-            "answer",
-            "asking",
-            "course",
-            "folding",
-            "lasting",
-            "looking",
-            "stretches",
-            "sweeps",
-            "told",
-            "watching",
-        )
-    ),
-    Target("auditor/questions/period/scans.py", ("tests/ledger/test_scans.py",)),
-    Target("auditor/ledger/past.py", (_PERIOD, "tests/ledger/test_scans.py")),
     Target("auditor/ledger/history.py", ("tests/ledger/test_history.py", _DIFF)),
     Target("auditor/inventory/flows.py", ("tests/inventory/test_flows.py", _DIFF)),
     Target("auditor/gaps.py", ("tests/test_gaps.py",)),
