@@ -1,5 +1,6 @@
 """A judgement as the HTML report: what it compares with, what it stands on, and the rules that made it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from auditor.errors import LedgerError, UsageError
@@ -8,6 +9,7 @@ from auditor.outputs import html
 from auditor.outputs.page import Manifest
 from auditor.questions.diff.answer import Difference
 from auditor.questions.diff.comparing import compare
+from auditor.questions.period.scans import Scanned
 from auditor.wiring import Assembly
 
 
@@ -28,7 +30,7 @@ def html_of(assembly: Assembly, judgement: Judgement, *, linked: bool = False) -
         _manifest(assembly),
         now,
         difference=difference,
-        scans=assembly.ledger.scans(),
+        scans=_scans(assembly),
         linked=linked,
     )
 
@@ -49,4 +51,12 @@ def _since_the_sweeps_before(assembly: Assembly, judgement: Judgement) -> Differ
     try:
         return compare(assembly.ledger, assembly.inventory, last=judgement.run.id)
     except (LedgerError, UsageError) as error:
+        return str(error)
+
+
+def _scans(assembly: Assembly) -> Sequence[Scanned] | str:
+    """The last scans, or why they are not told."""
+    try:
+        return assembly.ledger.scans()
+    except LedgerError as error:
         return str(error)

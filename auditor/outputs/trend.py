@@ -29,6 +29,8 @@ class Column:
 class TrendView:
     """Columns and one row for each scan."""
 
+    nothing: str
+    """Why the last scans are not told; empty where they are."""
     unit: str
     """What columns are the number of."""
     most: str
@@ -39,23 +41,25 @@ class TrendView:
     """(scan, objects, bytes, bytes not known)."""
 
 
-def view(scans: Sequence[Scanned]) -> TrendView:
-    """Build the section's view."""
+def view(told: Sequence[Scanned] | str) -> TrendView:
+    """Build the section's view; of a text, that it is why there is none."""
+    scans = () if isinstance(told, str) else told
     # Where nobody tells bytes of some data, namespaces are all that can be compared.
     by_size = all(much.size is not None for one in scans for much in (one.stopped, one.unknown))
 
     def number(much: Much) -> int:
         return (much.size or 0) if by_size else much.namespaces
 
-    def told(count: int) -> str:
+    def shown(count: int) -> str:
         return words.size(count) if by_size else words.number(count)
 
     numbers = [(number(one.stopped), number(one.unknown)) for one in scans]
     unknown = max((count for _, count in numbers), default=0)
     return TrendView(
+        nothing=told if isinstance(told, str) else "",
         unit="bytes" if by_size else "namespaces",
-        most=told(max((count for count, _ in numbers), default=0)),
-        most_unknown=told(unknown) if unknown else "",
+        most=shown(max((count for count, _ in numbers), default=0)),
+        most_unknown=shown(unknown) if unknown else "",
         columns=tuple(_columns(numbers)),
         rows=tuple(
             (

@@ -363,3 +363,4 @@ def test_where_nobody_tells_bytes_the_trend_is_one_of_namespaces() -> None:
     told = trend.view(list(scans(5, None)))
     assert (told.unit, told.most, len(told.columns)) == ("namespaces", "3", 2)
     assert trend.view([]).rows == ()
+    assert trend.view("the chain breaks").nothing == "the chain breaks"

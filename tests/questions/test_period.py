@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditor.errors import LedgerError, UsageError
+from auditor.errors import UsageError
 from auditor.findings import Assessed, Finding, Readability, Severity
 from auditor.model import Gap, KeyGone, KeyReading, KeyUnread, Reason
 from auditor.ports import PollRecord
@@ -20,7 +20,6 @@ from auditor.questions.period.asking import period_of
 from auditor.questions.period.stretches import Stretch, Stretches
 from tests import periods
 from tests.core_builders import AWS_KEY, NOW, an_aws_key, denied
-from tests.ledger.raw import sql
 from tests.periods import MINUTE, Story, a_bucket, between, data, finding, key
 
 STEP = timedelta(seconds=10)
@@ -586,14 +585,6 @@ def test_gaps_tell_when_they_stood(story: Story) -> None:
         (gap, NOW + 4 * TURN, None, TURN),
     ]
     assert len(story.told(200, 230).gaps) == 0
-
-
-def test_of_a_chain_that_somebody_changed_nothing_is_told(story: Story, tmp_path: Path) -> None:
-    story.polls(0, 1, 2)
-    sql(tmp_path / "ledger.db", "UPDATE event SET body = replace(body, 'PT60S', 'PT61S') WHERE kind = 'poll_made'")
-    sql(tmp_path / "ledger.db", "UPDATE event SET body = replace(body, 'PT1M', 'PT2M') WHERE kind = 'poll_made'")
-    with pytest.raises(LedgerError, match="chain breaks"):
-        story.told(0, 3)
 
 
 def test_a_period_is_a_time_of_its_own() -> None:
