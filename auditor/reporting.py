@@ -1,6 +1,6 @@
 """What a report tells of a judgement and to whom: every kind of it shows the same, narrowed once for all kinds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -37,8 +37,8 @@ class Content:
     difference: Callable[[], Difference | str]
     """Tells what changed since the sweeps before; where nothing can be compared, why."""
     made: datetime
-    scans: tuple[Scanned, ...]
-    """The last ones."""
+    scans: Sequence[Scanned] | str
+    """The last ones, or why they are not told."""
 
     def html(self, *, linked: bool = False) -> str:
         """Render it as a page. `linked`: it is shown beside the other pages, and leads to them.
@@ -93,7 +93,7 @@ def content_of(
         difference=lambda: _since_the_sweeps_before(assembly, told, changes),
         made=made or datetime.now(UTC),
         # How much could not be read then is counted for all tenants together.
-        scans=assembly.ledger.scans() if tenant is None else (),
+        scans=_scans(assembly) if tenant is None else (),
     )
 
 
@@ -136,3 +136,11 @@ def _of_tenant(assembly: Assembly, two: Compared, audience: Audience, rows: Open
 
     inventory = assembly.inventory
     return changes_for(two, audience, inventory, lambda sweeps: inventory.open(sweeps, of.said), naming)
+
+
+def _scans(assembly: Assembly) -> Sequence[Scanned] | str:
+    """The last scans, or why they are not told."""
+    try:
+        return assembly.ledger.scans()
+    except LedgerError as error:
+        return str(error)

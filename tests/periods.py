@@ -117,6 +117,7 @@ class Story:
         gaps: tuple[Gap, ...] = (),
         buckets: tuple[BucketCoverage, ...] | None = None,
         digest: str = "c" * 64,
+        sweeps: tuple[str, ...] = ("s1",),
     ) -> Judgement:
         """Keep a poll and what was judged; data is as findings say where nothing else is told."""
         now = NOW + at * self.unit
@@ -133,7 +134,7 @@ class Story:
             findings=lifecycle.carry_on(fresh, before.findings if before is not None else (), now),
             gaps=gaps,
             tallies=(),
-            sweeps=("s1",),
+            sweeps=sweeps,
             poll_interval=interval,
             whole_poll=now,
             oldest_key_read=now,

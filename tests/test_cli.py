@@ -1,13 +1,16 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pyarrow.parquet as pq
 import pytest
 
@@ -17,6 +20,7 @@ from auditor.controls.catalogue import frameworks
 from auditor.errors import ReadOnlyError
 from auditor.inventory.store import folder_name
 from auditor.model import GcpKeyVersion
+from auditor.outputs import period_json
 from auditor.rules import load as load_rules
 from tests.clouds import GOOGLE_KEY
 from tests.small import Small, a_small_cloud
@@ -375,6 +379,8 @@ REFUSED_ARGUMENTS = {
     "no such kind": ["report", "--as", "pdf"],
     "no such framework": ["report", "--framework", "nist-800-53"],
     "a framework without a name": ["report", "--framework", " , "],
+    "no period": ["report", "--period", "2026-10-01"],
+    "a period that ends before it begins": ["report", "--period", "2026-10-02/2026-10-01"],
     "a key that is none": ["poll", "alias/mine"],
     "missing argument": ["explain"],
     "namespaces of a rule": ["explain", "data-lost", "--namespaces"],
@@ -804,3 +810,54 @@ def test_with_all_streams_closed_a_scan_still_ends_with_its_code(small: Small) -
     done = subprocess.run(command, check=False)
     assert done.returncode == 0
     assert json.loads(out.read_text())["totals"]["objects"] == 20
+
+
+def test_a_period_is_told_in_every_form(
+    small: Small, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small.set_state(1, "DISABLED")
+    run(capsys, small.argv("scan"))
+    small.set_state(1, "ENABLED")
+    run(capsys, small.argv("poll"))
+    now = datetime.now(UTC)
+    period = f"{now - timedelta(days=1):%Y-%m-%d}/{now + timedelta(days=1):%Y-%m-%d}"
+    code, out, _ = run(capsys, small.argv("report", "--period", period, "--as", "html,json,csv"))
+    assert (code, out.splitlines()) == (0, [f"wrote cmek-period.{kind}" for kind in ("html", "json", "csv")])
+    told = json.loads((tmp_path / "cmek-period.json").read_text())
+    jsonschema.Draft202012Validator(period_json.schema()).validate(told)
+    assert told["verdict"].startswith("Observed 0.")
+    assert "in 1 incident" in told["verdict"]
+    assert [one["ending"] for one in told["incidents"]] == ["repaired"]
+    assert [one["complete_sweeps"] for one in told["buckets"]] == [1]
+    page = (tmp_path / "cmek-period.html").read_text()
+    assert "acme/us-east1/tpuf/main version 1" in page
+    assert "All polls were made outside of the daemon" in page
+    rows = list(csv.DictReader((tmp_path / "cmek-period.csv").open(newline="")))
+    assert [row["rule"] for row in rows if row["what"] == "finding"] == ["data-unreadable"]
+    code, out, _ = run(capsys, small.argv("report", "--period", period, "--as", "csv", "-o", "-"))
+    assert (code, out.startswith("what,incident,finding")) == (0, True)
+
+
+def test_of_a_ledger_without_a_judgement_no_period_is_told(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, small.argv("report", "--period", "2026-10-01/2026-12-31"))
+    assert (code, out) == (2, "")
+    assert err.splitlines() == ["error: there is no judgement yet", "hint: run `cmek-auditor scan` first"]
+
+
+def test_the_report_tells_the_last_scans_and_how_long_what_is_over_stood(
+    small: Small, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    small.set_state(1, "DISABLED")
+    run(capsys, small.argv("scan"))
+    one = ["--output", str(tmp_path / "r.html")]
+    run(capsys, small.argv("report", *one))
+    page = (tmp_path / "r.html").read_text()
+    assert "There are not two scans yet to compare." in page
+    assert "first seen 20" in page
+    small.set_state(1, "ENABLED")
+    run(capsys, small.argv("scan"))
+    run(capsys, small.argv("report", *one))
+    page = (tmp_path / "r.html").read_text()
+    assert "bytes that could not be read, at most 1.0 kB" in page
+    assert re.search(r"over after \d+ s, first seen 20\d\d-", page)

@@ -60,6 +60,8 @@ def chronicle(connection: Connection, period: Stretch, asked: datetime) -> Chron
         for one in journal.of_kinds(connection, _KINDS, 0, end):
             _take(fold, one)
         following = journal.first_of(connection, "poll_made", after=end)
+        for _ in journal.of_kinds(connection, ("poll_made",), end, events):
+            pass  # by its moment alone each of them is left out: it has to be what was kept
     fold.close(journal.moment(following.at) if following is not None else None)
     if following is not None:
         for one in journal.of_kinds(connection, _OF_KEYS, following.seq - 1, history.end_of(connection, following.seq)):

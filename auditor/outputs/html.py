@@ -36,13 +36,14 @@ def render(
     *,
     found: Found,
     difference: Difference | str = NOTHING_BEFORE,
-    scans: Sequence[Scanned] = (),
+    scans: Sequence[Scanned] | str = (),
     linked: bool = False,
 ) -> str:
     """Render the report: HTML that needs no network and no script, at most a few megabytes at any fleet's size.
 
     `found`: what the rules found, and of which frameworks' controls to tell. `difference`: from an earlier judgement,
-    or why there is none. `scans`: the last ones. `linked`: it is shown beside the other pages, and leads to them.
+    or why there is none. `scans`: the last ones, or why they are not told. `linked`: it is shown beside the other
+    pages, and leads to them.
     """
     page = view(judgement, rows, rules, manifest, made, changes=changes(difference), found=found)
     shown = {"page": page, "trend": trend.view(scans), "style": report_style(), "linked": linked}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -36,6 +37,7 @@ from tests.hostile import NAMES
 from tests.outputs.test_hostile import Tags
 from tests.periods import MINUTE, between
 
+ROOT = Path(__file__).parents[2]
 DAY = timedelta(days=1)
 BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
 OCTOBER = Stretch(BEGIN, BEGIN + 31 * DAY)
@@ -127,6 +129,7 @@ def test_how_much_was_observed_is_said_before_what_was_found() -> None:
         "encryption kept data from being read in 1 incident, for 1 d in the longest, 1,006 objects (3.7 GB) at most at "
         "a time; none of them is open."
     )
+    assert period_words.verdict(a_chronicle(an_incident())) in (ROOT / "README.md").read_text()
     assert period_words.verdict(a_chronicle()) == (
         "Observed 99.94 % of the period: polled 44,612 of 44,640 minutes, longest blind 7 min. In what was observed "
         "nothing was found that encryption kept from being read."
@@ -334,20 +337,30 @@ def test_a_period_is_told_by_its_dates_and_else_by_its_times() -> None:
     assert period_words.of_period(Stretch(BEGIN, BEGIN + MINUTE)) == "2026-10-01 00:00 UTC to 2026-10-01 00:01 UTC"
 
 
-def scans(*sizes: int | None) -> Iterator[Scanned]:
+def scans(*sizes: int | None, unknown: int = 0) -> Iterator[Scanned]:
     for place, size in enumerate(sizes):
-        yield Scanned(NOW + place * DAY, Much(size, size, 3), Much(1, 10, 1))
+        yield Scanned(NOW + place * DAY, Much(size, size, 3), Much(unknown, unknown, 1 if unknown else 0))
 
 
 def test_the_trend_has_a_column_for_each_scan_with_something_and_a_row_for_each() -> None:
     told = trend.view(list(scans(0, 50, 100, 1)))
-    assert (told.unit, told.most) == ("bytes", "100 B")
-    assert [height for _, _, height in told.columns] == [50, 100, 2]
-    assert [x for x, _, _ in told.columns] == [25, 50, 75]
-    assert told.rows[1] == ("2026-11-25 12:00 UTC", "50", "50 B", "10 B")
+    assert (told.unit, told.most, told.most_unknown) == ("bytes", "100 B", "")
+    assert [(one.x, one.y, one.height) for one in told.columns] == [(25, 50, 50), (50, 0, 100), (75, 98, 2)]
+    assert told.rows[1] == ("2026-11-25 12:00 UTC", "50", "50 B", "0 B")
+
+
+def test_what_was_not_known_stands_on_what_could_not_be_read() -> None:
+    told = trend.view(list(scans(0, 50, unknown=50)))
+    assert (told.most, told.most_unknown) == ("50 B", "50 B")
+    assert [(one.readability, one.y, one.height) for one in told.columns] == [
+        ("unknown", 50, 50),
+        ("unreadable", 50, 50),
+        ("unknown", 0, 50),
+    ]
 
 
 def test_where_nobody_tells_bytes_the_trend_is_one_of_namespaces() -> None:
     told = trend.view(list(scans(5, None)))
     assert (told.unit, told.most, len(told.columns)) == ("namespaces", "3", 2)
     assert trend.view([]).rows == ()
+    assert trend.view("the chain breaks").nothing == "the chain breaks"

@@ -258,7 +258,7 @@ def check_course(told: Chronicle, history: list[Told], seen: set[datetime]) -> N
             assert can.or_more(point.stopped) == can
 
 
-@settings(max_examples=20)
+@settings(max_examples=15)
 @given(STEPS, st.integers(0, 42))
 def test_it_is_what_all_judgements_say(tmp_path_factory: pytest.TempPathFactory, steps: list[Step], start: int) -> None:
     # The first poll of a daemon is one of all keys.

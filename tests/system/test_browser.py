@@ -11,6 +11,7 @@ import pytest
 from auditor import cli
 from tests.clouds import GOOGLE_KEY
 from tests.small import a_small_cloud
+from tests.system.chromium import a_browser
 from tests.system.conftest import tool
 
 BROWSER = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage")
@@ -29,6 +30,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert cli._run(small.argv("scan", "-q")) == 1  # noqa: SLF001 - the command without the end of the process
         page = folder / "report.html"
         assert cli._run(small.argv("report", "--output", str(page))) == 0  # noqa: SLF001 - as above
+        small.set_state(1, "ENABLED")
+        assert cli._run(small.argv("poll", "-q")) == 1  # noqa: SLF001 - as above
+        # It ends tomorrow, and began long before the ledger did: the page shows both.
+        now = datetime.now(UTC)
+        period = f"{now - timedelta(days=60):%Y-%m-%d}/{now + timedelta(days=1):%Y-%m-%d}"
+        argv = small.argv("report", "--period", period, "--output", str(folder / "period.html"))
+        assert cli._run(argv) == 0  # noqa: SLF001 - as above
         yield page
 
 
@@ -39,28 +47,34 @@ def browse(*arguments: str) -> str:
     return done.stdout
 
 
-def test_it_asks_nobody_for_anything(report: Path) -> None:
-    log = report.with_name("net.json")
-    browse(f"--log-net-log={log}", "--virtual-time-budget=2000", "--dump-dom", report.as_uri())
+PAGES = {"report": 14, "period": 11}
+"""Page -> its sections."""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_it_asks_nobody_for_anything(report: Path, name: str) -> None:
+    page, log = report.with_stem(name), report.with_name(f"net-{name}.json")
+    browse(f"--log-net-log={log}", "--virtual-time-budget=2000", "--dump-dom", page.as_uri())
     text = log.read_text()
     told = json.loads(text if text.rstrip().endswith("}") else text.rstrip().rstrip(",") + "]}")
     asked = {one.get("params", {}).get("url", "") for one in told["events"]}
     from_page = {url for url in asked if url.startswith("http") and "google" not in url and "gvt1" not in url}
     assert from_page == set()
-    assert "<script" not in report.read_text()
+    assert "<script" not in page.read_text()
 
 
 @pytest.mark.parametrize("width", [400, 1400])
-def test_it_is_never_wider_than_the_window(report: Path, width: int) -> None:
-    frame = report.with_name(f"frame-{width}.html")
+@pytest.mark.parametrize("name", PAGES)
+def test_it_is_never_wider_than_the_window(report: Path, name: str, width: int) -> None:
+    frame = report.with_name(f"frame-{name}-{width}.html")
     frame.write_text(
-        f'<iframe id=f src="{report.name}" style="width:{width}px;height:900px;border:0"></iframe>'
+        f'<iframe id=f src="{name}.html" style="width:{width}px;height:900px;border:0"></iframe>'
         "<script>f.onload=()=>{const d=f.contentDocument.documentElement;"
         "document.title=d.scrollWidth+'/'+d.clientWidth+'/'+d.querySelectorAll('h2').length}</script>"
     )
     told = browse("--allow-file-access-from-files", "--virtual-time-budget=3000", "--dump-dom", frame.as_uri())
     wide, window, headings = map(int, told.partition("<title>")[2].partition("</title>")[0].split("/"))
-    assert (wide, headings) == (window, 13)
+    assert (wide, headings) == (window, PAGES[name])
 
 
 def test_on_a_phone_all_of_the_deadlines_is_seen_without_scrolling_sideways(report: Path) -> None:
@@ -104,8 +118,27 @@ def test_no_date_is_broken(report: Path, width: int) -> None:
     assert (dates >= 10, broken) == (True, 0)
 
 
-def test_it_prints(report: Path) -> None:
-    paper = report.with_name("report.pdf")
-    browse(f"--print-to-pdf={paper}", report.as_uri())
+@pytest.mark.parametrize("name", PAGES)
+def test_it_prints(report: Path, name: str) -> None:
+    paper = report.with_name(f"{name}.pdf")
+    browse(f"--print-to-pdf={paper}", report.with_stem(name).as_uri())
     assert paper.read_bytes().startswith(b"%PDF")
     assert paper.stat().st_size > 20_000
+
+
+def test_a_period_can_be_read_by_everybody_in_the_dark_and_in_the_light(report: Path) -> None:
+    with a_browser(report.with_name("profile")) as browser:
+        for width in (1280, 420):
+            with browser.open(report.with_stem("period").as_uri(), width) as page:
+                for scheme in ("light", "dark"):
+                    given = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+                    browser.call("Emulation.setEmulatedMedia", given, page.session)
+                    assert page.violations() == []
+                    ink = page.evaluate("getComputedStyle(document.body).color")
+                    assert (ink == "rgb(22, 32, 43)") is (scheme == "light")
+                hatched = page.evaluate("document.querySelectorAll('.observed .blind').length")
+                drawn = page.evaluate(
+                    "[...document.querySelectorAll('.lines-of-time .r-unreadable')]"
+                    ".map(one => one.getBoundingClientRect().width)"
+                )
+                assert (hatched > 0, len(drawn), min(drawn) > 0.5) == (True, 1, True)
