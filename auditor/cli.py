@@ -227,6 +227,11 @@ def report(
     if bundle:
         if tenant is not None:
             raise UsageError("a bundle has everything of everybody", "give a tenant `report --view tenant NAME`")
+        if period is not None or framework:
+            named = "--period" if period is not None else "--framework"
+            raise UsageError(
+                f"{named} and --bundle go not together", "leave it away: a bundle is of what is now, whole"
+            )
         if kinds is not None:
             raise UsageError("--as and --bundle go not together", "leave --as away: a bundle has every kind")
         if sign_with is None:
@@ -246,8 +251,8 @@ def report(
     if framework and not named:
         raise UsageError("--framework names none", "name one, as nist-800-53-r5, or leave it out for all")
     if period is not None:
-        if tenant is not None or named or bundle:
-            hint = "leave --view, --framework and --bundle away"
+        if tenant is not None or named:
+            hint = "leave --view and --framework away"
             raise UsageError("--period tells of all there is, and of no controls", hint)
         return render_period(config, period, asked, output, quiet=quiet, verbose=verbose)
     return render_report(config, asked, output, named, tenant=tenant, quiet=quiet, verbose=verbose)

@@ -160,7 +160,7 @@ def _write_tree(chain: Chain, until: int, shown: _Numbers, given: dict[int, Head
 
 
 def _gather(assembly: Assembly, config: Config, judgement: Judgement, shown: _Numbers, folder: Path) -> None:
-    chain, rows = assembly.ledger.chain(), assembly.rows(judgement)
+    chain = assembly.ledger.chain()
     changes: list[JudgedFrom] = []
     with (folder / EVENTS).open("wb") as file:
         for one in chain.events(shown.events):
@@ -177,8 +177,8 @@ def _gather(assembly: Assembly, config: Config, judgement: Judgement, shown: _Nu
             for each in known.evidence if known is not None else ():
                 calls[each.request_id is None] += 1
     readings = Readings(len(shown.readings), *calls)
-    page = content_of(assembly, judgement, made=judgement.now).html()
-    _text(folder / "report.html", lambda out: out.write(page))
+    content = content_of(assembly, judgement, made=judgement.now)
+    _text(folder / "report.html", lambda out: out.write(content.html()))
     _text(folder / "findings.csv", lambda out: tabular.write_findings(judgement, out))
     _text(folder / "gaps.csv", lambda out: tabular.write_gaps(judgement, out))
     _text(folder / "waivers.json", lambda out: _json([scan_json.waiver(one) for one in judgement.waivers], out))
@@ -190,13 +190,21 @@ def _gather(assembly: Assembly, config: Config, judgement: Judgement, shown: _Nu
         (folder / "scan.json.gz").open("wb") as file,
         gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed,
         TextIOWrapper(cast("BinaryIO", packed), encoding="utf-8", newline="") as out,
-        dependencies_parquet.copying(rows, folder / "dependencies.parquet") as copied,
+        dependencies_parquet.copying(content.rows, folder / "dependencies.parquet") as copied,
     ):
-        scan_json.write(judgement, copied, out)
+        scan_json.write(judgement, copied, out, content.found.frameworks)
 
 
 def _judged_from(number: int, at: datetime, context: KeptContext) -> JudgedFrom:
-    return JudgedFrom(number, at, context.version, context.rules_version, context.config_digest, context.identity)
+    return JudgedFrom(
+        number,
+        at,
+        context.version,
+        context.rules_version,
+        context.config_digest,
+        context.config_file_digest,
+        context.identity,
+    )
 
 
 def _settings(config: Config, judgement: Judgement) -> dict[str, Any]:

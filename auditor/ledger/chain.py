@@ -41,6 +41,7 @@ class _Judge(msgspec.Struct, frozen=True):
     identity: tuple[str, ...]
     config_digest: str
     rules_version: str
+    config_file_digest: str | None = None
 
 
 class Chain:

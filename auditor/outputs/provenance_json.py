@@ -28,6 +28,7 @@ class JudgedFrom:
     version: str
     rules_version: str
     config_digest: str
+    config_file_digest: str | None
     identity: tuple[str, ...]
 
 
@@ -55,6 +56,7 @@ def write(judgement: Judgement, changes: Iterable[JudgedFrom], readings: Reading
         "version": run.version,
         "rules_version": run.rules_version,
         "config_digest": run.config_digest,
+        "config_file_digest": run.config_file_digest,
         "judged_from": [_change(one) for one in changes],
         "buckets": [_windows(scan_json.bucket(one)) for one in coverage.buckets],
         "buckets_not_configured": coverage.buckets_not_configured,
@@ -85,6 +87,7 @@ def _change(one: JudgedFrom) -> dict[str, Any]:
         "version": one.version,
         "rules_version": one.rules_version,
         "config_digest": one.config_digest,
+        "config_file_digest": one.config_file_digest,
         "identities": list(one.identity),
     }
 

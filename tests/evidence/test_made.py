@@ -228,6 +228,7 @@ def test_every_setting_of_the_example_is_told_or_kept_back() -> None:
 
 def test_the_table_says_what_the_json_says(second: dict[str, bytes]) -> None:
     told = json.loads(gzip.decompress(second["scan.json.gz"]))
+    assert told["controls"], "as a report of the same judgement has it"
     Draft202012Validator(scan_json.schema()).validate(told)
     table = pq.read_table(io.BytesIO(second["dependencies.parquet"])).to_pylist()
     moments = ("final_at", "oldest", "newest")
@@ -258,11 +259,12 @@ def test_readings_and_events_are_those_of_the_ledger(operated: Operated, second:
     assert json.loads(reading["body"])["gcp"]["evidence"][0]["answer_digest"]
 
 
-def test_provenance_fits_its_schema_and_says_what_nobody_knows(second: dict[str, bytes]) -> None:
+def test_provenance_fits_its_schema_and_says_what_nobody_knows(operated: Operated, second: dict[str, bytes]) -> None:
     told = json.loads(second["provenance.json"])
     Draft202012Validator(provenance_json.schema()).validate(told)
     assert told["buckets"][0]["sweep_started"] <= told["buckets"][0]["sweep_ended"]
     assert told["judged_from"][0]["config_digest"] == told["config_digest"]
+    assert told["config_file_digest"] == hashlib.sha256(operated.small.config.read_bytes()).hexdigest()
     assert "who changed the config" in told["not_known"][0]
     assert told["key_readings"]["keys"] == 1
     assert told["key_readings"]["calls_with_request_id"] + told["key_readings"]["calls_without"] > 0
@@ -326,6 +328,9 @@ def test_wrong_usage_is_none_of_the_bundles_faults(operated: Operated, capsys: p
         (("--bundle",), "--bundle needs --sign-with"),
         (("--sign-with", "x.pem"), "--sign-with is of --bundle"),
         (("--bundle", "--as", "html", "--sign-with", "x.pem"), "--as and --bundle"),
+        (("--bundle", "--period", "2026-10-01/2026-12-31", "--sign-with", "x.pem"), "--period and --bundle"),
+        (("--bundle", "--framework", "nist-800-53-r5", "--sign-with", "x.pem"), "--framework and --bundle"),
+        (("--bundle", "--view", "tenant", "acme", "--sign-with", "x.pem"), "everything of everybody"),
         (("--bundle", "--sign-with", str(operated.folder / "operator.pem"), "-o", "-"), "standard output is none"),
     ):
         capsys.readouterr()
