@@ -228,10 +228,8 @@ def report(
         if tenant is not None:
             raise UsageError("a bundle has everything of everybody", "give a tenant `report --view tenant NAME`")
         if period is not None or framework:
-            named = "--period" if period is not None else "--framework"
-            raise UsageError(
-                f"{named} and --bundle go not together", "leave it away: a bundle is of what is now, whole"
-            )
+            what = "--period" if period is not None else "--framework"
+            raise UsageError(f"{what} and --bundle go not together", "leave it away: a bundle is of what is now, whole")
         if kinds is not None:
             raise UsageError("--as and --bundle go not together", "leave --as away: a bundle has every kind")
         if sign_with is None:
