@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
 from auditor.findings import Readability
+from auditor.moments import day, minute
 from auditor.outputs import words
 from auditor.questions.period.answer import Chronicle, Ending, Incident, Much, Polls, Span, repairs
 from auditor.questions.period.stretches import NOTHING, Stretch
@@ -40,7 +41,7 @@ def percent(share: float) -> str:
 def of_period(one: Stretch) -> str:
     """A period as it is asked for: whole days by their dates, the last one included."""
     if all(moment.time() == time() for moment in (one.begin, one.end)):
-        return f"{one.begin:%Y-%m-%d} to {one.end - _DAY:%Y-%m-%d}"
+        return f"{day(one.begin)} to {day(one.end - _DAY)}"
     return f"{words.instant(one.begin)} to {words.instant(one.end)}"
 
 
@@ -178,7 +179,7 @@ def repaired(some: tuple[Incident, ...]) -> str:
 
 def moment(at: datetime) -> str:
     """A moment to the minute in few words; UTC stands beside it once."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}"
+    return minute(at.astimezone(UTC)).removesuffix(" UTC")
 
 
 def tied(text: str) -> str:

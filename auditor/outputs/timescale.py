@@ -43,8 +43,8 @@ class Scale:
         for months in _MONTHS:
             found = tuple(self._firsts(months))
             if len(found) <= _MARKS:
-                form = "%b %Y" if months < _A_YEAR else "%Y"
-                return tuple((self.place(at), f"{at:{form}}") for at in found)
+                form = "%b " if months < _A_YEAR else ""
+                return tuple((self.place(at), f"{at:{form}}{at.year:04}" if form else f"{at.year:04}") for at in found)
         return ()
 
     def _multiples(self, step: timedelta) -> Iterator[datetime]:

@@ -4,6 +4,7 @@ import json
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -268,6 +269,14 @@ def use(assembly: Assembly) -> tuple[Use, tuple[str, ...]]:
     return found.use, found.reasons
 
 
+def judged_at(small: Small, clock: Clock) -> datetime:
+    """The moment of the newest judgement: by now the clock may show another minute, or day."""
+    with closing(assemble(load(small.config), clock, asking=False)) as assembly:
+        judgement = assembly.ledger.judgement()
+        assert judgement is not None
+        return judgement.now
+
+
 def told(capsys: pytest.CaptureFixture[str], small: Small, *argv: str) -> tuple[int, str]:
     code = cli._run([argv[0], "--config", str(small.config), *argv[1:]])  # noqa: SLF001 - without the end of the process
     out, err = capsys.readouterr()
@@ -417,7 +426,7 @@ def test_a_key_of_which_nothing_is_proven_ends_with_3_and_says_what_to_do_next(
 ) -> None:
     monkeypatch.setattr("auditor.commands.assemble", partial(assemble, clock=clock))
     told(capsys, small, "scan", "-q")
-    settled = clock() + days(1)
+    settled = judged_at(small, clock) + days(1)
     code, out = told(capsys, small, "retire", SHORT)
     assert (code, f"scan after {settled:%Y-%m-%d %H:%M} UTC, see below" in out) == (3, True), out
     assert told(capsys, small, "retire")[0] == 0, "of all keys there is always one that is not proven"
@@ -561,16 +570,24 @@ def test_a_sweep_by_a_clock_that_was_hours_ahead_proves_no_more_than_it_saw(smal
     assert any(one.startswith("gs://data: its objects were looked at from ") for one in reasons)
 
 
-def test_data_that_names_the_key_by_the_number_of_its_project_keeps_it(small: Small, clock: Clock) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_data_that_names_the_key_by_the_number_of_its_project_keeps_it(
+    small: Small, clock: Clock, *, known: bool
+) -> None:
     store = small.cloud.store
     store.buckets["data"].objects = [one for one in store.buckets["data"].objects if "/old/" not in one.name]
     by_number = GOOGLE_KEY.replace("acme", str(store.projects["acme"]), 1)
     store.put("data", "acme/old/by-number", key=by_number, version=1)
+    if not known:
+        store.deny("cloudkms.cryptoKeys.get", by_number)
     assembly = watched(small, clock)
-    kind, reasons = use(assembly)
+    judgement = assembly.ledger.judgement()
+    assert judgement is not None
+    (one, _) = retiring(assembly.parts, judgement, KeyName(GOOGLE_KEY)).candidates
     assembly.close()
-    told = f"data names the key {by_number}, which may be this one by the other name of its project"
-    assert (kind, told in reasons) == (Use.NOT_PROVEN, True)
+    which = "is" if known else "may be"
+    told = f"data names the key {by_number}, which {which} this one by the other name of its project"
+    assert (one.standing.use, told in one.standing.reasons) == (Use.NOT_PROVEN, True)
 
 
 def test_where_no_key_is_known_that_is_no_proof_that_there_is_none(
@@ -714,9 +731,9 @@ def test_what_is_proven_unused_is_a_finding_until_it_is_on_its_way_out(small: Sm
     assert told.startswith(f"nothing is under version 1 of key {GOOGLE_KEY}, and everything was seen since ")
     assert told.endswith("; $0.06 a month by list price")
     small.set_state(1, "DISABLED")
-    scan.poll(assembly.parts, NoProgress())
+    seen = scan.poll(assembly.parts, NoProgress()).now
     (told,) = retirable(assembly)
-    assert f"; disabled, and to be left so until {clock() + QUARANTINE:%Y-%m-%d}" in told
+    assert f"; disabled, and to be left so until {seen + QUARANTINE:%Y-%m-%d}" in told
     assert not any(word in told for word in ("gcloud", "destroy"))
     small.set_state(1, "DESTROY_SCHEDULED")
     scan.poll(assembly.parts, NoProgress())
