@@ -263,7 +263,7 @@ class RegistryStore:
 
     def parted(self, digest: str) -> frozenset[KeyName]:
         """Every key of which the config says two tenants, by several of its names."""
-        return frozenset(KeyName(one) for one in self._note(digest)["parted"]) if digest else frozenset()
+        return frozenset(map(KeyName, self._note(digest).get("parted", ()))) if digest else frozenset()
 
     def shared(self, digest: str) -> frozenset[KeyName]:
         """Every key that registries name for several tenants."""
@@ -445,7 +445,8 @@ def _is_plain(proof: Path) -> bool:
 
 
 def _of_keys(note: Mapping[str, Any]) -> OfKeys:
-    return OfKeys(note["tenants"], {key: Labels(*one) for key, *one in note["labels"]}, note["ones"])
+    # What an older version put together knows of no other names.
+    return OfKeys(note["tenants"], {key: Labels(*one) for key, *one in note["labels"]}, note.get("ones", {}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import pytest
 from auditor import cli
 from auditor.config import load
 from auditor.findings import Finding, Severity, Status, Verdict
+from auditor.inventory import notes
 from auditor.model import Gap, GcpKey, KeyName, Reason
 from auditor.ownership import registering
 from auditor.ownership.said import Parted, Said, parted, revoked
@@ -289,6 +290,22 @@ def test_who_answers_for_data_is_said_of_a_key_by_any_name(small: Small) -> None
     small.set_state(1, "DISABLED")
     (one,) = (each for each in judged(small).findings if each.rule == "data-unreadable")
     assert (one.extent.owners, one.extent.teams) == (("keys@acme.example",), ("key desk",))
+
+
+def test_what_an_older_version_put_together_is_read_still(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    said(small, "acme/old,,acme", "acme/new,,acme")
+    judged(small)
+    (path,) = small.config.parent.glob("state/registry/all-*/registry.json")
+    told = notes.read(path)
+    notes.write(path, {name: one for name, one in told.items() if name not in {"ones", "parted"}})
+    for placed in path.parent.glob("placed-*"):
+        placed.unlink()
+    assert cli._run([*small.argv("impact"), GOOGLE_KEY, "--namespaces"]) == 1  # noqa: SLF001 - without the end of the process
+    assert "acme/old,acme" in capsys.readouterr().out
+    with contextlib.closing(assemble(load(small.config), asking=False)) as assembly:
+        judgement = assembly.ledger.judgement()
+        assert judgement is not None
+        assert assembly.parts.registry.parted(judgement.registered.digest) == frozenset()
 
 
 def test_a_key_that_is_called_as_another_tenants_is_named_to_its_own(tmp_path: Path) -> None:
