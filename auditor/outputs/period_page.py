@@ -180,7 +180,7 @@ def view(one: Chronicle, made: datetime, version: str) -> PeriodPage:
         notes=tuple(map(period_words.tied, period_words.notes(one))),
         share=period_words.percent(one.share) if one.share is not None else words.NOT_KNOWN,
         polled=period_words.tied(period_words.polled(one)),
-        incidents=words.number(len(stopped)) if one.polls.observed else words.NOT_KNOWN,
+        incidents=words.number(len(stopped)) if one.polls.observed or stopped else words.NOT_KNOWN,
         worst=f"{words.counted(one.worst.objects, 'object')} at most at a time" if one.polls.observed else "",
         worst_size=words.size(one.worst.size) if one.polls.observed else "",
         repaired=_repaired(stopped),

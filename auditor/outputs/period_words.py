@@ -84,20 +84,19 @@ def observed(one: Chronicle) -> str:
 
 
 def found(one: Chronicle) -> str:
-    """What was found in what was observed; empty where that is nothing."""
-    if not one.polls.observed:
-        return ""
-    stopped = one.stopped
+    """What was found in what was observed; empty where that is nothing, and nothing stood from before."""
+    stopped, is_seen = one.stopped, bool(one.polls.observed)
     if not stopped:
-        return "In what was observed nothing was found that encryption kept from being read."
+        return "In what was observed nothing was found that encryption kept from being read." if is_seen else ""
+    where = "In what was observed" if is_seen else "By what was told last"
     causes = words.counted(len(stopped), "incident")
     longest = at_most(max(each.stopped_in_period for each in stopped))
+    much = f", {words.counted(one.worst.objects, 'object')} ({words.size(one.worst.size)}) at most at a time"
     left = sum(each.ending is Ending.OPEN for each in stopped)
     last = f"{left:,} of them {'is' if left == 1 else 'are'} not repaired" if left else "none of them is open"
-    much = f"{words.counted(one.worst.objects, 'object')} ({words.size(one.worst.size)})"
     return (
-        f"In what was observed encryption kept data from being read in {causes}, for {longest} in the longest, "
-        f"{much} at most at a time; {last}."
+        f"{where} encryption kept data from being read in {causes}, for {longest} in the longest"
+        f"{much if is_seen else ''}; {last}."
     )
 
 

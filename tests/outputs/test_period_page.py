@@ -160,6 +160,16 @@ def test_where_nobody_looked_nothing_is_said_to_be_well(told: Chronicle, said: s
     assert 'class="first t-unknown"' in page
 
 
+def test_what_stood_from_before_is_told_though_nobody_looked() -> None:
+    stands = an_incident(a_span(ended=None, ending=Ending.OPEN))
+    told = nothing_seen(a_chronicle(stands))
+    assert period_words.verdict(told) == (
+        "Observed 0 % of the period: what could be read in it is not known. By what was told last encryption kept data "
+        "from being read in 1 incident, for 1 d in the longest; 1 of them is not repaired."
+    )
+    assert '<p class="big">1</p><p class="quiet">incidents</p>' in page_of(told)
+
+
 def test_the_tone_is_fine_only_where_all_was_observed() -> None:
     def tone(told: Chronicle) -> str:
         return period_page.view(told, NOW, "0").tone
