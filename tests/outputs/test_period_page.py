@@ -69,7 +69,7 @@ def a_span(name: str = "a key", **more: object) -> Span:
         "turned_back": False,
         **more,
     }
-    return Span(**facts)  # type: ignore[arg-type]
+    return Span(**facts)  # type: ignore[arg-type]  # whatever a case sets
 
 
 def an_incident(*spans: Span) -> Incident:
@@ -100,7 +100,7 @@ def a_chronicle(
         judges=(Judge(BEGIN, name, name, "c" * 64),),
         set_back=(),
     )
-    return replace(told, **more)  # type: ignore[arg-type]
+    return replace(told, **more)  # type: ignore[arg-type]  # as above
 
 
 def page_of(told: Chronicle) -> str:
@@ -229,7 +229,7 @@ NOTES = {
 
 @pytest.mark.parametrize(("more", "said"), NOTES.values(), ids=NOTES)
 def test_what_has_to_be_known_to_read_the_numbers_is_said(more: dict[str, object], said: str) -> None:
-    told = a_chronicle(**more)  # type: ignore[arg-type]
+    told = a_chronicle(**more)  # type: ignore[arg-type]  # as above
     assert any(said in note for note in period_words.notes(told)), list(period_words.notes(told))
     assert said in page_of(told).replace("\N{NO-BREAK SPACE}", " ")
 
@@ -306,7 +306,7 @@ def test_names_do_no_harm_in_any_form(name: str) -> None:
     assert "script" not in told.tags
     assert "\x1b" not in text
     assert "\u202e" not in text
-    assert json_of(hostile(name))["buckets"][0]["bucket"] == name  # type: ignore[index]
+    assert json_of(hostile(name))["buckets"][0]["bucket"] == name  # type: ignore[index]  # JSON
     cells = [cell for row in rows_of(hostile(name)) for cell in row.values()]
     assert any(name in cell for cell in cells)
     assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) for cell in cells)
