@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
+import msgspec
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
@@ -135,6 +136,7 @@ class KeptContext:
 
 
 _ADAPTERS: Final[dict[type[Any], TypeAdapter[Any]]] = {}
+_GLANCES: Final[dict[type[Any], msgspec.json.Decoder[Any]]] = {}
 
 
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
@@ -176,6 +178,21 @@ def load(kind: type[T], text: str) -> T:
             f"a {kind.__name__} in the ledger cannot be read ({error.error_count()} faults)",
             "the ledger was changed or belongs to another version; restore it from a copy",
         ) from None
+    return value
+
+
+def glance(kind: type[T], text: str) -> T:
+    """Read a part of a value back, as `load` does and many times as fast: for whoever reads half a million of them.
+
+    Raises:
+        LedgerError: the text is not such a value.
+    """
+    if kind not in _GLANCES:
+        _GLANCES[kind] = msgspec.json.Decoder(kind)
+    try:
+        value: T = _GLANCES[kind].decode(text)
+    except msgspec.MsgspecError:
+        return load(kind, text)
     return value
 
 

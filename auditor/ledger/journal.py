@@ -1,8 +1,6 @@
 """The chain of events and the state that they add up to."""
 
 from collections.abc import Collection, Generator, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final, Self, TypeVar
 
@@ -65,7 +63,7 @@ class Journal:
         """Append one event."""
         one = Event(self._seq + 1, at.isoformat(), kind, subject, body, self._head)
         self._seq, self._head = one.seq, one.hash
-        self._rows.append({**asdict(one), "hash": self._head})
+        self._rows.append({**one._asdict(), "hash": self._head})
         self._effects.add(kind, subject, body, facts)
 
 
@@ -183,11 +181,13 @@ def moment(text: str) -> datetime:
     Raises:
         LedgerError: it does not say so.
     """
-    with suppress(ValueError):
+    try:
         found = datetime.fromisoformat(text)
-        if found.tzinfo is not None:
-            return found
-    raise LedgerError("the ledger holds an event without a date", DAMAGED)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise LedgerError("the ledger holds an event without a date", DAMAGED)
+    return found
 
 
 def bodies(connection: Connection, kind: str) -> Iterator[str]:

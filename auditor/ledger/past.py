@@ -102,9 +102,9 @@ class Recent:
             for one in some:
                 match one.kind:
                     case "context_changed":
-                        self._scans.swept(codec.load(SweepsTold, one.body).sweeps)
+                        self._scans.swept(codec.glance(SweepsTold, one.body).sweeps)
                     case "assessment_changed":
-                        self._scans.data(codec.member(one.subject), codec.load(AssessedTold, one.body))
+                        self._scans.data(codec.member(one.subject), codec.glance(AssessedTold, one.body))
                     case _:
                         self._scans.data(codec.member(one.subject), None)
             self._scans.judged(journal.moment(at))
@@ -119,17 +119,17 @@ def _last_before(connection: Connection, end: datetime) -> int | None:
 def _take(fold: Fold, one: Event) -> None:
     match one.kind:
         case "poll_made":
-            fold.poll(journal.moment(one.at), codec.load(PollTold, one.body))
+            fold.poll(journal.moment(one.at), codec.glance(PollTold, one.body))
         case "context_changed":
-            fold.context(codec.load(ContextTold, one.body))
+            fold.context(codec.glance(ContextTold, one.body))
         case "key_changed":
-            fold.key(one.subject, codec.load(KeyTold, one.body))
+            fold.key(one.subject, codec.glance(KeyTold, one.body))
         case "assessment_changed":
-            fold.data(codec.member(one.subject), codec.load(AssessedTold, one.body))
+            fold.data(codec.member(one.subject), codec.glance(AssessedTold, one.body))
         case "assessment_gone":
             fold.data(codec.member(one.subject), None)
         case "finding_opened" | "finding_changed":
-            fold.finding(one.subject, codec.load(FindingTold, one.body))
+            fold.finding(one.subject, codec.glance(FindingTold, one.body))
         case "finding_ended":
             fold.finding(one.subject, None)
         case "gap_opened":
@@ -137,4 +137,4 @@ def _take(fold: Fold, one: Event) -> None:
         case "gap_closed":
             fold.gap(one.subject, None)
         case _:
-            fold.swept(codec.load(SweepTold, one.body))
+            fold.swept(codec.glance(SweepTold, one.body))

@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from auditor.questions.period.answer import KeyWatch, Polls
 from auditor.questions.period.stretches import NOTHING, Stretch, Stretches
@@ -19,11 +19,12 @@ _LAST: Final = 5
 """Of so many polls the middle one counts."""
 _IN_TIME: Final = 1.5
 """A poll that comes after so many intervals at most has missed none."""
+_OUTSIDE: Final = (_ITS_MINUTE, _IN_TIME * _ITS_MINUTE)
+"""How long a poll outside of the daemon stands, and how long after it the next one has to come."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """A poll of all keys in which at least one of them told something."""
+class _Look(NamedTuple):
+    """A poll, and how long it stands."""
 
     at: datetime
     promise: timedelta
@@ -76,6 +77,8 @@ class Looking:
         """When all keys were asked last, whatever they told."""
         self._stated: defaultdict[str, deque[timedelta]] = defaultdict(lambda: deque(maxlen=_LAST))
         """By each config: the intervals that its last polls told."""
+        self._by_config: dict[str, tuple[timedelta, timedelta]] = {}
+        """What they come to."""
         self._promised: tuple[timedelta, timedelta] | None = None
         """The shortest and the longest of all that was promised in the period."""
         self._counts = {"whole": 0, "few": 0, "silent": 0}
@@ -188,17 +191,22 @@ class Looking:
         if self._newest is not None and is_set_back(self._newest.at, at):
             # How long what was seen before stands from now on nobody knows.
             self._last = self._last_promised = None
-        promise = _ITS_MINUTE
-        if interval is not None:
-            stated = self._stated[config]
-            if whole:
-                stated.append(interval)
-            promise = min(_AT_MOST, sorted(stated)[(len(stated) - 1) // 2]) if stated else interval
-            if self._is_in(at):
-                known = self._promised or (promise, promise)
-                self._promised = min(promise, known[0]), max(promise, known[1])
-        self._newest = _Look(at, promise, _IN_TIME * promise)
-        return promise
+        terms = _OUTSIDE if interval is None else self._terms(interval, config, whole=whole)
+        if interval is not None and self._is_in(at):
+            known = self._promised or (terms[0], terms[0])
+            self._promised = min(terms[0], known[0]), max(terms[0], known[1])
+        self._newest = _Look(at, *terms)
+        return terms[0]
+
+    def _terms(self, interval: timedelta, config: str, *, whole: bool) -> tuple[timedelta, timedelta]:
+        """How long a poll of the daemon stands, and how long after it the next one has to come."""
+        stated = self._stated[config]
+        # Where all told the same nothing changes by one more of them.
+        if config not in self._by_config or (whole and stated.count(interval) < _LAST):
+            stated.append(interval)
+            promise = min(_AT_MOST, sorted(stated)[(len(stated) - 1) // 2])
+            self._by_config[config] = promise, _IN_TIME * promise
+        return self._by_config[config]
 
     def _count(self, what: str, at: datetime) -> None:
         self._counts[what] += self._is_in(at)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from auditor.findings import Member, Readability, Severity, Status, Subject
 from auditor.questions.period.answer import SetBack
@@ -133,9 +133,8 @@ class FindingTold:
     succeeds: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """When a judgement was made."""
+class Moment(NamedTuple):
+    """When a judgement was made; a tuple, because a year has half a million."""
 
     now: datetime
     """As it says itself."""
@@ -155,7 +154,7 @@ class Clock:
 
     def at(self, now: datetime) -> Moment:
         """Take the next one."""
-        last, window = self._last, self._window
+        last = self._last
         if last is None:
             found = Moment(now, now, NOTHING)
         elif now < last.now:
@@ -163,8 +162,10 @@ class Clock:
                 self._set_back.append(SetBack(now, last.now - now))
             found = Moment(now, last.steady, last.counted)
         else:
-            counted = max(NOTHING, min(now, window.end) - max(last.now, window.begin))
-            found = Moment(now, last.steady + (now - last.now), last.counted + counted)
+            passed = now - last.now
+            is_whole = self._window.begin <= last.now and now <= self._window.end
+            counted = passed if is_whole else Stretch(last.now, now).within(self._window).length
+            found = Moment(now, last.steady + passed, last.counted + counted)
         self._last = found
         return found
 
