@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -601,6 +602,49 @@ def test_a_hostile_name_commands_no_terminal(bundle: Path) -> None:
     del files[READINGS]
     told = str(refusal(anew(bundle, {**files, "\x1b[31m\n" + "x" * 500: b""})))
     assert "\x1b" not in told
+
+
+def test_a_file_is_measured_as_it_is(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 10_000
+    (tmp_path / "x").write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    assert archive.measure(tmp_path / "x") == archive.Content(tmp_path / "x", len(content), digest, zlib.crc32(content))
+
+
+def test_what_nobody_could_read_is_not_written(tmp_path: Path) -> None:
+    files = {**LEDGER.files(), "report.html": b"<p>all is well</p>"}
+    told = stated(files, LEDGER.head, JUDGEMENT, config=statement.DigestSet("none"))
+    with pytest.raises(UsageError, match="nobody could read the bundle"):
+        written(tmp_path / "one.zip", LEDGER, told=told)
+    assert (tmp_path / "one.zip").read_bytes() == b""
+
+
+def test_an_archive_has_as_much_as_the_format_takes_and_no_byte_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundle: Path
+) -> None:
+    size = bundle.stat().st_size
+    monkeypatch.setattr(zipped, "LARGEST", size)
+    assert written(tmp_path / "two.zip", LEDGER).stat().st_size == size
+    monkeypatch.setattr(zipped, "LARGEST", size - 1)
+    with pytest.raises(UsageError, match=f"takes no more than {size - 1:,}"):
+        written(tmp_path / "three.zip", LEDGER)
+
+
+def test_what_is_changed_while_it_is_read_is_not_believed(bundle: Path) -> None:
+    whole = bundle.read_bytes()
+    with bundle.open("r+b") as file:
+        one = archive.read(bundle, file, PUBLIC)
+        assert list(one.lines("report.html", 18)) == [b"<p>all is well</p>"]
+        with pytest.raises(RefusedError, match="no list of lines"):
+            list(one.lines("report.html", 17))
+        file.seek(whole.index(b"all is well"))
+        file.write(b"nil")
+        file.flush()
+        with pytest.raises(RefusedError, match="changed while it was read"):
+            list(one.lines("report.html", 18))
+        file.truncate(whole.index(b"is well"))
+        with pytest.raises(RefusedError, match="no list of lines"):
+            list(one.lines("report.html", 18))
 
 
 def test_the_table_in_the_document_says_what_is_said() -> None:
