@@ -46,6 +46,7 @@ class ReportKind(StrEnum):
     """What a report is rendered as."""
 
     HTML = "html"
+    PDF = "pdf"
     JSON = "json"
     CSV = "csv"
 
@@ -165,7 +166,7 @@ def report(
     ] = ReportView.OPERATOR,
     kinds: Annotated[
         str | None,
-        typer.Option("--as", help="html, json, csv, or several separated by commas.", show_default="html"),
+        typer.Option("--as", help="html, pdf, json, csv, or several separated by commas.", show_default="html"),
     ] = None,
     bundle: Annotated[
         bool,

@@ -45,6 +45,7 @@ from auditor.outputs import (
     impact_json,
     impact_table,
     move_table,
+    pdf,
     period_csv,
     period_json,
     period_page,
@@ -442,6 +443,8 @@ def verify_bundle(path: Path, key: Path | None, after: Path | None, after_key: P
 def render_period(path: Path, text: str, kinds: list[str], output: Path | None, *, quiet: bool, verbose: bool) -> int:
     """Render what the ledger tells of a period as files of each kind."""
     period, asked = period_of(text), datetime.now(UTC)
+    if "pdf" in kinds:
+        raise UsageError("--period and --as pdf go not together", "ask for html, and print it with a browser")
     _see_that_they_fit(kinds, output)
     config = load(path)
     log.start(json_lines=config.log.json_lines, verbose=verbose)
@@ -466,6 +469,8 @@ def render_period(path: Path, text: str, kinds: list[str], output: Path | None, 
 def _see_that_they_fit(kinds: list[str], output: Path | None) -> None:
     if output == _STANDARD_OUTPUT and len(kinds) > 1:
         raise UsageError("standard output takes one kind of report", "name a file with --output, or one kind with --as")
+    if "pdf" in kinds:
+        pdf.ready()
 
 
 def _tell_written(files: Iterable[Path], *, quiet: bool) -> None:
@@ -546,6 +551,8 @@ def write_report(content: Content, kind: str, target: Path) -> list[Path]:
         The files that were written; none where it went to standard output.
     """
     judgement, rows = content.judgement, content.rows
+    if kind == "pdf":
+        return _write_bytes(content.pdf(), target)
     with _writing(target) as out:
         match kind:
             case "html":
@@ -652,6 +659,22 @@ def _writing(output: Path | None) -> Iterator[TextIO]:
             yield out
     except OSError as error:
         raise AuditorError(f"cannot write {output}: {error.strerror}", "choose another --output") from None
+
+
+def _write_bytes(told: bytes, output: Path) -> list[Path]:
+    """Write what is no text; the file, or none where it went to standard output."""
+    if output != _STANDARD_OUTPUT:
+        try:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            output.write_bytes(told)
+        except OSError as error:
+            raise AuditorError(f"cannot write {output}: {error.strerror}", "choose another --output") from None
+        return [output]
+    with _writing(output) as out:
+        if out.isatty():
+            raise UsageError("a PDF is no text, and standard output is a terminal", "name a file with --output")
+        out.buffer.write(told)
+    return []
 
 
 def _print(judgement: Judgement, rows: OpenInventory, form: str, out: TextIO) -> None:

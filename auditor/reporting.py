@@ -14,8 +14,9 @@ from auditor.controls.standing import of_rules, standings
 from auditor.errors import LedgerError, UsageError
 from auditor.findings import Demand, Judgement
 from auditor.model import KeyName
-from auditor.outputs import html
+from auditor.outputs import html, pdf
 from auditor.outputs.controls import Found
+from auditor.outputs.limits import PAPER, SCREEN, Limits
 from auditor.outputs.page import Manifest
 from auditor.ownership.registered import Tenancy
 from auditor.ports import OpenInventory
@@ -40,7 +41,7 @@ class Content:
     scans: Sequence[Scanned] | str
     """The last ones, or why they are not told."""
 
-    def html(self, *, linked: bool = False) -> str:
+    def html(self, *, linked: bool = False, limits: Limits = SCREEN) -> str:
         """Render it as a page. `linked`: it is shown beside the other pages, and leads to them.
 
         Raises:
@@ -56,7 +57,17 @@ class Content:
             difference=self.difference(),
             scans=self.scans,
             linked=linked,
+            limits=limits,
         )
+
+    def pdf(self) -> bytes:
+        """Render the same page on paper, where less of long lists has room.
+
+        Raises:
+            LedgerError: as above.
+            UsageError: what makes PDFs is not installed.
+        """
+        return pdf.render(self.html(limits=PAPER))
 
 
 def content_of(
@@ -92,8 +103,7 @@ def content_of(
         manifest=_manifest(assembly, told),
         difference=lambda: _since_the_sweeps_before(assembly, told, changes),
         made=made or datetime.now(UTC),
-        # How much could not be read then is counted for all tenants together.
-        scans=_scans(assembly) if tenant is None else (),
+        scans=_scans(assembly) if tenant is None else "what could not be read after a scan is not kept by tenant",
     )
 
 

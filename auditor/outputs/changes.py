@@ -6,11 +6,10 @@ from typing import Final
 from auditor.findings import Finding
 from auditor.model import Gap
 from auditor.outputs import diff_words, words
+from auditor.outputs.limits import SCREEN, Limits
 from auditor.questions.diff.answer import Difference, Group
 
 NOTHING_BEFORE: Final = "no earlier judgement was looked for"
-_GROUPS: Final = 100
-_OTHERS: Final = 100
 _SAMPLES: Final = 3
 
 
@@ -54,7 +53,7 @@ class ChangesView:
     gaps_left_out: int = 0
 
 
-def changes(one: Difference | str) -> ChangesView:
+def changes(one: Difference | str, limits: Limits = SCREEN) -> ChangesView:
     """Build the section's view."""
     if isinstance(one, str):
         return ChangesView(nothing=one)
@@ -76,16 +75,17 @@ def changes(one: Difference | str) -> ChangesView:
         is_worse=one.worse,
         sides=tuple((words.instant(each.now), each.run.id) for each in (one.before, one.after)),
         scope=tuple(diff_words.scope(one)),
-        groups=tuple(_group(each) for each in groups[:_GROUPS]),
-        groups_left_out=max(0, len(groups) - _GROUPS),
+        groups=tuple(_group(each) for each in groups[: limits.groups]),
+        groups_left_out=max(0, len(groups) - limits.groups),
         keys=tuple(
-            (words.short_key(each.key), diff_words.key_change(each), words.stamp(each.at)) for each in keys[:_OTHERS]
+            (words.short_key(each.key), diff_words.key_change(each), words.stamp(each.at))
+            for each in keys[: limits.others]
         ),
-        keys_left_out=max(0, len(keys) - _OTHERS),
-        findings=tuple(_finding(*each) for each in findings[:_OTHERS]),
-        findings_left_out=max(0, len(findings) - _OTHERS),
-        gaps=tuple(gaps[:_OTHERS]),
-        gaps_left_out=max(0, len(gaps) - _OTHERS),
+        keys_left_out=max(0, len(keys) - limits.others),
+        findings=tuple(_finding(*each) for each in findings[: limits.others]),
+        findings_left_out=max(0, len(findings) - limits.others),
+        gaps=tuple(gaps[: limits.others]),
+        gaps_left_out=max(0, len(gaps) - limits.others),
     )
 
 

@@ -17,6 +17,7 @@ from auditor.log import visible
 from auditor.outputs import trend
 from auditor.outputs.changes import NOTHING_BEFORE, changes
 from auditor.outputs.controls import Found
+from auditor.outputs.limits import SCREEN, Limits
 from auditor.outputs.page import Manifest, view
 from auditor.outputs.period_page import PeriodPage
 from auditor.ports import DependencyRows
@@ -38,14 +39,15 @@ def render(
     difference: Difference | str = NOTHING_BEFORE,
     scans: Sequence[Scanned] | str = (),
     linked: bool = False,
+    limits: Limits = SCREEN,
 ) -> str:
     """Render the report: HTML that needs no network and no script, at most a few megabytes at any fleet's size.
 
     `found`: what the rules found, and of which frameworks' controls to tell. `difference`: from an earlier judgement,
     or why there is none. `scans`: the last ones, or why they are not told. `linked`: it is shown beside the other
-    pages, and leads to them.
+    pages, and leads to them. `limits`: how much of each list it shows.
     """
-    page = view(judgement, rows, rules, manifest, made, changes=changes(difference), found=found)
+    page = view(judgement, rows, rules, manifest, made, changes=changes(difference, limits), found=found, limits=limits)
     shown = {"page": page, "trend": trend.view(scans), "style": report_style(), "linked": linked}
     return _environment().get_template("report.html.j2").render(**shown)
 

@@ -23,19 +23,13 @@ from auditor.model import Gap
 from auditor.outputs import controls, summary, words
 from auditor.outputs.changes import ChangesView
 from auditor.outputs.controls import ControlsView, Found, RuleRow
+from auditor.outputs.limits import SCREEN, Limits
 from auditor.outputs.summary import Amount
 from auditor.ports import DependencyRows
 from auditor.waiver import FIELDS, GivenWaiver
 
-_FINDINGS: Final = 200
-_EVIDENCES: Final = 15
 _LABELS: Final = 5
 """As many owners and teams of a finding are named."""
-_VERSIONS: Final = 300
-_NAMESPACES: Final = 100
-_GAPS: Final = 200
-_BUCKETS: Final = 500
-_FILES: Final = 500
 
 _MEANT: Final = "Nothing, while the config says that this is so on purpose."
 MEANINGS: Final = {
@@ -189,11 +183,15 @@ class Page:
 
     tenant: str
     """Whose view it is; empty where everything is here."""
+    version: str
+    """Of the program that judged."""
     verdict: str
     tone: str
     """`stopped`, `unknown` or `fine`."""
     complete: str
     made: str
+    made_at: str
+    """The same for machines."""
     judged: str
     next_loss: str
     next_loss_left: str
@@ -207,9 +205,13 @@ class Page:
     counts: tuple[tuple[str, str], ...]
     """(how many, which severity) of the current findings."""
     findings: tuple[FindingView, ...]
+    brief: tuple[FindingView, ...]
+    """Those behind them, of which a line is told."""
     findings_left_out: int
     resolved: tuple[FindingView, ...]
+    resolved_left_out: int
     waivers: tuple[WaiverRow, ...]
+    waivers_left_out: int
     waived: tuple[FindingView, ...]
     waived_left_out: int
     waived_count: str
@@ -226,10 +228,13 @@ class Page:
     controls: ControlsView
     rules: tuple[RuleRow, ...]
     buckets: tuple[BucketRow, ...]
+    buckets_left_out: int
     gaps: tuple[Gap, ...]
     gaps_left_out: int
     method: tuple[tuple[str, str], ...]
     files: tuple[tuple[str, str], ...]
+    files_count: str
+    files_left_out: int
 
 
 def view(
@@ -241,24 +246,28 @@ def view(
     *,
     changes: ChangesView,
     found: Found,
+    limits: Limits = SCREEN,
 ) -> Page:
     """Build the page's view."""
     now = judgement.now
     by_id = {rule.id: rule for rule in rules}
     current = [one for one in judgement.findings if one.status is Status.OPEN]
     waived = [one for one in judgement.findings if one.status is Status.WAIVED]
+    resolved = [one for one in judgement.findings if one.status is Status.RESOLVED]
     sums = summary.by_readability(judgement.assessed)
     stopped = summary.stopped(judgement.assessed)
     total = sum(sums.values(), Amount())
-    versions = _versions(judgement, rows)
-    worst = rows.worst_namespaces(judgement.assessed, _NAMESPACES + 1)
+    versions = _versions(judgement, rows, limits)
+    worst = rows.worst_namespaces(judgement.assessed, limits.namespaces + 1)
     next_loss = judgement.next_loss
     return Page(
         tenant=judgement.view.tenant if judgement.view is not None else "",
+        version=judgement.run.version,
         verdict=summary.verdict(judgement),
         tone=_tone(judgement, total),
         complete=summary.complete(judgement),
         made=words.instant(made),
+        made_at=words.stamp(made),
         judged=words.stamp(now),
         next_loss=words.instant(next_loss)
         if next_loss
@@ -276,19 +285,22 @@ def view(
             (words.number(sum(one.severity is severity for one in current)), severity.value)
             for severity in reversed(Severity)
         ),
-        findings=tuple(finding_view(one, by_id, now) for one in current[:_FINDINGS]),
-        findings_left_out=max(0, len(current) - _FINDINGS),
-        resolved=tuple(finding_view(one, by_id, now) for one in judgement.findings if one.status is Status.RESOLVED),
-        waivers=tuple(_waiver(one, now) for one in judgement.waivers),
-        waived=tuple(finding_view(one, by_id, now) for one in waived[:_FINDINGS]),
-        waived_left_out=max(0, len(waived) - _FINDINGS),
+        findings=tuple(finding_view(one, by_id, now, limits) for one in current[: limits.findings]),
+        brief=tuple(finding_view(one, by_id, now, limits) for one in current[limits.findings :][: limits.brief]),
+        findings_left_out=max(0, len(current) - limits.findings - limits.brief),
+        resolved=tuple(finding_view(one, by_id, now, limits) for one in resolved[: limits.resolved]),
+        resolved_left_out=max(0, len(resolved) - limits.resolved),
+        waivers=tuple(_waiver(one, now) for one in judgement.waivers[: limits.waivers]),
+        waivers_left_out=max(0, len(judgement.waivers) - limits.waivers),
+        waived=tuple(finding_view(one, by_id, now, limits) for one in waived[: limits.findings]),
+        waived_left_out=max(0, len(waived) - limits.findings),
         waived_count=words.number(len(waived)) if waived else "",
         changes=changes,
         # That somebody accepts a loss moves no date.
         deadlines=_deadlines([*current, *waived], now),
         axis=_axis([*current, *waived], now),
-        versions=versions[:_VERSIONS],
-        versions_left_out=max(0, len(versions) - _VERSIONS),
+        versions=versions[: limits.versions],
+        versions_left_out=max(0, len(versions) - limits.versions),
         namespaces=tuple(
             (
                 row.namespace,
@@ -300,17 +312,20 @@ def view(
                 words.number(row.objects),
                 words.size(row.size),
             )
-            for row in worst[:_NAMESPACES]
+            for row in worst[: limits.namespaces]
         ),
-        namespaces_left_out=len(worst) > _NAMESPACES,
-        namespaces_labelled=any(row.owner or row.team for row in worst[:_NAMESPACES]),
+        namespaces_left_out=len(worst) > limits.namespaces,
+        namespaces_labelled=any(row.owner or row.team for row in worst[: limits.namespaces]),
         controls=controls.view(found, by_id),
         rules=controls.rule_rows(found.rules.values(), by_id),
-        buckets=tuple(_bucket(one) for one in judgement.coverage.buckets[:_BUCKETS]),
-        gaps=judgement.gaps[:_GAPS],
-        gaps_left_out=max(0, len(judgement.gaps) - _GAPS),
+        buckets=tuple(_bucket(one) for one in judgement.coverage.buckets[: limits.buckets]),
+        buckets_left_out=max(0, len(judgement.coverage.buckets) - limits.buckets),
+        gaps=judgement.gaps[: limits.gaps],
+        gaps_left_out=max(0, len(judgement.gaps) - limits.gaps),
         method=_method(judgement, manifest),
-        files=manifest.files[:_FILES],
+        files=manifest.files[: limits.files],
+        files_count=words.number(len(manifest.files)),
+        files_left_out=max(0, len(manifest.files) - limits.files),
     )
 
 
@@ -391,7 +406,7 @@ def _shares(judgement: Judgement, amounts: Mapping[Readability, Amount]) -> tupl
     return tuple(found)
 
 
-def finding_view(one: Finding, rules: Mapping[str, Demand], now: datetime) -> FindingView:
+def finding_view(one: Finding, rules: Mapping[str, Demand], now: datetime, limits: Limits = SCREEN) -> FindingView:
     """One finding in words."""
     rule = rules.get(one.rule)
     extent = one.extent
@@ -424,9 +439,10 @@ def finding_view(one: Finding, rules: Mapping[str, Demand], now: datetime) -> Fi
             for step in one.undo
         ),
         evidence=tuple(
-            (each.call, each.resource, words.stamp(each.at), each.answer_digest) for each in one.evidence[:_EVIDENCES]
+            (each.call, each.resource, words.stamp(each.at), each.answer_digest)
+            for each in one.evidence[: limits.evidences]
         ),
-        evidence_left_out=max(0, len(one.evidence) - _EVIDENCES),
+        evidence_left_out=max(0, len(one.evidence) - limits.evidences),
         remedy=_MEANT if one.meant else rule.remedy if rule else "",
         source=rule.source if rule else "",
         status=one.status.value,
@@ -484,7 +500,7 @@ def _axis(current: list[Finding], now: datetime) -> tuple[tuple[float, str], ...
     )
 
 
-def _versions(judgement: Judgement, rows: DependencyRows) -> tuple[VersionRow, ...]:
+def _versions(judgement: Judgement, rows: DependencyRows, limits: Limits) -> tuple[VersionRow, ...]:
     groups: dict[tuple[str, str], list[Assessed]] = {}
     for one in judgement.assessed:
         if one.holding.key is not None:
@@ -520,7 +536,7 @@ def _versions(judgement: Judgement, rows: DependencyRows) -> tuple[VersionRow, .
         for key in of_key
     }
     ordered = [row for _, row in sorted(found, key=lambda item: (rank[item[0][1]], item[0][1], item[0][2]))]
-    return tuple(_grouped(ordered[:_VERSIONS])) + tuple(ordered[_VERSIONS:])
+    return tuple(_grouped(ordered[: limits.versions])) + tuple(ordered[limits.versions :])
 
 
 def _grouped(ordered: list[VersionRow]) -> Iterator[VersionRow]:
