@@ -470,6 +470,8 @@ def _see_that_they_fit(kinds: list[str], output: Path | None) -> None:
     if output == _STANDARD_OUTPUT and len(kinds) > 1:
         raise UsageError("standard output takes one kind of report", "name a file with --output, or one kind with --as")
     if "pdf" in kinds:
+        if output == _STANDARD_OUTPUT and sys.stdout is not None and sys.stdout.isatty():
+            raise UsageError("a PDF is no text, and standard output is a terminal", "name a file with --output")
         pdf.ready()
 
 
@@ -671,8 +673,6 @@ def _write_bytes(told: bytes, output: Path) -> list[Path]:
             raise AuditorError(f"cannot write {output}: {error.strerror}", "choose another --output") from None
         return [output]
     with _writing(output) as out:
-        if out.isatty():
-            raise UsageError("a PDF is no text, and standard output is a terminal", "name a file with --output")
         out.buffer.write(told)
     return []
 

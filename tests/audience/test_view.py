@@ -155,6 +155,7 @@ def test_what_changed_is_told_of_ones_own_data_alone(reports: dict[str, dict[str
     assert "opened: critical data-unreadable acme/us-east1/tpuf/main version 2" in changed
     assert changed.count("opened: critical data-unreadable") == 2
     assert "13 objects" not in text_of(reports["zeta"]["r.html"])
+    assert "Not told: what could not be read after a scan is not kept by tenant." in page
 
 
 def test_what_may_be_missing_is_a_gap(reports: dict[str, dict[str, str]]) -> None:

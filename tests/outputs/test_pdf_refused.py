@@ -57,15 +57,22 @@ def test_what_lacks_is_told_with_what_to_install(
 def test_a_pdf_is_not_poured_into_a_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from auditor import commands  # noqa: PLC0415 - what it prints to is patched first
-    from auditor.errors import UsageError  # noqa: PLC0415 - as above
-
+    config = tmp_path / "auditor.toml"
+    config.write_text(CONFIG.format(endpoint="http://127.0.0.1:1"))
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    with pytest.raises(UsageError, match="standard output is a terminal"):
-        commands._write_bytes(b"%PDF", Path("-"))  # noqa: SLF001 - what `report --as pdf -o -` ends with
-    assert capsys.readouterr().out == ""
-    monkeypatch.undo()
-    assert commands._write_bytes(b"%PDF", tmp_path / "a" / "r.pdf") == [tmp_path / "a" / "r.pdf"]  # noqa: SLF001 - as above
+    assert run("report", "--as", "pdf", "-c", str(config), "-o", "-") == 2
+    assert capsys.readouterr().err == (
+        "error: a PDF is no text, and standard output is a terminal\nhint: name a file with --output\n"
+    )
+
+
+def test_a_period_is_no_pdf(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "auditor.toml"
+    config.write_text(CONFIG.format(endpoint="http://127.0.0.1:1"))
+    argv = ("report", "--period", "2026-10-01/2026-10-31", "--as", "json,pdf", "-c", str(config))
+    assert run(*argv, "-o", str(tmp_path / "p")) == 2
+    assert "hint: ask for html, and print it with a browser" in capsys.readouterr().err
+    assert not list(tmp_path.glob("p.*"))
 
 
 def test_print_has_no_dark_colours_and_what_a_pdf_needs() -> None:

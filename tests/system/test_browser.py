@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pypdf import PdfReader
 
 from auditor import cli
 from tests.clouds import GOOGLE_KEY
@@ -124,6 +125,9 @@ def test_it_prints(report: Path, name: str) -> None:
     browse(f"--print-to-pdf={paper}", report.with_stem(name).as_uri())
     assert paper.read_bytes().startswith(b"%PDF")
     assert paper.stat().st_size > 20_000
+    pages = [" ".join(page.extract_text().split()) for page in PdfReader(paper).pages]
+    for number, page in enumerate(pages, 1):
+        assert f"page {number} of {len(pages)}" in page
 
 
 def test_a_period_can_be_read_by_everybody_in_the_dark_and_in_the_light(report: Path) -> None:

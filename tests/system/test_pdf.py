@@ -16,7 +16,7 @@ from auditor.outputs.controls import Found
 from auditor.outputs.limits import PAPER
 from auditor.outputs.page import Manifest
 from auditor.rules import load
-from tests.bundles import run
+from tests.bundles import OTHERS_KEY, an_operator, run
 from tests.core_builders import NOW
 from tests.hostile import NAMES
 from tests.outputs.test_hostile import a_judgement
@@ -74,11 +74,27 @@ def test_a_report_of_a_scan_can_be_read_found_through_and_signed(tmp_path: Path)
     assert found.metadata.subject == "10 of 20 objects cannot be read now."
     assert str(found.metadata.creator).startswith("cmek-auditor ")
     root = found.root_object
-    assert (root["/Lang"], root["/MarkInfo"]["/Marked"]) == ("en", True)
+    assert (str(root["/Lang"]), str(root["/MarkInfo"])) == ("en", "{'/Marked': True}")
     marks = list(titles(found.outline))
     assert [title for depth, title in marks if depth == 0][:3] == ["Verdict", "Deadlines", "Findings"]
     assert (1, "key version acme/us-east1/tpuf/main version 1") in marks
     assert marks[-1] == (0, "Sign-off")
+
+
+def test_a_tenants_has_no_byte_of_anothers(tmp_path: Path) -> None:
+    with an_operator(tmp_path) as operator:
+        operator.put("acme/lost", 1, key=OTHERS_KEY, count=3)
+        operator.put("zeta/stray", 3)
+        operator.scanned()
+        target = tmp_path / "acme.pdf"
+        argv = ("report", "--view", "tenant", "acme", "-q", "-c", str(operator.config), "--as", "pdf")
+        assert run(*argv, "-o", str(target)) == 0
+    found, pages = read(target.read_bytes())
+    assert found.metadata is not None
+    every = [*pages, *map(str, found.metadata.values()), *(title for _, title in titles(found.outline))]
+    assert not [one for one in (*every, *found.named_destinations) if "zeta" in one.casefold()]
+    assert all("view of tenant acme" in page for page in pages)
+    assert all(one in " ".join(pages) for one in ("acme/search", "acme/chat", "acme/lost"))
 
 
 def test_no_name_makes_it_fetch_anything(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -103,7 +119,7 @@ def test_what_is_asked_for_all_the_same_is_refused(tmp_path: Path, caplog: pytes
     (tmp_path / "secret.txt").write_text("do not show")
     bodies = (f'<img src="file://{tmp_path}/secret.txt">', '<img src="data:image/png;base64,AAAA">')
     links = f'<link rel="attachment" href="file://{tmp_path}/secret.txt">'
-    told = pdf.render(f"<html><head>{links}</head><body>{''.join(bodies)}</body></html>")
+    told = pdf.render(f"<html lang=en><head>{links}</head><body>{''.join(bodies)}</body></html>")
     assert b"do not show" not in told
     assert PdfReader(io.BytesIO(told)).attachments == {}
     assert len([one for one in caplog.records if one.levelno >= logging.ERROR]) == 3
