@@ -47,6 +47,7 @@ def a_registry(operator: Operator) -> None:
 def two_sweeps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     """Each tenant has something under the other's key; between two sweeps data came, and a key of each went."""
     with an_operator(tmp_path_factory.mktemp("views")) as operator:
+        operator.cloud.store.add_project("zeta-platform", 888)
         operator.cloud.store.add_bucket("zeta-archive", "zeta-platform", "us-east1")
         put_hostile(operator)
         operator.put("zeta/old", 1, key=OTHERS_KEY, bucket="zeta-archive")
