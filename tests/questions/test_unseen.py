@@ -1,13 +1,25 @@
 """How much is known of what may hold data under a key: the oldest word counts, and only of its own cloud."""
 
+import contextlib
+from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from auditor import scan
+from auditor.config import load
 from auditor.findings import BucketCoverage, Coverage, Judgement, Run
-from auditor.model import Cloud
+from auditor.gaps import CLOCKS
+from auditor.model import Cloud, Gap, KeyName, Reason
 from auditor.ownership.registered import Handed, Registered, Registry
-from auditor.questions.impact.unseen import known_of
+from auditor.questions.impact.unseen import gaps_beside, known_of
+from auditor.wiring import assemble
+from tests.clouds import GOOGLE_KEY
 from tests.core_builders import NOW, days
+from tests.small import a_small_cloud
+from tests.test_fleet import NoProgress
 
 RUN = Run("1", NOW, NOW, "0", (), "", "", timedelta())
 
@@ -54,3 +66,20 @@ def test_the_oldest_bundle_says_how_old_the_operators_word_is() -> None:
 def test_where_no_bucket_is_configured_nobody_counts_objects() -> None:
     found = known_of(judged(elsewhere=None), Cloud.GCP)
     assert (found.listed, found.resolved, found.elsewhere) == (None, None, None)
+
+
+@pytest.mark.parametrize(("named", "heard"), [((), False), ((None,), False), ((3,), True), ((None, 3), True)], ids=repr)
+def test_one_registry_that_was_read_is_heard(named: tuple[int | None, ...], heard: bool) -> None:  # noqa: FBT001 - a case
+    every = tuple(Registry(f"{place}.csv", (), one, NOW) for place, one in enumerate(named))
+    assert known_of(judged(registries=every), Cloud.GCP).heard is heard
+
+
+def test_gaps_of_clocks_and_of_what_a_bundle_speaks_of_stand_beside_every_answer(tmp_path: Path) -> None:
+    told = replace(a_bundle(NOW), buckets=("gs://theirs",))
+    beside = [Gap(one, Reason.TIMEOUT, "", "") for one in (CLOCKS, "a.bundle", "gs://theirs", "gs://data")]
+    others = [Gap(one, Reason.TIMEOUT, "", "") for one in ("another.bundle", "gs://not-theirs", "s3://data")]
+    with a_small_cloud(tmp_path) as small, contextlib.closing(assemble(load(small.config))) as assembly:
+        found = scan.scan(assembly.parts, NoProgress())
+        asked = replace(found, gaps=(*beside, *others), registered=Registered(registries=(told,)))
+        gaps = list(gaps_beside(KeyName(GOOGLE_KEY), asked, assembly.parts, found.now))
+    assert [one for one in gaps if one.reason is Reason.TIMEOUT] == beside
