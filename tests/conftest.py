@@ -1,6 +1,7 @@
 """What holds for every test: none is timed, and none pays or waits for what it says nothing about."""
 
 import functools
+import gc
 
 import pytest
 from botocore import loaders
@@ -12,6 +13,21 @@ settings.load_profile("untimed")
 
 # Each session would parse megabytes of JSON anew; tests make thousands of sessions.
 loaders.create_loader = functools.cache(loaders.create_loader)
+
+_LONG = ("tests/test_readme.py", "tests/truth/", "tests/test_resumed.py", "tests/test_clients_agree.py")
+"""What takes a minute by itself: begun last, it would keep one worker busy while the others wait for it."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda one: not one.nodeid.startswith(_LONG))
+
+
+def pytest_collection_finish() -> None:
+    """What thousands of tests are made of stays to the end: nobody needs to look through it for garbage."""
+    gc.collect()
+    gc.freeze()
+
 
 # The clouds' own quotas of their logs are a request or two a second: each poll that finds something would wait.
 for _asked in ("aws.audit_log", "gcp.log_pages"):

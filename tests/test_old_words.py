@@ -279,6 +279,7 @@ def test_a_replica_that_is_silent_may_have_been_made_anew(reading: KeyReading | 
 
 def test_who_is_barred_stays_so_while_nobody_sees_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sweep is denied its HEADs, the next one is not, and the key's policy is throttled then."""
+    monkeypatch.setattr("auditor.connectors.aws.session._ATTEMPTS", 1)
     with an_aws_cloud(monkeypatch) as cloud:
         cloud.store.add_bucket("objects")
         cloud.store.add_key(KEY_ON_AWS, policy=FOR_AN_ADMINISTRATOR)

@@ -1,5 +1,6 @@
 """A doctor's visit names exactly what is missing, changes nothing, and what it says to grant is enough and no more."""
 
+import functools
 import json
 import re
 import socket
@@ -15,6 +16,7 @@ import pytest
 
 from auditor.checkup import Answer, exit_code
 from auditor.config import load
+from auditor.connectors.pace import Pace
 from auditor.doctoring.rights import LOST
 from auditor.embedded.aws import AwsCloud
 from auditor.model import Reason
@@ -383,8 +385,13 @@ def test_one_bucket_that_is_not_there_stops_no_other(both: tuple[Small, AwsCloud
     assert the(checks, "s3://objects: list").answer is Answer.OK
 
 
-def test_a_poll_that_the_quota_share_makes_longer_than_key_poll_is_told(both: tuple[Small, AwsCloud]) -> None:
+def test_a_poll_that_the_quota_share_makes_longer_than_key_poll_is_told(
+    both: tuple[Small, AwsCloud], monkeypatch: pytest.MonkeyPatch
+) -> None:
     small, _ = both
+    for cloud in ("aws", "gcp"):
+        # Whoever asks what it would take would wait for it as well.
+        monkeypatch.setattr(f"auditor.clouds.{cloud}.Pace", functools.partial(Pace, sleep=lambda _: None))
     what = ("key_poll for AWS KMS", "key_poll for Cloud KMS")
     assert [the(visit(small), one).answer for one in what] == [Answer.OK, Answer.OK]
     limits = "kms_quota_share = 0.0001\ngcp_kms_quota_share = 0.002"

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +40,18 @@ def customer(operator: Operator) -> Customer:
     found = a_customer(operator)
     found.given(operator)
     return found
+
+
+@pytest.fixture(scope="module")
+def heard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Operator, Customer]]:
+    """What nobody changes: whoever tries something takes a copy of the customer's folder."""
+    with an_operator(tmp_path_factory.mktemp("heard")) as running:
+        running.scanned()
+        assert running.bundle("-q") == 0
+        found = a_customer(running)
+        found.given(running)
+        found.polled()
+        yield running, found
 
 
 def told(judgement: Judgement) -> Handed:
@@ -172,9 +185,10 @@ WRONG: dict[str, Callable[[Told], None]] = {
 
 @pytest.mark.parametrize("change", WRONG.values(), ids=WRONG)
 def test_what_cannot_be_is_refused_though_it_is_signed(
-    customer: Customer, operator: Operator, change: Callable[[Told], None]
+    heard: tuple[Operator, Customer], tmp_path: Path, change: Callable[[Told], None]
 ) -> None:
-    customer.polled()
+    operator, known = heard
+    customer = Customer(known.cloud, shutil.copytree(known.folder, tmp_path / "customer"))
     anew(customer.bundle, operator.key, change)
     judgement = customer.polled()
     found = gap(judgement, "is not believed: what is signed ")

@@ -99,6 +99,7 @@ def judged(readability: Readability) -> Assessment:
     return Assessment(readability, Basis.STATE, "a cause", Subject(SubjectKind.KEY, "k"))
 
 
+@settings(max_examples=40)
 @given(FLEETS, st.data())
 def test_every_question_is_answered_as_by_looking_at_each_object(
     tmp_path_factory: pytest.TempPathFactory, fleet: dict[str, list[StoredObject]], data: st.DataObject

@@ -94,7 +94,7 @@ def kinds(found: FoundFlows) -> Counter[Kind]:
     return +told
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(FLEETS, FLEETS, st.sets(st.tuples(st.sampled_from(BUCKETS), st.sampled_from(Population)), max_size=1), st.data())
 def test_what_went_where_is_what_counting_says(
     tmp_path_factory: pytest.TempPathFactory,
@@ -144,7 +144,7 @@ def balance(found: FoundFlows, side: int) -> Counter[tuple[Member, Population]]:
     return told
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(FLEETS, FLEETS)
 def test_what_one_side_has_more_of_is_what_flows_bring(
     tmp_path_factory: pytest.TempPathFactory, before: Fleet, after: Fleet
@@ -157,7 +157,7 @@ def test_what_one_side_has_more_of_is_what_flows_bring(
         assert now[place] - was[place] == brought[place] - taken[place]
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(FLEETS, FLEETS)
 def test_of_what_is_asked_for_all_is_told_that_stayed(
     tmp_path_factory: pytest.TempPathFactory, before: Fleet, after: Fleet
