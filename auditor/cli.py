@@ -49,6 +49,7 @@ class ReportKind(StrEnum):
     PDF = "pdf"
     JSON = "json"
     CSV = "csv"
+    OCSF = "ocsf"
 
 
 class ReportView(StrEnum):
@@ -166,7 +167,7 @@ def report(
     ] = ReportView.OPERATOR,
     kinds: Annotated[
         str | None,
-        typer.Option("--as", help="html, pdf, json, csv, or several separated by commas.", show_default="html"),
+        typer.Option("--as", help="html, pdf, json, csv, ocsf, or several separated by commas.", show_default="html"),
     ] = None,
     bundle: Annotated[
         bool,

@@ -45,6 +45,7 @@ from auditor.outputs import (
     impact_json,
     impact_table,
     move_table,
+    ocsf,
     pdf,
     period_csv,
     period_json,
@@ -88,6 +89,10 @@ from auditor.wiring import Assembly, assemble, stored
 
 _STANDARD_OUTPUT: Final = Path("-")
 _LONGEST_OPERATOR: Final = 200
+_ENDINGS: Final = {"ocsf": "ocsf.jsonl"}
+"""Of files whose kind alone would not say what is in them."""
+_OF_NO_PERIOD: Final = {"pdf": "ask for html, and print it with a browser", "ocsf": "ask for json"}
+"""Kind of report -> what to ask for instead where a period is to be told."""
 _TOLD_WITHOUT_IT: Final = "`explain` without --namespaces tells how many there were, and some of them"
 _NAMED: Final = 5
 """As many findings about a key are named."""
@@ -443,8 +448,9 @@ def verify_bundle(path: Path, key: Path | None, after: Path | None, after_key: P
 def render_period(path: Path, text: str, kinds: list[str], output: Path | None, *, quiet: bool, verbose: bool) -> int:
     """Render what the ledger tells of a period as files of each kind."""
     period, asked = period_of(text), datetime.now(UTC)
-    if "pdf" in kinds:
-        raise UsageError("--period and --as pdf go not together", "ask for html, and print it with a browser")
+    for kind, instead in _OF_NO_PERIOD.items():
+        if kind in kinds:
+            raise UsageError(f"--period and --as {kind} go not together", instead)
     _see_that_they_fit(kinds, output)
     config = load(path)
     log.start(json_lines=config.log.json_lines, verbose=verbose)
@@ -543,7 +549,7 @@ def _targets(kinds: list[str], output: Path | None, usual: str = "cmek-report") 
     if stem.suffix.removeprefix(".") in kinds:
         stem = stem.with_suffix("")
     for kind in kinds:
-        yield kind, stem.with_name(f"{stem.name}.{kind}")
+        yield kind, stem.with_name(f"{stem.name}.{_ENDINGS.get(kind, kind)}")
 
 
 def write_report(content: Content, kind: str, target: Path) -> list[Path]:
@@ -561,6 +567,8 @@ def write_report(content: Content, kind: str, target: Path) -> list[Path]:
                 out.write(content.html())
             case "json":
                 scan_json.write(judgement, rows, out, content.found.frameworks)
+            case "ocsf":
+                ocsf.write(judgement, content.demands, content.found, out)
             case _:
                 tabular.write_findings(judgement, out)
     if target == _STANDARD_OUTPUT:

@@ -156,7 +156,7 @@ def _control(one: ControlStanding) -> ControlRow:
         outcome=one.state.value,
         tone=TONES[one.state],
         groups=tuple(_groups(one)),
-        waived=tuple(_waived(*each) for each in waivers[:_WAIVERS]),
+        waived=tuple(waived(*each) for each in waivers[:_WAIVERS]),
         waived_left_out=max(0, len(waivers) - _WAIVERS),
     )
 
@@ -177,7 +177,8 @@ def _how_many(one: RuleStanding) -> str:
     return words.number(_exceptions(one)) if one.state is State.EXCEPTION else ""
 
 
-def _waived(waiver: Waiver, count: int) -> str:
+def waived(waiver: Waiver, count: int) -> str:
+    """Who answers for how many exceptions, until when and why; hostile."""
     what = f"{words.counted(count, 'exception')} of {waiver.rule} waived until {words.through(waiver.until)}"
     return f"{what} by {waiver.owner}, approved by {waiver.approved_by}: {waiver.reason}"
 

@@ -66,12 +66,13 @@ def test_a_pdf_is_not_poured_into_a_terminal(
     )
 
 
-def test_a_period_is_no_pdf(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("kind", "hint"), {"pdf": "html, and print it with a browser", "ocsf": "json"}.items())
+def test_a_period_has_no_such_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, hint: str) -> None:
     config = tmp_path / "auditor.toml"
     config.write_text(CONFIG.format(endpoint="http://127.0.0.1:1"))
-    argv = ("report", "--period", "2026-10-01/2026-10-31", "--as", "json,pdf", "-c", str(config))
+    argv = ("report", "--period", "2026-10-01/2026-10-31", "--as", f"json,{kind}", "-c", str(config))
     assert run(*argv, "-o", str(tmp_path / "p")) == 2
-    assert "hint: ask for html, and print it with a browser" in capsys.readouterr().err
+    assert f"--as {kind} go not together\nhint: ask for {hint}" in capsys.readouterr().err
     assert not list(tmp_path.glob("p.*"))
 
 
