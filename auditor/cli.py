@@ -50,6 +50,7 @@ class ReportKind(StrEnum):
     JSON = "json"
     CSV = "csv"
     OCSF = "ocsf"
+    OSCAL = "oscal"
 
 
 class ReportView(StrEnum):
@@ -167,7 +168,9 @@ def report(
     ] = ReportView.OPERATOR,
     kinds: Annotated[
         str | None,
-        typer.Option("--as", help="html, pdf, json, csv, ocsf, or several separated by commas.", show_default="html"),
+        typer.Option(
+            "--as", help="html, pdf, json, csv, ocsf, oscal, or several separated by commas.", show_default="html"
+        ),
     ] = None,
     bundle: Annotated[
         bool,

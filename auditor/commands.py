@@ -46,6 +46,7 @@ from auditor.outputs import (
     impact_table,
     move_table,
     ocsf,
+    oscal,
     pdf,
     period_csv,
     period_json,
@@ -89,9 +90,13 @@ from auditor.wiring import Assembly, assemble, stored
 
 _STANDARD_OUTPUT: Final = Path("-")
 _LONGEST_OPERATOR: Final = 200
-_ENDINGS: Final = {"ocsf": "ocsf.jsonl"}
+_ENDINGS: Final = {"ocsf": "ocsf.jsonl", "oscal": "oscal.json"}
 """Of files whose kind alone would not say what is in them."""
-_OF_NO_PERIOD: Final = {"pdf": "ask for html, and print it with a browser", "ocsf": "ask for json"}
+_OF_NO_PERIOD: Final = {
+    "pdf": "ask for html, and print it with a browser",
+    "ocsf": "ask for json",
+    "oscal": "ask for json",
+}
 """Kind of report -> what to ask for instead where a period is to be told."""
 _TOLD_WITHOUT_IT: Final = "`explain` without --namespaces tells how many there were, and some of them"
 _NAMED: Final = 5
@@ -569,6 +574,8 @@ def write_report(content: Content, kind: str, target: Path) -> list[Path]:
                 scan_json.write(judgement, rows, out, content.found.frameworks)
             case "ocsf":
                 ocsf.write(judgement, content.demands, content.found, out)
+            case "oscal":
+                oscal.write(judgement, content.demands, content.found, content.manifest, out)
             case _:
                 tabular.write_findings(judgement, out)
     if target == _STANDARD_OUTPUT:

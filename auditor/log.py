@@ -12,6 +12,8 @@ from auditor.moments import exact
 
 def visible(text: str) -> str:
     """Show control characters and line breaks as escapes, so that a hostile name cannot forge a line."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 

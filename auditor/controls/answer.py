@@ -48,6 +48,11 @@ class RuleStanding:
     excused: tuple[Excused, ...] = ()
 
     @property
+    def exceptions(self) -> tuple[Finding, ...]:
+        """All of them, whether somebody excuses them or not."""
+        return (*self.findings, *(one.finding for one in self.excused))
+
+    @property
     def waivers(self) -> tuple[tuple[Waiver, int], ...]:
         """Each waiver of its exceptions, and of how many; the most first."""
         counts = Counter(waiver for each in self.excused for waiver in each.waivers)

@@ -5,7 +5,6 @@ docs/exports.md tells what becomes what.
 """
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from ipaddress import ip_address
@@ -28,8 +27,8 @@ from auditor.findings import (
 from auditor.model import Cloud, Evidence, Gap, KeyName, split_version
 from auditor.outputs import controls, scan_json, summary, words
 from auditor.outputs.controls import Found
+from auditor.outputs.excuses import Excuses
 from auditor.outputs.stable_ids import uid
-from auditor.waiver import Waiver
 
 VERSION: Final = "1.8.0"
 COMPLIANCE: Final = 2003
@@ -97,7 +96,7 @@ class _Told:
     ) -> None:
         self._judgement = judgement
         self._demands = {one.id: one for one in demands}
-        self._waivers = _waivers(judgement)
+        self._excuses = Excuses(judgement)
         self._requirements: dict[str, dict[str, list[str]]] = {
             rule: {
                 one.framework.title: [f"{one.framework.title} {control.id}" for control in related]
@@ -123,7 +122,7 @@ class _Told:
 
     def gap(self, one: Gap) -> dict[str, Any]:
         """Something that could not be read: nothing is known of it, which is not that it is well."""
-        name = uid("gap", one.what, one.reason, one.effect)
+        name = uid("gap", one.what, one.reason, one.effect, one.hint)
         about = _about(name, "gap", "Something could not be read", one.effect)
         return {
             **self._event(COMPLIANCE, _UPDATE, _UNKNOWN, about, _where(Subject(SubjectKind.BUCKET, one.what))),
@@ -165,7 +164,7 @@ class _Told:
             **self._event(number, activity, _SEVERITIES[one.severity], about, _where(one.subject)),
             "message": one.cause,
             **dict(zip(("status_id", "status"), _STATUSES[one.status], strict=True)),
-            **({"status_detail": waived} if (waived := self._waived(one)) else {}),
+            **({"status_detail": waived} if (waived := self._excuses.of(one)) else {}),
             **dict(zip(("confidence_id", "confidence"), _CONFIDENCES[one.confidence], strict=True)),
             "start_time": _ms(one.since),
             **({"end_time": _ms(one.last_seen)} if one.status is Status.RESOLVED else {}),
@@ -180,7 +179,7 @@ class _Told:
 
     def control(self, of: FrameworkStanding, one: ControlStanding) -> dict[str, Any]:
         """One control of a framework, by what the rules found that relate to it."""
-        every = [(each.severity, each) for rule in one.rules for each in _standing(rule)]
+        every = [(each.severity, each) for rule in one.rules for each in rule.exceptions]
         worst = max((severity for severity, _ in every), key=lambda each: each.rank, default=None)
         severity = _SEVERITIES[worst] if worst else _INFORMATIONAL if one.state is State.NONE else _UNKNOWN
         event = self._control(of, one.control, severity, one.state.value)
@@ -236,11 +235,6 @@ class _Told:
             told |= {"standards": [*related], "requirements": [each for some in related.values() for each in some]}
         return {"compliance": told}
 
-    def _waived(self, one: Finding) -> str:
-        if one.status is not Status.WAIVED:
-            return ""
-        return "; ".join(controls.waived(each, 1) for each in self._waivers[one.id][:_RELATED])
-
     @property
     def _view(self) -> str | None:
         return self._judgement.view.tenant if self._judgement.view is not None else None
@@ -290,20 +284,6 @@ def _is_whole(judgement: Judgement) -> bool:
     swept = all(one.complete and not one.unresolved and not one.left_out for one in covered.buckets)
     is_told = not (judgement.is_keys_only or judgement.is_untold or judgement.view is not None)
     return is_told and swept and not covered.keys_unknown and not judgement.gaps
-
-
-def _waivers(judgement: Judgement) -> Mapping[str, list[Waiver]]:
-    """Finding -> the waivers that excuse it now."""
-    told: dict[str, list[Waiver]] = defaultdict(list)
-    for one in judgement.waivers:
-        for covered in one.covers if one.waiver.until > judgement.now else ():
-            told[covered].append(one.waiver)
-    return told
-
-
-def _standing(one: RuleStanding) -> Iterator[Finding]:
-    yield from one.findings
-    yield from (each.finding for each in one.excused)
 
 
 def _status(told: tuple[int, str]) -> dict[str, Any]:

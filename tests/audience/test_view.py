@@ -24,7 +24,7 @@ approved_by = "the board of {tenant}"
 reason = "{tenant} moves in January"
 """
 POLICY = '[policy]\nallowed_protection_levels = ["HSM"]\n'
-KINDS = {"r.html", "r.json", "r.csv", "r-dependencies.csv", "r-gaps.csv", "r.ocsf.jsonl"}
+KINDS = {"r.html", "r.json", "r.csv", "r-dependencies.csv", "r-gaps.csv", "r.ocsf.jsonl", "r.oscal.json"}
 
 
 def put_hostile(operator: Operator) -> list[str]:
@@ -75,7 +75,17 @@ def reported(operator: Operator, *view: str) -> dict[str, str]:
     """The files of a report, by name."""
     folder = operator.folder / "reports"
     shutil.rmtree(folder, ignore_errors=True)
-    argv = ["report", *view, "-q", "-c", str(operator.config), "--as", "html,json,csv,ocsf", "-o", str(folder / "r")]
+    argv = [
+        "report",
+        *view,
+        "-q",
+        "-c",
+        str(operator.config),
+        "--as",
+        "html,json,csv,ocsf,oscal",
+        "-o",
+        str(folder / "r"),
+    ]
     assert run(*argv) == 0
     return {one.name: one.read_text() for one in folder.iterdir()}
 
@@ -113,7 +123,8 @@ def test_no_byte_of_another_tenants_is_in_any_file_and_all_of_ones_own_is(report
     assert [one["bucket"] for one in found["coverage"]["buckets"]] == ["gs://data"]
     (waiver,) = found["waivers"]
     assert (waiver["owner"], waiver["reason"]) == ("security@acme.example", "acme moves in January")
-    for text in (told["r.html"], told["r.json"], told["r-dependencies.csv"], told["r.ocsf.jsonl"]):
+    for name in ("r.html", "r.json", "r-dependencies.csv", "r.ocsf.jsonl", "r.oscal.json"):
+        text = told[name]
         assert all(one in text for one in ("acme/search", "acme/chat", "acme/lost", "gs://data"))
     assert found["scan"]["identity"] == []
 

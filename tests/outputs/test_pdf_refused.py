@@ -66,7 +66,9 @@ def test_a_pdf_is_not_poured_into_a_terminal(
     )
 
 
-@pytest.mark.parametrize(("kind", "hint"), {"pdf": "html, and print it with a browser", "ocsf": "json"}.items())
+@pytest.mark.parametrize(
+    ("kind", "hint"), {"pdf": "html, and print it with a browser", "ocsf": "json", "oscal": "json"}.items()
+)
 def test_a_period_has_no_such_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, hint: str) -> None:
     config = tmp_path / "auditor.toml"
     config.write_text(CONFIG.format(endpoint="http://127.0.0.1:1"))
