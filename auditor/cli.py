@@ -236,7 +236,7 @@ def report(
             what = "--period" if period is not None else "--framework"
             raise UsageError(f"{what} and --bundle go not together", "leave it away: a bundle is of what is now, whole")
         if kinds is not None:
-            raise UsageError("--as and --bundle go not together", "leave --as away: a bundle has every kind")
+            raise UsageError("--as and --bundle go not together", "leave --as away: a bundle has HTML, JSON and CSV")
         if sign_with is None:
             raise UsageError(
                 "--bundle needs --sign-with KEY.pem", "make a key: openssl genpkey -algorithm ed25519 -out KEY.pem"

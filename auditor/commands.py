@@ -45,8 +45,6 @@ from auditor.outputs import (
     impact_json,
     impact_table,
     move_table,
-    ocsf,
-    oscal,
     pdf,
     period_csv,
     period_json,
@@ -80,7 +78,7 @@ from auditor.questions.retire.move import Plan
 from auditor.questions.retire.planning import plan_of
 from auditor.questions.retire.retiring import names_of_data, retiring, see_by_which_name, see_that_it_is_there
 from auditor.questions.retire.standing import Use
-from auditor.reporting import Content, content_of
+from auditor.reporting import ENDINGS, Content, content_of
 from auditor.signing.elsewhere import is_uri, signer_at
 from auditor.signing.envelope import Signer
 from auditor.signing.keys import fingerprint_of, signing_key, verifying_key
@@ -90,8 +88,6 @@ from auditor.wiring import Assembly, assemble, stored
 
 _STANDARD_OUTPUT: Final = Path("-")
 _LONGEST_OPERATOR: Final = 200
-_ENDINGS: Final = {"ocsf": "ocsf.jsonl", "oscal": "oscal.json"}
-"""Of files whose kind alone would not say what is in them."""
 _OF_NO_PERIOD: Final = {
     "pdf": "ask for html, and print it with a browser",
     "ocsf": "ask for json",
@@ -554,7 +550,7 @@ def _targets(kinds: list[str], output: Path | None, usual: str = "cmek-report") 
     if stem.suffix.removeprefix(".") in kinds:
         stem = stem.with_suffix("")
     for kind in kinds:
-        yield kind, stem.with_name(f"{stem.name}.{_ENDINGS.get(kind, kind)}")
+        yield kind, stem.with_name(f"{stem.name}.{ENDINGS.get(kind, kind)}")
 
 
 def write_report(content: Content, kind: str, target: Path) -> list[Path]:
@@ -563,34 +559,20 @@ def write_report(content: Content, kind: str, target: Path) -> list[Path]:
     Returns:
         The files that were written; none where it went to standard output.
     """
-    judgement, rows = content.judgement, content.rows
     if kind == "pdf":
         return _write_bytes(content.pdf(), target)
-    with _writing(target) as out:
-        match kind:
-            case "html":
-                out.write(content.html())
-            case "json":
-                scan_json.write(judgement, rows, out, content.found.frameworks)
-            case "ocsf":
-                ocsf.write(judgement, content.demands, content.found, out)
-            case "oscal":
-                oscal.write(judgement, content.demands, content.found, content.manifest, out)
-            case _:
-                tabular.write_findings(judgement, out)
-    if target == _STANDARD_OUTPUT:
-        if kind == "csv":
-            missing = f"the dependencies and {words.counted(len(judgement.gaps), 'gap')} are not"
-            sys.stderr.write(f"note: only the findings go to standard output, {missing}; name a file with --output\n")
-        return []
-    if kind != "csv":
-        return [target]
-    dependencies, gaps = (target.with_stem(f"{target.stem}-{what}") for what in ("dependencies", "gaps"))
-    with _writing(dependencies) as out:
-        tabular.write_dependencies(judgement, rows, out)
-    with _writing(gaps) as out:
-        tabular.write_gaps(judgement, out)
-    return [target, dependencies, gaps]
+    written = []
+    for more, write in content.writers(kind).items():
+        place = target.with_stem(f"{target.stem}{more}") if more else target
+        with _writing(place) as out:
+            write(out)
+        if target == _STANDARD_OUTPUT:
+            break
+        written.append(place)
+    if target == _STANDARD_OUTPUT and kind == "csv":
+        missing = f"the dependencies and {words.counted(len(content.judgement.gaps), 'gap')} are not"
+        sys.stderr.write(f"note: only the findings go to standard output, {missing}; name a file with --output\n")
+    return written
 
 
 def explain_one(path: Path, what: str, form: str, output: Path | None, *, namespaces: bool, verbose: bool) -> int:

@@ -120,6 +120,12 @@ def _cron(text: str) -> str:
     return text
 
 
+def _forms(given: tuple[str, ...]) -> tuple[str, ...]:
+    if not given:
+        raise ValueError('names none; write ["html"], or leave [schedule] report away')
+    return tuple(dict.fromkeys(given))
+
+
 def _folder(given: object) -> object:
     if isinstance(given, str) and not given.strip():
         raise ValueError("is empty; name a folder for the ledger and the inventory")
@@ -238,6 +244,8 @@ class Schedule(_Table):
     """Cron line, UTC: when every bucket is listed."""
     key_poll: int = Field(default=60, ge=5, le=86_400)
     """Seconds between two readings of all key states."""
+    report: Cron | None = None
+    """Cron line, UTC: when a report is made and kept; None: never."""
 
 
 class Account(_Table):
@@ -552,6 +560,18 @@ class Retention(_Table):
     """Beside them the first of each week, for so many weeks."""
 
 
+ReportForm = Literal["html", "json", "csv", "ocsf", "oscal"]
+
+
+class Report(_Table):
+    """Which reports `[schedule] report` keeps."""
+
+    formats: Annotated[tuple[ReportForm, ...], AfterValidator(_forms)] = ("html", "json", "csv")
+    """As `report --as` names them."""
+    keep: int = Field(default=60, ge=1, le=1_000)
+    """The newest so many stay."""
+
+
 class Probe(_Table):
     """Whether keys are also tried, and how often; all off unless asked for."""
 
@@ -714,6 +734,7 @@ class Config(_Table):
     audit_log: AuditLog = AuditLog()
     limits: Limits = Limits()
     retention: Retention = Retention()
+    report: Report = Report()
     probe: Probe = Probe()
     policy: Thresholds = Thresholds()
     waiver: tuple[Waiver, ...] = ()

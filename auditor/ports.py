@@ -265,6 +265,24 @@ class Feed(Protocol):
         """
 
 
+class Keeping(Protocol):
+    """What makes reports and keeps them."""
+
+    def newest(self) -> datetime | None:
+        """When the last one was made; None: none is kept.
+
+        Raises:
+            AuditorError: nobody can tell.
+        """
+
+    def keep(self) -> None:
+        """Make one more.
+
+        Raises:
+            AuditorError: it cannot be made, or not be kept.
+        """
+
+
 class Prober(Protocol):
     """Tries to use the keys of one cloud, for data of its buckets; changes nothing."""
 

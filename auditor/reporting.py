@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final, TextIO
 
 from auditor.audience.changes import changes_for
 from auditor.audience.nameable import nameable_to
@@ -14,7 +15,7 @@ from auditor.controls.standing import of_rules, standings
 from auditor.errors import LedgerError, UsageError
 from auditor.findings import Demand, Judgement
 from auditor.model import KeyName
-from auditor.outputs import html, pdf
+from auditor.outputs import html, ocsf, oscal, pdf, scan_json, tabular
 from auditor.outputs.controls import Found
 from auditor.outputs.limits import PAPER, SCREEN, Limits
 from auditor.outputs.page import Manifest
@@ -24,6 +25,9 @@ from auditor.questions.diff.answer import Difference
 from auditor.questions.diff.comparing import Compared, chosen, difference
 from auditor.questions.period.scans import Scanned
 from auditor.wiring import Assembly
+
+ENDINGS: Final = {"ocsf": "ocsf.jsonl", "oscal": "oscal.json"}
+"""Of files whose kind alone would not say what is in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,24 @@ class Content:
             linked=linked,
             limits=limits,
         )
+
+    def writers(self, kind: str) -> dict[str, Callable[[TextIO], object]]:
+        """What is written of a kind that is text: what each file has behind its name -> what writes it."""
+        match kind:
+            case "html":
+                return {"": lambda out: out.write(self.html())}
+            case "json":
+                return {"": lambda out: scan_json.write(self.judgement, self.rows, out, self.found.frameworks)}
+            case "ocsf":
+                return {"": lambda out: ocsf.write(self.judgement, self.demands, self.found, out)}
+            case "oscal":
+                return {"": lambda out: oscal.write(self.judgement, self.demands, self.found, self.manifest, out)}
+            case _:
+                return {
+                    "": lambda out: tabular.write_findings(self.judgement, out),
+                    "-dependencies": lambda out: tabular.write_dependencies(self.judgement, self.rows, out),
+                    "-gaps": lambda out: tabular.write_gaps(self.judgement, out),
+                }
 
     def pdf(self) -> bytes:
         """Render the same page on paper, where less of long lists has room.

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from auditor import log
 from auditor.config import Config, load
+from auditor.daemon.keeping import Keeper
 from auditor.daemon.leading import Leadership
 from auditor.daemon.listening import make_server, open_listener, raise_file_limit
 from auditor.daemon.timers import Daemon
@@ -26,6 +27,7 @@ from auditor.outputs import metrics
 from auditor.ownership.registering import ready
 from auditor.ports import LogStanding
 from auditor.reporting import content_of, demands
+from auditor.shelf import Shelf
 from auditor.telling.sending import Sender
 from auditor.web.app import make_app
 from auditor.web.doors import hosts_of, logins_of
@@ -53,7 +55,7 @@ class Serving:
         self._verbose = verbose
         self._loaded = _loaded(config)
         self._leadership = leadership
-        self._loops = Daemon(assembly.parts, config.schedule, feeds=assembly.feeds)
+        self._loops = Daemon(assembly.parts, config.schedule, feeds=assembly.feeds, reports=self._keeper())
         self._sender = assembly.sender(None)
         self._works = False
         web = config.web
@@ -69,7 +71,8 @@ class Serving:
         hosts = hosts_of(self._config.web, self.certificate.names if self.certificate else None)
         sender = self._sender
         own_log = (lambda: sender.standing) if sender is not None else (lambda: None)
-        read = readings(self._assembly, self._loops, lambda: self._loaded, lambda: self._works, own_log)
+        shelf = _shelf(self._config)
+        read = readings(self._assembly, self._loops, lambda: self._loaded, lambda: self._works, own_log, shelf=shelf)
         return make_app(read, hosts, self._logins)
 
     @property
@@ -103,7 +106,15 @@ class Serving:
     def _successors(self) -> Daemon:
         """Loops by the config that counts now, in place of those that were stopped."""
         assembly, inherited = self._assembly, self._loops.handed_on()
-        return Daemon(assembly.parts, self._config.schedule, inherited=inherited, feeds=assembly.feeds)
+        return Daemon(
+            *(assembly.parts, self._config.schedule),
+            inherited=inherited,
+            feeds=assembly.feeds,
+            reports=self._keeper(),
+        )
+
+    def _keeper(self) -> Keeper:
+        return Keeper(self._assembly, _shelf(self._config), self._config.report.formats)
 
     def _rest(self) -> bool:
         """Stop the loops where they run; False when a turn still does."""
@@ -201,6 +212,10 @@ class Serving:
         _log.error("the config was not read anew, and the one of before stays: %s", why)
 
 
+def _shelf(config: Config) -> Shelf:
+    return Shelf(config.state / "reports", config.report.keep)
+
+
 def _loaded(config: Config) -> Loaded:
     return Loaded(config.digest, datetime.now(UTC), file_digest=config.file_digest)
 
@@ -211,6 +226,8 @@ def readings(
     loaded: Callable[[], Loaded],
     works: Callable[[], bool] = lambda: True,
     own_log: Callable[[], LogStanding | None] = lambda: None,
+    *,
+    shelf: Shelf | None = None,
 ) -> Readings:
     """Everything that the web side shows, from the ledger and the inventory of one process."""
     ledger, parts = assembly.ledger, assembly.parts
@@ -245,6 +262,7 @@ def readings(
         own_log=own_log,
         ears=loops.ears,
         polled_alone=loops.polled_alone,
+        shelf=shelf,
     )
 
 

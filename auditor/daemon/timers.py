@@ -1,4 +1,4 @@
-"""The daemon's loops: sweep, poll and probes, each on its timer, and one for each feed of events."""
+"""The daemon's loops: sweep, poll, probes and reports, each on its timer, and one for each feed of events."""
 
 import logging
 import threading
@@ -17,12 +17,13 @@ from auditor import run, scan, sweeping
 from auditor.config import Schedule
 from auditor.daemon.detecting import Detections
 from auditor.daemon.loops import StoppedError, Turn, WallClock, Watch, tidy
+from auditor.errors import AuditorError
 from auditor.feeds.feeding import Listener, Memory
 from auditor.feeds.silence import Ear
 from auditor.findings import Judgement
 from auditor.model import Gap, KeyName, Sweep
 from auditor.overtaking import Lane
-from auditor.ports import Asking, Feed, Follower
+from auditor.ports import Asking, Feed, Follower, Keeping
 from auditor.run import Parts
 from auditor.skew import plausible
 from auditor.telling import bundles, lines
@@ -37,6 +38,7 @@ _HUNG_AFTER_INTERVALS: Final = 10
 _SWEEP_HUNG_AFTER: Final = timedelta(hours=1)
 """Without one object more; a first sweep may take days."""
 _PROBES_HUNG_AFTER: Final = timedelta(hours=1)
+_REPORT_HUNG_AFTER: Final = timedelta(hours=1)
 _LOOKS_APART: Final = 0.2
 """Seconds between two looks whether a poll that runs can be overtaken by now."""
 _GIVEN_UP_AFTER: Final = timedelta(hours=24)
@@ -71,11 +73,14 @@ class Daemon:
         schedule: Schedule,
         ticks: Callable[[], float] = time.monotonic,
         inherited: Inherited | None = None,
+        *,
         feeds: Iterable[tuple[str, Feed]] = (),
+        reports: Keeping | None = None,
     ) -> None:
         """Plan the loops; `inherited`: of the stopped ones of another config, whose place these take.
 
-        `feeds`: each with the account or project whose keys it tells of.
+        `feeds`: each with the account or project whose keys it tells of. `reports`: what keeps them, where the schedule
+        asks for any.
         """
         self._parts = parts
         self._interval = timedelta(seconds=schedule.key_poll)
@@ -120,20 +125,29 @@ class Daemon:
         if parts.probing.reads or parts.probing.dry_runs:
             self._scheduler.add_job(self._probe, IntervalTrigger(seconds=_PROBES_EACH), id="probe", **rules)
         self._scheduler.add_job(self._poll, IntervalTrigger(seconds=schedule.key_poll), id="key_poll", **rules)
+        self._reports = reports if schedule.report is not None else None
+        if schedule.report is not None and reports is not None:
+            self._scheduler.add_job(
+                self._report, CronTrigger.from_crontab(schedule.report, timezone=UTC), id="report", **rules
+            )
 
     def start(self) -> None:
         """Start the timers; keys are polled at once, and buckets swept where one never was as the config asks.
 
-        So are they where a sweep was broken off for this config's sake.
+        So are they where a sweep was broken off for this config's sake. A report that was due while nobody worked is
+        made up for, behind the first poll.
 
         Raises:
             LedgerError: which sweeps there are cannot be read; nothing was started.
         """
         owes_sweep = self._owes_sweep or scan.wanting(self._parts)
         now = datetime.now(UTC)
+        owes_report = self._owes_report(now)
         self._scheduler.start()
         if owes_sweep:
             self._scheduler.modify_job("sweep", next_run_time=now)
+        if owes_report:
+            self._scheduler.modify_job("report", next_run_time=now + self._interval)
         self._scheduler.modify_job("key_poll", next_run_time=now)
         for one in self._listeners:
             # One that hangs in a request must not keep the process from ending.
@@ -165,6 +179,16 @@ class Daemon:
             detections=self.detections,
         )
 
+    def _owes_report(self, now: datetime) -> bool:
+        try:
+            newest = self._reports.newest() if self._reports is not None else None
+        except AuditorError:
+            return True  # whatever it is, the turn will tell it
+        if newest is None:
+            return False
+        due = self._scheduler.get_job("report").trigger.get_next_fire_time(None, newest + timedelta(seconds=1))
+        return due is not None and due <= now
+
     def _is_sweeping(self) -> bool:
         job = self._scheduler.get_job("sweep")
         is_due = job.next_run_time is not None and job.next_run_time <= datetime.now(UTC)
@@ -192,14 +216,18 @@ class Daemon:
         now = self._parts.clock()
         for loop in self._loops():
             job = self._scheduler.get_job(loop)
-            # A sweep costs too much to be made at every jump; what a jump ahead has made due stays due.
-            times = (job.next_run_time, job.trigger.get_next_fire_time(None, now)) if loop == "sweep" else (now,)
+            # A sweep costs too much to be made at every jump, and a report is of a day; what a jump ahead has made due
+            # stays due.
+            rare = loop in {"sweep", "report"}
+            times = (job.next_run_time, job.trigger.get_next_fire_time(None, now)) if rare else (now,)
             self._scheduler.modify_job(loop, next_run_time=min(filter(None, times), default=None))
 
     def _quiet_for(self, loop: str) -> timedelta:
         running = self._watch.running_for(loop)
         # Between two sweeps there may be days: the schedule says how many. A feed that fails has a finding.
-        return running if loop == "sweep" or loop in self._heard_by() else max(running, self._watch.since_success(loop))
+        if loop in {"sweep", "report", *self._heard_by()}:
+            return running
+        return max(running, self._watch.since_success(loop))
 
     def _limit(self, loop: str) -> timedelta:
         match loop:
@@ -207,12 +235,15 @@ class Daemon:
                 return _SWEEP_HUNG_AFTER
             case "probe":
                 return _PROBES_HUNG_AFTER
+            case "report":
+                return _REPORT_HUNG_AFTER
             case _:
                 return _HUNG_AFTER_INTERVALS * self._interval + timedelta(minutes=5)
 
     def _loops(self) -> tuple[str, ...]:
         probing = self._parts.probing.reads or self._parts.probing.dry_runs
-        return ("key_poll", "sweep", "probe") if probing else ("key_poll", "sweep")
+        more = (*(["probe"] if probing else []), *(["report"] if self._reports is not None else []))
+        return ("key_poll", "sweep", *more)
 
     def _heard_by(self) -> tuple[str, ...]:
         """The loops that listen to feeds; no timer makes their turns."""
@@ -334,6 +365,12 @@ class Daemon:
     def _probe(self) -> None:
         with Turn(self._watch, "probe"):
             scan.probe(self._parts, self)
+
+    def _report(self) -> None:
+        if self._reports is not None:
+            with Turn(self._watch, "report"):
+                self._reports.keep()
+            tidy()
 
     def _judge(self) -> None:
         with self._judging:

@@ -23,7 +23,7 @@ KEPT_BACK: Final = frozenset(
 """What lets somebody in, and where things lie on the auditor's machine; no answer hangs on it."""
 TOLD: Final = frozenset(
     {
-        *(f"schedule.{one}" for one in ("sweep", "key_poll")),
+        *(f"schedule.{one}" for one in ("sweep", "key_poll", "report")),
         *(f"account.{one}" for one in ("id", "project", "role_arn", "impersonate", "quota_project", "feed")),
         *(f"platform.{one}" for one in ("gcp_service_agents", "aws_principals")),
         *(f"bucket.{one}" for one in ("url", "layout", "tenant_field", "region", "account", "populations")),
@@ -34,6 +34,7 @@ TOLD: Final = frozenset(
         "audit_log.attribute",
         *(f"limits.{one}" for one in ("requests_per_second", "streams", "reverify_days")),
         *(f"limits.{one}" for one in ("kms_quota_share", "gcp_kms_quota_share")),
+        *(f"report.{one}" for one in ("formats", "keep")),
         *(f"retention.{one}" for one in ("snapshots", "weekly_snapshots")),
         *(f"probe.{one}" for one in ("reads", "dry_runs", "verify_connectivity", "per_hour", "per_second")),
         *(f"policy.{one}_days" for one in ("horizon", "rotation_period", "stale_version")),

@@ -11,6 +11,7 @@ from auditor.model import AwsKey, Cloud, Dependency, Gap, Grant, KeyMemory, KeyN
 from auditor.outputs import summary, words
 from auditor.outputs.summary import Amount
 from auditor.ports import DependencyRows, NamespaceRow
+from auditor.shelf import Damaged, Kept
 
 _FEW: Final = 2
 """As many buckets are named in a row."""
@@ -34,6 +35,22 @@ class Standing:
     """Why something could not be read, and how often; empty where nothing is lacking."""
     failing: str
     """Loops that fail, so that the answer gets no newer; empty where none does."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRow:
+    """A report that is kept."""
+
+    name: str
+    made: str
+    verdict: str = ""
+    judged: str = ""
+    files: tuple[tuple[str, str, str], ...] = ()
+    """Name, size, SHA-256."""
+    events: str = ""
+    head: str = ""
+    why: str = ""
+    """Where nobody can tell what it was: why not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,3 +384,19 @@ def _first_date(held: Iterable[Assessed]) -> datetime | None:
 
 def _deadline(moment: datetime | None, now: datetime) -> tuple[str, str]:
     return (words.instant(moment), words.until(moment, now)) if moment is not None else ("", "")
+
+
+def kept_row(name: str, one: Kept | Damaged) -> KeptRow:
+    """Tell of a report that is kept."""
+    if isinstance(one, Damaged):
+        return KeptRow(name, name, why=one.why)
+    told = one.told
+    return KeptRow(
+        name=name,
+        made=words.instant(told.made),
+        verdict=told.verdict,
+        judged=words.instant(told.judged),
+        files=tuple((each.name, words.size(each.size), each.sha256) for each in one.files),
+        events=f"{told.events:,}",
+        head=told.head,
+    )

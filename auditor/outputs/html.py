@@ -69,6 +69,11 @@ def report_style() -> str:
     return _static("report.css")
 
 
+def style_of(page: str) -> str:
+    """The style that stands in a report, whichever version made it."""
+    return page.partition("<style>")[2].partition("</style>")[0]
+
+
 @cache
 def stylesheet() -> str:
     """The style of the pages: that of the report, and what they have beside it."""

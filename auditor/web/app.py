@@ -35,6 +35,7 @@ _HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+_KINDS: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json", "jsonl": "application/jsonl"}
 _LOCAL: Final = Hosts(local=True)
 _WRONG_METHOD: Final = 405
 
@@ -54,6 +55,8 @@ def make_app(readings: Readings, hosts: Hosts = _LOCAL, logins: Logins | None = 
         Route("/keys/{name:path}", pages.key),
         Route("/namespaces", pages.namespaces),
         Route("/namespaces/one", pages.namespace),
+        Route("/reports", pages.reports),
+        Route("/reports/{name}/{file}", own.kept),
         Route("/api/v1/status", api.status),
         Route("/api/v1/judgement", api.judgement),
         Route("/api/v1/findings", api.findings),
@@ -109,6 +112,18 @@ class _Own:
             self._kept = judgement.run.id, self._read.report(judgement)
         return HTMLResponse(self._kept[1], headers={"Content-Security-Policy": _report_policy()})
 
+    def kept(self, request: Request) -> Response:
+        shelf, name, file = self._read.shelf, request.path_params["name"], request.path_params["file"]
+        content = shelf.read(name, file) if shelf is not None else None
+        if content is None:
+            raise HTTPException(404, "no such report is kept")
+        if file.endswith(".html"):
+            page = content.decode()
+            # Its style is that of the version which made it.
+            return HTMLResponse(page, headers={"Content-Security-Policy": _policy_of(html.style_of(page))})
+        headers = {"Content-Disposition": f'attachment; filename="{name}-{file}"'}
+        return Response(content, media_type=_KINDS.get(file.rpartition(".")[2]), headers=headers)
+
     def metrics(self, request: Request) -> Response:
         accept = request.headers.get("accept", "")
         # The library compares whatever stands there as a version, and fails on what is none.
@@ -153,11 +168,15 @@ class _Refusals:
 
     @staticmethod
     def _is_page(request: Request) -> bool:
-        return request.url.path.split("/")[1] in {"findings", "keys", "namespaces"}
+        return request.url.path.split("/")[1] in {"findings", "keys", "namespaces", "reports"}
 
 
 @cache
 def _report_policy() -> str:
-    """The report stands on its own: its style is in it, and is known by its hash."""
-    digest = base64.b64encode(hashlib.sha256(html.report_style().encode()).digest()).decode()
+    return _policy_of(html.report_style())
+
+
+def _policy_of(style: str) -> str:
+    """A report stands on its own: its style is in it, and is known by its hash."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return POLICY.replace("'self'", f"'sha256-{digest}'", 1).replace("form-action 'self'", "form-action 'none'")

@@ -160,6 +160,13 @@ class Pages:
             here=shown(request, where, len(some), total=None, more=more),
         )
 
+    def reports(self, request: Request) -> Response:
+        """Reports that are kept, the newest first."""
+        parameters(request, ())
+        shelf = self._read.shelf
+        rows = [browse.kept_row(name, one) for name, one in shelf.listed()] if shelf is not None else []
+        return self._page("reports", self._needed(), rows=rows)
+
     def message(self, status: int, told: str) -> Response:
         """A page that says why another one cannot be shown."""
         heading = {400: "That cannot be asked", 404: "There is no such thing", 503: "Not now"}.get(status, "Refused")

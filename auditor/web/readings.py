@@ -10,6 +10,7 @@ from auditor.feeds.silence import Ear
 from auditor.findings import Demand, Finding, Judgement
 from auditor.model import KeyMemory, KeyName
 from auditor.ports import LogStanding, OpenInventory
+from auditor.shelf import Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +54,5 @@ class Readings:
     """How feeds are listened to."""
     polled_alone: Callable[[], int | None] = lambda: None
     """How many needed keys no feed tells of; None where that is not known yet."""
+    shelf: Shelf | None = None
+    """The reports that are kept."""

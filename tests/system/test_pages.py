@@ -80,6 +80,7 @@ PAGES = {
     "namespaces": "/namespaces?prefix=acme",
     "namespace": html.space_address(HOSTILE, "gs://data"),
     "namespace with a long name": html.space_address(LONG, "gs://data"),
+    "kept reports": "/reports",
     "what is not there": "/namespaces/one?" + urlencode({"bucket": "gs://data", "name": "<b>" * 1600}),
 }
 

@@ -1,0 +1,62 @@
+"""Reports that the daemon makes on its schedule, and keeps."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from auditor.errors import AuditorError
+from auditor.outputs import summary
+from auditor.reporting import ENDINGS, Content, content_of
+from auditor.shelf import Shelf, Told
+from auditor.wiring import Assembly
+
+_log = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Keeps a report of the newest judgement whenever it is asked to."""
+
+    def __init__(self, assembly: Assembly, shelf: Shelf, forms: Sequence[str]) -> None:
+        self._assembly = assembly
+        self._shelf = shelf
+        self._forms = forms
+
+    def newest(self) -> datetime | None:
+        """When the last one was made; None: none was, or nobody can tell."""
+        return self._shelf.newest()
+
+    def keep(self) -> None:
+        """Make one more, of the newest judgement.
+
+        Raises:
+            AuditorError: nothing is judged yet, what it stands on cannot be read, or it cannot be written.
+        """
+        judgement = self._assembly.ledger.judgement()
+        if judgement is None:
+            raise AuditorError("nothing is judged yet that a report could be of", "one is made when it is due again")
+        content = content_of(self._assembly, judgement)
+        events, head = content.manifest.ledger_events, content.manifest.ledger_head
+        told = Told(
+            judgement=judgement.run.id,
+            judged=judgement.now,
+            made=content.made,
+            verdict=summary.verdict(judgement),
+            version=self._assembly.parts.version,
+            events=events,
+            head=head,
+        )
+        name, kept = self._shelf.put(told, lambda folder: _write(content, self._forms, folder))
+        _log.info(
+            "kept report %s of the judgement of %s: event %d of the ledger has the hash %s; %s",
+            *(name, judgement.now.isoformat(), events, head),
+            ", ".join(f"{one.name} has SHA-256 {one.sha256}" for one in kept.files),
+        )
+
+
+def _write(content: Content, forms: Sequence[str], folder: Path) -> None:
+    for form in forms:
+        for more, write in content.writers(form).items():
+            # As the files of `report --output report.html` are called.
+            with (folder / f"report{more}.{ENDINGS.get(form, form)}").open("w", encoding="utf-8", newline="") as out:
+                write(out)

@@ -1,0 +1,181 @@
+"""Reports that are kept: each in a folder of its own, there whole or not at all, and the oldest ones go."""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Callable, Collection
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+
+from auditor.errors import AuditorError
+from auditor.moments import stamp
+
+_ABOUT: Final = "kept.json"
+_UNFINISHED: Final = ".unfinished-"
+_NAME: Final = re.compile(r"[0-9]{4,5}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}Z(?:-[0-9]{1,3})?")
+_FILE: Final = re.compile(r"report(?:-[a-z]+)?\.[a-z]+(?:\.[a-z]+)?")
+_MOST: Final = 1_000
+"""Reports of one second."""
+_Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class KeptFile(msgspec.Struct, frozen=True):
+    """One file of a report."""
+
+    name: str
+    size: int
+    """Bytes."""
+    sha256: _Digest
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a report is of. All times are aware, UTC."""
+
+    judgement: str
+    """Id of the run that judged."""
+    judged: datetime
+    made: datetime
+    verdict: str
+    """The sentence that its first page begins with."""
+    version: str
+    """Of the program that made it."""
+    events: int
+    """Number of the last event of the ledger that the judgement was kept as."""
+    head: _Digest
+    """Hash of that event: what anybody who has written it down can hold the ledger against."""
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A report that is kept whole."""
+
+    told: Told
+    files: tuple[KeptFile, ...]
+
+
+class Damaged(msgspec.Struct, frozen=True):
+    """A report of which nobody can tell what it was."""
+
+    why: str
+
+
+class ChangedError(AuditorError):
+    """What is kept is not what was written."""
+
+
+class Shelf:
+    """The reports in one folder; safe to read from many threads while one writes."""
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        """Look nowhere yet. `keep`: how many stay, the newest."""
+        self._folder = folder
+        self._keep = keep
+
+    def put(self, told: Told, write: Callable[[Path], None]) -> tuple[str, Kept]:
+        """Keep one more, and remove the oldest; `write` gets a folder to put its files into.
+
+        Returns:
+            What it is called, and what is in it.
+
+        Raises:
+            AuditorError: it cannot be written; nothing is left of it.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for one in self._folder.glob(f"{_UNFINISHED}*"):
+                # Only one daemon works on a folder: this is of one that was killed.
+                shutil.rmtree(one, ignore_errors=True)
+            name = self._free(stamp(told.made).replace(":", "-"))
+            writing = self._folder / f"{_UNFINISHED}{name}"
+            writing.mkdir(mode=0o700)
+            try:
+                write(writing)
+                kept = Kept(told, tuple(_measured(one) for one in sorted(writing.iterdir())))
+                (writing / _ABOUT).write_bytes(msgspec.json.encode(kept))
+                for one in writing.iterdir():
+                    _settle(one)
+                writing.rename(self._folder / name)
+            finally:
+                shutil.rmtree(writing, ignore_errors=True)
+            _settle(self._folder)
+            for old in self._names()[self._keep :]:
+                shutil.rmtree(self._folder / old, ignore_errors=True)
+        except OSError as error:
+            raise AuditorError(
+                f"cannot keep a report in {self._folder}: {error.strerror}", "see that there is room, and who may write"
+            ) from None
+        return name, kept
+
+    def listed(self) -> tuple[tuple[str, Kept | Damaged], ...]:
+        """All that are kept, the newest first: what each is called and what it is of."""
+        return tuple((name, self._about(name)) for name in self._names())
+
+    def newest(self) -> datetime | None:
+        """When the last one was made whose moment can be read; None: there is none."""
+        return next((one.told.made for _, one in self.listed() if isinstance(one, Kept)), None)
+
+    def read(self, name: str, file: str) -> bytes | None:
+        """What is in a file of a report; None: there is no such file.
+
+        Raises:
+            ChangedError: it is not what was written.
+        """
+        if not (_NAME.fullmatch(name) and _FILE.fullmatch(file)) or name not in self._names():
+            return None
+        about = self._about(name)
+        if isinstance(about, Damaged):
+            raise ChangedError(f"what report {name} was is not known: {about.why}", "take it from a copy")
+        known = next((one for one in about.files if one.name == file), None)
+        if known is None:
+            return None
+        try:
+            content = (self._folder / name / file).read_bytes()
+        except OSError as error:
+            raise ChangedError(f"{file} of report {name} cannot be read: {error.strerror}", "look there") from None
+        if hashlib.sha256(content).hexdigest() != known.sha256:
+            raise ChangedError(f"{file} of report {name} was changed since it was written", "take it from a copy")
+        return content
+
+    def _names(self) -> list[str]:
+        try:
+            found: Collection[str] = [one.name for one in self._folder.iterdir()]
+        except FileNotFoundError:
+            found = ()
+        except OSError as error:
+            raise AuditorError(f"cannot read {self._folder}: {error.strerror}", "see who may read it") from None
+        return sorted((one for one in found if _NAME.fullmatch(one)), key=_order, reverse=True)
+
+    def _about(self, name: str) -> Kept | Damaged:
+        try:
+            return msgspec.json.decode((self._folder / name / _ABOUT).read_bytes(), type=Kept)
+        except OSError as error:
+            return Damaged(f"{_ABOUT}: {error.strerror}")
+        except msgspec.MsgspecError:
+            return Damaged(f"{_ABOUT} is not what was written")
+
+    def _free(self, name: str) -> str:
+        there = set(self._names())
+        return next(one for one in (name, *(f"{name}-{number}" for number in range(2, _MOST))) if one not in there)
+
+
+def _order(name: str) -> tuple[str, int]:
+    moment, _, number = name.partition("Z")
+    return moment, int(number[1:] or 1) if number else 1
+
+
+def _measured(path: Path) -> KeptFile:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return KeptFile(path.name, path.stat().st_size, digest)
+
+
+def _settle(path: Path) -> None:
+    """See that the disk has it."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

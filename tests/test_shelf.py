@@ -1,0 +1,115 @@
+"""Reports that are kept are there whole or not at all, and what is read is what was written."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from auditor.errors import AuditorError
+from auditor.shelf import ChangedError, Damaged, Kept, Shelf, Told
+
+MADE = datetime(2026, 11, 28, 6, 0, tzinfo=UTC)
+
+
+def told(after: int = 0) -> Told:
+    made = MADE + timedelta(seconds=after)
+    return Told("a run", made - timedelta(minutes=1), made, "All can be read.", "1.0", 7, "a" * 64)
+
+
+def page(folder: Path) -> None:
+    (folder / "report.html").write_text("<p>page</p>")
+    (folder / "report-gaps.csv").write_text("what\n")
+
+
+def test_what_was_put_is_read_and_told(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "reports", 3)
+    assert (shelf.listed(), shelf.newest()) == ((), None)
+    name, kept = shelf.put(told(), page)
+    assert name == "2026-11-28T06-00-00Z"
+    assert [(one.name, one.size) for one in kept.files] == [("report-gaps.csv", 5), ("report.html", 11)]
+    assert shelf.listed() == ((name, Kept(told(), kept.files)),)
+    assert shelf.newest() == MADE
+    assert shelf.read(name, "report.html") == b"<p>page</p>"
+    assert shelf.read(name, "report.json") is None
+    assert shelf.read("2026-11-29T06-00-00Z", "report.html") is None
+
+
+def test_the_oldest_go_and_those_of_one_second_are_told_apart(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, 3)
+    for after in (0, 1, 1, 1):
+        shelf.put(told(after), page)
+    names = ["2026-11-28T06-00-01Z-3", "2026-11-28T06-00-01Z-2", "2026-11-28T06-00-01Z"]
+    assert [name for name, _ in shelf.listed()] == names
+
+
+def test_of_ten_in_a_second_the_last_one_is_the_newest(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, 20)
+    names = [shelf.put(told(), page)[0] for _ in range(11)]
+    assert [name for name, _ in shelf.listed()] == names[::-1]
+
+
+def test_of_what_could_not_be_written_nothing_is_left_and_those_of_before_stay(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, 1)
+    name, _ = shelf.put(told(), page)
+
+    def full(folder: Path) -> None:
+        page(folder)
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(AuditorError, match="No space left on device"):
+        shelf.put(told(9), full)
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+
+
+def test_what_a_killed_process_left_is_no_report_and_goes_with_the_next_one(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, 2)
+    (tmp_path / ".unfinished-2026-11-28T05-00-00Z").mkdir()
+    assert shelf.listed() == ()
+    name, _ = shelf.put(told(), page)
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("..", "report.html"),
+        ("../reports/2026-11-28T06-00-00Z", "report.html"),
+        ("2026-11-28T06-00-00Z", "../../secret.txt"),
+        ("2026-11-28T06-00-00Z", "kept.json"),
+        ("2026-11-28T06-00-00Z\n", "report.html"),
+        ("2026-11-28T06-00-00Z", "report.html\n"),
+        (".unfinished-2026-11-28T06-00-00Z", "report.html"),
+        ("", ""),
+    ],
+)
+def test_no_name_leads_out_of_it(tmp_path: Path, name: str, file: str) -> None:
+    shelf = Shelf(tmp_path / "reports", 3)
+    shelf.put(told(), page)
+    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "reports" / ".unfinished-2026-11-28T06-00-00Z").mkdir()
+    assert shelf.read(name, file) is None
+
+
+def test_what_was_changed_is_not_shown_as_what_was_written(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, 3)
+    name, _ = shelf.put(told(), page)
+    (tmp_path / name / "report.html").write_text("<p>pagE</p>")
+    with pytest.raises(ChangedError, match="was changed since it was written"):
+        shelf.read(name, "report.html")
+    (tmp_path / name / "report.html").unlink()
+    with pytest.raises(ChangedError, match="No such file"):
+        shelf.read(name, "report.html")
+    assert shelf.read(name, "report-gaps.csv") == b"what\n"
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"\xff", b'{"told": {}, "files": []}'])
+def test_of_which_nobody_knows_what_it_was_it_is_told_so(tmp_path: Path, body: bytes) -> None:
+    shelf = Shelf(tmp_path, 3)
+    older, _ = shelf.put(told(), page)
+    newer, _ = shelf.put(told(60), page)
+    (tmp_path / newer / "kept.json").write_bytes(body)
+    (first, about), (second, _) = shelf.listed()
+    assert (first, second, isinstance(about, Damaged)) == (newer, older, True)
+    assert shelf.newest() == MADE
+    with pytest.raises(ChangedError, match=r"what report .* was is not known"):
+        shelf.read(newer, "report.html")
