@@ -73,7 +73,7 @@ from auditor.questions.impact.foreseeing import foresee
 from auditor.questions.impact.unseen import known_of
 from auditor.questions.period.asking import period_of
 from auditor.questions.prove_revoked.answer import Proof
-from auditor.questions.prove_revoked.proving import proving, see_that_it_is_meant
+from auditor.questions.prove_revoked.proving import is_meant_revoked, proving, see_that_it_is_meant
 from auditor.questions.retire.move import Plan
 from auditor.questions.retire.planning import plan_of
 from auditor.questions.retire.retiring import names_of_data, retiring, see_by_which_name, see_that_it_is_there
@@ -94,6 +94,7 @@ _OF_NO_PERIOD: Final = {
     "oscal": "ask for json",
 }
 """Kind of report -> what to ask for instead where a period is to be told."""
+_STAYS: Final = frozenset({Use.IN_USE, Use.TAKES_NEW_DATA})
 _TOLD_WITHOUT_IT: Final = "`explain` without --namespaces tells how many there were, and some of them"
 _NAMED: Final = 5
 """As many findings about a key are named."""
@@ -188,8 +189,9 @@ def foresee_one(path: Path, what: str, action: Action, how: Answering, *, namesp
 def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: bool, last_usage: bool = False) -> int:
     """Print which key versions may go; 3 where of a key, or of what a bucket holds, nothing is known, else 0.
 
-    Of one key that is asked about also where whether it may go is not proven. `last_usage`: AWS is asked when its keys
-    were used last; 3 also where it does not say.
+    Of one key that is asked about also where whether it may go is not proven, and of what goes as a whole, a version or
+    a key of AWS, 1 where data is under it or may come. `last_usage`: AWS is asked when its keys were used last; 3 also
+    where it does not say.
     """
     allowed = _reasons(how.allow_gaps)
     _place_for(how.output)
@@ -208,6 +210,8 @@ def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: boo
         found = retiring(assembly.parts, judgement, only, asks, version)
         rows = assembly.rows(judgement)
         plan = plan_of(only, known, judgement, (rows, assembly.ledger), found.now) if only is not None else Plan()
+        if only is not None and plan.barred is not None and is_meant_revoked(assembly.parts, only, found.now):
+            plan = replace(plan, barred="the config means the key to be revoked, so that nothing is to come under it")
         if version is not None:
             plan = replace(plan, moves=tuple(one for one in plan.moves if one.version == version))
         with _writing(how.output) as out:
@@ -220,7 +224,11 @@ def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: boo
                     seen = impact_table.known(known_of(judgement, only.cloud), found.now)
                     plain = terminal.plain(out)
                     plain.print("", move_table.moves(only, plan, found.now), *seen, sep="\n", soft_wrap=True)
-    is_open = only is not None and any(one.standing.use is Use.NOT_PROVEN for one in found.candidates)
+    uses_found = {one.standing.use for one in found.candidates}
+    # Whoever asks of one version, or of a key of AWS, which has none, asks whether that may go.
+    if only is not None and (version is not None or only.cloud is Cloud.AWS) and uses_found & _STAYS:
+        return 1
+    is_open = only is not None and Use.NOT_PROVEN in uses_found
     return 3 if is_open or any(gap.reason not in allowed for gap in found.gaps) else 0
 
 
@@ -593,6 +601,9 @@ def explain_one(path: Path, what: str, form: str, output: Path | None, *, namesp
     with _assembled(path, verbose=verbose, asking=False) as (_, assembly):
         judgement = _judged(assembly)
         one = _finding(assembly, judgement, what.lower()) if is_id else _finding_about(assembly, judgement, what)
+        if namespaces and form == "json":
+            hint = "leave --format away, or ask /api/v1/findings/ID/namespaces of `serve`"
+            raise UsageError("--namespaces lists them as CSV", hint)
         if namespaces and one not in judgement.findings:
             raise UsageError(
                 f"finding {one.id} ended at {words.instant(one.last_seen)}: all namespaces of then are not kept",

@@ -91,6 +91,9 @@ def test_one_version_is_told_alone_and_one_that_is_gone_is_an_error(
         assert [(one["key_version"], one["objects"]) for one in found["key_versions"]] == [("1", 10)]
         assert [one["key_version"] for one in found["moves"]] == ["1"]
     assert document(capsys, small.config, "retire", f"{SHORT}/2")["moves"] == []
+    # Whoever asks whether it may go is answered by the code as well; of a whole key there is no one answer.
+    codes = [told(capsys, small.config, "retire", one)[0] for one in (f"{SHORT}/1", f"{SHORT}/2", SHORT)]
+    assert codes == [1, 1, 0]
     code, out = told(capsys, small.config, "retire", f"{SHORT}/9")
     assert (code, "has no version 9\nhint: its versions are 1, 2" in out) == (2, True)
     small.set_state(1, "DESTROYED")
@@ -152,3 +155,27 @@ def test_each_gap_of_a_registry_stands_once(customer: Customer, capsys: pytest.C
         lines = [one for one in told(capsys, customer.config, command, SHORT)[1].splitlines() if "gap: " in one]
         assert any("acme.json" in one for one in lines)
         assert sorted(set(lines)) == sorted(lines)
+
+
+def test_of_a_version_that_may_go_the_code_is_not_that_of_one_with_data(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for one in small.cloud.store.buckets["data"].objects[:]:
+        if one.name.startswith("acme/old/"):
+            small.cloud.store.buckets["data"].objects.remove(one)
+    told(capsys, small.config, "scan", "-q")
+    code, out = told(capsys, small.config, "retire", f"{SHORT}/1")
+    assert (code, "without known data, which is not proven" in out) == (3, True)
+
+
+@pytest.mark.parametrize("primary", ["DISABLED", "DESTROY_SCHEDULED"])
+def test_nobody_is_told_to_enable_what_is_meant_to_be_revoked(
+    small: Small, capsys: pytest.CaptureFixture[str], primary: str
+) -> None:
+    small.config.write_text(f'{small.config.read_text()}\n[[key]]\nname = "{GOOGLE_KEY}"\nintended_state = "revoked"\n')
+    for version in (1, 2):
+        small.set_state(version, primary)
+    told(capsys, small.config, "scan", "-q")
+    _, out = told(capsys, small.config, "retire", SHORT)
+    assert "before anything is rewritten: the config means the key to be revoked" in out
+    assert "enable" not in out.partition("before anything is rewritten")[2].partition("\n")[0]

@@ -150,6 +150,15 @@ def see_that_it_is_meant(parts: Parts, key: KeyName, now: datetime) -> None:
     raise UsageError(f"the config means key {key} to work{until}", hint)
 
 
+def is_meant_revoked(parts: Parts, key: KeyName, now: datetime) -> bool:
+    """Whether the config means the key, by any of its names, to be revoked now.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    return _meant(parts, parts.ledger.memory()).means_revoked(key, now)
+
+
 def _meant(parts: Parts, memory: Mapping[KeyName, KeyMemory]) -> Policy:
     """What the config means with each key, by any of its names."""
     return replace(parts.policy, revoked=revoked(parts.said, spelling_by(memory)))
