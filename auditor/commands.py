@@ -181,7 +181,7 @@ def foresee_one(path: Path, what: str, action: Action, how: Answering, *, namesp
             else:
                 # Commands stay whole, so that they can be pasted.
                 terminal.plain(out).print(impact_table.impact(found), soft_wrap=True)
-    if found.extent.objects != 0 or found.untouched != 0 or found.writes.registries:
+    if found.extent.objects != 0 or found.untouched != 0 or found.writes.registries or found.writes.buckets:
         return 1
     return 3 if any(gap.reason not in allowed for gap in found.gaps) else 0
 

@@ -457,14 +457,15 @@ class Judgement:
     def is_untold(self) -> bool:
         """Whether nobody told of any data, so that how much there is, and what of it can be read, is not known.
 
-        No bucket has a whole sweep in force; or there is none, and no registry, or one that was not or not all read.
+        No bucket has a whole sweep in force; or there is none, and no registry, or one that was not or not all read, or
+        that names no key for its namespaces.
         """
         if self.assessed:
             return False
         if not self.is_keys_only:
             return not any(one.complete for one in self.coverage.buckets)
         every = self.registered.registries
-        return not every or any(one.namespaces is None or one.unusable for one in every)
+        return not every or any(one.namespaces != 0 or one.unusable for one in every)
 
     @property
     def next_loss(self) -> datetime | None:

@@ -39,12 +39,7 @@ def of_bundle(name: str, told: Handed, now: datetime, max_age: timedelta) -> Ite
     if age < -CLOCKS_APART:
         effect = f"the oldest sweep that it tells of began in the future, at {minute(told.swept)}"
         yield Gap(name, Reason.MALFORMED, effect, "set this machine's clock; if it is right, ask the operator")
-    if age > max_age:
-        hours = age / timedelta(hours=1)
-        allowed = f"max_age_hours allows {max_age / timedelta(hours=1):g}"
-        effect = f"the oldest sweep that it tells of began {hours:,.0f} hours ago, and {allowed}"
-        # Whoever allows what no bundle can tell has not allowed that none comes any more.
-        yield Gap(name, Reason.TIMEOUT, effect, _ANOTHER)
+    yield from too_old(name, told, now, max_age)
     yield from (Gap(name, Reason.NOT_VISIBLE, effect, _OPERATOR) for effect in _of_the_whole(told))
     if told.unknown:
         are = agreed(told.unknown, "is", "are")
@@ -70,6 +65,17 @@ def of_bundle(name: str, told: Handed, now: datetime, max_age: timedelta) -> Ite
     for about, reason in told.gaps:
         effect = "the operator could not read all of it: what the bundle says of it may lack something"
         yield Gap(about, Reason(reason), effect, _OPERATOR)
+
+
+def too_old(name: str, told: Handed, now: datetime, max_age: timedelta) -> Iterator[Gap]:
+    """Whether a bundle tells of a time that is too long ago."""
+    age = now - told.swept
+    if age > max_age:
+        hours = age / timedelta(hours=1)
+        allowed = f"max_age_hours allows {max_age / timedelta(hours=1):g}"
+        effect = f"the oldest sweep that it tells of began {hours:,.0f} hours ago, and {allowed}"
+        # Whoever allows what no bundle can tell has not allowed that none comes any more.
+        yield Gap(name, Reason.TIMEOUT, effect, _ANOTHER)
 
 
 def written_since(

@@ -54,6 +54,12 @@ def verdict(one: Impact) -> str:
         left = ", and not everything is known" if one.gaps else ""
         fails = "would fail" if one.writes.fail else "may fail"
         return f"No known data depends on it, but a registry names it for its namespaces: new data {fails}{left}."
+    if one.writes.buckets:
+        left = ", and not everything is known" if one.gaps else ""
+        fails = "would fail" if one.writes.fail else "may fail"
+        first, *more = one.writes.buckets
+        where = f"{first} and {words.counted(len(more), 'more bucket')}" if more else first
+        return f"No known data depends on it, but it is the default key of {where}: new data {fails}{left}."
     if one.gaps:
         return "Nothing that is known depends on it, and not everything is known."
     return "Nothing that is known depends on it."

@@ -20,9 +20,11 @@ from auditor.model import (
     KeyName,
     Reason,
     Sweep,
+    cloud_of,
 )
 from auditor.outputs import words
 from auditor.ownership.naming import NOTHING_NAMED, named_by, takes_new_data
+from auditor.ownership.spelling import Spelling, spelling_by
 from auditor.ports import Measured, OpenInventory
 from auditor.questions.impact.answer import Impact, Shift, Writes
 from auditor.questions.impact.supposing import Supposed, suppose
@@ -68,6 +70,9 @@ class _Case:
     known: AwsKey | GcpKey
     """As it was read last, or as if it worked."""
     now: datetime
+    spelling: Spelling
+    of_its_cloud: frozenset[str]
+    """Buckets of the key's cloud."""
 
 
 def foresee(
@@ -99,6 +104,8 @@ def foresee(
         },
         known=read if read is not None else _as_if_it_worked(key, version, under),
         now=parts.clock() + plausible(judgement.run.skew),
+        spelling=spelling_by(remembered),
+        of_its_cloud=frozenset(one.bucket for one in sweeps if cloud_of(one.bucket) is key.cloud),
     )
     losing = {agent for one in under for agent in _deciding(case, one.holding.bucket)}
     acted = after(case.known, version, action, losing, case.now)
@@ -134,7 +141,9 @@ def foresee(
         known=known_of(judgement, key.cloud),
         untold=judgement.is_untold,
         # What is not known of a registry may hide data of today, and of tomorrow.
-        gaps=tuple(dict.fromkeys((*_gaps(case, parts, read=read is not None), *named.gaps))),
+        gaps=tuple(
+            dict.fromkeys((*_gaps(case, parts, read=read is not None), *_gaps_of_defaults(case, sweeps), *named.gaps))
+        ),
     )
 
 
@@ -239,13 +248,18 @@ def _writes(case: _Case, sweeps: Iterable[Sweep], namespaces: Callable[[], int],
         fail=fail,
         text=text,
         namespaces=namespaces(),
-        buckets=tuple(one.bucket for one in sweeps if one.facts.default_key in _names(case.key)),
+        buckets=tuple(one.bucket for one in sweeps if _is_default(case, one)),
     )
 
 
-def _names(key: KeyName) -> frozenset[str]:
-    """How a bucket may name its default key."""
-    return frozenset({key.text, key.text.rpartition("/")[2]}) if key.cloud is Cloud.AWS else frozenset({key.text})
+def _is_default(case: _Case, one: Sweep) -> bool | None:
+    """Whether the key is the default key of a bucket, by whatever name; None where nobody knows."""
+    default, key = one.facts.default_key, case.key
+    if default is None or one.bucket not in case.of_its_cloud:
+        return False
+    if key.cloud is Cloud.AWS:
+        return default in {key.text, key.text.rpartition("/")[2]}
+    return case.spelling.is_one(KeyName(default), key)
 
 
 def _new_data(case: _Case) -> tuple[bool | None, str]:
@@ -298,6 +312,13 @@ def _not_covered(case: _Case) -> Iterator[str]:
         yield "a multi-Region primary with replicas waits for them: PendingReplicaDeletion, without a date"
     if case.version is not None and case.action is not Action.REVOKE:
         yield "data that names the key without a version: it counts as unknown where the versions differ"
+
+
+def _gaps_of_defaults(case: _Case, sweeps: Iterable[Sweep]) -> Iterator[Gap]:
+    for one in sweeps:
+        if one.facts.default_key is not None and _is_default(case, one) is None:
+            effect = f"its default key {one.facts.default_key} may be {case.key} by the other name of its project"
+            yield Gap(one.bucket, Reason.UNSUPPORTED, effect, f"ask for {one.facts.default_key} as well")
 
 
 def _gaps(case: _Case, parts: Parts, *, read: bool) -> Iterator[Gap]:

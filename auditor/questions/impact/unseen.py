@@ -5,6 +5,7 @@ from datetime import datetime
 
 from auditor.findings import BucketCoverage, Judgement
 from auditor.gaps import BUCKET_LISTS, CLOCKS, OBJECTS, names_of
+from auditor.handover.lacking import too_old
 from auditor.model import Cloud, Gap, KeyName, Reason, cloud_of
 from auditor.moments import stamp
 from auditor.ownership.naming import unheard
@@ -49,6 +50,11 @@ def gaps_beside(key: KeyName, judgement: Judgement, parts: Parts, now: datetime)
     yield from (one for one in judgement.gaps if one.what in about or one.what.startswith(versions))
     for one in mine:
         yield from _of_bucket(one, parts, now)
+    for each in parts.handed:
+        # It may have grown too old since it was read: nobody may have looked for a newer one.
+        for given in judgement.registered.bundles:
+            if given.bundle is not None and given.name == each.source.name and not _is_told_old(given.name, judgement):
+                yield from too_old(given.name, given.bundle, now, each.max_age)
     if elsewhere := judgement.coverage.buckets_not_configured if not parts.policy.no_data_elsewhere else 0:
         told = (
             f"{elsewhere:,} buckets of the accounts in use are"
@@ -59,16 +65,19 @@ def gaps_beside(key: KeyName, judgement: Judgement, parts: Parts, now: datetime)
         yield Gap(BUCKET_LISTS, Reason.NOT_VISIBLE, effect, "add them as [[bucket]], or set [policy] no_data_elsewhere")
     names = names_of_data(judgement, memory)
     for name, told in zip(names.others(key), names.told(key, "this one"), strict=True):
-        # That it is the same key can be known: whoever allows what nobody can see has not allowed to leave it out.
-        reason = Reason.NOT_VISIBLE if name in names.doubtful(key) else Reason.UNSUPPORTED
-        yield Gap(key.text, reason, f"data names the key {told}", f"ask for {name} as well")
+        # Whoever allows what nobody can see has not allowed to leave out what is known under another name.
+        yield Gap(key.text, Reason.UNSUPPORTED, f"data names the key {told}", f"ask for {name} as well")
     judged = {one.bucket for one in judgement.coverage.buckets}
     for url in sorted(one for one in parts.buckets if cloud_of(one) is key.cloud and one not in judged):
-        yield Gap(url, Reason.NOT_VISIBLE, "nothing is known of its objects: it is in the config since", "scan it")
+        yield Gap(url, Reason.NOT_FOUND, "nothing is known of its objects: it is in the config since", "scan it")
     for url in left_behind(parts):
         if cloud_of(url) is key.cloud:
             effect = "nobody looks there: it was swept and has left the config"
             yield Gap(url, Reason.NOT_VISIBLE, effect, "name it again")
+
+
+def _is_told_old(name: str, judgement: Judgement) -> bool:
+    return any(one.what == name and one.reason is Reason.TIMEOUT for one in judgement.gaps)
 
 
 def _of(judgement: Judgement, cloud: Cloud) -> tuple[BucketCoverage, ...]:

@@ -193,7 +193,7 @@ def _unswept(
     for url in sorted(one for one in parts.buckets if cloud_of(one) in clouds and one not in whole):
         told = [one for one in judgement.gaps if one.what == url]
         effect = "nothing is known of its objects: it is in the config since the last judgement"
-        yield from told or [Gap(url, Reason.NOT_VISIBLE, effect, "scan it")]
+        yield from told or [Gap(url, Reason.NOT_FOUND, effect, "scan it")]
 
 
 def _not_seen(one: Standing) -> Standing:
