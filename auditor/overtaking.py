@@ -1,7 +1,7 @@
 """Lets a poll of a few keys overtake a poll of all while that one reads: at the clouds' quotas it may take minutes."""
 
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 from auditor.model import KeyName
@@ -33,6 +33,10 @@ class Lane:
             self._open = False
             with self._lock:
                 pass
+
+    def has_read(self, keys: Iterable[KeyName]) -> None:
+        """Tell what a poll that overtakes has read, from within it: a key may have more names than it was asked by."""
+        self._read.update(keys)
 
     def overtake(self, keys: Collection[KeyName], poll: Callable[[], object]) -> bool:
         """Poll these keys now, where a poll of all reads; False where none does, and nothing was done."""

@@ -202,7 +202,7 @@ def poll(
     lane: Lane | None = None,
     overtakes: bool = False,
 ) -> Judgement:
-    """Read the state of every needed key (or of those named), judge, and keep both; one poll at a time.
+    """Read the state of every needed key (or of those named, by all their names), judge, and keep both; one at a time.
 
     `unconfigured` is what a sweep of the bucket lists just found (None: as before), `interval` the effective time
     between two polls (None: no daemon), `ears` how feeds are listened to (None: as `parts` say). Where it is not
@@ -227,6 +227,8 @@ def poll(
                 "look why the ledger's server was out of reach, or who takes files out of the state folder; poll again",
             )
         parts.ledger.keep(record, judgement)
+        if overtakes and lane is not None:
+            lane.has_read(one.name for one in record.readings)
         needed = [one for one in (before, judgement) if one is not None]
         if not overtakes:  # the poll that it overtakes may stand on more
             parts.registry.prune(
@@ -258,11 +260,11 @@ def _poll(
     agents = {one.bucket: agents_of(parts, one.facts) for one in sweeps}
     watched = (*parts.watched, *keys_of(parts, heard), *_spoken_of(heard, before))
     needs = tuple(_needs(parts, watched, holdings.holdings(), agents, unusable))
+    only = NamesOfKeys((need.name for need in needs), spelling).every(only)
     if strict and (strangers := only.difference(need.name for need in needs)):
         raise not_among(min(strangers), NamesOfKeys(_held(holdings), spelling))
-    wanted = (_with_who_is_barred(need, memory) for need in needs if not only or need.name in only)
     progress.polling(len(needs))
-    asked, before, memory = _read_beside_others(parts, lane, _by_hope(wanted, memory), (before, memory))
+    asked, before, memory = _read_beside_others(parts, lane, needs, only, (before, memory))
     progress.polled(sum(not isinstance(one, KeyUnread) for one in asked.values()), [need.name for need in needs])
 
     # Asked once: what comes after it may find another difference, and what is told with this moment is read by it.
@@ -691,19 +693,37 @@ def _with_who_is_barred(need: KeyNeed, memory: Mapping[KeyName, KeyMemory]) -> K
 def _read_beside_others(
     parts: Parts,
     lane: Lane,
-    needs: Iterable[KeyNeed],
+    needs: Collection[KeyNeed],
+    only: frozenset[KeyName],
     known: tuple[Judgement | None, Mapping[KeyName, KeyMemory]],
 ) -> tuple[Mapping[KeyName, KeyReading], Judgement | None, Mapping[KeyName, KeyMemory]]:
     """The readings, the judgement before and what is remembered, as both are once all is read; `known`: as they were.
 
     What others have read and kept meanwhile is newer than what was read here before.
     """
+    _, memory = known
+    needs = _by_hope((_with_who_is_barred(need, memory) for need in needs), memory)
     with lane.reading() as overtaken:
-        asked = _read(parts, needs)
+        asked = _read(parts, [need for need in needs if not only or need.name in only])
+        if only and (others := _called_otherwise(needs, only, memory, asked)):
+            asked = {**asked, **_read(parts, others)}
     if not overtaken:
         return asked, *known
     newest = {name: one for name, one in asked.items() if name not in overtaken}
     return newest, parts.ledger.judgement(), parts.ledger.memory()
+
+
+def _called_otherwise(
+    needs: Iterable[KeyNeed],
+    only: frozenset[KeyName],
+    memory: Mapping[KeyName, KeyMemory],
+    asked: Mapping[KeyName, KeyReading],
+) -> Collection[KeyNeed]:
+    """Those of `needs` that are, as is known only since they were `asked`, other names of these keys."""
+    known = {name: one.last for name, one in memory.items()}
+    told = {name: one for name, one in asked.items() if isinstance(one, GcpKey)}
+    every = NamesOfKeys((need.name for need in needs), spelling_of((known | told).values())).every(only)
+    return [need for need in needs if need.name in every and need.name not in asked]
 
 
 def _read(parts: Parts, needs: Iterable[KeyNeed]) -> Mapping[KeyName, KeyReading]:

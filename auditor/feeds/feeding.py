@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Final, Protocol
 
 from auditor.daemon.loops import StoppedError, Turn, Watch
@@ -16,6 +17,7 @@ from auditor.errors import AuditorError
 from auditor.feeds.silence import Ear
 from auditor.feeds.storms import Storms
 from auditor.model import KeyName
+from auditor.ownership.spelling import EACH_ITS_OWN, NamesOfKeys
 from auditor.ports import Feed, Heard, Hint
 
 _log = logging.getLogger(__name__)
@@ -178,6 +180,8 @@ class Listener:
         self._storms = Storms()
         self._owed: list[_Owed] = []
         self._told_of_poison: float | None = None
+        self._needed: Collection[KeyName] = ()
+        self._names = NamesOfKeys((), EACH_ITS_OWN)
         self.memory = memory or Memory()
 
     @property
@@ -250,8 +254,20 @@ class Listener:
         named = [one.key for one in heard.hints]
         if needed is None:
             return _Owed(heard, {None} if named else set(), 0)
-        mine = [key for key in named if key is None or key in needed]
-        return _Owed(heard, set(mine), len(named) - len(mine))
+        mine = [self._meant(key, needed) for key in named if key is not None]
+        keys: set[KeyName | None] = set(chain.from_iterable(mine))
+        return _Owed(heard, keys | {None} if None in named else keys, sum(not some for some in mine))
+
+    def _meant(self, key: KeyName, needed: Collection[KeyName]) -> Collection[KeyName]:
+        """Which of the keys that are needed an event may mean: logs tell a project's id, and data may tell its number.
+
+        By a name that nothing needs a key is never read, so that nobody knows whether it is one of them.
+        """
+        if key in needed:
+            return (key,)
+        if needed is not self._needed:
+            self._needed, self._names = needed, NamesOfKeys(needed, EACH_ITS_OWN)
+        return self._names.others(key)
 
     def _read(self, stopped: Callable[[], bool]) -> None:
         """Read what may be read by now: what was hinted at, unless it was a moment ago, and what is due once more."""

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Final, TypeVar
 
 from auditor.model import AwsKey, Cloud, GcpKey, KeyMemory, KeyName
@@ -108,11 +109,17 @@ class NamesOfKeys:
         every = self._alike.get(without_project(key), ())
         return tuple(one for one in every if one != key and self._spelling.is_one(one, key) is not False)
 
-    def known_by(self, key: KeyName) -> tuple[KeyName, ...]:
-        """Those that are known to be other names of a key, where its own is none of them all."""
-        if key in self._alike.get(without_project(key), ()):
-            return ()
+    def same(self, key: KeyName) -> tuple[KeyName, ...]:
+        """Those that are known to be other names of a key."""
         return tuple(one for one in self.others(key) if self._spelling.is_one(one, key))
+
+    def known_by(self, key: KeyName) -> tuple[KeyName, ...]:
+        """The same, where the key's own name is none of them all."""
+        return () if key in self._alike.get(without_project(key), ()) else self.same(key)
+
+    def every(self, keys: Iterable[KeyName]) -> frozenset[KeyName]:
+        """Keys by all of these names that are known to be theirs; what is called by none of them keeps its own."""
+        return frozenset(chain.from_iterable(self.known_by(key) or (key, *self.same(key)) for key in keys))
 
     def doubtful(self, key: KeyName) -> tuple[KeyName, ...]:
         """Those of which nobody knows whether they are of a key."""

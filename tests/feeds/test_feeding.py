@@ -33,6 +33,7 @@ class World:
         self.waits: list[float] = []
         self.done: list[str] = []
         """What was polled and acknowledged, in order."""
+        self.followed: list[Collection[KeyName]] = []
         self.polls_fail = False
         self.known: Collection[KeyName] | None = frozenset({AWS_KEY, OTHER})
         self.listener = self.a_listener()
@@ -61,6 +62,7 @@ class World:
 
     def follow(self, keys: frozenset[KeyName]) -> None:
         self.done.append(f"polled {' '.join(sorted(one.text[-1] for one in keys)) or 'all'}")
+        self.followed.append(keys)
         if self.polls_fail:
             raise LedgerError("the disk is full")
 
@@ -134,6 +136,22 @@ def test_keys_that_nothing_needs_are_acknowledged_and_counted_and_not_polled() -
     world.coming = [came(AWS_KEY)]
     world.turn()
     assert world.ear.messages == {"needed": 1, "unneeded": 2, "nothing": 1, "poison": 1}
+
+
+def test_an_event_tells_a_projects_id_and_data_may_tell_its_number() -> None:
+    event, one, other = (KeyName(GOOGLE_KEY.replace("projects/acme", f"projects/{name}")) for name in ("a", "1", "2"))
+    world = World()
+    followed: list[Collection[KeyName]] = world.followed
+    world.known = frozenset({one, other, AWS_KEY, KeyName(f"{one}-2")})
+    world.coming = [came(event), came(KeyName(f"{event}-3"), receipts="b")]
+    assert world.turn() == ["polled n n", "handled a", "handled b"]
+    assert followed == [{one, other}]
+    world.known = frozenset({event, one})
+    world.coming = [came(event)]
+    world.passed += 60
+    world.turn()
+    assert followed[1:] == [{event}], "which poll reads it by its other names is known better there"
+    assert (world.ear.messages["needed"], world.ear.messages["unneeded"]) == (2, 1)
 
 
 def test_every_outcome_is_counted_from_zero() -> None:

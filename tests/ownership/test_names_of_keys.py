@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from auditor import cli
+from auditor import cli, scan
 from auditor.config import load
-from auditor.findings import Finding, Severity, Status, Verdict
+from auditor.findings import Finding, Judgement, Readability, Severity, Status, Verdict
 from auditor.inventory import notes
 from auditor.model import Gap, GcpKey, KeyName, Reason
+from auditor.overtaking import Lane
 from auditor.ownership import registering
 from auditor.ownership.said import Parted, Said, parted, revoked
 from auditor.ownership.spelling import EACH_ITS_OWN, NamesOfKeys, Spelling, spelling_of
@@ -21,6 +22,7 @@ from tests.clouds import GOOGLE_KEY
 from tests.core_builders import AWS_KEY, NOW, days
 from tests.ownership.test_registry import found, judged, said
 from tests.small import Small, a_small_cloud
+from tests.test_fleet import NoProgress
 
 ID = KeyName(GOOGLE_KEY)
 NUMBER = KeyName(GOOGLE_KEY.replace("projects/acme", "projects/123456"))
@@ -79,6 +81,9 @@ def test_other_names_are_told_with_what_is_known_of_them() -> None:
     assert (names.others(ZETAS_NUMBER), names.doubtful(ZETAS_NUMBER)) == ((ZETA,), (ZETA,))
     assert names.told(ZETAS_NUMBER, "it") == (f"{ZETA}, which may be it by the other name of its project",)
     assert names.others(AWS_KEY) == ()
+    assert names.every([NUMBER, AWS_KEY]) == {NUMBER, AWS_KEY}
+    assert names.every([ID, ZETAS_NUMBER]) == {NUMBER, ZETAS_NUMBER}
+    assert NamesOfKeys([ID, NUMBER], made(id=NOW, number=NOW)).every([ID]) == {ID, NUMBER}
 
 
 DAY = datetime(2026, 12, 1, tzinfo=UTC)
@@ -272,6 +277,52 @@ def test_a_key_is_asked_for_by_the_name_by_which_data_knows_it(
     judged(small, sweep=False)
     judged(small)
     assert cli._run([*small.argv("prove-revoked"), GOOGLE_KEY, "-q", "--allow-gaps", "not_visible"]) == 3  # noqa: SLF001 - as above
+
+
+def readability(judgement: Judgement) -> set[tuple[str | None, Readability]]:
+    return {
+        (one.holding.key, one.assessment.readability)
+        for one in judgement.assessed
+        if one.holding.key_version == "1" and one.holding.key is not None
+    }
+
+
+@pytest.mark.parametrize("read", [True, False], ids=["both were read", "its number was never read"])
+@pytest.mark.parametrize("name", [ID, NUMBER])
+def test_whoever_polls_a_key_by_one_name_polls_it_by_all(small: Small, name: KeyName, *, read: bool) -> None:
+    said(small, "acme/old,,", "acme/new,,")
+    if read:
+        small.cloud.store.put("data", "acme/old/more", key=NUMBER.text, version=1)
+    judged(small)
+    says_of(small, NUMBER)
+    small.set_state(1, "DISABLED")
+    with contextlib.closing(assemble(load(small.config), small.cloud.store.clock)) as assembly:
+        judgement = scan.poll(assembly.parts, NoProgress(), frozenset({name}))
+    held = {GOOGLE_KEY, NUMBER.text} if read else {GOOGLE_KEY}
+    assert readability(judgement) == {(one, Readability.UNREADABLE) for one in held}
+
+
+def test_a_key_is_polled_by_a_name_that_nothing_names_any_more(small: Small) -> None:
+    said(small, "acme/old,,", "acme/new,,")
+    alone = small.config.read_text()
+    says_of(small, NUMBER)
+    judged(small)
+    small.config.write_text(alone)
+    small.set_state(1, "DISABLED")
+    assert cli._run([*small.argv("poll"), NUMBER.text, "-q", "--fail-on", "critical"]) == 1  # noqa: SLF001 - without the end of the process
+
+
+def test_a_poll_that_overtakes_tells_by_which_names_it_has_read(small: Small) -> None:
+    said(small, "acme/old,,", "acme/new,,")
+    says_of(small, NUMBER)
+    judged(small)
+    lane, only = Lane(), frozenset({NUMBER})
+    with contextlib.closing(assemble(load(small.config), small.cloud.store.clock)) as assembly:
+        poll = lambda: scan.poll(assembly.parts, NoProgress(), only, lane=lane, overtakes=True)  # noqa: E731 - used in the next lines alone
+        with assembly.ledger.judging() as still, lane.reading() as overtaken:
+            lane.still = still
+            assert lane.overtake(only, poll)
+    assert overtaken == {ID, NUMBER}
 
 
 def test_a_key_that_may_be_meant_to_be_revoked_is_not_proven_before_that_is_known(
