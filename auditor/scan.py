@@ -319,6 +319,7 @@ def _poll(
             _not_all_seen(holdings, heard, unheard),
             holdings.beyond,
             frozenset(_of_unknown_tenants(said, buckets, holdings)),
+            NamesOfKeys(spelling.ones, spelling),
         ),
     )
     excepted = judge_waivers(facts, parts.rules, given, waived)

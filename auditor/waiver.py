@@ -20,7 +20,8 @@ class Waiver:
     approved_by: str
     reason: str
     key: str | None = None
-    """Full name of a key, or of a version of it, with `*` for any text; None: any. The others likewise."""
+    """Full name of a key by any of its names, or of a version of it, with `*` for any text; None: any. The others
+    likewise."""
     bucket: str | None = None
     namespace: str | None = None
     tenant: str | None = None

@@ -7,8 +7,9 @@ from enum import Enum, auto
 from typing import Final
 
 from auditor.findings import Finding, Member, Status, SubjectKind
-from auditor.model import split_version
+from auditor.model import KeyName, split_version
 from auditor.ownership.registered import Portion
+from auditor.ownership.spelling import EACH_ITS_OWN, NamesOfKeys
 from auditor.waiver import GivenWaiver, Waiver, fits
 
 Beyond = Callable[
@@ -16,6 +17,8 @@ Beyond = Callable[
 ]
 """(portions of sets of holdings, pattern of namespaces, of tenants) -> of each, objects that are within both, and
 objects that are not."""
+NO_NAMES: Final = NamesOfKeys((), EACH_ITS_OWN)
+"""Where each key has one name alone."""
 _OF_KEYS: Final = frozenset({SubjectKind.KEY, SubjectKind.KEY_VERSION, SubjectKind.PRINCIPAL})
 
 
@@ -30,6 +33,8 @@ class Sight:
     beyond: Beyond
     tenants_open: Collection[str] = ()
     """Buckets of which registries may say other tenants than are known: there tenants prove nothing."""
+    names: NamesOfKeys = NO_NAMES
+    """What keys are called that have several names: an exception names a key by any of them."""
 
 
 class _Reach(Enum):
@@ -67,7 +72,9 @@ def waive(
 def _reaches(waiver: Waiver, findings: Mapping[str, Finding], sight: Sight) -> Mapping[str, _Reach]:
     mine = {name: one for name, one in findings.items() if one.rule == waiver.rule and one.status is Status.OPEN}
     whole = {name for name, one in mine.items() if waiver.rule not in sight.of_data or not one.members}
-    within = {name: [each for each in one.members if _is_within(waiver, each)] for name, one in mine.items()}
+    within = {
+        name: [each for each in one.members if _is_within(waiver, each, sight.names)] for name, one in mine.items()
+    }
     within = {name: some for name, some in within.items() if some and name not in whole}
     counts = dict.fromkeys(within, (1, 0))
     by_names = waiver.namespace is not None or waiver.tenant is not None
@@ -76,7 +83,8 @@ def _reaches(waiver: Waiver, findings: Mapping[str, Finding], sight: Sight) -> M
         found = sight.beyond(asked, waiver.namespace, waiver.tenant)
         counts = dict(zip(within, found, strict=True))
     reach = {
-        name: _Reach.ALL if name in whole and _is_about(waiver, one) else _Reach.NONE for name, one in mine.items()
+        name: _Reach.ALL if name in whole and _is_about(waiver, one, sight.names) else _Reach.NONE
+        for name, one in mine.items()
     }
     for name, some in within.items():
         objects, others = counts[name]
@@ -87,14 +95,14 @@ def _reaches(waiver: Waiver, findings: Mapping[str, Finding], sight: Sight) -> M
     return reach
 
 
-def _is_within(waiver: Waiver, member: Member) -> bool:
+def _is_within(waiver: Waiver, member: Member, names: NamesOfKeys) -> bool:
     bucket, _, key, version = member
     if waiver.bucket is not None and not fits(waiver.bucket, bucket):
         return False
-    return waiver.key is None or (key is not None and _is_key(waiver.key, key, version))
+    return waiver.key is None or (key is not None and _is_key(waiver.key, KeyName(key), version, names))
 
 
-def _is_about(waiver: Waiver, one: Finding) -> bool:
+def _is_about(waiver: Waiver, one: Finding, names: NamesOfKeys) -> bool:
     """Whether a finding on a key or a bucket as a whole is about what an exception names."""
     if waiver.namespace is not None or waiver.tenant is not None:
         return False
@@ -106,9 +114,9 @@ def _is_about(waiver: Waiver, one: Finding) -> bool:
     if one.subject.kind not in _OF_KEYS:
         return False
     key, version = split_version(name)
-    return _is_key(waiver.key, key.text, version)
+    return _is_key(waiver.key, key, version, names)
 
 
-def _is_key(pattern: str, key: str, version: str | None) -> bool:
-    named = f"{key}/cryptoKeyVersions/{version}" if version is not None else key
-    return fits(pattern, key) or fits(pattern, named)
+def _is_key(pattern: str, key: KeyName, version: str | None, names: NamesOfKeys) -> bool:
+    below = f"/cryptoKeyVersions/{version}" if version is not None else ""
+    return any(fits(pattern, one.text) or fits(pattern, f"{one}{below}") for one in (key, *names.same(key)))

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -341,6 +341,21 @@ def test_who_answers_for_data_is_said_of_a_key_by_any_name(small: Small) -> None
     small.set_state(1, "DISABLED")
     (one,) = (each for each in judged(small).findings if each.rule == "data-unreadable")
     assert (one.extent.owners, one.extent.teams) == (("keys@acme.example",), ("key desk",))
+
+
+@pytest.mark.parametrize("name", [ID, NUMBER, KeyName(f"{NUMBER}-2")])
+def test_an_exception_names_a_key_by_any_of_its_names(small: Small, name: KeyName) -> None:
+    says_of(small, NUMBER, 'tenant = "acme"')
+    said(small, "acme/old,,acme", "acme/new,,zeta")
+    small.set_state(1, "DISABLED")
+    until = (small.cloud.store.clock() + timedelta(days=9)).date()
+    who = f'until = {until}\nowner = "a@acme.example"\napproved_by = "b@acme.example"\nreason = "a migration"\n'
+    for rule, key in (("foreign-tenant-key", name), ("data-unreadable", f"{name}/cryptoKeyVersions/1")):
+        table = f'\n[[waiver]]\nrule = "{rule}"\nmatch = {{ key = "{key}" }}\n{who}'
+        small.config.write_text(small.config.read_text() + table)
+    told = {one.rule: one.status for one in judged(small).findings}
+    expected = Status.WAIVED if name in {ID, NUMBER} else Status.OPEN
+    assert (told["foreign-tenant-key"], told["data-unreadable"]) == (expected, expected)
 
 
 def test_what_an_older_version_put_together_is_read_still(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
