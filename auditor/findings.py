@@ -1,6 +1,6 @@
 """What the judge says: readability, outcomes of rules, findings, the whole judgement."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,6 +22,16 @@ class Readability(StrEnum):
     REVOKED = "revoked"
     LOST = "lost"
     UNKNOWN = "unknown"
+
+
+STOPPED: Final = (
+    Readability.LOST,
+    Readability.DOOMED,
+    Readability.UNREADABLE,
+    Readability.REVOKED,
+    Readability.UNREACHABLE,
+)
+"""Encryption stops a read now; the worst first."""
 
 
 class Basis(StrEnum):
@@ -347,6 +357,36 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Spaces:
+    """How many namespaces there are, each counted once, under however many keys its data is."""
+
+    total: int
+    stopped: int
+    """Encryption stops a read of some of their data now."""
+    ending: int
+    """That is so, or will be at a known date."""
+    by_readability: Mapping[Readability, int]
+    """Some of their data is so; one that has data of several kinds counts with each."""
+
+
+def spaces_of(assessed: Iterable[Assessed], count: Callable[[Iterable[Member]], int]) -> Spaces:
+    """Count the namespaces of what was judged; `count`: how many some holdings have together."""
+    members: dict[Readability, list[Member]] = {one: [] for one in Readability}
+    for one in assessed:
+        members[one.assessment.readability].append(member_of(one.holding))
+
+    def together(some: Iterable[Readability]) -> int:
+        return count([each for one in some for each in members[one]])
+
+    return Spaces(
+        total=together(Readability),
+        stopped=together(STOPPED),
+        ending=together((*STOPPED, Readability.EXPIRING)),
+        by_readability={one: count(some) for one, some in members.items()},
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """Who judged, when and with what."""
 
@@ -437,6 +477,8 @@ class Judgement:
     """Aware, UTC: when the newest poll of all needed keys ended, this one or one before; None before the first."""
     oldest_key_read: datetime | None = None
     """Aware, UTC: the oldest of the newest successful readings of the needed keys; None before the first."""
+    spaces: Spaces | None = None
+    """Only where the config had no bucket. None as well where an older version judged, which did not count them."""
     view: View | None = None
     """Of a tenant's view: whose. A key that may be another's has in it, in place of its name, what is no key's name.
 

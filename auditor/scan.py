@@ -27,6 +27,7 @@ from auditor.findings import (
     SubjectKind,
     Tally,
     member_of,
+    spaces_of,
     worst_first,
 )
 from auditor.handover import lacking
@@ -406,6 +407,7 @@ def _poll(
         poll_interval=interval,
         whole_poll=ended if not only else before.whole_poll if before is not None else None,
         oldest_key_read=min((date for date in last_reads.values() if date is not None), default=None),
+        spaces=spaces_of(judged.assessed, holdings.count_namespaces) if parts.is_keys_only else None,
     )
     record = PollRecord(
         id=poll_id,

@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -764,3 +765,26 @@ def test_an_estimate_without_buckets_tells_what_registries_would_be_asked(
     assert "sweep, by what the last one counted" not in said
     assert "at least" not in said
     assert len(keys.cloud.traffic.requests) == before
+
+
+def test_a_namespace_under_several_keys_counts_once(keys: KeysOnly, capsys: pytest.CaptureFixture[str]) -> None:
+    keys.say(*(f"{name},{key},acme" for name in ("search", "chat") for key in (GOOGLE_KEY, OTHER_KEY)))
+    for version in (1, 2, 3):
+        keys.set_state(version, "DISABLED")
+    judgement = keys.scanned()
+    assert judgement.spaces == keys.polled().spaces, "as the ledger kept it"
+    assert "2 of 2 namespaces are under keys that cannot be used now" in summary.verdict(judgement)
+    totals = document(keys, capsys, "poll")["totals"]
+    each = {name: one["namespaces"] for name, one in totals["by_readability"].items() if one["namespaces"]}
+    assert (totals["namespaces"], each) == (2, {"unreadable": 2, "readable": 2})
+    _, page = told(keys, capsys, "report", "--as", "html", "--output", "-")
+    assert "2 namespaces by registries" in page
+    keys.set_state(1, "DISABLED", OTHER_KEY)
+    assert "2 of 2 namespaces are under keys" in summary.verdict(keys.polled())
+
+
+def test_what_an_older_version_judged_says_that_it_counted_some_twice(keys: KeysOnly) -> None:
+    keys.say(*(f"{name},{key},acme" for name in ("search", "chat") for key in (GOOGLE_KEY, OTHER_KEY)))
+    older = replace(keys.scanned(), spaces=None)
+    assert "4 namespaces (one under several keys counted with each)" in summary.verdict(older)
+    assert scan_json.head(older)["totals"]["namespaces"] is None

@@ -29,6 +29,7 @@ from auditor.findings import (
     View,
     in_order,
     member_of,
+    spaces_of,
 )
 from auditor.handover.bundle import Seen
 from auditor.model import Cloud, Encryption, Evidence, Extent, Gap, KeyName, cloud_of, split_version
@@ -108,6 +109,7 @@ class Narrowing:
         exceptions = Exceptions(self._tenant, self._buckets, self._visible, self._audience)
         found = self._findings(exceptions.of_its_own(one.waivers))
         read = {key: self._audience.read[key] for key in self._needed if key in self._audience.read}
+        assessed = tuple(self._assessed())
         return replace(
             one,
             run=replace(one.run, identity=()),
@@ -118,7 +120,7 @@ class Narrowing:
                 buckets_not_configured=None,
                 keys_from_before=sum(at < one.now for at in read.values()),
             ),
-            assessed=tuple(self._assessed()),
+            assessed=assessed,
             findings=found,
             gaps=self._gaps(found),
             tallies=tuple(self._tallies(found)),
@@ -126,6 +128,7 @@ class Narrowing:
             waivers=tuple(exceptions.told(one.waivers, frozenset(each.id for each in found))),
             registered=NOTHING_SAID,
             oldest_key_read=min(read.values(), default=None),
+            spaces=spaces_of(assessed, self._audience.rows.count_namespaces) if one.spaces is not None else None,
             view=View(self._tenant),
         )
 

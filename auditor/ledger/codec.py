@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from auditor.errors import LedgerError
-from auditor.findings import Coverage, Member, Tally
+from auditor.findings import Coverage, Member, Spaces, Tally
 from auditor.ledger.link import canonical
 from auditor.model import AwsKey, Encryption, GcpKey, KeyMemory, KeyReading
 from auditor.ownership.registered import NOTHING_SAID, Registered
@@ -133,6 +133,7 @@ class KeptContext:
     waivers: tuple[GivenWaiver, ...] = ()
     registered: Registered = NOTHING_SAID
     config_file_digest: str | None = None
+    spaces: Spaces | None = None
 
 
 _ADAPTERS: Final[dict[type[Any], TypeAdapter[Any]]] = {}

@@ -486,6 +486,7 @@ def _keep_context(connection: Connection, log: Journal, judgement: Judgement) ->
         waivers=judgement.waivers,
         registered=judgement.registered,
         config_file_digest=run.config_file_digest,
+        spaces=judgement.spaces,
     )
     body = codec.dump(context)
     kept = journal.current(connection, "context")
@@ -751,6 +752,7 @@ def _told(stands: Mapping[str, Iterable[str]]) -> Judgement | None:
         poll_interval=poll.interval,
         oldest_key_read=poll.oldest_key_read,
         whole_poll=poll.whole.ended,
+        spaces=context.spaces,
     )
 
 

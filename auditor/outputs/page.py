@@ -279,7 +279,7 @@ def view(
         unit=_unit(judgement),
         shares=_shares(judgement, sums),
         total=_total(judgement, total),
-        stopped=words.number(None if judgement.is_untold else _weights(judgement, summary.STOPPED)),
+        stopped=words.number(None if judgement.is_untold else _stopped(judgement)),
         stopped_size=words.size(stopped.size) if stopped.size is not None and not judgement.is_untold else "",
         counts=tuple(
             (words.number(sum(one.severity is severity for one in current)), severity.value)
@@ -349,7 +349,7 @@ def _waiver(one: GivenWaiver, now: datetime) -> WaiverRow:
 
 
 def _tone(judgement: Judgement, total: Amount) -> str:
-    if _weights(judgement, summary.STOPPED):
+    if _stopped(judgement):
         return "stopped"
     return "unknown" if judgement.gaps or not total.objects else "fine"
 
@@ -370,27 +370,43 @@ def _total(judgement: Judgement, total: Amount) -> str:
     if judgement.is_by_bundles:
         return f"{words.counted(total.objects, 'object')} by an operator's bundle"
     if judgement.is_keys_only:
-        named = words.counted(_weights(judgement, tuple(Readability)), "namespace")
-        return f"{named} by registries, objects {words.NOT_KNOWN}"
+        return f"{summary.counted_spaces(judgement)} by registries, objects {words.NOT_KNOWN}"
     return words.counted(total.objects, "object")
 
 
 def _weight(judgement: Judgement, some: Iterable[Assessed]) -> int:
     """How much it is: objects, or where nobody saw those of all data, namespaces."""
-    is_counted = judgement.is_by_bundles or not judgement.is_keys_only
-    return sum((one.holding.objects or 0) if is_counted else one.holding.namespaces for one in some)
+    if _is_in_objects(judgement):
+        return sum(one.holding.objects or 0 for one in some)
+    return sum(one.holding.namespaces for one in some)
 
 
-def _weights(judgement: Judgement, some: tuple[Readability, ...]) -> int:
-    return _weight(judgement, (one for one in judgement.assessed if one.assessment.readability in some))
+def _is_in_objects(judgement: Judgement) -> bool:
+    return judgement.is_by_bundles or not judgement.is_keys_only
+
+
+def _stopped(judgement: Judgement) -> int:
+    """The same of all that cannot be read now; of namespaces, each counted once."""
+    if _is_in_objects(judgement):
+        return summary.stopped(judgement.assessed).objects or 0
+    return summary.spaces(judgement).stopped
+
+
+def _weights(judgement: Judgement, amounts: Mapping[Readability, Amount]) -> Mapping[Readability, int]:
+    """The same by readability, the worst first; a namespace that has data of several kinds counts with each."""
+    if _is_in_objects(judgement):
+        return {one: amounts[one].objects or 0 for one in summary.WORST_FIRST}
+    spaces = summary.spaces(judgement).by_readability
+    return {one: spaces[one] for one in summary.WORST_FIRST}
 
 
 def _shares(judgement: Judgement, amounts: Mapping[Readability, Amount]) -> tuple[Share, ...]:
     found: list[Share] = []
     x = 0.0
-    total = _weights(judgement, tuple(Readability))
-    for readability in summary.WORST_FIRST:
-        amount, weight = amounts[readability], _weights(judgement, (readability,))
+    weights = _weights(judgement, amounts)
+    total = sum(weights.values())
+    for readability, weight in weights.items():
+        amount = amounts[readability]
         width = 100 * weight / total if total else 0.0
         found.append(
             Share(

@@ -90,18 +90,25 @@ def head(judgement: Judgement) -> dict[str, Any]:
 
 
 def _by_registries(judgement: Judgement) -> dict[str, Any]:
-    """The totals where nobody saw an object: in namespaces, as registries name them; null where none told of any."""
+    """The totals where nobody saw an object: in namespaces, as registries name them; null where none told of any.
+
+    Null as well where an older version judged, which did not count each once.
+    """
     if judgement.is_untold:
         each = {"objects": None, "bytes": None, "namespaces": None}
         return {**each, "by_readability": {readability.value: each for readability in Readability}}
-    spaces = summary.spaces_by_readability(judgement.assessed)
+    spaces = judgement.spaces
     sums = summary.by_readability(judgement.assessed)
     return {
         "objects": None,
         "bytes": sum(sums.values(), summary.Amount()).size,
-        "namespaces": sum(spaces.values()),
+        "namespaces": spaces.total if spaces is not None else None,
         "by_readability": {
-            readability.value: {"objects": None, "bytes": amount.size, "namespaces": spaces[readability]}
+            readability.value: {
+                "objects": None,
+                "bytes": amount.size,
+                "namespaces": spaces.by_readability[readability] if spaces is not None else None,
+            }
             for readability, amount in sums.items()
         },
     }

@@ -5,19 +5,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from auditor.findings import Assessed, Basis, Coverage, Judgement, Readability, Status, member_of
+from auditor.findings import (
+    STOPPED,
+    Assessed,
+    Basis,
+    Coverage,
+    Judgement,
+    Readability,
+    Spaces,
+    Status,
+    member_of,
+    spaces_of,
+)
 from auditor.model import Gap, Population, Reason
 from auditor.outputs import words
 from auditor.plurals import agreed
-
-STOPPED: Final = (
-    Readability.LOST,
-    Readability.DOOMED,
-    Readability.UNREADABLE,
-    Readability.REVOKED,
-    Readability.UNREACHABLE,
-)
-"""Encryption stops a read now; the worst first."""
 
 WORST_FIRST: Final = (*STOPPED, Readability.UNKNOWN, Readability.EXPIRING, Readability.READABLE)
 
@@ -114,21 +116,19 @@ def _not_whole(judgement: Judgement) -> str:
 
 def _by_registries(judgement: Judgement) -> str:
     """The same where nobody saw an object, in namespaces."""
-    sums = spaces_by_readability(judgement.assessed)
-    total = sum(sums.values())
-    if not total:
+    every = spaces(judgement)
+    if not every.total:
         if unread := _not_read_now(judgement):
             whose = words.counted(unread, "registry", "registries")
             why = f"could not be read or used now ({', '.join(_reasons(judgement))})"
             known = "What data there is, and whether it can be read, is not known"
             return f"{known}: no bucket is configured, and {whose} {why}."
         return "No data is known: no bucket is configured, and no registry names a key for a namespace."
-    named = words.counted(total, "namespace")
-    stopped_now = sum(sums[one] for one in STOPPED)
+    named, sums = counted_spaces(judgement), every.by_readability
     unknown = sums[Readability.UNKNOWN]
-    if stopped_now:
-        are = agreed(stopped_now, "is", "are")
-        told = f"{words.number(stopped_now)} of {named} {are} under keys that cannot be used now"
+    if every.stopped:
+        are = agreed(every.stopped, "is", "are")
+        told = f"{words.number(every.stopped)} of {named} {are} under keys that cannot be used now"
         are_lost = f"{agreed(sums[Readability.LOST], 'is', 'are')} lost for good"
         each = {Readability.LOST: are_lost, Readability.DOOMED: "will be lost for good at a known date"}
         parts = [f"{words.number(sums[one])} {text}" for one, text in each.items() if sums[one]]
@@ -137,7 +137,7 @@ def _by_registries(judgement: Judgement) -> str:
         told = f"no proven obstacle stops all reads of any of {named}"
     else:
         told = f"no proven obstacle stops a read of any of {named}"
-    if expiring := sums[Readability.EXPIRING]:
+    if expiring := every.ending - every.stopped:
         told += f"; {words.number(expiring)} more will stop being readable at a known date"
     if unknown:
         told += f"; of {words.number(unknown)} it is not known whether all of it can be read"
@@ -148,12 +148,18 @@ def _by_registries(judgement: Judgement) -> str:
     return f"{told}{_not_whole(judgement)}."
 
 
-def spaces_by_readability(assessed: Iterable[Assessed]) -> Mapping[Readability, int]:
-    """Count namespaces by readability, one that several keys are named for once under each."""
-    sums = dict.fromkeys(Readability, 0)
-    for one in assessed:
-        sums[one.assessment.readability] += one.holding.namespaces
-    return sums
+def spaces(judgement: Judgement) -> Spaces:
+    """Count namespaces; by what an older version judged, one that several keys are named for with each of them."""
+    if judgement.spaces is not None:
+        return judgement.spaces
+    counts = {member_of(one.holding): one.holding.namespaces for one in judgement.assessed}
+    return spaces_of(judgement.assessed, lambda members: sum(counts[one] for one in members))
+
+
+def counted_spaces(judgement: Judgement) -> str:
+    """Say how many namespaces there are."""
+    told = words.counted(spaces(judgement).total, "namespace")
+    return told if judgement.spaces is not None else f"{told} (one under several keys counted with each)"
 
 
 def next_loss(judgement: Judgement) -> str:
