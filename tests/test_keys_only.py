@@ -788,3 +788,23 @@ def test_what_an_older_version_judged_says_that_it_counted_some_twice(keys: Keys
     older = replace(keys.scanned(), spaces=None)
     assert "4 namespaces (one under several keys counted with each)" in summary.verdict(older)
     assert scan_json.head(older)["totals"]["namespaces"] is None
+
+
+def test_the_coverage_line_sums_up_no_registries_that_may_name_the_same_namespaces(keys: KeysOnly) -> None:
+    keys.config.write_text(keys.config.read_text() + UNREAD)
+    (keys.config.parent / "other.csv").write_text(f"namespace,key\nsearch,{GOOGLE_KEY}\nmine,alias/main\n")
+    keys.say(f"search,{GOOGLE_KEY},acme", f"chat,{GOOGLE_KEY},acme", "mail,alias/main,acme")
+    # An entry that cannot be used is a gap of a registry that was read now.
+    assert "2 of 2 registries read (2 and 1 namespaces)," in summary.complete(keys.scanned())
+    (keys.config.parent / "other.csv").unlink()
+    told = "2 of 2 registries read (1 of them not now but before; 2 and 1 namespaces),"
+    assert told in summary.complete(keys.polled())
+
+
+def test_of_many_registries_the_sum_is_called_one(keys: KeysOnly) -> None:
+    every = [f"r{number}" for number in range(6)]
+    keys.config.write_text(keys.config.read_text() + "".join(FILE.replace("namespaces", one) for one in every))
+    for one in every:
+        (keys.config.parent / f"{one}.csv").write_text(f"namespace,key\nsearch,{GOOGLE_KEY}\n")
+    told = "7 of 7 registries read (10 namespaces, one that several name counted with each),"
+    assert told in summary.complete(keys.scanned())

@@ -21,6 +21,9 @@ from auditor.model import Gap, Population, Reason
 from auditor.outputs import words
 from auditor.plurals import agreed
 
+_EACH: Final = 4
+"""Of more registries how many namespaces each names is not told one by one."""
+
 WORST_FIRST: Final = (*STOPPED, Readability.UNKNOWN, Readability.EXPIRING, Readability.READABLE)
 
 
@@ -238,15 +241,20 @@ def _reasons(judgement: Judgement) -> list[str]:
 
 
 def _registries(judgement: Judgement) -> list[str]:
-    """Say how many registries were ever read, and how many namespaces they name."""
+    """Say how many registries were ever read, and how many namespaces each names: several may name the same ones."""
     every = judgement.registered.registries
     if not every:
         return []
     read = [one.namespaces for one in every if one.namespaces is not None]
-    named = words.counted(sum(read) if read else None, "namespace")
-    before = sum(one.namespaces is not None for one in every if _is_silent(one.name, judgement))
-    told = f"{named}, {before} of them not now but before" if before else named
-    return [f"{len(read)} of {words.counted(len(every), 'registry', 'registries')} read ({told})"]
+    before = sum(one.is_from_before for one in every)
+    told = [f"{before} of them not now but before"] if before else []
+    if len(read) < 2:  # noqa: PLR2004 - nothing to add up
+        told.append(words.counted(read[0] if read else None, "namespace"))
+    elif len(read) <= _EACH:
+        told.append(f"{', '.join(map(words.number, read[:-1]))} and {words.number(read[-1])} namespaces")
+    else:
+        told.append(f"{words.counted(sum(read), 'namespace')}, one that several name counted with each")
+    return [f"{len(read)} of {words.counted(len(every), 'registry', 'registries')} read ({'; '.join(told)})"]
 
 
 def _not_read_now(judgement: Judgement) -> int:

@@ -163,6 +163,8 @@ class Registry:
     """Those of them whose key is one by another kind of name."""
     bundle: Handed | None = None
     """Where it is an operator's bundle: what that says of itself."""
+    is_from_before: bool = False
+    """It could not be read now, or not be believed: what it said before counts."""
 
 
 @dataclass(frozen=True, slots=True)

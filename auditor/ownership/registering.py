@@ -182,7 +182,7 @@ def _read(parts: Parts, source: RegistrySource, recalled: Recalled | None) -> tu
         if parts.is_keys_only and before is None and gap.reason is Reason.NOT_VISIBLE:
             # Nobody else tells of data: whoever allows what registries cannot tell has not allowed that none is asked.
             gap = replace(gap, reason=Reason.NOT_FOUND)
-        return before, gap
+        return _from_before(before), gap
 
 
 def _believed(parts: Parts, source: BundleSource, now: datetime) -> tuple[KeptRegistry | None, Gap | None]:
@@ -194,7 +194,12 @@ def _believed(parts: Parts, source: BundleSource, now: datetime) -> tuple[KeptRe
             return before, None
         return parts.bundles.keep(source, version, now), None
     except AuditorError as error:
-        return before, lacking.not_believed(source.name, error, before.registry.bundle if before is not None else None)
+        bundle = before.registry.bundle if before is not None else None
+        return _from_before(before), lacking.not_believed(source.name, error, bundle)
+
+
+def _from_before(one: KeptRegistry | None) -> KeptRegistry | None:
+    return replace(one, registry=replace(one.registry, is_from_before=True)) if one is not None else None
 
 
 def _tells_keys(one: KeptRegistry, recalled: Recalled | None) -> bool:
