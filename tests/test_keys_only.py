@@ -808,3 +808,17 @@ def test_of_many_registries_the_sum_is_called_one(keys: KeysOnly) -> None:
         (keys.config.parent / f"{one}.csv").write_text(f"namespace,key\nsearch,{GOOGLE_KEY}\n")
     told = "7 of 7 registries read (10 namespaces, one that several name counted with each),"
     assert told in summary.complete(keys.scanned())
+
+
+def test_no_text_says_registry_twice_of_one(keys: KeysOnly, capsys: pytest.CaptureFixture[str]) -> None:
+    keys.set_state(3, "DISABLED")
+    keys.scanned()
+    keys.say(f"search,{GOOGLE_KEY},acme", f"chat,{GOOGLE_KEY}/cryptoKeyVersions/1,acme")
+    found = opened(keys.polled())
+    _, said = told(keys, capsys, "diff")
+    assert "registry namespaces.csv: 4 namespaces" in said
+    texts = [said, told(keys, capsys, "report", "--as", "html", "--output", "-")[1]]
+    texts += [told(keys, capsys, "explain", one.id)[1] for one in found.values()]
+    assert any(one.rule == "registry-mismatch" for one in found.values())
+    for text in texts:
+        assert not re.search(r"registry\s+(<[^>]*>)*registr", text)

@@ -169,7 +169,7 @@ def finding_row(one: Finding, now: datetime) -> FindingRow:
         rule=one.rule,
         severity=one.severity.value,
         status=one.status.value,
-        kind=words.KINDS[one.subject.kind],
+        kind=words.kind(one.subject),
         name=words.short(one.subject.id.rpartition(" -> ")[2]),
         readability=one.readability.value if one.readability else "",
         amount=words.amount(one.extent),

@@ -144,7 +144,7 @@ class _Told:
         is_new = one.first_seen == self._judgement.now
         activity = _CLOSE if one.status is Status.RESOLVED else _CREATE if is_new else _UPDATE
         number = DETECTION if one.rule in DETECTIONS else COMPLIANCE
-        title = f"{one.rule}: {words.KINDS[one.subject.kind]} {words.short(one.subject.id)}"
+        title = f"{one.rule}: {words.about(one.subject, words.short(one.subject.id))}"
         about = _about(one.id, "finding", title, one.cause)
         about |= {
             "analytic": {

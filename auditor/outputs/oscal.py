@@ -172,7 +172,7 @@ class _Told:
         for one, name in self._subjects.items():
             yield {
                 "uuid": name,
-                "description": f"{words.KINDS[one.kind]} {plain(one.id)}",
+                "description": words.about(one, plain(one.id)),
                 "props": [{"name": "asset-id", "value": _string(one.id)}, *_props({"kind": one.kind.value})],
             }
 
@@ -261,7 +261,7 @@ class _Told:
         return {
             "subject-uuid": self._subjects[one],
             "type": "inventory-item",
-            "title": f"{words.KINDS[one.kind]} {plain(words.short(one.id))}",
+            "title": words.about(one, plain(words.short(one.id))),
         }
 
     def _not_evaluated(self, of: FrameworkStanding, one: ControlStanding) -> dict[str, Any]:
@@ -379,7 +379,7 @@ class _Told:
 
 
 def _title(one: Finding) -> str:
-    return f"{one.rule}: {words.KINDS[one.subject.kind]} {plain(words.short(one.subject.id))}"
+    return f"{one.rule}: {words.about(one.subject, plain(words.short(one.subject.id)))}"
 
 
 def _facts(one: Finding) -> dict[str, Any]:

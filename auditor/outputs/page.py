@@ -431,7 +431,7 @@ def finding_view(one: Finding, rules: Mapping[str, Demand], now: datetime, limit
         rule=one.rule,
         severity=one.severity.value,
         title=rule.title if rule else one.rule,
-        kind=words.KINDS[one.subject.kind],
+        kind=words.kind(one.subject),
         subject=one.subject.id,
         name=words.short(one.subject.id.rpartition(" -> ")[2]),
         readability=one.readability.value if one.readability else "",

@@ -320,7 +320,7 @@ def _span(one: Span, of: Incident, beside: Chronicle) -> SpanView:
         rule=one.rule,
         severity=one.severity.value,
         readability=one.readability.value if one.readability is not None else "",
-        kind=words.KINDS[one.subject.kind],
+        kind=words.kind(one.subject),
         name=_name(one),
         since=_from(one),
         since_source=words.SINCE[one.since_source],

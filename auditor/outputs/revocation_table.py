@@ -73,9 +73,7 @@ def _lines(one: Revocation) -> Iterator[Text]:
         yield _plain("attempts    none: [probe] reads and dry_runs are off, or no object was due", "yellow")
     yield from _to_do(one)
     yield from impact_table.undos(one.undo)
-    yield from (
-        _plain(f"evidence    {each.call} {each.resource} at {words.stamp(each.at)}", "dim") for each in one.evidence
-    )
+    yield from (_plain(f"evidence    {words.evidence(each)}", "dim") for each in one.evidence)
     yield from impact_table.known(one.known, one.now)
     yield from (_plain(f"not covered {text}", "dim") for text in one.not_covered)
     for gap in one.gaps:

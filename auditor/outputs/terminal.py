@@ -175,7 +175,7 @@ def explain(one: Finding, rule: Demand | None, judgement: Judgement) -> Renderab
     extent = one.extent
     lines = [
         _plain(f"{one.severity} · {one.rule} · {one.status} · finding {one.id}", _STYLES[one.severity]),
-        _plain(f"{words.KINDS[one.subject.kind]} {one.subject.id}"),
+        _plain(words.about(one.subject)),
         Text(),
         _plain(f"cause       {one.cause}"),
         _plain(f"confidence  {one.confidence}"),
@@ -211,9 +211,7 @@ def explain(one: Finding, rule: Demand | None, judgement: Judgement) -> Renderab
         lines.append(_plain(f"            by {step.who}; afterwards {step.lands_in}{until}"))
     if rule is not None and not one.meant:
         lines.append(_plain(f"remedy      {rule.remedy}"))
-    lines.extend(
-        _plain(f"evidence    {each.call} {each.resource} at {words.stamp(each.at)}", "dim") for each in one.evidence
-    )
+    lines.extend(_plain(f"evidence    {words.evidence(each)}", "dim") for each in one.evidence)
     return Group(*lines)
 
 

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from auditor import moments, plurals
-from auditor.findings import Actor, Finding, SubjectKind
+from auditor.findings import Actor, Finding, Subject, SubjectKind
 from auditor.log import visible
-from auditor.model import Cloud, Extent, KeyName, split_version
+from auditor.model import Cloud, Evidence, Extent, KeyName, split_version
 from auditor.states import STATES, being, told
 from auditor.waiver import last_day
 
@@ -33,6 +33,22 @@ KINDS: Final = {
     SubjectKind.AUDIT_LOG: "audit log",
     SubjectKind.FEED: "feed",
 }
+
+
+def kind(one: Subject) -> str:
+    """What a name is of; empty where the name says it: `registry namespaces.csv`."""
+    return "" if one.kind is SubjectKind.REGISTRY else KINDS[one.kind]
+
+
+def about(one: Subject, name: str | None = None) -> str:
+    """What it is, and how it is called; `name`: where that is not its id."""
+    return f"{kind(one)} {one.id if name is None else name}".lstrip()
+
+
+def evidence(one: Evidence) -> str:
+    """What was asked, of what and when; what a registry said has its name alone, as that says it."""
+    asked = "" if one.resource.startswith(f"{one.call} ") else f"{one.call} "
+    return f"{asked}{one.resource} at {stamp(one.at)}"
 
 
 CLOUDS: Final = {Cloud.AWS: "AWS", Cloud.GCP: "Google Cloud"}

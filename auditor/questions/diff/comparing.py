@@ -131,12 +131,12 @@ def _otherwise(before: Judgement, after: Judgement) -> Iterator[str]:
     if before.run.config_digest != after.run.config_digest:
         yield "judged by another config"
     yield from _listed(
-        "waiver of",
+        "waiver of ",
         {one.waiver.name: f"until {last_day(one.waiver.until)}" for one in before.waivers},
         {one.waiver.name: f"until {last_day(one.waiver.until)}" for one in after.waivers},
     )
     if before.registered.digest != after.registered.digest:
-        yield from _listed("registry", *(dict(_registries(one)) for one in (before, after)))
+        yield from _listed("", *(dict(_registries(one)) for one in (before, after)))
 
 
 def _registries(one: Judgement) -> Iterator[tuple[str, str]]:
@@ -146,11 +146,12 @@ def _registries(one: Judgement) -> Iterator[tuple[str, str]]:
 
 
 def _listed(what: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+    """Tell what came, went or changed; `what`: how each name begins where it does not say itself what it is of."""
     for name in sorted(before.keys() | after.keys()):
         was, now = before.get(name), after.get(name)
         if was is None:
-            yield f"{what} {name}: new, {now}"
+            yield f"{what}{name}: new, {now}"
         elif now is None:
-            yield f"{what} {name}: gone"
+            yield f"{what}{name}: gone"
         elif was != now:
-            yield f"{what} {name}: {was}, then {now}"
+            yield f"{what}{name}: {was}, then {now}"
