@@ -45,32 +45,39 @@ if(starts_with(split_part({key}, '/', 2), 'mrk-') AND {key} LIKE 'arn:%',
    concat_ws(':', split_part({key}, ':', 2), split_part({key}, ':', 5), split_part({key}, '/', 2)), {key})
 """
 _HELD: Final = "held AS (SELECT * FROM read_parquet($held, hive_partitioning = false) WHERE {span})"
-# What is under no KMS key counts as one key more, and what its writer encrypted as another. Each key is spelled once,
-# so that a million namespaces are compared by numbers.
-_MIXED: Final = f"""
-WITH {_HELD}, {SPELT}, spelled AS (
+# Each key is spelled once, so that a million namespaces are compared by numbers. Where `named` is the same it is one key;
+# `keys` asks for all of them.
+SPELLING: Final = """
+spelled AS (
     SELECT key, starts_with(key, 'projects/') AND regexp_full_match(split_part(key, '/', 2), '[0-9]+') AS numbered,
         if(starts_with(split_part(key, '/', 2), 'mrk-') AND key LIKE 'arn:%',
            concat_ws(':', split_part(key, ':', 2), split_part(key, ':', 5), split_part(key, '/', 2)), key) AS same
-    FROM (SELECT DISTINCT key FROM held WHERE encryption = 'cmek')
+    FROM ({keys})
 ), spelling AS (
     SELECT key, numbered, spelt.one, dense_rank() OVER (ORDER BY same) AS same,
+        dense_rank() OVER (ORDER BY coalesce(spelt.one, same)) AS named,
         dense_rank() OVER (ORDER BY if(starts_with(key, 'projects/'), regexp_replace(key, '^projects/[^/]+', ''), same))
         AS alike
     FROM spelled LEFT JOIN spelt ON spelt.name = spelled.key
-), live AS (
+)
+"""
+# Of keys beside each other: whether they are several for certain, and not perhaps one by the names of its project.
+SEVERAL: Final = """
+(coalesce(min(alike) <> max(alike), false)
+    OR coalesce(min(same) FILTER (numbered) <> max(same) FILTER (numbered), false)
+    OR coalesce(min(same) FILTER (NOT numbered) <> max(same) FILTER (NOT numbered), false)
+    OR coalesce(min(one) <> max(one), false))
+"""
+# What is under no KMS key counts as one key more, and what its writer encrypted as another.
+_MIXED: Final = f"""
+WITH {_HELD}, {SPELT}, {SPELLING.format(keys="SELECT DISTINCT key FROM held WHERE encryption = 'cmek'")}, live AS (
     SELECT held.namespace, held.encryption, coalesce(spelling.numbered, false) AS numbered, spelling.one,
         CASE held.encryption WHEN 'cmek' THEN spelling.same WHEN 'customer_supplied' THEN -1 ELSE 0 END AS same,
         CASE held.encryption WHEN 'cmek' THEN spelling.alike WHEN 'customer_supplied' THEN -1 ELSE 0 END AS alike
     FROM held LEFT JOIN spelling ON spelling.key = held.key
     WHERE held.population = 'live' AND held.namespace IS NOT NULL AND held.encryption <> 'unknown'
 )
-SELECT namespace FROM live GROUP BY namespace HAVING bool_or(encryption = 'cmek') AND (
-    min(alike) <> max(alike)
-    OR coalesce(min(same) FILTER (numbered) <> max(same) FILTER (numbered), false)
-    OR coalesce(min(same) FILTER (NOT numbered) <> max(same) FILTER (NOT numbered), false)
-    OR coalesce(min(one) <> max(one), false)
-)
+SELECT namespace FROM live GROUP BY namespace HAVING bool_or(encryption = 'cmek') AND {SEVERAL}
 """  # noqa: S608 - words of our own
 _PLACED: Final = f"""
     WITH {_HELD}, {SPELT}

@@ -21,7 +21,7 @@ from auditor import plurals
 from auditor.errors import CollectError, DiskError, LedgerError
 from auditor.inventory import files, notes
 from auditor.inventory.claiming import claim, gather
-from auditor.inventory.placing import OfKeys, has_mixed, place
+from auditor.inventory.placing import SPELLING, SPELT, OfKeys, has_mixed, place
 from auditor.inventory.sql import quoted, settle
 from auditor.model import KeyName, Reason
 from auditor.ownership.registered import Declared, Disputed, Entry, Flawed, Labels, Mismatch, Registered, Registry, Word
@@ -34,7 +34,7 @@ _SCHEMA: Final = pa.schema(_FIELDS)
 _AT_ONCE: Final = 50_000
 _FORM: Final = 4
 """Rises when files are to be written anew though nothing was said anew."""
-_FORM_TOGETHER: Final = 4
+_FORM_TOGETHER: Final = 5
 """Rises when that is so of what is made of all of them together, and what each said stays."""
 _NOTE: Final = "registry.json"
 _PLAIN: Final = "as it was"
@@ -44,29 +44,39 @@ _TOLD: Final = "told.parquet"
 """What operators' bundles say is there."""
 _CLAIMS: Final = "claimed.parquet"
 _TOGETHER: Final = "all-"
-# Least and greatest part where any two do, and hold two texts a namespace instead of all.
-_MERGED: Final = """
+# Least and greatest part where any two do, and hold a few numbers and texts a namespace instead of all. Of names that are
+# of one key any stands for it.
+_MERGED: Final = f"""
 COPY (
-    SELECT bucket, namespace, if(min(key) <> max(key), NULL, min(key)) AS key,
+    WITH entry AS (
+        SELECT * FROM read_parquet($files, hive_partitioning = false)
+    ), {SPELT}, {SPELLING.format(keys="SELECT DISTINCT key FROM entry WHERE key IS NOT NULL")}
+    SELECT bucket, namespace, if(min(named) <> max(named), NULL, min(entry.key)) AS key,
         if(min(tenant) <> max(tenant), NULL, min(tenant)) AS tenant,
         if(min(owner) <> max(owner), NULL, min(owner)) AS owner, if(min(team) <> max(team), NULL, min(team)) AS team,
         any_value(parent) AS parent,
-        coalesce(min(key) <> max(key), false) OR coalesce(min(tenant) <> max(tenant), false) AS contradicted,
+        coalesce(min(named) <> max(named), false) OR coalesce(min(tenant) <> max(tenant), false) AS contradicted,
         coalesce(min(owner) <> max(owner), false) OR coalesce(min(team) <> max(team), false) AS parted,
-        list(DISTINCT key ORDER BY key) FILTER (WHERE key IS NOT NULL) AS keys, max(size) AS size
-    FROM read_parquet($files, hive_partitioning = false) GROUP BY bucket, namespace ORDER BY bucket, namespace
-) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
-"""
+        list(DISTINCT entry.key ORDER BY entry.key) FILTER (WHERE entry.key IS NOT NULL) AS keys, max(size) AS size
+    FROM entry LEFT JOIN spelling ON spelling.key = entry.key
+    GROUP BY bucket, namespace ORDER BY bucket, namespace
+) TO '{{target}}' (FORMAT parquet, COMPRESSION zstd)
+"""  # noqa: S608 - words of our own
+# By each name, so that all are read: that tells which of them are of one key. Where entries part, none says whose it is.
 _KEYS: Final = """
-SELECT key, if(count(DISTINCT tenant) = 1, any_value(tenant), NULL), count(DISTINCT tenant) > 1
-FROM read_parquet($files, hive_partitioning = false) WHERE key IS NOT NULL GROUP BY key ORDER BY key
+SELECT name, if(count(DISTINCT tenant) = 1, any_value(tenant), NULL), count(DISTINCT tenant) > 1
+FROM (
+    SELECT unnest(keys) AS name, if(key IS NULL, NULL, tenant) AS tenant
+    FROM read_parquet($files, hive_partitioning = false)
+) GROUP BY name ORDER BY name
 """
 _CONFLICTS: Final = """
 SELECT count(*) FILTER (contradicted), count(*) FILTER (parted) FROM read_parquet($files, hive_partitioning = false)
 """
 _OF_BUCKETS: Final = """
-SELECT bucket, list(DISTINCT key ORDER BY key)
-FROM read_parquet($files, hive_partitioning = false) WHERE key IS NOT NULL GROUP BY bucket ORDER BY bucket
+SELECT bucket, list(DISTINCT name ORDER BY name) FROM (
+    SELECT bucket, unnest(keys) AS name FROM read_parquet($files, hive_partitioning = false) WHERE key IS NOT NULL
+) GROUP BY bucket ORDER BY bucket
 """
 _NAMED: Final = """
 SELECT DISTINCT key FROM read_parquet($files, hive_partitioning = false) WHERE key IS NOT NULL ORDER BY key
@@ -212,7 +222,11 @@ class RegistryStore:
             # Where the config alone says whose keys are whose there is no registry.
             nobody = folder / f"{files.UNFINISHED}{os.getpid()}-none"
             pq.write_table(_SCHEMA.empty_table(), nobody)
-            values = {"files": [files.very_file(one) for one in (nobody, *paths.values())]}
+            names = {name.text: one for name, one in spelling.ones.items()}
+            values = {
+                "files": [files.very_file(one) for one in (nobody, *paths.values())],
+                **OfKeys({}, {}, names).spelt,
+            }
             database.execute(_MERGED.format(target=quoted(writing)), values)
             nobody.unlink()
             digest = files.digest(writing)
@@ -245,7 +259,7 @@ class RegistryStore:
                 "parted": owners.parted,
                 "declared": declared,
                 "tenants": owners.tenants,
-                "ones": {name.text: one for name, one in spelling.ones.items()},
+                "ones": names,
             },
         )
 

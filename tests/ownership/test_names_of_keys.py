@@ -182,6 +182,33 @@ def test_the_key_that_a_registry_names_by_its_other_name_is_the_right_one(small:
     assert not the_gaps(judgement.gaps, "other name of its project")
 
 
+def test_entries_that_name_one_key_by_two_names_say_the_same(small: Small) -> None:
+    small.cloud.store.add_key(f"{ID}-2")
+    small.cloud.store.put("data", "zeta/more/1", key=GOOGLE_KEY, version=1)
+    both = (f"acme/new,{ID},acme", f"acme/new,{NUMBER},acme", "zeta/more,,zeta")
+    said(small, f"acme/old,{ID}-2,acme", *both)
+    judged(small)
+    said(small, f"acme/old,{ID}-2,acme", f"acme/old,{NUMBER}-2,acme", *both)
+    judged(small, sweep=False)
+    judgement = judged(small, sweep=False)
+    counted = {name: one.extent.objects for name, one in found(judgement).items()}
+    # Of acme/new nobody says anything else than where it is, and the key is acme's.
+    assert counted == {"wrong-key": 10, "foreign-tenant-key": 1}
+    assert judgement.registered.conflicts == 0
+
+
+def test_entries_that_name_replicas_of_one_key_say_the_same(tmp_path: Path) -> None:
+    config = tmp_path / "auditor.toml"
+    config.write_text('state = "state"\n[[registry]]\nkind = "file"\npath = "own.csv"\n')
+    lines = (f"search,{MRK},acme", f"search,{REPLICA},acme", f"chat,{MRK},acme", f"chat,{AWS_KEY},acme")
+    (tmp_path / "own.csv").write_text("\n".join(["namespace,key,tenant", *lines]) + "\n")
+    with contextlib.closing(assemble(load(config), asking=False)) as assembly:
+        heard = registering.hear(assembly.parts, EACH_ITS_OWN)
+        assert heard.registered.conflicts == 1, "chat"
+        assert set(registering.keys_of(assembly.parts, heard)) == {MRK, REPLICA, AWS_KEY}, "and each is asked for"
+        assert registering.tenants_of(assembly.parts, heard) == {MRK: "acme", REPLICA: "acme"}
+
+
 def test_a_key_of_another_project_that_is_called_alike_is_another_one(small: Small) -> None:
     store = small.cloud.store
     store.add_project("zeta", 777)
