@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from auditor.findings import Member, Subject, SubjectKind, in_order
 from auditor.model import BucketFacts, KeyName
 from auditor.ownership.registered import Mismatch, Portion
+from auditor.ownership.spelling import EACH_ITS_OWN, Spelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class OwnedBucket(_Owned):
     pass, so that nothing passes by it."""
     declared: tuple[KeyName, ...] | None = ()
     """The keys that its namespaces are to be under, as far as somebody says so; None: that is not known."""
+    spelling: Spelling = EACH_ITS_OWN
+    """Which names are of one key."""
 
     @property
     def subject(self) -> Subject:

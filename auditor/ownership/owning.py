@@ -160,6 +160,7 @@ def _bucket(said: Sayings, on: Ground, coverage: BucketCoverage, group: Sequence
         compared=bool(said.registered.digest),
         facts=said.buckets.get(coverage.bucket),
         declared=_declared(said, coverage.bucket, group, all_seen=coverage.complete and not unresolved),
+        spelling=said.spelling,
     )
 
 

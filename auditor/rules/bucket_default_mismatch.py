@@ -45,30 +45,37 @@ def check(bucket: OwnedBucket, at: Context) -> Outcome:  # noqa: ARG001 - every 
 
 def _of_key(bucket: OwnedBucket, declared: tuple[KeyName, ...], new: NewObjects) -> Outcome:
     named = new.named or ""
-    same = [one for one in declared if _may_be(one, named, bucket)]
-    if not same and ":alias/" in f":{named}":
+    answers = {_is(one, named, bucket) for one in declared}
+    if answers == {False} and ":alias/" in f":{named}":
         return unknown("its default key is set by an alias, and which key that is now is not known")
-    if not same:
+    if answers == {False}:
         return _lets(bucket, "under a default key that nobody declares for it")
-    if len(same) < len(declared):
+    if False in answers:
+        keys = {bucket.spelling.one_of_all(one) for one in declared}
+        most = "" if True in answers else "at most "
         return _lets(
-            bucket, f"under a default key that is declared for some of its namespaces, of {len(declared)} keys"
+            bucket, f"under a default key that is declared for {most}some of its namespaces, of {len(keys)} keys"
+        )
+    if None in answers:
+        return unknown(
+            f"whether its default key {named} is the declared one by the other name of its project nobody says"
         )
     if bucket.known is None:
         return unknown("a registry that may declare more keys for it was never read")
     return passed("the declared key is its default")
 
 
-def _may_be(declared: KeyName, named: str, bucket: OwnedBucket) -> bool:
-    """Whether a bucket's default is the declared key: by its full name, its other name, or on S3 by its id alone."""
-    if named == declared.text:
-        return True
+def _is(declared: KeyName, named: str, bucket: OwnedBucket) -> bool | None:
+    """Whether a bucket's default is the declared key: by any full name of it, or on S3 by its id alone.
+
+    None where nobody knows that of the two names.
+    """
     try:
         full = KeyName.parse(named)
     except ValueError:
         is_of_s3 = bucket.facts is not None and bucket.facts.cloud is Cloud.AWS
         return is_of_s3 and named.removeprefix("key/") == declared.text.rpartition("/")[2]
-    return full.may_be(declared) or full.is_replica_of(declared)
+    return bucket.spelling.is_one(full, declared)
 
 
 def _lets(bucket: OwnedBucket, how: str) -> Outcome:

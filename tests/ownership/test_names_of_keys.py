@@ -227,6 +227,19 @@ def test_a_key_of_another_project_that_is_called_alike_is_another_one(small: Sma
     assert mixed.extent.objects == 2, "and nothing of acme/old, which is under one key by its two names"
 
 
+def test_a_default_key_that_is_called_as_the_declared_one_is_another_tenants(small: Small) -> None:
+    store = small.cloud.store
+    store.add_project("zeta", 777)
+    store.add_key(ZETA.text)
+    store.buckets["data"].default_key = ZETAS_NUMBER.text
+    said(small, f"acme/old,{ID},", f"acme/new,{ID},")
+    counts = {one.rule: one.counts for one in judged(small).tallies}["bucket-default-mismatch"]
+    assert (counts[Verdict.PASSED], counts[Verdict.UNKNOWN]) == (0, 1), "nobody asked for the default key"
+    says_of(small, ZETAS_NUMBER, 'tenant = "zeta"')
+    (one,) = (each for each in judged(small, sweep=False).findings if each.rule == "bucket-default-mismatch")
+    assert "under a default key that nobody declares" in one.cause
+
+
 def test_whose_a_key_is_is_not_known_while_a_name_of_it_cannot_be_read(small: Small) -> None:
     says_of(small, NUMBER, 'tenant = "acme"')
     said(small, "acme/old,,acme", "acme/new,,zeta")

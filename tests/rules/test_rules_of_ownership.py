@@ -24,6 +24,7 @@ from auditor.model import (
 from auditor.ownership.owned import HeardRegistry, OwnedBucket, Place, PlacedKey
 from auditor.ownership.owning import Sayings
 from auditor.ownership.registered import Declared, Disputed, Flawed, Mismatch, Portion, Registered, Registry, Word
+from auditor.ownership.spelling import Spelling
 from auditor.policy import Policy
 from auditor.ports import Portions
 from auditor.readability import KeyView
@@ -148,9 +149,9 @@ def a_bucket(facts: BucketFacts | None = GOOGLE, **more: Any) -> OwnedBucket:
     return OwnedBucket(bucket="gs://data", facts=facts, **said)
 
 
-def of(new: NewObjects | None, *declared: KeyName, known: bool | None = True, url: str = "gs://data") -> OwnedBucket:
+def of(new: NewObjects | None, *declared: KeyName, url: str = "gs://data", **more: Any) -> OwnedBucket:
     facts = replace(AMAZON if url.startswith("s3") else GOOGLE, new_objects=new)
-    return a_bucket(facts, declared=declared, known=known)
+    return a_bucket(facts, declared=declared, **more)
 
 
 E = Encryption
@@ -158,6 +159,8 @@ AWS_ID = AWS_KEY.text.rpartition("/")[2]
 MRK = KeyName(AWS_KEY.text.replace("key/", "key/mrk-"))
 S3 = "s3://data"
 BY_NUMBER = KeyName(GCP_KEY.text.replace("acme-keys", "123"))
+SPELT = Spelling(dict.fromkeys((GCP_KEY, BY_NUMBER), "one"))
+ALIKE = Spelling({GCP_KEY: "one", BY_NUMBER: "another"})
 LETS = "lets new objects arrive whose writer names no key, "
 DEFAULTS: dict[str, tuple[OwnedBucket, V, str]] = {
     "nobody knows whether keys are declared": (
@@ -203,9 +206,29 @@ DEFAULTS: dict[str, tuple[OwnedBucket, V, str]] = {
     ),
     "the declared key": (of(NewObjects(E.CMEK, GCP_KEY.text), GCP_KEY), V.PASSED, "the declared key is its default"),
     "the declared key, of a project by its number": (
-        of(NewObjects(E.CMEK, BY_NUMBER.text), GCP_KEY),
+        of(NewObjects(E.CMEK, BY_NUMBER.text), GCP_KEY, spelling=SPELT),
         V.PASSED,
         "the declared key",
+    ),
+    "the declared key, which entries call by two names": (
+        of(NewObjects(E.CMEK, GCP_KEY.text), BY_NUMBER, GCP_KEY, spelling=SPELT),
+        V.PASSED,
+        "the declared key",
+    ),
+    "what may be the declared key, or is called alike": (
+        of(NewObjects(E.CMEK, BY_NUMBER.text), GCP_KEY),
+        V.UNKNOWN,
+        f"whether its default key {BY_NUMBER} is the declared one by the other name of its project nobody says",
+    ),
+    "a key that is called as the declared one is": (
+        of(NewObjects(E.CMEK, BY_NUMBER.text), GCP_KEY, spelling=ALIKE),
+        V.FAILED,
+        f"{LETS}under a default key that nobody declares for it",
+    ),
+    "what may be one of two declared keys": (
+        of(NewObjects(E.CMEK, BY_NUMBER.text), GCP_KEY, OTHER),
+        V.FAILED,
+        f"{LETS}under a default key that is declared for at most some of its namespaces, of 2 keys",
     ),
     "the declared key, while a registry was never read": (
         of(NewObjects(E.CMEK, GCP_KEY.text), GCP_KEY, known=None),
