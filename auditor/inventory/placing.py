@@ -45,8 +45,8 @@ if(starts_with(split_part({key}, '/', 2), 'mrk-') AND {key} LIKE 'arn:%',
    concat_ws(':', split_part({key}, ':', 2), split_part({key}, ':', 5), split_part({key}, '/', 2)), {key})
 """
 _HELD: Final = "held AS (SELECT * FROM read_parquet($held, hive_partitioning = false) WHERE {span})"
-# Each key is spelled once, so that a million namespaces are compared by numbers. Where `named` is the same it is one key;
-# `keys` asks for all of them.
+# Each key is spelled once, so that a million namespaces are compared by numbers. Where `named` is the same it is one
+# key; `keys` asks for all of them.
 SPELLING: Final = """
 spelled AS (
     SELECT key, starts_with(key, 'projects/') AND regexp_full_match(split_part(key, '/', 2), '[0-9]+') AS numbered,

@@ -44,8 +44,8 @@ _TOLD: Final = "told.parquet"
 """What operators' bundles say is there."""
 _CLAIMS: Final = "claimed.parquet"
 _TOGETHER: Final = "all-"
-# Least and greatest part where any two do, and hold a few numbers and texts a namespace instead of all. Of names that are
-# of one key any stands for it.
+# Least and greatest part where any two do, and hold a few numbers and texts a namespace instead of all. Of names that
+# are of one key any stands for it.
 _MERGED: Final = f"""
 COPY (
     WITH entry AS (
@@ -62,7 +62,8 @@ COPY (
     GROUP BY bucket, namespace ORDER BY bucket, namespace
 ) TO '{{target}}' (FORMAT parquet, COMPRESSION zstd)
 """  # noqa: S608 - words of our own
-# By each name, so that all are read: that tells which of them are of one key. Where entries part, none says whose it is.
+# By each name, so that all are read: that tells which of them are of one key. Where entries part, none says whose it
+# is.
 _KEYS: Final = """
 SELECT name, if(count(DISTINCT tenant) = 1, any_value(tenant), NULL), count(DISTINCT tenant) > 1
 FROM (
