@@ -822,3 +822,16 @@ def test_no_text_says_registry_twice_of_one(keys: KeysOnly, capsys: pytest.Captu
     assert any(one.rule == "registry-mismatch" for one in found.values())
     for text in texts:
         assert not re.search(r"registry\s+(<[^>]*>)*registr", text)
+
+
+def test_what_is_not_known_of_a_denied_key_is_called_proven_by_nothing(
+    keys: KeysOnly, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys.config.write_text(f'{keys.config.read_text()}[[key]]\nname = "{GOOGLE_KEY}"\nintended_state = "revoked"\n')
+    for call in ("cryptoKeys.get", "cryptoKeyVersions.list"):
+        keys.cloud.store.deny(f"cloudkms.{call}", GOOGLE_KEY)
+    keys.scanned()
+    (line,) = (one for one in told(keys, capsys, "prove-revoked", GOOGLE_KEY)[1].splitlines() if one[:4] == "data")
+    assert " unknown: " in line
+    assert "proven by" not in line
+    assert "inferred by" not in line

@@ -6,6 +6,7 @@ from typing import Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from auditor.findings import Readability
 from auditor.log import visible
 from auditor.model import Probe, ProbeKind, ProbeOutcome
 from auditor.outputs import impact_table, words
@@ -60,7 +61,9 @@ def _lines(one: Revocation) -> Iterator[Text]:
     for part in one.parts:
         found, extent = part.found, part.extent
         count = words.counted(extent.objects, "object") if extent.objects is not None else f"{words.amount(extent)},"
-        yield _plain(f"data        {count} {found.readability}, {found.confidence} by {found.basis}: {found.cause}")
+        # What is not known is proven by nothing.
+        ground = f", {found.confidence} by {found.basis}" if found.readability is not Readability.UNKNOWN else ""
+        yield _plain(f"data        {count} {found.readability}{ground}: {found.cause}")
         if found.final_at is not None:
             yield _plain(f"            for good at {words.instant(found.final_at)}")
     if not one.parts and one.extent.objects is None:
