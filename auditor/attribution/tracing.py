@@ -12,6 +12,7 @@ from auditor.attribution.who import (
     LAG,
     attributable,
     begun,
+    called,
     covers,
     inquiry,
     is_due,
@@ -20,6 +21,7 @@ from auditor.attribution.who import (
 )
 from auditor.findings import Finding, Sought
 from auditor.model import KeyName
+from auditor.ownership.spelling import spelling_of
 from auditor.readability import KeyView
 
 _OFF: Final = "[audit_log] attribute is off"
@@ -43,11 +45,15 @@ def traced(
     every = tuple(findings)
     sought: dict[str, Wanted] = {}
     told: dict[str, Finding] = {}
+    # Logs are of projects by their ids, whatever a key is called here.
+    by_id = spelling_of(one.known for one in views.values()).by_id()
     for one in every:
         if not attributable(one):
             continue
         what = wanted(one, views)
         ready = begun(one, what, views, now)
+        if what is not None and what.key in by_id:
+            what = called(what, by_id[what.key])
         told[one.id] = ready
         why, settled = _why_not(what, inquirer)
         if why is not None and ready.actor is None:

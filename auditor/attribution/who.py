@@ -107,6 +107,13 @@ def wanted(one: Finding, views: Mapping[KeyName, KeyView]) -> Wanted | None:
     return replace(found, deprived=principal) if arrow and key.cloud is Cloud.GCP else found
 
 
+def called(what: Wanted, name: KeyName) -> Wanted:
+    """The same of a Google key that its log calls by another name of its project."""
+    old, new = f"projects/{what.key.owner}", f"projects/{name.owner}"
+    about = (f"{new}{one.removeprefix(old)}" if f"{one}/".startswith(f"{old}/") else one for one in what.about)
+    return replace(what, key=name, about=frozenset(about))
+
+
 def _of_aws(one: Finding, key: KeyName, _version: str | None, view: KeyView | None) -> Wanted:
     known = view.known if view is not None else None
     state = known.state if isinstance(known, AwsKey) else ""

@@ -42,6 +42,11 @@ class Spelling:
             return f"{key.text.split(':')[1]}:{key.owner}:{replicated}"
         return self.one(key)
 
+    def by_id(self) -> Mapping[KeyName, KeyName]:
+        """Name of a key by its project's number -> its name by the id, where both are known."""
+        ids = {one: name for name, one in self.ones.items() if not name.owner.isdigit()}
+        return {name: ids[one] for name, one in self.ones.items() if name.owner.isdigit() and one in ids}
+
     def together(self, told: Iterable[tuple[KeyName, T]]) -> Mapping[str, frozenset[T]]:
         """All that is told of each key, by what is the same for all its names."""
         found: dict[str, set[T]] = defaultdict(set)
