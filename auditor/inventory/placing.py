@@ -73,11 +73,13 @@ _MIXED: Final = f"""
 WITH {_HELD}, {SPELT}, {SPELLING.format(keys="SELECT DISTINCT key FROM held WHERE encryption = 'cmek'")}, live AS (
     SELECT held.namespace, held.encryption, coalesce(spelling.numbered, false) AS numbered, spelling.one,
         CASE held.encryption WHEN 'cmek' THEN spelling.same WHEN 'customer_supplied' THEN -1 ELSE 0 END AS same,
+        CASE held.encryption WHEN 'cmek' THEN spelling.named WHEN 'customer_supplied' THEN -1 ELSE 0 END AS named,
         CASE held.encryption WHEN 'cmek' THEN spelling.alike WHEN 'customer_supplied' THEN -1 ELSE 0 END AS alike
     FROM held LEFT JOIN spelling ON spelling.key = held.key
     WHERE held.population = 'live' AND held.namespace IS NOT NULL AND held.encryption <> 'unknown'
 )
-SELECT namespace FROM live GROUP BY namespace HAVING bool_or(encryption = 'cmek') AND {SEVERAL}
+SELECT namespace, if({SEVERAL}, {Portion.MIXED_KEYS.bit}, {Portion.MIXED_NAMES.bit}) AS portion
+FROM live GROUP BY namespace HAVING bool_or(encryption = 'cmek') AND min(named) <> max(named)
 """  # noqa: S608 - words of our own
 _PLACED: Final = f"""
     WITH {_HELD}, {SPELT}
@@ -89,8 +91,7 @@ _PLACED: Final = f"""
                if({NAMESAKE}, {Portion.NAMESAKE.bit}, {Portion.WRONG_KEY.bit}), 0)
             | if(entry.key IS NOT NULL AND held.encryption <> 'cmek', {Portion.NOT_CUSTOMER_MANAGED.bit}, 0)
             | if(owner.tenant <> coalesce(entry.tenant, held.tenant), {Portion.FOREIGN_TENANT.bit}, 0)
-            | if(held.population = 'live' AND mixed.namespace IS NOT NULL AND entry.key IS NULL,
-                 {Portion.MIXED_KEYS.bit}, 0)
+            | if(held.population = 'live' AND entry.key IS NULL, coalesce(mixed.portion, 0), 0)
         END
         | if($is_known AND held.namespace IS NOT NULL AND entry.namespace IS NULL, {Portion.UNREGISTERED.bit}, 0)
         | if(entry.contradicted, {Portion.DISPUTED.bit}, 0)
@@ -129,7 +130,7 @@ def _asking(database: duckdb.DuckDBPyConnection) -> Callable[[str, Mapping[str, 
 
 
 def has_mixed(held: Path, folder: Path, of_keys: "OfKeys") -> bool:
-    """Whether live data of any namespace is under more than one key; `folder` is for what does not fit into memory."""
+    """Whether live data of any namespace is under more than one key, or may be; `folder` is for what does not fit into memory."""
     file = very_file(held)
     with duckdb.connect() as database:
         settle(database, folder)

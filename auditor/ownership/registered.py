@@ -29,6 +29,8 @@ class Portion(StrEnum):
     """In a namespace that no registry of its bucket knows, but branches of it: they may need its objects."""
     NAMESAKE = "namesake"
     """Under a key that may be the registry's by the other name of its project: nobody says whether it is."""
+    MIXED_NAMES = "mixed_names"
+    """As `mixed_keys`, where nobody says whether its names are of one key."""
 
     @property
     def bit(self) -> int:

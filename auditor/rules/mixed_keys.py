@@ -35,6 +35,8 @@ def check(bucket: OwnedBucket, at: Context) -> Outcome:  # noqa: ARG001 - every 
         return replace(failed(f"{told}: {_listed(keys, found)}"), members=found, portions=(Portion.MIXED_KEYS,))
     if bucket.unresolved:
         return unknown("the encryption of some of its data is not known")
+    if bucket.otherwise(Portion.MIXED_NAMES):
+        return unknown("whether names of keys that differ in their project alone are of one key nobody says")
     return passed("each namespace is under one key, or a registry says under which it is to be")
 
 

@@ -145,6 +145,19 @@ def test_two_names_that_may_be_of_one_key_are_no_proof(small: Small, keys: tuple
     assert bool(of("mixed-keys", judged(small))) is mixed
 
 
+def test_two_names_of_which_nobody_knows_whether_they_are_of_one_key_do_not_pass(small: Small) -> None:
+    put(small, "acme/mixed", GOOGLE_KEY, BY_NUMBER)
+    small.cloud.store.deny("cloudkms.cryptoKeys.get", BY_NUMBER)
+    judgement = judged(small)
+    assert verdicts("mixed-keys", judgement) == {Verdict.UNKNOWN: 1}
+    told = {one.what for one in judgement.gaps if one.effect.startswith("whether namespaces are under it alone")}
+    assert told == {GOOGLE_KEY, BY_NUMBER}
+    small.cloud.store.allow("cloudkms.cryptoKeys.get", BY_NUMBER)
+    judgement = judged(small, sweep=False)
+    assert verdicts("mixed-keys", judgement) == {Verdict.PASSED: 1}
+    assert not any(one.effect.startswith("whether namespaces are under it") for one in judgement.gaps)
+
+
 def test_replicas_of_a_multi_region_key_are_one_key(small: Small, aws: AwsCloud) -> None:
     for number, key in enumerate((MRK, MRK.replace("us-east-1", "eu-west-1"))):
         aws.store.put("objects", f"acme/s3/{number}", sse="aws:kms", key=key)

@@ -299,6 +299,11 @@ MIXES: dict[str, tuple[OwnedBucket, V, str]] = {
         V.UNKNOWN,
         "the encryption of some of its data is not known",
     ),
+    "under two names, which may be of one key": (
+        a_bucket(members=EVERY, portions={HELD: (Portion.MIXED_NAMES,)}),
+        V.UNKNOWN,
+        "whether names of keys that differ in their project alone are of one key nobody says",
+    ),
     "under two keys": (
         a_bucket(members=EVERY, portions=MIXED, known=False, unresolved=True),
         V.FAILED,
