@@ -700,6 +700,21 @@ def test_who_answers_for_a_namespace_is_told_by_its_registry_or_by_its_key(keys:
     ]
 
 
+def test_who_answers_for_data_under_a_replica_is_told_by_any_replica_of_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = AWS_KEY.text.replace("key/", "key/mrk-")
+    there = here.replace(AWS_KEY.location, "eu-west-1")
+    with an_aws_cloud(monkeypatch) as cloud, a_cloud_of_keys(tmp_path) as keys:
+        for arn in (here, there):
+            cloud.store.add_key(arn, multi_region=True, state="Disabled")
+        keys.say(f"search,{there},")
+        of_the_key = f'\n[[key]]\nname = "{here}"\ntenant = "acme"\nowner = "keys"\nteam = "desk"\n'
+        keys.config.write_text(keys.config.read_text() + of_the_key)
+        extent = opened(keys.scanned())["data-unreadable", there.rpartition("/")[2]].extent
+        assert (extent.tenants, extent.owners, extent.teams) == (("acme",), ("keys",), ("desk",))
+
+
 def test_where_registries_part_no_key_says_who_answers_or_whose_the_data_is(keys: KeysOnly) -> None:
     keys.say(
         f"search,{GOOGLE_KEY},acme,ann,storage",

@@ -34,7 +34,7 @@ COPY (
 """
 # Of a namespace whose entries name several keys each may hold some of it. Whose the key is, and who answers for it,
 # counts where nobody says so of the namespace, and not where entries part. What a bundle tells of a namespace under a
-# key is claimed no more. What a bundle tells parts from what other registries say as what was swept does; but whose the
+# key, by whatever name or replica, is claimed no more. What a bundle tells parts from what other registries say as what was swept does; but whose the
 # data is only these say in the words in which they say whose a key is.
 _CLAIMED: Final = f"""
 COPY (
@@ -48,11 +48,15 @@ COPY (
         SELECT {SAME.format(key="key")} AS same, min(tenant) AS tenant FROM owner
         GROUP BY same HAVING count(DISTINCT tenant) = 1
     ), label AS (
-        SELECT unnest($labelled::VARCHAR[]) AS key, unnest($owners::VARCHAR[]) AS owner,
-            unnest($teams::VARCHAR[]) AS team
+        SELECT {SAME.format(key="key")} AS same, if(count(DISTINCT owner) = 1, min(owner), NULL) AS owner,
+            if(count(DISTINCT team) = 1, min(team), NULL) AS team
+        FROM (
+            SELECT unnest($labelled::VARCHAR[]) AS key, unnest($owners::VARCHAR[]) AS owner,
+                unnest($teams::VARCHAR[]) AS team
+        ) GROUP BY same
     ), claim AS (
         SELECT entry.bucket, entry.namespace,
-            coalesce(entry.tenant, if(entry.contradicted, NULL, owner.tenant)) AS tenant,
+            coalesce(entry.tenant, if(entry.contradicted, NULL, owning.tenant)) AS tenant,
             NULL::VARCHAR AS population, 'cmek' AS encryption, entry.key, NULL::VARCHAR AS key_version,
             NULL::BIGINT AS objects, entry.size AS bytes, NULL::BIGINT AS archived,
             NULL::TIMESTAMPTZ AS oldest, NULL::TIMESTAMPTZ AS newest,
@@ -63,13 +67,13 @@ COPY (
         FROM (
             SELECT bucket, namespace, tenant, owner, team, size, contradicted, parted, unnest(keys) AS key FROM entries
         ) AS entry
-        LEFT JOIN owner ON owner.key = entry.key
-        LEFT JOIN label ON label.key = entry.key
+        LEFT JOIN owning ON owning.same = {SAME.format(key="entry.key")}
+        LEFT JOIN label ON label.same = {SAME.format(key="entry.key")}
         LEFT JOIN spelt AS its ON its.name = entry.key
         WHERE NOT EXISTS (
             SELECT 1 FROM told LEFT JOIN spelt AS mine ON mine.name = told.key
             WHERE told.bucket = entry.bucket AND told.namespace = entry.namespace
-                AND coalesce(mine.one, told.key) = coalesce(its.one, entry.key)
+                AND coalesce(mine.one, {SAME.format(key="told.key")}) = coalesce(its.one, {SAME.format(key="entry.key")})
         )
     ), seen AS (
         SELECT held.* REPLACE (coalesce(entry.tenant, held.tenant) AS tenant),
@@ -83,7 +87,7 @@ COPY (
             ELSE 0 END | if(entry.contradicted, {Portion.DISPUTED.bit}, 0))::BIGINT AS portions
         FROM told AS held
         LEFT JOIN entries AS entry ON entry.bucket = held.bucket AND entry.namespace = held.namespace
-        LEFT JOIN label ON label.key = held.key
+        LEFT JOIN label ON label.same = {SAME.format(key="held.key")}
         LEFT JOIN spelt AS mine ON mine.name = held.key
         LEFT JOIN spelt AS its ON its.name = entry.key
         LEFT JOIN owning ON owning.same = {SAME.format(key="held.key")}

@@ -384,12 +384,31 @@ def test_on_aws_a_disabled_key_is_critical_for_what_the_operator_saw_under_it(
         assert (one.extent.objects, one.extent.namespaces) == (None, 2)
 
 
-def on_aws(cloud: AwsCloud, operator: Operator) -> None:
+def test_what_a_bundle_tells_under_one_replica_is_not_claimed_under_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = AWS_KEY.text.replace("key/", "key/mrk-")
+    there = here.replace(AWS_KEY.location, "eu-west-1")
+    with an_aws_cloud(monkeypatch) as cloud, an_operator(tmp_path, "") as operator:
+        on_aws(cloud, operator, here)
+        cloud.store.add_key(there, multi_region=True)
+        customer = a_customer(operator)
+        operator.hand_over(customer)
+        a_file(customer, f"s3://data,acme/search,{there},acme", f"s3://data,acme/new,{there},acme")
+        key = cloud.store.key(there)
+        assert key is not None
+        key.state = "Disabled"
+        judgement = customer.polled()
+        assert {one.holding.key: one.holding.objects for one in judgement.assessed} == {here: 3, there: None}
+        assert opened(judgement)["data-unreadable", there.rpartition("/")[2]].extent.namespaces == 1, "acme/new"
+
+
+def on_aws(cloud: AwsCloud, operator: Operator, arn: str = AWS_KEY.text) -> None:
     """The operator's bucket is on S3: three objects of acme, one of zeta."""
-    cloud.store.add_key(AWS_KEY.text)
+    cloud.store.add_key(arn, multi_region="/mrk-" in arn)
     cloud.store.add_bucket("data", AWS_KEY.location)
     for number, more in enumerate(({}, {}, {"storage_class": "GLACIER"})):
-        cloud.store.put("data", f"acme/search/{number}", sse="aws:kms", key=AWS_KEY.text, size=10, **more)
+        cloud.store.put("data", f"acme/search/{number}", sse="aws:kms", key=arn, size=10, **more)
     cloud.store.put("data", "zeta/secret/0", size=10)
     operator.configure(
         BUCKET.replace("gs://data", "s3://data").replace("layout", f'region = "{AWS_KEY.location}"\nlayout')
