@@ -34,8 +34,8 @@ COPY (
 """
 # Of a namespace whose entries name several keys each may hold some of it. Whose the key is, and who answers for it,
 # counts where nobody says so of the namespace, and not where entries part. What a bundle tells of a namespace under a
-# key, by whatever name or replica, is claimed no more. What a bundle tells parts from what other registries say as what was swept does; but whose the
-# data is only these say in the words in which they say whose a key is.
+# key, by whatever name or replica, is claimed no more. What a bundle tells parts from what other registries say as what
+# was swept does; but whose the data is only these say in the words in which they say whose a key is.
 _CLAIMED: Final = f"""
 COPY (
     WITH entries AS (
@@ -73,7 +73,8 @@ COPY (
         WHERE NOT EXISTS (
             SELECT 1 FROM told LEFT JOIN spelt AS mine ON mine.name = told.key
             WHERE told.bucket = entry.bucket AND told.namespace = entry.namespace
-                AND coalesce(mine.one, {SAME.format(key="told.key")}) = coalesce(its.one, {SAME.format(key="entry.key")})
+                AND coalesce(mine.one, {SAME.format(key="told.key")})
+                    = coalesce(its.one, {SAME.format(key="entry.key")})
         )
     ), seen AS (
         SELECT held.* REPLACE (coalesce(entry.tenant, held.tenant) AS tenant),

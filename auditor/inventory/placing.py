@@ -130,7 +130,10 @@ def _asking(database: duckdb.DuckDBPyConnection) -> Callable[[str, Mapping[str, 
 
 
 def has_mixed(held: Path, folder: Path, of_keys: "OfKeys") -> bool:
-    """Whether live data of any namespace is under more than one key, or may be; `folder` is for what does not fit into memory."""
+    """Whether live data of any namespace is under more than one key, or may be.
+
+    `folder` is for what does not fit into memory.
+    """
     file = very_file(held)
     with duckdb.connect() as database:
         settle(database, folder)
