@@ -4,7 +4,7 @@ import difflib
 import getpass
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -64,6 +64,7 @@ from auditor.outputs import (
 )
 from auditor.ownership.naming import named_by
 from auditor.ownership.registering import ready
+from auditor.ownership.spelling import NamesOfKeys, spelling_by
 from auditor.ports import NamespaceRow, OpenInventory
 from auditor.progress import progress_on
 from auditor.questions.called import Called, called, may_be_key, whole
@@ -100,6 +101,8 @@ _NAMED: Final = 5
 """As many findings about a key are named."""
 _SHORT: Final = 8
 """As much of an id as tables print."""
+_Names = tuple[Collection[KeyName], Collection[KeyName]]
+"""What keys are called; and which of these names data does not know, though it knows the key by another."""
 _HEXADECIMAL: Final = frozenset("0123456789abcdef")
 """What ids of findings are made of."""
 
@@ -135,10 +138,10 @@ def judge_once(
             if buckets is not None:
                 judgement = scan.scan(parts, progress, only=_configured(config, buckets))
             else:
-                names = _known_keys(assembly, assembly.ledger.judgement()) if keys else frozenset()
+                names = _known_keys(assembly, assembly.ledger.judgement()) if keys else ((), ())
                 # A registry may name a key since: the poll hears it, and refuses what nobody names.
                 may_be_new = bool(parts.registries or parts.services or parts.handed)
-                only = frozenset(whole(one, names, strangers=may_be_new) for one in keys or ())
+                only = frozenset(whole(one, *names, strangers=may_be_new) for one in keys or ())
                 scan.probe(parts, progress)
                 judgement = scan.poll(parts, progress, only=only)
         with _writing(how.output) as out:
@@ -197,7 +200,7 @@ def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: boo
     _place_for(how.output)
     with _assembled(path, verbose=how.verbose, asking=False) as (_, assembly):
         judgement = _judged(assembly)
-        meant = called(what, _known_keys(assembly, judgement)) if what is not None else None
+        meant = called(what, *_known_keys(assembly, judgement)) if what is not None else None
         if what is not None and meant is not None:
             _see_that_it_has_versions(what, meant)
         only, version = (meant.key, meant.version) if meant is not None else (None, None)
@@ -237,7 +240,7 @@ def prove_revoked(path: Path, what: str, how: Answering) -> int:
     allowed = _reasons(how.allow_gaps)
     _place_for(how.output)
     with _assembled(path, verbose=how.verbose) as (_, assembly):
-        key = whole(what, _known_keys(assembly, assembly.ledger.judgement()))
+        key = whole(what, *_known_keys(assembly, assembly.ledger.judgement()))
         parts = replace(assembly.parts, policy=replace(assembly.parts.policy, one_reading=True))
         asked = parts.clock()
         see_that_it_is_meant(parts, key, asked)
@@ -717,14 +720,19 @@ def _finding(assembly: Assembly, judgement: Judgement, what: str) -> Finding:
 
 def _finding_about(assembly: Assembly, judgement: Judgement, what: str) -> Finding:
     """The finding about a key, its versions or who may use it, or about one version, where there is one alone."""
-    meant = called(what, _known_keys(assembly, judgement))
-    name = f"{meant.key}/cryptoKeyVersions/{meant.version}" if meant.version is not None else meant.key.text
+    known, unoffered = _known_keys(assembly, judgement)
+    meant = called(what, known, unoffered)
+    below = f"/cryptoKeyVersions/{meant.version}" if meant.version is not None else ""
+    names = NamesOfKeys(known, spelling_by(assembly.ledger.memory()))
+    mine = tuple(f"{one}{below}/" for one in names.every([meant.key]))
     standing = [one for one in judgement.findings if one.status is not Status.RESOLVED]
-    found = [one for one in standing if f"{one.subject.id.rpartition(' -> ')[2]}/".startswith(f"{name}/")]
+    found = [one for one in standing if f"{one.subject.id.rpartition(' -> ')[2]}/".startswith(mine)]
     if len(found) == 1:
         return found[0]
-    short = words.short(name)
+    short = words.short(f"{meant.key}{below}")
     if not found:
+        of_data = (one for one in names.same(meant.key) if one not in unoffered)
+        name = f"{next(of_data, meant.key) if meant.key in unoffered else meant.key}{below}"
         raise UsageError(f"no finding is about {short}", f"`cmek-auditor impact {name}` tells what hangs on it")
     some = [f"{one.id[:_SHORT]} ({one.rule})" for one in found[:_NAMED]]
     more = [f"{words.number(len(found) - _NAMED)} more"] if len(found) > _NAMED else []
@@ -784,9 +792,9 @@ def _configured(config: Config, buckets: list[str]) -> frozenset[str]:
     return frozenset(buckets)
 
 
-def _acted_on(text: str, action: Action, names: Iterable[KeyName]) -> tuple[KeyName, str | None]:
+def _acted_on(text: str, action: Action, names: _Names) -> tuple[KeyName, str | None]:
     """A key or one of its versions that somebody would act on."""
-    found = called(text, names)
+    found = called(text, *names)
     _see_that_it_has_versions(text, found)
     if found.version is not None and action is Action.REVOKE:
         raise UsageError(f"{text!r}: a right is on the key, never on one version", "name the key without a version")
@@ -798,9 +806,13 @@ def _see_that_it_has_versions(text: str, one: Called) -> None:
         raise UsageError(f"{text!r}: an AWS key is usable or not as a whole", "name the key without a version")
 
 
-def _known_keys(assembly: Assembly, judgement: Judgement | None) -> frozenset[KeyName]:
+def _known_keys(assembly: Assembly, judgement: Judgement | None) -> _Names:
     """Keys that were ever asked, are watched, or are named by data or registries."""
-    parts = assembly.parts
-    named = named_by(parts, judgement).by_registries.values() if judgement is not None else ()
-    held = (one.holding.key for one in judgement.assessed if one.holding.key) if judgement is not None else ()
-    return frozenset((*assembly.ledger.memory(), *parts.watched, *map(KeyName, chain(held, *named))))
+    parts, memory = assembly.parts, assembly.ledger.memory()
+    if judgement is None:
+        return frozenset((*memory, *parts.watched)), frozenset()
+    named = named_by(parts, judgement).by_registries.values()
+    held = (one.holding.key for one in judgement.assessed if one.holding.key)
+    known = frozenset((*memory, *parts.watched, *map(KeyName, chain(held, *named))))
+    of_data = names_of_data(judgement, memory)
+    return known, frozenset(one for one in known if of_data.known_by(one))

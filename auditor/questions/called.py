@@ -32,16 +32,19 @@ class Called:
     """None: the key as a whole."""
 
 
-def called(text: str, names: Iterable[KeyName], *, strangers: bool = False) -> Called:
+def called(
+    text: str, names: Iterable[KeyName], unoffered: Collection[KeyName] = (), *, strangers: bool = False
+) -> Called:
     """Tell which key or version is meant by its full name, as tables print it, by `KEY/VERSION` or by the id alone.
 
-    `names`: all keys that are known. `strangers`: whoever is asked next knows better whether there is such a key, so
-    that full names of others pass.
+    `names`: all keys that are known; of these, no hint offers those `unoffered`. `strangers`: whoever is asked next
+    knows better whether there is such a key, so that full names of others pass.
 
     Raises:
         UsageError: it is none of them, or may be several.
     """
     known = {words.short_key(one): one for one in names}
+    offered = {short: one for short, one in known.items() if one not in unoffered}
     spelt = text.replace(" version ", "/")
     head, _, number = spelt.rpartition("/")
     head = head.removesuffix("/cryptoKeyVersions")
@@ -53,11 +56,11 @@ def called(text: str, names: Iterable[KeyName], *, strangers: bool = False) -> C
     try:
         found = _in_full(spelt, head, number)
     except ValueError as error:
-        raise _no_key(text, str(error), head if number else text, known) from None
+        raise _no_key(text, str(error), head if number else text, offered) from None
     if not strangers and not any(one.may_be(found.key) or one.is_replica_of(found.key) for one in known.values()):
         # Of what nobody has heard of nothing can be told, least of all that nothing hangs on it.
         told = f"nothing is known of key {found.key}: no data that was seen, no registry and no [[key]] names it"
-        raise UsageError(told, _alike(words.short_key(found.key), known) or _watch_it(known))
+        raise UsageError(told, _alike(words.short_key(found.key), offered) or _watch_it(offered))
     return found
 
 
@@ -66,18 +69,20 @@ def may_be_key(text: str) -> bool:
     return _ID.fullmatch(text) is not None or "/" in text or ":" in text or " version " in text
 
 
-def whole(text: str, names: Iterable[KeyName], *, strangers: bool = False) -> KeyName:
+def whole(
+    text: str, names: Iterable[KeyName], unoffered: Collection[KeyName] = (), *, strangers: bool = False
+) -> KeyName:
     """Tell which key is meant where only a key as a whole can be.
 
     Raises:
         UsageError: it is one version, or not known.
     """
     every = tuple(names)
-    found = called(text, every, strangers=True)
+    found = called(text, every, unoffered, strangers=True)
     if found.version is not None:
         hint = f"leave /cryptoKeyVersions/N away: {words.short_key(found.key)}"
         raise UsageError(f"{text!r} is one version, and a key is asked as a whole", hint)
-    return found.key if strangers else called(text, every).key
+    return found.key if strangers else called(text, every, unoffered).key
 
 
 def _known(text: str, known: Mapping[str, KeyName]) -> KeyName | None:

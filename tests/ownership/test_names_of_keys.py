@@ -352,6 +352,33 @@ def test_a_key_is_polled_by_a_name_that_nothing_names_any_more(small: Small) -> 
     assert cli._run([*small.argv("poll"), NUMBER.text, "-q", "--fail-on", "critical"]) == 1  # noqa: SLF001 - without the end of the process
 
 
+def test_a_finding_is_explained_by_any_name_of_its_key_and_hints_are_names_that_all_commands_take(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    says_of(small, NUMBER)
+    said(small, "acme/old,,", "acme/new,,")
+    small.set_state(1, "DISABLED")
+    judged(small)
+
+    def run(command: str, name: str) -> tuple[int, str]:
+        code = cli._run([*small.argv(command), name])  # noqa: SLF001 - without the end of the process
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    short = "123456/us-east1/tpuf/main"
+    code, told = run("explain", f"{short}/1")
+    assert (code, "data-unreadable" in told) == (0, True), told
+    code, told = run("explain", f"{short}/2")
+    assert (code, f"no finding is about {short} version 2" in told) == (2, True), told
+    hinted = f"{ID}/cryptoKeyVersions/2"
+    assert f"`cmek-auditor impact {hinted}` tells" in told
+    assert run("impact", hinted)[0] == 1
+    for command in ("impact", "retire", "explain"):
+        assert "hint: did you mean acme/us-east1/tpuf/main?" in run(command, "us-east1/tpuf/main")[1]
+        told = run(command, "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001")[1]
+        assert "known are acme/us-east1/tpuf/main;" in told
+
+
 def test_a_poll_that_overtakes_tells_by_which_names_it_has_read(small: Small) -> None:
     said(small, "acme/old,,", "acme/new,,")
     says_of(small, NUMBER)
