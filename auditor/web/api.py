@@ -12,9 +12,10 @@ from starlette.responses import JSONResponse, Response
 
 from auditor.findings import Finding, Judgement
 from auditor.outputs import scan_json, words
+from auditor.ports import OpenInventory
 from auditor.web import openapi
 from auditor.web.asking import MOST, NAMING, PAGING, SPACE, Place, of_findings, paging, parameters, place
-from auditor.web.choosing import chosen, named, one_named
+from auditor.web.choosing import chosen, named, names_of, one_named, see_that_it_is_known, see_that_there_is
 from auditor.web.readings import Readings
 
 
@@ -125,7 +126,13 @@ class Api:
         """Findings, worst first; parameters narrow them down."""
         where, filters = of_findings(request)
         judgement = self._needed()
-        found = chosen(judgement, lambda: self._read.rows(judgement), filters)
+
+        def rows() -> OpenInventory:
+            return self._read.rows(judgement)
+
+        see_that_it_is_known(judgement, self._read.memory, rows, filters)
+        names = names_of(filters.key, judgement, self._read.memory()) if filters.key is not None else ()
+        found = chosen(judgement, rows, filters, names)
         return _page(where, map(scan_json.finding, found))
 
     def finding(self, request: Request) -> Response:
@@ -167,6 +174,7 @@ class Api:
         where = place(asked)
         judgement = self._needed()
         rows, space = self._read.rows(judgement), (asked["bucket"], asked["name"])
+        see_that_there_is(judgement, rows, *space)
         found = rows.of_namespace(judgement.assessed, *space, where.start, where.limit + 1)
         return _page(where, (scan_json.dependency(row, assessed) for row, assessed in found), skipped=True)
 

@@ -1,12 +1,15 @@
 """Which findings are those that are asked for."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from starlette.exceptions import HTTPException
 
 from auditor.findings import Finding, Judgement, Member, SubjectKind
+from auditor.model import KeyMemory, KeyName, split_version
+from auditor.outputs import browse
+from auditor.ownership.spelling import NamesOfKeys, spelling_by
 from auditor.ports import NamespaceRow, Portions, SpaceRows
 from auditor.web.asking import Filters, Place
 
@@ -16,20 +19,73 @@ _TOLD: Final = 20
 """As many tenants of its data a finding tells; where it tells so many there may be more."""
 
 
-def chosen(judgement: Judgement, rows: Callable[[], SpaceRows], filters: Filters) -> Iterator[Finding]:
-    """Yield the findings that fit, worst first. `rows` is called only where nothing else tells."""
+def chosen(
+    judgement: Judgement, rows: Callable[[], SpaceRows], filters: Filters, names: Collection[str] = ()
+) -> Iterator[Finding]:
+    """Yield the findings that fit, worst first. `rows` is called only where nothing else tells.
+
+    `names`: all of the key or version that is asked for; none: it has the one alone.
+    """
+    keys = names or ([filters.key] if filters.key is not None else [])
     of_tenant = _Tenant(filters.tenant, rows)
     for one in judgement.findings:
         if (
             filters.rule in {None, one.rule}
             and filters.severity in {None, one.severity}
             and filters.status in {None, one.status}
-            and (filters.key is None or _is_about_key(one, filters.key))
+            and (filters.key is None or any(_is_about_key(one, key) for key in keys))
             and (filters.bucket is None or _is_about_bucket(one, filters.bucket))
             and (filters.text is None or _says(one, filters.text))
             and of_tenant.has(one)
         ):
             yield one
+
+
+def names_of(key: str, judgement: Judgement, memory: Mapping[KeyName, KeyMemory]) -> tuple[str, ...]:
+    """All known names of a key, or of a version of it: a Google project has an id and a number."""
+    try:
+        name, version = split_version(key)
+    except ValueError:
+        return (key,)
+    below = f"/cryptoKeyVersions/{version}" if version is not None else ""
+    known = NamesOfKeys(map(KeyName, browse.keys_of(judgement, memory)), spelling_by(memory))
+    return tuple(sorted({key, *(f"{one}{below}" for one in (name, *known.same(name)))}))
+
+
+def see_that_it_is_known(
+    judgement: Judgement,
+    memory: Callable[[], Mapping[KeyName, KeyMemory]],
+    rows: Callable[[], SpaceRows],
+    filters: Filters,
+) -> None:
+    """See that somebody has heard of the key and the tenant that are asked for: a typo is no proof of nothing.
+
+    Raises:
+        HTTPException: nobody has.
+    """
+    key, tenant = filters.key, filters.tenant
+    if key is not None and not any(_is_about_key(one, key) for one in judgement.findings):
+        known = browse.keys_of(judgement, memory())
+        if key.partition("/cryptoKeyVersions/")[0] not in known:
+            last = key.rpartition("/")[2]
+            alike = next((f"; did you mean {one}?" for one in known if one.rpartition("/")[2] == last), "")
+            told = "no data names such a key, and nobody asked it: write its full name"
+            raise HTTPException(404, f"{told}{alike}")
+    is_told = tenant is None or any(tenant in one.extent.tenants for one in judgement.findings)
+    if tenant is not None and not is_told and not rows().held_by(tenant):
+        raise HTTPException(404, "no data that is known is of such a tenant: write its name as namespaces tell it")
+
+
+def see_that_there_is(judgement: Judgement, rows: SpaceRows, bucket: str, name: str) -> NamespaceRow:
+    """The namespace of that name in a bucket.
+
+    Raises:
+        HTTPException: there is none.
+    """
+    found = named(judgement, rows, {"name": name, "bucket": bucket}, Place(0, 1))
+    if not found:
+        raise HTTPException(404, f"no namespace is called so in what was swept of {bucket}")
+    return found[0]
 
 
 def named(judgement: Judgement, rows: SpaceRows, asked: Mapping[str, str], where: Place) -> tuple[NamespaceRow, ...]:

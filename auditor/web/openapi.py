@@ -14,6 +14,8 @@ _Schema = Mapping[str, Any]
 _TEXT: Final = {"type": "string"}
 _TIME: Final = {"type": "string", "format": "date-time"}
 _COUNT: Final = {"type": "integer", "minimum": 0}
+_OF_SOMETHING: Final = frozenset({"findings", "dependencies_of_namespace"})
+"""Operations that a name in a parameter may ask for what is not there."""
 
 
 def document(challenges: Sequence[str] = ()) -> dict[str, Any]:
@@ -107,6 +109,8 @@ def _operation(path: str, name: str, summary: str, answer: _Schema, asked: list[
         "400": "A parameter is not known, or says what cannot be.",
         "421": "The server is not called by a name of its own.",
     }
+    if name in _OF_SOMETHING:
+        whys["404"] = "Nobody has heard of what is asked for by its name."
     if "{" in path:
         whys["404"] = "There is none such, or what was there is not kept."
     if name != "openapi":

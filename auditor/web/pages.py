@@ -27,7 +27,7 @@ from auditor.web.asking import (
     place,
     shown,
 )
-from auditor.web.choosing import chosen, named, one_named
+from auditor.web.choosing import chosen, named, names_of, one_named, see_that_there_is
 from auditor.web.readings import Readings
 
 STYLE: Final = "/style.css"
@@ -53,7 +53,8 @@ class Pages:
         """Findings, worst first."""
         where, filters = of_findings(request, blank=True, usual=_USUAL)
         judgement = self._needed()
-        found = list(chosen(judgement, lambda: self._read.rows(judgement), filters))
+        names = names_of(filters.key, judgement, self._read.memory()) if filters.key is not None else ()
+        found = list(chosen(judgement, lambda: self._read.rows(judgement), filters, names))
         some = found[where.start : where.start + where.limit]
         return self._page(
             "findings",
@@ -114,7 +115,7 @@ class Pages:
         rows = self._read.rows(judgement)
         members = [member_of(one.holding) for one in judgement.assessed if one.holding.key == key]
         some, more = _some(rows.namespaces(members, where.start, where.limit + 1), where)
-        about = chosen(judgement, lambda: rows, Filters(key=key))
+        about = chosen(judgement, lambda: rows, Filters(key=key), names_of(key, judgement, memory))
         return self._page(
             "key",
             judgement,
@@ -144,15 +145,13 @@ class Pages:
         where = place(asked, _USUAL)
         judgement = self._needed()
         rows, bucket, name = self._read.rows(judgement), asked["bucket"], asked["name"]
-        found = named(judgement, rows, {"name": name, "bucket": bucket}, Place(0, 1))
-        if not found:
-            raise HTTPException(404, f"no namespace is called so in what was swept of {bucket}")
+        found = see_that_there_is(judgement, rows, bucket, name)
         some, more = _some(rows.of_namespace(judgement.assessed, bucket, name, where.start, where.limit + 1), where)
         swept = next((one for one in judgement.coverage.buckets if one.bucket == bucket), None)
         return self._page(
             "namespace",
             judgement,
-            one=browse.space_row(found[0]),
+            one=browse.space_row(found),
             rows=[browse.dependency_view(row, assessed, judgement.now) for row, assessed in some],
             findings=browse.findings_about((assessed for _, assessed in some), bucket, name, judgement),
             gaps=browse.gaps_of_bucket(judgement, bucket),

@@ -12,14 +12,14 @@ import pytest
 from starlette.routing import Route
 
 from auditor.findings import Finding, Judgement, Member, Severity, Status, Subject, SubjectKind
-from auditor.model import Encryption, Extent
+from auditor.model import Encryption, Extent, GcpKey, KeyMemory, KeyName
 from auditor.ownership.registered import Portion
 from auditor.ports import Portions, SpaceRows
 from auditor.web import openapi
 from auditor.web.app import make_app
 from auditor.web.asking import Filters
 from auditor.web.choosing import chosen
-from tests.core_builders import AWS_KEY, GCP_KEY
+from tests.core_builders import AWS_KEY, GCP_KEY, NOW
 from tests.hostile import NAMES
 from tests.outputs.test_hostile import a_judgement
 from tests.web.test_web import Answer, ask, readings, sent_through
@@ -144,6 +144,39 @@ REFUSED = {
 def test_a_filter_that_says_nothing_is_refused_and_not_passed_over(query: str) -> None:
     answer = ask(f"/api/v1/findings{query}")
     assert (answer.status, REFUSED[query] in answer.text) == (400, True)
+
+
+UNKNOWN = {
+    "findings?key=main": f"write its full name; did you mean {GCP_KEY}?",
+    f"findings?key={GCP_KEY}-2": "write its full name",
+    "findings?tenant=acmee": "no data that is known is of such a tenant",
+    "namespaces/dependencies?bucket=gs://data&name=acme/alpa": "no namespace is called so in what was swept of gs://data",
+}
+
+
+@pytest.mark.parametrize("query", UNKNOWN)
+def test_what_nobody_has_heard_of_is_not_answered_by_nothing(query: str) -> None:
+    class Rows(Held):
+        def named(self, *_: object, **__: object) -> tuple[()]:
+            return ()
+
+    memory = {GCP_KEY: KeyMemory(None, None)}
+    read = replace(readings(judgement), memory=lambda: memory, rows=lambda _: cast("Any", Rows()))
+    answer = ask(f"/api/v1/{query}", read)
+    assert (answer.status, UNKNOWN[query] in answer.text) == (404, True), answer.text
+    known = ask(f"/api/v1/findings?key={GCP_KEY}/cryptoKeyVersions/7&tenant=acme", read)
+    assert (known.status, json.loads(known.text)["items"]) == (200, [])
+    assert "404" in openapi.document()["paths"][f"/api/v1/{query.partition('?')[0]}"]["get"]["responses"]
+
+
+def test_findings_are_chosen_by_any_name_of_a_key() -> None:
+    other = KeyName(GCP_KEY.text.replace("projects/acme-keys", "projects/222000222"))
+    memory = {name: KeyMemory(GcpKey(name, (), created=NOW), NOW) for name in (GCP_KEY, other)}
+    read = replace(readings(judgement), memory=lambda: memory)
+    for asked, expected in ((other.text, ["version", "of many"]), (f"{other}/cryptoKeyVersions/2", [])):
+        told = ask(f"/api/v1/findings?key={asked}", read)
+        assert [one["id"] for one in json.loads(told.text)["items"]] == expected
+    assert "1 to 2 of 2" in ask(f"/findings?key={other}", read).text
 
 
 def test_pages_of_what_is_chosen_add_up() -> None:
