@@ -1,3 +1,5 @@
+"""Objects of S3 as its census reads them: all of them, each once, with the key that a HEAD tells."""
+
 import re
 import time
 from collections.abc import Iterator, Mapping

@@ -1,3 +1,5 @@
+"""Parts of a sweep: what is finished is kept whole, and a sweep that is gone on with takes it over."""
+
 import contextlib
 import fcntl
 import json

@@ -1,3 +1,5 @@
+"""The state tables of both clouds: each state that a key may be in has one readability, cause and end."""
+
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise

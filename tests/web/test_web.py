@@ -64,9 +64,13 @@ def test_the_status_and_the_metrics_tell_how_our_own_log_is() -> None:
     }
     assert json.loads(ask("/api/v1/status").text)["log"] is None
     collector = metrics.JudgementCollector(
-        lambda: None, lambda _: a_judgement("x")[1], dict, dict, reloaded=bool, leads=bool, own_log=lambda: log,
-        rules=(), version=("0", "r"),
-    )  # fmt: skip
+        *(lambda: None, lambda _: a_judgement("x")[1], dict, dict),
+        reloaded=bool,
+        leads=bool,
+        own_log=lambda: log,
+        rules=(),
+        version=("0", "r"),
+    )
     text = generate_latest(metrics.registry(collector)).decode()
     assert 'cmek_log_entries_total{outcome="written"} 7.0' in text
     (at,) = [one.split()[1] for one in text.splitlines() if one.startswith("cmek_log_last_success")]

@@ -71,8 +71,6 @@ class _Case:
     """As it was read last, or as if it worked."""
     now: datetime
     spelling: Spelling
-    of_its_cloud: frozenset[str]
-    """Buckets of the key's cloud."""
 
 
 def foresee(
@@ -105,7 +103,6 @@ def foresee(
         known=read if read is not None else _as_if_it_worked(key, version, under),
         now=parts.clock() + plausible(judgement.run.skew),
         spelling=spelling_by(remembered),
-        of_its_cloud=frozenset(one.bucket for one in sweeps if cloud_of(one.bucket) is key.cloud),
     )
     losing = {agent for one in under for agent in _deciding(case, one.holding.bucket)}
     acted = after(case.known, version, action, losing, case.now)
@@ -255,7 +252,7 @@ def _writes(case: _Case, sweeps: Iterable[Sweep], namespaces: Callable[[], int],
 def _is_default(case: _Case, one: Sweep) -> bool | None:
     """Whether the key is the default key of a bucket, by whatever name; None where nobody knows."""
     default, key = one.facts.default_key, case.key
-    if default is None or one.bucket not in case.of_its_cloud:
+    if default is None or cloud_of(one.bucket) is not key.cloud:
         return False
     if key.cloud is Cloud.AWS:
         return default in {key.text, key.text.rpartition("/")[2]}
