@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from auditor.inventory import totals
 from auditor.inventory.files import UNFINISHED, put, very_file
-from auditor.inventory.placing import NAMESAKE, SAME, SAME_KEY, SPELT, OfKeys
+from auditor.inventory.placing import LABELLED, NAMESAKE, OWNING, SAME, SAME_KEY, SPELT, OfKeys
 from auditor.inventory.sql import quoted, settle
 from auditor.ownership.registered import Portion
 from auditor.rows import TIME
@@ -42,19 +42,7 @@ COPY (
         SELECT * FROM read_parquet($entries, hive_partitioning = false)
     ), told AS (
         SELECT * FROM read_parquet($told, hive_partitioning = false)
-    ), {SPELT}, owner AS (
-        SELECT unnest($keys::VARCHAR[]) AS key, unnest($tenants::VARCHAR[]) AS tenant
-    ), owning AS (
-        SELECT {SAME.format(key="key")} AS same, min(tenant) AS tenant FROM owner
-        GROUP BY same HAVING count(DISTINCT tenant) = 1
-    ), label AS (
-        SELECT {SAME.format(key="key")} AS same, if(count(DISTINCT owner) = 1, min(owner), NULL) AS owner,
-            if(count(DISTINCT team) = 1, min(team), NULL) AS team
-        FROM (
-            SELECT unnest($labelled::VARCHAR[]) AS key, unnest($owners::VARCHAR[]) AS owner,
-                unnest($teams::VARCHAR[]) AS team
-        ) GROUP BY same
-    ), claim AS (
+    ), {SPELT}, owning AS ({OWNING}), label AS ({LABELLED}), claim AS (
         SELECT entry.bucket, entry.namespace,
             coalesce(entry.tenant, if(entry.contradicted, NULL, owning.tenant)) AS tenant,
             NULL::VARCHAR AS population, 'cmek' AS encryption, entry.key, NULL::VARCHAR AS key_version,

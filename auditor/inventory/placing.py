@@ -44,6 +44,19 @@ SAME: Final = """
 if(starts_with(split_part({key}, '/', 2), 'mrk-') AND {key} LIKE 'arn:%',
    concat_ws(':', split_part({key}, ':', 2), split_part({key}, ':', 5), split_part({key}, '/', 2)), {key})
 """
+# Whose each key is, and who answers for data under it, as far as nobody says otherwise.
+OWNING: Final = f"""
+SELECT {SAME.format(key="key")} AS same, min(tenant) AS tenant
+FROM (SELECT unnest($keys::VARCHAR[]) AS key, unnest($tenants::VARCHAR[]) AS tenant)
+GROUP BY same HAVING count(DISTINCT tenant) = 1
+"""  # noqa: S608 - words of our own
+LABELLED: Final = f"""
+SELECT {SAME.format(key="key")} AS same, if(count(DISTINCT owner) = 1, min(owner), NULL) AS owner,
+    if(count(DISTINCT team) = 1, min(team), NULL) AS team
+FROM (
+    SELECT unnest($labelled::VARCHAR[]) AS key, unnest($owners::VARCHAR[]) AS owner, unnest($teams::VARCHAR[]) AS team
+) GROUP BY same
+"""  # noqa: S608 - words of our own
 _HELD: Final = "held AS (SELECT * FROM read_parquet($held, hive_partitioning = false) WHERE {span})"
 # Each key is spelled once, so that a million namespaces are compared by numbers. Where `named` is the same it is one
 # key; `keys` asks for all of them.
@@ -107,19 +120,8 @@ _PLACED: Final = f"""
     ) AS branched ON branched.namespace = held.namespace
     LEFT JOIN spelt AS mine ON mine.name = held.key
     LEFT JOIN spelt AS its ON its.name = entry.key
-    LEFT JOIN (
-        SELECT {SAME.format(key="key")} AS same, min(tenant) AS tenant
-        FROM (SELECT unnest($keys::VARCHAR[]) AS key, unnest($tenants::VARCHAR[]) AS tenant)
-        GROUP BY same HAVING count(DISTINCT tenant) = 1
-    ) AS owner ON owner.same = {SAME.format(key="held.key")}
-    LEFT JOIN (
-        SELECT {SAME.format(key="key")} AS same, if(count(DISTINCT owner) = 1, min(owner), NULL) AS owner,
-            if(count(DISTINCT team) = 1, min(team), NULL) AS team
-        FROM (
-            SELECT unnest($labelled::VARCHAR[]) AS key, unnest($owners::VARCHAR[]) AS owner,
-                unnest($teams::VARCHAR[]) AS team
-        ) GROUP BY same
-    ) AS label ON label.same = {SAME.format(key="held.key")}
+    LEFT JOIN ({OWNING}) AS owner ON owner.same = {SAME.format(key="held.key")}
+    LEFT JOIN ({LABELLED}) AS label ON label.same = {SAME.format(key="held.key")}
     LEFT JOIN ({_MIXED}) AS mixed ON mixed.namespace = held.namespace
     ORDER BY held.namespace
 """  # noqa: S608 - numbers of our own
