@@ -1,4 +1,4 @@
-"""Parts of a sweep: what is finished is kept whole, and a sweep that is gone on with takes it over."""
+"""Parts of a sweep: a sweep that is gone on with takes over whatever was finished, whole."""
 
 import contextlib
 import fcntl

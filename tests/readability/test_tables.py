@@ -1,4 +1,4 @@
-"""The state tables of both clouds: each state that a key may be in has one readability, cause and end."""
+"""The state tables of both clouds: what each state that a key may be in says of its data."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
