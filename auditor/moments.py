@@ -13,6 +13,11 @@ def exact(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def second(moment: datetime) -> str:
+    """A time to the second, for people."""
+    return moment.isoformat(" ", "seconds").replace("+00:00", " UTC")
+
+
 def minute(moment: datetime) -> str:
     """A time to the minute, for people."""
     return moment.isoformat(" ", "minutes").replace("+00:00", " UTC")

@@ -79,6 +79,7 @@ _TABLE: Final = (
     Allowed("cloudresourcemanager", "projects.testIamPermissions"),
     Allowed("logging", "entries.list"),
     Allowed("logging", "entries.write", _own_log),
+    Allowed("pubsub", "subscriptions.get", of_feed="name"),
     Allowed("pubsub", "subscriptions.pull", of_feed="name"),
     Allowed("pubsub", "subscriptions.acknowledge", of_feed="name"),
     Allowed("cloudtrail", "LookupEvents"),

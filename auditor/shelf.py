@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Callable, Collection
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -16,10 +17,8 @@ from auditor.moments import stamp
 
 _ABOUT: Final = "kept.json"
 _UNFINISHED: Final = ".unfinished-"
-_NAME: Final = re.compile(r"[0-9]{4,5}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}Z(?:-[0-9]{1,3})?")
+_NAME: Final = re.compile(r"[0-9]{4,5}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}Z(?:-[0-9]{1,9})?")
 _FILE: Final = re.compile(r"report(?:-[a-z]+)?\.[a-z]+(?:\.[a-z]+)?")
-_MOST: Final = 1_000
-"""Reports of one second."""
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
@@ -158,7 +157,7 @@ class Shelf:
 
     def _free(self, name: str) -> str:
         there = set(self._names())
-        return next(one for one in (name, *(f"{name}-{number}" for number in range(2, _MOST))) if one not in there)
+        return next(one for one in chain([name], (f"{name}-{number}" for number in count(2))) if one not in there)
 
 
 def _order(name: str) -> tuple[str, int]:

@@ -42,6 +42,7 @@ NEEDS_NO_PERMISSION = {("sts", "GetCallerIdentity"), ("cloudresourcemanager", "p
 FOR_OUR_LOG = {("logging", "entries.write"): "logging.logEntries.create"}
 # Only on subscriptions that [[account]] feed names.
 FOR_FEEDS = {
+    ("pubsub", "subscriptions.get"): "pubsub.subscriptions.get",
     ("pubsub", "subscriptions.pull"): "pubsub.subscriptions.consume",
     ("pubsub", "subscriptions.acknowledge"): "pubsub.subscriptions.consume",
 }

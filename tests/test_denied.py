@@ -50,6 +50,7 @@ ELSEWHERE = {
     ("kms", "GetKeyLastUsage"),
     ("s3", "ListObjectsV2"),
     ("pubsub", "subscriptions.acknowledge"),
+    ("pubsub", "subscriptions.get"),
     ("pubsub", "subscriptions.pull"),
     ("sqs", "ReceiveMessage"),
     ("sqs", "DeleteMessageBatch"),

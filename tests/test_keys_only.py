@@ -850,6 +850,9 @@ def test_what_is_not_known_of_a_denied_key_is_called_proven_by_nothing(
     assert " unknown: " in line
     assert "proven by" not in line
     assert "inferred by" not in line
+    found = document(keys, capsys, "prove-revoked", GOOGLE_KEY)
+    Draft202012Validator(revocation_json.schema()).validate(found)
+    assert {(one["readability"], one["confidence"]) for one in found["parts"]} == {("unknown", None)}
 
 
 def test_who_did_it_is_found_by_any_name_of_the_key(keys: KeysOnly) -> None:

@@ -48,6 +48,15 @@ def test_of_ten_in_a_second_the_last_one_is_the_newest(tmp_path: Path) -> None:
     assert [name for name, _ in shelf.listed()] == names[::-1]
 
 
+def test_a_second_has_room_for_any_number_of_them(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, 2_000)
+    name, _ = shelf.put(told(), page)
+    for number in range(2, 1_002):
+        (tmp_path / f"{name}-{number}").mkdir()
+    assert shelf.put(told(), page)[0] == f"{name}-1002"
+    assert shelf.listed()[0][0] == f"{name}-1002"
+
+
 def test_of_what_could_not_be_written_nothing_is_left_and_those_of_before_stay(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, 1)
     name, _ = shelf.put(told(), page)

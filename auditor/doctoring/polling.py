@@ -24,5 +24,16 @@ def of_polls(config: Config, cloud: Cloud, keys: int, seconds: float) -> Check:
     if least <= due:
         return Check(CONFIG, what, Answer.OK, told)
     lost = f"what happens to a key is seen {least} s later, not {due} s"
-    todo = f"raise {setting} or the quota itself, or say key_poll = {least}"
+    todo = _advice(setting, seconds * share, due, least)
     return Check(CONFIG, what, Answer.MISSING, told, lost=lost, todo=todo)
+
+
+def _advice(setting: str, alone: float, due: int, least: int) -> str:
+    """What makes polls and schedule agree; `alone`: seconds that a poll takes with the whole quota.
+
+    The pace is a share of the quota that the cloud gives everybody: one that was raised makes no poll faster.
+    """
+    needed = ceil(alone / due * 1e4) / 1e4
+    if needed <= 1:
+        return f"say {setting} = {needed:g} or more, or key_poll = {least}"
+    return f"say key_poll = {least}, or key_poll = {ceil(alone)} with {setting} = 1"

@@ -54,6 +54,7 @@ LOST: Final[Mapping[str, str]] = {
     "cloudkms.singleTenantHsmInstances.get": "the keys on it are judged by their own state, with a gap",
     "cloudkms.ekmConnections.verifyConnectivity": _PROBE,
     "logging.logEntries.list": _ACTOR,
+    "pubsub.subscriptions.get": "a change of a key may be heard again and again, and polls made for nothing",
     "pubsub.subscriptions.consume": "changes of keys are found by the next poll, and not within seconds",
 }
 """Permission -> what is lost without it."""

@@ -108,12 +108,25 @@ def written_since(
 def not_compared(told: Registered, declared: Declared) -> Iterator[Gap]:
     """Registries of namespaces that are in no bucket: what a bundle tells of may be theirs, and nobody knows."""
     for one in told.registries if told.bundles else ():
-        if one.bundle is None and one.name in declared.of_buckets:
-            effect = (
-                "it names keys for namespaces and not the bucket that they are in: whether what an operator's bundle "
-                "tells of is under these keys is not known"
-            )
+        taken, open_ = declared.unplaced.get(one.name, (0, 0))
+        if one.bundle is None and (taken or one.name in declared.of_buckets):
+            effect = f"it names keys for namespaces and not the bucket that they are in: {_of_names(taken, open_)}"
             yield Gap(one.name, Reason.UNSUPPORTED, effect, "give it `bucket`, or a column of that name")
+
+
+def _of_names(taken: int, open_: int) -> str:
+    told = []
+    if taken:
+        what = f"{counted(taken, 'namespace')} {agreed(taken, 'counts', 'count')} as what an operator's bundle tells of"
+        told.append(f"{what} by the same name and key, and may be in another bucket")
+    if open_:
+        what = (
+            f"of {counted(open_, 'namespace')} a bundle tells by that name, and under another key or in several buckets"
+        )
+        told.append(f"{what}: both count, and whether it is the same data is not known")
+    if not told:
+        told.append("whether what an operator's bundle tells of is under these keys is not known")
+    return "; ".join(told)
 
 
 def _may_have_taken_data(one: GcpKeyVersion, key: GcpKey, memory: KeyMemory | None, since: datetime) -> bool:

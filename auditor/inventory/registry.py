@@ -7,7 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -21,8 +21,9 @@ from auditor import plurals
 from auditor.errors import CollectError, DiskError, LedgerError
 from auditor.inventory import files, notes
 from auditor.inventory.claiming import claim, gather
-from auditor.inventory.placing import SPELLING, SPELT, OfKeys, has_mixed, place
-from auditor.inventory.sql import quoted, settle
+from auditor.inventory.merging import Heard, merge, unplaced
+from auditor.inventory.placing import OfKeys, has_mixed, place
+from auditor.inventory.sql import settle
 from auditor.model import KeyName, Reason
 from auditor.ownership.registered import Declared, Disputed, Entry, Flawed, Labels, Mismatch, Registered, Registry, Word
 from auditor.ownership.spelling import EACH_ITS_OWN, Spelling
@@ -34,7 +35,7 @@ _SCHEMA: Final = pa.schema(_FIELDS)
 _AT_ONCE: Final = 50_000
 _FORM: Final = 4
 """Rises when files are to be written anew though nothing was said anew."""
-_FORM_TOGETHER: Final = 5
+_FORM_TOGETHER: Final = 6
 """Rises when that is so of what is made of all of them together, and what each said stays."""
 _NOTE: Final = "registry.json"
 _PLAIN: Final = "as it was"
@@ -44,24 +45,6 @@ _TOLD: Final = "told.parquet"
 """What operators' bundles say is there."""
 _CLAIMS: Final = "claimed.parquet"
 _TOGETHER: Final = "all-"
-# Least and greatest part where any two do, and hold a few numbers and texts a namespace instead of all. Of names that
-# are of one key any stands for it.
-_MERGED: Final = f"""
-COPY (
-    WITH entry AS (
-        SELECT * FROM read_parquet($files, hive_partitioning = false)
-    ), {SPELT}, {SPELLING.format(keys="SELECT DISTINCT key FROM entry WHERE key IS NOT NULL")}
-    SELECT bucket, namespace, if(min(named) <> max(named), NULL, min(entry.key)) AS key,
-        if(min(tenant) <> max(tenant), NULL, min(tenant)) AS tenant,
-        if(min(owner) <> max(owner), NULL, min(owner)) AS owner, if(min(team) <> max(team), NULL, min(team)) AS team,
-        any_value(parent) AS parent,
-        coalesce(min(named) <> max(named), false) OR coalesce(min(tenant) <> max(tenant), false) AS contradicted,
-        coalesce(min(owner) <> max(owner), false) OR coalesce(min(team) <> max(team), false) AS parted,
-        list(DISTINCT entry.key ORDER BY entry.key) FILTER (WHERE entry.key IS NOT NULL) AS keys, max(size) AS size
-    FROM entry LEFT JOIN spelling ON spelling.key = entry.key
-    GROUP BY bucket, namespace ORDER BY bucket, namespace
-) TO '{{target}}' (FORMAT parquet, COMPRESSION zstd)
-"""  # noqa: S608 - words of our own
 # By each name, so that all are read: that tells which of them are of one key. Where entries part, none says whose it
 # is.
 _KEYS: Final = """
@@ -88,7 +71,7 @@ WHERE contradicted ORDER BY bucket, namespace LIMIT $most
 """
 _WORDS: Final = """
 SELECT DISTINCT key, tenant FROM read_parquet($files, hive_partitioning = false)
-WHERE bucket = $bucket AND namespace = $namespace ORDER BY key NULLS FIRST, tenant NULLS FIRST LIMIT $most
+WHERE bucket IN ($bucket, $name) AND namespace = $namespace ORDER BY key NULLS FIRST, tenant NULLS FIRST LIMIT $most
 """
 _LONG: Final = 3600.0
 """Seconds after which nobody still judges by what registries said: each poll tells anew that it does."""
@@ -224,15 +207,12 @@ class RegistryStore:
             nobody = folder / f"{files.UNFINISHED}{os.getpid()}-none"
             pq.write_table(_SCHEMA.empty_table(), nobody)
             names = {name.text: one for name, one in spelling.ones.items()}
-            values = {
-                "files": [files.very_file(one) for one in (nobody, *paths.values())],
-                **OfKeys({}, {}, names).spelt,
-            }
-            database.execute(_MERGED.format(target=quoted(writing)), values)
+            gather(database, handed, folder / _TOLD)
+            heard = Heard({**paths, "": nobody}, folder / _TOLD, OfKeys({}, {}, names).spelt)
+            merge(database, heard, writing)
             nobody.unlink()
             digest = files.digest(writing)
             files.put(writing, folder / _ENTRIES)
-            gather(database, handed, folder / _TOLD)
             merged = {"files": [files.very_file(folder / _ENTRIES)]}
             ((conflicts, parted),) = database.execute(_CONFLICTS, merged).fetchall()
             named = database.execute(_KEYS, merged).fetchall()
@@ -243,6 +223,10 @@ class RegistryStore:
                     for name, path in paths.items()
                 },
                 "disputed": list(_disputed(database, merged, paths)),
+                "unplaced": [
+                    [name, *counts]
+                    for name, *counts in unplaced(database, replace(heard, registries=paths if handed else {}))
+                ],
             }
         buckets = sorted({bucket for one in registered.registries for bucket in one.buckets})
         owners = _owners(named, self._tenants, spelling)
@@ -300,6 +284,7 @@ class RegistryStore:
                 Disputed(bucket, namespace, tuple(Word(*one) for one in words))
                 for bucket, namespace, words in told["disputed"]
             ),
+            unplaced={name: (taken, open_) for name, taken, open_ in told.get("unplaced", ())},
         )
 
     def placed(self, digest: str, bucket: str, held: Path) -> Path | None:
@@ -412,8 +397,9 @@ def _disputed(
     for bucket, namespace in database.execute(_DISPUTED, {**merged, "most": _SAMPLES}).fetchall():
         words: list[list[str | None]] = []
         for name, path in paths.items():
-            asked = {"files": [files.very_file(path)], "bucket": bucket, "namespace": namespace, "most": _SAMPLES}
-            words.extend([name, key, tenant] for key, tenant in database.execute(_WORDS, asked).fetchall())
+            asked = {"bucket": bucket, "name": name, "namespace": namespace, "most": _SAMPLES}
+            found = database.execute(_WORDS, {**asked, "files": [files.very_file(path)]}).fetchall()
+            words.extend([name, key, tenant] for key, tenant in found)
         yield bucket, namespace, words
 
 

@@ -153,7 +153,7 @@ def standing(judgement: Judgement, now: datetime, failing: Iterable[str]) -> Sta
     """Say how old and how complete the answer is."""
     reasons = Counter(one.reason.value for one in judgement.gaps)
     return Standing(
-        judged=words.stamp(judgement.now),
+        judged=words.exactly(judgement.now),
         age=words.until(judgement.run.ended, now),
         complete=summary.complete(judgement),
         reasons=", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items())),
@@ -349,14 +349,14 @@ def _facts(key: str, kept: KeyMemory | None, now: datetime) -> Iterator[tuple[st
         yield "state", "nobody asked the key yet"
         return
     if kept.last_at is not None:
-        yield "state read", f"{words.stamp(kept.last_at)}, {words.until(kept.last_at, now)}"
+        yield "state read", f"{words.exactly(kept.last_at)}, {words.until(kept.last_at, now)}"
     else:
         yield "state read", "never"
     for what, moment in (("denied since", kept.denied_since), ("not found since", kept.missing_since)):
         if moment is not None:
-            yield what, words.stamp(moment)
+            yield what, words.exactly(moment)
     for fact, moment in sorted(kept.changed.items(), key=lambda item: item[1], reverse=True)[:_FEW]:
-        yield f"{fact} changed", f"to {_told(fact, kept, KeyName(key).cloud)}, seen {words.stamp(moment)}"
+        yield f"{fact} changed", f"to {_told(fact, kept, KeyName(key).cloud)}, seen {words.exactly(moment)}"
 
 
 def _told(fact: str, kept: KeyMemory, cloud: Cloud) -> str:

@@ -78,7 +78,7 @@ def changes(one: Difference | str, limits: Limits = SCREEN) -> ChangesView:
         groups=tuple(_group(each) for each in groups[: limits.groups]),
         groups_left_out=max(0, len(groups) - limits.groups),
         keys=tuple(
-            (words.short_key(each.key), diff_words.key_change(each), words.stamp(each.at))
+            (words.short_key(each.key), diff_words.key_change(each), words.exactly(each.at))
             for each in keys[: limits.others]
         ),
         keys_left_out=max(0, len(keys) - limits.others),

@@ -268,7 +268,7 @@ def view(
         complete=summary.complete(judgement),
         made=words.instant(made),
         made_at=words.stamp(made),
-        judged=words.stamp(now),
+        judged=words.instant(now),
         next_loss=words.instant(next_loss)
         if next_loss
         else words.NOT_KNOWN
@@ -455,7 +455,7 @@ def finding_view(one: Finding, rules: Mapping[str, Demand], now: datetime, limit
             for step in one.undo
         ),
         evidence=tuple(
-            (each.call, each.resource, words.stamp(each.at), each.answer_digest)
+            (each.call, each.resource, words.exactly(each.at), each.answer_digest)
             for each in one.evidence[: limits.evidences]
         ),
         evidence_left_out=max(0, len(one.evidence) - limits.evidences),
@@ -584,7 +584,7 @@ def _bucket(one: BucketCoverage) -> BucketRow:
         state += f"; left out by the config: {', '.join(one.left_out)}"
     window = "never"
     if one.sweep_started and one.sweep_ended:
-        window = f"{words.stamp(one.sweep_started)} to {words.stamp(one.sweep_ended)}"
+        window = f"{words.exactly(one.sweep_started)} to {words.exactly(one.sweep_ended)}"
     return BucketRow(
         bucket=one.bucket,
         state=state,
@@ -593,7 +593,7 @@ def _bucket(one: BucketCoverage) -> BucketRow:
         outside=words.number(one.outside),
         uploads="not counted" if one.uploads_in_progress is None else words.number(one.uploads_in_progress),
         swept=window,
-        verified=words.stamp(one.oldest_verified) if one.oldest_verified else "never",
+        verified=words.exactly(one.oldest_verified) if one.oldest_verified else "never",
         share=f"{100 * one.ratio:.1f} %" if one.ratio in {0.0, 1.0} else f"{min(99.9, 100 * one.ratio):.1f} %",
     )
 
@@ -622,13 +622,13 @@ def _method(judgement: Judgement, manifest: Manifest) -> tuple[tuple[str, str], 
     run, coverage = judgement.run, judgement.coverage
     return (
         ("judgement", run.id),
-        ("judged at", f"{words.stamp(judgement.now)} by the clouds' clocks"),
+        ("judged at", f"{words.exactly(judgement.now)} by the clouds' clocks"),
         ("clock skew", f"{run.skew.total_seconds():.0f} s (clouds minus ours)"),
         *(_of_the_operator(judgement) if judgement.view is None else _of_the_view(judgement.view)),
         ("keys", f"{summary.keys(judgement)}, {coverage.keys_unknown} unknown"),
         (
             "oldest key reading",
-            words.stamp(judgement.oldest_key_read) if judgement.oldest_key_read else "none yet",
+            words.exactly(judgement.oldest_key_read) if judgement.oldest_key_read else "none yet",
         ),
         ("cmek-auditor", f"version {run.version}, rules {run.rules_version}"),
         ("config file as read", _config_file(run)),

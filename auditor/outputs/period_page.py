@@ -442,7 +442,7 @@ def _course(one: Chronicle) -> Iterator[tuple[str, str, str, str, str, str, str]
 
 
 def _stretch(one: Stretch) -> tuple[str, str, str]:
-    return words.stamp(one.begin), words.stamp(one.end), period_words.at_most(one.length)
+    return words.exactly(one.begin), words.exactly(one.end), period_words.at_most(one.length)
 
 
 def _key(one: KeyWatch) -> tuple[str, str, float, str, str, str]:
@@ -488,12 +488,12 @@ def _gap(one: GapSpan) -> tuple[str, str, str, str, str, str]:
 
 def _method(one: Chronicle, version: str) -> Iterator[tuple[str, str]]:
     polls, chain = one.polls, one.chain
-    yield "period", f"{words.stamp(one.period.begin)} to {words.stamp(one.period.end)}, the end not included"
-    yield "asked at", f"{words.stamp(one.asked)} by this machine's clock"
+    yield "period", f"{words.exactly(one.period.begin)} to {words.exactly(one.period.end)}, the end not included"
+    yield "asked at", f"{words.exactly(one.asked)} by this machine's clock"
     yield "ledger", f"{chain.events:,} events, chain head {chain.head}; every event that counts here was checked"
     if chain.began is not None:
-        newest = f", the newest of the period at {words.stamp(chain.newest)}" if chain.newest is not None else ""
-        yield "judgements", f"the first of all at {words.stamp(chain.began)}{newest}"
+        newest = f", the newest of the period at {words.exactly(chain.newest)}" if chain.newest is not None else ""
+        yield "judgements", f"the first of all at {words.exactly(chain.began)}{newest}"
     counted = f"{polls.whole:,} of all keys, {polls.few:,} of a few, {polls.silent:,} in which no key told anything"
     yield "polls", f"{counted}; time between two that was promised: {period_words.promised(polls)}"
     yield "cmek-auditor", f"version {version} made this page; by what was judged is below"

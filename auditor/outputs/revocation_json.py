@@ -4,6 +4,7 @@ import json
 from importlib.resources import files
 from typing import Any, Final, TextIO
 
+from auditor.findings import Readability
 from auditor.outputs import impact_json, revocation_table, scan_json
 from auditor.questions.prove_revoked.answer import Part, Revocation
 
@@ -65,7 +66,8 @@ def _part(one: Part) -> dict[str, Any]:
     return {
         "readability": one.found.readability.value,
         "basis": one.found.basis.value,
-        "confidence": one.found.confidence.value,
+        # What is not known is proven by nothing.
+        "confidence": one.found.confidence.value if one.found.readability is not Readability.UNKNOWN else None,
         "cause": one.found.cause,
         "since": scan_json.time(one.found.since),
         "final_at": scan_json.time(one.found.final_at),

@@ -214,7 +214,7 @@ def keys(judgement: Judgement) -> str:
     told = f"{coverage.keys_read} of {words.counted(coverage.keys_needed, 'key')} read"
     if not coverage.keys_from_before:
         return told
-    oldest = f", the oldest at {words.stamp(judgement.oldest_key_read)}" if judgement.oldest_key_read else ""
+    oldest = f", the oldest at {words.exactly(judgement.oldest_key_read)}" if judgement.oldest_key_read else ""
     return f"{told} ({coverage.keys_from_before} of them not now but before{oldest})"
 
 

@@ -48,7 +48,7 @@ def about(one: Subject, name: str | None = None) -> str:
 def evidence(one: Evidence) -> str:
     """What was asked, of what and when; what a registry said has its name alone, as that says it."""
     asked = "" if one.resource.startswith(f"{one.call} ") else f"{one.call} "
-    return f"{asked}{one.resource} at {stamp(one.at)}"
+    return f"{asked}{one.resource} at {exactly(one.at)}"
 
 
 CLOUDS: Final = {Cloud.AWS: "AWS", Cloud.GCP: "Google Cloud"}
@@ -108,7 +108,7 @@ def done_by(one: Actor) -> str:
     """Who did it, by which call, when, from where and through whom; and which entry of the log says so."""
     source = f" from {one.source}" if one.source is not None else ""
     via = f", through {one.via}" if one.via is not None else ""
-    return f"{one.principal} by {one.call} at {stamp(one.time)}{source}{via} (entry {one.event_id})"
+    return f"{one.principal} by {one.call} at {exactly(one.time)}{source}{via} (entry {one.event_id})"
 
 
 def attributed(one: Finding) -> str:
@@ -134,6 +134,11 @@ def instant(moment: datetime) -> str:
 def through(until: datetime) -> str:
     """The last day of what from a moment on counts no more, as a config names it: that day is in it."""
     return f"{last_day(until)} (UTC, that day included)"
+
+
+def exactly(moment: datetime) -> str:
+    """A time to the second, UTC, written as one to the minute is."""
+    return moments.second(moment)
 
 
 def stamp(moment: datetime) -> str:

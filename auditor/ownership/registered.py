@@ -258,6 +258,9 @@ class Declared:
     """Registry -> all keys that it names, sorted."""
     disputed: tuple[Disputed, ...] = ()
     """The first few of those namespaces."""
+    unplaced: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Registry that does not say in which bucket namespaces are -> how many of them are taken for those of the same
+    name and key that operators' bundles tell of, and of how many others bundles tell by that name."""
 
 
 NOTHING_DECLARED: Final = Declared()

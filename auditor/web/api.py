@@ -15,7 +15,15 @@ from auditor.outputs import scan_json, words
 from auditor.ports import OpenInventory
 from auditor.web import openapi
 from auditor.web.asking import MOST, NAMING, PAGING, SPACE, Place, of_findings, paging, parameters, place
-from auditor.web.choosing import chosen, named, names_of, one_named, see_that_it_is_known, see_that_there_is
+from auditor.web.choosing import (
+    chosen,
+    named,
+    names_of,
+    one_named,
+    see_that_bucket_is_known,
+    see_that_it_is_known,
+    see_that_there_is,
+)
 from auditor.web.readings import Readings
 
 
@@ -158,6 +166,7 @@ class Api:
         asked = parameters(request, (*PAGING, *NAMING))
         where = place(asked)
         judgement = self._needed()
+        see_that_bucket_is_known(judgement, asked.get("bucket"))
         found = named(judgement, self._read.rows(judgement), asked, where)
         return _page(where, map(scan_json.worst_of_namespace, found), skipped=True)
 

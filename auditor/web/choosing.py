@@ -58,12 +58,13 @@ def see_that_it_is_known(
     rows: Callable[[], SpaceRows],
     filters: Filters,
 ) -> None:
-    """See that somebody has heard of the key and the tenant that are asked for: a typo is no proof of nothing.
+    """See that somebody has heard of the key, bucket and tenant that are asked for: a typo is no proof of nothing.
 
     Raises:
         HTTPException: nobody has.
     """
     key, tenant = filters.key, filters.tenant
+    see_that_bucket_is_known(judgement, filters.bucket)
     if key is not None and not any(_is_about_key(one, key) for one in judgement.findings):
         known = browse.keys_of(judgement, memory())
         if key.partition("/cryptoKeyVersions/")[0] not in known:
@@ -74,6 +75,25 @@ def see_that_it_is_known(
     is_told = tenant is None or any(tenant in one.extent.tenants for one in judgement.findings)
     if tenant is not None and not is_told and not rows().held_by(tenant):
         raise HTTPException(404, "no data that is known is of such a tenant: write its name as namespaces tell it")
+
+
+def see_that_bucket_is_known(judgement: Judgement, bucket: str | None) -> None:
+    """See that the bucket that is asked for is in the judgement: swept, configured, or named by whoever tells of data.
+
+    Raises:
+        HTTPException: it is not.
+    """
+    if bucket is None or any(_is_about_bucket(one, bucket) for one in judgement.findings):
+        return
+    known = {
+        *(one.bucket for one in judgement.coverage.buckets),
+        *(one.holding.bucket for one in judgement.assessed),
+        *(name for one in judgement.registered.registries for name in one.buckets),
+    }
+    if bucket not in known:
+        last = bucket.rpartition("/")[2].casefold()
+        alike = next((f"; did you mean {one}?" for one in sorted(known) if one.rpartition("/")[2] == last), "")
+        raise HTTPException(404, f"no bucket that is known is called so: write its URL as the config does{alike}")
 
 
 def see_that_there_is(judgement: Judgement, rows: SpaceRows, bucket: str, name: str) -> NamespaceRow:

@@ -14,7 +14,7 @@ _Schema = Mapping[str, Any]
 _TEXT: Final = {"type": "string"}
 _TIME: Final = {"type": "string", "format": "date-time"}
 _COUNT: Final = {"type": "integer", "minimum": 0}
-_OF_SOMETHING: Final = frozenset({"findings", "dependencies_of_namespace"})
+_OF_SOMETHING: Final = frozenset({"findings", "namespaces", "dependencies_of_namespace"})
 """Operations that a name in a parameter may ask for what is not there."""
 
 

@@ -331,13 +331,16 @@ def test_silence_where_nothing_is_to_be_waited_for_is_an_error(world: World, mon
         ("POST", f"/v1/{NAME}:testIamPermissions"),
         ("POST", f"/v1/{NAME}/:pull"),
         ("POST", "/v1/projects/acme/topics/t:publish"),
-        ("GET", f"/v1/{NAME}"),
+        ("GET", f"/v1/{OTHER}"),
+        ("GET", f"/v1/{NAME}/"),
         ("GET", f"/v1/{NAME}:pull"),
         ("PUT", f"/v1/{NAME}"),
         ("DELETE", f"/v1/{NAME}"),
     ],
 )
-def test_nothing_but_pull_and_acknowledge_of_a_feed_leaves_the_process(world: World, verb: str, path: str) -> None:
+def test_nothing_but_a_look_a_pull_and_an_acknowledgement_of_a_feed_leaves_the_process(
+    world: World, verb: str, path: str
+) -> None:
     session = world.clients.feeds("acme")
     with pytest.raises(ReadOnlyError):
         session.request(verb, world.cloud.endpoint + path, json={})

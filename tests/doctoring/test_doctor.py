@@ -17,9 +17,10 @@ import pytest
 from auditor.checkup import Answer, exit_code
 from auditor.config import load
 from auditor.connectors.pace import Pace
+from auditor.doctoring.polling import of_polls
 from auditor.doctoring.rights import LOST
 from auditor.embedded.aws import AwsCloud
-from auditor.model import Reason
+from auditor.model import Cloud, Reason
 from auditor.outputs import doctor_json, grants
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY, RING, Clock, an_aws_cloud
@@ -400,7 +401,17 @@ def test_a_poll_that_the_quota_share_makes_longer_than_key_poll_is_told(
     assert (aws.answer, google.answer) == (Answer.MISSING, Answer.MISSING)
     assert aws.told == "3 keys: 300 s a poll at kms_quota_share = 0.0001, due every 5 s"
     assert google.told == "2 keys: 300 s a poll at gcp_kms_quota_share = 0.002, due every 5 s"
-    assert google.todo == "raise gcp_kms_quota_share or the quota itself, or say key_poll = 300"
+    assert google.todo == "say gcp_kms_quota_share = 0.12 or more, or key_poll = 300"
+    assert aws.todo == "say kms_quota_share = 0.006 or more, or key_poll = 300"
+
+
+def test_advice_on_polls_names_no_quota_that_would_change_nothing(tmp_path: Path) -> None:
+    with a_small_cloud(tmp_path) as small:
+        config = load(small.config)
+    share = config.limits.gcp_kms_quota_share
+    check = of_polls(config, Cloud.GCP, 1000, 90 / share)
+    assert (check.answer, config.schedule.key_poll) == (Answer.MISSING, 5)
+    assert check.todo == f"say key_poll = {round(90 / share)}, or key_poll = 90 with gcp_kms_quota_share = 1"
 
 
 def test_a_wrong_region_is_told_with_the_right_one(both: tuple[Small, AwsCloud]) -> None:

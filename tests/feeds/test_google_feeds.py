@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import jsonschema
@@ -48,7 +49,7 @@ def feed(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def small(tmp_path: Path, feed: str) -> Iterator[Small]:
     with a_small_cloud(tmp_path) as running:
-        running.cloud.pubsub.subscribe(NAME, filter=WATCHED)
+        running.cloud.pubsub.subscribe(NAME, filter=WATCHED, acknowledge_within=timedelta(seconds=60))
         with_feed(running.config, feed, running.cloud.endpoint)
         yield running
 
@@ -105,6 +106,22 @@ def test_a_visit_takes_no_message_for_good_and_asks_the_log_for_nothing_that_hap
     asked = [one for one in small.cloud.traffic.requests if one.service == SERVICES[feed]]
     assert all(not one.target.endswith(":acknowledge") for one in asked)
     assert len(small.cloud.pubsub.subscriptions[NAME].messages) == (1 if feed == NAME else 0)
+
+
+DEADLINE = f"feed {NAME}: acknowledgement deadline"
+
+
+@pytest.mark.parametrize("feed", [NAME])
+def test_a_deadline_in_which_no_poll_ends_is_told_where_it_may_be_looked_at(small: Small) -> None:
+    one = small.cloud.pubsub.subscriptions[NAME]
+    for seconds, answer in ((60, Answer.OK), (59, Answer.MISSING), (10, Answer.MISSING)):
+        one.acknowledge_within = timedelta(seconds=seconds)
+        check = the(visit(small), DEADLINE)
+        assert (check.answer, check.told.split()[0]) == (answer, str(seconds))
+    assert check.todo == f"gcloud pubsub subscriptions update {NAME} --ack-deadline=60"
+    small.cloud.store.permits = lambda permission, _: permission != "pubsub.subscriptions.get"
+    check = the(visit(small), DEADLINE)
+    assert (check.answer, "may not be looked at without pubsub.subscriptions.get" in check.told) == (Answer.OFF, True)
 
 
 def test_a_subscription_that_is_not_there_is_missing(small: Small, feed: str) -> None:

@@ -147,3 +147,29 @@ def test_what_is_under_no_key_is_found_only_where_a_registry_names_one_for_it(op
     for said in (f"acme/search,{GOOGLE_KEY},acme", "acme/plain,,acme", f"other/plain,{GOOGLE_KEY},acme"):
         says(customer, said)
         assert not owned(customer.polled()), said
+
+
+def test_a_namespace_of_no_bucket_counts_as_the_one_of_its_name_and_key_that_the_operator_saw(
+    customer: Customer,
+) -> None:
+    customer.configure(BUNDLE + REGISTRY.replace('bucket = "gs://data"\n', ""))
+    (customer.folder / "own.csv").write_text(
+        "namespace,key,tenant,team\n"
+        f"acme/search,{GOOGLE_KEY},acme,search\n"
+        f"acme/chat,{OWN_KEY},acme,chat\n"
+        f"acme/new,{OWN_KEY},acme,new\n"
+    )
+    customer.set_state(1, "DISABLED")
+    judgement = customer.polled()
+    held = {(one.holding.bucket, one.holding.key_version): one.holding for one in judgement.assessed}
+    assert {name: (one.objects, one.size, one.namespaces) for name, one in held.items()} == {
+        ("gs://data", "1"): (10, 1000, 1),
+        ("gs://data", "2"): (10, 1000, 1),
+        ("registry own.csv", None): (None, None, 2),
+    }
+    (one,) = (one for one in judgement.findings if one.rule == "data-unreadable")
+    assert (one.extent.objects, one.extent.size, one.extent.teams) == (10, 1000, ("search",))
+    assert not owned(judgement), "that both are one is a guess, and proves no other key wrong"
+    (gap,) = (one for one in judgement.gaps if one.what == "registry own.csv")
+    assert "1 namespace counts as what an operator's bundle tells of by the same name and key" in gap.effect
+    assert "of 1 namespace a bundle tells by that name, and under another key" in gap.effect

@@ -43,7 +43,10 @@ schemathesis.openapi.format(
 )
 
 
-THERE = {"/api/v1/namespaces/dependencies": {"bucket": "gs://data", "name": "acme/old"}}
+THERE = {
+    "/api/v1/namespaces": {"bucket": "gs://data"},
+    "/api/v1/namespaces/dependencies": {"bucket": "gs://data", "name": "acme/old"},
+}
 """What must be asked for to be there: names that are made up are 404."""
 
 

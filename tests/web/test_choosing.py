@@ -149,6 +149,9 @@ def test_a_filter_that_says_nothing_is_refused_and_not_passed_over(query: str) -
 UNKNOWN = {
     "findings?key=main": f"write its full name; did you mean {GCP_KEY}?",
     f"findings?key={GCP_KEY}-2": "write its full name",
+    "findings?bucket=gs://dat": "no bucket that is known is called so: write its URL as the config does",
+    "findings?bucket=data": "did you mean gs://data?",
+    "namespaces?bucket=gs://Data": "did you mean gs://data?",
     "findings?tenant=acmee": "no data that is known is of such a tenant",
     "namespaces/dependencies?bucket=gs://data&name=acme/alpa": "no namespace is called so in what was swept of gs://data",
 }
@@ -166,6 +169,7 @@ def test_what_nobody_has_heard_of_is_not_answered_by_nothing(query: str) -> None
     assert (answer.status, UNKNOWN[query] in answer.text) == (404, True), answer.text
     known = ask(f"/api/v1/findings?key={GCP_KEY}/cryptoKeyVersions/7&tenant=acme", read)
     assert (known.status, json.loads(known.text)["items"]) == (200, [])
+    assert ask("/api/v1/namespaces?bucket=gs://data", read).status == 200
     assert "404" in openapi.document()["paths"][f"/api/v1/{query.partition('?')[0]}"]["get"]["responses"]
 
 

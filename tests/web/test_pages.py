@@ -84,7 +84,7 @@ def test_every_page_says_how_old_the_answer_is_and_what_it_lacks() -> None:
     failing = shown(clock=lambda: NOW + timedelta(hours=3), failing=lambda: ("key_poll",))
     for path in [*paths("harmless").values(), "/findings/4567", "/namespaces/one?bucket=b&name=", "/keys/nope"]:
         text = re.sub(r"<[^>]*>", "", ask(path, failing).text)
-        assert "Judged 3 h 0 min ago (2026-11-24T12:00:00Z)" in text, path
+        assert "Judged 3 h 0 min ago (2026-11-24 12:00:00 UTC)" in text, path
         assert "Gaps: 1 timeout. What could not be read is unknown, never fine." in text
         assert "key_poll failed again and again: this gets no newer" in text
 
@@ -225,7 +225,7 @@ def test_a_key_is_told_with_versions_that_hold_nothing_and_never_called_unused()
 def test_a_key_without_data_is_told_by_what_it_said() -> None:
     text = ask(html.key_address(AWS_KEY.text), shown()).text
     assert rows_of(text)[0][:2] == ["all of the key", "PendingDeletion"]
-    assert "<dt>denied since</dt><dd>2026-11-24T11:00:00Z</dd>" in text
+    assert "<dt>denied since</dt><dd>2026-11-24 11:00:00 UTC</dd>" in text
     judgement, _ = a_judgement("harmless")
     silent = replace(judgement, gaps=(Gap(AWS_KEY.text, Reason.ACCESS_DENIED, "its state", "grant it"),))
     told = ask(html.key_address(AWS_KEY.text), shown(judgement=silent)).text

@@ -4,7 +4,7 @@ The clients take a JSON object of another kind for an answer that says nothing, 
 one whose fields are of another kind.
 
 Source: Cloud Storage JSON API reference, `kind` of each resource; Resource Manager v3, Policy; Cloud Logging v2,
-entries.list; Pub/Sub v1, subscriptions.pull.
+entries.list; Pub/Sub v1, subscriptions.get and pull.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -91,7 +91,13 @@ class _Pulled(msgspec.Struct, rename="camel"):
     received_messages: list[_Received] = []
 
 
+class _Subscription(msgspec.Struct, rename="camel"):
+    name: str
+    ack_deadline_seconds: int | None = None
+
+
 _KINDS: Final = {
+    "subscriptions.get": _Subscription,
     "subscriptions.pull": _Pulled,
     "entries.list": _Entries,
     "buckets.list": _Buckets,

@@ -18,6 +18,9 @@ from auditor.model import NO_RIGHT, SINGLE_TENANT, Cloud, KeyName, ProbeOutcome,
 
 _TIMEOUT: Final = 5
 _RETRY: Final = DEFAULT_RETRY.with_timeout(5.0)
+_LOOKING: Final = "pubsub.subscriptions.get"
+_DEADLINE: Final = 60
+"""Seconds that a message may take until it is acknowledged, at least: a poll comes in between."""
 _LIST: Final = "cloudkms.cryptoKeyVersions.list"
 
 
@@ -95,6 +98,7 @@ class GcpDoctor:
             *self._all_buckets(),
             *self._own_log(),
             *(self._of_feed(name, project, known) for name, project in self.feeds),
+            *(self._of_deadline(name, project) for name, project in self.feeds if "/subscriptions/" in name),
         ]
         yield [one for place in self.buckets for one in self._of_owner(place)]
         found = {one for seen in self._seen.values() for one in seen.keys}
@@ -271,6 +275,32 @@ class GcpDoctor:
 
         permission, service = ("logging.logEntries.list", "logging") if is_log else (PERMISSION, "pubsub")
         return self._question(project, f"feed {name}", permission, ask, service)
+
+    def _of_deadline(self, name: str, project: str) -> Question:
+        """Whether messages come again before a poll of keys can have ended, after which they are acknowledged."""
+
+        def ask() -> str | Told:
+            try:
+                seconds = PubSubFeed(self.clients, name, project).deadline()
+            except CollectError as error:
+                if error.reason is Reason.ACCESS_DENIED:
+                    # Hearing does not need it: who leaves it out has to look by themselves.
+                    told = f"may not be looked at without {_LOOKING}: it should be {_DEADLINE} s or more"
+                    return Told(None, told, answer=Answer.OFF)
+                return Told(error.reason, str(error), error.hint or "")
+            if seconds is None:
+                return Told(Reason.NOT_VISIBLE, "Pub/Sub does not say it", f"see that it is {_DEADLINE} s or more")
+            told = f"{seconds} s"
+            if seconds >= _DEADLINE:
+                return told
+            return Told(
+                None,
+                f"{told}: what is not acknowledged by then comes again, while its keys are still read for the first",
+                f"gcloud pubsub subscriptions update {name} --ack-deadline={_DEADLINE}",
+                Answer.MISSING,
+            )
+
+        return self._question(project, f"feed {name}: acknowledgement deadline", _LOOKING, ask, "pubsub")
 
     def _no_entries(self, project: str) -> str | Told:
         """Ask for entries of a time in which there are none: whoever may not ask is refused all the same."""

@@ -1,7 +1,7 @@
 """A Pub/Sub subscription that a log sink fills: who changed a key is heard seconds later.
 
-Needs `pubsub.subscriptions.consume` on the subscription. Source: Pub/Sub's REST reference, subscriptions.pull and
-subscriptions.acknowledge.
+Needs `pubsub.subscriptions.consume` on the subscription. Source: Pub/Sub's REST reference, subscriptions.pull,
+subscriptions.acknowledge and subscriptions.get.
 """
 
 import logging
@@ -92,6 +92,24 @@ class PubSubFeed:
             return bool(self._pull(0, most=1))
         except (*FAULTS, UsageError) as error:
             raise self._failed("hear", error) from None
+
+    def deadline(self) -> int | None:
+        """Seconds until a message comes again that was not acknowledged; None where Pub/Sub does not say so.
+
+        Needs `pubsub.subscriptions.get`, which whoever may hear need not have.
+
+        Raises:
+            CollectError: as `hear` says.
+        """
+        try:
+            session, url = self._clients.feeds(self._project), f"{self._clients.at('pubsub')}/v1/{self.name}"
+            answer = session.get(url, timeout=_TIMEOUT)
+            if not answer.ok:
+                raise api.from_http_response(answer)
+        except (*FAULTS, UsageError) as error:
+            raise self._failed("look at", error) from None
+        told: int | None = answer.json().get("ackDeadlineSeconds")
+        return told
 
     def handled(self, heard: Heard) -> None:
         """Acknowledge what was heard.

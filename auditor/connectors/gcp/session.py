@@ -64,6 +64,7 @@ _OPERATIONS: Final = (
     ),
     (re.compile(r"POST /v2/entries:list"), ("logging", "entries.list")),
     (re.compile(r"POST /v2/entries:write"), ("logging", "entries.write")),
+    (re.compile(r"GET /v1/projects/[^/]+/subscriptions/[^/:]+"), ("pubsub", "subscriptions.get")),
     (re.compile(r"POST /v1/projects/[^/]+/subscriptions/[^/:]+:pull"), ("pubsub", _PULL)),
     (re.compile(r"POST /v1/projects/[^/]+/subscriptions/[^/:]+:acknowledge"), ("pubsub", "subscriptions.acknowledge")),
 )
@@ -469,8 +470,9 @@ def logs_in(body: Any) -> tuple[str, ...]:
 
 
 def _named(path: str) -> str:
-    """The name of the resource that a request calls a method of."""
-    return path.removeprefix("/v1/").rpartition(":")[0]
+    """The name of the resource that a request is for, or calls a method of; an old project's id may have a colon."""
+    before, _, last = path.removeprefix("/v1/").rpartition("/")
+    return f"{before}/{last.partition(':')[0]}"
 
 
 def _has_waited(operation: str, answer: requests.Response) -> bool:

@@ -77,13 +77,16 @@ class PubSubService:
             within = timedelta(seconds=int(asked.get("ackDeadlineSeconds") or 10))
             self.subscribe(name, acknowledge_within=within)
             return {"name": name, "topic": asked.get("topic", ""), "ackDeadlineSeconds": int(within.total_seconds())}
-        if verb != "POST" or call not in {"pull", "acknowledge"}:
+        is_look = (verb, call) == ("GET", "")
+        if not is_look and (verb != "POST" or call not in {"pull", "acknowledge"}):
             raise FailedRpcError("UNIMPLEMENTED", f"{verb} {call} is not part of this embedded cloud")
-        if self._store.denied("pubsub.subscriptions.consume", name):
+        if self._store.denied(f"pubsub.subscriptions.{'get' if is_look else 'consume'}", name):
             raise FailedRpcError("PERMISSION_DENIED", "User not authorized to perform this action.")
         if name not in self.subscriptions:
             raise FailedRpcError("NOT_FOUND", f"Resource not found (resource={name.rpartition('/')[2]}).")
         one = self.subscriptions[name]
+        if is_look:
+            return {"name": name, "ackDeadlineSeconds": int(one.acknowledge_within.total_seconds())}
         return self._pull(one, asked, headers) if call == "pull" else self._acknowledge(one, asked)
 
     def _pull(self, one: Subscription, asked: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
