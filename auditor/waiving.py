@@ -73,7 +73,7 @@ def _reaches(waiver: Waiver, findings: Mapping[str, Finding], sight: Sight) -> M
     mine = {name: one for name, one in findings.items() if one.rule == waiver.rule and one.status is Status.OPEN}
     whole = {name for name, one in mine.items() if waiver.rule not in sight.of_data or not one.members}
     within = {
-        name: [each for each in one.members if _is_within(waiver, each, sight.names)] for name, one in mine.items()
+        name: [each for each in one.members if is_within(waiver, each, sight.names)] for name, one in mine.items()
     }
     within = {name: some for name, some in within.items() if some and name not in whole}
     counts = dict.fromkeys(within, (1, 0))
@@ -83,7 +83,7 @@ def _reaches(waiver: Waiver, findings: Mapping[str, Finding], sight: Sight) -> M
         found = sight.beyond(asked, waiver.namespace, waiver.tenant)
         counts = dict(zip(within, found, strict=True))
     reach = {
-        name: _Reach.ALL if name in whole and _is_about(waiver, one, sight.names) else _Reach.NONE
+        name: _Reach.ALL if name in whole and is_about(waiver, one, sight.names) else _Reach.NONE
         for name, one in mine.items()
     }
     for name, some in within.items():
@@ -95,14 +95,15 @@ def _reaches(waiver: Waiver, findings: Mapping[str, Finding], sight: Sight) -> M
     return reach
 
 
-def _is_within(waiver: Waiver, member: Member, names: NamesOfKeys) -> bool:
+def is_within(waiver: Waiver, member: Member, names: NamesOfKeys) -> bool:
+    """Whether a holding is of a key and in a bucket that an exception names."""
     bucket, _, key, version = member
     if waiver.bucket is not None and not fits(waiver.bucket, bucket):
         return False
-    return waiver.key is None or (key is not None and _is_key(waiver.key, KeyName(key), version, names))
+    return waiver.key is None or (key is not None and is_key(waiver.key, KeyName(key), version, names))
 
 
-def _is_about(waiver: Waiver, one: Finding, names: NamesOfKeys) -> bool:
+def is_about(waiver: Waiver, one: Finding, names: NamesOfKeys) -> bool:
     """Whether a finding on a key or a bucket as a whole is about what an exception names."""
     if waiver.namespace is not None or waiver.tenant is not None:
         return False
@@ -114,9 +115,10 @@ def _is_about(waiver: Waiver, one: Finding, names: NamesOfKeys) -> bool:
     if one.subject.kind not in _OF_KEYS:
         return False
     key, version = split_version(name)
-    return _is_key(waiver.key, key, version, names)
+    return is_key(waiver.key, key, version, names)
 
 
-def _is_key(pattern: str, key: KeyName, version: str | None, names: NamesOfKeys) -> bool:
+def is_key(pattern: str, key: KeyName, version: str | None, names: NamesOfKeys) -> bool:
+    """Whether a key, or a version of it, is what a pattern says, by any name of its own."""
     below = f"/cryptoKeyVersions/{version}" if version is not None else ""
     return any(fits(pattern, one.text) or fits(pattern, f"{one}{below}") for one in (key, *names.same(key)))

@@ -64,9 +64,7 @@ class Assembly:
         Raises:
             LedgerError: they are not there any more, or are not what the sweeps wrote.
         """
-        if judgement.is_keys_only:
-            return self.inventory.claimed(judgement.registered.digest)
-        return self.inventory.open(self.ledger.published(judgement.sweeps), judgement.registered.digest)
+        return _rows(self.ledger, self.inventory, judgement)
 
     def close(self) -> None:
         """Let go of the ledger."""
@@ -114,11 +112,7 @@ def assemble(
 
     ledger = after.ledger if after is not None else LedgerStore(ledger_of(config))
     layouts = _layouts(config)
-    registry = RegistryStore(
-        config.state / "registry",
-        {one.name: one.tenant for one in config.key if one.tenant},
-        {one.name: Labels(one.owner, one.team) for one in config.key if one.owner or one.team},
-    )
+    registry = _registry(config)
     inventory = _inventory(config, layouts, registry)
     feeds = tuple(_feeds(config, made)) if asking else ()
     services = tuple(_services(config, layouts, wire, now))
@@ -225,6 +219,35 @@ def stored(config: Config) -> Iterator[tuple[LedgerStore, FileInventory]]:
         yield ledger, _inventory(config, _layouts(config), None)
     finally:
         ledger.close()
+
+
+@contextmanager
+def looked_at(config: Config) -> Iterator[tuple[LedgerStore, Callable[[Judgement], OpenInventory]]]:
+    """Open what is stored to look at it: the ledger, and the data that a judgement of it stands on.
+
+    Raises:
+        LedgerError: the ledger cannot be opened, or the data is not what was written.
+    """
+    ledger = LedgerStore(ledger_of(config), looking=True)
+    inventory = _inventory(config, _layouts(config), _registry(config))
+    try:
+        yield ledger, lambda judgement: _rows(ledger, inventory, judgement)
+    finally:
+        ledger.close()
+
+
+def _rows(ledger: LedgerStore, inventory: FileInventory, judgement: Judgement) -> OpenInventory:
+    if judgement.is_keys_only:
+        return inventory.claimed(judgement.registered.digest)
+    return inventory.open(ledger.published(judgement.sweeps), judgement.registered.digest)
+
+
+def _registry(config: Config) -> RegistryStore:
+    return RegistryStore(
+        config.state / "registry",
+        {one.name: one.tenant for one in config.key if one.tenant},
+        {one.name: Labels(one.owner, one.team) for one in config.key if one.owner or one.team},
+    )
 
 
 def _layouts(config: Config) -> Mapping[str, Layout]:

@@ -16,6 +16,7 @@ from auditor.doctoring.choosing import chooser
 from auditor.doctoring.endpoints import of_clock, of_endpoints
 from auditor.doctoring.gcp_grants import gcp_grants
 from auditor.doctoring.polling import of_polls
+from auditor.doctoring.waivers import of_waivers
 from auditor.errors import UsageError
 from auditor.model import Cloud, KeyName, Reason
 from auditor.skew import plausible
@@ -36,10 +37,10 @@ def examine(
         UsageError: a waiver of the config cannot be.
     """
     now = clock or (lambda: datetime.now(UTC))
-    waivers_of(config, now())
+    waivers = waivers_of(config, now())
     ledger = local.ledger(config)
     wire = Wire(now)
-    checks = [*local.of_config(path, config, wire), *local.of_machine(config, ledger)]
+    checks = [*local.of_config(path, config, wire), *of_waivers(config, waivers), *local.of_machine(config, ledger)]
     clocks = Clocks(now, lambda: now() + plausible(wire.skew()))
     configured = frozenset(KeyName(one.name) for one in config.key)
     keys = {*ledger.memory, *configured}

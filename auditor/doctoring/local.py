@@ -47,7 +47,7 @@ def ledger(config: Config) -> Ledger:
     """Read the ledger as it is, and walk its whole chain."""
     where = ledger_of(config)
     what = f"ledger {where}" if isinstance(where, Path) else "ledger in PostgreSQL"
-    if isinstance(where, Path) and not _is_there(where):
+    if isinstance(where, Path) and not is_there(where):
         return Ledger(Check(MACHINE, what, Answer.OK, "not there yet: the first scan makes it"))
     try:
         store = LedgerStore(where, looking=True)
@@ -152,7 +152,7 @@ def of_machine(config: Config, found: Ledger) -> Iterator[Check]:
 
 def _writable(folder: Path) -> Check:
     what = f"state folder {folder}"
-    there = next(one for one in (folder, *folder.parents) if _is_there(one))
+    there = next(one for one in (folder, *folder.parents) if is_there(one))
     if not there.is_dir():
         todo = "move it away, or name another folder as `state`"
         return Check(MACHINE, what, Answer.MISSING, f"{there} is no folder", lost="nothing can be kept", todo=todo)
@@ -167,7 +167,7 @@ def _writable(folder: Path) -> Check:
 def _private(folder: Path) -> Check:
     """What a ledger tells, names of objects and tenants among it, is nobody else's."""
     what = f"state folder {folder}: rights"
-    open_ones = [one for one in (folder / "ledger.db", folder / "inventory") if _is_there(one) and _is_open(one)]
+    open_ones = [one for one in (folder / "ledger.db", folder / "inventory") if is_there(one) and _is_open(one)]
     if folder.stat().st_mode & stat.S_IXOTH and open_ones:
         lost = "other users of this machine may read names of objects, keys and tenants"
         told = f"{open_ones[0].name} may be read by others"
@@ -182,7 +182,7 @@ def _is_open(path: Path) -> bool:
 def _room(folder: Path, sweeps: tuple[Sweep, ...]) -> Check:
     """A sweep is written beside those that it replaces."""
     what = "disk of the state folder"
-    there = next(one for one in (folder, *folder.parents) if _is_there(one))
+    there = next(one for one in (folder, *folder.parents) if is_there(one))
     free = shutil.disk_usage(there).free
     size = sum(_size(folder / "inventory" / name) for one in sweeps for name in one.files or {})
     told = f"{words.size(free)} free; the sweeps in force take {words.size(size)}"
@@ -239,7 +239,7 @@ def _lockout(config: Config) -> Check:
 
 def _mount(path: Path, mounts: str) -> tuple[str, str]:
     """(kind of file system, what it is of) that a path is on. Source: proc_pid_mountinfo(5)."""
-    there = next(one for one in (path, *path.parents) if _is_there(one)).resolve()
+    there = next(one for one in (path, *path.parents) if is_there(one)).resolve()
     found: tuple[int, str, str] = (-1, "", "")
     for line in mounts.splitlines():
         head, _, tail = line.partition(" - ")
@@ -250,7 +250,8 @@ def _mount(path: Path, mounts: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def _is_there(path: Path) -> bool:
+def is_there(path: Path) -> bool:
+    """Whether a path is there, as far as this user may tell."""
     try:
         path.stat()
     except OSError:

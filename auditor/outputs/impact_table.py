@@ -40,7 +40,9 @@ def verdict(one: Impact) -> str:
         return f"Nothing would change: {one.idle}{kept}{meant}."
     if one.extent.objects is None:
         which = f"what of them is under version {one.version}" if one.version else "what of them is under the key"
-        return f"{words.amount(one.extent)}: {which} would be affected."
+        told = sum(objects or 0 for objects, _ in one.populations.values())
+        among = f", {words.counted(told, 'object')} that an operator's bundle tells of among them" if told else ""
+        return f"{words.amount(one.extent)}: {which} would be affected{among}."
     if one.extent.objects:
         return (
             f"{words.counted(one.extent.objects, 'object')} ({words.size(one.extent.size)}) in "

@@ -14,16 +14,18 @@ from typing import Any
 import jsonschema
 import pytest
 
-from auditor.checkup import Answer, exit_code
+from auditor.checkup import Answer, Check, exit_code
 from auditor.config import load
 from auditor.connectors.pace import Pace
 from auditor.doctoring.polling import of_polls
 from auditor.doctoring.rights import LOST
+from auditor.doctoring.waivers import of_waivers
 from auditor.embedded.aws import AwsCloud
 from auditor.model import Cloud, Reason
 from auditor.outputs import doctor_json, grants
-from auditor.wiring import assemble
+from auditor.wiring import assemble, waivers_of
 from tests.clouds import GOOGLE_KEY, RING, Clock, an_aws_cloud
+from tests.core_builders import NOW
 from tests.small import Small, a_small_cloud
 from tests.test_denied import AWS_CONFIG, AWS_KEY, IMPORTED, PLATFORM
 from tests.visits import named, run, the, tree, visit
@@ -642,6 +644,44 @@ def test_a_config_that_cannot_be_used_ends_with_2(small: Small, capsys: pytest.C
     small.config.write_text(f"{small.config.read_text()}\n[surprise]\n")
     code, out, err = run(capsys, small.argv("doctor"))
     assert (code, out, "there is no such setting" in err) == (2, "", True)
+
+
+FITTING = {
+    f'key = "{GOOGLE_KEY}"': "",
+    f'key = "{GOOGLE_KEY}/cryptoKeyVersions/1"': "",
+    'bucket = "gs://dat*"': "",
+    'namespace = "acme/*"': "",
+    'tenant = "acme", bucket = "gs://data"': "",
+    f'key = "{GOOGLE_KEY}s"': f"did you mean key {GOOGLE_KEY}? else remove the waiver",
+    'bucket = "gs://dta"': "did you mean bucket gs://data? else remove the waiver",
+    'namespace = "acmee/*"': "namespace acmee/*",
+    'tenant = "acmee", bucket = "gs://data"': "tenant acmee",
+}
+
+
+@pytest.mark.parametrize("match", FITTING)
+def test_a_waiver_that_fits_nothing_is_told_once_something_was_judged(
+    small: Small, match: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = 'owner = "a@acme.example"\napproved_by = "b@acme.example"\nreason = "r"\n'
+    waiver = f'[[waiver]]\nrule = "data-unreadable"\nmatch = {{ {match} }}\nuntil = 2026-12-01\n{people}'
+    config = small.config.read_text()
+    small.config.write_text(f"{config}\n{waiver}")
+
+    def told() -> Check:
+        (one,) = of_waivers(load(small.config), waivers_of(load(small.config), NOW))
+        return one
+
+    assert told().answer is Answer.OFF
+    run(capsys, small.argv("scan", "-q"))
+    before, check = tree(small.config.parent), told()
+    assert tree(small.config.parent) == before, "nothing was changed by it"
+    if FITTING[match]:
+        assert check.answer is Answer.MISSING
+        assert FITTING[match] in f"{check.told}\n{check.todo}"
+        assert check.told.startswith("no finding and no data of the last judgement has ")
+    else:
+        assert (check.answer, check.told) == (Answer.OK, "1 waiver: each fits something known")
 
 
 def test_a_waiver_that_cannot_be_ends_with_2_as_in_a_scan(small: Small, capsys: pytest.CaptureFixture[str]) -> None:

@@ -245,7 +245,9 @@ def a_file(customer: Customer, *lines: str) -> None:
     customer.configure(BUNDLE + FILE)
 
 
-def test_what_a_bundle_tells_of_is_claimed_no_more_and_the_rest_is(customer: Customer) -> None:
+def test_what_a_bundle_tells_of_is_claimed_no_more_and_the_rest_is(
+    customer: Customer, capsys: pytest.CaptureFixture[str]
+) -> None:
     a_file(customer, f"gs://data,acme/search,{GOOGLE_KEY},search", f"gs://data,acme/new,{GOOGLE_KEY},new")
     judgement = customer.polled()
     held = {one.holding.key_version: one.holding for one in judgement.assessed}
@@ -264,6 +266,9 @@ def test_what_a_bundle_tells_of_is_claimed_no_more_and_the_rest_is(customer: Cus
     # The new one may be under it as well: nobody saw how much of it there is.
     one = found["data-unreadable", "1"]
     assert (one.extent.objects, one.extent.namespaces, one.extent.teams) == (None, 2, ("new", "search"))
+    assert (
+        "10 objects that an operator's bundle tells of among them." in told(customer, capsys, "impact", GOOGLE_KEY)[1]
+    )
 
 
 def test_without_a_bucket_json_of_claims_and_told_data_says_null_for_all_objects(

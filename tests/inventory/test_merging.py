@@ -17,7 +17,7 @@ SAID: dict[str, list[tuple[str, str, str | None, str | None]]] = {
     "registry a": [("gs://b", "x", KEYS[0], "acme"), ("gs://a", "x", KEYS[0], "acme"), ("gs://a", "y", None, "acme")],
     "registry b": [("gs://a", "x", KEYS[1], "acme"), ("gs://a", "z", KEYS[1], None), ("gs://a", "y", KEYS[1], "zeta")],
 }
-TOGETHER = [
+TOGETHER: list[tuple[object, ...]] = [
     ("gs://a", "x", None, "acme", True, KEYS),
     ("gs://a", "y", KEYS[1], None, True, [KEYS[1]]),
     ("gs://a", "z", KEYS[1], None, False, [KEYS[1]]),
