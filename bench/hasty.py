@@ -1,7 +1,7 @@
 """`cmek-auditor` whose daemon polls each so many seconds, oftener than a config may ask for.
 
-`python -m bench.hasty SECONDS serve ...`: all else is as a user has it, but for the quota of Cloud KMS, which the
-embedded cloud does not have.
+`python -m bench.hasty SECONDS serve ...`: all else is as a user has it, but for the quotas of Cloud KMS and of the
+audit logs, which the embedded clouds do not have.
 """
 
 import sys
@@ -9,6 +9,8 @@ from typing import Any
 
 from auditor import cli
 from auditor.clouds import gcp
+from auditor.connectors.aws import audit_log
+from auditor.connectors.gcp import log_pages
 from auditor.daemon.timers import Daemon
 
 
@@ -22,6 +24,8 @@ def main() -> None:
 
     Daemon.__init__ = hastened  # type: ignore[method-assign,assignment] # no config may say so
     gcp._KMS_QUOTA = 1_000.0  # type: ignore[misc] # noqa: SLF001 - no config may say so
+    for pages in (audit_log, log_pages):
+        pages._QUOTA = 1_000.0  # type: ignore[attr-defined] # noqa: SLF001 - no config may say so
     cli.main()
 
 

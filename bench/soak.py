@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,8 +33,8 @@ _TICK: Final = 0.25
 _WITHIN: Final = 60.0
 """Seconds until a change must be told, also over a restart."""
 _GROWTH: Final = 1.10
-_LONG: Final = 120
-"""Cycles from which a life tells something of memory."""
+_LONG: Final = 300
+"""Cycles from which a life tells something of growth: in short ones pools of threads still come and go."""
 
 
 @dataclass
@@ -60,7 +61,7 @@ class Life:
 
     @property
     def is_long(self) -> bool:
-        """Whether it tells anything of memory."""
+        """Whether it tells anything of growth."""
         return len(self.samples) >= _LONG
 
 
@@ -157,7 +158,9 @@ class Soak:
             if mine == ({subject.finding} if subject.finding else set()):
                 self.waits.append(now - self._open.pop(subject.name))
             elif now - self._open[subject.name] > _WITHIN:
-                self.faults.append(f"{subject.name} is {subject.states[-1]}, and told is {mine or 'nothing'}")
+                late = f"cycle {self.cycles}, {len(told)} daemons answer, scan {self._seen}"
+                why = f"{subject.name} is {subject.states[-1]}, and told is {mine or 'nothing'} ({late})"
+                self.faults.append(f"{datetime.now(UTC):%H:%M:%S} {why}")
                 del self._open[subject.name]
 
 
@@ -197,16 +200,13 @@ def _states(kept: KeptKey) -> list[tuple[str, str]]:
     return [(f"{kept.gcp.name.text}/cryptoKeyVersions/{one.number}", one.state) for one in kept.gcp.versions]
 
 
-def grown(lives: Sequence[Life]) -> list[str]:
+def grown(life: Life) -> list[str]:
     """What became more over a long life than it may."""
     faults = []
-    for life in lives:
-        if not life.is_long:
-            continue
-        for what, name in enumerate(("memory, KiB", "file descriptors", "threads")):
-            before, after = life.most(what, first=True), life.most(what, first=False)
-            if after > _GROWTH * before + (0 if what == 0 else 2):
-                faults.append(f"{name}: {before} grew to {after} over {len(life.samples)} cycles")
+    for what, name in enumerate(("memory, KiB", "file descriptors", "threads") if life.is_long else ()):
+        before, after = life.most(what, first=True), life.most(what, first=False)
+        if after > _GROWTH * before + (0 if what == 0 else 2):
+            faults.append(f"{name}: {before} grew to {after} over {len(life.samples)} cycles")
     return faults
 
 
@@ -219,11 +219,12 @@ def main() -> int:
     parser.add_argument("--daemons", type=int, default=1, help="that work with one ledger, one at a time")
     parser.add_argument("--every", type=int, default=1, help="seconds between two polls")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--log", type=Path, help="where the daemons' own words stay")
     asked = parser.parse_args()
     random.seed(asked.seed)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="soak-") as name, a_world(Path(name)) as (subjects, config, env):
-        ports, log = free_ports(asked.daemons), Path(name) / "log"
+        ports, log = free_ports(asked.daemons), asked.log or Path(name) / "log"
         daemons = [Daemon(config(port), port, env, asked.every, log) for port in ports]
         every = asked.cycles / max(1, asked.changes)
         changes = sorted((int(5 + one * every) for one in range(asked.changes)), reverse=True)
@@ -238,10 +239,10 @@ def main() -> int:
         links, polls, faults = walked(Path(name) / "state" / "ledger.db", subjects)
         told = log.read_text()
     lives = [life for one in daemons for life in one.lives]
-    faults = [*soak.faults, *faults, *grown(lives), *(f"a daemon ended with {code}" for code in codes if code)]
+    longest = max(lives, key=lambda life: len(life.samples))
+    faults = [*soak.faults, *faults, *grown(longest), *(f"a daemon ended with {code}" for code in codes if code)]
     faults += [f"logged: {line}" for line in told.splitlines() if " failed: " in line or "Traceback" in line]
     waits = sorted(soak.waits)
-    longest = max(lives, key=lambda life: len(life.samples))
     print(f"seconds                  {time.monotonic() - began:.0f}")
     print(f"polls, links             {polls:,}, {links:,}")
     print(f"changes told             {len(waits)} of {sum(len(one.states) - 1 for one in subjects)}")
