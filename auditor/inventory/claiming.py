@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from auditor.inventory import totals
 from auditor.inventory.files import UNFINISHED, put, very_file
 from auditor.inventory.placing import LABELLED, NAMESAKE, OWNING, SAME, SAME_KEY, SPELT, OfKeys
-from auditor.inventory.sql import quoted, settle
+from auditor.inventory.sql import quoted, working
 from auditor.ownership.registered import Portion
 from auditor.rows import TIME
 
@@ -102,7 +102,6 @@ def claim(entries: Path, told: Path, target: Path, of_keys: OfKeys) -> None:
     """Write the dependencies."""
     unfinished = target.with_name(f"{UNFINISHED}{os.getpid()}-{target.name}")
     values = {"entries": [very_file(entries)], "told": [very_file(told)], **of_keys.values}
-    with duckdb.connect() as database:
-        settle(database, target.parent)
+    with working(target.parent) as database:
         database.execute(_CLAIMED.format(target=quoted(unfinished)), values)
     put(unfinished, target)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from auditor.inventory.cuts import OUTSIDE, ROWS_AT_ONCE, cut
 from auditor.inventory.files import UNFINISHED, put, very_file
-from auditor.inventory.sql import settle
+from auditor.inventory.sql import working
 from auditor.ownership.registered import Labels, Portion
 
 _ROWS_AT_ONCE: Final = 100_000
@@ -137,8 +137,7 @@ def has_mixed(held: Path, folder: Path, of_keys: "OfKeys") -> bool:
     `folder` is for what does not fit into memory.
     """
     file = very_file(held)
-    with duckdb.connect() as database:
-        settle(database, folder)
+    with working(folder) as database:
         asked = (
             database.execute(
                 f"SELECT EXISTS ({_MIXED.format(span=one.text)})", {"held": [file], **of_keys.spelt, **one.values}
@@ -193,8 +192,7 @@ def place(held: Path, target: Path, bucket: str, entries: Path, of_keys: OfKeys,
         "is_known": is_known,
         **of_keys.values,
     }
-    with duckdb.connect() as database, ExitStack() as stack:
-        settle(database, target.parent)
+    with working(target.parent) as database, ExitStack() as stack:
         writer: pq.ParquetWriter | None = None
         for one in (OUTSIDE, *cut(rows, _asking(database), _ROWS_AT_ONCE)):
             asked = database.sql(_PLACED.format(span=one.text), params={**values, **one.values})

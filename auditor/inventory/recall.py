@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from auditor.errors import DiskError
 from auditor.inventory import files, notes
-from auditor.inventory.sql import quoted, settle
+from auditor.inventory.sql import quoted, working
 from auditor.model import Reason
 from auditor.ports import Described, Names, Recalled, Undescribed
 
@@ -182,8 +182,7 @@ class Recall:
         kept = self.whole()
         if kept is None:
             return [(0,)] if sql is _HOW_MANY else []
-        with self._writing(), duckdb.connect() as database:
-            settle(database, self._home)
+        with self._writing(), working(self._home) as database:
             return database.execute(sql, {"known": [files.very_file(kept.path)], **values}).fetchall()
 
     def _put(
@@ -201,8 +200,7 @@ class Recall:
         nothing = self._home / f"{files.UNFINISHED}none"
         pq.write_table(_KNOWN.empty_table(), nothing)
         older = [nothing] if before is None else [nothing, before.path]
-        with duckdb.connect() as database:
-            settle(database, self._home)
+        with working(self._home) as database:
             if learnt is not None:
                 database.register("learnt", learnt)
             database.execute(

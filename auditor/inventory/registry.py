@@ -23,7 +23,7 @@ from auditor.inventory import files, notes
 from auditor.inventory.claiming import claim, gather
 from auditor.inventory.merging import Heard, merge, unplaced
 from auditor.inventory.placing import OfKeys, has_mixed, place
-from auditor.inventory.sql import settle
+from auditor.inventory.sql import working
 from auditor.model import KeyName, Reason
 from auditor.ownership.registered import Declared, Disputed, Entry, Flawed, Labels, Mismatch, Registered, Registry, Word
 from auditor.ownership.spelling import EACH_ITS_OWN, Spelling
@@ -201,8 +201,7 @@ class RegistryStore:
     ) -> None:
         registered, spelling = of_all
         writing = folder / f"{files.UNFINISHED}{os.getpid()}"
-        with duckdb.connect() as database:
-            settle(database, folder)
+        with working(folder) as database:
             # Where the config alone says whose keys are whose there is no registry.
             nobody = folder / f"{files.UNFINISHED}{os.getpid()}-none"
             pq.write_table(_SCHEMA.empty_table(), nobody)

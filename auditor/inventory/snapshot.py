@@ -19,7 +19,7 @@ from auditor.inventory import files, parts
 from auditor.inventory.layout import Layout
 from auditor.inventory.parts import Names, Part, Writer
 from auditor.inventory.runs import merged
-from auditor.inventory.sql import quoted, settle
+from auditor.inventory.sql import quoted, working
 from auditor.inventory.totals import Told, Totals
 from auditor.model import Listing, Reason, Sample
 from auditor.ports import Coming, Passes, Shard, Written
@@ -202,8 +202,7 @@ def _put_together(folder: Path, bucket: str, made: list[_Made]) -> tuple[list[Pa
     if all(one.is_plain for one in made):
         together = reduce(partial(merged, twice=counted.append), [parts.rows_of(each.parts) for each in made])
         return _write_whole(folder, together), sum(counted)
-    with duckdb.connect() as database:
-        settle(database, folder)
+    with working(folder) as database:
         for each in made:
             again = _count_twice(database, each.parts)
             if again and not each.in_order:
@@ -284,8 +283,7 @@ def samples(folder: Path, whole: Iterable[Part]) -> tuple[Sample, ...]:
     paths = [files.very_file(one.path) for one in whole]
     if not paths:
         return ()
-    with duckdb.connect() as database:
-        settle(database, folder)
+    with working(folder) as database:
         found = database.execute(_SAMPLES, {"snapshot": paths, "most": _SAMPLES_EACH}).fetchall()
     return tuple(Sample(*row) for row in found)
 

@@ -1,0 +1,69 @@
+"""Who works with a database finds it empty, whatever anybody did before."""
+
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from auditor.inventory.sql import quoted, working
+
+
+def _left(database: duckdb.DuckDBPyConnection) -> list[tuple[str, ...]]:
+    tables = database.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal").fetchall()
+    return tables + database.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+
+
+def test_nothing_temporary_is_left_to_the_next(tmp_path: Path) -> None:
+    with working(tmp_path) as database:
+        database.execute("CREATE TEMP TABLE kept AS SELECT 1 AS a")
+        database.execute("CREATE TEMP VIEW seen AS SELECT * FROM kept")
+        database.register("learnt", pa.table({"a": [1]}))
+        assert len(_left(database)) == 3
+    with working(tmp_path) as database:
+        assert _left(database) == []
+
+
+def test_two_at_a_time_have_one_each(tmp_path: Path) -> None:
+    with working(tmp_path) as one, working(tmp_path) as other:
+        one.execute("CREATE TABLE mine AS SELECT 1 AS a")
+        assert _left(other) == []
+        one.execute("DROP TABLE mine")
+
+
+def test_one_that_failed_is_not_used_again(tmp_path: Path) -> None:
+    def fail() -> None:
+        with working(tmp_path) as database:
+            database.execute("CREATE TABLE half AS SELECT 1 AS a")
+            database.execute("SELECT * FROM nowhere")
+
+    with pytest.raises(duckdb.CatalogException):
+        fail()
+    with working(tmp_path) as database:
+        assert _left(database) == []
+
+
+def test_a_file_of_the_same_name_is_read_anew(tmp_path: Path) -> None:
+    path = tmp_path / "some.parquet"
+    for number in range(3):
+        with working(tmp_path) as database:
+            database.execute(f"COPY (SELECT {number} AS a) TO '{quoted(path)}' (FORMAT parquet)")
+            assert database.execute("SELECT a FROM read_parquet($file)", {"file": str(path)}).fetchall() == [(number,)]
+
+
+def test_what_does_not_fit_goes_to_each_ones_own_folder(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        folder = tmp_path / name
+        folder.mkdir()
+        with working(folder) as database:
+            database.execute("SET memory_limit = '20MB'")
+            database.execute("CREATE TEMP TABLE much AS SELECT hash(i) FROM range(4_000_000) numbers(i)")
+            assert (folder / "spill").exists()
+        assert not (folder / "spill").exists()
+
+
+def test_times_are_told_in_utc(tmp_path: Path) -> None:
+    for _ in range(2):
+        with working(tmp_path) as database:
+            ((zone,),) = database.execute("SELECT current_setting('TimeZone')").fetchall()
+            assert zone == "UTC"
