@@ -15,16 +15,19 @@ WHERE path_in_schema = 'namespace' AND stats_min_value IS NOT NULL ORDER BY 1
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Some namespaces, one after the other in their order; or all rows that are in none."""
+    """Some namespaces, one after the other in their order; or all rows that are in none; or all rows."""
 
     first: str | None = None
     until: str | None = None
     """The first that is not of this part."""
     outside: bool = False
+    everything: bool = False
 
     @property
     def text(self) -> str:
         """The condition, which holds for these rows alone."""
+        if self.everything:
+            return "true"
         if self.outside:
             return "namespace IS NULL"
         sides = {"first": "namespace >= $first", "until": "namespace < $until"}
@@ -44,6 +47,7 @@ class Cut:
 
 
 OUTSIDE: Final = Cut(outside=True)
+EVERYTHING: Final = Cut(everything=True)
 
 
 def cut(

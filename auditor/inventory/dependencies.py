@@ -21,15 +21,21 @@ from auditor.inventory.cuts import OUTSIDE, ROWS_AT_ONCE, Cut, cut
 from auditor.inventory.files import very_file
 from auditor.inventory.held import rows_alone, rows_of
 from auditor.inventory.snapshot import moment
+from auditor.inventory.sql import lonely_reader, reader
 from auditor.model import Dependency, Encryption, Extent, Holding, Population
 from auditor.ownership.registered import Doubt, Portion, Tenancy
 from auditor.ports import Measured, NamespaceRow, Portions
 
-_COLUMNS: Final = (
-    "bucket VARCHAR, namespace VARCHAR, tenant VARCHAR, population VARCHAR, encryption VARCHAR, key VARCHAR, "
-    "key_version VARCHAR, objects BIGINT, bytes BIGINT, archived BIGINT, oldest TIMESTAMPTZ, newest TIMESTAMPTZ, "
-    "first_name VARCHAR, last_name VARCHAR, owner VARCHAR, team VARCHAR, portions BIGINT"
+_TEXTS: Final = (
+    *("bucket", "namespace", "tenant", "population", "encryption", "key", "key_version"),
+    *("first_name", "last_name", "owner", "team"),
 )
+_TYPES: Final = {
+    **dict.fromkeys(_TEXTS, "VARCHAR"),
+    **dict.fromkeys(("objects", "bytes", "archived", "portions"), "BIGINT"),
+    **dict.fromkeys(("oldest", "newest"), "TIMESTAMPTZ"),
+}
+_NOTHING: Final = f"SELECT {', '.join(f'NULL::{kind} AS {name}' for name, kind in _TYPES.items())} WHERE false"
 _TENANTS: Final = 20
 """As many tenants of some data are told, and owners and teams."""
 _SAMPLES: Final = 10
@@ -40,7 +46,7 @@ _MOST: Final = 2**63 - 1
 # What a bucket says of its sizes may add up to more than 64 bits hold: too much to count is no error. Where nobody
 # tells one of the amounts, nobody knows what they are together.
 _TOTAL: Final = """
-CREATE MACRO total(amount) AS
+CREATE OR REPLACE MACRO total(amount) AS
 CASE WHEN count(amount) = count(*) THEN least(coalesce(sum(amount), 0), 9223372036854775807)::BIGINT END
 """
 _HOLDINGS: Final = """
@@ -225,19 +231,15 @@ class Dependencies:
         """
         self._told_by_others = told_by_others
         self._made_of = tuple(files), tuple(placed)
-        self._database = duckdb.connect()
-        self._database.execute("SET memory_limit = '512MB'")
-        self._database.execute("SET threads = 2")
-        self._database.execute(_TOTAL)
+        # What is one tenant's is never where anybody else's may be asked for.
+        self._database = reader(self, _TOTAL) if of is None else lonely_reader(_TOTAL)
         plain, beside = ([very_file(file) for file in some] for some in self._made_of)
         self._files = [*plain, *beside]
-        if self._files:
-            with told():
-                rows = rows_of(plain, beside)
-                text = rows if of is None else rows_alone(self._database, rows, of)
-                self._database.execute(f"CREATE VIEW dependency AS {text}")
-        else:
-            self._database.execute(f"CREATE TABLE dependency ({_COLUMNS})")
+        with told():
+            text = rows_of(plain, beside) if self._files else _NOTHING
+            if self._files and of is not None:
+                text = rows_alone(self._database, text, of)
+            self._database.execute(f"CREATE OR REPLACE VIEW dependency AS {text}")
         self.failed = False
         """Whether a file could not be read since: the same again would fail again."""
         self._lock = threading.Lock()

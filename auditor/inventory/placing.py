@@ -10,7 +10,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow.parquet as pq
 
-from auditor.inventory.cuts import OUTSIDE, ROWS_AT_ONCE, cut
+from auditor.inventory.cuts import EVERYTHING, OUTSIDE, ROWS_AT_ONCE, cut
 from auditor.inventory.files import UNFINISHED, put, very_file
 from auditor.inventory.sql import working
 from auditor.ownership.registered import Labels, Portion
@@ -123,7 +123,7 @@ _PLACED: Final = f"""
     LEFT JOIN ({OWNING}) AS owner ON owner.same = {SAME.format(key="held.key")}
     LEFT JOIN ({LABELLED}) AS label ON label.same = {SAME.format(key="held.key")}
     LEFT JOIN ({_MIXED}) AS mixed ON mixed.namespace = held.namespace
-    ORDER BY held.namespace
+    ORDER BY held.namespace NULLS FIRST
 """  # noqa: S608 - numbers of our own
 
 
@@ -194,7 +194,8 @@ def place(held: Path, target: Path, bucket: str, entries: Path, of_keys: OfKeys,
     }
     with working(target.parent) as database, ExitStack() as stack:
         writer: pq.ParquetWriter | None = None
-        for one in (OUTSIDE, *cut(rows, _asking(database), _ROWS_AT_ONCE)):
+        parts = tuple(cut(rows, _asking(database), _ROWS_AT_ONCE))
+        for one in (OUTSIDE, *parts) if len(parts) > 1 else (EVERYTHING,):
             asked = database.sql(_PLACED.format(span=one.text), params={**values, **one.values})
             some = asked.to_arrow_table()
             writer = writer or stack.enter_context(pq.ParquetWriter(unfinished, some.schema, compression="zstd"))

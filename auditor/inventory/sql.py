@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
+from weakref import finalize
 
 import duckdb
 
 _IDLE: Final[list[duckdb.DuckDBPyConnection]] = []
 """Databases that nobody works with: to open one takes as long as to sort a small file."""
+_READ: Final[list[duckdb.DuckDBPyConnection]] = []
+"""Databases that nobody reads through any more."""
 _KEPT: Final = 4
 
 
@@ -19,7 +22,7 @@ def working(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     Tables and views in it must be temporary: they are gone afterwards.
     """
     spill = folder / "spill"
-    database = _taken()
+    database = _taken(_IDLE)
     try:
         database.execute(f"SET temp_directory = '{quoted(spill)}'")
         with database.cursor() as session:
@@ -29,15 +32,49 @@ def working(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         database.close()
         raise
     # What has once spilled stays with its folder, which the next one does not share.
-    if spill.exists() or len(_IDLE) >= _KEPT:
+    if spill.exists():
         database.close()
     else:
-        _IDLE.append(database)
+        _given_back(_IDLE, database)
 
 
-def _taken() -> duckdb.DuckDBPyConnection:
+def reader(owner: object, setup: str) -> duckdb.DuckDBPyConnection:
+    """Give a database that `owner` has for as long as it lives.
+
+    `setup` makes all that is made in it, or replaces it: what stood there before is still there.
+    """
+    database = _taken(_READ)
+    try:
+        database.execute(setup)
+    except duckdb.Error:
+        # Whatever the last one did to it, a new one does not have.
+        database.close()
+        database = lonely_reader(setup)
+    finalize(owner, _given_back, _READ, database).atexit = False
+    return database
+
+
+def lonely_reader(setup: str) -> duckdb.DuckDBPyConnection:
+    """Give a database that was nobody's before, and is nobody's after."""
+    database = _new()
+    database.execute(setup)
+    return database
+
+
+def _taken(idle: list[duckdb.DuckDBPyConnection]) -> duckdb.DuckDBPyConnection:
     with suppress(IndexError):
-        return _IDLE.pop()
+        return idle.pop()
+    return _new()
+
+
+def _given_back(idle: list[duckdb.DuckDBPyConnection], database: duckdb.DuckDBPyConnection) -> None:
+    if len(idle) < _KEPT:
+        idle.append(database)
+    else:
+        database.close()
+
+
+def _new() -> duckdb.DuckDBPyConnection:
     database = duckdb.connect()
     database.execute("SET memory_limit = '512MB'")
     database.execute("SET threads = 2")

@@ -197,7 +197,9 @@ def test_an_unknown_tenant_is_one_clear_error(two_sweeps: Operator, capsys: pyte
 
 def test_where_what_was_before_is_not_kept_the_rest_is_told(two_sweeps: Operator) -> None:
     inventory = two_sweeps.folder / "state" / "inventory"
-    aside = {one: one.rename(one.with_suffix(".aside")) for one in sorted(inventory.glob("*/2*")) if one.is_dir()}
+    aside = {
+        one: one.rename(one.with_name(f"{one.name}.aside")) for one in sorted(inventory.glob("*/2*")) if one.is_dir()
+    }
     try:
         newest = {}
         for one in sorted(aside):

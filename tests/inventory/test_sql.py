@@ -6,7 +6,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from auditor.inventory.sql import quoted, working
+from auditor.inventory import sql
+from auditor.inventory.sql import lonely_reader, quoted, reader, working
 
 
 def _left(database: duckdb.DuckDBPyConnection) -> list[tuple[str, ...]]:
@@ -67,3 +68,37 @@ def test_times_are_told_in_utc(tmp_path: Path) -> None:
         with working(tmp_path) as database:
             ((zone,),) = database.execute("SELECT current_setting('TimeZone')").fetchall()
             assert zone == "UTC"
+
+
+class Owner:
+    """Whoever reads."""
+
+
+def test_who_reads_has_a_database_alone_and_the_next_one_has_it_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql, "_READ", [])
+    one, other = Owner(), Owner()
+    first = reader(one, "CREATE OR REPLACE VIEW seen AS SELECT 1 AS a")
+    second = reader(other, "CREATE OR REPLACE VIEW seen AS SELECT 2 AS a")
+    assert (first is second, first.execute("FROM seen").fetchall()) == (False, [(1,)])
+    del one
+    third = Owner()
+    assert reader(third, "CREATE OR REPLACE VIEW seen AS SELECT 3 AS a") is first
+    assert (first.execute("FROM seen").fetchall(), second.execute("FROM seen").fetchall()) == ([(3,)], [(2,)])
+
+
+def test_a_database_that_can_do_no_more_is_not_read_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = duckdb.connect()
+    dead.close()
+    monkeypatch.setattr(sql, "_READ", [dead])
+    owner = Owner()
+    database = reader(owner, "CREATE OR REPLACE VIEW seen AS SELECT 1 AS a")
+    assert database.execute("FROM seen").fetchall() == [(1,)]
+
+
+def test_where_one_tenant_reads_alone_nobody_did_before_and_nobody_does_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    idle = [duckdb.connect()]
+    monkeypatch.setattr(sql, "_READ", idle)
+    alone = lonely_reader("CREATE TABLE mine AS SELECT 1 AS a")
+    assert alone is not idle[0]
+    del alone
+    assert [_left(one) for one in idle] == [[]]

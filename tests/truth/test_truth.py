@@ -101,11 +101,18 @@ def check(judgement: Judgement, world: World, google: GoogleCloud, folder: Path,
     """Compare each claim with a read; what is only remembered or unread must stand among the gaps."""
     by_member = {member_of(one.holding): one for one in judgement.assessed}
     rows = snapshot_rows(folder, judgement)
+    reader = boto3.client(
+        "s3",
+        region_name="us-east-1",
+        aws_access_key_id=READER_KEY,
+        aws_secret_access_key="secret",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
     told = " ".join(f"{gap.what} {gap.effect}" for gap in judgement.gaps)
     for bucket, name, version, size, population, encryption, key, key_version in rows:
         found = by_member[bucket, Encryption(encryption), key, key_version]
         claim = found.assessment.readability
-        refusal = refused(world, google, (bucket, name, version, size, population))
+        refusal = refused(world, google, reader, (bucket, name, version, size, population))
         can = refusal is None
         what = f"{bucket}/{name}#{version} under {key} {key_version}: called {claim}, read: {refusal}; gaps: {told}"
         excused = left_open(judgement, found, world, refusal)
@@ -205,7 +212,7 @@ def stored(world: World) -> int:
     return aws + len(world.google.buckets["data"].objects)
 
 
-def refused(world: World, google: GoogleCloud, place: tuple[str, str, str | None, int, str]) -> str | None:
+def refused(world: World, google: GoogleCloud, reader: Any, place: tuple[str, str, str | None, int, str]) -> str | None:
     """Read one byte over the wire; archived objects are restored first, customers' keys supplied.
 
     Returns: nothing where it passed; what the service said where not, with `access` before it where it spoke of rights.
@@ -231,15 +238,8 @@ def refused(world: World, google: GoogleCloud, place: tuple[str, str, str | None
         more |= {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": CUSTOMER_KEY.decode()}
     if version:
         more["VersionId"] = version
-    client: Any = boto3.client(
-        "s3",
-        region_name="us-east-1",
-        aws_access_key_id=READER_KEY,
-        aws_secret_access_key="secret",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
     try:
-        client.get_object(Bucket="objects", Key=name, **more)["Body"].read()
+        reader.get_object(Bucket="objects", Key=name, **more)["Body"].read()
     except ClientError as error:
         return f"{'access: ' * ('AccessDenied' in str(error))}{error}"
     return None
