@@ -265,7 +265,7 @@ def _outlives_silence(subject: RuleSubject, keys: Mapping[KeyName, KeyView]) -> 
     none that says as much, and that a key is not found yet is no reason to think better of it.
     """
     if isinstance(subject, Cause):
-        not_found = any(isinstance(keys[name].reading, KeyGone) for name in subject.keys)
+        not_found = any(isinstance(keys[name].word, KeyGone) for name in subject.keys)
         return subject.subject.kind is SubjectKind.PRINCIPAL or not_found
     return isinstance(subject, HeldKey | OwnedKey | OwnedBucket | PlacedKey | HeardRegistry | AskedLog | ConfiguredFeed)
 

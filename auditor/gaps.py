@@ -1,7 +1,9 @@
 """The words of every gap: what is missing, what the answer lacks for it, what would close it."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -502,8 +504,8 @@ def of_key(view: KeyView, principals: tuple[str, ...] = (), judged: Sequence[Ass
 
 def _is_gone(view: KeyView) -> bool:
     """Whether its last word is that it is not there."""
-    if view.reading is not None:
-        return isinstance(view.reading, KeyGone)
+    if view.word is not None:
+        return isinstance(view.word, KeyGone)
     return view.memory is not None and view.memory.missing_since is not None
 
 
@@ -511,6 +513,14 @@ def is_told(view: KeyView, kept: Iterable[Gap]) -> bool:
     """Whether a gap that is kept says all of a key that told nothing when it was asked last, and was not asked now."""
     is_silent = view.reading is None and (view.denied or _is_gone(view))
     return is_silent and any(gap.what == view.name.text for gap in kept)
+
+
+def again(gap: Gap, view: KeyView, principals: tuple[str, ...], judged: Sequence[Assessment]) -> Gap:
+    """Tell a gap of before as it is now, where it tells by what its key is judged that gave no answer then."""
+    if view.memory is None or not (hit := _NO_ANSWER.match(gap.effect)):
+        return gap
+    unread = KeyUnread(view.name, gap.reason, hit[1], gap.hint)
+    return replace(gap, effect=_effect_of_silence(view, unread, principals, judged))
 
 
 def of_unknown(view: KeyView, judged: Iterable[Assessment]) -> Iterator[Gap]:
@@ -529,6 +539,11 @@ def of_unknown(view: KeyView, judged: Iterable[Assessment]) -> Iterator[Gap]:
 def names_of_unknown(judged: Iterable[Assessment]) -> Iterator[str]:
     """Names under which gaps tell of what is unknown of some data."""
     yield from (_named(one.subject) for one in judged if one.readability is Readability.UNKNOWN)
+
+
+def causes_of_unknown(judged: Iterable[Assessment]) -> Iterator[str]:
+    """Why some data is unknown: the words of the gaps that tell of it by its cause."""
+    yield from (one.cause for one in judged if one.readability is Readability.UNKNOWN)
 
 
 def _named(subject: Subject) -> str:
@@ -612,6 +627,9 @@ def of_unasked(view: KeyView, principals: tuple[str, ...]) -> Iterator[Gap]:
         told = f"whether {', '.join(strangers)} may decrypt was never asked"
         yield Gap(view.name.text, Reason.NOT_VISIBLE, told, "poll again, without naming keys")
     yield from _left_open(view, principals)
+
+
+_NO_ANSWER: Final = re.compile(r"no new answer \((.*?)\)(?:;|$)")
 
 
 def _effect_of_silence(

@@ -577,6 +577,11 @@ class KeyMemory:
 
     None where that was not kept.
     """
+    silence: KeyGone | KeyUnread | None = None
+    """The service's last word, where that is no state: that the key is not there, or that it will not tell.
+
+    Of one that never gave a state any other reason as well. None where that was not kept.
+    """
 
 
 class ProbeKind(StrEnum):

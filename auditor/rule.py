@@ -145,7 +145,7 @@ class HeldKey:
     def evidence(self) -> tuple[Evidence, ...]:
         """The calls that what is known stands on, and those that it told nothing to."""
         told = self.known.evidence if self.known is not None else ()
-        asked = self.view.reading.evidence if self.view.reading is not None else ()
+        asked = self.view.word.evidence if self.view.word is not None else ()
         return tuple(dict.fromkeys((*told, *asked)))
 
 

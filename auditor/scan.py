@@ -21,6 +21,7 @@ from auditor.findings import (
     Coverage,
     Finding,
     Judgement,
+    Member,
     Readability,
     Run,
     Status,
@@ -810,18 +811,19 @@ def _key_gaps(
     kept: dict[str, list[Gap]] = defaultdict(list)
     for gap in before.gaps if before is not None else ():
         kept[gap.what].append(gap)
-    unknown = {
-        (member_of(one.holding), one.assessment.cause)
-        for one in (before.assessed if before is not None else ())
-        if one.assessment.readability is Readability.UNKNOWN
-    }
+    unknown = _unknown_of_keys(before.assessed if before is not None else ())
     for need in needs:
         view = keys[need.name]
         mine = [one.assessment for one in judged[need.name.text]]
         known: list[Gap] = []
+        if view.reading is None and view.word is not None:
+            # What the service said last stands until it is asked again.
+            view = replace(view, reading=view.word)
         if view.reading is None:
             names = dict.fromkeys((*gaps.names_of(view), *gaps.names_of_unknown(mine)))
-            known = [gap for name in names for gap in kept[name]]
+            past = {cause for _, cause in unknown[need.name.text]}.difference(gaps.causes_of_unknown(mine))
+            told = (gap for name in names for gap in kept[name] if gap.effect not in past)
+            known = [gaps.again(gap, view, need.principals, mine) for gap in told]
         if not known:
             yield from gaps.of_key(view, need.principals, mine)
             continue
@@ -834,7 +836,17 @@ def _key_gaps(
         over = {*gaps.names_of_shared(view)}.difference(still)
         yield from dict.fromkeys((*(gap for gap in known if gap.what not in over), *left))
         every = ((member_of(one.holding), one.assessment) for one in judged[need.name.text])
-        yield from gaps.of_unknown(view, [found for member, found in every if (member, found.cause) not in unknown])
+        were = unknown[need.name.text]
+        yield from gaps.of_unknown(view, [found for member, found in every if (member, found.cause) not in were])
+
+
+def _unknown_of_keys(assessed: Iterable[Assessed]) -> Mapping[str | None, set[tuple[Member, str]]]:
+    """Key -> what of its data is unknown, and why."""
+    found: dict[str | None, set[tuple[Member, str]]] = defaultdict(set)
+    for one in assessed:
+        if one.assessment.readability is Readability.UNKNOWN:
+            found[one.holding.key].add((member_of(one.holding), one.assessment.cause))
+    return found
 
 
 def _narrowed(before: Judgement | None, buckets: Iterable[BucketCoverage]) -> Mapping[str, frozenset[Population]]:

@@ -13,7 +13,7 @@ from pydantic_core import PydanticSerializationError
 from auditor.errors import LedgerError
 from auditor.findings import Coverage, Member, Spaces, Tally
 from auditor.ledger.link import canonical
-from auditor.model import AwsKey, Encryption, GcpKey, KeyMemory, KeyReading
+from auditor.model import AwsKey, Encryption, GcpKey, KeyGone, KeyMemory, KeyReading, KeyUnread
 from auditor.ownership.registered import NOTHING_SAID, Registered
 from auditor.waiver import GivenWaiver
 
@@ -56,6 +56,8 @@ class KeptKey:
     gone: bool = False
     """It was not there when it was asked last. A key that is gone for years is no event each minute: the moment is that
     of the newest poll of all keys, or `missing_until` where that is later."""
+    silence: KeyGone | KeyUnread | None = None
+    """The service's last word, where that is no state; of a key that never gave one, any reason why not."""
 
     def answered_at(self, whole_poll: datetime | None) -> datetime | None:
         """When it gave its state last; `whole_poll`: the moment of the newest poll of all keys."""
@@ -84,6 +86,7 @@ class KeptKey:
             highest_version=self.highest_version,
             resting=self.resting,
             first_at=self.first_at,
+            silence=self.silence,
         )
 
 

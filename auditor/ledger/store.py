@@ -562,14 +562,29 @@ def _kept_key(reading: KeyReading | None, old: KeptKey | None, now: datetime, wh
                 missing_until=min(was.missing_until or since, now),
                 missing_proven=was.missing_proven or proven,
                 denied_since=None,
+                silence=reading,
             )
         case KeyUnread(reason=reason) if reason in DENIALS:
-            return replace(ceased, denied_since=was.denied_since or now)
+            return replace(ceased, denied_since=was.denied_since or now, silence=reading)
         case KeyUnread(reason=Reason.NOT_FOUND) if not was.missing_proven:
             # It is not among the deleted keys: whoever did not find it before was not asked rightly.
-            return replace(ceased, missing_since=None, missing_until=None)
+            return replace(ceased, missing_since=None, missing_until=None, silence=_silence(reading, was))
+        case KeyUnread():
+            return replace(ceased, silence=_silence(reading, was))
         case _:
             return ceased
+
+
+def _silence(unread: KeyUnread, was: KeptKey) -> KeyGone | KeyUnread | None:
+    """What is kept as the last word of a key that was not read for another reason than a denial.
+
+    A fault on the way is no word, but where there never was one it is all that is known.
+    """
+    if isinstance(was.silence, KeyGone) and unread.reason is not Reason.NOT_FOUND:
+        return was.silence
+    if isinstance(was.silence, KeyUnread) and was.silence.reason in DENIALS:
+        return was.silence
+    return unread if (was.aws or was.gcp) is None else None
 
 
 _FOUND: Final[Mapping[str, Any]] = {
@@ -578,6 +593,7 @@ _FOUND: Final[Mapping[str, Any]] = {
     "missing_until": None,
     "missing_proven": False,
     "denied_since": None,
+    "silence": None,
 }
 """What ends when the service says that the key is there."""
 

@@ -267,7 +267,7 @@ def _exists(view: KeyView, on: Ground) -> bool | None:
         return True
     if on.gone(view):
         return False
-    is_unknown_there = isinstance(view.reading, KeyUnread) and view.reading.reason is Reason.NOT_FOUND
+    is_unknown_there = isinstance(view.word, KeyUnread) and view.word.reason is Reason.NOT_FOUND
     return False if is_unknown_there and (view.memory is None or view.memory.last is None) else None
 
 

@@ -69,6 +69,18 @@ class KeyView:
         return self.memory.last if self.memory is not None else None
 
     @property
+    def word(self) -> KeyReading | None:
+        """The newest answer, or what the service said last where it was not asked now, or a fault hides its answer."""
+        kept = self.memory.silence if self.memory is not None else None
+        match self.reading:
+            case None:
+                return kept
+            case KeyUnread(reason=reason) if reason not in _TOLD and _is_word(kept):
+                return kept
+            case reading:
+                return reading
+
+    @property
     def denied(self) -> bool:
         """Whether the service's last word is that it will not tell: a fault on the way since then is no other word."""
         match self.reading:
@@ -78,6 +90,14 @@ class KeyView:
                 return self.memory is not None and self.memory.denied_since is not None
             case _:
                 return False
+
+
+_TOLD: Final = DENIALS | {Reason.NOT_FOUND}
+"""Why a key is not read where the service itself says so."""
+
+
+def _is_word(silence: KeyGone | KeyUnread | None) -> bool:
+    return isinstance(silence, KeyGone) or (silence is not None and silence.reason in DENIALS)
 
 
 def assess(
@@ -147,7 +167,7 @@ def _beside_other_versions(found: Assessment, view: KeyView, probes: tuple[Probe
 
 def telling_of(view: KeyView, probes: tuple[Probe, ...], at: Standpoint) -> list[Probe]:
     """The probes under a key that still say something, reads first: what they prove, no dry run can doubt."""
-    if isinstance(view.reading, KeyGone):
+    if isinstance(view.word, KeyGone):
         # S3 may say of a key that is gone what it says of a principal without the right; AWS does not document which.
         probes = tuple(one for one in probes if one.code != NO_RIGHT)
     memory = view.memory
@@ -204,7 +224,7 @@ def _without_kms(holding: Holding) -> Assessment:
 
 
 def _by_key(holding: Holding, view: KeyView, at: Standpoint) -> Assessment:
-    match view.reading:
+    match _heard(view, at):
         case AwsKey() as key if is_being_made(key):
             # One that was known before is judged as it was, unless its last word was another.
             memory = view.memory
@@ -225,6 +245,15 @@ def _by_key(holding: Holding, view: KeyView, at: Standpoint) -> Assessment:
             )
 
 
+def _heard(view: KeyView, at: Standpoint) -> KeyReading | None:
+    """What data is judged by: the last word, unless the key may be there again meanwhile."""
+    word, memory = view.word, view.memory
+    if word is view.reading or not isinstance(word, KeyGone) or not _may_come_back(view):
+        return word
+    until = memory.missing_until if memory is not None and view.reading is None else None
+    return word if until is not None and abs(at.now - until) <= at.policy.poll_max_age else view.reading
+
+
 def _by_state(holding: Holding, key: AwsKey | GcpKey, at: Standpoint) -> Assessment:
     if isinstance(key, AwsKey):
         return aws.assess_key(key, at)
@@ -232,7 +261,7 @@ def _by_state(holding: Holding, key: AwsKey | GcpKey, at: Standpoint) -> Assessm
 
 
 def _gone(holding: Holding, view: KeyView, gone: KeyGone, at: Standpoint) -> Assessment:
-    settled = gone.proven or _was_settled(view.memory, at.now, at)
+    settled = gone.proven or _was_settled(view.memory, _missing_until(view, at.now), at)
     if settled or at.policy.one_reading:
         by = "" if settled else " (one reading; poll again some minutes later to confirm it)"
         ever = "nothing under it can ever be read again"
@@ -262,11 +291,11 @@ def is_gone(view: KeyView, policy: Policy, now: datetime) -> bool:
     That one reading must do where nobody asks again settles nothing.
     """
     at, memory = Standpoint((), None, policy, now), view.memory
-    match view.reading:
+    match _heard(view, at):
         case AwsKey() | GcpKey():
             return False
         case KeyGone(proven=proven):
-            return proven or _was_settled(memory, now, at)
+            return proven or _was_settled(memory, _missing_until(view, now), at)
         case _ if _may_come_back(view):
             return False
         case _:
@@ -276,6 +305,13 @@ def is_gone(view: KeyView, policy: Policy, now: datetime) -> bool:
 def _may_come_back(view: KeyView) -> bool:
     """Whether the name can belong to a key again: that of a replica, which is made anew from its primary."""
     return "key/mrk-" in view.name.text
+
+
+def _missing_until(view: KeyView, now: datetime) -> datetime | None:
+    """Until when it was not there: whoever did not ask now knows it by the last answer."""
+    if isinstance(view.reading, KeyGone):
+        return now
+    return view.memory.missing_until if view.memory is not None else None
 
 
 def _was_settled(memory: KeyMemory | None, until: datetime | None, at: Standpoint) -> bool:
@@ -346,11 +382,8 @@ def withdrawn(view: KeyView) -> str:
     """
     if view.memory is None or view.memory.last_at is None:
         raise ValueError(f"{view.name} never answered")
-    how = (
-        view.reading.detail
-        if isinstance(view.reading, KeyUnread) and view.reading.reason in DENIALS
-        else _silence(view)
-    )
+    word = view.word
+    how = word.detail if isinstance(word, KeyUnread) and word.reason in DENIALS else _silence(view)
     return f"key {view.name} answered until {stamp(view.memory.last_at)} and is denied since ({how})"
 
 
@@ -372,12 +405,12 @@ def _known_date(holding: Holding, view: KeyView, at: Standpoint) -> datetime | N
 
 
 def _evidence(view: KeyView) -> tuple[Evidence, ...]:
-    return view.reading.evidence if view.reading is not None else ()
+    return view.word.evidence if view.word is not None else ()
 
 
 def _never_read(view: KeyView) -> Assessment:
-    if isinstance(view.reading, KeyUnread):
-        told = f"key {view.name} could not be read ({view.reading.detail}) and never was"
+    if isinstance(view.word, KeyUnread):
+        told = f"key {view.name} could not be read ({view.word.detail}) and never was"
     else:
         told = f"key {view.name} was not read yet"
     return _unknown(view.name, told, _evidence(view))

@@ -19,7 +19,7 @@ def check(key: HeldKey, at: Context) -> Outcome:
     view = key.view
     if not key.assessments:
         return not_applicable("no data needs the key")
-    if isinstance(view.reading, AwsKey | GcpKey) or (view.reading is None and not view.denied):
+    if isinstance(view.reading, AwsKey | GcpKey) or (view.word is None and not view.denied):
         return passed("the key answers")
     if not view.denied:
         return not_applicable("the key is not denied")

@@ -11,7 +11,7 @@ from auditor.rule import Context, HeldKey, Rule, failed, not_applicable, passed
 
 def check(key: HeldKey, at: Context) -> Outcome:
     """Judge the age of the last answer that gave a state; one from the future is as old as it is far away."""
-    if isinstance(key.view.reading, KeyGone) or key.view.denied or key.is_gone(at):
+    if isinstance(key.view.word, KeyGone) or key.view.denied or key.is_gone(at):
         return not_applicable("the service answered: the key is gone or denied, which other rules speak of")
     if key.last_read is None:
         return not_applicable("it never gave a state: key-state-unknown speaks of it")
