@@ -168,7 +168,7 @@ def judge_logs(facts: Facts, rules: Iterable[Rule], findings: Iterable[Finding])
     subjects: tuple[RuleSubject, ...] = (
         *(Caused(tuple(some)) for _, some in sorted(caused.items())),
         *(AskedLog(name, tuple(silent[name]), tuple(some)) for name, some in sorted(logs.items())),
-        *(ConfiguredFeed(one, untold(one, findings, facts.now)) for one in facts.ears),
+        *(ConfiguredFeed(one, untold(one, findings, facts.now, facts.said.spelling)) for one in facts.ears),
     )
     return _put_all([one for one in rules if one.subject in ABOUT_LOGS], subjects, facts)
 

@@ -227,7 +227,7 @@ class ConfiguredFeed:
 
     ear: Ear
     untold: tuple[Untold, ...] = ()
-    """The oldest first."""
+    """The oldest first, and last those of keys that may be of another project."""
 
     @property
     def subject(self) -> Subject:

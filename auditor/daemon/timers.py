@@ -1,5 +1,6 @@
 """The daemon's loops: sweep, poll, probes and reports, each on its timer, and one for each feed of events."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -17,12 +18,13 @@ from auditor import run, scan, sweeping
 from auditor.config import Schedule
 from auditor.daemon.detecting import Detections
 from auditor.daemon.loops import StoppedError, Turn, WallClock, Watch, tidy
-from auditor.errors import AuditorError
+from auditor.errors import AuditorError, LedgerError
 from auditor.feeds.feeding import Listener, Memory
-from auditor.feeds.silence import Ear
+from auditor.feeds.silence import Ear, alone
 from auditor.findings import Judgement
 from auditor.model import Gap, KeyName, Sweep
 from auditor.overtaking import Lane
+from auditor.ownership.spelling import EACH_ITS_OWN, spelling_by
 from auditor.ports import Asking, Feed, Follower, Keeping
 from auditor.run import Parts
 from auditor.skew import plausible
@@ -250,12 +252,20 @@ class Daemon:
         return tuple(one.loop for one in self._listeners)
 
     def polled_alone(self) -> int | None:
-        """How many needed keys are of accounts and projects without a feed; None before the first poll."""
+        """How many needed keys are of accounts and projects without a feed; None before the first poll.
+
+        None as well where nobody knows that of one that names its project by the number.
+        """
         needed = self._needed
         if needed is None:
             return None
         owners = {one.ear().owner for one in self._listeners}
-        return sum(key.owner not in owners for key in needed)
+        told = alone(needed, owners, EACH_ITS_OWN)
+        if told is None:
+            # What keys said of their names is asked for only where it matters.
+            with contextlib.suppress(LedgerError):
+                return alone(needed, owners, spelling_by(self._parts.ledger.memory()))
+        return told
 
     def ears(self) -> tuple[Ear, ...]:
         """How each feed is listened to."""

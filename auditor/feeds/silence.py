@@ -1,12 +1,13 @@
 """How feeds of events are listened to, and which changes of keys they have not told of."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from auditor.findings import Finding, SubjectKind
 from auditor.model import KeyName, split_version
+from auditor.ownership.spelling import EACH_ITS_OWN, Spelling
 
 GRACE: Final = timedelta(minutes=15)
 """How long a feed may take to tell of a change. Both clouds deliver within minutes, and promise nothing."""
@@ -45,23 +46,38 @@ class Untold:
     key: KeyName
     at: datetime
     """By the log."""
+    is_its: bool = True
+    """The key is of the feed's own project; else that is not known."""
 
 
-def untold(ear: Ear, findings: Iterable[Finding], now: datetime) -> tuple[Untold, ...]:
-    """The changes that it should have told of by now, the oldest first; none where it told of a later one there."""
-    return tuple(sorted(_untold(ear, findings, now), key=lambda one: (one.at, one.key)))
+def alone(keys: Iterable[KeyName], owners: Collection[str], spelling: Spelling) -> int | None:
+    """How many keys are of none of these accounts and projects; None where nobody knows that of one."""
+    owned = [spelling.of_owner(one) for one in owners]
+    each = [{one.has(key) for one in owned} for key in keys]
+    return None if any(None in has and True not in has for has in each) else sum(True not in has for has in each)
 
 
-def _untold(ear: Ear, findings: Iterable[Finding], now: datetime) -> Iterator[Untold]:
+def untold(
+    ear: Ear, findings: Iterable[Finding], now: datetime, spelling: Spelling = EACH_ITS_OWN
+) -> tuple[Untold, ...]:
+    """The changes that it should have told of by now, the oldest first; none where it told of a later one there.
+
+    Those of keys that may be of another project come last.
+    """
+    return tuple(sorted(_untold(ear, findings, now, spelling), key=lambda one: (not one.is_its, one.at, one.key)))
+
+
+def _untold(ear: Ear, findings: Iterable[Finding], now: datetime, spelling: Spelling) -> Iterator[Untold]:
     if ear.since is None:
         return
+    owned = spelling.of_owner(ear.owner)
     for one in findings:
         actor, key = one.actor, _key_of(one)
-        if actor is None or key is None or key.owner != ear.owner:
+        if actor is None or key is None or (is_its := owned.has(key)) is False:
             continue
         newest = ear.told.get(key.location)
         if ear.since <= actor.time <= now - GRACE and (newest is None or newest < actor.time - _APART):
-            yield Untold(key, actor.time)
+            yield Untold(key, actor.time, is_its is True)
 
 
 def _key_of(one: Finding) -> KeyName | None:

@@ -47,6 +47,11 @@ class Spelling:
         ids = {one: name for name, one in self.ones.items() if not name.owner.isdigit()}
         return {name: ids[one] for name, one in self.ones.items() if name.owner.isdigit() and one in ids}
 
+    def of_owner(self, owner: str) -> "Owned":
+        """Whose keys are an account's or a project's, by its id."""
+        pairs = {(number.owner, name.owner) for number, name in self.by_id().items()}
+        return Owned(owner, frozenset(number for number, name in pairs if name == owner), dict(pairs))
+
     def together(self, told: Iterable[tuple[KeyName, T]]) -> Mapping[str, frozenset[T]]:
         """All that is told of each key, by what is the same for all its names."""
         found: dict[str, set[T]] = defaultdict(set)
@@ -60,6 +65,28 @@ class Spelling:
         of_keys = self.together(found)
         names = dict.fromkeys((*(name for name, _ in found), *self.ones))
         return {name: of_keys[one] for name in names if (one := self.one_of_all(name)) in of_keys}
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """The keys of one account or project."""
+
+    owner: str
+    """Its id."""
+    numbers: frozenset[str]
+    """Those of the project, as far as known; it has one."""
+    ids: Mapping[str, str]
+    """Number of a project -> its id, of all that are known."""
+
+    def has(self, key: KeyName) -> bool | None:
+        """Whether a key is one of them; None where it names its project by the number, and nobody knows of which."""
+        if key.owner == self.owner:
+            return True
+        if key.cloud is Cloud.AWS or not key.owner.isdigit() or self.owner.isdigit():
+            return False
+        if (owner := self.ids.get(key.owner)) is not None:
+            return owner == self.owner
+        return False if self.numbers else None
 
 
 EACH_ITS_OWN: Final = Spelling()

@@ -13,14 +13,17 @@ def check(feed: ConfiguredFeed, at: Context) -> Outcome:
     ear = feed.ear
     if ear.since is None:
         return unknown("only the daemon listens to it")
-    if feed.untold:
-        first = feed.untold[0]
-        return failed(f"key {first.key} was changed at {stamp(first.at)}, and the feed has not told of it")
+    first = feed.untold[0] if feed.untold else None
+    told = f"key {first.key} was changed at {stamp(first.at)}, and the feed has not told of it" if first else ""
+    if first is not None and first.is_its:
+        return failed(told)
     last = ear.answered or ear.since
     if abs(at.now - last) > at.policy.feed_max_silence:
         return failed(f"its service gave no answer since {stamp(last)}")
     if ear.answered is None:
         return unknown("its service gave no answer yet")
+    if first is not None:
+        return unknown(f"{told}; whether it is of project {ear.owner} is not known: it is named by a number")
     return passed("its service answers, and no change came to light without it")
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from auditor.feeds.silence import Ear, Untold, untold
+from auditor.feeds.silence import Ear, Untold, alone, untold
 from auditor.findings import Actor, Finding, Subject, SubjectKind, Verdict
+from auditor.model import GcpKey, KeyName
+from auditor.ownership.spelling import EACH_ITS_OWN, Spelling, spelling_of
 from auditor.policy import Policy
 from auditor.rule import ConfiguredFeed, Context
 from auditor.rules import feed_silent
@@ -92,3 +94,44 @@ def test_how_long_it_may_be_silent_is_the_policys() -> None:
     ear = an_ear(answered=NOW - 6 * MINUTE)
     strict = Context(NOW, Policy(feed_max_silence=5 * MINUTE), {})
     assert feed_silent.RULE.check(ConfiguredFeed(ear), strict).verdict is Verdict.FAILED
+
+
+BY_NUMBER = KeyName(GCP_KEY.text.replace(f"projects/{GCP_KEY.owner}/", "projects/123456/"))
+OTHERS = KeyName(GCP_KEY.text.replace(f"projects/{GCP_KEY.owner}/", "projects/zeta/"))
+ANOTHER = KeyName(f"{BY_NUMBER}-2")
+"""A key of the same project, of which nothing is known but its name."""
+
+
+def made_with(name: KeyName, owner: KeyName) -> Spelling:
+    """What is known where a project's key was read by both of its names."""
+    return spelling_of(GcpKey(one, (), created=NOW) for one in (name, owner))
+
+
+SPELLINGS: dict[str, tuple[Spelling, Verdict, int | None]] = {
+    "nobody knows whose number it is": (EACH_ITS_OWN, Verdict.UNKNOWN, None),
+    "it is that of the feed's project": (made_with(BY_NUMBER, GCP_KEY), Verdict.FAILED, 0),
+    "it is another project's": (made_with(BY_NUMBER, OTHERS), Verdict.PASSED, 1),
+    "the feed's project has another one": (
+        made_with(KeyName(BY_NUMBER.text.replace("123456", "777")), GCP_KEY),
+        Verdict.PASSED,
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize(("spelling", "verdict", "count"), SPELLINGS.values(), ids=SPELLINGS)
+@pytest.mark.parametrize("key", [BY_NUMBER, ANOTHER])
+def test_a_key_that_names_its_project_by_the_number_is_heard_of_where_it_is_the_feeds(
+    key: KeyName, spelling: Spelling, verdict: Verdict, count: int | None
+) -> None:
+    ear = an_ear(owner=GCP_KEY.owner)
+    found = untold(ear, [changed(subject=Subject(SubjectKind.KEY, key.text))], NOW, spelling)
+    assert feed_silent.RULE.check(ConfiguredFeed(ear, found), Context(NOW, Policy(), {})).verdict is verdict
+    assert alone([key, GCP_KEY], {GCP_KEY.owner}, spelling) == count
+    assert alone([AWS_KEY], {GCP_KEY.owner}, spelling) == alone([key], (), spelling) == 1
+
+
+def test_what_is_certainly_the_feeds_is_told_first() -> None:
+    ear = an_ear(owner=GCP_KEY.owner)
+    found = untold(ear, [changed(90, Subject(SubjectKind.KEY, BY_NUMBER.text)), ON_GOOGLE], NOW)
+    assert [one.key for one in found] == [GCP_KEY, BY_NUMBER]
