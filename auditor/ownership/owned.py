@@ -121,6 +121,8 @@ class HeardRegistry:
     """A few of them, in words; hostile."""
     untold: int = 0
     """Of how many nobody could tell whether they are."""
+    namesakes: tuple[str, ...] = ()
+    """Why not, of those that may be a key by the other name of its project, in words; hostile."""
     members: tuple[Member, ...] = ()
     """The data that it leaves unjudged."""
 

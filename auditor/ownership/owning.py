@@ -229,6 +229,7 @@ def _facts(said: Sayings, bucket: str) -> BucketFacts:
 
 def _heard(said: Sayings, on: Ground) -> Iterator[HeardRegistry]:
     registries = said.registered.registries
+    there = NamesOfKeys((name for name, view in on.keys.items() if _exists(view, on)), said.spelling)
     for one in registries:
         read = one.namespaces is not None
         told = {flawed.mismatch: flawed for flawed in one.flawed}
@@ -237,8 +238,13 @@ def _heard(said: Sayings, on: Ground) -> Iterator[HeardRegistry]:
             count, samples = (flawed.count, (f"the first is {flawed.first}",)) if flawed is not None else (0, ())
             yield HeardRegistry(one.name, mismatch, read, bool(one.namespaces or one.unusable), count, samples)
         named = said.declared.by_registries.get(one.name, ())
-        exist = {key: _exists(on.keys[KeyName(key)], on) for key in named if KeyName(key) in on.keys}
+        exist = {key: _exists_by(there, on.keys[KeyName(key)], on) for key in named if KeyName(key) in on.keys}
         gone = [key for key, answer in exist.items() if answer is False]
+        namesakes = [
+            f"{key} may be {others[0]}, which is there"
+            for key, answer in exist.items()
+            if answer is None and (others := there.doubtful(KeyName(key)))
+        ]
         yield HeardRegistry(
             name=one.name,
             mismatch=Mismatch.MISSING_KEY,
@@ -248,6 +254,7 @@ def _heard(said: Sayings, on: Ground) -> Iterator[HeardRegistry]:
             count=len(gone),
             samples=_some(gone),
             untold=sum(answer is None for answer in exist.values()),
+            namesakes=_some(namesakes),
         )
     if registries:
         yield HeardRegistry(
@@ -269,6 +276,17 @@ def _exists(view: KeyView, on: Ground) -> bool | None:
         return False
     is_unknown_there = isinstance(view.word, KeyUnread) and view.word.reason is Reason.NOT_FOUND
     return False if is_unknown_there and (view.memory is None or view.memory.last is None) else None
+
+
+def _exists_by(there: NamesOfKeys, view: KeyView, on: Ground) -> bool | None:
+    """The same by whatever name: `there` are all that are of keys that exist.
+
+    One that is known by no name of its own may be one of these.
+    """
+    answer = _exists(view, on)
+    if answer is not False:
+        return answer
+    return True if there.same(view.name) else None if there.doubtful(view.name) else False
 
 
 def _some(names: Sequence[str]) -> tuple[str, ...]:

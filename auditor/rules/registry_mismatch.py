@@ -30,7 +30,8 @@ def check(registry: HeardRegistry, at: Context) -> Outcome:  # noqa: ARG001 - ev
         return unknown("it was never read")
     if registry.untold:
         they = agreed(registry.untold, "it exists", "they exist")
-        return unknown(f"of {counted(registry.untold, 'key')} that it names nobody tells whether {they}")
+        why = f": {'; '.join(registry.namesakes)}, by the other name of its project" if registry.namesakes else ""
+        return unknown(f"of {counted(registry.untold, 'key')} that it names nobody tells whether {they}{why}")
     if not registry.applies:
         return not_applicable("it says nothing that could be wrong so")
     return passed("nothing in it is wrong so")

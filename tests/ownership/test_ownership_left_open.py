@@ -115,7 +115,22 @@ def test_a_key_by_the_other_name_of_its_project_is_neither_wrong_nor_right(small
     assert "wrong-key" not in found(judgement)
     assert {one.rule: one.counts[Verdict.UNKNOWN] for one in judgement.tallies}["wrong-key"] == 1
     (gap,) = (one for one in judgement.gaps if one.what == GOOGLE_KEY)
-    assert (gap.reason, "by the other name of its project" in gap.effect) == (Reason.NOT_VISIBLE, True)
+    assert (gap.reason, "by the other name of its project" in gap.effect) == (Reason.UNSUPPORTED, True)
+
+
+def test_a_key_that_is_there_by_another_name_is_not_told_to_be_missing(small: Small) -> None:
+    by_number = GOOGLE_KEY.replace("projects/acme/", "projects/123456/")
+    not_found = b'{"error":{"code":404,"message":"x","status":"NOT_FOUND"}}'
+    ring = "projects/123456/locations/us-east1/keyRings/tpuf"
+    small.cloud.traffic.fail(f"{ring}/cryptoKeys/main", status=404, body=not_found)
+    said(small, RIGHT, f"acme/new,{by_number},")
+    judgement = judged(small)
+    assert "registry-mismatch" not in rules(judgement)
+    (tally,) = (one for one in judgement.tallies if one.rule == "registry-mismatch")
+    told = " ".join(why for part in tally.parts or () for why in part.whys)
+    assert f"{by_number} may be {GOOGLE_KEY}, which is there, by the other name of its project" in told
+    said(small, RIGHT, f"acme/new,{by_number}-2,")
+    assert rules(judged(small, sweep=False))["registry-mismatch"].status is Status.OPEN, "none is there that it may be"
 
 
 @pytest.mark.parametrize("line", [f"acme/old,{GOOGLE_KEY}/cryptoKeyVersions/1,zeta", "acme/old,,zeta\nacme/old,,other"])
