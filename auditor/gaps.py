@@ -399,12 +399,13 @@ def of_namesakes(portions: Mapping[Member, Collection[Portion]]) -> Iterator[Gap
     """Keys of data that registries name by the other name of their project, perhaps, or other data of a namespace."""
     for key in _under(portions, Portion.NAMESAKE):
         effect = "whether its data is under the right key is not known: a registry names one that may be it by the "
-        hint = "name the project in the registry as the objects do, by its id or its number"
-        yield Gap(key, Reason.NOT_VISIBLE, f"{effect}other name of its project", hint)
+        hint = "let both names be read, or name the project in the registry as the objects do, by its id or its number"
+        # Reading both tells: whoever allows what nobody can see has not allowed that.
+        yield Gap(key, Reason.UNSUPPORTED, f"{effect}other name of its project", hint)
     for key in _under(portions, Portion.MIXED_NAMES):
         effect = "whether namespaces are under it alone is not known: other data of theirs is under one that may be it "
         hint = "let both names be read, which tells whether they are of one key, or name the right one in a registry"
-        yield Gap(key, Reason.NOT_VISIBLE, f"{effect}by the other name of its project", hint)
+        yield Gap(key, Reason.UNSUPPORTED, f"{effect}by the other name of its project", hint)
 
 
 def _under(portions: Mapping[Member, Collection[Portion]], portion: Portion) -> list[str]:

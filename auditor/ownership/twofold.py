@@ -39,4 +39,5 @@ def of_doubtful(held: Iterable[KeyName], said: Sayings, of_keys: Iterable[Said])
                 "heeded: whose key it is, and what is meant with it, may not be known"
             )
             hint = "name it as the data does, or let both names be read, which tells whether they are of one key"
-            yield Gap(key.text, Reason.NOT_VISIBLE, effect, hint)
+            # Reading both tells: whoever allows what nobody can see has not allowed that.
+            yield Gap(key.text, Reason.UNSUPPORTED, effect, hint)

@@ -249,7 +249,7 @@ def test_whose_a_key_is_is_not_known_while_a_name_of_it_cannot_be_read(small: Sm
         assert "foreign-tenant-key" not in found(judgement)
         assert {one.rule: one.counts[Verdict.UNKNOWN] for one in judgement.tallies}["foreign-tenant-key"] == 1
         (gap,) = the_gaps(judgement.gaps, f"what is said of {NUMBER}, which may be it by the other name")
-        assert (gap.what, gap.reason) == (GOOGLE_KEY, Reason.NOT_VISIBLE)
+        assert (gap.what, gap.reason) == (GOOGLE_KEY, Reason.UNSUPPORTED)
         small.cloud.store.allow("cloudkms.cryptoKeys.get", name.text)
     assert foreign(small, sweep=False) is not None
     # What is known of its names is not forgotten with it.
