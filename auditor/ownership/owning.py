@@ -1,12 +1,12 @@
 """What the rules about ownership are asked about: the data of keys and buckets, and registries."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from auditor.findings import Assessed, BucketCoverage, Member, in_order, member_of
-from auditor.model import AwsKey, BucketFacts, Encryption, GcpKey, KeyName, KeyUnread, Reason, cloud_of
+from auditor.model import AwsKey, BucketFacts, Cloud, Encryption, GcpKey, KeyName, KeyUnread, Reason, cloud_of
 from auditor.ownership.owned import HeardRegistry, OwnedBucket, OwnedKey, Place, PlacedKey
 from auditor.ownership.registered import (
     NOTHING_DECLARED,
@@ -196,8 +196,13 @@ def _placed(said: Sayings, on: Ground, by_key: Mapping[str, list[Assessed]]) -> 
     for key, group in by_key.items():
         for one in group:
             places[KeyName(key)].setdefault(one.holding.bucket, []).append(member_of(one.holding))
-    for bucket, name in _named_for(said, on):
-        if not _has_replica_there(name, bucket, places, said):
+    named = tuple(_named_for(said, on))
+    known = {*named, *((bucket, name) for name, mine in places.items() for bucket in mine)}
+    there = {(bucket, said.spelling.one_of_all(one)) for bucket, one in known if one.location == _region(bucket, said)}
+    for bucket, name in named:
+        # What is said of one replica is said of all; but data that names one elsewhere is wrong.
+        is_served = name.location != _region(bucket, said) and (bucket, said.spelling.one_of_all(name)) in there
+        if name.cloud is not Cloud.AWS or not is_served:
             places.setdefault(name, {}).setdefault(bucket, [])
     told = all(one.namespaces is not None for one in said.registered.registries)
     for name in sorted({*places, *on.keys, *said.spoken_of}):
@@ -215,12 +220,8 @@ def _named_for(said: Sayings, on: Ground) -> Iterator[tuple[str, KeyName]]:
             yield one.bucket, KeyName(default)
 
 
-def _has_replica_there(name: KeyName, bucket: str, places: Mapping[KeyName, Collection[str]], said: Sayings) -> bool:
-    """Whether data of a bucket is under the replica of a multi-Region key that is in its own Region."""
-    region = _facts(said, bucket).location
-    return name.location != region and any(
-        one.is_replica_of(name) and one.location == region and bucket in buckets for one, buckets in places.items()
-    )
+def _region(bucket: str, said: Sayings) -> str | None:
+    return _facts(said, bucket).location
 
 
 def _facts(said: Sayings, bucket: str) -> BucketFacts:

@@ -488,6 +488,33 @@ def test_a_key_is_not_known_to_be_for_no_other_bucket_while_a_registry_was_never
 
 REPLICA = KeyName(MRK.text.replace("us-east-1", "eu-west-1"))
 UNLIKE = KeyName(REPLICA.text.replace("mrk-", "mrk-9"))
+IN_WEST = KeyName(MRK.text.replace("us-east-1", "us-west-2"))
+WEST = BucketFacts("s3://objects", Cloud.AWS, "us-west-2")
+REPLICAS: dict[str, tuple[tuple[KeyName, ...], KeyName | None, KeyName | None, set[KeyName]]] = {
+    "a registry names both": ((MRK, IN_WEST), None, None, {IN_WEST}),
+    "a registry names one, and the default the other": ((MRK,), IN_WEST, None, {IN_WEST}),
+    "a registry names one, and data is under the other": ((MRK,), None, IN_WEST, {IN_WEST}),
+    "a registry names one that is elsewhere": ((MRK,), None, None, {MRK}),
+    "data names one that is elsewhere, beside one that is not": ((IN_WEST,), IN_WEST, MRK, {MRK, IN_WEST}),
+}
+
+
+@pytest.mark.parametrize(("declared", "default", "held", "expected"), REPLICAS.values(), ids=REPLICAS)
+def test_a_bucket_that_a_replica_serves_needs_no_other_and_holds_no_data_under_one(
+    declared: tuple[KeyName, ...], default: KeyName | None, held: KeyName | None, expected: set[KeyName]
+) -> None:
+    facts = replace(WEST, default_key=default.text if default is not None else None)
+    said = Sayings(
+        registered=known(a_registry()),
+        declared=Declared({facts.url: tuple(one.text for one in declared)}),
+        buckets={facts.url: facts},
+    )
+    holdings = [a_holding(held, bucket=facts.url)] if held is not None else []
+    keys = dict.fromkeys((MRK, IN_WEST), (None, None))
+    found = asked(key_location_mismatch.RULE, *holdings, said=said, keys=keys, buckets=(a_coverage(facts.url),))
+    assert {one.key for one in found if one.places} == expected
+    wrong = {one.key for one in found if key_location_mismatch.RULE.check(one, AT).verdict is V.FAILED}
+    assert wrong == expected - {IN_WEST}
 
 
 @pytest.mark.parametrize(
