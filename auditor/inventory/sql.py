@@ -13,6 +13,7 @@ _IDLE: Final[list[duckdb.DuckDBPyConnection]] = []
 _READ: Final[list[duckdb.DuckDBPyConnection]] = []
 """Databases that nobody reads through any more."""
 _KEPT: Final = 4
+_MEMORY: Final = "SET memory_limit = '512MB'"
 
 
 @contextmanager
@@ -25,6 +26,8 @@ def working(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     database = _taken(_IDLE)
     try:
         database.execute(f"SET temp_directory = '{quoted(spill)}'")
+        # Whoever had it before may have asked for less.
+        database.execute(_MEMORY)
         with database.cursor() as session:
             session.execute("SET TimeZone = 'UTC'")
             yield session
@@ -76,7 +79,7 @@ def _given_back(idle: list[duckdb.DuckDBPyConnection], database: duckdb.DuckDBPy
 
 def _new() -> duckdb.DuckDBPyConnection:
     database = duckdb.connect()
-    database.execute("SET memory_limit = '512MB'")
+    database.execute(_MEMORY)
     database.execute("SET threads = 2")
     return database
 

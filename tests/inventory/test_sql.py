@@ -63,6 +63,15 @@ def test_what_does_not_fit_goes_to_each_ones_own_folder(tmp_path: Path) -> None:
         assert not (folder / "spill").exists()
 
 
+def test_what_one_asked_for_less_of_the_next_has_again(tmp_path: Path) -> None:
+    allowed = []
+    for _ in range(2):
+        with working(tmp_path) as database:
+            allowed += database.execute("SELECT current_setting('memory_limit')").fetchall()
+            database.execute("SET memory_limit = '20MB'")
+    assert allowed[0] == allowed[1]
+
+
 def test_times_are_told_in_utc(tmp_path: Path) -> None:
     for _ in range(2):
         with working(tmp_path) as database:
