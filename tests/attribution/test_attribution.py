@@ -81,7 +81,8 @@ def test_who_disabled_a_key_is_told_in_every_output(
     assert (one["unattributed"], one["since"], one["since_source"]) == (None, one["actor"]["time"], "audit_log")
     assert told["gaps"] == []
     _, explained = world.run(capsys, "explain", one["id"])
-    assert f"actor       {world.alice} by {call} at {one['actor']['time'][:19]}Z from 203.0.113.7" in explained
+    at = one["actor"]["time"][:19].replace("T", " ")
+    assert f"actor       {world.alice} by {call} at {at} UTC from 203.0.113.7" in explained
     assert world.alice in world.run(capsys, "poll", "--fail-on", "low")[1], "the table has room for it"
     world.run(capsys, "report", "--as", "html,csv", "--output", str(tmp_path / "out"))
     (page,) = tmp_path.glob("out*.html")
