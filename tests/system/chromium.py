@@ -53,6 +53,11 @@ class Shown:
         found = self.evaluate("axe.run().then(one => one.violations)")
         return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
 
+    def in_the(self, scheme: str) -> None:
+        """Show it as in the `dark` or in the `light`."""
+        given = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        self.browser.call("Emulation.setEmulatedMedia", given, self.session)
+
     def picture(self, path: Path) -> None:
         """Keep what the page looks like, from top to bottom."""
         given = {"captureBeyondViewport": True}

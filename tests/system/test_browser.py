@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -130,19 +131,46 @@ def test_it_prints(report: Path, name: str) -> None:
         assert f"page {number} of {len(pages)}" in page
 
 
-def test_a_period_can_be_read_by_everybody_in_the_dark_and_in_the_light(report: Path) -> None:
-    with a_browser(report.with_name("profile")) as browser:
+@pytest.mark.parametrize("name", PAGES)
+def test_it_can_be_read_by_everybody_in_the_dark_and_in_the_light(report: Path, name: str) -> None:
+    with a_browser(report.with_name(f"profile-{name}")) as browser:
         for width in (1280, 420):
-            with browser.open(report.with_stem("period").as_uri(), width) as page:
+            with browser.open(report.with_stem(name).as_uri(), width) as page:
+                page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
                 for scheme in ("light", "dark"):
-                    given = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-                    browser.call("Emulation.setEmulatedMedia", given, page.session)
+                    page.in_the(scheme)
                     assert page.violations() == []
                     ink = page.evaluate("getComputedStyle(document.body).color")
                     assert (ink == "rgb(22, 32, 43)") is (scheme == "light")
+
+
+def test_what_was_not_observed_is_hatched_and_a_short_time_is_seen(report: Path) -> None:
+    with a_browser(report.with_name("profile")) as browser:
+        for width in (1280, 420):
+            with browser.open(report.with_stem("period").as_uri(), width) as page:
                 hatched = page.evaluate("document.querySelectorAll('.observed .blind').length")
                 drawn = page.evaluate(
                     "[...document.querySelectorAll('.lines-of-time .r-unreadable')]"
                     ".map(one => one.getBoundingClientRect().width)"
                 )
                 assert (hatched > 0, len(drawn), min(drawn) > 0.5) == (True, 1, True)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_is_folded_away_is_printed(report: Path, name: str) -> None:
+    paper = report.with_name(f"{name}-folded.pdf")
+    browse(f"--print-to-pdf={paper}", report.with_stem(name).as_uri())
+    printed = unicodedata.normalize(
+        "NFKC", "".join("".join(page.extract_text().split()) for page in PdfReader(paper).pages)
+    )
+    with (
+        a_browser(report.with_name(f"profile-{name}-folded")) as browser,
+        browser.open(report.with_stem(name).as_uri(), 1280) as page,
+    ):
+        folded = page.evaluate(
+            "[...document.querySelectorAll('details:not([open]) *')].flatMap(one => [...one.childNodes])"
+            ".filter(one => one.nodeType === Node.TEXT_NODE).map(one => one.data)"
+        )
+    words = {word for text in folded for word in text.split()}
+    assert len(words) > 20
+    assert {word for word in words if word not in printed} == set()

@@ -104,7 +104,9 @@ def test_it_is_whole_by_itself_and_for_everybody(world: World, path: str, width:
         assert page.evaluate("document.querySelectorAll('script,img,b,[onerror]').length") == 0
         text = page.evaluate("document.body.innerText")
         assert not {"\x1b", "\x07", "\u202e"} & set(text)
-        assert page.violations() == []
+        for scheme in ("light", "dark"):
+            page.in_the(scheme)
+            assert page.violations() == []
 
 
 def test_every_page_says_how_old_and_how_complete_the_answer_is(world: World) -> None:
