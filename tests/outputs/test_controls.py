@@ -196,6 +196,6 @@ def test_the_section_has_the_same_tags_whatever_the_names(asked: bool) -> None: 
         for name in ("harmless", "<script>alert(1)</script>\x1b\u202e")
     )
     assert plain.count("<") == hostile.count("<")
-    assert "<script" not in hostile
+    assert hostile.count("<script") == 1
     assert "\x1b" not in hostile
     assert "\u202e" not in hostile

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -106,6 +107,9 @@ def test_keys_tell_states_that_nobody_knows_in_words_and_facts_as_people_read_th
     assert "to no, seen " in ask(html.key_address(GCP_KEY.text), shown(memory=lambda: other)).text
 
 
+REPORTS = Path(__file__).parents[2] / "reports"
+
+
 def test_nothing_but_the_stylesheet_is_let_in_and_the_report_knows_its_own_style() -> None:
     for path in paths("harmless").values():
         answer = ask(path, shown())
@@ -114,8 +118,12 @@ def test_nothing_but_the_stylesheet_is_let_in_and_the_report_knows_its_own_style
             "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
         )
     report = ask("/", shown())
-    style = base64.b64encode(hashlib.sha256(html.report_style().encode()).digest()).decode()
-    assert f"style-src 'sha256-{style}'" in report.headers["content-security-policy"]
+    policy = report.headers["content-security-policy"]
+    own = {"style": html.report_style(), "script": (REPORTS / "static/report.js").read_text()}
+    for kind, text in own.items():
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}';" in policy
+    assert "unsafe" not in policy
     sheet = ask("/style.css", shown())
     assert (sheet.status, sheet.headers["content-type"]) == (200, "text/css; charset=utf-8")
     assert "@import" not in sheet.text
