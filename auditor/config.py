@@ -56,6 +56,8 @@ _HOST: Final = re.compile(r"\*|(?:\*\.)?[A-Za-z0-9][A-Za-z0-9.-]{0,252}|[0-9A-Fa
 _QUEUE: Final = re.compile(
     r"https://sqs(?:-fips)?\.[a-z0-9-]{5,30}\.(?:amazonaws\.com(?:\.cn)?|api\.aws)/[0-9]{12}/[A-Za-z0-9_-]{1,80}(?:\.fifo)?"
 )  # Amazon SQS Developer Guide, Queue identifiers; AWS General Reference, SQS endpoints
+_MAY_HOLD_SECRETS: Final = frozenset({"ledger", "external_id"})
+"""Settings whose value no error tells, whatever it is."""
 _NAMED: Final = 3
 """How many mistakes besides the first a message names."""
 
@@ -875,6 +877,8 @@ def _refusal(path: Path, error: ValidationError) -> UsageError:
     first, *others = sorted(_mistakes(error), key=lambda one: one["type"] != "extra_forbidden")
     setting = _setting(first["loc"])
     given = _one_line(shown(repr(first["input"]) if not isinstance(first["input"], date) else str(first["input"])))
+    if _MAY_HOLD_SECRETS.intersection(first["loc"]):
+        given = "what stands there"
     more = _and_more([_setting(one["loc"]) for one in others])
     match first["type"]:
         case "extra_forbidden":

@@ -262,6 +262,18 @@ def test_every_table_tells_what_it_has(tmp_path: Path) -> None:
             assert hint_for(f"{header}\nqqq = 1\n", tmp_path) == f"{header} has {names}"
 
 
+@pytest.mark.parametrize(
+    "text",
+    ['ledger = ["SECRET"]', "ledger = {SECRET = 1}", '[[account]]\nid = "111122223333"\nexternal_id = ["SECRET"]'],
+)
+def test_what_may_be_a_secret_is_told_in_no_refusal(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "auditor.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="not what stands there") as refused:
+        load(path)
+    assert "SECRET" not in f"{refused.value} {refused.value.hint}"
+
+
 def test_a_file_that_is_not_there_or_not_readable_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         load(tmp_path / "none.toml")

@@ -39,6 +39,8 @@ _log = logging.getLogger(__name__)
 
 _LAST_ENTRY: Final = 1.0
 """Seconds that a stop waits for a request to our own log: together with the loops it stays below ten."""
+_PATIENCE: Final = 2.0
+"""Seconds in which threads may still end, once all else has."""
 _LOOK_AGAIN: Final = 60
 """Seconds until the certificate's files are looked at again."""
 
@@ -319,8 +321,16 @@ def serve(serving: Serving, started: Callable[[str], None], again: threading.Eve
 
 
 def leave(*, at_once: bool) -> None:
-    """End the process without waiting for a thread that hangs in a request; what it wrote is only temporary."""
-    if at_once:
+    """End the process without waiting for a thread that hangs in a request; what it wrote is only temporary.
+
+    `at_once`: one is known to hang. A poll that gave such a thread up has ended long ago.
+    """
+    until = time.monotonic() + _PATIENCE
+    others = [one for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()]
+    for one in () if at_once else others:
+        one.join(max(0.0, until - time.monotonic()))
+    if at_once or any(one.is_alive() for one in others):
+        logging.shutdown()
         os._exit(0)
 
 

@@ -74,6 +74,42 @@ def test_keys_that_were_silent_are_asked_last_and_those_whose_call_hangs_not_at_
         released.set()
 
 
+def test_a_key_whose_answer_never_ends_is_asked_again_after_a_minute_and_no_more_than_three_calls_hang() -> None:
+    released, now = threading.Event(), [0.0]
+    asked: list[KeyName] = []
+    hangs = [True]
+
+    def read(need: KeyNeed) -> KeyReading:
+        asked.append(need.name)
+        if hangs[0]:
+            released.wait(20)
+        return an_aws_key(name=need.name)
+
+    def clock() -> float:
+        now[0] += 0.01
+        return now[0]
+
+    def polled() -> tuple[int, bool]:
+        asked.clear()
+        (one,) = reader.each(NEEDS[:1], read)
+        return len(asked), isinstance(one, KeyUnread)
+
+    reader = Reader(stall=0.05, clock=clock)
+    try:
+        assert [polled(), polled()] == [(1, True), (0, True)]
+        now[0] += 60
+        assert [polled(), polled()] == [(1, True), (0, True)]
+        hangs[0] = False
+        now[0] += 60
+        assert [polled(), polled()] == [(1, False), (1, False)], "the calls of before still hang"
+        hangs[0] = True
+        assert polled() == (1, True)
+        now[0] += 60
+        assert polled() == (0, True), "three hang"
+    finally:
+        released.set()
+
+
 def test_one_location_that_hangs_takes_no_worker_of_another() -> None:
     released = threading.Event()
     there = [KeyNeed(KeyName(name.text.replace("us-east-1", "eu-west-1"))) for name in NAMES]
