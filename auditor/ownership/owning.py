@@ -196,25 +196,34 @@ def _placed(said: Sayings, on: Ground, by_key: Mapping[str, list[Assessed]]) -> 
     for key, group in by_key.items():
         for one in group:
             places[KeyName(key)].setdefault(one.holding.bucket, []).append(member_of(one.holding))
-    named = tuple(_named_for(said, on))
-    known = {*named, *((bucket, name) for name, mine in places.items() for bucket in mine)}
+    declared = tuple(_declared_for(said, on))
+    defaults = tuple(_defaults(said, on))
+    known = {*declared, *defaults, *((bucket, name) for name, mine in places.items() for bucket in mine)}
     there = {(bucket, said.spelling.one_of_all(one)) for bucket, one in known if one.location == _region(bucket, said)}
-    for bucket, name in named:
+    for bucket, name in declared:
         # What is said of one replica is said of all; but data that names one elsewhere is wrong.
         is_served = name.location != _region(bucket, said) and (bucket, said.spelling.one_of_all(name)) in there
         if name.cloud is not Cloud.AWS or not is_served:
             places.setdefault(name, {}).setdefault(bucket, [])
+    for bucket, name in defaults:
+        # New writes name just this one, whatever serves data that is there.
+        places.setdefault(name, {}).setdefault(bucket, [])
     told = all(one.namespaces is not None for one in said.registered.registries)
     for name in sorted({*places, *on.keys, *said.spoken_of}):
         mine = sorted(places.get(name, {}).items())
         yield PlacedKey(name, tuple(Place(_facts(said, url), in_order(some)) for url, some in mine), told)
 
 
-def _named_for(said: Sayings, on: Ground) -> Iterator[tuple[str, KeyName]]:
-    """(bucket, key) that registries and the defaults of buckets name, of the buckets that are configured."""
+def _declared_for(said: Sayings, on: Ground) -> Iterator[tuple[str, KeyName]]:
+    """(bucket, key) that registries name, of the buckets that are configured."""
     for one in on.coverage:
         for key in said.declared.of_buckets.get(one.bucket, ()):
             yield one.bucket, KeyName(key)
+
+
+def _defaults(said: Sayings, on: Ground) -> Iterator[tuple[str, KeyName]]:
+    """(bucket, key) of the defaults of the buckets that are configured."""
+    for one in on.coverage:
         default = _facts(said, one.bucket).default_key
         if default is not None:
             yield one.bucket, KeyName(default)

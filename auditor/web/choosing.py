@@ -58,13 +58,16 @@ def see_that_it_is_known(
     rows: Callable[[], SpaceRows],
     filters: Filters,
 ) -> None:
-    """See that somebody has heard of the key, bucket and tenant that are asked for: a typo is no proof of nothing.
+    """See that somebody has heard of the rule, key, bucket and tenant asked for: a typo is no proof of nothing.
 
     Raises:
         HTTPException: nobody has.
     """
     key, tenant = filters.key, filters.tenant
     see_that_bucket_is_known(judgement, filters.bucket)
+    rules = {*(one.rule for one in judgement.tallies), *(one.rule for one in judgement.findings)}
+    if filters.rule is not None and filters.rule not in rules:
+        raise HTTPException(404, "there is no such rule: `cmek-auditor rules` prints all of them")
     if key is not None and not any(_is_about_key(one, key) for one in judgement.findings):
         known = browse.keys_of(judgement, memory())
         if key.partition("/cryptoKeyVersions/")[0] not in known:

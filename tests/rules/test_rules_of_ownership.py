@@ -495,6 +495,8 @@ REPLICAS: dict[str, tuple[tuple[KeyName, ...], KeyName | None, KeyName | None, s
     "a registry names one, and the default the other": ((MRK,), IN_WEST, None, {IN_WEST}),
     "a registry names one, and data is under the other": ((MRK,), None, IN_WEST, {IN_WEST}),
     "a registry names one that is elsewhere": ((MRK,), None, None, {MRK}),
+    "the default is elsewhere, whatever serves the data": ((), MRK, IN_WEST, {MRK, IN_WEST}),
+    "the default is elsewhere, and a registry names both": ((MRK, IN_WEST), MRK, IN_WEST, {MRK, IN_WEST}),
     "data names one that is elsewhere, beside one that is not": ((IN_WEST,), IN_WEST, MRK, {MRK, IN_WEST}),
 }
 

@@ -44,6 +44,7 @@ schemathesis.openapi.format(
 
 
 THERE = {
+    "/api/v1/findings": {"rule": "data-unreadable"},
     "/api/v1/namespaces": {"bucket": "gs://data"},
     "/api/v1/namespaces/dependencies": {"bucket": "gs://data", "name": "acme/old"},
 }

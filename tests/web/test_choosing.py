@@ -152,6 +152,7 @@ UNKNOWN = {
     "findings?bucket=gs://dat": "no bucket that is known is called so: write its URL as the config does",
     "findings?bucket=data": "did you mean gs://data?",
     "namespaces?bucket=gs://Data": "did you mean gs://data?",
+    "findings?rule=data-lots": "there is no such rule",
     "findings?tenant=acmee": "no data that is known is of such a tenant",
     "namespaces/dependencies?bucket=gs://data&name=acme/alpa": "no namespace is called so in what was swept of gs://data",
 }
