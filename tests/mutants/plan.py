@@ -78,7 +78,6 @@ PLAN: Final = (
     Target("auditor/handover/bundling.py", (_BUNDLE_MADE,)),
     Target("auditor/handover/lacking.py", (_BUNDLE_READ, _BUNDLE_JUDGED)),
     Target("auditor/inventory/handed.py", (_BUNDLE_READ, _BUNDLE_JUDGED)),
-    Target("auditor/rules/retirable_version.py", ("tests/questions/test_retirement.py",)),
     Target(
         "auditor/questions/prove_revoked/proving.py",
         (
@@ -123,6 +122,10 @@ PLAN: Final = (
     Target("auditor/overruling.py", ("tests/test_overruling.py",)),
     Target("auditor/rule.py", ("tests/rules/test_rule.py", _OF_DATA, _OF_KEYS, _OF_HYGIENE, _OLD_WORDS, _ENGINE)),
     Target("auditor/rules/*.py", (_OF_DATA, _OF_KEYS, _OF_HYGIENE, _OLD_WORDS, _ENGINE)),
+    Target(
+        "auditor/rules/retirable_version.py",
+        ("tests/rules/test_retirable_version.py", "tests/questions/test_retirement.py"),
+    ),
     *(
         Target(f"auditor/rules/{one}.py", (_REGISTRY,))
         for one in ("foreign_tenant_key", "not_customer_managed", "wrong_key")
