@@ -66,7 +66,7 @@ PLAN: Final = (
     Target("auditor/readability/[!p]*.py", (_TABLES, _UNDOS, _PROBE, _CONTINUITY, _ENGINE)),
     Target("auditor/readability/action.py", ("tests/readability/test_action.py", "tests/questions/test_foreseeing.py")),
     Target("auditor/readability/claim.py", ("tests/readability/test_claims.py", _KEYS_ONLY, _BUNDLE_JUDGED)),
-    Target("auditor/questions/impact/supposing.py", (_KEYS_ONLY,)),
+    Target("auditor/questions/impact/supposing.py", ("tests/questions/test_supposing.py", _KEYS_ONLY)),
     Target("auditor/inventory/claiming.py", (_KEYS_ONLY, _BUNDLE_JUDGED)),
     Target("auditor/handover/bundle.py", (_BUNDLE_READ,)),
     Target("auditor/signing/envelope.py", (_BUNDLE_MADE, _BUNDLE_READ, "tests/signing/test_elsewhere.py")),
