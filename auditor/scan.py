@@ -59,6 +59,7 @@ from auditor.model import (
 from auditor.overruling import CLOCKS_APART
 from auditor.overtaking import Lane
 from auditor.ownership import twofold
+from auditor.ownership.answering import answered_by_any_name, needed_by_any_name, remembered_by_any_name
 from auditor.ownership.owning import Sayings
 from auditor.ownership.registered import Registered
 from auditor.ownership.registering import (
@@ -257,14 +258,14 @@ def _poll(
     failed = tuple(one for one in parts.ledger.failed_attempts() if one.bucket in configured)
     before = parts.ledger.judgement()
     memory = parts.ledger.memory()
-    spelling = spelling_by(memory)
-    heard, holdings = _beside(parts, sweeps, hear(parts, spelling))
+    known_names = spelling_by(memory)
+    heard, holdings = _beside(parts, sweeps, hear(parts, known_names))
     agents = {one.bucket: agents_of(parts, one.facts) for one in sweeps}
     watched = (*parts.watched, *keys_of(parts, heard), *_spoken_of(heard, before))
-    needs = tuple(_needs(parts, watched, holdings.holdings(), agents, unusable))
-    only = NamesOfKeys((need.name for need in needs), spelling).every(only)
+    needs = needed_by_any_name(_needs(parts, watched, holdings.holdings(), agents, unusable), known_names)
+    only = NamesOfKeys((need.name for need in needs), known_names).every(only)
     if strict and (strangers := only.difference(need.name for need in needs)):
-        raise not_among(min(strangers), NamesOfKeys(_held(holdings), spelling))
+        raise not_among(min(strangers), NamesOfKeys(_held(holdings), known_names))
     progress.polling(len(needs))
     asked, before, memory = _read_beside_others(parts, lane, needs, only, (before, memory))
     progress.polled(sum(not isinstance(one, KeyUnread) for one in asked.values()), [need.name for need in needs])
@@ -272,21 +273,22 @@ def _poll(
     # Asked once: what comes after it may find another difference, and what is told with this moment is read by it.
     skew = parts.skew()
     now = parts.clock() + plausible(skew)
+    spelling = _spelt(memory, asked)
+    asked, memory = answered_by_any_name(asked, spelling), remembered_by_any_name(memory, spelling)
     readings = {name: continued(one, memory.get(name), now) for name, one in asked.items()}
     keys = {need.name: KeyView(need.name, readings.get(need.name), memory.get(need.name)) for need in needs}
-    spelling, heard, holdings = _as_spelt_now(parts, sweeps, (spelling, heard, holdings), memory, keys)
+    if spelling != known_names:
+        # Keys tell more of their names than they did before: what is said beside the data is put there anew.
+        heard, holdings = _beside(parts, sweeps, spelt_anew(parts, heard, spelling))
     buckets = _coverage(parts, sweeps, failed, unusable)
     probes = _probes_that_count(parts, readings, before.now if before is not None else None, now)
     beforehand = before.findings if before is not None else ()
     claimed = _claimed(before)
     unheard = frozenset(unusable) | _unheard(parts, heard, before, {one.bucket for one in sweeps})
     hidden = lifecycle.hidden_keys(beforehand, holdings.holdings(), unheard)
-    unseen = {name: KeyView(name, None, memory.get(name)) for name in hidden}
-    others = {name: KeyView(name, None, one) for name, one in memory.items() if name not in keys}
     # By another config other buckets were elsewhere, and perhaps other accounts were asked.
     if unconfigured is None and before is not None and before.run.config_digest == parts.config_digest:
         unconfigured = before.coverage.buckets_not_configured
-    elsewhere = unconfigured if isinstance(unconfigured, int) else None
     said = _sayings(parts, heard, spelling, sweeps, beforehand)
     # What stands in the way of a proof is known once all is judged: it comes from the judgement before.
     candidates = retiring(parts, before, None).candidates if before is not None else ()
@@ -298,9 +300,9 @@ def _poll(
         replace(parts.policy, revoked=revoked(parts.said, spelling)),
         now,
         probes,
-        unseen,
-        others,
-        said,
+        unseen={name: KeyView(name, None, memory.get(name)) for name in hidden},
+        others={name: KeyView(name, None, one) for name, one in memory.items() if name not in keys},
+        said=said,
         platform={cloud: some for cloud, some in parts.agents.items() if some},
         spoken=_spoken(heard.registered, bundles=False),
         handed=_spoken(heard.registered, bundles=True),
@@ -346,7 +348,7 @@ def _poll(
             buckets=buckets,
             keys_needed=len(needs),
             keys_read=sum(date is not None for date in last_reads.values()),
-            buckets_not_configured=elsewhere,
+            buckets_not_configured=unconfigured if isinstance(unconfigured, int) else None,
             keys_from_before=sum(
                 last_reads[name] is not None and not isinstance(keys[name].reading, AwsKey | GcpKey | KeyGone)
                 for name in keys
@@ -469,19 +471,11 @@ def _held(holdings: OpenInventory) -> frozenset[KeyName]:
     return frozenset(KeyName(one.key) for one in holdings.holdings() if one.key is not None)
 
 
-def _as_spelt_now(
-    parts: Parts,
-    sweeps: Iterable[Sweep],
-    then: tuple[Spelling, Heard, OpenInventory],
-    memory: Mapping[KeyName, KeyMemory],
-    keys: Mapping[KeyName, KeyView],
-) -> tuple[Spelling, Heard, OpenInventory]:
-    """Put what is said beside the data anew where keys tell more of their names than they did before."""
-    known = {name: one.last for name, one in memory.items()} | {name: view.known for name, view in keys.items()}
-    spelling, (before, heard, holdings) = spelling_of(known.values()), then
-    if spelling == before:
-        return before, heard, holdings
-    return spelling, *_beside(parts, sweeps, spelt_anew(parts, heard, spelling))
+def _spelt(memory: Mapping[KeyName, KeyMemory], asked: Mapping[KeyName, KeyReading]) -> Spelling:
+    """Which names are of one key by what keys have just said, or else said last."""
+    known = {name: one.last for name, one in memory.items()}
+    told = {name: one for name, one in asked.items() if isinstance(one, GcpKey)}
+    return spelling_of((known | told).values())
 
 
 def _beside(parts: Parts, sweeps: Iterable[Sweep], heard: Heard) -> tuple[Heard, OpenInventory]:
@@ -724,9 +718,7 @@ def _called_otherwise(
     asked: Mapping[KeyName, KeyReading],
 ) -> Collection[KeyNeed]:
     """Those of `needs` that are, as is known only since they were `asked`, other names of these keys."""
-    known = {name: one.last for name, one in memory.items()}
-    told = {name: one for name, one in asked.items() if isinstance(one, GcpKey)}
-    every = NamesOfKeys((need.name for need in needs), spelling_of((known | told).values())).every(only)
+    every = NamesOfKeys((need.name for need in needs), _spelt(memory, asked)).every(only)
     return [need for need in needs if need.name in every and need.name not in asked]
 
 
