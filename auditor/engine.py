@@ -47,6 +47,7 @@ from auditor.ownership import owning
 from auditor.ownership.owned import HeardRegistry, OwnedBucket, OwnedKey, PlacedKey
 from auditor.ownership.owning import NOBODY_SAYS, Sayings
 from auditor.ownership.registered import Portion
+from auditor.ownership.spelling import NamesOfKeys
 from auditor.policy import Policy
 from auditor.ports import Holdings, Portions
 from auditor.questions.retire.standing import Candidate
@@ -376,7 +377,11 @@ def _keys(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[HeldKey]:
     candidates: dict[KeyName, list[Candidate]] = defaultdict(list)
     for each in facts.candidates:
         candidates[each.key].append(each)
+    held = NamesOfKeys((name for name, group in by_key.items() if group), facts.said.spelling)
     for name, group in sorted(by_key.items()):
+        # A name that no data has adds nothing to the one that it has: what the key tells by one, it tells by both.
+        if not group and held.same(name):
+            continue
         agents = {agent for one in group for agent in _agents(facts, one.holding)}
         yield HeldKey(
             view=facts.keys[name],

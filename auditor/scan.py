@@ -346,13 +346,8 @@ def _poll(
         now=now,
         coverage=Coverage(
             buckets=buckets,
-            keys_needed=len(needs),
-            keys_read=sum(date is not None for date in last_reads.values()),
             buckets_not_configured=unconfigured if isinstance(unconfigured, int) else None,
-            keys_from_before=sum(
-                last_reads[name] is not None and not isinstance(keys[name].reading, AwsKey | GcpKey | KeyGone)
-                for name in keys
-            ),
+            **_keys_covered(keys, last_reads, spelling),
         ),
         assessed=judged.assessed,
         findings=findings,
@@ -464,6 +459,16 @@ def _sayings(
         spelling=spelling,
         parted=parted_over(parts, heard),
     )
+
+
+def _keys_covered(
+    keys: Mapping[KeyName, KeyView], last_reads: Mapping[KeyName, datetime | None], spelling: Spelling
+) -> Mapping[str, int]:
+    """Count keys, whatever they are called; one that could not be read by each of its names is not read."""
+    ones = {name: spelling.one(name) for name in keys}
+    read = set(ones.values()).difference(ones[name] for name, at in last_reads.items() if at is None)
+    older = {ones[name] for name, view in keys.items() if not isinstance(view.reading, AwsKey | GcpKey | KeyGone)}
+    return {"keys_needed": len(set(ones.values())), "keys_read": len(read), "keys_from_before": len(older & read)}
 
 
 def _held(holdings: OpenInventory) -> frozenset[KeyName]:

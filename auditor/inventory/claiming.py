@@ -35,17 +35,26 @@ COPY (
 # Of a namespace whose entries name several keys each may hold some of it. Whose the key is, and who answers for it,
 # counts where nobody says so of the namespace, and not where entries part. What a bundle tells of a namespace under a
 # key, by whatever name or replica, is claimed no more. What a bundle tells parts from what other registries say as what
-# was swept does; but whose the data is only these say in the words in which they say whose a key is.
+# was swept does; but whose the data is only these say in the words in which they say whose a key is. A key that is
+# claimed by several names is one: it is called as a bundle calls it, else by its project's id.
 _CLAIMED: Final = f"""
 COPY (
     WITH entries AS (
         SELECT * FROM read_parquet($entries, hive_partitioning = false)
     ), told AS (
         SELECT * FROM read_parquet($told, hive_partitioning = false)
-    ), {SPELT}, owning AS ({OWNING}), label AS ({LABELLED}), claim AS (
-        SELECT entry.bucket, entry.namespace,
+    ), {SPELT}, owning AS ({OWNING}), label AS ({LABELLED}), called AS (
+        SELECT one, first(name ORDER BY
+            name NOT IN (SELECT key FROM told WHERE key IS NOT NULL),
+            regexp_full_match(split_part(name, '/', 2), '[0-9]+'), name
+        ) AS name
+        FROM spelt WHERE name IN (SELECT unnest(keys) FROM entries UNION ALL SELECT key FROM told)
+        GROUP BY one
+    ), claim AS (
+        SELECT DISTINCT entry.bucket, entry.namespace,
             coalesce(entry.tenant, if(entry.contradicted, NULL, owning.tenant)) AS tenant,
-            NULL::VARCHAR AS population, 'cmek' AS encryption, entry.key, NULL::VARCHAR AS key_version,
+            NULL::VARCHAR AS population, 'cmek' AS encryption, coalesce(called.name, entry.key) AS key,
+            NULL::VARCHAR AS key_version,
             NULL::BIGINT AS objects, entry.size AS bytes, NULL::BIGINT AS archived,
             NULL::TIMESTAMPTZ AS oldest, NULL::TIMESTAMPTZ AS newest,
             NULL::VARCHAR AS first_name, NULL::VARCHAR AS last_name,
@@ -58,6 +67,7 @@ COPY (
         LEFT JOIN owning ON owning.same = {SAME.format(key="entry.key")}
         LEFT JOIN label ON label.same = {SAME.format(key="entry.key")}
         LEFT JOIN spelt AS its ON its.name = entry.key
+        LEFT JOIN called ON called.one = its.one
         WHERE NOT EXISTS (
             SELECT 1 FROM told LEFT JOIN spelt AS mine ON mine.name = told.key
             WHERE told.bucket = entry.bucket AND told.namespace = entry.namespace

@@ -20,6 +20,7 @@ from auditor.wiring import assemble
 from tests.bundles import BUCKET, BUNDLE, a_customer, an_operator, signed
 from tests.clouds import GOOGLE_KEY
 from tests.core_builders import AWS_KEY, NOW, days
+from tests.keys_only import a_cloud_of_keys
 from tests.ownership.test_registry import found, judged, said
 from tests.small import Small, a_small_cloud
 from tests.test_fleet import NoProgress
@@ -463,3 +464,27 @@ def test_what_an_operator_saw_is_compared_by_all_names_of_a_key(tmp_path: Path) 
         judgement = customer.polled()
         assert {name: one.extent.objects for name, one in found(judgement).items()} == {"foreign-tenant-key": 10}
         assert {one.holding.key for one in judgement.assessed} == {GOOGLE_KEY}, "nothing is told twice"
+
+
+def test_without_buckets_a_key_that_is_claimed_by_two_names_is_one(tmp_path: Path) -> None:
+    with a_cloud_of_keys(tmp_path) as keys:
+        keys.say(f"search,{ID},acme", f"chat,{NUMBER},acme", f"mail,{ID},acme", f"mail,{NUMBER},acme")
+        keys.set_state(1, "DISABLED")
+        keys.cloud.store.grant(GOOGLE_KEY, "roles/cloudkms.cryptoKeyDecrypter", "allUsers")
+        for judgement in (keys.scanned(), keys.polled()):
+            lost = [one for one in judgement.findings if one.rule == "data-unreadable"]
+            assert [(one.subject.id, one.extent.namespaces) for one in lost] == [(f"{ID}/cryptoKeyVersions/1", 3)]
+            assert [one.subject.id for one in judgement.findings if one.rule == "key-public"] == [GOOGLE_KEY]
+            assert (judgement.coverage.keys_needed, judgement.coverage.keys_read) == (1, 1)
+        keys.cloud.store.deny("cloudkms.cryptoKeys.get", NUMBER.text)
+        # What is known of its names is not forgotten with it.
+        assert [one.holding.key for one in keys.polled().assessed] == [ID.text]
+
+
+def test_without_buckets_names_that_nobody_could_compare_are_two_keys(tmp_path: Path) -> None:
+    with a_cloud_of_keys(tmp_path) as keys:
+        keys.say(f"search,{ID},acme", f"chat,{NUMBER},acme")
+        keys.cloud.store.deny("cloudkms.cryptoKeys.get", NUMBER.text)
+        judgement = keys.scanned()
+        assert {one.holding.key for one in judgement.assessed} == {ID.text, NUMBER.text}
+        assert (judgement.coverage.keys_needed, judgement.coverage.keys_read) == (2, 1)
