@@ -516,6 +516,13 @@ def is_told(view: KeyView, kept: Iterable[Gap]) -> bool:
     return is_silent and any(gap.what == view.name.text for gap in kept)
 
 
+def tells_of_silence(view: KeyView, kept: Iterable[Gap]) -> bool:
+    """Whether a gap that is kept says that the key gave no answer when it was asked last, not even its last word."""
+    word = view.word.reason if isinstance(view.word, KeyUnread) else None
+    mine = (gap for gap in kept if gap.what == view.name.text and gap.reason is not word)
+    return any(_GAVE_NONE.match(gap.effect) for gap in mine)
+
+
 def again(gap: Gap, view: KeyView, principals: tuple[str, ...], judged: Sequence[Assessment]) -> Gap:
     """Tell a gap of before as it is now, where it tells by what its key is judged that gave no answer then."""
     if view.memory is None or not (hit := _NO_ANSWER.match(gap.effect)):
@@ -630,6 +637,7 @@ def of_unasked(view: KeyView, principals: tuple[str, ...]) -> Iterator[Gap]:
     yield from _left_open(view, principals)
 
 
+_GAVE_NONE: Final = re.compile(r"no new answer \(|its state is not known( any more)? \(")
 _NO_ANSWER: Final = re.compile(r"no new answer \((.*?)\)(?:;|$)")
 
 

@@ -813,14 +813,14 @@ def _key_gaps(
         view = keys[need.name]
         mine = [one.assessment for one in judged[need.name.text]]
         known: list[Gap] = []
-        if view.reading is None and view.word is not None:
-            # What the service said last stands until it is asked again.
-            view = replace(view, reading=view.word)
         if view.reading is None:
             names = dict.fromkeys((*gaps.names_of(view), *gaps.names_of_unknown(mine)))
             past = {cause for _, cause in unknown[need.name.text]}.difference(gaps.causes_of_unknown(mine))
             told = (gap for name in names for gap in kept[name] if gap.effect not in past)
             known = [gaps.again(gap, view, need.principals, mine) for gap in told]
+            if view.word is not None and not gaps.tells_of_silence(view, known):
+                # What the service said last stands until it is asked again.
+                view, known = replace(view, reading=view.word), []
         if not known:
             yield from gaps.of_key(view, need.principals, mine)
             continue
@@ -832,6 +832,8 @@ def _key_gaps(
         still = (*(gap.what for gap in left), *gaps.names_of_unknown(mine))
         over = {*gaps.names_of_shared(view)}.difference(still)
         yield from dict.fromkeys((*(gap for gap in known if gap.what not in over), *left))
+        if gaps.tells_of_silence(view, known):
+            continue
         every = ((member_of(one.holding), one.assessment) for one in judged[need.name.text])
         were = unknown[need.name.text]
         yield from gaps.of_unknown(view, [found for member, found in every if (member, found.cause) not in were])

@@ -199,6 +199,34 @@ def test_a_poll_of_one_key_says_of_another_that_tells_nothing_what_a_poll_of_all
         assert fleet.events(ONE) == fleet.events(ONE) <= 3, "the poll, the key, the coverage: nothing of the other"
 
 
+@pytest.mark.parametrize("silence", SILENT.values(), ids=SILENT)
+def test_a_fault_that_has_hidden_its_last_word_since_stays_the_gap(
+    fleet: Fleet, silence: Callable[[Fleet], object]
+) -> None:
+    parts = fleet.assembly.parts
+    broken = replace(parts, keys={Cloud.AWS: Broken(parts.keys[Cloud.AWS])})
+    fleet.poll()
+    silence(fleet)
+    for _ in range(2):
+        fleet.world.later(minutes=1)
+        fleet.poll()
+        (gap,) = of_other(scan.poll(broken, NoProgress()))[2]
+        assert gap.reason is Reason.TIMEOUT
+        assert of_other(fleet.poll(ONE))[2] == [gap]
+
+
+def test_a_silent_key_that_grows_old_has_one_gap(fleet: Fleet) -> None:
+    parts = fleet.assembly.parts
+    broken = replace(parts, keys={Cloud.AWS: Broken(parts.keys[Cloud.AWS])})
+    fleet.poll()
+    fleet.world.later(minutes=1)
+    scan.poll(broken, NoProgress())
+    fleet.world.later(minutes=16)
+    some = of_other(fleet.poll(ONE))[2]
+    assert some == of_other(scan.poll(broken, NoProgress()))[2]
+    assert len(some) == 1
+
+
 def test_a_replica_that_was_gone_counts_as_gone_for_as_long_as_a_reading_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -343,6 +343,20 @@ def test_whoever_polls_a_key_by_one_name_polls_it_by_all(small: Small, name: Key
     assert readability(judgement) == {(one, Readability.UNREADABLE) for one in held}
 
 
+def test_whoever_polls_one_key_opens_nothing_about_the_second_name_of_another(small: Small) -> None:
+    store, second = small.cloud.store, f"{ID}-2"
+    store.add_key(second)
+    store.put("data", "acme/two/1", key=second, version=1)
+    store.grant(GOOGLE_KEY, "roles/cloudkms.cryptoKeyDecrypter", "allUsers")
+    said(small, f"acme/old,{NUMBER},", f"acme/new,{ID},", f"acme/two,{second},")
+    whole = judged(small)
+    assert [one.subject.id for one in whole.findings if one.rule == "key-public"] == [GOOGLE_KEY]
+    with contextlib.closing(assemble(load(small.config), store.clock)) as assembly:
+        some = scan.poll(assembly.parts, NoProgress(), frozenset({KeyName(second)}))
+    assert {one.id for one in some.findings} == {one.id for one in whole.findings}
+    assert (some.coverage.keys_needed, some.coverage.keys_read, some.coverage.keys_from_before) == (2, 2, 1)
+
+
 def test_a_key_is_polled_by_a_name_that_nothing_names_any_more(small: Small) -> None:
     said(small, "acme/old,,", "acme/new,,")
     alone = small.config.read_text()
