@@ -110,6 +110,17 @@ def test_nobody_overtakes_where_no_poll_of_all_reads() -> None:
     assert not lane.overtake(keys, lambda: done.append(3))
 
 
+def test_a_poll_that_overtakes_tells_all_that_it_has_read_and_may_keep_it_while_nobody_says_otherwise() -> None:
+    lane, asked, also = Lane(), KeyName(AWS_KEY), KeyName(OTHER)
+    assert lane.still()
+    with lane.reading() as overtaken:
+        assert lane.overtake(frozenset({asked}), lambda: lane.has_read([also]))
+        assert overtaken == {asked, also}
+    with lane.reading() as overtaken:
+        assert lane.overtake((), lambda: None)
+    assert overtaken == set(), "what was read before is not read now"
+
+
 def test_many_that_overtake_do_not_keep_a_poll_of_all_from_its_end() -> None:
     lane, done = Lane(), []
     keys = frozenset({KeyName(AWS_KEY)})

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from auditor.model import DENIALS, KeyGone, KeyMemory, KeyName, KeyReading, KeyUnread, Reason
+from auditor.model import DENIALS, KeyMemory, KeyName, KeyReading, KeyUnread, Reason
 from auditor.ownership.spelling import Spelling
 from auditor.ports import KeyNeed
 
@@ -49,14 +49,14 @@ def remembered_by_any_name(memory: Mapping[KeyName, KeyMemory], spelling: Spelli
     last: dict[str, KeyMemory] = {}
     for name, one in spelling.ones.items():
         known = memory.get(name)
-        if known is not None and known.last_at is not None and (one not in last or _told_at(last[one]) < known.last_at):
+        if known is not None and known.last_at is not None and known.last_at > _told_at(last.get(one)):
             last[one] = known
     found = dict(memory)
     for name, one in spelling.ones.items():
         mine, other = memory.get(name), last.get(one)
         if mine is None or other is None or other.last is None or other.last_at is None:
             continue
-        if other.last_at > max(at for at in (mine.last_at, mine.missing_until, mine.denied_since, _NEVER) if at):
+        if all(at is None or at < other.last_at for at in (mine.last_at, mine.missing_until, mine.denied_since)):
             found[name] = replace(
                 other,
                 last=replace(other.last, name=name),
@@ -67,16 +67,14 @@ def remembered_by_any_name(memory: Mapping[KeyName, KeyMemory], spelling: Spelli
     return found
 
 
-def _told_at(memory: KeyMemory) -> datetime:
-    return memory.last_at or _NEVER
+def _told_at(memory: KeyMemory | None) -> datetime:
+    return memory.last_at if memory is not None and memory.last_at is not None else _NEVER
 
 
 def _tells(reading: KeyReading) -> int:
-    """How much an answer tells: a state most, that the key is gone, that the service will not tell, and a fault."""
+    """How much an answer tells: of the key itself most, then that the service will not tell; a fault tells nothing."""
     match reading:
         case KeyUnread(reason=reason):
             return 1 if reason in DENIALS or reason is Reason.NOT_FOUND else 0
-        case KeyGone():
-            return 2
         case _:
-            return 3
+            return 2

@@ -108,11 +108,10 @@ PLAN: Final = (
             _BUNDLE_JUDGED,
         ),
     ),
-    *(
-        Target(f"auditor/attribution/{one}.py", _ATTRIBUTION)
-        for one in ("who", "explaining", "replied", "silent_logs", "tracing")
-    ),
+    Target("auditor/attribution/silent_logs.py", ("tests/attribution/test_silent_logs.py", *_ATTRIBUTION)),
+    *(Target(f"auditor/attribution/{one}.py", _ATTRIBUTION) for one in ("who", "explaining", "replied", "tracing")),
     Target("auditor/feeds/silence.py", ("tests/feeds/test_feed_silent.py",)),
+    Target("auditor/ownership/answering.py", ("tests/ownership/test_answering.py",)),
     Target("auditor/overtaking.py", ("tests/test_overtaking.py",)),
     Target(
         "auditor/connectors/aws/places.py", ("tests/connectors/test_listing.py", "tests/connectors/test_aws_objects.py")

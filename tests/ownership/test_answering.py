@@ -76,6 +76,8 @@ MEMORIES: dict[str, tuple[KeyMemory, KeyMemory, str]] = {
         KeyMemory(STATE, NOW + days(1)),
         "ENABLED",
     ),
+    "both told at one moment": (KeyMemory(key(ID), NOW), KeyMemory(STATE, NOW), "ENABLED"),
+    "it never was asked": (KeyMemory(None, None), KeyMemory(STATE, NOW), "DISABLED"),
     "it never told a state": (KeyMemory(None, None, denied_since=NOW), KeyMemory(STATE, NOW + days(1)), "DISABLED"),
 }
 
@@ -92,9 +94,12 @@ def test_a_name_remembers_what_another_told_since(mine: KeyMemory, other: KeyMem
 def test_nobody_who_was_barred_under_one_name_is_forgotten_under_the_other() -> None:
     mine = KeyMemory(key(ID), NOW, barred=("a@acme.example",), granted=("c@acme.example",))
     silence = unread(NUMBER, Reason.ACCESS_DENIED)
-    other = KeyMemory(STATE, NOW + days(1), barred=("b@acme.example",), silence=silence)
+    other = KeyMemory(STATE, NOW + days(1), barred=("b@acme.example",), granted=("d@acme.example",), silence=silence)
     found = remembered_by_any_name({ID: mine, NUMBER: other, AWS_KEY: mine}, SPELLING)
-    assert (found[ID].barred, found[ID].granted) == (("a@acme.example", "b@acme.example"), ("c@acme.example",))
+    assert (found[ID].barred, found[ID].granted) == (
+        ("a@acme.example", "b@acme.example"),
+        ("c@acme.example", "d@acme.example"),
+    )
     assert found[ID].silence == unread(ID, Reason.ACCESS_DENIED)
     assert (found[NUMBER], found[AWS_KEY]) == (other, mine)
     assert remembered_by_any_name({ID: mine}, SPELLING) == {ID: mine}
