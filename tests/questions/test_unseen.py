@@ -4,16 +4,18 @@ import contextlib
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from auditor import scan
 from auditor.config import load
 from auditor.findings import BucketCoverage, Coverage, Judgement, Run
-from auditor.gaps import CLOCKS
-from auditor.model import Cloud, Gap, KeyName, Reason
+from auditor.gaps import BUCKET_LISTS, CLOCKS, OBJECTS
+from auditor.model import Cloud, Gap, KeyName, Population, Reason
 from auditor.ownership.registered import Handed, Registered, Registry
+from auditor.policy import Policy
 from auditor.questions.impact.unseen import gaps_beside, known_of
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY
@@ -21,6 +23,10 @@ from tests.core_builders import NOW, days
 from tests.small import a_small_cloud
 from tests.test_fleet import NoProgress
 
+if TYPE_CHECKING:
+    from auditor.run import Parts
+
+KEY = KeyName(GOOGLE_KEY)
 RUN = Run("1", NOW, NOW, "0", (), "", "", timedelta())
 
 
@@ -83,3 +89,120 @@ def test_gaps_of_clocks_and_of_what_a_bundle_speaks_of_stand_beside_every_answer
         asked = replace(found, gaps=(*beside, *others), registered=Registered(registries=(told,)))
         gaps = list(gaps_beside(KeyName(GOOGLE_KEY), asked, assembly.parts, found.now))
     assert [one for one in gaps if one.reason is Reason.TIMEOUT] == beside
+
+
+def some_parts(*, swept: tuple[str, ...] = (), **more: Any) -> "Parts":
+    """What a question needs of a run: config and ledger, of which no word is about the key."""
+    ledger = SimpleNamespace(
+        memory=dict, sweeps=lambda: [SimpleNamespace(bucket=one) for one in swept], failed_attempts=lambda: ()
+    )
+    what = {"ledger": ledger, "policy": Policy(), "handed": (), "registries": (), "buckets": ("gs://data",)}
+    return cast("Parts", SimpleNamespace(**what | more))
+
+
+def beside(judgement: Judgement, now: datetime = NOW, **more: Any) -> list[Gap]:
+    return list(gaps_beside(KEY, judgement, some_parts(**more), now))
+
+
+def test_where_all_is_seen_no_gap_stands_beside_the_answer() -> None:
+    assert beside(judged(a_bucket(), elsewhere=None)) == []
+
+
+BUCKETS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "populations left out": (
+        {"left_out": (Population.NONCURRENT, Population.SOFT_DELETED)},
+        "nothing is known of its noncurrent and soft-deleted objects: the config leaves them out",
+        "take them into its populations, and scan it",
+    ),
+    "an old sweep": (
+        {"begun": NOW - Policy().sweep_max_age - timedelta(seconds=1)},
+        "what was written since 2026-11-23T11:59:59Z is not known: its newest whole sweep began then",
+        "scan it",
+    ),
+    "an upload": (
+        {"uploads_in_progress": 1},
+        "an upload is unfinished, of which nobody tells the key",
+        "wait until they end, or abort them; then scan it",
+    ),
+    "uploads": (
+        {"uploads_in_progress": 1000},
+        "1,000 uploads are unfinished, of which nobody tells the key",
+        "wait until they end, or abort them; then scan it",
+    ),
+    "two uploads": (
+        {"uploads_in_progress": 2},
+        "2 uploads are unfinished, of which nobody tells the key",
+        "wait until they end, or abort them; then scan it",
+    ),
+}
+
+
+@pytest.mark.parametrize(("bucket", "effect", "hint"), BUCKETS.values(), ids=BUCKETS)
+def test_what_a_bucket_does_not_tell_is_a_gap(bucket: dict[str, Any], effect: str, hint: str) -> None:
+    assert beside(judged(a_bucket(**bucket))) == [Gap("gs://data", Reason.NOT_VISIBLE, effect, hint)]
+    # Of the other cloud nothing can be under the key.
+    assert beside(judged(a_bucket(), a_bucket("s3://data", **bucket))) == []
+
+
+def test_a_sweep_that_may_be_as_old_as_it_is_leaves_nothing_open() -> None:
+    assert beside(judged(a_bucket(begun=NOW - Policy().sweep_max_age), a_bucket(begun=None))) == []
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "told"), [(1, "1 bucket of the accounts in use is"), (2, "2 buckets of the accounts in use are")]
+)
+def test_buckets_that_no_config_names_are_a_gap(elsewhere: int, told: str) -> None:
+    gap = Gap(
+        BUCKET_LISTS,
+        Reason.NOT_VISIBLE,
+        f"{told} in no config: nobody looked there",
+        "add them as [[bucket]], or set [policy] no_data_elsewhere",
+    )
+    assert beside(judged(a_bucket(), elsewhere=elsewhere)) == [gap]
+    assert beside(judged(a_bucket(), elsewhere=elsewhere), policy=Policy(no_data_elsewhere=True)) == []
+
+
+def test_buckets_that_the_config_has_since_or_had_once_are_gaps() -> None:
+    configured = ("gs://data", "gs://new", "s3://new")
+    assert beside(judged(a_bucket()), buckets=configured, swept=("gs://old", "s3://old", "gs://data")) == [
+        Gap("gs://new", Reason.NOT_FOUND, "nothing is known of its objects: it is in the config since", "scan it"),
+        Gap(
+            "gs://old", Reason.NOT_VISIBLE, "nobody looks there: it was swept and has left the config", "name it again"
+        ),
+    ]
+
+
+OLD = Gap(
+    "a.bundle",
+    Reason.TIMEOUT,
+    "the oldest sweep that it tells of began 72 hours ago, and max_age_hours allows 48",
+    "get a newer bundle from the operator, as often as you need to know",
+)
+ONES = (Gap("a.bundle", Reason.NOT_VISIBLE, "", ""), Gap("another.bundle", Reason.TIMEOUT, "", ""))
+
+
+def given(name: str = "a.bundle") -> SimpleNamespace:
+    return SimpleNamespace(source=SimpleNamespace(name=name), max_age=timedelta(hours=48))
+
+
+def test_a_bundle_that_has_grown_old_since_it_was_read_is_a_gap_once() -> None:
+    told = replace(judged(a_bucket(), registries=(a_bundle(NOW - days(3)),)), gaps=ONES)
+    assert beside(told, handed=(given(),)) == [ONES[0], OLD]
+    assert beside(replace(told, gaps=(*ONES, OLD)), handed=(given(),)) == [ONES[0], OLD], "it was told when it was read"
+    assert beside(told, handed=(given("another.bundle"),)) == [ONES[0]], "another one's age is no matter"
+    assert beside(told, NOW - days(1), handed=(given(),)) == [ONES[0]], "it is as old as it may be"
+    not_believed = replace(told, registered=Registered(registries=(Registry("a.bundle", (), None, None),)))
+    assert beside(replace(not_believed, gaps=()), handed=(given(),)) == []
+
+
+def test_the_gaps_of_the_key_of_its_versions_and_of_the_buckets_stand_beside_the_answer() -> None:
+    names = (GOOGLE_KEY, f"{GOOGLE_KEY}/cryptoKeyVersions/7", "gs://data", BUCKET_LISTS, OBJECTS, CLOCKS)
+    others = (f"{GOOGLE_KEY}-2", f"{GOOGLE_KEY}-2/cryptoKeyVersions/7", "a.csv", "s3://data")
+    gaps = tuple(Gap(one, Reason.TIMEOUT, "", "") for one in (*names, *others))
+    plain = Registry("a.csv", (), 1, NOW)
+    seen = judged(a_bucket(), a_bucket("s3://data"), registries=(plain,))
+    assert [one.what for one in beside(replace(seen, gaps=gaps))] == list(names)
+    # Where registries alone tell of data, what one leaves open may be data under the key.
+    alone = replace(judged(registries=(plain,)), gaps=gaps)
+    found = beside(alone, buckets=(), registries=(SimpleNamespace(name="a.csv"), SimpleNamespace(name="new.csv")))
+    assert [one.what for one in found] == ["new.csv", *(one for one in (*names, "a.csv") if one != "gs://data")]
