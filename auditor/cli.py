@@ -177,7 +177,7 @@ def report(
         typer.Option(
             "--bundle",
             help="All of it as one signed archive that `verify` checks: report, judgement, dependencies, readings of "
-            "keys, waivers, provenance; needs --sign-with.",
+            "keys, waivers, provenance; of a tenant's view its own alone. Needs --sign-with.",
         ),
     ] = False,
     sign_with: Annotated[
@@ -230,8 +230,6 @@ def report(
     if view is ReportView.OPERATOR and tenant is not None:
         raise UsageError(f"{tenant!r} is given, and nothing that takes it", "for a tenant: --view tenant NAME")
     if bundle:
-        if tenant is not None:
-            raise UsageError("a bundle has everything of everybody", "give a tenant `report --view tenant NAME`")
         if period is not None or framework:
             what = "--period" if period is not None else "--framework"
             raise UsageError(f"{what} and --bundle go not together", "leave it away: a bundle is of what is now, whole")
@@ -242,7 +240,7 @@ def report(
                 "--bundle needs --sign-with KEY.pem", "make a key: openssl genpkey -algorithm ed25519 -out KEY.pem"
             )
         target = output or Path("cmek-evidence.zip")
-        return write_evidence(config, sign_with, public_key, target, quiet=quiet, verbose=verbose)
+        return write_evidence(config, sign_with, public_key, target, tenant, quiet=quiet, verbose=verbose)
     if sign_with is not None or public_key is not None:
         raise UsageError("--sign-with is of --bundle, and nothing else of a report is signed", "give --bundle as well")
     kinds = "html" if kinds is None else kinds

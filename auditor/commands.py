@@ -391,8 +391,7 @@ def render_report(
     """
     asked = catalogue.chosen(frameworks) if frameworks else ()
     _see_that_they_fit(kinds, output)
-    if tenant is not None and not _is_text(tenant):
-        raise UsageError(f"tenant {tenant!r} is no text in UTF-8", "name it as `scan --format json` does")
+    _see_that_it_is_text(tenant)
     with _assembled(path, verbose=verbose, asking=False) as (_, assembly):
         assembly.ledger.verify()
         content = content_of(assembly, _judged(assembly), tenant, asked=asked)
@@ -401,8 +400,11 @@ def render_report(
     return 0
 
 
-def write_evidence(path: Path, sign_with: str, public: Path | None, output: Path, *, quiet: bool, verbose: bool) -> int:
-    """Write the newest judgement and all that it stands on as one signed archive."""
+def write_evidence(
+    path: Path, sign_with: str, public: Path | None, output: Path, tenant: str | None, *, quiet: bool, verbose: bool
+) -> int:
+    """Write the newest judgement and all that it stands on as one signed archive; for a tenant its own part alone."""
+    _see_that_it_is_text(tenant)
     if output == _STANDARD_OUTPUT:
         raise UsageError("a bundle is a file, and standard output is none", "name a file with --output")
     key = _signer(sign_with, public)
@@ -410,7 +412,7 @@ def write_evidence(path: Path, sign_with: str, public: Path | None, output: Path
         raise UsageError(f"--output {output} is the key to sign with, which would be lost", "choose another --output")
     with _assembled(path, verbose=verbose, asking=False) as (config, assembly):
         assembly.ledger.verify()
-        made = make(assembly, config, key, output)
+        made = make(assembly, config, key, output, tenant)
     if not quiet and sys.stdout is not None:
         told = evidence_text.made(made.statement, made.size, fingerprint_of(key))
         sys.stdout.writelines(f"{visible(one)}\n" for one in (f"wrote {output}", *told))
@@ -541,6 +543,11 @@ def show_bundle(path: Path, key: Path | None, how: Answering) -> int:
         else:
             terminal.plain(out).print(show_table.shown(found, now), soft_wrap=True)
     return 0 if found.signer is not None else 3
+
+
+def _see_that_it_is_text(tenant: str | None) -> None:
+    if tenant is not None and not _is_text(tenant):
+        raise UsageError(f"tenant {tenant!r} is no text in UTF-8", "name it as `scan --format json` does")
 
 
 def _is_text(given: str) -> bool:

@@ -44,6 +44,8 @@ class Content:
     made: datetime
     scans: Sequence[Scanned] | str
     """The last ones, or why they are not told."""
+    audience: Audience | None = None
+    """Of a tenant's view: what may be told it; None: everything is here."""
 
     def html(self, *, linked: bool = False, limits: Limits = SCREEN) -> str:
         """Render it as a page. `linked`: it is shown beside the other pages, and leads to them.
@@ -126,6 +128,7 @@ def content_of(
         difference=lambda: _since_the_sweeps_before(assembly, told, changes),
         made=made or datetime.now(UTC),
         scans=_scans(assembly) if tenant is None else "what could not be read after a scan is not kept by tenant",
+        audience=audience,
     )
 
 

@@ -75,6 +75,8 @@ class Audience:
     """Whether a pattern of namespaces fits some of the tenant's, and of nobody else's."""
     more_buckets: frozenset[str] = frozenset()
     """Buckets that are told of though nothing of the tenant is in them by this judgement."""
+    wholly: frozenset[KeyName] = frozenset()
+    """Keys of which all that they say may be told, word by word."""
 
 
 class Narrowing:

@@ -9,13 +9,13 @@ from auditor.audience.certain import doubt_of, no_data_of
 from auditor.audience.looking import seen_of
 from auditor.audience.nameable import Nameable, nameable_to
 from auditor.audience.narrowing import Audience
+from auditor.audience.wholly import behind, told_wholly
 from auditor.engine import last_read
 from auditor.findings import Judgement
-from auditor.model import AwsKey, GcpKey, KeyMemory, KeyName
+from auditor.model import KeyMemory, KeyName
 from auditor.ownership.registered import Tenancy
 from auditor.ports import OpenInventory
 from auditor.readability import KeyView
-from auditor.readability.aws import store_name
 from auditor.run import Parts
 
 _CALLED: Final = "(not named here: {})"
@@ -48,7 +48,8 @@ def audience_of(parts: Parts, judgement: Judgement, rows: OpenInventory, tenant:
         rows=alone,
         owned=nameable.owned,
         principals=frozenset(one for some in parts.agents.values() for one in some or ()),
-        behind={name: frozenset(_behind(one.last)) for name, one in memory.items()},
+        behind={name: frozenset(behind(one.last)) for name, one in memory.items()},
+        wholly=told_wholly(nameable.owned, memory),
         read=dict(_read(memory, judgement.now)),
         rules=parts.rules,
         homes={one.id: one.bucket for one in sweeps},
@@ -84,17 +85,6 @@ def _within(rows: OpenInventory, pattern: str) -> tuple[int, int]:
     """Objects in namespaces that a pattern fits, and others."""
     members = [(one.bucket, one.encryption, one.key, one.key_version) for one in rows.holdings()]
     return rows.beyond([(members, ())], pattern, None)[0]
-
-
-def _behind(key: AwsKey | GcpKey | None) -> Iterator[str]:
-    match key:
-        case AwsKey(store=store) if store is not None:
-            yield store_name(key.name, store.id)
-        case GcpKey():
-            yield from (one.name for one in key.connections)
-            yield from (one.ekm_connection for one in key.versions if one.ekm_connection is not None)
-            if key.hsm_instance is not None:
-                yield key.hsm_instance.name
 
 
 def _read(memory: Mapping[KeyName, KeyMemory], now: datetime) -> Iterator[tuple[KeyName, datetime]]:

@@ -1,9 +1,13 @@
-"""The newest judgement and all that it stands on, gathered into one signed archive; no cloud is asked."""
+"""The newest judgement and all that it stands on, gathered into one signed archive; no cloud is asked.
+
+A tenant's has its own part of that judgement alone, and of the ledger the readings of its own keys, each of which the
+tree shows to stand in the ledger of all: what that has of others is hashes here.
+"""
 
 import gzip
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +16,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, BinaryIO, Final, TextIO, cast
 
-from auditor import __version__
+from auditor import __version__, reporting
 from auditor.config import Config
 from auditor.errors import AuditorError, BusyError, LedgerError, UsageError
 from auditor.evidence import archive, settings, statement, tree
@@ -37,6 +41,8 @@ from auditor.ledger import codec
 from auditor.ledger.chain import Chain
 from auditor.ledger.codec import KeptContext, KeptKey
 from auditor.ledger.journal import moment
+from auditor.log import visible
+from auditor.model import KeyName
 from auditor.outputs import dependencies_parquet, provenance_json, scan_json, summary, tabular
 from auditor.outputs.provenance_json import JudgedFrom, Readings
 from auditor.private_file import private_file
@@ -63,8 +69,16 @@ _WHAT: Final = {
     "scan.json.gz": "the whole judgement, for machines (cmek-auditor/scan/1)",
     "waivers.json": "the exceptions that somebody answers for",
 }
+_OPERATORS: Final = frozenset({"config.json"})
+"""What tells of everybody."""
+_WHOLE: Final = "a judgement, all that it stands on, and a signature over it"
+_TENANTS: Final = """\
+one tenant's part of a judgement, what that stands on as far as it is the tenant's
+own, and a signature over it. Not in it: the config, and the event that says by which one was judged, which name others;
+and readings of keys that nobody says are the tenant's, or that may name what is another's: other keys of a ring, what
+stands behind several keys, who is named in the policies of a project that has keys of others"""
 _EXPLAINED: Final = """\
-An evidence bundle of cmek-auditor: a judgement, all that it stands on, and a signature over it.
+An evidence bundle of cmek-auditor: {what}.
 
 {files}
 
@@ -94,21 +108,23 @@ class Made:
     statement: Statement
 
 
-def make(assembly: Assembly, config: Config, key: Signer, target: Path) -> Made:
+def make(assembly: Assembly, config: Config, key: Signer, target: Path, tenant: str | None = None) -> Made:
     """Write the evidence of the newest judgement; the same judgement and key give the same bytes.
 
-    That a head is given out is kept in the ledger before: the next bundle proves that it goes on from there.
+    `tenant`: for whom it is, so that it has what is its own alone; None: for the operator. That a head is given out is
+    kept in the ledger before: the next bundle proves that it goes on from there.
 
     Raises:
         AuditorError: it cannot be written.
         LedgerError: the ledger cannot be read or written, or is not what an earlier bundle says it was.
-        UsageError: there is no judgement yet, or more of it than an archive takes.
+        UsageError: there is no judgement yet, or more of it than an archive takes; or nothing is known of such a
+            tenant, or nobody can tell of any.
     """
     with private_file(target) as file, _folder_beside(target) as folder:
-        judgement, head, shown = _given(assembly, folder)
-        _gather(assembly, config, judgement, shown, folder)
+        content, head, shown = _given(assembly, tenant, folder)
+        _gather(assembly, config, content, shown, folder)
         contents = {one.name: archive.measure(one) for one in sorted(folder.iterdir())}
-        told = _statement(judgement, head, contents)
+        told = _statement(content.judgement, head, contents)
         archive.write(told, contents, key, file)
         return Made(target, file.tell(), told)
 
@@ -121,16 +137,17 @@ class _Numbers:
     readings: tuple[int, ...]
 
 
-def _given(assembly: Assembly, folder: Path) -> tuple[Judgement, Head, _Numbers]:
+def _given(assembly: Assembly, tenant: str | None, folder: Path) -> tuple[reporting.Content, Head, _Numbers]:
     """Write the tree of the newest judgement's ledger, and keep that its head is given out."""
     chain = assembly.ledger.chain()
     for _ in range(_TRIES):
         judgement = assembly.ledger.judgement()
         if judgement is None:
             raise UsageError("there is no judgement yet", "run `cmek-auditor scan` first")
+        content = content_of(assembly, judgement, tenant, made=judgement.now)
         until, newest = chain.end_of(judgement.run.id)
         given = chain.given(until)
-        shown = _Numbers((*chain.judging(judgement.run.id, until), *given), chain.readings(until))
+        shown = _shown(chain, content, until, given)
         roots = _write_tree(chain, until, shown, given, folder / TREE)
         for head in given.values():
             if roots.get(head.events) != head.root:
@@ -141,8 +158,17 @@ def _given(assembly: Assembly, folder: Path) -> tuple[Judgement, Head, _Numbers]
         head = Head(until, newest, roots[until])
         now = assembly.parts.clock() + plausible(judgement.run.skew)
         if chain.give(judgement.run.id, head, now):
-            return judgement, head, shown
+            return content, head, shown
     raise BusyError("judgements are made faster than evidence of one can be", "make it while no daemon polls")
+
+
+def _shown(chain: Chain, content: reporting.Content, until: int, given: Iterable[int]) -> _Numbers:
+    """Which events tell of this judgement; to a tenant none that tells of others."""
+    judgement, readings = content.judgement.run.id, chain.readings(until)
+    if (audience := content.audience) is None:
+        return _Numbers((*chain.judging(judgement, until), *given), tuple(sorted(readings.values())))
+    mine = (number for name, number in readings.items() if KeyName(name) in audience.wholly)
+    return _Numbers((chain.poll(judgement), *given), tuple(sorted(mine)))
 
 
 def _write_tree(chain: Chain, until: int, shown: _Numbers, given: dict[int, Head], path: Path) -> dict[int, str]:
@@ -159,8 +185,8 @@ def _write_tree(chain: Chain, until: int, shown: _Numbers, given: dict[int, Head
     return roots
 
 
-def _gather(assembly: Assembly, config: Config, judgement: Judgement, shown: _Numbers, folder: Path) -> None:
-    chain = assembly.ledger.chain()
+def _gather(assembly: Assembly, config: Config, content: reporting.Content, shown: _Numbers, folder: Path) -> None:
+    chain, judgement = assembly.ledger.chain(), content.judgement
     changes: list[JudgedFrom] = []
     with (folder / EVENTS).open("wb") as file:
         for one in chain.events(shown.events):
@@ -177,14 +203,14 @@ def _gather(assembly: Assembly, config: Config, judgement: Judgement, shown: _Nu
             for each in known.evidence if known is not None else ():
                 calls[each.request_id is None] += 1
     readings = Readings(len(shown.readings), *calls)
-    content = content_of(assembly, judgement, made=judgement.now)
     _text(folder / "report.html", lambda out: out.write(content.html()))
     _text(folder / "findings.csv", lambda out: tabular.write_findings(judgement, out))
     _text(folder / "gaps.csv", lambda out: tabular.write_gaps(judgement, out))
     _text(folder / "waivers.json", lambda out: _json([scan_json.waiver(one) for one in judgement.waivers], out))
-    _text(folder / "config.json", lambda out: _json(_settings(config, judgement), out))
+    if content.audience is None:
+        _text(folder / "config.json", lambda out: _json(_settings(config, judgement), out))
     _text(folder / "provenance.json", lambda out: provenance_json.write(judgement, changes, readings, out))
-    _text(folder / HOW, lambda out: out.write(_EXPLAINED.format(files=_listed())))
+    _text(folder / HOW, lambda out: out.write(_explained(is_tenants=content.audience is not None)))
     # Without name and time of its own, so that the same content gives the same bytes.
     with (
         (folder / "scan.json.gz").open("wb") as file,
@@ -235,6 +261,7 @@ def _statement(judgement: Judgement, head: Head, contents: dict[str, Content]) -
                 gaps=len(judgement.gaps),
                 id=run.id,
                 verdict=summary.verdict(judgement)[:_LONGEST_VERDICT],
+                tenant=visible(judgement.view.tenant) if judgement.view is not None else None,
             ),
             ledger=head,
             tool=Tool("cmek-auditor", run.version, __version__, run.rules_version),
@@ -242,8 +269,10 @@ def _statement(judgement: Judgement, head: Head, contents: dict[str, Content]) -
     )
 
 
-def _listed() -> str:
-    return "\n".join(f"{name:22} {what}" for name, what in _WHAT.items())
+def _explained(*, is_tenants: bool) -> str:
+    there = {name: what for name, what in _WHAT.items() if not (is_tenants and name in _OPERATORS)}
+    listed = "\n".join(f"{name:22} {what}" for name, what in there.items())
+    return _EXPLAINED.format(what=_TENANTS if is_tenants else _WHOLE, files=listed)
 
 
 def _json(told: object, out: TextIO) -> None:

@@ -34,6 +34,7 @@ _Word = Annotated[str, Meta(min_length=1, max_length=300)]
 _Text = Annotated[str, Meta(max_length=4_000)]
 _Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 _Name = Annotated[str, Meta(min_length=1, max_length=80)]
+_Tenant = Annotated[str, Meta(min_length=1, max_length=4_000)]
 _Count = Annotated[int, Meta(ge=0, le=_MOST)]
 _Moment = Annotated[datetime, Meta(tz=True)]
 
@@ -69,7 +70,7 @@ class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rules: _Word
 
 
-class Judged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Judged(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The judgement that it is about."""
 
     at: _Moment
@@ -80,6 +81,8 @@ class Judged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: _Word
     verdict: _Text
     """As the report says it first."""
+    tenant: _Tenant | None = None
+    """Of a bundle for one tenant: whose, so that nothing else is in it."""
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -160,7 +163,8 @@ def _wrongs(one: Statement) -> Iterator[str]:
         yield "a time of it is not told in UTC"
     # What a pattern calls the end may stand before a line break.
     digests = (about.ledger.head, about.ledger.root, about.config.sha256, *(each.digest.sha256 for each in one.subject))
-    words = (about.judgement.id, about.tool.judged_by, about.tool.made_by, about.tool.rules)
+    tenant = () if about.judgement.tenant is None else (about.judgement.tenant,)
+    words = (*tenant, about.judgement.id, about.tool.judged_by, about.tool.made_by, about.tool.rules)
     for text in (*digests, *words, about.judgement.verdict, *(each.what for each in about.files)):
         if not text.isprintable():
             yield "a text of it has control characters"

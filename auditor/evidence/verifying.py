@@ -98,11 +98,10 @@ def _looked(path: Path, key: PublicKey | None, end: int | None = None) -> tuple[
         for where, head in seen.given.items():
             if roots.get(head.events) != bytes.fromhex(head.root) or head.events >= where:
                 _refuse(one, f"event {where:,} says that the ledger was another one at event {head.events:,}")
-        if seen.poll != told.judgement.id or seen.context is None:
+        if seen.poll != told.judgement.id or (seen.context is None) != (told.judgement.tenant is not None):
             _refuse(one, "its events are of another judgement than its manifest")
-        judged_by = (told.config.sha256, told.tool.judged_by, told.tool.rules)
-        if (seen.context.config_digest, seen.context.version, seen.context.rules_version) != judged_by:
-            _refuse(one, "by its events another version or config has judged than by its manifest")
+        if seen.context is not None:
+            _see_that_it_judged(one, seen.context)
         return Looked(
             str(path),
             one.statement,
@@ -114,6 +113,16 @@ def _looked(path: Path, key: PublicKey | None, end: int | None = None) -> tuple[
             seen.shown,
             len(seen.given),
         ), roots.get(end) if end is not None else None
+
+
+def _see_that_it_judged(one: Archive, context: _Context) -> None:
+    told = one.statement.predicate
+    if (context.config_digest, context.version, context.rules_version) != (
+        told.config.sha256,
+        told.tool.judged_by,
+        told.tool.rules,
+    ):
+        _refuse(one, "by its events another version or config has judged than by its manifest")
 
 
 def _see_that_they_are_given(one: Archive, seen: _Shown) -> None:

@@ -98,11 +98,21 @@ class Chain:
                 before = now
             return tuple(sorted({*changes[-_CONTEXTS:], *newest, _poll(connection, judgement)}))
 
-    def readings(self, until: int) -> tuple[int, ...]:
-        """Numbers of the events that say, of each key, what was heard of it when that last changed."""
-        newest = select(func.max(EVENT.c.seq)).where(EVENT.c.kind == "key_changed", EVENT.c.seq <= until)
+    def poll(self, judgement: str) -> int:
+        """Number of the event that says when a judgement was made, and nothing else.
+
+        Raises:
+            LedgerError: there is no such judgement.
+        """
         with self._database.reading() as connection:
-            return tuple(sorted(connection.execute(newest.group_by(EVENT.c.subject)).scalars()))
+            return _poll(connection, judgement)
+
+    def readings(self, until: int) -> dict[str, int]:
+        """Key -> number of the event that says what was heard of it when that last changed."""
+        newest = select(EVENT.c.subject, func.max(EVENT.c.seq).label("seq"))
+        mine = newest.where(EVENT.c.kind == "key_changed", EVENT.c.seq <= until).group_by(EVENT.c.subject)
+        with self._database.reading() as connection:
+            return {row.subject: row.seq for row in connection.execute(mine)}
 
     def given(self, until: int) -> dict[int, Head]:
         """The heads that were handed out before an event, by the numbers of the events that say so."""

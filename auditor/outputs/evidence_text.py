@@ -10,6 +10,10 @@ from auditor.outputs import words
 _TRUTH: Final = "that what was written down is true: for that answers who signed it"
 _WHEN: Final = "when it was signed: its times are those of the clouds' clocks, as who signed it tells them"
 _NEWEST: Final = "that it is the newest bundle there is: ask for one as often as you need to know"
+_ALL: Final = "that this is all of the tenant's: of what the operator has left out nothing can be seen"
+_BY_WHAT: Final = (
+    "by which config and version was judged: the ledger's event that says so names others as well, and is not in it"
+)
 _BEHIND: Final = (
     "that nothing behind the last bundle that somebody else has was left out or written anew: "
     "keep each bundle, and compare the next one with it"
@@ -19,9 +23,10 @@ _BEHIND: Final = (
 def made(told: Statement, size: int, signer: str) -> Iterator[str]:
     """Lines: what it is about, how much it is, and who has signed it."""
     about = told.predicate
+    whose = f", of tenant {about.judgement.tenant} alone" if about.judgement.tenant is not None else ""
     yield (
-        f"evidence of judgement {about.judgement.id}: {words.counted(len(about.files), 'file')}, {words.size(size)}, "
-        f"the ledger's {words.counted(about.ledger.events, 'event')}"
+        f"evidence of judgement {about.judgement.id}{whose}: {words.counted(len(about.files), 'file')}, "
+        f"{words.size(size)}, the ledger's {words.counted(about.ledger.events, 'event')}"
     )
     yield f"signed with the key whose fingerprint is sha256:{signer}"
 
@@ -83,6 +88,8 @@ def proven(found: Verified) -> Iterator[str]:
 def not_proven(found: Verified) -> Iterator[str]:
     """What is not, whatever was given."""
     yield from (_TRUTH, _WHEN)
+    if found.bundle.statement.predicate.judgement.tenant is not None:
+        yield from (_ALL, _BY_WHAT)
     if found.earlier is not None:
         yield _BEHIND
     yield _NEWEST

@@ -16,6 +16,9 @@ _NOT_KNOWN: Final = (
     "what services answered word by word: the ledger keeps what was read from each answer, and the SHA-256 of that",
     "when this was signed: no time stamp of another is in it, and times are those of the clouds' clocks",
 )
+_NOT_TOLD: Final = (
+    "from when on this config judged: the ledger's events that say so name others as well, and are not in a tenant's"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def write(judgement: Judgement, changes: Iterable[JudgedFrom], readings: Reading
             "calls_with_request_id": readings.with_request_id,
             "calls_without": readings.without,
         },
-        "not_known": list(_NOT_KNOWN),
+        "not_known": [*_NOT_KNOWN, *([_NOT_TOLD] if judgement.view is not None else [])],
     }
     json.dump(told, out, indent=1)
     out.write("\n")

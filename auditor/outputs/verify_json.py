@@ -67,6 +67,7 @@ def _looked(one: Looked) -> dict[str, Any]:
         },
         "judgement": {
             "id": about.judgement.id,
+            "tenant": about.judgement.tenant,
             "at": scan_json.time(about.judgement.at),
             "verdict": about.judgement.verdict,
             "findings": about.judgement.findings,

@@ -31,6 +31,8 @@ def _lines(found: Verified, now: datetime) -> Iterator[Text]:
     yield Text()
     at = about.judgement.at
     yield _plain(f"judgement   {about.judgement.id}, judged {words.stamp(at)} ({words.until(at, now)})")
+    if about.judgement.tenant is not None:
+        yield _plain(f"of          tenant {about.judgement.tenant}, and of nobody else")
     yield _plain(f"it says     {about.judgement.verdict}")
     counts = words.counted(about.judgement.findings, "finding"), words.counted(about.judgement.gaps, "gap")
     yield _plain(f"            {', '.join(counts)}")

@@ -330,7 +330,6 @@ def test_wrong_usage_is_none_of_the_bundles_faults(operated: Operated, capsys: p
         (("--bundle", "--as", "html", "--sign-with", "x.pem"), "--as and --bundle"),
         (("--bundle", "--period", "2026-10-01/2026-12-31", "--sign-with", "x.pem"), "--period and --bundle"),
         (("--bundle", "--framework", "nist-800-53-r5", "--sign-with", "x.pem"), "--framework and --bundle"),
-        (("--bundle", "--view", "tenant", "acme", "--sign-with", "x.pem"), "everything of everybody"),
         (("--bundle", "--sign-with", str(operated.folder / "operator.pem"), "-o", "-"), "standard output is none"),
     ):
         capsys.readouterr()

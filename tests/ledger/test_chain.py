@@ -74,10 +74,11 @@ def test_a_hash_that_lacks_is_noticed(ledger: LedgerStore, chain: Chain, where: 
 
 
 def test_of_each_key_the_newest_reading_is_told(chain: Chain) -> None:
-    (number,) = chain.readings(chain.end_of("poll-1")[0])
+    ((name, number),) = chain.readings(chain.end_of("poll-1")[0]).items()
+    assert name == AWS_KEY.text
     (one,) = chain.events([number])
     assert (one.kind, one.subject, '"state":"Disabled"' in one.body) == ("key_changed", AWS_KEY.text, True)
-    (before,) = chain.readings(chain.end_of("poll-0")[0])
+    (before,) = chain.readings(chain.end_of("poll-0")[0]).values()
     assert before < number
 
 
