@@ -237,6 +237,17 @@ def registries_disagree(count: int) -> Gap:
     )
 
 
+def registries_may_disagree(count: int) -> Gap:
+    """Registries, or entries of one, name two keys of the same namespaces that may be one."""
+    effect = (
+        f"of {counted(count, 'namespace')} they name two keys that may be one, by the id of its project and by its "
+        "number: whether they say the same is not known"
+    )
+    hint = "let both names be read, which tells whether they are of one key, or make them name it alike"
+    # Reading both tells: whoever allows what nobody can see has not allowed that.
+    return Gap(REGISTRIES, Reason.UNSUPPORTED, effect, hint)
+
+
 def registries_part_in_labels(count: int) -> Gap:
     """Registries, or entries of one, name different owners or teams of the same namespaces."""
     return Gap(

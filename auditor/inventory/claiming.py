@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from auditor.inventory import totals
 from auditor.inventory.files import UNFINISHED, put, very_file
-from auditor.inventory.placing import LABELLED, NAMESAKE, OWNING, SAME, SAME_KEY, SPELT, OfKeys
+from auditor.inventory.placing import LABELLED, OTHERWISE, OWNING, SAME, SPELT, SPELT_EACH, OfKeys
 from auditor.inventory.sql import quoted, working
 from auditor.ownership.registered import Portion
 from auditor.rows import TIME
@@ -78,17 +78,14 @@ COPY (
         SELECT held.* REPLACE (coalesce(entry.tenant, held.tenant) AS tenant),
             coalesce(entry.owner, if(entry.parted, NULL, label.owner)) AS owner,
             coalesce(entry.team, if(entry.parted, NULL, label.team)) AS team,
-            (CASE WHEN held.encryption = 'cmek' THEN
-                if(entry.key IS NOT NULL AND NOT {SAME_KEY},
-                   if({NAMESAKE}, {Portion.NAMESAKE.bit}, {Portion.WRONG_KEY.bit}), 0)
+            (CASE WHEN held.encryption = 'cmek' THEN {OTHERWISE}
                 | if(owning.tenant <> entry.tenant, {Portion.FOREIGN_TENANT.bit}, 0)
             WHEN held.encryption <> 'unknown' AND entry.key IS NOT NULL THEN {Portion.NOT_CUSTOMER_MANAGED.bit}
             ELSE 0 END | if(entry.contradicted, {Portion.DISPUTED.bit}, 0))::BIGINT AS portions
         FROM told AS held
         LEFT JOIN entries AS entry ON entry.bucket = held.bucket AND entry.namespace = held.namespace
         LEFT JOIN label ON label.same = {SAME.format(key="held.key")}
-        LEFT JOIN spelt AS mine ON mine.name = held.key
-        LEFT JOIN spelt AS its ON its.name = entry.key
+        {SPELT_EACH}
         LEFT JOIN owning ON owning.same = {SAME.format(key="held.key")}
     )
     SELECT * FROM (SELECT * FROM claim UNION ALL BY NAME SELECT * FROM seen)

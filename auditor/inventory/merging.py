@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from auditor.inventory import files
-from auditor.inventory.placing import SAME, SPELLING, SPELT
+from auditor.inventory.placing import SAME, SEVERAL, SPELLING, SPELT
 from auditor.inventory.sql import quoted
 
 _ROWS_AT_ONCE: Final = 100_000
@@ -54,14 +54,16 @@ SELECT count(DISTINCT entry.namespace) FILTER (home.namespace IS NOT NULL),
 FROM entry {_AT_HOME}
 """  # noqa: S608 - words of our own
 # Least and greatest part where any two do, and hold a few numbers and texts a namespace instead of all. Of names that
-# are of one key any stands for it.
+# are of one key any stands for it. Two that may be of one key are no two words, nor one: the first is `key`, and
+# `other` is the second.
 _MERGED: Final = f"""
 WITH {SPELT}, {SPELLING.format(keys="SELECT DISTINCT key FROM part WHERE key IS NOT NULL")}
-SELECT bucket, namespace, if(min(named) <> max(named), NULL, min(part.key)) AS key,
+SELECT bucket, namespace, if({SEVERAL}, NULL, min(part.key)) AS key,
+    if(min(named) <> max(named) AND NOT {SEVERAL}, max(part.key), NULL) AS other,
     if(min(tenant) <> max(tenant), NULL, min(tenant)) AS tenant,
     if(min(owner) <> max(owner), NULL, min(owner)) AS owner, if(min(team) <> max(team), NULL, min(team)) AS team,
     any_value(parent) AS parent,
-    coalesce(min(named) <> max(named), false) OR coalesce(min(tenant) <> max(tenant), false) AS contradicted,
+    {SEVERAL} OR coalesce(min(tenant) <> max(tenant), false) AS contradicted,
     coalesce(min(owner) <> max(owner), false) OR coalesce(min(team) <> max(team), false) AS parted,
     list_sort(list_distinct(list(part.key))) AS keys, max(size) AS size
 FROM part LEFT JOIN spelling ON spelling.key = part.key

@@ -21,23 +21,39 @@ _ROWS_AT_ONCE: Final = 100_000
 # Names of Google keys that may have another one; what `one` says is the same for all names of a key alone.
 SPELT: Final = "spelt AS (SELECT unnest($names::VARCHAR[]) AS name, unnest($ones::VARCHAR[]) AS one)"
 # Of a multi-Region key all replicas are the same key.
-SAME_KEY: Final = """
-(entry.key = held.key OR coalesce(its.one = mine.one, false)
+_SAME_KEY: Final = """
+(entry.{key} = held.key OR coalesce({its}.one = mine.one, false)
  OR (starts_with(split_part(held.key, '/', 2), 'mrk-') AND held.key LIKE 'arn:%'
-     AND split_part(entry.key, '/', 2) = split_part(held.key, '/', 2)
-     AND split_part(entry.key, ':', 5) = split_part(held.key, ':', 5)
-     AND split_part(entry.key, ':', 2) = split_part(held.key, ':', 2)))
+     AND split_part(entry.{key}, '/', 2) = split_part(held.key, '/', 2)
+     AND split_part(entry.{key}, ':', 5) = split_part(held.key, ':', 5)
+     AND split_part(entry.{key}, ':', 2) = split_part(held.key, ':', 2)))
 """
 # A Google project may be named by its id or its number. Where nobody knows whether both are the same, that is no proof
 # of a wrong key, and none of the right one.
-NAMESAKE: Final = """
-((its.one IS NULL OR mine.one IS NULL)
-     AND starts_with(held.key, 'projects/') AND starts_with(entry.key, 'projects/')
-     AND split_part(entry.key, '/', 4) = split_part(held.key, '/', 4)
-     AND split_part(entry.key, '/', 6) = split_part(held.key, '/', 6)
-     AND split_part(entry.key, '/', 8) = split_part(held.key, '/', 8)
-     AND regexp_full_match(split_part(entry.key, '/', 2), '[0-9]+')
+_NAMESAKE: Final = """
+(({its}.one IS NULL OR mine.one IS NULL)
+     AND starts_with(held.key, 'projects/') AND starts_with(entry.{key}, 'projects/')
+     AND split_part(entry.{key}, '/', 4) = split_part(held.key, '/', 4)
+     AND split_part(entry.{key}, '/', 6) = split_part(held.key, '/', 6)
+     AND split_part(entry.{key}, '/', 8) = split_part(held.key, '/', 8)
+     AND regexp_full_match(split_part(entry.{key}, '/', 2), '[0-9]+')
          <> regexp_full_match(split_part(held.key, '/', 2), '[0-9]+'))
+"""
+_THE_KEY: Final = {"key": "key", "its": "its"}
+_THE_OTHER: Final = {"key": "other", "its": "others"}
+# What is under a customer's key beside the key that is named for its namespace. Where two names are that may be of one
+# key, what is under neither is wrong whichever is meant, and of what is under one of them nobody knows.
+OTHERWISE: Final = f"""
+CASE WHEN entry.key IS NULL OR (entry.other IS NULL AND {_SAME_KEY.format(**_THE_KEY)}) THEN 0
+    WHEN {_SAME_KEY.format(**_THE_KEY)} OR {_NAMESAKE.format(**_THE_KEY)} THEN {Portion.NAMESAKE.bit}
+    WHEN entry.other IS NOT NULL AND ({_SAME_KEY.format(**_THE_OTHER)} OR {_NAMESAKE.format(**_THE_OTHER)})
+    THEN {Portion.NAMESAKE.bit} ELSE {Portion.WRONG_KEY.bit} END
+"""
+# Of the names that it compares which are of one key; `held` and `entry` are there.
+SPELT_EACH: Final = """
+LEFT JOIN spelt AS mine ON mine.name = held.key
+LEFT JOIN spelt AS its ON its.name = entry.key
+LEFT JOIN spelt AS others ON others.name = entry.other
 """
 # Whatever is said of one replica is said of all.
 SAME: Final = """
@@ -100,8 +116,7 @@ _PLACED: Final = f"""
         coalesce(entry.owner, if(entry.parted, NULL, label.owner)) AS owner,
         coalesce(entry.team, if(entry.parted, NULL, label.team)) AS team,
         CASE WHEN held.namespace IS NULL OR held.encryption = 'unknown' THEN 0 ELSE
-            if(entry.key IS NOT NULL AND held.encryption = 'cmek' AND NOT {SAME_KEY},
-               if({NAMESAKE}, {Portion.NAMESAKE.bit}, {Portion.WRONG_KEY.bit}), 0)
+            if(held.encryption = 'cmek', {OTHERWISE}, 0)
             | if(entry.key IS NOT NULL AND held.encryption <> 'cmek', {Portion.NOT_CUSTOMER_MANAGED.bit}, 0)
             | if(owner.tenant <> coalesce(entry.tenant, held.tenant), {Portion.FOREIGN_TENANT.bit}, 0)
             | if(held.population = 'live' AND entry.key IS NULL, coalesce(mixed.portion, 0), 0)
@@ -118,8 +133,7 @@ _PLACED: Final = f"""
         SELECT DISTINCT parent AS namespace FROM read_parquet($entries, hive_partitioning = false)
         WHERE bucket = $bucket AND parent IS NOT NULL
     ) AS branched ON branched.namespace = held.namespace
-    LEFT JOIN spelt AS mine ON mine.name = held.key
-    LEFT JOIN spelt AS its ON its.name = entry.key
+    {SPELT_EACH}
     LEFT JOIN ({OWNING}) AS owner ON owner.same = {SAME.format(key="held.key")}
     LEFT JOIN ({LABELLED}) AS label ON label.same = {SAME.format(key="held.key")}
     LEFT JOIN ({_MIXED}) AS mixed ON mixed.namespace = held.namespace

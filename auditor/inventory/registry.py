@@ -35,7 +35,7 @@ _SCHEMA: Final = pa.schema(_FIELDS)
 _AT_ONCE: Final = 50_000
 _FORM: Final = 4
 """Rises when files are to be written anew though nothing was said anew."""
-_FORM_TOGETHER: Final = 6
+_FORM_TOGETHER: Final = 7
 """Rises when that is so of what is made of all of them together, and what each said stays."""
 _NOTE: Final = "registry.json"
 _PLAIN: Final = "as it was"
@@ -55,7 +55,8 @@ FROM (
 ) GROUP BY name ORDER BY name
 """
 _CONFLICTS: Final = """
-SELECT count(*) FILTER (contradicted), count(*) FILTER (parted) FROM read_parquet($files, hive_partitioning = false)
+SELECT count(*) FILTER (contradicted), count(*) FILTER (parted), count(*) FILTER (other IS NOT NULL)
+FROM read_parquet($files, hive_partitioning = false)
 """
 _OF_BUCKETS: Final = """
 SELECT bucket, list(DISTINCT name ORDER BY name) FROM (
@@ -188,7 +189,8 @@ class RegistryStore:
             # So that no other process removes it meanwhile, whose config says otherwise.
             os.utime(folder)
             note = notes.read(folder / _NOTE)
-            return Registered(digest, registries, int(note["conflicts"]), int(note["parted_labels"]))
+            counts = (int(note[name]) for name in ("conflicts", "parted_labels", "doubtful"))
+            return Registered(digest, registries, *counts)
         except OSError as error:
             raise cannot_write(self._root, error) from None
         except (duckdb.Error, KeyError, ValueError, TypeError) as error:
@@ -213,7 +215,7 @@ class RegistryStore:
             digest = files.digest(writing)
             files.put(writing, folder / _ENTRIES)
             merged = {"files": [files.very_file(folder / _ENTRIES)]}
-            ((conflicts, parted),) = database.execute(_CONFLICTS, merged).fetchall()
+            ((conflicts, parted, doubtful),) = database.execute(_CONFLICTS, merged).fetchall()
             named = database.execute(_KEYS, merged).fetchall()
             declared = {
                 "of_buckets": dict(database.execute(_OF_BUCKETS, merged).fetchall()),
@@ -237,6 +239,7 @@ class RegistryStore:
                 "known": {bucket: registered.knows(bucket) is True for bucket in buckets},
                 "conflicts": conflicts,
                 "parted_labels": parted,
+                "doubtful": doubtful,
                 "labels": _labels_of(self._labels, spelling),
                 "keys": [key for key, *_ in named],
                 "shared": owners.shared,

@@ -120,7 +120,7 @@ class HeardRegistry:
     samples: tuple[str, ...] = ()
     """A few of them, in words; hostile."""
     untold: int = 0
-    """Of how many nobody could tell whether they are."""
+    """Of how many of these nobody could tell whether they are."""
     namesakes: tuple[str, ...] = ()
     """Why not, of those that may be a key by the other name of its project, in words; hostile."""
     members: tuple[Member, ...] = ()

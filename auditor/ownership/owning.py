@@ -274,6 +274,7 @@ def _heard(said: Sayings, on: Ground) -> Iterator[HeardRegistry]:
             applies=any(one.namespaces for one in registries),
             count=said.registered.conflicts,
             samples=tuple(map(_told, said.declared.disputed)),
+            untold=said.registered.doubtful,
             members=in_order(member for member, some in on.portions.items() if Portion.DISPUTED in some),
         )
 

@@ -180,6 +180,8 @@ class Registered:
     """Namespaces of which two say different things."""
     parted_labels: int = 0
     """Namespaces of which two name different owners or teams."""
+    doubtful: int = 0
+    """Namespaces of which they name two keys that may be one: by the id of its project, and by its number."""
 
     @property
     def bundles(self) -> tuple[Registry, ...]:

@@ -24,11 +24,17 @@ class Heard:
     """What registries say, and what of it is not known."""
 
     registered: Registered
-    gaps: tuple[Gap, ...] = ()
+    of_each: tuple[Gap, ...] = ()
+    """What of each of them is not known; all together part or agree as far as is known of the names of keys."""
     is_told: bool = True
     """Whether every registry tells of all its namespaces which key they are under, be it none."""
     kept: tuple[KeptRegistry, ...] = ()
     unread: tuple[Registry, ...] = ()
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """All that is not known of what they say."""
+        return *self.of_each, *_of_all(self.registered)
 
     def not_beside(self, error: LedgerError) -> "Heard":
         """The same where it cannot be put beside the data."""
@@ -116,10 +122,6 @@ def hear(parts: Parts, spelling: Spelling) -> Heard:
         return Heard(Registered("", every), tuple(found)).not_beside(error)
     for name, told in recalled.items():
         found.extend(gaps.of_service(name, told, parts.clock() - parts.policy.sweep_max_age))
-    if registered.conflicts:
-        found.append(gaps.registries_disagree(registered.conflicts))
-    if registered.parted_labels:
-        found.append(gaps.registries_part_in_labels(registered.parted_labels))
     return Heard(registered, tuple(found), is_told, tuple(kept), tuple(unread))
 
 
@@ -167,6 +169,15 @@ def declared_by(parts: Parts, heard: Heard) -> Declared:
         LedgerError: what they said was removed meanwhile.
     """
     return parts.registry.declared(heard.registered.digest)
+
+
+def _of_all(registered: Registered) -> Iterator[Gap]:
+    if registered.conflicts:
+        yield gaps.registries_disagree(registered.conflicts)
+    if registered.doubtful:
+        yield gaps.registries_may_disagree(registered.doubtful)
+    if registered.parted_labels:
+        yield gaps.registries_part_in_labels(registered.parted_labels)
 
 
 def _read(parts: Parts, source: RegistrySource, recalled: Recalled | None) -> tuple[KeptRegistry | None, Gap | None]:

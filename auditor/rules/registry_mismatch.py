@@ -28,6 +28,9 @@ def check(registry: HeardRegistry, at: Context) -> Outcome:  # noqa: ARG001 - ev
         return _of_data(registry, failed(f"{registry.name} {what}: {'; '.join(registry.samples)}"))
     if not registry.read:
         return unknown("it was never read")
+    if registry.untold and registry.mismatch is Mismatch.DISPUTE:
+        of = counted(registry.untold, "namespace")
+        return unknown(f"of {of} they name two keys that may be one by the two names of its project")
     if registry.untold:
         they = agreed(registry.untold, "it exists", "they exist")
         why = f": {'; '.join(registry.namesakes)}, by the other name of its project" if registry.namesakes else ""

@@ -13,15 +13,22 @@ from auditor.ownership.registered import Registry
 from auditor.ports import KeptRegistry
 
 KEYS = [f"projects/acme/locations/us-east1/keyRings/tpuf/cryptoKeys/{name}" for name in ("a", "b")]
+NUMBERED = KEYS[0].replace("projects/acme", "projects/123456")
 SAID: dict[str, list[tuple[str, str, str | None, str | None]]] = {
     "registry a": [("gs://b", "x", KEYS[0], "acme"), ("gs://a", "x", KEYS[0], "acme"), ("gs://a", "y", None, "acme")],
-    "registry b": [("gs://a", "x", KEYS[1], "acme"), ("gs://a", "z", KEYS[1], None), ("gs://a", "y", KEYS[1], "zeta")],
+    "registry b": [
+        ("gs://a", "x", KEYS[1], "acme"),
+        ("gs://a", "z", KEYS[1], None),
+        ("gs://a", "y", KEYS[1], "zeta"),
+        ("gs://b", "x", NUMBERED, "acme"),
+    ],
 }
 TOGETHER: list[tuple[object, ...]] = [
-    ("gs://a", "x", None, "acme", True, KEYS),
-    ("gs://a", "y", KEYS[1], None, True, [KEYS[1]]),
-    ("gs://a", "z", KEYS[1], None, False, [KEYS[1]]),
-    ("gs://b", "x", KEYS[0], "acme", False, [KEYS[0]]),
+    ("gs://a", "x", None, None, "acme", True, KEYS),
+    ("gs://a", "y", KEYS[1], None, None, True, [KEYS[1]]),
+    ("gs://a", "z", KEYS[1], None, None, False, [KEYS[1]]),
+    # By the two names of its project it may be one key: no two words, and not one either.
+    ("gs://b", "x", NUMBERED, KEYS[0], "acme", False, [NUMBERED, KEYS[0]]),
 ]
 
 
@@ -38,6 +45,6 @@ def test_entries_of_a_namespace_are_never_apart(tmp_path: Path, monkeypatch: pyt
     RegistryStore(tmp_path / "kept", {}).together(kept, [])
     (folder,) = (tmp_path / "kept").iterdir()
     rows = pq.read_table(folder / _ENTRIES).to_pylist()
-    names = ("bucket", "namespace", "key", "tenant", "contradicted", "keys")
+    names = ("bucket", "namespace", "key", "other", "tenant", "contradicted", "keys")
     assert [tuple(one[name] for name in names) for one in rows] == TOGETHER
     assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".parquet", ".parquet"], "nothing is left over"

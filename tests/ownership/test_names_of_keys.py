@@ -198,6 +198,39 @@ def test_entries_that_name_one_key_by_two_names_say_the_same(small: Small) -> No
     assert judgement.registered.conflicts == 0
 
 
+THIRD = f"{ID}-2"
+
+
+def test_of_two_names_that_may_be_of_one_key_what_is_under_neither_is_wrong(small: Small) -> None:
+    store = small.cloud.store
+    store.add_key(THIRD)
+    store.put("data", "acme/third/1", key=THIRD, version=1)
+    store.put("data", "acme/plain/1")
+    store.deny("cloudkms.cryptoKeys.get", NUMBER.text)
+    said(small, *(f"acme/{one},{key},acme" for one in ("old", "third", "plain") for key in (ID, NUMBER)))
+    judgement = judged(small)
+    counted = {name: one.extent.objects for name, one in found(judgement).items()}
+    assert counted == {"wrong-key": 1, "not-customer-managed": 1, "orphan-objects": 10}
+    assert found(judgement)["wrong-key"].subject.id == THIRD
+    assert "registry-mismatch" not in {one.rule for one in judgement.findings}
+    unsure = {one.rule: one.counts[Verdict.UNKNOWN] for one in judgement.tallies}
+    assert (unsure["wrong-key"], unsure["registry-mismatch"]) == (1, 2), "of ID; whether they part, and what exists"
+    (gap,) = the_gaps(judgement.gaps, "whether they say the same is not known")
+    assert (gap.what, gap.reason, gap.effect[:16]) == ("registries", Reason.UNSUPPORTED, "of 3 namespaces ")
+    assert [one.what for one in the_gaps(judgement.gaps, "whether its data is under the right key")] == [ID.text]
+    store.allow("cloudkms.cryptoKeys.get", NUMBER.text)
+    judgement = judged(small, sweep=False)
+    assert {one.rule: one.counts[Verdict.UNKNOWN] for one in judgement.tallies}["wrong-key"] == 0
+    assert not the_gaps(judgement.gaps, "whether they say the same")
+
+
+def test_the_first_judgement_already_tells_what_its_own_readings_prove(small: Small) -> None:
+    said(small, *(f"acme/{one},{key},acme" for one in ("old", "new") for key in (ID, NUMBER)))
+    first = judged(small)
+    assert [one.effect for one in first.gaps if one.what == "registries"] == []
+    assert first.gaps == judged(small).gaps
+
+
 def test_entries_that_name_replicas_of_one_key_say_the_same(tmp_path: Path) -> None:
     config = tmp_path / "auditor.toml"
     config.write_text('state = "state"\n[[registry]]\nkind = "file"\npath = "own.csv"\n')
