@@ -77,7 +77,14 @@ from auditor.questions.prove_revoked.answer import Proof
 from auditor.questions.prove_revoked.proving import is_meant_revoked, proving, see_that_it_is_meant
 from auditor.questions.retire.move import Plan
 from auditor.questions.retire.planning import plan_of
-from auditor.questions.retire.retiring import names_of_data, retiring, see_by_which_name, see_that_it_is_there
+from auditor.questions.retire.retiring import (
+    each_once,
+    names_of_data,
+    newest,
+    retiring,
+    see_by_which_name,
+    see_that_it_is_there,
+)
 from auditor.questions.retire.standing import Use
 from auditor.reporting import ENDINGS, Content, content_of
 from auditor.signing.elsewhere import is_uri, signer_at
@@ -204,15 +211,18 @@ def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: boo
         if what is not None and meant is not None:
             _see_that_it_has_versions(what, meant)
         only, version = (meant.key, meant.version) if meant is not None else (None, None)
-        known = assembly.ledger.memory().get(only) if only is not None else None
+        memory = assembly.ledger.memory()
+        others = names_of_data(judgement, memory).same(only) if only is not None else ()
+        known = newest((only, *others), memory) if only is not None else None
         if only is not None:
-            held = (one.holding.key_version for one in judgement.assessed if one.holding.key == only.text)
+            own = {only.text, *(one.text for one in others)}
+            held = (one.holding.key_version for one in judgement.assessed if one.holding.key in own)
             see_that_it_is_there(only, version, known.last if known else None, filter(None, held))
         uses = assembly.last_uses() if last_usage else None
         asks = uses.read if uses is not None else None
-        found = retiring(assembly.parts, judgement, only, asks, version)
-        rows = assembly.rows(judgement)
-        plan = plan_of(only, known, judgement, (rows, assembly.ledger), found.now) if only is not None else Plan()
+        found = each_once(retiring(assembly.parts, judgement, only, asks, version), memory)
+        stored = (assembly.rows(judgement), assembly.ledger)
+        plan = plan_of(only, known, judgement, stored, found.now, others) if only is not None else Plan()
         if only is not None and plan.barred is not None and is_meant_revoked(assembly.parts, only, found.now):
             plan = replace(plan, barred="the config means the key to be revoked, so that nothing is to come under it")
         if version is not None:

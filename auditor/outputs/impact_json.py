@@ -18,6 +18,7 @@ def write(one: Impact, out: TextIO) -> None:
     told = {
         "schema": SCHEMA,
         "key": one.key.text,
+        "other_names": [name.text for name in one.others],
         "key_version": one.version,
         "action": one.action.value,
         "at": scan_json.time(one.now),

@@ -20,6 +20,7 @@ _DOING: Final = {
     Action.DESTROY: "scheduling the destruction of",
     Action.REVOKE: "taking the platform's right to",
 }
+COUNTED: Final = "with data that names it {name}, which is this key by the other name of its project"
 _WHO_SAYS: Final = {
     True: "registries say what depends on the key",
     False: "no registry has said yet what depends on the key",
@@ -72,6 +73,7 @@ def _lines(one: Impact) -> Iterator[Text]:
     yield _plain(f"{_DOING[one.action]} {version}key {one.key}", "bold")
     read = f", read {words.until(one.state_read, one.now)}" if one.state_read else ""
     yield _plain(f"now         {one.state}{read}; nothing was done, and no cloud was asked")
+    yield from (_plain(f"counted     {COUNTED.format(name=name)}") for name in one.others)
     yield Text()
     yield _plain(verdict(one), "bold red" if one.extent.objects != 0 else "bold")
 

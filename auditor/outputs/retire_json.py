@@ -82,6 +82,7 @@ def _candidate(one: Candidate, *, destroy: bool) -> dict[str, Any]:
     shown = one.next.step is (Step.DESTROY if destroy else Step.DISABLE)
     return {
         "key": one.key.text,
+        "other_names": [name.text for name in one.others],
         "key_version": found.version,
         "state": found.state,
         "use": found.use.value,

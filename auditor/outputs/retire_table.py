@@ -13,6 +13,7 @@ from auditor.log import visible
 from auditor.model import Cloud
 from auditor.moments import day
 from auditor.outputs import last_use, words
+from auditor.outputs.impact_table import COUNTED
 from auditor.prices import KEY_SOURCE
 from auditor.questions.retire.standing import MANAGED, SETTLES, Candidate, Recorded, Retiring, Step, Use
 
@@ -34,7 +35,15 @@ def retiring(one: Retiring) -> RenderableType:
     table = _table(shown, one.now)
     more = len(one.candidates) - len(shown)
     left = [_plain(f"and {words.number(more)} in use; --format json has them all", "dim")] if more else []
-    told: tuple[RenderableType, ...] = (table, *left, _costs(one), *_steps(one), *_last_uses(one), *_gaps(one))
+    told: tuple[RenderableType, ...] = (
+        table,
+        *left,
+        *_counted(one),
+        _costs(one),
+        *_steps(one),
+        *_last_uses(one),
+        *_gaps(one),
+    )
     return Group(_plain(verdict(one), "bold"), Text(), *told)
 
 
@@ -85,6 +94,13 @@ def _table(shown: Sequence[Candidate], now: datetime) -> Table:
             _plain(_next(each, now)),
         )
     return table
+
+
+def _counted(one: Retiring) -> Iterator[Text]:
+    """Under which other names data counts as well."""
+    for key, others in dict.fromkeys((each.key, each.others) for each in one.candidates):
+        for name in others:
+            yield _plain(f"{words.short_key(key)}: {COUNTED.format(name=name)}", "dim")
 
 
 def _costs(one: Retiring) -> Text:

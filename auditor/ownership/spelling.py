@@ -5,7 +5,7 @@ project. When the key was made does, as it is told under each name: no two keys 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
@@ -156,6 +156,11 @@ class NamesOfKeys:
     def doubtful(self, key: KeyName) -> tuple[KeyName, ...]:
         """Those of which nobody knows whether they are of a key."""
         return tuple(one for one in self.others(key) if self._spelling.is_one(one, key) is None)
+
+    def doubtful_of(self, names: Sequence[KeyName]) -> tuple[KeyName, ...]:
+        """Those of which nobody knows whether they are of a key; `names`: all that are known to be its own."""
+        every = dict.fromkeys(chain.from_iterable(map(self.doubtful, names)))
+        return tuple(one for one in every if all(self._spelling.is_one(one, name) is None for name in names))
 
     def told(self, key: KeyName, meaning: str) -> tuple[str, ...]:
         """Each of the others with what it is to a key; `meaning`: how the key is called there."""

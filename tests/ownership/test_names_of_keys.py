@@ -1,9 +1,11 @@
 """A Google key may be called by its project's id or its number: what is said of one name is said of the other."""
 
 import contextlib
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -338,9 +340,9 @@ def test_a_key_is_asked_for_by_the_name_by_which_data_knows_it(
     says_of(small, NUMBER, 'intended_state = "revoked"')
     said(small, "acme/old,,", "acme/new,,")
     judged(small)
-    told = [cli._run([*small.argv(one), NUMBER.text]) for one in ("impact", "retire", "prove-revoked")]  # noqa: SLF001 - without the end of the process
-    err = capsys.readouterr().err
-    assert (told, err.count(f"data names {ID}, which is it by the other name of its project")) == ([2] * 3, 3)
+    code = cli._run([*small.argv("prove-revoked"), NUMBER.text])  # noqa: SLF001 - without the end of the process
+    told = f"data names {ID}, which is it by the other name of its project"
+    assert (code, told in capsys.readouterr().err) == (2, True)
     # Where data knows it by both, each answer is of a part, and says so.
     small.cloud.store.put("data", "acme/old/more", key=NUMBER.text, version=1)
     judged(small)
@@ -351,6 +353,40 @@ def test_a_key_is_asked_for_by_the_name_by_which_data_knows_it(
     judged(small, sweep=False)
     judged(small)
     assert cli._run([*small.argv("prove-revoked"), GOOGLE_KEY, "-q", "--allow-gaps", "not_visible"]) == 3  # noqa: SLF001 - as above
+
+
+@pytest.mark.parametrize(("asked", "other"), [(ID, NUMBER), (NUMBER, ID)], ids=["by its id", "by its number"])
+def test_what_hangs_on_a_key_is_counted_by_each_of_its_names(
+    small: Small, capsys: pytest.CaptureFixture[str], asked: KeyName, other: KeyName
+) -> None:
+    for each in small.cloud.store.buckets["data"].objects:
+        each.key = NUMBER.text if each.version == 2 else ID.text
+    says_of(small, ID, "")
+    judged(small)
+
+    def told(command: str, *what: str) -> tuple[int, Any]:
+        code = cli._run([*small.argv(command), *what, "--format", "json"])  # noqa: SLF001 - without the end of the process
+        return code, json.loads(capsys.readouterr().out)
+
+    for version in ("1", "2"):
+        code, answer = told("impact", f"{asked}/{version}")
+        assert (code, answer["affected"]["objects"], answer["other_names"]) == (1, 10, [other.text])
+        assert not [one for one in answer["gaps"] if "other name of its project" in one["effect"]]
+        code, answer = told("retire", f"{asked}/{version}")
+        assert (code, [one["use"] for one in answer["key_versions"]]) == (1, ["in_use"])
+        assert [one["objects"] for one in answer["moves"]] == ([10] if version == "1" else [])
+    code, answer = told("retire")
+    uses = [(one["key"], one["other_names"], one["objects"]) for one in answer["key_versions"]]
+    assert (code, uses) == (0, [(ID.text, [NUMBER.text], 10)] * 2), "one key, told once"
+    # Nothing is under the number any more, and nobody asks it: it is told as it is now all the same.
+    for each in small.cloud.store.buckets["data"].objects:
+        each.key = ID.text
+    judged(small)
+    small.set_state(1, "DISABLED")
+    judged(small, sweep=False)
+    for name in (ID, NUMBER):
+        code, answer = told("impact", f"{name}/1")
+        assert (code, answer["changes_nothing_because"] is not None) == (1, True)
 
 
 def readability(judgement: Judgement) -> set[tuple[str | None, Readability]]:

@@ -99,3 +99,5 @@ class Impact:
     """What could hold more of such data, and could not be read."""
     untold: bool = False
     """Nobody told of any data at all, so that how much depends on the key is not known, and not nothing."""
+    others: tuple[KeyName, ...] = ()
+    """Other names of the key by which data names it: that data is in all of this."""

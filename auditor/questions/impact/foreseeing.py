@@ -29,7 +29,7 @@ from auditor.ports import Measured, OpenInventory
 from auditor.questions.impact.answer import Impact, Shift, Writes
 from auditor.questions.impact.supposing import Supposed, suppose
 from auditor.questions.impact.unseen import gaps_beside, known_of
-from auditor.questions.retire.retiring import names_of_data, see_by_which_name, see_that_it_is_there
+from auditor.questions.retire.retiring import names_of_data, newest, see_that_it_is_there
 from auditor.readability import KeyView, assess
 from auditor.readability.action import AWS_WAITING, GCP_WAITING, after
 from auditor.run import Parts
@@ -71,6 +71,13 @@ class _Case:
     """As it was read last, or as if it worked."""
     now: datetime
     spelling: Spelling
+    others: tuple[KeyName, ...]
+    """Names of the key by which data names it besides."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All names of it under which there may be data."""
+        return frozenset(one.text for one in (self.key, *self.others))
 
 
 def foresee(
@@ -80,14 +87,15 @@ def foresee(
 
     Raises:
         LedgerError: the ledger or the inventory cannot be read.
-        UsageError: the key is known, and the version is none of its own; or data knows it by its other name.
+        UsageError: the key is known, and the version is none of its own.
     """
     key, version, action = target
     remembered = parts.ledger.memory()
-    see_by_which_name(key, names_of_data(judgement, remembered))
-    memory = remembered.get(key)
+    others = names_of_data(judgement, remembered).same(key)
+    own = frozenset(one.text for one in (key, *others))
+    memory = newest((key, *others), remembered)
     sweeps, _ = scan.usable(parts)
-    under = [one for one in judgement.assessed if one.holding.key == key.text]
+    under = [one for one in judgement.assessed if one.holding.key in own]
     read = memory.last if memory is not None else None
     held = (one.holding.key_version for one in under if one.holding.key_version is not None)
     see_that_it_is_there(key, version, read, held)
@@ -103,6 +111,7 @@ def foresee(
         known=read if read is not None else _as_if_it_worked(key, version, under),
         now=parts.clock() + plausible(judgement.run.skew),
         spelling=spelling_by(remembered),
+        others=others,
     )
     losing = {agent for one in under for agent in _deciding(case, one.holding.bucket)}
     acted = after(case.known, version, action, losing, case.now)
@@ -137,6 +146,7 @@ def foresee(
         not_covered=tuple(_not_covered(case)),
         known=known_of(judgement, key.cloud),
         untold=judgement.is_untold,
+        others=others,
         # What is not known of a registry may hide data of today, and of tomorrow.
         gaps=tuple(
             dict.fromkeys((*_gaps(case, parts, read=read is not None), *_gaps_of_defaults(case, sweeps), *named.gaps))
@@ -319,7 +329,7 @@ def _gaps_of_defaults(case: _Case, sweeps: Iterable[Sweep]) -> Iterator[Gap]:
 
 
 def _gaps(case: _Case, parts: Parts, *, read: bool) -> Iterator[Gap]:
-    yield from gaps_beside(case.key, case.judgement, parts, case.now)
+    yield from gaps_beside(case.key, case.judgement, parts, case.now, case.others)
     if not read and all(one.what != case.key.text for one in case.judgement.gaps):
         yield Gap(
             case.key.text,
@@ -328,6 +338,6 @@ def _gaps(case: _Case, parts: Parts, *, read: bool) -> Iterator[Gap]:
             "see that its name is right, and watch it as [[key]] in the config",
         )
     if case.action is Action.REVOKE:
-        for url in sorted(_buckets(each for each in case.judgement.assessed if each.holding.key == case.key.text)):
+        for url in sorted(_buckets(each for each in case.judgement.assessed if each.holding.key in case.names)):
             if not case.agents.get(url):
                 yield Gap(url, Reason.NOT_VISIBLE, "who decrypts for it is not known", "name them in [platform]")

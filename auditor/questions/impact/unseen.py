@@ -1,7 +1,8 @@
 """What may hold data under a key, and is not seen: how much of the buckets is known, and every gap in it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 
 from auditor.findings import BucketCoverage, Judgement
 from auditor.gaps import BUCKET_LISTS, CLOCKS, OBJECTS, names_of
@@ -30,23 +31,28 @@ def known_of(judgement: Judgement, cloud: Cloud) -> Known:
     )
 
 
-def gaps_beside(key: KeyName, judgement: Judgement, parts: Parts, now: datetime) -> Iterator[Gap]:
+def gaps_beside(
+    key: KeyName, judgement: Judgement, parts: Parts, now: datetime, counted: Sequence[KeyName] = ()
+) -> Iterator[Gap]:
     """Everything about the key, and about what may hold data under it, that is not known.
+
+    `counted`: other names of it whose data counts as well.
 
     Raises:
         LedgerError: the ledger cannot be read.
     """
     mine = _of(judgement, key.cloud)
     memory = parts.ledger.memory()
-    view = KeyView(key, None, memory.get(key))
-    about = {*(one.bucket for one in mine), *names_of(view), BUCKET_LISTS, OBJECTS, CLOCKS}
+    own = (key, *counted)
+    views = (KeyView(one, None, memory.get(one)) for one in own)
+    about = {*(one.bucket for one in mine), *chain.from_iterable(map(names_of, views)), BUCKET_LISTS, OBJECTS, CLOCKS}
     about.update(name for one in judgement.registered.bundles for name in (one.name, *one.buckets))
     if judgement.is_keys_only:
         # Under which version the data is that they do not tell of nobody knows.
         about.update(one.name for one in judgement.registered.registries)
         yield from unheard(parts, judgement)
     # A version that the key does not tell of any more may have data under it all the same.
-    versions = f"{key}/cryptoKeyVersions/"
+    versions = tuple(f"{one}/cryptoKeyVersions/" for one in own)
     yield from (one for one in judgement.gaps if one.what in about or one.what.startswith(versions))
     for one in mine:
         yield from _of_bucket(one, parts, now)
@@ -64,9 +70,11 @@ def gaps_beside(key: KeyName, judgement: Judgement, parts: Parts, now: datetime)
         effect = f"{told} in no config: nobody looked there"
         yield Gap(BUCKET_LISTS, Reason.NOT_VISIBLE, effect, "add them as [[bucket]], or set [policy] no_data_elsewhere")
     names = names_of_data(judgement, memory)
-    for name, told in zip(names.others(key), names.told(key, "this one"), strict=True):
+    same = frozenset(names.same(key))
+    for name in (*sorted(same.difference(counted)), *names.doubtful_of((key, *sorted(same)))):
         # Whoever allows what nobody can see has not allowed to leave out what is known under another name.
-        yield Gap(key.text, Reason.UNSUPPORTED, f"data names the key {told}", f"ask for {name} as well")
+        told = f"data names the key {name}, which {'is' if name in same else 'may be'} this one"
+        yield Gap(key.text, Reason.UNSUPPORTED, f"{told} by the other name of its project", f"ask for {name} as well")
     judged = {one.bucket for one in judgement.coverage.buckets}
     for url in sorted(one for one in parts.buckets if cloud_of(one) is key.cloud and one not in judged):
         yield Gap(url, Reason.NOT_FOUND, "nothing is known of its objects: it is in the config since", "scan it")

@@ -1,8 +1,9 @@
 """How data leaves the versions of a key on which it stays: at its present pace, and what moving it would take."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import Final
 
 from auditor.findings import Assessed, Judgement, Readability, in_order, member_of
@@ -28,13 +29,17 @@ def plan_of(
     judgement: Judgement,
     stored: tuple[OpenInventory, Ledger],
     now: datetime,
+    others: Sequence[KeyName] = (),
 ) -> Plan:
     """Tell how the data that stays under a key could be moved, and what of that is not known.
+
+    `others`: names by which data names it besides.
 
     Raises:
         LedgerError: the ledger or the inventory cannot be read.
     """
-    under = [one.holding for one in judgement.assessed if one.holding.key == name.text]
+    names = {name.text, *(one.text for one in others)}
+    under = [one.holding for one in judgement.assessed if one.holding.key in names]
     if memory is None or memory.last is None:
         objects = sum(one.objects or 0 for one in under)
         held = (
@@ -52,7 +57,7 @@ def plan_of(
             f"under which version the data of {whose} is that registries name the key for nobody here sees"
         )
     return Plan(
-        moves=planning(key, judgement, *stored, now),
+        moves=planning(key, judgement, *stored, now, others),
         not_known=tuple(not_known),
         barred=_barred(memory, key),
         by_operator=judgement.is_keys_only,
@@ -80,7 +85,12 @@ def _barred(memory: KeyMemory, key: AwsKey | GcpKey) -> str | None:
 
 
 def planning(
-    key: AwsKey | GcpKey, judgement: Judgement, rows: OpenInventory, ledger: Ledger, now: datetime
+    key: AwsKey | GcpKey,
+    judgement: Judgement,
+    rows: OpenInventory,
+    ledger: Ledger,
+    now: datetime,
+    others: Sequence[KeyName] = (),
 ) -> tuple[Move, ...]:
     """Tell it of each version with data that takes no new one, and of a key of AWS; the nearest deadline first.
 
@@ -91,10 +101,11 @@ def planning(
     """
     movable = [one for one in judgement.assessed if one.assessment.readability is not Readability.LOST]
     # Of what nobody saw there is nothing to plan by.
-    under = [one for one in movable if one.holding.key == key.name.text and not one.holding.is_claimed]
-    stood = tuple(ledger.stood(key.name.text))
+    names = (key.name.text, *(one.text for one in others))
+    under = [one for one in movable if one.holding.key in names and not one.holding.is_claimed]
+    stood = tuple(_stood(names, ledger))
     found = [
-        _move(key, version, mine, _newer(key, version, movable), (rows, stood, now))
+        _move(key, version, mine, _newer(key, version, movable, names), (rows, stood, now))
         for version in _left_behind(key)
         if (mine := [one for one in under if one.holding.key_version == version])
     ]
@@ -116,20 +127,34 @@ def _is_newer(key: AwsKey | GcpKey, version: str | None) -> bool:
     return int(version) > int(key.primary)
 
 
-def _newer(key: AwsKey | GcpKey, version: str | None, every: Iterable[Assessed]) -> list[Assessed] | None:
+def _stood(names: Sequence[str], ledger: Ledger) -> Iterator[Stood]:
+    """How much stood under each version of a key, by all its names together, the oldest first."""
+    found = sorted(((one, name) for name in names for one in ledger.stood(name)), key=lambda pair: pair[0].at)
+    held: dict[str | None, dict[str, Stood]] = defaultdict(dict)
+    for at, some in groupby(found, lambda pair: pair[0].at):
+        changed = dict.fromkeys(held[one.version].update({name: one}) or one.version for one, name in some)
+        for version in changed:
+            each = held[version].values()
+            yield Stood(at, version, sum(one.objects for one in each), sum(one.size for one in each))
+
+
+def _newer(
+    key: AwsKey | GcpKey, version: str | None, every: Iterable[Assessed], names: Collection[str]
+) -> list[Assessed] | None:
     """What would tell that a namespace has stored something since; None where nothing does.
 
     What is under an older version that is the primary one again may be of before.
     """
-    name = key.name
     if isinstance(key, AwsKey):
-        return [one for one in every if one.encryption is Encryption.CMEK and one.holding.key not in {None, name.text}]
+        return [
+            one for one in every if one.encryption is Encryption.CMEK and one.holding.key not in {None, key.name.text}
+        ]
     if _is_newer(key, version):
         return None
     return [
         one
         for one in every
-        if one.holding.key == name.text
+        if one.holding.key in names
         and one.holding.key_version is not None
         and int(one.holding.key_version) > int(version or 0)
     ]

@@ -6,7 +6,7 @@ No cloud is asked but by whoever is handed in to tell last uses.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from auditor import gaps
@@ -25,6 +25,8 @@ from auditor.skew import plausible
 
 _DOUBTFUL: Final = frozenset({Use.UNUSED, Use.NOT_PROVEN})
 """Where nothing known is in the way of a proof."""
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+_MAY_BE: Final = "which may be this one by the other name of its project"
 
 
 def retiring(
@@ -51,8 +53,10 @@ def retiring(
             under[KeyName(one.holding.key)].append(one.holding)
     keys = sorted({*under, *parts.watched})
     names = names_of_data(judgement, memory)
-    if only is not None and (only not in keys or names.known_by(only)):
-        raise not_among(only, names)
+    if only is not None and only not in keys:
+        if not names.same(only):
+            raise not_among(only, names)
+        keys = sorted({only, *keys})
     elsewhere = judgement.coverage.buckets_not_configured
     known = parts.policy.no_data_elsewhere
     seen = Seen(judgement.coverage.buckets, 0 if known else elsewhere, () if known else left_behind(parts))
@@ -61,17 +65,19 @@ def retiring(
     of_buckets = {cloud: tuple(_doubts_of_buckets(cloud, parts, judgement)) for cloud in Cloud}
 
     def candidates(key: KeyName) -> Iterator[Candidate | Gap]:
-        known = memory.get(key)
+        others = names.same(key)
+        known = newest((key, *others), memory)
+        held = [one for name in (key, *others) for one in under.get(name, ())]
         if known is None or known.last is None:
             told = [one for one in judgement.gaps if one.what == key.text]
             effect = "nothing is known of its versions: it gave no state"
             yield from told or [Gap(key.text, Reason.NOT_VISIBLE, effect, "explain its findings, or poll it")]
             return
-        last = last_use(key) if last_use is not None and _is_asked(key, only, under[key]) else None
+        last = last_use(key) if last_use is not None and _is_asked(key, only, held) else None
         if isinstance(last, Reason):
             yield gaps.last_use_not_known(key, last)
         counted = counted_anew(known, last, now) if isinstance(last, LastUse) else known
-        every = standings(known.last, counted, under[key], seen, now)
+        every = standings(known.last, counted, held, seen, now)
         if version is not None and version not in {one.version for one in every}:
             raise _nothing_left(key, version, known.last)
         for one in every:
@@ -79,7 +85,7 @@ def retiring(
                 continue
             doubts: tuple[str, ...] = ()
             if one.use in _DOUBTFUL:
-                alike = (f"data names the key {told}" for told in names.told(key, "this one"))
+                alike = (f"data names the key {each}, {_MAY_BE}" for each in names.doubtful_of((key, *others)))
                 doubts = (*_doubts(known, parts, judgement, now), *of_buckets[key.cloud], *alike)
                 if takes_new_data(known.last, one.version):
                     doubts = (*doubts, *_doubts_of_registries(key, named))
@@ -90,7 +96,8 @@ def retiring(
             if step.step is Step.DESTROY and isinstance(last, Reason):
                 step = Next(Step.NONE)  # it was to be asked first, and did not answer
             name = f"{key}/cryptoKeyVersions/{one.version}" if one.version is not None else key.text
-            yield Candidate(key, standing, step, call_of(name, step.step), month_of(known.last, one.version), last)
+            month = month_of(known.last, one.version)
+            yield Candidate(key, standing, step, call_of(name, step.step), month, last, others)
 
     found = [each for key in keys if only in {None, key} for each in candidates(key)]
     # Where no key is known at all, that is what the buckets leave open, and no proof that there is none.
@@ -132,6 +139,22 @@ def not_among(key: KeyName, names: NamesOfKeys) -> UsageError:
     return UsageError(
         f"no data is known to be under key {key}, and the config does not watch it", "add it as [[key]] and poll"
     )
+
+
+def newest(names: Sequence[KeyName], memory: Mapping[KeyName, KeyMemory]) -> KeyMemory | None:
+    """What a key said last, asked by any of its names; the first is the one by which it is told."""
+    told = [known for name in names if (known := memory.get(name)) is not None]
+    latest = max((one for one in told if one.last_at is not None), key=lambda one: one.last_at or _NEVER, default=None)
+    if latest is None or latest.last is None:
+        return memory.get(names[0])
+    return latest if latest.last.name == names[0] else replace(latest, last=replace(latest.last, name=names[0]))
+
+
+def each_once(found: Retiring, memory: Mapping[KeyName, KeyMemory]) -> Retiring:
+    """The same with each key by one of its names alone: that by the id of its project."""
+    names = NamesOfKeys((one.key for one in found.candidates), spelling_by(memory))
+    once = tuple(one for one in found.candidates if not (one.key.owner.isdigit() and names.same(one.key)))
+    return replace(found, candidates=once)
 
 
 def see_that_it_is_there(key: KeyName, version: str | None, read: AwsKey | GcpKey | None, held: Iterable[str]) -> None:

@@ -122,6 +122,8 @@ class Candidate:
     """What it costs a month by list price, in USD; None where that is not known."""
     last_use: LastUse | Reason | None = None
     """Of a key of AWS: what is recorded, or why nobody says; None: not asked."""
+    others: tuple[KeyName, ...] = ()
+    """Other names of the key by which data names it: that data counts as well."""
 
     @property
     def recorded(self) -> Recorded:
