@@ -222,7 +222,7 @@ def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: boo
         asks = uses.read if uses is not None else None
         found = each_once(retiring(assembly.parts, judgement, only, asks, version), memory)
         stored = (assembly.rows(judgement), assembly.ledger)
-        plan = plan_of(only, known, judgement, stored, found.now, others) if only is not None else Plan()
+        plan = plan_of(only, known, judgement, stored, found.now, others=others) if only is not None else Plan()
         if only is not None and plan.barred is not None and is_meant_revoked(assembly.parts, only, found.now):
             plan = replace(plan, barred="the config means the key to be revoked, so that nothing is to come under it")
         if version is not None:

@@ -53,10 +53,7 @@ def waive(
     A finding that is not wholly within an exception stays open: part of a loss is not accepted by whoever accepted
     another part. Of several exceptions, the one that ends last counts.
     """
-    by_id: dict[str, Finding] = {}
-    for one in findings:
-        status = Status.OPEN if one.status is Status.WAIVED else one.status
-        by_id[one.id] = replace(one, status=status, waived_until=None)
+    by_id = _unwaived(findings)
     given = []
     ends: dict[str, datetime] = {}
     for waiver in waivers:
@@ -67,6 +64,19 @@ def waive(
             ends.update({name: max(waiver.until, ends.get(name, waiver.until)) for name in covers})
     waived = {name: replace(by_id[name], status=Status.WAIVED, waived_until=until) for name, until in ends.items()}
     return tuple(waived.get(name, one) for name, one in by_id.items()), tuple(given)
+
+
+def reaches_any(waiver: Waiver, findings: Iterable[Finding], sight: Sight) -> bool:
+    """Whether an exception is about any of some findings, or about a part of one."""
+    return any(one is not _Reach.NONE for one in _reaches(waiver, _unwaived(findings), sight).values())
+
+
+def _unwaived(findings: Iterable[Finding]) -> dict[str, Finding]:
+    by_id: dict[str, Finding] = {}
+    for one in findings:
+        status = Status.OPEN if one.status is Status.WAIVED else one.status
+        by_id[one.id] = replace(one, status=status, waived_until=None)
+    return by_id
 
 
 def _reaches(waiver: Waiver, findings: Mapping[str, Finding], sight: Sight) -> Mapping[str, _Reach]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from auditor import rules as all_rules
 from auditor.checkup import Answer, Check
 from auditor.config import Config
 from auditor.doctoring.local import CONFIG, is_there
@@ -14,13 +15,18 @@ from auditor.findings import Judgement, member_of
 from auditor.ledger.database import OlderSchemaError
 from auditor.model import GcpKey, KeyMemory, KeyName, Reason
 from auditor.outputs import browse, words
+from auditor.ownership.owned import OwnedBucket, OwnedKey, PlacedKey
 from auditor.ownership.spelling import NamesOfKeys, spelling_by
 from auditor.ports import OpenInventory
+from auditor.rule import Caused, HeldKey, Rule, SweptBucket
 from auditor.waiver import FIELDS, Waiver, fits
-from auditor.waiving import is_about, is_key, is_within
+from auditor.waiving import Sight, is_key, is_within, reaches_any
 from auditor.wiring import ledger_of, looked_at
 
 _WHAT: Final = "[[waiver]]"
+_OF_KEYS: Final[frozenset[object]] = frozenset({HeldKey, OwnedKey, PlacedKey, Caused})
+_OF_BUCKETS: Final[frozenset[object]] = frozenset({SweptBucket, OwnedBucket})
+_VERSION: Final = "/cryptoKeyVersions/"
 _LOST: Final = "what it is to accept stays open, and alerts"
 _NOTHING_YET: Final = "nothing is judged yet that would tell whether they fit anything"
 
@@ -39,7 +45,7 @@ def of_waivers(config: Config, waivers: Sequence[Waiver]) -> Iterator[Check]:
             if judgement is None:
                 yield Check(CONFIG, _WHAT, Answer.OFF, _NOTHING_YET)
                 return
-            there = _There(judgement, rows, ledger.memory())
+            there = _There(judgement, rows, ledger.memory(), {one.id: one for one in all_rules.load()})
             yield from _checks(waivers, there)
     except OlderSchemaError:
         yield Check(CONFIG, _WHAT, Answer.OFF, _NOTHING_YET)
@@ -55,6 +61,7 @@ class _There:
     judgement: Judgement
     rows: Callable[[Judgement], OpenInventory]
     memory: Mapping[KeyName, KeyMemory]
+    rules: Mapping[str, Rule]
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -66,10 +73,14 @@ class _There:
         return tuple(sorted(swept | {one.holding.bucket for one in self.judgement.assessed}))
 
     def fit(self, waiver: Waiver) -> bool:
-        """Whether any finding, or anything that one may be about, is within what a waiver names."""
+        """Whether any finding of its rule, or anything that one may be about, is within what a waiver names."""
         names = NamesOfKeys(map(KeyName, self.keys), spelling_by(self.memory))
-        if any(one.rule == waiver.rule and is_about(waiver, one, names) for one in self.judgement.findings):
+        of_data = {one.id for one in self.rules.values() if one.is_about_data}
+        sight = Sight(of_data, (), lambda *asked: self.rows(self.judgement).beyond(*asked), (), names)
+        if reaches_any(waiver, self.judgement.findings, sight):
             return True
+        if waiver.rule not in of_data:
+            return self._has_key(waiver, names) or self._has_bucket(waiver)
         every = (member_of(one.holding) for one in self.judgement.assessed)
         held = tuple(one for one in every if is_within(waiver, one, names))
         if waiver.namespace is not None or waiver.tenant is not None:
@@ -79,18 +90,42 @@ class _There:
         return bool(held) or self._has_key(waiver, names) or self._has_bucket(waiver)
 
     def _has_key(self, waiver: Waiver, names: NamesOfKeys) -> bool:
-        if waiver.key is None or waiver.bucket is not None:
+        if waiver.key is None or waiver.bucket is not None or not self._is_of(waiver, _OF_KEYS):
             return False
+        # Where data names no version of its key, none is accepted by a version.
+        whole = names.every(self._named_whole()) if self.rules[waiver.rule].is_about_data else frozenset()
         return any(
             is_key(waiver.key, name, version, names)
             for name, known in self.memory.items()
-            for version in (None, *_versions(known))
+            for version in (None, *(_versions(known) if name not in whole else ()))
         )
 
+    def _named_whole(self) -> Iterator[KeyName]:
+        """The keys of data that names no version."""
+        for one in self.judgement.assessed:
+            if one.holding.key is not None and one.holding.key_version is None:
+                yield KeyName(one.holding.key)
+
+    def names_none(self, waiver: Waiver) -> bool:
+        """Whether a waiver names a version of a key whose data names none."""
+        key, version, _ = (waiver.key or "").partition(_VERSION)
+        return bool(version) and any(fits(key, one.text) for one in self._named_whole())
+
     def _has_bucket(self, waiver: Waiver) -> bool:
-        if waiver.bucket is None or waiver.key is not None:
+        if waiver.bucket is None or waiver.key is not None or not self._is_of(waiver, _OF_BUCKETS):
             return False
         return any(fits(waiver.bucket, one) for one in self.buckets)
+
+    def cannot_be(self, waiver: Waiver, name: str) -> bool:
+        """Whether what a waiver names is there, and no finding of its rule can be about such a thing."""
+        known, subjects = {"key": (self.keys, _OF_KEYS), "bucket": (self.buckets, _OF_BUCKETS)}.get(name, ((), None))
+        is_of = subjects is None or self._is_of(waiver, subjects)
+        return not is_of and any(fits(getattr(waiver, name), one) for one in known)
+
+    def _is_of(self, waiver: Waiver, subjects: frozenset[object]) -> bool:
+        """Whether findings of its rule can be about such subjects, or about data, wherever that is."""
+        rule = self.rules[waiver.rule]
+        return rule.is_about_data or rule.subject in subjects
 
 
 def _versions(known: KeyMemory) -> Iterator[str]:
@@ -103,7 +138,10 @@ def _checks(waivers: Sequence[Waiver], there: _There) -> Iterator[Check]:
     for one in bad:
         given = [name for name in FIELDS if getattr(one, name) is not None]
         alone = [name for name in given if len(given) > 1 and not there.fit(_by(one, name))] or given
-        told = f"no finding and no data of the last judgement has {' and '.join(_named(one, name) for name in alone)}"
+        what = " and ".join(_named(one, name) for name in alone)
+        told = f"no finding and no data of the last judgement has {what}"
+        if any(there.cannot_be(one, name) for name in alone):
+            told = f"no finding of its rule can be about {what}"
         yield Check(CONFIG, f"waiver of {one.name}", Answer.MISSING, told, lost=_LOST, todo=_todo(one, alone, there))
     if not bad:
         yield Check(CONFIG, _WHAT, Answer.OK, f"{words.counted(len(waivers), 'waiver')}: each fits something known")
@@ -121,6 +159,10 @@ def _named(waiver: Waiver, name: str) -> str:
 
 
 def _todo(waiver: Waiver, alone: Sequence[str], there: _There) -> str:
+    if "key" in alone and there.names_none(waiver):
+        return "no data tells under which version of the key it is: match the key as a whole"
+    if wrong := [name for name in alone if there.cannot_be(waiver, name)]:
+        return f"match by something else than {' and '.join(wrong)}; `explain {waiver.rule}` tells what it is about"
     known = {"key": there.keys, "bucket": there.buckets}
     for name in alone:
         if close := difflib.get_close_matches(getattr(waiver, name), known.get(name, ()), n=1, cutoff=0.8):

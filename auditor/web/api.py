@@ -168,6 +168,8 @@ class Api:
         judgement = self._needed()
         see_that_bucket_is_known(judgement, asked.get("bucket"))
         found = named(judgement, self._read.rows(judgement), asked, where)
+        if "name" in asked and not found and not where.start:
+            raise HTTPException(404, "no namespace that is known is called so: `prefix` asks for how a name begins")
         return _page(where, map(scan_json.worst_of_namespace, found), skipped=True)
 
     def dependencies(self, request: Request) -> Response:

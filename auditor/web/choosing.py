@@ -7,7 +7,7 @@ from typing import Final
 from starlette.exceptions import HTTPException
 
 from auditor.findings import Finding, Judgement, Member, SubjectKind
-from auditor.model import KeyMemory, KeyName, split_version
+from auditor.model import GcpKey, KeyMemory, KeyName, split_version
 from auditor.outputs import browse
 from auditor.ownership.spelling import NamesOfKeys, spelling_by
 from auditor.ports import NamespaceRow, Portions, SpaceRows
@@ -15,6 +15,7 @@ from auditor.web.asking import Filters, Place
 
 _ID: Final = re.compile(r"[0-9a-f]{1,64}")
 _NO_SUCH: Final = "there neither is nor was such a finding"
+_VERSION: Final = "/cryptoKeyVersions/"
 _TOLD: Final = 20
 """As many tenants of its data a finding tells; where it tells so many there may be more."""
 
@@ -70,14 +71,28 @@ def see_that_it_is_known(
         raise HTTPException(404, "there is no such rule: `cmek-auditor rules` prints all of them")
     if key is not None and not any(_is_about_key(one, key) for one in judgement.findings):
         known = browse.keys_of(judgement, memory())
-        if key.partition("/cryptoKeyVersions/")[0] not in known:
+        name, _, version = key.partition(_VERSION)
+        if name not in known:
             last = key.rpartition("/")[2]
             alike = next((f"; did you mean {one}?" for one in known if one.rpartition("/")[2] == last), "")
             told = "no data names such a key, and nobody asked it: write its full name"
             raise HTTPException(404, f"{told}{alike}")
+        if version and not _is_version(version, names_of(name, judgement, memory()), judgement, memory()):
+            raise HTTPException(404, "no data names such a version of the key, and the key never told of it")
     is_told = tenant is None or any(tenant in one.extent.tenants for one in judgement.findings)
     if tenant is not None and not is_told and not rows().held_by(tenant):
         raise HTTPException(404, "no data that is known is of such a tenant: write its name as namespaces tell it")
+
+
+def _is_version(
+    version: str, names: Collection[str], judgement: Judgement, memory: Mapping[KeyName, KeyMemory]
+) -> bool:
+    """Whether there may be a version of a key, by any of its names: somebody heard of it, or the key told of none."""
+    if any(one.holding.key in names and one.holding.key_version == version for one in judgement.assessed):
+        return True
+    every = [known.last for name in names if (known := memory.get(KeyName(name))) is not None]
+    told = [one for one in every if isinstance(one, GcpKey)]
+    return not told or any(version == one.number for key in told for one in key.versions)
 
 
 def see_that_bucket_is_known(judgement: Judgement, bucket: str | None) -> None:

@@ -6,7 +6,7 @@ import re
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -657,6 +657,40 @@ FITTING = {
     'namespace = "acmee/*"': "namespace acmee/*",
     'tenant = "acmee", bucket = "gs://data"': "tenant acmee",
 }
+NUMBERED = GOOGLE_KEY.replace("projects/acme", "projects/123456")
+OF_RULES = {
+    f'"rotation-off" key = "{NUMBERED}"': None,
+    f'"data-unreadable" key = "{NUMBERED}/cryptoKeyVersions/2"': None,
+    '"sweep-stale" bucket = "gs://data"': None,
+    '"rotation-off" bucket = "gs://data"': "no finding of its rule can be about bucket gs://data",
+    f'"sweep-stale" key = "{GOOGLE_KEY}"': f"no finding of its rule can be about key {GOOGLE_KEY}",
+}
+"""Rule and what is matched -> what is told of a waiver that no finding of its rule can come under."""
+
+
+@pytest.mark.parametrize("asked", OF_RULES)
+def test_a_waiver_fits_what_the_judge_takes_it_for(
+    small: Small, asked: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rule, match = asked.split(" ", 1)
+    people = 'owner = "a@acme.example"\napproved_by = "b@acme.example"\nreason = "r"\n'
+    until = datetime.now(UTC).date() + timedelta(days=30)
+    waiver = f"[[waiver]]\nrule = {rule}\nmatch = {{ {match} }}\nuntil = {until}\n{people}"
+    number = f'[[key]]\nname = "{NUMBERED}"\n'
+    small.config.write_text(f"{small.config.read_text()}\n{number}{waiver}")
+    small.set_state(2, "DISABLED")
+    key = small.cloud.store.key(GOOGLE_KEY)
+    assert key is not None
+    key.rotated_every = None
+    run(capsys, small.argv("scan", "-q"))
+    _, out, _ = run(capsys, small.argv("poll", "-q", "--format", "json"))
+    (check,) = of_waivers(load(small.config), waivers_of(load(small.config), datetime.now(UTC)))
+    assert (check.told if check.answer is Answer.MISSING else None) == OF_RULES[asked]
+    if NUMBERED in asked:
+        mine = [
+            one for one in json.loads(out)["findings"] if f'"{one["rule"]}"' == rule and "acme" in one["subject"]["id"]
+        ]
+        assert {one["status"] for one in mine} == {"waived"}
 
 
 @pytest.mark.parametrize("match", FITTING)

@@ -45,7 +45,7 @@ schemathesis.openapi.format(
 
 THERE = {
     "/api/v1/findings": {"rule": "data-unreadable"},
-    "/api/v1/namespaces": {"bucket": "gs://data"},
+    "/api/v1/namespaces": {"bucket": "gs://data", "prefix": "acme/"},
     "/api/v1/namespaces/dependencies": {"bucket": "gs://data", "name": "acme/old"},
 }
 """What must be asked for to be there: names that are made up are 404."""

@@ -12,7 +12,7 @@ import pytest
 from starlette.routing import Route
 
 from auditor.findings import Finding, Judgement, Member, Severity, Status, Subject, SubjectKind
-from auditor.model import Encryption, Extent, GcpKey, KeyMemory, KeyName
+from auditor.model import Encryption, Extent, GcpKey, GcpKeyVersion, KeyMemory, KeyName
 from auditor.ownership.registered import Portion
 from auditor.ports import Portions, SpaceRows
 from auditor.web import openapi
@@ -146,6 +146,7 @@ def test_a_filter_that_says_nothing_is_refused_and_not_passed_over(query: str) -
     assert (answer.status, REFUSED[query] in answer.text) == (400, True)
 
 
+TOLD = KeyName(f"{GCP_KEY}-told")
 UNKNOWN = {
     "findings?key=main": f"write its full name; did you mean {GCP_KEY}?",
     f"findings?key={GCP_KEY}-2": "write its full name",
@@ -154,6 +155,8 @@ UNKNOWN = {
     "namespaces?bucket=gs://Data": "did you mean gs://data?",
     "findings?rule=data-lots": "there is no such rule",
     "findings?tenant=acmee": "no data that is known is of such a tenant",
+    "namespaces?name=acme/alpa": "no namespace that is known is called so",
+    f"findings?key={TOLD}/cryptoKeyVersions/99": "no data names such a version of the key",
     "namespaces/dependencies?bucket=gs://data&name=acme/alpa": "no namespace is called so in what was swept of gs://data",
 }
 
@@ -164,19 +167,22 @@ def test_what_nobody_has_heard_of_is_not_answered_by_nothing(query: str) -> None
         def named(self, *_: object, **__: object) -> tuple[()]:
             return ()
 
-    memory = {GCP_KEY: KeyMemory(None, None)}
+    versions = (GcpKeyVersion("1", "ENABLED"),)
+    memory = {GCP_KEY: KeyMemory(None, None), TOLD: KeyMemory(GcpKey(TOLD, versions), NOW)}
     read = replace(readings(judgement), memory=lambda: memory, rows=lambda _: cast("Any", Rows()))
     answer = ask(f"/api/v1/{query}", read)
     assert (answer.status, UNKNOWN[query] in answer.text) == (404, True), answer.text
-    known = ask(f"/api/v1/findings?key={GCP_KEY}/cryptoKeyVersions/7&tenant=acme", read)
-    assert (known.status, json.loads(known.text)["items"]) == (200, [])
-    assert ask("/api/v1/namespaces?bucket=gs://data", read).status == 200
+    for key in (f"{GCP_KEY}/cryptoKeyVersions/7", f"{TOLD}/cryptoKeyVersions/1"):
+        known = ask(f"/api/v1/findings?key={key}&tenant=acme", read)
+        assert (known.status, json.loads(known.text)["items"]) == (200, [])
+    assert ask("/api/v1/namespaces?bucket=gs://data&prefix=acme/alpa", read).status == 200
     assert "404" in openapi.document()["paths"][f"/api/v1/{query.partition('?')[0]}"]["get"]["responses"]
 
 
 def test_findings_are_chosen_by_any_name_of_a_key() -> None:
     other = KeyName(GCP_KEY.text.replace("projects/acme-keys", "projects/222000222"))
-    memory = {name: KeyMemory(GcpKey(name, (), created=NOW), NOW) for name in (GCP_KEY, other)}
+    versions = (GcpKeyVersion("2", "ENABLED"),)
+    memory = {name: KeyMemory(GcpKey(name, versions, created=NOW), NOW) for name in (GCP_KEY, other)}
     read = replace(readings(judgement), memory=lambda: memory)
     for asked, expected in ((other.text, ["version", "of many"]), (f"{other}/cryptoKeyVersions/2", [])):
         told = ask(f"/api/v1/findings?key={asked}", read)

@@ -29,6 +29,7 @@ def plan_of(
     judgement: Judgement,
     stored: tuple[OpenInventory, Ledger],
     now: datetime,
+    *,
     others: Sequence[KeyName] = (),
 ) -> Plan:
     """Tell how the data that stays under a key could be moved, and what of that is not known.
@@ -57,7 +58,7 @@ def plan_of(
             f"under which version the data of {whose} is that registries name the key for nobody here sees"
         )
     return Plan(
-        moves=planning(key, judgement, *stored, now, others),
+        moves=planning(key, judgement, *stored, now, others=others),
         not_known=tuple(not_known),
         barred=_barred(memory, key),
         by_operator=judgement.is_keys_only,
@@ -90,6 +91,7 @@ def planning(
     rows: OpenInventory,
     ledger: Ledger,
     now: datetime,
+    *,
     others: Sequence[KeyName] = (),
 ) -> tuple[Move, ...]:
     """Tell it of each version with data that takes no new one, and of a key of AWS; the nearest deadline first.
@@ -132,7 +134,10 @@ def _stood(names: Sequence[str], ledger: Ledger) -> Iterator[Stood]:
     found = sorted(((one, name) for name in names for one in ledger.stood(name)), key=lambda pair: pair[0].at)
     held: dict[str | None, dict[str, Stood]] = defaultdict(dict)
     for at, some in groupby(found, lambda pair: pair[0].at):
-        changed = dict.fromkeys(held[one.version].update({name: one}) or one.version for one, name in some)
+        changed: dict[str | None, None] = {}
+        for one, name in some:
+            held[one.version][name] = one
+            changed[one.version] = None
         for version in changed:
             each = held[version].values()
             yield Stood(at, version, sum(one.objects for one in each), sum(one.size for one in each))

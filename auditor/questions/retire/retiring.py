@@ -47,20 +47,12 @@ def retiring(
     skew = judgement.run.skew
     now = parts.clock() + plausible(skew)
     memory = parts.ledger.memory()
-    under: dict[KeyName, list[Holding]] = defaultdict(list)
-    for one in judgement.assessed:
-        if one.holding.key is not None:
-            under[KeyName(one.holding.key)].append(one.holding)
-    keys = sorted({*under, *parts.watched})
+    under = _under(judgement)
     names = names_of_data(judgement, memory)
-    if only is not None and only not in keys:
-        if not names.same(only):
-            raise not_among(only, names)
-        keys = sorted({only, *keys})
-    elsewhere = judgement.coverage.buckets_not_configured
-    known = parts.policy.no_data_elsewhere
-    seen = Seen(judgement.coverage.buckets, 0 if known else elsewhere, () if known else left_behind(parts))
-
+    if only is not None and only not in {*under, *parts.watched} and not names.same(only):
+        raise not_among(only, names)
+    keys = sorted({*under, *parts.watched, *([only] if only is not None else [])})
+    seen = _seen(parts, judgement)
     named = named_by(parts, judgement)
     of_buckets = {cloud: tuple(_doubts_of_buckets(cloud, parts, judgement)) for cloud in Cloud}
 
@@ -112,6 +104,20 @@ def retiring(
         candidates=tuple(one for one in found if isinstance(one, Candidate)),
         gaps=tuple(dict.fromkeys(one for one in found if isinstance(one, Gap))),
     )
+
+
+def _seen(parts: Parts, judgement: Judgement) -> Seen:
+    if parts.policy.no_data_elsewhere:
+        return Seen(judgement.coverage.buckets, 0)
+    return Seen(judgement.coverage.buckets, judgement.coverage.buckets_not_configured, left_behind(parts))
+
+
+def _under(judgement: Judgement) -> Mapping[KeyName, list[Holding]]:
+    found: dict[KeyName, list[Holding]] = defaultdict(list)
+    for one in judgement.assessed:
+        if one.holding.key is not None:
+            found[KeyName(one.holding.key)].append(one.holding)
+    return found
 
 
 def _untold(judgement: Judgement) -> Iterator[Gap]:
