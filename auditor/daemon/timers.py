@@ -259,12 +259,11 @@ class Daemon:
         needed = self._needed
         if needed is None:
             return None
-        owners = {one.ear().owner for one in self._listeners}
-        told = alone(needed, owners, EACH_ITS_OWN)
+        told = alone(needed, self.ears(), EACH_ITS_OWN)
         if told is None:
             # What keys said of their names is asked for only where it matters.
             with contextlib.suppress(LedgerError):
-                return alone(needed, owners, spelling_by(self._parts.ledger.memory()))
+                return alone(needed, self.ears(), spelling_by(self._parts.ledger.memory()))
         return told
 
     def ears(self) -> tuple[Ear, ...]:

@@ -10,17 +10,18 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from auditor.daemon.loops import StoppedError, Turn, Watch
 from auditor.errors import AuditorError
 from auditor.feeds.silence import Ear
 from auditor.feeds.storms import Storms
-from auditor.model import KeyName
+from auditor.model import Cloud, KeyName
 from auditor.ownership.spelling import EACH_ITS_OWN, NamesOfKeys
 from auditor.ports import Feed, Heard, Hint
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _WAIT: Final = 4.0
 """Seconds that one look waits for messages: below those that a stop waits for running turns."""
@@ -62,6 +63,7 @@ class Memory:
         self._lock = threading.Lock()
         self._messages = Counter(dict.fromkeys(OUTCOMES, 0))
         self._told: dict[str, datetime] = {}
+        self._told_of: dict[tuple[str, str], datetime] = {}
         self._newest: datetime | None = None
         self._since: float | None = None
         self._answered: float | None = None
@@ -93,10 +95,11 @@ class Memory:
             for one in hints:
                 at = min(one.occurred, now)
                 self._newest = at if self._newest is None else max(at, self._newest)
-                if one.key is not None and one.key.owner == owner:
-                    place = one.key.location
-                    if place in self._told or len(self._told) < _PLACES:
-                        self._told[place] = max(at, self._told.get(place, at))
+                key = one.key
+                if key is not None and key.owner == owner:
+                    _latest(self._told, key.location, at)
+                elif key is not None and key.cloud is Cloud.GCP and key.owner.isdigit() is not owner.isdigit():
+                    _latest(self._told_of, (key.owner, key.location), at)
 
     def ear(self, feed: str, owner: str, now: datetime, ticks: float) -> Ear:
         """All of that as it stands now."""
@@ -112,9 +115,16 @@ class Memory:
                 answered=when(self._answered),
                 newest=self._newest,
                 told=dict(self._told),
+                told_of=dict(self._told_of),
                 fault=self._fault,
                 messages=dict(self._messages),
             )
+
+
+def _latest(told: dict[T, datetime], what: T, at: datetime) -> None:
+    """Keep when something happened last; whoever writes messages cannot make it keep any number of things."""
+    if what in told or len(told) < _PLACES:
+        told[what] = max(at, told.get(what, at))
 
 
 class Again:

@@ -47,10 +47,9 @@ class Spelling:
         ids = {one: name for name, one in self.ones.items() if not name.owner.isdigit()}
         return {name: ids[one] for name, one in self.ones.items() if name.owner.isdigit() and one in ids}
 
-    def of_owner(self, owner: str) -> "Owned":
-        """Whose keys are an account's or a project's, by its id."""
-        pairs = {(number.owner, name.owner) for number, name in self.by_id().items()}
-        return Owned(owner, frozenset(number for number, name in pairs if name == owner), dict(pairs))
+    def of_owner(self, owner: str, cloud: Cloud) -> "Owned":
+        """Whose keys are an account's, or a project's by its id or its number."""
+        return Owned(owner, cloud, {number.owner: name.owner for number, name in self.by_id().items()})
 
     def together(self, told: Iterable[tuple[KeyName, T]]) -> Mapping[str, frozenset[T]]:
         """All that is told of each key, by what is the same for all its names."""
@@ -72,21 +71,26 @@ class Owned:
     """The keys of one account or project."""
 
     owner: str
-    """Its id."""
-    numbers: frozenset[str]
-    """Those of the project, as far as known; it has one."""
+    """Its id, or its number."""
+    cloud: Cloud
     ids: Mapping[str, str]
     """Number of a project -> its id, of all that are known."""
 
     def has(self, key: KeyName) -> bool | None:
-        """Whether a key is one of them; None where it names its project by the number, and nobody knows of which."""
-        if key.owner == self.owner:
+        """Whether a key is one of them; None where one is named by a project's number, and nobody knows of which."""
+        return self.is_called(key.owner) if key.cloud is self.cloud else False
+
+    def is_called(self, owner: str) -> bool | None:
+        """Whether it is called so as well; None where nobody knows."""
+        if owner == self.owner:
             return True
-        if key.cloud is Cloud.AWS or not key.owner.isdigit() or self.owner.isdigit():
+        if self.cloud is Cloud.AWS or owner.isdigit() is self.owner.isdigit():
             return False
-        if (owner := self.ids.get(key.owner)) is not None:
-            return owner == self.owner
-        return False if self.numbers else None
+        number, name = (owner, self.owner) if owner.isdigit() else (self.owner, owner)
+        if (known := self.ids.get(number)) is not None:
+            return known == name
+        # A project has one number.
+        return False if name in self.ids.values() else None
 
 
 EACH_ITS_OWN: Final = Spelling()

@@ -127,8 +127,22 @@ def test_a_key_that_names_its_project_by_the_number_is_heard_of_where_it_is_the_
     ear = an_ear(owner=GCP_KEY.owner)
     found = untold(ear, [changed(subject=Subject(SubjectKind.KEY, key.text))], NOW, spelling)
     assert feed_silent.RULE.check(ConfiguredFeed(ear, found), Context(NOW, Policy(), {})).verdict is verdict
-    assert alone([key, GCP_KEY], {GCP_KEY.owner}, spelling) == count
-    assert alone([AWS_KEY], {GCP_KEY.owner}, spelling) == alone([key], (), spelling) == 1
+    assert alone([key, GCP_KEY], [ear], spelling) == count
+    assert alone([AWS_KEY], [ear], spelling) == alone([key], (), spelling) == 1
+
+
+@pytest.mark.parametrize(("spelling", "verdict", "count"), SPELLINGS.values(), ids=SPELLINGS)
+@pytest.mark.parametrize("key", [GCP_KEY, KeyName(f"{GCP_KEY}-2")])
+def test_a_feed_of_a_project_by_its_number_hears_of_keys_by_its_id(
+    key: KeyName, spelling: Spelling, verdict: Verdict, count: int | None
+) -> None:
+    ear = an_ear(feed="projects/123456", owner="123456")
+    found = untold(ear, [changed(subject=Subject(SubjectKind.KEY, key.text))], NOW, spelling)
+    assert feed_silent.RULE.check(ConfiguredFeed(ear, found), Context(NOW, Policy(), {})).verdict is verdict
+    assert alone([key, BY_NUMBER], [ear], spelling) == count
+    heard = replace(ear, told_of={(GCP_KEY.owner, key.location): NOW})
+    assert not untold(heard, [changed(subject=Subject(SubjectKind.KEY, key.text))], NOW, spelling) or count is None
+    assert alone([key], [EAR], spelling) == 1, "an account of AWS is called by a number, and has no key of Google's"
 
 
 def test_what_is_certainly_the_feeds_is_told_first() -> None:

@@ -341,6 +341,7 @@ def test_times_are_told_by_the_clouds_clocks_and_nothing_happens_in_the_future()
     now = BEGAN + timedelta(seconds=10)
     assert (world.ear.since, world.ear.answered, world.ear.newest) == (BEGAN, now, now)
     assert world.ear.told == {"us-east-1": now, "eu-west-1": BEGAN - timedelta(hours=1)}
+    assert world.ear.told_of == {("acme", "us-east1"): BEGAN}, "who that is is judged with what is known of names"
 
 
 def test_poison_is_logged_once_an_hour_and_nothing_of_it(caplog: pytest.LogCaptureFixture) -> None:

@@ -264,7 +264,9 @@ def test_what_may_be_under_the_key_and_was_not_seen_is_a_gap(tmp_path: Path) -> 
         store = small.cloud.store
         store.add_bucket("unnamed", "acme", "us-east1")
         number = store.projects["acme"]
-        store.put("data", "acme/old/by-number", key=GOOGLE_KEY.replace("acme", str(number), 1), version=1)
+        by_number = GOOGLE_KEY.replace("acme", str(number), 1)
+        store.put("data", "acme/old/by-number", key=by_number, version=1)
+        store.deny("cloudkms.cryptoKeys.get", by_number)
         scan.scan(assembly.parts, NoProgress())
         clock.ahead += timedelta(days=2)
         found = asked(assembly, scan.poll(assembly.parts, NoProgress()), Action.DISABLE, "2")

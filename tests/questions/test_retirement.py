@@ -585,9 +585,8 @@ def test_data_that_names_the_key_by_the_number_of_its_project_keeps_it(
     assert judgement is not None
     (one, _) = retiring(assembly.parts, judgement, KeyName(GOOGLE_KEY)).candidates
     assembly.close()
-    which = "is" if known else "may be"
-    told = f"data names the key {by_number}, which {which} this one by the other name of its project"
-    assert (one.standing.use, told in one.standing.reasons) == (Use.NOT_PROVEN, True)
+    told = f"data names the key {by_number}, which may be this one by the other name of its project"
+    assert (one.standing.use, told in one.standing.reasons) == (Use.IN_USE if known else Use.NOT_PROVEN, not known)
 
 
 def test_where_no_key_is_known_that_is_no_proof_that_there_is_none(
