@@ -52,7 +52,7 @@ class _Silent:
 
     def polling(self, needed: int) -> None: ...
 
-    def polled(self, read: int, needed: Collection[KeyName]) -> None: ...
+    def polled(self, read: int, of: int, needed: Collection[KeyName]) -> None: ...
 
     def probed(self, made: int, chosen: int) -> None: ...
 
@@ -86,8 +86,8 @@ class _Bars:
 
     def polling(self, needed: int) -> None: ...
 
-    def polled(self, read: int, needed: Collection[KeyName]) -> None:
-        self._bars.console.print(f"polled {read} of {counted(len(needed), 'key')}", markup=False, highlight=False)
+    def polled(self, read: int, of: int, needed: Collection[KeyName]) -> None:  # noqa: ARG002 - the port's shape
+        self._bars.console.print(f"polled {read} of {counted(of, 'key')}", markup=False, highlight=False)
 
     def probed(self, made: int, chosen: int) -> None:
         if made == chosen:
@@ -125,8 +125,8 @@ class _Lines:
 
     def polling(self, needed: int) -> None: ...
 
-    def polled(self, read: int, needed: Collection[KeyName]) -> None:
-        self._write(f"polled {read} of {counted(len(needed), 'key')}")
+    def polled(self, read: int, of: int, needed: Collection[KeyName]) -> None:  # noqa: ARG002 - the port's shape
+        self._write(f"polled {read} of {counted(of, 'key')}")
 
     def probed(self, made: int, chosen: int) -> None:
         if made == chosen:

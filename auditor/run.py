@@ -58,8 +58,11 @@ class Progress(Protocol):
     def polling(self, needed: int) -> None:
         """So many keys are about to be asked, and nobody else asks them meanwhile."""
 
-    def polled(self, read: int, needed: Collection[KeyName]) -> None:
-        """Keys were asked, and so many told; `needed` are all, be they asked this time or not."""
+    def polled(self, read: int, of: int, needed: Collection[KeyName]) -> None:
+        """Keys were asked, and so many told, `of` all; `needed` are these by each name, be they asked this time or not.
+
+        A key that is called by two names is one, as far as known.
+        """
 
     def probed(self, made: int, chosen: int) -> None:
         """So many of the chosen probes are made."""

@@ -268,7 +268,7 @@ def _poll(
         raise not_among(min(strangers), NamesOfKeys(_held(holdings), known_names))
     progress.polling(len(needs))
     asked, before, memory = _read_beside_others(parts, lane, needs, only, (before, memory))
-    progress.polled(sum(not isinstance(one, KeyUnread) for one in asked.values()), [need.name for need in needs])
+    progress.polled(*_counted(needs, memory, asked), [need.name for need in needs])
 
     # Asked once: what comes after it may find another difference, and what is told with this moment is read by it.
     skew = parts.skew()
@@ -464,11 +464,10 @@ def _sayings(
 def _keys_covered(
     keys: Mapping[KeyName, KeyView], last_reads: Mapping[KeyName, datetime | None], spelling: Spelling
 ) -> Mapping[str, int]:
-    """Count keys, whatever they are called; one that could not be read by each of its names is not read."""
-    ones = {name: spelling.one(name) for name in keys}
-    read = set(ones.values()).difference(ones[name] for name, at in last_reads.items() if at is None)
-    older = {ones[name] for name, view in keys.items() if not isinstance(view.reading, AwsKey | GcpKey | KeyGone)}
-    return {"keys_needed": len(set(ones.values())), "keys_read": len(read), "keys_from_before": len(older & read)}
+    """Count keys, whatever they are called: one that was read by any of its names is read."""
+    ever = _ones((name for name, at in last_reads.items() if at is not None), spelling)
+    now = _ones((name for name, view in keys.items() if _told_now(view)), spelling)
+    return {"keys_needed": len(_ones(keys, spelling)), "keys_read": len(ever), "keys_from_before": len(ever - now)}
 
 
 def _held(holdings: OpenInventory) -> frozenset[KeyName]:
@@ -714,6 +713,24 @@ def _read_beside_others(
         return asked, *known
     newest = {name: one for name, one in asked.items() if name not in overtaken}
     return newest, parts.ledger.judgement(), parts.ledger.memory()
+
+
+def _ones(names: Iterable[KeyName], spelling: Spelling) -> frozenset[str]:
+    """What stands for keys, each once, whatever it is called."""
+    return frozenset(map(spelling.one, names))
+
+
+def _told_now(view: KeyView) -> bool:
+    return isinstance(view.reading, AwsKey | GcpKey | KeyGone)
+
+
+def _counted(
+    needs: Iterable[KeyNeed], memory: Mapping[KeyName, KeyMemory], asked: Mapping[KeyName, KeyReading]
+) -> tuple[int, int]:
+    """How many keys told something when they were asked by any of their names, and how many are needed."""
+    spelling = _spelt(memory, asked)
+    read = _ones((name for name, one in asked.items() if not isinstance(one, KeyUnread)), spelling)
+    return len(read), len(_ones((need.name for need in needs), spelling))
 
 
 def _called_otherwise(

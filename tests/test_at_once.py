@@ -50,7 +50,7 @@ class OnceRead(NoProgress):
     def __init__(self, act: Callable[[], object]) -> None:
         self._act = act
 
-    def polled(self, read: int, needed: Collection[KeyName]) -> None:  # noqa: ARG002 - the port's shape
+    def polled(self, read: int, of: int, needed: Collection[KeyName]) -> None:  # noqa: ARG002 - the port's shape
         self._act()
 
 

@@ -40,7 +40,7 @@ def told(out: io.StringIO, *, quiet: bool = False) -> str:
         progress.swept(a_sweep())
         progress.swept(replace(a_sweep(), sent=Requests(2, 10, 3)))
         progress.swept(a_sweep("s3://other", complete=False))
-        progress.polled(3, KEYS)
+        progress.polled(3, len(KEYS), KEYS)
     return out.getvalue()
 
 
@@ -92,7 +92,7 @@ def test_a_terminal_gets_one_line_a_bucket_and_what_stays_are_their_ends(monkeyp
         progress.sweeping(replace(START, listed=500, requests=512))
         progress._bars.refresh()  # type: ignore[attr-defined]  # noqa: SLF001 - frames come by time
         progress.swept(a_sweep())
-        progress.polled(3, KEYS)
+        progress.polled(3, len(KEYS), KEYS)
     text = out.getvalue()
     line = next(one for one in text.splitlines() if "resolved, 512 requests" in one)
     assert "s3://data" in line

@@ -304,14 +304,14 @@ class Daemon:
         if self._stopping.is_set():
             raise StoppedError(f"poll of {needed} keys broken off: its loops are ending")
 
-    def polled(self, read: int, needed: Collection[KeyName]) -> None:
+    def polled(self, read: int, of: int, needed: Collection[KeyName]) -> None:
         """Log one poll and keep which keys are needed; break it off when the loops end: their successors poll at once.
 
         Raises:
             StoppedError: they are.
         """
         self.polling(len(needed))
-        _log.debug("polled %d of %d keys", read, len(needed))
+        _log.debug("polled %d of %d keys", read, of)
         self._needed = frozenset(needed)
 
     def needed(self) -> frozenset[KeyName] | None:

@@ -389,6 +389,20 @@ def test_what_hangs_on_a_key_is_counted_by_each_of_its_names(
         assert (code, answer["changes_nothing_because"] is not None) == (1, True)
 
 
+def test_a_key_is_polled_and_read_once_by_whatever_names(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    says_of(small, NUMBER, "")
+    said(small, "acme/old,,")
+    judged(small)
+    small.cloud.store.deny("cloudkms.cryptoKeys.get", NUMBER.text)
+    assert cli._run(small.argv("poll")) == 3  # noqa: SLF001 - without the end of the process
+    assert "polled 1 of 1 key\n" in capsys.readouterr().err
+    covered = judged(small, sweep=False).coverage
+    assert (covered.keys_needed, covered.keys_read, covered.keys_from_before) == (1, 1, 0), "its id tells of it"
+    small.cloud.store.deny("cloudkms.cryptoKeys.get", ID.text)
+    covered = judged(small, sweep=False).coverage
+    assert (covered.keys_needed, covered.keys_read, covered.keys_from_before) == (1, 1, 1)
+
+
 def readability(judgement: Judgement) -> set[tuple[str | None, Readability]]:
     return {
         (one.holding.key, one.assessment.readability)
