@@ -13,7 +13,7 @@ def made(bundle: Bundle, signer: str) -> Iterator[str]:
     yield (
         f"{words.counted(namespaces, 'namespace')} of {bundle.tenant}, {words.counted(objects, 'object')}, "
         f"{words.size(size)}, in {words.counted(len(bundle.buckets), 'bucket')}; the oldest sweep began "
-        f"{words.stamp(bundle.swept)}"
+        f"{words.exactly(bundle.swept)}"
     )
     yield f"signed with the key whose fingerprint is sha256:{signer}"
     yield from (f"not in it: {one}" for one in lacking(bundle))

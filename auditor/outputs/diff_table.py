@@ -32,7 +32,7 @@ def difference(one: Difference) -> RenderableType:
 
 def _head(one: Difference) -> Iterator[Text]:
     for name, side in (("before", one.before), ("after", one.after)):
-        yield _plain(f"{name:<7} {words.stamp(side.now)}, {side.run.id}", "dim")
+        yield _plain(f"{name:<7} {words.exactly(side.now)}, {side.run.id}", "dim")
     yield Text()
     yield _plain(diff_words.verdict(one), "bold red" if one.worse else "bold")
     yield from (_plain(told, "dim") for told in diff_words.scope(one))
@@ -69,7 +69,7 @@ def _keys(one: Difference) -> Iterator[Text]:
     yield _plain("Keys", "bold")
     for each in one.keys[:_MOST]:
         often = f", {each.times} times, last" if each.times > 1 else ","
-        seen = f"{often} seen {words.stamp(each.at)}"
+        seen = f"{often} seen {words.exactly(each.at)}"
         yield _plain(f"{words.short_key(each.key)} {diff_words.key_change(each)}{seen}")
     yield from _more(len(one.keys) - _MOST, "change")
 

@@ -96,7 +96,7 @@ def _attempt(one: Probe) -> str:
     cached = "; S3 may not have asked the key" if one.cached else ""
     return (
         f"attempt     {_TRIED[one.kind]} in {one.bucket}{version} {_FOUND[one.outcome]} ({one.code}) at "
-        f"{words.stamp(one.at)}{who}{cached}"
+        f"{words.exactly(one.at)}{who}{cached}"
     )
 
 

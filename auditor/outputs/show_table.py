@@ -110,7 +110,7 @@ def _rest(table: Table, count: int) -> None:
 
 
 def _moment(moment: datetime, now: datetime) -> str:
-    return f"{words.stamp(moment)} ({words.until(moment, now)})"
+    return f"{words.exactly(moment)} ({words.until(moment, now)})"
 
 
 def _yes(is_so: bool) -> str:  # noqa: FBT001 - a cell of a table

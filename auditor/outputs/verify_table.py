@@ -30,7 +30,7 @@ def _lines(found: Verified, now: datetime) -> Iterator[Text]:
         yield _plain(f"{check.value:11} {texts[check.value]}", style)
     yield Text()
     at = about.judgement.at
-    yield _plain(f"judgement   {about.judgement.id}, judged {words.stamp(at)} ({words.until(at, now)})")
+    yield _plain(f"judgement   {about.judgement.id}, judged {words.exactly(at)} ({words.until(at, now)})")
     if about.judgement.tenant is not None:
         yield _plain(f"of          tenant {about.judgement.tenant}, and of nobody else")
     yield _plain(f"it says     {about.judgement.verdict}")

@@ -155,7 +155,7 @@ class Pages:
             rows=[browse.dependency_view(row, assessed, judgement.now) for row, assessed in some],
             findings=browse.findings_about((assessed for _, assessed in some), bucket, name, judgement),
             gaps=browse.gaps_of_bucket(judgement, bucket),
-            swept=words.stamp(swept.sweep_started) if swept is not None and swept.sweep_started else "",
+            swept=words.exactly(swept.sweep_started) if swept is not None and swept.sweep_started else "",
             here=shown(request, where, len(some), total=None, more=more),
         )
 

@@ -22,7 +22,7 @@ from auditor.wiring import assemble
 from tests.bundles import BUCKET, BUNDLE, a_customer, an_operator, signed
 from tests.clouds import GOOGLE_KEY
 from tests.core_builders import AWS_KEY, NOW, days
-from tests.keys_only import a_cloud_of_keys
+from tests.keys_only import FILE, a_cloud_of_keys
 from tests.ownership.test_registry import found, judged, said
 from tests.small import Small, a_small_cloud
 from tests.test_fleet import NoProgress
@@ -387,6 +387,19 @@ def test_what_hangs_on_a_key_is_counted_by_each_of_its_names(
     for name in (ID, NUMBER):
         code, answer = told("impact", f"{name}/1")
         assert (code, answer["changes_nothing_because"] is not None) == (1, True)
+
+
+def test_what_registries_alone_tell_of_is_asked_for_by_each_of_its_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with a_cloud_of_keys(tmp_path, f'{FILE}[[key]]\nname = "{NUMBER}"\n') as keys:
+        keys.say(f"search,{ID},acme")
+        keys.scanned()
+        for name in (ID, NUMBER):
+            for command in ("impact", "retire"):
+                code = cli._run([command, f"{name}/1", "--config", str(keys.config), "--format", "json"])  # noqa: SLF001 - without the end of the process
+                told = json.loads(capsys.readouterr().out)
+                assert (code, told.get("affected", {}).get("namespaces", 1)) == (1 if command == "impact" else 3, 1)
 
 
 def test_a_key_is_polled_and_read_once_by_whatever_names(small: Small, capsys: pytest.CaptureFixture[str]) -> None:

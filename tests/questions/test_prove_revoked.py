@@ -167,7 +167,9 @@ def test_without_attempts_that_is_said(small: Small, capsys: pytest.CaptureFixtu
     assert "not covered what the platform keeps in its own memory" in out
 
 
-@pytest.mark.parametrize(("since", "told"), [(None, "to work\n"), ("2099-01-01", "to work until 2099-01-01T00:00:00Z")])
+@pytest.mark.parametrize(
+    ("since", "told"), [(None, "to work\n"), ("2099-01-01", "to work until 2099-01-01 00:00:00 UTC")]
+)
 def test_a_key_that_is_meant_to_work_is_refused_before_a_cloud_is_asked(
     small: Small, capsys: pytest.CaptureFixture[str], since: str | None, told: str
 ) -> None:

@@ -27,7 +27,7 @@ def found(*probes: Probe, memory: KeyMemory | None = None) -> list[str]:
 
 
 def test_a_read_that_passed_speaks_against_it_whether_the_key_is_remembered_or_not() -> None:
-    told = ["a read in gs://data passed at 2026-11-24T12:00:00Z, and none like it was refused since"]
+    told = ["a read in gs://data passed at 2026-11-24 12:00:00 UTC, and none like it was refused since"]
     assert found(PASSED) == found(PASSED, memory=remembered(a_gcp_key())) == told
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from auditor.findings import Finding, Judgement, Status, SubjectKind, worst_first
 from auditor.gaps import OBJECTS
 from auditor.model import Gap, Reason
-from auditor.moments import stamp
+from auditor.moments import second
 from auditor.plurals import counted
 from auditor.ports import History, Made, SweepRows
 from auditor.questions.diff.answer import Between, ChangedFinding, Difference, How
@@ -142,7 +142,7 @@ def _otherwise(before: Judgement, after: Judgement) -> Iterator[str]:
 def _registries(one: Judgement) -> Iterator[tuple[str, str]]:
     for each in one.registered.registries:
         named = "never read" if each.namespaces is None else counted(each.namespaces, "namespace")
-        yield each.name, f"{named}, read {stamp(each.read_at)}" if each.read_at is not None else named
+        yield each.name, f"{named}, read {second(each.read_at)}" if each.read_at is not None else named
 
 
 def _listed(what: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from auditor.findings import BucketCoverage, Judgement
 from auditor.gaps import BUCKET_LISTS, CLOCKS, OBJECTS, names_of
 from auditor.handover.lacking import too_old
 from auditor.model import Cloud, Gap, KeyName, Reason, cloud_of
-from auditor.moments import stamp
+from auditor.moments import second
 from auditor.ownership.naming import unheard
 from auditor.questions.impact.answer import Known
 from auditor.questions.retire.retiring import left_behind, names_of_data
@@ -99,7 +99,7 @@ def _of_bucket(one: BucketCoverage, parts: Parts, now: datetime) -> Iterator[Gap
         yield Gap(one.bucket, Reason.NOT_VISIBLE, effect, "take them into its populations, and scan it")
     begun = one.sweep_started
     if begun is not None and now - begun > parts.policy.sweep_max_age:
-        effect = f"what was written since {stamp(begun)} is not known: its newest whole sweep began then"
+        effect = f"what was written since {second(begun)} is not known: its newest whole sweep began then"
         yield Gap(one.bucket, Reason.NOT_VISIBLE, effect, "scan it")
     if count := one.uploads_in_progress:
         told = f"{count:,} uploads are" if count > 1 else "an upload is"

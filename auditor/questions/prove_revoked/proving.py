@@ -29,7 +29,7 @@ from auditor.model import (
     Reason,
     cloud_of,
 )
-from auditor.moments import stamp
+from auditor.moments import second
 from auditor.overruling import CLOCKS_APART
 from auditor.ownership.said import revoked
 from auditor.ownership.spelling import NamesOfKeys, spelling_by
@@ -141,7 +141,7 @@ def see_that_it_is_meant(parts: Parts, key: KeyName, now: datetime) -> None:
     if policy.means_revoked(key, now):
         return
     since = policy.revoked.get(key)
-    until = f" until {stamp(since)}" if since is not None else ""
+    until = f" until {second(since)}" if since is not None else ""
     hint = 'give it `intended_state = "revoked"` in its [[key]]; `impact` tells what revoking it would do'
     if doubtful := NamesOfKeys(policy.revoked, spelling_by(memory)).doubtful(key):
         hint = (
@@ -242,7 +242,7 @@ def _moved_since(one: BucketCoverage, off: datetime | None, now: datetime, *, by
     """
     looked = min((each for each in (one.sweep_started, one.oldest_verified) if each is not None), default=None)
     if looked is not None and (by_a_wrong_clock or looked > now + CLOCKS_APART):
-        effect = f"when its objects were looked at is not known: a clock was wrong that said {stamp(looked)}"
+        effect = f"when its objects were looked at is not known: a clock was wrong that said {second(looked)}"
         yield Gap(one.bucket, Reason.MALFORMED, effect, "scan again")
     elif looked is not None and off is not None and looked < off:
         yield _moved(one, looked, off)
@@ -250,8 +250,8 @@ def _moved_since(one: BucketCoverage, off: datetime | None, now: datetime, *, by
 
 def _moved(one: BucketCoverage, looked: datetime, off: datetime) -> Gap:
     effect = (
-        f"what has moved from the key to another since {stamp(looked)} is not known: not all of its "
-        f"objects were looked at since {stamp(off)}, when the key was seen to change, or told "
+        f"what has moved from the key to another since {second(looked)} is not known: not all of its "
+        f"objects were looked at since {second(off)}, when the key was seen to change, or told "
         "its state first, or again"
     )
     hint = "scan again"

@@ -6,7 +6,7 @@ from typing import Final
 
 from auditor.findings import Assessed, Basis, Readability
 from auditor.model import KeyMemory, KeyName, Probe, ProbeKind, ProbeOutcome, concerns
-from auditor.moments import stamp
+from auditor.moments import second
 from auditor.overruling import CLOCKS_APART
 from auditor.principals import same_principal
 
@@ -29,7 +29,7 @@ def reads_since(probes: Sequence[Probe], memory: KeyMemory | None) -> Iterator[s
         if (one.kind, one.outcome) != (ProbeKind.READ, ProbeOutcome.PASSED) or _is_over(one, memory):
             continue
         if not any(_refused_after(later, one) for later in probes[place + 1 :]):
-            yield f"a read in {one.bucket} passed at {stamp(one.at)}, and none like it was refused since"
+            yield f"a read in {one.bucket} passed at {second(one.at)}, and none like it was refused since"
 
 
 def _is_over(read: Probe, memory: KeyMemory | None) -> bool:
