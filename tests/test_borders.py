@@ -80,6 +80,33 @@ def test_dashboard_and_alerts_use_metrics_rules_and_reasons_that_exist() -> None
             assert {f"data-{one}" for one in group.split("|")} <= rules
 
 
+OF_ONE_PROCESS = (
+    *("cmek_leader", "cmek_config_last_reload_successful", "cmek_log_", "cmek_feed_"),
+    *("cmek_api_requests_total", "cmek_sweep_objects_total", "cmek_detection_latency_seconds_bucket"),
+)
+"""What each daemon tells of itself; all else is read from the ledger, and those that wait tell it as well."""
+ONCE = re.compile(
+    r"(?:(?:max|min) by \(job, installation[a-z_, ]*\) \(\s*(?:abs\()?|\bmin\(|\bunless on \(job, installation\) |\}\s+or )$"
+)
+
+
+def test_dashboards_and_alerts_count_once_what_leader_and_standby_both_tell() -> None:
+    asked = [
+        (file.name, target["expr"])
+        for file in (ROOT / "grafana" / "dashboards").iterdir()
+        for panel in json.loads(file.read_text())["panels"]
+        for target in panel["targets"]
+    ]
+    for name in ("data.yml", "answer.yml"):
+        text = (ALERTS / name).read_text()
+        asked += [(name, one) for one in re.findall(r"^ {8}expr: ((?:[^\n]|\n {10})+)", text, re.MULTILINE)]
+    for name, expression in asked:
+        for metric in METRIC.finditer(expression):
+            if not metric.group().startswith(OF_ONE_PROCESS):
+                assert ONCE.search(expression[: metric.start()]), (name, expression)
+    assert len(asked) > 60
+
+
 def test_every_alert_has_a_test_and_a_runbook_that_its_annotation_names() -> None:
     text = "".join((ALERTS / name).read_text() for name in ("data.yml", "answer.yml"))
     alerts = re.findall(r"alert: (\w+)", text)
