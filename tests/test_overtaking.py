@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 OTHER = f"{AWS_KEY[:-1]}2"
 WITHIN = 30.0
-NOTHING_FOUND = SimpleNamespace(findings=(), gaps=(), registered=SimpleNamespace(bundles=()))
+NOTHING_FOUND = SimpleNamespace(
+    findings=(), gaps=(), registered=SimpleNamespace(bundles=()), coverage=SimpleNamespace(buckets=())
+)
 
 
 class OnceAllIsRead:

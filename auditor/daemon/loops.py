@@ -4,7 +4,7 @@ import gc
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,6 +16,23 @@ _FAILING_FROM: Final = 3
 """Failed turns in a row: one or two may be a lock that was held for long."""
 _JUMP: Final = timedelta(seconds=5)
 """What no clock drifts between two looks of a second each."""
+
+
+_OF_POLLS: Final = frozenset({"kms", "cloudkms", "cloudtrail", "logging"})
+"""Services that polls ask, and sweeps and feeds do not."""
+_OF_PROBES: Final = frozenset(
+    {"Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "VerifyConnectivity", "entries.write"}
+)
+"""Operations of those services that are not a poll's: probes, and our own log."""
+
+
+def answers_of_polls(counts: Mapping[tuple[str, str, str], int]) -> int:
+    """How many answers polls have had; `counts`: (service, operation, outcome) -> answers."""
+    return sum(
+        count
+        for (service, operation, _), count in counts.items()
+        if service in _OF_POLLS and operation not in _OF_PROBES
+    )
 
 
 def tidy() -> None:
@@ -41,12 +58,32 @@ class Watch:
         self._began: dict[str, float] = {}
         self._succeeded: dict[str, float] = {}
         self._failed: Counter[str] = Counter()
+        self._late: set[str] = set()
+        self._told_late: set[str] = set()
         self._lock = threading.Lock()
 
     def begin(self, loop: str) -> None:
         """Tell that a turn begins."""
         with self._lock:
             self._began[loop] = self._ticks()
+            self._late.discard(loop)
+
+    def moves(self, loop: str) -> None:
+        """Tell that a turn is not hung, though that is no success yet."""
+        with self._lock:
+            if loop in self._began:
+                self._began[loop] = self._ticks()
+
+    def is_late(self, loop: str) -> bool:
+        """Take note that a turn runs when the next one is due; tell whether that is news.
+
+        It is none until a turn has ended in time again.
+        """
+        with self._lock:
+            self._late.add(loop)
+            is_new = loop not in self._told_late
+            self._told_late.add(loop)
+        return is_new
 
     def get_on(self, loop: str) -> None:
         """Tell that a turn is not hung: its time counts anew. Between two turns there is nothing to count."""
@@ -58,6 +95,8 @@ class Watch:
         """Tell that a turn ended."""
         with self._lock:
             self._began.pop(loop, None)
+            if loop not in self._late:
+                self._told_late.discard(loop)
             if well:
                 self._succeeded[loop] = self._ticks()
                 self._failed[loop] = 0

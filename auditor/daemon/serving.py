@@ -20,6 +20,7 @@ from auditor.config import Config, load
 from auditor.daemon.keeping import Keeper
 from auditor.daemon.leading import Leadership
 from auditor.daemon.listening import make_server, open_listener, raise_file_limit
+from auditor.daemon.loops import answers_of_polls
 from auditor.daemon.timers import Daemon
 from auditor.daemon.tls import Certificate
 from auditor.errors import AuditorError, LedgerError, UsageError
@@ -57,7 +58,12 @@ class Serving:
         self._verbose = verbose
         self._loaded = _loaded(config)
         self._leadership = leadership
-        self._loops = Daemon(assembly.parts, config.schedule, feeds=assembly.feeds, reports=self._keeper())
+        self._loops = Daemon(
+            *(assembly.parts, config.schedule),
+            feeds=assembly.feeds,
+            reports=self._keeper(),
+            answered=self._answered,
+        )
         self._sender = assembly.sender(None)
         self._works = False
         web = config.web
@@ -113,7 +119,11 @@ class Serving:
             inherited=inherited,
             feeds=assembly.feeds,
             reports=self._keeper(),
+            answered=self._answered,
         )
+
+    def _answered(self) -> int:
+        return answers_of_polls(self._assembly.wire.counts())
 
     def _keeper(self) -> Keeper:
         return Keeper(self._assembly, _shelf(self._config), self._config.report.formats)
@@ -140,7 +150,7 @@ class Serving:
         self._loops.mind_the_clock()
         if hung := self._loops.hung():
             raise AuditorError(
-                f"{', '.join(hung)} has hung for a day, so this process ends",
+                f"{', '.join(hung)} has hung for too long, so this process ends; another daemon may work from then on",
                 "have it started again by whatever supervises it; the log lines before tell what it did last",
             )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
@@ -24,7 +25,7 @@ from auditor.feeds.silence import Ear, alone
 from auditor.findings import Judgement
 from auditor.model import Gap, KeyName, Sweep
 from auditor.overtaking import Lane
-from auditor.ownership.spelling import EACH_ITS_OWN, spelling_by
+from auditor.ownership.spelling import EACH_ITS_OWN, Spelling, spelling_by
 from auditor.ports import Asking, Feed, Follower, Keeping
 from auditor.run import Parts
 from auditor.skew import plausible
@@ -44,7 +45,9 @@ _REPORT_HUNG_AFTER: Final = timedelta(hours=1)
 _LOOKS_APART: Final = 0.2
 """Seconds between two looks whether a poll that runs can be overtaken by now."""
 _GIVEN_UP_AFTER: Final = timedelta(hours=24)
-"""A poll does not tell how it gets on, and one of tens of thousands of keys takes hours at its share of the quotas."""
+_POLL_GIVEN_UP_AFTER: Final = timedelta(minutes=45)
+"""Without one answer more, or ten intervals where that is longer: a poll of tens of thousands of keys takes hours at
+its share of the quotas, and one may wait for half an hour until another one lets the ledger go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +81,12 @@ class Daemon:
         *,
         feeds: Iterable[tuple[str, Feed]] = (),
         reports: Keeping | None = None,
+        answered: Callable[[], int] = lambda: 0,
     ) -> None:
         """Plan the loops; `inherited`: of the stopped ones of another config, whose place these take.
 
         `feeds`: each with the account or project whose keys it tells of. `reports`: what keeps them, where the schedule
-        asks for any.
+        asks for any. `answered`: how many answers polls have had so far.
         """
         self._parts = parts
         self._interval = timedelta(seconds=schedule.key_poll)
@@ -105,6 +109,10 @@ class Daemon:
         self.detections = before.detections
         self._owes_sweep = before.sweeping
         self._unconfigured: int | Gap | None = None
+        self._lost: frozenset[str] = frozenset()
+        self._answered = answered
+        self._answers = 0
+        self._spelt: tuple[Judgement | None, Spelling] | None = None
         self._needed: frozenset[KeyName] | None = None
         self._effective = self._interval
         self._listeners = tuple(
@@ -119,6 +127,9 @@ class Daemon:
             for owner, feed in feeds
         )
         self._scheduler = BackgroundScheduler(timezone=UTC)
+        # Its own lines come with every turn that was due, and name our methods.
+        logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
+        self._scheduler.add_listener(self._tell_late, EVENT_JOB_MAX_INSTANCES)
         # Overlapping runs coalesce: one at a time, and what was missed meanwhile is made up for by one run.
         rules = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
         self._scheduler.add_job(
@@ -191,6 +202,14 @@ class Daemon:
         due = self._scheduler.get_job("report").trigger.get_next_fire_time(None, newest + timedelta(seconds=1))
         return due is not None and due <= now
 
+    def _tell_late(self, event: JobSubmissionEvent) -> None:
+        """Say once that turns take longer than from one to the next; again only after one that did not."""
+        if self._watch.is_late(event.job_id):
+            _log.warning(
+                "a turn of %s takes longer than until the next one is due: those due meanwhile come as one, behind it",
+                event.job_id,
+            )
+
     def _is_sweeping(self) -> bool:
         job = self._scheduler.get_job("sweep")
         is_due = job.next_run_time is not None and job.next_run_time <= datetime.now(UTC)
@@ -203,7 +222,16 @@ class Daemon:
 
     def hung(self) -> tuple[str, ...]:
         """Loops whose present turn has not got on for so long that it never will: threads cannot be ended."""
-        return tuple(loop for loop in self._loops() if self._watch.running_for(loop) >= _GIVEN_UP_AFTER)
+        answers = self._answered()
+        if answers != self._answers:
+            self._answers = answers
+            self._watch.moves("key_poll")
+        return tuple(loop for loop in self._loops() if self._watch.running_for(loop) >= self._given_up_after(loop))
+
+    def _given_up_after(self, loop: str) -> timedelta:
+        if loop == "key_poll":
+            return max(_POLL_GIVEN_UP_AFTER, _HUNG_AFTER_INTERVALS * self._interval)
+        return _GIVEN_UP_AFTER
 
     def failing(self) -> tuple[str, ...]:
         """Loops whose last turns, three in a row, all failed; without feeds: while one fails, polls go on."""
@@ -263,8 +291,15 @@ class Daemon:
         if told is None:
             # What keys said of their names is asked for only where it matters.
             with contextlib.suppress(LedgerError):
-                return alone(needed, self.ears(), spelling_by(self._parts.ledger.memory()))
+                return alone(needed, self.ears(), self._spelling())
         return told
+
+    def _spelling(self) -> Spelling:
+        """What keys said of their names, as of the newest judgement; the ledger is asked for it once a judgement."""
+        known, kept = self._known, self._spelt
+        if kept is None or kept[0] is not known:
+            kept = self._spelt = known, spelling_by(self._parts.ledger.memory())
+        return kept[1]
 
     def ears(self) -> tuple[Ear, ...]:
         """How each feed is listened to."""
@@ -311,6 +346,7 @@ class Daemon:
             StoppedError: they are.
         """
         self.polling(len(needed))
+        self._watch.moves("key_poll")
         _log.debug("polled %d of %d keys", read, of)
         self._needed = frozenset(needed)
 
@@ -383,11 +419,26 @@ class Daemon:
 
     def _judge(self) -> None:
         with self._judging:
+            self._watch.moves("key_poll")  # what it waited for was not its own
             self._mind_other_configs(self._parts.ledger.judgement())
-            self._judged()
+            self._mind_the_inventory(self._judged())
         tidy()
 
-    def _judged(self, only: frozenset[KeyName] = frozenset(), *, overtakes: bool = False) -> None:
+    def _mind_the_inventory(self, judgement: Judgement) -> None:
+        """Sweep at once where what a sweep has written is gone; once for each loss, as a sweep may fail as well."""
+        blind = [one for one in judgement.coverage.buckets if not one.complete and one.last_attempt_failed is not None]
+        lost = frozenset(scan.usable(self._parts)[1]) if blind else frozenset()
+        if lost <= self._lost:
+            self._lost = lost
+        elif not self._is_sweeping():
+            _log.warning(
+                "the inventory of %s is damaged or gone, though the ledger knows a whole sweep of it: all is swept now",
+                ", ".join(sorted(lost)),
+            )
+            self._lost = lost
+            self._scheduler.modify_job("sweep", next_run_time=datetime.now(UTC))
+
+    def _judged(self, only: frozenset[KeyName] = frozenset(), *, overtakes: bool = False) -> Judgement:
         began = self._ticks()
         if not only:
             self._begun += 1
@@ -416,6 +467,7 @@ class Daemon:
         if before is not None or judgement.findings:
             self.detections.judged(before.findings if before is not None else (), judgement.findings, self._now())
         self._known = judgement  # at last: what could not be told now is told with the next one
+        return judgement
 
     def _now(self) -> datetime:
         """What the clouds' clocks say."""

@@ -70,6 +70,8 @@ class LedgerStore:
         self._read: tuple[int, Judgement | None] | None = None
         self._then: Judgement | None = None
         self._recent = past.Recent()
+        self._whole_before: KeptWhole | None = None
+        """The newest poll of all keys when this process came to hold the ledger for one; None while it does not."""
 
     @property
     def name(self) -> str:
@@ -219,7 +221,12 @@ class LedgerStore:
             "look what the other one waits for, or stop it; then poll again",
         )
         with self._database.held("poll", busy, _WAIT_SECONDS) as still:
-            yield still
+            with self._database.reading() as connection:
+                self._whole_before = _newest_whole(connection)
+            try:
+                yield still
+            finally:
+                self._whole_before = None
 
     @contextmanager
     def leading(self) -> Iterator[Callable[[], bool]]:
@@ -280,12 +287,17 @@ class LedgerStore:
         """Keep a poll and the judgement made from it: what changed, and one small record.
 
         Raises:
-            LedgerError: the ledger cannot be written.
+            LedgerError: the ledger cannot be written; or somebody else kept a poll of all keys since this process came
+                to hold it for one, as after a machine was frozen for longer than its lock lasts.
         """
         with self._database.writing() as connection, Journal(connection) as log:
-            before = _newest_poll(connection)
             now = judgement.now
-            whole = before.whole if before is not None else KeptWhole(None, None)
+            whole = _newest_whole(connection)
+            if self._whole_before not in {None, whole}:
+                raise LedgerError(
+                    "another process has kept a poll while keys were asked, so that this one is not kept",
+                    "look whether this machine stood still, or who takes files out of the state folder; poll again",
+                )
             log.add(now, "poll_made", poll.id, codec.dump(_kept_poll(poll, judgement, whole)))
             _keep_context(connection, log, judgement)
             _keep_keys(connection, log, poll, now, whole.now)
@@ -451,6 +463,11 @@ def _began_later(known: Sweep | None, sweep: Sweep) -> bool:
 def _newest_poll(connection: Connection) -> KeptPoll | None:
     kept = journal.current(connection, "poll")
     return next((codec.load(KeptPoll, row.body) for row in kept.values()), None)
+
+
+def _newest_whole(connection: Connection) -> KeptWhole:
+    newest = _newest_poll(connection)
+    return newest.whole if newest is not None else KeptWhole(None, None)
 
 
 def _context(connection: Connection) -> KeptContext | None:

@@ -184,7 +184,7 @@ def test_a_loop_that_hangs_for_good_ends_the_process(small: Small, monkeypatch: 
     served.lead_or_wait()
     served.mind_the_loops()
     monkeypatch.setattr(Daemon, "hung", lambda _: ("key_poll",))
-    with pytest.raises(AuditorError, match="key_poll has hung for a day, so this process ends") as ended:
+    with pytest.raises(AuditorError, match="key_poll has hung for too long, so this process ends") as ended:
         served.mind_the_loops()
     assert ended.value.exit_code == 70
     assert served.stop()

@@ -1,4 +1,5 @@
 import gc
+import logging
 import threading
 import time
 import weakref
@@ -8,14 +9,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from apscheduler.events import EVENT_JOB_MAX_INSTANCES
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 
 from auditor.config import Schedule
-from auditor.daemon.loops import StoppedError
+from auditor.daemon.loops import StoppedError, Turn, answers_of_polls
 from auditor.daemon.timers import Daemon, Inherited
 from auditor.errors import LedgerError
 from auditor.findings import Finding
-from auditor.model import Population
+from auditor.model import KeyName, Population
 from auditor.probing import Budget
 from auditor.run import Headway
 
@@ -32,6 +33,7 @@ def judged_by(config: str, *findings: Finding) -> Any:
         findings=findings,
         gaps=(),
         registered=SimpleNamespace(bundles=()),
+        coverage=SimpleNamespace(buckets=()),
         run=SimpleNamespace(config_digest=config),
     )
 
@@ -264,6 +266,118 @@ def test_a_sweep_that_gets_on_lives_however_long_it_is_and_one_that_hangs_is_giv
     daemon.sweeping(Headway("gs://data", 1, 0, 0, 1, None))
     worlds.pass_by(48 * 3600)
     assert daemon.hung() == (), "who gets on between two turns begins none"
+
+
+def test_a_poll_that_no_key_answers_any_more_is_given_up_and_one_that_gets_answers_is_not(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = 0
+    told: list[tuple[str, ...]] = []
+
+    def slow(*_: Any, **__: Any) -> object:
+        nonlocal answers
+        for _turn in range(10):
+            worlds.pass_by(2600)
+            answers += 1
+            told.append(made.hung())
+        for seconds in (2699, 1):
+            worlds.pass_by(seconds)
+            told.append(made.hung())
+        return NOTHING_FOUND
+
+    monkeypatch.setattr("auditor.scan.poll", slow)
+    made = Daemon(parts_of(worlds, lambda: None), Schedule(key_poll=60), lambda: worlds.ticks, answered=lambda: answers)
+    made._poll()  # noqa: SLF001 - what its timer calls
+    assert told == [()] * 11 + [("key_poll",)]
+    assert made.hung() == (), "it has ended"
+
+
+def test_answers_of_probes_and_sweeps_are_none_of_a_poll() -> None:
+    counts = {
+        ("kms", "DescribeKey", "ok"): 1,
+        ("cloudkms", "GetCryptoKey", "HTTP 403"): 2,
+        ("cloudtrail", "LookupEvents", "ok"): 4,
+        ("kms", "Decrypt", "ok"): 8,
+        ("logging", "entries.write", "ok"): 16,
+        ("s3", "HeadObject", "ok"): 32,
+        ("sqs", "ReceiveMessage", "ok"): 64,
+    }
+    assert answers_of_polls(counts) == 7
+
+
+def test_turns_that_take_longer_than_from_one_to_the_next_are_told_once(
+    daemon: Daemon, caplog: pytest.LogCaptureFixture
+) -> None:
+    def turn(due_meanwhile: int) -> None:
+        with Turn(daemon._watch, "key_poll"):  # noqa: SLF001 - what its timer calls
+            for _ in range(due_meanwhile):
+                daemon._scheduler._dispatch_event(  # noqa: SLF001 - as it does where a turn still runs
+                    JobSubmissionEvent(EVENT_JOB_MAX_INSTANCES, "key_poll", "default", [])
+                )
+
+    for due_meanwhile in (3, 2, 0, 1):
+        turn(due_meanwhile)
+    assert caplog.text.count("a turn of key_poll takes longer than until the next one is due") == 2
+    assert not logging.getLogger("apscheduler.scheduler").isEnabledFor(logging.WARNING)
+
+
+def test_an_inventory_that_is_lost_is_swept_at_once_and_once(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost: set[str] = set()
+    swept: list[int] = []
+
+    def poll(*_: Any, **__: Any) -> object:
+        found = judged_by("mine")
+        found.coverage = SimpleNamespace(
+            buckets=[SimpleNamespace(complete=not lost, last_attempt_failed="it lacks a file" if lost else None)]
+        )
+        return found
+
+    parts = parts_of(worlds, lambda: None)
+    monkeypatch.setattr("auditor.scan.poll", poll)
+    monkeypatch.setattr("auditor.scan.usable", lambda _: ((), dict.fromkeys(lost)))
+    monkeypatch.setattr("auditor.sweeping.sweep_all", lambda *_: swept.append(1))
+    made = Daemon(parts, Schedule(sweep="0 0 1 1 *"), lambda: worlds.ticks)
+    made._scheduler.start(paused=True)  # noqa: SLF001 - the turns are made here
+    planned = due(made, "sweep")
+    told = []
+    for now_lost, turn in (
+        ("", made._poll),  # noqa: SLF001 - what its timers call
+        ("a", made._poll),  # noqa: SLF001 - as above
+        ("a", made._sweep),  # noqa: SLF001 - as above
+        ("ab", made._poll),  # noqa: SLF001 - as above
+        ("", made._poll),  # noqa: SLF001 - as above
+        ("a", made._poll),  # noqa: SLF001 - as above
+    ):
+        lost = set(now_lost)
+        turn()
+        told.append(due(made, "sweep") < planned)
+        made._scheduler.modify_job("sweep", next_run_time=planned)  # noqa: SLF001 - as once it was made
+    made._scheduler.shutdown()  # noqa: SLF001 - as above
+    assert told == [False, True, False, True, False, True]
+    assert "the inventory of a is damaged or gone, though the ledger knows a whole sweep of it" in caplog.text
+    assert swept == [1]
+
+
+def test_what_keys_said_of_their_names_is_asked_of_the_ledger_once_a_judgement(daemon: Daemon) -> None:
+    asked: list[int] = []
+
+    def memory() -> dict[KeyName, object]:
+        asked.append(1)
+        if len(asked) == 1:
+            raise LedgerError("gone")
+        return {}
+
+    cast("Any", daemon._parts).ledger.memory = memory  # noqa: SLF001 - the ledger of this test
+    daemon._listeners = cast("Any", (SimpleNamespace(ear=lambda: SimpleNamespace(owner="acme")),))  # noqa: SLF001
+    daemon._needed = frozenset({KeyName("projects/123/locations/us/keyRings/r/cryptoKeys/k")})  # noqa: SLF001
+    for _ in range(4):
+        assert daemon.polled_alone() is None
+    assert len(asked) == 2, "what could not be read is asked for again"
+    daemon._known = judged_by("mine")  # noqa: SLF001 - as a poll leaves it
+    assert daemon.polled_alone() is None
+    assert len(asked) == 3
 
 
 class Ring:

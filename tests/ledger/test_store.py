@@ -698,6 +698,23 @@ def test_a_ledger_that_stays_locked_is_told_with_a_hint(
     other.close()
 
 
+def test_a_poll_is_not_kept_over_one_that_somebody_else_kept_since_the_ledger_was_taken_for_it(
+    ledger: LedgerStore, tmp_path: Path
+) -> None:
+    """As by a machine that stood still until its lock was given to another one, and goes on as if it were its own."""
+    other = LedgerStore(tmp_path / "ledger.db")
+    poll(ledger, an_aws_key())
+    with ledger.judging():
+        taken_over = poll(other, an_aws_key("Disabled"), now=NOW + minutes(1), number=1)
+        with pytest.raises(LedgerError, match="another process has kept a poll while keys were asked"):
+            poll(ledger, an_aws_key("Enabled"), now=NOW + minutes(2), number=2)
+    assert ledger.judgement() == taken_over
+    with ledger.judging():
+        own = poll(ledger, an_aws_key("Enabled"), now=NOW + minutes(3), number=3)
+    assert ledger.judgement() == own
+    other.close()
+
+
 ELSEWHERE = """
 import sys
 from pathlib import Path
