@@ -138,6 +138,18 @@ def test_the_compose_file_says_where_the_state_has_to_be() -> None:
     assert f'# Put auditor.toml into deploy/config/ first, with state = "{volume}"' in text
 
 
+def test_the_compose_file_publishes_nothing_beyond_this_machine_and_no_well_known_password() -> None:
+    text = (ROOT / "grafana/compose.yaml").read_text()
+    published = [one for line in re.findall(r"ports: \[(.*)\]", text) for one in re.findall(r'"([^"]+)"', line)]
+    assert text.count("ports:") == 1
+    assert published
+    assert all(one.startswith("127.0.0.1:") for one in published)
+    # Neither TLS nor a login stands before the auditor: it shares a network with the three, and is published nowhere.
+    assert not any(one.endswith(":9464") for one in published)
+    assert "network_mode: host" not in text
+    assert "GF_SECURITY_ADMIN_PASSWORD: ${GRAFANA_PASSWORD:?" in text
+
+
 def test_the_aws_policy_allows_what_is_sent_and_nothing_else() -> None:
     policy = json.loads((ROOT / "deploy/aws-auditor-policy.json").read_text())
     allowed: set[str] = set()

@@ -50,7 +50,9 @@ TABLE: Final = (
     ),
     Described("cmek_key_version_dependent_bytes", ("key", "version", "readability"), "Bytes of those objects."),
     Described(
-        "cmek_key_version_dependent_namespaces", ("key", "version", "readability"), "Namespaces of those objects."
+        "cmek_key_version_dependent_namespaces",
+        ("key", "version", "readability"),
+        "Namespaces of those objects, of the worst 50 alone.",
     ),
     Described(
         "cmek_key_version_final_timestamp_seconds",
