@@ -23,11 +23,9 @@ def working(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     Tables and views in it must be temporary: they are gone afterwards.
     """
     spill = folder / "spill"
-    database = _taken(_IDLE)
+    # Whoever had it before may have asked for less memory.
+    database = _set_up(_taken(_IDLE), f"SET temp_directory = '{quoted(spill)}'; {_MEMORY}")
     try:
-        database.execute(f"SET temp_directory = '{quoted(spill)}'")
-        # Whoever had it before may have asked for less.
-        database.execute(_MEMORY)
         with database.cursor() as session:
             session.execute("SET TimeZone = 'UTC'")
             yield session
@@ -46,14 +44,19 @@ def reader(owner: object, setup: str) -> duckdb.DuckDBPyConnection:
 
     `setup` makes all that is made in it, or replaces it: what stood there before is still there.
     """
-    database = _taken(_READ)
+    database = _set_up(_taken(_READ), setup)
+    finalize(owner, _given_back, _READ, database).atexit = False
+    return database
+
+
+def _set_up(database: duckdb.DuckDBPyConnection, setup: str) -> duckdb.DuckDBPyConnection:
+    """Make this in it, or in a new one where it can do no more."""
     try:
         database.execute(setup)
     except duckdb.Error:
-        # Whatever the last one did to it, a new one does not have.
+        # Whatever the last one did to it, a new one does not have: once spilled, it takes no other folder.
         database.close()
-        database = lonely_reader(setup)
-    finalize(owner, _given_back, _READ, database).atexit = False
+        return lonely_reader(setup)
     return database
 
 

@@ -63,6 +63,25 @@ def test_what_does_not_fit_goes_to_each_ones_own_folder(tmp_path: Path) -> None:
         assert not (folder / "spill").exists()
 
 
+def test_a_database_that_takes_no_other_folder_is_not_worked_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tmp_path / "first"
+    spilled = duckdb.connect()
+    spilled.execute(f"SET temp_directory = '{quoted(first)}'")
+    spilled.execute("SET memory_limit = '20MB'")
+    spilled.execute("CREATE TEMP TABLE much AS SELECT hash(i) FROM range(4_000_000) numbers(i)")
+    spilled.execute("DROP TABLE much")
+    with pytest.raises(duckdb.Error):
+        spilled.execute(f"SET temp_directory = '{quoted(tmp_path)}'")
+    idle = [spilled]
+    monkeypatch.setattr(sql, "_IDLE", idle)
+    with working(tmp_path) as database:
+        ((where,),) = database.execute("SELECT current_setting('temp_directory')").fetchall()
+    assert where == str(tmp_path / "spill")
+    assert spilled not in idle
+
+
 def test_what_one_asked_for_less_of_the_next_has_again(tmp_path: Path) -> None:
     allowed = []
     for _ in range(2):
