@@ -312,7 +312,10 @@ def test_the_demos_daemon_finds_what_its_scan_found(tmp_path: Path, monkeypatch:
         parts = assembly.parts
         once = scan.scan(replace(parts, policy=replace(parts.policy, one_reading=True)), NoProgress())
         later = scan.poll(parts, NoProgress())
+        heard = {owner for owner, _ in assembly.feeds}
         assembly.close()
+    # What `demo --keep` says to disable: the daemon hears of it, and does not have to wait for its poll.
+    assert demo._busiest_version(later).split("/")[1] in heard  # noqa: SLF001 - the line to paste names it
     assert readabilities(later) == readabilities(once)
     assert [(one.id, one.severity, one.status) for one in later.findings] == [
         (one.id, one.severity, one.status) for one in once.findings
