@@ -87,7 +87,7 @@ OF_ONE_PROCESS = (
 """What each daemon tells of itself; all else is read from the ledger, and those that wait tell it as well."""
 ONCE = re.compile(
     r"(?:(?:max|min) by \(job, installation[a-z_, ]*\) \(\s*(?:abs\()?"
-    r"|\bmin\(|\bunless on \(job, installation\) |\}\s+or )$"
+    r"|\bmin\(|\bunless on \(job, installation\)\s+|\}\s+or )$"
 )
 
 
