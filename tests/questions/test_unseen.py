@@ -116,7 +116,7 @@ BUCKETS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "an old sweep": (
         {"begun": NOW - Policy().sweep_max_age - timedelta(seconds=1)},
-        "what was written since 2026-11-23T11:59:59Z is not known: its newest whole sweep began then",
+        "what was written since 2026-11-23 11:59:59 UTC is not known: its newest whole sweep began then",
         "scan it",
     ),
     "an upload": (
