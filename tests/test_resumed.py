@@ -3,8 +3,6 @@
 import json
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +15,7 @@ from auditor.embedded.traffic import Fault, Request
 from auditor.inventory.parts import disjoint, finished, left, rows_of
 from auditor.model import Listing
 from tests.clouds import GOOGLE_KEY, a_google_store, an_aws_cloud
+from tests.forked import Forked
 from tests.small import CONFIG as CONFIG_OF_GOOGLE
 from tests.small import Small, a_small_cloud
 from tests.sweeps import snapshot
@@ -48,10 +47,8 @@ sys.exit(cli._run(sys.argv[1:]))
 """
 
 
-def scanning(config: Path) -> subprocess.Popen[str]:
-    argv = ["scan", "-q", "--format", "json", "--config", str(config)]
-    command = [sys.executable, "-c", SCAN, *argv]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def scanning(config: Path) -> Forked:
+    return Forked(SCAN, "scan", "-q", "--format", "json", "--config", str(config))
 
 
 def test_a_scan_that_is_killed_twenty_times_goes_on_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
