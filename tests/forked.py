@@ -27,7 +27,7 @@ class Forked:
     def __init__(self, code: str, *argv: str) -> None:
         out, into_out = _FORKING.Pipe(duplex=False)
         err, into_err = _FORKING.Pipe(duplex=False)
-        given = (into_out, into_err, dict(os.environ), Path.cwd(), code, argv)
+        given = ((into_out, into_err), dict(os.environ), Path.cwd(), code, argv)
         self._process = _FORKING.Process(target=_run, args=given)
         self._process.start()
         self.stdout, self.stderr = _reading(out), _reading(err)
@@ -78,10 +78,6 @@ class Forked:
                 raise
             return told[0].result(), told[1].result()
 
-    @property
-    def returncode(self) -> int | None:
-        return self.poll()
-
 
 def ended(code: str, *argv: str) -> tuple[int, str, str]:
     """Run it to its end: its exit code and what it wrote on both streams."""
@@ -95,12 +91,14 @@ def _reading(end: Connection) -> TextIO:
 
 
 def _run(
-    out: Connection, err: Connection, environment: dict[str, str], folder: Path, code: str, argv: tuple[str, ...]
+    streams: tuple[Connection, Connection], environment: dict[str, str], folder: Path, code: str, argv: tuple[str, ...]
 ) -> None:
-    os.dup2(out.fileno(), 1)
-    os.dup2(err.fileno(), 2)
-    out.close()
-    err.close()
+    for number, one in enumerate(streams, 1):
+        os.dup2(one.fileno(), number)
+        one.close()
+    # Those that were there know whether what they wrote to could be sought in.
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

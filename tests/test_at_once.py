@@ -3,8 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -23,6 +21,7 @@ from auditor.model import KeyName, Sweep
 from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY
 from tests.daemon.test_daemon import eventually, serving
+from tests.forked import Forked
 from tests.small import Small, a_small_cloud
 from tests.test_fleet import NoProgress
 
@@ -153,10 +152,9 @@ with LedgerStore(Path(sys.argv[1])).judging():
 
 
 @contextmanager
-def a_poll_that_hangs(small: Small) -> Iterator[subprocess.Popen[str]]:
+def a_poll_that_hangs(small: Small) -> Iterator[Forked]:
     ledger = small.config.parent / "state" / "ledger.db"
-    with subprocess.Popen([sys.executable, "-c", HOLDER, str(ledger)], stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
+    with Forked(HOLDER, str(ledger)) as holder:
         assert holder.stdout.readline() == "held\n"
         try:
             yield holder

@@ -23,6 +23,7 @@ from auditor.model import GcpKeyVersion
 from auditor.outputs import period_json
 from auditor.rules import load as load_rules
 from tests.clouds import GOOGLE_KEY
+from tests.forked import COMMAND, Forked
 from tests.small import Small, a_small_cloud
 
 
@@ -626,13 +627,12 @@ def test_a_request_that_may_not_be_sent_ends_the_scan(
 
 def test_an_interrupt_ends_at_once_and_keeps_nothing_half_done(small: Small) -> None:
     small.cloud.traffic.fail("/o?", delay=60.0)
-    command = [str(Path(sys.executable).with_name("cmek-auditor")), *small.argv("scan")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with Forked(COMMAND, *small.argv("scan")) as process:
         while not any("/o?" in one.target for one in small.cloud.traffic.requests):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
-    assert (process.returncode, "error: interrupted" in err, "Traceback" in err) == (130, True, False)
+    assert (process.wait(), "error: interrupted" in err, "Traceback" in err) == (130, True, False)
 
 
 def test_an_interrupt_that_python_drops_ends_the_process_all_the_same() -> None:

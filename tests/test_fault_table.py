@@ -7,8 +7,6 @@ import json
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -35,6 +33,7 @@ from auditor.findings import Judgement, Severity
 from auditor.outputs import scan_json
 from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY, Clock, a_google_store, an_aws_cloud
+from tests.forked import Forked
 from tests.sweeps import snapshot
 from tests.test_fleet import NoProgress
 
@@ -773,11 +772,9 @@ sys.exit(cli._run(sys.argv[2:]))
 """
 
 
-def a_process(world: World, *, most: int = 0) -> subprocess.Popen[str]:
+def a_process(world: World, *, most: int = 0) -> Forked:
     """Scan in a process of its own whose files may have so many bytes; 0 for any."""
-    argv = ["scan", "-q", "--format", "json", "--config", str(world.config)]
-    command = [sys.executable, "-c", SCAN, str(most), *argv]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return Forked(SCAN, str(most), "scan", "-q", "--format", "json", "--config", str(world.config))
 
 
 def google_bucket(world: World) -> GoogleBucket:
@@ -799,7 +796,7 @@ def test_a_full_disk_fails_the_scan_and_no_more(tmp_path: Path, monkeypatch: pyt
             judged(world, assembly, "exact", unfaulted("gcp"))
         process = a_process(world, most=20_000)
         out, err = process.communicate(timeout=60)
-        failed_as_a_whole(process.returncode, out, err)
+        failed_as_a_whole(process.wait(), out, err)
         assert "ledger" in err
         with assembled(world) as assembly:
             assert assembly.ledger.verify()
@@ -819,7 +816,7 @@ def test_an_inventory_that_cannot_be_written_is_a_gap_of_its_bucket(
         process = a_process(world, most=300_000)
         out, err = process.communicate(timeout=60)
         document = json.loads(out)
-        assert (process.returncode, err) == (1, ""), "version 1 of the key is disabled"
+        assert (process.wait(), err) == (1, ""), "version 1 of the key is disabled"
         assert exact(document)["dependencies"] == unfaulted("gcp")["dependencies"]
         (gap,) = document["gaps"]
         assert (gap["what"], gap["reason"], bool(gap["hint"])) == ("gs://data", "unsupported", True)

@@ -1,8 +1,6 @@
 """What goes wrong around the auditor ends in the exact answer, or in an error and a hint; never in an all-clear."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -18,11 +16,10 @@ from auditor.run import Headway
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY, an_aws_cloud
 from tests.daemon.test_daemon import eventually, serving
+from tests.forked import COMMAND, Forked, ended
 from tests.small import Small, a_small_cloud
 from tests.test_denied import AWS_CONFIG, AWS_KEY, PLATFORM
 from tests.test_fleet import NoProgress
-
-COMMAND = str(Path(sys.executable).with_name("cmek-auditor"))
 
 
 @pytest.fixture
@@ -34,16 +31,15 @@ def small(tmp_path: Path) -> Iterator[Small]:
 def test_scans_at_the_same_time_on_one_folder_all_end_well(small: Small) -> None:
     for number in range(2_000):
         small.cloud.store.put("data", f"acme/many/{number}", key=GOOGLE_KEY)
-    argv = [COMMAND, *small.argv("scan", "-q", "--format", "json")]
-    running = [subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    running = [Forked(COMMAND, *small.argv("scan", "-q", "--format", "json")) for _ in range(3)]
     for process in running:
-        out, err = process.communicate(timeout=60)
-        assert (process.returncode, err) == (0, "")
+        out, err = process.communicate()
+        assert (process.wait(), err) == (0, "")
         assert json.loads(out)["totals"]["objects"] == 2_020
     ledger = LedgerStore(small.config.parent / "state" / "ledger.db")
     assert ledger.verify() == ledger.head()[0]
     ledger.close()
-    assert subprocess.run([COMMAND, *small.argv("poll", "-q")], capture_output=True, check=False).returncode == 0
+    assert ended(COMMAND, *small.argv("poll", "-q"))[0] == 0
 
 
 @pytest.mark.parametrize("jump", [timedelta(hours=-3), timedelta(days=-400), timedelta(hours=3)], ids=str)

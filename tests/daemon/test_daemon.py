@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from auditor.outputs import metrics
 from tests.clouds import GOOGLE_KEY
+from tests.forked import COMMAND, Forked, ended
 from tests.small import Small, a_small_cloud
 
 WITHIN = 30.0
@@ -30,7 +31,7 @@ def small(tmp_path: Path) -> Iterator[Small]:
 
 
 class Running:
-    def __init__(self, process: subprocess.Popen[str], address: str, said: str = "") -> None:
+    def __init__(self, process: subprocess.Popen[str] | Forked, address: str, said: str = "") -> None:
         self.process = process
         self.address = address
         self.said = said
@@ -58,10 +59,22 @@ class Running:
         return None
 
 
+def installed(*argv: str) -> subprocess.Popen[str]:
+    """The command as a user starts it."""
+    command = [str(Path(sys.executable).with_name("cmek-auditor")), *argv]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def a_copy(*argv: str) -> Forked:
+    """The command in a process that is at once there."""
+    return Forked(COMMAND, *argv)
+
+
 @contextmanager
-def serving(config: Path, *more: str) -> Iterator[Running]:
-    command = [str(Path(sys.executable).with_name("cmek-auditor")), "serve", "--config", str(config), *more]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+def serving(
+    config: Path, *more: str, start: Callable[..., subprocess.Popen[str] | Forked] = a_copy
+) -> Iterator[Running]:
+    with start("serve", "--config", str(config), *more) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         try:
@@ -78,7 +91,7 @@ def eventually(check: Callable[[], object]) -> None:
 
 
 def test_a_change_shows_in_metrics_findings_and_report_and_the_daemon_ends_cleanly(small: Small) -> None:
-    with serving(small.config) as daemon:
+    with serving(small.config, start=installed) as daemon:
         assert daemon.get("/healthz")[0] == 200
         eventually(lambda: daemon.metric("cmek_dependent_objects", readability="readable") == 20)
         assert daemon.get("/readyz")[0] == 200
@@ -224,24 +237,21 @@ def test_an_address_that_is_taken_is_one_error_and_a_hint(small: Small) -> None:
         other = small.config.with_name("other.toml")
         own_state = small.config.read_text().replace('state = "state"', 'state = "other"')
         other.write_text(own_state.replace("127.0.0.1:0", f"127.0.0.1:{taken}"))
-        command = [str(Path(sys.executable).with_name("cmek-auditor")), "serve", "--config", str(other)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2
-    assert "error: cannot listen on 127.0.0.1" in done.stderr
-    assert "hint: " in done.stderr
+        code, _, err = ended(COMMAND, "serve", "--config", str(other))
+    assert code == 2
+    assert "error: cannot listen on 127.0.0.1" in err
+    assert "hint: " in err
 
 
 def test_a_second_daemon_on_the_same_state_is_refused_until_the_first_is_gone(small: Small) -> None:
-    command = [str(Path(sys.executable).with_name("cmek-auditor"))]
     with serving(small.config) as daemon:
         eventually(lambda: daemon.metric("cmek_dependent_objects", readability="readable") == 20)
-        done = subprocess.run([*command, *small.argv("serve")], capture_output=True, text=True, timeout=60, check=False)
-        assert (done.returncode, done.stdout) == (2, "")
-        error, hint = done.stderr.splitlines()
+        code, out, err = ended(COMMAND, *small.argv("serve"))
+        assert (code, out) == (2, "")
+        error, hint = err.splitlines()
         assert error == f"error: another daemon works with the ledger {small.config.parent / 'state' / 'ledger.db'}"
         assert hint.startswith("hint: ")
-        beside = subprocess.run([*command, *small.argv("poll", "-q")], capture_output=True, timeout=60, check=False)
-        assert beside.returncode == 0
+        assert ended(COMMAND, *small.argv("poll", "-q"))[0] == 0
         daemon.process.kill()
         daemon.process.wait(timeout=10)
         with serving(small.config) as following:

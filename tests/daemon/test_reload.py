@@ -1,8 +1,6 @@
 """SIGHUP: the daemon goes on by the config as it is now; by one that is wrong it does not, and says so."""
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +18,7 @@ from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY
 from tests.daemon.test_daemon import Running, eventually
 from tests.daemon.test_daemon import serving as running_daemon
+from tests.forked import Forked
 from tests.small import Small, a_small_cloud
 from tests.test_fleet import NoProgress
 
@@ -52,10 +51,8 @@ cli.main()
 
 
 def test_a_hang_up_while_it_starts_ends_nothing_and_is_a_reload_as_soon_as_it_can_be(small: Small) -> None:
-    command = [sys.executable, "-c", HUNG_UP_EARLY, *small.argv("serve")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with Forked(HUNG_UP_EARLY, *small.argv("serve")) as process:
         try:
-            assert process.stderr is not None
             assert any("the config was read anew: " in line for line in process.stderr)
         finally:
             process.kill()

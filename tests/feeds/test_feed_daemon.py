@@ -1,8 +1,6 @@
 """The daemon listens to a queue of AWS: as a user runs it, with real requests."""
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -16,6 +14,7 @@ from auditor.findings import Judgement, Status
 from auditor.model import KeyName
 from auditor.wiring import assemble
 from tests.daemon.test_daemon import eventually, serving
+from tests.forked import COMMAND, ended
 from tests.logged_changes import AWS_CONFIG, AWS_KEY, World, an_aws_world
 from tests.test_fleet import NoProgress
 
@@ -120,8 +119,7 @@ def test_whoever_waits_listens_to_nothing(fed: Fed) -> None:
 
 def test_commands_leave_the_queue_alone(fed: Fed) -> None:
     fed.world.disable()
-    command = [str(Path(sys.executable).with_name("cmek-auditor")), "scan", "-q", "--config", str(fed.world.config)]
-    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 1
+    assert ended(COMMAND, "scan", "-q", "--config", str(fed.world.config))[0] == 1
     assert fed.asked == 0
     assert len(fed.queue.messages) == 1
 

@@ -1,8 +1,6 @@
 import hashlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -25,6 +23,7 @@ from auditor.model import BucketFacts, Cloud, Encryption, Extent, Population, Re
 from auditor.ports import Written
 from auditor.rows import TIME, batched
 from tests.core_builders import GCP_KEY, NOW
+from tests.forked import Forked, ended
 from tests.sweeps import snapshot, write
 
 BUCKET = "gs://data"
@@ -404,10 +403,9 @@ def test_a_killed_sweep_leaves_the_last_whole_one_and_the_next_prune_cleans_up(
 ) -> None:
     written = write(inventory, BUCKET, batched([an_object()]))
     root = tmp_path / "inventory"
-    with subprocess.Popen([sys.executable, "-c", KILLED, str(root)], stdout=subprocess.PIPE) as child:
-        assert child.stdout is not None
+    with Forked(KILLED, str(root)) as child:
         child.stdout.readline()
-        os.kill(child.pid, signal.SIGKILL)
+        child.kill()
     home = root / folder_name(BUCKET)
     assert len(list(home.iterdir())) == 2
     assert inventory.open([a_sweep(written)]).holdings()[0].objects == 1
@@ -422,7 +420,7 @@ def test_a_sweep_that_is_killed_while_digests_are_taken_is_cleaned_up(inventory:
     root = tmp_path / "inventory"
     code = KILLED.replace("10**9", "2")
     code = f"import os, signal\nfrom auditor.inventory import files\nfiles.digest = lambda _: {DIE}\n{code}"
-    assert subprocess.run([sys.executable, "-c", code, str(root)], check=False).returncode == -signal.SIGKILL
+    assert ended(code, str(root))[0] == -signal.SIGKILL
     (home,) = root.iterdir()
     assert len(list(home.iterdir())) == 1
     inventory.prune(BUCKET, {"s1"})

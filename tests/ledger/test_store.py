@@ -1,9 +1,5 @@
-import os
-import signal
 import sqlite3
 import stat
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -63,6 +59,7 @@ from tests.core_builders import (
     days,
     denied,
 )
+from tests.forked import Forked, ended
 from tests.ledger.raw import sql
 
 
@@ -673,11 +670,9 @@ poll(ledger, an_aws_key("Disabled"), number=1)
 
 def test_a_process_killed_while_it_keeps_leaves_what_was_before(ledger: LedgerStore, where: Path | str) -> None:
     before = poll(ledger, an_aws_key())
-    command = [sys.executable, "-c", KILLED, str(where)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"ready\n"
-        os.kill(child.pid, signal.SIGKILL)
+    with Forked(KILLED, str(where)) as child:
+        assert child.stdout.readline() == "ready\n"
+        child.kill()
     assert ledger.judgement() == before
     poll(ledger, an_aws_key("Disabled"), now=NOW + minutes(1))
     assert ledger.verify() == ledger.head()[0]
@@ -732,8 +727,7 @@ def test_a_second_handle_of_a_process_takes_no_locks_from_the_first(ledger: Ledg
     LedgerStore(path).close()
     LedgerStore(path, looking=True).close()
     for number in range(1, 4):
-        seen = subprocess.run([sys.executable, "-c", ELSEWHERE, str(path)], capture_output=True, check=True, text=True)
-        assert int(seen.stdout) == ledger.head()[0], "another process sees what this one has written"
+        assert int(ended(ELSEWHERE, str(path))[1]) == ledger.head()[0], "another process sees what this one has written"
         poll(ledger, an_aws_key("Disabled" if number % 2 else "Enabled"), now=NOW + minutes(number), number=number)
     other = LedgerStore(path)
     assert other.head() == ledger.head()
