@@ -1,18 +1,17 @@
 """What holds for every test: none is timed, and none pays or waits for what it says nothing about."""
 
-import functools
 import gc
 
 import pytest
-from botocore import loaders
 from hypothesis import HealthCheck, settings
+
+from tests import sdk_once
 
 # A busy machine is no failure of a property.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
-# Each session would parse megabytes of JSON anew; tests make thousands of sessions.
-loaders.create_loader = functools.cache(loaders.create_loader)
+sdk_once.share()
 
 _LONG = ("tests/test_readme.py", "tests/truth/", "tests/test_resumed.py", "tests/test_clients_agree.py")
 """What takes a minute by itself: begun last, it would keep one worker busy while the others wait for it."""
