@@ -4,8 +4,13 @@ VENV := .venv
 # One more than there are processors: many tests wait.
 WORKERS := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 BIN := $(VENV)/bin
+# What the tests of the system import is not even looked at.
+ORDINARY := --ignore=tests/system
 
-.PHONY: demo demo-keep test test-system truth mutants lint clean bench bench-quick
+.PHONY: demo demo-keep test test-system truth mutants lint compiled clean bench bench-quick
+
+# Hundreds of processes run the same modules: what Python makes of them is kept, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
 
 demo: $(VENV)/.demo
 	$(BIN)/cmek-auditor demo
@@ -13,11 +18,11 @@ demo: $(VENV)/.demo
 demo-keep: $(VENV)/.demo
 	$(BIN)/cmek-auditor demo --keep
 
-test: $(VENV)/.dev lint
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not system"
+test: $(VENV)/.dev lint compiled
+	$(BIN)/pytest $(ORDINARY) -n $(WORKERS) --dist loadgroup
 
 test-system: $(VENV)/.dev $(VENV)/.peers
-	$(BIN)/pytest -m system
+	$(BIN)/pytest tests/system
 
 truth: $(VENV)/.dev
 	TRUTH_WORLDS=2000 $(BIN)/pytest -n auto --dist worksteal tests/truth
@@ -37,6 +42,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Else each worker would do so for itself.
+compiled: $(VENV)/.dev
+	$(BIN)/pytest $(ORDINARY) --collect-only -qq >$(VENV)/collected || { cat $(VENV)/collected; exit 1; }
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
