@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final, Self, TextIO
@@ -60,8 +61,10 @@ class Forked:
 
     def send_signal(self, number: signal.Signals) -> None:
         """Signal it, whether it is still there or not."""
-        if self.poll() is None:
-            os.kill(self.pid, number)
+        # It may have been waited for, and nobody was told yet.
+        with suppress(ProcessLookupError):
+            if self.poll() is None:
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End it at once."""
