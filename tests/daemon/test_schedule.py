@@ -15,6 +15,7 @@ from auditor.config import Schedule
 from auditor.daemon.loops import StoppedError, Turn, answers_of_polls
 from auditor.daemon.timers import Daemon, Inherited
 from auditor.errors import LedgerError
+from auditor.feeds.silence import Ear
 from auditor.findings import Finding
 from auditor.model import KeyName, Population
 from auditor.probing import Budget
@@ -370,7 +371,7 @@ def test_what_keys_said_of_their_names_is_asked_of_the_ledger_once_a_judgement(d
         return {}
 
     cast("Any", daemon._parts).ledger.memory = memory  # noqa: SLF001 - the ledger of this test
-    daemon._listeners = cast("Any", (SimpleNamespace(ear=lambda: SimpleNamespace(owner="acme")),))  # noqa: SLF001
+    daemon._listeners = cast("Any", (SimpleNamespace(ear=lambda: Ear("projects/acme/feed", "acme")),))  # noqa: SLF001
     daemon._needed = frozenset({KeyName("projects/123/locations/us/keyRings/r/cryptoKeys/k")})  # noqa: SLF001
     for _ in range(4):
         assert daemon.polled_alone() is None
