@@ -117,7 +117,8 @@ def scan(
     verbose: VerboseOption = False,
 ) -> int:
     """Sweep the buckets, poll the keys, judge once."""
-    from auditor.commands import Answering, estimate_sweeps, judge_once
+    from auditor.commands.answering import Answering
+    from auditor.commands.judging import estimate_sweeps, judge_once
 
     how = Answering(form.value, output, fail_on, allow_gaps, quiet, verbose)
     if estimate:
@@ -137,7 +138,8 @@ def poll(
     verbose: VerboseOption = False,
 ) -> int:
     """Poll the keys and judge from the stored dependencies."""
-    from auditor.commands import Answering, judge_once
+    from auditor.commands.answering import Answering
+    from auditor.commands.judging import judge_once
 
     return judge_once(config, Answering(form.value, output, fail_on, allow_gaps, quiet, verbose), keys=key or [])
 
@@ -152,7 +154,7 @@ def serve(
     verbose: VerboseOption = False,
 ) -> int:
     """Run the daemon: sweep and poll on the schedule, answer on the web address."""
-    from auditor.commands import run_daemon
+    from auditor.commands.serving import run_daemon
 
     return run_daemon(config, standby=standby, verbose=verbose)
 
@@ -223,7 +225,8 @@ def report(
     verbose: VerboseOption = False,
 ) -> int:
     """Render the newest judgement, or with --period what the ledger tells of a time."""
-    from auditor.commands import render_period, render_report, write_evidence
+    from auditor.commands.evidence import write_evidence
+    from auditor.commands.reports import render_period, render_report
 
     if view is ReportView.TENANT and tenant is None:
         raise UsageError("--view tenant names no tenant", "say whose: --view tenant NAME")
@@ -282,7 +285,8 @@ def verify(
     verbose: VerboseOption = False,
 ) -> int:
     """Tell whether an evidence bundle is as it was signed, byte by byte; needs no config, and believes nothing."""
-    from auditor.commands import Answering, verify_bundle
+    from auditor.commands.answering import Answering
+    from auditor.commands.evidence import verify_bundle
 
     how = Answering(form.value, output, Severity.HIGH, "", quiet=True, verbose=verbose)
     return verify_bundle(file, key, after, after_key, how)
@@ -301,7 +305,7 @@ def bundle(
     verbose: VerboseOption = False,
 ) -> int:
     """Write what is known of one tenant's data as a signed file for this tenant; asks no cloud."""
-    from auditor.commands import write_bundle
+    from auditor.commands.bundles import write_bundle
 
     return write_bundle(config, tenant, operator, sign_with, output, quiet=quiet, verbose=verbose)
 
@@ -318,7 +322,8 @@ def show(
     verbose: VerboseOption = False,
 ) -> int:
     """Tell what is in an operator's bundle and whether its signature holds; believes and keeps nothing of it."""
-    from auditor.commands import Answering, show_bundle
+    from auditor.commands.answering import Answering
+    from auditor.commands.bundles import show_bundle
 
     return show_bundle(file, key, Answering(form.value, output, Severity.HIGH, "", quiet=True, verbose=verbose))
 
@@ -337,7 +342,8 @@ def impact(
     verbose: VerboseOption = False,
 ) -> int:
     """Tell what would break if somebody disabled, destroyed or revoked a key or a version; does none of it."""
-    from auditor.commands import Answering, foresee_one
+    from auditor.commands.answering import Answering
+    from auditor.commands.key_questions import foresee_one
 
     how = Answering(form.value, output, Severity.HIGH, allow_gaps, quiet=True, verbose=verbose)
     return foresee_one(config, key, action, how, namespaces=namespaces)
@@ -366,7 +372,8 @@ def retire(
     verbose: VerboseOption = False,
 ) -> int:
     """Tell which key versions are proven unused and may go, and what stands in the way of others; does nothing."""
-    from auditor.commands import Answering, retire_keys
+    from auditor.commands.answering import Answering
+    from auditor.commands.key_questions import retire_keys
 
     how = Answering(form.value, output, Severity.HIGH, allow_gaps, quiet=True, verbose=verbose)
     return retire_keys(config, key, how, destroying=destroy, last_usage=last_usage)
@@ -385,8 +392,8 @@ def prove_revoked(
     verbose: VerboseOption = False,
 ) -> int:
     """Ask a key that is meant to be revoked, and tell what proves that nobody can read its data, and what does not."""
-    from auditor.commands import Answering
-    from auditor.commands import prove_revoked as prove
+    from auditor.commands.answering import Answering
+    from auditor.commands.key_questions import prove_revoked as prove
 
     return prove(config, key, Answering(form.value, output, Severity.HIGH, allow_gaps, quiet, verbose))
 
@@ -409,7 +416,8 @@ def diff(
     verbose: VerboseOption = False,
 ) -> int:
     """Tell what changed between two judgements: data, keys, findings, gaps; asks no cloud."""
-    from auditor.commands import Answering, compare_two
+    from auditor.commands.answering import Answering
+    from auditor.commands.comparing import compare_two
 
     return compare_two(config, before, after, Answering(form.value, output, fail_on, allow_gaps, True, verbose))
 
@@ -430,7 +438,7 @@ def explain(
     verbose: VerboseOption = False,
 ) -> int:
     """Tell all about one finding or one rule."""
-    from auditor.commands import explain_one
+    from auditor.commands.explaining import explain_one
 
     return explain_one(config, what, form.value, output, namespaces=namespaces, verbose=verbose)
 
@@ -438,7 +446,7 @@ def explain(
 @app.command()
 def rules(form: FormatOption = Format.TABLE, output: OutputOption = None) -> int:
     """List all rules."""
-    from auditor.commands import list_rules
+    from auditor.commands.explaining import list_rules
 
     return list_rules(form.value, output)
 
@@ -455,7 +463,8 @@ def doctor(
     verbose: VerboseOption = False,
 ) -> int:
     """Check config, machine, credentials and each permission by one harmless request; tell what to grant."""
-    from auditor.commands import Answering, print_grants, see_doctor
+    from auditor.commands.answering import Answering
+    from auditor.commands.doctor import print_grants, see_doctor
 
     how = Answering(form.value, output, Severity.HIGH, "", quiet=True, verbose=verbose)
     return see_doctor(config, how) if grants is None else print_grants(config, grants, how)
@@ -466,7 +475,7 @@ def password(
     name: Annotated[str, typer.Argument(help="Who logs in with it.")],
 ) -> int:
     """Ask for a password, or read it as a line of standard input, and print a line for [web] users_file."""
-    from auditor.commands import make_user
+    from auditor.commands.users import make_user
 
     return make_user(name)
 

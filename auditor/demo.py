@@ -20,7 +20,9 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import kms_v1 as kms
 from google.cloud.kms_v1.services.key_management_service.transports import KeyManagementServiceRestTransport
 
-from auditor import commands, scan
+from auditor import scan
+from auditor.commands.reports import write_report
+from auditor.commands.serving import leading_or_waiting
 from auditor.config import load
 from auditor.daemon import serving
 from auditor.embedded import fleet, owned
@@ -98,7 +100,7 @@ def _show(assembly: Assembly, folder: Path, google: str) -> None:
         console.print(terminal.findings(whose, before.now, console))
         _tell_what_may_go(parts, before, folder)
         _say("")
-        for written in commands.write_report(content_of(assembly, before), "html", folder / "report.html"):
+        for written in write_report(content_of(assembly, before), "html", folder / "report.html"):
             _say(f"wrote {written}")
         with (folder / "scan.json").open("w", encoding="utf-8", newline="") as out:
             scan_json.write(before, assembly.rows(before), out)
@@ -142,7 +144,7 @@ def _keep(assembly: Assembly, config: Path, google: str, aws: str) -> int:
         _say("To disable one more key version, in the embedded cloud alone (ENABLED instead of DISABLED undoes it):")
         _say(f"  {_to_disable(google, chosen)}")
 
-    leadership = commands.leading_or_waiting(assembly, standby=False)
+    leadership = leading_or_waiting(assembly, standby=False)
     done = serving.serve(serving.Serving(config, settings, assembly, leadership), started, serving.hang_ups())
     serving.leave(at_once=not done)
     return 0

@@ -18,7 +18,10 @@ COMMAND: Final = "from auditor import cli; cli.main()"
 _PATIENCE: Final = 60.0
 _FORKING: Final = multiprocessing.get_context("forkserver")
 _FORKING.set_forkserver_preload(
-    ["pytest", "tests.forked", "auditor.commands", "auditor.clouds.aws", "auditor.clouds.gcp"]
+    [
+        *("pytest", "tests.forked", "auditor.commands.judging", "auditor.commands.reports", "auditor.commands.serving"),
+        *("auditor.clouds.aws", "auditor.clouds.gcp"),
+    ]
 )
 
 

@@ -21,7 +21,8 @@ from typing import Any, Final
 import botocore.loaders
 import pytest
 
-from auditor import cli, commands, scan
+from auditor import cli, scan
+from auditor.commands.answering import exit_code
 from auditor.config import Config, load
 from auditor.daemon import serving
 from auditor.daemon.leading import Leadership
@@ -497,8 +498,8 @@ def judged(world: World, assembly: Assembly, outcome: str, expected: dict[str, A
     hints = [gap["hint"] for gap in document["gaps"] if gap["reason"] == reason]
     assert hints, document["gaps"]
     assert all(hints)
-    assert commands.exit_code(judgement, Severity.HIGH, frozenset()) in {1, 3}
-    assert commands.exit_code(replace(judgement, findings=()), Severity.HIGH, frozenset()) == 3
+    assert exit_code(judgement, Severity.HIGH, frozenset()) in {1, 3}
+    assert exit_code(replace(judgement, findings=()), Severity.HIGH, frozenset()) == 3
     status = status_of(assembly, load(world.config))
     assert status["gaps"] == sum(status["gaps_by_reason"].values()) == len(document["gaps"])
     assert status["gaps_by_reason"][reason] >= len(hints)

@@ -182,7 +182,7 @@ def test_a_clock_that_is_late_makes_nothing_due(
 
 
 def later(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    monkeypatch.setattr("auditor.commands.assemble", lambda config, **more: assemble(config, clock, **more))
+    monkeypatch.setattr("auditor.commands.answering.assemble", lambda config, **more: assemble(config, clock, **more))
 
 
 def all_by_config(config: Path) -> tuple[str, ...]:

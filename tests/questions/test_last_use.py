@@ -152,7 +152,7 @@ class World:
 def a_world(monkeypatch: pytest.MonkeyPatch, folder: Path, clock: Clock) -> Iterator[World]:
     """A key with data, and one that was disabled long ago."""
     monkeypatch.setattr("auditor.ledger.store._WITHOUT_A_BREAK", days(60))
-    monkeypatch.setattr("auditor.commands.assemble", partial(assemble, clock=clock))
+    monkeypatch.setattr("auditor.commands.answering.assemble", partial(assemble, clock=clock))
     config = folder / "auditor.toml"
     config.write_text(CONFIG)
     with an_aws_cloud(monkeypatch) as cloud:

@@ -48,7 +48,7 @@ def test_a_bundle_that_has_grown_too_old_since_the_last_poll_is_told(
     def later(config: Any, *_: Any, **more: Any) -> Any:
         return assemble(config, lambda: datetime.now(UTC) + timedelta(days=days), **more)
 
-    monkeypatch.setattr("auditor.commands.assemble", later)
+    monkeypatch.setattr("auditor.commands.answering.assemble", later)
     assert asked(customer, "impact", OTHER, *USED_TO) == code
     assert ("hours ago, and max_age_hours allows 48" in capsys.readouterr().out) is (code == 3)
 
@@ -59,7 +59,7 @@ def test_that_a_bundle_is_too_old_is_told_once(
     customer.configure(f'{BUNDLE}max_age_hours = 1\n[[key]]\nname = "{OTHER}"\n')
     for days in (20, 40):
         monkeypatch.setattr(
-            "auditor.commands.assemble",
+            "auditor.commands.answering.assemble",
             lambda config, *_, days=days, **more: assemble(
                 config, lambda: datetime.now(UTC) + timedelta(days=days), **more
             ),

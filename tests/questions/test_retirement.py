@@ -405,7 +405,7 @@ def test_commands_that_destroy_never_stand_beside_commands_that_disable(
     small: Small, clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched(small, clock).close()
-    monkeypatch.setattr("auditor.commands.assemble", partial(assemble, clock=clock))
+    monkeypatch.setattr("auditor.commands.answering.assemble", partial(assemble, clock=clock))
     code, out = told(capsys, small, "retire")
     assert (code, "versions disable 1" in out, "destroy" in out) == (0, True, False)
     assert "Of 2 key versions: 1 proven unused; 1 in use." in out
@@ -424,7 +424,7 @@ def test_commands_that_destroy_never_stand_beside_commands_that_disable(
 def test_a_key_of_which_nothing_is_proven_ends_with_3_and_says_what_to_do_next(
     small: Small, clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("auditor.commands.assemble", partial(assemble, clock=clock))
+    monkeypatch.setattr("auditor.commands.answering.assemble", partial(assemble, clock=clock))
     told(capsys, small, "scan", "-q")
     settled = judged_at(small, clock) + days(1)
     code, out = told(capsys, small, "retire", SHORT)

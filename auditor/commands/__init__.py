@@ -1,0 +1,1 @@
+"""What the commands do: one function each, from a config file to an exit code."""
