@@ -13,13 +13,13 @@ from auditor import scan
 from auditor.config import load
 from auditor.findings import BucketCoverage, Coverage, Judgement, Run
 from auditor.gaps import BUCKET_LISTS, CLOCKS, OBJECTS
-from auditor.model import Cloud, Gap, KeyName, Population, Reason
+from auditor.model import Cloud, Gap, GcpKey, KeyMemory, KeyName, Population, Reason
 from auditor.ownership.registered import Handed, Registered, Registry
 from auditor.policy import Policy
 from auditor.questions.impact.unseen import gaps_beside, known_of
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY
-from tests.core_builders import NOW, days
+from tests.core_builders import NOW, days, remembered
 from tests.small import a_small_cloud
 from tests.test_fleet import NoProgress
 
@@ -206,3 +206,47 @@ def test_the_gaps_of_the_key_of_its_versions_and_of_the_buckets_stand_beside_the
     alone = replace(judged(registries=(plain,)), gaps=gaps)
     found = beside(alone, buckets=(), registries=(SimpleNamespace(name="a.csv"), SimpleNamespace(name="new.csv")))
     assert [one.what for one in found] == ["new.csv", *(one for one in (*names, "a.csv") if one != "gs://data")]
+
+
+NUMBER = KeyName(GOOGLE_KEY.replace("projects/acme", "projects/123456"))
+OTHERS_NUMBER = KeyName(GOOGLE_KEY.replace("projects/acme", "projects/777"))
+BOTH_READ = {name: remembered(GcpKey(name, (), created=NOW)) for name in (KEY, NUMBER)}
+
+
+def under(*names: KeyName) -> tuple[Any, ...]:
+    """Data under keys, of which nothing else counts."""
+    return tuple(SimpleNamespace(holding=SimpleNamespace(key=one.text)) for one in names)
+
+
+def by_other_name(name: KeyName, told: str) -> Gap:
+    effect = f"data names the key {name}, which {told} this one by the other name of its project"
+    return Gap(GOOGLE_KEY, Reason.UNSUPPORTED, effect, f"ask for {name} as well")
+
+
+def of_names(counted: tuple[KeyName, ...], *held: KeyName, memory: dict[KeyName, KeyMemory]) -> list[Gap]:
+    parts = some_parts()
+    cast("Any", parts.ledger).memory = lambda: memory
+    return list(gaps_beside(KEY, replace(judged(a_bucket()), assessed=under(*held)), parts, NOW, counted))
+
+
+def test_data_under_another_name_that_is_not_counted_is_a_gap() -> None:
+    assert of_names((), KEY, NUMBER, memory=BOTH_READ) == [by_other_name(NUMBER, "is")]
+    assert of_names((NUMBER,), KEY, NUMBER, memory=BOTH_READ) == []
+    # What nobody has compared may be of it; what was read, and made at another moment, is of another project.
+    assert of_names((), KEY, NUMBER, memory={}) == [by_other_name(NUMBER, "may be")]
+    assert of_names((), OTHERS_NUMBER, memory=BOTH_READ) == [by_other_name(OTHERS_NUMBER, "may be")]
+    read = {**BOTH_READ, OTHERS_NUMBER: remembered(GcpKey(OTHERS_NUMBER, (), created=NOW - days(1)))}
+    assert of_names((), NUMBER, OTHERS_NUMBER, memory=read) == [by_other_name(NUMBER, "is")]
+
+
+def test_the_gaps_of_the_other_names_that_are_counted_stand_beside_the_answer_too() -> None:
+    versions = f"{NUMBER}/cryptoKeyVersions/7"
+    gaps = tuple(Gap(one, Reason.TIMEOUT, "", "") for one in (NUMBER.text, versions))
+    told = replace(judged(a_bucket()), gaps=gaps)
+    assert list(gaps_beside(KEY, told, some_parts(), NOW, (NUMBER,))) == list(gaps)
+    assert beside(told) == []
+
+
+def test_buckets_without_a_whole_sweep_are_counted() -> None:
+    found = known_of(judged(a_bucket(), *(a_bucket(f"gs://{one}", complete=False) for one in "abc")), Cloud.GCP)
+    assert (found.buckets, found.lacking) == (4, 3)
