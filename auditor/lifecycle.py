@@ -52,11 +52,8 @@ def carry_on(
     }
     standing = [_untold(one, now) for one in old.values() if one.id not in current and one.id in undecided]
     carried = [_with_past(one, old.get(one.id), ended) for one in current.values()]
-    resolved = [
-        replace(one, status=Status.RESOLVED, last_seen=now)
-        for one in old.values()
-        if one.id not in current.keys() | undecided
-    ]
+    stays = undecided.union(current)
+    resolved = [replace(one, status=Status.RESOLVED, last_seen=now) for one in old.values() if one.id not in stays]
     return tuple(sorted([*carried, *standing, *resolved], key=worst_first))
 
 

@@ -1,4 +1,4 @@
-"""What a poll of a large fleet costs: python -m bench.judging NAMESPACES ROUNDS prints one line of JSON.
+"""What a poll of a large fleet costs: python -m bench.judging NAMESPACES ROUNDS [KEYS] prints one line of JSON.
 
 A sweep of three objects for each namespace is written by the inventory itself and published in a ledger; then processes
 of their own poll, judge, keep and are scraped, as the daemon is. Keys answer within the process there, as the quotas of
@@ -6,6 +6,7 @@ a KMS would be what is measured; what it costs to read them over the wire withou
 """
 
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -29,6 +30,8 @@ from auditor.connectors.gcp.keys import GcpKeys
 from auditor.connectors.gcp.session import Endpoints, GcpClients
 from auditor.connectors.pace import Pace
 from auditor.connectors.wire import Wire
+from auditor.controls.catalogue import frameworks
+from auditor.controls.standing import of_rules, standings
 from auditor.daemon.loops import tidy
 from auditor.embedded.google import GoogleCloud, Store
 from auditor.findings import Judgement, Status
@@ -57,7 +60,9 @@ from auditor.model import (
     Right,
     Sweep,
 )
-from auditor.outputs import metrics
+from auditor.outputs import html, metrics
+from auditor.outputs.controls import Found
+from auditor.outputs.page import Manifest
 from auditor.policy import Policy
 from auditor.ports import Begun, Coming, KeyNeed, Shard
 from auditor.probing import Budget
@@ -69,12 +74,13 @@ from auditor.scan import poll
 BUCKET: Final = "gs://fleet"
 LAYOUT: Final = "{org}/{namespace}/"
 AGENT: Final = "service-123456@gs-project-accounts.iam.gserviceaccount.com"
-KEYS: Final = 1_000
+KEYS: Final = int(os.environ.get("BENCH_KEYS", "1000"))
+"""Of the whole fleet; at most 100,000."""
 ROWS_EACH: Final = 3
 """Dependencies of a namespace: under two versions of its customer's key, and under the key that all share."""
 _BATCH: Final = 30_000
 _RING: Final = "projects/keys/locations/us-east1/keyRings/fleet/cryptoKeys"
-_SHARED: Final = KeyName(f"{_RING}/key-0000")
+_SHARED: Final = KeyName(f"{_RING}/key-00000")
 _SCRAPES: Final = 20
 _ROOT: Final = Path(__file__).parents[1]
 
@@ -101,9 +107,9 @@ class Fleet:
         which = pc.subtract(numbers, pc.multiply(namespaces, ROWS_EACH))
         orgs = pc.add(pc.divide(pc.multiply(namespaces, KEYS - 1), self._namespaces), 1)
         shared = pc.equal(which, pa.scalar(ROWS_EACH - 1, pa.int64()))
-        org = _padded(orgs, 4)
+        org = _padded(orgs, 5)
         name = pc.binary_join_element_wise("org-", org, "/ns-", _padded(namespaces, 7), "/", _padded(which, 10), "")
-        key = pc.binary_join_element_wise(f"{_RING}/key-", pc.if_else(shared, "0000", org), "")
+        key = pc.binary_join_element_wise(f"{_RING}/key-", pc.if_else(shared, "00000", org), "")
         version = pc.if_else(shared, "1", _padded(pc.add(which, 1), 1))
         modified = pc.add(pc.multiply(pc.cast(numbers, pa.int64()), 1_000_000), 1_767_225_600_000_000)
         columns: dict[str, Any] = {
@@ -152,7 +158,7 @@ class Bucket:
 
 
 class Keys:
-    """A thousand keys: one in twenty has a version that cannot be used, and each lets a stranger decrypt.
+    """All keys: one in twenty has a version that cannot be used, and each lets a stranger decrypt.
 
     So there is a finding for each of them, as where a vendor has a grant on everything.
     """
@@ -165,7 +171,7 @@ class Keys:
     def read(self, needs: Iterable[KeyNeed]) -> Iterator[KeyReading]:
         """Answer at once."""
         for need in needs:
-            yield self._read(need.name, int(need.name.text[-4:]))
+            yield self._read(need.name, int(need.name.text[-5:]))
 
     def _read(self, name: KeyName, number: int) -> KeyReading:
         at = datetime.now(UTC)
@@ -304,6 +310,24 @@ def foreseen(folder: Path, ledger_file: Path) -> dict[str, Any]:
     return {**told, "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
+def reported(folder: Path, ledger_file: Path) -> dict[str, Any]:
+    """Render the report, in a process that knows nothing yet."""
+    began, used = time.perf_counter(), time.process_time()
+    ledger = LedgerStore(ledger_file)
+    parts = parts_of(folder, Keys(), ledger)
+    judgement = ledger.judgement()
+    if judgement is None:
+        raise RuntimeError("nothing was judged")
+    rows_of = parts.inventory.open(ledger.published(judgement.sweeps), judgement.registered.digest)
+    found = Found(standings(judgement, parts.rules, frameworks()), of_rules(judgement, parts.rules))
+    demands = tuple(rule.demand for rule in parts.rules)
+    manifest = Manifest((), *ledger.chain().end_of(judgement.run.id))
+    page = html.render(judgement, rows_of, demands, manifest, datetime.now(UTC), found=found)
+    told = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - used, "bytes": len(page.encode())}
+    ledger.close()
+    return {**told, "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
 def _expect_one_finding(judgement: Judgement) -> None:
     """All namespaces hang on the one key that was disabled: that is one finding, with all of them in it."""
     swept = judgement.coverage.buckets[0].listed
@@ -324,7 +348,7 @@ def cloud() -> None:
         _RING.removesuffix("/cryptoKeys"), "roles/cloudkms.cryptoKeyEncrypterDecrypter", f"serviceAccount:{agent}"
     )
     for number in range(KEYS):
-        store.add_key(f"{_RING}/key-{number:04}", versions=2)
+        store.add_key(f"{_RING}/key-{number:05}", versions=2)
     with GoogleCloud(store) as serving:
         print(serving.endpoint, flush=True)
         sys.stdin.read()
@@ -336,7 +360,7 @@ def over_the_wire(endpoint: str) -> dict[str, float]:
     clients = GcpClients({}, Endpoints(endpoint, endpoint, endpoint), wire)
     source = GcpKeys(clients, Pace(1e6), lambda: datetime.now(UTC))
     began, used = time.perf_counter(), time.process_time()
-    read = list(source.read(KeyNeed(KeyName(f"{_RING}/key-{number:04}"), (AGENT,)) for number in range(KEYS)))
+    read = list(source.read(KeyNeed(KeyName(f"{_RING}/key-{number:05}"), (AGENT,)) for number in range(KEYS)))
     told = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - used}
     if not all(isinstance(one, GcpKey) for one in read):
         raise RuntimeError("a key was not read")
@@ -351,7 +375,9 @@ def measured(namespaces: int, rounds: int) -> dict[str, Any]:
         judged = []
         for number in range(rounds):
             copy = shutil.copy(ledger, Path(folder) / f"round-{number}.db")
-            judged.append({**_run("judge", folder, str(copy)), "impact": _run("impact", folder, str(copy))})
+            told = _run("judge", folder, str(copy))
+            more = {name: _run(name, folder, str(copy)) for name in ("impact", "report")}
+            judged.append({**told, **more})
     argv = [sys.executable, "-m", "bench.judging", "cloud"]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT) as server:
         assert server.stdout is not None  # noqa: S101 - it is piped
@@ -378,9 +404,13 @@ def main() -> None:
             told = judge(Path(folder), Path(ledger))
         case ["impact", folder, ledger]:
             told = foreseen(Path(folder), Path(ledger))
+        case ["report", folder, ledger]:
+            told = reported(Path(folder), Path(ledger))
         case ["read", endpoint]:
             told = over_the_wire(endpoint)
-        case [namespaces, rounds]:
+        case [namespaces, rounds, *keys] if len(keys) <= 1:
+            # The processes that it starts are of the same fleet.
+            os.environ["BENCH_KEYS"] = keys[0] if keys else str(KEYS)
             told = measured(int(namespaces), int(rounds))
         case _:
             raise SystemExit(__doc__)

@@ -51,6 +51,7 @@ def _judging(namespaces: int, rounds: int) -> Iterator[Figure]:
     name = f"impact of destroying the key that all {namespaces / 1e6:g} M namespaces are under, nothing known before"
     seconds = f"{middle(lambda one: one['impact']['seconds']):.2f} s"
     yield Figure(name, f"{seconds} ({middle(lambda one: one['impact']['cpu']):.2f} s of CPU)", "1 s")
+    yield Figure("the report of the same as a page, nothing known before", _page(judged), "10 s, 5 MB, 500 MB")
     scrape = f"{middle(lambda one: one['changed']['scrape']) * 1000:.0f} ms"
     yield Figure("scrape of /metrics, the first after a change", scrape, "100 ms", "20 ms")
     scrape = f"{middle(lambda one: one['again']['scrape']) * 1000:.1f} ms"
@@ -58,6 +59,11 @@ def _judging(namespaces: int, rounds: int) -> Iterator[Figure]:
     yield Figure("size of a scrape", f"{max(one['again']['bytes'] for one in judged) / 1e6:.2f} MB", "1 MB")
     name = f"reading 1,000 keys of an embedded Cloud KMS without quotas ({read['requests']:,} requests)"
     yield Figure(name, f"{read['seconds']:.1f} s ({read['cpu']:.1f} s of CPU)")
+
+
+def _page(judged: list[Any]) -> str:
+    cpu, seconds, mib = (median(one["report"][what] for one in judged) for what in ("cpu", "seconds", "mib"))
+    return f"{seconds:.1f} s ({cpu:.1f} s of CPU), {judged[0]['report']['bytes'] / 1e6:.2f} MB, {mib:.0f} MiB"
 
 
 def _waiting(rounds: int) -> Iterator[Figure]:

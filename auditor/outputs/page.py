@@ -542,15 +542,9 @@ def _versions(judgement: Judgement, rows: DependencyRows, limits: Limits) -> tup
         )
         found.append(((0, key, int(version) if version.isdigit() else 0), row))
     # Keys with the worst version first, and the versions of one key together.
-    rank = {
-        key: min(
-            summary.WORST_FIRST.index(one.assessment.readability)
-            for (name, _), group in groups.items()
-            if name == key
-            for one in group
-        )
-        for key in of_key
-    }
+    rank = dict.fromkeys(of_key, len(summary.WORST_FIRST))
+    for (key, _), group in groups.items():
+        rank[key] = min(rank[key], *(summary.WORST_FIRST.index(one.assessment.readability) for one in group))
     ordered = [row for _, row in sorted(found, key=lambda item: (rank[item[0][1]], item[0][1], item[0][2]))]
     return tuple(_grouped(ordered[: limits.versions])) + tuple(ordered[limits.versions :])
 

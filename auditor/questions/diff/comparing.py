@@ -68,6 +68,7 @@ def difference(inventory: SweepRows, two: Compared) -> Difference:
     unseen = {one.id for one in (*opened, *closed) if _is_unseen(one, blind)}
     unseen |= {one.after.id for one in pairs if not dim.isdisjoint(_buckets(one.before) | _buckets(one.after))}
     standing, ended, new = _gaps(before.judgement.gaps, after.judgement.gaps)
+    known = was.keys() | now.keys()
     return Difference(
         before=before.judgement,
         after=after.judgement,
@@ -77,7 +78,7 @@ def difference(inventory: SweepRows, two: Compared) -> Difference:
         opened=opened,
         closed=closed,
         changed=tuple(sorted((one for one in pairs if one.fields), key=lambda one: worst_first(one.after))),
-        passed=tuple(one for one in between.passed if one.id not in was.keys() | now.keys()),
+        passed=tuple(one for one in between.passed if one.id not in known),
         unseen=frozenset(unseen),
         gaps=(*(gap for _, some in buckets for gap in some), *_claimed(before.judgement, after.judgement)),
         gaps_opened=new,
