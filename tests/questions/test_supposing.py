@@ -25,6 +25,7 @@ AWS: dict[str, tuple[str, dict[str, object], str, dict[str, object], tuple[R, R]
     "disabled already": ("Disabled", {}, "Disabled", {}, None),
     "enabled": ("Disabled", {}, "Enabled", {}, None),
     "deleted after it was disabled": ("Disabled", {}, "PendingDeletion", DELETED, (R.UNREADABLE, R.DOOMED)),
+    "enabled, with material that expires": ("Disabled", {}, "Enabled", {"valid_to": NOW + days(9)}, None),
     "a state that nobody knows": ("Enabled", {}, "Dormant", {}, (R.READABLE, R.UNKNOWN)),
 }
 

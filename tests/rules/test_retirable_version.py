@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from auditor.findings import Outcome, Verdict, member_of
+from auditor.findings import Outcome, Severity, Verdict, member_of
 from auditor.model import AwsKey, GcpKey, KeyManager
 from auditor.policy import Policy
 from auditor.questions.retire.standing import Candidate, Next, Standing, Step, Use
@@ -109,3 +109,14 @@ def test_what_is_not_proven_is_not_said_to_be_met() -> None:
 def test_keys_of_the_provider_are_not_concerned() -> None:
     key = replace(an_aws_key("Disabled"), manager=KeyManager.PROVIDER)
     assert told(key, may_go(None, Step.DISABLE)) == (V.NOT_APPLICABLE, "the provider manages it")
+
+
+def test_only_what_waits_says_until_when() -> None:
+    disable = replace(may_go("1", Step.DISABLE), next=Next(Step.DISABLE, NOW + days(1)))
+    wait = replace(may_go("2", Step.WAIT), next=Next(Step.WAIT, None))
+    for one in (disable, wait):
+        assert "left so until" not in told(GOOGLE, one)[1]
+
+
+def test_it_is_a_low_one_that_is_told_of_silent_keys_too_and_in_its_own_words() -> None:
+    assert (RULE.severity, RULE.of_silence, RULE.quotable) == (Severity.LOW, True, True)
