@@ -94,13 +94,14 @@ class Shelf:
                 write(writing)
                 kept = Kept(told, tuple(_measured(one) for one in sorted(writing.iterdir())))
                 (writing / _ABOUT).write_bytes(msgspec.json.encode(kept))
-                for one in writing.iterdir():
+                for one in (*writing.iterdir(), writing):
                     _settle(one)
                 writing.rename(self._folder / name)
             finally:
                 shutil.rmtree(writing, ignore_errors=True)
             _settle(self._folder)
-            for old in self._names()[self._keep :]:
+            # Where a clock was ahead, those of then are called later than this one: it stays all the same.
+            for old in [one for one in self._names() if one != name][self._keep - 1 :]:
                 shutil.rmtree(self._folder / old, ignore_errors=True)
         except OSError as error:
             raise AuditorError(

@@ -42,6 +42,27 @@ def test_the_oldest_go_and_those_of_one_second_are_told_apart(tmp_path: Path) ->
     assert [name for name, _ in shelf.listed()] == names
 
 
+@pytest.mark.parametrize("keep", [1, 3])
+def test_what_was_just_put_stays_though_a_clock_that_was_ahead_has_named_others(tmp_path: Path, keep: int) -> None:
+    shelf = Shelf(tmp_path, keep)
+    for after in (86_400, 86_401, 86_402):
+        shelf.put(told(after), page)
+    name, _ = shelf.put(told(), page)
+    assert shelf.read(name, "report.html") == b"<p>page</p>"
+    assert len(shelf.listed()) == keep
+
+
+def test_the_disk_has_a_report_and_the_folder_that_names_its_files_before_it_is_called_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled: list[str] = []
+    monkeypatch.setattr("auditor.shelf._settle", lambda path: settled.append(path.name))
+    name, _ = Shelf(tmp_path, 3).put(told(), page)
+    *files, writing, folder = settled
+    assert sorted(files) == ["kept.json", "report-gaps.csv", "report.html"]
+    assert (writing, folder) == (f".unfinished-{name}", tmp_path.name)
+
+
 def test_of_ten_in_a_second_the_last_one_is_the_newest(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, 20)
     names = [shelf.put(told(), page)[0] for _ in range(11)]
