@@ -296,7 +296,8 @@ def _role(told: tuple[int, str]) -> dict[str, Any]:
 
 def _remedy(one: Finding, demand: Demand | None) -> str:
     steps = [f"{step.call} (by {step.who})" for step in one.undo]
-    return " ".join([*([demand.remedy] if demand else []), *([f"Undo: {'; '.join(steps)}"] if steps else [])])
+    told = words.remedy(one, demand)
+    return " ".join([*([told] if told else []), *([f"Undo: {'; '.join(steps)}"] if steps else [])])
 
 
 def _resources(one: Finding) -> Iterator[dict[str, Any]]:

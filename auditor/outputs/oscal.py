@@ -280,7 +280,8 @@ class _Told:
         waived = self._excuses.of(one)
         hangs = f"Hangs on it: {words.amount(one.extent)}." if one.extent.namespaces or one.extent.objects else ""
         system = {"system": SPACE}
-        remedies = [("Remedy", demand.remedy)] if demand else []
+        told = words.remedy(one, demand)
+        remedies = [("Remedy", told)] if told else []
         remedies += [("Undo", f"{step.call} (by {step.who})") for step in one.undo]
         facets = [
             {"name": "severity", **system, "value": one.severity.value},
@@ -296,17 +297,20 @@ class _Told:
             "origins": [self._origin],
             "characterizations": [{"origin": self._origin, "facets": facets}],
             **({"deadline": scan_json.time(one.final_at)} if one.final_at is not None else {}),
-            "remediations": [
-                {
-                    "uuid": self._uid("remedy", one.id, str(place)),
-                    "lifecycle": "recommendation",
-                    "title": title,
-                    "description": plain(text),
-                }
-                for place, (title, text) in enumerate(remedies)
-            ],
+            **({"remediations": self._remedies(one, remedies)} if remedies else {}),
             "related-observations": [{"observation-uuid": self._uid("observation", one.id)}],
         }
+
+    def _remedies(self, one: Finding, told: list[tuple[str, str]]) -> list[dict[str, Any]]:
+        return [
+            {
+                "uuid": self._uid("remedy", one.id, str(place)),
+                "lifecycle": "recommendation",
+                "title": title,
+                "description": plain(text),
+            }
+            for place, (title, text) in enumerate(told)
+        ]
 
     def _findings(self) -> Iterator[dict[str, Any]]:
         for of in self._frameworks:

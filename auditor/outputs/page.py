@@ -31,7 +31,6 @@ from auditor.waiver import FIELDS, GivenWaiver
 _LABELS: Final = 5
 """As many owners and teams of a finding are named."""
 
-_MEANT: Final = "Nothing, while the config says that this is so on purpose."
 MEANINGS: Final = {
     Readability.LOST: "gone for good",
     Readability.DOOMED: "no read now, gone for good at a date",
@@ -459,7 +458,7 @@ def finding_view(one: Finding, rules: Mapping[str, Demand], now: datetime, limit
             for each in one.evidence[: limits.evidences]
         ),
         evidence_left_out=max(0, len(one.evidence) - limits.evidences),
-        remedy=_MEANT if one.meant else rule.remedy if rule else "",
+        remedy=words.remedy(one, rule),
         source=rule.source if rule else "",
         status=one.status.value,
         waived=words.through(one.waived_until) if one.waived_until else "",

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from auditor import moments, plurals
-from auditor.findings import Actor, Finding, Subject, SubjectKind
+from auditor.findings import Actor, Demand, Finding, Subject, SubjectKind
 from auditor.log import visible
 from auditor.model import Cloud, Evidence, Extent, KeyName, split_version
 from auditor.states import STATES, being, told
 from auditor.waiver import last_day
 
+_MEANT: Final = "Nothing, while the config says that this is so on purpose."
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _STEP: Final = 1000
 _TEN: Final = 10
@@ -33,6 +34,11 @@ KINDS: Final = {
     SubjectKind.AUDIT_LOG: "audit log",
     SubjectKind.FEED: "feed",
 }
+
+
+def remedy(one: Finding, demand: Demand | None) -> str:
+    """What to do about a finding; empty where nobody knows its rule."""
+    return _MEANT if one.meant else demand.remedy if demand is not None else ""
 
 
 def kind(one: Subject) -> str:

@@ -52,6 +52,13 @@ def a_troubled_judgement() -> Judgement:
     return replace(judgement, findings=(*findings, over), waivers=(GivenWaiver(WAIVER, covers=(doomed.id,)),))
 
 
+def a_meant_judgement() -> Judgement:
+    """Of a key that is revoked on purpose: its findings are as the config means them."""
+    judgement = a_troubled_judgement()
+    meant = (replace(one, severity=Severity.LOW, undo=(), meant=True) for one in judgement.findings)
+    return replace(judgement, findings=tuple(meant))
+
+
 def an_empty_judgement() -> Judgement:
     """Of a config whose only bucket nobody could sweep: no data, no key, no finding of any."""
     judgement = a_judgement(buckets=())

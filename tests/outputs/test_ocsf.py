@@ -25,6 +25,7 @@ from tests.outputs.exported import (
     DEMANDS,
     GAP,
     WAIVER,
+    a_meant_judgement,
     a_troubled_judgement,
     an_empty_judgement,
     found_in,
@@ -140,6 +141,14 @@ def test_a_waived_finding_is_suppressed_and_says_by_whom_and_its_controls_fail_a
     assert control["compliance"]["status"] == "Fail"
     assert WAIVER.owner in control["status_detail"]
     assert {"uid": one["finding_info"]["uid"]} in control["finding_info"]["related_events"]
+
+
+def test_what_is_meant_is_no_alert_and_nobody_is_told_to_undo_it() -> None:
+    events = of("finding", events_of(a_meant_judgement()))
+    assert {one["remediation"]["desc"] for one in events} == {
+        "Nothing, while the config says that this is so on purpose."
+    }
+    assert not any(one.get("is_alert") for one in events)
 
 
 def test_what_is_over_is_closed_and_says_nothing_of_the_rest(troubled: list[dict[str, Any]]) -> None:

@@ -25,6 +25,7 @@ from tests.hostile import NAMES
 from tests.outputs.exported import (
     DEMANDS,
     GAP,
+    a_meant_judgement,
     a_troubled_judgement,
     an_empty_judgement,
     found_in,
@@ -192,6 +193,20 @@ def test_each_finding_is_an_observation_and_a_risk(troubled: dict[str, Any]) -> 
     assert observed["wrong-key"]["types"] == ["historic"]
     evidence = observed["data-unreadable"]["relevant-evidence"]
     assert evidence[0]["description"] == "DisableKey by arn:aws:iam::1:user/eve, as the audit log tells"
+
+
+def test_of_what_is_meant_nobody_is_told_to_undo_it() -> None:
+    risks = result(document_of(a_meant_judgement()))["risks"]
+    assert {each["description"] for one in risks for each in one["remediations"]} == {
+        "Nothing, while the config says that this is so on purpose."
+    }
+
+
+def test_of_a_rule_that_nobody_knows_any_more_no_empty_list_is_told() -> None:
+    judgement, out = a_meant_judgement(), io.StringIO()
+    unknown = replace(judgement, findings=tuple(replace(one, meant=False) for one in judgement.findings))
+    oscal.write(unknown, (), found_in(unknown), MANIFEST, out)
+    check(json.loads(out.getvalue())["assessment-results"])
 
 
 def test_a_waived_exception_is_not_satisfied_and_says_by_whom(troubled: dict[str, Any]) -> None:
