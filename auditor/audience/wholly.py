@@ -10,14 +10,13 @@ def told_wholly(owned: Iterable[KeyName], memory: Mapping[KeyName, KeyMemory]) -
     """Keys of the tenant's whose answers name nothing that may be another's.
 
     `owned`: keys of which somebody says that they are the tenant's, who can read what their own policies say. Another's
-    may be what stands behind a key of another as well, the keys of a ring, and who is named in the policies of a ring
-    or project that has keys of others.
+    may be what stands behind a key of another as well, the keys of a ring, and on Google Cloud who may decrypt beside
+    the platform: policies of a ring or project name people of all that have keys there, and nobody lists those keys.
     """
     mine = frozenset(owned)
-    others = {name: one.last for name, one in memory.items() if name not in mine}
-    shared = frozenset(name for last in others.values() for name in behind(last))
+    shared = frozenset(one for name, known in memory.items() if name not in mine for one in behind(known.last))
     return frozenset(
-        name for name in mine if name in memory and not _names_others(name, memory[name].last, mine, others, shared)
+        name for name in mine if name in memory and not _names_others(name, memory[name].last, mine, shared)
     )
 
 
@@ -25,7 +24,6 @@ def _names_others(
     name: KeyName,
     last: AwsKey | GcpKey | None,
     mine: frozenset[KeyName],
-    others: Iterable[KeyName],
     shared: frozenset[str],
 ) -> bool:
     if not shared.isdisjoint(behind(last)):
@@ -35,12 +33,7 @@ def _names_others(
         return False
     if not {KeyName(one) for one in access.ring_keys} <= mine:
         return True
-    return name.cloud is Cloud.GCP and bool(access.others) and any(_may_share_policies(name, one) for one in others)
-
-
-def _may_share_policies(key: KeyName, other: KeyName) -> bool:
-    """Whether both may be of one project, which has an id and a number."""
-    return other.cloud is Cloud.GCP and (key.owner == other.owner or key.owner.isdigit() != other.owner.isdigit())
+    return name.cloud is Cloud.GCP and bool(access.others)
 
 
 def behind(key: AwsKey | GcpKey | None) -> Iterator[str]:

@@ -76,7 +76,7 @@ _TENANTS: Final = """\
 one tenant's part of a judgement, what that stands on as far as it is the tenant's
 own, and a signature over it. Not in it: the config, and the event that says by which one was judged, which name others;
 and readings of keys that nobody says are the tenant's, or that may name what is another's: other keys of a ring, what
-stands behind several keys, who is named in the policies of a project that has keys of others"""
+stands behind several keys, who else may decrypt by the policies of key, ring and project on Google Cloud"""
 _EXPLAINED: Final = """\
 An evidence bundle of cmek-auditor: {what}.
 
