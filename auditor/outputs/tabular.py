@@ -5,6 +5,7 @@ as in the tables.
 """
 
 import csv
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TextIO
 
@@ -22,7 +23,13 @@ _ACTOR: Final = {
     "actor_event_id": "event_id",
 }
 """Column -> what of who did it stands there."""
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA: Final = re.compile(
+    r"[\t\r\n]|[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2060\ufeff]*[=+@\-\uff1d\uff0b\uff20\uff0d]"
+)
+"""What a spreadsheet takes for the beginning of a formula: also in full width, and behind what some of them drop.
+
+Source: OWASP, CSV Injection.
+"""
 
 
 def write_findings(judgement: Judgement, out: TextIO) -> None:
@@ -97,7 +104,7 @@ def safe(value: object) -> str:
     if value is None:
         return ""
     text = str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
+    return f"'{text}" if isinstance(value, str) and _FORMULA.match(text) else text
 
 
 def _finding(told: Mapping[str, Any]) -> dict[str, Any]:

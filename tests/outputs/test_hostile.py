@@ -306,6 +306,16 @@ def test_no_cell_of_a_csv_is_a_formula(name: str) -> None:
         assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) for cell in cells)
 
 
+@pytest.mark.parametrize("before", ["", " ", "\u00a0", "\x00", "\ufeff", "\u200e", "\t", "\r\n"])
+@pytest.mark.parametrize("sign", "=+-@\uff1d\uff0b\uff0d\uff20")
+def test_what_a_spreadsheet_drops_or_takes_for_a_sign_does_not_begin_a_cell(before: str, sign: str) -> None:
+    assert tabular.safe(f"{before}{sign}1") == f"'{before}{sign}1"
+
+
+def test_what_begins_otherwise_and_a_number_stay_as_they_are() -> None:
+    assert [tabular.safe(one) for one in ("a=1", " a=1", -1, None)] == ["a=1", " a=1", "-1", ""]
+
+
 class Screen(io.StringIO):
     def isatty(self) -> bool:
         return True
