@@ -11,6 +11,7 @@ from auditor import gaps
 from auditor.audience import lacking
 from auditor.audience.waiving import Exceptions
 from auditor.findings import (
+    Actor,
     Assessed,
     Assessment,
     BucketCoverage,
@@ -42,8 +43,11 @@ UNNAMED: Final = "(not named here)"
 """Stands for the name of what is shared with others, and may tell whose it is."""
 _NOT_TOLD: Final = "which key it is under this view does not tell: it may be another tenant's"
 _NOBODY_TOLD: Final = "who did it this view does not tell: the key may be another tenant's"
+_NOT_ALONE: Final = "who did it this view does not tell: keys of others stand on it as well"
 _OF_OTHERS: Final = "why it is so this view does not tell: it would name what is not this tenant's"
 _NOT_FINISHED: Final = "the operator knows why"
+_OF_STORE: Final = "CustomKeyStore"
+"""How calls to AWS end that are about what stands behind several keys."""
 _BEHIND: Final = frozenset({SubjectKind.KEY_STORE, SubjectKind.HSM_INSTANCE, SubjectKind.EKM_CONNECTION})
 _OF_KEYS: Final = frozenset({SubjectKind.KEY, SubjectKind.KEY_VERSION, SubjectKind.PRINCIPAL})
 _OPERATORS: Final = (HeardRegistry, ConfiguredFeed, AskedLog, Excepted)
@@ -99,6 +103,9 @@ class Narrowing:
         self._above = frozenset(above for key in self._visible for above in _above(key))
         self._hidden = {KeyName(key) for key, name in self._called.items() if name in held}
         self._behind = frozenset(name for key in self._keys for name in audience.behind.get(key, ()))
+        others = (names for key, names in audience.behind.items() if key not in self._keys)
+        self._behind_others = frozenset[str]().union(*others)
+        self._behind_of = {key.text: names for key, names in audience.behind.items()}
         self._behind_hidden: dict[str, list[str]] = defaultdict(list)
         for key in sorted(self._hidden):
             for name in audience.behind.get(key, frozenset()) - self._behind:
@@ -260,7 +267,8 @@ class Narrowing:
         if one.status is Status.RESOLVED and one.members and not members:
             extent = Extent(objects=None, size=None)  # it is not under this any more
         own = self._is_own(subject)
-        hides_actor = not own and (one.actor is not None or one.unattributed is not None)
+        alone = own and not self._is_of_shared(subject, one.actor)
+        hides_actor = not alone and (one.actor is not None or one.unattributed is not None)
         return replace(
             one,
             subject=subject,
@@ -269,10 +277,18 @@ class Narrowing:
             members=members,
             evidence=self._evidence(one.evidence) if own else (),
             undo=self._undo(one.undo) if own else (),
-            actor=one.actor if own else None,
-            unattributed=_NOBODY_TOLD if hides_actor else one.unattributed,
+            actor=one.actor if alone else None,
+            unattributed=(_NOT_ALONE if own else _NOBODY_TOLD) if hides_actor else one.unattributed,
             sought=one.sought if own else None,
         )
+
+    def _is_of_shared(self, subject: Subject, actor: Actor | None) -> bool:
+        """Whether who did it did it to what keys of others stand on as well: that may be one of theirs."""
+        stands_on = {subject.id}
+        if actor is not None and actor.call.endswith(_OF_STORE):
+            name = subject.id.rpartition(" -> ")[2]
+            stands_on.update(self._behind_of.get(_key_in(name), ()))
+        return not stands_on.isdisjoint(self._behind_others)
 
     def _is_whole(self, one: Finding) -> bool:
         """Whether it is the tenant's though no data of its own is in it: about its key as a whole, or about a bucket.

@@ -18,7 +18,7 @@ from auditor.audience.narrowing import UNNAMED, Narrowing
 from auditor.controls.answer import State
 from auditor.controls.catalogue import frameworks
 from auditor.controls.standing import of_rules, standings
-from auditor.findings import Counted, Finding, Judgement, Sought, Status, Tally, Verdict
+from auditor.findings import Counted, Finding, Judgement, Sought, Status, Subject, SubjectKind, Tally, Verdict
 from auditor.handover.bundle import Seen
 from auditor.model import Cloud, Encryption
 from auditor.outputs import html, scan_json, tabular
@@ -34,6 +34,7 @@ from tests.audience.fleets import (
     Fleet,
     Row,
     audience_of,
+    aws_key,
     fleets,
     gcp_key,
     judgement_of,
@@ -184,6 +185,29 @@ def test_who_changed_ones_own_key_is_told_also_where_others_have_data_under_it(t
     assert own.extent.objects == 5
     assert other.actor is None
     assert other.unattributed == "who did it this view does not tell: the key may be another tenant's"
+
+
+_CALLS = {"DisableKey": True, "DisconnectCustomKeyStore": False, "UpdateCustomKeyStore": False}
+"""Call -> whether it is told who made it of a key that stands on what keys of others stand on as well."""
+
+
+def test_who_took_off_what_keys_of_others_stand_on_as_well_is_not_told(tmp_path: Path) -> None:
+    fleet = a_fleet(held(bucket=f"s3://{ME}-own"), theirs(), **{ME: ("ENABLED", "ENABLED", "Unavailable")})
+    rows = opened(fleet, tmp_path)
+    judgement = judgement_of(fleet, rows)
+    audience = audience_of(fleet, judgement, rows, ME)
+    (alone,) = about(Narrowing(judgement, audience).done(), "data-unreachable")
+    assert alone.actor is not None
+    stores = audience.behind[aws_key(ME)]
+    shared = replace(audience, behind={**audience.behind, aws_key(OTHER): stores})
+    (found,) = about(Narrowing(judgement, shared).done(), "data-unreachable")
+    assert (found.subject, found.actor) == (alone.subject, None)
+    assert found.unattributed == "who did it this view does not tell: keys of others stand on it as well"
+    # Who disabled the key itself did that to no other.
+    of_key = replace(alone, subject=Subject(SubjectKind.KEY, aws_key(ME).text))
+    by_call = {call: replace(of_key, actor=replace(alone.actor, call=call)) for call in _CALLS}
+    told = {call: Narrowing(judgement, shared).finding(one) for call, one in by_call.items()}
+    assert {call: one is not None and one.actor is not None for call, one in told.items()} == _CALLS
 
 
 def test_a_key_of_ones_own_without_data_is_told_of_and_a_strangers_is_not(tmp_path: Path) -> None:
