@@ -709,6 +709,7 @@ def _read_beside_others(
         asked = _read(parts, [need for need in needs if not only or need.name in only])
         if only and (others := _called_otherwise(needs, only, memory, asked)):
             asked = {**asked, **_read(parts, others)}
+        asked = {**asked, **_read(parts, _to_answer_for_more(needs, memory, asked))}
     if not overtaken:
         return asked, *known
     newest = {name: one for name, one in asked.items() if name not in overtaken}
@@ -742,6 +743,25 @@ def _called_otherwise(
     """Those of `needs` that are, as is known only since they were `asked`, other names of these keys."""
     every = NamesOfKeys((need.name for need in needs), _spelt(memory, asked)).every(only)
     return [need for need in needs if need.name in every and need.name not in asked]
+
+
+def _to_answer_for_more(
+    needs: Iterable[KeyNeed], memory: Mapping[KeyName, KeyMemory], asked: Mapping[KeyName, KeyReading]
+) -> Collection[KeyNeed]:
+    """Those that answer for a silent name which, as is known only since they were `asked`, is of the same key.
+
+    They were not asked about all who must decrypt by that name.
+    """
+    if not any(isinstance(one, KeyUnread) and one.name.cloud is Cloud.GCP for one in asked.values()):
+        return ()
+    spelling = _spelt(memory, asked)
+    silent = {spelling.one(name) for name, one in asked.items() if isinstance(one, KeyUnread)}
+    then = tuple(needs)
+    return [
+        now
+        for before, now in zip(then, needed_by_any_name(then, spelling), strict=True)
+        if now != before and isinstance(asked.get(now.name), GcpKey) and spelling.one(now.name) in silent
+    ]
 
 
 def _read(parts: Parts, needs: Iterable[KeyNeed]) -> Mapping[KeyName, KeyReading]:

@@ -44,31 +44,45 @@ def answered_by_any_name(asked: Mapping[KeyName, KeyReading], spelling: Spelling
 def remembered_by_any_name(memory: Mapping[KeyName, KeyMemory], spelling: Spelling) -> Mapping[KeyName, KeyMemory]:
     """The same memory; what another name of the key told since counts for one that told its last before.
 
-    While nothing needs a key by one of its names, it is not asked by that one.
+    While nothing needs a key by one of its names, it is not asked by that one. Also that the key is not there any more,
+    or will not tell, is told.
     """
-    last: dict[str, KeyMemory] = {}
+    newest: dict[str, KeyMemory] = {}
     for name, one in spelling.ones.items():
         known = memory.get(name)
-        if known is not None and known.last_at is not None and known.last_at > _told_at(last.get(one)):
-            last[one] = known
+        if known is not None and (one not in newest or _word_at(known) > _word_at(newest[one])):
+            newest[one] = known
     found = dict(memory)
     for name, one in spelling.ones.items():
-        mine, other = memory.get(name), last.get(one)
-        if mine is None or other is None or other.last is None or other.last_at is None:
-            continue
-        if all(at is None or at < other.last_at for at in (mine.last_at, mine.missing_until, mine.denied_since)):
-            found[name] = replace(
-                other,
-                last=replace(other.last, name=name),
-                silence=replace(other.silence, name=name) if other.silence is not None else None,
-                granted=tuple(sorted({*mine.granted, *other.granted})),
-                barred=tuple(sorted({*mine.barred, *other.barred})),
-            )
+        mine, other = memory.get(name), newest.get(one)
+        if mine is not None and other is not None and _word_at(mine) < _word_at(other):
+            found[name] = _remembered(name, mine, other)
     return found
 
 
-def _told_at(memory: KeyMemory | None) -> datetime:
-    return memory.last_at if memory is not None and memory.last_at is not None else _NEVER
+def _remembered(name: KeyName, mine: KeyMemory, newer: KeyMemory) -> KeyMemory:
+    """What is remembered of a key by a name where it said its last word under another one."""
+    told = newer if _told_at(newer) > _told_at(mine) else mine
+    return replace(
+        told,
+        last=replace(told.last, name=name) if told.last is not None else None,
+        missing_since=newer.missing_since,
+        missing_until=newer.missing_until,
+        missing_proven=newer.missing_proven,
+        denied_since=newer.denied_since,
+        silence=replace(newer.silence, name=name) if newer.silence is not None else None,
+        granted=tuple(sorted({*mine.granted, *newer.granted})),
+        barred=tuple(sorted({*mine.barred, *newer.barred})),
+    )
+
+
+def _told_at(memory: KeyMemory) -> datetime:
+    return memory.last_at or _NEVER
+
+
+def _word_at(memory: KeyMemory) -> datetime:
+    """When the service said its last word of a key, be it that it will not tell; of that, when it said so first."""
+    return max(at or _NEVER for at in (memory.last_at, memory.missing_until, memory.denied_since))
 
 
 def _tells(reading: KeyReading) -> int:

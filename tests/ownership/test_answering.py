@@ -1,6 +1,7 @@
 """A key that is silent under one of its names is judged by what it tells under the other, newest first."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,16 @@ MEMORIES: dict[str, tuple[KeyMemory, KeyMemory, str]] = {
     ),
     "both told at one moment": (KeyMemory(key(ID), NOW), KeyMemory(STATE, NOW), "ENABLED"),
     "it never was asked": (KeyMemory(None, None), KeyMemory(STATE, NOW), "DISABLED"),
+    "both told at one moment, and the other was denied since": (
+        KeyMemory(key(ID), NOW),
+        KeyMemory(STATE, NOW, denied_since=NOW + days(1)),
+        "ENABLED",
+    ),
+    "it told later, and the other was denied since": (
+        KeyMemory(key(ID), NOW + days(1)),
+        KeyMemory(STATE, NOW, denied_since=NOW + days(2)),
+        "ENABLED",
+    ),
     "it never told a state": (KeyMemory(None, None, denied_since=NOW), KeyMemory(STATE, NOW + days(1)), "DISABLED"),
 }
 
@@ -88,7 +99,14 @@ def test_a_name_remembers_what_another_told_since(mine: KeyMemory, other: KeyMem
     last = found[ID].last
     assert isinstance(last, GcpKey)
     assert (last.name, last.versions[0].state) == (ID, expected)
-    assert found[ID].denied_since == (mine.denied_since if expected == "ENABLED" else None)
+    assert found[ID].denied_since == (mine.denied_since or other.denied_since if expected == "ENABLED" else None)
+
+
+def test_a_name_remembers_that_the_key_was_gone_since_by_another() -> None:
+    gone = {"missing_since": NOW + days(1), "missing_until": NOW + days(2), "missing_proven": True, "silence": GONE}
+    other = replace(KeyMemory(key(NUMBER), NOW), **gone)
+    found = remembered_by_any_name({ID: KeyMemory(key(ID), NOW), NUMBER: other}, SPELLING)
+    assert found == {ID: replace(other, last=key(ID), silence=replace(GONE, name=ID)), NUMBER: other}
 
 
 def test_nobody_who_was_barred_under_one_name_is_forgotten_under_the_other() -> None:
@@ -151,3 +169,27 @@ def test_what_a_name_told_while_nothing_needed_the_other_counts_for_that_one(tmp
         keys.cloud.traffic.fail("cryptoKeys", status=503)
         found = {one.holding.key: one.assessment.readability for one in keys.scanned().assessed}
         assert found == {GOOGLE_KEY: Readability.UNREADABLE}
+
+
+def test_a_denial_by_one_name_counts_for_the_other_that_nothing_needed_then(tmp_path: Path) -> None:
+    with a_cloud_of_keys(tmp_path) as keys:
+        by_both = (f"search,{GOOGLE_KEY},acme", f"chat,{NUMBER},acme")
+        keys.say(*by_both)
+        keys.scanned()
+        keys.say(f"chat,{NUMBER},acme")
+        keys.cloud.store.deny("cloudkms.cryptoKeys.get", GOOGLE_KEY)
+        keys.scanned()
+        keys.say(*by_both)
+        keys.cloud.traffic.fail("cryptoKeys", status=503)
+        found = {one.holding.key: one.assessment.readability for one in keys.scanned().assessed}
+        assert found == {GOOGLE_KEY: Readability.UNKNOWN}
+
+
+def test_a_name_that_answers_first_for_a_silent_one_is_asked_who_must_decrypt_by_that(small: Small) -> None:
+    store = small.cloud.store
+    judged(small)
+    said(small, f"acme/old,{NUMBER},", f"acme/new,{NUMBER},")
+    store.revoke(GOOGLE_KEY.rpartition("/cryptoKeys/")[0], f"serviceAccount:{store.agent('acme')}")
+    small.cloud.traffic.fail(GOOGLE_KEY, status=503)
+    told = judged(small, sweep=False)
+    assert {one.assessment.readability for one in told.assessed} == {Readability.REVOKED}
