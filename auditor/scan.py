@@ -394,7 +394,7 @@ def _poll(
                 *([] if parts.is_keys_only else gaps.of_claims_that_ended(findings, claimed.difference(configured))),
                 *_swept_otherwise(parts, sweeps),
                 *gaps.of_clock(skew - plausible(skew)),
-                *_of_principals(parts, needs, keys),
+                *_of_principals(parts, needs, keys, spelling),
                 *silent_logs.of_logs(who.unreadable(attributed)),
             ),
         ),
@@ -891,7 +891,9 @@ def _narrowed(before: Judgement | None, buckets: Iterable[BucketCoverage]) -> Ma
     return {one.bucket: frozenset(one.left_out).difference(then.get(one.bucket, one.left_out)) for one in buckets}
 
 
-def _of_principals(parts: Parts, needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView]) -> Iterator[Gap]:
+def _of_principals(
+    parts: Parts, needs: Iterable[KeyNeed], keys: Mapping[KeyName, KeyView], spelling: Spelling
+) -> Iterator[Gap]:
     """Keys that are there, and of which the config does not say who must be able to decrypt with them."""
     views = [keys[need.name] for need in needs if not need.principals]
     told = [one.known for one in views if not isinstance(one.reading, KeyGone)]
@@ -901,7 +903,9 @@ def _of_principals(parts: Parts, needs: Iterable[KeyNeed], keys: Mapping[KeyName
     # Each bucket tells its own service agent, or has a gap that it does not.
     agents = parts.agents.get(Cloud.GCP)
     if agents == () or (agents is None and parts.is_keys_only):
-        yield from gaps.of_principals(Cloud.GCP, sum(isinstance(one, GcpKey) for one in told))
+        yield from gaps.of_principals(
+            Cloud.GCP, len(_ones((one.name for one in told if isinstance(one, GcpKey)), spelling))
+        )
 
 
 def _by_refusal(probes: Iterable[Probe], assessed: Iterable[Assessed]) -> Iterator[Probe]:

@@ -22,6 +22,7 @@ from auditor.outputs import (
     tabular,
     terminal,
 )
+from auditor.ownership.answering import by_any_name
 from auditor.progress import progress_on
 from auditor.questions.called import Called, called, whole
 from auditor.questions.impact.foreseeing import foresee
@@ -81,7 +82,7 @@ def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: boo
         if what is not None and meant is not None:
             _see_that_it_has_versions(what, meant)
         only, version = (meant.key, meant.version) if meant is not None else (None, None)
-        memory = assembly.ledger.memory()
+        memory = by_any_name(assembly.ledger.memory())
         others = names_of_data(judgement, memory).same(only) if only is not None else ()
         known = newest((only, *others), memory) if only is not None else None
         if only is not None:

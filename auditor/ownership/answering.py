@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from auditor.model import DENIALS, KeyMemory, KeyName, KeyReading, KeyUnread, Reason
-from auditor.ownership.spelling import Spelling
+from auditor.ownership.spelling import Spelling, spelling_by
 from auditor.ports import KeyNeed
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -60,17 +60,31 @@ def remembered_by_any_name(memory: Mapping[KeyName, KeyMemory], spelling: Spelli
     return found
 
 
-def _remembered(name: KeyName, mine: KeyMemory, newer: KeyMemory) -> KeyMemory:
-    """What is remembered of a key by a name where it said its last word under another one."""
-    told = newer if _told_at(newer) > _told_at(mine) else mine
+def by_any_name(memory: Mapping[KeyName, KeyMemory]) -> Mapping[KeyName, KeyMemory]:
+    """The same, where what is remembered tells alone which names are of one key."""
+    return remembered_by_any_name(memory, spelling_by(memory))
+
+
+def with_last_word(told: KeyMemory, others: Iterable[KeyMemory]) -> KeyMemory:
+    """What is remembered of a key by one of its names, with its last word by any other, where that is no state."""
+    newer = max((told, *others), key=_word_at)
     return replace(
         told,
-        last=replace(told.last, name=name) if told.last is not None else None,
         missing_since=newer.missing_since,
         missing_until=newer.missing_until,
         missing_proven=newer.missing_proven,
         denied_since=newer.denied_since,
-        silence=replace(newer.silence, name=name) if newer.silence is not None else None,
+        silence=newer.silence,
+    )
+
+
+def _remembered(name: KeyName, mine: KeyMemory, newer: KeyMemory) -> KeyMemory:
+    """What is remembered of a key by a name where it said its last word under another one."""
+    told = with_last_word(newer if _told_at(newer) > _told_at(mine) else mine, (newer,))
+    return replace(
+        told,
+        last=replace(told.last, name=name) if told.last is not None else None,
+        silence=replace(told.silence, name=name) if told.silence is not None else None,
         granted=tuple(sorted({*mine.granted, *newer.granted})),
         barred=tuple(sorted({*mine.barred, *newer.barred})),
     )
@@ -86,9 +100,12 @@ def _word_at(memory: KeyMemory) -> datetime:
 
 
 def _tells(reading: KeyReading) -> int:
-    """How much an answer tells: of the key itself most, then that the service will not tell; a fault tells nothing."""
+    """How much an answer tells: of the key itself most, then that the service will not tell; a fault tells nothing.
+
+    Whoever does not find a key that is not among the deleted ones either was not asked rightly.
+    """
     match reading:
         case KeyUnread(reason=reason):
-            return 1 if reason in DENIALS or reason is Reason.NOT_FOUND else 0
+            return 2 if reason in DENIALS else int(reason is Reason.NOT_FOUND)
         case _:
-            return 2
+            return 3

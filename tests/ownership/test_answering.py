@@ -11,6 +11,7 @@ from auditor.model import Evidence, GcpKey, GcpKeyVersion, KeyGone, KeyMemory, K
 from auditor.ownership.answering import answered_by_any_name, needed_by_any_name, remembered_by_any_name
 from auditor.ownership.spelling import EACH_ITS_OWN, spelling_of
 from auditor.ports import KeyNeed
+from auditor.questions.retire.retiring import newest
 from tests.clouds import GOOGLE_KEY
 from tests.core_builders import AWS_KEY, NOW, days
 from tests.keys_only import a_cloud_of_keys
@@ -41,6 +42,9 @@ ANSWERS: dict[str, tuple[KeyReading, KeyReading, KeyReading]] = {
     "denied, and gone": (DENIED, GONE, KeyGone(ID, proven=True, evidence=(SAID,))),
     "a fault, and denied": (FAULT, unread(NUMBER, Reason.ACCESS_DENIED), DENIED),
     "denied, and a fault": (DENIED, unread(NUMBER, Reason.TIMEOUT), DENIED),
+    "not found, and denied": (MISSING, unread(NUMBER, Reason.ACCESS_DENIED), DENIED),
+    "denied, and not found": (DENIED, unread(NUMBER, Reason.NOT_FOUND), DENIED),
+    "a fault, and not found": (FAULT, unread(NUMBER, Reason.NOT_FOUND), MISSING),
     "two faults": (FAULT, unread(NUMBER, Reason.THROTTLED), FAULT),
     "two states": (key(ID), STATE, key(ID)),
     "gone, and a state": (KeyGone(ID, proven=True), STATE, KeyGone(ID, proven=True)),
@@ -103,10 +107,24 @@ def test_a_name_remembers_what_another_told_since(mine: KeyMemory, other: KeyMem
 
 
 def test_a_name_remembers_that_the_key_was_gone_since_by_another() -> None:
-    gone = {"missing_since": NOW + days(1), "missing_until": NOW + days(2), "missing_proven": True, "silence": GONE}
-    other = replace(KeyMemory(key(NUMBER), NOW), **gone)
+    other = KeyMemory(
+        key(NUMBER),
+        NOW,
+        missing_since=NOW + days(1),
+        missing_until=NOW + days(2),
+        missing_proven=True,
+        silence=GONE,
+    )
     found = remembered_by_any_name({ID: KeyMemory(key(ID), NOW), NUMBER: other}, SPELLING)
     assert found == {ID: replace(other, last=key(ID), silence=replace(GONE, name=ID)), NUMBER: other}
+
+
+def test_what_a_key_said_last_is_told_with_its_denial_by_whatever_name() -> None:
+    told = KeyMemory(key(ID), NOW)
+    denied = KeyMemory(STATE, NOW, denied_since=NOW + days(1), silence=DENIED)
+    found = newest((ID, NUMBER), {ID: told, NUMBER: denied})
+    assert found == replace(told, denied_since=denied.denied_since, silence=DENIED)
+    assert newest((ID, NUMBER), {ID: told}) == told
 
 
 def test_nobody_who_was_barred_under_one_name_is_forgotten_under_the_other() -> None:

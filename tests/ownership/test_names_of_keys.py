@@ -12,8 +12,9 @@ import pytest
 from auditor import cli, scan
 from auditor.config import load
 from auditor.findings import Finding, Judgement, Readability, Severity, Status, Verdict
+from auditor.gaps import PRINCIPALS
 from auditor.inventory import notes
-from auditor.model import Gap, GcpKey, KeyName, Reason
+from auditor.model import Cloud, Gap, GcpKey, KeyName, Reason
 from auditor.overtaking import Lane
 from auditor.ownership import registering
 from auditor.ownership.said import Parted, Said, parted, revoked
@@ -402,6 +403,25 @@ def test_what_registries_alone_tell_of_is_asked_for_by_each_of_its_names(
                 assert (code, told.get("affected", {}).get("namespaces", 1)) == (1 if command == "impact" else 3, 1)
 
 
+def test_impact_goes_by_what_a_key_told_last_under_a_name_that_no_data_has_any_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with a_cloud_of_keys(tmp_path) as keys:
+        for version in (1, 2, 3):
+            keys.set_state(version, "DISABLED")
+        keys.say(f"search,{ID},acme", f"chat,{NUMBER},acme")
+        keys.scanned()
+        keys.set_state(1, "ENABLED")
+        keys.say(f"search,{ID},acme")
+        keys.scanned()
+        keys.cloud.traffic.fail("cryptoKeys", status=503)
+        keys.say(f"search,{NUMBER},acme")
+        keys.scanned()
+        code = cli._run(["impact", f"{NUMBER}/1", "--config", str(keys.config), "--format", "json"])  # noqa: SLF001 - without the end of the process
+        told = json.loads(capsys.readouterr().out)
+        assert (code, told["changes_nothing_because"], told["affected"]["namespaces"]) == (1, None, 1)
+
+
 def test_a_key_is_polled_and_read_once_by_whatever_names(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
     says_of(small, NUMBER, "")
     said(small, "acme/old,,")
@@ -589,6 +609,13 @@ def test_without_buckets_a_key_that_is_claimed_by_two_names_is_one(tmp_path: Pat
         keys.cloud.store.deny("cloudkms.cryptoKeys.get", NUMBER.text)
         # What is known of its names is not forgotten with it.
         assert [one.holding.key for one in keys.polled().assessed] == [ID.text]
+
+
+def test_without_buckets_a_key_of_two_names_is_counted_once_where_no_service_agents_are_named(tmp_path: Path) -> None:
+    with a_cloud_of_keys(tmp_path) as keys:
+        keys.say(f"search,{NUMBER},acme", f"mail,{ID},acme")
+        (told,) = (one.effect for one in keys.scanned().gaps if one.what == PRINCIPALS[Cloud.GCP])
+        assert "a Google key" in told
 
 
 def test_without_buckets_names_that_nobody_could_compare_are_two_keys(tmp_path: Path) -> None:

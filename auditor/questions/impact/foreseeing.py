@@ -23,6 +23,7 @@ from auditor.model import (
     cloud_of,
 )
 from auditor.outputs import words
+from auditor.ownership.answering import by_any_name
 from auditor.ownership.naming import NOTHING_NAMED, named_by, takes_new_data
 from auditor.ownership.spelling import Spelling, spelling_by
 from auditor.ports import Measured, OpenInventory
@@ -90,7 +91,7 @@ def foresee(
         UsageError: the key is known, and the version is none of its own.
     """
     key, version, action = target
-    remembered = parts.ledger.memory()
+    remembered = by_any_name(parts.ledger.memory())
     others = names_of_data(judgement, remembered).same(key)
     own = frozenset(one.text for one in (key, *others))
     memory = newest((key, *others), remembered)

@@ -15,6 +15,7 @@ from auditor.findings import Judgement
 from auditor.model import AwsKey, Cloud, Gap, GcpKey, Holding, KeyMemory, KeyName, Reason, cloud_of
 from auditor.moments import minute
 from auditor.overruling import CLOCKS_APART
+from auditor.ownership.answering import by_any_name, with_last_word
 from auditor.ownership.naming import Named, named_by, takes_new_data, unheard
 from auditor.ownership.spelling import NamesOfKeys, spelling_by
 from auditor.prices import month_of
@@ -46,7 +47,7 @@ def retiring(
     """
     skew = judgement.run.skew
     now = parts.clock() + plausible(skew)
-    memory = parts.ledger.memory()
+    memory = by_any_name(parts.ledger.memory())
     under = _under(judgement)
     names = names_of_data(judgement, memory)
     if only is not None and only not in {*under, *parts.watched} and not names.same(only):
@@ -153,7 +154,7 @@ def newest(names: Sequence[KeyName], memory: Mapping[KeyName, KeyMemory]) -> Key
     latest = max((one for one in told if one.last_at is not None), key=lambda one: one.last_at or _NEVER, default=None)
     if latest is None or latest.last is None:
         return memory.get(names[0])
-    return latest if latest.last.name == names[0] else replace(latest, last=replace(latest.last, name=names[0]))
+    return replace(with_last_word(latest, told), last=replace(latest.last, name=names[0]))
 
 
 def each_once(found: Retiring, memory: Mapping[KeyName, KeyMemory]) -> Retiring:
