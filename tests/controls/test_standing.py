@@ -10,7 +10,7 @@ import pytest
 from auditor.controls.answer import RuleStanding, State
 from auditor.controls.framework import Confidence
 from auditor.controls.standing import BLOCKING, of_rules, standings
-from auditor.findings import Basis, Counted, Judgement, Status, Subject, SubjectKind, Tally, Verdict
+from auditor.findings import Basis, Counted, Judgement, Status, Subject, SubjectKind, Tally, Verdict, View
 from auditor.gaps import CLOCKS, OBJECTS, REGISTRIES, is_narrow, is_of_probe
 from auditor.model import (
     Cloud,
@@ -440,3 +440,23 @@ def test_no_state_of_a_key_makes_a_control_well_that_is_not() -> None:
         well += is_well
     assert well == 1
     assert a_holding().encryption is Encryption.CMEK
+
+
+def test_to_a_tenant_it_is_not_told_how_many_of_the_fleet_are_not_known() -> None:
+    judgement = passing(a_judgement(), "data-lost", Verdict.UNKNOWN, whys=("key not read",))
+    view = replace(judgement, view=View("acme"))
+    whole = "not known for all parts of the data: how many of those are this tenant's is not counted"
+    assert told(view, "data-lost").reasons[0] == ("data-lost", whole)
+    assert not any("of 1" in why for _, why in told(view, "data-lost").reasons)
+    assert told(judgement, "data-lost").reasons[0] == ("data-lost", "not known for 1 of 1 parts of the data")
+    keys = passing(a_judgement(), "primary-unusable", Verdict.UNKNOWN, whys=("key not read",))
+    reasons = told(replace(keys, view=View("acme")), "primary-unusable").reasons
+    assert reasons[1:] == (("primary-unusable", "key not read"),)
+
+
+def test_what_is_the_operators_is_judged_in_no_tenants_view() -> None:
+    judgement = a_judgement()
+    view = replace(judgement, view=View("acme"), tallies=())
+    assert told(view, "data-lost").reasons == (
+        ("data-lost", "what it is about is the operator's, and in no tenant's view"),
+    )

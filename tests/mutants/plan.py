@@ -109,6 +109,7 @@ PLAN: Final = (
     Target("auditor/attribution/silent_logs.py", ("tests/attribution/test_silent_logs.py", *_ATTRIBUTION)),
     *(Target(f"auditor/attribution/{one}.py", _ATTRIBUTION) for one in ("who", "explaining", "replied", "tracing")),
     Target("auditor/feeds/silence.py", ("tests/feeds/test_feed_silent.py",)),
+    Target("auditor/audience/wholly.py", ("tests/audience/test_wholly.py",)),
     Target("auditor/ownership/answering.py", ("tests/ownership/test_answering.py",)),
     Target("auditor/overtaking.py", ("tests/test_overtaking.py",)),
     Target(
