@@ -69,7 +69,10 @@ PLAN: Final = (
     Target("auditor/questions/impact/supposing.py", ("tests/questions/test_supposing.py", _KEYS_ONLY)),
     Target("auditor/inventory/claiming.py", (_KEYS_ONLY, _BUNDLE_JUDGED)),
     Target("auditor/handover/bundle.py", (_BUNDLE_READ,)),
-    Target("auditor/signing/envelope.py", (_BUNDLE_MADE, _BUNDLE_READ, "tests/signing/test_elsewhere.py")),
+    Target(
+        "auditor/signing/envelope.py",
+        ("tests/signing/test_key_files.py", _BUNDLE_MADE, _BUNDLE_READ, "tests/signing/test_elsewhere.py"),
+    ),
     Target("auditor/evidence/tree.py", ("tests/evidence/test_tree.py", _VERIFYING)),
     Target("auditor/evidence/zipped.py", ("tests/evidence/test_zipped.py", _VERIFYING)),
     Target("auditor/evidence/statement.py", (_VERIFYING,)),
