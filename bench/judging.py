@@ -64,7 +64,7 @@ from auditor.outputs import html, metrics
 from auditor.outputs.controls import Found
 from auditor.outputs.page import Manifest
 from auditor.policy import Policy
-from auditor.ports import Begun, Coming, KeyNeed, Shard
+from auditor.ports import Begun, Coming, KeyNeed, OpenInventory, Shard
 from auditor.probing import Budget
 from auditor.questions.impact.foreseeing import foresee
 from auditor.rows import Done
@@ -293,15 +293,19 @@ def judge(folder: Path, ledger_file: Path) -> dict[str, Any]:
     return told
 
 
+def _known(folder: Path, ledger: LedgerStore) -> tuple[Parts, Judgement, OpenInventory]:
+    """What a process knows of the newest judgement that has not made it."""
+    parts, judgement = parts_of(folder, Keys(), ledger), ledger.judgement()
+    if judgement is None:
+        raise RuntimeError("nothing was judged")
+    return parts, judgement, parts.inventory.open(ledger.published(judgement.sweeps), judgement.registered.digest)
+
+
 def foreseen(folder: Path, ledger_file: Path) -> dict[str, Any]:
     """Ask, in a process that knows nothing yet, what would break if the key that all share was destroyed."""
     began, used = time.perf_counter(), time.process_time()
     ledger = LedgerStore(ledger_file)
-    parts = parts_of(folder, Keys(), ledger)
-    judgement = ledger.judgement()
-    if judgement is None:
-        raise RuntimeError("nothing was judged")
-    rows_of = parts.inventory.open(ledger.published(judgement.sweeps), judgement.registered.digest)
+    parts, judgement, rows_of = _known(folder, ledger)
     impact = foresee(parts, judgement, rows_of, (_SHARED, None, Action.DESTROY))
     told = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - used}
     if (impact.extent.namespaces * ROWS_EACH, len(impact.worst)) != (judgement.coverage.buckets[0].listed, 10):
@@ -314,11 +318,7 @@ def reported(folder: Path, ledger_file: Path) -> dict[str, Any]:
     """Render the report, in a process that knows nothing yet."""
     began, used = time.perf_counter(), time.process_time()
     ledger = LedgerStore(ledger_file)
-    parts = parts_of(folder, Keys(), ledger)
-    judgement = ledger.judgement()
-    if judgement is None:
-        raise RuntimeError("nothing was judged")
-    rows_of = parts.inventory.open(ledger.published(judgement.sweeps), judgement.registered.digest)
+    parts, judgement, rows_of = _known(folder, ledger)
     found = Found(standings(judgement, parts.rules, frameworks()), of_rules(judgement, parts.rules))
     demands = tuple(rule.demand for rule in parts.rules)
     manifest = Manifest((), *ledger.chain().end_of(judgement.run.id))

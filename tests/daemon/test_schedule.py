@@ -371,8 +371,10 @@ def test_what_keys_said_of_their_names_is_asked_of_the_ledger_once_a_judgement(d
         return {}
 
     cast("Any", daemon._parts).ledger.memory = memory  # noqa: SLF001 - the ledger of this test
-    daemon._listeners = cast("Any", (SimpleNamespace(ear=lambda: Ear("projects/acme/feed", "acme")),))  # noqa: SLF001
-    daemon._needed = frozenset({KeyName("projects/123/locations/us/keyRings/r/cryptoKeys/k")})  # noqa: SLF001
+    listener = SimpleNamespace(ear=lambda: Ear("projects/acme/feed", "acme"))
+    daemon._listeners = cast("Any", (listener,))  # noqa: SLF001 - a feed that nobody has to listen to
+    by_number = KeyName("projects/123/locations/us/keyRings/r/cryptoKeys/k")
+    daemon._needed = frozenset({by_number})  # noqa: SLF001 - as a poll leaves it
     for _ in range(4):
         assert daemon.polled_alone() is None
     assert len(asked) == 2, "what could not be read is asked for again"

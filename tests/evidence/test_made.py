@@ -119,28 +119,31 @@ def files(path: Path) -> dict[str, bytes]:
         return {name: archive_.read(name) for name in archive_.namelist()}
 
 
+FILES = [
+    "attestation.intoto.json",
+    "manifest.json",
+    "config.json",
+    "dependencies.parquet",
+    "findings.csv",
+    "gaps.csv",
+    "how-to-verify.txt",
+    "key-readings.jsonl",
+    "ledger-events.jsonl",
+    "ledger-tree.txt",
+    "provenance.json",
+    "report.html",
+    "scan.json.gz",
+    "waivers.json",
+]
+
+
 @pytest.fixture(scope="module")
 def second(operated: Operated) -> dict[str, bytes]:
     return files(operated.folder / "second.zip")
 
 
 def test_it_has_everything_and_says_what_each_file_is(second: dict[str, bytes]) -> None:
-    assert list(second) == [
-        "attestation.intoto.json",
-        "manifest.json",
-        "config.json",
-        "dependencies.parquet",
-        "findings.csv",
-        "gaps.csv",
-        "how-to-verify.txt",
-        "key-readings.jsonl",
-        "ledger-events.jsonl",
-        "ledger-tree.txt",
-        "provenance.json",
-        "report.html",
-        "scan.json.gz",
-        "waivers.json",
-    ]
+    assert list(second) == FILES
     explained = second["how-to-verify.txt"].decode()
     for name in list(second)[2:]:
         assert f"\n{name} " in explained

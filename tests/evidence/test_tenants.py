@@ -24,6 +24,7 @@ from tests.bundles import BUCKET, OTHERS_KEY, Operator, an_operator, run
 from tests.clouds import GOOGLE_KEY
 from tests.core_builders import NOW
 from tests.evidence.forging import JUDGEMENT, PUBLIC, Ledger, stated, written
+from tests.evidence.test_made import FILES
 from tests.evidence.test_verifying import LEDGER, refusal
 
 OWN_KEY = "projects/acme-keys/locations/us-east1/keyRings/own/cryptoKeys/main"
@@ -96,21 +97,7 @@ def plainly(some: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
 
 
 def test_it_has_all_but_what_tells_of_everybody(second: dict[str, bytes]) -> None:
-    assert list(second) == [
-        "attestation.intoto.json",
-        "manifest.json",
-        "dependencies.parquet",
-        "findings.csv",
-        "gaps.csv",
-        "how-to-verify.txt",
-        "key-readings.jsonl",
-        "ledger-events.jsonl",
-        "ledger-tree.txt",
-        "provenance.json",
-        "report.html",
-        "scan.json.gz",
-        "waivers.json",
-    ]
+    assert list(second) == [name for name in FILES if name != "config.json"]
     explained = second["how-to-verify.txt"].decode()
     assert all(f"\n{name} " in explained for name in list(second)[2:])
     assert "one tenant's part of a judgement" in explained
