@@ -69,6 +69,15 @@ SELECT bucket, namespace, if({SEVERAL}, NULL, min(part.key)) AS key,
 FROM part LEFT JOIN spelling ON spelling.key = part.key
 GROUP BY bucket, namespace ORDER BY bucket, namespace
 """  # noqa: S608 - words of our own
+_TEXTS: Final = ("bucket", "namespace", "key", "other", "tenant", "owner", "team", "parent")
+_FIELDS: Final[list[tuple[str, pa.DataType]]] = [
+    *((name, pa.string()) for name in _TEXTS),
+    *((name, pa.bool_()) for name in ("contradicted", "parted")),
+    ("keys", pa.list_(pa.field("l", pa.string()))),
+    ("size", pa.int64()),
+]
+MERGED: Final = pa.schema(_FIELDS)
+"""What registries say together."""
 Names = Mapping[str, Sequence[str]]
 """Which names are of one key, as queries take it."""
 
@@ -92,6 +101,9 @@ def merge(database: duckdb.DuckDBPyConnection, heard: Heard, target: Path) -> No
 
     All entries are written in that order first, beside `target`, so that it takes bounded memory whatever their number.
     """
+    if not heard.registries:
+        pq.write_table(MERGED.empty_table(), target)
+        return
     beside = target.with_name(f"{target.name}-sorted")
     try:
         database.execute(f"SET memory_limit = '{_MEMORY}'")

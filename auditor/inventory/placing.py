@@ -5,16 +5,19 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import duckdb
 import pyarrow.parquet as pq
 
-from auditor.inventory.cuts import EVERYTHING, OUTSIDE, ROWS_AT_ONCE, cut
+from auditor.inventory.cuts import EVERYTHING, OUTSIDE, ROWS_AT_ONCE, Cut, cut
 from auditor.inventory.files import UNFINISHED, put, very_file
 from auditor.inventory.sql import working
+from auditor.model import KeyName
 from auditor.ownership.registered import Labels, Portion
+from auditor.ownership.spelling import EACH_ITS_OWN
 
+_T = TypeVar("_T")
 _ROWS_AT_ONCE: Final = 100_000
 """Rows that are put beside registries at a time, about, and that are compressed together."""
 
@@ -61,18 +64,10 @@ if(starts_with(split_part({key}, '/', 2), 'mrk-') AND {key} LIKE 'arn:%',
    concat_ws(':', split_part({key}, ':', 2), split_part({key}, ':', 5), split_part({key}, '/', 2)), {key})
 """
 # Whose each key is, and who answers for data under it, as far as nobody says otherwise.
-OWNING: Final = f"""
-SELECT {SAME.format(key="key")} AS same, min(tenant) AS tenant
-FROM (SELECT unnest($keys::VARCHAR[]) AS key, unnest($tenants::VARCHAR[]) AS tenant)
-GROUP BY same HAVING count(DISTINCT tenant) = 1
-"""  # noqa: S608 - words of our own
-LABELLED: Final = f"""
-SELECT {SAME.format(key="key")} AS same, if(count(DISTINCT owner) = 1, min(owner), NULL) AS owner,
-    if(count(DISTINCT team) = 1, min(team), NULL) AS team
-FROM (
-    SELECT unnest($labelled::VARCHAR[]) AS key, unnest($owners::VARCHAR[]) AS owner, unnest($teams::VARCHAR[]) AS team
-) GROUP BY same
-"""  # noqa: S608 - words of our own
+OWNING: Final = "SELECT unnest($owned::VARCHAR[]) AS same, unnest($tenants::VARCHAR[]) AS tenant"
+LABELLED: Final = """
+SELECT unnest($labelled::VARCHAR[]) AS same, unnest($owners::VARCHAR[]) AS owner, unnest($teams::VARCHAR[]) AS team
+"""
 _HELD: Final = "held AS (SELECT * FROM read_parquet($held, hive_partitioning = false) WHERE {span})"
 # Each key is spelled once, so that a million namespaces are compared by numbers. Where `named` is the same it is one
 # key; `keys` asks for all of them.
@@ -143,9 +138,12 @@ _PLACED: Final = f"""
     {SPELT_EACH}
     LEFT JOIN ({OWNING}) AS owner ON owner.same = {SAME.format(key="held.key")}
     LEFT JOIN ({LABELLED}) AS label ON label.same = {SAME.format(key="held.key")}
-    LEFT JOIN ({_MIXED}) AS mixed ON mixed.namespace = held.namespace
+    {{mixed}}
     ORDER BY held.namespace NULLS FIRST
 """  # noqa: S608 - numbers of our own
+_BESIDE_MIXED: Final = f"LEFT JOIN ({_MIXED}) AS mixed ON mixed.namespace = held.namespace"
+# Where no data is mixed, that is not worked out again: of a small bucket DuckDB plans longer than it reads.
+_BESIDE_NONE: Final = "CROSS JOIN (SELECT 0 AS portion) AS mixed"
 
 
 def _asking(database: duckdb.DuckDBPyConnection) -> Callable[[str, Mapping[str, Any]], list[tuple[Any, ...]]]:
@@ -161,13 +159,16 @@ def has_mixed(held: Path, folder: Path, of_keys: "OfKeys") -> bool:
     with working(folder) as database:
         for one in cut([file], _asking(database), ROWS_AT_ONCE):
             values = {"held": [file], **one.values}
-            perhaps = database.execute(f"SELECT EXISTS ({_PERHAPS_MIXED.format(span=one.text)})", values)
-            if not perhaps.fetchall()[0][0]:
+            if not _has_any(database, _PERHAPS_MIXED, one, values):
                 continue
-            mixed = database.execute(f"SELECT EXISTS ({_MIXED.format(span=one.text)})", {**values, **of_keys.spelt})
-            if mixed.fetchall()[0][0]:
+            if _has_any(database, _MIXED, one, {**values, **of_keys.spelt}):
                 return True
     return False
+
+
+def _has_any(database: duckdb.DuckDBPyConnection, text: str, part: Cut, values: Mapping[str, Any]) -> bool:
+    ((found,),) = database.execute(f"SELECT EXISTS ({text.format(span=part.text)})", dict(values)).fetchall()
+    return bool(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,21 +176,22 @@ class OfKeys:
     """What is said of keys rather than of namespaces."""
 
     tenants: Mapping[str, str]
-    """Key -> whose it is."""
+    """Key -> whose it is; the same for all replicas."""
     labels: Mapping[str, Labels]
-    """Key -> who answers for data under it of which no registry says so."""
+    """Key -> who answers for data under it of which no registry says so; the same for all replicas."""
     ones: Mapping[str, str] = field(default_factory=dict)
     """Name of a Google key that may have another one -> what is the same for all names of that key alone."""
 
     @property
     def values(self) -> dict[str, list[Any]]:
         """As queries take it."""
+        owning, labels = _by_key(self.tenants), _by_key(self.labels)
         return {
-            "keys": list(self.tenants),
-            "tenants": list(self.tenants.values()),
-            "labelled": list(self.labels),
-            "owners": [one.owner for one in self.labels.values()],
-            "teams": [one.team for one in self.labels.values()],
+            "owned": list(owning),
+            "tenants": list(owning.values()),
+            "labelled": list(labels),
+            "owners": [one.owner for one in labels.values()],
+            "teams": [one.team for one in labels.values()],
             **self.spelt,
         }
 
@@ -197,6 +199,11 @@ class OfKeys:
     def spelt(self) -> dict[str, list[Any]]:
         """Which names are of one key, as queries take it."""
         return {"names": list(self.ones), "ones": list(self.ones.values())}
+
+
+def _by_key(told: Mapping[str, _T]) -> Mapping[str, _T]:
+    """What is told of each key; of a multi-Region key all replicas are the same one, of which the same is told."""
+    return {EACH_ITS_OWN.one_of_all(KeyName(key)): one for key, one in told.items()}
 
 
 def place(held: Path, target: Path, bucket: str, entries: Path, of_keys: OfKeys, *, is_known: bool) -> None:
@@ -219,7 +226,9 @@ def place(held: Path, target: Path, bucket: str, entries: Path, of_keys: OfKeys,
         writer: pq.ParquetWriter | None = None
         parts = tuple(cut(rows, _asking(database), _ROWS_AT_ONCE))
         for one in (OUTSIDE, *parts) if len(parts) > 1 else (EVERYTHING,):
-            asked = database.sql(_PLACED.format(span=one.text), params={**values, **one.values})
+            is_mixed = _has_any(database, _PERHAPS_MIXED, one, {"held": rows, **one.values})
+            mixed = _BESIDE_MIXED.format(span=one.text) if is_mixed else _BESIDE_NONE
+            asked = database.sql(_PLACED.format(span=one.text, mixed=mixed), params={**values, **one.values})
             some = asked.to_arrow_table()
             writer = writer or stack.enter_context(pq.ParquetWriter(unfinished, some.schema, compression="zstd"))
             writer.write_table(some)

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -78,6 +78,9 @@ _LONG: Final = 3600.0
 """Seconds after which nobody still judges by what registries said: each poll tells anew that it does."""
 _SAMPLES: Final = 3
 """As many namespaces that registries say different things of are named, and words of each registry."""
+_Summed = tuple[tuple[int, int, int], Sequence[tuple[str, str | None, bool]], Sequence[tuple[str, list[str]]]]
+"""How many namespaces are disputed, parted in labels and doubtful; all keys, and those of each bucket."""
+_NOTHING_SAID: Final[_Summed] = (0, 0, 0), (), ()
 
 
 class RegistryStore:
@@ -204,21 +207,17 @@ class RegistryStore:
         registered, spelling = of_all
         writing = folder / f"{files.UNFINISHED}{os.getpid()}"
         with working(folder) as database:
-            # Where the config alone says whose keys are whose there is no registry.
-            nobody = folder / f"{files.UNFINISHED}{os.getpid()}-none"
-            pq.write_table(_SCHEMA.empty_table(), nobody)
             names = {name.text: one for name, one in spelling.ones.items()}
             gather(database, handed, folder / _TOLD)
-            heard = Heard({**paths, "": nobody}, folder / _TOLD, OfKeys({}, {}, names).spelt)
+            heard = Heard(paths, folder / _TOLD, OfKeys({}, {}, names).spelt)
             merge(database, heard, writing)
-            nobody.unlink()
             digest = files.digest(writing)
             files.put(writing, folder / _ENTRIES)
             merged = {"files": [files.very_file(folder / _ENTRIES)]}
-            ((conflicts, parted, doubtful),) = database.execute(_CONFLICTS, merged).fetchall()
-            named = database.execute(_KEYS, merged).fetchall()
+            # Where the config alone says whose keys are whose there is no registry, and nothing to ask.
+            (conflicts, parted, doubtful), named, of_buckets = _summed(database, merged) if paths else _NOTHING_SAID
             declared = {
-                "of_buckets": dict(database.execute(_OF_BUCKETS, merged).fetchall()),
+                "of_buckets": dict(of_buckets),
                 "by_registries": {
                     name: [key for (key,) in database.execute(_NAMED, {"files": [files.very_file(path)]}).fetchall()]
                     for name, path in paths.items()
@@ -390,6 +389,12 @@ def _write(path: Path, entries: Iterator[Entry | Unusable]) -> dict[str, Any]:
             writer.write_table(pa.table(columns, _SCHEMA))
     told = {"namespaces": namespaces, "keyed": keyed, "unusable": unusable, "first_unusable": first}
     return {**told, "flawed": [[one, *flawed[one]] for one in Mismatch if one in flawed]}
+
+
+def _summed(database: duckdb.DuckDBPyConnection, merged: Mapping[str, Any]) -> _Summed:
+    ((conflicts, parted, doubtful),) = database.execute(_CONFLICTS, merged).fetchall()
+    named = database.execute(_KEYS, merged).fetchall()
+    return (conflicts, parted, doubtful), named, database.execute(_OF_BUCKETS, merged).fetchall()
 
 
 def _disputed(

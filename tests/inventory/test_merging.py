@@ -8,7 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from auditor.inventory import merging
+from auditor.inventory.merging import _MERGED
 from auditor.inventory.registry import _ENTRIES, _SCHEMA, RegistryStore
+from auditor.inventory.sql import working
 from auditor.ownership.registered import Registry
 from auditor.ports import KeptRegistry
 
@@ -48,3 +50,14 @@ def test_entries_of_a_namespace_are_never_apart(tmp_path: Path, monkeypatch: pyt
     names = ("bucket", "namespace", "key", "other", "tenant", "contradicted", "keys")
     assert [tuple(one[name] for name in names) for one in rows] == TOGETHER
     assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".parquet", ".parquet"], "nothing is left over"
+
+
+def test_no_registry_says_nothing_in_the_same_columns(tmp_path: Path) -> None:
+    heard = merging.Heard({}, tmp_path / "told.parquet", {"names": [], "ones": []})
+    with working(tmp_path) as database:
+        merging.merge(database, heard, tmp_path / "none.parquet")
+        database.register("part", _SCHEMA.empty_table())
+        asked = database.sql(_MERGED, params=dict(heard.names)).to_arrow_table()
+    table = pq.read_table(tmp_path / "none.parquet")
+    assert table.num_rows == 0
+    assert table.schema == asked.schema
