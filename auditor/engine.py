@@ -47,7 +47,6 @@ from auditor.ownership import owning
 from auditor.ownership.owned import HeardRegistry, OwnedBucket, OwnedKey, PlacedKey
 from auditor.ownership.owning import NOBODY_SAYS, Sayings
 from auditor.ownership.registered import Portion
-from auditor.ownership.spelling import NamesOfKeys
 from auditor.policy import Policy
 from auditor.ports import Holdings, Portions
 from auditor.questions.retire.standing import Candidate
@@ -377,11 +376,11 @@ def _keys(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[HeldKey]:
     candidates: dict[KeyName, list[Candidate]] = defaultdict(list)
     for each in facts.candidates:
         candidates[each.key].append(each)
-    held = NamesOfKeys((name for name, group in by_key.items() if group), facts.said.spelling)
-    for name, group in sorted(by_key.items()):
-        # A name that no data has adds nothing to the one that it has: what the key tells by one, it tells by both.
-        if not group and held.same(name):
-            continue
+    held = {name for name, group in by_key.items() if group}
+    # What a key tells by one of its names, it tells by all.
+    for called, names in sorted(facts.said.spelling.each(by_key, held).items()):
+        name = called if called in facts.keys else names[0]
+        group = [one for each in names for one in by_key[each]]
         agents = {agent for one in group for agent in _agents(facts, one.holding)}
         yield HeldKey(
             view=facts.keys[name],
@@ -390,7 +389,9 @@ def _keys(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[HeldKey]:
             assessments=tuple(one.assessment for one in group),
             members=_members(group),
             holdings=tuple(one.holding for one in group),
-            candidates=tuple(candidates[name]),
+            candidates=tuple(
+                {one.standing.version: one for each in (*names, name) for one in candidates[each]}.values()
+            ),
         )
 
 

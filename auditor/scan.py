@@ -60,6 +60,7 @@ from auditor.overruling import CLOCKS_APART
 from auditor.overtaking import Lane
 from auditor.ownership import twofold
 from auditor.ownership.answering import answered_by_any_name, needed_by_any_name, remembered_by_any_name
+from auditor.ownership.calling import as_called, spoken_of_besides
 from auditor.ownership.owning import Sayings
 from auditor.ownership.registered import Registered
 from auditor.ownership.registering import (
@@ -258,14 +259,14 @@ def _poll(
     failed = tuple(one for one in parts.ledger.failed_attempts() if one.bucket in configured)
     before = parts.ledger.judgement()
     memory = parts.ledger.memory()
-    known_names = spelling_by(memory)
-    heard, holdings = _beside(parts, sweeps, hear(parts, known_names))
+    known_names = as_called(spelling_by(memory), _findings_of(before))
+    heard, holdings = _beside(parts, sweeps, hear(parts, _for_registries(parts, known_names)))
     agents = {one.bucket: agents_of(parts, one.facts) for one in sweeps}
-    watched = (*parts.watched, *keys_of(parts, heard), *_spoken_of(heard, before))
+    needed = frozenset((*parts.watched, *keys_of(parts, heard), *_spoken_of(heard, before), *_held(holdings)))
+    watched = needed | spoken_of_besides(needed, _findings_of(before), known_names)
     needs = needed_by_any_name(_needs(parts, watched, holdings.holdings(), agents, unusable), known_names)
     only = NamesOfKeys((need.name for need in needs), known_names).every(only)
-    if strict and (strangers := only.difference(need.name for need in needs)):
-        raise not_among(min(strangers), NamesOfKeys(_held(holdings), known_names))
+    _see_that_they_are_needed(only if strict else frozenset(), needs, NamesOfKeys(_held(holdings), known_names))
     progress.polling(len(needs))
     asked, before, memory = _read_beside_others(parts, lane, needs, only, (before, memory))
     progress.polled(*_counted(needs, memory, asked), [need.name for need in needs])
@@ -273,16 +274,17 @@ def _poll(
     # Asked once: what comes after it may find another difference, and what is told with this moment is read by it.
     skew = parts.skew()
     now = parts.clock() + plausible(skew)
-    spelling = _spelt(memory, asked)
+    spelling = as_called(_spelt(memory, asked), _findings_of(before), {need.name for need in needs})
+    needs = _of_one_key_with(needed, needs, spelling)
     asked, memory = answered_by_any_name(asked, spelling), remembered_by_any_name(memory, spelling)
     readings = {name: continued(one, memory.get(name), now) for name, one in asked.items()}
     keys = {need.name: KeyView(need.name, readings.get(need.name), memory.get(need.name)) for need in needs}
     if spelling != known_names:
         # Keys tell more of their names than they did before: what is said beside the data is put there anew.
-        heard, holdings = _beside(parts, sweeps, spelt_anew(parts, heard, spelling))
+        heard, holdings = _beside(parts, sweeps, spelt_anew(parts, heard, _for_registries(parts, spelling)))
     buckets = _coverage(parts, sweeps, failed, unusable)
     probes = _probes_that_count(parts, readings, before.now if before is not None else None, now)
-    beforehand = before.findings if before is not None else ()
+    beforehand = _findings_of(before)
     claimed = _claimed(before)
     unheard = frozenset(unusable) | _unheard(parts, heard, before, {one.bucket for one in sweeps})
     hidden = lifecycle.hidden_keys(beforehand, holdings.holdings(), unheard)
@@ -407,17 +409,20 @@ def _poll(
         oldest_key_read=min((date for date in last_reads.values() if date is not None), default=None),
         spaces=spaces_of(judged.assessed, holdings.count_namespaces) if parts.is_keys_only else None,
     )
-    record = PollRecord(
-        id=poll_id,
-        started=started,
-        ended=judgement.run.ended,
-        readings=tuple(readings[name] for name in sorted(readings)),
-        skew=judgement.run.skew,
-        config_digest=parts.config_digest,
-        whole=not only,
-        needed=frozenset(keys),
+    return (
+        PollRecord(
+            id=poll_id,
+            started=started,
+            ended=judgement.run.ended,
+            readings=tuple(readings[name] for name in sorted(readings)),
+            skew=judgement.run.skew,
+            config_digest=parts.config_digest,
+            whole=not only,
+            needed=frozenset(keys),
+        ),
+        judgement,
+        before,
     )
-    return record, judgement, before
 
 
 def _attributed(
@@ -473,6 +478,15 @@ def _keys_covered(
 def _held(holdings: OpenInventory) -> frozenset[KeyName]:
     """The keys of all data."""
     return frozenset(KeyName(one.key) for one in holdings.holdings() if one.key is not None)
+
+
+def _for_registries(parts: Parts, spelling: Spelling) -> Spelling:
+    """The same as registries are put beside data: what is there keeps its names, by whatever findings speak of it."""
+    return spelling if parts.is_keys_only else replace(spelling, called={})
+
+
+def _findings_of(before: Judgement | None) -> tuple[Finding, ...]:
+    return before.findings if before is not None else ()
 
 
 def _spelt(memory: Mapping[KeyName, KeyMemory], asked: Mapping[KeyName, KeyReading]) -> Spelling:
@@ -664,6 +678,22 @@ def _needs(
             principals[name].update(*(agents_of(parts, one) for one in hidden if one.cloud is name.cloud))
     for name in sorted(principals):
         yield KeyNeed(name, tuple(sorted(principals[name])))
+
+
+def _see_that_they_are_needed(only: frozenset[KeyName], needs: Iterable[KeyNeed], of_data: NamesOfKeys) -> None:
+    """See that a poll of some keys is one of keys that are needed; `of_data`: what the keys of data are called.
+
+    Raises:
+        UsageError: one of them is not.
+    """
+    if strangers := only.difference(need.name for need in needs):
+        raise not_among(min(strangers), of_data)
+
+
+def _of_one_key_with(needed: Collection[KeyName], needs: Iterable[KeyNeed], spelling: Spelling) -> tuple[KeyNeed, ...]:
+    """Those of `needs` that are proven to be names of keys that are needed: others were asked only to learn that."""
+    names = NamesOfKeys(needed, spelling)
+    return tuple(one for one in needs if one.name in needed or names.same(one.name))
 
 
 def agents_of(parts: Parts, facts: BucketFacts) -> tuple[str, ...]:

@@ -35,20 +35,24 @@ COPY (
 # Of a namespace whose entries name several keys each may hold some of it. Whose the key is, and who answers for it,
 # counts where nobody says so of the namespace, and not where entries part. What a bundle tells of a namespace under a
 # key, by whatever name or replica, is claimed no more. What a bundle tells parts from what other registries say as what
-# was swept does; but whose the data is only these say in the words in which they say whose a key is. A key that is
-# claimed by several names is one: it is called as a bundle calls it, else by its project's id.
+# was swept does; but whose the data is only these say in the words in which they say whose a key is. A key of
+# several names is one: it is called as open findings call it, whatever names it now; else as a bundle does, or by its
+# project's id.
 _CLAIMED: Final = f"""
 COPY (
     WITH entries AS (
         SELECT * FROM read_parquet($entries, hive_partitioning = false)
     ), told AS (
         SELECT * FROM read_parquet($told, hive_partitioning = false)
-    ), {SPELT}, owning AS ({OWNING}), label AS ({LABELLED}), called AS (
-        SELECT one, first(name ORDER BY
-            name NOT IN (SELECT key FROM told WHERE key IS NOT NULL),
-            regexp_full_match(split_part(name, '/', 2), '[0-9]+'), name
-        ) AS name
-        FROM spelt WHERE name IN (SELECT unnest(keys) FROM entries UNION ALL SELECT key FROM told)
+    ), {SPELT}, owning AS ({OWNING}), label AS ({LABELLED}), spoken AS (
+        SELECT unnest($spoken_of::VARCHAR[]) AS one, unnest($spoken_names::VARCHAR[]) AS name
+    ), called AS (
+        SELECT one, coalesce(any_value(spoken.name), first(spelt.name ORDER BY
+            spelt.name NOT IN (SELECT key FROM told WHERE key IS NOT NULL),
+            regexp_full_match(split_part(spelt.name, '/', 2), '[0-9]+'), spelt.name
+        )) AS name
+        FROM spelt LEFT JOIN spoken USING (one)
+        WHERE spelt.name IN (SELECT unnest(keys) FROM entries UNION ALL SELECT key FROM told)
         GROUP BY one
     ), claim AS (
         SELECT DISTINCT entry.bucket, entry.namespace,
@@ -75,7 +79,9 @@ COPY (
                     = coalesce(its.one, {SAME.format(key="entry.key")})
         )
     ), seen AS (
-        SELECT held.* REPLACE (coalesce(entry.tenant, held.tenant) AS tenant),
+        SELECT held.* REPLACE (
+                coalesce(entry.tenant, held.tenant) AS tenant, coalesce(called.name, held.key) AS key
+            ),
             coalesce(entry.owner, if(entry.parted, NULL, label.owner)) AS owner,
             coalesce(entry.team, if(entry.parted, NULL, label.team)) AS team,
             (CASE WHEN held.encryption = 'cmek' THEN {OTHERWISE}
@@ -86,6 +92,7 @@ COPY (
         LEFT JOIN entries AS entry ON entry.bucket = held.bucket AND entry.namespace = held.namespace
         LEFT JOIN label ON label.same = {SAME.format(key="held.key")}
         {SPELT_EACH}
+        LEFT JOIN called ON called.one = mine.one
         LEFT JOIN owning ON owning.same = {SAME.format(key="held.key")}
     )
     SELECT * FROM (SELECT * FROM claim UNION ALL BY NAME SELECT * FROM seen)
@@ -108,7 +115,7 @@ def gather(database: duckdb.DuckDBPyConnection, bundles: Collection[Path], targe
 def claim(entries: Path, told: Path, target: Path, of_keys: OfKeys) -> None:
     """Write the dependencies."""
     unfinished = target.with_name(f"{UNFINISHED}{os.getpid()}-{target.name}")
-    values = {"entries": [very_file(entries)], "told": [very_file(told)], **of_keys.values}
+    values = {"entries": [very_file(entries)], "told": [very_file(told)], **of_keys.values, **of_keys.spoken}
     with working(target.parent) as database:
         database.execute(_CLAIMED.format(target=quoted(unfinished)), values)
     put(unfinished, target)

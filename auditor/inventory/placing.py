@@ -181,6 +181,8 @@ class OfKeys:
     """Key -> who answers for data under it of which no registry says so; the same for all replicas."""
     ones: Mapping[str, str] = field(default_factory=dict)
     """Name of a Google key that may have another one -> what is the same for all names of that key alone."""
+    called: Mapping[str, str] = field(default_factory=dict)
+    """What is the same for all names of a key -> the one by which open findings speak of it."""
 
     @property
     def values(self) -> dict[str, list[Any]]:
@@ -199,6 +201,11 @@ class OfKeys:
     def spelt(self) -> dict[str, list[Any]]:
         """Which names are of one key, as queries take it."""
         return {"names": list(self.ones), "ones": list(self.ones.values())}
+
+    @property
+    def spoken(self) -> dict[str, list[Any]]:
+        """By which of its names a key is called, as queries take it."""
+        return {"spoken_of": list(self.called), "spoken_names": list(self.called.values())}
 
 
 def _by_key(told: Mapping[str, _T]) -> Mapping[str, _T]:

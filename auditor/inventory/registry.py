@@ -177,7 +177,8 @@ class RegistryStore:
         told = [[one.registry.name, one.registry.buckets, one.path.name] for one in every]
         open_ = sorted({bucket for one in unread for bucket in one.buckets})
         ones = sorted((name.text, one) for name, one in spelling.ones.items())
-        said = [_FORM, _FORM_TOGETHER, told, open_, sorted(self._tenants.items()), self._told_labels(), ones]
+        called = sorted((one, name.text) for one, name in spelling.called.items())
+        said = [_FORM, _FORM_TOGETHER, told, open_, sorted(self._tenants.items()), self._told_labels(), ones, called]
         digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()
         folder = self._folder(digest)
         try:
@@ -246,6 +247,7 @@ class RegistryStore:
                 "declared": declared,
                 "tenants": owners.tenants,
                 "ones": names,
+                "called": {one: name.text for one, name in spelling.called.items()},
             },
         )
 
@@ -454,7 +456,8 @@ def _is_plain(proof: Path) -> bool:
 
 def _of_keys(note: Mapping[str, Any]) -> OfKeys:
     # What an older version put together knows of no other names.
-    return OfKeys(note["tenants"], {key: Labels(*one) for key, *one in note["labels"]}, note.get("ones", {}))
+    labels = {key: Labels(*one) for key, *one in note["labels"]}
+    return OfKeys(note["tenants"], labels, note.get("ones", {}), note.get("called", {}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,9 +116,10 @@ def subjects(said: Sayings, on: Ground) -> Iterator[OwnedKey | OwnedBucket | Pla
 
 def _keys(said: Sayings, on: Ground, by_key: Mapping[str, list[Assessed]]) -> Iterator[OwnedKey]:
     owners = said.owners()
-    for key, group in sorted(by_key.items()):
+    for name, names in sorted(said.spelling.each(map(KeyName, by_key)).items()):
+        group = [one for each in names for one in by_key[each.text]]
         known = {_compares(said, one) for one in group}
-        name, tenant = KeyName(key), owners.of(KeyName(key))
+        tenant = owners.of(name)
         yield OwnedKey(
             members=_members(group),
             portions=on.portions,
@@ -209,9 +210,14 @@ def _placed(said: Sayings, on: Ground, by_key: Mapping[str, list[Assessed]]) -> 
         # New writes name just this one, whatever serves data that is there.
         places.setdefault(name, {}).setdefault(bucket, [])
     told = all(one.namespaces is not None for one in said.registered.registries)
-    for name in sorted({*places, *on.keys, *said.spoken_of}):
-        mine = sorted(places.get(name, {}).items())
-        yield PlacedKey(name, tuple(Place(_facts(said, url), in_order(some)) for url, some in mine), told)
+    held = {name for name, mine in places.items() if any(mine.values())}
+    for name, names in sorted(said.spelling.each({*places, *on.keys, *said.spoken_of}, held).items()):
+        mine: dict[str, list[Member]] = defaultdict(list)
+        for each in names:
+            for url, some in places[each].items() if each in places else ():
+                mine[url].extend(some)
+        found = tuple(Place(_facts(said, url), in_order(some)) for url, some in sorted(mine.items()))
+        yield PlacedKey(name, found, told)
 
 
 def _declared_for(said: Sayings, on: Ground) -> Iterator[tuple[str, KeyName]]:

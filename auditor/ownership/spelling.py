@@ -5,7 +5,7 @@ project. When the key was made does, as it is told under each name: no two keys 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
@@ -22,6 +22,8 @@ class Spelling:
 
     ones: Mapping[KeyName, str] = field(default_factory=dict)
     """Name of a Google key that may have another name -> what is the same for all names of that key alone."""
+    called: Mapping[str, KeyName] = field(default_factory=dict)
+    """What is the same for all names of a key -> the one by which open findings speak of it."""
 
     def is_one(self, key: KeyName, other: KeyName) -> bool | None:
         """Whether two names are of one key; None where that is not known."""
@@ -41,6 +43,17 @@ class Spelling:
         if key.cloud is Cloud.AWS and (replicated := key.text.rpartition("/")[2]).startswith("mrk-"):
             return f"{key.text.split(':')[1]}:{key.owner}:{replicated}"
         return self.one(key)
+
+    def each(self, names: Iterable[KeyName], of_data: Container[KeyName] = ()) -> Mapping[KeyName, tuple[KeyName, ...]]:
+        """Each key once, by the name that it is called by -> those of the names that are its own.
+
+        That is the one by which findings speak of it, whatever else names it now; else one by which data does
+        (`of_data`), and that by its project's id.
+        """
+        found: dict[str, list[KeyName]] = defaultdict(list)
+        for name in sorted(set(names), key=lambda one: (one not in of_data, by_id_first(one))):
+            found[self.one(name)].append(name)
+        return {self.called.get(one, same[0]): tuple(same) for one, same in found.items()}
 
     def by_id(self) -> Mapping[KeyName, KeyName]:
         """Name of a key by its project's number -> its name by the id, where both are known."""
@@ -123,6 +136,11 @@ def _ones(left: str, made: Mapping[KeyName, datetime]) -> Iterable[tuple[KeyName
         # Two numbers are of two projects: where their keys were made at one moment, that moment proves nothing.
         if len(names) == len({name.owner.isdigit() for name in names}):
             yield from ((name, f"{left} {moment.isoformat()}") for name in names)
+
+
+def by_id_first(key: KeyName) -> tuple[bool, KeyName]:
+    """Sorts names by the ids of projects before those by their numbers."""
+    return key.owner.isdigit(), key
 
 
 def without_project(key: KeyName) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from auditor import cli, scan
 from auditor.config import load
-from auditor.findings import Finding, Judgement, Readability, Severity, Status, Verdict
+from auditor.findings import Finding, Judgement, Readability, Severity, Status, SubjectKind, Verdict
 from auditor.gaps import PRINCIPALS
 from auditor.inventory import notes
 from auditor.model import Cloud, Gap, GcpKey, KeyName, Reason
@@ -625,3 +625,67 @@ def test_without_buckets_names_that_nobody_could_compare_are_two_keys(tmp_path: 
         judgement = keys.scanned()
         assert {one.holding.key for one in judgement.assessed} == {ID.text, NUMBER.text}
         assert (judgement.coverage.keys_needed, judgement.coverage.keys_read) == (2, 1)
+
+
+def ids(judgement: Judgement) -> set[str]:
+    """Of all findings about keys and their versions that are not over."""
+    kinds = {SubjectKind.KEY, SubjectKind.KEY_VERSION}
+    return {one.id for one in judgement.findings if one.status is not Status.RESOLVED and one.subject.kind in kinds}
+
+
+TABLE = f'[[key]]\nname = "{NUMBER}"\n'
+COMING = {
+    "by its number, which the config has": (TABLE, NUMBER, ID),
+    "by its number, which nothing else names": ("", NUMBER, ID),
+    "by its id": ("", ID, NUMBER),
+    "by its id, and the config has its number": (TABLE, ID, NUMBER),
+}
+
+
+@pytest.mark.parametrize(("table", "first", "second"), COMING.values(), ids=COMING)
+def test_without_buckets_a_finding_keeps_its_name_whatever_rows_come_and_go(
+    tmp_path: Path, table: str, first: KeyName, second: KeyName
+) -> None:
+    one, other = f"search,{first},acme", f"mail,{second},acme"
+    with a_cloud_of_keys(tmp_path, f"{FILE}{table}") as keys:
+        keys.set_state(1, "DISABLED")
+        keys.cloud.store.grant(GOOGLE_KEY, "roles/cloudkms.cryptoKeyDecrypter", "allUsers")
+        keys.say(one)
+        keys.scanned()
+        told = keys.polled()
+        expected = ids(told)
+        assert expected
+        for rows in ((one, other), (other,), (one,), (other, one)):
+            keys.say(*rows)
+            judgement = keys.polled()
+            assert ids(judgement) == expected, rows
+            assert {each.first_seen for each in judgement.findings if each.rule == "data-unreadable"} == {
+                each.first_seen for each in told.findings if each.rule == "data-unreadable"
+            }
+
+
+def test_a_finding_on_a_key_keeps_its_name_when_its_data_goes_or_is_called_otherwise(small: Small) -> None:
+    store = small.cloud.store
+    store.grant(GOOGLE_KEY, "roles/cloudkms.cryptoKeyDecrypter", "allUsers")
+    says_of(small, NUMBER)
+    of_number = small.config.read_text()
+    said(small, "acme/old,,")
+    judged(small)
+
+    def told() -> list[tuple[str, Severity]]:
+        findings = judged(small).findings
+        assert "key-public" not in {one.rule for one in findings if one.status is Status.RESOLVED}
+        return [(one.subject.id, one.severity) for one in findings if one.rule == "key-public"]
+
+    assert told() == [(GOOGLE_KEY, Severity.HIGH)]
+    store.put("data", "acme/old/more", key=NUMBER.text, version=1)
+    assert told() == [(GOOGLE_KEY, Severity.HIGH)], "once, by whatever names data has it"
+    objects = store.buckets["data"].objects
+    objects[:] = [one for one in objects if one.name == "acme/old/more"]
+    assert told() == [(GOOGLE_KEY, Severity.HIGH)]
+    objects.clear()
+    assert told() == [(GOOGLE_KEY, Severity.LOW)]
+    says_of(small, ID)
+    assert told() == [(GOOGLE_KEY, Severity.LOW)]
+    small.config.write_text(of_number)
+    assert told() == [(GOOGLE_KEY, Severity.LOW)]

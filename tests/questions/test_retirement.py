@@ -740,6 +740,16 @@ def test_what_is_proven_unused_is_a_finding_until_it_is_on_its_way_out(small: Sm
     assembly.close()
 
 
+def test_a_version_is_told_once_by_whatever_names_data_has_its_key(small: Small, clock: Clock) -> None:
+    store = small.cloud.store
+    by_number = GOOGLE_KEY.replace("acme", str(store.projects["acme"]), 1)
+    store.put("data", "acme/new/by-number", key=by_number, version=2)
+    assembly = watched(small, clock)
+    (told,) = retirable(assembly)
+    assert told.startswith(f"nothing is under version 1 of key {GOOGLE_KEY}, ")
+    assembly.close()
+
+
 def a_primary_again(small: Small) -> None:
     key = small.cloud.store.key(GOOGLE_KEY)
     assert key is not None
