@@ -36,7 +36,6 @@ from auditor.questions.retire.retiring import (
     names_of_data,
     newest,
     retiring,
-    see_by_which_name,
     see_that_it_is_there,
 )
 from auditor.questions.retire.standing import Use
@@ -125,9 +124,6 @@ def prove_revoked(path: Path, what: str, how: Answering) -> int:
         parts = replace(assembly.parts, policy=replace(assembly.parts.policy, one_reading=True))
         asked = parts.clock()
         see_that_it_is_meant(parts, key, asked)
-        before = assembly.ledger.judgement()
-        if before is not None:
-            see_by_which_name(key, names_of_data(before, assembly.ledger.memory()))
         with progress_on(sys.stderr, quiet=how.quiet) as progress:
             judgement = scan.poll(parts, progress, only=frozenset({key}))
             if parts.probing.reads or parts.probing.dry_runs:

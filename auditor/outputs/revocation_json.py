@@ -16,6 +16,7 @@ def write(one: Revocation, out: TextIO) -> None:
     told = {
         "schema": SCHEMA,
         "key": one.key.text,
+        "other_names": [name.text for name in one.others],
         "meant_revoked_since": scan_json.time(one.meant_since),
         "at": scan_json.time(one.now),
         "proof": one.proof.value,

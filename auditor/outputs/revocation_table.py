@@ -68,6 +68,7 @@ def _lines(one: Revocation) -> Iterator[Text]:
             yield _plain(f"            for good at {words.instant(found.final_at)}")
     if not one.parts and one.extent.objects is None:
         yield _plain("data        none is told of: how much is under the key is not known", "yellow")
+    yield from (_plain(f"counted     {impact_table.COUNTED.format(name=name)}") for name in one.others)
     if one.populations:
         counts = (f"{words.number(count)} {name.replace('_', '-')}" for name, (count, _) in one.populations.items())
         yield _plain(f"populations {', '.join(counts)}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from auditor import cli, scan
 from auditor.config import load
@@ -15,6 +16,8 @@ from auditor.findings import Finding, Judgement, Readability, Severity, Status, 
 from auditor.gaps import PRINCIPALS
 from auditor.inventory import notes
 from auditor.model import Cloud, Gap, GcpKey, KeyName, Reason
+from auditor.outputs import revocation_json
+from auditor.outputs.impact_table import COUNTED
 from auditor.overtaking import Lane
 from auditor.ownership import registering
 from auditor.ownership.said import Parted, Said, parted, revoked
@@ -335,25 +338,38 @@ def test_a_key_that_is_meant_to_be_revoked_is_so_by_each_name(small: Small, caps
     assert (code, "Revoked: none of the 20 objects" in out) == (0, True), out + err
 
 
-def test_a_key_is_asked_for_by_the_name_by_which_data_knows_it(
-    small: Small, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_revocation_is_proven_by_any_name_of_the_key(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
     says_of(small, NUMBER, 'intended_state = "revoked"')
     said(small, "acme/old,,", "acme/new,,")
     judged(small)
-    code = cli._run([*small.argv("prove-revoked"), NUMBER.text])  # noqa: SLF001 - without the end of the process
-    told = f"data names {ID}, which is it by the other name of its project"
-    assert (code, told in capsys.readouterr().err) == (2, True)
-    # Where data knows it by both, each answer is of a part, and says so.
-    small.cloud.store.put("data", "acme/old/more", key=NUMBER.text, version=1)
-    judged(small)
-    code = cli._run([*small.argv("prove-revoked"), GOOGLE_KEY, "-q", "--allow-gaps", "not_visible"])  # noqa: SLF001 - as above
-    assert (code, f"data names the key {NUMBER}, which is this one" in capsys.readouterr().out) == (1, True)
+
+    def proven(*more: str) -> tuple[int, str]:
+        code = cli._run([*small.argv("prove-revoked"), NUMBER.text, *more])  # noqa: SLF001 - without the end of the process
+        return code, capsys.readouterr().out
+
+    code, told = proven()
+    assert (code, f"counted     {COUNTED.format(name=ID)}" in told) == (1, True), told
+    assert "to do 1     gcloud kms keys versions disable 1 " in told
     for version in (1, 2):
         small.set_state(version, "DISABLED")
-    judged(small, sweep=False)
+    document = json.loads(proven("--format", "json")[1])
+    Draft202012Validator(revocation_json.schema()).validate(document)
+    assert (document["key"], document["other_names"], document["data"]["objects"]) == (NUMBER.text, [ID.text], 20)
+    assert (document["proof"], document["to_do"]) == ("revoked", [])
+
+
+def test_data_under_a_second_name_that_can_be_read_is_no_proof_of_the_first(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    says_of(small, ID, 'intended_state = "revoked"')
+    small.cloud.store.put("data", "acme/old/more", key=NUMBER.text, version=2)
     judged(small)
-    assert cli._run([*small.argv("prove-revoked"), GOOGLE_KEY, "-q", "--allow-gaps", "not_visible"]) == 3  # noqa: SLF001 - as above
+    objects = small.cloud.store.buckets["data"].objects
+    objects[:] = [one for one in objects if not one.name.startswith("acme/new/")]
+    judged(small)
+    small.set_state(1, "DISABLED")
+    code = cli._run([*small.argv("prove-revoked"), GOOGLE_KEY])  # noqa: SLF001 - without the end of the process
+    assert (code, "Not revoked: " in capsys.readouterr().out) == (1, True)
 
 
 @pytest.mark.parametrize(("asked", "other"), [(ID, NUMBER), (NUMBER, ID)], ids=["by its id", "by its number"])

@@ -86,6 +86,8 @@ class Revocation:
     """The hash of the newest: whoever keeps it can tell later whether the ledger was changed."""
     untold: bool = False
     """Nobody told of any data at all, so that how much is under the key is not known, and not nothing."""
+    others: tuple[KeyName, ...] = ()
+    """Other names of the key by which data names it: that data counts as well."""
 
     @property
     def refused_first(self) -> datetime | None:

@@ -31,6 +31,7 @@ from auditor.model import (
 )
 from auditor.moments import second
 from auditor.overruling import CLOCKS_APART
+from auditor.ownership.answering import by_any_name
 from auditor.ownership.said import revoked
 from auditor.ownership.spelling import NamesOfKeys, spelling_by
 from auditor.policy import Policy
@@ -39,6 +40,7 @@ from auditor.questions.impact.unseen import gaps_beside, known_of
 from auditor.questions.prove_revoked.answer import Part, Proof, Revocation
 from auditor.questions.prove_revoked.left_to_do import left_to_do
 from auditor.questions.prove_revoked.refuting import DEAD, old_refusals, reads_since, replicas, silence
+from auditor.questions.retire.retiring import names_of_data, newest
 from auditor.rules import revocation_incomplete
 from auditor.run import Parts
 from auditor.skew import plausible
@@ -70,25 +72,31 @@ def proving(parts: Parts, judgement: Judgement, rows: OpenInventory, key: KeyNam
     Raises:
         LedgerError: the ledger or the inventory cannot be read.
     """
-    memories = parts.ledger.memory()
-    memory = memories.get(key)
-    under = [one for one in judgement.assessed if one.holding.key == key.text]
+    memories = by_any_name(parts.ledger.memory())
+    spelling = spelling_by(memories)
+    others = names_of_data(judgement, memories).same(key)
+    own = frozenset(one.text for one in (key, *others))
+    memory = newest((key, *others), memories)
+    under = [one for one in judgement.assessed if one.holding.key in own]
     groups: dict[Assessment, list[Assessed]] = defaultdict(list)
     for one in under:
         groups[one.assessment].append(one)
     measured = rows.measured([in_order(member_of(one.holding) for one in some) for some in groups.values()], 0)
     found = sorted(zip(groups, measured.each, strict=True), key=lambda pair: (_order(pair[0]), pair[0].cause))
     told = [one for one in judgement.findings if one.rule == revocation_incomplete.RULE.id]
-    standing = [one.cause for one in told if one.subject.id == key.text and one.status is not Status.RESOLVED]
+    # A finding speaks of a key by one of its names.
+    of_key = (one for one in told if spelling.one(KeyName(one.subject.id)) == spelling.one(key))
+    standing = [one.cause for one in of_key if one.status is not Status.RESOLVED]
     changed = max(memory.changed.values(), default=None) if memory is not None else None
-    probes = sorted((one for one in parts.ledger.probes() if one.key == key.text), key=lambda one: one.at)
+    probes = sorted((one for one in parts.ledger.probes() if one.key in own), key=lambda one: one.at)
     standing.extend(silence(memory, judgement.now))
     standing.extend(reads_since(probes, memory))
     standing.extend(old_refusals(under, probes, asked))
     standing.extend(replicas(key, judgement.assessed))
     elsewhere = _is_held_elsewhere(memory, under)
     proof, why = proof_of([one.assessment for one in under], standing, elsewhere=elsewhere)
-    to_do = left_to_do(key, memories) if proof in {Proof.READABLE, Proof.NOT_PROVEN} else ()
+    by_it = {**memories, key: memory} if memory is not None else memories
+    to_do = left_to_do(key, by_it) if proof in {Proof.READABLE, Proof.NOT_PROVEN} else ()
     is_open = proof is Proof.READABLE or bool(to_do)
     last = memory.last if memory is not None else None
     events, head = parts.ledger.head()
@@ -122,10 +130,11 @@ def proving(parts: Parts, judgement: Judgement, rows: OpenInventory, key: KeyNam
             *_left_of(key, memory, under),
         ),
         known=known_of(judgement, key.cloud),
-        gaps=tuple(_gaps(key, judgement, parts, memory)),
+        gaps=tuple(_gaps((key, *others), judgement, parts, memory)),
         events=events,
         head=head,
         untold=judgement.is_untold,
+        others=others,
     )
 
 
@@ -221,8 +230,9 @@ def _left_of(key: KeyName, memory: KeyMemory | None, under: Iterable[Assessed]) 
         yield "its replicas in other Regions: each decrypts what any of them has encrypted, and has a state of its own"
 
 
-def _gaps(key: KeyName, judgement: Judgement, parts: Parts, memory: KeyMemory | None) -> Iterator[Gap]:
-    yield from gaps_beside(key, judgement, parts, judgement.now)
+def _gaps(names: Sequence[KeyName], judgement: Judgement, parts: Parts, memory: KeyMemory | None) -> Iterator[Gap]:
+    key, *others = names
+    yield from gaps_beside(key, judgement, parts, judgement.now, others)
     # Of one that was never seen to change nobody knows since when it is as it was heard of first, nor what it was
     # while it did not tell.
     known = (*memory.changed.values(), memory.first_at, memory.missing_since) if memory is not None else ()

@@ -128,16 +128,6 @@ def _untold(judgement: Judgement) -> Iterator[Gap]:
     yield from (one for one in judgement.gaps if one.what in others)
 
 
-def see_by_which_name(key: KeyName, names: NamesOfKeys) -> None:
-    """See that a key is asked for as data names it; `names`: what the keys of data are called.
-
-    Raises:
-        UsageError: data names it by the other name of its project alone, so that nothing would be told of that data.
-    """
-    if names.known_by(key):
-        raise not_among(key, names)
-
-
 def not_among(key: KeyName, names: NamesOfKeys) -> UsageError:
     """Say why nothing can be told of a key under whose name no data is; `names`: what the keys of data are called."""
     if others := names.others(key):
