@@ -36,6 +36,7 @@ from auditor.handover.bundle import Seen
 from auditor.model import Cloud, Encryption, Evidence, Extent, Gap, KeyName, cloud_of, split_version
 from auditor.ownership.owned import HeardRegistry
 from auditor.ownership.registered import NOTHING_SAID, Tenancy
+from auditor.ownership.spelling import EACH_ITS_OWN, Spelling
 from auditor.ports import OpenInventory, Portions
 from auditor.rule import AskedLog, Cause, ConfiguredFeed, Excepted, Rule
 
@@ -81,6 +82,10 @@ class Audience:
     """Buckets that are told of though nothing of the tenant is in them by this judgement."""
     wholly: frozenset[KeyName] = frozenset()
     """Keys of which all that they say may be told, word by word."""
+    spelling: Spelling = EACH_ITS_OWN
+    """Which names are of one key."""
+    names: frozenset[KeyName] = frozenset()
+    """Other names of keys that are named, which may be told as well: a finding may speak of a key by any."""
 
 
 class Narrowing:
@@ -98,10 +103,12 @@ class Narrowing:
         self._buckets = frozenset(one.bucket for one in self._holdings.values()) | audience.more_buckets
         unnamed = frozenset(self._called.values())
         held = frozenset(one.key for one in self._holdings.values() if one.key is not None)
-        self._visible = frozenset((*(held - unnamed), *(one.text for one in audience.owned)))
+        self._visible = frozenset((*(held - unnamed), *(one.text for one in (*audience.owned, *audience.names))))
         self._keys = frozenset(map(KeyName, self._visible))
         self._above = frozenset(above for key in self._visible for above in _above(key))
-        self._hidden = {KeyName(key) for key, name in self._called.items() if name in held}
+        hidden = {KeyName(key): name for key, name in self._called.items() if name in held}
+        self._hidden = {**_by_any_name(hidden, audience.spelling), **hidden}
+        """Key that is not named -> what stands for it; a finding may speak of it by a name that no data has."""
         self._behind = frozenset(name for key in self._keys for name in audience.behind.get(key, ()))
         others = (names for key, names in audience.behind.items() if key not in self._keys)
         self._behind_others = frozenset[str]().union(*others)
@@ -109,7 +116,7 @@ class Narrowing:
         self._behind_hidden: dict[str, list[str]] = defaultdict(list)
         for key in sorted(self._hidden):
             for name in audience.behind.get(key, frozenset()) - self._behind:
-                self._behind_hidden[name].append(self._called[key.text])
+                self._behind_hidden[name].append(self._hidden[key])
         self._rules = {one.id: one for one in audience.rules}
 
     def done(self) -> Judgement:
@@ -117,14 +124,14 @@ class Narrowing:
         one = self._judgement
         exceptions = Exceptions(self._tenant, self._buckets, self._visible, self._audience)
         found = self._findings(exceptions.of_its_own(one.waivers))
-        read = {key: self._audience.read[key] for key in self._needed if key in self._audience.read}
+        read = self._read()
         assessed = tuple(self._assessed())
         return replace(
             one,
             run=replace(one.run, identity=()),
             coverage=Coverage(
                 buckets=tuple(self._bucket(each) for each in one.coverage.buckets if each.bucket in self._buckets),
-                keys_needed=len(self._needed),
+                keys_needed=len(self._ones),
                 keys_read=len(read),
                 buckets_not_configured=None,
                 keys_from_before=sum(at < one.now for at in read.values()),
@@ -157,8 +164,17 @@ class Narrowing:
         return self._buckets
 
     @property
-    def _needed(self) -> frozenset[KeyName]:
-        return frozenset((*self._keys, *self._hidden))
+    def _ones(self) -> frozenset[str]:
+        """What stands for each key, once, whatever it is called."""
+        return frozenset(map(self._audience.spelling.one, (*self._keys, *self._hidden)))
+
+    def _read(self) -> Mapping[str, datetime]:
+        """When the state of each of them was known last, by any of its names; without those of which it never was."""
+        found: dict[str, datetime] = {}
+        for key, at in self._audience.read.items():
+            one = self._audience.spelling.one(key)
+            found[one] = max(at, found.get(one, at))
+        return {one: found[one] for one in self._ones if one in found}
 
     def _mine(self, members: Iterable[Member]) -> tuple[Member, ...]:
         """Those that have data of the tenant, as they are told."""
@@ -218,7 +234,7 @@ class Narrowing:
             if key in self._keys:
                 return one
             if key in self._hidden:
-                called = self._called[key.text]
+                called = self._hidden[key]
                 return Subject(one.kind, f"{called} version {version}" if version is not None else called)
             return None
         if one.kind in _BEHIND:
@@ -329,7 +345,7 @@ class Narrowing:
 
     def _gaps(self, found: Iterable[Finding]) -> tuple[Gap, ...]:
         logs = {one.sought.log for one in found if one.sought is not None}
-        clouds = {key.cloud for key in self._needed}
+        clouds = {key.cloud for key in (*self._keys, *self._hidden)}
         by_bucket = Counter(gap.what for gap in self._judgement.gaps if gap.objects is not None)
         told: list[Gap] = []
         for one in self._judgement.gaps:
@@ -340,7 +356,7 @@ class Narrowing:
                 is_own = self._speaks_of_own(f"{one.effect} {one.hint}")
                 told.append(one if is_own else lacking.of_part(one, one.what))
             elif KeyName(_key_in(one.what)) in self._hidden:
-                told.append(lacking.of_part(one, self._called[_key_in(one.what)]))
+                told.append(lacking.of_part(one, self._hidden[KeyName(_key_in(one.what))]))
             elif one.what in self._behind_hidden:
                 told.extend(lacking.of_part(one, called) for called in self._behind_hidden[one.what])
             elif one.what in logs:
@@ -383,6 +399,12 @@ class Narrowing:
     def _is_behind_open(self, cloud: Cloud | None) -> bool:
         """Whether it is not known how something is that is behind a key which is not named."""
         return cloud is Cloud.GCP and any(one.what in self._behind_hidden for one in self._judgement.gaps)
+
+
+def _by_any_name(called: Mapping[KeyName, str], spelling: Spelling) -> Mapping[KeyName, str]:
+    """What stands for keys, by each of their names."""
+    of_keys = {spelling.one(key): name for key, name in sorted(called.items(), reverse=True)}
+    return {key: of_keys[one] for key, one in spelling.ones.items() if one in of_keys}
 
 
 def _key_in(name: str) -> str:

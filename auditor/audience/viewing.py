@@ -14,6 +14,7 @@ from auditor.engine import last_read
 from auditor.findings import Judgement
 from auditor.model import KeyMemory, KeyName
 from auditor.ownership.registered import Tenancy
+from auditor.ownership.spelling import spelling_by
 from auditor.ports import OpenInventory
 from auditor.readability import KeyView
 from auditor.run import Parts
@@ -37,6 +38,8 @@ def audience_of(parts: Parts, judgement: Judgement, rows: OpenInventory, tenant:
     if not alone.holdings():
         raise no_data_of(tenant, rows, doubt)
     memory = parts.ledger.memory()
+    spelling = spelling_by(memory)
+    named = frozenset(spelling.one(one) for one in (*nameable.owned, *keys_of(alone)))
     sweeps = parts.ledger.published(judgement.sweeps)
 
     def reaches(pattern: str) -> bool:
@@ -55,6 +58,8 @@ def audience_of(parts: Parts, judgement: Judgement, rows: OpenInventory, tenant:
         homes={one.id: one.bucket for one in sweeps},
         seen=seen_of(parts, judgement, rows, doubt),
         reaches=reaches,
+        spelling=spelling,
+        names=frozenset(name for name, one in spelling.ones.items() if one in named and nameable.may_be(name)),
     )
 
 

@@ -705,3 +705,37 @@ def test_a_finding_on_a_key_keeps_its_name_when_its_data_goes_or_is_called_other
     assert told() == [(GOOGLE_KEY, Severity.LOW)]
     small.config.write_text(of_number)
     assert told() == [(GOOGLE_KEY, Severity.LOW)]
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_tenants_view_has_a_key_once_and_what_is_said_of_it_by_any_name(
+    small: Small, tmp_path: Path, *, is_named: bool
+) -> None:
+    store = small.cloud.store
+    store.grant(GOOGLE_KEY, "roles/cloudkms.cryptoKeyDecrypter", "allUsers")
+    objects = store.buckets["data"].objects
+    if is_named:
+        objects.clear()
+        store.put("data", "acme/old/more", key=ID.text, version=1)
+    store.put("data", "zeta/old/more", key=NUMBER.text, version=1)
+    said(small, "acme/old,,acme", "acme/new,,acme", "zeta/old,,zeta")
+    says_of(small, NUMBER, *(['tenant = "zeta"'] if is_named else []))
+    judged(small)
+    judged(small)
+
+    def view() -> dict[str, Any]:
+        argv = small.argv("report", "--view", "tenant", "zeta", "-q", "--as", "json", "-o", str(tmp_path / "r"))
+        assert cli._run(argv) == 0  # noqa: SLF001 - the command without the end of the process
+        told: dict[str, Any] = json.loads((tmp_path / "r").read_text())
+        return told
+
+    told = view()
+    assert told["coverage"]["keys"] == {"needed": 1, "read": 1, "from_before": 0, "unknown": 0}
+    (one,) = (each for each in told["findings"] if each["rule"] == "key-public")
+    assert (one["objects"], one["subject"]["id"] == GOOGLE_KEY) == (1, is_named)
+    store.put("data", "zeta/old/again", key=ID.text, version=1)
+    judged(small)
+    told = view()
+    assert told["coverage"]["keys"] == {"needed": 1, "read": 1, "from_before": 0, "unknown": 0}
+    (one,) = (each for each in told["findings"] if each["rule"] == "key-public")
+    assert one["objects"] == 2
