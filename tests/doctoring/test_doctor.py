@@ -110,6 +110,28 @@ def permits(document: Mapping[str, Any], without: str = "") -> Callable[[str, st
     return may
 
 
+IMPERSONATE = 'impersonate = "a@acme.iam.gserviceaccount.com"'
+BY_NUMBER = '[[account]]\nproject = "123456"'
+IMPERSONATING: dict[str, tuple[str, bool]] = {
+    "by the id alone": (IMPERSONATE, True),
+    "nobody": ("", False),
+    "by both names": (f"{IMPERSONATE}\n{BY_NUMBER}\n{IMPERSONATE}", False),
+    "by the number as the default identity": (f"{IMPERSONATE}\n{BY_NUMBER}", False),
+}
+
+
+@pytest.mark.parametrize(("more", "is_told"), IMPERSONATING.values(), ids=IMPERSONATING)
+def test_a_key_by_the_number_of_a_project_that_has_an_identity_by_its_id_is_told(
+    small: Small, more: str, *, is_told: bool
+) -> None:
+    text = small.config.read_text().replace('project = "acme"\n', f'project = "acme"\n{more}\n')
+    small.config.write_text(f'{text}\n[[key]]\nname = "{NUMBERED}"\n')
+    told = [one for one in visit(small) if one.what == "identity"]
+    assert [(one.answer, "also if it is acme, which has another" in one.told) for one in told] == (
+        [(Answer.UNKNOWN, True)] if is_told else []
+    )
+
+
 def test_where_nothing_is_missing_it_ends_with_0_and_leaves_no_trace(
     both: tuple[Small, AwsCloud], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -244,6 +244,7 @@ class GcpDoctor:
             what = f"deleted keys in {location}"
             yield self._kms(name, what, "cloudkms.retiredResources.list", partial(self._retired, name))
         for project in sorted({one.owner for one in chosen}):
+            yield from self._of_name(project)
 
             def ask(project: str = project) -> str:
                 self.clients.project_policy(project)
@@ -251,6 +252,18 @@ class GcpDoctor:
 
             yield self._question(project, "IAM policy", "resourcemanager.projects.getIamPolicy", ask, "iam")
             yield self._log(project)
+
+    def _of_name(self, project: str) -> Iterator[Check]:
+        """Whether a project that keys name otherwise than the config is asked as the config means."""
+        if others := self.clients.may_be_called(project):
+            told = (
+                "no [[account]] has this name: its keys are asked with the default identity, also if it is "
+                f"{' or '.join(others)}, which has another; which number is whose nobody tells"
+            )
+            todo = (
+                f'if it is, add an [[account]] with project = "{project}" and the same settings; else one with it alone'
+            )
+            yield Check(_group(project), "identity", Answer.UNKNOWN, told, None, Reason.UNSUPPORTED, todo=todo)
 
     def _log(self, project: str) -> Question | Check:
         what, permission = "who changed keys", "logging.logEntries.list"

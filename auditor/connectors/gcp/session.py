@@ -122,6 +122,20 @@ class GcpClients:
         """Another address of Cloud Storage than Google's own."""
         return self._endpoints.storage
 
+    def may_be_called(self, project: str) -> tuple[str, ...]:
+        """Projects of the config that may be this one, which it does not name so, by their other name.
+
+        Only those whose identity is one of their own: else whoever asks is the same.
+        """
+        if project in self._identities:
+            return ()
+        alike = {one for name, one in self._identities.items() if name.isdigit() is project.isdigit()}
+        return tuple(
+            name
+            for name, one in sorted(self._identities.items())
+            if name.isdigit() is not project.isdigit() and one != GcpIdentity() and one not in alike
+        )
+
     def credentials(self, project: str | None) -> Any:
         """google-auth's credentials for the buckets of a project, which renew themselves.
 
