@@ -41,7 +41,7 @@ from auditor.model import (
     Reason,
     is_being_made,
 )
-from auditor.moments import minute, stamp
+from auditor.moments import minute, second
 from auditor.overruling import CLOCKS_APART
 from auditor.ownership.registered import Portion
 from auditor.plurals import counted
@@ -626,7 +626,7 @@ def _of_reading(view: KeyView, principals: tuple[str, ...], judged: Sequence[Ass
             # What is unknown with it is told by its cause.
             if any(one.readability is not Readability.UNKNOWN for one in judged):
                 seen = view.memory.last_at if view.memory is not None else None
-                by = f"; it is judged by its state of {stamp(seen)}" if seen is not None else ""
+                by = f"; it is judged by its state of {second(seen)}" if seen is not None else ""
                 yield Gap(name, Reason.NOT_VISIBLE, f"it is being made, and tells nothing{by}", "poll again")
                 yield from _left_open(view, principals)
         case AwsKey() as key:
@@ -658,7 +658,7 @@ def _effect_of_silence(
     memory = view.memory
     if memory is None or memory.last_at is None:
         return f"its state is not known ({unread.detail}); what depends on it counts as unknown"
-    seen = stamp(memory.last_at)
+    seen = second(memory.last_at)
     if view.denied or memory.missing_since is not None:
         return f"its state is not known any more ({unread.detail}); it was last read {seen}"
     if judged and all(one.readability is Readability.UNKNOWN for one in judged):
@@ -777,7 +777,7 @@ def of_refusals(
             continue
         option = "reads" if one.kind is ProbeKind.READ else "dry_runs"
         name = one.key if one.key_version is None else f"{one.key}/cryptoKeyVersions/{one.key_version}"
-        when = f"{stamp(one.at)}{', by a clock that was ahead' if ahead else ''}"
+        when = f"{second(one.at)}{', by a clock that was ahead' if ahead else ''}"
         yield Gap(
             name,
             Reason.NOT_VISIBLE,

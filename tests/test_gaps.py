@@ -199,7 +199,7 @@ def test_a_key_that_the_source_left_out_gave_no_answer() -> None:
     assert (unread.name, unread.reason) == (AWS_KEY, Reason.TIMEOUT)
 
 
-WHEN = f"{NOW - timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
+WHEN = f"{NOW - timedelta(minutes=1):%Y-%m-%d %H:%M:%S UTC}"
 GRANTED = an_aws_key(access=access(AWS_KEY, Grant.DIRECT))
 OTHER = "arn:aws:iam::111122223333:role/other"
 NEVER_ASKED = f", and whether {ROLE}, {OTHER} may decrypt was never asked"
@@ -684,7 +684,7 @@ def test_a_refusal_that_nobody_tries_again_is_a_gap(
     assert len(found) == (0 if hint is None else 2)
     if hint is not None:
         what = NAME if probe.key_version is None else f"{OF_GOOGLE}/cryptoKeyVersions/2"
-        when = f"{probe.at:%Y-%m-%dT%H:%M:%SZ}{', by a clock that was ahead' if age < timedelta(0) else ''}"
+        when = f"{probe.at:%Y-%m-%d %H:%M:%S UTC}{', by a clock that was ahead' if age < timedelta(0) else ''}"
         effect = f"a probe of {probe.bucket} was refused at {when}, and none has told otherwise since"
         assert_told(found[0], (what, Reason.NOT_VISIBLE, effect, hint))
 

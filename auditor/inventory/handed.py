@@ -17,7 +17,7 @@ from auditor.inventory import files, notes
 from auditor.inventory.claiming import TOLD
 from auditor.inventory.registry import cannot_write, home_of, remove_unfinished
 from auditor.model import Encryption, Reason
-from auditor.moments import stamp
+from auditor.moments import second
 from auditor.ownership.registered import Handed, HandedBucket, Registry
 from auditor.ports import BundleSource, KeptRegistry
 
@@ -123,7 +123,7 @@ def _see_that_it_goes_on(name: str, before: Handed, believed: Believed, home: Pa
         )
     if now.made < before.made or (now.made == before.made and believed.digest != before.digest):
         raise _refused(
-            f"{name} was made {stamp(now.made)}, and the one that was read last is newer",
+            f"{name} was made {second(now.made)}, and the one that was read last is newer",
             "get a newer one: an older bundle is not believed",
         )
 

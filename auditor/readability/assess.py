@@ -30,7 +30,7 @@ from auditor.model import (
     told_use,
     use_changes,
 )
-from auditor.moments import stamp
+from auditor.moments import second
 from auditor.policy import Policy
 from auditor.principals import same_principal
 from auditor.readability import aws, gcp
@@ -159,7 +159,7 @@ def _beside_other_versions(found: Assessment, view: KeyView, probes: tuple[Probe
         return found
     cause = (
         f"data names key {view.name} without a version, and a read under version {refused.key_version} was refused "
-        f"({refused.code}) at {stamp(refused.at)}, and none has passed since"
+        f"({refused.code}) at {second(refused.at)}, and none has passed since"
     )
     unknown = _unknown(view.name, cause, (*found.evidence, *refused.evidence))
     return before(replace(unknown, final_at=found.final_at), found)
@@ -333,7 +333,7 @@ def _still_gone(view: KeyView, at: Standpoint, *, one_reading: bool) -> Assessme
     return Assessment(
         readability=Readability.LOST,
         basis=Basis.STATE,
-        cause=f"key {view.name} did not exist at {stamp(memory.missing_until)}, and {_silence(view)}",
+        cause=f"key {view.name} did not exist at {second(memory.missing_until)}, and {_silence(view)}",
         subject=Subject(SubjectKind.KEY, view.name.text),
         confidence=Confidence.INFERRED,
         evidence=_evidence(view),
@@ -348,7 +348,7 @@ def _still_denied(holding: Holding, view: KeyView, at: Standpoint) -> Assessment
     if view.denied:
         return _denied(holding, view, None, at)
     if memory.missing_since is not None:
-        cause = f"key {view.name} was not found at {stamp(memory.missing_since)}, and {_silence(view)}"
+        cause = f"key {view.name} was not found at {second(memory.missing_since)}, and {_silence(view)}"
         unknown = replace(_unknown(view.name, cause, _evidence(view)), final_at=_known_date(holding, view, at))
         return _past_deletion(holding, view, _evidence(view), at.now) or unknown
     return None
@@ -384,7 +384,7 @@ def withdrawn(view: KeyView) -> str:
         raise ValueError(f"{view.name} never answered")
     word = view.word
     how = word.detail if isinstance(word, KeyUnread) and word.reason in DENIALS else _silence(view)
-    return f"key {view.name} answered until {stamp(view.memory.last_at)} and is denied since ({how})"
+    return f"key {view.name} answered until {second(view.memory.last_at)} and is denied since ({how})"
 
 
 def _silence(view: KeyView) -> str:
@@ -394,7 +394,7 @@ def _silence(view: KeyView) -> str:
 
 def _since_denied(view: KeyView) -> str:
     since = view.memory.denied_since if view.memory is not None else None
-    return f"it is denied since {stamp(since)}, and {_silence(view)}" if since else _silence(view)
+    return f"it is denied since {second(since)}, and {_silence(view)}" if since else _silence(view)
 
 
 def _known_date(holding: Holding, view: KeyView, at: Standpoint) -> datetime | None:
@@ -447,7 +447,7 @@ def _past_deletion(holding: Holding, view: KeyView, evidence: tuple[Evidence, ..
     return Assessment(
         readability=Readability.LOST,
         basis=Basis.STATE,
-        cause=f"{subject.id} was to be destroyed at {stamp(date)}, no cancellation was seen, "
+        cause=f"{subject.id} was to be destroyed at {second(date)}, no cancellation was seen, "
         "and it gives no answer any more",
         subject=subject,
         confidence=Confidence.INFERRED,
@@ -474,7 +474,7 @@ def _remembered(holding: Holding, view: KeyView, at: Standpoint) -> Assessment |
         cause = f"{found.cause}; that date has passed, and whether it was cancelled in time is not known"
         return replace(found, cause=cause, confidence=Confidence.INFERRED, undo=())
     if found.readability in {Readability.READABLE, Readability.EXPIRING} and not _is_fresh(memory, at):
-        cause = f"key {view.name} was last read at {stamp(memory.last_at)}, too long ago to call it readable"
+        cause = f"key {view.name} was last read at {second(memory.last_at)}, too long ago to call it readable"
         return replace(_unknown(view.name, cause, found.evidence), final_at=found.final_at)
     return found
 

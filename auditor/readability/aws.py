@@ -11,7 +11,7 @@ from typing import Final
 
 from auditor.findings import Assessment, Basis, Readability, Subject, SubjectKind, Undo
 from auditor.model import AwsKey, KeyName
-from auditor.moments import stamp
+from auditor.moments import second
 from auditor.readability.access import granted_to_all, revocations
 from auditor.readability.lines import aws_key, aws_store
 from auditor.readability.table import Standpoint, StateRow, Step, worst
@@ -182,7 +182,7 @@ def _by_expiry(key: AwsKey, at: Standpoint) -> Assessment | None:
     return Assessment(
         readability=Readability.EXPIRING,
         basis=Basis.STATE,
-        cause=f"imported material{which} of key {key.name} expires at {stamp(date)}; then the whole key "
+        cause=f"imported material{which} of key {key.name} expires at {second(date)}; then the whole key "
         "is PendingImport and nothing under it can be read",
         subject=Subject(SubjectKind.KEY, key.name.text),
         final_at=date,

@@ -9,7 +9,7 @@ from typing import Final
 
 from auditor.findings import Assessment, Basis, Confidence, Readability, Subject, SubjectKind, Undo
 from auditor.model import CUSTOMER_INITIATED, GcpKey, GcpKeyVersion
-from auditor.moments import stamp
+from auditor.moments import second
 from auditor.readability.access import ANY_PRINCIPAL, granted_to_all, principal_subject, revocations
 from auditor.readability.lines import google_key, google_version
 from auditor.readability.table import Standpoint, StateRow, Step, worst
@@ -225,7 +225,7 @@ def _by_hsm_instance(key: GcpKey, at: Standpoint) -> Assessment | None:
         readability=Readability.EXPIRING,
         basis=Basis.STATE,
         cause=f"single-tenant HSM instance {instance.name} disables itself at "
-        f"{stamp(instance.disable_time)} unless it is refreshed; then nothing under its keys can be read",
+        f"{second(instance.disable_time)} unless it is refreshed; then nothing under its keys can be read",
         subject=subject,
         final_at=instance.disable_time,
         undo=(

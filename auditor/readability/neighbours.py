@@ -11,7 +11,7 @@ from datetime import datetime
 
 from auditor.findings import Assessed, Assessment, Basis, Readability, Subject, SubjectKind
 from auditor.model import AwsKey, KeyName, Probe
-from auditor.moments import stamp
+from auditor.moments import second
 from auditor.overruling import OUTLIVES_BUCKET_KEYS
 from auditor.policy import Policy
 from auditor.readability.assess import KeyView, telling_of
@@ -82,7 +82,7 @@ def _doubted(found: Assessment, store: Subject, failed: Probe) -> Assessment:
     doubt = Assessment(
         Readability.UNKNOWN,
         Basis.STATE,
-        f"custom key store {store.id} failed key {failed.key} at {stamp(failed.at)} ({failed.code}), and "
+        f"custom key store {store.id} failed key {failed.key} at {second(failed.at)} ({failed.code}), and "
         "whether its other keys work is not known",
         store,
         final_at=found.final_at,

@@ -11,7 +11,7 @@ from typing import Final
 
 from auditor.findings import Assessment, Basis, Contradiction, Readability, Subject, SubjectKind
 from auditor.model import NO_RIGHT, AwsKey, Cloud, GcpKey, Grant, KeyName, Probe, ProbeKind, ProbeOutcome, concerns
-from auditor.moments import stamp
+from auditor.moments import second
 from auditor.overruling import CLOCKS_APART, OF_THE_VERSION, overrules
 from auditor.principals import same_principal
 from auditor.readability.access import principal_subject
@@ -222,7 +222,7 @@ def _passed(found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: St
 
 
 def _refused(found: Assessment, probe: Probe, key: AwsKey | GcpKey | None, at: Standpoint) -> Assessment:
-    what = f"{_WORDS[probe.kind]} at {stamp(probe.at)} was refused ({probe.code})"
+    what = f"{_WORDS[probe.kind]} at {second(probe.at)} was refused ({probe.code})"
     barred = _barred(found, probe, key, at, what)
     if barred is not None and found.readability is Readability.REVOKED and barred.readability is not found.readability:
         return before(barred, found)
@@ -285,7 +285,7 @@ def _reads_all_the_same(found: Assessment, probe: Probe) -> Assessment:
     barred = found.subject.id.partition(" -> ")[0]
     if found.readability is Readability.REVOKED and not same_principal(barred, probe.principal or ""):
         return found
-    text = f"{found.cause}; yet a read at {stamp(probe.at)} succeeded"
+    text = f"{found.cause}; yet a read at {second(probe.at)} succeeded"
     return replace(
         found,
         contradiction=Contradiction(text, probe_failed=False),

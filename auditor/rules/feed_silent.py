@@ -4,7 +4,7 @@ Source: NIST SP 800-53 Rev. 5, SI-4(5) and AU-5; PCI DSS v4.0.1, 10.7.2.
 """
 
 from auditor.findings import Outcome, Severity
-from auditor.moments import stamp
+from auditor.moments import second
 from auditor.rule import ConfiguredFeed, Context, Rule, failed, passed, unknown
 
 
@@ -14,12 +14,12 @@ def check(feed: ConfiguredFeed, at: Context) -> Outcome:
     if ear.since is None:
         return unknown("only the daemon listens to it")
     first = feed.untold[0] if feed.untold else None
-    told = f"key {first.key} was changed at {stamp(first.at)}, and the feed has not told of it" if first else ""
+    told = f"key {first.key} was changed at {second(first.at)}, and the feed has not told of it" if first else ""
     if first is not None and first.is_its:
         return failed(told)
     last = ear.answered or ear.since
     if abs(at.now - last) > at.policy.feed_max_silence:
-        return failed(f"its service gave no answer since {stamp(last)}")
+        return failed(f"its service gave no answer since {second(last)}")
     if ear.answered is None:
         return unknown("its service gave no answer yet")
     if first is not None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from auditor.findings import Outcome, Readability, Severity
 from auditor.model import AwsKey
-from auditor.moments import stamp
+from auditor.moments import second
 from auditor.readability.aws import expiry, missing_materials
 from auditor.rule import Context, HeldKey, Rule, failed, never_told, not_applicable, passed, unknown
 
@@ -28,7 +28,7 @@ def check(key: HeldKey, _at: Context) -> Outcome:
         return passed(f"no imported material of key {key.name} expires")
     if any(one.readability is Readability.EXPIRING for one in key.assessments):
         return not_applicable("it expires within the horizon: data-expiring speaks of it")
-    told = f"imported material of key {key.name} expires at {stamp(date)}"
+    told = f"imported material of key {key.name} expires at {second(date)}"
     return replace(failed(f"{told}; then nothing under the key can be read"), final_at=date)
 
 

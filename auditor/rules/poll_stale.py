@@ -5,7 +5,7 @@ Source: FINOS Common Cloud Controls, CCC.KeyMgmt.CN01.AR01; NIST SP 800-53 Rev. 
 
 from auditor.findings import Outcome, Severity
 from auditor.model import KeyGone
-from auditor.moments import stamp
+from auditor.moments import second
 from auditor.rule import Context, HeldKey, Rule, failed, not_applicable, passed
 
 
@@ -15,7 +15,7 @@ def check(key: HeldKey, at: Context) -> Outcome:
         return not_applicable("the service answered: the key is gone or denied, which other rules speak of")
     if key.last_read is None:
         return not_applicable("it never gave a state: key-state-unknown speaks of it")
-    text = f"key {key.name} last gave its state at {stamp(key.last_read)}"
+    text = f"key {key.name} last gave its state at {second(key.last_read)}"
     return passed(text) if abs(at.now - key.last_read) <= at.policy.poll_max_age else failed(text)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from auditor.findings import Assessment, Confidence, Outcome, Readability, Severity, SubjectKind
 from auditor.model import DECRYPT, AwsKey, GcpKey, Grant
-from auditor.moments import stamp
+from auditor.moments import second
 from auditor.principals import same_principal
 from auditor.readability.access import ANY_PRINCIPAL
 from auditor.rule import Context, HeldKey, Rule, failed, not_applicable, passed
@@ -23,7 +23,7 @@ def check(key: HeldKey, at: Context) -> Outcome:
         return not_applicable("the key is meant to work")
     since = at.policy.revoked[key.name]
     if since is not None and not at.policy.means_revoked(key.name, at.now):
-        return not_applicable(f"the key is meant to work until {stamp(since)}")
+        return not_applicable(f"the key is meant to work until {second(since)}")
     told = f"key {key.name} is meant to be revoked"
     if any(one.readability in _READS for one in key.assessments):
         return failed(f"{told}, and data under it can still be read")

@@ -4,7 +4,7 @@ Source: NIST SP 800-53 Rev. 5, CA-7.
 """
 
 from auditor.findings import Outcome, Severity
-from auditor.moments import stamp
+from auditor.moments import second
 from auditor.rule import Context, Rule, SweptBucket, failed, not_applicable, passed
 
 
@@ -16,7 +16,7 @@ def check(bucket: SweptBucket, at: Context) -> Outcome:
     started = bucket.coverage.sweep_started
     if started is None:
         return not_applicable("there is no complete sweep yet: sweep-incomplete speaks of it")
-    text = f"the newest complete sweep of {bucket.coverage.bucket} began at {stamp(started)}"
+    text = f"the newest complete sweep of {bucket.coverage.bucket} began at {second(started)}"
     return passed(text) if abs(at.now - started) <= at.policy.sweep_max_age else failed(text)
 
 

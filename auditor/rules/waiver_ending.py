@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from auditor.findings import Outcome, Severity
-from auditor.moments import stamp
+from auditor.moments import second
 from auditor.rule import Context, Excepted, Rule, failed, not_applicable, passed
 
 _SOON: Final = timedelta(days=14)
@@ -21,10 +21,10 @@ def check(one: Excepted, at: Context) -> Outcome:
     if not one.given.covers:
         return not_applicable("it waives nothing now")
     if waiver.until - at.now > _SOON:
-        return passed(f"it counts until {stamp(waiver.until)}")
+        return passed(f"it counts until {second(waiver.until)}")
     what = f"{len(one.given.covers)} findings" if len(one.given.covers) > 1 else "a finding"
     return failed(
-        f"the waiver of {waiver.name} ends at {stamp(waiver.until)}; then {what} that {waiver.owner} "
+        f"the waiver of {waiver.name} ends at {second(waiver.until)}; then {what} that {waiver.owner} "
         "answers for will be open again"
     )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from auditor.findings import Outcome, Severity
-from auditor.moments import stamp
+from auditor.moments import second
 from auditor.rule import Context, Excepted, Rule, failed, not_applicable, passed
 
 _SHOWN: Final = 10
@@ -17,13 +17,13 @@ def check(one: Excepted, at: Context) -> Outcome:
     """Fail where the date has passed and a finding is open that was waived, as badly as that finding is."""
     until = one.given.waiver.until
     if at.now < until:
-        return passed(f"it counts until {stamp(until)}")
+        return passed(f"it counts until {second(until)}")
     if not one.open:
         return not_applicable("nothing is open that it was about")
     count = f"{len(one.open)} findings are" if len(one.open) > 1 else "a finding is"
     named = ", ".join(each.id for each in one.open[:_SHOWN])
     told = failed(
-        f"the waiver of {one.given.waiver.name} ended at {stamp(until)}, and {count} open that it was "
+        f"the waiver of {one.given.waiver.name} ended at {second(until)}, and {count} open that it was "
         f"about: {named}{', ...' if len(one.open) > _SHOWN else ''}"
     )
     return replace(told, severity=max((each.severity for each in one.open), key=lambda severity: severity.rank))

@@ -70,7 +70,8 @@ def test_the_oldest_change_is_named() -> None:
     assert feed.untold[0] == Untold(AWS_KEY, NOW - 90 * MINUTE)
     text = feed_silent.RULE.check(feed, Context(NOW, Policy(), {})).text
     assert (
-        text == f"key {AWS_KEY} was changed at {NOW - 90 * MINUTE:%Y-%m-%dT%H:%M:%SZ}, and the feed has not told of it"
+        text
+        == f"key {AWS_KEY} was changed at {NOW - 90 * MINUTE:%Y-%m-%d %H:%M:%S UTC}, and the feed has not told of it"
     )
 
 

@@ -58,7 +58,7 @@ def test_what_only_a_state_calls_readable_is_unknown_beside_a_key_that_the_store
     found = beside(REFUSED, other=replace(BY_STATE, basis=basis))
     assert (found.readability, found.basis, found.subject) == (Readability.UNKNOWN, Basis.STATE, SUBJECT)
     assert found.cause == (
-        f"custom key store {SUBJECT.id} failed key {AWS_KEY} at {NOW - days(1):%Y-%m-%dT%H:%M:%SZ} "
+        f"custom key store {SUBJECT.id} failed key {AWS_KEY} at {NOW - days(1):%Y-%m-%d %H:%M:%S UTC} "
         "(KMSInvalidStateException), and whether its other keys work is not known"
     )
     assert found.evidence == (TOLD, TRIED)
