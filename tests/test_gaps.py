@@ -264,7 +264,7 @@ def test_a_key_that_gave_no_state_is_one_gap(
     assert len(found) == (expected is not None)
     if expected is not None:
         assert_told(found[0], expected)
-        assert found[0].effect.endswith(("never asked", "Z", "unknown", "depend on it"))
+        assert found[0].effect.endswith(("never asked", "UTC", "unknown", "depend on it"))
 
 
 def test_a_key_that_is_not_found_is_told_with_what_becomes_of_its_data() -> None:
