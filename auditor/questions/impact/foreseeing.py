@@ -26,6 +26,7 @@ from auditor.outputs import words
 from auditor.ownership.answering import by_any_name
 from auditor.ownership.naming import NOTHING_NAMED, named_by, takes_new_data
 from auditor.ownership.spelling import Spelling, spelling_by
+from auditor.polling.asking import agents_of
 from auditor.ports import Measured, OpenInventory
 from auditor.questions.impact.answer import Impact, Shift, Writes
 from auditor.questions.impact.supposing import Supposed, suppose
@@ -106,7 +107,7 @@ def foresee(
         action=action,
         judgement=judgement,
         agents={
-            **{one.bucket: scan.agents_of(parts, one.facts) for one in sweeps},
+            **{one.bucket: agents_of(parts, one.facts) for one in sweeps},
             **{one.holding.bucket: parts.agents[key.cloud] or () for one in under if not one.holding.is_seen},
         },
         known=read if read is not None else _as_if_it_worked(key, version, under),

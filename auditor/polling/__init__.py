@@ -1,0 +1,1 @@
+"""The parts of a poll: which keys are asked, what is known besides, and what stays open."""
