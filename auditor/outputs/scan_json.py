@@ -227,6 +227,7 @@ def finding(one: Finding) -> dict[str, Any]:
         "undo": [undo(step) for step in one.undo],
         "succeeds": one.succeeds,
         "waived_until": time(one.waived_until),
+        "meant": one.meant,
         "first_seen": time(one.first_seen),
         "last_seen": time(one.last_seen),
     }

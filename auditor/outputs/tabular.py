@@ -58,6 +58,8 @@ def write_findings(judgement: Judgement, out: TextIO) -> None:
         "first_seen",
         "last_seen",
         "undo",
+        "waived_until",
+        "meant",
     ]
     write_rows(out, names, (_finding(scan_json.finding(one)) for one in judgement.findings))
 
@@ -117,6 +119,7 @@ def _finding(told: Mapping[str, Any]) -> dict[str, Any]:
         "teams": "; ".join(told["teams"]),
         **{name: (told["actor"] or {}).get(field) for name, field in _ACTOR.items()},
         "undo": " && ".join(step["call"] for step in told["undo"]),
+        "meant": "true" if told["meant"] else "false",
     }
 
 
