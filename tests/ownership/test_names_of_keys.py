@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from auditor import cli, scan
 from auditor.config import load
-from auditor.findings import Finding, Judgement, Readability, Severity, Status, SubjectKind, Verdict
+from auditor.findings import Finding, Judgement, Readability, Severity, Status, Subject, SubjectKind, Verdict
 from auditor.gaps import PRINCIPALS
 from auditor.inventory import notes
 from auditor.model import Cloud, Gap, GcpKey, KeyName, Reason
@@ -20,6 +21,7 @@ from auditor.outputs import revocation_json
 from auditor.outputs.impact_table import COUNTED
 from auditor.overtaking import Lane
 from auditor.ownership import registering
+from auditor.ownership.calling import as_called
 from auditor.ownership.said import Parted, Said, parted, revoked
 from auditor.ownership.spelling import EACH_ITS_OWN, NamesOfKeys, Spelling, spelling_of
 from auditor.wiring import assemble
@@ -739,3 +741,39 @@ def test_a_tenants_view_has_a_key_once_and_what_is_said_of_it_by_any_name(
     assert told["coverage"]["keys"] == {"needed": 1, "read": 1, "from_before": 0, "unknown": 0}
     (one,) = (each for each in told["findings"] if each["rule"] == "key-public")
     assert one["objects"] == 2
+
+
+def test_a_finding_keeps_its_name_when_an_operators_bundle_calls_the_key_otherwise(tmp_path: Path) -> None:
+    registry = '[[registry]]\nkind = "file"\npath = "own.csv"\n[[key]]\nname = "{}"\n'
+    with an_operator(tmp_path) as operator:
+        customer = a_customer(operator)
+        operator.hand_over(customer)
+        customer.configure(registry.format(ID))
+        (customer.folder / "own.csv").write_text(f"bucket,namespace,key,tenant\ngs://more,mail,{NUMBER},acme-eu\n")
+        operator.cloud.store.grant(GOOGLE_KEY, "roles/cloudkms.cryptoKeyDecrypter", "allUsers")
+        customer.polled()
+        told = ids(customer.polled())
+        assert told
+        customer.configure(BUNDLE + registry.format(ID))
+        judgement = customer.polled()
+        assert told <= ids(judgement)
+        assert {one.holding.key for one in judgement.assessed} == {NUMBER.text}, "nothing is told by two names"
+
+
+def test_a_key_is_called_as_open_findings_call_it_those_on_the_whole_key_first(small: Small) -> None:
+    said(small, "acme/old,,")
+    says_of(small, NUMBER)
+    small.set_state(1, "DISABLED")
+    (one,) = (each for each in judged(small).findings if each.rule == "data-unreadable")
+    spelling = made(id=NOW, number=NOW)
+    (key,) = set(spelling.ones.values())
+    whole = replace(one, subject=Subject(SubjectKind.KEY, NUMBER.text), readability=None)
+    assert as_called(spelling, [one]).called == {key: ID}
+    assert as_called(spelling, [one, whole]).called == {key: NUMBER}
+    assert as_called(spelling, [one, whole], {ID}).called == {key: ID}, "what is not asked is no name to be called by"
+    assert as_called(spelling, [replace(whole, status=Status.RESOLVED)]).called == {}
+    right = replace(one, subject=Subject(SubjectKind.PRINCIPAL, f"serviceAccount:a -> {NUMBER}"))
+    assert as_called(spelling, [right]).each([ID], {ID}) == {NUMBER: (ID,)}
+    assert spelling.each([NUMBER, ID]) == {ID: (ID, NUMBER)}
+    assert spelling.each([NUMBER, ID], {NUMBER}) == {NUMBER: (NUMBER, ID)}
+    assert EACH_ITS_OWN.each([NUMBER, ID]) == {ID: (ID,), NUMBER: (NUMBER,)}
