@@ -68,7 +68,7 @@ PLAN: Final = (
     Target("auditor/readability/claim.py", ("tests/readability/test_claims.py", _KEYS_ONLY, _BUNDLE_JUDGED)),
     Target("auditor/questions/impact/supposing.py", ("tests/questions/test_supposing.py", _KEYS_ONLY)),
     Target("auditor/inventory/claiming.py", (_KEYS_ONLY, _BUNDLE_JUDGED)),
-    Target("auditor/handover/bundle.py", (_BUNDLE_READ,)),
+    Target("auditor/handover/bundle.py", ("tests/handover/test_bundle.py", _BUNDLE_READ)),
     Target(
         "auditor/signing/envelope.py",
         ("tests/signing/test_key_files.py", _BUNDLE_MADE, _BUNDLE_READ, "tests/signing/test_elsewhere.py"),
@@ -78,12 +78,13 @@ PLAN: Final = (
     Target("auditor/evidence/statement.py", (_VERIFYING,)),
     Target("auditor/evidence/archive.py", (_VERIFYING,)),
     Target("auditor/evidence/verifying.py", (_VERIFYING,)),
-    Target("auditor/handover/bundling.py", (_BUNDLE_MADE,)),
-    Target("auditor/handover/lacking.py", (_BUNDLE_READ, _BUNDLE_JUDGED)),
+    Target("auditor/handover/bundling.py", ("tests/handover/test_bundling.py", _BUNDLE_MADE)),
+    Target("auditor/handover/lacking.py", ("tests/handover/test_lacking.py", _BUNDLE_READ, _BUNDLE_JUDGED)),
     Target("auditor/inventory/handed.py", (_BUNDLE_READ, _BUNDLE_JUDGED)),
     Target(
         "auditor/questions/prove_revoked/proving.py",
         (
+            "tests/questions/test_proving.py",
             "tests/questions/test_prove_revoked.py",
             "tests/questions/test_proof_left_open.py",
             _KEYS_ONLY,
@@ -115,9 +116,7 @@ PLAN: Final = (
     Target("auditor/audience/wholly.py", ("tests/audience/test_wholly.py",)),
     Target("auditor/ownership/answering.py", ("tests/ownership/test_answering.py",)),
     Target("auditor/overtaking.py", ("tests/test_overtaking.py",)),
-    Target(
-        "auditor/connectors/aws/places.py", ("tests/connectors/test_listing.py", "tests/connectors/test_aws_objects.py")
-    ),
+    Target("auditor/connectors/aws/places.py", ("tests/connectors/test_places.py", "tests/connectors/test_listing.py")),
     Target("auditor/controls/s*.py", ("tests/controls/test_standing.py",), classes=False),
     Target("auditor/lifecycle.py", ("tests/test_lifecycle.py", _ENGINE)),
     Target("auditor/overruling.py", ("tests/test_overruling.py",)),

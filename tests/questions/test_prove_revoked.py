@@ -9,14 +9,10 @@ import jsonschema
 import pytest
 
 from auditor import cli
-from auditor.findings import Assessment, Basis, Confidence, Readability, Subject, SubjectKind
 from auditor.outputs import revocation_json
-from auditor.questions.prove_revoked.answer import Proof
-from auditor.questions.prove_revoked.proving import proof_of
 from tests.clouds import GOOGLE_KEY
 from tests.small import Small, a_small_cloud
 
-R = Readability
 SHORT = "acme/us-east1/tpuf/main"
 MEANT = f'\n[[key]]\nname = "{GOOGLE_KEY}"\nintended_state = "revoked"\n'
 
@@ -179,28 +175,3 @@ def test_a_key_that_is_meant_to_work_is_refused_before_a_cloud_is_asked(
     assert (code, out, f"the config means key {GOOGLE_KEY} {told}" in err) == (2, "", True)
     assert 'give it `intended_state = "revoked"`' in err
     assert not small.cloud.traffic.requests
-
-
-def found(readability: R, confidence: Confidence = Confidence.PROVEN) -> Assessment:
-    subject = Subject(SubjectKind.KEY, GOOGLE_KEY)
-    return Assessment(readability, Basis.STATE, "", subject, confidence)
-
-
-INFERRED = Confidence.INFERRED
-PROOFS: dict[str, tuple[list[Assessment], list[str], Proof]] = {
-    "all dead": ([found(R.REVOKED), found(R.LOST), found(R.DOOMED), found(R.UNREADABLE)], [], Proof.REVOKED),
-    "all lost": ([found(R.LOST)] * 2, [], Proof.ERASED),
-    "one read left": ([found(R.LOST), found(R.EXPIRING)], [], Proof.READABLE),
-    "one unknown": ([found(R.LOST), found(R.UNKNOWN)], [], Proof.NOT_PROVEN),
-    "out of reach, which comes back by itself": ([found(R.UNREACHABLE)], [], Proof.NOT_PROVEN),
-    "lost, by one reading": ([found(R.LOST, INFERRED)], [], Proof.NOT_PROVEN),
-    "all dead, and the rule knows more": ([found(R.LOST)], ["somebody may still"], Proof.NOT_PROVEN),
-    "without data": ([], [], Proof.NOT_PROVEN),
-}
-
-
-@pytest.mark.parametrize(("every", "standing", "proof"), PROOFS.values(), ids=PROOFS)
-def test_only_what_is_proven_dead_is_a_proof(every: list[Assessment], standing: list[str], proof: Proof) -> None:
-    told, why = proof_of(every, standing)
-    assert (told, bool(why)) == (proof, proof in {Proof.READABLE, Proof.NOT_PROVEN})
-    assert not standing or why == standing[0]
