@@ -38,8 +38,14 @@ FINDINGS: dict[str, tuple[Ear, Finding, bool]] = {
     "one that it may still tell of": (EAR, changed(minutes=14.9), False),
     "just no more": (EAR, changed(minutes=15), True),
     "one from before it was listened to": (EAR, changed(minutes=601), False),
+    "one of the moment at which that began": (EAR, changed(minutes=600), True),
     "one that it told of": (an_ear(told={AWS_KEY.location: NOW - 20 * MINUTE}), changed(), False),
     "one that the log dates a little later": (an_ear(told={AWS_KEY.location: NOW - 20.9 * MINUTE}), changed(), False),
+    "one that the log dates later by as much as it may": (
+        an_ear(told={AWS_KEY.location: NOW - 21 * MINUTE}),
+        changed(),
+        False,
+    ),
     "only earlier ones": (an_ear(told={AWS_KEY.location: NOW - 22 * MINUTE}), changed(), True),
     "a later one": (an_ear(told={AWS_KEY.location: NOW}), changed(), False),
     "a later one elsewhere": (an_ear(told={"eu-west-1": NOW}), changed(), True),
@@ -150,3 +156,36 @@ def test_what_is_certainly_the_feeds_is_told_first() -> None:
     ear = an_ear(owner=GCP_KEY.owner)
     found = untold(ear, [changed(90, Subject(SubjectKind.KEY, BY_NUMBER.text)), ON_GOOGLE], NOW)
     assert [one.key for one in found] == [GCP_KEY, BY_NUMBER]
+
+
+def test_changes_of_one_moment_stand_in_the_order_of_their_keys() -> None:
+    keys = [Subject(SubjectKind.KEY, f"{GCP_KEY}-{number}") for number in (2, 1)]
+    found = untold(an_ear(owner=GCP_KEY.owner), [changed(90, one) for one in keys], NOW)
+    assert [str(one.key) for one in found] == [f"{GCP_KEY}-1", f"{GCP_KEY}-2"]
+
+
+def test_by_whatever_name_of_the_project_the_newest_that_a_feed_told_of_counts() -> None:
+    key = Subject(SubjectKind.KEY, GCP_KEY.text)
+    spelling = made_with(BY_NUMBER, GCP_KEY)
+    ear = an_ear(feed="projects/123456", owner="123456")
+
+    def is_silent(told: float, told_of: float, owner: str = GCP_KEY.owner, where: str = GCP_KEY.location) -> bool:
+        heard = replace(
+            ear,
+            told={GCP_KEY.location: NOW - told * MINUTE},
+            told_of={(owner, where): NOW - told_of * MINUTE},
+        )
+        return bool(untold(heard, [changed(60, key)], NOW, spelling))
+
+    assert not is_silent(told=90, told_of=30)
+    assert not is_silent(told=30, told_of=90)
+    assert is_silent(told=90, told_of=90)
+    assert is_silent(told=90, told_of=30, owner="zeta"), "of another project"
+    assert is_silent(told=90, told_of=30, where="europe-west1"), "of another location"
+
+
+def test_a_key_that_may_be_one_of_two_feeds_is_nobodys_for_certain() -> None:
+    ears = [an_ear(owner=GCP_KEY.owner), an_ear(owner="999999999999")]
+    assert alone([BY_NUMBER], ears, EACH_ITS_OWN) is None
+    assert alone([GCP_KEY, AWS_KEY], ears, EACH_ITS_OWN) == 1
+    assert alone([BY_NUMBER], [*ears, an_ear(feed="projects/123456", owner="123456")], EACH_ITS_OWN) == 0
