@@ -67,11 +67,11 @@ PLAN: Final = (
     Target("auditor/readability/action.py", ("tests/readability/test_action.py", "tests/questions/test_foreseeing.py")),
     Target("auditor/readability/claim.py", ("tests/readability/test_claims.py", _KEYS_ONLY, _BUNDLE_JUDGED)),
     Target("auditor/questions/impact/supposing.py", ("tests/questions/test_supposing.py", _KEYS_ONLY)),
-    Target("auditor/inventory/claiming.py", (_KEYS_ONLY, _BUNDLE_JUDGED)),
+    Target("auditor/inventory/claiming.py", ("tests/inventory/test_claiming.py", _KEYS_ONLY, _BUNDLE_JUDGED)),
     Target("auditor/handover/bundle.py", ("tests/handover/test_bundle.py", _BUNDLE_READ)),
     Target(
         "auditor/signing/envelope.py",
-        ("tests/signing/test_key_files.py", _BUNDLE_MADE, _BUNDLE_READ, "tests/signing/test_elsewhere.py"),
+        ("tests/signing/test_envelope.py", "tests/signing/test_key_files.py", "tests/signing/test_elsewhere.py"),
     ),
     Target("auditor/evidence/tree.py", ("tests/evidence/test_tree.py", _VERIFYING)),
     Target("auditor/evidence/zipped.py", ("tests/evidence/test_zipped.py", _VERIFYING)),
@@ -80,7 +80,7 @@ PLAN: Final = (
     Target("auditor/evidence/verifying.py", (_VERIFYING,)),
     Target("auditor/handover/bundling.py", ("tests/handover/test_bundling.py", _BUNDLE_MADE)),
     Target("auditor/handover/lacking.py", ("tests/handover/test_lacking.py", _BUNDLE_READ, _BUNDLE_JUDGED)),
-    Target("auditor/inventory/handed.py", (_BUNDLE_READ, _BUNDLE_JUDGED)),
+    Target("auditor/inventory/handed.py", ("tests/inventory/test_handed.py", _BUNDLE_READ, _BUNDLE_JUDGED)),
     Target(
         "auditor/questions/prove_revoked/proving.py",
         (
@@ -111,7 +111,10 @@ PLAN: Final = (
         ),
     ),
     Target("auditor/attribution/silent_logs.py", ("tests/attribution/test_silent_logs.py", *_ATTRIBUTION)),
-    *(Target(f"auditor/attribution/{one}.py", _ATTRIBUTION) for one in ("who", "explaining", "replied", "tracing")),
+    *(
+        Target(f"auditor/attribution/{one}.py", (f"tests/attribution/test_{one}.py", *_ATTRIBUTION))
+        for one in ("who", "explaining", "replied", "tracing")
+    ),
     Target("auditor/feeds/silence.py", ("tests/feeds/test_feed_silent.py",)),
     Target("auditor/audience/wholly.py", ("tests/audience/test_wholly.py",)),
     Target("auditor/ownership/answering.py", ("tests/ownership/test_answering.py",)),
