@@ -101,17 +101,25 @@ def _explaining(
     if not standing or (reply.back_to is not None and standing[-1].at < reply.back_to):
         return ()
     newest = standing[-1]
+    last_of_all = tuple(each for each in standing if each.at == newest.at)
+    if len({_kind(each.call) for each in last_of_all}) > 1:
+        # Within one second nobody knows which of them came last.
+        return last_of_all
     if newest.call in UNSURE:
         unsure = [each for each in standing if each.call in UNSURE]
         return tuple([each for each in unsure if _is_sure(each, what)] or unsure)
     made = _MAKES.get(newest.call)
     if made is None:
-        return tuple(each for each in standing if (each.at, each.call) == (newest.at, newest.call))
+        return last_of_all
     run = [each for each in standing if _MAKES.get(each.call) == made and each.about == newest.about]
     first = [each for each in run if each.at == run[0].at]
     # It may have come before it as well.
     is_in_doubt = any(each.at in undone.get((each.call, each.about), ()) for each in first)
     return tuple(run[: len(first) + 1] if is_in_doubt else first)
+
+
+def _kind(call: str) -> str:
+    return "unsure" if call in UNSURE else _MAKES.get(call, call)
 
 
 def _explains(each: Change, what: Wanted, asked: Inquiry) -> bool:

@@ -179,7 +179,7 @@ def test_who_was_never_asked_for_comes_first_and_then_the_worst() -> None:
     ]
     (off,) = OFF.values()
     assert off.reading is not None
-    views = {key: KeyView(key, replace(off.reading, name=key), None) for _, key in found}  # type: ignore[arg-type]  # it is a key
+    views = {key: KeyView(key, replace(off.reading, name=key), None) for _, key in found}
     logs = Logs()
     logs.told(*(one for one, _ in found), views=views)
     assert [one.key.text[-1] for one in logs.asked] == ["3", "2", "1", "4"]

@@ -217,6 +217,18 @@ def test_a_finding_about_no_key_is_asked_by_the_first_key_of_its_data_or_not_at_
     assert wanted(a_finding("data-unreadable", Subject(SubjectKind.KEY, "key-1")), {}) is None
 
 
+def test_a_finding_about_a_key_is_asked_by_that_one_whatever_its_data_is_under() -> None:
+    key = f"{GCP_KEY}-2"
+    about: list[tuple[SubjectKind, str]] = [
+        (SubjectKind.KEY, key),
+        (SubjectKind.KEY_VERSION, f"{key}/cryptoKeyVersions/1"),
+        (SubjectKind.PRINCIPAL, f"{AGENT} -> {key}"),
+    ]
+    for kind, name in about:
+        assert asks("data-revoked", Subject(kind, name)).key.text == key
+        assert asks("data-revoked", Subject(kind, name), members=()).key.text == key
+
+
 def test_a_key_is_called_as_its_log_calls_it_and_nothing_else_is_changed() -> None:
     number = KeyName(GCP_KEY.text.replace("acme-keys", "123456"))
     what = asks("key-public", Subject(SubjectKind.KEY, number.text))
@@ -239,8 +251,8 @@ TWO_HOURS = LAG[Cloud.AWS]
 
 def search(first: float | None, last: float | None, **more: Any) -> Finding:
     """A finding of now, whose log was asked first and last so many minutes later."""
-    moments = [NOW + each * MINUTE if each is not None else None for each in (first, last)]
-    return replace(SEEN, sought=Sought(None, *moments), **more)
+    begun, ended = (NOW + each * MINUTE if each is not None else None for each in (first, last))
+    return replace(SEEN, sought=Sought(None, begun, ended), **more)
 
 
 def due(one: Finding, minutes: float) -> bool:
@@ -373,6 +385,8 @@ def test_a_right_that_changed_tells_of_rights_and_a_state_that_changed_of_states
     assert [otherwise(one, viewed(had, off)) for one in (barred, public, unreadable_version)] == [False, False, True]
     another = a_finding("data-revoked", Subject(SubjectKind.PRINCIPAL, f"other -> {GCP_KEY}"))
     assert not otherwise(another, viewed(had, lacks)), "of another principal"
+    reasons = replace(off, access_reasons=())
+    assert [otherwise(one, viewed(off, reasons)) for one in (barred, public, unreadable_version)] == [True, True, False]
     two = [a_gcp_key(a_version("1"), a_version("10", state)) for state in ("ENABLED", "DISABLED")]
     ten = a_finding("data-unreadable", Subject(SubjectKind.KEY_VERSION, TEN))
     assert [otherwise(one, viewed(*two)) for one in (unreadable_version, ten)] == [False, True]

@@ -257,4 +257,4 @@ def test_a_row_of_which_nobody_saw_an_object_is_a_fault(lacking: str) -> None:
 @pytest.mark.parametrize("lacking", ["sweep_started", "sweep_ended"])
 def test_data_of_what_was_not_swept_is_a_fault(lacking: str) -> None:
     with pytest.raises(ValueError, match="gs://data has data and no sweep"):
-        Told(buckets=(a_bucket(**{lacking: None}),)).bundle()
+        Told(buckets=(a_bucket("gs://data", **{lacking: None}),)).bundle()

@@ -38,14 +38,13 @@ ROW: dict[str, Any] = {
     "last_name": None,
 }
 SAID: dict[str, Any] = {"swept": NOW, "signer": "f1", "source": "a"}
-_ENTRY = pa.schema(
-    [
-        *(pa.field(name, pa.string()) for name in ("bucket", "namespace", "key", "other", "tenant", "owner", "team")),
-        *(pa.field(name, pa.bool_()) for name in ("contradicted", "parted")),
-        pa.field("keys", pa.list_(pa.string())),
-        pa.field("size", pa.int64()),
-    ]
-)
+_FIELDS: list["pa.Field[Any]"] = [  # quoted: the class takes no parameters at run time
+    *(pa.field(name, pa.string()) for name in ("bucket", "namespace", "key", "other", "tenant", "owner", "team")),
+    *(pa.field(name, pa.bool_()) for name in ("contradicted", "parted")),
+    pa.field("keys", pa.list_(pa.string())),
+    pa.field("size", pa.int64()),
+]
+_ENTRY = pa.schema(_FIELDS)
 
 
 def entry(*keys: str, **more: Any) -> dict[str, Any]:
@@ -100,7 +99,7 @@ def test_what_bundles_say_is_told_in_order_without_who_says_it(tmp_path: Path) -
 def test_of_two_bundles_of_one_signer_the_newer_sweep_of_a_bucket_counts(
     tmp_path: Path, other: Mapping[str, Any], objects: list[int]
 ) -> None:
-    one, two = [a_row()], [a_row(source="b", objects=1) | other]
+    one, two = [a_row()], [{**a_row(source="b", objects=1), **other}]
     for each in ((one, two), (two, one)):
         assert sorted(row["objects"] for row in gathered(tmp_path, *each)) == objects
 
