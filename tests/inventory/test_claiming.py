@@ -44,7 +44,7 @@ _FIELDS: list["pa.Field[Any]"] = [  # quoted: the class takes no parameters at r
     pa.field("keys", pa.list_(pa.string())),
     pa.field("size", pa.int64()),
 ]
-_ENTRY = pa.schema(_FIELDS)
+ENTRY = pa.schema(_FIELDS)
 
 
 def entry(*keys: str, **more: Any) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def claimed(
 ) -> list[dict[str, Any]]:
     target = folder / "claimed.parquet"
     claim(
-        written(folder / "entries.parquet", entries, _ENTRY),
+        written(folder / "entries.parquet", entries, ENTRY),
         written(folder / "told.parquet", told, totals.SCHEMA),
         target,
         of_keys or OfKeys({}, {}),

@@ -157,7 +157,7 @@ PLAN: Final = (
     Target("auditor/gaps.py", ("tests/test_gaps.py",)),
     Target("auditor/ownership/registering.py", (_REGISTRY, _TURBOPUFFER, _LABELS)),
     Target("auditor/inventory/registry.py", (_REGISTRY, _LABELS, _NAMES)),
-    Target("auditor/inventory/placing.py", (_REGISTRY, _OWNED, _LABELS, _NAMES)),
+    Target("auditor/inventory/placing.py", ("tests/inventory/test_placing.py", _REGISTRY, _OWNED, _LABELS, _NAMES)),
     Target("auditor/connectors/registry_file.py", (_REGISTRY, _LABELS)),
     Target("auditor/checkup.py", (_DOCTOR_PARTS,)),
     Target("auditor/doctoring/__init__.py", (_DOCTOR_LOCAL, _DOCTOR)),
