@@ -186,6 +186,11 @@ def test_sums_stay_numbers_that_a_bundle_can_tell() -> None:
     assert found[-1] == [("acme/chat", MOST, MOST, MOST)]
 
 
+def test_empty_objects_are_counted_and_what_nobody_counted_is_not() -> None:
+    assert told(row(size=0, archived=0))[0][-1] == [("acme/chat", 10, 0, 0)]
+    assert told(row(objects=None, size=None, archived=None))[0][-1] == [("acme/chat", 0, 0, 0)]
+
+
 def test_what_the_key_says_of_itself_counts_before_what_the_bucket_says() -> None:
     assessed = Assessment(Readability.READABLE, Basis.STATE, "", Subject(SubjectKind.KEY, KEY))
     held = Assessed(a_holding(GCP_KEY, "1"), Encryption.PROVIDER_KMS, assessed)
@@ -240,6 +245,7 @@ def test_a_tenant_of_whom_nothing_is_known_is_refused() -> None:
 
 
 def test_more_than_fits_is_refused_and_just_as_much_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert module._MOST == 1 << 20  # noqa: SLF001 - so many fit, whatever they are called
     monkeypatch.setattr(module, "_MOST", 2)
     rows = tuple(row(namespace=f"acme/{number}") for number in range(3))
     assert len(Told(rows[:2]).bundle().data[0].namespaces) == 2

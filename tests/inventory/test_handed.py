@@ -12,7 +12,7 @@ from msgspec.structs import replace as changed
 
 from auditor.errors import CollectError, LedgerError
 from auditor.handover.bundle import Believed, Bundle, Data, Open, Seen, SweptBucket
-from auditor.inventory import notes
+from auditor.inventory import files, notes
 from auditor.inventory.handed import BundleStore
 from auditor.model import Encryption, Population, Reason
 from auditor.ownership.registered import Handed, HandedBucket
@@ -238,7 +238,18 @@ def test_a_note_of_another_form_is_none(store: BundleStore, change: dict[str, An
     assert store.kept(Source()) is None
 
 
-def test_a_note_that_somebody_changed_is_none_and_what_is_left_unfinished_is_removed(store: BundleStore) -> None:
+def test_nothing_is_left_of_what_was_not_written_to_its_end(store: BundleStore) -> None:
+    kept = keep(store)
+    died = kept.path.with_name(f"{files.UNFINISHED}{2**22 + 1}")
+    died.write_bytes(b"half of it")
+    torn = Source(replace(BELIEVED, bundle=changed(BUNDLE, made=NOW + HOUR, buckets=(LATER,))))
+    with pytest.raises(KeyError):
+        keep(store, torn)
+    assert sorted(one.name for one in kept.path.parent.iterdir()) == ["bundle.json", kept.path.name]
+    assert store.kept(Source()) == kept
+
+
+def test_a_note_that_somebody_changed_is_none(store: BundleStore) -> None:
     kept = keep(store)
     note = kept.path.parent / "bundle.json"
     note.write_text(note.read_text().replace("acme", "zeta"))
@@ -249,7 +260,7 @@ def test_a_note_that_somebody_changed_is_none_and_what_is_left_unfinished_is_rem
 
 def test_where_nothing_can_be_written_the_bundle_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "registry").write_text("no folder")
-    with pytest.raises(LedgerError):
+    with pytest.raises(LedgerError, match="what registries say cannot be kept: "):
         keep(BundleStore(tmp_path / "registry"))
 
 
