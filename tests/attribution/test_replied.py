@@ -79,9 +79,12 @@ def test_who_was_named_stays_and_a_log_that_is_only_late_is_asked_again(unread: 
 
 def test_the_same_entry_once_more_leaves_the_finding_as_it_is() -> None:
     named = of_off(DONE)
-    moved = replace(named, since=NOW - days(1), since_source="key_state")
-    again = of_off(DONE, one=moved, minutes=120)
-    assert (again.actor, again.since, again.since_source) == (named.actor, NOW - days(1), "key_state")
+    for since in (NOW - days(1), NOW):
+        moved = replace(named, since=since, since_source="key_state")
+        again = of_off(DONE, one=moved, minutes=120)
+        assert (again.actor, again.since, again.since_source) == (named.actor, since, "key_state")
+    again = of_off(DONE, one=named, minutes=120)
+    assert (again.actor, again.since) == (named.actor, named.since)
     assert (sought(again).last, sought(again).settled) == (NOW + 120 * MINUTE, True)
 
 

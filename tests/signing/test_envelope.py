@@ -74,7 +74,7 @@ NO_ENVELOPE: dict[str, tuple[Any, str]] = {
     "a field less": ({"payload": "", "payloadType": KIND}, "it has not exactly payload, payloadType and signatures"),
     "another type": (cover(payloadType="application/y"), "its payloadType is another than application/x"),
     "a payload that is no text": (cover(payload=[1]), "its payload is no text"),
-    "a payload that is no base64": (cover(payload="!AAA"), "its payload is no base64, so that it was damaged"),
+    "a payload that is no base64": (cover(payload="!AAAA"), "its payload is no base64, so that it was damaged"),
     "a payload beyond all text": (cover(payload="éAAA"), "its payload is no base64, so that it was damaged"),
     "no signature": (cover(signatures=[]), "it has not exactly one signature"),
     "two signatures": (cover(signatures=[signature()] * 2), "it has not exactly one signature"),
