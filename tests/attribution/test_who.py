@@ -387,7 +387,7 @@ def test_a_right_that_changed_tells_of_rights_and_a_state_that_changed_of_states
     assert not otherwise(another, viewed(had, lacks)), "of another principal"
     reasons = replace(off, access_reasons=())
     assert [otherwise(one, viewed(off, reasons)) for one in (barred, public, unreadable_version)] == [True, True, False]
-    two = [a_gcp_key(a_version("1"), a_version("10", state)) for state in ("ENABLED", "DISABLED")]
+    two = [a_gcp_key(a_version("1", "DISABLED"), a_version("10", state)) for state in ("ENABLED", "DISABLED")]
     ten = a_finding("data-unreadable", Subject(SubjectKind.KEY_VERSION, TEN))
     assert [otherwise(one, viewed(*two)) for one in (unreadable_version, ten)] == [False, True]
 
