@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from auditor.attribution.explaining import UNSURE, Calls, Wanted, explaining
+from auditor.attribution.explaining import Calls, Wanted, explaining
 from auditor.attribution.logged import Change, Inquiry, Reply
 from auditor.readability.access import ANY_PRINCIPAL
 from tests.core_builders import AGENT, AWS_KEY, NOW, days
@@ -67,6 +67,12 @@ def test_what_was_undone_or_left_behind_for_another_state_explains_nothing(call:
         assert done.event_id in found(by(call), done, replace(undone, about=OTHER)), "of another key"
     if call == "UpdateCryptoKeyVersion":
         assert found(by(call), done, a(call, 3, lands_in="ENABLED")) == []
+
+
+def test_of_several_that_undo_it_the_last_counts() -> None:
+    early, done, late = a("EnableKey", 7), a("DisableKey", 5), a("EnableKey", 3)
+    assert found(by("DisableKey"), early, done) == [done.event_id]
+    assert found(by("DisableKey"), early, done, late) == []
 
 
 def test_in_its_own_second_it_came_before_what_undid_it_only_where_it_was_otherwise_later() -> None:
@@ -131,7 +137,13 @@ def test_where_the_first_may_have_been_undone_in_its_second_the_next_may_have_be
     assert found(by("DisableKey"), first, replace(undone, about=OTHER), second) == [first.event_id]
 
 
-@pytest.mark.parametrize("call", sorted(UNSURE))
+MANY_THINGS = (
+    *("PutKeyPolicy", "RevokeGrant", "RetireGrant", "CreateKey", "UpdateCustomKeyStore"),
+    *("SetIamPolicy", "UpdateCryptoKey", "UpdateEkmConnection"),
+)
+
+
+@pytest.mark.parametrize("call", MANY_THINGS)
 def test_of_calls_that_change_many_things_each_may_have_been_it(call: str) -> None:
     first, second = a(call, 5), a(call, 2)
     assert found(by(call), first, second) == [first.event_id, second.event_id]

@@ -85,7 +85,8 @@ def test_a_store_on_a_later_page_is_found_and_a_list_that_leads_nowhere_ends() -
 
 def test_of_stores_that_cannot_be_read_the_reason_is_told_once() -> None:
     place = MINE.owner, MINE.location
-    for pages in ([DENIED], [page(told("cks-1"), following="1"), DENIED]):
+    every: tuple[list[Mapping[str, Any] | Exception], ...] = ([DENIED], [page(told("cks-1"), following="1"), DENIED])
+    for pages in every:
         stores = Stores({place: pages})
         one = stores.of_a_poll()
         assert one.find(MINE, "cks-1") == CustomKeyStore("cks-1", None, unread=Reason.ACCESS_DENIED)
