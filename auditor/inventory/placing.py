@@ -1,7 +1,8 @@
 """The dependencies of one sweep beside what registries say of their namespaces, and beside each other."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,9 +177,9 @@ class OfKeys:
     """What is said of keys rather than of namespaces."""
 
     tenants: Mapping[str, str]
-    """Key -> whose it is; the same for all replicas."""
+    """Key -> whose it is; nobody's where replicas part."""
     labels: Mapping[str, Labels]
-    """Key -> who answers for data under it of which no registry says so; the same for all replicas."""
+    """Key -> who answers for data under it of which no registry says so; nobody where replicas part."""
     ones: Mapping[str, str] = field(default_factory=dict)
     """Name of a Google key that may have another one -> what is the same for all names of that key alone."""
     called: Mapping[str, str] = field(default_factory=dict)
@@ -187,13 +188,14 @@ class OfKeys:
     @property
     def values(self) -> dict[str, list[Any]]:
         """As queries take it."""
-        owning, labels = _by_key(self.tenants), _by_key(self.labels)
+        owning = {one: _only(some) for one, some in _by_key(self.tenants).items()}
+        labels = _by_key(self.labels)
         return {
             "owned": list(owning),
             "tenants": list(owning.values()),
             "labelled": list(labels),
-            "owners": [one.owner for one in labels.values()],
-            "teams": [one.team for one in labels.values()],
+            "owners": [_only(one.owner for one in some) for some in labels.values()],
+            "teams": [_only(one.team for one in some) for some in labels.values()],
             **self.spelt,
         }
 
@@ -208,9 +210,18 @@ class OfKeys:
         return {"spoken_of": list(self.called), "spoken_names": list(self.called.values())}
 
 
-def _by_key(told: Mapping[str, _T]) -> Mapping[str, _T]:
-    """What is told of each key; of a multi-Region key all replicas are the same one, of which the same is told."""
-    return {EACH_ITS_OWN.one_of_all(KeyName(key)): one for key, one in told.items()}
+def _by_key(told: Mapping[str, _T]) -> Mapping[str, Sequence[_T]]:
+    """All that is told of each key; of a multi-Region key all replicas are the same one."""
+    found: dict[str, list[_T]] = defaultdict(list)
+    for key, one in told.items():
+        found[EACH_ITS_OWN.one_of_all(KeyName(key))].append(one)
+    return found
+
+
+def _only(words: Iterable[str | None]) -> str | None:
+    """The one that is told; None where none is, or several are."""
+    told = {one for one in words if one is not None}
+    return min(told) if len(told) == 1 else None
 
 
 def place(held: Path, target: Path, bucket: str, entries: Path, of_keys: OfKeys, *, is_known: bool) -> None:

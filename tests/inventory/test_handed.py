@@ -180,7 +180,7 @@ def test_the_same_bundle_is_believed_again(store: BundleStore) -> None:
 REFUSED: dict[str, tuple[Believed, str]] = {
     "an older one": (
         replace(BELIEVED, bundle=changed(BUNDLE, made=NOW - HOUR)),
-        "was made 2026-11-24T11:00:00Z, and the one that was read last is newer",
+        "was made 2026-11-24 11:00:00 UTC, and the one that was read last is newer",
     ),
     "another one of that moment": (replace(BELIEVED, digest="e" * 64), "and the one that was read last is newer"),
     "an older one of the same words": (
