@@ -188,14 +188,14 @@ class OfKeys:
     @property
     def values(self) -> dict[str, list[Any]]:
         """As queries take it."""
-        owning = {one: _only(some) for one, some in _by_key(self.tenants).items()}
+        owning = {one: only(some) for one, some in _by_key(self.tenants).items()}
         labels = _by_key(self.labels)
         return {
             "owned": list(owning),
             "tenants": list(owning.values()),
             "labelled": list(labels),
-            "owners": [_only(one.owner for one in some) for some in labels.values()],
-            "teams": [_only(one.team for one in some) for some in labels.values()],
+            "owners": [only(one.owner for one in some) for some in labels.values()],
+            "teams": [only(one.team for one in some) for some in labels.values()],
             **self.spelt,
         }
 
@@ -218,7 +218,7 @@ def _by_key(told: Mapping[str, _T]) -> Mapping[str, Sequence[_T]]:
     return found
 
 
-def _only(words: Iterable[str | None]) -> str | None:
+def only(words: Iterable[str | None]) -> str | None:
     """The one that is told; None where none is, or several are."""
     told = {one for one in words if one is not None}
     return min(told) if len(told) == 1 else None

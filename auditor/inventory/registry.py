@@ -22,7 +22,7 @@ from auditor.errors import CollectError, DiskError, LedgerError
 from auditor.inventory import files, notes
 from auditor.inventory.claiming import claim, gather
 from auditor.inventory.merging import Heard, merge, unplaced
-from auditor.inventory.placing import OfKeys, has_mixed, place
+from auditor.inventory.placing import OfKeys, has_mixed, only, place
 from auditor.inventory.sql import working
 from auditor.model import KeyName, Reason
 from auditor.ownership.registered import Declared, Disputed, Entry, Flawed, Labels, Mismatch, Registered, Registry, Word
@@ -494,14 +494,9 @@ def _labels_of(labels: Mapping[str, Labels], spelling: Spelling) -> list[list[st
     """Who answers for data under each key, by each name of its own; nobody where its names part."""
     told = spelling.spread((KeyName(key), one) for key, one in labels.items())
     return [
-        [name.text, _only(one.owner for one in some), _only(one.team for one in some)]
+        [name.text, only(one.owner for one in some), only(one.team for one in some)]
         for name, some in sorted(told.items())
     ]
-
-
-def _only(words: Iterable[str | None]) -> str | None:
-    told = {one for one in words if one is not None}
-    return min(told) if len(told) == 1 else None
 
 
 def _is_proven(target: Path, proof: Path) -> bool:
