@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from stat import S_ISREG
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
@@ -58,6 +59,8 @@ _QUEUE: Final = re.compile(
 )  # Amazon SQS Developer Guide, Queue identifiers; AWS General Reference, SQS endpoints
 _MAY_HOLD_SECRETS: Final = frozenset({"ledger", "external_id"})
 """Settings whose value no error tells, whatever it is."""
+_MOST: Final = 16 * 1024 * 1024
+"""Bytes of a config: a hundred thousand [[key]] have room in it, and a device that never ends fills no memory."""
 _NAMED: Final = 3
 """How many mistakes besides the first a message names."""
 
@@ -834,14 +837,16 @@ class Config(_Table):
         self._file = hashlib.sha256(content).hexdigest()
 
 
-def load(path: Path) -> Config:
+def load(path: Path, *, again: bool = False) -> Config:
     """Read and check a config file; relative paths in it start at its folder.
+
+    `again`: a daemon that works asks, and must never wait for whoever writes into a pipe.
 
     Raises:
         UsageError: the file is missing, unreadable, no TOML, or says something that cannot be.
     """
     try:
-        content = path.read_bytes()
+        content = _content(path, again=again)
         text = content.decode()
     except FileNotFoundError:
         raise UsageError(
@@ -855,6 +860,8 @@ def load(path: Path) -> Config:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"config file {path} is not TOML: {_one_line(str(error))}", "mend that line") from None
+    except RecursionError:
+        raise UsageError(f"config file {path} has lists or tables too deep in one another", "is it this file?") from None
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
@@ -864,6 +871,16 @@ def load(path: Path) -> Config:
     state = (path.parent / config.state).absolute()
     web = config.web.model_copy(update=_absolute(path, config.web, ("tls_cert", "tls_key", "users_file")))
     return config.model_copy(update={"state": state, "registry": registries, "web": web})
+
+
+def _content(path: Path, *, again: bool) -> bytes:
+    if again and not S_ISREG(path.stat().st_mode):
+        raise UsageError(f"config file {path} is no file", "put one in its place")
+    with path.open("rb") as file:
+        content = file.read(_MOST + 1)
+    if len(content) > _MOST:
+        raise UsageError(f"config file {path} is larger than 16 MiB", "is it this file?")
+    return content
 
 
 def _absolute(path: Path, table: BaseModel, names: tuple[str, ...]) -> dict[str, Path]:

@@ -13,6 +13,7 @@ KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-0000000000
 
 REFUSED = {
     "no TOML": ("[[bucket", "not TOML"),
+    "a list in a list in a list": ("state = " + "[" * 9999, "too deep in one another"),
     "no bucket": ("state = 'x'\n", "bucket"),
     "unknown table": (BUCKET + "[shedule]\nsweep = '0 * * * *'\n", "shedule: there is no such setting"),
     "unknown setting": ("[schedule]\nswep = '0 * * * *'\n" + BUCKET, "schedule.swep: there is no such setting"),
@@ -288,6 +289,11 @@ def test_a_file_that_is_not_there_or_not_readable_is_refused(tmp_path: Path) -> 
     if os.geteuid() != 0:  # root reads everything
         with pytest.raises(UsageError, match="cannot be read"):
             load(locked)
+
+
+def test_what_never_ends_is_no_config_and_fills_no_memory() -> None:
+    with pytest.raises(UsageError, match="larger than 16 MiB"):
+        load(Path("/dev/zero"))
 
 
 def test_the_example_is_valid_and_shows_every_setting() -> None:

@@ -186,7 +186,7 @@ class Serving:
             self._refuse(f"the auditor itself failed: {type(error).__name__}")
 
     def _read(self) -> Config:
-        config = load(self._path)
+        config = load(self._path, again=True)
         for what, now, then in (
             ("state", self._config.state, config.state),
             ("ledger", self._config.ledger, config.ledger),

@@ -1,5 +1,6 @@
 """SIGHUP: the daemon goes on by the config as it is now; by one that is wrong it does not, and says so."""
 
+import os
 import signal
 from collections.abc import Iterator
 from datetime import timedelta
@@ -226,4 +227,23 @@ def test_a_registry_whose_key_is_missing_is_refused(small: Small, caplog: pytest
     served.reload()
     assert "NOT_THERE" in caplog.text
     assert "read anew: " not in caplog.text
+    assembly.close()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_what_takes_the_place_of_the_config_and_is_no_file_holds_nothing_up(
+    small: Small, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    config = load(small.config)
+    assembly = assemble(config)
+    served = serving.Serving(small.config, config, assembly, Leadership(assembly.ledger))
+    small.config.unlink()
+    if kind == "pipe":
+        os.mkfifo(small.config)
+    elif kind == "folder":
+        small.config.mkdir()
+    else:
+        small.config.symlink_to("/dev/zero")
+    served.reload()
+    assert f"the one of before stays: config file {small.config} is no file; put one in its place" in caplog.text
     assembly.close()
