@@ -861,7 +861,7 @@ def load(path: Path, *, again: bool = False) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"config file {path} is not TOML: {_one_line(str(error))}", "mend that line") from None
     except RecursionError:
-        raise UsageError(f"config file {path} has lists or tables too deep in one another", "is it this file?") from None
+        raise UsageError(f"config file {path} has tables too deep in one another", "is it this file?") from None
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:

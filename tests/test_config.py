@@ -13,7 +13,7 @@ KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-0000000000
 
 REFUSED = {
     "no TOML": ("[[bucket", "not TOML"),
-    "a list in a list in a list": ("state = " + "[" * 9999, "too deep in one another"),
+    "a list in a list in a list": ("state = " + "[" * 9999, "tables too deep in one another"),
     "no bucket": ("state = 'x'\n", "bucket"),
     "unknown table": (BUCKET + "[shedule]\nsweep = '0 * * * *'\n", "shedule: there is no such setting"),
     "unknown setting": ("[schedule]\nswep = '0 * * * *'\n" + BUCKET, "schedule.swep: there is no such setting"),
