@@ -3,8 +3,8 @@
 import gc
 import logging
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -49,6 +49,16 @@ class StoppedError(AuditorError):
     """The daemon is ending, so a sweep breaks off; the last whole one stays in force."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """That a loop's turns fail."""
+
+    turns: int
+    """How many failed, one after the other, until now."""
+    why: str
+    """What the last one failed of."""
+
+
 class Watch:
     """When each loop began its present turn, and how its last turns ended; by a clock that nobody sets."""
 
@@ -57,7 +67,7 @@ class Watch:
         self._made = ticks()
         self._began: dict[str, float] = {}
         self._succeeded: dict[str, float] = {}
-        self._failed: Counter[str] = Counter()
+        self._failed: dict[str, Fault] = {}
         self._late: set[str] = set()
         self._told_late: set[str] = set()
         self._lock = threading.Lock()
@@ -91,17 +101,17 @@ class Watch:
             if loop in self._began:
                 self._began[loop] = self._succeeded[loop] = self._ticks()
 
-    def end(self, loop: str, *, well: bool) -> None:
-        """Tell that a turn ended."""
+    def end(self, loop: str, why: str | None = None) -> None:
+        """Tell that a turn ended; `why`: it failed, and for that reason."""
         with self._lock:
             self._began.pop(loop, None)
             if loop not in self._late:
                 self._told_late.discard(loop)
-            if well:
+            before = self._failed.pop(loop, None)
+            if why is None:
                 self._succeeded[loop] = self._ticks()
-                self._failed[loop] = 0
             else:
-                self._failed[loop] += 1
+                self._failed[loop] = Fault(before.turns + 1 if before is not None else 1, why)
 
     def running_for(self, loop: str) -> timedelta:
         """How long the present turn runs; zero between two turns."""
@@ -116,8 +126,13 @@ class Watch:
 
     def failing(self, loop: str) -> bool:
         """Whether the last turns all failed."""
+        fault = self.faults().get(loop)
+        return fault is not None and fault.turns >= _FAILING_FROM
+
+    def faults(self) -> Mapping[str, Fault]:
+        """The loops whose last turn failed."""
         with self._lock:
-            return self._failed[loop] >= _FAILING_FROM
+            return dict(self._failed)
 
 
 class Turn:
@@ -131,14 +146,19 @@ class Turn:
         self._watch.begin(self._loop)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> bool:
-        self._watch.end(self._loop, well=error is None or isinstance(error, StoppedError))
-        if isinstance(error, StoppedError):
-            _log.info("%s", error)
-        elif isinstance(error, AuditorError):
-            _log.error("%s failed: %s%s", self._loop, error, f"; {error.hint}" if error.hint else "")
+        why = None if error is None or isinstance(error, StoppedError) else _why(error)
+        self._watch.end(self._loop, why)
+        if why is not None:
+            _log.error("%s failed: %s", self._loop, why)
         elif error is not None:
-            _log.error("%s failed: %s: %s", self._loop, type(error).__name__, error)
+            _log.info("%s", error)
         return isinstance(error, Exception)
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, AuditorError):
+        return f"{error}; {error.hint}" if error.hint else str(error)
+    return f"{type(error).__name__}: {error}"
 
 
 class WallClock:

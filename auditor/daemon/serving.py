@@ -267,6 +267,7 @@ def readings(
         # Of one that waits none is expected to live.
         loops_alive=lambda: loops.loops_alive() if works() else {},
         failing=loops.failing,
+        faults=loops.faults,
         memory=ledger.memory,
         clock=parts.clock,
         loaded=loaded,

@@ -18,7 +18,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from auditor import run, scan, sweeping
 from auditor.config import Schedule
 from auditor.daemon.detecting import Detections
-from auditor.daemon.loops import StoppedError, Turn, WallClock, Watch, tidy
+from auditor.daemon.loops import Fault, StoppedError, Turn, WallClock, Watch, tidy
 from auditor.errors import AuditorError, LedgerError
 from auditor.feeds.feeding import Listener, Memory
 from auditor.feeds.silence import Ear, alone
@@ -236,6 +236,11 @@ class Daemon:
     def failing(self) -> tuple[str, ...]:
         """Loops whose last turns, three in a row, all failed; without feeds: while one fails, polls go on."""
         return tuple(loop for loop in self._loops() if self._watch.failing(loop))
+
+    def faults(self) -> Mapping[str, Fault]:
+        """The loops whose last turn failed; how feeds fail their ears tell."""
+        found = self._watch.faults()
+        return {loop: found[loop] for loop in self._loops() if loop in found}
 
     def mind_the_clock(self) -> None:
         """Plan all turns anew when the wall clock was set: the timers run on it, and might wait for hours."""

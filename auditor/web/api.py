@@ -40,12 +40,14 @@ class Api:
         parameters(request, ())
         judgement = self._read.judgement()
         loops = dict(self._read.loops_alive())
+        failing = [{"loop": loop, "turns": one.turns, "why": one.why} for loop, one in self._read.faults().items()]
         config, feeds = self._config(), self._feeds()
         if judgement is None:
             return JSONResponse(
                 {
                     "judged": None,
                     "loops": loops,
+                    "loops_failing": failing,
                     "feeds": feeds,
                     "config": config,
                     "leader": self._read.leads(),
@@ -57,6 +59,7 @@ class Api:
             {
                 "judged": _time(judgement.now),
                 "loops": loops,
+                "loops_failing": failing,
                 "feeds": feeds,
                 "config": config,
                 "leader": self._read.leads(),

@@ -154,6 +154,7 @@ def _schemas() -> Mapping[str, _Schema]:
     state = {
         "judged": _or_null(_TIME),
         "loops": {"type": "object", "additionalProperties": {"type": "boolean"}},
+        "loops_failing": _list(_object({"loop": _TEXT, "turns": _COUNT, "why": _TEXT})),
         "feeds": _object({"listened_to": _list(_object(feed)), "keys_polled_alone": _or_null(_COUNT)}),
         "config": _object(config),
         "leader": {"type": "boolean"},

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry
 
+from auditor.daemon.loops import Fault
 from auditor.feeds.silence import Ear
 from auditor.findings import Demand, Finding, Judgement
 from auditor.model import KeyMemory, KeyName
@@ -48,6 +49,8 @@ class Readings:
     loaded: Callable[[], Loaded]
     leads: Callable[[], bool]
     """Whether this daemon works, and does not wait while another one does."""
+    faults: Callable[[], Mapping[str, Fault]] = dict
+    """Loops whose last turn failed, and why."""
     own_log: Callable[[], LogStanding | None] = lambda: None
     """How our own log is; None where there is none."""
     ears: Callable[[], tuple[Ear, ...]] = tuple

@@ -12,7 +12,7 @@ import pytest
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 
 from auditor.config import Schedule
-from auditor.daemon.loops import StoppedError, Turn, answers_of_polls
+from auditor.daemon.loops import Fault, StoppedError, Turn, answers_of_polls
 from auditor.daemon.timers import Daemon, Inherited
 from auditor.errors import LedgerError
 from auditor.feeds.silence import Ear
@@ -208,7 +208,7 @@ def test_polls_that_do_not_end_well_are_no_life(
     daemon: Daemon, worlds: Worlds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(*_: Any, **__: Any) -> None:
-        raise LedgerError("gone")
+        raise LedgerError("gone", "free some room")
 
     turns = daemon._poll, daemon._probe  # noqa: SLF001 - what the timers call
     monkeypatch.setattr("auditor.scan.probe", lambda *_: None)
@@ -222,9 +222,10 @@ def test_polls_that_do_not_end_well_are_no_life(
         told.append((daemon.loops_alive()["key_poll"], daemon.failing()))
     assert told == [(True, ()), (True, ()), (True, ("key_poll",)), (False, ("key_poll",))]
     assert daemon.loops_alive() == {"key_poll": False, "sweep": True, "probe": True}
+    assert daemon.faults() == {"key_poll": Fault(4, "gone; free some room")}
     monkeypatch.setattr("auditor.scan.poll", lambda *_, **__: NOTHING_FOUND)
     daemon._poll()  # noqa: SLF001 - as above
-    assert (daemon.loops_alive()["key_poll"], daemon.failing()) == (True, ())
+    assert (daemon.loops_alive()["key_poll"], daemon.failing(), daemon.faults()) == (True, (), {})
 
 
 def test_a_round_of_probes_that_gets_on_lives_however_long_it_is(

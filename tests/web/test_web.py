@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import generate_latest
 from starlette.applications import Starlette
 
+from auditor.daemon.loops import Fault
 from auditor.errors import LedgerError
 from auditor.findings import Finding, Judgement, Status
 from auditor.model import Reason
@@ -50,6 +51,14 @@ def readings(judgement: Callable[[], Judgement | None] | None = None) -> Reading
         loaded=lambda: Loaded("0" * 64, NOW),
         leads=lambda: True,
     )
+
+
+def test_the_status_tells_from_the_first_turn_on_why_a_loop_fails() -> None:
+    assert json.loads(ask("/api/v1/status").text)["loops_failing"] == []
+    for judgement in (None, lambda: None):
+        made = replace(readings(judgement), faults=lambda: {"key_poll": Fault(1, "the disk is full; make room")})
+        told = json.loads(ask("/api/v1/status", made).text)["loops_failing"]
+        assert told == [{"loop": "key_poll", "turns": 1, "why": "the disk is full; make room"}]
 
 
 def test_the_status_and_the_metrics_tell_how_our_own_log_is() -> None:
