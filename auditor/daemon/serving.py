@@ -19,7 +19,7 @@ from auditor import log
 from auditor.config import Config, load
 from auditor.daemon.keeping import Keeper
 from auditor.daemon.leading import Leadership
-from auditor.daemon.listening import make_server, open_listener, raise_file_limit
+from auditor.daemon.listening import Answering, make_server, open_listener, raise_file_limit
 from auditor.daemon.loops import answers_of_polls
 from auditor.daemon.timers import Daemon
 from auditor.daemon.tls import Certificate
@@ -300,8 +300,9 @@ def serve(serving: Serving, started: Callable[[str], None], again: threading.Eve
     host, _, port = serving.listen.rpartition(":")
     raise_file_limit()
     certificate = serving.certificate
-    server = make_server(serving, tls=certificate.context if certificate is not None else None)
-    listener = open_listener(host.strip("[]"), int(port))
+    answering = Answering()
+    server = make_server(serving, answering, tls=certificate.context if certificate is not None else None)
+    listener = open_listener(host.strip("[]"), int(port), answering)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

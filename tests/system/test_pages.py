@@ -37,8 +37,10 @@ def answering(small: Small) -> Iterator[tuple[str, str]]:
     """The real application on a real socket; its address, and the id of its worst finding."""
     config = load(small.config)
     assembly = assemble(config)
-    listener = listening.open_listener("127.0.0.1", 0)
-    server = listening.make_server(serving.Serving(small.config, config, assembly, Leadership(assembly.ledger)))
+    answering = listening.Answering()
+    listener = listening.open_listener("127.0.0.1", 0, answering)
+    served = serving.Serving(small.config, config, assembly, Leadership(assembly.ledger))
+    server = listening.make_server(served, answering)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     judgement = assembly.ledger.judgement()

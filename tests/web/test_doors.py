@@ -536,9 +536,10 @@ def test_a_certificate_that_has_expired_is_told(tmp_path: Path, caplog: pytest.L
 
 @contextmanager
 def listening_on(certificate: Certificate | None, patience: float = 10.0) -> Iterator[tuple[str, int]]:
-    listener = listening.open_listener("127.0.0.1", 0)
+    answering = listening.Answering()
+    listener = listening.open_listener("127.0.0.1", 0, answering)
     tls = certificate.context if certificate is not None else None
-    server = listening.make_server(make_app(readings()), tls=tls, patience=patience)
+    server = listening.make_server(make_app(readings()), answering, tls=tls, patience=patience)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     address: tuple[str, int] = listener.getsockname()
     thread.start()
