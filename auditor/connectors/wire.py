@@ -13,6 +13,9 @@ from auditor import readonly
 from auditor.model import Requests
 
 _SAMPLES = 128
+_OUTCOMES: Final = 20
+"""Outcomes of one operation that are told apart: whoever answers in a cloud's place may write a new one each time."""
+OTHER: Final = "other"
 _JUMP = 2.0
 """Seconds by which our clock may part from the time that passed between two answers."""
 LISTS: Final = frozenset(
@@ -40,6 +43,7 @@ class Wire:
         self._set: float | None = None
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str, str]] = Counter()
+        self._outcomes: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self._about: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._skews: deque[timedelta] = deque(maxlen=_SAMPLES)
 
@@ -65,17 +69,26 @@ class Wire:
     ) -> None:
         """Count answers, one or a `number`.
 
-        `outcome` is `ok` or the service's error code, `date` a Date header, `bucket` the URL of the bucket that the
-        request named.
+        `outcome` is `ok` or the service's error code, counted as `other` where there were too many; `date` a Date header,
+        `bucket` the URL of the bucket that the request named.
         """
         skew = self._skew_of(date)
         with self._lock:
-            self._counts[service, operation, outcome] += number
+            self._counts[service, operation, self._bounded(service, operation, outcome)] += number
             if bucket is not None:
                 self._about[bucket][operation] += number
             if skew is not None:
                 self._forget_if_set()
                 self._skews.append(skew)
+
+    def _bounded(self, service: str, operation: str, outcome: str) -> str:
+        known = self._outcomes[service, operation]
+        if outcome in known or outcome == "ok":
+            return outcome
+        if len(known) >= _OUTCOMES:
+            return OTHER
+        known.add(outcome)
+        return outcome
 
     def _forget_if_set(self) -> None:
         """Drop what was measured before our clock was set: the old difference would outvote the new one for long."""

@@ -112,7 +112,8 @@ TABLE: Final = (
     Described(
         "cmek_api_requests",
         ("service", "operation", "outcome"),
-        "Answers of the clouds since this process started; outcome is ok or the service's error code.",
+        "Answers of the clouds since this process started; outcome is ok, the service's error code, or other from the "
+        "21st code of an operation on.",
         counter=True,
     ),
     Described(

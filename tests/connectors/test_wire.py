@@ -1,11 +1,11 @@
-"""What the clouds' Date headers say of their clocks."""
+"""What is counted of answers, and what the clouds' Date headers say of their clocks."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 
-from auditor.connectors.wire import Wire
+from auditor.connectors.wire import OTHER, Wire
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NO_DATES = {
@@ -56,3 +56,19 @@ def test_a_clock_that_goes_on_as_time_does_keeps_the_median() -> None:
         date = NOW + timedelta(seconds=passed + off)
         wire.answered("kms", "DescribeKey", "ok", format_datetime(date, usegmt=True))
     assert wire.skew() == timedelta(seconds=10)
+
+
+def test_error_codes_that_never_come_twice_fill_neither_the_memory_nor_a_scrape() -> None:
+    wire = Wire(lambda: NOW)
+    wire.answered("s3", "HeadObject", "AccessDenied")
+    for number in range(1000):
+        wire.answered("s3", "HeadObject", f"request-{number}")
+    wire.answered("s3", "HeadObject", "ok")
+    wire.answered("s3", "HeadObject", "AccessDenied")
+    wire.answered("kms", "DescribeKey", "ThrottlingException")
+    counts = wire.counts()
+    assert len(counts) == 23
+    assert counts["s3", "HeadObject", OTHER] == 981
+    assert (counts["s3", "HeadObject", "AccessDenied"], counts["s3", "HeadObject", "ok"]) == (2, 1)
+    assert counts["kms", "DescribeKey", "ThrottlingException"] == 1
+    assert wire.requests("s3") == 1003
