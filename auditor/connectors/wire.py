@@ -69,8 +69,8 @@ class Wire:
     ) -> None:
         """Count answers, one or a `number`.
 
-        `outcome` is `ok` or the service's error code, counted as `other` where there were too many; `date` a Date header,
-        `bucket` the URL of the bucket that the request named.
+        `outcome` is `ok` or the service's error code, counted as `other` where there were too many; `date` a Date
+        header, `bucket` the URL of the bucket that the request named.
         """
         skew = self._skew_of(date)
         with self._lock:
