@@ -18,12 +18,10 @@ _JUMP: Final = timedelta(seconds=5)
 """What no clock drifts between two looks of a second each."""
 
 
-_OF_POLLS: Final = frozenset({"kms", "cloudkms", "cloudtrail", "logging"})
-"""Services that polls ask, and sweeps and feeds do not."""
-_OF_PROBES: Final = frozenset(
-    {"Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "VerifyConnectivity", "entries.write"}
-)
-"""Operations of those services that are not a poll's: probes, and our own log."""
+_OF_POLLS: Final = frozenset({"kms", "cloudkms"})
+"""Services that polls ask, and sweeps and feeds do not; a feed may read an audit log, for which polls have seconds."""
+_OF_PROBES: Final = frozenset({"Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "VerifyConnectivity"})
+"""Operations of those services that are not a poll's."""
 
 
 def answers_of_polls(counts: Mapping[tuple[str, str, str], int]) -> int:

@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -112,6 +112,8 @@ class Daemon:
         self._lost: frozenset[str] = frozenset()
         self._answered = answered
         self._answers = 0
+        self._overtaken = False
+        """Whether a few keys are being asked beside a poll of all, one such poll at a time."""
         self._spelt: tuple[Judgement | None, Spelling] | None = None
         self._needed: frozenset[KeyName] | None = None
         self._effective = self._interval
@@ -222,11 +224,26 @@ class Daemon:
 
     def hung(self) -> tuple[str, ...]:
         """Loops whose present turn has not got on for so long that it never will: threads cannot be ended."""
+        if not self._overtaken:
+            self._mind_the_answers()
+        return tuple(loop for loop in self._loops() if self._watch.running_for(loop) >= self._given_up_after(loop))
+
+    def _mind_the_answers(self) -> None:
         answers = self._answered()
         if answers != self._answers:
             self._answers = answers
             self._watch.moves("key_poll")
-        return tuple(loop for loop in self._loops() if self._watch.running_for(loop) >= self._given_up_after(loop))
+
+    @contextlib.contextmanager
+    def _beside_a_poll(self) -> Iterator[None]:
+        """Let keys be asked beside a poll of all; what they answer meanwhile is no sign that that one gets on."""
+        self._mind_the_answers()
+        self._overtaken = True
+        try:
+            yield
+        finally:
+            self._answers = self._answered()
+            self._overtaken = False
 
     def _given_up_after(self, loop: str) -> timedelta:
         if loop == "key_poll":
@@ -351,7 +368,8 @@ class Daemon:
             StoppedError: they are.
         """
         self.polling(len(needed))
-        self._watch.moves("key_poll")
+        if not self._overtaken:  # else it is the few that are asked beside it
+            self._watch.moves("key_poll")
         _log.debug("polled %d of %d keys", read, of)
         self._needed = frozenset(needed)
 
@@ -370,7 +388,7 @@ class Daemon:
         begun = self._begun
         while self._ended <= begun:
             self.polling(len(keys))
-            if keys and self._lane.overtake(keys, lambda: self._judged(keys, overtakes=True)):
+            if keys and self._lane.overtake(keys, lambda: self._overtake(keys)):
                 break
             if self._judging.acquire(timeout=_LOOKS_APART):
                 try:
@@ -379,6 +397,10 @@ class Daemon:
                     self._judging.release()
                 break
         tidy()
+
+    def _overtake(self, keys: frozenset[KeyName]) -> None:
+        with self._beside_a_poll():
+            self._judged(keys, overtakes=True)
 
     def probed(self, made: int, chosen: int) -> None:
         """Log one round of probes, and break it off when the loops are ending.
