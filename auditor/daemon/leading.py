@@ -60,10 +60,14 @@ class Leadership:
             self._give_up()
 
     def _look(self) -> None:
-        if self._held is None:
-            self._try()
-        elif not self._still():
-            _log.error("the ledger's lock was lost: another daemon may work now, so this one stops")
+        try:
+            if self._held is None:
+                self._try()
+            elif not self._still():
+                _log.error("the ledger's lock was lost: another daemon may work now, so this one stops")
+                self._give_up()
+        except Exception as error:  # noqa: BLE001 - whatever it is, who cannot look must not believe that it leads
+            self._tell_silence(f"the auditor itself failed: {type(error).__name__}")
             self._give_up()
         self._doubted = False
 
@@ -87,8 +91,11 @@ class Leadership:
             self._silent = False
             return
         except LedgerError as error:
-            if not self._silent:
-                _log.error("whether another daemon works cannot be told: %s", error)
-            self._silent = True
+            self._tell_silence(str(error))
             return
         self._held, self._silent = stack, False
+
+    def _tell_silence(self, why: str) -> None:
+        if not self._silent:
+            _log.error("whether another daemon works cannot be told: %s", why)
+        self._silent = True

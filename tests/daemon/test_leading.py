@@ -83,6 +83,38 @@ def test_who_takes_the_lock_file_away_makes_no_second_daemon_for_longer_than_to_
     assert (bool(first), bool(second)) == (False, True)
 
 
+class Broken(LedgerStore):
+    """A ledger in which asking for the lock fails as nobody has thought of, before it is held or once it is."""
+
+    held = False
+
+    @contextmanager
+    def leading(self) -> Iterator[Callable[[], bool]]:
+        if not self.held:
+            raise ValueError("no lock of ours")
+        with super().leading():
+            yield self._fail
+
+    def _fail(self) -> bool:
+        raise ValueError("no answer of ours")
+
+
+def test_who_cannot_look_for_a_reason_that_nobody_has_thought_of_leads_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ticks, ledger = Ticks(), Broken(tmp_path / "ledger.db")
+    leadership = Leadership(ledger, ticks)
+    told = []
+    for ticks.now, ledger.held in ((0.0, False), (5.0, False), (10.0, True), (15.0, True)):
+        leadership.look()
+        told.append(bool(leadership))
+    assert told == [False, False, True, False]
+    assert caplog.text.count("whether another daemon works cannot be told: the auditor itself failed: ValueError") == 2
+    other = Leadership(LedgerStore(tmp_path / "ledger.db"))
+    other.look()
+    assert other, "the lock was let go"
+
+
 class Mute(LedgerStore):
     """A ledger whose server takes the question whether the lock is held still, and answers when it is let."""
 
