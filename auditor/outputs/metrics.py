@@ -1,9 +1,10 @@
 """The newest judgement as Prometheus metrics: no global registry, bounded labels, every rule and reason at zero."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import accumulate
+from operator import add
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -21,6 +22,8 @@ from auditor.ports import DependencyRows, LogStanding
 
 _WORST: Final = 50
 """Key versions and findings with series of their own; the rest goes together under `other`."""
+_BUCKETS: Final = 100
+"""Buckets with series of their own; the rest goes together likewise, each figure by the worst or as a sum."""
 _OTHER: Final = "other"
 
 
@@ -39,7 +42,8 @@ TABLE: Final = (
     Described(
         "cmek_dependent_objects",
         ("bucket", "readability", "basis"),
-        "Stored objects, by what encryption lets be read and on what that judgement stands.",
+        "Stored objects, by what encryption lets be read and on what that judgement stands. Of the judgement the 100 "
+        "buckets with the worst data, then those of which least is known, are named; the rest goes under bucket other.",
     ),
     Described("cmek_dependent_bytes", ("bucket", "readability", "basis"), "Bytes of those objects."),
     Described("cmek_dependent_namespaces", ("bucket", "readability"), "Namespaces with at least one such object."),
@@ -79,7 +83,11 @@ TABLE: Final = (
         "When it becomes final, or an expiry begins; findings of cmek_finding_info that have a date.",
     ),
     Described("cmek_gaps", ("reason",), "What could not be read."),
-    Described("cmek_coverage_ratio", ("bucket",), "Share of a bucket's objects whose encryption is known, 0 to 1."),
+    Described(
+        "cmek_coverage_ratio",
+        ("bucket",),
+        "Share of a bucket's objects whose encryption is known, 0 to 1; of other the least.",
+    ),
     Described(
         "cmek_oldest_verification_timestamp_seconds",
         ("bucket",),
@@ -96,7 +104,11 @@ TABLE: Final = (
     Described(
         "cmek_key_poll_effective_interval_seconds", (), "Time between the last two polls, at least as configured."
     ),
-    Described("cmek_sweep_last_success_timestamp_seconds", ("bucket",), "When the newest complete sweep ended."),
+    Described(
+        "cmek_sweep_last_success_timestamp_seconds",
+        ("bucket",),
+        "When the newest complete sweep ended; of other the oldest.",
+    ),
     Described(
         "cmek_sweep_objects",
         ("bucket", "outcome"),
@@ -108,7 +120,9 @@ TABLE: Final = (
         ("registry",),
         "When the oldest sweep began that the operator's bundle tells of, the one that was believed last.",
     ),
-    Described("cmek_sweep_duration_seconds", ("bucket",), "How long the newest complete sweep took."),
+    Described(
+        "cmek_sweep_duration_seconds", ("bucket",), "How long the newest complete sweep took; of other the longest."
+    ),
     Described(
         "cmek_api_requests",
         ("service", "operation", "outcome"),
@@ -206,7 +220,10 @@ class JudgementCollector(Collector):
         judgement = self._read()
         samples: dict[str, Samples] = dict(self._of(judgement)) if judgement is not None else {}
         samples["cmek_api_requests"] = [(place, count) for place, count in sorted(self._counts().items())]
-        samples["cmek_sweep_objects"] = [(place, count) for place, count in sorted(self._swept().items())]
+        swept = sorted(self._swept().items())
+        # By name, as what is counted must not go from one series to another.
+        named = frozenset(sorted({bucket for (bucket, _), _ in swept})[:_BUCKETS])
+        samples["cmek_sweep_objects"] = _bounded(named, swept, add)
         if (log := self._own_log()) is not None:
             samples["cmek_log_entries"] = [((outcome,), count) for outcome, count in sorted(log.entries.items())]
             if log.told_at is not None:
@@ -230,31 +247,38 @@ class JudgementCollector(Collector):
     def _measure(self, judgement: Judgement, rows: DependencyRows) -> dict[str, Samples]:
         by_bucket = summary.by_bucket(judgement.assessed)
         namespaces = rows.namespaces_by_readability(judgement.assessed)
-        swept = [one for one in judgement.coverage.buckets if one.sweep_started and one.sweep_ended]
+        named = _named_buckets(judgement)
         return {
             # What nobody saw has no number: 0 would say that nothing is there.
-            "cmek_dependent_objects": [
-                (_labels(place), amount.objects)
-                for place, amount in sorted(by_bucket.items())
-                if amount.objects is not None
-            ],
-            "cmek_dependent_bytes": [
-                (_labels(place), amount.size) for place, amount in sorted(by_bucket.items()) if amount.size is not None
-            ],
-            "cmek_dependent_namespaces": [
-                ((bucket, readability.value), count) for (bucket, readability), count in sorted(namespaces.items())
-            ],
+            "cmek_dependent_objects": _bounded(
+                named,
+                (
+                    (_labels(place), amount.objects)
+                    for place, amount in sorted(by_bucket.items())
+                    if amount.objects is not None
+                ),
+                add,
+            ),
+            "cmek_dependent_bytes": _bounded(
+                named,
+                (
+                    (_labels(place), amount.size)
+                    for place, amount in sorted(by_bucket.items())
+                    if amount.size is not None
+                ),
+                add,
+            ),
+            "cmek_dependent_namespaces": _bounded(
+                named,
+                (((bucket, readability.value), count) for (bucket, readability), count in sorted(namespaces.items())),
+                add,
+            ),
+            **_of_sweeps(judgement, named),
             **_by_key_version(judgement, rows),
             "cmek_next_loss_timestamp_seconds": _next_loss(judgement),
             "cmek_findings": self._findings(judgement),
             **_named(judgement),
             "cmek_gaps": [((reason.value,), sum(gap.reason is reason for gap in judgement.gaps)) for reason in Reason],
-            "cmek_coverage_ratio": [((one.bucket,), one.ratio) for one in judgement.coverage.buckets],
-            "cmek_oldest_verification_timestamp_seconds": [
-                ((one.bucket,), one.oldest_verified.timestamp())
-                for one in judgement.coverage.buckets
-                if one.oldest_verified
-            ],
             "cmek_key_state_oldest_read_timestamp_seconds": [
                 ((), moment.timestamp()) for moment in [judgement.oldest_key_read] if moment
             ],
@@ -264,16 +288,8 @@ class JudgementCollector(Collector):
             "cmek_key_poll_effective_interval_seconds": [
                 ((), interval.total_seconds()) for interval in [judgement.poll_interval] if interval
             ],
-            "cmek_sweep_last_success_timestamp_seconds": [
-                ((one.bucket,), one.sweep_ended.timestamp()) for one in swept if one.sweep_ended
-            ],
             "cmek_bundle_oldest_sweep_timestamp_seconds": [
                 ((one.name,), one.bundle.swept.timestamp()) for one in judgement.registered.bundles if one.bundle
-            ],
-            "cmek_sweep_duration_seconds": [
-                ((one.bucket,), (one.sweep_ended - one.sweep_started).total_seconds())
-                for one in swept
-                if one.sweep_started and one.sweep_ended
             ],
             "cmek_waiver_end_timestamp_seconds": _waiver_ends(judgement),
             "cmek_clock_skew_seconds": [((), judgement.run.skew.total_seconds())],
@@ -285,6 +301,50 @@ class JudgementCollector(Collector):
             place = one.rule, one.severity.value, one.status.value
             counts[place] = counts.get(place, 0) + 1
         return sorted(counts.items())
+
+
+def _named_buckets(judgement: Judgement) -> frozenset[str]:
+    """Those with the worst data, then those of which least is known, then by name: the same from scrape to scrape."""
+    worst: dict[str, int] = {}
+    for one in judgement.assessed:
+        bucket = one.holding.bucket
+        worst[bucket] = min(_badness(one), worst.get(bucket, len(summary.WORST_FIRST)))
+    ratios = {one.bucket: one.ratio for one in judgement.coverage.buckets}
+
+    def rank(bucket: str) -> tuple[int, float, str]:
+        return worst.get(bucket, len(summary.WORST_FIRST)), ratios.get(bucket, 1.0), bucket
+
+    return frozenset(sorted(worst.keys() | ratios.keys(), key=rank)[:_BUCKETS])
+
+
+def _of_sweeps(judgement: Judgement, named: Collection[str]) -> dict[str, Samples]:
+    """How well and how newly each bucket is known; of those that go together, the one of which least is."""
+    every = judgement.coverage.buckets
+    whole = [(one.bucket, one.sweep_started, one.sweep_ended) for one in every]
+    swept = [(bucket, began, ended) for bucket, began, ended in whole if began and ended]
+    return {
+        "cmek_coverage_ratio": _bounded(named, (((one.bucket,), one.ratio) for one in every), min),
+        "cmek_oldest_verification_timestamp_seconds": _bounded(
+            named,
+            (((one.bucket,), one.oldest_verified.timestamp()) for one in every if one.oldest_verified),
+            min,
+        ),
+        "cmek_sweep_last_success_timestamp_seconds": _bounded(
+            named, (((bucket,), ended.timestamp()) for bucket, _, ended in swept), min
+        ),
+        "cmek_sweep_duration_seconds": _bounded(
+            named, (((bucket,), (ended - began).total_seconds()) for bucket, began, ended in swept), max
+        ),
+    }
+
+
+def _bounded(named: Collection[str], samples: Samples, merge: Callable[[float, float], float]) -> Samples:
+    """The samples of the named buckets as they are, and those of all others as one; a bucket is their first label."""
+    found: dict[tuple[str, ...], float] = {}
+    for (bucket, *more), value in samples:
+        place = bucket if bucket in named else _OTHER, *more
+        found[place] = merge(found[place], value) if place in found else value
+    return list(found.items())
 
 
 def _next_loss(judgement: Judgement) -> Samples:

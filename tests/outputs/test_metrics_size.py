@@ -113,3 +113,59 @@ def test_ten_thousand_keys_and_a_million_namespaces_are_less_than_a_megabyte() -
     assert len(told["cmek_finding_info"]) == metrics._WORST  # noqa: SLF001 - as above
     (grave,) = [one for one in told["cmek_findings"] if one.value]
     assert grave.value == KEYS
+
+
+MANY_BUCKETS = 1000
+DATE = NOW.timestamp()
+
+
+def bucket(number: int) -> str:
+    return f"gs://acme-production-tenant-{number:06d}-objects"
+
+
+def of_many_buckets() -> Judgement:
+    """A bucket for each tenant; in the last one nothing can be read, and of the one before not all is known."""
+    fleet = a_fleet()
+    readable, lost = fleet.assessed[3], fleet.assessed[0]
+    (usual,) = fleet.coverage.buckets
+    coverage = [replace(usual, bucket=bucket(number)) for number in range(MANY_BUCKETS)]
+    coverage[-2] = replace(coverage[-2], resolved=8, unresolved=2)
+    coverage[500] = replace(coverage[500], sweep_started=NOW - timedelta(days=3), sweep_ended=NOW - timedelta(days=2))
+    return replace(
+        fleet,
+        assessed=tuple(
+            replace(one, holding=replace(one.holding, bucket=bucket(number), objects=10))
+            for number in range(MANY_BUCKETS)
+            for one in [lost if number == MANY_BUCKETS - 1 else readable]
+        ),
+        coverage=replace(fleet.coverage, buckets=tuple(coverage)),
+    )
+
+
+def test_a_bucket_for_each_tenant_is_less_than_a_megabyte_and_hides_none_that_is_not_well() -> None:
+    fleet = of_many_buckets()
+    swept = {(bucket(number), "resolved"): 10 for number in range(MANY_BUCKETS)}
+    collector = metrics.JudgementCollector(
+        *(lambda: fleet, lambda _: cast("DependencyRows", Rows()), dict, lambda: swept),
+        reloaded=bool,
+        leads=bool,
+        rules=(),
+        version=("0", "r"),
+    )
+    made = metrics.registry(collector)
+    assert len(generate_latest(made)) < 250_000
+    told = {
+        one.name: {sample.labels["bucket"]: sample.value for sample in one.samples}
+        for one in made.collect()
+        if all("bucket" in sample.labels for sample in one.samples)
+    }
+    objects = told["cmek_dependent_objects"]
+    assert len(objects) == metrics._BUCKETS + 1  # noqa: SLF001 - and `other`
+    assert sum(objects.values()) == sum(told["cmek_sweep_objects"].values()) == 10 * MANY_BUCKETS
+    assert objects[bucket(MANY_BUCKETS - 1)] == 10, "its data is lost"
+    coverage = told["cmek_coverage_ratio"]
+    assert (coverage[bucket(MANY_BUCKETS - 2)], coverage["other"]) == (0.8, 1.0)
+    ended = told["cmek_sweep_last_success_timestamp_seconds"]
+    assert bucket(500) not in ended
+    assert (ended["other"], ended[bucket(0)]) == (DATE - 2 * 86400, DATE), "an alert asks how old the oldest is"
+    assert told["cmek_sweep_duration_seconds"]["other"] == 86400
