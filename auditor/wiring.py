@@ -1,7 +1,7 @@
 """Config -> everything that a run works with; the one place that knows the concrete parts."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -111,6 +111,10 @@ def assemble(
         return made(cloud).audit_log if cloud in clouds or cloud in late else None
 
     ledger = after.ledger if after is not None else LedgerStore(ledger_of(config))
+    if after is None:
+        # Who cannot make it is told so by whatever is to be kept there.
+        with suppress(OSError):
+            config.state.mkdir(parents=True, mode=0o700, exist_ok=True)
     layouts = _layouts(config)
     registry = _registry(config)
     inventory = _inventory(config, layouts, registry)

@@ -145,7 +145,7 @@ class AskedRegistry:
     def _alone(self, do: Callable[[], None]) -> None:
         """Do something that no other process does meanwhile, and keep how it ended."""
         try:
-            self._home.mkdir(parents=True, mode=0o700, exist_ok=True)
+            files.make_folder(self._home, self._home.parent)
             with held(self._home / "lock", _BusyError("another process asks this registry")):
                 self._tried(do)
         except _BusyError:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,6 +76,19 @@ class RowFile:
         self._writer.write_table(group, row_group_size=_ROWS_A_GROUP)
         self._waiting, self._held = [], 0
         self._look(group)
+
+
+def make_folder(path: Path, root: Path) -> None:
+    """Make a folder and those above it from `root` on.
+
+    What `root` is in is there, or was moved away while a daemon works: made anew it would keep it from coming back.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for each in (root, *reversed(path.relative_to(root).parents[:-1]), path):
+        with suppress(FileExistsError):
+            (root / each).mkdir(mode=0o700)
 
 
 def put(unfinished: Path, path: Path) -> None:

@@ -89,7 +89,7 @@ class BundleStore:
         believed = self.believed(source)
         home = home_of(self._root, source.name)
         try:
-            home.mkdir(parents=True, mode=0o700, exist_ok=True)
+            files.make_folder(home, self._root)
             remove_unfinished(home)
             writing = home / f"{files.UNFINISHED}{os.getpid()}"
             try:

@@ -222,7 +222,7 @@ class Recall:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
-            self._home.mkdir(parents=True, mode=0o700, exist_ok=True)
+            files.make_folder(self._home, self._home.parent)
             yield
         except (OSError, duckdb.Error, pa.ArrowException) as error:
             why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__

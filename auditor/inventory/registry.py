@@ -127,7 +127,7 @@ class RegistryStore:
         """
         home = home_of(self._root, source.name)
         try:
-            home.mkdir(parents=True, mode=0o700, exist_ok=True)
+            files.make_folder(home, self._root)
             remove_unfinished(home)
             writing = home / f"{files.UNFINISHED}{os.getpid()}"
             try:
@@ -186,7 +186,7 @@ class RegistryStore:
                 # Another process may be about to put it together: what it writes stays.
                 for path in folder.glob("placed-*"):
                     path.unlink(missing_ok=True)
-                folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+                files.make_folder(folder, self._root)
                 handed = [one.path for one in every if one.registry.bundle is not None]
                 paths = {one.registry.name: one.path for one in every if one.registry.bundle is None}
                 self._merge(folder, paths, handed, (Registered(digest, registries), spelling))

@@ -152,7 +152,8 @@ class FileInventory:
             if (whole := self._whole(bucket, begun)) is not None:
                 return whole
             if not begun.kept:
-                unfinished.mkdir(parents=True, mode=0o700)
+                files.make_folder(home, self._root)
+                unfinished.mkdir(mode=0o700)
             with _owned(unfinished) as is_there:
                 if not is_there:
                     return self._ended(bucket, begun)

@@ -162,6 +162,7 @@ FOLDERS = ["st*ate", "st?ate", "st[1]ate", "**", "[!a]", "bucket=x", "key=x", "s
 def test_the_name_of_a_folder_is_no_pattern(tmp_path: Path, folder: str) -> None:
     for beside in ("stxate", "st1ate", "state", folder):
         root = tmp_path / beside / "inventory"
+        root.parent.mkdir(exist_ok=True)
         inventory = FileInventory(root, {BUCKET: Layout.parse("{org}/{namespace}/")})
         # The second page goes back, and begins with what was told before.
         pages = [[an_object("b"), an_object("a")], [an_object("a"), an_object(beside)]]
