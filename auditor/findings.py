@@ -302,6 +302,42 @@ def worst_first(one: Finding) -> tuple[int, int, int, str]:
     return tuple(Status).index(one.status), -one.severity.rank, -(one.extent.objects or 0), one.id
 
 
+class Agreement(StrEnum):
+    """What the cloud's own count of a bucket says of the sweep in force."""
+
+    AGREES = "agrees"
+    """Both are the same, within the tolerance."""
+    FEWER_COUNTED = "fewer_counted"
+    """The cloud had counted fewer: what came since explains that."""
+    EXPLAINED = "explained"
+    """It counts more, and no more than what it counts beside objects, or than what was there at the time."""
+    UNEXPLAINED = "unexplained"
+    """It counts more objects than the sweep listed, and nothing that is known explains it."""
+    NOT_COMPARABLE = "not_comparable"
+    """It counts what the sweep did not look at, or could not count, together with what it did."""
+    NOT_KNOWN = "not_known"
+    """The cloud has no value yet."""
+    NOT_READ = "not_read"
+    """It could not be asked: a gap says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What a sweep listed beside what the cloud itself counts."""
+
+    agreement: Agreement
+    read_at: datetime
+    """Aware, UTC: when the cloud was asked."""
+    measured_at: datetime | None = None
+    """Aware, UTC: the moment that the cloud's value bears."""
+    count: int | None = None
+    """The cloud's, of the populations that the sweep looked at where the cloud tells them apart, else of everything."""
+    difference: int | None = None
+    """The cloud's count without what was listed; below zero where more was listed."""
+    allowed: int | None = None
+    """How much more than listed the cloud may count: the tolerance, and what it counts beside objects, at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class BucketCoverage:
     """How much of one bucket the judgement knows, and from when."""
@@ -321,12 +357,17 @@ class BucketCoverage:
     """Why the newest attempt did not finish, or what it found cannot be used; an older sweep may be in force."""
     left_out: tuple[Population, ...] = ()
     """What the sweep left out of its data, as the config said then: nobody looked there."""
-    cloud_count: int | None = None
-    """The cloud's own object count, where one was read."""
     sent: Requests | None = None
     """The requests of the newest attempt, finished or not; None before the first, and where they were not counted."""
     kept: int = 0
     """Objects that it did not list itself: it went on with an attempt before, whose requests are not in `sent`."""
+    compared: Compared | None = None
+    """What was listed beside the cloud's own count; None: nobody asked for it, or there is no whole sweep."""
+
+    @property
+    def cloud_count(self) -> int | None:
+        """The cloud's own object count, where one was read."""
+        return self.compared.count if self.compared is not None else None
 
     @property
     def ratio(self) -> float:

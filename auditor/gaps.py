@@ -9,6 +9,7 @@ from typing import Final
 
 from auditor.errors import AuditorError, CollectError, LedgerError
 from auditor.findings import (
+    Agreement,
     Assessment,
     Basis,
     BucketCoverage,
@@ -270,6 +271,7 @@ _A_PROBE: Final = "a probe of "
 A_PROBE_OF_IT: Final = f"{_A_PROBE}it told nothing, or may not be as it is now"
 """Where the bucket is not to be named."""
 _NOT_COUNTED: Final = "unfinished multipart uploads are not counted"
+_NOT_COMPARED: Final = "its objects are not compared with the cloud's own count"
 
 
 def is_narrow(gap: Gap) -> bool:
@@ -282,7 +284,9 @@ def is_narrow(gap: Gap) -> bool:
 
 def narrowly(gap: Gap) -> str | None:
     """The words with which a gap begins that leaves no object in doubt; they name nothing. None: it is none."""
-    return next((one for one in (_NEW_OBJECTS, _NOT_SAMPLED, _NOT_COUNTED) if gap.effect.startswith(one)), None)
+    return next(
+        (one for one in (_NEW_OBJECTS, _NOT_SAMPLED, _NOT_COUNTED, _NOT_COMPARED) if gap.effect.startswith(one)), None
+    )
 
 
 def view_of(tenant: str) -> str:
@@ -293,6 +297,29 @@ def view_of(tenant: str) -> str:
 def is_of_probe(gap: Gap) -> bool:
     """Whether a gap is about a probe that told nothing of the data, or of which nobody knows whether it still holds."""
     return gap.effect.startswith(_A_PROBE)
+
+
+def is_of_count(gap: Gap) -> bool:
+    """Whether a gap is about the cloud's own count, which could not be read: what was listed is the same without it."""
+    return gap.effect.startswith(_NOT_COMPARED)
+
+
+def of_counts(buckets: Iterable[BucketCoverage]) -> Iterator[Gap]:
+    """Buckets in which the cloud counts more objects than were listed, and nothing that is known explains it."""
+    for one in buckets:
+        found = one.compared
+        if found is None or found.agreement is not Agreement.UNEXPLAINED or found.measured_at is None:
+            continue
+        total, more = found.count or 0, found.difference or 0
+        effect = (
+            f"the cloud counts {counted(more, 'object')} more than the sweep listed: {total:,} on "
+            f"{found.measured_at:%Y-%m-%d}, and {one.listed:,} were listed; what these are is not known"
+        )
+        hint = (
+            "look whether as many were deleted since that day, and whether the auditor's identity, or a policy of the "
+            "bucket, hides names from its listing; scan again when the cloud has counted anew, a day later"
+        )
+        yield Gap(one.bucket, Reason.NOT_VISIBLE, effect, hint)
 
 
 def of_new_objects(buckets: Iterable[BucketFacts]) -> Iterator[Gap]:
@@ -306,6 +333,12 @@ def of_new_objects(buckets: Iterable[BucketFacts]) -> Iterator[Gap]:
             yield Gap(
                 one.url, Reason.UNSUPPORTED, f"{_NEW_OBJECTS}: its default is of a kind that is not known here", hint
             )
+
+
+def not_compared(bucket: str, error: Exception) -> Gap:
+    """The cloud's own count could not be read, by a defect of ours."""
+    effect = f"{_NOT_COMPARED} ({type(error).__name__})"
+    return Gap(bucket, Reason.UNSUPPORTED, effect, "scan this bucket with --verbose and report what it shows")
 
 
 def defect(bucket: str, error: Exception) -> Gap:

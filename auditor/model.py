@@ -778,6 +778,30 @@ class Requests:
 
 
 @dataclass(frozen=True, slots=True)
+class CloudCount:
+    """How many objects the cloud itself counts in a bucket, by its own metrics; asked once, when a sweep has ended."""
+
+    read_at: datetime
+    """Aware, UTC: when it was asked."""
+    measured_at: datetime | None = None
+    """Aware, UTC: the moment that the value bears, which may be a day off; None where there is no value."""
+    total: int | None = None
+    """All that it counts, of whatever kind; None where there is no value."""
+    populations: Mapping[Population, int] | None = None
+    """How many of them are of each; None where the cloud tells one number for everything."""
+    unread: Reason | None = None
+    """Why it could not be read; None: it was answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierSweep:
+    """What a whole sweep before listed, for whoever compares with a count of then."""
+
+    ended: datetime
+    listed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sweep:
     """One listing of one bucket, finished or not."""
 
@@ -810,6 +834,12 @@ class Sweep:
     """The requests that it made; None where an older version kept it, which counted none."""
     kept: int = 0
     """Objects that an attempt before had listed, which it went on with: what that one sent is not in `sent`."""
+    counted: CloudCount | None = None
+    """None: nobody asked the cloud for its own count."""
+    markers: int | None = None
+    """Delete markers that were listed beside the objects, at most; None where they were not counted."""
+    earlier: tuple[EarlierSweep, ...] = ()
+    """Whole sweeps before that the cloud's count may be of, the oldest first; none where nobody asked for it."""
 
     @property
     def unresolved(self) -> int:

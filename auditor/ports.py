@@ -16,6 +16,7 @@ from auditor.handover.bundle import Believed
 from auditor.model import (
     BucketFacts,
     Cloud,
+    CloudCount,
     Dependency,
     Extent,
     Gap,
@@ -161,6 +162,16 @@ class ObjectSource(Protocol):
 
     def uploads_in_progress(self) -> int | Gap:
         """Count unfinished multipart uploads; their key is not knowable."""
+
+    @property
+    def markers(self) -> int | None:
+        """Delete markers that its last listing showed beside the objects, at most; None where nobody counts them."""
+
+    def cloud_count(self) -> CloudCount | Gap | None:
+        """Ask the cloud how many objects it counts itself, once a listing has ended; None where nobody wants to know.
+
+        A gap begins with the words by which `gaps.is_of_count` knows it.
+        """
 
     def needs(self, stored: Mapping[Population, int], known: Known | None) -> Requests:
         """Tell what a sweep of so many objects would ask, retries aside; nothing is asked for that.

@@ -349,6 +349,7 @@ def _poll(
                 ),
                 *not_sampled(parts, sweeps),
                 *gaps.of_layouts(buckets),
+                *gaps.of_counts(buckets),
                 *gaps.of_namesakes(holdings.portions()),
                 *twofold.of_parted(parted(parts.said, said.spelling)),
                 *twofold.of_doubtful(keys_held(holdings), said, parts.said),

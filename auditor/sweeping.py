@@ -12,8 +12,9 @@ from typing import Final
 import pyarrow as pa
 
 from auditor import gaps, rows
+from auditor.completeness import handed_on
 from auditor.errors import AuditorError, CollectError, DiskError, LedgerError, OrderError
-from auditor.model import BucketFacts, Cloud, Gap, Listing, Reason, Requests, Sweep, cloud_of
+from auditor.model import BucketFacts, Cloud, CloudCount, EarlierSweep, Gap, Listing, Reason, Requests, Sweep, cloud_of
 from auditor.ownership.registering import ask, ask_all, refresh
 from auditor.ports import Begun, Coming, Known, ObjectSource, Same, Shard, Stretch, Written
 from auditor.run import Headway, Parts, Progress, new_id
@@ -136,7 +137,8 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
         _log.debug("sweep of %s", source.url, exc_info=True)
         failed = gaps.defect(source.url, error)
     unresolved = (gaps.unresolved(source.url, reason, count) for reason, count in written.unresolved)
-    found = (*(one for one in (facts, uploads) if isinstance(one, Gap)), *unresolved)
+    counted = _counted(source) if failed is None else None
+    found = (*(one for one in (facts, uploads, counted) if isinstance(one, Gap)), *unresolved)
     now = parts.clock()
     ended = now if written.ended is None else max(begun.started, min(now, written.ended))
     done = Sweep(
@@ -162,8 +164,35 @@ def sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int 
         sent=parts.sent(source.url) - before,
         kept=begun.kept,
         skew=parts.skew(),
+        counted=_kept_count(counted, now),
+        markers=_markers(source, begun, written) if counted is not None else None,
+        earlier=_earlier(parts, source, now) if counted is not None else (),
     )
     return done, written.ended is None
+
+
+def _counted(source: ObjectSource) -> CloudCount | Gap | None:
+    """The cloud's own count; that it cannot be read, whatever for, takes nothing from what was listed."""
+    try:
+        return source.cloud_count()
+    except Exception as error:  # noqa: BLE001 - as said above
+        _log.debug("the cloud's count of %s", source.url, exc_info=True)
+        return gaps.not_compared(source.url, error)
+
+
+def _markers(source: ObjectSource, begun: Begun, written: Written) -> int | None:
+    """Delete markers of the whole listing; None where an attempt before had listed some of it, with its own."""
+    return source.markers if not begun.kept and written.ended is None else None
+
+
+def _kept_count(counted: CloudCount | Gap | None, now: datetime) -> CloudCount | None:
+    return CloudCount(now, unread=counted.reason) if isinstance(counted, Gap) else counted
+
+
+def _earlier(parts: Parts, source: ObjectSource, now: datetime) -> tuple[EarlierSweep, ...]:
+    """What sweeps before listed, which may have been there when the cloud counted."""
+    before = next((one for one in parts.ledger.sweeps() if one.bucket == source.url), None)
+    return handed_on(before, source.left_out, now)
 
 
 def _begun(parts: Parts, source: ObjectSource) -> Begun:

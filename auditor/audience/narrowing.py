@@ -194,7 +194,7 @@ class Narrowing:
             outside=0,
             uploads_in_progress=0 if one.uploads_in_progress == 0 else None,
             last_attempt_failed=_NOT_FINISHED if one.last_attempt_failed is not None else None,
-            cloud_count=None,
+            compared=None,
             sent=None,
             kept=0,
         )

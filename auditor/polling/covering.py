@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from auditor import completeness
 from auditor.errors import LedgerError
 from auditor.findings import BucketCoverage
 from auditor.model import AwsKey, GcpKey, KeyGone, KeyName, Sweep
@@ -62,4 +63,5 @@ def _bucket_coverage(source: ObjectSource, done: Sweep | None, newest: Sweep | N
         left_out=done.left_out if done is not None and done.left_out is not None else source.left_out,
         sent=newest.sent if newest else None,
         kept=newest.kept if newest else 0,
+        compared=completeness.compare(done) if done else None,
     )

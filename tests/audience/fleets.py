@@ -18,7 +18,9 @@ from auditor.audience.viewing import keys_of, with_names
 from auditor.engine import Facts, judge
 from auditor.findings import (
     Actor,
+    Agreement,
     BucketCoverage,
+    Compared,
     Confidence,
     Coverage,
     Finding,
@@ -255,8 +257,10 @@ def _coverage(rows: Dependencies) -> tuple[BucketCoverage, ...]:
     held: dict[str, int] = defaultdict(int)
     for one in rows.holdings():
         held[one.bucket] += one.objects or 0
+    counted = Compared(Agreement.UNEXPLAINED, NOW, NOW, 9_999, 9_999, 1_000)
+    why = f"broke off behind {MARKS[0]} in"
     return tuple(
-        BucketCoverage(bucket, True, count, count, 0, 3, 2, NOW, NOW, NOW, f"broke off behind {MARKS[0]} in {bucket}")
+        BucketCoverage(bucket, True, count, count, 0, 3, 2, NOW, NOW, NOW, f"{why} {bucket}", compared=counted)
         for bucket, count in sorted(held.items())
     )
 

@@ -171,6 +171,20 @@ def test_each_version_has_a_key_of_its_own_and_delete_markers_are_no_objects(clo
     assert {one.name for one in old} == {"a", "b"}
 
 
+def test_delete_markers_are_counted_beside_the_versions_of_a_listing(cloud: AwsCloud) -> None:
+    cloud.store.add_bucket("versioned", versioned=True)
+    for number in range(1_200):
+        cloud.store.put("versioned", f"acme/{number:04}", delete_marker=number % 100 > 0)
+    bucket = a_bucket(url="s3://versioned")
+    assert bucket.markers is None, "nothing was listed yet"
+    for _ in range(2):
+        assert len(objects_of(everything(bucket))) == 12
+        assert bucket.markers == 1_188
+    live = a_bucket(url="s3://versioned", populations=(Population.LIVE,))
+    assert len(objects_of(everything(live))) == 12
+    assert live.markers is None, "such a listing shows none"
+
+
 def test_versions_of_one_name_page_to_the_end(cloud: AwsCloud) -> None:
     cloud.store.add_bucket("versioned", versioned=True)
     for number in range(1_500):

@@ -24,6 +24,8 @@ from auditor.model import (
     AwsKey,
     BucketFacts,
     Cloud,
+    CloudCount,
+    EarlierSweep,
     Evidence,
     Gap,
     GcpKey,
@@ -33,6 +35,7 @@ from auditor.model import (
     KeyGone,
     KeyName,
     KeyReading,
+    Population,
     Probe,
     ProbeKind,
     ProbeOutcome,
@@ -203,6 +206,23 @@ def test_a_sweep_of_an_older_version_says_nothing_of_what_it_left_out() -> None:
     told = codec.plain(a_sweep())
     assert (told.pop("left_out"), told.pop("layout")) == (None, None)
     assert codec.load(Sweep, canonical(told)) == a_sweep()
+
+
+def test_a_sweep_of_an_older_version_was_compared_with_no_count() -> None:
+    told = codec.plain(a_sweep())
+    assert (told.pop("counted"), told.pop("markers"), told.pop("earlier")) == (None, None, [])
+    assert codec.load(Sweep, canonical(told)) == a_sweep()
+    coverage = codec.plain(BucketCoverage("s3://data", True, 10, 10, 0, 0, 0, NOW, NOW, NOW))
+    assert coverage.pop("compared") is None
+    then = codec.load(BucketCoverage, canonical({**coverage, "cloud_count": None}))
+    assert (then.compared, then.cloud_count) == (None, None), "it had a field that nothing filled"
+
+
+def test_the_clouds_count_is_kept_with_the_sweep(ledger: LedgerStore) -> None:
+    counted = CloudCount(NOW, NOW - minutes(1), 7, dict.fromkeys(Population, 2))
+    sweep = replace(a_sweep(), counted=counted, markers=3, earlier=(EarlierSweep(NOW - minutes(9), 5),))
+    ledger.publish(sweep)
+    assert ledger.sweeps() == (sweep,)
 
 
 def test_a_key_that_stops_to_answer_keeps_the_moment_of_its_last_answer(ledger: LedgerStore) -> None:

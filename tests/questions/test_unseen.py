@@ -11,12 +11,13 @@ import pytest
 
 from auditor import scan
 from auditor.config import load
-from auditor.findings import BucketCoverage, Coverage, Judgement, Run
-from auditor.gaps import BUCKET_LISTS, CLOCKS, OBJECTS
+from auditor.findings import Agreement, BucketCoverage, Compared, Coverage, Judgement, Run
+from auditor.gaps import BUCKET_LISTS, CLOCKS, OBJECTS, not_compared, of_counts
 from auditor.model import Cloud, Gap, GcpKey, KeyMemory, KeyName, Population, Reason
 from auditor.ownership.registered import Handed, Registered, Registry
 from auditor.policy import Policy
 from auditor.questions.impact.unseen import gaps_beside, known_of
+from auditor.questions.retire import retiring
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY
 from tests.core_builders import NOW, days, remembered
@@ -102,6 +103,15 @@ def some_parts(*, swept: tuple[str, ...] = (), **more: Any) -> "Parts":
 
 def beside(judgement: Judgement, now: datetime = NOW, **more: Any) -> list[Gap]:
     return list(gaps_beside(KEY, judgement, some_parts(**more), now))
+
+
+def test_a_count_that_was_not_read_doubts_nothing_and_one_that_is_not_explained_does() -> None:
+    unexplained = Compared(Agreement.UNEXPLAINED, NOW, NOW, 2_000, 1_990, 1_000)
+    gaps = (not_compared("gs://data", OSError()), *of_counts([a_bucket(compared=unexplained)]))
+    judgement = replace(judged(a_bucket(), elsewhere=None), gaps=gaps)
+    assert beside(judgement) == [gaps[1]]
+    (doubt,) = retiring._doubts_of_buckets(Cloud.GCP, some_parts(), judgement)  # noqa: SLF001 - what stands in its way
+    assert doubt.startswith("gs://data: the cloud counts 1,990 objects more than the sweep listed: 2,000 on 2026-11-24")
 
 
 def test_where_all_is_seen_no_gap_stands_beside_the_answer() -> None:

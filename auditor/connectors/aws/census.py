@@ -37,7 +37,7 @@ from auditor.connectors.shards import STREAMS, Shards
 from auditor.connectors.trail import Trail
 from auditor.connectors.transfers import CONNECTIONS, CUT_OFF, TOO_LONG, Transfer, Transfers
 from auditor.errors import OrderError
-from auditor.model import BucketFacts, Encryption, Gap, Listing, Population, Reason, Requests
+from auditor.model import BucketFacts, CloudCount, Encryption, Gap, Listing, Population, Reason, Requests
 from auditor.ports import Coming, Known, Same, Shard
 from auditor.rows import Done, End
 
@@ -145,6 +145,7 @@ class S3Census:
         self._populations = populations or (Population.LIVE, Population.NONCURRENT)
         self._ceiling = ceiling
         self._clock = clock
+        self._markers: int | None = None
 
     @property
     def url(self) -> str:
@@ -168,6 +169,15 @@ class S3Census:
     def uploads_in_progress(self) -> int | Gap:
         """Count unfinished multipart uploads; their key is not knowable."""
         return self._by_sdk.uploads_in_progress()
+
+    @property
+    def markers(self) -> int | None:
+        """Delete markers that its last listing showed, on pages that two shards share twice; None: none are listed."""
+        return self._markers
+
+    def cloud_count(self) -> CloudCount | Gap | None:
+        """Ask CloudWatch how many objects it counts."""
+        return self._by_sdk.cloud_count()
 
     def needs(self, stored: Mapping[Population, int], known: Known | None) -> Requests:
         """Tell what a sweep of so many objects would ask, retries aside."""
@@ -197,6 +207,7 @@ class S3Census:
             OrderError: names do not come in the order that shards need.
             CollectError: a page could not be read, so the listing is not complete.
         """
+        self._markers = None
         signer = self._signer()
         streams = self._streams or (STREAMS if is_amazons(signer.base) else 1)
         clients = self._clients
@@ -216,6 +227,7 @@ class S3Census:
                 self._by_sdk, self._find, self._populations, self._clock, signer, transfers, plan, known, self._reverify
             )
             yield from about.shards()
+            self._markers = about.markers if about.versions else None
         except FAULTS as error:
             # The SDK's own: credentials that cannot be renewed, a Region that is none.
             raise self._by_sdk.broken_off(code_of_fault(error), reason_of(error)) from None
@@ -266,6 +278,8 @@ class _Listing:
     """Refused once, or twice -> entries that wait for a version that is known to answer."""
     asking: set[bool] = field(default_factory=set)
     """For which of both one is asked just now."""
+    markers: int = 0
+    """Delete markers on the pages so far."""
     _asked_known: bool = False
 
     @property
@@ -407,6 +421,7 @@ class _Run:
             if sheet is None:
                 return
             sheet = sheet if self.shard.until is None else sheet.up_to(self.shard.until)
+            self._about.markers += sheet.markers
             self._about.plan.listed(self, _last_of(sheet))
             self._go_on(sheet)
             for some in self._stretches.add(sheet):

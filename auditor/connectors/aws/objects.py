@@ -35,6 +35,7 @@ from auditor.errors import CollectError
 from auditor.model import (
     BucketFacts,
     Cloud,
+    CloudCount,
     Encryption,
     Gap,
     Listing,
@@ -91,7 +92,13 @@ class S3Bucket:
         populations: tuple[Population, ...],
         pace: Pace,
         clock: Callable[[], datetime],
+        *,
+        counts: Callable[[str | None], CloudCount | Gap] | None = None,
     ) -> None:
+        """`counts`: asks for the cloud's own count, in a Region; None: nobody wants to know."""
+        self._counts = counts
+        self._region: str | None = None
+        self._markers: int | None = None
         self._client = client
         self._url = url
         self._bucket = url.removeprefix("s3://")
@@ -139,6 +146,7 @@ class S3Bucket:
                 f"the bucket's settings are not known ({code_of(error)})",
                 hint_for(reason_of(error), permission),
             )
+        self._region = region
         return BucketFacts(
             url=self._url,
             cloud=Cloud.AWS,
@@ -204,6 +212,15 @@ class S3Bucket:
         told = f"unfinished multipart uploads are not counted ({code})"
         return Gap(self._url, reason, told, hint_for(reason, "s3:ListBucketMultipartUploads"))
 
+    @property
+    def markers(self) -> int | None:
+        """Delete markers that its last listing showed; None where versions were not listed."""
+        return self._markers
+
+    def cloud_count(self) -> CloudCount | Gap | None:
+        """Ask CloudWatch, in the bucket's Region, how many objects it counts."""
+        return self._counts(self._region or self._client.meta.region_name) if self._counts is not None else None
+
     def needs(self, stored: Mapping[Population, int], known: Known | None) -> Requests:  # noqa: ARG002 - it asks for each
         """Tell what a sweep of so many objects would ask, retries aside."""
         live_only = self._populations == (Population.LIVE,)
@@ -232,6 +249,7 @@ class S3Bucket:
             CollectError: a page could not be read, so the listing is not complete.
         """
         heads = self._heads()
+        self._markers = None
         return one_after_the_other(shards, lambda shard: self._objects(shard, heads))
 
     def objects(self, shard: Shard = EVERYTHING) -> Iterator[StoredObject]:
@@ -294,6 +312,7 @@ class S3Bucket:
         trail = Trail()
         while True:
             page = self._page_of_versions(more)
+            self._markers = (self._markers or 0) + len(page.get("DeleteMarkers", []))
             versions = (parse_listed(one, newest=one["IsLatest"], versioned=True) for one in page.get("Versions", []))
             yield [one for one in versions if _population(one) in self._populations]
             if not page.get("IsTruncated"):

@@ -76,6 +76,11 @@ class Sheet:
             self._page = self._parse(self._body)
         return self._page
 
+    @property
+    def markers(self) -> int:
+        """How many delete markers are among its entries, as far as their bytes tell."""
+        return bytes(self.entries).count(b"<%s>" % _MARKER)
+
     def up_to(self, name: str) -> "Sheet":
         """The same without what comes behind a name, with which the listing ends then; itself where nothing does.
 

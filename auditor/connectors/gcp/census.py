@@ -24,7 +24,7 @@ from auditor.connectors.shards import STREAMS, Shards
 from auditor.connectors.trail import Trail
 from auditor.connectors.transfers import TOO_LONG, Handle, Outcome, Transfer, Transfers
 from auditor.errors import OrderError
-from auditor.model import BucketFacts, Gap, Listing, Population, Reason, Requests
+from auditor.model import BucketFacts, CloudCount, Gap, Listing, Population, Reason, Requests
 from auditor.ports import Coming, Known, Shard
 from auditor.rows import Done
 
@@ -81,6 +81,14 @@ class GcsCensus:
     def uploads_in_progress(self) -> int | Gap:
         """Count unfinished multipart uploads of the XML API, the only ones that can be listed."""
         return self._by_sdk.uploads_in_progress()
+
+    @property
+    def markers(self) -> None:
+        """There are none."""
+
+    def cloud_count(self) -> CloudCount | Gap | None:
+        """Ask Cloud Monitoring how many objects it counts."""
+        return self._by_sdk.cloud_count()
 
     def needs(self, stored: Mapping[Population, int], known: Known | None) -> Requests:
         """Tell what a sweep of so many objects would ask, retries aside."""

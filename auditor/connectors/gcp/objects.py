@@ -23,6 +23,7 @@ from auditor.errors import CollectError
 from auditor.model import (
     BucketFacts,
     Cloud,
+    CloudCount,
     Encryption,
     Gap,
     KeyName,
@@ -52,7 +53,11 @@ class GcsBucket:
         *,
         clock: Callable[[], datetime],
         uploads: Callable[[str, Pace], int],
+        counts: Callable[[str | None], CloudCount | Gap] | None = None,
     ) -> None:
+        """`counts`: asks for the cloud's own count, in a project; None: nobody wants to know."""
+        self._counts = counts
+        self._project: str | None = None
         self._client = client
         self._uploads = uploads
         self._url = url
@@ -90,6 +95,7 @@ class GcsBucket:
             )
         except FAULTS as error:
             return self._without_settings(reason_of(error), code_of(error), permission)
+        self._project = str(bucket.project_number) if bucket.project_number else None
         self._keeps_deleted = bool(bucket.soft_delete_policy.retention_duration_seconds)
         resource = bucket._properties  # noqa: SLF001 - it has no other name for all that it was told
         default_key = bucket.default_kms_key_name
@@ -123,6 +129,14 @@ class GcsBucket:
                 f"unfinished multipart uploads are not counted ({code_of(error)})",
                 hint_for(reason_of(error), "storage.multipartUploads.list"),
             )
+
+    @property
+    def markers(self) -> None:
+        """There are none."""
+
+    def cloud_count(self) -> CloudCount | Gap | None:
+        """Ask Cloud Monitoring, in the bucket's project, how many objects it counts."""
+        return self._counts(self._project) if self._counts is not None else None
 
     def needs(self, stored: Mapping[Population, int], known: Known | None) -> Requests:  # noqa: ARG002 - as below
         """Tell what a sweep of so many objects would ask, retries aside."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import chain
 
 from auditor.findings import BucketCoverage, Judgement
-from auditor.gaps import BUCKET_LISTS, CLOCKS, OBJECTS, names_of
+from auditor.gaps import BUCKET_LISTS, CLOCKS, OBJECTS, is_of_count, names_of
 from auditor.handover.lacking import too_old
 from auditor.model import Cloud, Gap, KeyName, Reason, cloud_of
 from auditor.moments import second
@@ -53,7 +53,9 @@ def gaps_beside(
         yield from unheard(parts, judgement)
     # A version that the key does not tell of any more may have data under it all the same.
     versions = tuple(f"{one}/cryptoKeyVersions/" for one in own)
-    yield from (one for one in judgement.gaps if one.what in about or one.what.startswith(versions))
+    found = (one for one in judgement.gaps if one.what in about or one.what.startswith(versions))
+    # That a listing was not compared with another count makes nothing of it unseen.
+    yield from (one for one in found if not is_of_count(one))
     for one in mine:
         yield from _of_bucket(one, parts, now)
     for each in parts.handed:

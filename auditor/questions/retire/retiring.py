@@ -251,7 +251,7 @@ def _doubts_of_buckets(cloud: Cloud, parts: Parts, judgement: Judgement) -> Iter
     mine = {one for one in parts.buckets if cloud_of(one) is cloud}
     for url in sorted(mine.difference(one.bucket for one in judgement.coverage.buckets)):
         yield f"{url}: it is in the config since the last judgement"
-    yield from (f"{one.what}: {one.effect}" for one in judgement.gaps if one.what in mine)
+    yield from (f"{one.what}: {one.effect}" for one in judgement.gaps if one.what in mine and not gaps.is_of_count(one))
     for sweep in parts.ledger.sweeps():
         if sweep.bucket in mine and plausible(sweep.skew) != sweep.skew:
             yield f"{sweep.bucket}: it was swept by a clock that was more than a day wrong: sweep it again"
