@@ -116,6 +116,12 @@ TABLE: Final = (
         counter=True,
     ),
     Described(
+        "cmek_sweep_cloud_count_difference_objects",
+        ("bucket",),
+        "What the cloud itself counts beyond what the newest complete sweep listed, below zero where that is more; "
+        "missing where the two are not compared; of other the most.",
+    ),
+    Described(
         "cmek_bundle_oldest_sweep_timestamp_seconds",
         ("registry",),
         "When the oldest sweep began that the operator's bundle tells of, the one that was believed last.",
@@ -331,6 +337,15 @@ def _of_sweeps(judgement: Judgement, named: Collection[str]) -> dict[str, Sample
         ),
         "cmek_sweep_last_success_timestamp_seconds": _bounded(
             named, (((bucket,), ended.timestamp()) for bucket, _, ended in swept), min
+        ),
+        "cmek_sweep_cloud_count_difference_objects": _bounded(
+            named,
+            (
+                ((one.bucket,), one.compared.difference)
+                for one in every
+                if one.compared is not None and one.compared.difference is not None
+            ),
+            max,
         ),
         "cmek_sweep_duration_seconds": _bounded(
             named, (((bucket,), (ended - began).total_seconds()) for bucket, began, ended in swept), max

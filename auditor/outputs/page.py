@@ -20,7 +20,7 @@ from auditor.findings import (
     member_of,
 )
 from auditor.model import Gap
-from auditor.outputs import controls, summary, words
+from auditor.outputs import controls, counts, summary, words
 from auditor.outputs.changes import ChangesView
 from auditor.outputs.controls import ControlsView, Found, RuleRow
 from auditor.outputs.limits import SCREEN, Limits
@@ -160,6 +160,8 @@ class BucketRow:
     swept: str
     verified: str
     share: str
+    counted: str
+    """The cloud's own count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,8 @@ class Page:
     rules: tuple[RuleRow, ...]
     buckets: tuple[BucketRow, ...]
     buckets_left_out: int
+    buckets_counted: bool
+    """The clouds were asked for their own counts."""
     gaps: tuple[Gap, ...]
     gaps_left_out: int
     method: tuple[tuple[str, str], ...]
@@ -319,6 +323,7 @@ def view(
         rules=controls.rule_rows(found.rules.values(), by_id),
         buckets=tuple(_bucket(one) for one in judgement.coverage.buckets[: limits.buckets]),
         buckets_left_out=max(0, len(judgement.coverage.buckets) - limits.buckets),
+        buckets_counted=any(one.compared is not None for one in judgement.coverage.buckets),
         gaps=judgement.gaps[: limits.gaps],
         gaps_left_out=max(0, len(judgement.gaps) - limits.gaps),
         method=_method(judgement, manifest),
@@ -588,6 +593,7 @@ def _bucket(one: BucketCoverage) -> BucketRow:
         swept=window,
         verified=words.exactly(one.oldest_verified) if one.oldest_verified else "never",
         share=f"{100 * one.ratio:.1f} %" if one.ratio in {0.0, 1.0} else f"{min(99.9, 100 * one.ratio):.1f} %",
+        counted=counts.told(one.compared),
     )
 
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any, Final, TextIO
 
 from auditor.controls.answer import FrameworkStanding
-from auditor.findings import Actor, Assessed, BucketCoverage, Finding, Judgement, Readability, Undo
+from auditor.findings import Actor, Assessed, BucketCoverage, Compared, Finding, Judgement, Readability, Undo
 from auditor.model import Dependency, Evidence, Gap, Requests
 from auditor.outputs import controls_json, summary
 from auditor.ownership.registered import Handed, Registry
@@ -130,9 +130,21 @@ def bucket(one: BucketCoverage) -> dict[str, Any]:
         "last_attempt_failed": one.last_attempt_failed,
         "left_out": [population.value for population in one.left_out],
         "cloud_count": one.cloud_count,
+        "cloud_comparison": comparison(one.compared) if one.compared is not None else None,
         "requests": (
             {**requests(one.bucket, one.sent), "objects_listed_before": one.kept} if one.sent is not None else None
         ),
+    }
+
+
+def comparison(one: Compared) -> dict[str, Any]:
+    """What the cloud's own count says of what was listed."""
+    return {
+        "agreement": one.agreement.value,
+        "measured_at": time(one.measured_at),
+        "read_at": time(one.read_at),
+        "difference": one.difference,
+        "allowed": one.allowed,
     }
 
 

@@ -98,6 +98,7 @@ def test_a_tenant_reads_all_of_its_own_and_no_byte_of_anybody_elses(
         assert {one["bucket"]: one["listed"] for one in document["coverage"]["buckets"]} == {
             bucket: sum(row.objects for row in mine if row.bucket == bucket) for bucket in {row.bucket for row in mine}
         }
+        assert {one["cloud_comparison"] for one in document["coverage"]["buckets"]} == {None}, "it counts everybody's"
         # Each finding on some of its data, under its own id, with that data alone.
         amounts = {one["id"]: one["objects"] for one in document["findings"]}
         for one in judgement.findings:

@@ -12,7 +12,7 @@ from auditor.action import Action
 from auditor.checkup import Answer
 from auditor.controls.answer import State
 from auditor.evidence.verified import Check, Outcome
-from auditor.findings import Basis, Confidence, Readability, Severity, Status, SubjectKind
+from auditor.findings import Agreement, Basis, Confidence, Readability, Severity, Status, SubjectKind
 from auditor.model import Cloud, Encryption, Population, ProbeKind, ProbeOutcome, Reason
 from auditor.outputs import diff_json, scan_json
 from auditor.ownership.registered import Portion
@@ -26,6 +26,7 @@ SCHEMAS: Final = {one.name: one for one in files("auditor.schemas").iterdir() if
 # By the field that they are of, in whichever document.
 WORDS: Final[dict[str, type[StrEnum]]] = {
     "action": Action,
+    "agreement": Agreement,
     "answer": Answer,
     "basis": Basis,
     "change": Change,
