@@ -532,6 +532,7 @@ class Gcp(_Table):
     iam_endpoint: Endpoint | None = None
     logging_endpoint: Endpoint | None = None
     pubsub_endpoint: Endpoint | None = None
+    monitoring_endpoint: Endpoint | None = None
 
 
 class AuditLog(_Table):
@@ -554,6 +555,13 @@ class Limits(_Table):
     """Share of the AWS KMS request quota that polls may use."""
     gcp_kms_quota_share: float = Field(default=0.5, gt=0, le=1)
     """Share of the Cloud KMS read quota that polls may use: that of one project and region, for all keys together."""
+
+
+class Sweeping(_Table):
+    """What is asked of the clouds beside the buckets, when a sweep has ended."""
+
+    cloud_counts: StrictBool = False
+    """Ask the clouds' own metrics how many objects they count in each bucket, and compare."""
 
 
 class Retention(_Table):
@@ -738,6 +746,7 @@ class Config(_Table):
     gcp: Gcp = Gcp()
     audit_log: AuditLog = AuditLog()
     limits: Limits = Limits()
+    sweep: Sweeping = Sweeping()
     retention: Retention = Retention()
     report: Report = Report()
     probe: Probe = Probe()

@@ -36,7 +36,7 @@ class Clock:
 def an_aws_cloud(monkeypatch: pytest.MonkeyPatch, access_key: str = ACCESS_KEY) -> Iterator[AwsCloud]:
     """Run an embedded AWS and point the SDK's own variables at it."""
     with AwsCloud(AwsStore(Clock())) as cloud:
-        for service in ("S3", "KMS", "STS", "CLOUDTRAIL", "SQS"):
+        for service in ("S3", "KMS", "STS", "CLOUDTRAIL", "SQS", "CLOUDWATCH"):
             monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", cloud.endpoint)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
@@ -68,7 +68,8 @@ def google_clients(
     cloud: GoogleCloud, wire: Wire | None = None, *, over_grpc: bool = False, own_log: str | None = None
 ) -> GcpClients:
     channel = grpc.insecure_channel(cloud.grpc_address) if over_grpc else None
-    endpoints = Endpoints(cloud.endpoint, cloud.endpoint, cloud.endpoint, cloud.endpoint)
+    at = cloud.endpoint
+    endpoints = Endpoints(at, at, at, at, monitoring=at)
     return GcpClients({}, endpoints, wire or Wire(Clock()), grpc_channel=channel, own_log=own_log)
 
 

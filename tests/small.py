@@ -21,6 +21,7 @@ storage_endpoint = "{endpoint}"
 kms_endpoint = "{endpoint}"
 logging_endpoint = "{endpoint}"
 iam_endpoint = "{endpoint}"
+monitoring_endpoint = "{endpoint}"
 [[bucket]]
 url = "gs://data"
 layout = "{{org}}/{{namespace}}/"

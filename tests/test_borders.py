@@ -40,6 +40,11 @@ FOR_PROBES = {
 NEEDS_NO_PERMISSION = {("sts", "GetCallerIdentity"), ("cloudresourcemanager", "projects.testIamPermissions")}
 # Only for [log] cloud_logging; the file in deploy/ leaves it out.
 FOR_OUR_LOG = {("logging", "entries.write"): "logging.logEntries.create"}
+# Only for [sweep] cloud_counts; the files in deploy/ leave them out.
+FOR_COUNTS = {
+    ("cloudwatch", "GetMetricStatistics"): "cloudwatch:GetMetricStatistics",
+    ("monitoring", "timeSeries.list"): "monitoring.timeSeries.list",
+}
 # Only on subscriptions that [[account]] feed names.
 FOR_FEEDS = {
     ("pubsub", "subscriptions.get"): "pubsub.subscriptions.get",
@@ -182,6 +187,7 @@ def test_the_google_role_allows_what_is_sent_and_nothing_else() -> None:
     sent = {place for place, row in readonly.TABLE.items() if place[0] in google and not _dry(row)} - set(FOR_PROBES)
     assert set(GOOGLE_PERMISSIONS) == sent - NEEDS_NO_PERMISSION
     assert {place for place in readonly.TABLE if place[0] == "pubsub"} == set(FOR_FEEDS)
+    assert {place for place in readonly.TABLE if place[0] in {"cloudwatch", "monitoring"}} == set(FOR_COUNTS)
     # GetIamPolicy is asked of keys and of rings.
     assert allowed == set(GOOGLE_PERMISSIONS.values()) | {"cloudkms.keyRings.getIamPolicy"}
 
@@ -195,6 +201,7 @@ def test_the_permissions_page_tells_each_of_them() -> None:
         *FOR_PROBES.values(),
         *FOR_OUR_LOG.values(),
         *FOR_FEEDS.values(),
+        *FOR_COUNTS.values(),
         "sts:AssumeRole",
     }:
         assert f"`{permission}`" in page

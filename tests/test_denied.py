@@ -15,6 +15,7 @@ from tests.small import Small, a_small_cloud
 
 AWS_KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
 IMPORTED = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000009"
+COUNTS = "\n[sweep]\ncloud_counts = true\n"
 PLATFORM = '\n[platform]\naws_principals = ["arn:aws:iam::111122223333:role/storage"]\n'
 AWS_CONFIG = '\n[[bucket]]\nurl = "s3://objects"\nregion = "us-east-1"\nlayout = "{org}/{namespace}/"\n'
 
@@ -43,6 +44,8 @@ REQUESTS = {
     ("kms", "GetKeyRotationStatus"): "kms GetKeyRotationStatus",
     ("kms", "DescribeCustomKeyStores"): "kms DescribeCustomKeyStores",
     ("cloudtrail", "LookupEvents"): "cloudtrail LookupEvents",
+    ("cloudwatch", "GetMetricStatistics"): "cloudwatch GetMetricStatistics",
+    ("monitoring", "timeSeries.list"): "monitoring GET",
     ("logging", "entries.list"): "logging POST /v2/entries:list",
 }
 # Not part of this scan: live listings, other accounts, what is asked only after another answer, or only by `retire`.
@@ -77,7 +80,7 @@ def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Smal
         aws.store.put("objects", "acme/imported/0", size=100, sse="aws:kms", key=IMPORTED)
         for number in range(5):
             aws.store.put("objects", f"acme/s3/{number}", size=100, sse="aws:kms", key=AWS_KEY)
-        small.config.write_text(small.config.read_text() + AWS_CONFIG + PLATFORM)
+        small.config.write_text(small.config.read_text() + AWS_CONFIG + PLATFORM + COUNTS)
         yield small, aws
 
 

@@ -12,6 +12,7 @@ from auditor.config import Account, Bucket, Config
 from auditor.connectors.aws.audit_log import AwsAuditLog
 from auditor.connectors.aws.buckets import AwsBuckets
 from auditor.connectors.aws.census import S3Census
+from auditor.connectors.aws.counts import S3Counts
 from auditor.connectors.aws.doctor import AwsDoctor
 from auditor.connectors.aws.doctor_buckets import S3Place
 from auditor.connectors.aws.doctor_keys import Wanted
@@ -49,6 +50,7 @@ class Aws:
         self._queues = frozenset(one.feed for one in config.account if one.id and one.feed)
         self._clients = AwsClients(self._identities, wire, agent, CONNECTIONS, queues=self._queues)
         self._clock = clocks.corrected
+        self._are_counts_wanted = config.sweep.cloud_counts
         share = config.limits.kms_quota_share
         self.keys = AwsKeys(
             self._clients,
@@ -65,7 +67,15 @@ class Aws:
         """One bucket."""
         limits, place = self._config.limits, (bucket.region, bucket.account)
         rate = limits.requests_per_second
-        plain = S3Bucket(self._clients.s3(*place), bucket.url, bucket.populations, of_a_bucket(rate), self._clock)
+        counts = S3Counts(self._clients, bucket.url, bucket.account, self._clock) if self._are_counts_wanted else None
+        plain = S3Bucket(
+            self._clients.s3(*place),
+            bucket.url,
+            bucket.populations,
+            of_a_bucket(rate),
+            self._clock,
+            counts=counts.read if counts is not None else None,
+        )
         if by_sdk:
             return plain
         return S3Census(

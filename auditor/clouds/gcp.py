@@ -13,6 +13,7 @@ from auditor.connectors.gcp.audit_log import GcpAuditLog
 from auditor.connectors.gcp.buckets import GcsBuckets
 from auditor.connectors.gcp.calls import KmsCalls
 from auditor.connectors.gcp.census import GcsCensus
+from auditor.connectors.gcp.counts import GcsCounts
 from auditor.connectors.gcp.doctor import GcpDoctor, GcsPlace
 from auditor.connectors.gcp.feed import PubSubFeed
 from auditor.connectors.gcp.keys import GcpKeys
@@ -63,7 +64,17 @@ class Gcp:
         rate = limits.requests_per_second
         client = self._clients.storage(bucket.account)
         uploads = partial(self._clients.count_uploads, bucket.account)
-        plain = GcsBucket(client, bucket.url, bucket.populations, of_a_bucket(rate), clock=self._clock, uploads=uploads)
+        series = partial(self._clients.time_series, bucket.account)
+        counts = GcsCounts(series, bucket.url, self._clock) if self._config.sweep.cloud_counts else None
+        plain = GcsBucket(
+            client,
+            bucket.url,
+            bucket.populations,
+            of_a_bucket(rate),
+            clock=self._clock,
+            uploads=uploads,
+            counts=counts.read if counts is not None else None,
+        )
         if by_sdk:
             return plain
         return GcsCensus(
@@ -160,7 +171,12 @@ def _is_subscription(feed: str) -> bool:
 def _clients(config: Config, wire: Wire, agent: str) -> GcpClients:
     own = config.gcp
     endpoints = Endpoints(
-        own.storage_endpoint, own.kms_endpoint, own.iam_endpoint, own.logging_endpoint, own.pubsub_endpoint
+        own.storage_endpoint,
+        own.kms_endpoint,
+        own.iam_endpoint,
+        own.logging_endpoint,
+        own.pubsub_endpoint,
+        own.monitoring_endpoint,
     )
     identities = {one.project: _identity(one) for one in config.account if one.project}
     heard = [name for name, _ in _feeds(config) if _is_subscription(name)]

@@ -11,7 +11,7 @@ class Request:
     """One request as it arrived."""
 
     service: str
-    """`storage`, `kms`, `iam`, `logging`, `pubsub` or, on AWS, `s3`, `sts`, `kms`."""
+    """`storage`, `kms`, `iam`, `logging`, `pubsub`, `monitoring` or, on AWS, `s3`, `sts`, `kms` and so on."""
     verb: str
     """HTTP method, RPC name, or the operation that a header names."""
     target: str

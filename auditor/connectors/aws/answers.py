@@ -3,8 +3,8 @@
 The SDK takes a page of another kind, half a document and no document at all for an answer that says nothing: a bucket
 without objects, an object without encryption, a key without grants.
 
-Source: Amazon S3, AWS STS and Amazon SQS API References, response syntax of each operation; botocore's kms and
-cloudtrail models.
+Source: Amazon S3, AWS STS and Amazon SQS API References, response syntax of each operation; botocore's kms, cloudtrail
+and cloudwatch models.
 """
 
 import json
@@ -60,6 +60,7 @@ _MEMBERS: Final = {
     "GetKeyRotationStatus": "KeyRotationEnabled",
     "GetKeyLastUsage": "TrackingStartDate",
     "LookupEvents": "Events",
+    "GetMetricStatistics": "Label",
 }
 
 _OF_QUEUES: Final = frozenset({"ReceiveMessage", "DeleteMessageBatch", "GetQueueAttributes"})
@@ -91,7 +92,7 @@ def is_sound(operation: str, status: int, headers: Mapping[str, str], body: byte
 
 def as_error(service: str) -> bytes:
     """An error body in the words of one service."""
-    if service in {"kms", "cloudtrail", "sqs"}:
+    if service in {"kms", "cloudtrail", "sqs", "cloudwatch"}:
         return json.dumps({"__type": MALFORMED, "message": "the answer is not what was asked for"}).encode()
     inner = f"<Error><Code>{MALFORMED}</Code><Message>the answer is not what was asked for</Message></Error>"
     return (inner if service == "s3" else f"<ErrorResponse>{inner}</ErrorResponse>").encode()
@@ -116,6 +117,8 @@ def _has_member(body: bytes, member: str) -> bool:
         case "Events":
             texts = ("EventId", "EventName", "CloudTrailEvent")
             return _are_objects(told[member]) and all(_are_texts(one, texts) for one in told[member])
+        case "Label":
+            return _are_statistics(told)
         case "KeyRotationEnabled":
             days = told.get("RotationPeriodInDays")
             return isinstance(told[member], bool) and (days is None or _is_number_of_days(days))
@@ -165,6 +168,15 @@ def _is_last_usage(told: Mapping[str, object]) -> bool:
     times = (told["TrackingStartDate"], told.get("KeyCreationDate", 0), use.get("Timestamp", 0))
     timed = "Timestamp" in use or not use
     return timed and all(map(_is_number, times)) and _are_texts(use, ("Operation", "CloudTrailEventId"))
+
+
+def _are_statistics(told: Mapping[str, object]) -> bool:
+    """Each value has its time; an answer without values may have no list of them."""
+    points = told.get("Datapoints", [])
+    numbers = ("Timestamp", "Average")
+    return _are_texts(told, ("Label",)) and (
+        _are_objects(points) and all(_is_number(one.get(name)) for one in points for name in numbers)
+    )
 
 
 def _is_number(told: object) -> bool:

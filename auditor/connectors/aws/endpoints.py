@@ -11,7 +11,7 @@ from auditor.addresses import shown
 from auditor.errors import UsageError
 
 _EVERY: Final = "AWS_ENDPOINT_URL"
-_SERVICES: Final = ("S3", "KMS", "STS", "CLOUDTRAIL", "SQS")
+_SERVICES: Final = ("S3", "KMS", "STS", "CLOUDTRAIL", "SQS", "CLOUDWATCH")
 _IGNORED: Final = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
 HINT: Final = "write http://HOST:PORT or https://HOST"
 

@@ -43,9 +43,16 @@ if TYPE_CHECKING:
 _ATTEMPTS: Final = 5
 _READ_TIMEOUT: Final = 30
 _QUICK_TIMEOUT: Final = 5
-"""Seconds; the second for KMS, STS and CloudTrail."""
+"""Seconds; the second for KMS, STS, CloudTrail and CloudWatch."""
 _DEFAULT_REGION: Final = "us-east-1"
-_OF_SERVICE: Final = {"s3": "s3", "kms": "kms", "sts": "sts", "cloudtrail": "cloudtrail", "sqs": "sqs"}
+_OF_SERVICE: Final = {
+    "s3": "s3",
+    "kms": "kms",
+    "sts": "sts",
+    "cloudtrail": "cloudtrail",
+    "sqs": "sqs",
+    "cloudwatch": "cloudwatch",
+}
 LONGEST_WAIT: Final = 20
 """Seconds that a queue may be asked to wait for messages. Source: Amazon SQS API Reference, ReceiveMessage."""
 
@@ -121,6 +128,10 @@ class AwsClients:
     def cloudtrail(self, region: str, account: str | None) -> Any:
         """A client for the event history of the Region in a key's ARN; its one call needs no types of its own."""
         return self._client("cloudtrail", region, self._known(account))
+
+    def cloudwatch(self, region: str | None, account: str | None) -> Any:
+        """A client for the metrics of a bucket's Region; its one call needs no types of its own."""
+        return self._client("cloudwatch", region, self._known(account))
 
     def sqs(self, region: str, account: str | None) -> Any:
         """A client for the Region of a queue; its few calls need no types of their own."""

@@ -1,10 +1,10 @@
-"""Whether an answer of Cloud Storage, Resource Manager, Cloud Logging or Pub/Sub is of the kind that was asked for.
+"""Whether an answer of Google Cloud's JSON APIs is of the kind that was asked for.
 
 The clients take a JSON object of another kind for an answer that says nothing, a bucket without objects, and break on
 one whose fields are of another kind.
 
 Source: Cloud Storage JSON API reference, `kind` of each resource; Resource Manager v3, Policy; Cloud Logging v2,
-entries.list; Pub/Sub v1, subscriptions.get and pull.
+entries.list; Pub/Sub v1, subscriptions.get and pull; Cloud Monitoring v3, projects.timeSeries.list.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -91,6 +91,11 @@ class _Pulled(msgspec.Struct, rename="camel"):
     received_messages: list[_Received] = []
 
 
+class _Series(msgspec.Struct, rename="camel"):
+    time_series: list[dict[str, Any]] = []
+    next_page_token: str | None = None
+
+
 class _Subscription(msgspec.Struct, rename="camel"):
     name: str
     ack_deadline_seconds: int | None = None
@@ -100,6 +105,7 @@ _KINDS: Final = {
     "subscriptions.get": _Subscription,
     "subscriptions.pull": _Pulled,
     "entries.list": _Entries,
+    "timeSeries.list": _Series,
     "buckets.list": _Buckets,
     "buckets.get": _Bucket,
     "projects.serviceAccount.get": _Agent,
@@ -115,6 +121,12 @@ _SAY_NOTHING: Final = {
 """Answers that are an empty object where nothing is to be said: what says something else is none."""
 
 
+def _are_all_series(told: dict[str, Any]) -> bool:
+    """Whether a page of time series is one, and says of no series that it could not be told."""
+    is_page = "timeSeries" in told or not set(told) - {"nextPageToken", "unit"}
+    return is_page and not told.get("executionErrors")
+
+
 def is_sound(operation: str, body: bytes) -> bool:
     """Tell whether a success is one; uploads are XML, which `parse_uploads` looks at."""
     if operation == "multipartUploads.list":
@@ -127,6 +139,8 @@ def is_sound(operation: str, body: bytes) -> bool:
             msgspec.convert(told, _KINDS.get(operation, dict[str, Any]))
             # A log without entries says nothing at all; what says something else is no page of one.
             if operation == "entries.list" and "entries" not in told and set(told) - {"nextPageToken"}:
+                return False
+            if operation == "timeSeries.list" and not _are_all_series(told):
                 return False
             if operation in _SAY_NOTHING and set(told) - _SAY_NOTHING[operation]:
                 return False

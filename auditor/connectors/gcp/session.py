@@ -41,6 +41,7 @@ _STORAGE: Final = "https://storage.googleapis.com"
 _KMS: Final = "https://cloudkms.googleapis.com"
 _LOGGING: Final = "https://logging.googleapis.com"
 _PUBSUB: Final = "https://pubsub.googleapis.com"
+_MONITORING: Final = "https://monitoring.googleapis.com"
 _TIMEOUT: Final = 30
 _RETRY: Final = DEFAULT_RETRY.with_timeout(60.0)
 _RETRY_POLICY: Final = DEFAULT_RETRY.with_timeout(5.0)
@@ -49,7 +50,8 @@ _POLICY_TIMEOUT: Final = 5
 _PULL: Final = "subscriptions.pull"
 
 # (service, operation) of each HTTP request that may leave; the group is the bucket that it names. Source: the
-# references of Cloud Storage's JSON and XML APIs, of Resource Manager v3, of Cloud Logging v2 and of Pub/Sub v1.
+# references of Cloud Storage's JSON and XML APIs, of Resource Manager v3, of Cloud Logging v2, of Pub/Sub v1, of Cloud
+# Monitoring v3.
 _OPERATIONS: Final = (
     (re.compile(r"GET /storage/v1/b"), ("storage", "buckets.list")),
     (re.compile(r"GET /storage/v1/b/([^/]+)"), ("storage", "buckets.get")),
@@ -62,6 +64,7 @@ _OPERATIONS: Final = (
         re.compile(r"POST /v3/projects/[^/]+:testIamPermissions"),
         ("cloudresourcemanager", "projects.testIamPermissions"),
     ),
+    (re.compile(r"GET /v3/projects/[^/]+/timeSeries"), ("monitoring", "timeSeries.list")),
     (re.compile(r"POST /v2/entries:list"), ("logging", "entries.list")),
     (re.compile(r"POST /v2/entries:write"), ("logging", "entries.write")),
     (re.compile(r"GET /v1/projects/[^/]+/subscriptions/[^/:]+"), ("pubsub", "subscriptions.get")),
@@ -87,6 +90,7 @@ class Endpoints:
     iam: str | None = None
     logging: str | None = None
     pubsub: str | None = None
+    monitoring: str | None = None
 
 
 class GcpClients:
@@ -228,6 +232,21 @@ class GcpClients:
         )
         return session
 
+    def time_series(self, project: str | None, of: str, asked: Mapping[str, str]) -> Mapping[str, Any]:
+        """Read one page of the time series `of` a project, by the identity for a project of the config.
+
+        Raises:
+            requests.RequestException: no answer, or none that can be read.
+            google.api_core.exceptions.GoogleAPICallError, RetryError: an answer that is an error.
+            google.auth.exceptions.GoogleAuthError: no credentials.
+        """
+        endpoint = self._endpoints.monitoring
+        session: requests.Session = self._once("monitoring", project, lambda one: self._session(endpoint, one))
+        url = f"{endpoint or _MONITORING}/v3/projects/{of}/timeSeries"
+        answer = _answered(partial(session.get, url, params=asked, timeout=_POLICY_TIMEOUT), _RETRY_POLICY)
+        told: Mapping[str, Any] = answer.json()
+        return told
+
     def count_uploads(self, project: str | None, bucket: str, pace: Pace) -> int:
         """Count a bucket's unfinished multipart uploads, which only the XML API lists.
 
@@ -283,13 +302,14 @@ class GcpClients:
         return self._email(project if project in self._identities else None)
 
     def at(self, service: str) -> str:
-        """Where requests to a service go: `storage`, `kms`, `iam`, `logging` or `pubsub`."""
+        """Where requests to a service go: `storage`, `kms`, `iam`, `logging`, `pubsub` or `monitoring`."""
         given, usual = {
             "storage": (self._endpoints.storage, _STORAGE),
             "kms": (self._endpoints.kms, _KMS),
             "iam": (self._endpoints.iam, _IAM),
             "logging": (self._endpoints.logging, _LOGGING),
             "pubsub": (self._endpoints.pubsub, _PUBSUB),
+            "monitoring": (self._endpoints.monitoring, _MONITORING),
         }[service]
         return given or usual
 

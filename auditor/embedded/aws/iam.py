@@ -1,7 +1,7 @@
 """Which permission a request needs, and on what.
 
-Source: Service Authorization Reference for Amazon S3, Amazon SQS, AWS KMS and AWS STS; written apart from the auditor's
-own table.
+Source: Service Authorization Reference for Amazon S3, Amazon SQS, Amazon CloudWatch, AWS KMS and AWS STS; written apart
+from the auditor's own table.
 """
 
 import json
@@ -31,6 +31,8 @@ def needed(asked: Asked, service: str, operation: str, caller: Caller) -> Iterat
             yield "sts:AssumeRole", told["RoleArn"]
     elif service == "cloudtrail":
         yield f"cloudtrail:{operation}", "*"
+    elif service == "cloudwatch":
+        yield f"cloudwatch:{operation}", "*"
     elif service == "sqs":
         account, name = str(json.loads(asked.body or b"{}").get("QueueUrl", "")).split("/")[-2:] or ("", "")
         action = _OF_QUEUE.get(operation, operation)

@@ -1,8 +1,9 @@
-"""The embedded AWS on the wire: S3, KMS, STS, CloudTrail, SQS on one loopback port, told apart by their signatures."""
+"""The embedded AWS on the wire: S3, KMS, STS, CloudTrail, SQS, CloudWatch on one loopback port."""
 
 import json
 import re
 import uuid
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl
@@ -14,14 +15,17 @@ from auditor.embedded.aws.iam import needed
 from auditor.embedded.aws.kms import Caller, KeyService
 from auditor.embedded.aws.queues import QueueService
 from auditor.embedded.aws.s3 import ObjectService
+from auditor.embedded.aws.statistics import StatisticsService
 from auditor.embedded.aws.store import ACCOUNT, RefusedError, Store
 from auditor.embedded.http import RESET, Answer, Asked, HttpServer, cut
 from auditor.embedded.traffic import Fault, Request, Traffic
 
 _SCOPE: Final = re.compile(r"Credential=([^/,]+)/[0-9]{8}/([a-z0-9-]+)/([a-z0-9]+)/aws4_request")
 
-_JSON: Final = frozenset({"kms", "cloudtrail", "sqs"})
+_TARGETS: Final = {"TrentService": "kms", "AmazonSQS": "sqs", "GraniteServiceVersion20100801": "cloudwatch"}
+_JSON: Final = frozenset({"kms", "cloudtrail", "sqs", "cloudwatch"})
 """Services that answer in JSON."""
+_DENIED: Final = "AccessDeniedException"
 
 
 class AwsCloud:
@@ -36,6 +40,7 @@ class AwsCloud:
         self._keys = KeyService(store)
         self._history = HistoryService(store)
         self._queues = QueueService(store)
+        self._statistics = StatisticsService(store)
         self._objects = ObjectService(store)
         self._changes = ChangeService(store)
         self._http = HttpServer(port, self._serve, self._now)
@@ -56,7 +61,7 @@ class AwsCloud:
         access_key, region, service = signed.groups() if signed else ("", "us-east-1", "s3")
         target, _, operation = asked.headers.get("x-amz-target", "").rpartition(".")
         if operation:
-            service = {"TrentService": "kms", "AmazonSQS": "sqs"}.get(target, "cloudtrail")
+            service = _TARGETS.get(target, "cloudtrail")
         verb = operation or (dict(parse_qsl(asked.body.decode(errors="replace"))).get("Action", "") or asked.verb)
         body = asked.body[:2000].decode(errors="replace")
         fault = self.traffic.arrived(Request(service, verb, asked.target, body))
@@ -73,7 +78,7 @@ class AwsCloud:
                 raise RefusedError(400, code, "The provided token has expired.")  # noqa: TRY301 - one place answers
             caller = Caller(_account(access_key), region, access_key)
             if not all(self.store.permits(caller.account, *one) for one in needed(asked, service, operation, caller)):
-                code = "AccessDeniedException" if service in _JSON else "AccessDenied"
+                code = _DENIED if service in _JSON else "AccessDenied"
                 raise RefusedError(400 if service in _JSON else 403, code, "not authorized")  # noqa: TRY301 - as above
             if service == "kms":
                 return _json(200, self._keys.answer(operation, json.loads(asked.body or b"{}"), caller))
@@ -81,6 +86,8 @@ class AwsCloud:
                 return _json(200, self._history.answer(operation, json.loads(asked.body or b"{}"), caller))
             if service == "sqs":
                 return _json(200, self._queues.answer(operation, json.loads(asked.body or b"{}")))
+            if service == "cloudwatch":
+                return _json(200, self._statistics.answer(operation, json.loads(asked.body or b"{}"), caller))
             if service == "sts":
                 arn = self.store.principals.get(access_key)
                 return _sts(dict(parse_qsl(asked.body.decode())), caller, arn)
@@ -124,7 +131,11 @@ def _json(status: int, told: dict[str, Any]) -> Answer:
 
 def _refused(refusal: RefusedError, service: str, verb: str) -> Answer:
     if service in _JSON:
-        return _json(refusal.status, {"__type": refusal.code, "message": refusal.message})
+        told = _json(refusal.status, {"__type": refusal.code, "message": refusal.message})
+        if (service, refusal.code) != ("cloudwatch", _DENIED):
+            return told
+        # What its older protocol would say stands in a header.
+        return replace(told, headers={**told.headers, "x-amzn-query-error": "AccessDenied;Sender"})
     headers = {"x-amz-request-id": uuid.uuid4().hex[:16].upper(), **refusal.headers}
     if verb == "HEAD":
         return Answer(refusal.status, b"", headers)

@@ -172,6 +172,8 @@ class Bucket:
     uploads: list[tuple[str, str]] = field(default_factory=list)
     """(name, upload id) of unfinished multipart uploads."""
     tags: dict[str, str] = field(default_factory=dict)
+    measured: list[tuple[datetime, int]] = field(default_factory=list)
+    """(beginning of a day, objects that were counted on it), the oldest first: what CloudWatch has of it."""
     _sorted: list[tuple[bytes, str]] | None = None
 
     def names_from(self, start: bytes) -> list[str]:
@@ -293,6 +295,15 @@ class Store:
                 home._sorted = None  # noqa: SLF001 - the bucket's own store
             home.objects[name] = [one, *(before or [])] if home.versioned else [one]
         return one
+
+    def measure(self, bucket: str, days_ago: int = 1, count: int | None = None) -> None:
+        """Let S3 count the objects of a bucket as if some days ago; delete markers are not among them."""
+        home = self.buckets[bucket]
+        with self.lock:
+            versions = sum(not one.delete_marker for some in home.objects.values() for one in some)
+            day = self.clock().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days_ago)
+            home.measured.append((day, versions + len(home.uploads) if count is None else count))
+            home.measured.sort()
 
     def delete(self, bucket: str, name: str, version_id: str | None) -> None:
         """Delete one version; without a version id a versioned bucket keeps all and gets a delete marker."""

@@ -16,6 +16,7 @@ from auditor.embedded.google import rpc
 from auditor.embedded.google.changes import ChangeService
 from auditor.embedded.google.kms import FailedRpcError, KeyService
 from auditor.embedded.google.logs import LogService
+from auditor.embedded.google.monitoring import MonitoringService
 from auditor.embedded.google.pubsub import PubSubService
 from auditor.embedded.google.storage import StorageService
 from auditor.embedded.google.store import RefusedError, Store
@@ -46,6 +47,7 @@ class GoogleCloud:
         self._changes = ChangeService(store, self.storage)
         self._keys = KeyService(store)
         self._logs = LogService(store)
+        self._monitoring = MonitoringService(store)
         self.pubsub = PubSubService(store)
         self._http = HttpServer(port, self._serve, self._now)
         self._grpc = grpc.server(futures.ThreadPoolExecutor(8))
@@ -117,6 +119,8 @@ class GoogleCloud:
                 return _answer(200, self._project_policy(path))
             if service == "logging":
                 return _answer(200, self._entries(path, json.loads(asked.body or b"{}")))
+            if service == "monitoring":
+                return _answer(200, self._monitoring.list(unquote(path).split("/")[3], query))
             if service == "pubsub":
                 return _answer(200, self.pubsub.answer(asked.verb, unquote(path), asked.headers, asked.body))
             if asked.verb != "GET":
@@ -137,6 +141,8 @@ class GoogleCloud:
             return "iam", None, ()
         if raw_path.startswith("/v1/projects/") and "/subscriptions/" in raw_path:
             return "pubsub", None, ()
+        if raw_path.startswith("/v3/projects/") and raw_path.endswith("/timeSeries"):
+            return "monitoring", None, ()
         if raw_path.startswith("/v2/entries:"):
             return "logging", None, ()
         for route in rpc.routes():

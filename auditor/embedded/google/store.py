@@ -4,6 +4,7 @@ import base64
 import hashlib
 import threading
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -117,8 +118,19 @@ class Bucket:
     objects: list[StoredObject] = field(default_factory=list)
     uploads: list[str] = field(default_factory=list)
     """Names of unfinished multipart uploads."""
+    measured: dict[tuple[str, str], list[tuple[datetime, int | None]]] = field(default_factory=dict)
+    """(type, storage class) -> (when, how many objects), the oldest first: what Cloud Monitoring has of it.
+
+    None: the series has ended."""
     labels: dict[str, str] = field(default_factory=dict)
     unsorted: bool = False
+
+
+def _type_of(one: StoredObject) -> str:
+    """As a metric calls it."""
+    if one.soft_deleted_since is not None:
+        return "soft-deleted-object"
+    return "noncurrent-object" if one.noncurrent_since is not None else "live-object"
 
 
 class RefusedError(Exception):
@@ -188,6 +200,23 @@ class Store:
     def add_instance(self, name: str, state: str = "ACTIVE", disable_time: datetime | None = None) -> None:
         """Make a single-tenant HSM instance."""
         self.instances[name] = HsmInstance(name, state, disable_time)
+
+    def measure(self, bucket: str, ago: timedelta = timedelta(hours=20), **counts: int) -> None:
+        """Let Cloud Storage count the objects of a bucket as if it had done so some time ago.
+
+        `counts`: what it finds instead, by the type with underscores.
+        """
+        home = self.buckets[bucket]
+        with self.lock:
+            found = Counter((_type_of(one), one.storage_class) for one in home.objects)
+            found.update({("multipart-upload", "STANDARD"): len(home.uploads)})
+            for name, number in counts.items():
+                kind = name.replace("_", "-")
+                found = Counter({place: told for place, told in found.items() if place[0] != kind})
+                found[kind, "STANDARD"] = number
+            at = self.clock() - ago
+            for place in home.measured.keys() | found.keys():
+                home.measured.setdefault(place, []).append((at, found.get(place)))
 
     def put(self, bucket: str, name: str, size: int = 10, **more: Any) -> StoredObject:
         """Put one generation; without `generation` it becomes the live one and the one before is kept or deleted.
