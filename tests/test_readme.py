@@ -63,7 +63,7 @@ def test_every_command_runs(
 
 
 def test_the_doctor_says_what_it_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = shown_as("Of 26 checks")
+    shown = shown_as("Of 27 checks")
     with a_small_cloud(tmp_path) as small:
         small.cloud.store.deny("cloudkms.keyRings.getIamPolicy", RING)
         assert cli._run(small.argv("doctor")) == 1  # noqa: SLF001 - as above

@@ -122,6 +122,7 @@ class Aws:
             choose,
             gone,
             tuple((queue_of(one.feed), one.id) for one in self._config.account if one.id and one.feed),
+            self._clock if self._are_counts_wanted else None,
         )
 
     def _no_history(self) -> str | None:

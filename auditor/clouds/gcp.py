@@ -134,6 +134,7 @@ class Gcp:
             gone,
             self._config.log.cloud_logging,
             _feeds(self._config),
+            self._clock if self._config.sweep.cloud_counts else None,
         )
 
     def _mine(self) -> list[Bucket]:

@@ -1,6 +1,7 @@
 """The least that AWS must grant for a config as it is: one IAM policy an identity, one statement for others' keys.
 
-Source: Service Authorization Reference for Amazon S3, AWS KMS, AWS STS, AWS CloudTrail and Amazon SQS.
+Source: Service Authorization Reference for Amazon S3, AWS KMS, AWS STS, AWS CloudTrail, Amazon SQS and Amazon
+CloudWatch.
 """
 
 from collections.abc import Iterable
@@ -71,6 +72,9 @@ def _of_buckets(read: list[Bucket], config: Config) -> Iterable[dict[str, Any]]:
         yield _allow("HeadLiveObjects", ("s3:GetObject",), [f"{_arn(one)}/*" for one in live])
     if read:
         yield _allow("CountBucketsThatNobodyConfigured", ("s3:ListAllMyBuckets",), ["*"])
+    if read and config.sweep.cloud_counts:
+        # It knows no resource: whoever has it reads every metric of the account.
+        yield _allow("CompareWithTheCloudsOwnCounts", ("cloudwatch:GetMetricStatistics",), ["*"])
     if read and config.probe.reads:
         ways = sorted({f"s3.{one.region or '*'}.amazonaws.com" for one in read})
         condition = {"StringLike": {"kms:ViaService": ways}}

@@ -1,7 +1,7 @@
 """The least that Google Cloud must grant for a config as it is: a custom role in each project of buckets or keys.
 
-Source: the IAM references of Cloud Storage, Cloud KMS, Resource Manager and Cloud Logging; IAM docs, Create short-lived
-credentials for a service account; Google Cloud docs, Set the quota project.
+Source: the IAM references of Cloud Storage, Cloud KMS, Resource Manager, Cloud Logging and Cloud Monitoring; IAM docs,
+Create short-lived credentials for a service account; Google Cloud docs, Set the quota project.
 """
 
 from collections import defaultdict
@@ -47,6 +47,7 @@ def gcp_grants(config: Config, keys: Iterable[KeyName]) -> GcpGrants:
     for one in mine:
         buckets[one.account].append(one.url)
     of_buckets = _OF_BUCKETS | ({"storage.objects.get"} if config.probe.reads else set())
+    of_buckets |= {"monitoring.timeSeries.list"} if config.sweep.cloud_counts else set()
     of_keys = _OF_KEYS | ({"logging.logEntries.list"} if config.audit_log.attribute else set())
     of_keys |= {"cloudkms.ekmConnections.verifyConnectivity"} if config.probe.verify_connectivity else set()
     wanted: defaultdict[str | None, set[str]] = defaultdict(set)

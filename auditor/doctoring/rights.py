@@ -5,6 +5,7 @@ from typing import Final
 
 _COUNT: Final = "the count is null, with a gap"
 _OBJECTS: Final = "the objects count as unknown, with a gap"
+_COMPARED: Final = "what a sweep listed is not compared with the cloud's own count, with a gap"
 _NUMBER: Final = "their number is null, with a gap"
 _BUCKET: Final = "the bucket: its last whole sweep stays in force, with a gap"
 _SETTINGS: Final = "the settings, with a gap"
@@ -34,6 +35,7 @@ LOST: Final[Mapping[str, str]] = {
     "kms:GetKeyLastUsage": "retire --last-usage tells no last use of the key, with a gap",
     "kms:Decrypt": _PROBE,
     "cloudtrail:LookupEvents": _ACTOR,
+    "cloudwatch:GetMetricStatistics": _COMPARED,
     "sqs:ReceiveMessage": _FEED,
     "sqs:DeleteMessage": "each event comes again and again, until the queue drops it",
     "sqs:GetQueueAttributes": "the doctor cannot tell whether the queue is there",
@@ -53,6 +55,7 @@ LOST: Final[Mapping[str, str]] = {
     "cloudkms.retiredResources.list": "a missing key counts as gone only minutes later",
     "cloudkms.singleTenantHsmInstances.get": "the keys on it are judged by their own state, with a gap",
     "cloudkms.ekmConnections.verifyConnectivity": _PROBE,
+    "monitoring.timeSeries.list": _COMPARED,
     "logging.logEntries.list": _ACTOR,
     "pubsub.subscriptions.get": "a change of a key may be heard again and again, and polls made for nothing",
     "pubsub.subscriptions.consume": "changes of keys are found by the next poll, and not within seconds",

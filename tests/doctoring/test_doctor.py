@@ -27,7 +27,7 @@ from auditor.wiring import assemble, waivers_of
 from tests.clouds import GOOGLE_KEY, RING, Clock, an_aws_cloud
 from tests.core_builders import NOW
 from tests.small import Small, a_small_cloud
-from tests.test_denied import AWS_CONFIG, AWS_KEY, IMPORTED, PLATFORM
+from tests.test_denied import AWS_CONFIG, AWS_KEY, COUNTS, IMPORTED, PLATFORM
 from tests.visits import named, run, the, tree, visit
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +42,7 @@ AWS_ACTIONS = (
     *("s3:GetBucketVersioning", "s3:GetEncryptionConfiguration", "s3:GetObjectVersion", "s3:ListAllMyBuckets"),
     *("s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions", "kms:DescribeCustomKeyStores"),
     *("kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants", "kms:ListKeyRotations"),
-    "cloudtrail:LookupEvents",
+    *("cloudtrail:LookupEvents", "cloudwatch:GetMetricStatistics"),
 )
 ONLY_FOR_RETIRE = "kms:GetKeyLastUsage"
 """No scan or poll asks for it, and so no visit: tests/questions/test_last_use.py takes it away."""
@@ -52,6 +52,7 @@ GCP_PERMISSIONS = (
     *("cloudkms.singleTenantHsmInstances.get", "resourcemanager.projects.get"),
     *("resourcemanager.projects.getIamPolicy", "storage.buckets.get", "storage.buckets.list"),
     *("storage.multipartUploads.list", "storage.objects.list", "logging.logEntries.list"),
+    "monitoring.timeSeries.list",
 )
 NO_GAP_WITHOUT = {"cloudkms.retiredResources.list", "resourcemanager.projects.getIamPolicy"}
 """They matter once a key is gone, or no grant is on key and ring: docs/permissions.md says so."""
@@ -75,7 +76,7 @@ def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Smal
         store.add_instance(INSTANCE)
         store.add_key(ON_HSM, backend=INSTANCE).versions[1].protection = "HSM_SINGLE_TENANT"
         store.put("data", "acme/hsm/1", key=ON_HSM, version=1, size=9)
-        small.config.write_text(small.config.read_text() + AWS_CONFIG + PLATFORM + NAMED)
+        small.config.write_text(small.config.read_text() + AWS_CONFIG + PLATFORM + NAMED + COUNTS)
         yield small, aws
 
 

@@ -1,7 +1,8 @@
 """What is asked of AWS, round by round: who asks, then buckets and objects, then the keys that these name."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from auditor.checkup import Answer, Choosing, Gone, Question, Round, Told, hears_of_none
@@ -34,13 +35,15 @@ class AwsDoctor:
     gone: Gone
     queues: tuple[tuple[Queue, str], ...] = ()
     """Those that are listened to, each with the account of the config that it is of."""
+    counting: Callable[[], datetime] | None = None
+    """The clock, where the cloud is asked for its own counts."""
     _whose: dict[str | None, str] = field(default_factory=dict)
     """Account of the config, None for the default identity -> the account whose identity it is."""
 
     def rounds(self, keys: Iterable[KeyName]) -> Iterator[Round]:
         """Yield credentials and buckets, then objects, then keys, then what hangs on the kind of each key."""
         seen = {one.url: Seen() for one in self.buckets}
-        of_buckets = BucketQuestions(self.clients, self.prober, self.wanted.reads, seen)
+        of_buckets = BucketQuestions(self.clients, self.prober, self.wanted.reads, seen, self.counting)
         of_keys = KeyQuestions(
             self.clients, self.prober, self.wanted, self._is_ours, self.gone, next(iter(seen), "s3://none")
         )

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from auditor.checkup import Answer, Check, Question, Told
+from auditor.connectors.aws.counts import PERMISSION as COUNT
+from auditor.connectors.aws.counts import S3Counts
 from auditor.connectors.aws.doctor_told import endpoint_of, group_of, not_told, of_probe, tried
 from auditor.connectors.aws.errors import FAULTS, code_of
 from auditor.connectors.aws.probes import AwsProbes
@@ -45,6 +48,7 @@ class Seen:
     name: str | None = None
     version: str | None = None
     listed: bool = False
+    region: str | None = None
     there: bool = False
     """HeadBucket was answered, so that a name that is not there is told of as such."""
     key: str | None = None
@@ -68,6 +72,8 @@ class BucketQuestions:
     prober: AwsProbes
     reads: bool
     seen: Mapping[str, Seen]
+    counting: Callable[[], datetime] | None = None
+    """The clock, where the cloud is asked for its own count."""
 
     def of_bucket(self, place: S3Place) -> Iterator[Question]:
         """Yield what a sweep asks of the bucket itself."""
@@ -85,7 +91,9 @@ class BucketQuestions:
         def head(client: Any) -> str | Told:
             told = client.head_bucket(**bucket)
             seen.there = True
-            region = told.get("BucketRegion") or told["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
+            seen.region = region = told.get("BucketRegion") or told["ResponseMetadata"]["HTTPHeaders"].get(
+                "x-amz-bucket-region"
+            )
             if region and place.region not in {None, region}:
                 text = f"it is in {region}, and the config says {place.region}"
                 return Told(None, text, f"set its `region` to {region}", Answer.MISSING)
@@ -148,6 +156,7 @@ class BucketQuestions:
                 return found
             return Told(None, f"under {seen.key}" if seen.key else "answered")
 
+        yield self._count(place, seen)
         endpoint = endpoint_of(self.clients, "s3", place.account, place.region)
         group = group_of(place.account)
         yield Question(group, f"{place.url}: HEAD of one object", ask, permission, endpoint)
@@ -157,6 +166,20 @@ class BucketQuestions:
         yield Question(
             group, f"{place.url}: read one byte", lambda: self._read_byte(place, seen), "kms:Decrypt", endpoint
         )
+
+    def _count(self, place: S3Place, seen: Seen) -> Question | Check:
+        """In the Region that the bucket has said it is in."""
+        group, what = group_of(place.account), f"{place.url}: the cloud's own count"
+        if self.counting is None:
+            return Check(group, what, Answer.OFF, "[sweep] cloud_counts is off", COUNT)
+        counts, region = S3Counts(self.clients, place.url, place.account, self.counting), seen.region or place.region
+
+        def ask() -> str:
+            told = counts.ask(region)
+            return "answered" if told.total is not None else "answered: there is no value yet"
+
+        endpoint = endpoint_of(self.clients, "cloudwatch", place.account, region)
+        return Question(group, what, lambda: tried(ask, COUNT), COUNT, endpoint)
 
     def _read_byte(self, place: S3Place, seen: Seen) -> Told:
         if seen.name is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -9,6 +10,8 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from auditor.checkup import Answer, Check, Choosing, Gone, Question, Round, Told, hears_of_none
 from auditor.connectors.gcp.calls import KmsCalls
+from auditor.connectors.gcp.counts import PERMISSION as COUNT
+from auditor.connectors.gcp.counts import GcsCounts
 from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.gcp.feed import PERMISSION, PubSubFeed
 from auditor.connectors.gcp.probes import GcpProbes
@@ -84,6 +87,8 @@ class GcpDoctor:
     """The log that the config names for what happens."""
     feeds: tuple[tuple[str, str], ...] = ()
     """(name, project whose identity hears it)."""
+    counting: Callable[[], datetime] | None = None
+    """The clock, where the cloud is asked for its own counts."""
     _seen: dict[str, _Seen] = field(default_factory=dict)
     _kinds: dict[KeyName, _Kind] = field(default_factory=dict)
 
@@ -169,11 +174,26 @@ class GcpDoctor:
                 return str(told)
 
             yield self._question(place.project, what, permission, agent)
+        yield self._count(place, seen.project)
         what, permission = f"{place.url}: read one byte", "storage.objects.get"
         if not self.reads:
             yield Check(group, what, Answer.OFF, "[probe] reads is off", permission)
         else:
             yield Question(group, what, lambda: self._read_byte(seen), permission, self.clients.at("storage"))
+
+    def _count(self, place: GcsPlace, project: str | None) -> Question | Check:
+        group, what = _group(place.project), f"{place.url}: the cloud's own count"
+        if self.counting is None:
+            return Check(group, what, Answer.OFF, "[sweep] cloud_counts is off", COUNT)
+        if project is None:
+            told = "whose bucket it is was not told, and the config names no project"
+            return Check(group, what, Answer.UNKNOWN, told, COUNT, Reason.NOT_VISIBLE)
+        counts = GcsCounts(partial(self.clients.time_series, place.project), place.url, self.counting)
+
+        def ask() -> str:
+            return "answered" if counts.ask(project).total is not None else "answered: there is no value yet"
+
+        return self._question(place.project, what, COUNT, ask, "monitoring")
 
     def _read_byte(self, seen: _Seen) -> Told:
         if seen.sample is None:
