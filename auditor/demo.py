@@ -43,6 +43,9 @@ _NOT_OURS: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAU
 """Settings of the user's own that would count in place of the demo's."""
 _MARK: Final = "# Written by `cmek-auditor demo`, which replaces this folder's contents.\n"
 _POLICY: Final = """
+[sweep]
+cloud_counts = true
+
 [policy]
 # These clouds forget no key for a moment: one that is not found is gone, for the daemon as for the scan before it.
 confirm_missing_minutes = 0
@@ -208,6 +211,7 @@ def _environment(aws: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL_STS": aws,
         "AWS_ENDPOINT_URL_CLOUDTRAIL": aws,
         "AWS_ENDPOINT_URL_SQS": aws,
+        "AWS_ENDPOINT_URL_CLOUDWATCH": aws,
         "AWS_ACCESS_KEY_ID": "AKIA111122223333DEMO",
         "AWS_SECRET_ACCESS_KEY": "demo",
         "AWS_CONFIG_FILE": os.devnull,

@@ -152,7 +152,7 @@ def test_what_is_to_be_pasted_into_another_terminal_is_all_that_a_command_needs_
     told = dict(line.split("=", 1) for line in done.stdout.splitlines())
     assert "mine" not in " ".join(told.values())
     assert told["CMEK_AUDITOR_CONFIG"] == str(tmp_path / "a b.toml")
-    assert {told[f"AWS_ENDPOINT_URL_{service}"] for service in ("S3", "KMS", "STS", "CLOUDTRAIL", "SQS")} == {
-        "http://127.0.0.1:1"
-    }
+    assert {
+        told[f"AWS_ENDPOINT_URL_{service}"] for service in ("S3", "KMS", "STS", "CLOUDTRAIL", "SQS", "CLOUDWATCH")
+    } == {"http://127.0.0.1:1"}
     assert told[owned.API_KEY_ENV] == owned.API_KEY

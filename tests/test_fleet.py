@@ -20,7 +20,7 @@ from auditor import demo, readonly, run, scan
 from auditor.config import load
 from auditor.embedded import fleet
 from auditor.errors import UsageError
-from auditor.findings import Confidence, Finding, Judgement, Member, Readability, Status, member_of
+from auditor.findings import Agreement, Confidence, Finding, Judgement, Member, Readability, Status, member_of
 from auditor.ledger.store import LedgerStore
 from auditor.model import Encryption, KeyName, Sweep
 from auditor.outputs import scan_json
@@ -314,6 +314,8 @@ def test_the_demos_daemon_finds_what_its_scan_found(tmp_path: Path, monkeypatch:
         later = scan.poll(parts, NoProgress())
         heard = {owner for owner, _ in assembly.feeds}
         assembly.close()
+    compared = [one.compared.agreement for one in once.coverage.buckets if one.compared is not None]
+    assert compared == [Agreement.AGREES] * len(once.coverage.buckets), "nothing is missed, by the clouds' own counts"
     # What `demo --keep` says to disable: the daemon hears of it, and does not have to wait for its poll.
     assert demo._busiest_version(later).split("/")[1] in heard  # noqa: SLF001 - the line to paste names it
     assert readabilities(later) == readabilities(once)

@@ -32,6 +32,7 @@ AWS_BUCKETS: Final = {
 NOT_CONFIGURED: Final = "tpuf-gcp-scratch"
 """A bucket that the demo's config leaves out."""
 
+_SERVICES: Final = ("storage", "kms", "iam", "logging", "monitoring")
 _OBJECTS: Final = {"google": 18_000, "aws": 2_600}
 _AGE: Final = 420
 """Days over which the fleet was written."""
@@ -173,6 +174,8 @@ def fill_google(store: google.Store, seed: int) -> None:
         for place in locations:
             _change(store, customer, names[customer.org, place])
     owned.fill(store, PROJECT, agent)
+    for bucket in store.buckets:
+        store.measure(bucket)
 
 
 def _make_key(store: google.Store, customer: Customer, agent: str, place: str) -> str:
@@ -299,6 +302,8 @@ def fill_aws(store: aws.Store, seed: int) -> None:
     for org, about in AWS_KEYS.items():
         if about.get("removed"):
             store.remove_key(arns[org])
+    for bucket in AWS_BUCKETS:
+        store.measure(bucket)
 
 
 def _make_aws_key(store: aws.Store, org: str, about: dict[str, Any]) -> str:
@@ -360,7 +365,7 @@ def config(google_endpoint: str, until: date, platform: str | None = None) -> st
     """
     buckets = [f'[[bucket]]\nurl = "gs://{name}"\naccount = "{PROJECT}"\n' for name in GOOGLE_BUCKETS]
     buckets += [f'[[bucket]]\nurl = "s3://{name}"\nregion = "{region}"\n' for name, region in AWS_BUCKETS.items()]
-    endpoints = "\n".join(f'{name}_endpoint = "{google_endpoint}"' for name in ("storage", "kms", "iam", "logging"))
+    endpoints = "\n".join(f'{name}_endpoint = "{google_endpoint}"' for name in _SERVICES)
     head = 'state = "state"\n\n[schedule]\nkey_poll = 60\n\n[web]\nlisten = "127.0.0.1:0"\n'
     account = f'[[account]]\nproject = "{PROJECT}"\n\n{_feeds()}[platform]\naws_principals = ["{STORAGE_ROLE}"]\n'
     limits = "[limits]\n# The clouds are our own: no neighbour to be good to.\ngcp_kms_quota_share = 1.0\n"
