@@ -94,6 +94,8 @@ def test_what_the_clouds_count_beyond_the_tolerance_is_a_gap_and_nothing_else(
     for one in told["gaps"]:
         assert one["effect"].startswith("the cloud counts 1,001 objects more than the sweep listed: 1,0")
     assert all(one["complete"] and one["unresolved"] == 0 for one in told["coverage"]["buckets"])
+    opened = {(one["rule"], one["subject"]["id"], one["severity"]) for one in told["findings"]}
+    assert opened == {("sweep-incomplete", url, "medium") for url in URLS}
     assert told["totals"]["by_readability"]["readable"]["objects"] == 25, "what was listed is judged all the same"
 
 
