@@ -42,7 +42,7 @@ from auditor.model import (
     Reason,
     is_being_made,
 )
-from auditor.moments import minute, second
+from auditor.moments import day, minute, second
 from auditor.overruling import CLOCKS_APART
 from auditor.ownership.registered import Portion
 from auditor.plurals import counted
@@ -313,7 +313,7 @@ def of_counts(buckets: Iterable[BucketCoverage]) -> Iterator[Gap]:
         total, more = found.count or 0, found.difference or 0
         effect = (
             f"the cloud counts {counted(more, 'object')} more than the sweep listed: {total:,} on "
-            f"{found.measured_at:%Y-%m-%d}, and {one.listed:,} were listed; what these are is not known"
+            f"{day(found.measured_at)}, and {one.listed:,} were listed; what these are is not known"
         )
         hint = (
             "look whether as many were deleted since that day, and whether the auditor's identity, or a policy of the "

@@ -3,6 +3,7 @@
 from typing import Final
 
 from auditor.findings import Agreement, Compared
+from auditor.moments import day
 from auditor.outputs import words
 
 NOT_COMPARED: Final = "not compared"
@@ -23,4 +24,4 @@ def told(one: Compared | None) -> str:
         return NOT_COMPARED
     if one.count is None or one.measured_at is None:
         return _SAY[one.agreement]
-    return f"{words.number(one.count)} on {one.measured_at:%Y-%m-%d}: {_SAY[one.agreement]}"
+    return f"{words.number(one.count)} on {day(one.measured_at)}: {_SAY[one.agreement]}"
