@@ -25,7 +25,7 @@ from auditor.ownership.said import parted, revoked
 from auditor.ownership.spelling import NamesOfKeys, spelling_by
 from auditor.polling.asking import (
     agents_of,
-    counted,
+    keys_told,
     needs_of,
     of_one_key_with,
     read_beside_others,
@@ -40,7 +40,7 @@ from auditor.polling.hearing import (
     is_all_by_bundles,
     keys_held,
     looked_at,
-    names_of,
+    names_of_registries,
     not_all_seen,
     of_unknown_tenants,
     sayings,
@@ -50,7 +50,7 @@ from auditor.polling.hearing import (
     words_of,
 )
 from auditor.polling.left_open import every_gap, gaps_of_keys, narrowed, not_sampled, of_principals
-from auditor.polling.probes import by_refusal, latest, probes_that_count, with_told
+from auditor.polling.probes import by_refusal, latest_probes, probes_that_count, with_told
 from auditor.ports import PollRecord
 from auditor.questions.retire.retiring import retiring
 from auditor.readability import KeyView, continued
@@ -239,7 +239,7 @@ def _poll(
     see_that_they_are_needed(only if strict else frozenset(), needs, NamesOfKeys(keys_held(holdings), known_names))
     progress.polling(len(needs))
     asked, before, memory = read_beside_others(parts, lane, needs, only, (before, memory))
-    progress.polled(*counted(needs, memory, asked), [need.name for need in needs])
+    progress.polled(*keys_told(needs, memory, asked), [need.name for need in needs])
 
     # Asked once: what comes after it may find another difference, and what is told with this moment is read by it.
     skew = parts.skew()
@@ -343,7 +343,7 @@ def _poll(
                 ),
                 *lacking.not_compared(heard.registered, said.declared),
                 *gaps_of_keys(needs, keys, judged.assessed, before),
-                *gaps.of_probes(latest(probes, judged.assessed, now), agents),
+                *gaps.of_probes(latest_probes(probes, judged.assessed, now), agents),
                 *gaps.of_refusals(
                     by_refusal(probes, judged.assessed), parts.probing.wants, now - parts.policy.probe_max_age, now
                 ),
@@ -355,8 +355,8 @@ def _poll(
                 *twofold.of_doubtful(keys_held(holdings), said, parts.said),
                 *gaps.of_registries_that_left(
                     findings,
-                    names_of(before.registered) if before is not None else (),
-                    names_of(heard.registered),
+                    names_of_registries(before.registered) if before is not None else (),
+                    names_of_registries(heard.registered),
                     claimed if parts.is_keys_only else (),
                 ),
                 *gaps.of_what_left_the_config(

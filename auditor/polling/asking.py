@@ -97,7 +97,7 @@ def read_beside_others(
     return newest, parts.ledger.judgement(), parts.ledger.memory()
 
 
-def counted(
+def keys_told(
     needs: Iterable[KeyNeed], memory: Mapping[KeyName, KeyMemory], asked: Mapping[KeyName, KeyReading]
 ) -> tuple[int, int]:
     """How many keys told something when they were asked by any of their names, and how many are needed."""

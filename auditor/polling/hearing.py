@@ -126,7 +126,7 @@ def words_of(registered: Registered, *, bundles: bool) -> Mapping[str, tuple[Evi
     return spoken
 
 
-def names_of(registered: Registered) -> frozenset[str]:
+def names_of_registries(registered: Registered) -> frozenset[str]:
     """What registries are called."""
     return frozenset(one.name for one in registered.registries)
 

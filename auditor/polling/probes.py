@@ -68,7 +68,7 @@ def with_told(probe: Probe, memory: KeyMemory | None, policy: Policy) -> Probe:
     return replace(next_to(probe, told_use(last)) if is_fresh else probe, early=early)
 
 
-def latest(probes: Iterable[Probe], assessed: Iterable[Assessed], now: datetime) -> Iterator[Probe]:
+def latest_probes(probes: Iterable[Probe], assessed: Iterable[Assessed], now: datetime) -> Iterator[Probe]:
     """The newest probe of each kind of data that is still there, and not lost already; the future's come first."""
     places = {
         (one.holding.bucket, one.holding.key, one.holding.key_version)
