@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import accumulate
 from operator import add
-from typing import Final
+from typing import Final, TypeVar
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -187,6 +187,7 @@ TABLE: Final = (
 )
 """Every metric, in the order in which a scrape shows them."""
 
+_T = TypeVar("_T")
 Samples = Iterable[tuple[tuple[str, ...], float]]
 
 
@@ -251,29 +252,14 @@ class JudgementCollector(Collector):
         return self._kept[1]
 
     def _measure(self, judgement: Judgement, rows: DependencyRows) -> dict[str, Samples]:
-        by_bucket = summary.by_bucket(judgement.assessed)
         namespaces = rows.namespaces_by_readability(judgement.assessed)
         named = _named_buckets(judgement)
+        by_bucket = sorted(summary.by_bucket(judgement.assessed).items())
+        # What nobody saw has no number, nor has what goes together with it: 0 would say that nothing is there.
+        amounts = _bounded(named, ((_labels(place), amount) for place, amount in by_bucket), add)
         return {
-            # What nobody saw has no number: 0 would say that nothing is there.
-            "cmek_dependent_objects": _bounded(
-                named,
-                (
-                    (_labels(place), amount.objects)
-                    for place, amount in sorted(by_bucket.items())
-                    if amount.objects is not None
-                ),
-                add,
-            ),
-            "cmek_dependent_bytes": _bounded(
-                named,
-                (
-                    (_labels(place), amount.size)
-                    for place, amount in sorted(by_bucket.items())
-                    if amount.size is not None
-                ),
-                add,
-            ),
+            "cmek_dependent_objects": [(place, one.objects) for place, one in amounts if one.objects is not None],
+            "cmek_dependent_bytes": [(place, one.size) for place, one in amounts if one.size is not None],
             "cmek_dependent_namespaces": _bounded(
                 named,
                 (((bucket, readability.value), count) for (bucket, readability), count in sorted(namespaces.items())),
@@ -353,9 +339,11 @@ def _of_sweeps(judgement: Judgement, named: Collection[str]) -> dict[str, Sample
     }
 
 
-def _bounded(named: Collection[str], samples: Samples, merge: Callable[[float, float], float]) -> Samples:
+def _bounded(
+    named: Collection[str], samples: Iterable[tuple[tuple[str, ...], _T]], merge: Callable[[_T, _T], _T]
+) -> list[tuple[tuple[str, ...], _T]]:
     """The samples of the named buckets as they are, and those of all others as one; a bucket is their first label."""
-    found: dict[tuple[str, ...], float] = {}
+    found: dict[tuple[str, ...], _T] = {}
     for (bucket, *more), value in samples:
         place = bucket if bucket in named else _OTHER, *more
         found[place] = merge(found[place], value) if place in found else value

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
-from prometheus_client import generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from auditor.findings import (
     Assessed,
@@ -142,23 +142,31 @@ def of_many_buckets() -> Judgement:
     )
 
 
-def test_a_bucket_for_each_tenant_is_less_than_a_megabyte_and_hides_none_that_is_not_well() -> None:
-    fleet = of_many_buckets()
+def made_of(judgement: Judgement) -> CollectorRegistry:
     swept = {(bucket(number), "resolved"): 10 for number in range(MANY_BUCKETS)}
     collector = metrics.JudgementCollector(
-        *(lambda: fleet, lambda _: cast("DependencyRows", Rows()), dict, lambda: swept),
+        *(lambda: judgement, lambda _: cast("DependencyRows", Rows()), dict, lambda: swept),
         reloaded=bool,
         leads=bool,
         rules=(),
         version=("0", "r"),
     )
-    made = metrics.registry(collector)
-    assert len(generate_latest(made)) < 250_000
-    told = {
+    return metrics.registry(collector)
+
+
+def of_buckets(made: CollectorRegistry) -> dict[str, dict[str, float]]:
+    """Metric -> bucket -> value."""
+    return {
         one.name: {sample.labels["bucket"]: sample.value for sample in one.samples}
         for one in made.collect()
         if all("bucket" in sample.labels for sample in one.samples)
     }
+
+
+def test_a_bucket_for_each_tenant_is_less_than_a_megabyte_and_hides_none_that_is_not_well() -> None:
+    made = made_of(of_many_buckets())
+    assert len(generate_latest(made)) < 250_000
+    told = of_buckets(made)
     objects = told["cmek_dependent_objects"]
     assert len(objects) == metrics._BUCKETS + 1  # noqa: SLF001 - and `other`
     assert sum(objects.values()) == sum(told["cmek_sweep_objects"].values()) == 10 * MANY_BUCKETS
@@ -169,3 +177,13 @@ def test_a_bucket_for_each_tenant_is_less_than_a_megabyte_and_hides_none_that_is
     assert bucket(500) not in ended
     assert (ended["other"], ended[bucket(0)]) == (DATE - 2 * 86400, DATE), "an alert asks how old the oldest is"
     assert told["cmek_sweep_duration_seconds"]["other"] == 86400
+
+
+def test_what_goes_together_with_what_nobody_counted_has_no_number() -> None:
+    fleet = of_many_buckets()
+    one = fleet.assessed[600]
+    untold = replace(one, holding=replace(one.holding, objects=None))
+    told = of_buckets(made_of(replace(fleet, assessed=(*fleet.assessed[:600], untold, *fleet.assessed[601:]))))
+    assert bucket(600) not in told["cmek_dependent_objects"]
+    assert "other" not in told["cmek_dependent_objects"], "a sum of the rest would be fewer than there are"
+    assert "other" in told["cmek_dependent_bytes"]
