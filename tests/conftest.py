@@ -1,17 +1,22 @@
 """What holds for every test: none is timed, and none pays or waits for what it says nothing about."""
 
+import functools
 import gc
 
 import pytest
+import typer.main
 from hypothesis import HealthCheck, settings
 
-from tests import sdk_once
+from tests import ledger_once, sdk_once
 
 # A busy machine is no failure of a property.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 sdk_once.share()
+ledger_once.share()
+# A process has one command line, and makes it once.
+typer.main.get_command = functools.cache(typer.main.get_command)
 
 _LONG = ("tests/test_readme.py", "tests/truth/", "tests/test_resumed.py", "tests/test_clients_agree.py")
 """What takes a minute by itself: begun last, it would keep one worker busy while the others wait for it."""

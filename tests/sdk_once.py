@@ -18,6 +18,7 @@ def share() -> None:
     _share_names_of_events()
     _share_rules_of_endpoints()
     _share_methods()
+    _copy_hooks_quickly()
     hooks.accepts_kwargs = functools.partial(_accepts_kwargs, hooks.accepts_kwargs)
 
 
@@ -25,6 +26,15 @@ def _accepts_kwargs(ask: Callable[[Any], Any], function: Any) -> Any:
     """As a whole signature would tell, which takes a thousand times as long."""
     code = getattr(function, "__code__", None)
     return bool(code.co_flags & inspect.CO_VARKEYWORDS) if code is not None else ask(function)
+
+
+def _copy_hooks_quickly() -> None:
+    """Each client has a copy of all hooks: lists of three are copied as such, and not as whatever they might be."""
+
+    def copied(self: hooks.NodeList) -> hooks.NodeList:
+        return hooks.NodeList([*self.first], [*self.middle], [*self.last])
+
+    hooks.NodeList.__copy__ = copied  # type: ignore[method-assign,assignment]  # for that
 
 
 def _share_names_of_events() -> None:

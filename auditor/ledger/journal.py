@@ -93,6 +93,10 @@ class Effects:
 
 
 _GONE: Final = delete(CURRENT).where(CURRENT.c.kind == bindparam("thing"), CURRENT.c.id == bindparam("name"))
+# Each poll asks these many times: to put a statement together takes longer than a small ledger's answer.
+_OF_KIND: Final = select(CURRENT.c.id, CURRENT.c.facts, CURRENT.c.body).where(CURRENT.c.kind == bindparam("thing"))
+_OF_NAME: Final = select(CURRENT.c.body).where(CURRENT.c.kind == bindparam("thing"), CURRENT.c.id == bindparam("name"))
+_HEAD: Final = select(EVENT.c.seq, EVENT.c.hash).order_by(EVENT.c.seq.desc()).limit(1)
 _Insert = TypeVar("_Insert", postgresql.Insert, sqlite.Insert)
 
 
@@ -129,14 +133,18 @@ def everything(connection: Connection) -> Iterator[Row[Any, Any, Any, Any]]:
 
 def current(connection: Connection, thing: str) -> dict[str, Row[Any, Any, Any]]:
     """Everything of one kind that stands, in the order of the ids: id -> (id, facts, body)."""
-    found = connection.execute(select(CURRENT.c.id, CURRENT.c.facts, CURRENT.c.body).where(CURRENT.c.kind == thing))
     # Databases sort texts in ways of their own.
-    return {row.id: row for row in sorted(found, key=lambda row: row.id)}
+    return {row.id: row for row in sorted(connection.execute(_OF_KIND, {"thing": thing}), key=lambda row: row.id)}
+
+
+def body_of(connection: Connection, thing: str, name: str) -> str | None:
+    """What one thing of one kind says; None where it does not stand."""
+    return connection.execute(_OF_NAME, {"thing": thing, "name": name}).scalar()
 
 
 def head(connection: Connection) -> tuple[int, str]:
     """Number and hash of the newest event; (0, zeros) before the first."""
-    found = connection.execute(select(EVENT.c.seq, EVENT.c.hash).order_by(EVENT.c.seq.desc()).limit(1)).first()
+    found = connection.execute(_HEAD).first()
     return (found.seq, found.hash) if found else (0, FIRST)
 
 

@@ -452,8 +452,8 @@ class LedgerStore:
 
 
 def _of_bucket(connection: Connection, kind: str, bucket: str) -> Sweep | None:
-    row = journal.current(connection, kind).get(bucket)
-    return codec.load(Sweep, row.body) if row is not None else None
+    body = journal.body_of(connection, kind, bucket)
+    return codec.load(Sweep, body) if body is not None else None
 
 
 def _began_later(known: Sweep | None, sweep: Sweep) -> bool:
