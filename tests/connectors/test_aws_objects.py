@@ -105,8 +105,11 @@ def test_hostile_names_come_back_as_they_were_written(cloud: AwsCloud) -> None:
 
 
 @pytest.mark.parametrize("populations", [(), (Population.LIVE,)], ids=["versions", "live"])
-def test_pages_to_the_end(cloud: AwsCloud, populations: tuple[Population, ...]) -> None:
-    names = [f"acme/{number:05}" for number in range(2_100)]
+def test_pages_to_the_end(
+    cloud: AwsCloud, populations: tuple[Population, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "_PAGE", 100)
+    names = [f"acme/{number:05}" for number in range(210)]
     for name in names:
         cloud.store.put("data", name)
     found = sweep(populations=populations)
@@ -185,11 +188,12 @@ def test_delete_markers_are_counted_beside_the_versions_of_a_listing(cloud: AwsC
     assert live.markers is None, "such a listing shows none"
 
 
-def test_versions_of_one_name_page_to_the_end(cloud: AwsCloud) -> None:
+def test_versions_of_one_name_page_to_the_end(cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "_PAGE", 100)
     cloud.store.add_bucket("versioned", versioned=True)
-    for number in range(1_500):
+    for number in range(150):
         cloud.store.put("versioned", "acme/a" if number % 3 else "acme/b")
-    assert len({(one.name, one.version) for one in sweep(url="s3://versioned")}) == 1_500
+    assert len({(one.name, one.version) for one in sweep(url="s3://versioned")}) == 150
 
 
 ARCHIVED: dict[str, tuple[dict[str, Any], bool]] = {
@@ -646,14 +650,17 @@ def test_what_is_deleted_between_page_and_head_hangs_on_no_key(
     assert [(one.name, one.encryption) for one in found] == [(one, Encryption.CMEK) for one in ("a0", "a10", "a2")]
 
 
-def test_one_of_more_versions_than_a_page_has_is_not_called_gone(cloud: AwsCloud) -> None:
+def test_one_of_more_versions_than_a_page_has_is_not_called_gone(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "_PAGE", 100)
     cloud.store.add_bucket("versioned", versioned=True)
-    for number in range(1_005):
+    for number in range(105):
         cloud.store.put("versioned", "a", version_id=f"v{number:04}")
     # The oldest: it is listed last, on the second page of the name.
     cloud.traffic.fail("versionId=v0000", status=404, code="NoSuchVersion")
     found = {one.version: one.problem for one in sweep(url="s3://versioned")}
-    assert (len(found), found["v0000"], found["v0001"]) == (1_005, Reason.NOT_FOUND, None)
+    assert (len(found), found["v0000"], found["v0001"]) == (105, Reason.NOT_FOUND, None)
 
 
 def test_a_storm_that_does_not_end_ends_the_sweep(cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch) -> None:

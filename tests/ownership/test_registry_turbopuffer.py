@@ -178,11 +178,12 @@ def test_one_that_is_listed_still_stays_whatever_its_metadata_answers(
     assert judgement.registered.registries[0].namespaces == 3
 
 
-def test_the_list_is_read_page_by_page(cloud: Registered) -> None:
-    for number in range(2_500):
+def test_the_list_is_read_page_by_page(cloud: Registered, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auditor.embedded.turbopuffer._LARGEST_PAGE", 100)
+    for number in range(250):
         cloud.platform.put(f"more-{number}")
     judgement = cloud.scanned()
-    assert judgement.registered.registries[0].namespaces == 2_503
+    assert judgement.registered.registries[0].namespaces == 253
     assert len(cloud.asked("/v1/namespaces?")) == 3
     assert found(judgement) == {}
 
@@ -612,24 +613,28 @@ def test_a_region_alone_says_where_its_api_is(tmp_path: Path) -> None:
     assert load(private).registry[0].url == "https://privatelink.gcp-us-east1.turbopuffer.com"
 
 
-def test_the_estimate_names_what_a_sweep_would_ask(cloud: Registered, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_estimate_names_what_a_sweep_would_ask(
+    cloud: Registered, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for page in ("connectors.registry_turbopuffer._PAGE", "inventory.asked._A_PAGE"):
+        monkeypatch.setattr(f"auditor.{page}", 100)
     argv = cloud.small.argv("scan", "--estimate")
     cli._run(argv)  # noqa: SLF001 - as a user would
     name = "registry turbopuffer gcp-us-east1 org=acme of gs://data"
     never = f"{name}: never asked: pages of its list, and metadata of 20,000 namespaces at most"
     assert never in capsys.readouterr().out.replace("\n", " ")
-    for number in range(1_500):
+    for number in range(150):
         cloud.platform.put(f"more-{number}")
-    cloud.set(metadata_per_sweep=1_000)
+    cloud.set(metadata_per_sweep=100)
     cloud.scanned()
     before = len(cloud.asked())
     cli._run(argv)  # noqa: SLF001 - as a user would
     out = capsys.readouterr().out.replace("\n", " ")
-    assert f"{name}: 2 pages of its list, metadata of 503 namespaces" in out
+    assert f"{name}: 2 pages of its list, metadata of 53 namespaces" in out
     assert "no price of it is known here" in out
     assert len(cloud.asked()) == before
     cloud.scanned()
-    assert len(cloud.asked()) == before + 2 + 503
+    assert len(cloud.asked()) == before + 2 + 53
     cli._run([*argv, "--format", "json"])  # noqa: SLF001 - as a user would
     (told,) = json.loads(capsys.readouterr().out)["registries"]
     assert told == {
@@ -637,7 +642,7 @@ def test_the_estimate_names_what_a_sweep_would_ask(cloud: Registered, capsys: py
         "bucket": "gs://data",
         "list_pages": 2,
         "metadata": 0,
-        "metadata_at_most": 1_000,
+        "metadata_at_most": 100,
     }
 
 
