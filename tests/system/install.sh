@@ -4,5 +4,5 @@ set -eu
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends \
-  postgresql prometheus prometheus-alertmanager chromium fonts-dejavu-core buildah debootstrap \
+  postgresql prometheus prometheus-alertmanager chromium fonts-dejavu-core buildah mmdebstrap \
   libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0

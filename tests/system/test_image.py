@@ -23,22 +23,36 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     storage = tmp_path_factory.mktemp("storage")
     return {
         **os.environ,
-        "STORAGE_DRIVER": "vfs",
+        "STORAGE_DRIVER": _driver(storage),
         "BUILDAH_ISOLATION": "chroot",
         "CONTAINERS_STORAGE_CONF": str(_storage_config(storage)),
     }
 
 
+def _driver(folder: Path) -> str:
+    """`vfs` works everywhere and copies the whole image for each step."""
+    layers = [folder / one for one in ("lower", "upper", "work", "merged")]
+    for one in layers:
+        one.mkdir()
+    lower, upper, work, merged = layers
+    told = f"lowerdir={lower},upperdir={upper},workdir={work}"
+    if subprocess.run(["mount", "-t", "overlay", "none", "-o", told, str(merged)], check=False).returncode:
+        return "vfs"
+    subprocess.run(["umount", str(merged)], check=True)
+    return "overlay"
+
+
 def _storage_config(folder: Path) -> Path:
     path = folder / "storage.conf"
-    path.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{folder / "graph"}"\nrunroot = "{folder / "run"}"\n')
+    path.write_text(f'[storage]\ngraphroot = "{folder / "graph"}"\nrunroot = "{folder / "run"}"\n')
     return path
 
 
 @pytest.fixture(scope="module")
 def image(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     base = tmp_path_factory.mktemp("base") / "root"
-    run(environment, tool("debootstrap"), "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(base))
+    made = ("--mode=root", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(base))
+    run(environment, tool("mmdebstrap"), *made)
     container = run(environment, tool("buildah"), "from", "scratch").strip()
     run(environment, tool("buildah"), "add", "--quiet", container, str(base), "/")
     run(environment, tool("buildah"), "commit", "--quiet", container, "base:1")
