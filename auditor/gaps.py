@@ -45,6 +45,7 @@ from auditor.model import (
 from auditor.moments import day, minute, second
 from auditor.overruling import CLOCKS_APART
 from auditor.ownership.registered import Portion
+from auditor.ownership.untold import NAMES_NO_KEY, NAMES_NONE, NOT_ASKED_YET
 from auditor.plurals import counted
 from auditor.ports import Recalled
 from auditor.principals import same_principal
@@ -91,7 +92,7 @@ def listing_stopped(bucket: str, error: CollectError) -> Gap:
 
 def never_swept(bucket: str) -> Gap:
     """No sweep of a bucket was ever tried, or it still runs: nothing at all is known of its objects."""
-    return Gap(bucket, Reason.NOT_VISIBLE, "nothing is known of its objects: it was never swept", "scan it")
+    return Gap(bucket, Reason.NOT_FOUND, "nothing is known of its objects: it was never swept", "scan it")
 
 
 def not_usable(bucket: str, error: LedgerError) -> Gap:
@@ -110,7 +111,7 @@ def of_populations(bucket: str, lacking: Sequence[Population]) -> Iterator[Gap]:
         which = " and ".join(one.replace("_", "-") for one in lacking)
         yield Gap(
             bucket,
-            Reason.NOT_VISIBLE,
+            Reason.NOT_FOUND,
             f"nothing is known of its {which} objects: the config left them out when it was swept",
             "scan it: the config asks for them now",
         )
@@ -121,7 +122,7 @@ def of_layout_then(bucket: str, then: str | None, now: str) -> Iterator[Gap]:
     if then not in {None, now}:
         yield Gap(
             bucket,
-            Reason.NOT_VISIBLE,
+            Reason.NOT_FOUND,
             f"its namespaces and tenants by the layout of the config are not known: it was swept by {then}",
             "scan it",
         )
@@ -132,7 +133,7 @@ def of_endpoint_then(bucket: str, made_by: str | None, now: str) -> Iterator[Gap
     if made_by is not None and made_by.partition(" ")[2] != now:
         yield Gap(
             bucket,
-            Reason.NOT_VISIBLE,
+            Reason.NOT_FOUND,
             "what is in it at the endpoint of the config is not known: it was swept at another one",
             "scan it",
         )
@@ -166,12 +167,14 @@ def registry_empty(name: str) -> Gap:
     return Gap(name, Reason.MALFORMED, told, "write it; where nothing is to be registered, remove its [[registry]]")
 
 
-def registry_keyless(name: str, namespaces: int) -> Gap:
-    """A registry is read whole and names no key: that nothing was found by it proves nothing."""
-    told = (
-        f"it names a key for none of its {counted(namespaces, 'namespace')}: which key data is to be under is not known"
-    )
-    return Gap(name, Reason.NOT_VISIBLE, told, "name the keys in `key`, each by its full name")
+def registry_keyless(name: str, namespaces: int, *, alone: bool = False) -> Gap:
+    """A registry is read whole and names no key: that nothing was found by it proves nothing.
+
+    `alone`: no bucket is configured, and nobody else tells of data. With buckets it may be there for its labels.
+    """
+    told = f"{NAMES_NONE} {counted(namespaces, 'namespace')}: which key data is to be under is not known"
+    reason = Reason.NOT_FOUND if alone else Reason.NOT_VISIBLE
+    return Gap(name, reason, told, "name the keys in `key`, each by its full name")
 
 
 def nobody_looked() -> Gap:
@@ -194,8 +197,8 @@ def last_use_not_known(key: KeyName, reason: Reason) -> Gap:
 def registry_lacks_keys(name: str, lacking: int, namespaces: int) -> Gap:
     """A registry is read whole and does not name the key of all its namespaces."""
     its = counted(namespaces, "namespace")
-    told = f"it names no key for {lacking} of its {its}: which key they are under is not known"
-    return Gap(name, Reason.NOT_VISIBLE, told, "name the keys in `key`, each by its full name")
+    told = f"{NAMES_NO_KEY} {lacking} of its {its}: which key they are under is not known"
+    return Gap(name, Reason.NOT_FOUND, told, "name the keys in `key`, each by its full name")
 
 
 def of_service(name: str, told: Recalled, too_old: datetime) -> Iterator[Gap]:
@@ -207,9 +210,9 @@ def of_service(name: str, told: Recalled, too_old: datetime) -> Iterator[Gap]:
         # Whoever allows what no registry can tell has not allowed that none is asked any more.
         yield Gap(name, Reason.TIMEOUT, effect, "scan: it is asked with each sweep")
     if told.unasked:
-        why = "it was not asked about them yet"
+        why = NOT_ASKED_YET
         hint = "sweep on: each sweep asks about the next ones; or raise metadata_per_sweep"
-        yield _keys_not_known(name, Reason.NOT_VISIBLE, told.unasked, told, (why, hint))
+        yield _keys_not_known(name, Reason.NOT_FOUND, told.unasked, told, (why, hint))
     for reason, count in sorted(told.silent.items()):
         why = f"it does not tell ({reason.replace('_', ' ')})"
         yield _keys_not_known(name, reason, count, told, (why, _SERVICE_HINTS.get(reason, _ASKED_AGAIN)))
@@ -382,7 +385,7 @@ def buckets_not_listed(gap: Gap) -> Gap:
 def nobody_listed() -> Gap:
     """Nobody asked by the config as it is now."""
     effect = "how many buckets are not configured is not known: nobody listed them since the config changed"
-    return Gap(BUCKET_LISTS, Reason.NOT_VISIBLE, effect, "scan")
+    return Gap(BUCKET_LISTS, Reason.NOT_FOUND, effect, "scan")
 
 
 def not_among_listed(buckets: Collection[str]) -> Gap:
@@ -627,8 +630,8 @@ def _explained(reading: object, found: Sequence[Gap]) -> frozenset[SubjectKind]:
 
 
 def _why_unknown(view: KeyView) -> Reason:
-    """A key that was not asked for is not in sight; one that answered is in a state that says nothing."""
-    return Reason.NOT_VISIBLE if view.reading is None else Reason.UNSUPPORTED
+    """A key that was not asked for told nothing yet; one that answered is in a state that says nothing."""
+    return Reason.NOT_FOUND if view.reading is None else Reason.UNSUPPORTED
 
 
 def _what_it_needs(view: KeyView, subject: Subject) -> str:

@@ -567,6 +567,11 @@ def test_a_poll_before_any_sweep_is_not_fine(small: Small, capsys: pytest.Captur
     assert code == 3
     assert "No object is known yet" in out
     assert "it was never swept" in out
+    assert run(capsys, small.argv("poll", "--allow-gaps", "not_visible"))[0] == 3
+    small.config.write_text(f'{small.config.read_text()}[[key]]\nname = "{GOOGLE_KEY}"\n')
+    argv = small.argv("impact", GOOGLE_KEY, "--action", "destroy", "--allow-gaps", "not_visible")
+    assert run(capsys, small.argv("poll", "--allow-gaps", "not_visible"))[0] == 3
+    assert run(capsys, argv)[0] == 3
 
 
 def test_a_defect_in_one_bucket_is_a_gap_and_does_not_blind_the_others(

@@ -64,7 +64,7 @@ OF_SWEEPS: dict[str, tuple[Gap, Told]] = {
         gaps.listing_stopped("s3://data", CollectError("cannot list", reason=Reason.THROTTLED)),
         ("s3://data", Reason.THROTTLED, "cannot list", "sweep again"),
     ),
-    "never tried": (gaps.never_swept("s3://data"), ("s3://data", Reason.NOT_VISIBLE, "never swept", "scan it")),
+    "never tried": (gaps.never_swept("s3://data"), ("s3://data", Reason.NOT_FOUND, "never swept", "scan it")),
     "a defect of ours": (
         gaps.defect("s3://data", KeyError("a secret")),
         ("s3://data", Reason.UNSUPPORTED, "by a defect: KeyError;", "report"),
@@ -155,14 +155,14 @@ def test_an_inventory_that_nobody_may_judge_by_is_a_gap_of_its_bucket() -> None:
 def test_populations_that_a_sweep_left_out_are_a_gap_where_the_config_asks_for_them() -> None:
     assert not list(gaps.of_populations("s3://data", ()))
     (gap,) = gaps.of_populations("s3://data", (Population.NONCURRENT, Population.SOFT_DELETED))
-    assert_told(gap, ("s3://data", Reason.NOT_VISIBLE, "of its noncurrent and soft-deleted objects", "scan it"))
+    assert_told(gap, ("s3://data", Reason.NOT_FOUND, "of its noncurrent and soft-deleted objects", "scan it"))
 
 
 def test_a_sweep_by_another_layout_than_the_configs_is_a_gap() -> None:
     assert not list(gaps.of_layout_then("s3://data", None, "{org}/"))
     assert not list(gaps.of_layout_then("s3://data", "{org}/", "{org}/"))
     (gap,) = gaps.of_layout_then("s3://data", "{a}/", "{org}/")
-    assert_told(gap, ("s3://data", Reason.NOT_VISIBLE, "it was swept by {a}/", "scan it"))
+    assert_told(gap, ("s3://data", Reason.NOT_FOUND, "it was swept by {a}/", "scan it"))
 
 
 def test_a_bucket_that_does_not_tell_what_it_makes_of_new_objects_is_a_gap() -> None:
@@ -405,7 +405,7 @@ def test_a_gap_hides_no_other(reading: AwsKey | GcpKey, kind: SubjectKind, told:
 
 def test_what_is_unknown_without_another_gap_is_one_for_each_cause() -> None:
     unknown = [judged(Readability.UNKNOWN, subject, f"{subject} is odd") for subject in ("k/2", "k/1", "k/2")]
-    for reading, reason in ((an_aws_key("Frozen"), Reason.UNSUPPORTED), (None, Reason.NOT_VISIBLE)):
+    for reading, reason in ((an_aws_key("Frozen"), Reason.UNSUPPORTED), (None, Reason.NOT_FOUND)):
         found = list(gaps.of_key(KeyView(AWS_KEY, reading, None), judged=[judged(Readability.READABLE), *unknown]))
         assert [(one.what, one.reason, one.effect) for one in found] == [
             ("k/1", reason, "k/1 is odd"),
@@ -711,7 +711,7 @@ def test_what_another_endpoint_told_is_nothing_of_this_one() -> None:
     assert not list(gaps.of_endpoint_then("s3://data", "1.0 http://b", "http://b"))
     assert not list(gaps.of_endpoint_then("s3://data", "1.0 ", ""))
     (gap,) = gaps.of_endpoint_then("s3://data", "1.0 http://a", "http://b")
-    assert_told(gap, ("s3://data", Reason.NOT_VISIBLE, "at another one", "scan it"))
+    assert_told(gap, ("s3://data", Reason.NOT_FOUND, "at another one", "scan it"))
 
 
 def test_a_list_of_buckets_that_breaks_its_reader_is_a_gap() -> None:

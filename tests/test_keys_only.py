@@ -262,6 +262,32 @@ def test_a_service_that_nobody_asked_yet_is_no_gap_that_whoever_sees_no_bucket_a
         assert gap.reason is Reason.NOT_FOUND
 
 
+@pytest.mark.parametrize(
+    ("header", "lines"),
+    [
+        ("namespace,kms_key_arn,tenant", (f"search,{GOOGLE_KEY},acme", f"zeta,{OTHER_KEY},zeta")),
+        ("namespace,key,tenant", ("search,,acme", f"zeta,{OTHER_KEY},zeta")),
+    ],
+    ids=["another column", "blank"],
+)
+def test_a_file_that_names_no_key_is_no_gap_that_whoever_sees_no_bucket_allows(
+    keys: KeysOnly, capsys: pytest.CaptureFixture[str], header: str, lines: tuple[str, ...]
+) -> None:
+    allowed = ("--allow-gaps", "not_visible")
+    assert told(keys, capsys, "scan", *allowed)[0] == 0
+    keys.say(*lines, header=header)
+    for version in (1, 2, 3):
+        keys.set_state(version, "DISABLED")
+    assert told(keys, capsys, "poll", *allowed)[0] == 3
+    assert told(keys, capsys, "impact", GOOGLE_KEY, *allowed)[0] == 3
+
+
+def test_a_key_that_nobody_asked_yet_is_no_gap_that_whoever_sees_no_bucket_allows(
+    keys: KeysOnly, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(keys, capsys, "poll", OTHER_KEY, "--allow-gaps", "not_visible")[0] == 3
+
+
 def test_namespaces_that_left_the_registry_end_their_finding(keys: KeysOnly) -> None:
     keys.scanned()
     keys.set_state(3, "DISABLED")

@@ -173,7 +173,7 @@ def test_that_nobody_listed_the_buckets_since_the_config_changed_is_a_gap(small:
     assembly = assembled(small, "[policy]\nhorizon_days = 7\n")
     for _ in range(2):
         judgement = scan.poll(assembly.parts, NoProgress())
-        assert [gap.reason for gap in lists(judgement)] == [Reason.NOT_VISIBLE]
+        assert [gap.reason for gap in lists(judgement)] == [Reason.NOT_FOUND]
         assert judgement.coverage.buckets_not_configured is None
     assert not lists(scan.scan(assembly.parts, NoProgress()))
     assembly.close()
@@ -324,7 +324,7 @@ def test_what_becomes_unknown_under_a_key_that_is_not_asked_is_a_gap_beside_thos
             unknown = [one for one in found.assessed if one.assessment.readability is Readability.UNKNOWN]
             assert [one.holding.key for one in unknown] == [other]
             mine = {(gap.reason, gap.effect) for gap in found.gaps if gap.what == other}
-            assert {reason for reason, _ in mine} == {Reason.ACCESS_DENIED, Reason.NOT_VISIBLE}
+            assert {reason for reason, _ in mine} == {Reason.ACCESS_DENIED, Reason.NOT_FOUND}
             assert unknown[0].assessment.cause in {effect for _, effect in mine}
         assembly.close()
 

@@ -83,7 +83,7 @@ class AskedRegistry:
         kept = self._recall.kept()
         if kept is None:
             raise self._failure() or CollectError(
-                f"{self.name} was not asked yet", "scan: it is asked with each sweep", reason=Reason.NOT_VISIBLE
+                f"{self.name} was not asked yet", "scan: it is asked with each sweep", reason=Reason.NOT_FOUND
             )
         try:
             return str(notes.read(self._home / _SAID))

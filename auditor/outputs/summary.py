@@ -19,6 +19,7 @@ from auditor.findings import (
 )
 from auditor.model import Gap, Population, Reason
 from auditor.outputs import words
+from auditor.ownership.untold import leaves_keys_untold
 from auditor.plurals import agreed
 
 _EACH: Final = 4
@@ -267,7 +268,7 @@ def _is_silent(registry: str, judgement: Judgement) -> bool:
 
 
 def _is_of_silence(gap: Gap) -> bool:
-    return gap.reason is not Reason.NOT_VISIBLE
+    return gap.reason is not Reason.NOT_VISIBLE and not leaves_keys_untold(gap)
 
 
 def _bundles(judgement: Judgement) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Final
 from auditor import gaps
 from auditor.errors import AuditorError, LedgerError
 from auditor.handover import lacking
-from auditor.model import Gap, KeyName, Reason
+from auditor.model import Gap, KeyName
 from auditor.ownership.registered import Declared, Registered, Registry
 from auditor.ownership.spelling import Spelling
 from auditor.ports import BundleSource, KeptRegistry, Recalled, RegistrySource
@@ -103,7 +103,7 @@ def hear(parts: Parts, spelling: Spelling) -> Heard:
                 found.append(gaps.registry_lacks_keys(source.name, named - one.keyed, named))
             # A service that names none was either not asked yet, which is told, or its data is under no customer's key.
             if one.registry.namespaces and not one.keyed and source.name not in recalled:
-                found.append(gaps.registry_keyless(source.name, one.registry.namespaces))
+                found.append(gaps.registry_keyless(source.name, one.registry.namespaces, alone=parts.is_keys_only))
     is_told = all(_tells_keys(one, recalled.get(one.registry.name)) for one in kept)
     now = parts.clock() + plausible(parts.skew())
     for each in parts.handed:
@@ -189,11 +189,7 @@ def _read(parts: Parts, source: RegistrySource, recalled: Recalled | None) -> tu
         return parts.registry.keep(source, version, recalled.listed_at if recalled else parts.clock()), None
     except AuditorError as error:
         read_at = before.registry.read_at if before is not None else None
-        gap = gaps.registry_unread(source.name, error, read_at)
-        if parts.is_keys_only and before is None and gap.reason is Reason.NOT_VISIBLE:
-            # Nobody else tells of data: whoever allows what registries cannot tell has not allowed that none is asked.
-            gap = replace(gap, reason=Reason.NOT_FOUND)
-        return _from_before(before), gap
+        return _from_before(before), gaps.registry_unread(source.name, error, read_at)
 
 
 def _believed(parts: Parts, source: BundleSource, now: datetime) -> tuple[KeptRegistry | None, Gap | None]:

@@ -213,7 +213,7 @@ def test_a_sweep_asks_about_no_more_namespaces_than_it_may_and_never_first(cloud
     cloud.set(metadata_per_sweep=2)
     judgement = cloud.scanned()
     gap = the_gap(judgement)
-    assert (gap.reason, len(metadata(cloud))) == (Reason.NOT_VISIBLE, 2)
+    assert (gap.reason, len(metadata(cloud))) == (Reason.NOT_FOUND, 2)
     assert "of 1 of 3 namespaces the registry's key is not known: it was not asked about them yet" in gap.effect
     assert found(judgement) == {}, "it is known that they exist"
     assert gaps_of(cloud.scanned()) == []
@@ -382,7 +382,7 @@ def test_where_it_was_never_read_nothing_is_refuted(cloud: Registered) -> None:
 
 def test_before_the_first_sweep_a_poll_says_that_it_was_not_asked(cloud: Registered) -> None:
     gap = the_gap(cloud.polled())
-    assert (gap.reason, "was not asked yet" in gap.effect, cloud.asked()) == (Reason.NOT_VISIBLE, True, [])
+    assert (gap.reason, "was not asked yet" in gap.effect, cloud.asked()) == (Reason.NOT_FOUND, True, [])
 
 
 def test_whoever_is_asked_to_wait_waits_and_reads_on(cloud: Registered) -> None:

@@ -119,7 +119,7 @@ def test_what_may_hold_more_and_is_not_seen_leaves_it_open(small: Small, capsys:
     assert (code, told["proof"]) == (3, "revoked")
     assert told["verdict"].endswith("can be read, as far as it is known.")
     assert "gs://more" in {one["what"] for one in told["gaps"]}
-    assert proven(small, capsys, "--allow-gaps", "not_visible")[0] == 0
+    assert proven(small, capsys, "--allow-gaps", "not_found")[0] == 0
 
 
 def test_attempts_that_were_refused_stand_beside_the_state(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
