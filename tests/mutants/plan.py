@@ -181,13 +181,25 @@ PLAN: Final = (
         "auditor/connectors/aws/listing.py",
         (
             "tests/connectors/test_listing.py",
+            "tests/connectors/test_sheets.py",
+            "tests/connectors/test_stretches.py",
             "tests/connectors/test_aws_stretches.py",
             "tests/connectors/test_aws_objects.py",
         ),
     ),
     Target("auditor/connectors/aws/unchanged.py", ("tests/connectors/test_aws_unchanged.py",)),
-    Target("auditor/connectors/aws/sheets.py", ("tests/connectors/test_aws_stretches.py",)),
-    Target("auditor/connectors/aws/stretches.py", ("tests/connectors/test_aws_stretches.py",)),
+    Target(
+        "auditor/connectors/aws/sheets.py",
+        (
+            "tests/connectors/test_sheets.py",
+            "tests/connectors/test_stretches.py",
+            "tests/connectors/test_aws_stretches.py",
+        ),
+    ),
+    Target(
+        "auditor/connectors/aws/stretches.py",
+        ("tests/connectors/test_stretches.py", "tests/connectors/test_aws_stretches.py"),
+    ),
     Target("auditor/connectors/aws/names.py", ("tests/connectors/test_aws_names.py",)),
     Target(
         "auditor/connectors/gcp/listing.py",
