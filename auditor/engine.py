@@ -389,9 +389,7 @@ def _keys(facts: Facts, assessed: tuple[Assessed, ...]) -> Iterable[HeldKey]:
             assessments=tuple(one.assessment for one in group),
             members=_members(group),
             holdings=tuple(one.holding for one in group),
-            candidates=tuple(
-                {one.standing.version: one for each in (*names, name) for one in candidates[each]}.values()
-            ),
+            candidates=tuple({one.standing.version: one for each in names for one in candidates[each]}.values()),
         )
 
 

@@ -675,6 +675,12 @@ LAST_READ: dict[str, tuple[KeyReading | None, KeyMemory | None, datetime | None]
         remembered(an_aws_key(), days(100), missing_since=NOW - days(99), missing_until=NOW),
         NOW - days(100),
     ),
+    "not there after an answer, as the service settled, and not found": (
+        denied(reason=Reason.NOT_FOUND),
+        remembered(an_aws_key(), days(100), missing_since=NOW - days(99), missing_until=NOW, missing_proven=True),
+        NOW,
+    ),
+    "not found, and never asked before": (denied(reason=Reason.NOT_FOUND), None, None),
     "denied and never read": (denied(), None, None),
     "never asked": (None, None, None),
 }

@@ -101,6 +101,8 @@ PLAN: Final = (
         "auditor/engine.py",
         (
             _ENGINE,
+            "tests/test_engine_of_logs.py",
+            "tests/test_engine_of_others.py",
             "tests/readability/test_shared.py",
             _OLD_WORDS,
             _OWNERSHIP,
