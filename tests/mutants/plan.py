@@ -217,6 +217,7 @@ PLAN: Final = (
     Target(
         "auditor/connectors/aws/keys.py",
         (
+            "tests/connectors/test_aws_key_reading.py",
             "tests/connectors/test_aws_key_facts.py",
             _PARSING,
             "tests/connectors/test_aws_keys.py",
