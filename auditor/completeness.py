@@ -90,8 +90,6 @@ def handed_on(before: Sweep | None, left_out: tuple[Population, ...], now: datet
         return ()
     every = (*before.earlier, EarlierSweep(before.ended, before.listed))
     kept = of_then(every, now - _LATE - _IMPRECISE)
-    if len(kept) <= _MOST:
-        return kept
     # Only the most that was listed decides.
     most = sorted(kept, key=lambda one: -one.listed)[:_MOST]
     return tuple(sorted(most, key=lambda one: one.ended))

@@ -51,6 +51,8 @@ CASES: dict[str, tuple[Sweep, CloudCount, Agreement]] = {
     "a small bucket, beyond it": (a_sweep(0), of_s3(1_001), Agreement.UNEXPLAINED),
     "a large one, at a hundredth": (a_sweep(990_000), of_s3(1_000_000), Agreement.AGREES),
     "a large one, beyond it": (a_sweep(989_999), of_s3(1_000_000), Agreement.UNEXPLAINED),
+    "a small bucket, as many more listed": (a_sweep(1_000), of_s3(0), Agreement.AGREES),
+    "a small bucket, one more than that": (a_sweep(1_001), of_s3(0), Agreement.FEWER_COUNTED),
     "more came since": (a_sweep(), of_s3(10), Agreement.FEWER_COUNTED),
     "parts of an upload": (a_sweep(0, uploads_in_progress=1), of_s3(11_000), Agreement.EXPLAINED),
     "more than an upload has": (a_sweep(0, uploads_in_progress=1), of_s3(11_001), Agreement.UNEXPLAINED),
@@ -88,6 +90,8 @@ CASES: dict[str, tuple[Sweep, CloudCount, Agreement]] = {
         Agreement.AGREES,
     ),
     "no value yet": (a_sweep(), CloudCount(NOW), Agreement.NOT_KNOWN),
+    "a value of no moment": (a_sweep(), CloudCount(NOW, None, 100_000), Agreement.NOT_KNOWN),
+    "a moment without a value": (a_sweep(), CloudCount(NOW, YESTERDAY), Agreement.NOT_KNOWN),
     "not read": (a_sweep(), CloudCount(NOW, unread=Reason.ACCESS_DENIED), Agreement.NOT_READ),
 }
 
@@ -107,6 +111,10 @@ def test_tells_both_numbers_and_how_far_apart_they_may_be() -> None:
     google_found = compare(google(7, left_out=(Population.LIVE,), counted=of_google(1_000, 3)))
     assert google_found is not None
     assert (google_found.count, google_found.difference) == (3, -4), "of what was looked at alone"
+    assert google_found.allowed == 1_000, "beside objects nothing is counted"
+    plain = compare(a_sweep(0, markers=None, facts=NEVER_VERSIONED, counted=of_s3(300)))
+    assert plain is not None
+    assert plain.allowed == 1_000, "nor are there markers where there were never versions"
 
 
 def test_nobody_compares_what_nobody_asked_for_or_a_sweep_that_is_not_whole() -> None:
@@ -140,6 +148,9 @@ def test_a_sweep_hands_on_what_the_next_ones_count_may_be_of() -> None:
     assert [one.listed for one in second.earlier] == [7]
     assert [one.listed for one in handed_on(second, (), NOW)] == [8], "the one before is of no count that may come"
     assert handed_on(None, (), NOW) == ()
+    ended = [4.5, 3.5]
+    third = replace(second, ended=NOW - days(1), earlier=tuple(EarlierSweep(NOW - days(one), 5) for one in (9, *ended)))
+    assert [NOW - one.ended for one in handed_on(third, (), NOW)] == [*map(days, ended), days(1)]
     assert handed_on(second, LIVE_ONLY, NOW) == (), "another config listed something else"
 
 

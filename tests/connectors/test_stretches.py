@@ -128,3 +128,11 @@ def test_pages_in_other_words_are_decoded(then: str, now: str, *, of_versions: b
         kept, decoded = listed(bodies, [], of_versions=of_versions, whole=True)
     assert rows(kept) == expected(entries, of_versions=of_versions)
     assert decoded == (0 if then == now == "" else len(rows(kept)))
+
+
+def test_a_name_that_stands_before_its_place_ends_the_stretch_that_it_stands_in() -> None:
+    entries = [Entry(f"{number:02}") for number in range(12)]
+    known, _ = listed(pages(entries, [4] * 3, of_versions=False), [], of_versions=False)
+    moved = [*entries[:4], entries[9], entries[5], entries[4], *entries[6:9], *entries[10:]]
+    kept, decoded = listed(pages(moved, [6, 6], of_versions=False), known, of_versions=False)
+    assert (rows(kept), decoded) == (expected(moved, of_versions=False), 8), "and it comes to an end"

@@ -3,7 +3,6 @@
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,87 +12,25 @@ from jsonschema import Draft202012Validator
 
 from auditor import cli, scan
 from auditor.config import load
-from auditor.findings import Finding, Judgement, Readability, Severity, Status, Subject, SubjectKind, Verdict
+from auditor.findings import Finding, Judgement, Readability, Severity, Status, SubjectKind, Verdict
 from auditor.gaps import PRINCIPALS
 from auditor.inventory import notes
-from auditor.model import Cloud, Gap, GcpKey, KeyName, Reason
+from auditor.model import Cloud, Gap, KeyName, Reason
 from auditor.outputs import revocation_json
 from auditor.outputs.impact_table import COUNTED
 from auditor.overtaking import Lane
 from auditor.ownership import registering
-from auditor.ownership.calling import as_called
 from auditor.ownership.said import Parted, Said, parted, revoked
-from auditor.ownership.spelling import EACH_ITS_OWN, NamesOfKeys, Spelling, spelling_of
+from auditor.ownership.spelling import EACH_ITS_OWN
 from auditor.wiring import assemble
 from tests.bundles import BUCKET, BUNDLE, a_customer, an_operator, signed
 from tests.clouds import GOOGLE_KEY
-from tests.core_builders import AWS_KEY, NOW, days
+from tests.core_builders import AWS_KEY, NOW
 from tests.keys_only import FILE, a_cloud_of_keys
 from tests.ownership.test_registry import found, judged, said
+from tests.ownership.test_spelling import ID, MRK, NUMBER, REPLICA, ZETA, ZETAS_NUMBER, made
 from tests.small import Small, a_small_cloud
 from tests.test_fleet import NoProgress
-
-ID = KeyName(GOOGLE_KEY)
-NUMBER = KeyName(GOOGLE_KEY.replace("projects/acme", "projects/123456"))
-ZETA = KeyName(GOOGLE_KEY.replace("projects/acme", "projects/zeta"))
-ZETAS_NUMBER = KeyName(GOOGLE_KEY.replace("projects/acme", "projects/777"))
-MRK = KeyName(AWS_KEY.text.replace("key/", "key/mrk-"))
-REPLICA = KeyName(MRK.text.replace("us-east-1", "eu-west-1"))
-
-
-def made(**at: datetime | None) -> Spelling:
-    """What is known where keys say when they were made."""
-    names = {"id": ID, "number": NUMBER, "zeta": ZETA, "zetas_number": ZETAS_NUMBER}
-    return spelling_of(GcpKey(names[name], (), created=moment) for name, moment in at.items())
-
-
-LATER = NOW + days(1)
-PAIRS: dict[str, tuple[Spelling, KeyName, KeyName, bool | None]] = {
-    "nothing is known": (EACH_ITS_OWN, ID, NUMBER, None),
-    "made at one moment": (made(id=NOW, number=NOW), ID, NUMBER, True),
-    "made at two moments": (made(id=NOW, number=LATER), ID, NUMBER, False),
-    "one does not say when": (made(id=NOW, number=None), ID, NUMBER, None),
-    "one was never read": (made(id=NOW, zetas_number=NOW), ID, NUMBER, None),
-    "beside those of a tenant who calls its key so": (
-        made(id=NOW, number=NOW, zeta=LATER, zetas_number=LATER),
-        NUMBER,
-        ZETA,
-        False,
-    ),
-    "two ids whose keys were made at one moment": (made(id=NOW, number=NOW, zeta=NOW), ID, NUMBER, None),
-    "two ids": (made(id=NOW, number=NOW, zeta=NOW), ID, ZETA, False),
-    "a name is of its own key": (EACH_ITS_OWN, ID, ID, True),
-    "another key of the project": (EACH_ITS_OWN, ID, KeyName(f"{NUMBER}-2"), False),
-    "replicas": (EACH_ITS_OWN, MRK, REPLICA, True),
-    "keys of AWS": (EACH_ITS_OWN, AWS_KEY, KeyName(f"{AWS_KEY.text[:-1]}0"), False),
-}
-
-
-@pytest.mark.parametrize(("spelling", "one", "other", "expected"), PAIRS.values(), ids=PAIRS)
-def test_two_names_are_of_one_key_where_it_was_made_at_the_same_moment(
-    spelling: Spelling, one: KeyName, other: KeyName, *, expected: bool | None
-) -> None:
-    assert (spelling.is_one(one, other), spelling.is_one(other, one)) == (expected, expected)
-
-
-def test_what_is_told_of_one_name_is_told_of_all() -> None:
-    spelling = made(id=NOW, number=NOW)
-    assert spelling.spread([(NUMBER, "a"), (ZETA, "b")]) == {ID: {"a"}, NUMBER: {"a"}, ZETA: {"b"}}
-    assert spelling.spread([(MRK, "a"), (REPLICA, "b")]) == {MRK: {"a", "b"}, REPLICA: {"a", "b"}}
-    assert EACH_ITS_OWN.spread([(NUMBER, "a")]) == {NUMBER: {"a"}}
-
-
-def test_other_names_are_told_with_what_is_known_of_them() -> None:
-    names = NamesOfKeys([NUMBER, ZETA, AWS_KEY], made(id=NOW, number=NOW))
-    assert (names.others(ID), names.doubtful(ID)) == ((NUMBER,), ())
-    assert names.told(ID, "it") == (f"{NUMBER}, which is it by the other name of its project",)
-    assert (names.others(ZETAS_NUMBER), names.doubtful(ZETAS_NUMBER)) == ((ZETA,), (ZETA,))
-    assert names.told(ZETAS_NUMBER, "it") == (f"{ZETA}, which may be it by the other name of its project",)
-    assert names.others(AWS_KEY) == ()
-    assert names.every([NUMBER, AWS_KEY]) == {NUMBER, AWS_KEY}
-    assert names.every([ID, ZETAS_NUMBER]) == {NUMBER, ZETAS_NUMBER}
-    assert NamesOfKeys([ID, NUMBER], made(id=NOW, number=NOW)).every([ID]) == {ID, NUMBER}
-
 
 DAY = datetime(2026, 12, 1, tzinfo=UTC)
 OFF = Said(NUMBER, revoked=True)
@@ -758,22 +695,3 @@ def test_a_finding_keeps_its_name_when_an_operators_bundle_calls_the_key_otherwi
         judgement = customer.polled()
         assert told <= ids(judgement)
         assert {one.holding.key for one in judgement.assessed} == {NUMBER.text}, "nothing is told by two names"
-
-
-def test_a_key_is_called_as_open_findings_call_it_those_on_the_whole_key_first(small: Small) -> None:
-    said(small, "acme/old,,")
-    says_of(small, NUMBER)
-    small.set_state(1, "DISABLED")
-    (one,) = (each for each in judged(small).findings if each.rule == "data-unreadable")
-    spelling = made(id=NOW, number=NOW)
-    (key,) = set(spelling.ones.values())
-    whole = replace(one, subject=Subject(SubjectKind.KEY, NUMBER.text), readability=None)
-    assert as_called(spelling, [one]).called == {key: ID}
-    assert as_called(spelling, [one, whole]).called == {key: NUMBER}
-    assert as_called(spelling, [one, whole], {ID}).called == {key: ID}, "what is not asked is no name to be called by"
-    assert as_called(spelling, [replace(whole, status=Status.RESOLVED)]).called == {}
-    right = replace(one, subject=Subject(SubjectKind.PRINCIPAL, f"serviceAccount:a -> {NUMBER}"))
-    assert as_called(spelling, [right]).each([ID], {ID}) == {NUMBER: (ID,)}
-    assert spelling.each([NUMBER, ID]) == {ID: (ID, NUMBER)}
-    assert spelling.each([NUMBER, ID], {NUMBER}) == {NUMBER: (NUMBER, ID)}
-    assert EACH_ITS_OWN.each([NUMBER, ID]) == {ID: (ID,), NUMBER: (NUMBER,)}
