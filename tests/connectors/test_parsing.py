@@ -27,7 +27,7 @@ from auditor.connectors.aws.keys import parse_key, parse_materials
 from auditor.connectors.aws.objects import Listed, headed, parse_listed
 from auditor.connectors.gcp import errors as gcp_errors
 from auditor.connectors.gcp.keys import _access_reasons, _is_single_tenant, _violation, parse_version
-from auditor.connectors.gcp.listing import NoPageError, columns, parse_page
+from auditor.connectors.gcp.listing import LARGEST, NoPageError, columns, parse_page
 from auditor.connectors.gcp.objects import parse_object
 from auditor.model import Encryption, GcpKeyVersion, KeyManager, Material, Population, Reason, StoredObject
 from tests.core_builders import AWS_KEY, GCP_KEY, a_version
@@ -455,9 +455,16 @@ def test_an_entry_of_cloud_storage_stands_where_its_dates_say(deleted: str | Non
     assert parse_object(entry, WHEN, soft_deleted=soft).population is POPULATIONS[deleted, soft]
 
 
+def test_an_object_of_cloud_storage_may_be_as_large_as_any_to_both_clients() -> None:
+    entry = {"name": "a", "generation": "1", "timeCreated": "2027-01-31T06:30:00Z", "size": str(LARGEST)}
+    assert parse_object(entry, WHEN, soft_deleted=False).size == LARGEST
+    page = parse_page(json.dumps({"kind": "storage#objects", "items": [entry]}).encode())
+    assert columns(page, WHEN, tuple(Population), soft_deleted=False).to_pylist()[0]["size"] == LARGEST
+
+
 NO_OBJECTS: tuple[dict[str, Any], ...] = (
     {"name": 7},
-    *({"size": size} for size in ("-1", " 5 ", "1_000", "\u0665", 5, True, "9" * 30)),
+    *({"size": size} for size in ("-1", " 5 ", "1_000", "\u0665", 5, True, "9" * 30, str(LARGEST + 1))),
     *({"generation": generation} for generation in ("", 7, "+1")),
     *({"timeCreated": time} for time in ("2027-01-31T06:30:00", "20270131T063000Z", "2027-01-31T06:30:00,5Z")),
     {"timeDeleted": False},
