@@ -1,28 +1,40 @@
 """What pages of a listing settle: whether a version is there, is another by now, and where the next page begins."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectTimeoutError
+from botocore.stub import Stubber
 
 from auditor.connectors.aws.encryption import Head, Told
 from auditor.connectors.aws.listing import LARGEST
 from auditor.connectors.aws.objects import (
     Listed,
+    S3Bucket,
     _About,
     _as_it_is,
     _end_of,
     _has_number,
+    _Heads,
     _is_doubtful,
     _is_gone,
     _is_listed,
     _last_version,
     _read,
+    _Undecided,
+    _unresolved,
     headed,
     parse_listed,
 )
+from auditor.connectors.pace import Pace
+from auditor.errors import CollectError
 from auditor.model import Encryption, Population, Reason
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
 
 WHEN = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -182,3 +194,66 @@ def test_an_object_is_what_its_listing_and_its_head_say() -> None:
     assert (well.verified, well.problem) == (WHEN, None)
     failed = headed(version, Told(Encryption.UNKNOWN, None, problem=Reason.ACCESS_DENIED), WHEN)
     assert (failed.encryption, failed.verified, failed.problem) == (Encryption.UNKNOWN, None, Reason.ACCESS_DENIED)
+
+
+def test_of_what_no_head_told_the_encryption_is_unknown() -> None:
+    found = _unresolved(a_version(), Reason.THROTTLED)
+    assert (found.encryption, found.key, found.verified, found.problem) == (
+        Encryption.UNKNOWN,
+        None,
+        None,
+        Reason.THROTTLED,
+    )
+
+
+@pytest.fixture(scope="module")
+def client() -> "S3Client":
+    """A client that reaches nobody."""
+    alone = Config(retries={"total_max_attempts": 1})
+    session = boto3.session.Session(aws_access_key_id="a", aws_secret_access_key="b")
+    return session.client("s3", region_name="eu-west-1", config=alone)
+
+
+@pytest.mark.parametrize("repeated", ["a b+c", "a+b%2Bc"], ids=["as it was asked", "encoded"])
+def test_a_page_may_repeat_its_place_in_either_way(client: "S3Client", repeated: str) -> None:
+    bucket = S3Bucket(client, "s3://data", (), Pace(1_000), lambda: WHEN)
+    page = {"Name": "data", "IsTruncated": False, "EncodingType": "url", "Prefix": "", "Delimiter": ""}
+    with Stubber(client) as stub:
+        stub.add_response("list_objects_v2", {**page, "StartAfter": repeated})
+        assert list(bucket._live_pages("a b+c")) == [[]]  # noqa: SLF001 - its public way HEADs what is listed
+        stub.add_response("list_object_versions", {**page, "KeyMarker": repeated})
+        assert list(bucket._version_pages("a b+c")) == [[]]  # noqa: SLF001 - likewise
+        for elsewhere in ({"StartAfter": "a b"}, {"StartAfter": repeated, "Prefix": "x"}):
+            stub.add_response("list_objects_v2", {**page, **elsewhere})
+            with pytest.raises(CollectError):
+                list(bucket._live_pages("a b+c"))  # noqa: SLF001 - likewise
+
+
+REFUSED: dict[str, tuple[str, bool, Reason | None]] = {
+    "not there, and not listed": ("404", False, None),
+    "a delete marker by now, and not listed": ("405", False, None),
+    "not there, and listed": ("404", True, Reason.NOT_FOUND),
+    "a delete marker, and listed": ("405", True, Reason.NOT_FOUND),
+    "denied": ("403", False, Reason.ACCESS_DENIED),
+}
+
+
+@pytest.mark.parametrize(("code", "listed", "problem"), REFUSED.values(), ids=REFUSED)
+def test_what_a_head_does_not_find_is_gone_only_where_nobody_lists_it(
+    client: "S3Client", code: str, problem: Reason | None, *, listed: bool
+) -> None:
+    heads = _Heads(client, "data", lambda: WHEN, versions=True)
+    page = {"Name": "data", "Prefix": "a", "MaxKeys": 1000, "IsTruncated": False, "EncodingType": "url"}
+    with Stubber(client) as stub:
+        stub.add_client_error("head_object", code, http_status_code=int(code))
+        stub.add_response("list_object_versions", {**page, "Versions": [told()] if listed else []})
+        found = heads.learn(a_version())
+    assert found == (_unresolved(a_version(), problem) if problem is not None else None)
+
+
+def test_a_bare_refusal_decides_nothing_yet(client: "S3Client") -> None:
+    heads = _Heads(client, "data", lambda: WHEN, versions=True)
+    with Stubber(client) as stub:
+        stub.add_client_error("head_object", "400", http_status_code=400)
+        found = heads.learn(a_version())
+    assert found == _Undecided(a_version(), _unresolved(a_version(), Reason.UNSUPPORTED))

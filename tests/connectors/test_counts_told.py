@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import requests
 from botocore.exceptions import ClientError
+from google.api_core.exceptions import Forbidden
 
 from auditor.connectors.aws import counts as aws
 from auditor.connectors.gcp import counts as gcp
@@ -94,7 +95,8 @@ def test_why_no_count_is_known_of_a_bucket_on_amazon_is_a_gap(answer: Any, reaso
     assert (found.what, found.reason) == ("s3://data", reason)
     assert found.effect.startswith("its objects are not compared with the cloud's own count (")
     assert code in found.effect
-    assert found.hint
+    if reason is Reason.ACCESS_DENIED:
+        assert found.hint == "grant cloudwatch:GetMetricStatistics to the auditor"
 
 
 METRIC = "storage.googleapis.com/storage/v2/total_count"
@@ -190,6 +192,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "another bucket": series(1, bucket="other"),
     "another metric": {**series(1), "metric": {"type": "x", "labels": {"type": "live-object"}}},
     "no points": {**series(1), "points": []},
+    "a moment without its zone": series(1, at=YESTERDAY.replace(tzinfo=None)),
     "below nothing": series(-1),
     "no number": series(float("nan")),
     "a list": {**series(1), "resource": []},
@@ -217,6 +220,16 @@ def test_a_fault_on_the_way_is_told_as_it_is() -> None:
     found = gcp.GcsCounts(page, "gs://data", lambda: NOW).read("acme")
     assert isinstance(found, Gap)
     assert "InvalidURL" in found.effect
+
+
+def test_the_right_to_ask_cloud_monitoring_is_named_where_it_lacks() -> None:
+    def page(_project: str, _asked: Mapping[str, str]) -> Mapping[str, Any]:
+        raise Forbidden("no")
+
+    found = gcp.GcsCounts(page, "gs://data", lambda: NOW).read("acme")
+    assert isinstance(found, Gap)
+    assert found.reason is Reason.ACCESS_DENIED
+    assert found.hint.startswith("grant monitoring.timeSeries.list to the auditor")
 
 
 def test_of_nobodys_bucket_nothing_is_asked() -> None:

@@ -28,7 +28,7 @@ from auditor.connectors.aws.objects import Listed, headed, parse_listed
 from auditor.connectors.gcp import errors as gcp_errors
 from auditor.connectors.gcp.keys import _access_reasons, _is_single_tenant, _violation, parse_version
 from auditor.connectors.gcp.listing import LARGEST, NoPageError, columns, parse_page
-from auditor.connectors.gcp.objects import parse_object
+from auditor.connectors.gcp.objects import _key_name, parse_object
 from auditor.model import Encryption, GcpKeyVersion, KeyManager, Material, Population, Reason, StoredObject
 from tests.core_builders import AWS_KEY, GCP_KEY, a_version
 
@@ -439,6 +439,11 @@ def test_an_entry_of_a_listing_of_cloud_storage_tells_the_encryption(
     page = parse_page(json.dumps({"kind": "storage#objects", "items": [{**entry, **told}]}).encode())
     (row,) = columns(page, WHEN, tuple(Population), soft_deleted=False).to_pylist()
     assert (row["encryption"], row["key"], row["key_version"], row["problem"]) == (encryption, key, version, problem)
+
+
+def test_a_default_key_that_is_no_name_of_a_key_is_none() -> None:
+    assert _key_name(GCP_KEY.text) == GCP_KEY.text
+    assert _key_name("x") is None
 
 
 POPULATIONS = {
