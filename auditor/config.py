@@ -492,11 +492,21 @@ class Match(_Table):
     def _names_something(self) -> Self:
         if not any(getattr(self, field) for field in FIELDS):
             raise ValueError("name a key, bucket, namespace or tenant; `*` stands for any text")
-        if self.key is not None and not self.key.startswith(("arn:", "projects/", "*")):
-            raise ValueError(f"key {self.key!r} is not the full name of a key, nor of a version of it")
+        if self.key is not None and not _is_whole(self.key):
+            raise ValueError(
+                f"key {self.key!r} is not the full name of a key, nor of a version of it (KEY/cryptoKeyVersions/N)"
+            )
         if self.bucket is not None and not self.bucket.startswith(("s3://", "gs://", "*")):
             raise ValueError(f"bucket {self.bucket!r} does not begin with s3:// or gs://")
         return self
+
+
+def _is_whole(pattern: str) -> bool:
+    """Whether a pattern may be a key's full name, or a version's: the short forms of commands fit nothing judged."""
+    _, _, below = pattern.partition("/cryptoKeys/")
+    _, has_more, version = below.partition("/")
+    is_below = not has_more or "*" in pattern or version.startswith("cryptoKeyVersions/")
+    return pattern.startswith(("arn:", "projects/", "*")) and is_below
 
 
 class Waiver(_Table):

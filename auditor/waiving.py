@@ -83,7 +83,10 @@ def _reaches(waiver: Waiver, findings: Mapping[str, Finding], sight: Sight) -> M
     mine = {name: one for name, one in findings.items() if one.rule == waiver.rule and one.status is Status.OPEN}
     whole = {name for name, one in mine.items() if waiver.rule not in sight.of_data or not one.members}
     within = {
-        name: [each for each in one.members if is_within(waiver, each, sight.names)] for name, one in mine.items()
+        name: [
+            each for each in one.members if is_within(waiver, each, sight.names, _version_of(one, each, sight.names))
+        ]
+        for name, one in mine.items()
     }
     within = {name: some for name, some in within.items() if some and name not in whole}
     counts = dict.fromkeys(within, (1, 0))
@@ -105,12 +108,24 @@ def _reaches(waiver: Waiver, findings: Mapping[str, Finding], sight: Sight) -> M
     return reach
 
 
-def is_within(waiver: Waiver, member: Member, names: NamesOfKeys) -> bool:
-    """Whether a holding is of a key and in a bucket that an exception names."""
+def is_within(waiver: Waiver, member: Member, names: NamesOfKeys, said: str | None = None) -> bool:
+    """Whether a holding is of a key and in a bucket that an exception names.
+
+    `said` is the version that a finding is about, where the data itself names none.
+    """
     bucket, _, key, version = member
     if waiver.bucket is not None and not fits(waiver.bucket, bucket):
         return False
-    return waiver.key is None or (key is not None and is_key(waiver.key, KeyName(key), version, names))
+    return waiver.key is None or (key is not None and is_key(waiver.key, KeyName(key), version or said, names))
+
+
+def _version_of(one: Finding, member: Member, names: NamesOfKeys) -> str | None:
+    """The version of a holding's key that a finding is about: without buckets data may be under any of them."""
+    key = member[2]
+    if key is None or one.subject.kind is not SubjectKind.KEY_VERSION:
+        return None
+    about, version = split_version(one.subject.id)
+    return version if about == KeyName(key) or about in names.same(KeyName(key)) else None
 
 
 def is_about(waiver: Waiver, one: Finding, names: NamesOfKeys) -> bool:

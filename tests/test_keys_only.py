@@ -357,6 +357,21 @@ def test_a_waiver_by_names_covers_nothing_while_registries_may_know_others_under
         assert found.status is status
 
 
+@pytest.mark.parametrize("more", ["", ', tenant = "acme"'])
+def test_a_waiver_of_a_version_covers_what_is_found_of_it_and_of_no_other(keys: KeysOnly, more: str) -> None:
+    until = keys.cloud.store.clock() + timedelta(days=30)
+    waiver = (
+        f'[[waiver]]\nrule = "data-unreadable"\nmatch = {{ key = "{GOOGLE_KEY}/cryptoKeyVersions/1"{more} }}\n'
+        f'reason = "accepted"\nuntil = {until:%Y-%m-%d}\nowner = "ann"\napproved_by = "bob"\n'
+    )
+    keys.config.write_text(f"{keys.config.read_text()}{waiver}")
+    keys.set_state(1, "DISABLED")
+    keys.scanned()
+    keys.set_state(3, "DISABLED")
+    found = {one.subject.id.rpartition("/")[2]: one.status for one in keys.polled().findings}
+    assert (found["1"], found["3"]) == (Status.WAIVED, Status.OPEN)
+
+
 def test_a_namespace_of_which_entries_name_two_keys_depends_on_both(keys: KeysOnly) -> None:
     keys.say(f"search,{GOOGLE_KEY},acme", f"search,{OTHER_KEY},acme")
     keys.set_state(1, "DISABLED", OTHER_KEY)

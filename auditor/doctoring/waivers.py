@@ -11,7 +11,7 @@ from auditor.checkup import Answer, Check
 from auditor.config import Config
 from auditor.doctoring.local import CONFIG, is_there
 from auditor.errors import AuditorError
-from auditor.findings import Judgement, member_of
+from auditor.findings import Judgement, Member, member_of
 from auditor.ledger.database import OlderSchemaError
 from auditor.model import GcpKey, KeyMemory, KeyName, Reason
 from auditor.outputs import browse, words
@@ -26,7 +26,6 @@ from auditor.wiring import ledger_of, looked_at
 _WHAT: Final = "[[waiver]]"
 _OF_KEYS: Final[frozenset[object]] = frozenset({HeldKey, OwnedKey, PlacedKey, Caused})
 _OF_BUCKETS: Final[frozenset[object]] = frozenset({SweptBucket, OwnedBucket})
-_VERSION: Final = "/cryptoKeyVersions/"
 _LOST: Final = "what it is to accept stays open, and alerts"
 _NOTHING_YET: Final = "nothing is judged yet that would tell whether they fit anything"
 
@@ -82,34 +81,29 @@ class _There:
         if waiver.rule not in of_data:
             return self._has_key(waiver, names) or self._has_bucket(waiver)
         every = (member_of(one.holding) for one in self.judgement.assessed)
-        held = tuple(one for one in every if is_within(waiver, one, names))
+        held = tuple(one for one in every if self._may_be_within(waiver, one, names))
         if waiver.namespace is not None or waiver.tenant is not None:
             found = self.rows(self.judgement).beyond([(held, ())], waiver.namespace, waiver.tenant) if held else ()
             return any(within for within, _ in found)
         # What holds no data may be waived as a whole.
         return bool(held) or self._has_key(waiver, names) or self._has_bucket(waiver)
 
+    def _may_be_within(self, waiver: Waiver, member: Member, names: NamesOfKeys) -> bool:
+        """Whether data is within what a waiver names, or may be: what names no version may be under any."""
+        key, version = member[2:]
+        of_key = () if key is None or version is not None else (KeyName(key), *names.same(KeyName(key)))
+        known = (self.memory[one] for one in of_key if one in self.memory)
+        said = (None, *(each for one in known for each in _versions(one)))
+        return any(is_within(waiver, member, names, each) for each in said)
+
     def _has_key(self, waiver: Waiver, names: NamesOfKeys) -> bool:
         if waiver.key is None or waiver.bucket is not None or not self._is_of(waiver, _OF_KEYS):
             return False
-        # Where data names no version of its key, none is accepted by a version.
-        whole = names.every(self._named_whole()) if self.rules[waiver.rule].is_about_data else frozenset()
         return any(
             is_key(waiver.key, name, version, names)
             for name, known in self.memory.items()
-            for version in (None, *(_versions(known) if name not in whole else ()))
+            for version in (None, *_versions(known))
         )
-
-    def _named_whole(self) -> Iterator[KeyName]:
-        """The keys of data that names no version."""
-        for one in self.judgement.assessed:
-            if one.holding.key is not None and one.holding.key_version is None:
-                yield KeyName(one.holding.key)
-
-    def names_none(self, waiver: Waiver) -> bool:
-        """Whether a waiver names a version of a key whose data names none."""
-        key, version, _ = (waiver.key or "").partition(_VERSION)
-        return bool(version) and any(fits(key, one.text) for one in self._named_whole())
 
     def _has_bucket(self, waiver: Waiver) -> bool:
         if waiver.bucket is None or waiver.key is not None or not self._is_of(waiver, _OF_BUCKETS):
@@ -159,8 +153,6 @@ def _named(waiver: Waiver, name: str) -> str:
 
 
 def _todo(waiver: Waiver, alone: Sequence[str], there: _There) -> str:
-    if "key" in alone and there.names_none(waiver):
-        return "no data tells under which version of the key it is: match the key as a whole"
     if wrong := [name for name in alone if there.cannot_be(waiver, name)]:
         return f"match by something else than {' and '.join(wrong)}; `explain {waiver.rule}` tells what it is about"
     known = {"key": there.keys, "bucket": there.buckets}
