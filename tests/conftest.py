@@ -18,13 +18,25 @@ ledger_once.share()
 # A process has one command line, and makes it once.
 typer.main.get_command = functools.cache(typer.main.get_command)
 
-_LONG = ("tests/test_readme.py", "tests/truth/", "tests/test_resumed.py", "tests/test_clients_agree.py")
+_LONG = (
+    *("tests/test_fleet.py", "tests/test_readme.py", "tests/truth/"),
+    *("tests/test_resumed.py", "tests/test_clients_agree.py"),
+)
 """What takes a minute by itself: begun last, it would keep one worker busy while the others wait for it."""
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda one: not one.nodeid.startswith(_LONG))
+    for one in items:
+        if isinstance(one, pytest.Function) and _shares_with_its_module(one):
+            # Each worker would make it for itself.
+            one.add_marker(pytest.mark.xdist_group(one.nodeid.partition("::")[0]))
+
+
+def _shares_with_its_module(one: pytest.Function) -> bool:
+    made = one._fixtureinfo.name2fixturedefs.values()  # noqa: SLF001 - there is no other place
+    return any(each.scope == "module" and each.baseid for defined in made for each in defined)
 
 
 def pytest_collection_finish() -> None:
