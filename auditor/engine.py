@@ -12,6 +12,7 @@ from auditor.attribution.who import attributable, unreadable
 from auditor.feeds.silence import Ear, untold
 from auditor.findings import (
     Assessed,
+    Assessment,
     BucketCoverage,
     Confidence,
     Counted,
@@ -76,6 +77,7 @@ from auditor.rule import (
     not_applicable,
     unknown,
 )
+from auditor.supposing import NOTHING_SUPPOSED, Supposed
 from auditor.waiver import GivenWaiver
 
 
@@ -123,6 +125,8 @@ class Judged:
     """Ids of findings about whole keys, or what principals may do, that could neither be upheld nor refuted."""
     failing: frozenset[Subject] = frozenset()
     """Custom key stores that are known to fail a key."""
+    supposed: Supposed = field(default=NOTHING_SUPPOSED, compare=False)
+    """What its data would come to under names that may be its key's, as far as anybody knows."""
 
 
 def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
@@ -142,7 +146,8 @@ def judge(facts: Facts, rules: Iterable[Rule]) -> Judged:
         *owning.subjects(facts.said, _ground(facts, assessed)),
     )
     at_once = [one for one in rules if one.subject not in {Excepted, *ABOUT_LOGS}]
-    return replace(_put_all(at_once, subjects, facts), assessed=assessed, failing=stores.failing)
+    supposed = Supposed((one.holding for one in assessed), facts.said.spelling, partial(_supposed, facts))
+    return replace(_put_all(at_once, subjects, facts), assessed=assessed, failing=stores.failing, supposed=supposed)
 
 
 _WHYS: Final = 3
@@ -316,6 +321,16 @@ def _claims(facts: Facts) -> Iterable[Claim]:
             yield assess_claim(
                 holding, facts.keys[name], facts.platform.get(name.cloud, ()), facts.policy, facts.now, said=said
             )
+
+
+def _supposed(facts: Facts, holding: Holding) -> Iterable[Assessment]:
+    """What some data would come to under a key of which no data may be seen, by what that tells alone."""
+    name = KeyName(holding.key or "")
+    view = facts.keys.get(name) or facts.others.get(name) or KeyView(name, None, None)
+    agents = _agents(facts, holding)
+    if holding.is_claimed:
+        return (one for one, _ in assess_claim(holding, view, agents, facts.policy, facts.now).bars)
+    return (assess(holding, view, agents, facts.policy, facts.now).assessment,)
 
 
 def _causes_by_others(facts: Facts, claims: Iterable[Claim], told: Iterable[Assessed]) -> Iterable[Cause]:

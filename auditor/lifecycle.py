@@ -25,6 +25,7 @@ from auditor.readability import KeyView
 from auditor.readability.access import ANY_PRINCIPAL, principal_subject
 from auditor.readability.aws import store_name
 from auditor.readability.gcp import version_name
+from auditor.supposing import NOTHING_SUPPOSED, Supposed
 
 _NOT_STOPPED: Final = frozenset({Readability.EXPIRING, Readability.UNKNOWN})
 """What a finding may say and tells nothing of how long the data has not been readable."""
@@ -91,6 +92,7 @@ def undecided(
     failing: Collection[Subject] = (),
     *,
     of_data: Collection[str] = (),
+    supposed: Supposed = NOTHING_SUPPOSED,
 ) -> frozenset[str]:
     """Name the findings that nothing upholds now and nothing refutes, by id: what is not told is no all-clear.
 
@@ -99,15 +101,17 @@ def undecided(
     that pass or fail by the data under them. A finding on data is left open where, of some of its data,
 
     - the key tells nothing,
-    - the finding's subject is unknown, or bars it as before in the shadow of something worse, or
-    - nobody knows whether it is there (of a finding on a portion of it: whether more of it is as the portion says),
+    - the finding's subject is unknown, or bars it as before in the shadow of something worse,
+    - nobody knows whether it is there (of a finding on a portion of it: whether more of it is as the portion says), or
+    - it may be `supposed`: nobody knows whether what is there has another name of its key, which does not tell that it
+      can be read,
 
     and nothing that is told now refutes it: its subject as something else, or data that is readable with nothing of
     that subject in the shadow. One on a key as a whole is left open only where the key is needed by hidden data alone,
     be it watched or not, and by such a rule where some of its data is hidden; one that says that the key tells nothing,
     where it tells nothing still.
     """
-    sight = _Sight(assessed, unusable, keys, failing)
+    sight = _Sight(assessed, unusable, keys, failing, supposed)
     named = {Subject(SubjectKind.KEY, name.text) for name in keys}
 
     def is_seen(one: Finding) -> bool:
@@ -122,7 +126,9 @@ def undecided(
             and (
                 sight.leaves_open(one)
                 if one.readability in _OF_DATA
-                else (not is_seen(one) and sight.hides(one)) or (one.rule in of_data and sight.hides_some(one))
+                else (not is_seen(one) and sight.hides(one))
+                or (one.rule in of_data and sight.hides_some(one))
+                or ((one.rule in of_data or one.portions) and sight.supposes_some(one))
             )
         )
     )
@@ -138,10 +144,18 @@ def hidden_keys(
 
 
 def with_what_is_hidden(
-    findings: Iterable[Finding], before: Iterable[Finding], assessed: Iterable[Assessed], unusable: Collection[str]
+    findings: Iterable[Finding],
+    before: Iterable[Finding],
+    assessed: Iterable[Assessed],
+    unusable: Collection[str],
+    supposed: Supposed = NOTHING_SUPPOSED,
 ) -> Iterator[Finding]:
     """Let findings remember data that is not seen for a time: it is not over when what is seen of it is."""
-    hides = _Hiding((member_of(one.holding) for one in assessed), unusable)
+    hiding = _Hiding((member_of(one.holding) for one in assessed), unusable)
+
+    def hides(member: Member) -> bool:
+        return hiding(member) or (not hiding.sees(member) and bool(supposed.of(member)))
+
     known = {one.id: one for one in before}
     for one in findings:
         same = known.get(one.id)
@@ -165,6 +179,10 @@ class _Hiding:
     def __call__(self, member: Member) -> bool:
         return member not in self._seen and self.may_hold(member[0])
 
+    def sees(self, member: Member) -> bool:
+        """Whether data is seen."""
+        return member in self._seen
+
     def may_hold(self, bucket: str) -> bool:
         """Whether some data of a bucket may be any other than it seems."""
         return bucket in self._buckets
@@ -179,8 +197,10 @@ class _Sight:
         unusable: Collection[str],
         keys: Mapping[KeyName, KeyView],
         failing: Collection[Subject],
+        supposed: Supposed,
     ) -> None:
         self._failing = failing
+        self._supposed = supposed
         self._of = {member_of(one.holding): one.assessment for one in assessed}
         self._is_hidden = _Hiding(self._of, unusable)
         self._answers = {key: _answer(keys, key) for key in {one[2] for one in self._of}}
@@ -207,6 +227,10 @@ class _Sight:
         """Whether some of the data of a finding is hidden."""
         return any(map(self._is_hidden, one.members))
 
+    def supposes_some(self, one: Finding) -> bool:
+        """Whether some of the data of a finding is not seen by its name, and may be called otherwise."""
+        return any(member not in self._of and self._supposed.of(member) for member in one.members)
+
     def hides_a_portion(self, one: Finding) -> bool:
         """Whether what a finding is about is part of some data, and may be where nobody knows the key of some."""
         return bool(one.portions) and any(self._is_hidden.may_hold(bucket) for bucket, *_ in one.members)
@@ -218,7 +242,7 @@ class _Sight:
     def _is_open(self, one: Finding, member: Member) -> bool:
         found = self._of.get(member)
         if found is None:
-            return self._is_hidden(member)
+            return self._is_hidden(member) or self._may_still_be(one, member)
         is_inferred = found.confidence is Confidence.INFERRED
         if found.readability is Readability.LOST and not is_inferred:
             return False  # whatever else barred it bars nothing any more
@@ -233,6 +257,18 @@ class _Sight:
             if own in pairs or found.readability is Readability.LOST:
                 return True
         return _bars(one, pairs)
+
+    def _may_still_be(self, one: Finding, member: Member) -> bool:
+        """Whether data that is not seen by its name would be barred by what a finding is about, or nobody could tell.
+
+        However: nothing else would tell that it has become worse.
+        """
+        silent = (Subject(SubjectKind.KEY, member[2] or ""), Readability.UNKNOWN)
+        return any(
+            pair == silent or (pair[0] == one.subject and pair[1] is not Readability.READABLE)
+            for found in self._supposed.of(member)
+            for pair in ((found.subject, found.readability), *found.shadowed)
+        )
 
     def _is_refuted(self, one: Finding) -> bool:
         if any(

@@ -408,8 +408,9 @@ def _attributed(
         facts.keys,
         judged.failing,
         of_data={one.id for one in parts.rules if one.of_data},
+        supposed=judged.supposed,
     )
-    fresh = lifecycle.with_what_is_hidden(judged.findings, beforehand, judged.assessed, unheard)
+    fresh = lifecycle.with_what_is_hidden(judged.findings, beforehand, judged.assessed, unheard, judged.supposed)
     about_logs = {one.id for one in parts.rules if one.subject in ABOUT_LOGS}
     of_others = (one for one in beforehand if one.rule not in about_logs)
     carried = lifecycle.carry_on(fresh, of_others, facts.now, undecided)

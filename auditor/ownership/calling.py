@@ -1,6 +1,6 @@
 """By which of its names a key is called: by the same one for as long as a finding on it is open."""
 
-from collections.abc import Collection, Container, Iterable
+from collections.abc import Collection, Container, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -29,8 +29,16 @@ def as_called(spelling: Spelling, before: Iterable[Finding], among: Container[Ke
 def spoken_of_besides(needed: Collection[KeyName], before: Iterable[Finding], spelling: Spelling) -> frozenset[KeyName]:
     """Names by which findings of before speak of keys that are needed by other names, as far as anybody knows."""
     names = NamesOfKeys(needed, spelling)
-    open_ = (_key_of(one.subject) for one in before if one.status is not Status.RESOLVED)
-    return frozenset(one for one in open_ if one is not None and one not in needed and names.others(one))
+    open_ = {key for one in before if one.status is not Status.RESOLVED for key in _keys_of(one)}
+    return frozenset(one for one in open_ if one not in needed and names.others(one))
+
+
+def _keys_of(one: Finding) -> Iterator[KeyName]:
+    """The key that a finding is about; of one on what stands behind keys, those of its data."""
+    if (key := _key_of(one.subject)) is not None:
+        yield key
+    elif one.readability is not None:
+        yield from {KeyName(text) for _, _, text, _ in one.members if text is not None}
 
 
 def _key_of(subject: Subject) -> KeyName | None:

@@ -184,6 +184,12 @@ class NamesOfKeys:
         every = dict.fromkeys(chain.from_iterable(map(self.doubtful, names)))
         return tuple(one for one in every if all(self._spelling.is_one(one, name) is None for name in names))
 
+    def undecided(self, key: KeyName) -> tuple[KeyName, ...]:
+        """Those that may be names of a key by all that is known of either; a project has one number."""
+        found = self.doubtful_of((key, *self.same(key)))
+        is_one = self._spelling.is_one
+        return tuple(one for one in found if all(is_one(key, name) is not False for name in self.same(one)))
+
     def told(self, key: KeyName, meaning: str) -> tuple[str, ...]:
         """Each of the others with what it is to a key; `meaning`: how the key is called there."""
         return tuple(

@@ -61,9 +61,16 @@ def see_that_they_are_needed(only: frozenset[KeyName], needs: Iterable[KeyNeed],
 
 
 def of_one_key_with(needed: Collection[KeyName], needs: Iterable[KeyNeed], spelling: Spelling) -> tuple[KeyNeed, ...]:
-    """Those of `needs` that are proven to be names of keys that are needed: others were asked only to learn that."""
-    names = NamesOfKeys(needed, spelling)
-    return tuple(one for one in needs if one.name in needed or names.same(one.name))
+    """Those of `needs` that are names of keys that are needed, or of which that is not refuted.
+
+    While a name by which findings speak of a key may be the one that is needed, these go on by what it tells.
+    """
+    names = NamesOfKeys((*needed, *spelling.ones), spelling)
+
+    def is_of_one(name: KeyName) -> bool:
+        return any(one in needed for one in (*names.same(name), *names.undecided(name)))
+
+    return tuple(one for one in needs if one.name in needed or is_of_one(one.name))
 
 
 def agents_of(parts: Parts, facts: BucketFacts) -> tuple[str, ...]:
