@@ -1,7 +1,8 @@
 """Which names are of one key: a Google project has an id and a number, and a multi-Region key of AWS has replicas.
 
 That two names look as if they were of one Google key proves nothing: a fleet calls its rings and keys alike in every
-project. When the key was made does, as it is told under each name: no two keys are made at the same moment.
+project. When the key was made does, as it is told under each name: no two keys are made at the same moment. Where what
+they tell else cannot be of one key (`contradicting`), they are two all the same.
 """
 
 from collections import defaultdict
@@ -12,8 +13,10 @@ from itertools import chain
 from typing import Final, TypeVar
 
 from auditor.model import AwsKey, Cloud, GcpKey, KeyMemory, KeyName
+from auditor.ownership.contradicting import Apart, apart_by
 
 T = TypeVar("T")
+_PAIR: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,8 @@ EACH_ITS_OWN: Final = Spelling()
 """Nothing is known of other names."""
 
 
-def spelling_of(keys: Iterable[AwsKey | GcpKey | None]) -> Spelling:
-    """Tell it from what keys say of themselves, each under one name."""
+def spelling_of(keys: Iterable[AwsKey | GcpKey | None], apart: Apart = lambda *_: False) -> Spelling:
+    """Tell it from what keys say of themselves, each under one name; `apart`: which names are not of one key."""
     alike: dict[str, dict[KeyName, datetime]] = defaultdict(dict)
     for key in keys:
         if isinstance(key, GcpKey) and key.created is not None:
@@ -119,23 +122,30 @@ def spelling_of(keys: Iterable[AwsKey | GcpKey | None]) -> Spelling:
     ones: dict[KeyName, str] = {}
     for left, made in alike.items():
         if len({name.owner.isdigit() for name in made}) > 1:
-            ones.update(_ones(left, made))
+            ones.update(_ones(left, made, apart))
     return Spelling(ones)
 
 
 def spelling_by(memory: Mapping[KeyName, KeyMemory]) -> Spelling:
     """Tell it from what keys said of themselves last."""
-    return spelling_of(one.last for one in memory.values())
+    return spelling_of((one.last for one in memory.values()), apart_by(memory))
 
 
-def _ones(left: str, made: Mapping[KeyName, datetime]) -> Iterable[tuple[KeyName, str]]:
+def _ones(left: str, made: Mapping[KeyName, datetime], apart: Apart) -> Iterable[tuple[KeyName, str]]:
     at: dict[datetime, list[KeyName]] = defaultdict(list)
     for name, moment in made.items():
         at[moment].append(name)
     for moment, names in at.items():
-        # Two numbers are of two projects: where their keys were made at one moment, that moment proves nothing.
-        if len(names) == len({name.owner.isdigit() for name in names}):
-            yield from ((name, f"{left} {moment.isoformat()}") for name in names)
+        others = {
+            name: [one for one in names if one.owner.isdigit() != name.owner.isdigit() and not apart(name, one)]
+            for name in names
+        }
+        for name, mine in others.items():
+            # Two numbers are of two projects: where their keys were made at one moment, that moment proves nothing.
+            if not mine:
+                yield name, f"{left} {moment.isoformat()}{'' if len(names) == 1 else f' {name.owner}'}"
+            elif len(mine) == 1 and others[mine[0]] == [name]:
+                yield name, f"{left} {moment.isoformat()}{'' if len(names) <= _PAIR else f' {max(name, *mine).owner}'}"
 
 
 def by_id_first(key: KeyName) -> tuple[bool, KeyName]:

@@ -4,12 +4,14 @@ from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 
 from auditor import gaps
 from auditor.findings import Judgement
 from auditor.model import BucketFacts, Cloud, GcpKey, Holding, KeyMemory, KeyName, KeyReading, KeyUnread
 from auditor.overtaking import Lane
 from auditor.ownership.answering import needed_by_any_name
+from auditor.ownership.contradicting import apart_by
 from auditor.ownership.spelling import NamesOfKeys, Spelling, spelling_of
 from auditor.polling.covering import each_once
 from auditor.ports import KeyNeed
@@ -21,7 +23,7 @@ def spelt(memory: Mapping[KeyName, KeyMemory], asked: Mapping[KeyName, KeyReadin
     """Which names are of one key by what keys have just said, or else said last."""
     known = {name: one.last for name, one in memory.items()}
     told = {name: one for name, one in asked.items() if isinstance(one, GcpKey)}
-    return spelling_of((known | told).values())
+    return spelling_of((known | told).values(), apart_by(memory, asked))
 
 
 def needs_of(
@@ -98,6 +100,10 @@ def read_beside_others(
         if only and (others := _called_otherwise(needs, only, memory, asked)):
             asked = {**asked, **_read(parts, others)}
         asked = {**asked, **_read(parts, _to_answer_for_more(needs, memory, asked))}
+        if changing := _changing(needs, memory, asked):
+            again = _read(parts, changing)
+            # One that does not answer again has told before, as the others did.
+            asked = {**asked, **(again if not any(isinstance(one, KeyUnread) for one in again.values()) else {})}
     if not overtaken:
         return asked, *known
     newest = {name: one for name, one in asked.items() if name not in overtaken}
@@ -160,6 +166,23 @@ def _to_answer_for_more(
         for before, now in zip(then, needed_by_any_name(then, spelling), strict=True)
         if now != before and isinstance(asked.get(now.name), GcpKey) and spelling.one(now.name) in silent
     ]
+
+
+def _changing(
+    needs: Iterable[KeyNeed], memory: Mapping[KeyName, KeyMemory], asked: Mapping[KeyName, KeyReading]
+) -> Collection[KeyNeed]:
+    """Those that would be names of one key if they had not told otherwise now: it may have changed meanwhile.
+
+    Asked at once again, they tell whether it has.
+    """
+    now, before = apart_by({}, asked), apart_by(memory)
+    made = spelling_of(one for one in asked.values() if isinstance(one, GcpKey)).ones
+    names: dict[str, list[KeyName]] = defaultdict(list)
+    for name, one in made.items():
+        names[one].append(name)
+    pairs = [same for same in names.values() if len(same) > 1 and now(*same) and not before(*same)]
+    parted = frozenset(chain.from_iterable(pairs))
+    return [need for need in needs if need.name in parted]
 
 
 def _read(parts: Parts, needs: Iterable[KeyNeed]) -> Mapping[KeyName, KeyReading]:
