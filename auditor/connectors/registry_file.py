@@ -168,6 +168,9 @@ class FileRegistry:
                 return Unusable(place, f"{name} is no text")
             if value and len(str(value).encode()) > _LONGEST:
                 return Unusable(place, f"{name} is longer than {_LONGEST} bytes")
+            # Names of objects may end with one: nobody knows whether it is meant.
+            if value and value != value.strip():
+                return Unusable(place, f"{name} begins or ends with a space")
             text[name] = str(value) if value else None
         key = text["key"]
         if key is not None and (why := why_no_key(key)) is not None:
@@ -192,6 +195,8 @@ class FileRegistry:
         namespace = self._namespace(layout, text)
         if namespace is None or len(namespace.encode()) > _LONGEST:
             return Unusable(place, "what it names is no namespace by the bucket's layout")
+        if any(part != part.strip() for part in namespace.split("/")):
+            return Unusable(place, "a field of its namespace begins or ends with a space")
         return Entry(bucket, namespace, text["key"], text["tenant"], text["owner"], text["team"])
 
     def _alone(self, place: str, bucket: str | None, text: Mapping[str, str | None]) -> Entry | Unusable:

@@ -33,7 +33,7 @@ _TEXTS: Final = ("bucket", "namespace", "key", "tenant", "owner", "team", "paren
 _FIELDS: Final[list[tuple[str, pa.DataType]]] = [*((name, pa.string()) for name in _TEXTS), ("size", pa.int64())]
 _SCHEMA: Final = pa.schema(_FIELDS)
 _AT_ONCE: Final = 50_000
-_FORM: Final = 4
+_FORM: Final = 5
 """Rises when files are to be written anew though nothing was said anew."""
 _FORM_TOGETHER: Final = 7
 """Rises when that is so of what is made of all of them together, and what each said stays."""

@@ -13,9 +13,12 @@ import pytest
 
 from auditor import scan
 from auditor.config import load
+from auditor.connectors.registry_file import FileRegistry
 from auditor.errors import UsageError
 from auditor.inventory.store import FileInventory
 from auditor.model import Reason
+from auditor.ownership.registered import Entry
+from auditor.ports import Unusable
 from auditor.wiring import assemble
 from tests.clouds import GOOGLE_KEY, Clock
 from tests.ownership.test_registry import OTHER_KEY, found, judged, said
@@ -216,6 +219,50 @@ def test_an_entry_with_a_text_that_is_too_long_is_not_heeded(small: Small, field
     as_json(small, "namespaces.jsonl", json.dumps(entry), json.dumps({"namespace": "acme/new", "key": GOOGLE_KEY}))
     told = wrong(small)[1]
     assert f"1 of its entries is not heeded; the first is line 1: {field} is longer than 1024 bytes" in told
+
+
+def test_a_namespace_that_gets_a_space_behind_it_is_not_heeded_and_ends_no_finding(small: Small) -> None:
+    said(small, *WHOLE)
+    judged(small)
+    said(small, f"acme/old ,{OTHER_KEY},", *WHOLE[1:])
+    rules, told = wrong(small, sweep=False)
+    assert "wrong-key" in rules
+    assert "1 of its entries is not heeded; the first is line 2: namespace begins or ends with a space" in told
+
+
+LAYOUT: dict[str, tuple[str, ...]] = {"gs://data": ("org", "namespace")}
+ENTRY = {"namespace": "acme/old", "key": GOOGLE_KEY, "tenant": "acme", "owner": "o", "team": "t", "bucket": "gs://data"}
+
+
+@pytest.mark.parametrize("layouts", [LAYOUT, None], ids=["a bucket", "keys alone"])
+@pytest.mark.parametrize("ending", [".csv", ".json", ".jsonl"])
+def test_an_entry_with_a_space_at_the_end_of_a_text_is_not_heeded(
+    tmp_path: Path, ending: str, layouts: dict[str, tuple[str, ...]] | None
+) -> None:
+    entries = [
+        ENTRY | {name: text}
+        for name, value in ENTRY.items()
+        for text in (f"{value} ", f" {value}", f"{value}\N{NO-BREAK SPACE}", f"\t{value}", " ")
+    ]
+    path = tmp_path / f"namespaces{ending}"
+    if ending == ".csv":
+        path.write_text("\n".join(map(",".join, [ENTRY, *(one.values() for one in entries)])))
+    else:
+        told = map(json.dumps, entries)
+        path.write_text(f"[{','.join(told)}]" if ending == ".json" else "\n".join(told))
+    found = FileRegistry(path, None, layouts, {}, path.name).entries()
+    whys = [one.why for one in found if isinstance(one, Unusable)]
+    assert whys == [f"{name} begins or ends with a space" for name in ENTRY for _ in range(5)]
+
+
+def test_a_field_of_a_namespace_with_a_space_at_its_end_is_not_heeded(tmp_path: Path) -> None:
+    path = tmp_path / "namespaces.csv"
+    path.write_text("namespace\nacme /old\nacme/ old\nacme/an old one\n")
+    one, other, sound = FileRegistry(path, "gs://data", LAYOUT, {}, path.name).entries()
+    assert isinstance(one, Unusable)
+    assert isinstance(other, Unusable)
+    assert {one.why, other.why} == {"a field of its namespace begins or ends with a space"}
+    assert isinstance(sound, Entry)
 
 
 def test_a_text_of_1024_bytes_is_heeded(small: Small) -> None:
