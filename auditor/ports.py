@@ -347,6 +347,13 @@ class RegistrySource(Protocol):
             CollectError: it cannot be read to its end.
         """
 
+    def ends(self) -> bool | None:
+        """Whether its last line has its line break; None where what it says cannot be cut off between two entries.
+
+        Raises:
+            CollectError: it cannot be read.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Asking:
@@ -520,6 +527,8 @@ class KeptRegistry:
     """Its entries; of a bundle, dependencies."""
     keyed: int
     """Of how many namespaces it names a key."""
+    ends: bool | None = None
+    """Its last line had its line break; None where no line tells whether it was whole."""
 
 
 class RegistryKeeper(Protocol):
@@ -534,6 +543,13 @@ class RegistryKeeper(Protocol):
         Raises:
             CollectError: it could not be read to its end; what it said before stays.
             LedgerError: it cannot be written down.
+        """
+
+    def unchanged(self, source: RegistrySource) -> None:
+        """A registry says what it said when it was read last.
+
+        Raises:
+            LedgerError: that cannot be written down.
         """
 
     def together(self, kept: Iterable[KeptRegistry], unread: Iterable[Registry], spelling: Spelling) -> Registered:

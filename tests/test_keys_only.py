@@ -208,6 +208,21 @@ def test_what_no_registry_tells_any_more_ends_no_finding(keys: KeysOnly) -> None
     assert ("data-unreadable", "3") in opened(judgement)
 
 
+def test_a_file_that_is_cut_off_ends_no_finding_in_the_first_poll(keys: KeysOnly) -> None:
+    keys.say(f"other,{OTHER_KEY},zeta", f"search,{GOOGLE_KEY},acme", f"chat,{GOOGLE_KEY},acme")
+    keys.set_state(3, "DISABLED")
+    before = opened(keys.scanned())
+    keys.say(f"other,{OTHER_KEY},zeta")
+    first = keys.polled()
+    assert opened(first).keys() == before.keys()
+    (gap,) = (one for one in first.gaps if one.what == "registry namespaces.csv")
+    assert gap.reason is Reason.MALFORMED
+    assert gap.effect.startswith("it is only the beginning of what it was: 1 of 3 entries is left; what it said on 20")
+    then = keys.polled()
+    assert ("data-unreadable", "3") not in opened(then)
+    assert not [one for one in then.gaps if one.what == "registry namespaces.csv"]
+
+
 def test_an_entry_that_became_unusable_ends_no_finding(keys: KeysOnly) -> None:
     keys.scanned()
     keys.set_state(3, "DISABLED")

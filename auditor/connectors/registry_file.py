@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -112,6 +113,21 @@ class FileRegistry:
         if self.version() != before:
             raise self._malformed("was changed while it was read", "write it under another name and rename it")
 
+    def ends(self) -> bool | None:
+        """Whether its last line has its line break; None of an array, which has an end of its own.
+
+        Raises:
+            CollectError: it cannot be read.
+        """
+        if self._path.suffix.lower() not in {".csv", ".jsonl"}:
+            return None
+        try:
+            with self._path.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+                return file.read(1) in {b"\n", b"\r"}
+        except OSError as error:
+            raise self._unreadable(error) from None
+
     def _told(self, file: TextIO) -> Iterator[tuple[str, Mapping[str, object]]]:
         ending = self._path.suffix.lower()
         if ending == ".csv":
@@ -169,7 +185,7 @@ class FileRegistry:
             if value and len(str(value).encode()) > _LONGEST:
                 return Unusable(place, f"{name} is longer than {_LONGEST} bytes")
             # Names of objects may end with one: nobody knows whether it is meant.
-            if value and value != value.strip():
+            if value and str(value) != str(value).strip():
                 return Unusable(place, f"{name} begins or ends with a space")
             text[name] = str(value) if value else None
         key = text["key"]

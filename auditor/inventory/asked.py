@@ -110,6 +110,9 @@ class AskedRegistry:
         for number in range(kept.told.odd):
             yield Unusable(f"entry {number + 1} of the odd ones", "its id is no name of a namespace")
 
+    def ends(self) -> None:
+        """What is kept of it is whole, or was changed."""
+
     def recalled(self) -> Recalled | None:
         """What is kept; None where it was never asked to the end, or nobody can tell any more."""
         kept = self._recall.kept()

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from auditor import plurals
 from auditor.errors import CollectError, DiskError, LedgerError
-from auditor.inventory import files, notes
+from auditor.inventory import beginning, files, notes
+from auditor.inventory.beginning import Read
 from auditor.inventory.claiming import claim, gather
 from auditor.inventory.merging import Heard, merge, unplaced
 from auditor.inventory.placing import OfKeys, has_mixed, only, place
@@ -114,6 +115,7 @@ class RegistryStore:
                 first_unusable=told["first_unusable"],
                 path=path,
                 keyed=int(told["keyed"]),
+                ends=told["ends"],
             )
         except (OSError, KeyError, ValueError, TypeError):
             return None
@@ -122,7 +124,7 @@ class RegistryStore:
         """Read all that a registry says, and keep it in place of what it said before.
 
         Raises:
-            CollectError: it could not be read to its end, or has become empty; what it said before stays.
+            CollectError: it could not be read to its end, or has become empty or shorter; what it said before stays.
             LedgerError: it cannot be written down.
         """
         home = home_of(self._root, source.name)
@@ -132,14 +134,17 @@ class RegistryStore:
             writing = home / f"{files.UNFINISHED}{os.getpid()}"
             try:
                 counted = _write(writing, source.entries())
+                ends = source.ends()
                 self._believe(source, counted)
+                if ends is not None and (before := self.kept(source)) is not None:
+                    beginning.see_that_it_is_whole(Read(writing, version, counted["unusable"], ends), before)
                 digest = files.digest(writing)
                 path = home / f"entries-{digest[:16]}.parquet"
                 files.put(writing, path)
             finally:
                 writing.unlink(missing_ok=True)
             told = {"form": _FORM, "asked": source.asked, "version": version, "read_at": now, "digest": digest}
-            notes.write(home / _NOTE, {**told, **counted, "file": path.name})
+            notes.write(home / _NOTE, {**told, **counted, "ends": ends, "file": path.name})
             for old in home.glob("entries-*.parquet"):
                 if old != path:
                     old.unlink(missing_ok=True)
@@ -150,6 +155,17 @@ class RegistryStore:
             raise LedgerError(f"what {source.name} says is not kept as it was written", f"look at {self._root}")
         return kept
 
+    def unchanged(self, source: RegistrySource) -> None:
+        """A registry says what it said before, so that whatever it said in between is not on its way any more.
+
+        Raises:
+            LedgerError: that cannot be written down.
+        """
+        try:
+            beginning.forget(home_of(self._root, source.name))
+        except OSError as error:
+            raise cannot_write(self._root, error) from None
+
     def _believe(self, source: RegistrySource, counted: Mapping[str, Any]) -> None:
         """Refuse a registry that has become empty: somebody who writes it broke off more likely than all went away."""
         if counted["namespaces"] or counted["unusable"]:
@@ -157,7 +173,7 @@ class RegistryStore:
         before = self.kept(source)
         if before is not None and before.registry.namespaces:
             raise CollectError(
-                f"{source.name} is empty, and named {plurals.counted(before.registry.namespaces, 'namespace')} before",
+                f"it is empty, and named {plurals.counted(before.registry.namespaces, 'namespace')} before",
                 "write it whole; where nothing is to be registered any more, remove its [[registry]]",
                 reason=Reason.MALFORMED,
             )

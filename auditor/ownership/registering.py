@@ -185,6 +185,7 @@ def _read(parts: Parts, source: RegistrySource, recalled: Recalled | None) -> tu
     try:
         version = source.version()
         if before is not None and before.version == version:
+            parts.registry.unchanged(source)
             return before, None
         return parts.registry.keep(source, version, recalled.listed_at if recalled else parts.clock()), None
     except AuditorError as error:
