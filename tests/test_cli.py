@@ -402,6 +402,12 @@ def test_wrong_usage_ends_with_2_one_error_and_one_hint(
     assert hint.startswith("hint: ")
 
 
+def test_the_namespaces_of_an_impact_are_csv_and_no_json(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, ["impact", "main", "--namespaces", "--format", "json"])
+    assert (code, out) == (2, "")
+    assert err.startswith("error: --namespaces lists them as CSV\nhint: ")
+
+
 def test_a_rule_that_is_none_needs_no_config_to_be_told(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, ["explain", "stale-versions"])
     assert (code, out) == (2, "")

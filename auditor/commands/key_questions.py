@@ -46,6 +46,8 @@ _STAYS: Final = frozenset({Use.IN_USE, Use.TAKES_NEW_DATA})
 
 def foresee_one(path: Path, what: str, action: Action, how: Answering, *, namespaces: bool) -> int:
     """Print what an action on a key would do; 1 if anything depends on it, or is meant to, else 3 for a gap."""
+    if namespaces and how.form == "json":
+        raise UsageError("--namespaces lists them as CSV", "leave --format or --namespaces away")
     allowed = reasons(how.allow_gaps)
     place_for(how.output)
     with assembled(path, verbose=how.verbose, asking=False) as (_, assembly):
