@@ -861,6 +861,29 @@ def test_what_an_older_version_judged_says_that_it_counted_some_twice(keys: Keys
     assert scan_json.head(older)["totals"]["namespaces"] is None
 
 
+def test_what_a_registry_says_twice_of_a_namespace_counts_once(keys: KeysOnly) -> None:
+    twice = (f"search,{GOOGLE_KEY},acme", "mail,,acme") * 2
+    keys.say(*twice, f"mail,{GOOGLE_KEY},acme")
+    judgement = keys.scanned()
+    assert judgement.registered.registries[0].namespaces == 2
+    assert "1 of 1 registry read (2 namespaces)," in summary.complete(judgement)
+    assert not [one for one in judgement.gaps if one.what.startswith("registry")], "of each it names a key"
+
+
+def test_a_dispute_tells_the_namespaces_that_it_is_about_and_no_objects(keys: KeysOnly) -> None:
+    keys.say(f"search,{GOOGLE_KEY},acme", f"search,{OTHER_KEY},zeta", f"chat,{GOOGLE_KEY},acme")
+    ((_, one),) = opened(keys.scanned()).items()
+    assert (one.rule, one.extent.objects, one.extent.size, one.extent.namespaces) == (
+        "registry-mismatch",
+        None,
+        None,
+        1,
+    )
+    assert one.extent.sample_namespaces == ("registry namespaces.csv/search",)
+    keys.say(f"search,{GOOGLE_KEY},acme", f"mail,{OTHER_KEY},zeta", f"chat,{GOOGLE_KEY},acme")
+    assert not opened(keys.polled())
+
+
 def test_the_coverage_line_sums_up_no_registries_that_may_name_the_same_namespaces(keys: KeysOnly) -> None:
     keys.config.write_text(keys.config.read_text() + UNREAD)
     (keys.config.parent / "other.csv").write_text(f"namespace,key\nsearch,{GOOGLE_KEY}\nmine,alias/main\n")

@@ -64,7 +64,7 @@ COPY (
             NULL::VARCHAR AS first_name, NULL::VARCHAR AS last_name,
             coalesce(entry.owner, if(entry.parted, NULL, label.owner)) AS owner,
             coalesce(entry.team, if(entry.parted, NULL, label.team)) AS team,
-            0::BIGINT AS portions
+            if(entry.contradicted, {Portion.DISPUTED.bit}, 0)::BIGINT AS portions
         FROM (
             SELECT bucket, namespace, tenant, owner, team, size, contradicted, parted, unnest(keys) AS key FROM entries
         ) AS entry

@@ -67,6 +67,11 @@ SELECT bucket, list(DISTINCT name ORDER BY name) FROM (
 _NAMED: Final = """
 SELECT DISTINCT key FROM read_parquet($files, hive_partitioning = false) WHERE key IS NOT NULL ORDER BY key
 """
+_NAMESPACES: Final = """
+SELECT count(*), count(*) FILTER (has_key) FROM (
+    SELECT bool_or(key IS NOT NULL) AS has_key FROM read_parquet($path) GROUP BY bucket, namespace
+)
+"""
 _DISPUTED: Final = """
 SELECT bucket, namespace FROM read_parquet($files, hive_partitioning = false)
 WHERE contradicted ORDER BY bucket, namespace LIMIT $most
@@ -133,7 +138,7 @@ class RegistryStore:
             remove_unfinished(home)
             writing = home / f"{files.UNFINISHED}{os.getpid()}"
             try:
-                counted = _write(writing, source.entries())
+                counted = {**_write(writing, source.entries()), **_counted(writing)}
                 ends = source.ends()
                 self._believe(source, counted)
                 if ends is not None and (before := self.kept(source)) is not None:
@@ -387,8 +392,8 @@ def home_of(root: Path, name: str) -> Path:
 
 
 def _write(path: Path, entries: Iterator[Entry | Unusable]) -> dict[str, Any]:
-    """Write the usable entries; count them, and the others."""
-    namespaces, keyed, unusable = 0, 0, 0
+    """Write the usable entries; count the others."""
+    unusable = 0
     first: str | None = None
     flawed: dict[Mismatch, tuple[int, str]] = {}
     with pq.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
@@ -401,12 +406,18 @@ def _write(path: Path, entries: Iterator[Entry | Unusable]) -> dict[str, Any]:
                 if one.mismatch is not None:
                     count, place = flawed.get(one.mismatch, (0, one.place))
                     flawed[one.mismatch] = count + 1, place
-            namespaces, unusable = namespaces + len(usable), unusable + len(bad)
-            keyed += sum(one.key is not None for one in usable)
+            unusable += len(bad)
             columns = {name: [getattr(one, name) for one in usable] for name in _SCHEMA.names}
             writer.write_table(pa.table(columns, _SCHEMA))
-    told = {"namespaces": namespaces, "keyed": keyed, "unusable": unusable, "first_unusable": first}
+    told = {"unusable": unusable, "first_unusable": first}
     return {**told, "flawed": [[one, *flawed[one]] for one in Mismatch if one in flawed]}
+
+
+def _counted(path: Path) -> dict[str, int]:
+    """How many namespaces entries name, each once, and of how many a key."""
+    with working(path.parent) as database:
+        ((namespaces, keyed),) = database.execute(_NAMESPACES, {"path": files.very_file(path)}).fetchall()
+    return {"namespaces": namespaces, "keyed": keyed}
 
 
 def _summed(database: duckdb.DuckDBPyConnection, merged: Mapping[str, Any]) -> _Summed:
