@@ -42,6 +42,11 @@ _NAME: Final = "cmek-auditor"
 _NOT_OURS: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
 """Settings of the user's own that would count in place of the demo's."""
 _MARK: Final = "# Written by `cmek-auditor demo`, which replaces this folder's contents.\n"
+_WHERE: Final = """\
+# Where its AWS is stands in environment variables of the demo's own process, and not here: use this file with commands that ask no
+# cloud (explain, report, impact), or paste what `cmek-auditor demo --keep` prints first, while it runs. Else scan, poll and serve
+# ask the real AWS with your own credentials.
+"""
 _POLICY: Final = """
 [sweep]
 cloud_counts = true
@@ -88,7 +93,7 @@ def run(folder: Path, seed: int, *, keep: bool) -> int:
 def config_text(google: str, platform: str | None = None) -> str:
     """The demo's config file."""
     until = (datetime.now(UTC) + _ACCEPTED_FOR).date()
-    return _MARK + fleet.config(google, until, platform) + _POLICY
+    return _MARK + _WHERE + fleet.config(google, until, platform) + _POLICY
 
 
 def _show(assembly: Assembly, folder: Path, google: str) -> None:

@@ -129,6 +129,13 @@ def test_commands_are_printed_as_the_demo_itself_was_run(monkeypatch: pytest.Mon
     assert demo._command() == "cmek-auditor"  # noqa: SLF001 - as above
 
 
+def test_its_config_says_what_it_does_not_say() -> None:
+    text = demo.config_text("http://127.0.0.1:1")
+    assert text.startswith("# Written by `cmek-auditor demo`"), "by which the next demo knows it"
+    head = " ".join(line.removeprefix("# ") for line in text.splitlines() if line.startswith("# "))
+    assert "Else scan, poll and serve ask the real AWS with your own credentials." in head
+
+
 def test_the_line_that_disables_a_version_changes_the_embedded_cloud_as_it_is_printed(tmp_path: Path) -> None:
     with a_small_cloud(tmp_path) as small:
         line = demo._to_disable(small.cloud.endpoint, f"{GOOGLE_KEY}/cryptoKeyVersions/1")  # noqa: SLF001 - as above

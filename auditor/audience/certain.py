@@ -22,7 +22,8 @@ def doubt_of(parts: Parts, judgement: Judgement) -> Doubt:
         UsageError: nobody can tell of any.
     """
     if judgement.is_keys_only:
-        raise UsageError("the newest judgement saw no bucket, so that there is nothing to tell", "configure [[bucket]]")
+        why = "views and bundles need [[bucket]]: without one nobody saw whose data is where"
+        raise UsageError(why, "where you may list the buckets, configure them, and scan")
     if judgement.run.config_digest != parts.config_digest:
         raise UsageError("the newest judgement was made by another config, which may say whose what is", "poll first")
     registered = judgement.registered

@@ -149,7 +149,9 @@ class FileRegistry:
         rows.fieldnames = header
         self._check("its first line names column", header)
         if "namespace" not in header and not any(field in header for each in self._layouts.values() for field in each):
-            raise ValueError("its first line names no column `namespace`")
+            separated = header and any(one in header[0] for one in ";\t")
+            why = ": it is read with commas" if separated else ""
+            raise ValueError(f"its first line names no column `namespace`{why}")
         if twice := [one for one in header if header.count(one) > 1]:
             raise ValueError(f"its first line names column {_short(twice[0])} twice")
         for told in rows:
@@ -274,8 +276,7 @@ def _array(text: str) -> Iterator[object]:
     decoder = json.JSONDecoder(object_pairs_hook=_fields)
     at = _after_space(text, 0)
     if not text.startswith("[", at):
-        decoder.raw_decode(text, at)
-        raise ValueError("it is no array")
+        raise ValueError("it is no JSON array")
     at = _after_space(text, at + 1)
     is_first = True
     while not (is_first and text.startswith("]", at)):

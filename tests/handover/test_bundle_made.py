@@ -335,7 +335,7 @@ def test_without_a_judgement_or_a_bucket_there_is_nothing_to_tell(
     assert "there is no judgement yet" in refused(operator, capsys)
     operator.configure(f'[[key]]\nname = "{GOOGLE_KEY}"\n')
     operator.scanned()
-    assert "saw no bucket" in refused(operator, capsys)
+    assert "views and bundles need [[bucket]]: without one nobody saw whose data is where" in refused(operator, capsys)
 
 
 def test_what_is_no_key_to_sign_with_is_refused(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:

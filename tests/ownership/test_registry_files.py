@@ -14,7 +14,7 @@ import pytest
 from auditor import scan
 from auditor.config import load
 from auditor.connectors.registry_file import FileRegistry
-from auditor.errors import UsageError
+from auditor.errors import CollectError, UsageError
 from auditor.inventory.store import FileInventory
 from auditor.model import Reason
 from auditor.ownership.registered import Entry
@@ -151,6 +151,14 @@ def test_a_name_of_a_column_is_cut_where_it_is_told(small: Small) -> None:
     said(small, header=f"namespace,{'k' * 500},{'k' * 500}")
     told = wrong(small)[1]
     assert f"names column '{'k' * 60}...' twice" in told
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_table_without_commas_says_how_it_is_read(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / "namespaces.csv"
+    path.write_text(separator.join(("namespace", "key")))
+    with pytest.raises(CollectError, match=r"names no column `namespace`: it is read with commas$"):
+        list(FileRegistry(path, None, LAYOUT, {}, path.name).entries())
 
 
 def test_a_registry_that_names_no_key_is_a_gap(small: Small) -> None:
@@ -290,7 +298,9 @@ ARRAYS: dict[str, tuple[str, str]] = {
     "something after it": ("[{}] {}", "Extra data"),
     "something after an empty one": ("[] 1", "Extra data"),
     "no comma": ("[{} {}]", "Expecting ',' delimiter"),
-    "a number": ("1", "it is no array"),
+    "a number": ("1", "it is no JSON array"),
+    "a table": ("namespace,key\nacme/old,k\n", "it is no JSON array"),
+    "lines of objects": ('{"namespace": "acme/old"}\n{"namespace": "acme/new"}\n', "it is no JSON array"),
 }
 
 

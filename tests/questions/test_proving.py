@@ -478,14 +478,18 @@ def test_only_a_key_that_is_meant_to_be_revoked_now_is_proven_so() -> None:
     assert meant(Said(GCP_KEY, revoked=True)) == ("", "")
     assert meant(Said(GCP_KEY, revoked=True, since=NOW)) == ("", "")
     text, hint = meant()
-    assert (text, "give it `intended_state" in hint) == (f"the config means key {GCP_KEY} to work", True)
-    assert meant(Said(GCP_KEY, revoked=True, since=NOW + HOUR))[0] == f"{text} until 2026-11-24 13:00:00 UTC"
+    told = f"no `[[key]]` says that key {GCP_KEY} is meant to be revoked"
+    assert (text, "give it `intended_state" in hint) == (told, True)
+    assert meant(Said(GCP_KEY, tenant="acme"), Said(AWS_KEY, revoked=True)) == (text, hint)
+    works = f"the config means key {GCP_KEY} to work"
+    assert meant(Said(GCP_KEY, revoked=False)) == (works, hint)
+    assert meant(Said(GCP_KEY, revoked=True, since=NOW + HOUR))[0] == f"{works} until 2026-11-24 13:00:00 UTC"
 
 
 def test_a_key_that_is_meant_by_the_other_name_of_its_project_is_told_so() -> None:
     text, hint = meant(Said(PROJECT_NUMBER, revoked=True))
-    assert (text, hint.startswith(f"it means {PROJECT_NUMBER}, which may be it")) == (
-        f"the config means key {GCP_KEY} to work",
+    assert (text, hint.startswith(f"one means {PROJECT_NUMBER}, which may be it")) == (
+        f"no `[[key]]` says that key {GCP_KEY} is meant to be revoked",
         True,
     )
     made = {"created": NOW - days(9)}

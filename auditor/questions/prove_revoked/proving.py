@@ -150,13 +150,16 @@ def see_that_it_is_meant(parts: Parts, key: KeyName, now: datetime) -> None:
     if policy.means_revoked(key, now):
         return
     since = policy.revoked.get(key)
-    until = f" until {second(since)}" if since is not None else ""
+    told = f"the config means key {key} to work{f' until {second(since)}' if since is not None else ''}"
+    spelling = spelling_by(memory)
+    if not any(spelling.is_one(one.name, key) for one in parts.said if one.revoked is not None):
+        told = f"no `[[key]]` says that key {key} is meant to be revoked"
     hint = 'give it `intended_state = "revoked"` in its [[key]]; `impact` tells what revoking it would do'
-    if doubtful := NamesOfKeys(policy.revoked, spelling_by(memory)).doubtful(key):
+    if doubtful := NamesOfKeys(policy.revoked, spelling).doubtful(key):
         hint = (
-            f"it means {doubtful[0]}, which may be it by the other name of its project: poll both, or name it so there"
+            f"one means {doubtful[0]}, which may be it by the other name of its project: poll both, or name it so there"
         )
-    raise UsageError(f"the config means key {key} to work{until}", hint)
+    raise UsageError(told, hint)
 
 
 def is_meant_revoked(parts: Parts, key: KeyName, now: datetime) -> bool:
