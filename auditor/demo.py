@@ -43,9 +43,9 @@ _NOT_OURS: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAU
 """Settings of the user's own that would count in place of the demo's."""
 _MARK: Final = "# Written by `cmek-auditor demo`, which replaces this folder's contents.\n"
 _WHERE: Final = """\
-# Where its AWS is stands in environment variables of the demo's own process, and not here: use this file with commands that ask no
-# cloud (explain, report, impact), or paste what `cmek-auditor demo --keep` prints first, while it runs. Else scan, poll and serve
-# ask the real AWS with your own credentials.
+# Where its AWS is stands in environment variables of the demo's own process, and not here: this file is for commands
+# that ask no cloud (explain, report, impact), or for all of them while `cmek-auditor demo --keep` runs and once what
+# that prints is pasted. Else scan, poll and serve ask the real AWS with your own credentials.
 """
 _POLICY: Final = """
 [sweep]

@@ -347,6 +347,9 @@ class RegistrySource(Protocol):
             CollectError: it cannot be read to its end.
         """
 
+    def fields(self) -> tuple[str, ...]:
+        """What the first fields of the entries are called that were read last, to be shown; none of a service."""
+
     def ends(self) -> bool | None:
         """Whether its last line has its line break; None where what it says cannot be cut off between two entries.
 
@@ -527,6 +530,8 @@ class KeptRegistry:
     """Its entries; of a bundle, dependencies."""
     keyed: int
     """Of how many namespaces it names a key."""
+    fields: tuple[str, ...] = ()
+    """What the first fields of its entries are called, to be shown; hostile."""
     ends: bool | None = None
     """Its last line had its line break; None where no line tells whether it was whole."""
 

@@ -13,9 +13,11 @@ def seen_of(parts: Parts, judgement: Judgement, rows: TenantRows, doubt: Doubt) 
     registered = judgement.registered
     names = {one.name for one in registered.registries}
     # Whose a namespace is a registry tells without naming keys.
-    keyless = {gaps.registry_keyless(one.name, one.namespaces) for one in registered.registries if one.namespaces}
+    told = (gaps.registry_keyless(one.name, one.namespaces) for one in registered.registries if one.namespaces)
+    # By other columns it says something else of what to do.
+    keyless = {(one.what, one.reason, one.effect) for one in told}
     is_unheard = any(one.unusable for one in registered.registries) or any(
-        gap.what in names and gap not in keyless for gap in judgement.gaps
+        gap.what in names and (gap.what, gap.reason, gap.effect) not in keyless for gap in judgement.gaps
     )
     left: set[str] = set()
     if not parts.policy.no_data_elsewhere:

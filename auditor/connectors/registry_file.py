@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from stat import S_ISREG
 from typing import IO, Any, Final, TextIO
@@ -34,6 +35,7 @@ _REMEMBERED: Final = 1_000
 """Names of fields that are not looked at twice."""
 _QUOTED: Final = 60
 """As much of a name as an error tells."""
+_MOST_FIELDS: Final = 10
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _LONGEST_LINE: Final = 1024 * 1024
 """Characters of a line, which holds one entry."""
@@ -73,6 +75,7 @@ class FileRegistry:
         self._names = frozenset(("bucket", "namespace", _SIZE, *_SAID, *own))
         """What columns and fields are called that say something; all others are not looked at."""
         self._passed: set[str] = set()
+        self._fields: dict[str, None] = {}
         self.name = f"registry {given}"
         self.buckets = (bucket,) if bucket is not None else (self.name,) if layouts is None else tuple(sorted(layouts))
         told = sorted(layouts.items()) if layouts is not None else None
@@ -100,6 +103,7 @@ class FileRegistry:
             CollectError: it cannot be read to its end, or is no such file.
         """
         before = self.version()
+        self._fields = {}
         try:
             with self._path.open(encoding="utf-8-sig", newline="") as file:
                 for place, told in self._told(file):
@@ -128,6 +132,11 @@ class FileRegistry:
         except OSError as error:
             raise self._unreadable(error) from None
 
+    def fields(self) -> tuple[str, ...]:
+        """What the first columns or fields of the entries that were read last are called, as it may be shown."""
+        told = tuple(map(_shown, list(self._fields)[:_MOST_FIELDS]))
+        return (*told, "...") if len(self._fields) > _MOST_FIELDS else told
+
     def _told(self, file: TextIO) -> Iterator[tuple[str, Mapping[str, object]]]:
         ending = self._path.suffix.lower()
         if ending == ".csv":
@@ -147,6 +156,7 @@ class FileRegistry:
         rows = csv.DictReader(_lines(file), strict=True)
         header = [one.strip() for one in rows.fieldnames or ()]
         rows.fieldnames = header
+        self._fields = dict.fromkeys(header)
         self._check("its first line names column", header)
         if "namespace" not in header and not any(field in header for each in self._layouts.values() for field in each):
             separated = header and any(one in header[0] for one in ";\t")
@@ -162,6 +172,8 @@ class FileRegistry:
 
     def _object(self, told: Any, place: str) -> Mapping[str, object]:
         entry = _object(told, place)
+        if len(self._fields) <= _MOST_FIELDS:
+            self._fields.update(dict.fromkeys(islice(entry, _MOST_FIELDS + 1)))
         # Entries have the same fields, mostly.
         if new := entry.keys() - self._passed:
             self._check(f"{place} has field", new)
@@ -311,6 +323,10 @@ def _fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
         return told
     seen = Counter(name for name, _ in pairs)
     return _Twice(told, next(name for name, count in seen.items() if count > 1))
+
+
+def _shown(text: str) -> str:
+    return _short(text)[1:-1]
 
 
 def _short(text: str) -> str:

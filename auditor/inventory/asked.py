@@ -110,6 +110,10 @@ class AskedRegistry:
         for number in range(kept.told.odd):
             yield Unusable(f"entry {number + 1} of the odd ones", "its id is no name of a namespace")
 
+    def fields(self) -> tuple[str, ...]:
+        """It is no table."""
+        return ()
+
     def ends(self) -> None:
         """What is kept of it is whole, or was changed."""
 

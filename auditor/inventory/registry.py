@@ -120,6 +120,7 @@ class RegistryStore:
                 first_unusable=told["first_unusable"],
                 path=path,
                 keyed=int(told["keyed"]),
+                fields=tuple(told["fields"]),
                 ends=told["ends"],
             )
         except (OSError, KeyError, ValueError, TypeError):
@@ -149,7 +150,7 @@ class RegistryStore:
             finally:
                 writing.unlink(missing_ok=True)
             told = {"form": _FORM, "asked": source.asked, "version": version, "read_at": now, "digest": digest}
-            notes.write(home / _NOTE, {**told, **counted, "ends": ends, "file": path.name})
+            notes.write(home / _NOTE, {**told, **counted, "fields": source.fields(), "ends": ends, "file": path.name})
             for old in home.glob("entries-*.parquet"):
                 if old != path:
                     old.unlink(missing_ok=True)

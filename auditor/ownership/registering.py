@@ -103,7 +103,11 @@ def hear(parts: Parts, spelling: Spelling) -> Heard:
                 found.append(gaps.registry_lacks_keys(source.name, named - one.keyed, named))
             # A service that names none was either not asked yet, which is told, or its data is under no customer's key.
             if one.registry.namespaces and not one.keyed and source.name not in recalled:
-                found.append(gaps.registry_keyless(source.name, one.registry.namespaces, alone=parts.is_keys_only))
+                gap = gaps.registry_keyless(source.name, one.registry.namespaces, alone=parts.is_keys_only)
+                columns = (
+                    f"; its columns are: {', '.join(one.fields)}; the key is read from `key`" if one.fields else ""
+                )
+                found.append(replace(gap, hint=f"{gap.hint}{columns}"))
     is_told = all(_tells_keys(one, recalled.get(one.registry.name)) for one in kept)
     now = parts.clock() + plausible(parts.skew())
     for each in parts.handed:

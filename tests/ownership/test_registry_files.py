@@ -162,8 +162,27 @@ def test_a_table_without_commas_says_how_it_is_read(tmp_path: Path, separator: s
 
 
 def test_a_registry_that_names_no_key_is_a_gap(small: Small) -> None:
-    said(small, "acme/old,acme", "acme/new,acme", header="namespace,tenant")
-    assert "it names a key for none of its 2 namespaces" in wrong(small)[1]
+    said(small, "acme/old,acme,k", "acme/new,acme,k", header="namespace,tenant,kms_key_arn")
+    first = judged(small)
+    (gap,) = (one for one in first.gaps if one.what == "registry namespaces.csv")
+    assert gap.effect.startswith("it names a key for none of its 2 namespaces")
+    assert gap.hint.endswith("; its columns are: namespace, tenant, kms_key_arn; the key is read from `key`")
+    assert gap in judged(small, sweep=False).gaps, "nothing is read again"
+
+
+@pytest.mark.parametrize("ending", [".csv", ".json", ".jsonl"])
+def test_what_columns_are_called_is_cut_and_escaped_where_it_is_told(tmp_path: Path, ending: str) -> None:
+    names = ["namespace", "key\N{RIGHT-TO-LEFT OVERRIDE}", "k" * 500, *(f"c{number}" for number in range(20))]
+    path = tmp_path / f"namespaces{ending}"
+    if ending == ".csv":
+        path.write_text(",".join(names) + "\n")
+    else:
+        entry = json.dumps(dict.fromkeys(names, "x"))
+        path.write_text(f"[{entry}]" if ending == ".json" else f"{entry}\n")
+    source = FileRegistry(path, None, None, {}, path.name)
+    list(source.entries())
+    every = ("namespace", r"key\u202e", "k" * 60 + "...", *(f"c{number}" for number in range(7)), "...")
+    assert source.fields() == every
 
 
 @pytest.mark.parametrize("name", ["namespaces.json", "namespaces.jsonl"])
