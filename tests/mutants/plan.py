@@ -166,6 +166,7 @@ PLAN: Final = (
     Target("auditor/inventory/flows.py", ("tests/inventory/test_flows.py", _DIFF)),
     Target("auditor/gaps.py", ("tests/test_gaps.py",)),
     Target("auditor/ownership/registering.py", (_REGISTRY, _TURBOPUFFER, _LABELS)),
+    Target("auditor/inventory/beginning.py", ("tests/inventory/test_beginning.py",)),
     Target("auditor/inventory/registry.py", (_REGISTRY, _LABELS, _NAMES)),
     Target("auditor/inventory/merging.py", ("tests/inventory/test_merging.py", _REGISTRY)),
     Target("auditor/inventory/placing.py", ("tests/inventory/test_placing.py", _REGISTRY, _OWNED, _LABELS, _NAMES)),

@@ -243,7 +243,7 @@ FILES: dict[str, tuple[str, str, str]] = {
     "a field too few": ("namespaces.csv", "namespace,key\na\n", "line 2 has not as many fields"),
     "an open quote": ("namespaces.csv", 'namespace,key\n"a,b\n', "unexpected end of data"),
     "no JSON": ("namespaces.json", "[", "Expecting value"),
-    "no array": ("namespaces.json", "{}", "it is no array"),
+    "no array": ("namespaces.json", "{}", "it is no JSON array"),
     "no objects": ("namespaces.json", "[1]", "entry 1 is no object"),
     "no JSON on a line": ("namespaces.jsonl", "{}\n{\n", "Expecting property name"),
     "nothing at all": ("namespaces.json", "", "it is empty"),
