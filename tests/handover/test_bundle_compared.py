@@ -136,6 +136,7 @@ def test_what_the_operator_saw_under_no_key_ends_by_no_word_that_lacks_some_of_i
     says(customer, f"acme/search,{GOOGLE_KEY},acme", "acme/plain,,acme")
     assert set(owned(customer.polled())) == {"not-customer-managed"}, "a blank is no word that it is to be under none"
     says(customer, f"acme/search,{GOOGLE_KEY},acme")
+    assert set(owned(customer.polled())) == {"not-customer-managed"}, "it may have been cut off"
     assert not owned(customer.polled())
 
 

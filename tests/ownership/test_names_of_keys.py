@@ -485,7 +485,7 @@ def test_a_key_that_may_be_meant_to_be_revoked_is_not_proven_before_that_is_know
     judged(small)
     says_of(small, NUMBER, 'intended_state = "revoked"')
     code = cli._run([*small.argv("prove-revoked"), GOOGLE_KEY, "-q"])  # noqa: SLF001 - without the end of the process
-    assert (code, f"it means {NUMBER}, which may be it" in capsys.readouterr().err) == (2, True)
+    assert (code, f"one means {NUMBER}, which may be it" in capsys.readouterr().err) == (2, True)
 
 
 def test_who_answers_for_data_is_said_of_a_key_by_any_name(small: Small) -> None:
