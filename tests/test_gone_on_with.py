@@ -1,6 +1,8 @@
 """What a sweep that broke off leaves is gone on with only where that is the same listing of the same bucket."""
 
+import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -74,6 +76,16 @@ def break_off(small: Small) -> None:
 
 def kept(small: Small) -> int:
     return len(list((small.config.parent / "state").glob("inventory/*/.unfinished-*")))
+
+
+def test_what_took_no_time_is_listed_anew_hours_later(tmp_path: Path) -> None:
+    with a_cloud(tmp_path) as small:
+        break_off(small)
+        small.cloud.traffic.heal()
+        for note in (tmp_path / "state").rglob("part-*.json"):
+            os.utime(note, times=(0, time.time() - 2 * 3600))
+        small.cloud.store.put("data", "acme/new/0000-new", key=GOOGLE_KEY, version=2, size=100)
+        assert objects(swept(small)) == {"gs://data": OBJECTS + 1}
 
 
 def pages(small: Small, since: int) -> list[str]:

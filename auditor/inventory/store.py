@@ -44,7 +44,11 @@ _MALFORMED: Final = ".malformed"
 It is a list: where that followed one that had been gone on with, the names behind which that one had come no further.
 """
 _RESUMABLE: Final = 24 * 3600.0
-"""Seconds after its last finished part in which a sweep can be gone on with."""
+"""Seconds after its last finished part in which a sweep can be gone on with, at most."""
+_SURELY: Final = 3600.0
+"""Seconds in which any can be."""
+_WORTH: Final = 4
+"""How many times as old as the work that is saved may be what is kept: what is listed soon again is listed anew."""
 _TRIES: Final = 20
 _PAUSE: Final = 0.05
 """How often, and after how many seconds, a folder is locked again."""
@@ -520,7 +524,8 @@ def _kept(folder: Path) -> Begun | None:
         return None  # another process has removed it meanwhile
     # Rows that were taken over are as old as the sweep that wrote them.
     noted = [one for one in (folder / parts.SNAPSHOT, *(each.note for each in found)) if one.exists()]
-    if min((_age(one) for one in noted), default=_RESUMABLE) >= _RESUMABLE:
+    ages = [_age(one) for one in noted]
+    if not ages or min(ages) >= min(_RESUMABLE, max(_SURELY, _WORTH * (max(ages) - min(ages)))):
         return None
     return replace(begun, kept=sum(one.rows for one in found))
 

@@ -190,14 +190,21 @@ def test_what_turns_out_to_have_no_order_is_not_gone_on_with(inventory: FileInve
 
 
 def test_what_other_settings_made_or_is_too_old_is_not_gone_on_with(inventory: FileInventory, tmp_path: Path) -> None:
-    kept = broken_off(inventory, Bucket(stored(), pages=2), begun("s1", settings="live"))
+    kept = broken_off(inventory, Bucket(stored(), pages=3), begun("s1", settings="live"))
     assert inventory.begun(BUCKET, "all") is None
     folder = tmp_path / folder_name(BUCKET) / ".unfinished-s1"
-    for hours, still in ((23.9, True), (24.1, False)):
-        for part in folder.glob("part-*"):
+    # (hours since the last part, hours that lie between the first one and it)
+    for hours, work, still in (
+        *((0.9, 0.0, True), (1.1, 0.0, False), (1.1, 0.3, True), (1.3, 0.3, False)),
+        *((23.9, 7.0, True), (24.1, 7.0, False)),
+    ):
+        first, *others = sorted(folder.glob("part-*.json"))
+        assert others
+        for part in others:
             os.utime(part, times=(0, time.time() - hours * 3600))
+        os.utime(first, times=(0, time.time() - (hours + work) * 3600))
         (folder / ".begun").touch()
-        assert (inventory.begun(BUCKET, "live") == kept) is still, "the last part tells"
+        assert (inventory.begun(BUCKET, "live") == kept) is still, "the last part tells, and the work that is saved"
     inventory.prune(BUCKET, ())
     assert not folder.exists()
 
