@@ -1,10 +1,12 @@
 """The auditor beside a store that really encrypts: what it says of a key is what a read over the wire says.
 
 SeaweedFS keeps objects under SSE-KMS and asks MiniStack's KMS for every data key, at each read again. AWS would refuse
-such a read with a KMS code; SeaweedFS refuses it with a bare 500.
+such a read with a KMS code; SeaweedFS refuses it with a bare 500. With `pytest --log-cli-level=INFO` each step tells what
+was read and what was told.
 """
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_kms.client import KMSClient
     from mypy_boto3_s3.client import S3Client
 
+LOG = logging.getLogger(__name__)
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 WEED_PORTS = (
     "master.port",
@@ -132,6 +135,7 @@ class World:
                 found.add(one)
             else:
                 assert answer["Body"].read() == one.body
+        LOG.info("read all %d objects over the wire: %d refused", len(self.stored), len(found))
         return found
 
     def scan(self) -> tuple[int, Any]:
@@ -156,6 +160,8 @@ class World:
         # One namespace is under two keys on purpose, whatever becomes of them.
         mixed = [one for one in told["findings"] if one["rule"] == "mixed-keys"]
         assert [one["status"] for one in mixed] == ["open"]
+        others = [f"{one['rule']} {one['status']}" for one in told["findings"] if one not in mixed]
+        LOG.info("cmek-auditor scan: exit code %d, %s, %s", done.returncode, objects(told), others or "no findings")
         return done.returncode, {**told, "findings": [one for one in told["findings"] if one not in mixed]}
 
 
@@ -229,6 +235,7 @@ def test_with_both_keys_enabled_all_is_read_and_all_is_told_readable(world: Worl
 def test_data_under_a_disabled_key_is_unreadable_until_it_is_enabled(world: World) -> None:
     assert world.refused() == set()
     assert world.scan()[0] == 0
+    LOG.info("kms disable-key")
     world.kms.disable_key(KeyId=world.main)
     assert world.refused() == world.under(world.main)
     code, told = world.scan()
@@ -238,6 +245,7 @@ def test_data_under_a_disabled_key_is_unreadable_until_it_is_enabled(world: Worl
     assert_names(found, world, world.main)
     assert f"aws kms enable-key --region us-east-1 --key-id {world.main}" in {one["call"] for one in found["undo"]}
 
+    LOG.info("kms enable-key")
     world.kms.enable_key(KeyId=world.main)
     assert world.refused() == set()
     code, told = world.scan()
@@ -246,6 +254,7 @@ def test_data_under_a_disabled_key_is_unreadable_until_it_is_enabled(world: Worl
 
 
 def test_data_under_a_key_that_waits_for_its_deletion_is_doomed(world: World) -> None:
+    LOG.info("kms schedule-key-deletion")
     date = world.kms.schedule_key_deletion(KeyId=world.other, PendingWindowInDays=7)["DeletionDate"]
     assert world.refused() == world.under(world.other)
     code, told = world.scan()
@@ -256,10 +265,12 @@ def test_data_under_a_key_that_waits_for_its_deletion_is_doomed(world: World) ->
     assert abs((datetime.fromisoformat(found["final_at"]) - date).total_seconds()) < 1
 
     # Cancelling leaves the key disabled; the second call of the undo makes the data readable.
+    LOG.info("kms cancel-key-deletion")
     world.kms.cancel_key_deletion(KeyId=world.other)
     assert world.refused() == world.under(world.other)
     code, told = world.scan()
     assert (code, objects(told)) == (1, {"readable": 30, "unreadable": 15})
+    LOG.info("kms enable-key")
     world.kms.enable_key(KeyId=world.other)
     assert world.refused() == set()
     code, told = world.scan()
