@@ -34,6 +34,7 @@ from auditor.moments import second
 from auditor.policy import Policy
 from auditor.principals import same_principal
 from auditor.readability import aws, gcp
+from auditor.readability.ageing import BEHIND, aged, is_fresh
 from auditor.readability.probe import settle, standing
 from auditor.readability.table import Standpoint, before
 
@@ -44,9 +45,6 @@ _WITHOUT_KMS = {
     Encryption.CUSTOMER_SUPPLIED: (Readability.UNKNOWN, "encrypted with a key that only the writer holds"),
     Encryption.UNKNOWN: (Readability.UNKNOWN, "the objects' encryption could not be learnt"),
 }
-
-_BEHIND: Final = frozenset({SubjectKind.KEY_STORE, SubjectKind.HSM_INSTANCE, SubjectKind.EKM_CONNECTION})
-"""What stands behind keys, and is shared by several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +189,6 @@ def _without_readers(memory: KeyMemory | None, telling: Iterable[Probe]) -> KeyM
     return replace(memory, barred=barred)
 
 
-def _is_fresh(memory: KeyMemory, at: Standpoint) -> bool:
-    """Whether the last answer still counts for now; one from the future is as old as it is far away."""
-    return memory.last_at is not None and abs(at.now - memory.last_at) <= at.policy.poll_max_age
-
-
 def _changed(view: KeyView, probe: Probe, at: Standpoint) -> datetime | None:
     """When what decides over the outcome of a probe was seen to change last; None when it never was."""
     memory = view.memory
@@ -229,9 +222,9 @@ def _by_key(holding: Holding, view: KeyView, at: Standpoint) -> Assessment:
             # One that was known before is judged as it was, unless its last word was another.
             memory = view.memory
             known = memory is not None and memory.denied_since is None and memory.missing_since is None
-            return (known and _remembered(holding, view, at)) or _by_state(holding, key, at)
+            return (known and _remembered(holding, view, at)) or _by_state(holding, key, at.now, at)
         case AwsKey() | GcpKey() as key:
-            return _by_state(holding, key, at)
+            return _by_state(holding, key, at.now, at)
         case KeyGone() as gone:
             return _gone(holding, view, gone, at)
         case KeyUnread(reason=reason) as unread if reason in DENIALS:
@@ -254,10 +247,10 @@ def _heard(view: KeyView, at: Standpoint) -> KeyReading | None:
     return word if until is not None and abs(at.now - until) <= at.policy.poll_max_age else view.reading
 
 
-def _by_state(holding: Holding, key: AwsKey | GcpKey, at: Standpoint) -> Assessment:
-    if isinstance(key, AwsKey):
-        return aws.assess_key(key, at)
-    return gcp.assess_version(key, holding.key_version, at)
+def _by_state(holding: Holding, key: AwsKey | GcpKey, said: datetime, at: Standpoint) -> Assessment:
+    """Judge by what a key said then."""
+    found = aws.assess_key(key, at) if isinstance(key, AwsKey) else gcp.assess_version(key, holding.key_version, at)
+    return aged(found, key, said, at.policy, at.now)
 
 
 def _gone(holding: Holding, view: KeyView, gone: KeyGone, at: Standpoint) -> Assessment:
@@ -368,8 +361,8 @@ def _denied(holding: Holding, view: KeyView, unread: KeyUnread | None, at: Stand
     unknown = replace(_unknown(view.name, cause, _evidence(view)), final_at=_known_date(holding, view, at))
     # A key never leaves its store: what others tell of that bars it all the same.
     is_back = isinstance(view.beside, AwsKey) and aws.may_be_back(view.beside)
-    behind = _by_state(holding, view.beside, at) if view.beside is not None and not is_back else None
-    if behind is not None and behind.readability is Readability.UNREACHABLE and behind.subject.kind in _BEHIND:
+    behind = _by_state(holding, view.beside, memory.last_at, at) if view.beside is not None and not is_back else None
+    if behind is not None and behind.readability is Readability.UNREACHABLE and behind.subject.kind in BEHIND:
         return before(behind, unknown)
     return unknown
 
@@ -400,7 +393,7 @@ def _since_denied(view: KeyView) -> str:
 def _known_date(holding: Holding, view: KeyView, at: Standpoint) -> datetime | None:
     """The date that the last state had: that nobody answers any more moves no date."""
     last = view.memory.last if view.memory is not None else None
-    date = _by_state(holding, last, at).final_at if last is not None else None
+    date = _by_state(holding, last, at.now, at).final_at if last is not None else None
     return date if date is not None and date > at.now else None
 
 
@@ -457,7 +450,7 @@ def _past_deletion(holding: Holding, view: KeyView, evidence: tuple[Evidence, ..
 
 
 def _remembered(holding: Holding, view: KeyView, at: Standpoint) -> Assessment | None:
-    """Judge by the last proven state; an old `readable` proves nothing any more, a proven obstacle stays."""
+    """Judge by the last proven state; an old `readable` proves nothing any more, an old obstacle stands."""
     memory = view.memory
     if memory is None or memory.last is None or memory.last_at is None:
         return None
@@ -465,7 +458,7 @@ def _remembered(holding: Holding, view: KeyView, at: Standpoint) -> Assessment |
     if isinstance(last, AwsKey) and last is view.beside and aws.may_be_back(last):
         cause = f"key {view.name} was Unavailable when it last answered, and its custom key store is connected by now"
         return _unknown(view.name, cause, last.evidence)
-    found = _by_state(holding, last, at)
+    found = _by_state(holding, last, memory.last_at, at)
     if found.readability is Readability.EXPIRING and found.final_at is not None and found.final_at <= at.now:
         cause = f"{found.cause}; whether it was renewed in time is not known"
         return _unknown(view.name, cause, found.evidence)
@@ -473,7 +466,8 @@ def _remembered(holding: Holding, view: KeyView, at: Standpoint) -> Assessment |
         # Nobody is told to undo what can no longer be undone.
         cause = f"{found.cause}; that date has passed, and whether it was cancelled in time is not known"
         return replace(found, cause=cause, confidence=Confidence.INFERRED, undo=())
-    if found.readability in {Readability.READABLE, Readability.EXPIRING} and not _is_fresh(memory, at):
+    is_old = not is_fresh(memory.last_at, at.policy, at.now)
+    if found.readability in {Readability.READABLE, Readability.EXPIRING} and is_old:
         cause = f"key {view.name} was last read at {second(memory.last_at)}, too long ago to call it readable"
         return replace(_unknown(view.name, cause, found.evidence), final_at=found.final_at)
     return found

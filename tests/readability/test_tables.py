@@ -603,7 +603,7 @@ def test_a_key_that_is_not_among_the_deleted_ones_is_not_gone_because_it_was_not
 def test_a_date_that_passes_while_the_key_is_silent_is_no_proof_and_offers_no_undo() -> None:
     for date, confidence, calls in ((NOW + days(1), Confidence.PROVEN, 2), (NOW, Confidence.INFERRED, 0)):
         doomed = an_aws_key("PendingDeletion", deletion_date=date)
-        view = KeyView(AWS_KEY, denied(reason=Reason.TIMEOUT), remembered(doomed, days(3)))
+        view = KeyView(AWS_KEY, denied(reason=Reason.TIMEOUT), remembered(doomed))
         found = assess(a_holding(), view, (), POLICY, NOW).assessment
         assert (found.readability, found.final_at) == (R.DOOMED, date)
         assert (found.confidence, len(found.undo)) == (confidence, calls)

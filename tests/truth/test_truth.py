@@ -22,7 +22,7 @@ from auditor import scan
 from auditor.config import load
 from auditor.embedded.aws import AwsCloud
 from auditor.embedded.google import GoogleCloud
-from auditor.findings import Assessed, Basis, Judgement, Readability, member_of
+from auditor.findings import Assessed, Basis, Confidence, Judgement, Readability, member_of
 from auditor.model import Encryption
 from auditor.wiring import Assembly, assemble
 from tests.clouds import ACCESS_KEY
@@ -128,9 +128,13 @@ def check(judgement: Judgement, world: World, google: GoogleCloud, folder: Path,
 
 
 def label(claim: Readability, found: Assessed, *, excused: bool) -> str:
-    """The row of the matrix: `readable` by its basis, and apart where a gap or another account's IAM leaves it open."""
+    """The row of the matrix: `readable` by its basis, and apart where a gap or another account's IAM leaves it open.
+
+    What bars a read stands apart where nobody has told of it for long.
+    """
     if claim not in READS:
-        return claim.value
+        is_proven = claim is Readability.UNKNOWN or found.assessment.confidence is Confidence.PROVEN
+        return claim.value if is_proven else f"{claim} (inferred)"
     return f"{claim} ({'open' if excused else found.assessment.basis})"
 
 
