@@ -1,8 +1,8 @@
 """The auditor beside a store that really encrypts: what it says of a key is what a read over the wire says.
 
 SeaweedFS keeps objects under SSE-KMS and asks MiniStack's KMS for every data key, at each read again. AWS would refuse
-such a read with a KMS code; SeaweedFS refuses it with a bare 500. With `pytest --log-cli-level=INFO` each step tells what
-was read and what was told.
+such a read with a KMS code; SeaweedFS refuses it with a bare 500. With `pytest --log-cli-level=INFO` each step
+tells what was read and what was told.
 """
 
 import json
