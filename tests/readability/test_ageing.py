@@ -79,10 +79,22 @@ def test_a_store_is_as_young_as_the_last_answer_of_any_of_its_keys() -> None:
         assert (found.readability, found.confidence) == (R.UNREACHABLE, confidence), (reading, age)
 
 
-def test_a_key_that_is_unavailable_tells_of_its_store_whenever_that_was_read_last() -> None:
-    key = an_aws_key("Unavailable", store=CustomKeyStore("cks-1", "FAILED", older=True, at=NOW - OLD))
-    found = assess(a_holding(), KeyView(AWS_KEY, key, remembered(key)), (), Policy(), NOW).assessment
-    assert (found.readability, found.confidence) == (R.UNREACHABLE, Confidence.PROVEN)
+def test_of_an_unavailable_key_and_its_store_the_younger_word_tells_of_the_store() -> None:
+    for store, said, confidence in (
+        (NOW - OLD, MINUTE, Confidence.PROVEN),
+        (NOW - MINUTE, OLD, Confidence.PROVEN),
+        (None, MINUTE, Confidence.PROVEN),
+        (None, OLD, Confidence.INFERRED),
+    ):
+        key = an_aws_key("Unavailable", store=CustomKeyStore("cks-1", "FAILED", older=store is not None, at=store))
+        found = of(key, said)
+        assert (found.readability, found.confidence) == (R.UNREACHABLE, confidence), (store, said)
+
+
+def test_what_a_key_says_of_itself_is_not_as_old_as_what_was_told_of_its_store() -> None:
+    key = an_aws_key("Disabled", store=CustomKeyStore("cks-1", "CONNECTED", older=True, at=NOW - OLD))
+    found = assess(a_holding(), KeyView(AWS_KEY, key, None), (), Policy(), NOW).assessment
+    assert (found.readability, found.confidence) == (R.UNREADABLE, Confidence.PROVEN)
 
 
 def test_what_stands_behind_a_key_that_answers_is_as_old_as_when_it_was_read() -> None:
@@ -104,6 +116,8 @@ def test_what_stands_behind_a_key_that_answers_is_as_old_as_when_it_was_read() -
 
 
 def test_what_reads_and_what_nobody_knows_is_no_obstacle_that_ages() -> None:
-    for key in (an_aws_key(), an_aws_key("AStateOfTheFuture")):
+    expiring = an_aws_key(origin="EXTERNAL", valid_to=NOW + timedelta(days=1))
+    for key in (an_aws_key(), expiring, an_aws_key("AStateOfTheFuture")):
         found = assess(a_holding(), KeyView(AWS_KEY, key, None), (), Policy(), NOW).assessment
+        assert (found.readability is R.EXPIRING) is (key is expiring)
         assert aged(found, key, NOW - timedelta(days=9), Policy(), NOW) is found
