@@ -72,6 +72,10 @@ class Certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         cert, key = self._files
+        for setting, path in (("tls_cert", cert), ("tls_key", key)):
+            # A pipe would be waited for, at each renewal anew.
+            if path.exists() and not path.is_file():
+                raise UsageError(f"[web] {setting} {path} is no file", _HINT)
         try:
             # Without a password of its own OpenSSL would ask for one at the terminal, and wait.
             context.load_cert_chain(cert, key, password=lambda: b"")

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 from typing import Final
 
 from auditor.errors import UsageError
@@ -78,7 +79,11 @@ def read_users(path: Path) -> Mapping[str, Hashed]:
         UsageError: it cannot be read, or a line of it is none.
     """
     try:
-        if path.stat().st_size > _LARGEST:
+        looks = path.stat()
+        # A pipe would be waited for, at each reload anew.
+        if not S_ISREG(looks.st_mode):
+            raise UsageError(f"[web] users_file {path} is no file", "name the file with the users")
+        if looks.st_size > _LARGEST:
             raise UsageError(f"[web] users_file {path} is larger than 1 MiB", "name the file with the users")
         text = path.read_text(encoding="utf-8")
     except OSError as error:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import json
+import os
 import re
 import signal
 import socket
@@ -183,6 +184,20 @@ def test_a_file_of_users_with_a_line_that_is_none_is_refused_and_not_told(text: 
     path.unlink()
     with pytest.raises(UsageError, match="cannot be read: No such file"):
         read_users(path)
+
+
+def test_a_pipe_for_a_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match=r"users_file .*pipe is no file"):
+        read_users(pipe)
+    other = tmp_path / "other"
+    other.touch()
+    for setting, cert, key in (("tls_cert", pipe, other), ("tls_key", other, pipe)):
+        with pytest.raises(UsageError, match=rf"{setting} .*pipe is no file"):
+            Certificate(cert, key)
+    with pytest.raises(UsageError, match="cannot be used"):
+        Certificate(other, tmp_path / "nowhere")
 
 
 # --- logins ---
