@@ -281,6 +281,7 @@ class Finding:
     undo: tuple[Undo, ...]
     first_seen: datetime
     last_seen: datetime
+    """Aware, UTC: when it was last upheld; when it ended, of one that is resolved."""
     succeeds: str | None = None
     """Id of the finding about the same subject that this one took over from."""
     waived_until: datetime | None = None
@@ -295,6 +296,8 @@ class Finding:
     """Why nobody is told, in words; None with `actor`, and where the finding is about nothing that a call changes."""
     sought: Sought | None = None
     """None: nobody was looked for yet."""
+    is_held: bool = False
+    """Nothing upholds it now and nothing refutes it: `last_seen` stays as it was."""
 
 
 def worst_first(one: Finding) -> tuple[int, int, int, str]:

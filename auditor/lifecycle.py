@@ -54,7 +54,11 @@ def carry_on(
     standing = [_untold(one, now) for one in old.values() if one.id not in current and one.id in undecided]
     carried = [_with_past(one, old.get(one.id), ended) for one in current.values()]
     stays = undecided.union(current)
-    resolved = [replace(one, status=Status.RESOLVED, last_seen=now) for one in old.values() if one.id not in stays]
+    resolved = [
+        replace(one, status=Status.RESOLVED, last_seen=now, is_held=False)
+        for one in old.values()
+        if one.id not in stays
+    ]
     return tuple(sorted([*carried, *standing, *resolved], key=worst_first))
 
 
@@ -81,7 +85,7 @@ def _with_past(one: Finding, same: Finding | None, ended: Mapping[Subject, Findi
 def _untold(one: Finding, now: datetime) -> Finding:
     """What is left of a finding of which nothing is told any more: no proof, and no undo that comes too late."""
     undo = tuple(each for each in one.undo if each.until is None or each.until > now)
-    return replace(one, confidence=Confidence.INFERRED, undo=undo)
+    return replace(one, confidence=Confidence.INFERRED, undo=undo, is_held=True)
 
 
 def undecided(

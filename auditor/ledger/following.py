@@ -175,7 +175,8 @@ class Following:
                 self._take_key(one, turn)
             case "finding_opened" | "finding_changed":
                 now = codec.load(Finding, one.body)
-                turn.findings[one.subject] = self._findings.get(one.subject), replace(now, last_seen=turn.poll.now)
+                seen = now if now.is_held else replace(now, last_seen=turn.poll.now)
+                turn.findings[one.subject] = self._findings.get(one.subject), seen
                 self._findings[one.subject] = now
             case "finding_closed":
                 turn.ended.append(codec.load(Finding, one.body))

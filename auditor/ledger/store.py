@@ -704,7 +704,7 @@ def _keep_findings(connection: Connection, log: Journal, judgement: Judgement) -
 
 
 def _finding_facts(one: Finding) -> str:
-    """Digest without `last_seen`, which every judgement moves."""
+    """Digest without `last_seen`, which every judgement moves that upholds it."""
     return codec.facts(replace(one, last_seen=one.first_seen))
 
 
@@ -761,6 +761,7 @@ def _told(stands: Mapping[str, Iterable[str]]) -> Judgement | None:
     standing = [codec.load(Finding, body) for body in stands.get("finding", ())]
     closed = [codec.load(Finding, body) for body in stands.get("closed", ())]
     gaps = [codec.load(Gap, body) for body in stands.get("gap", ())]
+    seen = [one if one.is_held else replace(one, last_seen=poll.now) for one in standing]
     return Judgement(
         run=Run(
             id=poll.id,
@@ -776,7 +777,7 @@ def _told(stands: Mapping[str, Iterable[str]]) -> Judgement | None:
         now=poll.now,
         coverage=context.coverage,
         assessed=tuple(sorted(assessed, key=lambda one: _order(member_of(one.holding)))),
-        findings=tuple(sorted([*(replace(one, last_seen=poll.now) for one in standing), *closed], key=worst_first)),
+        findings=tuple(sorted([*seen, *closed], key=worst_first)),
         gaps=tuple(sorted(gaps, key=lambda gap: (gap.what, gap.reason, gap.effect))),
         tallies=context.tallies,
         sweeps=context.sweeps,

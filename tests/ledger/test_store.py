@@ -83,6 +83,7 @@ def poll(
     now: datetime = NOW,
     holdings: tuple[Holding, ...] = (a_holding(),),
     number: int = 0,
+    undecided: frozenset[str] = frozenset(),
 ) -> Judgement:
     """Judge as `scan.poll` does, with holdings from memory."""
     before = ledger.judgement()
@@ -99,7 +100,7 @@ def poll(
         now=now,
         coverage=Coverage(buckets, len(names), len(names), None),
         assessed=judged.assessed,
-        findings=lifecycle.carry_on(judged.findings, before.findings if before else (), now),
+        findings=lifecycle.carry_on(judged.findings, before.findings if before else (), now, undecided),
         gaps=tuple(gap for view in views.values() for gap in gaps.of_key(view)),
         tallies=judged.tallies,
         sweeps=("s1",),
@@ -505,6 +506,20 @@ def test_a_finding_keeps_its_past_and_the_evidence_of_when_it_was_found(ledger: 
     poll(ledger, an_aws_key("Disabled", evidence=evidence(later)), now=later)
     finding = next(one for one in ledger.findings() if one.rule == "data-unreadable")
     assert (finding.first_seen, finding.last_seen, finding.evidence) == (NOW, later, evidence(NOW))
+
+
+def test_a_finding_that_nothing_upholds_was_seen_last_when_something_did(ledger: LedgerStore) -> None:
+    poll(ledger, an_aws_key("Disabled"))
+    (found,) = poll(ledger, an_aws_key("Disabled"), now=NOW + minutes(1)).findings
+    for minute in (30, 31, 32):
+        kept = poll(ledger, denied(), now=NOW + minutes(minute), undecided=frozenset({found.id}))
+        (one,) = (one for one in kept.findings if one.id == found.id)
+        assert (one.status, one.is_held, one.last_seen) == (Status.OPEN, True, NOW + minutes(1))
+        assert ledger.judgement() == kept
+    kept = poll(ledger, an_aws_key("Disabled"), now=NOW + minutes(40))
+    (again,) = (one for one in kept.findings if one.id == found.id)
+    assert (again.is_held, again.last_seen, again.first_seen) == (False, NOW + minutes(40), NOW)
+    assert ledger.judgement() == kept
 
 
 def test_a_resolved_finding_stays_until_the_next_judgement(ledger: LedgerStore) -> None:
