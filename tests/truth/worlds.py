@@ -222,7 +222,9 @@ def _policies(draw: Draw) -> dict[str, Any]:
     chosen = [STATEMENTS[0]] if kind == "named" else draw(st.lists(st.sampled_from(STATEMENTS), min_size=1, max_size=3))
     found: dict[str, Any] = {"policy": {"Statement": chosen}}
     if draw(st.integers(0, 5)) == 0:
-        found["shared"] = {"Statement": [draw(st.sampled_from(STATEMENTS))]}
+        # RAM writes nothing else. Source: AWS RAM API Reference, CreatePermission: policyTemplate.
+        allowing = [one for one in STATEMENTS if one["Effect"] == "Allow"]
+        found["shared"] = {"Statement": [draw(st.sampled_from(allowing))]}
     if draw(st.integers(0, 3)) == 0:
         grantee = draw(st.sampled_from([ROLE_ARN, OTHER_ARN]))
         found["grants"] = [{"GranteePrincipal": grantee, "Operations": [draw(st.sampled_from(["Decrypt", "Encrypt"]))]}]
