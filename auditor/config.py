@@ -41,6 +41,8 @@ from auditor.waiver import FIELDS
 
 _S3_NAME: Final = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"  # Amazon S3 User Guide, Bucket naming rules
 _GCS_NAME: Final = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"  # Cloud Storage docs, Bucket naming
+_FOLDER: Final = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}/){0,9}[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+"""Plain names: no `..` that somebody on the way might resolve."""
 _BUCKET_URL: Final = re.compile(rf"s3://{_S3_NAME}|gs://{_GCS_NAME}")
 _AWS_PRINCIPAL: Final = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(?:role|user)/[\w+=,.@/-]{1,576}")
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -63,6 +65,13 @@ _MOST: Final = 16 * 1024 * 1024
 """Bytes of a config: a hundred thousand [[key]] have room in it, and a device that never ends fills no memory."""
 _NAMED: Final = 3
 """How many mistakes besides the first a message names."""
+
+
+def _folder_url(text: str) -> str:
+    bucket, _, folder = text.rstrip("/").removeprefix("s3://").removeprefix("gs://").partition("/")
+    if not _BUCKET_URL.fullmatch(f"{text[:5]}{bucket}") or (folder and not _FOLDER.fullmatch(folder)):
+        raise ValueError(f"{shown(text)!r} names no folder of a bucket; write s3://BUCKET/FOLDER or gs://BUCKET/FOLDER")
+    return text.rstrip("/")
 
 
 def _bucket_url(text: str) -> str:
@@ -593,6 +602,25 @@ class Report(_Table):
     """As `report --as` names them."""
     keep: int = Field(default=60, ge=1, le=1_000)
     """The newest so many stay."""
+    upload: Annotated[str, AfterValidator(_folder_url)] | None = None
+    """s3://BUCKET/FOLDER or gs://BUCKET/FOLDER, where `serve` puts what it keeps as well; None: nowhere."""
+    upload_region: Annotated[str, AfterValidator(_region)] | None = None
+    """AWS Region of that bucket (S3 only)."""
+    upload_account: str | None = None
+    """Account id or project that it is written with; else the default identity."""
+
+    @model_validator(mode="after")
+    def _uploads_somewhere(self) -> Self:
+        if self.upload is None and (self.upload_region or self.upload_account):
+            raise ValueError("upload_region and upload_account need upload")
+        if self.upload_to("gs://") is not None and self.upload_region is not None:
+            raise ValueError("upload_region is for S3 buckets only")
+        return self
+
+    def upload_to(self, scheme: str) -> str | None:
+        """BUCKET or BUCKET/FOLDER where reports are put, if that is a bucket of this scheme."""
+        mine = self.upload is not None and self.upload.startswith(scheme)
+        return self.upload.removeprefix(scheme) if self.upload is not None and mine else None
 
 
 class Probe(_Table):
@@ -790,7 +818,23 @@ class Config(_Table):
                 raise ValueError(f"bucket {one.url} names account {one.account!r}, and no [[account]] has that {field}")
         for registry in self.registry:
             self._check(registry)
+        self._check_upload()
         return self
+
+    def _check_upload(self) -> None:
+        report, schedule = self.report, self.schedule
+        if report.upload is None:
+            return
+        if schedule.report is None:
+            raise ValueError("[report] upload puts what is kept somewhere else, and [schedule] report keeps nothing")
+        bucket = "/".join(report.upload.split("/")[:3])
+        if bucket in {one.url for one in self.bucket}:
+            raise ValueError(f"[report] upload is in {bucket}, whose data is audited; name a bucket of your own")
+        field = "id" if bucket.startswith("s3://") else "project"
+        if report.upload_account not in {None, *(getattr(each, field) for each in self.account)}:
+            raise ValueError(
+                f"[report] upload_account is {report.upload_account!r}, and no [[account]] has that {field}"
+            )
 
     def _check(self, one: Registry) -> None:
         if one.kind == "bundle" and self.bucket:

@@ -64,6 +64,16 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadBucket:
+    """A bucket of our own that one identity puts reports into."""
+
+    url: str
+    """gs://NAME."""
+    member: str | None
+    """As of a `ProjectRole`."""
+
+
+@dataclass(frozen=True, slots=True)
 class GcpGrants:
     """All of it on Google Cloud."""
 
@@ -72,3 +82,4 @@ class GcpGrants:
     """Service accounts that whoever the SDK finds credentials of acts as."""
     quota_projects: tuple[QuotaProject, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
+    uploads: tuple[UploadBucket, ...] = ()

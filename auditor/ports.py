@@ -293,6 +293,32 @@ class Keeping(Protocol):
             AuditorError: it cannot be made, or not be kept.
         """
 
+    @property
+    def uploads(self) -> bool:
+        """Whether what is kept is uploaded as well."""
+
+    def upload(self) -> None:
+        """Upload all that is kept and was not yet.
+
+        Raises:
+            AuditorError: some of it cannot be; the rest was.
+        """
+
+
+class Uploads(Protocol):
+    """A folder of a bucket of our own, into which reports are put; nothing in it is ever replaced."""
+
+    @property
+    def url(self) -> str:
+        """Where that is: s3://BUCKET/FOLDER or gs://BUCKET/FOLDER, without a slash at its end."""
+
+    def put(self, name: str, content: bytes) -> None:
+        """Put one object into it, unless the very same is there already.
+
+        Raises:
+            CollectError: it could not be put, or another one of that name is there.
+        """
+
 
 class Prober(Protocol):
     """Tries to use the keys of one cloud, for data of its buckets; changes nothing."""

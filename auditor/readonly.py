@@ -1,7 +1,7 @@
 """The one table of requests that the auditor may send; whatever is not in it is refused before it is sent.
 
-What arrives at a feed of the config is acknowledged, and its own log written: those are the only changes that it
-makes in a cloud, each off unless configured.
+What arrives at a feed of the config is acknowledged, its own log written, and reports uploaded: those are the only
+changes that it makes in a cloud, each off unless configured.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -29,9 +29,15 @@ def _own_log(params: Mapping[str, Any]) -> bool:
     return isinstance(mine, str) and params.get("logs") == (mine,)
 
 
+def _own_upload(params: Mapping[str, Any]) -> bool:
+    """Whether something new is put into the one folder that the config names, and replaces nothing."""
+    mine, name = params.get("own_upload"), f"{params.get('Bucket')}/{params.get('Key')}"
+    return isinstance(mine, str) and name.startswith(f"{mine}/") and params.get("IfNoneMatch") == "*"
+
+
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """One operation of one service and the condition under which it changes nothing but the auditor's own log."""
+    """One operation of one service and the condition under which it changes nothing that is not the auditor's own."""
 
     service: str
     operation: str
@@ -50,6 +56,7 @@ _TABLE: Final = (
     Allowed("s3", "ListMultipartUploads"),
     Allowed("s3", "HeadObject"),
     Allowed("s3", "GetObject", _one_byte),
+    Allowed("s3", "PutObject", _own_upload),
     Allowed("sts", "GetCallerIdentity"),
     Allowed("sts", "AssumeRole"),
     Allowed("kms", "DescribeKey"),
@@ -66,6 +73,7 @@ _TABLE: Final = (
     Allowed("storage", "buckets.list"),
     Allowed("storage", "objects.list"),
     Allowed("storage", "objects.get", _one_byte),
+    Allowed("storage", "objects.insert", _own_upload),
     Allowed("storage", "projects.serviceAccount.get"),
     Allowed("storage", "multipartUploads.list"),
     Allowed("cloudkms", "GetCryptoKey"),

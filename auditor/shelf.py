@@ -1,10 +1,11 @@
 """Reports that are kept: each in a folder of its own, there whole or not at all, and the oldest ones go."""
 
 import hashlib
+import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
@@ -15,8 +16,11 @@ import msgspec
 from auditor.errors import AuditorError
 from auditor.moments import stamp
 
+_log = logging.getLogger(__name__)
+
 _ABOUT: Final = "kept.json"
 _UNFINISHED: Final = ".unfinished-"
+_UPLOADED: Final = ".uploaded"
 _NAME: Final = re.compile(r"[0-9]{4,5}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}Z(?:-[0-9]{1,9})?")
 _FILE: Final = re.compile(r"report(?:-[a-z]+)?\.[a-z]+(?:\.[a-z]+)?")
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -55,6 +59,15 @@ class Kept(msgspec.Struct, frozen=True):
     files: tuple[KeptFile, ...]
 
 
+class Uploaded(msgspec.Struct, frozen=True):
+    """That a report is somewhere else as well."""
+
+    to: str
+    """The URL of the folder that it was put into."""
+    at: datetime
+    """Aware, UTC."""
+
+
 class Damaged(msgspec.Struct, frozen=True):
     """A report of which nobody can tell what it was."""
 
@@ -73,8 +86,10 @@ class Shelf:
         self._folder = folder
         self._keep = keep
 
-    def put(self, told: Told, write: Callable[[Path], None]) -> tuple[str, Kept]:
+    def put(self, told: Told, write: Callable[[Path], None], to: str | None = None) -> tuple[str, Kept]:
         """Keep one more, and remove the oldest; `write` gets a folder to put its files into.
+
+        `to`: where reports are uploaded to; one that is removed before it was is told in the log.
 
         Returns:
             What it is called, and what is in it.
@@ -102,6 +117,8 @@ class Shelf:
             _settle(self._folder)
             # Where a clock was ahead, those of then are called later than this one: it stays all the same.
             for old in [one for one in self._names() if one != name][self._keep - 1 :]:
+                if to is not None and self.uploaded(old) is None:
+                    _log.warning("report %s is removed, as newer ones are kept, and was never uploaded to %s", old, to)
                 shutil.rmtree(self._folder / old, ignore_errors=True)
         except OSError as error:
             raise AuditorError(
@@ -138,6 +155,56 @@ class Shelf:
         if hashlib.sha256(content).hexdigest() != known.sha256:
             raise ChangedError(f"{file} of report {name} was changed since it was written", "take it from a copy")
         return content
+
+    def content(self, name: str) -> Iterator[tuple[str, bytes]]:
+        """Yield all files of a report, and at last the one that says what it is: where that is, all of it is.
+
+        Raises:
+            ChangedError: something in it is not what was written.
+        """
+        about = self._about(name)
+        if isinstance(about, Damaged):
+            raise ChangedError(f"what report {name} was is not known: {about.why}", "take it from a copy")
+        for one in about.files:
+            content = self.read(name, one.name)
+            if content is None:
+                raise ChangedError(f"report {name} was removed meanwhile")
+            yield one.name, content
+        yield _ABOUT, msgspec.json.encode(about)
+
+    def waiting(self, to: str) -> tuple[str, ...]:
+        """Those that were not uploaded there yet, the oldest first.
+
+        Raises:
+            AuditorError: which there are cannot be read.
+        """
+        told = ((name, self.uploaded(name)) for name in reversed(self._names()))
+        return tuple(name for name, one in told if one is None or one.to != to)
+
+    def uploaded(self, name: str) -> Uploaded | None:
+        """Where a report was uploaded to last, and when; None: nowhere, as far as anybody knows."""
+        try:
+            return msgspec.json.decode((self._folder / name / _UPLOADED).read_bytes(), type=Uploaded)
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+    def tell_uploaded(self, name: str, one: Uploaded) -> None:
+        """Know from now on that a report is there as well.
+
+        Raises:
+            AuditorError: it cannot be written down; it will be uploaded again, which changes nothing there.
+        """
+        path = self._folder / name / _UPLOADED
+        writing = path.with_name(f"{_UPLOADED}-writing")
+        try:
+            writing.write_bytes(msgspec.json.encode(one))
+            _settle(writing)
+            writing.rename(path)
+        except OSError as error:
+            raise AuditorError(
+                f"cannot write down in {self._folder} that report {name} was uploaded: {error.strerror}",
+                "see that there is room, and who may write",
+            ) from None
 
     def _names(self) -> list[str]:
         try:

@@ -31,7 +31,7 @@ from auditor.ledger.bookmark import BookmarkFile
 from auditor.ledger.store import LedgerStore
 from auditor.model import Cloud, KeyName, cloud_of
 from auditor.ownership.registered import Labels
-from auditor.ports import AuditLog, Feed, HandedOver, KeySource, LastUses, NamespaceService, OpenInventory
+from auditor.ports import AuditLog, Feed, HandedOver, KeySource, LastUses, NamespaceService, OpenInventory, Uploads
 from auditor.probing import Budget
 from auditor.rule import Excepted
 from auditor.run import Parts
@@ -57,6 +57,8 @@ class Assembly:
     """Makes who writes our own log, in the place of another one of this process; None where the config names none."""
     feeds: tuple[tuple[str, Feed], ...] = ()
     """The account or project of each feed of the config, and the feed; only the daemon listens."""
+    uploads: Uploads | None = None
+    """Where reports that are kept are put as well; None where the config names nothing."""
 
     def rows(self, judgement: Judgement) -> OpenInventory:
         """Open the dependencies that a judgement stands on.
@@ -169,13 +171,19 @@ def assemble(
         sink = made(Cloud.GCP).own_log() if config.log.cloud_logging is not None else None
         return Sender(sink, ledger, BookmarkFile(config.state / "own-log.json"), now, before=before) if sink else None
 
-    return Assembly(parts, ledger, inventory, wire, last_uses, sender, feeds)
+    uploads = _uploads(config, made) if asking else None
+    return Assembly(parts, ledger, inventory, wire, last_uses, sender, feeds, uploads)
 
 
 def _feeds(config: Config, made: Callable[[Cloud], Made]) -> Iterator[tuple[str, Feed]]:
     for one in config.account:
         if one.feed is not None:
             yield one.id or one.project or "", made(Cloud.AWS if one.id else Cloud.GCP).feed(one)
+
+
+def _uploads(config: Config, made: Callable[[Cloud], Made]) -> Uploads | None:
+    url = config.report.upload
+    return made(cloud_of(url)).uploads(url) if url is not None else None
 
 
 def _wire(clock: Callable[[], datetime] | None) -> Wire:

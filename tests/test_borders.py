@@ -45,6 +45,8 @@ FOR_COUNTS = {
     ("cloudwatch", "GetMetricStatistics"): "cloudwatch:GetMetricStatistics",
     ("monitoring", "timeSeries.list"): "monitoring.timeSeries.list",
 }
+# Only for [report] upload, on that bucket.
+FOR_UPLOADS = {("s3", "PutObject"): "s3:PutObject", ("storage", "objects.insert"): "storage.objects.create"}
 # Only on subscriptions that [[account]] feed names.
 FOR_FEEDS = {
     ("pubsub", "subscriptions.get"): "pubsub.subscriptions.get",
@@ -86,7 +88,7 @@ def test_dashboard_and_alerts_use_metrics_rules_and_reasons_that_exist() -> None
 
 
 OF_ONE_PROCESS = (
-    *("cmek_leader", "cmek_config_last_reload_successful", "cmek_log_", "cmek_feed_"),
+    *("cmek_leader", "cmek_config_last_reload_successful", "cmek_log_", "cmek_feed_", "cmek_reports_"),
     *("cmek_api_requests_total", "cmek_sweep_objects_total", "cmek_detection_latency_seconds_bucket"),
 )
 """What each daemon tells of itself; all else is read from the ledger, and those that wait tell it as well."""
@@ -202,6 +204,7 @@ def test_the_permissions_page_tells_each_of_them() -> None:
         *FOR_OUR_LOG.values(),
         *FOR_FEEDS.values(),
         *FOR_COUNTS.values(),
+        *FOR_UPLOADS.values(),
         "sts:AssumeRole",
     }:
         assert f"`{permission}`" in page

@@ -10,8 +10,23 @@ from auditor.errors import UsageError
 S3_BUCKET = '[[bucket]]\nurl = "s3://data"\nlayout = "{a}/"\n'
 BUCKET = '[[bucket]]\nurl = "gs://data"\nlayout = "{org}/{namespace}/"\n'
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
+KEPT = '[schedule]\nreport = "0 6 * * *"\n[report]\n'
 
 REFUSED = {
+    "an upload of nothing": (BUCKET + '[report]\nupload = "s3://own"\n', "[schedule] report keeps nothing"),
+    "an upload into data": (BUCKET + KEPT + 'upload = "gs://data/reports"\n', "is in gs://data, whose data is audited"),
+    "an upload to nowhere": (BUCKET + KEPT + 'upload = "reports"\n', "'reports' names no folder of a bucket"),
+    "an upload beside a folder": (BUCKET + KEPT + 'upload = "s3://own/a/../b"\n', "names no folder of a bucket"),
+    "an upload into a hidden folder": (BUCKET + KEPT + 'upload = "s3://own/.a"\n', "names no folder of a bucket"),
+    "an upload by nobody": (
+        BUCKET + KEPT + 'upload = "s3://own"\nupload_account = "444455556666"\n',
+        "[report] upload_account is '444455556666', and no [[account]] has that id",
+    ),
+    "a region of no upload": (BUCKET + KEPT + 'upload_region = "us-east-1"\n', "upload_account need upload"),
+    "a region on Google Cloud": (
+        BUCKET + KEPT + 'upload = "gs://own"\nupload_region = "us-east-1"\n',
+        "upload_region is for S3 buckets only",
+    ),
     "no TOML": ("[[bucket", "not TOML"),
     "a list in a list in a list": ("state = " + "[" * 9999, "tables too deep in one another"),
     "no bucket": ("state = 'x'\n", "bucket"),

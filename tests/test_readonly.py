@@ -12,6 +12,7 @@ CHANGING = [
     ("s3", "GetObject"),
     ("s3", "DeleteObject"),
     ("storage", "objects.get"),
+    ("storage", "objects.insert"),
     ("storage", "objects.rewrite"),
     ("cloudkms", "UpdateCryptoKeyVersion"),
     ("cloudkms", "DestroyCryptoKeyVersion"),
@@ -66,6 +67,29 @@ def test_only_the_log_of_the_config_can_be_written(params: dict[str, object]) ->
     readonly.check("logging", "entries.write", {"own_log": OWN, "logs": (OWN,)})
     with pytest.raises(ReadOnlyError):
         readonly.check("logging", "entries.write", params)
+
+
+NEW: dict[str, object] = {"own_upload": "own/audit", "Bucket": "own", "Key": "audit/report.html", "IfNoneMatch": "*"}
+OTHER_PLACES: dict[str, dict[str, object]] = {
+    "nothing is configured": {"own_upload": None},
+    "another bucket": {"Bucket": "data"},
+    "a bucket whose name begins so": {"Bucket": "owner"},
+    "another folder": {"Key": "other/report.html"},
+    "a folder whose name begins so": {"Key": "audits/report.html"},
+    "the folder itself": {"Key": "audit"},
+    "in the place of another": {"IfNoneMatch": None},
+    "in the place of this one": {"IfNoneMatch": "etag"},
+}
+
+
+@pytest.mark.parametrize("place", [("s3", "PutObject"), ("storage", "objects.insert")])
+@pytest.mark.parametrize("more", OTHER_PLACES.values(), ids=OTHER_PLACES)
+def test_only_something_new_is_put_and_only_where_the_config_says(
+    place: tuple[str, str], more: dict[str, object]
+) -> None:
+    readonly.check(*place, NEW)
+    with pytest.raises(ReadOnlyError):
+        readonly.check(*place, {**NEW, **more})
 
 
 @pytest.mark.parametrize("operation", ["subscriptions.pull", "subscriptions.acknowledge"])

@@ -10,7 +10,7 @@ from auditor.checkup import Choosing, Doctor, Gone
 from auditor.config import Account, Bucket, Config
 from auditor.connectors.wire import Wire
 from auditor.model import Cloud, KeyName
-from auditor.ports import AuditLog, BucketLister, Feed, KeySource, LastUses, LogSink, ObjectSource, Prober
+from auditor.ports import AuditLog, BucketLister, Feed, KeySource, LastUses, LogSink, ObjectSource, Prober, Uploads
 
 CONNECTIONS: Final = 64
 _MODULES: Final[Mapping[Cloud, str]] = {Cloud.AWS: "auditor.clouds.aws", Cloud.GCP: "auditor.clouds.gcp"}
@@ -61,6 +61,9 @@ class Made(Protocol):
         Raises:
             UsageError: what writes it is not installed.
         """
+
+    def uploads(self, url: str) -> Uploads:
+        """The folder of a bucket, where the config wants reports to be put."""
 
     def feed(self, account: Account) -> Feed:
         """The feed of one account or project of the config, which has one; nothing is asked until it is heard.

@@ -23,11 +23,12 @@ from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.probes import AwsProbes
 from auditor.connectors.aws.queue import queue_of
 from auditor.connectors.aws.session import AwsClients, AwsIdentity
+from auditor.connectors.aws.uploading import S3Uploads
 from auditor.connectors.aws.usage import AwsLastUses
 from auditor.connectors.pace import Pace, Paces, of_a_bucket
 from auditor.connectors.wire import Wire
 from auditor.model import KeyName, Population
-from auditor.ports import BucketLister, Feed, LastUses, ObjectSource
+from auditor.ports import BucketLister, Feed, LastUses, ObjectSource, Uploads
 
 _KMS_QUOTA: Final = 2_000
 """DescribeKey requests a second, account and Region. Source: AWS KMS Developer Guide, Request quotas."""
@@ -48,7 +49,8 @@ class Aws:
         self._identities = {one.id: _identity(one) for one in config.account if one.id}
         self._wire, self._agent = wire, agent
         self._queues = frozenset(one.feed for one in config.account if one.id and one.feed)
-        self._clients = AwsClients(self._identities, wire, agent, CONNECTIONS, queues=self._queues)
+        upload = config.report.upload_to("s3://")
+        self._clients = AwsClients(self._identities, wire, agent, CONNECTIONS, queues=self._queues, own_upload=upload)
         self._clock = clocks.corrected
         self._are_counts_wanted = config.sweep.cloud_counts
         share = config.limits.kms_quota_share
@@ -131,6 +133,11 @@ class Aws:
 
     def own_log(self) -> None:
         """No log of this cloud can be named."""
+
+    def uploads(self, url: str) -> Uploads:
+        """The folder of a bucket, where the config wants reports to be put."""
+        report = self._config.report
+        return S3Uploads(self._clients, url, report.upload_region, report.upload_account)
 
     def feed(self, account: Account) -> Feed:
         """The queue of an account."""

@@ -22,11 +22,12 @@ from auditor.connectors.gcp.objects import GcsBucket
 from auditor.connectors.gcp.own_log import GcpOwnLog
 from auditor.connectors.gcp.probes import GcpProbes
 from auditor.connectors.gcp.session import Endpoints, GcpClients, GcpIdentity
+from auditor.connectors.gcp.uploading import GcsUploads
 from auditor.connectors.pace import Pace, of_a_bucket
 from auditor.connectors.wire import Wire
 from auditor.errors import UsageError
 from auditor.model import KeyName, Population
-from auditor.ports import BucketLister, Feed, LogSink, ObjectSource
+from auditor.ports import BucketLister, Feed, LogSink, ObjectSource, Uploads
 
 _KMS_QUOTA: Final = 600 / 60
 """Read tokens a second. Source: Cloud KMS docs, Quotas (600 a minute by default, a *calling* project and region).
@@ -148,6 +149,10 @@ class Gcp:
             projects.update(one.project for one in self._config.account if one.project)
         return sorted(projects)
 
+    def uploads(self, url: str) -> Uploads:
+        """The folder of a bucket, where the config wants reports to be put."""
+        return GcsUploads(self._clients, url, self._config.report.upload_account)
+
     def feed(self, account: Account) -> Feed:
         """The subscription of a project, or its audit log."""
         name, project = account.feed or "", account.project or ""
@@ -181,7 +186,12 @@ def _clients(config: Config, wire: Wire, agent: str) -> GcpClients:
     )
     identities = {one.project: _identity(one) for one in config.account if one.project}
     heard = [name for name, _ in _feeds(config) if _is_subscription(name)]
-    return GcpClients(identities, endpoints, wire, agent, own_log=config.log.cloud_logging, feeds=heard)
+    return GcpClients(
+        *(identities, endpoints, wire, agent),
+        own_log=config.log.cloud_logging,
+        feeds=heard,
+        own_upload=config.report.upload_to("gs://"),
+    )
 
 
 def _demand_one_place(config: Config) -> None:

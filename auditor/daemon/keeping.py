@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from auditor.errors import AuditorError
+from auditor.errors import AuditorError, CollectError
+from auditor.model import Reason
 from auditor.outputs import summary
 from auditor.reporting import ENDINGS, Content, content_of
-from auditor.shelf import Shelf, Told
+from auditor.shelf import Shelf, Told, Uploaded
 from auditor.wiring import Assembly
 
 _log = logging.getLogger(__name__)
@@ -25,6 +26,11 @@ class Keeper:
     def newest(self) -> datetime | None:
         """When the last one was made; None: none was, or nobody can tell."""
         return self._shelf.newest()
+
+    @property
+    def uploads(self) -> bool:
+        """Whether what is kept is uploaded as well."""
+        return self._assembly.uploads is not None
 
     def keep(self) -> None:
         """Make one more, of the newest judgement.
@@ -46,12 +52,38 @@ class Keeper:
             events=events,
             head=head,
         )
-        name, kept = self._shelf.put(told, lambda folder: _write(content, self._forms, folder))
+        to = self._assembly.uploads.url if self._assembly.uploads is not None else None
+        name, kept = self._shelf.put(told, lambda folder: _write(content, self._forms, folder), to)
         _log.info(
             "kept report %s of the judgement of %s: event %d of the ledger has the hash %s; %s",
             *(name, judgement.now.isoformat(), events, head),
             ", ".join(f"{one.name} has SHA-256 {one.sha256}" for one in kept.files),
         )
+
+    def upload(self) -> None:
+        """Upload all that is kept and was not yet, the oldest first.
+
+        Raises:
+            AuditorError: some of it cannot be; the rest was.
+        """
+        uploads = self._assembly.uploads
+        if uploads is None:
+            return
+        failed: AuditorError | None = None
+        for name in self._shelf.waiting(uploads.url):
+            try:
+                for file, content in self._shelf.content(name):
+                    uploads.put(f"{name}/{file}", content)
+                self._shelf.tell_uploaded(name, Uploaded(uploads.url, self._assembly.parts.clock()))
+            except AuditorError as error:
+                if isinstance(error, CollectError) and error.reason is not Reason.MALFORMED:
+                    raise  # of the others there would be no more
+                # One that was changed, or another of whose name is there, keeps no other from being uploaded.
+                failed = error
+                continue
+            _log.info("uploaded report %s to %s", name, uploads.url)
+        if failed is not None:
+            raise failed
 
 
 def _write(content: Content, forms: Sequence[str], folder: Path) -> None:

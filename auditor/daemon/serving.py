@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -243,6 +244,14 @@ def readings(
 ) -> Readings:
     """Everything that the web side shows, from the ledger and the inventory of one process."""
     ledger, parts = assembly.ledger, assembly.parts
+
+    def waiting() -> int | None:
+        if shelf is None or assembly.uploads is None:
+            return None
+        with suppress(AuditorError):
+            return len(shelf.waiting(assembly.uploads.url))
+        return None
+
     return Readings(
         judgement=ledger.judgement,
         ended=ledger.ended,
@@ -262,6 +271,7 @@ def readings(
                 version=(parts.version, parts.rules_version),
                 ears=loops.ears,
                 latencies=loops.detections.latencies,
+                waiting=waiting,
             )
         ),
         # Of one that waits none is expected to live.

@@ -37,6 +37,8 @@ _LAST_WORDS: Final = timedelta(seconds=6)
 """How long a stop waits for running jobs; together with the web server's end it stays below ten seconds."""
 _PROBES_EACH: Final = 60
 """Seconds between two rounds of probes."""
+_UPLOADS_EACH: Final = 300
+"""Seconds between two looks whether reports wait to be uploaded; a new one is at once."""
 _HUNG_AFTER_INTERVALS: Final = 10
 _SWEEP_HUNG_AFTER: Final = timedelta(hours=1)
 """Without one object more; a first sweep may take days."""
@@ -145,6 +147,12 @@ class Daemon:
             self._scheduler.add_job(
                 self._report, CronTrigger.from_crontab(schedule.report, timezone=UTC), id="report", **rules
             )
+        if self._uploads:
+            self._scheduler.add_job(self._upload, IntervalTrigger(seconds=_UPLOADS_EACH), id="upload", **rules)
+
+    @property
+    def _uploads(self) -> bool:
+        return self._reports is not None and self._reports.uploads
 
     def start(self) -> None:
         """Start the timers; keys are polled at once, and buckets swept where one never was as the config asks.
@@ -163,6 +171,8 @@ class Daemon:
             self._scheduler.modify_job("sweep", next_run_time=now)
         if owes_report:
             self._scheduler.modify_job("report", next_run_time=now + self._interval)
+        if self._uploads:
+            self._scheduler.modify_job("upload", next_run_time=now + self._interval)
         self._scheduler.modify_job("key_poll", next_run_time=now)
         for one in self._listeners:
             # One that hangs in a request must not keep the process from ending.
@@ -251,8 +261,8 @@ class Daemon:
         return _GIVEN_UP_AFTER
 
     def failing(self) -> tuple[str, ...]:
-        """Loops whose last turns, three in a row, all failed; without feeds: while one fails, polls go on."""
-        return tuple(loop for loop in self._loops() if self._watch.failing(loop))
+        """Loops whose last turns, three in a row, all failed; feeds and uploads apart: polls go on without them."""
+        return tuple(loop for loop in self._loops() if loop != "upload" and self._watch.failing(loop))
 
     def faults(self) -> Mapping[str, Fault]:
         """The loops whose last turn failed; how feeds fail their ears tell."""
@@ -287,7 +297,7 @@ class Daemon:
                 return _SWEEP_HUNG_AFTER
             case "probe":
                 return _PROBES_HUNG_AFTER
-            case "report":
+            case "report" | "upload":
                 return _REPORT_HUNG_AFTER
             case _:
                 return _HUNG_AFTER_INTERVALS * self._interval + timedelta(minutes=5)
@@ -295,6 +305,7 @@ class Daemon:
     def _loops(self) -> tuple[str, ...]:
         probing = self._parts.probing.reads or self._parts.probing.dry_runs
         more = (*(["probe"] if probing else []), *(["report"] if self._reports is not None else []))
+        more = (*more, *(["upload"] if self._uploads else []))
         return ("key_poll", "sweep", *more)
 
     def _heard_by(self) -> tuple[str, ...]:
@@ -442,7 +453,14 @@ class Daemon:
         if self._reports is not None:
             with Turn(self._watch, "report"):
                 self._reports.keep()
+            if self._uploads:
+                self._scheduler.modify_job("upload", next_run_time=datetime.now(UTC))
             tidy()
+
+    def _upload(self) -> None:
+        if self._reports is not None:
+            with Turn(self._watch, "upload"):
+                self._reports.upload()
 
     def _judge(self) -> None:
         with self._judging:

@@ -7,7 +7,7 @@ CloudWatch.
 from collections.abc import Iterable
 from typing import Any, Final
 
-from auditor.config import Account, Bucket, Config
+from auditor.config import Account, Bucket, Config, Report
 from auditor.connectors.aws.queue import queue_of
 from auditor.grants import AwsGrants, IamPolicy, KeyStatement
 from auditor.model import Cloud, KeyName, Population
@@ -32,7 +32,7 @@ def aws_grants(config: Config, keys: Iterable[KeyName]) -> AwsGrants:
     """Work it out from the config and from the keys that it or what is stored names."""
     mine = [one for one in config.bucket if one.url.startswith("s3://")]
     known = sorted({one for one in keys if one.cloud is Cloud.AWS})
-    if not (mine or known):
+    if not (mine or known or config.report.upload_to("s3://")):
         return AwsGrants((), ())
     # Accounts that are reached by the same credentials have one policy.
     named = {one.id: _whose(one) for one in config.account if one.id}
@@ -47,6 +47,7 @@ def aws_grants(config: Config, keys: Iterable[KeyName]) -> AwsGrants:
             *_of_buckets(read, config),
             *_of_keys(_places(read, owned, accounts, mine), config),
             *_of_feeds(one for one in config.account if one.id and _whose(one) == identity),
+            *_of_uploads(config.report, named.get(config.report.upload_account or "", DEFAULT) == identity),
             *_assume(sorted(assumed)),
         ]
         if statements:
@@ -119,6 +120,14 @@ def _of_feeds(accounts: Iterable[Account]) -> Iterable[dict[str, Any]]:
     queues = sorted(queue_of(one.feed).arn for one in accounts if one.feed is not None)
     if queues:
         yield _allow("ListenToFeeds", _OF_QUEUE, queues)
+
+
+def _of_uploads(report: Report, is_mine: bool) -> Iterable[dict[str, Any]]:  # noqa: FBT001 - private
+    """Put what is new, and look at what is there: with both no report is replaced, and none put a second time."""
+    place = report.upload_to("s3://")
+    if place is not None and is_mine:
+        folder = f"arn:{_partition(report.upload_region)}:s3:::{place}/*"
+        yield _allow("UploadReports", ("s3:GetObject", "s3:PutObject"), [folder])
 
 
 def _assume(roles: list[str]) -> Iterable[dict[str, Any]]:

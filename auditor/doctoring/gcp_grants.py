@@ -5,11 +5,11 @@ Create short-lived credentials for a service account; Google Cloud docs, Set the
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from auditor.config import Config
-from auditor.grants import GcpGrants, ProjectRole, QuotaProject, Subscription
+from auditor.grants import GcpGrants, ProjectRole, QuotaProject, Subscription, UploadBucket
 from auditor.model import Cloud, KeyName
 
 _OF_BUCKETS: Final = frozenset(
@@ -74,7 +74,15 @@ def gcp_grants(config: Config, keys: Iterable[KeyName]) -> GcpGrants:
             for account in config.account
             if account.feed and "/subscriptions/" in account.feed and account.project
         ),
+        _uploads(config, members),
     )
+
+
+def _uploads(config: Config, members: Mapping[str, str | None]) -> tuple[UploadBucket, ...]:
+    place = config.report.upload_to("gs://")
+    if place is None:
+        return ()
+    return (UploadBucket(f"gs://{place.partition('/')[0]}", members.get(config.report.upload_account or "")),)
 
 
 def _of_identities(config: Config | None) -> tuple[tuple[str, ...], tuple[QuotaProject, ...]]:

@@ -98,6 +98,7 @@ def of_config(path: Path, config: Config, wire: Wire) -> Iterator[Check]:
         told = "none: whether data is under the right key is not judged"
         yield Check(CONFIG, "[[registry]]", Answer.OFF, told)
     yield from _services(config, wire)
+    yield from _uploads(config)
     yield from of_bundles(config, CONFIG)
     for one in registries_of(config):
         what = one.name
@@ -119,6 +120,15 @@ def of_config(path: Path, config: Config, wire: Wire) -> Iterator[Check]:
             yield Check(CONFIG, what, Answer.MISSING, told, lost=lost, todo="mend them")
         else:
             yield Check(CONFIG, what, Answer.OK, f"{first}, all can be used")
+
+
+def _uploads(config: Config) -> Iterator[Check]:
+    """Where reports are uploaded to: nothing that only looks can tell whether something may be put there."""
+    if config.report.upload is not None:
+        told = (
+            f"{config.report.upload} is set; whether it may be written the first report tells, as nothing is for this"
+        )
+        yield Check(CONFIG, "[report] upload", Answer.OFF, told)
 
 
 def _services(config: Config, wire: Wire) -> Iterator[Check]:

@@ -11,6 +11,7 @@ KEPT_BACK: Final = frozenset(
         "ledger",
         "account.external_id",
         "account.profile",
+        *("report.upload", "report.upload_region", "report.upload_account"),
         "registry.path",
         "registry.signer",
         "registry.api_key_env",

@@ -11,7 +11,7 @@ from auditor.model import AwsKey, Cloud, Dependency, Gap, Grant, KeyMemory, KeyN
 from auditor.outputs import summary, words
 from auditor.outputs.summary import Amount
 from auditor.ports import DependencyRows, NamespaceRow
-from auditor.shelf import Damaged, Kept
+from auditor.shelf import Damaged, Kept, Uploaded
 
 _FEW: Final = 2
 """As many buckets are named in a row."""
@@ -51,6 +51,8 @@ class KeptRow:
     head: str = ""
     why: str = ""
     """Where nobody can tell what it was: why not."""
+    uploaded: str = ""
+    """Where it is as well, and since when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,8 +388,8 @@ def _deadline(moment: datetime | None, now: datetime) -> tuple[str, str]:
     return (words.instant(moment), words.until(moment, now)) if moment is not None else ("", "")
 
 
-def kept_row(name: str, one: Kept | Damaged) -> KeptRow:
-    """Tell of a report that is kept."""
+def kept_row(name: str, one: Kept | Damaged, uploaded: Uploaded | None = None) -> KeptRow:
+    """Tell of a report that is kept, and of where it was uploaded to."""
     if isinstance(one, Damaged):
         return KeptRow(name, name, why=one.why)
     told = one.told
@@ -399,4 +401,5 @@ def kept_row(name: str, one: Kept | Damaged) -> KeptRow:
         files=tuple((each.name, words.size(each.size), each.sha256) for each in one.files),
         events=f"{told.events:,}",
         head=told.head,
+        uploaded=f"uploaded to {uploaded.to} at {words.instant(uploaded.at)}" if uploaded is not None else "",
     )

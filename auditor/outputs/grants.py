@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any, Final, TextIO
 
-from auditor.grants import AwsGrants, GcpGrants, ProjectRole, QuotaProject, Subscription
+from auditor.grants import AwsGrants, GcpGrants, ProjectRole, QuotaProject, Subscription, UploadBucket
 from auditor.log import visible
 
 SCHEMA: Final = "cmek-auditor/grants/1"
@@ -15,6 +15,10 @@ _IMPERSONATION: Final = ("roles/iam.serviceAccountTokenCreator", "iam.serviceAcc
 _QUOTA: Final = ("roles/serviceusage.serviceUsageConsumer", "serviceusage.services.use")
 _SUBSCRIBER: Final = ("roles/pubsub.subscriber", "pubsub.subscriptions.consume")
 """Google's own role, and what of it is needed."""
+_UPLOADER: Final = (
+    ("roles/storage.objectCreator", "storage.objects.create"),
+    ("roles/storage.legacyBucketReader", "storage.objects.list"),
+)
 _SOMEBODY: Final = "serviceAccount:NAME@PROJECT.iam.gserviceaccount.com"
 
 
@@ -47,6 +51,9 @@ def write_json(aws: AwsGrants | None, gcp: GcpGrants | None, out: TextIO) -> Non
             ],
             "subscriptions": [
                 {"name": one.name, "member": one.member, **_role(_SUBSCRIBER)} for one in gcp.subscriptions
+            ],
+            "uploads": [
+                {"bucket": one.url, "member": one.member, **_role(role)} for one in gcp.uploads for role in _UPLOADER
             ],
         },
     }
@@ -91,6 +98,7 @@ def gcp_text(given: GcpGrants) -> Iterator[str]:
         *(one.member for one in given.roles),
         *(one.member for one in given.quota_projects),
         *(one.member for one in given.subscriptions),
+        *(one.member for one in given.uploads),
     }
     if None in members or given.impersonated:
         yield f': "${{MEMBER:?set it to who the auditor is, like {_SOMEBODY}}}"'
@@ -106,6 +114,8 @@ def gcp_text(given: GcpGrants) -> Iterator[str]:
         yield visible(_of_quota(quota))
     for one in given.subscriptions:
         yield visible(_of_subscription(one))
+    for upload in given.uploads:
+        yield from map(visible, _of_upload(upload))
 
 
 def _of_project(role: ProjectRole) -> Iterator[str]:
@@ -140,6 +150,14 @@ def _of_subscription(one: Subscription) -> str:
         f"gcloud pubsub subscriptions add-iam-policy-binding {shlex.quote(name)} --project={shlex.quote(project)} "
         f"--member={_member(one.member)} --role={_SUBSCRIBER[0]}"
     )
+
+
+def _of_upload(one: UploadBucket) -> Iterator[str]:
+    for role, _ in _UPLOADER:
+        yield (
+            f"gcloud storage buckets add-iam-policy-binding {shlex.quote(one.url)} --member={_member(one.member)} "
+            f"--role={role}"
+        )
 
 
 def _member(given: str | None) -> str:

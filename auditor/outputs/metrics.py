@@ -170,6 +170,11 @@ TABLE: Final = (
         "When our own log was last told all that there was; missing until then, and without [log] cloud_logging.",
     ),
     Described(
+        "cmek_reports_waiting",
+        (),
+        "Kept reports that are not uploaded yet; missing without [report] upload, and where nobody can tell.",
+    ),
+    Described(
         "cmek_detection_latency_seconds",
         (),
         "From a change, as the audit log dates it, until a judgement with a finding on it was stored: of changes that "
@@ -208,6 +213,7 @@ class JudgementCollector(Collector):
         version: tuple[str, str],
         ears: Callable[[], tuple[Ear, ...]] = tuple,
         latencies: Callable[[], Latencies] = Latencies,
+        waiting: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._read = read
         self._rows = rows
@@ -220,6 +226,7 @@ class JudgementCollector(Collector):
         self._version = version
         self._ears = ears
         self._latencies = latencies
+        self._waiting = waiting
         self._kept: tuple[str, dict[str, Samples]] | None = None
 
     def collect(self) -> Iterator[Metric]:
@@ -236,6 +243,8 @@ class JudgementCollector(Collector):
             if log.told_at is not None:
                 samples["cmek_log_last_success_timestamp_seconds"] = [((), log.told_at.timestamp())]
         samples.update(_of_feeds(self._ears()))
+        if (waiting := self._waiting()) is not None:
+            samples["cmek_reports_waiting"] = [((), waiting)]
         samples["cmek_leader"] = [((), float(self._leads()))]
         samples["cmek_config_last_reload_successful"] = [((), float(self._reloaded()))]
         samples["cmek_build_info"] = [(self._version, 1)]

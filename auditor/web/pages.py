@@ -163,7 +163,11 @@ class Pages:
         """Reports that are kept, the newest first."""
         parameters(request, ())
         shelf = self._read.shelf
-        rows = [browse.kept_row(name, one) for name, one in shelf.listed()] if shelf is not None else []
+        rows = (
+            [browse.kept_row(name, one, shelf.uploaded(name)) for name, one in shelf.listed()]
+            if shelf is not None
+            else []
+        )
         return self._page("reports", self._needed(), rows=rows)
 
     def message(self, status: int, told: str) -> Response:

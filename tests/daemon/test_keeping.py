@@ -17,6 +17,7 @@ from auditor.daemon.timers import Daemon
 from auditor.errors import AuditorError
 from auditor.shelf import Kept, Shelf
 from auditor.wiring import Assembly, assemble
+from tests.clouds import an_aws_cloud
 from tests.daemon.test_schedule import HOUR, Worlds, due, parts_of
 from tests.small import Small, a_small_cloud
 from tests.test_fleet import NoProgress
@@ -73,6 +74,8 @@ class Reports:
     last: datetime | None = None
     made: list[datetime] = field(default_factory=list)
     fails: bool = False
+    goes_elsewhere: bool = False
+    uploaded: int = 0
 
     def newest(self) -> datetime | None:
         if self.fails:
@@ -83,6 +86,15 @@ class Reports:
         self.made.append(datetime.now(UTC))
         if self.fails:
             raise AuditorError("no room")
+
+    @property
+    def uploads(self) -> bool:
+        return self.goes_elsewhere
+
+    def upload(self) -> None:
+        self.uploaded += 1
+        if self.fails:
+            raise AuditorError("no answer")
 
 
 def planned(reports: Reports, schedule: Schedule = DAILY) -> Daemon:
@@ -141,3 +153,152 @@ def test_between_two_reports_days_may_go_by() -> None:
     daemon = planned(Reports())
     assert daemon.loops_alive()["report"]
     daemon._scheduler.shutdown()  # noqa: SLF001 - as above
+
+
+# --- uploads ---
+
+UPLOAD = '[report]\nformats = ["json"]\nupload = "gs://own/audit"\n'
+
+
+@pytest.fixture
+def uploading(small: Small) -> Iterator[Assembly]:
+    """A daemon's parts with a judgement, and a config that wants reports in a bucket of its own."""
+    small.cloud.store.add_bucket("own", "acme", "us-east1")
+    text = small.config.read_text().replace("[schedule]\n", '[schedule]\nreport = "0 6 * * *"\n')
+    small.config.write_text(text + UPLOAD)
+    with contextlib.closing(assemble(load(small.config))) as made:
+        scan.scan(made.parts, NoProgress())
+        yield made
+
+
+def there(small: Small) -> dict[str, bytes | None]:
+    return {one.name: one.data for one in small.cloud.store.buckets["own"].objects}
+
+
+def test_what_is_kept_is_uploaded_as_it_is_and_at_last_what_says_that_it_is_whole(
+    small: Small, uploading: Assembly, tmp_path: Path
+) -> None:
+    shelf = Shelf(tmp_path / "reports", 5)
+    keeper = Keeper(uploading, shelf, ("json", "csv"))
+    keeper.keep()
+    assert keeper.uploads
+    ((name, _),) = shelf.listed()
+    assert shelf.waiting("gs://own/audit") == (name,)
+    keeper.upload()
+    folder = tmp_path / "reports" / name
+    files = ["report-dependencies.csv", "report-gaps.csv", "report.csv", "report.json", "kept.json"]
+    assert list(there(small).items()) == [(f"audit/{name}/{file}", (folder / file).read_bytes()) for file in files]
+    assert (shelf.waiting("gs://own/audit"), shelf.waiting("gs://other")) == ((), (name,))
+
+
+def test_it_may_be_a_bucket_of_the_other_cloud(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = small.config.read_text().replace("[schedule]\n", '[schedule]\nreport = "0 6 * * *"\n')
+    small.config.write_text(text + '[report]\nupload = "s3://own/audit/"\nupload_region = "eu-west-1"\n')
+    with an_aws_cloud(monkeypatch) as aws, contextlib.closing(assemble(load(small.config))) as made:
+        aws.store.add_bucket("own", "eu-west-1")
+        scan.scan(made.parts, NoProgress())
+        keeper = Keeper(made, Shelf(tmp_path / "reports", 5), ("json",))
+        keeper.keep()
+        keeper.upload()
+        assert [one.rpartition("/")[2] for one in aws.store.buckets["own"].objects] == ["report.json", "kept.json"]
+
+
+def test_what_was_uploaded_is_not_asked_about_again(small: Small, uploading: Assembly, tmp_path: Path) -> None:
+    keeper = Keeper(uploading, Shelf(tmp_path / "reports", 5), ("json",))
+    keeper.keep()
+    keeper.upload()
+    asked = len(small.cloud.traffic.requests)
+    keeper.upload()
+    assert len(small.cloud.traffic.requests) == asked
+
+
+def test_what_could_not_be_uploaded_waits_and_goes_with_the_next_the_oldest_first(
+    small: Small, uploading: Assembly, tmp_path: Path
+) -> None:
+    shelf = Shelf(tmp_path / "reports", 5)
+    keeper = Keeper(uploading, shelf, ("json",))
+    keeper.keep()
+    small.cloud.store.deny("storage.objects.create", "own")
+    with pytest.raises(AuditorError, match=r"report\.json was not uploaded to gs://own/audit: HTTP 403") as caught:
+        keeper.upload()
+    assert "storage.objects.create" in str(caught.value.hint)
+    keeper.keep()
+    small.cloud.store.allow("storage.objects.create", "own")
+    names = [name for name, _ in reversed(shelf.listed())]
+    assert shelf.waiting("gs://own/audit") == tuple(names)
+    keeper.upload()
+    assert [one for one in there(small) if one.endswith("kept.json")] == [f"audit/{one}/kept.json" for one in names]
+
+
+def test_one_that_was_changed_on_the_disk_is_not_uploaded_and_keeps_no_other_back(
+    small: Small, uploading: Assembly, tmp_path: Path
+) -> None:
+    shelf = Shelf(tmp_path / "reports", 5)
+    keeper = Keeper(uploading, shelf, ("json",))
+    keeper.keep()
+    keeper.keep()
+    first, second = (name for name, _ in reversed(shelf.listed()))
+    (tmp_path / "reports" / first / "report.json").write_text("{}")
+    with pytest.raises(AuditorError, match=rf"report.json of report {first} was changed since it was written"):
+        keeper.upload()
+    assert list(there(small)) == [f"audit/{second}/report.json", f"audit/{second}/kept.json"]
+    assert shelf.waiting("gs://own/audit") == (first,)
+
+
+def test_a_broken_off_upload_is_made_whole_by_the_next_one(small: Small, uploading: Assembly, tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "reports", 5)
+    keeper = Keeper(uploading, shelf, ("json", "html"))
+    keeper.keep()
+    small.cloud.traffic.fail("kept.json", status=403, code="forbidden")
+    with pytest.raises(AuditorError):
+        keeper.upload()
+    small.cloud.traffic.heal()
+    begun = list(there(small))
+    keeper.upload()
+    assert (len(begun), len(there(small)), shelf.waiting("gs://own/audit")) == (2, 3, ())
+
+
+def test_one_that_newer_ones_push_out_before_it_was_uploaded_is_told_in_the_log(
+    uploading: Assembly, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shelf = Shelf(tmp_path / "reports", 1)
+    keeper = Keeper(uploading, shelf, ("json",))
+    keeper.keep()
+    ((first, _),) = shelf.listed()
+    keeper.keep()
+    assert f"report {first} is removed, as newer ones are kept, and was never uploaded to gs://own/audit" in caplog.text
+    keeper.upload()
+    caplog.clear()
+    keeper.keep()
+    assert "is removed" not in caplog.text
+
+
+def test_a_failing_upload_is_told_and_ends_no_readiness(caplog: pytest.LogCaptureFixture) -> None:
+    reports = Reports(fails=True, goes_elsewhere=True)
+    daemon = planned(reports)
+    for _ in range(3):
+        daemon._upload()  # noqa: SLF001 - what the timer calls
+    assert (reports.uploaded, daemon.failing()) == (3, ())
+    assert daemon.faults()["upload"].why == "no answer"
+    assert "upload failed: no answer" in caplog.text
+    daemon._scheduler.shutdown()  # noqa: SLF001 - as above
+
+
+def test_a_report_is_uploaded_as_soon_as_it_is_kept() -> None:
+    daemon = planned(Reports(goes_elsewhere=True))
+    before = due(daemon, "upload")
+    daemon._report()  # noqa: SLF001 - what the timer calls
+    after = due(daemon, "upload")
+    assert before is not None
+    assert after is not None
+    assert after < before
+    daemon._scheduler.shutdown()  # noqa: SLF001 - as above
+
+
+def test_without_an_upload_no_loop_makes_any(assembly: Assembly, tmp_path: Path) -> None:
+    daemon = planned(Reports())
+    assert "upload" not in daemon.loops_alive()
+    daemon._scheduler.shutdown()  # noqa: SLF001 - as above
+    keeper = Keeper(assembly, Shelf(tmp_path / "reports", 5), ("json",))
+    keeper.upload()
+    assert not keeper.uploads

@@ -328,3 +328,40 @@ def test_nothing_to_grant_is_nothing() -> None:
     grants.write_aws(AwsGrants((), ()), out, out)
     assert out.getvalue() == ""
     assert list(grants.gcp_text(GcpGrants(()))) == []
+
+
+SCHEDULE = '[schedule]\nreport = "0 6 * * *"\n'
+
+
+def test_who_uploads_may_put_and_look_in_that_folder_and_no_other(tmp_path: Path) -> None:
+    role = "arn:aws:iam::444455556666:role/a"
+    account = f'[[account]]\nid = "444455556666"\nrole_arn = "{role}"\n'
+    report = '[report]\nupload = "s3://own/audit"\nupload_region = "cn-north-1"\nupload_account = "444455556666"\n'
+    text = BUCKET.format("one", "us-east-1") + account + SCHEDULE + report
+    policies = {one.identity: one.document for one in aws_of(tmp_path, text).policies}
+    assert allowed(policies[role], "s3:PutObject") == ["arn:aws-cn:s3:::own/audit/*"]
+    assert "arn:aws-cn:s3:::own/audit/*" in allowed(policies[role], "s3:GetObject")
+    assert allowed(policies["the identity whose credentials the SDK finds"], "s3:PutObject") == []
+    alone = SCHEDULE + '[report]\nupload = "s3://own"\n[[bucket]]\nurl = "gs://one"\nlayout = "{org}/"\n'
+    (policy,) = aws_of(tmp_path, alone, ()).policies
+    assert allowed(policy.document, "s3:PutObject") == ["arn:aws:s3:::own/*"]
+
+
+def test_on_google_cloud_it_is_given_two_roles_on_the_bucket_that_replace_and_read_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "auditor.toml"
+    account = '[[account]]\nproject = "b"\nimpersonate = "writer@b.iam.gserviceaccount.com"\n'
+    report = '[report]\nupload = "gs://own/audit"\nupload_account = "b"\n'
+    path.write_text('[[bucket]]\nurl = "gs://one"\nlayout = "{org}/"\n' + account + SCHEDULE + report)
+    found = doctoring.gcp_grants(load(path), ())
+    lines = [line for line in grants.gcp_text(found) if "storage buckets" in line]
+    assert lines == [
+        "gcloud storage buckets add-iam-policy-binding gs://own "
+        f"--member=serviceAccount:writer@b.iam.gserviceaccount.com --role=roles/storage.{one}"
+        for one in ("objectCreator", "legacyBucketReader")
+    ]
+    out = StringIO()
+    grants.write_json(None, found, out)
+    told = json.loads(out.getvalue())
+    jsonschema.validate(told, grants.schema())
+    assert {one["bucket"] for one in told["gcp"]["uploads"]} == {"gs://own"}
+    assert not any("storage.objects.create" in role["permissions"] for role in told["gcp"]["roles"])

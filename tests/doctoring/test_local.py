@@ -193,3 +193,11 @@ def test_a_registry_that_a_scan_refuses_to_begin_with_is_missing(
         assert (code, told in one.told, one.told in err, one.todo in err) == (2, True, True, True)
         assert cloud.asked() == [], "each request is billed"
         assert API_KEY not in repr(checks) + err
+
+
+def test_that_reports_may_be_uploaded_nothing_that_only_looks_can_tell(small: Small) -> None:
+    text = small.config.read_text().replace("[schedule]\n", '[schedule]\nreport = "0 6 * * *"\n')
+    small.config.write_text(text + '[report]\nupload = "gs://own/audit"\n')
+    told = the(visit(small), "[report] upload")
+    assert (told.answer, "gs://own/audit is set; whether it may be written" in told.told) == (Answer.OFF, True)
+    assert not any("own" in one.target for one in small.cloud.traffic.requests)

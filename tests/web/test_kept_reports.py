@@ -2,13 +2,13 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from auditor.outputs import html
-from auditor.shelf import Shelf, Told
+from auditor.shelf import Shelf, Told, Uploaded
 from tests.core_builders import NOW
 from tests.web.test_web import Answer, ask, readings
 
@@ -100,3 +100,12 @@ def test_no_verdict_does_harm(shelf: Shelf) -> None:
     assert "<script>" not in page
     assert not {"\u202e", "\x1b"} & set(page)
     assert json.dumps("alert(1)") not in page
+
+
+def test_where_a_report_is_besides_is_said(shelf: Shelf) -> None:
+    name, _ = shelf.put(told(), written)
+    assert "uploaded" not in asked("/reports", shelf).text
+    shelf.tell_uploaded(name, Uploaded("s3://own/<b>", datetime(2026, 11, 28, 6, 1, tzinfo=UTC)))
+    page = asked("/reports", shelf).text
+    assert "uploaded to s3://own/&lt;b&gt; at" in page
+    assert '<time datetime="2026-11-28T06:01' in page or "2026-11-28 06:01 UTC" in page

@@ -82,11 +82,14 @@ class AwsClients:
         *,
         patience: int | None = None,
         queues: Collection[str] = (),
+        own_upload: str | None = None,
     ) -> None:
         """`patience`: seconds that one attempt waits for an answer; None: as long as a listing may take.
 
-        `queues`: URLs of the only ones that may be read.
+        `queues`: URLs of the only ones that may be read. `own_upload`: BUCKET or BUCKET/FOLDER, into which alone
+        something new may be put.
         """
+        self._own_upload = own_upload
         demand_whole_headers()
         self._identities = identities
         self.wire = wire
@@ -278,7 +281,8 @@ class AwsClients:
         wire = self.wire
 
         def allow(params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
-            wire.allow(_OF_SERVICE[model.service_model.service_name], model.name, params, self._queues)
+            asked = {**params, "own_upload": self._own_upload} if model.name == "PutObject" else params
+            wire.allow(_OF_SERVICE[model.service_model.service_name], model.name, asked, self._queues)
             context["cmek_bucket"] = f"s3://{params['Bucket']}" if "Bucket" in params else None
 
         def answered(

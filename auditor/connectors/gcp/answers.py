@@ -62,6 +62,11 @@ class _Buckets(msgspec.Struct, rename="camel"):
     next_page_token: str | None = None
 
 
+class _Put(msgspec.Struct):
+    kind: Literal["storage#object"]
+    name: str
+
+
 class _Agent(msgspec.Struct):
     kind: Literal["storage#serviceAccount"]
     email_address: _Text
@@ -108,6 +113,7 @@ _KINDS: Final = {
     "timeSeries.list": _Series,
     "buckets.list": _Buckets,
     "buckets.get": _Bucket,
+    "objects.insert": _Put,
     "projects.serviceAccount.get": _Agent,
     "projects.getIamPolicy": _Policy,
     "projects.testIamPermissions": _Permissions,

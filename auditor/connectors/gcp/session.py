@@ -1,13 +1,15 @@
 """Google clients: Cloud Storage, Cloud KMS, IAM policies of projects, each with the read-only hook."""
 
+import json
 import os
 import re
 import threading
+import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import google.auth
 import google.auth.exceptions
@@ -57,6 +59,7 @@ _OPERATIONS: Final = (
     (re.compile(r"GET /storage/v1/b/([^/]+)"), ("storage", "buckets.get")),
     (re.compile(r"GET /storage/v1/b/([^/]+)/o"), ("storage", "objects.list")),
     (re.compile(r"GET /storage/v1/b/([^/]+)/o/[^/]+"), ("storage", "objects.get")),
+    (re.compile(r"POST /upload/storage/v1/b/([^/]+)/o"), ("storage", "objects.insert")),
     (re.compile(r"GET /storage/v1/projects/[^/]+/serviceAccount"), ("storage", "projects.serviceAccount.get")),
     (re.compile(r"GET /((?!storage/)[a-z0-9._-]+)"), ("storage", "multipartUploads.list")),
     (re.compile(r"POST /v3/projects/[^/]+:getIamPolicy"), ("cloudresourcemanager", "projects.getIamPolicy")),
@@ -106,11 +109,14 @@ class GcpClients:
         grpc_channel: grpc.Channel | None = None,
         own_log: str | None = None,
         feeds: Collection[str] = (),
+        own_upload: str | None = None,
     ) -> None:
         """Make none yet.
 
         `own_log`: the one log that may be written to. `feeds`: subscriptions that may be pulled and acknowledged.
+        `own_upload`: BUCKET or BUCKET/FOLDER, into which alone something new may be put.
         """
+        self._own_upload = own_upload
         self._feeds = frozenset(feeds)
         self._identities = identities
         self._endpoints = endpoints
@@ -330,6 +336,29 @@ class GcpClients:
             answer.close()
         return answer
 
+    def insert(self, project: str | None, bucket: str, name: str, told: Mapping[str, Any], content: bytes) -> None:
+        """Put a new object into a bucket, unless one of that name is there; `told`: its metadata, as the API names it.
+
+        Raises:
+            google.api_core.exceptions.PreconditionFailed: one is.
+            requests.RequestException: no answer.
+            google.api_core.exceptions.GoogleAPICallError, RetryError: an answer that is an error.
+            google.auth.exceptions.GoogleAuthError: no credentials.
+        """
+        session: requests.Session = self._once(
+            "uploads", project, lambda one: self._session(self._endpoints.storage, one)
+        )
+        url = f"{self._endpoints.storage or _STORAGE}/upload/storage/v1/b/{bucket}/o"
+        asked = {"uploadType": "multipart", "ifGenerationMatch": "0", "name": name, "fields": "kind,name"}
+        boundary = uuid.uuid4().hex
+        parts = (("application/json; charset=UTF-8", json.dumps(told).encode()), (told["contentType"], content))
+        body = b"".join(
+            f"--{boundary}\r\nContent-Type: {kind}\r\n\r\n".encode() + part + b"\r\n" for kind, part in parts
+        )
+        headers = {"Content-Type": f"multipart/related; boundary={boundary}"}
+        data = body + f"--{boundary}--\r\n".encode()
+        _answered(lambda: session.post(url, params=asked, data=data, headers=headers, timeout=_TIMEOUT))
+
     def ekm(self, project: str) -> kms.EkmServiceClient:
         """The client for the EKM connections of a project."""
         client: kms.EkmServiceClient = self._once("ekm", project, self._new_ekm)
@@ -418,7 +447,7 @@ class GcpClients:
         session = AuthorizedSession(self._credentials(endpoint, project))
         session.max_redirects = 0  # these APIs never redirect: who does is not the service
         for scheme in ("https://", "http://"):
-            session.mount(scheme, _Guarded(self.wire, self._own_log, self._feeds))
+            session.mount(scheme, _Guarded(self.wire, self._own_log, self._feeds, self._own_upload))
         return session
 
     def _credentials(self, endpoint: str | None, project: str | None) -> Any:
@@ -461,8 +490,11 @@ class GcpClients:
 class _Guarded(HTTPAdapter):
     """Refuses what is not in the table, and counts every answer, retried ones too."""
 
-    def __init__(self, wire: Wire, own_log: str | None = None, feeds: Collection[str] = ()) -> None:
+    def __init__(
+        self, wire: Wire, own_log: str | None = None, feeds: Collection[str] = (), own_upload: str | None = None
+    ) -> None:
         super().__init__(pool_maxsize=32)
+        self._own_upload = own_upload
         self._wire = wire
         self._own_log = own_log
         self._feeds = feeds
@@ -473,6 +505,8 @@ class _Guarded(HTTPAdapter):
         about: dict[str, Any] = {"Range": request.headers.get("Range"), "name": _named(url.path)}
         if operation == "entries.write":
             about |= {"own_log": self._own_log, "logs": logs_in(request.body)}
+        if operation == "objects.insert":
+            about |= {"own_upload": self._own_upload, **_put_by(bucket, url.query)}
         self._wire.allow(service, operation, about, self._feeds)
         try:
             answer = super().send(request, *args, **more)
@@ -501,6 +535,14 @@ def logs_in(body: Any) -> tuple[str, ...]:
         return ()
     names = {told.get("logName"), *named} if told.get("logName") is not None else {*named}
     return tuple(sorted(names)) if names and all(isinstance(one, str) for one in names) else ()
+
+
+def _put_by(bucket: str | None, query: str) -> dict[str, str | None]:
+    """What an upload puts where, and whether only where nothing is, in the words of the table."""
+    asked = dict(parse_qsl(query))
+    only_new = "*" if asked.get("ifGenerationMatch") == "0" else None
+    name = bucket.removeprefix("gs://") if bucket is not None else None
+    return {"Bucket": name, "Key": asked.get("name"), "IfNoneMatch": only_new}
 
 
 def _named(path: str) -> str:

@@ -1,6 +1,8 @@
 """What a customer changes on S3: buckets and objects made and deleted. Nothing here is for the auditor."""
 
 import re
+from base64 import b64encode
+from hashlib import sha256
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 from xml.sax.saxutils import unescape
@@ -9,6 +11,7 @@ from auditor.embedded.aws.store import Bucket, RefusedError, Store
 from auditor.embedded.http import Answer, Asked
 
 _SSE: Final = "x-amz-server-side-encryption"
+_METADATA: Final = "x-amz-meta-"
 _OTHERS: Final = frozenset({f"{_SSE}-bucket-key-enabled", f"{_SSE}-customer-key", "x-amz-copy-source"})
 """Headers of other ways to put an object."""
 _TAG: Final = re.compile(r"<Key>(.*?)</Key>\s*<Value>(.*?)</Value>", re.DOTALL)
@@ -71,6 +74,13 @@ class ChangeService:
         sse = headers.get(_SSE)
         if sse not in {None, "AES256", "aws:kms"} or _OTHERS & set(headers):
             raise RefusedError(501, "NotImplemented", "this embedded cloud has no such way to store an object")
+        there = self._store.find(home.name, name, None)
+        if headers.get("if-none-match") == "*" and there is not None and not there.delete_marker:
+            text = "At least one of the pre-conditions you specified did not hold"
+            raise RefusedError(412, "PreconditionFailed", text)
+        checksum = headers.get("x-amz-checksum-sha256")
+        if checksum not in {None, b64encode(sha256(body).digest()).decode()}:
+            raise RefusedError(400, "BadDigest", "The SHA256 you specified did not match the calculated checksum.")
         key = headers.get(f"{_SSE}-aws-kms-key-id") if sse == "aws:kms" else home.default_key if sse is None else None
         if sse == "aws:kms" and key is None:
             raise RefusedError(501, "NotImplemented", "this embedded cloud has no AWS managed key")
@@ -82,7 +92,8 @@ class ChangeService:
             self._store.refuse_use(known, key, call, prefix="KMS.")
             self._store.used(known, "GenerateDataKey")
         how = {"sse": "aws:kms", "key": key} if key else {}
-        one = self._store.put(home.name, name, len(body), data=body, **how)
+        mine = {one.removeprefix(_METADATA): value for one, value in headers.items() if one.startswith(_METADATA)}
+        one = self._store.put(home.name, name, len(body), data=body, metadata=mine, **how)
         told = {"ETag": f'"{one.etag}"', **({_SSE: one.sse} if one.sse else {})}
         if one.key:
             told[f"{_SSE}-aws-kms-key-id"] = one.key

@@ -24,7 +24,7 @@ _WITHOUT_RESOURCE: Final = frozenset({"DescribeCustomKeyStores", "ListKeys", "Cr
 
 
 def needed(asked: Asked, service: str, operation: str, caller: Caller) -> Iterator[tuple[str, str]]:
-    """Yield (action, ARN of the resource) of what must be allowed for a request that only reads."""
+    """Yield (action, ARN of the resource) of what must be allowed for a request that reads, or puts an object."""
     if service == "sts":
         told = dict(parse_qsl(asked.body.decode()))
         if told.get("Action") == "AssumeRole":
@@ -41,18 +41,24 @@ def needed(asked: Asked, service: str, operation: str, caller: Caller) -> Iterat
         name = str(json.loads(asked.body or b"{}").get("KeyId", ""))
         arn = name if name.startswith("arn:") else f"arn:aws:kms:{caller.region}:{caller.account}:key/{name}"
         yield f"kms:{operation}", "*" if operation in _WITHOUT_RESOURCE else arn
-    elif asked.verb in {"GET", "HEAD"}:
-        yield _of_s3(asked)
+    elif asked.verb in {"GET", "HEAD", "PUT"}:
+        yield from _of_s3(asked)
 
 
-def _of_s3(asked: Asked) -> tuple[str, str]:
+def _of_s3(asked: Asked) -> Iterator[tuple[str, str]]:
     path, _, query = asked.target.partition("?")
     given = dict(parse_qsl(query, keep_blank_values=True))
     bucket, _, name = path.removeprefix("/").partition("/")
+    if asked.verb == "PUT":
+        if name and not query.replace("x-id=PutObject", ""):
+            yield "s3:PutObject", f"arn:aws:s3:::{bucket}/{unquote(name)}"
+        return
     if not bucket:
-        return "s3:ListAllMyBuckets", "*"
+        yield "s3:ListAllMyBuckets", "*"
+        return
     if name:
         action = "s3:GetObjectVersion" if "versionId" in given else "s3:GetObject"
-        return action, f"arn:aws:s3:::{bucket}/{unquote(name)}"
+        yield action, f"arn:aws:s3:::{bucket}/{unquote(name)}"
+        return
     action = next((action for word, action in _OF_BUCKET.items() if word in given), "s3:ListBucket")
-    return action, f"arn:aws:s3:::{bucket}"
+    yield action, f"arn:aws:s3:::{bucket}"

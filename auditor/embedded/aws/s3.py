@@ -176,6 +176,7 @@ def _headers(one: StoredVersion) -> dict[str, str]:
         told["x-amz-server-side-encryption-customer-algorithm"] = "AES256"
     if one.storage_class != "STANDARD":
         told["x-amz-storage-class"] = one.storage_class
+    told |= {f"x-amz-meta-{name}": value for name, value in (one.metadata or {}).items()}
     if one.restored:
         told["x-amz-restore"] = 'ongoing-request="false", expiry-date="Fri, 01 Jan 2100 00:00:00 GMT"'
     return told

@@ -143,6 +143,8 @@ class StoredVersion:
     head_denied: bool = False
     bucket_key: bool = False
     data: bytes | None = None
+    metadata: dict[str, str] | None = None
+    """The writer's own, as headers without their `x-amz-meta-`."""
 
     @property
     def etag(self) -> str:

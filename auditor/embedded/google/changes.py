@@ -79,18 +79,25 @@ class ChangeService:
     def _upload(self, home: Bucket, asked: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> Answer:
         if asked.get("uploadType") == "multipart":
             told, data = _parts(headers.get("content-type", ""), body)
-            name = told["name"]
+            name = asked.get("name") or told["name"]
         elif asked.get("uploadType") == "media":
-            name, data = asked["name"], body
+            told, name, data = {}, asked["name"], body
         else:
             raise RefusedError(501, "notImplemented", "this embedded cloud takes no resumable uploads")
         key = asked.get("kmsKeyName") or home.default_key
         if key is not None:
             self._store.refuse_write(home, key)
+        if self._store.denied("storage.objects.create", home.name):
+            text = f"auditor@platform.example does not have storage.objects.create access to {home.name}/{name}."
+            raise RefusedError(403, "forbidden", text)
         with self._store.lock:
             if self._store.find(home.name, name, None) is not None:
+                if asked.get("ifGenerationMatch") == "0":
+                    raise RefusedError(
+                        412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold."
+                    )
                 self._delete(home, name, None)
-            one = self._store.put(home.name, name, len(data), key=key, data=data)
+            one = self._store.put(home.name, name, len(data), key=key, data=data, metadata=told.get("metadata"))
         return _json(self._storage.item(home, one, listed=False))
 
     def _delete(self, home: Bucket, name: str, generation: str | None) -> None:

@@ -169,6 +169,8 @@ class StorageService:
             told["md5Hash"] = "1B2M2Y8AsgTpgAmY7PhCfg=="
         if one.customer_key_hash:
             told["customerEncryption"] = {"encryptionAlgorithm": "AES256", "keySha256": one.customer_key_hash}
+        if one.metadata:
+            told["metadata"] = dict(one.metadata)
         if one.noncurrent_since:
             told["timeDeleted"] = _time(one.noncurrent_since)
         if one.soft_deleted_since:

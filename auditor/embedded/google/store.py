@@ -88,6 +88,8 @@ class StoredObject:
     noncurrent_since: datetime | None = None
     soft_deleted_since: datetime | None = None
     data: bytes | None = None
+    metadata: dict[str, str] | None = None
+    """The writer's own."""
 
     @property
     def order(self) -> tuple[bytes, int]:

@@ -1,0 +1,72 @@
+"""Reports into a bucket on S3.
+
+Needs `s3:PutObject` on the folder and, where the bucket encrypts with a KMS key, `kms:GenerateDataKey` on that; where
+an object of the same name is there, `s3:GetObject` to tell whether it is the same. Source: Amazon S3 API Reference,
+PutObject; Amazon S3 User Guide, Conditional writes.
+"""
+
+from base64 import b64encode
+from hashlib import sha256
+from typing import Any, Final
+
+from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
+from auditor.connectors.aws.session import AwsClients
+from auditor.connectors.kinds import kind_of
+from auditor.errors import CollectError
+from auditor.model import Reason
+
+_THERE: Final = "PreconditionFailed"
+_DIGEST: Final = "sha256"
+
+
+class S3Uploads:
+    """`ports.Uploads`."""
+
+    def __init__(self, clients: AwsClients, url: str, region: str | None, account: str | None) -> None:
+        """`url`: s3://BUCKET or s3://BUCKET/FOLDER."""
+        self._clients = clients
+        self._place = region, account
+        self.url = url
+        self._bucket, _, self._folder = url.removeprefix("s3://").partition("/")
+
+    def put(self, name: str, content: bytes) -> None:
+        """Put one object, unless the very same is there already.
+
+        Raises:
+            CollectError: it could not be put, or another one of that name is there.
+        """
+        key = f"{self._folder}/{name}" if self._folder else name
+        digest = sha256(content)
+        asked: dict[str, Any] = {
+            "Bucket": self._bucket,
+            "Key": key,
+            "Body": content,
+            "IfNoneMatch": "*",
+            "ContentType": kind_of(name),
+            "ChecksumSHA256": b64encode(digest.digest()).decode(),
+            "Metadata": {_DIGEST: digest.hexdigest()},
+        }
+        try:
+            self._clients.s3(*self._place).put_object(**asked)
+        except FAULTS as error:
+            if code_of(error) != _THERE:
+                raise self._failed(error, name, "s3:PutObject") from None
+            self._demand_same(key, name, digest.hexdigest())
+
+    def _demand_same(self, key: str, name: str, digest: str) -> None:
+        try:
+            there = self._clients.s3(*self._place).head_object(Bucket=self._bucket, Key=key)
+        except FAULTS as error:
+            raise self._failed(error, name, "s3:GetObject") from None
+        if there["Metadata"].get(_DIGEST) != digest:
+            raise CollectError(
+                f"{self.url} has another {name} already",
+                "give each auditor a folder of its own; nothing there is replaced",
+                reason=Reason.MALFORMED,
+            )
+
+    def _failed(self, error: Exception, name: str, permission: str) -> CollectError:
+        reason = reason_of(error)
+        return CollectError(
+            f"{name} was not uploaded to {self.url}: {code_of(error)}", hint_for(reason, permission), reason=reason
+        )

@@ -1,0 +1,64 @@
+"""Reports into a bucket of Cloud Storage.
+
+Needs `storage.objects.create` on the bucket, and where an object of the same name is there, `storage.objects.list` to
+tell whether it is the same. Source: Cloud Storage JSON API reference, objects.insert; Request preconditions.
+"""
+
+from hashlib import sha256
+from typing import Final
+
+from google.api_core import exceptions as api
+
+from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of
+from auditor.connectors.gcp.session import GcpClients
+from auditor.connectors.kinds import kind_of
+from auditor.errors import CollectError
+from auditor.model import Reason
+
+_DIGEST: Final = "sha256"
+
+
+class GcsUploads:
+    """`ports.Uploads`."""
+
+    def __init__(self, clients: GcpClients, url: str, project: str | None) -> None:
+        """`url`: gs://BUCKET or gs://BUCKET/FOLDER."""
+        self._clients = clients
+        self._project = project
+        self.url = url
+        self._bucket, _, self._folder = url.removeprefix("gs://").partition("/")
+
+    def put(self, name: str, content: bytes) -> None:
+        """Put one object, unless the very same is there already.
+
+        Raises:
+            CollectError: it could not be put, or another one of that name is there.
+        """
+        key = f"{self._folder}/{name}" if self._folder else name
+        digest = sha256(content).hexdigest()
+        told = {"contentType": kind_of(name), "metadata": {_DIGEST: digest}}
+        try:
+            self._clients.insert(self._project, self._bucket, key, told, content)
+        except api.PreconditionFailed:
+            self._demand_same(key, name, digest)
+        except FAULTS as error:
+            raise self._failed(error, name, "storage.objects.create") from None
+
+    def _demand_same(self, key: str, name: str, digest: str) -> None:
+        try:
+            there = self._clients.storage(self._project).list_blobs(self._bucket, prefix=key, max_results=1)
+            mine = next((one for one in there if one.name == key), None)
+        except FAULTS as error:
+            raise self._failed(error, name, "storage.objects.list") from None
+        if mine is None or (mine.metadata or {}).get(_DIGEST) != digest:
+            raise CollectError(
+                f"{self.url} has another {name} already",
+                "give each auditor a folder of its own; nothing there is replaced",
+                reason=Reason.MALFORMED,
+            )
+
+    def _failed(self, error: Exception, name: str, permission: str) -> CollectError:
+        reason = reason_of(error)
+        return CollectError(
+            f"{name} was not uploaded to {self.url}: {code_of(error)}", hint_for(reason, permission), reason=reason
+        )
