@@ -2,7 +2,12 @@
 
 from typing import Final
 
-_KINDS: Final = {"html": "text/html; charset=utf-8", "json": "application/json", "csv": "text/csv; charset=utf-8"}
+_KINDS: Final = {
+    "html": "text/html; charset=utf-8",
+    "json": "application/json",
+    "jsonl": "application/jsonl",
+    "csv": "text/csv; charset=utf-8",
+}
 
 
 def kind_of(name: str) -> str:
