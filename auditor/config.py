@@ -188,6 +188,13 @@ def full_key_name(text: str) -> str:
     )
 
 
+def _as_given(given: object) -> object:
+    """Refuse what entries of registries may not have either: names may end with a space, and it may be one."""
+    if isinstance(given, str) and given.strip() and given != given.strip():
+        raise ValueError(f"{given!r} begins or ends with a space, and would be another name with it: take it away")
+    return given
+
+
 def _agents(given: object) -> object:
     named = isinstance(given, list | tuple) and all(isinstance(one, str) and _EMAIL.fullmatch(one) for one in given)
     if given != "bucket" and not named:
@@ -243,6 +250,8 @@ Cron = Annotated[str, AfterValidator(_cron)]
 AwsPrincipal = Annotated[str, AfterValidator(_aws_principal)]
 FullKeyName = Annotated[str, AfterValidator(full_key_name)]
 Name = Annotated[str, Field(min_length=1, max_length=300)]
+Label = Annotated[Name, BeforeValidator(_as_given)]
+"""What registries and data say as well, to the letter."""
 
 
 class _Table(BaseModel):
@@ -360,11 +369,11 @@ class Key(_Table):
     """The key's full name: it is watched even when no data names it yet."""
     intended_state: Literal["enabled", "revoked"] = "enabled"
     """`revoked`: the key is meant to be unusable, and that its data can still be read is the finding."""
-    tenant: Name | None = None
+    tenant: Label | None = None
     """Whose key it is: data of other tenants under it is a finding."""
-    owner: Name | None = None
+    owner: Label | None = None
     """Who answers for data under it of which no registry names an owner."""
-    team: Name | None = None
+    team: Label | None = None
     """In which team; likewise."""
     since: date | None = None
     """From which day on (UTC) it is meant to be revoked; without a day, at once."""
@@ -397,11 +406,11 @@ class Registry(_Table):
     bucket: BucketUrl | None = None
     """Which bucket its namespaces are in; where there are several, a file may say it itself. Without any [[bucket]] it
     is told and not looked at."""
-    fields: dict[str, str] = Field(default_factory=dict)
+    fields: dict[str, Annotated[str, BeforeValidator(_as_given)]] = Field(default_factory=dict)
     """Fields of the layout that its namespaces lack, with their value."""
     signer: Annotated[Path, BeforeValidator(_some_file)] | None = None
     """Of a bundle: the public key that it is signed with, a PEM file, relative to the config file."""
-    tenant: Name | None = None
+    tenant: Label | None = None
     """Of a bundle: whose it is to be; another tenant's is refused. Default: whoever's the first one is."""
     max_age_hours: float = Field(default=48, gt=0, le=87_600)
     """Of a bundle: how long ago the oldest of its sweeps may have begun."""

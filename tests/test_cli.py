@@ -402,6 +402,20 @@ def test_wrong_usage_ends_with_2_one_error_and_one_hint(
     assert hint.startswith("hint: ")
 
 
+def test_no_label_in_a_list_of_namespaces_is_a_formula(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    file = '[[registry]]\nkind = "file"\npath = "namespaces.csv"\n'
+    small.config.write_text(f"{small.config.read_text()}{file}")
+    names = "=cmd|' /C calc'!A0", "+oncall", "@search"
+    rows = "".join(f"acme/{name},{','.join(names)}\n" for name in ("old", "new"))
+    (small.config.parent / "namespaces.csv").write_text(f"namespace,tenant,owner,team\n{rows}")
+    small.set_state(1, "DISABLED")
+    told = findings(run(capsys, small.argv("scan", "-q", "--format", "json"))[1])
+    (one,) = (each for each in told if each["rule"] == "data-unreadable")
+    for argv in (["impact", GOOGLE_KEY], ["explain", one["id"]]):
+        _, out, _ = run(capsys, [*small.argv(argv[0]), argv[1], "--namespaces"])
+        assert [each[2:5] for each in csv.reader(out.splitlines())][1:] == [[f"'{name}" for name in names]]
+
+
 def test_the_namespaces_of_an_impact_are_csv_and_no_json(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, ["impact", "main", "--namespaces", "--format", "json"])
     assert (code, out) == (2, "")

@@ -116,6 +116,18 @@ REFUSED = {
         BUCKET + '[[key]]\nname = "projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/3"\n',
         "is a key version",
     ),
+    "a tenant with a space behind it": (
+        BUCKET + f'[[key]]\nname = "{KEY}"\ntenant = "acme "\n',
+        "key[1].tenant: 'acme ' begins or ends with a space, and would be another name with it: take it away",
+    ),
+    "a bundle of one with a space before it": (
+        '[[registry]]\nkind = "bundle"\npath = "b.json"\nsigner = "k.pem"\ntenant = " acme"\n',
+        "registry[1].tenant: ' acme' begins or ends with a space",
+    ),
+    "a field of all namespaces with one": (
+        BUCKET + '[[registry]]\nkind = "file"\npath = "n.csv"\nfields = { a = "acme " }\n',
+        "registry[1].fields.a: 'acme ' begins or ends with a space",
+    ),
     "a moment for a day": (
         BUCKET + f'[[key]]\nname = "{KEY}"\nintended_state = "revoked"\nsince = 2026-11-01T10:00:00Z\n',
         "key[1].since: is a day, not 2026-11-01 10:00:00+00:00",
