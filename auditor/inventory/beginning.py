@@ -79,17 +79,20 @@ def _beginning(now: Read, before: KeptRegistry) -> tuple[int, int] | None:
 
     What breaks off within its last entry changes that one, and perhaps makes it unusable.
     """
-    if now.unusable > before.registry.unusable + (not now.ends):
+    lacking = before.registry.unusable - now.unusable
+    if lacking < -(not now.ends):
         return None
     with working(now.path.parent) as database:
         left, whole = _count(database, now.path), _count(database, before.path)
-        if not 0 < left <= whole:
+        if left > whole:
             return None
         told = {"now": files.very_file(now.path), "before": files.very_file(before.path)}
         parted = database.execute(_PARTED, told).fetchall()
+    found = left + now.unusable, whole + before.registry.unusable
     if parted:
-        return (left, whole) if parted == [(left - 1, True)] and not now.ends else None
-    return (left, whole) if left < whole else None
+        return found if parted == [(left - 1, True)] and not now.ends else None
+    # Where those that cannot be used stood is not kept: the last ones may be what is not there any more.
+    return found if left < whole or lacking > 0 else None
 
 
 def _count(database: duckdb.DuckDBPyConnection, path: Path) -> int:

@@ -177,9 +177,11 @@ class RegistryStore:
         if counted["namespaces"] or counted["unusable"]:
             return
         before = self.kept(source)
-        if before is not None and before.registry.namespaces:
+        if before is not None and (before.registry.namespaces or before.registry.unusable):
+            named = f"named {plurals.counted(before.registry.namespaces or 0, 'namespace')}"
+            had = f"had {plurals.counted(before.registry.unusable, 'entry', 'entries')}, none of which can be used,"
             raise CollectError(
-                f"it is empty, and named {plurals.counted(before.registry.namespaces, 'namespace')} before",
+                f"it is empty, and {named if before.registry.namespaces else had} before",
                 "write it whole; where nothing is to be registered any more, remove its [[registry]]",
                 reason=Reason.MALFORMED,
             )

@@ -68,6 +68,8 @@ BEGINNINGS: dict[str, tuple[str, str, str, str]] = {
     "of what never had its last line break": (OPEN, OPEN[: -len(ROWS[2])], HELD, "chat mail"),
     "within the last tenant of such a one": (OPEN, OPEN[:-1], HELD, "chat mail wiki"),
     "with what was unusable before": (rows(BAD, *ROWS), rows(BAD, ROWS[0]), HELD, "chat unusable"),
+    "with nothing but that": (rows(BAD, *ROWS), rows(BAD), HELD, "unusable"),
+    "before what was unusable": (rows(*ROWS, BAD), WHOLE, HELD, "chat mail wiki"),
 }
 
 
@@ -104,7 +106,8 @@ HONEST: dict[str, tuple[str, str, str]] = {
     "more, without a last line break": (rows(*ROWS[:2]), OPEN, "chat mail wiki"),
     "a shorter key": (WHOLE, WHOLE.replace("-wiki", "-w"), "chat mail wiki"),
     "an entry that becomes unusable": (WHOLE, rows(ROWS[0], BAD), "chat unusable"),
-    "what was unusable is taken out": (rows(*ROWS, BAD), WHOLE, "chat mail wiki"),
+    "what was unusable is mended": (rows(*ROWS[:2], BAD), WHOLE, "chat mail wiki"),
+    "all of it becomes unusable": (rows(*ROWS[:2]), rows(BAD, BAD), "unusable unusable"),
 }
 
 
@@ -121,10 +124,17 @@ def test_each_beginning_is_held_by_itself_and_again_after_the_whole(read: Read) 
     assert read(rows(*ROWS[:2])) == HELD, "the next writer broke off in the same place"
 
 
+def test_what_is_empty_is_not_believed_after_what_could_not_be_used_either(read: Read) -> None:
+    read(WHOLE)
+    assert read(rows(BAD, BAD)) == "unusable unusable"
+    assert read("") == "it is empty, and had 2 entries, none of which can be used, before"
+
+
 def test_lines_of_objects_may_be_cut_off_and_an_array_may_not(tmp_path: Path) -> None:
     lines, array = reading(tmp_path / "a.jsonl"), reading(tmp_path / "a.json")
     lines(LINES)
     first = LINES.partition("\n")[0]
     assert (lines(f"{first}\n"), lines(first)) == (HELD, CUT)
+    assert lines(first.replace("/cryptoKeys/", "")) == CUT, "the first entry cannot be used any more"
     array(ARRAY)
     assert array(f"[{first}]") == "chat"
