@@ -4,6 +4,7 @@ A file that somebody writes anew in its place is that for a moment, and for ever
 """
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,8 @@ _PARTED: Final = (
     f"WHERE NOT ({_IS_SAME}) LIMIT 2"
 )
 _COUNT: Final = "SELECT count(*) FROM read_parquet($path)"
+_LONG_ENOUGH: Final = timedelta(seconds=30)
+"""Of polls of a few keys several may come within a second, and a writer who waits for its own source is as it was."""
 _WRITE: Final = "write it whole, under another name, and rename it"
 
 
@@ -43,10 +46,12 @@ class Read:
     unusable: int
     ends: bool
     """Its last line has its line break."""
+    at: datetime
+    """Aware, UTC: when it was read."""
 
 
 def see_that_it_is_whole(now: Read, before: KeptRegistry) -> None:
-    """Refuse what is only the beginning of what a registry said before, the first time that it is seen.
+    """Refuse what is only the beginning of what a registry said before, until it is seen again half a minute later.
 
     Where the line break at the end was lost as well, it is refused as long as it is so: people whose editors write none
     never wrote one.
@@ -56,16 +61,21 @@ def see_that_it_is_whole(now: Read, before: KeptRegistry) -> None:
     """
     held = now.path.parent / _HELD
     found = _beginning(now, before)
-    if found is None or ((now.ends or not before.ends) and _was_held(held, now.version)):
+    if found is None:
         held.unlink(missing_ok=True)
         return
     if before.ends and not now.ends:
         why = "it is cut off: it is the beginning of what it was, and its last line has lost its line break"
         raise _refused(why, f"{_WRITE}; where it is meant so, end its last line with a line break")
-    notes.write(held, now.version)
+    since = _held_since(held, now)
+    if since is not None and now.at - since >= _LONG_ENOUGH:
+        held.unlink(missing_ok=True)
+        return
+    if since is None:
+        notes.write(held, {"version": now.version, "since": now.at})
     left, whole = found
     of = f"{left:,} of {counted(whole, 'entry', 'entries')} {agreed(left, 'is', 'are')} left"
-    hint = f"nothing, where it is meant so: the next poll that finds the same believes it; else {_WRITE}"
+    hint = f"nothing, where it is meant so: a poll half a minute later that finds the same believes it; else {_WRITE}"
     raise _refused(f"it is only the beginning of what it was: {of}", hint)
 
 
@@ -100,11 +110,14 @@ def _count(database: duckdb.DuckDBPyConnection, path: Path) -> int:
     return int(count)
 
 
-def _was_held(held: Path, version: str) -> bool:
+def _held_since(held: Path, now: Read) -> datetime | None:
+    """Since when the very same is not believed; None where it was not seen before, or by a clock that was ahead."""
     try:
-        return bool(notes.read(held) == version)
-    except (OSError, ValueError):
-        return False
+        told = notes.read(held)
+        since = datetime.fromisoformat(told["since"])
+        return since if told["version"] == now.version and since <= now.at else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _refused(what: str, hint: str) -> CollectError:

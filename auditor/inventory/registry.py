@@ -143,7 +143,7 @@ class RegistryStore:
                 ends = source.ends()
                 self._believe(source, counted)
                 if ends is not None and (before := self.kept(source)) is not None:
-                    beginning.see_that_it_is_whole(Read(writing, version, counted["unusable"], ends), before)
+                    beginning.see_that_it_is_whole(Read(writing, version, counted["unusable"], ends, now), before)
                 digest = files.digest(writing)
                 path = home / f"entries-{digest[:16]}.parquet"
                 files.put(writing, path)

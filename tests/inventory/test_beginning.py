@@ -1,7 +1,8 @@
 """A registry whose file is only the beginning of what it was: somebody may be writing it, or broke off."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -32,8 +33,9 @@ CUT = "it is cut off"
 Read = Callable[[str], str]
 
 
-def reading(path: Path) -> Read:
-    """Lets polls find a file that says something, and tells what they believe, or why they do not."""
+def reading(path: Path, apart: timedelta = timedelta(seconds=30)) -> Read:
+    """Lets polls, so far `apart`, find a file that says something, and tells what they believe, or why they do not."""
+    times = count(1)
     store = RegistryStore(path.parent / "registry", {})
     source = FileRegistry(path, None, None, {}, path.name)
 
@@ -44,7 +46,7 @@ def reading(path: Path) -> Read:
             store.unchanged(source)
         else:
             try:
-                kept = store.keep(source, version, NOW)
+                kept = store.keep(source, version, NOW + next(times) * apart)
             except CollectError as error:
                 return str(error).removeprefix(f"{path} ").partition(":")[0]
         unusable = ["unusable"] * kept.registry.unusable
@@ -115,6 +117,15 @@ HONEST: dict[str, tuple[str, str, str]] = {
 def test_what_is_no_beginning_of_what_it_was_is_believed_at_once(read: Read, before: str, now: str, told: str) -> None:
     read(before)
     assert read(now) == told
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(15, [HELD, HELD, "chat"]), (-60, [HELD, HELD, HELD])])
+def test_polls_that_follow_at_once_or_by_a_clock_that_was_set_back_believe_nothing_more(
+    tmp_path: Path, seconds: int, told: list[str]
+) -> None:
+    read = reading(tmp_path / "namespaces.csv", timedelta(seconds=seconds))
+    read(WHOLE)
+    assert [read(rows(ROWS[0])) for _ in range(3)] == told
 
 
 def test_each_beginning_is_held_by_itself_and_again_after_the_whole(read: Read) -> None:
