@@ -555,6 +555,21 @@ def test_retire_proves_nothing_unused(keys: KeysOnly, capsys: pytest.CaptureFixt
     assert "Nothing that is proven unused" in told(keys, capsys, "retire", "--destroy")[1]
 
 
+@pytest.mark.parametrize(
+    "text", ["", f"namespace,key\nchat,{GOOGLE_KEY}\nodd,alias/main\n"], ids=["not believed", "not usable"]
+)
+def test_retire_tells_that_a_registry_does_not_tell_all_now(
+    keys: KeysOnly, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    allowed = ("retire", "--allow-gaps", "not_visible")
+    keys.scanned()
+    assert told(keys, capsys, *allowed)[0] == 0
+    (keys.config.parent / "namespaces.csv").write_text(text)
+    keys.polled()
+    code, said = told(keys, capsys, *allowed)
+    assert (code, "gap: registry namespaces.csv: " in said) == (3, True)
+
+
 def test_prove_revoked_says_that_objects_are_not_covered_and_proves_nothing(
     keys: KeysOnly, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -122,9 +122,8 @@ def _under(judgement: Judgement) -> Mapping[KeyName, list[Holding]]:
 
 
 def _untold(judgement: Judgement) -> Iterator[Gap]:
-    """What is not known where others tell of all data: what bundles leave open, and registries that were never read."""
-    said = judgement.registered.registries
-    others = {gaps.OBJECTS, *(one.name for one in said if one.bundle is not None or one.namespaces is None)}
+    """What is not known where others tell of all data: what bundles and registries leave open, or do not tell now."""
+    others = {gaps.OBJECTS, *(one.name for one in judgement.registered.registries)}
     yield from (one for one in judgement.gaps if one.what in others)
 
 
