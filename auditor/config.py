@@ -41,6 +41,7 @@ from auditor.waiver import FIELDS
 
 _S3_NAME: Final = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"  # Amazon S3 User Guide, Bucket naming rules
 _GCS_NAME: Final = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"  # Cloud Storage docs, Bucket naming
+_VERSION: Final = re.compile(r"cryptoKeyVersions/[1-9][0-9]{0,17}")
 _FOLDER: Final = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}/){0,9}[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 """Plain names: no `..` that somebody on the way might resolve."""
 _BUCKET_URL: Final = re.compile(rf"s3://{_S3_NAME}|gs://{_GCS_NAME}")
@@ -523,7 +524,7 @@ def _is_whole(pattern: str) -> bool:
     """Whether a pattern may be a key's full name, or a version's: the short forms of commands fit nothing judged."""
     _, _, below = pattern.partition("/cryptoKeys/")
     _, has_more, version = below.partition("/")
-    is_below = not has_more or "*" in pattern or version.startswith("cryptoKeyVersions/")
+    is_below = not has_more or "*" in pattern or _VERSION.fullmatch(version) is not None
     return pattern.startswith(("arn:", "projects/", "*")) and is_below
 
 

@@ -265,6 +265,8 @@ def test_a_waiver_that_nobody_should_give_is_refused(small: Small, told: str, ho
         ('namespace = ""', "waiver[1].match.namespace"),
         ('key = "main"', "is not the full name of a key"),
         (f'key = "{GOOGLE_KEY}/1"', "nor of a version of it (KEY/cryptoKeyVersions/N)"),
+        (f'key = "{GOOGLE_KEY}/cryptoKeyVersions/01"', "nor of a version of it (KEY/cryptoKeyVersions/N)"),
+        (f'key = "{GOOGLE_KEY}/cryptoKeyVersions/"', "nor of a version of it (KEY/cryptoKeyVersions/N)"),
         ('bucket = "data"', "does not begin with s3:// or gs://"),
         ('names = "x"', "waiver[1].match.names: there is no such setting"),
     ],
