@@ -53,8 +53,7 @@ def render(
     pages, and leads to them. `limits`: how much of each list it shows.
     """
     page = view(judgement, rows, rules, manifest, made, changes=changes(difference, limits), found=found, limits=limits)
-    policy = f"default-src 'none'; {sources(report_style())}; base-uri 'none'; form-action 'none'"
-    shown = {"page": page, "trend": trend.view(scans), "linked": linked, "policy": policy}
+    shown = {"page": page, "trend": trend.view(scans), "linked": linked, "policy": _policy(report_style())}
     own = {"style": report_style(), "script": _static("report.js")}
     return _environment().get_template("report.html.j2").render(**shown, **own)
 
@@ -65,9 +64,14 @@ def render_page(name: str, **values: Any) -> str:
 
 
 def render_period(page: PeriodPage) -> str:
-    """Render the report on a period, which needs no network and no script either."""
+    """Render the report on a period, with the same script and as much of a policy."""
     style = report_style() + _static("period.css")
-    return _environment().get_template("period.html.j2").render(page=page, style=style)
+    own = {"style": style, "script": _static("report.js"), "policy": _policy(style)}
+    return _environment().get_template("period.html.j2").render(page=page, **own)
+
+
+def _policy(style: str) -> str:
+    return f"default-src 'none'; {sources(style)}; base-uri 'none'; form-action 'none'"
 
 
 def report_style() -> str:

@@ -4,6 +4,7 @@
   const worst = ["lost", "doomed", "unreadable", "revoked", "unreachable", "unknown", "expiring", "readable"];
   const grave = ["critical", "high", "medium", "low"];
   const units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+  const lengths = { d: 86400, h: 3600, min: 60, s: 1 };
   const enough = 6;
 
   const made = (name, among, text = "") => {
@@ -13,11 +14,14 @@
     return one;
   };
 
-  // What a cell counts for: a number, a place in an order, or words. Nothing is known of an empty one.
+  // What a cell counts for: a number, a length of time, a place in an order, or words. Nothing is known of an empty one.
   const value = (cell) => {
     const text = cell.textContent.trim();
     const amount = /^([0-9][0-9.,]*) ?(%|[kMGTPE]?B)?$/.exec(text);
     if (amount) return Number(amount[1].replaceAll(",", "")) * 1000 ** Math.max(0, units.indexOf(amount[2]));
+    if (/^[0-9]+ (d|h|min|s)( [0-9]+ (h|min))?$/.test(text)) {
+      return [...text.matchAll(/([0-9]+) ([a-z]+)/g)].reduce((sum, [, count, unit]) => sum + count * lengths[unit], 0);
+    }
     for (const order of [worst, grave]) {
       const place = order.indexOf(text.split(/\s/)[0]);
       if (place >= 0) return place;
