@@ -82,8 +82,8 @@ def test_what_took_no_time_is_listed_anew_hours_later(tmp_path: Path) -> None:
     with a_cloud(tmp_path) as small:
         break_off(small)
         small.cloud.traffic.heal()
-        for note in (tmp_path / "state").rglob("part-*.json"):
-            os.utime(note, times=(0, time.time() - 2 * 3600))
+        for path in (tmp_path / "state").glob("inventory/*/.unfinished-*/*"):
+            os.utime(path, times=(0, time.time() - 2 * 3600))
         small.cloud.store.put("data", "acme/new/0000-new", key=GOOGLE_KEY, version=2, size=100)
         assert objects(swept(small)) == {"gs://data": OBJECTS + 1}
 

@@ -103,7 +103,7 @@ def found_in(folder: Path) -> list[Part]:
 def finished(folder: Path) -> list[Part]:
     """Every whole part of a listing in a folder; what is no whole part is no part."""
     found: list[Part] = []
-    for path in sorted(folder.glob(f"{_OF_LISTING}-*{_ABOUT}")):
+    for path in _notes(folder):
         try:
             part = _part(folder, notes.read(path))
             if part.name == path.name.removesuffix(_ABOUT) and part.digests == _digests(part):
@@ -111,6 +111,11 @@ def finished(folder: Path) -> list[Part]:
         except (OSError, KeyError, ValueError, TypeError):
             continue
     return found
+
+
+def notes_in(folder: Path) -> list[Path]:
+    """What was written when something was finished in a folder: a part each, or all of a snapshot."""
+    return [*_notes(folder), *folder.glob(SNAPSHOT)]
 
 
 def disjoint(parts: Iterable[Part], listing: Listing) -> list[Part]:
@@ -171,6 +176,10 @@ def published(folder: Path) -> list[Part]:
         return [_part(folder, one) for one in notes.read(folder / SNAPSHOT)]
     except (KeyError, TypeError) as error:
         raise ValueError(str(error)) from None
+
+
+def _notes(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"{_OF_LISTING}-*{_ABOUT}"))
 
 
 def _follows(part: Part, other: Part) -> bool:

@@ -48,7 +48,7 @@ _RESUMABLE: Final = 24 * 3600.0
 _SURELY: Final = 3600.0
 """Seconds in which any can be."""
 _WORTH: Final = 4
-"""How many times as old as the work that is saved may be what is kept: what is listed soon again is listed anew."""
+"""How many times as long as the work that is saved all pauses may be: what is listed soon again is listed anew."""
 _TRIES: Final = 20
 _PAUSE: Final = 0.05
 """How often, and after how many seconds, a folder is locked again."""
@@ -440,14 +440,50 @@ class FileInventory:
         shutil.rmtree(self._root / folder_name(sweep.bucket) / sweep.id, ignore_errors=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Spent:
+    """How long a sweep has taken, in seconds."""
+
+    worked: float
+    """Until something was finished, whenever somebody listed."""
+    paused: float
+    """All the rest: nobody listed, or what was listed was lost."""
+    since: float
+    """Since something was finished last."""
+
+    @property
+    def is_soon(self) -> bool:
+        """Whether what is kept is young enough for the work that it saves.
+
+        Below zero a clock was wrong then, or is now.
+        """
+        return -_SURELY < self.paused < max(_SURELY, _WORTH * self.worked) and self.since < _RESUMABLE
+
+
+def _spent(folder: Path) -> _Spent:
+    """What was spent on a sweep until now; by the clock of the disk, which tells when each part was finished.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: nobody can tell.
+    """
+    told = notes.read(folder / _BEGUN)
+    began = _age(folder / _BEGUN)
+    since = min((_age(one) for one in parts.notes_in(folder)), default=began)
+    worked = max(0.0, began - since)
+    return _Spent(float(told["worked"]) + worked, float(told["paused"]) + began - worked, since)
+
+
 def _keep(folder: Path, begun: Begun) -> None:
-    """Write down which sweep it is, for whoever goes on with it."""
+    """Write down which sweep it is, and what was spent on it before, for whoever goes on with it."""
+    before = _spent(folder) if begun.kept else _Spent(0.0, 0.0, 0.0)
     told = {
         "id": begun.id,
         "started": begun.started.isoformat(),
         "after": begun.after,
         "head": begun.head,
         "settings": begun.settings,
+        "worked": before.worked,
+        "paused": before.paused,
     }
     notes.write(folder / _BEGUN, told)
 
@@ -512,9 +548,13 @@ def _kept(folder: Path) -> Begun | None:
             int(told["after"]),
             str(told["head"]),
         )
+        # Rows that were taken over are as old as the sweep that wrote them: the notes beside them tell.
+        spent = _spent(folder)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     if folder.name not in {f"{_UNFINISHED}{begun.id}", begun.id} or (folder / parts.DISORDER).exists():
+        return None
+    if not spent.is_soon:
         return None
     if folder.name == begun.id and not (folder / parts.SNAPSHOT).exists():
         return None  # it was put in place whole, and nobody knows any more of which parts: to begin anew loses none
@@ -522,11 +562,6 @@ def _kept(folder: Path) -> Begun | None:
         found = parts.found_in(folder)
     except OSError:
         return None  # another process has removed it meanwhile
-    # Rows that were taken over are as old as the sweep that wrote them.
-    noted = [one for one in (folder / parts.SNAPSHOT, *(each.note for each in found)) if one.exists()]
-    ages = [_age(one) for one in noted]
-    if not ages or min(ages) >= min(_RESUMABLE, max(_SURELY, _WORTH * (max(ages) - min(ages)))):
-        return None
     return replace(begun, kept=sum(one.rows for one in found))
 
 

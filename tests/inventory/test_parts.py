@@ -189,24 +189,101 @@ def test_what_turns_out_to_have_no_order_is_not_gone_on_with(inventory: FileInve
     assert [row["name"] for row in found(tmp_path, "s2")] == NAMES[:50]
 
 
-def test_what_other_settings_made_or_is_too_old_is_not_gone_on_with(inventory: FileInventory, tmp_path: Path) -> None:
+def unfinished(root: Path) -> Path:
+    return root / folder_name(BUCKET) / ".unfinished-s1"
+
+
+def pause(folder: Path, hours: float) -> None:
+    """As if all that was done there had been done so much earlier; below zero: as if the clock were set back."""
+    for path in folder.iterdir():
+        os.utime(path, times=(0, path.stat().st_mtime - hours * 3600))
+
+
+def work(folder: Path, hours: float) -> None:
+    """As if whoever went on there last had begun so much earlier."""
+    path = folder / ".begun"
+    os.utime(path, times=(0, path.stat().st_mtime - hours * 3600))
+
+
+# (hours from the beginning to the last part, hours since then)
+PAUSES = {
+    "what took no time, within an hour": (0.0, 0.9, True),
+    "what took no time, behind an hour": (0.0, 1.1, False),
+    "what took 18 minutes, within four times as long": (0.3, 1.1, True),
+    "what took 18 minutes, behind four times as long": (0.3, 1.3, False),
+    "what took hours, within a day": (7.0, 23.9, True),
+    "what took hours, behind a day": (7.0, 24.1, False),
+    "where the clock was set back a little": (0.0, -0.9, True),
+    "where the clock was set back by more than an hour": (0.0, -1.1, False),
+}
+
+
+@pytest.mark.parametrize(("worked", "hours", "still"), PAUSES.values(), ids=PAUSES)
+def test_how_long_a_sweep_took_says_how_long_it_is_gone_on_with(
+    inventory: FileInventory, tmp_path: Path, worked: float, hours: float, *, still: bool
+) -> None:
+    kept = broken_off(inventory, Bucket(stored(), pages=3), begun("s1"))
+    work(unfinished(tmp_path), worked)
+    pause(unfinished(tmp_path), hours)
+    assert (inventory.begun(BUCKET, "") == kept) is still
+    inventory.prune(BUCKET, ())
+    assert not unfinished(tmp_path).exists(), "another one is whole"
+
+
+def test_pauses_are_no_work_however_often_a_sweep_breaks_off(inventory: FileInventory, tmp_path: Path) -> None:
+    one, bucket = begun("s1"), Bucket(stored())
+    for number in range(3):
+        bucket.pages = 2
+        one = broken_off(inventory, bucket, one)
+        pause(unfinished(tmp_path), 0.3)
+        assert inventory.begun(BUCKET, "") == replace(one, kept=10 * (number + 1))
+    bucket.pages = 2
+    with pytest.raises(CollectError):
+        inventory.write(BUCKET, one, bucket)
+    pause(unfinished(tmp_path), 0.2)
+    assert inventory.begun(BUCKET, "") is None, "what was listed first is older than an hour"
+
+
+def test_who_goes_on_and_finishes_nothing_makes_nothing_younger(inventory: FileInventory, tmp_path: Path) -> None:
+    bucket = Bucket(stored(), pages=3)
+    kept = broken_off(inventory, bucket, begun("s1"))
+    work(unfinished(tmp_path), 1.0)
+    for hours in (2.0, 1.9):
+        pause(unfinished(tmp_path), hours)
+        bucket.pages = 1
+        assert broken_off(inventory, bucket, kept) == kept
+    pause(unfinished(tmp_path), 0.2)
+    assert inventory.begun(BUCKET, "") is None
+
+
+def test_work_of_all_who_went_on_counts(inventory: FileInventory, tmp_path: Path) -> None:
+    one, bucket = begun("s1"), Bucket(stored())
+    for _ in range(3):
+        bucket.pages = 2
+        one = broken_off(inventory, bucket, one)
+        work(unfinished(tmp_path), 5.0)
+        pause(unfinished(tmp_path), 19.0)
+        assert inventory.begun(BUCKET, "") == one, "as where somebody is ended each day after five hours"
+
+
+def test_what_is_whole_and_no_ledger_has_heard_of_is_as_old_as_its_work_allows(
+    inventory: FileInventory, tmp_path: Path
+) -> None:
+    inventory.write(BUCKET, begun("s1"), Bucket(stored()))
+    folder = tmp_path / folder_name(BUCKET) / "s1"
+    work(folder, 3.0)
+    pause(folder, 11.9)
+    kept = inventory.begun(BUCKET, "")
+    assert kept is not None
+    assert inventory.write(BUCKET, kept, Bucket(stored())).listed == 100
+    pause(folder, 0.2)
+    assert inventory.begun(BUCKET, "") is None
+
+
+def test_what_other_settings_made_is_not_gone_on_with(inventory: FileInventory) -> None:
     kept = broken_off(inventory, Bucket(stored(), pages=3), begun("s1", settings="live"))
     assert inventory.begun(BUCKET, "all") is None
-    folder = tmp_path / folder_name(BUCKET) / ".unfinished-s1"
-    # (hours since the last part, hours that lie between the first one and it)
-    for hours, work, still in (
-        *((0.9, 0.0, True), (1.1, 0.0, False), (1.1, 0.3, True), (1.3, 0.3, False)),
-        *((23.9, 7.0, True), (24.1, 7.0, False)),
-    ):
-        first, *others = sorted(folder.glob("part-*.json"))
-        assert others
-        for part in others:
-            os.utime(part, times=(0, time.time() - hours * 3600))
-        os.utime(first, times=(0, time.time() - (hours + work) * 3600))
-        (folder / ".begun").touch()
-        assert (inventory.begun(BUCKET, "live") == kept) is still, "the last part tells, and the work that is saved"
-    inventory.prune(BUCKET, ())
-    assert not folder.exists()
+    assert inventory.begun(BUCKET, "live") == kept
 
 
 def test_the_newest_of_several_is_gone_on_with(inventory: FileInventory, tmp_path: Path) -> None:
