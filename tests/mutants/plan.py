@@ -168,7 +168,7 @@ PLAN: Final = (
     Target("auditor/gaps.py", ("tests/test_gaps.py",)),
     Target("auditor/ownership/registering.py", (_REGISTRY, _TURBOPUFFER, _LABELS)),
     Target("auditor/inventory/beginning.py", ("tests/inventory/test_beginning.py",)),
-    Target("auditor/inventory/registry.py", (_REGISTRY, _LABELS, _NAMES)),
+    Target("auditor/inventory/registry.py", ("tests/inventory/test_registry.py",)),
     Target("auditor/inventory/merging.py", ("tests/inventory/test_merging.py", _REGISTRY)),
     Target("auditor/inventory/placing.py", ("tests/inventory/test_placing.py", _REGISTRY, _OWNED, _LABELS, _NAMES)),
     Target("auditor/connectors/registry_file.py", (_REGISTRY, _LABELS)),
