@@ -206,7 +206,7 @@ class FileInventory:
         heard = _Heard(passes)
         stuck = () if begun.kept else self._stuck.pop(bucket, ())
         try:
-            _keep(folder, begun)
+            _keep(folder, bucket, begun)
             return snapshot.write(folder, bucket, self._layouts[bucket], heard)
         except BaseException as error:
             malformed = isinstance(error, CollectError) and error.reason is Reason.MALFORMED
@@ -473,11 +473,12 @@ def _spent(folder: Path) -> _Spent:
     return _Spent(float(told["worked"]) + worked, float(told["paused"]) + began - worked, since)
 
 
-def _keep(folder: Path, begun: Begun) -> None:
+def _keep(folder: Path, bucket: str, begun: Begun) -> None:
     """Write down which sweep it is, and what was spent on it before, for whoever goes on with it."""
     before = _spent(folder) if begun.kept else _Spent(0.0, 0.0, 0.0)
     told = {
         "id": begun.id,
+        "bucket": bucket,
         "started": begun.started.isoformat(),
         "after": begun.after,
         "head": begun.head,
@@ -548,13 +549,15 @@ def _kept(folder: Path) -> Begun | None:
             int(told["after"]),
             str(told["head"]),
         )
+        # Buckets of one config have the same settings: somebody may have put a copy back in the wrong place.
+        home = folder_name(str(told["bucket"]))
         # Rows that were taken over are as old as the sweep that wrote them: the notes beside them tell.
         spent = _spent(folder)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if folder.name not in {f"{_UNFINISHED}{begun.id}", begun.id} or (folder / parts.DISORDER).exists():
+    if folder.parent.name != home or folder.name not in {f"{_UNFINISHED}{begun.id}", begun.id}:
         return None
-    if not spent.is_soon:
+    if (folder / parts.DISORDER).exists() or not spent.is_soon:
         return None
     if folder.name == begun.id and not (folder / parts.SNAPSHOT).exists():
         return None  # it was put in place whole, and nobody knows any more of which parts: to begin anew loses none

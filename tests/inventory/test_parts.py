@@ -280,6 +280,16 @@ def test_what_is_whole_and_no_ledger_has_heard_of_is_as_old_as_its_work_allows(
     assert inventory.begun(BUCKET, "") is None
 
 
+def test_what_lies_in_the_folder_of_another_bucket_is_not_gone_on_with(
+    inventory: FileInventory, tmp_path: Path
+) -> None:
+    kept = broken_off(inventory, Bucket(stored(), pages=3), begun("s1"))
+    other = "gs://other"
+    shutil.copytree(tmp_path / folder_name(BUCKET), tmp_path / folder_name(other))
+    assert inventory.begun(other, "") is None
+    assert inventory.begun(BUCKET, "") == kept
+
+
 def test_what_other_settings_made_is_not_gone_on_with(inventory: FileInventory) -> None:
     kept = broken_off(inventory, Bucket(stored(), pages=3), begun("s1", settings="live"))
     assert inventory.begun(BUCKET, "all") is None
