@@ -112,6 +112,7 @@ def test_each_kind_of_fault_is_counted_from_its_first_place_on(
 
 def test_what_was_said_before_is_removed_and_what_is_said_again_stays(store: RegistryStore, tmp_path: Path) -> None:
     first = store.keep(Source(), "1", NOW)
+    (first.path.parent / f"{files.UNFINISHED}999999999").touch()
     assert store.keep(Source(), "2", NOW).path == first.path
     second = store.keep(Source((CHAT,)), "3", NOW)
     assert kept_in(tmp_path, Source()) == sorted(["registry.json", second.path.name])
@@ -308,6 +309,7 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "what was never read": ({}, {"unread": [Registry("registry c", (MORE,), None, None)]}),
     "of which bucket": ({}, {"unread": [Registry("registry c", (DATA,), None, None)]}),
     "which names are of one key": ({}, {"spelling": ONES}),
+    "which others are": ({}, {"spelling": Spelling({KeyName(OTHER): "one", KeyName(NUMBER): "one"})}),
     "by which name it is called": ({}, {"spelling": Spelling(ONES.ones, {"one": KeyName(NUMBER)})}),
 }
 
@@ -318,10 +320,11 @@ def test_whatever_is_said_otherwise_is_put_together_anew(tmp_path: Path) -> None
         store = RegistryStore(tmp_path / "registry", **{"tenants": {}, **of_store})
         found[name] = store.together([], **{"unread": [], **of_all}).digest
     store = a_store(tmp_path)
-    others = (("registry b", CHAT, DATA), ("registry a", CHAT, MORE), ("registry a", MAIL, DATA))
+    kept = ("registry a", CHAT, DATA)
+    others = (kept, ("registry b", *kept[1:]), (*kept[:2], MORE), ("registry a", MAIL, DATA))
     for number, (name, entry, bucket) in enumerate(others):
         found[f"another {number}"] = store.together([a_kept(tmp_path, name, entry, buckets=(bucket,))], []).digest
-    assert len(set(found.values())) == len(found) == 13
+    assert len(set(found.values())) == len(found) == 15
     assert all(len(one) == 64 for one in found.values())
 
 

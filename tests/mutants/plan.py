@@ -158,6 +158,10 @@ PLAN: Final = (
     Target("auditor/questions/retire/retirement.py", ("tests/questions/test_retirement.py", _LAST_USE)),
     Target("auditor/questions/retire/retiring.py", ("tests/questions/test_retirement.py", _LAST_USE)),
     Target("auditor/connectors/aws/usage.py", ("tests/connectors/test_aws_usage.py",)),
+    Target(
+        "auditor/questions/period/*.py", ("tests/questions/test_period.py", "tests/questions/test_period_oracle.py")
+    ),
+    Target("auditor/questions/period/scans.py", ("tests/ledger/test_scans.py",)),
     Target("auditor/questions/impact/foreseeing.py", ("tests/questions/test_foreseeing.py",)),
     *(
         Target(f"auditor/questions/diff/{one}.py", (_DIFF,))
