@@ -216,7 +216,8 @@ def test_what_killed_polls_left_is_removed_and_what_others_write_stays(tmp_path:
 
 
 def test_a_process_of_somebody_else_is_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(_process: int, _signal: int) -> None:
+    def denied(_process: int, signal: int) -> None:
+        assert signal == 0, "it is asked, and not told anything"
         raise PermissionError
 
     monkeypatch.setattr(os, "kill", denied)
@@ -556,23 +557,30 @@ def aged(paths: Iterable[Path], seconds: float) -> None:
 
 def test_what_is_used_or_was_used_within_the_hour_stays(tmp_path: Path) -> None:
     kept, store = a_kept(tmp_path, "registry a", CHAT), a_store(tmp_path)
-    used, lately = store.together([kept], []), a_store(tmp_path, {KEY: "acme"}).together([kept], [])
+    other = a_store(tmp_path, {KEY: "acme"})
+    used, lately = store.together([kept], []), other.together([kept], [])
     a_store(tmp_path, {KEY: "zeta"}).together([kept], [])
     folders = {path.name[4:]: path for path in (tmp_path / "registry").glob("all-*")}
     aged(folders.values(), 3700)
     store.together([kept], [])
-    aged([folders[lately.digest[:32]]], 3500)
-    aged([folders[used.digest[:32]]], 9999)
     sweeps = [tmp_path / name / "held" for name in ("s1", "s2")]
     for one in sweeps:
         one.parent.mkdir()
         store.placed(used.digest, DATA, held(tmp_path, [{}]).rename(one))
+    beside = other.placed(lately.digest, DATA, sweeps[0])
+    aged([folders[lately.digest[:32]]], 3500)
     aged([folders[used.digest[:32]]], 9999)
     store.prune([used.digest, ""], ["s2"])
     left = {path.name[4:] for path in (tmp_path / "registry").glob("all-*")}
     assert left == {used.digest[:32], lately.digest[:32]}
     placed = sorted(path.name for path in folders[used.digest[:32]].glob("placed-*"))
     assert placed == ["placed-s2.json", "placed-s2.parquet"]
+    assert beside is not None
+    assert beside.exists(), "another process judges by other sweeps"
+
+
+def test_what_another_process_has_removed_meanwhile_is_not_old(tmp_path: Path) -> None:
+    assert registry._age(tmp_path / "gone") == 0  # noqa: SLF001 - nobody can remove it at the very moment
 
 
 def test_whoever_puts_together_what_is_there_tells_that_it_is_used(tmp_path: Path) -> None:
