@@ -365,6 +365,14 @@ def test_replicas_that_registries_name_for_two_are_shared(tmp_path: Path) -> Non
     assert store.tenants(digest) == {}
 
 
+def test_a_key_that_is_shared_by_one_of_its_names_is_nobodys_by_the_other(tmp_path: Path) -> None:
+    said = (CHAT, Entry(DATA, "zeta/chat", KEY, "zeta"), Entry(DATA, "acme/mail", NUMBER, "acme"))
+    store = a_store(tmp_path)
+    digest = store.together([a_kept(tmp_path, "registry a", *said)], [], ONES).digest
+    assert store.shared(digest) == {KeyName(KEY), KeyName(NUMBER)}
+    assert store.tenants(digest) == {}
+
+
 def test_before_anything_was_put_together_the_config_alone_speaks(tmp_path: Path) -> None:
     store = a_store(tmp_path, {KEY: "acme"}, other=Labels("ada@acme.example"))
     assert (store.keys(""), store.declared("")) == ((), Declared())
@@ -497,18 +505,18 @@ def test_two_names_of_one_key_are_no_two_keys(tmp_path: Path) -> None:
 
 
 def claims(path: Path) -> list[tuple[Any, ...]]:
-    names = ("namespace", "tenant", "key", "objects", "bytes", "owner")
+    names = ("namespace", "tenant", "key", "objects", "bytes", "owner", "team")
     return [tuple(one[name] for name in names) for one in pq.read_table(path).to_pylist()]
 
 
 def test_what_is_said_is_claimed_by_each_key_and_not_worked_out_again(tmp_path: Path) -> None:
-    store = a_store(tmp_path, {OTHER: "zeta"}, other=Labels("eve@acme.example"))
+    store = a_store(tmp_path, {OTHER: "zeta"}, other=Labels("eve@acme.example", "search"))
     said = (CHAT, Entry(DATA, "acme/mail", OTHER, size=3))
     digest = store.together([a_kept(tmp_path, "registry a", *said), a_bundle(tmp_path, {})], []).digest
     target = store.claimed(digest)
     expected = [
-        ("acme/chat", "acme", KEY, 10, 1000, "ada@acme.example"),
-        ("acme/mail", "zeta", OTHER, None, 3, "eve@acme.example"),
+        ("acme/chat", "acme", KEY, 10, 1000, "ada@acme.example", "storage"),
+        ("acme/mail", "zeta", OTHER, None, 3, "eve@acme.example", "search"),
     ]
     assert claims(target) == expected
     times = target.stat().st_mtime_ns
