@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from auditor.errors import UsageError
@@ -79,6 +79,7 @@ def test_what_is_no_period_is_refused_with_a_hint(text: str) -> None:
 
 
 @settings(max_examples=50)
+@example([(0, 5), (5, 9), (12, 13), (20, 26)], [(9, 12), (13, 20)])
 @given(
     st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40))),
     st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40))),
@@ -98,7 +99,9 @@ def test_stretches_are_sets_of_moments(some: list[tuple[int, int]], others: list
     assert minutes(one.within(part)) == mine & inside
     assert minutes(one.missing(part)) == inside - mine
     assert one.length_within(part) == len(mine & inside) * MINUTE
-    assert one.longest_missing(part) == one.missing(part).longest
+    for asked in (part, between(0, 40)):
+        lengths = [end - begin for begin, end in periods.spans(one.missing(asked))]
+        assert one.longest_missing(asked) == max(lengths, default=0) * MINUTE
     for each in other:
         wide = one.widened(each).within(between(0, 40))
         outside = {minute for minute in range(40) if minute not in mine}
