@@ -311,7 +311,10 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "of which bucket": ({}, {"unread": [Registry("registry c", (DATA,), None, None)]}),
     "which names are of one key": ({}, {"spelling": ONES}),
     "which others are": ({}, {"spelling": Spelling({KeyName(OTHER): "one", KeyName(NUMBER): "one"})}),
+    "which are of two": ({}, {"spelling": Spelling({KeyName(KEY): "one", KeyName(NUMBER): "two"})}),
     "by which name it is called": ({}, {"spelling": Spelling(ONES.ones, {"one": KeyName(NUMBER)})}),
+    "by which other one": ({}, {"spelling": Spelling(ONES.ones, {"one": KeyName(KEY)})}),
+    "which is called so": ({}, {"spelling": Spelling(ONES.ones, {"two": KeyName(NUMBER)})}),
 }
 
 
@@ -325,7 +328,7 @@ def test_whatever_is_said_otherwise_is_put_together_anew(tmp_path: Path) -> None
     others = (kept, ("registry b", *kept[1:]), (*kept[:2], MORE), ("registry a", MAIL, DATA))
     for number, (name, entry, bucket) in enumerate(others):
         found[f"another {number}"] = store.together([a_kept(tmp_path, name, entry, buckets=(bucket,))], []).digest
-    assert len(set(found.values())) == len(found) == 15
+    assert len(set(found.values())) == len(found) == 18
     assert all(len(one) == 64 for one in found.values())
 
 
