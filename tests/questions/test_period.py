@@ -499,6 +499,25 @@ def test_a_clock_that_is_set_back_takes_no_time_away_and_is_told(story: Story) -
     assert spans(told.polls.blind) == [(-60, -56), (-46, 0), (4, 60)]
 
 
+def test_a_finding_that_is_over_when_the_clock_is_found_set_back_tells_so(story: Story) -> None:
+    story.polls(0, 1)
+    story.poll(2, off(2))
+    story.polls(-56, -55)
+    assert one_span(story.told(-60, 60).incidents).turned_back
+
+
+def test_what_is_told_before_the_period_by_a_clock_that_was_set_back_is_not_of_it(story: Story) -> None:
+    for at, objects in ((10, 5), (11, 5), (-60, 70), (-59, 5), (12, 5)):
+        story.poll(at, off(10, objects))
+    assert one_span(story.told(0, 20).incidents).worst == Much(5, 500, 2)
+
+
+def test_a_finding_is_as_severe_as_it_was_at_its_worst(story: Story) -> None:
+    for at, severity in enumerate((Severity.HIGH, Severity.CRITICAL, Severity.MEDIUM)):
+        story.poll(at, off(0, severity=severity))
+    assert one_span(story.told(0, 4).incidents).severity is Severity.CRITICAL
+
+
 def test_what_was_seen_before_a_clock_was_set_back_ends_there(story: Story) -> None:
     story.polls(0, 6)
     story.poll(-60, readings=[an_aws_key()], needed=[AWS_KEY], whole=False)
