@@ -387,6 +387,20 @@ def test_what_is_waived_is_no_less_unreadable(story: Story) -> None:
     assert [(each.open, each.waived) for each in repairs(told.incidents) if each.incidents] == [(1, 1)]
 
 
+def test_a_waiver_ends_with_its_finding_or_with_the_period(story: Story) -> None:
+    for at in (1, 2):
+        story.poll(at, off(1, waived=True))
+    story.polls(3, 4)
+    for end, until in ((10, 3), (2.5, 2.5)):
+        assert spans(one_span(story.told(0, end).incidents).waived) == [(1, until)]
+
+
+def test_what_stood_for_no_time_at_the_beginning_of_a_period_is_of_it(story: Story) -> None:
+    story.poll(0, off(0))
+    story.polls(0, 1)
+    assert len(story.told(0, 1).incidents) == 1
+
+
 ENDINGS = {
     "readable": ([data(AWS_KEY, Readability.READABLE)], Ending.REPAIRED),
     "readable until a date": ([data(AWS_KEY, Readability.EXPIRING)], Ending.REPAIRED),
