@@ -466,7 +466,7 @@ def test_what_stood_before_and_stands_after_is_counted_in_the_period_alone(story
         story.poll(60 * turn, off(0, 10 if turn < 2 else 5), interval=TURN)
     (one,) = story.told(130, 170).incidents
     assert (one.lasted, one.stopped_in_period, one.spans[0].in_period) == (170 * STEP, 40 * STEP, 40 * STEP)
-    assert one.spans[0].lasted == 170 * STEP
+    assert (one.spans[0].lasted, one.stopped) == (170 * STEP, 170 * STEP)
     assert one.worst == Much(5, 500, 2)  # it was more before
 
 
