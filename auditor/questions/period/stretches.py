@@ -46,9 +46,6 @@ class Stretches:
     def __iter__(self) -> Iterator[Stretch]:
         return map(Stretch, self._begins, self._ends)
 
-    def __len__(self) -> int:
-        return len(self._begins)
-
     @property
     def length(self) -> timedelta:
         """How long all of it is."""
