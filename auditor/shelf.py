@@ -1,5 +1,6 @@
 """Reports that are kept: each in a folder of its own, there whole or not at all, and the oldest ones go."""
 
+import errno
 import hashlib
 import logging
 import os
@@ -9,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
+from stat import S_ISREG
 from typing import Annotated, Final
 
 import msgspec
@@ -23,6 +25,11 @@ _UNFINISHED: Final = ".unfinished-"
 _UPLOADED: Final = ".uploaded"
 _NAME: Final = re.compile(r"[0-9]{4,5}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}Z(?:-[0-9]{1,9})?")
 _FILE: Final = re.compile(r"report(?:-[a-z]+)?\.[a-z]+(?:\.[a-z]+)?")
+_LARGEST_NOTE: Final = 1 << 20
+"""Bytes of what is known of a report, at most; they are read at each scrape."""
+_NO_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What reading something else than what was written may raise."""
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
@@ -30,7 +37,7 @@ class KeptFile(msgspec.Struct, frozen=True):
     """One file of a report."""
 
     name: str
-    size: int
+    size: Annotated[int, msgspec.Meta(ge=0)]
     """Bytes."""
     sha256: _Digest
 
@@ -40,8 +47,8 @@ class Told(msgspec.Struct, frozen=True):
 
     judgement: str
     """Id of the run that judged."""
-    judged: datetime
-    made: datetime
+    judged: _Moment
+    made: _Moment
     verdict: str
     """The sentence that its first page begins with."""
     version: str
@@ -64,7 +71,7 @@ class Uploaded(msgspec.Struct, frozen=True):
 
     to: str
     """The URL of the folder that it was put into."""
-    at: datetime
+    at: _Moment
     """Aware, UTC."""
 
 
@@ -76,6 +83,10 @@ class Damaged(msgspec.Struct, frozen=True):
 
 class ChangedError(AuditorError):
     """What is kept is not what was written."""
+
+
+class UntoldError(AuditorError):
+    """That a report is somewhere else as well cannot be written down."""
 
 
 class Shelf:
@@ -117,7 +128,7 @@ class Shelf:
             _settle(self._folder)
             # Where a clock was ahead, those of then are called later than this one: it stays all the same.
             for old in [one for one in self._names() if one != name][self._keep - 1 :]:
-                if to is not None and self.uploaded(old) is None:
+                if to is not None and not self._is_at(to, old):
                     _log.warning("report %s is removed, as newer ones are kept, and was never uploaded to %s", old, to)
                 shutil.rmtree(self._folder / old, ignore_errors=True)
         except OSError as error:
@@ -149,7 +160,7 @@ class Shelf:
         if known is None:
             return None
         try:
-            content = (self._folder / name / file).read_bytes()
+            content = self._bytes(name, file, known.size)
         except OSError as error:
             raise ChangedError(f"{file} of report {name} cannot be read: {error.strerror}", "look there") from None
         if hashlib.sha256(content).hexdigest() != known.sha256:
@@ -178,33 +189,39 @@ class Shelf:
         Raises:
             AuditorError: which there are cannot be read.
         """
-        told = ((name, self.uploaded(name)) for name in reversed(self._names()))
-        return tuple(name for name, one in told if one is None or one.to != to)
+        return tuple(name for name in reversed(self._names()) if not self._is_at(to, name))
 
     def uploaded(self, name: str) -> Uploaded | None:
         """Where a report was uploaded to last, and when; None: nowhere, as far as anybody knows."""
         try:
-            return msgspec.json.decode((self._folder / name / _UPLOADED).read_bytes(), type=Uploaded)
-        except (OSError, msgspec.MsgspecError):
+            return msgspec.json.decode(self._bytes(name, _UPLOADED, _LARGEST_NOTE), type=Uploaded)
+        except (OSError, *_NO_JSON):
             return None
 
     def tell_uploaded(self, name: str, one: Uploaded) -> None:
         """Know from now on that a report is there as well.
 
         Raises:
-            AuditorError: it cannot be written down; it will be uploaded again, which changes nothing there.
+            UntoldError: it cannot be written down; it will be uploaded again, which changes nothing there.
         """
         path = self._folder / name / _UPLOADED
         writing = path.with_name(f"{_UPLOADED}-writing")
         try:
-            writing.write_bytes(msgspec.json.encode(one))
+            # Whatever lies there, where it leads to is not written to.
+            writing.unlink(missing_ok=True)
+            with writing.open("xb") as file:
+                file.write(msgspec.json.encode(one))
             _settle(writing)
             writing.rename(path)
         except OSError as error:
-            raise AuditorError(
+            raise UntoldError(
                 f"cannot write down in {self._folder} that report {name} was uploaded: {error.strerror}",
                 "see that there is room, and who may write",
             ) from None
+
+    def _is_at(self, to: str, name: str) -> bool:
+        one = self.uploaded(name)
+        return one is not None and one.to == to
 
     def _names(self) -> list[str]:
         try:
@@ -217,11 +234,31 @@ class Shelf:
 
     def _about(self, name: str) -> Kept | Damaged:
         try:
-            return msgspec.json.decode((self._folder / name / _ABOUT).read_bytes(), type=Kept)
+            return msgspec.json.decode(self._bytes(name, _ABOUT, _LARGEST_NOTE), type=Kept)
         except OSError as error:
             return Damaged(f"{_ABOUT}: {error.strerror}")
-        except msgspec.MsgspecError:
+        except _NO_JSON:
             return Damaged(f"{_ABOUT} is not what was written")
+
+    def _bytes(self, name: str, file: str, largest: int) -> bytes:
+        """Read a file of a report that is one, and in its folder: no pipe is waited for, and no link followed.
+
+        Raises:
+            OSError: it is another thing, larger, or not there.
+        """
+        folder = os.open(self._folder / name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        finally:
+            os.close(folder)
+        with open(handle, "rb") as opened:  # noqa: PTH123 - a handle, no path
+            looks = os.fstat(handle)
+            if not S_ISREG(looks.st_mode):
+                raise OSError(errno.EINVAL, "is no file")
+            content = opened.read(largest + 1)
+        if len(content) > largest:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        return content
 
     def _free(self, name: str) -> str:
         there = set(self._names())

@@ -1,14 +1,18 @@
 """Reports that are kept are there whole or not at all, and what is read is what was written."""
 
+import os
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from auditor.errors import AuditorError
-from auditor.shelf import ChangedError, Damaged, Kept, Shelf, Told
+from auditor.shelf import ChangedError, Damaged, Kept, Shelf, Told, Uploaded
 
 MADE = datetime(2026, 11, 28, 6, 0, tzinfo=UTC)
+DEEP = b'{"a": ' + b"[" * 10_000
+HUGE = b'{"a": "' + b"a" * (1 << 20) + b'"}'
 
 
 def told(after: int = 0) -> Told:
@@ -132,7 +136,7 @@ def test_what_was_changed_is_not_shown_as_what_was_written(tmp_path: Path) -> No
     assert shelf.read(name, "report-gaps.csv") == b"what\n"
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"\xff", b'{"told": {}, "files": []}'])
+@pytest.mark.parametrize("body", [b"", b"{}", b"\xff", b'{"told": {}, "files": []}', DEEP, HUGE])
 def test_of_which_nobody_knows_what_it_was_it_is_told_so(tmp_path: Path, body: bytes) -> None:
     shelf = Shelf(tmp_path, 3)
     older, _ = shelf.put(told(), page)
@@ -143,3 +147,51 @@ def test_of_which_nobody_knows_what_it_was_it_is_told_so(tmp_path: Path, body: b
     assert shelf.newest() == MADE
     with pytest.raises(ChangedError, match=r"what report .* was is not known"):
         shelf.read(newer, "report.html")
+
+
+@pytest.mark.parametrize(
+    "body", [DEEP, HUGE, b'{"to": "\xff", "at": "2026-11-28T06:00:00Z"}', b'{"to": "gs://own", "at": "2026']
+)
+def test_a_damaged_note_counts_as_none_and_breaks_no_look_at_what_waits(tmp_path: Path, body: bytes) -> None:
+    shelf = Shelf(tmp_path, 3)
+    name, _ = shelf.put(told(), page)
+    (tmp_path / name / ".uploaded").write_bytes(body)
+    assert (shelf.uploaded(name), shelf.waiting("gs://own")) == (None, (name,))
+
+
+def test_a_time_without_a_zone_is_none(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, 3)
+    name, _ = shelf.put(told(), page)
+    about = tmp_path / name / "kept.json"
+    about.write_bytes(re.sub(rb'"made":"([^"]*)Z"', rb'"made":"\1"', about.read_bytes()))
+    assert shelf.newest() is None
+
+
+@pytest.mark.parametrize("file", ["report.html", "kept.json", ".uploaded"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path, file: str) -> None:
+    shelf = Shelf(tmp_path, 3)
+    name, _ = shelf.put(told(), page)
+    (tmp_path / name / file).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name / file)
+    assert shelf.waiting("gs://own") == (name,)
+    if file != ".uploaded":
+        with pytest.raises(ChangedError, match="is no file"):
+            list(shelf.content(name))
+
+
+def test_no_link_is_followed_neither_to_read_nor_to_write(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "reports", 3)
+    name, _ = shelf.put(told(), page)
+    folder, elsewhere = tmp_path / "reports" / name, tmp_path / "elsewhere"
+    elsewhere.write_bytes((folder / "report.html").read_bytes())
+    (folder / "report.html").unlink()
+    (folder / "report.html").symlink_to(elsewhere)
+    with pytest.raises(ChangedError, match=r"report\.html of report .* cannot be read"):
+        shelf.read(name, "report.html")
+    (folder / ".uploaded-writing").symlink_to(elsewhere)
+    before = elsewhere.read_bytes()
+    shelf.tell_uploaded(name, Uploaded("gs://own", MADE))
+    assert (elsewhere.read_bytes(), shelf.waiting("gs://own")) == (before, ())
+    folder.rename(tmp_path / "moved")
+    folder.symlink_to(tmp_path / "moved")
+    assert isinstance(shelf.listed()[0][1], Damaged)
