@@ -37,6 +37,10 @@ class CollectError(AuditorError):
         self.reason = reason
 
 
+class TakenError(CollectError):
+    """Where one object was to be put another one is, or one of which nobody can tell: that concerns it alone."""
+
+
 class OrderError(CollectError):
     """Names come in no order, so that a bucket can only be listed in one go, from its beginning to its end."""
 

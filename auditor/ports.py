@@ -297,8 +297,8 @@ class Keeping(Protocol):
     def uploads(self) -> bool:
         """Whether what is kept is uploaded as well."""
 
-    def upload(self) -> None:
-        """Upload all that is kept and was not yet.
+    def upload(self, going: Callable[[], None]) -> None:
+        """Upload all that is kept and was not yet; `going` is called before each file, and may break it off.
 
         Raises:
             AuditorError: some of it cannot be; the rest was.
@@ -316,7 +316,8 @@ class Uploads(Protocol):
         """Put one object into it, unless the very same is there already.
 
         Raises:
-            CollectError: it could not be put, or another one of that name is there.
+            TakenError: another one of that name is there, or nobody may look whether it is the same.
+            CollectError: it could not be put.
         """
 
 

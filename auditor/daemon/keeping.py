@@ -1,15 +1,14 @@
 """Reports that the daemon makes on its schedule, and keeps."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from auditor.errors import AuditorError, CollectError
-from auditor.model import Reason
+from auditor.errors import AuditorError, TakenError
 from auditor.outputs import summary
 from auditor.reporting import ENDINGS, Content, content_of
-from auditor.shelf import Shelf, Told, Uploaded
+from auditor.shelf import ChangedError, Shelf, Told, UntoldError, Uploaded
 from auditor.wiring import Assembly
 
 _log = logging.getLogger(__name__)
@@ -60,8 +59,8 @@ class Keeper:
             ", ".join(f"{one.name} has SHA-256 {one.sha256}" for one in kept.files),
         )
 
-    def upload(self) -> None:
-        """Upload all that is kept and was not yet, the oldest first.
+    def upload(self, going: Callable[[], None] = lambda: None) -> None:
+        """Upload all that is kept and was not yet, the oldest first; `going` is called before each file.
 
         Raises:
             AuditorError: some of it cannot be; the rest was.
@@ -73,12 +72,11 @@ class Keeper:
         for name in self._shelf.waiting(uploads.url):
             try:
                 for file, content in self._shelf.content(name):
+                    going()
                     uploads.put(f"{name}/{file}", content)
                 self._shelf.tell_uploaded(name, Uploaded(uploads.url, self._assembly.parts.clock()))
-            except AuditorError as error:
-                if isinstance(error, CollectError) and error.reason is not Reason.MALFORMED:
-                    raise  # of the others there would be no more
-                # One that was changed, or another of whose name is there, keeps no other from being uploaded.
+            except (ChangedError, TakenError, UntoldError) as error:
+                # What is wrong with one keeps no other from being uploaded; of any other fault there would be more.
                 failed = error
                 continue
             _log.info("uploaded report %s to %s", name, uploads.url)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from math import nan
 from pathlib import Path
 from typing import Final
 
@@ -245,12 +246,12 @@ def readings(
     """Everything that the web side shows, from the ledger and the inventory of one process."""
     ledger, parts = assembly.ledger, assembly.parts
 
-    def waiting() -> int | None:
+    def waiting() -> float | None:
         if shelf is None or assembly.uploads is None:
             return None
         with suppress(AuditorError):
             return len(shelf.waiting(assembly.uploads.url))
-        return None
+        return nan  # it is an alert as well
 
     return Readings(
         judgement=ledger.judgement,

@@ -209,7 +209,7 @@ class Daemon:
             newest = self._reports.newest() if self._reports is not None else None
         except AuditorError:
             return True  # whatever it is, the turn will tell it
-        if newest is None:
+        if newest is None or newest >= now:
             return False
         due = self._scheduler.get_job("report").trigger.get_next_fire_time(None, newest + timedelta(seconds=1))
         return due is not None and due <= now
@@ -286,8 +286,9 @@ class Daemon:
 
     def _quiet_for(self, loop: str) -> timedelta:
         running = self._watch.running_for(loop)
-        # Between two sweeps there may be days: the schedule says how many. A feed that fails has a finding.
-        if loop in {"sweep", "report", *self._heard_by()}:
+        # Between two sweeps there may be days: the schedule says how many. A feed that fails has a finding, and uploads
+        # that do have an alert.
+        if loop in {"sweep", "report", "upload", *self._heard_by()}:
             return running
         return max(running, self._watch.since_success(loop))
 
@@ -453,14 +454,24 @@ class Daemon:
         if self._reports is not None:
             with Turn(self._watch, "report"):
                 self._reports.keep()
-            if self._uploads:
+            if self._uploads and not self._stopping.is_set():
                 self._scheduler.modify_job("upload", next_run_time=datetime.now(UTC))
             tidy()
 
     def _upload(self) -> None:
         if self._reports is not None:
             with Turn(self._watch, "upload"):
-                self._reports.upload()
+                self._reports.upload(self._uploading)
+
+    def _uploading(self) -> None:
+        """Break uploads off when the loops are ending: their successors may put them elsewhere, or nowhere.
+
+        Raises:
+            StoppedError: they are.
+        """
+        if self._stopping.is_set():
+            raise StoppedError("uploads broken off: their loops are ending")
+        self._watch.moves("upload")  # however many there may be
 
     def _judge(self) -> None:
         with self._judging:

@@ -172,7 +172,7 @@ TABLE: Final = (
     Described(
         "cmek_reports_waiting",
         (),
-        "Kept reports that are not uploaded yet; missing without [report] upload, and where nobody can tell.",
+        "Kept reports that are not uploaded yet; missing without [report] upload, NaN where nobody can tell.",
     ),
     Described(
         "cmek_detection_latency_seconds",
@@ -213,7 +213,7 @@ class JudgementCollector(Collector):
         version: tuple[str, str],
         ears: Callable[[], tuple[Ear, ...]] = tuple,
         latencies: Callable[[], Latencies] = Latencies,
-        waiting: Callable[[], int | None] = lambda: None,
+        waiting: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._read = read
         self._rows = rows

@@ -151,3 +151,10 @@ def test_what_arrives_otherwise_than_it_was_sent_is_refused_by_s3(aws: AwsCloud)
     uploads_of(aws).put(NAME, CONTENT)
     (one,) = aws.store.buckets["own"].objects.values()
     assert one[0].metadata == {"sha256": sha256(CONTENT).hexdigest()}
+
+
+def test_a_page_in_the_place_of_the_answer_is_no_upload(aws: AwsCloud) -> None:
+    aws.traffic.fail("s3 PUT", status=200, body=b"<p>log in</p>", headers={"ETag": '"5d"'})
+    with pytest.raises(CollectError, match="was not uploaded") as caught:
+        uploads_of(aws).put(NAME, CONTENT)
+    assert caught.value.reason is Reason.MALFORMED

@@ -3,8 +3,8 @@
 import contextlib
 import json
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from auditor import scan
 from auditor.config import Schedule, load
 from auditor.daemon.keeping import Keeper
 from auditor.daemon.timers import Daemon
-from auditor.errors import AuditorError
-from auditor.shelf import Kept, Shelf
+from auditor.errors import AuditorError, CollectError
+from auditor.model import Reason
+from auditor.shelf import Kept, Shelf, Uploaded
 from auditor.wiring import Assembly, assemble
 from tests.clouds import an_aws_cloud
 from tests.daemon.test_schedule import HOUR, Worlds, due, parts_of
@@ -91,8 +92,9 @@ class Reports:
     def uploads(self) -> bool:
         return self.goes_elsewhere
 
-    def upload(self) -> None:
+    def upload(self, going: Callable[[], None]) -> None:
         self.uploaded += 1
+        going()
         if self.fails:
             raise AuditorError("no answer")
 
@@ -110,8 +112,11 @@ SEVEN = datetime(2026, 11, 28, 7, 0, tzinfo=UTC)
 
 @pytest.mark.parametrize(
     ("ago", "owes"),
-    [(None, False), (timedelta(0), False), (HOUR, False), (HOUR + timedelta(seconds=2), True), (25 * HOUR, True)],
-    ids=["none yet", "just now", "the one of six", "before six", "yesterday"],
+    [
+        *((None, False), (timedelta(0), False), (HOUR, False), (HOUR + timedelta(seconds=2), True), (25 * HOUR, True)),
+        (SEVEN - datetime.max.replace(tzinfo=UTC), False),
+    ],
+    ids=["none yet", "just now", "the one of six", "before six", "yesterday", "at the end of time"],
 )
 def test_one_that_was_due_while_nobody_worked_is_made_up_for(ago: timedelta | None, owes: bool) -> None:  # noqa: FBT001 - a case
     daemon = planned(Reports(SEVEN - ago if ago is not None else None))
@@ -302,3 +307,96 @@ def test_without_an_upload_no_loop_makes_any(assembly: Assembly, tmp_path: Path)
     keeper = Keeper(assembly, Shelf(tmp_path / "reports", 5), ("json",))
     keeper.upload()
     assert not keeper.uploads
+
+
+def test_a_bucket_that_fails_for_hours_takes_no_readiness() -> None:
+    worlds = Worlds()
+    daemon = Daemon(
+        *(parts_of(worlds, lambda: None), DAILY, lambda: worlds.ticks),
+        reports=Reports(fails=True, goes_elsewhere=True),
+    )
+    daemon._scheduler.start(paused=True)  # noqa: SLF001 - as above
+    for _ in range(13):
+        worlds.ticks += 300
+        daemon._upload()  # noqa: SLF001 - what the timer calls
+    assert daemon.loops_alive()["upload"]
+    assert daemon.faults()["upload"].turns == 13
+    daemon._scheduler.shutdown()  # noqa: SLF001 - as above
+
+
+def test_many_uploads_take_as_long_as_they_get_on_and_end_with_their_loops(caplog: pytest.LogCaptureFixture) -> None:
+    worlds = Worlds()
+    alive = []
+
+    class Many(Reports):
+        def upload(self, going: Callable[[], None]) -> None:
+            for _ in range(3):
+                going()
+                worlds.ticks += 2_000
+                alive.append(daemon.loops_alive()["upload"])
+            daemon._stopping.set()  # noqa: SLF001 - what stop() does first
+            going()
+            pytest.fail("it went on")
+
+    daemon = Daemon(*(parts_of(worlds, lambda: None), DAILY, lambda: worlds.ticks), reports=Many(goes_elsewhere=True))
+    daemon._scheduler.start(paused=True)  # noqa: SLF001 - as above
+    with caplog.at_level(logging.INFO):
+        daemon._upload()  # noqa: SLF001 - what the timer calls
+    assert alive == [True] * 3
+    assert caplog.messages == ["uploads broken off: their loops are ending"]
+    assert daemon.faults() == {}
+    daemon._scheduler.shutdown()  # noqa: SLF001 - as above
+
+
+def test_a_report_that_ends_after_its_loops_ends_without_a_fault() -> None:
+    daemon = planned(Reports(goes_elsewhere=True))
+    daemon._stopping.set()  # noqa: SLF001 - what stop() does first
+    daemon._scheduler.shutdown()  # noqa: SLF001 - as above
+    daemon._report()  # noqa: SLF001 - what the timer calls
+
+
+def test_one_that_nobody_may_look_at_keeps_no_other_back(small: Small, uploading: Assembly, tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "reports", 5)
+    keeper = Keeper(uploading, shelf, ("json",))
+    keeper.keep()
+    ((first, _),) = shelf.listed()
+    small.cloud.store.put("own", f"audit/{first}/report.json", 1, data=b"?")
+    small.cloud.store.deny("storage.objects.list", "own")
+    keeper.keep()
+    with pytest.raises(AuditorError, match=rf"{first}/report.json was not uploaded"):
+        keeper.upload()
+    assert shelf.waiting("gs://own/audit") == (first,)
+
+
+@dataclass
+class Nonsense:
+    """A bucket that answers something else."""
+
+    url: str = "gs://own/audit"
+    asked: list[str] = field(default_factory=list)
+
+    def put(self, name: str, content: bytes) -> None:  # noqa: ARG002 - the port's
+        self.asked.append(name)
+        raise CollectError(f"{name} was not uploaded", reason=Reason.MALFORMED)
+
+
+def test_a_bucket_that_answers_nonsense_is_asked_for_one_report_alone(uploading: Assembly, tmp_path: Path) -> None:
+    bucket = Nonsense()
+    keeper = Keeper(replace(uploading, uploads=bucket), Shelf(tmp_path / "reports", 5), ("json",))
+    keeper.keep()
+    keeper.keep()
+    with pytest.raises(AuditorError, match="was not uploaded"):
+        keeper.upload()
+    assert len(bucket.asked) == 1
+
+
+def test_one_that_is_elsewhere_alone_is_told_as_well_when_it_goes(
+    uploading: Assembly, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shelf = Shelf(tmp_path / "reports", 1)
+    keeper = Keeper(uploading, shelf, ("json",))
+    keeper.keep()
+    ((first, _),) = shelf.listed()
+    shelf.tell_uploaded(first, Uploaded("gs://the-one-of-before", datetime.now(UTC)))
+    keeper.keep()
+    assert f"report {first} is removed, as newer ones are kept, and was never uploaded to gs://own/audit" in caplog.text

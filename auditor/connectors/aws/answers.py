@@ -76,7 +76,8 @@ def is_sound(operation: str, status: int, headers: Mapping[str, str], body: byte
     if operation == "HeadObject":
         return status == _SUCCESS and "etag" in headers
     if operation == "PutObject":
-        return "etag" in headers
+        # A page that somebody on the way has put in its place may have the one, but says something.
+        return status == _SUCCESS and "etag" in headers and not body
     if operation in {"HeadBucket", "GetObject"}:
         # No header of the one is promised by all who speak S3; the body of the other is the object's, and stays unread.
         return True

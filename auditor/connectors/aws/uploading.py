@@ -12,7 +12,7 @@ from typing import Any, Final
 from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.kinds import kind_of
-from auditor.errors import CollectError
+from auditor.errors import CollectError, TakenError
 from auditor.model import Reason
 
 _THERE: Final = "PreconditionFailed"
@@ -33,7 +33,8 @@ class S3Uploads:
         """Put one object, unless the very same is there already.
 
         Raises:
-            CollectError: it could not be put, or another one of that name is there.
+            TakenError: another one of that name is there, or nobody may look whether it is the same.
+            CollectError: it could not be put.
         """
         key = f"{self._folder}/{name}" if self._folder else name
         digest = sha256(content)
@@ -57,9 +58,12 @@ class S3Uploads:
         try:
             there = self._clients.s3(*self._place).head_object(Bucket=self._bucket, Key=key)
         except FAULTS as error:
-            raise self._failed(error, name, "s3:GetObject") from None
+            failed = self._failed(error, name, "s3:GetObject")
+            if failed.reason is Reason.ACCESS_DENIED:
+                raise TakenError(str(failed), failed.hint, reason=failed.reason) from None
+            raise failed from None
         if there["Metadata"].get(_DIGEST) != digest:
-            raise CollectError(
+            raise TakenError(
                 f"{self.url} has another {name} already",
                 "give each auditor a folder of its own; nothing there is replaced",
                 reason=Reason.MALFORMED,

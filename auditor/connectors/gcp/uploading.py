@@ -12,7 +12,7 @@ from google.api_core import exceptions as api
 from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.gcp.session import GcpClients
 from auditor.connectors.kinds import kind_of
-from auditor.errors import CollectError
+from auditor.errors import CollectError, TakenError
 from auditor.model import Reason
 
 _DIGEST: Final = "sha256"
@@ -32,7 +32,8 @@ class GcsUploads:
         """Put one object, unless the very same is there already.
 
         Raises:
-            CollectError: it could not be put, or another one of that name is there.
+            TakenError: another one of that name is there, or nobody may look whether it is the same.
+            CollectError: it could not be put.
         """
         key = f"{self._folder}/{name}" if self._folder else name
         digest = sha256(content).hexdigest()
@@ -49,9 +50,12 @@ class GcsUploads:
             there = self._clients.storage(self._project).list_blobs(self._bucket, prefix=key, max_results=1)
             mine = next((one for one in there if one.name == key), None)
         except FAULTS as error:
-            raise self._failed(error, name, "storage.objects.list") from None
+            failed = self._failed(error, name, "storage.objects.list")
+            if failed.reason is Reason.ACCESS_DENIED:
+                raise TakenError(str(failed), failed.hint, reason=failed.reason) from None
+            raise failed from None
         if mine is None or (mine.metadata or {}).get(_DIGEST) != digest:
-            raise CollectError(
+            raise TakenError(
                 f"{self.url} has another {name} already",
                 "give each auditor a folder of its own; nothing there is replaced",
                 reason=Reason.MALFORMED,
