@@ -20,6 +20,7 @@ from tests.clouds import GOOGLE_KEY, Clock, a_google_store, an_aws_cloud
 
 NAME = "2026-11-28T06-00-00Z/report.html"
 CONTENT = b"<p>\r\n--a boundary--\r\n\xff" * 3
+OTHER_ONE = b'{"kind": "storage#object", "name": "audit/reports/another"}'
 OTHER = "s3://own/elsewhere"
 
 
@@ -158,3 +159,18 @@ def test_a_page_in_the_place_of_the_answer_is_no_upload(aws: AwsCloud) -> None:
     with pytest.raises(CollectError, match="was not uploaded") as caught:
         uploads_of(aws).put(NAME, CONTENT)
     assert caught.value.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(308, b'{"kind": "storage#object", "name": "audit/reports/%s"}' % NAME.encode()), (200, OTHER_ONE)],
+    ids=["a redirect without a place", "another object"],
+)
+def test_an_answer_of_something_else_is_no_upload(
+    google: GoogleCloud, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes
+) -> None:
+    monkeypatch.setattr("google.api_core.retry.retry_unary.time.sleep", lambda _: None)
+    google.traffic.fail("/upload/", times=3, status=status, body=body)
+    google.traffic.fail("/upload/", status=403, code="forbidden")
+    with pytest.raises(CollectError, match="was not uploaded"):
+        uploads_of(google).put(NAME, CONTENT)

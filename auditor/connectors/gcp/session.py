@@ -357,7 +357,9 @@ class GcpClients:
         )
         headers = {"Content-Type": f"multipart/related; boundary={boundary}"}
         data = body + f"--{boundary}--\r\n".encode()
-        _answered(lambda: session.post(url, params=asked, data=data, headers=headers, timeout=_TIMEOUT))
+        made = _answered(lambda: session.post(url, params=asked, data=data, headers=headers, timeout=_TIMEOUT)).json()
+        if made["name"] != name:
+            raise requests.JSONDecodeError("the answer is of another object", "", 0)
 
     def ekm(self, project: str) -> kms.EkmServiceClient:
         """The client for the EKM connections of a project."""
@@ -512,7 +514,9 @@ class _Guarded(HTTPAdapter):
             answer = super().send(request, *args, **more)
             # The body of a read is the object's, and stays on the wire.
             if answer.ok:
-                sound = operation == "objects.get" or is_sound(operation, answer.content)
+                # To the library a redirect without a place is a success; these APIs never redirect.
+                is_success = answer.status_code < requests.codes.multiple_choices
+                sound = operation == "objects.get" or (is_success and is_sound(operation, answer.content))
             else:
                 sound = _is_readable(answer)
         except requests.RequestException as error:
