@@ -100,7 +100,7 @@ class Shelf:
     def put(self, told: Told, write: Callable[[Path], None], to: str | None = None) -> tuple[str, Kept]:
         """Keep one more, and remove the oldest; `write` gets a folder to put its files into.
 
-        `to`: where reports are uploaded to; one that is removed before it was is told in the log.
+        `to`: where reports are uploaded to; one that is removed and not known to be there is told in the log.
 
         Returns:
             What it is called, and what is in it.
@@ -129,7 +129,7 @@ class Shelf:
             # Where a clock was ahead, those of then are called later than this one: it stays all the same.
             for old in [one for one in self._names() if one != name][self._keep - 1 :]:
                 if to is not None and not self._is_at(to, old):
-                    _log.warning("report %s is removed, as newer ones are kept, and was never uploaded to %s", old, to)
+                    _log.warning("report %s is removed, as newer ones are kept, and is not known to be in %s", old, to)
                 shutil.rmtree(self._folder / old, ignore_errors=True)
         except OSError as error:
             raise AuditorError(

@@ -271,7 +271,7 @@ def test_one_that_newer_ones_push_out_before_it_was_uploaded_is_told_in_the_log(
     keeper.keep()
     ((first, _),) = shelf.listed()
     keeper.keep()
-    assert f"report {first} is removed, as newer ones are kept, and was never uploaded to gs://own/audit" in caplog.text
+    assert f"report {first} is removed, as newer ones are kept, and is not known to be in gs://own/audit" in caplog.text
     keeper.upload()
     caplog.clear()
     keeper.keep()
@@ -399,4 +399,4 @@ def test_one_that_is_elsewhere_alone_is_told_as_well_when_it_goes(
     ((first, _),) = shelf.listed()
     shelf.tell_uploaded(first, Uploaded("gs://the-one-of-before", datetime.now(UTC)))
     keeper.keep()
-    assert f"report {first} is removed, as newer ones are kept, and was never uploaded to gs://own/audit" in caplog.text
+    assert f"report {first} is removed, as newer ones are kept, and is not known to be in gs://own/audit" in caplog.text
