@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -36,6 +36,8 @@ _CONNECTING: Final = {
     "tcp_user_timeout": 20_000,
     "options": " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items()),
 }
+_READ_ONLY: Final = "25006"
+"""What a server says that lets nothing be written. Source: PostgreSQL documentation, appendix A, error codes."""
 _TABLES: Final = (
     "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
 )
@@ -146,6 +148,12 @@ def _engine(where: URL) -> Engine:
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_number("writing"),))
         else:
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+    @event.listens_for(engine, "handle_error")
+    def _part(context: ExceptionContext) -> None:
+        # A session stays as it began, however long the server may be written to again: others take the place of all.
+        if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+            context.is_disconnect = True
 
     return engine
 

@@ -13,11 +13,14 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
+from sqlalchemy.exc import SQLAlchemyError
 
 from auditor import cli
 from auditor.errors import LedgerError
 from auditor.ledger import postgres
+from auditor.ledger.postgres import PostgresDatabase
 from auditor.ledger.store import LedgerStore
+from auditor.ledger.tables import WRITING
 from tests.bundles import a_signer
 from tests.daemon.test_daemon import eventually, serving
 from tests.ledger.conftest import a_database
@@ -172,6 +175,21 @@ def test_a_server_that_answers_nothing_any_more_keeps_no_daemon_from_ending(serv
                 assert daemon.process.wait(timeout=10) == 0
             finally:
                 os.kill(backend, signal.SIGCONT)
+
+
+def test_a_server_that_may_be_written_to_again_is_written_to(server: str) -> None:
+    """What managed servers do when their disk is full: sessions that began meanwhile would refuse for ever."""
+    url = a_database(server)
+    name = url.rpartition("/")[2]
+    sql(server, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    database = PostgresDatabase(url)
+    writing = database.engine.execution_options(**{WRITING: True})
+    with pytest.raises(SQLAlchemyError, match="read-only transaction"), writing.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE one (seq integer)")
+    sql(server, f"ALTER DATABASE {name} SET default_transaction_read_only = off")
+    with writing.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE one (seq integer)")
+    database.engine.dispose()
 
 
 def test_a_daemon_whose_lock_is_cut_off_stops_and_works_again_once_it_has_it_back(server: str, tmp_path: Path) -> None:
