@@ -18,6 +18,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from auditor import run, scan, sweeping
 from auditor.config import Schedule
 from auditor.daemon.detecting import Detections
+from auditor.daemon.due import AtOnce
 from auditor.daemon.loops import Fault, StoppedError, Turn, WallClock, Watch, tidy
 from auditor.errors import AuditorError, LedgerError
 from auditor.feeds.feeding import Listener, Memory
@@ -39,6 +40,8 @@ _PROBES_EACH: Final = 60
 """Seconds between two rounds of probes."""
 _UPLOADS_EACH: Final = 300
 """Seconds between two looks whether reports wait to be uploaded; a new one is at once."""
+_REPORT_AGAIN: Final = timedelta(hours=1)
+"""After a report that could not be kept, unless one is due before."""
 _HUNG_AFTER_INTERVALS: Final = 10
 _SWEEP_HUNG_AFTER: Final = timedelta(hours=1)
 """Without one object more; a first sweep may take days."""
@@ -137,18 +140,18 @@ class Daemon:
         # Overlapping runs coalesce: one at a time, and what was missed meanwhile is made up for by one run.
         rules = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
         self._scheduler.add_job(
-            self._sweep, CronTrigger.from_crontab(schedule.sweep, timezone=UTC), id="sweep", **rules
+            self._sweep, AtOnce(CronTrigger.from_crontab(schedule.sweep, timezone=UTC)), id="sweep", **rules
         )
         if parts.probing.reads or parts.probing.dry_runs:
-            self._scheduler.add_job(self._probe, IntervalTrigger(seconds=_PROBES_EACH), id="probe", **rules)
-        self._scheduler.add_job(self._poll, IntervalTrigger(seconds=schedule.key_poll), id="key_poll", **rules)
+            self._scheduler.add_job(self._probe, AtOnce(IntervalTrigger(seconds=_PROBES_EACH)), id="probe", **rules)
+        self._scheduler.add_job(self._poll, AtOnce(IntervalTrigger(seconds=schedule.key_poll)), id="key_poll", **rules)
         self._reports = reports if schedule.report is not None else None
         if schedule.report is not None and reports is not None:
             self._scheduler.add_job(
-                self._report, CronTrigger.from_crontab(schedule.report, timezone=UTC), id="report", **rules
+                self._report, AtOnce(CronTrigger.from_crontab(schedule.report, timezone=UTC)), id="report", **rules
             )
         if self._uploads:
-            self._scheduler.add_job(self._upload, IntervalTrigger(seconds=_UPLOADS_EACH), id="upload", **rules)
+            self._scheduler.add_job(self._upload, AtOnce(IntervalTrigger(seconds=_UPLOADS_EACH)), id="upload", **rules)
 
     @property
     def _uploads(self) -> bool:
@@ -454,9 +457,17 @@ class Daemon:
         if self._reports is not None:
             with Turn(self._watch, "report"):
                 self._reports.keep()
-            if self._uploads and not self._stopping.is_set():
-                self._scheduler.modify_job("upload", next_run_time=datetime.now(UTC))
+            if not self._stopping.is_set():
+                self._after_a_report(datetime.now(UTC))
             tidy()
+
+    def _after_a_report(self, now: datetime) -> None:
+        if "report" in self._watch.faults():
+            # The next one may be due in a day, and whatever it was may be over in a minute.
+            again = self._scheduler.get_job("report").next_run_time, now + _REPORT_AGAIN
+            self._scheduler.modify_job("report", next_run_time=min(filter(None, again)))
+        elif self._uploads:
+            self._scheduler.modify_job("upload", next_run_time=now)
 
     def _upload(self) -> None:
         if self._reports is not None:

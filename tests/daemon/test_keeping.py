@@ -135,6 +135,19 @@ def test_where_nobody_can_tell_the_turn_itself_says_why(caplog: pytest.LogCaptur
     daemon._scheduler.shutdown()  # noqa: SLF001 - as above
 
 
+def test_one_that_could_not_be_kept_is_tried_again_within_the_hour() -> None:
+    reports = Reports(fails=True)
+    daemon = planned(reports, Schedule(sweep="0 0 1 1 *", report="0 0 1 1 *"))
+    before = due(daemon, "report")
+    daemon._report()  # noqa: SLF001 - what the timer calls
+    assert due(daemon, "report") - datetime.now(UTC) <= HOUR
+    reports.fails = False
+    daemon._scheduler.modify_job("report", next_run_time=before)  # noqa: SLF001 - what the timer does after a turn
+    daemon._report()  # noqa: SLF001 - as above
+    assert due(daemon, "report") == before
+    daemon._scheduler.shutdown()  # noqa: SLF001 - as above
+
+
 def test_a_clock_that_is_set_ahead_makes_none_at_once_and_skips_none() -> None:
     worlds = Worlds()
     daemon = Daemon(parts_of(worlds, lambda: None), DAILY, lambda: worlds.ticks, reports=Reports())

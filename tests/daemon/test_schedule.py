@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
+from apscheduler.job import Job
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
 
 from auditor.config import Schedule
+from auditor.daemon.due import AtOnce
 from auditor.daemon.loops import Fault, StoppedError, Turn, answers_of_polls
 from auditor.daemon.timers import Daemon, Inherited
 from auditor.errors import LedgerError
@@ -192,6 +197,26 @@ def test_a_clock_that_is_set_ahead_skips_no_sweep(daemon: Daemon, worlds: Worlds
     daemon.mind_the_clock()
     assert due(daemon, "key_poll") == worlds.wall
     assert due(daemon, "sweep") == missed
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=400), timedelta(days=365 * 56)])
+def test_what_a_clock_set_ahead_has_made_due_is_one_turn_and_not_counted_up(ahead: timedelta) -> None:
+    for trigger in (IntervalTrigger(seconds=60), CronTrigger.from_crontab("* * * * *", timezone=UTC)):
+        first = datetime(2026, 11, 28, 6, 0, tzinfo=UTC)
+        now = first + ahead
+        job = Job(BackgroundScheduler(), trigger=AtOnce(trigger), func=len, args=([],), kwargs={}, next_run_time=first)
+        assert job._get_run_times(now) == [first]  # noqa: SLF001 - what the scheduler asks of each job
+        assert job.trigger.get_next_fire_time(first, now) == now + timedelta(minutes=1)
+
+
+def test_all_loops_are_planned_so(worlds: Worlds) -> None:
+    schedule = Schedule(sweep="* * * * *", report="* * * * *")
+    reports = SimpleNamespace(uploads=True)
+    parts = parts_of(worlds, lambda: None, probing=Budget(reads=True, dry_runs=False, per_hour=1))
+    daemon = Daemon(parts, schedule, lambda: worlds.ticks, reports=cast("Any", reports))
+    jobs = daemon._scheduler.get_jobs()  # noqa: SLF001 - the timers are what this is about
+    assert {one.id for one in jobs} == {"sweep", "key_poll", "probe", "report", "upload"}
+    assert all(isinstance(one.trigger, AtOnce) for one in jobs)
 
 
 def test_a_clock_that_drifts_changes_no_plan(daemon: Daemon, worlds: Worlds) -> None:
