@@ -21,6 +21,8 @@ class Keeper:
         self._assembly = assembly
         self._shelf = shelf
         self._forms = forms
+        self._untold: set[str] = set()
+        """Reports that are uploaded, which could not be written down: they are not sent at each turn anew."""
 
     def newest(self) -> datetime | None:
         """When the last one was made; None: none was, or nobody can tell."""
@@ -71,14 +73,17 @@ class Keeper:
         failed: AuditorError | None = None
         for name in self._shelf.waiting(uploads.url):
             try:
-                for file, content in self._shelf.content(name):
-                    going()
-                    uploads.put(f"{name}/{file}", content)
+                if name not in self._untold:
+                    for file, content in self._shelf.content(name):
+                        going()
+                        uploads.put(f"{name}/{file}", content)
+                self._untold.add(name)
                 self._shelf.tell_uploaded(name, Uploaded(uploads.url, self._assembly.parts.clock()))
             except (ChangedError, TakenError, UntoldError) as error:
                 # What is wrong with one keeps no other from being uploaded; of any other fault there would be more.
                 failed = error
                 continue
+            self._untold.discard(name)
             _log.info("uploaded report %s to %s", name, uploads.url)
         if failed is not None:
             raise failed

@@ -276,6 +276,26 @@ def test_a_broken_off_upload_is_made_whole_by_the_next_one(small: Small, uploadi
     assert (len(begun), len(there(small)), shelf.waiting("gs://own/audit")) == (2, 3, ())
 
 
+def test_what_cannot_be_written_down_is_told_and_not_sent_again(
+    small: Small, uploading: Assembly, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(tmp_path / "reports", 5)
+    keeper = Keeper(uploading, shelf, ("json",))
+    keeper.keep()
+
+    def full(_: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("auditor.shelf._settle", full)
+        for _ in range(2):
+            with pytest.raises(AuditorError, match="was uploaded: No space left on device"):
+                keeper.upload()
+    asked = [one.target for one in small.cloud.traffic.requests if one.target.startswith("/upload/")]
+    keeper.upload()
+    assert (len(asked), len(there(small)), shelf.waiting("gs://own/audit")) == (2, 2, ())
+
+
 def test_one_that_newer_ones_push_out_before_it_was_uploaded_is_told_in_the_log(
     uploading: Assembly, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
