@@ -151,7 +151,8 @@ def test_every_metric_of_the_table_is_there_and_no_other(small: Small) -> None:
     lost = (small.cloud.store.clock() + timedelta(days=2)).replace(microsecond=0)
     key.versions[1].destroy_time = lost
     log = '[log]\ncloud_logging = "projects/acme/logs/cmek-auditor"\n'
-    small.config.write_text(f"{small.config.read_text()}{log}")
+    text = small.config.read_text().replace("[schedule]\n", '[schedule]\nreport = "0 6 * * *"\n')
+    small.config.write_text(f'{text}{log}[report]\nupload = "gs://own/audit"\n')
     with serving(small.config) as daemon:
         eventually(lambda: daemon.metric("cmek_key_version_dependent_objects", readability="doomed") == 10)
         eventually(lambda: daemon.metric("cmek_log_last_success_timestamp_seconds"))

@@ -137,6 +137,7 @@ def test_what_the_operator_saw_under_no_key_ends_by_no_word_that_lacks_some_of_i
     assert set(owned(customer.polled())) == {"not-customer-managed"}, "a blank is no word that it is to be under none"
     says(customer, f"acme/search,{GOOGLE_KEY},acme")
     assert set(owned(customer.polled())) == {"not-customer-managed"}, "it may have been cut off"
+    says(customer, f"acme/other,{GOOGLE_KEY},acme", f"acme/search,{GOOGLE_KEY},acme")
     assert not owned(customer.polled())
 
 

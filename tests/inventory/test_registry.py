@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +162,10 @@ def test_a_registry_that_has_become_empty_is_not_believed(store: RegistryStore, 
     assert store.kept(Source()) == before
     assert len(kept_in(tmp_path, Source())) == 2
     assert store.keep(Source((BAD,)), "3", NOW).registry.namespaces == 0, "it says something, and that is a gap"
-    assert store.keep(Source(()), "4", NOW).registry.namespaces == 0, "it named none before either"
+    with pytest.raises(CollectError, match="it is empty, and had 1 entry, none of which can be used, before"):
+        store.keep(Source(()), "4", NOW)
+    store.keep(Source((), name="registry b"), "1", NOW)
+    assert store.keep(Source((), name="registry b"), "2", NOW).registry.namespaces == 0, "it said nothing before either"
 
 
 def test_what_ends_within_a_line_is_not_believed_where_lines_tell(store: RegistryStore) -> None:
@@ -179,9 +182,10 @@ def test_a_registry_that_says_what_it_said_before_is_not_cut_off_any_more(store:
     with pytest.raises(CollectError):
         store.keep(cut, "2", NOW)
     store.unchanged(source)
+    later = NOW + timedelta(seconds=30)
     with pytest.raises(CollectError):
-        store.keep(cut, "2", NOW)
-    assert store.keep(cut, "2", NOW).registry.namespaces == 1, "the same, twice in turn"
+        store.keep(cut, "2", later)
+    assert store.keep(cut, "2", later + timedelta(seconds=30)).registry.namespaces == 1, "the same, half a minute later"
     assert len(kept_in(tmp_path, source)) == 2
 
 
