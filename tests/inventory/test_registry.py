@@ -37,7 +37,7 @@ from tests.inventory.test_placing import held
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 DATA, MORE = "gs://data", "gs://more"
-CHAT = Entry(DATA, "acme/chat", KEY, "acme", "ada@acme.example", "storage", None, 7)
+CHAT = Entry(DATA, "acme/chat", KEY, "acme", "storage@acme.example", "storage", None, 7)
 MAIL = Entry(DATA, "acme/mail", parent="acme/chat")
 BAD = Unusable("line 9", "no key")
 ONES = Spelling({KeyName(KEY): "one", KeyName(NUMBER): "one"})
@@ -262,8 +262,8 @@ def test_what_is_said_together_counts_disputes_labels_and_doubts(tmp_path: Path)
         "registry a",
         CHAT,
         Entry(DATA, "acme/mail", KEY),
-        Entry(DATA, "acme/wiki", KEY, owner="ada@acme.example"),
-        Entry(DATA, "acme/docs", owner="ada@acme.example"),
+        Entry(DATA, "acme/wiki", KEY, owner="storage@acme.example"),
+        Entry(DATA, "acme/docs", owner="storage@acme.example"),
     )
     second = a_kept(
         tmp_path,
@@ -307,10 +307,10 @@ def test_of_many_disputes_the_first_three_are_told_with_three_words_of_each(tmp_
 
 CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "whose a key is": ({"tenants": {KEY: "acme"}}, {}),
-    "who answers for data": ({"labels": {KEY: Labels("ada@acme.example", "storage")}}, {}),
+    "who answers for data": ({"labels": {KEY: Labels("storage@acme.example", "storage")}}, {}),
     "who else does": ({"labels": {KEY: Labels("eve@acme.example", "storage")}}, {}),
-    "of which team": ({"labels": {KEY: Labels("ada@acme.example", "search")}}, {}),
-    "for data under which key": ({"labels": {OTHER: Labels("ada@acme.example", "storage")}}, {}),
+    "of which team": ({"labels": {KEY: Labels("storage@acme.example", "search")}}, {}),
+    "for data under which key": ({"labels": {OTHER: Labels("storage@acme.example", "storage")}}, {}),
     "what was never read": ({}, {"unread": [Registry("registry c", (MORE,), None, None)]}),
     "of which bucket": ({}, {"unread": [Registry("registry c", (DATA,), None, None)]}),
     "which names are of one key": ({}, {"spelling": ONES}),
@@ -352,7 +352,7 @@ def test_whose_each_key_is_the_config_says_before_registries(tmp_path: Path) -> 
 
 def test_what_is_said_of_one_name_of_a_key_is_said_of_all(tmp_path: Path) -> None:
     kept = a_kept(tmp_path, "registry a", CHAT, Entry(DATA, "acme/mail", OTHER, "zeta"))
-    store = a_store(tmp_path, key=Labels("ada@acme.example", "storage"), number=Labels(None, "search"))
+    store = a_store(tmp_path, key=Labels("storage@acme.example", "storage"), number=Labels(None, "search"))
     digest = store.together([kept], [], ONES).digest
     assert store.tenants(digest) == {KeyName(KEY): "acme", KeyName(NUMBER): "acme", KeyName(OTHER): "zeta"}
     assert store.labelled(digest) == {KeyName(KEY), KeyName(NUMBER)}
@@ -381,7 +381,7 @@ def test_a_key_that_is_shared_by_one_of_its_names_is_nobodys_by_the_other(tmp_pa
 
 
 def test_before_anything_was_put_together_the_config_alone_speaks(tmp_path: Path) -> None:
-    store = a_store(tmp_path, {KEY: "acme"}, other=Labels("ada@acme.example"))
+    store = a_store(tmp_path, {KEY: "acme"}, other=Labels("storage@acme.example"))
     assert (store.keys(""), store.declared("")) == ((), Declared())
     assert store.tenants("") == {KeyName(KEY): "acme"}
     assert store.labelled("") == {KeyName(OTHER)}
@@ -483,7 +483,7 @@ def test_only_a_bucket_that_registries_know_has_unregistered_namespaces(tmp_path
 SPEAKING: dict[str, tuple[dict[str, str], dict[str, Labels], bool]] = {
     "nobody says anything": ({}, {}, True),
     "the config says whose a key is": ({KEY: "acme"}, {}, False),
-    "the config says who answers": ({}, {KEY: Labels("ada@acme.example")}, False),
+    "the config says who answers": ({}, {KEY: Labels("storage@acme.example")}, False),
 }
 
 
@@ -522,7 +522,7 @@ def test_what_is_said_is_claimed_by_each_key_and_not_worked_out_again(tmp_path: 
     digest = store.together([a_kept(tmp_path, "registry a", *said), a_bundle(tmp_path, {})], []).digest
     target = store.claimed(digest)
     expected = [
-        ("acme/chat", "acme", KEY, 10, 1000, "ada@acme.example", "storage"),
+        ("acme/chat", "acme", KEY, 10, 1000, "storage@acme.example", "storage"),
         ("acme/mail", "zeta", OTHER, None, 3, "eve@acme.example", "search"),
     ]
     assert claims(target) == expected
