@@ -95,6 +95,13 @@ PLAN: Final = (
     Target("auditor/questions/retire/planning.py", ("tests/questions/test_planning.py",)),
     Target("auditor/questions/impact/unseen.py", ("tests/questions/test_unseen.py",)),
     Target("auditor/readability/ageing.py", ("tests/readability/test_ageing.py",)),
+    Target(
+        "auditor/readability/assess.py",
+        (
+            *(_TABLES, _UNDOS, _PROBE, _CONTINUITY, _ENGINE, _OLD_WORDS),
+            *("tests/readability/test_shared.py", "tests/readability/test_ageing.py"),
+        ),
+    ),
     Target("auditor/readability/continuity.py", (_CONTINUITY, _TABLES)),
     Target("auditor/readability/neighbours.py", ("tests/readability/test_neighbours.py",)),
     Target("auditor/readability/shared.py", ("tests/readability/test_shared.py",)),
