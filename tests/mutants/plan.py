@@ -99,7 +99,7 @@ PLAN: Final = (
         "auditor/readability/assess.py",
         (
             *(_TABLES, _UNDOS, _PROBE, _CONTINUITY, _ENGINE, _OLD_WORDS),
-            *("tests/readability/test_shared.py", "tests/readability/test_ageing.py"),
+            *(f"tests/readability/test_{one}.py" for one in ("shared", "ageing", "last_words")),
         ),
     ),
     Target("auditor/readability/continuity.py", (_CONTINUITY, _TABLES)),
