@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from auditor.findings import Assessment, Readability
-from auditor.model import KeyGone, KeyName, KeyReading, Probe, ProbeKind, ProbeOutcome, Reason
+from auditor.findings import Assessment, Confidence, Readability
+from auditor.model import CustomKeyStore, KeyGone, KeyName, KeyReading, Probe, ProbeKind, ProbeOutcome, Reason
 from auditor.policy import Policy
-from auditor.readability import KeyView, assess, is_gone
+from auditor.readability import KeyView, assess, beside_others, is_gone
 from auditor.readability.assess import withdrawn
 from tests.core_builders import (
     AWS_KEY,
@@ -83,7 +83,7 @@ def test_another_key_is_as_gone_as_it_was_however_long_ago() -> None:
     memory = remembered(an_aws_key(), 3 * HOUR, missing_since=NOW - 2 * HOUR, missing_until=NOW - HOUR, silence=GONE)
     for reading in (None, denied(reason=Reason.TIMEOUT)):
         view = KeyView(AWS_KEY, reading, memory)
-        assert of(view).readability is R.LOST
+        assert (of(view).readability, of(view).confidence) == (R.LOST, Confidence.PROVEN)
         assert is_gone(view, Policy(), NOW)
     once = remembered(an_aws_key(), 3 * HOUR, missing_since=NOW - HOUR, missing_until=NOW - HOUR, silence=GONE)
     for reading in (None, denied(reason=Reason.TIMEOUT)):
@@ -129,3 +129,14 @@ def test_only_data_of_google_hangs_on_other_versions_than_its_own() -> None:
     )
     found = assess(a_holding(), KeyView(AWS_KEY, an_aws_key(), None), (), Policy(), NOW, probes=(refused,)).assessment
     assert "without a version" not in found.cause
+
+
+def test_of_a_silent_key_whose_store_is_back_it_is_told_that_it_was_unavailable() -> None:
+    last = an_aws_key("Unavailable", store=CustomKeyStore("cks-1", "DISCONNECTED"))
+    other = an_aws_key(name=KeyName(AWS_KEY.text[:-1] + "f"), store=CustomKeyStore("cks-1", "CONNECTED"))
+    views = {
+        AWS_KEY: KeyView(AWS_KEY, denied(reason=Reason.TIMEOUT), remembered(last)),
+        other.name: KeyView(other.name, other, None),
+    }
+    found = of(beside_others(views, NOW)[AWS_KEY])
+    assert (found.readability, "was Unavailable when it last answered" in found.cause) == (R.UNKNOWN, True)
