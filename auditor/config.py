@@ -629,8 +629,9 @@ class Report(_Table):
 
     def upload_to(self, scheme: str) -> str | None:
         """BUCKET or BUCKET/FOLDER where reports are put, if that is a bucket of this scheme."""
-        mine = self.upload is not None and self.upload.startswith(scheme)
-        return self.upload.removeprefix(scheme) if self.upload is not None and mine else None
+        if self.upload is None or not self.upload.startswith(scheme):
+            return None
+        return self.upload.removeprefix(scheme)
 
 
 class Probe(_Table):

@@ -1,11 +1,13 @@
 """Reports are put into the one folder that the config names, whole, and never in the place of anything."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
 import pytest
 
+from auditor.connectors.aws import uploading
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.aws.uploading import S3Uploads
 from auditor.connectors.gcp.session import Endpoints, GcpClients
@@ -148,10 +150,24 @@ def test_a_key_of_the_bucket_that_fails_keeps_reports_away_and_is_told(google: G
     assert stored(google) == {}
 
 
-def test_what_arrives_otherwise_than_it_was_sent_is_refused_by_s3(aws: AwsCloud) -> None:
-    uploads_of(aws).put(NAME, CONTENT)
-    (one,) = aws.store.buckets["own"].objects.values()
-    assert one[0].metadata == {"sha256": sha256(CONTENT).hexdigest()}
+def test_what_arrives_otherwise_than_it_was_sent_is_refused_by_s3(
+    aws: AwsCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It compares what it got with the checksum that stands beside it."""
+    monkeypatch.setattr(uploading, "b64encode", lambda _: b64encode(bytes(32)))
+    with pytest.raises(CollectError, match=r"was not uploaded to .*: BadDigest"):
+        uploads_of(aws).put(NAME, CONTENT)
+    assert stored(aws) == {}
+
+
+def test_its_digest_is_told_beside_each_object(cloud: AwsCloud | GoogleCloud) -> None:
+    uploads_of(cloud).put(NAME, CONTENT)
+    if isinstance(cloud, AwsCloud):
+        ((one,),) = cloud.store.buckets["own"].objects.values()
+        assert one.metadata == {"sha256": sha256(CONTENT).hexdigest()}
+    else:
+        (item,) = cloud.store.buckets["own"].objects
+        assert item.metadata == {"sha256": sha256(CONTENT).hexdigest()}
 
 
 def test_a_page_in_the_place_of_the_answer_is_no_upload(aws: AwsCloud) -> None:

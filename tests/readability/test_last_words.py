@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from auditor.findings import Assessment, Confidence, Readability
-from auditor.model import CustomKeyStore, KeyGone, KeyName, KeyReading, Probe, ProbeKind, ProbeOutcome, Reason
+from auditor.model import CustomKeyStore, KeyGone, KeyName, KeyReading, Reason
 from auditor.policy import Policy
 from auditor.readability import KeyView, assess, beside_others, is_gone
 from auditor.readability.assess import withdrawn
@@ -113,22 +113,6 @@ def test_since_when_a_key_is_denied_that_never_told_a_state_is_told_while_a_faul
     since = NOW - HOUR
     told = of(KeyView(AWS_KEY, denied(reason=Reason.TIMEOUT), remembered(None, denied_since=since)))
     assert (told.readability, f"it is denied since {since:%Y-%m-%d %H:%M:%S} UTC" in told.cause) == (R.UNKNOWN, True)
-
-
-def test_only_data_of_google_hangs_on_other_versions_than_its_own() -> None:
-    """On AWS no object names a version, and a read that is refused is of the whole key."""
-    refused = Probe(
-        bucket="s3://data",
-        key=AWS_KEY.text,
-        key_version="1",
-        kind=ProbeKind.READ,
-        outcome=ProbeOutcome.REFUSED,
-        code="cloudKmsDisabledKey",
-        at=NOW,
-        principal=None,
-    )
-    found = assess(a_holding(), KeyView(AWS_KEY, an_aws_key(), None), (), Policy(), NOW, probes=(refused,)).assessment
-    assert "without a version" not in found.cause
 
 
 def test_of_a_silent_key_whose_store_is_back_it_is_told_that_it_was_unavailable() -> None:

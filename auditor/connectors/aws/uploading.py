@@ -12,11 +12,10 @@ from typing import Any, Final
 from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.kinds import kind_of
-from auditor.errors import CollectError, TakenError
-from auditor.model import Reason
+from auditor.connectors.uploads import DIGEST, Folder, not_looked_at
+from auditor.errors import CollectError
 
 _THERE: Final = "PreconditionFailed"
-_DIGEST: Final = "sha256"
 
 
 class S3Uploads:
@@ -27,7 +26,7 @@ class S3Uploads:
         self._clients = clients
         self._place = region, account
         self.url = url
-        self._bucket, _, self._folder = url.removeprefix("s3://").partition("/")
+        self._folder = Folder(url)
 
     def put(self, name: str, content: bytes) -> None:
         """Put one object, unless the very same is there already.
@@ -36,16 +35,16 @@ class S3Uploads:
             TakenError: another one of that name is there, or nobody may look whether it is the same.
             CollectError: it could not be put.
         """
-        key = f"{self._folder}/{name}" if self._folder else name
+        key = self._folder.key(name)
         digest = sha256(content)
         asked: dict[str, Any] = {
-            "Bucket": self._bucket,
+            "Bucket": self._folder.bucket,
             "Key": key,
             "Body": content,
             "IfNoneMatch": "*",
             "ContentType": kind_of(name),
             "ChecksumSHA256": b64encode(digest.digest()).decode(),
-            "Metadata": {_DIGEST: digest.hexdigest()},
+            "Metadata": {DIGEST: digest.hexdigest()},
         }
         try:
             self._clients.s3(*self._place).put_object(**asked)
@@ -56,18 +55,10 @@ class S3Uploads:
 
     def _demand_same(self, key: str, name: str, digest: str) -> None:
         try:
-            there = self._clients.s3(*self._place).head_object(Bucket=self._bucket, Key=key)
+            there = self._clients.s3(*self._place).head_object(Bucket=self._folder.bucket, Key=key)
         except FAULTS as error:
-            failed = self._failed(error, name, "s3:GetObject")
-            if failed.reason is Reason.ACCESS_DENIED:
-                raise TakenError(str(failed), failed.hint, reason=failed.reason) from None
-            raise failed from None
-        if there["Metadata"].get(_DIGEST) != digest:
-            raise TakenError(
-                f"{self.url} has another {name} already",
-                "give each auditor a folder of its own; nothing there is replaced",
-                reason=Reason.MALFORMED,
-            )
+            raise not_looked_at(self._failed(error, name, "s3:GetObject")) from None
+        self._folder.demand_same(name, there["Metadata"].get(DIGEST), digest)
 
     def _failed(self, error: Exception, name: str, permission: str) -> CollectError:
         reason = reason_of(error)

@@ -5,17 +5,14 @@ tell whether it is the same. Source: Cloud Storage JSON API reference, objects.i
 """
 
 from hashlib import sha256
-from typing import Final
 
 from google.api_core import exceptions as api
 
 from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.gcp.session import GcpClients
 from auditor.connectors.kinds import kind_of
-from auditor.errors import CollectError, TakenError
-from auditor.model import Reason
-
-_DIGEST: Final = "sha256"
+from auditor.connectors.uploads import DIGEST, Folder, not_looked_at
+from auditor.errors import CollectError
 
 
 class GcsUploads:
@@ -26,7 +23,7 @@ class GcsUploads:
         self._clients = clients
         self._project = project
         self.url = url
-        self._bucket, _, self._folder = url.removeprefix("gs://").partition("/")
+        self._folder = Folder(url)
 
     def put(self, name: str, content: bytes) -> None:
         """Put one object, unless the very same is there already.
@@ -35,11 +32,11 @@ class GcsUploads:
             TakenError: another one of that name is there, or nobody may look whether it is the same.
             CollectError: it could not be put.
         """
-        key = f"{self._folder}/{name}" if self._folder else name
+        key = self._folder.key(name)
         digest = sha256(content).hexdigest()
-        told = {"contentType": kind_of(name), "metadata": {_DIGEST: digest}}
+        told = {"contentType": kind_of(name), "metadata": {DIGEST: digest}}
         try:
-            self._clients.insert(self._project, self._bucket, key, told, content)
+            self._clients.insert(self._project, self._folder.bucket, key, told, content)
         except api.PreconditionFailed:
             self._demand_same(key, name, digest)
         except FAULTS as error:
@@ -47,19 +44,12 @@ class GcsUploads:
 
     def _demand_same(self, key: str, name: str, digest: str) -> None:
         try:
-            there = self._clients.storage(self._project).list_blobs(self._bucket, prefix=key, max_results=1)
+            there = self._clients.storage(self._project).list_blobs(self._folder.bucket, prefix=key, max_results=1)
             mine = next((one for one in there if one.name == key), None)
         except FAULTS as error:
-            failed = self._failed(error, name, "storage.objects.list")
-            if failed.reason is Reason.ACCESS_DENIED:
-                raise TakenError(str(failed), failed.hint, reason=failed.reason) from None
-            raise failed from None
-        if mine is None or (mine.metadata or {}).get(_DIGEST) != digest:
-            raise TakenError(
-                f"{self.url} has another {name} already",
-                "give each auditor a folder of its own; nothing there is replaced",
-                reason=Reason.MALFORMED,
-            )
+            raise not_looked_at(self._failed(error, name, "storage.objects.list")) from None
+        told = mine.metadata if mine is not None else None
+        self._folder.demand_same(name, (told or {}).get(DIGEST), digest)
 
     def _failed(self, error: Exception, name: str, permission: str) -> CollectError:
         reason = reason_of(error)
