@@ -47,6 +47,11 @@ def scanned(cloud: AwsCloud, folder: Path, *more: str) -> tuple[dict[str, Any], 
     return json.loads(done.stdout), heads
 
 
+def headed(cloud: AwsCloud, begin: int) -> set[str]:
+    """The objects asked for since then."""
+    return {one.target.partition("?")[0] for one in cloud.traffic.requests[begin:] if one.verb == "HEAD"}
+
+
 def bucket(told: dict[str, Any]) -> dict[str, Any]:
     (one,) = told["coverage"]["buckets"]
     return dict(one)
@@ -183,8 +188,7 @@ def test_a_first_sweep_that_meets_such_a_page_each_time_keeps_what_it_finished(
     begin = len(cloud.traffic.requests)
     for _ in range(3):
         assert scanned(cloud, tmp_path)[1] <= OBJECTS // 3, "what is behind the last part alone"
-    asked = {one.target.partition("?")[0] for one in cloud.traffic.requests[begin:] if one.verb == "HEAD"}
-    assert asked.isdisjoint(f"/data/{name}" for name in finished)
+    assert headed(cloud, begin).isdisjoint(f"/data/{name}" for name in finished)
     cloud.traffic.heal()
     told, _ = scanned(cloud, tmp_path)
     assert (told["totals"]["objects"], told["gaps"]) == (OBJECTS, [])
@@ -233,7 +237,10 @@ def test_who_builds_on_no_bytes_makes_no_second_attempt_at_a_page_that_cannot_be
     assert (listings(cloud, begin), heads <= OBJECTS // 3 * 2) == (1, True)
     if not more:
         begin = len(cloud.traffic.requests)
-        assert scanned(cloud, tmp_path)[1] == OBJECTS // 3, "what was finished is not asked again"
+        finished = sorted(cloud.store.buckets["data"].objects)[: OBJECTS // 3]
+        # Those of its second page that are not sent when the third fails are given up: another number each time.
+        assert 1 <= scanned(cloud, tmp_path)[1] <= OBJECTS // 3
+        assert headed(cloud, begin).isdisjoint(f"/data/{name}" for name in finished), "what was finished is not asked"
         assert listings(cloud, begin) == 0
 
 
