@@ -12,7 +12,7 @@ from typing import Annotated, Final, NoReturn, TextIO
 import typer
 import typer.exceptions
 
-from auditor import __version__
+from auditor import __version__, garbage
 from auditor.action import Action
 from auditor.errors import AuditorError, UsageError
 from auditor.findings import Severity
@@ -497,6 +497,7 @@ def main() -> NoReturn:
     _occupy_closed_streams()
     _write_any_text()
     signal.signal(signal.SIGINT, _interrupt)
+    garbage.seldom()
     code = _run(sys.argv[1:])
     try:
         if sys.stdout is not None:

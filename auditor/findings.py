@@ -64,7 +64,10 @@ class Severity(StrEnum):
     @property
     def rank(self) -> int:
         """0 for low to 3 for critical."""
-        return tuple(Severity).index(self)
+        return _RANKS[self]
+
+
+_RANKS: Final = {one: number for number, one in enumerate(Severity)}
 
 
 class Verdict(StrEnum):
@@ -82,6 +85,9 @@ class Status(StrEnum):
     OPEN = "open"
     WAIVED = "waived"
     RESOLVED = "resolved"
+
+
+_STANDINGS: Final = {one: number for number, one in enumerate(Status)}
 
 
 class SubjectKind(StrEnum):
@@ -302,7 +308,7 @@ class Finding:
 
 def worst_first(one: Finding) -> tuple[int, int, int, str]:
     """Sort key of every list of findings: open, waived, resolved; then severity, then how much hangs on it."""
-    return tuple(Status).index(one.status), -one.severity.rank, -(one.extent.objects or 0), one.id
+    return _STANDINGS[one.status], -one.severity.rank, -(one.extent.objects or 0), one.id
 
 
 class Agreement(StrEnum):

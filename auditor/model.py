@@ -64,6 +64,11 @@ class KeyName:
         """The key ring's full name; only Google Cloud has rings."""
         return self.text.rpartition("/cryptoKeys/")[0]
 
+    @property
+    def common(self) -> str:
+        """What all names of the key have in common: of a Google key all but its project, of one of AWS everything."""
+        return self.text if self.cloud is Cloud.AWS else self.text.partition("/")[2].partition("/")[2]
+
     def may_be(self, other: "KeyName") -> bool:
         """Whether another name may be of the same key: one gives its project by the number, and one by the id."""
         if Cloud.AWS in {self.cloud, other.cloud} or self.text.split("/")[2:] != other.text.split("/")[2:]:

@@ -1026,8 +1026,11 @@ class Ledger(Protocol):
     def failed_attempts(self) -> tuple[Sweep, ...]:
         """For each bucket whose newest attempt is not complete: that attempt."""
 
-    def memory(self) -> Mapping[KeyName, KeyMemory]:
-        """What is remembered of every key ever read."""
+    def memory(self, about: KeyName | None = None) -> Mapping[KeyName, KeyMemory]:
+        """What is remembered of every key ever read; or of all names at least that may be of one key (`about`)."""
+
+    def key_names(self) -> frozenset[KeyName]:
+        """Every key ever read, and all that data of the newest judgement is under."""
 
     def probes(self) -> tuple[Probe, ...]:
         """The newest telling, cached and inconclusive probe of each kind and principal, for each place."""
@@ -1068,6 +1071,12 @@ class Ledger(Protocol):
 
     def judgement(self) -> Judgement | None:
         """The newest judgement, whole; None before the first."""
+
+    def judgement_about(self, key: KeyName | None) -> Judgement | None:
+        """The newest judgement without findings, and of no other data than may be under one key by any of its names.
+
+        None before the first. `key`: None for no data at all.
+        """
 
 
 class History(Protocol):

@@ -24,15 +24,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from prometheus_client.exposition import generate_latest
 
-from auditor import __version__, rows, rules
+from auditor import __version__, garbage, rows, rules
 from auditor.action import Action
+from auditor.commands.naming import known_keys
 from auditor.connectors.gcp.keys import GcpKeys
 from auditor.connectors.gcp.session import Endpoints, GcpClients
 from auditor.connectors.pace import Pace
 from auditor.connectors.wire import Wire
 from auditor.controls.catalogue import frameworks
 from auditor.controls.standing import of_rules, standings
-from auditor.daemon.loops import tidy
 from auditor.embedded.google import GoogleCloud, Store
 from auditor.findings import Judgement, Status
 from auditor.inventory.handed import BundleStore
@@ -283,7 +283,7 @@ def judge(folder: Path, ledger_file: Path) -> dict[str, Any]:
             keys.shared_is = "DISABLED"
         began, used = time.perf_counter(), time.process_time()
         judgement = poll(parts, Silent())
-        tidy()
+        garbage.tidy()
         polled, spent = time.perf_counter(), time.process_time()
         scrape()
         told[what] = {"poll": polled - began, "cpu": spent - used, "scrape": time.perf_counter() - polled}
@@ -300,9 +300,9 @@ def judge(folder: Path, ledger_file: Path) -> dict[str, Any]:
     return told
 
 
-def _known(folder: Path, ledger: LedgerStore) -> tuple[Parts, Judgement, OpenInventory]:
+def _known(folder: Path, ledger: LedgerStore, judgement: Judgement | None) -> tuple[Parts, Judgement, OpenInventory]:
     """What a process knows of the newest judgement that has not made it."""
-    parts, judgement = parts_of(folder, Keys(), ledger), ledger.judgement()
+    parts = parts_of(folder, Keys(), ledger)
     if judgement is None:
         raise RuntimeError("nothing was judged")
     return parts, judgement, parts.inventory.open(ledger.published(judgement.sweeps), judgement.registered.digest)
@@ -312,7 +312,8 @@ def foreseen(folder: Path, ledger_file: Path) -> dict[str, Any]:
     """Ask, in a process that knows nothing yet, what would break if the key that all share was destroyed."""
     began, used = time.perf_counter(), time.process_time()
     ledger = LedgerStore(ledger_file)
-    parts, judgement, rows_of = _known(folder, ledger)
+    parts, judgement, rows_of = _known(folder, ledger, ledger.judgement_about(_SHARED))
+    known_keys(parts)
     impact = foresee(parts, judgement, rows_of, (_SHARED, None, Action.DESTROY))
     told = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - used}
     if (impact.extent.namespaces * ROWS_EACH, len(impact.worst)) != (judgement.coverage.buckets[0].listed, 10):
@@ -325,7 +326,7 @@ def reported(folder: Path, ledger_file: Path) -> dict[str, Any]:
     """Render the report, in a process that knows nothing yet."""
     began, used = time.perf_counter(), time.process_time()
     ledger = LedgerStore(ledger_file)
-    parts, judgement, rows_of = _known(folder, ledger)
+    parts, judgement, rows_of = _known(folder, ledger, ledger.judgement())
     found = Found(standings(judgement, parts.rules, frameworks()), of_rules(judgement, parts.rules))
     demands = tuple(rule.demand for rule in parts.rules)
     manifest = Manifest((), *ledger.chain().end_of(judgement.run.id))
@@ -401,6 +402,7 @@ def _run(*command: str) -> Any:
 
 def main() -> None:
     """Be one of the processes, or start them all."""
+    garbage.seldom()
     match sys.argv[1:]:
         case ["cloud"]:
             cloud()

@@ -11,7 +11,7 @@ from auditor import log
 from auditor.config import Config, load
 from auditor.errors import AuditorError, UsageError
 from auditor.findings import Judgement, Severity, Status
-from auditor.model import Reason
+from auditor.model import KeyName, Reason
 from auditor.wiring import Assembly, assemble
 
 STANDARD_OUTPUT: Final = Path("-")
@@ -132,7 +132,20 @@ def judged(assembly: Assembly) -> Judgement:
         LedgerError: the ledger cannot be read.
         UsageError: there is none yet.
     """
-    judgement = assembly.ledger.judgement()
+    return _found(assembly.ledger.judgement())
+
+
+def judged_about(assembly: Assembly, key: KeyName | None) -> Judgement:
+    """The newest judgement as far as it is about one key's data, or about none, without findings: the rest takes long.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+        UsageError: there is none yet.
+    """
+    return _found(assembly.ledger.judgement_about(key))
+
+
+def _found(judgement: Judgement | None) -> Judgement:
     if judgement is None:
         raise not_judged()
     return judgement

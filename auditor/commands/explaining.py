@@ -97,7 +97,7 @@ def _finding(assembly: Assembly, judgement: Judgement, what: str) -> Finding:
 
 def _finding_about(assembly: Assembly, judgement: Judgement, what: str) -> Finding:
     """The finding about a key, its versions or who may use it, or about one version, where there is one alone."""
-    known, unoffered = known_keys(assembly, judgement)
+    known, unoffered = known_keys(assembly.parts)
     meant = called(what, known, unoffered)
     below = f"/cryptoKeyVersions/{meant.version}" if meant.version is not None else ""
     names = NamesOfKeys(known, spelling_by(assembly.ledger.memory()))
@@ -108,8 +108,8 @@ def _finding_about(assembly: Assembly, judgement: Judgement, what: str) -> Findi
         return found[0]
     short = words.short(f"{meant.key}{below}")
     if not found:
-        of_data = (one for one in names.same(meant.key) if one not in unoffered)
-        name = f"{next(of_data, meant.key) if meant.key in unoffered else meant.key}{below}"
+        of_data = (one for one in names.same(meant.key) if one not in unoffered())
+        name = f"{next(of_data, meant.key) if meant.key in unoffered() else meant.key}{below}"
         raise UsageError(f"no finding is about {short}", f"`cmek-auditor impact {name}` tells what hangs on it")
     some = [f"{one.id[:_SHORT]} ({one.rule})" for one in found[:_NAMED]]
     more = [f"{words.number(len(found) - _NAMED)} more"] if len(found) > _NAMED else []

@@ -40,7 +40,7 @@ def judge_once(
             if buckets is not None:
                 judgement = scan.scan(parts, progress, only=_configured(config, buckets))
             else:
-                names = known_keys(assembly, assembly.ledger.judgement()) if keys else ((), ())
+                names = known_keys(assembly.parts) if keys else ((), tuple)
                 # A registry may name a key since: the poll hears it, and refuses what nobody names.
                 may_be_new = bool(parts.registries or parts.services or parts.handed)
                 only = frozenset(whole(one, *names, strangers=may_be_new) for one in keys or ())

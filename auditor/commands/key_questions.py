@@ -7,7 +7,7 @@ from typing import Final
 
 from auditor import scan
 from auditor.action import Action
-from auditor.commands.answering import Answering, assembled, judged, place_for, reasons, writing
+from auditor.commands.answering import Answering, assembled, judged, judged_about, place_for, reasons, writing
 from auditor.commands.naming import Names, known_keys
 from auditor.errors import UsageError
 from auditor.model import Cloud, KeyName
@@ -51,8 +51,9 @@ def foresee_one(path: Path, what: str, action: Action, how: Answering, *, namesp
     allowed = reasons(how.allow_gaps)
     place_for(how.output)
     with assembled(path, verbose=how.verbose, asking=False) as (_, assembly):
-        judgement = judged(assembly)
-        key, version = _acted_on(what, action, known_keys(assembly, judgement))
+        judged_about(assembly, None)  # where nothing was judged, that is to be told, and not that no key is known
+        key, version = _acted_on(what, action, known_keys(assembly.parts))
+        judgement = judged_about(assembly, key)
         rows = assembly.rows(judgement)
         found = foresee(assembly.parts, judgement, rows, (key, version, action))
         with writing(how.output) as out:
@@ -79,7 +80,7 @@ def retire_keys(path: Path, what: str | None, how: Answering, *, destroying: boo
     place_for(how.output)
     with assembled(path, verbose=how.verbose, asking=False) as (_, assembly):
         judgement = judged(assembly)
-        meant = called(what, *known_keys(assembly, judgement)) if what is not None else None
+        meant = called(what, *known_keys(assembly.parts)) if what is not None else None
         if what is not None and meant is not None:
             _see_that_it_has_versions(what, meant)
         only, version = (meant.key, meant.version) if meant is not None else (None, None)
@@ -122,7 +123,7 @@ def prove_revoked(path: Path, what: str, how: Answering) -> int:
     allowed = reasons(how.allow_gaps)
     place_for(how.output)
     with assembled(path, verbose=how.verbose) as (_, assembly):
-        key = whole(what, *known_keys(assembly, assembly.ledger.judgement()))
+        key = whole(what, *known_keys(assembly.parts))
         parts = replace(assembly.parts, policy=replace(assembly.parts.policy, one_reading=True))
         asked = parts.clock()
         see_that_it_is_meant(parts, key, asked)

@@ -1,6 +1,5 @@
 """What the daemon knows of its loops: how long a turn runs, how the last ones ended, whether the clock was set."""
 
-import gc
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -31,16 +30,6 @@ def answers_of_polls(counts: Mapping[tuple[str, str, str], int]) -> int:
         for (service, operation, _), count in counts.items()
         if service in _OF_POLLS and operation not in _OF_PROBES
     )
-
-
-def tidy() -> None:
-    """Collect what a judgement left, and set aside what stands: else that would hold a scrape up.
-
-    What was set aside before counts again, so that nothing is kept for ever.
-    """
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
 
 
 class StoppedError(AuditorError):

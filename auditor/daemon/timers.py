@@ -15,11 +15,11 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from auditor import run, scan, sweeping
+from auditor import garbage, run, scan, sweeping
 from auditor.config import Schedule
 from auditor.daemon.detecting import Detections
 from auditor.daemon.due import AtOnce
-from auditor.daemon.loops import Fault, StoppedError, Turn, WallClock, Watch, tidy
+from auditor.daemon.loops import Fault, StoppedError, Turn, WallClock, Watch
 from auditor.errors import AuditorError, LedgerError
 from auditor.feeds.feeding import Listener, Memory
 from auditor.feeds.silence import Ear, alone
@@ -411,7 +411,7 @@ class Daemon:
                 finally:
                     self._judging.release()
                 break
-        tidy()
+        garbage.tidy()
 
     def _overtake(self, keys: frozenset[KeyName]) -> None:
         with self._beside_a_poll():
@@ -459,7 +459,7 @@ class Daemon:
                 self._reports.keep()
             if not self._stopping.is_set():
                 self._after_a_report(datetime.now(UTC))
-            tidy()
+            garbage.tidy()
 
     def _after_a_report(self, now: datetime) -> None:
         if "report" in self._watch.faults():
@@ -489,7 +489,7 @@ class Daemon:
             self._watch.moves("key_poll")  # what it waited for was not its own
             self._mind_other_configs(self._parts.ledger.judgement())
             self._mind_the_inventory(self._judged())
-        tidy()
+        garbage.tidy()
 
     def _mind_the_inventory(self, judgement: Judgement) -> None:
         """Sweep at once where what a sweep has written is gone; once for each loss, as a sweep may fail as well."""

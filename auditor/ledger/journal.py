@@ -95,6 +95,7 @@ class Effects:
 _GONE: Final = delete(CURRENT).where(CURRENT.c.kind == bindparam("thing"), CURRENT.c.id == bindparam("name"))
 # Each poll asks these many times: to put a statement together takes longer than a small ledger's answer.
 _OF_KIND: Final = select(CURRENT.c.id, CURRENT.c.facts, CURRENT.c.body).where(CURRENT.c.kind == bindparam("thing"))
+_IDS: Final = select(CURRENT.c.id).where(CURRENT.c.kind == bindparam("thing"))
 _OF_NAME: Final = select(CURRENT.c.body).where(CURRENT.c.kind == bindparam("thing"), CURRENT.c.id == bindparam("name"))
 _HEAD: Final = select(EVENT.c.seq, EVENT.c.hash).order_by(EVENT.c.seq.desc()).limit(1)
 _Insert = TypeVar("_Insert", postgresql.Insert, sqlite.Insert)
@@ -131,10 +132,19 @@ def everything(connection: Connection) -> Iterator[Row[Any, Any, Any, Any]]:
     yield from streamed(connection, select(CURRENT.c.kind, CURRENT.c.id, CURRENT.c.facts, CURRENT.c.body))
 
 
-def current(connection: Connection, thing: str) -> dict[str, Row[Any, Any, Any]]:
-    """Everything of one kind that stands, in the order of the ids: id -> (id, facts, body)."""
+def current(connection: Connection, thing: str, part: str = "") -> dict[str, Row[Any, Any, Any]]:
+    """Everything of one kind that stands, in the order of the ids: id -> (id, facts, body).
+
+    `part`: at least everything with that text in its id, and little else.
+    """
+    asked = _OF_KIND.where(CURRENT.c.id.contains(part, autoescape=True)) if part else _OF_KIND
     # Databases sort texts in ways of their own.
-    return {row.id: row for row in sorted(connection.execute(_OF_KIND, {"thing": thing}), key=lambda row: row.id)}
+    return {row.id: row for row in sorted(connection.execute(asked, {"thing": thing}), key=lambda row: row.id)}
+
+
+def ids(connection: Connection, thing: str) -> list[str]:
+    """Of everything of one kind that stands."""
+    return list(connection.execute(_IDS, {"thing": thing}).scalars())
 
 
 def body_of(connection: Connection, thing: str, name: str) -> str | None:

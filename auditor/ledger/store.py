@@ -8,12 +8,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain, groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import Connection, delete
 
 from auditor.errors import BusyError, LedgerError
 from auditor.findings import Assessed, Finding, Judgement, Member, Run, Status, member_of, worst_first
+from auditor.garbage import unsearched
 from auditor.ledger import codec, history, journal, past
 from auditor.ledger.chain import Chain
 from auditor.ledger.codec import KeptContext, KeptKey, KeptPoll, KeptWhole
@@ -68,6 +70,7 @@ class LedgerStore:
     def __init__(self, where: Path | str, *, looking: bool = False) -> None:
         self._database = Database(where, looking=looking)
         self._read: tuple[int, Judgement | None] | None = None
+        self._remembered: tuple[int, Mapping[KeyName, KeyMemory]] | None = None
         self._then: Judgement | None = None
         self._recent = past.Recent()
         self._whole_before: KeptWhole | None = None
@@ -138,14 +141,31 @@ class LedgerStore:
         """For each bucket whose newest attempt is not complete: that attempt."""
         return self._sweeps("attempt")
 
-    def memory(self) -> Mapping[KeyName, KeyMemory]:
-        """What is remembered of every key ever read."""
+    def memory(self, about: KeyName | None = None) -> Mapping[KeyName, KeyMemory]:
+        """What is remembered of every key ever read; or of all names at least that may be of one key (`about`)."""
+        part = about.common if about is not None else ""
         with self._database.reading() as connection:
+            seq, _ = journal.head(connection)
+            known = self._remembered
+            if known is not None and known[0] == seq:
+                return known[1]
             poll = _newest_poll(connection)
-            kept = journal.current(connection, "key")
-        if poll is None:
-            return {}
-        return {KeyName(name): codec.load(KeptKey, row.body).memory(poll.whole.now) for name, row in kept.items()}
+            kept = journal.current(connection, "key", part) if poll is not None else {}
+        whole = poll.whole.now if poll is not None else None
+        with unsearched():
+            found = {KeyName(name): codec.load(KeptKey, row.body).memory(whole) for name, row in kept.items()}
+        memory = MappingProxyType(found)
+        if about is None:
+            self._remembered = seq, memory
+        return memory
+
+    def key_names(self) -> frozenset[KeyName]:
+        """Every key ever read, and all that data of the newest judgement is under."""
+        with self._database.reading() as connection:
+            if _newest_poll(connection) is None:
+                return frozenset()
+            names, under = journal.ids(connection, "key"), journal.ids(connection, "assessment")
+        return frozenset(map(KeyName, {*names, *(key for one in under if (key := codec.member(one)[2]) is not None)}))
 
     def probes(self) -> tuple[Probe, ...]:
         """The newest telling, cached and inconclusive probe of each kind and principal, for each place."""
@@ -319,6 +339,20 @@ class LedgerStore:
             found = _judgement(connection)
         self._read = seq, found
         return found
+
+    def judgement_about(self, key: KeyName | None) -> Judgement | None:
+        """The newest judgement without findings, and of no other data than may be under one key by any of its names.
+
+        None before the first. It is read in the same time however many keys there are. `key`: None for no data at all.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        with self._database.reading() as connection:
+            stands = {thing: journal.current(connection, thing) for thing in ("poll", "context", "gap")}
+            if key is not None:
+                stands["assessment"] = journal.current(connection, "assessment", canonical(key.common)[1:-1])
+            return _told({thing: [row.body for row in rows.values()] for thing, rows in stands.items()})
 
     def made(self) -> Iterator[Made]:
         """Yield every judgement, the newest first."""
@@ -751,6 +785,7 @@ def _judgement(connection: Connection) -> Judgement | None:
     return _told({thing: [row.body for row in journal.current(connection, thing).values()] for thing in things})
 
 
+@unsearched()
 def _told(stands: Mapping[str, Iterable[str]]) -> Judgement | None:
     """Read a judgement from all that stands: kind of thing -> what is said; None where nothing was judged yet."""
     poll = next((codec.load(KeptPoll, body) for body in stands.get("poll", ())), None)

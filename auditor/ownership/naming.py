@@ -9,7 +9,7 @@ from auditor.findings import Judgement
 from auditor.gaps import REGISTRIES
 from auditor.model import AwsKey, Gap, GcpKey, KeyName, Reason
 from auditor.ownership.registered import NOTHING_DECLARED
-from auditor.ownership.spelling import EACH_ITS_OWN, Spelling, spelling_by
+from auditor.ownership.spelling import EACH_ITS_OWN, Spelling
 from auditor.run import Parts
 
 
@@ -36,7 +36,7 @@ NOTHING_NAMED: Final = Named({}, ())
 """Where it does not matter what registries name."""
 
 
-def named_by(parts: Parts, judgement: Judgement) -> Named:
+def named_by(parts: Parts, judgement: Judgement, spelling: Spelling = EACH_ITS_OWN) -> Named:
     """Tell which keys the registries of the config name.
 
     Raises:
@@ -52,7 +52,6 @@ def named_by(parts: Parts, judgement: Judgement) -> Named:
         open_.append(_not_known(str(error), error.hint))
     if heard and not said.digest:
         open_.append(_not_known("it could not be put together", None))
-    spelling = spelling_by(parts.ledger.memory())
     return Named(declared.by_registries, tuple(open_), spelling)
 
 

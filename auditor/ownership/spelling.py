@@ -10,6 +10,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
+from operator import attrgetter
 from typing import Final, TypeVar
 
 from auditor.model import AwsKey, Cloud, GcpKey, KeyMemory, KeyName
@@ -118,7 +119,7 @@ def spelling_of(keys: Iterable[AwsKey | GcpKey | None], apart: Apart = lambda *_
     alike: dict[str, dict[KeyName, datetime]] = defaultdict(dict)
     for key in keys:
         if isinstance(key, GcpKey) and key.created is not None:
-            alike[without_project(key.name)][key.name] = key.created
+            alike[key.name.common][key.name] = key.created
     ones: dict[KeyName, str] = {}
     for left, made in alike.items():
         if len({name.owner.isdigit() for name in made}) > 1:
@@ -153,24 +154,19 @@ def by_id_first(key: KeyName) -> tuple[bool, KeyName]:
     return key.owner.isdigit(), key
 
 
-def without_project(key: KeyName) -> str:
-    """What is left of a name without its project: the same for all names of a Google key."""
-    return key.text.partition("/")[2].partition("/")[2]
-
-
 class NamesOfKeys:
     """Names of keys, to be asked which of them are of one key: what that takes does not grow with their number."""
 
     def __init__(self, names: Iterable[KeyName], spelling: Spelling) -> None:
         self._spelling = spelling
         self._alike: dict[str, list[KeyName]] = defaultdict(list)
-        for name in sorted(set(names)):
+        for name in sorted(set(names), key=attrgetter("text")):
             if name.cloud is Cloud.GCP:
-                self._alike[without_project(name)].append(name)
+                self._alike[name.common].append(name)
 
     def others(self, key: KeyName) -> tuple[KeyName, ...]:
         """Those that are other names of a Google key, or may be."""
-        every = self._alike.get(without_project(key), ())
+        every = self._alike.get(key.common, ())
         return tuple(one for one in every if one != key and self._spelling.is_one(one, key) is not False)
 
     def same(self, key: KeyName) -> tuple[KeyName, ...]:
@@ -179,7 +175,7 @@ class NamesOfKeys:
 
     def known_by(self, key: KeyName) -> tuple[KeyName, ...]:
         """The same, where the key's own name is none of them all."""
-        return () if key in self._alike.get(without_project(key), ()) else self.same(key)
+        return () if key in self._alike.get(key.common, ()) else self.same(key)
 
     def every(self, keys: Iterable[KeyName]) -> frozenset[KeyName]:
         """Keys by all of these names that are known to be theirs; what is called by none of them keeps its own."""

@@ -3,7 +3,7 @@
 import difflib
 import re
 import shlex
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +22,9 @@ _ID: Final = re.compile(r"mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]
 _NUMBER: Final = re.compile(r"[0-9]{1,40}")
 """What may be meant as the number of a version: none is so long, and what is longer still cannot be counted."""
 
+Unoffered = Callable[[], Collection[KeyName]]
+"""Tells which of the known names no hint offers; it takes long, and is asked where there is a hint to give."""
+
 
 @dataclass(frozen=True, slots=True)
 class Called:
@@ -32,9 +35,7 @@ class Called:
     """None: the key as a whole."""
 
 
-def called(
-    text: str, names: Iterable[KeyName], unoffered: Collection[KeyName] = (), *, strangers: bool = False
-) -> Called:
+def called(text: str, names: Iterable[KeyName], unoffered: Unoffered = tuple, *, strangers: bool = False) -> Called:
     """Tell which key or version is meant by its full name, as tables print it, by `KEY/VERSION` or by the id alone.
 
     `names`: all keys that are known; of these, no hint offers those `unoffered`. `strangers`: whoever is asked next
@@ -44,7 +45,6 @@ def called(
         UsageError: it is none of them, or may be several.
     """
     known = {words.short_key(one): one for one in names}
-    offered = {short: one for short, one in known.items() if one not in unoffered}
     spelt = text.replace(" version ", "/")
     head, _, number = spelt.rpartition("/")
     head = head.removesuffix("/cryptoKeyVersions")
@@ -56,10 +56,11 @@ def called(
     try:
         found = _in_full(spelt, head, number)
     except ValueError as error:
-        raise _no_key(text, str(error), head if number else text, offered) from None
+        raise _no_key(text, str(error), head if number else text, _offered(known, unoffered)) from None
     if not strangers and not any(one.may_be(found.key) or one.is_replica_of(found.key) for one in known.values()):
         # Of what nobody has heard of nothing can be told, least of all that nothing hangs on it.
         told = f"nothing is known of key {found.key}: no data that was seen, no registry and no [[key]] names it"
+        offered = _offered(known, unoffered)
         raise UsageError(told, _alike(words.short_key(found.key), offered) or _watch_it(offered))
     return found
 
@@ -69,9 +70,7 @@ def may_be_key(text: str) -> bool:
     return _ID.fullmatch(text) is not None or "/" in text or ":" in text or " version " in text
 
 
-def whole(
-    text: str, names: Iterable[KeyName], unoffered: Collection[KeyName] = (), *, strangers: bool = False
-) -> KeyName:
+def whole(text: str, names: Iterable[KeyName], unoffered: Unoffered = tuple, *, strangers: bool = False) -> KeyName:
     """Tell which key is meant where only a key as a whole can be.
 
     Raises:
@@ -83,6 +82,11 @@ def whole(
         hint = f"leave /cryptoKeyVersions/N away: {words.short_key(found.key)}"
         raise UsageError(f"{text!r} is one version, and a key is asked as a whole", hint)
     return found.key if strangers else called(text, every, unoffered).key
+
+
+def _offered(known: Mapping[str, KeyName], unoffered: Unoffered) -> Mapping[str, KeyName]:
+    left_out = unoffered()
+    return {short: one for short, one in known.items() if one not in left_out}
 
 
 def _known(text: str, known: Mapping[str, KeyName]) -> KeyName | None:

@@ -12,7 +12,6 @@ from auditor.ownership.spelling import (
     by_id_first,
     spelling_by,
     spelling_of,
-    without_project,
 )
 from tests.clouds import GOOGLE_KEY
 from tests.core_builders import AWS_KEY, NOW, an_aws_key, days, remembered
@@ -170,7 +169,7 @@ def test_what_keys_said_last_tells_which_names_are_of_one() -> None:
 
 def test_names_by_id_come_first() -> None:
     assert sorted([NUMBER, ZETA, ID], key=by_id_first) == [ID, ZETA, NUMBER]
-    assert without_project(ID) == without_project(NUMBER) == "locations/us-east1/keyRings/tpuf/cryptoKeys/main"
+    assert ID.common == NUMBER.common == "locations/us-east1/keyRings/tpuf/cryptoKeys/main"
 
 
 def test_names_that_are_a_keys_own_and_those_that_may_be() -> None:

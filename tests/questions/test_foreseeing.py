@@ -44,7 +44,18 @@ def small(tmp_path: Path) -> Iterator[Small]:
 def asked(
     assembly: Assembly, judgement: Judgement, action: Action, version: str | None = None, key: str = GOOGLE_KEY
 ) -> Impact:
-    return foresee(assembly.parts, judgement, assembly.rows(judgement), (KeyName(key), version, action))
+    """What is foreseen from the whole judgement, and from as much of it as is about the key: it is to be the same."""
+    moment = assembly.parts.clock()
+    parts = replace(assembly.parts, clock=lambda: moment)
+    about = assembly.ledger.judgement_about(KeyName(key))
+    assert about is not None
+    assert about.run == judgement.run
+    alone = replace(judgement, assessed=about.assessed, findings=())
+    told, same = (
+        foresee(parts, one, assembly.rows(one), (KeyName(key), version, action)) for one in (judgement, alone)
+    )
+    assert told == same
+    return told
 
 
 def objects(judgement: Judgement) -> Counter[R]:

@@ -132,7 +132,7 @@ class Told:
     def parts(self) -> "Parts":
         buckets = ("gs://data", "s3://data")
         ledger = SimpleNamespace(
-            memory=lambda: self.memory,
+            memory=lambda *_: self.memory,
             probes=lambda: self.probes,
             head=lambda: (7, "hash"),
             failed_attempts=tuple,

@@ -95,7 +95,7 @@ def test_gaps_of_clocks_and_of_what_a_bundle_speaks_of_stand_beside_every_answer
 def some_parts(*, swept: tuple[str, ...] = (), **more: Any) -> "Parts":
     """What a question needs of a run: config and ledger, of which no word is about the key."""
     ledger = SimpleNamespace(
-        memory=dict, sweeps=lambda: [SimpleNamespace(bucket=one) for one in swept], failed_attempts=lambda: ()
+        memory=lambda *_: {}, sweeps=lambda: [SimpleNamespace(bucket=one) for one in swept], failed_attempts=lambda: ()
     )
     what = {"ledger": ledger, "policy": Policy(), "handed": (), "registries": (), "buckets": ("gs://data",)}
     return cast("Parts", SimpleNamespace(**what | more))
@@ -235,7 +235,7 @@ def by_other_name(name: KeyName, told: str) -> Gap:
 
 def of_names(counted: tuple[KeyName, ...], *held: KeyName, memory: dict[KeyName, KeyMemory]) -> list[Gap]:
     parts = some_parts()
-    cast("Any", parts.ledger).memory = lambda: memory
+    cast("Any", parts.ledger).memory = lambda *_: memory
     return list(gaps_beside(KEY, replace(judged(a_bucket()), assessed=under(*held)), parts, NOW, counted))
 
 

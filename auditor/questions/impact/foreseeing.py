@@ -87,12 +87,15 @@ def foresee(
 ) -> Impact:
     """Tell what an action on a key, or on one of its versions, would do to the data of the newest judgement.
 
+    `judgement`: as it is about that key at least; of its findings nobody asks.
+
     Raises:
         LedgerError: the ledger or the inventory cannot be read.
         UsageError: the key is known, and the version is none of its own.
     """
     key, version, action = target
-    remembered = by_any_name(parts.ledger.memory())
+    told = parts.ledger.memory(key)
+    remembered = by_any_name(told)
     others = names_of_data(judgement, remembered).same(key)
     own = frozenset(one.text for one in (key, *others))
     memory = newest((key, *others), remembered)
@@ -123,7 +126,8 @@ def foresee(
     measured = rows.measured([_members(moved[pair]) for pair in groups], _WORST)
     final, final_at = _final(case)
     # Under other versions no data comes that registries name the key for.
-    named = named_by(parts, judgement) if takes_new_data(case.known, version) else NOTHING_NAMED
+    is_named = takes_new_data(case.known, version)
+    named = named_by(parts, judgement, spelling_by(told)) if is_named else NOTHING_NAMED
     writes = _writes(case, sweeps, lambda: _namespaces(rows, under, measured, members), idle=acted.idle is not None)
     return Impact(
         key=key,

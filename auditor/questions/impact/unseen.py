@@ -42,7 +42,7 @@ def gaps_beside(
         LedgerError: the ledger cannot be read.
     """
     mine = _of(judgement, key.cloud)
-    memory = parts.ledger.memory()
+    memory = parts.ledger.memory(key)
     own = (key, *counted)
     views = (KeyView(one, None, memory.get(one)) for one in own)
     about = {*(one.bucket for one in mine), *chain.from_iterable(map(names_of, views)), BUCKET_LISTS, OBJECTS, CLOCKS}

@@ -54,7 +54,7 @@ def retiring(
         raise not_among(only, names)
     keys = sorted({*under, *parts.watched, *([only] if only is not None else [])})
     seen = _seen(parts, judgement)
-    named = named_by(parts, judgement)
+    named = named_by(parts, judgement, spelling_by(parts.ledger.memory()))
     of_buckets = {cloud: tuple(_doubts_of_buckets(cloud, parts, judgement)) for cloud in Cloud}
 
     def candidates(key: KeyName) -> Iterator[Candidate | Gap]:
@@ -195,8 +195,8 @@ def left_behind(parts: Parts) -> tuple[str, ...]:
 
 def names_of_data(judgement: Judgement, memory: Mapping[KeyName, KeyMemory]) -> NamesOfKeys:
     """What the keys of data are called: a project has an id and a number."""
-    held = (KeyName(one.holding.key) for one in judgement.assessed if one.holding.key is not None)
-    return NamesOfKeys(held, spelling_by(memory))
+    held = {one.holding.key for one in judgement.assessed if one.holding.key is not None}
+    return NamesOfKeys(map(KeyName, held), spelling_by(memory))
 
 
 def _unswept(

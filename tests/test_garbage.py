@@ -1,0 +1,54 @@
+"""When Python looks for garbage is as it was, once many values were read."""
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from auditor import garbage
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    limits, on = gc.get_threshold(), gc.isenabled()
+    yield
+    gc.set_threshold(*limits)
+    (gc.enable if on else gc.disable)()
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_nobody_looks_while_values_are_read_and_behind_them_whoever_did_before(*, on: bool) -> None:
+    (gc.enable if on else gc.disable)()
+    seen: list[bool] = []
+
+    @garbage.unsearched()
+    def read() -> None:
+        seen.append(gc.isenabled())
+        with garbage.unsearched():
+            pass
+        seen.append(gc.isenabled())
+        raise ValueError("what was read")
+
+    with pytest.raises(ValueError, match="what was read"):
+        read()
+    assert seen == [False, False], "the inner one is no end"
+    assert gc.isenabled() is on
+
+
+def test_a_program_looks_more_seldom() -> None:
+    gc.set_threshold(700, 10, 10)
+    garbage.seldom()
+    assert all(now > before for now, before in zip(gc.get_threshold(), (700, 10, 10), strict=True))
+
+
+def test_what_was_set_aside_is_collected_once_nobody_holds_it() -> None:
+    garbage.tidy()
+    held: list[object] = [object() for _ in range(3)]
+    held.append(held)
+    garbage.tidy()
+    assert not any(one is held for one in gc.get_objects()), "it is set aside"
+    number = id(held)
+    del held
+    garbage.tidy()
+    gc.unfreeze()
+    assert all(id(one) != number or not isinstance(one, list) or len(one) != 4 for one in gc.get_objects())
