@@ -7,6 +7,7 @@ import pytest
 import typer.main
 from hypothesis import HealthCheck, settings
 
+from auditor import garbage
 from tests import ledger_once, sdk_once
 
 # A busy machine is no failure of a property.
@@ -43,6 +44,7 @@ def pytest_collection_finish() -> None:
     """What thousands of tests are made of stays to the end: nobody needs to look through it for garbage."""
     gc.collect()
     gc.freeze()
+    garbage.seldom()  # as in every process of the product
 
 
 # The clouds' own quotas of their logs are a request or two a second: each poll that finds something would wait.
