@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from auditor.errors import LedgerError, UsageError
-from auditor.ledger.tables import DAMAGED, OURS, WRITING
+from auditor.ledger.tables import OURS, WRITING
 
 _WAIT_MILLISECONDS: Final = 15_000
 _PAUSE: Final = 0.5
@@ -21,6 +21,8 @@ _LONGEST_MILLISECONDS: Final = 600_000
 _SETTINGS: Final = {
     "lock_timeout": _WAIT_MILLISECONDS,
     "statement_timeout": _LONGEST_MILLISECONDS,
+    # Between two statements of one view, years of the chain may be read: an administrator's seconds would end that.
+    "idle_in_transaction_session_timeout": _LONGEST_MILLISECONDS,
     # Who holds a lock and is cut off has lost it within half a minute, on both sides.
     "tcp_keepalives_idle": 5,
     "tcp_keepalives_interval": 5,
@@ -36,11 +38,37 @@ _CONNECTING: Final = {
     "tcp_user_timeout": 20_000,
     "options": " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items()),
 }
+_KEEP_IDLE: Final = (
+    "SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'idle_session_timeout'"
+)
+"""A lock is held by saying nothing, for as long as a poll takes; before PostgreSQL 14 there was no such setting."""
 _READ_ONLY: Final = "25006"
 """What a server says that lets nothing be written. Source: PostgreSQL documentation, appendix A, error codes."""
 _TABLES: Final = (
     "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
 )
+
+_LOOK_THERE: Final = "look into the server's own log; where that tells of damage, restore the database from a copy"
+_HINTS: Final = (
+    (("lock timeout",), "another process writes to it; try again, or stop the other one"),
+    # What the driver tells of a connection that it did not get begins alike, whatever the reason.
+    (("authentication", "password"), "give the password as PGPASSWORD, or in a file as ~/.pgpass"),
+    (("pg_hba.conf",), "let the server's pg_hba.conf admit this user from this machine"),
+    (
+        ("too many c", "connection slots"),
+        "close connections of others, or let the server and the user have more: a daemon takes up to 17",
+    ),
+    ((" does not exist",), "look whether `ledger` in the config names the right database, and who took what away"),
+    (("read-only",), "look why the server lets nothing be written: its disk may be full, or it only follows another"),
+    (("permission denied",), "the database's user must own it, or be granted all on its schema"),
+    (("disk", "space"), "make room on the server's disk, or look whether it fails"),
+    (("statement timeout", "due to user request"), "look what keeps the server busy, or who cancels statements there"),
+    (
+        ("onnection", "resolve", "server closed", "starting up", "shut", "recovery", "TimeoutError"),
+        "look whether the server runs and can be reached; `ledger` in the config names it",
+    ),
+)
+"""Words that the server or its driver says, and what to do then; the first that fits counts."""
 
 
 class PostgresDatabase:
@@ -74,6 +102,8 @@ class PostgresDatabase:
         with self._told():
             connection = self._for_locks.connect()
         try:
+            with self._told():
+                connection.exec_driver_sql(_KEEP_IDLE)
             while True:
                 with self._told():
                     got = connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (_number(what),)).scalar()
@@ -89,17 +119,7 @@ class PostgresDatabase:
 
     def hint(self, told: str) -> str:
         """What to do about a fault."""
-        if "lock timeout" in told:
-            return "another process writes to it; try again, or stop the other one"
-        if "disk" in told or "space" in told:
-            return "make room on the server's disk, or look whether it fails"
-        if "permission denied" in told or "read-only" in told:
-            return "the database's user must own it, or be granted all on its schema"
-        if "onnection" in told or "server closed" in told or "starting up" in told or "shut" in told:
-            return "look whether the server runs and can be reached; `ledger` in the config names it"
-        if "authentication" in told or "password" in told:
-            return "give the password as PGPASSWORD, or in a file as ~/.pgpass"
-        return DAMAGED
+        return _hint(told)
 
     def _refuse_others(self) -> None:
         """Change nothing in a database that somebody else made; one that is empty becomes ours."""
@@ -121,6 +141,10 @@ class PostgresDatabase:
             # Its first line: those behind it may quote what was sent.
             cause = str(getattr(error, "orig", None) or type(error).__name__).strip().partition("\n")[0]
             raise LedgerError(f"ledger {self.name}: {cause}", self.hint(cause)) from None
+
+
+def _hint(told: str) -> str:
+    return next((hint for words, hint in _HINTS if any(one in told for one in words)), _LOOK_THERE)
 
 
 def _url(text: str) -> URL:

@@ -192,6 +192,21 @@ def test_a_server_that_may_be_written_to_again_is_written_to(server: str) -> Non
     database.engine.dispose()
 
 
+def test_timeouts_of_the_servers_administrator_end_no_lock_and_no_long_reading(server: str) -> None:
+    url = a_database(server)
+    name = url.rpartition("/")[2]
+    for one in ("idle_session_timeout", "idle_in_transaction_session_timeout"):
+        sql(server, f"ALTER DATABASE {name} SET {one} = '100ms'")
+    store, database = LedgerStore(url), PostgresDatabase(url)
+    with store.judging() as still, database.engine.begin() as connection:
+        connection.exec_driver_sql("SELECT 1")
+        time.sleep(0.5)
+        assert still()
+        connection.exec_driver_sql("SELECT 1")
+    database.engine.dispose()
+    store.close()
+
+
 def test_a_daemon_whose_lock_is_cut_off_stops_and_works_again_once_it_has_it_back(server: str, tmp_path: Path) -> None:
     with a_small_cloud(tmp_path) as small:
         url = a_database(server)
