@@ -129,7 +129,8 @@ class _Own:
         encoder, kind = choose_encoder(accept if known else "")
         return Response(encoder(self._read.metrics), headers={"Content-Type": kind})
 
-    def healthz(self, _request: Request) -> Response:
+    async def healthz(self, _request: Request) -> Response:
+        # Beside the threads of all others: where the ledger answers nothing, those wait for it.
         return PlainTextResponse("ok\n")
 
     def readyz(self, _request: Request) -> Response:

@@ -15,7 +15,10 @@ FAULTS = {
     "no connection is free here": ("TimeoutError", REACH),
     "wrong password": (f'{NO_CONNECTION}FATAL:  password authentication failed for user "a"', "give the password"),
     "no password": (f"{NO_CONNECTION}fe_sendauth: no password supplied", "give the password"),
-    "not admitted": (f'{NO_CONNECTION}FATAL:  no pg_hba.conf entry for host "10.0.0.1"', "let the server's pg_hba.conf"),
+    "not admitted": (
+        f'{NO_CONNECTION}FATAL:  no pg_hba.conf entry for host "10.0.0.1"',
+        "let the server's pg_hba.conf",
+    ),
     "no connection is free there": (f"{NO_CONNECTION}FATAL:  sorry, too many clients already", "close connections"),
     "none is left for users": (
         f"{NO_CONNECTION}FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute",

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from anyio import to_thread
 from prometheus_client import generate_latest
 from starlette.applications import Starlette
 
@@ -220,3 +222,26 @@ def test_without_a_ledger_nothing_is_answered_but_that() -> None:
         assert (path, answer.status) == (path, 503)
         assert json.loads(answer.text) == {"error": "the ledger was deleted"}
     assert ask("/healthz", read).status == 200
+
+
+def test_that_the_process_lives_is_told_while_all_threads_wait_for_a_ledger_that_does_not_answer() -> None:
+    answers = threading.Event()
+
+    async def both() -> Answer:
+        loop, asked = asyncio.get_running_loop(), asyncio.Event()
+
+        def silent() -> None:
+            loop.call_soon_threadsafe(asked.set)
+            answers.wait(60)
+
+        to_thread.current_default_thread_limiter().total_tokens = 1
+        app = make_app(readings(silent))
+        waits = asyncio.ensure_future(sent_through(app, "/readyz"))
+        await asked.wait()
+        try:
+            return await asyncio.wait_for(sent_through(app, "/healthz"), 5)
+        finally:
+            answers.set()
+            await waits
+
+    assert asyncio.run(both()).status == 200
