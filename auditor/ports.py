@@ -279,8 +279,8 @@ class Feed(Protocol):
 class Keeping(Protocol):
     """What makes reports and keeps them."""
 
-    def newest(self) -> datetime | None:
-        """When the last one was made; None: none is kept.
+    def newest(self, until: datetime) -> datetime | None:
+        """When the last one up to a moment was made; None: none is kept.
 
         Raises:
             AuditorError: nobody can tell.

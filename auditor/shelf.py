@@ -141,9 +141,13 @@ class Shelf:
         """All that are kept, the newest first: what each is called and what it is of."""
         return tuple((name, self._about(name)) for name in self._names())
 
-    def newest(self) -> datetime | None:
-        """When the last one was made whose moment can be read; None: there is none."""
-        return next((one.told.made for _, one in self.listed() if isinstance(one, Kept)), None)
+    def newest(self, until: datetime) -> datetime | None:
+        """When the last one up to a moment was made that can be read; None: there is none.
+
+        Those of later moments were made while the clock was ahead, and say nothing of what is due.
+        """
+        made = (one.told.made for _, one in self.listed() if isinstance(one, Kept))
+        return next((at for at in made if at <= until), None)
 
     def read(self, name: str, file: str) -> bytes | None:
         """What is in a file of a report; None: there is no such file.

@@ -27,12 +27,13 @@ def page(folder: Path) -> None:
 
 def test_what_was_put_is_read_and_told(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path / "reports", 3)
-    assert (shelf.listed(), shelf.newest()) == ((), None)
+    assert (shelf.listed(), shelf.newest(MADE)) == ((), None)
     name, kept = shelf.put(told(), page)
     assert name == "2026-11-28T06-00-00Z"
     assert [(one.name, one.size) for one in kept.files] == [("report-gaps.csv", 5), ("report.html", 11)]
     assert shelf.listed() == ((name, Kept(told(), kept.files)),)
-    assert shelf.newest() == MADE
+    assert shelf.newest(MADE) == MADE
+    assert shelf.newest(MADE - timedelta(seconds=1)) is None
     assert shelf.read(name, "report.html") == b"<p>page</p>"
     assert shelf.read(name, "report.json") is None
     assert shelf.read("2026-11-29T06-00-00Z", "report.html") is None
@@ -136,6 +137,13 @@ def test_what_was_changed_is_not_shown_as_what_was_written(tmp_path: Path) -> No
     assert shelf.read(name, "report-gaps.csv") == b"what\n"
 
 
+def test_one_that_was_made_while_the_clock_was_ahead_hides_none_of_before(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, 3)
+    shelf.put(told(), page)
+    shelf.put(told(365 * 86_400), page)
+    assert shelf.newest(MADE + timedelta(days=1)) == MADE
+
+
 @pytest.mark.parametrize("body", [b"", b"{}", b"\xff", b'{"told": {}, "files": []}', DEEP, HUGE])
 def test_of_which_nobody_knows_what_it_was_it_is_told_so(tmp_path: Path, body: bytes) -> None:
     shelf = Shelf(tmp_path, 3)
@@ -144,7 +152,7 @@ def test_of_which_nobody_knows_what_it_was_it_is_told_so(tmp_path: Path, body: b
     (tmp_path / newer / "kept.json").write_bytes(body)
     (first, about), (second, _) = shelf.listed()
     assert (first, second, isinstance(about, Damaged)) == (newer, older, True)
-    assert shelf.newest() == MADE
+    assert shelf.newest(MADE) == MADE
     with pytest.raises(ChangedError, match=r"what report .* was is not known"):
         shelf.read(newer, "report.html")
 
@@ -164,7 +172,7 @@ def test_a_time_without_a_zone_is_none(tmp_path: Path) -> None:
     name, _ = shelf.put(told(), page)
     about = tmp_path / name / "kept.json"
     about.write_bytes(re.sub(rb'"made":"([^"]*)Z"', rb'"made":"\1"', about.read_bytes()))
-    assert shelf.newest() is None
+    assert shelf.newest(MADE) is None
 
 
 @pytest.mark.parametrize("file", ["report.html", "kept.json", ".uploaded"])

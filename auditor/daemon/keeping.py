@@ -24,9 +24,9 @@ class Keeper:
         self._untold: set[str] = set()
         """Reports that are uploaded, which could not be written down: they are not sent at each turn anew."""
 
-    def newest(self) -> datetime | None:
-        """When the last one was made; None: none was, or nobody can tell."""
-        return self._shelf.newest()
+    def newest(self, until: datetime) -> datetime | None:
+        """When the last one up to a moment was made; None: none was, or nobody can tell."""
+        return self._shelf.newest(until)
 
     @property
     def uploads(self) -> bool:

@@ -137,7 +137,7 @@ class Daemon:
         # Its own lines come with every turn that was due, and name our methods.
         logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
         self._scheduler.add_listener(self._tell_late, EVENT_JOB_MAX_INSTANCES)
-        # Overlapping runs coalesce: one at a time, and what was missed meanwhile is made up for by one run.
+        # One run at a time: what comes due while one runs is left out, and what was missed is made up for by one.
         rules = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
         self._scheduler.add_job(
             self._sweep, AtOnce(CronTrigger.from_crontab(schedule.sweep, timezone=UTC)), id="sweep", **rules
@@ -209,10 +209,10 @@ class Daemon:
 
     def _owes_report(self, now: datetime) -> bool:
         try:
-            newest = self._reports.newest() if self._reports is not None else None
+            newest = self._reports.newest(now) if self._reports is not None else None
         except AuditorError:
             return True  # whatever it is, the turn will tell it
-        if newest is None or newest >= now:
+        if newest is None:
             return False
         due = self._scheduler.get_job("report").trigger.get_next_fire_time(None, newest + timedelta(seconds=1))
         return due is not None and due <= now
@@ -221,7 +221,7 @@ class Daemon:
         """Say once that turns take longer than from one to the next; again only after one that did not."""
         if self._watch.is_late(event.job_id):
             _log.warning(
-                "a turn of %s takes longer than until the next one is due: those due meanwhile come as one, behind it",
+                "a turn of %s takes longer than until the next one is due: those that come due meanwhile are left out",
                 event.job_id,
             )
 
@@ -280,12 +280,15 @@ class Daemon:
         _log.warning("the clock was set by %+.0f s; all loops are planned anew", jump.total_seconds())
         now = self._parts.clock()
         for loop in self._loops():
+            if loop not in {"sweep", "report"}:
+                self._scheduler.modify_job(loop, next_run_time=now)
+                continue
+            # A sweep costs too much to be made at every jump, and a report is of a day. What a jump ahead has made due
+            # stays due, and is not touched: the scheduler may just be at it, and would begin it once more.
             job = self._scheduler.get_job(loop)
-            # A sweep costs too much to be made at every jump, and a report is of a day; what a jump ahead has made due
-            # stays due.
-            rare = loop in {"sweep", "report"}
-            times = (job.next_run_time, job.trigger.get_next_fire_time(None, now)) if rare else (now,)
-            self._scheduler.modify_job(loop, next_run_time=min(filter(None, times), default=None))
+            planned, again = job.next_run_time, job.trigger.get_next_fire_time(None, now)
+            if again is not None and (planned is None or again < planned):
+                self._scheduler.modify_job(loop, next_run_time=again)
 
     def _quiet_for(self, loop: str) -> timedelta:
         running = self._watch.running_for(loop)

@@ -78,10 +78,10 @@ class Reports:
     goes_elsewhere: bool = False
     uploaded: int = 0
 
-    def newest(self) -> datetime | None:
+    def newest(self, until: datetime) -> datetime | None:
         if self.fails:
             raise AuditorError("nobody can tell")
-        return self.last
+        return self.last if self.last is not None and self.last <= until else None
 
     def keep(self) -> None:
         self.made.append(datetime.now(UTC))

@@ -199,6 +199,26 @@ def test_a_clock_that_is_set_ahead_skips_no_sweep(daemon: Daemon, worlds: Worlds
     assert due(daemon, "sweep") == missed
 
 
+class AtIt(AtOnce):
+    """A trigger that is asked while the scheduler begins the turn that is due, and plans the next one."""
+
+    job: Job
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        due = super().get_next_fire_time(previous_fire_time, now)
+        self.job.modify(next_run_time=due)
+        return due
+
+
+def test_a_sweep_that_a_clock_set_ahead_has_made_due_is_begun_once(daemon: Daemon, worlds: Worlds) -> None:
+    trigger = AtIt(CronTrigger.from_crontab("0 * * * *", timezone=UTC))
+    trigger.job = daemon._scheduler.get_job("sweep")  # noqa: SLF001 - as above
+    trigger.job.modify(trigger=trigger, next_run_time=worlds.wall + HOUR / 2)
+    worlds.wall += 3 * HOUR
+    daemon.mind_the_clock()
+    assert due(daemon, "sweep") == datetime(2026, 1, 1, 16, 0, tzinfo=UTC)
+
+
 @pytest.mark.parametrize("ahead", [timedelta(days=400), timedelta(days=365 * 56)])
 def test_what_a_clock_set_ahead_has_made_due_is_one_turn_and_not_counted_up(ahead: timedelta) -> None:
     for trigger in (IntervalTrigger(seconds=60), CronTrigger.from_crontab("* * * * *", timezone=UTC)):
