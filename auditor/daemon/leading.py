@@ -33,6 +33,8 @@ class Leadership:
         self._held: ExitStack | None = None
         self._still: Callable[[], bool] = lambda: False
         self._looked: float | None = None
+        self._asked = False
+        """Whether somebody was told that the ledger is silent, since when a look was being made."""
         self._looking: threading.Thread | None = None
         self._silent = False
         self._doubted = False
@@ -48,11 +50,25 @@ class Leadership:
             return
         if self._looked is not None and self._ticks() - self._looked < _EACH:
             return
-        is_first = self._looked is None
+        self._begin_look(_AT_ONCE if self._looked is not None else None)
+
+    def answers(self) -> bool:
+        """Whether the ledger answers now, one way or another: who asks more of one that is silent waits for long.
+
+        One that is slow has answered as soon as the look ends that it was too slow for.
+        """
+        looking = self._looking
+        if looking is None or not (looking.is_alive() or self._asked):
+            looking = self._begin_look(_AT_ONCE)
+        self._asked = looking.is_alive()
+        return not self._asked
+
+    def _begin_look(self, wait: float | None) -> threading.Thread:
         self._looked = self._ticks()
         self._looking = threading.Thread(target=self._look, daemon=True, name="leader")
         self._looking.start()
-        self._looking.join(None if is_first else _AT_ONCE)
+        self._looking.join(wait)
+        return self._looking
 
     def let_go(self) -> None:
         """Let another daemon work; where a look hangs, as soon as this process ends."""

@@ -68,6 +68,8 @@ class Serving:
         )
         self._sender = assembly.sender(None)
         self._works = False
+        self._waits = False
+        """Whether a reload waits for the ledger."""
         web = config.web
         self.certificate = Certificate(web.tls_cert, web.tls_key) if web.tls_cert and web.tls_key else None
         self._logins = logins_of(web)
@@ -171,6 +173,18 @@ class Serving:
         # One without names is refused here as it is at the start: nobody could call us any more.
         if self.certificate.renew(lambda names: hosts_of(self._config.web, names)):
             self._app = self._made()
+
+    def hung_up(self) -> bool:
+        """Read the config anew; False: not yet, as the ledger is silent, and signals would wait for it as well."""
+        if self._leadership.answers():
+            self._waits = False
+            self.lead_or_wait()
+            self.reload()
+            return True
+        if not self._waits:
+            _log.warning("the ledger does not answer: the config is read anew as soon as it does")
+        self._waits = True
+        return False
 
     def reload(self) -> None:
         """Read the config anew and go on by it; where that cannot be, the one of before stays, and it is told."""
@@ -330,7 +344,8 @@ def serve(serving: Serving, started: Callable[[str], None], again: threading.Eve
             )
         if again.is_set():
             again.clear()
-            serving.reload()
+            if not serving.hung_up():
+                again.set()
         serving.lead_or_wait()
         serving.mind_the_loops()
         if time.monotonic() - looked >= _LOOK_AGAIN:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,29 @@ def test_a_ledger_that_does_not_answer_holds_nobody_up_and_leads_nobody(
     leadership.let_go()
     ledger.answers.set()
     eventually(lambda: leadership)  # it was held all the time
+
+
+def test_a_reload_waits_for_a_ledger_that_does_not_answer_and_holds_nobody_up(
+    small: Small, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reloads: list[int] = []
+    monkeypatch.setattr("auditor.daemon.leading._AT_ONCE", 0.0)
+    config, ledger = load(small.config), Mute(tmp_path / "mute.db")
+    leadership = Leadership(ledger)
+    leadership.look()
+    served = Serving(small.config, config, assemble(config), leadership)
+    monkeypatch.setattr(served, "reload", partial(reloads.append, 1))
+    monkeypatch.setattr(served, "lead_or_wait", int)
+    assert [served.hung_up() for _ in range(3)] == [False, False, False]
+    assert caplog.text.count("the ledger does not answer: the config is read anew as soon as it does") == 1
+    assert reloads == []
+    ledger.answers.set()
+    assert leadership._looking is not None  # noqa: SLF001 - when it has ended nobody else can tell
+    leadership._looking.join(60)  # noqa: SLF001 - as above
+    ledger.answers.clear()
+    assert served.hung_up(), "also where each answer takes longer than is waited for"
+    assert reloads == [1]
+    assert served.stop()
 
 
 def test_loops_that_cannot_start_let_another_daemon_try_and_start_later(
