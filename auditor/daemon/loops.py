@@ -2,8 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -46,18 +46,40 @@ class Fault:
     """What the last one failed of."""
 
 
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How turns ended until other loops took the place of theirs."""
+
+    succeeded: Mapping[str, float] = field(default_factory=dict)
+    """Loop -> when a turn ended well last, by the clock of the loops; before the first, since when it was tried."""
+    failed: Mapping[str, Fault] = field(default_factory=dict)
+
+
 class Watch:
     """When each loop began its present turn, and how its last turns ended; by a clock that nobody sets."""
 
-    def __init__(self, ticks: Callable[[], float]) -> None:
+    def __init__(self, ticks: Callable[[], float], before: Health | None = None) -> None:
+        """`before`: of loops whose place these take."""
+        before = before or Health()
         self._ticks = ticks
-        self._made = ticks()
+        self._started = ticks()
         self._began: dict[str, float] = {}
-        self._succeeded: dict[str, float] = {}
-        self._failed: dict[str, Fault] = {}
+        self._succeeded = dict(before.succeeded)
+        self._failed = dict(before.failed)
         self._late: set[str] = set()
         self._told_late: set[str] = set()
         self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Tell that turns are made from now on: for however long nobody wanted any, none was missed."""
+        with self._lock:
+            self._started = self._ticks()
+
+    def health(self, loops: Iterable[str]) -> Health:
+        """What those that take the place of these loops go on with."""
+        with self._lock:
+            succeeded = {loop: self._succeeded.get(loop, self._started) for loop in loops}
+            return Health(succeeded, dict(self._failed))
 
     def begin(self, loop: str) -> None:
         """Tell that a turn begins."""
@@ -100,6 +122,11 @@ class Watch:
             else:
                 self._failed[loop] = Fault(before.turns + 1 if before is not None else 1, why)
 
+    def break_off(self, loop: str) -> None:
+        """Tell that a turn ended neither well nor badly."""
+        with self._lock:
+            self._began.pop(loop, None)
+
     def running_for(self, loop: str) -> timedelta:
         """How long the present turn runs; zero between two turns."""
         with self._lock:
@@ -107,9 +134,9 @@ class Watch:
         return timedelta(seconds=self._ticks() - began) if began is not None else timedelta(0)
 
     def since_success(self, loop: str) -> timedelta:
-        """How long ago a turn ended well or got on; before the first, how long this watch is kept."""
+        """How long ago a turn ended well or got on; before the first, how long turns are made."""
         with self._lock:
-            return timedelta(seconds=self._ticks() - self._succeeded.get(loop, self._made))
+            return timedelta(seconds=self._ticks() - self._succeeded.get(loop, self._started))
 
     def failing(self, loop: str) -> bool:
         """Whether the last turns all failed."""
@@ -133,12 +160,14 @@ class Turn:
         self._watch.begin(self._loop)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> bool:
-        why = None if error is None or isinstance(error, StoppedError) else _why(error)
+        if isinstance(error, StoppedError):
+            self._watch.break_off(self._loop)
+            _log.info("%s", error)
+            return True
+        why = _why(error) if error is not None else None
         self._watch.end(self._loop, why)
         if why is not None:
             _log.error("%s failed: %s", self._loop, why)
-        elif error is not None:
-            _log.info("%s", error)
         return isinstance(error, Exception)
 
 

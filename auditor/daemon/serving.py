@@ -22,7 +22,7 @@ from auditor.config import Config, load
 from auditor.daemon.keeping import Keeper
 from auditor.daemon.leading import Leadership
 from auditor.daemon.listening import Answering, make_server, open_listener, raise_file_limit
-from auditor.daemon.loops import answers_of_polls
+from auditor.daemon.loops import Health, answers_of_polls
 from auditor.daemon.timers import Daemon
 from auditor.daemon.tls import Certificate
 from auditor.errors import AuditorError, LedgerError, UsageError
@@ -99,7 +99,8 @@ class Serving:
             self._begin()
         elif self._works and not self._leadership:
             self._rest()
-            self._loops = self._successors()
+            # How another daemon fares meanwhile nobody knows here.
+            self._loops = self._successors(Health())
             self._app = self._made()
 
     def _begin(self) -> None:
@@ -115,9 +116,11 @@ class Serving:
             self._sender.start()
         _log.info("this daemon works")
 
-    def _successors(self) -> Daemon:
+    def _successors(self, health: Health | None = None) -> Daemon:
         """Loops by the config that counts now, in place of those that were stopped."""
         assembly, inherited = self._assembly, self._loops.handed_on()
+        if health is not None:
+            inherited = replace(inherited, health=health)
         return Daemon(
             *(assembly.parts, self._config.schedule),
             inherited=inherited,
@@ -291,8 +294,8 @@ def readings(
         ),
         # Of one that waits none is expected to live.
         loops_alive=lambda: loops.loops_alive() if works() else {},
-        failing=loops.failing,
-        faults=loops.faults,
+        failing=lambda: loops.failing() if works() else (),
+        faults=lambda: loops.faults() if works() else {},
         memory=ledger.memory,
         clock=parts.clock,
         loaded=loaded,

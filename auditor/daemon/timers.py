@@ -19,7 +19,7 @@ from auditor import garbage, run, scan, sweeping
 from auditor.config import Schedule
 from auditor.daemon.detecting import Detections
 from auditor.daemon.due import AtOnce
-from auditor.daemon.loops import Fault, StoppedError, Turn, WallClock, Watch
+from auditor.daemon.loops import Fault, Health, StoppedError, Turn, WallClock, Watch
 from auditor.errors import AuditorError, LedgerError
 from auditor.feeds.feeding import Listener, Memory
 from auditor.feeds.silence import Ear, alone
@@ -72,6 +72,7 @@ class Inherited:
     feeds: Mapping[str, Memory] = field(default_factory=dict)
     """What each feed has told, by its name."""
     detections: Detections = field(default_factory=Detections)
+    health: Health = field(default_factory=Health)
 
 
 class Daemon:
@@ -100,11 +101,11 @@ class Daemon:
         self._lane = Lane()
         self._begun = self._ended = 0
         """How many polls of all keys began, and the number of the one that was kept last."""
-        self._watch = Watch(ticks)
         self._ticks = ticks
         self._wall_clock = WallClock(parts.clock, ticks)
         self._counting = threading.Lock()
         before = inherited or Inherited({}, None, None, sweeping=False)
+        self._watch = Watch(ticks, before.health)
         self._swept = Counter({at: some for at, some in before.swept.items() if at[0] in parts.buckets})
         self._last_poll = before.last_poll
         self._told = before.told
@@ -160,15 +161,16 @@ class Daemon:
     def start(self) -> None:
         """Start the timers; keys are polled at once, and buckets swept where one never was as the config asks.
 
-        So are they where a sweep was broken off for this config's sake. A report that was due while nobody worked is
-        made up for, behind the first poll.
+        So are they where a sweep was broken off for this config's sake, or failed by the one before. A report that was
+        due while nobody worked, or failed so, is made up for, behind the first poll.
 
         Raises:
             LedgerError: which sweeps there are cannot be read; nothing was started.
         """
         owes_sweep = self._owes_sweep or scan.wanting(self._parts)
         now = datetime.now(UTC)
-        owes_report = self._owes_report(now)
+        owes_report = self._owes_report(now) or "report" in self.faults()
+        self._watch.start()
         self._scheduler.start()
         if owes_sweep:
             self._scheduler.modify_job("sweep", next_run_time=now)
@@ -183,7 +185,7 @@ class Daemon:
 
     def stop(self) -> bool:
         """Stop the timers and wait a little for running jobs; False when one still runs."""
-        self._owes_sweep = self._is_sweeping()
+        self._owes_sweep = self._is_sweeping() or "sweep" in self._watch.faults()
         self._stopping.set()
         self._scheduler.pause()
         deadline = self._ticks() + _LAST_WORDS.total_seconds()
@@ -205,6 +207,7 @@ class Daemon:
             config=self._parts.config_digest,
             feeds=feeds,
             detections=self.detections,
+            health=self._watch.health(self._loops()),
         )
 
     def _owes_report(self, now: datetime) -> bool:

@@ -13,7 +13,8 @@ import pytest
 from auditor import scan
 from auditor.config import Schedule, load
 from auditor.daemon.keeping import Keeper
-from auditor.daemon.timers import Daemon
+from auditor.daemon.loops import Fault, Health
+from auditor.daemon.timers import Daemon, Inherited
 from auditor.errors import AuditorError, CollectError
 from auditor.model import Reason
 from auditor.shelf import Kept, Shelf, Uploaded
@@ -146,6 +147,16 @@ def test_one_that_could_not_be_kept_is_tried_again_within_the_hour() -> None:
     daemon._report()  # noqa: SLF001 - as above
     assert due(daemon, "report") == before
     daemon._scheduler.shutdown()  # noqa: SLF001 - as above
+
+
+def test_one_that_failed_by_another_config_is_made_up_for_by_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Daemon, "_poll", int)
+    worlds = Worlds()
+    failed = Inherited({}, None, None, sweeping=False, health=Health(failed={"report": Fault(1, "no room")}))
+    made = Daemon(parts_of(worlds, lambda: None), DAILY, lambda: worlds.ticks, failed, reports=Reports())
+    made.start()
+    assert due(made, "report") - datetime.now(UTC) <= timedelta(minutes=1)
+    assert made.stop()
 
 
 def test_a_clock_that_is_set_ahead_makes_none_at_once_and_skips_none() -> None:

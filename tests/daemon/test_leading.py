@@ -11,11 +11,14 @@ import pytest
 from auditor import scan
 from auditor.config import load
 from auditor.daemon.leading import Leadership
-from auditor.daemon.serving import Serving
+from auditor.daemon.serving import Serving, readings
+from auditor.daemon.timers import Daemon
 from auditor.errors import LedgerError
 from auditor.ledger.store import LedgerStore
 from auditor.run import Parts
+from auditor.web.readings import Loaded
 from auditor.wiring import assemble
+from tests.core_builders import NOW
 from tests.daemon.test_daemon import eventually, serving
 from tests.small import Small, a_small_cloud
 from tests.test_fleet import NoProgress
@@ -176,6 +179,30 @@ def test_a_reload_waits_for_a_ledger_that_does_not_answer_and_holds_nobody_up(
     ledger.answers.clear()
     assert served.hung_up(), "also where each answer takes longer than is waited for"
     assert reloads == [1]
+    assert served.stop()
+
+
+def test_of_turns_that_failed_before_another_daemon_led_nothing_is_told(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Daemon, "start", lambda _: None)
+    monkeypatch.setattr(Daemon, "stop", lambda _: True)
+    config, ticks = load(small.config), Ticks()
+    assembly = assemble(config)
+    leadership = Leadership(assembly.ledger, ticks)
+    served = Serving(small.config, config, assembly, leadership)
+    served.lead_or_wait()
+    before = served._loops  # noqa: SLF001 - what the pages ask
+    for _ in range(3):
+        before._watch.end("key_poll", "no answer")  # noqa: SLF001 - as where its turn fails
+    for works in (True, False):
+        read = readings(assembly, before, lambda: Loaded("0" * 64, NOW), partial(bool, works))
+        assert (bool(read.failing()), bool(read.faults())) == (works, works)
+    leadership._still = lambda: False  # noqa: SLF001 - as when the connection that holds it is cut
+    ticks.now = 5.0
+    served.lead_or_wait()
+    assert not leadership
+    assert (served._loops is before, served._loops.faults()) == (False, {})  # noqa: SLF001 - as above
     assert served.stop()
 
 

@@ -57,8 +57,18 @@ def parts_of(worlds: "Worlds", judgement: Callable[[], object], probing: Budget 
         probing=probing or NO_PROBES,
         ledger=ledger,
         config_digest="mine",
+        inventory=NO_INVENTORY,
     )
     return cast("Parts", parts)
+
+
+def raising(error: Exception) -> Callable[..., None]:
+    """What fails whenever it is called."""
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise error
+
+    return fails
 
 
 NOTHING_FOUND = judged_by("mine")
@@ -481,14 +491,44 @@ def test_a_poll_leaves_nothing_to_collect_for_the_next_scrape_and_keeps_nothing_
         gc.unfreeze()
 
 
-def test_a_stop_is_no_failure(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stopped(*_: Any) -> None:
-        raise StoppedError("the daemon is ending")
+def test_a_stop_is_no_failure_and_mends_none(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+    for error in (StoppedError("the daemon is ending"), OSError("no answer"), StoppedError("the daemon is ending")):
+        monkeypatch.setattr("auditor.scan.probe", raising(error))
+        for _ in range(3):
+            daemon._probe()  # noqa: SLF001 - what its timer calls
+        told.append((daemon.failing(), sum(one.turns for one in daemon.faults().values())))
+    assert told == [((), 0), (("probe",), 3), (("probe",), 3)]
 
-    monkeypatch.setattr("auditor.scan.probe", stopped)
-    for _ in range(3):
-        daemon._probe()  # noqa: SLF001 - what its timer calls
-    assert daemon.failing() == ()
+
+def test_what_fails_goes_on_failing_when_a_config_is_read_anew(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auditor.scan.poll", raising(LedgerError("gone")))
+    monkeypatch.setattr("auditor.sweeping.sweep_all", raising(LedgerError("gone")))
+    parts, inherited, told = parts_of(worlds, lambda: None), None, []
+    for _ in range(4):  # as where SIGHUP is sent oftener than anything can be found to hang
+        made = Daemon(parts, Schedule(key_poll=60), lambda: worlds.ticks, inherited)
+        made._scheduler.start(paused=True)  # noqa: SLF001 - else the machine's own clock would have a say
+        made._watch.start()  # noqa: SLF001 - as `start` does
+        told.append((made.failing(), made.loops_alive()["key_poll"]))
+        made._poll()  # noqa: SLF001 - what its timer calls
+        if inherited is None:
+            made._sweep()  # noqa: SLF001 - as above
+        worlds.pass_by(350)
+        assert made.stop()
+        inherited = made.handed_on()
+        assert inherited.sweeping, "the config may have been the fault"
+    assert told == [((), True), ((), True), ((), True), (("key_poll",), False)]
+
+
+def test_who_has_waited_for_long_owes_no_turn_of_that_time(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_end = threading.Event()
+    monkeypatch.setattr(Daemon, "_judge", lambda _: may_end.wait(WITHIN))
+    made = Daemon(parts_of(worlds, lambda: None), Schedule(sweep="0 0 1 1 *"), lambda: worlds.ticks)
+    worlds.pass_by(48 * 3600)
+    made.start()
+    assert made.loops_alive() == {"key_poll": True, "sweep": True}
+    may_end.set()
+    assert made.stop()
 
 
 def test_the_interval_between_two_polls_is_told_by_the_ticks(
