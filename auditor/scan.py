@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 
 from auditor import gaps, lifecycle, probing
@@ -88,6 +88,21 @@ def wanting(parts: Parts) -> frozenset[str]:
     sweeps, _ = usable(parts)
     never = {source.url for source in parts.sources}.difference(one.bucket for one in sweeps)
     return frozenset(never.union(gap.what for gap in _swept_otherwise(parts, sweeps)))
+
+
+def begun(parts: Parts, until: datetime) -> datetime | None:
+    """When the bucket that waits longest was begun to be swept last, to its end or not; None: nobody knows of any.
+
+    What began later than `until` did so by a clock that was ahead, and tells nothing.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    newest: dict[str, datetime] = {}
+    for one in (*parts.ledger.sweeps(), *parts.ledger.failed_attempts()):
+        if one.bucket in parts.buckets and one.started <= until:
+            newest[one.bucket] = max(one.started, newest.get(one.bucket, one.started))
+    return min(newest.values(), default=None)
 
 
 def _swept_otherwise(parts: Parts, sweeps: Iterable[Sweep]) -> Iterator[Gap]:

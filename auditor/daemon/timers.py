@@ -161,14 +161,16 @@ class Daemon:
     def start(self) -> None:
         """Start the timers; keys are polled at once, and buckets swept where one never was as the config asks.
 
-        So are they where a sweep was broken off for this config's sake, or failed by the one before. A report that was
-        due while nobody worked, or failed so, is made up for, behind the first poll.
+        So are they where a sweep was broken off for this config's sake, failed by the one before, or was due while
+        nobody worked. A report that was due or failed so is made up for, behind the first poll.
 
         Raises:
             LedgerError: which sweeps there are cannot be read; nothing was started.
         """
-        owes_sweep = self._owes_sweep or scan.wanting(self._parts)
         now = datetime.now(UTC)
+        owes_sweep = (
+            self._owes_sweep or scan.wanting(self._parts) or self._missed("sweep", scan.begun(self._parts, now), now)
+        )
         owes_report = self._owes_report(now) or "report" in self.faults()
         self._watch.start()
         self._scheduler.start()
@@ -215,9 +217,13 @@ class Daemon:
             newest = self._reports.newest(now) if self._reports is not None else None
         except AuditorError:
             return True  # whatever it is, the turn will tell it
-        if newest is None:
+        return self._missed("report", newest, now)
+
+    def _missed(self, loop: str, last: datetime | None, now: datetime) -> bool:
+        """Whether a turn was due since the last one; where none is known, there is nothing to make up for."""
+        if last is None:
             return False
-        due = self._scheduler.get_job("report").trigger.get_next_fire_time(None, newest + timedelta(seconds=1))
+        due = self._scheduler.get_job(loop).trigger.get_next_fire_time(None, last + timedelta(seconds=1))
         return due is not None and due <= now
 
     def _tell_late(self, event: JobSubmissionEvent) -> None:

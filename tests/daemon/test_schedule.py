@@ -46,7 +46,13 @@ def judged_by(config: str, *findings: Finding) -> Any:
 
 def parts_of(worlds: "Worlds", judgement: Callable[[], object], probing: Budget | None = None) -> "Parts":
     """What a daemon that only polls works with."""
-    ledger = SimpleNamespace(sweeps=lambda: (), probes=lambda: (), judgement=judgement, follow=lambda: NOTHING_TOLD)
+    ledger = SimpleNamespace(
+        sweeps=lambda: (),
+        failed_attempts=lambda: (),
+        probes=lambda: (),
+        judgement=judgement,
+        follow=lambda: NOTHING_TOLD,
+    )
     parts = SimpleNamespace(
         clock=lambda: worlds.wall,
         skew=timedelta,
@@ -101,7 +107,7 @@ def test_turns_of_a_loop_never_overlap_and_missed_ones_come_together(monkeypatch
         probing=NO_PROBES,
         handed=(),
         config_digest="mine",
-        ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None, follow=lambda: NOTHING_TOLD),
+        ledger=parts_of(Worlds(), lambda: None).ledger,
         inventory=NO_INVENTORY,
         rules=(),
     )
@@ -137,7 +143,7 @@ def test_a_turn_that_fails_is_not_the_end_of_its_loop(monkeypatch: pytest.Monkey
         probing=NO_PROBES,
         handed=(),
         config_digest="mine",
-        ledger=SimpleNamespace(sweeps=lambda: (), judgement=lambda: None, follow=lambda: NOTHING_TOLD),
+        ledger=parts_of(Worlds(), lambda: None).ledger,
         inventory=NO_INVENTORY,
     )
     schedule = Schedule.model_construct(sweep="0 0 1 1 *", key_poll=0.05)
@@ -549,14 +555,25 @@ def test_the_interval_between_two_polls_is_told_by_the_ticks(
 
 
 def as_swept(
-    left_out: tuple[Population, ...] | None = (), layout: str | None = "{org}/", made_by: str | None = "1.0 http://a"
+    left_out: tuple[Population, ...] | None = (),
+    layout: str | None = "{org}/",
+    made_by: str | None = "1.0 http://a",
+    *,
+    years: int = 0,
+    complete: bool = True,
 ) -> SimpleNamespace:
-    return SimpleNamespace(bucket="gs://data", left_out=left_out, layout=layout, made_by=made_by)
+    how = SimpleNamespace(bucket="gs://data", left_out=left_out, layout=layout, made_by=made_by)
+    how.started, how.complete = datetime.now(UTC) - timedelta(days=366 * years), complete
+    return how
 
 
 SWEPT: dict[str, tuple[tuple[SimpleNamespace, ...], set[str], bool]] = {
     "never": ((), set(), True),
     "as the config asks": ((as_swept(),), set(), False),
+    "and was due since": ((as_swept(years=1),), set(), True),
+    "and failed when it was due": ((as_swept(years=1), as_swept(complete=False)), set(), False),
+    "and failed by a clock that was ahead": ((as_swept(years=1), as_swept(years=-1, complete=False)), set(), True),
+    "by a clock that was ahead": ((as_swept(years=-1),), set(), False),
     "by an older version, which did not say how": ((as_swept(None, None, None),), set(), False),
     "without what the config asks for": ((as_swept((Population.NONCURRENT,)),), set(), True),
     "by another layout": ((as_swept(layout="{namespace}/"),), set(), True),
@@ -591,7 +608,12 @@ def test_a_bucket_that_was_not_swept_as_the_config_asks_is_swept_at_once(
         probing=NO_PROBES,
         handed=(),
         config_digest="mine",
-        ledger=SimpleNamespace(sweeps=lambda: sweeps, judgement=lambda: None, follow=lambda: NOTHING_TOLD),
+        ledger=SimpleNamespace(
+            sweeps=lambda: [one for one in sweeps if one.complete],
+            failed_attempts=lambda: [one for one in sweeps if not one.complete],
+            judgement=lambda: None,
+            follow=lambda: NOTHING_TOLD,
+        ),
         inventory=SimpleNamespace(layout=lambda _: "{org}/", unusable=lambda _: unusable),
     )
     made = Daemon(cast("Parts", parts), Schedule(sweep="0 0 1 1 *"))
