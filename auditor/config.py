@@ -902,6 +902,13 @@ class Config(_Table):
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
     @property
+    def places_digest(self) -> str:
+        """SHA-256 of the settings that tell which buckets there are and whose lists are asked, hexadecimal."""
+        places = {"account", "bucket", "gcp", "key", "registry"}
+        told = self.model_dump(mode="json", include=places)
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+    @property
     def file_digest(self) -> str | None:
         """SHA-256 of the file as it was read, hexadecimal: `sha256sum` says the same of it; None of one made here."""
         return self._file

@@ -399,6 +399,8 @@ class Coverage:
     """Buckets of the accounts in use that no config names; None where listing them was not allowed."""
     keys_from_before: int = 0
     """How many of the keys read told nothing now, so that an earlier answer counts."""
+    places_digest: str | None = None
+    """Of the settings by which buckets were listed; None where a version judged that did not keep it."""
 
     @property
     def keys_unknown(self) -> int:

@@ -383,8 +383,8 @@ def buckets_not_listed(gap: Gap) -> Gap:
 
 
 def nobody_listed() -> Gap:
-    """Nobody asked by the config as it is now."""
-    effect = "how many buckets are not configured is not known: nobody listed them since the config changed"
+    """Nobody asked by the buckets and accounts of the config as it is now."""
+    effect = "how many buckets are not configured is not known: nobody listed them since the config names these places"
     return Gap(BUCKET_LISTS, Reason.NOT_FOUND, effect, "scan")
 
 

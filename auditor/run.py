@@ -102,6 +102,8 @@ class Parts:
     rules_version: str
     config_digest: str
     """SHA-256 of the settings in force."""
+    places_digest: str
+    """The same of those alone that tell which buckets there are, and whose lists are asked."""
     registry: RegistryKeeper
     bundles: BundleKeeper
     registries: tuple[RegistrySource, ...] = ()

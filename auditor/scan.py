@@ -273,8 +273,8 @@ def _poll(
     claimed = claimed_before(before)
     unheard = frozenset(unusable) | unheard_places(parts, heard, before, {one.bucket for one in sweeps})
     hidden = lifecycle.hidden_keys(beforehand, holdings.holdings(), unheard)
-    # By another config other buckets were elsewhere, and perhaps other accounts were asked.
-    if unconfigured is None and before is not None and before.run.config_digest == parts.config_digest:
+    # Of other places other buckets were elsewhere, and perhaps other accounts were asked.
+    if unconfigured is None and before is not None and before.coverage.places_digest == parts.places_digest:
         unconfigured = before.coverage.buckets_not_configured
     said = sayings(parts, heard, spelling, sweeps, beforehand)
     # What stands in the way of a proof is known once all is judged: it comes from the judgement before.
@@ -334,6 +334,7 @@ def _poll(
         coverage=Coverage(
             buckets=buckets,
             buckets_not_configured=unconfigured if isinstance(unconfigured, int) else None,
+            places_digest=parts.places_digest,
             **keys_covered(keys, last_reads, spelling),
         ),
         assessed=judged.assessed,

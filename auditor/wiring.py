@@ -152,6 +152,7 @@ def assemble(
         version=__version__,
         rules_version=rules.version(),
         config_digest=config.digest,
+        places_digest=config.places_digest,
         config_file_digest=config.file_digest,
         registry=registry,
         bundles=BundleStore(config.state / "registry"),

@@ -257,6 +257,7 @@ def parts_of(folder: Path, keys: Keys, ledger: LedgerStore) -> Parts:
         version=__version__,
         rules_version=rules.version(),
         config_digest="bench",
+        places_digest="bench",
         sent=lambda _: Requests(),
     )
 

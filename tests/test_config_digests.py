@@ -9,6 +9,7 @@ import pytest
 
 from auditor import cli
 from auditor.config import Bucket, Config
+from auditor.gaps import BUCKET_LISTS
 from auditor.ledger import codec
 from tests.small import Small, a_small_cloud
 
@@ -40,6 +41,28 @@ def test_the_file_as_it_was_read_is_told_beside_the_settings(
     html = report.read_text()
     assert f"SHA-256 {file}, as sha256sum tells it of the file" in html
     assert f"SHA-256 {second['config_digest']}, of no file: defaults are in it, waivers are not" in html
+
+
+def lists(small: Small, capsys: pytest.CaptureFixture[str], how: str) -> tuple[int | None, bool]:
+    """How many buckets no config names, and whether a gap tells why that is not known."""
+    cli._run([*small.argv(how), "--format", "json"])  # noqa: SLF001 - likewise
+    told = json.loads(capsys.readouterr()[0])
+    return told["coverage"]["buckets_not_configured"], BUCKET_LISTS in {one["what"] for one in told["gaps"]}
+
+
+def test_how_many_buckets_no_config_names_is_known_until_it_names_other_places(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small.cloud.store.add_bucket("elsewhere", "acme", "US-EAST1")
+    assert lists(small, capsys, "scan") == (1, False)
+    first = small.config.read_text()
+    small.config.write_text(f"{first}[policy]\nhorizon_days = 3\n[retention]\nsnapshots = 9\n")
+    assert lists(small, capsys, "poll") == (1, False), "what is demanded of data changes nothing of where it is"
+    small.config.write_text(f'{first}[[account]]\nproject = "another"\n')
+    assert lists(small, capsys, "poll") == (None, True), "nobody has asked that project"
+    assert lists(small, capsys, "poll") == (None, True)
+    small.config.write_text(first)
+    assert lists(small, capsys, "scan") == (1, False)
 
 
 def test_where_no_file_was_read_none_is_claimed() -> None:
