@@ -206,6 +206,12 @@ def member(text: str) -> Member:
     return bucket, Encryption(encryption), key, version
 
 
+def key_of(text: str) -> str | None:
+    """The key of the holding that a canonical text names."""
+    key: str | None = msgspec.json.decode(text)[2]
+    return key
+
+
 def facts(value: object) -> str:
     """Digest of a value without what differs from call to call."""
     return hashlib.sha256(canonical(_lasting(plain(value))).encode()).hexdigest()

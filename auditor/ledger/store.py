@@ -165,7 +165,7 @@ class LedgerStore:
             if _newest_poll(connection) is None:
                 return frozenset()
             names, under = journal.ids(connection, "key"), journal.ids(connection, "assessment")
-        return frozenset(map(KeyName, {*names, *(key for one in under if (key := codec.member(one)[2]) is not None)}))
+        return frozenset(map(KeyName, {*names, *filter(None, map(codec.key_of, under))}))
 
     def probes(self) -> tuple[Probe, ...]:
         """The newest telling, cached and inconclusive probe of each kind and principal, for each place."""
