@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auditor.errors import AuditorError
+from auditor.media_types import media_type_of
 from auditor.outputs import html
 from auditor.web.api import Api
 from auditor.web.hosts import HEALTH, Hosts, OnlyKnownHosts
@@ -33,7 +34,7 @@ _HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-_KINDS: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json", "jsonl": "application/jsonl"}
+
 _LOCAL: Final = Hosts(local=True)
 _WRONG_METHOD: Final = 405
 
@@ -120,7 +121,7 @@ class _Own:
             # Its style is that of the version which made it.
             return HTMLResponse(page, headers={"Content-Security-Policy": _policy_of(html.style_of(page))})
         headers = {"Content-Disposition": f'attachment; filename="{name}-{file}"'}
-        return Response(content, media_type=_KINDS.get(file.rpartition(".")[2]), headers=headers)
+        return Response(content, media_type=media_type_of(file), headers=headers)
 
     def metrics(self, request: Request) -> Response:
         accept = request.headers.get("accept", "")

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.aws.session import AwsClients
-from auditor.connectors.kinds import kind_of
 from auditor.connectors.uploads import DIGEST, Folder, not_looked_at
 from auditor.errors import CollectError
+from auditor.media_types import media_type_of
 
 _THERE: Final = "PreconditionFailed"
 
@@ -42,7 +42,7 @@ class S3Uploads:
             "Key": key,
             "Body": content,
             "IfNoneMatch": "*",
-            "ContentType": kind_of(name),
+            "ContentType": media_type_of(name),
             "ChecksumSHA256": b64encode(digest.digest()).decode(),
             "Metadata": {DIGEST: digest.hexdigest()},
         }

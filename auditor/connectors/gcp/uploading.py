@@ -10,9 +10,9 @@ from google.api_core import exceptions as api
 
 from auditor.connectors.gcp.errors import FAULTS, code_of, hint_for, reason_of
 from auditor.connectors.gcp.session import GcpClients
-from auditor.connectors.kinds import kind_of
 from auditor.connectors.uploads import DIGEST, Folder, not_looked_at
 from auditor.errors import CollectError
+from auditor.media_types import media_type_of
 
 
 class GcsUploads:
@@ -34,7 +34,7 @@ class GcsUploads:
         """
         key = self._folder.key(name)
         digest = sha256(content).hexdigest()
-        told = {"contentType": kind_of(name), "metadata": {DIGEST: digest}}
+        told = {"contentType": media_type_of(name), "metadata": {DIGEST: digest}}
         try:
             self._clients.insert(self._project, self._folder.bucket, key, told, content)
         except api.PreconditionFailed:

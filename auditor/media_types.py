@@ -1,8 +1,8 @@
-"""What kind of content a file of a report is of."""
+"""Of what media type a file of a report is."""
 
 from typing import Final
 
-_KINDS: Final = {
+_TYPES: Final = {
     "html": "text/html; charset=utf-8",
     "json": "application/json",
     "jsonl": "application/jsonl",
@@ -10,6 +10,6 @@ _KINDS: Final = {
 }
 
 
-def kind_of(name: str) -> str:
+def media_type_of(name: str) -> str:
     """The media type of a file, by the end of its name."""
-    return _KINDS.get(name.rpartition(".")[2], "application/octet-stream")
+    return _TYPES.get(name.rpartition(".")[2], "application/octet-stream")
