@@ -904,7 +904,7 @@ class Config(_Table):
     @property
     def places_digest(self) -> str:
         """SHA-256 of the settings that tell which buckets there are and whose lists are asked, hexadecimal."""
-        places = {"account", "bucket", "gcp", "key", "registry"}
+        places = {"account", "bucket", "gcp"}
         told = self.model_dump(mode="json", include=places)
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 

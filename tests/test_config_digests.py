@@ -11,6 +11,7 @@ from auditor import cli
 from auditor.config import Bucket, Config
 from auditor.gaps import BUCKET_LISTS
 from auditor.ledger import codec
+from tests.clouds import GOOGLE_KEY
 from tests.small import Small, a_small_cloud
 
 
@@ -56,7 +57,8 @@ def test_how_many_buckets_no_config_names_is_known_until_it_names_other_places(
     small.cloud.store.add_bucket("elsewhere", "acme", "US-EAST1")
     assert lists(small, capsys, "scan") == (1, False)
     first = small.config.read_text()
-    small.config.write_text(f"{first}[policy]\nhorizon_days = 3\n[retention]\nsnapshots = 9\n")
+    more = f'[policy]\nhorizon_days = 3\n[retention]\nsnapshots = 9\n[[key]]\nname = "{GOOGLE_KEY}"\n'
+    small.config.write_text(first + more)
     assert lists(small, capsys, "poll") == (1, False), "what is demanded of data changes nothing of where it is"
     small.config.write_text(f'{first}[[account]]\nproject = "another"\n')
     assert lists(small, capsys, "poll") == (None, True), "nobody has asked that project"
