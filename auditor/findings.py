@@ -536,6 +536,8 @@ class Judgement:
 
     None: everything is here.
     """
+    besides: frozenset[bool] = frozenset()
+    """Of a judgement about one key: whether bundles tell of data, each answer that some of all there is gives."""
 
     @property
     def is_keys_only(self) -> bool:
@@ -545,7 +547,7 @@ class Judgement:
     @property
     def is_by_bundles(self) -> bool:
         """Whether it is, and operators' bundles tell of objects of all of it."""
-        return self.is_keys_only and bool(self.assessed) and all(one.holding.is_told for one in self.assessed)
+        return self.is_keys_only and self._told() == {True}
 
     @property
     def is_untold(self) -> bool:
@@ -554,12 +556,16 @@ class Judgement:
         No bucket has a whole sweep in force; or there is none, and no registry, or one that was not or not all read, or
         that names no key for its namespaces.
         """
-        if self.assessed:
+        if self._told():
             return False
         if not self.is_keys_only:
             return not any(one.complete for one in self.coverage.buckets)
         every = self.registered.registries
         return not every or any(one.namespaces != 0 or one.unusable for one in every)
+
+    def _told(self) -> frozenset[bool]:
+        """Whether bundles tell of data: each answer that some of all data gives; empty where there is none."""
+        return self.besides.union(one.holding.is_told for one in self.assessed)
 
     @property
     def next_loss(self) -> datetime | None:

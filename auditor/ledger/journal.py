@@ -147,6 +147,13 @@ def ids(connection: Connection, thing: str) -> list[str]:
     return list(connection.execute(_IDS, {"thing": thing}).scalars())
 
 
+def says(connection: Connection, thing: str, part: str) -> frozenset[bool]:
+    """Whether what stands of one kind has a text in it: each answer that some of it gives; empty where nothing does."""
+    has = CURRENT.c.body.contains(part, autoescape=True)
+    some = ((one, select(CURRENT.c.id).where(CURRENT.c.kind == thing, has.is_(one)).limit(1)) for one in (True, False))
+    return frozenset(one for one, asked in some if connection.execute(asked).first() is not None)
+
+
 def body_of(connection: Connection, thing: str, name: str) -> str | None:
     """What one thing of one kind says; None where it does not stand."""
     return connection.execute(_OF_NAME, {"thing": thing, "name": name}).scalar()

@@ -55,6 +55,9 @@ from auditor.questions.period.stretches import Stretch
 
 _WITHOUT_A_BREAK: Final = timedelta(minutes=15)
 """Between two answers of a key that is heard of all the time; in longer ones anything may be done and undone."""
+_BY_A_BUNDLE: Final = '"is_told":true'
+"""Stands in an assessment of data that an operator's bundle tells of; no text in it can have it, of which each quote is
+behind a backslash."""
 _WAIT_SECONDS: Final = 1800.0
 """As long as a poll of thousands of keys may take inside the share of the quota."""
 
@@ -352,7 +355,9 @@ class LedgerStore:
             stands = {thing: journal.current(connection, thing) for thing in ("poll", "context", "gap")}
             if key is not None:
                 stands["assessment"] = journal.current(connection, "assessment", canonical(key.common)[1:-1])
-            return _told({thing: [row.body for row in rows.values()] for thing, rows in stands.items()})
+            found = _told({thing: [row.body for row in rows.values()] for thing, rows in stands.items()})
+            besides = journal.says(connection, "assessment", _BY_A_BUNDLE)
+        return replace(found, besides=besides) if found is not None else None
 
     def made(self) -> Iterator[Made]:
         """Yield every judgement, the newest first."""

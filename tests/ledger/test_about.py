@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from auditor.ledger.store import LedgerStore
 from auditor.model import KeyName
+from auditor.ports import PollRecord
 from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key
 from tests.ledger.test_store import minutes, poll
 
@@ -45,7 +47,8 @@ def test_data_and_memory_of_all_names_of_one_key_are_what_the_whole_has_of_them(
     assert told == [one for one in whole.assessed if KeyName(str(one.holding.key)) in mine]
     assert len(told) == len(mine)
     assert {one: memory[one] for one in mine} == {one: ledger.memory()[one] for one in mine}
-    assert (about.findings, replace(about, assessed=(), findings=())) == ((), replace(whole, assessed=(), findings=()))
+    of_all = replace(whole, assessed=(), findings=(), besides=frozenset({False}))
+    assert (about.findings, replace(about, assessed=())) == ((), of_all)
     fresh.close()
 
 
@@ -62,7 +65,21 @@ def test_where_no_key_is_meant_no_data_is_read(ledger: LedgerStore) -> None:
     judged(ledger)
     whole, none = ledger.judgement(), ledger.judgement_about(None)
     assert whole is not None
-    assert none == replace(whole, assessed=(), findings=())
+    assert none == replace(whole, assessed=(), findings=(), besides=frozenset({False}))
+
+
+@pytest.mark.parametrize("told", [(), (True,), (False,), (True, False)])
+def test_whether_anybody_tells_of_data_is_told_of_all_data(ledger: LedgerStore, told: tuple[bool, ...]) -> None:
+    claimed = a_holding(LIKE, bucket='registry "is_told":true', objects=None, size=None, oldest=None, newest=None)
+    by_bundle = a_holding(GCP_KEY, "1", is_told=True)
+    judged = poll(ledger, holdings=tuple(by_bundle if one else claimed for one in told))
+    whole = replace(judged, run=replace(judged.run, id="keys-only"), coverage=replace(judged.coverage, buckets=()))
+    ledger.keep(PollRecord("keys-only", NOW, NOW, (), timedelta(0), "c" * 64), whole)
+    assert ledger.judgement() == whole
+    for key in (AWS_KEY, GCP_KEY, LIKE, None):
+        about = ledger.judgement_about(key)
+        assert about is not None
+        assert (about.is_untold, about.is_by_bundles) == (whole.is_untold, whole.is_by_bundles)
 
 
 def test_every_key_has_a_name_that_was_read_or_that_data_is_under(ledger: LedgerStore) -> None:
