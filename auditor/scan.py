@@ -90,18 +90,20 @@ def wanting(parts: Parts) -> frozenset[str]:
     return frozenset(never.union(gap.what for gap in _swept_otherwise(parts, sweeps)))
 
 
-def begun(parts: Parts, until: datetime) -> datetime | None:
-    """When the bucket that waits longest was begun to be swept last, to its end or not; None: nobody knows of any.
+def tried(parts: Parts, until: datetime) -> datetime | None:
+    """When the bucket that waits longest was swept last, to its end or not; None: nobody knows of any.
 
-    What began later than `until` did so by a clock that was ahead, and tells nothing.
+    That is when that sweep ended: what comes due while one runs is left out, and one that was gone on with began long
+    ago. A moment later than `until` is of a clock that was ahead, and tells nothing.
 
     Raises:
         LedgerError: the ledger cannot be read.
     """
     newest: dict[str, datetime] = {}
     for one in (*parts.ledger.sweeps(), *parts.ledger.failed_attempts()):
-        if one.bucket in parts.buckets and one.started <= until:
-            newest[one.bucket] = max(one.started, newest.get(one.bucket, one.started))
+        for at in (one.started, one.ended):
+            if one.bucket in parts.buckets and at <= until:
+                newest[one.bucket] = max(at, newest.get(one.bucket, at))
     return min(newest.values(), default=None)
 
 

@@ -169,7 +169,7 @@ class Daemon:
         """
         now = datetime.now(UTC)
         owes_sweep = (
-            self._owes_sweep or scan.wanting(self._parts) or self._missed("sweep", scan.begun(self._parts, now), now)
+            self._owes_sweep or scan.wanting(self._parts) or self._missed("sweep", scan.tried(self._parts, now), now)
         )
         owes_report = self._owes_report(now) or "report" in self.faults()
         self._watch.start()

@@ -560,10 +560,14 @@ def as_swept(
     made_by: str | None = "1.0 http://a",
     *,
     years: int = 0,
+    ended: int | None = None,
     complete: bool = True,
 ) -> SimpleNamespace:
     how = SimpleNamespace(bucket="gs://data", left_out=left_out, layout=layout, made_by=made_by)
-    how.started, how.complete = datetime.now(UTC) - timedelta(days=366 * years), complete
+    how.started, how.ended = (
+        datetime.now(UTC) - timedelta(days=366 * ago) for ago in (years, years if ended is None else ended)
+    )
+    how.complete = complete
     return how
 
 
@@ -572,6 +576,9 @@ SWEPT: dict[str, tuple[tuple[SimpleNamespace, ...], set[str], bool]] = {
     "as the config asks": ((as_swept(),), set(), False),
     "and was due since": ((as_swept(years=1),), set(), True),
     "and failed when it was due": ((as_swept(years=1), as_swept(complete=False)), set(), False),
+    "and failed again, gone on with": ((as_swept(years=2), as_swept(years=1, ended=0, complete=False)), set(), False),
+    "to an end behind the next that was due": ((as_swept(years=1, ended=0),), set(), False),
+    "to an end by a clock that was ahead": ((as_swept(years=1, ended=-1),), set(), True),
     "and failed by a clock that was ahead": ((as_swept(years=1), as_swept(years=-1, complete=False)), set(), True),
     "by a clock that was ahead": ((as_swept(years=-1),), set(), False),
     "by an older version, which did not say how": ((as_swept(None, None, None),), set(), False),
