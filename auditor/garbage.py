@@ -1,12 +1,17 @@
 """When Python looks for garbage: a judgement is a million values that stay, and to look through them takes long."""
 
 import gc
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 _AT_ONCE: Final = 100_000
 """As many values come before anybody looks again; the default of 700 is for small programs."""
+
+_READING: Final[list[bool]] = []
+"""Of each that reads now, in any thread: whether garbage was looked for before the first of them."""
+_COUNTING: Final = threading.Lock()
 
 
 def seldom() -> None:
@@ -18,15 +23,17 @@ def seldom() -> None:
 def unsearched() -> Iterator[None]:
     """Let nobody look while many values are read: that takes as long again, and what JSON says has no circles.
 
-    Another thread may let it begin earlier; behind the last of them it goes on in any case.
+    Behind the last of all threads it goes on, if it did before the first.
     """
-    was = gc.isenabled()
-    gc.disable()
+    with _COUNTING:
+        _READING.append(_READING[0] if _READING else gc.isenabled())
+        gc.disable()
     try:
         yield
     finally:
-        if was:
-            gc.enable()
+        with _COUNTING:
+            if _READING.pop() and not _READING:
+                gc.enable()
 
 
 def tidy() -> None:

@@ -1,6 +1,7 @@
 """When Python looks for garbage is as it was, once many values were read."""
 
 import gc
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -33,6 +34,26 @@ def test_nobody_looks_while_values_are_read_and_behind_them_whoever_did_before(*
         read()
     assert seen == [False, False], "the inner one is no end"
     assert gc.isenabled() is on
+
+
+def test_of_two_threads_the_last_lets_it_go_on_however_they_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    gc.enable()
+    first, second = garbage.unsearched(), garbage.unsearched()
+    ending = threading.Thread(target=lambda: first.__exit__(None, None, None))
+    disable = gc.disable
+
+    def between() -> None:
+        """The first one ends once the second has seen that nobody looks, where it can."""
+        ending.start()
+        ending.join(0.01)
+        disable()
+
+    first.__enter__()
+    monkeypatch.setattr(gc, "disable", between)
+    second.__enter__()
+    second.__exit__(None, None, None)
+    ending.join()
+    assert gc.isenabled()
 
 
 def test_a_program_looks_more_seldom() -> None:
