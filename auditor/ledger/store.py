@@ -72,8 +72,9 @@ class LedgerStore:
 
     def __init__(self, where: Path | str, *, looking: bool = False) -> None:
         self._database = Database(where, looking=looking)
-        self._read: tuple[int, Judgement | None] | None = None
-        self._remembered: tuple[int, Mapping[KeyName, KeyMemory]] | None = None
+        # What was read up to one event, by its number and its hash: a copy that was put back has others of that number.
+        self._read: tuple[tuple[int, str], Judgement | None] | None = None
+        self._remembered: tuple[tuple[int, str], Mapping[KeyName, KeyMemory]] | None = None
         self._then: Judgement | None = None
         self._recent = past.Recent()
         self._whole_before: KeptWhole | None = None
@@ -148,9 +149,9 @@ class LedgerStore:
         """What is remembered of every key ever read; or of all names at least that may be of one key (`about`)."""
         part = about.common if about is not None else ""
         with self._database.reading() as connection:
-            seq, _ = journal.head(connection)
+            head = journal.head(connection)
             known = self._remembered
-            if known is not None and known[0] == seq:
+            if known is not None and known[0] == head:
                 return known[1]
             poll = _newest_poll(connection)
             kept = journal.current(connection, "key", part) if poll is not None else {}
@@ -159,7 +160,7 @@ class LedgerStore:
             found = {KeyName(name): codec.load(KeptKey, row.body).memory(whole) for name, row in kept.items()}
         memory = MappingProxyType(found)
         if about is None:
-            self._remembered = seq, memory
+            self._remembered = head, memory
         return memory
 
     def key_names(self) -> frozenset[KeyName]:
@@ -335,12 +336,12 @@ class LedgerStore:
             LedgerError: the ledger cannot be read.
         """
         with self._database.reading() as connection:
-            seq, _ = journal.head(connection)
+            head = journal.head(connection)
             known = self._read
-            if known is not None and known[0] == seq:
+            if known is not None and known[0] == head:
                 return known[1]
             found = _judgement(connection)
-        self._read = seq, found
+        self._read = head, found
         return found
 
     def judgement_about(self, key: KeyName | None) -> Judgement | None:

@@ -11,6 +11,7 @@ from auditor.ledger.store import LedgerStore
 from auditor.model import KeyName
 from auditor.ports import PollRecord
 from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key
+from tests.ledger.raw import sql
 from tests.ledger.test_store import minutes, poll
 
 NUMBER = KeyName(GCP_KEY.text.replace("acme-keys", "123456"))
@@ -98,3 +99,21 @@ def test_what_is_remembered_is_what_the_newest_poll_told(ledger: LedgerStore) ->
     for memory in (ledger.memory(GCP_KEY), ledger.memory()):
         assert memory[GCP_KEY].last == a_gcp_key(a_version("1", "ENABLED"))
         assert memory[GCP_KEY].last_at == NOW + minutes(1)
+
+
+def test_a_ledger_that_was_put_back_in_its_place_is_read_anew(ledger: LedgerStore, where: Path | str) -> None:
+    judged(ledger)
+    copy = {table: sql(where, f"SELECT * FROM {table}")[1] for table in ("event", "current")}  # noqa: S608 - our own
+    judged(ledger, "ENABLED", 1)
+    assert (ledger.memory()[GCP_KEY].last_at, ledger.judgement() is None) == (NOW + minutes(1), False)
+    events = ledger.head()[0]
+    for table, rows in copy.items():
+        sql(where, f"DELETE FROM {table}")  # noqa: S608 - likewise
+        for row in rows:
+            sql(where, f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608 - likewise
+    other = LedgerStore(where)
+    judged(other, "ENABLED", 2)
+    other.close()
+    newest = ledger.judgement()
+    assert newest is not None
+    assert (ledger.head()[0], newest.run.id, ledger.memory()[GCP_KEY].last_at) == (events, "poll-2", NOW + minutes(2))
