@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -63,6 +63,7 @@ class Watch:
         before = before or Health()
         self._ticks = ticks
         self._started = ticks()
+        self._is_started = False
         self._began: dict[str, float] = {}
         self._succeeded = dict(before.succeeded)
         self._failed = dict(before.failed)
@@ -73,13 +74,13 @@ class Watch:
     def start(self) -> None:
         """Tell that turns are made from now on: for however long nobody wanted any, none was missed."""
         with self._lock:
-            self._started = self._ticks()
+            self._started, self._is_started = self._ticks(), True
 
-    def health(self, loops: Iterable[str]) -> Health:
-        """What those that take the place of these loops go on with."""
+    def health(self, loops: Collection[str]) -> Health:
+        """What those that take the place of these loops go on with: of turns that nobody wanted yet, nothing."""
         with self._lock:
-            succeeded = {loop: self._succeeded.get(loop, self._started) for loop in loops}
-            return Health(succeeded, dict(self._failed))
+            since = {**(dict.fromkeys(loops, self._started) if self._is_started else {}), **self._succeeded}
+            return Health({loop: since[loop] for loop in loops if loop in since}, dict(self._failed))
 
     def begin(self, loop: str) -> None:
         """Tell that a turn begins."""

@@ -526,11 +526,17 @@ def test_what_fails_goes_on_failing_when_a_config_is_read_anew(worlds: Worlds, m
     assert told == [((), True), ((), True), ((), True), (("key_poll",), False)]
 
 
-def test_who_has_waited_for_long_owes_no_turn_of_that_time(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("reloads", [0, 1, 2])
+def test_who_has_waited_for_long_owes_no_turn_of_that_time(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch, reloads: int
+) -> None:
     may_end = threading.Event()
     monkeypatch.setattr(Daemon, "_judge", lambda _: may_end.wait(WITHIN))
     made = Daemon(parts_of(worlds, lambda: None), Schedule(sweep="0 0 1 1 *"), lambda: worlds.ticks)
     worlds.pass_by(48 * 3600)
+    for _ in range(reloads):  # as where SIGHUP reaches a standby
+        made = Daemon(made._parts, Schedule(sweep="0 0 1 1 *"), lambda: worlds.ticks, made.handed_on())  # noqa: SLF001 - as they are
+        worlds.pass_by(48 * 3600)
     made.start()
     assert made.loops_alive() == {"key_poll": True, "sweep": True}
     may_end.set()
