@@ -114,6 +114,8 @@ class Daemon:
         self._other_configs: set[str] = set()
         self.detections = before.detections
         self._owes_sweep = before.sweeping
+        self._only: frozenset[str] = frozenset()
+        """Buckets that the next sweep is of; none: of all."""
         self._unconfigured: int | Gap | None = None
         self._lost: frozenset[str] = frozenset()
         self._answered = answered
@@ -159,22 +161,23 @@ class Daemon:
         return self._reports is not None and self._reports.uploads
 
     def start(self) -> None:
-        """Start the timers; keys are polled at once, and buckets swept where one never was as the config asks.
+        """Start the timers; keys are polled at once, and each bucket swept that never was as the config asks.
 
-        So are they where a sweep was broken off for this config's sake, failed by the one before, or was due while
-        nobody worked. A report that was due or failed so is made up for, behind the first poll.
+        All are where a sweep was broken off for this config's sake, failed by the one before, or was due while nobody
+        worked. A report that was due or failed so is made up for, behind the first poll.
 
         Raises:
             LedgerError: which sweeps there are cannot be read; nothing was started.
         """
         now = datetime.now(UTC)
-        owes_sweep = (
-            self._owes_sweep or scan.wanting(self._parts) or self._missed("sweep", scan.tried(self._parts, now), now)
-        )
+        wanting = scan.wanting(self._parts)
+        owes_sweep = self._owes_sweep or self._missed("sweep", scan.tried(self._parts, now), now)
         owes_report = self._owes_report(now) or "report" in self.faults()
+        # One that can never be listed costs no sweep of all the others at each start.
+        self._only = frozenset() if owes_sweep else wanting
         self._watch.start()
         self._scheduler.start()
-        if owes_sweep:
+        if owes_sweep or wanting:
             self._scheduler.modify_job("sweep", next_run_time=now)
         if owes_report:
             self._scheduler.modify_job("report", next_run_time=now + self._interval)
@@ -454,7 +457,8 @@ class Daemon:
 
     def _sweep(self) -> None:
         with Turn(self._watch, "sweep"):
-            self._unconfigured = sweeping.sweep_all(self._parts, self)
+            only, self._only = self._only, frozenset()
+            self._unconfigured = sweeping.sweep_all(self._parts, self, only)
             self._judge()
 
     def _poll(self) -> None:
