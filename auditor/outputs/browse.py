@@ -191,18 +191,24 @@ def keys_of(judgement: Judgement, memory: Mapping[KeyName, KeyMemory]) -> tuple[
     return tuple(sorted(worst, key=lambda key: (worst[key], key)))
 
 
-def key_row(key: str, judgement: Judgement, memory: Mapping[KeyName, KeyMemory], rows: DependencyRows) -> KeyRow:
-    """One key as a line."""
+def key_row(
+    key: str,
+    judgement: Judgement,
+    memory: Mapping[KeyName, KeyMemory],
+    rows: DependencyRows,
+    now: datetime,
+) -> KeyRow:
+    """One key as a line. `now`: aware, UTC, when the page is made, which may be long after the judgement."""
     held = [one for one in judgement.assessed if one.holding.key == key]
     kept = memory.get(KeyName(key))
     amount = _amount(held)
-    deadline, left = _deadline(_first_date(held), judgement.now)
+    deadline, left = _deadline(_first_date(held), now)
     return KeyRow(
         key=key,
         name=words.short(key),
         readability=_worst(held).readability.value if held else "",
         state=_state(kept),
-        read=words.until(kept.last_at, judgement.now) if kept and kept.last_at else "never",
+        read=words.until(kept.last_at, now) if kept and kept.last_at else "never",
         versions=words.number(len({one.holding.key_version for one in held if one.holding.key_version is not None})),
         objects=words.number(amount.objects) if held else NOTHING_KNOWN,
         size=words.size(amount.size) if held else "",
@@ -218,14 +224,16 @@ def key_view(
     memory: Mapping[KeyName, KeyMemory],
     rows: DependencyRows,
     findings: Iterable[Finding],
+    *,
+    now: datetime,
 ) -> KeyView:
     """One key whole: its versions, what hangs on each, what was found about it."""
     kept = memory.get(KeyName(key))
     return KeyView(
-        row=key_row(key, judgement, memory, rows),
-        facts=tuple(_facts(key, kept, judgement.now)),
-        versions=tuple(_versions(key, kept, judgement, rows)),
-        findings=_rows_of(findings, judgement.now),
+        row=key_row(key, judgement, memory, rows, now),
+        facts=tuple(_facts(key, kept, now)),
+        versions=tuple(_versions(key, kept, judgement, rows, now)),
+        findings=_rows_of(findings, now),
         gaps=_gaps_about(judgement, lambda gap: gap.what == key or gap.what.startswith(f"{key}/")),
     )
 
@@ -270,7 +278,7 @@ def dependency_view(row: Dependency, assessed: Assessed, now: datetime) -> Depen
 
 
 def findings_about(
-    rows: Iterable[Assessed], bucket: str, namespace: str, judgement: Judgement
+    rows: Iterable[Assessed], bucket: str, namespace: str, judgement: Judgement, now: datetime
 ) -> tuple[FindingRow, ...]:
     """What was found about all data under the same keys in this bucket, and what names the namespace itself."""
     members = {member_of(one.holding) for one in rows}
@@ -283,7 +291,7 @@ def findings_about(
             or (not one.portions and not members.isdisjoint(one.members))
         )
     )
-    return _rows_of(found, judgement.now)
+    return _rows_of(found, now)
 
 
 def gaps_of_bucket(judgement: Judgement, bucket: str) -> tuple[Gap, ...]:
@@ -299,7 +307,9 @@ def _gaps_about(judgement: Judgement, is_about: Callable[[Gap], bool]) -> tuple[
     return tuple(gap for gap in judgement.gaps if is_about(gap))[:_GAPS]
 
 
-def _versions(key: str, kept: KeyMemory | None, judgement: Judgement, rows: DependencyRows) -> Iterator[VersionView]:
+def _versions(
+    key: str, kept: KeyMemory | None, judgement: Judgement, rows: DependencyRows, now: datetime
+) -> Iterator[VersionView]:
     held: dict[str, list[Assessed]] = {}
     for one in judgement.assessed:
         if one.holding.key == key:
@@ -310,7 +320,7 @@ def _versions(key: str, kept: KeyMemory | None, judgement: Judgement, rows: Depe
         some = held.get(number, [])
         worst = _worst(some) if some else None
         amount = _amount(some)
-        deadline, left = _deadline(_first_date(some), judgement.now)
+        deadline, left = _deadline(_first_date(some), now)
         buckets = sorted({one.holding.bucket for one in some})
         yield VersionView(
             version=number,

@@ -141,7 +141,7 @@ class Api:
         def rows() -> OpenInventory:
             return self._read.rows(judgement)
 
-        see_that_it_is_known(judgement, self._read.memory, rows, filters)
+        filters = see_that_it_is_known(judgement, self._read.memory, rows, filters)
         names = names_of(filters.key, judgement, self._read.memory()) if filters.key is not None else ()
         found = chosen(judgement, rows, filters, names)
         return _page(where, map(scan_json.finding, found))

@@ -56,7 +56,7 @@ class Filters:
     status: Status | None = None
     tenant: str | None = None
     key: str | None = None
-    """Full name of a key, or of a version of it."""
+    """Full name of a key, or of a version of it; as it was asked, until somebody looked which one is meant."""
     bucket: str | None = None
     text: str | None = None
 

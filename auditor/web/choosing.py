@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from starlette.exceptions import HTTPException
 
+from auditor.errors import UsageError
 from auditor.findings import Finding, Judgement, Member, SubjectKind
 from auditor.model import GcpKey, KeyMemory, KeyName, split_version
-from auditor.outputs import browse
+from auditor.outputs import browse, words
 from auditor.ownership.spelling import NamesOfKeys, spelling_by
 from auditor.ports import NamespaceRow, Portions, SpaceRows
+from auditor.questions.called import called
 from auditor.web.asking import Filters, Place
 
 _ID: Final = re.compile(r"[0-9a-f]{1,64}")
@@ -58,12 +61,15 @@ def see_that_it_is_known(
     memory: Callable[[], Mapping[KeyName, KeyMemory]],
     rows: Callable[[], SpaceRows],
     filters: Filters,
-) -> None:
+) -> Filters:
     """See that somebody has heard of the rule, key, bucket and tenant asked for: a typo is no proof of nothing.
+
+    Returns them with the key by its full name, also where it was written as tables print it.
 
     Raises:
         HTTPException: nobody has.
     """
+    filters = _in_full(judgement, memory, filters)
     key, tenant = filters.key, filters.tenant
     see_that_bucket_is_known(judgement, filters.bucket)
     rules = {*(one.rule for one in judgement.tallies), *(one.rule for one in judgement.findings)}
@@ -73,15 +79,29 @@ def see_that_it_is_known(
         known = browse.keys_of(judgement, memory())
         name, _, version = key.partition(_VERSION)
         if name not in known:
-            last = key.rpartition("/")[2]
-            alike = next((f"; did you mean {one}?" for one in known if one.rpartition("/")[2] == last), "")
-            told = "no data names such a key, and nobody asked it: write its full name"
-            raise HTTPException(404, f"{told}{alike}")
+            raise HTTPException(404, "no data names such a key, and nobody asked it: write its full name")
         if version and not _is_version(version, names_of(name, judgement, memory()), judgement, memory()):
             raise HTTPException(404, "no data names such a version of the key, and the key never told of it")
     is_told = tenant is None or any(tenant in one.extent.tenants for one in judgement.findings)
     if tenant is not None and not is_told and not rows().held_by(tenant):
         raise HTTPException(404, "no data that is known is of such a tenant: write its name as namespaces tell it")
+    return filters
+
+
+def _in_full(judgement: Judgement, memory: Callable[[], Mapping[KeyName, KeyMemory]], filters: Filters) -> Filters:
+    """The filters with the key by its full name.
+
+    Raises:
+        HTTPException: it is none that is known, with what may be meant.
+    """
+    key = filters.key
+    if key is None or any(_is_about_key(one, key) for one in judgement.findings):
+        return filters
+    try:
+        meant = called(key, map(KeyName, browse.keys_of(judgement, memory())))
+    except UsageError as error:
+        raise HTTPException(404, "; ".join(filter(None, (str(error), error.hint)))) from None
+    return replace(filters, key=f"{meant.key}{_VERSION}{meant.version}" if meant.version else meant.key.text)
 
 
 def _is_version(
@@ -103,15 +123,22 @@ def see_that_bucket_is_known(judgement: Judgement, bucket: str | None) -> None:
     """
     if bucket is None or any(_is_about_bucket(one, bucket) for one in judgement.findings):
         return
-    known = {
-        *(one.bucket for one in judgement.coverage.buckets),
-        *(one.holding.bucket for one in judgement.assessed),
-        *(name for one in judgement.registered.registries for name in one.buckets),
-    }
+    known = _buckets(judgement)
     if bucket not in known:
         last = bucket.rpartition("/")[2].casefold()
         alike = next((f"; did you mean {one}?" for one in sorted(known) if one.rpartition("/")[2] == last), "")
         raise HTTPException(404, f"no bucket that is known is called so: write its URL as the config does{alike}")
+
+
+def _buckets(judgement: Judgement) -> frozenset[str]:
+    """All buckets that somebody has heard of."""
+    return frozenset(
+        (
+            *(one.bucket for one in judgement.coverage.buckets),
+            *(one.holding.bucket for one in judgement.assessed),
+            *(name for one in judgement.registered.registries for name in one.buckets),
+        )
+    )
 
 
 def see_that_there_is(judgement: Judgement, rows: SpaceRows, bucket: str, name: str) -> NamespaceRow:
@@ -127,7 +154,24 @@ def see_that_there_is(judgement: Judgement, rows: SpaceRows, bucket: str, name: 
 
 
 def named(judgement: Judgement, rows: SpaceRows, asked: Mapping[str, str], where: Place) -> tuple[NamespaceRow, ...]:
-    """The namespaces of a page, and one more if there is one: by `name`, by how it begins (`prefix`), in a `bucket`."""
+    """The namespaces of a page, and one more if there is one: by `name`, by how it begins (`prefix`), in a `bucket`.
+
+    A name may stand behind its bucket's URL, as findings write it.
+    """
+    found = _named(judgement, rows, asked, where)
+    return found or _named(judgement, rows, _without_bucket(asked, _buckets(judgement)), where)
+
+
+def _without_bucket(asked: Mapping[str, str], known: Collection[str]) -> Mapping[str, str]:
+    """The same, with the bucket apart from the name where it stands before it."""
+    (kind, text), *more = [(kind, asked[kind]) for kind in ("name", "prefix") if kind in asked] or [("", "")]
+    bucket = next((one for one in known if text.startswith(f"{one}/")), None)
+    if bucket is None or more or asked.get("bucket", bucket) != bucket:
+        return asked
+    return {**asked, "bucket": bucket, kind: text.removeprefix(f"{bucket}/")}
+
+
+def _named(judgement: Judgement, rows: SpaceRows, asked: Mapping[str, str], where: Place) -> tuple[NamespaceRow, ...]:
     name, prefix = asked.get("name"), asked.get("prefix", "")
     if name is not None and not name.startswith(prefix):
         return ()
@@ -156,6 +200,11 @@ def one_named(judgement: Judgement, ended: Callable[[str], Sequence[Finding]], b
     if found:
         return found[0]
     raise HTTPException(404, _NO_SUCH)
+
+
+def has_in_name(key: str, text: str) -> bool:
+    """Whether a key's name has a text, in lower case: in full, or as tables print it."""
+    return text in key.casefold() or text in words.short(key).casefold()
 
 
 class _Tenant:
@@ -200,6 +249,7 @@ def _is_about_bucket(one: Finding, bucket: str) -> bool:
 def _says(one: Finding, text: str) -> bool:
     """Whether it has a text, in any case, in what a table shows of it."""
     extent = one.extent
-    told = (one.id, one.rule, one.subject.id, one.cause, *extent.tenants, *extent.owners, *extent.teams)
+    short = words.short(one.subject.id.rpartition(" -> ")[2])
+    told = (one.id, one.rule, one.subject.id, short, one.cause, *extent.tenants, *extent.owners, *extent.teams)
     wanted = text.casefold()
     return any(wanted in each.casefold() for each in (*told, *extent.sample_namespaces))

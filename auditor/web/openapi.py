@@ -57,7 +57,7 @@ def _paths() -> Mapping[str, tuple[str, str, _Schema, list[_Schema]]]:
         _query("severity", {"enum": [each.value for each in Severity]}, "As bad as this."),
         _query("status", {"enum": [each.value for each in Status]}, "Where it stands."),
         _query("tenant", _name(), "Data of this tenant hangs on it."),
-        _query("key", _name(), "About this key, or version of a key, by its full name, or data under it."),
+        _query("key", _name(), "About this key, or version of a key, in full or as tables print it, or data under it."),
         _query("bucket", _name(), "About this bucket, or data in it."),
         _query("text", _name(), "With this text in what a table shows of it, in any case."),
     ]

@@ -1,6 +1,7 @@
 """The pages beside the report: findings, keys and namespaces, one by one; forms and links, no script."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
@@ -27,7 +28,16 @@ from auditor.web.asking import (
     place,
     shown,
 )
-from auditor.web.choosing import chosen, named, names_of, one_named, see_that_there_is
+from auditor.web.choosing import (
+    chosen,
+    has_in_name,
+    named,
+    names_of,
+    one_named,
+    see_that_bucket_is_known,
+    see_that_it_is_known,
+    see_that_there_is,
+)
 from auditor.web.readings import Readings
 
 STYLE: Final = "/style.css"
@@ -53,13 +63,15 @@ class Pages:
         """Findings, worst first."""
         where, filters = of_findings(request, blank=True, usual=_USUAL)
         judgement = self._needed()
+        filters = see_that_it_is_known(judgement, self._read.memory, lambda: self._read.rows(judgement), filters)
         names = names_of(filters.key, judgement, self._read.memory()) if filters.key is not None else ()
         found = list(chosen(judgement, lambda: self._read.rows(judgement), filters, names))
+        now = self._now(judgement)
         some = found[where.start : where.start + where.limit]
         return self._page(
             "findings",
             judgement,
-            rows=[browse.finding_row(one, judgement.now) for one in some],
+            rows=[browse.finding_row(one, now) for one in some],
             asked=parameters(request, (*PAGING, *FILTERS), blank=True),
             severities=[one.value for one in reversed(Severity)],
             statuses=[one.value for one in Status],
@@ -78,7 +90,7 @@ class Pages:
         return self._page(
             "finding",
             judgement,
-            one=finding_view(one, {rule.id: rule for rule in self._read.demands}, judgement.now),
+            one=finding_view(one, {rule.id: rule for rule in self._read.demands}, self._now(judgement)),
             unit="namespaces" if judgement.is_keys_only else "objects",
             key=_key_of(one),
             rows=[browse.space_row(each) for each in some],
@@ -91,14 +103,14 @@ class Pages:
         asked = parameters(request, (*PAGING, "text"), blank=True)
         where = place(asked, _USUAL)
         judgement, memory = self._needed(), self._read.memory()
-        wanted = asked.get("text", "").casefold()
-        found = [key for key in browse.keys_of(judgement, memory) if wanted in key.casefold()]
+        wanted, now = asked.get("text", "").casefold(), self._now(judgement)
+        found = [key for key in browse.keys_of(judgement, memory) if has_in_name(key, wanted)]
         some = found[where.start : where.start + where.limit]
         rows = self._read.rows(judgement)
         return self._page(
             "keys",
             judgement,
-            rows=[browse.key_row(key, judgement, memory, rows) for key in some],
+            rows=[browse.key_row(key, judgement, memory, rows, now) for key in some],
             asked=asked,
             here=shown(request, where, len(some), total=len(found), more=len(found) > where.start + where.limit),
         )
@@ -119,7 +131,7 @@ class Pages:
         return self._page(
             "key",
             judgement,
-            one=browse.key_view(key, judgement, memory, rows, about),
+            one=browse.key_view(key, judgement, memory, rows, about, now=self._now(judgement)),
             all_findings=f"/findings?{urlencode({'key': key})}",
             rows=[browse.space_row(each) for each in some],
             here=shown(request, where, len(some), total=rows.count_namespaces(members), more=more),
@@ -130,6 +142,7 @@ class Pages:
         asked = parameters(request, (*PAGING, *NAMING), blank=True)
         where = place(asked, _USUAL)
         judgement = self._needed()
+        see_that_bucket_is_known(judgement, asked.get("bucket"))
         some, more = _some(iter(named(judgement, self._read.rows(judgement), asked, where)), where)
         return self._page(
             "namespaces",
@@ -145,6 +158,7 @@ class Pages:
         where = place(asked, _USUAL)
         judgement = self._needed()
         rows, bucket, name = self._read.rows(judgement), asked["bucket"], asked["name"]
+        now = self._now(judgement)
         found = see_that_there_is(judgement, rows, bucket, name)
         some, more = _some(rows.of_namespace(judgement.assessed, bucket, name, where.start, where.limit + 1), where)
         swept = next((one for one in judgement.coverage.buckets if one.bucket == bucket), None)
@@ -152,8 +166,8 @@ class Pages:
             "namespace",
             judgement,
             one=browse.space_row(found),
-            rows=[browse.dependency_view(row, assessed, judgement.now) for row, assessed in some],
-            findings=browse.findings_about((assessed for _, assessed in some), bucket, name, judgement),
+            rows=[browse.dependency_view(row, assessed, now) for row, assessed in some],
+            findings=browse.findings_about((assessed for _, assessed in some), bucket, name, judgement, now),
             gaps=browse.gaps_of_bucket(judgement, bucket),
             swept=words.exactly(swept.sweep_started) if swept is not None and swept.sweep_started else "",
             here=shown(request, where, len(some), total=None, more=more),
@@ -188,6 +202,10 @@ class Pages:
         standing = browse.standing(judgement, self._read.clock(), self._read.failing())
         page = html.render_page(name, standing=standing, **values)
         return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
+
+    def _now(self, judgement: Judgement) -> datetime:
+        """From when ages and dates count: of an old answer they go on, and no clock of ours that is slow turns them."""
+        return max(judgement.now, self._read.clock())
 
     def _needed(self) -> Judgement:
         judgement = self._read.judgement()

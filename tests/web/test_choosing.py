@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from html import unescape
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -99,6 +100,7 @@ CASES: Mapping[str, tuple[dict[str, Any], list[str]]] = {
     "a tenant that is told": ({"tenant": "acme"}, ["of one"]),
     "text in a rule": ({"text": "ROTATION"}, ["key"]),
     "text in a subject": ({"text": "ROLE/x"}, ["right"]),
+    "text in a subject as tables print it": ({"text": "us-east1/tpuf/main version"}, ["version"]),
     "text in a namespace": ({"text": "acme/search"}, ["of one"]),
     "text in a label": ({"text": "Storage"}, ["of one"]),
     "text in an owner": ({"text": "ada@"}, ["of one"]),
@@ -148,8 +150,8 @@ def test_a_filter_that_says_nothing_is_refused_and_not_passed_over(query: str) -
 
 TOLD = KeyName(f"{GCP_KEY}-told")
 UNKNOWN = {
-    "findings?key=main": f"write its full name; did you mean {GCP_KEY}?",
-    f"findings?key={GCP_KEY}-2": "write its full name",
+    "findings?key=main": "no known key is called 'main', and it is not the full name of a key; did you mean acme-keys/",
+    f"findings?key={GCP_KEY}-2": "nothing is known of key",
     "findings?bucket=gs://dat": "no bucket that is known is called so: write its URL as the config does",
     "findings?bucket=data": "did you mean gs://data?",
     "namespaces?bucket=gs://Data": "did you mean gs://data?",
@@ -172,6 +174,9 @@ def test_what_nobody_has_heard_of_is_not_answered_by_nothing(query: str) -> None
     read = replace(readings(judgement), memory=lambda: memory, rows=lambda _: cast("Any", Rows()))
     answer = ask(f"/api/v1/{query}", read)
     assert (answer.status, UNKNOWN[query] in answer.text) == (404, True), answer.text
+    if query.startswith(("findings", "namespaces?bucket")):
+        page = ask(f"/{query}", read)
+        assert (page.status, UNKNOWN[query] in unescape(page.text)) == (404, True), "nor is it on the page for people"
     for key in (f"{GCP_KEY}/cryptoKeyVersions/7", f"{TOLD}/cryptoKeyVersions/1"):
         known = ask(f"/api/v1/findings?key={key}&tenant=acme", read)
         assert (known.status, json.loads(known.text)["items"]) == (200, [])
@@ -188,6 +193,51 @@ def test_findings_are_chosen_by_any_name_of_a_key() -> None:
         told = ask(f"/api/v1/findings?key={asked}", read)
         assert [one["id"] for one in json.loads(told.text)["items"]] == expected
     assert "1 to 2 of 2" in ask(f"/findings?key={other}", read).text
+
+
+SHORT = {
+    "acme-keys/us-east1/tpuf/main": ["version", "of many"],
+    "acme-keys/us-east1/tpuf/main version 1": ["version", "of many"],
+    "acme-keys/us-east1/tpuf/main/1": ["version", "of many"],
+    AWS_KEY.text.rpartition("/")[2]: ["key", "right", "of one", "of many"],
+}
+
+
+@pytest.mark.parametrize("asked", SHORT)
+def test_a_key_may_be_written_as_tables_print_it(asked: str) -> None:
+    memory = {name: KeyMemory(None, None) for name in (GCP_KEY, AWS_KEY)}
+    read = replace(readings(judgement), memory=lambda: memory)
+    told = ask(f"/api/v1/findings?{urlencode({'key': asked})}", read)
+    assert [one["id"] for one in json.loads(told.text)["items"]] == SHORT[asked], told.text
+    page = ask(f"/findings?{urlencode({'key': asked})}", read)
+    assert f"1 to {len(SHORT[asked])} of {len(SHORT[asked])}" in page.text
+
+
+NAMED = {
+    "name=gs://data/acme/a": ("acme/a", "gs://data"),
+    "prefix=gs://data/acme": ("acme", "gs://data"),
+    "name=gs://data/acme/a&bucket=gs://data": ("acme/a", "gs://data"),
+    "name=gs://dat/acme/a": ("gs://dat/acme/a", None),
+    "name=gs://data/a&prefix=gs://data/": ("gs://data/a", None),
+    "name=acme/a": ("acme/a", None),
+    "": ("", None),
+}
+
+
+@pytest.mark.parametrize("query", NAMED)
+def test_a_namespace_may_be_written_behind_its_bucket_as_findings_write_it(query: str) -> None:
+    class Rows(Held):
+        def __init__(self) -> None:
+            super().__init__()
+            self.looked: list[tuple[str, str | None]] = []
+
+        def named(self, _: object, name: str, *, bucket: str | None, **__: object) -> tuple[()]:
+            self.looked.append((name, bucket))
+            return ()
+
+    rows = Rows()
+    ask(f"/namespaces?{query}", replace(readings(judgement), rows=lambda _: cast("Any", rows)))
+    assert rows.looked[-1] == NAMED[query]
 
 
 def test_pages_of_what_is_chosen_add_up() -> None:

@@ -6,7 +6,7 @@ import html as html_of
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,6 +40,7 @@ MEMORY: Mapping[KeyName, KeyMemory] = {
     AWS_KEY: remembered(an_aws_key("PendingDeletion"), denied_since=NOW - timedelta(hours=1)),
 }
 LONGEST = "<b>" * 1666 + "ab"
+FIVE = timedelta(hours=5)
 
 
 def shown(name: str = "harmless", **more: Any) -> Readings:
@@ -141,6 +142,10 @@ WRONG = {
     "/namespaces/one": (400, "bucket is missing"),
     "/namespaces/one?bucket=gs://data": (400, "name is missing"),
     "/namespaces?limit=0": (400, "limit is a number"),
+    "/namespaces?bucket=gs://Data": (404, "no bucket that is known is called so"),
+    "/findings?rule=data-lots": (404, "there is no such rule"),
+    "/findings?key=main": (404, "did you mean acme-keys/us-east1/tpuf/main?"),
+    "/findings?bucket=data": (404, "did you mean gs://data?"),
 }
 
 
@@ -190,9 +195,9 @@ def test_a_list_is_turned_page_by_page_with_what_was_asked_for() -> None:
 
 
 def test_the_form_shows_what_was_asked_for() -> None:
-    text = ask("/findings?severity=high&status=open&tenant=ac%22me", shown()).text
+    text = ask("/findings?severity=high&status=open&text=ac%22me", shown()).text
     assert "<option selected>high</option>" in text
-    assert 'name="tenant" value="ac&#34;me"' in text
+    assert 'name="text" value="ac&#34;me"' in text
     assert "No finding fits, in what could be read." in text
 
 
@@ -248,6 +253,27 @@ def test_keys_are_told_worst_data_first_and_found_by_a_part_of_the_name() -> Non
     assert (rows[1][1], rows[1][3], rows[1][5]) == ("", "PendingDeletion", "nothing known")
     assert len(rows_of(ask("/keys?text=TPUF", shown()).text)) == 1
     assert "No key is called so." in ask("/keys?text=nope", shown()).text
+    assert len(rows_of(ask("/keys?text=acme-keys/us-east1/TPUF/main", shown()).text)) == 1, (
+        "as the page itself prints it"
+    )
+
+
+def test_ages_and_dates_go_on_while_no_new_answer_comes() -> None:
+    judgement, _ = a_judgement("harmless")
+    dated = replace(judgement, findings=tuple(replace(one, final_at=NOW + FIVE * 2) for one in judgement.findings))
+
+    def told(path: str, at: datetime) -> str:
+        return ask(path, shown(judgement=dated, clock=lambda: at)).text
+
+    key = html.key_address(GCP_KEY.text)
+    for at, read, left in (
+        (NOW, "1 min ago", "in 10 h"),
+        (NOW + FIVE, "5 h 1 min ago", "in 5 h"),
+        (NOW - FIVE, "1 min ago", "in 10 h"),
+    ):
+        assert f", {read}</dd>" in told(key, at)
+        assert read in rows_of(told("/keys", at))[0]
+        assert all(left in told(path, at) for path in ("/findings", f"/findings/{dated.findings[0].id}", key))
 
 
 def test_what_nobody_saw_is_not_known_on_every_page() -> None:
@@ -275,7 +301,7 @@ def test_a_namespace_has_the_findings_on_what_it_hangs_on_and_no_others() -> Non
     ended = replace(one, id="a" * 16, status=Status.RESOLVED)
     of_some = replace(one, id="b" * 16, portions=(Portion.WRONG_KEY,), extent=Extent(1, 1, 1))
     some = replace(judgement, findings=(one, elsewhere, named, ended, of_some))
-    found = browse.findings_about(judgement.assessed, "gs://data", "harmless", some)
+    found = browse.findings_about(judgement.assessed, "gs://data", "harmless", some, NOW)
     assert [each.id for each in found] == [one.id, named.id]
 
 
