@@ -135,7 +135,9 @@ def _behind(alias: str, known: Mapping[str, KeyName]) -> str:
 def _alike(text: str, known: Mapping[str, KeyName]) -> str | None:
     """Which key may be meant: one with the same id elsewhere, else one that is called almost so."""
     if mine := _of_last_part(text.rpartition("/")[2], known):
-        return f"did you mean {_some(mine, 'or')}?"
+        # A platform's keys are all called alike at their end: what tells them apart is what is misspelt.
+        almost = difflib.get_close_matches(text, mine, 1, _ALIKE) if len(mine) > _NAMED else ()
+        return f"did you mean {_some(almost or mine, 'or')}?"
     alike = difflib.get_close_matches(text, known, 1, _ALIKE)
     return f"did you mean {alike[0]}?" if alike else None
 

@@ -44,6 +44,19 @@ def test_a_key_or_version_is_meant_by_each_of_its_names(text: str, meant: Called
     assert called(text, KNOWN) == meant
 
 
+def test_of_keys_that_all_end_alike_the_one_is_offered_that_is_misspelt() -> None:
+    tenants = ("acme", "argent", "basalt", "paragon", "zephyr")
+    known = [KeyName(MAIN.text.replace("acme", f"{tenant}-keys")) for tenant in tenants]
+    for text in ("parragon-keys/us-east1/tpuf/main", known[3].text.replace("paragon", "parragon")):
+        with pytest.raises(UsageError) as refused:
+            called(text, known)
+        assert refused.value.hint == "did you mean paragon-keys/us-east1/tpuf/main?"
+    with pytest.raises(UsageError) as refused:
+        called("main", known)
+    assert refused.value.hint is not None
+    assert refused.value.hint.endswith(" or 2 more?"), "of a part that all have none is meant more than another"
+
+
 REFUSED: dict[str, tuple[str, str]] = {
     MRK: ("is the id of 2 known keys", f"write one of 111122223333/eu-west-1/{MRK} and 111122223333/us-east-1/{MRK}"),
     "alias/data": ("is an alias, which moves", "`aws kms describe-key --key-id=alias/data --query=KeyMetadata.Arn "),
