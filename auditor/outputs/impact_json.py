@@ -35,6 +35,8 @@ def write(one: Impact, out: TextIO) -> None:
             name.value: {"objects": objects, "bytes": size} for name, (objects, size) in one.populations.items()
         },
         "as_before": one.untouched if not one.untold else None,
+        "as_before_by_readability": {readability.value: objects for readability, objects in one.stands},
+        "as_before_until": scan_json.time(one.stands_until),
         "worst_namespaces": [scan_json.namespace(row) for row in one.worst],
         "writes": {
             "fail": one.writes.fail,

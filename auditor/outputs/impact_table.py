@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from auditor.action import Action
-from auditor.findings import Undo
+from auditor.findings import Readability, Undo
 from auditor.log import visible
 from auditor.outputs import words
 from auditor.plurals import agreed
@@ -112,6 +112,7 @@ def _rest(one: Impact) -> Iterator[Text]:
     yield from _namespaces(one)
     if one.idle is None and one.untouched != 0 and one.extent.objects != 0:
         yield _plain(f"as before   {_left(one)} under the same key or version")
+    yield from _standing(one)
     yield from _writes(one)
     if one.idle is None:
         yield _plain(f"effect      {one.takes_effect}")
@@ -122,6 +123,19 @@ def _rest(one: Impact) -> Iterator[Text]:
     yield from (_plain(f"not covered {text}", "dim") for text in one.not_covered)
     for gap in one.gaps:
         yield _plain(f"gap: {words.short(gap.what)}: {gap.effect} [{gap.reason}]; {gap.hint}", "yellow")
+
+
+def _standing(one: Impact) -> Iterator[Text]:
+    """What is wrong already with what would stay as it is: that nothing changes is no word that all is well."""
+    if all(readability is Readability.READABLE for readability, _ in one.stands):
+        return
+    each = (
+        f"{words.counted(count, 'object')} {readability.value}" if count is not None else readability.value
+        for readability, count in one.stands
+    )
+    first = one.stands_until
+    date = f"; the first date is {words.instant(first)}, {words.until(first, one.now)}" if first is not None else ""
+    yield _plain(f"already     {', '.join(each)}{date}", "bold red")
 
 
 def _namespaces(one: Impact) -> Iterator[Text]:

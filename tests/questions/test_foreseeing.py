@@ -19,7 +19,7 @@ from auditor.embedded.aws.store import default_policy
 from auditor.findings import Judgement, Readability
 from auditor.gaps import OBJECTS
 from auditor.model import Gap, KeyName, Population, Reason
-from auditor.outputs import impact_json
+from auditor.outputs import impact_json, words
 from auditor.questions.impact.answer import Impact
 from auditor.questions.impact.foreseeing import foresee
 from auditor.wiring import Assembly, assemble
@@ -359,6 +359,22 @@ def test_data_that_is_lost_already_is_told(tmp_path: Path, gone: str) -> None:
         judgement = scan.poll(assembly.parts, NoProgress())
         found = asked(assembly, judgement, Action.DESTROY, "1")
     assert (found.extent.objects, found.untouched) == (0, 10)
+    assert found.stands == ((R.LOST, 10),)
+
+
+def test_that_nothing_changes_is_told_with_what_is_wrong_already_and_until_when(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    until = datetime.now(UTC) + timedelta(hours=19, minutes=1)
+    set_states(small, "DESTROY_SCHEDULED", 1, until=until)
+    swept(small, capsys)
+    _, out, _ = told(capsys, small, f"{SHORT}/1", "--action", "destroy")
+    assert f"\nalready     10 objects doomed; the first date is {words.instant(until)}, in 19 h " in out
+    as_json = json.loads(told(capsys, small, f"{SHORT}/1", "--action", "destroy", "--format", "json")[1])
+    assert as_json["as_before_by_readability"] == {"doomed": 10}
+    assert datetime.fromisoformat(as_json["as_before_until"]) == until
+    _, out, _ = told(capsys, small, f"{SHORT}/2", "--action", "destroy")
+    assert "already " not in out, "nothing else is under version 2"
 
 
 def told(capsys: pytest.CaptureFixture[str], small: Small, *more: str) -> tuple[int, str, str]:

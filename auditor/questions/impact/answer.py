@@ -99,5 +99,9 @@ class Impact:
     """What could hold more of such data, and could not be read."""
     untold: bool = False
     """Nobody told of any data at all, so that how much depends on the key is not known, and not nothing."""
+    stands: tuple[tuple[Readability, int | None], ...] = ()
+    """What those that would stay as they are can be read for now, the worst first; None where nobody saw objects."""
+    stands_until: datetime | None = None
+    """Aware, UTC: the first date at which some of those are lost for good or stop being readable."""
     others: tuple[KeyName, ...] = ()
     """Other names of the key by which data names it: that data is in all of this."""

@@ -22,7 +22,7 @@ from auditor.model import (
     Sweep,
     cloud_of,
 )
-from auditor.outputs import words
+from auditor.outputs import summary, words
 from auditor.ownership.answering import by_any_name
 from auditor.ownership.naming import NOTHING_NAMED, named_by, takes_new_data
 from auditor.ownership.spelling import Spelling, spelling_by
@@ -123,6 +123,7 @@ def foresee(
     moved, stays, undo = _moved(case, under, acted.key, parts) if acted.idle is None else ({}, under, ())
     members = in_order(member_of(one.holding) for some in moved.values() for one in some)
     groups = sorted(moved, key=lambda pair: (-_ORDER.index(pair[1]), _ORDER.index(pair[0])))
+    left = [one for one in stays if _hangs_on(case, one)]
     measured = rows.measured([_members(moved[pair]) for pair in groups], _WORST)
     final, final_at = _final(case)
     # Under other versions no data comes that registries name the key for.
@@ -143,7 +144,11 @@ def foresee(
         members=members,
         worst=measured.worst,
         populations=measured.populations,
-        untouched=_together(one.holding for one in stays if _hangs_on(case, one)),
+        untouched=_together(one.holding for one in left),
+        stands=tuple(_standing(left)),
+        stands_until=min(
+            (one.assessment.final_at for one in left if one.assessment.final_at is not None), default=None
+        ),
         writes=replace(writes, registries=named.who(key)),
         takes_effect=_takes_effect(case),
         final=final,
@@ -195,6 +200,15 @@ def _together(holdings: Iterable[Holding]) -> int | None:
     each = [one.objects for one in holdings]
     known = [one for one in each if one is not None]
     return sum(known) if len(known) == len(each) else None
+
+
+def _standing(some: Iterable[Assessed]) -> Iterator[tuple[Readability, int | None]]:
+    """How many objects are how readable now, the worst first."""
+    held: dict[Readability, list[Holding]] = defaultdict(list)
+    for one in some:
+        held[one.assessment.readability].append(one.holding)
+    for readability in sorted(held, key=summary.WORST_FIRST.index):
+        yield readability, _together(held[readability])
 
 
 def _back(steps: Iterable[Undo], state: str | None) -> Iterator[Undo]:
