@@ -403,8 +403,8 @@ def diff(
     before: Annotated[
         str | None,
         typer.Argument(
-            help="Id of the earlier judgement, or how it begins; else the newest from before the last sweep of each "
-            "bucket."
+            help="Id of the earlier judgement, how it begins, or a time (2026-11-25T09:00; UTC), for the newest until "
+            "then; else the newest from before the last sweep of each bucket."
         ),
     ] = None,
     after: Annotated[str | None, typer.Argument(help="Likewise of the later one; else the newest of all.")] = None,

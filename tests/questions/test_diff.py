@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 import pytest
@@ -18,8 +18,10 @@ from auditor.errors import UsageError
 from auditor.findings import Judgement, Readability, Severity, Status
 from auditor.model import Population, Reason
 from auditor.outputs import diff_json
+from auditor.ports import History, Made
 from auditor.questions.diff.answer import Change, ChangedFinding, Difference, How, Turn, turn
 from auditor.questions.diff.comparing import compare
+from auditor.questions.diff.pairing import pair
 from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY, Clock, an_aws_cloud
 from tests.small import Small, a_small_cloud
@@ -493,6 +495,36 @@ def test_ids_that_name_no_two_judgements_are_refused_with_those_that_are_there(w
         watched.found().before.run.id
         == compare(watched.assembly.ledger, watched.assembly.inventory, first[:-1], last[:-1]).before.run.id
     )
+
+
+def test_a_judgement_is_named_by_a_time_for_the_newest_until_then() -> None:
+    ids = [f"202611{day}T{hour}0000.000000Z-{day}{hour}" for day in ("24", "25") for hour in ("09", "10")]
+    made = [Made(number, one, ()) for number, one in enumerate(ids)]
+
+    class Kept:
+        def made(self) -> Iterator[Made]:
+            return iter(reversed(made))
+
+        def named(self, prefix: str) -> tuple[Made, ...]:
+            return tuple(one for one in made if one.id.startswith(prefix))[:2]
+
+    kept = cast("History", Kept())
+
+    def found(*asked: str) -> tuple[int, int]:
+        earlier, later = pair(kept, asked[0], asked[1] if len(asked) > 1 else None)
+        return earlier.number, later.number
+
+    assert found("2026-11-25") == (1, 3), "what was known when the day began"
+    assert found("2026-11-24T09:00") == (0, 3), "what was begun at that moment as well"
+    assert found("2026-11-24T10:59:59Z", "2026-11-25T11:30+02:00") == (1, 2), "in any zone"
+    with pytest.raises(UsageError, match="there was no judgement yet at 2026-11-24T08:59") as early:
+        found("2026-11-24T08:59")
+    assert early.value.hint == f"the first one is {ids[0]}"
+    with pytest.raises(UsageError, match="'2026-11-31' begins the id of no judgement"):
+        found("2026-11-31")
+    with pytest.raises(UsageError, match="begins the ids of several judgements") as several:
+        found("20261124")
+    assert f"or a time as 2026-11-25T09:00, for the newest until then; the first is {ids[0]}" in str(several.value.hint)
 
 
 def test_it_asks_no_cloud_and_needs_no_credentials(

@@ -1,6 +1,9 @@
 """Which two judgements are compared."""
 
+import re
 from collections import defaultdict
+from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
@@ -9,12 +12,14 @@ from auditor.ports import History, Made
 
 _NEWEST: Final = 5
 """Ids that a hint names."""
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_NO_SIGNS: Final = str.maketrans("", "", "-:")
 _LONGEST: Final = 64
 """Characters: twice as long as an id is."""
 
 
 def pair(history: History, first: str | None, last: str | None) -> tuple[Made, Made]:
-    """The earlier and the later one, by their ids or what these begin with; `first` alone: with the newest.
+    """The earlier and the later one, by ids, what these begin with, or times; `first` alone: with the newest.
 
     None: the newest one, and the newest that was made before the last sweep of each bucket.
 
@@ -42,11 +47,42 @@ def _named(history: History, prefix: str) -> Made:
     if len(prefix) > _LONGEST:
         told = f"{prefix[:_LONGEST]!r} and what follows, {len(prefix)} characters, is longer than any id"
         raise UsageError(told, _hint(history, "the newest are"))
+    if (moment := _moment(prefix)) is not None:
+        return _made_until(history, prefix, moment)
     found = history.named(prefix) if prefix else ()
     if len(found) == 1:
         return found[0]
-    what = "begins the ids of several judgements" if found else "begins the id of no judgement"
-    raise UsageError(f"{prefix!r} {what}", _hint(history, "the newest are"))
+    if found:
+        hint = (
+            f"write more of one, or a time as 2026-11-25T09:00, for the newest until then; the first is {found[0].id}"
+        )
+        raise UsageError(
+            f"{prefix!r} begins the ids of several judgements", f"{hint}, {_hint(history, 'the newest are')}"
+        )
+    raise UsageError(f"{prefix!r} begins the id of no judgement", _hint(history, "the newest are"))
+
+
+def _moment(text: str) -> datetime | None:
+    """The time that is meant, with dashes as no id has them; a date is its beginning, and no zone is UTC."""
+    if not _DATE.match(text):
+        return None
+    with suppress(ValueError, OverflowError):
+        found = datetime.fromisoformat(text)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    return None
+
+
+def _made_until(history: History, text: str, moment: datetime) -> Made:
+    """The newest judgement that was begun until then: what was known at that time."""
+    until = moment.replace(tzinfo=None).isoformat(timespec="microseconds").translate(_NO_SIGNS)
+    oldest: Made | None = None
+    for one in history.made():
+        # Ids begin with the time in digits of the same number, which stand in its order.
+        if one.id[: len(until)] <= until:
+            return one
+        oldest = one
+    first = f"the first one is {oldest.id}" if oldest is not None else "scan first"
+    raise UsageError(f"there was no judgement yet at {text}", first)
 
 
 def _hint(history: History, told: str) -> str:
