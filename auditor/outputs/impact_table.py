@@ -149,6 +149,8 @@ def _namespaces(one: Impact) -> Iterator[Text]:
 
 def _writes(one: Impact) -> Iterator[Text]:
     if one.idle is not None:
+        if one.writes.fail:
+            yield _plain(f"writes      {one.writes.text}", "bold red")
         yield from _named(one, "registries  ")
         return
     yield _plain(f"writes      {one.writes.text}")

@@ -331,6 +331,19 @@ def test_new_data_that_fails_already_is_told_so(tmp_path: Path) -> None:
     assert (found.fail, "version 2, the primary one, is DISABLED" in found.text) == (True, True)
 
 
+def test_that_nothing_changes_does_not_hide_that_new_data_fails_already(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_states(small, "DISABLED", 2)
+    swept(small, capsys)
+    _, out, _ = told(capsys, small, f"{SHORT}/2")
+    assert "\nwrites      new data cannot be written already: version 2, the primary one, is DISABLED\n" in out
+    set_states(small, "DISABLED", 1)
+    set_states(small, "ENABLED", 2)
+    cli._run(["poll", "--config", str(small.config), "--quiet"])  # noqa: SLF001 - as above
+    assert "\nwrites " not in told(capsys, small, f"{SHORT}/1")[1]
+
+
 def test_whether_new_data_fails_under_a_state_of_tomorrow_is_not_known(tmp_path: Path) -> None:
     with on_google(tmp_path) as (small, assembly, _):
         key = small.cloud.store.key(GOOGLE_KEY)

@@ -268,7 +268,10 @@ def _namespaces(rows: OpenInventory, under: Iterable[Assessed], known: Measured,
 
 
 def _writes(case: _Case, sweeps: Iterable[Sweep], namespaces: Callable[[], int], *, idle: bool) -> Writes:
-    fail, text = _new_data(case) if not idle else (False, "the action changes nothing")
+    if idle:
+        already = _failing_already(case)
+        return Writes(True, already) if already is not None else Writes(False, "the action changes nothing")
+    fail, text = _new_data(case)
     if fail is False:
         return Writes(fail, text)
     return Writes(
@@ -289,6 +292,16 @@ def _is_default(case: _Case, one: Sweep) -> bool | None:
     return case.spelling.is_one(KeyName(default), key)
 
 
+def _failing_already(case: _Case) -> str | None:
+    """Why no new data can be written under the key as it is; None where nothing says so."""
+    if not isinstance(case.known, GcpKey):
+        return None
+    primary = next((one for one in case.known.versions if one.number == case.known.primary), None)
+    if primary is None or primary.state == "ENABLED" or primary.state not in STATES[Cloud.GCP]:
+        return None
+    return f"new data cannot be written already: version {primary.number}, the primary one, is {primary.state}"
+
+
 def _new_data(case: _Case) -> tuple[bool | None, str]:
     if case.action is Action.REVOKE:
         return True, "new data cannot be written under the key if the right to encrypt goes with the right to decrypt"
@@ -298,12 +311,12 @@ def _new_data(case: _Case) -> tuple[bool | None, str]:
         return True, "new data cannot be written under the key until it has another primary version"
     if case.known.primary is None:
         return None, "which version new data is written under is not known"
+    if (already := _failing_already(case)) is not None:
+        return True, already
     primary = next((one for one in case.known.versions if one.number == case.known.primary), None)
     if primary is not None and primary.state != "ENABLED":
         is_ = f"version {primary.number}, the primary one, is {being(primary.state, Cloud.GCP)}"
-        if primary.state not in STATES[Cloud.GCP]:
-            return None, f"whether new data can be written is not known: {is_}"
-        return True, f"new data cannot be written already: {is_}"
+        return None, f"whether new data can be written is not known: {is_}"
     if case.known.primary == case.version:
         return True, "it is the primary version: new data cannot be written under the key until another one is"
     return False, f"new data is written under version {case.known.primary}"
