@@ -13,7 +13,7 @@ from rich.text import Text
 from auditor.controls.framework import Control, Framework
 from auditor.findings import BucketCoverage, Demand, Finding, Judgement, Severity, Status
 from auditor.log import visible
-from auditor.model import Requests
+from auditor.model import Gap, Requests, split_version
 from auditor.outputs import summary, words
 from auditor.prices import PRICES, Estimate, Price, RegistryEstimate, together, usd
 from auditor.waiver import Waiver
@@ -28,6 +28,7 @@ _NARROW: Final = 100
 _WIDE: Final = 140
 """Columns from which on a table has room to tell who did it."""
 _NO_WIDTH: Final = 100_000
+_GAPS: Final = 10
 _ID: Final = 8
 """Digits of a finding's id: enough for `explain` to find it by."""
 _PRICES: Final = "estimated: USD by list price; Region and storage class decide (docs/requests.md)"
@@ -58,10 +59,19 @@ def show(judgement: Judgement, console: Console, *, most: int = 30) -> None:
         console.print(_plain(f"resolved: {one.rule} {words.short(one.subject.id)}", "green"))
     console.print()
     console.print(_plain(summary.complete(judgement)))
-    for gap in judgement.gaps[:10]:
+    for gap in sorted(judgement.gaps, key=_is_of_one_key)[:_GAPS]:
         console.print(_plain(f"gap: {words.short(gap.what)}: {gap.effect} [{gap.reason}]; {gap.hint}", "yellow"))
-    if len(judgement.gaps) > 10:  # noqa: PLR2004 - as many as were shown
-        console.print(_plain(f"and {len(judgement.gaps) - 10} more gaps", "yellow"))
+    if (left := len(judgement.gaps) - _GAPS) > 0:
+        console.print(_plain(f"and {words.counted(left, 'more gap')}; --format json has all of them", "yellow"))
+
+
+def _is_of_one_key(gap: Gap) -> bool:
+    """Whether only what hangs on one key is unknown for it: buckets, registries and lists may hide more."""
+    try:
+        split_version(gap.what)
+    except ValueError:
+        return False
+    return True
 
 
 def _waived(judgement: Judgement, most: int) -> Iterator[str]:

@@ -9,6 +9,7 @@ from rich.console import Console
 from auditor.findings import Status
 from auditor.model import Gap, Reason
 from auditor.outputs import terminal, words
+from tests.core_builders import AWS_KEY, GCP_KEY
 from tests.outputs.test_hostile import a_judgement
 
 
@@ -35,3 +36,16 @@ def test_what_is_not_known_of_a_findings_subject_stands_beside_it() -> None:
     assert "of others" not in out.getvalue()
     console.print(terminal.explain(replace(one, status=Status.RESOLVED), None, beside))
     assert out.getvalue().count("no new answer") == 1, "what has ended lacks nothing"
+
+
+def test_gaps_that_hide_more_than_one_key_are_told_before_those_of_keys() -> None:
+    judgement, _ = a_judgement("harmless")
+    keys = (f"{GCP_KEY}-{number:02}" for number in range(11))
+    named = (AWS_KEY.text, *keys, f"{GCP_KEY}/cryptoKeyVersions/1", "registry a.csv", "s3://data")
+    gaps = tuple(Gap(one, Reason.THROTTLED, "not known", "poll again") for one in named)
+    out = io.StringIO()
+    console = Console(file=out, width=300, highlight=False, markup=False, emoji=False)
+    terminal.show(replace(judgement, gaps=gaps), console)
+    told = [line.split(": ")[1] for line in out.getvalue().splitlines() if line.startswith("gap: ")]
+    assert (told[:3], len(told)) == (["registry a.csv", "s3://data", words.short(AWS_KEY.text)], 10)
+    assert out.getvalue().endswith("and 5 more gaps; --format json has all of them\n")
