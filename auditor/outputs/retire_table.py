@@ -158,8 +158,13 @@ def _steps(one: Retiring) -> Iterator[Text]:
     if held := [each for each in one.candidates if each.standing.use is Use.NOT_PROVEN]:
         yield Text()
         yield _plain("Not proven:")
+        # A bucket that is not known stands in the way of every version alike.
+        first, *others = (each.standing.reasons for each in held)
+        shared = [why for why in first if others and all(why in one for one in others)]
+        yield from (_plain(f"all {words.number(len(held))} of them: {why}", "yellow") for why in shared)
         for each in held:
-            yield from (_plain(f"{words.short(each.name)}: {why}", "yellow") for why in each.standing.reasons)
+            own = (why for why in each.standing.reasons if why not in shared)
+            yield from (_plain(f"{words.short(each.name)}: {why}", "yellow") for why in own)
 
 
 def _last_uses(one: Retiring) -> Iterator[Text]:

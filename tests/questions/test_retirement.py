@@ -22,7 +22,7 @@ from auditor.config import load
 from auditor.findings import BucketCoverage, Status, Verdict
 from auditor.inventory.store import folder_name
 from auditor.model import AwsKey, GcpKey, Holding, KeyManager, KeyMemory, KeyName, Population, Rotation
-from auditor.outputs import retire_json, retire_table, terminal
+from auditor.outputs import retire_json, retire_table, terminal, words
 from auditor.policy import Policy
 from auditor.questions.impact.foreseeing import foresee
 from auditor.questions.retire.retirement import Seen, next_step, standings
@@ -453,6 +453,22 @@ def test_each_version_is_told_with_what_is_next(use: Use, since: datetime | None
     out = StringIO()
     terminal.plain(out).print(retire_table.retiring(Retiring(NOW, NOW, (one,), ())))
     assert expected in out.getvalue()
+
+
+def test_what_stands_in_the_way_of_all_alike_is_told_once() -> None:
+    def lines(*reasons: tuple[str, ...]) -> list[str]:
+        some = tuple(
+            Candidate(GCP_KEY, Standing(str(number), "ENABLED", Use.NOT_PROVEN, why), Next(Step.NONE), None)
+            for number, why in enumerate(reasons, 1)
+        )
+        out = StringIO()
+        terminal.plain(out).print(retire_table.retiring(Retiring(NOW, NOW, some, ())))
+        return out.getvalue().partition("Not proven:\n")[2].splitlines()
+
+    short = words.short(GCP_KEY.text)
+    assert lines(("a bucket", "its own"), ("a bucket",)) == ["all 2 of them: a bucket", f"{short} version 1: its own"]
+    assert lines(("a bucket",)) == [f"{short} version 1: a bucket"]
+    assert lines(("one",), ("another",)) == [f"{short} version 1: one", f"{short} version 2: another"]
 
 
 def test_a_key_that_was_never_read_ends_with_3(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
