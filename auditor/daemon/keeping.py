@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from auditor.errors import AuditorError, TakenError
+from auditor.moments import exact
 from auditor.outputs import summary
 from auditor.reporting import ENDINGS, Content, content_of
 from auditor.shelf import ChangedError, Shelf, Told, UntoldError, Uploaded
@@ -57,7 +58,7 @@ class Keeper:
         name, kept = self._shelf.put(told, lambda folder: _write(content, self._forms, folder), to)
         _log.info(
             "kept report %s of the judgement of %s: event %d of the ledger has the hash %s; %s",
-            *(name, judgement.now.isoformat(), events, head),
+            *(name, exact(judgement.now), events, head),
             ", ".join(f"{one.name} has SHA-256 {one.sha256}" for one in kept.files),
         )
 

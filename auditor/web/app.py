@@ -37,6 +37,7 @@ _HEADERS: Final = {
 
 _LOCAL: Final = Hosts(local=True)
 _WRONG_METHOD: Final = 405
+_NO_ADDRESS: Final = "there is no such address: /api/v1/openapi.json names those of the API, and / links to the pages"
 
 
 def make_app(readings: Readings, hosts: Hosts = _LOCAL, logins: Logins | None = None) -> Starlette:
@@ -157,7 +158,9 @@ class _Refusals:
             raise TypeError(type(error).__name__)
         if self._is_page(request) and error.status_code != _WRONG_METHOD:
             return self._pages.message(error.status_code, error.detail)
-        return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=error.headers)
+        # Where no address fits, the framework says no more than this.
+        told = _NO_ADDRESS if error.detail == "Not Found" else error.detail
+        return JSONResponse({"error": told}, status_code=error.status_code, headers=error.headers)
 
     def broken(self, request: Request, error: Exception) -> Response:
         _log.error("%s", error)

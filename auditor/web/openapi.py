@@ -181,7 +181,7 @@ def _schemas() -> Mapping[str, _Schema]:
             )
         ),
         "last_poll_age_seconds": _or_null({"type": "number"}),
-        "findings": _COUNT,
+        "findings": {**_COUNT, "description": "Those that are open: waived ones are not counted."},
         "next_loss": _or_null(_TIME),
     }
     return {

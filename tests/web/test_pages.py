@@ -201,6 +201,19 @@ def test_the_form_shows_what_was_asked_for() -> None:
     assert "No finding fits, in what could be read." in text
 
 
+def test_an_address_that_there_is_not_is_told_with_where_those_stand_that_there_are() -> None:
+    for path in ("/api/v1/finding", "/metric"):
+        answer = ask(path, shown())
+        assert (answer.status, "/api/v1/openapi.json names those of the API" in answer.text) == (404, True)
+
+
+def test_what_is_lost_waits_for_no_deadline() -> None:
+    judgement, _ = a_judgement("harmless")
+    for readability, told in ((Readability.LOST, "past"), (Readability.UNREADABLE, "none known")):
+        some = tuple(replace(one, readability=readability, final_at=None) for one in judgement.findings)
+        assert rows_of(ask("/findings", shown(judgement=replace(judgement, findings=some))).text)[0][2] == told
+
+
 def test_a_finding_that_has_ended_says_that_it_has() -> None:
     (one,) = a_judgement("harmless")[0].findings
     ended: Finding = replace(one, id="0123abcd", status=Status.RESOLVED)
