@@ -111,8 +111,9 @@ def chosen(names: Iterable[str]) -> tuple[Framework, ...]:
     by_name = {name: one for one in every for name in (one.id, *one.also)}
     for name in asked:
         if name not in by_name:
-            alike = difflib.get_close_matches(name.lower(), by_name, 1)
-            meant = f"did you mean {alike[0]}? " if alike else ""
+            begun = sorted(one for one in by_name if name and one.startswith(name.lower()))
+            alike = begun or difflib.get_close_matches(name.lower(), by_name, 1)
+            meant = f"did you mean {' or '.join(alike)}? " if alike else ""
             raise UsageError(f"--framework {name!r} is none", f"{meant}frameworks are {', '.join(sorted(by_name))}")
     wanted = {by_name[name].id for name in asked}
     return tuple(one for one in every if one.id in wanted) if asked else every
