@@ -539,7 +539,11 @@ def _run(argv: list[str]) -> int:
     try:
         code = app(argv or ["--help"], standalone_mode=False, prog_name="cmek-auditor")
     except typer.exceptions.TyperException as error:
-        return _told(UsageError(_sentence(error.format_message()), "cmek-auditor --help lists commands and options"))
+        # Whoever has left something out of a command wants to know of that one.
+        context = getattr(error, "ctx", None)
+        asked = context.command_path if context is not None else "cmek-auditor"
+        what = "arguments and options" if context is not None and context.parent is not None else "commands and options"
+        return _told(UsageError(_sentence(error.format_message()), f"{asked} --help lists {what}"))
     except typer.exceptions.Abort:
         return _interrupted()
     except AuditorError as error:

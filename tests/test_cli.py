@@ -402,6 +402,13 @@ def test_wrong_usage_ends_with_2_one_error_and_one_hint(
     assert hint.startswith("hint: ")
 
 
+@pytest.mark.parametrize(("argv", "asked"), [(["impact"], "cmek-auditor impact"), (["frobnicate"], "cmek-auditor")])
+def test_what_is_left_out_of_a_command_is_looked_up_there(
+    capsys: pytest.CaptureFixture[str], argv: list[str], asked: str
+) -> None:
+    assert run(capsys, argv)[2].splitlines()[1].startswith(f"hint: {asked} --help lists ")
+
+
 def test_no_label_in_a_list_of_namespaces_is_a_formula(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
     file = '[[registry]]\nkind = "file"\npath = "namespaces.csv"\n'
     small.config.write_text(f"{small.config.read_text()}{file}")
