@@ -19,6 +19,7 @@ from auditor.engine import Facts, judge_waivers
 from auditor.errors import UsageError
 from auditor.findings import Finding, Judgement, Severity, Status, Subject, SubjectKind
 from auditor.outputs import scan_json
+from auditor.outputs.accepting import waiver_of
 from auditor.ownership.registered import Portion
 from auditor.policy import Policy
 from auditor.ports import Portions
@@ -425,3 +426,32 @@ def test_a_star_is_any_text_and_nothing_else_is_special(pattern: str, text: str)
         return any(rest(text[place:], pieces[1:]) for place in range(len(text) + 1))
 
     assert fits(pattern, text) is rest(text, pieces)
+
+
+def test_a_finding_on_what_no_waiver_can_name_is_offered_none() -> None:
+    store = replace(a_finding(), subject=Subject(SubjectKind.KEY_STORE, "cks-1"))
+    who = replace(a_finding(), subject=Subject(SubjectKind.PRINCIPAL, f'x"\n[evil] -> {GOOGLE_KEY}'))
+    bucket = replace(a_finding(), subject=Subject(SubjectKind.BUCKET, "gs://data"))
+    assert waiver_of(store, NOW) == ()
+    assert 'match = { bucket = "gs://data" }' in waiver_of(bucket, NOW)
+    assert f'match = {{ key = "{GOOGLE_KEY}" }}' in waiver_of(who, NOW)
+    assert waiver_of(replace(who, status=Status.RESOLVED), NOW) == ()
+
+
+def test_what_explain_offers_waives_the_finding_once_somebody_answers_for_it(small: Small, clock: Clock) -> None:
+    ring = GOOGLE_KEY.rpartition("/cryptoKeys/")[0]
+    small.cloud.store.grant(ring, "roles/cloudkms.cryptoKeyDecrypter", "allUsers")
+    found = judged(small, clock)
+    of_subjects = {one.id for one in found.findings}
+    assert {one.subject.kind.value for one in found.findings} == {"key_version", "key"}
+    offered = {one.id: "\n".join(waiver_of(one, found.now)) for one in found.findings}
+    assert {name for name, text in offered.items() if text} == of_subjects
+    before = small.config.read_text()
+    small.config.write_text(f"{before}\n{next(filter(None, offered.values()))}\n")
+    with pytest.raises(UsageError, match="owner"):
+        load(small.config)
+    every = "\n".join(filter(None, offered.values())).replace('""', '"somebody"')
+    small.config.write_text(f"{before}\n{every}\n")
+    now = judged(small, clock)
+    assert {one.id for one in now.findings if one.status is Status.WAIVED} == of_subjects
+    assert all(waiver_of(one, now.now) == () for one in now.findings if one.id in of_subjects)

@@ -15,6 +15,7 @@ from auditor.findings import BucketCoverage, Demand, Finding, Judgement, Severit
 from auditor.log import visible
 from auditor.model import Gap, Requests, split_version
 from auditor.outputs import summary, words
+from auditor.outputs.accepting import waiver_of
 from auditor.prices import PRICES, Estimate, Price, RegistryEstimate, together, usd
 from auditor.waiver import Waiver
 
@@ -222,6 +223,9 @@ def explain(one: Finding, rule: Demand | None, judgement: Judgement) -> Renderab
     if rule is not None and not one.meant:
         lines.append(_plain(f"remedy      {rule.remedy}"))
     lines.extend(_plain(f"evidence    {words.evidence(each)}", "dim") for each in one.evidence)
+    if accepted := waiver_of(one, now):
+        lines.append(_plain("to accept   fill in who answers for it and why, and put it into the config:", "dim"))
+        lines.extend(_plain(f"            {line}", "dim") for line in accepted)
     return Group(*lines)
 
 
