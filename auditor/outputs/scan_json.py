@@ -1,14 +1,14 @@
 """`cmek-auditor/scan/1`: a judgement as JSON, dependency by dependency; its JSON Schema is in the package."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from importlib.resources import files
 from typing import Any, Final, TextIO
 
 from auditor.controls.answer import FrameworkStanding
 from auditor.findings import Actor, Assessed, BucketCoverage, Compared, Finding, Judgement, Readability, Undo
-from auditor.model import Dependency, Evidence, Gap, Requests
+from auditor.model import AwsKey, Dependency, Evidence, Gap, KeyMemory, KeyName, Requests
 from auditor.outputs import controls_json, summary
 from auditor.ownership.registered import Handed, Registry
 from auditor.ports import EachDependency, NamespaceRow
@@ -299,8 +299,8 @@ def waiver(one: GivenWaiver) -> dict[str, Any]:
     }
 
 
-def keys(judgement: Judgement) -> Iterator[dict[str, Any]]:
-    """Each key version that data depends on, with what depends on it."""
+def keys(judgement: Judgement, memory: Mapping[KeyName, KeyMemory]) -> Iterator[dict[str, Any]]:
+    """Each key version that data depends on, with what it said last and what depends on it."""
     sums: dict[tuple[str, str | None], list[Assessed]] = {}
     for one in judgement.assessed:
         if one.holding.key is not None:
@@ -311,6 +311,8 @@ def keys(judgement: Judgement) -> Iterator[dict[str, Any]]:
         yield {
             "key": key,
             "key_version": version,
+            "state": _state(kept := memory.get(KeyName(key)), version),
+            "state_read": time(kept.last_at) if kept is not None else None,
             "readability": worst.readability.value,
             "cause": worst.cause,
             "final_at": time(worst.final_at),
@@ -319,6 +321,14 @@ def keys(judgement: Judgement) -> Iterator[dict[str, Any]]:
             "namespaces": sum(one.holding.namespaces for one in group),
             "buckets": sorted({one.holding.bucket for one in group}),
         }
+
+
+def _state(kept: KeyMemory | None, version: str | None) -> str | None:
+    """What a key, or its version, said last of itself; None where it never did, and for a key with versions whole."""
+    last = kept.last if kept is not None else None
+    if isinstance(last, AwsKey):
+        return last.state
+    return next((one.state for one in last.versions if one.number == version), None) if last is not None else None
 
 
 def namespace(row: NamespaceRow) -> dict[str, Any]:

@@ -194,7 +194,7 @@ class Api:
 
     def keys(self, request: Request) -> Response:
         """Each key version that data depends on, and what does."""
-        return _page(paging(request), scan_json.keys(self._needed()))
+        return _page(paging(request), scan_json.keys(self._needed(), self._read.memory()))
 
     def described(self, request: Request) -> Response:
         """Describe all of this as OpenAPI."""

@@ -196,6 +196,8 @@ def _schemas() -> Mapping[str, _Schema]:
             {
                 "key": _TEXT,
                 "key_version": _or_null(_TEXT),
+                "state": _or_null(_TEXT),
+                "state_read": _or_null(_TIME),
                 "readability": readability,
                 "cause": _TEXT,
                 "final_at": _or_null(_TIME),

@@ -12,15 +12,16 @@ import jsonschema
 import pytest
 from starlette.routing import Route
 
-from auditor.findings import Finding, Judgement, Member, Severity, Status, Subject, SubjectKind
+from auditor.findings import Assessed, Finding, Judgement, Member, Severity, Status, Subject, SubjectKind
 from auditor.model import Encryption, Extent, GcpKey, GcpKeyVersion, KeyMemory, KeyName
+from auditor.outputs.scan_json import time
 from auditor.ownership.registered import Portion
 from auditor.ports import Portions, SpaceRows
 from auditor.web import openapi
 from auditor.web.app import make_app
 from auditor.web.asking import Filters
 from auditor.web.choosing import chosen
-from tests.core_builders import AWS_KEY, GCP_KEY, NOW
+from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_holding, an_aws_key, days
 from tests.hostile import NAMES
 from tests.outputs.test_hostile import a_judgement
 from tests.web.test_web import Answer, ask, readings, sent_through
@@ -182,6 +183,30 @@ def test_what_nobody_has_heard_of_is_not_answered_by_nothing(query: str) -> None
         assert (known.status, json.loads(known.text)["items"]) == (200, [])
     assert ask("/api/v1/namespaces?bucket=gs://data&prefix=acme/alpa", read).status == 200
     assert "404" in openapi.document()["paths"][f"/api/v1/{query.partition('?')[0]}"]["get"]["responses"]
+
+
+def test_each_key_is_told_with_what_it_said_last_and_when() -> None:
+    assessed = [
+        Assessed(one, one.encryption, found)
+        for one in (a_holding(GCP_KEY, "1"), a_holding(GCP_KEY, "9"), a_holding(AWS_KEY), a_holding(TOLD, "1"))
+        for found in [judgement().assessed[0].assessment]
+    ]
+    memory = {
+        GCP_KEY: KeyMemory(GcpKey(GCP_KEY, (GcpKeyVersion("1", "DISABLED"),)), NOW),
+        AWS_KEY: KeyMemory(an_aws_key("PendingDeletion"), NOW - days(1)),
+        TOLD: KeyMemory(None, None),
+    }
+    read = replace(readings(lambda: replace(judgement(), assessed=tuple(assessed))), memory=lambda: memory)
+    told = {
+        (one["key"], one["key_version"]): (one["state"], one["state_read"])
+        for one in json.loads(ask("/api/v1/keys", read).text)["items"]
+    }
+    assert told == {
+        (GCP_KEY.text, "1"): ("DISABLED", time(NOW)),
+        (GCP_KEY.text, "9"): (None, time(NOW)),
+        (AWS_KEY.text, None): ("PendingDeletion", time(NOW - days(1))),
+        (TOLD.text, "1"): (None, None),
+    }
 
 
 def test_findings_are_chosen_by_any_name_of_a_key() -> None:
