@@ -81,6 +81,9 @@ class Certificate:
             context.load_cert_chain(cert, key, password=lambda: b"")
         except (OSError, ValueError) as error:
             why = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
+            if isinstance(error, ssl.SSLError) and error.reason is None:
+                # What the library says of a text that is none is a line of its own source.
+                why = "one of them is no PEM file"
             raise UsageError(f"[web] tls_cert {cert} and tls_key {key} cannot be used: {why}", _HINT) from None
         return context
 

@@ -196,8 +196,11 @@ def test_a_pipe_for_a_file_is_refused_and_not_waited_for(tmp_path: Path) -> None
     for setting, cert, key in (("tls_cert", pipe, other), ("tls_key", other, pipe)):
         with pytest.raises(UsageError, match=rf"{setting} .*pipe is no file"):
             Certificate(cert, key)
-    with pytest.raises(UsageError, match="cannot be used"):
-        Certificate(other, tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="cannot be used: No such file"):
+        Certificate(tmp_path / "nowhere", other)
+    other.write_text("junk")
+    with pytest.raises(UsageError, match=r"cannot be used: one of them is no PEM file$"):
+        Certificate(other, other)
 
 
 # --- logins ---
