@@ -948,9 +948,10 @@ def load(path: Path, *, again: bool = False) -> Config:
     except ValidationError as error:
         raise _refusal(path, error) from None
     config.tell_file(content)
-    registries = tuple(one.model_copy(update=_absolute(path, one, ("path", "signer"))) for one in config.registry)
-    state = (path.parent / config.state).absolute()
-    web = config.web.model_copy(update=_absolute(path, config.web, ("tls_cert", "tls_key", "users_file")))
+    folder = _begins(path)
+    registries = tuple(one.model_copy(update=_absolute(folder, one, ("path", "signer"))) for one in config.registry)
+    web = config.web.model_copy(update=_absolute(folder, config.web, ("tls_cert", "tls_key", "users_file")))
+    state = folder / config.state
     return config.model_copy(update={"state": state, "registry": registries, "web": web})
 
 
@@ -964,10 +965,17 @@ def _content(path: Path, *, again: bool) -> bytes:
     return content
 
 
-def _absolute(path: Path, table: BaseModel, names: tuple[str, ...]) -> dict[str, Path]:
-    """Those of these settings that are given, relative to the config file."""
+def _begins(path: Path) -> Path:
+    """Where relative paths of the file start, by one name: by another, settings that are equal had another digest."""
+    folder = path.parent.absolute()
+    # A link that leads to it keeps its name: what is behind it may be another folder with each release.
+    return folder.resolve() if ".." in folder.parts else folder
+
+
+def _absolute(folder: Path, table: BaseModel, names: tuple[str, ...]) -> dict[str, Path]:
+    """Those of these settings that are given, relative to the config file's folder."""
     given = ((name, getattr(table, name)) for name in names)
-    return {name: (path.parent / file).absolute() for name, file in given if file is not None}
+    return {name: folder / file for name, file in given if file is not None}
 
 
 def _refusal(path: Path, error: ValidationError) -> UsageError:

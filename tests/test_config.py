@@ -362,3 +362,17 @@ def test_paths_start_at_the_files_folder_and_equal_settings_have_equal_digests(t
     assert first.state == tmp_path / "a" / "var"
     assert first.digest != second.digest
     assert first.digest == load(tmp_path / "a" / "auditor.toml").digest
+
+
+def test_the_digest_is_the_same_by_whatever_name_the_file_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a" / "auditor.toml"
+    (tmp_path / "b").mkdir()
+    file.parent.mkdir()
+    file.write_text(BUCKET + '[[registry]]\nkind = "file"\npath = "names.csv"\nbucket = "gs://data"\n')
+    monkeypatch.chdir(tmp_path / "b")
+    named = load(file)
+    otherwise = load(Path("../a/auditor.toml"))
+    assert (otherwise.state, otherwise.registry[0].path) == (named.state, named.registry[0].path)
+    assert otherwise.digest == named.digest
