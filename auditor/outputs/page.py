@@ -235,6 +235,8 @@ class Page:
     gaps: tuple[Gap, ...]
     gaps_left_out: int
     method: tuple[tuple[str, str], ...]
+    judgement: str
+    ledger_head: str
     files: tuple[tuple[str, str], ...]
     files_count: str
     files_left_out: int
@@ -327,6 +329,8 @@ def view(
         gaps=judgement.gaps[: limits.gaps],
         gaps_left_out=max(0, len(judgement.gaps) - limits.gaps),
         method=_method(judgement, manifest),
+        judgement=judgement.run.id,
+        ledger_head=manifest.ledger_head,
         files=manifest.files[: limits.files],
         files_count=words.number(len(manifest.files)),
         files_left_out=max(0, len(manifest.files) - limits.files),

@@ -159,6 +159,7 @@ class PeriodPage:
     judges: tuple[tuple[str, str, str, str], ...]
     judges_left_out: int
     method: tuple[tuple[str, str], ...]
+    ledger_head: str
 
 
 def view(one: Chronicle, made: datetime, version: str) -> PeriodPage:
@@ -211,6 +212,7 @@ def view(one: Chronicle, made: datetime, version: str) -> PeriodPage:
         ),
         judges_left_out=max(0, len(one.judges) - _JUDGES),
         method=tuple(_method(one, version)),
+        ledger_head=one.chain.head,
     )
 
 

@@ -2,10 +2,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from auditor.model import AwsKey, GcpKey, KeyName
-from auditor.outputs import summary, words
-from auditor.outputs.page import _deadlines
+from auditor.outputs import html, summary, words
+from auditor.outputs.page import Manifest, _deadlines
 from tests.core_builders import AWS_KEY, GCP_KEY, NOW, a_gcp_key, a_holding, a_version, an_aws_key, days
-from tests.outputs.test_hostile import a_judgement
+from tests.outputs.test_hostile import a_difference, a_judgement, found_of
 from tests.test_engine import judged
 
 
@@ -47,3 +47,13 @@ def test_the_next_loss_names_the_most_and_counts_what_else_has_the_same_minute()
     one = judged(a_holding(names[0], "1"), keys={names[0]: (scheduled(names[0], 0), None)})
     assert summary.next_loss(replace(empty, findings=tuple(one.findings))).endswith("are lost for good")
     assert summary.next_loss(empty) == ""
+
+
+def test_who_signs_signs_which_judgement_and_when() -> None:
+    judgement, rows = a_judgement("data")
+    manifest = Manifest((), 7, "ab" * 32)
+    page = html.render(judgement, rows, (), manifest, NOW, found=found_of("data"), difference=a_difference("data"))
+    lines = page.partition('id="signoff"')[2]
+    assert judgement.run.id in lines
+    assert "ab" * 32 in lines
+    assert lines.count("<p>Date</p>") == 2, "one for each who signs"

@@ -264,6 +264,13 @@ def test_a_page_never_says_what_it_cannot_prove() -> None:
         assert page_of(told).count("<script") == 1, "our own, which sorts"
 
 
+def test_who_signs_a_period_signs_by_what_ledger_it_is_told() -> None:
+    told = a_chronicle()
+    lines = page_of(told).partition('id="signoff"')[2]
+    assert told.chain.head in lines
+    assert lines.count("<p>Date</p>") == 2, "one for each who signs"
+
+
 def test_the_table_of_when_nobody_looked_has_whole_times() -> None:
     table = page_of(a_chronicle()).partition('id="looked"')[2].partition("</table>")[0].partition("<tbody>")[2]
     told = [" ".join(re.sub(r"<[^>]*>", " ", row).split()) for row in table.split("</tr>")]
