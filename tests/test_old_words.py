@@ -165,12 +165,12 @@ def lists(judgement: Judgement) -> list[Gap]:
     return [gap for gap in judgement.gaps if gap.what == "list of all buckets"]
 
 
-def test_that_nobody_listed_the_buckets_since_the_config_changed_is_a_gap(small: Small) -> None:
+def test_that_nobody_listed_the_buckets_since_the_config_names_other_places_is_a_gap(small: Small) -> None:
     assembly = assembled(small)
     assert not lists(scan.scan(assembly.parts, NoProgress()))
     assert not lists(scan.poll(assembly.parts, NoProgress()))
     assembly.close()
-    assembly = assembled(small, "[policy]\nhorizon_days = 7\n")
+    assembly = assembled(small, '[[account]]\nproject = "another"\n')
     for _ in range(2):
         judgement = scan.poll(assembly.parts, NoProgress())
         assert [gap.reason for gap in lists(judgement)] == [Reason.NOT_FOUND]

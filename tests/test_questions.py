@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -40,11 +41,13 @@ def test_a_command_that_is_named_as_an_answer_runs(
     whose = 'tenant_field = "org"\n' if "NAME" in command else ""
     small.config.write_text(small.config.read_text() + whose + meant)
     cli._run(small.argv("scan", "-q"))  # noqa: SLF001 - the command without the end of the process
+    scanned = datetime.now(UTC).isoformat()
     small.set_state(1, "DISABLED")
     capsys.readouterr()
     cli._run(small.argv("poll", "-q", "--format", "json"))  # noqa: SLF001 - as above
     finding = json.loads(capsys.readouterr().out)["findings"][0]
-    words = command.replace("KEY", GOOGLE_KEY).replace("FINDING", finding["id"]).replace("NAME", "acme").split()
+    told = command.replace("KEY", GOOGLE_KEY).replace("FINDING", finding["id"]).replace("NAME", "acme")
+    words = told.replace("TIME", scanned).split()
     config = [] if words[0] == "rules" else ["--config", str(small.config)]
     code = cli._run([*words, *config])  # noqa: SLF001 - as above
     out, err = capsys.readouterr()
