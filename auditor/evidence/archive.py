@@ -18,6 +18,7 @@ from auditor.evidence import statement, zipped
 from auditor.evidence.statement import MANIFEST, PAYLOAD_TYPE, SEAL, Statement
 from auditor.evidence.verified import Check
 from auditor.evidence.zipped import Entry, Found
+from auditor.plurals import agreed, counted
 from auditor.signing import envelope
 from auditor.signing.envelope import PublicKey, Signer
 
@@ -285,7 +286,11 @@ class _Reading:
                 self._cut_off("its directory")
             self._refuse(Check.FILES, "its directory is not that of its files", _AS_IT_WAS)
         if behind := self._size - self._file.tell():
-            self._refuse(Check.FILES, f"{behind:,} bytes stand behind its end: nobody signed them", _AGAIN)
+            self._refuse(
+                Check.FILES,
+                f"{counted(behind, 'byte')} {agreed(behind, 'stands', 'stand')} behind its end: nobody signed that",
+                _AGAIN,
+            )
 
     def _demand_ours(self, found: Found, name: str) -> None:
         if found.is_packed or found.has_more:
