@@ -32,7 +32,11 @@ DECIDED = {
     ("gdpr", "retirable-version"): "Art. 5(1)(f) Art. 17",
     ("nis2-2024-2690", "data-doomed"): "9.2(c)(vii) 9.2(c)(viii) 9.2(c)(x)",
     ("dora", "material-expires"): "Art. 9 RTS 2024/1774 Art. 7",
-    ("aws-fsbp", "grant-too-wide"): "KMS.1 KMS.2 KMS.5",
+    # KMS.1 and KMS.2 are about policies of IAM, which nobody reads here; KMS.3 is about what is scheduled for deletion.
+    ("aws-fsbp", "grant-too-wide"): "",
+    ("aws-fsbp", "key-public"): "KMS.5",
+    ("aws-fsbp", "data-doomed"): "KMS.3",
+    ("aws-fsbp", "data-unreadable"): "",
     ("finos-ccc-2025.10", "poll-stale"): "CCC.KeyMgmt.CN01",
 }
 
