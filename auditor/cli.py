@@ -51,6 +51,7 @@ class ReportKind(StrEnum):
     CSV = "csv"
     OCSF = "ocsf"
     OSCAL = "oscal"
+    ASFF = "asff"
 
 
 class ReportView(StrEnum):
@@ -171,7 +172,7 @@ def report(
     kinds: Annotated[
         str | None,
         typer.Option(
-            "--as", help="html, pdf, json, csv, ocsf, oscal, or several separated by commas.", show_default="html"
+            "--as", help="html, pdf, json, csv, ocsf, oscal, asff, or several separated by commas.", show_default="html"
         ),
     ] = None,
     bundle: Annotated[

@@ -51,6 +51,10 @@ _AWS_REGION: Final = re.compile(r"[a-z]{2,4}(?:-[a-z]+){1,2}-[0-9]{1,2}")  # bot
 _ENDPOINT: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?")
 _GOOGLE_FEED: Final = re.compile(r"projects/[^/\s]+(?:/subscriptions/[A-Za-z][A-Za-z0-9._~+-]{2,254})?")
 # Source: Pub/Sub docs, Guidelines to name resources; names may hold % too, which nothing here would write as it is.
+_PRODUCT_ARN: Final = re.compile(
+    rf"arn:aws(?:-[a-z]+)*:securityhub:{_AWS_REGION.pattern}:([0-9]{{12}}):product/([0-9]{{12}})/default"
+)
+PRODUCT_EXAMPLE: Final = "arn:aws:securityhub:us-east-1:111122223333:product/111122223333/default"
 _PLATFORM_REGION: Final = re.compile(r"(?:aws|gcp)-[a-z0-9-]{1,60}")  # turbopuffer docs, Regions
 _PUBLIC: Final = re.compile(r"https://((?:aws|gcp)-[a-z0-9-]+)\.turbopuffer\.com")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -84,6 +88,16 @@ def _bucket_url(text: str) -> str:
 def _region(text: str) -> str:
     if not _AWS_REGION.fullmatch(text):
         raise ValueError(f"{text!r} is not the name of an AWS Region; write it like us-east-1")
+    return text
+
+
+def _product_arn(text: str) -> str:
+    hit = _PRODUCT_ARN.fullmatch(text)
+    if hit is None or hit[1] != hit[2]:
+        raise ValueError(
+            f"{shown(text)!r} is not the default integration of an account's Security Hub; write it like "
+            f"{PRODUCT_EXAMPLE}, with the account and Region that take the findings in"
+        )
     return text
 
 
@@ -602,7 +616,7 @@ class Retention(_Table):
     """Beside them the first of each week, for so many weeks."""
 
 
-ReportForm = Literal["html", "json", "csv", "ocsf", "oscal"]
+ReportForm = Literal["html", "json", "csv", "ocsf", "oscal", "asff"]
 
 
 class Report(_Table):
@@ -618,6 +632,15 @@ class Report(_Table):
     """AWS Region of that bucket (S3 only)."""
     upload_account: str | None = None
     """Account id or project that it is written with; else the default identity."""
+
+    security_hub: Annotated[str, AfterValidator(_product_arn)] | None = None
+    """ARN of the integration of AWS Security Hub, its account's default one, that takes in what is told as ASFF."""
+
+    @model_validator(mode="after")
+    def _tells_security_hub(self) -> Self:
+        if "asff" in self.formats and self.security_hub is None:
+            raise ValueError(f"formats has asff, which needs security_hub; write it like {PRODUCT_EXAMPLE}")
+        return self
 
     @model_validator(mode="after")
     def _uploads_somewhere(self) -> Self:

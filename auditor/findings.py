@@ -34,6 +34,12 @@ STOPPED: Final = (
 """Encryption stops a read now; the worst first."""
 
 
+DETECTIONS: Final = frozenset(
+    {"data-doomed", "data-expiring", "data-lost", "data-revoked", "data-unreachable", "data-unreadable"}
+)
+"""Rules whose findings tell of an event, that data cannot be read or will not be; all others are checks."""
+
+
 class Basis(StrEnum):
     """On what a readability stands; each proves more than the one before."""
 

@@ -1,21 +1,22 @@
 """What a report tells of a judgement and to whom: every kind of it shows the same, narrowed once for all kinds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, TextIO
 
 from auditor.audience.changes import changes_for
 from auditor.audience.nameable import nameable_to
 from auditor.audience.narrowing import Audience, Narrowing
 from auditor.audience.viewing import audience_of, keys_of, with_names
+from auditor.config import PRODUCT_EXAMPLE
 from auditor.controls.catalogue import frameworks
 from auditor.controls.framework import Framework
 from auditor.controls.standing import of_rules, standings
 from auditor.errors import LedgerError, UsageError
-from auditor.findings import Demand, Judgement
+from auditor.findings import Demand, Finding, Judgement
 from auditor.model import KeyName
-from auditor.outputs import html, ocsf, oscal, pdf, scan_json, tabular
+from auditor.outputs import asff, html, ocsf, oscal, pdf, scan_json, tabular
 from auditor.outputs.controls import Found
 from auditor.outputs.limits import PAPER, SCREEN, Limits
 from auditor.outputs.page import Manifest
@@ -26,8 +27,10 @@ from auditor.questions.diff.comparing import Compared, chosen, difference
 from auditor.questions.period.scans import Scanned
 from auditor.wiring import Assembly
 
-ENDINGS: Final = {"ocsf": "ocsf.jsonl", "oscal": "oscal.json"}
+ENDINGS: Final = {"ocsf": "ocsf.jsonl", "oscal": "oscal.json", "asff": "asff.jsonl"}
 """Of files whose kind alone would not say what is in them."""
+_LATELY: Final = timedelta(days=90)
+"""For as long Security Hub keeps a finding that nobody renews."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,10 @@ class Content:
     """The last ones, or why they are not told."""
     audience: Audience | None = None
     """Of a tenant's view: what may be told it; None: everything is here."""
+    security_hub: str | None = None
+    """ARN of the integration that takes in what is told as ASFF."""
+    ended: Callable[[], Sequence[Finding]] = tuple
+    """Tells the findings that ended lately, before this judgement, and have not come back."""
 
     def html(self, *, linked: bool = False, limits: Limits = SCREEN) -> str:
         """Render it as a page. `linked`: it is shown beside the other pages, and leads to them.
@@ -67,7 +74,11 @@ class Content:
         )
 
     def writers(self, kind: str) -> dict[str, Callable[[TextIO], object]]:
-        """What is written of a kind that is text: what each file has behind its name -> what writes it."""
+        """What is written of a kind that is text: what each file has behind its name -> what writes it.
+
+        Raises:
+            UsageError: it cannot be told, as the config does not say where to.
+        """
         match kind:
             case "html":
                 return {"": lambda out: out.write(self.html())}
@@ -77,12 +88,22 @@ class Content:
                 return {"": lambda out: ocsf.write(self.judgement, self.demands, self.found, out)}
             case "oscal":
                 return {"": lambda out: oscal.write(self.judgement, self.demands, self.found, self.manifest, out)}
+            case "asff":
+                product = self._product()
+                told = self.judgement, self.demands, self.found
+                return {"": lambda out: asff.write(*told, self.ended(), out, product=product)}
             case _:
                 return {
                     "": lambda out: tabular.write_findings(self.judgement, out),
                     "-dependencies": lambda out: tabular.write_dependencies(self.judgement, self.rows, out),
                     "-gaps": lambda out: tabular.write_gaps(self.judgement, out),
                 }
+
+    def _product(self) -> str:
+        if self.security_hub is None:
+            what = "report --as asff needs the integration of AWS Security Hub that takes the findings in"
+            raise UsageError(what, f'name it in the config: [report] security_hub = "{PRODUCT_EXAMPLE}"')
+        return self.security_hub
 
     def pdf(self) -> bytes:
         """Render the same page on paper, where less of long lists has room.
@@ -129,6 +150,8 @@ def content_of(
         made=made or datetime.now(UTC),
         scans=_scans(assembly) if tenant is None else "what could not be read after a scan is not kept by tenant",
         audience=audience,
+        security_hub=assembly.security_hub,
+        ended=lambda: tuple(_ended(assembly, judgement, audience)),
     )
 
 
@@ -171,6 +194,16 @@ def _of_tenant(assembly: Assembly, two: Compared, audience: Audience, rows: Open
 
     inventory = assembly.inventory
     return changes_for(two, audience, inventory, lambda sweeps: inventory.open(sweeps, of.said), naming)
+
+
+def _ended(assembly: Assembly, judgement: Judgement, audience: Audience | None) -> Iterator[Finding]:
+    """Findings that ended lately; for a tenant its part of those of which it still has one."""
+    told = {one.id for one in judgement.findings}
+    narrowing = Narrowing(judgement, audience) if audience is not None else None
+    for one in assembly.ledger.ended(since=judgement.now - _LATELY):
+        mine = narrowing.finding(one) if narrowing is not None else one
+        if one.id not in told and one.last_seen <= judgement.now and mine is not None:
+            yield mine
 
 
 def _scans(assembly: Assembly) -> Sequence[Scanned] | str:

@@ -59,6 +59,8 @@ class Assembly:
     """The account or project of each feed of the config, and the feed; only the daemon listens."""
     uploads: Uploads | None = None
     """Where reports that are kept are put as well; None where the config names nothing."""
+    security_hub: str | None = None
+    """Which integration of AWS Security Hub takes in what reports tell as ASFF."""
 
     def rows(self, judgement: Judgement) -> OpenInventory:
         """Open the dependencies that a judgement stands on.
@@ -173,7 +175,8 @@ def assemble(
         return Sender(sink, ledger, BookmarkFile(config.state / "own-log.json"), now, before=before) if sink else None
 
     uploads = _uploads(config, made) if asking else None
-    return Assembly(parts, ledger, inventory, wire, last_uses, sender, feeds, uploads)
+    hub = config.report.security_hub
+    return Assembly(parts, ledger, inventory, wire, last_uses, sender, feeds, uploads, hub)
 
 
 def _feeds(config: Config, made: Callable[[Cloud], Made]) -> Iterator[tuple[str, Feed]]:

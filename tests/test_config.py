@@ -12,6 +12,7 @@ BUCKET = '[[bucket]]\nurl = "gs://data"\nlayout = "{org}/{namespace}/"\n'
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
 KEPT = '[schedule]\nreport = "0 6 * * *"\n[report]\n'
 
+HUB = "arn:aws:securityhub:us-east-1:111122223333:product/111122223333/default"
 REFUSED = {
     "an upload of nothing": (BUCKET + '[report]\nupload = "s3://own"\n', "[schedule] report keeps nothing"),
     "an upload into data": (BUCKET + KEPT + 'upload = "gs://data/reports"\n', "is in gs://data, whose data is audited"),
@@ -27,6 +28,16 @@ REFUSED = {
         BUCKET + KEPT + 'upload = "gs://own"\nupload_region = "us-east-1"\n',
         "upload_region is for S3 buckets only",
     ),
+    "ASFF for nobody": (BUCKET + KEPT + 'formats = ["asff"]\n', "formats has asff, which needs security_hub"),
+    "a Security Hub of two accounts": (
+        BUCKET + KEPT + f'security_hub = "{HUB.replace("111122223333:p", "444455556666:p")}"\n',
+        "is not the default integration of an account's Security Hub",
+    ),
+    "a Security Hub of a product": (
+        BUCKET + KEPT + 'security_hub = "arn:aws:securityhub:us-east-1::product/acme/audit"\n',
+        f"write it like {HUB}",
+    ),
+    "a Security Hub nowhere": (BUCKET + KEPT + f'security_hub = "{HUB.replace("us-east-1", "mars")}"\n', "is not the"),
     "no TOML": ("[[bucket", "not TOML"),
     "a list in a list in a list": ("state = " + "[" * 9999, "tables too deep in one another"),
     "no bucket": ("state = 'x'\n", "bucket"),

@@ -35,6 +35,7 @@ _OF_NO_PERIOD: Final = {
     "pdf": "ask for html, and print it with a browser",
     "ocsf": "ask for json",
     "oscal": "ask for json",
+    "asff": "ask for json",
 }
 """Kind of report -> what to ask for instead where a period is to be told."""
 
@@ -59,6 +60,9 @@ def render_report(
     with assembled(path, verbose=verbose, asking=False) as (_, assembly):
         assembly.ledger.verify()
         content = content_of(assembly, judged(assembly), tenant, asked=asked)
+        for kind in kinds:
+            # What one of them cannot be told for is said before any is written.
+            content.writers(kind)
         written = [one for kind, to in _targets(kinds, output) for one in write_report(content, kind, to)]
     _tell_written(written, quiet=quiet)
     return 0

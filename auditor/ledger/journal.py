@@ -1,7 +1,7 @@
 """The chain of events and the state that they add up to."""
 
 from collections.abc import Collection, Generator, Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self, TypeVar
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select
@@ -229,11 +229,17 @@ def told_of(connection: Connection, kinds: Collection[str], part: str) -> Iterat
     yield from streamed(connection, mine.order_by(EVENT.c.seq))
 
 
-def newest(connection: Connection, kind: str, beginning: str) -> dict[str, str]:
-    """What the newest event of one kind says of each subject that begins so: subject -> body."""
+def newest(connection: Connection, kind: str, beginning: str, since: datetime | None = None) -> dict[str, str]:
+    """What the newest event of one kind says of each subject that begins so: subject -> body.
+
+    `since`: aware; what was told before is left out.
+    """
     begins = EVENT.c.subject.startswith(beginning, autoescape=True)
-    mine = select(EVENT.c.subject, EVENT.c.body).where(EVENT.c.kind == kind, begins).order_by(EVENT.c.seq)
-    return {row.subject: row.body for row in connection.execute(mine)}
+    mine = select(EVENT.c.subject, EVENT.c.body).where(EVENT.c.kind == kind, begins)
+    if since is not None:
+        # Times of one second may stand in another order as text, with a fraction or without: the second before is in.
+        mine = mine.where(EVENT.c.at >= (since.astimezone(UTC) - timedelta(seconds=1)).isoformat(timespec="seconds"))
+    return {row.subject: row.body for row in connection.execute(mine.order_by(EVENT.c.seq))}
 
 
 def of_kinds(connection: Connection, kinds: Iterable[str], after: int, until: int) -> Iterator[Event]:

@@ -297,15 +297,18 @@ class LedgerStore:
                         last[version] = objects, size
                         yield Stood(journal.moment(at), version, objects, size)
 
-    def ended(self, beginning: str) -> tuple[Finding, ...]:
+    def ended(self, beginning: str = "", *, since: datetime | None = None) -> tuple[Finding, ...]:
         """Findings whose id begins so, each as it was when it ended last; also those that have come back since.
+
+        `since`: aware; those that ended before are left out.
 
         Raises:
             LedgerError: the ledger cannot be read.
         """
         with self._database.reading() as connection:
-            found = journal.newest(connection, "finding_closed", beginning)
-        return tuple(codec.load(Finding, found[one]) for one in sorted(found))
+            found = journal.newest(connection, "finding_closed", beginning, since)
+        every = (codec.load(Finding, found[one]) for one in sorted(found))
+        return tuple(one for one in every if since is None or one.last_seen >= since)
 
     def keep(self, poll: PollRecord, judgement: Judgement) -> None:
         """Keep a poll and the judgement made from it: what changed, and one small record.

@@ -14,6 +14,7 @@ from typing import Any, Final, TextIO
 from auditor.controls.answer import ControlStanding, FrameworkStanding, RuleStanding, State
 from auditor.controls.framework import Control
 from auditor.findings import (
+    DETECTIONS,
     Actor,
     Confidence,
     Demand,
@@ -34,10 +35,6 @@ VERSION: Final = "1.8.0"
 COMPLIANCE: Final = 2003
 DETECTION: Final = 2004
 _CLASSES: Final = {COMPLIANCE: "Compliance Finding", DETECTION: "Detection Finding"}
-DETECTIONS: Final = frozenset(
-    {"data-doomed", "data-expiring", "data-lost", "data-revoked", "data-unreachable", "data-unreadable"}
-)
-"""Rules whose findings tell of an event, that data cannot be read or will not be; all others are checks."""
 _CREATE, _UPDATE, _CLOSE = (1, "Create"), (2, "Update"), (3, "Close")
 _UNKNOWN, _INFORMATIONAL = (0, "Unknown"), (1, "Informational")
 _SEVERITIES: Final = {
@@ -112,7 +109,7 @@ class _Told:
         told = scan_json.head(judgement)
         whole = summary.complete(judgement)
         about = _about(uid("coverage"), "coverage", "What was seen, and how much of it", whole)
-        status = (_OTHER, "Seen") if _is_whole(judgement) else _UNKNOWN
+        status = (_OTHER, "Seen") if summary.is_whole(judgement) else _UNKNOWN
         return {
             **self._event(COMPLIANCE, _UPDATE, _INFORMATIONAL if status is not _UNKNOWN else _UNKNOWN, about, {}),
             "message": summary.verdict(judgement),
@@ -171,7 +168,7 @@ class _Told:
             **(self._check(one) if number == COMPLIANCE else {"is_alert": one.status is Status.OPEN and not one.meant}),
             "resources": list(_resources(one)),
             **({"evidences": told} if (told := list(_evidences(one))) else {}),
-            **({"remediation": {"desc": remedy}} if (remedy := _remedy(one, demand)) else {}),
+            **({"remediation": {"desc": remedy}} if (remedy := words.remedy_with_undo(one, demand)) else {}),
             "unmapped": {
                 "cmek_auditor": {name: value for name, value in scan_json.finding(one).items() if name not in _MAPPED}
             },
@@ -278,26 +275,12 @@ def _about(name: str, kind: str, title: str, desc: str) -> dict[str, Any]:
     return {"uid": name, "title": title, "desc": desc, "types": [kind]}
 
 
-def _is_whole(judgement: Judgement) -> bool:
-    """Whether nothing is missing of what the config names."""
-    covered = judgement.coverage
-    swept = all(one.complete and not one.unresolved and not one.left_out for one in covered.buckets)
-    is_told = not (judgement.is_keys_only or judgement.is_untold or judgement.view is not None)
-    return is_told and swept and not covered.keys_unknown and not judgement.gaps
-
-
 def _status(told: tuple[int, str]) -> dict[str, Any]:
     return {"status_id": told[0], "status": told[1]}
 
 
 def _role(told: tuple[int, str]) -> dict[str, Any]:
     return {"role_id": told[0], "role": told[1]}
-
-
-def _remedy(one: Finding, demand: Demand | None) -> str:
-    steps = [f"{step.call} (by {step.who})" for step in one.undo]
-    told = words.remedy(one, demand)
-    return " ".join([*([told] if told else []), *([f"Undo: {'; '.join(steps)}"] if steps else [])])
 
 
 def _resources(one: Finding) -> Iterator[dict[str, Any]]:

@@ -207,6 +207,14 @@ def complete(judgement: Judgement) -> str:
     return ", ".join(parts)
 
 
+def is_whole(judgement: Judgement) -> bool:
+    """Whether nothing is missing of what the config names."""
+    covered = judgement.coverage
+    swept = all(one.complete and not one.unresolved and not one.left_out for one in covered.buckets)
+    is_told = not (judgement.is_keys_only or judgement.is_untold or judgement.view is not None)
+    return is_told and swept and not covered.keys_unknown and not judgement.gaps
+
+
 def keys(judgement: Judgement) -> str:
     """Say of how many keys the state is known, and of how many only from before."""
     coverage = judgement.coverage

@@ -41,6 +41,13 @@ def remedy(one: Finding, demand: Demand | None) -> str:
     return _MEANT if one.meant else demand.remedy if demand is not None else ""
 
 
+def remedy_with_undo(one: Finding, demand: Demand | None) -> str:
+    """The same, and the calls that undo what was done, in one text."""
+    steps = [f"{step.call} (by {step.who})" for step in one.undo]
+    told = remedy(one, demand)
+    return " ".join([*([told] if told else []), *([f"Undo: {'; '.join(steps)}"] if steps else [])])
+
+
 def kind(one: Subject) -> str:
     """What a name is of; empty where the name says it: `registry namespaces.csv`."""
     return "" if one.kind is SubjectKind.REGISTRY else KINDS[one.kind]

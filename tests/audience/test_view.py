@@ -23,8 +23,18 @@ owner = "security@{tenant}.example"
 approved_by = "the board of {tenant}"
 reason = "{tenant} moves in January"
 """
+HUB = '[report]\nsecurity_hub = "arn:aws:securityhub:us-east-1:111122223333:product/111122223333/default"\n'
 POLICY = '[policy]\nallowed_protection_levels = ["HSM"]\n'
-KINDS = {"r.html", "r.json", "r.csv", "r-dependencies.csv", "r-gaps.csv", "r.ocsf.jsonl", "r.oscal.json"}
+KINDS = {
+    "r.html",
+    "r.json",
+    "r.csv",
+    "r-dependencies.csv",
+    "r-gaps.csv",
+    "r.ocsf.jsonl",
+    "r.oscal.json",
+    "r.asff.jsonl",
+}
 
 
 def put_hostile(operator: Operator) -> list[str]:
@@ -59,7 +69,7 @@ def two_sweeps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
         waivers = "".join(
             WAIVERS.format(tenant=one, key=key) for one, key in (("acme", GOOGLE_KEY), ("zeta", OTHERS_KEY))
         )
-        operator.configure(BUCKET + OWN_BUCKET + FILE + POLICY + waivers)
+        operator.configure(BUCKET + OWN_BUCKET + FILE + POLICY + HUB + waivers)
         operator.scanned()
         operator.put("acme/search", 3, count=4)
         operator.put("zeta/new", 1, key=OTHERS_KEY)
@@ -82,7 +92,7 @@ def reported(operator: Operator, *view: str) -> dict[str, str]:
         "-c",
         str(operator.config),
         "--as",
-        "html,json,csv,ocsf,oscal",
+        "html,json,csv,ocsf,oscal,asff",
         "-o",
         str(folder / "r"),
     ]
@@ -123,7 +133,7 @@ def test_no_byte_of_another_tenants_is_in_any_file_and_all_of_ones_own_is(report
     assert [one["bucket"] for one in found["coverage"]["buckets"]] == ["gs://data"]
     (waiver,) = found["waivers"]
     assert (waiver["owner"], waiver["reason"]) == ("security@acme.example", "acme moves in January")
-    for name in ("r.html", "r.json", "r-dependencies.csv", "r.ocsf.jsonl", "r.oscal.json"):
+    for name in ("r.html", "r.json", "r-dependencies.csv", "r.ocsf.jsonl", "r.oscal.json", "r.asff.jsonl"):
         text = told[name]
         assert all(one in text for one in ("acme/search", "acme/chat", "acme/lost", "gs://data"))
     assert found["scan"]["identity"] == []

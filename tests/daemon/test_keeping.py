@@ -45,11 +45,12 @@ def test_all_that_was_asked_for_is_kept_and_the_log_can_bear_witness(
     small.set_state(1, "DISABLED")
     judgement = scan.scan(assembly.parts, NoProgress())
     shelf = Shelf(tmp_path / "reports", 5)
+    assembly = replace(assembly, security_hub="arn:aws:securityhub:us-east-1:111122223333:product/111122223333/default")
     with caplog.at_level(logging.INFO):
-        Keeper(assembly, shelf, ("html", "json", "csv", "ocsf", "oscal")).keep()
+        Keeper(assembly, shelf, ("html", "json", "csv", "ocsf", "oscal", "asff")).keep()
     ((name, one),) = shelf.listed()
     assert isinstance(one, Kept)
-    names = ["report-dependencies.csv", "report-gaps.csv", "report.csv"]
+    names = ["report-dependencies.csv", "report-gaps.csv", "report.asff.jsonl", "report.csv"]
     names += ["report.html", "report.json", "report.ocsf.jsonl", "report.oscal.json"]
     assert [each.name for each in one.files] == names
     assert (one.told.judgement, one.told.judged) == (judgement.run.id, judgement.now)

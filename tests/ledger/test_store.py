@@ -543,6 +543,16 @@ def test_a_finding_that_ended_is_found_by_the_beginning_of_its_id_as_it_was_last
     assert (ledger.ended("no such id"), ledger.ended("%"), ledger.ended("_" * 4)) == ((), (), ())
 
 
+def test_what_ended_before_a_time_is_left_out(ledger: LedgerStore) -> None:
+    poll(ledger, an_aws_key("Disabled"))
+    poll(ledger, an_aws_key("Enabled"), now=NOW + minutes(1))
+    poll(ledger, an_aws_key("Enabled"), now=NOW + minutes(2))
+    (one,) = ledger.ended(since=NOW + minutes(1))
+    assert one.last_seen == NOW + minutes(1)
+    assert ledger.ended(since=NOW + minutes(1) + timedelta(microseconds=1)) == ()
+    assert ledger.ended(since=NOW) == (one,)
+
+
 def test_an_unchanged_poll_adds_one_event_below_a_kilobyte(ledger: LedgerStore, where: Path | str) -> None:
     keys = [KeyName(f"arn:aws:kms:us-east-1:111122223333:key/{number:08}") for number in range(100)]
     holdings = tuple(a_holding(name, bucket="s3://data") for name in keys)

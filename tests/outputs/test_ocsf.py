@@ -15,7 +15,7 @@ from ocsf_json_schema.embedded import OcsfJsonSchemaEmbedded
 from ocsf_json_schema.loader import get_ocsf_schema
 
 from auditor.controls.answer import State
-from auditor.findings import Finding, Judgement, Status, Subject, SubjectKind
+from auditor.findings import DETECTIONS, Finding, Judgement, Status, Subject, SubjectKind
 from auditor.outputs import ocsf
 from auditor.rules import load
 from tests.controls.judgements import a_judgement
@@ -123,7 +123,7 @@ def test_data_that_cannot_be_read_is_a_detection_with_who_did_it(troubled: list[
 
 
 def test_all_other_findings_are_checks_with_the_controls_that_they_relate_to(troubled: list[dict[str, Any]]) -> None:
-    assert {rule.id for rule in load() if rule.id.startswith("data-")} == ocsf.DETECTIONS
+    assert {rule.id for rule in load() if rule.id.startswith("data-")} == DETECTIONS
     one = by_rule(troubled)["sweep-incomplete"]
     assert (one["class_uid"], one["type_uid"], one["compliance"]["status"]) == (2003, 200301, "Fail")
     assert "NIST SP 800-53 Rev. 5" in one["compliance"]["standards"]

@@ -67,7 +67,8 @@ def test_a_pdf_is_not_poured_into_a_terminal(
 
 
 @pytest.mark.parametrize(
-    ("kind", "hint"), {"pdf": "html, and print it with a browser", "ocsf": "json", "oscal": "json"}.items()
+    ("kind", "hint"),
+    {"pdf": "html, and print it with a browser", "ocsf": "json", "oscal": "json", "asff": "json"}.items(),
 )
 def test_a_period_has_no_such_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, hint: str) -> None:
     config = tmp_path / "auditor.toml"
