@@ -234,7 +234,9 @@ def test_a_waived_finding_is_told_everywhere_and_alarms_nobody(
     run("report", "--output", str(page))
     assert "waived</a></li>" in page.read_text()
     assert f"waived until {through}<" in page.read_text(), "the day that the config names, and no other"
-    assert f'<span class="quiet">{through}</span>' in page.read_text()
+    assert f'<span class="quiet"><span class="whole">{last}</span> (UTC, that day included)</span>' in page.read_text()
+    assert 'Nothing is open: what was found is <a href="#waivers">waived</a>.' in page.read_text()
+    assert "No exception was found in" not in page.read_text()
     assert f'id="f-{one["id"]}"' in page.read_text()
     _, explained = run("explain", one["id"])
     assert f"until {through} by ada@acme.example, approved by head of security: a migration" in explained

@@ -137,9 +137,12 @@ def _short(text: str) -> str:
     return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}... ({len(shown)} characters)"
 
 
-def _dates(text: str) -> Markup:
-    """A text of ours in which no date is broken over two lines."""
-    safe = str(escape(visible(text)))
+def _dates(text: str, *, is_whole_ours: bool = False) -> Markup:
+    """A text of ours in which no date is broken over two lines.
+
+    `is_whole_ours`: no name of others is in it, so that its spaces that hold words together stay what they are.
+    """
+    safe = str(escape(text if is_whole_ours else visible(text)))
     return Markup(_DATE.sub(r'<span class="whole">\g<0></span>', safe))  # noqa: S704 - escaped in the line before
 
 

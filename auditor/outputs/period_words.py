@@ -17,7 +17,7 @@ _ABOUT: Final = timedelta(seconds=90)
 """What is polled as often is polled each minute."""
 _SECOND: Final = timedelta(seconds=1)
 _LEAST: Final = 0.01
-"""Percent: more than nothing is never rounded to that."""
+"""Percent: more than nothing is never rounded to that, nor to more than it is."""
 _MOST: Final = 99.99
 """Likewise less than all."""
 
@@ -35,7 +35,7 @@ def percent(share: float) -> str:
     """A share, never rounded to all or to nothing."""
     if share in {0.0, 1.0}:
         return f"{100 * share:.0f} %"
-    return f"{min(_MOST, max(_LEAST, 100 * share)):.2f} %"
+    return f"{min(_MOST, 100 * share):.2f} %" if 100 * share >= _LEAST else f"< {_LEAST} %"
 
 
 def of_period(one: Stretch) -> str:
@@ -57,7 +57,8 @@ def polled(one: Chronicle) -> str:
     missed = -(-(one.over.length - one.polls.observed) // _MINUTE)
     each = f" by a poll each {promised(one.polls)}" if one.polls.promised and one.polls.promised[1] > _ABOUT else ""
     blind = f", longest blind {at_most(one.polls.longest_blind)}" if one.polls.blind else ", never blind"
-    return f"polled {max(0, minutes - missed):,} of {minutes:,} minutes{each}{blind}"
+    some = "less than 1" if missed >= minutes and one.polls.observed else f"{max(0, minutes - missed):,}"
+    return f"polled {some} of {minutes:,} minutes{each}{blind}"
 
 
 def promised(one: Polls) -> str:

@@ -17,7 +17,7 @@
   // What a cell counts for: a number, a length of time, a place in an order, or words. Nothing is known of an empty one.
   const value = (cell) => {
     const text = cell.textContent.trim();
-    const amount = /^([0-9][0-9.,]*) ?(%|[kMGTPE]?B)?$/.exec(text);
+    const amount = /^(?:< )?([0-9][0-9.,]*) ?(%|[kMGTPE]?B)?$/.exec(text);
     if (amount) return Number(amount[1].replaceAll(",", "")) * 1000 ** Math.max(0, units.indexOf(amount[2]));
     if (/^[0-9]+ (d|h|min|s)( [0-9]+ (h|min))?$/.test(text)) {
       return [...text.matchAll(/([0-9]+) ([a-z]+)/g)].reduce((sum, [, count, unit]) => sum + count * lengths[unit], 0);
