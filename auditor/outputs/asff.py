@@ -48,7 +48,8 @@ _SEVERITIES: Final = {
     Severity.HIGH: "HIGH",
     Severity.CRITICAL: "CRITICAL",
 }
-_WORKFLOWS: Final = {Status.OPEN: "NEW", Status.WAIVED: "SUPPRESSED", Status.RESOLVED: "RESOLVED"}
+# Never SUPPRESSED: no later import could take it back, so that a finding would stay hidden when its waiver is over.
+_WORKFLOWS: Final = {Status.OPEN: "NEW", Status.WAIVED: "NEW", Status.RESOLVED: "RESOLVED"}
 _RECORDS: Final = {Status.OPEN: "ACTIVE", Status.WAIVED: "ACTIVE", Status.RESOLVED: "ARCHIVED"}
 _NOT_KNOWN: Final = "NOT_AVAILABLE"
 _EFFECTS, _CHECKS = "Effects", "Software and Configuration Checks"
@@ -171,6 +172,7 @@ class _Told:
             "resources": str(len(resources)),
             "done_by": words.attributed(one),
             "waived": self._excuses.of(one),
+            "meant": "true" if one.meant else "",
             "undo": "; ".join(step.call for step in one.undo),
         }
         compliance = {
@@ -188,7 +190,7 @@ class _Told:
             "ProductFields": self._fields(fields),
             "Resources": resources[:_RESOURCES],
             **({"Compliance": compliance} if compliance else {}),
-            "Workflow": {"Status": "SUPPRESSED" if one.meant else _WORKFLOWS[one.status]},
+            "Workflow": {"Status": _WORKFLOWS[one.status]},
             "RecordState": _RECORDS[one.status],
         }
 

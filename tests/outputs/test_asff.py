@@ -171,16 +171,23 @@ def test_all_other_findings_are_checks_with_the_controls_that_they_relate_to(tro
     assert one["Resources"] == [{"Type": "Other", "Id": "gs://data"}]
 
 
-def test_a_waived_finding_is_suppressed_says_by_whom_and_fails_all_the_same(troubled: list[dict[str, Any]]) -> None:
+def test_a_waived_finding_says_by_whom_and_fails_all_the_same(troubled: list[dict[str, Any]]) -> None:
     one = by_rule(troubled)["data-doomed"]
-    assert (one["Workflow"], one["RecordState"]) == ({"Status": "SUPPRESSED"}, "ACTIVE")
+    assert (one["Workflow"], one["RecordState"]) == ({"Status": "NEW"}, "ACTIVE")
+    assert one["ProductFields"]["cmek-auditor/status"] == "waived"
     assert one["ProductFields"]["cmek-auditor/waived"].endswith(f"approved by {WAIVER.approved_by}: migration planned")
     assert one["Compliance"]["Status"] == "FAILED"
 
 
-def test_what_is_meant_is_suppressed_and_nobody_is_told_to_undo_it() -> None:
+def test_nothing_is_suppressed_ever_as_no_later_import_could_show_it_again() -> None:
+    for make in JUDGEMENTS.values():
+        assert not [one for one in told_of(make()) if one["Workflow"]["Status"] == "SUPPRESSED"]
+
+
+def test_what_is_meant_says_so_and_nobody_is_told_to_undo_it(troubled: list[dict[str, Any]]) -> None:
     told = told_of(a_meant_judgement())[1:]
-    assert {one["Workflow"]["Status"] for one in told} == {"SUPPRESSED"}
+    assert {one["ProductFields"]["cmek-auditor/meant"] for one in told} == {"true"}
+    assert not [one for one in troubled if "cmek-auditor/meant" in one["ProductFields"]]
     assert {one["Remediation"]["Recommendation"]["Text"] for one in told} == {
         "Nothing, while the config says that this is so on purpose."
     }
