@@ -31,11 +31,14 @@ BATCH: Final = 100
 """Findings of one request, as the service takes them."""
 BATCH_BYTES: Final = 6_000_000
 """JSON of one request."""
+_AROUND, _BETWEEN = '{{"Findings": [{}]}}\n', ", "
 _NAME: Final = "cmek-auditor"
 _TITLE: Final = 256
 _DESCRIPTION: Final = 1024
 _REMEDY: Final = 512
 _FIELD: Final = 2048
+_REASON: Final = 1024
+"""Of one gap: with all that are told, each character an escape, the finding is within the 240 KB that are taken."""
 _ID: Final = 512
 _RESOURCES: Final = 32
 _REQUIREMENTS: Final = 32
@@ -73,7 +76,7 @@ def write(
     integration that takes the findings in, of the account and Region that it is called in.
     """
     texts = map(json.dumps, findings(judgement, demands, found, ended, product))
-    out.writelines(f'{{"Findings": [{", ".join(batch)}]}}\n' for batch in _batches(texts))
+    out.writelines(_AROUND.format(_BETWEEN.join(batch)) for batch in _batches(texts))
 
 
 def findings(
@@ -88,13 +91,13 @@ def findings(
 
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
     batch: list[str] = []
-    size = 0
+    size = len(_AROUND)
     for one in texts:
         if batch and (len(batch) == BATCH or size + len(one) > BATCH_BYTES):
             yield batch
-            batch, size = [], 0
+            batch, size = [], len(_AROUND)
         batch.append(one)
-        size += len(one)
+        size += len(one) + len(_BETWEEN)
     yield batch
 
 
@@ -127,10 +130,12 @@ class _Told:
         """What the judgement stands on, with what is missing of it: the next judgement's replaces it."""
         judgement = self._judgement
         is_whole = summary.is_whole(judgement)
+        swept = [one for one in judgement.coverage.buckets if one.complete]
+        are_keys_untold = judgement.is_untold and not judgement.coverage.keys_needed
         fields = {
-            "objects_listed": str(sum(one.listed for one in judgement.coverage.buckets)),
-            "objects_resolved": str(sum(one.resolved for one in judgement.coverage.buckets)),
-            "keys_unknown": str(judgement.coverage.keys_unknown),
+            "objects_listed": str(sum(one.listed for one in swept)) if swept else words.NOT_KNOWN,
+            "objects_resolved": str(sum(one.resolved for one in swept)) if swept else words.NOT_KNOWN,
+            "keys_unknown": words.NOT_KNOWN if are_keys_untold else str(judgement.coverage.keys_unknown),
             "gaps": str(len(judgement.gaps)),
             "rules_version": judgement.run.rules_version,
             "config_digest": judgement.run.config_digest,
@@ -149,7 +154,7 @@ class _Told:
 
     def _reasons(self) -> Iterator[dict[str, str]]:
         judgement = self._judgement
-        told = _cut(summary.complete(judgement), _FIELD)
+        told = _cut(summary.complete(judgement), _REASON)
         yield {"ReasonCode": "INCOMPLETE", "Description": told}
         yield from map(_reason, judgement.gaps[:_GAPS])
         if (more := len(judgement.gaps) - _GAPS) > 0:
@@ -241,7 +246,7 @@ class _Told:
 
 def _reason(one: Gap) -> dict[str, str]:
     hint = f" ({one.hint})" if one.hint else ""
-    return {"ReasonCode": one.reason.value.upper(), "Description": _cut(f"{one.what}: {one.effect}{hint}", _FIELD)}
+    return {"ReasonCode": one.reason.value.upper(), "Description": _cut(f"{one.what}: {one.effect}{hint}", _REASON)}
 
 
 def _key_of(text: str) -> KeyName | None:

@@ -14,7 +14,7 @@ import pytest
 from botocore.validate import ParamValidator
 from moto import mock_aws
 
-from auditor.findings import Finding, Judgement, Status, Subject, SubjectKind
+from auditor.findings import Coverage, Finding, Judgement, Status, Subject, SubjectKind
 from auditor.model import Gap, Reason
 from auditor.outputs import asff
 from tests.controls.judgements import a_judgement
@@ -227,6 +227,18 @@ def test_where_all_was_seen_it_says_so_and_only_there() -> None:
         assert (one["Severity"]["Label"], one["Compliance"]["Status"]) == ("MEDIUM", "NOT_AVAILABLE")
 
 
+def test_of_what_nobody_looked_at_no_number_is_told() -> None:
+    def counts(judgement: Judgement) -> list[str]:
+        fields = told_of(judgement)[0]["ProductFields"]
+        return [fields[f"cmek-auditor/{name}"] for name in ("objects_listed", "objects_resolved", "keys_unknown")]
+
+    keys_only = replace(a_judgement(), coverage=Coverage((), 2, 1, None))
+    assert counts(an_empty_judgement()) == ["not known"] * 3
+    assert counts(keys_only) == ["not known", "not known", "1"]
+    assert counts(replace(keys_only, coverage=Coverage((), 0, 0, None), assessed=()))[2] == "not known"
+    assert "not known" not in counts(a_judgement())
+
+
 def test_of_many_gaps_some_are_told_and_all_are_counted() -> None:
     gaps = tuple(Gap(f"key {number}", Reason.TIMEOUT, "its state is unknown", "", None) for number in range(30))
     one = told_of(replace(a_judgement(), gaps=gaps))[0]
@@ -265,6 +277,14 @@ def test_every_name_can_be_taken_and_breaks_no_line(name: str) -> None:
     assert all(text.isprintable() for one in told for text in values(one))
 
 
+def test_however_long_gaps_are_the_first_finding_is_taken() -> None:
+    long = "日" * 5_000
+    gaps = tuple(Gap(f"{number}{long}", Reason.TIMEOUT, long, long, None) for number in range(30))
+    one = told_of(seen_by(replace(a_judgement(), gaps=gaps), long))[0]
+    validate([one])
+    assert {len(each["Description"]) for each in one["Compliance"]["StatusReasons"][1:-1]} == {1_024}
+
+
 LONG = {"ascii": "x", "two units": "😀", "shown as an escape": "\n", "wide": "日"}
 
 
@@ -290,10 +310,13 @@ def test_many_findings_are_many_requests_that_are_each_taken() -> None:
 
 def test_large_findings_are_fewer_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
     judgement = a_troubled_judgement()
-    monkeypatch.setattr(asff, "BATCH_BYTES", 9_000)
-    lines = lines_of(replace(judgement, findings=tuple(many(judgement.findings[0], 20))), "gdpr").splitlines()
-    assert len(lines) > 2
-    assert all(len(one) < 9_500 for one in lines)
+    large = replace(judgement, findings=tuple(many(judgement.findings[0], 20)))
+    # Three would fit, were there nothing around and between them.
+    most = 3 * len(json.dumps(told_of(large, "gdpr")[-1]))
+    monkeypatch.setattr(asff, "BATCH_BYTES", most)
+    lines = lines_of(large, "gdpr").splitlines()
+    assert {len(json.loads(one)["Findings"]) for one in lines[1:-1]} == {2}
+    assert all(len(one) <= most for one in lines)
     assert sum(len(json.loads(one)["Findings"]) for one in lines) == 21
 
 
