@@ -201,7 +201,7 @@ def _ended(assembly: Assembly, judgement: Judgement, audience: Audience | None) 
     told = {one.id for one in judgement.findings}
     narrowing = Narrowing(judgement, audience) if audience is not None else None
     for one in assembly.ledger.ended(since=judgement.now - _LATELY):
-        mine = narrowing.finding(one) if narrowing is not None else one
+        mine = narrowing.ended(one) if narrowing is not None else one
         if one.id not in told and one.last_seen <= judgement.now and mine is not None:
             yield mine
 

@@ -2,17 +2,23 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from auditor import reporting
-from tests.bundles import run
+from auditor.findings import Actor
+from auditor.ledger.store import LedgerStore
+from tests.bundles import BUCKET, OTHERS_KEY, an_operator, run
+from tests.clouds import GOOGLE_KEY
+from tests.hostile import NAMES
 from tests.small import Small, a_small_cloud
 
 HUB = '[report]\nsecurity_hub = "arn:aws:securityhub:us-east-1:111122223333:product/111122223333/default"\n'
+STRANGER = Actor("zeta-admin@zeta.example", "Disable", datetime(2026, 1, 1, tzinfo=UTC), "zeta", "zeta", "zeta-1")
 
 
 @pytest.fixture
@@ -59,6 +65,47 @@ def test_a_tenants_report_archives_its_own_and_knows_nothing_of_others(small: Sm
     small.config.write_text(small.config.read_text().replace("{org}", "{tenant}"))
     run(*small.argv("scan", "-q"))
     assert told(small, "--view", "tenant", "acme")["data-unreadable"]["RecordState"] == "ARCHIVED"
+
+
+def test_of_what_ended_no_byte_of_another_tenants_is_told_whoever_had_data_there_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with an_operator(tmp_path, BUCKET + HUB) as operator:
+
+        def scanned(state: str) -> None:
+            for key, version in ((GOOGLE_KEY, 2), (OTHERS_KEY, 1)):
+                found = operator.cloud.store.key(key)
+                assert found is not None
+                found.versions[version].state = state
+            operator.scanned()
+
+        for name in (one for one in NAMES.values() if one.strip("./")):
+            operator.cloud.store.put("data", f"zeta/zeta{name.replace('/', '|')}/1", key=GOOGLE_KEY, version=2)
+        operator.put("acme/strays", 1, key=OTHERS_KEY)
+        scanned("DISABLED")
+        # Now acme is alone under its key, of which nobody says whose it is.
+        for one in operator.cloud.store.buckets["data"].objects[:]:
+            if one.name.startswith("zeta/zeta"):
+                operator.cloud.store.buckets["data"].objects.remove(one)
+        for _ in range(2):
+            scanned("ENABLED")
+        told_then = LedgerStore.ended
+        monkeypatch.setattr(
+            LedgerStore,
+            "ended",
+            lambda self, **more: tuple(replace(one, actor=STRANGER) for one in told_then(self, **more)),
+        )
+        out = operator.folder / "r.asff.jsonl"
+        argv = ["report", "--as", "asff", "-q", "-c", str(operator.config), "-o", str(out)]
+        assert run(*argv) == 0
+        assert "zeta-admin" in out.read_text()
+        assert run(*argv, "--view", "tenant", "acme") == 0
+        text = out.read_text()
+    assert "zeta" not in text.casefold()
+    found = [one for line in text.splitlines() for one in json.loads(line)["Findings"]]
+    over = {one["Resources"][0]["Id"]: one for one in found if one["RecordState"] == "ARCHIVED"}
+    assert over.keys() == {f"{GOOGLE_KEY}/cryptoKeyVersions/2", "(not named here: 1) version 1"}
+    assert all("this view does not tell" in one["ProductFields"]["cmek-auditor/done_by"] for one in over.values())
 
 
 def test_what_ended_longer_ago_than_anybody_keeps_it_is_told_no_more(

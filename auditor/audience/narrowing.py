@@ -45,6 +45,7 @@ UNNAMED: Final = "(not named here)"
 _NOT_TOLD: Final = "which key it is under this view does not tell: it may be another tenant's"
 _NOBODY_TOLD: Final = "who did it this view does not tell: the key may be another tenant's"
 _NOT_ALONE: Final = "who did it this view does not tell: keys of others stand on it as well"
+_NOT_THEN: Final = "who did it this view does not tell: others may have had data under the key then"
 _OF_OTHERS: Final = "why it is so this view does not tell: it would name what is not this tenant's"
 _NOT_FINISHED: Final = "the operator knows why"
 _OF_STORE: Final = "CustomKeyStore"
@@ -152,6 +153,16 @@ class Narrowing:
         """The tenant's part of one finding; None where it has none."""
         (found,) = self._told_of([one], frozenset())
         return found
+
+    def ended(self, one: Finding) -> Finding | None:
+        """The same of one that ended before: who had data under its key then nobody knows now.
+
+        So who did it is told where somebody says that the key is the tenant's.
+        """
+        found = self.finding(one)
+        if found is None or found.actor is None or KeyName(_key_of(found.subject)) in self._audience.owned:
+            return found
+        return replace(found, actor=None, unattributed=_NOT_THEN)
 
     @property
     def keys(self) -> frozenset[KeyName]:
@@ -410,6 +421,11 @@ def _by_any_name(called: Mapping[KeyName, str], spelling: Spelling) -> Mapping[K
 def _key_in(name: str) -> str:
     """The key of a version's name; any other name as it is."""
     return name.partition("/cryptoKeyVersions/")[0]
+
+
+def _key_of(one: Subject) -> str:
+    """The key that it is about, or is of."""
+    return _key_in(one.id.rpartition(" -> ")[2])
 
 
 def _above(key: str) -> Iterator[str]:

@@ -211,6 +211,29 @@ def test_who_took_off_what_keys_of_others_stand_on_as_well_is_not_told(tmp_path:
     assert {call: one is not None and one.actor is not None for call, one in told.items()} == _CALLS
 
 
+def test_who_did_what_ended_is_told_only_of_a_key_that_somebody_says_is_the_tenants(tmp_path: Path) -> None:
+    """Whose data was under it then nobody knows any more: the key is named now as nobody else's is."""
+    down = {ME: ("DISABLED", "DISABLED", "Enabled")}
+
+    def told(fleet: Fleet, folder: Path) -> Finding:
+        folder.mkdir()
+        before, rows = judgement_of(fleet, opened(fleet, folder)), opened(fleet, folder)
+        (one,) = (each for each in about(before, "data-unreadable") if each.subject.id.endswith("/1"))
+        assert one.actor is not None
+        stranger = replace(one.actor, principal=f"{OTHER}-admin@{OTHER}.example")
+        over = replace(one, status=Status.RESOLVED, actor=stranger)
+        found = Narrowing(before, audience_of(fleet, before, rows, ME)).ended(over)
+        assert found is not None
+        assert found.subject == one.subject
+        return found
+
+    assert told(a_fleet(held(), theirs(), **down), tmp_path / "said").actor is not None
+    one = told(replace(a_fleet(held(), theirs(), **down), owned=frozenset({OTHER})), tmp_path / "alone")
+    assert OTHER not in str(one)
+    assert one.actor is None
+    assert one.unattributed == "who did it this view does not tell: others may have had data under the key then"
+
+
 def test_a_key_of_ones_own_without_data_is_told_of_and_a_strangers_is_not(tmp_path: Path) -> None:
     view = narrowed(a_fleet(held(None), theirs()), tmp_path)
     (found,) = about(view, "short-destroy-delay")
