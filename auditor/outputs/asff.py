@@ -55,6 +55,8 @@ _SEVERITIES: Final = {
 _WORKFLOWS: Final = {Status.OPEN: "NEW", Status.WAIVED: "NEW", Status.RESOLVED: "RESOLVED"}
 _RECORDS: Final = {Status.OPEN: "ACTIVE", Status.WAIVED: "ACTIVE", Status.RESOLVED: "ARCHIVED"}
 _NOT_KNOWN: Final = "NOT_AVAILABLE"
+_PARTITIONS: Final = frozenset({"aws", "aws-cn", "aws-us-gov"})
+"""Those that the format has by the names that they have in ARNs; it takes no other."""
 _EFFECTS, _CHECKS = "Effects", "Software and Configuration Checks"
 _LISTED: Final = ("tenants", "owners", "teams", "sample_namespaces", "portions")
 _PLAIN: Final = ("rule", "status", "confidence", "readability", "since", "since_source", "final_at", "succeeds")
@@ -230,18 +232,22 @@ class _Told:
         return {f"{_NAME}/{name}": _cut(text, _FIELD) for name, text in every.items() if text.strip()}
 
     def _resources(self, one: Finding) -> Iterator[dict[str, Any]]:
-        yield self._resource(one.subject)
+        # A bucket and the keys that its data is under are of one partition, which need not be the hub's.
+        names = (one.subject.id.rpartition(" -> ")[2], *(key for _, _, key, _ in one.members if key is not None))
+        partition = next((key.text.split(":", 2)[1] for key in map(_aws_key_of, names) if key), self._partition)
+        yield _resource(one.subject, partition)
         buckets = sorted({member[0] for member in one.members} - {one.subject.id})
-        yield from (self._resource(Subject(SubjectKind.BUCKET, bucket)) for bucket in buckets)
+        yield from (_resource(Subject(SubjectKind.BUCKET, bucket), partition) for bucket in buckets)
 
-    def _resource(self, one: Subject) -> dict[str, Any]:
-        key = _key_of(one.id.rpartition(" -> ")[2])
-        if key is not None and key.cloud is Cloud.AWS:
-            partition = key.text.split(":", 2)[1]
-            return {"Type": "AwsKmsKey", "Id": key.text, "Partition": partition, "Region": key.location}
-        if one.kind is SubjectKind.BUCKET and one.cloud is Cloud.AWS:
-            return {"Type": "AwsS3Bucket", "Id": f"arn:{self._partition}:s3:::{one.id.removeprefix('s3://')}"}
-        return {"Type": "Other", "Id": _cut(one.id, _ID)}
+
+def _resource(one: Subject, partition: str) -> dict[str, Any]:
+    key = _aws_key_of(one.id.rpartition(" -> ")[2])
+    if key is not None:
+        told = {"Partition": partition} if partition in _PARTITIONS else {}
+        return {"Type": "AwsKmsKey", "Id": key.text, **told, "Region": key.location}
+    if one.kind is SubjectKind.BUCKET and one.cloud is Cloud.AWS:
+        return {"Type": "AwsS3Bucket", "Id": f"arn:{partition}:s3:::{one.id.removeprefix('s3://')}"}
+    return {"Type": "Other", "Id": _cut(one.id, _ID)}
 
 
 def _reason(one: Gap) -> dict[str, str]:
@@ -249,11 +255,12 @@ def _reason(one: Gap) -> dict[str, str]:
     return {"ReasonCode": one.reason.value.upper(), "Description": _cut(f"{one.what}: {one.effect}{hint}", _REASON)}
 
 
-def _key_of(text: str) -> KeyName | None:
+def _aws_key_of(text: str) -> KeyName | None:
     try:
-        return split_version(text)[0]
+        key = split_version(text)[0]
     except ValueError:
         return None
+    return key if key.cloud is Cloud.AWS else None
 
 
 def _cut(text: str, most: int) -> str:

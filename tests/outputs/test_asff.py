@@ -39,6 +39,7 @@ DOCS = (Path(__file__).parents[2] / "docs" / "exports.md").read_text()
 HUB = "arn:aws:securityhub:eu-central-1:444455556666:product/444455556666/default"
 MODEL = botocore.session.get_session().get_service_model("securityhub")
 IMPORT = MODEL.shape_for("BatchImportFindingsRequest")
+PARTITIONS = set(MODEL.shape_for("Partition").metadata["enum"])
 LENGTHS = {"Id": 512, "Title": 256, "Description": 1024, "GeneratorId": 512, "ProductArn": 2048}
 """As the API's reference has them; its model has none."""
 Validate = Callable[[Iterable[dict[str, Any]]], None]
@@ -65,6 +66,7 @@ def validate(findings: Iterable[dict[str, Any]]) -> None:
         assert len(one["ProductFields"]) <= 50
         assert all(len(name) <= 128 and len(text) <= 2048 for name, text in one["ProductFields"].items())
         assert all(len(each.get("Region", "")) <= 16 for each in one["Resources"])
+        assert {each["Partition"] for each in one["Resources"] if "Partition" in each} <= PARTITIONS
         # The model demands it of nearly all of them as a pattern, which its validator does not look at.
         assert all(text.strip() for text in values(one))
         assert len(json.dumps(one)) < 240_000
@@ -349,6 +351,20 @@ def test_what_the_service_has_a_word_for_is_called_by_it(subject: Subject, kind:
     validate([told])
     assert [each["Type"] for each in told["Resources"]] == [kind]
     assert told["ProductFields"]["cmek-auditor/subject"] == f"{subject.kind.value}: {subject.id}"
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso"])
+def test_a_key_and_its_buckets_are_of_its_partition_whichever_the_hub_is_in(partition: str) -> None:
+    judgement = a_troubled_judgement()
+    (first,) = (one for one in judgement.findings if one.rule == "data-unreadable")
+    key = f"arn:{partition}:kms:xx-north-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+    of_key = replace(first, subject=Subject(SubjectKind.KEY, key))
+    member = ("s3://data", *first.members[0][1:2], key, None)
+    of_bucket = replace(first, subject=Subject(SubjectKind.BUCKET, "s3://data"), members=(member,))
+    one, other = told_of(replace(judgement, findings=(of_key, of_bucket)), "gdpr")[1:]
+    validate([one, other])
+    assert [each["Id"] for each in one["Resources"]] == [key, f"arn:{partition}:s3:::data"]
+    assert [each["Id"] for each in other["Resources"]] == [f"arn:{partition}:s3:::data"]
 
 
 def test_the_docs_show_what_is_told(troubled: list[dict[str, Any]]) -> None:
