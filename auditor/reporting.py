@@ -199,11 +199,9 @@ def _of_tenant(assembly: Assembly, two: Compared, audience: Audience, rows: Open
 def _ended(assembly: Assembly, judgement: Judgement, audience: Audience | None) -> Iterator[Finding]:
     """Findings that ended lately; for a tenant its part of those of which it still has one."""
     told = {one.id for one in judgement.findings}
-    narrowing = Narrowing(judgement, audience) if audience is not None else None
-    for one in assembly.ledger.ended(since=judgement.now - _LATELY):
-        mine = narrowing.ended(one) if narrowing is not None else one
-        if one.id not in told and one.last_seen <= judgement.now and mine is not None:
-            yield mine
+    every = assembly.ledger.ended(since=judgement.now - _LATELY)
+    before = [one for one in every if one.id not in told and one.last_seen <= judgement.now]
+    yield from before if audience is None else Narrowing(judgement, audience).ended(before)
 
 
 def _scans(assembly: Assembly) -> Sequence[Scanned] | str:

@@ -154,15 +154,16 @@ class Narrowing:
         (found,) = self._told_of([one], frozenset())
         return found
 
-    def ended(self, one: Finding) -> Finding | None:
-        """The same of one that ended before: who had data under its key then nobody knows now.
+    def ended(self, some: Iterable[Finding]) -> Iterator[Finding]:
+        """The tenant's part of findings that ended before, of those of which it has one.
 
-        So who did it is told where somebody says that the key is the tenant's.
+        Who had data under their keys then nobody knows now: who did it is told where somebody says that the key is the
+        tenant's.
         """
-        found = self.finding(one)
-        if found is None or found.actor is None or KeyName(_key_of(found.subject)) in self._audience.owned:
-            return found
-        return replace(found, actor=None, unattributed=_NOT_THEN)
+        for one in self._told_of(some, frozenset()):
+            if one is not None:
+                is_told = one.actor is None or KeyName(_key_of(one.subject)) in self._audience.owned
+                yield one if is_told else replace(one, actor=None, unattributed=_NOT_THEN)
 
     @property
     def keys(self) -> frozenset[KeyName]:

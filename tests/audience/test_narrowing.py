@@ -3,7 +3,7 @@
 import io
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,14 +18,15 @@ from auditor.audience.narrowing import UNNAMED, Narrowing
 from auditor.controls.answer import State
 from auditor.controls.catalogue import frameworks
 from auditor.controls.standing import of_rules, standings
-from auditor.findings import Counted, Finding, Judgement, Sought, Status, Subject, SubjectKind, Tally, Verdict
+from auditor.findings import Counted, Finding, Judgement, Member, Sought, Status, Subject, SubjectKind, Tally, Verdict
 from auditor.handover.bundle import Seen
-from auditor.model import Cloud, Encryption
+from auditor.inventory.dependencies import Dependencies
+from auditor.model import Cloud, Encryption, Extent
 from auditor.outputs import html, scan_json, tabular
 from auditor.outputs.controls import Found
 from auditor.outputs.page import Manifest
 from auditor.ownership.registered import Portion
-from auditor.ports import DependencyRows
+from auditor.ports import DependencyRows, Portions
 from auditor.rules import load
 from tests.audience.fleets import (
     MARKS,
@@ -222,8 +223,7 @@ def test_who_did_what_ended_is_told_only_of_a_key_that_somebody_says_is_the_tena
         assert one.actor is not None
         stranger = replace(one.actor, principal=f"{OTHER}-admin@{OTHER}.example")
         over = replace(one, status=Status.RESOLVED, actor=stranger)
-        found = Narrowing(before, audience_of(fleet, before, rows, ME)).ended(over)
-        assert found is not None
+        (found,) = Narrowing(before, audience_of(fleet, before, rows, ME)).ended([over])
         assert found.subject == one.subject
         return found
 
@@ -232,6 +232,26 @@ def test_who_did_what_ended_is_told_only_of_a_key_that_somebody_says_is_the_tena
     assert OTHER not in str(one)
     assert one.actor is None
     assert one.unattributed == "who did it this view does not tell: others may have had data under the key then"
+
+
+def test_what_ended_is_counted_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fleet may have had thousands within the months that are told of."""
+    fleet = a_fleet(held(), **{ME: ("DISABLED", "DISABLED", "Enabled")})
+    rows = opened(fleet, tmp_path)
+    judgement = judgement_of(fleet, rows)
+    narrowing = Narrowing(judgement, audience_of(fleet, judgement, rows, ME))
+    (first,) = (one for one in about(judgement, "data-unreadable") if one.members)
+    asked: list[int] = []
+    counted = Dependencies.extents_of
+
+    def extents_of(self: Dependencies, parts: Sequence[tuple[Sequence[Member], Portions]]) -> tuple[Extent, ...]:
+        asked.append(len(parts))
+        return counted(self, parts)
+
+    monkeypatch.setattr(Dependencies, "extents_of", extents_of)
+    many = [replace(first, id=f"{number:016x}", status=Status.RESOLVED) for number in range(50)]
+    assert [one.id for one in narrowing.ended(many)] == [one.id for one in many]
+    assert len(asked) == 1
 
 
 def test_a_key_of_ones_own_without_data_is_told_of_and_a_strangers_is_not(tmp_path: Path) -> None:
