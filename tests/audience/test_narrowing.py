@@ -3,7 +3,7 @@
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from auditor import gaps
 from auditor.audience.narrowing import UNNAMED, Narrowing
+from auditor.config import PRODUCT_EXAMPLE
 from auditor.controls.answer import State
 from auditor.controls.catalogue import frameworks
 from auditor.controls.standing import of_rules, standings
@@ -22,7 +23,7 @@ from auditor.findings import Counted, Finding, Judgement, Member, Sought, Status
 from auditor.handover.bundle import Seen
 from auditor.inventory.dependencies import Dependencies
 from auditor.model import Cloud, Encryption, Extent
-from auditor.outputs import html, scan_json, tabular
+from auditor.outputs import asff, html, scan_json, tabular
 from auditor.outputs.controls import Found
 from auditor.outputs.page import Manifest
 from auditor.ownership.registered import Portion
@@ -46,8 +47,8 @@ from tests.core_builders import NOW
 Write = Callable[[TextIO], None]
 
 
-def outputs(judgement: Judgement, rows: DependencyRows) -> dict[str, str]:
-    """Every kind of report."""
+def outputs(judgement: Judgement, rows: DependencyRows, ended: Iterable[Finding] = ()) -> dict[str, str]:
+    """Every kind of report; `ended`: what only one of them tells."""
     demands, rules = tuple(rule.demand for rule in load()), load()
     standing = Found(standings(judgement, rules, frameworks()), of_rules(judgement, rules))
     found = {"html": html.render(judgement, rows, demands, Manifest((), 1, "0" * 64), NOW, found=standing)}
@@ -56,6 +57,7 @@ def outputs(judgement: Judgement, rows: DependencyRows) -> dict[str, str]:
         "csv": lambda out: tabular.write_findings(judgement, out),
         "csv of dependencies": lambda out: tabular.write_dependencies(judgement, rows, out),
         "csv of gaps": lambda out: tabular.write_gaps(judgement, out),
+        "asff": lambda out: asff.write(judgement, demands, standing, ended, out, product=PRODUCT_EXAMPLE),
     }
     for name, write in writers.items():
         out = io.StringIO(newline="")
@@ -69,8 +71,10 @@ def seen_by(tenant: str, fleet: Fleet, folder: Path) -> tuple[Judgement, Judgeme
     rows = opened(fleet, folder)
     judgement = judgement_of(fleet, rows)
     audience = audience_of(fleet, judgement, rows, tenant)
-    view = Narrowing(judgement, audience).done()
-    return judgement, view, outputs(view, audience.rows)
+    narrowing = Narrowing(judgement, audience)
+    view = narrowing.done()
+    over = [replace(one, id=f"over-{one.id}", status=Status.RESOLVED) for one in judgement.findings]
+    return judgement, view, outputs(view, audience.rows, narrowing.ended(over))
 
 
 @settings(max_examples=10)
