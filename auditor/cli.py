@@ -54,6 +54,23 @@ class ReportKind(StrEnum):
     ASFF = "asff"
 
 
+class TableKind(StrEnum):
+    """What lies in a warehouse's table."""
+
+    S3_METADATA = "s3-metadata"
+    NORMAL = "normal"
+
+
+class Dialect(StrEnum):
+    """Which engine reads the statement."""
+
+    DUCKDB = "duckdb"
+    ATHENA = "athena"
+    TRINO = "trino"
+    BIGQUERY = "bigquery"
+    SPARK = "spark"
+
+
 class ReportView(StrEnum):
     """For whom a report is."""
 
@@ -158,6 +175,29 @@ def serve(
     from auditor.commands.serving import run_daemon
 
     return run_daemon(config, standby=standby, verbose=verbose)
+
+
+@app.command()
+def aggregate(
+    bucket: Annotated[
+        str, typer.Argument(metavar="BUCKET", help="Which bucket of the config, as s3://NAME or gs://NAME.")
+    ],
+    table: Annotated[str, typer.Option("--table", help="The table in the warehouse, as catalog.schema.table.")],
+    kind: Annotated[
+        TableKind,
+        typer.Option(
+            "--from",
+            help="What the table is: a live inventory table of S3 Metadata, or one in the normal form "
+            "(docs/warehouse.md).",
+        ),
+    ] = TableKind.S3_METADATA,
+    dialect: Annotated[Dialect, typer.Option("--dialect", help="Whose SQL.")] = Dialect.ATHENA,
+    config: ConfigOption = _CONFIG,
+) -> int:
+    """Print the SQL that adds up a bucket's objects where an inventory of them lies; nothing is asked."""
+    from auditor.commands.aggregating import print_statement
+
+    return print_statement(config, bucket, kind, table, dialect)
 
 
 @app.command()

@@ -31,6 +31,7 @@ from auditor import waiver
 from auditor.addresses import shown
 from auditor.errors import UsageError
 from auditor.inventory.layout import Layout
+from auditor.inventory.layout_sql import namespace_of
 from auditor.misspelling import meant
 from auditor.model import Cloud, KeyName, Population, cloud_of
 from auditor.ownership.registered import ENDINGS
@@ -363,11 +364,15 @@ class Bucket(_Table):
     """Account id or project that the bucket is read with; else the default identity."""
     populations: Annotated[tuple[Population, ...], AfterValidator(_populations)] = ()
     """live, noncurrent, soft_deleted; default: all that the bucket has."""
+    answer: Annotated[Path, BeforeValidator(_some_file)] | None = None
+    """What a warehouse answered to the statement of `cmek-auditor aggregate`; then nothing is listed."""
 
     @model_validator(mode="after")
     def _fits_the_cloud(self) -> Self:
         try:
-            Layout.parse(self.layout, self.tenant_field)
+            layout = Layout.parse(self.layout, self.tenant_field)
+            if self.answer is not None:
+                namespace_of(layout)
         except UsageError as error:
             raise ValueError(f"{error}{'; ' + error.hint if error.hint else ''}") from None
         if self.url.startswith("gs://") and self.region is not None:
@@ -973,9 +978,10 @@ def load(path: Path, *, again: bool = False) -> Config:
     config.tell_file(content)
     folder = _begins(path)
     registries = tuple(one.model_copy(update=_absolute(folder, one, ("path", "signer"))) for one in config.registry)
+    buckets = tuple(one.model_copy(update=_absolute(folder, one, ("answer",))) for one in config.bucket)
     web = config.web.model_copy(update=_absolute(folder, config.web, ("tls_cert", "tls_key", "users_file")))
     state = folder / config.state
-    return config.model_copy(update={"state": state, "registry": registries, "web": web})
+    return config.model_copy(update={"state": state, "bucket": buckets, "registry": registries, "web": web})
 
 
 def _content(path: Path, *, again: bool) -> bytes:

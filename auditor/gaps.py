@@ -371,6 +371,13 @@ def unresolved(bucket: str, reason: Reason, objects: int) -> Gap:
     )
 
 
+def added_up_elsewhere(bucket: str, asked: datetime) -> Gap:
+    """Objects were not listed from here: somebody else's table was asked."""
+    told = f"its objects were added up elsewhere on {minute(asked)}: what was not known there, what came since, "
+    hint = "let it pass with --allow-gaps not_visible, or leave `answer` away and sweep the bucket from here"
+    return Gap(bucket, Reason.NOT_VISIBLE, f"{told}and unfinished uploads are not known", hint)
+
+
 def list_defect(error: Exception) -> Gap:
     """What answered for a list of all buckets was read by nobody yet."""
     told = f"not listed, by a defect: {type(error).__name__}"

@@ -839,6 +839,18 @@ class Written:
     """When all of it was there, where that was before and it was only to be told: aware, UTC; None: now."""
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What dependencies tell that somebody else has added up."""
+
+    asked: datetime
+    """When they were asked for: aware, UTC."""
+    listed: int
+    resolved: int
+    outside: int
+    unresolved: int
+
+
 class Inventory(Protocol):
     """Snapshots and their dependencies on disk."""
 
@@ -857,6 +869,16 @@ class Inventory(Protocol):
         Raises:
             CollectError: the listing broke off.
             LedgerError: another process goes on with this sweep, or rows were lost; a `DiskError` where the disk fails.
+        """
+
+    def take(self, bucket: str, begun: Begun, put: Callable[[Path, Path], Taken]) -> Written:
+        """Keep dependencies that somebody else has added up, atomically, beside a snapshot of no object.
+
+        `put` writes them; it is given a folder to work in, and the file.
+
+        Raises:
+            CollectError: they cannot be used.
+            LedgerError: the disk fails.
         """
 
     def settle(self, sweep: Sweep) -> None:

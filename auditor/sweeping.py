@@ -18,6 +18,8 @@ from auditor.model import BucketFacts, Cloud, CloudCount, EarlierSweep, Gap, Lis
 from auditor.ownership.registering import ask, ask_all, refresh
 from auditor.ports import Begun, Coming, Known, ObjectSource, Same, Shard, Stretch, Written
 from auditor.run import Headway, Parts, Progress, new_id
+from auditor.taking import taken
+from auditor.warehouse.source import AddedUp
 
 _log = logging.getLogger(__name__)
 
@@ -87,6 +89,8 @@ def _sweep_some(parts: Parts, sources: list[ObjectSource], progress: Progress) -
 
 
 def _sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int | None) -> tuple[Sweep, bool]:
+    if isinstance(source, AddedUp):
+        return taken(parts, source, _facts_before(parts, source.url, cloud_of(source.url))), True
     done, is_new = sweep(parts, source, progress, expected)
     if is_new:
         # Also where the bucket itself may not be listed: the keys that its registries name are watched all the same.

@@ -12,7 +12,7 @@ from auditor import __version__, rules
 from auditor.attribution.inquiring import Inquirer
 from auditor.clouds import Clocks, Made, maker
 from auditor.clouds.late import Late
-from auditor.config import Config, Registry
+from auditor.config import Bucket, Config, Registry
 from auditor.connectors.pace import Pace
 from auditor.connectors.probes import Paced
 from auditor.connectors.registry_bundle import BundleFile
@@ -29,15 +29,27 @@ from auditor.inventory.registry import RegistryStore
 from auditor.inventory.store import FileInventory, Keep
 from auditor.ledger.bookmark import BookmarkFile
 from auditor.ledger.store import LedgerStore
-from auditor.model import Cloud, KeyName, cloud_of
+from auditor.model import Cloud, KeyName, Population, cloud_of
 from auditor.ownership.registered import Labels
-from auditor.ports import AuditLog, Feed, HandedOver, KeySource, LastUses, NamespaceService, OpenInventory, Uploads
+from auditor.ports import (
+    AuditLog,
+    Feed,
+    HandedOver,
+    KeySource,
+    LastUses,
+    NamespaceService,
+    ObjectSource,
+    OpenInventory,
+    Uploads,
+)
 from auditor.probing import Budget
 from auditor.rule import Excepted
 from auditor.run import Parts
 from auditor.skew import plausible
 from auditor.telling.sending import Sender
 from auditor.waiver import Waiver
+from auditor.warehouse.answer import Answer
+from auditor.warehouse.source import AddedUp
 
 _LONGEST_WAIVER: Final = timedelta(days=366)
 _AGENT: Final = f"cmek-auditor/{__version__}"
@@ -132,7 +144,7 @@ def assemble(
 
     parts = Parts(
         buckets=tuple(one.url for one in config.bucket),
-        sources=tuple(clouds[cloud_of(one.url)].source(one, by_sdk=by_sdk) for one in config.bucket if asking),
+        sources=tuple(_source(clouds[cloud_of(one.url)], one, by_sdk=by_sdk) for one in config.bucket if asking),
         listers=tuple(one for each in clouds.values() if (one := each.lister()) is not None),
         keys={
             **{one: Late(one, partial(keys, one)) for one in late},
@@ -177,6 +189,14 @@ def assemble(
     uploads = _uploads(config, made) if asking else None
     hub = config.report.security_hub
     return Assembly(parts, ledger, inventory, wire, last_uses, sender, feeds, uploads, hub)
+
+
+def _source(cloud: Made, one: Bucket, *, by_sdk: bool) -> ObjectSource:
+    plain = cloud.source(one, by_sdk=by_sdk)
+    if one.answer is None:
+        return plain
+    layout = Layout.parse(one.layout, one.tenant_field)
+    return AddedUp(plain, Answer(one.answer, one.url, cloud_of(one.url), layout, one.populations or tuple(Population)))
 
 
 def _feeds(config: Config, made: Callable[[Cloud], Made]) -> Iterator[tuple[str, Feed]]:

@@ -858,7 +858,7 @@ def test_a_period_is_told_in_every_form(
     assert (code, out.splitlines()) == (0, [f"wrote cmek-period.{kind}" for kind in ("html", "json", "csv")])
     told = json.loads((tmp_path / "cmek-period.json").read_text())
     jsonschema.Draft202012Validator(period_json.schema()).validate(told)
-    assert told["verdict"].startswith("Observed 0.")
+    assert told["verdict"].startswith("Observed < 0.01 % of the period")
     assert "in 1 incident" in told["verdict"]
     assert [one["ending"] for one in told["incidents"]] == ["repaired"]
     assert [one["complete_sweeps"] for one in told["buckets"]] == [1]

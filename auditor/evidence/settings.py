@@ -11,6 +11,7 @@ KEPT_BACK: Final = frozenset(
         "ledger",
         "account.external_id",
         "account.profile",
+        "bucket.answer",
         *("report.upload", "report.upload_region", "report.upload_account", "report.security_hub"),
         "registry.path",
         "registry.signer",

@@ -62,6 +62,11 @@ class Layout:
     def __str__(self) -> str:
         return self.text if self._tenant is None else f"{self.text} with tenant {{{self.fields[self._tenant]}}}"
 
+    @property
+    def tenant_place(self) -> int | None:
+        """Which of its fields is the tenant; None where none is."""
+        return self._tenant
+
     def read(self, name: str) -> tuple[str | None, str | None]:
         """Cut (namespace, tenant) out of an object's name; (None, None) when the name is outside the layout."""
         return self._space(self._pattern.match(name))

@@ -8,7 +8,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ from auditor.inventory.parts import Part
 from auditor.inventory.registry import RegistryStore
 from auditor.model import Listing, Population, Reason, Sample, Sweep
 from auditor.ownership.registered import Tenancy
-from auditor.ports import Begun, Coming, Passes, Shard, Written
+from auditor.ports import Begun, Coming, Passes, Shard, Taken, Written
 
 _log = logging.getLogger(__name__)
 
@@ -170,6 +170,37 @@ class FileInventory:
             why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
             raise DiskError(
                 f"cannot write the inventory of {bucket}: {why}", f"look at disk and rights of {self._root}"
+            ) from None
+
+    def take(self, bucket: str, begun: Begun, put: Callable[[Path, Path], Taken]) -> Written:
+        """Keep dependencies that somebody else has added up, atomically, beside a snapshot of no object.
+
+        `put` writes them; it is given a folder to work in, and the file.
+
+        Raises:
+            CollectError: they cannot be used.
+            LedgerError: the disk fails.
+        """
+        home = self._root / folder_name(bucket)
+        unfinished = home / f"{_UNFINISHED}{begun.id}"
+        self._remove_dead(home)
+        try:
+            files.make_folder(home, self._root)
+            unfinished.mkdir(mode=0o700)
+            try:
+                found = put(unfinished, unfinished / snapshot.DEPENDENCIES)
+                shutil.rmtree(unfinished / "spill", ignore_errors=True)
+                parts.publish(unfinished, ())
+                os.replace(unfinished, home / begun.id)  # noqa: PTH105 - the atomic call by its own name
+            except BaseException:
+                _remove(unfinished)
+                raise
+            reasons = ((Reason.NOT_VISIBLE, found.unresolved),) if found.unresolved else ()
+            written = Written({}, found.listed, found.resolved, found.outside, found.asked, reasons)
+            return self._told(bucket, begun, written)
+        except OSError as error:
+            raise DiskError(
+                f"cannot write the inventory of {bucket}: {error.strerror}", f"look at disk and rights of {self._root}"
             ) from None
 
     def settle(self, sweep: Sweep) -> None:

@@ -1,0 +1,67 @@
+"""A bucket whose objects a warehouse has added up, taken over as if it were a sweep of the time when that was asked."""
+
+import logging
+from typing import Final
+
+from auditor import gaps
+from auditor.errors import CollectError, LedgerError
+from auditor.model import BucketFacts, Gap, Sweep
+from auditor.ports import Begun, Written
+from auditor.run import Parts, new_id
+from auditor.warehouse.source import AddedUp
+
+_log = logging.getLogger(__name__)
+_NOTHING: Final = Written({}, 0, 0, 0, None, ())
+
+
+def taken(parts: Parts, source: AddedUp, facts_before: BucketFacts) -> Sweep:
+    """Take what was added up; what cannot be used leaves the last whole sweep in force.
+
+    `facts_before`: what the bucket said of itself before, where it says nothing now.
+
+    It counts as begun and ended when the warehouse was asked. What came since it does not know, nor what the table had
+    not heard of by then: a gap says so each time.
+    """
+    now = parts.clock()
+    after, head = parts.ledger.head()
+    begun = Begun(new_id(now), now, "", after, head)
+    before = parts.sent(source.url)
+    written, failed = _NOTHING, None
+    facts = source.facts()
+    try:
+        written = parts.inventory.take(source.url, begun, lambda folder, target: source.put(folder, target, now))
+    except CollectError as error:
+        failed = gaps.listing_stopped(source.url, error)
+    except LedgerError as error:
+        failed = gaps.not_written(source.url, error)
+    except Exception as error:  # noqa: BLE001 - one bucket's defect must not blind the others
+        _log.debug("what was added up of %s", source.url, exc_info=True)
+        failed = gaps.defect(source.url, error)
+    asked = written.oldest_verified or now
+    found = [
+        *([facts] if isinstance(facts, Gap) else []),
+        *(gaps.unresolved(source.url, reason, count) for reason, count in written.unresolved),
+        # What made it fail stands last: that is what outputs show as its cause.
+        failed or gaps.added_up_elsewhere(source.url, asked),
+    ]
+    return Sweep(
+        id=begun.id,
+        bucket=source.url,
+        started=asked,
+        ended=asked,
+        complete=failed is None,
+        listed=written.listed,
+        resolved=written.resolved,
+        outside=written.outside,
+        uploads_in_progress=None,
+        oldest_verified=written.oldest_verified,
+        facts=facts if isinstance(facts, BucketFacts) else facts_before,
+        gaps=tuple(found),
+        files=written.files if failed is None else None,
+        after=after,
+        left_out=source.left_out,
+        layout=parts.inventory.layout(source.url),
+        made_by=f"{parts.version} {source.endpoint}",
+        sent=parts.sent(source.url) - before,
+        skew=parts.skew(),
+    )
