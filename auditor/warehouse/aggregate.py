@@ -34,9 +34,12 @@ SELECT key AS name, size, CAST(last_modified_date AS TIMESTAMP) AS modified,
             ELSE 'unknown' END AS encryption,
        CASE WHEN encryption_status IN ('SSE-KMS', 'DSSE-KMS') THEN kms_key_arn END AS kms_key,
        CASE WHEN storage_class IN ('GLACIER', 'DEEP_ARCHIVE') THEN 1 ELSE 0 END AS archived
-FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY key ORDER BY sequence_number DESC) AS place FROM {table}) AS versions
+FROM (SELECT *, {place} AS place FROM {table}) AS versions
 WHERE NOT COALESCE(is_delete_marker, FALSE)
 """
+_PLACE: Final = "ROW_NUMBER() OVER (PARTITION BY key ORDER BY sequence_number DESC)"
+_ONLY: Final = "1"
+"""Of the only version of a name: to sort all names takes most of the time and memory."""
 _NORMAL: Final = "SELECT name, size, modified, population, encryption, kms_key, archived FROM {table}"
 SOURCES: Final[Mapping[str, str]] = {"s3-metadata": _S3_METADATA, "normal": _NORMAL}
 """Kind of table -> the SELECT that brings it into the normal form."""
@@ -54,11 +57,12 @@ GROUP BY 1, 2, 3, 4, 5
 """
 
 
-def aggregate(source: str, layout: Layout, table: str) -> str:
+def aggregate(source: str, layout: Layout, table: str, *, never_versioned: bool = False) -> str:
     """The statement, in DuckDB's dialect.
 
     `source`: which kind of table it is, a name of `SOURCES`. `table`: parts with dots between them, those with other
-    characters than letters, digits, `_`, `$`, `/` and `-` in double quotes.
+    characters than letters, digits, `_`, `$`, `/` and `-` in double quotes. `never_versioned`: each name stands in it
+    once.
 
     Raises:
         UsageError: the table is no such name, or the layout cannot be told in SQL.
@@ -67,5 +71,5 @@ def aggregate(source: str, layout: Layout, table: str) -> str:
         hint = 'write it as catalog.schema.table, with "double quotes" where a part needs them'
         raise UsageError(f"{table!r} names no table", hint)
     quoted = ".".join(f'"{given or plain}"' for given, plain in _PART.findall(table))
-    normal = SOURCES[source].format(table=quoted).strip()
+    normal = SOURCES[source].format(table=quoted, place=_ONLY if never_versioned else _PLACE).strip()
     return _AGGREGATE.format(namespace=namespace_of(layout), normal=normal).strip()
