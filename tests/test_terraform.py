@@ -1,6 +1,7 @@
 """The Terraform modules give what the files in deploy/ and the docs say, hear what the feeds understand, and no more.
 
-python-hcl2 reads them. Where a `terraform` is at hand it works out the documents, which need no provider.
+python-hcl2 reads them. Where a `terraform` is at hand it works out the documents, which need no provider, and whole
+modules with providers that make nothing (terraform_stub.py).
 """
 
 import functools
@@ -9,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -257,7 +259,7 @@ def test_the_examples_of_the_page_are_modules_with_variables_and_outputs_that_th
         given = _without_marks(body).keys() - {"source", "providers"}
         assert given <= known.keys(), name
         assert given >= {one for one, variable in known.items() if "default" not in variable}, name
-        for option in set(re.findall(r"^    (\w+)\s*=", _block(text, name), re.MULTILINE)):
+        for option in set(re.findall(r"^ {4,}(\w+)\s*=", _block(text, name), re.MULTILINE)):
             assert any(re.search(rf"\b{option}\b", str(one.get("type"))) for one in known.values()), option
     for name, output in re.findall(r"\bmodule\.(\w+)\.(\w+)", text):
         assert output in blocks(made[name], "output")
@@ -277,7 +279,7 @@ def test_the_page_is_linked_and_says_what_nobody_has_tried() -> None:
     assert re.search(r"\*\*Nobody has applied them\*\*", PAGE.read_text())
 
 
-# What follows has Terraform itself work out the documents.
+# What follows is worked out by Terraform itself.
 
 TERRAFORM = shutil.which("terraform")
 needs_terraform = pytest.mark.skipif(TERRAFORM is None, reason="no terraform is at hand")
@@ -302,10 +304,10 @@ def planned(folder: Path, module: str, given: Mapping[str, Any], **stubs: Any) -
     return terraform(place, "plan", "-no-color", "-input=false", "-lock=false", "-out=planned")
 
 
-def terraform(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def terraform(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     assert TERRAFORM is not None
     command = [TERRAFORM, f"-chdir={folder}", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=QUIET)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env={**QUIET, **more})
 
 
 def worked_out(folder: Path, module: str, given: Mapping[str, Any], **stubs: Any) -> dict[str, Any]:
@@ -539,6 +541,11 @@ REFUSED: dict[str, tuple[str, Mapping[str, Any], str]] = {
         "ARN of an EKS cluster",
     ),
     "everybody": ("aws", {"trust": {"principals": {"arns": ["*"]}}}, "without wildcards"),
+    "all roles of an account": (
+        "aws",
+        {"trust": {"principals": {"arns": ["arn:aws:iam::111122223333:role/*"]}}},
+        "without wildcards",
+    ),
     "no principal": ("aws", {"trust": {"principals": {"arns": []}}}, "at least one role, user or account root"),
     "an external id of one letter": (
         "aws",
@@ -620,3 +627,45 @@ def test_what_cannot_be_right_is_refused_and_says_why(
 def test_what_is_right_is_taken(tmp_path: Path, module: str, given: Mapping[str, Any]) -> None:
     done = planned(tmp_path, module, given)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def providers() -> Iterator[str]:
+    """Where Terraform finds the providers that make nothing."""
+    command = [sys.executable, "-m", "tests.terraform_stub"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as running:
+        assert running.stdout is not None
+        where = running.stdout.readline()
+        assert where, "they did not start"
+        yield where
+        running.terminate()
+
+
+def whole(folder: Path, module: str) -> Path:
+    """A copy of deploy/ that Terraform may write into."""
+    shutil.copytree(ROOT / "deploy", folder / "deploy", ignore=shutil.ignore_patterns("chart", ".terraform*"))
+    return folder / "deploy" / "terraform" / module
+
+
+@needs_terraform
+@pytest.mark.parametrize("module", MODULES)
+def test_whole_modules_are_valid_and_pass_their_own_tests(tmp_path: Path, providers: str, module: str) -> None:
+    place = whole(tmp_path, module)
+    for command in (["init", "-input=false"], ["validate"], ["test"]):
+        done = terraform(place, *command, "-no-color", TF_REATTACH_PROVIDERS=providers)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert " 0 failed" in done.stdout
+    runs = len(re.findall(r"^run ", (place / "tests" / "module.tftest.hcl").read_text(), re.MULTILINE))
+    assert f"Success! {runs} passed" in done.stdout
+
+
+@needs_terraform
+@pytest.mark.parametrize("module", MODULES)
+def test_a_misspelt_argument_is_not_valid(tmp_path: Path, providers: str, module: str) -> None:
+    place = whole(tmp_path, module)
+    main = place / "main.tf"
+    main.write_text(main.read_text().replace("  description ", "  descriptoin "))
+    terraform(place, "init", "-input=false", "-no-color", TF_REATTACH_PROVIDERS=providers)
+    done = terraform(place, "validate", "-no-color", TF_REATTACH_PROVIDERS=providers)
+    assert done.returncode == 1
+    assert 'An argument named "descriptoin" is not expected here.' in " ".join(done.stderr.split())
