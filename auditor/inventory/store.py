@@ -198,9 +198,10 @@ class FileInventory:
             reasons = ((Reason.NOT_VISIBLE, found.unresolved),) if found.unresolved else ()
             written = Written({}, found.listed, found.resolved, found.outside, found.asked, reasons)
             return self._told(bucket, begun, written)
-        except OSError as error:
+        except (OSError, duckdb.OperationalError) as error:
+            why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
             raise DiskError(
-                f"cannot write the inventory of {bucket}: {error.strerror}", f"look at disk and rights of {self._root}"
+                f"cannot write the inventory of {bucket}: {why}", f"look at disk and rights of {self._root}"
             ) from None
 
     def settle(self, sweep: Sweep) -> None:

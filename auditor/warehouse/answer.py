@@ -1,7 +1,10 @@
 """What a warehouse answered, a file of CSV or Parquet -> dependencies, each row checked before any counts."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from stat import S_ISREG
 from typing import Final
@@ -22,8 +25,16 @@ from auditor.warehouse.aggregate import COLUMNS
 _AHEAD: Final = timedelta(minutes=5)
 """By so much a warehouse's clock may be ahead of ours."""
 _HINT: Final = "run the statement of `cmek-auditor aggregate` again, and save its whole answer with its head"
+_ENCRYPTIONS: Final = tuple(one for one in Encryption if one is not Encryption.PROVIDER_KMS)
+"""Which a table may tell: that somebody's KMS key is the provider's own is what the key says, and no table."""
 _NUMBERS: Final = ("objects", "bytes", "archived", "answer_rows")
 _TIMES: Final = ("oldest", "newest", "asked")
+# All is said: what DuckDB finds out by a file's first rows may be wrong of those behind, and a folder that is named as
+# partitions are (`asked=2026-01-01`) would tell a column in the place of the rows.
+_CSV: Final = (
+    """header = true, all_varchar = true, nullstr = '', strict_mode = true, hive_partitioning = false, """
+    """delim = ',', quote = '"', escape = '"', comment = '', skip = 0, filename = false"""
+)
 _READ: Final = """
 CREATE TEMP TABLE told AS
 SELECT row_number() OVER () AS line, {columns} FROM {file}
@@ -58,10 +69,11 @@ ORDER BY 1 LIMIT 1
 """
 _VERSIONS: Final = {
     Cloud.AWS: "key_version IS NOT NULL",
-    Cloud.GCP: "NOT regexp_full_match(coalesce(key_version, '1'), '[0-9]{1,18}')",
+    Cloud.GCP: "NOT regexp_full_match(coalesce(key_version, '1'), '[1-9][0-9]{0,17}')",
 }
 """What no key version can be: on S3 no object tells one."""
 _KEYS: Final = "SELECT DISTINCT key FROM told WHERE key IS NOT NULL"
+_TWICE_NAMED: Final = re.compile(rf"({'|'.join(COLUMNS)})_[0-9]+", re.IGNORECASE)
 _ASKED: Final = """
 SELECT epoch_us(min(asked)), epoch_us(max(asked)), count(*),
        count(*) FILTER (WHERE answer_rows = (SELECT count(*) FROM told)), max(answer_rows)
@@ -107,10 +119,13 @@ class Answer:
 
         Raises:
             CollectError: it cannot be read, is no whole answer to the statement, or is of another layout.
+            duckdb.OperationalError: the disk fails.
         """
         try:
             with working(folder) as session:
                 return self._put(session, target, now)
+        except duckdb.OperationalError:
+            raise  # the file was open: it is the disk where the work is done
         except duckdb.Error as error:
             why = str(error).partition("\n")[0][:200]
             raise self._refused(f"cannot be read: {why}", Reason.MALFORMED) from None
@@ -120,7 +135,7 @@ class Answer:
         asked = self._asked(session, now)
         texts = {
             "populations": _listed(Population),
-            "encryptions": _listed(Encryption),
+            "encryptions": _listed(_ENCRYPTIONS),
             "version": _VERSIONS[self.cloud],
             "first": namespace_of(self.layout, "first_name"),
             "last": namespace_of(self.layout, "last_name"),
@@ -151,16 +166,14 @@ class Answer:
             reason = Reason.NOT_FOUND if isinstance(error, FileNotFoundError) else Reason.ACCESS_DENIED
             raise self._refused(f"cannot be read: {error.strerror}", reason) from None
         where = f"'{quoted(very_file(self.path))}'"
-        rows = (
-            f"read_parquet({where}, hive_partitioning = false)"
-            if is_parquet
-            else f"read_csv({where}, header = true, all_varchar = true, nullstr = '', strict_mode = true)"
-        )
+        rows = f"read_parquet({where}, hive_partitioning = false)" if is_parquet else f"read_csv({where}, {_CSV})"
         names = {row[0] for row in session.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()}  # noqa: S608 - ours
         if lacking := [one for one in COLUMNS if one not in names]:
             raise self._refused(f"has no column {lacking[0]}", Reason.MALFORMED)
-        kinds = {**dict.fromkeys(_NUMBERS, "BIGINT"), **dict.fromkeys(_TIMES, "TIMESTAMPTZ")}
-        columns = ", ".join(f'TRY_CAST("{one}" AS {kinds.get(one, "VARCHAR")}) AS {one}' for one in COLUMNS)
+        # DuckDB calls the second of two that are called alike so, and nobody knows which of them is meant.
+        if twice := sorted(hit[1] for hit in map(_TWICE_NAMED.fullmatch, names) if hit):
+            raise self._refused(f"has the column {twice[0]} twice", Reason.MALFORMED)
+        columns = ", ".join(f"{_cast(one)} AS {one}" for one in COLUMNS)
         session.execute(_READ.format(columns=columns, file=rows))
 
     def _asked(self, session: duckdb.DuckDBPyConnection, now: datetime) -> datetime:
@@ -191,5 +204,17 @@ class Answer:
         return CollectError(f"{self.path}: {why}", _HINT, reason=reason)
 
 
-def _listed(some: type[Population] | type[Encryption] | tuple[Population, ...]) -> str:
+def _cast(column: str) -> str:
+    """Tell how a column is read: NULL where it cannot be."""
+    if column in _NUMBERS:
+        # By itself a cast rounds what is no whole number.
+        return f'CASE WHEN TRY_CAST("{column}" AS DOUBLE) % 1 = 0 THEN TRY_CAST("{column}" AS BIGINT) END'
+    if column in _TIMES:
+        # Python has no other years, and no sweep.
+        told = f'TRY_CAST("{column}" AS TIMESTAMPTZ)'
+        return f"CASE WHEN year({told}) BETWEEN 1900 AND 9000 THEN {told} END"
+    return f'TRY_CAST("{column}" AS VARCHAR)'
+
+
+def _listed(some: Iterable[StrEnum]) -> str:
     return ", ".join(f"'{one.value}'" for one in some)

@@ -139,6 +139,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "another namespace": ({"last_name": "acme/tail/9"}, "row 2: namespace is not the one"),
     "one row of two": ({"answer_rows": 3}, "has 2 rows, and the warehouse answered with"),
     "nowhere asked": ({"asked": ""}, "several answers|asked is no time"),
+    "another provider's key": ({"encryption": "provider_kms", "key": ""}, "row 2: encryption is none"),
+    "half an object": ({"objects": "2.5"}, "row 2: objects"),
+    "bytes that round to none": ({"bytes": "-0.4"}, "row 2: bytes"),
+    "asked when no year is": ({"asked": "290000-01-01"}, "several answers|asked is no time"),
     "another answer": ({"asked": "2026-11-24 10:00:00"}, "is of several answers"),
 }
 
@@ -149,6 +153,44 @@ def test_a_row_that_cannot_be_is_refused_with_the_whole(tmp_path: Path, wrong: d
     with pytest.raises(CollectError, match=why) as told:
         put(tmp_path, answer(written(tmp_path, other, {**ROW, **wrong})))
     assert told.value.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("version", ["0", "007", "1.0", "9" * 19])
+def test_a_version_that_google_has_never_is_refused(tmp_path: Path, version: str) -> None:
+    row = {**ROW, "key": GOOGLE_KEY, "key_version": version}
+    with pytest.raises(CollectError, match="row 1: key_version is none"):
+        put(tmp_path, answer(written(tmp_path, row), Cloud.GCP))
+
+
+@pytest.mark.parametrize("folder", ["asked=2026-11-24", "key=other", "encryption=provider", "answer_rows=7"])
+def test_the_name_of_a_folder_tells_nothing(tmp_path: Path, folder: str) -> None:
+    there = tmp_path / folder
+    there.mkdir()
+    found, rows = put(tmp_path, answer(written(there, {**ROW, "asked": "2026-11-20 11:00:00"})))
+    assert found.asked == NOW - timedelta(days=4, hours=1)
+    assert rows[0][4:6] == ("cmek", ARN)
+
+
+@pytest.mark.parametrize("org", ["a,b", 'a"b', '"', "a\nb", "a\r\nb", "#a", "a;b", "'a'", 'a\\"b', " a", "\ufeffa"])
+def test_a_name_is_read_alike_wherever_it_stands(tmp_path: Path, org: str) -> None:
+    # So many rows that none of those behind is seen before the file is read.
+    many = [f"q{number}/r" for number in range(25_000)]
+    names = [*many, f"{org}/x"]
+    rows = ({**ROW, "namespace": one, "first_name": f"{one}/1", "last_name": f"{one}/9"} for one in names)
+    found, kept = put(tmp_path, answer(written(tmp_path, *rows)))
+    assert found.listed == 3 * len(names)
+    assert f"{org}/x" in {row[1] for row in kept}
+
+
+def test_two_columns_that_are_called_alike_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, ROW, columns=(*COLUMNS, "key"))
+    with pytest.raises(CollectError, match="has the column key twice"):
+        put(tmp_path, answer(path))
+
+
+def test_a_disk_that_fails_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(duckdb.OperationalError):
+        answer(written(tmp_path, ROW)).put(tmp_path, tmp_path / "none" / "dependencies.parquet", NOW)
 
 
 def test_the_same_twice_is_refused(tmp_path: Path) -> None:
