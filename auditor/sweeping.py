@@ -90,8 +90,9 @@ def _sweep_some(parts: Parts, sources: list[ObjectSource], progress: Progress) -
 
 def _sweep(parts: Parts, source: ObjectSource, progress: Progress, expected: int | None) -> tuple[Sweep, bool]:
     if isinstance(source, AddedUp):
-        return taken(parts, source, _facts_before(parts, source.url, cloud_of(source.url))), True
-    done, is_new = sweep(parts, source, progress, expected)
+        done, is_new = taken(parts, source, _facts_before(parts, source.url, cloud_of(source.url))), True
+    else:
+        done, is_new = sweep(parts, source, progress, expected)
     if is_new:
         # Also where the bucket itself may not be listed: the keys that its registries name are watched all the same.
         refresh(parts, progress, source.url)

@@ -1,13 +1,17 @@
 """A bucket whose objects a warehouse has added up, taken over as if it were a sweep of the time when that was asked."""
 
 import logging
+from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from auditor import gaps
 from auditor.errors import CollectError, LedgerError
-from auditor.model import BucketFacts, Gap, Sweep
-from auditor.ports import Begun, Written
+from auditor.model import BucketFacts, Gap, Reason, Sweep
+from auditor.moments import minute
+from auditor.ports import Begun, Taken, Written
 from auditor.run import Parts, new_id
+from auditor.skew import plausible
 from auditor.warehouse.source import AddedUp
 
 _log = logging.getLogger(__name__)
@@ -28,8 +32,15 @@ def taken(parts: Parts, source: AddedUp, facts_before: BucketFacts) -> Sweep:
     before = parts.sent(source.url)
     written, failed = _NOTHING, None
     facts = source.facts()
+    skew = parts.skew()
+
+    def put(folder: Path, target: Path) -> Taken:
+        found = source.put(folder, target, now + plausible(skew))
+        _refuse_overtaken(parts, source.url, found.asked, now + plausible(skew))
+        return found
+
     try:
-        written = parts.inventory.take(source.url, begun, lambda folder, target: source.put(folder, target, now))
+        written = parts.inventory.take(source.url, begun, put)
     except CollectError as error:
         failed = gaps.listing_stopped(source.url, error)
     except LedgerError as error:
@@ -37,7 +48,9 @@ def taken(parts: Parts, source: AddedUp, facts_before: BucketFacts) -> Sweep:
     except Exception as error:  # noqa: BLE001 - one bucket's defect must not blind the others
         _log.debug("what was added up of %s", source.url, exc_info=True)
         failed = gaps.defect(source.url, error)
-    asked = written.oldest_verified or now
+    asked = written.oldest_verified or now + plausible(skew)
+    # As of a listing, the moments of a sweep are by our own clock, and the warehouse's goes with the cloud's.
+    moment = asked - plausible(skew)
     found = [
         *([facts] if isinstance(facts, Gap) else []),
         *(gaps.unresolved(source.url, reason, count) for reason, count in written.unresolved),
@@ -47,8 +60,8 @@ def taken(parts: Parts, source: AddedUp, facts_before: BucketFacts) -> Sweep:
     return Sweep(
         id=begun.id,
         bucket=source.url,
-        started=asked,
-        ended=asked,
+        started=moment,
+        ended=moment,
         complete=failed is None,
         listed=written.listed,
         resolved=written.resolved,
@@ -63,5 +76,24 @@ def taken(parts: Parts, source: AddedUp, facts_before: BucketFacts) -> Sweep:
         layout=parts.inventory.layout(source.url),
         made_by=f"{parts.version} {source.endpoint}",
         sent=parts.sent(source.url) - before,
-        skew=parts.skew(),
+        skew=skew,
     )
+
+
+def _refuse_overtaken(parts: Parts, bucket: str, asked: datetime, now: datetime) -> None:
+    """See that no sweep in force knows better; moments are by the clouds' clock.
+
+    Raises:
+        CollectError: one began after the warehouse was asked.
+    """
+    in_force = next((one for one in parts.ledger.sweeps() if one.bucket == bucket), None)
+    if in_force is None:
+        return
+    known = in_force.started + plausible(in_force.skew)
+    # One that began in the time to come did so by a clock that was wrong.
+    if asked < known <= now:
+        raise CollectError(
+            f"its answer was asked for on {minute(asked)}, and what is known is of {minute(known)}",
+            "ask the warehouse again",
+            reason=Reason.MALFORMED,
+        )

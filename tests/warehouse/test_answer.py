@@ -19,6 +19,7 @@ from auditor.warehouse.aggregate import COLUMNS, aggregate
 from auditor.warehouse.answer import Answer
 from tests.clouds import GOOGLE_KEY
 from tests.small import Small, a_small_cloud
+from tests.turbopuffer_cloud import a_registered_cloud
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LAYOUT = Layout.parse("{org}/{namespace}/")
@@ -305,6 +306,60 @@ def test_an_old_answer_is_a_stale_sweep(small: Small, capsys: pytest.CaptureFixt
     small.config.write_text(small.config.read_text() + f'answer = "{path.name}"\n')
     _, found = told(small, capsys)
     assert "sweep-stale" in {one["rule"] for one in found["findings"]}
+
+
+def test_an_answer_of_before_replaces_nothing_that_is_newer(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    path = asked(small, datetime.now(UTC) - timedelta(minutes=10))
+    small.cloud.store.put("data", "acme/late/1", key=GOOGLE_KEY, version=1, size=100)
+    small.set_state(1, "DISABLED")
+    _, swept = told(small, capsys)
+    small.config.write_text(small.config.read_text() + f'answer = "{path.name}"\n')
+    code, found = told(small, capsys)
+    assert code == 1
+    assert found["dependencies"] == swept["dependencies"]
+    (gap,) = [one for one in found["gaps"] if one["what"] == "gs://data"]
+    assert (gap["reason"], "what is known is of" in gap["effect"]) == ("malformed", True)
+    asked(small, datetime.now(UTC))
+    _, found = told(small, capsys)
+    assert [one["reason"] for one in found["gaps"]] == ["not_visible"]
+    asked(small, datetime.now(UTC) - timedelta(minutes=10))
+    _, found = told(small, capsys)
+    assert {one["reason"] for one in found["gaps"]} == {"not_visible", "malformed"}
+
+
+def test_the_same_answer_is_taken_again_whatever_the_clocks_say(
+    small: Small, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = asked(small, datetime.now(UTC) - timedelta(minutes=10))
+    small.config.write_text(small.config.read_text() + f'answer = "{path.name}"\n')
+    for seconds in (0, 1, -1):
+        monkeypatch.setattr("auditor.connectors.wire.Wire.skew", lambda _, by=seconds: timedelta(seconds=by))
+        _, found = told(small, capsys)
+        assert [one["reason"] for one in found["gaps"]] == ["not_visible"]
+
+
+def test_the_moment_is_by_the_warehouse_and_not_by_a_clock_of_ours_that_is_behind(
+    small: Small, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = datetime.now(UTC) - timedelta(hours=2)
+    path = asked(small, at)
+    small.config.write_text(small.config.read_text() + f'answer = "{path.name}"\n')
+    monkeypatch.setattr("auditor.connectors.wire.Wire.skew", lambda _: timedelta(hours=5))
+    _, found = told(small, capsys)
+    (bucket,) = found["coverage"]["buckets"]
+    assert abs(datetime.fromisoformat(bucket["sweep_started"]) - at) < timedelta(seconds=2)
+    assert f"on {at:%Y-%m-%d %H:%M} UTC" in " ".join(one["effect"] for one in found["gaps"])
+
+
+def test_registries_of_such_a_bucket_are_asked_as_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with a_registered_cloud(tmp_path, monkeypatch) as cloud:
+        path = asked(cloud.small, cloud.clock())
+        text = cloud.small.config.read_text()
+        text = text.replace('account = "acme"\n', f'account = "acme"\nanswer = "{path.name}"\n')
+        cloud.small.config.write_text(text)
+        judgement = cloud.scanned()
+        assert [one.what for one in judgement.gaps] == ["gs://data"]
+        assert len(cloud.asked("/metadata")) == 3
 
 
 def test_nothing_is_proven_unused_by_it(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
