@@ -47,6 +47,17 @@ def pytest_collection_finish() -> None:
     garbage.seldom()  # as in every process of the product
 
 
+_TIDY = garbage.tidy
+# After each poll it would look through all that was just set aside, which is far more than any daemon holds.
+pytest.MonkeyPatch().setattr("auditor.garbage.tidy", lambda: None)
+
+
+@pytest.fixture
+def tidied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a judgement leaves is collected, as in the product: for tests that say so."""
+    monkeypatch.setattr("auditor.garbage.tidy", _TIDY)
+
+
 # The clouds' own quotas of their logs are a request or two a second: each poll that finds something would wait.
 for _asked in ("aws.audit_log", "gcp.log_pages"):
     pytest.MonkeyPatch().setattr(f"auditor.connectors.{_asked}._QUOTA", 1000.0)

@@ -63,6 +63,7 @@ def test_a_program_looks_more_seldom() -> None:
     assert all(now > before for now, before in zip(gc.get_threshold(), (700, 10, 10), strict=True))
 
 
+@pytest.mark.usefixtures("tidied")
 def test_what_was_set_aside_is_collected_once_nobody_holds_it() -> None:
     class Held:
         me: object = None

@@ -479,6 +479,7 @@ class Ring:
         self.itself = self
 
 
+@pytest.mark.usefixtures("tidied")
 def test_a_poll_leaves_nothing_to_collect_for_the_next_scrape_and_keeps_nothing_for_ever(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -494,7 +495,7 @@ def test_a_poll_leaves_nothing_to_collect_for_the_next_scrape_and_keeps_nothing_
         daemon._poll()  # noqa: SLF001 - as above
         assert stands() is None, "it had been set aside"
     finally:
-        gc.unfreeze()
+        gc.freeze()  # as each test begins
 
 
 def test_a_stop_is_no_failure_and_mends_none(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
