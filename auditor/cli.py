@@ -127,6 +127,13 @@ def scan(
             help="Sweep nothing: tell the requests that it would take, by the last sweep's counts, and list prices.",
         ),
     ] = False,
+    index: Annotated[
+        int | None,
+        typer.Option("--index", help="List only the shards of this worker, 0 for the first, and judge nothing."),
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option("--count", help="How many workers list the buckets together, with --index.")
+    ] = None,
     form: FormatOption = Format.TABLE,
     output: OutputOption = None,
     fail_on: FailOnOption = Severity.HIGH,
@@ -137,6 +144,13 @@ def scan(
     """Sweep the buckets, poll the keys, judge once."""
     from auditor.commands.answering import Answering
     from auditor.commands.judging import estimate_sweeps, judge_once
+    from auditor.commands.working import share_of, work_once
+
+    share = share_of(index, count)
+    if share is not None:
+        if estimate or form is not Format.TABLE or output is not None:
+            raise UsageError("--index judges nothing: --estimate, --format and --output do not go with it", None)
+        return work_once(config, share, bucket or [], quiet=quiet, verbose=verbose, by_sdk=client is Client.BOTO3)
 
     how = Answering(form.value, output, fail_on, allow_gaps, quiet, verbose)
     if estimate:

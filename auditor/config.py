@@ -929,6 +929,11 @@ class Config(_Table):
         told = self.model_dump(mode="json", exclude={"waiver"})
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
+    def shared_out(self, workers: int) -> "Config":
+        """The same for one of so many processes, which together ask no more of a bucket than one may."""
+        rate = self.limits.requests_per_second / workers
+        return self.model_copy(update={"limits": self.limits.model_copy(update={"requests_per_second": rate})})
+
     @property
     def places_digest(self) -> str:
         """SHA-256 of the settings that tell which buckets there are and whose lists are asked, hexadecimal."""

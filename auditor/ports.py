@@ -160,6 +160,15 @@ class ObjectSource(Protocol):
             CollectError: a page could not be read, so the listing is not complete.
         """
 
+    def borders(self, many: int, known: Sequence[str]) -> list[str]:
+        """Names, in order, that cut the bucket into so many shards at most; none where it is listed in one go.
+
+        They are chosen from names that are `known` to lie evenly, or by looking at a page here and there.
+
+        Raises:
+            CollectError: a page could not be read.
+        """
+
     def uploads_in_progress(self) -> int | Gap:
         """Count unfinished multipart uploads; their key is not knowable."""
 
@@ -808,6 +817,16 @@ class Passes(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """What it took to list a shard, or several."""
+
+    rows: int
+    sent: Requests
+    markers: int | None
+    """Delete markers that were seen beside the objects, at most; None where that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Begun:
     """A sweep that has begun, perhaps one that was killed and is gone on with."""
 
@@ -821,6 +840,18 @@ class Begun:
     """The hash of that event: by another ledger's numbers nobody knows what is newer."""
     kept: int = 0
     """Objects in its finished parts; none: it begins now."""
+    shared: Listed | None = None
+    """What workers have listed of it together, which is in those parts; None: it is no work of several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a sweep of one bucket is shared out: its shards, which each worker finds by their numbers."""
+
+    bucket: str
+    begun: Begun
+    shards: tuple[Shard, ...]
+    """In the order of names; every name is in one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -851,6 +882,56 @@ class Taken:
     unresolved: int
 
 
+class Sharing(Protocol):
+    """What several workers list of one sweep, each a few shards, which is where all of them can read and write it."""
+
+    def planning(self, bucket: str) -> AbstractContextManager[None]:
+        """Hold what nobody else may do for a bucket meanwhile: make a plan, or take one away.
+
+        Raises:
+            LedgerError: nothing can be written there, or somebody else does not end.
+        """
+
+    def plan(self, bucket: str) -> Plan | None:
+        """The plan that there is; None where there is none, or none that can be read."""
+
+    def begin(self, plan: Plan) -> None:
+        """Put a plan in the place of any that there was, with all that was listed by that.
+
+        Raises:
+            DiskError: it cannot be written down.
+        """
+
+    def end(self, bucket: str, sweep_id: str) -> None:
+        """Forget a plan, and what was listed by it: the sweep is in force, or nobody wants it any more."""
+
+    def listed(self, plan: Plan) -> Mapping[int, Listed]:
+        """What shards are listed to their ends, by their numbers."""
+
+    def is_at_work(self, plan: Plan) -> bool:
+        """Whether somebody lists a shard of it just now."""
+
+    def write(
+        self, plan: Plan, number: int, passes: Passes, spent: Callable[[], tuple[Requests, int | None]]
+    ) -> Listed:
+        """List one shard to its end; what a worker before has finished of it stays.
+
+        `spent` tells, at the end, the requests that this took, and the delete markers that were seen.
+
+        Raises:
+            CollectError: the listing broke off.
+            BusyError: another process lists it.
+            LedgerError: some of it was not listed; a `DiskError` where it cannot be written down.
+        """
+
+    def collecting(self, plan: Plan) -> AbstractContextManager[object]:
+        """Be the one who puts all shards together.
+
+        Raises:
+            BusyError: somebody else does.
+        """
+
+
 class Inventory(Protocol):
     """Snapshots and their dependencies on disk."""
 
@@ -870,6 +951,20 @@ class Inventory(Protocol):
             CollectError: the listing broke off.
             LedgerError: another process goes on with this sweep, or rows were lost; a `DiskError` where the disk fails.
         """
+
+    @property
+    def sharing(self) -> Sharing:
+        """What several workers list of one sweep."""
+
+    def gather(self, plan: Plan, listings: tuple[Listing, ...]) -> Begun:
+        """Begin the sweep of a plan with what workers have listed: whoever goes on with it lists the rest.
+
+        Raises:
+            LedgerError: it cannot be written down, or somebody goes on with it already.
+        """
+
+    def borders(self, sweep: Sweep) -> Sequence[str]:
+        """Names in order, between which about as many objects of a sweep lie; none where nobody knows."""
 
     def take(self, bucket: str, begun: Begun, put: Callable[[Path, Path], Taken]) -> Written:
         """Keep dependencies that somebody else has added up, atomically, beside a snapshot of no object.

@@ -94,12 +94,13 @@ def assemble(
     by_sdk: bool = False,
     asking: bool = True,
     after: Assembly | None = None,
+    workers: int = 1,
 ) -> Assembly:
     """Make all parts; nothing is asked of a cloud yet. `by_sdk`: buckets are listed through the SDKs.
 
     Without `asking` only what is stored is told: nothing that asks a cloud is made, and no credentials are needed.
     `after`: another assembly of this process on the same ledger, whose place this one takes: it goes on with its handle
-    on the ledger and with what was counted.
+    on the ledger and with what was counted. `workers`: so many processes share the rates of the config among them.
 
     Raises:
         LedgerError: the ledger cannot be opened.
@@ -113,12 +114,13 @@ def assemble(
 
     waivers = waivers_of(config, now())
     clocks = Clocks(now, corrected)
-    clouds = clouds_of(config, wire, clocks) if asking else {}
+    asked = config.shared_out(workers)
+    clouds = clouds_of(asked, wire, clocks) if asking else {}
     late = _perhaps(config).difference(clouds) if asking else frozenset()
 
     @cache
     def made(cloud: Cloud) -> Made:
-        return clouds[cloud] if cloud in clouds else maker(cloud)(config, wire, _AGENT, clocks)
+        return clouds[cloud] if cloud in clouds else maker(cloud)(asked, wire, _AGENT, clocks)
 
     def keys(cloud: Cloud) -> KeySource:
         return made(cloud).keys

@@ -18,7 +18,7 @@ from auditor import cli
 from auditor.connectors.gcp import keys, listing
 from auditor.controls.catalogue import frameworks
 from auditor.errors import ReadOnlyError
-from auditor.inventory.store import folder_name
+from auditor.inventory.folders import folder_name
 from auditor.model import GcpKeyVersion
 from auditor.outputs import period_json
 from auditor.rules import load as load_rules

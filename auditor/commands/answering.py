@@ -58,16 +58,18 @@ def is_text(given: str) -> bool:
 
 @contextmanager
 def assembled(
-    path: Path, *, verbose: bool, by_sdk: bool = False, asking: bool = True
+    path: Path, *, verbose: bool, by_sdk: bool = False, asking: bool = True, workers: int = 1
 ) -> Iterator[tuple[Config, Assembly]]:
     """Put together what a config file names; `asking`: services may be asked, `by_sdk`: buckets through the SDKs.
+
+    `workers`: so many processes do the same at once, and share the rates of the config.
 
     Raises:
         AuditorError: the config is wrong, or something of it is not there.
     """
     config = load(path)
     log.start(json_lines=config.log.json_lines, verbose=verbose)
-    assembly = assemble(config, by_sdk=by_sdk, asking=asking)
+    assembly = assemble(config, by_sdk=by_sdk, asking=asking, workers=workers)
     try:
         yield config, assembly
     finally:

@@ -38,7 +38,7 @@ def judge_once(
         parts = replace(assembly.parts, policy=replace(assembly.parts.policy, one_reading=True))
         with progress_on(sys.stderr, quiet=how.quiet) as progress:
             if buckets is not None:
-                judgement = scan.scan(parts, progress, only=_configured(config, buckets))
+                judgement = scan.scan(parts, progress, only=configured(config, buckets))
             else:
                 names = known_keys(assembly.parts) if keys else ((), tuple)
                 # A registry may name a key since: the poll hears it, and refuses what nobody names.
@@ -58,7 +58,7 @@ def estimate_sweeps(path: Path, how: Answering, buckets: list[str], *, by_sdk: b
     """Print what sweeps of the buckets (an empty list for all) would ask and cost; make none."""
     place_for(how.output)
     with assembled(path, verbose=how.verbose, by_sdk=by_sdk) as (config, assembly):
-        chosen = _configured(config, buckets)
+        chosen = configured(config, buckets)
         found, registries = estimate(assembly.parts, chosen), estimate_registries(assembly.parts, chosen)
         rate = config.limits.requests_per_second
         with writing(how.output) as out:
@@ -76,7 +76,12 @@ def _print(judgement: Judgement, rows: OpenInventory, form: str, out: TextIO) ->
         terminal.show(judgement, terminal.plain(out))
 
 
-def _configured(config: Config, buckets: list[str]) -> frozenset[str]:
+def configured(config: Config, buckets: list[str]) -> frozenset[str]:
+    """The buckets that a command line names.
+
+    Raises:
+        UsageError: one is not in the config.
+    """
     known = {one.url for one in config.bucket}
     wrong = [one for one in buckets if one not in known]
     if wrong:

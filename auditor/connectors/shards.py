@@ -118,6 +118,11 @@ def _split(shard: Shard, name: str) -> Shard:
     return rest
 
 
+def is_plain(name: str) -> bool:
+    """Whether everybody between here and a bucket reads a name as it is written."""
+    return all(one in _PLAIN for one in name)
+
+
 def between(at: str, until: str | None, seen: Mapping[int, Collection[str]]) -> str | None:
     """Guess a name about half-way between two, from the characters `seen` at each place of names; None for none.
 

@@ -32,6 +32,7 @@ WHOLE: Final = "whole"
 _SUMS: Final = ".sums.parquet"
 _ROWS_FILE: Final = ".rows.parquet"
 _ABOUT: Final = ".json"
+EVERYTHING: Final = Shard()
 DISORDER: Final = "no-order"
 """A file that says that names came in no order: what was listed behind one is not known then."""
 
@@ -128,17 +129,17 @@ def disjoint(parts: Iterable[Part], listing: Listing) -> list[Part]:
     return found
 
 
-def left(found: Iterable[Part]) -> list[Shard]:
-    """What of a listing is in none of some disjoint parts, which come by name."""
+def left(found: Iterable[Part], within: Shard = EVERYTHING) -> list[Shard]:
+    """What of a listing, or of one shard of it, is in none of some disjoint parts of it, which come by name."""
     gaps: list[Shard] = []
-    at: str | None = None
+    at: str | None = within.after
     for part in found:
         if part.after != at:
             gaps.append(Shard(at, part.after))
         at = part.until
-        if at is None:
+        if at == within.until:
             return gaps
-    return [*gaps, Shard(at)]
+    return [*gaps, Shard(at, within.until)]
 
 
 def in_turn(found: Iterable[Part]) -> list[Part]:
@@ -461,6 +462,15 @@ class Order:
                 self.last, self._versions = name, set()
             self.repeated |= version in self._versions
             self._versions.add(version)
+
+
+def handed_on(part: Part, folder: Path, name: str) -> Part:
+    """Put a part into another folder as well, under another name there."""
+    handed = replace(part, folder=folder, name=name)
+    _link(part.path, handed.path)
+    _link(part.sums, handed.sums)
+    notes.write(handed.note, _told(handed))
+    return handed
 
 
 def rows_of(parts: Iterable[Part]) -> Iterator[pa.RecordBatch]:

@@ -94,21 +94,7 @@ def write(folder: Path, bucket: str, layout: Layout, passes: Passes) -> Written:
         CollectError: an object says something that no object can say, or pages overlap.
         LedgerError: rows were lost on the way.
     """
-    before = parts.finished(folder)
-    made: list[_Made] = []
-    anew = False
-    for listing in passes.listings:
-        # What a later pass finished before stands on passes before it that were whole: what is deleted while one is
-        # made is there for the next.
-        found = [] if anew else parts.disjoint(before, listing)
-        stays = {one.name for one in found}
-        parts.forget(one for one in before if one.listing is listing and one.name not in stays)
-        if shards := parts.left(found):
-            anew = True
-            arriving = _placed(bucket, layout, _safely(bucket, passes.shards(listing, shards)))
-            made.append(_write_shards(folder, bucket, listing, found, arriving))
-        else:
-            made.append(_Made(found, in_order=True))
+    made = _listed(folder, bucket, layout, passes, Shard())
     due = sum(one.rows for each in made for one in each.parts)
     if all(one.is_plain for one in made) and sum(any(one.rows for one in each.parts) for each in made) <= 1:
         whole = [one for each in made for one in each.parts]
@@ -120,10 +106,67 @@ def write(folder: Path, bucket: str, layout: Layout, passes: Passes) -> Written:
     return written
 
 
+def write_shard(folder: Path, bucket: str, layout: Layout, passes: Passes, within: Shard) -> list[Part]:
+    """Write the parts of one shard of each listing; they are all that there is of it then.
+
+    What finished parts in the folder tell is not listed again.
+
+    Raises:
+        CollectError: an object says something that no object can say, or names come in no order.
+        LedgerError: some of it was not listed.
+    """
+    made = _listed(folder, bucket, layout, passes, within)
+    if not all(one.in_order for one in made):
+        # Whoever puts shards together sorts none.
+        raise OrderError(bucket)
+    return [one for each in made for one in each.parts]
+
+
+def whole_shard(folder: Path, listings: Iterable[Listing], within: Shard) -> list[Part]:
+    """What there is of one shard: of each listing all, up to the first of which something lacks.
+
+    What a later listing tells stands on those before it, as `write` has it.
+    """
+    before = parts.finished(folder)
+    whole: list[Part] = []
+    for listing in listings:
+        found = parts.disjoint(before, listing)
+        if parts.left(found, within):
+            break
+        whole += found
+    return whole
+
+
+def _listed(folder: Path, bucket: str, layout: Layout, passes: Passes, within: Shard) -> list[_Made]:
+    """List what finished parts in the folder do not tell."""
+    before = parts.finished(folder)
+    made: list[_Made] = []
+    anew = False
+    for listing in passes.listings:
+        # What a later pass finished before stands on passes before it that were whole: what is deleted while one is
+        # made is there for the next.
+        found = [] if anew else parts.disjoint(before, listing)
+        stays = {one.name for one in found}
+        parts.forget(one for one in before if one.listing is listing and one.name not in stays)
+        if shards := parts.left(found, within):
+            anew = True
+            arriving = _placed(bucket, layout, _safely(bucket, passes.shards(listing, shards)))
+            made.append(_write_shards(folder, bucket, listing, found, arriving, whole=within))
+        else:
+            made.append(_Made(found, in_order=True))
+    return made
+
+
 def _write_shards(
-    folder: Path, bucket: str, listing: Listing, found: list[Part], arriving: Iterable[tuple[Shard, Coming]]
+    folder: Path,
+    bucket: str,
+    listing: Listing,
+    found: list[Part],
+    arriving: Iterable[tuple[Shard, Coming]],
+    *,
+    whole: Shard,
 ) -> _Made:
-    """Write what is left of a listing beside the parts that were found.
+    """Write what is left of a listing, or of the one shard that is the `whole` of it, beside the parts that were found.
 
     Raises:
         OrderError: names come in no order, and more than one shard is listed, or was before.
@@ -147,7 +190,7 @@ def _write_shards(
         return _Made(every, in_order=False)
     every = parts.in_turn(every)
     within = all(one.until is None or one.last is None or one.last <= one.until for one in every)
-    if not within or parts.left(every) or parts.disjoint(every, listing) != every:
+    if not within or parts.left(every, whole) or parts.disjoint(every, listing) != every:
         raise LedgerError(
             f"the sweep of {bucket} ended before all of it was listed, once and not twice",
             "scan it again; if that does not help, report it: rows must not get lost",

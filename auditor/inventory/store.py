@@ -1,20 +1,18 @@
 """The inventory's folder: one folder a sweep, put in place whole or not at all."""
 
 import fcntl
-import hashlib
 import logging
 import os
-import re
 import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import duckdb
 
@@ -23,13 +21,15 @@ from auditor.findings import Member
 from auditor.inventory import files, notes, parts, snapshot
 from auditor.inventory.dependencies import Dependencies, told
 from auditor.inventory.flows import FoundFlows, flows
+from auditor.inventory.folders import folder_name
 from auditor.inventory.known import KnownRows
 from auditor.inventory.layout import Layout
 from auditor.inventory.parts import Part
 from auditor.inventory.registry import RegistryStore
-from auditor.model import Listing, Population, Reason, Sample, Sweep
+from auditor.inventory.shared import SharedSweeps
+from auditor.model import Listing, Population, Reason, Requests, Sample, Sweep
 from auditor.ownership.registered import Tenancy
-from auditor.ports import Begun, Coming, Passes, Shard, Taken, Written
+from auditor.ports import Begun, Coming, Listed, Passes, Plan, Shard, Taken, Written
 
 _log = logging.getLogger(__name__)
 
@@ -110,6 +110,7 @@ class FileInventory:
         self._proven: dict[str, files.Seen] = {}
         """File -> what it looked like when its digest was right."""
         self._samples: dict[tuple[str, str], tuple[Sample, ...]] = {}
+        self.sharing = SharedSweeps(root, layouts)
         self._stuck: dict[str, tuple[str, ...]] = {}
         """Bucket -> names behind which a sweep came no further, until the next begins anew."""
 
@@ -172,6 +173,50 @@ class FileInventory:
                 f"cannot write the inventory of {bucket}: {why}", f"look at disk and rights of {self._root}"
             ) from None
 
+    def borders(self, sweep: Sweep) -> list[str]:
+        """Names in order, between which about as many objects of a sweep lie; none where it is damaged."""
+        with self._lock:
+            try:
+                whole = self._parts(sweep)
+            except LedgerError:
+                return []
+        return [one.last for one in whole if one.last is not None]
+
+    def gather(self, plan: Plan, listings: tuple[Listing, ...]) -> Begun:
+        """Begin the sweep of a plan with what workers have listed: whoever goes on with it lists the rest.
+
+        Raises:
+            LedgerError: somebody goes on with it already; a `DiskError` where it cannot be written down.
+        """
+        home = self._root / folder_name(plan.bucket)
+        folder = home / f"{_UNFINISHED}{plan.begun.id}"
+        try:
+            files.make_folder(home, self._root)
+            if folder.exists():
+                # Somebody was killed who put them together, or who went on with it.
+                with _owned(folder) as is_there:
+                    if is_there:
+                        _remove(folder)
+            folder.mkdir(mode=0o700)
+            with _owned(folder):
+                found = self.sharing.found(plan, listings)
+                names = {each: parts.Names(each) for each in listings}
+                gathered = [parts.handed_on(one, folder, names[one.listing].following()) for one in found]
+                listed = self.sharing.listed(plan)
+                spent = Listed(
+                    sum(one.rows for one in gathered),
+                    sum((one.sent for one in listed.values()), Requests()),
+                    _together([one.markers for one in listed.values()]) if len(listed) == len(plan.shards) else None,
+                )
+                begun = replace(plan.begun, shared=spent)
+                _keep(folder, plan.bucket, begun)
+            return replace(begun, kept=spent.rows)
+        except OSError as error:
+            raise DiskError(
+                f"cannot write the inventory of {plan.bucket}: {error.strerror}",
+                f"look at disk and rights of {self._root}",
+            ) from None
+
     def take(self, bucket: str, begun: Begun, put: Callable[[Path, Path], Taken]) -> Written:
         """Keep dependencies that somebody else has added up, atomically, beside a snapshot of no object.
 
@@ -209,6 +254,10 @@ class FileInventory:
         # Where that cannot be it does no harm: nobody goes on with what the ledger has.
         with suppress(OSError):
             (self._root / folder_name(sweep.bucket) / sweep.id / _BEGUN).unlink()
+        # What was listed by a plan is of no use to anybody either, and whoever looks next throws it away.
+        with suppress(LedgerError):
+            if (plan := self.sharing.plan(sweep.bucket)) is not None and plan.begun.id == sweep.id:
+                self.sharing.end(sweep.bucket, sweep.id)
 
     def _told(self, bucket: str, begun: Begun, written: Written) -> Written:
         place = f"{folder_name(bucket)}/{begun.id}"
@@ -515,6 +564,7 @@ def _keep(folder: Path, bucket: str, begun: Begun) -> None:
         "after": begun.after,
         "head": begun.head,
         "settings": begun.settings,
+        "shared": None if begun.shared is None else asdict(begun.shared),
         "worked": before.worked,
         "paused": before.paused,
     }
@@ -580,6 +630,7 @@ def _kept(folder: Path) -> Begun | None:
             str(told["settings"]),
             int(told["after"]),
             str(told["head"]),
+            shared=_shared(told.get("shared")),
         )
         # Buckets of one config have the same settings: somebody may have put a copy back in the wrong place.
         home = folder_name(str(told["bucket"]))
@@ -598,6 +649,20 @@ def _kept(folder: Path) -> Begun | None:
     except OSError:
         return None  # another process has removed it meanwhile
     return replace(begun, kept=sum(one.rows for one in found))
+
+
+def _shared(told: Any) -> Listed | None:
+    return None if told is None else Listed(told["rows"], Requests(**told["sent"]), told["markers"])
+
+
+def _together(counts: Iterable[int | None]) -> int | None:
+    """The sum of some counts; None where one of them is not known."""
+    total = 0
+    for one in counts:
+        if one is None:
+            return None
+        total += one
+    return total
 
 
 @contextmanager
@@ -686,9 +751,3 @@ def _age(path: Path) -> float:
         return time.time() - path.lstat().st_mtime
     except OSError:
         return 0.0
-
-
-def folder_name(bucket: str) -> str:
-    """Name a bucket's folder: readable, and different for any two buckets."""
-    readable = re.sub(r"[^a-z0-9-]", "-", bucket.replace("://", "-"))[:60]
-    return f"{readable}-{hashlib.sha256(bucket.encode()).hexdigest()[:8]}"

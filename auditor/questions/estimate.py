@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from auditor import scan, sweeping
+from auditor import attempting, scan
 from auditor.model import Population, Sweep
 from auditor.ports import ObjectSource
 from auditor.prices import Estimate, RegistryEstimate
@@ -51,7 +51,7 @@ def estimate_registries(parts: Parts, only: frozenset[str] = frozenset()) -> tup
 
 
 def _by_the_last(parts: Parts, source: ObjectSource, last: Sweep, stored: Mapping[Population, int]) -> Estimate:
-    needed = source.needs(stored, sweeping.learnt(parts, source))
+    needed = source.needs(stored, attempting.learnt(parts, source))
     if last.sent is not None and not last.kept and last.left_out == source.left_out:
         # Delete markers fill pages as well, and nothing but the pages themselves ever told how many there are.
         needed = replace(needed, lists=max(needed.lists, last.sent.lists))

@@ -56,6 +56,10 @@ class AddedUp:
         """List nothing."""
         yield from ()
 
+    def borders(self, *_: object) -> list[str]:
+        """There is nothing to be cut."""
+        return []
+
     def uploads_in_progress(self) -> Gap:
         """Nobody counts them: what came since is not known either."""
         return Gap(self.url, Reason.NOT_VISIBLE, "unfinished uploads are not counted", "")

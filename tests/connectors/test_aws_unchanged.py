@@ -18,10 +18,11 @@ from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.unchanged import Comparison, due, is_due, lasts
 from auditor.connectors.pace import Pace
 from auditor.embedded.aws import AwsCloud
+from auditor.inventory.folders import folder_name
 from auditor.inventory.known import KnownRows
 from auditor.inventory.layout import Layout
 from auditor.inventory.parts import Part, published
-from auditor.inventory.store import FileInventory, folder_name
+from auditor.inventory.store import FileInventory
 from auditor.inventory.totals import Told
 from auditor.model import Encryption, Listing, Population, Reason, StoredObject
 from auditor.rows import SCHEMA, Fingerprint, batched

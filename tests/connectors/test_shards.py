@@ -23,10 +23,11 @@ from auditor.connectors.pace import Pace
 from auditor.connectors.shards import Order, Shards, between, one_after_the_other
 from auditor.embedded.google import GoogleCloud
 from auditor.errors import OrderError
+from auditor.inventory.folders import folder_name
 from auditor.inventory.known import KnownRows
 from auditor.inventory.layout import Layout
 from auditor.inventory.parts import published
-from auditor.inventory.store import FileInventory, folder_name
+from auditor.inventory.store import FileInventory
 from auditor.model import Encryption, Listing, Population, StoredObject
 from auditor.ports import Coming, ObjectSource, Same, Shard
 from auditor.rows import Done

@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from auditor.daemon.loops import StoppedError
 from auditor.errors import CollectError, DiskError, LedgerError, OrderError
 from auditor.inventory import files, notes, parts
+from auditor.inventory.folders import folder_name
 from auditor.inventory.layout import Layout
 from auditor.inventory.parts import Part, disjoint, left
-from auditor.inventory.store import FileInventory, folder_name
+from auditor.inventory.store import FileInventory
 from auditor.inventory.totals import Told, Totals
 from auditor.model import Listing, Population, Reason, StoredObject
 from auditor.ports import Begun, Coming, Same, Shard, Written

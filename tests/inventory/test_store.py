@@ -16,9 +16,10 @@ from auditor.errors import CollectError, LedgerError
 from auditor.findings import Assessed, Assessment, Basis, Readability, Subject, SubjectKind, member_of
 from auditor.inventory import notes
 from auditor.inventory.files import SCHEMA
+from auditor.inventory.folders import folder_name
 from auditor.inventory.layout import Layout
 from auditor.inventory.snapshot import moment
-from auditor.inventory.store import FileInventory, Keep, folder_name
+from auditor.inventory.store import FileInventory, Keep
 from auditor.model import BucketFacts, Cloud, Encryption, Extent, Population, Reason, StoredObject, Sweep
 from auditor.ports import Written
 from auditor.rows import TIME, batched

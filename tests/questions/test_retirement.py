@@ -20,7 +20,7 @@ from auditor import cli, scan
 from auditor.action import Action
 from auditor.config import load
 from auditor.findings import BucketCoverage, Status, Verdict
-from auditor.inventory.store import folder_name
+from auditor.inventory.folders import folder_name
 from auditor.model import AwsKey, GcpKey, Holding, KeyManager, KeyMemory, KeyName, Population, Rotation
 from auditor.outputs import retire_json, retire_table, terminal, words
 from auditor.policy import Policy

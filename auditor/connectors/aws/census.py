@@ -32,6 +32,7 @@ from auditor.connectors.aws.sheets import Sheet, decoded
 from auditor.connectors.aws.signing import S3Signer, code_of
 from auditor.connectors.aws.stretches import Stretches
 from auditor.connectors.aws.unchanged import Comparison, due, is_due, lasts
+from auditor.connectors.borders import borders
 from auditor.connectors.headers import header
 from auditor.connectors.shards import STREAMS, Shards
 from auditor.connectors.trail import Trail
@@ -166,6 +167,18 @@ class S3Census:
         """Read Region, versioning and default key; a Gap when one of them is not readable."""
         return self._by_sdk.facts()
 
+    def borders(self, many: int, known: Sequence[str]) -> list[str]:
+        """Names that cut the bucket into so many shards at most; none where nobody knows in which order it lists.
+
+        Raises:
+            CollectError: a page could not be read.
+        """
+        may_split = self._streams_of(self._signer()) > 1
+        return borders(many, known, self._by_sdk.names_behind) if may_split else []
+
+    def _streams_of(self, signer: S3Signer) -> int:
+        return self._streams or (STREAMS if is_amazons(signer.base) else 1)
+
     def uploads_in_progress(self) -> int | Gap:
         """Count unfinished multipart uploads; their key is not knowable."""
         return self._by_sdk.uploads_in_progress()
@@ -209,7 +222,7 @@ class S3Census:
         """
         self._markers = None
         signer = self._signer()
-        streams = self._streams or (STREAMS if is_amazons(signer.base) else 1)
+        streams = self._streams_of(signer)
         clients = self._clients
         transfers = Transfers(
             signer,

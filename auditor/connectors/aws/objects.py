@@ -164,6 +164,18 @@ class S3Bucket:
                 return BEFORE_ANY
             raise
 
+    def borders(self, many: int, known: Sequence[str]) -> list[str]:  # noqa: ARG002 - as below
+        """It is listed in one go."""
+        return []
+
+    def names_behind(self, name: str | None) -> list[str]:
+        """The names on the first page behind one, of the configured populations.
+
+        Raises:
+            CollectError: it could not be read.
+        """
+        return [one.name for one in next(self._pages(Shard(name)), [])]
+
     def uploads_in_progress(self) -> int | Gap:
         """Count unfinished multipart uploads; their key is not knowable."""
         count = 0

@@ -16,6 +16,7 @@ import pycurl
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import Request
 
+from auditor.connectors.borders import borders
 from auditor.connectors.gcp.errors import code_of, reason_of, reason_of_status, status_in
 from auditor.connectors.gcp.listing import FIELDS, NoPageError, Page, columns, parse_page
 from auditor.connectors.gcp.objects import GcsBucket
@@ -78,6 +79,19 @@ class GcsCensus:
         """Read location, versioning, default key and who decrypts; a Gap when one of them is not readable."""
         return self._by_sdk.facts()
 
+    def borders(self, many: int, known: Sequence[str]) -> list[str]:
+        """Names that cut the bucket into so many shards at most; none where nobody knows in which order it lists.
+
+        Raises:
+            CollectError: a page could not be read.
+        """
+        return borders(many, known, self._by_sdk.names_behind) if self._most_streams > 1 else []
+
+    @property
+    def _most_streams(self) -> int:
+        host = urlsplit(self._clients.endpoint or _STORAGE).hostname or ""
+        return self._streams or (STREAMS if host.endswith(_GOOGLE) else 1)
+
     def uploads_in_progress(self) -> int | Gap:
         """Count unfinished multipart uploads of the XML API, the only ones that can be listed."""
         return self._by_sdk.uploads_in_progress()
@@ -116,7 +130,6 @@ class GcsCensus:
         clients = self._clients
         base = clients.endpoint or _STORAGE
         signer = _Signer(clients.credentials(self._project), base)
-        streams = self._streams or (STREAMS if (urlsplit(base).hostname or "").endswith(_GOOGLE) else 1)
         transfers = Transfers(
             signer,
             clients.wire,
@@ -129,7 +142,7 @@ class GcsCensus:
         kind = {"softDeleted": "true"} if listing is Listing.SOFT_DELETED else {"versions": "true"}
         if listing is Listing.STORED and self._populations == (Population.LIVE,):
             kind = {}
-        plan = Shards(shards, streams=streams if split else 1)
+        plan = Shards(shards, streams=self._most_streams if split else 1)
         about = _Pass(self._by_sdk, self._populations, self._clock, signer, transfers, kind)
         try:
             yield from about.shards(plan)
@@ -210,8 +223,8 @@ class _Run:
         about, page = self._about, transfer.answer
         if not isinstance(page, Page):
             is_googles = transfer.status == _BAD_REQUEST and status_in(transfer.body) is not None
-            first = self._asked is self._kind and self._after is None
-            if about.soft_deleted and first and is_googles and about.by_sdk.may_refuse_soft_deleted:
+            first = self._asked is self._kind and is_googles
+            if about.soft_deleted and first and about.by_sdk.may_refuse_soft_deleted(self._after):
                 self.ended = True
                 return
             raise about.by_sdk.broken_off(_code(transfer), _reason(transfer))

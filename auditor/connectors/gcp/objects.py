@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -36,6 +37,7 @@ from auditor.model import (
 )
 from auditor.ports import Coming, Known, Shard
 
+_PAGE: Final = 1000
 _TIMEOUT: Final = 60
 _RETRY: Final = DEFAULT_RETRY.with_timeout(60.0)
 """How long, in seconds, one page is asked for again after 429, 503 and lost connections."""
@@ -118,6 +120,19 @@ class GcsBucket:
             hint_for(reason, permission),
         )
 
+    def borders(self, many: int, known: Sequence[str]) -> list[str]:  # noqa: ARG002 - as below
+        """It is listed in one go."""
+        return []
+
+    def names_behind(self, name: str | None) -> list[str]:
+        """The names on the first page behind one, of the configured populations.
+
+        Raises:
+            CollectError: it could not be read.
+        """
+        listing = self.listings[0]
+        return [one.name for one in islice(self.objects(listing, Shard(name)), _PAGE)]
+
     def uploads_in_progress(self) -> int | Gap:
         """Count unfinished multipart uploads of the XML API, the only ones that can be listed."""
         try:
@@ -192,7 +207,7 @@ class GcsBucket:
         try:
             self._pace.wait()
             blobs = self._client.list_blobs(
-                self._bucket, fields=FIELDS, page_size=1000, timeout=_TIMEOUT, retry=_RETRY, **more
+                self._bucket, fields=FIELDS, page_size=_PAGE, timeout=_TIMEOUT, retry=_RETRY, **more
             )
             trail = Trail()
             pages = 0
@@ -211,7 +226,7 @@ class GcsBucket:
                 self._pace.wait()
         except FAULTS as error:
             is_googles = isinstance(error, api.BadRequest) and status_of(error) is not None
-            if soft_deleted and pages == 0 and after is None and is_googles and self.may_refuse_soft_deleted:
+            if soft_deleted and pages == 0 and is_googles and self.may_refuse_soft_deleted(after):
                 return
             raise self.broken_off(code_of(error), reason_of(error)) from None
 
@@ -221,13 +236,13 @@ class GcsBucket:
         except (ValueError, OverflowError):
             raise self.no_object() from None
 
-    @property
-    def may_refuse_soft_deleted(self) -> bool:
+    def may_refuse_soft_deleted(self, after: str | None) -> bool:
         """Whether a bad request for the first page may mean that the bucket has no soft-deleted objects.
 
-        A bucket without a soft-delete policy refuses the question; one that says it has one must not.
+        A bucket without a soft-delete policy refuses the question; one that says it has one must not. Behind a name
+        the question may be bad for another reason, unless the bucket says that it has none.
         """
-        return not self._keeps_deleted
+        return self._keeps_deleted is False or (self._keeps_deleted is None and after is None)
 
     def endless(self) -> CollectError:
         """What a listing ends with that would never end."""

@@ -1,0 +1,292 @@
+"""Workers that list a sweep together: whoever is killed, and whoever comes twice, each object counts once."""
+
+import json
+import random
+import re
+import signal
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auditor import locks
+from auditor.cli import _run as run
+from auditor.embedded.aws import AwsCloud
+from auditor.embedded.google import GoogleCloud
+from auditor.embedded.traffic import Request
+from auditor.errors import BusyError
+from tests.clouds import GOOGLE_KEY, a_google_store, an_aws_cloud
+from tests.forked import Forked
+
+KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
+OTHER = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000002"
+OBJECTS = 900
+ON_AWS = """
+state = "{state}"
+[limits]
+requests_per_second = 4000
+streams = 4
+[platform]
+aws_principals = ["arn:aws:iam::111122223333:role/storage"]
+[[bucket]]
+url = "s3://data"
+region = "us-east-1"
+layout = "{{org}}/{{namespace}}/"
+"""
+ON_GOOGLE = """
+state = "{state}"
+[limits]
+streams = 4
+[[account]]
+project = "acme"
+[gcp]
+storage_endpoint = "{endpoint}"
+kms_endpoint = "{endpoint}"
+logging_endpoint = "{endpoint}"
+iam_endpoint = "{endpoint}"
+monitoring_endpoint = "{endpoint}"
+[[bucket]]
+url = "gs://data"
+layout = "{{org}}/{{namespace}}/"
+account = "acme"
+"""
+WORK = """
+import sys
+from auditor import cli
+from auditor.inventory import parts
+parts._SECONDS = 0.02
+sys.exit(cli._run(sys.argv[1:]))
+"""
+
+
+@contextmanager
+def on_aws(folder: Path, monkeypatch: pytest.MonkeyPatch, objects: int = OBJECTS) -> Iterator[AwsCloud]:
+    monkeypatch.setattr("auditor.embedded.aws.s3._PAGE", 15)
+    with an_aws_cloud(monkeypatch) as cloud:
+        cloud.store.add_bucket("data", versioned=True)
+        cloud.store.add_key(KEY)
+        cloud.store.add_key(OTHER)
+        for number in range(objects):
+            name = f"org-{number % 7}/ns-{number * 2654435761 % 997:03}/{number:05}"
+            cloud.store.put("data", name, sse="aws:kms", key=KEY if number % 3 else OTHER, size=number)
+        for state in ("state", "alone"):
+            (folder / f"{state}.toml").write_text(ON_AWS.format(state=state))
+        yield cloud
+
+
+def worker(folder: Path, index: int, count: int) -> Forked:
+    argv = ("scan", "-q", "--index", str(index), "--count", str(count), "--config", str(folder / "state.toml"))
+    return Forked(WORK, *argv)
+
+
+def worked(folder: Path, index: int, count: int) -> str:
+    with worker(folder, index, count) as process:
+        out, err = process.communicate()
+    assert (process.wait(), err) == (0, ""), out
+    return out
+
+
+def told(folder: Path, command: str, state: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    assert run([command, "-q", "--format", "json", "--config", str(folder / f"{state}.toml")]) in {0, 1, 3}
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def of_data(judgement: Mapping[str, Any]) -> dict[str, Any]:
+    """What a judgement says of the data, whenever that was listed."""
+    coverage = [
+        {name: one[name] for name in ("bucket", "complete", "listed", "resolved", "unresolved", "outside")}
+        for one in judgement["coverage"]["buckets"]
+    ]
+    return {"coverage": coverage, "totals": judgement["totals"], "dependencies": judgement["dependencies"]}
+
+
+def headed(requests: Iterable[Request]) -> list[str]:
+    """What HEADs asked about: name and version."""
+    return [one.target for one in requests if one.verb == "HEAD" and one.target.startswith("/data/")]
+
+
+def left_over(folder: Path) -> list[Path]:
+    """What stays of a sweep that several have listed."""
+    return [
+        one for one in (folder / "state" / "inventory" / ".shared").rglob("*") if one.suffix in {".json", ".parquet"}
+    ]
+
+
+def test_workers_find_together_what_one_finds_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with on_aws(tmp_path, monkeypatch) as cloud:
+        outs = [worked(tmp_path, index, 3) for index in (2, 0, 1)]
+        assert "still lacking of all workers: shards " in outs[0]
+        assert "all 12 shards are listed, 900 objects: the next poll judges by them" in outs[2]
+        asked = headed(cloud.traffic.requests)
+        assert len(asked) == len(set(asked)) == OBJECTS, "each worker HEADs its own"
+        together = told(tmp_path, "poll", "state", capsys)
+        assert of_data(together) == of_data(told(tmp_path, "scan", "alone", capsys))
+        (bucket,) = together["coverage"]["buckets"]
+        assert (bucket["requests"]["head"], bucket["requests"]["objects_listed_before"]) == (OBJECTS, 0)
+    assert left_over(tmp_path) == []
+
+
+def test_the_next_sweep_of_workers_asks_about_what_is_new_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with on_aws(tmp_path, monkeypatch) as cloud:
+        for version in cloud.store.buckets["data"].objects.values():
+            # What was written in the last minutes is asked about again.
+            version[0].modified = version[0].modified - timedelta(days=1)
+        for index in range(3):
+            worked(tmp_path, index, 3)
+        cloud.store.put("data", "org-3/new/1", sse="aws:kms", key=OTHER, size=7)
+        cloud.store.delete("data", "org-0/ns-000/00000", None)
+        seen = len(cloud.traffic.requests)
+        for index in range(3):
+            worked(tmp_path, index, 3)
+        assert 1 <= len(headed(cloud.traffic.requests[seen:])) <= 2
+        assert of_data(told(tmp_path, "poll", "state", capsys)) == of_data(told(tmp_path, "scan", "alone", capsys))
+
+
+def test_workers_that_are_killed_and_run_again_end_with_exact_totals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = random.Random(3)  # noqa: S311 - repeatable
+    with on_aws(tmp_path, monkeypatch) as cloud:
+        killed = 0
+        for _ in range(12):
+            count = chosen.randrange(1, 3)
+            some = [worker(tmp_path, index, 3) for index in chosen.sample(range(3), count)]
+            until = len(cloud.traffic.requests) + chosen.randrange(20, 150)
+            while len(cloud.traffic.requests) < until and any(one.poll() is None for one in some):
+                time.sleep(0.001)
+            for one in some:
+                one.send_signal(signal.SIGKILL)
+                assert one.communicate()[1] == ""
+                killed += one.wait() == -signal.SIGKILL
+        assert killed > 3
+        at_last = [worker(tmp_path, index, 3) for index in range(3)]
+        assert [one.communicate()[1] for one in at_last] == ["", "", ""]
+        # Where all was listed before, those that are killed have put it together as well, and a sweep more has begun.
+        for index in range(3):
+            worked(tmp_path, index, 3)
+        assert of_data(told(tmp_path, "poll", "state", capsys)) == of_data(told(tmp_path, "scan", "alone", capsys))
+
+
+def test_all_workers_at_once_end_with_one_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with on_aws(tmp_path, monkeypatch) as cloud:
+        some = [worker(tmp_path, index, 4) for index in range(4)]
+        outs = [one.communicate() for one in some]
+        assert [one.wait() for one in some] == [0] * 4
+        assert "".join(err for _, err in outs) == ""
+        assert sum("the next poll judges by them" in out for out, _ in outs) == 1
+        assert len(set(headed(cloud.traffic.requests))) == len(headed(cloud.traffic.requests)) == OBJECTS
+        assert told(tmp_path, "poll", "state", capsys)["totals"]["objects"] == OBJECTS
+
+
+def test_a_worker_that_is_refused_says_so_and_the_rest_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with on_aws(tmp_path, monkeypatch) as cloud:
+        worked(tmp_path, 0, 3)
+        cloud.traffic.fail("versions", status=403, code="AccessDenied")
+        with worker(tmp_path, 1, 3) as process:
+            out, err = process.communicate()
+            assert (process.wait(), err) == (3, "")
+        assert "s3://data: 0 of 12 shards listed by this worker, 0 objects" in out
+        assert "not listed: shard 1: cannot list s3://data: AccessDenied" in out
+        assert "s3:ListBucketVersions" in out
+        cloud.traffic.faults.clear()
+        assert told(tmp_path, "poll", "state", capsys)["totals"]["objects"] == 0, "half of a sweep is none"
+        worked(tmp_path, 1, 3)
+        worked(tmp_path, 2, 3)
+        assert told(tmp_path, "poll", "state", capsys)["totals"]["objects"] == OBJECTS
+
+
+def test_workers_of_another_config_begin_anew_unless_others_are_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with on_aws(tmp_path, monkeypatch):
+        worked(tmp_path, 0, 3)
+        config = tmp_path / "state.toml"
+        config.write_text(config.read_text().replace("{org}/{namespace}/", "{org}/"))
+        (lock,) = (tmp_path / "state" / "inventory" / ".shared").glob("*/*/000003/.lock")
+        with locks.held(lock, BusyError("somebody else has it")), worker(tmp_path, 1, 3) as process:
+            out, err = process.communicate()
+            assert (process.wait(), err) == (3, "")
+        assert "workers with another config, version or client list s3://data just now" in out
+        for index in range(3):
+            worked(tmp_path, index, 3)
+        spaces = {one["namespace"] for one in told(tmp_path, "poll", "state", capsys)["dependencies"]}
+        assert spaces == {f"org-{number}" for number in range(7)}
+
+
+def test_a_store_whose_order_nobody_knows_is_listed_by_one_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with on_aws(tmp_path, monkeypatch, objects=200):
+        config = tmp_path / "state.toml"
+        config.write_text(config.read_text().replace("streams = 4", ""))
+        assert "s3://data: 0 of 1 shard listed by this worker, 0 objects" in worked(tmp_path, 1, 2)
+        assert "all 1 shard are listed, 200 objects" in worked(tmp_path, 0, 2)
+        assert told(tmp_path, "poll", "state", capsys)["totals"]["objects"] == 200
+
+
+@pytest.mark.parametrize("keeps", [0, 7])
+def test_workers_list_what_google_keeps_of_deleted_objects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keeps: int
+) -> None:
+    monkeypatch.setattr("auditor.embedded.google.storage._PAGE", 40)
+    store = a_google_store()
+    store.add_bucket("data", "acme", "us-east1", soft_delete=timedelta(days=keeps))
+    store.add_key(GOOGLE_KEY, versions=2)
+    for number in range(2_000):
+        name = f"org-{number % 7}/ns-{number * 2654435761 % 97:02}/{number:05}"
+        one = store.put("data", name, key=GOOGLE_KEY, version=1 + number % 2, size=number)
+        if keeps and number % 3 == 0:
+            one.soft_deleted_since = store.clock()
+    with GoogleCloud(store) as cloud:
+        for state in ("state", "alone"):
+            (tmp_path / f"{state}.toml").write_text(ON_GOOGLE.format(state=state, endpoint=cloud.endpoint))
+        outs = [worked(tmp_path, index, 3) for index in range(3)]
+        assert re.search(r"all ([5-9]|1[0-2]) shards are listed, 2,000 objects", outs[2])
+        together = told(tmp_path, "poll", "state", capsys)
+        assert of_data(together) == of_data(told(tmp_path, "scan", "alone", capsys))
+        populations = {one["population"] for one in together["dependencies"]}
+        assert populations == ({"live", "soft_deleted"} if keeps else {"live"})
+
+
+def test_an_empty_bucket_is_swept_by_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with on_aws(tmp_path, monkeypatch, objects=0):
+        for index in (1, 0):
+            worked(tmp_path, index, 2)
+        (bucket,) = told(tmp_path, "poll", "state", capsys)["coverage"]["buckets"]
+        assert (bucket["complete"], bucket["listed"]) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("argv", "why"),
+    [
+        (["--index", "0"], "--index and --count go together"),
+        (["--count", "2"], "--index and --count go together"),
+        (["--index", "2", "--count", "2"], "--index is from 0 to 1, not 2"),
+        (["--index", "-1", "--count", "2"], "--index is from 0 to 1, not -1"),
+        (["--index", "0", "--count", "0"], "--count is from 1 to 10,000, not 0"),
+        (["--index", "0", "--count", "2", "--format", "json"], "--index judges nothing"),
+        (["--index", "0", "--count", "2", "--bucket", "s3://typo"], "--bucket 's3://typo' is not in the config"),
+    ],
+)
+def test_what_no_worker_can_be_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], argv: list[str], why: str
+) -> None:
+    config = tmp_path / "auditor.toml"
+    config.write_text(ON_AWS.format(state="state"))
+    assert run(["scan", "--config", str(config), *argv]) == 2
+    assert why in capsys.readouterr().err
