@@ -53,6 +53,7 @@ SELECT row_number() OVER () AS line, {columns} FROM {file}
 _WRONG: Final = """
 SELECT line, why FROM (
     SELECT line, CASE
+        WHEN bucket IS DISTINCT FROM '{bucket}' THEN 'is of another bucket'
         WHEN population IS NULL OR population NOT IN ({populations}) THEN 'population is none that there is'
         WHEN encryption IS NULL OR encryption NOT IN ({encryptions}) THEN 'encryption is none that there is'
         WHEN encryption = 'cmek' AND key IS NULL THEN 'a key is missing'
@@ -144,6 +145,7 @@ class Answer:
         self._open(session)
         asked = self._asked(session, now)
         texts = {
+            "bucket": quoted(self.bucket),
             "populations": _listed(Population),
             "encryptions": _listed(_ENCRYPTIONS),
             "version": _VERSIONS[self.cloud],

@@ -38,6 +38,7 @@ ROW: dict[str, Any] = {
     "newest": "2026-11-20 10:00:00.5",
     "first_name": "acme/search/1",
     "last_name": "acme/search/3",
+    "bucket": "s3://data",
     "asked": "2026-11-24 11:00:00 UTC",
 }
 """A row, without how many there are."""
@@ -123,6 +124,8 @@ def test_populations_that_the_config_leaves_out_are_left_out(tmp_path: Path) -> 
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "another bucket": ({"bucket": "s3://other"}, "row 2: is of another bucket"),
+    "no bucket": ({"bucket": ""}, "row 2: is of another bucket"),
     "a population": ({"population": "dead"}, "row 2: population is none"),
     "an encryption": ({"encryption": "CMEK"}, "row 2: encryption is none"),
     "no key": ({"key": ""}, "row 2: a key is missing"),
@@ -275,7 +278,9 @@ def asked(small: Small, asked_at: datetime) -> Path:
             made = one.created.replace(microsecond=one.created.microsecond // 1000 * 1000)
             row = [one.name, one.size, made, "live", "cmek" if key else "provider", key, 0]
             database.execute("INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-        statement = aggregate("normal", LAYOUT, "listed").replace("CURRENT_TIMESTAMP", f"TIMESTAMPTZ '{asked_at}'")
+        statement = aggregate("normal", LAYOUT, "listed", "gs://data").replace(
+            "CURRENT_TIMESTAMP", f"TIMESTAMPTZ '{asked_at}'"
+        )
         database.execute(f"COPY ({statement}) TO '{path}' (HEADER)")
     return path
 
