@@ -115,7 +115,9 @@ def _part(what: str, source: Path, target: Path) -> None:
             setup = f"SET TimeZone = 'UTC'; SET threads = 2; SET memory_limit = '2GB'; SET temp_directory = '{spill}'"
             database.execute(setup)
             database.execute(f"CREATE VIEW inventory AS SELECT * FROM read_parquet('{source}')")  # noqa: S608 - ours
-            statement = aggregate("s3-metadata", LAYOUT, "inventory", never_versioned=what == "never-versioned")
+            statement = aggregate(
+                "s3-metadata", LAYOUT, "inventory", "s3://data", never_versioned=what == "never-versioned"
+            )
             ((rows,),) = database.execute(f"COPY ({statement}) TO '{target}' (FORMAT parquet)").fetchall()
     else:
         one = Answer(source, "s3://bench", Cloud.AWS, LAYOUT, tuple(Population))
@@ -129,7 +131,7 @@ def _part(what: str, source: Path, target: Path) -> None:
 
 def _compare(python: Path, source: Path, answer: Path, folder: Path) -> None:
     text = folder / "spark.sql"
-    text.write_text(written(aggregate("s3-metadata", LAYOUT, "inventory"), "spark"))
+    text.write_text(written(aggregate("s3-metadata", LAYOUT, "inventory", "s3://data"), "spark"))
     done = subprocess.run(
         [python, "-c", _SPARK, str(source), str(text)], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
@@ -146,7 +148,7 @@ def _compare(python: Path, source: Path, answer: Path, folder: Path) -> None:
 
 
 def _analysed(python: Path) -> None:
-    text = written(aggregate("s3-metadata", LAYOUT, "inventory"), "bigquery")
+    text = written(aggregate("s3-metadata", LAYOUT, "inventory", "s3://data"), "bigquery")
     done = subprocess.run([python, "-c", _ZETASQL], check=True, input=text, stdout=subprocess.PIPE, text=True)
     columns = tuple(done.stdout.split())
     print(f"ZetaSQL: {'understood' if columns == COLUMNS else 'OTHER COLUMNS'}, and refused two that are wrong")

@@ -22,7 +22,7 @@ def print_statement(
     if kind == "s3-metadata" and not bucket.startswith("s3://"):
         raise UsageError(f"{bucket} has no table of S3 Metadata", "name a table in the normal form: --from normal")
     layout = Layout.parse(found.layout, found.tenant_field)
-    statement = written(aggregate(kind, layout, table, never_versioned=never_versioned), dialect)
+    statement = written(aggregate(kind, layout, table, bucket, never_versioned=never_versioned), dialect)
     if sys.stdout is not None:
         sys.stdout.write(f"{statement};\n")
     return 0

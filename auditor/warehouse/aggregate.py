@@ -13,11 +13,13 @@ from auditor.inventory.layout_sql import namespace_of
 
 COLUMNS: Final = (
     *("namespace", "population", "encryption", "key", "key_version"),
-    *("objects", "bytes", "archived", "oldest", "newest", "first_name", "last_name", "asked", "answer_rows"),
+    *("objects", "bytes", "archived", "oldest", "newest", "first_name", "last_name"),
+    *("bucket", "asked", "answer_rows"),
 )
 """Of the answer, in their order; they mean what those of `scan --format json` do.
 
-`asked`: when the engine was; `answer_rows`: how many rows it answered with, so that one that was cut off is noticed.
+`bucket`: of which it is, so that no other's answer passes for its own; `asked`: when the engine was; `answer_rows`: how
+many rows it answered with, so that one that was cut off is noticed.
 """
 _PART: Final = re.compile(r'"([^"]+)"|([A-Za-z0-9_$/-]+)')
 _NAME: Final = re.compile(rf"(?:{_PART.pattern})(?:\.(?:{_PART.pattern}))*")
@@ -26,7 +28,7 @@ _NAME: Final = re.compile(rf"(?:{_PART.pattern})(?:\.(?:{_PART.pattern}))*")
 # of the name is live. SSE-KMS without a key is what the table could not learn; no status may mean that, or that nothing
 # is encrypted. Amazon S3 User Guide, "S3 Metadata live inventory tables schema".
 _S3_METADATA: Final = """
-SELECT key AS name, size, CAST(last_modified_date AS TIMESTAMP) AS modified,
+SELECT 's3://' || bucket AS bucket, key AS name, size, CAST(last_modified_date AS TIMESTAMP) AS modified,
        CASE WHEN place = 1 THEN 'live' ELSE 'noncurrent' END AS population,
        CASE WHEN encryption_status IN ('SSE-KMS', 'DSSE-KMS') AND kms_key_arn LIKE 'arn:%' THEN 'cmek'
             WHEN encryption_status = 'SSE-S3' THEN 'provider'
@@ -40,7 +42,9 @@ WHERE NOT COALESCE(is_delete_marker, FALSE)
 _PLACE: Final = "ROW_NUMBER() OVER (PARTITION BY key ORDER BY sequence_number DESC)"
 _ONLY: Final = "1"
 """Of the only version of a name: to sort all names takes most of the time and memory."""
-_NORMAL: Final = "SELECT name, size, modified, population, encryption, kms_key, archived FROM {table}"
+_NORMAL: Final = """
+SELECT '{bucket}' AS bucket, name, size, modified, population, encryption, kms_key, archived FROM {table}
+"""
 SOURCES: Final[Mapping[str, str]] = {"s3-metadata": _S3_METADATA, "normal": _NORMAL}
 """Kind of table -> the SELECT that brings it into the normal form."""
 
@@ -51,18 +55,18 @@ SELECT {namespace} AS namespace, population, encryption,
             THEN NULLIF(REGEXP_EXTRACT(kms_key, '/cryptoKeyVersions/([0-9]+)$', 1), '') END AS key_version,
        COUNT(*) AS objects, CAST(SUM(size) AS BIGINT) AS bytes, CAST(SUM(archived) AS BIGINT) AS archived,
        MIN(modified) AS oldest, MAX(modified) AS newest, MIN(name) AS first_name, MAX(name) AS last_name,
-       MAX(CURRENT_TIMESTAMP) AS asked, COUNT(*) OVER () AS answer_rows
+       bucket, MAX(CURRENT_TIMESTAMP) AS asked, COUNT(*) OVER () AS answer_rows
 FROM ({normal}) AS objects
-GROUP BY 1, 2, 3, 4, 5
+GROUP BY 1, 2, 3, 4, 5, bucket
 """
 
 
-def aggregate(source: str, layout: Layout, table: str, *, never_versioned: bool = False) -> str:
+def aggregate(source: str, layout: Layout, table: str, bucket: str, *, never_versioned: bool = False) -> str:
     """The statement, in DuckDB's dialect.
 
     `source`: which kind of table it is, a name of `SOURCES`. `table`: parts with dots between them, those with other
-    characters than letters, digits, `_`, `$`, `/` and `-` in double quotes. `never_versioned`: each name stands in it
-    once.
+    characters than letters, digits, `_`, `$`, `/` and `-` in double quotes. `bucket`: whose it is, as a URL; S3
+    Metadata says so itself. `never_versioned`: each name stands in it once.
 
     Raises:
         UsageError: the table is no such name, or the layout cannot be told in SQL.
@@ -71,5 +75,5 @@ def aggregate(source: str, layout: Layout, table: str, *, never_versioned: bool 
         hint = 'write it as catalog.schema.table, with "double quotes" where a part needs them'
         raise UsageError(f"{table!r} names no table", hint)
     quoted = ".".join(f'"{given or plain}"' for given, plain in _PART.findall(table))
-    normal = SOURCES[source].format(table=quoted, place=_ONLY if never_versioned else _PLACE).strip()
+    normal = SOURCES[source].format(table=quoted, bucket=bucket, place=_ONLY if never_versioned else _PLACE).strip()
     return _AGGREGATE.format(namespace=namespace_of(layout), normal=normal).strip()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from stat import S_ISREG
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 
@@ -30,11 +30,21 @@ _ENCRYPTIONS: Final = tuple(one for one in Encryption if one is not Encryption.P
 _NUMBERS: Final = ("objects", "bytes", "archived", "answer_rows")
 _TIMES: Final = ("oldest", "newest", "asked")
 # All is said: what DuckDB finds out by a file's first rows may be wrong of those behind, and a folder that is named as
-# partitions are (`asked=2026-01-01`) would tell a column in the place of the rows.
+# partitions are (`asked=2026-01-01`) would tell a column in the place of the rows, as a name that ends in `.gz` that
+# it is compressed.
 _CSV: Final = (
     """header = true, all_varchar = true, nullstr = '', strict_mode = true, hive_partitioning = false, """
-    """delim = ',', quote = '"', escape = '"', comment = '', skip = 0, filename = false"""
+    """delim = ',', quote = '"', escape = '"', comment = '', skip = 0, filename = false, """
+    """compression = 'none'"""
 )
+_FOREIGN: Final = {
+    b"\xff\xfe": "is written in UTF-16",
+    b"\xfe\xff": "is written in UTF-16",
+    b"\x1f\x8b": "is compressed",
+    b"PK\x03\x04": "is compressed",
+    b"\x28\xb5\x2f\xfd": "is compressed",
+}
+"""What a file begins with that is neither Parquet nor CSV as it is read here -> what it is."""
 _READ: Final = """
 CREATE TEMP TABLE told AS
 SELECT row_number() OVER () AS line, {columns} FROM {file}
@@ -43,6 +53,7 @@ SELECT row_number() OVER () AS line, {columns} FROM {file}
 _WRONG: Final = """
 SELECT line, why FROM (
     SELECT line, CASE
+        WHEN bucket IS DISTINCT FROM '{bucket}' THEN 'is of another bucket'
         WHEN population IS NULL OR population NOT IN ({populations}) THEN 'population is none that there is'
         WHEN encryption IS NULL OR encryption NOT IN ({encryptions}) THEN 'encryption is none that there is'
         WHEN encryption = 'cmek' AND key IS NULL THEN 'a key is missing'
@@ -134,6 +145,7 @@ class Answer:
         self._open(session)
         asked = self._asked(session, now)
         texts = {
+            "bucket": quoted(self.bucket),
             "populations": _listed(Population),
             "encryptions": _listed(_ENCRYPTIONS),
             "version": _VERSIONS[self.cloud],
@@ -161,20 +173,33 @@ class Answer:
             if not S_ISREG(self.path.stat().st_mode):
                 raise self._refused("is no file", Reason.NOT_FOUND)
             with self.path.open("rb") as file:
-                is_parquet = file.read(4) == b"PAR1"
+                begins = file.read(4)
         except OSError as error:
             reason = Reason.NOT_FOUND if isinstance(error, FileNotFoundError) else Reason.ACCESS_DENIED
             raise self._refused(f"cannot be read: {error.strerror}", reason) from None
         where = f"'{quoted(very_file(self.path))}'"
+        if foreign := [what for bytes_, what in _FOREIGN.items() if begins.startswith(bytes_)]:
+            raise self._refused(f"{foreign[0]}: save it as plain CSV in UTF-8, or as Parquet", Reason.MALFORMED)
+        is_parquet = begins == b"PAR1"
         rows = f"read_parquet({where}, hive_partitioning = false)" if is_parquet else f"read_csv({where}, {_CSV})"
-        names = {row[0] for row in session.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()}  # noqa: S608 - ours
+        names = {row[0] for row in self._read(session, f"DESCRIBE SELECT * FROM {rows}")}  # noqa: S608 - ours
         if lacking := [one for one in COLUMNS if one not in names]:
             raise self._refused(f"has no column {lacking[0]}", Reason.MALFORMED)
         # DuckDB calls the second of two that are called alike so, and nobody knows which of them is meant.
         if twice := sorted(hit[1] for hit in map(_TWICE_NAMED.fullmatch, names) if hit):
             raise self._refused(f"has the column {twice[0]} twice", Reason.MALFORMED)
         columns = ", ".join(f"{_cast(one)} AS {one}" for one in COLUMNS)
-        session.execute(_READ.format(columns=columns, file=rows))
+        self._read(session, _READ.format(columns=columns, file=rows))
+
+    def _read(self, session: duckdb.DuckDBPyConnection, statement: str) -> list[tuple[Any, ...]]:
+        try:
+            return session.execute(statement).fetchall()
+        except duckdb.IOException as error:
+            # The rows are put on the disk meanwhile, which may fail as well: of that the message names other files.
+            why = str(error).partition("\n")[0]
+            if not any(name in why for name in (str(self.path), very_file(self.path))):
+                raise
+            raise self._refused(f"cannot be read: {why[:200]}", Reason.MALFORMED) from None
 
     def _asked(self, session: duckdb.DuckDBPyConnection, now: datetime) -> datetime:
         """When the warehouse was asked: all rows of one answer say the same."""
@@ -210,9 +235,9 @@ def _cast(column: str) -> str:
         # By itself a cast rounds what is no whole number.
         return f'CASE WHEN TRY_CAST("{column}" AS DOUBLE) % 1 = 0 THEN TRY_CAST("{column}" AS BIGINT) END'
     if column in _TIMES:
-        # Python has no other years, and no sweep.
+        # Python has no other years, and no sweep. `year` would tell those before our era like those of it.
         told = f'TRY_CAST("{column}" AS TIMESTAMPTZ)'
-        return f"CASE WHEN year({told}) BETWEEN 1900 AND 9000 THEN {told} END"
+        return f"CASE WHEN {told} BETWEEN TIMESTAMPTZ '1900-01-01' AND TIMESTAMPTZ '9000-01-01' THEN {told} END"
     return f'TRY_CAST("{column}" AS VARCHAR)'
 
 

@@ -140,6 +140,10 @@ def test_only_who_gets_credentials_from_the_machine_may_ask_it(tmp_path: Path) -
 REFUSED = {
     "no config": ({"config": ""}, "config: give auditor.toml"),
     "a web side of its own": ({"config": '[[bucket]]\n[web]\nlisten = "x"\n'}, "leave [web] away"),
+    "a web side in quotes": ({"config": '[[bucket]]\n[ "web" ]\nlisten = "x"\n'}, "leave [web] away"),
+    "a web side without a table": ({"config": 'web.listen = "x"\n[[bucket]]\n'}, "leave [web] away"),
+    "a web side in one line": ({"config": "'web' = {listen = 'x'}\n[[bucket]]\n"}, "leave [web] away"),
+    "a state in quotes": ({"config": '"state" = "x"\n[[bucket]]\n'}, "leave `state` away"),
     "a state of its own": ({"config": 'state = "x"\n[[bucket]]\n'}, "leave `state` away"),
     "no image": ({"image": {"tag": "1"}}, "image.repository"),
     "an image of no version": ({"image": {"repository": "r"}}, "image.tag or image.digest"),
@@ -158,6 +162,31 @@ def test_what_would_not_run_is_refused_before_anything_is_there(tmp_path: Path, 
     done = helm("template", "cmek-auditor", str(CHART), "-f", str(values_of(tmp_path, **more)))
     assert done.returncode != 0
     assert why in done.stderr
+
+
+def test_what_yaml_would_read_as_no_text_stays_one(tmp_path: Path) -> None:
+    files = {"no": "a\n", "null": "\t", "0x10": "\r\n", "2026-01-01": "{{ x }}"}
+    web = {"tls": {"secret": "123"}, "token": {"secret": "1e3", "key": "true"}}
+    monitor = {"enabled": True, "serverName": "x", "interval": "60"}
+    path = values_of(tmp_path, files=files, web=web, serviceMonitor=monitor, serviceAccount={"name": "null"})
+    done = helm("template", "1", str(CHART), "-f", str(path))
+    told = {one["kind"]: one for one in documents(done.stdout)}
+    data = told["ConfigMap"]["data"]
+    assert {name: data[name] for name in files} == files
+    pod = pod_of(told)
+    assert pod["serviceAccountName"] == told["ServiceAccount"]["metadata"]["name"] == "null"
+    assert pod["containers"][0]["env"][0]["valueFrom"]["secretKeyRef"] == {"name": "1e3", "key": "true"}
+    assert "123" in {one.get("secret", {}).get("secretName") for one in pod["volumes"]}
+    (endpoint,) = told["ServiceMonitor"]["spec"]["endpoints"]
+    assert endpoint["interval"] == "60"
+    assert endpoint["authorization"]["credentials"] == {"name": "1e3", "key": "true"}
+    assert endpoint["tlsConfig"]["ca"]["secret"]["name"] == "123"
+    assert told["Service"]["spec"]["selector"]["app.kubernetes.io/instance"] == "1"
+
+
+def test_a_key_that_is_called_web_elsewhere_is_no_web_side(tmp_path: Path) -> None:
+    config = '[[bucket]]\nurl = "gs://web"\n# [web]\n[[key]]\nowner = "web"\nstate = "x"\nweb = "y"\n'
+    assert config in made(tmp_path, config=config)["ConfigMap"]["data"]["auditor.toml"]
 
 
 def test_its_alerts_are_those_of_this_project_and_prometheus_takes_them(tmp_path: Path) -> None:

@@ -29,7 +29,9 @@ def read(text: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("source", SOURCES)
 def test_trinos_grammar_takes_it(source: str, dialect: str) -> None:
     for layout in (LAYOUTS[0], LAYOUTS[2]):
-        text = written(aggregate(source, Layout.parse(layout), '"s3tablescatalog/aws-s3".b_data.inventory'), dialect)
+        text = written(
+            aggregate(source, Layout.parse(layout), '"s3tablescatalog/aws-s3".b_data.inventory', "s3://data"), dialect
+        )
         done = read(text)
         assert done.returncode == 0, done.stderr
 

@@ -81,7 +81,7 @@ def answers(database: duckdb.DuckDBPyConnection, statement: str) -> list[tuple[A
 def test_rows_of_s3_metadata_are_added_up_as_one_by_one(database: duckdb.DuckDBPyConnection) -> None:
     rows = versions(4_000)
     filled(database, rows)
-    database.execute(aggregate("s3-metadata", LAYOUT, "inventory"))
+    database.execute(aggregate("s3-metadata", LAYOUT, "inventory", "s3://data"))
     assert database.description is not None
     assert tuple(one[0] for one in database.description) == COLUMNS
     expected: dict[tuple[Any, ...], Counter[str]] = {}
@@ -96,11 +96,21 @@ def test_rows_of_s3_metadata_are_added_up_as_one_by_one(database: duckdb.DuckDBP
         sums.update(objects=1, bytes=size, archived=storage == "GLACIER")
     found = {
         row[:5]: Counter(objects=row[5], bytes=row[6], archived=row[7])
-        for row in answers(database, aggregate("s3-metadata", LAYOUT, "inventory"))
+        for row in answers(database, aggregate("s3-metadata", LAYOUT, "inventory", "s3://data"))
     }
     assert found == expected
     assert {key[1] for key in found} == {"live", "noncurrent"}
     assert {key[2] for key in found} == {"cmek", "provider", "customer_supplied", "unknown"}
+
+
+def test_of_which_bucket_it_is_the_table_says_where_it_can(database: duckdb.DuckDBPyConnection) -> None:
+    filled(database, [("other", *row[1:]) for row in versions(20)])
+    place = COLUMNS.index("bucket")
+    told = {row[place] for row in answers(database, aggregate("s3-metadata", LAYOUT, "inventory", "s3://data"))}
+    assert told == {"s3://other"}
+    database.execute(f"CREATE TABLE listed AS {NORMAL}")
+    told = {row[place] for row in answers(database, aggregate("normal", LAYOUT, "listed", "gs://data"))}
+    assert told == {"gs://data"}
 
 
 def test_where_no_name_has_two_versions_it_is_the_same_without_sorting_them(
@@ -108,9 +118,9 @@ def test_where_no_name_has_two_versions_it_is_the_same_without_sorting_them(
 ) -> None:
     rows = {row[1]: row for row in versions(2_000) if not row[4]}
     filled(database, [*rows.values()])
-    quick = aggregate("s3-metadata", LAYOUT, "inventory", never_versioned=True)
+    quick = aggregate("s3-metadata", LAYOUT, "inventory", "s3://data", never_versioned=True)
     assert "OVER (PARTITION" not in quick
-    assert answers(database, quick) == answers(database, aggregate("s3-metadata", LAYOUT, "inventory"))
+    assert answers(database, quick) == answers(database, aggregate("s3-metadata", LAYOUT, "inventory", "s3://data"))
 
 
 def test_what_a_delete_marker_hides_is_not_live(database: duckdb.DuckDBPyConnection) -> None:
@@ -118,7 +128,7 @@ def test_what_a_delete_marker_hides_is_not_live(database: duckdb.DuckDBPyConnect
     old = ("data", "a/b/x", "01", "1", False, 5, when, "e", "STANDARD", "SSE-S3", None)
     marker = ("data", "a/b/x", "02", "2", True, 0, when, None, None, None, None)
     filled(database, [old, marker])
-    assert [row[:6] for row in answers(database, aggregate("s3-metadata", LAYOUT, "inventory"))] == [
+    assert [row[:6] for row in answers(database, aggregate("s3-metadata", LAYOUT, "inventory", "s3://data"))] == [
         ("a/b", "noncurrent", "provider", None, None, 1)
     ]
 
@@ -132,7 +142,7 @@ def test_a_key_that_the_table_does_not_tell_is_unknown_and_never_unencrypted(
         ("data", f"a/b/{number}", "01", "1", None, 5, when, "e", "STANDARD", *one) for number, one in enumerate(told)
     ]
     filled(database, rows)
-    found = answers(database, aggregate("s3-metadata", LAYOUT, "inventory"))
+    found = answers(database, aggregate("s3-metadata", LAYOUT, "inventory", "s3://data"))
     assert [row[1:6] for row in found] == [("live", "unknown", None, None, 5)]
 
 
@@ -147,7 +157,7 @@ def test_keys_of_google_are_parted_from_their_versions(database: duckdb.DuckDBPy
         ("outside", 3, BEGAN, "soft_deleted", "provider", None, 0),
     ]
     database.executemany("INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-    assert [row[:8] for row in answers(database, aggregate("normal", LAYOUT, "listed"))] == [
+    assert [row[:8] for row in answers(database, aggregate("normal", LAYOUT, "listed", "s3://data"))] == [
         ("a/b", "live", "cmek", GOOGLE, "12", 1, 1, 0),
         ("a/b", "live", "cmek", GOOGLE, None, 1, 2, 1),
         (None, "soft_deleted", "provider", None, None, 1, 3, 0),
@@ -196,14 +206,14 @@ def test_a_layout_that_engines_would_read_otherwise_is_refused(layout: str) -> N
 @pytest.mark.parametrize("table", ["", "a b", "a;drop", 'a"b', "a..b", "a.", "x'y", '"', "a--b;"])
 def test_what_names_no_table_is_refused(table: str) -> None:
     with pytest.raises(UsageError, match="names no table"):
-        aggregate("normal", LAYOUT, table)
+        aggregate("normal", LAYOUT, table, "s3://data")
 
 
 @pytest.mark.parametrize("source", ["s3-metadata", "normal"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_each_dialect_read_back_says_the_same(dialect: str, layout: str, source: str) -> None:
-    statement = aggregate(source, Layout.parse(layout), '"s3tablescatalog/aws-s3".b_data.inventory')
+    statement = aggregate(source, Layout.parse(layout), '"s3tablescatalog/aws-s3".b_data.inventory', "s3://data")
     there = written(statement, dialect)
     assert "\\" not in there
     back = sqlglot.transpile(there, read=dialect, write="duckdb", identify=True)[0]
@@ -213,7 +223,7 @@ def test_each_dialect_read_back_says_the_same(dialect: str, layout: str, source:
             filled(database, versions(500))
         else:
             database.execute(f"CREATE TABLE inventory AS {NORMAL}")
-        asked = aggregate(source, Layout.parse(layout), "inventory")
+        asked = aggregate(source, Layout.parse(layout), "inventory", "s3://data")
         again = back.replace('"s3tablescatalog/aws-s3"."b_data"."inventory"', '"inventory"')
         assert again != back
         assert digest(answers(database, again)) == digest(answers(database, asked))
@@ -237,7 +247,7 @@ def test_a_function_that_an_engine_lacks_is_noticed_before_anybody_asks_it() -> 
 
 
 def test_names_are_quoted_as_each_engine_quotes() -> None:
-    statement = aggregate("normal", LAYOUT, '"a b".c')
+    statement = aggregate("normal", LAYOUT, '"a b".c', "s3://data")
     for dialect in DIALECTS:
         quote = "`" if dialect in {"bigquery", "spark"} else '"'
         assert f"{quote}a b{quote}.{quote}c{quote}" in written(statement, dialect)

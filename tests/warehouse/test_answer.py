@@ -1,6 +1,7 @@
 """A warehouse's answer in the place of a sweep: the same dependencies, and no row that cannot be."""
 
 import csv
+import gzip
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,7 @@ ROW: dict[str, Any] = {
     "newest": "2026-11-20 10:00:00.5",
     "first_name": "acme/search/1",
     "last_name": "acme/search/3",
+    "bucket": "s3://data",
     "asked": "2026-11-24 11:00:00 UTC",
 }
 """A row, without how many there are."""
@@ -122,6 +124,8 @@ def test_populations_that_the_config_leaves_out_are_left_out(tmp_path: Path) -> 
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "another bucket": ({"bucket": "s3://other"}, "row 2: is of another bucket"),
+    "no bucket": ({"bucket": ""}, "row 2: is of another bucket"),
     "a population": ({"population": "dead"}, "row 2: population is none"),
     "an encryption": ({"encryption": "CMEK"}, "row 2: encryption is none"),
     "no key": ({"key": ""}, "row 2: a key is missing"),
@@ -207,6 +211,10 @@ FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no row": (written, "has no row"),
     "nothing": (lambda folder: _kept(folder / "empty.csv", b""), "cannot be read|has no column"),
     "of tomorrow": (lambda folder: written(folder, {**ROW, "asked": "2026-11-25 12:00:00"}), "is still to come"),
+    "UTF-16": (lambda folder: _again(folder, lambda told: told.decode().encode("utf-16")), "is written in UTF-16"),
+    "compressed": (lambda folder: _again(folder, gzip.compress), "is compressed: save it as plain CSV"),
+    "compressed by its name alone": (lambda folder: _kept(folder / "a.csv.gz", b"nothing"), "has no column"),
+    "before our era": (lambda folder: written(folder, {**ROW, "asked": "2026-11-24 (BC)"}), "row 1: asked is no time"),
     "half a Parquet": (lambda folder: _kept(folder / "half.parquet", b"PAR1 and no more"), "cannot be read"),
 }
 
@@ -216,12 +224,28 @@ def _kept(path: Path, content: bytes) -> Path:
     return path
 
 
+def _again(folder: Path, change: Callable[[bytes], bytes]) -> Path:
+    return _kept(folder / "again.csv", change(written(folder, ROW).read_bytes()))
+
+
 @pytest.mark.parametrize(("make", "why"), FILES.values(), ids=FILES)
 def test_a_file_that_is_no_answer_is_refused(tmp_path: Path, make: Callable[[Path], Path], why: str) -> None:
     with pytest.raises(CollectError, match=why) as told:
         put(tmp_path, answer(make(tmp_path)))
     assert told.value.hint is not None
     assert "cmek-auditor aggregate" in told.value.hint
+
+
+def test_a_file_that_goes_while_it_is_read_is_no_fault_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(path: Path) -> str:
+        path.unlink(missing_ok=True)
+        return str(path)
+
+    monkeypatch.setattr("auditor.warehouse.answer.very_file", gone)
+    with pytest.raises(CollectError, match=r"a\.csv: cannot be read: .*No files found"):
+        put(tmp_path, answer(written(tmp_path, ROW)))
 
 
 @pytest.fixture
@@ -254,7 +278,9 @@ def asked(small: Small, asked_at: datetime) -> Path:
             made = one.created.replace(microsecond=one.created.microsecond // 1000 * 1000)
             row = [one.name, one.size, made, "live", "cmek" if key else "provider", key, 0]
             database.execute("INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-        statement = aggregate("normal", LAYOUT, "listed").replace("CURRENT_TIMESTAMP", f"TIMESTAMPTZ '{asked_at}'")
+        statement = aggregate("normal", LAYOUT, "listed", "gs://data").replace(
+            "CURRENT_TIMESTAMP", f"TIMESTAMPTZ '{asked_at}'"
+        )
         database.execute(f"COPY ({statement}) TO '{path}' (HEADER)")
     return path
 

@@ -8,7 +8,7 @@
 
 {{- define "cmek-auditor.selector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "cmek-auditor.labels" -}}
@@ -27,8 +27,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{/* State and web side are the chart's: beyond loopback the daemon asks for TLS and a login, and does not start without. */}}
 {{- define "cmek-auditor.config" -}}
 {{- $own := required "config: give auditor.toml, at least one [[bucket]] or [[registry]]" .Values.config }}
-{{- if regexMatch "(?m)^\\s*\\[\\s*web\\s*\\]" $own }}{{ fail "config: leave [web] away, the chart writes it from `web`" }}{{ end }}
-{{- if regexMatch "(?m)^\\s*state\\s*=" (regexSplit "(?m)^\\s*\\[" $own 2 | first) }}{{ fail "config: leave `state` away, the chart writes it" }}{{ end }}
+{{- $first := regexSplit "(?m)^\\s*\\[" $own 2 | first }}
+{{- if or (regexMatch "(?m)^\\s*\\[+\\s*[\"']?web[\"']?\\s*[].]" $own) (regexMatch "(?m)^\\s*[\"']?web[\"']?\\s*[.=]" $first) }}{{ fail "config: leave [web] away, the chart writes it from `web`" }}{{ end }}
+{{- if regexMatch "(?m)^\\s*[\"']?state[\"']?\\s*=" $first }}{{ fail "config: leave `state` away, the chart writes it" }}{{ end }}
 {{- $_ := required "web.tls.secret: name a secret of type kubernetes.io/tls" .Values.web.tls.secret -}}
 state = "/var/lib/cmek-auditor/state"
 {{ $own | trimSuffix "\n" }}
