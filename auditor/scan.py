@@ -57,7 +57,7 @@ from auditor.readability import KeyView, continued
 from auditor.rule import Excepted
 from auditor.run import Parts, Progress, new_id
 from auditor.skew import plausible
-from auditor.sweeping import sweep_all
+from auditor.sweeping import elsewhere, sweep_all
 from auditor.waiving import Sight, waive
 
 _HOUR = timedelta(hours=1)
@@ -228,6 +228,18 @@ def poll(
         return parts.ledger.judgement() or judgement
 
 
+def _elsewhere(parts: Parts, sweeps: Iterable[Sweep], before: Judgement | None) -> int | Gap | None:
+    """How many buckets nobody configured, where no sweep of this process has just counted them."""
+    # Of other places other buckets were elsewhere, and perhaps other accounts were asked.
+    if before is not None and before.coverage.places_digest == parts.places_digest:
+        known = before.coverage.buckets_not_configured
+        if known is not None:
+            return known
+    judged = before.sweeps if before is not None else ()
+    # Workers have swept, of whom each knows its own buckets alone.
+    return elsewhere(parts) if {one.id for one in sweeps}.difference(judged) else None
+
+
 def _poll(
     parts: Parts,
     progress: Progress,
@@ -275,9 +287,7 @@ def _poll(
     claimed = claimed_before(before)
     unheard = frozenset(unusable) | unheard_places(parts, heard, before, {one.bucket for one in sweeps})
     hidden = lifecycle.hidden_keys(beforehand, holdings.holdings(), unheard)
-    # Of other places other buckets were elsewhere, and perhaps other accounts were asked.
-    if unconfigured is None and before is not None and before.coverage.places_digest == parts.places_digest:
-        unconfigured = before.coverage.buckets_not_configured
+    unconfigured = _elsewhere(parts, sweeps, before) if unconfigured is None else unconfigured
     said = sayings(parts, heard, spelling, sweeps, beforehand)
     # What stands in the way of a proof is known once all is judged: it comes from the judgement before.
     candidates = retiring(parts, before, None).candidates if before is not None else ()

@@ -48,7 +48,7 @@ def sweep_all(
     _sweep_some(parts, whole_before, progress)
     # Nothing of the sweeps waits for this: it may take as long as they did.
     ask(parts, progress, [one.url for one in chosen])
-    return _unconfigured(parts)
+    return elsewhere(parts)
 
 
 def _sweep_some(
@@ -269,7 +269,8 @@ def _facts_before(parts: Parts, bucket: str, cloud: Cloud) -> BucketFacts:
     return next(known, BucketFacts(bucket, cloud))
 
 
-def _unconfigured(parts: Parts) -> int | Gap:
+def elsewhere(parts: Parts) -> int | Gap:
+    """List the buckets of the accounts in use, and count those that nobody configured."""
     configured = {source.url for source in parts.sources}
     seen: set[str] = set()
     for lister in parts.listers:

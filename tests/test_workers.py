@@ -290,3 +290,21 @@ def test_what_no_worker_can_be_is_refused(
     config.write_text(ON_AWS.format(state="state"))
     assert run(["scan", "--config", str(config), *argv]) == 2
     assert why in capsys.readouterr().err
+
+
+def test_the_commands_of_the_docs_do_what_they_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    docs = (Path(__file__).parents[1] / "docs" / "workers.md").read_text()
+    (commands,) = re.findall(r"```console\n(.*?)```", docs, re.DOTALL)
+    (shown,) = re.findall(r"```text\n(.*?)```", docs, re.DOTALL)
+    with on_aws(tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "state.toml").rename("auditor.toml")
+        printed = []
+        for line in commands.splitlines():
+            assert run([*line.split()[1:], "--quiet"]) == 0
+            printed.append(capsys.readouterr().out)
+    assert re.sub(r"\d+ objects", "", printed[0]) == re.sub(r"\d+ objects", "", shown)
+    assert "all 8 shards are listed, 900 objects: the next poll judges by them" in printed[1]
+    assert "900" in printed[2]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from auditor.commands.working import share_of
 from auditor.config import load
 from tests.logins import a_certificate
 from tests.small import a_small_cloud
@@ -85,6 +86,33 @@ def test_kubernetes_knows_all_of_it(tmp_path: Path, version: str, kind: str) -> 
     broken = (tmp_path / "all.yaml").read_text().replace("serviceAccountName:", "serviceAcountName:")
     (tmp_path / "all.yaml").write_text(broken)
     assert subprocess.run(check, capture_output=True, timeout=60, check=False).returncode != 0, "it would notice"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_kubernetes_knows_the_workers_and_the_command_knows_what_they_say(version: str) -> None:
+    path = ROOT / "deploy" / "workers.yaml"
+    check = [tool("kubernetes-validate"), "--strict", "-k", version, str(path)]
+    done = subprocess.run(check, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    job, policy = documents(path.read_text())
+    jobs = job["spec"]["jobTemplate"]["spec"]
+    pod = jobs["template"]
+    (container,) = pod["spec"]["containers"]
+    index, count = container["args"][-3], container["args"][-1]
+    assert (index, count) == (f"$({container['env'][0]['name']})", str(jobs["completions"])), "each index has a worker"
+    share = share_of(int(index.replace(index, "0")), int(count))
+    assert share is not None
+    assert container["args"][0] == "scan"
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    daemon = pod_of(made_of(PLAIN.read_text()))
+    assert pod["spec"]["securityContext"] == daemon["securityContext"], "as restricted as the daemon"
+    assert container["securityContext"] == daemon["containers"][0]["securityContext"]
+    # As in the daemon's pod, the image says which command it is.
+    assert container.keys() & {"command"} == daemon["containers"][0].keys() & {"command"}
+
+
+def made_of(text: str) -> dict[str, dict[str, Any]]:
+    return {one["kind"]: one for one in documents(text)}
 
 
 def test_its_pod_may_run_where_only_restricted_ones_may(tmp_path: Path) -> None:
