@@ -40,7 +40,7 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
-def serve(objects: int, pipe: Connection) -> None:
+def serve(objects: int, delay: float, pipe: Connection) -> None:
     """Serve the bucket until the process is ended."""
     store = Store(clock)
     store.add_project("acme", 123456)
@@ -53,7 +53,7 @@ def serve(objects: int, pipe: Connection) -> None:
         arrived = cloud.traffic.arrived
 
         def late(request: Request) -> Fault | None:
-            time.sleep(DELAY)
+            time.sleep(delay)
             return arrived(request)
 
         cloud.traffic.arrived = late  # type: ignore[method-assign] # it does as it did, and later
@@ -62,10 +62,10 @@ def serve(objects: int, pipe: Connection) -> None:
 
 
 @contextmanager
-def serving(objects: int) -> Iterator[str]:
-    """Serve in a process of its own; yield the address."""
+def serving(objects: int, delay: float = DELAY) -> Iterator[str]:
+    """Serve in a process of its own, each answer so many seconds late; yield the address."""
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=(objects, there), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(objects, delay, there), daemon=True)
     process.start()
     yield here.recv()
     process.terminate()
