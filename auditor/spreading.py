@@ -17,6 +17,8 @@ _SHARDS_EACH: Final = 4
 """So many shards for each worker: one that has small ones does more of them, and a killed one loses little."""
 _LONGEST: Final = timedelta(hours=24)
 """What was listed by a plan that is older tells of a time that is too long ago."""
+_APART: Final = timedelta(minutes=10)
+"""So far ahead may the clock be of whoever made a plan: those of several machines are never quite the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def joined(parts: Parts, source: ObjectSource, count: int) -> Plan:
 def _is_of_today(parts: Parts, plan: Plan, fresh: Begun) -> bool:
     """Whether what is listed by a plan is worth having still: a sweep that is in force, or a later one, has it all."""
     begun = plan.begun
-    if not timedelta(0) <= fresh.started - begun.started <= _LONGEST or not parts.ledger.has(begun.after, begun.head):
+    if not -_APART <= fresh.started - begun.started <= _LONGEST or not parts.ledger.has(begun.after, begun.head):
         return False
     in_force = (one for one in parts.ledger.sweeps() if one.bucket == plan.bucket)
     return all(one.id != begun.id and (one.after, one.started) < (begun.after, begun.started) for one in in_force)

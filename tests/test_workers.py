@@ -3,11 +3,12 @@
 import json
 import random
 import re
+import shutil
 import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from auditor.embedded.aws import AwsCloud
 from auditor.embedded.google import GoogleCloud
 from auditor.embedded.traffic import Request
 from auditor.errors import BusyError
+from auditor.inventory import notes
 from tests.clouds import GOOGLE_KEY, a_google_store, an_aws_cloud
 from tests.forked import Forked
 
@@ -224,6 +226,37 @@ def test_workers_of_another_config_begin_anew_unless_others_are_at_work(
             worked(tmp_path, index, 3)
         spaces = {one["namespace"] for one in told(tmp_path, "poll", "state", capsys)["dependencies"]}
         assert spaces == {f"org-{number}" for number in range(7)}
+
+
+def test_a_plan_whose_folder_was_taken_away_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with on_aws(tmp_path, monkeypatch, objects=200):
+        worked(tmp_path, 0, 2)
+        # As whoever leaves it who is killed while another plan is put in its place.
+        (plan,) = (tmp_path / "state" / "inventory" / ".shared").glob("*/plan.json")
+        shutil.rmtree(plan.parent / notes.read(plan)["id"])
+        assert "still lacking of all workers: shards 0, 2, 4, 6" in worked(tmp_path, 1, 2)
+        assert "all 8 shards are listed, 200 objects" in worked(tmp_path, 0, 2)
+        assert told(tmp_path, "poll", "state", capsys)["totals"]["objects"] == 200
+
+
+@pytest.mark.parametrize(("ahead", "is_shared"), [(timedelta(minutes=5), True), (timedelta(days=1), False)])
+def test_machines_whose_clocks_differ_a_little_share_a_plan(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    ahead: timedelta,
+    is_shared: bool,  # noqa: FBT001 - pytest's way of parameters
+) -> None:
+    with on_aws(tmp_path, monkeypatch, objects=200):
+        worked(tmp_path, 0, 2)
+        (plan,) = (tmp_path / "state" / "inventory" / ".shared").glob("*/plan.json")
+        made = notes.read(plan)
+        notes.write(plan, {**made, "started": datetime.fromisoformat(made["started"]) + ahead})
+        assert ("all 8 shards are listed, 200 objects" in worked(tmp_path, 1, 2)) == is_shared
+        worked(tmp_path, 0, 2)
+        assert of_data(told(tmp_path, "poll", "state", capsys)) == of_data(told(tmp_path, "scan", "alone", capsys))
 
 
 def test_a_store_whose_order_nobody_knows_is_listed_by_one_worker(

@@ -50,7 +50,7 @@ class SharedSweeps:
             yield
 
     def plan(self, bucket: str) -> Plan | None:
-        """The plan that there is; None where there is none, or none that can be read."""
+        """The plan that there is; None where there is none, none that can be read, or no folder for what it lists."""
         try:
             told = notes.read(self._home(bucket) / _PLAN)
             if told["bucket"] != bucket:
@@ -62,10 +62,12 @@ class SharedSweeps:
                 int(told["after"]),
                 str(told["head"]),
             )
-            borders = [str(one) for one in told["borders"]]
+            plan = Plan(bucket, begun, tuple(_shards([str(one) for one in told["borders"]])))
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return Plan(bucket, begun, tuple(_shards(borders)))
+        # Who is killed while another one is put in its place, or whose disk is full then, has taken the folder away:
+        # nobody who held on to such a plan could list anything by it.
+        return plan if self._folder(plan).is_dir() else None
 
     def begin(self, plan: Plan) -> None:
         """Put a plan in the place of any that there was, with all that was listed by that.
