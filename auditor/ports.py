@@ -908,6 +908,9 @@ class Sharing(Protocol):
     def listed(self, plan: Plan) -> Mapping[int, Listed]:
         """What shards are listed to their ends, by their numbers."""
 
+    def is_untouched(self, plan: Plan) -> bool:
+        """Whether nobody has begun to list any of it."""
+
     def is_at_work(self, plan: Plan) -> bool:
         """Whether somebody lists a shard of it just now."""
 

@@ -1,7 +1,7 @@
 """One sweep that is the work of several processes: who makes its plan, what each of them lists, who ends it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -47,7 +47,13 @@ def joined(parts: Parts, source: ObjectSource, count: int) -> Plan:
         before = sharing.plan(source.url)
         if before is not None:
             if _is_of_today(parts, before, fresh) and before.begun.settings == fresh.settings:
-                return before
+                if fresh.started - before.begun.started <= _APART or not sharing.is_untouched(before):
+                    return before
+                # Whoever came late to the sweep before has made it, and nobody has listed anything since: what is
+                # listed from now on is of now.
+                begun_now = replace(before, begun=fresh)
+                sharing.begin(begun_now)
+                return begun_now
             if before.begun.settings != fresh.settings and sharing.is_at_work(before):
                 raise BusyError(
                     f"workers with another config, version or client list {source.url} just now",

@@ -259,6 +259,24 @@ def test_machines_whose_clocks_differ_a_little_share_a_plan(
         assert of_data(told(tmp_path, "poll", "state", capsys)) == of_data(told(tmp_path, "scan", "alone", capsys))
 
 
+def test_a_plan_that_nobody_has_begun_is_begun_by_whoever_lists_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with on_aws(tmp_path, monkeypatch, objects=200):
+        config = tmp_path / "state.toml"
+        config.write_text(config.read_text().replace("streams = 4", ""))
+        worked(tmp_path, 0, 2)
+        # It comes behind the end of the sweep, of which it had no shard, and makes the plan of the next one.
+        worked(tmp_path, 1, 2)
+        (plan,) = (tmp_path / "state" / "inventory" / ".shared").glob("*/plan.json")
+        made = notes.read(plan)
+        notes.write(plan, {**made, "started": datetime.fromisoformat(made["started"]) - timedelta(hours=6)})
+        worked(tmp_path, 0, 2)
+        (bucket,) = told(tmp_path, "poll", "state", capsys)["coverage"]["buckets"]
+        started, ended_at = (datetime.fromisoformat(bucket[one]) for one in ("sweep_started", "sweep_ended"))
+        assert ended_at - started < timedelta(hours=1), "it is no older than its first page"
+
+
 def test_a_store_whose_order_nobody_knows_is_listed_by_one_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -112,6 +112,13 @@ class SharedSweeps:
                 continue
         return found
 
+    def is_untouched(self, plan: Plan) -> bool:
+        """Whether nobody has begun to list any of it."""
+        try:
+            return not any(self._folder(plan).iterdir())
+        except OSError:
+            return False
+
     def is_at_work(self, plan: Plan) -> bool:
         """Whether somebody lists a shard of it just now."""
         return any(_is_held(self._shard(plan, number) / _LOCK) for number in range(len(plan.shards)))

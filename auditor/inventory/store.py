@@ -254,9 +254,9 @@ class FileInventory:
         # Where that cannot be it does no harm: nobody goes on with what the ledger has.
         with suppress(OSError):
             (self._root / folder_name(sweep.bucket) / sweep.id / _BEGUN).unlink()
-        # What was listed by a plan is of no use to anybody either, and whoever looks next throws it away.
+        # What was listed by a plan is of no use to anybody either; whoever puts together what failed needs it still.
         with suppress(LedgerError):
-            if (plan := self.sharing.plan(sweep.bucket)) is not None and plan.begun.id == sweep.id:
+            if sweep.complete and (plan := self.sharing.plan(sweep.bucket)) is not None and plan.begun.id == sweep.id:
                 self.sharing.end(sweep.bucket, sweep.id)
 
     def _told(self, bucket: str, begun: Begun, written: Written) -> Written:
