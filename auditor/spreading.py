@@ -104,13 +104,19 @@ def work(parts: Parts, source: ObjectSource, share: Share, progress: Progress) -
         BusyError: others list it by another config.
     """
     plan = joined(parts, source, share.count)
-    numbers = list(share.of(plan))
-    failed = list_shards(parts, source, plan, numbers, progress)
+    mine, failed = list_shards(parts, source, plan, share.of(plan), progress)
     listed = parts.inventory.sharing.listed(plan)
-    lacking = tuple(number for number in range(len(plan.shards)) if number not in listed)
+    if not _is_there(parts, plan):
+        # It has gone meanwhile: somebody else has put all shards together, or begun anew.
+        return Work(plan, mine, failed, ())
+    lacking = tuple(one for one in range(len(plan.shards)) if one not in listed)
     sweep = _collected(parts, source, plan, progress) if not lacking else None
-    mine = {number: listed[number] for number in numbers if number in listed}
     return Work(plan, mine, failed, lacking, sweep)
+
+
+def _is_there(parts: Parts, plan: Plan) -> bool:
+    there = parts.inventory.sharing.plan(plan.bucket)
+    return there is not None and there.begun.id == plan.begun.id
 
 
 def _collected(parts: Parts, source: ObjectSource, plan: Plan, progress: Progress) -> Sweep | None:
@@ -118,8 +124,7 @@ def _collected(parts: Parts, source: ObjectSource, plan: Plan, progress: Progres
     sharing = parts.inventory.sharing
     try:
         with sharing.collecting(plan):
-            there = sharing.plan(plan.bucket)
-            if there is None or there.begun.id != plan.begun.id:
+            if not _is_there(parts, plan):
                 return None
             begun = parts.inventory.gather(plan, source.listings)
             sweep_all(parts, progress, frozenset({source.url}), {source.url: begun})
@@ -131,26 +136,26 @@ def _collected(parts: Parts, source: ObjectSource, plan: Plan, progress: Progres
 
 def list_shards(
     parts: Parts, source: ObjectSource, plan: Plan, numbers: Iterable[int], progress: Progress
-) -> dict[int, CollectError | LedgerError]:
-    """List some shards of a plan, one after the other; tell which could not be listed to their ends, and why not.
+) -> tuple[dict[int, Listed], dict[int, CollectError | LedgerError]]:
+    """List some shards of a plan, one after the other; tell which are listed, and which are not and why.
 
     What is listed already is not listed again.
     """
-    sharing = parts.inventory.sharing
-    done = sharing.listed(plan)
-    left = [one for one in numbers if one not in done]
+    chosen = list(numbers)
+    done = parts.inventory.sharing.listed(plan)
+    mine = {one: done[one] for one in chosen if one in done}
+    left = [one for one in chosen if one not in done]
     failed: dict[int, CollectError | LedgerError] = {}
-    if not left:
-        return failed
-    # Whether a bucket keeps what is deleted decides over what may be answered behind a name.
-    source.facts()
+    if left:
+        # Whether a bucket keeps what is deleted decides over what may be answered behind a name.
+        source.facts()
     passes = partial(_passes, parts, source, plan, progress)
     for number in left:
         try:
-            _list_shard(parts, source, plan, number, passes)
+            mine[number] = _list_shard(parts, source, plan, number, passes)
         except (CollectError, LedgerError) as error:
             failed[number] = error
-    return failed
+    return mine, failed
 
 
 def _list_shard(

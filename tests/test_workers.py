@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from auditor import locks
+from auditor import locks, spreading
 from auditor.cli import _run as run
 from auditor.embedded.aws import AwsCloud
 from auditor.embedded.google import GoogleCloud
@@ -189,6 +189,27 @@ def test_all_workers_at_once_end_with_one_sweep(
         assert sum("the next poll judges by them" in out for out, _ in outs) == 1
         assert len(set(headed(cloud.traffic.requests))) == len(headed(cloud.traffic.requests)) == OBJECTS
         assert told(tmp_path, "poll", "state", capsys)["totals"]["objects"] == OBJECTS
+
+
+def test_a_worker_whose_sweep_another_one_has_ended_meanwhile_says_what_it_has_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listing = spreading.list_shards
+
+    def and_meanwhile(*given: Any) -> Any:
+        done = listing(*given)
+        monkeypatch.setattr(spreading, "list_shards", listing)
+        assert "the next poll judges by them" in worked(tmp_path, 1, 2)
+        return done
+
+    with on_aws(tmp_path, monkeypatch, objects=200):
+        worked(tmp_path, 1, 2)
+        monkeypatch.setattr(spreading, "list_shards", and_meanwhile)
+        assert run(["scan", "-q", "--index", "0", "--count", "2", "--config", str(tmp_path / "state.toml")]) == 0
+        out = capsys.readouterr().out
+        assert out.startswith("s3://data: 4 of 8 shards listed by this worker, ")
+        assert "all 8 shards are listed; another worker puts them together" in out
+        assert told(tmp_path, "poll", "state", capsys)["totals"]["objects"] == 200
 
 
 def test_a_worker_that_is_refused_says_so_and_the_rest_stays(

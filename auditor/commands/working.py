@@ -86,7 +86,7 @@ def _told(work: Work) -> Iterator[str]:
         yield f"  all {of} are listed, and the sweep failed: {visible(work.sweep.gaps[-1].effect)}"
     elif work.lacking:
         yield f"  still lacking of all workers: {_numbers(work.lacking)}"
-    else:
+    elif not work.failed:
         yield f"  all {of} are listed; another worker puts them together"
 
 
