@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 
@@ -55,13 +55,7 @@ class SharedSweeps:
             told = notes.read(self._home(bucket) / _PLAN)
             if told["bucket"] != bucket:
                 return None
-            begun = Begun(
-                str(told["id"]),
-                datetime.fromisoformat(told["started"]),
-                str(told["settings"]),
-                int(told["after"]),
-                str(told["head"]),
-            )
+            begun = begun_in(told)
             plan = Plan(bucket, begun, tuple(_shards([str(one) for one in told["borders"]])))
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -182,6 +176,21 @@ class SharedSweeps:
 
     def _shard(self, plan: Plan, number: int) -> Path:
         return self._folder(plan) / f"{number:06}"
+
+
+def begun_in(told: Mapping[str, Any]) -> Begun:
+    """The sweep that a note tells of.
+
+    Raises:
+        KeyError, TypeError, ValueError: it tells of none.
+    """
+    return Begun(
+        str(told["id"]),
+        datetime.fromisoformat(told["started"]),
+        str(told["settings"]),
+        int(told["after"]),
+        str(told["head"]),
+    )
 
 
 def _shards(borders: list[str]) -> Iterator[Shard]:

@@ -26,7 +26,7 @@ from auditor.inventory.known import KnownRows
 from auditor.inventory.layout import Layout
 from auditor.inventory.parts import Part
 from auditor.inventory.registry import RegistryStore
-from auditor.inventory.shared import SharedSweeps
+from auditor.inventory.shared import SharedSweeps, begun_in
 from auditor.model import Listing, Population, Reason, Requests, Sample, Sweep
 from auditor.ownership.registered import Tenancy
 from auditor.ports import Begun, Coming, Listed, Passes, Plan, Shard, Taken, Written
@@ -624,14 +624,7 @@ def _kept(folder: Path) -> Begun | None:
     """The sweep in a folder, with what of it is finished; None where nobody can go on with it."""
     try:
         told = notes.read(folder / _BEGUN)
-        begun = Begun(
-            str(told["id"]),
-            datetime.fromisoformat(told["started"]),
-            str(told["settings"]),
-            int(told["after"]),
-            str(told["head"]),
-            shared=_shared(told.get("shared")),
-        )
+        begun = replace(begun_in(told), shared=_shared(told.get("shared")))
         # Buckets of one config have the same settings: somebody may have put a copy back in the wrong place.
         home = folder_name(str(told["bucket"]))
         # Rows that were taken over are as old as the sweep that wrote them: the notes beside them tell.
