@@ -605,6 +605,13 @@ class Limits(_Table):
     """Share of the Cloud KMS read quota that polls may use: that of one project and region, for all keys together."""
 
 
+class Workers(_Table):
+    """Who lists a large bucket together."""
+
+    processes: int = Field(default=1, ge=1, le=64)
+    """Processes of this machine, each of which asks at its part of requests_per_second; 1: the auditor itself lists."""
+
+
 class Sweeping(_Table):
     """What is asked of the clouds beside the buckets, when a sweep has ended."""
 
@@ -823,6 +830,7 @@ class Config(_Table):
     gcp: Gcp = Gcp()
     audit_log: AuditLog = AuditLog()
     limits: Limits = Limits()
+    workers: Workers = Workers()
     sweep: Sweeping = Sweeping()
     retention: Retention = Retention()
     report: Report = Report()

@@ -908,6 +908,9 @@ class Sharing(Protocol):
     def listed(self, plan: Plan) -> Mapping[int, Listed]:
         """What shards are listed to their ends, by their numbers."""
 
+    def headway(self, plan: Plan, seen: set[str]) -> tuple[int, int]:
+        """How many objects are listed that `seen` has no notes of, and how many of these say no key."""
+
     def is_untouched(self, plan: Plan) -> bool:
         """Whether nobody has begun to list any of it."""
 

@@ -152,7 +152,11 @@ def _headway(at: Headway, seconds: float) -> str:
     parts = [f"{at.listed:,}{of} objects", f"{rate:,.0f}/s"]
     if at.expected and rate:
         parts.append(f"{words.span(timedelta(seconds=max(0, at.expected - at.listed) / rate))} left")
-    parts += [f"{at.listed - at.unresolved:,} resolved", words.counted(at.requests, "request")]
+    parts.append(f"{at.listed - at.unresolved:,} resolved")
+    if at.shards is None:
+        parts.append(words.counted(at.requests, "request"))
+    else:
+        parts.append(f"{at.shards[0]} of {words.counted(at.shards[1], 'shard')}")
     return ", ".join(parts)
 
 

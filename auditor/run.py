@@ -8,6 +8,7 @@ from typing import Protocol
 
 from auditor import probing
 from auditor.attribution.inquiring import Inquirer
+from auditor.crew import Crew
 from auditor.feeds.silence import Ear
 from auditor.model import Cloud, KeyName, Requests, Sweep
 from auditor.ownership.said import Said
@@ -44,6 +45,8 @@ class Headway:
     """As it has made itself, each retry counted."""
     expected: int | None
     """Objects that the last complete sweep had; None before the first."""
+    shards: tuple[int, int] | None = None
+    """How many are listed, of how many, where other processes list them; `requests` are those of these shards then."""
 
 
 class Progress(Protocol):
@@ -120,6 +123,10 @@ class Parts:
     """The feeds of the config, to none of which this process listens as far as that is known here."""
     by_sdk: bool = False
     """Buckets are listed through the SDKs, which ask for everything anew."""
+    crew: Crew | None = None
+    """Who lists large buckets; None: this process does."""
+    heard: Callable[[Mapping[tuple[str, str, str], int]], None] = lambda _: None
+    """Is told what clouds have answered to other processes: (service, operation, outcome) -> answers."""
 
     @property
     def is_keys_only(self) -> bool:

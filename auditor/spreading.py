@@ -1,36 +1,34 @@
-"""One sweep that is the work of several processes: who makes its plan, what each of them lists, who ends it."""
+"""One sweep that is the work of several processes: its plan, the shards of it that each lists, and how they meet."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import logging
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
 from auditor.attempting import Attempt, Lent, Told, anew, lent
-from auditor.errors import BusyError, CollectError, LedgerError
-from auditor.model import Reason, Requests, Sweep
+from auditor.crew import Crew, Done
+from auditor.errors import AuditorError, BusyError, CollectError, LedgerError
+from auditor.model import Reason, Requests
+from auditor.plurals import counted
 from auditor.ports import Begun, Listed, ObjectSource, Passes, Plan, Shard
 from auditor.run import Headway, Parts, Progress
-from auditor.sweeping import sweep_all
 
+_log = logging.getLogger(__name__)
+
+_WORTH: Final = 100_000
+"""Objects that a bucket has at least that several processes list: with fewer, one has ended when others have begun."""
+_LOOK: Final = 1.0
+"""Seconds after which it is looked how far others have got."""
 _SHARDS_EACH: Final = 4
 """So many shards for each worker: one that has small ones does more of them, and a killed one loses little."""
 _LONGEST: Final = timedelta(hours=24)
 """What was listed by a plan that is older tells of a time that is too long ago."""
 _APART: Final = timedelta(minutes=10)
 """So far ahead may the clock be of whoever made a plan: those of several machines are never quite the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """Which part of the work one of several workers does."""
-
-    index: int
-    count: int
-
-    def of(self, plan: Plan) -> Iterator[int]:
-        """The numbers of its shards."""
-        return (number for number in range(len(plan.shards)) if number % self.count == self.index)
 
 
 def joined(parts: Parts, source: ObjectSource, count: int) -> Plan:
@@ -81,57 +79,127 @@ def _shards(parts: Parts, source: ObjectSource, count: int) -> tuple[Shard, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What has become of one worker's share of a sweep."""
+class Spread:
+    """What other processes have made of a sweep."""
 
-    plan: Plan
-    mine: Mapping[int, Listed]
-    """Its shards that are listed, by number."""
-    failed: Mapping[int, CollectError | LedgerError]
-    """Its shards that are not, and why."""
-    lacking: tuple[int, ...]
-    """Those of all workers that are not listed yet."""
-    sweep: Sweep | None = None
-    """What all shards together have become, where it was this worker who put them together."""
+    begun: Begun | None
+    """What is gone on with; None: somebody else has put it together meanwhile, and published it."""
+    is_new: bool
+    """Some of it was listed now; else whoever listed it could not publish it."""
 
 
-def work(parts: Parts, source: ObjectSource, share: Share, progress: Progress) -> Work:
-    """List one worker's share of a bucket; whoever is the last puts all shards together and publishes the sweep.
+def spread(
+    parts: Parts, source: ObjectSource, progress: Progress, expected: int | None, held: ExitStack
+) -> Spread | None:
+    """Have the crew list a bucket that is worth it; None: this process is to list it, or what cannot be told else.
+
+    Whatever fails here fails again there, is told there, or does not matter: what is listed is gone on with. `held`:
+    for so long nobody else puts these shards together.
 
     Raises:
-        CollectError: a page that a plan needs could not be read.
-        LedgerError: the ledger or the inventory can be neither read nor written.
-        BusyError: others list it by another config.
+        AuditorError: the run is to end.
     """
-    plan = joined(parts, source, share.count)
-    mine, failed = list_shards(parts, source, plan, share.of(plan), progress)
-    listed = parts.inventory.sharing.listed(plan)
-    if not _is_there(parts, plan):
-        # It has gone meanwhile: somebody else has put all shards together, or begun anew.
-        return Work(plan, mine, failed, ())
-    lacking = tuple(one for one in range(len(plan.shards)) if one not in listed)
-    sweep = _collected(parts, source, plan, progress) if not lacking else None
-    return Work(plan, mine, failed, lacking, sweep)
+    crew = parts.crew
+    if crew is None or (expected is not None and expected < _WORTH):
+        return None
+    try:
+        plan = joined(parts, source, crew.count)
+        if len(plan.shards) == 1:
+            parts.inventory.sharing.end(plan.bucket, plan.begun.id)
+            return None
+        is_new = _list_by(parts, crew, plan, progress, expected)
+        if not _is_ours(parts, plan, held):
+            return Spread(None, is_new)
+        return Spread(parts.inventory.gather(plan, source.listings), is_new)
+    except (CollectError, LedgerError) as error:
+        _log.debug("shards of %s: %s", source.url, error)
+    except AuditorError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one process alone may do well what several do not
+        _log.warning("no other process lists %s, and this one does: %s: %s", source.url, type(error).__name__, error)
+    return None
 
 
-def _is_there(parts: Parts, plan: Plan) -> bool:
+def _list_by(parts: Parts, crew: Crew, plan: Plan, progress: Progress, expected: int | None) -> bool:
+    """Have a crew list what lacks of a plan; whether anything lacked.
+
+    What other processes list meanwhile is waited for.
+    """
+    sharing = parts.inventory.sharing
+    told = _Told(parts, plan, progress, expected)
+    lacking = lacked = told.lacking()
+    while lacking:
+        for done in crew.each(plan, lacking, _LOOK):
+            told.look(done)
+        lacking = told.lacking()
+        if not (is_there(parts, plan) and sharing.is_at_work(plan)):
+            break
+        time.sleep(_LOOK)
+    if lacking and is_there(parts, plan):
+        why = f"{len(lacking)} of {counted(len(plan.shards), 'shard')} of {plan.bucket}"
+        _log.warning("no other process lists %s, and this one does: %s", why, told.why or "they ended by themselves")
+    return bool(lacked)
+
+
+class _Told:
+    """How far the shards of a plan have got, for whoever is told."""
+
+    def __init__(self, parts: Parts, plan: Plan, progress: Progress, expected: int | None) -> None:
+        self._parts = parts
+        self._plan = plan
+        self._progress = progress
+        self._seen: set[str] = set()
+        self.why: str | None = None
+        """Why the last shard was not listed of which that is known."""
+        self._done = dict(parts.inventory.sharing.listed(plan))
+        kept, unresolved = parts.inventory.sharing.headway(plan, self._seen)
+        self._at = Headway(plan.bucket, kept, kept, unresolved, 0, expected, (len(self._done), len(plan.shards)))
+        progress.sweeping(self._at)
+
+    def lacking(self) -> list[int]:
+        """The shards that nobody has listed yet."""
+        self._done = dict(self._parts.inventory.sharing.listed(self._plan))
+        return [one for one in range(len(self._plan.shards)) if one not in self._done]
+
+    def look(self, done: Done | None) -> None:
+        """Tell what there is by now; `done` is what has become of a shard, None of none."""
+        if done is not None:
+            self._parts.heard(done.answers)
+            if done.listed is not None:
+                self._done[done.number] = done.listed
+            else:
+                self.why = done.why
+        rows, unresolved = self._parts.inventory.sharing.headway(self._plan, self._seen)
+        # That time passes is no headway: whoever watches over a run that hangs is not to be told of it.
+        if done is not None or rows:
+            at = self._at
+            self._at = replace(
+                at,
+                listed=at.listed + rows,
+                unresolved=at.unresolved + unresolved,
+                requests=sum(one.sent.total for one in self._done.values()),
+                shards=(len(self._done), len(self._plan.shards)),
+            )
+            self._progress.sweeping(self._at)
+
+
+def _is_ours(parts: Parts, plan: Plan, held: ExitStack) -> bool:
+    """Wait until nobody else puts the shards together; whether that is left to be done."""
+    while True:
+        try:
+            held.enter_context(parts.inventory.sharing.collecting(plan))
+        except BusyError:
+            if not is_there(parts, plan):
+                return False
+            time.sleep(_LOOK)
+        else:
+            return is_there(parts, plan)
+
+
+def is_there(parts: Parts, plan: Plan) -> bool:
+    """Whether a plan is there still: where it has gone, somebody has put its shards together, or has begun anew."""
     there = parts.inventory.sharing.plan(plan.bucket)
     return there is not None and there.begun.id == plan.begun.id
-
-
-def _collected(parts: Parts, source: ObjectSource, plan: Plan, progress: Progress) -> Sweep | None:
-    """Put all shards together and publish the sweep; None where another worker does."""
-    sharing = parts.inventory.sharing
-    try:
-        with sharing.collecting(plan):
-            if not _is_there(parts, plan):
-                return None
-            begun = parts.inventory.gather(plan, source.listings)
-            sweep_all(parts, progress, frozenset({source.url}), {source.url: begun})
-    except BusyError:
-        return None
-    known = (*parts.ledger.failed_attempts(), *parts.ledger.sweeps())
-    return next((one for one in known if one.bucket == plan.bucket and one.id == plan.begun.id), None)
 
 
 def list_shards(

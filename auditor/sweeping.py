@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
@@ -15,6 +17,7 @@ from auditor.model import BucketFacts, Cloud, CloudCount, EarlierSweep, Gap, Rea
 from auditor.ownership.registering import ask, ask_all, refresh
 from auditor.ports import Begun, ObjectSource, Written
 from auditor.run import Headway, Parts, Progress
+from auditor.spreading import spread
 from auditor.taking import taken
 from auditor.warehouse.source import AddedUp
 
@@ -44,8 +47,9 @@ def sweep_all(
         return None
     chosen = [source for source in parts.sources if not only or source.url in only]
     # What an earlier scan had listed and the ledger did not hear of is no news of today.
-    whole_before = _sweep_some(parts, chosen, progress, gathered)
-    _sweep_some(parts, whole_before, progress)
+    with parts.crew.at_work() if parts.crew is not None else nullcontext():
+        whole_before = _sweep_some(parts, chosen, progress, gathered)
+        _sweep_some(parts, whole_before, progress)
     # Nothing of the sweeps waits for this: it may take as long as they did.
     ask(parts, progress, [one.url for one in chosen])
     return elsewhere(parts)
@@ -72,21 +76,18 @@ def _sweep_some(
             for one in sources
         }
         for ended in as_completed(running):
-            done, is_new = ended.result()
-            try:
-                in_force = parts.ledger.publish(done)
-            except LedgerError as error:
-                # What others have listed meanwhile is kept all the same, if it can be.
-                failed = failed or error
-                continue
-            parts.inventory.settle(done)
-            if in_force:
-                parts.inventory.prune(done.bucket, parts.ledger.needed(done.bucket))
-            elif done.complete and not _was_in_force(parts, done):
-                # Another one that began later is in force already, and this one nobody has judged by.
-                parts.inventory.remove(done)
-            if is_new:
-                progress.swept(done)
+            done = ended.result()
+            with done.held:
+                if done.sweep is None:
+                    continue
+                try:
+                    _publish(parts, done.sweep)
+                except LedgerError as error:
+                    # What others have listed meanwhile is kept all the same, if it can be.
+                    failed = failed or error
+                    continue
+            if done.is_new:
+                progress.swept(done.sweep)
             else:
                 whole_before.append(running[ended])
     finally:
@@ -97,17 +98,45 @@ def _sweep_some(
     return whole_before
 
 
+def _publish(parts: Parts, done: Sweep) -> None:
+    in_force = parts.ledger.publish(done)
+    parts.inventory.settle(done)
+    if in_force:
+        parts.inventory.prune(done.bucket, parts.ledger.needed(done.bucket))
+    elif done.complete and not _was_in_force(parts, done):
+        # Another one that began later is in force already, and this one nobody has judged by.
+        parts.inventory.remove(done)
+
+
+@dataclass(frozen=True, slots=True)
+class _Swept:
+    sweep: Sweep | None
+    """None: another process has ended the sweep that this one took part in."""
+    is_new: bool
+    held: ExitStack
+    """What nobody else may do before it is published."""
+
+
 def _sweep(
     parts: Parts, source: ObjectSource, progress: Progress, expected: int | None, gathered: Begun | None
-) -> tuple[Sweep, bool]:
+) -> _Swept:
     if isinstance(source, AddedUp):
-        done, is_new = taken(parts, source, _facts_before(parts, source.url, cloud_of(source.url))), True
-    else:
-        done, is_new = sweep(parts, source, progress, expected, gathered)
-    if is_new:
-        # Also where the bucket itself may not be listed: the keys that its registries name are watched all the same.
-        refresh(parts, progress, source.url)
-    return done, is_new
+        done = taken(parts, source, _facts_before(parts, source.url, cloud_of(source.url)))
+        return _Swept(_refreshed(parts, progress, done), is_new=True, held=ExitStack())
+    with ExitStack() as held:
+        shared = spread(parts, source, progress, expected, held) if gathered is None else None
+        if shared is not None and shared.begun is None:
+            return _Swept(None, is_new=False, held=held.pop_all())
+        done, is_new = sweep(parts, source, progress, expected, gathered if shared is None else shared.begun)
+        if is_new and (shared is None or shared.is_new):
+            return _Swept(_refreshed(parts, progress, done), is_new=True, held=held.pop_all())
+        return _Swept(done, is_new=False, held=held.pop_all())
+
+
+def _refreshed(parts: Parts, progress: Progress, done: Sweep) -> Sweep:
+    # Also where the bucket itself may not be listed: the keys that its registries name are watched all the same.
+    refresh(parts, progress, done.bucket)
+    return done
 
 
 def sweep(

@@ -19,6 +19,7 @@ from auditor.connectors.registry_bundle import BundleFile
 from auditor.connectors.registry_file import FileRegistry
 from auditor.connectors.registry_turbopuffer import Account, TurbopufferRegistry
 from auditor.connectors.wire import Wire
+from auditor.crew import Crew
 from auditor.errors import UsageError
 from auditor.feeds.silence import Ear
 from auditor.findings import Judgement
@@ -95,12 +96,14 @@ def assemble(
     asking: bool = True,
     after: Assembly | None = None,
     workers: int = 1,
+    crew: Crew | None = None,
 ) -> Assembly:
     """Make all parts; nothing is asked of a cloud yet. `by_sdk`: buckets are listed through the SDKs.
 
     Without `asking` only what is stored is told: nothing that asks a cloud is made, and no credentials are needed.
     `after`: another assembly of this process on the same ledger, whose place this one takes: it goes on with its handle
     on the ledger and with what was counted. `workers`: so many processes share the rates of the config among them.
+    `crew`: those that list large buckets for this one.
 
     Raises:
         LedgerError: the ledger cannot be opened.
@@ -179,6 +182,8 @@ def assemble(
         inquirer=Inquirer(log) if config.audit_log.attribute else None,
         ears=tuple(Ear(feed.name, owner) for owner, feed in feeds),
         by_sdk=by_sdk,
+        crew=crew,
+        heard=wire.heard,
     )
 
     def last_uses() -> LastUses | None:

@@ -16,10 +16,11 @@ from typing import Final, Self, TextIO
 
 COMMAND: Final = "from auditor import cli; cli.main()"
 _PATIENCE: Final = 60.0
-_FORKING: Final = multiprocessing.get_context("forkserver")
-_FORKING.set_forkserver_preload(
+FORKING: Final = multiprocessing.get_context("forkserver")
+FORKING.set_forkserver_preload(
     [
         *("pytest", "tests.forked", "auditor.commands.judging", "auditor.commands.reports", "auditor.commands.serving"),
+        "auditor.executors.task",
         *("auditor.clouds.aws", "auditor.clouds.gcp"),
     ]
 )
@@ -29,10 +30,10 @@ class Forked:
     """`python -c code argv…` in the environment and the folder of whoever asks for it."""
 
     def __init__(self, code: str, *argv: str) -> None:
-        out, into_out = _FORKING.Pipe(duplex=False)
-        err, into_err = _FORKING.Pipe(duplex=False)
+        out, into_out = FORKING.Pipe(duplex=False)
+        err, into_err = FORKING.Pipe(duplex=False)
         given = ((into_out, into_err), dict(os.environ), Path.cwd(), code, argv)
-        self._process = _FORKING.Process(target=_run, args=given)
+        self._process = FORKING.Process(target=_run, args=given)
         self._process.start()
         self.stdout, self.stderr = _reading(out), _reading(err)
         for one in (out, err, into_out, into_err):

@@ -70,6 +70,10 @@ STANDS = {
         replace(START, listed=2_500, requests=2_600),
         "2,500 of about 2,000 objects, 250/s, 0 s left, 2,500 resolved, 2,600 requests",
     ),
+    "other processes list it": (
+        replace(START, listed=500, requests=512, shards=(3, 8)),
+        "500 of about 2,000 objects, 50/s, 30 s left, 500 resolved, 3 of 8 shards",
+    ),
     "nothing yet": (START, "0 of about 2,000 objects, 0/s, 0 resolved, 0 requests"),
 }
 

@@ -1,61 +1,25 @@
 """Workers that list a sweep together: whoever is killed, and whoever comes twice, each object counts once."""
 
-import json
 import random
 import re
 import shutil
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from auditor import locks, spreading
+from auditor import locks, spreading, working
 from auditor.cli import _run as run
-from auditor.embedded.aws import AwsCloud
 from auditor.embedded.google import GoogleCloud
-from auditor.embedded.traffic import Request
 from auditor.errors import BusyError
 from auditor.inventory import notes
-from tests.clouds import GOOGLE_KEY, a_google_store, an_aws_cloud
+from tests.clouds import GOOGLE_KEY, a_google_store
 from tests.forked import Forked
+from tests.several import OBJECTS, ON_AWS, ON_GOOGLE, OTHER, headed, left_over, of_data, on_aws, told
 
-KEY = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000001"
-OTHER = "arn:aws:kms:us-east-1:111122223333:key/1f3c0f5e-0000-4000-8000-000000000002"
-OBJECTS = 900
-ON_AWS = """
-state = "{state}"
-[limits]
-requests_per_second = 4000
-streams = 4
-[platform]
-aws_principals = ["arn:aws:iam::111122223333:role/storage"]
-[[bucket]]
-url = "s3://data"
-region = "us-east-1"
-layout = "{{org}}/{{namespace}}/"
-"""
-ON_GOOGLE = """
-state = "{state}"
-[limits]
-streams = 4
-[[account]]
-project = "acme"
-[gcp]
-storage_endpoint = "{endpoint}"
-kms_endpoint = "{endpoint}"
-logging_endpoint = "{endpoint}"
-iam_endpoint = "{endpoint}"
-monitoring_endpoint = "{endpoint}"
-[[bucket]]
-url = "gs://data"
-layout = "{{org}}/{{namespace}}/"
-account = "acme"
-"""
 WORK = """
 import sys
 from auditor import cli
@@ -63,21 +27,6 @@ from auditor.inventory import parts
 parts._SECONDS = 0.02
 sys.exit(cli._run(sys.argv[1:]))
 """
-
-
-@contextmanager
-def on_aws(folder: Path, monkeypatch: pytest.MonkeyPatch, objects: int = OBJECTS) -> Iterator[AwsCloud]:
-    monkeypatch.setattr("auditor.embedded.aws.s3._PAGE", 15)
-    with an_aws_cloud(monkeypatch) as cloud:
-        cloud.store.add_bucket("data", versioned=True)
-        cloud.store.add_key(KEY)
-        cloud.store.add_key(OTHER)
-        for number in range(objects):
-            name = f"org-{number % 7}/ns-{number * 2654435761 % 997:03}/{number:05}"
-            cloud.store.put("data", name, sse="aws:kms", key=KEY if number % 3 else OTHER, size=number)
-        for state in ("state", "alone"):
-            (folder / f"{state}.toml").write_text(ON_AWS.format(state=state))
-        yield cloud
 
 
 def worker(folder: Path, index: int, count: int) -> Forked:
@@ -90,33 +39,6 @@ def worked(folder: Path, index: int, count: int) -> str:
         out, err = process.communicate()
     assert (process.wait(), err) == (0, ""), out
     return out
-
-
-def told(folder: Path, command: str, state: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    assert run([command, "-q", "--format", "json", "--config", str(folder / f"{state}.toml")]) in {0, 1, 3}
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return found
-
-
-def of_data(judgement: Mapping[str, Any]) -> dict[str, Any]:
-    """What a judgement says of the data, whenever that was listed."""
-    coverage = [
-        {name: one[name] for name in ("bucket", "complete", "listed", "resolved", "unresolved", "outside")}
-        for one in judgement["coverage"]["buckets"]
-    ]
-    return {"coverage": coverage, "totals": judgement["totals"], "dependencies": judgement["dependencies"]}
-
-
-def headed(requests: Iterable[Request]) -> list[str]:
-    """What HEADs asked about: name and version."""
-    return [one.target for one in requests if one.verb == "HEAD" and one.target.startswith("/data/")]
-
-
-def left_over(folder: Path) -> list[Path]:
-    """What stays of a sweep that several have listed."""
-    return [
-        one for one in (folder / "state" / "inventory" / ".shared").rglob("*") if one.suffix in {".json", ".parquet"}
-    ]
 
 
 def test_workers_find_together_what_one_finds_alone(
@@ -198,13 +120,13 @@ def test_a_worker_whose_sweep_another_one_has_ended_meanwhile_says_what_it_has_l
 
     def and_meanwhile(*given: Any) -> Any:
         done = listing(*given)
-        monkeypatch.setattr(spreading, "list_shards", listing)
+        monkeypatch.setattr(working, "list_shards", listing)
         assert "the next poll judges by them" in worked(tmp_path, 1, 2)
         return done
 
     with on_aws(tmp_path, monkeypatch, objects=200):
         worked(tmp_path, 1, 2)
-        monkeypatch.setattr(spreading, "list_shards", and_meanwhile)
+        monkeypatch.setattr(working, "list_shards", and_meanwhile)
         assert run(["scan", "-q", "--index", "0", "--count", "2", "--config", str(tmp_path / "state.toml")]) == 0
         out = capsys.readouterr().out
         assert out.startswith("s3://data: 4 of 8 shards listed by this worker, ")

@@ -10,6 +10,7 @@ from typing import Final, TextIO
 from auditor import log
 from auditor.config import Config, load
 from auditor.errors import AuditorError, UsageError
+from auditor.executors import crew_of
 from auditor.findings import Judgement, Severity, Status
 from auditor.model import KeyName, Reason
 from auditor.wiring import Assembly, assemble
@@ -69,7 +70,8 @@ def assembled(
     """
     config = load(path)
     log.start(json_lines=config.log.json_lines, verbose=verbose)
-    assembly = assemble(config, by_sdk=by_sdk, asking=asking, workers=workers)
+    crew = crew_of(config, by_sdk=by_sdk, verbose=verbose) if asking and workers == 1 else None
+    assembly = assemble(config, by_sdk=by_sdk, asking=asking, workers=workers, crew=crew)
     try:
         yield config, assembly
     finally:

@@ -8,6 +8,7 @@ from auditor.config import load
 from auditor.daemon import serving
 from auditor.daemon.leading import Leadership
 from auditor.errors import UsageError
+from auditor.executors import crew_of
 from auditor.ownership.registering import ready
 from auditor.wiring import Assembly, assemble
 
@@ -17,7 +18,7 @@ def run_daemon(path: Path, *, standby: bool, verbose: bool) -> int:
     again = serving.hang_ups()
     config = load(path)
     log.start(json_lines=config.log.json_lines, verbose=verbose)
-    assembly = assemble(config)
+    assembly = assemble(config, crew=crew_of(config, verbose=verbose))
     ready(assembly.parts)
     leadership = leading_or_waiting(assembly, standby=standby)
     assembly.ledger.verify()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from auditor import spreading
+from auditor import working
 from auditor.commands.answering import assembled, place_for, writing
 from auditor.commands.judging import configured
 from auditor.errors import CollectError, LedgerError, UsageError
@@ -15,8 +15,8 @@ from auditor.ownership.registering import ready
 from auditor.ports import ObjectSource
 from auditor.progress import progress_on
 from auditor.run import Parts, Progress
-from auditor.spreading import Share, Work
 from auditor.warehouse.source import AddedUp
+from auditor.working import Share, Work
 
 _MOST: Final = 10_000
 _NAMED: Final = 10
@@ -67,7 +67,7 @@ def _worked(parts: Parts, source: ObjectSource, share: Share, progress: Progress
     if isinstance(source, AddedUp):
         return [f"{source.url}: nothing is listed of it; `cmek-auditor scan` takes in what a warehouse says"], True
     try:
-        done = spreading.work(parts, source, share, progress)
+        done = working.work(parts, source, share, progress)
     except (CollectError, LedgerError) as error:
         # One bucket that cannot be listed stops no other.
         return [f"{source.url}: {_why(error)}"], False

@@ -112,6 +112,11 @@ class Wire:
         with self._lock:
             return dict(self._counts)
 
+    def heard(self, answers: Mapping[tuple[str, str, str], int]) -> None:
+        """Count what other processes were answered: (service, operation, outcome) -> answers."""
+        for (service, operation, outcome), number in answers.items():
+            self.answered(service, operation, outcome, number=number)
+
     def requests(self, service: str) -> int:
         """How many requests one service has answered so far."""
         with self._lock:

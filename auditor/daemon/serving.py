@@ -26,6 +26,7 @@ from auditor.daemon.loops import Health, answers_of_polls
 from auditor.daemon.timers import Daemon
 from auditor.daemon.tls import Certificate
 from auditor.errors import AuditorError, LedgerError, UsageError
+from auditor.executors import crew_of
 from auditor.outputs import metrics
 from auditor.ownership.registering import ready
 from auditor.ports import LogStanding
@@ -219,7 +220,7 @@ class Serving:
 
     def _assembled(self, config: Config) -> Assembly:
         # What was counted, and how far the clouds' clocks are off, goes on, and so does the handle on the ledger.
-        assembly = assemble(config, after=self._assembly)
+        assembly = assemble(config, after=self._assembly, crew=crew_of(config, verbose=self._verbose))
         ready(assembly.parts)
         return assembly
 

@@ -37,6 +37,7 @@ TOLD: Final = frozenset(
         "sweep.cloud_counts",
         *(f"limits.{one}" for one in ("requests_per_second", "streams", "reverify_days")),
         *(f"limits.{one}" for one in ("kms_quota_share", "gcp_kms_quota_share")),
+        "workers.processes",
         *(f"report.{one}" for one in ("formats", "keep")),
         *(f"retention.{one}" for one in ("snapshots", "weekly_snapshots")),
         *(f"probe.{one}" for one in ("reads", "dry_runs", "verify_connectivity", "per_hour", "per_second")),

@@ -114,6 +114,20 @@ def finished(folder: Path) -> list[Part]:
     return found
 
 
+def rows_noted(folder: Path, seen: set[str]) -> tuple[int, int]:
+    """How many rows finished parts tell of, and how many of these say no key, of those whose notes nobody has seen."""
+    rows = resolved = 0
+    for path in _notes(folder):
+        if str(path) not in seen:
+            seen.add(str(path))
+            try:
+                told = notes.read(path)["told"]
+                rows, resolved = rows + told["listed"], resolved + told["resolved"]
+            except (OSError, KeyError, ValueError, TypeError):
+                continue
+    return rows, rows - resolved
+
+
 def notes_in(folder: Path) -> list[Path]:
     """What was written when something was finished in a folder: a part each, or all of a snapshot."""
     return [*_notes(folder), *folder.glob(SNAPSHOT)]

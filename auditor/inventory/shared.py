@@ -13,7 +13,7 @@ import duckdb
 
 from auditor import locks
 from auditor.errors import BusyError, DiskError
-from auditor.inventory import files, notes, snapshot
+from auditor.inventory import files, notes, parts, snapshot
 from auditor.inventory.folders import folder_name
 from auditor.inventory.layout import Layout
 from auditor.inventory.parts import Part
@@ -106,6 +106,11 @@ class SharedSweeps:
                 continue
         return found
 
+    def headway(self, plan: Plan, seen: set[str]) -> tuple[int, int]:
+        """How many objects are listed that `seen` has no notes of, and how many of these say no key."""
+        found = [parts.rows_noted(self._shard(plan, number), seen) for number in range(len(plan.shards))]
+        return sum(rows for rows, _ in found), sum(unresolved for _, unresolved in found)
+
     def is_untouched(self, plan: Plan) -> bool:
         """Whether nobody has begun to list any of it."""
         try:
@@ -162,8 +167,8 @@ class SharedSweeps:
             snapshot.whole_shard(self._shard(plan, number), listings, shard) for number, shard in enumerate(plan.shards)
         ]
         for listing in listings:
-            for parts in whole:
-                yield from (one for one in parts if one.listing is listing)
+            for each in whole:
+                yield from (one for one in each if one.listing is listing)
 
     def _done(self, plan: Plan, number: int) -> Listed | None:
         return self.listed(plan).get(number)

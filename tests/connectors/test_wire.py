@@ -6,6 +6,7 @@ from email.utils import format_datetime
 import pytest
 
 from auditor.connectors.wire import OTHER, Wire
+from auditor.model import Requests
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NO_DATES = {
@@ -56,6 +57,14 @@ def test_a_clock_that_goes_on_as_time_does_keeps_the_median() -> None:
         date = NOW + timedelta(seconds=passed + off)
         wire.answered("kms", "DescribeKey", "ok", format_datetime(date, usegmt=True))
     assert wire.skew() == timedelta(seconds=10)
+
+
+def test_what_other_processes_were_answered_counts_as_answers_and_as_no_request_of_this_one() -> None:
+    wire = Wire(lambda: NOW)
+    wire.answered("s3", "HeadObject", "ok", bucket="s3://data")
+    wire.heard({("s3", "HeadObject", "ok"): 6, ("s3", "HeadObject", "SlowDown"): 1})
+    assert wire.counts() == {("s3", "HeadObject", "ok"): 7, ("s3", "HeadObject", "SlowDown"): 1}
+    assert wire.sent("s3://data") == Requests(heads=1)
 
 
 def test_error_codes_that_never_come_twice_fill_neither_the_memory_nor_a_scrape() -> None:
