@@ -156,6 +156,14 @@ def _forms(given: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(given))
 
 
+def _scheduler(given: str) -> str:
+    if not re.fullmatch(r"tls://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}", given):
+        raise ValueError(
+            f"{given!r} is no scheduler of Dask that is asked over TLS; write it like tls://dask.internal:8786"
+        )
+    return given
+
+
 def _folder(given: object) -> object:
     if isinstance(given, str) and not given.strip():
         raise ValueError("is empty; name a folder for the ledger and the inventory")
@@ -366,6 +374,8 @@ class Bucket(_Table):
     """live, noncurrent, soft_deleted; default: all that the bucket has."""
     answer: Annotated[Path, BeforeValidator(_some_file)] | None = None
     """What a warehouse answered to the statement of `cmek-auditor aggregate`; then nothing is listed."""
+    swept_by: Literal["auditor", "workers"] = "auditor"
+    """`workers`: by `scan --index` alone; neither the schedule nor a scan that does not name it sweeps it."""
 
     @model_validator(mode="after")
     def _fits_the_cloud(self) -> Self:
@@ -375,6 +385,8 @@ class Bucket(_Table):
                 namespace_of(layout)
         except UsageError as error:
             raise ValueError(f"{error}{'; ' + error.hint if error.hint else ''}") from None
+        if self.answer is not None and self.swept_by == "workers":
+            raise ValueError("answer and swept_by exclude each other: nobody lists what a warehouse tells of")
         if self.url.startswith("gs://") and self.region is not None:
             raise ValueError("region is for S3 buckets only")
         if self.url.startswith("s3://") and Population.SOFT_DELETED in self.populations:
@@ -608,8 +620,31 @@ class Limits(_Table):
 class Workers(_Table):
     """Who lists a large bucket together."""
 
-    processes: int = Field(default=1, ge=1, le=64)
-    """Processes of this machine, each of which asks at its part of requests_per_second; 1: the auditor itself lists."""
+    processes: int = Field(default=1, ge=1, le=256)
+    """So many list at once, each at its part of requests_per_second; 1: the auditor itself lists."""
+    dask: Annotated[str, AfterValidator(_scheduler)] | None = None
+    """tls://HOST:PORT of the scheduler of a Dask cluster whose workers they are; None: they are of this machine."""
+    tls_ca: Annotated[Path, BeforeValidator(_some_file)] | None = None
+    """Who has signed the certificates of the cluster and of the auditor, a PEM file, relative to the config file."""
+    tls_cert: Annotated[Path, BeforeValidator(_some_file)] | None = None
+    """The auditor's own certificate there, a PEM file."""
+    tls_key: Annotated[Path, BeforeValidator(_some_file)] | None = None
+    """Its private key, a PEM file without a password."""
+
+    @model_validator(mode="after")
+    def _are_known_to_each_other(self) -> Self:
+        files = {"tls_ca": self.tls_ca, "tls_cert": self.tls_cert, "tls_key": self.tls_key}
+        if self.dask is None:
+            if given := [name for name, file in files.items() if file is not None]:
+                raise ValueError(f"{given[0]} belongs to dask; processes of this machine need none")
+            return self
+        if lacking := [name for name, file in files.items() if file is None]:
+            raise ValueError(
+                f"dask needs {lacking[0]} too: whoever reaches a cluster without TLS runs what he wants there"
+            )
+        if self.processes == 1:
+            raise ValueError("dask needs processes: how many of its workers list at once, 2 or more")
+        return self
 
 
 class Sweeping(_Table):
@@ -993,8 +1028,11 @@ def load(path: Path, *, again: bool = False) -> Config:
     registries = tuple(one.model_copy(update=_absolute(folder, one, ("path", "signer"))) for one in config.registry)
     buckets = tuple(one.model_copy(update=_absolute(folder, one, ("answer",))) for one in config.bucket)
     web = config.web.model_copy(update=_absolute(folder, config.web, ("tls_cert", "tls_key", "users_file")))
+    workers = config.workers.model_copy(update=_absolute(folder, config.workers, ("tls_ca", "tls_cert", "tls_key")))
     state = folder / config.state
-    return config.model_copy(update={"state": state, "bucket": buckets, "registry": registries, "web": web})
+    return config.model_copy(
+        update={"state": state, "bucket": buckets, "registry": registries, "web": web, "workers": workers}
+    )
 
 
 def _content(path: Path, *, again: bool) -> bytes:

@@ -37,7 +37,7 @@ Task = Callable[[Plan, int], Done]
 class Crew:
     """So many processes at most; they begin with their first shard, and end with `at_work`. Safe from many threads."""
 
-    def __init__(self, count: int, make: Callable[[int], Executor], task: Task) -> None:
+    def __init__(self, count: int, make: Callable[[], Executor], task: Task) -> None:
         self.count = count
         self._make = make
         self._task = task
@@ -99,7 +99,7 @@ class Crew:
     def _at_hand(self) -> Executor:
         with self._lock:
             if self._executor is None:
-                self._executor = self._make(self.count)
+                self._executor = self._make()
             return self._executor
 
     def _gives_up(self, executor: Executor, error: BaseException) -> bool:

@@ -123,6 +123,8 @@ class Parts:
     """The feeds of the config, to none of which this process listens as far as that is known here."""
     by_sdk: bool = False
     """Buckets are listed through the SDKs, which ask for everything anew."""
+    left: frozenset[str] = frozenset()
+    """URLs of those buckets that other processes sweep; this one does where it is told to by name."""
     crew: Crew | None = None
     """Who lists large buckets; None: this process does."""
     heard: Callable[[Mapping[tuple[str, str, str], int]], None] = lambda _: None

@@ -78,7 +78,7 @@ def scan(parts: Parts, progress: Progress, only: frozenset[str] = frozenset()) -
 
 
 def wanting(parts: Parts) -> frozenset[str]:
-    """Buckets that were never swept to their end, or not as the config asks now; without any, registries never asked.
+    """Buckets of ours that were never swept to their end, or not as the config asks; without any, registries not asked.
 
     Raises:
         LedgerError: the ledger cannot be read.
@@ -87,11 +87,11 @@ def wanting(parts: Parts) -> frozenset[str]:
         return frozenset(one.name for one in parts.services if one.recalled() is None)
     sweeps, _ = usable(parts)
     never = {source.url for source in parts.sources}.difference(one.bucket for one in sweeps)
-    return frozenset(never.union(gap.what for gap in _swept_otherwise(parts, sweeps)))
+    return frozenset(never.union(gap.what for gap in _swept_otherwise(parts, sweeps))) - parts.left
 
 
 def tried(parts: Parts, until: datetime) -> datetime | None:
-    """When the bucket that waits longest was swept last, to its end or not; None: nobody knows of any.
+    """When the bucket of ours that waits longest was swept last, to its end or not; None: nobody knows of any.
 
     That is when that sweep ended: what comes due while one runs is left out, and one that was gone on with began long
     ago. A moment later than `until` is of a clock that was ahead, and tells nothing.
@@ -102,7 +102,7 @@ def tried(parts: Parts, until: datetime) -> datetime | None:
     newest: dict[str, datetime] = {}
     for one in (*parts.ledger.sweeps(), *parts.ledger.failed_attempts()):
         for at in (one.started, one.ended):
-            if one.bucket in parts.buckets and at <= until:
+            if one.bucket in parts.buckets and one.bucket not in parts.left and at <= until:
                 newest[one.bucket] = max(at, newest.get(one.bucket, at))
     return min(newest.values(), default=None)
 

@@ -36,8 +36,9 @@ def sweep_all(
 ) -> int | Gap | None:
     """Sweep the buckets and publish each when it is done; return how many buckets nobody configured.
 
-    None where no bucket is configured: then registries alone are asked. `gathered`: by bucket, the sweep that is gone
-    on with, where it is not to be looked for.
+    None where no bucket is configured: then registries alone are asked. `only`: those that are named, an empty one for
+    all that are not left to others. `gathered`: by bucket, the sweep that is gone on with, where it is not to be looked
+    for.
 
     Raises:
         LedgerError: the ledger can be neither read nor written.
@@ -45,7 +46,7 @@ def sweep_all(
     if parts.is_keys_only:
         ask_all(parts, progress)
         return None
-    chosen = [source for source in parts.sources if not only or source.url in only]
+    chosen = [source for source in parts.sources if (source.url in only if only else source.url not in parts.left)]
     # What an earlier scan had listed and the ledger did not hear of is no news of today.
     with parts.crew.at_work() if parts.crew is not None else nullcontext():
         whole_before = _sweep_some(parts, chosen, progress, gathered)

@@ -182,6 +182,7 @@ def assemble(
         inquirer=Inquirer(log) if config.audit_log.attribute else None,
         ears=tuple(Ear(feed.name, owner) for owner, feed in feeds),
         by_sdk=by_sdk,
+        left=frozenset(one.url for one in config.bucket if one.swept_by == "workers"),
         crew=crew,
         heard=wire.heard,
     )

@@ -187,6 +187,23 @@ REFUSED = {
         BUCKET + '[log]\ncloud_logging = "projects/acme-prod/logs/cloudaudit.googleapis.com%2Factivity"\n',
         "log.cloud_logging",
     ),
+    "a cluster without TLS": (
+        BUCKET + '[workers]\nprocesses = 2\ndask = "tcp://dask.internal:8786"\n',
+        "'tcp://dask.internal:8786' is no scheduler of Dask that is asked over TLS",
+    ),
+    "a cluster that proves nothing": (
+        BUCKET + '[workers]\nprocesses = 2\ndask = "tls://dask.internal:8786"\ntls_cert = "c"\ntls_key = "k"\n',
+        "dask needs tls_ca too",
+    ),
+    "a cluster that lists nothing": (
+        BUCKET + '[workers]\ndask = "tls://d:8786"\ntls_ca = "a"\ntls_cert = "c"\ntls_key = "k"\n',
+        "dask needs processes",
+    ),
+    "certificates for nobody": (BUCKET + '[workers]\ntls_ca = "ca.pem"\n', "tls_ca belongs to dask"),
+    "an answer that workers list": (
+        BUCKET + 'answer = "a.csv"\nswept_by = "workers"\n',
+        "answer and swept_by exclude each other",
+    ),
     "hostile value": (BUCKET + '[log]\njson = "\\u001b[31m\\nforged"\n', "log.json"),
 }
 

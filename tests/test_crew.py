@@ -16,9 +16,11 @@ import pytest
 
 from auditor import spreading
 from auditor.cli import _run as run
+from auditor.config import Bucket, Config, Workers
 from auditor.crew import Crew, Done, Task
 from auditor.embedded.google import GoogleCloud
-from auditor.executors import pool
+from auditor.errors import UsageError
+from auditor.executors import crew_of, pool
 from auditor.executors.pool import Pool
 from auditor.executors.pool import _begun as begun
 from auditor.executors.task import Order, list_shard
@@ -289,6 +291,25 @@ def test_another_version_lists_nothing() -> None:
     assert re.fullmatch(r"this process has version \S+, not 0\.0\.1", done.why or "")
 
 
+ASKED = Workers(processes=2, dask="tls://h:1", tls_ca=Path("ca"), tls_cert=Path("cert"), tls_key=Path("key"))
+
+
+def test_a_cluster_whose_files_cannot_be_read_is_refused_before_anything_is_listed(tmp_path: Path) -> None:
+    config = Config(workers=ASKED, bucket=(Bucket(url="s3://data", layout="{org}/"),))
+    with pytest.raises(UsageError, match=r"\[workers\] ca cannot be read: No such file or directory"):
+        crew_of(config)
+    files = {name: tmp_path / name for name in ("tls_ca", "tls_cert", "tls_key")}
+    for one in files.values():
+        one.touch()
+    assert crew_of(config.model_copy(update={"workers": ASKED.model_copy(update=files)})) is not None
+
+
+def test_a_cluster_without_what_speaks_to_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auditor.executors.dask.find_spec", lambda _: None)
+    with pytest.raises(UsageError, match="needs the extra `dask`"):
+        crew_of(Config(workers=ASKED, bucket=(Bucket(url="s3://data", layout="{org}/"),)))
+
+
 def waits(folder: str, plan: Plan, number: int) -> Done:  # noqa: ARG001 - a task's shape
     (Path(folder) / str(os.getpid())).touch()
     time.sleep(60)
@@ -307,7 +328,7 @@ def dies_once(folder: str, plan: Plan, number: int) -> Done:  # noqa: ARG001 - a
 
 
 def test_whoever_leaves_early_ends_those_that_list_still(tmp_path: Path, pools: Pools) -> None:
-    crew = Crew(2, pools.make, partial(waits, str(tmp_path)))
+    crew = Crew(2, partial(pools.make, 2), partial(waits, str(tmp_path)))
 
     def leaving() -> None:
         with crew.at_work():
@@ -323,7 +344,7 @@ def test_whoever_leaves_early_ends_those_that_list_still(tmp_path: Path, pools: 
 
 
 def test_a_shard_whose_process_died_is_asked_for_again(tmp_path: Path, pools: Pools) -> None:
-    crew = Crew(2, pools.make, partial(dies_once, str(tmp_path)))
+    crew = Crew(2, partial(pools.make, 2), partial(dies_once, str(tmp_path)))
     with crew.at_work():
         done = [one for one in crew.each(PLAN, range(6), 60) if one is not None]
     assert sorted(one.number for one in done) == list(range(6))

@@ -89,6 +89,17 @@ def test_lines_between_tell_how_far_it_has_got(monkeypatch: pytest.MonkeyPatch, 
     assert out.getvalue().splitlines()[-1] == f"sweeping s3://data: {line}"
 
 
+def test_the_docs_show_the_line_of_a_sweep_that_several_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auditor.progress._LINES_APART", 0.0)
+    ticks(monkeypatch, 0.0, 240.0)
+    out = io.StringIO()
+    start = replace(START, expected=9_000_000)
+    with progress_on(out, quiet=False) as progress:
+        progress.sweeping(start)
+        progress.sweeping(replace(start, listed=2_688_960, shards=(4, 16)))
+    assert out.getvalue().splitlines()[-1] in (Path(__file__).parents[1] / "docs" / "workers.md").read_text()
+
+
 def test_a_terminal_gets_one_line_a_bucket_and_what_stays_are_their_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks(monkeypatch, 0.0, 10.0, 10.0)
     out = Terminal()

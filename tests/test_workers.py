@@ -5,17 +5,21 @@ import re
 import shutil
 import signal
 import time
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from auditor import locks, spreading, working
+from auditor import locks, scan, spreading, working
 from auditor.cli import _run as run
+from auditor.config import load
 from auditor.embedded.google import GoogleCloud
 from auditor.errors import BusyError
 from auditor.inventory import notes
+from auditor.wiring import Assembly, assemble
 from tests.clouds import GOOGLE_KEY, a_google_store
 from tests.forked import Forked
 from tests.several import OBJECTS, ON_AWS, ON_GOOGLE, OTHER, headed, left_over, of_data, on_aws, told
@@ -255,6 +259,42 @@ def test_workers_list_what_google_keeps_of_deleted_objects(
         assert populations == ({"live", "soft_deleted"} if keeps else {"live"})
 
 
+def test_a_bucket_that_is_left_to_workers_is_swept_by_nobody_else_unless_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with on_aws(tmp_path, monkeypatch, objects=200) as cloud:
+        config = tmp_path / "state.toml"
+        config.write_text(f'{config.read_text()}swept_by = "workers"\n')
+        never = told(tmp_path, "scan", "state", capsys)
+        assert (never["totals"]["objects"], headed(cloud.traffic.requests)) == (0, [])
+        assert [one["what"] for one in never["gaps"]] == ["s3://data"]
+        with open_assembly(config) as assembly:
+            assert scan.wanting(assembly.parts) == frozenset()
+            assert scan.tried(assembly.parts, datetime.now(UTC)) is None
+        for index in range(2):
+            worked(tmp_path, index, 2)
+        asked = len(headed(cloud.traffic.requests))
+        by_workers = told(tmp_path, "scan", "state", capsys)
+        assert len(headed(cloud.traffic.requests)) == asked
+        with open_assembly(config) as assembly:
+            assert scan.tried(assembly.parts, datetime.now(UTC)) is None
+        assert run(["scan", "-q", "--bucket", "s3://data", "--config", str(config)]) == 0
+        capsys.readouterr()
+        by_name = told(tmp_path, "poll", "state", capsys)
+        assert of_data(by_name) == of_data(by_workers) == of_data(told(tmp_path, "scan", "alone", capsys))
+        starts = [one["coverage"]["buckets"][0]["sweep_started"] for one in (by_workers, by_name)]
+        assert starts[0] < starts[1]
+
+
+@contextmanager
+def open_assembly(config: Path) -> Iterator[Assembly]:
+    assembly = assemble(load(config))
+    try:
+        yield assembly
+    finally:
+        assembly.close()
+
+
 def test_an_empty_bucket_is_swept_by_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -291,7 +331,7 @@ def test_the_commands_of_the_docs_do_what_they_show(
 ) -> None:
     docs = (Path(__file__).parents[1] / "docs" / "workers.md").read_text()
     (commands,) = re.findall(r"```console\n(.*?)```", docs, re.DOTALL)
-    (shown,) = re.findall(r"```text\n(.*?)```", docs, re.DOTALL)
+    _, shown = re.findall(r"```text\n(.*?)```", docs, re.DOTALL)
     with on_aws(tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         (tmp_path / "state.toml").rename("auditor.toml")

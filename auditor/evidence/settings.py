@@ -20,6 +20,10 @@ KEPT_BACK: Final = frozenset(
         "web.tls_key",
         "web.token_env",
         "web.users_file",
+        "workers.dask",
+        "workers.tls_ca",
+        "workers.tls_cert",
+        "workers.tls_key",
     }
 )
 """What lets somebody in, and where things lie on the auditor's machine; no answer hangs on it."""
@@ -28,7 +32,7 @@ TOLD: Final = frozenset(
         *(f"schedule.{one}" for one in ("sweep", "key_poll", "report")),
         *(f"account.{one}" for one in ("id", "project", "role_arn", "impersonate", "quota_project", "feed")),
         *(f"platform.{one}" for one in ("gcp_service_agents", "aws_principals")),
-        *(f"bucket.{one}" for one in ("url", "layout", "tenant_field", "region", "account", "populations")),
+        *(f"bucket.{one}" for one in ("url", "layout", "tenant_field", "region", "account", "populations", "swept_by")),
         *(f"registry.{one}" for one in ("kind", "bucket", "fields", "tenant", "max_age_hours", "region", "base_url")),
         *(f"registry.{one}" for one in ("metadata_per_sweep", "reread_days", "requests_per_second")),
         *(f"key.{one}" for one in ("name", "intended_state", "tenant", "owner", "team", "since")),
