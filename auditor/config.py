@@ -374,19 +374,29 @@ class Bucket(_Table):
     """live, noncurrent, soft_deleted; default: all that the bucket has."""
     answer: Annotated[Path, BeforeValidator(_some_file)] | None = None
     """What a warehouse answered to the statement of `cmek-auditor aggregate`; then nothing is listed."""
+    s3_metadata: StrictBool = False
+    """Read the live inventory table of S3 Metadata (S3 only); then nothing is listed."""
     swept_by: Literal["auditor", "workers"] = "auditor"
     """`workers`: by `scan --index` alone; neither the schedule nor a scan that does not name it sweeps it."""
+
+    @property
+    def _elsewhere(self) -> str:
+        return "s3_metadata" if self.s3_metadata else "answer"
 
     @model_validator(mode="after")
     def _fits_the_cloud(self) -> Self:
         try:
             layout = Layout.parse(self.layout, self.tenant_field)
-            if self.answer is not None:
+            if self.answer is not None or self.s3_metadata:
                 namespace_of(layout)
         except UsageError as error:
             raise ValueError(f"{error}{'; ' + error.hint if error.hint else ''}") from None
-        if self.answer is not None and self.swept_by == "workers":
-            raise ValueError("answer and swept_by exclude each other: nobody lists what a warehouse tells of")
+        if self.answer is not None and self.s3_metadata:
+            raise ValueError("answer and s3_metadata exclude each other: one of them tells of the objects")
+        if (self.answer is not None or self.s3_metadata) and self.swept_by == "workers":
+            raise ValueError(f"{self._elsewhere} and swept_by exclude each other: nobody lists what a table tells of")
+        if self.url.startswith("gs://") and self.s3_metadata:
+            raise ValueError("s3_metadata is for S3 buckets only")
         if self.url.startswith("gs://") and self.region is not None:
             raise ValueError("region is for S3 buckets only")
         if self.url.startswith("s3://") and Population.SOFT_DELETED in self.populations:

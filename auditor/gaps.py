@@ -371,10 +371,11 @@ def unresolved(bucket: str, reason: Reason, objects: int) -> Gap:
     )
 
 
-def added_up_elsewhere(bucket: str, asked: datetime) -> Gap:
-    """Objects were not listed from here: somebody else's table was asked."""
-    told = f"its objects were added up elsewhere on {minute(asked)}: what was not known there, what came since, "
-    hint = "let it pass with --allow-gaps not_visible, or leave `answer` away and sweep the bucket from here"
+def added_up_elsewhere(bucket: str, asked: datetime, told_by: str | None) -> Gap:
+    """Objects were not listed from here: somebody else's table was asked; `told_by`: what it is, None: a warehouse."""
+    by, setting = (f"told by {told_by}", "s3_metadata") if told_by else ("added up elsewhere", "answer")
+    told = f"its objects were {by} on {minute(asked)}: what was not known there, what came since, "
+    hint = f"let it pass with --allow-gaps not_visible, or leave `{setting}` away and sweep the bucket from here"
     return Gap(bucket, Reason.NOT_VISIBLE, f"{told}and unfinished uploads are not known", hint)
 
 

@@ -19,6 +19,11 @@ def _one_byte(params: Mapping[str, Any]) -> bool:
     return params.get("Range") == "bytes=0-0"
 
 
+def _one_byte_or_of_a_table(params: Mapping[str, Any]) -> bool:
+    """Whether nobody's data is read: one byte as a probe, or a file of a table, whose buckets alone end so."""
+    return _one_byte(params) or str(params.get("Bucket", "")).endswith("--table-s3")
+
+
 def _dry_run(params: Mapping[str, Any]) -> bool:
     return params.get("DryRun") is True
 
@@ -55,7 +60,9 @@ _TABLE: Final = (
     Allowed("s3", "ListObjectVersions"),
     Allowed("s3", "ListMultipartUploads"),
     Allowed("s3", "HeadObject"),
-    Allowed("s3", "GetObject", _one_byte),
+    Allowed("s3", "GetObject", _one_byte_or_of_a_table),
+    Allowed("s3", "GetBucketMetadataConfiguration"),
+    Allowed("s3tables", "GetTableMetadataLocation"),
     Allowed("s3", "PutObject", _own_upload),
     Allowed("sts", "GetCallerIdentity"),
     Allowed("sts", "AssumeRole"),

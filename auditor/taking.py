@@ -55,7 +55,7 @@ def taken(parts: Parts, source: AddedUp, facts_before: BucketFacts) -> Sweep:
         *([facts] if isinstance(facts, Gap) else []),
         *(gaps.unresolved(source.url, reason, count) for reason, count in written.unresolved),
         # What made it fail stands last: that is what outputs show as its cause.
-        failed or gaps.added_up_elsewhere(source.url, asked),
+        failed or gaps.added_up_elsewhere(source.url, asked, source.told_by),
     ]
     return Sweep(
         id=begun.id,

@@ -50,6 +50,8 @@ from auditor.skew import plausible
 from auditor.telling.sending import Sender
 from auditor.waiver import Waiver
 from auditor.warehouse.answer import Answer
+from auditor.warehouse.iceberg import demand_reader
+from auditor.warehouse.metadata_table import MetadataTable
 from auditor.warehouse.source import AddedUp
 
 _LONGEST_WAIVER: Final = timedelta(days=366)
@@ -201,10 +203,16 @@ def assemble(
 
 def _source(cloud: Made, one: Bucket, *, by_sdk: bool) -> ObjectSource:
     plain = cloud.source(one, by_sdk=by_sdk)
-    if one.answer is None:
+    table = cloud.table(one) if one.s3_metadata else None
+    if one.answer is None and table is None:
         return plain
     layout = Layout.parse(one.layout, one.tenant_field)
-    return AddedUp(plain, Answer(one.answer, one.url, cloud_of(one.url), layout, one.populations or tuple(Population)))
+    path = one.answer or Path(one.url)
+    answer = Answer(path, one.url, cloud_of(one.url), layout, one.populations or tuple(Population))
+    if table is None:
+        return AddedUp(plain, answer)
+    demand_reader()
+    return AddedUp(plain, MetadataTable(table, answer))
 
 
 def _feeds(config: Config, made: Callable[[Cloud], Made]) -> Iterator[tuple[str, Feed]]:

@@ -36,7 +36,7 @@ class Clock:
 def an_aws_cloud(monkeypatch: pytest.MonkeyPatch, access_key: str = ACCESS_KEY) -> Iterator[AwsCloud]:
     """Run an embedded AWS and point the SDK's own variables at it."""
     with AwsCloud(AwsStore(Clock())) as cloud:
-        for service in ("S3", "KMS", "STS", "CLOUDTRAIL", "SQS", "CLOUDWATCH"):
+        for service in ("S3", "KMS", "STS", "CLOUDTRAIL", "SQS", "CLOUDWATCH", "S3TABLES"):
             monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", cloud.endpoint)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")

@@ -45,6 +45,11 @@ FOR_COUNTS = {
     ("cloudwatch", "GetMetricStatistics"): "cloudwatch:GetMetricStatistics",
     ("monitoring", "timeSeries.list"): "monitoring.timeSeries.list",
 }
+# Only for [[bucket]] s3_metadata; the file in deploy/ leaves them out. A table's files are read by `GetObject`.
+FOR_TABLES = {
+    ("s3", "GetBucketMetadataConfiguration"): "s3:GetBucketMetadataTableConfiguration",
+    ("s3tables", "GetTableMetadataLocation"): "s3tables:GetTableMetadataLocation",
+}
 # Only for [report] upload, on that bucket.
 FOR_UPLOADS = {("s3", "PutObject"): "s3:PutObject", ("storage", "objects.insert"): "storage.objects.create"}
 # Only on subscriptions that [[account]] feed names.
@@ -169,9 +174,10 @@ def test_the_aws_policy_allows_what_is_sent_and_nothing_else() -> None:
         for place, row in readonly.TABLE.items()
         if place[0] in {"s3", "kms", "sts", "cloudtrail"} and not _dry(row)
     }
+    assert {place for place in readonly.TABLE if place[0] == "s3tables"} <= set(FOR_TABLES)
     needed = {
         S3_PERMISSIONS[operation] if service == "s3" else f"{service}:{operation}"
-        for service, operation in sent - NEEDS_NO_PERMISSION
+        for service, operation in sent - NEEDS_NO_PERMISSION - set(FOR_TABLES)
     }
     # With a version id HEAD needs GetObjectVersion.
     assert allowed == needed | {"s3:GetObjectVersion"}
@@ -204,6 +210,8 @@ def test_the_permissions_page_tells_each_of_them() -> None:
         *FOR_OUR_LOG.values(),
         *FOR_FEEDS.values(),
         *FOR_COUNTS.values(),
+        *FOR_TABLES.values(),
+        "s3tables:GetTableData",
         *FOR_UPLOADS.values(),
         "sts:AssumeRole",
     }:

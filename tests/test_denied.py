@@ -48,9 +48,12 @@ REQUESTS = {
     ("monitoring", "timeSeries.list"): "monitoring GET",
     ("logging", "entries.list"): "logging POST /v2/entries:list",
 }
-# Not part of this scan: live listings, other accounts, what is asked only after another answer, or only by `retire`.
+# Not part of this scan: live listings, other accounts, tables, what is asked only after another answer, or only by
+# `retire`.
 ELSEWHERE = {
     ("kms", "GetKeyLastUsage"),
+    ("s3", "GetBucketMetadataConfiguration"),
+    ("s3tables", "GetTableMetadataLocation"),
     ("s3", "ListObjectsV2"),
     ("pubsub", "subscriptions.acknowledge"),
     ("pubsub", "subscriptions.get"),

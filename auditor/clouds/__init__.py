@@ -11,6 +11,7 @@ from auditor.config import Account, Bucket, Config
 from auditor.connectors.wire import Wire
 from auditor.model import Cloud, KeyName
 from auditor.ports import AuditLog, BucketLister, Feed, KeySource, LastUses, LogSink, ObjectSource, Prober, Uploads
+from auditor.warehouse.metadata_table import Table
 
 CONNECTIONS: Final = 64
 _MODULES: Final[Mapping[Cloud, str]] = {Cloud.AWS: "auditor.clouds.aws", Cloud.GCP: "auditor.clouds.gcp"}
@@ -48,6 +49,9 @@ class Made(Protocol):
 
     def source(self, bucket: Bucket, *, by_sdk: bool) -> ObjectSource:
         """One of its buckets."""
+
+    def table(self, bucket: Bucket) -> Table | None:
+        """Its own table of one bucket's objects; None where it has none that is read."""
 
     def lister(self) -> BucketLister | None:
         """Who lists its buckets, over the accounts that configured ones are read with; None where there are none."""

@@ -23,6 +23,7 @@ from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.probes import AwsProbes
 from auditor.connectors.aws.queue import queue_of
 from auditor.connectors.aws.session import AwsClients, AwsIdentity
+from auditor.connectors.aws.tables import S3Tables
 from auditor.connectors.aws.uploading import S3Uploads
 from auditor.connectors.aws.usage import AwsLastUses
 from auditor.connectors.pace import Pace, Paces, of_a_bucket
@@ -91,6 +92,10 @@ class Aws:
             streams=limits.streams,
         )
 
+    def table(self, bucket: Bucket) -> S3Tables:
+        """The live inventory table of one bucket's S3 Metadata."""
+        return S3Tables(self._clients, bucket.url, bucket.region, bucket.account)
+
     def lister(self) -> BucketLister | None:
         """Who lists the buckets of the accounts that configured ones are read with; None where there are none."""
         accounts = {one.account for one in self._config.bucket if one.url.startswith("s3://")}
@@ -112,7 +117,9 @@ class Aws:
         )
         mine = [one for one in self._config.bucket if one.url.startswith("s3://")]
         live = (Population.LIVE,)
-        places = tuple(S3Place(one.url, one.region, one.account, one.populations == live) for one in mine)
+        places = tuple(
+            S3Place(one.url, one.region, one.account, one.populations == live, one.s3_metadata) for one in mine
+        )
         where = {one.url: (one.region, one.account) for one in mine}
         probe = self._config.probe
         return AwsDoctor(

@@ -88,6 +88,9 @@ class Gcp:
             streams=limits.streams,
         )
 
+    def table(self, bucket: Bucket) -> None:
+        """None is read."""
+
     def lister(self) -> BucketLister | None:
         """Who lists the buckets of the projects that configured ones are read with; None where there are none."""
         return GcsBuckets(self._clients, self._projects()) if self._mine() else None

@@ -1,7 +1,7 @@
 """The least that AWS must grant for a config as it is: one IAM policy an identity, one statement for others' keys.
 
-Source: Service Authorization Reference for Amazon S3, AWS KMS, AWS STS, AWS CloudTrail, Amazon SQS and Amazon
-CloudWatch.
+Source: Service Authorization Reference for Amazon S3, Amazon S3 Tables, AWS KMS, AWS STS, AWS CloudTrail, Amazon SQS
+and Amazon CloudWatch.
 """
 
 from collections.abc import Iterable
@@ -25,6 +25,8 @@ _HISTORY: Final = "cloudtrail:LookupEvents"
 _LAST_USE: Final = "kms:GetKeyLastUsage"
 """Only `retire --last-usage` asks for it: a statement of its own, which can be left out."""
 
+_TABLE: Final = "s3:GetBucketMetadataTableConfiguration"
+_OF_TABLE: Final = ("s3tables:GetTableData", "s3tables:GetTableMetadataLocation")
 _OF_QUEUE: Final = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 
 
@@ -61,8 +63,9 @@ def _whose(account: Account) -> str:
 
 
 def _of_buckets(read: list[Bucket], config: Config) -> Iterable[dict[str, Any]]:
-    live = [one for one in read if one.populations == (Population.LIVE,)]
-    whole = [one for one in read if one not in live]
+    listed = [one for one in read if not one.s3_metadata]
+    live = [one for one in listed if one.populations == (Population.LIVE,)]
+    whole = [one for one in listed if one not in live]
     if read:
         yield _allow("ReadBucketSettings", _OF_BUCKET, [_arn(one) for one in read])
     if whole:
@@ -73,6 +76,9 @@ def _of_buckets(read: list[Bucket], config: Config) -> Iterable[dict[str, Any]]:
         yield _allow("HeadLiveObjects", ("s3:GetObject",), [f"{_arn(one)}/*" for one in live])
     if read:
         yield _allow("CountBucketsThatNobodyConfigured", ("s3:ListAllMyBuckets",), ["*"])
+    if tables := [one for one in read if one.s3_metadata]:
+        yield _allow("FindInventoryTables", (_TABLE,), [_arn(one) for one in tables])
+        yield _allow("ReadInventoryTables", _OF_TABLE, sorted({_tables(one) for one in tables}))
     if read and config.sweep.cloud_counts:
         # It knows no resource: whoever has it reads every metric of the account.
         yield _allow("CompareWithTheCloudsOwnCounts", ("cloudwatch:GetMetricStatistics",), ["*"])
@@ -158,6 +164,11 @@ def _allow(name: str, actions: Iterable[str], resources: list[str]) -> dict[str,
 
 def _arn(one: Bucket) -> str:
     return f"arn:{_partition(one.region)}:s3:::{one.url.removeprefix('s3://')}"
+
+
+def _tables(one: Bucket) -> str:
+    """The tables of all buckets of an account and Region lie in one table bucket, which Amazon manages."""
+    return f"arn:{_partition(one.region)}:s3tables:{one.region or '*'}:*:bucket/aws-s3/table/*"
 
 
 def _partition(region: str | None) -> str:

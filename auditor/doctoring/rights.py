@@ -5,6 +5,7 @@ from typing import Final
 
 _COUNT: Final = "the count is null, with a gap"
 _OBJECTS: Final = "the objects count as unknown, with a gap"
+_TABLE: Final = "with s3_metadata the bucket is not swept, and sweep-incomplete says so"
 _COMPARED: Final = "what a sweep listed is not compared with the cloud's own count, with a gap"
 _NUMBER: Final = "their number is null, with a gap"
 _BUCKET: Final = "the bucket: its last whole sweep stays in force, with a gap"
@@ -36,6 +37,9 @@ LOST: Final[Mapping[str, str]] = {
     "kms:Decrypt": _PROBE,
     "cloudtrail:LookupEvents": _ACTOR,
     "cloudwatch:GetMetricStatistics": _COMPARED,
+    "s3:GetBucketMetadataTableConfiguration": _TABLE,
+    "s3tables:GetTableMetadataLocation": _TABLE,
+    "s3tables:GetTableData": _TABLE,
     "sqs:ReceiveMessage": _FEED,
     "sqs:DeleteMessage": "each event comes again and again, until the queue drops it",
     "sqs:GetQueueAttributes": "the doctor cannot tell whether the queue is there",

@@ -39,6 +39,11 @@ SELECT 's3://' || bucket AS bucket, key AS name, size, CAST(last_modified_date A
 FROM (SELECT *, {place} AS place FROM {table}) AS versions
 WHERE NOT COALESCE(is_delete_marker, FALSE)
 """
+S3_METADATA_COLUMNS: Final = (
+    *("bucket", "key", "sequence_number", "is_delete_marker", "size", "last_modified_date"),
+    *("storage_class", "encryption_status", "kms_key_arn"),
+)
+"""Which of its columns are read."""
 _PLACE: Final = "ROW_NUMBER() OVER (PARTITION BY key ORDER BY sequence_number DESC)"
 _ONLY: Final = "1"
 """Of the only version of a name: to sort all names takes most of the time and memory."""
@@ -71,9 +76,18 @@ def aggregate(source: str, layout: Layout, table: str, bucket: str, *, never_ver
     Raises:
         UsageError: the table is no such name, or the layout cannot be told in SQL.
     """
+    return statement(source, layout, table, bucket, _ONLY if never_versioned else _PLACE)
+
+
+def statement(source: str, layout: Layout, table: str, bucket: str, place: str) -> str:
+    """The same; `place` is what tells, of each version of a name, which it is, the newest being 1.
+
+    Raises:
+        UsageError: as above.
+    """
     if not _NAME.fullmatch(table):
         hint = 'write it as catalog.schema.table, with "double quotes" where a part needs them'
         raise UsageError(f"{table!r} names no table", hint)
     quoted = ".".join(f'"{given or plain}"' for given, plain in _PART.findall(table))
-    normal = SOURCES[source].format(table=quoted, bucket=bucket, place=_ONLY if never_versioned else _PLACE).strip()
+    normal = SOURCES[source].format(table=quoted, bucket=bucket, place=place).strip()
     return _AGGREGATE.format(namespace=namespace_of(layout), normal=normal).strip()

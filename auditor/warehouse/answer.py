@@ -124,6 +124,13 @@ class Answer:
     layout: Layout
     populations: tuple[Population, ...]
     """Which the config wants."""
+    named: str | None = None
+    """What it is told as, where that is not its path."""
+    hint: str = _HINT
+
+    @property
+    def told_by(self) -> None:
+        """A warehouse, and nobody knows which."""
 
     def put(self, folder: Path, target: Path, now: datetime) -> Taken:
         """Write its dependencies; `folder` is where what does not fit in memory goes.
@@ -226,7 +233,7 @@ class Answer:
             return False
 
     def _refused(self, why: str, reason: Reason) -> CollectError:
-        return CollectError(f"{self.path}: {why}", _HINT, reason=reason)
+        return CollectError(f"{self.named or self.path}: {why}", self.hint, reason=reason)
 
 
 def _cast(column: str) -> str:

@@ -7,12 +7,13 @@ from pathlib import Path
 from auditor.model import BucketFacts, Gap, Listing, Population, Reason, Requests
 from auditor.ports import Coming, Known, ObjectSource, Shard, Taken
 from auditor.warehouse.answer import Answer
+from auditor.warehouse.metadata_table import MetadataTable
 
 
 class AddedUp:
     """As the bucket itself, but for its objects; what it says of itself is still asked of it."""
 
-    def __init__(self, bucket: ObjectSource, answer: Answer) -> None:
+    def __init__(self, bucket: ObjectSource, answer: Answer | MetadataTable) -> None:
         self._bucket = bucket
         self._answer = answer
 
@@ -20,6 +21,11 @@ class AddedUp:
     def url(self) -> str:
         """As configured."""
         return self._bucket.url
+
+    @property
+    def told_by(self) -> str | None:
+        """What tells of its objects; None: a file that somebody has put there."""
+        return self._answer.told_by
 
     @property
     def endpoint(self) -> str:

@@ -132,6 +132,16 @@ def test_who_listens_to_a_queue_may_read_that_one_and_no_other(tmp_path: Path) -
         ]
 
 
+def test_who_reads_tables_may_find_and_read_those_and_no_object(tmp_path: Path) -> None:
+    text = BUCKET.format("one", "us-east-1") + "s3_metadata = true\n" + BUCKET.format("two", "us-east-1")
+    (policy,) = aws_of(tmp_path, text).policies
+    assert allowed(policy.document, "s3:GetBucketMetadataTableConfiguration") == ["arn:aws:s3:::one"]
+    tables = ["arn:aws:s3tables:us-east-1:*:bucket/aws-s3/table/*"]
+    for action in ("s3tables:GetTableData", "s3tables:GetTableMetadataLocation"):
+        assert allowed(policy.document, action) == tables
+    assert allowed(policy.document, "s3:GetObjectVersion") == ["arn:aws:s3:::two/*"]
+
+
 PARTITIONS = {
     "us-gov-west-1": "aws-us-gov",
     "cn-north-1": "aws-cn",

@@ -35,6 +35,7 @@ _ROOTS: Final = {
     "ListObjectsV2": "ListBucketResult",
     "ListObjectVersions": "ListVersionsResult",
     "ListMultipartUploads": "ListMultipartUploadsResult",
+    "GetBucketMetadataConfiguration": "GetBucketMetadataConfigurationResult",
 }
 _PAGED: Final = frozenset({"ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"})
 _ENTRIES: Final = {"ListObjectsV2": "Contents", "ListObjectVersions": "Version"}
@@ -42,7 +43,7 @@ _OF_AN_ENTRY: Final = frozenset({"Key", "Size", "LastModified", "ETag", "Storage
 _ONCE: Final = frozenset({"IsTruncated", "EncodingType"})
 _SAID: Final = frozenset({"true", "false"})
 """What a page may say of whether there is more; the SDK takes silence for a last page, and two words for none."""
-_SETTINGS: Final = frozenset({"GetBucketVersioning", "GetBucketEncryption"})
+_SETTINGS: Final = frozenset({"GetBucketVersioning", "GetBucketEncryption", "GetBucketMetadataConfiguration"})
 _SEVERAL: Final = frozenset({"Rule", "EncryptionType"})
 """What a bucket's settings may have more of than one; of anything else the SDK makes a list where a text is due."""
 _WRAPPED: Final = {"GetCallerIdentity": "GetCallerIdentityResult", "AssumeRole": "AssumeRoleResult"}
@@ -61,6 +62,7 @@ _MEMBERS: Final = {
     "GetKeyLastUsage": "TrackingStartDate",
     "LookupEvents": "Events",
     "GetMetricStatistics": "Label",
+    "GetTableMetadataLocation": "warehouseLocation",
 }
 
 _OF_QUEUES: Final = frozenset({"ReceiveMessage", "DeleteMessageBatch", "GetQueueAttributes"})
@@ -95,7 +97,7 @@ def is_sound(operation: str, status: int, headers: Mapping[str, str], body: byte
 
 def as_error(service: str) -> bytes:
     """An error body in the words of one service."""
-    if service in {"kms", "cloudtrail", "sqs", "cloudwatch"}:
+    if service in {"kms", "cloudtrail", "sqs", "cloudwatch", "s3tables"}:
         return json.dumps({"__type": MALFORMED, "message": "the answer is not what was asked for"}).encode()
     inner = f"<Error><Code>{MALFORMED}</Code><Message>the answer is not what was asked for</Message></Error>"
     return (inner if service == "s3" else f"<ErrorResponse>{inner}</ErrorResponse>").encode()
@@ -115,6 +117,9 @@ def _has_member(body: bytes, member: str) -> bool:
             return _are_stores(told[member])
         case "Policy":
             return isinstance(told[member], str)
+        case "warehouseLocation":
+            # A table that nobody has written to yet has no metadata.
+            return isinstance(told[member], str) and isinstance(told.get("metadataLocation"), str | None)
         case "TrackingStartDate":
             return _is_last_usage(told)
         case "Events":

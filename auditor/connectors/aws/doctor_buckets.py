@@ -12,6 +12,9 @@ from auditor.connectors.aws.doctor_told import endpoint_of, group_of, not_told, 
 from auditor.connectors.aws.errors import FAULTS, code_of
 from auditor.connectors.aws.probes import AwsProbes
 from auditor.connectors.aws.session import AwsClients
+from auditor.connectors.aws.tables import CONFIGURED as TABLE
+from auditor.connectors.aws.tables import S3Tables
+from auditor.errors import CollectError
 from auditor.model import KeyName, Reason, Sample
 
 _NOWHERE: Final = "a name that cmek-auditor asks for and nobody uses"
@@ -29,6 +32,8 @@ class S3Place:
     region: str | None
     account: str | None
     live_only: bool
+    by_table: bool = False
+    """Its objects are told by S3 Metadata."""
 
     @property
     def name(self) -> str:
@@ -127,6 +132,8 @@ class BucketQuestions:
         )
         yield question("default encryption", "s3:GetEncryptionConfiguration", encryption)
         yield question("unfinished uploads", "s3:ListBucketMultipartUploads", uploads)
+        if place.by_table:
+            yield self._table(place)
 
     def of_object(self, place: S3Place) -> Iterator[Question | Check]:
         """Yield what is asked of one object; of a name that is not there, where none was seen."""
@@ -180,6 +187,19 @@ class BucketQuestions:
 
         endpoint = endpoint_of(self.clients, "cloudwatch", place.account, region)
         return Question(group, what, lambda: tried(ask, COUNT), COUNT, endpoint)
+
+    def _table(self, place: S3Place) -> Question:
+        tables = S3Tables(self.clients, place.url, place.region, place.account)
+
+        def ask() -> Told:
+            try:
+                tables.place()
+            except CollectError as error:
+                return Told(error.reason, str(error), error.hint or "")
+            return Told(None, "answered: it is whole")
+
+        endpoint = endpoint_of(self.clients, "s3", place.account, place.region)
+        return Question(group_of(place.account), f"{place.url}: table of S3 Metadata", ask, TABLE, endpoint)
 
     def _read_byte(self, place: S3Place, seen: Seen) -> Told:
         if seen.name is None:

@@ -29,6 +29,7 @@ _CODES: Final = {
     "NoSuchBucket": Reason.NOT_FOUND,
     "NoSuchKey": Reason.NOT_FOUND,
     "NoSuchVersion": Reason.NOT_FOUND,
+    "MetadataConfigurationNotFound": Reason.NOT_FOUND,
     "NotFoundException": Reason.NOT_FOUND,
     "AWS.SimpleQueueService.NonExistentQueue": Reason.NOT_FOUND,
     "QueueDoesNotExist": Reason.NOT_FOUND,

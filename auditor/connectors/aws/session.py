@@ -52,6 +52,7 @@ _OF_SERVICE: Final = {
     "cloudtrail": "cloudtrail",
     "sqs": "sqs",
     "cloudwatch": "cloudwatch",
+    "s3tables": "s3tables",
 }
 LONGEST_WAIT: Final = 20
 """Seconds that a queue may be asked to wait for messages. Source: Amazon SQS API Reference, ReceiveMessage."""
@@ -135,6 +136,10 @@ class AwsClients:
     def cloudwatch(self, region: str | None, account: str | None) -> Any:
         """A client for the metrics of a bucket's Region; its one call needs no types of its own."""
         return self._client("cloudwatch", region, self._known(account))
+
+    def s3tables(self, region: str, account: str | None) -> Any:
+        """A client for the Region of a table bucket; its one call needs no types of its own."""
+        return self._client("s3tables", region, self._known(account))
 
     def sqs(self, region: str, account: str | None) -> Any:
         """A client for the Region of a queue; its few calls need no types of their own."""

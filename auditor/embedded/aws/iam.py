@@ -1,7 +1,7 @@
 """Which permission a request needs, and on what.
 
-Source: Service Authorization Reference for Amazon S3, Amazon SQS, Amazon CloudWatch, AWS KMS and AWS STS; written apart
-from the auditor's own table.
+Source: Service Authorization Reference for Amazon S3, Amazon S3 Tables, Amazon SQS, Amazon CloudWatch, AWS KMS and AWS
+STS; written apart from the auditor's own table.
 """
 
 import json
@@ -18,6 +18,7 @@ _OF_BUCKET: Final = {
     "encryption": "s3:GetEncryptionConfiguration",
     "uploads": "s3:ListBucketMultipartUploads",
     "versions": "s3:ListBucketVersions",
+    "metadataConfiguration": "s3:GetBucketMetadataTableConfiguration",
 }
 _OF_QUEUE: Final = {"DeleteMessageBatch": "DeleteMessage"}
 _WITHOUT_RESOURCE: Final = frozenset({"DescribeCustomKeyStores", "ListKeys", "CreateKey"})
@@ -33,6 +34,9 @@ def needed(asked: Asked, service: str, operation: str, caller: Caller) -> Iterat
         yield f"cloudtrail:{operation}", "*"
     elif service == "cloudwatch":
         yield f"cloudwatch:{operation}", "*"
+    elif service == "s3tables":
+        _, _, arn, _, name, _ = unquote(asked.target).replace("bucket/", "bucket|").split("/")
+        yield "s3tables:GetTableMetadataLocation", f"{arn.replace('|', '/')}/table/{name}"
     elif service == "sqs":
         account, name = str(json.loads(asked.body or b"{}").get("QueueUrl", "")).split("/")[-2:] or ("", "")
         action = _OF_QUEUE.get(operation, operation)
@@ -55,6 +59,9 @@ def _of_s3(asked: Asked) -> Iterator[tuple[str, str]]:
         return
     if not bucket:
         yield "s3:ListAllMyBuckets", "*"
+        return
+    if name and bucket.endswith("--table-s3"):
+        yield "s3tables:GetTableData", f"arn:aws:s3tables:::{bucket}"
         return
     if name:
         action = "s3:GetObjectVersion" if "versionId" in given else "s3:GetObject"

@@ -77,6 +77,9 @@ class ObjectService:
         if "encryption" in asked:
             self._check("GetBucketEncryption", home)
             return _default_encryption(home)
+        if "metadataConfiguration" in asked:
+            self._check("GetBucketMetadataConfiguration", home)
+            return _metadata_configuration(home)
         if "uploads" in asked:
             self._check("ListMultipartUploads", home)
             return _uploads(home, asked)
@@ -226,6 +229,20 @@ def _uploads(home: Bucket, asked: Mapping[str, str]) -> Answer:
     more = end < len(home.uploads)
     place = f"<NextKeyMarker>more</NextKeyMarker><NextUploadIdMarker>{end}</NextUploadIdMarker>" if more else ""
     return _xml("ListMultipartUploadsResult", _head(home, asked, more=more) + place + rows)
+
+
+def _metadata_configuration(home: Bucket) -> Answer:
+    table = home.table
+    if table is None:
+        raise RefusedError(404, "MetadataConfigurationNotFound", "The metadata configuration does not exist")
+    where = f"<TableBucketArn>{table.arn}</TableBucketArn><TableNamespace>b_{home.name}</TableNamespace>"
+    state = f"<ConfigurationState>{table.state}</ConfigurationState><TableStatus>{table.status}</TableStatus>"
+    inner = (
+        f"<DestinationResult><TableBucketType>aws</TableBucketType>{where}</DestinationResult>"
+        f"<InventoryTableConfigurationResult>{state}<TableName>inventory</TableName></InventoryTableConfigurationResult>"
+    )
+    told = f"<MetadataConfigurationResult>{inner}</MetadataConfigurationResult>"
+    return _xml("GetBucketMetadataConfigurationResult", told)
 
 
 def _default_encryption(home: Bucket) -> Answer:

@@ -1,4 +1,4 @@
-"""The embedded AWS on the wire: S3, KMS, STS, CloudTrail, SQS, CloudWatch on one loopback port."""
+"""The embedded AWS on the wire: S3, S3 Tables, KMS, STS, CloudTrail, SQS, CloudWatch on one loopback port."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import uuid
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Self
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 from xml.sax.saxutils import escape
 
 from auditor.embedded.aws.changes import ChangeService
@@ -23,7 +23,7 @@ from auditor.embedded.traffic import Fault, Request, Traffic
 _SCOPE: Final = re.compile(r"Credential=([^/,]+)/[0-9]{8}/([a-z0-9-]+)/([a-z0-9]+)/aws4_request")
 
 _TARGETS: Final = {"TrentService": "kms", "AmazonSQS": "sqs", "GraniteServiceVersion20100801": "cloudwatch"}
-_JSON: Final = frozenset({"kms", "cloudtrail", "sqs", "cloudwatch"})
+_JSON: Final = frozenset({"kms", "cloudtrail", "sqs", "cloudwatch", "s3tables"})
 """Services that answer in JSON."""
 _DENIED: Final = "AccessDeniedException"
 
@@ -88,6 +88,8 @@ class AwsCloud:
                 return _json(200, self._queues.answer(operation, json.loads(asked.body or b"{}")))
             if service == "cloudwatch":
                 return _json(200, self._statistics.answer(operation, json.loads(asked.body or b"{}"), caller))
+            if service == "s3tables":
+                return _json(200, self._located(asked.target))
             if service == "sts":
                 arn = self.store.principals.get(access_key)
                 return _sts(dict(parse_qsl(asked.body.decode())), caller, arn)
@@ -96,6 +98,19 @@ class AwsCloud:
             return self._objects.answer(asked.verb, asked.target, asked.headers, (access_key, region))
         except RefusedError as refusal:
             return _refused(refusal, service, asked.verb)
+
+    def _located(self, target: str) -> dict[str, Any]:
+        """Answer GetTableMetadataLocation.
+
+        Raises:
+            RefusedError: there is no such table.
+        """
+        for bucket in self.store.buckets.values():
+            table = bucket.table
+            if table and unquote(target) == f"/tables/{table.arn}/b_{bucket.name}/inventory/metadata-location":
+                home = table.metadata.partition("/metadata/")[0]
+                return {"versionToken": "1", "metadataLocation": table.metadata, "warehouseLocation": home}
+        raise RefusedError(404, "NotFoundException", "The specified table does not exist")
 
 
 def _account(access_key: str) -> str:

@@ -159,6 +159,17 @@ class StoredVersion:
 
 
 @dataclass
+class InventoryTable:
+    """Where the live inventory table of a bucket is, and how far it has got."""
+
+    metadata: str
+    """URL of its newest metadata file."""
+    status: str = "ACTIVE"
+    state: str = "ENABLED"
+    arn: str = f"arn:aws:s3tables:us-east-1:{ACCOUNT}:bucket/aws-s3"
+
+
+@dataclass
 class Bucket:
     """A bucket; versions of one name are kept newest first."""
 
@@ -174,6 +185,8 @@ class Bucket:
     uploads: list[tuple[str, str]] = field(default_factory=list)
     """(name, upload id) of unfinished multipart uploads."""
     tags: dict[str, str] = field(default_factory=dict)
+    table: "InventoryTable | None" = None
+    """Of its objects, by S3 Metadata."""
     measured: list[tuple[datetime, int]] = field(default_factory=list)
     """(beginning of a day, objects that were counted on it), the oldest first: what CloudWatch has of it."""
     _sorted: list[tuple[bytes, str]] | None = None

@@ -1,0 +1,136 @@
+"""The live inventory table of S3 Metadata: where it is, whether it is whole, and its files.
+
+Source: Amazon S3 API Reference, GetBucketMetadataConfiguration, GetTableMetadataLocation; Amazon S3 User Guide,
+"Permissions for querying metadata tables". Its files are read as objects of the bucket behind the table, whose name
+ends in `--table-s3`: no other bucket's objects are.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from auditor.connectors.aws.errors import FAULTS, code_of, hint_for, reason_of
+from auditor.connectors.aws.session import AwsClients
+from auditor.errors import CollectError
+from auditor.model import Reason
+
+_FILE: Final = re.compile(r"s3://([a-z0-9-]+--table-s3)/(.+)", re.DOTALL)
+_HOME: Final = re.compile(r"arn:aws[a-z-]*:s3tables:[a-z0-9-]+:[0-9]{12}:bucket/[a-z0-9_-]{3,63}")
+_SMALL: Final = 256 << 20
+"""Bytes of metadata that are read at once."""
+_CHUNK: Final = 1 << 20
+_TRIES: Final = 3
+"""How often a file is begun that breaks off: the SDK asks again for answers, and not for what lacks of one."""
+_ACTIVE: Final = "ACTIVE"
+_WITHOUT: Final = "or leave `s3_metadata` away and sweep the bucket from here"
+CONFIGURED: Final = "s3:GetBucketMetadataTableConfiguration"
+"""The permission that is asked for first."""
+_LOCATED: Final = "s3tables:GetTableMetadataLocation"
+_READ: Final = "s3tables:GetTableData"
+
+
+class S3Tables:
+    """`warehouse.metadata_table.Table` of one bucket."""
+
+    def __init__(self, clients: AwsClients, url: str, region: str | None, account: str | None) -> None:
+        self._clients = clients
+        self._bucket = url.removeprefix("s3://")
+        self._place = region, account
+
+    def place(self) -> str:
+        """The URL of the metadata of the table as it is just now.
+
+        Raises:
+            CollectError: there is none, it is not whole yet, or nobody may know.
+        """
+        with self._told("its configuration of S3 Metadata cannot be read", CONFIGURED):
+            told = self._clients.s3(*self._place).get_bucket_metadata_configuration(Bucket=self._bucket)
+        asked = _table(told)
+        region = asked["tableBucketARN"].split(":")[3]
+        with self._told("its table of S3 Metadata cannot be found", _LOCATED):
+            found = self._clients.s3tables(region, self._place[1]).get_table_metadata_location(**asked)
+        location = found.get("metadataLocation")
+        if not location:
+            raise _unusable("its table of S3 Metadata has no metadata yet", Reason.NOT_VISIBLE)
+        return str(location)
+
+    def read(self, url: str) -> bytes:
+        """Read a small file whole.
+
+        Raises:
+            CollectError: it cannot be read, or is not small.
+        """
+        content = bytearray()
+        for chunk in self._chunks(url):
+            content += chunk
+            if len(content) > _SMALL:
+                raise _unusable("a file of its table's metadata is larger than 256 MiB", Reason.MALFORMED)
+        return bytes(content)
+
+    def fetch(self, url: str, target: Path) -> None:
+        """Put a file on the disk.
+
+        Raises:
+            CollectError: it cannot be read.
+            OSError: it cannot be written.
+        """
+        left = _TRIES
+        while True:
+            left -= 1
+            try:
+                with target.open("wb") as out:
+                    for chunk in self._chunks(url):
+                        out.write(chunk)
+            except CollectError as error:
+                if left and error.reason is Reason.TIMEOUT:
+                    continue
+                raise
+            return
+
+    def _chunks(self, url: str) -> Iterator[bytes]:
+        hit = _FILE.fullmatch(url)
+        if hit is None:
+            raise _unusable("its table names a file that is in no table bucket", Reason.MALFORMED)
+        with self._told("a file of its table of S3 Metadata cannot be read", _READ):
+            body = self._clients.s3(*self._place).get_object(Bucket=hit[1], Key=hit[2])["Body"]
+            yield from body.iter_chunks(_CHUNK)
+
+    @contextmanager
+    def _told(self, what: str, permission: str) -> Iterator[None]:
+        try:
+            yield
+        except FAULTS as error:
+            reason = reason_of(error)
+            raise CollectError(f"{what}: {code_of(error)}", hint_for(reason, permission), reason=reason) from None
+
+
+def _table(told: Mapping[str, Any]) -> dict[str, str]:
+    """Which table it is, as it is asked for.
+
+    Raises:
+        CollectError: there is none, or it is not whole.
+    """
+    result = (told.get("GetBucketMetadataConfigurationResult") or {}).get("MetadataConfigurationResult") or {}
+    inventory, home = result.get("InventoryTableConfigurationResult") or {}, result.get("DestinationResult") or {}
+    if inventory.get("ConfigurationState") != "ENABLED":
+        raise _unusable("it has no live inventory table of S3 Metadata", Reason.NOT_FOUND, "enable one, ")
+    status = str(inventory.get("TableStatus"))
+    if status != _ACTIVE:
+        failed = str((inventory.get("Error") or {}).get("ErrorCode") or "")
+        more = f" ({failed})" if failed else ""
+        why = f"its table of S3 Metadata is {status}{more}, and not all objects are in it"
+        raise _unusable(why, Reason.NOT_VISIBLE, "wait until it is ACTIVE, ")
+    asked = {
+        "tableBucketARN": str(home.get("TableBucketArn")),
+        "namespace": str(home.get("TableNamespace")),
+        "name": str(inventory.get("TableName")),
+    }
+    if not _HOME.fullmatch(asked["tableBucketARN"]):
+        raise _unusable("its configuration of S3 Metadata names no table bucket", Reason.MALFORMED)
+    return asked
+
+
+def _unusable(why: str, reason: Reason, hint: str = "sweep again later, ") -> CollectError:
+    return CollectError(why, f"{hint}{_WITHOUT}", reason=reason)

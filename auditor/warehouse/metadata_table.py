@@ -1,0 +1,138 @@
+"""The live inventory table of S3 Metadata -> dependencies: its files are fetched, and added up here."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+import duckdb
+
+from auditor.errors import CollectError
+from auditor.inventory.sql import quoted, working
+from auditor.model import Reason
+from auditor.plurals import counted
+from auditor.ports import Taken
+from auditor.warehouse import iceberg
+from auditor.warehouse.aggregate import S3_METADATA_COLUMNS, statement
+from auditor.warehouse.answer import Answer
+
+_WHAT: Final = "S3 Metadata"
+_HINT: Final = "sweep again later, or leave `s3_metadata` away"
+# The newest of a name has the greatest sequence number. To sort all names for it takes most of the time and memory,
+# and most names have one version: a digest that stands there once is such a one's for certain.
+_TWICE: Final = "CREATE TEMP TABLE twice AS SELECT hash(key) AS h FROM inventory GROUP BY 1 HAVING count(*) > 1"
+_TOLD: Final = """
+CREATE TEMP VIEW told AS
+SELECT *, 1 AS nth FROM inventory WHERE hash(key) NOT IN (SELECT h FROM twice)
+UNION ALL
+SELECT *, ROW_NUMBER() OVER (PARTITION BY key ORDER BY sequence_number DESC) AS nth
+FROM inventory WHERE hash(key) IN (SELECT h FROM twice)
+"""
+_TWO_OF_ONE: Final = """
+SELECT count(*) FROM (
+    SELECT 1 FROM inventory WHERE hash(key) IN (SELECT h FROM twice) GROUP BY key, sequence_number HAVING count(*) > 1
+)
+"""
+
+
+class Table(Protocol):
+    """A table of S3 Metadata, and where its files lie."""
+
+    def place(self) -> str:
+        """The URL of its metadata as it is just now.
+
+        Raises:
+            CollectError: there is none, it is not whole yet, or nobody may know.
+        """
+
+    def read(self, url: str) -> bytes:
+        """Read a small file whole.
+
+        Raises:
+            CollectError: it cannot be read.
+        """
+
+    def fetch(self, url: str, target: Path) -> None:
+        """Put a file on the disk.
+
+        Raises:
+            CollectError: it cannot be read.
+            OSError: it cannot be written.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataTable:
+    """The table of one bucket."""
+
+    table: Table
+    answer: Answer
+    """Of the same bucket, at whatever path: each row is checked as one of a warehouse is."""
+
+    @property
+    def told_by(self) -> str:
+        """As gaps call it."""
+        return _WHAT
+
+    def put(self, folder: Path, target: Path, now: datetime) -> Taken:
+        """Write its dependencies; `folder` is where files and what does not fit in memory go.
+
+        Raises:
+            CollectError: it cannot be read, is not whole, or tells what no bucket can.
+            OSError, duckdb.OperationalError: the disk fails.
+        """
+        found = iceberg.snapshot(self.table, self.table.place(), S3_METADATA_COLUMNS)
+        if not found.rows:
+            raise _refused("its table has no row: an empty bucket cannot be told from one that it knows nothing of")
+        answer = folder / "answer.parquet"
+        with self._fetched(folder, found) as paths, _read(), working(folder) as session:
+            files = ", ".join(f"'{quoted(str(one))}'" for one in paths)
+            given = f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+            session.execute(f"CREATE TEMP VIEW inventory AS SELECT * FROM {given}")  # noqa: S608 - ours
+            ((rows,),) = session.execute("SELECT count(*) FROM inventory").fetchall()
+            if rows != found.rows:
+                raise _refused(f"its files have {counted(rows, 'row')}, and its metadata says {found.rows:,}")
+            # With more it takes no less time, and what does not fit goes to the disk.
+            session.execute("SET memory_limit = '320MB'")
+            session.execute(_TWICE)
+            ((again,),) = session.execute(_TWO_OF_ONE).fetchall()
+            if again:
+                raise _refused(f"it tells {counted(again, 'version')} more than once")
+            session.execute(_TOLD)
+            text = statement("s3-metadata", self.answer.layout, "told", self.answer.bucket, "nth")
+            session.execute(f"COPY ({text}) TO '{quoted(str(answer))}' (FORMAT parquet)")
+        try:
+            return replace(self.answer, path=answer, named=_WHAT, hint=_HINT).put(folder, target, now)
+        finally:
+            answer.unlink(missing_ok=True)
+
+    @contextmanager
+    def _fetched(self, folder: Path, found: iceberg.Snapshot) -> Iterator[list[Path]]:
+        paths: list[Path] = []
+        try:
+            for number, one in enumerate(found.files):
+                paths.append(folder / f"table-{number:06}.parquet")
+                self.table.fetch(one.url, paths[-1])
+                if paths[-1].stat().st_size != one.size:
+                    raise _refused(f"a file of its table has not the {one.size:,} bytes that its metadata says")
+            yield paths
+        finally:
+            for path in paths:
+                path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _read() -> Iterator[None]:
+    """Tell what is wrong of its files as such; what spills is written to our own disk."""
+    try:
+        yield
+    except duckdb.OperationalError:
+        raise
+    except duckdb.Error as error:
+        raise _refused(f"cannot be read: {str(error).partition(chr(10))[0][:200]}") from None
+
+
+def _refused(why: str) -> CollectError:
+    return CollectError(f"{_WHAT}: {why}", _HINT, reason=Reason.MALFORMED)

@@ -1,0 +1,252 @@
+"""A bucket that is read from the live inventory table of S3 Metadata: real tables of Iceberg over the wire."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyiceberg.table import Table
+
+from auditor.cli import _run as run
+from auditor.embedded.aws import AwsCloud
+from auditor.errors import CollectError
+from auditor.warehouse import iceberg
+from auditor.warehouse.aggregate import S3_METADATA_COLUMNS
+from tests.clouds import an_aws_cloud
+from tests.metadata_tables import HOME, SCHEMA, a_table, add, rows_of, serve
+from tests.several import KEY, OTHER
+
+CONFIG = """
+state = "{state}"
+[platform]
+aws_principals = ["arn:aws:iam::111122223333:role/storage"]
+[[bucket]]
+url = "s3://data"
+region = "us-east-1"
+layout = "{{org}}/{{namespace}}/"
+{more}
+"""
+
+
+@dataclass
+class World:
+    folder: Path
+    cloud: AwsCloud
+    table: Table
+
+    def put(self) -> None:
+        """Have the table tell all that the bucket has, in two files."""
+        rows = rows_of(self.cloud.store.buckets["data"])
+        add(self.table, rows[::2])
+        add(self.table, rows[1::2])
+        serve(self.cloud, "data", self.table, self.folder)
+
+    def told(self, capsys: pytest.CaptureFixture[str], state: str = "table", command: str = "scan") -> dict[str, Any]:
+        assert run([command, "-q", "--format", "json", "--config", str(self.folder / f"{state}.toml")]) in {0, 1, 3}
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with a_world(tmp_path, monkeypatch) as found:
+        yield found
+
+
+@contextmanager
+def a_world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with an_aws_cloud(monkeypatch) as cloud:
+        store = cloud.store
+        store.add_bucket("data", versioned=True)
+        store.add_key(KEY)
+        store.add_key(OTHER)
+        for number in range(60):
+            name = f"org-{number % 3}/ns-{number % 7}/{number % 40}"
+            store.put("data", name, sse="aws:kms", key=KEY if number % 3 else OTHER, size=number)
+        store.put("data", "org-1/plain/1", size=5)
+        store.put("data", "org-1/theirs/1", size=5, sse=None, customer_key=bytes(32))
+        store.put("data", "org-1/old/1", size=5, sse="aws:kms", key=KEY, storage_class="GLACIER")
+        store.put("data", "outside", size=9, sse="aws:kms:dsse", key=KEY)
+        store.delete("data", "org-0/ns-0/0", None)
+        for state, more in {"table": "s3_metadata = true", "swept": ""}.items():
+            (folder / f"{state}.toml").write_text(CONFIG.format(state=state, more=more))
+        yield World(folder, cloud, a_table(folder))
+
+
+def of_data(judgement: dict[str, Any]) -> dict[str, Any]:
+    (bucket,) = judgement["coverage"]["buckets"]
+    counts = {name: bucket[name] for name in ("complete", "listed", "resolved", "unresolved", "outside")}
+    left_out = {"unresolved_by_reason"}
+    dependencies = [{name: one[name] for name in one if name not in left_out} for one in judgement["dependencies"]]
+    return {"bucket": counts, "totals": judgement["totals"], "dependencies": dependencies}
+
+
+def test_it_judges_as_a_sweep_does_without_a_request_for_an_object(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.put()
+    by_table = world.told(capsys)
+    asked = [one.target for one in world.cloud.traffic.requests if one.service == "s3"]
+    assert not [one for one in asked if one.startswith("/data/") or "versions" in one]
+    swept = world.told(capsys, "swept")
+    assert of_data(by_table) == of_data(swept)
+    (gap,) = [one for one in by_table["gaps"] if one["what"] == "s3://data"]
+    assert gap["reason"] == "not_visible"
+    assert "by S3 Metadata" in gap["effect"]
+    assert not list((world.folder / "table").rglob("table-*.parquet"))
+
+
+def test_a_key_that_is_disabled_is_found_by_the_table(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.put()
+    key = world.cloud.store.key(OTHER)
+    assert key is not None
+    key.state = "Disabled"
+    by_table, swept = world.told(capsys), world.told(capsys, "swept")
+    rules = [sorted((one["rule"], one["objects"]) for one in each["findings"]) for each in (by_table, swept)]
+    assert rules[0] == rules[1]
+    assert "data-unreadable" in {rule for rule, _ in rules[0]}
+
+
+def test_a_key_that_the_table_could_not_learn_is_unknown_and_never_unencrypted(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = rows_of(world.cloud.store.buckets["data"])[5]
+    add(world.table, [{**row, "kms_key_arn": None}, {**row, "key": "org-1/a/2", "encryption_status": None}])
+    serve(world.cloud, "data", world.table, world.folder)
+    found = world.told(capsys)
+    assert {one["encryption"] for one in found["dependencies"]} == {"unknown"}
+    assert found["coverage"]["buckets"][0]["unresolved"] == 2
+
+
+Change = Callable[[World], object]
+
+
+def _status(status: str) -> Change:
+    def change(world: World) -> None:
+        world.put()
+        table = world.cloud.store.buckets["data"].table
+        assert table is not None
+        table.status = status
+
+    return change
+
+
+def _broken(match: str, **how: Any) -> Change:
+    def change(world: World) -> None:
+        world.put()
+        world.cloud.traffic.fail(match, **how)
+
+    return change
+
+
+def _damaged(suffix: str, change: Callable[[bytes], bytes]) -> Change:
+    def changed(world: World) -> None:
+        world.put()
+        for versions in world.cloud.store.buckets[HOME].objects.values():
+            if versions[0].name.endswith(suffix):
+                versions[0].data = change(versions[0].data or b"")
+                versions[0].size = len(versions[0].data)
+
+    return changed
+
+
+def _elsewhere(world: World) -> None:
+    world.put()
+    table = world.cloud.store.buckets["data"].table
+    assert table is not None
+    table.metadata = "s3://data/org-1/plain/1"
+
+
+def _twice(world: World) -> None:
+    add(world.table, rows_of(world.cloud.store.buckets["data"]))
+    world.put()
+
+
+def _of_another(world: World) -> None:
+    add(world.table, [{**one, "bucket": "other"} for one in rows_of(world.cloud.store.buckets["data"])])
+    serve(world.cloud, "data", world.table, world.folder)
+
+
+UNUSABLE: dict[str, tuple[Change, str, str]] = {
+    "no table": (lambda _: None, "not_found", "MetadataConfigurationNotFound"),
+    "it is filled still": (_status("BACKFILLING"), "not_visible", "is BACKFILLING, and not all objects are in it"),
+    "it failed": (_status("FAILED"), "not_visible", "is FAILED"),
+    "nobody may know": (_broken("metadataConfiguration", status=403, code="AccessDenied"), "access_denied", "read"),
+    "nobody may find it": (_broken("s3tables GET", status=403, code="AccessDeniedException"), "access_denied", "found"),
+    "nobody may read it": (_broken("s3 GET /63a8", status=403, code="AccessDenied"), "access_denied", "a file of its"),
+    "nothing was put into it": (
+        lambda world: serve(world.cloud, "data", world.table, world.folder),
+        "malformed",
+        "has no row",
+    ),
+    "its metadata is none": (_damaged(".json", lambda _: b"{}"), "malformed", "metadata cannot be read"),
+    "a manifest is cut off": (_damaged(".avro", lambda one: one[:100]), "malformed", "metadata cannot be read"),
+    "a file is cut off": (_damaged(".parquet", lambda one: one[:-9]), "malformed", "has not the"),
+    "a file is another": (_damaged(".parquet", lambda one: b"x" * len(one)), "malformed", "cannot be read"),
+    "its metadata lies elsewhere": (_elsewhere, "malformed", "is in no table bucket"),
+    "it tells versions twice": (_twice, "malformed", "more than once"),
+    "it is another bucket's": (_of_another, "malformed", "is of another bucket"),
+}
+
+
+@pytest.mark.parametrize(("change", "reason", "why"), UNUSABLE.values(), ids=UNUSABLE)
+def test_what_cannot_be_used_is_a_gap_and_what_was_known_stays(
+    world: World, capsys: pytest.CaptureFixture[str], change: Change, reason: str, why: str
+) -> None:
+    change(world)
+    found = world.told(capsys)
+    (gap,) = [one for one in found["gaps"] if one["what"] == "s3://data"]
+    assert gap["reason"] == reason
+    assert why in gap["effect"]
+    assert gap["hint"]
+    assert found["totals"]["objects"] == 0
+    assert not list((world.folder / "table" / "inventory").rglob("*.parquet"))
+
+
+def test_a_table_that_lost_a_column_is_refused(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    with world.table.update_schema() as update:
+        update.delete_column("kms_key_arn")
+    serve(world.cloud, "data", world.table, world.folder)
+    (gap,) = [one for one in world.told(capsys)["gaps"] if one["what"] == "s3://data"]
+    assert "has no column kms_key_arn" in gap["effect"]
+
+
+def test_a_file_that_breaks_off_is_begun_again(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.put()
+    world.cloud.traffic.fail(".parquet", cut=True, times=2)
+    assert world.told(capsys)["totals"]["objects"] == 64
+
+
+def test_rows_that_were_deleted_beside_its_files_are_not_counted_but_refused() -> None:
+    class Task:
+        delete_files = ("one",)
+
+    with pytest.raises(CollectError, match="deleted beside its files"):
+        iceberg._file(Task())  # noqa: SLF001 - the library that the tests write with makes no such files
+
+
+def test_nothing_is_read_that_the_schema_of_the_cloud_has_not() -> None:
+    assert {one.name for one in SCHEMA.fields} > set(S3_METADATA_COLUMNS)
+
+
+def test_the_last_whole_answer_stays_in_force(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.put()
+    before = world.told(capsys)
+    table = world.cloud.store.buckets["data"].table
+    assert table is not None
+    table.status = "BACKFILLING"
+    after = world.told(capsys)
+    assert of_data(before) == of_data(after)
+    assert any("BACKFILLING" in one["effect"] for one in after["gaps"])
+
+
+def test_the_doctor_asks_for_the_table(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    config = str(world.folder / "table.toml")
+    assert run(["doctor", "--config", config]) == 1
+    assert "s3://data: table of S3 Metadata: its configuration of S3 Metadata cannot" in capsys.readouterr().out
+    world.put()
+    run(["doctor", "--config", config])
+    assert "s3://data: table of S3 Metadata: answered: it is whole" in capsys.readouterr().out
