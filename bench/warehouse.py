@@ -1,6 +1,7 @@
 """A foreign inventory into dependencies: python -m bench.warehouse ROWS [PYTHON] prints a line for each part.
 
-DuckDB runs the statement over ROWS objects in Parquet, on two threads in 2 GB, and takes in the answer. PYTHON is an
+DuckDB runs the statement over ROWS objects in Parquet, on two threads in 2 GB, and takes in the answer; a table of
+Iceberg is added up as a sweep with `s3_metadata` does. PYTHON is an
 interpreter of an environment with pyspark, which needs Java, and zetasql. Spark then runs its own text over the same
 file, in local mode, and the hashes of all rows of both are compared; ZetaSQL analyses BigQuery's text, names and types.
 """
@@ -17,19 +18,23 @@ from pathlib import Path
 from typing import Any, Final
 
 import duckdb
+import pyarrow.parquet as pq
+from pyiceberg.catalog.sql import SqlCatalog
 
 from auditor.inventory.layout import Layout
 from auditor.model import Cloud, Population
 from auditor.warehouse.aggregate import COLUMNS, aggregate
 from auditor.warehouse.answer import Answer
 from auditor.warehouse.dialects import written
+from auditor.warehouse.metadata_table import MetadataTable
 
 LAYOUT: Final = Layout.parse("{org}/{namespace}/")
 _EACH: Final = 400
 """Objects of a namespace."""
 _INVENTORY: Final = """
 COPY (
-    SELECT 'org' || lpad((i // {each} % 1000)::VARCHAR, 4, '0') || '/ns' || lpad((i // {each})::VARCHAR, 8, '0')
+    SELECT 'bench' AS bucket,
+           'org' || lpad((i // {each} % 1000)::VARCHAR, 4, '0') || '/ns' || lpad((i // {each})::VARCHAR, 8, '0')
                || '/segment/' || lpad(i::VARCHAR, 12, '0') AS key,
            lpad(to_hex(i), 20, '0') AS sequence_number, false AS is_delete_marker, i % 1000000 AS size,
            TIMESTAMP '2026-01-01' + INTERVAL (i % 10000000) SECOND AS last_modified_date,
@@ -61,7 +66,7 @@ import sys
 from zetasql.api import Analyzer, CatalogBuilder, TableBuilder
 from zetasql.types import AnalyzerOptions, LanguageOptions, TypeKind, ZetaSQLBuiltinFunctionOptions
 table = TableBuilder("inventory")
-for one in ("key", "sequence_number", "storage_class", "encryption_status", "kms_key_arn"):
+for one in ("bucket", "key", "sequence_number", "storage_class", "encryption_status", "kms_key_arn"):
     table = table.add_column(one, TypeKind.TYPE_STRING)
 for one, kind in (("is_delete_marker", "BOOL"), ("size", "INT64"), ("last_modified_date", "DATETIME")):
     table = table.add_column(one, getattr(TypeKind, "TYPE_" + kind))
@@ -93,6 +98,10 @@ def main() -> None:
         print(f"statement: {count:,} rows to {told['rows']:,}, {told['seconds']:.1f} s, {told['mib']} MiB")
         told = _in_a_process("never-versioned", path, folder / "quick.parquet")
         print(f"never versioned: to {told['rows']:,}, {told['seconds']:.1f} s, {told['mib']} MiB")
+        told = _in_a_process("iceberg", path, folder / "table")
+        print(f"S3 Metadata from Iceberg: to {told['rows']:,}, {told['seconds']:.1f} s, {told['mib']} MiB")
+        told = _in_a_process("iceberg-versions", path, folder / "versions")
+        print(f"the same, half of the names twice: to {told['rows']:,}, {told['seconds']:.1f} s, {told['mib']} MiB")
         told = _in_a_process("answer", answer, folder / "dependencies.parquet")
         print(f"answer taken in: {told['rows']:,} rows, {told['seconds']:.1f} s, {told['mib']} MiB")
         if len(sys.argv) > 2:  # noqa: PLR2004 - an argument more
@@ -108,6 +117,9 @@ def _in_a_process(what: str, source: Path, target: Path) -> dict[str, Any]:
 
 
 def _part(what: str, source: Path, target: Path) -> None:
+    if what.startswith("iceberg"):
+        _iceberg(source, target, versions=what.endswith("versions"))
+        return
     began = time.perf_counter()
     if what != "answer":
         with duckdb.connect() as database:
@@ -127,6 +139,52 @@ def _part(what: str, source: Path, target: Path) -> None:
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     sys.stdout.write(json.dumps({"rows": rows, "seconds": seconds, "mib": peak}))
+
+
+class _Disk:
+    """A table whose files lie on this disk: what the network takes is not measured."""
+
+    def __init__(self, metadata: str) -> None:
+        self._metadata = metadata
+
+    def place(self) -> str:
+        return self._metadata
+
+    def read(self, url: str) -> bytes:
+        return Path(url.removeprefix("file://")).read_bytes()
+
+    def fetch(self, url: str, target: Path) -> None:
+        target.symlink_to(url.removeprefix("file://"))
+
+
+def _iceberg(source: Path, target: Path, *, versions: bool) -> None:
+    """Make a table of the file in a process of its own, which is not measured; then add it up."""
+    target.mkdir()
+    command = [sys.executable, "-m", "bench.warehouse", "--table", str(source), str(target), str(int(versions))]
+    metadata = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    began = time.perf_counter()
+    one = Answer(source, "s3://bench", Cloud.AWS, LAYOUT, tuple(Population))
+    MetadataTable(_Disk(metadata), one).put(target, target / "dependencies.parquet", datetime.now(UTC))
+    seconds = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    with duckdb.connect() as database:
+        counted = f"SELECT count(*) FROM read_parquet('{target / 'dependencies.parquet'}')"  # noqa: S608 - ours
+        ((rows,),) = database.execute(counted).fetchall()
+    sys.stdout.write(json.dumps({"rows": rows, "seconds": seconds, "mib": peak}))
+
+
+def _table(source: Path, folder: Path, *, versions: bool) -> str:
+    """Write a table of Iceberg; half of its names twice, with `versions`. Return where its metadata is."""
+    name = "CASE WHEN number % 3 = 0 THEN lag(key, 1, key) OVER (ORDER BY number) ELSE key END" if versions else "key"
+    rows = f"SELECT * EXCLUDE key, {name} AS key FROM (SELECT *, row_number() OVER () AS number FROM '{source}')"  # noqa: S608
+    kept = folder / "rows.parquet"
+    with duckdb.connect() as database:
+        database.execute(f"COPY (SELECT * EXCLUDE number FROM ({rows})) TO '{kept}' (FORMAT parquet)")  # noqa: S608 - ours
+    catalog = SqlCatalog("bench", uri=f"sqlite:///{folder / 'catalog.db'}", warehouse=f"file://{folder}")
+    catalog.create_namespace("b_bench")
+    table = catalog.create_table("b_bench.inventory", pq.read_schema(kept))
+    table.add_files([f"file://{kept}"])
+    return table.metadata_location
 
 
 def _compare(python: Path, source: Path, answer: Path, folder: Path) -> None:
@@ -164,5 +222,7 @@ def _digest(rows: list[list[Any]]) -> str:
 if __name__ == "__main__":
     if sys.argv[1] == "--part":
         _part(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
+    elif sys.argv[1] == "--table":
+        print(_table(Path(sys.argv[2]), Path(sys.argv[3]), versions=sys.argv[4] == "1"))
     else:
         main()

@@ -60,7 +60,7 @@ SELECT {namespace} AS namespace, population, encryption,
             THEN NULLIF(REGEXP_EXTRACT(kms_key, '/cryptoKeyVersions/([0-9]+)$', 1), '') END AS key_version,
        COUNT(*) AS objects, CAST(SUM(size) AS BIGINT) AS bytes, CAST(SUM(archived) AS BIGINT) AS archived,
        MIN(modified) AS oldest, MAX(modified) AS newest, MIN(name) AS first_name, MAX(name) AS last_name,
-       bucket, MAX(CURRENT_TIMESTAMP) AS asked, COUNT(*) OVER () AS answer_rows
+       bucket, MAX({asked}) AS asked, COUNT(*) OVER () AS answer_rows
 FROM ({normal}) AS objects
 GROUP BY 1, 2, 3, 4, 5, bucket
 """
@@ -76,11 +76,15 @@ def aggregate(source: str, layout: Layout, table: str, bucket: str, *, never_ver
     Raises:
         UsageError: the table is no such name, or the layout cannot be told in SQL.
     """
-    return statement(source, layout, table, bucket, _ONLY if never_versioned else _PLACE)
+    return statement(source, layout, table, bucket, place=_ONLY if never_versioned else _PLACE)
 
 
-def statement(source: str, layout: Layout, table: str, bucket: str, place: str) -> str:
+def statement(
+    source: str, layout: Layout, table: str, bucket: str, *, place: str, asked: str = "CURRENT_TIMESTAMP"
+) -> str:
     """The same; `place` is what tells, of each version of a name, which it is, the newest being 1.
+
+    `asked`: what tells when the engine was asked.
 
     Raises:
         UsageError: as above.
@@ -90,4 +94,4 @@ def statement(source: str, layout: Layout, table: str, bucket: str, place: str) 
         raise UsageError(f"{table!r} names no table", hint)
     quoted = ".".join(f'"{given or plain}"' for given, plain in _PART.findall(table))
     normal = SOURCES[source].format(table=quoted, bucket=bucket, place=place).strip()
-    return _AGGREGATE.format(namespace=namespace_of(layout), normal=normal).strip()
+    return _AGGREGATE.format(namespace=namespace_of(layout), normal=normal, asked=asked).strip()

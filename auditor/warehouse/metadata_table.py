@@ -101,7 +101,9 @@ class MetadataTable:
             if again:
                 raise _refused(f"it tells {counted(again, 'version')} more than once")
             session.execute(_TOLD)
-            text = statement("s3-metadata", self.answer.layout, "told", self.answer.bucket, "nth")
+            # By the clock of the cloud, as a warehouse's own is, and as of before the table was looked for.
+            asked = f"TIMESTAMPTZ '{now.isoformat()}'"
+            text = statement("s3-metadata", self.answer.layout, "told", self.answer.bucket, place="nth", asked=asked)
             session.execute(f"COPY ({text}) TO '{quoted(str(answer))}' (FORMAT parquet)")
         try:
             return replace(self.answer, path=answer, named=_WHAT, hint=_HINT).put(folder, target, now)
