@@ -43,17 +43,19 @@ class Crew:
         self._task = task
         self._lock = threading.Lock()
         self._executor: Executor | None = None
+        self._is_at_work = False
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Hold what may be asked meanwhile; whoever leaves it early ends those that list still."""
         is_done = False
+        self._is_at_work = True
         try:
             yield
             is_done = True
         finally:
             with self._lock:
-                executor, self._executor = self._executor, None
+                executor, self._executor, self._is_at_work = self._executor, None, False
             if executor is not None:
                 _end(executor, at_once=not is_done)
 
@@ -63,7 +65,7 @@ class Crew:
         A shard of which nothing comes, because what runs it breaks down too often, is left out.
 
         Raises:
-            AuditorError: as the task says.
+            AuditorError: as the task says, or the run has ended.
         """
         left, breaks = list(numbers), 0
         asked: dict[Future[Done], tuple[int, Executor]] = {}
@@ -98,6 +100,9 @@ class Crew:
 
     def _at_hand(self) -> Executor:
         with self._lock:
+            if not self._is_at_work:
+                # Whoever still waits for some does so for a run that has been left.
+                raise AuditorError("the run has ended")
             if self._executor is None:
                 self._executor = self._make()
             return self._executor

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,7 +20,7 @@ from auditor.cli import _run as run
 from auditor.config import Bucket, Config, Workers
 from auditor.crew import Crew, Done, Task
 from auditor.embedded.google import GoogleCloud
-from auditor.errors import UsageError
+from auditor.errors import AuditorError, UsageError
 from auditor.executors import crew_of, pool
 from auditor.executors.pool import Pool
 from auditor.executors.pool import _begun as begun
@@ -341,6 +342,18 @@ def test_whoever_leaves_early_ends_those_that_list_still(tmp_path: Path, pools: 
         leaving()
     for one in tmp_path.iterdir():
         until(partial(is_gone, int(one.name)))
+
+
+def test_nobody_begins_processes_for_a_run_that_has_been_left(tmp_path: Path, pools: Pools) -> None:
+    crew = Crew(2, partial(pools.make, 2), partial(waits, str(tmp_path)))
+    with ThreadPoolExecutor(1) as beside:
+        with suppress(KeyError), crew.at_work():
+            other = beside.submit(lambda: list(crew.each(PLAN, range(6), 0.01)))
+            until(lambda: len(list(tmp_path.iterdir())) == 2)
+            raise KeyError
+        with pytest.raises(AuditorError, match="the run has ended"):
+            other.result()
+    assert len(pools.made) == 1
 
 
 def test_a_shard_whose_process_died_is_asked_for_again(tmp_path: Path, pools: Pools) -> None:
