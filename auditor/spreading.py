@@ -132,7 +132,8 @@ def _list_by(parts: Parts, crew: Crew, plan: Plan, progress: Progress, expected:
         for done in crew.each(plan, lacking, _LOOK):
             told.look(done)
         lacking = told.lacking()
-        if not (is_there(parts, plan) and sharing.is_at_work(plan)):
+        is_too_old = parts.clock() - plan.begun.started > _LONGEST
+        if is_too_old or not (is_there(parts, plan) and sharing.is_at_work(plan)):
             break
         time.sleep(_LOOK)
     if lacking and is_there(parts, plan):

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from auditor import spreading
+from auditor import locks, spreading
 from auditor.cli import _run as run
 from auditor.config import Bucket, Config, Workers
 from auditor.crew import Crew, Done, Task
 from auditor.embedded.google import GoogleCloud
-from auditor.errors import AuditorError, UsageError
+from auditor.errors import AuditorError, BusyError, UsageError
 from auditor.executors import crew_of, pool
 from auditor.executors.pool import Pool
 from auditor.executors.pool import _begun as begun
@@ -204,6 +204,30 @@ def test_what_another_scan_has_listed_and_nobody_published_is_no_news_of_today(
         capsys.readouterr()
         cloud.store.put("data", "org-1/new/1", sse="aws:kms", key=KEY, size=1)
         assert told(tmp_path, "scan", "state", capsys)["totals"]["objects"] == 301
+
+
+@pytest.mark.usefixtures("pools")
+def test_a_shard_that_another_process_holds_and_never_ends_is_not_waited_for_when_its_plan_is_too_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with on_aws(tmp_path, monkeypatch, objects=200), ThreadPoolExecutor(1) as beside:
+        with_processes(tmp_path)
+        config = str(tmp_path / "state.toml")
+        assert run(["scan", "-q", "--index", "0", "--count", "2", "--config", config]) == 0
+        (lock,) = (tmp_path / "state" / "inventory" / ".shared").glob("*/*/000000/.lock")
+        other = lock.parent.with_name("000001")
+        other.mkdir(mode=0o700)
+        with locks.held(other / ".lock", BusyError("somebody else has it")):
+            scan = beside.submit(run, ["scan", "-q", "--config", config])
+            shared = other.parent
+            until(lambda: len(list(shared.glob("*/done.json"))) == 7)
+            time.sleep(0.5)
+            assert not scan.done()
+            monkeypatch.setattr(spreading, "_LONGEST", timedelta(0))
+            until(scan.done)
+        assert scan.result() == 0
+        capsys.readouterr()
+        assert of_data(told(tmp_path, "poll", "state", capsys)) == of_data(told(tmp_path, "scan", "alone", capsys))
 
 
 def dies(plan: Plan, number: int) -> Done:  # noqa: ARG001 - a task's shape
