@@ -90,9 +90,13 @@ def listing_stopped(bucket: str, error: CollectError) -> Gap:
     return Gap(bucket, error.reason, str(error), error.hint or "sweep again")
 
 
-def never_swept(bucket: str) -> Gap:
-    """No sweep of a bucket was ever tried, or it still runs: nothing at all is known of its objects."""
-    return Gap(bucket, Reason.NOT_FOUND, "nothing is known of its objects: it was never swept", "scan it")
+def never_swept(bucket: str, *, left: bool = False) -> Gap:
+    """No sweep of a bucket was ever tried, or it still runs: nothing at all is known of its objects.
+
+    `left`: to workers, and to nobody else who does not name it.
+    """
+    hint = "run its workers (`scan --index`), or scan it by name with --bucket" if left else "scan it"
+    return Gap(bucket, Reason.NOT_FOUND, "nothing is known of its objects: it was never swept", hint)
 
 
 def not_usable(bucket: str, error: LedgerError) -> Gap:

@@ -357,6 +357,7 @@ def _poll(
             unconfigured,
             before,
             keys_only=parts.is_keys_only,
+            left=parts.left,
             more=(
                 *(gaps.not_usable(bucket, error) for bucket, error in unusable.items()),
                 *heard.gaps,

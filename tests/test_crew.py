@@ -368,6 +368,17 @@ def test_whoever_leaves_early_ends_those_that_list_still(tmp_path: Path, pools: 
         until(partial(is_gone, int(one.name)))
 
 
+def test_one_that_was_stopped_ends_with_the_others(tmp_path: Path, pools: Pools) -> None:
+    crew = Crew(2, partial(pools.make, 2), partial(waits, str(tmp_path)))
+    with suppress(KeyError), crew.at_work():
+        for _ in crew.each(PLAN, range(6), 0.01):
+            if len(some := list(tmp_path.iterdir())) == 2:
+                os.kill(int(some[0].name), signal.SIGSTOP)
+                raise KeyError
+    for one in some:
+        until(partial(is_gone, int(one.name)))
+
+
 def test_nobody_begins_processes_for_a_run_that_has_been_left(tmp_path: Path, pools: Pools) -> None:
     crew = Crew(2, partial(pools.make, 2), partial(waits, str(tmp_path)))
     with ThreadPoolExecutor(1) as beside:

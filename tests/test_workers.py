@@ -267,7 +267,8 @@ def test_a_bucket_that_is_left_to_workers_is_swept_by_nobody_else_unless_it_is_n
         config.write_text(f'{config.read_text()}swept_by = "workers"\n')
         never = told(tmp_path, "scan", "state", capsys)
         assert (never["totals"]["objects"], headed(cloud.traffic.requests)) == (0, [])
-        assert [one["what"] for one in never["gaps"]] == ["s3://data"]
+        hint = "run its workers (`scan --index`), or scan it by name with --bucket"
+        assert [(one["what"], one["hint"]) for one in never["gaps"]] == [("s3://data", hint)]
         with open_assembly(config) as assembly:
             assert scan.wanting(assembly.parts) == frozenset()
             assert scan.tried(assembly.parts, datetime.now(UTC)) is None

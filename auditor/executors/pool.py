@@ -27,6 +27,9 @@ class Pool(ProcessPoolExecutor):
         """End them when they have done what they were asked; with `cancel_futures` at once, whatever they do."""
         if cancel_futures:
             self._held.close()
+            # One that was stopped would not hear of that; before Python 3.14 nothing else names them.
+            for one in list((self._processes or {}).values()):
+                one.kill()
         super().shutdown(wait, cancel_futures=cancel_futures)
 
 

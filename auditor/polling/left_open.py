@@ -21,11 +21,16 @@ def every_gap(
     before: Judgement | None,
     *,
     keys_only: bool,
+    left: frozenset[str],
     more: Iterable[Gap],
 ) -> tuple[Gap, ...]:
-    """Every gap once, in the order of what they are about; `unconfigured`: buckets that no config names, or why not."""
+    """Every gap once, in the order of what they are about; `unconfigured`: buckets that no config names, or why not.
+
+    `left`: buckets that others sweep.
+    """
     found = [*(gap for one in sweeps for gap in one.gaps), *more]
-    found.extend(gaps.never_swept(url) for url in configured.difference(one.bucket for one in sweeps))
+    never = configured.difference(one.bucket for one in sweeps)
+    found.extend(gaps.never_swept(url, left=url in left) for url in never)
     if isinstance(unconfigured, Gap):
         found.append(unconfigured)
     elif unconfigured is None and not keys_only:
