@@ -1,6 +1,6 @@
 """Which files a table of Iceberg consists of just now: its metadata is read by pyiceberg, its rows by nobody here."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -45,6 +45,8 @@ class Snapshot:
     files: tuple[File, ...]
     changed: datetime | None
     """Aware, UTC; None where nothing was ever put into it."""
+    fields: Mapping[str, int]
+    """Name of a column -> what its files know it by: names may have changed since they were written."""
 
     @property
     def rows(self) -> int:
@@ -62,8 +64,10 @@ def demand_reader() -> None:
         raise UsageError("[[bucket]] s3_metadata needs the extra `iceberg`", "install cmek-auditor[iceberg]")
 
 
-def snapshot(objects: Objects, metadata: str, columns: Iterable[str]) -> Snapshot:
-    """Read what a metadata file says of the newest snapshot; `columns` are those that it must have.
+def snapshot(objects: Objects, metadata: str, columns: Mapping[str, Collection[str]]) -> Snapshot:
+    """Read what a metadata file says of the newest snapshot.
+
+    `columns`: those that it must have, and of which types of Iceberg each may be.
 
     Raises:
         CollectError: some of it cannot be read, or rows in it were deleted in a way that its files do not tell.
@@ -77,7 +81,7 @@ def snapshot(objects: Objects, metadata: str, columns: Iterable[str]) -> Snapsho
         raise CollectError(why, _LATER, reason=Reason.MALFORMED) from None
 
 
-def _snapshot(objects: Objects, metadata: str, columns: Iterable[str]) -> Snapshot:
+def _snapshot(objects: Objects, metadata: str, columns: Mapping[str, Collection[str]]) -> Snapshot:
     # An extra, and slow to import.
     io, table, serializers = (import_module(f"pyiceberg.{one}") for one in ("io", "table", "serializers"))
 
@@ -111,19 +115,23 @@ def _snapshot(objects: Objects, metadata: str, columns: Iterable[str]) -> Snapsh
 
     files = Reading()
     told = serializers.FromInputFile.table_metadata(files.new_input(metadata))
-    names = {one.name for one in told.schema().fields}
-    if lacking := [one for one in columns if one not in names]:
-        why = f"the table has no column {lacking[0]}"
-        raise CollectError(why, _LATER, reason=Reason.UNSUPPORTED)
+    fields = {one.name: one for one in told.schema().fields}
+    for name, types in columns.items():
+        if name not in fields:
+            raise CollectError(f"the table has no column {name}", _LATER, reason=Reason.UNSUPPORTED)
+        if (kind := str(fields[name].field_type)) not in types:
+            why = f"the column {name} of the table is of the type {kind}"
+            raise CollectError(why, _LATER, reason=Reason.UNSUPPORTED)
+    ids = {name: int(fields[name].field_id) for name in columns}
     newest = told.current_snapshot()
     if newest is None:
-        return Snapshot((), None)
+        return Snapshot((), None, ids)
     found = tuple(_file(one) for one in table.DataScan(told, files).plan_files())
     if len(found) > _MOST:
         why = f"the table has {len(found):,} files, and {_MOST:,} are read at most"
         raise CollectError(why, "wait until S3 Tables has compacted it", reason=Reason.UNSUPPORTED)
     changed = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=newest.timestamp_ms)
-    return Snapshot(found, changed)
+    return Snapshot(found, changed, ids)
 
 
 def _file(task: Any) -> File:

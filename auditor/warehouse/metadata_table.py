@@ -1,6 +1,6 @@
 """The live inventory table of S3 Metadata -> dependencies: its files are fetched, and added up here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import duckdb
 
 from auditor.errors import CollectError
+from auditor.inventory.files import very_file
 from auditor.inventory.sql import quoted, working
 from auditor.model import Reason
 from auditor.plurals import counted
@@ -20,6 +21,19 @@ from auditor.warehouse.answer import Answer
 
 _WHAT: Final = "S3 Metadata"
 _HINT: Final = "sweep again later, or leave `s3_metadata` away"
+_TEXT: Final = ("VARCHAR", ("string",))
+_COLUMNS: Final = {
+    **dict.fromkeys(S3_METADATA_COLUMNS, _TEXT),
+    "is_delete_marker": ("BOOLEAN", ("boolean",)),
+    "size": ("BIGINT", ("int", "long")),
+    "last_modified_date": ("TIMESTAMP", ("timestamp", "timestamptz")),
+}
+"""Which are read, as what, and of which types of Iceberg they may be."""
+# Sums pass over what is NULL, and less than nothing makes them smaller: neither is seen in them any more.
+_ODD: Final = """
+bucket IS NULL OR key IS NULL OR sequence_number IS NULL
+OR (NOT COALESCE(is_delete_marker, FALSE) AND (size IS NULL OR size < 0 OR last_modified_date IS NULL))
+"""
 # The newest of a name has the greatest sequence number. To sort all names for it takes most of the time and memory,
 # and most names have one version: a digest that stands there once is such a one's for certain.
 _TWICE: Final = "CREATE TEMP TABLE twice AS SELECT hash(key) AS h FROM inventory GROUP BY 1 HAVING count(*) > 1"
@@ -83,17 +97,21 @@ class MetadataTable:
             CollectError: it cannot be read, is not whole, or tells what no bucket can.
             OSError, duckdb.OperationalError: the disk fails.
         """
-        found = iceberg.snapshot(self.table, self.table.place(), S3_METADATA_COLUMNS)
+        columns = {name: types for name, (_, types) in _COLUMNS.items()}
+        found = iceberg.snapshot(self.table, self.table.place(), columns)
         if not found.rows:
             raise _refused("its table has no row: an empty bucket cannot be told from one that it knows nothing of")
         answer = folder / "answer.parquet"
         with self._fetched(folder, found) as paths, _read(), working(folder) as session:
-            files = ", ".join(f"'{quoted(str(one))}'" for one in paths)
-            given = f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+            files = ", ".join(f"'{quoted(very_file(one))}'" for one in paths)
+            given = f"read_parquet([{files}], schema = {_schema(found.fields)}, hive_partitioning = false)"
             session.execute(f"CREATE TEMP VIEW inventory AS SELECT * FROM {given}")  # noqa: S608 - ours
-            ((rows,),) = session.execute("SELECT count(*) FROM inventory").fetchall()
+            counts = f"SELECT count(*), count(*) FILTER (WHERE {_ODD}) FROM inventory"  # noqa: S608 - ours
+            ((rows, odd),) = session.execute(counts).fetchall()
             if rows != found.rows:
                 raise _refused(f"its files have {counted(rows, 'row')}, and its metadata says {found.rows:,}")
+            if odd:
+                raise _refused(f"in {counted(odd, 'row')} a name, a size or a time is missing, or a size is below 0")
             # With more it takes no less time, and what does not fit goes to the disk.
             session.execute("SET memory_limit = '320MB'")
             session.execute(_TWICE)
@@ -123,6 +141,15 @@ class MetadataTable:
         finally:
             for path in paths:
                 path.unlink(missing_ok=True)
+
+
+def _schema(fields: Mapping[str, int]) -> str:
+    """What is read of a file, by what it knows its columns by: not by names, and nothing else that it has."""
+    columns = (
+        f"{fields[name]}: {{name: '{name}', type: '{kind}', default_value: NULL}}"
+        for name, (kind, _) in _COLUMNS.items()
+    )
+    return f"MAP {{{', '.join(columns)}}}"
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from pyiceberg.table import Table
+from pyiceberg.types import DoubleType, LongType
 
 from auditor.cli import _run as run
 from auditor.embedded.aws import AwsCloud
@@ -214,6 +215,53 @@ def test_a_table_that_lost_a_column_is_refused(world: World, capsys: pytest.Capt
     serve(world.cloud, "data", world.table, world.folder)
     (gap,) = [one for one in world.told(capsys)["gaps"] if one["what"] == "s3://data"]
     assert "has no column kms_key_arn" in gap["effect"]
+
+
+@pytest.mark.parametrize("name", ["nth", "place", "told", "SIZE"])
+def test_a_column_that_is_not_read_changes_nothing(world: World, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    with world.table.update_schema() as update:
+        update.add_column(name, LongType())
+    add(world.table, [{**one, name: 2} for one in rows_of(world.cloud.store.buckets["data"])])
+    serve(world.cloud, "data", world.table, world.folder)
+    assert of_data(world.told(capsys)) == of_data(world.told(capsys, "swept"))
+
+
+def test_a_column_that_was_named_anew_is_read_by_what_files_know_it_by(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with world.table.update_schema() as update:
+        update.rename_column("kms_key_arn", "key_once")
+        update.rename_column("e_tag", "etag_once")
+    rows = rows_of(world.cloud.store.buckets["data"])
+    add(world.table, [{**one, "etag_once": one["kms_key_arn"], "key_once": OTHER} for one in rows if "e_tag" in one])
+    add(world.table, [one for one in rows if "e_tag" not in one])
+    with world.table.update_schema() as update:
+        update.rename_column("etag_once", "kms_key_arn")
+    serve(world.cloud, "data", world.table, world.folder)
+    assert of_data(world.told(capsys)) == of_data(world.told(capsys, "swept"))
+
+
+@pytest.mark.parametrize("change", [{"size": None}, {"size": -5}, {"last_modified_date": None}], ids=str)
+def test_a_row_that_a_sum_would_pass_over_is_refused(
+    world: World, capsys: pytest.CaptureFixture[str], change: dict[str, Any]
+) -> None:
+    row = next(one for one in rows_of(world.cloud.store.buckets["data"]) if not one["is_delete_marker"])
+    add(world.table, [row, {**row, "key": f"{row['key']}0", **change}])
+    serve(world.cloud, "data", world.table, world.folder)
+    found = world.told(capsys)
+    (gap,) = [one for one in found["gaps"] if one["what"] == "s3://data"]
+    assert "in 1 row a name, a size or a time is missing" in gap["effect"]
+    assert found["totals"]["objects"] == 0
+
+
+def test_a_column_of_another_type_is_refused(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    with world.table.update_schema(allow_incompatible_changes=True) as update:
+        update.delete_column("size")
+    with world.table.update_schema() as update:
+        update.add_column("size", DoubleType())
+    serve(world.cloud, "data", world.table, world.folder)
+    (gap,) = [one for one in world.told(capsys)["gaps"] if one["what"] == "s3://data"]
+    assert "the column size of the table is of the type double" in gap["effect"]
 
 
 def test_a_file_that_breaks_off_is_begun_again(world: World, capsys: pytest.CaptureFixture[str]) -> None:
