@@ -154,7 +154,7 @@ class _Disk:
     def read(self, url: str) -> bytes:
         return Path(url.removeprefix("file://")).read_bytes()
 
-    def fetch(self, url: str, target: Path) -> None:
+    def fetch(self, url: str, target: Path, _size: int) -> None:
         target.symlink_to(url.removeprefix("file://"))
 
 

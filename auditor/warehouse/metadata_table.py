@@ -68,8 +68,8 @@ class Table(Protocol):
             CollectError: it cannot be read.
         """
 
-    def fetch(self, url: str, target: Path) -> None:
-        """Put a file on the disk.
+    def fetch(self, url: str, target: Path, size: int) -> None:
+        """Put a file on the disk; one of more than `size` bytes is given up as soon as it has them.
 
         Raises:
             CollectError: it cannot be read.
@@ -134,7 +134,7 @@ class MetadataTable:
         try:
             for number, one in enumerate(found.files):
                 paths.append(folder / f"table-{number:06}.parquet")
-                self.table.fetch(one.url, paths[-1])
+                self.table.fetch(one.url, paths[-1], one.size)
                 if paths[-1].stat().st_size != one.size:
                     raise _refused(f"a file of its table has not the {one.size:,} bytes that its metadata says")
             yield paths

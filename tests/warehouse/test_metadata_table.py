@@ -188,6 +188,7 @@ UNUSABLE: dict[str, tuple[Change, str, str]] = {
     "its metadata is none": (_damaged(".json", lambda _: b"{}"), "malformed", "metadata cannot be read"),
     "a manifest is cut off": (_damaged(".avro", lambda one: one[:100]), "malformed", "metadata cannot be read"),
     "a file is cut off": (_damaged(".parquet", lambda one: one[:-9]), "malformed", "has not the"),
+    "a file has more": (_damaged(".parquet", lambda one: one + bytes(3 << 20)), "malformed", "more bytes than"),
     "a file is another": (_damaged(".parquet", lambda one: b"x" * len(one)), "malformed", "cannot be read"),
     "its metadata lies elsewhere": (_elsewhere, "malformed", "is in no table bucket"),
     "it tells versions twice": (_twice, "malformed", "more than once"),

@@ -69,8 +69,8 @@ class S3Tables:
                 raise _unusable("a file of its table's metadata is larger than 256 MiB", Reason.MALFORMED)
         return bytes(content)
 
-    def fetch(self, url: str, target: Path) -> None:
-        """Put a file on the disk.
+    def fetch(self, url: str, target: Path, size: int) -> None:
+        """Put a file on the disk; one of more than `size` bytes is given up as soon as it has them.
 
         Raises:
             CollectError: it cannot be read.
@@ -83,6 +83,9 @@ class S3Tables:
                 with target.open("wb") as out:
                     for chunk in self._chunks(url):
                         out.write(chunk)
+                        if out.tell() > size:
+                            why = "a file of its table has more bytes than its metadata says"
+                            raise _unusable(why, Reason.MALFORMED)
             except CollectError as error:
                 if left and error.reason is Reason.TIMEOUT:
                     continue
