@@ -82,6 +82,7 @@ def snapshot(objects: Objects, metadata: str, columns: Mapping[str, Collection[s
 
 
 def _snapshot(objects: Objects, metadata: str, columns: Mapping[str, Collection[str]]) -> Snapshot:
+    home = "".join(f"{part}/" for part in metadata.split("/")[:3])
     # An extra, and slow to import.
     io, table, serializers = (import_module(f"pyiceberg.{one}") for one in ("io", "table", "serializers"))
 
@@ -90,6 +91,7 @@ def _snapshot(objects: Objects, metadata: str, columns: Mapping[str, Collection[
 
         def __init__(self, url: str) -> None:
             super().__init__(url)
+            _demand_own(home, url)
             self._content = objects.read(url)
 
         def __len__(self) -> int:
@@ -130,8 +132,16 @@ def _snapshot(objects: Objects, metadata: str, columns: Mapping[str, Collection[
     if len(found) > _MOST:
         why = f"the table has {len(found):,} files, and {_MOST:,} are read at most"
         raise CollectError(why, "wait until S3 Tables has compacted it", reason=Reason.UNSUPPORTED)
+    for one in found:
+        _demand_own(home, one.url)
     changed = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=newest.timestamp_ms)
     return Snapshot(found, changed, ids)
+
+
+def _demand_own(home: str, url: str) -> None:
+    """See that a file lies in the bucket of the table's metadata: each table of S3 Tables has one of its own."""
+    if not url.startswith(home) or not {".", ".."}.isdisjoint(url.split("/")):
+        raise CollectError("its metadata names a file that is not the table's", _LATER, reason=Reason.MALFORMED)
 
 
 def _file(task: Any) -> File:

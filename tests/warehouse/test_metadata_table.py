@@ -163,6 +163,25 @@ def _elsewhere(world: World) -> None:
     table.metadata = "s3://data/org-1/plain/1"
 
 
+def _files_elsewhere(world: World) -> None:
+    world.put()
+    store = world.cloud.store
+    table = store.buckets["data"].table
+    assert table is not None
+    name = table.metadata.removeprefix(f"s3://{HOME}/")
+    content = store.buckets[HOME].objects[name][0].data or b""
+    store.add_bucket("another--table-s3")
+    store.put("another--table-s3", name, size=len(content), data=content)
+    table.metadata = f"s3://another--table-s3/{name}"
+
+
+def _above(world: World) -> None:
+    world.put()
+    table = world.cloud.store.buckets["data"].table
+    assert table is not None
+    table.metadata = f"s3://{HOME}/../data/org-1/plain/1"
+
+
 def _twice(world: World) -> None:
     add(world.table, rows_of(world.cloud.store.buckets["data"]))
     world.put()
@@ -191,6 +210,8 @@ UNUSABLE: dict[str, tuple[Change, str, str]] = {
     "a file has more": (_damaged(".parquet", lambda one: one + bytes(3 << 20)), "malformed", "more bytes than"),
     "a file is another": (_damaged(".parquet", lambda one: b"x" * len(one)), "malformed", "cannot be read"),
     "its metadata lies elsewhere": (_elsewhere, "malformed", "is in no table bucket"),
+    "its files are of another table": (_files_elsewhere, "malformed", "names a file that is not the table's"),
+    "its metadata lies above": (_above, "malformed", "names a file that is not the table's"),
     "it tells versions twice": (_twice, "malformed", "more than once"),
     "it is another bucket's": (_of_another, "malformed", "is of another bucket"),
 }
