@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.catalog.sql import SqlCatalog
 
@@ -31,6 +32,8 @@ from auditor.warehouse.metadata_table import MetadataTable
 LAYOUT: Final = Layout.parse("{org}/{namespace}/")
 _EACH: Final = 400
 """Objects of a namespace."""
+_AT_ONCE: Final = 2_000_000
+"""Rows of a file of the table."""
 _INVENTORY: Final = """
 COPY (
     SELECT 'bench' AS bucket,
@@ -185,7 +188,10 @@ def _table(source: Path, folder: Path, *, versions: bool) -> str:
     catalog = SqlCatalog("bench", uri=f"sqlite:///{folder / 'catalog.db'}", warehouse=f"file://{folder}")
     catalog.create_namespace("b_bench")
     table = catalog.create_table("b_bench.inventory", pq.read_schema(kept))
-    table.add_files([f"file://{kept}"])
+    # As the cloud writes it: files that are added as they are know no ids of their columns.
+    with pq.ParquetFile(kept) as rows_of:
+        for some in rows_of.iter_batches(_AT_ONCE):
+            table.append(pa.Table.from_batches([some]))
     return table.metadata_location
 
 
