@@ -135,9 +135,9 @@ def test_processes_that_are_killed_are_replaced_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], pools: Pools
 ) -> None:
     with on_aws(tmp_path, monkeypatch) as cloud, ThreadPoolExecutor(1) as beside:
-        with_processes(tmp_path, rate=400)
+        with_processes(tmp_path, rate=300)
         scan = beside.submit(run, ["scan", "-q", "--config", str(tmp_path / "state.toml")])
-        for objects in (100, 300, 600):
+        for objects in (60, 200, 400):
             while len(headed(cloud.traffic.requests)) < objects:
                 time.sleep(0.01)
             os.kill(pools.pids()[-1], signal.SIGKILL)
