@@ -125,4 +125,7 @@ def _broken() -> Future[Done]:
 
 
 def _end(executor: Executor, *, at_once: bool) -> None:
-    executor.shutdown(wait=not at_once, cancel_futures=at_once)
+    try:
+        executor.shutdown(wait=not at_once, cancel_futures=at_once)
+    except Exception as error:  # noqa: BLE001 - what is listed is listed, however those end that have listed it
+        _log.debug("processes that list did not end as they were told: %s", error)

@@ -309,6 +309,25 @@ def test_processes_list_what_google_keeps_of_deleted_objects(
         assert of_data(together) == of_data(told(tmp_path, "scan", "alone", capsys))
 
 
+def test_one_that_cannot_even_begin_says_so_and_ends_no_scan(tmp_path: Path) -> None:
+    config = Config(state=tmp_path / "state", ledger=None, bucket=(Bucket(url="s3://data", layout="{org}/"),))
+    (tmp_path / "state").write_text("no folder")
+    done = list_shard(Order(config, 2, by_sdk=False), PLAN, 3)
+    assert (done.number, done.listed, done.why, done.answers) == (3, None, "LedgerError", {})
+
+
+def test_executors_that_do_not_end_well_fail_no_sweep(tmp_path: Path) -> None:
+    class Ill(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - its shape
+            super().shutdown(wait, cancel_futures=cancel_futures)
+            raise OSError("the scheduler has gone")
+
+    crew = Crew(2, lambda: Ill(2), partial(dies_once, str(tmp_path)))
+    with crew.at_work():
+        done = [one for one in crew.each(PLAN, range(2), 60) if one is not None]
+    assert sorted(one.number for one in done) == [0, 1]
+
+
 def test_another_version_lists_nothing() -> None:
     order = Order(None, 2, by_sdk=False, version="0.0.1")  # type: ignore[arg-type]  # it is not even looked at
     done = list_shard(order, PLAN, 3)

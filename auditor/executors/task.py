@@ -41,15 +41,16 @@ def list_shard(order: Order, plan: Plan, number: int) -> Done:
     """
     if order.version != __version__:
         return Done(number, None, f"this process has version {__version__}, not {order.version}", {})
-    hand = _hand(order)
+    hand: _Hand | None = None
     try:
+        hand = _hand(order)
         source = next(one for one in hand.parts.sources if one.url == plan.bucket)
         with progress_on(sys.stderr, quiet=True) as progress:
             listed, failed = list_shards(hand.parts, source, plan, [number], progress)
     except ReadOnlyError:
         raise
     except Exception as error:  # noqa: BLE001 - what fails here whoever asked lists again, and tells what is wrong
-        return Done(number, None, type(error).__name__, hand.untold())
+        return Done(number, None, type(error).__name__, hand.untold() if hand is not None else {})
     why = failed.get(number)
     return Done(number, listed.get(number), None if why is None else str(why), hand.untold())
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from io import BytesIO
 from typing import Any, Final, Protocol
 
-from auditor.errors import CollectError, UsageError
+from auditor.errors import CollectError, ReadOnlyError, UsageError
 from auditor.model import Reason
 
 _MOST: Final = 100_000
@@ -74,7 +74,7 @@ def snapshot(objects: Objects, metadata: str, columns: Mapping[str, Collection[s
     """
     try:
         return _snapshot(objects, metadata, columns)
-    except CollectError:
+    except (CollectError, ReadOnlyError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever its files hold that none can hold
         why = f"its metadata cannot be read: {type(error).__name__}"
@@ -104,16 +104,16 @@ def _snapshot(objects: Objects, metadata: str, columns: Mapping[str, Collection[
             return BytesIO(self._content)
 
     class Reading(io.FileIO):  # type: ignore[name-defined,misc] # as said above
-        """Nothing is ever written or removed."""
+        """Nothing is ever written or removed: whoever tries is refused."""
 
         def new_input(self, location: str) -> Whole:
             return Whole(location)
 
         def new_output(self, location: str) -> Any:
-            raise NotImplementedError(location)
+            raise ReadOnlyError(f"refused to write {location}")
 
         def delete(self, location: Any) -> None:
-            raise NotImplementedError(location)
+            raise ReadOnlyError(f"refused to remove {location}")
 
     files = Reading()
     told = serializers.FromInputFile.table_metadata(files.new_input(metadata))

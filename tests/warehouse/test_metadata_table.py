@@ -335,3 +335,10 @@ def test_the_doctor_asks_for_the_table(world: World, capsys: pytest.CaptureFixtu
     run(["doctor", "--config", config])
     out = capsys.readouterr().out
     assert re.search(r"ok +s3://data: table of S3 Metadata .*answered: it is whole", out), out
+    unneeded = {"s3:ListBucketVersions", "s3:GetObjectVersion", "s3:GetObject"}
+    world.cloud.store.permits = lambda _account, action, _resource: action not in unneeded
+    run(["doctor", "--config", config])
+    out = capsys.readouterr().out
+    assert "missing" not in out, out
+    assert re.search(r"off +s3://data: list .*s3_metadata is on", out), out
+    assert world.told(capsys)["totals"]["objects"] == 64

@@ -589,6 +589,7 @@ def test_new_connections_get_the_certificate_of_now_and_old_ones_go_on(tmp_path:
         assert before.recv(1000).startswith(b"HTTP/1.1 200")
 
 
+# Older versions are asked for on purpose, of which Python warns.
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 def test_tls_is_of_version_1_2_or_newer(tmp_path: Path) -> None:
     certificate = Certificate(*_paths(a_certificate(tmp_path, "a.example")))

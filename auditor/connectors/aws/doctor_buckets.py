@@ -80,7 +80,7 @@ class BucketQuestions:
     counting: Callable[[], datetime] | None = None
     """The clock, where the cloud is asked for its own count."""
 
-    def of_bucket(self, place: S3Place) -> Iterator[Question]:
+    def of_bucket(self, place: S3Place) -> Iterator[Question | Check]:
         """Yield what a sweep asks of the bucket itself."""
         seen, bucket = self.seen[place.url], {"Bucket": place.name}
 
@@ -124,7 +124,10 @@ class BucketQuestions:
             client.list_multipart_uploads(**bucket, MaxUploads=1)
             return "answered"
 
-        yield question("list", place.listing, listed)
+        if place.by_table:
+            yield _off(place, "list", place.listing)
+        else:
+            yield question("list", place.listing, listed)
         yield question("is there", "s3:ListBucket", head)
         versioning = "s3:GetBucketVersioning"
         yield question(
@@ -139,6 +142,9 @@ class BucketQuestions:
         """Yield what is asked of one object; of a name that is not there, where none was seen."""
         seen = self.seen[place.url]
         permission = "s3:GetObject" if place.live_only else "s3:GetObjectVersion"
+        if place.by_table:
+            yield _off(place, "HEAD of one object", permission)
+            return
         asked: dict[str, Any] = {"Bucket": place.name, "Key": seen.name or _NOWHERE}
         if not place.live_only:
             asked["VersionId"] = seen.version or "null"
@@ -217,3 +223,9 @@ class BucketQuestions:
 
         endpoint = endpoint_of(self.clients, "s3", account)
         return Question(group_of(account), "list of all buckets", lambda: tried(ask, permission), permission, endpoint)
+
+
+def _off(place: S3Place, what: str, permission: str) -> Check:
+    """Say that a right is not needed: what it is for a table tells."""
+    told = "s3_metadata is on: no object is listed or asked about"
+    return Check(group_of(place.account), f"{place.url}: {what}", Answer.OFF, told, permission)
