@@ -50,7 +50,7 @@ def main() -> None:
     """Measure, compare, extrapolate."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
     piece = int(sys.argv[2]) if len(sys.argv) > 2 else PIECE  # noqa: PLR2004 - the second argument
-    making = adding = 0.0
+    making = adding = making_cpu = adding_cpu = 0.0
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as database:
         setup = (
             f"SET TimeZone = 'UTC'; SET threads = 2; SET memory_limit = '2GB'; SET temp_directory = '{folder}/spill'"
@@ -61,12 +61,13 @@ def main() -> None:
             behind = min(count, first + piece)
             made = _MADE.format(first=first, behind=behind, each=_EACH, keys=_KEYS, size=_SIZE)
             database.execute(f"CREATE OR REPLACE VIEW inventory AS {made}")
-            began = time.perf_counter()
+            began, used = time.perf_counter(), time.process_time()
             database.execute(_READ.format(columns="key, size, last_modified_date, kms_key_arn")).fetchall()
-            between = time.perf_counter()
+            between, used_between = time.perf_counter(), time.process_time()
             database.execute(f"COPY ({statement}) TO '{folder}/{number:06}.parquet' (FORMAT parquet)")
-            making += between - began
+            making, making_cpu = making + between - began, making_cpu + used_between - used
             adding += time.perf_counter() - between
+            adding_cpu += time.process_time() - used_between
             print(f"{behind:,} rows: {making:.0f} s to make them, {adding:.0f} s to make and add up", flush=True)
         began = time.perf_counter()
         (found,) = database.execute(_TOGETHER.format(folder=folder)).fetchall()
@@ -81,7 +82,9 @@ def main() -> None:
         "rows_a_piece": piece,
         "namespaces": namespaces,
         "seconds_to_add_up": round(net),
+        "cpu_seconds_to_add_up": round(adding_cpu - making_cpu),
         "seconds_to_make_rows": round(making),
+        "cpu_seconds_to_make_rows": round(making_cpu),
         "seconds_to_put_pieces_together": round(together, 1),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "answer_mib": answer >> 20,
