@@ -14,6 +14,7 @@ from auditor.errors import CollectError
 from auditor.model import Cloud, Listing, Requests, cloud_of
 from auditor.ports import Begun, Coming, Known, ObjectSource, Same, Shard, Stretch
 from auditor.run import Headway, Parts, Progress, new_id
+from auditor.warehouse.reported import Reported
 
 _NOTHING: Final = rows.batch([[] for _ in rows.SCHEMA])
 """Says that a shard was listed further, and that no row of it came."""
@@ -25,6 +26,8 @@ def anew(parts: Parts, source: ObjectSource) -> Begun:
     started = parts.clock()
     layout = parts.inventory.layout(source.url)
     settings = [parts.version, parts.config_digest, source.endpoint, source.left_out, layout, parts.by_sdk]
+    if isinstance(source, Reported) and source.report is not None:
+        settings.append(source.report.digest)
     return Begun(new_id(started), started, json.dumps(settings), after, head)
 
 

@@ -48,6 +48,7 @@ _FOLDER: Final = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}/){0,9}[A-Za-z
 _BUCKET_URL: Final = re.compile(rf"s3://{_S3_NAME}|gs://{_GCS_NAME}")
 _AWS_PRINCIPAL: Final = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(?:role|user)/[\w+=,.@/-]{1,576}")
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_INVENTORY: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _AWS_REGION: Final = re.compile(r"[a-z]{2,4}(?:-[a-z]+){1,2}-[0-9]{1,2}")  # botocore, partitions.json: regionRegex
 _ENDPOINT: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?")
 _GOOGLE_FEED: Final = re.compile(r"projects/[^/\s]+(?:/subscriptions/[A-Za-z][A-Za-z0-9._~+-]{2,254})?")
@@ -89,6 +90,12 @@ def _bucket_url(text: str) -> str:
 def _region(text: str) -> str:
     if not _AWS_REGION.fullmatch(text):
         raise ValueError(f"{text!r} is not the name of an AWS Region; write it like us-east-1")
+    return text
+
+
+def _inventory_name(text: str) -> str:
+    if not _INVENTORY.fullmatch(text):
+        raise ValueError(f"{shown(text)!r} is not the name of an inventory configuration: the id that S3 shows of it")
     return text
 
 
@@ -376,6 +383,8 @@ class Bucket(_Table):
     """What a warehouse answered to the statement of `cmek-auditor aggregate`; then nothing is listed."""
     s3_metadata: StrictBool = False
     """Read the live inventory table of S3 Metadata (S3 only); then nothing is listed."""
+    s3_inventory: Annotated[str, AfterValidator(_inventory_name)] | None = None
+    """The name of an inventory configuration of S3 Inventory (S3 only): its reports tell what is there."""
     swept_by: Literal["auditor", "workers"] = "auditor"
     """`workers`: by `scan --index` alone; neither the schedule nor a scan that does not name it sweeps it."""
 
@@ -397,11 +406,26 @@ class Bucket(_Table):
             raise ValueError(f"{self._elsewhere} and swept_by exclude each other: nobody lists what a table tells of")
         if self.url.startswith("gs://") and self.s3_metadata:
             raise ValueError("s3_metadata is for S3 buckets only")
+        if self.s3_inventory is not None:
+            self._fits_a_report()
         if self.url.startswith("gs://") and self.region is not None:
             raise ValueError("region is for S3 buckets only")
         if self.url.startswith("s3://") and Population.SOFT_DELETED in self.populations:
             raise ValueError("S3 has no soft_deleted objects; take it out of populations")
         return self
+
+    def _fits_a_report(self) -> None:
+        """See that a report can tell of it.
+
+        Raises:
+            ValueError: it cannot.
+        """
+        if self.url.startswith("gs://"):
+            raise ValueError("s3_inventory is for S3 buckets only")
+        if self.answer is not None or self.s3_metadata:
+            raise ValueError(f"{self._elsewhere} and s3_inventory exclude each other: one of them tells of the objects")
+        if self.swept_by == "workers":
+            raise ValueError("s3_inventory and swept_by exclude each other: nobody lists what a report tells of")
 
 
 class Key(_Table):

@@ -383,6 +383,14 @@ def added_up_elsewhere(bucket: str, asked: datetime, told_by: str | None) -> Gap
     return Gap(bucket, Reason.NOT_VISIBLE, f"{told}and unfinished uploads are not known", hint)
 
 
+def listed_by_report(bucket: str, created: datetime, *, live_only: bool) -> Gap:
+    """Objects were not listed from here: S3 Inventory did, some time before; `live_only`: without other versions."""
+    others = "its noncurrent versions, " if live_only else ""
+    told = f"its objects are those of the report of S3 Inventory that was begun on {minute(created)}"
+    hint = "let it pass with --allow-gaps not_visible, or leave `s3_inventory` away and list the bucket from here"
+    return Gap(bucket, Reason.NOT_VISIBLE, f"{told}: {others}what it lacked, and what came since, is not known", hint)
+
+
 def list_defect(error: Exception) -> Gap:
     """What answered for a list of all buckets was read by nobody yet."""
     told = f"not listed, by a defect: {type(error).__name__}"

@@ -19,9 +19,16 @@ def _one_byte(params: Mapping[str, Any]) -> bool:
     return params.get("Range") == "bytes=0-0"
 
 
-def _one_byte_or_of_a_table(params: Mapping[str, Any]) -> bool:
-    """Whether nobody's data is read: one byte as a probe, or a file of a table, whose buckets alone end so."""
-    return _one_byte(params) or str(params.get("Bucket", "")).endswith("--table-s3")
+def _nobodys_data(params: Mapping[str, Any]) -> bool:
+    """Whether none is read: one byte as a probe, or a file of a table, whose buckets alone end so, or of a report."""
+    return _one_byte(params) or str(params.get("Bucket", "")).endswith("--table-s3") or _of_report(params)
+
+
+def _of_report(params: Mapping[str, Any]) -> bool:
+    """Whether it is named as files of S3 Inventory's reports on buckets are, of which the config wants them."""
+    name = f"/{params.get('Key', '')}"
+    about = any(f"/{one}/" in name for one in params.get("reported", ()))
+    return about and name.endswith((".csv.gz", ".orc", ".parquet", "/manifest.json", "/manifest.checksum"))
 
 
 def _dry_run(params: Mapping[str, Any]) -> bool:
@@ -60,7 +67,8 @@ _TABLE: Final = (
     Allowed("s3", "ListObjectVersions"),
     Allowed("s3", "ListMultipartUploads"),
     Allowed("s3", "HeadObject"),
-    Allowed("s3", "GetObject", _one_byte_or_of_a_table),
+    Allowed("s3", "GetObject", _nobodys_data),
+    Allowed("s3", "GetBucketInventoryConfiguration"),
     Allowed("s3", "GetBucketMetadataConfiguration"),
     Allowed("s3tables", "GetTableMetadataLocation"),
     Allowed("s3", "PutObject", _own_upload),

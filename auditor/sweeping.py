@@ -1,7 +1,7 @@
 """The buckets of one run: swept from their beginning or from where an earlier sweep broke off, and published."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
@@ -17,8 +17,10 @@ from auditor.model import BucketFacts, Cloud, CloudCount, EarlierSweep, Gap, Rea
 from auditor.ownership.registering import ask, ask_all, refresh
 from auditor.ports import Begun, ObjectSource, Written
 from auditor.run import Headway, Parts, Progress
+from auditor.skew import plausible
 from auditor.spreading import spread
-from auditor.taking import taken
+from auditor.taking import refuse_overtaken, taken
+from auditor.warehouse.reported import Reported
 from auditor.warehouse.source import AddedUp
 
 _log = logging.getLogger(__name__)
@@ -124,14 +126,29 @@ def _sweep(
     if isinstance(source, AddedUp):
         done = taken(parts, source, _facts_before(parts, source.url, cloud_of(source.url)))
         return _Swept(_refreshed(parts, progress, done), is_new=True, held=ExitStack())
+    if isinstance(source, Reported):
+        _look(parts, source)
     with ExitStack() as held:
-        shared = spread(parts, source, progress, expected, held) if gathered is None else None
+        # Of a report nothing is listed that others could help with.
+        is_alone = gathered is not None or isinstance(source, Reported)
+        shared = spread(parts, source, progress, expected, held) if not is_alone else None
         if shared is not None and shared.begun is None:
             return _Swept(None, is_new=False, held=held.pop_all())
         done, is_new = sweep(parts, source, progress, expected, gathered if shared is None else shared.begun)
         if is_new and (shared is None or shared.is_new):
             return _Swept(_refreshed(parts, progress, done), is_new=True, held=held.pop_all())
         return _Swept(done, is_new=False, held=held.pop_all())
+
+
+def _look(parts: Parts, source: Reported) -> None:
+    """Choose the report by which a bucket is listed, unless what is known is newer."""
+    now = parts.clock() + plausible(parts.skew())
+    report = source.look(now)
+    if report is not None:
+        try:
+            refuse_overtaken(parts, source.url, report.created, now, "wait for the next report, and sweep again")
+        except CollectError as error:
+            source.refuse(error)
 
 
 def _refreshed(parts: Parts, progress: Progress, done: Sweep) -> Sweep:
@@ -187,14 +204,15 @@ def sweep(
         failed = gaps.defect(source.url, error)
     unresolved = (gaps.unresolved(source.url, reason, count) for reason, count in written.unresolved)
     counted = _counted(source) if failed is None else None
-    found = (*(one for one in (facts, uploads, counted) if isinstance(one, Gap)), *unresolved)
+    by_report = _of_report(source) if failed is None else ()
+    found = (*(one for one in (facts, uploads, counted) if isinstance(one, Gap)), *unresolved, *by_report)
     now = parts.clock()
     ended = now if written.ended is None else max(begun.started, min(now, written.ended))
     done = Sweep(
         id=begun.id,
         bucket=source.url,
         # Where the clock was set back meanwhile it began at the latest when it ended.
-        started=min(begun.started, ended),
+        started=min((_as_of(parts, source) if failed is None else None) or begun.started, begun.started, ended),
         ended=ended,
         complete=failed is None,
         listed=written.listed,
@@ -219,6 +237,18 @@ def sweep(
         earlier=_earlier(parts, source, now) if counted is not None else (),
     )
     return done, written.ended is None
+
+
+def _of_report(source: ObjectSource) -> Iterator[Gap]:
+    if isinstance(source, Reported) and source.report is not None:
+        yield gaps.listed_by_report(source.url, source.report.created, live_only=source.report.live_only)
+
+
+def _as_of(parts: Parts, source: ObjectSource) -> datetime | None:
+    """Since when nothing is known of a bucket, by our own clock, where that is not since its sweep began."""
+    if not isinstance(source, Reported) or source.report is None:
+        return None
+    return source.report.created - plausible(parts.skew())
 
 
 def _counted(source: ObjectSource) -> CloudCount | Gap | None:

@@ -36,7 +36,7 @@ def taken(parts: Parts, source: AddedUp, facts_before: BucketFacts) -> Sweep:
 
     def put(folder: Path, target: Path) -> Taken:
         found = source.put(folder, target, now + plausible(skew))
-        _refuse_overtaken(parts, source.url, found.asked, now + plausible(skew))
+        refuse_overtaken(parts, source.url, found.asked, now + plausible(skew), "ask the warehouse again")
         return found
 
     try:
@@ -80,20 +80,20 @@ def taken(parts: Parts, source: AddedUp, facts_before: BucketFacts) -> Sweep:
     )
 
 
-def _refuse_overtaken(parts: Parts, bucket: str, asked: datetime, now: datetime) -> None:
-    """See that no sweep in force knows better; moments are by the clouds' clock.
+def refuse_overtaken(parts: Parts, bucket: str, told: datetime, now: datetime, hint: str) -> None:
+    """See that no sweep in force knows better than what was `told` then; moments are by the clouds' clock.
 
     Raises:
-        CollectError: one began after the warehouse was asked.
+        CollectError: one began after that.
     """
     in_force = next((one for one in parts.ledger.sweeps() if one.bucket == bucket), None)
     if in_force is None:
         return
     known = in_force.started + plausible(in_force.skew)
     # One that began in the time to come did so by a clock that was wrong.
-    if asked < known <= now:
+    if told < known <= now:
         raise CollectError(
-            f"its answer was asked for on {minute(asked)}, and what is known is of {minute(known)}",
-            "ask the warehouse again",
+            f"what tells of its objects is of {minute(told)}, and what is known is of {minute(known)}",
+            hint,
             reason=Reason.MALFORMED,
         )

@@ -200,6 +200,16 @@ REFUSED = {
         "dask needs processes",
     ),
     "certificates for nobody": (BUCKET + '[workers]\ntls_ca = "ca.pem"\n', "tls_ca belongs to dask"),
+    "reports that nobody makes": (BUCKET + 's3_inventory = "a/b"\n', "'a/b' is not the name of an inventory"),
+    "reports of Google's": (BUCKET + 's3_inventory = "daily"\n', "s3_inventory is for S3 buckets only"),
+    "reports beside a table": (
+        BUCKET.replace("gs:", "s3:") + 's3_metadata = true\ns3_inventory = "daily"\n',
+        "s3_metadata and s3_inventory exclude each other",
+    ),
+    "reports and workers": (
+        BUCKET.replace("gs:", "s3:") + 'swept_by = "workers"\ns3_inventory = "daily"\n',
+        "s3_inventory and swept_by exclude each other",
+    ),
     "an answer that workers list": (
         BUCKET + 'answer = "a.csv"\nswept_by = "workers"\n',
         "answer and swept_by exclude each other",

@@ -52,6 +52,7 @@ REQUESTS = {
 # `retire`.
 ELSEWHERE = {
     ("kms", "GetKeyLastUsage"),
+    ("s3", "GetBucketInventoryConfiguration"),
     ("s3", "GetBucketMetadataConfiguration"),
     ("s3tables", "GetTableMetadataLocation"),
     ("s3", "ListObjectsV2"),

@@ -188,6 +188,7 @@ def test_every_request_about_a_bucket_is_of_one_kind() -> None:
     assert sum(map(len, kinds)) == len(frozenset().union(*kinds))
     assert named.difference(*kinds) == {
         *("ListBuckets", "HeadBucket", "GetBucketVersioning", "GetBucketEncryption"),
+        "GetBucketInventoryConfiguration",
         "GetBucketMetadataConfiguration",
         *("buckets.get", "buckets.list", "projects.serviceAccount.get"),
         # Into a bucket that is not audited.

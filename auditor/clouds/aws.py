@@ -22,14 +22,17 @@ from auditor.connectors.aws.keys import AwsKeys
 from auditor.connectors.aws.objects import S3Bucket
 from auditor.connectors.aws.probes import AwsProbes
 from auditor.connectors.aws.queue import queue_of
+from auditor.connectors.aws.reports import S3Reports
 from auditor.connectors.aws.session import AwsClients, AwsIdentity
 from auditor.connectors.aws.tables import S3Tables
 from auditor.connectors.aws.uploading import S3Uploads
 from auditor.connectors.aws.usage import AwsLastUses
 from auditor.connectors.pace import Pace, Paces, of_a_bucket
 from auditor.connectors.wire import Wire
+from auditor.inventory.folders import folder_name
 from auditor.model import KeyName, Population
 from auditor.ports import BucketLister, Feed, LastUses, ObjectSource, Uploads
+from auditor.warehouse.reported import Reported
 
 _KMS_QUOTA: Final = 2_000
 """DescribeKey requests a second, account and Region. Source: AWS KMS Developer Guide, Request quotas."""
@@ -51,7 +54,16 @@ class Aws:
         self._wire, self._agent = wire, agent
         self._queues = frozenset(one.feed for one in config.account if one.id and one.feed)
         upload = config.report.upload_to("s3://")
-        self._clients = AwsClients(self._identities, wire, agent, CONNECTIONS, queues=self._queues, own_upload=upload)
+        self._reported = frozenset(one.url.removeprefix("s3://") for one in config.bucket if one.s3_inventory)
+        self._clients = AwsClients(
+            self._identities,
+            wire,
+            agent,
+            CONNECTIONS,
+            queues=self._queues,
+            own_upload=upload,
+            reported=self._reported,
+        )
         self._clock = clocks.corrected
         self._are_counts_wanted = config.sweep.cloud_counts
         share = config.limits.kms_quota_share
@@ -81,7 +93,7 @@ class Aws:
         )
         if by_sdk:
             return plain
-        return S3Census(
+        census = S3Census(
             plain,
             self._clients,
             place,
@@ -91,6 +103,11 @@ class Aws:
             reverify=timedelta(days=limits.reverify_days),
             streams=limits.streams,
         )
+        if bucket.s3_inventory is None:
+            return census
+        reports = S3Reports(self._clients, bucket.url, bucket.s3_inventory, *place)
+        state = self._config.state
+        return Reported(census, reports, state, state / "s3-inventory" / folder_name(bucket.url))
 
     def table(self, bucket: Bucket) -> S3Tables:
         """The live inventory table of one bucket's S3 Metadata."""
@@ -113,12 +130,20 @@ class Aws:
     def doctor(self, choose: Choosing, gone: Gone) -> Doctor:
         """Who asks once and little, by clients of their own: those of a sweep wait longer."""
         clients = AwsClients(
-            self._identities, self._wire, self._agent, CONNECTIONS, ATTEMPTS, patience=PATIENCE, queues=self._queues
+            self._identities,
+            self._wire,
+            self._agent,
+            CONNECTIONS,
+            ATTEMPTS,
+            patience=PATIENCE,
+            queues=self._queues,
+            reported=self._reported,
         )
         mine = [one for one in self._config.bucket if one.url.startswith("s3://")]
         live = (Population.LIVE,)
         places = tuple(
-            S3Place(one.url, one.region, one.account, one.populations == live, one.s3_metadata) for one in mine
+            S3Place(one.url, one.region, one.account, one.populations == live, one.s3_metadata, one.s3_inventory)
+            for one in mine
         )
         where = {one.url: (one.region, one.account) for one in mine}
         probe = self._config.probe

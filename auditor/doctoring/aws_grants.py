@@ -26,6 +26,8 @@ _LAST_USE: Final = "kms:GetKeyLastUsage"
 """Only `retire --last-usage` asks for it: a statement of its own, which can be left out."""
 
 _TABLE: Final = "s3:GetBucketMetadataTableConfiguration"
+_REPORTS: Final = "s3:GetInventoryConfiguration"
+"""Where reports lie the config does not say: what it takes to read them is granted on that bucket."""
 _OF_TABLE: Final = ("s3tables:GetTableData", "s3tables:GetTableMetadataLocation")
 _OF_QUEUE: Final = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 
@@ -79,6 +81,8 @@ def _of_buckets(read: list[Bucket], config: Config) -> Iterable[dict[str, Any]]:
     if tables := [one for one in read if one.s3_metadata]:
         yield _allow("FindInventoryTables", (_TABLE,), [_arn(one) for one in tables])
         yield _allow("ReadInventoryTables", _OF_TABLE, sorted({_tables(one) for one in tables}))
+    if reported := [one for one in read if one.s3_inventory is not None]:
+        yield _allow("FindInventoryReports", (_REPORTS,), [_arn(one) for one in reported])
     if read and config.sweep.cloud_counts:
         # It knows no resource: whoever has it reads every metric of the account.
         yield _allow("CompareWithTheCloudsOwnCounts", ("cloudwatch:GetMetricStatistics",), ["*"])

@@ -38,6 +38,7 @@ LOST: Final[Mapping[str, str]] = {
     "cloudtrail:LookupEvents": _ACTOR,
     "cloudwatch:GetMetricStatistics": _COMPARED,
     "s3:GetBucketMetadataTableConfiguration": _TABLE,
+    "s3:GetInventoryConfiguration": "with s3_inventory the bucket is not swept, and sweep-incomplete says so",
     "s3tables:GetTableMetadataLocation": _TABLE,
     "s3tables:GetTableData": _TABLE,
     "sqs:ReceiveMessage": _FEED,

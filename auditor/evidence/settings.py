@@ -33,7 +33,7 @@ TOLD: Final = frozenset(
         *(f"account.{one}" for one in ("id", "project", "role_arn", "impersonate", "quota_project", "feed")),
         *(f"platform.{one}" for one in ("gcp_service_agents", "aws_principals")),
         *(f"bucket.{one}" for one in ("url", "layout", "tenant_field", "region", "account", "populations")),
-        *(f"bucket.{one}" for one in ("swept_by", "s3_metadata")),
+        *(f"bucket.{one}" for one in ("swept_by", "s3_metadata", "s3_inventory")),
         *(f"registry.{one}" for one in ("kind", "bucket", "fields", "tenant", "max_age_hours", "region", "base_url")),
         *(f"registry.{one}" for one in ("metadata_per_sweep", "reread_days", "requests_per_second")),
         *(f"key.{one}" for one in ("name", "intended_state", "tenant", "owner", "team", "since")),

@@ -142,6 +142,14 @@ def test_who_reads_tables_may_find_and_read_those_and_no_object(tmp_path: Path) 
     assert allowed(policy.document, "s3:GetObjectVersion") == ["arn:aws:s3:::two/*"]
 
 
+def test_who_lists_by_reports_may_find_them(tmp_path: Path) -> None:
+    text = BUCKET.format("one", "us-east-1") + 's3_inventory = "daily"\n' + BUCKET.format("two", "us-east-1")
+    (policy,) = aws_of(tmp_path, text).policies
+    assert allowed(policy.document, "s3:GetInventoryConfiguration") == ["arn:aws:s3:::one"]
+    # What is under a KMS key is HEADed all the same.
+    assert allowed(policy.document, "s3:GetObjectVersion") == ["arn:aws:s3:::one/*", "arn:aws:s3:::two/*"]
+
+
 PARTITIONS = {
     "us-gov-west-1": "aws-us-gov",
     "cn-north-1": "aws-cn",

@@ -36,6 +36,7 @@ _ROOTS: Final = {
     "ListObjectVersions": "ListVersionsResult",
     "ListMultipartUploads": "ListMultipartUploadsResult",
     "GetBucketMetadataConfiguration": "GetBucketMetadataConfigurationResult",
+    "GetBucketInventoryConfiguration": "InventoryConfiguration",
 }
 _PAGED: Final = frozenset({"ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"})
 _ENTRIES: Final = {"ListObjectsV2": "Contents", "ListObjectVersions": "Version"}
@@ -43,8 +44,13 @@ _OF_AN_ENTRY: Final = frozenset({"Key", "Size", "LastModified", "ETag", "Storage
 _ONCE: Final = frozenset({"IsTruncated", "EncodingType"})
 _SAID: Final = frozenset({"true", "false"})
 """What a page may say of whether there is more; the SDK takes silence for a last page, and two words for none."""
-_SETTINGS: Final = frozenset({"GetBucketVersioning", "GetBucketEncryption", "GetBucketMetadataConfiguration"})
-_SEVERAL: Final = frozenset({"Rule", "EncryptionType"})
+_SETTINGS: Final = frozenset(
+    {
+        *("GetBucketVersioning", "GetBucketEncryption"),
+        *("GetBucketMetadataConfiguration", "GetBucketInventoryConfiguration"),
+    }
+)
+_SEVERAL: Final = frozenset({"Rule", "EncryptionType", "Field"})
 """What a bucket's settings may have more of than one; of anything else the SDK makes a list where a text is due."""
 _WRAPPED: Final = {"GetCallerIdentity": "GetCallerIdentityResult", "AssumeRole": "AssumeRoleResult"}
 _CREDENTIALS: Final = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")

@@ -20,6 +20,7 @@ from auditor.connectors.aws.encryption import (
     is_amazons,
     is_archive,
     is_encrypted_by_amazon,
+    told_by_status,
 )
 from auditor.connectors.aws.errors import FAULTS, reason_of, reason_of_code
 from auditor.connectors.aws.errors import code_of as code_of_fault
@@ -30,7 +31,7 @@ from auditor.connectors.aws.places import is_garbled
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.aws.sheets import Sheet, decoded
 from auditor.connectors.aws.signing import S3Signer, code_of
-from auditor.connectors.aws.stretches import Stretches
+from auditor.connectors.aws.stretches import ROWS, Stretches
 from auditor.connectors.aws.unchanged import Comparison, due, is_due, lasts
 from auditor.connectors.borders import borders
 from auditor.connectors.headers import header
@@ -38,6 +39,7 @@ from auditor.connectors.shards import STREAMS, Shards
 from auditor.connectors.trail import Trail
 from auditor.connectors.transfers import CONNECTIONS, CUT_OFF, TOO_LONG, Transfer, Transfers
 from auditor.errors import OrderError
+from auditor.inventory_report import ByReport
 from auditor.model import BucketFacts, CloudCount, Encryption, Gap, Listing, Population, Reason, Requests
 from auditor.ports import Coming, Known, Same, Shard
 from auditor.rows import Done, End
@@ -55,6 +57,35 @@ _THROTTLED_UNDER_ONE_PREFIX: Final = 1_000
 """The same where one prefix has them all, while another was answered: nothing else may be left to ask."""
 _HAS_NO_CONTROL: Final = pa.array([Encryption.CUSTOMER_SUPPLIED.value, Encryption.UNKNOWN.value])
 _ELSEWHERE: Final = frozenset({301, 307, 400})
+
+
+def _within(report: ByReport, shard: Shard) -> Iterator[Page | End]:
+    """The rows of one shard; between two names an end, once there are enough for a stretch."""
+    count, last = 0, None
+    for told in report.rows():
+        page = Page(
+            names=told["name"],
+            versions=told["version"],
+            newest=told["newest"],
+            sizes=told["size"],
+            modified=told["modified"],
+            etags=told["etag"],
+            classes=told["class"],
+            following=None,
+            statuses=told["status"],
+            archived=told["archived"],
+        )
+        if shard.until is not None and page.names[0] > shard.until:
+            return
+        places = [place for place, one in enumerate(page.names) if shard.holds(one)]
+        if not places:
+            continue
+        page = page if len(places) == len(page.names) else page.only(places)
+        if count >= ROWS and page.names[0] != last:
+            yield End()
+            count = 0
+        yield page
+        count, last = count + len(places), page.names[-1]
 
 
 class _Gone(Enum):
@@ -213,8 +244,11 @@ class S3Census:
         known: Known | None = None,
         *,
         split: bool = True,
+        report: ByReport | None = None,
     ) -> Iterator[tuple[Shard, Coming]]:
         """Yield every stored version in some shards once, of every configured population; each in the listing's order.
+
+        `report`: what is asked for instead of pages.
 
         Raises:
             OrderError: names do not come in the order that shards need.
@@ -222,7 +256,7 @@ class S3Census:
         """
         self._markers = None
         signer = self._signer()
-        streams = self._streams_of(signer)
+        streams = self._streams_of(signer) if split and report is None else 1
         clients = self._clients
         transfers = Transfers(
             signer,
@@ -235,12 +269,21 @@ class S3Census:
         )
         try:
             known = known if self._reverify > timedelta(0) else None
-            plan = Shards(shards, _borders(known), streams if split else 1)
+            plan = Shards(shards, _borders(known), streams)
             about = _Listing(
-                self._by_sdk, self._find, self._populations, self._clock, signer, transfers, plan, known, self._reverify
+                self._by_sdk,
+                self._find,
+                self._populations,
+                self._clock,
+                signer,
+                transfers,
+                plan,
+                known,
+                self._reverify,
+                report,
             )
             yield from about.shards()
-            self._markers = about.markers if about.versions else None
+            self._markers = about.markers if about.versions and report is None else None
         except FAULTS as error:
             # The SDK's own: credentials that cannot be renewed, a Region that is none.
             raise self._by_sdk.broken_off(code_of_fault(error), reason_of(error)) from None
@@ -275,6 +318,7 @@ class _Listing:
     plan: Shards
     known: Known | None
     reverify: timedelta
+    report: ByReport | None = None
     held: int = 0
     """Rows that wait to leave."""
     controls: deque[_Control] = field(default_factory=lambda: deque(maxlen=_CONTROLS))
@@ -386,6 +430,7 @@ class _Run:
             )
         self._lasts = True
         """Whatever left since a stretch ended can be trusted for a while."""
+        self._reported = _within(about.report, shard) if about.report is not None else None
         self._list()
 
     @property
@@ -399,6 +444,9 @@ class _Run:
             self._list()
 
     def _list(self) -> None:
+        if self._reported is not None:
+            self._take_reported(next(self._reported, None))
+            return
         self._listing = True
         asked = self._signer.page(self._asked, versions=self._about.versions, tag=self, encoded=self._unsure is None)
         self._transfers.start(asked, first=True)
@@ -473,6 +521,15 @@ class _Run:
             self._asked = dict(sheet.following)
             self.list_on()
 
+    def _take_reported(self, some: Page | End | None) -> None:
+        """Take what a report tells; None at its end."""
+        if some is None:
+            self.ended = True
+        elif isinstance(some, End):
+            self._pages.append(some)
+        else:
+            self._take_entries(some)
+
     def _take_entries(self, page: Page) -> None:
         if self._after is not None and page.names and min(page.names) < self._after:
             raise OrderError(self._by_sdk.url)
@@ -481,6 +538,7 @@ class _Run:
         self._pages.append(found)
         self._about.held += len(page.names)
         self._remember(found)
+        self._take_statuses(found)
         if not found.open:
             return
         for place, (name, version) in enumerate(zip(page.names, page.versions, strict=True)):
@@ -497,7 +555,7 @@ class _Run:
         comparison = Comparison(page, before, self._clock(), self._reverify)
         if len(self._about.listed_as_before) < _CONTROLS:
             self._note_control(before)
-        if comparison.whole:
+        if comparison.whole and page.statuses is None:
             found.as_before, found.open = before.select(rows.SCHEMA.names), 0
             return
         columns = (before.column(name).to_pylist() for name in ("encryption", "key", "archived", "verified"))
@@ -509,6 +567,22 @@ class _Run:
             if row is not None:
                 found.told[place], found.at[place] = told[row]
                 found.open -= 1
+
+    def _take_statuses(self, found: _Rows) -> None:
+        """Take what a report says of entries under no KMS key; of the others it does not name the key."""
+        page, report = found.page, self._about.report
+        if report is None or page.statuses is None or page.archived is None:
+            return
+        for place, (status, archived) in enumerate(zip(page.statuses, page.archived, strict=True)):
+            told, known = told_by_status(status, archived=archived), found.told[place]
+            encrypted = is_encrypted_by_amazon(self._signer.base, page.modified[place])
+            if told is not None and not (encrypted and told.encryption is Encryption.NONE):
+                found.open -= known is None
+                found.told[place], found.at[place] = told, report.at
+            elif isinstance(known, Told) and known.encryption is not Encryption.CMEK:
+                # It was encrypted anew since, which its date and ETag need not tell.
+                found.open += 1
+                found.told[place] = found.at[place] = None
 
     def _note_control(self, before: pa.Table) -> None:
         """Note one version that was HEADed by an earlier sweep without a key of its own, and is listed still."""

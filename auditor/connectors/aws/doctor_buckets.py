@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from auditor.checkup import Answer, Check, Question, Told
@@ -11,11 +11,14 @@ from auditor.connectors.aws.counts import S3Counts
 from auditor.connectors.aws.doctor_told import endpoint_of, group_of, not_told, of_probe, tried
 from auditor.connectors.aws.errors import FAULTS, code_of
 from auditor.connectors.aws.probes import AwsProbes
+from auditor.connectors.aws.reports import CONFIGURED as REPORT
+from auditor.connectors.aws.reports import S3Reports
 from auditor.connectors.aws.session import AwsClients
 from auditor.connectors.aws.tables import CONFIGURED as TABLE
 from auditor.connectors.aws.tables import S3Tables
 from auditor.errors import CollectError
 from auditor.model import KeyName, Reason, Sample
+from auditor.moments import minute
 
 _NOWHERE: Final = "a name that cmek-auditor asks for and nobody uses"
 _NOT_THERE: Final = frozenset({"404", "405"})
@@ -34,6 +37,8 @@ class S3Place:
     live_only: bool
     by_table: bool = False
     """Its objects are told by S3 Metadata."""
+    reports: str | None = None
+    """Its objects are listed by the reports of this inventory configuration."""
 
     @property
     def name(self) -> str:
@@ -137,6 +142,8 @@ class BucketQuestions:
         yield question("unfinished uploads", "s3:ListBucketMultipartUploads", uploads)
         if place.by_table:
             yield self._table(place)
+        if place.reports is not None:
+            yield self._report(place, place.reports)
 
     def of_object(self, place: S3Place) -> Iterator[Question | Check]:
         """Yield what is asked of one object; of a name that is not there, where none was seen."""
@@ -206,6 +213,19 @@ class BucketQuestions:
 
         endpoint = endpoint_of(self.clients, "s3", place.account, place.region)
         return Question(group_of(place.account), f"{place.url}: table of S3 Metadata", ask, TABLE, endpoint)
+
+    def _report(self, place: S3Place, name: str) -> Question:
+        reports = S3Reports(self.clients, place.url, name, place.region, place.account)
+
+        def ask() -> Told:
+            try:
+                found = reports.newest(datetime.now(UTC))
+            except CollectError as error:
+                return Told(error.reason, str(error), error.hint or "")
+            return Told(None, f"answered: the newest was begun on {minute(found.created)}")
+
+        endpoint = endpoint_of(self.clients, "s3", place.account, place.region)
+        return Question(group_of(place.account), f"{place.url}: report of S3 Inventory", ask, REPORT, endpoint)
 
     def _read_byte(self, place: S3Place, seen: Seen) -> Told:
         if seen.name is None:

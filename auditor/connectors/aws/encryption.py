@@ -51,6 +51,11 @@ class Told:
         return self.archived or (is_archive(storage_class) and not self.restored)
 
 
+_STATUSES: Final[Mapping[str, Encryption]] = {
+    "SSE-S3": Encryption.PROVIDER,
+    "SSE-C": Encryption.CUSTOMER_SUPPLIED,
+    "NOT-SSE": Encryption.NONE,
+}
 CONTRADICTORY: Final = Told(Encryption.UNKNOWN, None, Reason.MALFORMED)
 """An answer that cannot be one about this version."""
 
@@ -111,6 +116,15 @@ def is_amazons(endpoint: str) -> bool:
 def is_archive(storage_class: str) -> bool:
     """Whether objects of this class need a restore before a read."""
     return storage_class in ARCHIVES
+
+
+def told_by_status(status: str | None, *, archived: bool) -> Told | None:
+    """Read what S3 Inventory says of an object; None where it is under a KMS key, or where nobody knows what it means.
+
+    Source: Amazon S3 User Guide, "Amazon S3 Inventory list", Encryption status.
+    """
+    encryption = _STATUSES.get(status or "")
+    return None if encryption is None else Told(encryption, archived=archived)
 
 
 def parse_head(told: Mapping[str, Any]) -> Head:

@@ -62,6 +62,10 @@ class Page:
     """It has no entry to tell by whether the name is encoded behind which it goes on."""
     dialect: str = field(default="", compare=False)
     """The name of its root with its namespace, where names in it are encoded; empty where they are not."""
+    statuses: list[str | None] | None = None
+    """What a report of S3 Inventory says of how each is encrypted; None: it is of a listing, which does not."""
+    archived: list[bool] | None = None
+    """Likewise, which are in an access tier of which nothing is read without a restore."""
 
     def only(self, places: Sequence[int]) -> Self:
         """The same page with these entries alone."""
@@ -74,6 +78,8 @@ class Page:
             modified=[self.modified[one] for one in places],
             etags=[self.etags[one] for one in places],
             classes=[self.classes[one] for one in places],
+            statuses=None if self.statuses is None else [self.statuses[one] for one in places],
+            archived=None if self.archived is None else [self.archived[one] for one in places],
         )
 
 

@@ -84,13 +84,15 @@ class AwsClients:
         patience: int | None = None,
         queues: Collection[str] = (),
         own_upload: str | None = None,
+        reported: Collection[str] = (),
     ) -> None:
         """`patience`: seconds that one attempt waits for an answer; None: as long as a listing may take.
 
         `queues`: URLs of the only ones that may be read. `own_upload`: BUCKET or BUCKET/FOLDER, into which alone
-        something new may be put.
+        something new may be put. `reported`: names of the buckets whose reports of S3 Inventory may be read.
         """
         self._own_upload = own_upload
+        self._reported = frozenset(reported)
         demand_whole_headers()
         self._identities = identities
         self.wire = wire
@@ -286,7 +288,11 @@ class AwsClients:
         wire = self.wire
 
         def allow(params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
-            asked = {**params, "own_upload": self._own_upload} if model.name == "PutObject" else params
+            asked = params
+            if model.name == "PutObject":
+                asked = {**params, "own_upload": self._own_upload}
+            elif model.name == "GetObject":
+                asked = {**params, "reported": self._reported}
             wire.allow(_OF_SERVICE[model.service_model.service_name], model.name, asked, self._queues)
             context["cmek_bucket"] = f"s3://{params['Bucket']}" if "Bucket" in params else None
 

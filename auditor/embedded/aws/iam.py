@@ -18,6 +18,7 @@ _OF_BUCKET: Final = {
     "encryption": "s3:GetEncryptionConfiguration",
     "uploads": "s3:ListBucketMultipartUploads",
     "versions": "s3:ListBucketVersions",
+    "inventory": "s3:GetInventoryConfiguration",
     "metadataConfiguration": "s3:GetBucketMetadataTableConfiguration",
 }
 _OF_QUEUE: Final = {"DeleteMessageBatch": "DeleteMessage"}

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import parse_qsl, quote_plus, unquote, unquote_plus
 from xml.sax.saxutils import escape
 
-from auditor.embedded.aws.store import Bucket, RefusedError, Store, StoredVersion
+from auditor.embedded.aws.store import ACCOUNT, Bucket, RefusedError, Store, StoredVersion
 from auditor.embedded.http import Answer
 
 _PAGE: Final = 1000
@@ -38,6 +38,8 @@ class ObjectService:
         home = self._store.buckets.get(bucket)
         if home is None:
             raise RefusedError(404, "NoSuchBucket", "The specified bucket does not exist")
+        if headers.get("x-amz-expected-bucket-owner", ACCOUNT) != ACCOUNT:
+            raise RefusedError(403, "AccessDenied", "Access Denied")
         if home.region != region:
             told = {"x-amz-bucket-region": home.region}
             raise RefusedError(301, "PermanentRedirect", "The bucket is in another Region", told)
@@ -77,6 +79,9 @@ class ObjectService:
         if "encryption" in asked:
             self._check("GetBucketEncryption", home)
             return _default_encryption(home)
+        if "inventory" in asked:
+            self._check("GetBucketInventoryConfiguration", home)
+            return _inventory_configuration(home, asked.get("id", ""))
         if "metadataConfiguration" in asked:
             self._check("GetBucketMetadataConfiguration", home)
             return _metadata_configuration(home)
@@ -229,6 +234,24 @@ def _uploads(home: Bucket, asked: Mapping[str, str]) -> Answer:
     more = end < len(home.uploads)
     place = f"<NextKeyMarker>more</NextKeyMarker><NextUploadIdMarker>{end}</NextUploadIdMarker>" if more else ""
     return _xml("ListMultipartUploadsResult", _head(home, asked, more=more) + place + rows)
+
+
+def _inventory_configuration(home: Bucket, name: str) -> Answer:
+    made = home.inventories.get(name)
+    if made is None:
+        raise RefusedError(404, "NoSuchConfiguration", "The specified configuration does not exist.")
+    account = f"<AccountId>{made.account}</AccountId>" if made.account else ""
+    prefix = f"<Prefix>{escape(made.prefix)}</Prefix>" if made.prefix else ""
+    where = f"{account}<Bucket>arn:aws:s3:::{made.home}</Bucket><Format>{made.form}</Format>{prefix}"
+    only = f"<Filter><Prefix>{escape(made.filter)}</Prefix></Filter>" if made.filter else ""
+    fields = "".join(f"<Field>{one}</Field>" for one in made.fields)
+    inner = (
+        f"<Id>{escape(name)}</Id><IsEnabled>{str(made.enabled).lower()}</IsEnabled>{only}"
+        f"<Destination><S3BucketDestination>{where}</S3BucketDestination></Destination>"
+        f"<Schedule><Frequency>Daily</Frequency></Schedule>"
+        f"<IncludedObjectVersions>{made.versions}</IncludedObjectVersions><OptionalFields>{fields}</OptionalFields>"
+    )
+    return _xml("InventoryConfiguration", inner)
 
 
 def _metadata_configuration(home: Bucket) -> Answer:

@@ -170,6 +170,21 @@ class InventoryTable:
 
 
 @dataclass
+class InventoryConfiguration:
+    """Which reports S3 Inventory makes of a bucket."""
+
+    home: str
+    """The bucket that they are put into."""
+    prefix: str = ""
+    form: str = "CSV"
+    enabled: bool = True
+    filter: str = ""
+    versions: str = "All"
+    fields: tuple[str, ...] = ("Size", "LastModifiedDate", "StorageClass", "ETag", "EncryptionStatus")
+    account: str = ACCOUNT
+
+
+@dataclass
 class Bucket:
     """A bucket; versions of one name are kept newest first."""
 
@@ -187,6 +202,8 @@ class Bucket:
     tags: dict[str, str] = field(default_factory=dict)
     table: "InventoryTable | None" = None
     """Of its objects, by S3 Metadata."""
+    inventories: dict[str, InventoryConfiguration] = field(default_factory=dict)
+    """By their ids."""
     measured: list[tuple[datetime, int]] = field(default_factory=list)
     """(beginning of a day, objects that were counted on it), the oldest first: what CloudWatch has of it."""
     _sorted: list[tuple[bytes, str]] | None = None
