@@ -1,7 +1,10 @@
 """A bucket that is listed by reports of S3 Inventory: real files of each format, over the wire from an embedded AWS."""
 
 import json
+import random
 import re
+import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,9 +16,12 @@ import pytest
 from auditor.cli import _run as run
 from auditor.embedded.aws import AwsCloud
 from auditor.errors import ReadOnlyError
+from auditor.inventory.parts import finished, rows_of
 from auditor.readonly import check
 from tests.clouds import an_aws_cloud
-from tests.inventory_reports import NAME, OF_LIVE, configure, deliver, put_manifest, rows_of
+from tests.forked import Forked
+from tests.inventory_reports import NAME, OF_LIVE, configure, deliver, put_manifest
+from tests.inventory_reports import rows_of as rows_of_report
 from tests.several import KEY, OTHER
 
 CONFIG = """
@@ -39,7 +45,7 @@ class World:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        return rows_of(self.cloud.store.buckets["data"])
+        return rows_of_report(self.cloud.store.buckets["data"])
 
     def report(self, form: str = "CSV", at: datetime | None = None, **said: Any) -> str:
         """Have the newest report tell all that the bucket has."""
@@ -172,7 +178,7 @@ def test_what_was_deleted_since_hangs_on_no_key_and_what_was_overwritten_is_as_i
     store.put("data2", "org-1/ns-1/overwritten", sse="aws:kms", key=KEY, size=5)
     store.put("data2", "org-1/ns-1/a blank that is gone", sse="aws:kms", key=KEY)
     configure(world.cloud, "data2")
-    deliver(world.cloud, "data2", rows_of(store.buckets["data2"]), store.clock())
+    deliver(world.cloud, "data2", rows_of_report(store.buckets["data2"]), store.clock())
     store.delete("data2", "org-1/ns-1/deleted", None)
     store.delete("data2", "org-1/ns-1/a blank that is gone", None)
     store.put("data2", "org-1/ns-1/overwritten", sse="aws:kms", key=OTHER, size=7)
@@ -374,3 +380,68 @@ def test_the_other_ways_to_scan_know_of_it(world: World, capsys: pytest.CaptureF
     capsys.readouterr()
     listed = [one for one in world.asked("GET") if "versions" in one]
     assert bool(listed) is (way == "boto3")
+
+
+SCAN = """
+import sys
+from auditor import cli
+from auditor.connectors.aws import census
+from auditor.connectors.transfers import Transfers
+from auditor.inventory import parts
+from auditor.warehouse import reported
+parts._SECONDS = 0.02
+census._HEADS_AHEAD = 100
+census.ROWS = 40
+reported._PAGE = 40
+Transfers.__init__.__kwdefaults__["connections"] = 4
+sys.exit(cli._run(sys.argv[1:]))
+"""
+MANY = 2_000
+
+
+def test_a_scan_by_a_report_that_is_killed_is_gone_on_with_by_the_same_report_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = random.Random(3)  # noqa: S311 - repeatable
+    config = tmp_path / "auditor.toml"
+    config.write_text(CONFIG.format(state=tmp_path / "state", more=f's3_inventory = "{NAME}"'))
+    with an_aws_cloud(monkeypatch) as cloud:
+        world = World(tmp_path, cloud)
+        cloud.store.add_bucket("data")
+        cloud.store.add_key(KEY)
+        for number in range(MANY):
+            cloud.store.put("data", f"acme/{number % 7}/{number:06}", sse="aws:kms", key=KEY, size=number)
+        world.report("Parquet", at=cloud.store.clock() - timedelta(hours=1))
+        done: set[str] = set()
+        kept: list[int] = []
+
+        def scan_and_kill() -> None:
+            seen = len(cloud.traffic.requests)
+            process = Forked(SCAN, "scan", "-q", "--format", "json", "--config", str(config))
+            until = seen + chosen.randrange(60, 300)
+            while len(cloud.traffic.requests) < until and process.poll() is None:
+                time.sleep(0.001)
+            process.send_signal(signal.SIGKILL)
+            assert process.communicate(timeout=60)[1] == ""
+            again = done & {one.split("?")[0] for one in world.asked("HEAD")[before:]}
+            assert not again, "what is finished is not done again"
+
+        for _ in range(6):
+            before = len(world.asked("HEAD"))
+            scan_and_kill()
+            folders = list((tmp_path / "state").glob("inventory/*/.unfinished-*"))
+            rows = [some for one in folders for some in rows_of(finished(one))]
+            done = {name for some in rows for name in some["name"].to_pylist() if name}
+            kept.append(len(done))
+        assert kept == sorted(kept)
+        assert len(set(kept)) > 3, "it was killed with ever more done"
+        cloud.store.put("data", "acme/new/1", sse="aws:kms", key=KEY, size=1)
+        world.report("Parquet")
+        before = len(world.asked("HEAD"))
+        process = Forked(SCAN, "scan", "-q", "--format", "json", "--config", str(config))
+        out, err = process.communicate(timeout=120)
+        told = json.loads(out)
+        assert (err, told["totals"]["objects"]) == ("", MANY + 1)
+        assert told["totals"]["bytes"] == sum(range(MANY)) + 1
+        assert len(world.asked("HEAD")) - before == MANY + 1, "the newer report has been listed from its beginning"
+    assert not list((tmp_path / "state").glob("inventory/*/.unfinished-*"))
