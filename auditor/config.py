@@ -889,6 +889,12 @@ class Config(_Table):
     """Folder of the ledger and the inventory, relative to the config file."""
     ledger: Annotated[str, AfterValidator(_database)] | None = None
     """A PostgreSQL database for the ledger, which several machines may share; else a file in the folder of `state`."""
+    inventory: Annotated[str, AfterValidator(_folder_url)] | None = None
+    """s3://BUCKET/FOLDER or gs://BUCKET/FOLDER: what sweeps learnt is put there as well, for auditors elsewhere."""
+    inventory_region: Annotated[str, AfterValidator(_region)] | None = None
+    """AWS Region of that bucket (S3 only)."""
+    inventory_account: str | None = None
+    """Account id or project that it is read and written with; else the default identity."""
     schedule: Schedule = Schedule()
     account: tuple[Account, ...] = ()
     platform: Platform = Platform()
@@ -934,23 +940,36 @@ class Config(_Table):
                 raise ValueError(f"bucket {one.url} names account {one.account!r}, and no [[account]] has that {field}")
         for registry in self.registry:
             self._check(registry)
-        self._check_upload()
+        if self.report.upload is not None:
+            if self.schedule.report is None:
+                what = "[report] upload puts what is kept somewhere else"
+                raise ValueError(f"{what}, and [schedule] report keeps nothing")
+            self._check_own("[report] upload", self.report.upload, self.report.upload_account)
+        if self.inventory is not None:
+            self._check_own("inventory", self.inventory, self.inventory_account)
+            if not self.inventory.startswith("s3://") and self.inventory_region is not None:
+                raise ValueError("inventory_region is for S3 buckets only")
+        elif self.inventory_region or self.inventory_account:
+            raise ValueError("inventory_region and inventory_account need inventory")
         return self
 
-    def _check_upload(self) -> None:
-        report, schedule = self.report, self.schedule
-        if report.upload is None:
-            return
-        if schedule.report is None:
-            raise ValueError("[report] upload puts what is kept somewhere else, and [schedule] report keeps nothing")
-        bucket = "/".join(report.upload.split("/")[:3])
+    def _check_own(self, what: str, url: str, account: str | None) -> None:
+        """See that a folder of our own is in no bucket that is audited, and that an account is there.
+
+        Raises:
+            ValueError: it is not so.
+        """
+        bucket = "/".join(url.split("/")[:3])
         if bucket in {one.url for one in self.bucket}:
-            raise ValueError(f"[report] upload is in {bucket}, whose data is audited; name a bucket of your own")
+            raise ValueError(f"{what} is in {bucket}, whose data is audited; name a bucket of your own")
         field = "id" if bucket.startswith("s3://") else "project"
-        if report.upload_account not in {None, *(getattr(each, field) for each in self.account)}:
-            raise ValueError(
-                f"[report] upload_account is {report.upload_account!r}, and no [[account]] has that {field}"
-            )
+        if account not in {None, *(getattr(each, field) for each in self.account)}:
+            raise ValueError(f"{what}_account is {account!r}, and no [[account]] has that {field}")
+
+    def own_folders(self, scheme: str, *, copies: bool = False) -> frozenset[str]:
+        """BUCKET/FOLDER of each place of this scheme that something is put into; `copies`: only what is read again."""
+        every = (self.inventory, None if copies else self.report.upload)
+        return frozenset(one.removeprefix(scheme) for one in every if one is not None and one.startswith(scheme))
 
     def _check(self, one: Registry) -> None:
         if one.kind == "bundle" and self.bucket:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 
@@ -327,6 +327,30 @@ class Uploads(Protocol):
         Raises:
             TakenError: another one of that name is there, or nobody may look whether it is the same.
             CollectError: it could not be put.
+        """
+
+
+class Depot(Protocol):
+    """A folder of a bucket of our own that has a copy of what sweeps learnt; nothing in it is ever replaced."""
+
+    @property
+    def url(self) -> str:
+        """Where that is: s3://BUCKET/FOLDER or gs://BUCKET/FOLDER, without a slash at its end."""
+
+    def put_file(self, name: str, path: Path) -> None:
+        """Put a file into it, unless the very same is there already.
+
+        Raises:
+            CollectError: it could not be put, or another one of that name is there.
+            OSError: the file cannot be read.
+        """
+
+    def fetch(self, name: str, out: BinaryIO) -> None:
+        """Write what is there of that name to a file.
+
+        Raises:
+            CollectError: it could not be read, or is not there.
+            OSError: it cannot be written.
         """
 
 

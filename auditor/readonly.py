@@ -20,8 +20,9 @@ def _one_byte(params: Mapping[str, Any]) -> bool:
 
 
 def _nobodys_data(params: Mapping[str, Any]) -> bool:
-    """Whether none is read: one byte as a probe, or a file of a table, whose buckets alone end so, or of a report."""
-    return _one_byte(params) or str(params.get("Bucket", "")).endswith("--table-s3") or _of_report(params)
+    """Whether none is read, but one byte as a probe, tables (whose buckets alone end so), reports, and own copies."""
+    is_table = str(params.get("Bucket", "")).endswith("--table-s3")
+    return _one_byte(params) or is_table or _of_report(params) or _is_in(params, "own_copies")
 
 
 def _of_report(params: Mapping[str, Any]) -> bool:
@@ -29,6 +30,11 @@ def _of_report(params: Mapping[str, Any]) -> bool:
     name = f"/{params.get('Key', '')}"
     about = any(f"/{one}/" in name for one in params.get("reported", ()))
     return about and name.endswith((".csv.gz", ".orc", ".parquet", "/manifest.json", "/manifest.checksum"))
+
+
+def _one_byte_or_own(params: Mapping[str, Any]) -> bool:
+    """Whether nobody's data is read: one byte as a probe, or what the auditor has put there itself."""
+    return _one_byte(params) or _is_in(params, "own_copies")
 
 
 def _dry_run(params: Mapping[str, Any]) -> bool:
@@ -42,9 +48,14 @@ def _own_log(params: Mapping[str, Any]) -> bool:
 
 
 def _own_upload(params: Mapping[str, Any]) -> bool:
-    """Whether something new is put into the one folder that the config names, and replaces nothing."""
-    mine, name = params.get("own_upload"), f"{params.get('Bucket')}/{params.get('Key')}"
-    return isinstance(mine, str) and name.startswith(f"{mine}/") and params.get("IfNoneMatch") == "*"
+    """Whether something new is put into a folder that the config names, and replaces nothing."""
+    return _is_in(params, "own_uploads") and params.get("IfNoneMatch") == "*"
+
+
+def _is_in(params: Mapping[str, Any], folders: str) -> bool:
+    """Whether an object is in one of those folders, which no name leads out of."""
+    name = f"{params.get('Bucket')}/{params.get('Key')}"
+    return any(name.startswith(f"{one}/") for one in params.get(folders, ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +98,7 @@ _TABLE: Final = (
     Allowed("storage", "buckets.get"),
     Allowed("storage", "buckets.list"),
     Allowed("storage", "objects.list"),
-    Allowed("storage", "objects.get", _one_byte),
+    Allowed("storage", "objects.get", _one_byte_or_own),
     Allowed("storage", "objects.insert", _own_upload),
     Allowed("storage", "projects.serviceAccount.get"),
     Allowed("storage", "multipartUploads.list"),

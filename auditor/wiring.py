@@ -24,6 +24,7 @@ from auditor.errors import UsageError
 from auditor.feeds.silence import Ear
 from auditor.findings import Judgement
 from auditor.inventory.asked import Asked, AskedRegistry
+from auditor.inventory.copies import Copies
 from auditor.inventory.handed import BundleStore
 from auditor.inventory.layout import Layout
 from auditor.inventory.registry import RegistryStore
@@ -139,8 +140,9 @@ def assemble(
         with suppress(OSError):
             config.state.mkdir(parents=True, mode=0o700, exist_ok=True)
     layouts = _layouts(config)
-    registry = _registry(config)
-    inventory = _inventory(config, layouts, registry)
+    copies = _copies(config, made)
+    registry = _registry(config, copies)
+    inventory = _inventory(config, layouts, registry, copies)
     feeds = tuple(_feeds(config, made)) if asking else ()
     services = tuple(_services(config, layouts, wire, now))
     agents = config.platform.gcp_service_agents
@@ -268,7 +270,7 @@ def stored(config: Config) -> Iterator[tuple[LedgerStore, FileInventory]]:
     """
     ledger = LedgerStore(ledger_of(config))
     try:
-        yield ledger, _inventory(config, _layouts(config), None)
+        yield ledger, _inventory(config, _layouts(config), None, _copies(config, _alone(config)))
     finally:
         ledger.close()
 
@@ -281,7 +283,8 @@ def looked_at(config: Config) -> Iterator[tuple[LedgerStore, Callable[[Judgement
         LedgerError: the ledger cannot be opened, or the data is not what was written.
     """
     ledger = LedgerStore(ledger_of(config), looking=True)
-    inventory = _inventory(config, _layouts(config), _registry(config))
+    copies = _copies(config, _alone(config))
+    inventory = _inventory(config, _layouts(config), _registry(config, copies), copies)
     try:
         yield ledger, lambda judgement: _rows(ledger, inventory, judgement)
     finally:
@@ -294,11 +297,28 @@ def _rows(ledger: LedgerStore, inventory: FileInventory, judgement: Judgement) -
     return inventory.open(ledger.published(judgement.sweeps), judgement.registered.digest)
 
 
-def _registry(config: Config) -> RegistryStore:
+def _alone(config: Config) -> Callable[[Cloud], Made]:
+    """What makes a cloud once it is asked for something: of what is stored here nobody is."""
+
+    @cache
+    def made(cloud: Cloud) -> Made:
+        wire = _wire(None)
+        return maker(cloud)(config, wire, _AGENT, Clocks(lambda: datetime.now(UTC), lambda: datetime.now(UTC)))
+
+    return made
+
+
+def _copies(config: Config, made: Callable[[Cloud], Made]) -> Copies | None:
+    url = config.inventory
+    return Copies(config.state, url, lambda: made(cloud_of(url)).depot(url)) if url is not None else None
+
+
+def _registry(config: Config, copies: Copies | None) -> RegistryStore:
     return RegistryStore(
         config.state / "registry",
         {one.name: one.tenant for one in config.key if one.tenant},
         {one.name: Labels(one.owner, one.team) for one in config.key if one.owner or one.team},
+        copies,
     )
 
 
@@ -306,9 +326,11 @@ def _layouts(config: Config) -> Mapping[str, Layout]:
     return {one.url: Layout.parse(one.layout, one.tenant_field) for one in config.bucket}
 
 
-def _inventory(config: Config, layouts: Mapping[str, Layout], registry: RegistryStore | None) -> FileInventory:
+def _inventory(
+    config: Config, layouts: Mapping[str, Layout], registry: RegistryStore | None, copies: Copies | None
+) -> FileInventory:
     keep = Keep(config.retention.snapshots, config.retention.weekly_snapshots)
-    return FileInventory(config.state / "inventory", layouts, keep, registry)
+    return FileInventory(config.state / "inventory", layouts, keep, registry, copies)
 
 
 def _file(one: Registry, path: Path, layouts: Mapping[str, Layout]) -> FileRegistry:

@@ -69,9 +69,14 @@ def test_only_the_log_of_the_config_can_be_written(params: dict[str, object]) ->
         readonly.check("logging", "entries.write", params)
 
 
-NEW: dict[str, object] = {"own_upload": "own/audit", "Bucket": "own", "Key": "audit/report.html", "IfNoneMatch": "*"}
+NEW: dict[str, object] = {
+    "own_uploads": ("own/audit",),
+    "Bucket": "own",
+    "Key": "audit/report.html",
+    "IfNoneMatch": "*",
+}
 OTHER_PLACES: dict[str, dict[str, object]] = {
-    "nothing is configured": {"own_upload": None},
+    "nothing is configured": {"own_uploads": ()},
     "another bucket": {"Bucket": "data"},
     "a bucket whose name begins so": {"Bucket": "owner"},
     "another folder": {"Key": "other/report.html"},

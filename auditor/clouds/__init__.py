@@ -10,7 +10,18 @@ from auditor.checkup import Choosing, Doctor, Gone
 from auditor.config import Account, Bucket, Config
 from auditor.connectors.wire import Wire
 from auditor.model import Cloud, KeyName
-from auditor.ports import AuditLog, BucketLister, Feed, KeySource, LastUses, LogSink, ObjectSource, Prober, Uploads
+from auditor.ports import (
+    AuditLog,
+    BucketLister,
+    Depot,
+    Feed,
+    KeySource,
+    LastUses,
+    LogSink,
+    ObjectSource,
+    Prober,
+    Uploads,
+)
 from auditor.warehouse.metadata_table import Table
 
 CONNECTIONS: Final = 64
@@ -68,6 +79,9 @@ class Made(Protocol):
 
     def uploads(self, url: str) -> Uploads:
         """The folder of a bucket, where the config wants reports to be put."""
+
+    def depot(self, url: str) -> Depot:
+        """The folder of a bucket, where the config wants what sweeps learnt to be put as well."""
 
     def feed(self, account: Account) -> Feed:
         """The feed of one account or project of the config, which has one; nothing is asked until it is heard.

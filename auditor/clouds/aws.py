@@ -31,7 +31,7 @@ from auditor.connectors.pace import Pace, Paces, of_a_bucket
 from auditor.connectors.wire import Wire
 from auditor.inventory.folders import folder_name
 from auditor.model import KeyName, Population
-from auditor.ports import BucketLister, Feed, LastUses, ObjectSource, Uploads
+from auditor.ports import BucketLister, Depot, Feed, LastUses, ObjectSource, Uploads
 from auditor.warehouse.reported import Reported
 
 _KMS_QUOTA: Final = 2_000
@@ -53,7 +53,6 @@ class Aws:
         self._identities = {one.id: _identity(one) for one in config.account if one.id}
         self._wire, self._agent = wire, agent
         self._queues = frozenset(one.feed for one in config.account if one.id and one.feed)
-        upload = config.report.upload_to("s3://")
         self._reported = frozenset(one.url.removeprefix("s3://") for one in config.bucket if one.s3_inventory)
         self._clients = AwsClients(
             self._identities,
@@ -61,7 +60,8 @@ class Aws:
             agent,
             CONNECTIONS,
             queues=self._queues,
-            own_upload=upload,
+            own_uploads=config.own_folders("s3://"),
+            own_copies=config.own_folders("s3://", copies=True),
             reported=self._reported,
         )
         self._clock = clocks.corrected
@@ -170,6 +170,10 @@ class Aws:
         """The folder of a bucket, where the config wants reports to be put."""
         report = self._config.report
         return S3Uploads(self._clients, url, report.upload_region, report.upload_account)
+
+    def depot(self, url: str) -> Depot:
+        """The folder of a bucket, where the config wants what sweeps learnt to be put as well."""
+        return S3Uploads(self._clients, url, self._config.inventory_region, self._config.inventory_account)
 
     def feed(self, account: Account) -> Feed:
         """The queue of an account."""

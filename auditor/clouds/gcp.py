@@ -27,7 +27,7 @@ from auditor.connectors.pace import Pace, of_a_bucket
 from auditor.connectors.wire import Wire
 from auditor.errors import UsageError
 from auditor.model import KeyName, Population
-from auditor.ports import BucketLister, Feed, LogSink, ObjectSource, Uploads
+from auditor.ports import BucketLister, Depot, Feed, LogSink, ObjectSource, Uploads
 
 _KMS_QUOTA: Final = 600 / 60
 """Read tokens a second. Source: Cloud KMS docs, Quotas (600 a minute by default, a *calling* project and region).
@@ -156,6 +156,10 @@ class Gcp:
         """The folder of a bucket, where the config wants reports to be put."""
         return GcsUploads(self._clients, url, self._config.report.upload_account)
 
+    def depot(self, url: str) -> Depot:
+        """The folder of a bucket, where the config wants what sweeps learnt to be put as well."""
+        return GcsUploads(self._clients, url, self._config.inventory_account)
+
     def feed(self, account: Account) -> Feed:
         """The subscription of a project, or its audit log."""
         name, project = account.feed or "", account.project or ""
@@ -193,7 +197,8 @@ def _clients(config: Config, wire: Wire, agent: str) -> GcpClients:
         *(identities, endpoints, wire, agent),
         own_log=config.log.cloud_logging,
         feeds=heard,
-        own_upload=config.report.upload_to("gs://"),
+        own_uploads=config.own_folders("gs://"),
+        own_copies=config.own_folders("gs://", copies=True),
     )
 
 

@@ -19,6 +19,7 @@ import duckdb
 from auditor.errors import CollectError, DiskError, GoneError, LedgerError, OrderError
 from auditor.findings import Member
 from auditor.inventory import files, notes, parts, snapshot
+from auditor.inventory.copies import Copies
 from auditor.inventory.dependencies import Dependencies, told
 from auditor.inventory.flows import FoundFlows, flows
 from auditor.inventory.folders import folder_name
@@ -98,9 +99,16 @@ class FileInventory:
     """Snapshots below one folder; one process writes a bucket at a time."""
 
     def __init__(
-        self, root: Path, layouts: Mapping[str, Layout], keep: Keep = Keep(), registry: RegistryStore | None = None
+        self,
+        root: Path,
+        layouts: Mapping[str, Layout],
+        keep: Keep = Keep(),
+        registry: RegistryStore | None = None,
+        copies: Copies | None = None,
     ) -> None:
+        """`copies`: where whole sweeps are put as well, before anybody judges by them; None: nowhere."""
         self._registry = registry
+        self._copies = copies
         self._root = root
         self._layouts = layouts
         self._keep = keep
@@ -261,8 +269,20 @@ class FileInventory:
 
     def _told(self, bucket: str, begun: Begun, written: Written) -> Written:
         place = f"{folder_name(bucket)}/{begun.id}"
+        self._copy(self._root / place)
         names = [f"{place}/{name}" for name in (parts.SNAPSHOT, snapshot.DEPENDENCIES)]
         return replace(written, files={name: files.digest(self._root / name) for name in names})
+
+    def _copy(self, folder: Path) -> None:
+        """Put all of a whole sweep where others find it; what says which parts it has comes last.
+
+        Raises:
+            DiskError: that could not be done.
+        """
+        if self._copies is None:
+            return
+        found = [path for one in parts.published(folder) for path in (one.path, one.sums)]
+        self._copies.put([*found, folder / snapshot.DEPENDENCIES, folder / parts.SNAPSHOT])
 
     def _whole(self, bucket: str, begun: Begun) -> Written | None:
         """What there is of a sweep that was gone on with to its end; None where it has none yet."""
@@ -428,6 +448,8 @@ class FileInventory:
             LedgerError: it is not there, or not what the sweep wrote.
         """
         path = self._root / name
+        if self._copies is not None and not path.exists():
+            self._copies.fetch(path, digest)
         try:
             seen = files.seen(path)
             if self._proven.get(name) == seen:

@@ -51,9 +51,9 @@ def uploads_of(
 ) -> Uploads:
     """Uploads into a folder, by clients that may put something into the folder `own` alone."""
     if isinstance(cloud, AwsCloud):
-        clients = AwsClients({}, Wire(Clock()), "cmek-auditor/test", connections=4, attempts=2, own_upload=own)
+        clients = AwsClients({}, Wire(Clock()), "cmek-auditor/test", connections=4, attempts=2, own_uploads=[own])
         return S3Uploads(clients, f"s3://own{folder}", "us-east-1", None)
-    there = GcpClients({}, Endpoints(cloud.endpoint), Wire(Clock()), own_upload=own)
+    there = GcpClients({}, Endpoints(cloud.endpoint), Wire(Clock()), own_uploads=[own])
     return GcsUploads(there, f"gs://own{folder}", "acme")
 
 

@@ -83,15 +83,18 @@ class AwsClients:
         *,
         patience: int | None = None,
         queues: Collection[str] = (),
-        own_upload: str | None = None,
+        own_uploads: Collection[str] = (),
+        own_copies: Collection[str] = (),
         reported: Collection[str] = (),
     ) -> None:
         """`patience`: seconds that one attempt waits for an answer; None: as long as a listing may take.
 
-        `queues`: URLs of the only ones that may be read. `own_upload`: BUCKET or BUCKET/FOLDER, into which alone
-        something new may be put. `reported`: names of the buckets whose reports of S3 Inventory may be read.
+        `queues`: URLs of the only ones that may be read. `own_uploads`: each BUCKET or BUCKET/FOLDER, into which
+        alone something new may be put; `own_copies`: those of them that are read again. `reported`: names of the
+        buckets whose reports of S3 Inventory may be read.
         """
-        self._own_upload = own_upload
+        self._own_uploads = frozenset(own_uploads)
+        self._own_copies = frozenset(own_copies)
         self._reported = frozenset(reported)
         demand_whole_headers()
         self._identities = identities
@@ -290,9 +293,9 @@ class AwsClients:
         def allow(params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
             asked = params
             if model.name == "PutObject":
-                asked = {**params, "own_upload": self._own_upload}
+                asked = {**params, "own_uploads": self._own_uploads}
             elif model.name == "GetObject":
-                asked = {**params, "reported": self._reported}
+                asked = {**params, "reported": self._reported, "own_copies": self._own_copies}
             wire.allow(_OF_SERVICE[model.service_model.service_name], model.name, asked, self._queues)
             context["cmek_bucket"] = f"s3://{params['Bucket']}" if "Bucket" in params else None
 

@@ -8,8 +8,9 @@ import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
-from urllib.parse import parse_qsl, quote, urlsplit
+from types import MappingProxyType
+from typing import Any, BinaryIO, Final
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import google.auth
 import google.auth.exceptions
@@ -109,14 +110,16 @@ class GcpClients:
         grpc_channel: grpc.Channel | None = None,
         own_log: str | None = None,
         feeds: Collection[str] = (),
-        own_upload: str | None = None,
+        own_uploads: Collection[str] = (),
+        own_copies: Collection[str] = (),
     ) -> None:
         """Make none yet.
 
         `own_log`: the one log that may be written to. `feeds`: subscriptions that may be pulled and acknowledged.
-        `own_upload`: BUCKET or BUCKET/FOLDER, into which alone something new may be put.
+        `own_uploads`: each BUCKET or BUCKET/FOLDER, into which alone something new may be put; `own_copies`: those of
+        them that are read again.
         """
-        self._own_upload = own_upload
+        self._own = {"own_uploads": frozenset(own_uploads), "own_copies": frozenset(own_copies)}
         self._feeds = frozenset(feeds)
         self._identities = identities
         self._endpoints = endpoints
@@ -336,6 +339,21 @@ class GcpClients:
             answer.close()
         return answer
 
+    def download(self, project: str | None, bucket: str, name: str, out: BinaryIO) -> None:
+        """Write all of an object to a file.
+
+        Raises:
+            requests.RequestException: no answer, or not all of it.
+            google.api_core.exceptions.GoogleAPICallError, RetryError: an answer that is an error.
+            google.auth.exceptions.GoogleAuthError: no credentials.
+        """
+        session: requests.Session = self._once(
+            "uploads", project, lambda one: self._session(self._endpoints.storage, one)
+        )
+        url = f"{self._endpoints.storage or _STORAGE}/storage/v1/b/{bucket}/o/{quote(name, safe='')}"
+        with _answered(lambda: session.get(url, params={"alt": "media"}, timeout=_TIMEOUT, stream=True)) as answer:
+            out.writelines(answer.iter_content(1 << 20))
+
     def insert(self, project: str | None, bucket: str, name: str, told: Mapping[str, Any], content: bytes) -> None:
         """Put a new object into a bucket, unless one of that name is there; `told`: its metadata, as the API names it.
 
@@ -449,7 +467,7 @@ class GcpClients:
         session = AuthorizedSession(self._credentials(endpoint, project))
         session.max_redirects = 0  # these APIs never redirect: who does is not the service
         for scheme in ("https://", "http://"):
-            session.mount(scheme, _Guarded(self.wire, self._own_log, self._feeds, self._own_upload))
+            session.mount(scheme, _Guarded(self.wire, self._own_log, self._feeds, self._own))
         return session
 
     def _credentials(self, endpoint: str | None, project: str | None) -> Any:
@@ -493,10 +511,14 @@ class _Guarded(HTTPAdapter):
     """Refuses what is not in the table, and counts every answer, retried ones too."""
 
     def __init__(
-        self, wire: Wire, own_log: str | None = None, feeds: Collection[str] = (), own_upload: str | None = None
+        self,
+        wire: Wire,
+        own_log: str | None = None,
+        feeds: Collection[str] = (),
+        own: Mapping[str, Collection[str]] = MappingProxyType({}),
     ) -> None:
         super().__init__(pool_maxsize=32)
-        self._own_upload = own_upload
+        self._own = own
         self._wire = wire
         self._own_log = own_log
         self._feeds = feeds
@@ -508,7 +530,9 @@ class _Guarded(HTTPAdapter):
         if operation == "entries.write":
             about |= {"own_log": self._own_log, "logs": logs_in(request.body)}
         if operation == "objects.insert":
-            about |= {"own_upload": self._own_upload, **_put_by(bucket, url.query)}
+            about |= {**self._own, **_put_by(bucket, url.query)}
+        if operation == "objects.get" and bucket is not None:
+            about |= {**self._own, "Bucket": bucket.removeprefix("gs://"), "Key": unquote(url.path.rpartition("/")[2])}
         self._wire.allow(service, operation, about, self._feeds)
         try:
             answer = super().send(request, *args, **more)
