@@ -65,12 +65,14 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class UploadBucket:
-    """A bucket of our own that one identity puts reports into."""
+    """A bucket of our own that one identity puts files into."""
 
     url: str
     """gs://NAME."""
     member: str | None
     """As of a `ProjectRole`."""
+    is_read: bool = False
+    """They are read again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,6 +200,20 @@ REFUSED = {
         "dask needs processes",
     ),
     "certificates for nobody": (BUCKET + '[workers]\ntls_ca = "ca.pem"\n', "tls_ca belongs to dask"),
+    "an inventory in data": (
+        'inventory = "gs://data/copies"\n' + BUCKET,
+        "inventory is in gs://data, whose data is audited",
+    ),
+    "an inventory by nobody": (
+        'inventory = "s3://own"\ninventory_account = "444455556666"\n' + BUCKET,
+        "inventory_account is '444455556666', and no [[account]] has that id",
+    ),
+    "an inventory nowhere": ('inventory = "copies"\n' + BUCKET, "'copies' names no folder of a bucket"),
+    "a region of no inventory": ('inventory_region = "us-east-1"\n' + BUCKET, "inventory_account need inventory"),
+    "a region of Google's": (
+        'inventory = "gs://own"\ninventory_region = "us-east-1"\n' + BUCKET,
+        "inventory_region is for S3 buckets only",
+    ),
     "reports that nobody makes": (BUCKET + 's3_inventory = "a/b"\n', "'a/b' is not the name of an inventory"),
     "reports of Google's": (BUCKET + 's3_inventory = "daily"\n', "s3_inventory is for S3 buckets only"),
     "reports beside a table": (

@@ -97,6 +97,20 @@ def test_only_something_new_is_put_and_only_where_the_config_says(
         readonly.check(*place, {**NEW, **more})
 
 
+@pytest.mark.parametrize("place", [("s3", "GetObject"), ("storage", "objects.get")])
+def test_only_own_copies_are_read_whole(place: tuple[str, str]) -> None:
+    mine = {"own_copies": ("own/copies",), "Bucket": "own", "Key": "copies/inventory/1"}
+    readonly.check(*place, mine)
+    for more in ({"own_copies": ()}, {"Bucket": "data"}, {"Key": "copies"}, {"Key": "other/copies/1"}, {"Key": None}):
+        with pytest.raises(ReadOnlyError):
+            readonly.check(*place, {**mine, **more})
+
+
+def test_no_bucket_of_google_is_one_of_tables() -> None:
+    with pytest.raises(ReadOnlyError):
+        readonly.check("storage", "objects.get", {"Bucket": "x--table-s3", "Key": "1"})
+
+
 @pytest.mark.parametrize("operation", ["subscriptions.pull", "subscriptions.acknowledge"])
 def test_a_subscription_is_heard_and_acknowledged_only_where_the_config_makes_it_a_feed(operation: str) -> None:
     mine, other = "projects/acme/subscriptions/mine", "projects/acme/subscriptions/other"

@@ -36,7 +36,7 @@ def aws_grants(config: Config, keys: Iterable[KeyName]) -> AwsGrants:
     """Work it out from the config and from the keys that it or what is stored names."""
     mine = [one for one in config.bucket if one.url.startswith("s3://")]
     known = sorted({one for one in keys if one.cloud is Cloud.AWS})
-    if not (mine or known or config.report.upload_to("s3://")):
+    if not (mine or known or config.own_folders("s3://")):
         return AwsGrants((), ())
     # Accounts that are reached by the same credentials have one policy.
     named = {one.id: _whose(one) for one in config.account if one.id}
@@ -52,6 +52,7 @@ def aws_grants(config: Config, keys: Iterable[KeyName]) -> AwsGrants:
             *_of_keys(_places(read, owned, accounts, mine), config),
             *_of_feeds(one for one in config.account if one.id and _whose(one) == identity),
             *_of_uploads(config.report, named.get(config.report.upload_account or "", DEFAULT) == identity),
+            *_of_copies(config, named.get(config.inventory_account or "", DEFAULT) == identity),
             *_assume(sorted(assumed)),
         ]
         if statements:
@@ -138,6 +139,13 @@ def _of_uploads(report: Report, is_mine: bool) -> Iterable[dict[str, Any]]:  # n
     if place is not None and is_mine:
         folder = f"arn:{_partition(report.upload_region)}:s3:::{place}/*"
         yield _allow("UploadReports", ("s3:GetObject", "s3:PutObject"), [folder])
+
+
+def _of_copies(config: Config, is_mine: bool) -> Iterable[dict[str, Any]]:  # noqa: FBT001 - private
+    """Put what is new, and read it again on other machines."""
+    for place in config.own_folders("s3://", copies=True) if is_mine else ():
+        folder = f"arn:{_partition(config.inventory_region)}:s3:::{place}/*"
+        yield _allow("KeepCopiesOfTheInventory", ("s3:GetObject", "s3:PutObject"), [folder])
 
 
 def _assume(roles: list[str]) -> Iterable[dict[str, Any]]:

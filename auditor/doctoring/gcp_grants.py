@@ -79,10 +79,16 @@ def gcp_grants(config: Config, keys: Iterable[KeyName]) -> GcpGrants:
 
 
 def _uploads(config: Config, members: Mapping[str, str | None]) -> tuple[UploadBucket, ...]:
-    place = config.report.upload_to("gs://")
-    if place is None:
-        return ()
-    return (UploadBucket(f"gs://{place.partition('/')[0]}", members.get(config.report.upload_account or "")),)
+    found = []
+    if place := config.report.upload_to("gs://"):
+        found.append(UploadBucket(_bucket(place), members.get(config.report.upload_account or "")))
+    member = members.get(config.inventory_account or "")
+    read = (UploadBucket(_bucket(one), member, is_read=True) for one in config.own_folders("gs://", copies=True))
+    return (*found, *read)
+
+
+def _bucket(place: str) -> str:
+    return f"gs://{place.partition('/')[0]}"
 
 
 def _of_identities(config: Config | None) -> tuple[tuple[str, ...], tuple[QuotaProject, ...]]:

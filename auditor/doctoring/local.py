@@ -129,6 +129,9 @@ def _uploads(config: Config) -> Iterator[Check]:
             f"{config.report.upload} is set; whether it may be written the first report tells, as nothing is for this"
         )
         yield Check(CONFIG, "[report] upload", Answer.OFF, told)
+    if config.inventory is not None:
+        told = f"{config.inventory} is set; whether it may be written the first sweep tells, as nothing is for this"
+        yield Check(CONFIG, "inventory", Answer.OFF, told)
 
 
 def _services(config: Config, wire: Wire) -> Iterator[Check]:

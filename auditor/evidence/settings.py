@@ -9,6 +9,7 @@ KEPT_BACK: Final = frozenset(
     {
         "state",
         "ledger",
+        *("inventory", "inventory_region", "inventory_account"),
         "account.external_id",
         "account.profile",
         "bucket.answer",

@@ -19,6 +19,10 @@ _UPLOADER: Final = (
     ("roles/storage.objectCreator", "storage.objects.create"),
     ("roles/storage.legacyBucketReader", "storage.objects.list"),
 )
+_COPIER: Final = (
+    ("roles/storage.objectCreator", "storage.objects.create"),
+    ("roles/storage.objectViewer", "storage.objects.get"),
+)
 _SOMEBODY: Final = "serviceAccount:NAME@PROJECT.iam.gserviceaccount.com"
 
 
@@ -53,11 +57,15 @@ def write_json(aws: AwsGrants | None, gcp: GcpGrants | None, out: TextIO) -> Non
                 {"name": one.name, "member": one.member, **_role(_SUBSCRIBER)} for one in gcp.subscriptions
             ],
             "uploads": [
-                {"bucket": one.url, "member": one.member, **_role(role)} for one in gcp.uploads for role in _UPLOADER
+                {"bucket": one.url, "member": one.member, **_role(role)} for one in gcp.uploads for role in _roles(one)
             ],
         },
     }
     out.write(json.dumps(told, indent=1) + "\n")
+
+
+def _roles(one: UploadBucket) -> tuple[tuple[str, str], ...]:
+    return _COPIER if one.is_read else _UPLOADER
 
 
 def _role(one: tuple[str, str]) -> dict[str, Any]:
@@ -153,7 +161,7 @@ def _of_subscription(one: Subscription) -> str:
 
 
 def _of_upload(one: UploadBucket) -> Iterator[str]:
-    for role, _ in _UPLOADER:
+    for role, _ in _roles(one):
         yield (
             f"gcloud storage buckets add-iam-policy-binding {shlex.quote(one.url)} --member={_member(one.member)} "
             f"--role={role}"

@@ -365,6 +365,21 @@ def test_who_uploads_may_put_and_look_in_that_folder_and_no_other(tmp_path: Path
     assert allowed(policy.document, "s3:PutObject") == ["arn:aws:s3:::own/*"]
 
 
+def test_who_shares_an_inventory_may_put_and_read_in_that_folder_and_no_other(tmp_path: Path) -> None:
+    given = 'inventory = "s3://own/copies"\ninventory_region = "cn-north-1"\n'
+    (policy,) = aws_of(tmp_path, given + '[[bucket]]\nurl = "gs://one"\nlayout = "{org}/"\n', ()).policies
+    assert allowed(policy.document, "s3:PutObject") == ["arn:aws-cn:s3:::own/copies/*"]
+    assert allowed(policy.document, "s3:GetObject") == ["arn:aws-cn:s3:::own/copies/*"]
+    path = tmp_path / "auditor.toml"
+    path.write_text('inventory = "gs://own/copies"\n[[bucket]]\nurl = "gs://one"\nlayout = "{org}/"\n')
+    found = doctoring.gcp_grants(load(path), ())
+    lines = [line for line in grants.gcp_text(found) if "storage buckets" in line]
+    assert [line.rpartition("=")[2] for line in lines] == ["roles/storage.objectCreator", "roles/storage.objectViewer"]
+    out = StringIO()
+    grants.write_json(None, found, out)
+    jsonschema.validate(json.loads(out.getvalue()), grants.schema())
+
+
 def test_on_google_cloud_it_is_given_two_roles_on_the_bucket_that_replace_and_read_nothing(tmp_path: Path) -> None:
     path = tmp_path / "auditor.toml"
     account = '[[account]]\nproject = "b"\nimpersonate = "writer@b.iam.gserviceaccount.com"\n'

@@ -159,6 +159,31 @@ def test_a_daemon_that_waits_takes_over_when_the_one_that_works_is_killed(server
         eventually(lambda: second.metric("cmek_findings", rule="data-unreadable", status="open") == 1)
 
 
+def test_a_daemon_on_another_machine_takes_over_with_what_the_first_learnt(server: str, tmp_path: Path) -> None:
+    """Two state folders, one ledger, and copies of the inventory in a bucket of their own."""
+    with a_small_cloud(tmp_path) as small, ExitStack() as stack:
+        small.cloud.store.add_bucket("own", "acme", "us-east1")
+        shared = f'ledger = "{a_database(server)}"\ninventory = "gs://own/copies"\ninventory_account = "acme"\n'
+        configs = [tmp_path / name / "auditor.toml" for name in ("one", "other")]
+        for config in configs:
+            config.parent.mkdir()
+            config.write_text(f"{shared}{small.config.read_text()}")
+        first = stack.enter_context(serving(configs[0]))
+        eventually(lambda: first.metric("cmek_dependent_objects", readability="readable") == 20)
+        second = stack.enter_context(serving(configs[1], "--standby"))
+        assert second.metric("cmek_leader") == 0
+        assert second.metric("cmek_dependent_objects", readability="readable") == 20, "it answers from what it fetched"
+        first.process.kill()
+        shutil.rmtree(configs[0].parent / "state")
+        asked = len(small.cloud.traffic.requests)
+        small.set_state(1, "DISABLED")
+        eventually(lambda: second.metric("cmek_leader") == 1)
+        eventually(lambda: second.metric("cmek_findings", rule="data-unreadable", status="open") == 1)
+        since = [one.target for one in small.cloud.traffic.requests[asked:]]
+        assert not [one for one in since if one.startswith("/storage/v1/b/data/o")], "nothing was listed anew for it"
+        assert list((configs[1].parent / "state" / "inventory").rglob("dependencies.parquet"))
+
+
 def test_a_server_that_answers_nothing_any_more_keeps_no_daemon_from_ending(server: str, tmp_path: Path) -> None:
     with a_small_cloud(tmp_path) as small:
         url = a_database(server)
