@@ -240,14 +240,21 @@ class FileInventory:
         try:
             files.make_folder(home, self._root)
             unfinished.mkdir(mode=0o700)
-            try:
-                found = put(unfinished, unfinished / snapshot.DEPENDENCIES)
-                shutil.rmtree(unfinished / "spill", ignore_errors=True)
-                parts.publish(unfinished, ())
-                os.replace(unfinished, home / begun.id)  # noqa: PTH105 - the atomic call by its own name
-            except BaseException:
-                _remove(unfinished)
-                raise
+            with _owned(unfinished) as is_there:
+                if not is_there:
+                    raise LedgerError("another process has removed what was added up", "scan again")
+                try:
+                    # Whoever finds it unlocked and with this note knows at once that it is dead.
+                    _keep(unfinished, bucket, begun)
+                    found = put(unfinished, unfinished / snapshot.DEPENDENCIES)
+                    shutil.rmtree(unfinished / "spill", ignore_errors=True)
+                    parts.publish(unfinished, ())
+                    os.replace(unfinished, home / begun.id)  # noqa: PTH105 - the atomic call by its own name
+                except BaseException:
+                    _remove(unfinished)
+                    raise
+            for name in (_OWNER, _BEGUN):
+                (home / begun.id / name).unlink()
             reasons = ((Reason.NOT_VISIBLE, found.unresolved),) if found.unresolved else ()
             written = Written({}, found.listed, found.resolved, found.outside, found.asked, reasons)
             return self._told(bucket, begun, written)

@@ -21,11 +21,11 @@ from auditor.inventory.layout import Layout
 from auditor.inventory.snapshot import moment
 from auditor.inventory.store import FileInventory, Keep
 from auditor.model import BucketFacts, Cloud, Encryption, Extent, Population, Reason, StoredObject, Sweep
-from auditor.ports import Written
+from auditor.ports import Taken, Written
 from auditor.rows import TIME, batched
 from tests.core_builders import GCP_KEY, NOW
 from tests.forked import Forked, ended
-from tests.sweeps import snapshot, write
+from tests.sweeps import begun, snapshot, write
 
 BUCKET = "gs://data"
 
@@ -427,6 +427,51 @@ def test_a_sweep_that_is_killed_while_digests_are_taken_is_cleaned_up(inventory:
     assert len(list(home.iterdir())) == 1
     inventory.prune(BUCKET, {"s1"})
     assert list(home.iterdir()) == []
+
+
+TAKING = """
+import sys, time
+from pathlib import Path
+from auditor.inventory.layout import Layout
+from auditor.inventory.store import FileInventory
+from auditor.ports import Taken
+from tests.core_builders import NOW
+from tests.inventory.test_store import BUCKET
+from tests.sweeps import begun
+def put(folder, target):
+    target.write_bytes(b"some")
+    print("ready", flush=True)
+    while not Path(sys.argv[3]).exists():
+        time.sleep(0.01)
+    return Taken(NOW, 0, 0, 0, 0)
+inventory = FileInventory(Path(sys.argv[1]), {BUCKET: Layout.parse("{org}/{namespace}/")})
+inventory.take(BUCKET, begun(sys.argv[2]), put)
+"""
+
+
+def test_what_is_added_up_is_removed_at_once_where_its_owner_was_killed_and_never_while_it_lives(
+    inventory: FileInventory, tmp_path: Path
+) -> None:
+    root, go = tmp_path / "inventory", tmp_path / "go"
+    home = root / folder_name(BUCKET)
+
+    def put(_: Path, target: Path) -> Taken:
+        target.write_bytes(b"more")
+        return Taken(NOW, 0, 0, 0, 0)
+
+    with Forked(TAKING, str(root), "alive", str(go)) as alive:
+        alive.stdout.readline()
+        with Forked(TAKING, str(root), "dead", str(go)) as dead:
+            dead.stdout.readline()
+            dead.kill()
+        aged(home, {".unfinished-alive": 300})
+        inventory.take(BUCKET, begun("next"), put)
+        found = sorted(path.name for path in home.iterdir())
+        go.touch()
+        assert alive.wait() == 0
+    assert found == [".unfinished-alive", "next"]
+    for name in ("alive", "next"):
+        assert sorted(path.name for path in (home / name).iterdir()) == ["dependencies.parquet", "snapshot.json"]
 
 
 def test_a_folder_without_an_owner_is_dead_after_an_hour(inventory: FileInventory, tmp_path: Path) -> None:
