@@ -13,9 +13,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from auditor.errors import DiskError
 from auditor.inventory import files, notes
 from auditor.inventory.sql import quoted, working
+from auditor.inventory.unwritten import unwritten
 from auditor.model import Reason
 from auditor.ports import Described, Names, Recalled, Undescribed
 
@@ -225,9 +225,7 @@ class Recall:
             files.make_folder(self._home, self._home.parent)
             yield
         except (OSError, duckdb.Error, pa.ArrowException) as error:
-            why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
-            hint = f"look at disk and rights of {self._home}"
-            raise DiskError(f"what a registry says cannot be kept: {why}", hint) from None
+            raise unwritten("what a registry says cannot be kept", self._home, error) from None
 
 
 def _counted(database: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Any]:

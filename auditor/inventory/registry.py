@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from auditor import plurals
-from auditor.errors import CollectError, DiskError, LedgerError
+from auditor.errors import CollectError, LedgerError
 from auditor.inventory import beginning, files, notes
 from auditor.inventory.beginning import Read
 from auditor.inventory.claiming import claim, gather
@@ -27,6 +27,7 @@ from auditor.inventory.copies import Copies
 from auditor.inventory.merging import Heard, merge, unplaced
 from auditor.inventory.placing import OfKeys, has_mixed, only, place
 from auditor.inventory.sql import working
+from auditor.inventory.unwritten import unwritten
 from auditor.model import KeyName, Reason
 from auditor.ownership.registered import Declared, Disputed, Entry, Flawed, Labels, Mismatch, Registered, Registry, Word
 from auditor.ownership.spelling import EACH_ITS_OWN, Spelling
@@ -569,5 +570,4 @@ def _is_proven(target: Path, proof: Path) -> bool:
 
 def cannot_write(root: Path, error: Exception) -> LedgerError:
     """Say that what registries say cannot be kept."""
-    why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
-    return DiskError(f"what registries say cannot be kept: {why}", f"look at disk and rights of {root}")
+    return unwritten("what registries say cannot be kept", root, error)

@@ -12,11 +12,12 @@ from typing import Any, Final
 import duckdb
 
 from auditor import locks
-from auditor.errors import BusyError, DiskError
+from auditor.errors import BusyError
 from auditor.inventory import files, notes, parts, snapshot
 from auditor.inventory.folders import folder_name
 from auditor.inventory.layout import Layout
 from auditor.inventory.parts import Part
+from auditor.inventory.unwritten import unwritten
 from auditor.model import Listing, Requests
 from auditor.ports import Begun, Listed, Passes, Plan, Shard
 
@@ -222,7 +223,4 @@ def _written(bucket: str, root: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, duckdb.OperationalError) as error:
-        why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
-        raise DiskError(
-            f"cannot write what is listed of {bucket}: {why}", f"look at disk and rights of {root}"
-        ) from None
+        raise unwritten(f"cannot write what is listed of {bucket}", root, error) from None

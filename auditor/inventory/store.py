@@ -16,7 +16,7 @@ from typing import IO, Any, Final
 
 import duckdb
 
-from auditor.errors import CollectError, DiskError, GoneError, LedgerError, OrderError
+from auditor.errors import CollectError, GoneError, LedgerError, OrderError
 from auditor.findings import Member
 from auditor.inventory import files, notes, parts, snapshot
 from auditor.inventory.copies import Copies
@@ -28,6 +28,7 @@ from auditor.inventory.layout import Layout
 from auditor.inventory.parts import Part
 from auditor.inventory.registry import RegistryStore
 from auditor.inventory.shared import SharedSweeps, begun_in
+from auditor.inventory.unwritten import unwritten
 from auditor.model import Listing, Population, Reason, Requests, Sample, Sweep
 from auditor.ownership.registered import Tenancy
 from auditor.ports import Begun, Coming, Listed, Passes, Plan, Shard, Taken, Written
@@ -176,10 +177,7 @@ class FileInventory:
             (home / begun.id / _MALFORMED).unlink(missing_ok=True)
             return self._told(bucket, begun, written)
         except (OSError, duckdb.OperationalError) as error:
-            why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
-            raise DiskError(
-                f"cannot write the inventory of {bucket}: {why}", f"look at disk and rights of {self._root}"
-            ) from None
+            raise unwritten(f"cannot write the inventory of {bucket}", self._root, error) from None
 
     def borders(self, sweep: Sweep) -> list[str]:
         """Names in order, between which about as many objects of a sweep lie; none where it is damaged."""
@@ -220,10 +218,7 @@ class FileInventory:
                 _keep(folder, plan.bucket, begun)
             return replace(begun, kept=spent.rows)
         except OSError as error:
-            raise DiskError(
-                f"cannot write the inventory of {plan.bucket}: {error.strerror}",
-                f"look at disk and rights of {self._root}",
-            ) from None
+            raise unwritten(f"cannot write the inventory of {plan.bucket}", self._root, error) from None
 
     def take(self, bucket: str, begun: Begun, put: Callable[[Path, Path], Taken]) -> Written:
         """Keep dependencies that somebody else has added up, atomically, beside a snapshot of no object.
@@ -259,10 +254,7 @@ class FileInventory:
             written = Written({}, found.listed, found.resolved, found.outside, found.asked, reasons)
             return self._told(bucket, begun, written)
         except (OSError, duckdb.OperationalError) as error:
-            why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
-            raise DiskError(
-                f"cannot write the inventory of {bucket}: {why}", f"look at disk and rights of {self._root}"
-            ) from None
+            raise unwritten(f"cannot write the inventory of {bucket}", self._root, error) from None
 
     def settle(self, sweep: Sweep) -> None:
         """Forget how to go on with a sweep: the ledger knows it now."""

@@ -2,12 +2,13 @@ import hashlib
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -472,6 +473,28 @@ def test_what_is_added_up_is_removed_at_once_where_its_owner_was_killed_and_neve
     assert found == [".unfinished-alive", "next"]
     for name in ("alive", "next"):
         assert sorted(path.name for path in (home / name).iterdir()) == ["dependencies.parquet", "snapshot.json"]
+
+
+def test_that_memory_does_not_suffice_is_not_told_as_a_fault_of_the_disk(
+    inventory: FileInventory, tmp_path: Path
+) -> None:
+    def sort(*_: object) -> Any:
+        with duckdb.connect() as database:
+            database.execute(f"SET temp_directory = '{tmp_path / 'spill'}'; SET memory_limit = '1MB'")
+            database.execute("SELECT range FROM range(3000000) ORDER BY hash(range)")
+
+    def listed() -> Iterator[Any]:
+        yield sort()
+
+    attempts: tuple[Callable[[], Written], ...] = (
+        lambda: inventory.take(BUCKET, begun(), sort),
+        lambda: write(inventory, BUCKET, listed()),
+    )
+    for attempt in attempts:
+        with pytest.raises(LedgerError, match="do not suffice") as refused:
+            attempt()
+        assert refused.value.hint
+        assert "where what does not fit in memory goes" in refused.value.hint
 
 
 def test_a_folder_without_an_owner_is_dead_after_an_hour(inventory: FileInventory, tmp_path: Path) -> None:
